@@ -1,0 +1,153 @@
+//! `kubectl scan db`: build and inspect the vulnerability database.
+
+use crate::args::{DbCommand, Output};
+use crate::exit::{Exit, UsageError};
+use crate::render::printable;
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use tidewaiter_db::Database;
+use tidewaiter_db::meta::{FeedInfo, Meta};
+use tidewaiter_feeds::build::{self, Options, Progress};
+use tidewaiter_feeds::config::{self, Config};
+
+/// A rebuild that loses more than a tenth of the rows is refused.
+const MAX_LOSS: f64 = 0.1;
+
+/// Runs `db build` or `db status`.
+pub(crate) fn run(command: &DbCommand) -> Result<Exit> {
+    match command {
+        DbCommand::Build { feeds, db } => build(feeds.as_deref(), db.as_deref()),
+        DbCommand::Status { db, output } => status(db.as_deref(), *output),
+    }
+}
+
+/// The database named on the command line, or the user's own.
+pub(crate) fn path(given: Option<&Path>) -> Result<PathBuf> {
+    if let Some(path) = given {
+        return Ok(path.to_owned());
+    }
+    Ok(cache_dir()?.join("tidewaiter.db"))
+}
+
+/// `$XDG_CACHE_HOME/tidewaiter`, else `~/.cache/tidewaiter`.
+fn cache_dir() -> Result<PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    let home = || std::env::home_dir().map(|home| home.join(".cache"));
+    let base = base.or_else(home).ok_or_else(|| UsageError("no home directory: name a file with --db".to_owned()))?;
+    Ok(base.join("tidewaiter"))
+}
+
+fn build(feeds: Option<&Path>, db: Option<&Path>) -> Result<Exit> {
+    let config = match feeds {
+        Some(file) => {
+            let text = fs::read_to_string(file).with_context(|| format!("{}", file.display()));
+            let text = text.map_err(|e| UsageError(format!("{e:#}; name a feeds.toml with --feeds")))?;
+            Config::parse(&text, file).map_err(|e| UsageError(e.to_string()))?
+        }
+        None => Config::parse(config::DEFAULT, Path::new("default feeds"))?,
+    };
+    let out = path(db)?;
+    if let Some(folder) = out.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
+    }
+    let cache = cache_dir()?.join("feeds");
+    let now = jiff::Timestamp::now().round(jiff::Unit::Second)?.to_string();
+    let progress = Feeds::new();
+    let options =
+        Options { config: &config, out: &out, cache: &cache, now: &now, max_loss: MAX_LOSS, progress: &progress };
+    let meta = build::build(&options)?;
+    progress.bar.finish_and_clear();
+    writeln!(io::stdout(), "{}: {} advisories, {} rows", out.display(), meta.advisories, meta.rows)?;
+    print_left_out(&meta)?;
+    Ok(Exit::Clean)
+}
+
+fn status(db: Option<&Path>, output: Output) -> Result<Exit> {
+    let path = path(db)?;
+    let db = Database::open_verified(&path)?;
+    let mut out = io::stdout().lock();
+    if output == Output::Json {
+        let value = serde_json::json!({"id": db.id(), "path": path, "meta": db.meta()});
+        serde_json::to_writer_pretty(&mut out, &value)?;
+        writeln!(out)?;
+        return Ok(Exit::Clean);
+    }
+    let meta = db.meta();
+    writeln!(out, "{}\n{}", path.display(), db.id())?;
+    writeln!(out, "built {}{}, {} advisories, {} rows\n", meta.built, age(&meta.built), meta.advisories, meta.rows)?;
+    writeln!(out, "{:20} {:16} {:>8}  {:20}  COMPLETE FOR", "FEED", "FORMAT", "RECORDS", "NEWEST")?;
+    for feed in &meta.feeds {
+        writeln!(out, "{}", feed_line(feed))?;
+    }
+    drop(out);
+    print_left_out(meta)?;
+    Ok(Exit::Clean)
+}
+
+/// " (3 days ago)"; empty when the time cannot be read.
+fn age(built: &str) -> String {
+    let Ok(built) = built.parse::<jiff::Timestamp>() else { return String::new() };
+    match jiff::Timestamp::now().duration_since(built).as_hours() {
+        hours if hours < 48 => format!(" ({hours} h ago)"),
+        hours => format!(" ({} days ago)", hours / 24),
+    }
+}
+
+fn feed_line(feed: &FeedInfo) -> String {
+    let complete = if feed.ecosystems.is_empty() { "-".to_owned() } else { feed.ecosystems.join(", ") };
+    let newest = if feed.as_of.is_empty() { "-" } else { feed.as_of.as_str() };
+    let unreadable = if feed.unreadable > 0 { format!("  ({} unreadable)", feed.unreadable) } else { String::new() };
+    let (name, complete) = (printable(&feed.name), printable(&complete));
+    format!("{name:20} {:16} {:>8}  {newest:20.20}  {complete}{unreadable}", feed.format, feed.records)
+}
+
+fn print_left_out(meta: &Meta) -> Result<()> {
+    for left in &meta.left_out {
+        writeln!(
+            io::stdout(),
+            "left out: {} rows of {} (no version order yet)",
+            left.rows,
+            printable(&left.ecosystem)
+        )?;
+    }
+    Ok(())
+}
+
+/// One line on a terminal that says what is read now.
+struct Feeds {
+    bar: ProgressBar,
+}
+
+impl Feeds {
+    fn new() -> Self {
+        let target =
+            if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::no_length().with_style(
+            ProgressStyle::with_template("{spinner} {msg} {bytes} {bytes_per_sec}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+        );
+        bar.set_draw_target(target);
+        Feeds { bar }
+    }
+}
+
+impl Progress for Feeds {
+    fn feed_started(&self, name: &str, location: &str) {
+        self.bar.reset();
+        self.bar.set_message(format!("{name}: {location}"));
+        self.bar.tick();
+    }
+
+    fn downloaded(&self, _: &str, bytes: u64, total: Option<u64>) {
+        total.into_iter().for_each(|t| self.bar.set_length(t));
+        self.bar.set_position(bytes);
+    }
+
+    fn feed_done(&self, info: &FeedInfo) {
+        // A terminal that went away is not worth an error.
+        self.bar.println(format!("{}: {} records", info.name, info.records));
+    }
+}

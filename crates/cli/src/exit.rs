@@ -1,0 +1,65 @@
+//! Exit codes, decided in one place.
+
+use std::io::Write;
+use tidewaiter_core::policy::{Outcome, Verdict};
+
+/// What the process tells its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Clean by policy, or the command succeeded.
+    Clean = 0,
+    /// The policy is violated.
+    Violated = 1,
+    /// The command line or a file that configures it is wrong.
+    Usage = 2,
+    /// The scan failed or is incomplete.
+    Failed = 3,
+}
+
+/// An error of the command line itself: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
+/// The exit code of a verdict; a violation wins over incompleteness.
+pub(crate) fn of(verdict: &Verdict) -> Exit {
+    match verdict.outcome {
+        Outcome::Pass => Exit::Clean,
+        Outcome::Violated => Exit::Violated,
+        Outcome::Incomplete => Exit::Failed,
+    }
+}
+
+/// Prints an error with its causes; a reader that went away is no error.
+pub(crate) fn report(error: &anyhow::Error) -> Exit {
+    let broken_pipe = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
+    if error.chain().filter_map(|c| c.downcast_ref()).any(broken_pipe) {
+        return Exit::Clean;
+    }
+    let _ = writeln!(std::io::stderr(), "error: {}", text(error));
+    if error.is::<UsageError>() { Exit::Usage } else { Exit::Failed }
+}
+
+/// The error and its causes, each once: library errors carry their cause in their own text already.
+fn text(error: &anyhow::Error) -> String {
+    let mut out = String::new();
+    for cause in error.chain().map(ToString::to_string).filter(|c| !c.is_empty()) {
+        if !out.contains(&cause) {
+            out = if out.is_empty() { cause } else { format!("{out}: {cause}") };
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let check = |error: anyhow::Error, expected: &str| assert_eq!(text(&error), expected);
+        check(anyhow::anyhow!("disk full").context("writing x"), "writing x: disk full");
+        check(anyhow::anyhow!("disk full").context("writing x: disk full"), "writing x: disk full");
+    }
+}

@@ -1,0 +1,36 @@
+//! `kubectl-scan`: image security scanning, with or without a cluster.
+//!
+//! ```text
+//! args → image | db | … → engine and database → report → render → stdout, exit code
+//! ```
+//!
+//! This is the only crate that prints. It must never depend on the server.
+//! Exit codes: 0 clean by policy, 1 policy violated, 2 usage, 3 the scan failed or is incomplete (1 wins).
+
+mod args;
+mod db;
+mod exit;
+mod image;
+mod progress;
+mod render;
+
+use args::{Args, Command};
+use clap::Parser;
+use exit::Exit;
+
+fn main() -> std::process::ExitCode {
+    // One TLS provider for the process; libraries bring none.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let outcome = match Args::parse().command {
+        Command::Image(args) => image::run(&args),
+        Command::Db(args) => db::run(&args.command),
+        Command::Completion { shell } => render::completion(shell),
+    };
+    outcome.unwrap_or_else(|error| exit::report(&error)).into()
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        std::process::ExitCode::from(exit as u8)
+    }
+}

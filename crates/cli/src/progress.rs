@@ -1,0 +1,50 @@
+//! Progress on a terminal; nothing when stderr is piped.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::sync::Mutex;
+
+/// One bar per layer, live.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    all: MultiProgress,
+    bars: Mutex<Vec<(usize, ProgressBar)>>,
+}
+
+impl Layers {
+    pub(crate) fn new() -> Self {
+        let target =
+            if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Layers { all: MultiProgress::with_draw_target(target), bars: Mutex::new(Vec::new()) }
+    }
+
+    pub(crate) fn clear(&self) {
+        // The bars are gone either way; a terminal that refuses is not worth an error.
+        let _ = self.all.clear();
+    }
+
+    fn with_bar(&self, layer: usize, act: impl FnOnce(&ProgressBar)) {
+        let bars = self.bars.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((_, bar)) = bars.iter().find(|(index, _)| *index == layer) {
+            act(bar);
+        }
+    }
+}
+
+impl tidewaiter_scan::progress::Progress for Layers {
+    fn layer_started(&self, layer: usize, total: usize, size: Option<u64>) {
+        let bar = self.all.add(size.map_or_else(ProgressBar::no_length, ProgressBar::new));
+        let style = ProgressStyle::with_template("{prefix} [{bar:24}] {bytes}/{total_bytes} {bytes_per_sec}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_prefix(format!("layer {}/{total}", layer + 1));
+        self.bars.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((layer, bar));
+    }
+
+    fn bytes(&self, layer: usize, read: u64) {
+        self.with_bar(layer, |bar| bar.inc(read));
+    }
+
+    fn layer_done(&self, layer: usize) {
+        self.with_bar(layer, ProgressBar::finish);
+    }
+}

@@ -1,0 +1,148 @@
+//! What feeds say, in one model that follows the OSV schema: the input of the database builder.
+
+use crate::ecosystem::Ecosystem;
+use crate::severity::{Rating, Severity};
+use serde::{Deserialize, Serialize};
+
+/// One published record.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Advisory {
+    /// The record's own id: `GHSA-…`, `PYSEC-…`, `CVE-…`.
+    pub id: String,
+    /// The feed it came from, by its name in `feeds.toml`.
+    pub feed: String,
+    /// Other names of the same vulnerability (symmetric).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// Vulnerabilities this record was made for (a distribution's advisory names its CVEs).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upstream: Vec<String>,
+    /// One line on what it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub summary: String,
+    /// RFC 3339 time of the last change, as published.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub modified: String,
+    /// Where to read more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<String>,
+    /// Everybody's ratings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ratings: Vec<Rating>,
+    /// Known to be exploited (CISA KEV), with the date it was added (`YYYY-MM-DD`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kev: Option<String>,
+    /// Which packages, where; kept in rows of the database, not in its details.
+    #[serde(skip)]
+    pub affected: Vec<Affected>,
+}
+
+impl Advisory {
+    /// The name findings are known by: a CVE where one is known, else a GHSA id, else the record's own id.
+    pub fn canonical_id(&self) -> &str {
+        let names = || std::iter::once(&self.id).chain(&self.aliases);
+        let cve = names().filter(|n| n.starts_with("CVE-")).min();
+        let upstream = || {
+            // A record that answers several CVEs cannot be named after one of them.
+            let mut cves = self.upstream.iter().filter(|n| n.starts_with("CVE-"));
+            cves.next().filter(|_| cves.next().is_none())
+        };
+        cve.or_else(upstream).or_else(|| names().find(|n| n.starts_with("GHSA-"))).unwrap_or(&self.id)
+    }
+}
+
+/// One package of one ecosystem that a record speaks of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Affected {
+    /// Ecosystem, with its release where the record names one.
+    pub ecosystem: Ecosystem,
+    /// The package's name, normalised for the ecosystem.
+    pub package: String,
+    /// Which name of an installed package is compared with `package`.
+    pub key: KeyKind,
+    /// Version intervals, each of them vulnerable. Sorted, no two overlapping.
+    pub intervals: Vec<Interval>,
+    /// Vulnerable versions listed one by one.
+    pub versions: Vec<String>,
+    /// The vendor says that this package was never affected: no finding, and the mark is kept.
+    pub never_affected: bool,
+    /// Whether a fix exists or will.
+    pub fix_state: FixState,
+    /// The vendor's rating for this package; `Unknown` when there is none.
+    pub severity: Severity,
+}
+
+/// Which name of an installed package an advisory row is matched against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyKind {
+    /// The source package (dpkg source, apk origin) and its version.
+    Source,
+    /// The installed package itself.
+    Binary,
+}
+
+/// Vulnerable from `introduced` (included; `None`: from the first version) up to `end`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Interval {
+    /// First vulnerable version; `None` is the beginning of time.
+    pub introduced: Option<String>,
+    /// Where it ends.
+    pub end: End,
+}
+
+/// The end of a vulnerable interval.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// The first version that is not vulnerable.
+    Fixed(String),
+    /// The last version that is (inclusive).
+    LastAffected(String),
+    /// No end is known.
+    Open,
+}
+
+/// What the vendor does about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum FixState {
+    /// Nothing is said.
+    #[default]
+    Unknown,
+    /// A fixed version exists.
+    Fixed,
+    /// Vulnerable, no fix yet.
+    NotFixed,
+    /// The vendor will not fix it.
+    WontFix,
+    /// The vendor postponed the fix.
+    Deferred,
+    /// The release no longer gets fixes.
+    EndOfLife,
+}
+
+impl FixState {
+    /// A small stable number for the database file.
+    pub const fn code(self) -> u8 {
+        match self {
+            FixState::Unknown => 0,
+            FixState::Fixed => 1,
+            FixState::NotFixed => 2,
+            FixState::WontFix => 3,
+            FixState::Deferred => 4,
+            FixState::EndOfLife => 5,
+        }
+    }
+
+    /// The reverse of [`FixState::code`].
+    pub const fn from_code(code: u8) -> Self {
+        match code {
+            1 => FixState::Fixed,
+            2 => FixState::NotFixed,
+            3 => FixState::WontFix,
+            4 => FixState::Deferred,
+            5 => FixState::EndOfLife,
+            _ => FixState::Unknown,
+        }
+    }
+}

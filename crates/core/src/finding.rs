@@ -1,0 +1,147 @@
+//! Findings: an installed package that an advisory speaks of, with the reason.
+
+use crate::advisory::FixState;
+use crate::package::Location;
+use crate::severity::{Rating, Severity};
+use serde::{Deserialize, Serialize};
+
+/// One (vulnerability, package) pair. For OS packages the package is the source package and its binaries are listed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// The canonical name: a CVE where one is known.
+    pub vulnerability: String,
+    /// The record that matched.
+    pub advisory: String,
+    /// All other names, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// The ecosystem that judged it: `Debian:12`.
+    pub ecosystem: String,
+    /// Package the advisory names: the source package for OS packages.
+    pub package: String,
+    /// Its installed version.
+    pub installed_version: String,
+    /// Installed packages this stands for, sorted.
+    pub installed: Vec<Installed>,
+    /// The smallest version of the same branch that is not vulnerable, first; then those of later branches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fixed_versions: Vec<String>,
+    /// What the vendor does about it.
+    pub fix_state: FixState,
+    /// The rating that decides.
+    pub severity: Severity,
+    /// Who gave that rating; empty for `UNKNOWN`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub severity_source: String,
+    /// Everybody's ratings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ratings: Vec<Rating>,
+    /// Date on which CISA listed it as exploited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kev: Option<String>,
+    /// One line on what it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub summary: String,
+    /// Where to read more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<String>,
+    /// The comparison that was made, as a person would write it.
+    pub because: String,
+    /// The feed that says so.
+    pub feed: String,
+}
+
+/// One installed package behind a finding.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Installed {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its package URL.
+    pub purl: String,
+    /// Where it is.
+    pub locations: Vec<Location>,
+}
+
+/// How many findings of each severity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Findings rated critical.
+    pub critical: u32,
+    /// Findings rated high.
+    pub high: u32,
+    /// Findings rated medium.
+    pub medium: u32,
+    /// Findings rated low.
+    pub low: u32,
+    /// Findings rated negligible.
+    pub negligible: u32,
+    /// Findings nobody rated.
+    pub unknown: u32,
+    /// Findings with a fixed version, of any severity.
+    pub fixable: u32,
+}
+
+impl Counts {
+    /// Counts distinct pairs; `findings` holds each pair once.
+    pub fn of(findings: &[Finding]) -> Self {
+        let mut counts = Counts::default();
+        for finding in findings {
+            *counts.slot(finding.severity) += 1;
+            counts.fixable += u32::from(!finding.fixed_versions.is_empty());
+        }
+        counts
+    }
+
+    /// How many are rated exactly `severity`.
+    pub fn get(mut self, severity: Severity) -> u32 {
+        *self.slot(severity)
+    }
+
+    /// All findings.
+    pub fn total(self) -> u32 {
+        Severity::WORST_FIRST.iter().map(|s| self.get(*s)).sum()
+    }
+
+    /// "3 critical, 5 medium": severities that occur, worst first; empty when there is none.
+    pub fn words(self) -> String {
+        let parts = Severity::WORST_FIRST.iter().map(|s| (self.get(*s), s)).filter(|(n, _)| *n > 0);
+        parts.map(|(n, s)| format!("{n} {s}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The sentence every surface uses: "Vulnerabilities found: 3 critical, 5 medium" or "No vulnerabilities found".
+    pub fn sentence(self) -> String {
+        match self.words() {
+            words if words.is_empty() => "No vulnerabilities found".to_owned(),
+            words => format!("Vulnerabilities found: {words}"),
+        }
+    }
+
+    fn slot(&mut self, severity: Severity) -> &mut u32 {
+        match severity {
+            Severity::Critical => &mut self.critical,
+            Severity::High => &mut self.high,
+            Severity::Medium => &mut self.medium,
+            Severity::Low => &mut self.low,
+            Severity::Negligible => &mut self.negligible,
+            Severity::Unknown => &mut self.unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_read_like_a_sentence() {
+        let check = |counts: Counts, expected: &str| assert_eq!(counts.sentence(), expected);
+        check(Counts::default(), "No vulnerabilities found");
+        check(Counts { critical: 3, medium: 5, ..Counts::default() }, "Vulnerabilities found: 3 critical, 5 medium");
+        check(Counts { unknown: 1, fixable: 1, ..Counts::default() }, "Vulnerabilities found: 1 unknown");
+    }
+}

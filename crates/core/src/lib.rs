@@ -1,0 +1,21 @@
+//! The vocabulary and the decisions of tidewaiter, without I/O.
+//!
+//! ```text
+//! reference → … → packages → matches → findings → report → verdict → action
+//!   image        package     finding    finding   report   policy    status
+//! ```
+//!
+//! Everything here is a plain value or a pure function over plain values.
+//! This crate must never know about files, the network, the clock, threads, async code or Kubernetes:
+//! whoever needs the time passes it in.
+
+pub mod advisory;
+pub mod ecosystem;
+pub mod finding;
+pub mod image;
+pub mod package;
+pub mod policy;
+pub mod report;
+pub mod severity;
+pub mod status;
+pub mod version;

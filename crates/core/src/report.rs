@@ -1,0 +1,145 @@
+//! The report: everything one scan saw, in a documented and versioned form.
+
+use crate::ecosystem::Os;
+use crate::finding::{Counts, Finding};
+use crate::image::{Digest, Platform};
+use crate::package::Package;
+use serde::{Deserialize, Serialize};
+
+/// Version of the JSON form. It rises when a field is removed or changes its meaning.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What an engine saw in an image, before any database is asked. Depends on the image's bytes alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inventory {
+    /// The image.
+    pub image: ImageInfo,
+    /// Its layers, bottom first.
+    pub layers: Vec<LayerInfo>,
+    /// The operating system, when an os-release was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub os: Option<Os>,
+    /// Installed packages, sorted.
+    pub packages: Vec<Package>,
+    /// What the engine could not see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
+}
+
+/// Which bytes were judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageInfo {
+    /// The image as the user named it.
+    pub name: String,
+    /// Digest of the platform's manifest, computed from its bytes.
+    pub digest: Digest,
+    /// Digest of the index the manifest was chosen from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index_digest: Option<Digest>,
+    /// Digest of the image's configuration.
+    pub config_digest: Digest,
+    /// Its platform.
+    pub platform: Platform,
+}
+
+/// One layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LayerInfo {
+    /// Digest of the layer as stored.
+    pub digest: Digest,
+    /// Digest of the uncompressed tar, computed from its bytes.
+    pub diff_id: Digest,
+    /// Compressed size in bytes.
+    pub size: u64,
+    /// The history line that made it, when history and layers agree in number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+}
+
+/// Something a scan could not see. A report with gaps is incomplete, never clean.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gap {
+    /// What kind of gap.
+    pub kind: GapKind,
+    /// Its subject: a path, an ecosystem, a layer.
+    pub subject: String,
+    /// What happened, and what to do.
+    pub message: String,
+}
+
+/// The kinds of gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum GapKind {
+    /// No os-release, or one of a distribution tidewaiter does not read.
+    UnsupportedOs,
+    /// The OS is known but its package database is absent.
+    NoPackageDatabase,
+    /// A file that was wanted could not be read.
+    UnreadableFile,
+    /// A limit was hit.
+    LimitReached,
+    /// No feed of the database is declared complete for this ecosystem or release.
+    NotCovered,
+    /// No feed rates this ecosystem's vulnerabilities.
+    NotRated,
+    /// A package without a version cannot be judged.
+    Unversioned,
+    /// Nothing that tidewaiter knows is in the image.
+    NothingRecognized,
+}
+
+/// The database that judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseInfo {
+    /// Its id, a digest of its content.
+    pub id: String,
+    /// RFC 3339 time at which it was built.
+    pub built: String,
+}
+
+/// A finished scan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// What was seen.
+    #[serde(flatten)]
+    pub inventory: Inventory,
+    /// What judged it.
+    pub database: DatabaseInfo,
+    /// Findings, worst first, then by name.
+    pub findings: Vec<Finding>,
+    /// How many of each severity.
+    pub counts: Counts,
+    /// Whether everything was seen and judged: no gap.
+    pub complete: bool,
+}
+
+impl Report {
+    /// Joins what the engine saw with what the database says of it. Sorts, counts and states completeness.
+    pub fn new(mut inventory: Inventory, database: DatabaseInfo, mut findings: Vec<Finding>, gaps: Vec<Gap>) -> Self {
+        inventory.gaps.extend(gaps);
+        inventory.gaps.sort();
+        inventory.gaps.dedup();
+        findings.sort_by(|a, b| {
+            b.severity
+                .cmp(&a.severity)
+                .then_with(|| (&a.vulnerability, &a.package).cmp(&(&b.vulnerability, &b.package)))
+                .then_with(|| (&a.installed_version, &a.advisory).cmp(&(&b.installed_version, &b.advisory)))
+        });
+        Report {
+            schema_version: SCHEMA_VERSION,
+            complete: inventory.gaps.is_empty(),
+            counts: Counts::of(&findings),
+            inventory,
+            database,
+            findings,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! apk-tools' order: apk-package(5) and the tokeniser of `src/version.c`.
+//!
+//! A version is `digits(.digits)*[letter[digits]](_suffix[digits])*(~hex)?(-rN)?`.
+//! Both texts are read token by token; where their kinds part, the kinds decide.
+
+use super::{digits, numeric};
+use std::cmp::Ordering;
+
+pub(super) fn compare(a: &str, b: &str) -> Ordering {
+    // What apk cannot read sorts below what it can, and among itself as far as it reads.
+    is_valid(a).cmp(&is_valid(b)).then_with(|| tokens(a, b))
+}
+
+pub(super) fn is_valid(version: &str) -> bool {
+    let mut reader = Reader::new(version);
+    while reader.kind != Kind::End {
+        let value = reader.take();
+        if reader.kind == Kind::Invalid || value == Value::Number("") {
+            return false;
+        }
+    }
+    !version.is_empty()
+}
+
+/// Kinds of tokens, in the order in which a version may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    DigitOrZero,
+    Digit,
+    Letter,
+    Suffix,
+    SuffixNumber,
+    Hash,
+    Revision,
+    End,
+    Invalid,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Value<'a> {
+    /// Leading zeros of a later number: more of them are older, any is older than none.
+    Zeros(usize),
+    Number(&'a str),
+    Letter(u8),
+    /// Below zero before the release, above zero after it.
+    Suffix(i8),
+    /// Commit hashes have no order.
+    Hash,
+    Nothing,
+}
+
+const SUFFIXES: [(&str, i8); 9] =
+    [("alpha", -4), ("beta", -3), ("pre", -2), ("rc", -1), ("cvs", 1), ("svn", 2), ("git", 3), ("hg", 4), ("p", 5)];
+
+/// What is left of a version, and the kind of its next token.
+#[derive(Debug, Clone, Copy)]
+struct Reader<'a> {
+    rest: &'a str,
+    kind: Kind,
+}
+
+impl<'a> Reader<'a> {
+    fn new(version: &'a str) -> Self {
+        Reader { rest: version, kind: Kind::Digit }
+    }
+
+    /// Reads the token at hand and decides the kind of the next one.
+    fn take(&mut self) -> Value<'a> {
+        let value = match self.kind {
+            Kind::DigitOrZero if self.rest.starts_with('0') => return self.zeros(),
+            Kind::DigitOrZero | Kind::Digit | Kind::SuffixNumber | Kind::Revision => {
+                let (number, rest) = digits(self.rest);
+                self.rest = rest;
+                Value::Number(number)
+            }
+            Kind::Letter => self.letter(),
+            Kind::Suffix => self.suffix(),
+            Kind::Hash => self.hash(),
+            Kind::End | Kind::Invalid => Value::Nothing,
+        };
+        if value == Value::Nothing {
+            self.kind = Kind::Invalid;
+        } else {
+            self.next_kind();
+        }
+        value
+    }
+
+    fn zeros(&mut self) -> Value<'a> {
+        let rest = self.rest.trim_start_matches('0');
+        let count = self.rest.len() - rest.len();
+        self.rest = rest;
+        self.kind = Kind::Digit;
+        match rest.bytes().next() {
+            Some(b) if b.is_ascii_digit() => {}
+            _ => self.next_kind(),
+        }
+        Value::Zeros(count)
+    }
+
+    fn letter(&mut self) -> Value<'a> {
+        let letter = self.rest.bytes().next().unwrap_or_default();
+        self.rest = self.rest.get(1..).unwrap_or_default();
+        Value::Letter(letter)
+    }
+
+    fn suffix(&mut self) -> Value<'a> {
+        let known = SUFFIXES.iter().find_map(|(name, rank)| Some((self.rest.strip_prefix(name)?, *rank)));
+        known.map_or(Value::Nothing, |(rest, rank)| {
+            self.rest = rest;
+            Value::Suffix(rank)
+        })
+    }
+
+    fn hash(&mut self) -> Value<'a> {
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        let end = self.rest.bytes().position(|b| !hex(b)).unwrap_or(self.rest.len());
+        self.rest = &self.rest[end..];
+        if end == 0 { Value::Nothing } else { Value::Hash }
+    }
+
+    fn next_kind(&mut self) {
+        let mut bytes = self.rest.bytes();
+        let (first, second) = (bytes.next(), bytes.next());
+        let (kind, skip) = match (first, self.kind) {
+            (None, _) => (Kind::End, 0),
+            (Some(b'a'..=b'z'), Kind::Digit | Kind::DigitOrZero) => (Kind::Letter, 0),
+            (Some(b'0'..=b'9'), Kind::Letter) => (Kind::Digit, 0),
+            (Some(b'0'..=b'9'), Kind::Suffix) => (Kind::SuffixNumber, 0),
+            (Some(b'.'), Kind::Digit | Kind::DigitOrZero) if !second.is_some_and(|b| b.is_ascii_lowercase()) => {
+                (Kind::DigitOrZero, 1)
+            }
+            (Some(b'_'), kind) if kind <= Kind::SuffixNumber => (Kind::Suffix, 1),
+            (Some(b'~'), kind) if kind < Kind::Hash => (Kind::Hash, 1),
+            (Some(b'-'), kind) if kind < Kind::Revision && second == Some(b'r') => (Kind::Revision, 2),
+            _ => (Kind::Invalid, 0),
+        };
+        self.kind = kind;
+        self.rest = self.rest.get(skip..).unwrap_or_default();
+    }
+}
+
+fn tokens(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (Reader::new(a), Reader::new(b));
+    while a.kind == b.kind && a.kind != Kind::End && a.kind != Kind::Invalid {
+        match values(a.take(), b.take()) {
+            Ordering::Equal => {}
+            unequal => return unequal,
+        }
+    }
+    // The one that goes on is newer, unless it goes on with the state before a release.
+    match (before_release(a), before_release(b)) {
+        (true, false) => Ordering::Less,
+        (false, true) => Ordering::Greater,
+        _ => b.kind.cmp(&a.kind),
+    }
+}
+
+fn before_release(mut reader: Reader<'_>) -> bool {
+    reader.kind == Kind::Suffix && matches!(reader.take(), Value::Suffix(rank) if rank < 0)
+}
+
+fn values(a: Value<'_>, b: Value<'_>) -> Ordering {
+    match (a, b) {
+        (Value::Number(x), Value::Number(y)) => numeric(x, y),
+        (Value::Letter(x), Value::Letter(y)) => x.cmp(&y),
+        (Value::Suffix(x), Value::Suffix(y)) => x.cmp(&y),
+        (Value::Zeros(x), Value::Zeros(y)) => y.cmp(&x),
+        (x, y) => rank(x).cmp(&rank(y)),
+    }
+}
+
+const fn rank(value: Value<'_>) -> u8 {
+    match value {
+        Value::Nothing => 0,
+        Value::Zeros(_) => 1,
+        _ => 2,
+    }
+}

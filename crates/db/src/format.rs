@@ -1,0 +1,133 @@
+//! The layout of a database file. All numbers are little-endian; all records are unaligned plain bytes.
+//!
+//! ```text
+//! Header  SectionEntry × n  META  STRINGS  PACKAGES  ROWS  INTERVALS  ADVISORIES  BLOCKS  DETAILS
+//! ```
+//!
+//! A string is a `u16` length and its bytes; a reference to one is its offset in STRINGS.
+
+use sha2::{Digest, Sha256};
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+pub(crate) const MAGIC: [u8; 8] = *b"TIDEWVDB";
+/// Rises whenever an older program would misread a newer file.
+pub(crate) const VERSION: u32 = 1;
+
+/// The sections, in file order; the number is their id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Section {
+    Meta = 1,
+    Strings,
+    Packages,
+    Rows,
+    Intervals,
+    Advisories,
+    Blocks,
+    Details,
+}
+
+pub(crate) const SECTIONS: [Section; 8] = [
+    Section::Meta,
+    Section::Strings,
+    Section::Packages,
+    Section::Rows,
+    Section::Intervals,
+    Section::Advisories,
+    Section::Blocks,
+    Section::Details,
+];
+
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) magic: [u8; 8],
+    pub(crate) version: U32,
+    pub(crate) sections: U32,
+    pub(crate) file_len: U64,
+    /// SHA-256 of the whole file with this field as zeros.
+    pub(crate) sha256: [u8; 32],
+    /// SHA-256 over all sections but META: the same facts have the same id, whenever they were built.
+    pub(crate) id: [u8; 32],
+}
+
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct SectionEntry {
+    pub(crate) id: U32,
+    pub(crate) offset: U64,
+    pub(crate) len: U64,
+}
+
+/// Sorted by (ecosystem, key kind, name) as text.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct PackageEntry {
+    pub(crate) ecosystem: U32,
+    pub(crate) name: U32,
+    pub(crate) first_row: U32,
+    pub(crate) rows: U16,
+    pub(crate) key: u8,
+}
+
+/// What one advisory says of one package.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct RowEntry {
+    pub(crate) advisory: U32,
+    pub(crate) first_interval: U32,
+    pub(crate) intervals: U16,
+    pub(crate) fix_state: u8,
+    pub(crate) severity: u8,
+    pub(crate) flags: u8,
+}
+
+/// The vendor says: never affected.
+pub(crate) const FLAG_NEVER: u8 = 1;
+
+/// `lo` is a string or [`FROM_START`]; the two top bits of `hi` say what it means.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct IntervalEntry {
+    pub(crate) lo: U32,
+    pub(crate) hi: U32,
+}
+
+pub(crate) const FROM_START: u32 = u32::MAX;
+pub(crate) const HI_MASK: u32 = 0x3fff_ffff;
+pub(crate) const HI_FIXED: u32 = 0;
+pub(crate) const HI_LAST: u32 = 1 << 30;
+pub(crate) const HI_OPEN: u32 = 2 << 30;
+/// `lo` alone is one vulnerable version.
+pub(crate) const HI_EXACT: u32 = 3 << 30;
+
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct AdvisoryEntry {
+    pub(crate) block: U32,
+    pub(crate) offset: U32,
+    pub(crate) len: U32,
+}
+
+/// One zstd frame in DETAILS.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct BlockEntry {
+    pub(crate) offset: U64,
+    pub(crate) len: U32,
+    pub(crate) raw_len: U32,
+}
+
+/// Details are compressed in blocks of about this many bytes: small enough to inflate for one finding.
+pub(crate) const BLOCK_BYTES: usize = 32 << 10;
+/// No block of a sound file inflates to more.
+pub(crate) const MAX_BLOCK_BYTES: usize = 16 << 20;
+
+/// The checksum of a file: of its header with the checksum as zeros, and of all that follows.
+pub(crate) fn checksum(header: &Header, rest: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(Header { sha256: [0; 32], ..*header }.as_bytes());
+    hash.update(rest);
+    hash.finalize().into()
+}

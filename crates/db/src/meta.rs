@@ -1,0 +1,77 @@
+//! Provenance and coverage: what a database says about itself.
+
+use serde::{Deserialize, Serialize};
+
+/// Written as JSON into the file's first section.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Meta {
+    /// RFC 3339 time of the build.
+    pub built: String,
+    /// The feeds, in the order of `feeds.toml`.
+    pub feeds: Vec<FeedInfo>,
+    /// Ecosystems whose rows were left out because tidewaiter has no order for their versions yet.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
+    /// Advisories in the file.
+    #[serde(default)]
+    pub advisories: u64,
+    /// Rows (advisory × package) in the file.
+    #[serde(default)]
+    pub rows: u64,
+}
+
+/// One feed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FeedInfo {
+    /// Name in `feeds.toml`.
+    pub name: String,
+    /// Format in `feeds.toml`.
+    pub format: String,
+    /// Path or URL it was read from.
+    pub source: String,
+    /// RFC 3339 time of the newest record, or of the file; empty when neither is known.
+    #[serde(default)]
+    pub as_of: String,
+    /// Licence of the data.
+    #[serde(default)]
+    pub licence: String,
+    /// Ecosystems and releases it is declared complete for.
+    #[serde(default)]
+    pub ecosystems: Vec<String>,
+    /// Whether it rates the vulnerabilities of its ecosystems.
+    #[serde(default)]
+    pub rates: bool,
+    /// Whether it rates vulnerabilities of every ecosystem by CVE (NVD).
+    #[serde(default)]
+    pub rates_all: bool,
+    /// Records read.
+    #[serde(default)]
+    pub records: u64,
+    /// Documents that could not be read.
+    #[serde(default)]
+    pub unreadable: u64,
+}
+
+/// Rows that are not in the file.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOut {
+    /// The ecosystem without its release.
+    pub ecosystem: String,
+    /// How many rows.
+    pub rows: u64,
+}
+
+impl Meta {
+    /// Whether a feed is declared complete for `ecosystem` (as text, release included).
+    pub fn covers(&self, ecosystem: &str) -> bool {
+        self.feeds.iter().any(|f| f.ecosystems.iter().any(|e| e == ecosystem))
+    }
+
+    /// Whether vulnerabilities of `ecosystem` carry ratings: by its own feed, or by a CVE-wide one.
+    pub fn rates(&self, ecosystem: &str) -> bool {
+        self.feeds.iter().any(|f| f.rates_all || (f.rates && f.ecosystems.iter().any(|e| e == ecosystem)))
+    }
+}

@@ -1,0 +1,248 @@
+//! Reads a database file through a memory map. Every access is bounds-checked: a corrupt file gives errors or no rows.
+
+use crate::Error;
+use crate::format;
+use crate::format::{
+    AdvisoryEntry, BlockEntry, FLAG_NEVER, FROM_START, HI_EXACT, HI_FIXED, HI_LAST, HI_MASK, Header, IntervalEntry,
+    MAGIC, MAX_BLOCK_BYTES, PackageEntry, RowEntry, SECTIONS, Section, SectionEntry, VERSION,
+};
+use crate::map::Map;
+use crate::meta::Meta;
+use crate::writer::key_code;
+use std::cmp::Ordering;
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use tidewaiter_core::advisory::{Advisory, FixState, KeyKind};
+use tidewaiter_core::report::DatabaseInfo;
+use tidewaiter_core::severity::Severity;
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+/// An open database.
+#[derive(Debug)]
+pub struct Database {
+    path: PathBuf,
+    map: Map,
+    sections: [Range<usize>; 8],
+    meta: Meta,
+    id: String,
+}
+
+/// What one advisory says of one package.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    db: &'a Database,
+    entry: RowEntry,
+}
+
+/// One vulnerable interval or version, as stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span<'a> {
+    /// From `lo` (`None`: the beginning) up to, not including, `fixed`.
+    Fixed(Option<&'a str>, &'a str),
+    /// From `lo` up to and including `last`.
+    Last(Option<&'a str>, &'a str),
+    /// From `lo` on.
+    Open(Option<&'a str>),
+    /// Exactly this version.
+    Exact(&'a str),
+}
+
+impl Database {
+    /// Opens `path`: reads the header, the section table and the provenance, nothing else.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no database, or has a newer format.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let io = |source| Error::Io { path: path.to_owned(), source };
+        let map = File::open(path).and_then(|f| Map::new(&f)).map_err(io)?;
+        let corrupt = |what: &str| Error::Corrupt { path: path.to_owned(), what: what.to_owned() };
+        let (header, rest) = Header::ref_from_prefix(&map).map_err(|_| corrupt("shorter than its header"))?;
+        if header.magic != MAGIC {
+            return Err(corrupt("not a tidewaiter database"));
+        }
+        if header.version.get() != VERSION {
+            let found = header.version.get();
+            return Err(Error::NewerFormat { path: path.to_owned(), found, supported: VERSION });
+        }
+        if header.file_len.get() != map.len() as u64 {
+            return Err(corrupt("its length is not the one it was written with"));
+        }
+        let sections = sections(rest, map.len()).ok_or_else(|| corrupt("its section table"))?;
+        let id = format!("sha256:{}", hex(&header.id));
+        let meta = map.get(sections[0].clone()).and_then(|bytes| serde_json::from_slice(bytes).ok());
+        let meta = meta.ok_or_else(|| corrupt("its provenance"))?;
+        Ok(Database { path: path.to_owned(), map, sections, meta, id })
+    }
+
+    /// Opens `path` and compares all of its bytes with their checksum: once, when a file comes from elsewhere.
+    ///
+    /// # Errors
+    /// Those of [`Database::open`], and a checksum that does not hold.
+    pub fn open_verified(path: &Path) -> Result<Self, Error> {
+        let db = Database::open(path)?;
+        db.verify()?;
+        Ok(db)
+    }
+
+    /// Compares all bytes with their checksum.
+    ///
+    /// # Errors
+    /// When they differ.
+    pub fn verify(&self) -> Result<(), Error> {
+        match Header::ref_from_prefix(&self.map) {
+            Ok((header, rest)) if header.sha256 == format::checksum(header, rest) => Ok(()),
+            _ => Err(self.corrupt("its bytes do not match their checksum")),
+        }
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Digest of the facts in it: equal for equal facts, whenever built.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Provenance and coverage.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Id and build time, as reports carry them.
+    pub fn info(&self) -> DatabaseInfo {
+        DatabaseInfo { id: self.id.clone(), built: self.meta.built.clone() }
+    }
+
+    /// Size of each section in bytes, by name, in file order.
+    pub fn section_sizes(&self) -> Vec<(String, usize)> {
+        SECTIONS.iter().zip(&self.sections).map(|(s, r)| (format!("{s:?}").to_lowercase(), r.len())).collect()
+    }
+
+    /// All rows of one package. Allocates nothing.
+    pub fn rows(&self, ecosystem: &str, key: KeyKind, name: &str) -> impl Iterator<Item = Row<'_>> {
+        let wanted = (ecosystem.as_bytes(), key_code(key), name.as_bytes());
+        let packages: &[PackageEntry] = self.records(Section::Packages);
+        let found = packages.binary_search_by(|p| {
+            let here = (self.bytes(p.ecosystem.get()), p.key, self.bytes(p.name.get()));
+            here.cmp(&wanted)
+        });
+        let entry = found.ok().and_then(|i| packages.get(i));
+        let range = entry.map_or(0..0, |p| {
+            let first = p.first_row.get() as usize;
+            first..first + usize::from(p.rows.get())
+        });
+        let rows: &[RowEntry] = self.records(Section::Rows);
+        rows.get(range).unwrap_or_default().iter().map(|entry| Row { db: self, entry: *entry })
+    }
+
+    /// Inflates the details of one advisory.
+    fn advisory(&self, index: u32) -> Result<Advisory, Error> {
+        let read = || {
+            let advisories: &[AdvisoryEntry] = self.records(Section::Advisories);
+            let entry = advisories.get(index as usize)?;
+            let blocks: &[BlockEntry] = self.records(Section::Blocks);
+            let block = blocks.get(entry.block.get() as usize)?;
+            let start = usize::try_from(block.offset.get()).ok()?;
+            let packed = self.section(Section::Details).get(start..start.checked_add(block.len.get() as usize)?)?;
+            let raw_len = (block.raw_len.get() as usize).min(MAX_BLOCK_BYTES);
+            let raw = zstd::bulk::decompress(packed, raw_len).ok()?;
+            let start = entry.offset.get() as usize;
+            serde_json::from_slice(raw.get(start..start.checked_add(entry.len.get() as usize)?)?).ok()
+        };
+        read().ok_or_else(|| self.corrupt("the details of an advisory"))
+    }
+
+    fn corrupt(&self, what: &str) -> Error {
+        Error::Corrupt { path: self.path.clone(), what: what.to_owned() }
+    }
+
+    fn section(&self, section: Section) -> &[u8] {
+        let range = self.sections.get(section as usize - 1).cloned().unwrap_or(0..0);
+        self.map.get(range).unwrap_or_default()
+    }
+
+    fn records<T: FromBytes + KnownLayout + Immutable>(&self, section: Section) -> &[T] {
+        <[T]>::ref_from_bytes(self.section(section)).unwrap_or_default()
+    }
+
+    fn bytes(&self, offset: u32) -> &[u8] {
+        let strings = self.section(Section::Strings);
+        let at = offset as usize;
+        let Some([a, b]) = strings.get(at..at.saturating_add(2)) else { return &[] };
+        strings.get(at + 2..at + 2 + usize::from(u16::from_le_bytes([*a, *b]))).unwrap_or_default()
+    }
+
+    fn text(&self, offset: u32) -> &str {
+        std::str::from_utf8(self.bytes(offset)).unwrap_or_default()
+    }
+}
+
+impl<'a> Row<'a> {
+    /// The vendor says that the package was never affected.
+    pub fn never_affected(&self) -> bool {
+        self.entry.flags & FLAG_NEVER != 0
+    }
+
+    /// What the vendor does about it.
+    pub fn fix_state(&self) -> FixState {
+        FixState::from_code(self.entry.fix_state)
+    }
+
+    /// The vendor's rating for this package.
+    pub fn severity(&self) -> Severity {
+        Severity::from_code(self.entry.severity)
+    }
+
+    /// The vulnerable intervals and versions.
+    pub fn spans(&self) -> impl Iterator<Item = Span<'a>> + use<'a> {
+        let db = self.db;
+        let all: &'a [IntervalEntry] = db.records(Section::Intervals);
+        let first = self.entry.first_interval.get() as usize;
+        let range = first..first + usize::from(self.entry.intervals.get());
+        all.get(range).unwrap_or_default().iter().map(move |entry| {
+            let (lo, hi) = (entry.lo.get(), entry.hi.get());
+            let low = (lo != FROM_START).then(|| db.text(lo));
+            match hi & !HI_MASK {
+                HI_FIXED => Span::Fixed(low, db.text(hi & HI_MASK)),
+                HI_LAST => Span::Last(low, db.text(hi & HI_MASK)),
+                HI_EXACT => Span::Exact(db.text(lo)),
+                _ => Span::Open(low),
+            }
+        })
+    }
+
+    /// The advisory's details.
+    ///
+    /// # Errors
+    /// When the file is corrupt.
+    pub fn advisory(&self) -> Result<Advisory, Error> {
+        self.db.advisory(self.entry.advisory.get())
+    }
+}
+
+impl PartialEq for Row<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.entry.advisory.get().cmp(&other.entry.advisory.get()) == Ordering::Equal
+    }
+}
+
+fn sections(rest: &[u8], file_len: usize) -> Option<[Range<usize>; 8]> {
+    let (table, _) = <[SectionEntry]>::ref_from_prefix_with_elems(rest, SECTIONS.len()).ok()?;
+    let mut out: [Range<usize>; 8] = Default::default();
+    for ((entry, section), slot) in table.iter().zip(SECTIONS).zip(&mut out) {
+        let start = usize::try_from(entry.offset.get()).ok()?;
+        let end = start.checked_add(usize::try_from(entry.len.get()).ok()?)?;
+        if entry.id.get() != section as u32 || end > file_len {
+            return None;
+        }
+        *slot = start..end;
+    }
+    Some(out)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

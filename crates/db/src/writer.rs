@@ -1,0 +1,246 @@
+//! Writes a database file: sorted, deterministic, complete before it takes its name.
+
+use crate::Error;
+use crate::format;
+use crate::format::{
+    AdvisoryEntry, BLOCK_BYTES, BlockEntry, FLAG_NEVER, FROM_START, HI_EXACT, HI_FIXED, HI_LAST, HI_MASK, HI_OPEN,
+    Header, IntervalEntry, MAGIC, MAX_BLOCK_BYTES, PackageEntry, RowEntry, SECTIONS, SectionEntry, VERSION,
+};
+use crate::meta::Meta;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use tidewaiter_core::advisory::{Advisory, Affected, End, KeyKind};
+use zerocopy::IntoBytes;
+
+/// What a database is made of.
+#[derive(Debug, Default)]
+pub struct BuildInput {
+    /// All advisories; those without affected packages are dropped.
+    pub advisories: Vec<Advisory>,
+    /// Provenance; the two counts are filled in by the writer.
+    pub meta: Meta,
+}
+
+/// Writes the file beside `path` and renames it there.
+///
+/// # Errors
+/// When the file system refuses, or the input exceeds the format's limits.
+pub fn write(path: &Path, input: &BuildInput) -> Result<(), Error> {
+    let bytes = Builder::new(path).build(input)?;
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let part = path.with_extension(format!("part-{}", std::process::id()));
+    let written = fs::File::create(&part).and_then(|mut file| {
+        file.write_all(&bytes)?;
+        file.sync_all()
+    });
+    written.and_then(|()| fs::rename(&part, path)).map_err(|source| {
+        let _ = fs::remove_file(&part);
+        io(source)
+    })
+}
+
+struct Builder {
+    path: PathBuf,
+    strings: Vec<u8>,
+    known: HashMap<String, u32>,
+    packages: Vec<PackageEntry>,
+    rows: Vec<RowEntry>,
+    intervals: Vec<IntervalEntry>,
+    advisories: Vec<AdvisoryEntry>,
+    blocks: Vec<BlockEntry>,
+    details: Vec<u8>,
+}
+
+impl Builder {
+    fn new(path: &Path) -> Self {
+        Builder {
+            path: path.to_owned(),
+            strings: Vec::new(),
+            known: HashMap::new(),
+            packages: Vec::new(),
+            rows: Vec::new(),
+            intervals: Vec::new(),
+            advisories: Vec::new(),
+            blocks: Vec::new(),
+            details: Vec::new(),
+        }
+    }
+
+    fn build(mut self, input: &BuildInput) -> Result<Vec<u8>, Error> {
+        let mut advisories: Vec<&Advisory> = input.advisories.iter().filter(|a| !a.affected.is_empty()).collect();
+        advisories.sort_by(|a, b| (&a.id, &a.feed).cmp(&(&b.id, &b.feed)));
+        self.write_details(&advisories)?;
+        self.write_rows(&advisories)?;
+        let mut meta = input.meta.clone();
+        meta.advisories = advisories.len() as u64;
+        meta.rows = self.rows.len() as u64;
+        let meta = serde_json::to_vec(&meta).map_err(|e| self.too_large(&e.to_string()))?;
+        self.assemble(&meta)
+    }
+
+    fn write_details(&mut self, advisories: &[&Advisory]) -> Result<(), Error> {
+        let mut raw = Vec::with_capacity(BLOCK_BYTES * 2);
+        for advisory in advisories {
+            let json = serde_json::to_vec(advisory).map_err(|e| self.too_large(&e.to_string()))?;
+            if json.len() > MAX_BLOCK_BYTES / 2 {
+                return Err(self.too_large(&format!("advisory {} has {} bytes", advisory.id, json.len())));
+            }
+            let entry = AdvisoryEntry {
+                block: self.number(self.blocks.len())?.into(),
+                offset: self.number(raw.len())?.into(),
+                len: self.number(json.len())?.into(),
+            };
+            self.advisories.push(entry);
+            raw.extend_from_slice(&json);
+            if raw.len() >= BLOCK_BYTES {
+                self.flush(&mut raw)?;
+            }
+        }
+        self.flush(&mut raw)
+    }
+
+    fn flush(&mut self, raw: &mut Vec<u8>) -> Result<(), Error> {
+        if raw.is_empty() {
+            return Ok(());
+        }
+        let packed = zstd::bulk::compress(raw, 12).map_err(|e| self.too_large(&e.to_string()))?;
+        let entry = BlockEntry {
+            offset: (self.details.len() as u64).into(),
+            len: self.number(packed.len())?.into(),
+            raw_len: self.number(raw.len())?.into(),
+        };
+        self.blocks.push(entry);
+        self.details.extend_from_slice(&packed);
+        raw.clear();
+        Ok(())
+    }
+
+    fn write_rows(&mut self, advisories: &[&Advisory]) -> Result<(), Error> {
+        let mut all: Vec<(String, KeyKind, &str, usize, &Affected)> = Vec::new();
+        for (index, advisory) in advisories.iter().enumerate() {
+            for affected in &advisory.affected {
+                all.push((affected.ecosystem.to_string(), affected.key, &affected.package, index, affected));
+            }
+        }
+        all.sort_by(|a, b| (&a.0, a.1, a.2, a.3).cmp(&(&b.0, b.1, b.2, b.3)));
+        for group in all.chunk_by(|a, b| (&a.0, a.1, a.2) == (&b.0, b.1, b.2)) {
+            let Some((ecosystem, key, name, ..)) = group.first() else { continue };
+            let rows = u16::try_from(group.len()).map_err(|_| self.too_large(&format!("{name} has too many rows")))?;
+            let entry = PackageEntry {
+                ecosystem: self.intern(ecosystem)?.into(),
+                name: self.intern(name)?.into(),
+                first_row: self.number(self.rows.len())?.into(),
+                rows: rows.into(),
+                key: key_code(*key),
+            };
+            self.packages.push(entry);
+            for (.., advisory, affected) in group {
+                self.write_row(*advisory, affected)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_row(&mut self, advisory: usize, affected: &Affected) -> Result<(), Error> {
+        let first = self.number(self.intervals.len())?;
+        for interval in &affected.intervals {
+            let lo = interval.introduced.as_deref().map_or(Ok(FROM_START), |v| self.intern(v))?;
+            let hi = match &interval.end {
+                End::Fixed(v) => self.intern(v)? | HI_FIXED,
+                End::LastAffected(v) => self.intern(v)? | HI_LAST,
+                End::Open => HI_OPEN,
+            };
+            self.intervals.push(IntervalEntry { lo: lo.into(), hi: hi.into() });
+        }
+        for version in &affected.versions {
+            let lo = self.intern(version)?;
+            self.intervals.push(IntervalEntry { lo: lo.into(), hi: HI_EXACT.into() });
+        }
+        let count = u16::try_from(affected.intervals.len() + affected.versions.len());
+        let count = count.map_err(|_| self.too_large(&format!("{} has too many intervals", affected.package)))?;
+        let advisory = self.number(advisory)?;
+        self.rows.push(RowEntry {
+            advisory: advisory.into(),
+            first_interval: first.into(),
+            intervals: count.into(),
+            fix_state: affected.fix_state.code(),
+            severity: affected.severity.code(),
+            flags: if affected.never_affected { FLAG_NEVER } else { 0 },
+        });
+        Ok(())
+    }
+
+    fn intern(&mut self, text: &str) -> Result<u32, Error> {
+        if let Some(known) = self.known.get(text) {
+            return Ok(*known);
+        }
+        let len = u16::try_from(text.len()).map_err(|_| self.too_large("a name or version over 64 KiB"))?;
+        let offset = self.number(self.strings.len())?;
+        if offset > HI_MASK {
+            return Err(self.too_large("the string table exceeds 1 GiB"));
+        }
+        self.strings.extend_from_slice(&len.to_le_bytes());
+        self.strings.extend_from_slice(text.as_bytes());
+        self.known.insert(text.to_owned(), offset);
+        Ok(offset)
+    }
+
+    fn assemble(&self, meta: &[u8]) -> Result<Vec<u8>, Error> {
+        let bodies: [&[u8]; 8] = [
+            meta,
+            &self.strings,
+            self.packages.as_bytes(),
+            self.rows.as_bytes(),
+            self.intervals.as_bytes(),
+            self.advisories.as_bytes(),
+            self.blocks.as_bytes(),
+            &self.details,
+        ];
+        let table_len = SECTIONS.len() * size_of::<SectionEntry>();
+        let mut offset = (size_of::<Header>() + table_len) as u64;
+        let mut rest = Vec::new();
+        for (section, body) in SECTIONS.iter().zip(bodies) {
+            let entry =
+                SectionEntry { id: (*section as u32).into(), offset: offset.into(), len: (body.len() as u64).into() };
+            rest.extend_from_slice(entry.as_bytes());
+            offset += body.len() as u64;
+        }
+        let mut id = Sha256::new();
+        for (section, body) in SECTIONS.iter().zip(bodies).skip(1) {
+            id.update((*section as u32).to_le_bytes());
+            id.update((body.len() as u64).to_le_bytes());
+            id.update(body);
+        }
+        bodies.iter().for_each(|body| rest.extend_from_slice(body));
+        let mut header = Header {
+            magic: MAGIC,
+            version: VERSION.into(),
+            sections: self.number(SECTIONS.len())?.into(),
+            file_len: offset.into(),
+            sha256: [0; 32],
+            id: id.finalize().into(),
+        };
+        header.sha256 = format::checksum(&header, &rest);
+        let mut out = header.as_bytes().to_vec();
+        out.append(&mut rest);
+        Ok(out)
+    }
+
+    fn number(&self, value: usize) -> Result<u32, Error> {
+        u32::try_from(value).map_err(|_| self.too_large("a section exceeds 4 GiB"))
+    }
+
+    fn too_large(&self, what: &str) -> Error {
+        Error::TooLarge { path: self.path.clone(), what: what.to_owned() }
+    }
+}
+
+pub(crate) const fn key_code(key: KeyKind) -> u8 {
+    match key {
+        KeyKind::Source => 0,
+        KeyKind::Binary => 1,
+    }
+}

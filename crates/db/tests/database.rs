@@ -1,0 +1,162 @@
+//! Write, open, match; and what damage does.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::path::Path;
+use tidewaiter_core::advisory::{Advisory, Affected, End, FixState, Interval, KeyKind};
+use tidewaiter_core::ecosystem::{Ecosystem, Os};
+use tidewaiter_core::package::{Location, Package, PackageType};
+use tidewaiter_core::report::{GapKind, ImageInfo, Inventory};
+use tidewaiter_core::severity::{Rating, Severity};
+use tidewaiter_db::meta::{FeedInfo, Meta};
+use tidewaiter_db::writer::{self, BuildInput};
+use tidewaiter_db::{Database, Error, matching};
+
+fn row(ecosystem: &str, package: &str, intervals: &[(Option<&str>, End)]) -> Affected {
+    let interval = |(lo, end): &(Option<&str>, End)| Interval { introduced: lo.map(str::to_owned), end: end.clone() };
+    Affected {
+        ecosystem: Ecosystem::from(ecosystem),
+        package: package.into(),
+        key: if ecosystem.starts_with("Debian") { KeyKind::Source } else { KeyKind::Binary },
+        intervals: intervals.iter().map(interval).collect(),
+        versions: vec![],
+        never_affected: false,
+        fix_state: FixState::Unknown,
+        severity: Severity::Unknown,
+    }
+}
+
+fn fixed(version: &str) -> End {
+    End::Fixed(version.into())
+}
+
+fn advisory(id: &str, aliases: &[&str], affected: Vec<Affected>) -> Advisory {
+    let aliases = aliases.iter().map(|a| (*a).to_owned()).collect();
+    Advisory { id: id.into(), feed: "test".into(), aliases, affected, ..Advisory::default() }
+}
+
+fn build(path: &Path, advisories: Vec<Advisory>) {
+    let feed = FeedInfo {
+        name: "test".into(),
+        ecosystems: vec!["Debian:12".into(), "npm".into()],
+        rates: true,
+        ..FeedInfo::default()
+    };
+    let meta = Meta { built: "2026-01-01T00:00:00Z".into(), feeds: vec![feed], ..Meta::default() };
+    writer::write(path, &BuildInput { advisories, meta }).unwrap();
+}
+
+fn package(kind: PackageType, name: &str, version: &str, source: &str) -> Package {
+    Package {
+        kind,
+        name: name.into(),
+        version: version.into(),
+        arch: String::new(),
+        source_name: source.into(),
+        source_version: String::new(),
+        vendored: false,
+        locations: vec![Location { path: "x".into(), layer: 0 }],
+    }
+}
+
+fn inventory(packages: Vec<Package>) -> Inventory {
+    let digest = || format!("sha256:{}", "0".repeat(64)).parse().unwrap();
+    let image = ImageInfo {
+        name: "x".into(),
+        digest: digest(),
+        index_digest: None,
+        config_digest: digest(),
+        platform: "linux/amd64".parse().unwrap(),
+    };
+    let os = Os { id: "debian".into(), version_id: "12".into(), ..Os::default() };
+    Inventory { image, layers: vec![], os: Some(os), packages, gaps: vec![] }
+}
+
+#[test]
+fn versions_match_their_intervals() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let mut listed = row("npm", "a", &[(None, fixed("1.0.0")), (Some("2.0.0"), End::LastAffected("2.5.0".into()))]);
+    listed.versions = vec!["1.5.0".into()];
+    let mut never = row("npm", "never", &[(None, End::Open)]);
+    never.never_affected = true;
+    build(&path, vec![advisory("X-1", &[], vec![listed, never, row("npm", "open", &[(Some("3.0.0"), End::Open)])])]);
+    let db = Database::open_verified(&path).unwrap();
+    let check = |name: &str, version: &str, expected: bool| {
+        let found = matching::vulnerabilities(&db, &Ecosystem::new("npm"), name, version).unwrap();
+        assert_eq!(!found.is_empty(), expected, "{name} {version}");
+    };
+    check("a", "0.9.0", true);
+    check("a", "1.0.0", false);
+    check("a", "1.5.0", true);
+    check("a", "2.0.0", true);
+    check("a", "2.5.0", true);
+    check("a", "2.5.1", false);
+    check("never", "1.0.0", false);
+    check("open", "2.9.9", false);
+    check("open", "3.0.0", true);
+    check("absent", "1.0.0", false);
+}
+
+#[test]
+fn binaries_of_one_source_and_records_of_one_vulnerability_are_one_finding() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let mut first = advisory("CVE-1", &[], vec![row("Debian:12", "openssl", &[(None, fixed("3.0-2"))])]);
+    first.ratings = vec![Rating { source: "nvd".into(), severity: Severity::High, score: None, vector: None }];
+    let second = advisory("DSA-9", &["CVE-1"], vec![row("Debian", "openssl", &[(None, fixed("3.0-2"))])]);
+    build(&path, vec![first, second]);
+    let db = Database::open_verified(&path).unwrap();
+    let packages = vec![
+        package(PackageType::Deb, "libssl3", "3.0-1", "openssl"),
+        package(PackageType::Deb, "openssl", "3.0-1", "openssl"),
+    ];
+    let report = matching::judge(inventory(packages), &db).unwrap();
+    assert_eq!(report.findings.len(), 1);
+    let finding = &report.findings[0];
+    assert_eq!((finding.vulnerability.as_str(), finding.package.as_str()), ("CVE-1", "openssl"));
+    assert_eq!(finding.installed.iter().map(|i| i.name.as_str()).collect::<Vec<_>>(), ["libssl3", "openssl"]);
+    assert_eq!(finding.aliases, ["DSA-9"]);
+    assert_eq!((finding.severity, finding.severity_source.as_str()), (Severity::High, "nvd"));
+    assert_eq!(finding.because, "CVE-1: openssl 3.0-1 < 3.0-2 (fixed)");
+    assert!(report.complete);
+}
+
+#[test]
+fn what_no_feed_is_complete_for_is_a_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    build(&path, vec![advisory("X-1", &[], vec![row("PyPI", "a", &[(None, End::Open)])])]);
+    let db = Database::open(&path).unwrap();
+    let report = matching::judge(inventory(vec![package(PackageType::Pypi, "a", "1.0", "")]), &db).unwrap();
+    assert_eq!(report.findings.len(), 1);
+    assert_eq!(report.inventory.gaps.iter().map(|g| g.kind).collect::<Vec<_>>(), [GapKind::NotCovered]);
+    assert!(!report.complete);
+}
+
+#[test]
+fn damage_is_named_and_never_panics() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    build(&path, vec![advisory("X-1", &[], vec![row("npm", "a", &[(None, fixed("1.0.0"))])])]);
+    let good = fs::read(&path).unwrap();
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 0xff;
+        fs::write(&path, &bad).unwrap();
+        assert!(Database::open_verified(&path).is_err(), "byte {at}");
+        if let Ok(db) = Database::open(&path) {
+            let _ = matching::vulnerabilities(&db, &Ecosystem::new("npm"), "a", "0.1.0");
+        }
+    }
+    for len in 0..good.len() {
+        fs::write(&path, &good[..len]).unwrap();
+        assert!(matches!(Database::open(&path), Err(Error::Corrupt { .. } | Error::Io { .. })), "length {len}");
+    }
+    let mut newer = good.clone();
+    newer[8] = 9;
+    fs::write(&path, &newer).unwrap();
+    let error = Database::open(&path).unwrap_err();
+    assert!(error.to_string().contains("format 9"), "{error}");
+    assert_eq!(error.reason(), "DatabaseNewerFormat");
+}

@@ -1,0 +1,135 @@
+//! `feeds.toml`: which feeds make a database, and what each is complete for.
+
+use crate::FeedError;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// The feeds `kubectl scan db build` reads when none are named: the upstream addresses.
+pub const DEFAULT: &str = include_str!("../default-feeds.toml");
+
+/// All feeds.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// In order.
+    #[serde(rename = "feed")]
+    pub feeds: Vec<Feed>,
+}
+
+/// One feed.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feed {
+    /// How findings name it.
+    pub name: String,
+    /// Its format.
+    pub format: Format,
+    /// A directory, file or archive; relative to the file that names it. Exclusive with `url`.
+    pub path: Option<PathBuf>,
+    /// An http(s) address. Exclusive with `path`.
+    pub url: Option<String>,
+    /// Ecosystems and releases (`Debian:12`, `npm`) it is complete for.
+    #[serde(default)]
+    pub ecosystems: Vec<String>,
+    /// Whether its records rate the vulnerabilities of these ecosystems.
+    #[serde(default)]
+    pub rates: bool,
+    /// Licence of the data.
+    #[serde(default)]
+    pub licence: String,
+    /// Most bytes to download.
+    #[serde(default = "max_bytes")]
+    pub max_bytes: u64,
+}
+
+fn max_bytes() -> u64 {
+    2 << 30
+}
+
+/// The formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// OSV schema, JSON or YAML.
+    Osv,
+    /// Debian security tracker JSON.
+    DebianTracker,
+    /// Alpine secdb JSON.
+    AlpineSecdb,
+    /// CISA known exploited vulnerabilities.
+    Kev,
+    /// NVD 2.0 API JSON.
+    Nvd,
+}
+
+impl Format {
+    /// Its name in `feeds.toml`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Format::Osv => "osv",
+            Format::DebianTracker => "debian-tracker",
+            Format::AlpineSecdb => "alpine-secdb",
+            Format::Kev => "kev",
+            Format::Nvd => "nvd",
+        }
+    }
+}
+
+impl Feed {
+    /// Path or URL, as the user wrote it.
+    pub fn location(&self) -> String {
+        match (&self.path, &self.url) {
+            (Some(path), _) => path.display().to_string(),
+            (_, Some(url)) => url.clone(),
+            _ => String::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads `text`, the content of `path`; relative paths become relative to its folder.
+    ///
+    /// # Errors
+    /// With the line at fault.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, FeedError> {
+        let error = |cause: String| FeedError::Config { path: path.to_owned(), cause };
+        let mut config: Config = toml::from_str(text).map_err(|e| error(e.to_string()))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for feed in &mut config.feeds {
+            match (&feed.path, &feed.url) {
+                (Some(relative), None) => feed.path = Some(folder.join(relative)),
+                (None, Some(url)) if url.starts_with("http://") || url.starts_with("https://") => {}
+                _ => return Err(error(format!("feed {}: give either path or an http(s) url", feed.name))),
+            }
+        }
+        let mut names: Vec<&str> = config.feeds.iter().map(|f| f.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(error(format!("two feeds are named {}", pair[0])));
+        }
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_parses() {
+        assert!(Config::parse(DEFAULT, Path::new("default")).unwrap().feeds.len() > 5);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let check = |text: &str, expected: &str| {
+            let error = Config::parse(text, Path::new("feeds.toml")).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        check("[[feed]]\nname = \"a\"\nformat = \"osv\"\npth = \"x\"\n", "pth");
+        check("[[feed]]\nname = \"a\"\nformat = \"osv\"\n", "give either path or");
+        check("[[feed]]\nname = \"a\"\nformat = \"csv\"\npath = \"x\"\n", "unknown variant");
+        let twice = "[[feed]]\nname = \"a\"\nformat = \"osv\"\npath = \"x\"\n".repeat(2);
+        check(&twice, "two feeds are named a");
+    }
+}

@@ -1,0 +1,156 @@
+//! Debian security tracker JSON: source package → CVE → release.
+
+use super::Records;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use tidewaiter_core::advisory::{Advisory, Affected, End, FixState, Interval, KeyKind};
+use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::severity::Severity;
+
+/// Codenames and their release; others (sid, experimental) keep their name.
+const RELEASES: [(&str, &str); 12] = [
+    ("squeeze", "6"),
+    ("wheezy", "7"),
+    ("jessie", "8"),
+    ("stretch", "9"),
+    ("buster", "10"),
+    ("bullseye", "11"),
+    ("bookworm", "12"),
+    ("trixie", "13"),
+    ("forky", "14"),
+    ("duke", "15"),
+    ("etch", "4"),
+    ("lenny", "5"),
+];
+
+type Tracker = BTreeMap<String, BTreeMap<String, Vulnerability>>;
+
+#[derive(Deserialize)]
+struct Vulnerability {
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    releases: BTreeMap<String, Release>,
+}
+
+#[derive(Deserialize)]
+struct Release {
+    status: String,
+    #[serde(default)]
+    fixed_version: Option<String>,
+    #[serde(default)]
+    urgency: String,
+    #[serde(default)]
+    nodsa_reason: Option<String>,
+}
+
+/// Reads the tracker's export.
+///
+/// # Errors
+/// When it is JSON of another shape.
+pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Result<bool, String> {
+    if !(name.ends_with(".json") || name == "json") {
+        return Ok(false);
+    }
+    let tracker: Tracker = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+    let mut by_id: BTreeMap<String, Advisory> = BTreeMap::new();
+    for (source, vulnerabilities) in tracker {
+        for (id, vulnerability) in vulnerabilities {
+            let advisory = by_id.entry(id.clone()).or_insert_with(|| Advisory {
+                id,
+                feed: feed.to_owned(),
+                summary: vulnerability.description.clone(),
+                ..Advisory::default()
+            });
+            let rows = vulnerability.releases.iter();
+            advisory.affected.extend(rows.filter_map(|(codename, release)| affected(&source, codename, release)));
+        }
+    }
+    records.advisories.extend(by_id.into_values());
+    Ok(true)
+}
+
+/// The row of one release. No row means "unknown", never "vulnerable": undetermined rows are dropped.
+fn affected(source: &str, codename: &str, release: &Release) -> Option<Affected> {
+    let number = RELEASES.iter().find(|(name, _)| *name == codename).map_or(codename, |(_, number)| number);
+    let fixed = release.fixed_version.as_deref();
+    let (end, fix_state) = match (release.status.as_str(), fixed) {
+        ("resolved", Some("0")) => (None, FixState::Unknown),
+        // A fixed version counts even where tags say otherwise: tags go stale.
+        ("resolved" | "open", Some(version)) if version != "0" => {
+            (Some(End::Fixed(version.to_owned())), FixState::Fixed)
+        }
+        ("open", _) => (Some(End::Open), open_state(release)),
+        _ => return None,
+    };
+    Some(Affected {
+        ecosystem: Ecosystem::with_release("Debian", number),
+        package: source.to_owned(),
+        key: KeyKind::Source,
+        never_affected: end.is_none(),
+        intervals: end.map(|end| Interval { introduced: None, end }).into_iter().collect(),
+        versions: Vec::new(),
+        fix_state,
+        severity: urgency(&release.urgency),
+    })
+}
+
+fn open_state(release: &Release) -> FixState {
+    match release.nodsa_reason.as_deref() {
+        Some("ignored") => FixState::WontFix,
+        Some("postponed") => FixState::Deferred,
+        _ if release.urgency == "end-of-life" => FixState::EndOfLife,
+        _ => FixState::NotFixed,
+    }
+}
+
+/// `unimportant` does not concern the binary packages; a trailing `*` or `**` only marks who set the urgency.
+fn urgency(text: &str) -> Severity {
+    match text.trim_end_matches('*') {
+        "unimportant" => Severity::Negligible,
+        "low" => Severity::Low,
+        "medium" => Severity::Medium,
+        "high" => Severity::High,
+        _ => Severity::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_follow_the_tracker() {
+        let check = |release: &str, expected: Option<(Option<End>, FixState, Severity)>| {
+            let json = format!(r#"{{"openssl":{{"CVE-1":{{"releases":{{"bookworm":{release}}}}}}}}}"#);
+            let mut records = Records::default();
+            assert!(parse("data.json", json.as_bytes(), "debian", &mut records).unwrap());
+            let row = records.advisories[0].affected.first();
+            let found = row.map(|r| (r.intervals.first().map(|i| i.end.clone()), r.fix_state, r.severity));
+            assert_eq!(found, expected, "{release}");
+            assert!(row.is_none_or(|r| r.ecosystem.to_string() == "Debian:12"));
+        };
+        let fixed = Some(End::Fixed("3.0-1".into()));
+        check(
+            r#"{"status":"resolved","fixed_version":"3.0-1","urgency":"high**"}"#,
+            Some((fixed, FixState::Fixed, Severity::High)),
+        );
+        check(
+            r#"{"status":"resolved","fixed_version":"0","urgency":"unimportant"}"#,
+            Some((None, FixState::Unknown, Severity::Negligible)),
+        );
+        check(
+            r#"{"status":"open","urgency":"not yet assigned"}"#,
+            Some((Some(End::Open), FixState::NotFixed, Severity::Unknown)),
+        );
+        check(
+            r#"{"status":"open","nodsa":"x","nodsa_reason":"ignored","urgency":"low"}"#,
+            Some((Some(End::Open), FixState::WontFix, Severity::Low)),
+        );
+        check(
+            r#"{"status":"open","nodsa_reason":"postponed","urgency":"low"}"#,
+            Some((Some(End::Open), FixState::Deferred, Severity::Low)),
+        );
+        check(r#"{"status":"undetermined","urgency":""}"#, None);
+    }
+}

@@ -1,0 +1,76 @@
+//! NVD 2.0 API JSON: CVSS ratings by CVE.
+
+use super::Records;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use tidewaiter_core::severity::Rating;
+
+#[derive(Deserialize)]
+struct Page {
+    vulnerabilities: Option<Vec<Item>>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    cve: Cve,
+}
+
+#[derive(Deserialize)]
+struct Cve {
+    id: String,
+    #[serde(default)]
+    metrics: BTreeMap<String, Vec<Metric>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metric {
+    #[serde(default)]
+    source: String,
+    cvss_data: Option<CvssData>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CvssData {
+    vector_string: String,
+}
+
+/// Reads a page or a yearly feed.
+///
+/// # Errors
+/// When it is JSON of another shape.
+pub fn parse(name: &str, bytes: &[u8], records: &mut Records) -> Result<bool, String> {
+    if !name.ends_with(".json") {
+        return Ok(false);
+    }
+    let page: Page = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+    let Some(items) = page.vulnerabilities else { return Ok(false) };
+    for item in items {
+        let metrics = item.cve.metrics.into_iter().filter(|(kind, _)| kind.starts_with("cvssMetric"));
+        for metric in metrics.flat_map(|(_, metrics)| metrics) {
+            // CNAs and other authorized publishers rate inside NVD's records too.
+            let source = if metric.source == "nvd@nist.gov" { "nvd" } else { metric.source.as_str() };
+            let rating = metric.cvss_data.and_then(|data| Rating::from_vector(source, &data.vector_string));
+            records.ratings.entry(item.cve.id.clone()).or_default().extend(rating);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidewaiter_core::severity::Severity;
+
+    #[test]
+    fn every_metric_is_kept() {
+        let json = br#"{"vulnerabilities":[{"cve":{"id":"CVE-1","metrics":{
+            "cvssMetricV31":[{"source":"nvd@nist.gov","cvssData":{"vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}],
+            "cvssMetricV2":[{"source":"nvd@nist.gov","cvssData":{"vectorString":"AV:N/AC:L/Au:N/C:P/I:P/A:P"}}]}}}]}"#;
+        let mut records = Records::default();
+        assert!(parse("a.json", json, &mut records).unwrap());
+        let found: Vec<Severity> = records.ratings["CVE-1"].iter().map(|r| r.severity).collect();
+        assert_eq!(found, [Severity::High, Severity::Critical]);
+    }
+}

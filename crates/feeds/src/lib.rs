@@ -1,0 +1,16 @@
+//! Feeds: what upstreams publish, read into one database.
+//!
+//! ```text
+//! feeds.toml → config → source (directory, file, archive, URL) → format::* (bytes → advisories) → build → db::writer
+//! ```
+//!
+//! What a feed is complete for is declared in `feeds.toml`, never inferred from its rows.
+//! This crate must never know the server or Kubernetes, and is never linked into the server.
+
+pub mod build;
+pub mod config;
+mod error;
+pub mod format;
+pub mod source;
+
+pub use error::FeedError;

@@ -1,0 +1,90 @@
+//! Analyzers: which files are wanted, and what their bytes say. Pure functions from (path, bytes) to packages.
+
+mod apk;
+mod dpkg;
+mod headers;
+mod npm;
+mod os_release;
+mod python;
+
+use tidewaiter_core::ecosystem::Os;
+use tidewaiter_core::package::{Package, PackageType};
+use tidewaiter_core::report::{Gap, GapKind};
+
+/// Raised whenever an analyzer finds more or other things in the same bytes: caches are keyed by it.
+pub const VERSION: u32 = 1;
+
+/// What one file says.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Parsed {
+    /// Packages, without locations.
+    pub packages: Vec<Package>,
+    /// The operating system.
+    pub os: Option<Os>,
+    /// The package manager whose database this is, even when it lists nothing.
+    pub database: Option<PackageType>,
+    /// What could not be understood.
+    pub gaps: Vec<Gap>,
+}
+
+/// Paths at which a file is looked for even where links lead elsewhere, most telling first.
+pub(crate) const FIXED: [&str; 6] =
+    [os_release::PATHS[0], os_release::PATHS[1], dpkg::STATUS, apk::PATHS[0], apk::PATHS[1], apk::PATHS[2]];
+
+/// Files of package managers that are known but not read yet: their presence makes a report incomplete.
+const FOREIGN: [&str; 6] = [
+    "var/lib/rpm/Packages",
+    "var/lib/rpm/Packages.db",
+    "var/lib/rpm/rpmdb.sqlite",
+    "usr/lib/sysimage/rpm/Packages.db",
+    "usr/lib/sysimage/rpm/rpmdb.sqlite",
+    "var/lib/rpmmanifest/container-manifest-2",
+];
+
+type Wants = fn(&str) -> bool;
+type Analyzer = fn(&str, &[u8]) -> Parsed;
+
+fn analyzer(path: &str) -> Option<Analyzer> {
+    let all: [(Wants, Analyzer); 6] = [
+        (os_release::wants, os_release::parse),
+        (dpkg::wants, dpkg::parse),
+        (apk::wants, apk::parse),
+        (npm::wants, npm::parse),
+        (python::wants, python::parse),
+        (|path| FOREIGN.contains(&path), foreign),
+    ];
+    all.into_iter().find(|(wants, _)| wants(path)).map(|(_, parse)| parse)
+}
+
+/// Whether a file at this (cleaned) path is worth reading.
+pub fn wants(path: &str) -> bool {
+    analyzer(path).is_some()
+}
+
+/// Reads a wanted file. Never fails: what cannot be understood is a gap.
+pub fn parse(path: &str, bytes: &[u8]) -> Parsed {
+    analyzer(path).map_or_else(Parsed::default, |parse| parse(path, bytes))
+}
+
+fn foreign(path: &str, _: &[u8]) -> Parsed {
+    let message = "rpm databases are not read yet; its packages are not judged".to_owned();
+    Parsed { gaps: vec![Gap { kind: GapKind::UnsupportedOs, subject: path.to_owned(), message }], ..Parsed::default() }
+}
+
+fn unreadable(path: &str, cause: &str) -> Gap {
+    let message = format!("{cause}; its packages are not judged");
+    Gap { kind: GapKind::UnreadableFile, subject: path.to_owned(), message }
+}
+
+fn package(kind: PackageType, name: &str, version: &str) -> Package {
+    Package {
+        kind,
+        name: name.to_owned(),
+        version: version.to_owned(),
+        arch: String::new(),
+        source_name: String::new(),
+        source_version: String::new(),
+        vendored: false,
+        locations: Vec::new(),
+    }
+}

@@ -1,0 +1,61 @@
+//! apk-tools' installed database: one-letter fields, an empty line ends a package. apk-package(5).
+
+use super::{Parsed, package, unreadable};
+use tidewaiter_core::package::{Package, PackageType};
+
+pub(super) const PATHS: [&str; 3] = ["lib/apk/db/installed", "usr/lib/apk/db/installed", "var/lib/apk/db/installed"];
+
+pub(super) fn wants(path: &str) -> bool {
+    PATHS.contains(&path)
+}
+
+pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+    let text = String::from_utf8_lossy(bytes);
+    let mut parsed = Parsed { database: Some(PackageType::Apk), ..Parsed::default() };
+    for stanza in text.split("\n\n").filter(|s| !s.trim().is_empty()) {
+        match installed(stanza) {
+            Ok(package) => parsed.packages.push(package),
+            Err(cause) => parsed.gaps.push(unreadable(path, cause)),
+        }
+    }
+    parsed
+}
+
+fn installed(stanza: &str) -> Result<Package, &'static str> {
+    let (mut name, mut version, mut arch, mut origin) = ("", "", "", "");
+    for line in stanza.lines() {
+        match line.split_once(':') {
+            Some(("P", value)) => name = value,
+            Some(("V", value)) => version = value,
+            Some(("A", value)) => arch = value,
+            Some(("o", value)) => origin = value,
+            Some(_) => {}
+            None if line.trim().is_empty() => {}
+            None => return Err("a line is no field"),
+        }
+    }
+    if name.is_empty() || version.is_empty() {
+        return Err("a package without name or version");
+    }
+    Ok(Package {
+        arch: arch.to_owned(),
+        source_name: if origin.is_empty() { name } else { origin }.to_owned(),
+        source_version: version.to_owned(),
+        ..package(PackageType::Apk, name, version)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stanzas_become_packages() {
+        let parsed =
+            parse(PATHS[0], b"C:Q1x=\nP:libssl3\nV:3.1.4-r5\nA:x86_64\no:openssl\nF:lib\n\nP:musl\nV:1.2-r0\n\n");
+        let found: Vec<_> = parsed.packages.iter().map(|p| (p.name.as_str(), p.source_name.as_str())).collect();
+        assert_eq!(found, [("libssl3", "openssl"), ("musl", "musl")]);
+        assert!(parsed.gaps.is_empty());
+        assert_eq!(parse(PATHS[0], b"P:x\n\nnonsense").gaps.len(), 2);
+    }
+}

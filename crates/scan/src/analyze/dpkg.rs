@@ -1,0 +1,94 @@
+//! dpkg: `var/lib/dpkg/status` and the one-stanza files of `status.d` (distroless). deb-control(5).
+
+use super::headers::Stanza;
+use super::{Parsed, package, unreadable};
+use tidewaiter_core::package::{Package, PackageType};
+
+pub(super) const STATUS: &str = "var/lib/dpkg/status";
+const STATUS_D: &str = "var/lib/dpkg/status.d/";
+
+pub(super) fn wants(path: &str) -> bool {
+    let single = path.strip_prefix(STATUS_D).is_some_and(|f| !f.contains('/') && !f.ends_with(".md5sums"));
+    path == STATUS || single
+}
+
+pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+    let text = String::from_utf8_lossy(bytes);
+    let mut parsed = Parsed { database: Some(PackageType::Deb), ..Parsed::default() };
+    let mut lines = text.lines().peekable();
+    while lines.peek().is_some() {
+        let stanza: Vec<&str> = lines.by_ref().take_while(|l| !l.trim_end().is_empty()).collect();
+        if stanza.is_empty() {
+            continue;
+        }
+        match Stanza::parse(stanza.into_iter()).map_err(|line| format!("a line is no field: {:.60}", line)) {
+            Ok(stanza) => match installed(&stanza) {
+                Ok(package) => parsed.packages.extend(package),
+                Err(cause) => parsed.gaps.push(unreadable(path, cause)),
+            },
+            Err(cause) => parsed.gaps.push(unreadable(path, &cause)),
+        }
+    }
+    parsed
+}
+
+/// The package of a stanza, when its files are on disk. No Status field (distroless) means installed.
+fn installed(stanza: &Stanza) -> Result<Option<Package>, &'static str> {
+    let state = stanza.get("Status").and_then(|s| s.split_whitespace().nth(2)).unwrap_or("installed");
+    if matches!(state, "not-installed" | "config-files") {
+        return Ok(None);
+    }
+    let name = stanza.get("Package").filter(|n| !n.is_empty()).ok_or("a stanza without Package")?;
+    let version = stanza.get("Version").filter(|v| !v.is_empty()).ok_or("a stanza without Version")?;
+    let source = stanza.get("Source").unwrap_or(name);
+    let (source_name, source_version) = match source.split_once('(') {
+        Some((name, rest)) => (name.trim(), rest.trim_end().trim_end_matches(')').trim()),
+        None => (source, version),
+    };
+    Ok(Some(Package {
+        arch: stanza.get("Architecture").unwrap_or_default().to_owned(),
+        source_name: source_name.to_owned(),
+        source_version: source_version.to_owned(),
+        ..package(PackageType::Deb, name, version)
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stanzas_become_packages() {
+        let check = |text: &str, expected: &[(&str, &str, &str, &str)]| {
+            let parsed = parse(STATUS, text.as_bytes());
+            let found: Vec<_> = parsed
+                .packages
+                .iter()
+                .map(|p| (p.name.as_str(), p.version.as_str(), p.source_name.as_str(), p.source_version.as_str()))
+                .collect();
+            assert_eq!(found, expected, "{text}");
+        };
+        check("Package: a\nStatus: install ok installed\nVersion: 1:2-3\n", &[("a", "1:2-3", "a", "1:2-3")]);
+        check("Package: a\nVersion: 1\nSource: b (2)\n", &[("a", "1", "b", "2")]);
+        check(
+            "package: a\nversion: 1\nDescription: x\n y: z\n\nPackage: b\nVersion: 2\n",
+            &[("a", "1", "a", "1"), ("b", "2", "b", "2")],
+        );
+        check("Package: a\nStatus: deinstall ok config-files\nVersion: 1\n", &[]);
+        check("Package: a\nStatus: hold ok installed\nVersion: 1\n", &[("a", "1", "a", "1")]);
+        check("Package: a\nStatus: install ok half-configured\nVersion: 1\n", &[("a", "1", "a", "1")]);
+    }
+
+    #[test]
+    fn what_is_no_stanza_is_a_gap() {
+        for text in ["garbage", "Version: 1\n", "Package: a\n"] {
+            assert_eq!(parse(STATUS, text.as_bytes()).gaps.len(), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_databases_are_wanted() {
+        assert!(wants(STATUS) && wants("var/lib/dpkg/status.d/base"));
+        assert!(!wants("var/lib/dpkg/status.d/base.md5sums") && !wants("var/lib/dpkg/status-old"));
+    }
+}

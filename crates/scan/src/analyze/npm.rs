@@ -1,0 +1,51 @@
+//! npm: the `package.json` of each installed package.
+
+use super::{Parsed, package, unreadable};
+use serde_json::Value;
+use tidewaiter_core::package::PackageType;
+
+/// Only `node_modules/NAME/package.json` and `node_modules/@SCOPE/NAME/package.json` are installed packages;
+/// other `package.json` files inside a package are its tests, examples and bundles.
+pub(super) fn wants(path: &str) -> bool {
+    let Some(dir) = path.strip_suffix("/package.json") else { return false };
+    let below = dir.rsplit_once("node_modules/").filter(|(before, _)| before.is_empty() || before.ends_with('/'));
+    below.is_some_and(|(_, name)| match name.split_once('/') {
+        None => !name.is_empty() && !name.starts_with(['.', '@']),
+        Some((scope, name)) => scope.starts_with('@') && !name.is_empty() && !name.contains('/'),
+    })
+}
+
+pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let json: Value = match serde_json::from_slice(bytes) {
+        Ok(json) => json,
+        Err(e) => {
+            return Parsed { gaps: vec![unreadable(path, &format!("it is not JSON ({e})"))], ..Parsed::default() };
+        }
+    };
+    let field = |name: &str| json.get(name).and_then(Value::as_str).map(str::trim).filter(|v| !v.is_empty());
+    // A folder below node_modules that names no package is not installed as one.
+    let packages = match (field("name"), field("version")) {
+        (Some(name), Some(version)) => vec![package(PackageType::Npm, name, version)],
+        _ => Vec::new(),
+    };
+    Parsed { packages, ..Parsed::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_installed_packages_are_wanted() {
+        let check = |path: &str, expected: bool| assert_eq!(wants(path), expected, "{path}");
+        check("app/node_modules/a/package.json", true);
+        check("node_modules/@s/a/package.json", true);
+        check("app/node_modules/a/node_modules/b/package.json", true);
+        check("app/node_modules/a/test/package.json", false);
+        check("app/node_modules/a/dist/esm/package.json", false);
+        check("app/node_modules/.package-lock.json", false);
+        check("app/package.json", false);
+        check("my_node_modules/a/package.json", false);
+    }
+}

@@ -1,0 +1,51 @@
+//! os-release(5).
+
+use super::Parsed;
+use tidewaiter_core::ecosystem::Os;
+
+pub(super) const PATHS: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
+
+pub(super) fn wants(path: &str) -> bool {
+    PATHS.contains(&path)
+}
+
+pub(super) fn parse(_: &str, bytes: &[u8]) -> Parsed {
+    let text = String::from_utf8_lossy(bytes);
+    let mut os = Os::default();
+    for (key, value) in text.lines().filter_map(|line| line.trim().split_once('=')) {
+        let value = unquote(value);
+        match key {
+            "ID" => os.id = value.to_ascii_lowercase(),
+            "VERSION_ID" => os.version_id = value,
+            "VERSION_CODENAME" => os.codename = value,
+            "PRETTY_NAME" => os.pretty_name = value,
+            _ => {}
+        }
+    }
+    Parsed { os: (!os.id.is_empty()).then_some(os), ..Parsed::default() }
+}
+
+fn unquote(value: &str) -> String {
+    let value = value.trim();
+    for quote in ['"', '\''] {
+        if let Some(inner) = value.strip_prefix(quote).and_then(|v| v.strip_suffix(quote)) {
+            return inner.replace("\\\"", "\"").replace("\\$", "$");
+        }
+    }
+    value.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_may_be_quoted() {
+        let os = parse("", b"ID=alpine\nVERSION_ID=\"3.18.4\"\nPRETTY_NAME='Alpine Linux v3.18'\n").os.unwrap();
+        assert_eq!(
+            (os.id.as_str(), os.version_id.as_str(), os.pretty_name.as_str()),
+            ("alpine", "3.18.4", "Alpine Linux v3.18")
+        );
+        assert!(parse("", b"").os.is_none());
+    }
+}

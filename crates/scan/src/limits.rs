@@ -1,0 +1,31 @@
+//! What one image may cost. Hitting a limit is a named result, never a silent stop.
+
+/// Bounds on one scan; the defaults let every sane image through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Uncompressed bytes of one layer.
+    pub layer_bytes: u64,
+    /// Entries of one layer.
+    pub entries: u64,
+    /// Bytes of one wanted file; a larger one is a gap.
+    pub file_bytes: u64,
+    /// Bytes of a path or of a PAX record.
+    pub path_bytes: u64,
+    /// Uncompressed bytes per stored byte, checked once [`Limits::ratio_from`] bytes came out.
+    pub ratio: u64,
+    /// Uncompressed bytes from which the ratio counts: small layers of zeros compress well.
+    pub ratio_from: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            layer_bytes: 64 << 30,
+            entries: 4_000_000,
+            file_bytes: 64 << 20,
+            path_bytes: 1 << 20,
+            ratio: 1_500,
+            ratio_from: 256 << 20,
+        }
+    }
+}

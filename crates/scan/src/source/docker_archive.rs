@@ -1,0 +1,108 @@
+//! Archives made by `docker save` (and OCI layouts packed in a tar file), read without unpacking.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tidewaiter_core::image::{Digest, Platform};
+
+use super::files::{Archive, Files};
+use super::manifest::{MAX_CONFIG, MAX_MANIFEST, describe_layers, parse_config, platform_of};
+use super::read::{read_capped, sha256};
+use super::{BlobSource, Image, LayerDescriptor, LayerMedia, SourceError, oci_layout};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Saved {
+    config: String,
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    layers: Vec<String>,
+}
+
+/// Opens the image in a `docker save` archive; one that also is an OCI layout is read as such.
+///
+/// # Errors
+/// When the file is not such an archive, holds several images, or the image is damaged.
+pub fn open(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceError> {
+    let name = path.display().to_string();
+    let files: Arc<dyn Files> = Arc::new(Archive::index(path)?);
+    if files.has("oci-layout") && files.has("index.json") {
+        return oci_layout::open_files(files, &name, platform);
+    }
+    if !files.has("manifest.json") {
+        return Err(SourceError::bad(&name, "it has neither index.json nor manifest.json"));
+    }
+    let list: Vec<Saved> = serde_json::from_slice(&files.read("manifest.json", MAX_MANIFEST)?)
+        .map_err(|error| SourceError::bad(&name, format!("manifest.json is malformed: {error}")))?;
+    match &list[..] {
+        [saved] => open_saved(files, &name, saved, platform),
+        several => {
+            let tags: Vec<&str> =
+                several.iter().flat_map(|s| s.repo_tags.iter().flatten()).map(String::as_str).collect();
+            let cause = format!("it holds {} images ({}); save one image per archive", several.len(), tags.join(", "));
+            Err(SourceError::bad(&name, cause))
+        }
+    }
+}
+
+fn open_saved(
+    files: Arc<dyn Files>,
+    name: &str,
+    saved: &Saved,
+    wanted: Option<&Platform>,
+) -> Result<Image, SourceError> {
+    let bytes = files.read(&saved.config, MAX_CONFIG)?;
+    let config_digest = sha256(&bytes);
+    // Both layouts name the config by its digest.
+    let stem = saved.config.rsplit('/').next().unwrap_or_default().trim_end_matches(".json");
+    if let Ok(expected) = format!("sha256:{stem}").parse::<Digest>()
+        && expected != config_digest
+    {
+        let what = format!("config {} of {name}", saved.config);
+        return Err(SourceError::DigestMismatch { what, expected, actual: config_digest });
+    }
+    let config = parse_config(&bytes, name)?;
+    let mut layers = Vec::with_capacity(saved.layers.len());
+    for (index, path) in saved.layers.iter().enumerate() {
+        let (reader, size) = files.open(path)?;
+        let digest = config.diff_ids.get(index).cloned().unwrap_or_else(|| config_digest.clone());
+        layers.push((digest, Some(size), sniff(reader, path)?));
+    }
+    let platform = platform_of(&config, None, wanted, name)?;
+    let layers = describe_layers(layers, &config, name, false)?;
+    let blobs = Box::new(Saves { files, paths: saved.layers.clone() });
+    Ok(Image {
+        reference: name.to_owned(),
+        manifest_digest: config_digest.clone(),
+        index_digest: None,
+        config_digest,
+        platform,
+        config,
+        layers,
+        blobs,
+    })
+}
+
+/// Old archives do not say how layers are compressed; the first bytes do.
+fn sniff(reader: Box<dyn Read + Send>, path: &str) -> Result<LayerMedia, SourceError> {
+    let head = read_capped(reader.take(4), path, 4)?;
+    Ok(match head[..] {
+        [0x1f, 0x8b, ..] => LayerMedia::TarGzip,
+        [0x28, 0xb5, 0x2f, 0xfd] => LayerMedia::TarZstd,
+        _ => LayerMedia::Tar,
+    })
+}
+
+struct Saves {
+    files: Arc<dyn Files>,
+    paths: Vec<String>,
+}
+
+impl BlobSource for Saves {
+    fn open(&self, index: usize, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+        let path = self.paths.get(index).map_or(layer.digest.as_str(), String::as_str);
+        Ok(self.files.open(path)?.0)
+    }
+}

@@ -1,0 +1,141 @@
+//! Why an image could not be opened or read.
+
+use tidewaiter_core::image::{Digest, Platform};
+
+/// Why an image could not be opened or read. Every message names what was read, the cause and the next step.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SourceError {
+    /// Image, manifest, blob or file does not exist.
+    #[error("{what} does not exist ({cause}); check the name, the tag and the registry")]
+    NotFound {
+        /// What was asked for.
+        what: String,
+        /// What the registry or the file system said.
+        cause: String,
+    },
+    /// The registry refused the credentials, or wants some.
+    #[error("{what}: the registry refused access ({cause}); check the credentials for this registry and repository")]
+    Unauthorized {
+        /// What was asked for.
+        what: String,
+        /// What the registry said.
+        cause: String,
+    },
+    /// No answer, or no useful one.
+    #[error(
+        "{what}: the registry cannot be reached ({cause}); check the address, the network and the certificate, then try again"
+    )]
+    Unreachable {
+        /// What was asked for.
+        what: String,
+        /// Connection error or status.
+        cause: String,
+    },
+    /// Fewer bytes than promised.
+    #[error("{what} is truncated: {expected} bytes expected, {got} read; try again, or push the image again")]
+    Truncated {
+        /// What was read.
+        what: String,
+        /// Bytes promised by the descriptor.
+        expected: u64,
+        /// Bytes read.
+        got: u64,
+    },
+    /// The bytes are not those the digest names.
+    #[error(
+        "{what} has digest {actual}, not {expected}; its source serves wrong bytes: push the image again or use another source"
+    )]
+    DigestMismatch {
+        /// What was read.
+        what: String,
+        /// Digest by which it was asked for.
+        expected: Digest,
+        /// Digest of the bytes read.
+        actual: Digest,
+    },
+    /// A kind of manifest, config or layer this program does not read.
+    #[error(
+        "{what} has the unsupported media type {media_type:?}; rebuild it as an OCI image with tar, gzip or zstd layers"
+    )]
+    UnsupportedMediaType {
+        /// Manifest, config or layer.
+        what: String,
+        /// The media type found.
+        media_type: String,
+    },
+    /// The index has nothing for the platform asked for.
+    #[error("{what} has no image for platform {wanted}; it has {available}: choose one of these with --platform")]
+    NoMatchingPlatform {
+        /// The image.
+        what: String,
+        /// Platform asked for.
+        wanted: Platform,
+        /// Platforms the image has.
+        available: String,
+    },
+    /// The image contradicts itself or its format.
+    #[error("{what} is not a valid image ({cause}); build or push it again")]
+    BadImage {
+        /// What was read.
+        what: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The address rule forbids the connection.
+    #[error(
+        "{what}: connections to this host are not allowed ({cause}); add its network to the allowed registry networks, or use another registry"
+    )]
+    HostNotAllowed {
+        /// What was asked for.
+        what: String,
+        /// Which address or scheme was refused.
+        cause: String,
+    },
+    /// Larger than this program reads.
+    #[error("{what} is larger than the limit of {limit} bytes; images do not need that, check where it comes from")]
+    LimitExceeded {
+        /// What was read.
+        what: String,
+        /// The limit in bytes.
+        limit: u64,
+    },
+}
+
+impl SourceError {
+    /// Machine-readable reason for conditions and reports.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "ImageNotFound",
+            Self::Unauthorized { .. } => "Unauthorized",
+            Self::Unreachable { .. } => "RegistryUnreachable",
+            Self::Truncated { .. } => "LayerTruncated",
+            Self::DigestMismatch { .. } => "DigestMismatch",
+            Self::UnsupportedMediaType { .. } => "UnsupportedMediaType",
+            Self::NoMatchingPlatform { .. } => "NoMatchingPlatform",
+            Self::BadImage { .. } => "BadImage",
+            Self::HostNotAllowed { .. } => "HostNotAllowed",
+            Self::LimitExceeded { .. } => "LimitExceeded",
+        }
+    }
+
+    /// The source error inside an I/O error of a layer reader, if that is what stopped it.
+    #[must_use]
+    pub fn from_io(error: &std::io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    pub(super) fn bad(what: &str, cause: impl ToString) -> Self {
+        Self::BadImage { what: what.to_owned(), cause: cause.to_string() }
+    }
+
+    /// An I/O error of a local file.
+    pub(super) fn file(what: &str, error: &std::io::Error) -> Self {
+        let (what, cause) = (what.to_owned(), error.to_string());
+        if error.kind() == std::io::ErrorKind::NotFound {
+            Self::NotFound { what, cause }
+        } else {
+            Self::BadImage { what, cause }
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! Manifests, indexes and configs: parsing, platform choice, verification.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use tidewaiter_core::image::{Digest, Platform};
+
+use super::read::{sha256, verify};
+use super::{BlobSource, HistoryEntry, Image, ImageConfig, LayerDescriptor, LayerMedia, SourceError};
+
+/// Largest manifest or index read; the limit registries themselves use.
+pub(super) const MAX_MANIFEST: u64 = 4 << 20;
+/// Largest config read.
+pub(super) const MAX_CONFIG: u64 = 8 << 20;
+/// Indexes within indexes followed.
+const MAX_NESTING: usize = 4;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Descriptor {
+    #[serde(default)]
+    pub media_type: String,
+    pub digest: Digest,
+    pub size: u64,
+    #[serde(default)]
+    pub platform: Option<Platform>,
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Descriptor {
+    /// Attestations share an index with the images but are none.
+    pub(super) fn is_image(&self) -> bool {
+        let unknown = |p: &Platform| p.os == "unknown" || p.architecture == "unknown";
+        !self.annotations.contains_key("vnd.docker.reference.type") && !self.platform.as_ref().is_some_and(unknown)
+    }
+
+    fn is_index(&self) -> bool {
+        is_index_type(&self.media_type)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Raw {
+    #[serde(default)]
+    schema_version: u32,
+    #[serde(default)]
+    media_type: Option<String>,
+    #[serde(default)]
+    config: Option<Descriptor>,
+    #[serde(default)]
+    layers: Option<Vec<Descriptor>>,
+    #[serde(default)]
+    manifests: Option<Vec<Descriptor>>,
+    #[serde(default, rename = "fsLayers")]
+    fs_layers: Option<serde::de::IgnoredAny>,
+}
+
+/// What a manifest document turned out to be.
+pub(super) enum Document {
+    Index(Vec<Descriptor>),
+    Manifest { config: Descriptor, layers: Vec<Descriptor> },
+}
+
+fn is_index_type(media_type: &str) -> bool {
+    matches!(
+        media_type,
+        "application/vnd.oci.image.index.v1+json" | "application/vnd.docker.distribution.manifest.list.v2+json"
+    )
+}
+
+fn is_manifest_type(media_type: &str) -> bool {
+    matches!(
+        media_type,
+        "application/vnd.oci.image.manifest.v1+json" | "application/vnd.docker.distribution.manifest.v2+json"
+    )
+}
+
+impl Document {
+    pub(super) fn parse(bytes: &[u8], what: &str) -> Result<Self, SourceError> {
+        let raw: Raw = serde_json::from_slice(bytes)
+            .map_err(|error| SourceError::bad(what, format!("the manifest is malformed: {error}")))?;
+        let unsupported = |media_type: &str| SourceError::UnsupportedMediaType {
+            what: format!("the manifest of {what}"),
+            media_type: media_type.to_owned(),
+        };
+        if raw.schema_version == 1 || raw.fs_layers.is_some() {
+            return Err(unsupported("application/vnd.docker.distribution.manifest.v1+json"));
+        }
+        let stated = raw.media_type.as_deref().unwrap_or_default();
+        match (raw.manifests, raw.config, raw.layers) {
+            // A document that is both would be one thing here and another to the runtime (CVE-2021-41190).
+            (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
+                Err(SourceError::bad(what, "the manifest is an index and an image at once"))
+            }
+            (Some(list), None, None) if stated.is_empty() || is_index_type(stated) => Ok(Self::Index(list)),
+            (None, Some(config), Some(layers)) if stated.is_empty() || is_manifest_type(stated) => {
+                Ok(Self::Manifest { config, layers })
+            }
+            _ => Err(unsupported(stated)),
+        }
+    }
+}
+
+/// Fetches what a source stores by digest. Nothing it returns is trusted before it is verified here.
+pub(super) trait Fetch {
+    fn manifest(&self, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError>;
+    fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError>;
+}
+
+/// The platform to prefer when none is asked for.
+pub(super) fn host_platform() -> Platform {
+    Platform::new("linux", std::env::consts::ARCH).normalised()
+}
+
+/// Chooses the entry of an index for a platform: an exact one before one that merely runs there.
+pub(super) fn choose<'a>(
+    list: &'a [Descriptor],
+    wanted: Option<&Platform>,
+    what: &str,
+) -> Result<&'a Descriptor, SourceError> {
+    let images: Vec<&Descriptor> = list.iter().filter(|entry| entry.is_image()).collect();
+    if let ([only], true) = (&images[..], wanted.is_none() || images.iter().all(|entry| entry.platform.is_none())) {
+        return Ok(only);
+    }
+    let host = host_platform();
+    let target = wanted.unwrap_or(&host);
+    let rank = |entry: &&&Descriptor| match &entry.platform {
+        Some(platform) if platform.normalised() == target.normalised() => 0,
+        Some(platform) if target.matches(platform) => 1,
+        Some(_) => 3,
+        // A nested index may carry no platform itself.
+        None => 2,
+    };
+    images.iter().filter(|entry| rank(entry) < 3).min_by_key(rank).copied().ok_or_else(|| {
+        let mut available: Vec<String> =
+            images.iter().filter_map(|entry| entry.platform.as_ref()).map(Platform::to_string).collect();
+        available.dedup();
+        let available = if available.is_empty() { "none".to_owned() } else { available.join(", ") };
+        SourceError::NoMatchingPlatform { what: what.to_owned(), wanted: target.clone(), available }
+    })
+}
+
+/// A manifest found by following indexes.
+pub(super) struct Found {
+    pub manifest_digest: Digest,
+    pub index_digest: Option<Digest>,
+    pub platform: Option<Platform>,
+    pub config: Descriptor,
+    pub layers: Vec<Descriptor>,
+}
+
+/// Follows indexes from a document, whose digest is given if it has one, to the manifest for a platform.
+pub(super) fn follow(
+    fetch: &dyn Fetch,
+    what: &str,
+    root: &[u8],
+    root_digest: Option<Digest>,
+    wanted: Option<&Platform>,
+) -> Result<Found, SourceError> {
+    let mut document = Document::parse(root, what)?;
+    let (mut digest, mut index_digest, mut platform) = (root_digest, None, None);
+    for _ in 0..=MAX_NESTING {
+        match document {
+            Document::Manifest { config, layers } => {
+                let manifest_digest = digest.unwrap_or_else(|| sha256(root));
+                return Ok(Found { manifest_digest, index_digest, platform, config, layers });
+            }
+            Document::Index(list) => {
+                index_digest = index_digest.or(digest);
+                let chosen = choose(&list, wanted, what)?;
+                let name = format!("manifest {} of {what}", chosen.digest);
+                let bytes = fetch.manifest(chosen)?;
+                verify(&bytes, &name, &chosen.digest, Some(chosen.size))?;
+                document = Document::parse(&bytes, &name)?;
+                if matches!(document, Document::Index(_)) != chosen.is_index() && !chosen.media_type.is_empty() {
+                    return Err(SourceError::bad(&name, format!("it is not of its type {}", chosen.media_type)));
+                }
+                platform = chosen.platform.clone().or(platform);
+                digest = Some(chosen.digest.clone());
+            }
+        }
+    }
+    Err(SourceError::bad(what, format!("indexes are nested more than {MAX_NESTING} deep")))
+}
+
+#[derive(Deserialize)]
+struct RawConfig {
+    #[serde(default)]
+    os: String,
+    #[serde(default)]
+    architecture: String,
+    #[serde(default)]
+    variant: Option<String>,
+    #[serde(default)]
+    created: Option<String>,
+    #[serde(default)]
+    history: Option<Vec<HistoryEntry>>,
+    rootfs: RawRootfs,
+    #[serde(default)]
+    config: Option<RawRun>,
+}
+
+#[derive(Deserialize)]
+struct RawRootfs {
+    #[serde(default)]
+    diff_ids: Option<Vec<Digest>>,
+}
+
+#[derive(Deserialize)]
+struct RawRun {
+    #[serde(default, rename = "Labels")]
+    labels: Option<BTreeMap<String, String>>,
+}
+
+/// Parses an image's configuration.
+pub(super) fn parse_config(bytes: &[u8], what: &str) -> Result<ImageConfig, SourceError> {
+    let raw: RawConfig = serde_json::from_slice(bytes)
+        .map_err(|error| SourceError::bad(what, format!("the image config is malformed: {error}")))?;
+    Ok(ImageConfig {
+        os: raw.os,
+        architecture: raw.architecture,
+        variant: raw.variant.filter(|variant| !variant.is_empty()),
+        created: raw.created,
+        history: raw.history.unwrap_or_default(),
+        diff_ids: raw.rootfs.diff_ids.unwrap_or_default(),
+        labels: raw.config.and_then(|run| run.labels).unwrap_or_default(),
+    })
+}
+
+/// Makes an image of a manifest: fetches and verifies its config and describes its layers.
+pub(super) fn assemble(
+    fetch: &dyn Fetch,
+    reference: &str,
+    found: Found,
+    wanted: Option<&Platform>,
+    blobs: Box<dyn BlobSource>,
+) -> Result<Image, SourceError> {
+    if !matches!(
+        found.config.media_type.as_str(),
+        "" | "application/vnd.oci.image.config.v1+json" | "application/vnd.docker.container.image.v1+json"
+    ) {
+        let what = format!("the config of {reference}");
+        return Err(SourceError::UnsupportedMediaType { what, media_type: found.config.media_type });
+    }
+    let bytes = fetch.config(&found.config)?;
+    let what = format!("config {} of {reference}", found.config.digest);
+    verify(&bytes, &what, &found.config.digest, Some(found.config.size))?;
+    let config = parse_config(&bytes, &what)?;
+    let mut layers = Vec::with_capacity(found.layers.len());
+    for descriptor in &found.layers {
+        layers.push((descriptor.digest.clone(), Some(descriptor.size), layer_media(descriptor, reference)?));
+    }
+    let platform = platform_of(&config, found.platform, wanted, reference)?;
+    Ok(Image {
+        reference: reference.to_owned(),
+        manifest_digest: found.manifest_digest,
+        index_digest: found.index_digest,
+        config_digest: found.config.digest,
+        platform,
+        layers: describe_layers(layers, &config, reference, true)?,
+        config,
+        blobs,
+    })
+}
+
+/// The platform the index names, else the config's; it must be one that was asked for.
+pub(super) fn platform_of(
+    config: &ImageConfig,
+    named: Option<Platform>,
+    wanted: Option<&Platform>,
+    what: &str,
+) -> Result<Platform, SourceError> {
+    let own = Platform { variant: config.variant.clone(), ..Platform::new(&config.os, &config.architecture) };
+    let platform = named.unwrap_or(own);
+    match wanted {
+        Some(wanted) if !wanted.matches(&platform) => Err(SourceError::NoMatchingPlatform {
+            what: what.to_owned(),
+            wanted: wanted.clone(),
+            available: platform.to_string(),
+        }),
+        _ => Ok(platform),
+    }
+}
+
+/// Joins the manifest's layers with the config's diff ids and history.
+pub(super) fn describe_layers(
+    layers: Vec<(Digest, Option<u64>, LayerMedia)>,
+    config: &ImageConfig,
+    what: &str,
+    digest_is_stored: bool,
+) -> Result<Vec<LayerDescriptor>, SourceError> {
+    if layers.len() != config.diff_ids.len() {
+        let cause = format!("it has {} layers but {} diff ids", layers.len(), config.diff_ids.len());
+        return Err(SourceError::bad(what, cause));
+    }
+    let steps: Vec<&HistoryEntry> = config.history.iter().filter(|step| !step.empty_layer).collect();
+    let aligned = steps.len() == layers.len();
+    let describe = |(index, (digest, size, media_type)): (usize, (Digest, Option<u64>, LayerMedia))| LayerDescriptor {
+        digest,
+        size,
+        media_type,
+        diff_id: config.diff_ids[index].clone(),
+        history: steps.get(index).filter(|_| aligned).and_then(|step| step.created_by.clone()),
+        digest_is_stored,
+    };
+    Ok(layers.into_iter().enumerate().map(describe).collect())
+}
+
+fn layer_media(descriptor: &Descriptor, reference: &str) -> Result<LayerMedia, SourceError> {
+    match descriptor.media_type.as_str() {
+        "application/vnd.oci.image.layer.v1.tar" | "application/vnd.docker.image.rootfs.diff.tar" => {
+            Ok(LayerMedia::Tar)
+        }
+        "application/vnd.oci.image.layer.v1.tar+gzip" | "application/vnd.docker.image.rootfs.diff.tar.gzip" => {
+            Ok(LayerMedia::TarGzip)
+        }
+        "application/vnd.oci.image.layer.v1.tar+zstd" | "application/vnd.docker.image.rootfs.diff.tar.zstd" => {
+            Ok(LayerMedia::TarZstd)
+        }
+        other => Err(SourceError::UnsupportedMediaType {
+            what: format!("layer {} of {reference}", descriptor.digest),
+            media_type: other.to_owned(),
+        }),
+    }
+}

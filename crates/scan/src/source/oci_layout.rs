@@ -1,0 +1,77 @@
+//! OCI image layouts: a directory with `index.json` and `blobs/sha256/…`.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use tidewaiter_core::image::{Digest, Platform};
+
+use super::files::{Directory, Files};
+use super::manifest::{Descriptor, Document, Fetch, MAX_CONFIG, MAX_MANIFEST, assemble, choose, follow};
+use super::{BlobSource, Image, LayerDescriptor, SourceError};
+
+/// Opens the image for a platform from an OCI layout directory. Without a platform, the only image is taken,
+/// else the one for Linux on this machine's architecture.
+///
+/// # Errors
+/// When the directory is not a layout, has no such image, or the image is damaged.
+pub fn open(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceError> {
+    open_files(Arc::new(Directory(path.to_owned())), &path.display().to_string(), platform)
+}
+
+/// Opens an image from anything that has the files of a layout.
+pub(super) fn open_files(files: Arc<dyn Files>, name: &str, platform: Option<&Platform>) -> Result<Image, SourceError> {
+    if !files.has("index.json") {
+        let cause = "there is no index.json in it".to_owned();
+        return Err(SourceError::NotFound { what: format!("the OCI layout {name}"), cause });
+    }
+    let index = files.read("index.json", MAX_MANIFEST)?;
+    if let Document::Index(list) = Document::parse(&index, name)? {
+        refuse_ambiguity(&list, platform, name)?;
+    }
+    let store = Store { files };
+    let mut found = follow(&store, name, &index, None, platform)?;
+    // The layout's own index.json is only a directory of images, no index anybody can pull by digest.
+    found.index_digest = found.index_digest.filter(|digest| store.files.has(&blob_path(digest)));
+    let blobs = Box::new(Store { files: Arc::clone(&store.files) });
+    assemble(&store, name, found, platform, blobs)
+}
+
+/// A layout may hold several images under different names; choosing one silently would judge the wrong one.
+fn refuse_ambiguity(list: &[Descriptor], platform: Option<&Platform>, name: &str) -> Result<(), SourceError> {
+    let Ok(chosen) = choose(list, platform, name) else { return Ok(()) };
+    let rival = list
+        .iter()
+        .find(|entry| entry.is_image() && entry.digest != chosen.digest && entry.platform == chosen.platform);
+    match rival {
+        None => Ok(()),
+        Some(rival) => {
+            let cause = format!("it holds several images for one platform, {} and {}", chosen.digest, rival.digest);
+            Err(SourceError::bad(name, cause))
+        }
+    }
+}
+
+struct Store {
+    files: Arc<dyn Files>,
+}
+
+fn blob_path(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}
+
+impl Fetch for Store {
+    fn manifest(&self, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError> {
+        self.files.read(&blob_path(&descriptor.digest), MAX_MANIFEST)
+    }
+
+    fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError> {
+        self.files.read(&blob_path(&descriptor.digest), MAX_CONFIG)
+    }
+}
+
+impl BlobSource for Store {
+    fn open(&self, _index: usize, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+        Ok(self.files.open(&blob_path(&layer.digest))?.0)
+    }
+}

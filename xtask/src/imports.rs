@@ -1,0 +1,52 @@
+//! The import rules of the crates, as a table of edges that must not exist.
+
+use anyhow::{Context, Result, bail};
+use std::process::Command;
+
+/// (crate, what must not be in its dependency tree, why).
+const FORBIDDEN: &[(&str, &[&str], &str)] = &[
+    (
+        "tidewaiter-core",
+        &["tokio", "kube", "ureq", "rustls", "memmap2", "zstd", "flate2"],
+        "core is pure: no I/O, no async, no Kubernetes",
+    ),
+    (
+        "tidewaiter-db",
+        &["tokio", "kube", "ureq", "rustls", "tidewaiter-feeds", "tidewaiter-scan"],
+        "db knows neither network nor feeds",
+    ),
+    ("tidewaiter-scan", &["tokio", "kube", "tidewaiter-feeds", "indicatif"], "the engine is synchronous and silent"),
+    ("tidewaiter-feeds", &["tokio", "kube", "tidewaiter-scan"], "feeds build databases and nothing else"),
+    ("kubectl-scan", &["tidewaiter"], "the CLI does not know the server"),
+];
+
+/// Never anywhere.
+const BANNED: &[&str] = &["openssl-sys", "native-tls", "serde_yaml", "chrono"];
+
+/// Checks the table; true when no edge exists.
+pub(crate) fn run() -> Result<bool> {
+    let mut good = true;
+    for (krate, forbidden, why) in FORBIDDEN {
+        let tree = tree(krate)?;
+        for name in forbidden.iter().chain(BANNED) {
+            if tree.iter().any(|dependency| dependency == name) {
+                println!("{krate} must not import {name}: {why}");
+                good = false;
+            }
+        }
+    }
+    println!("import rules: {}", if good { "hold" } else { "broken" });
+    Ok(good)
+}
+
+/// Names of all normal dependencies of a crate, without itself.
+fn tree(krate: &str) -> Result<Vec<String>> {
+    let args = ["tree", "--locked", "-p", krate, "-e", "normal", "--prefix", "none", "-f", "{p}"];
+    let out = Command::new(env!("CARGO")).args(args).output().context("cargo tree cannot be run")?;
+    if !out.status.success() {
+        bail!("cargo tree -p {krate}: {}", String::from_utf8_lossy(&out.stderr));
+    }
+    let text = String::from_utf8(out.stdout).context("cargo tree printed no text")?;
+    let names = text.lines().filter_map(|l| l.split_whitespace().next()).map(str::to_owned);
+    Ok(names.filter(|n| n != krate).collect())
+}

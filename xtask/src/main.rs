@@ -1,0 +1,66 @@
+//! `cargo xtask`: everything a developer runs that is not `cargo build`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool talks on the terminal")]
+
+mod imports;
+mod spotcheck;
+mod test;
+mod truth;
+mod vectors;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every test
+    Test,
+    /// Check which crate imports which
+    Imports,
+    /// Compare the engine with the package managers' own lists (OCI layouts in DIR, lists in DIR/truth)
+    Truth {
+        /// Folder of OCI layouts
+        dir: PathBuf,
+        /// Name every missed and every invented package
+        #[arg(long)]
+        differences: bool,
+    },
+    /// Check version orders against lines `A < B`, `A = B`, `A > B` in DIR/ECOSYSTEM-versions*.txt
+    Vectors {
+        /// Folder of vector files
+        dir: PathBuf,
+    },
+    /// Check known facts (a file of `{id, checks: [{ecosystem, package, version, vulnerable}]}`) against a database
+    Spotcheck {
+        /// File of facts
+        file: PathBuf,
+        /// Database to ask
+        #[arg(long)]
+        db: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Args::parse().command {
+        Command::Test => test::run(),
+        Command::Imports => imports::run(),
+        Command::Truth { dir, differences } => truth::run(&dir, differences),
+        Command::Vectors { dir } => vectors::run(&dir),
+        Command::Spotcheck { file, db } => spotcheck::run(&file, &db),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The engine against the package managers' own lists.
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::package::{Package, PackageType};
+use tidewaiter_scan::engine::{self, Options};
+use tidewaiter_scan::limits::Limits;
+use tidewaiter_scan::progress::Silent;
+use tidewaiter_scan::source::oci_layout;
+
+#[derive(Debug, Deserialize)]
+struct Truth {
+    packages: Vec<Listed>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Listed {
+    #[serde(rename = "type")]
+    kind: String,
+    name: String,
+    version: String,
+    #[serde(default)]
+    arch: String,
+}
+
+/// (name, version, arch); arch is empty where the type is compared without.
+type Key = (String, String, String);
+
+/// Compares every layout of `dir` with its list; true when every type the engine reads is exact.
+pub(crate) fn run(dir: &Path, differences: bool) -> Result<bool> {
+    let lists = dir.join("truth");
+    let entries = fs::read_dir(&lists).with_context(|| format!("{}: no lists to compare with", lists.display()))?;
+    let mut files: Vec<_> = entries.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
+    files.retain(|f| f.extension().is_some_and(|e| e == "json"));
+    files.sort();
+    if files.is_empty() {
+        bail!("{}: holds no NAME.json", lists.display());
+    }
+    println!("{:28} {:8} {:>7} {:>7} {:>8} {:>9}", "IMAGE", "TYPE", "LISTED", "FOUND", "RECALL", "PRECISION");
+    let mut exact = true;
+    for file in files {
+        let name = file.file_stem().and_then(|n| n.to_str()).unwrap_or_default();
+        exact &= compare(dir, name, &file, differences).with_context(|| name.to_owned())?;
+    }
+    Ok(exact)
+}
+
+fn compare(dir: &Path, name: &str, list: &Path, differences: bool) -> Result<bool> {
+    let truth: Truth = serde_json::from_str(&fs::read_to_string(list)?)?;
+    let image = oci_layout::open(&dir.join(name), None)?;
+    let cancel = AtomicBool::new(false);
+    let options = Options { limits: Limits::default(), threads: 2, cancel: &cancel, progress: &Silent };
+    let inventory = engine::inventory(&image, &options)?;
+    let mut listed: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
+    for package in &truth.packages {
+        listed.entry(package.kind.clone()).or_default().insert(listed_key(package));
+    }
+    let mut found: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
+    for package in &inventory.packages {
+        found.entry(package.kind.purl_type().to_owned()).or_default().insert(found_key(package));
+    }
+    let kinds: BTreeSet<&String> = listed.keys().chain(found.keys()).collect();
+    let gaps: Vec<String> = inventory.gaps.iter().map(|g| format!("{:?}", g.kind)).collect();
+    if kinds.is_empty() {
+        println!("{name:28} {:8} {:>7} {:>7}  gaps: {}", "-", 0, 0, gaps.join(", "));
+    }
+    let empty = BTreeSet::new();
+    let mut exact = true;
+    for kind in kinds {
+        let (listed, found) = (listed.get(kind).unwrap_or(&empty), found.get(kind).unwrap_or(&empty));
+        if !["deb", "apk", "npm", "pypi"].contains(&kind.as_str()) {
+            println!("{name:28} {kind:8} {:>7} {:>7}  not read yet; gaps: {}", listed.len(), "-", gaps.join(", "));
+            continue;
+        }
+        exact &= row(name, kind, listed, found, differences);
+    }
+    Ok(exact)
+}
+
+fn row(name: &str, kind: &str, listed: &BTreeSet<Key>, found: &BTreeSet<Key>, differences: bool) -> bool {
+    let same = |a: &Key, b: &Key| a.0 == b.0 && a.1 == b.1 && (a.2 == b.2 || a.2.is_empty() || b.2.is_empty());
+    let missed: Vec<&Key> = listed.iter().filter(|l| !found.iter().any(|f| same(l, f))).collect();
+    let invented: Vec<&Key> = found.iter().filter(|f| !listed.iter().any(|l| same(l, f))).collect();
+    let share = |part: usize, all: usize| if all == 0 { 1.0 } else { (all - part) as f64 / all as f64 };
+    println!(
+        "{name:28} {kind:8} {:>7} {:>7} {:>8.4} {:>9.4}",
+        listed.len(),
+        found.len(),
+        share(missed.len(), listed.len()),
+        share(invented.len(), found.len()),
+    );
+    if differences {
+        missed.iter().for_each(|k| println!("  missed: {} {} {}", k.0, k.1, k.2));
+        invented.iter().for_each(|k| println!("  invented: {} {} {}", k.0, k.1, k.2));
+    }
+    missed.is_empty() && invented.is_empty()
+}
+
+fn listed_key(package: &Listed) -> Key {
+    match package.kind.as_str() {
+        "pypi" => (Ecosystem::new("PyPI").normalize(&package.name), package.version.clone(), String::new()),
+        "npm" => (package.name.clone(), package.version.clone(), String::new()),
+        _ => (package.name.clone(), package.version.clone(), package.arch.clone()),
+    }
+}
+
+fn found_key(package: &Package) -> Key {
+    match package.kind {
+        PackageType::Pypi => (Ecosystem::new("PyPI").normalize(&package.name), package.version.clone(), String::new()),
+        PackageType::Npm => (package.name.clone(), package.version.clone(), String::new()),
+        PackageType::Deb | PackageType::Apk => (package.name.clone(), package.version.clone(), package.arch.clone()),
+    }
+}

@@ -1,0 +1,50 @@
+//! Version orders against vector files.
+
+use anyhow::{Context, Result, bail};
+use std::cmp::Ordering;
+use std::fs;
+use std::path::Path;
+use tidewaiter_core::version::Order;
+
+/// Checks every `*-versions*.txt` in `dir`; true when no line fails.
+pub(crate) fn run(dir: &Path) -> Result<bool> {
+    let entries = fs::read_dir(dir).with_context(|| format!("{}: cannot be listed", dir.display()))?;
+    let mut files: Vec<_> = entries.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
+    files.sort();
+    let (mut lines, mut failures, mut checked) = (0, 0, 0);
+    for file in files {
+        let name = file.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let Some((ecosystem, _)) = name.split_once("-versions") else { continue };
+        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let wanted = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+        let wanted: Vec<&str> = wanted.collect();
+        let Some(order) = Order::named(ecosystem) else {
+            println!("{name}: no version order yet, {} lines skipped", wanted.len());
+            continue;
+        };
+        let failed: Vec<&str> = wanted.iter().filter(|l| !holds(order, l)).copied().collect();
+        println!("{name}: {} lines, {} failures", wanted.len(), failed.len());
+        failed.iter().for_each(|line| println!("  fails: {line}"));
+        lines += wanted.len();
+        failures += failed.len();
+        checked += 1;
+    }
+    if checked == 0 {
+        bail!("{}: holds no vector file of a known ecosystem (ECOSYSTEM-versions*.txt)", dir.display());
+    }
+    println!("{checked} files, {lines} lines, {failures} failures");
+    Ok(failures == 0)
+}
+
+/// Whether a line holds in both directions; a line of another form does not.
+fn holds(order: Order, line: &str) -> bool {
+    let parts: Vec<&str> = line.split_whitespace().collect();
+    let [a, op, b] = parts[..] else { return false };
+    let expected = match op {
+        "<" => Ordering::Less,
+        "=" => Ordering::Equal,
+        ">" => Ordering::Greater,
+        _ => return false,
+    };
+    order.compare(a, b) == expected && order.compare(b, a) == expected.reverse()
+}
