@@ -32,10 +32,12 @@ pub(crate) enum Command {
 
 /// Scan one image.
 ///
-/// IMAGE is an OCI layout (`oci:DIR`) or a `docker save` archive (`docker-archive:FILE`).
+/// IMAGE is a reference (`nginx:1.27`, `registry:host/name:tag`), an OCI layout (`oci:DIR`)
+/// or a `docker save` archive (`docker-archive:FILE`).
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
+  kubectl scan image registry.example/myapp:v1
   kubectl scan image oci:./layout --output json
   kubectl scan image docker-archive:myapp.tar --block-at high")]
 pub(crate) struct ImageArgs {
@@ -54,6 +56,15 @@ pub(crate) struct ImageArgs {
     /// Vulnerability database file
     #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
     pub(crate) db: Option<PathBuf>,
+    /// Speak plain HTTP to the image's registry (loopback registries need no flag)
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+    /// Trust the certificates of this PEM file, and no others
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Read credentials from this file instead of Docker's config.json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) docker_config: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -6,12 +6,15 @@ use crate::progress::Layers;
 use crate::{db, render};
 use anyhow::{Context, Result};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use tidewaiter_core::image::Reference;
 use tidewaiter_core::policy::{self, Policy};
 use tidewaiter_db::{Database, matching};
 use tidewaiter_scan::engine::{self, Options};
 use tidewaiter_scan::limits::Limits;
+use tidewaiter_scan::source::registry::credentials::Credentials;
+use tidewaiter_scan::source::registry::{self, Config};
 use tidewaiter_scan::source::{Image, docker_archive, oci_layout};
 
 /// Layers read at once.
@@ -43,10 +46,32 @@ fn open(args: &ImageArgs) -> Result<Image> {
     match args.image.split_once(':') {
         Some(("oci", path)) => Ok(oci_layout::open(Path::new(path), platform)?),
         Some(("docker-archive", path)) => Ok(docker_archive::open(Path::new(path), platform)?),
-        _ => {
-            let text =
-                format!("{}: name a source, oci:DIR or docker-archive:FILE; registries are not read yet", args.image);
-            Err(UsageError(text).into())
-        }
+        Some(("registry", reference)) => from_registry(reference, args),
+        _ => from_registry(&args.image, args),
     }
+}
+
+fn from_registry(text: &str, args: &ImageArgs) -> Result<Image> {
+    let reference: Reference = text.parse().map_err(|e| UsageError(format!("{text}: {e}")))?;
+    let ca_pem = args.ca_file.iter().map(|file| read(file)).collect::<Result<_>>()?;
+    let plain_http = if args.plain_http { vec![reference.registry().to_owned()] } else { Vec::new() };
+    let config = Config { credentials: credentials(args)?, ca_pem, plain_http, ..Config::default() };
+    Ok(registry::open(&config, &reference, args.platform.as_ref())?)
+}
+
+/// The file that was named, else `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json` where it is there.
+fn credentials(args: &ImageArgs) -> Result<Credentials> {
+    let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    let folder = folder.or_else(|| std::env::home_dir().map(|home| home.join(".docker")));
+    let path = match (&args.docker_config, folder.map(|folder| folder.join("config.json"))) {
+        (Some(named), _) => named.clone(),
+        (None, Some(usual)) if usual.is_file() => usual,
+        _ => return Ok(Credentials::default()),
+    };
+    let parsed = Credentials::parse(&read(&path)?);
+    parsed.map_err(|e| UsageError(format!("{}: not a Docker config.json: {e}", path.display())).into())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|e| UsageError(format!("{}: {e}", path.display())).into())
 }

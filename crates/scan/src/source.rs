@@ -9,6 +9,7 @@ mod files;
 mod manifest;
 pub mod oci_layout;
 mod read;
+pub mod registry;
 
 use std::collections::BTreeMap;
 use std::io::Read;
