@@ -1,0 +1,19 @@
+//! `ImageAllowlist`: what the API server itself lets run in a namespace, as parameter of its admission policies.
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One per namespace, written by the server alone.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema, CustomResource)]
+#[kube(group = "tidewaiter.dev", version = "v1alpha1", kind = "ImageAllowlist", namespaced)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageAllowlistSpec {
+    /// Digest → why it is here (`approved`, `retained`).
+    #[serde(default)]
+    pub digests: BTreeMap<String, String>,
+    /// Image string → pinned reference, where all live templates of the namespace agree.
+    #[serde(default)]
+    pub images: BTreeMap<String, String>,
+}

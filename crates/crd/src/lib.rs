@@ -1,0 +1,61 @@
+//! What users and the server write in a cluster: custom resources, labels, annotations.
+//!
+//! ```text
+//! user → ImageScan, RolloutApproval, ClusterScanPolicy → server → status, WorkloadScan, ImageAllowlist → API server
+//! ```
+//!
+//! Types only. This crate must never hold a client, and decides nothing.
+
+pub mod allowlist;
+pub mod approval;
+pub mod image_scan;
+pub mod names;
+pub mod policy;
+mod schema;
+pub mod workload_scan;
+
+pub use allowlist::ImageAllowlist;
+pub use approval::RolloutApproval;
+pub use image_scan::ImageScan;
+pub use policy::ClusterScanPolicy;
+pub use workload_scan::WorkloadScan;
+
+use kube::CustomResourceExt;
+
+/// All definitions, as they are installed.
+pub fn all() -> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> {
+    vec![ImageScan::crd(), WorkloadScan::crd(), RolloutApproval::crd(), ClusterScanPolicy::crd(), ImageAllowlist::crd()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidewaiter_core::finding::Counts;
+
+    #[test]
+    fn every_definition_is_of_one_group_and_version() {
+        for crd in all() {
+            assert_eq!(crd.spec.group, names::GROUP);
+            assert_eq!(crd.spec.versions.iter().map(|v| v.name.as_str()).collect::<Vec<_>>(), ["v1alpha1"]);
+        }
+    }
+
+    #[test]
+    fn an_approval_cannot_be_changed() {
+        let text = serde_json::to_string(&RolloutApproval::crd()).expect("a definition is JSON");
+        assert!(text.contains("self.spec == oldSelf.spec"), "{text}");
+    }
+
+    #[test]
+    fn the_schema_of_counts_names_every_field() {
+        let counts = serde_json::to_value(Counts::default()).expect("counts are JSON");
+        let schema = serde_json::to_value(ImageScan::crd()).expect("a definition is JSON");
+        let pointer = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/counts/properties";
+        let described = schema.pointer(pointer).and_then(|p| p.as_object()).expect("counts have a schema");
+        let mut fields: Vec<&String> = counts.as_object().expect("an object").keys().collect();
+        let mut known: Vec<&String> = described.keys().collect();
+        fields.sort();
+        known.sort();
+        assert_eq!(known, fields);
+    }
+}

@@ -1,0 +1,33 @@
+//! Schemas of core's enums, which know nothing of schemas themselves.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+pub(crate) fn image_status(_: &mut SchemaGenerator) -> Schema {
+    let words = ["NotScanned", "Scanning", "ScanFailed", "VulnerabilitiesFound", "NoVulnerabilities", "Approved"];
+    json_schema!({"type": "string", "enum": words})
+}
+
+pub(crate) fn deployment_status(_: &mut SchemaGenerator) -> Schema {
+    let words = ["NotCreated", "Created", "Blocked", "PendingApproval", "RollingOut", "Deployed"];
+    json_schema!({"type": "string", "enum": words})
+}
+
+pub(crate) fn severity(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["UNKNOWN", "NEGLIGIBLE", "LOW", "MEDIUM", "HIGH", "CRITICAL"]})
+}
+
+pub(crate) fn unrated(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["Allow", "Warn", "Hold"]})
+}
+
+pub(crate) fn incomplete(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["Allow", "Hold"]})
+}
+
+pub(crate) fn counts(_: &mut SchemaGenerator) -> Schema {
+    let number = json_schema!({"type": "integer", "minimum": 0});
+    let names = ["critical", "high", "medium", "low", "negligible", "unknown", "fixable"];
+    let properties: serde_json::Map<_, _> =
+        names.map(|n| (n.to_owned(), number.clone().to_value())).into_iter().collect();
+    json_schema!({"type": "object", "properties": properties, "required": names})
+}

@@ -1,0 +1,106 @@
+//! `WorkloadScan`: what tidewaiter decided about one workload. The only place decisions are read from.
+
+use crate::schema;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
+
+/// One workload, by UID. Written by the server alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
+#[kube(
+    group = "tidewaiter.dev",
+    version = "v1alpha1",
+    kind = "WorkloadScan",
+    namespaced,
+    status = "WorkloadScanStatus",
+    shortname = "wscan",
+    printcolumn = r#"{"name":"Kind","type":"string","jsonPath":".spec.kind"}"#,
+    printcolumn = r#"{"name":"Workload","type":"string","jsonPath":".spec.name"}"#,
+    printcolumn = r#"{"name":"Image","type":"string","jsonPath":".status.imageStatus"}"#,
+    printcolumn = r#"{"name":"Deployment","type":"string","jsonPath":".status.deploymentStatus"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadScanSpec {
+    /// `apps/v1`.
+    pub api_version: String,
+    /// `Deployment`, `ReplicaSet`, `Pod`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID: another object of the same name is another workload.
+    pub uid: String,
+}
+
+/// The state of a workload.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadScanStatus {
+    /// The worst of its containers' images.
+    #[schemars(schema_with = "schema::image_status")]
+    pub image_status: ImageStatus,
+    /// The workload itself.
+    #[schemars(schema_with = "schema::deployment_status")]
+    pub deployment_status: DeploymentStatus,
+    /// The pause of the hold is the server's; false: the user's own, which outlives it.
+    #[serde(default)]
+    pub paused_by_server: bool,
+    /// Template hash → what is decided about it: the current one and those of kept revisions.
+    #[serde(default)]
+    pub revisions: BTreeMap<String, Revision>,
+    /// What to do, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The last ten transitions, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transitions: Vec<Transition>,
+}
+
+/// One Pod template.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Revision {
+    /// What its Pods may do.
+    pub decision: Decision,
+    /// Container name → its image.
+    pub containers: BTreeMap<String, Container>,
+}
+
+/// What the Pods of a template may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum Decision {
+    /// Wait.
+    #[default]
+    Held,
+    /// Run.
+    Approved,
+    /// Run where they run already, and restart; start no new rollout.
+    Retained,
+}
+
+/// One container's image.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Container {
+    /// As the template names it.
+    pub image: String,
+    /// The same, with the digest that was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<String>,
+}
+
+/// One change of state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Transition {
+    /// RFC 3339.
+    pub time: String,
+    /// The workload's image status from then on.
+    #[schemars(schema_with = "schema::image_status")]
+    pub image_status: ImageStatus,
+    /// Its deployment status from then on.
+    #[schemars(schema_with = "schema::deployment_status")]
+    pub deployment_status: DeploymentStatus,
+}
