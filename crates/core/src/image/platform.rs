@@ -69,6 +69,19 @@ impl Platform {
         Self { os, architecture: architecture.to_owned(), variant }
     }
 
+    /// What a node of this platform runs, best first (containerd's default matcher): 64-bit machines also take
+    /// images for their 32-bit predecessors.
+    #[must_use]
+    pub fn runs(&self) -> Vec<Self> {
+        let this = self.normalised();
+        let older = match this.architecture.as_str() {
+            "amd64" => vec![Self::new(&this.os, "386")],
+            "arm64" => vec![Self { variant: Some("v8".to_owned()), ..Self::new(&this.os, "arm") }],
+            _ => vec![],
+        };
+        std::iter::once(this).chain(older).collect()
+    }
+
     fn variant_number(&self) -> Option<u8> {
         self.variant.as_deref()?.strip_prefix('v')?.parse().ok()
     }

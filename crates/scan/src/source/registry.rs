@@ -3,18 +3,20 @@
 //! Manifests are fetched by tag or digest and always named by the digest of their bytes; what a header claims is ignored.
 //! Blobs are streamed; their reader's caller verifies them, and a stream that breaks is resumed where it broke.
 
+pub mod address;
 mod auth;
 mod client;
 pub mod credentials;
 
 use super::manifest::{self, Descriptor, Fetch};
 use super::{BlobSource, Image, LayerDescriptor, SourceError};
+use address::Addresses;
 use client::Client;
 use credentials::Credentials;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
-use tidewaiter_core::image::{Platform, Reference};
+use tidewaiter_core::image::{Digest, Platform, Reference};
 
 /// How registries are reached.
 #[derive(Debug, Clone)]
@@ -25,6 +27,8 @@ pub struct Config {
     pub ca_pem: Vec<Vec<u8>>,
     /// Hosts spoken to over plain HTTP; loopback hosts need no entry.
     pub plain_http: Vec<String>,
+    /// Where connections may go.
+    pub addresses: Addresses,
     /// Tries of one request, in all.
     pub tries: u32,
     /// Pause before the second try; doubled for each further one.
@@ -37,6 +41,7 @@ impl Default for Config {
             credentials: Credentials::default(),
             ca_pem: Vec::new(),
             plain_http: Vec::new(),
+            addresses: Addresses::Any,
             tries: 4,
             pause: Duration::from_millis(500),
         }
@@ -48,16 +53,78 @@ impl Default for Config {
 /// # Errors
 /// When the registry does not give it, or it is damaged.
 pub fn open(config: &Config, reference: &Reference, platform: Option<&Platform>) -> Result<Image, SourceError> {
-    let store = Store { client: Arc::new(Client::new(config, reference)?) };
-    let what = reference.to_string();
-    let bytes = store.client.manifest(&selector(reference), &what)?;
-    let digest = super::sha256(&bytes);
-    if let Some(named) = reference.digest() {
-        super::read::verify(&bytes, &what, named, None)?;
+    Root::fetch(config, reference)?.image(platform)
+}
+
+/// What a reference names, and the images that nodes of the given platforms would run of it.
+#[derive(Debug)]
+pub struct Images {
+    /// Digest of the bytes the reference names: an index, or a manifest.
+    pub digest: Digest,
+    /// Each manifest once, with the first node platform that runs it.
+    pub images: Vec<(Platform, Image)>,
+}
+
+/// Opens every image that nodes of these platforms would run. Node platforms that an index has nothing for are left
+/// out, as no runtime finds anything to run there. A reference that names no index gives its one image.
+///
+/// # Errors
+/// As [`open`]; also when the image has nothing for any of the platforms.
+pub fn open_for_nodes(config: &Config, reference: &Reference, nodes: &[Platform]) -> Result<Images, SourceError> {
+    let root = Root::fetch(config, reference)?;
+    let mut images: Vec<(Platform, Image)> = Vec::new();
+    let mut nothing = None;
+    for node in nodes {
+        match root.image_for_node(node) {
+            Ok(image) if images.iter().any(|(_, known)| known.manifest_digest == image.manifest_digest) => {}
+            Ok(image) => images.push((node.clone(), image)),
+            Err(error @ SourceError::NoMatchingPlatform { .. }) => nothing = Some(error),
+            Err(error) => return Err(error),
+        }
     }
-    let found = manifest::follow(&store, &what, &bytes, Some(digest), platform)?;
-    let blobs = Box::new(Store { client: Arc::clone(&store.client) });
-    manifest::assemble(&store, &what, found, platform, blobs)
+    match (images.is_empty(), nothing) {
+        (true, Some(error)) => Err(error),
+        _ => Ok(Images { digest: root.digest, images }),
+    }
+}
+
+/// The document a reference names, verified.
+struct Root {
+    client: Arc<Client>,
+    what: String,
+    bytes: Vec<u8>,
+    digest: Digest,
+}
+
+impl Root {
+    fn fetch(config: &Config, reference: &Reference) -> Result<Self, SourceError> {
+        let client = Arc::new(Client::new(config, reference)?);
+        let what = reference.to_string();
+        let bytes = client.manifest(&selector(reference), &what)?;
+        if let Some(named) = reference.digest() {
+            super::read::verify(&bytes, &what, named, None)?;
+        }
+        let digest = super::sha256(&bytes);
+        Ok(Root { client, what, bytes, digest })
+    }
+
+    fn image(&self, platform: Option<&Platform>) -> Result<Image, SourceError> {
+        let store = || Store { client: Arc::clone(&self.client) };
+        let found = manifest::follow(&store(), &self.what, &self.bytes, Some(self.digest.clone()), platform)?;
+        manifest::assemble(&store(), &self.what, found, platform, Box::new(store()))
+    }
+
+    /// What a runtime on `node` would choose: its own platform, else an older one it still runs.
+    fn image_for_node(&self, node: &Platform) -> Result<Image, SourceError> {
+        let mut first = None;
+        for platform in node.runs() {
+            match self.image(Some(&platform)) {
+                Err(error @ SourceError::NoMatchingPlatform { .. }) => first = first.or(Some(error)),
+                other => return other,
+            }
+        }
+        Err(first.unwrap_or_else(|| SourceError::bad(&self.what, "no platform was asked for")))
+    }
 }
 
 /// What a manifest is asked for by: the digest where there is one, else the tag.

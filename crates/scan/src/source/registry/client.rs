@@ -1,5 +1,6 @@
 //! Requests to one repository: authentication, redirects, retries.
 
+use super::address::{Guard, Refused};
 use super::auth::{self, Challenge};
 use super::credentials::Login;
 use super::{Config, SourceError, manifest};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use tidewaiter_core::image::{Digest, Reference};
 use ureq::http::{Response, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body};
 
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -51,7 +53,7 @@ impl Client {
             .tls_config(tls(&config.ca_pem, &reference.to_string())?)
             .build();
         Ok(Client {
-            agent: agent.into(),
+            agent: Agent::with_parts(agent, DefaultConnector::new(), Guard::new(config.addresses.clone())),
             base: format!("{scheme}://{host}"),
             repository: reference.repository().to_owned(),
             login: config.credentials.login(reference).cloned(),
@@ -119,9 +121,9 @@ impl Client {
     /// One try; the inner error is a connection's, worth another one.
     fn once(&self, url: &str, range: Option<&str>, what: &str) -> Result<Result<Response<Body>, String>, SourceError> {
         let known = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let response = match self.send(url, known.as_deref(), range) {
+        let response = match self.send(url, known.as_deref(), range, what)? {
             Ok(response) => response,
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(cause) => return Ok(Err(cause)),
         };
         let response = if response.status().as_u16() == 401 {
             let authorization = match self.authorize(&response, what)? {
@@ -129,9 +131,9 @@ impl Client {
                 Err(cause) => return Ok(Err(cause)),
             };
             *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization.clone());
-            match self.send(url, Some(&authorization), range) {
+            match self.send(url, Some(&authorization), range, what)? {
                 Ok(response) => response,
-                Err(error) => return Ok(Err(error.to_string())),
+                Err(cause) => return Ok(Err(cause)),
             }
         } else {
             response
@@ -139,7 +141,14 @@ impl Client {
         self.redirected(url, response, range, what)
     }
 
-    fn send(&self, url: &str, authorization: Option<&str>, range: Option<&str>) -> Result<Response<Body>, ureq::Error> {
+    /// One request to one address; the inner error is a connection's.
+    fn send(
+        &self,
+        url: &str,
+        authorization: Option<&str>,
+        range: Option<&str>,
+        what: &str,
+    ) -> Result<Result<Response<Body>, String>, SourceError> {
         let mut request = self.agent.get(url).header("Accept", ACCEPT);
         if let Some(value) = authorization {
             request = request.header("Authorization", value);
@@ -147,7 +156,7 @@ impl Client {
         if let Some(value) = range {
             request = request.header("Range", value);
         }
-        request.call()
+        outcome(request.call(), what)
     }
 
     /// Follows redirects; credentials stay with the host they are for.
@@ -172,9 +181,9 @@ impl Client {
             }
             let known = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let same = here.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'));
-            match self.send(&here, known.as_deref().filter(|_| same), range) {
+            match self.send(&here, known.as_deref().filter(|_| same), range, what)? {
                 Ok(next) => response = next,
-                Err(error) => return Ok(Err(error.to_string())),
+                Err(cause) => return Ok(Err(cause)),
             }
         }
         Err(unreachable(what, "too many redirects"))
@@ -208,9 +217,9 @@ impl Client {
         if let Some(login) = &self.login {
             request = request.header("Authorization", basic(login));
         }
-        let response = match request.call() {
+        let response = match outcome(request.call(), what)? {
             Ok(response) => response,
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(cause) => return Ok(Err(cause)),
         };
         match response.status().as_u16() {
             200 => {}
@@ -251,6 +260,20 @@ impl Read for Resuming {
             self.left -= 1;
             self.body = self.client.blob(&self.digest, self.read, &self.what).map_err(io::Error::other)?;
         }
+    }
+}
+
+/// A forbidden address is no failure of the network: it ends the scan.
+fn outcome(
+    result: Result<Response<Body>, ureq::Error>,
+    what: &str,
+) -> Result<Result<Response<Body>, String>, SourceError> {
+    match result {
+        Ok(response) => Ok(Ok(response)),
+        Err(ureq::Error::Other(error)) if error.is::<Refused>() => {
+            Err(SourceError::HostNotAllowed { what: what.to_owned(), cause: error.to_string() })
+        }
+        Err(error) => Ok(Err(error.to_string())),
     }
 }
 

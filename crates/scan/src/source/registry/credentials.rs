@@ -52,8 +52,30 @@ impl Credentials {
     /// When it is no such file.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let config: DockerConfig = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-        let entries = config.auths.into_iter().filter_map(|(key, auth)| Some((normalize(&key), login(auth)?)));
-        Ok(Credentials { entries: entries.collect() })
+        Ok(Self::of(config.auths))
+    }
+
+    /// Reads a `.dockercfg`: the `auths` of a `config.json` without the rest.
+    ///
+    /// # Errors
+    /// When it is no such file.
+    pub fn parse_legacy(bytes: &[u8]) -> Result<Self, String> {
+        let auths: BTreeMap<String, Auth> = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        Ok(Self::of(auths))
+    }
+
+    fn of(auths: BTreeMap<String, Auth>) -> Self {
+        let entries = auths.into_iter().filter_map(|(key, auth)| Some((normalize(&key), login(auth)?)));
+        Credentials { entries: entries.collect() }
+    }
+
+    /// Adds others; of two for the same key the earlier one counts.
+    pub fn extend(&mut self, others: Credentials) {
+        for (key, login) in others.entries {
+            if self.entries.iter().all(|(known, _)| *known != key) {
+                self.entries.push((key, login));
+            }
+        }
     }
 
     /// The login for an image: of its longest matching path, at whole path components.
