@@ -4,7 +4,9 @@ use crate::schema;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use tidewaiter_core::finding::Counts;
+use tidewaiter_core::policy::Outcome;
 use tidewaiter_core::status::ImageStatus;
 
 /// An image to scan. Users and the server create it; the server alone writes its status.
@@ -16,6 +18,7 @@ use tidewaiter_core::status::ImageStatus;
     namespaced,
     status = "ImageScanStatus",
     shortname = "iscan",
+    validation = "self.spec.image == oldSelf.spec.image",
     printcolumn = r#"{"name":"Image","type":"string","jsonPath":".spec.image"}"#,
     printcolumn = r#"{"name":"Status","type":"string","jsonPath":".status.imageStatus"}"#,
     printcolumn = r#"{"name":"Critical","type":"integer","jsonPath":".status.counts.critical"}"#,
@@ -51,6 +54,9 @@ pub struct ImageScanStatus {
     /// Digest of what the image string names: the index, or the manifest where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// Platforms of the nodes that were there; another one means another scan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub node_platforms: Vec<String>,
     /// One entry for each platform that was judged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub platforms: Vec<PlatformResult>,
@@ -61,6 +67,13 @@ pub struct ImageScanStatus {
     /// Whether everything was seen.
     #[serde(default)]
     pub complete: bool,
+    /// What the namespace's policy says of the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::outcome")]
+    pub verdict: Option<Outcome>,
+    /// Why, worst first; the first twenty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
     /// The database that judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
@@ -73,6 +86,20 @@ pub struct ImageScanStatus {
     /// RFC 3339 time at which the scan ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished: Option<String>,
+}
+
+impl ImageScanStatus {
+    /// Whether a scan has ended with a result for this generation of the object.
+    pub fn is_final(&self, generation: i64) -> bool {
+        let ended = !matches!(self.image_status, ImageStatus::NotScanned | ImageStatus::Scanning);
+        ended && self.observed_generation >= generation
+    }
+}
+
+/// Name of the ImageScan of an image in its namespace: a hash of the image string, so that each has one.
+pub fn name(image: &str) -> String {
+    let hash = Sha256::digest(image.as_bytes());
+    hash.iter().take(8).fold("scan-".to_owned(), |name, byte| format!("{name}{byte:02x}"))
 }
 
 /// The result for one platform.

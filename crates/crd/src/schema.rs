@@ -31,3 +31,7 @@ pub(crate) fn counts(_: &mut SchemaGenerator) -> Schema {
         names.map(|n| (n.to_owned(), number.clone().to_value())).into_iter().collect();
     json_schema!({"type": "object", "properties": properties, "required": names})
 }
+
+pub(crate) fn outcome(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["Pass", "Incomplete", "Violated"]})
+}

@@ -34,6 +34,14 @@ pub struct WorkloadScanSpec {
     pub uid: String,
 }
 
+/// Name of a workload's WorkloadScan: readable, and another one for another object of the same name.
+pub fn name(kind: &str, name: &str, uid: &str) -> String {
+    // A name has 253 characters at most.
+    let short: String = name.chars().take(200).collect();
+    let tail: String = uid.chars().filter(char::is_ascii_hexdigit).take(8).collect();
+    format!("{}-{short}-{tail}", kind.to_ascii_lowercase())
+}
+
 /// The state of a workload.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -47,15 +55,28 @@ pub struct WorkloadScanStatus {
     /// The pause of the hold is the server's; false: the user's own, which outlives it.
     #[serde(default)]
     pub paused_by_server: bool,
+    /// Hash of the template that the statuses are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<String>,
     /// Template hash → what is decided about it: the current one and those of kept revisions.
     #[serde(default)]
     pub revisions: BTreeMap<String, Revision>,
+    /// The alert that was delivered last; the same one is not sent twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alerted: Option<String>,
     /// What to do, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
     /// The last ten transitions, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transitions: Vec<Transition>,
+}
+
+impl WorkloadScanStatus {
+    /// The revision that the statuses are of.
+    pub fn current_revision(&self) -> Option<&Revision> {
+        self.revisions.get(self.current.as_ref()?)
+    }
 }
 
 /// One Pod template.
@@ -89,6 +110,19 @@ pub struct Container {
     /// The same, with the digest that was judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinned: Option<String>,
+    /// The scan whose result counts; an older one was of what the image string named before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<ScanRef>,
+}
+
+/// One run of an ImageScan.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScanRef {
+    /// UID of the ImageScan.
+    pub uid: String,
+    /// The first generation whose result counts.
+    pub generation: i64,
 }
 
 /// One change of state.
