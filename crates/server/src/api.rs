@@ -1,0 +1,60 @@
+//! The HTTP API: reports, health, metrics.
+
+use crate::context::Context;
+use crate::database::State as DatabaseState;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// All routes.
+pub(crate) fn router(ctx: Arc<Context>) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/readyz/scans", get(ready_for_scans))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/reports/{key}", get(report))
+        .with_state(ctx)
+}
+
+/// Ready for admission and control. A missing database is told, and takes nothing away: holds stay.
+async fn ready(State(ctx): State<Arc<Context>>) -> Response {
+    let mut problems = ctx.index.problems();
+    if !ctx.ready.load(Ordering::Acquire) {
+        problems.push("starting: the cluster is being read".to_owned());
+    }
+    match (problems.is_empty(), ctx.databases.state()) {
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n").into_response(),
+        (true, DatabaseState::Missing(why)) => {
+            format!("ok, but not ready for scans; holds stay: {why}\n").into_response()
+        }
+        (true, DatabaseState::Ready(_)) => "ok\n".into_response(),
+    }
+}
+
+async fn ready_for_scans(State(ctx): State<Arc<Context>>) -> Response {
+    match ctx.databases.state() {
+        DatabaseState::Ready(id) => format!("ok, database {id}\n").into_response(),
+        DatabaseState::Missing(why) => (StatusCode::SERVICE_UNAVAILABLE, why + "\n").into_response(),
+    }
+}
+
+async fn metrics(State(ctx): State<Arc<Context>>) -> Response {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], ctx.metrics.text()).into_response()
+}
+
+/// A report by its key, which only readers of its ImageScan know.
+async fn report(State(ctx): State<Arc<Context>>, Path(key): Path<String>) -> Response {
+    let store = Arc::clone(&ctx.store);
+    let found = tokio::task::spawn_blocking(move || store.report(&key)).await.ok().flatten();
+    match found {
+        Some(report) => ([(header::CONTENT_TYPE, "application/json")], report).into_response(),
+        None => (StatusCode::NOT_FOUND, "there is no such report; it may have been replaced by a newer scan\n")
+            .into_response(),
+    }
+}

@@ -1,0 +1,97 @@
+//! The command line.
+
+use crate::context::Settings;
+use crate::worker::Registries;
+use anyhow::{Context as _, Result};
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use ipnet::IpNet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tidewaiter_crd::names::NAMESPACE;
+
+/// Holds workloads until their images are scanned and approved.
+#[derive(Debug, Parser)]
+#[command(name = "tidewaiter", version, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server: admission, controllers, API
+    Serve(Serve),
+    /// Take tidewaiter out of the cluster of the current context; every workload goes on
+    Uninstall,
+    /// One scan; the server starts it
+    #[command(hide = true)]
+    ScanWorker,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Serve {
+    /// Vulnerability database file; it is taken up again when it is replaced
+    #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE", default_value = "/var/lib/tidewaiter/db/tidewaiter.db")]
+    pub(crate) db: PathBuf,
+    /// Folder for reports
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/tidewaiter/store")]
+    pub(crate) store: PathBuf,
+    /// Address of the API (reports, health, metrics)
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Address of the admission webhooks
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8443")]
+    pub(crate) webhook_listen: SocketAddr,
+    /// Where the API server reaches the webhooks, when not through the Service: https://HOST:PORT
+    #[arg(long, value_name = "URL")]
+    pub(crate) webhook_url: Option<String>,
+    /// Namespace that is never touched; the server's own never is
+    #[arg(
+        long = "exclude-namespace",
+        value_name = "NAME",
+        default_values = ["kube-system", "kube-public", "kube-node-lease"]
+    )]
+    pub(crate) excluded: Vec<String>,
+    /// Network in which registries may be although it is not public, as 10.0.0.0/8
+    #[arg(long = "allow-registry-network", value_name = "CIDR")]
+    pub(crate) allowed_networks: Vec<IpNet>,
+    /// Registry spoken to over plain HTTP, as host:port
+    #[arg(long = "plain-http-registry", value_name = "HOST")]
+    pub(crate) plain_http: Vec<String>,
+    /// PEM file of the CA that signed the registries' certificates, instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) registry_ca: Option<PathBuf>,
+    /// Memory of one scan, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 512)]
+    pub(crate) scan_memory: u64,
+    /// Scans at once
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(crate) scans: u16,
+}
+
+impl Serve {
+    /// What the rest of the server needs of it.
+    ///
+    /// # Errors
+    /// When the CA file cannot be read.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        let mut excluded = self.excluded.clone();
+        excluded.push(NAMESPACE.to_owned());
+        excluded.sort();
+        excluded.dedup();
+        let read = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| path.display().to_string());
+        let registries = Registries {
+            allowed_networks: self.allowed_networks.clone(),
+            plain_http: self.plain_http.clone(),
+            ca_pem: self.registry_ca.as_ref().map(read).transpose()?,
+        };
+        Ok(Settings {
+            excluded,
+            registries,
+            scan_memory: self.scan_memory << 20,
+            scans: self.scans,
+            webhook_url: self.webhook_url.clone(),
+            program: std::env::current_exe().context("the path of this program")?,
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! The webhooks' certificate: an own CA, kept in a Secret, and a leaf made at every start.
+
+use crate::context::Settings;
+use anyhow::{Context as _, Result};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::PostParams;
+use kube::{Api, Client};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use std::collections::BTreeMap;
+use tidewaiter_crd::names::NAMESPACE;
+
+/// The Secret that holds the CA.
+pub(crate) const SECRET: &str = "tidewaiter-webhook-ca";
+
+/// A CA and how it signs.
+pub(crate) struct Authority {
+    /// Its certificate, for the API server.
+    pub(crate) pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate and its key, as PEM.
+#[derive(Debug)]
+pub(crate) struct Leaf {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+impl Authority {
+    /// The CA of this cluster; the first server makes it, all others take the same.
+    ///
+    /// # Errors
+    /// When the Secret cannot be read or made.
+    pub(crate) async fn open(client: &Client) -> Result<Self> {
+        let api: Api<Secret> = Api::namespaced(client.clone(), NAMESPACE);
+        let hint = || format!("the Secret {NAMESPACE}/{SECRET}: apply deploy/rbac.yaml");
+        if let Some(secret) = api.get_opt(SECRET).await.with_context(hint)? {
+            return Self::of(&secret);
+        }
+        let (pem, key) = make()?;
+        let bytes = |text: String| ByteString(text.into_bytes());
+        let data = BTreeMap::from([("ca.crt".to_owned(), bytes(pem)), ("ca.key".to_owned(), bytes(key))]);
+        let mut secret = Secret { data: Some(data), ..Secret::default() };
+        secret.metadata.name = Some(SECRET.to_owned());
+        match api.create(&PostParams::default(), &secret).await {
+            Ok(made) => Self::of(&made),
+            // Another replica was faster.
+            Err(kube::Error::Api(status)) if status.code == 409 => Self::of(&api.get(SECRET).await.with_context(hint)?),
+            Err(e) => Err(e).with_context(hint),
+        }
+    }
+
+    fn of(secret: &Secret) -> Result<Self> {
+        let text = |key: &str| {
+            let value = secret.data.as_ref().and_then(|d| d.get(key)).with_context(|| format!("{key} is missing"))?;
+            String::from_utf8(value.0.clone()).with_context(|| format!("{key} is no text"))
+        };
+        let broken = || format!("the Secret {NAMESPACE}/{SECRET} is broken: delete it and restart the server");
+        let key = KeyPair::from_pem(&text("ca.key").with_context(broken)?).with_context(broken)?;
+        Ok(Authority { pem: text("ca.crt").with_context(broken)?, issuer: Issuer::new(params()?, key) })
+    }
+
+    /// A certificate for the addresses at which the API server reaches the webhooks.
+    ///
+    /// # Errors
+    /// When an address is no name.
+    pub(crate) fn leaf(&self, settings: &Settings) -> Result<Leaf> {
+        let service = format!("tidewaiter.{NAMESPACE}.svc");
+        let mut names = vec![service];
+        let uri = settings.webhook_url.as_deref().and_then(|url| url.parse::<axum::http::Uri>().ok());
+        names.extend(uri.as_ref().and_then(|uri| uri.host()).map(str::to_owned));
+        let key = KeyPair::generate()?;
+        let certificate = CertificateParams::new(names)?.signed_by(&key, &self.issuer)?;
+        Ok(Leaf { certificate: certificate.pem(), key: key.serialize_pem() })
+    }
+}
+
+fn make() -> Result<(String, String)> {
+    let key = KeyPair::generate()?;
+    let certificate = params()?.self_signed(&key)?;
+    Ok((certificate.pem(), key.serialize_pem()))
+}
+
+/// The same for every server, so that all sign alike.
+fn params() -> Result<CertificateParams> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name.push(DnType::CommonName, "tidewaiter webhook CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    Ok(params)
+}

@@ -1,0 +1,113 @@
+//! `tidewaiter uninstall`: the way back. Bindings first, so that nothing is refused; gates and holds stripped; the
+//! custom resources last. Run with an administrator's kubeconfig.
+
+use super::WEBHOOKS;
+use crate::admission::deployment::{annotation, paused};
+use crate::admission::metadata_path;
+use crate::admission::pod::{is_gated, strip};
+use crate::patches;
+use anyhow::{Context as _, Result, bail};
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DeleteParams, ListParams};
+use kube::{Api, Client, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::fmt::Debug;
+use std::time::Duration;
+use tidewaiter_crd::WorkloadScan;
+use tidewaiter_crd::names::{GATED, HELD, NAMESPACE, USER_PAUSE};
+
+/// How long the server's Pods may take to go.
+const STOP_TRIES: u32 = 120;
+
+/// Takes tidewaiter out of the cluster; every workload goes on.
+///
+/// # Errors
+/// When a step fails; running it again goes on where it stopped.
+pub(crate) async fn run(client: Client) -> Result<()> {
+    stop_server(&client).await?;
+    for name in ["tidewaiter-shape", "tidewaiter-allowlist", "tidewaiter-records", "tidewaiter-approvals"] {
+        delete::<ValidatingAdmissionPolicyBinding>(&client, name).await?;
+        delete::<ValidatingAdmissionPolicy>(&client, name).await?;
+    }
+    delete::<MutatingWebhookConfiguration>(&client, WEBHOOKS).await?;
+    strip_gates(&client).await?;
+    release_holds(&client).await?;
+    for crd in tidewaiter_crd::all() {
+        delete::<CustomResourceDefinition>(&client, &crd.name_any()).await?;
+    }
+    tracing::info!("done; the rest goes with: kubectl delete -f deploy/");
+    Ok(())
+}
+
+/// A server that runs would register everything again.
+async fn stop_server(client: &Client) -> Result<()> {
+    let api: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
+    match api.delete("tidewaiter", &DeleteParams::foreground()).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+        other => other.context("stopping the server")?,
+    };
+    for _ in 0..STOP_TRIES {
+        if api.get_opt("tidewaiter").await?.is_none() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    bail!("the server's Deployment {NAMESPACE}/tidewaiter does not go away; delete it and run this again")
+}
+
+async fn delete<K>(client: &Client, name: &str) -> Result<()>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let api: Api<K> = Api::all(client.clone());
+    match api.delete(name, &DeleteParams::default()).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => {
+            other.with_context(|| format!("deleting {} {name}", K::kind(&())))?;
+            tracing::info!("deleted {} {name}", K::kind(&()));
+            Ok(())
+        }
+    }
+}
+
+async fn strip_gates(client: &Client) -> Result<()> {
+    let all: Api<Pod> = Api::all(client.clone());
+    for pod in all.list(&ListParams::default().labels(GATED)).await? {
+        if !is_gated(&pod) {
+            continue;
+        }
+        let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
+        patches::object(&api, &pod.name_any(), strip(&pod)).await?;
+    }
+    Ok(())
+}
+
+/// Ends the pauses that the records call ours.
+async fn release_holds(client: &Client) -> Result<()> {
+    let records: Api<WorkloadScan> = Api::all(client.clone());
+    let ours = |w: &WorkloadScan| w.status.as_ref().is_some_and(|s| s.paused_by_server).then(|| w.spec.uid.clone());
+    let ours: Vec<String> = records.list(&ListParams::default()).await?.iter().filter_map(ours).collect();
+    let all: Api<Deployment> = Api::all(client.clone());
+    for deployment in all.list(&ListParams::default()).await? {
+        let mut patch: Vec<Value> = Vec::new();
+        if paused(&deployment) && deployment.uid().is_some_and(|uid| ours.contains(&uid)) {
+            patch.push(json!({"op": "remove", "path": "/spec/paused"}));
+        }
+        for key in [HELD, USER_PAUSE] {
+            if annotation(&deployment.metadata, key) {
+                patch.push(json!({"op": "remove", "path": metadata_path("annotations", key)}));
+            }
+        }
+        if !patch.is_empty() {
+            let api: Api<Deployment> = Api::namespaced(client.clone(), &deployment.namespace().unwrap_or_default());
+            patches::object(&api, &deployment.name_any(), patch).await?;
+        }
+    }
+    Ok(())
+}

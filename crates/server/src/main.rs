@@ -1,0 +1,76 @@
+//! `tidewaiter`: the server that holds workloads until their images are scanned and approved.
+//!
+//! ```text
+//! API server → webhook → admission (pure)            what may run now
+//! API server → index → queues → controllers          scans, decisions, releases
+//!   scans (child process) → ImageScan → workload, pods → WorkloadScan → ImageAllowlist, un-pause, un-gate
+//! ```
+//!
+//! Decisions are read from WorkloadScans alone, which nobody else can write. Everything the server must know after a
+//! restart is in its objects. It never links the feeds, and scans in a process without a token.
+
+mod admission;
+mod alert;
+mod allowlist;
+mod api;
+mod args;
+mod context;
+mod controllers;
+mod database;
+mod index;
+mod install;
+mod metrics;
+mod patches;
+mod pods;
+mod policy;
+mod queues;
+mod scans;
+mod serve;
+mod store;
+mod webhook;
+mod worker;
+mod workload;
+
+use anyhow::{Context as _, Result};
+use args::{Args, Command};
+use clap::Parser as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // One TLS provider for the process; libraries bring none.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match run(Args::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    if let Command::ScanWorker = command {
+        return worker::main();
+    }
+    log();
+    let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
+    runtime.block_on(async {
+        let client = kube::Client::try_default().await.context("no cluster: set KUBECONFIG, or run inside one")?;
+        match command {
+            Command::Serve(args) => serve::run(client, args).await,
+            Command::Uninstall => install::uninstall::run(client).await,
+            Command::ScanWorker => Ok(()),
+        }
+    })
+}
+
+/// Lines for people on a terminal, JSON for collectors.
+fn log() {
+    let builder = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        builder.init();
+    } else {
+        builder.json().init();
+    }
+}

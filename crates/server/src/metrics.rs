@@ -1,0 +1,79 @@
+//! Metrics in the OpenMetrics text format.
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+use tidewaiter_core::status::{DeploymentStatus, ImageStatus, WorkloadStatus};
+use tidewaiter_crd::image_scan::ImageScanStatus;
+
+type Labels = Vec<(String, String)>;
+
+/// All metrics; clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    registry: Arc<Registry>,
+    transitions: Family<Labels, Counter>,
+    scans: Family<Labels, Counter>,
+    running: Gauge,
+    admissions: Family<Labels, Counter>,
+}
+
+impl Metrics {
+    /// A registry with every metric at zero.
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("tidewaiter");
+        let transitions = Family::<Labels, Counter>::default();
+        let scans = Family::<Labels, Counter>::default();
+        let admissions = Family::<Labels, Counter>::default();
+        let running = Gauge::default();
+        registry.register("workload_transitions", "Changes of a workload's statuses", transitions.clone());
+        registry.register("scans", "Finished scans by their image status and reason", scans.clone());
+        registry.register("scans_running", "Scans that run now", running.clone());
+        registry.register("admissions", "Admission requests by resource and answer", admissions.clone());
+        Metrics { registry: Arc::new(registry), transitions, scans, running, admissions }
+    }
+
+    /// A workload went from one state to another.
+    pub(crate) fn transition(&self, from: (ImageStatus, DeploymentStatus), to: WorkloadStatus) {
+        let labels = labels(&[
+            ("from_image", &from.0.to_string()),
+            ("from_deployment", &from.1.to_string()),
+            ("to_image", &to.image.to_string()),
+            ("to_deployment", &to.deployment.to_string()),
+        ]);
+        self.transitions.get_or_create(&labels).inc();
+    }
+
+    /// A scan begins.
+    pub(crate) fn scan_started(&self) {
+        self.running.inc();
+    }
+
+    /// A scan ended.
+    pub(crate) fn scan_ended(&self, status: &ImageScanStatus) {
+        self.running.dec();
+        let reason = status.reason.as_deref().unwrap_or_default();
+        self.scans.get_or_create(&labels(&[("status", &status.image_status.to_string()), ("reason", reason)])).inc();
+    }
+
+    /// An admission request was answered.
+    pub(crate) fn admission(&self, resource: &str, answer: &str) {
+        self.admissions.get_or_create(&labels(&[("resource", resource), ("answer", answer)])).inc();
+    }
+
+    /// The text that a scraper reads.
+    pub(crate) fn text(&self) -> String {
+        let mut out = String::new();
+        match encode(&mut out, &self.registry) {
+            Ok(()) => out,
+            Err(e) => format!("# {e}\n"),
+        }
+    }
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}

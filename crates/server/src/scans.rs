@@ -1,0 +1,149 @@
+//! The ImageScan controller: resolves, scans and judges one image string of one namespace.
+
+mod judge;
+mod run;
+
+use crate::context::Context;
+use crate::database::State;
+use crate::worker::Failure;
+use crate::{index, patches};
+use jiff::Timestamp;
+use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt as _};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tidewaiter_core::status::ImageStatus;
+use tidewaiter_crd::ImageScan;
+use tidewaiter_crd::image_scan::ImageScanStatus;
+
+/// A failed scan is tried again after this long: the registry may be back, the image pushed.
+const RETRY: Duration = Duration::from_secs(30);
+/// A finished scan that no workload uses is forgotten after this long.
+const KEEP_SECONDS: i64 = 24 * 3600;
+
+/// Brings one ImageScan up to date.
+pub(crate) async fn reconcile(scan: Arc<ImageScan>, ctx: Arc<Context>) -> Result<Action, kube::Error> {
+    let namespace = scan.namespace().unwrap_or_default();
+    if !ctx.in_scope(&namespace) {
+        return Ok(Action::await_change());
+    }
+    let database = match ctx.databases.state() {
+        State::Ready(id) => id,
+        State::Missing(why) => return wait_for_database(&scan, &ctx, why).await,
+    };
+    if is_done(&scan, &ctx, &database) {
+        judge::again(&scan, &ctx).await?;
+        return expire(&scan, &ctx).await;
+    }
+    write(&scan, &ctx, &scanning(&scan)).await?;
+    ctx.metrics.scan_started();
+    let outcome = run::run(&scan, &ctx).await;
+    let status = match outcome {
+        Ok(done) => judge::status(&scan, &ctx, done),
+        Err(failure) => failed(&scan, &ctx, failure),
+    };
+    ctx.metrics.scan_ended(&status);
+    judge::forget(&scan, &ctx);
+    let retry = status.image_status == ImageStatus::ScanFailed && status.digest.is_none();
+    write(&scan, &ctx, &status).await?;
+    Ok(if retry { Action::requeue(RETRY) } else { Action::await_change() })
+}
+
+/// Whether its result is of this generation, this database and these nodes.
+fn is_done(scan: &ImageScan, ctx: &Context, database: &str) -> bool {
+    let Some(status) = &scan.status else { return false };
+    // What failed without a result is tried again at every look; the requeue spaces the looks.
+    let failed = status.image_status == ImageStatus::ScanFailed && status.digest.is_none();
+    let generation = scan.metadata.generation.unwrap_or_default();
+    let platforms = run::platforms(scan, ctx);
+    let judged = platforms.iter().all(|p| status.node_platforms.contains(&p.to_string()));
+    let recent = failed && age(status) < RETRY.as_secs().cast_signed();
+    status.is_final(generation) && status.database.as_deref() == Some(database) && (judged && !failed || recent)
+}
+
+fn age(status: &ImageScanStatus) -> i64 {
+    let finished = status.finished.as_ref().and_then(|t| t.parse::<Timestamp>().ok());
+    finished.map_or(i64::MAX, |t| Timestamp::now().as_second() - t.as_second())
+}
+
+/// While a scan runs, what was found before no longer counts.
+fn scanning(scan: &ImageScan) -> ImageScanStatus {
+    let observed = scan.status.as_ref().map(|s| s.observed_generation).unwrap_or_default();
+    ImageScanStatus {
+        image_status: ImageStatus::Scanning,
+        observed_generation: observed,
+        message: "the scan runs".to_owned(),
+        ..ImageScanStatus::default()
+    }
+}
+
+fn failed(scan: &ImageScan, ctx: &Context, failure: Failure) -> ImageScanStatus {
+    let database = match ctx.databases.state() {
+        State::Ready(id) => Some(id),
+        State::Missing(_) => None,
+    };
+    ImageScanStatus {
+        image_status: ImageStatus::ScanFailed,
+        observed_generation: scan.metadata.generation.unwrap_or_default(),
+        reason: Some(failure.reason),
+        message: failure.message,
+        database,
+        finished: Some(Timestamp::now().to_string()),
+        ..ImageScanStatus::default()
+    }
+}
+
+async fn wait_for_database(scan: &ImageScan, ctx: &Context, why: String) -> Result<Action, kube::Error> {
+    // A result that is there stays; nothing new is scanned.
+    if scan
+        .status
+        .as_ref()
+        .is_some_and(|s| s.is_final(scan.metadata.generation.unwrap_or_default()) && s.digest.is_some())
+    {
+        return Ok(Action::await_change());
+    }
+    let status = ImageScanStatus { reason: Some("NoDatabase".to_owned()), message: why, ..ImageScanStatus::default() };
+    if scan.status.as_ref() != Some(&status) {
+        write(scan, ctx, &status).await?;
+    }
+    Ok(Action::await_change())
+}
+
+/// Deletes what nothing uses any more.
+async fn expire(scan: &ImageScan, ctx: &Context) -> Result<Action, kube::Error> {
+    let retry = scan.status.as_ref().is_some_and(|s| s.image_status == ImageStatus::ScanFailed && s.digest.is_none());
+    if retry {
+        return Ok(Action::requeue(RETRY));
+    }
+    let namespace = scan.namespace().unwrap_or_default();
+    let containers = |w: &Arc<tidewaiter_crd::WorkloadScan>| {
+        let revisions = w.status.iter().flat_map(|s| s.revisions.values());
+        w.namespace().as_ref() == Some(&namespace)
+            && revisions.flat_map(|r| r.containers.values()).any(|c| c.image == scan.spec.image)
+    };
+    let used = ctx.index.workloads.state().iter().any(containers);
+    let left = KEEP_SECONDS - scan.status.as_ref().map(age).unwrap_or_default();
+    if used || left > 0 {
+        return Ok(Action::requeue(Duration::from_secs(left.max(3600).cast_unsigned())));
+    }
+    let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), &namespace);
+    api.delete(&scan.name_any(), &kube::api::DeleteParams::default()).await?;
+    scan.status.iter().flat_map(|s| &s.platforms).for_each(|p| ctx.store.remove_report(&p.report_key));
+    Ok(Action::await_change())
+}
+
+/// Replaces the status.
+async fn write(scan: &ImageScan, ctx: &Context, status: &ImageScanStatus) -> Result<(), kube::Error> {
+    let namespace = scan.namespace().unwrap_or_default();
+    let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), &namespace);
+    // A merge would keep fields of the former status: `replace` leaves none.
+    let op = if scan.status.is_some() { "replace" } else { "add" };
+    let patch = vec![
+        json!({"op": "test", "path": "/metadata/uid", "value": scan.uid()}),
+        json!({"op": op, "path": "/status", "value": status}),
+    ];
+    let written = patches::status(&api, &scan.name_any(), patch).await?;
+    index::settled(&ctx.index.images, &written).await;
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! From reports to an ImageScan's status: counts, verdict, reasons.
+
+use super::write;
+use crate::context::Context;
+use crate::worker::Done;
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use std::collections::BTreeMap;
+use tidewaiter_core::finding::{Counts, Finding};
+use tidewaiter_core::policy::{self, Outcome, Policy};
+use tidewaiter_core::report::Report;
+use tidewaiter_core::status::ImageStatus;
+use tidewaiter_crd::ImageScan;
+use tidewaiter_crd::image_scan::{ImageScanStatus, PlatformResult};
+
+/// Reasons kept in the object; the report holds all.
+const MAX_REASONS: usize = 20;
+
+/// The status of a finished scan. Reports and inventories go to the store.
+pub(super) fn status(scan: &ImageScan, ctx: &Context, done: Done) -> ImageScanStatus {
+    let mut platforms = Vec::new();
+    let mut reports = Vec::new();
+    for result in done.results {
+        if let Some(inventory) = &result.inventory {
+            let bytes = serde_json::to_vec(inventory).unwrap_or_default();
+            // Without it the layers are read again the next time.
+            if let Err(e) = ctx.store.put_inventory(&inventory.image.digest, &bytes) {
+                tracing::warn!("an inventory was not kept: {e}");
+            }
+        }
+        let key = ctx.store.put_report(&serde_json::to_vec(&result.report).unwrap_or_default());
+        let report_key = key.unwrap_or_else(|e| {
+            tracing::warn!("a report was not kept: {e}");
+            String::new()
+        });
+        let digest = result.report.inventory.image.digest.to_string();
+        platforms.push(PlatformResult { platform: result.platform.to_string(), digest, report_key });
+        reports.push(result.report);
+    }
+    let judged = ImageScanStatus {
+        observed_generation: scan.metadata.generation.unwrap_or_default(),
+        digest: Some(done.digest.to_string()),
+        node_platforms: super::run::platforms(scan, ctx).iter().map(ToString::to_string).collect(),
+        platforms,
+        database: Some(done.database),
+        finished: Some(Timestamp::now().to_string()),
+        ..ImageScanStatus::default()
+    };
+    with_verdict(judged, &reports, &ctx.policy(&scan.namespace().unwrap_or_default()).criteria)
+}
+
+/// Judges the stored reports by the policy as it is now.
+pub(super) async fn again(scan: &ImageScan, ctx: &Context) -> Result<(), kube::Error> {
+    let Some(old) = scan.status.as_ref().filter(|s| s.digest.is_some()) else { return Ok(()) };
+    let read = |p: &PlatformResult| serde_json::from_slice(&ctx.store.report(&p.report_key)?).ok();
+    // A report that was lost keeps its verdict until the next scan.
+    let Some(reports) = old.platforms.iter().map(read).collect::<Option<Vec<Report>>>() else { return Ok(()) };
+    let criteria = ctx.policy(&scan.namespace().unwrap_or_default()).criteria;
+    let new = with_verdict(old.clone(), &reports, &criteria);
+    if new != *old {
+        write(scan, ctx, &new).await?;
+    }
+    Ok(())
+}
+
+/// Removes the reports of a status that was replaced.
+pub(super) fn forget(scan: &ImageScan, ctx: &Context) {
+    scan.status.iter().flat_map(|s| &s.platforms).for_each(|p| ctx.store.remove_report(&p.report_key));
+}
+
+/// Fills in what follows from the reports and the policy. Pure.
+fn with_verdict(status: ImageScanStatus, reports: &[Report], criteria: &Policy) -> ImageScanStatus {
+    let verdicts: Vec<_> = reports.iter().map(|report| policy::decide(report, criteria)).collect();
+    let outcome = verdicts.iter().map(|v| v.outcome).max().unwrap_or(Outcome::Incomplete);
+    let counts = merged(reports);
+    let mut reasons: Vec<String> = Vec::new();
+    for reason in verdicts.into_iter().flat_map(|v| v.reasons) {
+        if !reasons.contains(&reason) && reasons.len() < MAX_REASONS {
+            reasons.push(reason);
+        }
+    }
+    let (image_status, reason) = match outcome {
+        Outcome::Incomplete => (ImageStatus::ScanFailed, Some("Incomplete".to_owned())),
+        _ if counts.total() > 0 => (ImageStatus::VulnerabilitiesFound, None),
+        _ => (ImageStatus::NoVulnerabilities, None),
+    };
+    let message = match outcome {
+        Outcome::Incomplete => format!("{}; the scan is incomplete: {}", counts.sentence(), reasons.join("; ")),
+        _ => counts.sentence(),
+    };
+    ImageScanStatus {
+        image_status,
+        reason,
+        message,
+        counts: Some(counts),
+        complete: reports.iter().all(|r| r.complete),
+        verdict: Some(outcome),
+        reasons,
+        ..status
+    }
+}
+
+/// Each (vulnerability, package, version) of any platform once.
+fn merged(reports: &[Report]) -> Counts {
+    let mut all: BTreeMap<(&str, &str, &str), &Finding> = BTreeMap::new();
+    for finding in reports.iter().flat_map(|r| &r.findings) {
+        all.insert((&finding.vulnerability, &finding.package, &finding.installed_version), finding);
+    }
+    Counts::of(&all.into_values().cloned().collect::<Vec<_>>())
+}

@@ -1,0 +1,109 @@
+//! Where reports and inventories live: never in etcd.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use tidewaiter_core::image::Digest;
+
+/// Keeps reports by their unguessable key, and inventories by the digest of their image.
+pub(crate) trait Store: Send + Sync {
+    /// Keeps a report; gives its key.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn put_report(&self, report: &[u8]) -> io::Result<String>;
+    /// A report, if the key is one.
+    fn report(&self, key: &str) -> Option<Vec<u8>>;
+    /// Forgets a report.
+    fn remove_report(&self, key: &str);
+    /// Keeps what was seen in an image.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn put_inventory(&self, image: &Digest, inventory: &[u8]) -> io::Result<()>;
+    /// The folder of inventories, for the process that reads them.
+    fn inventories(&self) -> PathBuf;
+}
+
+/// Files on a volume, written atomically.
+#[derive(Debug)]
+pub(crate) struct Files {
+    dir: PathBuf,
+}
+
+impl Files {
+    /// Opens or makes the folder.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn open(dir: &Path) -> io::Result<Self> {
+        fs::create_dir_all(dir.join("reports"))?;
+        fs::create_dir_all(dir.join("inventories"))?;
+        Ok(Files { dir: dir.to_owned() })
+    }
+
+    fn report_file(&self, key: &str) -> Option<PathBuf> {
+        let good = key.len() == KEY_BYTES * 2 && key.bytes().all(|b| b.is_ascii_hexdigit());
+        good.then(|| self.dir.join("reports").join(key))
+    }
+}
+
+/// Random bytes of a report key.
+const KEY_BYTES: usize = 16;
+
+impl Store for Files {
+    fn put_report(&self, report: &[u8]) -> io::Result<String> {
+        let mut random = [0u8; KEY_BYTES];
+        rustls::crypto::aws_lc_rs::default_provider()
+            .secure_random
+            .fill(&mut random)
+            .map_err(|_| io::Error::other("no randomness"))?;
+        let key: String = random.iter().map(|b| format!("{b:02x}")).collect();
+        write(&self.dir.join("reports").join(&key), report)?;
+        Ok(key)
+    }
+
+    fn report(&self, key: &str) -> Option<Vec<u8>> {
+        fs::read(self.report_file(key)?).ok()
+    }
+
+    fn remove_report(&self, key: &str) {
+        // Gone already is as good.
+        let _ = self.report_file(key).map(fs::remove_file);
+    }
+
+    fn put_inventory(&self, image: &Digest, inventory: &[u8]) -> io::Result<()> {
+        write(&self.inventories().join(image.hex()), inventory)
+    }
+
+    fn inventories(&self) -> PathBuf {
+        self.dir.join("inventories")
+    }
+}
+
+/// Writes beside, then renames: a reader sees all or nothing.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension(format!("{}.new", std::process::id()));
+    let mut file = fs::File::create(&beside)?;
+    file.write_all(bytes)?;
+    fs::rename(&beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_found_by_their_key_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Files::open(dir.path()).unwrap();
+        let key = store.put_report(b"r").unwrap();
+        assert_ne!(key, store.put_report(b"r").unwrap());
+        assert_eq!(store.report(&key).as_deref(), Some(&b"r"[..]));
+        for bad in ["", "../inventories/x", "/etc/passwd", &"0".repeat(32), &key[1..]] {
+            assert_eq!(store.report(bad), None, "{bad}");
+        }
+        store.remove_report(&key);
+        assert_eq!(store.report(&key), None);
+    }
+}

@@ -1,0 +1,80 @@
+//! Workloads: what is recorded of them, how a decision is made, and the controller of Deployments.
+
+pub(crate) mod deployment;
+mod display;
+pub(crate) mod evaluate;
+pub(crate) mod record;
+mod requests;
+
+use crate::context::Context;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use std::collections::{BTreeMap, BTreeSet};
+use tidewaiter_core::status::Approval;
+use tidewaiter_crd::policy::ApprovalMode;
+
+use crate::admission::images;
+
+/// Which object a decision is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) namespace: String,
+    pub(crate) api_version: String,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) uid: String,
+}
+
+impl Owner {
+    /// An owner reference, so that the record goes with its workload.
+    fn reference(&self) -> OwnerReference {
+        OwnerReference {
+            api_version: self.api_version.clone(),
+            kind: self.kind.clone(),
+            name: self.name.clone(),
+            uid: self.uid.clone(),
+            ..OwnerReference::default()
+        }
+    }
+}
+
+/// Whether a person's word is needed for these pinned images, and given.
+pub(crate) fn approval(ctx: &Context, owner: &Owner, pins: &BTreeMap<String, String>) -> Approval {
+    if ctx.policy(&owner.namespace).approval == ApprovalMode::Automatic {
+        return Approval::Automatic;
+    }
+    let wanted: BTreeSet<&str> = pins.values().filter_map(|image| images::digest(image)).collect();
+    let counts = |approval: &tidewaiter_crd::RolloutApproval| {
+        let spec = &approval.spec;
+        let given: BTreeSet<&str> = spec.digests.iter().map(String::as_str).collect();
+        let expires = spec.expires.as_ref().map(|t| t.parse::<Timestamp>());
+        let valid = expires.is_none_or(|t| t.is_ok_and(|t| t > Timestamp::now()));
+        approval.metadata.namespace.as_ref() == Some(&owner.namespace)
+            && spec.uid == owner.uid
+            && spec.kind == owner.kind
+            && valid
+            && wanted.is_subset(&given)
+    };
+    match ctx.index.approvals.find(counts) {
+        Some(_) => Approval::Given,
+        None => Approval::Awaited,
+    }
+}
+
+/// Why a workload could not be brought up to date; it is tried again.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct Error(#[from] pub(crate) kube::Error);
+
+impl Error {
+    /// Somebody else wrote at the same time.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(&self.0, kube::Error::Api(status) if status.code == 409 || status.code == 422)
+    }
+
+    /// The object or its namespace is going away.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(&self.0, kube::Error::Api(status)
+            if status.code == 404 || status.code == 403 && status.message.contains("is being terminated"))
+    }
+}

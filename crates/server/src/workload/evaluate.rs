@@ -1,0 +1,165 @@
+//! What the scans say of a revision's images.
+
+use super::{Error, requests};
+use crate::admission::images;
+use crate::context::Context;
+use k8s_openapi::api::core::v1::PodSpec;
+use kube::ResourceExt as _;
+use kube::runtime::reflector::ObjectRef;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tidewaiter_core::image::{Digest, Reference};
+use tidewaiter_core::policy::Outcome;
+use tidewaiter_core::status::{ImageFact, ImageStatus};
+use tidewaiter_crd::ImageScan;
+use tidewaiter_crd::image_scan::{self, ImageScanStatus};
+use tidewaiter_crd::workload_scan::{Container, Decision, Revision, WorkloadScanStatus};
+
+/// What is known of all images of a revision.
+#[derive(Debug, Default)]
+pub(crate) struct Evaluation {
+    pub(crate) facts: Vec<ImageFact>,
+    /// Name → pinned image, for those that have a result.
+    pub(crate) pins: BTreeMap<String, String>,
+    /// One line for each container that does not simply pass.
+    pub(crate) lines: Vec<String>,
+    /// Sentences of what stands against them.
+    pub(crate) reasons: Vec<String>,
+}
+
+/// Asks for the scans a revision lacks. Retained images are scanned by the digest that runs.
+pub(crate) async fn request_scans(
+    ctx: &Context,
+    namespace: &str,
+    revision: &mut Revision,
+    spec: &PodSpec,
+) -> Result<(), Error> {
+    let mut secrets = None;
+    for container in revision.containers.values_mut() {
+        let image = scanned(container, revision.decision);
+        let known = ctx.index.images.get(&ObjectRef::new(&image_scan::name(&image)).within(namespace));
+        let asked = container.scan.as_ref();
+        // A store that lags shows none; only a scan that was there and is gone, or another one, is asked for anew.
+        let replaced = known.is_some_and(|k| asked.is_some_and(|a| k.uid().as_ref() != Some(&a.uid)));
+        if asked.is_some() && !replaced || revision.decision == Decision::Approved {
+            continue;
+        }
+        if secrets.is_none() {
+            secrets = Some(requests::pull_secrets(ctx, namespace, spec).await?);
+        }
+        let secrets = secrets.as_deref().unwrap_or_default();
+        container.scan = Some(requests::scan(ctx, namespace, &image, secrets).await?);
+    }
+    Ok(())
+}
+
+/// Puts the results together.
+pub(crate) fn evaluate(ctx: &Context, namespace: &str, revision: &Revision, record: &WorkloadScanStatus) -> Evaluation {
+    let mut all = Evaluation::default();
+    for (name, container) in &revision.containers {
+        let image = scanned(container, revision.decision);
+        let scan = ctx.index.images.get(&ObjectRef::new(&image_scan::name(&image)).within(namespace));
+        let status = result(container, revision.decision, scan.as_ref());
+        let one = match revision.decision {
+            Decision::Held => judge(name, container, status, record),
+            _ => recheck(container, status),
+        };
+        if let Some(pinned) = one.pinned {
+            all.pins.insert(name.clone(), pinned);
+        }
+        all.facts.push(one.fact);
+        if let Some(line) = one.line {
+            all.lines.push(format!("{}: {line}", image_label(name, &container.image)));
+        }
+        if !one.fact.allowed {
+            all.reasons.extend(status.iter().flat_map(|s| s.reasons.clone()));
+        }
+    }
+    all
+}
+
+fn scanned(container: &Container, decision: Decision) -> String {
+    match (decision, &container.pinned) {
+        (Decision::Retained, Some(pinned)) => pinned.clone(),
+        _ => container.image.clone(),
+    }
+}
+
+fn image_label(name: &str, image: &str) -> String {
+    format!("{name} ({image})")
+}
+
+/// The status that counts for a container: of the run that was asked for, or a later one.
+fn result<'a>(
+    container: &Container,
+    decision: Decision,
+    scan: Option<&'a Arc<ImageScan>>,
+) -> Option<&'a ImageScanStatus> {
+    let scan = scan?;
+    let status = scan.status.as_ref()?;
+    match (&container.scan, decision) {
+        (_, Decision::Approved) => Some(status),
+        (Some(asked), _) if scan.uid().as_ref() != Some(&asked.uid) => None,
+        (Some(asked), _) if status.is_final(asked.generation) || status.image_status == ImageStatus::Scanning => {
+            Some(status)
+        }
+        // No database: nothing runs, and the message says what to do.
+        (Some(_), _) if status.reason.is_some() && status.image_status == ImageStatus::NotScanned => Some(status),
+        _ => None,
+    }
+}
+
+struct One {
+    fact: ImageFact,
+    pinned: Option<String>,
+    line: Option<String>,
+}
+
+/// A held image: what its scan says.
+fn judge(name: &str, container: &Container, status: Option<&ImageScanStatus>, record: &WorkloadScanStatus) -> One {
+    let Some(status) = status else {
+        let fact = ImageFact { scan: ImageStatus::NotScanned, allowed: false };
+        return One { fact, pinned: None, line: Some("waits for its scan".to_owned()) };
+    };
+    if status.reason.as_deref() == Some("RegistryUnreachable")
+        && let Some(pinned) = earlier_pin(name, container, record)
+    {
+        // Its bytes were judged before; the registry only cannot say whether the tag moved.
+        let fact = ImageFact { scan: ImageStatus::NoVulnerabilities, allowed: true };
+        return One {
+            fact,
+            pinned: Some(pinned),
+            line: Some("the registry cannot be reached: the old digest stays".to_owned()),
+        };
+    }
+    let allowed = status.verdict == Some(Outcome::Pass);
+    let fact = ImageFact { scan: status.image_status, allowed };
+    let pinned = status.digest.as_deref().and_then(|digest| pin(&container.image, digest));
+    let clean = status.image_status == ImageStatus::NoVulnerabilities;
+    One { fact, pinned, line: (!clean).then(|| status.message.clone()) }
+}
+
+/// An approved or retained image: only a result for the very digest that runs counts.
+fn recheck(container: &Container, status: Option<&ImageScanStatus>) -> One {
+    let running = container.pinned.as_deref().and_then(images::digest);
+    let same = status.filter(|s| s.verdict.is_some() && s.digest.as_deref() == running);
+    let fact = match same {
+        Some(status) => ImageFact { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) },
+        None => ImageFact { scan: ImageStatus::NotScanned, allowed: true },
+    };
+    let line = same.filter(|_| !fact.allowed).map(|s| s.message.clone());
+    One { fact, pinned: container.pinned.clone(), line }
+}
+
+fn earlier_pin(name: &str, container: &Container, record: &WorkloadScanStatus) -> Option<String> {
+    let approved = record.revisions.values().filter(|r| r.decision == Decision::Approved);
+    let mut same = approved.filter_map(|r| r.containers.get(name)).filter(|c| c.image == container.image);
+    same.find_map(|c| c.pinned.clone())
+}
+
+/// `docker.io/library/x:1@sha256:…`: fully qualified, the tag kept.
+fn pin(image: &str, digest: &str) -> Option<String> {
+    let reference: Reference = image.parse().ok()?;
+    let digest: Digest = digest.parse().ok()?;
+    Some(reference.pinned(&digest).to_string())
+}
