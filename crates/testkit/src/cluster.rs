@@ -1,0 +1,143 @@
+//! A throw-away cluster: the real control plane of `tests/controlplane`, driven by the real kubectl.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running control plane; it stops when dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    dir: tempfile::TempDir,
+    process: Child,
+    binary: PathBuf,
+}
+
+/// What a command said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// Standard output, then standard error.
+    pub text: String,
+}
+
+impl Said {
+    /// The text of a command that must succeed.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{}", self.text);
+        self.text
+    }
+
+    /// The text of a command that must fail.
+    #[track_caller]
+    pub fn refused(self) -> String {
+        assert_ne!(self.code, 0, "it succeeded: {}", self.text);
+        self.text
+    }
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Said {
+    let out = command.stdin(Stdio::null()).output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+    Said { code: out.status.code().unwrap_or(-1), text }
+}
+
+/// Asks again until the answer is some, at most this long.
+#[track_caller]
+pub fn eventually<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(began.elapsed() < limit, "not seen within {limit:?}: {what}");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+impl Cluster {
+    /// Starts the control plane that `binary` holds, with one node on paper.
+    pub fn start(binary: &Path) -> Self {
+        let dir = tempfile::Builder::new().prefix("tidewaiter-").tempdir().unwrap();
+        let mut command = Command::new(binary);
+        command.arg("up").arg("--dir").arg(dir.path()).args(["--fake-node", "node-0"]);
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.starts_with("ready "), "the control plane did not start: see {}/log", dir.path().display());
+        Cluster { dir, process, binary: binary.to_owned() }
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.dir.path().join("kubeconfig")
+    }
+
+    /// A folder that goes with the cluster.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The real kubectl: from PATH, else the control plane's own.
+    pub fn kubectl_command(&self) -> Command {
+        let mut command = match which("kubectl") {
+            Some(path) => Command::new(path),
+            None => {
+                let mut own = Command::new(&self.binary);
+                own.arg("kubectl");
+                own
+            }
+        };
+        command.env("KUBECONFIG", self.kubeconfig());
+        command
+    }
+
+    /// `kubectl ARGS` as the administrator.
+    pub fn kubectl(&self, args: &[&str]) -> Said {
+        run(self.kubectl_command().args(args))
+    }
+
+    /// `kubectl apply -f -` of a manifest.
+    #[track_caller]
+    pub fn apply(&self, manifest: &str) -> Said {
+        self.with_input(&["apply", "-f", "-"], manifest)
+    }
+
+    /// `kubectl ARGS` with a manifest on its standard input.
+    pub fn with_input(&self, args: &[&str], manifest: &str) -> Said {
+        let file = tempfile::NamedTempFile::new_in(self.dir.path()).unwrap();
+        std::fs::write(file.path(), manifest).unwrap();
+        let path = file.path().display().to_string();
+        let args: Vec<&str> = args.iter().map(|a| if *a == "-" { path.as_str() } else { a }).collect();
+        self.kubectl(&args)
+    }
+
+    /// A kubeconfig of a ServiceAccount, with a token that the API server issues.
+    #[track_caller]
+    pub fn service_account(&self, namespace: &str, name: &str) -> PathBuf {
+        let token = self.kubectl(&["create", "token", "-n", namespace, name, "--duration=24h"]).ok();
+        let path = self.dir.path().join(format!("{namespace}-{name}.kubeconfig"));
+        std::fs::copy(self.kubeconfig(), &path).unwrap();
+        let config = |args: &[&str]| run(self.kubectl_command().env("KUBECONFIG", &path).arg("config").args(args)).ok();
+        config(&["set-credentials", name, &format!("--token={}", token.trim())]);
+        config(&["set-context", "--current", &format!("--user={name}"), &format!("--namespace={namespace}")]);
+        path
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // The end of its standard input tells it to stop.
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+/// A program on PATH.
+pub fn which(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
+}

@@ -1,0 +1,39 @@
+//! Where the control plane's binary is: made once by `cargo xtask controlplane`, found again by a hash of its sources.
+
+use crate::sha256;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Names a ready binary.
+pub const OVERRIDE: &str = "TIDEWAITER_CONTROLPLANE";
+
+/// The folder of its sources.
+pub fn sources(root: &Path) -> PathBuf {
+    root.join("tests/controlplane")
+}
+
+/// Where the binary of these sources belongs.
+pub fn cached(root: &Path) -> PathBuf {
+    let mut files: Vec<PathBuf> = fs::read_dir(sources(root)).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    let all: Vec<u8> = files.iter().flat_map(|file| fs::read(file).unwrap()).collect();
+    let hash = sha256(&all);
+    root.join("target/controlplane").join(format!("controlplane-{}", &hash[7..23]))
+}
+
+/// The binary to use: the one that is named, else the cached one.
+///
+/// # Errors
+/// When there is none, with the command that makes it.
+pub fn find(root: &Path) -> Result<PathBuf, String> {
+    if let Some(named) = std::env::var_os(OVERRIDE) {
+        let named = PathBuf::from(named);
+        return if named.is_file() { Ok(named) } else { Err(format!("{OVERRIDE}={} is no file", named.display())) };
+    }
+    let cached = cached(root);
+    if cached.is_file() {
+        Ok(cached)
+    } else {
+        Err("there is no control plane yet; run: cargo xtask controlplane".to_owned())
+    }
+}

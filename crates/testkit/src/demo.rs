@@ -1,0 +1,35 @@
+//! The images of the demo and of most stories, for the demo's advisory set.
+
+use crate::image::{Image, ImageBuilder};
+use crate::layer::LayerBuilder;
+use crate::packages::debian;
+
+/// The release that only these images carry.
+pub const RELEASE: &str = "99";
+
+/// Three critical and five medium vulnerabilities.
+pub fn vulnerable() -> ImageBuilder {
+    base(&[("zlib", "1:1.2.11.dfsg-4"), ("curl", "7.88.1-10"), ("openssl", "3.0.2-1")])
+}
+
+/// Two medium ones and nothing worse.
+pub fn medium() -> ImageBuilder {
+    base(&[("zlib", "1:1.3.1-1"), ("curl", "8.0.1-1"), ("openssl", "3.0.20-1")])
+        .layer("COPY curl-fix", LayerBuilder::new().file("etc/curlrc", "# \n"))
+}
+
+/// None at all.
+pub fn clean() -> ImageBuilder {
+    base(&[("zlib", "1:1.3.1-1"), ("curl", "8.15.0-1"), ("openssl", "3.0.20-1")])
+}
+
+fn base(packages: &[(&str, &str)]) -> ImageBuilder {
+    ImageBuilder::new()
+        .layer("ADD rootfs.tar /", debian(RELEASE, packages))
+        .layer("COPY app /app", LayerBuilder::new().file("app/run", "#!/bin/sh\nexec sleep infinity\n"))
+}
+
+/// A clean image that differs from every other one in its digest alone.
+pub fn distinct(name: &str) -> Image {
+    clean().label("name", name).build()
+}

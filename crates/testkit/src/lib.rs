@@ -1,0 +1,31 @@
+//! What tests and the demo need, made in code: images, a registry on loopback, a real control plane, receivers.
+//!
+//! ```text
+//! layer → image → registry (or OCI layout) → the programs under test → cluster
+//! ```
+//!
+//! Development only: no program depends on it, and it depends on none of tidewaiter's crates, so that what it builds
+//! is an independent word on what the formats mean.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "a test may panic, and says why")]
+
+pub mod cluster;
+pub mod controlplane;
+pub mod demo;
+pub mod image;
+pub mod lab;
+pub mod layer;
+pub mod layout;
+pub mod packages;
+pub mod receiver;
+pub mod registry;
+
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+
+/// `sha256:…` of some bytes.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}

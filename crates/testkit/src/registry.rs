@@ -1,0 +1,192 @@
+//! A registry on loopback that speaks the OCI distribution protocol: pull and push, with a login when wanted.
+
+use crate::image::{Blob, Image, Manifest};
+use crate::sha256;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+/// A registry; it stops when dropped.
+#[derive(Debug)]
+pub struct Registry {
+    address: SocketAddr,
+    content: Arc<Mutex<Content>>,
+    runtime: Option<Runtime>,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    blobs: BTreeMap<String, Blob>,
+    /// repository → tag or digest → document.
+    manifests: BTreeMap<String, BTreeMap<String, Manifest>>,
+    /// The `Authorization` value that opens it; none: everybody may read and write.
+    authorization: Option<String>,
+    /// Bytes after which blobs are cut off.
+    cut: Option<usize>,
+    requests: u64,
+}
+
+type Shared = Arc<Mutex<Content>>;
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::start()
+    }
+}
+
+impl Registry {
+    /// Starts on a free port.
+    pub fn start() -> Self {
+        let mut registry = Registry { address: ([127, 0, 0, 1], 0).into(), content: Shared::default(), runtime: None };
+        registry.up();
+        registry
+    }
+
+    /// `127.0.0.1:port`, as image references begin.
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Stores an image; gives its full reference.
+    pub fn push(&self, repository: &str, tag: &str, image: &Image) -> String {
+        let mut content = self.content();
+        content.blobs.extend(image.blobs.clone());
+        let repo = content.manifests.entry(repository.to_owned()).or_default();
+        repo.extend(image.manifests.clone());
+        repo.insert(image.digest(), image.root.clone());
+        repo.insert(tag.to_owned(), image.root.clone());
+        format!("{}/{repository}:{tag}", self.host())
+    }
+
+    /// Stores a document as it is.
+    pub fn put_manifest(&self, repository: &str, tag: &str, media_type: &str, bytes: &[u8]) -> String {
+        let manifest = Manifest { media_type: media_type.to_owned(), bytes: bytes.to_vec() };
+        self.content().manifests.entry(repository.to_owned()).or_default().insert(tag.to_owned(), manifest);
+        format!("{}/{repository}:{tag}", self.host())
+    }
+
+    /// Stores other bytes under a digest than those it names.
+    pub fn forge_blob(&self, digest: &str, bytes: &[u8]) {
+        self.content().blobs.insert(digest.to_owned(), Blob::Bytes(bytes.to_vec()));
+    }
+
+    /// From now on only this login opens it.
+    pub fn require_login(&self, user: &str, password: &str) {
+        let text = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+        self.content().authorization = Some(format!("Basic {text}"));
+    }
+
+    /// From now on every blob ends after this many bytes.
+    pub fn cut_blobs(&self, after: Option<usize>) {
+        self.content().cut = after;
+    }
+
+    /// Requests answered so far.
+    pub fn requests(&self) -> u64 {
+        self.content().requests
+    }
+
+    /// Stops answering; the content stays.
+    pub fn down(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    /// Answers (again), on the same port.
+    pub fn up(&mut self) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind(self.address)).unwrap();
+        self.address = listener.local_addr().unwrap();
+        let app = Router::new().fallback(answer).layer(DefaultBodyLimit::disable());
+        let app = app.with_state(Arc::clone(&self.content));
+        runtime.spawn(async move { axum::serve(listener, app).await });
+        self.runtime = Some(runtime);
+    }
+
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap()
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.down();
+    }
+}
+
+async fn answer(
+    State(shared): State<Shared>,
+    Query(query): Query<BTreeMap<String, String>>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let mut content = shared.lock().unwrap();
+    content.requests += 1;
+    if content.authorization.as_deref().is_some_and(|wanted| !carries(&parts.headers, wanted)) {
+        return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Basic realm=\"testkit\"")]).into_response();
+    }
+    let path = parts.uri.path().trim_start_matches("/v2/").to_owned();
+    let split = |word: &str| path.rsplit_once(word).map(|(name, rest)| (name.to_owned(), rest.to_owned()));
+    let read = parts.method == Method::GET || parts.method == Method::HEAD;
+    match (split("/manifests/"), split("/blobs/")) {
+        (Some((name, selector)), _) if read => content.manifest(&name, &selector),
+        (Some((name, selector)), _) => content.put(&name, &selector, &parts.headers, body),
+        (_, Some((_, digest))) if read => content.blob(&digest, &parts.headers),
+        (_, Some((name, _))) if parts.method == Method::POST => {
+            let location = format!("/v2/{name}/blobs/uploads/1");
+            (StatusCode::ACCEPTED, [(header::LOCATION, location)]).into_response()
+        }
+        (_, Some(_)) if query.get("digest").is_some_and(|digest| *digest == sha256(&body)) => {
+            content.blobs.insert(sha256(&body), Blob::Bytes(body.to_vec()));
+            StatusCode::CREATED.into_response()
+        }
+        (_, Some(_)) => StatusCode::BAD_REQUEST.into_response(),
+        _ => StatusCode::OK.into_response(),
+    }
+}
+
+fn carries(headers: &HeaderMap, wanted: &str) -> bool {
+    headers.get(header::AUTHORIZATION).is_some_and(|value| value == wanted)
+}
+
+impl Content {
+    fn manifest(&self, name: &str, selector: &str) -> Response {
+        let Some(manifest) = self.manifests.get(name).and_then(|tags| tags.get(selector)) else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
+        let headers = [
+            (header::CONTENT_TYPE.as_str(), manifest.media_type.clone()),
+            ("docker-content-digest", sha256(&manifest.bytes)),
+        ];
+        (headers, manifest.bytes.clone()).into_response()
+    }
+
+    fn put(&mut self, name: &str, selector: &str, headers: &HeaderMap, body: Bytes) -> Response {
+        let media_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let manifest = Manifest { media_type: media_type.to_owned(), bytes: body.to_vec() };
+        let repository = self.manifests.entry(name.to_owned()).or_default();
+        repository.insert(sha256(&body), manifest.clone());
+        repository.insert(selector.to_owned(), manifest);
+        StatusCode::CREATED.into_response()
+    }
+
+    fn blob(&self, digest: &str, headers: &HeaderMap) -> Response {
+        let Some(blob) = self.blobs.get(digest) else { return StatusCode::NOT_FOUND.into_response() };
+        let bytes = blob.read();
+        let range = headers.get(header::RANGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let from = range.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap_or(0).min(bytes.len());
+        let end = self.cut.map_or(bytes.len(), |cut| cut.clamp(from, bytes.len()));
+        let status = if from > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+        (status, Body::from(bytes[from..end].to_vec())).into_response()
+    }
+}
