@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::cluster::ClusterArgs;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -21,6 +22,14 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Scan one image
     Image(ImageArgs),
+    /// Scan the images of a Deployment again, in the cluster
+    Deployment(DeploymentArgs),
+    /// Show what is decided about workloads, and why
+    Status(StatusArgs),
+    /// Approve the images of a workload that policy allows
+    Approve(ApproveArgs),
+    /// Print the reports of a workload or an image, from the cluster
+    Report(ReportArgs),
     /// Build and inspect the vulnerability database
     Db(DbArgs),
     /// Print a completion script for a shell
@@ -30,8 +39,9 @@ pub(crate) enum Command {
     },
 }
 
-/// Scan one image.
+/// Scan one image: in the cluster where the current context has tidewaiter, else on this machine.
 ///
+/// A scan in the cluster uses its credentials, database and policy; a local one changes nothing there.
 /// IMAGE is a reference (`nginx:1.27`, `registry:host/name:tag`), an OCI layout (`oci:DIR`)
 /// or a `docker save` archive (`docker-archive:FILE`).
 #[derive(Debug, ClapArgs)]
@@ -44,27 +54,86 @@ pub(crate) struct ImageArgs {
     /// Image to scan
     #[arg(value_name = "IMAGE")]
     pub(crate) image: String,
-    /// Platform to choose from an index, as os/arch[/variant]; default: this machine's
+    /// Scan on this machine
+    #[arg(long, conflicts_with = "in_cluster")]
+    pub(crate) local: bool,
+    /// Scan in the cluster
     #[arg(long)]
+    pub(crate) in_cluster: bool,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    /// Secret of the namespace to pull with; may be given again (in the cluster)
+    #[arg(long = "pull-secret", value_name = "NAME")]
+    pub(crate) pull_secrets: Vec<String>,
+    /// Platform to choose from an index, as os/arch[/variant]; default: this machine's (local)
+    #[arg(long, conflicts_with = "in_cluster")]
     pub(crate) platform: Option<Platform>,
     /// How to print the result
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
-    /// Severity from which findings violate the policy
-    #[arg(long, default_value = "critical", value_name = "SEVERITY")]
-    pub(crate) block_at: Severity,
-    /// Vulnerability database file
+    /// Severity from which findings violate the policy; default: critical (local)
+    #[arg(long, value_name = "SEVERITY", conflicts_with = "in_cluster")]
+    pub(crate) block_at: Option<Severity>,
+    /// Vulnerability database file (local)
     #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
     pub(crate) db: Option<PathBuf>,
-    /// Speak plain HTTP to the image's registry (loopback registries need no flag)
-    #[arg(long)]
+    /// Speak plain HTTP to the image's registry; loopback registries need no flag (local)
+    #[arg(long, conflicts_with = "in_cluster")]
     pub(crate) plain_http: bool,
-    /// Trust the certificates of this PEM file, and no others
-    #[arg(long, value_name = "FILE")]
+    /// Trust the certificates of this PEM file, and no others (local)
+    #[arg(long, value_name = "FILE", conflicts_with = "in_cluster")]
     pub(crate) ca_file: Option<PathBuf>,
-    /// Read credentials from this file instead of Docker's config.json
-    #[arg(long, value_name = "FILE")]
+    /// Read credentials from this file instead of Docker's config.json (local)
+    #[arg(long, value_name = "FILE", conflicts_with = "in_cluster")]
     pub(crate) docker_config: Option<PathBuf>,
+}
+
+/// Scan the images of a Deployment again: a tag that was pushed anew is resolved anew.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DeploymentArgs {
+    /// Name of the Deployment
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+}
+
+/// Show what is decided about workloads, and why.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct StatusArgs {
+    /// One workload, as deployment/NAME; default: all of the namespace
+    #[arg(value_name = "WORKLOAD")]
+    pub(crate) workload: Option<String>,
+    /// Workloads of all namespaces
+    #[arg(short = 'A', long, conflicts_with = "workload")]
+    pub(crate) all_namespaces: bool,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+}
+
+/// Approve the images of a workload. What policy blocks cannot be approved.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ApproveArgs {
+    /// The workload, as deployment/NAME
+    #[arg(value_name = "WORKLOAD")]
+    pub(crate) workload: String,
+    /// Why, for those who ask later
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+}
+
+/// Print the full reports that the server keeps.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReportArgs {
+    /// A workload (deployment/NAME) or an image as workloads name it
+    #[arg(value_name = "WORKLOAD|IMAGE")]
+    pub(crate) subject: String,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,7 +1,7 @@
 //! Exit codes, decided in one place.
 
 use std::io::Write;
-use tidewaiter_core::policy::{Outcome, Verdict};
+use tidewaiter_core::policy::Outcome;
 
 /// What the process tells its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub(crate) enum Exit {
 pub(crate) struct UsageError(pub(crate) String);
 
 /// The exit code of a verdict; a violation wins over incompleteness.
-pub(crate) fn of(verdict: &Verdict) -> Exit {
-    match verdict.outcome {
+pub(crate) fn of(outcome: Outcome) -> Exit {
+    match outcome {
         Outcome::Pass => Exit::Clean,
         Outcome::Violated => Exit::Violated,
         Outcome::Incomplete => Exit::Failed,

@@ -1,9 +1,10 @@
-//! `kubectl scan image`: a local scan of one image.
+//! `kubectl scan image`: in the cluster where there is one with tidewaiter, else on this machine.
 
 use crate::args::{ImageArgs, Output};
+use crate::cluster::{self, Unavailable};
 use crate::exit::{self, Exit, UsageError};
 use crate::progress::Layers;
-use crate::{db, render};
+use crate::{db, follow, render};
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -20,8 +21,34 @@ use tidewaiter_scan::source::{Image, docker_archive, oci_layout};
 /// Layers read at once.
 const THREADS: usize = 4;
 
-/// Scans, prints, and answers by exit code.
+/// Scans where it should, prints, and answers by exit code.
 pub(crate) fn run(args: &ImageArgs) -> Result<Exit> {
+    if is_local(args) {
+        return local(args);
+    }
+    match (cluster::with_tidewaiter(&args.cluster), args.in_cluster) {
+        (Ok(cluster), _) => follow::image(&cluster, args),
+        (Err(error), true) => Err(error.into()),
+        (Err(Unavailable::NoCluster), false) => local(args),
+        (Err(reason), false) => {
+            writeln!(std::io::stderr(), "scanning locally: {reason}")?;
+            local(args)
+        }
+    }
+}
+
+/// Whether the command line asks for something that only a local scan does.
+fn is_local(args: &ImageArgs) -> bool {
+    let source = matches!(args.image.split_once(':'), Some(("oci" | "docker-archive" | "registry", _)));
+    let options = args.platform.is_some()
+        || args.block_at.is_some()
+        || args.plain_http
+        || args.ca_file.is_some()
+        || args.docker_config.is_some();
+    args.local || !args.in_cluster && (source || options)
+}
+
+fn local(args: &ImageArgs) -> Result<Exit> {
     // On stderr, so that stdout holds the result alone.
     writeln!(std::io::stderr(), "Scan started for image {} (local)", render::printable(&args.image))?;
     let path = db::path(args.db.as_deref())?;
@@ -33,12 +60,13 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit> {
     let inventory = engine::inventory(&image, &options);
     progress.clear();
     let report = matching::judge(inventory.with_context(|| args.image.clone())?, &database)?;
-    let verdict = policy::decide(&report, &Policy { block_at: args.block_at, ..Policy::default() });
+    let default = Policy::default();
+    let verdict = policy::decide(&report, &Policy { block_at: args.block_at.unwrap_or(default.block_at), ..default });
     match args.output {
-        Output::Table => render::table(&report, &verdict)?,
+        Output::Table => render::table(&report, verdict.outcome)?,
         Output::Json => render::json(&report)?,
     }
-    Ok(exit::of(&verdict))
+    Ok(exit::of(verdict.outcome))
 }
 
 fn open(args: &ImageArgs) -> Result<Image> {

@@ -1,18 +1,25 @@
 //! `kubectl-scan`: image security scanning, with or without a cluster.
 //!
 //! ```text
-//! args → image | db | … → engine and database → report → render → stdout, exit code
+//! args → image (local), db → engine and database → report → render → stdout, exit code
+//! args → image (in the cluster), deployment, status, approve, report → cluster → custom resources, server → render
 //! ```
 //!
 //! This is the only crate that prints. It must never depend on the server.
 //! Exit codes: 0 clean by policy, 1 policy violated, 2 usage, 3 the scan failed or is incomplete (1 wins).
 
+mod approve;
 mod args;
+mod cluster;
 mod db;
+mod deployment;
 mod exit;
+mod follow;
 mod image;
 mod progress;
 mod render;
+mod report;
+mod status;
 
 use args::{Args, Command};
 use clap::Parser;
@@ -23,6 +30,10 @@ fn main() -> std::process::ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let outcome = match Args::parse().command {
         Command::Image(args) => image::run(&args),
+        Command::Deployment(args) => deployment::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Approve(args) => approve::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Db(args) => db::run(&args.command),
         Command::Completion { shell } => render::completion(shell),
     };

@@ -48,3 +48,29 @@ impl tidewaiter_scan::progress::Progress for Layers {
         self.with_bar(layer, ProgressBar::finish);
     }
 }
+
+/// One line that says what is waited for.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    bar: ProgressBar,
+}
+
+impl Waiting {
+    pub(crate) fn new() -> Self {
+        let target =
+            if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        bar.enable_steady_tick(std::time::Duration::from_millis(120));
+        Waiting { bar }
+    }
+
+    pub(crate) fn say(&self, text: &str) {
+        self.bar.set_message(crate::render::printable(text));
+    }
+
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}

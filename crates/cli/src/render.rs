@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use std::io::{self, IsTerminal, Write};
 use tidewaiter_core::advisory::FixState;
 use tidewaiter_core::finding::Finding;
-use tidewaiter_core::policy::Verdict;
+use tidewaiter_core::policy::Outcome;
 use tidewaiter_core::report::Report;
 use tidewaiter_core::severity::Severity;
 
@@ -20,8 +20,8 @@ pub(crate) fn completion(shell: Shell) -> Result<Exit> {
     Ok(Exit::Clean)
 }
 
-/// Prints the report as versioned JSON.
-pub(crate) fn json(report: &Report) -> Result<()> {
+/// Prints a report, or a list of them, as versioned JSON.
+pub(crate) fn json<T: serde::Serialize + ?Sized>(report: &T) -> Result<()> {
     let mut out = io::stdout().lock();
     serde_json::to_writer_pretty(&mut out, report)?;
     writeln!(out)?;
@@ -29,10 +29,10 @@ pub(crate) fn json(report: &Report) -> Result<()> {
 }
 
 /// Prints the table; the last line is the sentence that counts.
-pub(crate) fn table(report: &Report, verdict: &Verdict) -> Result<()> {
+pub(crate) fn table(report: &Report, outcome: Outcome) -> Result<()> {
     let colour = Colour::of_stdout();
     let mut out = io::stdout().lock();
-    write!(out, "{}", table_text(report, verdict, colour))?;
+    write!(out, "{}", table_text(report, outcome, colour))?;
     Ok(())
 }
 
@@ -65,7 +65,7 @@ impl Colour {
 
 const HEAD: [&str; 6] = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER"];
 
-fn table_text(report: &Report, verdict: &Verdict, colour: Colour) -> String {
+fn table_text(report: &Report, outcome: Outcome, colour: Colour) -> String {
     let mut out = heading(report);
     let rows: Vec<[String; 6]> = report.findings.iter().map(row).collect();
     if !rows.is_empty() {
@@ -79,7 +79,7 @@ fn table_text(report: &Report, verdict: &Verdict, colour: Colour) -> String {
     if !report.complete {
         out.push_str("This report is incomplete: the image cannot be called clean.\n");
     }
-    out.push_str(&format!("Policy: {}\n", verdict.outcome));
+    out.push_str(&format!("Policy: {}\n", outcome));
     out.push_str(&last_line(report));
     out
 }

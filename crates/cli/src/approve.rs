@@ -1,0 +1,84 @@
+//! `kubectl scan approve`: a person's word for exactly the images that were scanned.
+
+use crate::args::ApproveArgs;
+use crate::cluster::{self, Cluster};
+use crate::exit::{Exit, UsageError};
+use crate::{deployment, render};
+use anyhow::{Context as _, Result, bail};
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use kube::api::PostParams;
+use kube::{Api, ResourceExt as _};
+use std::io::Write as _;
+use tidewaiter_core::status::DeploymentStatus;
+use tidewaiter_crd::approval::RolloutApprovalSpec;
+use tidewaiter_crd::workload_scan::WorkloadScanStatus;
+use tidewaiter_crd::{RolloutApproval, WorkloadScan};
+
+/// Approves, or says why not.
+pub(crate) fn run(args: &ApproveArgs) -> Result<Exit> {
+    let name = match args.workload.split_once('/') {
+        Some(("deployment" | "deployments" | "deploy", name)) => name,
+        None => args.workload.as_str(),
+        Some((kind, _)) => {
+            return Err(UsageError(format!("{kind} cannot be approved by hand yet; give deployment/NAME")).into());
+        }
+    };
+    let cluster = cluster::with_tidewaiter(&args.cluster)?;
+    cluster.run(async {
+        let (_, scan) = deployment::find(&cluster, name).await?;
+        let status = scan.status.clone().unwrap_or_default();
+        let mut out = std::io::stdout();
+        match status.deployment_status {
+            DeploymentStatus::PendingApproval => {}
+            DeploymentStatus::Blocked => {
+                bail!("deployment/{name} cannot be approved: {}", render::printable(&status.message))
+            }
+            DeploymentStatus::RollingOut | DeploymentStatus::Deployed => {
+                writeln!(out, "deployment/{name} is approved already ({})", status.deployment_status)?;
+                return Ok(Exit::Clean);
+            }
+            _ => bail!("deployment/{name} is not scanned yet: {}", render::printable(&status.message)),
+        }
+        let digests = digests(&cluster, &status).await?;
+        let by = create(&cluster, &scan, digests, &args.reason).await?;
+        writeln!(out, "deployment/{name} approved by {}", render::printable(&by))?;
+        Ok(Exit::Clean)
+    })
+}
+
+/// The digests that the scans judged.
+async fn digests(cluster: &Cluster, status: &WorkloadScanStatus) -> Result<Vec<String>> {
+    let revision = status.current_revision().context("the workload's record names no template; try again")?;
+    let mut digests = Vec::new();
+    for container in revision.containers.values() {
+        let scan = cluster.scan(&container.image).await?;
+        let digest = scan.and_then(|s| s.status?.digest);
+        digests.push(digest.with_context(|| format!("the scan of {} has no result; try again", container.image))?);
+    }
+    digests.sort();
+    digests.dedup();
+    Ok(digests)
+}
+
+async fn create(cluster: &Cluster, scan: &WorkloadScan, digests: Vec<String>, reason: &str) -> Result<String> {
+    let review: Api<SelfSubjectReview> = Api::all(cluster.client.clone());
+    let me =
+        review.create(&PostParams::default(), &SelfSubjectReview::default()).await.context("asking who you are")?;
+    let by = me.status.and_then(|s| s.user_info?.username).unwrap_or_default();
+    let spec = RolloutApprovalSpec {
+        kind: scan.spec.kind.clone(),
+        name: scan.spec.name.clone(),
+        uid: scan.spec.uid.clone(),
+        digests,
+        reason: reason.to_owned(),
+        approved_by: by.clone(),
+        expires: None,
+    };
+    let mut approval = RolloutApproval::new("", spec);
+    approval.metadata.name = None;
+    approval.metadata.generate_name = Some(format!("{}-", scan.name_any().chars().take(230).collect::<String>()));
+    approval.metadata.owner_references = Some(scan.owner_references().to_vec());
+    let api: Api<RolloutApproval> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    api.create(&PostParams::default(), &approval).await.context("writing the RolloutApproval")?;
+    Ok(by)
+}
