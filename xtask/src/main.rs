@@ -1,6 +1,9 @@
 //! `cargo xtask`: everything a developer runs that is not `cargo build`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool talks on the terminal")]
 
+mod controlplane;
+mod demo;
+mod deploy;
 mod imports;
 mod spotcheck;
 mod test;
@@ -22,6 +25,20 @@ struct Args {
 enum Command {
     /// Run every test
     Test,
+    /// Play the whole flow on a throw-away cluster
+    Demo {
+        /// Leave everything running until Enter is pressed, and print its KUBECONFIG
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Build the control plane for tests, unless it is there
+    Controlplane,
+    /// Write the generated manifests
+    Deploy {
+        /// Only check that they are up to date
+        #[arg(long)]
+        check: bool,
+    },
     /// Check which crate imports which
     Imports,
     /// Compare the engine with the package managers' own lists (OCI layouts in DIR, lists in DIR/truth)
@@ -48,7 +65,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let root = root();
     let outcome = match Args::parse().command {
+        Command::Demo { keep } => demo::run(&root, if keep { demo::Keep::Running } else { demo::Keep::Nothing }),
+        Command::Controlplane => controlplane::ensure(&root).map(|path| {
+            println!("{}", path.display());
+            true
+        }),
+        Command::Deploy { check } => {
+            deploy::run(&root, if check { deploy::Check::Compare } else { deploy::Check::Write })
+        }
         Command::Test => test::run(),
         Command::Imports => imports::run(),
         Command::Truth { dir, differences } => truth::run(&dir, differences),
@@ -63,4 +89,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The project's folder.
+fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map(PathBuf::from).unwrap_or(here)
 }

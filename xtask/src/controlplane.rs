@@ -1,0 +1,64 @@
+//! Builds the control plane for tests: once, cached under `target/`, found by a hash of its sources.
+
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tidewaiter_testkit::cluster::which;
+use tidewaiter_testkit::controlplane;
+
+/// The Kubernetes version of `tests/controlplane/go.mod`.
+const VERSION: (&str, &str, &str) = ("v1.37.2", "1", "37");
+
+/// The binary: the one that is named or cached, else a new one.
+pub(crate) fn ensure(root: &Path) -> Result<PathBuf> {
+    if let Ok(found) = controlplane::find(root) {
+        return Ok(found);
+    }
+    if std::env::var_os(controlplane::OVERRIDE).is_some() {
+        bail!("{} names no file", controlplane::OVERRIDE);
+    }
+    tools()?;
+    let out = controlplane::cached(root);
+    println!("building the control plane (Kubernetes {}); the first time it takes about ten minutes", VERSION.0);
+    fs::create_dir_all(out.parent().context("target/ has a parent")?)?;
+    // Beside, then renamed: an interrupted build leaves nothing that looks finished.
+    let beside = out.with_extension("new");
+    let status = Command::new("go")
+        .args(["build", "-p", "2", "-trimpath", "-ldflags", &link_flags(), "-o"])
+        .arg(&beside)
+        .arg(".")
+        .env("CGO_ENABLED", "0")
+        .current_dir(controlplane::sources(root))
+        .status()
+        .context("go cannot be run")?;
+    if !status.success() {
+        bail!("the control plane does not build; see above");
+    }
+    fs::rename(&beside, &out)?;
+    Ok(out)
+}
+
+/// Says at once what is missing.
+pub(crate) fn tools() -> Result<()> {
+    let missing: Vec<&str> = [("go", "Go 1.26 or newer"), ("cc", "a C compiler")]
+        .iter()
+        .filter(|(program, _)| which(program).is_none())
+        .map(|(_, name)| *name)
+        .collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        bail!("missing on PATH: {}; install it and run this again", missing.join(", "))
+    }
+}
+
+fn link_flags() -> String {
+    let (version, major, minor) = VERSION;
+    let set = |package: &str| {
+        format!(
+            "-X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor} -X {package}.gitTreeState=clean"
+        )
+    };
+    format!("-s -w {} {}", set("k8s.io/component-base/version"), set("k8s.io/client-go/pkg/version"))
+}

@@ -1,0 +1,120 @@
+//! The whole flow on a throw-away cluster: create, scan, hold, fix, approve, roll out.
+
+use crate::controlplane;
+use anyhow::{Result, bail};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+use tidewaiter_testkit::demo::{clean, vulnerable};
+use tidewaiter_testkit::lab::{Lab, Places};
+
+/// Builds what is missing, plays the six steps, cleans up.
+pub(crate) fn run(root: &Path, keep: Keep) -> Result<bool> {
+    controlplane::tools()?;
+    let began = Instant::now();
+    let places = places(root)?;
+    println!("built after {:.0} s", began.elapsed().as_secs_f64());
+    let lab = Lab::start(places);
+    println!("cluster, registry and server ready after {:.0} s", began.elapsed().as_secs_f64());
+    steps(&lab)?;
+    println!("\nthe six steps took until {:.0} s after the start", began.elapsed().as_secs_f64());
+    if keep == Keep::Running {
+        println!("\nexport KUBECONFIG={}", lab.cluster.kubeconfig().display());
+        println!("export TIDEWAITER_SERVER={}", lab.server_url());
+        println!("registry: {}\nPress Enter to stop everything.", lab.registry.host());
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line)?;
+    }
+    Ok(true)
+}
+
+/// What happens to the cluster after the last step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    Running,
+    Nothing,
+}
+
+/// Builds both programs and the control plane.
+pub(crate) fn places(root: &Path) -> Result<Places> {
+    let args = ["build", "--locked", "-p", "tidewaiter", "-p", "kubectl-scan"];
+    let status = Command::new(env!("CARGO")).args(args).current_dir(root).status()?;
+    if !status.success() {
+        bail!("the programs do not build; see above");
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    Ok(Places { root: root.to_owned(), programs: target.join("debug"), controlplane: controlplane::ensure(root)? })
+}
+
+fn steps(lab: &Lab) -> Result<()> {
+    // The demo shows PendingApproval; the default policy approves by itself.
+    lab.approval("Manual");
+    let v1 = lab.registry.push("myapp", "v1", &vulnerable().build());
+    let fixed = v1.replace(":v1", ":v1-fixed");
+    title("0. Nothing is there");
+    status(lab)?;
+
+    title("1. A Deployment is created: it is held before any Pod exists");
+    show(lab, &["create", "deployment", "myapp", &format!("--image={v1}")], 0)?;
+    status(lab)?;
+
+    title("2. Its image is scanned by itself; by hand it is followed");
+    title("3. The layers are analysed");
+    show(lab, &["scan", "image", &v1], 1)?;
+
+    title("4. Policy blocks");
+    lab.until("myapp", "VulnerabilitiesFound Blocked");
+    status(lab)?;
+    show(lab, &["get", "pods"], 0)?;
+    show(lab, &["get", "events", "--field-selector", "involvedObject.kind=Deployment"], 0)?;
+    show(lab, &["rollout", "resume", "deployment/myapp"], 1)?;
+    show(lab, &["scan", "approve", "deployment/myapp"], 3)?;
+
+    title("5. The image is fixed, scanned and set");
+    lab.registry.push("myapp", "v1-fixed", &clean().build());
+    show(lab, &["scan", "image", &fixed], 0)?;
+    show(lab, &["set", "image", "deployment/myapp", &format!("myapp={fixed}")], 0)?;
+    lab.until("myapp", "NoVulnerabilities PendingApproval");
+    status(lab)?;
+
+    title("6. A person approves: the rollout goes on");
+    show(lab, &["scan", "approve", "deployment/myapp", "--reason=fixed"], 0)?;
+    show(lab, &["rollout", "status", "deployment/myapp", "--timeout=60s"], 0)?;
+    lab.until("myapp", "Approved Deployed");
+    status(lab)?;
+    show(
+        lab,
+        &["get", "pods", "-o", "custom-columns=POD:.metadata.name,IMAGE:.spec.containers[*].image,PHASE:.status.phase"],
+        0,
+    )
+}
+
+fn title(text: &str) {
+    println!("\n== {text}");
+}
+
+fn status(lab: &Lab) -> Result<()> {
+    show(lab, &["scan", "status", "deployment/myapp"], 0)
+}
+
+/// Prints a command and what it says, as it says it.
+fn show(lab: &Lab, args: &[&str], expected: i32) -> Result<()> {
+    println!("\n$ kubectl {}", args.join(" "));
+    let mut command = lab.kubectl_command();
+    let mut child = command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    std::thread::scope(|scope| {
+        scope.spawn(|| err.into_iter().flat_map(|e| BufReader::new(e).lines()).flatten().for_each(|l| println!("{l}")));
+        out.into_iter().flat_map(|o| BufReader::new(o).lines()).flatten().for_each(|l| println!("{l}"));
+    });
+    let code = child.wait()?.code().unwrap_or(-1);
+    if code != expected {
+        bail!(
+            "kubectl {} ended with {code}, not {expected}; the server's log: {}",
+            args.join(" "),
+            lab.log().display()
+        );
+    }
+    Ok(())
+}
