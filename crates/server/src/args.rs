@@ -20,7 +20,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the server: admission, controllers, API
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Take tidewaiter out of the cluster of the current context; every workload goes on
     Uninstall,
     /// One scan; the server starts it

@@ -58,7 +58,7 @@ fn run(command: Command) -> Result<()> {
     runtime.block_on(async {
         let client = kube::Client::try_default().await.context("no cluster: set KUBECONFIG, or run inside one")?;
         match command {
-            Command::Serve(args) => serve::run(client, args).await,
+            Command::Serve(args) => serve::run(client, *args).await,
             Command::Uninstall => install::uninstall::run(client).await,
             Command::ScanWorker => Ok(()),
         }

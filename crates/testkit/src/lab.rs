@@ -91,6 +91,16 @@ impl Lab {
     /// The same, with more arguments.
     #[track_caller]
     pub fn start_server_with(&mut self, more: &[&str]) {
+        self.spawn_server_with(more);
+        eventually("the server is ready", PATIENCE, || (self.get("/readyz").0 == 200).then_some(()));
+    }
+
+    /// Starts the server and does not wait for it.
+    pub fn spawn_server(&mut self) {
+        self.spawn_server_with(&[]);
+    }
+
+    fn spawn_server_with(&mut self, more: &[&str]) {
         let (api, webhook) = self.ports;
         let log = fs::File::options().create(true).append(true).open(self.log()).unwrap();
         let mut command = Command::new(self.places.programs.join("tidewaiter"));
@@ -100,7 +110,12 @@ impl Lab {
         command.args(["--webhook-url", &format!("https://127.0.0.1:{webhook}")]);
         command.args(["--allow-registry-network", "127.0.0.0/8"]).args(more);
         self.server = Some(Server(command.spawn().unwrap()));
-        eventually("the server is ready", PATIENCE, || (self.get("/readyz").0 == 200).then_some(()));
+    }
+
+    /// `tidewaiter uninstall`, as an administrator runs it.
+    pub fn uninstall(&self) -> Said {
+        let mut command = Command::new(self.places.programs.join("tidewaiter"));
+        run(command.arg("uninstall").env("KUBECONFIG", self.cluster.kubeconfig()))
     }
 
     /// Kills the server, as a lost node would.

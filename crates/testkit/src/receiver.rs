@@ -2,9 +2,11 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 /// Listens on loopback until dropped.
@@ -19,6 +21,7 @@ pub struct Receiver {
 #[derive(Debug, Default)]
 struct Inbox {
     received: Mutex<Vec<Value>>,
+    kinds: Mutex<BTreeSet<String>>,
     refusals: Mutex<u32>,
 }
 
@@ -38,14 +41,21 @@ impl Receiver {
     pub fn received(&self) -> Vec<Value> {
         self.state.received.lock().unwrap().clone()
     }
+
+    /// Content types of everything accepted so far.
+    pub fn kinds(&self) -> Vec<String> {
+        self.state.kinds.lock().unwrap().iter().cloned().collect()
+    }
 }
 
-async fn accept(State(inbox): State<Arc<Inbox>>, body: String) -> StatusCode {
+async fn accept(State(inbox): State<Arc<Inbox>>, headers: HeaderMap, body: String) -> StatusCode {
     let mut refusals = inbox.refusals.lock().unwrap();
     if *refusals > 0 {
         *refusals -= 1;
         return StatusCode::SERVICE_UNAVAILABLE;
     }
+    let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    inbox.kinds.lock().unwrap().insert(kind.to_owned());
     inbox.received.lock().unwrap().push(serde_json::from_str(&body).unwrap_or(Value::String(body)));
     StatusCode::ACCEPTED
 }

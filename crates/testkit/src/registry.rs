@@ -11,6 +11,7 @@ use base64::Engine as _;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -31,6 +32,8 @@ struct Content {
     authorization: Option<String>,
     /// Bytes after which blobs are cut off.
     cut: Option<usize>,
+    /// Every blob takes this long.
+    delay: Duration,
     requests: u64,
 }
 
@@ -89,6 +92,11 @@ impl Registry {
         self.content().cut = after;
     }
 
+    /// From now on every blob takes this long.
+    pub fn delay_blobs(&self, delay: Duration) {
+        self.content().delay = delay;
+    }
+
     /// Requests answered so far.
     pub fn requests(&self) -> u64 {
         self.content().requests
@@ -130,6 +138,10 @@ async fn answer(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let delay = shared.lock().unwrap().delay;
+    if !delay.is_zero() && parts.uri.path().contains("/blobs/") {
+        tokio::time::sleep(delay).await;
+    }
     let mut content = shared.lock().unwrap();
     content.requests += 1;
     if content.authorization.as_deref().is_some_and(|wanted| !carries(&parts.headers, wanted)) {

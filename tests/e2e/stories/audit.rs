@@ -1,0 +1,36 @@
+//! Audit mode: everything runs, and everything is told.
+
+use crate::{create, lab, pod, rolled_out, until_field, within};
+use tidewaiter_testkit::demo::vulnerable;
+use tidewaiter_testkit::lab::PATIENCE;
+
+#[test]
+fn audit_reports_and_holds_nothing() {
+    let lab = lab();
+    lab.policy(r#"{"spec":{"mode":"Audit"}}"#);
+    let bad = lab.registry.push("bad", "v1", &vulnerable().build());
+    // The API server takes up a changed binding in its own time.
+    within(PATIENCE, "Pods pass", || {
+        lab.kubectl(&["run", "probe", &format!("--image={bad}"), "--dry-run=server"]).code == 0
+    });
+    let said = create(&lab, "app", &bad);
+    assert!(!said.contains("held"), "{said}");
+    rolled_out(&lab, "app");
+    lab.cluster.apply(&pod("bare", &bad)).ok();
+    until_field(&lab, "pod/bare", ".status.phase", "Running");
+    lab.until("app", "VulnerabilitiesFound Deployed");
+    let status = lab.kubectl(&["scan", "status", "deployment/app"]).ok();
+    assert!(status.contains("3 critical, 5 medium"), "{status}");
+    let rows = lab.kubectl(&["get", "imagescans"]).ok();
+    assert!(rows.contains(&bad) && rows.contains("VulnerabilitiesFound"), "{rows}");
+    // Enforced again: what runs goes on, what is new is held.
+    lab.policy(r#"{"spec":{"mode":"Enforce"}}"#);
+    within(PATIENCE, "Deployments are held", || {
+        lab.kubectl(&["create", "deployment", "probe", &format!("--image={bad}"), "--dry-run=server"]).text.contains("held")
+    });
+    lab.kubectl(&["scale", "deployment/app", "--replicas=2"]).ok();
+    rolled_out(&lab, "app");
+    let said = lab.kubectl(&["rollout", "restart", "deployment/app"]).ok();
+    assert!(said.contains("held"), "{said}");
+    lab.until("app", "VulnerabilitiesFound Blocked");
+}

@@ -1,0 +1,129 @@
+//! What the API server itself enforces, with the server down.
+
+use crate::{create, lab, pod, rolled_out, until_field, within};
+use std::time::Duration;
+use tidewaiter_testkit::demo::{clean, vulnerable};
+use tidewaiter_testkit::lab::Lab;
+
+/// A user with the built-in role `edit`.
+fn editor(lab: &Lab) {
+    lab.kubectl(&["create", "rolebinding", "alice", "--clusterrole=edit", "--user=alice"]).ok();
+}
+
+fn as_editor(lab: &Lab, args: &[&str]) -> String {
+    let mut all = vec!["--as=alice"];
+    all.extend(args);
+    lab.kubectl(&all).refused()
+}
+
+#[test]
+fn with_the_server_down() {
+    let mut lab = lab();
+    let good = lab.registry.push("good", "v1", &clean().build());
+    let by_digest = format!("{}@{}", good.trim_end_matches(":v1"), clean().build().digest());
+    create(&lab, "by-tag", &good);
+    create(&lab, "by-digest", &by_digest);
+    rolled_out(&lab, "by-tag");
+    rolled_out(&lab, "by-digest");
+    within(Duration::from_secs(10), "the list names the digest", || {
+        lab.field("imageallowlist/images", ".spec.digests").contains("sha256:")
+    });
+    lab.kill_server();
+
+    // Unknown images are refused, with a text that helps; so is a digest that nobody approved.
+    let refused = lab.cluster.apply(&pod("unknown", &good.replace("good", "unknown"))).refused();
+    assert!(refused.contains("not approved here and tidewaiter, which would let the pod wait"), "{refused}");
+    let stranger = format!("{}@sha256:{}", good.trim_end_matches(":v1"), "0".repeat(64));
+    let refused = lab.cluster.apply(&pod("stranger", &stranger)).refused();
+    assert!(refused.contains("image not approved in this namespace"), "{refused}");
+
+    // An approved one runs where its template names the digest.
+    lab.kubectl(&["scale", "deployment/by-digest", "--replicas=2"]).ok();
+    until_field(&lab, "deployment/by-digest", ".status.readyReplicas", "2");
+    // Else it waits, and runs within 30 s of the server's return.
+    lab.kubectl(&["scale", "deployment/by-tag", "--replicas=2"]).ok();
+    until_field(&lab, "replicasets", r#".items[?(@.metadata.labels.app=="by-tag")].status.conditions[*].type"#, "ReplicaFailure");
+    assert_eq!(lab.field("deployment/by-tag", ".status.readyReplicas"), "1");
+    lab.start_server();
+    within(Duration::from_secs(30), "the waiting Pod runs", || {
+        lab.field("deployment/by-tag", ".status.readyReplicas") == "2"
+    });
+}
+
+#[test]
+fn gate_label_and_images_belong_to_the_server() {
+    let mut lab = lab();
+    editor(&lab);
+    let bad = lab.registry.push("bad", "v1", &vulnerable().build());
+    let good = lab.registry.push("good", "v1", &clean().build());
+    lab.cluster.apply(&pod("gated", &bad)).ok();
+    lab.cluster.apply(&pod("runs", &good)).ok();
+    until_field(&lab, "pod/runs", ".status.phase", "Running");
+    lab.kill_server();
+    for as_user in ["alice", "admin"] {
+        let check = |args: &[&str], expected: &str| {
+            let mut all = vec!["--as", as_user];
+            if as_user == "admin" {
+                all.extend(["--as-group", "system:masters"]);
+            }
+            all.extend(args);
+            let said = lab.kubectl(&all).refused();
+            assert!(said.contains(expected), "{as_user} {args:?}: {said}");
+        };
+        let patch = |object: &'static str, patch: &'static str| ["patch", object, "--type=json", "-p", patch];
+        check(&patch("pod/gated", r#"[{"op":"remove","path":"/spec/schedulingGates"}]"#), "image-scan gate");
+        check(&patch("pod/gated", r#"[{"op":"remove","path":"/metadata/labels/tidewaiter.dev~1gated"}]"#), "belong together");
+        let both = r#"[{"op":"remove","path":"/spec/schedulingGates"},{"op":"remove","path":"/metadata/labels/tidewaiter.dev~1gated"}]"#;
+        check(&patch("pod/gated", both), "only tidewaiter releases");
+        check(&["set", "image", "pod/gated", &format!("c={good}")], "changed by tidewaiter alone");
+        check(&["set", "image", "pod/runs", &format!("c={bad}")], "changed by tidewaiter alone");
+        check(&["debug", "pod/runs", &format!("--image={bad}"), "--attach=false"], "names its image by digest");
+    }
+    // A forged static Pod is none, and a label without its gate is no way around the list.
+    let mirror = pod("mirror", &bad).replace(r#""labels""#, r#""annotations":{"kubernetes.io/config.mirror":"x"},"labels""#);
+    lab.cluster.apply(&mirror).refused();
+    let labelled = pod("labelled", &bad).replace(r#""app":"labelled""#, r#""tidewaiter.dev/gated":"true""#);
+    assert!(lab.cluster.apply(&labelled).refused().contains("belong together"));
+    let placed = pod("placed", &bad).replace(r#""spec":{"#, r#""spec":{"nodeName":"node-0","#);
+    lab.cluster.apply(&placed).refused();
+    // The server is back: a node named at creation is explained.
+    lab.start_server();
+    let refused = lab.cluster.apply(&placed).refused();
+    assert!(refused.contains("a Pod that names its node cannot wait"), "{refused}");
+}
+
+#[test]
+fn decisions_are_written_by_the_server_alone() {
+    let lab = lab();
+    editor(&lab);
+    let bad = lab.registry.push("bad", "v1", &vulnerable().build());
+    create(&lab, "app", &bad);
+    lab.until("app", "VulnerabilitiesFound Blocked");
+    let record = lab.field("workloadscans", ".items[0].metadata.name");
+    let scan = lab.field("imagescans", ".items[0].metadata.name");
+    let status = r#"{"status":{"imageStatus":"Approved"}}"#;
+    let list = r#"{"spec":{"digests":{"sha256:0":"approved"}}}"#;
+    for (kind, name, more, patch) in [
+        ("workloadscan", record.as_str(), "--subresource=status", status),
+        ("imagescan", scan.as_str(), "--subresource=status", r#"{"status":{"verdict":"Pass"}}"#),
+        ("imageallowlist", "images", "--field-manager=x", list),
+    ] {
+        let args = ["patch", kind, name, more, "--type=merge", "-p", patch];
+        let refused = lab.kubectl(&args).refused();
+        assert!(refused.contains("written by tidewaiter alone"), "{kind}: {refused}");
+        as_editor(&lab, &args);
+        as_editor(&lab, &["delete", kind, name]);
+    }
+    // Nobody approves in another's name.
+    let uid = lab.field("deployment/app", ".metadata.uid");
+    let approval = format!(
+        r#"{{"apiVersion":"tidewaiter.dev/v1alpha1","kind":"RolloutApproval","metadata":{{"name":"x"}},"spec":{{"kind":"Deployment","name":"app","uid":"{uid}","digests":["{}"],"approvedBy":"bob"}}}}"#,
+        vulnerable().build().digest()
+    );
+    assert!(lab.cluster.apply(&approval).refused().contains("approvedBy must be who approves"));
+    // One made by hand, past the CLI: what policy blocks stays blocked all the same.
+    lab.cluster.apply(&approval.replace("bob", "admin")).ok();
+    lab.kubectl(&["scan", "image", &bad]).refused();
+    lab.until("app", "VulnerabilitiesFound Blocked");
+    assert_eq!(lab.field("deployment/app", ".spec.paused"), "true");
+}

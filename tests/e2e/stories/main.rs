@@ -1,0 +1,88 @@
+//! User stories, told to the programs as users run them: real etcd, API server, controllers and scheduler, the real
+//! kubectl, a registry on loopback. One file a story. Nothing of tidewaiter's own code is linked.
+//!
+//! `cargo xtask test` builds what they need; without it a story fails with the command to run.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic, and says why")]
+
+mod alerts;
+mod audit;
+mod backstop;
+mod bad_input;
+mod bare_pods;
+mod image_changed;
+mod installation;
+mod medium_findings;
+mod namespaces;
+mod not_pullable;
+mod pause;
+mod platforms;
+mod pull_secrets;
+mod python_bookworm;
+mod registry_down;
+mod same_tag;
+mod server_killed;
+mod six_steps;
+mod two_containers;
+mod uninstall;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tidewaiter_testkit::cluster::eventually;
+use tidewaiter_testkit::controlplane;
+use tidewaiter_testkit::lab::{Lab, PATIENCE, Places};
+
+/// What the stories stand on; each builds its own cluster.
+fn places() -> Places {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let here = std::env::current_exe().unwrap();
+    let programs = here.ancestors().nth(2).map(PathBuf::from).unwrap();
+    for program in ["tidewaiter", "kubectl-scan"] {
+        assert!(programs.join(program).is_file(), "{program} is not built; run: cargo xtask test");
+    }
+    let controlplane = controlplane::find(&root).unwrap_or_else(|why| panic!("{why}"));
+    Places { root, programs, controlplane }
+}
+
+/// A cluster with the server running.
+fn lab() -> Lab {
+    Lab::start(places())
+}
+
+/// Creates a Deployment as a user does.
+#[track_caller]
+fn create(lab: &Lab, name: &str, image: &str) -> String {
+    lab.kubectl(&["create", "deployment", name, &format!("--image={image}")]).ok()
+}
+
+/// Waits until `kubectl rollout status` says so.
+#[track_caller]
+fn rolled_out(lab: &Lab, deployment: &str) {
+    let said = lab.kubectl(&["rollout", "status", &format!("deployment/{deployment}"), "--timeout=60s"]).ok();
+    assert!(said.contains("successfully rolled out"), "{said}");
+}
+
+/// Images of the Pods with this label, one a line.
+fn pod_images(lab: &Lab, app: &str) -> Vec<String> {
+    let path = "jsonpath={range .items[*]}{.spec.containers[*].image}{\"\\n\"}{end}";
+    let said = lab.kubectl(&["get", "pods", "-l", &format!("app={app}"), "-o", path]).ok();
+    said.lines().map(str::to_owned).collect()
+}
+
+/// Waits until one field of an object is this.
+#[track_caller]
+fn until_field(lab: &Lab, object: &str, path: &str, wanted: &str) {
+    within(PATIENCE, &format!("{object} {path} is {wanted}"), || lab.field(object, path) == wanted);
+}
+
+/// Waits until something holds, at most this long.
+#[track_caller]
+fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    eventually(what, limit, || holds().then_some(()));
+}
+
+/// A Pod that runs one image and belongs to nobody.
+fn pod(name: &str, image: &str) -> String {
+    format!(
+        r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"{name}","labels":{{"app":"{name}"}}}},"spec":{{"containers":[{{"name":"c","image":"{image}"}}]}}}}"#
+    )
+}

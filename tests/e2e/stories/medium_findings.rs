@@ -1,0 +1,28 @@
+//! Findings that the policy allows: approved by itself.
+
+use crate::{create, lab, rolled_out};
+use tidewaiter_testkit::demo::medium;
+
+#[test]
+fn medium_findings_are_approved_automatically() {
+    let lab = lab();
+    let image = lab.registry.push("app", "v1", &medium().build());
+    create(&lab, "app", &image);
+    rolled_out(&lab, "app");
+    lab.until("app", "Approved Deployed");
+    let status = lab.kubectl(&["scan", "status", "deployment/app"]).ok();
+    assert!(status.contains("Vulnerabilities found: 2 medium"), "{status}");
+    let path = ".items[0].status.transitions[*].imageStatus";
+    let told = lab.field("workloadscans", path);
+    assert!(told.ends_with("Approved") && !told.contains("ScanFailed"), "{told}");
+    // A stricter policy takes nothing down; the next rollout is held.
+    lab.policy(r#"{"spec":{"blockAt":"MEDIUM"}}"#);
+    lab.until("app", "VulnerabilitiesFound Deployed");
+    let said = lab.kubectl(&["rollout", "restart", "deployment/app"]).ok();
+    assert!(said.contains("held"), "{said}");
+    lab.until("app", "VulnerabilitiesFound Blocked");
+    assert_eq!(lab.field("deployment/app", ".status.readyReplicas"), "1");
+    // A laxer one lets it go on.
+    lab.policy(r#"{"spec":{"blockAt":"CRITICAL"}}"#);
+    rolled_out(&lab, "app");
+}

@@ -1,0 +1,71 @@
+//! Namespaces come and go.
+
+use crate::{create, lab, places, pod, rolled_out, until_field, within};
+use tidewaiter_testkit::demo::{clean, vulnerable};
+use tidewaiter_testkit::lab::{Lab, PATIENCE};
+
+#[test]
+fn a_namespace_is_deleted_with_everything_in_it() {
+    let lab = lab();
+    let good = lab.registry.push("good", "v1", &clean().build());
+    let bad = lab.registry.push("bad", "v1", &vulnerable().build());
+    lab.kubectl(&["create", "namespace", "going"]).ok();
+    lab.kubectl(&["config", "set-context", "--current", "--namespace=going"]).ok();
+    create(&lab, "good", &good);
+    create(&lab, "bad", &bad);
+    lab.cluster.apply(&pod("bare", &bad)).ok();
+    rolled_out(&lab, "good");
+    lab.until("bad", "VulnerabilitiesFound Blocked");
+    within(PATIENCE, "there is a list", || !lab.field("imageallowlist/images", ".spec.digests").is_empty());
+    lab.kubectl(&["delete", "namespace", "going", "--timeout=60s"]).ok();
+    lab.kubectl(&["config", "set-context", "--current", "--namespace=default"]).ok();
+    assert!(lab.kubectl(&["get", "namespace", "going"]).refused().contains("NotFound"));
+    // Made anew under the same name it starts from nothing.
+    lab.kubectl(&["create", "namespace", "going"]).ok();
+    let again = lab.kubectl(&["create", "deployment", "bad", "-n", "going", &format!("--image={bad}")]).ok();
+    assert!(again.contains("held"), "{again}");
+}
+
+#[test]
+fn a_namespace_created_while_the_server_is_down() {
+    let mut lab = lab();
+    let good = lab.registry.push("good", "v1", &clean().build());
+    lab.kill_server();
+    lab.kubectl(&["create", "namespace", "new"]).ok();
+    lab.kubectl(&["config", "set-context", "--current", "--namespace=new"]).ok();
+    within(PATIENCE, "the namespace is ready", || {
+        lab.kubectl(&["get", "serviceaccount", "default"]).code == 0
+    });
+    let refused = lab.cluster.apply(&pod("bare", &good)).refused();
+    assert!(refused.contains("not approved here and tidewaiter"), "{refused}");
+    create(&lab, "app", &good);
+    within(PATIENCE, "the ReplicaSet's Pods are refused", || {
+        lab.field("replicasets", ".items[0].status.conditions[?(@.type==\"ReplicaFailure\")].status") == "True"
+    });
+    lab.start_server();
+    rolled_out(&lab, "app");
+    lab.until("app", "Approved Deployed");
+    lab.cluster.apply(&pod("bare", &good)).ok();
+    until_field(&lab, "pod/bare", ".status.phase", "Running");
+}
+
+/// Excluded namespaces are left alone altogether.
+#[test]
+fn an_excluded_namespace() {
+    let mut lab = Lab::new(places());
+    lab.start_server_with(&["--exclude-namespace", "kube-system", "--exclude-namespace", "apart"]);
+    let bad = lab.registry.push("bad", "v1", &vulnerable().build());
+    lab.kubectl(&["create", "namespace", "apart"]).ok();
+    lab.kubectl(&["config", "set-context", "--current", "--namespace=apart"]).ok();
+    let said = create(&lab, "bad", &bad);
+    assert!(!said.contains("held"), "{said}");
+    rolled_out(&lab, "bad");
+    assert_eq!(pod_names(&lab).len(), 1);
+    assert_eq!(lab.kubectl(&["get", "workloadscans,imagescans", "-o", "name"]).ok(), "");
+    let status = lab.kubectl(&["scan", "approve", "deployment/bad"]).refused();
+    assert!(status.contains("excluded"), "{status}");
+}
+
+fn pod_names(lab: &Lab) -> Vec<String> {
+    lab.kubectl(&["get", "pods", "-o", "name"]).ok().lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,29 @@
+//! Every platform that a node has is judged.
+
+use crate::{create, lab, rolled_out};
+use tidewaiter_testkit::demo::{clean, vulnerable};
+use tidewaiter_testkit::image::Image;
+
+#[test]
+fn an_index_is_approved_when_all_node_platforms_are() {
+    let lab = lab();
+    let amd = clean().build();
+    let arm = vulnerable().architecture("arm64").build();
+    let image = lab.registry.push("app", "v1", &Image::index(&[amd, arm]));
+    // Only amd64 nodes: the arm64 image can not run here.
+    create(&lab, "first", &image);
+    rolled_out(&lab, "first");
+    // An arm64 node joins: the same index is judged again, and a new rollout is held.
+    let node = r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"arm"}}"#;
+    lab.cluster.apply(node).ok();
+    let info = r#"{"status":{"nodeInfo":{"architecture":"arm64","operatingSystem":"linux","bootID":"","containerRuntimeVersion":"","kernelVersion":"","kubeProxyVersion":"","kubeletVersion":"","machineID":"","osImage":"","systemUUID":""}}}"#;
+    lab.kubectl(&["patch", "node", "arm", "--subresource=status", "--type=merge", "-p", info]).ok();
+    create(&lab, "second", &image);
+    lab.until("second", "VulnerabilitiesFound Blocked");
+    let scan = lab.field("imagescans", ".items[0].status.platforms[*].platform");
+    assert_eq!(scan, "linux/amd64 linux/arm64");
+    // An image that has nothing for that node says so.
+    let only = lab.registry.push("only", "v1", &Image::index(&[clean().build()]));
+    create(&lab, "third", &only);
+    lab.until("third", "Approved Deployed");
+}

@@ -1,0 +1,49 @@
+//! Private registries: with the namespace's own secrets, and for nobody else.
+
+use crate::{create, lab, rolled_out};
+use tidewaiter_testkit::demo::clean;
+
+#[test]
+fn a_private_image_is_scanned_with_the_namespaces_own_secret() {
+    let lab = lab();
+    let image = lab.registry.push("private", "v1", &clean().build());
+    lab.registry.require_login("user", "secret");
+    create(&lab, "app", &image);
+    lab.until("app", "ScanFailed Blocked");
+    let status = lab.kubectl(&["scan", "status", "deployment/app"]).ok();
+    assert!(status.contains("refused access"), "{status}");
+
+    let server = format!("--docker-server={}", lab.registry.host());
+    let args = ["create", "secret", "docker-registry", "pull", &server, "--docker-username=user", "--docker-password=secret"];
+    lab.kubectl(&args).ok();
+    let patch = r#"{"imagePullSecrets":[{"name":"pull"}]}"#;
+    lab.kubectl(&["patch", "serviceaccount", "default", "-p", patch]).ok();
+    // The paper node has no credentials: the decision is looked at, not the Pod.
+    lab.kubectl(&["scan", "deployment", "app"]).ok();
+    lab.until("app", "Approved RollingOut");
+
+    // What one namespace may pull says nothing about another one.
+    lab.kubectl(&["create", "namespace", "other"]).ok();
+    lab.kubectl(&["config", "set-context", "--current", "--namespace=other"]).ok();
+    create(&lab, "app", &image);
+    lab.until("app", "ScanFailed Blocked");
+    let status = lab.kubectl(&["scan", "status", "deployment/app"]).ok();
+    assert!(status.contains("refused access"), "{status}");
+    let said = lab.kubectl(&["scan", "image", &image]);
+    assert_eq!(said.code, 3, "{}", said.text);
+    assert!(said.text.contains("Unauthorized"), "{}", said.text);
+}
+
+/// Addresses inside the cluster are no registries, unless the operator says so.
+#[test]
+fn a_registry_inside_is_refused() {
+    let lab = lab();
+    for image in ["169.254.169.254/latest/meta-data:v1", "10.96.0.1/kubernetes:v1", "[::ffff:a9fe:a9fe]:80/x:v1"] {
+        let said = lab.kubectl(&["scan", "image", image]);
+        assert_eq!(said.code, 3, "{image}: {}", said.text);
+        assert!(said.text.contains("not allowed") || said.text.contains("BadReference"), "{image}: {}", said.text);
+    }
+    let image = lab.registry.push("app", "v1", &clean().build());
+    create(&lab, "app", &image);
+    rolled_out(&lab, "app");
+}

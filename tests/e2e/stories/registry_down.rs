@@ -1,0 +1,33 @@
+//! What was approved needs no registry: neither to scale nor to be replaced.
+
+use crate::{create, lab, pod_images, rolled_out, within};
+use tidewaiter_testkit::demo::clean;
+use tidewaiter_testkit::lab::PATIENCE;
+
+#[test]
+fn scale_up_and_pod_deletion_with_the_registry_down() {
+    let mut lab = lab();
+    let image = lab.registry.push("app", "v1", &clean().build());
+    create(&lab, "app", &image);
+    rolled_out(&lab, "app");
+    let pinned = pod_images(&lab, "app");
+    lab.registry.down();
+    lab.kubectl(&["scale", "deployment/app", "--replicas=3"]).ok();
+    rolled_out(&lab, "app");
+    lab.kubectl(&["delete", "pods", "-l", "app=app", "--wait=false"]).ok();
+    within(PATIENCE, "three new Pods run", || lab.field("deployment/app", ".status.readyReplicas") == "3");
+    assert!(pod_images(&lab, "app").iter().all(|i| *i == pinned[0]), "{:?}", pod_images(&lab, "app"));
+
+    // A restart keeps the old pin, and says why.
+    lab.kubectl(&["rollout", "restart", "deployment/app"]).ok();
+    rolled_out(&lab, "app");
+    let status = lab.kubectl(&["scan", "status", "deployment/app"]).ok();
+    assert!(status.contains("the registry cannot be reached: the old digest stays"), "{status}");
+    assert!(pod_images(&lab, "app").iter().all(|i| *i == pinned[0]), "{:?}", pod_images(&lab, "app"));
+
+    // An image that nobody knows waits.
+    create(&lab, "other", &image.replace("app:v1", "other:v1"));
+    lab.until("other", "ScanFailed Blocked");
+    let status = lab.kubectl(&["scan", "status", "deployment/other"]).ok();
+    assert!(status.contains("the registry cannot be reached"), "{status}");
+}

@@ -1,0 +1,57 @@
+//! The server is killed between each two steps, as a lost node would: nothing is lost.
+
+use crate::{lab, rolled_out};
+use tidewaiter_testkit::demo::{clean, vulnerable};
+use tidewaiter_testkit::lab::Lab;
+
+fn again(lab: &mut Lab) {
+    lab.kill_server();
+    lab.start_server();
+}
+
+#[test]
+fn the_server_killed_between_each_two_steps() {
+    let mut lab = lab();
+    lab.approval("Manual");
+    let v1 = lab.registry.push("myapp", "v1", &vulnerable().build());
+    let fixed = v1.replace(":v1", ":v1-fixed");
+    lab.kill_server();
+    // Created while nobody looks: paused after the fact, without a Pod ever.
+    lab.kubectl(&["create", "deployment", "myapp", &format!("--image={v1}")]).ok();
+    lab.start_server();
+    lab.until("myapp", "VulnerabilitiesFound Blocked");
+    assert_eq!(lab.field("deployment/myapp", ".spec.paused"), "true");
+    assert_eq!(lab.kubectl(&["get", "pods", "-o", "name"]).ok(), "");
+    again(&mut lab);
+    lab.until("myapp", "VulnerabilitiesFound Blocked");
+    lab.registry.push("myapp", "v1-fixed", &clean().build());
+    lab.kubectl(&["scan", "image", &fixed]).ok();
+    again(&mut lab);
+    lab.kubectl(&["set", "image", "deployment/myapp", &format!("myapp={fixed}")]).ok();
+    again(&mut lab);
+    lab.until("myapp", "NoVulnerabilities PendingApproval");
+    again(&mut lab);
+    lab.kubectl(&["scan", "approve", "deployment/myapp"]).ok();
+    again(&mut lab);
+    rolled_out(&lab, "myapp");
+    lab.until("myapp", "Approved Deployed");
+    again(&mut lab);
+    lab.until("myapp", "Approved Deployed");
+    lab.kubectl(&["scale", "deployment/myapp", "--replicas=2"]).ok();
+    rolled_out(&lab, "myapp");
+}
+
+/// The server is away when the approval is given and the scan is asked for.
+#[test]
+fn what_is_asked_while_the_server_is_away_is_done_when_it_is_back() {
+    let mut lab = lab();
+    lab.approval("Manual");
+    let good = lab.registry.push("good", "v1", &clean().build());
+    crate::create(&lab, "app", &good);
+    lab.until("app", "NoVulnerabilities PendingApproval");
+    lab.kill_server();
+    lab.kubectl(&["scan", "approve", "deployment/app"]).ok();
+    lab.start_server();
+    rolled_out(&lab, "app");
+    lab.until("app", "Approved Deployed");
+}

@@ -1,0 +1,28 @@
+//! The way back: every workload goes on.
+
+use crate::{create, lab, pod, rolled_out, until_field};
+use tidewaiter_testkit::demo::vulnerable;
+
+#[test]
+fn uninstall_leaves_nothing_held() {
+    let mut lab = lab();
+    let bad = lab.registry.push("bad", "v1", &vulnerable().build());
+    create(&lab, "app", &bad);
+    lab.cluster.apply(&pod("bare", &bad)).ok();
+    lab.until("app", "VulnerabilitiesFound Blocked");
+    let own = lab.kubectl(&["create", "deployment", "own", &format!("--image={bad}"), "--dry-run=client", "-o", "json"]).ok();
+    lab.cluster.apply(&own.replacen(r#""replicas": 1,"#, r#""replicas": 1, "paused": true,"#, 1)).ok();
+    lab.until("own", "VulnerabilitiesFound Blocked");
+    lab.kill_server();
+    let said = lab.uninstall().ok();
+    assert!(said.contains("done"), "{said}");
+    rolled_out(&lab, "app");
+    until_field(&lab, "pod/bare", ".status.phase", "Running");
+    // A user's own pause stays.
+    assert_eq!(lab.field("deployment/own", ".spec.paused"), "true");
+    let kinds = "mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings";
+    assert_eq!(lab.kubectl(&["get", kinds, "-o", "name"]).ok(), "");
+    assert!(!lab.kubectl(&["get", "crd", "-o", "name"]).ok().contains("tidewaiter.dev"));
+    // Once more finds nothing to do.
+    lab.uninstall().ok();
+}
