@@ -38,7 +38,8 @@ pub(crate) enum Keep {
 
 /// Builds both programs and the control plane.
 pub(crate) fn places(root: &Path) -> Result<Places> {
-    let args = ["build", "--locked", "-p", "tidewaiter", "-p", "kubectl-scan"];
+    // The same features as for the tests, so that nothing is built twice.
+    let args = ["build", "--locked", "--workspace", "--bins"];
     let status = Command::new(env!("CARGO")).args(args).current_dir(root).status()?;
     if !status.success() {
         bail!("the programs do not build; see above");
