@@ -115,6 +115,13 @@ pub struct Container {
     pub scan: Option<ScanRef>,
 }
 
+impl Container {
+    /// Whether an image string is this container's, as the template names it or pinned.
+    pub fn names(&self, image: &str) -> bool {
+        self.image == image || self.pinned.as_deref() == Some(image)
+    }
+}
+
 /// One run of an ImageScan.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

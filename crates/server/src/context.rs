@@ -7,6 +7,7 @@ use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::policy::{self, Effective};
 use crate::queues::Queues;
+use crate::scans::slots::Slots;
 use crate::store::Store;
 use crate::worker::Registries;
 use axum_server::tls_rustls::RustlsConfig;
@@ -49,6 +50,7 @@ pub(crate) struct Context {
     pub(crate) alerts: Alerts,
     pub(crate) approvals: Young,
     pub(crate) lists: Lists,
+    pub(crate) slots: Slots,
     /// Whether admission and controllers run.
     pub(crate) ready: AtomicBool,
     /// The webhooks' certificate.

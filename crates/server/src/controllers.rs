@@ -22,6 +22,9 @@ const AFTER_ERROR: Duration = Duration::from_secs(2);
 /// Objects of one kind looked at at once.
 const CONCURRENCY: u16 = 16;
 
+/// ImageScans looked at at once: most looks only compare.
+const IMAGES: u16 = 256;
+
 /// Starts all of them.
 pub(crate) fn start(ctx: &Arc<Context>) {
     let (index, queues) = (&ctx.index, &ctx.queues);
@@ -30,9 +33,11 @@ pub(crate) fn start(ctx: &Arc<Context>) {
     });
     run(ctx, &index.gated, &queues.pods, CONCURRENCY, |p, c| Box::pin(pods::reconcile(p, c)));
     run(ctx, &index.namespaces, &queues.namespaces, CONCURRENCY, |n, c| Box::pin(allowlist::reconcile(n, c)));
-    run(ctx, &index.images, &queues.images, ctx.settings.scans, |i, c| {
+    // Scans themselves are bounded by their slots; one that waits for a slot must not keep a look from being taken.
+    run(ctx, &index.images, &queues.images, IMAGES, |i, c| {
         Box::pin(async { scans::reconcile(i, c).await.map_err(Error::from) })
     });
+    tokio::spawn(workload::requests::follow_unheld(Arc::clone(ctx)));
 }
 
 fn run<K, F>(

@@ -158,7 +158,7 @@ impl Index {
             w.namespace().as_ref() == Some(&namespace)
                 && revisions
                     .flat_map(|r| r.containers.values())
-                    .any(|c| c.image == changed.spec.image || c.pinned.as_ref() == Some(&changed.spec.image))
+                    .any(|c| c.names(&changed.spec.image))
         };
         for workload in self.workloads.state_filter(|w| uses(w)) {
             if workload.spec.kind == "Deployment" {

@@ -1,7 +1,7 @@
 //! What the server registers in the cluster itself, once it knows what runs there.
 //!
 //! ```text
-//! retained inventory (first start only) → webhooks → policies → bindings
+//! retained inventory of namespaces that become enforced → webhooks → policies → bindings → in force
 //! ```
 //!
 //! Everything is applied again whenever policies change and every minute, so that what somebody deleted comes back.
@@ -14,34 +14,52 @@ pub(crate) mod uninstall;
 
 use crate::allowlist;
 use crate::context::Context;
-use anyhow::{Context as _, Result};
+use crate::policy;
+use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::{Patch, PatchParams, PostParams};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
-use tidewaiter_crd::names::FIELD_MANAGER;
+use tidewaiter_crd::ImageScan;
+use tidewaiter_crd::image_scan::ImageScanSpec;
+use tidewaiter_crd::names::{FIELD_MANAGER, NAMESPACE};
 
 /// Name of the webhook configuration.
 pub(crate) const WEBHOOKS: &str = "tidewaiter";
 /// How often everything is applied again.
 const AGAIN: Duration = Duration::from_secs(60);
+/// Policies are in force within a second or two; on a busy API server within some more.
+const IN_FORCE_LOOKS: u32 = 300;
+const IN_FORCE_PAUSE: Duration = Duration::from_millis(100);
 
-/// Registers everything; on the first start of all, what runs already is recorded as retained before.
+/// Registers everything and waits until it is in force.
 pub(crate) async fn install(ctx: &Context, ca_pem: &str) -> Result<()> {
-    let webhooks: Api<MutatingWebhookConfiguration> = Api::all(ctx.client.clone());
-    let known = webhooks.get_opt(WEBHOOKS).await.context("reading the webhook configuration (see deploy/rbac.yaml)")?;
-    if known.is_none() {
-        let kept = inventory::retain(ctx).await.context("recording what runs already")?;
-        tracing::info!(workloads = kept, "first start: what runs already is retained");
+    apply(ctx, ca_pem).await?;
+    in_force(ctx).await
+}
+
+/// The API server takes up policies in its own time. The one that was bound last is asked, by a request that changes
+/// nothing.
+async fn in_force(ctx: &Context) -> Result<()> {
+    let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), NAMESPACE);
+    let spec = ImageScanSpec { image: "none".to_owned(), platforms: vec![], pull_secrets: vec![], rescan: None };
+    let probe = ImageScan::new("in-force", spec);
+    let dry = PostParams { dry_run: true, field_manager: None };
+    for _ in 0..IN_FORCE_LOOKS {
+        match api.create(&dry, &probe).await {
+            Err(kube::Error::Api(status)) if status.message.contains(manifests::IN_FORCE) => return Ok(()),
+            Err(error) => return Err(error).context("asking whether the admission policies are in force"),
+            Ok(_) => tokio::time::sleep(IN_FORCE_PAUSE).await,
+        }
     }
-    apply(ctx, ca_pem).await
+    bail!("the API server does not enforce the admission policies; see: kubectl describe validatingadmissionpolicies")
 }
 
 /// Keeps everything registered, for ever.
@@ -56,6 +74,7 @@ pub(crate) async fn keep(ctx: Arc<Context>, ca_pem: String) {
 }
 
 async fn apply(ctx: &Context, ca_pem: &str) -> Result<()> {
+    retain(ctx).await?;
     put::<MutatingWebhookConfiguration>(ctx, manifests::webhooks(&ctx.settings, ca_pem)).await?;
     for policy in manifests::policies()? {
         put::<ValidatingAdmissionPolicy>(ctx, policy).await?;
@@ -63,6 +82,21 @@ async fn apply(ctx: &Context, ca_pem: &str) -> Result<()> {
     for binding in manifests::bindings(&ctx.index.policies.state(), &ctx.settings.excluded) {
         put::<ValidatingAdmissionPolicyBinding>(ctx, binding).await?;
     }
+    Ok(())
+}
+
+/// What runs in namespaces that are not enforced yet, and are about to be, goes on running.
+async fn retain(ctx: &Context) -> Result<()> {
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(ctx.client.clone());
+    let bound = bindings.get_opt(manifests::SHAPE).await.context("reading the bindings (see deploy/rbac.yaml)")?;
+    let before = bound.as_ref().and_then(manifests::bound);
+    let after = policy::selection(&ctx.index.policies.state(), &ctx.settings.excluded);
+    if before.as_ref() == Some(&after) {
+        return Ok(());
+    }
+    let new = |namespace: &str| after.holds(namespace) && !before.as_ref().is_some_and(|b| b.holds(namespace));
+    let kept = inventory::retain(ctx, &new).await.context("recording what runs already")?;
+    tracing::info!(workloads = kept, "what runs in newly enforced namespaces is retained");
     Ok(())
 }
 

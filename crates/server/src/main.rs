@@ -23,6 +23,7 @@ mod metrics;
 mod patches;
 mod pods;
 mod policy;
+mod pull_secrets;
 mod queues;
 mod scans;
 mod serve;

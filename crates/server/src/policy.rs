@@ -51,6 +51,16 @@ pub(crate) enum Selection {
     Only(Vec<String>),
 }
 
+impl Selection {
+    /// Whether a namespace is one of them.
+    pub(crate) fn holds(&self, namespace: &str) -> bool {
+        match self {
+            Selection::AllBut(names) => !names.iter().any(|name| name == namespace),
+            Selection::Only(names) => names.iter().any(|name| name == namespace),
+        }
+    }
+}
+
 /// Which namespaces are enforced; `excluded` ones never are.
 pub(crate) fn selection(policies: &[Arc<ClusterScanPolicy>], excluded: &[String]) -> Selection {
     let enforced = |namespace: &str| effective(policies, namespace).mode == Mode::Enforce;

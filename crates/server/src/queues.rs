@@ -17,6 +17,17 @@ pub(crate) struct Queues {
     pub(crate) namespaces: Queue<ObjectRef<Namespace>>,
     /// Policies changed.
     pub(crate) policies: Queue<()>,
+    /// Images that run although nobody decides about them.
+    pub(crate) unheld: Queue<Wanted>,
+}
+
+/// An image that is to be scanned for the record alone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Wanted {
+    pub(crate) namespace: String,
+    pub(crate) image: String,
+    /// Secrets of the namespace to pull with.
+    pub(crate) pull_secrets: Vec<String>,
 }
 
 /// One queue; the controllers de-duplicate what they take from it.
@@ -59,6 +70,7 @@ impl Queues {
             images: Queue::new(),
             namespaces: Queue::new(),
             policies: Queue::new(),
+            unheld: Queue::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod judge;
 mod run;
+pub(crate) mod slots;
 
 use crate::context::Context;
 use crate::database::State;
@@ -36,6 +37,7 @@ pub(crate) async fn reconcile(scan: Arc<ImageScan>, ctx: Arc<Context>) -> Result
         judge::again(&scan, &ctx).await?;
         return expire(&scan, &ctx).await;
     }
+    let _slot = ctx.slots.take(&scan, &ctx).await;
     write(&scan, &ctx, &scanning(&scan)).await?;
     ctx.metrics.scan_started();
     let outcome = run::run(&scan, &ctx).await;
@@ -120,7 +122,7 @@ async fn expire(scan: &ImageScan, ctx: &Context) -> Result<Action, kube::Error> 
     let containers = |w: &Arc<tidewaiter_crd::WorkloadScan>| {
         let revisions = w.status.iter().flat_map(|s| s.revisions.values());
         w.namespace().as_ref() == Some(&namespace)
-            && revisions.flat_map(|r| r.containers.values()).any(|c| c.image == scan.spec.image)
+            && revisions.flat_map(|r| r.containers.values()).any(|c| c.names(&scan.spec.image))
     };
     let used = ctx.index.workloads.state().iter().any(containers);
     let left = KEEP_SECONDS - scan.status.as_ref().map(age).unwrap_or_default();

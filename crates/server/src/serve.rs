@@ -8,6 +8,7 @@ use crate::index::Index;
 use crate::install::certificate::Authority;
 use crate::metrics::Metrics;
 use crate::queues::Queues;
+use crate::scans::slots::Slots;
 use crate::store::Files;
 use crate::{allowlist, api, controllers, install, webhook};
 use anyhow::{Context as _, Result};
@@ -38,6 +39,7 @@ pub(crate) async fn run(client: Client, args: Serve) -> Result<()> {
     let ctx = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
         client,
+        slots: Slots::new(settings.scans),
         settings,
         alerts: Alerts::new(queues.clone()),
         queues: queues.clone(),

@@ -1,8 +1,9 @@
 //! The admission webhooks: an AdmissionReview in, the pure decision, an AdmissionReview out.
 
-use crate::admission::{Answer, deployment, pod};
+use crate::admission::{Answer, deployment, images, pod};
 use crate::context::Context;
 use crate::pods;
+use crate::queues::Wanted;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -52,15 +53,29 @@ async fn created_pods(
     Json(review): Json<AdmissionReview<Pod>>,
 ) -> Json<AdmissionReview<DynamicObject>> {
     respond(review, &ctx, |request, namespace, new| {
+        let enforced = ctx.enforced(namespace);
+        if !enforced && ctx.in_scope(namespace) && !request.dry_run {
+            scan_unheld(&ctx, namespace, new);
+        }
         let by_node = request.user_info.groups.iter().flatten().any(|group| group == "system:nodes");
         let known = pod::Known {
-            enforced: ctx.enforced(namespace),
+            enforced,
             pins: pods::pins(new, namespace, &ctx),
             fresh: ctx.approvals.is_young(namespace),
             mirror: by_node && new.annotations().contains_key("kubernetes.io/config.mirror"),
         };
         pod::review(new, &known)
     })
+}
+
+/// Audit lets a Pod run at once; its images are scanned all the same.
+fn scan_unheld(ctx: &Context, namespace: &str, pod: &Pod) {
+    let Some(spec) = &pod.spec else { return };
+    let secrets = spec.image_pull_secrets.iter().flatten().map(|s| s.name.clone());
+    let pull_secrets: Vec<String> = secrets.filter(|name| !name.is_empty()).collect();
+    for image in images::of(spec).into_values() {
+        ctx.queues.unheld.add(Wanted { namespace: namespace.to_owned(), image, pull_secrets: pull_secrets.clone() });
+    }
 }
 
 fn respond<K>(

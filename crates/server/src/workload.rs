@@ -4,7 +4,7 @@ pub(crate) mod deployment;
 mod display;
 pub(crate) mod evaluate;
 pub(crate) mod record;
-mod requests;
+pub(crate) mod requests;
 
 use crate::context::Context;
 use jiff::Timestamp;

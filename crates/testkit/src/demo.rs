@@ -12,10 +12,9 @@ pub fn vulnerable() -> ImageBuilder {
     base(&[("zlib", "1:1.2.11.dfsg-4"), ("curl", "7.88.1-10"), ("openssl", "3.0.2-1")])
 }
 
-/// Two medium ones and nothing worse.
+/// Three medium ones and nothing worse.
 pub fn medium() -> ImageBuilder {
-    base(&[("zlib", "1:1.3.1-1"), ("curl", "8.0.1-1"), ("openssl", "3.0.20-1")])
-        .layer("COPY curl-fix", LayerBuilder::new().file("etc/curlrc", "# \n"))
+    base(&[("zlib", "1:1.3.1-1"), ("curl", "8.15.0-1"), ("openssl", "3.0.8-1")])
 }
 
 /// None at all.

@@ -31,5 +31,5 @@ fn a_block_is_told_once_and_until_received() {
     create(&lab, "other", &good);
     lab.until("other", "Approved Deployed");
     assert_eq!(receiver.received().len(), 1, "{:?}", receiver.received());
-    assert_eq!(receiver.kinds(), ["application/cloudevents+json"]);
+    assert_eq!(receiver.kinds(), ["application/cloudevents+json; charset=utf-8"]);
 }

@@ -16,13 +16,16 @@ fn audit_reports_and_holds_nothing() {
     let said = create(&lab, "app", &bad);
     assert!(!said.contains("held"), "{said}");
     rolled_out(&lab, "app");
-    lab.cluster.apply(&pod("bare", &bad)).ok();
+    let bare = lab.registry.push("bare", "v1", &vulnerable().label("for", "bare").build());
+    lab.cluster.apply(&pod("bare", &bare)).ok();
     until_field(&lab, "pod/bare", ".status.phase", "Running");
     lab.until("app", "VulnerabilitiesFound Deployed");
     let status = lab.kubectl(&["scan", "status", "deployment/app"]).ok();
     assert!(status.contains("3 critical, 5 medium"), "{status}");
-    let rows = lab.kubectl(&["get", "imagescans"]).ok();
-    assert!(rows.contains(&bad) && rows.contains("VulnerabilitiesFound"), "{rows}");
+    within(PATIENCE, "both images are scanned", || {
+        let rows = lab.kubectl(&["get", "imagescans"]).ok();
+        rows.contains(&bad) && rows.contains(&bare) && rows.matches("VulnerabilitiesFound").count() == 2
+    });
     // Enforced again: what runs goes on, what is new is held.
     lab.policy(r#"{"spec":{"mode":"Enforce"}}"#);
     within(PATIENCE, "Deployments are held", || {

@@ -112,8 +112,13 @@ fn decisions_are_written_by_the_server_alone() {
         let refused = lab.kubectl(&args).refused();
         assert!(refused.contains("written by tidewaiter alone"), "{kind}: {refused}");
         as_editor(&lab, &args);
-        as_editor(&lab, &["delete", kind, name]);
     }
+    as_editor(&lab, &["delete", "workloadscan", &record]);
+    as_editor(&lab, &["delete", "imageallowlist", "images"]);
+    // An ImageScan is a request: who deletes it has the image scanned again.
+    lab.kubectl(&["--as=alice", "delete", "imagescan", &scan]).ok();
+    lab.until("app", "VulnerabilitiesFound Blocked");
+    assert_eq!(lab.field("imagescans", ".items[0].metadata.name"), scan);
     // Nobody approves in another's name.
     let uid = lab.field("deployment/app", ".metadata.uid");
     let approval = format!(

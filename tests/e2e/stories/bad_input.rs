@@ -36,7 +36,10 @@ fn without_a_database_holds_stay_and_say_what_to_do() {
     let mut newer = kept.clone();
     newer[8] = 99;
     put(&lab, &beside, &newer);
-    within(PATIENCE, "the newer format is named", || lab.get("/readyz/scans").1.contains("newer"));
+    within(PATIENCE, "the newer format is named", || {
+        let (_, text) = lab.get("/readyz/scans");
+        text.contains("has format 99") && text.contains("update tidewaiter")
+    });
     // It comes: held workloads are scanned by themselves.
     put(&lab, &beside, &kept);
     lab.until("app", "Approved Deployed");

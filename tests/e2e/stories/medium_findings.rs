@@ -11,7 +11,7 @@ fn medium_findings_are_approved_automatically() {
     rolled_out(&lab, "app");
     lab.until("app", "Approved Deployed");
     let status = lab.kubectl(&["scan", "status", "deployment/app"]).ok();
-    assert!(status.contains("Vulnerabilities found: 2 medium"), "{status}");
+    assert!(status.contains("Vulnerabilities found: 3 medium"), "{status}");
     let path = ".items[0].status.transitions[*].imageStatus";
     let told = lab.field("workloadscans", path);
     assert!(told.ends_with("Approved") && !told.contains("ScanFailed"), "{told}");

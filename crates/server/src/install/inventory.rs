@@ -4,6 +4,7 @@ use crate::admission::images;
 use crate::allowlist;
 use crate::context::Context;
 use crate::pods::{Belongs, belongs};
+use crate::queues::Wanted;
 use crate::workload::record::Record;
 use anyhow::Result;
 use k8s_openapi::api::core::v1::Pod;
@@ -16,8 +17,8 @@ use tidewaiter_crd::workload_scan::{Container, Decision, Revision};
 /// Pods read at once.
 const PAGE: u32 = 500;
 
-/// Records every running image as retained for its workload; gives the number of workloads.
-pub(super) async fn retain(ctx: &Context) -> Result<usize> {
+/// Records every running image of these namespaces as retained for its workload; gives the number of workloads.
+pub(super) async fn retain(ctx: &Context, concerns: &(dyn Fn(&str) -> bool + Sync)) -> Result<usize> {
     let api: Api<Pod> = Api::all(ctx.client.clone());
     let mut parameters = ListParams::default().limit(PAGE);
     let (mut workloads, mut namespaces) = (BTreeSet::new(), BTreeSet::new());
@@ -25,7 +26,7 @@ pub(super) async fn retain(ctx: &Context) -> Result<usize> {
         let page = api.list(&parameters).await?;
         for pod in &page.items {
             let namespace = pod.namespace().unwrap_or_default();
-            if !ctx.in_scope(&namespace) {
+            if !concerns(&namespace) {
                 continue;
             }
             if let Some(workload) = retain_pod(ctx, pod, &namespace).await? {
@@ -56,7 +57,10 @@ async fn retain_pod(ctx: &Context, pod: &Pod, namespace: &str) -> Result<Option<
     let Some(containers) = wanted.iter().map(container).collect::<Option<BTreeMap<_, _>>>() else { return Ok(None) };
     let (owner, hash) = match belongs(pod, namespace, ctx) {
         Belongs::Deployment { owner, hash } => (owner, hash),
-        Belongs::Other(owner) => (owner, images::images_hash(&wanted)),
+        Belongs::Other(owner) => {
+            scan(ctx, namespace, &containers);
+            (owner, images::images_hash(&wanted))
+        }
         Belongs::Unknown => return Ok(None),
     };
     let mut record = Record::open(ctx, &owner).await?;
@@ -64,6 +68,13 @@ async fn retain_pod(ctx: &Context, pod: &Pod, namespace: &str) -> Result<Option<
     record.draft.revisions.entry(hash).or_insert(revision);
     record.save(ctx).await?;
     Ok(Some(owner.uid))
+}
+
+/// No controller asks for the scan of what is not held and belongs to no Deployment.
+fn scan(ctx: &Context, namespace: &str, containers: &BTreeMap<String, Container>) {
+    for image in containers.values().filter_map(|c| c.pinned.clone()) {
+        ctx.queues.unheld.add(Wanted { namespace: namespace.to_owned(), image, pull_secrets: Vec::new() });
+    }
 }
 
 /// Container → digest, as the node reports it (`repository@sha256:…`).

@@ -4,6 +4,7 @@ use crate::context::Settings;
 use crate::policy::{self, Selection};
 use crate::webhook;
 use anyhow::{Context as _, Result};
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tidewaiter_crd::ClusterScanPolicy;
@@ -11,6 +12,10 @@ use tidewaiter_crd::names::{ALLOWLIST, NAMESPACE};
 
 /// The backstop (`reference` in design: three policies, seen on a real API server).
 const BACKSTOP: &str = include_str!("backstop.yaml");
+/// The policy that tells whether all others are in force.
+pub(super) const IN_FORCE: &str = "tidewaiter-in-force";
+/// The policy whose binding says which namespaces are enforced.
+pub(super) const SHAPE: &str = "tidewaiter-shape";
 /// The label that every namespace carries its name in; nobody can change it.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// No namespace can be named so; it stands in for an empty list, which selectors do not take.
@@ -35,7 +40,7 @@ pub(super) fn webhooks(settings: &Settings, ca_pem: &str) -> Value {
             "namespaceSelector": requirement(&Selection::AllBut(settings.excluded.clone())),
             "failurePolicy": "Ignore",
             "matchPolicy": "Equivalent",
-            "sideEffects": "None",
+            "sideEffects": "NoneOnDryRun",
             "reinvocationPolicy": "IfNeeded",
             "timeoutSeconds": 3,
             "admissionReviewVersions": ["v1"],
@@ -72,14 +77,28 @@ pub(super) fn bindings(policies: &[Arc<ClusterScanPolicy>], excluded: &[String])
             "metadata": {"name": name}, "spec": spec})
     };
     vec![
-        binding("tidewaiter-shape", json!({"matchResources": enforced})),
+        binding(SHAPE, json!({"matchResources": enforced})),
         binding(
             "tidewaiter-allowlist",
             json!({"matchResources": enforced, "paramRef": {"name": ALLOWLIST, "parameterNotFoundAction": "Deny"}}),
         ),
         binding("tidewaiter-records", json!({})),
         binding("tidewaiter-approvals", json!({})),
+        binding(IN_FORCE, json!({})),
     ]
+}
+
+/// The namespaces that a binding of ours enforces.
+pub(super) fn bound(binding: &ValidatingAdmissionPolicyBinding) -> Option<Selection> {
+    let selector = binding.spec.as_ref()?.match_resources.as_ref()?.namespace_selector.as_ref()?;
+    let requirement = selector.match_expressions.iter().flatten().find(|r| r.key == NAME_LABEL)?;
+    let mut names = requirement.values.clone().unwrap_or_default();
+    names.retain(|name| name != NOBODY);
+    match requirement.operator.as_str() {
+        "NotIn" => Some(Selection::AllBut(names)),
+        "In" => Some(Selection::Only(names)),
+        _ => None,
+    }
 }
 
 fn requirement(selection: &Selection) -> Value {
@@ -107,5 +126,13 @@ mod tests {
         assert_eq!(names(&policies), names(&bindings(&[], &[])));
         assert!(policies.iter().all(|p| p["spec"]["failurePolicy"] == "Fail"));
         assert!(!serde_json::to_string(&policies).unwrap().contains("$SERVER"));
+    }
+
+    #[test]
+    fn a_binding_says_what_it_enforces() {
+        let bindings = bindings(&[], &["kube-system".to_owned()]);
+        let shape = bindings.into_iter().find(|b| b["metadata"]["name"] == SHAPE).unwrap();
+        let read = bound(&serde_json::from_value(shape).unwrap());
+        assert_eq!(read, Some(Selection::AllBut(vec!["kube-system".to_owned()])));
     }
 }

@@ -1,7 +1,7 @@
 //! `tidewaiter uninstall`: the way back. Bindings first, so that nothing is refused; gates and holds stripped; the
 //! custom resources last. Run with an administrator's kubeconfig.
 
-use super::WEBHOOKS;
+use super::{WEBHOOKS, manifests};
 use crate::admission::deployment::{annotation, paused};
 use crate::admission::metadata_path;
 use crate::admission::pod::{is_gated, strip};
@@ -24,6 +24,9 @@ use tidewaiter_crd::names::{GATED, HELD, NAMESPACE, USER_PAUSE};
 
 /// How long the server's Pods may take to go.
 const STOP_TRIES: u32 = 120;
+/// How long a deleted policy may stay in force.
+const STRIP_TRIES: u32 = 60;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Takes tidewaiter out of the cluster; every workload goes on.
 ///
@@ -31,7 +34,8 @@ const STOP_TRIES: u32 = 120;
 /// When a step fails; running it again goes on where it stopped.
 pub(crate) async fn run(client: Client) -> Result<()> {
     stop_server(&client).await?;
-    for name in ["tidewaiter-shape", "tidewaiter-allowlist", "tidewaiter-records", "tidewaiter-approvals"] {
+    for policy in manifests::policies()? {
+        let name = policy["metadata"]["name"].as_str().unwrap_or_default();
         delete::<ValidatingAdmissionPolicyBinding>(&client, name).await?;
         delete::<ValidatingAdmissionPolicy>(&client, name).await?;
     }
@@ -56,7 +60,7 @@ async fn stop_server(client: &Client) -> Result<()> {
         if api.get_opt("tidewaiter").await?.is_none() {
             return Ok(());
         }
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(PAUSE).await;
     }
     bail!("the server's Deployment {NAMESPACE}/tidewaiter does not go away; delete it and run this again")
 }
@@ -82,10 +86,24 @@ async fn strip_gates(client: &Client) -> Result<()> {
         if !is_gated(&pod) {
             continue;
         }
-        let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
-        patches::object(&api, &pod.name_any(), strip(&pod)).await?;
+        strip_gate(client, &pod).await?;
     }
     Ok(())
+}
+
+/// The API server enforces a deleted policy for a moment longer, and refuses until then.
+async fn strip_gate(client: &Client, pod: &Pod) -> Result<()> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
+    for _ in 0..STRIP_TRIES {
+        match patches::object(&api, &pod.name_any(), strip(pod)).await {
+            Err(kube::Error::Api(status)) if status.message.contains(manifests::SHAPE) => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+            other => return other.map(drop).with_context(|| format!("releasing pod {}", pod.name_any())),
+        }
+    }
+    bail!("pod {} is still refused its release although the policies are deleted; run this again", pod.name_any())
 }
 
 /// Ends the pauses that the records call ours.

@@ -1,9 +1,8 @@
 //! Starting a scan in its own process, with the namespace's credentials and nothing else.
 
 use crate::context::Context;
-use crate::worker::{Done, Failure, Order, Outcome, PullSecret};
-use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, ResourceExt as _};
+use crate::pull_secrets;
+use crate::worker::{Done, Failure, Order, Outcome};
 use std::process::Stdio;
 use std::time::Duration;
 use tidewaiter_core::image::Platform;
@@ -21,7 +20,7 @@ pub(super) async fn run(scan: &ImageScan, ctx: &Context) -> Result<Done, Failure
     let order = Order {
         image: scan.spec.image.clone(),
         platforms: platforms(scan, ctx),
-        secrets: secrets(scan, ctx).await?,
+        secrets: pull_secrets::of(scan, ctx).await?,
         registries: ctx.settings.registries.clone(),
         database: ctx.databases.path().to_owned(),
         inventories: ctx.store.inventories(),
@@ -72,24 +71,4 @@ async fn child(ctx: &Context, order: &[u8]) -> Result<Outcome, Failure> {
             format!("the scan process ended early ({status}; {last}); its memory limit is {limit} MiB (--scan-memory)");
         Failure::new("ScannerStopped", text)
     })
-}
-
-/// The pull secrets the ImageScan names, read one by one with `get`. One that is missing is as if it were empty, as
-/// for a kubelet.
-async fn secrets(scan: &ImageScan, ctx: &Context) -> Result<Vec<PullSecret>, Failure> {
-    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &scan.namespace().unwrap_or_default());
-    let mut found = Vec::new();
-    for name in &scan.spec.pull_secrets {
-        let secret = match api.get_opt(name).await {
-            Ok(secret) => secret,
-            Err(e) => return Err(Failure::new("PullSecretUnreadable", format!("pull secret {name}: {e}"))),
-        };
-        let data = secret.and_then(|s| s.data).unwrap_or_default();
-        for (key, legacy) in [(".dockerconfigjson", false), (".dockercfg", true)] {
-            if let Some(document) = data.get(key).and_then(|v| String::from_utf8(v.0.clone()).ok()) {
-                found.push(PullSecret { legacy, document });
-            }
-        }
-    }
-    Ok(found)
 }

@@ -3,9 +3,10 @@
 use super::{Error, requests};
 use crate::admission::images;
 use crate::context::Context;
+use crate::pull_secrets;
 use k8s_openapi::api::core::v1::PodSpec;
-use kube::ResourceExt as _;
 use kube::runtime::reflector::ObjectRef;
+use kube::{Api, ResourceExt as _};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewaiter_core::image::{Digest, Reference};
@@ -27,7 +28,7 @@ pub(crate) struct Evaluation {
     pub(crate) reasons: Vec<String>,
 }
 
-/// Asks for the scans a revision lacks. Retained images are scanned by the digest that runs.
+/// Asks for the scans a revision lacks: none was asked for, it is gone, or its secrets did not open the registry.
 pub(crate) async fn request_scans(
     ctx: &Context,
     namespace: &str,
@@ -35,33 +36,61 @@ pub(crate) async fn request_scans(
     spec: &PodSpec,
 ) -> Result<(), Error> {
     let mut secrets = None;
+    let decision = revision.decision;
     for container in revision.containers.values_mut() {
-        let image = scanned(container, revision.decision);
-        let known = ctx.index.images.get(&ObjectRef::new(&image_scan::name(&image)).within(namespace));
-        let asked = container.scan.as_ref();
-        // A store that lags shows none; only a scan that was there and is gone, or another one, is asked for anew.
-        let replaced = known.is_some_and(|k| asked.is_some_and(|a| k.uid().as_ref() != Some(&a.uid)));
-        if asked.is_some() && !replaced || revision.decision == Decision::Approved {
+        let image = subject(ctx, namespace, container, decision);
+        if decision == Decision::Approved && image == container.image {
+            continue;
+        }
+        let known = scan_of(ctx, namespace, &image);
+        let locked = known.as_ref().filter(|k| k.status.as_ref().is_some_and(is_locked));
+        if stands(ctx, namespace, &image, container, known.as_ref()).await? && locked.is_none() {
             continue;
         }
         if secrets.is_none() {
-            secrets = Some(requests::pull_secrets(ctx, namespace, spec).await?);
+            secrets = Some(pull_secrets::names(ctx, namespace, spec).await?);
         }
         let secrets = secrets.as_deref().unwrap_or_default();
+        if locked.is_some_and(|k| secrets.iter().all(|name| k.spec.pull_secrets.contains(name))) {
+            continue;
+        }
         container.scan = Some(requests::scan(ctx, namespace, &image, secrets).await?);
     }
     Ok(())
+}
+
+/// Whether the scan that was asked for is still there. A store that lags behind is not believed when it shows none.
+async fn stands(
+    ctx: &Context,
+    namespace: &str,
+    image: &str,
+    container: &Container,
+    known: Option<&Arc<ImageScan>>,
+) -> Result<bool, Error> {
+    let Some(asked) = &container.scan else { return Ok(false) };
+    let uid = match known {
+        Some(known) => known.uid(),
+        None => {
+            let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), namespace);
+            api.get_opt(&image_scan::name(image)).await?.and_then(|found| found.uid())
+        }
+    };
+    Ok(uid.as_ref() == Some(&asked.uid))
+}
+
+fn is_locked(status: &ImageScanStatus) -> bool {
+    status.reason.as_deref() == Some("Unauthorized")
 }
 
 /// Puts the results together.
 pub(crate) fn evaluate(ctx: &Context, namespace: &str, revision: &Revision, record: &WorkloadScanStatus) -> Evaluation {
     let mut all = Evaluation::default();
     for (name, container) in &revision.containers {
-        let image = scanned(container, revision.decision);
-        let scan = ctx.index.images.get(&ObjectRef::new(&image_scan::name(&image)).within(namespace));
+        let scan = scan_of(ctx, namespace, &subject(ctx, namespace, container, revision.decision));
         let status = result(container, revision.decision, scan.as_ref());
-        let one = match revision.decision {
-            Decision::Held => judge(name, container, status, record),
+        let one = match (revision.decision, &container.pinned) {
+            // What started in audit mode has no pin yet.
+            (Decision::Held, _) | (Decision::Retained, None) => judge(name, container, status, record),
             _ => recheck(container, status),
         };
         if let Some(pinned) = one.pinned {
@@ -78,11 +107,27 @@ pub(crate) fn evaluate(ctx: &Context, namespace: &str, revision: &Revision, reco
     all
 }
 
-fn scanned(container: &Container, decision: Decision) -> String {
-    match (decision, &container.pinned) {
-        (Decision::Retained, Some(pinned)) => pinned.clone(),
-        _ => container.image.clone(),
-    }
+/// What is scanned for a container: its image string; for one that runs already, the digest that runs as soon as the
+/// string names another one.
+fn subject(ctx: &Context, namespace: &str, container: &Container, decision: Decision) -> String {
+    let Some(pinned) = container.pinned.as_ref().filter(|_| decision != Decision::Held) else {
+        return container.image.clone();
+    };
+    let by_name = match scan_of(ctx, namespace, &container.image) {
+        None => decision == Decision::Approved,
+        Some(scan) => match scan.status.as_ref().and_then(|s| s.digest.as_deref()) {
+            Some(digest) => images::digest(pinned) == Some(digest),
+            None => {
+                let asked = container.scan.as_ref().is_some_and(|asked| scan.uid().as_ref() == Some(&asked.uid));
+                asked || decision == Decision::Approved
+            }
+        },
+    };
+    if by_name { container.image.clone() } else { pinned.clone() }
+}
+
+fn scan_of(ctx: &Context, namespace: &str, image: &str) -> Option<Arc<ImageScan>> {
+    ctx.index.images.get(&ObjectRef::new(&image_scan::name(image)).within(namespace))
 }
 
 fn image_label(name: &str, image: &str) -> String {
@@ -121,7 +166,7 @@ fn judge(name: &str, container: &Container, status: Option<&ImageScanStatus>, re
         let fact = ImageFact { scan: ImageStatus::NotScanned, allowed: false };
         return One { fact, pinned: None, line: Some("waits for its scan".to_owned()) };
     };
-    if status.reason.as_deref() == Some("RegistryUnreachable")
+    if is_unreachable(status)
         && let Some(pinned) = earlier_pin(name, container, record)
     {
         // Its bytes were judged before; the registry only cannot say whether the tag moved.
@@ -129,7 +174,7 @@ fn judge(name: &str, container: &Container, status: Option<&ImageScanStatus>, re
         return One {
             fact,
             pinned: Some(pinned),
-            line: Some("the registry cannot be reached: the old digest stays".to_owned()),
+            line: Some(UNREACHABLE.to_owned()),
         };
     }
     let allowed = status.verdict == Some(Outcome::Pass);
@@ -147,8 +192,18 @@ fn recheck(container: &Container, status: Option<&ImageScanStatus>) -> One {
         Some(status) => ImageFact { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) },
         None => ImageFact { scan: ImageStatus::NotScanned, allowed: true },
     };
-    let line = same.filter(|_| !fact.allowed).map(|s| s.message.clone());
+    let unreachable = status.is_some_and(is_unreachable);
+    let line = match same.filter(|_| !fact.allowed) {
+        Some(status) => Some(status.message.clone()),
+        None => unreachable.then(|| UNREACHABLE.to_owned()),
+    };
     One { fact, pinned: container.pinned.clone(), line }
+}
+
+const UNREACHABLE: &str = "the registry cannot be reached: the old digest stays";
+
+fn is_unreachable(status: &ImageScanStatus) -> bool {
+    status.reason.as_deref() == Some("RegistryUnreachable")
 }
 
 fn earlier_pin(name: &str, container: &Container, record: &WorkloadScanStatus) -> Option<String> {

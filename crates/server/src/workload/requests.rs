@@ -3,11 +3,11 @@
 use super::Error;
 use crate::context::Context;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{PodSpec, ServiceAccount};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::{self, ImageScanSpec};
 use tidewaiter_crd::workload_scan::ScanRef;
@@ -23,25 +23,27 @@ pub(super) async fn scan(ctx: &Context, namespace: &str, image: &str, secrets: &
             let patch = json!({"spec": {"rescan": rescan, "pullSecrets": all}});
             api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await?
         }
-        None => {
-            let spec = ImageScanSpec {
-                image: image.to_owned(),
-                platforms: Vec::new(),
-                pull_secrets: secrets.to_vec(),
-                rescan,
-            };
-            api.create(&PostParams::default(), &ImageScan::new(&name, spec)).await?
-        }
+        None => api.create(&PostParams::default(), &new(image, secrets, rescan)).await?,
     };
     Ok(ScanRef { uid: asked.uid().unwrap_or_default(), generation: asked.metadata.generation.unwrap_or_default() })
 }
 
-/// Names of the pull secrets a Pod would use: its own and its ServiceAccount's.
-pub(super) async fn pull_secrets(ctx: &Context, namespace: &str, spec: &PodSpec) -> Result<Vec<String>, Error> {
-    let account = spec.service_account_name.as_deref().filter(|name| !name.is_empty()).unwrap_or("default");
-    let api: Api<ServiceAccount> = Api::namespaced(ctx.client.clone(), namespace);
-    let of_account = api.get_opt(account).await?.and_then(|a| a.image_pull_secrets).unwrap_or_default();
-    let own = spec.image_pull_secrets.clone().unwrap_or_default();
-    let names: BTreeSet<String> = own.into_iter().chain(of_account).map(|secret| secret.name).collect();
-    Ok(names.into_iter().filter(|name| !name.is_empty()).collect())
+/// Makes an ImageScan for every image that runs although nobody decides about it, where there is none; for ever.
+pub(crate) async fn follow_unheld(ctx: Arc<Context>) {
+    while let Some(wanted) = ctx.queues.unheld.next().await {
+        let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), &wanted.namespace);
+        let made = api.create(&PostParams::default(), &new(&wanted.image, &wanted.pull_secrets, None)).await;
+        match made.map_err(Error) {
+            Ok(_) => {}
+            // It is there already, or its namespace goes.
+            Err(error) if error.is_conflict() || error.is_gone() => {}
+            Err(error) => tracing::warn!("{} in {} is not scanned: {error}", wanted.image, wanted.namespace),
+        }
+    }
+}
+
+fn new(image: &str, secrets: &[String], rescan: Option<String>) -> ImageScan {
+    let spec =
+        ImageScanSpec { image: image.to_owned(), platforms: Vec::new(), pull_secrets: secrets.to_vec(), rescan };
+    ImageScan::new(&image_scan::name(image), spec)
 }
