@@ -156,9 +156,7 @@ impl Index {
         let uses = |w: &WorkloadScan| {
             let revisions = w.status.iter().flat_map(|s| s.revisions.values());
             w.namespace().as_ref() == Some(&namespace)
-                && revisions
-                    .flat_map(|r| r.containers.values())
-                    .any(|c| c.names(&changed.spec.image))
+                && revisions.flat_map(|r| r.containers.values()).any(|c| c.names(&changed.spec.image))
         };
         for workload in self.workloads.state_filter(|w| uses(w)) {
             if workload.spec.kind == "Deployment" {

@@ -29,7 +29,9 @@ fn audit_reports_and_holds_nothing() {
     // Enforced again: what runs goes on, what is new is held.
     lab.policy(r#"{"spec":{"mode":"Enforce"}}"#);
     within(PATIENCE, "Deployments are held", || {
-        lab.kubectl(&["create", "deployment", "probe", &format!("--image={bad}"), "--dry-run=server"]).text.contains("held")
+        lab.kubectl(&["create", "deployment", "probe", &format!("--image={bad}"), "--dry-run=server"])
+            .text
+            .contains("held")
     });
     lab.kubectl(&["scale", "deployment/app", "--replicas=2"]).ok();
     rolled_out(&lab, "app");

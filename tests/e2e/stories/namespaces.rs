@@ -33,9 +33,7 @@ fn a_namespace_created_while_the_server_is_down() {
     lab.kill_server();
     lab.kubectl(&["create", "namespace", "new"]).ok();
     lab.kubectl(&["config", "set-context", "--current", "--namespace=new"]).ok();
-    within(PATIENCE, "the namespace is ready", || {
-        lab.kubectl(&["get", "serviceaccount", "default"]).code == 0
-    });
+    within(PATIENCE, "the namespace is ready", || lab.kubectl(&["get", "serviceaccount", "default"]).code == 0);
     let refused = lab.cluster.apply(&pod("bare", &good)).refused();
     assert!(refused.contains("not approved here and tidewaiter"), "{refused}");
     create(&lab, "app", &good);

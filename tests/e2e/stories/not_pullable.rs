@@ -10,7 +10,10 @@ fn an_image_that_cannot_be_pulled() {
     create(&lab, "app", &image);
     lab.until("app", "ScanFailed Blocked");
     let status = lab.kubectl(&["scan", "status", "deployment/app"]).ok();
-    assert!(status.contains("does not exist") && status.contains("check the name, the tag and the registry"), "{status}");
+    assert!(
+        status.contains("does not exist") && status.contains("check the name, the tag and the registry"),
+        "{status}"
+    );
     let said = lab.kubectl(&["scan", "image", &image]);
     assert_eq!(said.code, 3, "{}", said.text);
     assert!(said.text.contains("ImageNotFound"), "{}", said.text);

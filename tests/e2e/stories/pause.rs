@@ -15,7 +15,10 @@ fn a_hold_is_not_resumed_by_hand() {
     create(&lab, "app", &bad);
     lab.until("app", "VulnerabilitiesFound Blocked");
     let refused = lab.kubectl(&["rollout", "resume", "deployment/app"]).refused();
-    assert!(refused.contains("held until its images are approved") && refused.contains("kubectl scan status"), "{refused}");
+    assert!(
+        refused.contains("held until its images are approved") && refused.contains("kubectl scan status"),
+        "{refused}"
+    );
     for (kind, patch) in [
         ("merge", r#"{"spec":{"paused":null}}"#),
         ("merge", r#"{"spec":{"paused":false}}"#),
@@ -30,7 +33,8 @@ fn a_hold_is_not_resumed_by_hand() {
     lab.kubectl(&["patch", "deployment/app", "--type=merge", "-p", both]);
     assert!(paused(&lab, "app"));
     // A PUT without `paused`, as Helm and Terraform send it, is kept paused with a warning.
-    let manifest = lab.kubectl(&["create", "deployment", "app", &format!("--image={bad}"), "--dry-run=client", "-o", "json"]).ok();
+    let manifest =
+        lab.kubectl(&["create", "deployment", "app", &format!("--image={bad}"), "--dry-run=client", "-o", "json"]).ok();
     let said = lab.cluster.with_input(&["replace", "-f", "-"], &manifest).ok();
     assert!(said.contains("kept paused"), "{said}");
     assert!(paused(&lab, "app"));
@@ -60,7 +64,9 @@ fn a_users_own_pause_survives_the_release() {
     lab.kubectl(&["rollout", "resume", "deployment/app"]).ok();
     rolled_out(&lab, "app");
     // From the manifest itself.
-    let manifest = lab.kubectl(&["create", "deployment", "own", &format!("--image={good}"), "--dry-run=client", "-o", "json"]).ok();
+    let manifest = lab
+        .kubectl(&["create", "deployment", "own", &format!("--image={good}"), "--dry-run=client", "-o", "json"])
+        .ok();
     let manifest = manifest.replacen(r#""replicas": 1,"#, r#""replicas": 1, "paused": true,"#, 1);
     lab.cluster.apply(&manifest).ok();
     lab.until("own", "Approved RollingOut");

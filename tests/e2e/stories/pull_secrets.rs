@@ -14,7 +14,8 @@ fn a_private_image_is_scanned_with_the_namespaces_own_secret() {
     assert!(status.contains("refused access"), "{status}");
 
     let server = format!("--docker-server={}", lab.registry.host());
-    let args = ["create", "secret", "docker-registry", "pull", &server, "--docker-username=user", "--docker-password=secret"];
+    let args =
+        ["create", "secret", "docker-registry", "pull", &server, "--docker-username=user", "--docker-password=secret"];
     lab.kubectl(&args).ok();
     let patch = r#"{"imagePullSecrets":[{"name":"pull"}]}"#;
     lab.kubectl(&["patch", "serviceaccount", "default", "-p", patch]).ok();

@@ -29,7 +29,8 @@ fn the_six_steps() {
     // 4. Policy blocks; Event and condition say which CVEs, packages, fixed versions, and what to do.
     lab.until("myapp", "VulnerabilitiesFound Blocked");
     assert_eq!(lab.kubectl(&["get", "pods,replicasets", "-o", "name"]).ok(), "");
-    let condition = lab.field("deployment/myapp", r#".status.conditions[?(@.type=="tidewaiter.dev/ImageApproved")].message"#);
+    let condition =
+        lab.field("deployment/myapp", r#".status.conditions[?(@.type=="tidewaiter.dev/ImageApproved")].message"#);
     for word in ["CVE-", "(critical)", "fixed in", "3 critical, 5 medium", "kubectl set image deployment/myapp"] {
         assert!(condition.contains(word), "{word}: {condition}");
     }

@@ -10,7 +10,8 @@ fn uninstall_leaves_nothing_held() {
     create(&lab, "app", &bad);
     lab.cluster.apply(&pod("bare", &bad)).ok();
     lab.until("app", "VulnerabilitiesFound Blocked");
-    let own = lab.kubectl(&["create", "deployment", "own", &format!("--image={bad}"), "--dry-run=client", "-o", "json"]).ok();
+    let own =
+        lab.kubectl(&["create", "deployment", "own", &format!("--image={bad}"), "--dry-run=client", "-o", "json"]).ok();
     lab.cluster.apply(&own.replacen(r#""replicas": 1,"#, r#""replicas": 1, "paused": true,"#, 1)).ok();
     lab.until("own", "VulnerabilitiesFound Blocked");
     lab.kill_server();

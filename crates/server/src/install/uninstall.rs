@@ -110,7 +110,12 @@ async fn strip_gate(client: &Client, pod: &Pod) -> Result<()> {
 async fn release_holds(client: &Client) -> Result<()> {
     let records: Api<WorkloadScan> = Api::all(client.clone());
     let ours = |w: &WorkloadScan| w.status.as_ref().is_some_and(|s| s.paused_by_server).then(|| w.spec.uid.clone());
-    let ours: Vec<String> = records.list(&ListParams::default()).await?.iter().filter_map(ours).collect();
+    let records = match records.list(&ListParams::default()).await {
+        // The custom resources went in an earlier run, after the holds.
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+        other => other.context("listing the records")?,
+    };
+    let ours: Vec<String> = records.iter().filter_map(ours).collect();
     let all: Api<Deployment> = Api::all(client.clone());
     for deployment in all.list(&ListParams::default()).await? {
         let mut patch: Vec<Value> = Vec::new();

@@ -44,6 +44,7 @@ fn is_urgent(scan: &ImageScan, ctx: &Context) -> bool {
         w.namespace() == namespace && revisions.flat_map(|r| r.containers.values()).any(|c| c.names(&scan.spec.image))
     };
     let users = ctx.index.workloads.state_filter(uses);
-    let holds = |w: &WorkloadScan| w.status.iter().flat_map(|s| s.revisions.values()).any(|r| r.decision == Decision::Held);
+    let holds =
+        |w: &WorkloadScan| w.status.iter().flat_map(|s| s.revisions.values()).any(|r| r.decision == Decision::Held);
     users.is_empty() || users.iter().any(|w| holds(w))
 }

@@ -171,11 +171,7 @@ fn judge(name: &str, container: &Container, status: Option<&ImageScanStatus>, re
     {
         // Its bytes were judged before; the registry only cannot say whether the tag moved.
         let fact = ImageFact { scan: ImageStatus::NoVulnerabilities, allowed: true };
-        return One {
-            fact,
-            pinned: Some(pinned),
-            line: Some(UNREACHABLE.to_owned()),
-        };
+        return One { fact, pinned: Some(pinned), line: Some(UNREACHABLE.to_owned()) };
     }
     let allowed = status.verdict == Some(Outcome::Pass);
     let fact = ImageFact { scan: status.image_status, allowed };
@@ -193,7 +189,7 @@ fn recheck(container: &Container, status: Option<&ImageScanStatus>) -> One {
         None => ImageFact { scan: ImageStatus::NotScanned, allowed: true },
     };
     let unreachable = status.is_some_and(is_unreachable);
-    let line = match same.filter(|_| !fact.allowed) {
+    let line = match same.filter(|s| s.image_status != ImageStatus::NoVulnerabilities) {
         Some(status) => Some(status.message.clone()),
         None => unreachable.then(|| UNREACHABLE.to_owned()),
     };

@@ -43,7 +43,6 @@ pub(crate) async fn follow_unheld(ctx: Arc<Context>) {
 }
 
 fn new(image: &str, secrets: &[String], rescan: Option<String>) -> ImageScan {
-    let spec =
-        ImageScanSpec { image: image.to_owned(), platforms: Vec::new(), pull_secrets: secrets.to_vec(), rescan };
+    let spec = ImageScanSpec { image: image.to_owned(), platforms: Vec::new(), pull_secrets: secrets.to_vec(), rescan };
     ImageScan::new(&image_scan::name(image), spec)
 }
