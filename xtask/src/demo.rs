@@ -5,13 +5,12 @@ use anyhow::{Result, bail};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tidewaiter_testkit::demo::{clean, vulnerable};
 use tidewaiter_testkit::lab::{Lab, Places};
 
 /// Builds what is missing, plays the six steps, cleans up.
 pub(crate) fn run(root: &Path, keep: Keep) -> Result<bool> {
-    controlplane::tools()?;
     let began = Instant::now();
     let places = places(root)?;
     println!("built after {:.0} s", began.elapsed().as_secs_f64());
@@ -38,6 +37,7 @@ pub(crate) enum Keep {
 
 /// Builds both programs and the control plane.
 pub(crate) fn places(root: &Path) -> Result<Places> {
+    controlplane::tools()?;
     // The same features as for the tests, so that nothing is built twice.
     let args = ["build", "--locked", "--workspace", "--bins"];
     let status = Command::new(env!("CARGO")).args(args).current_dir(root).status()?;
@@ -56,13 +56,19 @@ fn steps(lab: &Lab) -> Result<()> {
     title("0. Nothing is there");
     status(lab)?;
 
+    // Slow enough for the steps to be seen one by one.
+    lab.registry.delay_blobs(Duration::from_secs(1));
     title("1. A Deployment is created: it is held before any Pod exists");
     show(lab, &["create", "deployment", "myapp", &format!("--image={v1}")], 0)?;
     status(lab)?;
 
-    title("2. Its image is scanned by itself; by hand it is followed");
-    title("3. The layers are analysed");
+    title("2. Its image is scanned by itself");
+    lab.until("myapp", "Scanning Created");
+    status(lab)?;
+
+    title("3. The layers are analysed; a scan asked for by hand is followed to its end");
     show(lab, &["scan", "image", &v1], 1)?;
+    lab.registry.delay_blobs(Duration::ZERO);
 
     title("4. Policy blocks");
     lab.until("myapp", "VulnerabilitiesFound Blocked");

@@ -1,6 +1,8 @@
 //! The import rules of the crates, as a table of edges that must not exist.
 
 use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 /// (crate, what must not be in its dependency tree, why).
@@ -19,14 +21,21 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ("tidewaiter-feeds", &["tokio", "kube", "tidewaiter-scan"], "feeds build databases and nothing else"),
     ("tidewaiter-crd", &["tidewaiter-db", "tidewaiter-scan", "ureq", "tokio"], "resources are types without a client"),
     ("kubectl-scan", &["tidewaiter"], "the CLI does not know the server"),
+    ("tidewaiter", &["tidewaiter-feeds"], "the server is given its database"),
+    ("tidewaiter-testkit", &["tidewaiter-core", "tidewaiter-scan"], "an independent word on what the formats mean"),
 ];
 
 /// Never anywhere.
 const BANNED: &[&str] = &["openssl-sys", "native-tls", "serde_yaml", "chrono"];
 
-/// Checks the table; true when no edge exists.
-pub(crate) fn run() -> Result<bool> {
-    let mut good = true;
+/// The module of the server that decides at admission, and what it must not name: nothing there may ever wait.
+const ADMISSION: &str = "crates/server/src/admission";
+const NOT_IN_ADMISSION: &[&str] =
+    &["kube::", "tokio", "std::net", "std::fs", "std::time", "async ", ".await", "crate::context", "crate::index"];
+
+/// Checks the tables; true when no edge exists.
+pub(crate) fn run(root: &Path) -> Result<bool> {
+    let mut good = admission_is_pure(root)?;
     for (krate, forbidden, why) in FORBIDDEN {
         let tree = tree(krate)?;
         for name in forbidden.iter().chain(BANNED) {
@@ -37,6 +46,25 @@ pub(crate) fn run() -> Result<bool> {
         }
     }
     println!("import rules: {}", if good { "hold" } else { "broken" });
+    Ok(good)
+}
+
+fn admission_is_pure(root: &Path) -> Result<bool> {
+    let folder = root.join(ADMISSION);
+    let listed = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
+    let mut files = listed.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
+    files.push(folder.with_extension("rs"));
+    let mut good = true;
+    for file in files {
+        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        for (number, line) in code.enumerate() {
+            for name in NOT_IN_ADMISSION.iter().filter(|name| line.contains(**name)) {
+                println!("{}: line of code {}: admission must not name {name}", file.display(), number + 1);
+                good = false;
+            }
+        }
+    }
     Ok(good)
 }
 

@@ -4,7 +4,10 @@
 mod controlplane;
 mod demo;
 mod deploy;
+mod image;
 mod imports;
+mod latency;
+mod push;
 mod spotcheck;
 mod test;
 mod truth;
@@ -23,7 +26,7 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run every test
+    /// Build what is missing and run every test, the stories on real clusters included
     Test,
     /// Play the whole flow on a throw-away cluster
     Demo {
@@ -33,12 +36,20 @@ enum Command {
     },
     /// Build the control plane for tests, unless it is there
     Controlplane,
+    /// Make the server's OCI image, under target/image
+    Image {
+        /// Push it, as HOST/NAME:TAG, with Docker's stored logins
+        #[arg(long, value_name = "REFERENCE")]
+        push: Option<String>,
+    },
     /// Write the generated manifests
     Deploy {
         /// Only check that they are up to date
         #[arg(long)]
         check: bool,
     },
+    /// Measure what the gate adds to a rollout, beside an excluded namespace
+    Latency,
     /// Check which crate imports which
     Imports,
     /// Compare the engine with the package managers' own lists (OCI layouts in DIR, lists in DIR/truth)
@@ -65,6 +76,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // One TLS provider for the process; libraries bring none.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let root = root();
     let outcome = match Args::parse().command {
         Command::Demo { keep } => demo::run(&root, if keep { demo::Keep::Running } else { demo::Keep::Nothing }),
@@ -72,11 +85,13 @@ fn main() -> ExitCode {
             println!("{}", path.display());
             true
         }),
+        Command::Image { push } => image::run(&root, push.as_deref()),
         Command::Deploy { check } => {
             deploy::run(&root, if check { deploy::Check::Compare } else { deploy::Check::Write })
         }
-        Command::Test => test::run(),
-        Command::Imports => imports::run(),
+        Command::Test => test::run(&root),
+        Command::Latency => latency::run(&root),
+        Command::Imports => imports::run(&root),
         Command::Truth { dir, differences } => truth::run(&dir, differences),
         Command::Vectors { dir } => vectors::run(&dir),
         Command::Spotcheck { file, db } => spotcheck::run(&file, &db),

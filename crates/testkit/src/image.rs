@@ -74,6 +74,8 @@ pub struct ImageBuilder {
     architecture: String,
     labels: BTreeMap<String, String>,
     entrypoint: Vec<String>,
+    env: Vec<String>,
+    user: String,
 }
 
 impl Default for ImageBuilder {
@@ -90,6 +92,8 @@ impl ImageBuilder {
             architecture: "amd64".to_owned(),
             labels: BTreeMap::new(),
             entrypoint: Vec::new(),
+            env: Vec::new(),
+            user: String::new(),
         }
     }
 
@@ -111,6 +115,18 @@ impl ImageBuilder {
         self
     }
 
+    /// One of its environment variables, as `NAME=value`.
+    pub fn env(mut self, variable: &str) -> Self {
+        self.env.push(variable.to_owned());
+        self
+    }
+
+    /// Who runs it.
+    pub fn user(mut self, user: &str) -> Self {
+        user.clone_into(&mut self.user);
+        self
+    }
+
     /// Adds a layer made by a build step.
     pub fn layer(self, step: &str, layer: LayerBuilder) -> Self {
         self.stored(step, layer.build(Compression::default()))
@@ -127,7 +143,7 @@ impl ImageBuilder {
         let diff_ids: Vec<&str> = self.layers.iter().map(|(l, _)| l.diff_id.as_str()).collect();
         let history: Vec<Value> = self.layers.iter().map(|(_, step)| json!({"created_by": step})).collect();
         let config = json!({"os": "linux", "architecture": self.architecture,
-            "config": {"Labels": self.labels, "Entrypoint": self.entrypoint},
+            "config": {"Labels": self.labels, "Entrypoint": self.entrypoint, "Env": self.env, "User": self.user},
             "rootfs": {"type": "layers", "diff_ids": diff_ids}, "history": history});
         let config = serde_json::to_vec(&config).unwrap();
         let layers: Vec<Value> = self

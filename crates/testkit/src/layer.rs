@@ -51,11 +51,19 @@ impl LayerBuilder {
     }
 
     /// Adds a file.
-    pub fn file(mut self, path: &str, content: impl AsRef<[u8]>) -> Self {
-        let content = content.as_ref();
+    pub fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
+        self.with_mode(path, content.as_ref(), 0o644)
+    }
+
+    /// Adds a program.
+    pub fn executable(self, path: &str, content: impl AsRef<[u8]>) -> Self {
+        self.with_mode(path, content.as_ref(), 0o755)
+    }
+
+    fn with_mode(mut self, path: &str, content: &[u8], mode: u32) -> Self {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
-        header.set_mode(0o644);
+        header.set_mode(mode);
         self.tar.append_data(&mut header, path, content).unwrap();
         self
     }

@@ -4,7 +4,7 @@
 //! Blobs are streamed; their reader's caller verifies them, and a stream that breaks is resumed where it broke.
 
 pub mod address;
-mod auth;
+pub mod auth;
 mod client;
 pub mod credentials;
 

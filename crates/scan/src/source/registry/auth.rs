@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 
+/// Parameters of a challenge, by their lower-case names.
+pub type Parameters = BTreeMap<String, String>;
+
 /// What a registry asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub enum Challenge {
+    /// User name and password.
     Basic,
-    Bearer(BTreeMap<String, String>),
+    /// A token of the service that the parameters name.
+    Bearer(Parameters),
 }
 
 /// Reads a challenge; `None` for schemes that are not spoken here.
-pub(super) fn parse(header: &str) -> Option<Challenge> {
+pub fn parse(header: &str) -> Option<Challenge> {
     let (scheme, rest) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
     if scheme.eq_ignore_ascii_case("basic") {
         return Some(Challenge::Basic);
@@ -19,7 +24,7 @@ pub(super) fn parse(header: &str) -> Option<Challenge> {
 }
 
 /// `key="value",key=value`; quoted values may hold commas.
-fn parameters(mut rest: &str) -> BTreeMap<String, String> {
+fn parameters(mut rest: &str) -> Parameters {
     let mut out = BTreeMap::new();
     while let Some((key, after)) = rest.split_once('=') {
         let (value, next) = match after.strip_prefix('"') {
@@ -35,7 +40,7 @@ fn parameters(mut rest: &str) -> BTreeMap<String, String> {
 }
 
 /// A query value, percent-encoded (RFC 3986 unreserved characters stay).
-pub(super) fn encode(value: &str) -> String {
+pub fn encode(value: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
     value.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }

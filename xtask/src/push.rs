@@ -1,0 +1,137 @@
+//! Pushing an image over the OCI distribution protocol, with Docker's stored logins.
+
+use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use std::path::PathBuf;
+use tidewaiter_core::image::Reference;
+use tidewaiter_scan::source::registry::auth::{self, Challenge};
+use tidewaiter_scan::source::registry::credentials::{Credentials, Login};
+use tidewaiter_testkit::image::{Image, Manifest};
+use ureq::http::Response;
+use ureq::{Agent, Body};
+
+/// One repository that is pushed to.
+struct Repository {
+    agent: Agent,
+    base: String,
+    name: String,
+    login: Option<Login>,
+    authorization: Option<String>,
+}
+
+/// Pushes everything an image needs, its root document last.
+pub(crate) fn push(reference: &str, image: &Image) -> Result<()> {
+    let parsed: Reference = reference.parse().with_context(|| reference.to_owned())?;
+    let tag = parsed.tag().context("give a tag to push to")?.to_owned();
+    let host = parsed.registry();
+    let scheme = if host.starts_with("127.0.0.1:") || host.starts_with("localhost:") { "http" } else { "https" };
+    let mut repository = Repository {
+        agent: Agent::config_builder().http_status_as_error(false).build().new_agent(),
+        base: format!("{scheme}://{host}"),
+        name: parsed.repository().to_owned(),
+        login: credentials()?.login(&parsed).cloned(),
+        authorization: None,
+    };
+    for (digest, blob) in &image.blobs {
+        repository.blob(digest, &blob.read()).with_context(|| format!("pushing {digest}"))?;
+    }
+    for (digest, manifest) in &image.manifests {
+        repository.manifest(digest, manifest)?;
+    }
+    repository.manifest(&tag, &image.root)
+}
+
+/// Docker's own file, where it is there.
+fn credentials() -> Result<Credentials> {
+    let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    let folder = folder.or_else(|| std::env::home_dir().map(|home| home.join(".docker")));
+    let Some(file) = folder.map(|folder| folder.join("config.json")).filter(|file| file.is_file()) else {
+        return Ok(Credentials::default());
+    };
+    let bytes = std::fs::read(&file).with_context(|| file.display().to_string())?;
+    Credentials::parse(&bytes).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))
+}
+
+impl Repository {
+    fn blob(&mut self, digest: &str, bytes: &[u8]) -> Result<()> {
+        let known = self.send("HEAD", &format!("{}/v2/{}/blobs/{digest}", self.base, self.name), "", &[])?;
+        if known.status() == 200 {
+            return Ok(());
+        }
+        let begun = self.send("POST", &format!("{}/v2/{}/blobs/uploads/", self.base, self.name), "", &[])?;
+        let begun = accepted(begun)?;
+        let location = begun.headers().get("location").and_then(|l| l.to_str().ok());
+        let location = location.context("the registry names no place to upload to")?;
+        let place = if location.starts_with('/') { format!("{}{location}", self.base) } else { location.to_owned() };
+        let separator = if place.contains('?') { '&' } else { '?' };
+        let url = format!("{place}{separator}digest={}", auth::encode(digest));
+        accepted(self.send("PUT", &url, "application/octet-stream", bytes)?).map(drop)
+    }
+
+    fn manifest(&mut self, selector: &str, manifest: &Manifest) -> Result<()> {
+        let url = format!("{}/v2/{}/manifests/{selector}", self.base, self.name);
+        let answer = self.send("PUT", &url, &manifest.media_type, &manifest.bytes)?;
+        accepted(answer).map(drop).with_context(|| format!("pushing manifest {selector}"))
+    }
+
+    /// One request; a challenge is answered once.
+    fn send(&mut self, method: &str, url: &str, media_type: &str, body: &[u8]) -> Result<Response<Body>> {
+        let answer = self.once(method, url, media_type, body)?;
+        if answer.status() != 401 {
+            return Ok(answer);
+        }
+        let headers = answer.headers().get_all("www-authenticate");
+        let challenge = headers.iter().filter_map(|h| h.to_str().ok()).find_map(auth::parse);
+        self.authorization = Some(self.authorize(challenge)?);
+        self.once(method, url, media_type, body)
+    }
+
+    fn once(&self, method: &str, url: &str, media_type: &str, body: &[u8]) -> Result<Response<Body>> {
+        let mut request = ureq::http::Request::builder().method(method).uri(url);
+        if !media_type.is_empty() {
+            request = request.header("Content-Type", media_type);
+        }
+        // A login is for its registry alone, wherever it lets upload to.
+        let own = url.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'));
+        if let Some(value) = self.authorization.as_ref().filter(|_| own) {
+            request = request.header("Authorization", value);
+        }
+        self.agent.run(request.body(body)?).with_context(|| url.to_owned())
+    }
+
+    fn authorize(&self, challenge: Option<Challenge>) -> Result<String> {
+        let basic = self.login.as_ref().map(|login| {
+            let text = format!("{}:{}", login.user, login.password);
+            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(text))
+        });
+        match (challenge, basic) {
+            (Some(Challenge::Basic), Some(basic)) => Ok(basic),
+            (Some(Challenge::Bearer(parameters)), basic) => self.token(&parameters, basic.as_deref()),
+            _ => bail!("{} wants a login; store one with docker login", self.base),
+        }
+    }
+
+    fn token(&self, parameters: &auth::Parameters, basic: Option<&str>) -> Result<String> {
+        let realm = parameters.get("realm").context("the registry names no token service")?;
+        if !realm.starts_with("https://") && self.base.starts_with("https://") {
+            bail!("the token service {realm} is not reached over https");
+        }
+        let scope = auth::encode(&format!("repository:{}:pull,push", self.name));
+        let service = parameters.get("service").map(|s| format!("&service={}", auth::encode(s))).unwrap_or_default();
+        let mut request = self.agent.get(format!("{realm}?scope={scope}{service}"));
+        if let Some(basic) = basic {
+            request = request.header("Authorization", basic);
+        }
+        let answer: serde_json::Value = serde_json::from_str(&request.call()?.body_mut().read_to_string()?)?;
+        let token = ["token", "access_token"].iter().find_map(|key| answer.get(key)?.as_str());
+        Ok(format!("Bearer {}", token.context("the token service gives no token; check the login")?))
+    }
+}
+
+fn accepted(mut answer: Response<Body>) -> Result<Response<Body>> {
+    if answer.status().is_success() {
+        return Ok(answer);
+    }
+    let text = answer.body_mut().read_to_string().unwrap_or_default();
+    bail!("the registry answers {}: {text:.300}", answer.status())
+}
