@@ -1,5 +1,6 @@
 //! `ImageScan`: one image to be scanned, and what was found.
 
+use crate::condition::{self, Condition};
 use crate::schema;
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -30,7 +31,7 @@ use tidewaiter_core::status::ImageStatus;
 pub struct ImageScanSpec {
     /// The image as a workload names it.
     pub image: String,
-    /// Platforms to judge (`linux/amd64`); empty: those of the cluster's nodes.
+    /// Platforms to judge (`linux/amd64`) beside those of the cluster's nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub platforms: Vec<String>,
     /// Secrets of this namespace to pull with.
@@ -86,9 +87,26 @@ pub struct ImageScanStatus {
     /// RFC 3339 time at which the scan ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished: Option<String>,
+    /// `Scanned`: whether there is a result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
 }
 
 impl ImageScanStatus {
+    /// Says the same as a condition, as of `now` (RFC 3339).
+    pub fn set_condition(&mut self, now: &str) {
+        let reason = self.reason.clone().unwrap_or_else(|| self.image_status.to_string());
+        let new = Condition {
+            type_: condition::SCANNED.to_owned(),
+            status: condition::word(self.image_status, self.image_status != ImageStatus::ScanFailed).to_owned(),
+            reason,
+            message: self.message.clone(),
+            last_transition_time: now.to_owned(),
+            observed_generation: self.observed_generation,
+        };
+        condition::set(&mut self.conditions, new);
+    }
+
     /// Whether a scan has ended with a result for this generation of the object.
     pub fn is_final(&self, generation: i64) -> bool {
         let ended = !matches!(self.image_status, ImageStatus::NotScanned | ImageStatus::Scanning);

@@ -8,6 +8,7 @@
 
 pub mod allowlist;
 pub mod approval;
+pub mod condition;
 pub mod image_scan;
 pub mod names;
 pub mod policy;

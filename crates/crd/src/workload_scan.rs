@@ -1,5 +1,6 @@
 //! `WorkloadScan`: what tidewaiter decided about one workload. The only place decisions are read from.
 
+use crate::condition::{self, Condition};
 use crate::schema;
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -67,12 +68,31 @@ pub struct WorkloadScanStatus {
     /// What to do, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// The generation of the WorkloadScan that this is of.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// `ImageApproved`: whether every image may run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
     /// The last ten transitions, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transitions: Vec<Transition>,
 }
 
 impl WorkloadScanStatus {
+    /// Says the same as a condition, as of `now` (RFC 3339).
+    pub fn set_condition(&mut self, now: &str) {
+        let new = Condition {
+            type_: condition::IMAGE_APPROVED.to_owned(),
+            status: condition::word(self.image_status, self.image_status == ImageStatus::Approved).to_owned(),
+            reason: self.image_status.to_string(),
+            message: self.message.clone(),
+            last_transition_time: now.to_owned(),
+            observed_generation: self.observed_generation,
+        };
+        condition::set(&mut self.conditions, new);
+    }
+
     /// The revision that the statuses are of.
     pub fn current_revision(&self) -> Option<&Revision> {
         self.revisions.get(self.current.as_ref()?)

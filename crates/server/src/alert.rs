@@ -1,6 +1,7 @@
 //! Alerts: CloudEvents 1.0 as JSON, by POST, tried until delivered. The id follows from what is told, so that a
 //! receiver can tell a repetition.
 
+use crate::index::Index;
 use crate::queues::Queues;
 use crate::workload::Owner;
 use jiff::Timestamp;
@@ -28,8 +29,7 @@ const MAX_TEXT: usize = 2000;
 pub(crate) struct Alert {
     /// A hash of what it tells.
     pub(crate) id: String,
-    namespace: String,
-    name: String,
+    owner: Owner,
     event: Value,
 }
 
@@ -41,7 +41,7 @@ impl Alert {
             let _ = write!(id, "{byte:02x}");
             id
         });
-        let subject = format!("{}/{}", owner.kind.to_ascii_lowercase(), owner.name);
+        let subject = owner.label();
         let event = json!({
             "specversion": "1.0",
             "id": id,
@@ -59,7 +59,7 @@ impl Alert {
                 "message": text.chars().take(MAX_TEXT).collect::<String>(),
             },
         });
-        Alert { id, namespace: owner.namespace.clone(), name: owner.name.clone(), event }
+        Alert { id, owner: owner.clone(), event }
     }
 }
 
@@ -67,6 +67,7 @@ impl Alert {
 #[derive(Debug, Clone)]
 pub(crate) struct Alerts {
     queues: Queues,
+    index: Arc<Index>,
     /// Ids on their way, and delivered ones that their record does not name yet.
     sent: Arc<Mutex<Sent>>,
 }
@@ -78,9 +79,9 @@ struct Sent {
 }
 
 impl Alerts {
-    /// A channel; delivered alerts have their Deployment looked at again.
-    pub(crate) fn new(queues: Queues) -> Self {
-        Alerts { queues, sent: Arc::default() }
+    /// A channel; delivered alerts have their workload looked at again.
+    pub(crate) fn new(queues: Queues, index: Arc<Index>) -> Self {
+        Alerts { queues, index, sent: Arc::default() }
     }
 
     /// Whether an alert was delivered; asked once, for the record to remember.
@@ -103,7 +104,11 @@ impl Alerts {
                 sent.under_way.remove(&alert.id);
                 sent.delivered.insert(alert.id.clone());
             }
-            this.queues.deployments.add(ObjectRef::new(&alert.name).within(&alert.namespace));
+            let Owner { kind, name, namespace, .. } = &alert.owner;
+            match kind.as_str() {
+                "Deployment" => this.queues.deployments.add(ObjectRef::new(name).within(namespace)),
+                _ => this.index.poke_pods(&this.queues, namespace),
+            }
         });
     }
 }

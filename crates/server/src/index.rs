@@ -181,7 +181,8 @@ impl Index {
         self.poke_pods(queues, &namespace);
     }
 
-    fn poke_pods(&self, queues: &Queues, namespace: &str) {
+    /// Has the gated Pods of a namespace looked at again.
+    pub(crate) fn poke_pods(&self, queues: &Queues, namespace: &str) {
         let here = self.gated.state_filter(|p| p.namespace().as_deref() == Some(namespace));
         here.iter().for_each(|pod| queues.pods.add(ObjectRef::from_obj(&**pod)));
     }

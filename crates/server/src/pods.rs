@@ -6,6 +6,7 @@ use crate::admission::revisions::{self, Use};
 use crate::allowlist;
 use crate::context::Context;
 use crate::patches;
+use crate::workload::display::{self, Change};
 use crate::workload::evaluate::{evaluate, request_scans};
 use crate::workload::record::Record;
 use crate::workload::{Error, Owner, approval};
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tidewaiter_core::status::{ImageStatus, Rollout, WorkloadStatus, derive};
+use tidewaiter_core::status::{ImageStatus, Rollout, derive};
 use tidewaiter_crd::workload_scan::Decision;
 
 /// A Pod whose ReplicaSet is not known yet is looked at again this soon.
@@ -149,15 +150,9 @@ async fn decide(
     }
     record.draft.revisions.insert(hash.clone(), revision);
     if shows == Shows::Statuses {
-        record.draft.current = Some(hash);
-        record.draft.message = match seen.lines.is_empty() {
-            true if approved => "every image is approved".to_owned(),
-            _ => seen.lines.join("; "),
-        };
-        let from = (record.draft.image_status, record.draft.deployment_status);
-        if record.transition(WorkloadStatus { ..status }) {
-            ctx.metrics.transition(from, status);
-        }
+        record.draft.current = Some(hash.clone());
+        let change = Change { owner, hash: &hash, seen: &seen, status, lost: false };
+        display::apply(ctx, &mut record, &change).await?;
     }
     record.save(ctx).await?;
     if approved {

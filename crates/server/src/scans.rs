@@ -106,7 +106,8 @@ async fn wait_for_database(scan: &ImageScan, ctx: &Context, why: String) -> Resu
         return Ok(Action::await_change());
     }
     let status = ImageScanStatus { reason: Some("NoDatabase".to_owned()), message: why, ..ImageScanStatus::default() };
-    if scan.status.as_ref() != Some(&status) {
+    let told = scan.status.as_ref().is_some_and(|s| s.reason == status.reason && s.message == status.message);
+    if !told {
         write(scan, ctx, &status).await?;
     }
     Ok(Action::await_change())
@@ -141,6 +142,9 @@ async fn write(scan: &ImageScan, ctx: &Context, status: &ImageScanStatus) -> Res
     let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), &namespace);
     // A merge would keep fields of the former status: `replace` leaves none.
     let op = if scan.status.is_some() { "replace" } else { "add" };
+    let mut status = status.clone();
+    status.conditions = scan.status.as_ref().map(|s| s.conditions.clone()).unwrap_or_default();
+    status.set_condition(&Timestamp::now().to_string());
     let patch = vec![
         json!({"op": "test", "path": "/metadata/uid", "value": scan.uid()}),
         json!({"op": op, "path": "/status", "value": status}),

@@ -41,7 +41,7 @@ pub(crate) async fn run(client: Client, args: Serve) -> Result<()> {
         client,
         slots: Slots::new(settings.scans),
         settings,
-        alerts: Alerts::new(queues.clone()),
+        alerts: Alerts::new(queues.clone(), Arc::clone(&index)),
         queues: queues.clone(),
         index: Arc::clone(&index),
         store: Arc::new(store),

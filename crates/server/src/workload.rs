@@ -1,13 +1,14 @@
 //! Workloads: what is recorded of them, how a decision is made, and the controller of Deployments.
 
 pub(crate) mod deployment;
-mod display;
+pub(crate) mod display;
 pub(crate) mod evaluate;
 pub(crate) mod record;
 pub(crate) mod requests;
 
 use crate::context::Context;
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::status::Approval;
@@ -26,6 +27,23 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
+    /// `deployment/myapp`, as people name it.
+    pub(crate) fn label(&self) -> String {
+        format!("{}/{}", self.kind.to_ascii_lowercase(), self.name)
+    }
+
+    /// The object, for Events about it.
+    fn object(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: Some(self.api_version.clone()),
+            kind: Some(self.kind.clone()),
+            namespace: Some(self.namespace.clone()),
+            name: Some(self.name.clone()),
+            uid: Some(self.uid.clone()),
+            ..ObjectReference::default()
+        }
+    }
+
     /// An owner reference, so that the record goes with its workload.
     fn reference(&self) -> OwnerReference {
         OwnerReference {

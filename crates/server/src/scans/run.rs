@@ -36,10 +36,13 @@ pub(super) async fn run(scan: &ImageScan, ctx: &Context) -> Result<Done, Failure
     }
 }
 
-/// The platforms asked for, else those of the nodes.
+/// The nodes' platforms, and those asked for beside them: nobody can have fewer judged than what may run.
 pub(super) fn platforms(scan: &ImageScan, ctx: &Context) -> Vec<Platform> {
-    let asked: Vec<Platform> = scan.spec.platforms.iter().filter_map(|p| p.parse().ok()).collect();
-    if asked.is_empty() { ctx.index.platforms() } else { asked }
+    let mut all = ctx.index.platforms();
+    all.extend(
+        scan.spec.platforms.iter().filter_map(|p| p.parse().ok()).filter(|p| !all.contains(p)).collect::<Vec<_>>(),
+    );
+    all
 }
 
 async fn child(ctx: &Context, order: &[u8]) -> Result<Outcome, Failure> {

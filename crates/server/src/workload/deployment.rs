@@ -69,7 +69,7 @@ async fn update(deployment: &Deployment, spec: &DeploymentSpec, ctx: &Context) -
     if decision == Decision::Held {
         note_hold(deployment, &mut record);
     }
-    let change = Change { deployment, owner: &owner, hash: &hash, seen: &seen, status, lost };
+    let change = Change { owner: &owner, hash: &hash, seen: &seen, status, lost };
     display::apply(ctx, &mut record, &change).await?;
     record.save(ctx).await?;
     if decision != before {

@@ -7,29 +7,29 @@ use crate::alert::Alert;
 use crate::context::Context;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
+use kube::Api;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
-use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::json;
 use tidewaiter_core::status::{DeploymentStatus, ImageStatus, WorkloadStatus};
+use tidewaiter_crd::condition::word;
 use tidewaiter_crd::names::CONDITION;
 
 /// Findings named in a message; the report holds all.
 const NAMED: usize = 3;
 
-/// What a look at a Deployment brought.
-pub(super) struct Change<'a> {
-    pub(super) deployment: &'a Deployment,
-    pub(super) owner: &'a Owner,
-    pub(super) hash: &'a str,
-    pub(super) seen: &'a Evaluation,
-    pub(super) status: WorkloadStatus,
+/// What a look at a workload brought.
+pub(crate) struct Change<'a> {
+    pub(crate) owner: &'a Owner,
+    pub(crate) hash: &'a str,
+    pub(crate) seen: &'a Evaluation,
+    pub(crate) status: WorkloadStatus,
     /// An approval was lost to a new finding.
-    pub(super) lost: bool,
+    pub(crate) lost: bool,
 }
 
 /// Takes a change up in the record and shows it.
-pub(super) async fn apply(ctx: &Context, record: &mut Record, change: &Change<'_>) -> Result<(), Error> {
+pub(crate) async fn apply(ctx: &Context, record: &mut Record, change: &Change<'_>) -> Result<(), Error> {
     let text = message(change);
     let from = (record.draft.image_status, record.draft.deployment_status);
     let moved = record.transition(change.status);
@@ -41,7 +41,9 @@ pub(super) async fn apply(ctx: &Context, record: &mut Record, change: &Change<'_
     if !moved && !reworded {
         return Ok(());
     }
-    condition(ctx, change, &text).await?;
+    if change.owner.kind == "Deployment" {
+        condition(ctx, change, &text).await?;
+    }
     if moved || change.lost {
         ctx.metrics.transition(from, change.status);
         let bad = change.lost || change.status.deployment == DeploymentStatus::Blocked;
@@ -53,7 +55,7 @@ pub(super) async fn apply(ctx: &Context, record: &mut Record, change: &Change<'_
             secondary: None,
         };
         // An Event that is not written takes nothing away: the record and the condition say the same.
-        if let Err(e) = ctx.recorder.publish(&event, &change.deployment.object_ref(&())).await {
+        if let Err(e) = ctx.recorder.publish(&event, &change.owner.object()).await {
             tracing::warn!("an Event was not written: {e}");
         }
     }
@@ -63,7 +65,11 @@ pub(super) async fn apply(ctx: &Context, record: &mut Record, change: &Change<'_
 /// One paragraph: what is, why, what to do.
 fn message(change: &Change<'_>) -> String {
     let lines = change.seen.lines.join("; ");
-    let name = format!("deployment/{}", change.owner.name);
+    let name = change.owner.label();
+    let again = match change.owner.kind.as_str() {
+        "Deployment" => format!("kubectl scan deployment {}", change.owner.name),
+        _ => "kubectl scan image IMAGE".to_owned(),
+    };
     let named: Vec<&str> = change.seen.reasons.iter().map(String::as_str).take(NAMED).collect();
     let more = change.seen.reasons.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -74,11 +80,11 @@ fn message(change: &Change<'_>) -> String {
         ),
         (DeploymentStatus::Created, _) => format!("held until its images are scanned: {lines}"),
         (DeploymentStatus::Blocked, ImageStatus::ScanFailed) => {
-            format!("held: {lines}. Once that is solved it is scanned again by itself, or at once: kubectl scan {name}")
+            format!("held: {lines}. Once that is solved it is scanned again by itself, or at once: {again}")
         }
         (DeploymentStatus::Blocked, _) => format!(
             "blocked by policy: {lines}. {}{more}. Push a fixed image and set it (kubectl set image {name} …), or push \
-             it under the same tag and: kubectl scan {name}",
+             it under the same tag and: {again}",
             named.join("; ")
         ),
         (DeploymentStatus::PendingApproval, _) => {
@@ -93,18 +99,13 @@ fn message(change: &Change<'_>) -> String {
 }
 
 async fn condition(ctx: &Context, change: &Change<'_>, text: &str) -> Result<(), Error> {
-    let state = match (change.status.image, change.status.deployment) {
-        (ImageStatus::Approved, _) => "True",
-        (ImageStatus::NotScanned | ImageStatus::Scanning, _) => "Unknown",
-        _ => "False",
-    };
+    let state = word(change.status.image, change.status.image == ImageStatus::Approved);
     let now = Timestamp::now().to_string();
     let condition = json!({"type": CONDITION, "status": state, "reason": change.status.image.to_string(),
         "message": text, "lastUpdateTime": now, "lastTransitionTime": now});
     let patch = json!({"status": {"conditions": [condition]}});
     let api: Api<Deployment> = Api::namespaced(ctx.client.clone(), &change.owner.namespace);
-    let name = change.deployment.name_any();
-    let written = api.patch_status(&name, &PatchParams::default(), &Patch::Strategic(patch)).await?;
+    let written = api.patch_status(&change.owner.name, &PatchParams::default(), &Patch::Strategic(patch)).await?;
     crate::index::settled(&ctx.index.deployments, &written).await;
     Ok(())
 }

@@ -72,7 +72,8 @@ async fn stands(
         Some(known) => known.uid(),
         None => {
             let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), namespace);
-            api.get_opt(&image_scan::name(image)).await?.and_then(|found| found.uid())
+            let found = api.get_opt(&image_scan::name(image)).await?;
+            found.filter(|found| found.spec.image == image).and_then(|found| found.uid())
         }
     };
     Ok(uid.as_ref() == Some(&asked.uid))
@@ -126,8 +127,10 @@ fn subject(ctx: &Context, namespace: &str, container: &Container, decision: Deci
     if by_name { container.image.clone() } else { pinned.clone() }
 }
 
+/// The ImageScan of an image string. Users may make ImageScans, so its name alone proves nothing.
 fn scan_of(ctx: &Context, namespace: &str, image: &str) -> Option<Arc<ImageScan>> {
-    ctx.index.images.get(&ObjectRef::new(&image_scan::name(image)).within(namespace))
+    let named = ctx.index.images.get(&ObjectRef::new(&image_scan::name(image)).within(namespace));
+    named.filter(|scan| scan.spec.image == image)
 }
 
 fn image_label(name: &str, image: &str) -> String {

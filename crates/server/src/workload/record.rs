@@ -68,6 +68,8 @@ impl Record {
 
     /// Writes the draft when it differs. A write of somebody else in between is a conflict.
     pub(crate) async fn save(&mut self, ctx: &Context) -> Result<(), Error> {
+        self.draft.observed_generation = self.object.metadata.generation.unwrap_or_default();
+        self.draft.set_condition(&Timestamp::now().to_string());
         if self.object.status.as_ref() == Some(&self.draft) {
             return Ok(());
         }

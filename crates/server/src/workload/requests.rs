@@ -3,7 +3,7 @@
 use super::Error;
 use crate::context::Context;
 use jiff::Timestamp;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -18,6 +18,11 @@ pub(super) async fn scan(ctx: &Context, namespace: &str, image: &str, secrets: &
     let name = image_scan::name(image);
     let rescan = Some(Timestamp::now().to_string());
     let asked = match api.get_opt(&name).await? {
+        // Somebody took the name for another image.
+        Some(other) if other.spec.image != image => {
+            api.delete(&name, &DeleteParams::default()).await?;
+            api.create(&PostParams::default(), &new(image, secrets, rescan)).await?
+        }
         Some(known) => {
             let all: BTreeSet<&String> = known.spec.pull_secrets.iter().chain(secrets).collect();
             let patch = json!({"spec": {"rescan": rescan, "pullSecrets": all}});
