@@ -15,27 +15,29 @@ pub(super) fn is_valid(version: &str) -> bool {
 }
 
 /// A version in its parts, as written.
-struct Version<'a> {
+pub(super) struct Version<'a> {
     /// Dotted numbers, at least one in what the scheme accepts.
-    numbers: &'a str,
+    pub(super) numbers: &'a str,
     /// Dotted identifiers; empty for a release.
-    pre: &'a str,
+    pub(super) pre: &'a str,
     /// The pre-release follows the numbers without a hyphen.
-    glued: bool,
+    pub(super) glued: bool,
+    /// Dotted identifiers after the `+`.
+    pub(super) build: &'a str,
 }
 
 impl<'a> Version<'a> {
-    fn parse(text: &'a str) -> Self {
+    pub(super) fn parse(text: &'a str) -> Self {
         let text = text.trim().trim_start_matches(['v', 'V', '=']).trim_start();
-        let text = text.split_once('+').map_or(text, |(version, _)| version);
+        let (text, build) = text.split_once('+').unwrap_or((text, ""));
         let end = text.bytes().position(|b| !b.is_ascii_digit() && b != b'.').unwrap_or(text.len());
         let (numbers, rest) = text.split_at(end);
         let hyphenated = rest.strip_prefix('-');
-        Version { numbers, pre: hyphenated.unwrap_or(rest), glued: hyphenated.is_none() }
+        Version { numbers, pre: hyphenated.unwrap_or(rest), glued: hyphenated.is_none(), build }
     }
 
     /// Whether the text is a version of at most `max` numbers.
-    fn is_valid(&self, max: usize) -> bool {
+    pub(super) fn is_valid(&self, max: usize) -> bool {
         (self.pre.is_empty() || !self.glued)
             && self.numbers.split('.').count() <= max
             && self.numbers.split('.').all(|n| !n.is_empty())
@@ -43,7 +45,7 @@ impl<'a> Version<'a> {
     }
 
     /// §11 without build metadata; `words` compares alphanumeric identifiers.
-    fn compare(&self, other: &Self, words: impl Fn(&str, &str) -> Ordering) -> Ordering {
+    pub(super) fn compare(&self, other: &Self, words: impl Fn(&str, &str) -> Ordering) -> Ordering {
         numbers(self.numbers, other.numbers)
             // A release sorts after its pre-releases.
             .then_with(|| self.pre.is_empty().cmp(&other.pre.is_empty()))

@@ -4,7 +4,21 @@ use super::*;
 use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use std::path::Path;
 
-const ALL: [Order; 4] = [Order::Deb, Order::Apk, Order::SemVer, Order::Pep440];
+const ALL: [Order; 13] = [
+    Order::Deb,
+    Order::Apk,
+    Order::Rpm,
+    Order::SemVer,
+    Order::SemVerBuild,
+    Order::Go,
+    Order::Pep440,
+    Order::Maven,
+    Order::RubyGems,
+    Order::NuGet,
+    Order::Packagist,
+    Order::Cran,
+    Order::Hackage,
+];
 
 fn check(order: Order, line: &str) {
     let parts: Vec<&str> = line.split_whitespace().collect();
@@ -67,6 +81,28 @@ fn apk() {
 }
 
 #[test]
+fn rpm() {
+    check_all(
+        Order::Rpm,
+        &[
+            "1.0~rc1 < 1.0",
+            "1.0^git1 > 1.0",
+            "1.0^git1 < 1.0.1",
+            "1.0~^ < 1.0",
+            "1.0a < 1.0.1",
+            "1.0.el9 = 1_0+el9",
+            "1.010 = 1.10",
+            "1:1.0-1 > 9.0-9",
+            "0:1.0-1 = 1.0-1",
+            "1.0-1.el9_2 < 1.0-1.el9_10",
+            "1.0 < 1.0-1",
+            "1-2-3 > 1-2-2",
+            "18446744073709551616 > 18446744073709551615",
+        ],
+    );
+}
+
+#[test]
 fn semver() {
     check_all(
         Order::SemVer,
@@ -84,6 +120,36 @@ fn semver() {
             "latest < 0.0.1",
         ],
     );
+}
+
+#[test]
+fn semver_with_build() {
+    check_all(
+        Order::SemVerBuild,
+        &["1.0.0 < 1.0.0+1", "1.0.0+9 < 1.0.0+10", "1.0.0+10 < 1.0.0+a", "1.0.0-a+2 < 1.0.0", "1.0.0+a < 1.0.0+a.0"],
+    );
+}
+
+#[test]
+fn go() {
+    check_all(
+        Order::Go,
+        &[
+            "v1.2.3 = 1.2.3",
+            "v2.0.0+incompatible = v2.0.0",
+            "v0.0.0-20200101000000-abcdefabcdef < v0.0.0-20210101000000-000000000000",
+            "v1.2.4-0.20200101000000-abcdefabcdef < v1.2.4",
+            "v1.2.4-0.20200101000000-abcdefabcdef > v1.2.3",
+            "go1.21rc2 = 1.21.0-rc.2",
+            "go1.21rc2 < go1.21rc10",
+            "go1.21beta1 < go1.21rc1",
+            "1.21rc2 < 1.21.0",
+            "1.21.0-0 < go1.21rc1",
+            "go1.20 = 1.20.0",
+        ],
+    );
+    assert_eq!(Order::Go.compare("go1.22.4 X:boringcrypto", "1.22.4"), Ordering::Equal);
+    assert_eq!(Order::Go.compare("go1.22.4-X:nocoverage", "1.22.4"), Ordering::Equal);
 }
 
 #[test]
@@ -114,6 +180,96 @@ fn pypi() {
 }
 
 #[test]
+fn maven() {
+    check_all(
+        Order::Maven,
+        &[
+            "1.0.Final = 1",
+            "1-alpha < 1-beta",
+            "1-b2 < 1-milestone-1",
+            "1-m3 < 1-CR1",
+            "1-rc1 = 1-cr1",
+            "1-SNAPSHOT < 1",
+            "1 < 1-sp",
+            "1-sp < 1-jre8",
+            "1-jre8 < 1-1",
+            "1-1 < 1.1",
+            "1.RC1 < 1-RC0",
+            "1.0.RC1 < 1",
+            "1.Final-1 = 1-1",
+            "1.0-alpha = 1-alpha",
+            "1..1 = 1.0.1",
+            "1-sp-1 < 1-ga-1",
+            "1-sp.1 > 1-ga.1",
+            "2.0.0.rc.2 < 2.0.0",
+            "30.0-jre > 30.0-android",
+            // Where Maven's own comparison goes round in circles.
+            "1-alpha-1 < 1",
+            "1 < 1.sp.2",
+            "1-alpha-1 < 1.sp.2",
+            "1.0.beta.1 < 1-5",
+        ],
+    );
+}
+
+#[test]
+fn rubygems() {
+    check_all(
+        Order::RubyGems,
+        &[
+            "1.0 = 1",
+            "1.0.a < 1",
+            "1.0.0.a = 1.a.0",
+            "1.0.rc1 < 1.0.rc10",
+            "1.0-1 = 1.0.pre.1",
+            "1.0.A < 1.0.a",
+            "1.9 < 1.10",
+            "1.13.10-x86_64-linux = 1.13.10",
+            "9.4.0.0-java = 9.4",
+        ],
+    );
+}
+
+#[test]
+fn nuget() {
+    check_all(
+        Order::NuGet,
+        &[
+            "1.0.0.0 = 1",
+            "1.0.0.1 > 1.0.0",
+            "1.0.0-RC.1 = 1.0.0-rc.1",
+            "1.0.0-rc.2 < 1.0.0-RC.10",
+            "1.0.0-9 < 1.0.0-a",
+            "1.0.0+a = 1.0.0+b",
+        ],
+    );
+}
+
+#[test]
+fn packagist() {
+    check_all(
+        Order::Packagist,
+        &[
+            "1.0.0-dev < 1.0.0-alpha1",
+            "1.0.0-beta2 < 1.0.0-RC1",
+            "1.0.0-RC1 < 1.0.0",
+            "1.0.0 < 1.0.0-patch1",
+            "1.0 < 1.0.0",
+            "V1.2.3 = v1.2.3",
+            "1.0.0-whatever < 1.0.0-dev",
+            "1.0.0+1 < 1.0.0+2",
+            "dev-main < 0.1",
+        ],
+    );
+}
+
+#[test]
+fn cran_and_hackage() {
+    check_all(Order::Cran, &["1.0-1 = 1.0.1", "1.0 < 1.0-0", "1.10 > 1.9", "1.x < 1.0"]);
+    check_all(Order::Hackage, &["1.0 < 1.0.0", "1.10 > 1.9", "0.1.2 < 0.1.10"]);
+}
+
+#[test]
 fn shared_vectors_hold() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/versions");
     let Ok(files) = std::fs::read_dir(&dir) else {
@@ -122,7 +278,8 @@ fn shared_vectors_hold() {
     };
     for file in files.map(|f| f.unwrap().path()) {
         let name = file.file_name().unwrap().to_str().unwrap();
-        let Some(order) = name.split_once("-versions").and_then(|(eco, _)| Order::named(eco)) else { continue };
+        let Some((ecosystem, _)) = name.split_once("-versions") else { continue };
+        let order = Order::named(ecosystem).unwrap_or_else(|| panic!("{name}: no order"));
         let text = std::fs::read_to_string(&file).unwrap();
         text.lines().filter(|l| !l.trim().is_empty() && !l.starts_with('#')).for_each(|line| check(order, line));
     }
