@@ -146,8 +146,9 @@ fn tokens(a: &str, b: &str) -> Ordering {
     }
 }
 
+/// An unknown suffix makes a version invalid; it has to sort below the known ones wherever it is met.
 fn before_release(mut reader: Reader<'_>) -> bool {
-    reader.kind == Kind::Suffix && matches!(reader.take(), Value::Suffix(rank) if rank < 0)
+    reader.kind == Kind::Suffix && matches!(reader.take(), Value::Suffix(..0) | Value::Nothing)
 }
 
 fn values(a: Value<'_>, b: Value<'_>) -> Ordering {
