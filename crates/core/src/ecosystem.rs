@@ -34,21 +34,48 @@ impl Ecosystem {
         self.release.as_deref()
     }
 
-    /// The order of this ecosystem's versions; `None` when tidewaiter has none yet.
+    /// The order of this ecosystem's versions (OSV schema, "Defined ecosystems");
+    /// `None` for those without one: `GIT`, whose versions are commits, and unknown names.
     pub fn order(&self) -> Option<Order> {
         match self.base.as_str() {
+            "Echo" => Some(self.echo_order()),
             "Debian" | "Ubuntu" => Some(Order::Deb),
-            "Alpine" | "Wolfi" | "Chainguard" => Some(Order::Apk),
-            "npm" => Some(Order::SemVer),
+            "Alpine" | "Wolfi" | "Chainguard" | "MinimOS" | "Alpaquita" | "BellSoft Hardened Containers" => {
+                Some(Order::Apk)
+            }
+            "AlmaLinux" | "Azure Linux" | "Mageia" | "Photon OS" | "Red Hat" | "Rocky Linux" | "SUSE" | "openEuler"
+            | "openSUSE" => Some(Order::Rpm),
+            "npm" | "crates.io" | "Hex" | "Bitnami" | "Bioconductor" | "ConanCenter" | "GitHub Actions"
+            | "SwiftURL" | "VSCode" => Some(Order::SemVer),
+            "Pub" | "Julia" => Some(Order::SemVerBuild),
+            "Go" => Some(Order::Go),
             "PyPI" => Some(Order::Pep440),
+            "Maven" => Some(Order::Maven),
+            "RubyGems" => Some(Order::RubyGems),
+            "NuGet" => Some(Order::NuGet),
+            "Packagist" => Some(Order::Packagist),
+            "CRAN" => Some(Order::Cran),
+            "Hackage" | "GHC" => Some(Order::Hackage),
             _ => None,
         }
     }
 
-    /// A package name as this ecosystem compares it (PEP 503 for PyPI; elsewhere the name itself).
+    /// Echo rebuilds packages of other ecosystems as `+echo.N`; its own are Debian's.
+    fn echo_order(&self) -> Order {
+        match self.release() {
+            Some("PyPI") => Order::Pep440,
+            Some("Maven") => Order::Maven,
+            Some("npm") => Order::SemVerBuild,
+            _ => Order::Deb,
+        }
+    }
+
+    /// A package name as this ecosystem compares it: PEP 503 for PyPI, without regard to case for NuGet
+    /// and Packagist, elsewhere the name itself.
     pub fn normalize(&self, name: &str) -> String {
         match self.base.as_str() {
             "PyPI" => pep503(name),
+            "NuGet" | "Packagist" => name.to_lowercase(),
             _ => name.to_owned(),
         }
     }
@@ -191,6 +218,26 @@ mod tests {
         check("PyPI", "Zope._Interface", "zope-interface");
         check("npm", "@Scope/Name", "@Scope/Name");
         check("Debian:12", "openssl", "openssl");
+        check("NuGet", "Newtonsoft.Json", "newtonsoft.json");
+        check("Packagist", "Symfony/HTTP-Kernel", "symfony/http-kernel");
+        check("Go", "github.com/Azure/azure-sdk", "github.com/Azure/azure-sdk");
+        check("Maven", "org.Example:Name", "org.Example:Name");
+    }
+
+    #[test]
+    fn ecosystems_have_their_order() {
+        let check = |eco: &str, expected: Option<Order>| assert_eq!(Ecosystem::from(eco).order(), expected, "{eco}");
+        for rpm in ["AlmaLinux:9", "Red Hat:enterprise_linux:9::baseos", "openSUSE:Leap 15.6", "Azure Linux:3"] {
+            check(rpm, Some(Order::Rpm));
+        }
+        check("Ubuntu:Pro:22.04:LTS", Some(Order::Deb));
+        check("crates.io", Some(Order::SemVer));
+        check("Pub", Some(Order::SemVerBuild));
+        check("Go", Some(Order::Go));
+        check("Echo", Some(Order::Deb));
+        check("Echo:npm", Some(Order::SemVerBuild));
+        check("GIT", None);
+        check("nonsense", None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(super) fn is_valid(version: &str) -> bool {
     let mut reader = Reader::new(version);
     while reader.kind != Kind::End {
         let value = reader.take();
-        if reader.kind == Kind::Invalid || value == Value::Number("") {
+        if reader.kind == Kind::Invalid || matches!(value, Value::Number("") | Value::Later("")) {
             return false;
         }
     }
@@ -25,8 +25,8 @@ pub(super) fn is_valid(version: &str) -> bool {
 /// Kinds of tokens, in the order in which a version may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    DigitOrZero,
-    Digit,
+    LaterNumber,
+    Number,
     Letter,
     Suffix,
     SuffixNumber,
@@ -38,8 +38,8 @@ enum Kind {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Value<'a> {
-    /// Leading zeros of a later number: more of them are older, any is older than none.
-    Zeros(usize),
+    /// A number after the first: with a leading zero it is compared as text.
+    Later(&'a str),
     Number(&'a str),
     Letter(u8),
     /// Below zero before the release, above zero after it.
@@ -61,18 +61,14 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(version: &'a str) -> Self {
-        Reader { rest: version, kind: Kind::Digit }
+        Reader { rest: version, kind: Kind::Number }
     }
 
     /// Reads the token at hand and decides the kind of the next one.
     fn take(&mut self) -> Value<'a> {
         let value = match self.kind {
-            Kind::DigitOrZero if self.rest.starts_with('0') => return self.zeros(),
-            Kind::DigitOrZero | Kind::Digit | Kind::SuffixNumber | Kind::Revision => {
-                let (number, rest) = digits(self.rest);
-                self.rest = rest;
-                Value::Number(number)
-            }
+            Kind::LaterNumber => Value::Later(self.number()),
+            Kind::Number | Kind::SuffixNumber | Kind::Revision => Value::Number(self.number()),
             Kind::Letter => self.letter(),
             Kind::Suffix => self.suffix(),
             Kind::Hash => self.hash(),
@@ -86,16 +82,10 @@ impl<'a> Reader<'a> {
         value
     }
 
-    fn zeros(&mut self) -> Value<'a> {
-        let rest = self.rest.trim_start_matches('0');
-        let count = self.rest.len() - rest.len();
+    fn number(&mut self) -> &'a str {
+        let (number, rest) = digits(self.rest);
         self.rest = rest;
-        self.kind = Kind::Digit;
-        match rest.bytes().next() {
-            Some(b) if b.is_ascii_digit() => {}
-            _ => self.next_kind(),
-        }
-        Value::Zeros(count)
+        number
     }
 
     fn letter(&mut self) -> Value<'a> {
@@ -124,11 +114,11 @@ impl<'a> Reader<'a> {
         let (first, second) = (bytes.next(), bytes.next());
         let (kind, skip) = match (first, self.kind) {
             (None, _) => (Kind::End, 0),
-            (Some(b'a'..=b'z'), Kind::Digit | Kind::DigitOrZero) => (Kind::Letter, 0),
-            (Some(b'0'..=b'9'), Kind::Letter) => (Kind::Digit, 0),
+            (Some(b'a'..=b'z'), Kind::Number | Kind::LaterNumber) => (Kind::Letter, 0),
+            (Some(b'0'..=b'9'), Kind::Letter) => (Kind::Number, 0),
             (Some(b'0'..=b'9'), Kind::Suffix) => (Kind::SuffixNumber, 0),
-            (Some(b'.'), Kind::Digit | Kind::DigitOrZero) if !second.is_some_and(|b| b.is_ascii_lowercase()) => {
-                (Kind::DigitOrZero, 1)
+            (Some(b'.'), Kind::Number | Kind::LaterNumber) if !second.is_some_and(|b| b.is_ascii_lowercase()) => {
+                (Kind::LaterNumber, 1)
             }
             (Some(b'_'), kind) if kind <= Kind::SuffixNumber => (Kind::Suffix, 1),
             (Some(b'~'), kind) if kind < Kind::Hash => (Kind::Hash, 1),
@@ -156,8 +146,9 @@ fn tokens(a: &str, b: &str) -> Ordering {
     }
 }
 
+/// An unknown suffix makes a version invalid; it has to sort below the known ones wherever it is met.
 fn before_release(mut reader: Reader<'_>) -> bool {
-    reader.kind == Kind::Suffix && matches!(reader.take(), Value::Suffix(rank) if rank < 0)
+    reader.kind == Kind::Suffix && matches!(reader.take(), Value::Suffix(..0) | Value::Nothing)
 }
 
 fn values(a: Value<'_>, b: Value<'_>) -> Ordering {
@@ -165,15 +156,8 @@ fn values(a: Value<'_>, b: Value<'_>) -> Ordering {
         (Value::Number(x), Value::Number(y)) => numeric(x, y),
         (Value::Letter(x), Value::Letter(y)) => x.cmp(&y),
         (Value::Suffix(x), Value::Suffix(y)) => x.cmp(&y),
-        (Value::Zeros(x), Value::Zeros(y)) => y.cmp(&x),
-        (x, y) => rank(x).cmp(&rank(y)),
-    }
-}
-
-const fn rank(value: Value<'_>) -> u8 {
-    match value {
-        Value::Nothing => 0,
-        Value::Zeros(_) => 1,
-        _ => 2,
+        (Value::Later(x), Value::Later(y)) if x.starts_with('0') || y.starts_with('0') => x.cmp(y),
+        (Value::Later(x), Value::Later(y)) => numeric(x, y),
+        (x, y) => (x != Value::Nothing).cmp(&(y != Value::Nothing)),
     }
 }

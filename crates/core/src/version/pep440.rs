@@ -1,7 +1,7 @@
 //! PEP 440, and for what it does not accept the older setuptools order (packaging's former LegacyVersion),
 //! whose versions all sort below those of PEP 440.
 
-use super::{digits, numeric};
+use super::{digits, numeric, padded};
 use std::cmp::Ordering;
 
 pub(super) fn compare(a: &str, b: &str) -> Ordering {
@@ -98,13 +98,13 @@ fn separator(text: &str) -> &str {
 }
 
 /// `[sep]word[sep][number]`: the word's rank, the number (none is zero) and the rest.
+/// The second separator may stand without a number (`1.0rc-`).
 fn tagged<'a>(text: &'a str, words: &[(&str, u8)]) -> Option<(u8, &'a str, &'a str)> {
     let body = separator(text);
     let head = |word: &str| body.get(..word.len()).is_some_and(|h| h.eq_ignore_ascii_case(word));
     let (word, rank) = words.iter().find(|(word, _)| head(word))?;
-    let after = &body[word.len()..];
-    let (number, rest) = digits(separator(after));
-    if number.is_empty() { Some((*rank, "", after)) } else { Some((*rank, number, rest)) }
+    let (number, rest) = digits(separator(&body[word.len()..]));
+    Some((*rank, number, rest))
 }
 
 /// `1.0-1` is a post release.
@@ -118,16 +118,7 @@ fn valid_local(local: &str) -> bool {
 }
 
 fn releases(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a.split('.'), b.split('.'));
-    loop {
-        match (a.next(), b.next()) {
-            (None, None) => return Ordering::Equal,
-            (x, y) => match numeric(x.unwrap_or_default(), y.unwrap_or_default()) {
-                Ordering::Equal => {}
-                unequal => return unequal,
-            },
-        }
-    }
+    padded(a.split('.'), b.split('.'), "", numeric)
 }
 
 fn option(a: Option<&str>, b: Option<&str>) -> Ordering {
