@@ -7,11 +7,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use tidewaiter_core::ecosystem::Ecosystem;
-use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_scan::engine::{self, Options};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::oci_layout;
+
+/// The types of packages that the engine reads.
+const READ: [&str; 5] = ["deb", "apk", "npm", "pypi", "rpm"];
 
 #[derive(Debug, Deserialize)]
 struct Truth {
@@ -58,11 +60,18 @@ fn compare(dir: &Path, name: &str, list: &Path, differences: bool) -> Result<boo
     let inventory = engine::inventory(&image, &options)?;
     let mut listed: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
     for package in &truth.packages {
-        listed.entry(package.kind.clone()).or_default().insert(listed_key(package));
+        listed.entry(package.kind.clone()).or_default().insert(key(
+            &package.kind,
+            &package.name,
+            &package.version,
+            &package.arch,
+        ));
     }
     let mut found: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
     for package in &inventory.packages {
-        found.entry(package.kind.purl_type().to_owned()).or_default().insert(found_key(package));
+        let kind = package.kind.purl_type();
+        let key = key(kind, &package.name, &package.version, &package.arch);
+        found.entry(kind.to_owned()).or_default().insert(key);
     }
     let kinds: BTreeSet<&String> = listed.keys().chain(found.keys()).collect();
     let gaps: Vec<String> = inventory.gaps.iter().map(|g| format!("{:?}", g.kind)).collect();
@@ -73,7 +82,7 @@ fn compare(dir: &Path, name: &str, list: &Path, differences: bool) -> Result<boo
     let mut exact = true;
     for kind in kinds {
         let (listed, found) = (listed.get(kind).unwrap_or(&empty), found.get(kind).unwrap_or(&empty));
-        if !["deb", "apk", "npm", "pypi"].contains(&kind.as_str()) {
+        if !READ.contains(&kind.as_str()) {
             println!("{name:28} {kind:8} {:>7} {:>7}  not read yet; gaps: {}", listed.len(), "-", gaps.join(", "));
             continue;
         }
@@ -101,18 +110,12 @@ fn row(name: &str, kind: &str, listed: &BTreeSet<Key>, found: &BTreeSet<Key>, di
     missed.is_empty() && invented.is_empty()
 }
 
-fn listed_key(package: &Listed) -> Key {
-    match package.kind.as_str() {
-        "pypi" => (Ecosystem::new("PyPI").normalize(&package.name), package.version.clone(), String::new()),
-        "npm" => (package.name.clone(), package.version.clone(), String::new()),
-        _ => (package.name.clone(), package.version.clone(), package.arch.clone()),
-    }
-}
-
-fn found_key(package: &Package) -> Key {
-    match package.kind {
-        PackageType::Pypi => (Ecosystem::new("PyPI").normalize(&package.name), package.version.clone(), String::new()),
-        PackageType::Npm => (package.name.clone(), package.version.clone(), String::new()),
-        PackageType::Deb | PackageType::Apk => (package.name.clone(), package.version.clone(), package.arch.clone()),
-    }
+/// What the package managers' lists and the engine are compared by.
+fn key(kind: &str, name: &str, version: &str, arch: &str) -> Key {
+    let (name, arch) = match kind {
+        "pypi" => (Ecosystem::new("PyPI").normalize(name), ""),
+        "npm" => (name.to_owned(), ""),
+        _ => (name.to_owned(), arch),
+    };
+    (name, version.to_owned(), arch.to_owned())
 }

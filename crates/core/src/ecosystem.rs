@@ -1,5 +1,7 @@
 //! Where advisories and packages meet: an ecosystem and, for distributions, one of its releases.
 
+mod distro;
+
 use crate::version::Order;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -43,8 +45,10 @@ impl Ecosystem {
             "Alpine" | "Wolfi" | "Chainguard" | "MinimOS" | "Alpaquita" | "BellSoft Hardened Containers" => {
                 Some(Order::Apk)
             }
-            "AlmaLinux" | "Azure Linux" | "Mageia" | "Photon OS" | "Red Hat" | "Rocky Linux" | "SUSE" | "openEuler"
-            | "openSUSE" => Some(Order::Rpm),
+            "AlmaLinux" | "Amazon Linux" | "Azure Linux" | "CentOS" | "CentOS Stream" | "Fedora" | "Mageia"
+            | "Oracle Linux" | "Photon OS" | "Red Hat" | "Rocky Linux" | "SUSE" | "openEuler" | "openSUSE" => {
+                Some(Order::Rpm)
+            }
             "npm" | "crates.io" | "Hex" | "Bitnami" | "Bioconductor" | "ConanCenter" | "GitHub Actions"
             | "SwiftURL" | "VSCode" => Some(Order::SemVer),
             "Pub" | "Julia" => Some(Order::SemVerBuild),
@@ -138,6 +142,9 @@ pub struct Os {
     /// `VERSION_CODENAME`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub codename: String,
+    /// `CPE_NAME`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cpe_name: String,
     /// `PRETTY_NAME`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub pretty_name: String,
@@ -153,7 +160,10 @@ impl Os {
             "ubuntu" => self.ubuntu(),
             "wolfi" => Some(Ecosystem::new("Wolfi")),
             "chainguard" => Some(Ecosystem::new("Chainguard")),
-            _ => None,
+            "minimos" => Some(Ecosystem::new("MinimOS")),
+            "echo" => Some(Ecosystem::new("Echo")),
+            "arch" => Some(Ecosystem::new("Arch Linux")),
+            _ => self.rpm_ecosystem(),
         }
     }
 
@@ -207,7 +217,7 @@ mod tests {
         check("alpine", "3.19_alpha20230901", "", Some("Alpine:edge"));
         check("ubuntu", "22.04", "jammy", Some("Ubuntu:22.04:LTS"));
         check("ubuntu", "23.10", "mantic", Some("Ubuntu:23.10"));
-        check("fedora", "40", "", None);
+        check("gentoo", "2", "", None);
     }
 
     #[test]

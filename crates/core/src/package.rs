@@ -15,6 +15,8 @@ pub enum PackageType {
     Npm,
     /// Python distributions.
     Pypi,
+    /// rpm.
+    Rpm,
 }
 
 impl PackageType {
@@ -25,18 +27,21 @@ impl PackageType {
             PackageType::Apk => "apk",
             PackageType::Npm => "npm",
             PackageType::Pypi => "pypi",
+            PackageType::Rpm => "rpm",
         }
     }
 
     /// Whether the package belongs to the operating system's package manager.
     pub const fn is_os(self) -> bool {
-        matches!(self, PackageType::Deb | PackageType::Apk)
+        matches!(self, PackageType::Deb | PackageType::Apk | PackageType::Rpm)
     }
 
-    /// The ecosystem that judges packages of this type; OS packages ask the image's OS.
+    /// The ecosystem that judges packages of this type; OS packages ask the image's OS, if it is one of theirs.
     pub fn ecosystem(self, os: Option<&Os>) -> Option<Ecosystem> {
         match self {
-            PackageType::Deb | PackageType::Apk => os.and_then(Os::ecosystem),
+            PackageType::Deb | PackageType::Apk | PackageType::Rpm => {
+                os.filter(|os| os.package_type() == Some(self)).and_then(Os::ecosystem)
+            }
             PackageType::Npm => Some(Ecosystem::new("npm")),
             PackageType::Pypi => Some(Ecosystem::new("PyPI")),
         }
@@ -76,6 +81,12 @@ pub struct Package {
     /// Shipped inside another distribution, not installed by a package manager of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub vendored: bool,
+    /// Who built it, where the package manager records that.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub vendor: String,
+    /// The module it belongs to, with its stream: `nodejs:20`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub module: String,
     /// Where it was found, sorted.
     pub locations: Vec<Location>,
 }
@@ -98,7 +109,12 @@ impl Package {
             // Hostile names that no purl can hold still have to be reported.
             Err(_) => return format!("pkg:{}/{}@{}", self.kind.purl_type(), self.name, self.version),
         };
-        let version = self.version.clone();
+        // purl-spec: an rpm's epoch is a qualifier, not a part of its version.
+        let version = match self.kind {
+            PackageType::Rpm => epoch(&self.version).1,
+            _ => &self.version,
+        };
+        let version = version.to_owned();
         if !version.is_empty() {
             let _ = purl.with_version(version);
         }
@@ -110,11 +126,26 @@ impl Package {
                 let _ = purl.add_qualifier("arch", self.arch.clone());
             }
             let _ = purl.add_qualifier("distro", format!("{}-{}", os.id, os.version_id));
-            if !self.source_name.is_empty() && self.source_name != self.name {
+            if self.kind == PackageType::Rpm {
+                self.rpm_qualifiers(&mut purl);
+            } else if !self.source_name.is_empty() && self.source_name != self.name {
                 let _ = purl.add_qualifier("upstream", self.source_name.clone());
             }
         }
         purl.to_string()
+    }
+
+    fn rpm_qualifiers(&self, purl: &mut packageurl::PackageUrl<'_>) {
+        if let (Some(epoch), _) = epoch(&self.version) {
+            let _ = purl.add_qualifier("epoch", epoch.to_owned());
+        }
+        if !self.source_name.is_empty() {
+            let file = format!("{}-{}.src.rpm", self.source_name, epoch(&self.source_version).1);
+            let _ = purl.add_qualifier("upstream", file);
+        }
+        if !self.module.is_empty() {
+            let _ = purl.add_qualifier("rpmmod", self.module.clone());
+        }
     }
 
     fn purl_name(&self) -> String {
@@ -128,10 +159,16 @@ impl Package {
     fn purl_namespace(&self, os: Option<&Os>) -> Option<String> {
         match self.kind {
             PackageType::Deb | PackageType::Apk => os.map(|o| o.id.clone()),
+            PackageType::Rpm => os.map(|o| o.purl_namespace().to_owned()),
             PackageType::Npm => self.name.split_once('/').map(|(scope, _)| scope.to_owned()),
             PackageType::Pypi => None,
         }
     }
+}
+
+/// The epoch of an rpm's version, where it has one, and the rest.
+fn epoch(version: &str) -> (Option<&str>, &str) {
+    version.split_once(':').map_or((None, version), |(epoch, rest)| (Some(epoch), rest))
 }
 
 #[cfg(test)]
@@ -150,6 +187,8 @@ mod tests {
                 source_name: source.into(),
                 source_version: String::new(),
                 vendored: false,
+                vendor: String::new(),
+                module: String::new(),
                 locations: vec![],
             };
             assert_eq!(package.purl(Some(&os)), expected);

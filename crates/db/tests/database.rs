@@ -55,6 +55,8 @@ fn package(kind: PackageType, name: &str, version: &str, source: &str) -> Packag
         source_name: source.into(),
         source_version: String::new(),
         vendored: false,
+        vendor: String::new(),
+        module: String::new(),
         locations: vec![Location { path: "x".into(), layer: 0 }],
     }
 }

@@ -6,13 +6,14 @@ mod headers;
 mod npm;
 mod os_release;
 mod python;
+mod rpm;
 
 use tidewaiter_core::ecosystem::Os;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
 /// Raised whenever an analyzer finds more or other things in the same bytes: caches are keyed by it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What one file says.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -25,33 +26,37 @@ pub struct Parsed {
     pub database: Option<PackageType>,
     /// What could not be understood.
     pub gaps: Vec<Gap>,
+    /// A write-ahead log with content: the database beside it is to be read together with it, by [`with_log`].
+    pub log: bool,
+    /// The file itself, when it was read as [`KEEP`].
+    pub kept: Option<Vec<u8>>,
 }
 
 /// Paths at which a file is looked for even where links lead elsewhere, most telling first.
 pub(crate) const FIXED: [&str; 6] =
     [os_release::PATHS[0], os_release::PATHS[1], dpkg::STATUS, apk::PATHS[0], apk::PATHS[1], apk::PATHS[2]];
 
-/// Files of package managers that are known but not read yet: their presence makes a report incomplete.
-const FOREIGN: [&str; 6] = [
-    "var/lib/rpm/Packages",
-    "var/lib/rpm/Packages.db",
-    "var/lib/rpm/rpmdb.sqlite",
-    "usr/lib/sysimage/rpm/Packages.db",
-    "usr/lib/sysimage/rpm/rpmdb.sqlite",
-    "var/lib/rpmmanifest/container-manifest-2",
-];
+/// More paths of that kind: those of rpm.
+pub(crate) const FIXED_RPM: [&str; 13] = rpm::PATHS;
+
+/// What SQLite adds to a database's name for its write-ahead log.
+pub(crate) const LOG: &str = rpm::LOG;
+
+/// Files read as this are kept as they are. No file of an image has this name: cleaned paths hold no empty part.
+pub(crate) const KEEP: &str = "//keep";
 
 type Wants = fn(&str) -> bool;
 type Analyzer = fn(&str, &[u8]) -> Parsed;
 
 fn analyzer(path: &str) -> Option<Analyzer> {
-    let all: [(Wants, Analyzer); 6] = [
+    let all: [(Wants, Analyzer); 7] = [
         (os_release::wants, os_release::parse),
         (dpkg::wants, dpkg::parse),
         (apk::wants, apk::parse),
         (npm::wants, npm::parse),
         (python::wants, python::parse),
-        (|path| FOREIGN.contains(&path), foreign),
+        (rpm::wants, rpm::parse),
+        (|path| path == KEEP, |_, bytes| Parsed { kept: Some(bytes.to_vec()), ..Parsed::default() }),
     ];
     all.into_iter().find(|(wants, _)| wants(path)).map(|(_, parse)| parse)
 }
@@ -66,9 +71,14 @@ pub fn parse(path: &str, bytes: &[u8]) -> Parsed {
     analyzer(path).map_or_else(Parsed::default, |parse| parse(path, bytes))
 }
 
-fn foreign(path: &str, _: &[u8]) -> Parsed {
-    let message = "rpm databases are not read yet; its packages are not judged".to_owned();
-    Parsed { gaps: vec![Gap { kind: GapKind::UnsupportedOs, subject: path.to_owned(), message }], ..Parsed::default() }
+/// Reads a database together with the write-ahead log beside it.
+pub(crate) fn with_log(path: &str, database: &[u8], log: &[u8]) -> Parsed {
+    rpm::with_log(path, database, log)
+}
+
+/// Whether this file holds all packages of an image in one, and may be larger than others.
+pub(crate) fn is_database(path: &str) -> bool {
+    path == KEEP || rpm::wants(path)
 }
 
 fn unreadable(path: &str, cause: &str) -> Gap {
@@ -85,6 +95,8 @@ fn package(kind: PackageType, name: &str, version: &str) -> Package {
         source_name: String::new(),
         source_version: String::new(),
         vendored: false,
+        vendor: String::new(),
+        module: String::new(),
         locations: Vec::new(),
     }
 }

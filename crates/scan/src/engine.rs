@@ -1,5 +1,7 @@
 //! The engine: all layers of an image read in parallel, merged in order, and listed.
 
+mod journal;
+
 use crate::ScanError;
 use crate::analyze::{self, Parsed};
 use crate::limits::Limits;
@@ -7,6 +9,7 @@ use crate::progress::Progress;
 use crate::source::Image;
 use crate::walk::layer::{self, Extra, Facts};
 use crate::walk::merge::View;
+use journal::Journals;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -41,7 +44,8 @@ pub fn inventory(image: &Image, options: &Options<'_>) -> Result<Inventory, Scan
     let hashes = RandomState::new();
     let mut facts = read_layers(image, &hashes, options)?;
     reread_linked(image, &mut facts, &hashes, options)?;
-    let seen = Seen::of(&facts, &hashes);
+    let mut journals = Journals::read(image, &facts, &hashes, options)?;
+    let seen = Seen::of(&facts, &hashes, &mut journals);
     let layers = facts.iter().zip(&image.layers).map(|(facts, layer)| LayerInfo {
         digest: facts.digest.clone().unwrap_or_else(|| layer.digest.clone()),
         diff_id: facts.diff_id.clone().unwrap_or_else(|| layer.diff_id.clone()),
@@ -94,6 +98,7 @@ fn reread_linked(
     for layer in facts.iter() {
         view.apply(layer, hashes);
         extra.extend(view.unread(&analyze::FIXED));
+        extra.extend(view.unread(&analyze::FIXED_RPM));
     }
     if extra.is_empty() {
         return Ok(());
@@ -114,17 +119,17 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(facts: &[Facts], hashes: &RandomState) -> Self {
+    fn of(facts: &[Facts], hashes: &RandomState, journals: &mut Journals) -> Self {
         let mut view = View::default();
         let mut since: BTreeMap<(Package, String), usize> = BTreeMap::new();
         for (index, layer) in facts.iter().enumerate() {
             let touched = !(layer.adds.is_empty() && layer.whiteouts.is_empty() && layer.opaque.is_empty());
             view.apply(layer, hashes);
             if touched || !layer.files.is_empty() {
-                since = present(&view, &since, index);
+                since = present(&journals.files(&view), &since, index);
             }
         }
-        let mut gaps: Vec<Gap> = read_files(&view).flat_map(|(_, parsed)| parsed.gaps.clone()).collect();
+        let mut gaps: Vec<Gap> = journals.files(&view).values().flat_map(|parsed| parsed.gaps.clone()).collect();
         let os = os_of(&view);
         let packages = merge_locations(since);
         gaps.extend(os_gap(&view, os.as_ref(), &packages));
@@ -141,12 +146,12 @@ fn read_files(view: &View) -> impl Iterator<Item = (&str, &Arc<Parsed>)> {
 
 /// Packages of the view, with the first layer since which each is there without a break.
 fn present(
-    view: &View,
+    files: &BTreeMap<&str, Arc<Parsed>>,
     before: &BTreeMap<(Package, String), usize>,
     layer: usize,
 ) -> BTreeMap<(Package, String), usize> {
     let all =
-        read_files(view).flat_map(|(path, parsed)| parsed.packages.iter().map(move |p| (p.clone(), path.to_owned())));
+        files.iter().flat_map(|(path, parsed)| parsed.packages.iter().map(move |p| (p.clone(), (*path).to_owned())));
     all.map(|key| {
         let since = before.get(&key).copied().unwrap_or(layer);
         (key, since)
@@ -191,16 +196,12 @@ fn os_gap(view: &View, os: Option<&Os>, packages: &[Package]) -> Option<Gap> {
             .flatten();
     };
     let named = if os.pretty_name.is_empty() { &os.id } else { &os.pretty_name };
-    let expected = match os.id.as_str() {
-        "debian" | "ubuntu" => PackageType::Deb,
-        "alpine" | "wolfi" | "chainguard" => PackageType::Apk,
-        _ => {
-            return gap(
-                GapKind::UnsupportedOs,
-                named,
-                "this distribution is not supported yet; its packages are not judged",
-            );
-        }
+    let Some(expected) = os.package_type() else {
+        return gap(
+            GapKind::UnsupportedOs,
+            named,
+            "this distribution is not supported yet; its packages are not judged",
+        );
     };
     if os.ecosystem().is_none() {
         return gap(GapKind::UnsupportedOs, named, "its release cannot be told from os-release");
@@ -211,6 +212,10 @@ fn os_gap(view: &View, os: Option<&Os>, packages: &[Package]) -> Option<Gap> {
             named,
             "its package database is absent, so its packages cannot be judged",
         );
+    }
+    // Nothing of rpm's installs itself without being listed, so an empty list is no answer.
+    if expected == PackageType::Rpm && !packages.iter().any(|p| p.kind == expected) {
+        return gap(GapKind::NoPackageDatabase, named, "its package database lists no package");
     }
     None
 }

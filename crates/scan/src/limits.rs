@@ -9,6 +9,8 @@ pub struct Limits {
     pub entries: u64,
     /// Bytes of one wanted file; a larger one is a gap.
     pub file_bytes: u64,
+    /// Bytes of one package database that is a single file, and of all that are kept to be read with their logs.
+    pub database_bytes: u64,
     /// Bytes of a path or of a PAX record.
     pub path_bytes: u64,
     /// Uncompressed bytes per stored byte, checked once [`Limits::ratio_from`] bytes came out.
@@ -23,6 +25,7 @@ impl Default for Limits {
             layer_bytes: 64 << 30,
             entries: 4_000_000,
             file_bytes: 64 << 20,
+            database_bytes: 256 << 20,
             path_bytes: 1 << 20,
             ratio: 1_500,
             ratio_from: 256 << 20,

@@ -18,6 +18,7 @@ pub(super) fn parse(_: &str, bytes: &[u8]) -> Parsed {
             "ID" => os.id = value.to_ascii_lowercase(),
             "VERSION_ID" => os.version_id = value,
             "VERSION_CODENAME" => os.codename = value,
+            "CPE_NAME" => os.cpe_name = value,
             "PRETTY_NAME" => os.pretty_name = value,
             _ => {}
         }

@@ -227,7 +227,8 @@ impl Walk<'_> {
     }
 
     fn parse(&self, path: &str, reader: &str, size: u64, content: &mut impl Read) -> Result<Parsed, TarError> {
-        let max = self.options.limits.file_bytes;
+        let limits = &self.options.limits;
+        let max = if analyze::is_database(reader) { limits.database_bytes } else { limits.file_bytes };
         if size > max {
             let message = format!("it has {size} bytes, the limit is {max}; its packages are not judged");
             let gap = Gap { kind: GapKind::LimitReached, subject: path.to_owned(), message };

@@ -92,7 +92,8 @@ fn what_was_not_seen_is_said() {
     check(&[OS], &[GapKind::NoPackageDatabase]);
     check(&[E::File(DB, MUSL)], &[GapKind::UnsupportedOs]);
     check(&[OS, E::File(DB, "P:musl\n\n")], &[GapKind::UnreadableFile]);
-    check(&[E::File("etc/os-release", "ID=fedora\nVERSION_ID=40\n")], &[GapKind::UnsupportedOs]);
+    check(&[E::File("etc/os-release", "ID=gentoo\nVERSION_ID=2\n")], &[GapKind::UnsupportedOs]);
+    check(&[E::File("etc/os-release", "ID=fedora\nVERSION_ID=40\n")], &[GapKind::NoPackageDatabase]);
 }
 
 #[test]

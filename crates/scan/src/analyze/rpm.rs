@@ -1,0 +1,134 @@
+//! rpm's package databases: Berkeley DB, NDB, SQLite, and the list that distroless images of Azure Linux carry.
+//!
+//! Own readers, bounded by the file they read: each page and each blob is read once, so that neither time nor memory
+//! is the file's to choose. What does not hold is told, and what can be read beside it is kept.
+
+mod bdb;
+mod bytes;
+#[cfg(test)]
+mod encode;
+mod header;
+mod manifest;
+#[cfg(test)]
+mod mutation;
+mod ndb;
+mod record;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+mod wal;
+
+use super::{Parsed, unreadable};
+use header::Header;
+use std::collections::BTreeMap;
+use tidewaiter_core::package::{Package, PackageType};
+use tidewaiter_core::report::{Gap, GapKind};
+
+/// Wherever a release of rpm has put its database, and whatever it has called it there.
+pub(super) const PATHS: [&str; 13] = [
+    "usr/lib/sysimage/rpm/rpmdb.sqlite",
+    "usr/lib/sysimage/rpm/rpmdb.sqlite-wal",
+    "usr/lib/sysimage/rpm/Packages.db",
+    "usr/lib/sysimage/rpm/Packages",
+    "var/lib/rpm/rpmdb.sqlite",
+    "var/lib/rpm/rpmdb.sqlite-wal",
+    "var/lib/rpm/Packages.db",
+    "var/lib/rpm/Packages",
+    "usr/share/rpm/rpmdb.sqlite",
+    "usr/share/rpm/rpmdb.sqlite-wal",
+    "usr/share/rpm/Packages.db",
+    "usr/share/rpm/Packages",
+    MANIFEST,
+];
+const MANIFEST: &str = "var/lib/rpmmanifest/container-manifest-2";
+/// What SQLite adds to a database's name for its write-ahead log.
+pub(super) const LOG: &str = "-wal";
+
+/// Many more than any image installs; memory is bounded by it.
+const MAX_PACKAGES: usize = 200_000;
+
+pub(super) fn wants(path: &str) -> bool {
+    PATHS.contains(&path)
+}
+
+pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+    if path.ends_with(LOG) {
+        return log(path, bytes);
+    }
+    let mut out = Contents::default();
+    match path.rsplit('/').next() {
+        Some("rpmdb.sqlite") => sqlite::read(bytes, &wal::Log::default(), &mut out),
+        Some("Packages.db") => ndb::read(bytes, &mut out),
+        Some("Packages") => bdb::read(bytes, &mut out),
+        _ => manifest::read(bytes, &mut out),
+    }
+    out.parsed(path)
+}
+
+/// A log by itself says only whether its database can be read without it.
+fn log(path: &str, bytes: &[u8]) -> Parsed {
+    let (log, cause) = match wal::read(bytes) {
+        Ok(log) => (log.count != 0, log.damage),
+        Err(cause) => (false, Some(cause)),
+    };
+    Parsed { log, gaps: cause.iter().map(|cause| unreadable(path, cause)).collect(), ..Parsed::default() }
+}
+
+/// Reads a database together with its write-ahead log. What is amiss with the log itself is told where it is parsed.
+pub(super) fn with_log(path: &str, database: &[u8], log: &[u8]) -> Parsed {
+    let mut out = Contents::default();
+    sqlite::read(database, &wal::read(log).unwrap_or_default(), &mut out);
+    out.parsed(path)
+}
+
+/// What a database yields: packages, and each kind of damage with the number of times it was met.
+#[derive(Default)]
+struct Contents {
+    packages: Vec<Package>,
+    damage: BTreeMap<&'static str, u64>,
+    too_many: bool,
+}
+
+impl Contents {
+    fn header(&mut self, blob: &[u8]) {
+        let header = match Header::parse(blob) {
+            Ok(header) => header,
+            Err(cause) => return self.damaged(cause),
+        };
+        header.defect().into_iter().for_each(|cause| self.damaged(cause));
+        match header.package() {
+            Ok(package) => package.into_iter().for_each(|p| self.package(p)),
+            Err(cause) => self.damaged(cause),
+        }
+    }
+
+    fn package(&mut self, package: Package) {
+        if self.packages.len() < MAX_PACKAGES {
+            self.packages.push(package);
+        } else {
+            self.too_many = true;
+        }
+    }
+
+    fn damaged(&mut self, cause: &'static str) {
+        *self.damage.entry(cause).or_default() += 1;
+    }
+
+    fn parsed(self, path: &str) -> Parsed {
+        let told = self.damage.into_iter().map(|(cause, times)| match times {
+            1 => unreadable(path, cause),
+            _ => unreadable(path, &format!("{cause} ({times} times)")),
+        });
+        let limit = self.too_many.then(|| Gap {
+            kind: GapKind::LimitReached,
+            subject: path.to_owned(),
+            message: format!("it lists more than {MAX_PACKAGES} packages; the others are not judged"),
+        });
+        Parsed {
+            gaps: told.chain(limit).collect(),
+            packages: self.packages,
+            database: Some(PackageType::Rpm),
+            ..Parsed::default()
+        }
+    }
+}

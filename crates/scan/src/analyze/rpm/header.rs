@@ -1,0 +1,293 @@
+//! The header of an rpm, as its database stores it (rpm's `docs/manual/format_header.md`, `lib/header.cc`).
+//!
+//! Big-endian: number of index entries, bytes of data, then the entries (tag, type, offset, count) and the data.
+//! An entry that is not sound is a defect of the header; what can be read all the same is read.
+
+use super::bytes::{be32, slice};
+use crate::analyze::package;
+use std::borrow::Cow;
+use tidewaiter_core::package::{Package, PackageType};
+
+const NAME: u32 = 1000;
+const VERSION: u32 = 1001;
+const RELEASE: u32 = 1002;
+const EPOCH: u32 = 1003;
+const VENDOR: u32 = 1011;
+const ARCH: u32 = 1022;
+const SOURCERPM: u32 = 1044;
+const MODULARITYLABEL: u32 = 5096;
+/// `HEADERIMAGE`, `HEADERSIGNATURES`, `HEADERIMMUTABLE`: the first entry says how far the signed part reaches.
+const REGIONS: std::ops::RangeInclusive<u32> = 61..=63;
+
+const INT32: u32 = 4;
+const BIN: u32 = 7;
+/// One string, several, several by language.
+const STRINGS: [u32; 3] = [6, 8, 9];
+
+const ENTRY: usize = 16;
+/// rpm reads no header of more entries.
+const MAX_ENTRIES: usize = 0xffff;
+/// No field that is read here is longer in any distribution; a longer one would only cost memory.
+const MAX_TEXT: usize = 4096;
+
+type Cause = &'static str;
+
+/// A header whose two parts lie within its blob.
+pub(super) struct Header<'a> {
+    index: &'a [u8],
+    data: &'a [u8],
+}
+
+struct Entry {
+    tag: u32,
+    kind: u32,
+    offset: usize,
+    count: usize,
+}
+
+impl<'a> Header<'a> {
+    pub(super) fn parse(blob: &'a [u8]) -> Result<Self, Cause> {
+        let (Some(entries), Some(bytes)) = (be32(blob, 0), be32(blob, 4)) else {
+            return Err("a package header ends before its index");
+        };
+        let (entries, bytes) = (entries as usize, bytes as usize);
+        if entries == 0 || entries > MAX_ENTRIES {
+            return Err("a package header has an impossible number of entries");
+        }
+        let index = slice(blob, 8, entries * ENTRY).ok_or("a package header ends within its index")?;
+        let data = slice(blob, 8 + index.len(), bytes).ok_or("a package header ends within its data")?;
+        if 8 + index.len() + data.len() != blob.len() {
+            return Err("a package header is shorter than its record");
+        }
+        Ok(Header { index, data })
+    }
+
+    /// What is not sound in the index, even where it hides none of the fields read here.
+    pub(super) fn defect(&self) -> Option<Cause> {
+        let mut entries = self.entries();
+        let region = entries.next().filter(|e| REGIONS.contains(&e.tag));
+        let region = region.map_or(Ok(()), |e| self.check_region(&e));
+        let checks = self.entries().map(|e| self.check(&e));
+        std::iter::once(region).chain(checks).find_map(Result::err)
+    }
+
+    fn check_region(&self, region: &Entry) -> Result<(), Cause> {
+        let bad = "a package header's signed region does not hold";
+        let trailer = slice(self.data, region.offset, ENTRY).ok_or(bad)?;
+        let (tag, kind, back, count) =
+            (be32(trailer, 0), be32(trailer, 4), be32(trailer, 8).ok_or(bad)?, be32(trailer, 12));
+        let covered = back.wrapping_neg() as usize;
+        let sound = region.kind == BIN
+            && region.count == ENTRY
+            && tag.is_some_and(|t| REGIONS.contains(&t))
+            && kind == Some(BIN)
+            && count == u32::try_from(ENTRY).ok()
+            && covered % ENTRY == 0
+            && (ENTRY..=self.index.len()).contains(&covered);
+        if sound { Ok(()) } else { Err(bad) }
+    }
+
+    fn check(&self, entry: &Entry) -> Result<(), Cause> {
+        let width = match entry.kind {
+            0..=2 | 6..=9 => 1,
+            3 => 2,
+            INT32 => 4,
+            5 => 8,
+            _ => return Err("a package header has an entry of an unknown type"),
+        };
+        let fits = entry.count.checked_mul(width).and_then(|len| slice(self.data, entry.offset, len));
+        match fits {
+            Some(bytes) if !bytes.is_empty() && entry.offset % width == 0 => Ok(()),
+            _ => Err("a package header has an entry outside its data"),
+        }
+    }
+
+    fn entries(&self) -> impl DoubleEndedIterator<Item = Entry> + '_ {
+        self.index.chunks_exact(ENTRY).filter_map(|e| {
+            Some(Entry {
+                tag: be32(e, 0)?,
+                kind: be32(e, 4)?,
+                offset: be32(e, 8)? as usize,
+                count: be32(e, 12)? as usize,
+            })
+        })
+    }
+
+    /// What rpm adds when it installs stands after the region and replaces the same tag within it: the last one holds.
+    fn find(&self, tag: u32) -> Option<Entry> {
+        self.entries().rev().find(|e| e.tag == tag)
+    }
+
+    fn text(&self, tag: u32) -> Result<Option<Cow<'a, str>>, Cause> {
+        let Some(entry) = self.find(tag) else { return Ok(None) };
+        let bytes = self.data.get(entry.offset..).filter(|_| STRINGS.contains(&entry.kind));
+        let bytes = bytes.ok_or("a field of a package is no text")?;
+        let near = bytes.get(..MAX_TEXT).unwrap_or(bytes);
+        let end = near.iter().position(|b| *b == 0).ok_or("a field of a package does not end")?;
+        Ok(near.get(..end).map(String::from_utf8_lossy))
+    }
+
+    fn required(&self, tag: u32, missing: Cause) -> Result<Cow<'a, str>, Cause> {
+        self.text(tag)?.filter(|text| !text.is_empty()).ok_or(missing)
+    }
+
+    fn epoch(&self) -> Result<u32, Cause> {
+        let Some(entry) = self.find(EPOCH) else { return Ok(0) };
+        let value = be32(self.data, entry.offset).filter(|_| entry.kind == INT32);
+        value.ok_or("a package's epoch is no number")
+    }
+
+    /// The installed package; `None` for what is none: a key of rpm's own key ring.
+    pub(super) fn package(&self) -> Result<Option<Package>, Cause> {
+        let name = self.required(NAME, "a package without name")?;
+        if name == "gpg-pubkey" {
+            return Ok(None);
+        }
+        let version = self.required(VERSION, "a package without version")?;
+        let release = self.required(RELEASE, "a package without release")?;
+        let optional = |tag| Ok::<_, Cause>(self.text(tag)?.unwrap_or_default());
+        Ok(Some(installed(&Fields {
+            name: &name,
+            epoch: self.epoch()?,
+            version_release: &format!("{version}-{release}"),
+            arch: &optional(ARCH)?,
+            vendor: &optional(VENDOR)?,
+            source_rpm: &optional(SOURCERPM)?,
+            label: &optional(MODULARITYLABEL)?,
+        })))
+    }
+}
+
+/// What rpm knows of a package, however it is stored.
+pub(super) struct Fields<'a> {
+    pub(super) name: &'a str,
+    pub(super) epoch: u32,
+    pub(super) version_release: &'a str,
+    pub(super) arch: &'a str,
+    pub(super) vendor: &'a str,
+    pub(super) source_rpm: &'a str,
+    pub(super) label: &'a str,
+}
+
+pub(super) fn installed(fields: &Fields<'_>) -> Package {
+    let with_epoch = |version: &str| match fields.epoch {
+        0 => version.to_owned(),
+        epoch => format!("{epoch}:{version}"),
+    };
+    let (source_name, source_version) = source(fields.source_rpm).unwrap_or_default();
+    // A source rpm's file name has no epoch. Where its version is the package's own, so is its epoch;
+    // else it is not known, and none is claimed.
+    let source_version = match source_version.as_str() {
+        same if same == fields.version_release => with_epoch(same),
+        other => other.to_owned(),
+    };
+    Package {
+        arch: fields.arch.to_owned(),
+        source_name,
+        source_version,
+        vendor: fields.vendor.to_owned(),
+        module: module(fields.label),
+        ..package(PackageType::Rpm, fields.name, &with_epoch(fields.version_release))
+    }
+}
+
+/// `name-version-release.src.rpm`: the name may hold `-`, version and release may not.
+fn source(file: &str) -> Option<(String, String)> {
+    let (nvr, _arch) = file.strip_suffix(".rpm")?.rsplit_once('.')?;
+    let (rest, release) = nvr.rsplit_once('-')?;
+    let (name, version) = rest.rsplit_once('-')?;
+    Some((name.to_owned(), format!("{version}-{release}")))
+}
+
+/// The module and its stream: the first two parts of `name:stream:version:context[:arch]`.
+fn module(label: &str) -> String {
+    label.splitn(3, ':').take(2).collect::<Vec<_>>().join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::rpm::encode::{Field, header, rpm};
+
+    fn one(blob: &[u8]) -> Package {
+        let header = Header::parse(blob).unwrap();
+        assert_eq!(header.defect(), None);
+        header.package().unwrap().unwrap()
+    }
+
+    #[test]
+    fn fields_become_a_package() {
+        let full = rpm(
+            "perl-IO-Zlib",
+            Some(1),
+            "1.10",
+            "419.module+el8",
+            &[
+                (1022, Field::Text("noarch")),
+                (1011, Field::Text("Red Hat, Inc.")),
+                (1044, Field::Text("perl-IO-Zlib-1.10-419.module+el8.src.rpm")),
+                (5096, Field::Text("perl:5.26:820181219174508:9edba152")),
+            ],
+        );
+        let p = one(&full);
+        assert_eq!((p.name.as_str(), p.version.as_str()), ("perl-IO-Zlib", "1:1.10-419.module+el8"));
+        assert_eq!((p.source_name.as_str(), p.source_version.as_str()), ("perl-IO-Zlib", "1:1.10-419.module+el8"));
+        assert_eq!((p.arch.as_str(), p.vendor.as_str(), p.module.as_str()), ("noarch", "Red Hat, Inc.", "perl:5.26"));
+        let other = one(&rpm("libgcc", Some(2), "8", "1", &[(1044, Field::Text("gcc-9-1.src.rpm"))]));
+        assert_eq!((other.version.as_str(), other.source_version.as_str()), ("2:8-1", "9-1"));
+        let zero = one(&rpm("a", Some(0), "1", "1", &[]));
+        assert_eq!((zero.version.as_str(), zero.source_name.as_str()), ("1-1", ""));
+        let keys = rpm("gpg-pubkey", None, "1", "1", &[]);
+        assert_eq!(Header::parse(&keys).unwrap().package(), Ok(None));
+    }
+
+    #[test]
+    fn source_file_names_split_at_their_last_hyphens() {
+        let check = |file: &str, expected: Option<(&str, &str)>| {
+            let found = source(file);
+            assert_eq!(found.as_ref().map(|(n, v)| (n.as_str(), v.as_str())), expected, "{file}");
+        };
+        check("gcc-8.5.0-4.el8_5.src.rpm", Some(("gcc", "8.5.0-4.el8_5")));
+        check(
+            "java-1.8.0-openjdk-1.8.0.312.b07-2.el8_5.nosrc.rpm",
+            Some(("java-1.8.0-openjdk", "1.8.0.312.b07-2.el8_5")),
+        );
+        check("gcc-8", None);
+        check("", None);
+    }
+
+    #[test]
+    fn what_rpm_added_later_replaces_what_was_signed() {
+        let blob = header(&[
+            (1000, Field::Text("old")),
+            (1001, Field::Text("1")),
+            (1002, Field::Text("1")),
+            (1000, Field::Text("new")),
+        ]);
+        assert_eq!(one(&blob).name, "new");
+    }
+
+    #[test]
+    fn what_does_not_hold_is_told() {
+        let good = rpm("a", Some(1), "1", "1", &[]);
+        let parse = |blob: &[u8]| Header::parse(blob).err();
+        let with = |at: usize, byte: u8| {
+            let mut blob = good.clone();
+            blob[at] = byte;
+            blob
+        };
+        assert!(parse(&good[..7]).is_some_and(|c| c.contains("before its index")));
+        assert!(parse(&with(3, 0)).is_some_and(|c| c.contains("number of entries")));
+        assert!(parse(&with(3, 200)).is_some_and(|c| c.contains("within its index")));
+        assert!(parse(&good[..good.len() - 1]).is_some_and(|c| c.contains("within its data")));
+        assert!(parse(&[&good[..], b"x"].concat()).is_some_and(|c| c.contains("shorter than its record")));
+        // The region entry, then the name: tag, type, offset, count.
+        let defect = |at: usize, byte: u8| Header::parse(&with(at, byte)).unwrap().defect().unwrap_or_default();
+        assert!(defect(8 + 8, 1).contains("region"));
+        assert!(defect(8 + 16 + 7, 10).contains("unknown type"));
+        assert!(defect(8 + 16 + 8, 1).contains("outside"));
+        let package = |at: usize, byte: u8| Header::parse(&with(at, byte)).unwrap().package().err().unwrap_or_default();
+        assert!(package(8 + 16 + 7, 4).contains("no text"));
+        assert!(package(8 + 16 + 2, 1).contains("without name"));
+    }
+}
