@@ -1,6 +1,7 @@
 //! Installed packages: what an analyzer finds in an image.
 
 use crate::ecosystem::{Ecosystem, Os};
+use crate::version::Order;
 use serde::{Deserialize, Serialize};
 
 /// The kind of a package, named by its purl type.
@@ -33,10 +34,12 @@ impl PackageType {
         matches!(self, PackageType::Deb | PackageType::Apk)
     }
 
-    /// The ecosystem that judges packages of this type; OS packages ask the image's OS.
+    /// The ecosystem that judges packages of this type; OS packages ask the image's OS, if it is one of their kind.
     pub fn ecosystem(self, os: Option<&Os>) -> Option<Ecosystem> {
+        let of = |order| os.and_then(Os::ecosystem).filter(|e| e.order() == Some(order));
         match self {
-            PackageType::Deb | PackageType::Apk => os.and_then(Os::ecosystem),
+            PackageType::Deb => of(Order::Deb),
+            PackageType::Apk => of(Order::Apk),
             PackageType::Npm => Some(Ecosystem::new("npm")),
             PackageType::Pypi => Some(Ecosystem::new("PyPI")),
         }

@@ -27,19 +27,40 @@ pub struct Parsed {
     pub gaps: Vec<Gap>,
 }
 
-/// Paths at which a file is looked for even where links lead elsewhere, most telling first.
-pub(crate) const FIXED: [&str; 6] =
-    [os_release::PATHS[0], os_release::PATHS[1], dpkg::STATUS, apk::PATHS[0], apk::PATHS[1], apk::PATHS[2]];
+/// Where an os-release lies, the one that counts first.
+pub(crate) const OS_RELEASE: [&str; 2] = os_release::PATHS;
 
 /// Files of package managers that are known but not read yet: their presence makes a report incomplete.
-const FOREIGN: [&str; 6] = [
+const FOREIGN: [&str; 11] = [
     "var/lib/rpm/Packages",
     "var/lib/rpm/Packages.db",
     "var/lib/rpm/rpmdb.sqlite",
+    "usr/lib/sysimage/rpm/Packages",
     "usr/lib/sysimage/rpm/Packages.db",
     "usr/lib/sysimage/rpm/rpmdb.sqlite",
+    "usr/share/rpm/Packages",
+    "usr/share/rpm/Packages.db",
+    "usr/share/rpm/rpmdb.sqlite",
     "var/lib/rpmmanifest/container-manifest-2",
+    "usr/lib/opkg/status",
 ];
+
+/// Paths at which a file is looked for even where links lead elsewhere.
+pub(crate) fn fixed() -> impl Iterator<Item = &'static str> {
+    os_release::PATHS.into_iter().chain([dpkg::STATUS]).chain(apk::PATHS).chain(FOREIGN)
+}
+
+/// One wanted path for each directory that is wanted as a whole or by a fixed path.
+pub(crate) fn samples() -> impl Iterator<Item = &'static str> {
+    fixed().chain([dpkg::STATUS_D_SAMPLE])
+}
+
+/// Ends of wanted paths: below which directories they are wanted differs.
+pub(crate) const PROBES: [&str; 7] =
+    ["package.json", "x/package.json", "@x/x/package.json", "METADATA", "PKG-INFO", "EGG-INFO/PKG-INFO", "x"];
+
+/// Unreadable parts of one file that are reported one by one; more say nothing new.
+const MAX_GAPS: usize = 8;
 
 type Wants = fn(&str) -> bool;
 type Analyzer = fn(&str, &[u8]) -> Parsed;
@@ -66,14 +87,25 @@ pub fn parse(path: &str, bytes: &[u8]) -> Parsed {
     analyzer(path).map_or_else(Parsed::default, |parse| parse(path, bytes))
 }
 
+/// The package as found at a path: whether a Python distribution is vendored depends on it alone.
+pub(crate) fn at(package: &Package, path: &str) -> Package {
+    let vendored = if package.kind == PackageType::Pypi { python::vendored(path) } else { package.vendored };
+    Package { vendored, ..package.clone() }
+}
+
 fn foreign(path: &str, _: &[u8]) -> Parsed {
-    let message = "rpm databases are not read yet; its packages are not judged".to_owned();
+    let message = "this package database is not read yet; its packages are not judged".to_owned();
     Parsed { gaps: vec![Gap { kind: GapKind::UnsupportedOs, subject: path.to_owned(), message }], ..Parsed::default() }
 }
 
 fn unreadable(path: &str, cause: &str) -> Gap {
     let message = format!("{cause}; its packages are not judged");
     Gap { kind: GapKind::UnreadableFile, subject: path.to_owned(), message }
+}
+
+/// Text of which nothing was lost: a name or version that is not UTF-8 could match nothing and look clean.
+fn is_text(fields: &[&str]) -> bool {
+    !fields.iter().any(|field| field.contains(char::REPLACEMENT_CHARACTER))
 }
 
 fn package(kind: PackageType, name: &str, version: &str) -> Package {

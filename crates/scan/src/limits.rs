@@ -9,8 +9,12 @@ pub struct Limits {
     pub entries: u64,
     /// Bytes of one wanted file; a larger one is a gap.
     pub file_bytes: u64,
-    /// Bytes of a path or of a PAX record.
+    /// Bytes of a path or of a link's target: no runtime unpacks longer ones.
     pub path_bytes: u64,
+    /// Bytes of a PAX header or of a long name; the limit of Go's reader.
+    pub header_bytes: u64,
+    /// Bytes of what is kept of one layer: paths, links and the content of wanted files.
+    pub kept_bytes: u64,
     /// Uncompressed bytes per stored byte, checked once [`Limits::ratio_from`] bytes came out.
     pub ratio: u64,
     /// Uncompressed bytes from which the ratio counts: small layers of zeros compress well.
@@ -23,7 +27,9 @@ impl Default for Limits {
             layer_bytes: 64 << 30,
             entries: 4_000_000,
             file_bytes: 64 << 20,
-            path_bytes: 1 << 20,
+            path_bytes: 4096,
+            header_bytes: 1 << 20,
+            kept_bytes: 512 << 20,
             ratio: 1_500,
             ratio_from: 256 << 20,
         }
