@@ -166,4 +166,9 @@ fn databases_and_feeds() {
     build(&feed("path = \"gone\""), 3, &["feed f", "gone"]);
     build(&feed("url = \"ftp://x\""), 2, &["path or an http(s) url"]);
     build(&feed("url = \"http://127.0.0.1:1/x.zip\"\nmax_bytes = 10"), 3, &["feed f", "127.0.0.1:1"]);
+    // Told to, it keeps what is there and lets its caller go on.
+    let args =
+        ["db", "build", "--keep-going", "--feeds", &feed("path = \"gone\""), "--db", &machine.path("tidewaiter.db")];
+    assert!(machine.scan(&args).ok().contains("gone"));
+    machine.check(&[&image], 0, &["No vulnerabilities found"]);
 }
