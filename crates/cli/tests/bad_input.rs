@@ -101,6 +101,22 @@ fn registries_and_names() {
 }
 
 #[test]
+fn a_private_certificate_authority() {
+    let machine = Machine::new();
+    let (registry, pem) = Registry::start_tls();
+    let image = registry.push("app", "v1", &clean().build()).replace("127.0.0.1", "localhost");
+    fs::write(machine.path("ca.pem"), pem).unwrap();
+    machine.check(&[&image, "--ca-file", &machine.path("ca.pem")], 0, &["No vulnerabilities found"]);
+    // Another authority's word is none; nor is a file without one.
+    let (_other, stranger) = Registry::start_tls();
+    fs::write(machine.path("other.pem"), stranger).unwrap();
+    machine.check(&[&image, "--ca-file", &machine.path("other.pem")], 3, &["cannot be reached", "certificate"]);
+    machine.check(&[&image, "--ca-file", &machine.path("none.pem")], 2, &["none.pem"]);
+    // Loopback is plain unless a certificate is named.
+    machine.check(&[&image], 3, &["app:v1"]);
+}
+
+#[test]
 fn damaged_images() {
     let machine = Machine::new();
     let good = base(&[("zlib", "1:1.3.1-1")]).build();
