@@ -39,7 +39,7 @@ fn crds() -> Result<String> {
     documents(&all)
 }
 
-/// (API group, resources, verbs, why) of the server everywhere.
+/// (API group, resources, verbs) of the server everywhere.
 const SERVER: &[(&str, &[&str], &[&str])] = &[
     ("apps", &["deployments"], &["get", "list", "watch", "patch"]),
     ("apps", &["deployments/status"], &["patch"]),
@@ -53,18 +53,32 @@ const SERVER: &[(&str, &[&str], &[&str])] = &[
     (GROUP, &["imagescans/status"], &["patch"]),
     (GROUP, &["workloadscans"], &["get", "list", "watch", "create"]),
     (GROUP, &["workloadscans/status"], &["update"]),
+    // Who binds a policy must be able to read its parameters.
     (GROUP, &["imageallowlists"], &["get", "list", "create", "patch"]),
     (GROUP, &["rolloutapprovals", "clusterscanpolicies"], &["get", "list", "watch"]),
     (
         "admissionregistration.k8s.io",
         &["mutatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings"],
-        &["get", "create", "patch"],
+        &["create"],
     ),
 ];
 
+/// What the server may read and change of its own registrations, by name; nobody else's are its business.
+const OWN: &[(&str, &[&str])] = &[
+    ("mutatingwebhookconfigurations", &["tidewaiter"]),
+    ("validatingadmissionpolicies", POLICIES),
+    ("validatingadmissionpolicybindings", POLICIES),
+];
+const POLICIES: &[&str] =
+    &["tidewaiter-shape", "tidewaiter-allowlist", "tidewaiter-records", "tidewaiter-approvals", "tidewaiter-in-force"];
+
 fn rbac() -> Result<String> {
     let rule = |(group, resources, verbs): &(&str, &[&str], &[&str])| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
-    let server: Vec<Value> = SERVER.iter().map(rule).collect();
+    let own = |(resource, names): &(&str, &[&str])| {
+        json!({"apiGroups": ["admissionregistration.k8s.io"], "resources": [resource], "resourceNames": names,
+            "verbs": ["get", "patch"]})
+    };
+    let server: Vec<Value> = SERVER.iter().map(rule).chain(OWN.iter().map(own)).collect();
     let subject = json!([{"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": NAMESPACE}]);
     let role = |kind: &str, name: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name});
     let api = "rbac.authorization.k8s.io/v1";

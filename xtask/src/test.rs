@@ -15,5 +15,14 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     let mut command = Command::new(env!("CARGO"));
     command.args(["test", "--locked", "--workspace", "--no-fail-fast"]).current_dir(root);
     let status = command.env("RUST_TEST_THREADS", threads.to_string()).status().context("cargo test cannot be run")?;
+    Ok(fuzz(root)? && status.success())
+}
+
+/// Every parser of hostile bytes over some thousand mutations, on the stable compiler.
+fn fuzz(root: &Path) -> Result<bool> {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["test", "--locked", "--manifest-path", "fuzz/Cargo.toml"]).current_dir(root);
+    let status =
+        command.env("CARGO_TARGET_DIR", root.join("target/fuzz")).status().context("cargo test cannot be run")?;
     Ok(status.success())
 }

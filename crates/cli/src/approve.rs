@@ -11,7 +11,7 @@ use kube::{Api, ResourceExt as _};
 use std::io::Write as _;
 use tidewaiter_core::status::DeploymentStatus;
 use tidewaiter_crd::approval::RolloutApprovalSpec;
-use tidewaiter_crd::workload_scan::WorkloadScanStatus;
+use tidewaiter_crd::workload_scan::{Decision, WorkloadScanStatus};
 use tidewaiter_crd::{RolloutApproval, WorkloadScan};
 
 /// Approves, or says why not.
@@ -33,6 +33,12 @@ pub(crate) fn run(args: &ApproveArgs) -> Result<Exit> {
             DeploymentStatus::Blocked => {
                 bail!("deployment/{name} cannot be approved: {}", render::printable(&status.message))
             }
+            DeploymentStatus::RollingOut | DeploymentStatus::Deployed if is_retained(&status) => {
+                bail!(
+                    "deployment/{name} runs as it did before and needs no approval; its next rollout is judged: {}",
+                    render::printable(&status.message)
+                )
+            }
             DeploymentStatus::RollingOut | DeploymentStatus::Deployed => {
                 writeln!(out, "deployment/{name} is approved already ({})", status.deployment_status)?;
                 return Ok(Exit::Clean);
@@ -44,6 +50,10 @@ pub(crate) fn run(args: &ApproveArgs) -> Result<Exit> {
         writeln!(out, "deployment/{name} approved by {}", render::printable(&by))?;
         Ok(Exit::Clean)
     })
+}
+
+fn is_retained(status: &WorkloadScanStatus) -> bool {
+    status.current_revision().is_some_and(|revision| revision.decision == Decision::Retained)
 }
 
 /// The digests that the scans judged.

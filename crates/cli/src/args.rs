@@ -160,6 +160,9 @@ pub(crate) enum DbCommand {
         /// File to write
         #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
         db: Option<PathBuf>,
+        /// When the build fails, say so and succeed: a database that is there stays
+        #[arg(long)]
+        keep_going: bool,
     },
     /// Show age, feeds and coverage of a database
     Status {

@@ -1,7 +1,7 @@
 //! `kubectl scan db`: build and inspect the vulnerability database.
 
 use crate::args::{DbCommand, Output};
-use crate::exit::{Exit, UsageError};
+use crate::exit::{self, Exit, UsageError};
 use crate::render::printable;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -19,7 +19,14 @@ const MAX_LOSS: f64 = 0.1;
 /// Runs `db build` or `db status`.
 pub(crate) fn run(command: &DbCommand) -> Result<Exit> {
     match command {
-        DbCommand::Build { feeds, db } => build(feeds.as_deref(), db.as_deref()),
+        DbCommand::Build { feeds, db, keep_going } => match build(feeds.as_deref(), db.as_deref()) {
+            // A server must start although an upstream is away: without a database it holds, and says so.
+            Err(error) if *keep_going => {
+                exit::report(&error);
+                Ok(Exit::Clean)
+            }
+            other => other,
+        },
         DbCommand::Status { db, output } => status(db.as_deref(), *output),
     }
 }

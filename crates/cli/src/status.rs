@@ -63,6 +63,7 @@ pub(crate) async fn print_one(cluster: &Cluster, kind: &str, name: &str) -> Resu
     let title = format!("{}/{name}", kind.to_ascii_lowercase());
     let text = match (status, uid.is_some() || kind != "Deployment") {
         (Some(status), _) => detail(&title, &status),
+        (None, true) if uid.is_none() => bare(&title, DeploymentStatus::NotCreated, "nothing is recorded of it"),
         (None, true) => bare(&title, DeploymentStatus::Created, "nothing is recorded of it yet"),
         (None, false) => bare(&title, DeploymentStatus::NotCreated, "it does not exist"),
     };

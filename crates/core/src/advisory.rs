@@ -50,6 +50,13 @@ impl Advisory {
         };
         cve.or_else(upstream).or_else(|| names().find(|n| n.starts_with("GHSA-"))).unwrap_or(&self.id)
     }
+
+    /// The vulnerabilities it speaks of: one, or each CVE that a distribution's advisory answers.
+    pub fn vulnerabilities(&self) -> Vec<&str> {
+        let cves: Vec<&str> = self.upstream.iter().map(String::as_str).filter(|n| n.starts_with("CVE-")).collect();
+        let named = std::iter::once(&self.id).chain(&self.aliases).any(|n| n.starts_with("CVE-"));
+        if named || cves.len() < 2 { vec![self.canonical_id()] } else { cves }
+    }
 }
 
 /// One package of one ecosystem that a record speaks of.

@@ -78,6 +78,9 @@ pub struct ImageScanStatus {
     /// The database that judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
+    /// Failures in a row of this generation; the pause before the next try grows with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<u32>,
     /// Why a scan failed, as one CamelCase word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -111,6 +114,21 @@ impl ImageScanStatus {
     pub fn is_final(&self, generation: i64) -> bool {
         let ended = !matches!(self.image_status, ImageStatus::NotScanned | ImageStatus::Scanning);
         ended && self.observed_generation >= generation
+    }
+}
+
+impl ImageScanStatus {
+    /// The result that stands while a newer scan runs, if it counts for a generation: who asked for that one need not
+    /// wait for what somebody else asked for later.
+    pub fn standing(&self, generation: i64) -> Option<ImageScanStatus> {
+        let counts = self.counts.filter(|_| self.image_status == ImageStatus::Scanning)?;
+        let verdict = self.verdict.filter(|_| self.observed_generation >= generation)?;
+        let image_status = match verdict {
+            Outcome::Incomplete => ImageStatus::ScanFailed,
+            _ if counts.total() > 0 => ImageStatus::VulnerabilitiesFound,
+            _ => ImageStatus::NoVulnerabilities,
+        };
+        Some(ImageScanStatus { image_status, message: counts.sentence(), ..self.clone() })
     }
 }
 

@@ -107,6 +107,17 @@ pub struct Revision {
     pub decision: Decision,
     /// Container name → its image.
     pub containers: BTreeMap<String, Container>,
+    /// RFC 3339 time at which it was first seen; of revisions of single Pods the newest are kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub added: String,
+    /// It was approved and is retained now, since something was found in it that policy blocks.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub lost: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What the Pods of a template may do.

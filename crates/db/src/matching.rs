@@ -1,9 +1,11 @@
 //! Packages × rows → findings. Pure look-ups and comparisons; the database is the only input besides the packages.
 
+mod group;
+
 use crate::Error;
 use crate::reader::{Database, Row, Span};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::advisory::{Advisory, FixState, KeyKind};
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
 use tidewaiter_core::finding::{Finding, Installed};
@@ -52,7 +54,7 @@ fn match_subject(
     packages: &[&Package],
     os: Option<&Os>,
 ) -> Result<Vec<Finding>, Error> {
-    let Some((ecosystem, order)) = subject.kind.ecosystem(os).and_then(|e| e.order().map(|o| (e, o))) else {
+    let Some((ecosystem, order)) = subject.kind.ecosystem(os).and_then(|e| matched(&e).map(|o| (e, o))) else {
         return Ok(Vec::new());
     };
     let name = ecosystem.normalize(&subject.name);
@@ -60,13 +62,34 @@ fn match_subject(
     for hit in hits_of(db, &ecosystem, &name, &subject.version, order) {
         hits.push((hit.row.advisory()?, hit));
     }
-    let groups = group_by_vulnerability(&hits);
+    if hits.is_empty() {
+        return Ok(Vec::new());
+    }
+    let never = never_affected(db, &ecosystem, &name)?;
     let installed = installed(packages, os);
-    let finding = |group: Vec<usize>| {
-        let group: Vec<&(Advisory, Hit<'_>)> = group.iter().filter_map(|i| hits.get(*i)).collect();
-        finding_of(&group, &ecosystem, subject, &installed, order)
+    let groups = group::by_vulnerability(hits.iter().map(|(advisory, _)| advisory));
+    let groups = groups.into_iter().filter(|group| group.names().all(|name| !never.contains(name)));
+    let finding = |group: group::Group<'_>| {
+        let members: Vec<&(Advisory, Hit<'_>)> = group.members.iter().filter_map(|i| hits.get(*i)).collect();
+        finding_of(group.vulnerability, &members, &ecosystem, subject, &installed, order)
     };
-    Ok(groups.into_iter().filter_map(finding).collect())
+    Ok(groups.filter_map(finding).collect())
+}
+
+/// How packages of an ecosystem are compared. Those of rpm distributions are listed and not matched yet: their records
+/// speak of modules, architectures and repositories, which the rows do not carry.
+fn matched(ecosystem: &Ecosystem) -> Option<Order> {
+    ecosystem.order().filter(|order| *order != Order::Rpm)
+}
+
+/// What the vendor says that this package never had: it counts against what others say of the same vulnerability.
+fn never_affected(db: &Database, ecosystem: &Ecosystem, name: &str) -> Result<BTreeSet<String>, Error> {
+    let mut out = BTreeSet::new();
+    for row in rows_of(db, ecosystem, name).filter(Row::never_affected) {
+        let advisory = row.advisory()?;
+        out.extend(advisory.vulnerabilities().into_iter().map(str::to_owned));
+    }
+    Ok(out)
 }
 
 /// The vulnerability ids, by all names, that hold for one package: what spot checks ask.
@@ -97,17 +120,18 @@ fn hits_of<'a>(
     version: &'a str,
     order: Order,
 ) -> impl Iterator<Item = Hit<'a>> {
-    // A record without a release speaks of all releases.
-    let names = [Some(ecosystem.to_string()), ecosystem.release().map(|_| ecosystem.base().to_owned())];
-    let keys = [KeyKind::Source, KeyKind::Binary];
-    let lookups = names.into_iter().flatten().flat_map(move |eco| keys.map(|key| (eco.clone(), key)));
-    lookups.flat_map(move |(eco, key)| db.rows(&eco, key, name).collect::<Vec<_>>()).filter_map(move |row| {
-        if row.never_affected() {
-            return None;
-        }
+    rows_of(db, ecosystem, name).filter(|row| !row.never_affected()).filter_map(move |row| {
         let span = row.spans().find(|span| contains(*span, version, order))?;
         Some(Hit { row, span })
     })
+}
+
+/// All rows of a package. A record without a release speaks of all releases.
+fn rows_of<'a>(db: &'a Database, ecosystem: &Ecosystem, name: &'a str) -> impl Iterator<Item = Row<'a>> {
+    let names = [Some(ecosystem.to_string()), ecosystem.release().map(|_| ecosystem.base().to_owned())];
+    let keys = [KeyKind::Source, KeyKind::Binary];
+    let lookups = names.into_iter().flatten().flat_map(move |eco| keys.map(|key| (eco.clone(), key)));
+    lookups.flat_map(move |(eco, key)| db.rows(&eco, key, name).collect::<Vec<_>>())
 }
 
 fn contains(span: Span<'_>, version: &str, order: Order) -> bool {
@@ -118,39 +142,6 @@ fn contains(span: Span<'_>, version: &str, order: Order) -> bool {
         Span::Open(lo) => at_least(lo),
         Span::Exact(exact) => order.compare(version, exact) == Ordering::Equal,
     }
-}
-
-/// Indexes of the hits that speak of the same vulnerability: union-find over ids and aliases.
-fn group_by_vulnerability(hits: &[(Advisory, Hit<'_>)]) -> Vec<Vec<usize>> {
-    let mut parent: Vec<usize> = (0..hits.len()).collect();
-    let mut owner: BTreeMap<&str, usize> = BTreeMap::new();
-    for (index, (advisory, _)) in hits.iter().enumerate() {
-        for name in std::iter::once(&advisory.id).chain(&advisory.aliases) {
-            match owner.get(name.as_str()) {
-                Some(other) => {
-                    let (a, b) = (root(&parent, *other), root(&parent, index));
-                    if let Some(slot) = parent.get_mut(a.max(b)) {
-                        *slot = a.min(b);
-                    }
-                }
-                None => {
-                    owner.insert(name, index);
-                }
-            }
-        }
-    }
-    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for index in 0..hits.len() {
-        groups.entry(root(&parent, index)).or_default().push(index);
-    }
-    groups.into_values().collect()
-}
-
-fn root(parent: &[usize], mut index: usize) -> usize {
-    while let Some(up) = parent.get(index).filter(|up| **up != index) {
-        index = *up;
-    }
-    index
 }
 
 fn installed(packages: &[&Package], os: Option<&Os>) -> Vec<Installed> {
@@ -169,64 +160,65 @@ fn installed(packages: &[&Package], os: Option<&Os>) -> Vec<Installed> {
 }
 
 fn finding_of(
+    vulnerability: &str,
     group: &[&(Advisory, Hit<'_>)],
     ecosystem: &Ecosystem,
     subject: &Subject,
     installed: &[Installed],
     order: Order,
 ) -> Option<Finding> {
-    // The best-known name leads; among its records the one with the smaller id, so that the choice is stable.
-    let (advisory, hit) =
-        group.iter().min_by_key(|(a, _)| (rank(a.canonical_id()), a.canonical_id(), a.id.as_str()))?;
+    // The first record leads; of those that know a fix, the first one names it.
+    let (advisory, hit) = group.first()?;
+    let fixing = group.iter().find(|(_, hit)| hit.is_fixed()).map_or(hit, |(_, hit)| hit);
     let mut aliases: Vec<String> =
         group.iter().flat_map(|(a, _)| std::iter::once(&a.id).chain(&a.aliases)).cloned().collect();
-    let vulnerability = advisory.canonical_id().to_owned();
-    aliases.retain(|alias| *alias != vulnerability);
+    aliases.retain(|alias| alias != vulnerability);
     aliases.sort();
     aliases.dedup();
     let mut ratings = group.iter().flat_map(|(a, _)| a.ratings.clone()).collect::<Vec<_>>();
-    ratings.sort_by(|a, b| (&a.source, &a.vector).cmp(&(&b.source, &b.vector)));
+    ratings.sort_by(|a, b| (&a.source, &a.vector, a.severity).cmp(&(&b.source, &b.vector, b.severity)));
     ratings.dedup();
     let row = group.iter().map(|(a, h)| (h.row.severity(), a.feed.as_str())).max_by_key(|(s, _)| *s);
-    let (severity, severity_source) = severity::select(row, &advisory.feed, &ratings);
+    let rates = |feed: &&str| ratings.iter().any(|r| r.source == **feed && r.severity != Severity::Unknown);
+    let own = group.iter().map(|(a, _)| a.feed.as_str()).find(rates).unwrap_or(&advisory.feed);
+    let (severity, severity_source) = severity::select(row, own, &ratings);
     Some(Finding {
-        fixed_versions: fixed_versions(hit, &subject.version, order),
-        because: because(hit.span, &subject.name, &subject.version, &advisory.id),
+        vulnerability: vulnerability.to_owned(),
+        fixed_versions: fixed_versions(fixing, &subject.version, order),
+        because: because(hit, &subject.name, &subject.version, &advisory.id),
         kev: group.iter().find_map(|(a, _)| a.kev.clone()),
         advisory: advisory.id.clone(),
         ecosystem: ecosystem.to_string(),
         package: subject.name.clone(),
         installed_version: subject.version.clone(),
         installed: installed.to_vec(),
-        fix_state: fix_state(hit),
+        fix_state: fix_state(fixing),
         severity_source: if severity == Severity::Unknown { String::new() } else { severity_source },
-        summary: advisory.summary.clone(),
-        references: advisory.references.clone(),
+        summary: group.iter().map(|(a, _)| &a.summary).find(|s| !s.is_empty()).cloned().unwrap_or_default(),
+        references: group.iter().map(|(a, _)| &a.references).find(|r| !r.is_empty()).cloned().unwrap_or_default(),
         feed: advisory.feed.clone(),
-        vulnerability,
         aliases,
         severity,
         ratings,
     })
 }
 
-fn rank(id: &str) -> u8 {
-    match id {
-        _ if id.starts_with("CVE-") => 0,
-        _ if id.starts_with("GHSA-") => 1,
-        _ => 2,
+impl Hit<'_> {
+    /// Whether a fixed version exists. Where the row says that none does, an upper bound is only the record's limit.
+    fn is_fixed(&self) -> bool {
+        matches!(self.span, Span::Fixed(..)) && self.row.fix_state() != FixState::NotFixed
     }
 }
 
 fn fix_state(hit: &Hit<'_>) -> FixState {
-    match (hit.row.fix_state(), hit.span) {
-        (FixState::Unknown, Span::Fixed(..)) => FixState::Fixed,
-        (state, _) => state,
-    }
+    if hit.row.fix_state() == FixState::Unknown && hit.is_fixed() { FixState::Fixed } else { hit.row.fix_state() }
 }
 
 /// The end of the matched interval first, then the fixed versions of later branches, each above the installed one.
 fn fixed_versions(hit: &Hit<'_>, version: &str, order: Order) -> Vec<String> {
+    if hit.row.fix_state() == FixState::NotFixed {
+        return Vec::new();
+    }
     let mut later: Vec<&str> = hit
         .row
         .spans()
@@ -244,10 +236,13 @@ fn fixed_versions(hit: &Hit<'_>, version: &str, order: Order) -> Vec<String> {
     later.into_iter().map(str::to_owned).collect()
 }
 
-fn because(span: Span<'_>, name: &str, version: &str, advisory: &str) -> String {
+fn because(hit: &Hit<'_>, name: &str, version: &str, advisory: &str) -> String {
     let from = |lo: Option<&str>| lo.map(|lo| format!("{lo} <= ")).unwrap_or_default();
-    match span {
-        Span::Fixed(lo, fixed) => format!("{advisory}: {name} {}{version} < {fixed} (fixed)", from(lo)),
+    match hit.span {
+        Span::Fixed(lo, end) => {
+            let what = if hit.is_fixed() { "fixed" } else { "limit" };
+            format!("{advisory}: {name} {}{version} < {end} ({what})", from(lo))
+        }
         Span::Last(lo, last) => format!("{advisory}: {name} {}{version} <= {last} (last affected)", from(lo)),
         Span::Open(lo) => format!("{advisory}: {name} {}{version}, no fixed version", from(lo)),
         Span::Exact(exact) => format!("{advisory}: {name} {version} is listed as vulnerable ({exact})"),
@@ -268,6 +263,7 @@ fn coverage_gaps(inventory: &Inventory, db: &Database) -> Vec<Gap> {
         }
         // Packages of an OS without an ecosystem are the engine's gap (unsupported OS).
         let Some(ecosystem) = package.kind.ecosystem(inventory.os.as_ref()) else { continue };
+        gaps.extend(version_gap(package, &ecosystem));
         let text = ecosystem.to_string();
         if !seen.contains(&text) {
             gaps.extend(ecosystem_gap(&ecosystem, &text, db));
@@ -277,8 +273,19 @@ fn coverage_gaps(inventory: &Inventory, db: &Database) -> Vec<Gap> {
     gaps
 }
 
+/// A version that its ecosystem does not accept sorts below all others: whatever matches, it proves little.
+fn version_gap(package: &Package, ecosystem: &Ecosystem) -> Option<Gap> {
+    let (name, version) = (&package.name, package.advisory_version());
+    ecosystem.order().filter(|order| !order.is_valid(version))?;
+    let message = format!("{name} has version {version:?}, which is none of {}; check it by hand", ecosystem.base());
+    let subject = package.locations.first().map(|l| l.path.clone()).unwrap_or_default();
+    Some(Gap { kind: GapKind::Unversioned, subject, message })
+}
+
 fn ecosystem_gap(ecosystem: &Ecosystem, text: &str, db: &Database) -> Option<Gap> {
-    let (kind, message) = if ecosystem.order().is_none() || !db.meta().covers(text) {
+    let (kind, message) = if ecosystem.order() == Some(Order::Rpm) {
+        (GapKind::NotCovered, format!("packages of {text} are listed and not matched yet; judge them by other means"))
+    } else if matched(ecosystem).is_none() || !db.meta().covers(text) {
         (GapKind::NotCovered, format!("no feed of the database is complete for {text}; add one to feeds.toml"))
     } else if !db.meta().rates(text) {
         (GapKind::NotRated, format!("no feed of the database rates {text}; add a rating feed such as NVD"))

@@ -61,9 +61,12 @@ impl Database {
         if header.magic != MAGIC {
             return Err(corrupt("not a tidewaiter database"));
         }
-        if header.version.get() != VERSION {
-            let found = header.version.get();
-            return Err(Error::NewerFormat { path: path.to_owned(), found, supported: VERSION });
+        match header.version.get() {
+            VERSION => {}
+            found if found > VERSION => {
+                return Err(Error::NewerFormat { path: path.to_owned(), found, supported: VERSION });
+            }
+            found => return Err(corrupt(&format!("it has format {found}, which this program no longer reads"))),
         }
         if header.file_len.get() != map.len() as u64 {
             return Err(corrupt("its length is not the one it was written with"));

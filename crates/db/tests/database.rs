@@ -124,6 +124,106 @@ fn binaries_of_one_source_and_records_of_one_vulnerability_are_one_finding() {
     assert!(report.complete);
 }
 
+/// "vulnerability severity(source) fixed state" of each finding of one package under these advisories.
+fn judged(advisories: Vec<Advisory>, package: Package) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    build(&path, advisories);
+    let db = Database::open_verified(&path).unwrap();
+    let report = matching::judge(inventory(vec![package]), &db).unwrap();
+    let line = |f: &tidewaiter_core::finding::Finding| {
+        let (fixed, state) = (f.fixed_versions.join(","), f.fix_state);
+        format!("{} {}({}) [{fixed}] {state:?}", f.vulnerability, f.severity, f.severity_source)
+    };
+    report.findings.iter().map(line).collect()
+}
+
+fn rated(mut advisory: Advisory, feed: &str, ratings: &[(&str, &str)]) -> Advisory {
+    feed.clone_into(&mut advisory.feed);
+    advisory.ratings = ratings
+        .iter()
+        .map(|(source, text)| match text.parse() {
+            Ok(severity) => Rating { source: (*source).into(), severity, score: None, vector: None },
+            Err(_) => Rating::from_vector(source, text).unwrap(),
+        })
+        .collect();
+    advisory
+}
+
+const V31: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
+const V4: &str = "CVSS:4.0/AV:N/AC:H/AT:P/PR:N/UI:N/VC:L/VI:N/VA:N/SC:N/SI:N/SA:N";
+const V2: &str = "AV:N/AC:L/Au:N/C:P/I:P/A:P";
+
+#[test]
+fn the_closest_rating_counts() {
+    let npm = || package(PackageType::Npm, "a", "1.0.0", "");
+    let open = || row("npm", "a", &[(None, End::Open)]);
+    let check = |advisories: Vec<Advisory>, expected: &str| assert_eq!(judged(advisories, npm()), [expected]);
+    let one =
+        |row: Affected, ratings: &[(&str, &str)]| rated(advisory("GHSA-1", &["CVE-1"], vec![row]), "ghsa", ratings);
+    check(vec![one(open(), &[])], "CVE-1 unknown() [] Unknown");
+    check(vec![one(open(), &[("nvd", V2)])], "CVE-1 high(nvd) [] Unknown");
+    check(vec![one(open(), &[("nvd", V2), ("nvd", V31)])], "CVE-1 critical(nvd) [] Unknown");
+    check(vec![one(open(), &[("cna", V4), ("nvd", V31)])], "CVE-1 medium(cna) [] Unknown");
+    check(vec![one(open(), &[("ghsa", "low"), ("nvd", V31)])], "CVE-1 low(ghsa) [] Unknown");
+    let vendor = Affected { severity: Severity::Negligible, ..open() };
+    check(vec![one(vendor, &[("ghsa", "high"), ("nvd", V31)])], "CVE-1 negligible(ghsa) [] Unknown");
+    // Of two sources of one vulnerability the one that rates counts.
+    let silent = rated(advisory("AAA-1", &["CVE-1"], vec![open()]), "aaa", &[("nvd", V31)]);
+    check(vec![silent, one(open(), &[("ghsa", "low")])], "CVE-1 low(ghsa) [] Unknown");
+}
+
+#[test]
+fn fixes_are_those_of_the_branch_first() {
+    let npm = |version: &str| package(PackageType::Npm, "a", version, "");
+    let branches = || row("npm", "a", &[(None, fixed("1.5.0")), (Some("2.0.0"), fixed("2.5.0"))]);
+    let check = |advisories: Vec<Advisory>, version: &str, expected: &[&str]| {
+        assert_eq!(judged(advisories, npm(version)), expected, "{version}");
+    };
+    check(vec![advisory("CVE-1", &[], vec![branches()])], "1.0.0", &["CVE-1 unknown() [1.5.0,2.5.0] Fixed"]);
+    check(vec![advisory("CVE-1", &[], vec![branches()])], "2.1.0", &["CVE-1 unknown() [2.5.0] Fixed"]);
+    check(vec![advisory("CVE-1", &[], vec![branches()])], "1.7.0", &[]);
+    let open = advisory("AAA-1", &["CVE-1"], vec![row("npm", "a", &[(None, End::Open)])]);
+    check(vec![open, advisory("CVE-1", &[], vec![branches()])], "1.0.0", &["CVE-1 unknown() [1.5.0,2.5.0] Fixed"]);
+    let limited = Affected { fix_state: FixState::NotFixed, ..row("npm", "a", &[(None, fixed("3.0.0"))]) };
+    check(vec![advisory("CVE-1", &[], vec![limited])], "1.0.0", &["CVE-1 unknown() [] NotFixed"]);
+}
+
+#[test]
+fn distributions_have_the_last_word_on_their_packages() {
+    let deb = || package(PackageType::Deb, "libx", "1.0-1", "x");
+    let check = |advisories: Vec<Advisory>, expected: &[&str]| assert_eq!(judged(advisories, deb()), expected);
+    let open = || row("Debian:12", "x", &[(None, End::Open)]);
+    let never = || Affected { never_affected: true, ..row("Debian:12", "x", &[]) };
+    check(vec![advisory("CVE-1", &[], vec![open()])], &["CVE-1 unknown() [] Unknown"]);
+    check(vec![advisory("CVE-1", &[], vec![never()])], &[]);
+    check(vec![advisory("CVE-1", &[], vec![never()]), advisory("DSA-1", &["CVE-1"], vec![open()])], &[]);
+    check(vec![advisory("CVE-1", &[], vec![row("Debian:11", "x", &[(None, End::Open)])])], &[]);
+    let several = Advisory { upstream: vec!["CVE-1".into(), "CVE-2".into()], ..advisory("DSA-1", &[], vec![open()]) };
+    check(vec![several.clone()], &["CVE-1 unknown() [] Unknown", "CVE-2 unknown() [] Unknown"]);
+    check(vec![several, advisory("CVE-1", &[], vec![never()])], &["CVE-2 unknown() [] Unknown"]);
+    let states = [FixState::WontFix, FixState::Deferred, FixState::EndOfLife];
+    for state in states {
+        let row = Affected { fix_state: state, ..open() };
+        check(vec![advisory("CVE-1", &[], vec![row])], &[&format!("CVE-1 unknown() [] {state:?}")]);
+    }
+}
+
+#[test]
+fn versions_that_say_nothing_are_gaps() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    build(&path, vec![advisory("X-1", &[], vec![row("npm", "a", &[(None, fixed("1.0.0"))])])]);
+    let db = Database::open(&path).unwrap();
+    let check = |version: &str, expected: &[GapKind]| {
+        let report = matching::judge(inventory(vec![package(PackageType::Npm, "a", version, "")]), &db).unwrap();
+        assert_eq!(report.inventory.gaps.iter().map(|g| g.kind).collect::<Vec<_>>(), expected, "{version}");
+    };
+    check("1.0.0", &[]);
+    check("", &[GapKind::Unversioned]);
+    check("latest", &[GapKind::Unversioned]);
+}
+
 #[test]
 fn what_no_feed_is_complete_for_is_a_gap() {
     let dir = tempfile::tempdir().unwrap();

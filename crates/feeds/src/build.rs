@@ -176,7 +176,15 @@ fn join(advisories: Vec<Advisory>) -> Vec<Advisory> {
     let mut out: BTreeMap<(String, String), Advisory> = BTreeMap::new();
     for advisory in advisories {
         match out.get_mut(&(advisory.feed.clone(), advisory.id.clone())) {
-            Some(known) => known.affected.extend(advisory.affected),
+            Some(known) => {
+                known.affected.extend(advisory.affected);
+                known.aliases.extend(advisory.aliases);
+                known.upstream.extend(advisory.upstream);
+                for names in [&mut known.aliases, &mut known.upstream] {
+                    names.sort();
+                    names.dedup();
+                }
+            }
             None => {
                 out.insert((advisory.feed.clone(), advisory.id.clone()), advisory);
             }

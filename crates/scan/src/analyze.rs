@@ -32,12 +32,8 @@ pub struct Parsed {
     pub kept: Option<Vec<u8>>,
 }
 
-/// Paths at which a file is looked for even where links lead elsewhere, most telling first.
-pub(crate) const FIXED: [&str; 6] =
-    [os_release::PATHS[0], os_release::PATHS[1], dpkg::STATUS, apk::PATHS[0], apk::PATHS[1], apk::PATHS[2]];
-
-/// More paths of that kind: those of rpm.
-pub(crate) const FIXED_RPM: [&str; 13] = rpm::PATHS;
+/// Where an os-release lies, the one that counts first.
+pub(crate) const OS_RELEASE: [&str; 2] = os_release::PATHS;
 
 /// What SQLite adds to a database's name for its write-ahead log.
 pub(crate) const LOG: &str = rpm::LOG;
@@ -45,17 +41,38 @@ pub(crate) const LOG: &str = rpm::LOG;
 /// Files read as this are kept as they are. No file of an image has this name: cleaned paths hold no empty part.
 pub(crate) const KEEP: &str = "//keep";
 
+/// Files of package managers that are known but not read yet: their presence makes a report incomplete.
+const FOREIGN: [&str; 1] = ["usr/lib/opkg/status"];
+
+/// Paths at which a file is looked for even where links lead elsewhere.
+pub(crate) fn fixed() -> impl Iterator<Item = &'static str> {
+    os_release::PATHS.into_iter().chain([dpkg::STATUS]).chain(apk::PATHS).chain(rpm::PATHS).chain(FOREIGN)
+}
+
+/// One wanted path for each directory that is wanted as a whole or by a fixed path.
+pub(crate) fn samples() -> impl Iterator<Item = &'static str> {
+    fixed().chain([dpkg::STATUS_D_SAMPLE])
+}
+
+/// Ends of wanted paths: below which directories they are wanted differs.
+pub(crate) const PROBES: [&str; 7] =
+    ["package.json", "x/package.json", "@x/x/package.json", "METADATA", "PKG-INFO", "EGG-INFO/PKG-INFO", "x"];
+
+/// Unreadable parts of one file that are reported one by one; more say nothing new.
+const MAX_GAPS: usize = 8;
+
 type Wants = fn(&str) -> bool;
 type Analyzer = fn(&str, &[u8]) -> Parsed;
 
 fn analyzer(path: &str) -> Option<Analyzer> {
-    let all: [(Wants, Analyzer); 7] = [
+    let all: [(Wants, Analyzer); 8] = [
         (os_release::wants, os_release::parse),
         (dpkg::wants, dpkg::parse),
         (apk::wants, apk::parse),
         (npm::wants, npm::parse),
         (python::wants, python::parse),
         (rpm::wants, rpm::parse),
+        (|path| FOREIGN.contains(&path), foreign),
         (|path| path == KEEP, |_, bytes| Parsed { kept: Some(bytes.to_vec()), ..Parsed::default() }),
     ];
     all.into_iter().find(|(wants, _)| wants(path)).map(|(_, parse)| parse)
@@ -81,9 +98,25 @@ pub(crate) fn is_database(path: &str) -> bool {
     path == KEEP || rpm::wants(path)
 }
 
+/// The package as found at a path: whether a Python distribution is vendored depends on it alone.
+pub(crate) fn at(package: &Package, path: &str) -> Package {
+    let vendored = if package.kind == PackageType::Pypi { python::vendored(path) } else { package.vendored };
+    Package { vendored, ..package.clone() }
+}
+
+fn foreign(path: &str, _: &[u8]) -> Parsed {
+    let message = "this package database is not read yet; its packages are not judged".to_owned();
+    Parsed { gaps: vec![Gap { kind: GapKind::UnsupportedOs, subject: path.to_owned(), message }], ..Parsed::default() }
+}
+
 fn unreadable(path: &str, cause: &str) -> Gap {
     let message = format!("{cause}; its packages are not judged");
     Gap { kind: GapKind::UnreadableFile, subject: path.to_owned(), message }
+}
+
+/// Text of which nothing was lost: a name or version that is not UTF-8 could match nothing and look clean.
+fn is_text(fields: &[&str]) -> bool {
+    !fields.iter().any(|field| field.contains(char::REPLACEMENT_CHARACTER))
 }
 
 fn package(kind: PackageType, name: &str, version: &str) -> Package {

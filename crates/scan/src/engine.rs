@@ -3,19 +3,20 @@
 mod journal;
 
 use crate::ScanError;
-use crate::analyze::{self, Parsed};
+use crate::analyze;
 use crate::limits::Limits;
 use crate::progress::Progress;
 use crate::source::Image;
-use crate::walk::layer::{self, Extra, Facts};
+use crate::walk::hash::PathHash;
+use crate::walk::layer::{self, Facts};
+use crate::walk::links::Rules;
 use crate::walk::merge::View;
-use journal::Journals;
+use journal::{Files, Journals};
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use tidewaiter_core::ecosystem::Os;
-use tidewaiter_core::package::{Location, Package, PackageType};
+use tidewaiter_core::package::{Location, Package};
 use tidewaiter_core::report::{Gap, GapKind, ImageInfo, Inventory, LayerInfo};
 
 /// How to scan.
@@ -41,7 +42,7 @@ impl std::fmt::Debug for Options<'_> {
 /// # Errors
 /// When the bytes cannot be had, are not what the image says, or exceed the limits.
 pub fn inventory(image: &Image, options: &Options<'_>) -> Result<Inventory, ScanError> {
-    let hashes = RandomState::new();
+    let hashes = PathHash::new();
     let mut facts = read_layers(image, &hashes, options)?;
     reread_linked(image, &mut facts, &hashes, options)?;
     let mut journals = Journals::read(image, &facts, &hashes, options)?;
@@ -62,11 +63,11 @@ pub fn inventory(image: &Image, options: &Options<'_>) -> Result<Inventory, Scan
     Ok(Inventory { image, layers: layers.collect(), os: seen.os, packages: seen.packages, gaps: seen.gaps })
 }
 
-fn read_layers(image: &Image, hashes: &RandomState, options: &Options<'_>) -> Result<Vec<Facts>, ScanError> {
+fn read_layers(image: &Image, hashes: &PathHash, options: &Options<'_>) -> Result<Vec<Facts>, ScanError> {
     let next = AtomicUsize::new(0);
     let results: Mutex<BTreeMap<usize, Result<Facts, ScanError>>> = Mutex::new(BTreeMap::new());
     let failed = AtomicBool::new(false);
-    let extra = Extra::new();
+    let rules = Rules::default();
     std::thread::scope(|scope| {
         for _ in 0..options.threads.clamp(1, image.layers.len().max(1)) {
             scope.spawn(|| {
@@ -75,7 +76,7 @@ fn read_layers(image: &Image, hashes: &RandomState, options: &Options<'_>) -> Re
                     if index >= image.layers.len() || failed.load(Ordering::Relaxed) {
                         return;
                     }
-                    let result = layer::read(image, index, &extra, hashes, options);
+                    let result = layer::read(image, index, &rules, hashes, options);
                     failed.fetch_or(result.is_err(), Ordering::Relaxed);
                     results.lock().unwrap_or_else(PoisonError::into_inner).insert(index, result);
                 }
@@ -90,22 +91,21 @@ fn read_layers(image: &Image, hashes: &RandomState, options: &Options<'_>) -> Re
 fn reread_linked(
     image: &Image,
     facts: &mut [Facts],
-    hashes: &RandomState,
+    hashes: &PathHash,
     options: &Options<'_>,
 ) -> Result<(), ScanError> {
-    let mut extra = Extra::new();
+    let mut rules = Rules::default();
     let mut view = View::default();
     for layer in facts.iter() {
         view.apply(layer, hashes);
-        extra.extend(view.unread(&analyze::FIXED));
-        extra.extend(view.unread(&analyze::FIXED_RPM));
+        rules.learn(&view, layer);
     }
-    if extra.is_empty() {
+    if rules.is_empty() {
         return Ok(());
     }
     for (index, layer) in facts.iter_mut().enumerate() {
-        if extra.keys().any(|path| layer.files.contains(&hashes.hash_one(path))) {
-            *layer = layer::read(image, index, &extra, hashes, options)?;
+        if rules.concern(layer, hashes) {
+            *layer = layer::read(image, index, &rules, hashes, options)?;
         }
     }
     Ok(())
@@ -119,17 +119,15 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(facts: &[Facts], hashes: &RandomState, journals: &mut Journals) -> Self {
+    fn of(facts: &[Facts], hashes: &PathHash, journals: &mut Journals) -> Self {
         let mut view = View::default();
         let mut since: BTreeMap<(Package, String), usize> = BTreeMap::new();
         for (index, layer) in facts.iter().enumerate() {
-            let touched = !(layer.adds.is_empty() && layer.whiteouts.is_empty() && layer.opaque.is_empty());
             view.apply(layer, hashes);
-            if touched || !layer.files.is_empty() {
-                since = present(&journals.files(&view), &since, index);
-            }
+            since = present(&journals.files(&view), &since, index);
         }
-        let mut gaps: Vec<Gap> = journals.files(&view).values().flat_map(|parsed| parsed.gaps.clone()).collect();
+        let mut gaps: Vec<Gap> = facts.iter().filter_map(|layer| layer.gap.clone()).collect();
+        gaps.extend(journals.files(&view).values().flat_map(|(_, parsed)| parsed.gaps.clone()));
         let os = os_of(&view);
         let packages = merge_locations(since);
         gaps.extend(os_gap(&view, os.as_ref(), &packages));
@@ -139,19 +137,15 @@ impl Seen {
     }
 }
 
-/// Files an analyzer has read, and links of wanted names that lead to such a file elsewhere.
-fn read_files(view: &View) -> impl Iterator<Item = (&str, &Arc<Parsed>)> {
-    view.files().filter(|(_, parsed)| ***parsed != Parsed::default())
-}
-
 /// Packages of the view, with the first layer since which each is there without a break.
 fn present(
-    files: &BTreeMap<&str, Arc<Parsed>>,
+    files: &Files<'_>,
     before: &BTreeMap<(Package, String), usize>,
     layer: usize,
 ) -> BTreeMap<(Package, String), usize> {
-    let all =
-        files.iter().flat_map(|(path, parsed)| parsed.packages.iter().map(move |p| (p.clone(), (*path).to_owned())));
+    let all = files.iter().flat_map(|(path, (wanted, parsed))| {
+        parsed.packages.iter().map(move |p| (analyze::at(p, wanted), (*path).to_owned()))
+    });
     all.map(|key| {
         let since = before.get(&key).copied().unwrap_or(layer);
         (key, since)
@@ -173,49 +167,38 @@ fn merge_locations(since: BTreeMap<(Package, String), usize>) -> Vec<Package> {
 }
 
 fn os_of(view: &View) -> Option<Os> {
-    analyze::FIXED.iter().find_map(|path| view.get(path).and_then(|parsed| parsed.os.clone()))
+    analyze::OS_RELEASE.iter().find_map(|path| view.get(path).and_then(|parsed| parsed.os.clone()))
 }
 
 /// What is amiss with the operating system: "nothing recognised" is never clean.
 fn os_gap(view: &View, os: Option<&Os>, packages: &[Package]) -> Option<Gap> {
-    let has = |kind: PackageType| read_files(view).any(|(_, parsed)| parsed.database == Some(kind));
     let gap = |kind, subject: &str, message: &str| {
         Some(Gap { kind, subject: subject.to_owned(), message: message.to_owned() })
     };
     let Some(os) = os else {
-        if packages.iter().any(|p| p.kind.is_os()) {
-            return gap(
-                GapKind::UnsupportedOs,
-                "etc/os-release",
-                "there is none, so the distribution's packages cannot be judged",
-            );
+        if view.files().any(|(_, _, parsed)| parsed.database.is_some()) {
+            let message = "there is none, so the distribution's packages cannot be judged";
+            return gap(GapKind::UnsupportedOs, "etc/os-release", message);
         }
-        return packages
-            .is_empty()
-            .then(|| gap(GapKind::NothingRecognized, "image", "it holds nothing that can be judged"))
-            .flatten();
+        let nothing = gap(GapKind::NothingRecognized, "image", "it holds nothing that can be judged");
+        return nothing.filter(|_| packages.is_empty());
     };
     let named = if os.pretty_name.is_empty() { &os.id } else { &os.pretty_name };
     let Some(expected) = os.package_type() else {
-        return gap(
-            GapKind::UnsupportedOs,
-            named,
-            "this distribution is not supported yet; its packages are not judged",
-        );
+        let message = "this distribution is not supported yet; its packages are not judged";
+        return gap(GapKind::UnsupportedOs, named, message);
     };
     if os.ecosystem().is_none() {
         return gap(GapKind::UnsupportedOs, named, "its release cannot be told from os-release");
     }
-    if !has(expected) {
-        return gap(
-            GapKind::NoPackageDatabase,
-            named,
-            "its package database is absent, so its packages cannot be judged",
-        );
+    if packages.iter().any(|p| p.kind.is_os() && p.kind != expected) {
+        let message = "its os-release does not fit a package database of another distribution beside it";
+        return gap(GapKind::UnsupportedOs, named, message);
     }
-    // Nothing of rpm's installs itself without being listed, so an empty list is no answer.
-    if expected == PackageType::Rpm && !packages.iter().any(|p| p.kind == expected) {
-        return gap(GapKind::NoPackageDatabase, named, "its package database lists no package");
+    if packages.iter().any(|p| p.kind == expected) {
+        return None;
     }
-    None
+    let present = view.files().any(|(_, _, parsed)| parsed.database == Some(expected));
+    let state = if present { "lists nothing" } else { "is absent" };
+    gap(GapKind::NoPackageDatabase, named, &format!("its package database {state}, so its packages cannot be judged"))
 }

@@ -11,8 +11,12 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Bytes of one package database that is a single file, and of all that are kept to be read with their logs.
     pub database_bytes: u64,
-    /// Bytes of a path or of a PAX record.
+    /// Bytes of a path or of a link's target: no runtime unpacks longer ones.
     pub path_bytes: u64,
+    /// Bytes of a PAX header or of a long name; the limit of Go's reader.
+    pub header_bytes: u64,
+    /// Bytes of what is kept of one layer: paths, links and the content of wanted files.
+    pub kept_bytes: u64,
     /// Uncompressed bytes per stored byte, checked once [`Limits::ratio_from`] bytes came out.
     pub ratio: u64,
     /// Uncompressed bytes from which the ratio counts: small layers of zeros compress well.
@@ -26,7 +30,9 @@ impl Default for Limits {
             entries: 4_000_000,
             file_bytes: 64 << 20,
             database_bytes: 256 << 20,
-            path_bytes: 1 << 20,
+            path_bytes: 4096,
+            header_bytes: 1 << 20,
+            kept_bytes: 512 << 20,
             ratio: 1_500,
             ratio_from: 256 << 20,
         }

@@ -46,25 +46,14 @@ pub struct LayerDescriptor {
     pub digest: Digest,
     /// Size of the bytes as stored.
     pub size: Option<u64>,
-    /// How the bytes are compressed.
-    pub media_type: LayerMedia,
+    /// Whether registries may not distribute it: it may be absent.
+    pub foreign: bool,
     /// Digest of the uncompressed tar stream.
     pub diff_id: Digest,
     /// The build step that made the layer, if the history says so for every layer.
     pub history: Option<String>,
     /// Whether `digest` names the bytes as stored. False only in legacy docker archives.
     pub digest_is_stored: bool,
-}
-
-/// Compression of a layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LayerMedia {
-    /// Uncompressed.
-    Tar,
-    /// gzip.
-    TarGzip,
-    /// Zstandard.
-    TarZstd,
 }
 
 /// The parts of an image's configuration that a scan uses.

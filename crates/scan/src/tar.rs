@@ -1,13 +1,17 @@
 //! A streaming tar reader with the semantics of Go's `archive/tar`, which is what unpacks images:
 //! where a scanner and a runtime read a tar differently, packages can hide.
 //!
-//! Formats: ustar, PAX (POSIX.1-2001), GNU long names and base-256 numbers. Old GNU sparse files are a named error.
+//! Formats: v7, ustar, star, PAX (POSIX.1-2001), GNU long names, base-256 numbers and both kinds of sparse files.
+//! Global PAX headers are read and not applied, as in Go.
 
 mod header;
+mod pax;
+mod sparse;
 
 use crate::limits::Limits;
 use header::Header;
-use std::collections::BTreeMap;
+use pax::Pax;
+use sparse::Sparse;
 use std::io::{self, Read};
 
 const BLOCK: usize = 512;
@@ -56,17 +60,26 @@ pub enum TarError {
 #[derive(Debug)]
 pub struct Reader<R> {
     inner: R,
-    /// Content and padding of the current entry that was not read yet.
+    /// Stored content and padding of the current entry that was not read yet.
     left: u64,
     padding: u64,
-    path_bytes: u64,
-    global: BTreeMap<String, String>,
+    /// Holes of the current entry.
+    sparse: Option<Sparse>,
+    header_bytes: u64,
+}
+
+/// What special entries say of the next real one.
+#[derive(Debug, Default)]
+struct Pending {
+    pax: Pax,
+    long_name: String,
+    long_link: String,
 }
 
 impl<R: Read> Reader<R> {
     /// Reads from the start of an uncompressed tar.
     pub fn new(inner: R, limits: &Limits) -> Self {
-        Reader { inner, left: 0, padding: 0, path_bytes: limits.path_bytes, global: BTreeMap::new() }
+        Reader { inner, left: 0, padding: 0, sparse: None, header_bytes: limits.header_bytes }
     }
 
     /// The next entry; `None` at the end of the archive.
@@ -74,65 +87,68 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// When the stream fails or the format is broken.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, TarError> {
-        let mut pax: BTreeMap<String, String> = BTreeMap::new();
-        let (mut long_name, mut long_link) = (None, None);
+        let mut pending = Pending::default();
         loop {
             self.skip_rest()?;
             let Some(header) = self.header()? else { return Ok(None) };
+            self.set_content(if header.is_bare() { 0 } else { header.size })?;
             match header.typeflag {
-                b'x' => pax = self.pax_records(header.size)?,
+                b'x' => pending.pax = Pax::parse(&self.small()?)?,
                 b'g' => {
-                    let records = self.pax_records(header.size)?;
-                    self.global.extend(records);
+                    // Go hands it out as an entry of its own: what was pending for the next one is gone.
+                    Pax::parse(&self.small()?)?;
+                    pending = Pending::default();
                 }
-                b'L' => long_name = Some(self.long(header.size)?),
-                b'K' => long_link = Some(self.long(header.size)?),
-                b'S' => return Err(TarError::Corrupt("old GNU sparse files are not supported")),
-                _ => return self.entry(&header, &pax, long_name, long_link).map(Some),
+                b'L' => pending.long_name = header::text(&self.small()?),
+                b'K' => pending.long_link = header::text(&self.small()?),
+                _ => return self.entry(header, pending).map(Some),
             }
         }
     }
 
-    fn entry(
-        &mut self,
-        header: &Header,
-        pax: &BTreeMap<String, String>,
-        long_name: Option<String>,
-        long_link: Option<String>,
-    ) -> Result<Entry, TarError> {
-        let record = |key: &str| pax.get(key).or_else(|| self.global.get(key)).filter(|v| !v.is_empty());
-        if pax.keys().any(|key| key.starts_with("GNU.sparse.")) {
-            return Err(TarError::Corrupt("PAX sparse files are not supported"));
-        }
-        let path = record("path").cloned().or(long_name).unwrap_or_else(|| header.name.clone());
-        let link = record("linkpath").cloned().or(long_link).unwrap_or_else(|| header.link.clone());
-        let size = match record("size") {
-            Some(text) => text.parse().map_err(|_| TarError::Corrupt("a PAX size is no number"))?,
-            None => header.size,
+    fn entry(&mut self, mut header: Header, pending: Pending) -> Result<Entry, TarError> {
+        let Pending { pax, long_name, long_link } = pending;
+        let chosen = |long: String, key: &str, short: &str| match (long.is_empty(), pax.get(key)) {
+            (false, _) => long,
+            (true, Some(value)) => value.to_owned(),
+            (true, None) => short.to_owned(),
         };
+        let mut path = chosen(long_name, "path", &header.name);
+        let link = chosen(long_link, "linkpath", &header.link);
+        if let Some(text) = pax.get("size") {
+            header.size = text.parse().map_err(|_| TarError::Corrupt("a PAX size is no number"))?;
+        }
+        // Old tars mark a directory by a trailing slash alone.
+        if header.typeflag == 0 && path.ends_with('/') {
+            header.typeflag = b'5';
+        }
+        let mut size = self.set_content(if header.is_bare() { 0 } else { header.size })?;
+        self.sparse = match header.typeflag {
+            b'S' => Some(Sparse::old_gnu(&header, &mut self.inner)?),
+            _ => Sparse::pax(&pax, size, &mut path, &mut *self)?,
+        };
+        if let Some(sparse) = &self.sparse {
+            if header.is_bare() || !sparse.is_sound() {
+                return Err(TarError::Corrupt("a sparse file's map"));
+            }
+            size = sparse.size();
+        }
         let kind = match header.typeflag {
-            // Old tars mark a directory by a trailing slash alone.
-            b'0' | 0 | b'7' if path.ends_with('/') => Kind::Directory,
-            b'0' | 0 | b'7' => Kind::File,
+            0 | b'0' | b'7' | b'S' => Kind::File,
             b'1' => Kind::Hardlink(link),
             b'2' => Kind::Symlink(link),
             b'5' => Kind::Directory,
             _ => Kind::Other,
         };
-        // Links, devices, directories and FIFOs have no content, whatever their size field says.
-        let header_only = matches!(header.typeflag, b'1'..=b'6');
-        let size = if header_only { 0 } else { size };
-        self.set_content(size)?;
         Ok(Entry { path, kind, size })
     }
 
-    fn set_content(&mut self, size: u64) -> Result<(), TarError> {
-        if size > i64::MAX as u64 {
-            return Err(TarError::Corrupt("a size is negative or absurd"));
-        }
+    fn set_content(&mut self, size: i64) -> Result<u64, TarError> {
+        let size = u64::try_from(size).map_err(|_| TarError::Corrupt("a negative size"))?;
         self.left = size;
         self.padding = (BLOCK as u64 - size % BLOCK as u64) % BLOCK as u64;
-        Ok(())
+        self.sparse = None;
+        Ok(size)
     }
 
     fn header(&mut self) -> Result<Option<Header>, TarError> {
@@ -166,7 +182,7 @@ impl<R: Read> Reader<R> {
     }
 
     fn skip_rest(&mut self) -> Result<(), TarError> {
-        let wanted = self.left + self.padding;
+        let wanted = self.left.saturating_add(self.padding);
         let skipped = io::copy(&mut self.inner.by_ref().take(wanted), &mut io::sink())?;
         if skipped < self.left {
             return Err(TarError::Corrupt("it ends inside an entry"));
@@ -175,34 +191,19 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    /// All bytes of a small special entry.
-    fn small(&mut self, size: u64) -> Result<Vec<u8>, TarError> {
-        if size > self.path_bytes {
-            return Err(TarError::TooLong(self.path_bytes));
+    /// All bytes of a special entry.
+    fn small(&mut self) -> Result<Vec<u8>, TarError> {
+        let size = self.left;
+        if size > self.header_bytes {
+            return Err(TarError::TooLong(self.header_bytes));
         }
-        self.set_content(size)?;
         let mut bytes = Vec::new();
         self.by_ref().take(size).read_to_end(&mut bytes)?;
-        if (bytes.len() as u64) < size {
-            return Err(TarError::Corrupt("it ends inside a header"));
-        }
         Ok(bytes)
     }
 
-    fn long(&mut self, size: u64) -> Result<String, TarError> {
-        let bytes = self.small(size)?;
-        Ok(header::text(&bytes))
-    }
-
-    fn pax_records(&mut self, size: u64) -> Result<BTreeMap<String, String>, TarError> {
-        let bytes = self.small(size)?;
-        header::pax_records(&bytes)
-    }
-}
-
-/// The content of the current entry.
-impl<R: Read> Read for Reader<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+    /// Stored bytes of the current entry.
+    fn read_stored(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let max = usize::try_from(self.left).unwrap_or(usize::MAX).min(buf.len());
         if max == 0 {
             return Ok(0);
@@ -213,5 +214,15 @@ impl<R: Read> Read for Reader<R> {
         }
         self.left -= n as u64;
         Ok(n)
+    }
+}
+
+/// The content of the current entry, holes as zeros.
+impl<R: Read> Read for Reader<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let Some(mut sparse) = self.sparse.take() else { return self.read_stored(buf) };
+        let result = sparse.read(buf, |part| self.read_stored(part));
+        self.sparse = Some(sparse);
+        result
     }
 }

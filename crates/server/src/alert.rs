@@ -96,9 +96,8 @@ impl Alerts {
         }
         let this = self.clone();
         tokio::spawn(async move {
-            for route in &routes {
-                deliver(&route.url, &alert.event).await;
-            }
+            // A receiver that is away keeps no other one waiting.
+            futures::future::join_all(routes.iter().map(|route| deliver(&route.url, &alert.event))).await;
             {
                 let mut sent = this.sent.lock().unwrap_or_else(PoisonError::into_inner);
                 sent.under_way.remove(&alert.id);

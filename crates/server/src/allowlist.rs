@@ -33,6 +33,8 @@ pub(crate) async fn reconcile(namespace: Arc<Namespace>, ctx: Arc<Context>) -> R
 
 /// Writes what follows from the recorded decisions.
 pub(crate) async fn update(ctx: &Context, namespace: &str) -> Result<(), Error> {
+    // One at a time, from looking to writing: an older look must not overwrite a newer one.
+    let _turn = ctx.lists.turn.lock().await;
     let here = ctx.index.workloads.state_filter(|w| w.namespace().as_deref() == Some(namespace));
     let spec = spec(&here);
     if spec.digests.len() > MAX_ENTRIES {
@@ -83,6 +85,7 @@ fn spec(workloads: &[Arc<WorkloadScan>]) -> ImageAllowlistSpec {
 /// What was written last, by namespace. Lost with the process: then everything is written once more.
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
+    turn: tokio::sync::Mutex<()>,
     written: std::sync::Mutex<BTreeMap<String, ImageAllowlistSpec>>,
 }
 

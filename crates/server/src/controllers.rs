@@ -22,8 +22,9 @@ const AFTER_ERROR: Duration = Duration::from_secs(2);
 /// Objects of one kind looked at at once.
 const CONCURRENCY: u16 = 16;
 
-/// ImageScans looked at at once: most looks only compare.
-const IMAGES: u16 = 256;
+/// ImageScans are looked at without bound: most looks only compare, and scans are bounded by their slots, so that an
+/// urgent one never stands behind others that wait.
+const UNBOUNDED: u16 = 0;
 
 /// Starts all of them.
 pub(crate) fn start(ctx: &Arc<Context>) {
@@ -31,10 +32,10 @@ pub(crate) fn start(ctx: &Arc<Context>) {
     run(ctx, &index.deployments, &queues.deployments, CONCURRENCY, |d, c| {
         Box::pin(workload::deployment::reconcile(d, c))
     });
+    run(ctx, &index.workloads, &queues.workloads, CONCURRENCY, |w, c| Box::pin(workload::others::reconcile(w, c)));
     run(ctx, &index.gated, &queues.pods, CONCURRENCY, |p, c| Box::pin(pods::reconcile(p, c)));
     run(ctx, &index.namespaces, &queues.namespaces, CONCURRENCY, |n, c| Box::pin(allowlist::reconcile(n, c)));
-    // Scans themselves are bounded by their slots; one that waits for a slot must not keep a look from being taken.
-    run(ctx, &index.images, &queues.images, IMAGES, |i, c| {
+    run(ctx, &index.images, &queues.images, UNBOUNDED, |i, c| {
         Box::pin(async { scans::reconcile(i, c).await.map_err(Error::from) })
     });
     tokio::spawn(workload::requests::follow_unheld(Arc::clone(ctx)));

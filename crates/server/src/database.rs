@@ -64,7 +64,7 @@ impl Databases {
                 State::Ready(id) => tracing::info!(%id, "database loaded"),
                 State::Missing(why) => tracing::error!("{why}"),
             }
-            // A broken successor does not take away the good one: its file may still be open, but new scans need it.
+            // New scans need the file that is there; what was judged with its predecessor stays.
             *self.state.write().unwrap_or_else(PoisonError::into_inner) = new;
             index.images.state().iter().for_each(|image| queues.images.add(ObjectRef::from_obj(&**image)));
         }

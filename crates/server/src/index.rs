@@ -31,6 +31,8 @@ pub(crate) struct Index {
     pub(crate) nodes: Store<Node>,
     pub(crate) namespaces: Store<Namespace>,
     problems: Mutex<BTreeMap<String, String>>,
+    /// The nodes' platforms as they were when last looked at.
+    judged_for: Mutex<Vec<Platform>>,
 }
 
 /// A ReplicaSet's Deployment and the hash of the template they share.
@@ -53,7 +55,7 @@ impl Index {
         let (approvals, approvals_writer) = reflector::store();
         let (nodes, nodes_writer) = reflector::store();
         let (namespaces, namespaces_writer) = reflector::store();
-        let problems = Mutex::default();
+        let (problems, judged_for) = (Mutex::default(), Mutex::default());
         let index = Arc::new(Index {
             deployments,
             replica_sets,
@@ -65,6 +67,7 @@ impl Index {
             nodes,
             namespaces,
             problems,
+            judged_for,
         });
         let watch = Watch { client, queues, index: &index };
         watch.kind("deployments", deployments_writer, |_, q, d: &Deployment| q.deployments.add(ObjectRef::from_obj(d)));
@@ -74,7 +77,7 @@ impl Index {
         watch.kind("imagescans", images_writer, |i, q, s: &ImageScan| i.changed_image(q, s));
         watch.kind("clusterscanpolicies", policies_writer, |i, q, _: &ClusterScanPolicy| i.changed_policy(q));
         watch.kind("rolloutapprovals", approvals_writer, |i, q, a: &RolloutApproval| i.changed_approval(q, a));
-        watch.kind("nodes", nodes_writer, |_, _, _: &Node| {});
+        watch.kind("nodes", nodes_writer, |i, q, _: &Node| i.changed_node(q));
         watch.kind("namespaces", namespaces_writer, |_, q, n: &Namespace| q.namespaces.add(ObjectRef::from_obj(n)));
         index
     }
@@ -143,9 +146,7 @@ impl Index {
 
     fn changed_workload(&self, queues: &Queues, changed: &WorkloadScan) {
         let namespace = changed.namespace().unwrap_or_default();
-        if changed.spec.kind == "Deployment" {
-            queues.deployments.add(ObjectRef::new(&changed.spec.name).within(&namespace));
-        }
+        Self::poke(queues, changed);
         queues.namespaces.add(ObjectRef::new(&namespace));
         self.poke_pods(queues, &namespace);
     }
@@ -153,23 +154,47 @@ impl Index {
     fn changed_image(&self, queues: &Queues, changed: &ImageScan) {
         let namespace = changed.namespace().unwrap_or_default();
         queues.images.add(ObjectRef::from_obj(changed));
+        self.users(changed).iter().for_each(|workload| Self::poke(queues, workload));
+        self.poke_pods(queues, &namespace);
+    }
+
+    /// The workloads that use an image of their namespace.
+    pub(crate) fn users(&self, scan: &ImageScan) -> Vec<Arc<WorkloadScan>> {
+        let namespace = scan.namespace();
         let uses = |w: &WorkloadScan| {
             let revisions = w.status.iter().flat_map(|s| s.revisions.values());
-            w.namespace().as_ref() == Some(&namespace)
-                && revisions.flat_map(|r| r.containers.values()).any(|c| c.names(&changed.spec.image))
+            w.namespace() == namespace
+                && revisions.flat_map(|r| r.containers.values()).any(|c| c.names(&scan.spec.image))
         };
-        for workload in self.workloads.state_filter(|w| uses(w)) {
-            if workload.spec.kind == "Deployment" {
+        self.workloads.state_filter(uses)
+    }
+
+    /// Has a workload looked at again.
+    fn poke(queues: &Queues, workload: &WorkloadScan) {
+        match workload.spec.kind.as_str() {
+            "Deployment" => {
+                let namespace = workload.namespace().unwrap_or_default();
                 queues.deployments.add(ObjectRef::new(&workload.spec.name).within(&namespace));
             }
+            _ => queues.workloads.add(ObjectRef::from_obj(workload)),
         }
-        self.poke_pods(queues, &namespace);
+    }
+
+    /// A platform that no node had before has every image judged for it.
+    fn changed_node(&self, queues: &Queues) {
+        let now = self.platforms();
+        let mut before = self.judged_for.lock().unwrap_or_else(PoisonError::into_inner);
+        if *before != now {
+            *before = now;
+            self.images.state().iter().for_each(|i| queues.images.add(ObjectRef::from_obj(&**i)));
+        }
     }
 
     fn changed_policy(&self, queues: &Queues) {
         queues.policies.add(());
         self.images.state().iter().for_each(|i| queues.images.add(ObjectRef::from_obj(&**i)));
         self.deployments.state().iter().for_each(|d| queues.deployments.add(ObjectRef::from_obj(&**d)));
+        self.workloads.state().iter().for_each(|w| Self::poke(queues, w));
         self.gated.state().iter().for_each(|p| queues.pods.add(ObjectRef::from_obj(&**p)));
     }
 
@@ -195,11 +220,16 @@ where
 {
     let key = ObjectRef::from_obj(written);
     for _ in 0..SETTLE_LOOKS {
-        if store.get(&key).is_some_and(|seen| seen.resource_version() == written.resource_version()) {
+        if store.get(&key).is_some_and(|seen| version(&*seen) >= version(written)) {
             return;
         }
         tokio::time::sleep(SETTLE_PAUSE).await;
     }
+}
+
+/// Versions rise (Kubernetes 1.35 makes it a promise; every API server kept it before).
+fn version<K: Resource>(object: &K) -> u64 {
+    object.meta().resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or_default()
 }
 
 /// A watch is milliseconds behind; after a second something else has written.

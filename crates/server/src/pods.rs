@@ -6,6 +6,7 @@ use crate::admission::revisions::{self, Use};
 use crate::allowlist;
 use crate::context::Context;
 use crate::patches;
+use crate::workload::decide::revise;
 use crate::workload::display::{self, Change};
 use crate::workload::evaluate::{evaluate, request_scans};
 use crate::workload::record::Record;
@@ -17,8 +18,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tidewaiter_core::status::{ImageStatus, Rollout, derive};
-use tidewaiter_crd::workload_scan::Decision;
+use tidewaiter_core::status::{Rollout, derive};
 
 /// A Pod whose ReplicaSet is not known yet is looked at again this soon.
 const SOON: Duration = Duration::from_millis(200);
@@ -36,7 +36,9 @@ pub(crate) enum Belongs {
 
 /// Finds out who a Pod belongs to. References are believed only where the object they name says the same by UID.
 pub(crate) fn belongs(pod: &Pod, namespace: &str, ctx: &Context) -> Belongs {
-    let Some(reference) = pod.owner_references().iter().find(|o| o.controller == Some(true)) else {
+    // No controller makes Pods for a Deployment itself: such a reference is somebody's claim, and gains nothing.
+    let controller = pod.owner_references().iter().find(|o| o.controller == Some(true));
+    let Some(reference) = controller.filter(|o| o.kind != "Deployment") else {
         return Belongs::Other(Owner {
             namespace: namespace.to_owned(),
             api_version: "v1".to_owned(),
@@ -141,13 +143,7 @@ async fn decide(
     let seen = evaluate(ctx, &owner.namespace, &revision, &record.draft);
     let word = approval(ctx, owner, &seen.pins);
     let status = derive(&seen.facts, word, Rollout::Complete);
-    let approved = status.image == ImageStatus::Approved && revision.decision == Decision::Held;
-    if approved {
-        revision.decision = Decision::Approved;
-        for (name, container) in &mut revision.containers {
-            container.pinned = seen.pins.get(name).cloned();
-        }
-    }
+    let approved = revise(&mut revision, &seen, word, true);
     record.draft.revisions.insert(hash.clone(), revision);
     if shows == Shows::Statuses {
         record.draft.current = Some(hash.clone());
@@ -171,7 +167,11 @@ async fn release(pod: &Pod, pins: &BTreeMap<String, String>, ctx: &Context) -> R
     patch.extend(places.iter().map(|(path, _, image)| json!({"op": "test", "path": path, "value": image})));
     let gates = pod.spec.as_ref().and_then(|s| s.scheduling_gates.clone()).unwrap_or_default();
     patch.push(json!({"op": "test", "path": "/spec/schedulingGates", "value": gates}));
-    patch.extend(pin(pod, pins));
+    // Volumes cannot be changed any more: they name a digest, or they were refused.
+    let pinned = pin(pod, pins);
+    patch.extend(
+        pinned.into_iter().filter(|op| op["path"].as_str().is_some_and(|path| !path.starts_with(images::VOLUMES))),
+    );
     patch.extend(strip(pod));
     let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &pod.namespace().unwrap_or_default());
     patches::object(&api, &pod.name_any(), patch).await?;

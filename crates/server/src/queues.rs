@@ -4,7 +4,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::runtime::reflector::ObjectRef;
 use std::sync::Arc;
-use tidewaiter_crd::ImageScan;
+use tidewaiter_crd::{ImageScan, WorkloadScan};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -14,6 +14,7 @@ pub(crate) struct Queues {
     pub(crate) deployments: Queue<ObjectRef<Deployment>>,
     pub(crate) pods: Queue<ObjectRef<Pod>>,
     pub(crate) images: Queue<ObjectRef<ImageScan>>,
+    pub(crate) workloads: Queue<ObjectRef<WorkloadScan>>,
     pub(crate) namespaces: Queue<ObjectRef<Namespace>>,
     /// Policies changed.
     pub(crate) policies: Queue<()>,
@@ -68,6 +69,7 @@ impl Queues {
             deployments: Queue::new(),
             pods: Queue::new(),
             images: Queue::new(),
+            workloads: Queue::new(),
             namespaces: Queue::new(),
             policies: Queue::new(),
             unheld: Queue::new(),

@@ -9,6 +9,7 @@ use crate::database::State;
 use crate::worker::Failure;
 use crate::{index, patches};
 use jiff::Timestamp;
+use judge::Again;
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
@@ -18,8 +19,11 @@ use tidewaiter_core::status::ImageStatus;
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanStatus;
 
-/// A failed scan is tried again after this long: the registry may be back, the image pushed.
+/// A failed scan is tried again after this long, doubled by each failure in a row: the registry may be back, the image
+/// pushed.
 const RETRY: Duration = Duration::from_secs(30);
+/// Doublings at most: half an hour.
+const DOUBLINGS: u32 = 6;
 /// A finished scan that no workload uses is forgotten after this long.
 const KEEP_SECONDS: i64 = 24 * 3600;
 
@@ -33,8 +37,7 @@ pub(crate) async fn reconcile(scan: Arc<ImageScan>, ctx: Arc<Context>) -> Result
         State::Ready(id) => id,
         State::Missing(why) => return wait_for_database(&scan, &ctx, why).await,
     };
-    if is_done(&scan, &ctx, &database) {
-        judge::again(&scan, &ctx).await?;
+    if is_done(&scan, &ctx, &database) && judge::again(&scan, &ctx).await? == Again::Judged {
         return expire(&scan, &ctx).await;
     }
     let _slot = ctx.slots.take(&scan, &ctx).await;
@@ -46,21 +49,28 @@ pub(crate) async fn reconcile(scan: Arc<ImageScan>, ctx: Arc<Context>) -> Result
         Err(failure) => failed(&scan, &ctx, failure),
     };
     ctx.metrics.scan_ended(&status);
-    judge::forget(&scan, &ctx);
-    let retry = status.image_status == ImageStatus::ScanFailed && status.digest.is_none();
     write(&scan, &ctx, &status).await?;
-    Ok(if retry { Action::requeue(RETRY) } else { Action::await_change() })
+    judge::forget(&scan, &ctx);
+    Ok(if failed_without_result(&status) { Action::requeue(pause(&status)) } else { Action::await_change() })
+}
+
+fn failed_without_result(status: &ImageScanStatus) -> bool {
+    status.image_status == ImageStatus::ScanFailed && status.digest.is_none()
+}
+
+fn pause(status: &ImageScanStatus) -> Duration {
+    RETRY * 2_u32.pow(status.failures.unwrap_or_default().saturating_sub(1).min(DOUBLINGS))
 }
 
 /// Whether its result is of this generation, this database and these nodes.
 fn is_done(scan: &ImageScan, ctx: &Context, database: &str) -> bool {
     let Some(status) = &scan.status else { return false };
     // What failed without a result is tried again at every look; the requeue spaces the looks.
-    let failed = status.image_status == ImageStatus::ScanFailed && status.digest.is_none();
+    let failed = failed_without_result(status);
     let generation = scan.metadata.generation.unwrap_or_default();
     let platforms = run::platforms(scan, ctx);
     let judged = platforms.iter().all(|p| status.node_platforms.contains(&p.to_string()));
-    let recent = failed && age(status) < RETRY.as_secs().cast_signed();
+    let recent = failed && age(status) < pause(status).as_secs().cast_signed();
     status.is_final(generation) && status.database.as_deref() == Some(database) && (judged && !failed || recent)
 }
 
@@ -69,14 +79,13 @@ fn age(status: &ImageScanStatus) -> i64 {
     finished.map_or(i64::MAX, |t| Timestamp::now().as_second() - t.as_second())
 }
 
-/// While a scan runs, what was found before no longer counts.
+/// While a scan runs, what was found before counts for those alone who asked for it.
 fn scanning(scan: &ImageScan) -> ImageScanStatus {
-    let observed = scan.status.as_ref().map(|s| s.observed_generation).unwrap_or_default();
     ImageScanStatus {
         image_status: ImageStatus::Scanning,
-        observed_generation: observed,
+        reason: None,
         message: "the scan runs".to_owned(),
-        ..ImageScanStatus::default()
+        ..scan.status.clone().unwrap_or_default()
     }
 }
 
@@ -85,9 +94,12 @@ fn failed(scan: &ImageScan, ctx: &Context, failure: Failure) -> ImageScanStatus 
         State::Ready(id) => Some(id),
         State::Missing(_) => None,
     };
+    let generation = scan.metadata.generation.unwrap_or_default();
+    let before = scan.status.as_ref().filter(|s| s.observed_generation == generation).and_then(|s| s.failures);
     ImageScanStatus {
         image_status: ImageStatus::ScanFailed,
-        observed_generation: scan.metadata.generation.unwrap_or_default(),
+        observed_generation: generation,
+        failures: Some(before.unwrap_or_default().saturating_add(1)),
         reason: Some(failure.reason),
         message: failure.message,
         database,
@@ -115,17 +127,11 @@ async fn wait_for_database(scan: &ImageScan, ctx: &Context, why: String) -> Resu
 
 /// Deletes what nothing uses any more.
 async fn expire(scan: &ImageScan, ctx: &Context) -> Result<Action, kube::Error> {
-    let retry = scan.status.as_ref().is_some_and(|s| s.image_status == ImageStatus::ScanFailed && s.digest.is_none());
-    if retry {
-        return Ok(Action::requeue(RETRY));
+    if let Some(failed) = scan.status.as_ref().filter(|s| failed_without_result(s)) {
+        return Ok(Action::requeue(pause(failed)));
     }
     let namespace = scan.namespace().unwrap_or_default();
-    let containers = |w: &Arc<tidewaiter_crd::WorkloadScan>| {
-        let revisions = w.status.iter().flat_map(|s| s.revisions.values());
-        w.namespace().as_ref() == Some(&namespace)
-            && revisions.flat_map(|r| r.containers.values()).any(|c| c.names(&scan.spec.image))
-    };
-    let used = ctx.index.workloads.state().iter().any(containers);
+    let used = !ctx.index.users(scan).is_empty();
     let left = KEEP_SECONDS - scan.status.as_ref().map(age).unwrap_or_default();
     if used || left > 0 {
         return Ok(Action::requeue(Duration::from_secs(left.max(3600).cast_unsigned())));

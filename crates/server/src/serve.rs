@@ -92,7 +92,7 @@ async fn webhooks(ctx: &Arc<Context>, args: &Serve, authority: &Authority) -> Re
     Ok(())
 }
 
-/// A leaf lives as long as its server, and no longer than a day.
+/// A leaf is used as long as its server runs, and no longer than a day.
 async fn rotate(ctx: Arc<Context>, authority: Authority) {
     loop {
         tokio::time::sleep(ROTATION).await;

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use tidewaiter_core::image::Digest;
+use tidewaiter_scan::analyze;
 
 /// Keeps reports by their unguessable key, and inventories by the digest of their image.
 pub(crate) trait Store: Send + Sync {
@@ -73,12 +74,17 @@ impl Store for Files {
     }
 
     fn put_inventory(&self, image: &Digest, inventory: &[u8]) -> io::Result<()> {
-        write(&self.inventories().join(image.hex()), inventory)
+        write(&inventory_file(&self.inventories(), image), inventory)
     }
 
     fn inventories(&self) -> PathBuf {
         self.dir.join("inventories")
     }
+}
+
+/// Where an image's inventory is: by its digest and by what the analyzers of this version can see.
+pub(crate) fn inventory_file(dir: &Path, image: &Digest) -> PathBuf {
+    dir.join(format!("{}-{}", image.hex(), analyze::VERSION))
 }
 
 /// Writes beside, then renames: a reader sees all or nothing.

@@ -1,6 +1,7 @@
-//! `tidewaiter scan-worker`: one scan in a process of its own, without a token and with bounded memory, so that no
+//! `tidewaiter scan-worker`: one scan in a process of its own, without credentials in its order or environment and with bounded memory, so that no
 //! image can take admission down. The order comes on standard input, the outcome goes to standard output, as JSON.
 
+use crate::store;
 use ipnet::IpNet;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
@@ -184,7 +185,7 @@ fn config(order: &Order) -> Result<Config, Failure> {
 /// What an earlier scan saw in the same bytes. Manifest and config were fetched with this namespace's own credentials
 /// before, so nobody profits from an image they may not pull.
 fn known_inventory(dir: &Path, image: &Image) -> Option<Inventory> {
-    let bytes = std::fs::read(dir.join(image.manifest_digest.hex())).ok()?;
+    let bytes = std::fs::read(store::inventory_file(dir, &image.manifest_digest)).ok()?;
     let mut inventory: Inventory = serde_json::from_slice(&bytes).ok()?;
     if inventory.image.digest != image.manifest_digest {
         return None;

@@ -1,8 +1,10 @@
 //! Workloads: what is recorded of them, how a decision is made, and the controller of Deployments.
 
+pub(crate) mod decide;
 pub(crate) mod deployment;
 pub(crate) mod display;
 pub(crate) mod evaluate;
+pub(crate) mod others;
 pub(crate) mod record;
 pub(crate) mod requests;
 
@@ -71,7 +73,7 @@ pub(crate) fn approval(ctx: &Context, owner: &Owner, pins: &BTreeMap<String, Str
             && spec.uid == owner.uid
             && spec.kind == owner.kind
             && valid
-            && wanted.is_subset(&given)
+            && wanted == given
     };
     match ctx.index.approvals.find(counts) {
         Some(_) => Approval::Given,
@@ -85,9 +87,14 @@ pub(crate) fn approval(ctx: &Context, owner: &Owner, pins: &BTreeMap<String, Str
 pub(crate) struct Error(#[from] pub(crate) kube::Error);
 
 impl Error {
-    /// Somebody else wrote at the same time.
+    /// Somebody else wrote at the same time: another version, or a test of a JSON patch that failed.
     pub(crate) fn is_conflict(&self) -> bool {
-        matches!(&self.0, kube::Error::Api(status) if status.code == 409 || status.code == 422)
+        let kube::Error::Api(status) = &self.0 else { return false };
+        let causes = status.details.iter().flat_map(|d| &d.causes).map(|c| c.message.as_str());
+        let tested = || {
+            causes.chain([status.message.as_str()]).any(|text| text.contains("test failed") || text.contains("testing"))
+        };
+        status.code == 409 || status.code == 422 && tested()
     }
 
     /// The object or its namespace is going away.

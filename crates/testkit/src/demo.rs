@@ -22,7 +22,8 @@ pub fn clean() -> ImageBuilder {
     base(&[("zlib", "1:1.3.1-1"), ("curl", "8.15.0-1"), ("openssl", "3.0.20-1")])
 }
 
-fn base(packages: &[(&str, &str)]) -> ImageBuilder {
+/// An image of that release with these (package, version) pairs.
+pub fn base(packages: &[(&str, &str)]) -> ImageBuilder {
     ImageBuilder::new()
         .layer("ADD rootfs.tar /", debian(RELEASE, packages))
         .layer("COPY app /app", LayerBuilder::new().file("app/run", "#!/bin/sh\nexec sleep infinity\n"))

@@ -174,6 +174,20 @@ impl Lab {
         self.kubectl(&["patch", "clusterscanpolicy", "default", "--type=merge", "-p", patch]).ok();
     }
 
+    /// Has a node of another architecture join.
+    #[track_caller]
+    pub fn add_node(&self, name: &str, architecture: &str) {
+        let node = format!(r#"{{"apiVersion":"v1","kind":"Node","metadata":{{"name":"{name}"}}}}"#);
+        self.cluster.apply(&node).ok();
+        let empty =
+            ["bootID", "containerRuntimeVersion", "kernelVersion", "kubeProxyVersion", "kubeletVersion", "machineID"];
+        let empty: String = empty.iter().map(|field| format!(r#""{field}":"","#)).collect();
+        let info = format!(
+            r#"{{"status":{{"nodeInfo":{{{empty}"osImage":"","systemUUID":"","operatingSystem":"linux","architecture":"{architecture}"}}}}}}"#
+        );
+        self.kubectl(&["patch", "node", name, "--subresource=status", "--type=merge", "-p", &info]).ok();
+    }
+
     /// One field of an object, by JSONPath; empty when it is not there.
     pub fn field(&self, object: &str, path: &str) -> String {
         let said = self.kubectl(&["get", object, "-o", &format!("jsonpath={{{path}}}")]);

@@ -77,6 +77,36 @@ impl LayerBuilder {
         self
     }
 
+    /// Adds a hard link to another path of the layer, or of one below.
+    pub fn hardlink(mut self, path: &str, target: &str) -> Self {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Link);
+        header.set_size(0);
+        self.tar.append_link(&mut header, path, target).unwrap();
+        self
+    }
+
+    /// Adds a directory.
+    pub fn dir(mut self, path: &str) -> Self {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Directory);
+        header.set_size(0);
+        header.set_mode(0o755);
+        self.tar.append_data(&mut header, path, &b""[..]).unwrap();
+        self
+    }
+
+    /// Adds bytes as they are: headers and content that no archiver writes.
+    pub fn raw(mut self, bytes: &[u8]) -> Self {
+        self.tar.get_mut().extend_from_slice(bytes);
+        self
+    }
+
+    /// Hides what the layers below have in a directory.
+    pub fn opaque(self, dir: &str) -> Self {
+        self.file(&format!("{dir}/.wh..wh..opq"), "")
+    }
+
     /// Removes a path of the layers below.
     pub fn remove(self, path: &str) -> Self {
         let (dir, name) = path.rsplit_once('/').map_or(("", path), |(dir, name)| (dir, name));
@@ -101,4 +131,44 @@ impl LayerBuilder {
         };
         Layer { bytes, media_type, diff_id }
     }
+}
+
+/// One ustar header with its checksum, after `change` had its way with it.
+pub fn header(typeflag: u8, name: &str, size: u64, change: impl FnOnce(&mut [u8; 512])) -> Vec<u8> {
+    let mut block = [0_u8; 512];
+    block[..name.len()].copy_from_slice(name.as_bytes());
+    block[100..108].copy_from_slice(b"0000644\0");
+    block[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes());
+    block[156] = typeflag;
+    block[257..265].copy_from_slice(b"ustar\x0000");
+    change(&mut block);
+    block[148..156].copy_from_slice(b"        ");
+    let sum: u32 = block.iter().map(|b| u32::from(*b)).sum();
+    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    block.to_vec()
+}
+
+/// Content padded to whole blocks.
+pub fn padded(content: &[u8]) -> Vec<u8> {
+    let mut out = content.to_vec();
+    out.resize(content.len().next_multiple_of(512), 0);
+    out
+}
+
+/// A ustar entry with its content.
+pub fn entry(typeflag: u8, name: &str, content: &[u8]) -> Vec<u8> {
+    [header(typeflag, name, content.len() as u64, |_| {}), padded(content)].concat()
+}
+
+/// A PAX header entry (`x` for the next entry, `g` for all) with these records.
+pub fn pax(typeflag: u8, records: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut content = Vec::new();
+    for (key, value) in records {
+        let rest = key.len() + value.len() + 3;
+        let len = (rest..).find(|len| len.to_string().len() + rest == *len).unwrap();
+        content.extend_from_slice(format!("{len} {key}=").as_bytes());
+        content.extend_from_slice(value);
+        content.push(b'\n');
+    }
+    entry(typeflag, "pax", &content)
 }

@@ -7,6 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum_server::tls_rustls::RustlsConfig;
 use base64::Engine as _;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,6 +22,8 @@ pub struct Registry {
     address: SocketAddr,
     content: Arc<Mutex<Content>>,
     runtime: Option<Runtime>,
+    /// Certificate and key, as PEM, of a registry that speaks TLS.
+    tls: Option<(String, String)>,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +51,19 @@ impl Default for Registry {
 impl Registry {
     /// Starts on a free port.
     pub fn start() -> Self {
-        let mut registry = Registry { address: ([127, 0, 0, 1], 0).into(), content: Shared::default(), runtime: None };
+        Self::serve(None)
+    }
+
+    /// Starts with TLS, by a certificate that only those trust who are told; gives it as PEM.
+    pub fn start_tls() -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let pem = made.cert.pem();
+        (Self::serve(Some((pem.clone(), made.signing_key.serialize_pem()))), pem)
+    }
+
+    fn serve(tls: Option<(String, String)>) -> Self {
+        let address = ([127, 0, 0, 1], 0).into();
+        let mut registry = Registry { address, content: Shared::default(), runtime: None, tls };
         registry.up();
         registry
     }
@@ -116,7 +131,17 @@ impl Registry {
         self.address = listener.local_addr().unwrap();
         let app = Router::new().fallback(answer).layer(DefaultBodyLimit::disable());
         let app = app.with_state(Arc::clone(&self.content));
-        runtime.spawn(async move { axum::serve(listener, app).await });
+        match self.tls.clone() {
+            None => drop(runtime.spawn(async move { axum::serve(listener, app).await })),
+            Some((certificate, key)) => {
+                let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+                let config = RustlsConfig::from_pem(certificate.into_bytes(), key.into_bytes());
+                let config = runtime.block_on(config).unwrap();
+                let _inside = runtime.enter();
+                let server = axum_server::from_tcp_rustls(listener.into_std().unwrap(), config).unwrap();
+                runtime.spawn(async move { server.serve(app.into_make_service()).await });
+            }
+        }
         self.runtime = Some(runtime);
     }
 

@@ -19,6 +19,7 @@ mod platforms;
 mod pull_secrets;
 mod python_bookworm;
 mod registry_down;
+mod rejudged;
 mod same_tag;
 mod server_killed;
 mod six_steps;

@@ -14,10 +14,7 @@ fn an_index_is_approved_when_all_node_platforms_are() {
     create(&lab, "first", &image);
     rolled_out(&lab, "first");
     // An arm64 node joins: the same index is judged again, and a new rollout is held.
-    let node = r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"arm"}}"#;
-    lab.cluster.apply(node).ok();
-    let info = r#"{"status":{"nodeInfo":{"architecture":"arm64","operatingSystem":"linux","bootID":"","containerRuntimeVersion":"","kernelVersion":"","kubeProxyVersion":"","kubeletVersion":"","machineID":"","osImage":"","systemUUID":""}}}"#;
-    lab.kubectl(&["patch", "node", "arm", "--subresource=status", "--type=merge", "-p", info]).ok();
+    lab.add_node("arm", "arm64");
     create(&lab, "second", &image);
     lab.until("second", "VulnerabilitiesFound Blocked");
     let scan = lab.field("imagescans", ".items[0].status.platforms[*].platform");

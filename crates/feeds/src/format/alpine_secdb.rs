@@ -3,7 +3,7 @@
 use super::Records;
 use serde::Deserialize;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::advisory::{Advisory, Affected, End, FixState, Interval, KeyKind};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::Severity;
@@ -25,7 +25,7 @@ struct Entry {
 struct Pkg {
     name: String,
     #[serde(default)]
-    secfixes: BTreeMap<String, Vec<String>>,
+    secfixes: BTreeMap<String, Option<Vec<String>>>,
 }
 
 /// Reads one repository's file.
@@ -45,21 +45,52 @@ pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Res
     Ok(true)
 }
 
+/// What the entries of a package say of one vulnerability.
+#[derive(Default)]
+struct Fix<'a> {
+    versions: Vec<&'a str>,
+    others: BTreeSet<&'a str>,
+}
+
 fn package(pkg: &Pkg, ecosystem: &Ecosystem, feed: &str) -> Vec<Advisory> {
-    let mut fixes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (version, ids) in &pkg.secfixes {
-        // One string may hold several ids: "CVE-2020-29568 XSA-349".
-        for id in ids.iter().flat_map(|ids| ids.split_whitespace()) {
-            fixes.entry(id).or_default().push(version);
+    let mut fixes: BTreeMap<&str, Fix<'_>> = BTreeMap::new();
+    for (version, entries) in &pkg.secfixes {
+        for entry in entries.iter().flatten() {
+            let (named, others) = names(entry);
+            for id in named {
+                let fix = fixes.entry(id).or_default();
+                fix.versions.push(version);
+                fix.others.extend(&others);
+            }
         }
     }
-    let advisory = |(id, versions): (&str, Vec<&str>)| Advisory {
-        id: id.to_owned(),
-        feed: feed.to_owned(),
-        affected: vec![affected(&pkg.name, ecosystem, &versions)],
-        ..Advisory::default()
+    // An id beside several CVEs is a bulletin on all of them, and no other name of any.
+    let shared = |other: &str| fixes.values().filter(|fix| fix.others.contains(other)).count() > 1;
+    let advisory = |(id, fix): (&&str, &Fix<'_>)| {
+        let (upstream, aliases) = fix.others.iter().map(|o| (*o).to_owned()).partition(|o: &String| shared(o));
+        Advisory {
+            id: (*id).to_owned(),
+            feed: feed.to_owned(),
+            aliases,
+            upstream,
+            affected: vec![affected(&pkg.name, ecosystem, &fix.versions)],
+            ..Advisory::default()
+        }
     };
-    fixes.into_iter().map(advisory).collect()
+    fixes.iter().map(advisory).collect()
+}
+
+/// One entry may hold several ids: "CVE-2020-29568 XSA-349". Each CVE is a vulnerability; without one, the first id is.
+fn names(entry: &str) -> (Vec<&str>, Vec<&str>) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let words = entry.split_whitespace().map(|word| word.split(|c| !plain(c)).next().unwrap_or_default());
+    let ids = words
+        .filter(|id| id.starts_with(|c: char| c.is_ascii_uppercase()) && id.contains(|c: char| c.is_ascii_digit()));
+    let (mut cves, mut others): (Vec<&str>, Vec<&str>) = ids.partition(|id| id.starts_with("CVE-"));
+    if cves.is_empty() && !others.is_empty() {
+        cves.push(others.remove(0));
+    }
+    (cves, others)
 }
 
 /// A vulnerability listed under two versions was only fixed by the higher one; version `0` means never affected.
@@ -84,20 +115,34 @@ fn affected(name: &str, ecosystem: &Ecosystem, versions: &[&str]) -> Affected {
 mod tests {
     use super::*;
 
+    fn owned(names: &[&str]) -> Vec<String> {
+        names.iter().map(|n| (*n).to_owned()).collect()
+    }
+
     #[test]
     fn rows_follow_secdb_rules() {
         let json = br#"{"distroversion":"v3.18","packages":[{"pkg":{"name":"xen","secfixes":{
-            "0":["CVE-3"],"4.14.0-r1":["CVE-1 XSA-349"],"4.14.1-r0":["CVE-1"]}}}]}"#;
+            "0":["CVE-3"],"4.14.0-r1":["CVE-1 XSA-349", "ZDI-5"],"4.14.1-r0":["CVE-1"],"4.15.0-r0":null,
+            "4.15.1-r0":["CVE-4 CVE-5 XSA-9","CVE-6.patch","(+ regression fix)"]}}}]}"#;
         let mut records = Records::default();
         assert!(parse("main.json", json, "alpine", &mut records).unwrap());
-        let check = |id: &str, never: bool, fixed: Option<&str>| {
-            let row = &records.advisories.iter().find(|a| a.id == id).unwrap().affected[0];
-            assert_eq!((row.never_affected, row.ecosystem.to_string().as_str()), (never, "Alpine:v3.18"));
+        let check = |id: &str, aliases: &[&str], upstream: &[&str], fixed: Option<&str>| {
+            let advisory = records.advisories.iter().find(|a| a.id == id).unwrap();
+            let row = &advisory.affected[0];
+            assert_eq!((row.never_affected, row.ecosystem.to_string().as_str()), (fixed.is_none(), "Alpine:v3.18"));
             let end = row.intervals.first().map(|i| i.end.clone());
             assert_eq!(end, fixed.map(|v| End::Fixed(v.into())), "{id}");
+            assert_eq!(
+                (advisory.aliases.as_slice(), advisory.upstream.as_slice()),
+                (&owned(aliases)[..], &owned(upstream)[..])
+            );
         };
-        check("CVE-1", false, Some("4.14.1-r0"));
-        check("XSA-349", false, Some("4.14.0-r1"));
-        check("CVE-3", true, None);
+        check("CVE-1", &["XSA-349"], &[], Some("4.14.1-r0"));
+        check("ZDI-5", &[], &[], Some("4.14.0-r1"));
+        check("CVE-3", &[], &[], None);
+        check("CVE-4", &[], &["XSA-9"], Some("4.15.1-r0"));
+        check("CVE-5", &[], &["XSA-9"], Some("4.15.1-r0"));
+        check("CVE-6", &[], &[], Some("4.15.1-r0"));
+        assert_eq!(records.advisories.len(), 6);
     }
 }

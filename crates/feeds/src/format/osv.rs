@@ -110,7 +110,7 @@ fn advisory(id: String, record: Record, feed: &str) -> Advisory {
         summary: record.summary,
         modified: record.modified,
         references: record.references.unwrap_or_default().into_iter().map(|r| r.url).take(8).collect(),
-        affected: affected.iter().filter(|a| !informational(a)).filter_map(row).collect(),
+        affected: rows(&affected),
         ratings,
         kev: None,
         id,
@@ -126,22 +126,15 @@ fn informational(affected: &RawAffected) -> bool {
 fn row(affected: &RawAffected) -> Option<Affected> {
     let package = affected.package.as_ref()?;
     let ecosystem = Ecosystem::from(package.ecosystem.as_str());
-    let ranges = affected.ranges.iter().flatten().filter(|r| r.kind != "GIT");
-    let mut intervals: Vec<Interval> = ranges.flat_map(|range| intervals(range, &ecosystem)).collect();
-    intervals.sort();
-    intervals.dedup();
-    let mut versions = affected.versions.clone().unwrap_or_default();
-    if let Some(order) = ecosystem.order() {
-        // Listed versions that an interval holds anyway add nothing.
-        versions.retain(|v| !intervals.iter().any(|i| holds(i, v, order)));
-    }
-    versions.sort();
-    versions.dedup();
+    let ranges = || affected.ranges.iter().flatten().filter(|r| r.kind != "GIT");
+    let intervals: Vec<Interval> = ranges().flat_map(|range| intervals(range, &ecosystem)).collect();
+    let mut events = ranges().flat_map(|range| range.events.iter().flatten().map(|(kind, _)| kind.as_str()));
+    let fixed = events.any(|kind| kind == "fixed");
+    let bounded = intervals.iter().any(|i| matches!(i.end, End::Fixed(_)));
+    let versions = affected.versions.clone().unwrap_or_default();
     if intervals.is_empty() && versions.is_empty() {
         return None;
     }
-    let own = affected.severity.iter().flatten().filter_map(|s| Rating::from_vector("", &s.score));
-    let fixed = intervals.iter().any(|i| matches!(i.end, End::Fixed(_)));
     Some(Affected {
         package: ecosystem.normalize(&package.name),
         key: if source_keyed(ecosystem.base()) { KeyKind::Source } else { KeyKind::Binary },
@@ -149,9 +142,48 @@ fn row(affected: &RawAffected) -> Option<Affected> {
         intervals,
         versions,
         never_affected: false,
-        fix_state: if fixed { FixState::Fixed } else { FixState::Unknown },
-        severity: own.map(|r| r.severity).max().unwrap_or(Severity::Unknown),
+        fix_state: match (fixed, bounded) {
+            (true, _) => FixState::Fixed,
+            // Bounded by a limit alone.
+            (false, true) => FixState::NotFixed,
+            (false, false) => FixState::Unknown,
+        },
+        severity: ratings(affected.severity.as_deref(), "").into_iter().map(|r| r.severity).max().unwrap_or_default(),
     })
+}
+
+/// One row for each package: branches that a record lists as entries of their own belong together, so that the fixed
+/// versions of all of them are known.
+fn rows(affected: &[RawAffected]) -> Vec<Affected> {
+    let mut out: Vec<Affected> = Vec::new();
+    for row in affected.iter().filter(|a| !informational(a)).filter_map(row) {
+        let same = |known: &&mut Affected| {
+            (&known.ecosystem, &known.package, known.severity) == (&row.ecosystem, &row.package, row.severity)
+        };
+        match out.iter_mut().find(same) {
+            Some(known) => {
+                known.intervals.extend(row.intervals);
+                known.versions.extend(row.versions);
+                if row.fix_state == FixState::Fixed || known.fix_state == FixState::Unknown {
+                    known.fix_state = row.fix_state;
+                }
+            }
+            None => out.push(row),
+        }
+    }
+    out.iter_mut().for_each(tidy);
+    out
+}
+
+fn tidy(row: &mut Affected) {
+    row.intervals.sort();
+    row.intervals.dedup();
+    if let Some(order) = row.ecosystem.order() {
+        // Listed versions that an interval holds anyway add nothing.
+        row.versions.retain(|v| !row.intervals.iter().any(|i| holds(i, v, order)));
+    }
+    row.versions.sort();
+    row.versions.dedup();
 }
 
 /// Distributions whose OSV records name source packages.
@@ -168,46 +200,71 @@ fn holds(interval: &Interval, version: &str, order: tidewaiter_core::version::Or
     }
 }
 
-/// Walks a range's events in version order. A `limit` bounds it from above like a fix that is none.
+/// Walks a range's events in version order.
 fn intervals(range: &Range, ecosystem: &Ecosystem) -> Vec<Interval> {
+    let compare = |a: &str, b: &str| compare(a, b, ecosystem);
     let mut events: Vec<(u8, &str)> = Vec::new();
-    let mut limit: Option<&str> = None;
+    let mut limits: Vec<&str> = Vec::new();
     for (kind, version) in range.events.iter().flatten() {
         match kind.as_str() {
             "introduced" => events.push((0, version)),
             "last_affected" => events.push((1, version)),
             "fixed" => events.push((2, version)),
-            "limit" if version != "*" => limit = limit.or(Some(version)),
+            "limit" => limits.push(version),
             _ => {}
         }
     }
-    let compare = |a: &str, b: &str| match ecosystem.order() {
+    events.sort_by(|a, b| compare(a.1, b.1).then_with(|| rank(*a).cmp(&rank(*b))));
+    let mut out = Vec::new();
+    let mut open: Option<&str> = None;
+    let mut fixed_already: Option<&str> = None;
+    let interval = |from: &str, end| Interval { introduced: (from != "0").then(|| from.to_owned()), end };
+    for (kind, version) in events {
+        match (kind, open) {
+            // Introduced where it is fixed: nothing.
+            (0, None) if fixed_already.is_some_and(|fix| compare(fix, version) == Ordering::Equal) => {}
+            (0, None) => open = Some(version),
+            (1, Some(from)) => {
+                out.push(interval(from, End::LastAffected(version.to_owned())));
+                open = None;
+            }
+            (2, Some(from)) => {
+                out.push(interval(from, End::Fixed(version.to_owned())));
+                open = None;
+            }
+            (2, None) => fixed_already = Some(version),
+            _ => {}
+        }
+    }
+    out.extend(open.map(|from| interval(from, End::Open)));
+    limited(out, &limits, ecosystem)
+}
+
+/// "0" is the beginning of all versions, even of those that sort below it.
+fn compare(a: &str, b: &str, ecosystem: &Ecosystem) -> Ordering {
+    match ecosystem.order() {
         _ if a == b => Ordering::Equal,
         _ if a == "0" => Ordering::Less,
         _ if b == "0" => Ordering::Greater,
         Some(order) => order.compare(a, b),
         None => Ordering::Equal,
+    }
+}
+
+/// Cuts intervals off at the highest limit: versions from there on are not spoken of. `*` is no limit.
+fn limited(intervals: Vec<Interval>, limits: &[&str], ecosystem: &Ecosystem) -> Vec<Interval> {
+    let highest = limits.iter().max_by(|a, b| compare(a, b, ecosystem));
+    let Some(limit) = highest.filter(|_| !limits.contains(&"*")) else { return intervals };
+    let below = |version: &str| compare(version, limit, ecosystem) == Ordering::Less;
+    let cut = |interval: Interval| {
+        let inside = match &interval.end {
+            End::Fixed(end) | End::LastAffected(end) => below(end),
+            End::Open => false,
+        };
+        let end = if inside { interval.end } else { End::Fixed((*limit).to_owned()) };
+        interval.introduced.as_deref().is_none_or(below).then_some(Interval { introduced: interval.introduced, end })
     };
-    events.sort_by(|a, b| compare(a.1, b.1).then_with(|| rank(*a).cmp(&rank(*b))));
-    let mut out = Vec::new();
-    let mut open: Option<Option<String>> = None;
-    for (kind, version) in events {
-        match (kind, &open) {
-            (0, None) => open = Some((version != "0").then(|| version.to_owned())),
-            (1 | 2, Some(introduced)) => {
-                let version = version.to_owned();
-                let end = if kind == 1 { End::LastAffected(version) } else { End::Fixed(version) };
-                out.push(Interval { introduced: introduced.clone(), end });
-                open = None;
-            }
-            _ => {}
-        }
-    }
-    if let Some(introduced) = open {
-        let end = limit.map_or(End::Open, |l| End::Fixed(l.to_owned()));
-        out.push(Interval { introduced, end });
-    }
-    out
+    intervals.into_iter().filter_map(cut).collect()
 }
 
 /// At the same version: a fix closes what was open before an introduction opens anew; a last one closes after it.
@@ -271,6 +328,32 @@ mod tests {
         );
         check(r#"[{"introduced":"1.0.0"}]"#, &[interval(Some("1.0.0"), End::Open)]);
         check(r#"[{"introduced":"0"},{"limit":"3.0.0"}]"#, &[interval(None, fixed("3.0.0"))]);
+        check(r#"[{"introduced":"0"},{"limit":"3.0.0"},{"limit":"*"}]"#, &[interval(None, End::Open)]);
+        check(
+            r#"[{"introduced":"0"},{"fixed":"1.0.0"},{"introduced":"2.0.0"},{"fixed":"4.0.0"},{"limit":"3.0.0"}]"#,
+            &[interval(None, fixed("1.0.0")), interval(Some("2.0.0"), fixed("3.0.0"))],
+        );
+        check(r#"[{"introduced":"0"},{"limit":"1.0.0"},{"limit":"3.0.0"}]"#, &[interval(None, fixed("3.0.0"))]);
+        check(r#"[{"introduced":"2.0.0"},{"fixed":"2.0.0"}]"#, &[]);
+        check(
+            r#"[{"introduced":"1.0.0"},{"fixed":"2.0.0"},{"introduced":"2.0.0"},{"fixed":"3.0.0"}]"#,
+            &[interval(Some("1.0.0"), fixed("2.0.0")), interval(Some("2.0.0"), fixed("3.0.0"))],
+        );
+        check(r#"[{"fixed":"1.0.0"}]"#, &[]);
+    }
+
+    #[test]
+    fn entries_of_one_package_are_one_row() {
+        let json = br#"{"id":"X-1","affected":[
+            {"package":{"ecosystem":"npm","name":"a"},"ranges":[{"type":"SEMVER","events":[{"introduced":"2.0.0"},{"fixed":"2.1.0"}]}]},
+            {"package":{"ecosystem":"npm","name":"a"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"1.2.0"}]}]},
+            {"package":{"ecosystem":"npm","name":"b"},"severity":[{"type":"Ubuntu","score":"medium"}],"versions":["1.0.0"]},
+            {"package":{"ecosystem":"npm","name":"c"},"ranges":[{"type":"GIT","events":[{"introduced":"0"}]}]}]}"#;
+        let mut records = Records::default();
+        assert!(parse("a.json", json, "osv", &mut records).unwrap());
+        let rows = &records.advisories[0].affected;
+        let found: Vec<_> = rows.iter().map(|r| (r.package.as_str(), r.intervals.len(), r.severity)).collect();
+        assert_eq!(found, [("a", 2, Severity::Unknown), ("b", 0, Severity::Medium)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! apk-tools' installed database: one-letter fields, an empty line ends a package. apk-package(5).
 
-use super::{Parsed, package, unreadable};
+use super::{MAX_GAPS, Parsed, is_text, package, unreadable};
 use tidewaiter_core::package::{Package, PackageType};
 
 pub(super) const PATHS: [&str; 3] = ["lib/apk/db/installed", "usr/lib/apk/db/installed", "var/lib/apk/db/installed"];
@@ -12,10 +12,14 @@ pub(super) fn wants(path: &str) -> bool {
 pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
     let text = String::from_utf8_lossy(bytes);
     let mut parsed = Parsed { database: Some(PackageType::Apk), ..Parsed::default() };
+    if !text.is_empty() && !text.ends_with('\n') {
+        parsed.gaps.push(unreadable(path, "its last line has no end, so it is truncated"));
+    }
     for stanza in text.split("\n\n").filter(|s| !s.trim().is_empty()) {
         match installed(stanza) {
             Ok(package) => parsed.packages.push(package),
-            Err(cause) => parsed.gaps.push(unreadable(path, cause)),
+            Err(cause) if parsed.gaps.len() < MAX_GAPS => parsed.gaps.push(unreadable(path, cause)),
+            Err(_) => {}
         }
     }
     parsed
@@ -37,6 +41,9 @@ fn installed(stanza: &str) -> Result<Package, &'static str> {
     if name.is_empty() || version.is_empty() {
         return Err("a package without name or version");
     }
+    if !is_text(&[name, version, origin]) {
+        return Err("a name or version is not UTF-8");
+    }
     Ok(Package {
         arch: arch.to_owned(),
         source_name: if origin.is_empty() { name } else { origin }.to_owned(),
@@ -56,6 +63,8 @@ mod tests {
         let found: Vec<_> = parsed.packages.iter().map(|p| (p.name.as_str(), p.source_name.as_str())).collect();
         assert_eq!(found, [("libssl3", "openssl"), ("musl", "musl")]);
         assert!(parsed.gaps.is_empty());
-        assert_eq!(parse(PATHS[0], b"P:x\n\nnonsense").gaps.len(), 2);
+        assert_eq!(parse(PATHS[0], b"P:x\n\nnonsense\n").gaps.len(), 2);
+        assert_eq!(parse(PATHS[0], b"P:a\nV:1\n\nP:b\nV:1.2").gaps.len(), 1, "truncated");
+        assert_eq!(parse(PATHS[0], b"P:\xff\nV:1\n\n").gaps.len(), 1, "not UTF-8");
     }
 }

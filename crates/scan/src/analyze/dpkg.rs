@@ -1,11 +1,12 @@
 //! dpkg: `var/lib/dpkg/status` and the one-stanza files of `status.d` (distroless). deb-control(5).
 
 use super::headers::Stanza;
-use super::{Parsed, package, unreadable};
+use super::{MAX_GAPS, Parsed, is_text, package, unreadable};
 use tidewaiter_core::package::{Package, PackageType};
 
 pub(super) const STATUS: &str = "var/lib/dpkg/status";
 const STATUS_D: &str = "var/lib/dpkg/status.d/";
+pub(super) const STATUS_D_SAMPLE: &str = "var/lib/dpkg/status.d/x";
 
 pub(super) fn wants(path: &str) -> bool {
     let single = path.strip_prefix(STATUS_D).is_some_and(|f| !f.contains('/') && !f.ends_with(".md5sums"));
@@ -15,19 +16,27 @@ pub(super) fn wants(path: &str) -> bool {
 pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
     let text = String::from_utf8_lossy(bytes);
     let mut parsed = Parsed { database: Some(PackageType::Deb), ..Parsed::default() };
+    // dpkg itself calls that an error: the file was cut.
+    if path == STATUS && !text.is_empty() && !text.ends_with('\n') {
+        parsed.gaps.push(unreadable(path, "its last line has no end, so it is truncated"));
+    }
+    let mut stanzas = 0;
     let mut lines = text.lines().peekable();
     while lines.peek().is_some() {
-        let stanza: Vec<&str> = lines.by_ref().take_while(|l| !l.trim_end().is_empty()).collect();
+        let stanza: Vec<&str> = lines.by_ref().take_while(|l| !l.is_empty()).collect();
         if stanza.is_empty() {
             continue;
         }
-        match Stanza::parse(stanza.into_iter()).map_err(|line| format!("a line is no field: {:.60}", line)) {
-            Ok(stanza) => match installed(&stanza) {
-                Ok(package) => parsed.packages.extend(package),
-                Err(cause) => parsed.gaps.push(unreadable(path, cause)),
-            },
-            Err(cause) => parsed.gaps.push(unreadable(path, &cause)),
+        stanzas += 1;
+        let stanza = Stanza::parse(stanza.into_iter()).map_err(|line| format!("a line is no field: {line:.60}"));
+        match stanza.and_then(|stanza| installed(&stanza).map_err(str::to_owned)) {
+            Ok(package) => parsed.packages.extend(package),
+            Err(cause) if parsed.gaps.len() < MAX_GAPS => parsed.gaps.push(unreadable(path, &cause)),
+            Err(_) => {}
         }
+    }
+    if stanzas == 0 && path != STATUS {
+        parsed.gaps.push(unreadable(path, "it is empty"));
     }
     parsed
 }
@@ -45,6 +54,9 @@ fn installed(stanza: &Stanza) -> Result<Option<Package>, &'static str> {
         Some((name, rest)) => (name.trim(), rest.trim_end().trim_end_matches(')').trim()),
         None => (source, version),
     };
+    if !is_text(&[name, version, source_name, source_version]) {
+        return Err("a name or version is not UTF-8");
+    }
     Ok(Some(Package {
         arch: stanza.get("Architecture").unwrap_or_default().to_owned(),
         source_name: source_name.to_owned(),
@@ -75,15 +87,28 @@ mod tests {
             &[("a", "1", "a", "1"), ("b", "2", "b", "2")],
         );
         check("Package: a\nStatus: deinstall ok config-files\nVersion: 1\n", &[]);
+        check("Package: a\nVersion: 1\nDescription: x\n  \n y\n", &[("a", "1", "a", "1")]);
         check("Package: a\nStatus: hold ok installed\nVersion: 1\n", &[("a", "1", "a", "1")]);
         check("Package: a\nStatus: install ok half-configured\nVersion: 1\n", &[("a", "1", "a", "1")]);
     }
 
     #[test]
     fn what_is_no_stanza_is_a_gap() {
-        for text in ["garbage", "Version: 1\n", "Package: a\n"] {
-            assert_eq!(parse(STATUS, text.as_bytes()).gaps.len(), 1, "{text}");
-        }
+        let check = |path: &str, text: &[u8], packages: usize, gaps: usize| {
+            let parsed = parse(path, text);
+            let text = String::from_utf8_lossy(text);
+            assert_eq!((parsed.packages.len(), parsed.gaps.len()), (packages, gaps), "{text}");
+        };
+        check(STATUS, b"garbage\n", 0, 1);
+        check(STATUS, b"Version: 1\n", 0, 1);
+        check(STATUS, b"Package: a\n", 0, 1);
+        check(STATUS, b"Package: a\nVersion: 1\n\nPackage: b\nVersion: 1", 2, 1);
+        check(STATUS, b"Package: a\xff\nVersion: 1\n", 0, 1);
+        check(STATUS, b"Package: a\nVersion: 1\nMaintainer: \xe9\n", 1, 0);
+        check(STATUS, "x\n\n".repeat(100).as_bytes(), 0, MAX_GAPS);
+        check(STATUS, b"", 0, 0);
+        check("var/lib/dpkg/status.d/a", b"", 0, 1);
+        check("var/lib/dpkg/status.d/a", b"Package: a\nVersion: 1", 1, 0);
     }
 
     #[test]

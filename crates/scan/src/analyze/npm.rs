@@ -24,12 +24,19 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
         }
     };
     let field = |name: &str| json.get(name).and_then(Value::as_str).map(str::trim).filter(|v| !v.is_empty());
-    // A folder below node_modules that names no package is not installed as one.
-    let packages = match (field("name"), field("version")) {
-        (Some(name), Some(version)) => vec![package(PackageType::Npm, name, version)],
-        _ => Vec::new(),
-    };
-    Parsed { packages, ..Parsed::default() }
+    let version = field("version");
+    // npm knows a package without a name by its folder; a folder with neither is not installed as a package.
+    let name = field("name").or_else(|| version.and(folder(path)));
+    let Some(name) = name else { return Parsed::default() };
+    if json.get("version").is_some_and(|v| !v.is_string()) {
+        return Parsed { gaps: vec![unreadable(path, "its version is no text")], ..Parsed::default() };
+    }
+    // Without a version it is listed all the same, so that the report says it was not judged.
+    Parsed { packages: vec![package(PackageType::Npm, name, version.unwrap_or_default())], ..Parsed::default() }
+}
+
+fn folder(path: &str) -> Option<&str> {
+    path.strip_suffix("/package.json")?.rsplit_once("node_modules/").map(|(_, name)| name)
 }
 
 #[cfg(test)]
@@ -47,5 +54,20 @@ mod tests {
         check("app/node_modules/.package-lock.json", false);
         check("app/package.json", false);
         check("my_node_modules/a/package.json", false);
+    }
+    #[test]
+    fn packages_are_named_by_their_file_or_folder() {
+        let check = |json: &str, expected: &[(&str, &str)], gaps: usize| {
+            let parsed = parse("app/node_modules/@s/a/package.json", json.as_bytes());
+            let found: Vec<_> = parsed.packages.iter().map(|p| (p.name.as_str(), p.version.as_str())).collect();
+            assert_eq!((found.as_slice(), parsed.gaps.len()), (expected, gaps), "{json}");
+        };
+        check(r#"{"name":"b","version":"1.0.0"}"#, &[("b", "1.0.0")], 0);
+        check("\u{feff}{\"name\":\"b\",\"version\":\"1.0.0\"}", &[("b", "1.0.0")], 0);
+        check(r#"{"version":"1.0.0"}"#, &[("@s/a", "1.0.0")], 0);
+        check(r#"{"name":"b"}"#, &[("b", "")], 0);
+        check(r#"{"type":"module"}"#, &[], 0);
+        check(r#"{"name":"b","version":1}"#, &[], 1);
+        check(r#"{"name":"b","#, &[], 1);
     }
 }

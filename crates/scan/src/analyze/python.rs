@@ -1,32 +1,68 @@
-//! Python distributions: `*.dist-info/METADATA` (PEP 376, core metadata) and eggs.
+//! Python distributions: `*.dist-info/METADATA` (PEP 376, core metadata) and eggs, as files, folders and zip archives.
 
 use super::headers::Stanza;
-use super::{Parsed, package, unreadable};
+use super::{Parsed, is_text, package, unreadable};
+use std::io::{Cursor, Read};
 use tidewaiter_core::package::{Package, PackageType};
 
+/// Most bytes of the metadata in a zipped egg.
+const MAX_METADATA: u64 = 8 << 20;
+
 pub(super) fn wants(path: &str) -> bool {
-    path.ends_with(".dist-info/METADATA")
+    let wanted = path.ends_with(".dist-info/METADATA")
         || path.ends_with(".egg-info/PKG-INFO")
         || path.ends_with(".egg/EGG-INFO/PKG-INFO")
         || path.ends_with(".egg-info")
+        || path.ends_with(".egg");
+    wanted && !is_leftover(path)
+}
+
+/// pip renames a distribution to `~name` while it removes it, and ignores what an aborted removal leaves behind.
+fn is_leftover(path: &str) -> bool {
+    path.split('/').any(|part| part.starts_with('~') && part.contains(".dist-info"))
 }
 
 pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+    if path.ends_with(".egg") {
+        return match zipped(bytes) {
+            Ok(metadata) => distribution(path, &metadata),
+            Err(cause) => failed(path, &cause),
+        };
+    }
+    distribution(path, bytes)
+}
+
+fn distribution(path: &str, bytes: &[u8]) -> Parsed {
     let text = String::from_utf8_lossy(bytes);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     // The body after the first empty line is the description; what is no field in the head is ignored as pip does.
     let head = text.lines().take_while(|l| !l.trim_end().is_empty()).filter(|l| l.contains(':') || l.starts_with(' '));
     let stanza = Stanza::parse(head).unwrap_or_default();
     match (stanza.get("Name"), stanza.get("Version")) {
-        (Some(name), Some(version)) if !name.is_empty() => {
+        (Some(name), Some(version)) if !is_text(&[name, version]) => failed(path, "its name or version is not UTF-8"),
+        (Some(name), Some(version)) if !name.is_empty() && !version.is_empty() => {
             let package = Package { vendored: vendored(path), ..package(PackageType::Pypi, name, version) };
             Parsed { packages: vec![package], ..Parsed::default() }
         }
-        _ => Parsed { gaps: vec![unreadable(path, "it names no distribution and version")], ..Parsed::default() },
+        _ => failed(path, "it names no distribution and version"),
     }
 }
 
+fn failed(path: &str, cause: &str) -> Parsed {
+    Parsed { gaps: vec![unreadable(path, cause)], ..Parsed::default() }
+}
+
+/// The metadata in a zipped egg.
+fn zipped(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("it is no zip archive ({e})"))?;
+    let entry = archive.by_name("EGG-INFO/PKG-INFO").map_err(|e| format!("it has no readable metadata ({e})"))?;
+    let mut metadata = Vec::new();
+    entry.take(MAX_METADATA).read_to_end(&mut metadata).map_err(|e| format!("its metadata is damaged ({e})"))?;
+    Ok(metadata)
+}
+
 /// Whether the metadata lies inside another distribution instead of beside it.
-fn vendored(path: &str) -> bool {
+pub(super) fn vendored(path: &str) -> bool {
     let root = ["site-packages/", "dist-packages/"].iter().filter_map(|r| path.rfind(r).map(|at| at + r.len())).max();
     let inside = root.and_then(|at| path.get(at..)).unwrap_or(path);
     let parts: Vec<&str> = inside.split('/').collect();
@@ -54,6 +90,29 @@ mod tests {
         check("usr/lib/python3.8/site-packages/setuptools/_vendor/foo-1.0.dist-info/METADATA", true);
         check("usr/lib/python3.8/site-packages/foo-1.0-py3.egg/EGG-INFO/PKG-INFO", false);
         check("app/_vendor/foo-1.0.dist-info/METADATA", true);
-        assert_eq!(parse("x.egg-info", b"").gaps.len(), 1);
+    }
+
+    #[test]
+    fn what_names_no_version_is_a_gap() {
+        for text in ["", "Name: a\n", "Name: a\nVersion:\n", "\nName: a\nVersion: 1\n"] {
+            let parsed = parse("x.egg-info", text.as_bytes());
+            assert_eq!((parsed.packages.len(), parsed.gaps.len()), (0, 1), "{text}");
+        }
+        let latin1 = parse("x.egg-info", b"Name: a\nVersion: 1\nAuthor: Andr\xe9\n");
+        assert_eq!((latin1.packages.len(), latin1.gaps.len()), (1, 0));
+        assert_eq!(parse("x.egg-info", b"Name: \xe9\nVersion: 1\n").gaps.len(), 1);
+    }
+
+    #[test]
+    fn eggs_may_be_zipped() {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        zip.start_file("EGG-INFO/PKG-INFO", zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut zip, b"Name: a\nVersion: 1.0\n").unwrap();
+        let bytes = zip.finish().unwrap().into_inner();
+        let path = "usr/lib/python3.9/site-packages/a-1.0-py3.9.egg";
+        let parsed = parse(path, &bytes);
+        assert_eq!((parsed.packages[0].name.as_str(), parsed.packages[0].vendored), ("a", false));
+        assert_eq!(parse(path, &bytes[..bytes.len() / 2]).gaps.len(), 1);
+        assert!(wants(path) && !wants("site-packages/~ip-20.0.dist-info/METADATA"));
     }
 }

@@ -4,13 +4,14 @@
 //! a log beside its database, in whichever layers they came, those layers are read again and the two files are kept.
 
 use crate::ScanError;
-use crate::analyze::{self, KEEP, LOG, Parsed};
-use crate::engine::{Options, read_files};
+use crate::analyze::{self, LOG, Parsed};
+use crate::engine::Options;
 use crate::source::Image;
-use crate::walk::layer::{self, Add, Facts};
+use crate::walk::hash::PathHash;
+use crate::walk::layer::{self, Facts, What};
+use crate::walk::links::Rules;
 use crate::walk::merge::View;
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::RandomState;
 use std::sync::Arc;
 use tidewaiter_core::report::{Gap, GapKind};
 
@@ -32,11 +33,14 @@ struct Pair<'v> {
 }
 
 fn pairs(view: &View) -> impl Iterator<Item = Pair<'_>> {
-    view.files().filter(|(_, parsed)| parsed.log).filter_map(|(log_path, log)| {
+    view.files().filter(|(_, _, parsed)| parsed.log).filter_map(|(log_path, _, log)| {
         let path = view.canonical(log_path.strip_suffix(LOG)?);
         Some(Pair { log_path, log, database: view.get(&path), path })
     })
 }
+
+/// Path → the path by which it is wanted, and what the file there says.
+pub(super) type Files<'v> = BTreeMap<&'v str, (&'v str, Arc<Parsed>)>;
 
 /// The files that were kept, and what they say together.
 #[derive(Default)]
@@ -50,7 +54,7 @@ impl Journals {
     pub(super) fn read(
         image: &Image,
         facts: &[Facts],
-        hashes: &RandomState,
+        hashes: &PathHash,
         options: &Options<'_>,
     ) -> Result<Self, ScanError> {
         let mut needed = BTreeSet::new();
@@ -64,12 +68,12 @@ impl Journals {
         let mut room = usize::try_from(options.limits.database_bytes).unwrap_or(usize::MAX);
         for (index, layer) in facts.iter().enumerate() {
             let wanted = || files(layer).filter(|(_, parsed)| needed.contains(&id(parsed)));
-            let extra: layer::Extra = wanted().map(|(path, _)| (path.to_owned(), KEEP.to_owned())).collect();
-            if extra.is_empty() {
+            let paths: BTreeSet<String> = wanted().map(|(path, _)| path.to_owned()).collect();
+            if paths.is_empty() {
                 continue;
             }
-            let again = layer::read(image, index, &extra, hashes, options)?;
-            for path in extra.keys() {
+            let again = layer::read(image, index, &Rules::keeping(paths.clone()), hashes, options)?;
+            for path in &paths {
                 // The same path may stand in a layer more than once: its entries are in the same order again.
                 let first = files(layer).filter(|(p, _)| p == path).map(|(_, parsed)| id(parsed));
                 let second = files(&again).filter(|(p, _)| p == path).map(|(_, parsed)| parsed.kept.as_ref());
@@ -85,20 +89,21 @@ impl Journals {
     }
 
     /// What a view's files say, each database read together with its log.
-    pub(super) fn files<'v>(&mut self, view: &'v View) -> BTreeMap<&'v str, Arc<Parsed>> {
-        let mut out: BTreeMap<&str, Arc<Parsed>> =
-            read_files(view).map(|(p, parsed)| (p, Arc::clone(parsed))).collect();
+    pub(super) fn files<'v>(&mut self, view: &'v View) -> Files<'v> {
+        let all = view.files().map(|(path, wanted, parsed)| (path, (wanted, Arc::clone(parsed))));
+        let mut out: Files<'_> = all.collect();
         for pair in pairs(view) {
             match pair.database {
                 Some(database) => {
                     let joined = self.join(&pair, database);
-                    if let Some(alone) = out.get_mut(pair.path.as_str()) {
+                    if let Some((_, alone)) = out.get_mut(pair.path.as_str()) {
                         *alone = joined;
                     }
                 }
                 None => {
                     let gap = unreadable(pair.log_path, "there is no database beside this write-ahead log");
-                    out.insert(pair.log_path, Arc::new(Parsed { gaps: vec![gap], ..Parsed::default() }));
+                    let alone = Arc::new(Parsed { gaps: vec![gap], ..Parsed::default() });
+                    out.insert(pair.log_path, (pair.log_path, alone));
                 }
             }
         }
@@ -120,8 +125,8 @@ impl Journals {
 }
 
 fn files(layer: &Facts) -> impl Iterator<Item = (&str, &Arc<Parsed>)> {
-    layer.adds.iter().filter_map(|(path, add)| match add {
-        Add::File(parsed) => Some((path.as_str(), parsed)),
+    layer.adds.iter().filter_map(|add| match &add.what {
+        What::File(parsed, _) => Some((add.path.as_str(), parsed)),
         _ => None,
     })
 }

@@ -9,8 +9,8 @@ use tidewaiter_core::image::{Digest, Platform};
 
 use super::files::{Archive, Files};
 use super::manifest::{MAX_CONFIG, MAX_MANIFEST, describe_layers, parse_config, platform_of};
-use super::read::{read_capped, sha256};
-use super::{BlobSource, Image, LayerDescriptor, LayerMedia, SourceError, oci_layout};
+use super::read::sha256;
+use super::{BlobSource, Image, LayerDescriptor, SourceError, oci_layout};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -66,9 +66,9 @@ fn open_saved(
     let config = parse_config(&bytes, name)?;
     let mut layers = Vec::with_capacity(saved.layers.len());
     for (index, path) in saved.layers.iter().enumerate() {
-        let (reader, size) = files.open(path)?;
+        let (_, size) = files.open(path)?;
         let digest = config.diff_ids.get(index).cloned().unwrap_or_else(|| config_digest.clone());
-        layers.push((digest, Some(size), sniff(reader, path)?));
+        layers.push((digest, Some(size), false));
     }
     let platform = platform_of(&config, None, wanted, name)?;
     let layers = describe_layers(layers, &config, name, false)?;
@@ -82,16 +82,6 @@ fn open_saved(
         config,
         layers,
         blobs,
-    })
-}
-
-/// Old archives do not say how layers are compressed; the first bytes do.
-fn sniff(reader: Box<dyn Read + Send>, path: &str) -> Result<LayerMedia, SourceError> {
-    let head = read_capped(reader.take(4), path, 4)?;
-    Ok(match head[..] {
-        [0x1f, 0x8b, ..] => LayerMedia::TarGzip,
-        [0x28, 0xb5, 0x2f, 0xfd] => LayerMedia::TarZstd,
-        _ => LayerMedia::Tar,
     })
 }
 

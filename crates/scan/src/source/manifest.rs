@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tidewaiter_core::image::{Digest, Platform};
 
 use super::read::{sha256, verify};
-use super::{BlobSource, HistoryEntry, Image, ImageConfig, LayerDescriptor, LayerMedia, SourceError};
+use super::{BlobSource, HistoryEntry, Image, ImageConfig, LayerDescriptor, SourceError};
 
 /// Largest manifest or index read; the limit registries themselves use.
 pub(super) const MAX_MANIFEST: u64 = 4 << 20;
@@ -250,7 +250,7 @@ pub(super) fn assemble(
     let config = parse_config(&bytes, &what)?;
     let mut layers = Vec::with_capacity(found.layers.len());
     for descriptor in &found.layers {
-        layers.push((descriptor.digest.clone(), Some(descriptor.size), layer_media(descriptor, reference)?));
+        layers.push((descriptor.digest.clone(), Some(descriptor.size), is_foreign(descriptor, reference)?));
     }
     let platform = platform_of(&config, found.platform, wanted, reference)?;
     Ok(Image {
@@ -286,7 +286,7 @@ pub(super) fn platform_of(
 
 /// Joins the manifest's layers with the config's diff ids and history.
 pub(super) fn describe_layers(
-    layers: Vec<(Digest, Option<u64>, LayerMedia)>,
+    layers: Vec<(Digest, Option<u64>, bool)>,
     config: &ImageConfig,
     what: &str,
     digest_is_stored: bool,
@@ -297,10 +297,10 @@ pub(super) fn describe_layers(
     }
     let steps: Vec<&HistoryEntry> = config.history.iter().filter(|step| !step.empty_layer).collect();
     let aligned = steps.len() == layers.len();
-    let describe = |(index, (digest, size, media_type)): (usize, (Digest, Option<u64>, LayerMedia))| LayerDescriptor {
+    let describe = |(index, (digest, size, foreign)): (usize, (Digest, Option<u64>, bool))| LayerDescriptor {
         digest,
         size,
-        media_type,
+        foreign,
         diff_id: config.diff_ids[index].clone(),
         history: steps.get(index).filter(|_| aligned).and_then(|step| step.created_by.clone()),
         digest_is_stored,
@@ -308,20 +308,25 @@ pub(super) fn describe_layers(
     Ok(layers.into_iter().enumerate().map(describe).collect())
 }
 
-fn layer_media(descriptor: &Descriptor, reference: &str) -> Result<LayerMedia, SourceError> {
-    match descriptor.media_type.as_str() {
-        "application/vnd.oci.image.layer.v1.tar" | "application/vnd.docker.image.rootfs.diff.tar" => {
-            Ok(LayerMedia::Tar)
-        }
-        "application/vnd.oci.image.layer.v1.tar+gzip" | "application/vnd.docker.image.rootfs.diff.tar.gzip" => {
-            Ok(LayerMedia::TarGzip)
-        }
-        "application/vnd.oci.image.layer.v1.tar+zstd" | "application/vnd.docker.image.rootfs.diff.tar.zstd" => {
-            Ok(LayerMedia::TarZstd)
-        }
-        other => Err(SourceError::UnsupportedMediaType {
-            what: format!("layer {} of {reference}", descriptor.digest),
-            media_type: other.to_owned(),
-        }),
+/// Whether a layer is a foreign one. How it is compressed is told by its bytes; what its media type must say is
+/// that it is a tar at all.
+fn is_foreign(descriptor: &Descriptor, reference: &str) -> Result<bool, SourceError> {
+    let media_type = descriptor.media_type.as_str();
+    let tar = |prefix: &str, suffixes: &[&str]| {
+        media_type.strip_prefix(prefix).is_some_and(|suffix| suffixes.contains(&suffix))
+    };
+    if tar("application/vnd.oci.image.layer.v1.tar", &["", "+gzip", "+zstd"])
+        || tar("application/vnd.docker.image.rootfs.diff.tar", &["", ".gzip", ".zstd"])
+    {
+        return Ok(false);
     }
+    if tar("application/vnd.oci.image.layer.nondistributable.v1.tar", &["", "+gzip", "+zstd"])
+        || tar("application/vnd.docker.image.rootfs.foreign.diff.tar", &["", ".gzip", ".zstd"])
+    {
+        return Ok(true);
+    }
+    Err(SourceError::UnsupportedMediaType {
+        what: format!("layer {} of {reference}", descriptor.digest),
+        media_type: media_type.to_owned(),
+    })
 }

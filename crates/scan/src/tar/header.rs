@@ -1,98 +1,125 @@
-//! One 512-byte header and PAX records.
+//! One 512-byte header.
 
 use super::{BLOCK, TarError};
-use std::collections::BTreeMap;
 
 pub(super) struct Header {
     pub(super) name: String,
     pub(super) link: String,
-    pub(super) size: u64,
+    pub(super) size: i64,
     pub(super) typeflag: u8,
+    block: [u8; BLOCK],
 }
 
 impl Header {
     pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Self, TarError> {
-        let field = |from: usize, len: usize| block.get(from..from + len).unwrap_or_default();
-        verify_checksum(block, field(148, 8))?;
-        let magic = field(257, 8);
-        let mut name = text(field(0, 100));
-        // GNU archives use these bytes for times; a prefix exists in POSIX archives alone.
-        if magic.starts_with(b"ustar\0") {
-            let prefix = text(field(345, 155));
-            if !prefix.is_empty() {
-                name = format!("{prefix}/{name}");
-            }
+        let mut header =
+            Header { name: String::new(), link: String::new(), size: 0, typeflag: block[156], block: *block };
+        header.verify_checksum()?;
+        header.name = text(header.field(0, 100));
+        header.link = text(header.field(157, 100));
+        header.size = number(header.field(124, 12))?;
+        let prefix = header.prefix();
+        if !prefix.is_empty() {
+            header.name = format!("{prefix}/{}", header.name);
         }
-        Ok(Header {
-            name,
-            link: text(field(157, 100)),
-            size: number(field(124, 12))?,
-            typeflag: block.get(156).copied().unwrap_or_default(),
-        })
+        Ok(header)
+    }
+
+    pub(super) fn field(&self, from: usize, len: usize) -> &[u8] {
+        self.block.get(from..from + len).unwrap_or_default()
+    }
+
+    /// Links, devices, directories and FIFOs have no content, whatever their size field says.
+    pub(super) fn is_bare(&self) -> bool {
+        matches!(self.typeflag, b'1'..=b'6')
+    }
+
+    pub(super) fn is_gnu(&self) -> bool {
+        self.field(257, 8) == b"ustar  \0"
+    }
+
+    /// What precedes the name, by the format that the magic tells.
+    fn prefix(&self) -> String {
+        if self.field(257, 6) == b"ustar\0" {
+            let star = self.field(508, 4) == b"tar\0";
+            return text(self.field(345, if star { 131 } else { 155 }));
+        }
+        // GNU archives keep times here. Old versions of Go wrote a prefix all the same, and Go still reads it.
+        let time = |from: usize| self.field(from, 1) == [0] || number(self.field(from, 12)).is_ok();
+        if self.is_gnu() && !(time(345) && time(357)) {
+            return Some(text(self.field(345, 155))).filter(|p| p.is_ascii()).unwrap_or_default();
+        }
+        String::new()
+    }
+
+    /// The sum of all bytes with the checksum field as spaces; old tars summed signed bytes.
+    fn verify_checksum(&self) -> Result<(), TarError> {
+        let stored = octal(self.field(148, 8))?;
+        let (mut unsigned, mut signed) = (0_i64, 0_i64);
+        for (index, byte) in self.block.iter().enumerate() {
+            let byte = if (148..156).contains(&index) { b' ' } else { *byte };
+            unsigned += i64::from(byte);
+            signed += i64::from(byte.cast_signed());
+        }
+        if stored == unsigned || stored == signed {
+            return Ok(());
+        }
+        Err(TarError::Corrupt("a header's checksum"))
     }
 }
 
-/// Bytes up to the first NUL. Invalid UTF-8 is replaced: such a path is never one that an analyzer wants.
+/// Bytes up to the first NUL.
 pub(super) fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
+    lossless(bytes.get(..end).unwrap_or_default())
 }
 
-/// Octal text, or base-256 with the top bit set (GNU).
-fn number(field: &[u8]) -> Result<u64, TarError> {
-    const BAD: TarError = TarError::Corrupt("a number in a header");
-    match field.first() {
-        Some(first) if first & 0x80 != 0 => {
-            if first & 0x40 != 0 {
-                return Err(TarError::Corrupt("a size is negative or absurd"));
-            }
-            let mut value = u64::from(first & 0x3f);
-            for byte in field.iter().skip(1) {
-                value = value.checked_mul(256).and_then(|v| v.checked_add(u64::from(*byte))).ok_or(BAD)?;
-            }
-            Ok(value)
-        }
-        _ => {
-            let digits = text(field);
-            match digits.trim_matches(' ') {
-                "" => Ok(0),
-                digits => u64::from_str_radix(digits, 8).map_err(|_| BAD),
+/// As UTF-8; bytes that are none become U+FFFD and two hex digits, and U+FFFD itself is doubled: two paths that differ
+/// stay different, or one could hide the other.
+pub(super) fn lossless(bytes: &[u8]) -> String {
+    const MARK: char = char::REPLACEMENT_CHARACTER;
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            out.push(c);
+            if c == MARK {
+                out.push(MARK);
             }
         }
+        for byte in chunk.invalid() {
+            out.push_str(&format!("{MARK}{byte:02x}"));
+        }
     }
+    out
 }
 
-/// The sum of all bytes with the checksum field as spaces; old tars summed signed bytes.
-fn verify_checksum(block: &[u8; BLOCK], stored: &[u8]) -> Result<(), TarError> {
-    let stored = number(stored)?;
-    let (mut unsigned, mut signed) = (0_u64, 0_i64);
-    for (index, byte) in block.iter().enumerate() {
-        let byte = if (148..156).contains(&index) { b' ' } else { *byte };
-        unsigned += u64::from(byte);
-        signed += i64::from(byte.cast_signed());
-    }
-    if stored == unsigned || i64::try_from(stored) == Ok(signed) {
-        return Ok(());
-    }
-    Err(TarError::Corrupt("a header's checksum"))
-}
+const BAD: TarError = TarError::Corrupt("a number in a header");
 
-/// `LEN KEY=VALUE\n` records.
-pub(super) fn pax_records(mut bytes: &[u8]) -> Result<BTreeMap<String, String>, TarError> {
-    const BAD: TarError = TarError::Corrupt("a PAX record");
-    let mut out = BTreeMap::new();
-    while !bytes.is_empty() {
-        let space = bytes.iter().position(|b| *b == b' ').ok_or(BAD)?;
-        let len = bytes.get(..space).and_then(|d| std::str::from_utf8(d).ok()).and_then(|d| d.parse::<usize>().ok());
-        let len = len.filter(|len| *len > space + 1 && *len <= bytes.len()).ok_or(BAD)?;
-        let record = bytes.get(space + 1..len).and_then(|r| r.strip_suffix(b"\n")).ok_or(BAD)?;
-        let equals = record.iter().position(|b| *b == b'=').ok_or(BAD)?;
-        let (key, value) = (record.get(..equals).unwrap_or_default(), record.get(equals + 1..).unwrap_or_default());
-        if key.is_empty() || value.contains(&0) {
+/// Octal text, or base-256 two's complement with the top bit set (GNU).
+pub(super) fn number(field: &[u8]) -> Result<i64, TarError> {
+    let Some(first) = field.first().filter(|first| **first & 0x80 != 0) else { return octal(field) };
+    let negative = first & 0x40 != 0;
+    let invert = if negative { 0xff } else { 0 };
+    let mut value = 0_u64;
+    for (index, byte) in field.iter().enumerate() {
+        let byte = (byte ^ invert) & if index == 0 { 0x7f } else { 0xff };
+        if value >> 56 > 0 {
             return Err(BAD);
         }
-        out.insert(String::from_utf8_lossy(key).into_owned(), String::from_utf8_lossy(value).into_owned());
-        bytes = bytes.get(len..).unwrap_or_default();
+        value = value << 8 | u64::from(byte);
     }
-    Ok(out)
+    let value = i64::try_from(value).map_err(|_| BAD)?;
+    Ok(if negative { !value } else { value })
+}
+
+/// Octal digits with spaces and NULs around them.
+fn octal(field: &[u8]) -> Result<i64, TarError> {
+    let blank = |b: &u8| matches!(b, b' ' | 0);
+    let start = field.iter().position(|b| !blank(b)).unwrap_or(field.len());
+    let end = field.iter().rposition(|b| !blank(b)).map_or(start, |last| last + 1);
+    match text(field.get(start..end).unwrap_or_default()).as_str() {
+        "" => Ok(0),
+        digits if digits.starts_with('+') => Err(BAD),
+        digits => u64::from_str_radix(digits, 8).map(u64::cast_signed).map_err(|_| BAD),
+    }
 }

@@ -3,19 +3,21 @@
 use crate::ScanError;
 use crate::analyze::{self, Parsed};
 use crate::engine::Options;
-use crate::source::{Image, LayerDescriptor, LayerMedia, SourceError};
-use crate::tar::{Kind, Reader, TarError};
-use crate::walk::path;
+use crate::source::{Image, LayerDescriptor, SourceError};
+use crate::tar::{Entry, Kind, Reader, TarError};
+use crate::walk::hash::PathHash;
+use crate::walk::links::Rules;
+use crate::walk::marks::Marks;
+use crate::walk::{inflate, path};
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::HashSet;
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::{Gap, GapKind};
 
-/// What a layer does to the view below it, in the order of its tar.
+/// What a layer does to the view below it.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     /// Stored bytes.
@@ -28,41 +30,56 @@ pub(crate) struct Facts {
     pub(crate) opaque: Vec<String>,
     /// Lower paths that are removed.
     pub(crate) whiteouts: Vec<String>,
-    /// Wanted files and links.
-    pub(crate) adds: Vec<(String, Add)>,
-    /// Hashes of all paths that are neither directory nor link.
-    pub(crate) files: HashSet<u64>,
-    /// Hashes of all directories.
-    pub(crate) dirs: HashSet<u64>,
+    /// Wanted files and links, in the order of the tar.
+    pub(crate) adds: Vec<Add>,
+    /// All paths that are neither directory nor link.
+    pub(crate) files: Marks,
+    /// All directories.
+    pub(crate) dirs: Marks,
+    /// Hashes of all directories above any entry.
+    pub(crate) above: HashSet<u64>,
+    /// Why the layer was not read at all, where it was not.
+    pub(crate) gap: Option<Gap>,
 }
 
-/// Something that a layer puts at a path.
-#[derive(Debug, Clone)]
-pub(crate) enum Add {
-    File(Arc<Parsed>),
+/// Something kept that a layer puts at a path.
+#[derive(Debug)]
+pub(crate) struct Add {
+    /// The path as the tar has it, cleaned.
+    pub(crate) path: String,
+    /// Its place in the tar, from 1.
+    pub(crate) place: u32,
+    /// What it is.
+    pub(crate) what: What,
+}
+
+/// What is kept.
+#[derive(Debug)]
+pub(crate) enum What {
+    /// The content, and the path by which it is wanted.
+    File(Arc<Parsed>, Arc<str>),
     Symlink(String),
     Hardlink(String),
-    Directory,
 }
-
-/// Paths wanted besides those that analyzers name: (path in this layer, path whose analyzer reads it).
-pub(crate) type Extra = BTreeMap<String, String>;
 
 /// Reads layer `index` to its very end.
 pub(crate) fn read(
     image: &Image,
     index: usize,
-    extra: &Extra,
-    hashes: &RandomState,
+    rules: &Rules,
+    hashes: &PathHash,
     options: &Options<'_>,
 ) -> Result<Facts, ScanError> {
     let Some(layer) = image.layers.get(index) else { return Ok(Facts::default()) };
     options.progress.layer_started(index, image.layers.len(), layer.size);
-    let raw = image.open_layer(index)?;
+    let raw = match image.open_layer(index) {
+        Err(SourceError::NotFound { .. }) if layer.foreign => return Ok(absent(layer)),
+        other => other?,
+    };
     let counted = Counted { inner: raw, hash: Sha256::new(), read: 0, index, options };
     let mut stored = BufReader::with_capacity(64 << 10, counted);
-    let mut walk = Walk { layer, extra, hashes, options, facts: Facts::default() };
-    let diff_id = walk.inflate(&mut stored);
+    let mut walk = Walk { layer, rules, hashes, options, facts: Facts::default(), place: 0, kept: 0 };
+    let diff_id = walk.tar(&mut stored);
     let drained = io::copy(&mut stored, &mut io::sink()).map_err(|e| walk.bad(&e));
     let counted = stored.into_inner();
     let digest = Digest::from_sha256(counted.hash.finalize().into());
@@ -72,10 +89,19 @@ pub(crate) fn read(
     }
     let diff_id = diff_id?;
     drained?;
-    let facts = Facts { size: counted.read, digest: Some(digest), diff_id: Some(diff_id.clone()), ..walk.facts };
+    let mut facts = Facts { size: counted.read, digest: Some(digest), diff_id: Some(diff_id.clone()), ..walk.facts };
     same(layer, "diff id", &layer.diff_id, diff_id)?;
+    facts.files.seal();
+    facts.dirs.seal();
     options.progress.layer_done(index);
     Ok(facts)
+}
+
+/// A layer that its registry may not distribute and does not have.
+fn absent(layer: &LayerDescriptor) -> Facts {
+    let message = "the registry does not hold this nondistributable layer; what it installs is not judged".to_owned();
+    let gap = Gap { kind: GapKind::UnreadableFile, subject: format!("layer {}", layer.digest), message };
+    Facts { gap: Some(gap), ..Facts::default() }
 }
 
 fn same(layer: &LayerDescriptor, what: &'static str, expected: &Digest, actual: Digest) -> Result<(), ScanError> {
@@ -131,31 +157,23 @@ impl<R: Read> Read for Inflated<R> {
 
 struct Walk<'a> {
     layer: &'a LayerDescriptor,
-    extra: &'a Extra,
-    hashes: &'a RandomState,
+    rules: &'a Rules,
+    hashes: &'a PathHash,
     options: &'a Options<'a>,
     facts: Facts,
+    /// Entries so far.
+    place: u32,
+    /// Bytes kept so far.
+    kept: u64,
 }
 
 impl Walk<'_> {
-    fn inflate(&mut self, stored: &mut impl io::BufRead) -> Result<Digest, ScanError> {
-        match self.layer.media_type {
-            LayerMedia::Tar => self.tar(stored),
-            LayerMedia::TarGzip => self.tar(flate2::bufread::MultiGzDecoder::new(stored)),
-            LayerMedia::TarZstd => {
-                let mut decoder = zstd::Decoder::with_buffer(stored).map_err(|e| self.bad(&e))?;
-                // 128 MiB: what `zstd --long` writes; more would let a layer choose our memory.
-                decoder.window_log_max(27).map_err(|e| self.bad(&e))?;
-                self.tar(decoder)
-            }
-        }
-    }
-
     /// Reads a tar and all that follows it; returns the digest of every byte.
-    fn tar(&mut self, inner: impl Read) -> Result<Digest, ScanError> {
+    fn tar(&mut self, stored: &mut impl io::BufRead) -> Result<Digest, ScanError> {
         let limits = &self.options.limits;
         let by_ratio = self.layer.size.map_or(u64::MAX, |s| s.saturating_mul(limits.ratio).max(limits.ratio_from));
         let max = limits.layer_bytes.min(by_ratio);
+        let inner = inflate::reader(stored).map_err(|e| self.bad(&e))?;
         let mut bytes = Inflated { inner, hash: Sha256::new(), read: 0, max, over: false };
         let result = self.entries(&mut bytes).and_then(|()| {
             // What follows the end of the archive is not unpacked, but it is part of the diff id.
@@ -165,6 +183,7 @@ impl Walk<'_> {
             Ok(()) => Ok(Digest::from_sha256(bytes.hash.finalize().into())),
             Err(_) if bytes.over => Err(self.limit("uncompressed bytes", max)),
             Err(TarError::Io(error)) => Err(self.bad(&error)),
+            Err(TarError::TooLong(limit)) => Err(self.limit("bytes of a path or header", limit)),
             Err(other) => Err(ScanError::BadLayer { layer: self.layer.digest.clone(), cause: other.to_string() }),
         }
     }
@@ -172,63 +191,85 @@ impl Walk<'_> {
     fn entries(&mut self, bytes: impl Read) -> Result<(), TarError> {
         let limits = self.options.limits;
         let mut reader = Reader::new(bytes, &limits);
-        let mut count = 0;
         while let Some(entry) = reader.next_entry()? {
-            count += 1;
-            if count > limits.entries {
-                return Err(TarError::Io(io::Error::other(Limit("entries", limits.entries))));
+            self.place = self.place.saturating_add(1);
+            if u64::from(self.place) > limits.entries {
+                return Err(over("entries", limits.entries));
             }
             let path = path::clean(&entry.path);
-            if path.is_empty() || self.whiteout(&path) {
+            if path.len() as u64 > limits.path_bytes {
+                return Err(TarError::TooLong(limits.path_bytes));
+            }
+            if path.is_empty() || self.whiteout(&path)? {
                 continue;
             }
-            self.entry(path, entry.kind, entry.size, &mut reader)?;
+            self.entry(path, entry, &mut reader)?;
         }
         Ok(())
     }
 
     /// Notes `.wh.` entries, which are never visible themselves.
-    fn whiteout(&mut self, path: &str) -> bool {
+    fn whiteout(&mut self, path: &str) -> Result<bool, TarError> {
         let (dir, name) = path::split(path);
-        let Some(target) = name.strip_prefix(".wh.") else { return false };
+        let Some(target) = name.strip_prefix(".wh.") else { return Ok(false) };
+        self.keep(path.len())?;
         match target {
             ".wh..opq" => self.facts.opaque.push(dir.to_owned()),
             // Other `.wh..wh.` names are storage drivers' own; they hide nothing.
             _ if target.starts_with(".wh.") => {}
             _ => self.facts.whiteouts.push(path::join(dir, target)),
         }
-        true
+        Ok(true)
     }
 
-    fn entry(&mut self, path: String, kind: Kind, size: u64, content: &mut impl Read) -> Result<(), TarError> {
-        let hash = self.hashes.hash_one(&path);
-        match kind {
-            Kind::Directory => {
-                self.facts.dirs.insert(hash);
-                // A directory only matters where this layer had put something else before.
-                if self.facts.adds.iter().rev().take(64).any(|(p, _)| *p == path) {
-                    self.facts.adds.push((path, Add::Directory));
-                }
+    fn entry(&mut self, path: String, entry: Entry, content: &mut impl Read) -> Result<(), TarError> {
+        let (hash, parents) = self.hashes.with_parents(&path);
+        for dir in parents {
+            // Those above a known one are known.
+            if !self.facts.above.insert(dir) {
+                break;
             }
-            Kind::Symlink(target) => self.facts.adds.push((path, Add::Symlink(target))),
-            Kind::Hardlink(target) => self.facts.adds.push((path, Add::Hardlink(path::clean(&target)))),
-            Kind::File | Kind::Other => {
-                self.facts.files.insert(hash);
-                let reader = self.extra.get(&path).map_or(path.as_str(), String::as_str);
-                if kind == Kind::File && analyze::wants(reader) {
-                    let parsed = self.parse(&path, reader, size, content)?;
-                    self.facts.adds.push((path, Add::File(Arc::new(parsed))));
-                } else if analyze::wants(&path) {
-                    self.facts.adds.push((path, Add::File(Arc::new(Parsed::default()))));
+        }
+        match entry.kind {
+            Kind::Directory => self.facts.dirs.push(hash, self.place),
+            Kind::Symlink(target) => self.link(path, target, What::Symlink)?,
+            Kind::Hardlink(target) => self.link(path, path::clean(&target), What::Hardlink)?,
+            Kind::Other => self.facts.files.push(hash, self.place),
+            Kind::File => {
+                self.facts.files.push(hash, self.place);
+                if let Some(wanted) = self.rules.wanted_as(&path) {
+                    let parsed = self.parse(&path, &wanted, entry.size, content)?;
+                    self.add(path, What::File(Arc::new(parsed), wanted.into()));
                 }
             }
         }
         Ok(())
     }
 
-    fn parse(&self, path: &str, reader: &str, size: u64, content: &mut impl Read) -> Result<Parsed, TarError> {
+    fn link(&mut self, path: String, target: String, what: fn(String) -> What) -> Result<(), TarError> {
+        let max = self.options.limits.path_bytes;
+        if target.len() as u64 > max {
+            return Err(TarError::TooLong(max));
+        }
+        self.keep(path.len() + target.len())?;
+        self.add(path, what(target));
+        Ok(())
+    }
+
+    fn add(&mut self, path: String, what: What) {
+        self.facts.adds.push(Add { path, place: self.place, what });
+    }
+
+    /// Counts bytes that stay in memory.
+    fn keep(&mut self, bytes: usize) -> Result<(), TarError> {
+        let max = self.options.limits.kept_bytes;
+        self.kept = self.kept.saturating_add(bytes as u64 + 64);
+        if self.kept > max { Err(over("bytes of package data and links", max)) } else { Ok(()) }
+    }
+
+    fn parse(&mut self, path: &str, wanted: &str, size: u64, content: &mut impl Read) -> Result<Parsed, TarError> {
         let limits = &self.options.limits;
-        let max = if analyze::is_database(reader) { limits.database_bytes } else { limits.file_bytes };
+        let max = if analyze::is_database(wanted) { limits.database_bytes } else { limits.file_bytes };
         if size > max {
             let message = format!("it has {size} bytes, the limit is {max}; its packages are not judged");
             let gap = Gap { kind: GapKind::LimitReached, subject: path.to_owned(), message };
@@ -236,7 +277,8 @@ impl Walk<'_> {
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size.min(1 << 20)).unwrap_or_default());
         content.take(size).read_to_end(&mut bytes)?;
-        Ok(analyze::parse(reader, &bytes))
+        self.keep(path.len() + bytes.len())?;
+        Ok(analyze::parse(wanted, &bytes))
     }
 
     fn limit(&self, what: &'static str, limit: u64) -> ScanError {
@@ -261,3 +303,7 @@ impl Walk<'_> {
 #[derive(Debug, thiserror::Error)]
 #[error("more than {1} {0}")]
 struct Limit(&'static str, u64);
+
+fn over(what: &'static str, limit: u64) -> TarError {
+    TarError::Io(io::Error::other(Limit(what, limit)))
+}

@@ -1,32 +1,52 @@
 //! The merged view: what a runtime's file system holds after all layers so far, as far as analyzers care.
 
-use crate::analyze::Parsed;
-use crate::walk::layer::{Add, Facts};
+use crate::analyze::{self, Parsed};
+use crate::walk::hash::PathHash;
+use crate::walk::layer::{Facts, What};
 use crate::walk::path;
-use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Links followed for one path, at most: as many as Linux follows.
 const HOPS: usize = 40;
+/// Ways to spell one path through links that are considered, at most.
+const SPELLINGS: usize = 64;
 
 /// Wanted files and all links, by path.
 #[derive(Debug, Default)]
 pub(crate) struct View {
     nodes: BTreeMap<String, Node>,
+    layers: usize,
 }
 
 #[derive(Debug, Clone)]
-enum Node {
-    File(Arc<Parsed>),
+struct Node {
+    content: Content,
+    /// The layer and the place in its tar that put it here.
+    layer: usize,
+    place: u32,
+}
+
+#[derive(Debug, Clone)]
+enum Content {
+    /// What it says, and the path by which it is wanted.
+    File(Arc<Parsed>, Arc<str>),
     Symlink(String),
-    /// Linked to a file that was not kept; the path is where its content is.
+    /// A hard link to a file that was not kept; the path is the one it had when it was linked.
     Unread(String),
+}
+
+/// A moment while a layer is unpacked.
+struct Now<'a> {
+    facts: &'a Facts,
+    hashes: &'a PathHash,
+    place: u32,
 }
 
 impl View {
     /// Puts a layer on top: opaque directories first, then whiteouts, then what it adds.
-    pub(crate) fn apply(&mut self, facts: &Facts, hashes: &RandomState) {
+    pub(crate) fn apply(&mut self, facts: &Facts, hashes: &PathHash) {
+        self.layers += 1;
         for dir in &facts.opaque {
             let dir = self.canonical(dir);
             self.remove_below(&dir);
@@ -36,42 +56,59 @@ impl View {
             self.nodes.remove(&gone);
             self.remove_below(&gone);
         }
-        self.replace_by_kind(facts, hashes);
-        for (raw, add) in &facts.adds {
-            self.add(raw, add);
+        for add in &facts.adds {
+            self.add(&add.path, &add.what, &Now { facts, hashes, place: add.place });
         }
+        self.replace_by_kind(facts, hashes);
     }
 
-    /// Entries that are not kept still replace: a file hides what was below its path, a directory replaces a link.
-    fn replace_by_kind(&mut self, facts: &Facts, hashes: &RandomState) {
-        let in_layer = |set: &std::collections::HashSet<u64>, p: &str| set.contains(&hashes.hash_one(p));
+    fn add(&mut self, raw: &str, what: &What, now: &Now<'_>) {
+        let path = self.parent_at(raw, Some(now));
+        let content = match what {
+            What::File(parsed, wanted) => Content::File(Arc::clone(parsed), Arc::clone(wanted)),
+            What::Symlink(target) => Content::Symlink(target.clone()),
+            What::Hardlink(target) => {
+                let target = self.parent_at(target, Some(now));
+                if target == path {
+                    return;
+                }
+                let known = self.nodes.get(&target).map(|node| node.content.clone());
+                known.unwrap_or(Content::Unread(target))
+            }
+        };
+        self.remove_below(&path);
+        self.nodes.insert(path, Node { content, layer: self.layers, place: now.place });
+    }
+
+    /// Entries that are not kept still replace: a file hides what was at and below its path before it, a directory
+    /// replaces a link or a file.
+    fn replace_by_kind(&mut self, facts: &Facts, hashes: &PathHash) {
+        if facts.files.is_empty() && facts.dirs.is_empty() {
+            return;
+        }
+        let links = self.links_written_through(facts, hashes);
+        let layer = self.layers;
         self.nodes.retain(|path, node| {
-            let hidden = path::parents(path).any(|dir| in_layer(&facts.files, dir));
-            let same_file = in_layer(&facts.files, path);
-            let replaced = match node {
-                Node::Symlink(_) => same_file || in_layer(&facts.dirs, path),
-                Node::File(_) | Node::Unread(_) => same_file || in_layer(&facts.dirs, path),
+            let since = node.place_in(layer);
+            let file = |hash| facts.files.between(hash, since, u32::MAX);
+            let gone = |p: &str| {
+                let (own, parents) = hashes.with_parents(p);
+                file(own) || facts.dirs.between(own, since, u32::MAX) || parents.into_iter().any(file)
             };
-            !hidden && !replaced
+            if links.is_empty() { !gone(path) } else { !spellings(path, &links).iter().any(|p| gone(p)) }
         });
     }
 
-    fn add(&mut self, raw: &str, add: &Add) {
-        let path = self.canonical_parent(raw);
-        let node = match add {
-            Add::File(parsed) => Some(Node::File(Arc::clone(parsed))),
-            Add::Symlink(target) => Some(Node::Symlink(target.clone())),
-            Add::Hardlink(target) => {
-                let target = self.canonical_parent(target);
-                Some(self.nodes.get(&target).cloned().unwrap_or(Node::Unread(target)))
+    /// Links that entries of a layer go through, by where they lead. Mostly there are none.
+    fn links_written_through(&self, facts: &Facts, hashes: &PathHash) -> HashMap<String, Vec<String>> {
+        let symlinks = || self.nodes.iter().filter(|(_, node)| matches!(node.content, Content::Symlink(_)));
+        let mut links: HashMap<String, Vec<String>> = HashMap::new();
+        if symlinks().any(|(path, _)| facts.above.contains(&hashes.of(path))) {
+            for (path, _) in symlinks() {
+                links.entry(self.canonical(path)).or_default().push(path.clone());
             }
-            Add::Directory => None,
-        };
-        self.nodes.remove(&path);
-        if let Some(node) = node {
-            self.remove_below(&path);
-            self.nodes.insert(path, node);
         }
+        links
     }
 
     fn remove_below(&mut self, dir: &str) {
@@ -80,25 +117,29 @@ impl View {
             return;
         }
         let prefix = format!("{dir}/");
-        let below: Vec<String> = self
-            .nodes
-            .range(prefix.clone()..)
-            .take_while(|(p, _)| p.starts_with(&prefix))
-            .map(|(p, _)| p.clone())
-            .collect();
+        let below = self.nodes.range(prefix.clone()..).take_while(|(p, _)| p.starts_with(&prefix));
+        let below: Vec<String> = below.map(|(p, _)| p.clone()).collect();
         below.iter().for_each(|p| {
             self.nodes.remove(p);
         });
     }
 
     /// The path with the links of its directories followed, its last component as it is.
-    fn canonical_parent(&self, path: &str) -> String {
-        let (dir, name) = path::split(path);
-        path::join(&self.canonical(dir), name)
+    pub(crate) fn canonical_parent(&self, path: &str) -> String {
+        self.parent_at(path, None)
     }
 
     /// The path with all links followed, inside the root; where links loop, the path so far.
     pub(crate) fn canonical(&self, path: &str) -> String {
+        self.canonical_at(path, None)
+    }
+
+    fn parent_at(&self, path: &str, now: Option<&Now<'_>>) -> String {
+        let (dir, name) = path::split(path);
+        path::join(&self.canonical_at(dir, now), name)
+    }
+
+    fn canonical_at(&self, path: &str, now: Option<&Now<'_>>) -> String {
         let mut todo: Vec<String> = path.rsplit('/').filter(|p| !p.is_empty()).map(str::to_owned).collect();
         let mut done = String::new();
         let mut hops = 0;
@@ -112,8 +153,8 @@ impl View {
                 _ => {}
             }
             let here = path::join(&done, &part);
-            match self.nodes.get(&here) {
-                Some(Node::Symlink(target)) if hops < HOPS => {
+            match self.nodes.get(&here).filter(|node| self.is_live(&here, node, now)) {
+                Some(Node { content: Content::Symlink(target), .. }) if hops < HOPS => {
                     hops += 1;
                     if target.starts_with('/') {
                         done.clear();
@@ -126,36 +167,70 @@ impl View {
         done
     }
 
-    /// Every path whose content an analyzer has read, links to such files included.
-    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &Arc<Parsed>)> {
-        self.nodes.iter().filter_map(|(path, node)| match node {
-            Node::File(parsed) => Some((path.as_str(), parsed)),
-            _ => None,
+    /// Whether a node is still there in the middle of its layer, or already replaced by an entry that is not kept.
+    fn is_live(&self, path: &str, node: &Node, now: Option<&Now<'_>>) -> bool {
+        let Some(Now { facts, hashes, place }) = now else { return true };
+        let since = node.place_in(self.layers);
+        let hash = hashes.of(path);
+        !facts.files.between(hash, since, *place) && !facts.dirs.between(hash, since, *place)
+    }
+
+    /// Every path at which an installed package's evidence lies, and the path by which an analyzer wants it.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &str, &Arc<Parsed>)> {
+        self.nodes.iter().filter_map(|(path, node)| {
+            let Content::File(parsed, wanted) = &node.content else { return None };
+            if analyze::wants(path) {
+                return Some((path.as_str(), path.as_str(), parsed));
+            }
+            // Elsewhere, a file counts while the link that leads to it stands.
+            (self.canonical(wanted) == *path).then_some((path.as_str(), &**wanted, parsed))
         })
     }
 
     /// The parsed content behind a path, through links.
     pub(crate) fn get(&self, path: &str) -> Option<&Arc<Parsed>> {
-        match self.nodes.get(&self.canonical(path)) {
-            Some(Node::File(parsed)) => Some(parsed),
+        match &self.nodes.get(&self.canonical(path))?.content {
+            Content::File(parsed, _) => Some(parsed),
             _ => None,
         }
     }
 
-    /// Where the content of `path` would be, when it was not read: (real path, path whose analyzer wants it).
-    pub(crate) fn unread<'a>(&'a self, fixed: &'a [&'a str]) -> impl Iterator<Item = (String, String)> + 'a {
-        let hardlinks = self.nodes.iter().filter_map(|(path, node)| match node {
-            Node::Unread(target) if crate::analyze::wants(path) => Some((target.clone(), path.clone())),
+    /// Where the content of a hard link is that was not kept.
+    pub(crate) fn unread(&self, path: &str) -> Option<&str> {
+        match &self.nodes.get(path)?.content {
+            Content::Unread(target) => Some(target),
             _ => None,
-        });
-        let linked = self.nodes.iter().filter_map(|(path, node)| match node {
-            Node::Symlink(_) if crate::analyze::wants(path) => Some(path.as_str()),
-            _ => None,
-        });
-        let through = linked.chain(fixed.iter().copied()).filter_map(|path| {
-            let real = self.canonical(path);
-            (real != path && !self.nodes.contains_key(&real)).then(|| (real, path.to_owned()))
-        });
-        hardlinks.chain(through)
+        }
     }
+
+    /// Whether the file's content was kept.
+    pub(crate) fn holds(&self, path: &str) -> bool {
+        self.nodes.get(path).is_some_and(|node| matches!(node.content, Content::File(..)))
+    }
+}
+
+impl Node {
+    /// Its place in the tar of `layer`; what lower layers put there came before all.
+    fn place_in(&self, layer: usize) -> u32 {
+        if self.layer == layer { self.place } else { 0 }
+    }
+}
+
+/// The ways to write a path through links.
+fn spellings(path: &str, links: &HashMap<String, Vec<String>>) -> Vec<String> {
+    let mut out = vec![path.to_owned()];
+    let mut next = 0;
+    while let Some(known) = out.get(next).cloned().filter(|_| out.len() < SPELLINGS) {
+        next += 1;
+        for dir in std::iter::once(known.as_str()).chain(path::parents(&known)) {
+            let rest = known.get(dir.len()..).unwrap_or_default();
+            for link in links.get(dir).into_iter().flatten() {
+                let spelled = format!("{link}{rest}");
+                if !out.contains(&spelled) {
+                    out.push(spelled);
+                }
+            }
+        }
+    }
+    out
 }

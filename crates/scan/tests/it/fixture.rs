@@ -1,60 +1,83 @@
-//! Images made in code.
+//! Tables of entries, made into images by testkit.
 
-use std::fs;
 use std::path::Path;
-use tidewaiter_scan::source::sha256;
+use std::sync::atomic::AtomicBool;
+use tidewaiter_core::report::Inventory;
+use tidewaiter_scan::ScanError;
+use tidewaiter_scan::engine::{self, Options};
+use tidewaiter_scan::limits::Limits;
+use tidewaiter_scan::progress::Silent;
+use tidewaiter_scan::source::{Image, oci_layout};
+use tidewaiter_testkit::image::ImageBuilder;
+use tidewaiter_testkit::layer::{Compression, Layer, LayerBuilder};
+use tidewaiter_testkit::{layout, sha256};
 
 /// An entry of a layer: path and what it is.
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum E<'a> {
     File(&'a str, &'a str),
     Dir(&'a str),
     Symlink(&'a str, &'a str),
     Hardlink(&'a str, &'a str),
+    Raw(&'a [u8]),
 }
 
-pub(crate) fn layer(entries: &[E<'_>]) -> Vec<u8> {
-    let mut builder = tar::Builder::new(Vec::new());
-    for entry in entries {
-        let (path, kind, link, body) = match entry {
-            E::File(path, body) => (path, tar::EntryType::Regular, None, *body),
-            E::Dir(path) => (path, tar::EntryType::Directory, None, ""),
-            E::Symlink(path, to) => (path, tar::EntryType::Symlink, Some(*to), ""),
-            E::Hardlink(path, to) => (path, tar::EntryType::Link, Some(*to), ""),
-        };
-        let mut header = tar::Header::new_gnu();
-        header.set_entry_type(kind);
-        header.set_size(body.len() as u64);
-        header.set_mode(0o644);
-        match link {
-            Some(link) => builder.append_link(&mut header, path, link).unwrap(),
-            None => builder.append_data(&mut header, path, body.as_bytes()).unwrap(),
-        }
-    }
-    builder.into_inner().unwrap()
+pub(crate) const OS: E<'_> = E::File("etc/os-release", "ID=alpine\nVERSION_ID=3.18.4\n");
+pub(crate) const DB: &str = "lib/apk/db/installed";
+pub(crate) const MUSL: &str = "P:musl\nV:1.0-r0\n\n";
+pub(crate) const BOTH: &str = "P:musl\nV:1.0-r0\n\nP:zlib\nV:1.3-r0\n\n";
+pub(crate) const DEBIAN: E<'_> = E::File("etc/os-release", "ID=debian\nVERSION_ID=12\n");
+pub(crate) const STATUS: &str = "var/lib/dpkg/status";
+pub(crate) const BASH: &str = "Package: bash\nStatus: install ok installed\nVersion: 5.2\n\n";
+
+pub(crate) fn builder(entries: &[E<'_>]) -> LayerBuilder {
+    entries.iter().fold(LayerBuilder::new(), |layer, entry| match entry {
+        E::File(path, content) => layer.file(path, content),
+        E::Dir(path) => layer.dir(path),
+        E::Symlink(path, target) => layer.symlink(path, target),
+        E::Hardlink(path, target) => layer.hardlink(path, target),
+        E::Raw(bytes) => layer.raw(bytes),
+    })
 }
+
+/// A tar of these entries.
+pub(crate) fn layer(entries: &[E<'_>]) -> Vec<u8> {
+    builder(entries).build(Compression::Plain).bytes
+}
+
+pub(crate) const TAR: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// Writes a layout; `stored` are the layers' bytes, `diff_ids` what the config claims of them.
-pub(crate) fn layout(dir: &Path, stored: &[Vec<u8>], diff_ids: &[String]) {
-    let blobs = dir.join("blobs/sha256");
-    fs::create_dir_all(&blobs).unwrap();
-    let put = |bytes: &[u8]| {
-        let digest = sha256(bytes);
-        fs::write(blobs.join(digest.hex()), bytes).unwrap();
-        digest.to_string()
+pub(crate) fn write_layout(dir: &Path, stored: &[Vec<u8>], diff_ids: &[String]) {
+    let layers = stored.iter().zip(diff_ids);
+    let layers = layers.map(|(bytes, id)| Layer { bytes: bytes.clone(), media_type: TAR, diff_id: id.clone() });
+    layout::write(dir, &layers.fold(ImageBuilder::new(), |image, layer| image.stored("step", layer)).build());
+}
+
+/// What an image holds, within limits.
+pub(crate) fn inventory(image: &Image, limits: Limits) -> Result<Inventory, ScanError> {
+    let cancel = AtomicBool::new(false);
+    engine::inventory(image, &Options { limits, threads: 2, cancel: &cancel, progress: &Silent })
+}
+
+/// What the layout in `dir` holds.
+pub(crate) fn scan(dir: &Path) -> Result<Inventory, ScanError> {
+    inventory(&oci_layout::open(dir, None)?, Limits::default())
+}
+
+/// What an image of these plain layers holds.
+pub(crate) fn scan_layers(layers: &[Vec<u8>]) -> Result<Inventory, ScanError> {
+    let dir = tempfile::tempdir().unwrap();
+    let diff_ids: Vec<String> = layers.iter().map(|l| sha256(l)).collect();
+    write_layout(dir.path(), layers, &diff_ids);
+    scan(dir.path())
+}
+
+/// "name version layer path" of each location of each package.
+pub(crate) fn listed(inventory: &Inventory) -> Vec<String> {
+    let line = |p: &tidewaiter_core::package::Package| {
+        let (name, version) = (p.name.clone(), p.version.clone());
+        p.locations.iter().map(move |l| format!("{name} {version} {} {}", l.layer, l.path)).collect::<Vec<_>>()
     };
-    let config = serde_json::json!({"os": "linux", "architecture": "amd64",
-        "rootfs": {"type": "layers", "diff_ids": diff_ids}});
-    let config = serde_json::to_vec(&config).unwrap();
-    let layers: Vec<_> = stored
-        .iter()
-        .map(|l| serde_json::json!({"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": put(l), "size": l.len()}))
-        .collect();
-    let manifest = serde_json::json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": put(&config), "size": config.len()},
-        "layers": layers});
-    let manifest = serde_json::to_vec(&manifest).unwrap();
-    let index = serde_json::json!({"schemaVersion": 2, "manifests": [{
-        "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": put(&manifest), "size": manifest.len()}]});
-    fs::write(dir.join("index.json"), serde_json::to_vec(&index).unwrap()).unwrap();
-    fs::write(dir.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    inventory.packages.iter().flat_map(line).collect()
 }

@@ -1,6 +1,8 @@
 //! The engine on images made in code.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+mod archive;
 mod fixture;
 mod layers;
 mod registry;
+mod stored;

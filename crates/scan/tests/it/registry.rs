@@ -1,6 +1,6 @@
 //! The registry client against a loopback server that speaks the distribution protocol and misbehaves when told.
 
-use crate::fixture::{E, layer, layout};
+use crate::fixture::{E, layer, write_layout};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -142,7 +142,7 @@ fn registries_are_read_as_they_come() {
     let dir = tempfile::tempdir().unwrap();
     let os = E::File("etc/os-release", "ID=alpine\nVERSION_ID=3.18.4\n");
     let stored = layer(&[os, E::File("lib/apk/db/installed", "P:musl\nV:1.0-r0\n\n")]);
-    layout(dir.path(), std::slice::from_ref(&stored), &[sha256(&stored).to_string()]);
+    write_layout(dir.path(), std::slice::from_ref(&stored), &[sha256(&stored).to_string()]);
     let check = |mode: Mode, login: &str, image: &str, expected: &str| {
         let server = serve(dir.path(), mode);
         assert_eq!(scan(&server.host, login, image), expected, "{image}");

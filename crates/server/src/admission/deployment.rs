@@ -43,7 +43,12 @@ pub(crate) fn review(request: &Request<'_>, known: &Known<'_>) -> Answer {
     }
     match request.old {
         _ if changed => hold(request, &hash),
-        Some(old) if paused(old) && !paused(request.new) && decided != Some(Decision::Retained) => {
+        // To end one's own pause of what runs is no rollout.
+        Some(old)
+            if paused(old)
+                && !paused(request.new)
+                && (annotation(&old.metadata, HELD) || decided != Some(Decision::Retained)) =>
+        {
             resume(request, old, &hash)
         }
         Some(old) if asks_for_its_own_pause(request.new, old) => mark_user_pause(request.new),

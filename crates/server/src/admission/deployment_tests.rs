@@ -30,7 +30,7 @@ fn status(decisions: &[(&str, Decision)]) -> WorkloadScanStatus {
         let pinned = Some(format!("r/{image}@sha256:{}", "1".repeat(64)));
         let container = Container { image: (*image).to_owned(), pinned, scan: None };
         let containers = BTreeMap::from([("c".to_owned(), container)]);
-        (template_hash(&plain(image)), Revision { decision: *decision, containers })
+        (template_hash(&plain(image)), Revision { decision: *decision, containers, ..Revision::default() })
     };
     let revisions = decisions.iter().map(revision).collect();
     WorkloadScanStatus { paused_by_server: true, revisions, ..WorkloadScanStatus::default() }

@@ -6,6 +6,8 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+/// JSON pointer below which image volumes stand.
+pub(crate) const VOLUMES: &str = "/spec/volumes/";
 /// Prefix of the names under which image volumes are listed; no container's name holds a slash.
 pub(crate) const VOLUME: &str = "volume/";
 
@@ -22,7 +24,7 @@ pub(crate) fn places(spec: &PodSpec) -> Vec<(String, String, String)> {
     for (i, volume) in spec.volumes.iter().flatten().enumerate() {
         if let Some(image) = &volume.image {
             let reference = image.reference.clone().unwrap_or_default();
-            places.push((format!("/spec/volumes/{i}/image/reference"), format!("{VOLUME}{}", volume.name), reference));
+            places.push((format!("{VOLUMES}{i}/image/reference"), format!("{VOLUME}{}", volume.name), reference));
         }
     }
     places

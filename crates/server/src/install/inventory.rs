@@ -4,9 +4,10 @@ use crate::admission::images;
 use crate::allowlist;
 use crate::context::Context;
 use crate::pods::{Belongs, belongs};
-use crate::queues::Wanted;
 use crate::workload::record::Record;
-use anyhow::Result;
+use crate::workload::{Error, Owner};
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
@@ -16,6 +17,8 @@ use tidewaiter_crd::workload_scan::{Container, Decision, Revision};
 
 /// Pods read at once.
 const PAGE: u32 = 500;
+/// Conflicts of one record outlived.
+const TRIES: u32 = 5;
 
 /// Records every running image of these namespaces as retained for its workload; gives the number of workloads.
 pub(super) async fn retain(ctx: &Context, concerns: &(dyn Fn(&str) -> bool + Sync)) -> Result<usize> {
@@ -24,14 +27,17 @@ pub(super) async fn retain(ctx: &Context, concerns: &(dyn Fn(&str) -> bool + Syn
     let (mut workloads, mut namespaces) = (BTreeSet::new(), BTreeSet::new());
     loop {
         let page = api.list(&parameters).await?;
-        for pod in &page.items {
+        for pod in page.items.iter().filter(|pod| concerns(&pod.namespace().unwrap_or_default())) {
             let namespace = pod.namespace().unwrap_or_default();
-            if !concerns(&namespace) {
-                continue;
-            }
-            if let Some(workload) = retain_pod(ctx, pod, &namespace).await? {
-                workloads.insert(workload);
-                namespaces.insert(namespace);
+            match retain_pod(ctx, pod, &namespace).await {
+                Ok(Some(workload)) => {
+                    workloads.insert(workload);
+                    namespaces.insert(namespace);
+                }
+                Ok(None) => {}
+                // One Pod, or its namespace, is going away: that keeps nobody else.
+                Err(error) if error.is_gone() => {}
+                Err(error) => return Err(error).with_context(|| format!("pod {namespace}/{}", pod.name_any())),
             }
         }
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
@@ -46,35 +52,51 @@ pub(super) async fn retain(ctx: &Context, concerns: &(dyn Fn(&str) -> bool + Syn
 }
 
 /// Records one Pod; gives the UID of its workload when it runs something that can be named by digest.
-async fn retain_pod(ctx: &Context, pod: &Pod, namespace: &str) -> Result<Option<String>> {
+async fn retain_pod(ctx: &Context, pod: &Pod, namespace: &str) -> Result<Option<String>, Error> {
     let Some(spec) = &pod.spec else { return Ok(None) };
     let wanted = images::of(spec);
     let running = running(pod);
     let container = |(name, image): (&String, &String)| {
-        let pinned = running.get(name).and_then(|digest| pin(image, digest))?;
+        // Nobody reports what an image volume holds, unless its reference says it.
+        let own = || images::digest(image).and_then(|digest| digest.parse().ok());
+        let pinned = running.get(name).cloned().or_else(own).and_then(|digest| pin(image, &digest))?;
         Some((name.clone(), Container { image: image.clone(), pinned: Some(pinned), scan: None }))
     };
     let Some(containers) = wanted.iter().map(container).collect::<Option<BTreeMap<_, _>>>() else { return Ok(None) };
     let (owner, hash) = match belongs(pod, namespace, ctx) {
         Belongs::Deployment { owner, hash } => (owner, hash),
-        Belongs::Other(owner) => {
-            scan(ctx, namespace, &containers);
-            (owner, images::images_hash(&wanted))
-        }
+        Belongs::Other(owner) => (owner, images::images_hash(&wanted)),
         Belongs::Unknown => return Ok(None),
     };
-    let mut record = Record::open(ctx, &owner).await?;
-    let revision = Revision { decision: Decision::Retained, containers };
-    record.draft.revisions.entry(hash).or_insert(revision);
-    record.save(ctx).await?;
-    Ok(Some(owner.uid))
+    for _ in 0..TRIES {
+        match record(ctx, &owner, &hash, &containers).await {
+            Err(error) if error.is_conflict() => {}
+            other => return other.map(|()| Some(owner.uid)),
+        }
+    }
+    record(ctx, &owner, &hash, &containers).await.map(|()| Some(owner.uid))
 }
 
-/// No controller asks for the scan of what is not held and belongs to no Deployment.
-fn scan(ctx: &Context, namespace: &str, containers: &BTreeMap<String, Container>) {
-    for image in containers.values().filter_map(|c| c.pinned.clone()) {
-        ctx.queues.unheld.add(Wanted { namespace: namespace.to_owned(), image, pull_secrets: Vec::new() });
+/// What audit knew of it was what the image string named; what counts is what runs.
+async fn record(
+    ctx: &Context,
+    owner: &Owner,
+    hash: &str,
+    containers: &BTreeMap<String, Container>,
+) -> Result<(), Error> {
+    let mut record = Record::open(ctx, owner).await?;
+    let revision = record.draft.revisions.entry(hash.to_owned()).or_insert_with(|| Revision {
+        decision: Decision::Retained,
+        added: Timestamp::now().to_string(),
+        ..Revision::default()
+    });
+    if revision.decision == Decision::Retained {
+        revision.containers.clone_from(containers);
     }
+    if owner.kind != "Deployment" {
+        record.draft.current.get_or_insert_with(|| hash.to_owned());
+    }
+    record.save(ctx).await
 }
 
 /// Container → digest, as the node reports it (`repository@sha256:…`).

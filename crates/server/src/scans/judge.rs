@@ -6,6 +6,7 @@ use crate::worker::Done;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tidewaiter_core::finding::{Counts, Finding};
 use tidewaiter_core::policy::{self, Outcome, Policy};
 use tidewaiter_core::report::Report;
@@ -49,18 +50,31 @@ pub(super) fn status(scan: &ImageScan, ctx: &Context, done: Done) -> ImageScanSt
     with_verdict(judged, &reports, &ctx.policy(&scan.namespace().unwrap_or_default()).criteria)
 }
 
+/// How judging again went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// The verdict is that of the policy as it is now.
+    Judged,
+    /// A report is gone: only a new scan can tell.
+    ReportLost,
+}
+
 /// Judges the stored reports by the policy as it is now.
-pub(super) async fn again(scan: &ImageScan, ctx: &Context) -> Result<(), kube::Error> {
-    let Some(old) = scan.status.as_ref().filter(|s| s.digest.is_some()) else { return Ok(()) };
-    let read = |p: &PlatformResult| serde_json::from_slice(&ctx.store.report(&p.report_key)?).ok();
-    // A report that was lost keeps its verdict until the next scan.
-    let Some(reports) = old.platforms.iter().map(read).collect::<Option<Vec<Report>>>() else { return Ok(()) };
+pub(super) async fn again(scan: &ImageScan, ctx: &Context) -> Result<Again, kube::Error> {
+    let Some(old) = scan.status.as_ref().filter(|s| s.digest.is_some()) else { return Ok(Again::Judged) };
+    let (store, platforms) = (Arc::clone(&ctx.store), old.platforms.clone());
+    let read = move || {
+        let one = |p: &PlatformResult| serde_json::from_slice(&store.report(&p.report_key)?).ok();
+        platforms.iter().map(one).collect::<Option<Vec<Report>>>()
+    };
+    // Reports are large, and admission is served beside.
+    let Some(reports) = tokio::task::spawn_blocking(read).await.ok().flatten() else { return Ok(Again::ReportLost) };
     let criteria = ctx.policy(&scan.namespace().unwrap_or_default()).criteria;
     let new = with_verdict(old.clone(), &reports, &criteria);
     if new != *old {
         write(scan, ctx, &new).await?;
     }
-    Ok(())
+    Ok(Again::Judged)
 }
 
 /// Removes the reports of a status that was replaced.

@@ -1,7 +1,6 @@
 //! How many scans run at once, and whose turn it is: what holds a workload never waits behind what runs already.
 
 use crate::context::Context;
-use kube::ResourceExt as _;
 use tidewaiter_crd::workload_scan::Decision;
 use tidewaiter_crd::{ImageScan, WorkloadScan};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -38,12 +37,10 @@ impl Slots {
 
 /// Somebody waits: a workload is held, or a person asked for an image that no workload uses.
 fn is_urgent(scan: &ImageScan, ctx: &Context) -> bool {
-    let namespace = scan.namespace();
-    let uses = |w: &WorkloadScan| {
-        let revisions = w.status.iter().flat_map(|s| s.revisions.values());
-        w.namespace() == namespace && revisions.flat_map(|r| r.containers.values()).any(|c| c.names(&scan.spec.image))
-    };
-    let users = ctx.index.workloads.state_filter(uses);
+    if scan.spec.rescan.is_none() {
+        return false;
+    }
+    let users = ctx.index.users(scan);
     let holds =
         |w: &WorkloadScan| w.status.iter().flat_map(|s| s.revisions.values()).any(|r| r.decision == Decision::Held);
     users.is_empty() || users.iter().any(|w| holds(w))

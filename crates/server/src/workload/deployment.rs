@@ -1,7 +1,8 @@
 //! The Deployment controller: records, decides, pauses what came in unseen, releases what is approved.
 
+use super::decide::{rejudge, revise, status};
 use super::display::{self, Change};
-use super::evaluate::{Evaluation, evaluate, request_scans};
+use super::evaluate::{evaluate, request_scans};
 use super::record::Record;
 use super::{Error, Owner, approval};
 use crate::admission::deployment::{annotation, paused};
@@ -9,18 +10,16 @@ use crate::admission::{add_metadata, images, metadata_path};
 use crate::allowlist;
 use crate::context::Context;
 use crate::patches;
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, ReplicaSet};
+use k8s_openapi::api::core::v1::PodSpec;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tidewaiter_core::status::{Approval, DeploymentStatus, ImageStatus, Rollout, WorkloadStatus, derive};
+use tidewaiter_core::status::{DeploymentStatus, ImageStatus, Rollout, WorkloadStatus};
 use tidewaiter_crd::names::{HELD, USER_PAUSE};
 use tidewaiter_crd::workload_scan::Decision;
-
-/// Revisions of single Pods (with injected containers) that are kept.
-const POD_REVISIONS: usize = 20;
 
 /// Brings one Deployment up to date.
 pub(crate) async fn reconcile(deployment: Arc<Deployment>, ctx: Arc<Context>) -> Result<Action, Error> {
@@ -43,44 +42,61 @@ async fn update(deployment: &Deployment, spec: &DeploymentSpec, ctx: &Context) -
     let pod_spec = spec.template.spec.clone().unwrap_or_default();
     let mut record = Record::open(ctx, &owner).await?;
     let new = !record.draft.revisions.contains_key(&hash);
-    record.revision(&hash, &images::of(&pod_spec));
+    let returned = record.draft.current.as_ref() != Some(&hash) && !runs(deployment, ctx, &hash);
+    let revision = record.revision(&hash, &images::of(&pod_spec));
+    if returned && revision.decision == Decision::Retained {
+        // It ran once; to roll it out again is a new rollout.
+        revision.decision = Decision::Held;
+        revision.containers.values_mut().for_each(|container| container.scan = None);
+    }
     record.draft.current = Some(hash.clone());
-    if new {
+    if new || annotation(deployment.meta(), HELD) {
         note_hold(deployment, &mut record);
+    }
+    if new {
         record.transition(WorkloadStatus { image: ImageStatus::NotScanned, deployment: DeploymentStatus::Created });
         record.save(ctx).await?;
     }
-    let mut revision = record.draft.revisions.get(&hash).cloned().unwrap_or_default();
-    request_scans(ctx, &owner.namespace, &mut revision, &pod_spec).await?;
-    let seen = evaluate(ctx, &owner.namespace, &revision, &record.draft);
-    let word = approval(ctx, &owner, &seen.pins);
-    let enforced = ctx.enforced(&owner.namespace);
-    let before = revision.decision;
-    revision.decision = decide(before, &seen, word, enforced);
-    if revision.decision != Decision::Held {
-        for (name, container) in &mut revision.containers {
-            container.pinned = seen.pins.get(name).cloned().or(container.pinned.take());
-        }
-    }
-    let lost = before == Decision::Approved && revision.decision == Decision::Retained;
-    let (decision, status) = (revision.decision, status(revision.decision, &seen, word, rollout(deployment)));
-    record.draft.revisions.insert(hash.clone(), revision);
-    prune(deployment, ctx, &mut record, &hash);
-    if decision == Decision::Held {
-        note_hold(deployment, &mut record);
-    }
-    let change = Change { owner: &owner, hash: &hash, seen: &seen, status, lost };
-    display::apply(ctx, &mut record, &change).await?;
+    let changed = judge(deployment, &pod_spec, ctx, &mut record, &hash).await?;
     record.save(ctx).await?;
-    if decision != before {
+    if changed {
         ctx.approvals.note(&owner.namespace);
         allowlist::update(ctx, &owner.namespace).await?;
     }
+    let decision = record.draft.revisions.get(&hash).map(|r| r.decision).unwrap_or_default();
     match decision {
-        Decision::Held if enforced && !is_owned(deployment) => pause(deployment, ctx, &hash).await,
+        Decision::Held if ctx.enforced(&owner.namespace) && !is_owned(deployment) => {
+            pause(deployment, ctx, &hash).await
+        }
         Decision::Held => Ok(()),
         Decision::Approved | Decision::Retained => release(deployment, ctx, &mut record).await,
     }
+}
+
+/// Judges all revisions and shows the current one; true when a decision changed.
+async fn judge(
+    deployment: &Deployment,
+    pod_spec: &PodSpec,
+    ctx: &Context,
+    record: &mut Record,
+    hash: &str,
+) -> Result<bool, Error> {
+    let owner = owner(deployment);
+    let mut revision = record.draft.revisions.get(hash).cloned().unwrap_or_default();
+    request_scans(ctx, &owner.namespace, &mut revision, pod_spec).await?;
+    let seen = evaluate(ctx, &owner.namespace, &revision, &record.draft);
+    let word = approval(ctx, &owner, &seen.pins);
+    let mut changed = revise(&mut revision, &seen, word, ctx.enforced(&owner.namespace));
+    let (decision, lost) = (revision.decision, revision.lost);
+    let status = status(decision, &seen, word, rollout(deployment));
+    record.draft.revisions.insert(hash.to_owned(), revision);
+    changed |= rejudge(ctx, &owner, record, Some(hash), pod_spec).await?;
+    record.prune(ctx, &owner.namespace, &templates(deployment, ctx));
+    if decision == Decision::Held {
+        note_hold(deployment, record);
+    }
+    display::apply(ctx, record, &Change { owner: &owner, hash, seen: &seen, status, lost }).await?;
+    Ok(changed)
 }
 
 pub(super) fn owner(deployment: &Deployment) -> Owner {
@@ -95,35 +111,6 @@ pub(super) fn owner(deployment: &Deployment) -> Owner {
 
 fn is_owned(deployment: &Deployment) -> bool {
     deployment.owner_references().iter().any(|o| o.controller == Some(true))
-}
-
-/// What the images of a revision may do from now on. Audit lets everything run that a user rolled out.
-fn decide(before: Decision, seen: &Evaluation, word: Approval, enforced: bool) -> Decision {
-    let judged = seen.facts.iter().all(|f| f.scan != ImageStatus::NotScanned);
-    let approved = derive(&seen.facts, word, Rollout::Running).image == ImageStatus::Approved;
-    match before {
-        Decision::Held if approved => Decision::Approved,
-        Decision::Held if !enforced => Decision::Retained,
-        Decision::Retained if judged && approved => Decision::Approved,
-        Decision::Approved if seen.facts.iter().any(|f| !f.allowed) => Decision::Retained,
-        other => other,
-    }
-}
-
-/// Both statuses, for display.
-fn status(decision: Decision, seen: &Evaluation, word: Approval, rollout: Rollout) -> WorkloadStatus {
-    let deployment = match rollout {
-        Rollout::Running => DeploymentStatus::RollingOut,
-        Rollout::Complete => DeploymentStatus::Deployed,
-    };
-    match decision {
-        Decision::Held => derive(&seen.facts, word, rollout),
-        Decision::Approved => WorkloadStatus { image: ImageStatus::Approved, deployment },
-        // Nobody's approval: what the scans say, worst first.
-        Decision::Retained => {
-            WorkloadStatus { image: derive(&seen.facts, Approval::Awaited, rollout).image, deployment }
-        }
-    }
 }
 
 /// Whether `kubectl rollout status` would succeed.
@@ -145,18 +132,25 @@ fn note_hold(deployment: &Deployment, record: &mut Record) {
     record.draft.paused_by_server = !own;
 }
 
-/// Keeps the revisions that a ReplicaSet still has, and the current one.
-fn prune(deployment: &Deployment, ctx: &Context, record: &mut Record, current: &str) {
+/// The ReplicaSets of a Deployment.
+fn replica_sets(deployment: &Deployment, ctx: &Context) -> Vec<Arc<ReplicaSet>> {
     let uid = deployment.uid();
-    let of_this =
-        |r: &k8s_openapi::api::apps::v1::ReplicaSet| r.owner_references().iter().any(|o| Some(&o.uid) == uid.as_ref());
-    let sets = ctx.index.replica_sets.state_filter(of_this);
-    let templates = sets.iter().filter_map(|r| r.spec.as_ref()?.template.as_ref());
-    let mut kept: BTreeSet<String> = templates.map(images::template_hash).collect();
-    kept.insert(current.to_owned());
-    let pods = record.draft.revisions.keys().filter(|hash| hash.starts_with("pods-")).take(POD_REVISIONS);
-    kept.extend(pods.cloned().collect::<Vec<_>>());
-    record.draft.revisions.retain(|hash, _| kept.contains(hash));
+    ctx.index.replica_sets.state_filter(|r| r.owner_references().iter().any(|o| Some(&o.uid) == uid.as_ref()))
+}
+
+fn template_of(set: &ReplicaSet) -> Option<String> {
+    Some(images::template_hash(set.spec.as_ref()?.template.as_ref()?))
+}
+
+/// Hashes of the templates that a ReplicaSet still has.
+fn templates(deployment: &Deployment, ctx: &Context) -> BTreeSet<String> {
+    replica_sets(deployment, ctx).iter().filter_map(|set| template_of(set)).collect()
+}
+
+/// Whether Pods of a template are there.
+fn runs(deployment: &Deployment, ctx: &Context, hash: &str) -> bool {
+    let has_pods = |set: &ReplicaSet| set.status.as_ref().is_some_and(|s| s.replicas > 0);
+    replica_sets(deployment, ctx).iter().any(|set| has_pods(set) && template_of(set).as_deref() == Some(hash))
 }
 
 /// Pauses what came in while the webhook was away.

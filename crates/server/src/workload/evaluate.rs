@@ -9,7 +9,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt as _};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tidewaiter_core::image::{Digest, Reference};
+use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::policy::Outcome;
 use tidewaiter_core::status::{ImageFact, ImageStatus};
 use tidewaiter_crd::ImageScan;
@@ -88,7 +88,8 @@ pub(crate) fn evaluate(ctx: &Context, namespace: &str, revision: &Revision, reco
     let mut all = Evaluation::default();
     for (name, container) in &revision.containers {
         let scan = scan_of(ctx, namespace, &subject(ctx, namespace, container, revision.decision));
-        let status = result(container, revision.decision, scan.as_ref());
+        let status = result(ctx, container, revision.decision, scan.as_ref());
+        let status = status.as_ref();
         let one = match (revision.decision, &container.pinned) {
             // What started in audit mode has no pin yet.
             (Decision::Held, _) | (Decision::Retained, None) => judge(name, container, status, record),
@@ -108,14 +109,14 @@ pub(crate) fn evaluate(ctx: &Context, namespace: &str, revision: &Revision, reco
     all
 }
 
-/// What is scanned for a container: its image string; for one that runs already, the digest that runs as soon as the
-/// string names another one.
+/// What is scanned for a container: its image string; for one that runs already, the digest that runs as soon as nobody
+/// knows that the string still names it.
 fn subject(ctx: &Context, namespace: &str, container: &Container, decision: Decision) -> String {
     let Some(pinned) = container.pinned.as_ref().filter(|_| decision != Decision::Held) else {
         return container.image.clone();
     };
     let by_name = match scan_of(ctx, namespace, &container.image) {
-        None => decision == Decision::Approved,
+        None => false,
         Some(scan) => match scan.status.as_ref().and_then(|s| s.digest.as_deref()) {
             Some(digest) => images::digest(pinned) == Some(digest),
             None => {
@@ -137,24 +138,31 @@ fn image_label(name: &str, image: &str) -> String {
     format!("{name} ({image})")
 }
 
-/// The status that counts for a container: of the run that was asked for, or a later one.
-fn result<'a>(
+/// The status that counts for a container: of the run that was asked for, or a later one. While a newer run is under
+/// way, what stood before still counts for those who asked for it.
+fn result(
+    ctx: &Context,
     container: &Container,
     decision: Decision,
-    scan: Option<&'a Arc<ImageScan>>,
-) -> Option<&'a ImageScanStatus> {
+    scan: Option<&Arc<ImageScan>>,
+) -> Option<ImageScanStatus> {
     let scan = scan?;
     let status = scan.status.as_ref()?;
-    match (&container.scan, decision) {
-        (_, Decision::Approved) => Some(status),
-        (Some(asked), _) if scan.uid().as_ref() != Some(&asked.uid) => None,
-        (Some(asked), _) if status.is_final(asked.generation) || status.image_status == ImageStatus::Scanning => {
-            Some(status)
-        }
-        // No database: nothing runs, and the message says what to do.
-        (Some(_), _) if status.reason.is_some() && status.image_status == ImageStatus::NotScanned => Some(status),
-        _ => None,
+    let generation = match (&container.scan, decision) {
+        (_, Decision::Approved) => 0,
+        (Some(asked), _) if scan.uid().as_ref() == Some(&asked.uid) => asked.generation,
+        _ => return None,
+    };
+    let status = status.standing(generation).unwrap_or_else(|| status.clone());
+    // A node of another platform may have joined since: what it would run is not judged yet.
+    let judged = |platform: &Platform| status.node_platforms.contains(&platform.to_string());
+    if decision == Decision::Held && status.verdict.is_some() && !ctx.index.platforms().iter().all(judged) {
+        return None;
     }
+    // No database: nothing runs, and the message says what to do.
+    let waits = status.reason.is_some() && status.image_status == ImageStatus::NotScanned;
+    let told = status.is_final(generation) || status.image_status == ImageStatus::Scanning || waits;
+    (told || decision == Decision::Approved).then_some(status)
 }
 
 struct One {

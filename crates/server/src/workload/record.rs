@@ -1,12 +1,13 @@
 //! The WorkloadScan of a workload: opened, changed as a draft, saved when it differs.
 
 use super::{Error, Owner};
+use crate::admission::images;
 use crate::context::Context;
 use crate::index;
 use jiff::Timestamp;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt as _};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::status::WorkloadStatus;
 use tidewaiter_crd::WorkloadScan;
 use tidewaiter_crd::workload_scan::{
@@ -15,6 +16,8 @@ use tidewaiter_crd::workload_scan::{
 
 /// Transitions kept.
 const TRANSITIONS: usize = 10;
+/// Revisions of single Pods that are kept: of bare Pods, other controllers' Pods, and Pods with injected containers.
+const POD_REVISIONS: usize = 20;
 
 /// One workload's record.
 #[derive(Debug)]
@@ -47,7 +50,8 @@ impl Record {
                 (name.clone(), Container { image: image.clone(), pinned, scan: None })
             };
             let decision = if approved.is_some() { Decision::Approved } else { Decision::Held };
-            Revision { decision, containers: wanted.iter().map(container).collect() }
+            let containers = wanted.iter().map(container).collect();
+            Revision { decision, containers, added: Timestamp::now().to_string(), lost: false }
         })
     }
 
@@ -64,6 +68,24 @@ impl Record {
         let old = draft.transitions.len().saturating_sub(TRANSITIONS);
         draft.transitions.drain(..old);
         true
+    }
+
+    /// Drops revisions that nothing uses any more. Kept are those named, the current one, what a gated Pod waits for,
+    /// and the newest of single Pods.
+    pub(crate) fn prune(&mut self, ctx: &Context, namespace: &str, kept: &BTreeSet<String>) {
+        let gated = ctx.index.gated.state_filter(|pod| pod.namespace().as_deref() == Some(namespace));
+        let waiting: BTreeSet<String> =
+            gated.iter().filter_map(|pod| Some(images::images_hash(&images::of(pod.spec.as_ref()?)))).collect();
+        let mut of_pods: Vec<(&String, &String)> = self.draft.revisions.iter().map(|(h, r)| (&r.added, h)).collect();
+        of_pods.retain(|(_, hash)| hash.starts_with("pods-"));
+        of_pods.sort();
+        let newest: BTreeSet<String> =
+            of_pods.iter().rev().take(POD_REVISIONS).map(|(_, hash)| (*hash).clone()).collect();
+        let current = self.draft.current.clone();
+        self.draft.revisions.retain(|hash, _| {
+            let listed = kept.contains(hash) || waiting.contains(hash) || newest.contains(hash);
+            listed || current.as_ref() == Some(hash)
+        });
     }
 
     /// Writes the draft when it differs. A write of somebody else in between is a conflict.
@@ -95,7 +117,11 @@ async fn create(ctx: &Context, owner: &Owner) -> Result<WorkloadScan, Error> {
     let api: Api<WorkloadScan> = Api::namespaced(ctx.client.clone(), &owner.namespace);
     match api.create(&PostParams::default(), &new).await {
         Ok(created) => Ok(created),
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(api.get(&new.name_any()).await?),
+        Err(kube::Error::Api(status)) if status.code == 409 => {
+            let found = api.get(&new.name_any()).await?;
+            // Another object's record under the same name: it goes with its object.
+            if found.spec.uid == owner.uid { Ok(found) } else { Err(kube::Error::Api(status).into()) }
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -1,4 +1,5 @@
 //! Databases made in code, for tests: the smallest files that the formats allow.
+#![allow(clippy::cast_possible_truncation, reason = "the databases of tests are small")]
 
 /// The value of a header's entry.
 #[derive(Clone, Copy)]
@@ -140,7 +141,7 @@ fn tree_page(kind: u8, start: usize, right: Option<u32>, cells: &[Vec<u8>]) -> V
 
 /// A SQLite file: the schema, an interior page, a leaf for each blob, overflow pages.
 pub(super) fn sqlite(blobs: &[Vec<u8>]) -> Vec<u8> {
-    let schema = [&[5, 23, 29, 29, 1, 13][..], b"table", b"Packages", b"Packages", &[2]].concat();
+    let schema = [&[6, 23, 29, 29, 1, 13][..], b"table", b"Packages", b"Packages", &[2]].concat();
     let cell = [varint(schema.len()), vec![1], schema].concat();
     let mut pages = vec![tree_page(0x0d, 100, None, &[cell]), Vec::new()];
     let leaves = 3..3 + blobs.len() as u32;

@@ -82,7 +82,7 @@ impl<'a> Header<'a> {
             && tag.is_some_and(|t| REGIONS.contains(&t))
             && kind == Some(BIN)
             && count == u32::try_from(ENTRY).ok()
-            && covered % ENTRY == 0
+            && covered.is_multiple_of(ENTRY)
             && (ENTRY..=self.index.len()).contains(&covered);
         if sound { Ok(()) } else { Err(bad) }
     }
@@ -97,7 +97,7 @@ impl<'a> Header<'a> {
         };
         let fits = entry.count.checked_mul(width).and_then(|len| slice(self.data, entry.offset, len));
         match fits {
-            Some(bytes) if !bytes.is_empty() && entry.offset % width == 0 => Ok(()),
+            Some(bytes) if !bytes.is_empty() && entry.offset.is_multiple_of(width) => Ok(()),
             _ => Err("a package header has an entry outside its data"),
         }
     }

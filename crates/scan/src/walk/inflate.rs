@@ -1,0 +1,31 @@
+//! Decompression by what the bytes are. Runtimes look at the first bytes too, because media types are often wrong;
+//! the diff id says in the end whether it was understood as its maker meant it.
+
+use flate2::bufread::MultiGzDecoder;
+use std::io::{self, BufRead, Read};
+
+/// 128 MiB: what `zstd --long` writes; more would let a layer choose our memory.
+const MAX_WINDOW_LOG: u32 = 27;
+
+/// The uncompressed bytes of a layer.
+pub(super) fn reader<'a>(mut stored: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let head = stored.fill_buf()?;
+    if head.starts_with(&[0x1f, 0x8b, 0x08]) {
+        return Ok(Box::new(MultiGzDecoder::new(stored)));
+    }
+    if is_zstd(head) {
+        let mut decoder = zstd::Decoder::with_buffer(stored)?;
+        decoder.window_log_max(MAX_WINDOW_LOG)?;
+        return Ok(Box::new(decoder));
+    }
+    Ok(Box::new(stored))
+}
+
+/// A frame, or a skippable one before it (RFC 8878).
+fn is_zstd(head: &[u8]) -> bool {
+    match head {
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => true,
+        [first, 0x2a, 0x4d, 0x18, ..] => first & 0xf0 == 0x50,
+        _ => false,
+    }
+}

@@ -1,0 +1,189 @@
+//! One function for every parser of hostile bytes: it may refuse its input, and must neither panic nor hang.
+//!
+//! With the fuzzer (nightly): `cargo +nightly fuzz run targets --features libfuzzer`. On the stable compiler:
+//! `cargo test --release`, with `FUZZ_EXECUTIONS=N` for more than the default number of executions.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use tidewaiter_core::image::{Digest, Platform, Reference};
+use tidewaiter_core::version::Order;
+use tidewaiter_db::Database;
+use tidewaiter_scan::analyze;
+use tidewaiter_scan::engine::{self, Options};
+use tidewaiter_scan::limits::Limits;
+use tidewaiter_scan::progress::Silent;
+use tidewaiter_scan::source::docker_archive;
+use tidewaiter_scan::source::registry::auth;
+use tidewaiter_scan::source::registry::credentials::Credentials;
+use tidewaiter_scan::tar::Reader;
+
+/// A target: its name, a sound input to begin with, and what is done with an input.
+pub type Target = (&'static str, fn() -> Vec<u8>, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    ("tar", seeds::tar, tar),
+    (
+        "dpkg",
+        || b"Package: a\nStatus: install ok installed\nVersion: 1:2-3\nSource: b (2)\n\n".to_vec(),
+        |b| file("var/lib/dpkg/status", b),
+    ),
+    ("apk", || b"P:musl\nV:1.2-r0\nA:x86_64\no:musl\n\n".to_vec(), |b| file("lib/apk/db/installed", b)),
+    ("npm", || br#"{"name":"a","version":"1.0.0"}"#.to_vec(), |b| file("node_modules/a/package.json", b)),
+    (
+        "python",
+        || b"Metadata-Version: 2.1\nName: a\nVersion: 1\n\nbody".to_vec(),
+        |b| file("a-1.dist-info/METADATA", b),
+    ),
+    ("os-release", || b"ID=debian\nVERSION_ID=\"12\"\n".to_vec(), |b| file("etc/os-release", b)),
+    ("docker-archive", seeds::docker_archive, archive),
+    ("database", seeds::database, database),
+    ("reference", || b"registry.example:5000/team/app:v1@sha256:0000".to_vec(), reference),
+    ("versions", || b"1:2.0~rc1-3 1:2.0-3".to_vec(), versions),
+    ("challenge", || br#"Bearer realm="https://a/t",service="r""#.to_vec(), |b| drop(text(b).map(auth::parse))),
+    ("docker-config", || br#"{"auths":{"r.example":{"auth":"YTpi"}}}"#.to_vec(), |b| drop(Credentials::parse(b))),
+];
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+fn tar(bytes: &[u8]) {
+    let limits = Limits { entries: 10_000, path_bytes: 4096, ..Limits::default() };
+    let mut reader = Reader::new(bytes, &limits);
+    while let Ok(Some(_)) = reader.next_entry() {}
+}
+
+fn file(path: &str, bytes: &[u8]) {
+    drop(analyze::parse(path, bytes));
+}
+
+/// Whole: opened, inflated, merged, analysed.
+fn archive(bytes: &[u8]) {
+    with_file(bytes, |path| {
+        let Ok(image) = docker_archive::open(path, None) else { return };
+        let cancel = AtomicBool::new(false);
+        let limits = Limits { layer_bytes: 16 << 20, ..Limits::default() };
+        drop(engine::inventory(&image, &Options { limits, threads: 1, cancel: &cancel, progress: &Silent }));
+    });
+}
+
+/// Opened without its checksum, as after an import, and asked.
+fn database(bytes: &[u8]) {
+    with_file(bytes, |path| {
+        let Ok(db) = Database::open(path) else { return };
+        for key in [tidewaiter_core::advisory::KeyKind::Source, tidewaiter_core::advisory::KeyKind::Binary] {
+            for row in db.rows("Debian:99", key, "zlib") {
+                row.spans().for_each(drop);
+                drop(row.advisory());
+            }
+        }
+    });
+}
+
+fn with_file(bytes: &[u8], work: impl FnOnce(&Path)) {
+    let Ok(mut file) = tempfile::NamedTempFile::new() else { return };
+    if file.write_all(bytes).is_ok() {
+        work(file.path());
+    }
+}
+
+fn reference(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    drop(text.parse::<Reference>().map(|r| r.to_string()));
+    drop(text.parse::<Digest>());
+    drop(text.parse::<Platform>());
+}
+
+fn versions(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (a, b) = text.split_once(' ').unwrap_or((&text, ""));
+    for name in [
+        "debian",
+        "alpine",
+        "semver",
+        "pypi",
+        "redhat",
+        "maven",
+        "rubygems",
+        "nuget",
+        "packagist",
+        "go",
+        "pub",
+        "cran",
+        "hackage",
+    ] {
+        let Some(order) = Order::named(name) else { continue };
+        assert_eq!(order.compare(a, b), order.compare(b, a).reverse(), "{name}: {a:?} {b:?}");
+        let _ = order.is_valid(a);
+    }
+}
+
+mod seeds {
+    //! Sound inputs, made in code.
+
+    use tidewaiter_core::advisory::{Advisory, Affected, End, FixState, Interval, KeyKind};
+    use tidewaiter_core::ecosystem::Ecosystem;
+    use tidewaiter_core::severity::Severity;
+    use tidewaiter_db::meta::Meta;
+    use tidewaiter_db::writer::{self, BuildInput};
+    use tidewaiter_scan::source::sha256;
+
+    /// One ustar entry.
+    fn entry(path: &str, content: &[u8]) -> Vec<u8> {
+        let mut block = vec![0_u8; 512];
+        block[..path.len()].copy_from_slice(path.as_bytes());
+        block[100..107].copy_from_slice(b"0000644");
+        block[124..135].copy_from_slice(format!("{:011o}", content.len()).as_bytes());
+        block[156] = b'0';
+        block[257..263].copy_from_slice(b"ustar\0");
+        block[148..156].fill(b' ');
+        let sum: u32 = block.iter().map(|b| u32::from(*b)).sum();
+        block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        block.extend_from_slice(content);
+        block.resize(block.len().next_multiple_of(512), 0);
+        block
+    }
+
+    fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut out: Vec<u8> = entries.iter().flat_map(|(path, content)| entry(path, content)).collect();
+        out.resize(out.len() + 1024, 0);
+        out
+    }
+
+    pub fn tar() -> Vec<u8> {
+        archive(&[("etc/os-release", b"ID=debian\n"), ("var/lib/dpkg/status", b"Package: a\nVersion: 1\n")])
+    }
+
+    pub fn docker_archive() -> Vec<u8> {
+        let layer = tar();
+        let config = format!(
+            r#"{{"os":"linux","architecture":"amd64","rootfs":{{"type":"layers","diff_ids":["{}"]}}}}"#,
+            sha256(&layer)
+        );
+        let name = format!("{}.json", sha256(config.as_bytes()).hex());
+        let manifest = format!(r#"[{{"Config":"{name}","RepoTags":["a:b"],"Layers":["l/layer.tar"]}}]"#);
+        archive(&[("manifest.json", manifest.as_bytes()), (&name, config.as_bytes()), ("l/layer.tar", &layer)])
+    }
+
+    pub fn database() -> Vec<u8> {
+        let affected = Affected {
+            ecosystem: Ecosystem::from("Debian:99"),
+            package: "zlib".to_owned(),
+            key: KeyKind::Source,
+            intervals: vec![Interval { introduced: None, end: End::Fixed("2".to_owned()) }],
+            versions: vec!["3".to_owned()],
+            never_affected: false,
+            fix_state: FixState::Fixed,
+            severity: Severity::High,
+        };
+        let advisory =
+            Advisory { id: "CVE-1".to_owned(), feed: "f".to_owned(), affected: vec![affected], ..Advisory::default() };
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("db");
+        let input = BuildInput { advisories: vec![advisory], meta: Meta::default() };
+        writer::write(&path, &input).expect("a database");
+        std::fs::read(&path).expect("the database")
+    }
+}

@@ -1,0 +1,68 @@
+//! Runs every target over mutations of a sound input, the same ones every time.
+
+use std::time::{Duration, Instant};
+use tidewaiter_fuzz::TARGETS;
+
+/// Executions of each target when nothing else is asked for.
+const EXECUTIONS: u64 = 3_000;
+/// No input of a few kilobytes may take longer.
+const SLOWEST: Duration = Duration::from_secs(5);
+
+/// xorshift64: enough to mutate, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(end.max(1)).unwrap()).unwrap()
+    }
+}
+
+/// A few changes: flipped, replaced, removed, doubled and cut bytes, numbers at their borders.
+fn mutate(seed: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = seed.to_vec();
+    for _ in 0..=random.below(6) {
+        let at = random.below(bytes.len());
+        let end = (at + 1 + random.below(16)).min(bytes.len());
+        match random.below(7) {
+            0 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
+            1 if at < bytes.len() => bytes[at] = u8::try_from(random.below(256)).unwrap(),
+            2 => drop(bytes.drain(at..end)),
+            3 => {
+                let part = bytes[at..end].to_vec();
+                bytes.splice(at..at, part);
+            }
+            4 => bytes.truncate(at),
+            5 => bytes[at..end].fill([0, 0x7f, 0x80, 0xff][random.below(4)]),
+            _ => {
+                let odd: [&[u8]; 6] = [b"\n\n", b"\0", b"99999999999999999999", b"../", b"\xff\xfe", b"{[\""];
+                bytes.splice(at..at, odd[random.below(6)].iter().copied());
+            }
+        }
+    }
+    bytes
+}
+
+#[test]
+fn nothing_panics_and_nothing_hangs() {
+    let executions = std::env::var("FUZZ_EXECUTIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(EXECUTIONS);
+    for (name, seed, run) in TARGETS {
+        let seed = seed();
+        run(&seed);
+        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        let began = Instant::now();
+        for execution in 0..executions {
+            let input = mutate(&seed, &mut random);
+            let start = Instant::now();
+            run(&input);
+            assert!(start.elapsed() < SLOWEST, "{name}: execution {execution} took {:?}", start.elapsed());
+        }
+        println!("{name}: {executions} executions in {:?}", began.elapsed());
+    }
+}
