@@ -17,33 +17,86 @@ pub enum PackageType {
     Pypi,
     /// rpm.
     Rpm,
+    /// pacman.
+    Alpm,
+    /// Ruby gems.
+    Gem,
+    /// PHP packages of Composer; names are `vendor/name`.
+    Composer,
+    /// Java archives; names are `group:artifact`.
+    Maven,
+    /// Go modules, and the standard library as `stdlib`.
+    Golang,
+    /// Rust crates.
+    Cargo,
+    /// .NET packages.
+    Nuget,
+    /// R packages.
+    Cran,
+    /// Erlang and Elixir applications.
+    Hex,
+    /// Dart packages.
+    Pub,
+    /// Julia packages.
+    Julia,
+    /// Swift packages; names are the repository's address without scheme.
+    Swift,
+    /// Lua rocks.
+    Luarocks,
+    /// Conda packages.
+    Conda,
+    /// Components of Bitnami images.
+    Bitnami,
+    /// Programs outside any package manager, told by their content.
+    Generic,
 }
 
 impl PackageType {
+    /// The purl type, and the ecosystem of advisories that judges packages of it; empty for OS packages,
+    /// which ask the image's OS.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            PackageType::Deb => ("deb", ""),
+            PackageType::Apk => ("apk", ""),
+            PackageType::Rpm => ("rpm", ""),
+            PackageType::Alpm => ("alpm", ""),
+            PackageType::Npm => ("npm", "npm"),
+            PackageType::Pypi => ("pypi", "PyPI"),
+            PackageType::Gem => ("gem", "RubyGems"),
+            PackageType::Composer => ("composer", "Packagist"),
+            PackageType::Maven => ("maven", "Maven"),
+            PackageType::Golang => ("golang", "Go"),
+            PackageType::Cargo => ("cargo", "crates.io"),
+            PackageType::Nuget => ("nuget", "NuGet"),
+            PackageType::Cran => ("cran", "CRAN"),
+            PackageType::Hex => ("hex", "Hex"),
+            PackageType::Pub => ("pub", "Pub"),
+            PackageType::Julia => ("julia", "Julia"),
+            PackageType::Swift => ("swift", "SwiftURL"),
+            // Nobody publishes advisories for these: reports name them as not covered.
+            PackageType::Luarocks => ("luarocks", "LuaRocks"),
+            PackageType::Conda => ("conda", "conda"),
+            // Bitnami's records speak of upstream programs by their upstream versions.
+            PackageType::Bitnami => ("bitnami", "Bitnami"),
+            PackageType::Generic => ("generic", "Bitnami"),
+        }
+    }
+
     /// The purl type.
     pub const fn purl_type(self) -> &'static str {
-        match self {
-            PackageType::Deb => "deb",
-            PackageType::Apk => "apk",
-            PackageType::Npm => "npm",
-            PackageType::Pypi => "pypi",
-            PackageType::Rpm => "rpm",
-        }
+        self.names().0
     }
 
     /// Whether the package belongs to the operating system's package manager.
     pub const fn is_os(self) -> bool {
-        matches!(self, PackageType::Deb | PackageType::Apk | PackageType::Rpm)
+        self.names().1.is_empty()
     }
 
     /// The ecosystem that judges packages of this type; OS packages ask the image's OS, if it is one of theirs.
     pub fn ecosystem(self, os: Option<&Os>) -> Option<Ecosystem> {
-        match self {
-            PackageType::Deb | PackageType::Apk | PackageType::Rpm => {
-                os.filter(|os| os.package_type() == Some(self)).and_then(Os::ecosystem)
-            }
-            PackageType::Npm => Some(Ecosystem::new("npm")),
-            PackageType::Pypi => Some(Ecosystem::new("PyPI")),
+        match self.names().1 {
+            "" => os.filter(|os| os.package_type() == Some(self)).and_then(Os::ecosystem),
+            name => Some(Ecosystem::new(name)),
         }
     }
 }
@@ -149,20 +202,29 @@ impl Package {
     }
 
     fn purl_name(&self) -> String {
-        match (self.kind, self.name.split_once('/')) {
-            (PackageType::Npm, Some((_, name))) => name.to_owned(),
-            (PackageType::Pypi, _) => Ecosystem::new("PyPI").normalize(&self.name),
-            _ => self.name.clone(),
+        match self.kind {
+            PackageType::Pypi => Ecosystem::new("PyPI").normalize(&self.name),
+            _ => self.split_name().1.to_owned(),
         }
     }
 
     fn purl_namespace(&self, os: Option<&Os>) -> Option<String> {
         match self.kind {
-            PackageType::Deb | PackageType::Apk => os.map(|o| o.id.clone()),
             PackageType::Rpm => os.map(|o| o.purl_namespace().to_owned()),
-            PackageType::Npm => self.name.split_once('/').map(|(scope, _)| scope.to_owned()),
-            PackageType::Pypi => None,
+            kind if kind.is_os() => os.map(|o| o.id.clone()),
+            _ => self.split_name().0.map(str::to_owned),
         }
+    }
+
+    /// The purl's namespace and name, for types whose names hold both.
+    fn split_name(&self) -> (Option<&str>, &str) {
+        let parts = match self.kind {
+            PackageType::Npm | PackageType::Composer => self.name.split_once('/'),
+            PackageType::Maven => self.name.split_once(':'),
+            PackageType::Golang | PackageType::Swift => self.name.rsplit_once('/'),
+            _ => None,
+        };
+        parts.map_or((None, self.name.as_str()), |(namespace, name)| (Some(namespace), name))
     }
 }
 
@@ -194,6 +256,11 @@ mod tests {
             assert_eq!(package.purl(Some(&os)), expected);
         };
         check(PackageType::Npm, "@scope/name", "1.0.0", "", "pkg:npm/%40scope/name@1.0.0");
+        check(PackageType::Maven, "org.x:y", "1.0", "", "pkg:maven/org.x/y@1.0");
+        check(PackageType::Golang, "github.com/a/b", "v1.2.3", "", "pkg:golang/github.com/a/b@v1.2.3");
+        check(PackageType::Golang, "stdlib", "1.22.4", "", "pkg:golang/stdlib@1.22.4");
+        check(PackageType::Composer, "symfony/yaml", "5.0.0", "", "pkg:composer/symfony/yaml@5.0.0");
+        check(PackageType::Gem, "rack", "2.0", "", "pkg:gem/rack@2.0");
         check(PackageType::Pypi, "Foo_Bar", "1.0", "", "pkg:pypi/foo-bar@1.0");
         check(
             PackageType::Deb,
