@@ -2,8 +2,9 @@
 
 use crate::args::ApproveArgs;
 use crate::cluster::{self, Cluster};
-use crate::exit::{Exit, UsageError};
-use crate::{deployment, render};
+use crate::exit::Exit;
+use crate::render;
+use crate::workload::Workload;
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::PostParams;
@@ -16,38 +17,32 @@ use tidewaiter_crd::{RolloutApproval, WorkloadScan};
 
 /// Approves, or says why not.
 pub(crate) fn run(args: &ApproveArgs) -> Result<Exit> {
-    let name = match args.workload.split_once('/') {
-        Some(("deployment" | "deployments" | "deploy", name)) => name,
-        None => args.workload.as_str(),
-        Some((kind, _)) => {
-            return Err(UsageError(format!("{kind} cannot be approved by hand yet; give deployment/NAME")).into());
-        }
-    };
+    let workload = Workload::parse(&args.workload)?;
     let cluster = cluster::with_tidewaiter(&args.cluster)?;
     cluster.run(async {
-        let (_, scan) = deployment::find(&cluster, name).await?;
+        let scan = workload.find(&cluster).await?;
         let status = scan.status.clone().unwrap_or_default();
         let mut out = std::io::stdout();
         match status.deployment_status {
             DeploymentStatus::PendingApproval => {}
             DeploymentStatus::Blocked => {
-                bail!("deployment/{name} cannot be approved: {}", render::printable(&status.message))
+                bail!("{workload} cannot be approved: {}", render::printable(&status.message))
             }
             DeploymentStatus::RollingOut | DeploymentStatus::Deployed if is_retained(&status) => {
                 bail!(
-                    "deployment/{name} runs as it did before and needs no approval; its next rollout is judged: {}",
+                    "{workload} runs as it did before and needs no approval; its next rollout is judged: {}",
                     render::printable(&status.message)
                 )
             }
             DeploymentStatus::RollingOut | DeploymentStatus::Deployed => {
-                writeln!(out, "deployment/{name} is approved already ({})", status.deployment_status)?;
+                writeln!(out, "{workload} is approved already ({})", status.deployment_status)?;
                 return Ok(Exit::Clean);
             }
-            _ => bail!("deployment/{name} is not scanned yet: {}", render::printable(&status.message)),
+            _ => bail!("{workload} is not scanned yet: {}", render::printable(&status.message)),
         }
         let digests = digests(&cluster, &status).await?;
         let by = create(&cluster, &scan, digests, &args.reason).await?;
-        writeln!(out, "deployment/{name} approved by {}", render::printable(&by))?;
+        writeln!(out, "{workload} approved by {}", render::printable(&by))?;
         Ok(Exit::Clean)
     })
 }

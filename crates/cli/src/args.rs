@@ -100,7 +100,7 @@ pub(crate) struct DeploymentArgs {
 /// Show what is decided about workloads, and why.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct StatusArgs {
-    /// One workload, as deployment/NAME; default: all of the namespace
+    /// One workload, as KIND/NAME (deployment/NAME, pod/NAME, ...); default: all of the namespace
     #[arg(value_name = "WORKLOAD")]
     pub(crate) workload: Option<String>,
     /// Workloads of all namespaces
@@ -113,7 +113,7 @@ pub(crate) struct StatusArgs {
 /// Approve the images of a workload. What policy blocks cannot be approved.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ApproveArgs {
-    /// The workload, as deployment/NAME
+    /// The workload, as KIND/NAME: deployment/NAME, pod/NAME, ...
     #[arg(value_name = "WORKLOAD")]
     pub(crate) workload: String,
     /// Why, for those who ask later
@@ -126,7 +126,7 @@ pub(crate) struct ApproveArgs {
 /// Print the full reports that the server keeps.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ReportArgs {
-    /// A workload (deployment/NAME) or an image as workloads name it
+    /// A workload (KIND/NAME) or an image as workloads name it
     #[arg(value_name = "WORKLOAD|IMAGE")]
     pub(crate) subject: String,
     /// How to print

@@ -20,6 +20,7 @@ mod progress;
 mod render;
 mod report;
 mod status;
+mod workload;
 
 use args::{Args, Command};
 use clap::Parser;

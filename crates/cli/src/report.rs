@@ -3,6 +3,7 @@
 use crate::args::ReportArgs;
 use crate::cluster;
 use crate::exit::Exit;
+use crate::workload::Workload;
 use crate::{deployment, follow};
 use anyhow::{Result, bail};
 use std::collections::BTreeSet;
@@ -11,13 +12,10 @@ use std::collections::BTreeSet;
 pub(crate) fn run(args: &ReportArgs) -> Result<Exit> {
     let cluster = cluster::with_tidewaiter(&args.cluster)?;
     cluster.run(async {
-        let images: BTreeSet<String> = match args.subject.strip_prefix("deployment/") {
-            Some(name) => {
-                let (_, scan) = deployment::find(&cluster, name).await?;
-                let revision = scan.status.as_ref().and_then(|s| s.current_revision().cloned()).unwrap_or_default();
-                revision.containers.into_values().map(|c| c.image).collect()
-            }
-            None => BTreeSet::from([args.subject.clone()]),
+        // An image's reference holds a slash too, but no kind before it.
+        let images = match Workload::parse(&args.subject) {
+            Ok(workload) if args.subject.contains('/') => deployment::images(&cluster, &workload).await?,
+            _ => BTreeSet::from([args.subject.clone()]),
         };
         for image in images {
             let status = cluster.scan(&image).await?.and_then(|s| s.status);

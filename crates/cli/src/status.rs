@@ -2,11 +2,11 @@
 
 use crate::args::StatusArgs;
 use crate::cluster::{self, Cluster};
-use crate::exit::{Exit, UsageError};
+use crate::exit::Exit;
 use crate::render;
+use crate::workload::Workload;
 use anyhow::Result;
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::{Api, ResourceExt as _};
+use kube::ResourceExt as _;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
@@ -18,10 +18,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<Exit> {
     let cluster = cluster::with_tidewaiter(&args.cluster)?;
     cluster.run(async {
         match &args.workload {
-            Some(workload) => {
-                let (kind, name) = parse(workload)?;
-                print_one(&cluster, kind, name).await?;
-            }
+            Some(workload) => print_one(&cluster, &Workload::parse(workload)?).await?,
             None => {
                 let all = cluster.workloads(args.all_namespaces).await?;
                 let mut out = std::io::stdout().lock();
@@ -36,36 +33,22 @@ pub(crate) fn run(args: &StatusArgs) -> Result<Exit> {
     })
 }
 
-fn parse(workload: &str) -> Result<(&'static str, &str)> {
-    match workload.split_once('/') {
-        Some(("deployment" | "deployments" | "deploy", name)) => Ok(("Deployment", name)),
-        Some(("replicaset" | "replicasets" | "rs", name)) => Ok(("ReplicaSet", name)),
-        Some(("pod" | "pods" | "po", name)) => Ok(("Pod", name)),
-        Some((kind, _)) => Err(UsageError(format!("{kind} is no kind of workload here; give deployment/NAME")).into()),
-        None => Ok(("Deployment", workload)),
-    }
-}
-
 /// Prints one workload; one that does not exist is `NotCreated`.
-pub(crate) async fn print_one(cluster: &Cluster, kind: &str, name: &str) -> Result<()> {
-    let uid = match kind {
-        "Deployment" => {
-            let api: Api<Deployment> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-            api.get_opt(name).await?.and_then(|d| d.uid())
-        }
-        _ => None,
+pub(crate) async fn print_one(cluster: &Cluster, workload: &Workload<'_>) -> Result<()> {
+    let title = workload.to_string();
+    let (status, missing) = match workload.kind {
+        "Deployment" => match workload.deployment(cluster).await?.and_then(|d| d.uid()) {
+            Some(uid) => {
+                let found = cluster.workload(workload.kind, workload.name, &uid).await?;
+                (found, (DeploymentStatus::Created, "nothing is recorded of it yet"))
+            }
+            None => (None, (DeploymentStatus::NotCreated, "it does not exist")),
+        },
+        _ => (workload.recorded(cluster).await?, (DeploymentStatus::NotCreated, "nothing is recorded of it")),
     };
-    let all = cluster.workloads(false).await?;
-    let mine = |w: &&WorkloadScan| {
-        w.spec.kind == kind && w.spec.name == name && (kind != "Deployment" || uid.as_ref() == Some(&w.spec.uid))
-    };
-    let status = all.iter().find(mine).and_then(|w| w.status.clone());
-    let title = format!("{}/{name}", kind.to_ascii_lowercase());
-    let text = match (status, uid.is_some() || kind != "Deployment") {
-        (Some(status), _) => detail(&title, &status),
-        (None, true) if uid.is_none() => bare(&title, DeploymentStatus::NotCreated, "nothing is recorded of it"),
-        (None, true) => bare(&title, DeploymentStatus::Created, "nothing is recorded of it yet"),
-        (None, false) => bare(&title, DeploymentStatus::NotCreated, "it does not exist"),
+    let text = match status.and_then(|w| w.status) {
+        Some(status) => detail(&title, &status),
+        None => bare(&title, missing.0, missing.1),
     };
     write!(std::io::stdout(), "{text}")?;
     Ok(())

@@ -3,6 +3,7 @@
 mod judge;
 mod run;
 pub(crate) mod slots;
+pub(crate) mod sweep;
 
 use crate::context::Context;
 use crate::database::State;

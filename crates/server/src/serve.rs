@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 use crate::queues::Queues;
 use crate::scans::slots::Slots;
 use crate::store::Files;
-use crate::{allowlist, api, controllers, install, webhook};
+use crate::{allowlist, api, controllers, install, scans, webhook};
 use anyhow::{Context as _, Result};
 use axum_server::tls_rustls::RustlsConfig;
 use kube::Client;
@@ -72,6 +72,7 @@ async fn start(ctx: &Arc<Context>, args: &Serve, databases: Databases) -> Result
     controllers::start(ctx);
     tokio::spawn(databases.follow(Arc::clone(&ctx.index), ctx.queues.clone()));
     tokio::spawn(install::keep(Arc::clone(ctx), authority.pem.clone()));
+    tokio::spawn(scans::sweep::sweep(Arc::clone(ctx)));
     tokio::spawn(rotate(Arc::clone(ctx), authority));
     ctx.ready.store(true, Ordering::Release);
     tracing::info!("ready");

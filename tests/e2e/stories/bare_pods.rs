@@ -46,6 +46,21 @@ fn a_bare_pod_and_a_directly_created_replica_set() {
     until_field(&lab, "replicaset/set-bad", ".status.readyReplicas", "2");
 }
 
+/// Where people approve, they approve a bare Pod too.
+#[test]
+fn a_bare_pod_is_approved_by_hand() {
+    let lab = lab();
+    lab.approval("Manual");
+    let good = lab.registry.push("good", "v1", &clean().build());
+    lab.cluster.apply(&pod("good", &good)).ok();
+    within(PATIENCE, "the Pod waits for a person", || {
+        lab.kubectl(&["scan", "status", "pod/good"]).text.contains("PendingApproval")
+    });
+    let said = lab.kubectl(&["scan", "approve", "po/good"]).ok();
+    assert!(said.contains("pod/good approved by"), "{said}");
+    until_field(&lab, "pod/good", ".status.phase", "Running");
+}
+
 /// A Pod that names an approved Deployment as its owner gains nothing by it.
 #[test]
 fn a_forged_owner_opens_nothing() {

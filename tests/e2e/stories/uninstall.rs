@@ -24,6 +24,8 @@ fn uninstall_leaves_nothing_held() {
     let kinds = "mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings";
     assert_eq!(lab.kubectl(&["get", kinds, "-o", "name"]).ok(), "");
     assert!(!lab.kubectl(&["get", "crd", "-o", "name"]).ok().contains("tidewaiter.dev"));
+    // What was only for show is gone too.
+    assert!(!lab.kubectl(&["get", "deployment", "own", "-o", "json"]).ok().contains("tidewaiter.dev"));
     // Once more finds nothing to do.
     lab.uninstall().ok();
 }

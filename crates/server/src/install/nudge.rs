@@ -8,7 +8,7 @@ use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
 /// Annotation whose change makes a controller look again; it means nothing else.
-const NUDGED: &str = "tidewaiter.dev/nudged";
+pub(super) const NUDGED: &str = "tidewaiter.dev/nudged";
 
 /// Touches every ReplicaSet in scope that could not make its Pods.
 pub(crate) async fn nudge(ctx: &Context) {

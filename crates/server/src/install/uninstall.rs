@@ -1,6 +1,7 @@
 //! `tidewaiter uninstall`: the way back. Bindings first, so that nothing is refused; gates and holds stripped; the
 //! custom resources last. Run with an administrator's kubeconfig.
 
+use super::nudge::NUDGED;
 use super::{WEBHOOKS, manifests};
 use crate::admission::deployment::{annotation, paused};
 use crate::admission::metadata_path;
@@ -10,17 +11,17 @@ use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::time::Duration;
 use tidewaiter_crd::WorkloadScan;
-use tidewaiter_crd::names::{GATED, HELD, NAMESPACE, USER_PAUSE};
+use tidewaiter_crd::names::{CONDITION, GATED, HELD, NAMESPACE, USER_PAUSE};
 
 /// How long the server's Pods may take to go.
 const STOP_TRIES: u32 = 120;
@@ -42,6 +43,7 @@ pub(crate) async fn run(client: Client) -> Result<()> {
     delete::<MutatingWebhookConfiguration>(&client, WEBHOOKS).await?;
     strip_gates(&client).await?;
     release_holds(&client).await?;
+    remove_marks(&client).await?;
     for crd in tidewaiter_crd::all() {
         delete::<CustomResourceDefinition>(&client, &crd.name_any()).await?;
     }
@@ -104,6 +106,35 @@ async fn strip_gate(client: &Client, pod: &Pod) -> Result<()> {
         }
     }
     bail!("pod {} is still refused its release although the policies are deleted; run this again", pod.name_any())
+}
+
+/// Removes what was only for show: conditions, and the marks of [`super::nudge`].
+async fn remove_marks(client: &Client) -> Result<()> {
+    let deployments: Api<Deployment> = Api::all(client.clone());
+    for deployment in deployments.list(&ListParams::default()).await? {
+        let conditions = deployment.status.iter().flat_map(|s| s.conditions.iter().flatten());
+        if conditions.into_iter().any(|c| c.type_ == CONDITION) {
+            let api: Api<Deployment> = Api::namespaced(client.clone(), &deployment.namespace().unwrap_or_default());
+            let patch = json!({"status": {"conditions": [{"type": CONDITION, "$patch": "delete"}]}});
+            gone_is_good(
+                api.patch_status(&deployment.name_any(), &PatchParams::default(), &Patch::Strategic(patch)).await,
+            )?;
+        }
+    }
+    let sets: Api<ReplicaSet> = Api::all(client.clone());
+    for set in sets.list(&ListParams::default()).await?.iter().filter(|set| set.annotations().contains_key(NUDGED)) {
+        let api: Api<ReplicaSet> = Api::namespaced(client.clone(), &set.namespace().unwrap_or_default());
+        let patch = json!({"metadata": {"annotations": {NUDGED: null}}});
+        gone_is_good(api.patch(&set.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await)?;
+    }
+    Ok(())
+}
+
+fn gone_is_good<K>(answer: kube::Result<K>) -> Result<()> {
+    match answer {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other.map(drop).context("removing what was only for show"),
+    }
 }
 
 /// Ends the pauses that the records call ours.

@@ -10,6 +10,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
+use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
 use tidewaiter_core::status::{DeploymentStatus, ImageStatus, WorkloadStatus};
 use tidewaiter_crd::condition::word;
@@ -101,13 +102,23 @@ fn message(change: &Change<'_>) -> String {
 async fn condition(ctx: &Context, change: &Change<'_>, text: &str) -> Result<(), Error> {
     let state = word(change.status.image, change.status.image == ImageStatus::Approved);
     let now = Timestamp::now().to_string();
-    let condition = json!({"type": CONDITION, "status": state, "reason": change.status.image.to_string(),
-        "message": text, "lastUpdateTime": now, "lastTransitionTime": now});
+    let mut condition = json!({"type": CONDITION, "status": state, "reason": change.status.image.to_string(),
+        "message": text, "lastUpdateTime": now});
+    // A strategic merge keeps the time of the last transition where none is given.
+    if shown(ctx, change.owner).as_deref() != Some(state) {
+        condition["lastTransitionTime"] = json!(now);
+    }
     let patch = json!({"status": {"conditions": [condition]}});
     let api: Api<Deployment> = Api::namespaced(ctx.client.clone(), &change.owner.namespace);
     let written = api.patch_status(&change.owner.name, &PatchParams::default(), &Patch::Strategic(patch)).await?;
     crate::index::settled(&ctx.index.deployments, &written).await;
     Ok(())
+}
+
+/// The status that the condition has now.
+fn shown(ctx: &Context, owner: &Owner) -> Option<String> {
+    let known = ctx.index.deployments.get(&ObjectRef::new(&owner.name).within(&owner.namespace))?;
+    known.status.as_ref()?.conditions.iter().flatten().find(|c| c.type_ == CONDITION).map(|c| c.status.clone())
 }
 
 /// Queues an alert that was not delivered yet; the record remembers the last delivered one.
