@@ -10,7 +10,9 @@
 //! whoever needs the time passes it in.
 
 pub mod advisory;
+pub mod diff;
 pub mod ecosystem;
+pub mod exception;
 pub mod finding;
 pub mod image;
 pub mod package;
@@ -18,4 +20,5 @@ pub mod policy;
 pub mod report;
 pub mod severity;
 pub mod status;
+pub mod upgrade;
 pub mod version;

@@ -93,21 +93,23 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// Whether a finding alone violates a policy.
+pub fn blocks(finding: &Finding, policy: &Policy) -> bool {
+    match finding.severity {
+        Severity::Unknown => policy.unrated == Unrated::Hold,
+        rated => rated >= policy.block_at.max(Severity::Negligible),
+    }
+}
+
 /// Judges a report.
 pub fn decide(report: &Report, policy: &Policy) -> Verdict {
     let mut reasons = Vec::new();
     let mut warnings = Vec::new();
-    let blocking: Vec<&Finding> = report
-        .findings
-        .iter()
-        .filter(|f| f.severity != Severity::Unknown && f.severity >= policy.block_at.max(Severity::Negligible))
-        .collect();
-    reasons.extend(blocking.iter().map(|f| sentence(f)));
-    for finding in report.findings.iter().filter(|f| f.severity == Severity::Unknown) {
-        match policy.unrated {
-            Unrated::Hold => reasons.push(sentence(finding)),
-            Unrated::Warn => warnings.push(sentence(finding)),
-            Unrated::Allow => {}
+    for finding in &report.findings {
+        if blocks(finding, policy) {
+            reasons.push(sentence(finding));
+        } else if finding.severity == Severity::Unknown && policy.unrated == Unrated::Warn {
+            warnings.push(sentence(finding));
         }
     }
     let violated = !reasons.is_empty();
@@ -149,45 +151,15 @@ fn gap_sentence(gap: &Gap) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advisory::FixState;
-    use crate::ecosystem::Os;
-    use crate::report::{DatabaseInfo, GapKind, ImageInfo, Inventory};
+    use crate::report::{GapKind, testing};
 
     fn report(severities: &[Severity], gaps: &[GapKind]) -> Report {
-        let digest = || format!("sha256:{}", "0".repeat(64)).parse().unwrap();
-        let image = ImageInfo {
-            name: "x".into(),
-            digest: digest(),
-            index_digest: None,
-            config_digest: digest(),
-            platform: "linux/amd64".parse().unwrap(),
-        };
         let gap = |kind: &GapKind| Gap { kind: *kind, subject: "s".into(), message: "m".into() };
-        let gaps = gaps.iter().map(gap).collect();
-        let inventory = Inventory { image, layers: vec![], os: Some(Os::default()), packages: vec![], gaps };
-        Report::new(inventory, DatabaseInfo::default(), severities.iter().map(|s| finding(*s)).collect(), vec![])
-    }
-
-    fn finding(severity: Severity) -> Finding {
-        Finding {
-            vulnerability: "CVE-1".into(),
-            advisory: "CVE-1".into(),
-            aliases: vec![],
-            ecosystem: "Debian:12".into(),
-            package: "p".into(),
-            installed_version: "1".into(),
-            installed: vec![],
-            fixed_versions: vec!["2".into()],
-            fix_state: FixState::Fixed,
-            severity,
-            severity_source: String::new(),
-            ratings: vec![],
-            kev: None,
-            summary: String::new(),
-            references: vec![],
-            because: String::new(),
-            feed: String::new(),
-        }
+        let findings = severities.iter().map(|s| testing::finding("CVE-1", "p", *s)).collect();
+        let mut report = testing::report(vec![], findings);
+        report.inventory.gaps = gaps.iter().map(gap).collect();
+        report.complete = gaps.is_empty();
+        report
     }
 
     #[test]

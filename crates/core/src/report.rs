@@ -1,6 +1,7 @@
 //! The report: everything one scan saw, in a documented and versioned form.
 
 use crate::ecosystem::Os;
+use crate::exception::Suppressed;
 use crate::finding::{Counts, Finding};
 use crate::image::{Digest, Platform};
 use crate::package::Package;
@@ -115,6 +116,9 @@ pub struct Report {
     pub database: DatabaseInfo,
     /// Findings, worst first, then by name.
     pub findings: Vec<Finding>,
+    /// Findings that an exception or a VEX statement answers, with the reason; they do not count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suppressed: Vec<Suppressed>,
     /// How many of each severity.
     pub counts: Counts,
     /// Whether everything was seen and judged: no gap.
@@ -140,6 +144,66 @@ impl Report {
             inventory,
             database,
             findings,
+            suppressed: Vec::new(),
+        }
+    }
+}
+
+/// Reports made in a line, for tests of this crate.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+    use crate::advisory::FixState;
+    use crate::package::{Location, PackageType};
+    use crate::severity::Severity;
+
+    pub(crate) fn report(packages: Vec<Package>, findings: Vec<Finding>) -> Report {
+        let digest = || format!("sha256:{}", "0".repeat(64)).parse().unwrap();
+        let image = ImageInfo {
+            name: "registry.example/team/app:v1".into(),
+            digest: digest(),
+            index_digest: None,
+            config_digest: digest(),
+            platform: "linux/amd64".parse().unwrap(),
+        };
+        let inventory = Inventory { image, layers: vec![], os: Some(Os::default()), packages, gaps: vec![] };
+        Report::new(inventory, DatabaseInfo::default(), findings, vec![])
+    }
+
+    pub(crate) fn package(name: &str, version: &str) -> Package {
+        Package {
+            kind: PackageType::Npm,
+            name: name.into(),
+            version: version.into(),
+            arch: String::new(),
+            source_name: String::new(),
+            source_version: String::new(),
+            vendored: false,
+            vendor: String::new(),
+            module: String::new(),
+            locations: vec![Location { path: format!("node_modules/{name}/package.json"), layer: 0 }],
+        }
+    }
+
+    pub(crate) fn finding(vulnerability: &str, package: &str, severity: Severity) -> Finding {
+        Finding {
+            vulnerability: vulnerability.into(),
+            advisory: vulnerability.into(),
+            aliases: vec![],
+            ecosystem: "npm".into(),
+            package: package.into(),
+            installed_version: "1".into(),
+            installed: vec![],
+            fixed_versions: vec!["2".into()],
+            fix_state: FixState::Fixed,
+            severity,
+            severity_source: String::new(),
+            ratings: vec![],
+            kev: None,
+            summary: String::new(),
+            references: vec![],
+            because: String::new(),
+            feed: String::new(),
         }
     }
 }

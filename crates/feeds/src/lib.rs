@@ -10,6 +10,7 @@
 pub mod build;
 pub mod config;
 mod error;
+pub mod exceptions;
 pub mod format;
 pub mod source;
 

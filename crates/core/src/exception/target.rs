@@ -1,0 +1,171 @@
+//! What an exception is about: packages and images, named by purl or by name.
+
+use super::Pattern;
+use crate::finding::{Finding, Installed};
+use crate::image::Reference;
+use crate::report::ImageInfo;
+use std::collections::BTreeMap;
+use std::str::FromStr as _;
+
+/// A package or an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// By package URL.
+    Purl(Purl),
+    /// By name, with a version where it matters.
+    Named {
+        /// The name.
+        name: Pattern,
+        /// The installed version; none: any.
+        version: Option<String>,
+    },
+}
+
+/// A package URL as a condition (purl-spec): what it does not name may be anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purl {
+    kind: String,
+    namespace: Option<String>,
+    name: String,
+    version: Option<String>,
+    qualifiers: BTreeMap<String, String>,
+}
+
+/// Qualifiers that say where a package came from and that tools spell differently.
+const LENIENT: [&str; 6] = ["distro", "os_name", "os_version", "upstream", "rpmmod", "modularitylabel"];
+
+impl Target {
+    /// A purl where the text is one, else a name with wildcards.
+    pub fn parse(text: &str) -> Self {
+        match Purl::parse(text) {
+            Some(purl) => Target::Purl(purl),
+            None => Target::Named { name: Pattern::from(text), version: None },
+        }
+    }
+
+    /// Whether it is the image that was judged.
+    pub(super) fn is_image(&self, image: &ImageInfo) -> bool {
+        let digests = [Some(&image.digest), image.index_digest.as_ref(), Some(&image.config_digest)];
+        let is_digest = |text: &str| digests.iter().flatten().any(|d| d.as_str() == text);
+        match self {
+            Target::Purl(purl) => purl.is_image(image, is_digest),
+            Target::Named { name, .. } => {
+                let full = Reference::from_str(&image.name).map(|r| r.to_string()).unwrap_or_default();
+                name.matches(&image.name)
+                    || name.matches(&full)
+                    || digests.iter().flatten().any(|d| name.matches(d.as_str()))
+            }
+        }
+    }
+
+    /// Whether it is an installed package behind a finding. Names are those of the installed or of the source package.
+    pub(super) fn is_package(&self, finding: &Finding, installed: &Installed) -> bool {
+        match self {
+            Target::Named { name, version } => {
+                (name.matches(&installed.name) || name.matches(&finding.package))
+                    && version.as_ref().is_none_or(|v| *v == installed.version || *v == finding.installed_version)
+            }
+            Target::Purl(wanted) => Purl::parse(&installed.purl).is_some_and(|mut own| {
+                wanted.covers(&own) || {
+                    own.name.clone_from(&finding.package);
+                    own.version = Some(finding.installed_version.clone());
+                    wanted.covers(&own)
+                }
+            }),
+        }
+    }
+
+    /// Whether it names an image rather than a package.
+    pub fn names_image(&self) -> bool {
+        matches!(self, Target::Purl(purl) if purl.kind == "oci" || purl.kind == "docker")
+    }
+}
+
+impl Purl {
+    /// Reads a package URL.
+    pub fn parse(text: &str) -> Option<Self> {
+        let purl = packageurl::PackageUrl::from_str(text).ok()?;
+        Some(Purl {
+            kind: purl.ty().to_owned(),
+            namespace: purl.namespace().map(str::to_owned),
+            name: purl.name().to_owned(),
+            version: purl.version().map(str::to_owned),
+            qualifiers: purl.qualifiers().iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+        })
+    }
+
+    fn covers(&self, other: &Purl) -> bool {
+        let qualifier = |(key, value): (&String, &String)| {
+            LENIENT.contains(&key.as_str()) || other.qualifiers.get(key).is_none_or(|own| own == value)
+        };
+        self.kind == other.kind
+            && self.namespace == other.namespace
+            && self.name == other.name
+            && self.version.as_ref().is_none_or(|v| Some(v) == other.version.as_ref())
+            && self.qualifiers.iter().all(qualifier)
+    }
+
+    /// `pkg:oci/NAME@DIGEST?repository_url=HOST/PATH/NAME&tag=TAG`.
+    fn is_image(&self, image: &ImageInfo, is_digest: impl Fn(&str) -> bool) -> bool {
+        let Ok(reference) = Reference::from_str(&image.name) else { return false };
+        let repository = format!("{}/{}", reference.registry(), reference.repository());
+        let last = reference.repository().rsplit('/').next().unwrap_or_default();
+        let hub = |url: &str| url.replacen("index.docker.io/", "docker.io/", 1);
+        let named = self.qualifiers.get("repository_url").is_none_or(|url| {
+            let url = hub(url.trim_start_matches("https://"));
+            // Some write the repository without its last part, which is the purl's name.
+            url == repository || format!("{url}/{last}") == repository
+        });
+        (self.kind == "oci" || self.kind == "docker")
+            && self.name.eq_ignore_ascii_case(last)
+            && named
+            && self.version.as_ref().is_none_or(|v| is_digest(v) || Some(v.as_str()) == reference.tag())
+            && self.qualifiers.get("tag").is_none_or(|tag| Some(tag.as_str()) == reference.tag())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testing;
+    use crate::severity::Severity;
+
+    #[test]
+    fn packages_are_told_by_purl_or_name() {
+        let check = |target: &str, purl: &str, source: &str, expected: bool| {
+            let installed =
+                Installed { name: "libssl3".into(), version: "3.0-1".into(), purl: purl.into(), locations: vec![] };
+            let finding =
+                Finding { installed_version: "3.0-1".into(), ..testing::finding("CVE-1", source, Severity::Low) };
+            assert_eq!(Target::parse(target).is_package(&finding, &installed), expected, "{target} {purl}");
+        };
+        let deb = "pkg:deb/debian/libssl3@3.0-1?arch=amd64&distro=debian-12&upstream=openssl";
+        check("libssl*", deb, "openssl", true);
+        check("openssl", deb, "openssl", true);
+        check("pkg:deb/debian/libssl3", deb, "openssl", true);
+        check("pkg:deb/debian/openssl@3.0-1", deb, "openssl", true);
+        check("pkg:deb/debian/libssl3@3.0-2", deb, "openssl", false);
+        check("pkg:deb/debian/libssl3@3.0-1?arch=arm64", deb, "openssl", false);
+        check("pkg:deb/debian/libssl3@3.0-1?distro=bookworm", deb, "openssl", true);
+        check("pkg:deb/ubuntu/libssl3", deb, "openssl", false);
+        check("pkg:npm/libssl3", deb, "openssl", false);
+    }
+
+    #[test]
+    fn images_are_told_by_purl_name_or_digest() {
+        let report = testing::report(vec![], vec![]);
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let check = |target: &str, expected: bool| {
+            assert_eq!(Target::parse(target).is_image(&report.inventory.image), expected, "{target}");
+        };
+        check("registry.example/team/app:v1", true);
+        check("registry.example/team/**", true);
+        check(&digest, true);
+        check("pkg:oci/app?repository_url=registry.example/team/app", true);
+        check("pkg:oci/app?repository_url=registry.example/team", true);
+        check("pkg:oci/app?repository_url=registry.example/other/app", false);
+        check(&format!("pkg:oci/app@{}", digest.replace(':', "%3A")), true);
+        check("pkg:oci/app@sha256%3Aabc", false);
+        check("pkg:oci/app?tag=v2", false);
+    }
+}

@@ -1,0 +1,160 @@
+//! CSAF 2.0, profile VEX.
+
+use super::{reason, vex_status};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use tidewaiter_core::exception::{Exception, Target};
+
+#[derive(Deserialize)]
+struct Document {
+    #[serde(default)]
+    product_tree: Tree,
+    #[serde(default)]
+    vulnerabilities: Vec<Vulnerability>,
+}
+
+#[derive(Deserialize, Default)]
+struct Tree {
+    #[serde(default)]
+    branches: Vec<Branch>,
+    #[serde(default)]
+    full_product_names: Vec<Product>,
+    #[serde(default)]
+    relationships: Vec<Relationship>,
+}
+
+#[derive(Deserialize)]
+struct Branch {
+    #[serde(default)]
+    branches: Vec<Branch>,
+    product: Option<Product>,
+}
+
+#[derive(Deserialize)]
+struct Product {
+    product_id: String,
+    #[serde(default)]
+    product_identification_helper: Helper,
+}
+
+#[derive(Deserialize, Default)]
+struct Helper {
+    purl: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Relationship {
+    full_product_name: Product,
+    product_reference: String,
+    relates_to_product_reference: String,
+}
+
+#[derive(Deserialize)]
+struct Vulnerability {
+    cve: Option<String>,
+    #[serde(default)]
+    ids: Vec<Id>,
+    #[serde(default)]
+    product_status: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    flags: Vec<Flag>,
+    #[serde(default)]
+    threats: Vec<Threat>,
+}
+
+#[derive(Deserialize)]
+struct Id {
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Flag {
+    label: String,
+    #[serde(default)]
+    product_ids: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Threat {
+    category: String,
+    details: String,
+    #[serde(default)]
+    product_ids: Vec<String>,
+}
+
+/// Where branches end; real trees are four deep.
+const MAX_DEPTH: usize = 64;
+
+/// Product id → the purls that it stands for: of itself, or of the part and the whole that it relates.
+fn purls(tree: &Tree) -> Result<BTreeMap<&str, Vec<&str>>, String> {
+    let mut products: Vec<&Product> = tree.full_product_names.iter().collect();
+    let mut level: Vec<&Branch> = tree.branches.iter().collect();
+    for _ in 0..MAX_DEPTH {
+        products.extend(level.iter().filter_map(|branch| branch.product.as_ref()));
+        level = level.into_iter().flat_map(|branch| &branch.branches).collect();
+    }
+    if !level.is_empty() {
+        return Err(format!("its product tree is more than {MAX_DEPTH} deep"));
+    }
+    let mut out: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for product in products {
+        out.entry(&product.product_id).or_default().extend(product.product_identification_helper.purl.as_deref());
+    }
+    for relation in &tree.relationships {
+        let of = |id: &str| out.get(id).cloned().unwrap_or_default();
+        let mut both = of(&relation.product_reference);
+        both.extend(of(&relation.relates_to_product_reference));
+        both.extend(relation.full_product_name.product_identification_helper.purl.as_deref());
+        out.insert(&relation.full_product_name.product_id, both);
+    }
+    Ok(out)
+}
+
+pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> {
+    let document: Document = super::json(text)?;
+    let purls = purls(&document.product_tree)?;
+    let mut out = Vec::new();
+    for vulnerability in &document.vulnerabilities {
+        let names = vulnerability.cve.iter().chain(vulnerability.ids.iter().map(|id| &id.text));
+        let names: Vec<_> = names.map(|n| n.as_str().into()).collect();
+        for (word, products) in &vulnerability.product_status {
+            let Some(status) = vex_status(word)? else { continue };
+            for product in products {
+                let targets = purls.get(product.as_str()).into_iter().flatten().map(|p| Target::parse(p));
+                let (images, packages): (Vec<Target>, Vec<Target>) = targets.partition(Target::names_image);
+                // A product without purl is nothing that a finding could be told by.
+                if !images.is_empty() || !packages.is_empty() {
+                    let why = why(vulnerability, product, word);
+                    let base = Exception::new(status, &why, source);
+                    out.push(Exception { vulnerabilities: names.clone(), images, packages, ..base });
+                }
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn why(vulnerability: &Vulnerability, product: &str, status: &str) -> String {
+    let of = |ids: &[String]| ids.is_empty() || ids.iter().any(|id| id == product);
+    let flag = vulnerability.flags.iter().find(|f| of(&f.product_ids)).map(|f| f.label.as_str());
+    let impact = vulnerability.threats.iter().find(|t| t.category == "impact" && of(&t.product_ids));
+    let why = reason(&[flag, impact.map(|t| t.details.as_str())]);
+    if why.is_empty() { status.to_owned() } else { why }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::exceptions::tests::check;
+
+    #[test]
+    fn products_are_told_by_their_purls() {
+        let text = r#"{"document":{"csaf_version":"2.0"},"product_tree":{"branches":[{"branches":[
+              {"product":{"product_id":"A","product_identification_helper":{"purl":"pkg:npm/a"}}},
+              {"product":{"product_id":"I","product_identification_helper":{"purl":"pkg:oci/app"}}},
+              {"product":{"product_id":"X"}}]}],
+            "relationships":[{"full_product_name":{"product_id":"I:A"},"product_reference":"A","relates_to_product_reference":"I"}]},
+            "vulnerabilities":[{"cve":"CVE-1","product_status":{"known_not_affected":["I:A","X"],"known_affected":["A"]},
+              "flags":[{"label":"component_not_present","product_ids":["I:A"]}]}]}"#;
+        check("x.json", text, &[(&["CVE-1"], 1, None)]);
+    }
+}

@@ -1,0 +1,113 @@
+//! CycloneDX VEX: `vulnerabilities[].analysis`, stand-alone or in an SBOM.
+
+use super::{reason, vex_status};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use tidewaiter_core::exception::{Exception, Target};
+
+#[derive(Deserialize)]
+struct Bom {
+    #[serde(default)]
+    metadata: Metadata,
+    #[serde(default)]
+    components: Vec<Component>,
+    #[serde(default)]
+    vulnerabilities: Vec<Vulnerability>,
+}
+
+#[derive(Deserialize, Default)]
+struct Metadata {
+    component: Option<Component>,
+}
+
+#[derive(Deserialize)]
+struct Component {
+    #[serde(rename = "bom-ref")]
+    reference: Option<String>,
+    purl: Option<String>,
+    #[serde(default)]
+    components: Vec<Component>,
+}
+
+#[derive(Deserialize)]
+struct Vulnerability {
+    id: Option<String>,
+    #[serde(default)]
+    references: Vec<Reference>,
+    analysis: Option<Analysis>,
+    #[serde(default)]
+    affects: Vec<Affects>,
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Analysis {
+    state: Option<String>,
+    justification: Option<String>,
+    detail: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Affects {
+    #[serde(rename = "ref")]
+    reference: String,
+}
+
+pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> {
+    let bom: Bom = super::json(text)?;
+    let mut purls: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut level: Vec<&Component> = bom.components.iter().chain(&bom.metadata.component).collect();
+    // serde_json bounds the depth of a document.
+    while !level.is_empty() {
+        for component in &level {
+            if let (Some(reference), Some(purl)) = (&component.reference, &component.purl) {
+                purls.insert(reference, purl);
+            }
+        }
+        level = level.into_iter().flat_map(|c| &c.components).collect();
+    }
+    let mut out = Vec::new();
+    for vulnerability in &bom.vulnerabilities {
+        let Some(analysis) = &vulnerability.analysis else { continue };
+        let Some(state) = &analysis.state else { continue };
+        let Some(status) = vex_status(state)? else { continue };
+        let names = vulnerability.id.iter().chain(vulnerability.references.iter().map(|r| &r.id));
+        let names: Vec<_> = names.map(|n| n.as_str().into()).collect();
+        if names.is_empty() {
+            return Err("a vulnerability has no id".to_owned());
+        }
+        let why = reason(&[analysis.justification.as_deref(), analysis.detail.as_deref()]);
+        for affects in &vulnerability.affects {
+            let target = Target::parse(purl(&affects.reference, &purls));
+            let base = Exception::new(status, if why.is_empty() { state } else { &why }, source);
+            let (images, packages) =
+                if target.names_image() { (vec![target], Vec::new()) } else { (Vec::new(), vec![target]) };
+            out.push(Exception { vulnerabilities: names.clone(), images, packages, ..base });
+        }
+    }
+    Ok(out)
+}
+
+/// What a reference stands for: a component of this document, or of another one (BOM-Link, whose fragment is its name).
+fn purl<'a>(reference: &'a str, purls: &BTreeMap<&'a str, &'a str>) -> &'a str {
+    let local = reference.rsplit_once('#').map_or(reference, |(_, fragment)| fragment);
+    purls.get(local).copied().unwrap_or(local)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::exceptions::tests::check;
+
+    #[test]
+    fn analysed_vulnerabilities_are_read() {
+        let text = r#"{"bomFormat":"CycloneDX","components":[{"bom-ref":"c","purl":"pkg:npm/a@1"}],"vulnerabilities":[
+            {"id":"CVE-1","analysis":{"state":"not_affected","justification":"code_not_reachable"},"affects":[{"ref":"c"}]},
+            {"id":"CVE-2","analysis":{"state":"exploitable"},"affects":[{"ref":"c"}]},
+            {"id":"CVE-3","affects":[{"ref":"pkg:npm/b@1"}]}]}"#;
+        check("vex.json", text, &[(&["CVE-1"], 1, None)]);
+    }
+}

@@ -1,0 +1,132 @@
+//! OpenVEX 0.2.0.
+
+use super::{reason, vex_status};
+use serde::Deserialize;
+use tidewaiter_core::exception::{Exception, Pattern, Target};
+
+#[derive(Deserialize)]
+struct Document {
+    #[serde(default)]
+    statements: Vec<Statement>,
+}
+
+#[derive(Deserialize)]
+struct Statement {
+    vulnerability: Vulnerability,
+    #[serde(default)]
+    products: Vec<Product>,
+    status: String,
+    justification: Option<String>,
+    impact_statement: Option<String>,
+}
+
+/// An object since 0.2.0, a text before.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Vulnerability {
+    Name(String),
+    Object {
+        name: Option<String>,
+        #[serde(default, rename = "@id")]
+        id: Option<String>,
+        #[serde(default)]
+        aliases: Vec<String>,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Product {
+    Id(String),
+    Object {
+        #[serde(default, rename = "@id")]
+        id: Option<String>,
+        #[serde(default)]
+        identifiers: Identifiers,
+        #[serde(default)]
+        subcomponents: Vec<Product>,
+    },
+}
+
+#[derive(Deserialize, Default)]
+struct Identifiers {
+    purl: Option<String>,
+}
+
+impl Product {
+    fn name(&self) -> Option<&str> {
+        match self {
+            Product::Id(id) => Some(id),
+            Product::Object { id, identifiers, .. } => identifiers.purl.as_deref().or(id.as_deref()),
+        }
+    }
+
+    fn parts(&self) -> &[Product] {
+        match self {
+            Product::Id(_) => &[],
+            Product::Object { subcomponents, .. } => subcomponents,
+        }
+    }
+}
+
+pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> {
+    let mut out = Vec::new();
+    for statement in super::json::<Document>(text)?.statements {
+        let Some(status) = vex_status(&statement.status)? else { continue };
+        let why = reason(&[statement.justification.as_deref(), statement.impact_statement.as_deref()]);
+        let base = Exception {
+            vulnerabilities: names(&statement.vulnerability),
+            ..Exception::new(status, if why.is_empty() { &statement.status } else { &why }, source)
+        };
+        if base.vulnerabilities.is_empty() {
+            return Err("a statement names no vulnerability".to_owned());
+        }
+        for product in &statement.products {
+            out.extend(of_product(&base, product)?);
+        }
+    }
+    Ok(out)
+}
+
+fn names(vulnerability: &Vulnerability) -> Vec<Pattern> {
+    match vulnerability {
+        Vulnerability::Name(name) => vec![name.as_str().into()],
+        Vulnerability::Object { name, id, aliases } => {
+            // The id is an address whose last part often is the name.
+            let id = id.as_deref().and_then(|id| id.rsplit('/').next()).filter(|_| name.is_none());
+            name.as_deref().into_iter().chain(id).chain(aliases.iter().map(String::as_str)).map(Pattern::from).collect()
+        }
+    }
+}
+
+/// A product is an image with the packages in it that are meant, or a package itself.
+fn of_product(base: &Exception, product: &Product) -> Result<Option<Exception>, String> {
+    let name = product.name().ok_or("a product has neither @id nor purl")?;
+    let target = Target::parse(name);
+    let parts = product.parts().iter().filter_map(Product::name).map(Target::parse).collect();
+    Ok(match &target {
+        // A product that is no purl names an image by reference or digest, or something that is not in one.
+        Target::Named { .. } => Some(Exception { images: vec![target], packages: parts, ..base.clone() }),
+        Target::Purl(_) if target.names_image() => {
+            Some(Exception { images: vec![target], packages: parts, ..base.clone() })
+        }
+        // Of a package's parts (a library in a binary) nothing is known here: the package is answered only as a whole.
+        Target::Purl(_) if product.parts().is_empty() => Some(Exception { packages: vec![target], ..base.clone() }),
+        Target::Purl(_) => Some(Exception { packages: parts, ..base.clone() }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::exceptions::tests::check;
+
+    #[test]
+    fn statements_that_answer_are_read() {
+        let text = r#"{"@context":"https://openvex.dev/ns/v0.2.0","statements":[
+            {"vulnerability":{"name":"CVE-1","aliases":["GHSA-1"]},"status":"not_affected","justification":"component_not_present",
+             "products":[{"@id":"pkg:oci/app?repository_url=r.example/app","subcomponents":[{"@id":"pkg:npm/a"},{"@id":"pkg:npm/b"}]}]},
+            {"vulnerability":{"name":"CVE-2"},"status":"affected","products":[{"@id":"pkg:npm/a"}]},
+            {"vulnerability":"CVE-3","status":"fixed","products":["pkg:npm/a"]}]}"#;
+        check("x.json", text, &[(&["CVE-1", "GHSA-1"], 2, None), (&["CVE-3"], 1, None)]);
+    }
+}
