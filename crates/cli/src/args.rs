@@ -1,11 +1,10 @@
 //! The command line.
 
 use crate::cluster::ClusterArgs;
+use crate::local::LocalArgs;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
-use tidewaiter_core::image::Platform;
-use tidewaiter_core::severity::Severity;
 
 /// Scan container images for known vulnerabilities.
 #[derive(Debug, Parser)]
@@ -30,6 +29,10 @@ pub(crate) enum Command {
     Approve(ApproveArgs),
     /// Print the reports of a workload or an image, from the cluster
     Report(ReportArgs),
+    /// Compare two images
+    Diff(DiffArgs),
+    /// Show the smallest upgrades that clear the policy
+    Fix(FixArgs),
     /// Build and inspect the vulnerability database
     Db(DbArgs),
     /// Print a completion script for a shell
@@ -42,8 +45,9 @@ pub(crate) enum Command {
 /// Scan one image: in the cluster where the current context has tidewaiter, else on this machine.
 ///
 /// A scan in the cluster uses its credentials, database and policy; a local one changes nothing there.
-/// IMAGE is a reference (`nginx:1.27`, `registry:host/name:tag`), an OCI layout (`oci:DIR`)
-/// or a `docker save` archive (`docker-archive:FILE`).
+/// IMAGE is a reference (`nginx:1.27`, `registry:host/name:tag`), an OCI layout (`oci:DIR`, `oci-archive:FILE`),
+/// a `docker save` archive (`docker-archive:FILE`), a root file system (`dir:DIR`) or an image of containerd
+/// (`containerd:REFERENCE`; data in $CONTAINERD_ROOT, default /var/lib/containerd).
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -55,37 +59,48 @@ pub(crate) struct ImageArgs {
     #[arg(value_name = "IMAGE")]
     pub(crate) image: String,
     /// Scan on this machine
-    #[arg(long, conflicts_with = "in_cluster")]
-    pub(crate) local: bool,
+    #[arg(long = "local", conflicts_with = "in_cluster")]
+    pub(crate) local_only: bool,
     /// Scan in the cluster
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["platform", "block_at", "exceptions", "plain_http", "ca_file", "docker_config"])]
     pub(crate) in_cluster: bool,
-    #[command(flatten)]
-    pub(crate) cluster: ClusterArgs,
-    /// Secret of the namespace to pull with; may be given again (in the cluster)
-    #[arg(long = "pull-secret", value_name = "NAME")]
-    pub(crate) pull_secrets: Vec<String>,
-    /// Platform to choose from an index, as os/arch[/variant]; default: this machine's (local)
-    #[arg(long, conflicts_with = "in_cluster")]
-    pub(crate) platform: Option<Platform>,
     /// How to print the result
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
-    /// Severity from which findings violate the policy; default: critical (local)
-    #[arg(long, value_name = "SEVERITY", conflicts_with = "in_cluster")]
-    pub(crate) block_at: Option<Severity>,
-    /// Vulnerability database file (local)
-    #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
-    pub(crate) db: Option<PathBuf>,
-    /// Speak plain HTTP to the image's registry; loopback registries need no flag (local)
-    #[arg(long, conflicts_with = "in_cluster")]
-    pub(crate) plain_http: bool,
-    /// Trust the certificates of this PEM file, and no others (local)
-    #[arg(long, value_name = "FILE", conflicts_with = "in_cluster")]
-    pub(crate) ca_file: Option<PathBuf>,
-    /// Read credentials from this file instead of Docker's config.json (local)
-    #[arg(long, value_name = "FILE", conflicts_with = "in_cluster")]
-    pub(crate) docker_config: Option<PathBuf>,
+    /// Secret of the namespace to pull with; may be given again (in the cluster)
+    #[arg(long = "pull-secret", value_name = "NAME")]
+    pub(crate) pull_secrets: Vec<String>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    #[command(flatten)]
+    pub(crate) local: LocalArgs,
+}
+
+/// Compare two images: packages and findings that came, went or changed. Both are scanned on this machine.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "The exit code is the new image's.")]
+pub(crate) struct DiffArgs {
+    /// The image before, named as for `image`
+    pub(crate) old: String,
+    /// The image after
+    pub(crate) new: String,
+    /// How to print the result
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) local: LocalArgs,
+}
+
+/// Show the smallest upgrades after which the policy is met, by layer. The image is scanned on this machine.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct FixArgs {
+    /// The image, named as for `image`
+    pub(crate) image: String,
+    /// How to print the result
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) local: LocalArgs,
 }
 
 /// Scan the images of a Deployment again: a tag that was pushed anew is resolved anew.
@@ -163,6 +178,25 @@ pub(crate) enum DbCommand {
         /// When the build fails, say so and succeed: a database that is there stays
         #[arg(long)]
         keep_going: bool,
+    },
+    /// Write the database to a file that can be carried to another machine
+    Export {
+        /// File to write
+        file: PathBuf,
+        /// Database to read
+        #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
+        db: Option<PathBuf>,
+    },
+    /// Take a database from a file that was exported; it is verified first
+    Import {
+        /// File to read
+        file: PathBuf,
+        /// Database to replace
+        #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
+        db: Option<PathBuf>,
+        /// Take it although it is older than the one that is there
+        #[arg(long)]
+        allow_older: bool,
     },
     /// Show age, feeds and coverage of a database
     Status {

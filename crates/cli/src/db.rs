@@ -3,7 +3,7 @@
 use crate::args::{DbCommand, Output};
 use crate::exit::{self, Exit, UsageError};
 use crate::render::printable;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fs;
 use std::io::{self, IsTerminal, Write};
@@ -27,6 +27,10 @@ pub(crate) fn run(command: &DbCommand) -> Result<Exit> {
             }
             other => other,
         },
+        DbCommand::Export { file, db } => export(file, db.as_deref()),
+        DbCommand::Import { file, db, allow_older } => {
+            import(file, db.as_deref(), if *allow_older { Age::Any } else { Age::NotOlder })
+        }
         DbCommand::Status { db, output } => status(db.as_deref(), *output),
     }
 }
@@ -70,6 +74,46 @@ fn build(feeds: Option<&Path>, db: Option<&Path>) -> Result<Exit> {
     writeln!(io::stdout(), "{}: {} advisories, {} rows", out.display(), meta.advisories, meta.rows)?;
     print_left_out(&meta)?;
     Ok(Exit::Clean)
+}
+
+/// Which databases may replace the one that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    NotOlder,
+    Any,
+}
+
+fn export(file: &Path, db: Option<&Path>) -> Result<Exit> {
+    let path = path(db)?;
+    let found = Database::open_verified(&path)?;
+    place(&path, file)?;
+    writeln!(io::stdout(), "{}: {}, built {}", file.display(), found.id(), found.meta().built)?;
+    Ok(Exit::Clean)
+}
+
+fn import(file: &Path, db: Option<&Path>, age: Age) -> Result<Exit> {
+    let new = Database::open_verified(file)?;
+    let path = path(db)?;
+    if let Ok(old) = Database::open(&path)
+        && age == Age::NotOlder
+        && new.meta().built < old.meta().built
+    {
+        let (built, there) = (&new.meta().built, &old.meta().built);
+        bail!("{}: it was built {built}, the one that is there {there}; to go back, use --allow-older", file.display());
+    }
+    place(file, &path)?;
+    writeln!(io::stdout(), "{}: {}, built {}", path.display(), new.id(), new.meta().built)?;
+    Ok(Exit::Clean)
+}
+
+/// Copies beside, then renames: a reader sees the old file or the new one.
+fn place(from: &Path, to: &Path) -> Result<()> {
+    if let Some(folder) = to.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    let beside = to.with_extension(format!("{}.new", std::process::id()));
+    let copied = fs::copy(from, &beside).and_then(|_| fs::rename(&beside, to));
+    copied.with_context(|| to.display().to_string()).inspect_err(|_| drop(fs::remove_file(&beside)))
 }
 
 fn status(db: Option<&Path>, output: Output) -> Result<Exit> {

@@ -1,7 +1,7 @@
 //! `kubectl-scan`: image security scanning, with or without a cluster.
 //!
 //! ```text
-//! args → image (local), db → engine and database → report → render → stdout, exit code
+//! args → image, diff, fix, explain (local), db → engine and database → report → render → stdout, exit code
 //! args → image (in the cluster), deployment, status, approve, report → cluster → custom resources, server → render
 //! ```
 //!
@@ -11,11 +11,13 @@
 mod approve;
 mod args;
 mod cluster;
+mod compare;
 mod db;
 mod deployment;
 mod exit;
 mod follow;
 mod image;
+mod local;
 mod progress;
 mod render;
 mod report;
@@ -35,6 +37,8 @@ fn main() -> std::process::ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Approve(args) => approve::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Diff(args) => compare::diff(&args),
+        Command::Fix(args) => compare::fix(&args),
         Command::Db(args) => db::run(&args.command),
         Command::Completion { shell } => render::completion(shell),
     };

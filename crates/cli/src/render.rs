@@ -7,9 +7,10 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use std::io::{self, IsTerminal, Write};
 use tidewaiter_core::advisory::FixState;
+use tidewaiter_core::exception::{Status, Suppressed};
 use tidewaiter_core::finding::Finding;
 use tidewaiter_core::policy::Outcome;
-use tidewaiter_core::report::Report;
+use tidewaiter_core::report::{Gap, Report};
 use tidewaiter_core::severity::Severity;
 
 /// Prints a completion script.
@@ -67,15 +68,11 @@ const HEAD: [&str; 6] = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "F
 
 fn table_text(report: &Report, outcome: Outcome, colour: Colour) -> String {
     let mut out = heading(report);
-    let rows: Vec<[String; 6]> = report.findings.iter().map(row).collect();
-    if !rows.is_empty() {
-        out.push('\n');
-        out.push_str(&columns(&rows, report, colour));
-        out.push('\n');
+    if !report.findings.is_empty() {
+        out.push_str(&format!("\n{}\n", findings(report, colour)));
     }
-    for gap in &report.inventory.gaps {
-        out.push_str(&format!("not seen: {}: {}\n", printable(&gap.subject), printable(&gap.message)));
-    }
+    out.push_str(&suppressed(report));
+    out.extend(report.inventory.gaps.iter().map(gap));
     if !report.complete {
         out.push_str("This report is incomplete: the image cannot be called clean.\n");
     }
@@ -120,26 +117,54 @@ fn row(finding: &Finding) -> [String; 6] {
     ]
 }
 
-fn columns(rows: &[[String; 6]], report: &Report, colour: Colour) -> String {
-    let mut widths = HEAD.map(str::len);
+/// The finding rows below their heading, the severity painted.
+fn findings(report: &Report, colour: Colour) -> String {
+    let rows: Vec<[String; 6]> =
+        std::iter::once(HEAD.map(str::to_owned)).chain(report.findings.iter().map(row)).collect();
+    let text = columns(&rows);
+    let mut lines = text.lines();
+    let mut out = lines.next().unwrap_or_default().to_owned() + "\n";
+    for (line, finding) in lines.zip(&report.findings) {
+        let word = finding.severity.to_string();
+        // Painted after padding, so that the escape codes do not count as width.
+        let rest = line.strip_prefix(&word).unwrap_or_default();
+        out.push_str(&format!("{}{rest}\n", colour.paint(finding.severity, &word)));
+    }
+    out
+}
+
+/// Rows as columns, as wide as needed.
+pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let line = |cells: &[String]| {
-        let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    let line = |row: &[String; N]| {
+        let padded = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
-    let mut out = line(&HEAD.map(str::to_owned)) + "\n";
-    for (row, finding) in rows.iter().zip(&report.findings) {
-        let text = line(row);
-        let word = finding.severity.to_string();
-        // Painted after padding, so that the escape codes do not count as width.
-        let rest = text.strip_prefix(&word).unwrap_or_default();
-        out.push_str(&format!("{}{rest}\n", colour.paint(finding.severity, &word)));
-    }
-    out
+    rows.iter().map(line).collect()
+}
+
+/// One line about something that was not seen.
+pub(crate) fn gap(gap: &Gap) -> String {
+    format!("not seen: {}: {}\n", printable(&gap.subject), printable(&gap.message))
+}
+
+/// One line about each finding that somebody answered.
+fn suppressed(report: &Report) -> String {
+    let line = |s: &Suppressed| {
+        let (id, package) = (printable(&s.finding.vulnerability), printable(&s.finding.package));
+        let word = match s.status {
+            Status::NotAffected => "not affected",
+            Status::Fixed => "fixed",
+            Status::Accepted => "accepted",
+        };
+        format!("not counted: {id} in {package}: {word}: {} ({})\n", printable(&s.reason), printable(&s.source))
+    };
+    report.suppressed.iter().map(line).collect()
 }
 
 fn last_line(report: &Report) -> String {

@@ -95,14 +95,10 @@ fn table(all: &[WorkloadScan], everywhere: bool) -> String {
             short(&render::printable(&status.message)),
         ]);
     }
-    let from = usize::from(!everywhere);
-    let widths: Vec<usize> =
-        (0..5).map(|i| rows.iter().map(|r| r[i].chars().count()).max().unwrap_or_default()).collect();
-    rows.iter().fold(String::new(), |mut out, row| {
-        let cells: Vec<String> = (from..5).map(|i| format!("{:width$}", row[i], width = widths[i])).collect();
-        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
-        out
-    })
+    match everywhere {
+        true => render::columns(&rows),
+        false => render::columns(&rows.into_iter().map(|[_, rest @ ..]| rest).collect::<Vec<_>>()),
+    }
 }
 
 /// A message's first part; `status WORKLOAD` shows all of it.

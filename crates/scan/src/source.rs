@@ -1,8 +1,10 @@
-//! Where images come from: OCI layouts, docker archives and registries.
+//! Where images come from: OCI layouts, docker archives, directories, containerd and registries.
 //!
 //! Whatever the source, manifest and config are verified against the digest and size that name them before
 //! anything in them is believed. Layers are handed out as stored; who reads them to the end verifies them.
 
+pub mod containerd;
+pub mod directory;
 pub mod docker_archive;
 mod error;
 mod files;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tidewaiter_core::image::{Digest, Platform};
 
-use super::files::{Directory, Files};
+use super::files::{Archive, Directory, Files};
 use super::manifest::{Descriptor, Document, Fetch, MAX_CONFIG, MAX_MANIFEST, assemble, choose, follow};
 use super::{BlobSource, Image, LayerDescriptor, SourceError};
 
@@ -17,6 +17,14 @@ use super::{BlobSource, Image, LayerDescriptor, SourceError};
 /// When the directory is not a layout, has no such image, or the image is damaged.
 pub fn open(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceError> {
     open_files(Arc::new(Directory(path.to_owned())), &path.display().to_string(), platform)
+}
+
+/// Opens the image in an OCI layout that is packed in a tar file, as [`open`] does.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_archive(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceError> {
+    open_files(Arc::new(Archive::index(path)?), &path.display().to_string(), platform)
 }
 
 /// Opens an image from anything that has the files of a layout.
@@ -52,11 +60,12 @@ fn refuse_ambiguity(list: &[Descriptor], platform: Option<&Platform>, name: &str
     }
 }
 
-struct Store {
-    files: Arc<dyn Files>,
+/// Blobs by digest in `blobs/sha256`.
+pub(super) struct Store {
+    pub(super) files: Arc<dyn Files>,
 }
 
-fn blob_path(digest: &Digest) -> String {
+pub(super) fn blob_path(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 

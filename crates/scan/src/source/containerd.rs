@@ -1,0 +1,69 @@
+//! Images in containerd's content store (`containerd:`): names from its metadata database, blobs as in an OCI layout.
+
+mod bolt;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tidewaiter_core::image::{Digest, Platform, Reference};
+
+use super::files::{Directory, Files as _};
+use super::manifest::{MAX_MANIFEST, assemble, follow};
+use super::oci_layout::{Store, blob_path};
+use super::read::verify;
+use super::{Image, SourceError};
+use bolt::Bolt;
+
+/// Where containerd keeps its data, by distribution.
+pub const ROOTS: [&str; 4] = [
+    "/var/lib/containerd",
+    "/var/lib/rancher/k3s/agent/containerd",
+    "/var/lib/k0s/containerd",
+    "/var/snap/microk8s/common/var/lib/containerd",
+];
+
+const METADATA: &str = "io.containerd.metadata.v1.bolt/meta.db";
+const CONTENT: &str = "io.containerd.content.v1.content";
+
+/// Opens an image that containerd knows by this reference, in any of its namespaces, Kubernetes' own first.
+///
+/// # Errors
+/// When there is no containerd, the image is not known, or its blobs are gone.
+pub fn open(roots: &[PathBuf], reference: &Reference, platform: Option<&Platform>) -> Result<Image, SourceError> {
+    let name = reference.to_string();
+    let Some(root) = roots.iter().find(|root| root.join(METADATA).is_file()) else {
+        let tried: Vec<String> = roots.iter().map(|r| r.display().to_string()).collect();
+        let cause = format!("there is no metadata database in {}", tried.join(", "));
+        return Err(SourceError::NotFound { what: "containerd".to_owned(), cause });
+    };
+    let digest = target(&root.join(METADATA), &name)?;
+    let content = Directory(root.join(CONTENT));
+    let path = blob_path(&digest);
+    if !content.has(&path) {
+        let cause = format!("{path} is not in its content store; pull the image again");
+        return Err(SourceError::NotFound { what: format!("{name} in containerd"), cause });
+    }
+    let bytes = content.read(&path, MAX_MANIFEST)?;
+    verify(&bytes, &format!("manifest {digest} of {name}"), &digest, None)?;
+    let store = Store { files: Arc::new(content) };
+    let found = follow(&store, &name, &bytes, Some(digest), platform)?;
+    let blobs = Box::new(Store { files: Arc::clone(&store.files) });
+    assemble(&store, &name, found, platform, blobs)
+}
+
+/// The digest an image name stands for: bucket `v1/NAMESPACE/images/NAME/target`, key `digest`.
+fn target(database: &Path, name: &str) -> Result<Digest, SourceError> {
+    let what = database.display().to_string();
+    let broken = |cause: String| SourceError::bad(&what, cause);
+    let bolt = Bolt::open(database).map_err(|e| SourceError::file(&what, &e))?;
+    let mut namespaces = bolt.buckets(&[b"v1"]).map_err(|e| broken(e.to_string()))?;
+    namespaces.sort_by_key(|namespace| namespace != b"k8s.io");
+    for namespace in &namespaces {
+        let path: [&[u8]; 5] = [b"v1", namespace, b"images", name.as_bytes(), b"target"];
+        let Some(value) = bolt.get(&path, b"digest").map_err(|e| broken(e.to_string()))? else { continue };
+        let text = String::from_utf8_lossy(&value);
+        return text.parse().map_err(|e| broken(format!("{name} has the digest {text:?}: {e}")));
+    }
+    let cause = "no namespace has an image of this name; list them with: ctr -n k8s.io images ls".to_owned();
+    Err(SourceError::NotFound { what: format!("{name} in containerd"), cause })
+}
