@@ -151,7 +151,7 @@ pub const UNRELEASED: &str = "(devel)";
 impl Package {
     /// Whether no version is known that advisories could be compared with, because it was never released.
     pub fn is_unreleased(&self) -> bool {
-        self.advisory_version() == UNRELEASED
+        matches!(self.kind, PackageType::Golang | PackageType::Cargo) && self.advisory_version() == UNRELEASED
     }
 
     /// The name advisories are keyed by: the source package for OS packages, else the package's own.
