@@ -13,7 +13,7 @@ use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::oci_layout;
 
 /// The types of packages that the engine reads.
-const READ: [&str; 5] = ["deb", "apk", "npm", "pypi", "rpm"];
+const READ: [&str; 7] = ["deb", "apk", "npm", "pypi", "rpm", "golang", "cargo"];
 
 #[derive(Debug, Deserialize)]
 struct Truth {
@@ -28,9 +28,12 @@ struct Listed {
     version: String,
     #[serde(default)]
     arch: String,
+    /// Where it is, of packages that are told by a file's content.
+    #[serde(default)]
+    path: String,
 }
 
-/// (name, version, arch); arch is empty where the type is compared without.
+/// (name, version, arch or path); the third is empty where the type is compared without.
 type Key = (String, String, String);
 
 /// Compares every layout of `dir` with its list; true when every type the engine reads is exact.
@@ -60,18 +63,20 @@ fn compare(dir: &Path, name: &str, list: &Path, differences: bool) -> Result<boo
     let inventory = engine::inventory(&image, &options)?;
     let mut listed: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
     for package in &truth.packages {
-        listed.entry(package.kind.clone()).or_default().insert(key(
-            &package.kind,
-            &package.name,
-            &package.version,
-            &package.arch,
-        ));
+        let third = if by_path(&package.kind) { package.path.trim_start_matches('/') } else { &package.arch };
+        let key = key(&package.kind, &package.name, &package.version, third);
+        listed.entry(package.kind.clone()).or_default().insert(key);
     }
     let mut found: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
     for package in &inventory.packages {
         let kind = package.kind.purl_type();
-        let key = key(kind, &package.name, &package.version, &package.arch);
-        found.entry(kind.to_owned()).or_default().insert(key);
+        let keys = found.entry(kind.to_owned()).or_default();
+        if by_path(kind) {
+            let paths = package.locations.iter().map(|location| location.path.as_str());
+            keys.extend(paths.map(|path| key(kind, &package.name, &package.version, path)));
+        } else {
+            keys.insert(key(kind, &package.name, &package.version, &package.arch));
+        }
     }
     let kinds: BTreeSet<&String> = listed.keys().chain(found.keys()).collect();
     let gaps: Vec<String> = inventory.gaps.iter().map(|g| format!("{:?}", g.kind)).collect();
@@ -108,6 +113,11 @@ fn row(name: &str, kind: &str, listed: &BTreeSet<Key>, found: &BTreeSet<Key>, di
         invented.iter().for_each(|k| println!("  invented: {} {} {}", k.0, k.1, k.2));
     }
     missed.is_empty() && invented.is_empty()
+}
+
+/// Whether packages of a type are compared with where they are: one program's modules say nothing of another's.
+fn by_path(kind: &str) -> bool {
+    kind == "golang"
 }
 
 /// What the package managers' lists and the engine are compared by.

@@ -144,7 +144,16 @@ pub struct Package {
     pub locations: Vec<Location>,
 }
 
+/// The version, for advisories, of what was built from a source tree and never released as such: no advisory speaks of
+/// it. Go's own word for it.
+pub const UNRELEASED: &str = "(devel)";
+
 impl Package {
+    /// Whether no version is known that advisories could be compared with, because it was never released.
+    pub fn is_unreleased(&self) -> bool {
+        matches!(self.kind, PackageType::Golang | PackageType::Cargo) && self.advisory_version() == UNRELEASED
+    }
+
     /// The name advisories are keyed by: the source package for OS packages, else the package's own.
     pub fn advisory_name(&self) -> &str {
         if self.source_name.is_empty() { &self.name } else { &self.source_name }

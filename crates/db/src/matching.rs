@@ -37,7 +37,7 @@ struct Subject {
 
 fn subjects(packages: &[Package]) -> BTreeMap<Subject, Vec<&Package>> {
     let mut out: BTreeMap<Subject, Vec<&Package>> = BTreeMap::new();
-    for package in packages.iter().filter(|p| !p.advisory_version().is_empty()) {
+    for package in packages.iter().filter(|p| !p.advisory_version().is_empty() && !p.is_unreleased()) {
         let subject = Subject {
             kind: package.kind,
             name: package.advisory_name().to_owned(),
@@ -263,7 +263,11 @@ fn coverage_gaps(inventory: &Inventory, db: &Database) -> Vec<Gap> {
         }
         // Packages of an OS without an ecosystem are the engine's gap (unsupported OS).
         let Some(ecosystem) = package.kind.ecosystem(inventory.os.as_ref()) else { continue };
-        gaps.extend(version_gap(package, &ecosystem));
+        if package.is_unreleased() {
+            gaps.extend(unreleased_gap(package, &ecosystem, db));
+        } else {
+            gaps.extend(version_gap(package, &ecosystem));
+        }
         let text = ecosystem.to_string();
         if !seen.contains(&text) {
             gaps.extend(ecosystem_gap(&ecosystem, &text, db));
@@ -271,6 +275,16 @@ fn coverage_gaps(inventory: &Inventory, db: &Database) -> Vec<Gap> {
         }
     }
     gaps
+}
+
+/// A program built from its source tree is its owner's own, which no advisory speaks of, unless one does: then its
+/// version is needed and not known. Code that lies inside such a tree is judged with it.
+fn unreleased_gap(package: &Package, ecosystem: &Ecosystem, db: &Database) -> Option<Gap> {
+    let name = ecosystem.normalize(&package.name);
+    let known = !package.vendored && rows_of(db, ecosystem, &name).next().is_some();
+    let location = package.locations.first().map(|l| l.path.clone()).unwrap_or_default();
+    let message = format!("{name} was built without a version, and has had vulnerabilities; check it by hand");
+    known.then_some(Gap { kind: GapKind::Unversioned, subject: location, message })
 }
 
 /// A version that its ecosystem does not accept sorts below all others: whatever matches, it proves little.

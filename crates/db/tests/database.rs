@@ -225,6 +225,24 @@ fn versions_that_say_nothing_are_gaps() {
 }
 
 #[test]
+fn programs_without_a_version_are_gaps_where_advisories_speak_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    build(&path, vec![advisory("X-1", &[], vec![row("Go", "a", &[(None, fixed("1.0.0"))])])]);
+    let db = Database::open(&path).unwrap();
+    let check = |name: &str, vendored: bool, expected: &[GapKind]| {
+        let program = Package { vendored, ..package(PackageType::Golang, name, "(devel)", "") };
+        let report = matching::judge(inventory(vec![program]), &db).unwrap();
+        let gaps = report.inventory.gaps.iter().map(|g| g.kind).filter(|kind| *kind != GapKind::NotCovered);
+        assert_eq!(gaps.collect::<Vec<_>>(), expected, "{name} {vendored}");
+        assert!(report.findings.is_empty());
+    };
+    check("a", false, &[GapKind::Unversioned]);
+    check("a", true, &[]);
+    check("own", false, &[]);
+}
+
+#[test]
 fn what_no_feed_is_complete_for_is_a_gap() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");

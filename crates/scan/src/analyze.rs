@@ -1,6 +1,7 @@
 //! Analyzers: which files are wanted, and what their bytes say. Pure functions from (path, bytes) to packages.
 
 mod apk;
+pub(crate) mod content;
 mod dpkg;
 mod headers;
 mod npm;
@@ -13,12 +14,12 @@ use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
 /// Raised whenever an analyzer finds more or other things in the same bytes: caches are keyed by it.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What one file says.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Parsed {
-    /// Packages, without locations.
+    /// Packages. Their locations are paths inside the file when it is an archive, and none otherwise.
     pub packages: Vec<Package>,
     /// The operating system.
     pub os: Option<Os>,
@@ -30,6 +31,21 @@ pub struct Parsed {
     pub log: bool,
     /// The file itself, when it was read as [`KEEP`].
     pub kept: Option<Vec<u8>>,
+    /// Whether the file was told by its content: it counts wherever it lies.
+    pub by_content: bool,
+}
+
+impl Parsed {
+    /// Whether it says nothing that a report needs.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.packages.is_empty() && self.gaps.is_empty()
+    }
+
+    /// Takes over what another part of the same file says.
+    fn add(&mut self, other: Parsed) {
+        self.packages.extend(other.packages);
+        self.gaps.extend(other.gaps);
+    }
 }
 
 /// Where an os-release lies, the one that counts first.
@@ -83,9 +99,12 @@ pub fn wants(path: &str) -> bool {
     analyzer(path).is_some()
 }
 
-/// Reads a wanted file. Never fails: what cannot be understood is a gap.
+/// Reads a file that is wanted by its path, or told by its content. Never fails: what cannot be understood is a gap.
 pub fn parse(path: &str, bytes: &[u8]) -> Parsed {
-    analyzer(path).map_or_else(Parsed::default, |parse| parse(path, bytes))
+    if let Some(parse) = analyzer(path) {
+        return parse(path, bytes);
+    }
+    content::sniff(path, bytes).map_or_else(Parsed::default, |format| content::parse(format, path, bytes))
 }
 
 /// Reads a database together with the write-ahead log beside it.
@@ -101,7 +120,15 @@ pub(crate) fn is_database(path: &str) -> bool {
 /// The package as found at a path: whether a Python distribution is vendored depends on it alone.
 pub(crate) fn at(package: &Package, path: &str) -> Package {
     let vendored = if package.kind == PackageType::Pypi { python::vendored(path) } else { package.vendored };
-    Package { vendored, ..package.clone() }
+    Package { vendored, locations: Vec::new(), ..package.clone() }
+}
+
+/// Where a package of the file at `path` is: inside an archive, each path in it follows `!/`.
+pub(crate) fn places(package: &Package, path: &str) -> Vec<String> {
+    match package.locations.as_slice() {
+        [] => vec![path.to_owned()],
+        inside => inside.iter().map(|inner| format!("{path}{}", inner.path)).collect(),
+    }
 }
 
 fn foreign(path: &str, _: &[u8]) -> Parsed {

@@ -7,6 +7,7 @@ use crate::analyze;
 use crate::limits::Limits;
 use crate::progress::Progress;
 use crate::source::Image;
+use crate::walk::Scan;
 use crate::walk::hash::PathHash;
 use crate::walk::layer::{self, Facts};
 use crate::walk::links::Rules;
@@ -42,11 +43,11 @@ impl std::fmt::Debug for Options<'_> {
 /// # Errors
 /// When the bytes cannot be had, are not what the image says, or exceed the limits.
 pub fn inventory(image: &Image, options: &Options<'_>) -> Result<Inventory, ScanError> {
-    let hashes = PathHash::new();
-    let mut facts = read_layers(image, &hashes, options)?;
-    reread_linked(image, &mut facts, &hashes, options)?;
-    let mut journals = Journals::read(image, &facts, &hashes, options)?;
-    let seen = Seen::of(&facts, &hashes, &mut journals);
+    let scan = Scan::new(options);
+    let mut facts = read_layers(image, &scan)?;
+    reread_linked(image, &mut facts, &scan)?;
+    let mut journals = Journals::read(image, &facts, &scan)?;
+    let seen = Seen::of(&facts, &scan.hashes, &mut journals);
     let layers = facts.iter().zip(&image.layers).map(|(facts, layer)| LayerInfo {
         digest: facts.digest.clone().unwrap_or_else(|| layer.digest.clone()),
         diff_id: facts.diff_id.clone().unwrap_or_else(|| layer.diff_id.clone()),
@@ -63,20 +64,20 @@ pub fn inventory(image: &Image, options: &Options<'_>) -> Result<Inventory, Scan
     Ok(Inventory { image, layers: layers.collect(), os: seen.os, packages: seen.packages, gaps: seen.gaps })
 }
 
-fn read_layers(image: &Image, hashes: &PathHash, options: &Options<'_>) -> Result<Vec<Facts>, ScanError> {
+fn read_layers(image: &Image, scan: &Scan<'_>) -> Result<Vec<Facts>, ScanError> {
     let next = AtomicUsize::new(0);
     let results: Mutex<BTreeMap<usize, Result<Facts, ScanError>>> = Mutex::new(BTreeMap::new());
     let failed = AtomicBool::new(false);
     let rules = Rules::default();
     std::thread::scope(|scope| {
-        for _ in 0..options.threads.clamp(1, image.layers.len().max(1)) {
+        for _ in 0..scan.options.threads.clamp(1, image.layers.len().max(1)) {
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     if index >= image.layers.len() || failed.load(Ordering::Relaxed) {
                         return;
                     }
-                    let result = layer::read(image, index, &rules, hashes, options);
+                    let result = layer::read(image, index, &rules, scan);
                     failed.fetch_or(result.is_err(), Ordering::Relaxed);
                     results.lock().unwrap_or_else(PoisonError::into_inner).insert(index, result);
                 }
@@ -88,24 +89,19 @@ fn read_layers(image: &Image, hashes: &PathHash, options: &Options<'_>) -> Resul
 }
 
 /// Reads layers again in which a wanted path proved to be a link to a file that was not kept.
-fn reread_linked(
-    image: &Image,
-    facts: &mut [Facts],
-    hashes: &PathHash,
-    options: &Options<'_>,
-) -> Result<(), ScanError> {
+fn reread_linked(image: &Image, facts: &mut [Facts], scan: &Scan<'_>) -> Result<(), ScanError> {
     let mut rules = Rules::default();
     let mut view = View::default();
     for layer in facts.iter() {
-        view.apply(layer, hashes);
+        view.apply(layer, &scan.hashes);
         rules.learn(&view, layer);
     }
     if rules.is_empty() {
         return Ok(());
     }
     for (index, layer) in facts.iter_mut().enumerate() {
-        if rules.concern(layer, hashes) {
-            *layer = layer::read(image, index, &rules, hashes, options)?;
+        if rules.concern(layer, &scan.hashes) {
+            *layer = layer::read(image, index, &rules, scan)?;
         }
     }
     Ok(())
@@ -144,7 +140,10 @@ fn present(
     layer: usize,
 ) -> BTreeMap<(Package, String), usize> {
     let all = files.iter().flat_map(|(path, (wanted, parsed))| {
-        parsed.packages.iter().map(move |p| (analyze::at(p, wanted), (*path).to_owned()))
+        parsed
+            .packages
+            .iter()
+            .flat_map(move |p| analyze::places(p, path).into_iter().map(move |place| (analyze::at(p, wanted), place)))
     });
     all.map(|key| {
         let since = before.get(&key).copied().unwrap_or(layer);

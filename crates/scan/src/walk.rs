@@ -5,6 +5,8 @@
 //!                     ↑ read again ──────────────────────── links (wanted paths that lead to files not kept)
 //! ```
 //!
+//! Files that no path names are told by their first bytes: programs and archives are read too, wherever they lie.
+//!
 //! A layer keeps the parsed content of wanted files, its links and whiteouts, and twelve bytes for every other entry.
 
 pub(crate) mod hash;
@@ -14,3 +16,22 @@ pub(crate) mod links;
 mod marks;
 pub(crate) mod merge;
 pub(crate) mod path;
+
+use crate::engine::Options;
+use hash::PathHash;
+use std::sync::Mutex;
+
+/// What all layers of one scan have in common.
+#[derive(Debug)]
+pub(crate) struct Scan<'a> {
+    pub(crate) options: &'a Options<'a>,
+    pub(crate) hashes: PathHash,
+    /// Held while a large file is in memory, so that there is one at a time, whatever the number of threads.
+    pub(crate) large: Mutex<()>,
+}
+
+impl<'a> Scan<'a> {
+    pub(crate) fn new(options: &'a Options<'a>) -> Self {
+        Scan { options, hashes: PathHash::new(), large: Mutex::new(()) }
+    }
+}

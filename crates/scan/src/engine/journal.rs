@@ -5,9 +5,8 @@
 
 use crate::ScanError;
 use crate::analyze::{self, LOG, Parsed};
-use crate::engine::Options;
 use crate::source::Image;
-use crate::walk::hash::PathHash;
+use crate::walk::Scan;
 use crate::walk::layer::{self, Facts, What};
 use crate::walk::links::Rules;
 use crate::walk::merge::View;
@@ -51,28 +50,23 @@ pub(super) struct Journals {
 
 impl Journals {
     /// Reads again the layers that hold a log with content, or a database beside one.
-    pub(super) fn read(
-        image: &Image,
-        facts: &[Facts],
-        hashes: &PathHash,
-        options: &Options<'_>,
-    ) -> Result<Self, ScanError> {
+    pub(super) fn read(image: &Image, facts: &[Facts], scan: &Scan<'_>) -> Result<Self, ScanError> {
         let mut needed = BTreeSet::new();
         let mut view = View::default();
         for layer in facts {
-            view.apply(layer, hashes);
+            view.apply(layer, &scan.hashes);
             let both = pairs(&view).filter_map(|pair| Some([id(pair.log), id(pair.database?)]));
             needed.extend(both.flatten());
         }
         let mut journals = Journals::default();
-        let mut room = usize::try_from(options.limits.database_bytes).unwrap_or(usize::MAX);
+        let mut room = usize::try_from(scan.options.limits.database_bytes).unwrap_or(usize::MAX);
         for (index, layer) in facts.iter().enumerate() {
             let wanted = || files(layer).filter(|(_, parsed)| needed.contains(&id(parsed)));
             let paths: BTreeSet<String> = wanted().map(|(path, _)| path.to_owned()).collect();
             if paths.is_empty() {
                 continue;
             }
-            let again = layer::read(image, index, &Rules::keeping(paths.clone()), hashes, options)?;
+            let again = layer::read(image, index, &Rules::keeping(paths.clone()), scan)?;
             for path in &paths {
                 // The same path may stand in a layer more than once: its entries are in the same order again.
                 let first = files(layer).filter(|(p, _)| p == path).map(|(_, parsed)| id(parsed));

@@ -1,21 +1,25 @@
 //! One layer: inflated, hashed, verified, and reduced to what matters.
 
 use crate::ScanError;
+use crate::analyze::content::{self, Format};
 use crate::analyze::{self, Parsed};
 use crate::engine::Options;
 use crate::source::{Image, LayerDescriptor, SourceError};
 use crate::tar::{Entry, Kind, Reader, TarError};
-use crate::walk::hash::PathHash;
 use crate::walk::links::Rules;
 use crate::walk::marks::Marks;
-use crate::walk::{inflate, path};
+use crate::walk::{Scan, inflate, path};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::io::{self, BufReader, Read};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use tidewaiter_core::image::Digest;
+use tidewaiter_core::package::Package;
 use tidewaiter_core::report::{Gap, GapKind};
+
+/// Bytes of a file of which every thread may hold one.
+const SMALL: u64 = 4 << 20;
 
 /// What a layer does to the view below it.
 #[derive(Debug, Default)]
@@ -63,13 +67,8 @@ pub(crate) enum What {
 }
 
 /// Reads layer `index` to its very end.
-pub(crate) fn read(
-    image: &Image,
-    index: usize,
-    rules: &Rules,
-    hashes: &PathHash,
-    options: &Options<'_>,
-) -> Result<Facts, ScanError> {
+pub(crate) fn read(image: &Image, index: usize, rules: &Rules, scan: &Scan<'_>) -> Result<Facts, ScanError> {
+    let options = scan.options;
     let Some(layer) = image.layers.get(index) else { return Ok(Facts::default()) };
     options.progress.layer_started(index, image.layers.len(), layer.size);
     let raw = match image.open_layer(index) {
@@ -78,7 +77,7 @@ pub(crate) fn read(
     };
     let counted = Counted { inner: raw, hash: Sha256::new(), read: 0, index, options };
     let mut stored = BufReader::with_capacity(64 << 10, counted);
-    let mut walk = Walk { layer, rules, hashes, options, facts: Facts::default(), place: 0, kept: 0 };
+    let mut walk = Walk { layer, rules, scan, options, facts: Facts::default(), place: 0, kept: 0, buffer: Vec::new() };
     let diff_id = walk.tar(&mut stored);
     let drained = io::copy(&mut stored, &mut io::sink()).map_err(|e| walk.bad(&e));
     let counted = stored.into_inner();
@@ -158,13 +157,15 @@ impl<R: Read> Read for Inflated<R> {
 struct Walk<'a> {
     layer: &'a LayerDescriptor,
     rules: &'a Rules,
-    hashes: &'a PathHash,
+    scan: &'a Scan<'a>,
     options: &'a Options<'a>,
     facts: Facts,
     /// Entries so far.
     place: u32,
     /// Bytes kept so far.
     kept: u64,
+    /// For programs of ordinary size, one after the other.
+    buffer: Vec<u8>,
 }
 
 impl Walk<'_> {
@@ -223,7 +224,7 @@ impl Walk<'_> {
     }
 
     fn entry(&mut self, path: String, entry: Entry, content: &mut impl Read) -> Result<(), TarError> {
-        let (hash, parents) = self.hashes.with_parents(&path);
+        let (hash, parents) = self.scan.hashes.with_parents(&path);
         for dir in parents {
             // Those above a known one are known.
             if !self.facts.above.insert(dir) {
@@ -240,6 +241,11 @@ impl Walk<'_> {
                 if let Some(wanted) = self.rules.wanted_as(&path) {
                     let parsed = self.parse(&path, &wanted, entry.size, content)?;
                     self.add(path, What::File(Arc::new(parsed), wanted.into()));
+                } else if self.rules.by_content()
+                    && let Some(parsed) = self.content(&path, entry.size, content)?
+                {
+                    let wanted = path.as_str().into();
+                    self.add(path, What::File(Arc::new(parsed), wanted));
                 }
             }
         }
@@ -281,6 +287,38 @@ impl Walk<'_> {
         Ok(analyze::parse(wanted, &bytes))
     }
 
+    /// What a file says that no path names; `None` when it is nothing that is known, or says nothing.
+    fn content(&mut self, path: &str, size: u64, content: &mut impl Read) -> Result<Option<Parsed>, TarError> {
+        let mut head = [0_u8; content::HEAD];
+        let mut rest = content.take(size);
+        let filled = fill(&mut rest, &mut head)?;
+        let head = head.get(..filled).unwrap_or_default();
+        let Some(format) = content::sniff(path, head) else { return Ok(None) };
+        let parsed = self.told(format, path, size, &mut head.chain(rest))?;
+        if parsed.is_empty() {
+            return Ok(None);
+        }
+        let kept = |package: &Package| package.name.len() + package.version.len() + size_of::<Package>();
+        self.keep(path.len() + parsed.packages.iter().map(kept).sum::<usize>())?;
+        Ok(Some(parsed))
+    }
+
+    fn told(&mut self, format: Format, path: &str, size: u64, content: &mut impl Read) -> Result<Parsed, TarError> {
+        if size > self.options.limits.file_bytes {
+            let _one_at_a_time = self.scan.large.lock().unwrap_or_else(PoisonError::into_inner);
+            return Ok(content::search(format, path, content)?);
+        }
+        if size <= SMALL && !format.unfolds() {
+            self.buffer.clear();
+            content.read_to_end(&mut self.buffer)?;
+            return Ok(content::parse(format, path, &self.buffer));
+        }
+        let _one_at_a_time = self.scan.large.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+        content.read_to_end(&mut bytes)?;
+        Ok(content::parse(format, path, &bytes))
+    }
+
     fn limit(&self, what: &'static str, limit: u64) -> ScanError {
         ScanError::LimitExceeded { layer: self.layer.digest.clone(), what, limit }
     }
@@ -297,6 +335,18 @@ impl Walk<'_> {
             None => ScanError::BadLayer { layer: self.layer.digest.clone(), cause: error.to_string() },
         }
     }
+}
+
+/// Reads until the buffer is full or the content ends.
+fn fill(content: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match content.read(rest)? {
+            0 => break,
+            n => filled += n,
+        }
+    }
+    Ok(filled)
 }
 
 /// A limit on its way through an I/O error.

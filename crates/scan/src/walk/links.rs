@@ -31,6 +31,11 @@ impl Rules {
         self.files.is_empty() && self.below.is_empty()
     }
 
+    /// Whether files that no path names are read by their content.
+    pub(crate) fn by_content(&self) -> bool {
+        self.kept.is_empty()
+    }
+
     /// The path by which a file is wanted, if any.
     pub(crate) fn wanted_as(&self, file: &str) -> Option<String> {
         if self.kept.contains(file) {

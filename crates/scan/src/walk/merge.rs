@@ -12,7 +12,7 @@ const HOPS: usize = 40;
 /// Ways to spell one path through links that are considered, at most.
 const SPELLINGS: usize = 64;
 
-/// Wanted files and all links, by path.
+/// Wanted files, those told by their content, and all links, by path.
 #[derive(Debug, Default)]
 pub(crate) struct View {
     nodes: BTreeMap<String, Node>,
@@ -179,7 +179,7 @@ impl View {
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &str, &Arc<Parsed>)> {
         self.nodes.iter().filter_map(|(path, node)| {
             let Content::File(parsed, wanted) = &node.content else { return None };
-            if analyze::wants(path) {
+            if parsed.by_content || analyze::wants(path) {
                 return Some((path.as_str(), path.as_str(), parsed));
             }
             // Elsewhere, a file counts while the link that leads to it stands.

@@ -1,0 +1,179 @@
+//! Files told by their content: programs with build info, Java archives. Their path says little, and what they hold is
+//! listed wherever they lie.
+
+mod binary;
+mod go;
+mod rust;
+#[cfg(test)]
+pub(super) mod testing;
+
+use super::{Parsed, unreadable};
+use binary::Binary;
+use memchr::memmem;
+use std::io::{self, Read};
+use tidewaiter_core::report::{Gap, GapKind};
+
+/// Bytes from which a format is told.
+pub(crate) const HEAD: usize = 8;
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// ELF, PE or Mach-O.
+    Executable,
+}
+
+impl Format {
+    /// Whether reading it takes more memory than the file has.
+    pub(crate) fn unfolds(self) -> bool {
+        false
+    }
+}
+
+/// The format of a file, by its first [`HEAD`] bytes.
+pub(crate) fn sniff(_path: &str, head: &[u8]) -> Option<Format> {
+    match head {
+        [0x7f, b'E', b'L', b'F', ..] | [b'M', b'Z', ..] => Some(Format::Executable),
+        [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] | [0xce | 0xcf, 0xfa, 0xed, 0xfe, ..] => Some(Format::Executable),
+        // Java classes begin like universal files.
+        [0xca, 0xfe, 0xba, 0xbe | 0xbf, 0, 0, 0, 1..=44, ..] => Some(Format::Executable),
+        _ => None,
+    }
+}
+
+/// Reads a whole file of a format.
+pub(crate) fn parse(format: Format, path: &str, bytes: &[u8]) -> Parsed {
+    let mut out = match format {
+        Format::Executable => executable(path, bytes),
+    };
+    out.by_content = true;
+    out
+}
+
+fn executable(path: &str, bytes: &[u8]) -> Parsed {
+    let mut out = Parsed::default();
+    for slice in binary::slices(bytes) {
+        let binary = Binary::parse(slice);
+        match go::find(&binary, slice) {
+            Some(info) => out.add(info.says(path)),
+            None if binary.is_go() => out.gaps.push(unreadable(path, "this Go program has no build info")),
+            None => {}
+        }
+        out.add(rust::crates(path, &binary, slice));
+        if binary.packed {
+            out.gaps.push(unreadable(path, "this program is packed by UPX; unpack it to have it read"));
+        }
+    }
+    out.packages.sort();
+    out.packages.dedup();
+    out
+}
+
+/// Bytes of a large file that are in memory at a time.
+const WINDOW: usize = 4 << 20;
+/// How far what is found may reach.
+const REACH: usize = WINDOW / 2;
+
+/// Reads a file that is too large to hold: it passes by once, and what identifies it is looked for.
+///
+/// # Errors
+/// When the stream fails.
+pub(crate) fn search(format: Format, path: &str, content: &mut impl Read) -> io::Result<Parsed> {
+    let mut out = match format {
+        Format::Executable => search_executable(path, content)?,
+    };
+    out.by_content = true;
+    Ok(out)
+}
+
+fn search_executable(path: &str, content: &mut impl Read) -> io::Result<Parsed> {
+    let mut found = go::Search::default();
+    let mut head = Binary::default();
+    let mut audited = false;
+    windows(content, |start, window, new| {
+        if start == 0 {
+            head = Binary::parse(window);
+        }
+        found.part(start, window, new);
+        // The name of the section, in the table of names.
+        audited |= memmem::find(window, b"\0.dep-v0\0").is_some();
+    })?;
+    let mut out = found.result(&head).map(|info| info.says(path)).unwrap_or_default();
+    if audited {
+        let message = "this Rust program is too large to be held; its crates are not judged".to_owned();
+        out.gaps.push(Gap { kind: GapKind::LimitReached, subject: path.to_owned(), message });
+    }
+    Ok(out)
+}
+
+/// Shows a stream in windows that overlap: (where it is, its bytes, how many of them no later window shows).
+fn windows(content: &mut impl Read, mut show: impl FnMut(u64, &[u8], usize)) -> io::Result<()> {
+    let mut window = Vec::with_capacity(WINDOW);
+    let mut start = 0_u64;
+    loop {
+        let wanted = WINDOW - window.len();
+        let got = content.by_ref().take(u64::try_from(wanted).unwrap_or_default()).read_to_end(&mut window)?;
+        if got < wanted {
+            show(start, &window, window.len());
+            return Ok(());
+        }
+        show(start, &window, WINDOW - REACH);
+        window.drain(..WINDOW - REACH);
+        start += u64::try_from(WINDOW - REACH).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{Class, elf, go_program, inline_blob};
+    use super::*;
+
+    #[test]
+    fn formats_by_their_first_bytes() {
+        let check = |head: &[u8], expected: bool| assert_eq!(sniff("x", head).is_some(), expected, "{head:?}");
+        check(b"\x7fELF\x02\x01\x01\0", true);
+        check(b"MZ\x90\0\x03\0\0\0", true);
+        check(b"\xcf\xfa\xed\xfe\x07\0\0\x01", true);
+        check(b"\xca\xfe\xba\xbe\0\0\0\x02", true);
+        check(b"\xca\xfe\xba\xbe\0\0\0\x34", false);
+        check(b"#!/bin/s", false);
+        check(b"", false);
+        check(b"\x7fEL", false);
+    }
+
+    #[test]
+    fn large_files_are_read_as_they_pass() {
+        let check = |what: &str, bytes: &[u8]| {
+            let whole = parse(Format::Executable, "app", bytes);
+            let passed = search(Format::Executable, "app", &mut &*bytes).unwrap();
+            assert_eq!(passed, whole, "{what}");
+            assert!(!whole.packages.is_empty(), "{what}");
+        };
+        let program = go_program("go1.22.4", "path\ta\nmod\ta\tv1.0.0\t\n");
+        check("small", &program);
+        for padding in [REACH - 48, REACH, WINDOW - 16, WINDOW + 5 * REACH] {
+            let blob = inline_blob("go1.22.4", b"");
+            let rodata = vec![b'x'; padding];
+            check("padded", &elf(Class::ALL[0], &[(".rodata", &rodata), (".go.buildinfo", &blob)]));
+        }
+        let plain = elf(Class::ALL[0], &[(".text", &vec![0; 3 * WINDOW])]);
+        assert!(search(Format::Executable, "app", &mut plain.as_slice()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        let check = |bytes: &[u8], expected: &str| {
+            let parsed = parse(Format::Executable, "app", bytes);
+            let message = parsed.gaps.first().map(|gap| gap.message.as_str()).unwrap_or_default();
+            assert!(message.starts_with(expected), "{message}");
+            assert_eq!(expected.is_empty(), parsed.gaps.is_empty());
+        };
+        let class = Class::ALL[0];
+        check(&elf(class, &[(".text", b"code")]), "");
+        check(&elf(class, &[("", b"....UPX!....")]), "this program is packed by UPX");
+        check(&elf(class, &[(".gopclntab", b"code")]), "this Go program has no build info");
+        check(&go_program("go1.22.4", ""), "this Go program was built without naming its modules");
+        check(&go_program("go1.22.4", "path\tcmd/go\n"), "");
+        check(&elf(class, &[(".dep-v0", b"not zlib")]), "its list of crates");
+    }
+}
