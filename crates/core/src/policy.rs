@@ -172,21 +172,13 @@ mod tests {
         Finding {
             vulnerability: "CVE-1".into(),
             advisory: "CVE-1".into(),
-            aliases: vec![],
             ecosystem: "Debian:12".into(),
             package: "p".into(),
             installed_version: "1".into(),
-            installed: vec![],
             fixed_versions: vec!["2".into()],
             fix_state: FixState::Fixed,
             severity,
-            severity_source: String::new(),
-            ratings: vec![],
-            kev: None,
-            summary: String::new(),
-            references: vec![],
-            because: String::new(),
-            feed: String::new(),
+            ..Finding::default()
         }
     }
 

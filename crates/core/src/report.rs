@@ -88,6 +88,8 @@ pub enum GapKind {
     NotRated,
     /// A package without a version cannot be judged.
     Unversioned,
+    /// A record may speak of a package, and does not tell enough to know.
+    Unclear,
     /// Nothing that tidewaiter knows is in the image.
     NothingRecognized,
 }
@@ -100,6 +102,19 @@ pub struct DatabaseInfo {
     pub id: String,
     /// RFC 3339 time at which it was built.
     pub built: String,
+}
+
+/// Until when a release gets security fixes. Whether that is past is asked when a report is judged or shown.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Support {
+    /// The release, as an ecosystem: `Debian:12`.
+    pub ecosystem: String,
+    /// Last day with fixes for everybody (`YYYY-MM-DD`).
+    pub until: String,
+    /// Last day of longer support by others or for subscribers (LTS, ESM), where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended_until: Option<String>,
 }
 
 /// A finished scan.
@@ -115,6 +130,12 @@ pub struct Report {
     pub database: DatabaseInfo,
     /// Findings, worst first, then by name.
     pub findings: Vec<Finding>,
+    /// What records say that are no vulnerabilities (unmaintained, unsound, notices). Never counted, never judged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub informational: Vec<Finding>,
+    /// Until when the image's operating system gets security fixes, where the database knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub support: Option<Support>,
     /// How many of each severity.
     pub counts: Counts,
     /// Whether everything was seen and judged: no gap.
@@ -133,6 +154,8 @@ impl Report {
                 .then_with(|| (&a.vulnerability, &a.package).cmp(&(&b.vulnerability, &b.package)))
                 .then_with(|| (&a.installed_version, &a.advisory).cmp(&(&b.installed_version, &b.advisory)))
         });
+        let (findings, informational): (Vec<_>, Vec<_>) =
+            findings.into_iter().partition(|f| f.class.is_vulnerability());
         Report {
             schema_version: SCHEMA_VERSION,
             complete: inventory.gaps.is_empty(),
@@ -140,6 +163,8 @@ impl Report {
             inventory,
             database,
             findings,
+            informational,
+            support: None,
         }
     }
 }

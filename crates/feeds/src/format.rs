@@ -7,7 +7,8 @@ pub mod nvd;
 pub mod osv;
 
 use std::collections::BTreeMap;
-use tidewaiter_core::advisory::Advisory;
+use tidewaiter_core::advisory::{Advisory, Epss};
+use tidewaiter_core::report::Support;
 use tidewaiter_core::severity::Rating;
 
 /// What the documents of a feed say.
@@ -19,12 +20,25 @@ pub struct Records {
     pub exploited: BTreeMap<String, String>,
     /// CVE → ratings.
     pub ratings: BTreeMap<String, Vec<Rating>>,
+    /// CVE → probability of exploitation.
+    pub epss: BTreeMap<String, Epss>,
+    /// Until when releases get security fixes.
+    pub support: Vec<Support>,
+    /// What was read and left out, by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// The newest date that the documents themselves name, RFC 3339.
+    pub as_of: String,
 }
 
 impl Records {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.advisories.len() + self.exploited.len() + self.ratings.len()
+        self.advisories.len() + self.exploited.len() + self.ratings.len() + self.epss.len() + self.support.len()
+    }
+
+    /// Counts a record that is left out.
+    pub(crate) fn skip(&mut self, reason: &str) {
+        *self.skipped.entry(reason.to_owned()).or_default() += 1;
     }
 
     /// Whether nothing was read.

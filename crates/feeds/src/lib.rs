@@ -11,6 +11,7 @@ pub mod build;
 pub mod config;
 mod error;
 pub mod format;
+mod rpm_modules;
 pub mod source;
 
 pub use error::FeedError;
