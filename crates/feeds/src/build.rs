@@ -2,7 +2,7 @@
 
 use crate::FeedError;
 use crate::config::{Config, Feed, Format};
-use crate::format::{Records, alpine_secdb, debian_tracker, kev, nvd, osv};
+use crate::format::{Records, alpine_secdb, debian_tracker, kev, nvd, osv, oval, updateinfo};
 use crate::rpm_modules;
 use crate::source::{self, url};
 use std::collections::BTreeMap;
@@ -133,6 +133,8 @@ fn document(feed: &Feed, name: &str, bytes: &[u8], records: &mut Records) -> Res
         Format::AlpineSecdb => alpine_secdb::parse(name, bytes, &feed.name, records),
         Format::Kev => kev::parse(name, bytes, records),
         Format::Nvd => nvd::parse(name, bytes, records),
+        Format::Oval => oval::parse(name, bytes, &feed.name, records),
+        Format::Updateinfo => updateinfo::parse(name, bytes, &feed.name, &feed.ecosystems, records),
     }
 }
 

@@ -60,6 +60,10 @@ pub enum Format {
     Kev,
     /// NVD 2.0 API JSON.
     Nvd,
+    /// OVAL definitions of distributions with rpm.
+    Oval,
+    /// `updateinfo.xml` of an rpm repository.
+    Updateinfo,
 }
 
 impl Format {
@@ -71,6 +75,8 @@ impl Format {
             Format::AlpineSecdb => "alpine-secdb",
             Format::Kev => "kev",
             Format::Nvd => "nvd",
+            Format::Oval => "oval",
+            Format::Updateinfo => "updateinfo",
         }
     }
 }

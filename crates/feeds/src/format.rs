@@ -5,6 +5,9 @@ pub mod debian_tracker;
 pub mod kev;
 pub mod nvd;
 pub mod osv;
+pub mod oval;
+pub mod updateinfo;
+mod xml;
 
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, Epss};

@@ -6,10 +6,19 @@
 //! stream stays unnamed, and matching reports what it cannot decide.
 
 use std::collections::{BTreeMap, BTreeSet};
-use tidewaiter_core::advisory::{Advisory, Affected, End, Module};
+use tidewaiter_core::advisory::{Advisory, Affected, End, Interval, Module};
+use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::version::Order;
 
 /// Stream → the upstream `major.minor` versions it gave a package.
 type Streams = BTreeMap<String, BTreeSet<String>>;
+
+/// Packages of modules say so in their release: `.module_el8.6.0+2904+abc`, `.module+el8.10.0+1`. The stream is told by
+/// the record's words, if at all.
+pub(crate) fn of(ecosystem: &Ecosystem, intervals: &[Interval]) -> Module {
+    let built = |i: &Interval| matches!(&i.end, End::Fixed(v) | End::LastAffected(v) if v.contains(".module"));
+    if ecosystem.order() == Some(Order::Rpm) && intervals.iter().any(built) { Module::Unnamed } else { Module::Outside }
+}
 
 /// Names the streams that can be told.
 pub(crate) fn resolve(advisories: &mut [Advisory]) {
@@ -67,7 +76,6 @@ fn branches(row: &Affected) -> impl Iterator<Item = String> {
 mod tests {
     use super::*;
     use tidewaiter_core::advisory::KeyKind;
-    use tidewaiter_core::ecosystem::Ecosystem;
 
     fn advisory(stream: Option<&str>, package: &str, version: &str) -> Advisory {
         let row = Affected::new(Ecosystem::from("AlmaLinux:8"), package, KeyKind::Binary).fixed_in(version);

@@ -37,8 +37,10 @@ pub(super) fn of<'a>(
     query: &'a Query,
     order: Order,
 ) -> impl Iterator<Item = Hit<'a>> {
+    let oracle = ecosystem.base() == "Oracle Linux";
     rows(db, ecosystem, query).filter(|row| !row.never_affected()).filter_map(move |row| {
-        let span = row.spans().find(|span| contains(*span, query, order))?;
+        let comparable = |span: &Span<'_>| !oracle || same_flavour(span, &query.version);
+        let span = row.spans().find(|span| comparable(span) && contains(*span, query, order))?;
         let applies = applies(&row, query);
         (applies != Applies::No).then_some(Hit { row, span, query, applies })
     })
@@ -48,6 +50,16 @@ pub(super) fn of<'a>(
 pub(super) fn rows<'a>(db: &'a Database, ecosystem: &Ecosystem, query: &'a Query) -> impl Iterator<Item = Row<'a>> {
     let names = [Some(ecosystem.to_string()), ecosystem.release().map(|_| ecosystem.base().to_owned())];
     names.into_iter().flatten().flat_map(move |eco| db.rows(&eco, query.key, &query.name).collect::<Vec<_>>())
+}
+
+/// Oracle builds some packages again with live patching (ksplice) or certified cryptography (FIPS), with versions of
+/// their own: they compare within one flavour only.
+fn same_flavour(span: &Span<'_>, version: &str) -> bool {
+    let flavour = |v: &str| (v.contains(".ksplice"), v.contains("_fips"));
+    match span {
+        Span::Fixed(_, bound) | Span::Last(_, bound) | Span::Exact(bound) => flavour(bound) == flavour(version),
+        Span::Open(_) => true,
+    }
 }
 
 fn contains(span: Span<'_>, query: &Query, order: Order) -> bool {

@@ -5,6 +5,7 @@ mod rpm;
 mod ubuntu;
 
 use super::Records;
+use crate::rpm_modules;
 use events::{holds, intervals};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -160,7 +161,7 @@ fn row(affected: &RawAffected) -> Option<Affected> {
     }
     let key = if source_keyed(ecosystem.base()) { KeyKind::Source } else { KeyKind::Binary };
     Some(Affected {
-        module: rpm::module(&ecosystem, &intervals),
+        module: rpm_modules::of(&ecosystem, &intervals),
         intervals,
         versions,
         fix_state: match (fixed, bounded) {

@@ -1,7 +1,7 @@
 //! Records of distributions with rpm: severity words, modules, several releases in one record.
 
 use std::collections::BTreeMap;
-use tidewaiter_core::advisory::{Advisory, Affected, End, Interval, Module};
+use tidewaiter_core::advisory::{Advisory, Affected, Module};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::{Rating, Severity};
 use tidewaiter_core::version::Order;
@@ -9,13 +9,6 @@ use tidewaiter_core::version::Order;
 /// Whether a record speaks of rpms.
 pub(super) fn is_rpm(advisory: &Advisory) -> bool {
     advisory.affected.iter().any(|row| row.ecosystem.order() == Some(Order::Rpm))
-}
-
-/// Packages of modules say so in their release: `.module_el8.6.0+2904+abc`, `.module+el8.10.0+1`. The stream is told by
-/// the record's words, if at all.
-pub(super) fn module(ecosystem: &Ecosystem, intervals: &[Interval]) -> Module {
-    let built = |i: &Interval| matches!(&i.end, End::Fixed(v) | End::LastAffected(v) if v.contains(".module"));
-    if ecosystem.order() == Some(Order::Rpm) && intervals.iter().any(built) { Module::Unnamed } else { Module::Outside }
 }
 
 /// One advisory for each release that a record speaks of: ids are used again for other releases.
