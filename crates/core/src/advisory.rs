@@ -150,7 +150,7 @@ impl Affected {
     /// Adds the interval from the beginning up to, not including, `version`.
     #[must_use]
     pub fn fixed_in(mut self, version: &str) -> Self {
-        self.intervals.push(Interval { introduced: None, end: End::Fixed(version.to_owned()) });
+        self.intervals.push(Interval::until(End::Fixed(version.to_owned())));
         self.fix_state = FixState::Fixed;
         self
     }
@@ -177,13 +177,22 @@ pub enum KeyKind {
     Binary,
 }
 
-/// Vulnerable from `introduced` (included; `None`: from the first version) up to `end`.
+/// Vulnerable from `introduced` (`None`: from the first version) up to `end`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Interval {
     /// First vulnerable version; `None` is the beginning of time.
     pub introduced: Option<String>,
+    /// `introduced` itself is not vulnerable: all versions after it are.
+    pub after: bool,
     /// Where it ends.
     pub end: End,
+}
+
+impl Interval {
+    /// From the first version on.
+    pub fn until(end: End) -> Self {
+        Interval { introduced: None, after: false, end }
+    }
 }
 
 /// The end of a vulnerable interval.

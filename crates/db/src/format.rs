@@ -114,6 +114,8 @@ pub(crate) struct IntervalEntry {
 }
 
 pub(crate) const FROM_START: u32 = u32::MAX;
+/// In `lo`: the version itself is not in the interval.
+pub(crate) const LO_AFTER: u32 = 1 << 30;
 pub(crate) const HI_MASK: u32 = 0x3fff_ffff;
 pub(crate) const HI_FIXED: u32 = 0;
 pub(crate) const HI_LAST: u32 = 1 << 30;

@@ -4,8 +4,8 @@ use crate::Error;
 use crate::format;
 use crate::format::{
     AdvisoryEntry, BlockEntry, CveEntry, FLAG_NEVER, FROM_START, HI_EXACT, HI_FIXED, HI_LAST, HI_MASK, Header,
-    IntervalEntry, MAGIC, MAX_BLOCK_BYTES, PackageEntry, QualifierEntry, RowEntry, SECTIONS, Section, SectionEntry,
-    UNNAMED, VERSION,
+    IntervalEntry, LO_AFTER, MAGIC, MAX_BLOCK_BYTES, PackageEntry, QualifierEntry, RowEntry, SECTIONS, Section,
+    SectionEntry, UNNAMED, VERSION,
 };
 use crate::map::Map;
 use crate::meta::Meta;
@@ -37,15 +37,26 @@ pub struct Row<'a> {
     entry: RowEntry,
 }
 
+/// Where a vulnerable interval begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Low<'a> {
+    /// At the first version.
+    Start,
+    /// At this version, included.
+    From(&'a str),
+    /// At the first version after this one.
+    After(&'a str),
+}
+
 /// One vulnerable interval or version, as stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Span<'a> {
-    /// From `lo` (`None`: the beginning) up to, not including, `fixed`.
-    Fixed(Option<&'a str>, &'a str),
-    /// From `lo` up to and including `last`.
-    Last(Option<&'a str>, &'a str),
-    /// From `lo` on.
-    Open(Option<&'a str>),
+    /// Up to, not including, `fixed`.
+    Fixed(Low<'a>, &'a str),
+    /// Up to and including `last`.
+    Last(Low<'a>, &'a str),
+    /// Without an end.
+    Open(Low<'a>),
     /// Exactly this version.
     Exact(&'a str),
 }
@@ -252,7 +263,11 @@ impl<'a> Row<'a> {
         let range = first..first + usize::from(self.entry.intervals.get());
         all.get(range).unwrap_or_default().iter().map(move |entry| {
             let (lo, hi) = (entry.lo.get(), entry.hi.get());
-            let low = (lo != FROM_START).then(|| db.text(lo));
+            let low = match lo {
+                FROM_START => Low::Start,
+                lo if lo & LO_AFTER != 0 => Low::After(db.text(lo & HI_MASK)),
+                lo => Low::From(db.text(lo)),
+            };
             match hi & !HI_MASK {
                 HI_FIXED => Span::Fixed(low, db.text(hi & HI_MASK)),
                 HI_LAST => Span::Last(low, db.text(hi & HI_MASK)),

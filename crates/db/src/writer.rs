@@ -4,7 +4,7 @@ use crate::Error;
 use crate::format;
 use crate::format::{
     AdvisoryEntry, BLOCK_BYTES, BlockEntry, CveEntry, FLAG_NEVER, FROM_START, HI_EXACT, HI_FIXED, HI_LAST, HI_MASK,
-    HI_OPEN, Header, IntervalEntry, MAGIC, MAX_BLOCK_BYTES, PackageEntry, QualifierEntry, RowEntry, SECTIONS,
+    HI_OPEN, Header, IntervalEntry, LO_AFTER, MAGIC, MAX_BLOCK_BYTES, PackageEntry, QualifierEntry, RowEntry, SECTIONS,
     SectionEntry, UNNAMED, VERSION,
 };
 use crate::meta::Meta;
@@ -169,7 +169,11 @@ impl Builder {
     fn write_row(&mut self, advisory: usize, affected: &Affected) -> Result<(), Error> {
         let first = self.number(self.intervals.len())?;
         for interval in &affected.intervals {
-            let lo = interval.introduced.as_deref().map_or(Ok(FROM_START), |v| self.intern(v))?;
+            let lo = match &interval.introduced {
+                Some(version) if interval.after => self.intern(version)? | LO_AFTER,
+                Some(version) => self.intern(version)?,
+                None => FROM_START,
+            };
             let hi = match &interval.end {
                 End::Fixed(v) => self.intern(v)? | HI_FIXED,
                 End::LastAffected(v) => self.intern(v)? | HI_LAST,

@@ -13,7 +13,11 @@ use tidewaiter_db::writer::{self, BuildInput};
 use tidewaiter_db::{Database, Error, matching};
 
 fn row(ecosystem: &str, package: &str, intervals: &[(Option<&str>, End)]) -> Affected {
-    let interval = |(lo, end): &(Option<&str>, End)| Interval { introduced: lo.map(str::to_owned), end: end.clone() };
+    let interval = |(lo, end): &(Option<&str>, End)| Interval {
+        introduced: lo.map(str::to_owned),
+        after: false,
+        end: end.clone(),
+    };
     let key = if ecosystem.starts_with("Debian") { KeyKind::Source } else { KeyKind::Binary };
     let intervals = intervals.iter().map(interval).collect();
     Affected { intervals, ..Affected::new(Ecosystem::from(ecosystem), package, key) }

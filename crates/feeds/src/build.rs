@@ -2,7 +2,7 @@
 
 use crate::FeedError;
 use crate::config::{Config, Feed, Format};
-use crate::format::{Records, alpine_secdb, debian_tracker, kev, nvd, osv, oval, updateinfo};
+use crate::format::{Records, alpine_secdb, debian_tracker, epss, kev, nvd, osv, oval, packagist, rubysec, updateinfo};
 use crate::rpm_modules;
 use crate::source::{self, url};
 use std::collections::BTreeMap;
@@ -134,6 +134,10 @@ fn document(feed: &Feed, name: &str, bytes: &[u8], records: &mut Records) -> Res
         Format::Kev => kev::parse(name, bytes, records),
         Format::Nvd => nvd::parse(name, bytes, records),
         Format::Oval => oval::parse(name, bytes, &feed.name, records),
+        Format::Rubysec => rubysec::parse(name, bytes, &feed.name, records),
+        Format::Friendsofphp => packagist::friends_of_php(name, bytes, &feed.name, records),
+        Format::Roave => packagist::roave(name, bytes, &feed.name, records),
+        Format::Epss => epss::parse(name, bytes, records),
         Format::Updateinfo => updateinfo::parse(name, bytes, &feed.name, &feed.ecosystems, records),
     }
 }

@@ -64,6 +64,14 @@ pub enum Format {
     Oval,
     /// `updateinfo.xml` of an rpm repository.
     Updateinfo,
+    /// ruby-advisory-db YAML.
+    Rubysec,
+    /// FriendsOfPHP security advisories, YAML.
+    Friendsofphp,
+    /// The conflicts of roave/security-advisories.
+    Roave,
+    /// FIRST's EPSS scores, CSV.
+    Epss,
 }
 
 impl Format {
@@ -77,6 +85,10 @@ impl Format {
             Format::Nvd => "nvd",
             Format::Oval => "oval",
             Format::Updateinfo => "updateinfo",
+            Format::Rubysec => "rubysec",
+            Format::Friendsofphp => "friendsofphp",
+            Format::Roave => "roave",
+            Format::Epss => "epss",
         }
     }
 }

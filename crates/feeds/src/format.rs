@@ -2,10 +2,14 @@
 
 pub mod alpine_secdb;
 pub mod debian_tracker;
+pub mod epss;
 pub mod kev;
 pub mod nvd;
 pub mod osv;
 pub mod oval;
+pub mod packagist;
+mod ranges;
+pub mod rubysec;
 pub mod updateinfo;
 mod xml;
 

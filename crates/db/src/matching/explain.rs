@@ -3,7 +3,7 @@
 use super::hit::Hit;
 use super::subject::{Subject, without_epoch};
 use crate::Error;
-use crate::reader::{Database, Span};
+use crate::reader::{Database, Low, Span};
 use std::cmp::Ordering;
 use tidewaiter_core::advisory::{Advisory, CveFacts, FixState, KeyKind};
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
@@ -115,7 +115,7 @@ fn fix_state(hit: &Hit<'_>) -> FixState {
 
 /// The end of the matched interval first, then the fixed versions of later branches, each above the installed one.
 fn fixed_versions(hit: &Hit<'_>, order: Order) -> Vec<String> {
-    if hit.row.fix_state() == FixState::NotFixed {
+    if !hit.offers_fix() {
         return Vec::new();
     }
     let above = |fixed: &str| {
@@ -141,7 +141,11 @@ fn fixed_versions(hit: &Hit<'_>, order: Order) -> Vec<String> {
 
 fn because(hit: &Hit<'_>, advisory: &str) -> String {
     let (name, version) = (&hit.query.name, &hit.query.version);
-    let from = |lo: Option<&str>| lo.map(|lo| format!("{lo} <= ")).unwrap_or_default();
+    let from = |lo: Low<'_>| match lo {
+        Low::Start => String::new(),
+        Low::From(lo) => format!("{lo} <= "),
+        Low::After(lo) => format!("{lo} < "),
+    };
     match hit.span {
         Span::Fixed(lo, end) => {
             // Ubuntu's extended maintenance marks its versions; others' bounds are the record's limit.

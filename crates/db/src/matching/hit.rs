@@ -1,7 +1,7 @@
 //! Rows whose comparison says "vulnerable".
 
 use super::subject::{Query, without_epoch};
-use crate::reader::{Database, Row, RowModule, Span};
+use crate::reader::{Database, Low, Row, RowModule, Span};
 use std::cmp::Ordering;
 use tidewaiter_core::advisory::FixState;
 use tidewaiter_core::ecosystem::Ecosystem;
@@ -27,7 +27,12 @@ pub(super) enum Applies {
 impl Hit<'_> {
     /// Whether a fixed version exists. Where the row says that none does, an upper bound is only the record's limit.
     pub(super) fn is_fixed(&self) -> bool {
-        matches!(self.span, Span::Fixed(..)) && self.row.fix_state() != FixState::NotFixed
+        matches!(self.span, Span::Fixed(..)) && self.offers_fix()
+    }
+
+    /// Whether the row's upper bounds are fixes for this release.
+    pub(super) fn offers_fix(&self) -> bool {
+        matches!(self.row.fix_state(), FixState::Fixed | FixState::Unknown)
     }
 }
 
@@ -67,7 +72,11 @@ fn contains(span: Span<'_>, query: &Query, order: Order) -> bool {
         let bound = if query.epoch_unknown { without_epoch(bound) } else { bound };
         order.compare(&query.version, bound)
     };
-    let at_least = |lo: Option<&str>| lo.is_none_or(|lo| compare(lo) != Ordering::Less);
+    let at_least = |lo: Low<'_>| match lo {
+        Low::Start => true,
+        Low::From(lo) => compare(lo) != Ordering::Less,
+        Low::After(lo) => compare(lo) == Ordering::Greater,
+    };
     match span {
         Span::Fixed(lo, fixed) => at_least(lo) && compare(fixed) == Ordering::Less,
         Span::Last(lo, last) => at_least(lo) && compare(last) != Ordering::Greater,

@@ -84,7 +84,7 @@ fn affected(source: &str, codename: &str, release: &Release) -> Option<Affected>
     };
     Some(Affected {
         never_affected: end.is_none(),
-        intervals: end.map(|end| Interval { introduced: None, end }).into_iter().collect(),
+        intervals: end.map(Interval::until).into_iter().collect(),
         fix_state,
         severity: urgency(&release.urgency),
         ..Affected::new(ecosystem(codename), source, KeyKind::Source)

@@ -24,7 +24,7 @@ pub(super) fn intervals(range: &Range, ecosystem: &Ecosystem) -> Vec<Interval> {
     let mut out = Vec::new();
     let mut open: Option<&str> = None;
     let mut fixed_already: Option<&str> = None;
-    let interval = |from: &str, end| Interval { introduced: (from != "0").then(|| from.to_owned()), end };
+    let interval = |from: &str, end| Interval { introduced: (from != "0").then(|| from.to_owned()), after: false, end };
     for (kind, version) in events {
         match (kind, open) {
             // Introduced where it is fixed: nothing.
@@ -67,8 +67,8 @@ fn limited(intervals: Vec<Interval>, limits: &[&str], ecosystem: &Ecosystem) -> 
             End::Fixed(end) | End::LastAffected(end) => below(end),
             End::Open => false,
         };
-        let end = if inside { interval.end } else { End::Fixed((*limit).to_owned()) };
-        interval.introduced.as_deref().is_none_or(below).then_some(Interval { introduced: interval.introduced, end })
+        let end = if inside { interval.end.clone() } else { End::Fixed((*limit).to_owned()) };
+        interval.introduced.as_deref().is_none_or(below).then(|| Interval { end, ..interval.clone() })
     };
     intervals.into_iter().filter_map(cut).collect()
 }
@@ -99,7 +99,7 @@ mod tests {
     use crate::format::Records;
 
     fn interval(from: Option<&str>, end: End) -> Interval {
-        Interval { introduced: from.map(str::to_owned), end }
+        Interval { introduced: from.map(str::to_owned), after: false, end }
     }
 
     #[test]

@@ -34,6 +34,7 @@ struct Scope {
 #[derive(Default)]
 struct Bounds {
     from: Option<String>,
+    after: bool,
     end: Option<End>,
     arches: Vec<String>,
 }
@@ -72,7 +73,10 @@ impl Document {
             match operation {
                 "less than" => bounds.end = Some(End::Fixed(evr.to_owned())),
                 "less than or equal" | "equals" => bounds.end = Some(End::LastAffected(evr.to_owned())),
-                "greater than" | "greater than or equal" => bounds.from = Some(evr.to_owned()),
+                "greater than" | "greater than or equal" => {
+                    bounds.from = Some(evr.to_owned());
+                    bounds.after = operation == "greater than";
+                }
                 _ => {}
             }
         }
@@ -110,7 +114,7 @@ impl Scope {
         let (End::Fixed(version) | End::LastAffected(version)) = &end else { return Vec::new() };
         let releases = azure(version).map_or_else(|| self.releases.clone(), |release| vec![release]);
         let fix_state = if matches!(end, End::Fixed(_)) { FixState::Fixed } else { FixState::NotFixed };
-        let intervals = vec![Interval { introduced: bounds.from, end }];
+        let intervals = vec![Interval { introduced: bounds.from, after: bounds.after, end }];
         let row = |ecosystem: Ecosystem| {
             // Azure Linux names source packages; the others what is installed.
             let key = if ecosystem.base() == "Azure Linux" { KeyKind::Source } else { KeyKind::Binary };
@@ -176,13 +180,17 @@ mod tests {
             "Azure Linux",
             one,
             &evr("less than", "0:2-3.azl3"),
-            &[r#"Azure Linux:3 curl Source Interval { introduced: None, end: Fixed("0:2-3.azl3") } Outside []"#],
+            &[
+                r#"Azure Linux:3 curl Source Interval { introduced: None, after: false, end: Fixed("0:2-3.azl3") } Outside []"#,
+            ],
         );
         check(
             "CBL-Mariner",
             one,
             &evr("less than or equal", "0:2-3.cm1"),
-            &[r#"Azure Linux:1 curl Source Interval { introduced: None, end: LastAffected("0:2-3.cm1") } Outside []"#],
+            &[
+                r#"Azure Linux:1 curl Source Interval { introduced: None, after: false, end: LastAffected("0:2-3.cm1") } Outside []"#,
+            ],
         );
         let oracle = r#"<criteria operator="AND"><criterion test_ref="t9" comment="Oracle Linux 8 is installed"/>
             <criterion test_ref="t2" comment="Oracle Linux arch is x86_64"/><criteria operator="AND">
@@ -193,7 +201,7 @@ mod tests {
             oracle,
             &evr("less than", "0:2-3.module+el8"),
             &[
-                r#"Oracle Linux:8 curl Binary Interval { introduced: None, end: Fixed("0:2-3.module+el8") } Streams(["curl:8"]) ["x86_64"]"#,
+                r#"Oracle Linux:8 curl Binary Interval { introduced: None, after: false, end: Fixed("0:2-3.module+el8") } Streams(["curl:8"]) ["x86_64"]"#,
             ],
         );
         let between = r#"<criteria operator="AND"><criterion test_ref="t1"/><criterion test_ref="t3"/></criteria>"#;
@@ -201,7 +209,9 @@ mod tests {
             "Photon 3",
             between,
             &evr("less than", "0:2-1"),
-            &[r#"Photon OS:3.0 curl Binary Interval { introduced: Some("0:1-1"), end: Fixed("0:2-1") } Outside []"#],
+            &[
+                r#"Photon OS:3.0 curl Binary Interval { introduced: Some("0:1-1"), after: false, end: Fixed("0:2-1") } Outside []"#,
+            ],
         );
         check("Plan 9", one, &evr("less than", "0:2-1"), &[]);
         let negated = r#"<criteria negate="true"><criterion test_ref="t1"/></criteria>"#;
