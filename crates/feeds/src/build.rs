@@ -2,7 +2,10 @@
 
 use crate::FeedError;
 use crate::config::{Config, Feed, Format};
-use crate::format::{Records, alpine_secdb, debian_tracker, epss, kev, nvd, osv, oval, packagist, rubysec, updateinfo};
+use crate::format::{
+    Records, alpine_secdb, debian_git, debian_tracker, epss, kev, nvd, osv, oval, packagist, rubysec, support,
+    updateinfo,
+};
 use crate::rpm_modules;
 use crate::source::{self, url};
 use std::collections::BTreeMap;
@@ -95,6 +98,7 @@ fn read(feed: &Feed, options: &Options<'_>) -> Result<(Records, FeedInfo), FeedE
         Err(_) => unreadable += 1,
     })
     .map_err(unavailable)?;
+    debian_git::finish(&feed.name, &feed.ecosystems, &mut records);
     if read == 0 || records.is_empty() {
         let format = feed.format.name().to_owned();
         return Err(FeedError::Empty { feed: feed.name.clone(), location: feed.location(), format });
@@ -130,6 +134,7 @@ fn document(feed: &Feed, name: &str, bytes: &[u8], records: &mut Records) -> Res
     match feed.format {
         Format::Osv => osv::parse(name, bytes, &feed.name, records),
         Format::DebianTracker => debian_tracker::parse(name, bytes, &feed.name, records),
+        Format::DebianGit => debian_git::parse(name, bytes, records),
         Format::AlpineSecdb => alpine_secdb::parse(name, bytes, &feed.name, records),
         Format::Kev => kev::parse(name, bytes, records),
         Format::Nvd => nvd::parse(name, bytes, records),
@@ -138,6 +143,8 @@ fn document(feed: &Feed, name: &str, bytes: &[u8], records: &mut Records) -> Res
         Format::Friendsofphp => packagist::friends_of_php(name, bytes, &feed.name, records),
         Format::Roave => packagist::roave(name, bytes, &feed.name, records),
         Format::Epss => epss::parse(name, bytes, records),
+        Format::DistroInfo => support::distro_info(name, bytes, records),
+        Format::Endoflife => support::endoflife(name, bytes, records),
         Format::Updateinfo => updateinfo::parse(name, bytes, &feed.name, &feed.ecosystems, records),
     }
 }

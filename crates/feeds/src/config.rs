@@ -54,6 +54,8 @@ pub enum Format {
     Osv,
     /// Debian security tracker JSON.
     DebianTracker,
+    /// Debian security tracker lists (CVE, DSA, DLA).
+    DebianGit,
     /// Alpine secdb JSON.
     AlpineSecdb,
     /// CISA known exploited vulnerabilities.
@@ -72,6 +74,10 @@ pub enum Format {
     Roave,
     /// FIRST's EPSS scores, CSV.
     Epss,
+    /// Releases of Debian and Ubuntu with their ends (distro-info-data), CSV.
+    DistroInfo,
+    /// The product pages of endoflife.date.
+    Endoflife,
 }
 
 impl Format {
@@ -80,6 +86,7 @@ impl Format {
         match self {
             Format::Osv => "osv",
             Format::DebianTracker => "debian-tracker",
+            Format::DebianGit => "debian-git",
             Format::AlpineSecdb => "alpine-secdb",
             Format::Kev => "kev",
             Format::Nvd => "nvd",
@@ -89,6 +96,8 @@ impl Format {
             Format::Friendsofphp => "friendsofphp",
             Format::Roave => "roave",
             Format::Epss => "epss",
+            Format::DistroInfo => "distro-info",
+            Format::Endoflife => "endoflife",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One module per format: bytes → records. `Ok(None)` is a document that is not of the format (a README, a schema).
 
 pub mod alpine_secdb;
+pub mod debian_git;
 pub mod debian_tracker;
 pub mod epss;
 pub mod kev;
@@ -10,6 +11,7 @@ pub mod oval;
 pub mod packagist;
 mod ranges;
 pub mod rubysec;
+pub mod support;
 pub mod updateinfo;
 mod xml;
 
@@ -33,6 +35,8 @@ pub struct Records {
     pub support: Vec<Support>,
     /// What was read and left out, by reason.
     pub skipped: BTreeMap<String, u64>,
+    /// What Debian's lists say so far.
+    pub(crate) debian: debian_git::Lists,
     /// The newest date that the documents themselves name, RFC 3339.
     pub as_of: String,
 }
@@ -40,7 +44,12 @@ pub struct Records {
 impl Records {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.advisories.len() + self.exploited.len() + self.ratings.len() + self.epss.len() + self.support.len()
+        self.advisories.len()
+            + self.exploited.len()
+            + self.ratings.len()
+            + self.epss.len()
+            + self.support.len()
+            + self.debian.len()
     }
 
     /// Counts a record that is left out.
