@@ -30,9 +30,9 @@ pub struct Advisory {
     /// Everybody's ratings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ratings: Vec<Rating>,
-    /// Known to be exploited (CISA KEV), with the date it was added (`YYYY-MM-DD`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kev: Option<String>,
+    /// What kind of record it is; its rows say the same.
+    #[serde(default, skip_serializing_if = "Class::is_vulnerability")]
+    pub class: Class,
     /// Which packages, where; kept in rows of the database, not in its details.
     #[serde(skip)]
     pub affected: Vec<Affected>,
@@ -59,6 +59,52 @@ impl Advisory {
     }
 }
 
+/// What a record speaks of. Only vulnerabilities count against an image (RustSec `informational`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// A flaw that can be exploited.
+    #[default]
+    Vulnerability,
+    /// Nobody looks after the package any more.
+    Unmaintained,
+    /// Sound use of the package's interface can break memory safety.
+    Unsound,
+    /// Something else to know.
+    Notice,
+}
+
+impl Class {
+    /// Whether it counts as a vulnerability.
+    pub fn is_vulnerability(&self) -> bool {
+        *self == Class::Vulnerability
+    }
+}
+
+/// What is known of one CVE, whichever record names it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CveFacts {
+    /// Everybody's CVSS ratings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ratings: Vec<Rating>,
+    /// Known to be exploited (CISA KEV), with the date it was added (`YYYY-MM-DD`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kev: Option<String>,
+    /// The probability that it will be exploited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epss: Option<Epss>,
+}
+
+/// FIRST's Exploit Prediction Scoring System: the probability of exploitation in the next 30 days.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Epss {
+    /// The probability, 0.0 to 1.0.
+    pub score: f64,
+    /// The share of all CVEs that score no higher, 0.0 to 1.0.
+    pub percentile: f64,
+}
+
 /// One package of one ecosystem that a record speaks of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Affected {
@@ -78,6 +124,48 @@ pub struct Affected {
     pub fix_state: FixState,
     /// The vendor's rating for this package; `Unknown` when there is none.
     pub severity: Severity,
+    /// Which module a package must belong to.
+    pub module: Module,
+    /// Architectures it is limited to, as the package manager spells them; empty for all. `noarch` packages are of all.
+    pub arches: Vec<String>,
+}
+
+impl Affected {
+    /// A row that says nothing yet; the name is normalised for the ecosystem.
+    pub fn new(ecosystem: Ecosystem, package: &str, key: KeyKind) -> Self {
+        Affected {
+            package: ecosystem.normalize(package),
+            ecosystem,
+            key,
+            intervals: Vec::new(),
+            versions: Vec::new(),
+            never_affected: false,
+            fix_state: FixState::Unknown,
+            severity: Severity::Unknown,
+            module: Module::Outside,
+            arches: Vec::new(),
+        }
+    }
+
+    /// Adds the interval from the beginning up to, not including, `version`.
+    #[must_use]
+    pub fn fixed_in(mut self, version: &str) -> Self {
+        self.intervals.push(Interval::until(End::Fixed(version.to_owned())));
+        self.fix_state = FixState::Fixed;
+        self
+    }
+}
+
+/// How a row stands to rpm modules (modularity label `name:stream:version:context`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Module {
+    /// It speaks of packages outside of modules only.
+    #[default]
+    Outside,
+    /// It speaks of packages of one of these `name:stream` only.
+    Streams(Vec<String>),
+    /// It speaks of packages of a module, and does not tell which stream.
+    Unnamed,
 }
 
 /// Which name of an installed package an advisory row is matched against.
@@ -89,13 +177,22 @@ pub enum KeyKind {
     Binary,
 }
 
-/// Vulnerable from `introduced` (included; `None`: from the first version) up to `end`.
+/// Vulnerable from `introduced` (`None`: from the first version) up to `end`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Interval {
     /// First vulnerable version; `None` is the beginning of time.
     pub introduced: Option<String>,
+    /// `introduced` itself is not vulnerable: all versions after it are.
+    pub after: bool,
     /// Where it ends.
     pub end: End,
+}
+
+impl Interval {
+    /// From the first version on.
+    pub fn until(end: End) -> Self {
+        Interval { introduced: None, after: false, end }
+    }
 }
 
 /// The end of a vulnerable interval.

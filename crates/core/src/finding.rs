@@ -1,16 +1,19 @@
 //! Findings: an installed package that an advisory speaks of, with the reason.
 
-use crate::advisory::FixState;
+use crate::advisory::{Class, Epss, FixState};
 use crate::package::Location;
 use crate::severity::{Rating, Severity};
 use serde::{Deserialize, Serialize};
 
 /// One (vulnerability, package) pair. For OS packages the package is the source package and its binaries are listed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// The canonical name: a CVE where one is known.
     pub vulnerability: String,
+    /// What the record speaks of.
+    #[serde(default, skip_serializing_if = "Class::is_vulnerability")]
+    pub class: Class,
     /// The record that matched.
     pub advisory: String,
     /// All other names, sorted.
@@ -40,6 +43,9 @@ pub struct Finding {
     /// Date on which CISA listed it as exploited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kev: Option<String>,
+    /// The probability that it will be exploited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epss: Option<Epss>,
     /// One line on what it is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub summary: String,

@@ -89,6 +89,8 @@ pub enum GapKind {
     NotRated,
     /// A package without a version cannot be judged.
     Unversioned,
+    /// A record may speak of a package, and does not tell enough to know.
+    Unclear,
     /// Nothing that tidewaiter knows is in the image.
     NothingRecognized,
 }
@@ -101,6 +103,19 @@ pub struct DatabaseInfo {
     pub id: String,
     /// RFC 3339 time at which it was built.
     pub built: String,
+}
+
+/// Until when a release gets security fixes. Whether that is past is asked when a report is judged or shown.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Support {
+    /// The release, as an ecosystem: `Debian:12`.
+    pub ecosystem: String,
+    /// Last day with fixes for everybody (`YYYY-MM-DD`).
+    pub until: String,
+    /// Last day of longer support by others or for subscribers (LTS, ESM), where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended_until: Option<String>,
 }
 
 /// A finished scan.
@@ -119,6 +134,12 @@ pub struct Report {
     /// Findings that an exception or a VEX statement answers, with the reason; they do not count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suppressed: Vec<Suppressed>,
+    /// What records say that are no vulnerabilities (unmaintained, unsound, notices). Never counted, never judged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub informational: Vec<Finding>,
+    /// Until when the image's operating system gets security fixes, where the database knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub support: Option<Support>,
     /// How many of each severity.
     pub counts: Counts,
     /// Whether everything was seen and judged: no gap.
@@ -137,6 +158,8 @@ impl Report {
                 .then_with(|| (&a.vulnerability, &a.package).cmp(&(&b.vulnerability, &b.package)))
                 .then_with(|| (&a.installed_version, &a.advisory).cmp(&(&b.installed_version, &b.advisory)))
         });
+        let (findings, informational): (Vec<_>, Vec<_>) =
+            findings.into_iter().partition(|f| f.class.is_vulnerability());
         Report {
             schema_version: SCHEMA_VERSION,
             complete: inventory.gaps.is_empty(),
@@ -145,6 +168,8 @@ impl Report {
             database,
             findings,
             suppressed: Vec::new(),
+            informational,
+            support: None,
         }
     }
 }
@@ -189,21 +214,13 @@ pub(crate) mod testing {
         Finding {
             vulnerability: vulnerability.into(),
             advisory: vulnerability.into(),
-            aliases: vec![],
             ecosystem: "npm".into(),
             package: package.into(),
             installed_version: "1".into(),
-            installed: vec![],
             fixed_versions: vec!["2".into()],
             fix_state: FixState::Fixed,
             severity,
-            severity_source: String::new(),
-            ratings: vec![],
-            kev: None,
-            summary: String::new(),
-            references: vec![],
-            because: String::new(),
-            feed: String::new(),
+            ..Finding::default()
         }
     }
 }

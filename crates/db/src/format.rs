@@ -1,7 +1,7 @@
 //! The layout of a database file. All numbers are little-endian; all records are unaligned plain bytes.
 //!
 //! ```text
-//! Header  SectionEntry × n  META  STRINGS  PACKAGES  ROWS  INTERVALS  ADVISORIES  BLOCKS  DETAILS
+//! Header  SectionEntry × n  META  STRINGS  PACKAGES  ROWS  INTERVALS  QUALIFIERS  ADVISORIES  CVES  BLOCKS  DETAILS
 //! ```
 //!
 //! A string is a `u16` length and its bytes; a reference to one is its offset in STRINGS.
@@ -12,7 +12,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 pub(crate) const MAGIC: [u8; 8] = *b"TIDEWVDB";
 /// Rises whenever an older program would misread a newer file.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// The sections, in file order; the number is their id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,18 +23,22 @@ pub(crate) enum Section {
     Packages,
     Rows,
     Intervals,
+    Qualifiers,
     Advisories,
+    Cves,
     Blocks,
     Details,
 }
 
-pub(crate) const SECTIONS: [Section; 8] = [
+pub(crate) const SECTIONS: [Section; 10] = [
     Section::Meta,
     Section::Strings,
     Section::Packages,
     Section::Rows,
     Section::Intervals,
+    Section::Qualifiers,
     Section::Advisories,
+    Section::Cves,
     Section::Blocks,
     Section::Details,
 ];
@@ -78,6 +82,8 @@ pub(crate) struct RowEntry {
     pub(crate) advisory: U32,
     pub(crate) first_interval: U32,
     pub(crate) intervals: U16,
+    /// Index into QUALIFIERS, counted from 1; 0 for a row without any.
+    pub(crate) qualifiers: U16,
     pub(crate) fix_state: u8,
     pub(crate) severity: u8,
     pub(crate) flags: u8,
@@ -85,6 +91,19 @@ pub(crate) struct RowEntry {
 
 /// The vendor says: never affected.
 pub(crate) const FLAG_NEVER: u8 = 1;
+
+/// What an installed package must be for a row to speak of it. Few differ, so rows share them.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct QualifierEntry {
+    /// A string: modules as `name:stream`, separated by commas; [`UNNAMED`]; empty for packages outside of modules.
+    pub(crate) modules: U32,
+    /// A string: architectures, separated by commas; empty for all.
+    pub(crate) arches: U32,
+}
+
+/// Of a module whose stream is not told.
+pub(crate) const UNNAMED: &str = "?";
 
 /// `lo` is a string or [`FROM_START`]; the two top bits of `hi` say what it means.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -95,6 +114,8 @@ pub(crate) struct IntervalEntry {
 }
 
 pub(crate) const FROM_START: u32 = u32::MAX;
+/// In `lo`: the version itself is not in the interval.
+pub(crate) const LO_AFTER: u32 = 1 << 30;
 pub(crate) const HI_MASK: u32 = 0x3fff_ffff;
 pub(crate) const HI_FIXED: u32 = 0;
 pub(crate) const HI_LAST: u32 = 1 << 30;
@@ -108,6 +129,14 @@ pub(crate) struct AdvisoryEntry {
     pub(crate) block: U32,
     pub(crate) offset: U32,
     pub(crate) len: U32,
+}
+
+/// What is known of one CVE. Sorted by name as text.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct CveEntry {
+    pub(crate) name: U32,
+    pub(crate) details: AdvisoryEntry,
 }
 
 /// One zstd frame in DETAILS.

@@ -1,6 +1,8 @@
 //! Provenance and coverage: what a database says about itself.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tidewaiter_core::report::Support;
 
 /// Written as JSON into the file's first section.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -13,6 +15,9 @@ pub struct Meta {
     /// Ecosystems whose rows were left out because tidewaiter has no order for their versions yet.
     #[serde(default)]
     pub left_out: Vec<LeftOut>,
+    /// Until when releases get security fixes.
+    #[serde(default)]
+    pub support: Vec<Support>,
     /// Advisories in the file.
     #[serde(default)]
     pub advisories: u64,
@@ -52,6 +57,9 @@ pub struct FeedInfo {
     /// Documents that could not be read.
     #[serde(default)]
     pub unreadable: u64,
+    /// Records that were read and left out, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skipped: BTreeMap<String, u64>,
 }
 
 /// Rows that are not in the file.

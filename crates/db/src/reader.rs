@@ -3,17 +3,19 @@
 use crate::Error;
 use crate::format;
 use crate::format::{
-    AdvisoryEntry, BlockEntry, FLAG_NEVER, FROM_START, HI_EXACT, HI_FIXED, HI_LAST, HI_MASK, Header, IntervalEntry,
-    MAGIC, MAX_BLOCK_BYTES, PackageEntry, RowEntry, SECTIONS, Section, SectionEntry, VERSION,
+    AdvisoryEntry, BlockEntry, CveEntry, FLAG_NEVER, FROM_START, HI_EXACT, HI_FIXED, HI_LAST, HI_MASK, Header,
+    IntervalEntry, LO_AFTER, MAGIC, MAX_BLOCK_BYTES, PackageEntry, QualifierEntry, RowEntry, SECTIONS, Section,
+    SectionEntry, UNNAMED, VERSION,
 };
 use crate::map::Map;
 use crate::meta::Meta;
 use crate::writer::key_code;
+use serde::de::DeserializeOwned;
 use std::cmp::Ordering;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use tidewaiter_core::advisory::{Advisory, FixState, KeyKind};
+use tidewaiter_core::advisory::{Advisory, CveFacts, FixState, KeyKind};
 use tidewaiter_core::report::DatabaseInfo;
 use tidewaiter_core::severity::Severity;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -23,7 +25,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 pub struct Database {
     path: PathBuf,
     map: Map,
-    sections: [Range<usize>; 8],
+    sections: [Range<usize>; SECTIONS.len()],
     meta: Meta,
     id: String,
 }
@@ -35,17 +37,39 @@ pub struct Row<'a> {
     entry: RowEntry,
 }
 
+/// Where a vulnerable interval begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Low<'a> {
+    /// At the first version.
+    Start,
+    /// At this version, included.
+    From(&'a str),
+    /// At the first version after this one.
+    After(&'a str),
+}
+
 /// One vulnerable interval or version, as stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Span<'a> {
-    /// From `lo` (`None`: the beginning) up to, not including, `fixed`.
-    Fixed(Option<&'a str>, &'a str),
-    /// From `lo` up to and including `last`.
-    Last(Option<&'a str>, &'a str),
-    /// From `lo` on.
-    Open(Option<&'a str>),
+    /// Up to, not including, `fixed`.
+    Fixed(Low<'a>, &'a str),
+    /// Up to and including `last`.
+    Last(Low<'a>, &'a str),
+    /// Without an end.
+    Open(Low<'a>),
     /// Exactly this version.
     Exact(&'a str),
+}
+
+/// Which module an installed package must belong to for a row to speak of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowModule<'a> {
+    /// None.
+    Outside,
+    /// One of these, as `name:stream`, separated by commas.
+    Streams(&'a str),
+    /// Some module; the record does not tell which stream.
+    Unnamed,
 }
 
 impl Database {
@@ -141,21 +165,33 @@ impl Database {
         rows.get(range).unwrap_or_default().iter().map(|entry| Row { db: self, entry: *entry })
     }
 
+    /// What is known of one CVE, whichever record names it.
+    ///
+    /// # Errors
+    /// When the file is corrupt.
+    pub fn cve(&self, name: &str) -> Result<Option<CveFacts>, Error> {
+        let cves: &[CveEntry] = self.records(Section::Cves);
+        let found = cves.binary_search_by(|c| self.bytes(c.name.get()).cmp(name.as_bytes()));
+        let Some(entry) = found.ok().and_then(|i| cves.get(i)) else { return Ok(None) };
+        self.detail(&entry.details).map(Some).ok_or_else(|| self.corrupt("the facts of a CVE"))
+    }
+
     /// Inflates the details of one advisory.
     fn advisory(&self, index: u32) -> Result<Advisory, Error> {
-        let read = || {
-            let advisories: &[AdvisoryEntry] = self.records(Section::Advisories);
-            let entry = advisories.get(index as usize)?;
-            let blocks: &[BlockEntry] = self.records(Section::Blocks);
-            let block = blocks.get(entry.block.get() as usize)?;
-            let start = usize::try_from(block.offset.get()).ok()?;
-            let packed = self.section(Section::Details).get(start..start.checked_add(block.len.get() as usize)?)?;
-            let raw_len = (block.raw_len.get() as usize).min(MAX_BLOCK_BYTES);
-            let raw = zstd::bulk::decompress(packed, raw_len).ok()?;
-            let start = entry.offset.get() as usize;
-            serde_json::from_slice(raw.get(start..start.checked_add(entry.len.get() as usize)?)?).ok()
-        };
-        read().ok_or_else(|| self.corrupt("the details of an advisory"))
+        let advisories: &[AdvisoryEntry] = self.records(Section::Advisories);
+        let entry = advisories.get(index as usize);
+        entry.and_then(|entry| self.detail(entry)).ok_or_else(|| self.corrupt("the details of an advisory"))
+    }
+
+    fn detail<T: DeserializeOwned>(&self, entry: &AdvisoryEntry) -> Option<T> {
+        let blocks: &[BlockEntry] = self.records(Section::Blocks);
+        let block = blocks.get(entry.block.get() as usize)?;
+        let start = usize::try_from(block.offset.get()).ok()?;
+        let packed = self.section(Section::Details).get(start..start.checked_add(block.len.get() as usize)?)?;
+        let raw_len = (block.raw_len.get() as usize).min(MAX_BLOCK_BYTES);
+        let raw = zstd::bulk::decompress(packed, raw_len).ok()?;
+        let start = entry.offset.get() as usize;
+        serde_json::from_slice(raw.get(start..start.checked_add(entry.len.get() as usize)?)?).ok()
     }
 
     fn corrupt(&self, what: &str) -> Error {
@@ -199,6 +235,26 @@ impl<'a> Row<'a> {
         Severity::from_code(self.entry.severity)
     }
 
+    /// Which module a package must belong to.
+    pub fn module(&self) -> RowModule<'a> {
+        match self.qualifier().map_or("", |q| self.db.text(q.modules.get())) {
+            "" => RowModule::Outside,
+            UNNAMED => RowModule::Unnamed,
+            streams => RowModule::Streams(streams),
+        }
+    }
+
+    /// Whether it speaks of packages of this architecture.
+    pub fn covers_arch(&self, arch: &str) -> bool {
+        let arches = self.qualifier().map_or("", |q| self.db.text(q.arches.get()));
+        arches.is_empty() || arch.is_empty() || arch == "noarch" || arches.split(',').any(|a| a == arch)
+    }
+
+    fn qualifier(&self) -> Option<&'a QualifierEntry> {
+        let all: &'a [QualifierEntry] = self.db.records(Section::Qualifiers);
+        all.get(usize::from(self.entry.qualifiers.get()).checked_sub(1)?)
+    }
+
     /// The vulnerable intervals and versions.
     pub fn spans(&self) -> impl Iterator<Item = Span<'a>> + use<'a> {
         let db = self.db;
@@ -207,7 +263,11 @@ impl<'a> Row<'a> {
         let range = first..first + usize::from(self.entry.intervals.get());
         all.get(range).unwrap_or_default().iter().map(move |entry| {
             let (lo, hi) = (entry.lo.get(), entry.hi.get());
-            let low = (lo != FROM_START).then(|| db.text(lo));
+            let low = match lo {
+                FROM_START => Low::Start,
+                lo if lo & LO_AFTER != 0 => Low::After(db.text(lo & HI_MASK)),
+                lo => Low::From(db.text(lo)),
+            };
             match hi & !HI_MASK {
                 HI_FIXED => Span::Fixed(low, db.text(hi & HI_MASK)),
                 HI_LAST => Span::Last(low, db.text(hi & HI_MASK)),
@@ -232,9 +292,9 @@ impl PartialEq for Row<'_> {
     }
 }
 
-fn sections(rest: &[u8], file_len: usize) -> Option<[Range<usize>; 8]> {
+fn sections(rest: &[u8], file_len: usize) -> Option<[Range<usize>; SECTIONS.len()]> {
     let (table, _) = <[SectionEntry]>::ref_from_prefix_with_elems(rest, SECTIONS.len()).ok()?;
-    let mut out: [Range<usize>; 8] = Default::default();
+    let mut out: [Range<usize>; SECTIONS.len()] = Default::default();
     for ((entry, section), slot) in table.iter().zip(SECTIONS).zip(&mut out) {
         let start = usize::try_from(entry.offset.get()).ok()?;
         let end = start.checked_add(usize::try_from(entry.len.get()).ok()?)?;

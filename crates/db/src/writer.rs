@@ -3,16 +3,18 @@
 use crate::Error;
 use crate::format;
 use crate::format::{
-    AdvisoryEntry, BLOCK_BYTES, BlockEntry, FLAG_NEVER, FROM_START, HI_EXACT, HI_FIXED, HI_LAST, HI_MASK, HI_OPEN,
-    Header, IntervalEntry, MAGIC, MAX_BLOCK_BYTES, PackageEntry, RowEntry, SECTIONS, SectionEntry, VERSION,
+    AdvisoryEntry, BLOCK_BYTES, BlockEntry, CveEntry, FLAG_NEVER, FROM_START, HI_EXACT, HI_FIXED, HI_LAST, HI_MASK,
+    HI_OPEN, Header, IntervalEntry, LO_AFTER, MAGIC, MAX_BLOCK_BYTES, PackageEntry, QualifierEntry, RowEntry, SECTIONS,
+    SectionEntry, UNNAMED, VERSION,
 };
 use crate::meta::Meta;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use tidewaiter_core::advisory::{Advisory, Affected, End, KeyKind};
+use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, End, KeyKind, Module};
 use zerocopy::IntoBytes;
 
 /// What a database is made of.
@@ -20,6 +22,8 @@ use zerocopy::IntoBytes;
 pub struct BuildInput {
     /// All advisories; those without affected packages are dropped.
     pub advisories: Vec<Advisory>,
+    /// What is known of CVEs; those that no advisory names are dropped.
+    pub cves: BTreeMap<String, CveFacts>,
     /// Provenance; the two counts are filled in by the writer.
     pub meta: Meta,
 }
@@ -49,7 +53,10 @@ struct Builder {
     packages: Vec<PackageEntry>,
     rows: Vec<RowEntry>,
     intervals: Vec<IntervalEntry>,
+    qualifiers: Vec<QualifierEntry>,
+    qualified: HashMap<(Module, Vec<String>), u16>,
     advisories: Vec<AdvisoryEntry>,
+    cves: Vec<CveEntry>,
     blocks: Vec<BlockEntry>,
     details: Vec<u8>,
 }
@@ -63,7 +70,10 @@ impl Builder {
             packages: Vec::new(),
             rows: Vec::new(),
             intervals: Vec::new(),
+            qualifiers: Vec::new(),
+            qualified: HashMap::new(),
             advisories: Vec::new(),
+            cves: Vec::new(),
             blocks: Vec::new(),
             details: Vec::new(),
         }
@@ -72,7 +82,7 @@ impl Builder {
     fn build(mut self, input: &BuildInput) -> Result<Vec<u8>, Error> {
         let mut advisories: Vec<&Advisory> = input.advisories.iter().filter(|a| !a.affected.is_empty()).collect();
         advisories.sort_by(|a, b| (&a.id, &a.feed).cmp(&(&b.id, &b.feed)));
-        self.write_details(&advisories)?;
+        self.write_details(&advisories, &input.cves)?;
         self.write_rows(&advisories)?;
         let mut meta = input.meta.clone();
         meta.advisories = advisories.len() as u64;
@@ -81,25 +91,37 @@ impl Builder {
         self.assemble(&meta)
     }
 
-    fn write_details(&mut self, advisories: &[&Advisory]) -> Result<(), Error> {
+    fn write_details(&mut self, advisories: &[&Advisory], cves: &BTreeMap<String, CveFacts>) -> Result<(), Error> {
         let mut raw = Vec::with_capacity(BLOCK_BYTES * 2);
         for advisory in advisories {
-            let json = serde_json::to_vec(advisory).map_err(|e| self.too_large(&e.to_string()))?;
-            if json.len() > MAX_BLOCK_BYTES / 2 {
-                return Err(self.too_large(&format!("advisory {} has {} bytes", advisory.id, json.len())));
-            }
-            let entry = AdvisoryEntry {
-                block: self.number(self.blocks.len())?.into(),
-                offset: self.number(raw.len())?.into(),
-                len: self.number(json.len())?.into(),
-            };
+            let entry = self.write_detail(&advisory.id, advisory, &mut raw)?;
             self.advisories.push(entry);
-            raw.extend_from_slice(&json);
-            if raw.len() >= BLOCK_BYTES {
-                self.flush(&mut raw)?;
-            }
+        }
+        let names = advisories.iter().flat_map(|a| std::iter::once(&a.id).chain(&a.aliases).chain(&a.upstream));
+        let named: HashSet<&str> = names.map(String::as_str).collect();
+        for (cve, facts) in cves.iter().filter(|(cve, _)| named.contains(cve.as_str())) {
+            let details = self.write_detail(cve, facts, &mut raw)?;
+            let name = self.intern(cve)?.into();
+            self.cves.push(CveEntry { name, details });
         }
         self.flush(&mut raw)
+    }
+
+    fn write_detail(&mut self, id: &str, what: &impl Serialize, raw: &mut Vec<u8>) -> Result<AdvisoryEntry, Error> {
+        let json = serde_json::to_vec(what).map_err(|e| self.too_large(&e.to_string()))?;
+        if json.len() > MAX_BLOCK_BYTES / 2 {
+            return Err(self.too_large(&format!("{id} has {} bytes", json.len())));
+        }
+        let entry = AdvisoryEntry {
+            block: self.number(self.blocks.len())?.into(),
+            offset: self.number(raw.len())?.into(),
+            len: self.number(json.len())?.into(),
+        };
+        raw.extend_from_slice(&json);
+        if raw.len() >= BLOCK_BYTES {
+            self.flush(raw)?;
+        }
+        Ok(entry)
     }
 
     fn flush(&mut self, raw: &mut Vec<u8>) -> Result<(), Error> {
@@ -147,7 +169,11 @@ impl Builder {
     fn write_row(&mut self, advisory: usize, affected: &Affected) -> Result<(), Error> {
         let first = self.number(self.intervals.len())?;
         for interval in &affected.intervals {
-            let lo = interval.introduced.as_deref().map_or(Ok(FROM_START), |v| self.intern(v))?;
+            let lo = match &interval.introduced {
+                Some(version) if interval.after => self.intern(version)? | LO_AFTER,
+                Some(version) => self.intern(version)?,
+                None => FROM_START,
+            };
             let hi = match &interval.end {
                 End::Fixed(v) => self.intern(v)? | HI_FIXED,
                 End::LastAffected(v) => self.intern(v)? | HI_LAST,
@@ -162,15 +188,38 @@ impl Builder {
         let count = u16::try_from(affected.intervals.len() + affected.versions.len());
         let count = count.map_err(|_| self.too_large(&format!("{} has too many intervals", affected.package)))?;
         let advisory = self.number(advisory)?;
+        let qualifiers = self.qualifiers(affected)?;
         self.rows.push(RowEntry {
             advisory: advisory.into(),
             first_interval: first.into(),
             intervals: count.into(),
+            qualifiers: qualifiers.into(),
             fix_state: affected.fix_state.code(),
             severity: affected.severity.code(),
             flags: if affected.never_affected { FLAG_NEVER } else { 0 },
         });
         Ok(())
+    }
+
+    fn qualifiers(&mut self, affected: &Affected) -> Result<u16, Error> {
+        if affected.module == Module::Outside && affected.arches.is_empty() {
+            return Ok(0);
+        }
+        let key = (affected.module.clone(), affected.arches.clone());
+        if let Some(known) = self.qualified.get(&key) {
+            return Ok(*known);
+        }
+        let modules = match &affected.module {
+            Module::Outside => String::new(),
+            Module::Streams(streams) => streams.join(","),
+            Module::Unnamed => UNNAMED.to_owned(),
+        };
+        let modules = self.intern(&modules)?.into();
+        let arches = self.intern(&affected.arches.join(","))?.into();
+        self.qualifiers.push(QualifierEntry { modules, arches });
+        let index = u16::try_from(self.qualifiers.len()).map_err(|_| self.too_large("too many qualifiers"))?;
+        self.qualified.insert(key, index);
+        Ok(index)
     }
 
     fn intern(&mut self, text: &str) -> Result<u32, Error> {
@@ -189,13 +238,15 @@ impl Builder {
     }
 
     fn assemble(&self, meta: &[u8]) -> Result<Vec<u8>, Error> {
-        let bodies: [&[u8]; 8] = [
+        let bodies: [&[u8]; SECTIONS.len()] = [
             meta,
             &self.strings,
             self.packages.as_bytes(),
             self.rows.as_bytes(),
             self.intervals.as_bytes(),
+            self.qualifiers.as_bytes(),
             self.advisories.as_bytes(),
+            self.cves.as_bytes(),
             self.blocks.as_bytes(),
             &self.details,
         ];

@@ -13,17 +13,14 @@ use tidewaiter_db::writer::{self, BuildInput};
 use tidewaiter_db::{Database, Error, matching};
 
 fn row(ecosystem: &str, package: &str, intervals: &[(Option<&str>, End)]) -> Affected {
-    let interval = |(lo, end): &(Option<&str>, End)| Interval { introduced: lo.map(str::to_owned), end: end.clone() };
-    Affected {
-        ecosystem: Ecosystem::from(ecosystem),
-        package: package.into(),
-        key: if ecosystem.starts_with("Debian") { KeyKind::Source } else { KeyKind::Binary },
-        intervals: intervals.iter().map(interval).collect(),
-        versions: vec![],
-        never_affected: false,
-        fix_state: FixState::Unknown,
-        severity: Severity::Unknown,
-    }
+    let interval = |(lo, end): &(Option<&str>, End)| Interval {
+        introduced: lo.map(str::to_owned),
+        after: false,
+        end: end.clone(),
+    };
+    let key = if ecosystem.starts_with("Debian") { KeyKind::Source } else { KeyKind::Binary };
+    let intervals = intervals.iter().map(interval).collect();
+    Affected { intervals, ..Affected::new(Ecosystem::from(ecosystem), package, key) }
 }
 
 fn fixed(version: &str) -> End {
@@ -43,7 +40,7 @@ fn build(path: &Path, advisories: Vec<Advisory>) {
         ..FeedInfo::default()
     };
     let meta = Meta { built: "2026-01-01T00:00:00Z".into(), feeds: vec![feed], ..Meta::default() };
-    writer::write(path, &BuildInput { advisories, meta }).unwrap();
+    writer::write(path, &BuildInput { advisories, meta, ..BuildInput::default() }).unwrap();
 }
 
 fn package(kind: PackageType, name: &str, version: &str, source: &str) -> Package {

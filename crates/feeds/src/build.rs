@@ -2,14 +2,20 @@
 
 use crate::FeedError;
 use crate::config::{Config, Feed, Format};
-use crate::format::{Records, alpine_secdb, debian_tracker, kev, nvd, osv};
+use crate::format::{
+    Records, alpine_secdb, debian_git, debian_tracker, epss, kev, nvd, osv, oval, packagist, rubysec, support,
+    updateinfo,
+};
+use crate::rpm_modules;
 use crate::source::{self, url};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 use std::path::{Path, PathBuf};
-use tidewaiter_core::advisory::Advisory;
+use tidewaiter_core::advisory::{Advisory, CveFacts};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::Rating;
+use tidewaiter_core::version::Order;
 use tidewaiter_db::Database;
 use tidewaiter_db::meta::{FeedInfo, LeftOut, Meta};
 use tidewaiter_db::writer::{self, BuildInput};
@@ -54,14 +60,19 @@ pub fn build(options: &Options<'_>) -> Result<Meta, FeedError> {
         meta.feeds.push(info);
         all.advisories.extend(records.advisories);
         all.exploited.extend(records.exploited);
+        all.epss.extend(records.epss);
+        all.support.extend(records.support);
         for (cve, ratings) in records.ratings {
             all.ratings.entry(cve).or_default().extend(ratings);
         }
     }
-    enrich(&mut all);
+    let cves = facts(&mut all);
     leave_out(&mut all.advisories, &mut meta);
+    meta.support = all.support;
+    meta.support.sort_by(|a, b| a.ecosystem.cmp(&b.ecosystem));
+    meta.support.dedup_by(|a, b| a.ecosystem == b.ecosystem);
     let previous = Database::open(options.out).ok();
-    let input = BuildInput { advisories: join(all.advisories), meta };
+    let input = BuildInput { advisories: join(all.advisories), cves, meta };
     let rows = input.advisories.iter().map(|a| a.affected.len() as u64).sum::<u64>();
     if let Some(old) = previous.map(|db| db.meta().rows)
         && (rows as f64) < old as f64 * (1.0 - options.max_loss)
@@ -87,21 +98,25 @@ fn read(feed: &Feed, options: &Options<'_>) -> Result<(Records, FeedInfo), FeedE
         Err(_) => unreadable += 1,
     })
     .map_err(unavailable)?;
+    debian_git::finish(&feed.name, &feed.ecosystems, &mut records);
     if read == 0 || records.is_empty() {
         let format = feed.format.name().to_owned();
         return Err(FeedError::Empty { feed: feed.name.clone(), location: feed.location(), format });
     }
+    rpm_modules::resolve(&mut records.advisories);
+    let newest = records.advisories.iter().map(|a| a.modified.as_str()).max().unwrap_or_default();
     let info = FeedInfo {
         name: feed.name.clone(),
         format: feed.format.name().to_owned(),
         source: feed.location(),
-        as_of: records.advisories.iter().map(|a| a.modified.as_str()).max().unwrap_or_default().to_owned(),
+        as_of: newest.max(records.as_of.as_str()).to_owned(),
         licence: feed.licence.clone(),
         ecosystems: feed.ecosystems.clone(),
         rates: feed.rates,
         rates_all: feed.rates && feed.format == Format::Nvd,
         records: records.len() as u64,
         unreadable,
+        skipped: std::mem::take(&mut records.skipped),
     };
     Ok((records, info))
 }
@@ -119,31 +134,44 @@ fn document(feed: &Feed, name: &str, bytes: &[u8], records: &mut Records) -> Res
     match feed.format {
         Format::Osv => osv::parse(name, bytes, &feed.name, records),
         Format::DebianTracker => debian_tracker::parse(name, bytes, &feed.name, records),
+        Format::DebianGit => debian_git::parse(name, bytes, records),
         Format::AlpineSecdb => alpine_secdb::parse(name, bytes, &feed.name, records),
         Format::Kev => kev::parse(name, bytes, records),
         Format::Nvd => nvd::parse(name, bytes, records),
+        Format::Oval => oval::parse(name, bytes, &feed.name, records),
+        Format::Rubysec => rubysec::parse(name, bytes, &feed.name, records),
+        Format::Friendsofphp => packagist::friends_of_php(name, bytes, &feed.name, records),
+        Format::Roave => packagist::roave(name, bytes, &feed.name, records),
+        Format::Epss => epss::parse(name, bytes, records),
+        Format::DistroInfo => support::distro_info(name, bytes, records),
+        Format::Endoflife => support::endoflife(name, bytes, records),
+        Format::Updateinfo => updateinfo::parse(name, bytes, &feed.name, &feed.ecosystems, records),
     }
 }
 
-/// Gives every advisory the exploitation date and the CVSS ratings known for its CVEs, from NVD and from OSV records.
-fn enrich(all: &mut Records) {
-    let mut by_cve: BTreeMap<String, Vec<Rating>> = std::mem::take(&mut all.ratings);
+/// What all feeds know of each CVE: exploitation, its probability, and the CVSS ratings of NVD and of other records.
+fn facts(all: &mut Records) -> BTreeMap<String, CveFacts> {
+    let mut out: BTreeMap<String, CveFacts> = BTreeMap::new();
+    for (cve, ratings) in std::mem::take(&mut all.ratings) {
+        out.entry(cve).or_default().ratings.extend(ratings);
+    }
     for advisory in &all.advisories {
         let rated: Vec<&Rating> = advisory.ratings.iter().filter(|r| r.vector.is_some()).collect();
         for cve in cves(advisory).filter(|_| !rated.is_empty()) {
-            by_cve.entry(cve.clone()).or_default().extend(rated.iter().copied().cloned());
+            out.entry(cve.clone()).or_default().ratings.extend(rated.iter().copied().cloned());
         }
     }
-    for advisory in &mut all.advisories {
-        let names: Vec<String> = cves(advisory).cloned().collect();
-        advisory.kev = names.iter().find_map(|cve| all.exploited.get(cve).cloned());
-        for rating in names.iter().filter_map(|cve| by_cve.get(cve)).flatten() {
-            if !advisory.ratings.contains(rating) {
-                advisory.ratings.push(rating.clone());
-            }
-        }
-        advisory.ratings.sort_by(|a, b| (&a.source, &a.vector).cmp(&(&b.source, &b.vector)));
+    for (cve, date) in std::mem::take(&mut all.exploited) {
+        out.entry(cve).or_default().kev = Some(date);
     }
+    for (cve, epss) in std::mem::take(&mut all.epss) {
+        out.entry(cve).or_default().epss = Some(epss);
+    }
+    for facts in out.values_mut() {
+        facts.ratings.sort_by(|a, b| (&a.source, &a.vector, a.severity).cmp(&(&b.source, &b.vector, b.severity)));
+        facts.ratings.dedup();
+    }
+    out
 }
 
 /// The CVEs that an advisory is about; one that answers several must not give one's rating to another.
@@ -171,24 +199,41 @@ fn leave_out(advisories: &mut [Advisory], meta: &mut Meta) {
     }
 }
 
-/// One advisory per (feed, id): repositories of one branch list the same CVE.
+/// One advisory per (feed, id): repositories of one branch list the same CVE. Distributions with rpm use an id again
+/// for other releases, with other CVEs: there it is one per (feed, id, release).
 fn join(advisories: Vec<Advisory>) -> Vec<Advisory> {
-    let mut out: BTreeMap<(String, String), Advisory> = BTreeMap::new();
+    let release = |a: &Advisory| {
+        let rpm = a.affected.first().filter(|row| row.ecosystem.order() == Some(Order::Rpm));
+        rpm.map(|row| row.ecosystem.clone())
+    };
+    let mut out: BTreeMap<(String, String, Option<Ecosystem>), Advisory> = BTreeMap::new();
     for advisory in advisories {
-        match out.get_mut(&(advisory.feed.clone(), advisory.id.clone())) {
-            Some(known) => {
-                known.affected.extend(advisory.affected);
-                known.aliases.extend(advisory.aliases);
-                known.upstream.extend(advisory.upstream);
-                for names in [&mut known.aliases, &mut known.upstream] {
-                    names.sort();
-                    names.dedup();
-                }
-            }
-            None => {
-                out.insert((advisory.feed.clone(), advisory.id.clone()), advisory);
-            }
+        match out.entry((advisory.feed.clone(), advisory.id.clone(), release(&advisory))) {
+            Entry::Occupied(mut known) => merge(known.get_mut(), advisory),
+            Entry::Vacant(slot) => drop(slot.insert(advisory)),
         }
     }
     out.into_values().collect()
+}
+
+fn merge(known: &mut Advisory, other: Advisory) {
+    for row in other.affected {
+        if !known.affected.contains(&row) {
+            known.affected.push(row);
+        }
+    }
+    known.aliases.extend(other.aliases);
+    known.upstream.extend(other.upstream);
+    for names in [&mut known.aliases, &mut known.upstream] {
+        names.sort();
+        names.dedup();
+    }
+    for rating in other.ratings {
+        if !known.ratings.contains(&rating) {
+            known.ratings.push(rating);
+        }
+    }
+    if known.summary.is_empty() {
+        known.summary = other.summary;
+    }
 }

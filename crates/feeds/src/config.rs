@@ -54,12 +54,30 @@ pub enum Format {
     Osv,
     /// Debian security tracker JSON.
     DebianTracker,
+    /// Debian security tracker lists (CVE, DSA, DLA).
+    DebianGit,
     /// Alpine secdb JSON.
     AlpineSecdb,
     /// CISA known exploited vulnerabilities.
     Kev,
     /// NVD 2.0 API JSON.
     Nvd,
+    /// OVAL definitions of distributions with rpm.
+    Oval,
+    /// `updateinfo.xml` of an rpm repository.
+    Updateinfo,
+    /// ruby-advisory-db YAML.
+    Rubysec,
+    /// FriendsOfPHP security advisories, YAML.
+    Friendsofphp,
+    /// The conflicts of roave/security-advisories.
+    Roave,
+    /// FIRST's EPSS scores, CSV.
+    Epss,
+    /// Releases of Debian and Ubuntu with their ends (distro-info-data), CSV.
+    DistroInfo,
+    /// The product pages of endoflife.date.
+    Endoflife,
 }
 
 impl Format {
@@ -68,9 +86,18 @@ impl Format {
         match self {
             Format::Osv => "osv",
             Format::DebianTracker => "debian-tracker",
+            Format::DebianGit => "debian-git",
             Format::AlpineSecdb => "alpine-secdb",
             Format::Kev => "kev",
             Format::Nvd => "nvd",
+            Format::Oval => "oval",
+            Format::Updateinfo => "updateinfo",
+            Format::Rubysec => "rubysec",
+            Format::Friendsofphp => "friendsofphp",
+            Format::Roave => "roave",
+            Format::Epss => "epss",
+            Format::DistroInfo => "distro-info",
+            Format::Endoflife => "endoflife",
         }
     }
 }

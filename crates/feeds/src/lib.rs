@@ -12,6 +12,7 @@ pub mod config;
 mod error;
 pub mod exceptions;
 pub mod format;
+mod rpm_modules;
 pub mod source;
 
 pub use error::FeedError;

@@ -4,9 +4,8 @@ use super::Records;
 use serde::Deserialize;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use tidewaiter_core::advisory::{Advisory, Affected, End, FixState, Interval, KeyKind};
+use tidewaiter_core::advisory::{Advisory, Affected, KeyKind};
 use tidewaiter_core::ecosystem::Ecosystem;
-use tidewaiter_core::severity::Severity;
 use tidewaiter_core::version::Order;
 
 #[derive(Deserialize)]
@@ -99,21 +98,17 @@ fn affected(name: &str, ecosystem: &Ecosystem, versions: &[&str]) -> Affected {
         Ordering::Equal => a.cmp(b),
         unequal => unequal,
     });
-    Affected {
-        ecosystem: ecosystem.clone(),
-        package: name.to_owned(),
-        key: KeyKind::Source,
-        intervals: fixed.map(|v| Interval { introduced: None, end: End::Fixed((*v).to_owned()) }).into_iter().collect(),
-        versions: Vec::new(),
-        never_affected: fixed.is_none(),
-        fix_state: if fixed.is_some() { FixState::Fixed } else { FixState::Unknown },
-        severity: Severity::Unknown,
+    let row = Affected::new(ecosystem.clone(), name, KeyKind::Source);
+    match fixed {
+        Some(version) => row.fixed_in(version),
+        None => Affected { never_affected: true, ..row },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidewaiter_core::advisory::End;
 
     fn owned(names: &[&str]) -> Vec<String> {
         names.iter().map(|n| (*n).to_owned()).collect()

@@ -72,7 +72,6 @@ pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Res
 
 /// The row of one release. No row means "unknown", never "vulnerable": undetermined rows are dropped.
 fn affected(source: &str, codename: &str, release: &Release) -> Option<Affected> {
-    let number = RELEASES.iter().find(|(name, _)| *name == codename).map_or(codename, |(_, number)| number);
     let fixed = release.fixed_version.as_deref();
     let (end, fix_state) = match (release.status.as_str(), fixed) {
         ("resolved", Some("0")) => (None, FixState::Unknown),
@@ -84,15 +83,18 @@ fn affected(source: &str, codename: &str, release: &Release) -> Option<Affected>
         _ => return None,
     };
     Some(Affected {
-        ecosystem: Ecosystem::with_release("Debian", number),
-        package: source.to_owned(),
-        key: KeyKind::Source,
         never_affected: end.is_none(),
-        intervals: end.map(|end| Interval { introduced: None, end }).into_iter().collect(),
-        versions: Vec::new(),
+        intervals: end.map(Interval::until).into_iter().collect(),
         fix_state,
         severity: urgency(&release.urgency),
+        ..Affected::new(ecosystem(codename), source, KeyKind::Source)
     })
+}
+
+/// The ecosystem of a codename; sid and experimental keep their name.
+pub(super) fn ecosystem(codename: &str) -> Ecosystem {
+    let number = RELEASES.iter().find(|(name, _)| *name == codename).map_or(codename, |(_, number)| number);
+    Ecosystem::with_release("Debian", number)
 }
 
 fn open_state(release: &Release) -> FixState {

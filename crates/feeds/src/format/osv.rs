@@ -1,12 +1,18 @@
-//! OSV schema, JSON and YAML.
+//! OSV schema, JSON and YAML. What distributions write their own way is in a file for each family.
+
+mod events;
+mod rpm;
+mod ubuntu;
 
 use super::Records;
+use crate::rpm_modules;
+use events::{holds, intervals};
 use serde::Deserialize;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use tidewaiter_core::advisory::{Advisory, Affected, End, FixState, Interval, KeyKind};
+use tidewaiter_core::advisory::{Advisory, Affected, Class, End, FixState, Interval, KeyKind};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::{Rating, Severity};
+use tidewaiter_core::version::Order;
 
 #[derive(Deserialize)]
 struct Record {
@@ -22,6 +28,8 @@ struct Record {
     related: Option<Vec<String>>,
     #[serde(default)]
     summary: String,
+    #[serde(default)]
+    details: String,
     #[serde(default)]
     affected: Option<Vec<RawAffected>>,
     #[serde(default)]
@@ -84,8 +92,18 @@ pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Res
         return Ok(false);
     };
     let Some(id) = record.id.clone() else { return Ok(false) };
-    if record.withdrawn.is_none() {
-        records.advisories.push(advisory(id, record, feed));
+    if record.withdrawn.is_some() {
+        return Ok(true);
+    }
+    let details = record.details.clone();
+    let mut advisory = advisory(id, record, feed);
+    ubuntu::pro(&mut advisory.affected);
+    if !rpm::is_rpm(&advisory) {
+        records.advisories.push(advisory);
+    } else if advisory.vulnerabilities().iter().any(|id| id.starts_with("CVE-")) {
+        records.advisories.extend(rpm::advisories(advisory, &details));
+    } else {
+        records.skip("names no CVE");
     }
     Ok(true)
 }
@@ -97,9 +115,10 @@ fn advisory(id: String, record: Record, feed: &str) -> Advisory {
     // A rating of one package replaces the record's; the worst of them rates the record for all others to see.
     ratings.extend(affected.iter().flat_map(|a| self::ratings(a.severity.as_deref(), feed)));
     let mut upstream = record.upstream.unwrap_or_default();
-    // Distribution advisories name their CVEs as related; elsewhere "related" is no identity.
-    if affected.iter().filter_map(|a| a.package.as_ref()).any(|p| p.ecosystem.starts_with("AlmaLinux")) {
-        upstream.extend(record.related.unwrap_or_default());
+    let of_rpm = |p: &RawPackage| Ecosystem::from(p.ecosystem.as_str()).order() == Some(Order::Rpm);
+    // Distributions with rpm name their CVEs as related; elsewhere "related" is no identity.
+    if upstream.is_empty() && affected.iter().filter_map(|a| a.package.as_ref()).any(of_rpm) {
+        upstream.extend(record.related.unwrap_or_default().into_iter().filter(|n| n.starts_with("CVE-")));
     }
     upstream.sort();
     upstream.dedup();
@@ -110,17 +129,22 @@ fn advisory(id: String, record: Record, feed: &str) -> Advisory {
         summary: record.summary,
         modified: record.modified,
         references: record.references.unwrap_or_default().into_iter().map(|r| r.url).take(8).collect(),
+        class: affected.iter().map(class).min().unwrap_or_default(),
         affected: rows(&affected),
         ratings,
-        kev: None,
         id,
     }
 }
 
 /// RustSec's `unmaintained`, `unsound` and `notice` records are no vulnerabilities.
-fn informational(affected: &RawAffected) -> bool {
+fn class(affected: &RawAffected) -> Class {
     let value = affected.database_specific.as_ref().and_then(|d| d.get("informational"));
-    value.is_some_and(|v| !v.is_null())
+    match value.filter(|v| !v.is_null()).map(|v| v.as_str().unwrap_or_default()) {
+        None => Class::Vulnerability,
+        Some("unmaintained") => Class::Unmaintained,
+        Some("unsound") => Class::Unsound,
+        Some(_) => Class::Notice,
+    }
 }
 
 fn row(affected: &RawAffected) -> Option<Affected> {
@@ -135,13 +159,11 @@ fn row(affected: &RawAffected) -> Option<Affected> {
     if intervals.is_empty() && versions.is_empty() {
         return None;
     }
+    let key = if source_keyed(ecosystem.base()) { KeyKind::Source } else { KeyKind::Binary };
     Some(Affected {
-        package: ecosystem.normalize(&package.name),
-        key: if source_keyed(ecosystem.base()) { KeyKind::Source } else { KeyKind::Binary },
-        ecosystem,
+        module: rpm_modules::of(&ecosystem, &intervals),
         intervals,
         versions,
-        never_affected: false,
         fix_state: match (fixed, bounded) {
             (true, _) => FixState::Fixed,
             // Bounded by a limit alone.
@@ -149,6 +171,7 @@ fn row(affected: &RawAffected) -> Option<Affected> {
             (false, false) => FixState::Unknown,
         },
         severity: ratings(affected.severity.as_deref(), "").into_iter().map(|r| r.severity).max().unwrap_or_default(),
+        ..Affected::new(ecosystem, &package.name, key)
     })
 }
 
@@ -156,9 +179,12 @@ fn row(affected: &RawAffected) -> Option<Affected> {
 /// versions of all of them are known.
 fn rows(affected: &[RawAffected]) -> Vec<Affected> {
     let mut out: Vec<Affected> = Vec::new();
-    for row in affected.iter().filter(|a| !informational(a)).filter_map(row) {
+    // What a record says beside its vulnerability is none.
+    let lowest = affected.iter().map(class).min();
+    for row in affected.iter().filter(|a| Some(class(a)) == lowest).filter_map(row) {
         let same = |known: &&mut Affected| {
             (&known.ecosystem, &known.package, known.severity) == (&row.ecosystem, &row.package, row.severity)
+                && known.module == row.module
         };
         match out.iter_mut().find(same) {
             Some(known) => {
@@ -186,94 +212,26 @@ fn tidy(row: &mut Affected) {
     row.versions.dedup();
 }
 
-/// Distributions whose OSV records name source packages.
+/// Distributions whose OSV records name source packages. AlmaLinux and Red Hat name the binary packages.
 fn source_keyed(base: &str) -> bool {
-    matches!(base, "Debian" | "Ubuntu" | "Alpine" | "Wolfi" | "Chainguard")
-}
-
-fn holds(interval: &Interval, version: &str, order: tidewaiter_core::version::Order) -> bool {
-    let from = interval.introduced.as_deref().is_none_or(|lo| order.compare(version, lo) != Ordering::Less);
-    from && match &interval.end {
-        End::Fixed(end) => order.compare(version, end) == Ordering::Less,
-        End::LastAffected(end) => order.compare(version, end) != Ordering::Greater,
-        End::Open => true,
-    }
-}
-
-/// Walks a range's events in version order.
-fn intervals(range: &Range, ecosystem: &Ecosystem) -> Vec<Interval> {
-    let compare = |a: &str, b: &str| compare(a, b, ecosystem);
-    let mut events: Vec<(u8, &str)> = Vec::new();
-    let mut limits: Vec<&str> = Vec::new();
-    for (kind, version) in range.events.iter().flatten() {
-        match kind.as_str() {
-            "introduced" => events.push((0, version)),
-            "last_affected" => events.push((1, version)),
-            "fixed" => events.push((2, version)),
-            "limit" => limits.push(version),
-            _ => {}
-        }
-    }
-    events.sort_by(|a, b| compare(a.1, b.1).then_with(|| rank(*a).cmp(&rank(*b))));
-    let mut out = Vec::new();
-    let mut open: Option<&str> = None;
-    let mut fixed_already: Option<&str> = None;
-    let interval = |from: &str, end| Interval { introduced: (from != "0").then(|| from.to_owned()), end };
-    for (kind, version) in events {
-        match (kind, open) {
-            // Introduced where it is fixed: nothing.
-            (0, None) if fixed_already.is_some_and(|fix| compare(fix, version) == Ordering::Equal) => {}
-            (0, None) => open = Some(version),
-            (1, Some(from)) => {
-                out.push(interval(from, End::LastAffected(version.to_owned())));
-                open = None;
-            }
-            (2, Some(from)) => {
-                out.push(interval(from, End::Fixed(version.to_owned())));
-                open = None;
-            }
-            (2, None) => fixed_already = Some(version),
-            _ => {}
-        }
-    }
-    out.extend(open.map(|from| interval(from, End::Open)));
-    limited(out, &limits, ecosystem)
-}
-
-/// "0" is the beginning of all versions, even of those that sort below it.
-fn compare(a: &str, b: &str, ecosystem: &Ecosystem) -> Ordering {
-    match ecosystem.order() {
-        _ if a == b => Ordering::Equal,
-        _ if a == "0" => Ordering::Less,
-        _ if b == "0" => Ordering::Greater,
-        Some(order) => order.compare(a, b),
-        None => Ordering::Equal,
-    }
-}
-
-/// Cuts intervals off at the highest limit: versions from there on are not spoken of. `*` is no limit.
-fn limited(intervals: Vec<Interval>, limits: &[&str], ecosystem: &Ecosystem) -> Vec<Interval> {
-    let highest = limits.iter().max_by(|a, b| compare(a, b, ecosystem));
-    let Some(limit) = highest.filter(|_| !limits.contains(&"*")) else { return intervals };
-    let below = |version: &str| compare(version, limit, ecosystem) == Ordering::Less;
-    let cut = |interval: Interval| {
-        let inside = match &interval.end {
-            End::Fixed(end) | End::LastAffected(end) => below(end),
-            End::Open => false,
-        };
-        let end = if inside { interval.end } else { End::Fixed((*limit).to_owned()) };
-        interval.introduced.as_deref().is_none_or(below).then_some(Interval { introduced: interval.introduced, end })
-    };
-    intervals.into_iter().filter_map(cut).collect()
-}
-
-/// At the same version: a fix closes what was open before an introduction opens anew; a last one closes after it.
-const fn rank(event: (u8, &str)) -> u8 {
-    match event.0 {
-        2 => 0,
-        0 => 1,
-        _ => 2,
-    }
+    matches!(
+        base,
+        "Debian"
+            | "Ubuntu"
+            | "Echo"
+            | "Alpine"
+            | "Wolfi"
+            | "Chainguard"
+            | "MinimOS"
+            | "Alpaquita"
+            | "BellSoft Hardened Containers"
+            | "Rocky Linux"
+            | "SUSE"
+            | "openSUSE"
+            | "Azure Linux"
+            | "openEuler"
+            | "Mageia"
+    )
 }
 
 fn ratings(raw: Option<&[RawSeverity]>, feed: &str) -> Vec<Rating> {
@@ -295,52 +253,6 @@ fn word(specific: Option<&BTreeMap<String, serde_json::Value>>, feed: &str) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn interval(from: Option<&str>, end: End) -> Interval {
-        Interval { introduced: from.map(str::to_owned), end }
-    }
-
-    #[test]
-    fn events_become_intervals() {
-        let check = |events: &str, expected: &[Interval]| {
-            let json = format!(
-                r#"{{"id":"X-1","affected":[{{"package":{{"ecosystem":"npm","name":"a"}},"ranges":[
-                {{"type":"GIT","events":[{{"introduced":"0"}}]}},{{"type":"SEMVER","events":{events}}}]}}]}}"#
-            );
-            let mut records = Records::default();
-            assert!(parse("a.json", json.as_bytes(), "osv", &mut records).unwrap());
-            let rows = &records.advisories[0].affected;
-            assert_eq!(rows.first().map_or(&[][..], |r| &r.intervals), expected, "{events}");
-        };
-        let fixed = |v: &str| End::Fixed(v.into());
-        check(r#"[{"introduced":"0"},{"fixed":"1.2.0"}]"#, &[interval(None, fixed("1.2.0"))]);
-        check(
-            r#"[{"introduced":"2.0.0"},{"fixed":"2.1.0"},{"introduced":"0"},{"fixed":"1.0.0"}]"#,
-            &[interval(None, fixed("1.0.0")), interval(Some("2.0.0"), fixed("2.1.0"))],
-        );
-        check(
-            r#"[{"introduced":"1.0.0"},{"last_affected":"1.5.0"}]"#,
-            &[interval(Some("1.0.0"), End::LastAffected("1.5.0".into()))],
-        );
-        check(
-            r#"[{"introduced":"1.0.0"},{"last_affected":"1.0.0"}]"#,
-            &[interval(Some("1.0.0"), End::LastAffected("1.0.0".into()))],
-        );
-        check(r#"[{"introduced":"1.0.0"}]"#, &[interval(Some("1.0.0"), End::Open)]);
-        check(r#"[{"introduced":"0"},{"limit":"3.0.0"}]"#, &[interval(None, fixed("3.0.0"))]);
-        check(r#"[{"introduced":"0"},{"limit":"3.0.0"},{"limit":"*"}]"#, &[interval(None, End::Open)]);
-        check(
-            r#"[{"introduced":"0"},{"fixed":"1.0.0"},{"introduced":"2.0.0"},{"fixed":"4.0.0"},{"limit":"3.0.0"}]"#,
-            &[interval(None, fixed("1.0.0")), interval(Some("2.0.0"), fixed("3.0.0"))],
-        );
-        check(r#"[{"introduced":"0"},{"limit":"1.0.0"},{"limit":"3.0.0"}]"#, &[interval(None, fixed("3.0.0"))]);
-        check(r#"[{"introduced":"2.0.0"},{"fixed":"2.0.0"}]"#, &[]);
-        check(
-            r#"[{"introduced":"1.0.0"},{"fixed":"2.0.0"},{"introduced":"2.0.0"},{"fixed":"3.0.0"}]"#,
-            &[interval(Some("1.0.0"), fixed("2.0.0")), interval(Some("2.0.0"), fixed("3.0.0"))],
-        );
-        check(r#"[{"fixed":"1.0.0"}]"#, &[]);
-    }
 
     #[test]
     fn entries_of_one_package_are_one_row() {

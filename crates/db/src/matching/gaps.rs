@@ -1,0 +1,102 @@
+//! What the database could not answer: "incomplete is never clean".
+
+use super::hit::Hit;
+use crate::reader::Database;
+use std::collections::{BTreeMap, BTreeSet};
+use tidewaiter_core::advisory::{Advisory, KeyKind};
+use tidewaiter_core::ecosystem::{Ecosystem, Os};
+use tidewaiter_core::package::Package;
+use tidewaiter_core::report::{Gap, GapKind, Inventory};
+
+/// How many names a message lists.
+const LISTED: usize = 5;
+
+pub(super) fn of(inventory: &Inventory, db: &Database) -> Vec<Gap> {
+    let os = inventory.os.as_ref();
+    let mut gaps = foreign(&inventory.packages, os);
+    let mut seen: Vec<String> = Vec::new();
+    for package in &inventory.packages {
+        if package.advisory_version().is_empty() {
+            gaps.push(Gap {
+                kind: GapKind::Unversioned,
+                subject: package.locations.first().map(|l| l.path.clone()).unwrap_or_default(),
+                message: format!("{} has no version and cannot be judged", package.name),
+            });
+            continue;
+        }
+        // Packages of an OS without an ecosystem are the engine's gap (unsupported OS).
+        let Some(ecosystem) = package.kind.ecosystem(os) else { continue };
+        if package.is_unreleased() {
+            gaps.extend(unreleased_gap(package, &ecosystem, db));
+        } else {
+            gaps.extend(version_gap(package, &ecosystem));
+        }
+        let text = ecosystem.to_string();
+        if !seen.contains(&text) {
+            gaps.extend(ecosystem_gap(&ecosystem, &text, db));
+            seen.push(text);
+        }
+    }
+    gaps
+}
+
+/// A program built from its source tree is its owner's own, which no advisory speaks of, unless one does: then its
+/// version is needed and not known. Code that lies inside such a tree is judged with it.
+fn unreleased_gap(package: &Package, ecosystem: &Ecosystem, db: &Database) -> Option<Gap> {
+    let name = ecosystem.normalize(&package.name);
+    let known = !package.vendored && db.rows(&ecosystem.to_string(), KeyKind::Binary, &name).next().is_some();
+    let location = package.locations.first().map(|l| l.path.clone()).unwrap_or_default();
+    let message = format!("{name} was built without a version, and has had vulnerabilities; check it by hand");
+    known.then_some(Gap { kind: GapKind::Unversioned, subject: location, message })
+}
+
+/// A version that its ecosystem does not accept sorts below all others: whatever matches, it proves little.
+fn version_gap(package: &Package, ecosystem: &Ecosystem) -> Option<Gap> {
+    let (name, version) = (&package.name, package.advisory_version());
+    ecosystem.order().filter(|order| !order.is_valid(version))?;
+    let message = format!("{name} has version {version:?}, which is none of {}; check it by hand", ecosystem.base());
+    let subject = package.locations.first().map(|l| l.path.clone()).unwrap_or_default();
+    Some(Gap { kind: GapKind::Unversioned, subject, message })
+}
+
+fn ecosystem_gap(ecosystem: &Ecosystem, text: &str, db: &Database) -> Option<Gap> {
+    let (kind, message) = if ecosystem.order().is_none() {
+        (GapKind::NotCovered, format!("packages of {text} are listed and not judged; judge them by other means"))
+    } else if !db.meta().covers(text) {
+        (GapKind::NotCovered, format!("no feed of the database is complete for {text}; add one to feeds.toml"))
+    } else if !db.meta().rates(text) {
+        (GapKind::NotRated, format!("no feed of the database rates {text}; add a rating feed such as NVD"))
+    } else {
+        return None;
+    };
+    Some(Gap { kind, subject: text.to_owned(), message })
+}
+
+/// Packages that others built: the distribution's advisories do not speak of them. One gap for each vendor.
+fn foreign(packages: &[Package], os: Option<&Os>) -> Vec<Gap> {
+    let mut vendors: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let own_kind = |p: &&Package, os: &Os| p.kind.is_os() && os.package_type() == Some(p.kind);
+    for package in packages.iter().filter(|p| os.is_some_and(|os| own_kind(p, os) && !os.covers(p))) {
+        vendors.entry(&package.vendor).or_default().insert(&package.name);
+    }
+    let gap = |(vendor, names): (&str, BTreeSet<&str>)| {
+        let listed = names.iter().take(LISTED).copied().collect::<Vec<_>>().join(", ");
+        let more = if names.len() > LISTED { format!(" and {} more", names.len() - LISTED) } else { String::new() };
+        let message = format!(
+            "the distribution's advisories do not speak of packages by {vendor} ({listed}{more}); judge them by other means"
+        );
+        Gap { kind: GapKind::NotCovered, subject: vendor.to_owned(), message }
+    };
+    vendors.into_iter().map(gap).collect()
+}
+
+/// A record that may speak of a package: its module's stream is not known.
+pub(super) fn unclear(advisory: &Advisory, hit: &Hit<'_>) -> Gap {
+    let (name, version) = (&hit.query.name, &hit.query.version);
+    let names = advisory.vulnerabilities().into_iter().take(LISTED).collect::<Vec<_>>().join(", ");
+    let message = format!(
+        "{} ({names}) may speak of {name} {version}: the stream of their module cannot be told; check it by hand",
+        advisory.id
+    );
+    Gap { kind: GapKind::Unclear, subject: name.clone(), message }
+}

@@ -1,0 +1,93 @@
+//! What is compared: one source package (OS) or one package (language) in one version, and the questions it asks.
+
+use std::collections::BTreeMap;
+use tidewaiter_core::advisory::KeyKind;
+use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::package::{Package, PackageType};
+
+/// Findings are made for subjects.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Subject {
+    pub(super) kind: PackageType,
+    pub(super) name: String,
+    pub(super) version: String,
+    /// The rpm module, as `name:stream`.
+    pub(super) module: String,
+}
+
+/// One question to the database: the rows of one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Query {
+    pub(super) key: KeyKind,
+    /// Normalised for the ecosystem.
+    pub(super) name: String,
+    pub(super) version: String,
+    /// Nothing tells the epoch of the version: it is compared without.
+    pub(super) epoch_unknown: bool,
+    pub(super) arch: String,
+    pub(super) module: String,
+}
+
+impl Query {
+    pub(super) fn plain(key: KeyKind, name: &str, version: &str) -> Self {
+        Query {
+            key,
+            name: name.to_owned(),
+            version: version.to_owned(),
+            epoch_unknown: false,
+            arch: String::new(),
+            module: String::new(),
+        }
+    }
+}
+
+/// Groups packages. A source rpm's file name holds no epoch, so rpms of one source are grouped without it; the subject
+/// takes it from a binary that knows.
+pub(super) fn all<'a>(packages: impl Iterator<Item = &'a Package>) -> Vec<(Subject, Vec<&'a Package>)> {
+    let mut groups: BTreeMap<Subject, Vec<&Package>> = BTreeMap::new();
+    for package in packages {
+        let version = package.advisory_version();
+        let subject = Subject {
+            kind: package.kind,
+            name: package.advisory_name().to_owned(),
+            version: if package.kind == PackageType::Rpm { without_epoch(version) } else { version }.to_owned(),
+            module: package.module.clone(),
+        };
+        groups.entry(subject).or_default().push(package);
+    }
+    let known = |(subject, packages): (Subject, Vec<&'a Package>)| {
+        let version = packages.iter().map(|p| p.advisory_version()).max_by_key(|v| (v.contains(':'), *v));
+        let version = version.unwrap_or_default().to_owned();
+        (Subject { version, ..subject }, packages)
+    };
+    groups.into_iter().map(known).collect()
+}
+
+/// A version without `epoch:`.
+pub(super) fn without_epoch(version: &str) -> &str {
+    version.split_once(':').map_or(version, |(_, rest)| rest)
+}
+
+impl Subject {
+    /// By the source package, and by each of its installed packages.
+    pub(super) fn queries(&self, packages: &[&Package], ecosystem: &Ecosystem) -> Vec<Query> {
+        let known = self.version.contains(':') || packages.iter().any(|p| p.version == self.version);
+        let source = Query {
+            epoch_unknown: self.kind == PackageType::Rpm && !known,
+            module: self.module.clone(),
+            ..Query::plain(KeyKind::Source, &ecosystem.normalize(&self.name), &self.version)
+        };
+        let mut out = vec![source];
+        for package in packages {
+            let query = Query {
+                arch: package.arch.clone(),
+                module: self.module.clone(),
+                ..Query::plain(KeyKind::Binary, &ecosystem.normalize(&package.name), &package.version)
+            };
+            if !out.contains(&query) {
+                out.push(query);
+            }
+        }
+        out
+    }
+}

@@ -1,0 +1,146 @@
+//! A range's events as intervals (OSV schema, "Evaluation").
+
+use super::Range;
+use std::cmp::Ordering;
+use tidewaiter_core::advisory::{End, Interval};
+use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::version::Order;
+
+/// Walks a range's events in version order.
+pub(super) fn intervals(range: &Range, ecosystem: &Ecosystem) -> Vec<Interval> {
+    let compare = |a: &str, b: &str| compare(a, b, ecosystem);
+    let mut events: Vec<(u8, &str)> = Vec::new();
+    let mut limits: Vec<&str> = Vec::new();
+    for (kind, version) in range.events.iter().flatten() {
+        match kind.as_str() {
+            "introduced" => events.push((0, version)),
+            "last_affected" => events.push((1, version)),
+            "fixed" => events.push((2, version)),
+            "limit" => limits.push(version),
+            _ => {}
+        }
+    }
+    events.sort_by(|a, b| compare(a.1, b.1).then_with(|| rank(*a).cmp(&rank(*b))));
+    let mut out = Vec::new();
+    let mut open: Option<&str> = None;
+    let mut fixed_already: Option<&str> = None;
+    let interval = |from: &str, end| Interval { introduced: (from != "0").then(|| from.to_owned()), after: false, end };
+    for (kind, version) in events {
+        match (kind, open) {
+            // Introduced where it is fixed: nothing.
+            (0, None) if fixed_already.is_some_and(|fix| compare(fix, version) == Ordering::Equal) => {}
+            (0, None) => open = Some(version),
+            (1, Some(from)) => {
+                out.push(interval(from, End::LastAffected(version.to_owned())));
+                open = None;
+            }
+            (2, Some(from)) => {
+                out.push(interval(from, End::Fixed(version.to_owned())));
+                open = None;
+            }
+            (2, None) => fixed_already = Some(version),
+            _ => {}
+        }
+    }
+    out.extend(open.map(|from| interval(from, End::Open)));
+    limited(out, &limits, ecosystem)
+}
+
+/// "0" is the beginning of all versions, even of those that sort below it.
+fn compare(a: &str, b: &str, ecosystem: &Ecosystem) -> Ordering {
+    match ecosystem.order() {
+        _ if a == b => Ordering::Equal,
+        _ if a == "0" => Ordering::Less,
+        _ if b == "0" => Ordering::Greater,
+        Some(order) => order.compare(a, b),
+        None => Ordering::Equal,
+    }
+}
+
+/// Cuts intervals off at the highest limit: versions from there on are not spoken of. `*` is no limit.
+fn limited(intervals: Vec<Interval>, limits: &[&str], ecosystem: &Ecosystem) -> Vec<Interval> {
+    let highest = limits.iter().max_by(|a, b| compare(a, b, ecosystem));
+    let Some(limit) = highest.filter(|_| !limits.contains(&"*")) else { return intervals };
+    let below = |version: &str| compare(version, limit, ecosystem) == Ordering::Less;
+    let cut = |interval: Interval| {
+        let inside = match &interval.end {
+            End::Fixed(end) | End::LastAffected(end) => below(end),
+            End::Open => false,
+        };
+        let end = if inside { interval.end.clone() } else { End::Fixed((*limit).to_owned()) };
+        interval.introduced.as_deref().is_none_or(below).then(|| Interval { end, ..interval.clone() })
+    };
+    intervals.into_iter().filter_map(cut).collect()
+}
+
+/// At the same version: a fix closes what was open before an introduction opens anew; a last one closes after it.
+const fn rank(event: (u8, &str)) -> u8 {
+    match event.0 {
+        2 => 0,
+        0 => 1,
+        _ => 2,
+    }
+}
+
+/// Whether a version lies in an interval.
+pub(super) fn holds(interval: &Interval, version: &str, order: Order) -> bool {
+    let from = interval.introduced.as_deref().is_none_or(|lo| order.compare(version, lo) != Ordering::Less);
+    from && match &interval.end {
+        End::Fixed(end) => order.compare(version, end) == Ordering::Less,
+        End::LastAffected(end) => order.compare(version, end) != Ordering::Greater,
+        End::Open => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::*;
+    use crate::format::Records;
+
+    fn interval(from: Option<&str>, end: End) -> Interval {
+        Interval { introduced: from.map(str::to_owned), after: false, end }
+    }
+
+    #[test]
+    fn events_become_intervals() {
+        let check = |events: &str, expected: &[Interval]| {
+            let json = format!(
+                r#"{{"id":"X-1","affected":[{{"package":{{"ecosystem":"npm","name":"a"}},"ranges":[
+                {{"type":"GIT","events":[{{"introduced":"0"}}]}},{{"type":"SEMVER","events":{events}}}]}}]}}"#
+            );
+            let mut records = Records::default();
+            assert!(parse("a.json", json.as_bytes(), "osv", &mut records).unwrap());
+            let rows = &records.advisories[0].affected;
+            assert_eq!(rows.first().map_or(&[][..], |r| &r.intervals), expected, "{events}");
+        };
+        let fixed = |v: &str| End::Fixed(v.into());
+        check(r#"[{"introduced":"0"},{"fixed":"1.2.0"}]"#, &[interval(None, fixed("1.2.0"))]);
+        check(
+            r#"[{"introduced":"2.0.0"},{"fixed":"2.1.0"},{"introduced":"0"},{"fixed":"1.0.0"}]"#,
+            &[interval(None, fixed("1.0.0")), interval(Some("2.0.0"), fixed("2.1.0"))],
+        );
+        check(
+            r#"[{"introduced":"1.0.0"},{"last_affected":"1.5.0"}]"#,
+            &[interval(Some("1.0.0"), End::LastAffected("1.5.0".into()))],
+        );
+        check(
+            r#"[{"introduced":"1.0.0"},{"last_affected":"1.0.0"}]"#,
+            &[interval(Some("1.0.0"), End::LastAffected("1.0.0".into()))],
+        );
+        check(r#"[{"introduced":"1.0.0"}]"#, &[interval(Some("1.0.0"), End::Open)]);
+        check(r#"[{"introduced":"0"},{"limit":"3.0.0"}]"#, &[interval(None, fixed("3.0.0"))]);
+        check(r#"[{"introduced":"0"},{"limit":"3.0.0"},{"limit":"*"}]"#, &[interval(None, End::Open)]);
+        check(
+            r#"[{"introduced":"0"},{"fixed":"1.0.0"},{"introduced":"2.0.0"},{"fixed":"4.0.0"},{"limit":"3.0.0"}]"#,
+            &[interval(None, fixed("1.0.0")), interval(Some("2.0.0"), fixed("3.0.0"))],
+        );
+        check(r#"[{"introduced":"0"},{"limit":"1.0.0"},{"limit":"3.0.0"}]"#, &[interval(None, fixed("3.0.0"))]);
+        check(r#"[{"introduced":"2.0.0"},{"fixed":"2.0.0"}]"#, &[]);
+        check(
+            r#"[{"introduced":"1.0.0"},{"fixed":"2.0.0"},{"introduced":"2.0.0"},{"fixed":"3.0.0"}]"#,
+            &[interval(Some("1.0.0"), fixed("2.0.0")), interval(Some("2.0.0"), fixed("3.0.0"))],
+        );
+        check(r#"[{"fixed":"1.0.0"}]"#, &[]);
+    }
+}

@@ -1,0 +1,180 @@
+//! Until when releases get security fixes: distro-info-data (CSV) and endoflife.date (YAML before Markdown).
+//!
+//! Dates are kept as published; whether one is past is asked when a report is judged or shown.
+
+use super::Records;
+use super::debian_tracker;
+use serde::Deserialize;
+use serde_json::Value;
+use tidewaiter_core::ecosystem::{Ecosystem, Os};
+use tidewaiter_core::report::Support;
+
+/// Reads `debian.csv` or `ubuntu.csv`.
+///
+/// # Errors
+/// When its header names no version or end of life.
+pub fn distro_info(name: &str, bytes: &[u8], records: &mut Records) -> Result<bool, String> {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let distribution = match file {
+        "debian.csv" => "debian",
+        "ubuntu.csv" => "ubuntu",
+        _ => return Ok(false),
+    };
+    let text = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
+    let mut lines = text.lines().map(|line| line.split(',').map(str::trim).collect::<Vec<_>>());
+    let header = lines.next().unwrap_or_default();
+    let column = |name: &str| header.iter().position(|field| *field == name);
+    let (Some(version), Some(series), Some(eol)) = (column("version"), column("series"), column("eol")) else {
+        return Err("it has no columns version, series and eol".to_owned());
+    };
+    let longer = ["eol-lts", "eol-esm"].iter().find_map(|name| column(name));
+    for line in lines {
+        let field = |at: usize| line.get(at).copied().filter(|f| !f.is_empty());
+        let Some(until) = field(eol).filter(|d| is_date(d)) else { continue };
+        let ecosystem = match (distribution, field(version), field(series)) {
+            ("debian", _, Some(series)) => Some(debian_tracker::ecosystem(series)),
+            ("ubuntu", Some(version), _) => release("ubuntu", version.split(' ').next().unwrap_or(version)),
+            _ => None,
+        };
+        records.support.extend(ecosystem.map(|e| support(&e, until, longer.and_then(field).filter(|d| is_date(d)))));
+    }
+    Ok(true)
+}
+
+#[derive(Deserialize)]
+struct Product {
+    #[serde(default)]
+    releases: Vec<Release>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Release {
+    release_cycle: Value,
+    #[serde(default)]
+    eol: Value,
+    #[serde(default)]
+    eoes: Value,
+}
+
+/// The products of endoflife.date that are distributions, and their `ID` in os-release.
+const PRODUCTS: [(&str, &str); 17] = [
+    ("almalinux", "almalinux"),
+    ("alpine-linux", "alpine"),
+    ("amazon-linux", "amzn"),
+    ("azure-linux", "azurelinux"),
+    ("centos", "centos"),
+    ("debian", "debian"),
+    ("fedora", "fedora"),
+    ("mageia", "mageia"),
+    ("opensuse", "opensuse-leap"),
+    ("oracle-linux", "ol"),
+    ("rhel", "rhel"),
+    ("rocky-linux", "rocky"),
+    ("sles", "sles"),
+    ("ubuntu", "ubuntu"),
+    ("vmware-photon", "photon"),
+    ("cbl-mariner", "mariner"),
+    ("openeuler", "openeuler"),
+];
+
+/// Reads one product's page; other products are left alone.
+///
+/// # Errors
+/// When what precedes its text is no YAML of this form.
+pub fn endoflife(name: &str, bytes: &[u8], records: &mut Records) -> Result<bool, String> {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let product = file.strip_suffix(".md").unwrap_or_default();
+    let Some((_, id)) = PRODUCTS.iter().find(|(product_name, _)| *product_name == product) else { return Ok(false) };
+    let text = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
+    let matter = text.strip_prefix("---").and_then(|rest| rest.split_once("\n---")).map(|(matter, _)| matter);
+    let product: Product = serde_saphyr::from_str(matter.unwrap_or_default()).map_err(|e| e.to_string())?;
+    for cycle in &product.releases {
+        let version = match &cycle.release_cycle {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => continue,
+        };
+        let date = |value: &Value| value.as_str().filter(|d| is_date(d)).map(str::to_owned);
+        let until = date(&cycle.eol);
+        let found =
+            release(id, &version).zip(until).map(|(e, until)| support(&e, &until, date(&cycle.eoes).as_deref()));
+        records.support.extend(found);
+    }
+    Ok(true)
+}
+
+/// The ecosystem that an image of this release would have.
+fn release(id: &str, version: &str) -> Option<Ecosystem> {
+    let pretty_name = match id {
+        "sles" => format!("SUSE Linux Enterprise Server {}", version.replace('.', " SP")),
+        "opensuse-leap" => format!("openSUSE Leap {version}"),
+        _ => String::new(),
+    };
+    Os { id: id.to_owned(), version_id: version.to_owned(), pretty_name, ..Os::default() }.ecosystem()
+}
+
+fn support(ecosystem: &Ecosystem, until: &str, longer: Option<&str>) -> Support {
+    let extended_until = longer.filter(|longer| *longer > until).map(str::to_owned);
+    Support { ecosystem: ecosystem.to_string(), until: until.to_owned(), extended_until }
+}
+
+/// `YYYY-MM-DD`.
+fn is_date(text: &str) -> bool {
+    text.len() == 10
+        && text.bytes().enumerate().all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found<'a>(records: &'a Records) -> Vec<(&'a str, &'a str, Option<&'a str>)> {
+        let line = |s: &'a Support| (s.ecosystem.as_str(), s.until.as_str(), s.extended_until.as_deref());
+        records.support.iter().map(line).collect()
+    }
+
+    #[test]
+    fn tables_of_distributions() {
+        let check = |name: &str, text: &str, expected: &[(&str, &str, Option<&str>)]| {
+            let mut records = Records::default();
+            assert!(distro_info(name, text.as_bytes(), &mut records).unwrap());
+            assert_eq!(found(&records), expected, "{text}");
+        };
+        check(
+            "x/debian.csv",
+            "version,codename,series,created,release,eol,eol-lts,eol-elts\n12,Bookworm,bookworm,2021-08-14,2023-06-10,2026-06-10,2028-06-30\n14,Forky,forky,2025-08-09\n,Sid,sid,1993-08-16\n",
+            &[("Debian:12", "2026-06-10", Some("2028-06-30"))],
+        );
+        check(
+            "ubuntu.csv",
+            "version,codename,series,created,release,eol,eol-server,eol-esm\n22.04 LTS,Jammy,jammy,2021-10-14,2022-04-21,2027-06-01,2027-06-01,2032-04-21\n",
+            &[("Ubuntu:22.04:LTS", "2027-06-01", Some("2032-04-21"))],
+        );
+        assert!(distro_info("debian.csv", b"a,b", &mut Records::default()).is_err());
+        assert!(!distro_info("other.csv", b"a,b", &mut Records::default()).unwrap());
+    }
+
+    #[test]
+    fn pages_of_products() {
+        let check = |name: &str, releases: &str, expected: &[(&str, &str, Option<&str>)]| {
+            let mut records = Records::default();
+            let text = format!("---\ntitle: X\nreleases:\n{releases}---\n\n> text\n");
+            assert!(endoflife(name, text.as_bytes(), &mut records).unwrap());
+            assert_eq!(found(&records), expected, "{releases}");
+        };
+        check(
+            "products/alpine-linux.md",
+            "  - releaseCycle: \"3.20\"\n    eol: 2026-04-01\n",
+            &[("Alpine:v3.20", "2026-04-01", None)],
+        );
+        check(
+            "almalinux.md",
+            "  - releaseCycle: \"9\"\n    eol: 2032-05-31\n    eoes: false\n",
+            &[("AlmaLinux:9", "2032-05-31", None)],
+        );
+        check("fedora.md", "  - releaseCycle: \"99\"\n    eol: false\n", &[]);
+        assert!(!endoflife("nodejs.md", b"", &mut Records::default()).unwrap());
+        assert!(endoflife("debian.md", b"---\nreleases: 1\n---\n", &mut Records::default()).is_err());
+    }
+}
