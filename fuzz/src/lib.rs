@@ -65,7 +65,7 @@ fn archive(bytes: &[u8]) {
         let Ok(image) = docker_archive::open(path, None) else { return };
         let cancel = AtomicBool::new(false);
         let limits = Limits { layer_bytes: 16 << 20, ..Limits::default() };
-        drop(engine::inventory(&image, &Options { limits, threads: 1, cancel: &cancel, progress: &Silent }));
+        drop(engine::inventory(&image, &Options { limits, threads: 1, cancel: &cancel, progress: &Silent, cache: None }));
     });
 }
 

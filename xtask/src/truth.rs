@@ -59,7 +59,7 @@ fn compare(dir: &Path, name: &str, list: &Path, differences: bool) -> Result<boo
     let truth: Truth = serde_json::from_str(&fs::read_to_string(list)?)?;
     let image = oci_layout::open(&dir.join(name), None)?;
     let cancel = AtomicBool::new(false);
-    let options = Options { limits: Limits::default(), threads: 2, cancel: &cancel, progress: &Silent };
+    let options = Options { limits: Limits::default(), threads: 2, cancel: &cancel, progress: &Silent, cache: None };
     let inventory = engine::inventory(&image, &options)?;
     let mut listed: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
     for package in &truth.packages {

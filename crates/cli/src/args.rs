@@ -35,6 +35,11 @@ pub(crate) enum Command {
     Fix(FixArgs),
     /// Build and inspect the vulnerability database
     Db(DbArgs),
+    /// Show or empty the cache of local scans
+    Cache {
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
     /// Print a completion script for a shell
     Completion {
         /// The shell to complete for
@@ -62,7 +67,7 @@ pub(crate) struct ImageArgs {
     #[arg(long = "local", conflicts_with = "in_cluster")]
     pub(crate) local_only: bool,
     /// Scan in the cluster
-    #[arg(long, conflicts_with_all = ["platform", "block_at", "exceptions", "plain_http", "ca_file", "docker_config"])]
+    #[arg(long, conflicts_with_all = ["platform", "block_at", "exceptions", "no_cache", "plain_http", "ca_file", "docker_config"])]
     pub(crate) in_cluster: bool,
     /// How to print the result
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
@@ -157,6 +162,14 @@ pub(crate) enum Output {
     Table,
     /// The report as versioned JSON
     Json,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// Show where it is and how much it holds
+    Status,
+    /// Remove everything in it
+    Clear,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -44,7 +44,7 @@ pub(crate) fn path(given: Option<&Path>) -> Result<PathBuf> {
 }
 
 /// `$XDG_CACHE_HOME/tidewaiter`, else `~/.cache/tidewaiter`.
-fn cache_dir() -> Result<PathBuf> {
+pub(crate) fn cache_dir() -> Result<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
     let home = || std::env::home_dir().map(|home| home.join(".cache"));
     let base = base.or_else(home).ok_or_else(|| UsageError("no home directory: name a file with --db".to_owned()))?;

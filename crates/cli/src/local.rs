@@ -1,9 +1,9 @@
 //! Scans on this machine: what to open, which database judges it, which exceptions answer its findings.
 
-use crate::db;
 use crate::exit::UsageError;
 use crate::progress::Layers;
 use crate::render::printable;
+use crate::{cache, db};
 use anyhow::{Context, Result};
 use clap::Args;
 use std::io::Write;
@@ -39,6 +39,9 @@ pub(crate) struct LocalArgs {
     /// tidewaiter-exceptions.toml; may be given again
     #[arg(long, value_name = "FILE")]
     pub(crate) exceptions: Vec<PathBuf>,
+    /// Read every layer, whatever earlier scans saw
+    #[arg(long)]
+    pub(crate) no_cache: bool,
     /// Vulnerability database file
     #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
     pub(crate) db: Option<PathBuf>,
@@ -59,6 +62,7 @@ impl LocalArgs {
         self.platform.is_some()
             || self.block_at.is_some()
             || !self.exceptions.is_empty()
+            || self.no_cache
             || self.plain_http
             || self.ca_file.is_some()
             || self.docker_config.is_some()
@@ -100,9 +104,19 @@ pub(crate) fn scan(image: &str, args: &LocalArgs) -> Result<Report> {
     let opened = open(image, args)?;
     let progress = Layers::new();
     let cancel = AtomicBool::new(false);
-    let options = Options { limits: Limits::default(), threads: THREADS, cancel: &cancel, progress: &progress };
+    let cache = if args.no_cache { None } else { cache::open() };
+    let options = Options {
+        limits: Limits::default(),
+        threads: THREADS,
+        cancel: &cancel,
+        progress: &progress,
+        cache: cache.as_ref(),
+    };
     let inventory = engine::inventory(&opened, &options);
     progress.clear();
+    if let Some(Err(error)) = cache.map(|cache| cache.trim()) {
+        writeln!(std::io::stderr(), "warning: the cache was not trimmed: {error}")?;
+    }
     let mut report = matching::judge(inventory.with_context(|| image.to_owned())?, &database)?;
     let today = jiff::Zoned::now().date();
     exception::apply(&mut report, &answers, today);

@@ -10,6 +10,7 @@
 
 mod approve;
 mod args;
+mod cache;
 mod cluster;
 mod compare;
 mod db;
@@ -40,6 +41,7 @@ fn main() -> std::process::ExitCode {
         Command::Diff(args) => compare::diff(&args),
         Command::Fix(args) => compare::fix(&args),
         Command::Db(args) => db::run(&args.command),
+        Command::Cache { command } => cache::run(&command),
         Command::Completion { shell } => render::completion(shell),
     };
     outcome.unwrap_or_else(|error| exit::report(&error)).into()

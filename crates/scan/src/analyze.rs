@@ -9,6 +9,7 @@ mod os_release;
 mod python;
 mod rpm;
 
+use serde::{Deserialize, Serialize};
 use tidewaiter_core::ecosystem::Os;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
@@ -17,7 +18,7 @@ use tidewaiter_core::report::{Gap, GapKind};
 pub const VERSION: u32 = 3;
 
 /// What one file says.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Parsed {
     /// Packages. Their locations are paths inside the file when it is an archive, and none otherwise.
     pub packages: Vec<Package>,

@@ -4,6 +4,7 @@ mod journal;
 
 use crate::ScanError;
 use crate::analyze;
+use crate::cache::Cache;
 use crate::limits::Limits;
 use crate::progress::Progress;
 use crate::source::Image;
@@ -30,6 +31,8 @@ pub struct Options<'a> {
     pub cancel: &'a AtomicBool,
     /// Who follows.
     pub progress: &'a dyn Progress,
+    /// What earlier scans saw.
+    pub cache: Option<&'a Cache>,
 }
 
 impl std::fmt::Debug for Options<'_> {
@@ -43,6 +46,11 @@ impl std::fmt::Debug for Options<'_> {
 /// # Errors
 /// When the bytes cannot be had, are not what the image says, or exceed the limits.
 pub fn inventory(image: &Image, options: &Options<'_>) -> Result<Inventory, ScanError> {
+    // The digest of a legacy docker archive is its config's, which says nothing of the bytes beside it.
+    let cache = options.cache.filter(|_| image.layers.iter().all(|layer| layer.digest_is_stored));
+    if let Some(known) = cache.and_then(|cache| cache.image(&image.manifest_digest, &options.limits)) {
+        return Ok(Inventory { image: info(image), ..known });
+    }
     let scan = Scan::new(options);
     let mut facts = read_layers(image, &scan)?;
     reread_linked(image, &mut facts, &scan)?;
@@ -54,14 +62,28 @@ pub fn inventory(image: &Image, options: &Options<'_>) -> Result<Inventory, Scan
         size: facts.size,
         created_by: layer.history.clone(),
     });
-    let image = ImageInfo {
+    let inventory = Inventory {
+        image: info(image),
+        layers: layers.collect(),
+        os: seen.os,
+        packages: seen.packages,
+        gaps: seen.gaps,
+    };
+    // A layer that its registry did not have may be there the next time.
+    if let Some(cache) = cache.filter(|_| facts.iter().all(|layer| layer.gap.is_none())) {
+        cache.put_image(&image.manifest_digest, &options.limits, &inventory);
+    }
+    Ok(inventory)
+}
+
+fn info(image: &Image) -> ImageInfo {
+    ImageInfo {
         name: image.reference.clone(),
         digest: image.manifest_digest.clone(),
         index_digest: image.index_digest.clone(),
         config_digest: image.config_digest.clone(),
         platform: image.platform.clone(),
-    };
-    Ok(Inventory { image, layers: layers.collect(), os: seen.os, packages: seen.packages, gaps: seen.gaps })
+    }
 }
 
 fn read_layers(image: &Image, scan: &Scan<'_>) -> Result<Vec<Facts>, ScanError> {

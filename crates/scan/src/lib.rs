@@ -8,6 +8,7 @@
 //! This crate must never know async runtimes or Kubernetes, and never prints: progress is a trait.
 
 pub mod analyze;
+pub mod cache;
 pub mod engine;
 mod error;
 pub mod limits;

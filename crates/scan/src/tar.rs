@@ -12,7 +12,7 @@ use crate::limits::Limits;
 use header::Header;
 use pax::Pax;
 use sparse::Sparse;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 const BLOCK: usize = 512;
 
@@ -76,7 +76,7 @@ struct Pending {
     long_link: String,
 }
 
-impl<R: Read> Reader<R> {
+impl<R: BufRead> Reader<R> {
     /// Reads from the start of an uncompressed tar.
     pub fn new(inner: R, limits: &Limits) -> Self {
         Reader { inner, left: 0, padding: 0, sparse: None, header_bytes: limits.header_bytes }
@@ -183,7 +183,20 @@ impl<R: Read> Reader<R> {
 
     fn skip_rest(&mut self) -> Result<(), TarError> {
         let wanted = self.left.saturating_add(self.padding);
-        let skipped = io::copy(&mut self.inner.by_ref().take(wanted), &mut io::sink())?;
+        let mut skipped = 0;
+        while skipped < wanted {
+            let here = match self.inner.fill_buf() {
+                Ok(bytes) => bytes.len(),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(e.into()),
+            };
+            if here == 0 {
+                break;
+            }
+            let step = usize::try_from(wanted - skipped).unwrap_or(usize::MAX).min(here);
+            self.inner.consume(step);
+            skipped += step as u64;
+        }
         if skipped < self.left {
             return Err(TarError::Corrupt("it ends inside an entry"));
         }
@@ -218,7 +231,7 @@ impl<R: Read> Reader<R> {
 }
 
 /// The content of the current entry, holes as zeros.
-impl<R: Read> Read for Reader<R> {
+impl<R: BufRead> Read for Reader<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let Some(mut sparse) = self.sparse.take() else { return self.read_stored(buf) };
         let result = sparse.read(buf, |part| self.read_stored(part));

@@ -13,10 +13,12 @@ pub(crate) mod hash;
 mod inflate;
 pub(crate) mod layer;
 pub(crate) mod links;
-mod marks;
+pub(crate) mod marks;
 pub(crate) mod merge;
 pub(crate) mod path;
+mod pipeline;
 
+use crate::cache::Cache;
 use crate::engine::Options;
 use hash::PathHash;
 use std::sync::Mutex;
@@ -32,6 +34,7 @@ pub(crate) struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     pub(crate) fn new(options: &'a Options<'a>) -> Self {
-        Scan { options, hashes: PathHash::new(), large: Mutex::new(()) }
+        let hashes = options.cache.map_or_else(PathHash::new, Cache::hashes);
+        Scan { options, hashes, large: Mutex::new(()) }
     }
 }

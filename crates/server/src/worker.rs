@@ -197,5 +197,8 @@ fn known_inventory(dir: &Path, image: &Image) -> Option<Inventory> {
 
 fn inventory(image: &Image) -> Result<Inventory, ScanError> {
     let cancel = AtomicBool::new(false);
-    engine::inventory(image, &Options { limits: Limits::default(), threads: 2, cancel: &cancel, progress: &Silent })
+    engine::inventory(
+        image,
+        &Options { limits: Limits::default(), threads: 2, cancel: &cancel, progress: &Silent, cache: None },
+    )
 }

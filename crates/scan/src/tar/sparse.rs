@@ -3,7 +3,7 @@
 use super::header::{Header, number};
 use super::pax::Pax;
 use super::{BLOCK, Reader, TarError};
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 /// Most bytes of a map, as in Go.
 const MAX_MAP: usize = 1 << 20;
@@ -48,7 +48,7 @@ impl Sparse {
 
     /// The map that PAX records name; `None` for a file that is not sparse. Format 1.0 also names the file anew and
     /// keeps its map at the start of the content.
-    pub(super) fn pax<R: Read>(
+    pub(super) fn pax<R: BufRead>(
         pax: &Pax,
         stored: u64,
         path: &mut String,
@@ -144,7 +144,7 @@ fn entries(fields: &[u8], parts: &mut Vec<(i64, i64)>) -> Result<(), TarError> {
 }
 
 /// The map of format 1.0: decimal lines, padded to whole blocks.
-fn leading_map<R: Read>(reader: &mut Reader<R>) -> Result<Vec<(i64, i64)>, TarError> {
+fn leading_map<R: BufRead>(reader: &mut Reader<R>) -> Result<Vec<(i64, i64)>, TarError> {
     let mut text = Vec::new();
     let mut lines = 0;
     let mut feed = |text: &mut Vec<u8>, wanted: usize| -> Result<(), TarError> {

@@ -8,7 +8,7 @@ const MODULUS: u64 = (1 << 61) - 1;
 
 /// A polynomial over a prime field at a random point: two different paths collide with a chance of length / 2^61,
 /// whatever an image's maker chooses, because the point is drawn anew for each scan.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct PathHash {
     point: u64,
 }
@@ -16,7 +16,17 @@ pub(crate) struct PathHash {
 impl PathHash {
     pub(crate) fn new() -> Self {
         // The standard library's only source of randomness.
-        PathHash { point: RandomState::new().hash_one(0) % (MODULUS - 512) + 256 }
+        Self::at(RandomState::new().hash_one(0))
+    }
+
+    /// The hash at a point that was drawn before.
+    pub(crate) fn at(point: u64) -> Self {
+        PathHash { point: point % (MODULUS - 512) + 256 }
+    }
+
+    /// What [`PathHash::at`] makes the same hash of.
+    pub(crate) fn point(&self) -> u64 {
+        self.point - 256
     }
 
     /// The hash of a path.

@@ -8,12 +8,13 @@ use crate::source::{Image, LayerDescriptor, SourceError};
 use crate::tar::{Entry, Kind, Reader, TarError};
 use crate::walk::links::Rules;
 use crate::walk::marks::Marks;
+use crate::walk::pipeline::Hashed;
 use crate::walk::{Scan, inflate, path};
-use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::thread::Scope;
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::package::Package;
 use tidewaiter_core::report::{Gap, GapKind};
@@ -66,8 +67,24 @@ pub(crate) enum What {
     Hardlink(String),
 }
 
-/// Reads layer `index` to its very end.
+/// What layer `index` holds: known from before, or read to its very end.
 pub(crate) fn read(image: &Image, index: usize, rules: &Rules, scan: &Scan<'_>) -> Result<Facts, ScanError> {
+    let Some(layer) = image.layers.get(index) else { return Ok(Facts::default()) };
+    let cache = scan.options.cache.filter(|_| layer.digest_is_stored);
+    let (Some(cache), Some(rules_id)) = (cache, rules.id()) else { return read_bytes(image, index, rules, scan) };
+    let limits = &scan.options.limits;
+    if let Some(known) = cache.layer(&layer.digest, &rules_id, limits) {
+        // What the config claims is compared with what the bytes were.
+        let diff_id = known.diff_id.clone().unwrap_or_else(|| layer.diff_id.clone());
+        same(layer, "diff id", &layer.diff_id, diff_id)?;
+        return Ok(known);
+    }
+    let facts = read_bytes(image, index, rules, scan)?;
+    cache.put_layer(&layer.digest, &rules_id, limits, &facts);
+    Ok(facts)
+}
+
+fn read_bytes(image: &Image, index: usize, rules: &Rules, scan: &Scan<'_>) -> Result<Facts, ScanError> {
     let options = scan.options;
     let Some(layer) = image.layers.get(index) else { return Ok(Facts::default()) };
     options.progress.layer_started(index, image.layers.len(), layer.size);
@@ -75,20 +92,22 @@ pub(crate) fn read(image: &Image, index: usize, rules: &Rules, scan: &Scan<'_>) 
         Err(SourceError::NotFound { .. }) if layer.foreign => return Ok(absent(layer)),
         other => other?,
     };
-    let counted = Counted { inner: raw, hash: Sha256::new(), read: 0, index, options };
-    let mut stored = BufReader::with_capacity(64 << 10, counted);
     let mut walk = Walk { layer, rules, scan, options, facts: Facts::default(), place: 0, kept: 0, buffer: Vec::new() };
-    let diff_id = walk.tar(&mut stored);
-    let drained = io::copy(&mut stored, &mut io::sink()).map_err(|e| walk.bad(&e));
-    let counted = stored.into_inner();
-    let digest = Digest::from_sha256(counted.hash.finalize().into());
+    let (diff_id, drained, read) = std::thread::scope(|scope| {
+        let mut stored = Hashed::new(Watched { inner: raw, index, options }, u64::MAX, scope);
+        let diff_id = walk.tar(&mut stored, scope);
+        let drained = stored.drain();
+        (diff_id, drained, stored.finish())
+    });
+    let drained = drained.map_err(|e| walk.bad(&e));
+    let (digest, size) = read.map_err(|e| walk.bad(&e))?;
     // A layer that cannot be read because its bytes are not the right ones is reported as just that.
     if layer.digest_is_stored && drained.is_ok() && !matches!(diff_id, Err(ScanError::Source(_))) {
         same(layer, "digest", &layer.digest, digest.clone())?;
     }
     let diff_id = diff_id?;
     drained?;
-    let mut facts = Facts { size: counted.read, digest: Some(digest), diff_id: Some(diff_id.clone()), ..walk.facts };
+    let mut facts = Facts { size, digest: Some(digest), diff_id: Some(diff_id.clone()), ..walk.facts };
     same(layer, "diff id", &layer.diff_id, diff_id)?;
     facts.files.seal();
     facts.dirs.seal();
@@ -110,46 +129,20 @@ fn same(layer: &LayerDescriptor, what: &'static str, expected: &Digest, actual: 
     Err(ScanError::Mismatch { layer: layer.digest.clone(), what, expected: expected.clone(), actual })
 }
 
-/// Hashes and counts stored bytes on their way in.
-struct Counted<'a> {
+/// Stored bytes on their way in: followed, and stopped when asked.
+struct Watched<'a> {
     inner: Box<dyn Read + Send>,
-    hash: Sha256,
-    read: u64,
     index: usize,
     options: &'a Options<'a>,
 }
 
-impl Read for Counted<'_> {
+impl Read for Watched<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.options.cancel.load(Ordering::Relaxed) {
             return Err(io::Error::other("cancelled"));
         }
         let n = self.inner.read(buf)?;
-        self.hash.update(buf.get(..n).unwrap_or_default());
-        self.read += n as u64;
         self.options.progress.bytes(self.index, n as u64);
-        Ok(n)
-    }
-}
-
-/// Hashes and bounds uncompressed bytes.
-struct Inflated<R> {
-    inner: R,
-    hash: Sha256,
-    read: u64,
-    max: u64,
-    over: bool,
-}
-
-impl<R: Read> Read for Inflated<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buf)?;
-        self.hash.update(buf.get(..n).unwrap_or_default());
-        self.read += n as u64;
-        if self.read > self.max {
-            self.over = true;
-            return Err(io::Error::other("too many bytes"));
-        }
         Ok(n)
     }
 }
@@ -170,26 +163,30 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Reads a tar and all that follows it; returns the digest of every byte.
-    fn tar(&mut self, stored: &mut impl io::BufRead) -> Result<Digest, ScanError> {
+    fn tar<'scope>(
+        &mut self,
+        stored: &mut impl BufRead,
+        scope: &'scope Scope<'scope, '_>,
+    ) -> Result<Digest, ScanError> {
         let limits = &self.options.limits;
         let by_ratio = self.layer.size.map_or(u64::MAX, |s| s.saturating_mul(limits.ratio).max(limits.ratio_from));
         let max = limits.layer_bytes.min(by_ratio);
         let inner = inflate::reader(stored).map_err(|e| self.bad(&e))?;
-        let mut bytes = Inflated { inner, hash: Sha256::new(), read: 0, max, over: false };
-        let result = self.entries(&mut bytes).and_then(|()| {
-            // What follows the end of the archive is not unpacked, but it is part of the diff id.
-            io::copy(&mut bytes, &mut io::sink()).map(drop).map_err(TarError::from)
-        });
+        let mut bytes = Hashed::new(inner, max, scope);
+        // What follows the end of the archive is not unpacked, but it is part of the diff id.
+        let result = self.entries(&mut bytes).and_then(|()| bytes.drain().map_err(TarError::from));
+        let over = bytes.is_over();
+        let (digest, _) = bytes.finish().map_err(|e| self.bad(&e))?;
         match result {
-            Ok(()) => Ok(Digest::from_sha256(bytes.hash.finalize().into())),
-            Err(_) if bytes.over => Err(self.limit("uncompressed bytes", max)),
+            Ok(()) => Ok(digest),
+            Err(_) if over => Err(self.limit("uncompressed bytes", max)),
             Err(TarError::Io(error)) => Err(self.bad(&error)),
             Err(TarError::TooLong(limit)) => Err(self.limit("bytes of a path or header", limit)),
             Err(other) => Err(ScanError::BadLayer { layer: self.layer.digest.clone(), cause: other.to_string() }),
         }
     }
 
-    fn entries(&mut self, bytes: impl Read) -> Result<(), TarError> {
+    fn entries(&mut self, bytes: impl BufRead) -> Result<(), TarError> {
         let limits = self.options.limits;
         let mut reader = Reader::new(bytes, &limits);
         while let Some(entry) = reader.next_entry()? {

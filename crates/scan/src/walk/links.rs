@@ -31,6 +31,11 @@ impl Rules {
         self.files.is_empty() && self.below.is_empty()
     }
 
+    /// What tells these rules from others, for caches; none where files are kept as they are.
+    pub(crate) fn id(&self) -> Option<String> {
+        self.kept.is_empty().then(|| format!("{:?} {:?}", self.files, self.below))
+    }
+
     /// Whether files that no path names are read by their content.
     pub(crate) fn by_content(&self) -> bool {
         self.kept.is_empty()

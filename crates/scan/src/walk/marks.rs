@@ -22,6 +22,15 @@ impl Marks {
         self.places.shrink_to_fit();
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// All of them, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.hashes.iter().copied().zip(self.places.iter().copied())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.hashes.is_empty()
     }

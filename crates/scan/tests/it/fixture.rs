@@ -57,7 +57,7 @@ pub(crate) fn write_layout(dir: &Path, stored: &[Vec<u8>], diff_ids: &[String]) 
 /// What an image holds, within limits.
 pub(crate) fn inventory(image: &Image, limits: Limits) -> Result<Inventory, ScanError> {
     let cancel = AtomicBool::new(false);
-    engine::inventory(image, &Options { limits, threads: 2, cancel: &cancel, progress: &Silent })
+    engine::inventory(image, &Options { limits, threads: 2, cancel: &cancel, progress: &Silent, cache: None })
 }
 
 /// What the layout in `dir` holds.

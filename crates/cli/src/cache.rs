@@ -1,0 +1,40 @@
+//! `kubectl scan cache`: what earlier scans on this machine saw.
+
+use crate::args::CacheCommand;
+use crate::db;
+use crate::exit::Exit;
+use anyhow::{Context as _, Result};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use tidewaiter_scan::cache::{Cache, MAX_BYTES, Usage};
+
+/// The user's cache; none where it cannot be used: a scan is only slower without.
+pub(crate) fn open() -> Option<Cache> {
+    Cache::open(&dir().ok()?, MAX_BYTES).ok()
+}
+
+fn dir() -> Result<PathBuf> {
+    Ok(db::cache_dir()?.join("scans"))
+}
+
+/// Shows or empties the cache.
+pub(crate) fn run(command: &CacheCommand) -> Result<Exit> {
+    let dir = dir()?;
+    let cache = Cache::open(&dir, MAX_BYTES).with_context(|| dir.display().to_string())?;
+    let (usage, word) = match command {
+        CacheCommand::Status => (cache.usage(), "in use"),
+        CacheCommand::Clear => (cache.clear(), "removed"),
+    };
+    let Usage { entries, bytes } = usage.with_context(|| dir.display().to_string())?;
+    let limit = MAX_BYTES >> 20;
+    writeln!(io::stdout(), "{}: {entries} entries, {} {word}, limit {limit} MiB", dir.display(), size(bytes))?;
+    Ok(Exit::Clean)
+}
+
+fn size(bytes: u64) -> String {
+    if bytes < 1 << 20 {
+        format!("{} KiB", bytes.div_ceil(1 << 10))
+    } else {
+        format!("{} MiB", bytes.div_ceil(1 << 20))
+    }
+}

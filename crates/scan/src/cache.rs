@@ -1,0 +1,274 @@
+//! What earlier scans saw, kept on disk: of each layer by the digest of its stored bytes, of each image by its manifest's.
+//!
+//! Entries are written beside and renamed, so that any number of processes read and write without locks; each carries a
+//! checksum, and one that does not fit is no entry. Only what was read to its end and verified is kept: a failure never is.
+//! A key holds everything a result depends on besides the bytes: the analyzers' version, the limits, the rules.
+//!
+//! One cache serves one user: what it knows of a layer is told to whoever names its digest.
+
+mod entry;
+
+use crate::analyze;
+use crate::limits::Limits;
+use crate::walk::hash::PathHash;
+use crate::walk::layer::Facts;
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+use tidewaiter_core::image::Digest;
+use tidewaiter_core::report::Inventory;
+
+/// Bytes the cache may take before the least recently used entries go.
+pub const MAX_BYTES: u64 = 1 << 30;
+/// An entry's time of use is written at most this often.
+const TOUCH: Duration = Duration::from_secs(3600);
+/// Where the point of the path hashes is kept, which entries of layers depend on.
+const POINT: &str = "point";
+
+/// A folder of results.
+#[derive(Debug)]
+pub struct Cache {
+    dir: PathBuf,
+    max_bytes: u64,
+    hashes: PathHash,
+    /// Whether this process added something.
+    grown: AtomicBool,
+}
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Layers and images.
+    pub entries: usize,
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+impl Cache {
+    /// Opens or makes a cache that keeps to `max_bytes`.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or its files not be read.
+    pub fn open(dir: &Path, max_bytes: u64) -> io::Result<Self> {
+        fs::create_dir_all(dir)?;
+        let hashes = PathHash::at(point(dir)?);
+        Ok(Cache { dir: dir.to_owned(), max_bytes, hashes, grown: AtomicBool::new(false) })
+    }
+
+    pub(crate) fn hashes(&self) -> PathHash {
+        self.hashes.clone()
+    }
+
+    /// What a layer holds, if it was read before.
+    pub(crate) fn layer(&self, digest: &Digest, rules: &str, limits: &Limits) -> Option<Facts> {
+        entry::facts(&self.read(&key("layer", digest, rules, limits))?)
+    }
+
+    /// Keeps what a layer holds.
+    pub(crate) fn put_layer(&self, digest: &Digest, rules: &str, limits: &Limits, facts: &Facts) {
+        if let Some(bytes) = entry::of_facts(facts) {
+            self.write(&key("layer", digest, rules, limits), &bytes);
+        }
+    }
+
+    /// What an image holds, if it was read before.
+    pub(crate) fn image(&self, manifest: &Digest, limits: &Limits) -> Option<Inventory> {
+        let inventory: Inventory = serde_json::from_slice(&self.read(&key("image", manifest, "", limits))?).ok()?;
+        (inventory.image.digest == *manifest).then_some(inventory)
+    }
+
+    /// Keeps what an image holds.
+    pub(crate) fn put_image(&self, manifest: &Digest, limits: &Limits, inventory: &Inventory) {
+        if let Ok(bytes) = serde_json::to_vec(inventory) {
+            self.write(&key("image", manifest, "", limits), &bytes);
+        }
+    }
+
+    /// How much is kept.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn usage(&self) -> io::Result<Usage> {
+        let all = self.entries()?;
+        Ok(Usage { entries: all.len(), bytes: all.iter().map(|e| e.bytes).sum() })
+    }
+
+    /// Removes everything; gives what it was.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed or an entry not be removed.
+    pub fn clear(&self) -> io::Result<Usage> {
+        let usage = self.usage()?;
+        for entry in self.entries()? {
+            remove(&entry.path)?;
+        }
+        Ok(usage)
+    }
+
+    /// Removes the least recently used entries while there are too many bytes. Asked for once, at the end of a process.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed or an entry not be removed.
+    pub fn trim(&self) -> io::Result<()> {
+        if !self.grown.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut all = self.entries()?;
+        all.sort_by_key(|entry| entry.used);
+        let mut bytes: u64 = all.iter().map(|e| e.bytes).sum();
+        for entry in all {
+            if bytes <= self.max_bytes {
+                break;
+            }
+            remove(&entry.path)?;
+            bytes -= entry.bytes;
+        }
+        Ok(())
+    }
+
+    fn read(&self, key: &str) -> Option<Vec<u8>> {
+        let path = self.dir.join(key);
+        let file = File::options().read(true).write(true).open(&path).or_else(|_| File::open(&path)).ok()?;
+        let opened = entry::unwrap(&file);
+        if opened.is_none() {
+            // It would only be found damaged again.
+            let _ = remove(&path);
+        }
+        let old = file.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
+        if old.is_some_and(|old| old > TOUCH) {
+            // In a folder that is only read, entries go by their age.
+            let _ = file.set_modified(SystemTime::now());
+        }
+        opened
+    }
+
+    /// A cache that cannot be written to is only slow.
+    fn write(&self, key: &str, bytes: &[u8]) {
+        let beside = self.dir.join(format!("{key}.{}.new", std::process::id()));
+        let written = entry::wrap(bytes).and_then(|wrapped| {
+            File::create(&beside)?.write_all(&wrapped)?;
+            fs::rename(&beside, self.dir.join(key))
+        });
+        match written {
+            Ok(()) => self.grown.store(true, Ordering::Relaxed),
+            Err(_) => drop(fs::remove_file(&beside)),
+        }
+    }
+
+    fn entries(&self) -> io::Result<Vec<Entry>> {
+        let mut all = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            // Gone in between is as good as never there.
+            let Ok(metadata) = entry.metadata() else { continue };
+            if metadata.is_file() && entry.file_name() != POINT {
+                let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                all.push(Entry { path: entry.path(), bytes: metadata.len(), used });
+            }
+        }
+        Ok(all)
+    }
+}
+
+struct Entry {
+    path: PathBuf,
+    bytes: u64,
+    used: SystemTime,
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn key(what: &str, digest: &Digest, rules: &str, limits: &Limits) -> String {
+    let all = format!("{} {} {rules} {limits:?}", analyze::VERSION, entry::FORMAT);
+    let context = Digest::from_sha256(Sha256::digest(all.as_bytes()).into());
+    format!("{what}-{}-{}", digest.hex(), context.hex().get(..16).unwrap_or_default())
+}
+
+/// The point of the path hashes: drawn once for each cache, by whoever is first.
+fn point(dir: &Path) -> io::Result<u64> {
+    let path = dir.join(POINT);
+    let read = || -> io::Result<u64> {
+        let text = fs::read_to_string(&path)?;
+        text.trim().parse().map_err(|_| io::Error::other(format!("{}: it holds no number; remove it", path.display())))
+    };
+    if path.exists() {
+        return read();
+    }
+    let beside = dir.join(format!("{POINT}.{}.new", std::process::id()));
+    fs::write(&beside, format!("{}\n", PathHash::new().point()))?;
+    // A link fails where another process was first: then its point counts.
+    let linked = fs::hard_link(&beside, &path);
+    fs::remove_file(&beside)?;
+    match linked {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+        _ => read(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(byte: u8) -> Digest {
+        Digest::from_sha256([byte; 32])
+    }
+
+    #[test]
+    fn what_was_kept_is_found_by_all_it_depends_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path(), MAX_BYTES).unwrap();
+        let limits = Limits::default();
+        let mut facts = Facts { size: 7, digest: Some(digest(1)), diff_id: Some(digest(2)), ..Facts::default() };
+        facts.files.push(cache.hashes().of("a"), 3);
+        facts.files.seal();
+        cache.put_layer(&digest(1), "", &limits, &facts);
+        // Another process has the same point.
+        let other = Cache::open(dir.path(), MAX_BYTES).unwrap();
+        let found = other.layer(&digest(1), "", &limits).unwrap();
+        assert_eq!((found.size, &found.diff_id), (7, &facts.diff_id));
+        assert!(found.files.contains(other.hashes().of("a")));
+        assert!(other.layer(&digest(1), "rules", &limits).is_none());
+        assert!(other.layer(&digest(3), "", &limits).is_none());
+        assert!(other.layer(&digest(1), "", &Limits { entries: 1, ..limits }).is_none());
+    }
+
+    #[test]
+    fn what_is_damaged_is_no_entry() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path(), MAX_BYTES).unwrap();
+        cache.write("layer-x", b"content");
+        assert_eq!(cache.read("layer-x").as_deref(), Some(&b"content"[..]));
+        let path = dir.path().join("layer-x");
+        let whole = fs::read(&path).unwrap();
+        for damaged in [&whole[..whole.len() - 1], &whole[..5], b""] {
+            fs::write(&path, damaged).unwrap();
+            assert_eq!(cache.read("layer-x"), None);
+            assert!(!path.exists());
+        }
+    }
+
+    #[test]
+    fn the_least_recently_used_go_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path(), 150).unwrap();
+        for (name, age) in [("old", 3000), ("older", 6000), ("new", 0)] {
+            cache.write(name, &[]);
+            let file = File::options().write(true).open(dir.path().join(name)).unwrap();
+            file.set_len(70).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+        }
+        cache.trim().unwrap();
+        assert!(!dir.path().join("older").exists() && dir.path().join("old").exists());
+        assert_eq!(cache.usage().unwrap(), Usage { entries: 2, bytes: 140 });
+        assert_eq!(cache.clear().unwrap().entries, 2);
+        assert_eq!(cache.usage().unwrap(), Usage::default());
+    }
+}
