@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Approve(ApproveArgs),
     /// Print the reports of a workload or an image, from the cluster
     Report(ReportArgs),
+    /// Show why a vulnerability is, or is not, reported for an image
+    Explain(ExplainArgs),
     /// Compare two images
     Diff(DiffArgs),
     /// Show the smallest upgrades that clear the policy
@@ -77,6 +79,21 @@ pub(crate) struct ImageArgs {
     pub(crate) pull_secrets: Vec<String>,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
+    #[command(flatten)]
+    pub(crate) local: LocalArgs,
+}
+
+/// Show why a vulnerability is, or is not, reported: every record that was compared, and the answer. The image is
+/// scanned on this machine.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ExplainArgs {
+    /// The vulnerability, by any of its names: CVE-2024-1234, GHSA-...
+    pub(crate) vulnerability: String,
+    /// The image, named as for `image`
+    pub(crate) image: String,
+    /// One package only
+    #[arg(long, value_name = "NAME")]
+    pub(crate) package: Option<String>,
     #[command(flatten)]
     pub(crate) local: LocalArgs,
 }

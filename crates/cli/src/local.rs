@@ -97,8 +97,13 @@ pub(crate) fn is_here(image: &str) -> bool {
 
 /// Scans an image and applies the exceptions.
 pub(crate) fn scan(image: &str, args: &LocalArgs) -> Result<Report> {
+    scan_with(image, args, &args.database()?)
+}
+
+/// As [`scan`], with a database that is open already.
+pub(crate) fn scan_with(image: &str, args: &LocalArgs, database: &Database) -> Result<Report> {
     // Everything that can be wrong on the command line is told before the work begins.
-    let (database, answers) = (args.database()?, args.exceptions()?);
+    let answers = args.exceptions()?;
     // On stderr, so that stdout holds the result alone.
     writeln!(std::io::stderr(), "Scan started for image {} (local)", printable(image))?;
     let opened = open(image, args)?;
@@ -117,7 +122,7 @@ pub(crate) fn scan(image: &str, args: &LocalArgs) -> Result<Report> {
     if let Some(Err(error)) = cache.map(|cache| cache.trim()) {
         writeln!(std::io::stderr(), "warning: the cache was not trimmed: {error}")?;
     }
-    let mut report = matching::judge(inventory.with_context(|| image.to_owned())?, &database)?;
+    let mut report = matching::judge(inventory.with_context(|| image.to_owned())?, database)?;
     let today = jiff::Zoned::now().date();
     exception::apply(&mut report, &answers, today);
     Ok(report)

@@ -16,6 +16,7 @@ mod compare;
 mod db;
 mod deployment;
 mod exit;
+mod explain;
 mod follow;
 mod image;
 mod local;
@@ -38,6 +39,7 @@ fn main() -> std::process::ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Approve(args) => approve::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Diff(args) => compare::diff(&args),
         Command::Fix(args) => compare::fix(&args),
         Command::Db(args) => db::run(&args.command),

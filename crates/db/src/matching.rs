@@ -4,6 +4,7 @@
 //! packages → subjects (one source package each) → queries (by source, by binary) → hits → groups (one per CVE) → findings
 //! ```
 
+mod consider;
 mod explain;
 mod gaps;
 mod group;
@@ -12,6 +13,7 @@ mod subject;
 
 use crate::Error;
 use crate::reader::Database;
+pub use consider::{Considered, consider};
 use hit::{Applies, Hit};
 use std::collections::BTreeSet;
 use subject::{Query, Subject};

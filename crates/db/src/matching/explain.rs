@@ -139,7 +139,7 @@ fn fixed_versions(hit: &Hit<'_>, order: Order) -> Vec<String> {
     later.into_iter().map(str::to_owned).collect()
 }
 
-fn because(hit: &Hit<'_>, advisory: &str) -> String {
+pub(super) fn because(hit: &Hit<'_>, advisory: &str) -> String {
     let (name, version) = (&hit.query.name, &hit.query.version);
     let from = |lo: Low<'_>| match lo {
         Low::Start => String::new(),

@@ -42,13 +42,19 @@ pub(super) fn of<'a>(
     query: &'a Query,
     order: Order,
 ) -> impl Iterator<Item = Hit<'a>> {
-    let oracle = ecosystem.base() == "Oracle Linux";
+    let asked = ecosystem.clone();
     rows(db, ecosystem, query).filter(|row| !row.never_affected()).filter_map(move |row| {
-        let comparable = |span: &Span<'_>| !oracle || same_flavour(span, &query.version);
-        let span = row.spans().find(|span| comparable(span) && contains(*span, query, order))?;
+        let span = matching(&row, &asked, query, order)?;
         let applies = applies(&row, query);
         (applies != Applies::No).then_some(Hit { row, span, query, applies })
     })
+}
+
+/// The interval of a row that holds the version.
+pub(super) fn matching<'a>(row: &Row<'a>, ecosystem: &Ecosystem, query: &Query, order: Order) -> Option<Span<'a>> {
+    let oracle = ecosystem.base() == "Oracle Linux";
+    let comparable = |span: &Span<'_>| !oracle || same_flavour(span, &query.version);
+    row.spans().find(|span| comparable(span) && contains(*span, query, order))
 }
 
 /// All rows of a name. A record without a release speaks of all releases.

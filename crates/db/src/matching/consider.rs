@@ -1,0 +1,96 @@
+//! Why a vulnerability is, or is not, reported: every row that speaks of it for something installed, and the answer.
+
+use super::explain::because;
+use super::hit::{self, Applies, Hit};
+use super::{judged, subject};
+use crate::Error;
+use crate::reader::{Database, Low, Row, Span};
+use tidewaiter_core::advisory::Advisory;
+use tidewaiter_core::report::Inventory;
+
+/// One row of the database, as it was compared with one installed package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Considered {
+    /// The name the row is keyed by: the source package or the installed one.
+    pub package: String,
+    /// The version that was compared.
+    pub version: String,
+    /// The ecosystem that was asked.
+    pub ecosystem: String,
+    /// The record.
+    pub advisory: String,
+    /// The feed it is from.
+    pub feed: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// The comparison that was made, as a person would write it.
+    pub because: String,
+}
+
+/// Looks at every row that speaks of `vulnerability`, by any of its names, for the packages of an inventory.
+///
+/// # Errors
+/// When the database file is corrupt.
+pub fn consider(inventory: &Inventory, db: &Database, vulnerability: &str) -> Result<Vec<Considered>, Error> {
+    let os = inventory.os.as_ref();
+    let mut out = Vec::new();
+    for (subject, packages) in subject::all(inventory.packages.iter().filter(|p| judged(p, os))) {
+        let Some((ecosystem, order)) = subject.kind.ecosystem(os).and_then(|e| e.order().map(|o| (e, o))) else {
+            continue;
+        };
+        for query in &subject.queries(&packages, &ecosystem) {
+            for row in hit::rows(db, &ecosystem, query) {
+                let advisory = row.advisory()?;
+                if !names(&advisory, vulnerability) {
+                    continue;
+                }
+                let applies = hit::applies(&row, query);
+                let span = hit::matching(&row, &ecosystem, query, order);
+                let holds = span.is_some() && applies == Applies::Yes && !row.never_affected();
+                let because = match (span, applies) {
+                    _ if row.never_affected() => format!("{}: {} was never affected", advisory.id, query.name),
+                    (_, Applies::No) => format!("{}: it speaks of another module or architecture", advisory.id),
+                    (_, Applies::Unclear) => format!("{}: the stream of its module cannot be told", advisory.id),
+                    (Some(span), _) => because(&Hit { row, span, query, applies }, &advisory.id),
+                    (None, _) => {
+                        format!("{}: {} {} is not in {}", advisory.id, query.name, query.version, ranges(&row))
+                    }
+                };
+                out.push(Considered {
+                    package: query.name.clone(),
+                    version: query.version.clone(),
+                    ecosystem: ecosystem.to_string(),
+                    advisory: advisory.id,
+                    feed: advisory.feed,
+                    holds,
+                    because,
+                });
+            }
+        }
+    }
+    out.sort();
+    out.dedup();
+    Ok(out)
+}
+
+fn names(advisory: &Advisory, vulnerability: &str) -> bool {
+    let all = std::iter::once(&advisory.id).chain(&advisory.aliases).chain(&advisory.upstream);
+    all.into_iter().any(|name| name.eq_ignore_ascii_case(vulnerability))
+}
+
+/// The vulnerable versions of a row.
+fn ranges(row: &Row<'_>) -> String {
+    let from = |lo: Low<'_>| match lo {
+        Low::Start => String::new(),
+        Low::From(lo) => format!(">= {lo}, "),
+        Low::After(lo) => format!("> {lo}, "),
+    };
+    let one = |span: Span<'_>| match span {
+        Span::Fixed(lo, end) => format!("{}< {end}", from(lo)),
+        Span::Last(lo, last) => format!("{}<= {last}", from(lo)),
+        Span::Open(lo) => format!("{}any", from(lo)),
+        Span::Exact(exact) => format!("= {exact}"),
+    };
+    let all: Vec<String> = row.spans().map(one).collect();
+    if all.is_empty() { "any vulnerable range".to_owned() } else { all.join(" or ") }
+}
