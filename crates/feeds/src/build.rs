@@ -2,6 +2,7 @@
 
 use crate::FeedError;
 use crate::config::{Config, Feed, Format};
+use crate::debian_fixes;
 use crate::format::{
     Records, alpine_secdb, debian_git, debian_tracker, epss, kev, nvd, osv, oval, packagist, rubysec, support,
     updateinfo,
@@ -66,6 +67,7 @@ pub fn build(options: &Options<'_>) -> Result<Meta, FeedError> {
             all.ratings.entry(cve).or_default().extend(ratings);
         }
     }
+    debian_fixes::reconcile(&mut all.advisories);
     let cves = facts(&mut all);
     leave_out(&mut all.advisories, &mut meta);
     meta.support = all.support;
