@@ -10,8 +10,8 @@ use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::version::Order;
 use tidewaiter_db::Database;
 use tidewaiter_feeds::format::{
-    Records, alpine_secdb, debian_git, debian_tracker, epss, kev, nvd, osv, oval, packagist, rubysec, support,
-    updateinfo,
+    Records, alpine_secdb, csaf_vex, debian_git, debian_tracker, epss, kev, nvd, osv, oval, packagist, rubysec,
+    support, updateinfo,
 };
 use tidewaiter_scan::analyze;
 use tidewaiter_scan::engine::{self, Options};
@@ -55,6 +55,7 @@ pub const TARGETS: &[Target] = &[
             drop(osv::parse("a.yaml", b, "f", &mut Records::default()));
         },
     ),
+    ("feed-csaf", seeds::csaf, |b| drop(csaf_vex::parse("a.json", b, "f", &mut Records::default()))),
     ("feed-oval", seeds::oval, |b| drop(oval::parse("a.xml", b, "f", &mut Records::default()))),
     ("feed-updateinfo", seeds::updateinfo, |b| {
         drop(updateinfo::parse("a.xml", b, "f", &[], &mut Records::default()));
@@ -272,6 +273,14 @@ mod seeds {
     pub fn osv() -> Vec<u8> {
         br#"{"id":"ALSA-1","summary":"Important: nodejs:20 update","related":["CVE-1"],"affected":[{"package":{"ecosystem":
         "AlmaLinux:9","name":"a"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"1:2-3.module_el9"}]}]}]}"#
+            .to_vec()
+    }
+
+    pub fn csaf() -> Vec<u8> {
+        br#"{"document":{"csaf_version":"2.0"},"product_tree":{"branches":[{"product":{"product_id":"B","product_identification_helper":
+        {"cpe":"cpe:/o:redhat:enterprise_linux:9::baseos"}}},{"product":{"product_id":"c","product_identification_helper":{"purl":
+        "pkg:rpm/redhat/curl@7-1?arch=x86_64"}}}],"relationships":[{"full_product_name":{"product_id":"B:c"},"product_reference":"c",
+        "relates_to_product_reference":"B"}]},"vulnerabilities":[{"cve":"CVE-1","product_status":{"fixed":["B:c"]}}]}"#
             .to_vec()
     }
 
