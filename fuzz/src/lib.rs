@@ -9,6 +9,10 @@ use std::sync::atomic::AtomicBool;
 use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::version::Order;
 use tidewaiter_db::Database;
+use tidewaiter_feeds::format::{
+    Records, alpine_secdb, csaf_vex, debian_git, debian_tracker, epss, kev, nvd, osv, oval, packagist, rubysec,
+    support, updateinfo,
+};
 use tidewaiter_scan::analyze;
 use tidewaiter_scan::engine::{self, Options};
 use tidewaiter_scan::limits::Limits;
@@ -43,6 +47,103 @@ pub const TARGETS: &[Target] = &[
     ("versions", || b"1:2.0~rc1-3 1:2.0-3".to_vec(), versions),
     ("challenge", || br#"Bearer realm="https://a/t",service="r""#.to_vec(), |b| drop(text(b).map(auth::parse))),
     ("docker-config", || br#"{"auths":{"r.example":{"auth":"YTpi"}}}"#.to_vec(), |b| drop(Credentials::parse(b))),
+    ("feed-osv", seeds::osv, |b| drop(osv::parse("a.json", b, "f", &mut Records::default()))),
+    (
+        "feed-osv-yaml",
+        || b"id: A\naffected:\n- package: {name: a, ecosystem: PyPI}\n  versions: ['1']\n".to_vec(),
+        |b| {
+            drop(osv::parse("a.yaml", b, "f", &mut Records::default()));
+        },
+    ),
+    ("feed-csaf", seeds::csaf, |b| drop(csaf_vex::parse("a.json", b, "f", &mut Records::default()))),
+    ("feed-oval", seeds::oval, |b| drop(oval::parse("a.xml", b, "f", &mut Records::default()))),
+    ("feed-updateinfo", seeds::updateinfo, |b| {
+        drop(updateinfo::parse("a.xml", b, "f", &[], &mut Records::default()));
+    }),
+    (
+        "feed-debian-git",
+        || b"CVE-2023-1 (x)\n\t- a 2-1 (low; bug #1)\n\t[bookworm] - a <no-dsa> (Minor)\n".to_vec(),
+        |b| {
+            drop(debian_git::parse("data/CVE/list", b, &mut Records::default()));
+        },
+    ),
+    (
+        "feed-debian-dsa",
+        || b"[29 Mar 2023] DSA-1-1 a - x\n\t{CVE-2023-1}\n\t[bookworm] - a 1-1\n".to_vec(),
+        |b| {
+            drop(debian_git::parse("data/DSA/list", b, &mut Records::default()));
+        },
+    ),
+    (
+        "feed-debian-tracker",
+        || br#"{"a":{"CVE-1":{"releases":{"sid":{"status":"open","urgency":"low"}}}}}"#.to_vec(),
+        |b| {
+            drop(debian_tracker::parse("a.json", b, "f", &mut Records::default()));
+        },
+    ),
+    (
+        "feed-alpine",
+        || br#"{"distroversion":"v3.18","packages":[{"pkg":{"name":"a","secfixes":{"1-r0":["CVE-1"]}}}]}"#.to_vec(),
+        |b| {
+            drop(alpine_secdb::parse("a.json", b, "f", &mut Records::default()));
+        },
+    ),
+    (
+        "feed-rubysec",
+        || b"gem: a\ncve: 2022-1\npatched_versions:\n- '~> 2.0.9, >= 2.0.9.2'\n- '>= 2.1'\n".to_vec(),
+        |b| {
+            drop(rubysec::parse("a.yml", b, "f", &mut Records::default()));
+        },
+    ),
+    (
+        "feed-friendsofphp",
+        || b"reference: composer://a/b\nbranches:\n  1.x:\n    versions: ['>=1', '<2']\n".to_vec(),
+        |b| {
+            drop(packagist::friends_of_php("a.yaml", b, "f", &mut Records::default()));
+        },
+    ),
+    (
+        "feed-roave",
+        || br#"{"name":"r","conflict":{"a/b":"<1.4|>=1.5,<1.6"}}"#.to_vec(),
+        |b| {
+            drop(packagist::roave("composer.json", b, "f", &mut Records::default()));
+        },
+    ),
+    (
+        "feed-epss",
+        || b"#score_date:2025-02-20\ncve,epss,percentile\nCVE-1,0.1,0.2\n".to_vec(),
+        |b| {
+            drop(epss::parse("a.csv", b, &mut Records::default()));
+        },
+    ),
+    (
+        "feed-kev",
+        || br#"{"vulnerabilities":[{"cveID":"CVE-1","dateAdded":"2024-01-01"}]}"#.to_vec(),
+        |b| {
+            drop(kev::parse("a.json", b, &mut Records::default()));
+        },
+    ),
+    (
+        "feed-nvd",
+        || br#"{"vulnerabilities":[{"cve":{"id":"CVE-1","metrics":{}}}]}"#.to_vec(),
+        |b| {
+            drop(nvd::parse("a.json", b, &mut Records::default()));
+        },
+    ),
+    (
+        "feed-distro-info",
+        || b"version,series,eol\n12,bookworm,2026-06-10\n".to_vec(),
+        |b| {
+            drop(support::distro_info("debian.csv", b, &mut Records::default()));
+        },
+    ),
+    (
+        "feed-endoflife",
+        || b"---\nreleases:\n  - releaseCycle: \"9\"\n    eol: 2032-05-31\n---\n".to_vec(),
+        |b| {
+            drop(support::endoflife("debian.md", b, &mut Records::default()));
+        },
+    ),
 ];
 
 fn text(bytes: &[u8]) -> Option<&str> {
@@ -76,9 +177,11 @@ fn database(bytes: &[u8]) {
         for key in [tidewaiter_core::advisory::KeyKind::Source, tidewaiter_core::advisory::KeyKind::Binary] {
             for row in db.rows("Debian:99", key, "zlib") {
                 row.spans().for_each(drop);
+                let _ = (row.module(), row.covers_arch("x86_64"));
                 drop(row.advisory());
             }
         }
+        drop(db.cve("CVE-1"));
     });
 }
 
@@ -123,7 +226,7 @@ fn versions(bytes: &[u8]) {
 mod seeds {
     //! Sound inputs, made in code.
 
-    use tidewaiter_core::advisory::{Advisory, Affected, End, FixState, Interval, KeyKind};
+    use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, KeyKind, Module};
     use tidewaiter_core::ecosystem::Ecosystem;
     use tidewaiter_core::severity::Severity;
     use tidewaiter_db::meta::Meta;
@@ -167,22 +270,52 @@ mod seeds {
         archive(&[("manifest.json", manifest.as_bytes()), (&name, config.as_bytes()), ("l/layer.tar", &layer)])
     }
 
+    pub fn osv() -> Vec<u8> {
+        br#"{"id":"ALSA-1","summary":"Important: nodejs:20 update","related":["CVE-1"],"affected":[{"package":{"ecosystem":
+        "AlmaLinux:9","name":"a"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"1:2-3.module_el9"}]}]}]}"#
+            .to_vec()
+    }
+
+    pub fn csaf() -> Vec<u8> {
+        br#"{"document":{"csaf_version":"2.0"},"product_tree":{"branches":[{"product":{"product_id":"B","product_identification_helper":
+        {"cpe":"cpe:/o:redhat:enterprise_linux:9::baseos"}}},{"product":{"product_id":"c","product_identification_helper":{"purl":
+        "pkg:rpm/redhat/curl@7-1?arch=x86_64"}}}],"relationships":[{"full_product_name":{"product_id":"B:c"},"product_reference":"c",
+        "relates_to_product_reference":"B"}]},"vulnerabilities":[{"cve":"CVE-1","product_status":{"fixed":["B:c"]}}]}"#
+            .to_vec()
+    }
+
+    pub fn oval() -> Vec<u8> {
+        br#"<oval_definitions><definitions><definition id="d"><metadata><affected><platform>Oracle Linux 8</platform></affected>
+        <reference source="CVE" ref_id="CVE-1"/></metadata><criteria operator="AND"><criterion test_ref="t" comment="c"/></criteria>
+        </definition></definitions><tests><rpminfo_test id="t"><object object_ref="o"/><state state_ref="s"/></rpminfo_test></tests>
+        <objects><rpminfo_object id="o"><name>a</name></rpminfo_object></objects><states><rpminfo_state id="s">
+        <evr operation="less than">0:1-1</evr></rpminfo_state></states></oval_definitions>"#
+            .to_vec()
+    }
+
+    pub fn updateinfo() -> Vec<u8> {
+        br#"<updates><update type="security"><id>A</id><references><reference id="CVE-1" href="https://a"/></references><pkglist>
+        <collection short="x"><name>Rocky Linux 8</name><module name="m" stream="1"/><package name="a" version="1" release="2"
+        epoch="0" arch="noarch"/></collection></pkglist></update></updates>"#
+            .to_vec()
+    }
+
     pub fn database() -> Vec<u8> {
         let affected = Affected {
-            ecosystem: Ecosystem::from("Debian:99"),
-            package: "zlib".to_owned(),
-            key: KeyKind::Source,
-            intervals: vec![Interval { introduced: None, end: End::Fixed("2".to_owned()) }],
             versions: vec!["3".to_owned()],
-            never_affected: false,
-            fix_state: FixState::Fixed,
             severity: Severity::High,
+            module: Module::Streams(vec!["a:1".to_owned()]),
+            ..Affected::new(Ecosystem::from("Debian:99"), "zlib", KeyKind::Source).fixed_in("2")
         };
         let advisory =
             Advisory { id: "CVE-1".to_owned(), feed: "f".to_owned(), affected: vec![affected], ..Advisory::default() };
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().join("db");
-        let input = BuildInput { advisories: vec![advisory], meta: Meta::default() };
+        let input = BuildInput {
+            advisories: vec![advisory],
+            cves: [("CVE-1".to_owned(), CveFacts::default())].into(),
+            meta: Meta::default(),
+        };
         writer::write(&path, &input).expect("a database");
         std::fs::read(&path).expect("the database")
     }

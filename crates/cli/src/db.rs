@@ -164,6 +164,11 @@ fn print_left_out(meta: &Meta) -> Result<()> {
             printable(&left.ecosystem)
         )?;
     }
+    for feed in &meta.feeds {
+        for (reason, records) in &feed.skipped {
+            writeln!(io::stdout(), "left out: {records} records of {} ({reason})", printable(&feed.name))?;
+        }
+    }
     Ok(())
 }
 

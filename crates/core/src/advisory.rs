@@ -135,7 +135,7 @@ impl Affected {
     pub fn new(ecosystem: Ecosystem, package: &str, key: KeyKind) -> Self {
         Affected {
             package: ecosystem.normalize(package),
-            ecosystem,
+            ecosystem: ecosystem.canonical(),
             key,
             intervals: Vec::new(),
             versions: Vec::new(),

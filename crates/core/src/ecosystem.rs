@@ -36,6 +36,23 @@ impl Ecosystem {
         self.release.as_deref()
     }
 
+    /// The ecosystem that rows and packages meet in. Red Hat names one for each repository; those of one release
+    /// (`enterprise_linux:9::appstream`) are judged together, as an image has packages of all and names one. Extended
+    /// support (`rhel_eus:9.2::baseos`) is apart.
+    #[must_use]
+    pub fn canonical(self) -> Self {
+        let version = self.release.as_deref().filter(|_| self.base == "Red Hat");
+        let version = version.and_then(|r| r.strip_prefix("enterprise_linux:"));
+        let version = version.map(|v| v.split_once("::").map_or(v, |(version, _)| version));
+        match version.and_then(|v| v.parse::<u16>().ok()) {
+            Some(major) => {
+                let repository = if major < 8 { "server" } else { "baseos" };
+                Ecosystem::with_release("Red Hat", &format!("enterprise_linux:{major}::{repository}"))
+            }
+            None => self,
+        }
+    }
+
     /// The order of this ecosystem's versions (OSV schema, "Defined ecosystems");
     /// `None` for those without one: `GIT`, whose versions are commits, and unknown names.
     pub fn order(&self) -> Option<Order> {
@@ -248,6 +265,16 @@ mod tests {
         check("Echo:npm", Some(Order::SemVerBuild));
         check("GIT", None);
         check("nonsense", None);
+    }
+
+    #[test]
+    fn repositories_of_one_release_are_one() {
+        let check = |eco: &str, expected: &str| assert_eq!(Ecosystem::from(eco).canonical().to_string(), expected);
+        check("Red Hat:enterprise_linux:9::appstream", "Red Hat:enterprise_linux:9::baseos");
+        check("Red Hat:enterprise_linux:8", "Red Hat:enterprise_linux:8::baseos");
+        check("Red Hat:enterprise_linux:7::client", "Red Hat:enterprise_linux:7::server");
+        check("Red Hat:rhel_eus:9.2::baseos", "Red Hat:rhel_eus:9.2::baseos");
+        check("Debian:12", "Debian:12");
     }
 
     #[test]

@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::path::Path;
-use tidewaiter_core::advisory::{Advisory, Affected, End, FixState, Interval, KeyKind};
+use tidewaiter_core::advisory::{Advisory, Affected, Class, CveFacts, End, FixState, Interval, KeyKind};
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
+use tidewaiter_core::finding::Finding;
 use tidewaiter_core::package::{Location, Package, PackageType};
 use tidewaiter_core::report::{GapKind, ImageInfo, Inventory};
 use tidewaiter_core::severity::{Rating, Severity};
@@ -204,6 +205,42 @@ fn distributions_have_the_last_word_on_their_packages() {
         let row = Affected { fix_state: state, ..open() };
         check(vec![advisory("CVE-1", &[], vec![row])], &[&format!("CVE-1 unknown() [] {state:?}")]);
     }
+}
+
+#[test]
+fn informational_records_are_no_vulnerabilities() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let open = || row("npm", "a", &[(None, End::Open)]);
+    let notice = |id: &str, class: Class| Advisory { class, ..advisory(id, &[], vec![open()]) };
+    let joined = Advisory { aliases: vec!["CVE-1".into()], ..notice("RUSTSEC-3", Class::Unsound) };
+    let all = vec![notice("RUSTSEC-1", Class::Unmaintained), joined, advisory("CVE-1", &[], vec![open()])];
+    build(&path, all);
+    let db = Database::open(&path).unwrap();
+    let report = matching::judge(inventory(vec![package(PackageType::Npm, "a", "1.0.0", "")]), &db).unwrap();
+    let names = |found: &[Finding]| found.iter().map(|f| f.vulnerability.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (names(&report.findings), names(&report.informational)),
+        (vec!["CVE-1".into()], vec!["RUSTSEC-1".into()])
+    );
+    assert_eq!(report.counts.total(), 1, "a record of a vulnerability makes its group one");
+}
+
+#[test]
+fn ratings_prefer_the_newest_cvss_and_all_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let all = [V2, V31, V4].map(|v| Rating::from_vector("nvd", v).unwrap());
+    let facts = CveFacts { ratings: all.to_vec(), ..CveFacts::default() };
+    let meta = Meta::default();
+    let advisories = vec![advisory("CVE-1", &[], vec![row("npm", "a", &[(None, End::Open)])])];
+    let cves = [("CVE-1".to_owned(), facts.clone()), ("CVE-2".to_owned(), facts)].into();
+    writer::write(&path, &BuildInput { advisories, cves, meta }).unwrap();
+    let db = Database::open_verified(&path).unwrap();
+    assert!(db.cve("CVE-2").unwrap().is_none(), "facts that no advisory asks for are not kept");
+    let report = matching::judge(inventory(vec![package(PackageType::Npm, "a", "1.0.0", "")]), &db).unwrap();
+    let finding = &report.findings[0];
+    assert_eq!((finding.ratings.len(), finding.severity), (3, Rating::from_vector("nvd", V4).unwrap().severity));
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use crate::FeedError;
 use crate::config::{Config, Feed, Format};
+use crate::debian_fixes;
 use crate::format::{
-    Records, alpine_secdb, debian_git, debian_tracker, epss, kev, nvd, osv, oval, packagist, rubysec, support,
-    updateinfo,
+    Records, alpine_secdb, csaf_vex, debian_git, debian_tracker, epss, kev, nvd, osv, oval, packagist, rubysec,
+    support, updateinfo,
 };
 use crate::rpm_modules;
 use crate::source::{self, url};
@@ -66,6 +67,7 @@ pub fn build(options: &Options<'_>) -> Result<Meta, FeedError> {
             all.ratings.entry(cve).or_default().extend(ratings);
         }
     }
+    debian_fixes::reconcile(&mut all.advisories);
     let cves = facts(&mut all);
     leave_out(&mut all.advisories, &mut meta);
     meta.support = all.support;
@@ -139,6 +141,7 @@ fn document(feed: &Feed, name: &str, bytes: &[u8], records: &mut Records) -> Res
         Format::Kev => kev::parse(name, bytes, records),
         Format::Nvd => nvd::parse(name, bytes, records),
         Format::Oval => oval::parse(name, bytes, &feed.name, records),
+        Format::CsafVex => csaf_vex::parse(name, bytes, &feed.name, records),
         Format::Rubysec => rubysec::parse(name, bytes, &feed.name, records),
         Format::Friendsofphp => packagist::friends_of_php(name, bytes, &feed.name, records),
         Format::Roave => packagist::roave(name, bytes, &feed.name, records),

@@ -66,6 +66,8 @@ pub enum Format {
     Oval,
     /// `updateinfo.xml` of an rpm repository.
     Updateinfo,
+    /// CSAF documents of the profile VEX.
+    CsafVex,
     /// ruby-advisory-db YAML.
     Rubysec,
     /// FriendsOfPHP security advisories, YAML.
@@ -92,6 +94,7 @@ impl Format {
             Format::Nvd => "nvd",
             Format::Oval => "oval",
             Format::Updateinfo => "updateinfo",
+            Format::CsafVex => "csaf-vex",
             Format::Rubysec => "rubysec",
             Format::Friendsofphp => "friendsofphp",
             Format::Roave => "roave",

@@ -1,6 +1,7 @@
 //! One module per format: bytes → records. `Ok(None)` is a document that is not of the format (a README, a schema).
 
 pub mod alpine_secdb;
+pub mod csaf_vex;
 pub mod debian_git;
 pub mod debian_tracker;
 pub mod epss;

@@ -9,6 +9,7 @@
 
 pub mod build;
 pub mod config;
+mod debian_fixes;
 mod error;
 pub mod exceptions;
 pub mod format;

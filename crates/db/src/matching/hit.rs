@@ -59,6 +59,7 @@ pub(super) fn matching<'a>(row: &Row<'a>, ecosystem: &Ecosystem, query: &Query, 
 
 /// All rows of a name. A record without a release speaks of all releases.
 pub(super) fn rows<'a>(db: &'a Database, ecosystem: &Ecosystem, query: &'a Query) -> impl Iterator<Item = Row<'a>> {
+    let ecosystem = ecosystem.clone().canonical();
     let names = [Some(ecosystem.to_string()), ecosystem.release().map(|_| ecosystem.base().to_owned())];
     names.into_iter().flatten().flat_map(move |eco| db.rows(&eco, query.key, &query.name).collect::<Vec<_>>())
 }

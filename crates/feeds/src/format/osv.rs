@@ -269,6 +269,24 @@ mod tests {
     }
 
     #[test]
+    fn informational_records_are_a_class_of_their_own() {
+        let check = |value: &str, expected: Class| {
+            let json = format!(
+                r#"{{"id":"RUSTSEC-1","affected":[{{"package":{{"ecosystem":"crates.io","name":"a"}},
+                "ranges":[{{"type":"SEMVER","events":[{{"introduced":"0.0.0-0"}}]}}],"database_specific":{{"informational":{value}}}}}]}}"#
+            );
+            let mut records = Records::default();
+            assert!(parse("a.json", json.as_bytes(), "rustsec", &mut records).unwrap());
+            assert_eq!((records.advisories[0].class, records.advisories[0].affected.len()), (expected, 1), "{value}");
+        };
+        check("null", Class::Vulnerability);
+        check(r#""unmaintained""#, Class::Unmaintained);
+        check(r#""unsound""#, Class::Unsound);
+        check(r#""notice""#, Class::Notice);
+        check(r#""something new""#, Class::Notice);
+    }
+
+    #[test]
     fn yaml_is_the_same_record() {
         let yaml = "id: PYSEC-1\naliases:\n- CVE-1\naffected:\n- package:\n    name: Foo.Bar\n    ecosystem: PyPI\n  versions:\n  - 1.0\n  - '2.10'\n";
         let mut records = Records::default();

@@ -1,0 +1,304 @@
+//! CSAF 2.0 documents on vulnerabilities (profile VEX): Red Hat, one document for each CVE.
+//!
+//! A product id names a package as a component of a product; the product tree says what both are. The package's purl
+//! carries version, architecture and module, the product's CPE the repository. Only the main repositories of a release
+//! count: fixes of extended support must not be asked of a plain image, nor offered to one.
+
+mod tree;
+
+use super::Records;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use tidewaiter_core::advisory::{Advisory, Affected, End, FixState, Interval, KeyKind};
+use tidewaiter_core::severity::{Rating, Severity};
+use tree::{Component, ProductTree, Products};
+
+#[derive(Deserialize)]
+struct Csaf {
+    document: Option<Document>,
+    #[serde(default)]
+    product_tree: ProductTree,
+    #[serde(default)]
+    vulnerabilities: Vec<Vulnerability>,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    #[serde(default)]
+    csaf_version: String,
+    aggregate_severity: Option<Word>,
+    tracking: Option<Tracking>,
+}
+
+#[derive(Deserialize)]
+struct Word {
+    #[serde(default)]
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Tracking {
+    #[serde(default)]
+    current_release_date: String,
+}
+
+#[derive(Deserialize)]
+struct Vulnerability {
+    cve: Option<String>,
+    #[serde(default)]
+    title: String,
+    #[serde(default)]
+    product_status: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    remediations: Vec<Remediation>,
+    #[serde(default)]
+    scores: Vec<Score>,
+    #[serde(default)]
+    threats: Vec<Threat>,
+    #[serde(default)]
+    references: Vec<Reference>,
+}
+
+#[derive(Deserialize)]
+struct Remediation {
+    category: String,
+    #[serde(default)]
+    details: String,
+    #[serde(default)]
+    product_ids: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Score {
+    cvss_v2: Option<Cvss>,
+    cvss_v3: Option<Cvss>,
+    cvss_v4: Option<Cvss>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Cvss {
+    vector_string: String,
+}
+
+#[derive(Deserialize)]
+struct Threat {
+    category: String,
+    #[serde(default)]
+    details: String,
+    #[serde(default)]
+    product_ids: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    url: String,
+}
+
+/// Reads one document.
+///
+/// # Errors
+/// When it is JSON of another shape.
+pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Result<bool, String> {
+    if !name.ends_with(".json") {
+        return Ok(false);
+    }
+    let csaf: Csaf = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+    let Some(document) = csaf.document.filter(|d| !d.csaf_version.is_empty()) else { return Ok(false) };
+    let products = Products::of(&csaf.product_tree);
+    for vulnerability in csaf.vulnerabilities {
+        let affected = rows(&vulnerability, &products);
+        match &vulnerability.cve {
+            None => records.skip("names no CVE"),
+            Some(_) if affected.is_empty() => records.skip("speaks of no package of a known release"),
+            Some(cve) => records.advisories.push(Advisory {
+                id: cve.clone(),
+                feed: feed.to_owned(),
+                ratings: ratings(&document, &vulnerability.scores, feed),
+                summary: vulnerability.title,
+                modified: document.tracking.as_ref().map(|t| t.current_release_date.clone()).unwrap_or_default(),
+                references: vulnerability.references.into_iter().map(|r| r.url).take(8).collect(),
+                affected,
+                ..Advisory::default()
+            }),
+        }
+    }
+    Ok(true)
+}
+
+fn ratings(document: &Document, scores: &[Score], feed: &str) -> Vec<Rating> {
+    let word = document.aggregate_severity.as_ref().and_then(|word| word.text.parse().ok());
+    let mut out: Vec<Rating> = word
+        .filter(|severity| *severity != Severity::Unknown)
+        .map(|severity| Rating { source: feed.to_owned(), severity, score: None, vector: None })
+        .into_iter()
+        .collect();
+    let vectors = scores.iter().flat_map(|s| [&s.cvss_v4, &s.cvss_v3, &s.cvss_v2]).flatten();
+    for rating in vectors.filter_map(|cvss| Rating::from_vector(feed, &cvss.vector_string)) {
+        if !out.contains(&rating) {
+            out.push(rating);
+        }
+    }
+    out
+}
+
+fn rows(vulnerability: &Vulnerability, products: &Products<'_>) -> Vec<Affected> {
+    let (states, severities) = (states(&vulnerability.remediations), severities(&vulnerability.threats));
+    let mut out: BTreeMap<String, Affected> = BTreeMap::new();
+    for (status, ids) in &vulnerability.product_status {
+        for id in ids {
+            let Some(component) = products.component(id).filter(|c| c.arch != "src") else { continue };
+            let Some(mut row) = row(status, &component) else { continue };
+            row.severity = severities.get(id.as_str()).copied().unwrap_or_default();
+            if row.fix_state == FixState::NotFixed {
+                row.fix_state = states.get(id.as_str()).copied().unwrap_or(FixState::NotFixed);
+            }
+            // A package stands there once for each architecture.
+            let Affected { ecosystem, package, module, intervals, never_affected, .. } = &row;
+            let key = format!("{ecosystem} {package} {module:?} {intervals:?} {never_affected}");
+            let known = out.entry(key).or_insert(row);
+            known.arches.extend(Some(component.arch).filter(|arch| !arch.is_empty()));
+        }
+    }
+    out.into_values().map(tidy).collect()
+}
+
+fn row(status: &str, component: &Component) -> Option<Affected> {
+    let (intervals, fix_state, never_affected) = match (status, component.version.as_str()) {
+        ("fixed" | "first_fixed" | "recommended", version) if !version.is_empty() => {
+            (vec![Interval::until(End::Fixed(version.to_owned()))], FixState::Fixed, false)
+        }
+        // A version here is only the one that was looked at.
+        ("known_affected" | "first_affected" | "last_affected", _) => {
+            (vec![Interval::until(End::Open)], FixState::NotFixed, false)
+        }
+        // The contents of one build say nothing of others.
+        ("known_not_affected", "") => (Vec::new(), FixState::Unknown, true),
+        _ => return None,
+    };
+    let row = Affected::new(component.ecosystem.clone(), &component.name, KeyKind::Binary);
+    Some(Affected { intervals, fix_state, never_affected, module: component.module(), ..row })
+}
+
+fn tidy(mut row: Affected) -> Affected {
+    if row.arches.iter().any(|arch| arch == "noarch") {
+        row.arches.clear();
+    }
+    row.arches.sort();
+    row.arches.dedup();
+    row
+}
+
+/// What the vendor will do about packages that have no fix, by product id.
+fn states(remediations: &[Remediation]) -> BTreeMap<&str, FixState> {
+    let mut out = BTreeMap::new();
+    for remediation in remediations {
+        let details = remediation.details.to_lowercase();
+        let state = match remediation.category.as_str() {
+            "no_fix_planned" if details.contains("out of support") => FixState::EndOfLife,
+            "no_fix_planned" => FixState::WontFix,
+            "none_available" if details.contains("deferred") => FixState::Deferred,
+            _ => continue,
+        };
+        out.extend(remediation.product_ids.iter().map(|id| (id.as_str(), state)));
+    }
+    out
+}
+
+fn severities(threats: &[Threat]) -> BTreeMap<&str, Severity> {
+    let impacts = threats.iter().filter(|t| t.category == "impact");
+    let rated = impacts.filter_map(|t| Some((t, t.details.parse::<Severity>().ok()?)));
+    rated.flat_map(|(t, severity)| t.product_ids.iter().map(move |id| (id.as_str(), severity))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// "package version-or-state arches module" of each row.
+    fn rows(status: &str) -> Vec<String> {
+        let json = format!(
+            r#"{{"document":{{"csaf_version":"2.0","aggregate_severity":{{"text":"Important"}},"tracking":{{"current_release_date":"2024"}}}},
+            "product_tree":{{"branches":[{{"branches":[
+              {{"product":{{"product_id":"B9","name":"BaseOS","product_identification_helper":{{"cpe":"cpe:/o:redhat:enterprise_linux:9::baseos"}}}}}},
+              {{"product":{{"product_id":"E9","name":"EUS","product_identification_helper":{{"cpe":"cpe:/o:redhat:rhel_eus:9.2::baseos"}}}}}},
+              {{"product":{{"product_id":"R8","name":"RHEL 8","product_identification_helper":{{"cpe":"cpe:/o:redhat:enterprise_linux:8"}}}}}},
+              {{"product":{{"product_id":"M","name":"m","product_identification_helper":{{"purl":"pkg:rpmmod/redhat/nodejs@18:8090:abc"}}}}}},
+              {{"product":{{"product_id":"c.x","name":"c","product_identification_helper":{{"purl":"pkg:rpm/redhat/curl@7.76-26.el9_3.2?arch=x86_64&epoch=1"}}}}}},
+              {{"product":{{"product_id":"c.a","name":"c","product_identification_helper":{{"purl":"pkg:rpm/redhat/curl@7.76-26.el9_3.2?arch=aarch64&epoch=1"}}}}}},
+              {{"product":{{"product_id":"c.src","name":"c","product_identification_helper":{{"purl":"pkg:rpm/redhat/curl@7.76-26.el9_3.2?arch=src"}}}}}},
+              {{"product":{{"product_id":"c","name":"curl","product_identification_helper":{{"purl":"pkg:rpm/redhat/curl"}}}}}},
+              {{"product":{{"product_id":"n","name":"n","product_identification_helper":{{"purl":"pkg:rpm/redhat/nodejs@18.1-1.module%2Bel8?arch=x86_64&rpmmod=nodejs:18:8090:abc"}}}}}},
+              {{"product":{{"product_id":"x","name":"x","product_identification_helper":{{"purl":"pkg:rpm/redhat/npm@9-1?arch=x86_64"}}}}}},
+              {{"product":{{"product_id":"nodejs:20/npm","name":"nodejs:20/npm"}}}}]}}],
+            "relationships":[
+              {{"full_product_name":{{"product_id":"B9:c.x"}},"product_reference":"c.x","relates_to_product_reference":"B9"}},
+              {{"full_product_name":{{"product_id":"B9:c.a"}},"product_reference":"c.a","relates_to_product_reference":"B9"}},
+              {{"full_product_name":{{"product_id":"B9:c.src"}},"product_reference":"c.src","relates_to_product_reference":"B9"}},
+              {{"full_product_name":{{"product_id":"E9:c.x"}},"product_reference":"c.x","relates_to_product_reference":"E9"}},
+              {{"full_product_name":{{"product_id":"R8:c"}},"product_reference":"c","relates_to_product_reference":"R8"}},
+              {{"full_product_name":{{"product_id":"R8:n"}},"product_reference":"n","relates_to_product_reference":"R8"}},
+              {{"full_product_name":{{"product_id":"R8:M"}},"product_reference":"M","relates_to_product_reference":"R8"}},
+              {{"full_product_name":{{"product_id":"R8:M:x"}},"product_reference":"x","relates_to_product_reference":"R8:M"}},
+              {{"full_product_name":{{"product_id":"R8:nodejs:20/npm"}},"product_reference":"nodejs:20/npm","relates_to_product_reference":"R8"}},
+              {{"full_product_name":{{"product_id":"loop"}},"product_reference":"loop","relates_to_product_reference":"loop"}}]}},
+            "vulnerabilities":[{{"cve":"CVE-1","title":"T","product_status":{status},"remediations":[
+              {{"category":"no_fix_planned","details":"Out of support scope","product_ids":["R8:c"]}},
+              {{"category":"none_available","details":"Fix deferred","product_ids":["R8:nodejs:20/npm"]}}],
+              "threats":[{{"category":"impact","details":"Low","product_ids":["R8:c"]}}],
+              "scores":[{{"cvss_v3":{{"vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}}}]}}]}}"#
+        );
+        let mut records = Records::default();
+        assert!(parse("cve-1.json", json.as_bytes(), "redhat", &mut records).unwrap());
+        let line = |r: &Affected| {
+            let end = r.intervals.first().map_or("never".to_owned(), |i| format!("{:?}", i.end));
+            format!(
+                "{} {} {end} {:?} {} {:?} {:?}",
+                r.ecosystem, r.package, r.fix_state, r.severity, r.arches, r.module
+            )
+        };
+        records.advisories.iter().flat_map(|a| a.affected.iter().map(line)).collect()
+    }
+
+    #[test]
+    fn statuses_become_rows() {
+        let check = |status: &str, expected: &[&str]| assert_eq!(rows(status), expected, "{status}");
+        check(
+            r#"{"fixed":["B9:c.x","B9:c.a","B9:c.src","E9:c.x","loop","absent"]}"#,
+            &[
+                r#"Red Hat:enterprise_linux:9::baseos curl Fixed("1:7.76-26.el9_3.2") Fixed unknown ["aarch64", "x86_64"] Outside"#,
+            ],
+        );
+        check(
+            r#"{"fixed":["R8:n","R8:M:x"]}"#,
+            &[
+                r#"Red Hat:enterprise_linux:8::baseos nodejs Fixed("0:18.1-1.module+el8") Fixed unknown ["x86_64"] Streams(["nodejs:18"])"#,
+                r#"Red Hat:enterprise_linux:8::baseos npm Fixed("0:9-1") Fixed unknown ["x86_64"] Streams(["nodejs:18"])"#,
+            ],
+        );
+        check(
+            r#"{"known_affected":["R8:c"]}"#,
+            &["Red Hat:enterprise_linux:8::baseos curl Open EndOfLife low [] Outside"],
+        );
+        check(
+            r#"{"known_affected":["R8:nodejs:20/npm"]}"#,
+            &[r#"Red Hat:enterprise_linux:8::baseos npm Open Deferred unknown [] Streams(["nodejs:20"])"#],
+        );
+        check(
+            r#"{"known_not_affected":["R8:c","B9:c.x"]}"#,
+            &["Red Hat:enterprise_linux:8::baseos curl never Unknown low [] Outside"],
+        );
+        check(r#"{"under_investigation":["R8:c"]}"#, &[]);
+    }
+
+    #[test]
+    fn other_documents_are_left_alone() {
+        let check = |name: &str, text: &str, expected: Result<bool, ()>| {
+            let mut records = Records::default();
+            assert_eq!(parse(name, text.as_bytes(), "f", &mut records).map_err(drop), expected, "{text}");
+        };
+        check("a.json", "{}", Ok(false));
+        check("a.csv", "", Ok(false));
+        check("a.json", "[", Err(()));
+    }
+}
