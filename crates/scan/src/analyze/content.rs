@@ -3,14 +3,16 @@
 
 mod binary;
 mod go;
+mod java;
 mod rust;
 #[cfg(test)]
 pub(super) mod testing;
+mod zip;
 
 use super::{Parsed, unreadable};
 use binary::Binary;
 use memchr::memmem;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use tidewaiter_core::report::{Gap, GapKind};
 
 /// Bytes from which a format is told.
@@ -21,20 +23,24 @@ pub(crate) const HEAD: usize = 8;
 pub(crate) enum Format {
     /// ELF, PE or Mach-O.
     Executable,
+    /// A Java archive.
+    Archive,
 }
 
 impl Format {
     /// Whether reading it takes more memory than the file has.
     pub(crate) fn unfolds(self) -> bool {
-        false
+        self == Format::Archive
     }
 }
 
 /// The format of a file, by its first [`HEAD`] bytes.
-pub(crate) fn sniff(_path: &str, head: &[u8]) -> Option<Format> {
+pub(crate) fn sniff(path: &str, head: &[u8]) -> Option<Format> {
     match head {
         [0x7f, b'E', b'L', b'F', ..] | [b'M', b'Z', ..] => Some(Format::Executable),
         [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] | [0xce | 0xcf, 0xfa, 0xed, 0xfe, ..] => Some(Format::Executable),
+        // Java finds the archive by its end: what it begins with may be a script.
+        [_, ..] if java::is_named(path) => Some(Format::Archive),
         // Java classes begin like universal files.
         [0xca, 0xfe, 0xba, 0xbe | 0xbf, 0, 0, 0, 1..=44, ..] => Some(Format::Executable),
         _ => None,
@@ -45,6 +51,7 @@ pub(crate) fn sniff(_path: &str, head: &[u8]) -> Option<Format> {
 pub(crate) fn parse(format: Format, path: &str, bytes: &[u8]) -> Parsed {
     let mut out = match format {
         Format::Executable => executable(path, bytes),
+        Format::Archive => java::archive(path, bytes),
     };
     out.by_content = true;
     out
@@ -81,6 +88,7 @@ const REACH: usize = WINDOW / 2;
 pub(crate) fn search(format: Format, path: &str, content: &mut impl Read) -> io::Result<Parsed> {
     let mut out = match format {
         Format::Executable => search_executable(path, content)?,
+        Format::Archive => java::large_archive(path, &mut BufReader::with_capacity(64 << 10, content)),
     };
     out.by_content = true;
     Ok(out)
@@ -100,10 +108,14 @@ fn search_executable(path: &str, content: &mut impl Read) -> io::Result<Parsed> 
     })?;
     let mut out = found.result(&head).map(|info| info.says(path)).unwrap_or_default();
     if audited {
-        let message = "this Rust program is too large to be held; its crates are not judged".to_owned();
-        out.gaps.push(Gap { kind: GapKind::LimitReached, subject: path.to_owned(), message });
+        out.gaps.push(too_large(path, "this Rust program"));
     }
     Ok(out)
+}
+
+fn too_large(path: &str, what: &str) -> Gap {
+    let message = format!("{what} is too large to be held; what it holds is not judged");
+    Gap { kind: GapKind::LimitReached, subject: path.to_owned(), message }
 }
 
 /// Shows a stream in windows that overlap: (where it is, its bytes, how many of them no later window shows).
