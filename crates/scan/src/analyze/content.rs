@@ -9,6 +9,7 @@ mod rust;
 pub(super) mod testing;
 mod zip;
 
+use super::classify::{In, Search};
 use super::{Parsed, unreadable};
 use binary::Binary;
 use memchr::memmem;
@@ -53,16 +54,23 @@ pub(crate) fn parse(format: Format, path: &str, bytes: &[u8]) -> Parsed {
         Format::Executable => executable(path, bytes),
         Format::Archive => java::archive(path, bytes),
     };
+    if format == Format::Archive {
+        out.packages.extend(Search::new(path, In::Archive).packages());
+    }
     out.by_content = true;
     out
 }
 
 fn executable(path: &str, bytes: &[u8]) -> Parsed {
     let mut out = Parsed::default();
+    let mut go = false;
     for slice in binary::slices(bytes) {
         let binary = Binary::parse(slice);
         match go::find(&binary, slice) {
-            Some(info) => out.add(info.says(path)),
+            Some(info) => {
+                go = true;
+                out.add(info.says(path));
+            }
             None if binary.is_go() => out.gaps.push(unreadable(path, "this Go program has no build info")),
             None => {}
         }
@@ -70,6 +78,12 @@ fn executable(path: &str, bytes: &[u8]) -> Parsed {
         if binary.packed {
             out.gaps.push(unreadable(path, "this program is packed by UPX; unpack it to have it read"));
         }
+    }
+    // What Go says of its programs is more than their text does.
+    if !go {
+        let mut program = Search::new(path, In::Executable);
+        program.part(bytes);
+        out.packages.extend(program.packages());
     }
     out.packages.sort();
     out.packages.dedup();
@@ -90,6 +104,9 @@ pub(crate) fn search(format: Format, path: &str, content: &mut impl Read) -> io:
         Format::Executable => search_executable(path, content)?,
         Format::Archive => java::large_archive(path, &mut BufReader::with_capacity(64 << 10, content)),
     };
+    if format == Format::Archive {
+        out.packages.extend(Search::new(path, In::Archive).packages());
+    }
     out.by_content = true;
     Ok(out)
 }
@@ -98,15 +115,20 @@ fn search_executable(path: &str, content: &mut impl Read) -> io::Result<Parsed> 
     let mut found = go::Search::default();
     let mut head = Binary::default();
     let mut audited = false;
+    let mut program = Search::new(path, In::Executable);
     windows(content, |start, window, new| {
         if start == 0 {
             head = Binary::parse(window);
         }
         found.part(start, window, new);
+        program.part(window);
         // The name of the section, in the table of names.
         audited |= memmem::find(window, b"\0.dep-v0\0").is_some();
     })?;
-    let mut out = found.result(&head).map(|info| info.says(path)).unwrap_or_default();
+    let mut out = match found.result(&head) {
+        Some(info) => info.says(path),
+        None => Parsed { packages: program.packages(), ..Parsed::default() },
+    };
     if audited {
         out.gaps.push(too_large(path, "this Rust program"));
     }
