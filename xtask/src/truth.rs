@@ -13,7 +13,7 @@ use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::oci_layout;
 
 /// The types of packages that the engine reads.
-const READ: [&str; 7] = ["deb", "apk", "npm", "pypi", "rpm", "golang", "cargo"];
+const READ: [&str; 8] = ["deb", "apk", "npm", "pypi", "rpm", "golang", "cargo", "maven"];
 
 #[derive(Debug, Deserialize)]
 struct Truth {

@@ -1,6 +1,7 @@
 //! Analyzers: which files are wanted, and what their bytes say. Pure functions from (path, bytes) to packages.
 
 mod apk;
+mod classify;
 pub(crate) mod content;
 mod dpkg;
 mod headers;
@@ -82,13 +83,14 @@ type Wants = fn(&str) -> bool;
 type Analyzer = fn(&str, &[u8]) -> Parsed;
 
 fn analyzer(path: &str) -> Option<Analyzer> {
-    let all: [(Wants, Analyzer); 8] = [
+    let all: [(Wants, Analyzer); 9] = [
         (os_release::wants, os_release::parse),
         (dpkg::wants, dpkg::parse),
         (apk::wants, apk::parse),
         (npm::wants, npm::parse),
         (python::wants, python::parse),
         (rpm::wants, rpm::parse),
+        (classify::wants, classify::parse),
         (|path| FOREIGN.contains(&path), foreign),
         (|path| path == KEEP, |_, bytes| Parsed { kept: Some(bytes.to_vec()), ..Parsed::default() }),
     ];

@@ -3,14 +3,17 @@
 
 mod binary;
 mod go;
+mod java;
 mod rust;
 #[cfg(test)]
 pub(super) mod testing;
+mod zip;
 
+use super::classify::{In, Search};
 use super::{Parsed, unreadable};
 use binary::Binary;
 use memchr::memmem;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use tidewaiter_core::report::{Gap, GapKind};
 
 /// Bytes from which a format is told.
@@ -21,20 +24,24 @@ pub(crate) const HEAD: usize = 8;
 pub(crate) enum Format {
     /// ELF, PE or Mach-O.
     Executable,
+    /// A Java archive.
+    Archive,
 }
 
 impl Format {
     /// Whether reading it takes more memory than the file has.
     pub(crate) fn unfolds(self) -> bool {
-        false
+        self == Format::Archive
     }
 }
 
 /// The format of a file, by its first [`HEAD`] bytes.
-pub(crate) fn sniff(_path: &str, head: &[u8]) -> Option<Format> {
+pub(crate) fn sniff(path: &str, head: &[u8]) -> Option<Format> {
     match head {
         [0x7f, b'E', b'L', b'F', ..] | [b'M', b'Z', ..] => Some(Format::Executable),
         [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] | [0xce | 0xcf, 0xfa, 0xed, 0xfe, ..] => Some(Format::Executable),
+        // Java finds the archive by its end: what it begins with may be a script.
+        [_, ..] if java::is_named(path) => Some(Format::Archive),
         // Java classes begin like universal files.
         [0xca, 0xfe, 0xba, 0xbe | 0xbf, 0, 0, 0, 1..=44, ..] => Some(Format::Executable),
         _ => None,
@@ -45,17 +52,25 @@ pub(crate) fn sniff(_path: &str, head: &[u8]) -> Option<Format> {
 pub(crate) fn parse(format: Format, path: &str, bytes: &[u8]) -> Parsed {
     let mut out = match format {
         Format::Executable => executable(path, bytes),
+        Format::Archive => java::archive(path, bytes),
     };
+    if format == Format::Archive {
+        out.packages.extend(Search::new(path, In::Archive).packages());
+    }
     out.by_content = true;
     out
 }
 
 fn executable(path: &str, bytes: &[u8]) -> Parsed {
     let mut out = Parsed::default();
+    let mut go = false;
     for slice in binary::slices(bytes) {
         let binary = Binary::parse(slice);
         match go::find(&binary, slice) {
-            Some(info) => out.add(info.says(path)),
+            Some(info) => {
+                go = true;
+                out.add(info.says(path));
+            }
             None if binary.is_go() => out.gaps.push(unreadable(path, "this Go program has no build info")),
             None => {}
         }
@@ -63,6 +78,12 @@ fn executable(path: &str, bytes: &[u8]) -> Parsed {
         if binary.packed {
             out.gaps.push(unreadable(path, "this program is packed by UPX; unpack it to have it read"));
         }
+    }
+    // What Go says of its programs is more than their text does.
+    if !go {
+        let mut program = Search::new(path, In::Executable);
+        program.part(bytes);
+        out.packages.extend(program.packages());
     }
     out.packages.sort();
     out.packages.dedup();
@@ -81,7 +102,11 @@ const REACH: usize = WINDOW / 2;
 pub(crate) fn search(format: Format, path: &str, content: &mut impl Read) -> io::Result<Parsed> {
     let mut out = match format {
         Format::Executable => search_executable(path, content)?,
+        Format::Archive => java::large_archive(path, &mut BufReader::with_capacity(64 << 10, content)),
     };
+    if format == Format::Archive {
+        out.packages.extend(Search::new(path, In::Archive).packages());
+    }
     out.by_content = true;
     Ok(out)
 }
@@ -90,20 +115,29 @@ fn search_executable(path: &str, content: &mut impl Read) -> io::Result<Parsed> 
     let mut found = go::Search::default();
     let mut head = Binary::default();
     let mut audited = false;
+    let mut program = Search::new(path, In::Executable);
     windows(content, |start, window, new| {
         if start == 0 {
             head = Binary::parse(window);
         }
         found.part(start, window, new);
+        program.part(window);
         // The name of the section, in the table of names.
         audited |= memmem::find(window, b"\0.dep-v0\0").is_some();
     })?;
-    let mut out = found.result(&head).map(|info| info.says(path)).unwrap_or_default();
+    let mut out = match found.result(&head) {
+        Some(info) => info.says(path),
+        None => Parsed { packages: program.packages(), ..Parsed::default() },
+    };
     if audited {
-        let message = "this Rust program is too large to be held; its crates are not judged".to_owned();
-        out.gaps.push(Gap { kind: GapKind::LimitReached, subject: path.to_owned(), message });
+        out.gaps.push(too_large(path, "this Rust program"));
     }
     Ok(out)
+}
+
+fn too_large(path: &str, what: &str) -> Gap {
+    let message = format!("{what} is too large to be held; what it holds is not judged");
+    Gap { kind: GapKind::LimitReached, subject: path.to_owned(), message }
 }
 
 /// Shows a stream in windows that overlap: (where it is, its bytes, how many of them no later window shows).

@@ -1,0 +1,165 @@
+//! Programs that no package manager installed, told by a file's name and by text inside it ([`table`]).
+
+mod mark;
+mod table;
+
+use super::{Parsed, package};
+use mark::Mark;
+use std::borrow::Cow;
+use table::{PROGRAMS, Program};
+use tidewaiter_core::package::{Package, PackageType};
+
+/// Stands in a mark for the version in the file's name.
+const FILE: &str = "{file}";
+
+/// What kind of file a row of the table speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum In {
+    /// ELF, PE or Mach-O.
+    Executable,
+    /// A Java archive, told by its name alone.
+    Archive,
+    /// Anything else, read because of its name.
+    Text,
+}
+
+/// Whether a file is read because of its name.
+pub(super) fn wants(path: &str) -> bool {
+    rows(path, In::Text).next().is_some()
+}
+
+/// Reads a file that is wanted by its name.
+pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+    let mut search = Search::new(path, In::Text);
+    search.part(bytes);
+    Parsed { packages: search.packages(), ..Parsed::default() }
+}
+
+/// The rows whose file this may be, each with the version in the file's name.
+fn rows(path: &str, kind: In) -> impl Iterator<Item = (&'static Program, &str)> {
+    PROGRAMS.iter().filter(move |program| program.kind == kind).filter_map(move |program| {
+        let version = program.files.iter().find_map(|pattern| mark::fits(pattern, path))?;
+        Some((program, version))
+    })
+}
+
+/// Looks for the programs that a file may be, in all of it or in one part after the other.
+pub(super) struct Search<'p> {
+    /// With the versions found.
+    rows: Vec<(&'static Program, &'p str, Option<String>)>,
+}
+
+impl<'p> Search<'p> {
+    pub(super) fn new(path: &'p str, kind: In) -> Self {
+        let rows = rows(path, kind).map(|(program, named)| {
+            let version = program.marks.is_empty().then(|| mark::version(named)).flatten();
+            (program, named, version.filter(|version| is_long(version, program)))
+        });
+        Search { rows: rows.collect() }
+    }
+
+    /// Looks at the next part.
+    pub(super) fn part(&mut self, bytes: &[u8]) {
+        for (program, named, version) in self.rows.iter_mut().filter(|(_, _, version)| version.is_none()) {
+            *version = program.marks.iter().find_map(|mark| {
+                let captured = mark.contains(FILE);
+                let text = if captured { Cow::Owned(mark.replace(FILE, named)) } else { Cow::Borrowed(*mark) };
+                // A version in the file's name and the dot after it begin the whole one.
+                let own = if captured { named.len() + 1 } else { 0 };
+                let mut found = Mark::of(&text, own)?.versions(bytes);
+                found.find(|version| is_long(version, program))
+            });
+        }
+    }
+
+    pub(super) fn packages(self) -> Vec<Package> {
+        let found = self.rows.into_iter().filter_map(|(program, _, version)| Some((program, version?)));
+        found.map(|(program, version)| package(PackageType::Generic, program.name, &version)).collect()
+    }
+}
+
+/// Whether a version has as many numbers as the program's versions have: `Apache/2.4` is none.
+fn is_long(version: &str, program: &Program) -> bool {
+    let numbers = version.split('-').next().unwrap_or_default();
+    numbers.split('.').count() >= program.numbers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str, kind: In, bytes: &[u8], expected: &[&str]) {
+        let mut search = Search::new(path, kind);
+        search.part(bytes);
+        let found: Vec<String> = search.packages().iter().map(|p| format!("{} {}", p.name, p.version)).collect();
+        assert_eq!(found, expected, "{path}");
+    }
+
+    #[test]
+    fn programs_by_their_text() {
+        let check = |path: &str, text: &str, expected: &[&str]| check(path, In::Executable, text.as_bytes(), expected);
+        check("usr/local/bin/node", "x\0node.js/v20.11.1\0x", &["node 20.11.1"]);
+        check("usr/local/bin/nodes", "x\0node.js/v20.11.1\0x", &[]);
+        check("usr/local/bin/python3.12", "\x003.1.2\x003.12.1\0", &["python 3.12.1"]);
+        check("usr/local/lib/libpython3.13.so.1.0", "\x003.13.0rc1\0", &["python 3.13.0-rc1"]);
+        check("usr/local/lib/libpython3.6m.so.1.0", "\x003.6.15\0", &["python 3.6.15"]);
+        check("usr/local/bin/ruby", "for ruby 1.8)\0ruby 3.1.2p20 (2022-04-12", &["ruby 3.1.2"]);
+        check("usr/sbin/nginx", "\0nginx version: nginx/1.25.3\n\0", &["nginx 1.25.3"]);
+        check("usr/sbin/nginx", "\0nginx version: openresty/1.25.3.1\n\0", &["openresty 1.25.3"]);
+        check("usr/local/apache2/bin/httpd", "Apache/2.4\0Apache/2.4.58 (Unix)", &["apache 2.4.58"]);
+        check("usr/local/bin/redis-cli", "\x007.0.0\0x\x007.2.4\0 (git:%s\0", &["redis 7.2.4"]);
+        check("usr/local/bin/php", "X-Powered-By: PHP/8.3.2\0", &["php 8.3.2"]);
+        check("usr/local/bin/postgres", "to PostgreSQL 9.1.\0PostgreSQL 16.1 (Debian", &["postgresql 16.1"]);
+        check("usr/sbin/mariadbd", "\x0011.2.2-MariaDB\0", &["mariadb 11.2.2"]);
+        check(
+            "usr/local/sbin/haproxy",
+            "HAProxy version 2.5.\n version 2.9.4-4e071ad, released 2024",
+            &["haproxy 2.9.4"],
+        );
+        check("usr/local/bin/envoy", "\0a1b2/1.29.1/Clean/RELEASE/BoringSSL\0", &["envoy 1.29.1"]);
+        check("usr/bin/openssl", "\0OpenSSL 1.1.1w  11 Sep 2023\0", &["openssl 1.1.1w"]);
+        check("bin/bash", "@(#)Bash version 5.2.15(1) release GNU", &["bash 5.2.15"]);
+        check("opt/julia/lib/libjulia.so.1.9.3", "", &["julia 1.9.3"]);
+        check("usr/local/bin/node", "", &[]);
+    }
+
+    #[test]
+    fn programs_by_their_files() {
+        let text = |path: &str, text: &str, expected: &[&str]| {
+            assert!(wants(path), "{path}");
+            check(path, In::Text, text.as_bytes(), expected);
+        };
+        text("opt/java/openjdk/release", "JAVA_VERSION=\"17.0.10\"\n", &["java 17.0.10"]);
+        text("opt/java/openjdk/release", "JAVA_VERSION=\"1.8.0_402\"\n", &["java 8.0.402"]);
+        text("opt/java/openjdk/release", "JAVA_VERSION=\"17.0.4.1\"\n", &["java 17.0.4"]);
+        text("opt/java/openjdk/release", "JAVA_VERSION=\"21\"\n", &["java 21"]);
+        text("usr/local/lib/erlang/releases/26/OTP_VERSION", "26.2.1\n", &["erlang 26.2.1"]);
+        text("opt/gitlab/embedded/service/gitlab-rails/VERSION", "16.7.0-ee\n", &["gitlab 16.7.0"]);
+        text("usr/src/wordpress/wp-includes/version.php", "$wp_version = '6.4.3';", &["wordpress 6.4.3"]);
+        text("opt/drupal/web/core/lib/Drupal.php", "  const VERSION = '10.2.3';", &["drupal 10.2.3"]);
+        text("usr/local/tomcat/RELEASE-NOTES", " Apache Tomcat Version 10.1.18\n", &["tomcat 10.1.18"]);
+        text("usr/share/kibana/package.json", "{\"name\": \"kibana\",\n\"version\": \"8.12.0\"}", &["kibana 8.12.0"]);
+        let dotnet = "usr/share/dotnet/shared/Microsoft.NETCore.App/8.0.1/Microsoft.NETCore.App.deps.json";
+        text(dotnet, "{}", &["dotnet 8.0.1"]);
+        let archive = |path: &str, expected: &[&str]| check(path, In::Archive, b"", expected);
+        archive("opt/kafka/libs/kafka_2.13-3.6.1.jar", &["kafka 3.6.1"]);
+        archive("usr/share/elasticsearch/lib/elasticsearch-8.12.0.jar", &["elasticsearch 8.12.0"]);
+        archive("app/lib/other-8.12.0.jar", &[]);
+        assert!(!wants("usr/share/doc/release.txt") && !wants("release/notes"));
+    }
+
+    #[test]
+    fn every_row_can_be_evaluated() {
+        for program in PROGRAMS {
+            assert!(!program.files.is_empty() && program.numbers > 0, "{}", program.name);
+            for mark in program.marks {
+                assert!(Mark::of(mark, 0).is_some_and(|mark| mark.is_selective()), "{}: {mark:?}", program.name);
+            }
+            let named = program.files.iter().all(|file| file.contains("{}"));
+            assert!(named || !program.marks.is_empty(), "{}", program.name);
+            let captured = program.marks.iter().filter(|mark| mark.contains(FILE));
+            let begins = captured.clone().all(|mark| mark.contains("{file}.{}"));
+            assert!(begins && (named || captured.count() == 0), "{}", program.name);
+        }
+    }
+}

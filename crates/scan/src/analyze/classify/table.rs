@@ -1,0 +1,121 @@
+//! The table of programs.
+//!
+//! To add a program, add a row:
+//! - `name`: Bitnami's name of the component, where it has one (its records judge by that name), else the project's;
+//! - `kind`: what the file is ([`In`]). Text files are read because of their name, so it must be a telling one;
+//! - `files`: ends of paths. `*` is anything in one part, `{}` is a version;
+//! - `marks`: text in the file around the version, `before{}after`; the first one that is found counts. `{file}` is the
+//!   version in the file's name. Text should be in every build of the program and not in others: a user agent, the
+//!   answer to `--version`; `^` is the beginning of the file. Without marks the version is the one in the file's name;
+//! - `numbers`: how many numbers its versions have at least, which tells `Apache/2.4` from `Apache/2.4.58`.
+//!
+//! Programs written in Go need no row: their build info says more.
+
+use super::In;
+
+/// A row.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) name: &'static str,
+    pub(super) kind: In,
+    pub(super) files: &'static [&'static str],
+    pub(super) marks: &'static [&'static str],
+    pub(super) numbers: usize,
+}
+
+const fn executable(
+    name: &'static str,
+    files: &'static [&'static str],
+    marks: &'static [&'static str],
+    numbers: usize,
+) -> Program {
+    Program { name, kind: In::Executable, files, marks, numbers }
+}
+
+const fn archive(name: &'static str, files: &'static [&'static str]) -> Program {
+    Program { name, kind: In::Archive, files, marks: &[], numbers: 2 }
+}
+
+const fn text(
+    name: &'static str,
+    files: &'static [&'static str],
+    marks: &'static [&'static str],
+    numbers: usize,
+) -> Program {
+    Program { name, kind: In::Text, files, marks, numbers }
+}
+
+pub(super) const PROGRAMS: &[Program] = &[
+    // Languages.
+    executable("node", &["node", "nodejs", "libnode.so*"], &["node.js/v{}", "/node-v{}.tar.gz"], 3),
+    executable("deno", &["deno"], &["Deno/{}"], 3),
+    executable(
+        "python",
+        &["python{}", "python{}m", "libpython{}.so*", "libpython{}m.so*"],
+        &["\0{file}.{}\0", "/Python-{file}.{}\0"],
+        3,
+    ),
+    executable("ruby", &["ruby", "ruby{}", "libruby*.so*"], &["ruby {} ("], 3),
+    executable("php", &["php", "php{}", "php-fpm*", "php-cgi*", "libphp*.so*"], &["X-Powered-By: PHP/{}"], 3),
+    executable("perl", &["perl", "perl{}", "libperl.so*"], &["/perl5/{}\0", "/perl/{}\0", "/perl5/{}/"], 3),
+    executable("lua", &["lua", "lua{}", "liblua*.so*"], &["Lua {}  Copyright"], 3),
+    executable("rust", &["rustc", "librustc_driver-*.so"], &["rustc version {}"], 3),
+    executable("julia", &["libjulia.so.{}"], &[], 3),
+    text("java", &["release"], &["JAVA_VERSION=\"1.{}\"", "JAVA_VERSION=\"{}\""], 1),
+    text("erlang", &["releases/*/OTP_VERSION"], &["^{}"], 1),
+    text("dotnet", &["shared/Microsoft.NETCore.App/{}/Microsoft.NETCore.App.deps.json"], &[], 3),
+    text("aspnet-core", &["shared/Microsoft.AspNetCore.App/{}/Microsoft.AspNetCore.App.deps.json"], &[], 3),
+    text("composer", &["bin/composer", "bin/composer.phar"], &["const VERSION = '{}'"], 3),
+    // Web servers and proxies.
+    executable("nginx", &["nginx", "nginx-debug"], &["nginx version: nginx/{}"], 3),
+    executable("openresty", &["nginx", "openresty"], &["nginx version: openresty/{}"], 3),
+    executable("apache", &["httpd", "apache2"], &["Apache/{}"], 3),
+    executable("haproxy", &["haproxy"], &[" version {}, released 20"], 3),
+    executable("envoy", &["envoy"], &["/{}/Clean/RELEASE"], 3),
+    executable("lighttpd", &["lighttpd"], &["lighttpd/{}"], 3),
+    executable("varnish", &["varnishd"], &["varnish-{} revision"], 3),
+    executable("squid", &["squid"], &["squid/{}\0"], 2),
+    text("tomcat", &["RELEASE-NOTES"], &["Apache Tomcat Version {}"], 3),
+    // Databases, caches, queues.
+    executable(
+        "postgresql",
+        &["postgres", "psql"],
+        &["psql (PostgreSQL) {}", "PostgreSQL {} (", "PostgreSQL {} on "],
+        2,
+    ),
+    executable("mariadb", &["mariadbd", "mysqld", "mariadb", "mysql"], &["\0{}-MariaDB"], 3),
+    executable("mysql", &["mysqld"], &["/mysql-{}/"], 3),
+    executable("mysql-client", &["mysql"], &["/mysql-{}/"], 3),
+    executable("redis", &["redis-cli", "redis-benchmark"], &["\0{}\0 (git:%s"], 3),
+    executable("valkey", &["valkey-cli", "valkey-benchmark"], &["\0{}\0 (git:%s"], 3),
+    executable("keydb", &["keydb-cli", "keydb-benchmark"], &["\0{}\0 (git:%s"], 3),
+    executable("memcached", &["memcached"], &["memcached {}"], 3),
+    executable("pgbouncer", &["pgbouncer"], &["PgBouncer {}\0"], 3),
+    executable("pgpool", &["pgpool"], &["\0{}\0pgpool-II"], 3),
+    text("rabbitmq", &["plugins/rabbit-{}/ebin/rabbit.app"], &[], 3),
+    archive("activemq", &["lib/activemq-broker-{}.jar"]),
+    archive("cassandra", &["lib/apache-cassandra-{}.jar"]),
+    archive("elasticsearch", &["elasticsearch*/lib/elasticsearch-{}.jar"]),
+    archive("kafka", &["libs/kafka_*-{}.jar"]),
+    archive("neo4j", &["lib/neo4j-kernel-{}.jar"]),
+    archive("solr", &["WEB-INF/lib/solr-core-{}.jar"]),
+    archive("spark", &["jars/spark-core_*-{}.jar"]),
+    archive("zookeeper", &["*zookeeper*/lib/zookeeper-{}.jar"]),
+    text("kibana", &["kibana/package.json"], &["\"version\": \"{}\"", "\"version\":\"{}\""], 3),
+    text("logstash", &["logstash/logstash-core/versions-gem-copy.yml"], &["logstash: {}"], 3),
+    // Tools.
+    executable("busybox", &["busybox"], &["BusyBox v{}"], 3),
+    executable("bash", &["bash"], &["@(#)Bash version {}"], 3),
+    executable("openssl", &["openssl", "libcrypto.so*"], &["OpenSSL {} "], 3),
+    executable("curl", &["curl", "libcurl.so*"], &["libcurl/{}\0", "curl/{}\0"], 3),
+    executable("git", &["git"], &["git/{}\0"], 3),
+    executable("bind", &["named"], &["BIND {}"], 3),
+    executable("unbound", &["unbound"], &["unbound {}\0"], 3),
+    // Applications.
+    text("wordpress", &["wp-includes/version.php"], &["$wp_version = '{}'"], 2),
+    text("drupal", &["core/lib/Drupal.php"], &["const VERSION = '{}'"], 3),
+    text("joomla", &["administrator/manifests/files/joomla.xml"], &["<version>{}</version>"], 3),
+    text("nextcloud", &["version.php"], &["$OC_VersionString = '{}'"], 3),
+    text("phpmyadmin", &["libraries/classes/Version.php", "src/Version.php"], &["VERSION = '{}"], 3),
+    text("gitlab", &["gitlab-rails/VERSION"], &["^{}"], 3),
+];

@@ -1,0 +1,268 @@
+//! Which artifact an archive is: Maven's `pom.properties`, else the manifest (JAR File Specification, "Notes on Manifest
+//! and Signature Files"; OSGi Core, "Bundle Manifest Headers"), else the file's name.
+
+use super::groups;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Directories of classes remembered: enough to tell whose they are.
+const MAX_DIRECTORIES: usize = 64;
+
+/// Maven coordinates.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Artifact {
+    /// Empty when nothing tells it: then no advisory is asked, and the name alone is listed.
+    pub(super) group: String,
+    pub(super) artifact: String,
+    pub(super) version: String,
+}
+
+impl Artifact {
+    /// `group:artifact`.
+    pub(super) fn name(&self) -> String {
+        if self.group.is_empty() { self.artifact.clone() } else { format!("{}:{}", self.group, self.artifact) }
+    }
+}
+
+/// What was read of one archive.
+#[derive(Debug, Default)]
+pub(super) struct Identity {
+    /// The file's name without its suffix.
+    stem: String,
+    poms: BTreeSet<Artifact>,
+    manifest: BTreeMap<String, String>,
+    /// The first two parts of its classes' directories.
+    directories: BTreeSet<String>,
+}
+
+impl Identity {
+    pub(super) fn new(file: &str) -> Self {
+        let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+        Identity { stem: stem.to_owned(), ..Identity::default() }
+    }
+
+    /// Reads one of the texts that say what it is, by the name of its entry.
+    pub(super) fn text(&mut self, name: &str, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        match name.strip_prefix("META-INF/maven/").and_then(|rest| rest.strip_suffix("/pom.properties")) {
+            Some(place) => self.properties(place, &text),
+            None => self.manifest(&text),
+        }
+    }
+
+    /// Takes over where another saw classes.
+    pub(super) fn classes_of(&mut self, other: Identity) {
+        self.directories = other.directories;
+    }
+
+    /// Reads the main section of a manifest; a line that begins with a space continues the one above.
+    fn manifest(&mut self, text: &str) {
+        let mut last = String::new();
+        for line in text.lines() {
+            if let Some(more) = line.strip_prefix(' ') {
+                if let Some(value) = self.manifest.get_mut(&last) {
+                    value.push_str(more);
+                }
+            } else if let Some((key, value)) = line.split_once(':') {
+                last = key.trim().to_ascii_lowercase();
+                self.manifest.insert(last.clone(), value.trim_start().to_owned());
+            } else if !self.manifest.is_empty() {
+                // Sections about single entries follow an empty line.
+                return;
+            }
+        }
+    }
+
+    /// Reads `pom.properties`; `place` is `GROUP/ARTIFACT`, which fills in what the text lacks.
+    fn properties(&mut self, place: &str, text: &str) {
+        let Some((group, artifact)) = place.split_once('/') else { return };
+        let property = |key: &str| {
+            let pairs = text.lines().filter_map(|line| line.trim().split_once(['=', ':']));
+            let value = pairs.filter(|(k, _)| k.trim() == key).map(|(_, value)| value.trim()).next_back();
+            value.filter(|value| !value.is_empty() && !value.contains("${")).map(|value| value.replace('\\', ""))
+        };
+        let (group, artifact) =
+            (property("groupId").unwrap_or(group.into()), property("artifactId").unwrap_or(artifact.into()));
+        let version = property("version").or_else(|| {
+            let (name, version) = split_name(&self.stem)?;
+            (name == artifact).then(|| version.to_owned())
+        });
+        // Without a version it is listed, and a gap says that it is not judged.
+        self.poms.insert(Artifact { group, artifact, version: version.unwrap_or_default() });
+    }
+
+    /// Notes where a class lies.
+    pub(super) fn class(&mut self, name: &str) {
+        if self.directories.len() >= MAX_DIRECTORIES || name.starts_with("META-INF/") {
+            return;
+        }
+        let parts: Vec<&str> = name.split('/').collect();
+        let dir = parts.split_last().map(|(_, dir)| dir).unwrap_or_default();
+        let dir = dir.get(..3).unwrap_or(dir).join("/");
+        if !self.directories.contains(&dir) {
+            self.directories.insert(dir);
+        }
+    }
+
+    /// Everything that the archive is.
+    pub(super) fn artifacts(self) -> Vec<Artifact> {
+        let own = self.own();
+        let mut out: Vec<Artifact> = self.poms.iter().cloned().collect();
+        if let Some(own) = own.filter(|own| self.adds(own)) {
+            out.push(own);
+        }
+        out
+    }
+
+    /// Whether the manifest and the file's name say something that no `pom.properties` does.
+    fn adds(&self, own: &Artifact) -> bool {
+        if self.poms.is_empty() {
+            return true;
+        }
+        // Others were unpacked into it, and its own build does not write properties. A name that was only changed, or
+        // whose group is a guess, proves nothing beside them.
+        let same = |pom: &Artifact| own.artifact.starts_with(&pom.artifact) || pom.artifact.ends_with(&own.artifact);
+        let stem = |pom: &Artifact| self.stem.starts_with(&pom.artifact);
+        let only = self.poms.len() == 1 && self.poms.iter().all(|pom| pom.version == own.version);
+        !own.group.is_empty() && !only && !self.poms.iter().any(|pom| same(pom) || stem(pom))
+    }
+
+    fn header(&self, key: &str) -> Option<&str> {
+        self.manifest.get(key).map(|value| value.trim()).filter(|value| !value.is_empty() && !value.contains("${"))
+    }
+
+    fn symbolic_name(&self) -> Option<&str> {
+        self.header("bundle-symbolicname").and_then(|name| name.split(';').next()).map(str::trim)
+    }
+
+    fn own(&self) -> Option<Artifact> {
+        let (title, made_by) = (self.header("implementation-title"), split_name(&self.stem));
+        if let Some((group, artifact)) = groups::of_distribution(&self.stem, title.unwrap_or_default()) {
+            let version = self.header("implementation-version")?;
+            return Some(Artifact { group: group.into(), artifact: artifact.into(), version: version.to_owned() });
+        }
+        let version = self.version(made_by.map(|(_, version)| version))?;
+        let artifact =
+            made_by.map(|(name, _)| name).or_else(|| title.filter(|title| is_artifact(title))).or_else(|| {
+                let name = self.symbolic_name()?;
+                Some(name.rsplit('.').next().unwrap_or(name))
+            })?;
+        let group = self.group(artifact, &version).unwrap_or_default();
+        Some(Artifact { group, artifact: artifact.to_owned(), version })
+    }
+
+    /// The version by the file's name, unless the manifest speaks of quite another.
+    fn version(&self, named: Option<&str>) -> Option<String> {
+        let said = ["implementation-version", "bundle-version", "specification-version"];
+        let mut said = said.iter().filter_map(|key| self.header(key)).filter(|v| is_version(v)).peekable();
+        let Some(named) = named else { return said.next().map(str::to_owned) };
+        let first = said.peek().map(|version| (*version).to_owned());
+        let begins = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|r| !r.starts_with(|c: char| c.is_ascii_digit()));
+        let agrees = |version: &str| begins(version, named) || begins(named, version) || same_numbers(version, named);
+        if first.is_none() || said.any(agrees) { Some(named.to_owned()) } else { first }
+    }
+
+    fn group(&self, artifact: &str, version: &str) -> Option<String> {
+        let has = |prefix: &str| self.directories.iter().any(|dir| dir.starts_with(prefix));
+        if let Some(group) = groups::of_artifact(artifact, version, has) {
+            return Some(group.to_owned());
+        }
+        let vendor = self.header("implementation-vendor-id").filter(|id| is_group(id));
+        let names = [self.symbolic_name(), self.header("automatic-module-name")];
+        let names = || names.into_iter().flatten();
+        // A bundle is by default named group.artifact, without what both have in common.
+        let below = |name: &str| {
+            let dotted = artifact.replace('-', ".");
+            let cut = |end: &str| name.strip_suffix(end)?.strip_suffix('.').map(str::to_owned);
+            cut(artifact).or_else(|| cut(&dotted)).filter(|group| is_group(group))
+        };
+        vendor.map(str::to_owned).or_else(|| names().find_map(below)).or_else(|| {
+            let last = |name: &str| name.rsplit_once('.').map(|(group, _)| group.to_owned()).filter(|g| is_group(g));
+            // The artifact's last word is the bundle's: org.apache.commons.text is commons-text.
+            let word = artifact.rsplit(['-', '.']).next().unwrap_or(artifact);
+            names().filter(|name| name.ends_with(word)).find_map(last)
+        })
+    }
+}
+
+fn is_group(text: &str) -> bool {
+    text.contains('.') && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+fn is_artifact(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+fn is_version(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_+".contains(&b))
+}
+
+/// Whether two versions begin with the same numbers, as OSGi's `6.1.4.qualifier` does, or `9.6.0` for `9.6`.
+fn same_numbers(a: &str, b: &str) -> bool {
+    let numbers = |text: &str| {
+        let numbers = text.split(['.', '-', '_']).map_while(|n| n.parse::<u64>().ok());
+        let mut numbers: Vec<u64> = numbers.collect();
+        numbers.resize(2, 0);
+        numbers
+    };
+    numbers(a) == numbers(b)
+}
+
+/// Words that may follow a version's numbers and belong to it.
+const QUALIFIERS: [&str; 26] = [
+    "alpha",
+    "beta",
+    "rc",
+    "cr",
+    "m",
+    "b",
+    "sp",
+    "pre",
+    "ga",
+    "final",
+    "release",
+    "snapshot",
+    "jre",
+    "jdk",
+    "android",
+    "incubating",
+    "redhat",
+    "hadoop",
+    "cp",
+    "post",
+    "dev",
+    "ea",
+    "build",
+    "preview",
+    "milestone",
+    "jbossorg",
+];
+
+/// `artifact-1.2.3-jre` → artifact and version; what follows a version is a classifier.
+pub(super) fn split_name(stem: &str) -> Option<(&str, &str)> {
+    let dashes = stem.match_indices('-').map(|(at, _)| at);
+    let starts: Vec<usize> =
+        dashes.filter(|at| stem.get(at + 1..).is_some_and(|r| r.starts_with(|c: char| c.is_ascii_digit()))).collect();
+    let cut = |at: usize, end: usize| Some((stem.get(..at)?, stem.get(at + 1..end)?));
+    let whole = starts.iter().find(|at| stem.get(**at + 1..).is_some_and(|rest| version_length(rest) == rest.len()));
+    if let Some(at) = whole {
+        return cut(*at, stem.len()).filter(|(name, _)| !name.is_empty());
+    }
+    let at = *starts.last()?;
+    cut(at, at + 1 + version_length(stem.get(at + 1..)?)).filter(|(name, _)| !name.is_empty())
+}
+
+/// How much of a text is a version: numbers, and words that qualify them.
+fn version_length(text: &str) -> usize {
+    let mut length = 0;
+    for (index, part) in text.split('-').enumerate() {
+        let word = part.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').to_ascii_lowercase();
+        let plain = part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'+');
+        let number = part.starts_with(|c: char| c.is_ascii_digit());
+        if index > 0 && !(plain && (number || QUALIFIERS.contains(&word.as_str()))) {
+            break;
+        }
+        length += part.len() + usize::from(index > 0);
+    }
+    length
+}

@@ -1,0 +1,141 @@
+use super::*;
+use std::io::{Cursor, Write as _};
+use zip::CompressionMethod::{Deflated, Stored};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+type Files<'a> = &'a [(&'a str, &'a [u8])];
+
+fn jar_by(method: zip::CompressionMethod, files: Files<'_>) -> Vec<u8> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in files {
+        writer.start_file(*name, SimpleFileOptions::default().compression_method(method)).unwrap();
+        writer.write_all(content).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+fn jar(files: Files<'_>) -> Vec<u8> {
+    jar_by(Deflated, files)
+}
+
+/// The same as it comes from a writer that knows sizes only afterwards.
+fn streamed(files: Files<'_>) -> Vec<u8> {
+    let mut writer = ZipWriter::new_stream(Vec::new());
+    for (name, content) in files {
+        writer.start_file(*name, SimpleFileOptions::default().compression_method(Deflated)).unwrap();
+        writer.write_all(content).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+/// "name version place" of each package, then each gap.
+fn lines(parsed: &Parsed) -> Vec<String> {
+    let place = |p: &Package| p.locations.first().map(|l| l.path.clone()).unwrap_or_default();
+    let packages =
+        parsed.packages.iter().map(|p| format!("{} {} {}", p.name, p.version, place(p)).trim_end().to_owned());
+    packages.chain(parsed.gaps.iter().map(|g| format!("{:?} {} {}", g.kind, g.subject, g.message))).collect()
+}
+
+use tidewaiter_core::package::Package;
+
+fn check(path: &str, bytes: &[u8], expected: &[&str]) {
+    let found = lines(&archive(path, bytes));
+    assert_eq!(found.len(), expected.len(), "{path}: {found:?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{path}: {found:?} {expected:?}");
+    }
+}
+
+fn pom(group: &str, artifact: &str, version: &str) -> (String, Vec<u8>) {
+    let text = format!("#Created\nartifactId={artifact}\r\ngroupId={group}\r\nversion={version}\r\n");
+    (format!("META-INF/maven/{group}/{artifact}/pom.properties"), text.into_bytes())
+}
+
+#[test]
+fn what_an_archive_is() {
+    let (a, b) = (pom("org.a", "a", "1.0"), pom("org.b", "b", "2.0"));
+    let (a, b) = ((a.0.as_str(), a.1.as_slice()), (b.0.as_str(), b.1.as_slice()));
+    check("lib/a-1.0.jar", &jar(&[a]), &["org.a:a 1.0"]);
+    check("lib/renamed.jar", &jar(&[a, b]), &["org.a:a 1.0", "org.b:b 2.0"]);
+    let manifest = |text: &str| jar(&[("META-INF/MANIFEST.MF", text.as_bytes())]);
+    let same = b"Implementation-Title: a\nImplementation-Version: 1.0\nImplementation-Vendor-Id: org.a\n";
+    check("lib/a-1.0.jar", &jar(&[a, ("META-INF/MANIFEST.MF", same)]), &["org.a:a 1.0"]);
+    check("lib/x-1.jar", &manifest("Implementation-Version: 1\nImplementation-Vendor-Id: org.x\n"), &["org.x:x 1"]);
+    let long = "Bundle-SymbolicName: com.example.a.very.long.name.that.is.con\r\n tinued.core;singleton:=true\r\nBundle-Version: 2.1.0\r\n";
+    check("continued-core-2.1.jar", &manifest(long), &["com.example.a.very.long.name.that.is:continued-core 2.1"]);
+    check(
+        "spring-core-6.1.4.jar",
+        &jar(&[("org/springframework/core/A.class", b"")]),
+        &["org.springframework:spring-core 6.1.4"],
+    );
+    check("spring-core-6.1.4.jar", &jar(&[("other/A.class", b"")]), &["spring-core 6.1.4"]);
+    check("unknown-1.0.jar", &jar(&[("x", b"")]), &["unknown 1.0"]);
+    check("app.jar", &jar(&[("x", b"")]), &[]);
+    let tomcat = "Implementation-Title: Apache Tomcat\nImplementation-Version: 9.0.70\n";
+    check("usr/local/tomcat/lib/catalina.jar", &manifest(tomcat), &["org.apache.tomcat:tomcat-catalina 9.0.70"]);
+    // Unpacked into an archive whose own build writes no properties.
+    let own = jar(&[b, ("META-INF/MANIFEST.MF", b"Implementation-Vendor-Id: org.own\n")]);
+    check("own-3.0.jar", &own, &["org.b:b 2.0", "org.own:own 3.0"]);
+    let unknown = ("META-INF/maven/g/u/pom.properties", b"version=${v}\n".as_slice());
+    check("x.jar", &jar(&[unknown]), &["g:u"]);
+}
+
+#[test]
+fn archives_inside_archives() {
+    let inner = pom("org.a", "a", "1.0");
+    let inner = jar(&[(&inner.0, &inner.1)]);
+    let middle = jar(&[("WEB-INF/lib/a-1.0.jar", &inner)]);
+    let files: Files<'_> = &[("BOOT-INF/lib/a.jar", &inner), ("app.war", &middle), ("x.txt", b"text")];
+    let expected = ["org.a:a 1.0 !/BOOT-INF/lib/a.jar", "org.a:a 1.0 !/app.war!/WEB-INF/lib/a-1.0.jar"];
+    for bytes in [jar(files), jar_by(Stored, files), streamed(files)] {
+        check("app.jar", &bytes, &expected);
+        assert_eq!(lines(&large_archive("app.jar", &mut bytes.as_slice())), expected);
+        let script = [b"#!/bin/sh\nexec java -jar $0\n".as_slice(), &bytes].concat();
+        check("app.jar", &script, &expected);
+        assert_eq!(lines(&large_archive("app.jar", &mut script.as_slice())), expected);
+    }
+    let mut deep = inner;
+    for _ in 0..9 {
+        deep = jar(&[("x.jar", &deep)]);
+    }
+    check("app.jar", &deep, &["LimitReached app.jar!/x.jar"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_a_gap() {
+    let files: Files<'_> = &[("META-INF/MANIFEST.MF", &[b'x'; 3000]), ("a.jar", b"PK\x03\x04 and nothing")];
+    let good = jar(files);
+    check("a.jar", b"", &[]);
+    check("a.jar", b"version https://git-lfs", &[]);
+    check("a.jar", b"PK\x03\x04 cut", &["UnreadableFile a.jar its zip is corrupt"]);
+    check("b.jar", &good, &["UnreadableFile b.jar!/a.jar its zip is corrupt"]);
+    let mut locked = jar_by(Stored, &[("META-INF/MANIFEST.MF", b"x")]);
+    let central = memchr::memmem::rfind(&locked, b"PK\x01\x02").unwrap();
+    locked[central + 8] |= 1;
+    check("a.jar", &locked, &["UnreadableFile a.jar it is encrypted"]);
+    let bomb = jar(&[("META-INF/MANIFEST.MF", &vec![0; 3 << 20])]);
+    check("a.jar", &bomb, &["LimitReached a.jar it is too large"]);
+    for end in 0..good.len() {
+        let _ = archive("a.jar", &good[..end]);
+        let _ = large_archive("a.jar", &mut &good[..end]);
+    }
+}
+
+#[test]
+fn names_split_before_their_version() {
+    let check = |stem: &str, expected: Option<(&str, &str)>| assert_eq!(identity::split_name(stem), expected, "{stem}");
+    check("commons-io-2.11.0", Some(("commons-io", "2.11.0")));
+    check("guava-31.1-jre", Some(("guava", "31.1-jre")));
+    check("log4j-1.2-api-2.20.0", Some(("log4j-1.2-api", "2.20.0")));
+    check(
+        "netty-transport-native-epoll-4.1.100.Final-linux-x86_64",
+        Some(("netty-transport-native-epoll", "4.1.100.Final")),
+    );
+    check("kafka_2.13-3.4.0", Some(("kafka_2.13", "3.4.0")));
+    check("app-1.0.0-SNAPSHOT", Some(("app", "1.0.0-SNAPSHOT")));
+    check("zstd-jni-1.5.4-2", Some(("zstd-jni", "1.5.4-2")));
+    check("x-2.0.0-M1", Some(("x", "2.0.0-M1")));
+    check("app", None);
+    check("-1.0", None);
+}
