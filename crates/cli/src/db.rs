@@ -101,6 +101,9 @@ fn import(file: &Path, db: Option<&Path>, age: Age) -> Result<Exit> {
         let (built, there) = (&new.meta().built, &old.meta().built);
         bail!("{}: it was built {built}, the one that is there {there}; to go back, use --allow-older", file.display());
     }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
     place(file, &path)?;
     writeln!(io::stdout(), "{}: {}, built {}", path.display(), new.id(), new.meta().built)?;
     Ok(Exit::Clean)
@@ -108,9 +111,6 @@ fn import(file: &Path, db: Option<&Path>, age: Age) -> Result<Exit> {
 
 /// Copies beside, then renames: a reader sees the old file or the new one.
 fn place(from: &Path, to: &Path) -> Result<()> {
-    if let Some(folder) = to.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    }
     let beside = to.with_extension(format!("{}.new", std::process::id()));
     let copied = fs::copy(from, &beside).and_then(|_| fs::rename(&beside, to));
     copied.with_context(|| to.display().to_string()).inspect_err(|_| drop(fs::remove_file(&beside)))

@@ -37,7 +37,9 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
     if error.chain().filter_map(|c| c.downcast_ref()).any(broken_pipe) {
         return Exit::Clean;
     }
-    let _ = writeln!(std::io::stderr(), "error: {}", text(error));
+    // Lines of a message are its own; everything else that could steer a terminal came with the input.
+    let lines: Vec<String> = text(error).lines().map(crate::render::printable).collect();
+    let _ = writeln!(std::io::stderr(), "error: {}", lines.join("\n").trim_end());
     if error.is::<UsageError>() { Exit::Usage } else { Exit::Failed }
 }
 

@@ -97,7 +97,10 @@ impl Archive {
 }
 
 fn not_a_tar(what: &str, error: &std::io::Error) -> SourceError {
-    SourceError::bad(what, format!("it cannot be read as a tar file: {error}"))
+    // The library quotes what it found instead of a header.
+    let text = error.to_string();
+    let said = text.split(|c: char| c.is_control()).next().unwrap_or_default();
+    SourceError::bad(what, format!("it cannot be read as a tar file: {said}"))
 }
 
 /// Joins and removes `.`, `..` and leading slashes; names are only keys, nothing is ever opened by them.
