@@ -26,12 +26,13 @@ use std::sync::Mutex;
 pub(crate) struct Scan<'a> {
     pub(crate) options: &'a Options<'a>,
     pub(crate) hashes: PathHash,
-    /// Held while a large file is in memory, so that there is one at a time, whatever the number of threads.
-    pub(crate) large: Mutex<()>,
+    /// Holds a large file, one at a time whatever the number of threads; memory that every thread allocated and freed
+    /// would stay with it.
+    pub(crate) large: Mutex<Vec<u8>>,
 }
 
 impl<'a> Scan<'a> {
     pub(crate) fn new(options: &'a Options<'a>) -> Self {
-        Scan { options, hashes: PathHash::new(), large: Mutex::new(()) }
+        Scan { options, hashes: PathHash::new(), large: Mutex::new(Vec::new()) }
     }
 }
