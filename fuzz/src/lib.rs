@@ -41,6 +41,12 @@ pub const TARGETS: &[Target] = &[
         |b| file("a-1.dist-info/METADATA", b),
     ),
     ("os-release", || b"ID=debian\nVERSION_ID=\"12\"\n".to_vec(), |b| file("etc/os-release", b)),
+    ("elf", || seeds::go_program(&seeds::elf()), |b| file("usr/bin/node", b)),
+    ("pe", || seeds::go_program(&seeds::pe()), |b| file("app.exe", b)),
+    ("mach-o", || seeds::go_program(&seeds::mach_o()), |b| file("app", b)),
+    ("jar", seeds::jar, |b| file("lib/app-1.0.jar", b)),
+    ("large", seeds::jar, large),
+    ("program", || b"JAVA_VERSION=\"17.0.1\"\n".to_vec(), |b| file("jdk/release", b)),
     ("docker-archive", seeds::docker_archive, archive),
     ("database", seeds::database, database),
     ("reference", || b"registry.example:5000/team/app:v1@sha256:0000".to_vec(), reference),
@@ -160,6 +166,20 @@ fn file(path: &str, bytes: &[u8]) {
     drop(analyze::parse(path, bytes));
 }
 
+/// A program or archive that is read as it passes.
+fn large(bytes: &[u8]) {
+    for path in ["app.jar", "usr/bin/node"] {
+        let tar = seeds::archive(&[(path, bytes)]);
+        let limits = Limits { file_bytes: 16, ..Limits::default() };
+        let config = seeds::image(&tar);
+        with_file(&config, |path| {
+            let Ok(image) = docker_archive::open(path, None) else { return };
+            let cancel = AtomicBool::new(false);
+            drop(engine::inventory(&image, &Options { limits, threads: 1, cancel: &cancel, progress: &Silent }));
+        });
+    }
+}
+
 /// Whole: opened, inflated, merged, analysed.
 fn archive(bytes: &[u8]) {
     with_file(bytes, |path| {
@@ -249,7 +269,7 @@ mod seeds {
         block
     }
 
-    fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    pub fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
         let mut out: Vec<u8> = entries.iter().flat_map(|(path, content)| entry(path, content)).collect();
         out.resize(out.len() + 1024, 0);
         out
@@ -260,14 +280,114 @@ mod seeds {
     }
 
     pub fn docker_archive() -> Vec<u8> {
-        let layer = tar();
+        image(&tar())
+    }
+
+    /// A docker archive of one layer.
+    pub fn image(layer: &[u8]) -> Vec<u8> {
         let config = format!(
             r#"{{"os":"linux","architecture":"amd64","rootfs":{{"type":"layers","diff_ids":["{}"]}}}}"#,
-            sha256(&layer)
+            sha256(layer)
         );
         let name = format!("{}.json", sha256(config.as_bytes()).hex());
         let manifest = format!(r#"[{{"Config":"{name}","RepoTags":["a:b"],"Layers":["l/layer.tar"]}}]"#);
-        archive(&[("manifest.json", manifest.as_bytes()), (&name, config.as_bytes()), ("l/layer.tar", &layer)])
+        archive(&[("manifest.json", manifest.as_bytes()), (&name, config.as_bytes()), ("l/layer.tar", layer)])
+    }
+
+    /// A program's headers, then Go's build info and a list of crates at an aligned place.
+    pub fn go_program(headers: &[u8]) -> Vec<u8> {
+        let mut out = headers.to_vec();
+        out.resize(512, 0);
+        out.extend(b"\xff Go buildinf:\x08\x02");
+        out.resize(544, 0);
+        let modules = "<<<<<<<<<<<<<<<<path\ta\nmod\ta\tv1.0.0\t\ndep\tb\tv1\t\n=>\t./c\t\t\nbuild\t-ldflags=\"-X a=b\"\n>>>>>>>>>>>>>>>>";
+        out.extend(b"\x06go1.22");
+        out.push(u8::try_from(modules.len()).expect("a short text"));
+        out.extend(modules.as_bytes());
+        out.extend(b"node.js/v20.1.0\0");
+        out
+    }
+
+    fn put(out: &mut [u8], at: usize, value: u64, size: usize) {
+        out[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
+    }
+
+    pub fn elf() -> Vec<u8> {
+        let mut out = vec![0; 512];
+        out[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+        for (at, value, size) in
+            [(32, 64, 8), (40, 128, 8), (54, 56, 2), (56, 1, 2), (58, 64, 2), (60, 3, 2), (62, 2, 2)]
+        {
+            put(&mut out, at, value, size);
+        }
+        for (at, value, size) in [(64, 1, 4), (68, 6, 4), (72, 512, 8), (80, 4096, 8), (96, 300, 8)] {
+            put(&mut out, at, value, size);
+        }
+        for (at, value, size) in [(192, 1, 4), (196, 1, 4), (216, 512, 8), (224, 300, 8)] {
+            put(&mut out, at, value, size);
+        }
+        for (at, value, size) in [(256, 16, 4), (260, 3, 4), (280, 400, 8), (288, 32, 8)] {
+            put(&mut out, at, value, size);
+        }
+        out[401..425].copy_from_slice(b".go.buildinfo\0\0.dep-v0\0\0");
+        out
+    }
+
+    pub fn pe() -> Vec<u8> {
+        let mut out = vec![0; 512];
+        out[..2].copy_from_slice(b"MZ");
+        out[64..68].copy_from_slice(b"PE\0\0");
+        for (at, value, size) in [(0x3c, 64, 4), (70, 1, 2), (84, 112, 2), (88, 0x20b, 2), (112, 0x40_0000, 8)] {
+            put(&mut out, at, value, size);
+        }
+        out[200..205].copy_from_slice(b".data");
+        for (at, value, size) in [(208, 300, 4), (212, 4096, 4), (216, 300, 4), (220, 512, 4), (236, 0xc000_0040, 4)] {
+            put(&mut out, at, value, size);
+        }
+        out
+    }
+
+    pub fn mach_o() -> Vec<u8> {
+        let mut out = vec![0; 512];
+        for (at, value, size) in [(0, 0xfeed_facf, 4), (16, 1, 4), (20, 152, 4), (32, 0x19, 4), (36, 152, 4)] {
+            put(&mut out, at, value, size);
+        }
+        for (at, value, size) in [(56, 4096, 8), (72, 512, 8), (80, 300, 8), (92, 3, 4), (96, 1, 4)] {
+            put(&mut out, at, value, size);
+        }
+        out[104..118].copy_from_slice(b"__go_buildinfo");
+        for (at, value, size) in [(136, 4096, 8), (144, 300, 8), (152, 512, 4)] {
+            put(&mut out, at, value, size);
+        }
+        out
+    }
+
+    /// Stored entries: a manifest, properties, and an archive inside.
+    pub fn jar() -> Vec<u8> {
+        let properties: &[u8] = b"groupId=a\nartifactId=b\nversion=1\n";
+        let inner = zip(&[("META-INF/maven/a/b/pom.properties", properties)]);
+        zip(&[
+            ("META-INF/MANIFEST.MF", b"Implementation-Version: 1.0\nBundle-SymbolicName: a.b\n c\n"),
+            ("x.jar", &inner),
+        ])
+    }
+
+    fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
+        let (mut out, mut directory) = (Vec::new(), Vec::new());
+        for (name, content) in entries {
+            let size = u32::try_from(content.len()).expect("a short file").to_le_bytes();
+            let name_size = u16::try_from(name.len()).expect("a short name").to_le_bytes();
+            let fixed = [[0; 14].as_slice(), &size, &size, &name_size, &[0; 2]].concat();
+            directory.extend([b"PK\x01\x02\0\0".as_slice(), &fixed, &[0; 10]].concat());
+            directory.extend(u32::try_from(out.len()).expect("a short archive").to_le_bytes());
+            directory.extend(name.as_bytes());
+            out.extend([b"PK\x03\x04".as_slice(), &fixed, name.as_bytes(), content].concat());
+        }
+        let offset = u32::try_from(out.len()).expect("a short archive").to_le_bytes();
+        let size = u32::try_from(directory.len()).expect("a short directory").to_le_bytes();
+        out.extend(&directory);
+        out.extend([b"PK\x05\x06\0\0\0\0\x02\0\x02\0".as_slice(), &size, &offset, &[0; 2]].concat());
+        out
     }
 
     pub fn osv() -> Vec<u8> {

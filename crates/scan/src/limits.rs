@@ -7,7 +7,8 @@ pub struct Limits {
     pub layer_bytes: u64,
     /// Entries of one layer.
     pub entries: u64,
-    /// Bytes of one wanted file; a larger one is a gap. A larger program is not held and read as it passes.
+    /// Bytes of one wanted file; a larger one is a gap. Of it programs may
+    /// take three quarters and archives half; larger ones are not held, and read as they pass.
     pub file_bytes: u64,
     /// Bytes of one package database that is a single file, and of all that are kept to be read with their logs.
     pub database_bytes: u64,

@@ -28,13 +28,14 @@ use std::sync::Mutex;
 pub(crate) struct Scan<'a> {
     pub(crate) options: &'a Options<'a>,
     pub(crate) hashes: PathHash,
-    /// Held while a large file is in memory, so that there is one at a time, whatever the number of threads.
-    pub(crate) large: Mutex<()>,
+    /// Holds a large file, one at a time whatever the number of threads; memory that every thread allocated and freed
+    /// would stay with it.
+    pub(crate) large: Mutex<Vec<u8>>,
 }
 
 impl<'a> Scan<'a> {
     pub(crate) fn new(options: &'a Options<'a>) -> Self {
         let hashes = options.cache.map_or_else(PathHash::new, Cache::hashes);
-        Scan { options, hashes, large: Mutex::new(()) }
+        Scan { options, hashes, large: Mutex::new(Vec::new()) }
     }
 }

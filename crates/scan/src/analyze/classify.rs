@@ -116,6 +116,7 @@ mod tests {
             "HAProxy version 2.5.\n version 2.9.4-4e071ad, released 2024",
             &["haproxy 2.9.4"],
         );
+        check("usr/sbin/varnishd", "\0(varnish-7.1.1 revision 7cee", &["varnish 7.1.1"]);
         check("usr/local/bin/envoy", "\0a1b2/1.29.1/Clean/RELEASE/BoringSSL\0", &["envoy 1.29.1"]);
         check("usr/bin/openssl", "\0OpenSSL 1.1.1w  11 Sep 2023\0", &["openssl 1.1.1w"]);
         check("bin/bash", "@(#)Bash version 5.2.15(1) release GNU", &["bash 5.2.15"]);

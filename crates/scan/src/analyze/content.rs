@@ -29,9 +29,12 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// Whether reading it takes more memory than the file has.
-    pub(crate) fn unfolds(self) -> bool {
-        self == Format::Archive
+    /// The size up to which a file is held, of what one file may take: what is unpacked of an archive needs as much again.
+    pub(crate) fn held(self, limit: u64) -> u64 {
+        match self {
+            Format::Executable => limit / 4 * 3,
+            Format::Archive => limit / 2,
+        }
     }
 }
 

@@ -301,17 +301,19 @@ impl Walk<'_> {
     }
 
     fn told(&mut self, format: Format, path: &str, size: u64, content: &mut impl Read) -> Result<Parsed, TarError> {
-        if size > self.options.limits.file_bytes {
-            let _one_at_a_time = self.scan.large.lock().unwrap_or_else(PoisonError::into_inner);
+        if size > format.held(self.options.limits.file_bytes) {
+            let mut one_at_a_time = self.scan.large.lock().unwrap_or_else(PoisonError::into_inner);
+            *one_at_a_time = Vec::new();
             return Ok(content::search(format, path, content)?);
         }
-        if size <= SMALL && !format.unfolds() {
+        if size <= SMALL && format == Format::Executable {
             self.buffer.clear();
             content.read_to_end(&mut self.buffer)?;
             return Ok(content::parse(format, path, &self.buffer));
         }
-        let _one_at_a_time = self.scan.large.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+        let mut bytes = self.scan.large.lock().unwrap_or_else(PoisonError::into_inner);
+        bytes.clear();
+        bytes.reserve_exact(usize::try_from(size).unwrap_or_default());
         content.read_to_end(&mut bytes)?;
         Ok(content::parse(format, path, &bytes))
     }

@@ -45,10 +45,17 @@ impl<'m> Mark<'m> {
             memmem::find_iter(bytes, needle.as_bytes()).take(MAX_PLACES).collect()
         };
         places.into_iter().filter_map(move |at| {
-            let start = if forward { at + needle.len() } else { version_start(bytes, at) };
+            let start = if forward { at + needle.len() } else { self.start_before(bytes, at)? };
             let before = bytes.get(..start)?;
             before.ends_with(self.before.as_bytes()).then(|| self.version_at(bytes, start)).flatten()
         })
+    }
+
+    /// Where the version begins that ends at `end`.
+    fn start_before(self, bytes: &[u8], end: usize) -> Option<usize> {
+        let from = end.saturating_sub(MAX_VERSION + self.before.len());
+        let before = memmem::rfind(bytes.get(from..end)?, self.before.as_bytes())?;
+        Some(from + before + self.before.len())
     }
 
     fn version_at(self, bytes: &[u8], start: usize) -> Option<String> {
@@ -65,12 +72,6 @@ impl<'m> Mark<'m> {
 
 fn is_version_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || ".+-_~".contains(c)
-}
-
-fn version_start(bytes: &[u8], end: usize) -> usize {
-    let before = bytes.get(..end).unwrap_or_default();
-    let run = before.iter().rev().take(MAX_VERSION).take_while(|byte| is_version_char(char::from(**byte))).count();
-    end - run
 }
 
 /// Words of versions before a release; `rc1`, `-beta.2`.

@@ -26,7 +26,7 @@ const MAX_UNPACKED: u64 = 1 << 30;
 /// Bytes that may be unpacked of an archive that is too large to hold.
 const MAX_PASSED: u64 = 8 << 30;
 /// Bytes of one archive that was unpacked to be read, together with the file itself.
-const MAX_MEMORY: u64 = 84 << 20;
+const MAX_MEMORY: u64 = 72 << 20;
 /// Bytes of a manifest or of properties.
 const MAX_TEXT: u64 = 1 << 20;
 /// Artifacts of one file.

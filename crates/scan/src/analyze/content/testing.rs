@@ -34,11 +34,11 @@ fn number(length: usize) -> u64 {
 /// An ELF file of these sections, the last one in a segment of data. With one part without a name it has no sections.
 pub(in crate::analyze) fn elf(class: Class, parts: &[(&str, &[u8])]) -> Vec<u8> {
     let with_sections = parts.iter().any(|(name, _)| !name.is_empty());
-    let (header, program, section) = if class.wide { (64, 56, 64) } else { (52, 32, 40) };
+    let (header, program, section): (usize, usize, usize) = if class.wide { (64, 56, 64) } else { (52, 32, 40) };
     let mut names = vec![0_u8];
     let mut bodies: Vec<u8> = Vec::new();
     let mut places = Vec::new();
-    let begin = (header + program as usize).next_multiple_of(16);
+    let begin = (header + program).next_multiple_of(16);
     for (name, body) in parts {
         bodies.resize(bodies.len().next_multiple_of(16), 0);
         places.push((number(names.len()), number(begin + bodies.len()), number(body.len())));
@@ -58,7 +58,7 @@ pub(in crate::analyze) fn elf(class: Class, parts: &[(&str, &[u8])]) -> Vec<u8> 
     class.put(&mut out, 1, 4);
     class.words(&mut out, &[0, number(header), table]);
     class.put(&mut out, 0, 4);
-    for value in [number(header), program, 1, section, count, count.saturating_sub(1)] {
+    for value in [number(header), number(program), 1, number(section), count, count.saturating_sub(1)] {
         class.put(&mut out, value, 2);
     }
     class.put(&mut out, 1, 4);
@@ -71,7 +71,7 @@ pub(in crate::analyze) fn elf(class: Class, parts: &[(&str, &[u8])]) -> Vec<u8> 
     out.resize(begin, 0);
     out.extend(bodies);
     if with_sections {
-        out.resize(out.len() + section as usize, 0);
+        out.resize(out.len() + section, 0);
         for (name, offset, size) in places {
             class.put(&mut out, name, 4);
             class.put(&mut out, 1, 4);

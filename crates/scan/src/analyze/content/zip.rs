@@ -119,7 +119,8 @@ impl<'a> Archive<'a> {
             0 => Err(ZipError::TooLarge),
             8 => {
                 let claimed = usize::try_from(entry.size.min(max)).unwrap_or_default();
-                let mut out = Vec::with_capacity(claimed.min(1 << 20));
+                // At once: growing would for a moment hold it twice. What is only claimed is never touched.
+                let mut out = Vec::with_capacity(claimed);
                 let read = DeflateDecoder::new(stored).take(max.saturating_add(1)).read_to_end(&mut out);
                 let read = read.map_err(|_| ZipError::Corrupt("compressed data"))?;
                 let fits = u64::try_from(read).is_ok_and(|size| size <= max);

@@ -70,6 +70,8 @@ struct Header {
     flags: u64,
     method: u64,
     stored: u64,
+    /// Bytes when unpacked, as it says; nothing when the sizes follow.
+    size: u64,
     name: Vec<u8>,
 }
 
@@ -84,7 +86,12 @@ impl Header {
         if stored == super::NARROW {
             stored = wide_size(&extra).unwrap_or(stored);
         }
-        Ok(Header { flags: field(2, 2), method: field(4, 2), stored, name })
+        Ok(Header { flags: field(2, 2), method: field(4, 2), stored, size: field(18, 4), name })
+    }
+
+    /// Memory for the content, all at once: growing would for a moment hold it twice.
+    fn room(&self, max: u64) -> usize {
+        usize::try_from(self.size.min(max)).unwrap_or_default()
     }
 
     /// Unpacks at most `max` bytes and moves past the entry; the second part is how much was unpacked.
@@ -98,13 +105,13 @@ impl Header {
         if self.flags & ENCRYPTED == 0 && self.method == 8 && (follows || max > 0) {
             return if follows {
                 let mut inflated = DeflateDecoder::new(&mut *input);
-                let content = limited(&mut inflated, max, budget)?;
+                let content = limited(&mut inflated, self.room(max), max, budget)?;
                 let sizes = (inflated.total_in(), inflated.total_out());
                 descriptor(input, sizes)?;
                 Ok(content)
             } else {
                 let mut part = input.take(self.stored);
-                let content = limited(&mut DeflateDecoder::new(&mut part), max, budget)?;
+                let content = limited(&mut DeflateDecoder::new(&mut part), self.room(max), max, budget)?;
                 io::copy(&mut part, &mut io::sink()).map_err(|_| ZipError::Corrupt("it is cut"))?;
                 Ok(content)
             };
@@ -119,7 +126,7 @@ impl Header {
         let content = match (self.flags & ENCRYPTED, self.method) {
             (ENCRYPTED, _) => Err(ZipError::Encrypted),
             (_, 0) if self.stored <= max => {
-                let mut out = Vec::new();
+                let mut out = Vec::with_capacity(self.room(max));
                 part.read_to_end(&mut out).map_err(|_| ZipError::Corrupt("it is cut"))?;
                 Ok(out)
             }
@@ -136,8 +143,13 @@ impl Header {
 }
 
 /// Reads to the end, and keeps it when it is not too long.
-fn limited(inflated: &mut impl Read, max: u64, budget: u64) -> Result<(Result<Vec<u8>, ZipError>, u64), ZipError> {
-    let mut out = Vec::new();
+fn limited(
+    inflated: &mut impl Read,
+    room: usize,
+    max: u64,
+    budget: u64,
+) -> Result<(Result<Vec<u8>, ZipError>, u64), ZipError> {
+    let mut out = Vec::with_capacity(room);
     let corrupt = |_| ZipError::Corrupt("compressed data");
     let kept = inflated.take(max).read_to_end(&mut out).map_err(corrupt)?;
     let rest = io::copy(&mut inflated.take(budget.saturating_add(1)), &mut io::sink()).map_err(corrupt)?;
