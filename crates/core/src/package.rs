@@ -140,6 +140,9 @@ pub struct Package {
     /// The module it belongs to, with its stream: `nodejs:20`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub module: String,
+    /// The OS package that put it there: the distribution may have fixed it without changing its version.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
     /// Where it was found, sorted.
     pub locations: Vec<Location>,
 }
@@ -260,6 +263,7 @@ mod tests {
                 vendored: false,
                 vendor: String::new(),
                 module: String::new(),
+                owner: String::new(),
                 locations: vec![],
             };
             assert_eq!(package.purl(Some(&os)), expected);

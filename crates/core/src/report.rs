@@ -206,6 +206,7 @@ pub(crate) mod testing {
             vendored: false,
             vendor: String::new(),
             module: String::new(),
+            owner: String::new(),
             locations: vec![Location { path: format!("node_modules/{name}/package.json"), layer: 0 }],
         }
     }

@@ -9,12 +9,14 @@ mod explain;
 mod gaps;
 mod group;
 mod hit;
+mod ownership;
 mod subject;
 
 use crate::Error;
 use crate::reader::Database;
 pub use consider::{Considered, consider};
 use hit::{Applies, Hit};
+use ownership::Ownership;
 use std::collections::BTreeSet;
 use subject::{Query, Subject};
 use tidewaiter_core::advisory::{Advisory, KeyKind};
@@ -30,8 +32,10 @@ use tidewaiter_core::report::{Gap, Inventory, Report, Support};
 pub fn judge(inventory: Inventory, db: &Database) -> Result<Report, Error> {
     let os = inventory.os.as_ref();
     let mut findings = Vec::new();
-    let mut gaps = gaps::of(&inventory, db);
-    for (subject, packages) in subject::all(inventory.packages.iter().filter(|p| judged(p, os))) {
+    let ownership = Ownership::of(&inventory, db);
+    let mut gaps = gaps::of(&inventory, db, &ownership);
+    let judged = inventory.packages.iter().filter(|p| judged(p, os) && !ownership.answers_for(p));
+    for (subject, packages) in subject::all(judged) {
         let matched = match_subject(db, &subject, &packages, os)?;
         findings.extend(matched.findings);
         gaps.extend(matched.gaps);

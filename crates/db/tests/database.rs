@@ -55,6 +55,7 @@ fn package(kind: PackageType, name: &str, version: &str, source: &str) -> Packag
         vendored: false,
         vendor: String::new(),
         module: String::new(),
+        owner: String::new(),
         locations: vec![Location { path: "x".into(), layer: 0 }],
     }
 }
@@ -205,6 +206,26 @@ fn distributions_have_the_last_word_on_their_packages() {
         let row = Affected { fix_state: state, ..open() };
         check(vec![advisory("CVE-1", &[], vec![row])], &[&format!("CVE-1 unknown() [] {state:?}")]);
     }
+}
+
+#[test]
+fn a_distribution_answers_for_what_lies_in_its_packages() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let open = |ecosystem: &str, name: &str| vec![row(ecosystem, name, &[(None, End::Open)])];
+    build(&path, vec![advisory("CVE-1", &[], open("npm", "a")), advisory("CVE-2", &[], open("Debian:12", "x"))]);
+    let db = Database::open(&path).unwrap();
+    let check = |owner: &str, expected: &[&str]| {
+        let lib = Package { owner: owner.into(), ..package(PackageType::Npm, "a", "1.0.0", "") };
+        let debs = ["x", "y"].map(|name| package(PackageType::Deb, name, "1.0-1", name));
+        let report = matching::judge(inventory(debs.into_iter().chain([lib]).collect()), &db).unwrap();
+        let found: Vec<_> = report.findings.iter().map(|f| f.vulnerability.as_str()).collect();
+        assert_eq!(found, expected, "{owner}");
+    };
+    check("", &["CVE-1", "CVE-2"]);
+    check("x", &["CVE-2"]);
+    // Of an owner that no record speaks of, upstream's data is all there is.
+    check("y", &["CVE-1", "CVE-2"]);
 }
 
 #[test]

@@ -43,6 +43,7 @@ fn rpm(name: &str, version: &str, source: &str, module: &str) -> Package {
         vendored: false,
         vendor: "AlmaLinux".into(),
         module: module.into(),
+        owner: String::new(),
         locations: vec![],
     }
 }

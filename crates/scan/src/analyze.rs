@@ -7,6 +7,7 @@ mod dpkg;
 mod headers;
 mod npm;
 mod os_release;
+pub(crate) mod owned;
 mod python;
 mod rpm;
 
@@ -16,7 +17,7 @@ use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
 /// Raised whenever an analyzer finds more or other things in the same bytes: caches are keyed by it.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// What one file says.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -35,6 +36,9 @@ pub struct Parsed {
     pub kept: Option<Vec<u8>>,
     /// Whether the file was told by its content: it counts wherever it lies.
     pub by_content: bool,
+    /// Files of OS packages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owned: Vec<owned::Owned>,
 }
 
 impl Parsed {
@@ -69,7 +73,7 @@ pub(crate) fn fixed() -> impl Iterator<Item = &'static str> {
 
 /// One wanted path for each directory that is wanted as a whole or by a fixed path.
 pub(crate) fn samples() -> impl Iterator<Item = &'static str> {
-    fixed().chain([dpkg::STATUS_D_SAMPLE])
+    fixed().chain(dpkg::SAMPLES)
 }
 
 /// Ends of wanted paths: below which directories they are wanted differs.
@@ -83,9 +87,10 @@ type Wants = fn(&str) -> bool;
 type Analyzer = fn(&str, &[u8]) -> Parsed;
 
 fn analyzer(path: &str) -> Option<Analyzer> {
-    let all: [(Wants, Analyzer); 9] = [
+    let all: [(Wants, Analyzer); 10] = [
         (os_release::wants, os_release::parse),
         (dpkg::wants, dpkg::parse),
+        (dpkg::lists_files, dpkg::files),
         (apk::wants, apk::parse),
         (npm::wants, npm::parse),
         (python::wants, python::parse),
@@ -160,6 +165,7 @@ fn package(kind: PackageType, name: &str, version: &str) -> Package {
         vendored: false,
         vendor: String::new(),
         module: String::new(),
+        owner: String::new(),
         locations: Vec::new(),
     }
 }

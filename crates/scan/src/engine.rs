@@ -3,7 +3,7 @@
 mod journal;
 
 use crate::ScanError;
-use crate::analyze;
+use crate::analyze::{self, owned};
 use crate::cache::Cache;
 use crate::limits::Limits;
 use crate::progress::Progress;
@@ -14,7 +14,7 @@ use crate::walk::layer::{self, Facts};
 use crate::walk::links::Rules;
 use crate::walk::merge::View;
 use journal::{Files, Journals};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tidewaiter_core::ecosystem::Os;
@@ -147,7 +147,7 @@ impl Seen {
         let mut gaps: Vec<Gap> = facts.iter().filter_map(|layer| layer.gap.clone()).collect();
         gaps.extend(journals.files(&view).values().flat_map(|(_, parsed)| parsed.gaps.clone()));
         let os = os_of(&view);
-        let packages = merge_locations(since);
+        let packages = merge_locations(with_owners(since, &journals.files(&view)));
         gaps.extend(os_gap(&view, os.as_ref(), &packages));
         gaps.sort();
         gaps.dedup();
@@ -172,6 +172,24 @@ fn present(
         (key, since)
     })
     .collect()
+}
+
+/// Tells which of the packages that no OS package manager lists lie in files that one put there.
+fn with_owners(since: BTreeMap<(Package, String), usize>, files: &Files<'_>) -> BTreeMap<(Package, String), usize> {
+    if since.keys().all(|(package, _)| package.kind.is_os()) {
+        return since;
+    }
+    let all = files.values().flat_map(|(_, parsed)| &parsed.owned);
+    let owners: HashMap<u64, &str> =
+        all.flat_map(|owned| owned.files.iter().map(|id| (*id, owned.package.as_str()))).collect();
+    let with_owner = |((package, path), layer): ((Package, String), usize)| {
+        // What is in an archive belongs to whom the archive does.
+        let file = path.split_once("!/").map_or(path.as_str(), |(file, _)| file);
+        let owner = owners.get(&owned::id(file)).filter(|_| !package.kind.is_os());
+        let owner = owner.map(|name| (*name).to_owned()).unwrap_or_default();
+        ((Package { owner, ..package }, path), layer)
+    };
+    since.into_iter().map(with_owner).collect()
 }
 
 fn merge_locations(since: BTreeMap<(Package, String), usize>) -> Vec<Package> {

@@ -191,6 +191,7 @@ mod tests {
                 vendored: false,
                 vendor: vendor.into(),
                 module: String::new(),
+                owner: String::new(),
                 locations: vec![],
             };
             assert_eq!(os(id, "9", "", "").covers(&package), expected, "{id} {vendor}");

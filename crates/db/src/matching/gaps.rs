@@ -1,6 +1,7 @@
 //! What the database could not answer: "incomplete is never clean".
 
 use super::hit::Hit;
+use super::ownership::Ownership;
 use crate::reader::Database;
 use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::advisory::{Advisory, KeyKind};
@@ -11,11 +12,11 @@ use tidewaiter_core::report::{Gap, GapKind, Inventory};
 /// How many names a message lists.
 const LISTED: usize = 5;
 
-pub(super) fn of(inventory: &Inventory, db: &Database) -> Vec<Gap> {
+pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) -> Vec<Gap> {
     let os = inventory.os.as_ref();
     let mut gaps = foreign(&inventory.packages, os);
     let mut seen: Vec<String> = Vec::new();
-    for package in &inventory.packages {
+    for package in inventory.packages.iter().filter(|p| !ownership.answers_for(p)) {
         if package.advisory_version().is_empty() {
             gaps.push(Gap {
                 kind: GapKind::Unversioned,

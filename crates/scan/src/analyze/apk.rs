@@ -1,5 +1,6 @@
 //! apk-tools' installed database: one-letter fields, an empty line ends a package. apk-package(5).
 
+use super::owned::Owned;
 use super::{MAX_GAPS, Parsed, is_text, package, unreadable};
 use tidewaiter_core::package::{Package, PackageType};
 
@@ -17,12 +18,30 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
     }
     for stanza in text.split("\n\n").filter(|s| !s.trim().is_empty()) {
         match installed(stanza) {
-            Ok(package) => parsed.packages.push(package),
+            Ok(package) => {
+                parsed.owned.push(owned(&package.name, stanza));
+                parsed.packages.push(package);
+            }
             Err(cause) if parsed.gaps.len() < MAX_GAPS => parsed.gaps.push(unreadable(path, cause)),
             Err(_) => {}
         }
     }
     parsed
+}
+
+/// `F:` names a directory, each `R:` after it a file in it.
+fn owned(package: &str, stanza: &str) -> Owned {
+    let mut dir = "";
+    let paths = stanza.lines().filter_map(|line| match line.split_once(':') {
+        Some(("F", path)) => {
+            dir = path;
+            None
+        }
+        Some(("R", name)) => Some(format!("{dir}/{name}")),
+        _ => None,
+    });
+    let paths: Vec<String> = paths.collect();
+    Owned::new(package, paths.iter().map(String::as_str))
 }
 
 fn installed(stanza: &str) -> Result<Package, &'static str> {

@@ -1,16 +1,40 @@
 //! dpkg: `var/lib/dpkg/status` and the one-stanza files of `status.d` (distroless). deb-control(5).
 
 use super::headers::Stanza;
+use super::owned::Owned;
 use super::{MAX_GAPS, Parsed, is_text, package, unreadable};
 use tidewaiter_core::package::{Package, PackageType};
 
 pub(super) const STATUS: &str = "var/lib/dpkg/status";
 const STATUS_D: &str = "var/lib/dpkg/status.d/";
-pub(super) const STATUS_D_SAMPLE: &str = "var/lib/dpkg/status.d/x";
+const INFO: &str = "var/lib/dpkg/info/";
+/// One path of each directory that is wanted as a whole.
+pub(super) const SAMPLES: [&str; 2] = ["var/lib/dpkg/status.d/x", "var/lib/dpkg/info/x.list"];
 
 pub(super) fn wants(path: &str) -> bool {
     let single = path.strip_prefix(STATUS_D).is_some_and(|f| !f.contains('/') && !f.ends_with(".md5sums"));
     path == STATUS || single
+}
+
+/// Whether a file lists what a package put where: `info/NAME[:ARCH].list`, or checksums where there is no `info` (distroless).
+pub(super) fn lists_files(path: &str) -> bool {
+    let inside =
+        |dir, end| path.strip_prefix(dir).and_then(|f| f.strip_suffix(end)).is_some_and(|n: &str| !n.contains('/'));
+    inside(INFO, ".list") || inside(STATUS_D, ".md5sums")
+}
+
+/// The files of one package.
+pub(super) fn files(path: &str, bytes: &[u8]) -> Parsed {
+    let text = String::from_utf8_lossy(bytes);
+    let file = path.rsplit('/').next().unwrap_or_default();
+    let owned = match file.strip_suffix(".list") {
+        Some(name) => Owned::new(name.split(':').next().unwrap_or_default(), text.lines()),
+        None => {
+            let paths = text.lines().filter_map(|line| line.split_once("  ").map(|(_, path)| path));
+            Owned::new(file.trim_end_matches(".md5sums"), paths)
+        }
+    };
+    Parsed { owned: vec![owned], ..Parsed::default() }
 }
 
 pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
@@ -68,6 +92,21 @@ fn installed(stanza: &Stanza) -> Result<Option<Package>, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_belong_to_their_package() {
+        let check = |path: &str, text: &str, package: &str, owned: &str| {
+            assert!(lists_files(path) && !wants(path), "{path}");
+            let parsed = files(path, text.as_bytes());
+            let found = parsed.owned.first().unwrap();
+            assert_eq!(found.package, package);
+            assert!(found.files.contains(&crate::analyze::owned::id(owned)), "{path}");
+        };
+        check("var/lib/dpkg/info/bash.list", "/.\n/bin\n/bin/bash\n", "bash", "usr/bin/bash");
+        check("var/lib/dpkg/info/libssl3:amd64.list", "/usr/lib/x.so\n", "libssl3", "usr/lib/x.so");
+        let sums = "d41d8cd98f00b204e9800998ecf8427e  usr/bin/python3\n";
+        check("var/lib/dpkg/status.d/python3.md5sums", sums, "python3", "usr/bin/python3");
+    }
 
     #[test]
     fn stanzas_become_packages() {

@@ -18,6 +18,7 @@ mod sqlite;
 mod tests;
 mod wal;
 
+use super::owned::Owned;
 use super::{Parsed, unreadable};
 use header::Header;
 use std::collections::BTreeMap;
@@ -85,6 +86,7 @@ pub(super) fn with_log(path: &str, database: &[u8], log: &[u8]) -> Parsed {
 #[derive(Default)]
 struct Contents {
     packages: Vec<Package>,
+    owned: Vec<Owned>,
     damage: BTreeMap<&'static str, u64>,
     too_many: bool,
 }
@@ -97,7 +99,11 @@ impl Contents {
         };
         header.defect().into_iter().for_each(|cause| self.damaged(cause));
         match header.package() {
-            Ok(package) => package.into_iter().for_each(|p| self.package(p)),
+            Ok(package) => {
+                self.owned
+                    .extend(package.iter().map(|p| Owned::new(&p.name, header.files().iter().map(String::as_str))));
+                package.into_iter().for_each(|p| self.package(p));
+            }
             Err(cause) => self.damaged(cause),
         }
     }
@@ -127,6 +133,7 @@ impl Contents {
         Parsed {
             gaps: told.chain(limit).collect(),
             packages: self.packages,
+            owned: self.owned,
             database: Some(PackageType::Rpm),
             ..Parsed::default()
         }

@@ -229,3 +229,21 @@ fn images_that_lie_are_refused() {
     fs::write(&blob, &good[..good.len() - 512]).unwrap();
     assert_eq!(scan(dir.path()).unwrap_err().reason(), "LayerTruncated");
 }
+
+#[test]
+fn packages_in_files_of_os_packages_name_their_owner() {
+    const A: &str = "usr/share/nodejs/node_modules/a/package.json";
+    const B: &str = "app/node_modules/a/package.json";
+    let list = format!("/usr\n/{A}\n");
+    let first = [DEBIAN, E::File(STATUS, BASH), E::File("var/lib/dpkg/info/bash.list", &list), E::File(A, PACKAGE)];
+    let check = |layers: &[&[E<'_>]], expected: &[(&str, &str)]| {
+        let layers: Vec<Vec<u8>> = layers.iter().map(|l| layer(l)).collect();
+        let inventory = scan_layers(&layers).unwrap();
+        let found = inventory.packages.iter().filter(|p| p.name == "a");
+        let found: Vec<_> = found.map(|p| (p.owner.as_str(), p.locations[0].path.as_str())).collect();
+        assert_eq!(found, expected);
+    };
+    check(&[&first], &[("bash", A)]);
+    check(&[&first, &[E::File(B, PACKAGE)]], &[("", B), ("bash", A)]);
+    check(&[&first, &[E::File("var/lib/dpkg/info/.wh.bash.list", "")]], &[("", A)]);
+}

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 mod archive;
+mod cached;
 mod content;
 mod fixture;
 mod layers;

@@ -6,6 +6,8 @@
 pub(super) enum Field<'a> {
     Text(&'a str),
     Int(u32),
+    Ints(&'a [u32]),
+    Texts(&'a [&'a str]),
 }
 
 /// A header with a signed region over all its entries, as rpm stores it.
@@ -14,15 +16,23 @@ pub(super) fn header(fields: &[(u32, Field<'_>)]) -> Vec<u8> {
     for (tag, field) in fields {
         let kind = match field {
             Field::Text(_) => 6,
-            Field::Int(_) => {
+            Field::Texts(_) => 8,
+            Field::Int(_) | Field::Ints(_) => {
                 data.resize(data.len().next_multiple_of(4), 0);
                 4
             }
         };
-        index.push([*tag, kind, data.len() as u32, 1]);
+        let count = match field {
+            Field::Texts(all) => all.len(),
+            Field::Ints(all) => all.len(),
+            _ => 1,
+        };
+        index.push([*tag, kind, data.len() as u32, count as u32]);
         match field {
             Field::Text(text) => data.extend([text.as_bytes(), b"\0"].concat()),
+            Field::Texts(all) => data.extend(all.iter().flat_map(|text| [text.as_bytes(), b"\0"].concat())),
             Field::Int(value) => data.extend(value.to_be_bytes()),
+            Field::Ints(all) => data.extend(all.iter().flat_map(|value| value.to_be_bytes())),
         }
     }
     index.insert(0, [63, 7, data.len() as u32, 16]);

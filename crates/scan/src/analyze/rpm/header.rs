@@ -19,6 +19,11 @@ const MODULARITYLABEL: u32 = 5096;
 /// `HEADERIMAGE`, `HEADERSIGNATURES`, `HEADERIMMUTABLE`: the first entry says how far the signed part reaches.
 const REGIONS: std::ops::RangeInclusive<u32> = 61..=63;
 
+/// Files of one package that are listed.
+const MAX_FILES: usize = 500_000;
+const DIRINDEXES: u32 = 1116;
+const BASENAMES: u32 = 1117;
+const DIRNAMES: u32 = 1118;
 const INT32: u32 = 4;
 const BIN: u32 = 7;
 /// One string, several, several by language.
@@ -137,6 +142,25 @@ impl<'a> Header<'a> {
         value.ok_or("a package's epoch is no number")
     }
 
+    /// Paths of its files: each a name and the number of its directory. Lists that do not fit each other name none.
+    pub(super) fn files(&self) -> Vec<String> {
+        let (names, dirs) = (self.texts(BASENAMES), self.texts(DIRNAMES));
+        let Some(numbers) = self.find(DIRINDEXES).filter(|e| e.kind == INT32) else { return Vec::new() };
+        let number = |index: usize| be32(self.data, numbers.offset.checked_add(index.checked_mul(4)?)?);
+        let path = |(index, name): (usize, Cow<'_, str>)| {
+            let dir = dirs.get(number(index).filter(|_| index < numbers.count)? as usize)?;
+            Some(format!("{dir}{name}"))
+        };
+        names.into_iter().enumerate().filter_map(path).collect()
+    }
+
+    /// The texts of an array.
+    fn texts(&self, tag: u32) -> Vec<Cow<'a, str>> {
+        let Some(entry) = self.find(tag).filter(|e| STRINGS.contains(&e.kind)) else { return Vec::new() };
+        let bytes = self.data.get(entry.offset..).unwrap_or_default();
+        bytes.split(|b| *b == 0).take(entry.count.min(MAX_FILES)).map(String::from_utf8_lossy).collect()
+    }
+
     /// The installed package; `None` for what is none: a key of rpm's own key ring.
     pub(super) fn package(&self) -> Result<Option<Package>, Cause> {
         let name = self.required(NAME, "a package without name")?;
@@ -239,6 +263,18 @@ mod tests {
         assert_eq!((zero.version.as_str(), zero.source_name.as_str()), ("1-1", ""));
         let keys = rpm("gpg-pubkey", None, "1", "1", &[]);
         assert_eq!(Header::parse(&keys).unwrap().package(), Ok(None));
+    }
+
+    #[test]
+    fn files_are_names_in_directories() {
+        let lists = [
+            (1116, Field::Ints(&[1, 0])),
+            (1117, Field::Texts(&["b", "x"])),
+            (1118, Field::Texts(&["/etc/", "/usr/bin/"])),
+        ];
+        let blob = rpm("a", None, "1", "1", &lists);
+        assert_eq!(Header::parse(&blob).unwrap().files(), ["/usr/bin/b", "/etc/x"]);
+        assert!(Header::parse(&rpm("a", None, "1", "1", &[])).unwrap().files().is_empty());
     }
 
     #[test]
