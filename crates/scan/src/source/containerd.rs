@@ -67,3 +67,37 @@ fn target(database: &Path, name: &str) -> Result<Digest, SourceError> {
     let cause = "no namespace has an image of this name; list them with: ctr -n k8s.io images ls".to_owned();
     Err(SourceError::NotFound { what: format!("{name} in containerd"), cause })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::bolt::testing::{file, inline};
+    use super::*;
+    use tidewaiter_testkit::demo::clean;
+    use tidewaiter_testkit::layout;
+
+    #[test]
+    fn an_image_is_found_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("containerd");
+        let image = clean().build();
+        layout::write(&root.join(CONTENT), &image);
+        let target = inline(&[(b"digest", image.digest().into_bytes(), 0)]);
+        let images = inline(&[(b"docker.io/library/app:v1", inline(&[(b"target", target, 1)]), 1)]);
+        let namespaces = inline(&[
+            (b"default", inline(&[(b"images", inline(&[]), 1)]), 1),
+            (b"k8s.io", inline(&[(b"images", images, 1)]), 1),
+        ]);
+        let database = root.join(METADATA);
+        std::fs::create_dir_all(database.parent().unwrap()).unwrap();
+        std::fs::write(&database, file(&[(b"v1", namespaces, 1)])).unwrap();
+        let roots = [folder.path().join("absent"), root.clone()];
+        let found = open(&roots, &"app:v1".parse().unwrap(), None).unwrap();
+        assert_eq!((found.manifest_digest.to_string(), found.layers.len()), (image.digest(), image.blobs.len() - 1));
+        let refused =
+            |name: &str, roots: &[PathBuf]| open(roots, &name.parse().unwrap(), None).unwrap_err().to_string();
+        assert!(refused("other:v1", &roots).contains("no namespace has an image of this name"));
+        assert!(refused("app:v1", &roots[..1]).contains("there is no metadata database"));
+        std::fs::remove_dir_all(root.join(CONTENT)).unwrap();
+        assert!(refused("app:v1", &roots).contains("is not in its content store"));
+    }
+}

@@ -6,5 +6,6 @@ mod cached;
 mod content;
 mod fixture;
 mod layers;
+mod local;
 mod registry;
 mod stored;

@@ -217,3 +217,84 @@ fn element(page: &[u8], at: usize, leaf: bool) -> io::Result<Element<'_>> {
     let value = part(key_at.saturating_add(key_size), size(u32_at(page, at + 12)?))?;
     Ok(Element::Leaf { key: part(key_at, key_size)?, value, bucket: u32_at(page, at)? & BUCKET != 0 })
 }
+
+/// Small databases made in code.
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    const PAGE: usize = 4096;
+
+    /// A leaf page with these keys, as one page or inside its parent's.
+    pub(crate) fn leaf(items: &[(&[u8], Vec<u8>, u32)]) -> Vec<u8> {
+        let mut page = vec![0; HEADER + items.len() * ELEMENT];
+        page[8..10].copy_from_slice(&LEAF.to_le_bytes());
+        page[10..12].copy_from_slice(&(items.len() as u16).to_le_bytes());
+        for (index, (key, value, flags)) in items.iter().enumerate() {
+            let at = HEADER + index * ELEMENT;
+            let words = [*flags, (page.len() - at) as u32, key.len() as u32, value.len() as u32];
+            page[at..at + ELEMENT].copy_from_slice(&words.map(u32::to_le_bytes).concat());
+            page.extend_from_slice(key);
+            page.extend_from_slice(value);
+        }
+        page
+    }
+
+    /// A bucket inside its parent's page.
+    pub(crate) fn inline(items: &[(&[u8], Vec<u8>, u32)]) -> Vec<u8> {
+        [vec![0; 16], leaf(items)].concat()
+    }
+
+    fn meta_page(number: u64, root: u64, transaction: u64) -> Vec<u8> {
+        let mut meta = [MAGIC, VERSION, PAGE as u32, 0].map(u32::to_le_bytes).concat();
+        meta.extend([root, 0, 2, 9, transaction].map(u64::to_le_bytes).concat());
+        meta.extend(checksum(&meta).to_le_bytes());
+        let mut page = [number.to_le_bytes().to_vec(), vec![4, 0, 0, 0, 0, 0, 0, 0], meta].concat();
+        page.resize(PAGE, 0);
+        page
+    }
+
+    /// A file whose root bucket is page 4 below a branch page 3; the older meta page points nowhere.
+    pub(crate) fn file(root: &[(&[u8], Vec<u8>, u32)]) -> Vec<u8> {
+        let mut branch = vec![0; HEADER];
+        branch[8..10].copy_from_slice(&BRANCH.to_le_bytes());
+        branch[10..12].copy_from_slice(&1_u16.to_le_bytes());
+        let first = root[0].0;
+        branch.extend([ELEMENT as u32, first.len() as u32].map(u32::to_le_bytes).concat());
+        branch.extend(4_u64.to_le_bytes());
+        branch.extend(first);
+        let mut out = [meta_page(0, 77, 1), meta_page(1, 3, 2), vec![0; PAGE]].concat();
+        for mut page in [branch, leaf(root)] {
+            page.resize(PAGE, 0);
+            out.extend(page);
+        }
+        out
+    }
+
+    #[test]
+    fn keys_are_found_in_nested_buckets() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("meta.db");
+        let inner = inline(&[(b"k", b"v".to_vec(), 0)]);
+        let bytes = file(&[(b"a", inline(&[(b"b", inner, BUCKET), (b"c", vec![1], 0)]), BUCKET), (b"z", vec![2], 0)]);
+        std::fs::write(&path, &bytes).unwrap();
+        let bolt = Bolt::open(&path).unwrap();
+        assert_eq!(bolt.get(&[b"a", b"b"], b"k").unwrap().as_deref(), Some(&b"v"[..]));
+        assert_eq!(bolt.get(&[b"a", b"x"], b"k").unwrap(), None);
+        assert_eq!(bolt.get(&[b"z"], b"k").unwrap(), None);
+        assert_eq!(bolt.buckets(&[b"a"]).unwrap(), [b"b".to_vec()]);
+        // Cut or changed anywhere, it is an error or says nothing; it never fails otherwise.
+        for at in (0..bytes.len()).filter(|at| at % PAGE < 160) {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0xff;
+            std::fs::write(&path, &damaged).unwrap();
+            if let Ok(bolt) = Bolt::open(&path) {
+                let _ = (bolt.get(&[b"a", b"b"], b"k"), bolt.buckets(&[b"a"]));
+            }
+            if at % 16 == 0 {
+                std::fs::write(&path, &bytes[..at]).unwrap();
+                assert!(Bolt::open(&path).and_then(|b| b.get(&[b"a", b"b"], b"k")).ok().flatten().is_none());
+            }
+        }
+    }
+}
