@@ -2,9 +2,13 @@
 
 mod apk;
 mod classify;
+mod composer;
 pub(crate) mod content;
+mod dotnet;
 mod dpkg;
+mod gem;
 mod headers;
+mod listing;
 mod npm;
 mod os_release;
 pub(crate) mod owned;
@@ -17,7 +21,7 @@ use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
 /// Raised whenever an analyzer finds more or other things in the same bytes: caches are keyed by it.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// What one file says.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -77,8 +81,19 @@ pub(crate) fn samples() -> impl Iterator<Item = &'static str> {
 }
 
 /// Ends of wanted paths: below which directories they are wanted differs.
-pub(crate) const PROBES: [&str; 7] =
-    ["package.json", "x/package.json", "@x/x/package.json", "METADATA", "PKG-INFO", "EGG-INFO/PKG-INFO", "x"];
+pub(crate) const PROBES: [&str; 11] = [
+    "package.json",
+    "x/package.json",
+    "@x/x/package.json",
+    "METADATA",
+    "PKG-INFO",
+    "EGG-INFO/PKG-INFO",
+    "x",
+    "x.gemspec",
+    "installed.json",
+    "composer/installed.json",
+    "A/1/A.deps.json",
+];
 
 /// Unreadable parts of one file that are reported one by one; more say nothing new.
 const MAX_GAPS: usize = 8;
@@ -87,19 +102,22 @@ type Wants = fn(&str) -> bool;
 type Analyzer = fn(&str, &[u8]) -> Parsed;
 
 fn analyzer(path: &str) -> Option<Analyzer> {
-    let all: [(Wants, Analyzer); 10] = [
+    let all: &[(Wants, Analyzer)] = &[
         (os_release::wants, os_release::parse),
         (dpkg::wants, dpkg::parse),
         (dpkg::lists_files, dpkg::files),
         (apk::wants, apk::parse),
         (npm::wants, npm::parse),
         (python::wants, python::parse),
+        (gem::wants, gem::parse),
+        (composer::wants, composer::parse),
+        (dotnet::wants, dotnet::parse),
         (rpm::wants, rpm::parse),
         (classify::wants, classify::parse),
         (|path| FOREIGN.contains(&path), foreign),
         (|path| path == KEEP, |_, bytes| Parsed { kept: Some(bytes.to_vec()), ..Parsed::default() }),
     ];
-    all.into_iter().find(|(wants, _)| wants(path)).map(|(_, parse)| parse)
+    all.iter().find(|(wants, _)| wants(path)).map(|(_, parse)| *parse)
 }
 
 /// Whether a file at this (cleaned) path is worth reading.
