@@ -1,11 +1,14 @@
 //! Analyzers: which files are wanted, and what their bytes say. Pure functions from (path, bytes) to packages.
 
+mod alpm;
 mod apk;
+mod chisel;
 mod classify;
 mod composer;
 pub(crate) mod content;
 mod dotnet;
 mod dpkg;
+mod foreign;
 mod gem;
 mod headers;
 mod listing;
@@ -67,17 +70,20 @@ pub(crate) const LOG: &str = rpm::LOG;
 /// Files read as this are kept as they are. No file of an image has this name: cleaned paths hold no empty part.
 pub(crate) const KEEP: &str = "//keep";
 
-/// Files of package managers that are known but not read yet: their presence makes a report incomplete.
-const FOREIGN: [&str; 1] = ["usr/lib/opkg/status"];
-
 /// Paths at which a file is looked for even where links lead elsewhere.
 pub(crate) fn fixed() -> impl Iterator<Item = &'static str> {
-    os_release::PATHS.into_iter().chain([dpkg::STATUS]).chain(apk::PATHS).chain(rpm::PATHS).chain(FOREIGN)
+    os_release::PATHS
+        .into_iter()
+        .chain([dpkg::STATUS])
+        .chain(apk::PATHS)
+        .chain(rpm::PATHS)
+        .chain(foreign::PATHS)
+        .chain([chisel::PATH])
 }
 
 /// One wanted path for each directory that is wanted as a whole or by a fixed path.
 pub(crate) fn samples() -> impl Iterator<Item = &'static str> {
-    fixed().chain(dpkg::SAMPLES)
+    fixed().chain(dpkg::SAMPLES).chain([alpm::SAMPLE, foreign::SAMPLE])
 }
 
 /// Ends of wanted paths: below which directories they are wanted differs.
@@ -113,8 +119,10 @@ fn analyzer(path: &str) -> Option<Analyzer> {
         (composer::wants, composer::parse),
         (dotnet::wants, dotnet::parse),
         (rpm::wants, rpm::parse),
+        (alpm::wants, alpm::parse),
+        (chisel::wants, chisel::parse),
         (classify::wants, classify::parse),
-        (|path| FOREIGN.contains(&path), foreign),
+        (foreign::wants, foreign::parse),
         (|path| path == KEEP, |_, bytes| Parsed { kept: Some(bytes.to_vec()), ..Parsed::default() }),
     ];
     all.iter().find(|(wants, _)| wants(path)).map(|(_, parse)| *parse)
@@ -155,11 +163,6 @@ pub(crate) fn places(package: &Package, path: &str) -> Vec<String> {
         [] => vec![path.to_owned()],
         inside => inside.iter().map(|inner| format!("{path}{}", inner.path)).collect(),
     }
-}
-
-fn foreign(path: &str, _: &[u8]) -> Parsed {
-    let message = "this package database is not read yet; its packages are not judged".to_owned();
-    Parsed { gaps: vec![Gap { kind: GapKind::UnsupportedOs, subject: path.to_owned(), message }], ..Parsed::default() }
 }
 
 fn unreadable(path: &str, cause: &str) -> Gap {
