@@ -5,18 +5,25 @@ mod apk;
 mod chisel;
 mod classify;
 mod composer;
+mod conda;
 pub(crate) mod content;
+mod cran;
+mod dart;
 mod dotnet;
 mod dpkg;
+mod erlang;
 mod foreign;
 mod gem;
 mod headers;
+mod julia;
 mod listing;
+mod luarocks;
 mod npm;
 mod os_release;
 pub(crate) mod owned;
 mod python;
 mod rpm;
+mod swift;
 
 use serde::{Deserialize, Serialize};
 use tidewaiter_core::ecosystem::Os;
@@ -87,7 +94,7 @@ pub(crate) fn samples() -> impl Iterator<Item = &'static str> {
 }
 
 /// Ends of wanted paths: below which directories they are wanted differs.
-pub(crate) const PROBES: [&str; 11] = [
+pub(crate) const PROBES: &[&str] = &[
     "package.json",
     "x/package.json",
     "@x/x/package.json",
@@ -99,6 +106,12 @@ pub(crate) const PROBES: [&str; 11] = [
     "installed.json",
     "composer/installed.json",
     "A/1/A.deps.json",
+    "x/DESCRIPTION",
+    "ebin/x.app",
+    "x/1-1/rock_manifest",
+    "1-1/rock_manifest",
+    "rock_manifest",
+    "x.json",
 ];
 
 /// Unreadable parts of one file that are reported one by one; more say nothing new.
@@ -118,6 +131,13 @@ fn analyzer(path: &str) -> Option<Analyzer> {
         (gem::wants, gem::parse),
         (composer::wants, composer::parse),
         (dotnet::wants, dotnet::parse),
+        (conda::wants, conda::parse),
+        (cran::wants, cran::parse),
+        (dart::wants, dart::parse),
+        (erlang::wants, erlang::parse),
+        (julia::wants, julia::parse),
+        (luarocks::wants, luarocks::parse),
+        (swift::wants, swift::parse),
         (rpm::wants, rpm::parse),
         (alpm::wants, alpm::parse),
         (chisel::wants, chisel::parse),
