@@ -23,6 +23,7 @@ mod os_release;
 pub(crate) mod owned;
 mod python;
 mod rpm;
+mod sbom;
 mod swift;
 
 use serde::{Deserialize, Serialize};
@@ -138,6 +139,7 @@ fn analyzer(path: &str) -> Option<Analyzer> {
         (julia::wants, julia::parse),
         (luarocks::wants, luarocks::parse),
         (swift::wants, swift::parse),
+        (sbom::wants, sbom::parse),
         (rpm::wants, rpm::parse),
         (alpm::wants, alpm::parse),
         (chisel::wants, chisel::parse),
