@@ -235,7 +235,9 @@ impl Package {
         let parts = match self.kind {
             PackageType::Npm | PackageType::Composer => self.name.split_once('/'),
             PackageType::Maven => self.name.split_once(':'),
-            PackageType::Golang | PackageType::Swift => self.name.rsplit_once('/'),
+            PackageType::Golang | PackageType::Swift | PackageType::Hex | PackageType::Luarocks => {
+                self.name.rsplit_once('/')
+            }
             _ => None,
         };
         parts.map_or((None, self.name.as_str()), |(namespace, name)| (Some(namespace), name))
