@@ -1,9 +1,16 @@
-//! SBOMs that lie in an image: CycloneDX and SPDX 2 as JSON, among them those of Bitnami's images. Their components are
-//! listed where a purl names them. Packages of operating systems are not: their databases say what is installed.
+//! SBOMs that lie in an image: CycloneDX and SPDX as JSON, among them those of Bitnami's images.
+//!
+//! Components are listed where a purl names them. Nothing tells whether an SBOM describes what lies beside it: it is
+//! believed, as leaving it out would hide what is listed nowhere else. Packages of operating systems are not taken:
+//! their databases say what is installed. A statement about an SBOM (in-toto) is none.
+
+mod cyclonedx;
+mod spdx;
 
 use super::Parsed;
-use super::listing::{Listing, failed, json, text};
-use serde_json::Value;
+use super::listing::{Listing, failed};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tidewaiter_core::package::{Package, PackageType};
 
 pub(super) fn wants(path: &str) -> bool {
@@ -12,62 +19,61 @@ pub(super) fn wants(path: &str) -> bool {
     bitnami || [".cdx.json", ".cyclonedx.json", ".spdx.json", "bom.json"].iter().any(|end| file.ends_with(end))
 }
 
+/// What tells the formats apart.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "bomFormat")]
+    cyclonedx: Option<IgnoredAny>,
+    #[serde(rename = "spdxVersion")]
+    spdx: Option<IgnoredAny>,
+    #[serde(rename = "@graph")]
+    graph: Option<IgnoredAny>,
+    #[serde(rename = "_type")]
+    statement: Option<IgnoredAny>,
+}
+
+/// A package as a document names it: the version beside the purl counts where the purl has none.
+struct Named {
+    purl: String,
+    version: String,
+}
+
 pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
-    let json = match json(bytes) {
-        Ok(json) => json,
-        Err(cause) => return failed(path, &cause),
-    };
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    // What else is called so, and is no object, is no SBOM either.
+    if serde_json::from_slice::<Vec<IgnoredAny>>(bytes).is_ok() {
+        return Parsed::default();
+    }
+    let packages = serde_json::from_slice(bytes).and_then(|head| match head {
+        Head { statement: Some(_), .. } => Ok(Vec::new()),
+        Head { cyclonedx: Some(_), .. } => cyclonedx::packages(bytes),
+        Head { spdx: Some(_), .. } => spdx::packages(bytes),
+        Head { graph: Some(_), .. } => spdx::graph(bytes),
+        _ => Ok(Vec::new()),
+    });
+    match packages {
+        Ok(packages) => listed(path, &packages),
+        Err(e) => failed(path, &format!("it breaks the format of SBOMs ({e})")),
+    }
+}
+
+fn listed(path: &str, packages: &[Named]) -> Parsed {
     let mut listing = Listing::new(path);
-    if json.get("bomFormat").is_some_and(|format| format == "CycloneDX") {
-        json.pointer("/metadata/component").into_iter().for_each(|own| component(own, &mut listing));
-        components(&json, &mut listing);
-    } else if json.get("spdxVersion").is_some() {
-        let packages = json.get("packages").and_then(Value::as_array);
-        packages.into_iter().flatten().for_each(|package| spdx(package, &mut listing));
-    } else if json.get("@graph").is_some() {
-        listing.unreadable("SPDX 3 is not read yet");
-    }
-    // What else is called so is no SBOM; statements about an SBOM (in-toto) speak of other things than this image.
-    listing.done()
-}
-
-fn components(parent: &Value, listing: &mut Listing<'_>) {
-    let components = parent.get("components").and_then(Value::as_array);
-    components.into_iter().flatten().for_each(|inner| component(inner, listing));
-}
-
-/// A component and those inside it; they are no deeper than the JSON, whose reader limits that.
-fn component(value: &Value, listing: &mut Listing<'_>) {
-    // Excluded ones were used to build or test.
-    if text(value, "scope") == "excluded" {
-        return;
-    }
-    let purl = text(value, "purl");
-    if !purl.is_empty() {
-        add(purl, text(value, "version"), listing);
-    }
-    components(value, listing);
-}
-
-fn spdx(package: &Value, listing: &mut Listing<'_>) {
-    let references = package.get("externalRefs").and_then(Value::as_array).into_iter().flatten();
-    let purls = references.filter(|r| text(r, "referenceType").rsplit('/').next() == Some("purl"));
-    // Several say where else the same package is known.
-    for purl in purls.map(|reference| text(reference, "referenceLocator")) {
-        add(purl, text(package, "versionInfo"), listing);
-    }
-}
-
-fn add(purl: &str, version: &str, listing: &mut Listing<'_>) {
-    match Package::from_purl(purl) {
-        Ok(Some(package)) if package.kind.is_os() || package.kind == PackageType::Generic => {}
-        Ok(Some(package)) if package.version.is_empty() => {
-            listing.package(Package { version: version.to_owned(), ..package });
+    for named in packages.iter().filter(|named| !named.purl.is_empty()) {
+        match Package::from_purl(&named.purl) {
+            Ok(Some(package)) if package.kind.is_os() || package.kind == PackageType::Generic => {}
+            Ok(Some(package)) if package.version.is_empty() => {
+                listing.package(Package { version: named.version.clone(), ..package });
+            }
+            Ok(Some(package)) => listing.package(package),
+            Ok(None) => {}
+            Err(cause) => listing.unreadable(&format!("{:.80} is no purl ({cause})", named.purl)),
         }
-        Ok(Some(package)) => listing.package(package),
-        Ok(None) => {}
-        Err(cause) => listing.unreadable(&format!("{purl:.80} is no purl ({cause})")),
     }
+    let mut parsed = listing.done();
+    parsed.packages.sort();
+    parsed.packages.dedup();
+    parsed
 }
 
 #[cfg(test)]
@@ -92,6 +98,9 @@ mod tests {
         check(&bom(r#"{"purl":"pkg:npm/a@1","scope":"excluded"}"#), "", 0);
         check(&bom(r#"{"purl":"pkg:deb/debian/a@1"},{"purl":"pkg:generic/a@1"},{"purl":"pkg:oci/a"}"#), "", 0);
         check(&bom(r#"{"name":"a","version":"1"}"#), "", 0);
+        check(&bom(r#"{"purl":"pkg:npm/a@1","isExternal":true}"#), "", 0);
+        check(&bom(r#"{"purl":"pkg:npm/a@1"},{"purl":"pkg:npm/a@1"}"#), "a 1", 0);
+        check(r#"{"bomFormat":"CycloneDX","components":{}}"#, "", 1);
         check(&bom(r#"{"purl":"npm:a"}"#), "", 1);
         let own = r#"{"bomFormat":"CycloneDX","metadata":{"component":{"purl":"pkg:bitnami/a@1.0.0-3"}}}"#;
         check(own, "a 1.0.0-3", 0);
@@ -114,7 +123,11 @@ mod tests {
         check("a.spdx.json", &spdx("pkg:pypi/a"), "a 9", 0);
         check("a.spdx.json", &spdx("pkg:apk/wolfi/a@1"), "", 0);
         check("a.spdx.json", r#"{"spdxVersion":"SPDX-2.3"}"#, "", 0);
-        check("a.spdx.json", r#"{"@context":"x","@graph":[]}"#, "", 1);
+        let graph = r#"{"@context":"c","@graph":[{"type":"SpdxDocument"},
+            {"type":"software_Package","software_packageUrl":"pkg:gem/a","software_packageVersion":"1"},
+            {"type":"software_Package","externalIdentifier":["_:x",
+                {"externalIdentifierType":"packageUrl","identifier":"pkg:gem/b@1"}]}]}"#;
+        check("a.spdx.json", graph, "a 1, b 1", 0);
         check("a.spdx.json", r#"{"_type":"https://in-toto.io/Statement/v0.1","predicate":{}}"#, "", 0);
         check("bom.json", "[]", "", 0);
     }
