@@ -114,6 +114,7 @@ pub(crate) const PROBES: &[&str] = &[
     "1-1/rock_manifest",
     "rock_manifest",
     "x.json",
+    "A/x/Project.toml",
     "x.zip",
     "cache/x.zip",
 ];

@@ -13,7 +13,11 @@ pub(super) fn wants(path: &str) -> bool {
 pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
     let text = String::from_utf8_lossy(bytes);
     let stanza = Stanza::parse(text.lines().take_while(|line| !line.trim().is_empty()));
-    let stanza = stanza.ok().filter(|stanza| stanza.get("Built").is_some());
+    let says_built = text.lines().any(|line| line.starts_with("Built:"));
+    let stanza = match stanza {
+        Err(line) if says_built => return failed(path, &format!("a line is no field: {line:.60}")),
+        stanza => stanza.ok().filter(|stanza| stanza.get("Built").is_some()),
+    };
     let mut listing = Listing::new(path);
     match stanza.as_ref().map(|stanza| (stanza.get("Package"), stanza.get("Version"))) {
         Some((Some(name), Some(version))) => listing.add(PackageType::Cran, name, version),
@@ -47,6 +51,7 @@ mod tests {
         check("opt/libs/jsonlite/DESCRIPTION", text, "jsonlite 1.8-7", 0);
         check("src/a/DESCRIPTION", "Package: a\nVersion: 1\n", "", 0);
         check("src/a/DESCRIPTION", "words\n", "", 0);
+        check("opt/libs/a/DESCRIPTION", "Package: a\nwords\nBuilt: R 4\n", "", 1);
         check(site, "words\n", "", 1);
         check(site, "Package: a\nBuilt: R 4\n", "", 1);
         check(site, "", "", 1);

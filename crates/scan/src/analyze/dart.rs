@@ -1,14 +1,16 @@
 //! Dart: `pubspec.lock`, which pub writes (dart.dev, "Package versioning").
 
 use super::Parsed;
-use super::listing::{Listing, failed};
+use super::listing::{Listing, failed, held};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tidewaiter_core::package::PackageType;
 
 pub(super) fn wants(path: &str) -> bool {
-    // Packages in pub's cache have lock files of their own, which nobody uses there.
-    (path == "pubspec.lock" || path.ends_with("/pubspec.lock")) && !path.contains(".pub-cache/")
+    // Packages in pub's cache have lock files of their own, which nobody uses there; those of programs that were
+    // activated for all projects lie beside them.
+    let cached = [".pub-cache/hosted/", ".pub-cache/git/"].iter().any(|dir| path.contains(dir));
+    (path == "pubspec.lock" || path.ends_with("/pubspec.lock")) && !cached
 }
 
 #[derive(Deserialize)]
@@ -26,9 +28,11 @@ struct Entry {
 }
 
 pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
-    let lock: Lock = match serde_saphyr::from_slice(bytes) {
+    let lock =
+        held(bytes).and_then(|b| serde_saphyr::from_slice(b).map_err(|_| "it is no lock file of pub".to_owned()));
+    let lock: Lock = match lock {
         Ok(lock) => lock,
-        Err(_) => return failed(path, "it is no lock file of pub"),
+        Err(cause) => return failed(path, &cause),
     };
     let mut listing = Listing::new(path);
     // Parts of the SDK come with it and have no versions.
@@ -57,5 +61,6 @@ mod tests {
         check("packages: [", "", 1);
         check("packages: 1\n", "", 1);
         assert!(wants("app/pubspec.lock") && !wants("root/.pub-cache/hosted/pub.dev/a-1/pubspec.lock"));
+        assert!(wants("root/.pub-cache/global_packages/melos/pubspec.lock"));
     }
 }

@@ -1,11 +1,25 @@
-//! Julia: `Manifest.toml`, which names every package of an environment (Pkg, "Project.toml and Manifest.toml").
+//! Julia: `Manifest.toml`, which names every package of an environment, and the `Project.toml` of each package in a depot
+//! and of Julia's own libraries, with the binaries it brings (Pkg, "Project.toml and Manifest.toml").
 
 use super::Parsed;
-use super::listing::{Listing, failed};
+use super::listing::{Listing, failed, held};
 use tidewaiter_core::package::PackageType;
 use toml::{Table, Value};
 
 pub(super) fn wants(path: &str) -> bool {
+    is_project(path) || is_manifest(path)
+}
+
+/// `.julia/packages/NAME/SLUG/Project.toml`, `julia/stdlib/v1.9/NAME/Project.toml`.
+fn is_project(path: &str) -> bool {
+    let mut parts = path.rsplit('/');
+    let file = matches!(parts.next(), Some("Project.toml" | "JuliaProject.toml"));
+    let (_, second, third) = (parts.next(), parts.next(), parts.next());
+    let own = third == Some("stdlib") && second.is_some_and(|release| release.starts_with('v'));
+    file && (own || third == Some("packages"))
+}
+
+fn is_manifest(path: &str) -> bool {
     let file = path.rsplit('/').next().unwrap_or_default();
     let versioned = file.strip_prefix("Manifest-v").is_some_and(|rest| rest.ends_with(".toml"));
     // A package's own environments, for its tests and documents, are not used where it is installed.
@@ -13,15 +27,30 @@ pub(super) fn wants(path: &str) -> bool {
 }
 
 pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
-    let text = String::from_utf8_lossy(bytes);
-    let table: Table = match text.parse() {
-        Ok(table) => table,
-        Err(_) => return failed(path, "it is not TOML"),
-    };
+    let table: Result<Table, String> =
+        held(bytes).and_then(|b| String::from_utf8_lossy(b).parse().map_err(|_| "it is not TOML".to_owned()));
+    match table {
+        Ok(table) if is_project(path) => project(path, &table),
+        Ok(table) => manifest(path, &table),
+        Err(cause) => failed(path, &cause),
+    }
+}
+
+fn project(path: &str, table: &Table) -> Parsed {
+    let field = |name: &str| table.get(name).and_then(Value::as_str);
+    let mut listing = Listing::new(path);
+    // Libraries of Julia itself have no version of their own, unless they bring binaries of others.
+    if let (Some(name), Some(version)) = (field("name"), field("version")) {
+        listing.add(PackageType::Julia, name, version);
+    }
+    listing.done()
+}
+
+fn manifest(path: &str, table: &Table) -> Parsed {
     let mut listing = Listing::new(path);
     // Format 1 has the packages at the top, format 2 below `deps`.
     let packages = match table.get("manifest_format") {
-        None => Some(&table),
+        None => Some(table),
         Some(_) => table.get("deps").and_then(Value::as_table),
     };
     for (name, entries) in packages.into_iter().flatten() {
@@ -61,5 +90,20 @@ mod tests {
     fn environments_are_wanted() {
         assert!(wants("root/.julia/environments/v1.9/Manifest.toml") && wants("app/Manifest-v1.11.toml"));
         assert!(!wants("root/.julia/packages/JSON/93Ea8/docs/Manifest.toml") && !wants("app/Cargo.toml"));
+        assert!(!wants("root/.julia/packages/JSON/93Ea8/docs/Project.toml") && !wants("app/Project.toml"));
+    }
+
+    #[test]
+    fn projects_of_a_depot_are_installed() {
+        let check = |path: &str, text: &str, expected: &str, gaps: usize| {
+            assert!(wants(path), "{path}");
+            assert_eq!(summary(&parse(path, text.as_bytes())), (expected.to_owned(), gaps), "{text}");
+        };
+        let project = "name = \"HTTP\"\nuuid = \"a\"\nversion = \"1.9.0\"\n[deps]\nA = \"1\"\n";
+        check("root/.julia/packages/HTTP/bDoga/Project.toml", project, "HTTP 1.9.0", 0);
+        let own = "usr/local/julia/share/julia/stdlib/v1.9/OpenSSL_jll/Project.toml";
+        check(own, "name = \"OpenSSL_jll\"\nversion = \"3.0.8+0\"\n", "OpenSSL_jll 3.0.8+0", 0);
+        check(own, "name = \"Dates\"\n", "", 0);
+        check(own, "name = ", "", 1);
     }
 }

@@ -47,8 +47,20 @@ pub(super) fn failed(path: &str, cause: &str) -> Parsed {
     Parsed { gaps: vec![unreadable(path, cause)], ..Parsed::default() }
 }
 
+/// Most bytes of a file that is held as a tree, which takes ten times as many. The largest true ones have a few million.
+const MAX_TREE: usize = 16 << 20;
+
+/// A file that may be held as a tree.
+pub(super) fn held(bytes: &[u8]) -> Result<&[u8], String> {
+    if bytes.len() > MAX_TREE {
+        return Err(format!("it has {} bytes, the limit for files of its kind is {MAX_TREE}", bytes.len()));
+    }
+    Ok(bytes)
+}
+
 /// A JSON file, with or without a byte order mark.
 pub(super) fn json(bytes: &[u8]) -> Result<Value, String> {
+    let bytes = held(bytes)?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     serde_json::from_slice(bytes).map_err(|e| format!("it is not JSON ({e})"))
 }
@@ -63,4 +75,16 @@ pub(super) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 pub(super) fn summary(parsed: &Parsed) -> (String, usize) {
     let listed: Vec<String> = parsed.packages.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
     (listed.join(", "), parsed.gaps.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_trees_are_refused() {
+        let text = " ".repeat(MAX_TREE - 2);
+        assert!(json(format!("{text}[]").as_bytes()).is_ok());
+        assert!(json(format!("{text}[1]").as_bytes()).is_err_and(|cause| cause.contains("limit")));
+    }
 }

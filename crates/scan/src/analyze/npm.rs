@@ -1,13 +1,15 @@
 //! npm: the `package.json` of each installed package.
 
-use super::{Parsed, package, unreadable};
+use super::listing::{failed, json};
+use super::{Parsed, package};
 use serde_json::Value;
 use tidewaiter_core::package::PackageType;
 
 /// Only `node_modules/NAME/package.json` and `node_modules/@SCOPE/NAME/package.json` are installed packages;
-/// other `package.json` files inside a package are its tests, examples and bundles.
+/// other `package.json` files inside a package are its tests, examples and bundles, and so are those of packages that
+/// its tests and examples have.
 pub(super) fn wants(path: &str) -> bool {
-    let Some(dir) = path.strip_suffix("/package.json") else { return false };
+    let Some(dir) = path.strip_suffix("/package.json").filter(|dir| !in_tests(dir)) else { return false };
     let below = dir.rsplit_once("node_modules/").filter(|(before, _)| before.is_empty() || before.ends_with('/'));
     below.is_some_and(|(_, name)| match name.split_once('/') {
         None => !name.is_empty() && !name.starts_with(['.', '@']),
@@ -15,13 +17,25 @@ pub(super) fn wants(path: &str) -> bool {
     })
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let json: Value = match serde_json::from_slice(bytes) {
-        Ok(json) => json,
-        Err(e) => {
-            return Parsed { gaps: vec![unreadable(path, &format!("it is not JSON ({e})"))], ..Parsed::default() };
+/// Whether a `node_modules` on the way lies in a folder of tests or examples of a package that lies in another.
+fn in_tests(dir: &str) -> bool {
+    let mut packages = dir.split("node_modules/").skip(1).peekable();
+    while let Some(package) = packages.next() {
+        // The first folder is the package's own, or its scope's.
+        let own = if package.starts_with('@') { 2 } else { 1 };
+        let tests = ["test", "tests", "__tests__", "example", "examples", "fixtures", "__fixtures__"];
+        // The last one is what the path is of.
+        if packages.peek().is_some() && package.split('/').skip(own).any(|folder| tests.contains(&folder)) {
+            return true;
         }
+    }
+    false
+}
+
+pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+    let json = match json(bytes) {
+        Ok(json) => json,
+        Err(cause) => return failed(path, &cause),
     };
     let field = |name: &str| json.get(name).and_then(Value::as_str).map(str::trim).filter(|v| !v.is_empty());
     let version = field("version");
@@ -29,7 +43,7 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
     let name = field("name").or_else(|| version.and(folder(path)));
     let Some(name) = name else { return Parsed::default() };
     if json.get("version").is_some_and(|v| !v.is_string()) {
-        return Parsed { gaps: vec![unreadable(path, "its version is no text")], ..Parsed::default() };
+        return failed(path, "its version is no text");
     }
     // Without a version it is listed all the same, so that the report says it was not judged.
     Parsed { packages: vec![package(PackageType::Npm, name, version.unwrap_or_default())], ..Parsed::default() }
@@ -53,6 +67,12 @@ mod tests {
         check("app/node_modules/a/dist/esm/package.json", false);
         check("app/node_modules/.package-lock.json", false);
         check("app/package.json", false);
+        check("app/node_modules/.pnpm/a@1.0.0/node_modules/@s/a/package.json", true);
+        check("app/node_modules/a/test/fixtures/node_modules/b/package.json", false);
+        check("app/node_modules/@s/a/examples/node_modules/b/package.json", false);
+        check("app/node_modules/test/node_modules/b/package.json", true);
+        check("app/node_modules/@s/test/node_modules/b/package.json", true);
+        check("app/test/node_modules/b/package.json", true);
         check("my_node_modules/a/package.json", false);
     }
     #[test]
