@@ -24,13 +24,13 @@ const PIECES: usize = 8;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// OCI layout
-    layout: PathBuf,
+    pub(crate) layout: PathBuf,
     /// How to go about it
     #[arg(long, value_enum)]
-    way: Way,
+    pub(crate) way: Way,
     /// The uppermost layer alone
     #[arg(long)]
-    top: bool,
+    pub(crate) top: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

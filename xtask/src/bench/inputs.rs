@@ -5,7 +5,7 @@ mod corpus;
 mod layer;
 
 use anyhow::{Context, Result};
-use content::{DEBIAN_PACKAGES, debian_database, fill, jars, node_modules};
+use content::{DEBIAN_PACKAGES, debian_database, entries, fill, jars, node_modules};
 use corpus::Corpus;
 use layer::{Compression, LayerWriter, Tar, finish_layout, store, write_archive, write_layout};
 use serde_json::Value;
@@ -70,6 +70,8 @@ impl Inputs {
         say("Java image");
         let mut corpus = Corpus::open()?.skip(6000);
         self.image("java", [self.base("java-base", 100), self.layer("java-app", |l| jars(l, &mut corpus))])?;
+        say("image of a million entries");
+        self.image("entries", [self.layer("entries", entries)])?;
         say("image of one layer");
         let one = self.layer("single", |layer| {
             debian_database(layer, DEBIAN_PACKAGES)?;
@@ -165,4 +167,34 @@ pub(crate) fn descriptors(layout: &Path) -> Result<Vec<Value>> {
 pub(crate) fn blob(descriptor: &Value) -> Result<&str> {
     let digest = descriptor["digest"].as_str().context("a descriptor without a digest")?;
     digest.strip_prefix("sha256:").context("a digest that is not SHA-256")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::floor::{self, Way};
+    use tidewaiter_scan::source::oci_layout;
+
+    #[test]
+    fn layouts_are_images_and_have_a_floor() {
+        let dir = std::env::temp_dir().join(format!("bench-inputs-{}", std::process::id()));
+        fs::create_dir_all(dir.join("tars")).unwrap();
+        let inputs = Inputs { dir: dir.clone() };
+        let layer = inputs.layer("base", |layer| debian_database(layer, 3)).unwrap();
+        for compression in [Compression::Gzip, Compression::Zstd, Compression::Plain] {
+            let layout = inputs.layout(&format!("{compression:?}"));
+            write_layout(&layout, std::slice::from_ref(&layer), compression).unwrap();
+            let image = oci_layout::open(&layout, None).unwrap();
+            assert_eq!(image.layers.len(), 1, "{compression:?}");
+            let run = |way| floor::run(&floor::Args { layout: layout.clone(), way, top: false });
+            run(Way::Whole).unwrap();
+            run(Way::Piped).unwrap();
+            let stored = layout.join("blobs/sha256").join(blob(&descriptors(&layout).unwrap()[0]).unwrap());
+            fs::write(stored, b"not what it was").unwrap();
+            // Plain bytes can only be hashed; a hash is compared with nothing here.
+            assert_eq!(run(Way::Whole).is_err(), compression != Compression::Plain, "{compression:?}");
+            assert_eq!(run(Way::Piped).is_err(), compression != Compression::Plain, "{compression:?}");
+        }
+        fs::remove_dir_all(dir).unwrap();
+    }
 }

@@ -3,7 +3,7 @@
 use super::inputs::Inputs;
 use super::rows::{Case, Setting};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const NAMES: [&str; 4] = ["trivy", "grype", "syft", "osv-scanner"];
 
@@ -29,11 +29,7 @@ pub(crate) fn find(setting: &Setting<'_>) -> (Vec<Case>, Vec<String>) {
 
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| is_file(file))
-}
-
-fn is_file(path: &Path) -> bool {
-    path.is_file()
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
 fn invocation(name: &str, inputs: &Inputs) -> (Vec<OsString>, Vec<(&'static str, &'static str)>) {

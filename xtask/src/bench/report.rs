@@ -5,9 +5,6 @@ use super::rows::{Budget, Case};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What a scan may keep in memory of its own.
-const MAX_RSS_ANON: f64 = 96.0;
-
 /// One number and what it may be.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Figure {
@@ -31,6 +28,11 @@ impl Figure {
     /// The same, judged.
     pub(crate) fn at_most(self, budget: f64) -> Self {
         Figure { budget: Some(budget), ..self }
+    }
+
+    /// Whether it is a time.
+    pub(crate) fn is_time(&self) -> bool {
+        matches!(self.unit, "s" | "ms" | "µs")
     }
 
     fn holds(&self) -> bool {
@@ -92,8 +94,8 @@ impl Row {
             checks.push(Figure::new("wall", medians.wall_ms, "ms").at_most(round(wall)));
             checks.push(Figure::new("CPU", medians.cpu_ms, "ms").at_most(round(cpu)));
         }
-        if case.scans {
-            checks.push(Figure::new("RssAnon", mib(medians.rss_anon), "MiB").at_most(MAX_RSS_ANON));
+        if let Some(most) = case.max_anon {
+            checks.push(Figure::new("RssAnon", mib(medians.rss_anon), "MiB").at_most(most));
         }
         Row { name: case.name.clone(), medians, floor, checks, samples }
     }

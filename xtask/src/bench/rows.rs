@@ -22,6 +22,11 @@ pub(crate) enum Budget {
     Ms(f64),
 }
 
+/// What a scan may keep in memory of its own, in MiB.
+const MAX_ANON: f64 = 96.0;
+/// The same for a layer of a million entries.
+const MAX_ANON_ENTRIES: f64 = 256.0;
+
 /// What earlier scans left.
 #[derive(Debug, Clone, PartialEq)]
 enum Cache {
@@ -42,8 +47,10 @@ pub(crate) struct Case {
     pub(crate) floor: Option<&'static str>,
     /// What it may cost.
     pub(crate) budget: Budget,
-    /// Whether its memory is judged.
-    pub(crate) scans: bool,
+    /// What it may keep in memory of its own (`RssAnon`), in MiB.
+    pub(crate) max_anon: Option<f64>,
+    /// The exit code that says that it did its work; none: any.
+    pub(crate) code: Option<i32>,
     program: PathBuf,
     args: Vec<OsString>,
     cache: Cache,
@@ -52,7 +59,7 @@ pub(crate) struct Case {
 }
 
 /// A floor's name, its layout, and whether only the uppermost layer counts.
-const FLOORS: [(&str, &str, bool); 8] = [
+const FLOORS: [(&str, &str, bool); 9] = [
     ("debian-gzip", "debian-gzip", false),
     ("debian-zstd", "debian-zstd", false),
     ("debian-plain", "debian-plain", false),
@@ -61,6 +68,7 @@ const FLOORS: [(&str, &str, bool); 8] = [
     ("node", "node", false),
     ("java", "java", false),
     ("single", "single", false),
+    ("entries", "entries", false),
 ];
 
 /// What stays the same in a run.
@@ -112,6 +120,10 @@ impl Setting<'_> {
             self.scan("cold, Java, 80 jars", &oci("java"), "java", cold),
             self.scan("cold, one layer of 1.5 GB", &oci("single"), "single", cold),
             Case {
+                max_anon: Some(MAX_ANON_ENTRIES),
+                ..self.scan("cold, one layer, 1,000,000 entries", &oci("entries"), "entries", Budget::None)
+            },
+            Case {
                 cache: Cache::CopyOf(filled),
                 ..self.scan("one changed layer", &oci("debian-changed"), "changed-layer", Budget::Floor(1.3, 20.0))
             },
@@ -132,7 +144,7 @@ impl Setting<'_> {
     fn scan(&self, name: &str, image: &str, floor: &'static str, budget: Budget) -> Case {
         let mut args: Vec<OsString> = ["image", image, "--local", "-o", "json", "--db"].map(OsString::from).to_vec();
         args.push(self.db.into());
-        Case { budget, floor: Some(floor), scans: true, ..self.case(name, self.scanner, args) }
+        Case { budget, floor: Some(floor), max_anon: Some(MAX_ANON), ..self.case(name, self.scanner, args) }
     }
 
     /// Another program's run, printed and not judged.
@@ -144,7 +156,7 @@ impl Setting<'_> {
         env: Vec<(&'static str, &'static str)>,
     ) -> Case {
         // Its own database lies in the user's cache.
-        Case { env, cache: Cache::Filled, floor: Some("debian-plain"), ..self.case(name, program, args) }
+        Case { env, code: None, cache: Cache::Filled, floor: Some("debian-plain"), ..self.case(name, program, args) }
     }
 
     fn case(&self, name: &str, program: &Path, args: Vec<OsString>) -> Case {
@@ -152,7 +164,8 @@ impl Setting<'_> {
             name: name.to_owned(),
             floor: None,
             budget: Budget::None,
-            scans: false,
+            max_anon: None,
+            code: Some(0),
             program: program.to_owned(),
             args,
             cache: Cache::Empty,

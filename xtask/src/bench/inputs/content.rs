@@ -15,6 +15,8 @@ pub(crate) const NPM_PACKAGES: usize = 1000;
 pub(crate) const JARS: usize = 80;
 /// Files beside `package.json` in each npm package.
 const NPM_FILES: usize = 55;
+/// Entries of the layer of many.
+const ENTRIES: usize = 1_000_000;
 /// Entries of a jar beside its metadata.
 const JAR_ENTRIES: usize = 40;
 
@@ -87,6 +89,15 @@ pub(super) fn node_modules(layer: &mut LayerWriter, corpus: &mut Corpus) -> Resu
         for file in 0..NPM_FILES {
             layer.file(&format!("{dir}/lib/f{file}.js"), 0o644, &corpus.next()?.bytes)?;
         }
+    }
+    Ok(())
+}
+
+/// A million entries in all, the database's included: empty files in a thousand directories.
+pub(super) fn entries(layer: &mut LayerWriter) -> Result<()> {
+    debian_database(layer, 100)?;
+    for number in 102..ENTRIES {
+        layer.file(&format!("srv/data/d{:03}/record-{number}.txt", number % 1000), 0o644, b"")?;
     }
     Ok(())
 }
