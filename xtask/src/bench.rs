@@ -62,7 +62,10 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<bool> {
     let inputs = Inputs::ready(&bench)?;
     let small = bench.join("small.db");
     database::write_small(&small)?;
-    let scratch = bench.join(format!("run-{}", std::process::id()));
+    let scratch = bench.join("run");
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
+    }
     fs::create_dir_all(&scratch)?;
     let db = args.db.as_deref().unwrap_or(&small);
     let setting = Setting { scanner: &scanner, helper: &helper, db, inputs: &inputs, scratch: &scratch };
