@@ -179,7 +179,7 @@ impl Os {
             "chainguard" => Some(Ecosystem::new("Chainguard")),
             "minimos" => Some(Ecosystem::new("MinimOS")),
             "echo" => Some(Ecosystem::new("Echo")),
-            "arch" => Some(Ecosystem::new("Arch Linux")),
+            "arch" | "archlinux" => Some(Ecosystem::new("Arch Linux")),
             _ => self.rpm_ecosystem(),
         }
     }

@@ -1,15 +1,29 @@
 //! Analyzers: which files are wanted, and what their bytes say. Pure functions from (path, bytes) to packages.
 
+mod alpm;
 mod apk;
+mod chisel;
 mod classify;
+mod composer;
+mod conda;
 pub(crate) mod content;
+mod cran;
+mod dart;
+mod dotnet;
 mod dpkg;
+mod erlang;
+mod foreign;
+mod gem;
 mod headers;
+mod julia;
+mod listing;
+mod luarocks;
 mod npm;
 mod os_release;
 pub(crate) mod owned;
 mod python;
 mod rpm;
+mod swift;
 
 use serde::{Deserialize, Serialize};
 use tidewaiter_core::ecosystem::Os;
@@ -17,7 +31,7 @@ use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
 /// Raised whenever an analyzer finds more or other things in the same bytes: caches are keyed by it.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// What one file says.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -63,22 +77,42 @@ pub(crate) const LOG: &str = rpm::LOG;
 /// Files read as this are kept as they are. No file of an image has this name: cleaned paths hold no empty part.
 pub(crate) const KEEP: &str = "//keep";
 
-/// Files of package managers that are known but not read yet: their presence makes a report incomplete.
-const FOREIGN: [&str; 1] = ["usr/lib/opkg/status"];
-
 /// Paths at which a file is looked for even where links lead elsewhere.
 pub(crate) fn fixed() -> impl Iterator<Item = &'static str> {
-    os_release::PATHS.into_iter().chain([dpkg::STATUS]).chain(apk::PATHS).chain(rpm::PATHS).chain(FOREIGN)
+    os_release::PATHS
+        .into_iter()
+        .chain([dpkg::STATUS])
+        .chain(apk::PATHS)
+        .chain(rpm::PATHS)
+        .chain(foreign::PATHS)
+        .chain([chisel::PATH])
 }
 
 /// One wanted path for each directory that is wanted as a whole or by a fixed path.
 pub(crate) fn samples() -> impl Iterator<Item = &'static str> {
-    fixed().chain(dpkg::SAMPLES)
+    fixed().chain(dpkg::SAMPLES).chain([alpm::SAMPLE, foreign::SAMPLE])
 }
 
 /// Ends of wanted paths: below which directories they are wanted differs.
-pub(crate) const PROBES: [&str; 7] =
-    ["package.json", "x/package.json", "@x/x/package.json", "METADATA", "PKG-INFO", "EGG-INFO/PKG-INFO", "x"];
+pub(crate) const PROBES: &[&str] = &[
+    "package.json",
+    "x/package.json",
+    "@x/x/package.json",
+    "METADATA",
+    "PKG-INFO",
+    "EGG-INFO/PKG-INFO",
+    "x",
+    "x.gemspec",
+    "installed.json",
+    "composer/installed.json",
+    "A/1/A.deps.json",
+    "x/DESCRIPTION",
+    "ebin/x.app",
+    "x/1-1/rock_manifest",
+    "1-1/rock_manifest",
+    "rock_manifest",
+    "x.json",
+];
 
 /// Unreadable parts of one file that are reported one by one; more say nothing new.
 const MAX_GAPS: usize = 8;
@@ -87,19 +121,31 @@ type Wants = fn(&str) -> bool;
 type Analyzer = fn(&str, &[u8]) -> Parsed;
 
 fn analyzer(path: &str) -> Option<Analyzer> {
-    let all: [(Wants, Analyzer); 10] = [
+    let all: &[(Wants, Analyzer)] = &[
         (os_release::wants, os_release::parse),
         (dpkg::wants, dpkg::parse),
         (dpkg::lists_files, dpkg::files),
         (apk::wants, apk::parse),
         (npm::wants, npm::parse),
         (python::wants, python::parse),
+        (gem::wants, gem::parse),
+        (composer::wants, composer::parse),
+        (dotnet::wants, dotnet::parse),
+        (conda::wants, conda::parse),
+        (cran::wants, cran::parse),
+        (dart::wants, dart::parse),
+        (erlang::wants, erlang::parse),
+        (julia::wants, julia::parse),
+        (luarocks::wants, luarocks::parse),
+        (swift::wants, swift::parse),
         (rpm::wants, rpm::parse),
+        (alpm::wants, alpm::parse),
+        (chisel::wants, chisel::parse),
         (classify::wants, classify::parse),
-        (|path| FOREIGN.contains(&path), foreign),
+        (foreign::wants, foreign::parse),
         (|path| path == KEEP, |_, bytes| Parsed { kept: Some(bytes.to_vec()), ..Parsed::default() }),
     ];
-    all.into_iter().find(|(wants, _)| wants(path)).map(|(_, parse)| parse)
+    all.iter().find(|(wants, _)| wants(path)).map(|(_, parse)| *parse)
 }
 
 /// Whether a file at this (cleaned) path is worth reading.
@@ -137,11 +183,6 @@ pub(crate) fn places(package: &Package, path: &str) -> Vec<String> {
         [] => vec![path.to_owned()],
         inside => inside.iter().map(|inner| format!("{path}{}", inner.path)).collect(),
     }
-}
-
-fn foreign(path: &str, _: &[u8]) -> Parsed {
-    let message = "this package database is not read yet; its packages are not judged".to_owned();
-    Parsed { gaps: vec![Gap { kind: GapKind::UnsupportedOs, subject: path.to_owned(), message }], ..Parsed::default() }
 }
 
 fn unreadable(path: &str, cause: &str) -> Gap {

@@ -1,6 +1,7 @@
 //! The engine: all layers of an image read in parallel, merged in order, and listed.
 
 mod journal;
+mod sources;
 
 use crate::ScanError;
 use crate::analyze::{self, owned};
@@ -148,7 +149,8 @@ impl Seen {
         let mut gaps: Vec<Gap> = facts.iter().filter_map(|layer| layer.gap.clone()).collect();
         gaps.extend(journals.files(&view).values().flat_map(|(_, parsed)| parsed.gaps.clone()));
         let os = os_of(&view);
-        let packages = merge_locations(with_owners(since, &journals.files(&view)));
+        let packages = sources::known(merge_locations(with_owners(since, &journals.files(&view))));
+        gaps.extend(sources::gap(&packages));
         gaps.extend(os_gap(&view, os.as_ref(), &packages));
         gaps.sort();
         gaps.dedup();

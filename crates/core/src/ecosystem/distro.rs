@@ -10,6 +10,7 @@ impl Os {
         match self.id.as_str() {
             "debian" | "ubuntu" | "echo" => Some(PackageType::Deb),
             "alpine" | "wolfi" | "chainguard" | "minimos" => Some(PackageType::Apk),
+            "arch" | "archlinux" => Some(PackageType::Alpm),
             _ => self.rpm_ecosystem().map(|_| PackageType::Rpm).or_else(|| self.vendors().map(|_| PackageType::Rpm)),
         }
     }
@@ -172,8 +173,9 @@ mod tests {
         };
         check("minimos", Some(PackageType::Apk), Some("MinimOS"));
         check("echo", Some(PackageType::Deb), Some("Echo"));
-        // pacman's database is not read.
-        check("arch", None, Some("Arch Linux"));
+        check("arch", Some(PackageType::Alpm), Some("Arch Linux"));
+        check("archlinux", Some(PackageType::Alpm), Some("Arch Linux"));
+        check("manjaro", None, None);
         check("eurolinux", None, None);
         check("linuxmint", None, None);
     }

@@ -206,6 +206,28 @@ fn what_was_not_seen_is_said() {
 }
 
 #[test]
+fn databases_beside_no_advisories_are_listed_and_said() {
+    let check = |entries: &[E<'_>], expected: &[&str], gaps: &[GapKind]| {
+        let found = scan_layers(&[layer(entries)]).unwrap();
+        assert_eq!(listed(&found), expected, "{entries:?}");
+        assert_eq!(found.gaps.iter().map(|g| g.kind).collect::<Vec<_>>(), gaps, "{entries:?}");
+    };
+    let os = |text| E::File("etc/os-release", text);
+    let bash = ["bash 5.2 0 var/lib/dpkg/status"];
+    check(&[os("ID=kali\nID_LIKE=debian\n"), E::File(STATUS, BASH)], &bash, &[GapKind::UnsupportedOs]);
+    let musl = ["musl 1.0-r0 0 lib/apk/db/installed"];
+    check(&[os("ID=postmarketos\n"), E::File(DB, MUSL)], &musl, &[GapKind::UnsupportedOs]);
+    let desc = E::File("var/lib/pacman/local/bash-5.2-1/desc", "%NAME%\nbash\n\n%VERSION%\n5.2-1\n\n");
+    let pacman = ["bash 5.2-1 0 var/lib/pacman/local/bash-5.2-1/desc"];
+    check(&[os("ID=arch\n"), desc], &pacman, &[]);
+    check(&[os("ID=manjaro\n"), desc], &pacman, &[GapKind::UnsupportedOs]);
+    check(&[os("ID=arch\n")], &[], &[GapKind::NoPackageDatabase]);
+    let portage = [E::File("var/db/pkg/a/b-1/PF", "b-1\n"), E::File("var/db/pkg/a/c-1/PF", "c-1\n")];
+    check(&[DEBIAN, E::File(STATUS, BASH), portage[0], portage[1]], &bash, &[GapKind::UnsupportedOs]);
+    check(&[DEBIAN, E::File(STATUS, BASH), E::File("var/lib/opkg/status", "")], &bash, &[GapKind::UnsupportedOs]);
+}
+
+#[test]
 fn images_that_lie_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let good = layer(&[OS, E::File(DB, MUSL)]);

@@ -1,0 +1,39 @@
+//! Conda: `conda-meta/*.json` of an environment, one file for each package (conda, "PrefixRecord").
+
+use super::Parsed;
+use super::listing::{Listing, failed, json, text};
+use tidewaiter_core::package::PackageType;
+
+pub(super) fn wants(path: &str) -> bool {
+    let mut parts = path.rsplit('/');
+    parts.next().is_some_and(|file| file.ends_with(".json")) && parts.next() == Some("conda-meta")
+}
+
+pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+    match json(bytes) {
+        Ok(json) => {
+            let mut listing = Listing::new(path);
+            listing.add(PackageType::Conda, text(&json, "name"), text(&json, "version"));
+            listing.done()
+        }
+        Err(cause) => failed(path, &cause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::listing::summary;
+    use super::*;
+
+    #[test]
+    fn records_become_packages() {
+        let check = |json: &str, expected: &str, gaps: usize| {
+            assert_eq!(summary(&parse("conda-meta/a.json", json.as_bytes())), (expected.to_owned(), gaps), "{json}");
+        };
+        check(r#"{"name":"openssl","version":"3.0.2","build":"h1","channel":"main"}"#, "openssl 3.0.2", 0);
+        check(r#"{"version":"3.0.2"}"#, "", 1);
+        check("[", "", 1);
+        assert!(wants("opt/conda/envs/a/conda-meta/a-1-0.json") && wants("conda-meta/a.json"));
+        assert!(!wants("opt/conda/conda-meta/history") && !wants("opt/conda/pkgs/a/info/index.json"));
+    }
+}

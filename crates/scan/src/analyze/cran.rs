@@ -1,0 +1,55 @@
+//! R packages: the `DESCRIPTION` of each (Writing R Extensions, "The DESCRIPTION file").
+
+use super::Parsed;
+use super::headers::Stanza;
+use super::listing::{Listing, failed};
+use tidewaiter_core::package::PackageType;
+
+pub(super) fn wants(path: &str) -> bool {
+    path.strip_suffix("/DESCRIPTION").is_some_and(|dir| dir.contains('/'))
+}
+
+/// R says by `Built` that a package is installed; without it the file is one of its sources, or something else.
+pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+    let text = String::from_utf8_lossy(bytes);
+    let stanza = Stanza::parse(text.lines().take_while(|line| !line.trim().is_empty()));
+    let stanza = stanza.ok().filter(|stanza| stanza.get("Built").is_some());
+    let mut listing = Listing::new(path);
+    match stanza.as_ref().map(|stanza| (stanza.get("Package"), stanza.get("Version"))) {
+        Some((Some(name), Some(version))) => listing.add(PackageType::Cran, name, version),
+        Some(_) => return failed(path, "it names no package and version"),
+        None if in_library(path) => return failed(path, "it does not describe an installed package"),
+        None => {}
+    }
+    listing.done()
+}
+
+/// Whether R keeps installed packages there.
+fn in_library(path: &str) -> bool {
+    let library = path.rsplit('/').nth(2).unwrap_or_default();
+    library == "site-library" || library == "library" && path.contains("/R/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::listing::summary;
+    use super::*;
+
+    #[test]
+    fn descriptions_become_packages() {
+        let check = |path: &str, text: &str, expected: &str, gaps: usize| {
+            assert_eq!(summary(&parse(path, text.as_bytes())), (expected.to_owned(), gaps), "{path} {text}");
+        };
+        let site = "usr/local/lib/R/site-library/jsonlite/DESCRIPTION";
+        let text =
+            "Package: jsonlite\nType: Package\nVersion: 1.8-7\nDescription: A\n  b: c\nBuilt: R 4.3.1; ; x; unix\n";
+        check(site, text, "jsonlite 1.8-7", 0);
+        check("opt/libs/jsonlite/DESCRIPTION", text, "jsonlite 1.8-7", 0);
+        check("src/a/DESCRIPTION", "Package: a\nVersion: 1\n", "", 0);
+        check("src/a/DESCRIPTION", "words\n", "", 0);
+        check(site, "words\n", "", 1);
+        check(site, "Package: a\nBuilt: R 4\n", "", 1);
+        check(site, "", "", 1);
+        assert!(wants(site) && !wants("a/DESCRIPTION") && !wants("DESCRIPTION"));
+    }
+}

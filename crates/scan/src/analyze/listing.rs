@@ -1,0 +1,66 @@
+//! Files that list packages entry by entry.
+
+use super::{MAX_GAPS, Parsed, is_text, package, unreadable};
+use serde_json::Value;
+use tidewaiter_core::package::{Package, PackageType};
+
+/// What one file lists so far.
+pub(super) struct Listing<'a> {
+    path: &'a str,
+    parsed: Parsed,
+}
+
+impl<'a> Listing<'a> {
+    pub(super) fn new(path: &'a str) -> Self {
+        Listing { path, parsed: Parsed::default() }
+    }
+
+    /// Adds a package. One without version is listed all the same, so that the report says it was not judged.
+    pub(super) fn add(&mut self, kind: PackageType, name: &str, version: &str) {
+        self.package(package(kind, name.trim(), version.trim()));
+    }
+
+    pub(super) fn package(&mut self, package: Package) {
+        if package.name.is_empty() {
+            self.unreadable("an entry has no name");
+        } else if !is_text(&[&package.name, &package.version, &package.source_name]) {
+            self.unreadable("a name or version is not UTF-8");
+        } else {
+            self.parsed.packages.push(package);
+        }
+    }
+
+    /// Notes what is not understood; the first few say enough.
+    pub(super) fn unreadable(&mut self, cause: &str) {
+        if self.parsed.gaps.len() < MAX_GAPS {
+            self.parsed.gaps.push(unreadable(self.path, cause));
+        }
+    }
+
+    pub(super) fn done(self) -> Parsed {
+        self.parsed
+    }
+}
+
+/// A file of which nothing could be read.
+pub(super) fn failed(path: &str, cause: &str) -> Parsed {
+    Parsed { gaps: vec![unreadable(path, cause)], ..Parsed::default() }
+}
+
+/// A JSON file, with or without a byte order mark.
+pub(super) fn json(bytes: &[u8]) -> Result<Value, String> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    serde_json::from_slice(bytes).map_err(|e| format!("it is not JSON ({e})"))
+}
+
+/// The text of a field; empty where it is absent or something else.
+pub(super) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value.get(field).and_then(Value::as_str).map(str::trim).unwrap_or_default()
+}
+
+/// For tests: `name version` of each package, and the number of gaps.
+#[cfg(test)]
+pub(super) fn summary(parsed: &Parsed) -> (String, usize) {
+    let listed: Vec<String> = parsed.packages.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
+    (listed.join(", "), parsed.gaps.len())
+}

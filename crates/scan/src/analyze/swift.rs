@@ -1,0 +1,70 @@
+//! Swift: `Package.resolved`, versions 1 to 3 (SwiftPM, "Resolving versions").
+
+use super::Parsed;
+use super::listing::{Listing, failed, json, text};
+use serde_json::Value;
+use tidewaiter_core::package::PackageType;
+
+pub(super) fn wants(path: &str) -> bool {
+    // What is checked out to be built has files of its own, which nobody uses there.
+    (path == "Package.resolved" || path.ends_with("/Package.resolved")) && !path.contains("/checkouts/")
+}
+
+pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+    let json = match json(bytes) {
+        Ok(json) => json,
+        Err(cause) => return failed(path, &cause),
+    };
+    let pins = json.get("pins").or_else(|| json.pointer("/object/pins"));
+    let Some(pins) = pins.and_then(Value::as_array) else { return failed(path, "it pins no packages") };
+    let mut listing = Listing::new(path);
+    for pin in pins.iter().filter(|pin| text(pin, "kind") != "localSourceControl") {
+        let location = [text(pin, "location"), text(pin, "repositoryURL")].into_iter().find(|url| !url.is_empty());
+        // Those of a registry have no repository.
+        let name = location.map_or_else(|| text(pin, "identity").to_owned(), repository);
+        listing.add(
+            PackageType::Swift,
+            &name,
+            pin.get("state").map(|state| text(state, "version")).unwrap_or_default(),
+        );
+    }
+    listing.done()
+}
+
+/// `github.com/owner/name` of `https://github.com/owner/name.git` or `git@github.com:owner/name.git`.
+fn repository(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or((false, url), |(_, rest)| (true, rest));
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let host = if scheme { host.to_owned() } else { host.replacen(':', "/", 1) };
+    let name = format!("{host}/{path}");
+    let name = name.trim_end_matches('/');
+    name.strip_suffix(".git").unwrap_or(name).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::listing::summary;
+    use super::*;
+
+    #[test]
+    fn pins_become_packages() {
+        let check = |json: &str, expected: &str, gaps: usize| {
+            assert_eq!(summary(&parse("Package.resolved", json.as_bytes())), (expected.to_owned(), gaps), "{json}");
+        };
+        let v1 = r#"{"package":"NIO","repositoryURL":"https://github.com/apple/swift-nio.git",
+                    "state":{"branch":null,"revision":"a","version":"2.1.0"}}"#;
+        check(&format!(r#"{{"object":{{"pins":[{v1}]}},"version":1}}"#), "github.com/apple/swift-nio 2.1.0", 0);
+        let v2 = r#"{"identity":"swift-nio","kind":"remoteSourceControl","location":"git@github.com:apple/swift-nio.git",
+                    "state":{"revision":"a","version":"2.1.0"}}"#;
+        check(&format!(r#"{{"pins":[{v2}],"version":2}}"#), "github.com/apple/swift-nio 2.1.0", 0);
+        let branch = r#"{"identity":"b","kind":"remoteSourceControl","location":"https://x.example/a/b","state":{"branch":"main"}}"#;
+        check(&format!(r#"{{"originHash":"a","pins":[{branch}],"version":3}}"#), "x.example/a/b ", 0);
+        let registry = r#"{"identity":"mona.LinkedList","kind":"registry","location":"","state":{"version":"1.2.0"}}"#;
+        check(&format!(r#"{{"pins":[{registry}],"version":2}}"#), "mona.LinkedList 1.2.0", 0);
+        check(r#"{"pins":[],"version":2}"#, "", 0);
+        check(r#"{"version":2}"#, "", 1);
+        check("{", "", 1);
+        assert!(wants("app/Package.resolved") && !wants("app/.build/checkouts/a/Package.resolved"));
+    }
+}
