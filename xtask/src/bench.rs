@@ -96,12 +96,10 @@ fn measure_all(setting: &Setting<'_>, args: &Args, release: &Path) -> Result<Ben
     let (machine, rounds) = (Machine::here(), usize::from(args.rounds));
     let scans = checked(setting.scans()?)?;
     let (peers, remarks) = peers::find(setting);
-    let floors = setting.floors();
-    let cases: Vec<Case> = [floors.clone(), scans, setting.others(), peers].concat();
+    let cases = rows::grouped([setting.floors(), scans, setting.others(), peers].concat());
     let samples = interleave(&cases, rounds)?;
     let medians: Vec<Sample> = samples.iter().map(|s| medians(s)).collect();
-    let best: Vec<(Case, Sample)> = floors.into_iter().zip(medians.iter().copied()).collect();
-    let best = report::floors(&best);
+    let best = report::floors(&cases, &medians);
     let rows = cases.iter().zip(medians).zip(samples).map(|((case, median), samples)| {
         Row::new(case, median, samples, case.floor.and_then(|name| best.get(name).copied()))
     });

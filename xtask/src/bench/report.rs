@@ -1,7 +1,7 @@
 //! The result: a table for people, JSON for programs.
 
 use super::measure::Sample;
-use super::rows::{Budget, Case};
+use super::rows::{Budget, Case, Kind};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -68,9 +68,9 @@ pub(crate) struct Floor {
 }
 
 /// Floors by name, from their rows.
-pub(crate) fn floors(cases: &[(Case, Sample)]) -> BTreeMap<&'static str, Floor> {
+pub(crate) fn floors(cases: &[Case], medians: &[Sample]) -> BTreeMap<&'static str, Floor> {
     let mut all: BTreeMap<&'static str, Floor> = BTreeMap::new();
-    for (case, sample) in cases {
+    for (case, sample) in cases.iter().zip(medians).filter(|(case, _)| case.kind == Kind::Floor) {
         let Some(name) = case.floor else { continue };
         let best = all.entry(name).or_insert(Floor { wall_ms: f64::INFINITY, cpu_ms: f64::INFINITY });
         best.wall_ms = best.wall_ms.min(sample.wall_ms);

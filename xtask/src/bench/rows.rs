@@ -38,11 +38,22 @@ enum Cache {
     CopyOf(PathBuf),
 }
 
+/// What kind of run it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One way of a floor.
+    Floor,
+    /// What may be compared with a floor.
+    Work,
+}
+
 /// One thing that is run in every round.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     /// Name of its row.
     pub(crate) name: String,
+    /// Floor or work.
+    pub(crate) kind: Kind,
     /// Name of the floor it is compared with; of a floor, its own.
     pub(crate) floor: Option<&'static str>,
     /// What it may cost.
@@ -99,7 +110,7 @@ impl Setting<'_> {
         args.extend(["--way".into(), way.clone().into()]);
         args.extend(top.then(|| "--top".into()));
         let case = self.case(&format!("floor {name}, {way}"), self.helper, args);
-        Case { floor: Some(name), ..case }
+        Case { kind: Kind::Floor, floor: Some(name), ..case }
     }
 
     /// Every scan.
@@ -162,6 +173,7 @@ impl Setting<'_> {
     fn case(&self, name: &str, program: &Path, args: Vec<OsString>) -> Case {
         Case {
             name: name.to_owned(),
+            kind: Kind::Work,
             floor: None,
             budget: Budget::None,
             max_anon: None,
@@ -173,6 +185,13 @@ impl Setting<'_> {
             env: Vec::new(),
         }
     }
+}
+
+/// Puts what is compared side by side: each floor, then what stands against it; then the rest.
+pub(crate) fn grouped(mut cases: Vec<Case>) -> Vec<Case> {
+    let place = |case: &Case| FLOORS.iter().position(|(name, ..)| case.floor == Some(*name)).unwrap_or(FLOORS.len());
+    cases.sort_by_key(|case| (place(case), case.kind == Kind::Work));
+    cases
 }
 
 impl Case {
