@@ -48,6 +48,8 @@ pub const TARGETS: &[Target] = &[
     ("jar", seeds::jar, |b| file("lib/app-1.0.jar", b)),
     ("large", seeds::jar, large),
     ("program", || b"JAVA_VERSION=\"17.0.1\"\n".to_vec(), |b| file("jdk/release", b)),
+    ("analyze-json", || seeds::JSON.as_bytes().to_vec(), analyze_path),
+    ("analyze-text", || seeds::TEXT.as_bytes().to_vec(), analyze_path),
     ("docker-archive", seeds::docker_archive, archive),
     ("database", seeds::database, database),
     ("reference", || b"registry.example:5000/team/app:v1@sha256:0000".to_vec(), reference),
@@ -201,6 +203,30 @@ fn large(bytes: &[u8]) {
     }
 }
 
+/// By every analyzer of a language's or distribution's files that is wanted by its path.
+fn analyze_path(bytes: &[u8]) {
+    let paths = [
+        "specifications/a-1.gemspec",
+        "vendor/composer/installed.json",
+        "shared/A/1/A.deps.json",
+        "var/lib/pacman/local/a-1-1/desc",
+        "var/lib/chisel/manifest.wall",
+        "conda-meta/a.json",
+        "R/library/a/DESCRIPTION",
+        "pubspec.lock",
+        "lib/a-1/ebin/a.app",
+        "deps/a/hex_metadata.config",
+        "Manifest.toml",
+        "Package.resolved",
+        "sbom.cdx.json",
+        ".yarn/cache/a.zip",
+    ];
+    for path in paths {
+        assert!(analyze::wants(path), "{path}");
+        file(path, bytes);
+    }
+}
+
 /// Whole: opened, inflated, merged, analysed.
 fn archive(bytes: &[u8]) {
     with_file(bytes, |path| {
@@ -269,6 +295,15 @@ fn versions(bytes: &[u8]) {
 
 mod seeds {
     //! Sound inputs, made in code.
+
+    /// For all analyzers of JSON at once.
+    pub const JSON: &str = r#"{"name":"a","version":"1","bomFormat":"CycloneDX","components":[{"purl":"pkg:npm/a@1"}],
+        "runtimeTarget":{"name":"T/x"},"targets":{"T/x":{"A/1":{"runtime":{"a":{}}}}},"libraries":{"A/1":{"type":"package"}},
+        "packages":[{"name":"a/b","version":"v1"}],
+        "pins":[{"location":"https://x.example/a/b.git","state":{"version":"1"}}]}"#;
+    /// For all analyzers of text at once.
+    pub const TEXT: &str = "Package: a\nVersion: 1\nBuilt: x\n\n%NAME%\na\n\n%VERSION%\n1-1\n\n# stub: a 1 ruby lib\n  s.name = \"a\"\n\
+        {application,a,[{vsn,\"1\"}]}.\n{<<\"name\">>,<<\"a\">>}.\n[[deps.A]]\nuuid = \"a\"\nversion = \"1\"\n";
 
     use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, KeyKind, Module};
     use tidewaiter_core::ecosystem::Ecosystem;

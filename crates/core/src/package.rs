@@ -1,5 +1,7 @@
 //! Installed packages: what an analyzer finds in an image.
 
+mod purl;
+
 use crate::ecosystem::{Ecosystem, Os};
 use serde::{Deserialize, Serialize};
 

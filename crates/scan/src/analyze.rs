@@ -23,7 +23,9 @@ mod os_release;
 pub(crate) mod owned;
 mod python;
 mod rpm;
+mod sbom;
 mod swift;
+mod yarn;
 
 use serde::{Deserialize, Serialize};
 use tidewaiter_core::ecosystem::Os;
@@ -112,6 +114,8 @@ pub(crate) const PROBES: &[&str] = &[
     "1-1/rock_manifest",
     "rock_manifest",
     "x.json",
+    "x.zip",
+    "cache/x.zip",
 ];
 
 /// Unreadable parts of one file that are reported one by one; more say nothing new.
@@ -138,6 +142,8 @@ fn analyzer(path: &str) -> Option<Analyzer> {
         (julia::wants, julia::parse),
         (luarocks::wants, luarocks::parse),
         (swift::wants, swift::parse),
+        (yarn::wants, yarn::parse),
+        (sbom::wants, sbom::parse),
         (rpm::wants, rpm::parse),
         (alpm::wants, alpm::parse),
         (chisel::wants, chisel::parse),

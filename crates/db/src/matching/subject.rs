@@ -79,10 +79,12 @@ impl Subject {
         };
         let mut out = vec![source];
         for package in packages {
+            // What is not of the OS is asked by one version alone.
+            let version = if package.kind.is_os() { &package.version } else { package.advisory_version() };
             let query = Query {
                 arch: package.arch.clone(),
                 module: self.module.clone(),
-                ..Query::plain(KeyKind::Binary, &ecosystem.normalize(&package.name), &package.version)
+                ..Query::plain(KeyKind::Binary, &ecosystem.normalize(&package.name), version)
             };
             if !out.contains(&query) {
                 out.push(query);

@@ -206,6 +206,29 @@ fn what_was_not_seen_is_said() {
 }
 
 #[test]
+fn linked_packages_are_listed_once() {
+    let store = "app/node_modules/.pnpm/a@1.0.0/node_modules/a";
+    let package = format!("{store}/package.json");
+    let entries = [
+        OS,
+        E::File(DB, MUSL),
+        E::File(&package, PACKAGE),
+        E::Symlink("app/node_modules/a", ".pnpm/a@1.0.0/node_modules/a"),
+        E::Symlink("app/node_modules/.pnpm/node_modules/a", "../a@1.0.0/node_modules/a"),
+    ];
+    let expected = format!("a 1.0.0 0 {package}");
+    check("pnpm", &[&entries], &["musl 1.0-r0 0 lib/apk/db/installed", &expected]);
+    let site = "usr/lib/python3/site-packages";
+    let (link, info) = (format!("{site}/a.egg-link"), format!("{site}/a-1.0.dist-info"));
+    let (metadata, url) = (format!("{info}/METADATA"), format!("{info}/direct_url.json"));
+    let editable = [OS, E::File(DB, MUSL), E::File(&metadata, METADATA), E::File(&url, "{}")];
+    let expected = format!("a 1.0 0 {metadata}");
+    check("PEP 610", &[&editable], &["musl 1.0-r0 0 lib/apk/db/installed", &expected]);
+    let egg = [OS, E::File(DB, MUSL), E::File(&link, "/src\n."), E::File("src/a.egg-info/PKG-INFO", METADATA)];
+    check("egg-link", &[&egg], &["musl 1.0-r0 0 lib/apk/db/installed", "a 1.0 0 src/a.egg-info/PKG-INFO"]);
+}
+
+#[test]
 fn databases_beside_no_advisories_are_listed_and_said() {
     let check = |entries: &[E<'_>], expected: &[&str], gaps: &[GapKind]| {
         let found = scan_layers(&[layer(entries)]).unwrap();
