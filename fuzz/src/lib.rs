@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::version::Order;
 use tidewaiter_db::Database;
+use tidewaiter_feeds::exceptions;
 use tidewaiter_feeds::format::{
     Records, alpine_secdb, csaf_vex, debian_git, debian_tracker, epss, kev, nvd, osv, oval, packagist, rubysec,
     support, updateinfo,
@@ -61,6 +62,23 @@ pub const TARGETS: &[Target] = &[
         || b"id: A\naffected:\n- package: {name: a, ecosystem: PyPI}\n  versions: ['1']\n".to_vec(),
         |b| {
             drop(osv::parse("a.yaml", b, "f", &mut Records::default()));
+        },
+    ),
+    (
+        "vex",
+        || {
+            br#"{"@context":"https://openvex.dev/ns","statements":[{"vulnerability":"CVE-1","status":"fixed","products":["pkg:npm/a"]}]}"#.to_vec()
+        },
+        |b| {
+            drop(exceptions::parse(Path::new("vex.json"), b));
+        },
+    ),
+    ("vex-csaf", seeds::csaf, |b| drop(exceptions::parse(Path::new("vex.json"), b))),
+    (
+        "grype-ignore",
+        || b"ignore:\n  - vulnerability: CVE-1\n    package: {name: lib.*}\n".to_vec(),
+        |b| {
+            drop(exceptions::parse(Path::new(".grype.yaml"), b));
         },
     ),
     ("feed-csaf", seeds::csaf, |b| drop(csaf_vex::parse("a.json", b, "f", &mut Records::default()))),
@@ -177,7 +195,10 @@ fn large(bytes: &[u8]) {
         with_file(&config, |path| {
             let Ok(image) = docker_archive::open(path, None) else { return };
             let cancel = AtomicBool::new(false);
-            drop(engine::inventory(&image, &Options { limits, threads: 1, cancel: &cancel, progress: &Silent }));
+            drop(engine::inventory(
+                &image,
+                &Options { limits, threads: 1, cancel: &cancel, progress: &Silent, cache: None },
+            ));
         });
     }
 }

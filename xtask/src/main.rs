@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything a developer runs that is not `cargo build`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool talks on the terminal")]
 
+mod bench;
 mod controlplane;
 mod demo;
 mod deploy;
@@ -65,6 +66,17 @@ enum Command {
         /// Folder of vector files
         dir: PathBuf,
     },
+    /// Measure scans, memory, the database and the programs, beside the least that any scanner must do
+    Bench(bench::Args),
+    /// Inflate and hash an image's layers, and nothing else
+    #[command(hide = true)]
+    BenchFloor(bench::floor::Args),
+    /// Time a database's opening and look-ups, as JSON
+    #[command(hide = true)]
+    BenchLookups {
+        /// Database to ask
+        db: PathBuf,
+    },
     /// Check known facts (a file of `{id, checks: [{ecosystem, package, version, vulnerable}]}`) against a database
     Spotcheck {
         /// File of facts
@@ -94,6 +106,9 @@ fn main() -> ExitCode {
         Command::Imports => imports::run(&root),
         Command::Truth { dir, differences } => truth::run(&dir, differences),
         Command::Vectors { dir } => vectors::run(&dir),
+        Command::Bench(args) => bench::run(&root, &args),
+        Command::BenchFloor(args) => bench::floor::run(&args),
+        Command::BenchLookups { db } => bench::database::time_lookups(&db),
         Command::Spotcheck { file, db } => spotcheck::run(&file, &db),
     };
     match outcome {

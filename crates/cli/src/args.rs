@@ -69,7 +69,7 @@ pub(crate) struct ImageArgs {
     #[arg(long = "local", conflicts_with = "in_cluster")]
     pub(crate) local_only: bool,
     /// Scan in the cluster
-    #[arg(long, conflicts_with_all = ["platform", "block_at", "exceptions", "no_cache", "plain_http", "ca_file", "docker_config"])]
+    #[arg(long, conflicts_with_all = ["platform", "block_at", "exceptions", "base", "no_cache", "plain_http", "ca_file", "docker_config"])]
     pub(crate) in_cluster: bool,
     /// How to print the result
     #[arg(short, long, value_enum, default_value_t = Output::Table)]

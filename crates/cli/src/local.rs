@@ -20,7 +20,7 @@ use tidewaiter_scan::engine::{self, Options};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::source::registry::credentials::Credentials;
 use tidewaiter_scan::source::registry::{self, Config};
-use tidewaiter_scan::source::{Image, containerd, directory, docker_archive, oci_layout};
+use tidewaiter_scan::source::{Image, base, containerd, directory, docker_archive, oci_layout};
 
 /// Layers read at once.
 const THREADS: usize = 4;
@@ -39,6 +39,9 @@ pub(crate) struct LocalArgs {
     /// tidewaiter-exceptions.toml; may be given again
     #[arg(long, value_name = "FILE")]
     pub(crate) exceptions: Vec<PathBuf>,
+    /// The image it was built on, to tell its layers apart; default: what the history tells
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) base: Option<String>,
     /// Read every layer, whatever earlier scans saw
     #[arg(long)]
     pub(crate) no_cache: bool,
@@ -63,6 +66,7 @@ impl LocalArgs {
             || self.block_at.is_some()
             || !self.exceptions.is_empty()
             || self.no_cache
+            || self.base.is_some()
             || self.plain_http
             || self.ca_file.is_some()
             || self.docker_config.is_some()
@@ -122,7 +126,11 @@ pub(crate) fn scan_with(image: &str, args: &LocalArgs, database: &Database) -> R
     if let Some(Err(error)) = cache.map(|cache| cache.trim()) {
         writeln!(std::io::stderr(), "warning: the cache was not trimmed: {error}")?;
     }
-    let mut report = matching::judge(inventory.with_context(|| image.to_owned())?, database)?;
+    let mut inventory = inventory.with_context(|| image.to_owned())?;
+    if let Some(named) = &args.base {
+        inventory.image.base_layers = Some(base::shared(&opened, &open(named, args)?)?);
+    }
+    let mut report = matching::judge(inventory, database)?;
     let today = jiff::Zoned::now().date();
     exception::apply(&mut report, &answers, today);
     Ok(report)

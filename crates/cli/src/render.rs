@@ -98,7 +98,8 @@ fn heading(report: &Report) -> String {
     )
 }
 
-fn row(finding: &Finding) -> [String; 6] {
+/// `base`: the number of layers that are the base image's.
+fn row(finding: &Finding, base: usize) -> [String; 6] {
     let fixed = match (finding.fixed_versions.first(), finding.fix_state) {
         (Some(version), _) => version.clone(),
         (None, FixState::WontFix) => "won't fix".to_owned(),
@@ -113,14 +114,15 @@ fn row(finding: &Finding) -> [String; 6] {
         printable(&finding.package),
         printable(&finding.installed_version),
         printable(&fixed),
-        layers.map_or_else(|| "-".to_owned(), |l| l.to_string()),
+        layers.map_or_else(|| "-".to_owned(), |l| format!("{l}{}", if l <= base { " (base)" } else { "" })),
     ]
 }
 
 /// The finding rows below their heading, the severity painted.
 fn findings(report: &Report, colour: Colour) -> String {
+    let base = report.inventory.image.base_layers.unwrap_or_default();
     let rows: Vec<[String; 6]> =
-        std::iter::once(HEAD.map(str::to_owned)).chain(report.findings.iter().map(row)).collect();
+        std::iter::once(HEAD.map(str::to_owned)).chain(report.findings.iter().map(|f| row(f, base))).collect();
     let text = columns(&rows);
     let mut lines = text.lines();
     let mut out = lines.next().unwrap_or_default().to_owned() + "\n";

@@ -4,6 +4,7 @@ use crate::cluster::Cluster;
 use crate::exit::UsageError;
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::apps::v1::Deployment;
+use kube::core::PartialObjectMeta;
 use kube::{Api, ResourceExt as _};
 use std::fmt;
 use tidewaiter_crd::WorkloadScan;
@@ -54,10 +55,10 @@ impl<'a> Workload<'a> {
         })
     }
 
-    /// The Deployment of this name.
-    pub(crate) async fn deployment(&self, cluster: &Cluster) -> Result<Option<Deployment>> {
+    /// The Deployment of this name; its metadata is all that is asked for.
+    pub(crate) async fn deployment(&self, cluster: &Cluster) -> Result<Option<PartialObjectMeta<Deployment>>> {
         let api: Api<Deployment> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-        api.get_opt(self.name).await.with_context(|| format!("reading {self}"))
+        api.get_metadata_opt(self.name).await.with_context(|| format!("reading {self}"))
     }
 
     /// The newest record of this kind and name.

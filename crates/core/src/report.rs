@@ -43,6 +43,9 @@ pub struct ImageInfo {
     pub config_digest: Digest,
     /// Its platform.
     pub platform: Platform,
+    /// How many of the lowest layers are the base image's, where the base was named or the history tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_layers: Option<usize>,
 }
 
 /// One layer.
@@ -190,6 +193,7 @@ pub(crate) mod testing {
             index_digest: None,
             config_digest: digest(),
             platform: "linux/amd64".parse().unwrap(),
+            base_layers: None,
         };
         let inventory = Inventory { image, layers: vec![], os: Some(Os::default()), packages, gaps: vec![] };
         Report::new(inventory, DatabaseInfo::default(), findings, vec![])

@@ -148,6 +148,15 @@ impl Database {
         SECTIONS.iter().zip(&self.sections).map(|(s, r)| (format!("{s:?}").to_lowercase(), r.len())).collect()
     }
 
+    /// Every package that rows speak of, as [`Database::rows`] is asked for it, in order.
+    pub fn packages(&self) -> impl Iterator<Item = (&str, KeyKind, &str)> {
+        let packages: &[PackageEntry] = self.records(Section::Packages);
+        packages.iter().map(|p| {
+            let key = if p.key == key_code(KeyKind::Binary) { KeyKind::Binary } else { KeyKind::Source };
+            (self.text(p.ecosystem.get()), key, self.text(p.name.get()))
+        })
+    }
+
     /// All rows of one package. Allocates nothing.
     pub fn rows(&self, ecosystem: &str, key: KeyKind, name: &str) -> impl Iterator<Item = Row<'_>> {
         let wanted = (ecosystem.as_bytes(), key_code(key), name.as_bytes());

@@ -67,6 +67,7 @@ fn inventory(packages: Vec<Package>) -> Inventory {
         digest: digest(),
         index_digest: None,
         config_digest: digest(),
+        base_layers: None,
         platform: "linux/amd64".parse().unwrap(),
     };
     let os = Os { id: "debian".into(), version_id: "12".into(), ..Os::default() };

@@ -68,6 +68,7 @@ fn judge(advisories: Vec<Advisory>, packages: Vec<Package>) -> Report {
         digest: digest(),
         index_digest: None,
         config_digest: digest(),
+        base_layers: None,
         platform: "linux/amd64".parse().unwrap(),
     };
     let os = Os { id: "almalinux".into(), version_id: "9.4".into(), ..Os::default() };

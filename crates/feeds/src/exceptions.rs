@@ -56,7 +56,7 @@ fn recognise(path: &Path, text: &str) -> Option<Parse> {
         let text = |pointer: &str| json.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default();
         return match () {
             () if text("/@context").contains("openvex") => Some(openvex::parse),
-            () if text("/document/csaf_version") != "" => Some(csaf::parse),
+            () if !text("/document/csaf_version").is_empty() => Some(csaf::parse),
             () if text("/bomFormat") == "CycloneDX" => Some(cyclonedx::parse),
             () => None,
         };

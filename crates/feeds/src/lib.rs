@@ -9,6 +9,7 @@
 
 pub mod build;
 pub mod config;
+mod csaf;
 mod debian_fixes;
 mod error;
 pub mod exceptions;

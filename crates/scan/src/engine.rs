@@ -8,7 +8,7 @@ use crate::analyze::{self, owned};
 use crate::cache::Cache;
 use crate::limits::Limits;
 use crate::progress::Progress;
-use crate::source::Image;
+use crate::source::{Image, base};
 use crate::walk::Scan;
 use crate::walk::hash::PathHash;
 use crate::walk::layer::{self, Facts};
@@ -84,6 +84,7 @@ fn info(image: &Image) -> ImageInfo {
         index_digest: image.index_digest.clone(),
         config_digest: image.config_digest.clone(),
         platform: image.platform.clone(),
+        base_layers: base::guess(&image.config.history),
     }
 }
 

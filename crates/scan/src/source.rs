@@ -3,6 +3,7 @@
 //! Whatever the source, manifest and config are verified against the digest and size that name them before
 //! anything in them is believed. Layers are handed out as stored; who reads them to the end verifies them.
 
+pub mod base;
 pub mod containerd;
 pub mod directory;
 pub mod docker_archive;

@@ -1,6 +1,7 @@
 //! CSAF 2.0, profile VEX.
 
 use super::{reason, vex_status};
+use crate::csaf::{Product, ProductTree};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tidewaiter_core::exception::{Exception, Target};
@@ -8,45 +9,9 @@ use tidewaiter_core::exception::{Exception, Target};
 #[derive(Deserialize)]
 struct Document {
     #[serde(default)]
-    product_tree: Tree,
+    product_tree: ProductTree,
     #[serde(default)]
     vulnerabilities: Vec<Vulnerability>,
-}
-
-#[derive(Deserialize, Default)]
-struct Tree {
-    #[serde(default)]
-    branches: Vec<Branch>,
-    #[serde(default)]
-    full_product_names: Vec<Product>,
-    #[serde(default)]
-    relationships: Vec<Relationship>,
-}
-
-#[derive(Deserialize)]
-struct Branch {
-    #[serde(default)]
-    branches: Vec<Branch>,
-    product: Option<Product>,
-}
-
-#[derive(Deserialize)]
-struct Product {
-    product_id: String,
-    #[serde(default)]
-    product_identification_helper: Helper,
-}
-
-#[derive(Deserialize, Default)]
-struct Helper {
-    purl: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Relationship {
-    full_product_name: Product,
-    product_reference: String,
-    relates_to_product_reference: String,
 }
 
 #[derive(Deserialize)]
@@ -82,37 +47,29 @@ struct Threat {
     product_ids: Vec<String>,
 }
 
-/// Where branches end; real trees are four deep.
-const MAX_DEPTH: usize = 64;
+fn purl(product: &Product) -> Option<&str> {
+    Some(product.product_identification_helper.purl.as_str()).filter(|purl| !purl.is_empty())
+}
 
 /// Product id → the purls that it stands for: of itself, or of the part and the whole that it relates.
-fn purls(tree: &Tree) -> Result<BTreeMap<&str, Vec<&str>>, String> {
-    let mut products: Vec<&Product> = tree.full_product_names.iter().collect();
-    let mut level: Vec<&Branch> = tree.branches.iter().collect();
-    for _ in 0..MAX_DEPTH {
-        products.extend(level.iter().filter_map(|branch| branch.product.as_ref()));
-        level = level.into_iter().flat_map(|branch| &branch.branches).collect();
-    }
-    if !level.is_empty() {
-        return Err(format!("its product tree is more than {MAX_DEPTH} deep"));
-    }
+fn purls(tree: &ProductTree) -> BTreeMap<&str, Vec<&str>> {
     let mut out: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for product in products {
-        out.entry(&product.product_id).or_default().extend(product.product_identification_helper.purl.as_deref());
+    for product in tree.products() {
+        out.entry(&product.product_id).or_default().extend(purl(product));
     }
     for relation in &tree.relationships {
         let of = |id: &str| out.get(id).cloned().unwrap_or_default();
         let mut both = of(&relation.product_reference);
         both.extend(of(&relation.relates_to_product_reference));
-        both.extend(relation.full_product_name.product_identification_helper.purl.as_deref());
+        both.extend(purl(&relation.full_product_name));
         out.insert(&relation.full_product_name.product_id, both);
     }
-    Ok(out)
+    out
 }
 
 pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> {
     let document: Document = super::json(text)?;
-    let purls = purls(&document.product_tree)?;
+    let purls = purls(&document.product_tree);
     let mut out = Vec::new();
     for vulnerability in &document.vulnerabilities {
         let names = vulnerability.cve.iter().chain(vulnerability.ids.iter().map(|id| &id.text));

@@ -7,11 +7,12 @@
 mod tree;
 
 use super::Records;
+use crate::csaf::ProductTree;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, Affected, End, FixState, Interval, KeyKind};
 use tidewaiter_core::severity::{Rating, Severity};
-use tree::{Component, ProductTree, Products};
+use tree::{Component, Products};
 
 #[derive(Deserialize)]
 struct Csaf {

@@ -71,7 +71,7 @@ fn entries(text: &str) -> Vec<(&str, Vec<&str>)> {
 fn vulnerabilities(text: &str, records: &mut Records) {
     for (header, body) in entries(text) {
         let (id, description) = header.split_once(' ').unwrap_or((header, ""));
-        if body.iter().any(|line| *line == "REJECTED") {
+        if body.contains(&"REJECTED") {
             records.skip("is rejected");
             continue;
         }

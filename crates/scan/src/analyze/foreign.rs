@@ -38,7 +38,7 @@ mod tests {
     #[test]
     fn databases_are_told_by_their_path() {
         let check = |path: &str, expected: Option<&str>| {
-            let gaps = wants(path).then(|| parse(path, b"").gaps).unwrap_or_default();
+            let gaps = if wants(path) { parse(path, b"").gaps } else { vec![] };
             assert_eq!(gaps.first().map(|gap| gap.subject.as_str()), expected, "{path}");
         };
         check("var/lib/opkg/status", Some("var/lib/opkg/status"));

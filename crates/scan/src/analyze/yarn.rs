@@ -11,10 +11,11 @@ const MAX_FILE: u64 = 8 << 20;
 /// Most bytes of all of them.
 const MAX_FILES: u64 = 64 << 20;
 
+/// The cache of a project (`.yarn/cache`), of a user (`.yarn/berry/cache`), or wherever that was moved to.
 pub(super) fn wants(path: &str) -> bool {
     let mut parts = path.rsplit('/');
-    let zip = parts.next().is_some_and(|file| file.ends_with(".zip"));
-    zip && parts.next() == Some("cache") && parts.next().is_some_and(|dir| dir == ".yarn" || dir == "berry")
+    let Some(file) = parts.next().filter(|file| file.ends_with(".zip")) else { return false };
+    parts.next() == Some("cache") && (file.contains("-npm-") || matches!(parts.next(), Some(".yarn" | "berry")))
 }
 
 pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
@@ -79,6 +80,7 @@ mod tests {
     #[test]
     fn only_its_cache_is_wanted() {
         assert!(wants("app/.yarn/cache/a-npm-1.zip") && wants("root/.yarn/berry/cache/a-npm-1.zip"));
+        assert!(wants("opt/y/cache/a-npm-1-2-3.zip") && wants("app/.yarn/cache/a-https-1.zip"));
         assert!(!wants("app/cache/a.zip") && !wants("app/.yarn/cache/a.txt"));
     }
 }

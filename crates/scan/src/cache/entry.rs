@@ -58,7 +58,7 @@ struct Kept {
 
 #[derive(Serialize, Deserialize)]
 enum KeptWhat {
-    File(Parsed, String),
+    File(Box<Parsed>, String),
     Symlink(String),
     Hardlink(String),
 }
@@ -73,7 +73,7 @@ pub(super) fn of_facts(facts: &Facts) -> Option<Vec<u8>> {
         path: add.path.clone(),
         place: add.place,
         what: match &add.what {
-            What::File(parsed, wanted) => KeptWhat::File(Parsed::clone(parsed), wanted.to_string()),
+            What::File(parsed, wanted) => KeptWhat::File(Box::new(Parsed::clone(parsed)), wanted.to_string()),
             What::Symlink(target) => KeptWhat::Symlink(target.clone()),
             What::Hardlink(target) => KeptWhat::Hardlink(target.clone()),
         },
@@ -122,7 +122,7 @@ pub(super) fn facts(bytes: &[u8]) -> Option<Facts> {
         path: kept.path,
         place: kept.place,
         what: match kept.what {
-            KeptWhat::File(parsed, wanted) => What::File(Arc::new(parsed), wanted.into()),
+            KeptWhat::File(parsed, wanted) => What::File(Arc::new(*parsed), wanted.into()),
             KeptWhat::Symlink(target) => What::Symlink(target),
             KeptWhat::Hardlink(target) => What::Hardlink(target),
         },

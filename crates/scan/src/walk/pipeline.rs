@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn all_bytes_pass_and_are_hashed() {
         let check = |size: usize, max: u64, fits: bool| {
-            let bytes: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
+            let bytes: Vec<u8> = (0..=250_u8).cycle().take(size).collect();
             std::thread::scope(|scope| {
                 let mut hashed = Hashed::new(bytes.as_slice(), max, scope);
                 let mut out = Vec::new();

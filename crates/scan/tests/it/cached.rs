@@ -55,7 +55,7 @@ fn what_a_config_claims_is_compared_with_what_was_read() {
     let cache = Cache::open(&folder.path().join("cache"), MAX_BYTES).unwrap();
     let good = layer(&[OS, E::File(DB, MUSL)]);
     let dir = folder.path().join("good");
-    write_layout(&dir, &[good.clone()], &[sha256(&good)]);
+    write_layout(&dir, std::slice::from_ref(&good), &[sha256(&good)]);
     scan(&dir, Some(&cache)).unwrap();
     let lying = folder.path().join("lying");
     write_layout(&lying, &[good], &[sha256(b"other")]);

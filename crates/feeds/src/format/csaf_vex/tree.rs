@@ -1,52 +1,12 @@
 //! The product tree: what a product id is.
 
-use serde::Deserialize;
+use crate::csaf::{Product, ProductTree, Relationship};
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::Module;
 use tidewaiter_core::ecosystem::Ecosystem;
 
 /// A package of a module of a product is three steps away from the product.
 const STEPS: usize = 4;
-
-#[derive(Deserialize, Default)]
-pub(super) struct ProductTree {
-    #[serde(default)]
-    branches: Vec<Branch>,
-    #[serde(default)]
-    full_product_names: Vec<Product>,
-    #[serde(default)]
-    relationships: Vec<Relationship>,
-}
-
-#[derive(Deserialize)]
-struct Branch {
-    #[serde(default)]
-    branches: Vec<Branch>,
-    product: Option<Product>,
-}
-
-#[derive(Deserialize)]
-struct Product {
-    product_id: String,
-    #[serde(default)]
-    name: String,
-    product_identification_helper: Option<Helper>,
-}
-
-#[derive(Deserialize)]
-struct Helper {
-    #[serde(default)]
-    cpe: String,
-    #[serde(default)]
-    purl: String,
-}
-
-#[derive(Deserialize)]
-struct Relationship {
-    full_product_name: Product,
-    product_reference: String,
-    relates_to_product_reference: String,
-}
 
 /// The tree by product id.
 pub(super) struct Products<'a> {
@@ -77,13 +37,7 @@ impl Component {
 
 impl<'a> Products<'a> {
     pub(super) fn of(tree: &'a ProductTree) -> Self {
-        let mut products: BTreeMap<&str, &Product> = BTreeMap::new();
-        let mut stack: Vec<&Branch> = tree.branches.iter().collect();
-        while let Some(branch) = stack.pop() {
-            products.extend(branch.product.as_ref().map(|p| (p.product_id.as_str(), p)));
-            stack.extend(&branch.branches);
-        }
-        products.extend(tree.full_product_names.iter().map(|p| (p.product_id.as_str(), p)));
+        let products = tree.products().into_iter().map(|p| (p.product_id.as_str(), p)).collect();
         let parts = tree.relationships.iter().map(|r| (r.full_product_name.product_id.as_str(), r)).collect();
         Products { products, parts }
     }
@@ -108,7 +62,7 @@ impl<'a> Products<'a> {
 
 fn part_of(package: &Product, product: &Product, module: &str) -> Option<Component> {
     let ecosystem = ecosystem(product)?;
-    let purl = package.product_identification_helper.as_ref().map_or("", |h| h.purl.as_str());
+    let purl = package.product_identification_helper.purl.as_str();
     if purl.is_empty() {
         // "nodejs:20/npm": a package of a module, or of none.
         let (stream, name) = package.name.rsplit_once('/').unwrap_or(("", &package.name));
@@ -140,7 +94,7 @@ fn part_of(package: &Product, product: &Product, module: &str) -> Option<Compone
 
 /// `pkg:rpmmod/redhat/nodejs@18:8090020231:abc` → `nodejs:18`.
 fn module_of(product: &Product) -> Option<String> {
-    let purl = product.product_identification_helper.as_ref()?.purl.as_str();
+    let purl = product.product_identification_helper.purl.as_str();
     let label = purl.strip_prefix("pkg:rpmmod/")?.rsplit('/').next()?.replace('@', ":").replace("%3A", ":");
     stream_of(&label)
 }
@@ -153,7 +107,7 @@ fn stream_of(label: &str) -> Option<String> {
 
 /// The release whose main repositories a CPE names, as an image of it is known.
 fn ecosystem(product: &Product) -> Option<Ecosystem> {
-    let cpe = product.product_identification_helper.as_ref()?.cpe.as_str();
+    let cpe = product.product_identification_helper.cpe.as_str();
     let rest = cpe.strip_prefix("cpe:/o:redhat:").or_else(|| cpe.strip_prefix("cpe:/a:redhat:"))?;
     let version = rest.strip_prefix("enterprise_linux:")?.split(':').next()?;
     version.parse::<u16>().ok()?;

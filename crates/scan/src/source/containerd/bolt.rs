@@ -220,6 +220,7 @@ fn element(page: &[u8], at: usize, leaf: bool) -> io::Result<Element<'_>> {
 
 /// Small databases made in code.
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "the databases of tests are small")]
 pub(super) mod testing {
     use super::*;
 

@@ -1,0 +1,215 @@
+//! The floor: the least that any scanner must do which believes nothing: inflate every layer, and hash both its
+//! compressed and its uncompressed bytes. Two ways, of which each image is compared with the better one:
+//!
+//! - whole: libdeflate inflates a layer in one buffer, layers and hashes spread over the cores;
+//! - piped: zlib-rs inflates into a pipe of small buffers, so that even one layer is inflated and hashed at once.
+
+use super::inputs::{blob, descriptors};
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+/// Size of a piece in the pipe.
+const PIECE: usize = 256 << 10;
+/// Pieces under way.
+const PIECES: usize = 8;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// OCI layout
+    pub(crate) layout: PathBuf,
+    /// How to go about it
+    #[arg(long, value_enum)]
+    pub(crate) way: Way,
+    /// The uppermost layer alone
+    #[arg(long)]
+    pub(crate) top: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Way {
+    /// One buffer for a layer
+    Whole,
+    /// Small pieces, hashed while the next is inflated
+    Piped,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+#[derive(Debug)]
+struct Layer {
+    path: PathBuf,
+    packing: Packing,
+    bytes: OnceLock<Result<Vec<u8>, String>>,
+}
+
+/// Does the work and forgets the results.
+pub(crate) fn run(args: &Args) -> Result<bool> {
+    let mut layers = layers(&args.layout)?;
+    if args.top {
+        layers.drain(..layers.len().saturating_sub(1));
+    }
+    // The largest first, so that none is left for the end.
+    layers.sort_by_cached_key(|layer| std::cmp::Reverse(fs::metadata(&layer.path).map_or(0, |m| m.len())));
+    let cores = thread::available_parallelism()?.get();
+    match args.way {
+        Way::Whole => {
+            // A plain layer's two digests are one.
+            let packed = layers.iter().filter(|layer| layer.packing != Packing::Plain);
+            let jobs: Vec<(&Layer, Job)> =
+                layers.iter().map(|l| (l, Job::Content)).chain(packed.map(|l| (l, Job::Stored))).collect();
+            spread(cores, &jobs, |(layer, job)| job.run(layer))?;
+        }
+        Way::Piped => spread(cores.div_ceil(2), &layers, piped)?,
+    }
+    Ok(true)
+}
+
+fn layers(layout: &Path) -> Result<Vec<Layer>> {
+    let layer = |descriptor: &serde_json::Value| {
+        let packing = match descriptor["mediaType"].as_str().unwrap_or_default() {
+            kind if kind.ends_with("gzip") => Packing::Gzip,
+            kind if kind.ends_with("zstd") => Packing::Zstd,
+            _ => Packing::Plain,
+        };
+        let path = layout.join("blobs/sha256").join(blob(descriptor)?);
+        Ok(Layer { path, packing, bytes: OnceLock::new() })
+    };
+    descriptors(layout)?.iter().map(layer).collect()
+}
+
+/// Runs `work` on all items with this many threads.
+fn spread<T: Sync>(threads: usize, items: &[T], work: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let worker = || -> Result<()> {
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            work(item)?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        all.into_iter().try_for_each(|one| one.join().unwrap_or_else(|_| bail!("a thread panicked")))
+    })
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Job {
+    /// Hash what is stored.
+    Stored,
+    /// Inflate, and hash that.
+    Content,
+}
+
+impl Job {
+    fn run(self, layer: &Layer) -> Result<()> {
+        let stored = layer.stored()?;
+        match (self, layer.packing) {
+            (Job::Stored, _) | (Job::Content, Packing::Plain) => hash(stored),
+            (Job::Content, Packing::Gzip) => hash(&inflate(stored)?),
+            (Job::Content, Packing::Zstd) => hash_all(&mut zstd::Decoder::with_buffer(stored)?)?,
+        }
+        Ok(())
+    }
+}
+
+impl Layer {
+    fn stored(&self) -> Result<&[u8]> {
+        let read = self.bytes.get_or_init(|| fs::read(&self.path).map_err(|e| e.to_string()));
+        read.as_deref().map_err(|e| anyhow::anyhow!("{}: {e}", self.path.display()))
+    }
+}
+
+fn inflate(bytes: &[u8]) -> Result<Vec<u8>> {
+    // RFC 1952: the last four bytes are the length, modulo 2^32.
+    let len = bytes.last_chunk().map(|last| u32::from_le_bytes(*last)).context("no gzip stream")?;
+    let mut out = vec![0; usize::try_from(len)?];
+    libdeflater::Decompressor::new().gzip_decompress(bytes, &mut out).context("a layer that does not inflate")?;
+    Ok(out)
+}
+
+fn hash(bytes: &[u8]) {
+    std::hint::black_box(Sha256::digest(bytes));
+}
+
+fn hash_all(from: &mut impl Read) -> Result<()> {
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; PIECE]);
+    loop {
+        let n = from.read(&mut buffer)?;
+        let Some(piece) = buffer.get(..n).filter(|piece| !piece.is_empty()) else { break };
+        hash.update(piece);
+    }
+    std::hint::black_box(hash.finalize());
+    Ok(())
+}
+
+fn piped(layer: &Layer) -> Result<()> {
+    let mut stored = Hashed { from: File::open(&layer.path)?, hash: Sha256::new() };
+    match layer.packing {
+        Packing::Plain => hash_all(&mut stored.from)?,
+        Packing::Gzip => pipe(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(PIECE, &mut stored)))?,
+        Packing::Zstd => pipe(zstd::Decoder::with_buffer(BufReader::with_capacity(PIECE, &mut stored))?)?,
+    }
+    std::hint::black_box(stored.hash.finalize());
+    Ok(())
+}
+
+/// Reads here, hashes on another thread.
+fn pipe(mut from: impl Read) -> Result<()> {
+    let (full, to_hash) = mpsc::sync_channel::<(Vec<u8>, usize)>(PIECES);
+    let (empty, free) = mpsc::channel::<Vec<u8>>();
+    for _ in 0..PIECES {
+        let _ = empty.send(vec![0; PIECE]);
+    }
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut hash = Sha256::new();
+            for (piece, len) in to_hash {
+                hash.update(piece.get(..len).unwrap_or_default());
+                let _ = empty.send(piece);
+            }
+            std::hint::black_box(hash.finalize());
+        });
+        loop {
+            let mut piece = free.recv().context("the hashing thread is gone")?;
+            let mut len = 0;
+            while let Some(room) = piece.get_mut(len..).filter(|room| !room.is_empty()) {
+                match from.read(room)? {
+                    0 => break,
+                    n => len += n,
+                }
+            }
+            if len == 0 {
+                drop(full);
+                return Ok(());
+            }
+            full.send((piece, len)).context("the hashing thread is gone")?;
+        }
+    })
+}
+
+/// Hashes what is read through it.
+struct Hashed {
+    from: File,
+    hash: Sha256,
+}
+
+impl Read for Hashed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.from.read(buffer)?;
+        self.hash.update(buffer.get(..n).unwrap_or_default());
+        Ok(n)
+    }
+}

@@ -1,0 +1,134 @@
+//! What one child process costs.
+
+use anyhow::{Context, Result};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
+use serde::Serialize;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often memory is looked at.
+const EVERY: Duration = Duration::from_millis(2);
+
+/// One run's figures.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(crate) struct Sample {
+    /// From the start to the end, in milliseconds.
+    pub(crate) wall_ms: f64,
+    /// User and system time of all threads (`ru_utime` + `ru_stime`), in milliseconds.
+    pub(crate) cpu_ms: f64,
+    /// The most `RssAnon` of `/proc/PID/status` that was seen, in bytes; 0 when the process was gone before a look.
+    pub(crate) rss_anon: u64,
+    /// `rchar` of `/proc/PID/io` after the end: bytes that read calls gave, the page cache's included.
+    pub(crate) read: u64,
+    /// `wchar` of `/proc/PID/io`: bytes given to write calls, pipes and sockets included.
+    pub(crate) written: u64,
+    /// Exit code; -1 after a signal.
+    pub(crate) code: i32,
+}
+
+/// Runs a command to its end, one at a time: CPU time is told apart by its being the only child. Output is dropped.
+pub(crate) fn run(command: &mut Command) -> Result<Sample> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let before = children_ms()?;
+    let begun = Instant::now();
+    let mut child = command.spawn().with_context(|| format!("{name} cannot be run"))?;
+    let pid = child.id();
+    let over = AtomicBool::new(false);
+    let (wall, rss_anon) = thread::scope(|scope| -> Result<(Duration, u64)> {
+        let watcher = scope.spawn(|| watch(pid, &over));
+        // The zombie is left, because its /proc files still tell what it read and wrote.
+        let ended = waitid(Id::Pid(Pid::from_raw(pid.try_into()?)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+        let wall = begun.elapsed();
+        over.store(true, Ordering::Relaxed);
+        ended.with_context(|| name.clone())?;
+        Ok((wall, watcher.join().unwrap_or_default()))
+    })?;
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).with_context(|| format!("the I/O counts of {name}"))?;
+    let status = child.wait()?;
+    Ok(Sample {
+        wall_ms: wall.as_secs_f64() * 1000.0,
+        cpu_ms: children_ms()? - before,
+        rss_anon,
+        read: field(&io, "rchar:").unwrap_or_default(),
+        written: field(&io, "wchar:").unwrap_or_default(),
+        code: status.code().unwrap_or(-1),
+    })
+}
+
+fn watch(pid: u32, over: &AtomicBool) -> u64 {
+    let path = format!("/proc/{pid}/status");
+    let mut most = 0;
+    while !over.load(Ordering::Relaxed) {
+        let status = fs::read_to_string(&path).unwrap_or_default();
+        most = most.max(field(&status, "RssAnon:").unwrap_or_default() << 10);
+        thread::sleep(EVERY);
+    }
+    most
+}
+
+/// The number after a label at the beginning of a line.
+fn field(text: &str, label: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(label))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// User and system time of all children that are gone, in milliseconds.
+fn children_ms() -> Result<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let ms = |time: TimeVal| Duration::new(time.tv_sec().unsigned_abs(), 0).as_secs_f64() * 1000.0;
+    let us = |time: TimeVal| f64::from(u32::try_from(time.tv_usec()).unwrap_or_default()) / 1000.0;
+    let both = [usage.user_time(), usage.system_time()];
+    Ok(both.into_iter().map(|time| ms(time) + us(time)).sum())
+}
+
+/// The median of each figure.
+pub(crate) fn medians(samples: &[Sample]) -> Sample {
+    Sample {
+        wall_ms: median(samples.iter().map(|s| s.wall_ms)),
+        cpu_ms: median(samples.iter().map(|s| s.cpu_ms)),
+        rss_anon: median_count(samples.iter().map(|s| s.rss_anon)),
+        read: median_count(samples.iter().map(|s| s.read)),
+        written: median_count(samples.iter().map(|s| s.written)),
+        code: samples.first().map_or(-1, |s| s.code),
+    }
+}
+
+/// The upper median; 0 of nothing.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut all: Vec<f64> = values.collect();
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).copied().unwrap_or_default()
+}
+
+fn median_count(values: impl Iterator<Item = u64>) -> u64 {
+    let mut all: Vec<u64> = values.collect();
+    all.sort_unstable();
+    all.get(all.len() / 2).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_measured() {
+        let sample = run(Command::new("sh").args(["-c", "head -c 300000 /dev/zero | wc -c; exit 3"])).unwrap();
+        assert_eq!(sample.code, 3);
+        assert!(sample.wall_ms > 0.0 && sample.read >= 300_000, "{sample:?}");
+    }
+
+    #[test]
+    fn fields_and_medians() {
+        assert_eq!(field("Name: x\nRssAnon:\t  120 kB\n", "RssAnon:"), Some(120));
+        assert_eq!(field("Name: x\n", "RssAnon:"), None);
+        assert!((median([5.0, 1.0, 3.0].into_iter()) - 3.0).abs() < f64::EPSILON);
+        assert!(median(std::iter::empty()).abs() < f64::EPSILON);
+    }
+}

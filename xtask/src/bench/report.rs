@@ -1,0 +1,211 @@
+//! The result: a table for people, JSON for programs.
+
+use super::measure::Sample;
+use super::rows::{Budget, Case, Kind};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// One number and what it may be.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Figure {
+    /// What it counts.
+    pub(crate) what: String,
+    /// The number.
+    pub(crate) value: f64,
+    /// Its unit.
+    pub(crate) unit: &'static str,
+    /// The most it may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) budget: Option<f64>,
+}
+
+impl Figure {
+    /// A number that is not judged.
+    pub(crate) fn new(what: &str, value: f64, unit: &'static str) -> Self {
+        Figure { what: what.to_owned(), value, unit, budget: None }
+    }
+
+    /// The same, judged.
+    pub(crate) fn at_most(self, budget: f64) -> Self {
+        Figure { budget: Some(budget), ..self }
+    }
+
+    /// Whether it is a time.
+    pub(crate) fn is_time(&self) -> bool {
+        matches!(self.unit, "s" | "ms" | "µs")
+    }
+
+    fn holds(&self) -> bool {
+        self.budget.is_none_or(|budget| self.value <= budget)
+    }
+
+    fn verdict(&self) -> String {
+        match self.budget {
+            None => "-".to_owned(),
+            Some(budget) if self.holds() => format!("ok (at most {budget})"),
+            Some(budget) => format!("OVER (at most {budget})"),
+        }
+    }
+}
+
+/// One thing that was run: medians, and how they stand to the floor.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    name: String,
+    medians: Sample,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    floor: Option<Floor>,
+    /// What is judged.
+    checks: Vec<Figure>,
+    samples: Vec<Sample>,
+}
+
+/// The better of the two ways, for each figure.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Floor {
+    wall_ms: f64,
+    cpu_ms: f64,
+}
+
+/// Floors by name, from their rows.
+pub(crate) fn floors(cases: &[Case], medians: &[Sample]) -> BTreeMap<&'static str, Floor> {
+    let mut all: BTreeMap<&'static str, Floor> = BTreeMap::new();
+    for (case, sample) in cases.iter().zip(medians).filter(|(case, _)| case.kind == Kind::Floor) {
+        let Some(name) = case.floor else { continue };
+        let best = all.entry(name).or_insert(Floor { wall_ms: f64::INFINITY, cpu_ms: f64::INFINITY });
+        best.wall_ms = best.wall_ms.min(sample.wall_ms);
+        best.cpu_ms = best.cpu_ms.min(sample.cpu_ms);
+    }
+    all
+}
+
+impl Row {
+    /// Judges the medians of a case.
+    pub(crate) fn new(case: &Case, medians: Sample, samples: Vec<Sample>, floor: Option<Floor>) -> Self {
+        let limits = match (case.budget, floor) {
+            (Budget::Floor(times, plus), Some(floor)) => {
+                Some((floor.wall_ms * times + plus, floor.cpu_ms * times + plus))
+            }
+            (Budget::Ms(ms), _) => Some((ms, ms)),
+            _ => None,
+        };
+        let mut checks = Vec::new();
+        if let Some((wall, cpu)) = limits {
+            checks.push(Figure::new("wall", medians.wall_ms, "ms").at_most(round(wall)));
+            checks.push(Figure::new("CPU", medians.cpu_ms, "ms").at_most(round(cpu)));
+        }
+        if let Some(most) = case.max_anon {
+            checks.push(Figure::new("RssAnon", mib(medians.rss_anon), "MiB").at_most(most));
+        }
+        Row { name: case.name.clone(), medians, floor, checks, samples }
+    }
+
+    fn line(&self) -> String {
+        let sample = &self.medians;
+        let times = |value: f64, floor: Option<f64>| floor.map_or("-".to_owned(), |f| format!("{:.2}", value / f));
+        let over: Vec<String> = self
+            .checks
+            .iter()
+            .filter(|check| !check.holds())
+            .map(|c| format!("{} over {:.0} {}", c.what, c.budget.unwrap_or_default(), c.unit))
+            .collect();
+        let verdict = match (self.checks.is_empty(), over.is_empty()) {
+            (true, _) => "-".to_owned(),
+            (_, true) => "ok".to_owned(),
+            _ => format!("OVER: {}", over.join(", ")),
+        };
+        format!(
+            "{:34} {:>9.1} {:>9.1} {:>6} {:>6} {:>8.1} {:>9.1} {:>9.1}  {verdict}",
+            self.name,
+            sample.wall_ms,
+            sample.cpu_ms,
+            times(sample.wall_ms, self.floor.map(|f| f.wall_ms)),
+            times(sample.cpu_ms, self.floor.map(|f| f.cpu_ms)),
+            mib(sample.rss_anon),
+            mib(sample.read),
+            mib(sample.written),
+        )
+    }
+}
+
+/// Everything that was measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct Bench {
+    /// What can be said of the machine.
+    pub(crate) machine: Machine,
+    /// Rounds of the interleaved run.
+    pub(crate) rounds: usize,
+    /// What was run.
+    pub(crate) rows: Vec<Row>,
+    /// Other figures.
+    pub(crate) figures: Vec<Figure>,
+    /// What could not be compared.
+    pub(crate) remarks: Vec<String>,
+}
+
+/// Where it was measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct Machine {
+    cores: usize,
+    model: String,
+    /// The load average of the last minute before the run: above 0.5 or so, other work disturbs the figures.
+    load: String,
+}
+
+impl Machine {
+    /// This one, now.
+    pub(crate) fn here() -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let info = read("/proc/cpuinfo");
+        let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+        Machine {
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            model: model.trim_start_matches([' ', '\t', ':']).to_owned(),
+            load: read("/proc/loadavg").split_whitespace().next().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+impl Bench {
+    /// Prints the tables.
+    pub(crate) fn print(&self) {
+        let machine = &self.machine;
+        println!("{} cores, {}, load {} before the run", machine.cores, machine.model, machine.load);
+        println!("medians of {} interleaved rounds; ×: times the floor\n", self.rounds);
+        println!(
+            "{:34} {:>9} {:>9} {:>6} {:>6} {:>8} {:>9} {:>9}  BUDGET",
+            "ROW", "WALL ms", "CPU ms", "×WALL", "×CPU", "ANON MiB", "READ MiB", "WRITE MiB"
+        );
+        self.rows.iter().for_each(|row| println!("{}", row.line()));
+        println!();
+        for figure in &self.figures {
+            println!("{:34} {:>12.3} {:15} {}", figure.what, figure.value, figure.unit, figure.verdict());
+        }
+        self.remarks.iter().for_each(|remark| println!("{remark}"));
+    }
+}
+
+fn round(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// Mebibytes of bytes.
+fn mib(bytes: u64) -> f64 {
+    u32::try_from(bytes >> 10).map_or(f64::INFINITY, |kib| f64::from(kib) / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_met_or_not() {
+        let check = |value: f64, expected: &str| {
+            assert_eq!(Figure::new("x", value, "ms").at_most(2.0).verdict(), expected);
+        };
+        check(2.0, "ok (at most 2)");
+        check(2.1, "OVER (at most 2)");
+        assert_eq!(Figure::new("x", 1.0, "ms").verdict(), "-");
+        assert!((mib(3 << 20) - 3.0).abs() < f64::EPSILON);
+    }
+}
