@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use tidewaiter_core::image::{Digest, Platform, Reference};
+use tidewaiter_core::package::Package;
 use tidewaiter_core::version::Order;
 use tidewaiter_db::Database;
 use tidewaiter_feeds::exceptions;
@@ -48,6 +49,33 @@ pub const TARGETS: &[Target] = &[
     ("jar", seeds::jar, |b| file("lib/app-1.0.jar", b)),
     ("large", seeds::jar, large),
     ("program", || b"JAVA_VERSION=\"17.0.1\"\n".to_vec(), |b| file("jdk/release", b)),
+    (
+        "purl",
+        || b"pkg:golang/github.com/A/b%2F@v1%2B2?epoch=1&a=b#c".to_vec(),
+        |b| drop(text(b).map(Package::from_purl)),
+    ),
+    (
+        "spdx",
+        || {
+            br#"{"spdxVersion":"2","packages":[{"externalRefs":[{"referenceType":"purl","referenceLocator":"pkg:npm/a@1"}]}]}"#.to_vec()
+        },
+        |b| file("a.spdx.json", b),
+    ),
+    (
+        "spdx-3",
+        || {
+            br#"{"@graph":[{"externalIdentifier":[{"externalIdentifierType":"packageUrl","identifier":"pkg:npm/a@1"}]}]}"#.to_vec()
+        },
+        |b| file("a.spdx.json", b),
+    ),
+    (
+        "yarn",
+        || {
+            b"RAW_RUNTIME_STATE =\n'{\"packageRegistryData\":[[\"a\",\\\n[[\"virtual:0#patch:a@npm%3A1#x\",{}]]]]}';"
+                .to_vec()
+        },
+        |b| file(".pnp.cjs", b),
+    ),
     ("analyze-json", || seeds::JSON.as_bytes().to_vec(), analyze_path),
     ("analyze-text", || seeds::TEXT.as_bytes().to_vec(), analyze_path),
     ("docker-archive", seeds::docker_archive, archive),
@@ -219,7 +247,9 @@ fn analyze_path(bytes: &[u8]) {
         "Manifest.toml",
         "Package.resolved",
         "sbom.cdx.json",
-        ".yarn/cache/a.zip",
+        ".pnp.cjs",
+        ".pnp.data.json",
+        "stdlib/v1.9/A/Project.toml",
     ];
     for path in paths {
         assert!(analyze::wants(path), "{path}");

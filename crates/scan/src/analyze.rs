@@ -115,8 +115,6 @@ pub(crate) const PROBES: &[&str] = &[
     "rock_manifest",
     "x.json",
     "A/x/Project.toml",
-    "x.zip",
-    "cache/x.zip",
 ];
 
 /// Unreadable parts of one file that are reported one by one; more say nothing new.

@@ -1,86 +1,148 @@
-//! Yarn's cache: with Plug'n'Play packages run from zip archives, and no `node_modules` lists them (yarnpkg.com, "Yarn
-//! PnP").
+//! Yarn's Plug'n'Play: `.pnp.cjs`, or `.pnp.data.json` where its data lies apart. Packages run from the zip archives of a
+//! cache and have no folder of their own. Archives that no such file names are not run.
 
 use super::Parsed;
-use super::listing::failed;
-use super::npm;
-use std::io::{Cursor, Read};
+use super::listing::{Listing, failed};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use tidewaiter_core::package::PackageType;
 
-/// Most bytes of one `package.json`, of which an archive has one for the package and one for each that it bundles.
-const MAX_FILE: u64 = 8 << 20;
-/// Most bytes of all of them.
-const MAX_FILES: u64 = 64 << 20;
+const DATA: &str = ".pnp.data.json";
 
-/// The cache of a project (`.yarn/cache`), of a user (`.yarn/berry/cache`), or wherever that was moved to.
 pub(super) fn wants(path: &str) -> bool {
-    let mut parts = path.rsplit('/');
-    let Some(file) = parts.next().filter(|file| file.ends_with(".zip")) else { return false };
-    parts.next() == Some("cache") && (file.contains("-npm-") || matches!(parts.next(), Some(".yarn" | "berry")))
+    matches!(path.rsplit('/').next(), Some(".pnp.cjs" | ".pnp.js" | DATA))
+}
+
+#[derive(Deserialize)]
+struct State {
+    /// For each name, its references and where they lie; the image's own project has neither.
+    #[serde(rename = "packageRegistryData")]
+    packages: Vec<(Option<String>, Vec<(Option<String>, IgnoredAny)>)>,
 }
 
 pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
-    packages(bytes).unwrap_or_else(|cause| failed(path, &cause))
-}
-
-fn packages(bytes: &[u8]) -> Result<Parsed, String> {
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("it is no zip archive ({e})"))?;
-    let mut names: Vec<String> = Vec::new();
-    for name in archive.file_names() {
-        let name = name.map_err(|e| format!("it names a file that cannot be read ({e})"))?;
-        if npm::wants(&name) {
-            names.push(name.into_owned());
+    let text = String::from_utf8_lossy(bytes);
+    let state = match path.ends_with(DATA) {
+        true => serde_json::from_str(&text).map_err(|e| e.to_string()),
+        false => match inlined(&text) {
+            Some(state) => state,
+            None if text.contains(DATA) => return Parsed::default(),
+            None => return failed(path, "it is of a form that is not read"),
+        },
+    };
+    let state: State = match state {
+        Ok(state) => state,
+        Err(cause) => return failed(path, &format!("it lists no packages ({cause})")),
+    };
+    let mut listing = Listing::new(path);
+    for (name, references) in &state.packages {
+        for (reference, _) in references {
+            if let (Some(name), Some(reference)) = (name, reference)
+                && let Some((name, version)) = resolved(name, reference)
+            {
+                listing.add(PackageType::Npm, &name, &version);
+            }
         }
     }
-    if names.is_empty() {
-        return Err("it holds no package".to_owned());
+    let mut parsed = listing.done();
+    parsed.packages.sort();
+    // One package, once for each set of peers that it meets.
+    parsed.packages.dedup();
+    parsed
+}
+
+/// The state that a program of Yarn 2 or later carries, as text or as an object.
+fn inlined(text: &str) -> Option<Result<State, String>> {
+    if let Some((_, rest)) = text.split_once("RAW_RUNTIME_STATE =") {
+        return Some(serde_json::from_str(&unescaped(rest.split_once('\'')?.1)).map_err(|e| e.to_string()));
     }
-    let mut parsed = Parsed::default();
-    let mut left = MAX_FILES;
-    for name in names {
-        let entry = archive.by_name(&name).map_err(|e| format!("{name} cannot be read ({e})"))?;
-        let mut json = Vec::new();
-        entry.take(left.min(MAX_FILE)).read_to_end(&mut json).map_err(|e| format!("{name} is damaged ({e})"))?;
-        left = left.saturating_sub(json.len() as u64);
-        parsed.add(npm::parse(&name, &json));
+    let object = text.match_indices("hydrateRuntimeState({").find_map(|(at, found)| text.get(at + found.len() - 1..));
+    // The function's own declaration takes its arguments apart.
+    let object = object.filter(|object| object.contains("\"packageRegistryData\""))?;
+    let state = serde_json::Deserializer::from_str(object).into_iter().next()?;
+    Some(state.map_err(|e| e.to_string()))
+}
+
+/// A JavaScript text up to its closing quote.
+fn unescaped(literal: &str) -> String {
+    let mut out = String::with_capacity(literal.len());
+    let mut chars = literal.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\'' => break,
+            '\\' => out.extend(chars.next().filter(|c| *c != '\n')),
+            c => out.push(c),
+        }
     }
-    Ok(parsed)
+    out
+}
+
+/// The name and version behind a reference: `npm:1.0.0`, `npm:other@1.0.0` for an alias, `virtual:HASH#npm:1.0.0`,
+/// `patch:name@npm%3A1.0.0#…`. `None` is the image's own; what comes from elsewhere has no version that is known.
+fn resolved(name: &str, reference: &str) -> Option<(String, String)> {
+    let reference = match reference.strip_prefix("virtual:") {
+        Some(rest) => rest.split_once('#').map(|(_, reference)| reference).unwrap_or_default(),
+        None => reference,
+    };
+    if ["workspace:", "link:", "portal:"].iter().any(|own| reference.starts_with(own)) {
+        return None;
+    }
+    if let Some(patched) = reference.strip_prefix("patch:") {
+        return Some((name.to_owned(), patched_version(patched).to_owned()));
+    }
+    let found = reference.strip_prefix("npm:").unwrap_or_default().split("::").next().unwrap_or_default();
+    match found.rsplit_once('@') {
+        Some((other, version)) => Some((other.to_owned(), version.to_owned())),
+        None => Some((name.to_owned(), found.to_owned())),
+    }
+}
+
+/// The version that a patch changes, however often it is encoded: once for each patch around it.
+fn patched_version(source: &str) -> &str {
+    let found = source.split_once("@npm").map(|(_, rest)| rest.trim_start_matches(':').trim_start_matches('%'));
+    let version =
+        found.map(|rest| rest.trim_start_matches("25").strip_prefix("3A").unwrap_or(rest)).unwrap_or_default();
+    let end =
+        version.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+'))).unwrap_or(version.len());
+    version.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::listing::summary;
     use super::*;
-    use std::io::Write as _;
 
-    fn zip(files: &[(&str, &str)]) -> Vec<u8> {
-        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        for (path, content) in files {
-            zip.start_file(*path, zip::write::SimpleFileOptions::default()).unwrap();
-            zip.write_all(content.as_bytes()).unwrap();
-        }
-        zip.finish().unwrap().into_inner()
-    }
+    const STATE: &str = r#"{"__info":["It's"],"packageRegistryData":[
+        [null,[[null,{"packageLocation":"./"}]]],
+        ["@a/b",[["npm:1.0.0",{}],["virtual:00#npm:1.0.0",{}]]],
+        ["alias",[["npm:@c/d@2.0.0",{}]]],
+        ["e",[["patch:e@npm%3A3.0.0#optional!builtin",{}]]],
+        ["app",[["workspace:.",{}]]],
+        ["f",[["https://x.example/f.tgz",{}]]]]}"#;
+    const LISTED: &str = "@a/b 1.0.0, @c/d 2.0.0, e 3.0.0, f ";
 
     #[test]
-    fn archives_become_packages() {
-        let path = "app/.yarn/cache/@s-a-npm-1.0.0-0123456789-0123456789.zip";
-        let check = |bytes: &[u8], expected: &str, gaps: usize| {
-            assert_eq!(summary(&parse(path, bytes)), (expected.to_owned(), gaps));
+    fn states_list_what_runs() {
+        let check = |path: &str, text: &str, expected: &str, gaps: usize| {
+            assert!(wants(path), "{path}");
+            assert_eq!(summary(&parse(path, text.as_bytes())), (expected.to_owned(), gaps), "{text}");
         };
-        let own = ("node_modules/@s/a/package.json", r#"{"name":"@s/a","version":"1.0.0"}"#);
-        let test = ("node_modules/@s/a/test/package.json", r#"{"name":"t","version":"1.0.0"}"#);
-        let bundled = ("node_modules/@s/a/node_modules/b/package.json", r#"{"name":"b","version":"2.0.0"}"#);
-        check(&zip(&[own, test, bundled]), "@s/a 1.0.0, b 2.0.0", 0);
-        check(&zip(&[("node_modules/a/index.js", "")]), "", 1);
-        check(b"", "", 1);
-        let whole = zip(&[own]);
-        check(&whole[..whole.len() / 2], "", 1);
+        check("app/.pnp.data.json", STATE, LISTED, 0);
+        let literal = STATE.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\\n");
+        check(".pnp.cjs", &format!("const RAW_RUNTIME_STATE =\n'{literal}';\nf('x')"), LISTED, 0);
+        check(".pnp.cjs", &format!("return hydrateRuntimeState({STATE}, {{basePath: b}});"), LISTED, 0);
+        check(".pnp.cjs", "read(\".pnp.data.json\")", "", 0);
+        check(".pnp.js", "let packageInformationStores = new Map([])", "", 1);
+        check(".pnp.cjs", "const RAW_RUNTIME_STATE =\n'{", "", 1);
+        check(".pnp.data.json", "{}", "", 1);
     }
 
     #[test]
-    fn only_its_cache_is_wanted() {
-        assert!(wants("app/.yarn/cache/a-npm-1.zip") && wants("root/.yarn/berry/cache/a-npm-1.zip"));
-        assert!(wants("opt/y/cache/a-npm-1-2-3.zip") && wants("app/.yarn/cache/a-https-1.zip"));
-        assert!(!wants("app/cache/a.zip") && !wants("app/.yarn/cache/a.txt"));
+    fn patches_name_the_version_they_change() {
+        let check = |source: &str, expected: &str| assert_eq!(patched_version(source), expected, "{source}");
+        check("e@npm%3A3.0.0#optional", "3.0.0");
+        check("e@npm:3.0.0-rc.1#optional", "3.0.0-rc.1");
+        check("e@patch%3Ae@npm%253A3.0.0%23x#y", "3.0.0");
+        check("e@https://x.example", "");
     }
 }
