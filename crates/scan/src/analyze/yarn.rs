@@ -13,11 +13,14 @@ pub(super) fn wants(path: &str) -> bool {
     matches!(path.rsplit('/').next(), Some(".pnp.cjs" | ".pnp.js" | DATA))
 }
 
+/// A reference, and where what it refers to lies. The image's own project has neither name nor reference.
+type Reference = (Option<String>, IgnoredAny);
+
 #[derive(Deserialize)]
 struct State {
-    /// For each name, its references and where they lie; the image's own project has neither.
+    /// For each name, its references.
     #[serde(rename = "packageRegistryData")]
-    packages: Vec<(Option<String>, Vec<(Option<String>, IgnoredAny)>)>,
+    packages: Vec<(Option<String>, Vec<Reference>)>,
 }
 
 pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
