@@ -143,7 +143,10 @@ impl Seen {
         let mut view = View::default();
         let mut since: BTreeMap<(Package, String), usize> = BTreeMap::new();
         for (index, layer) in facts.iter().enumerate() {
-            view.apply(layer, hashes);
+            // Most layers of most images bring no package.
+            if !view.apply(layer, hashes) {
+                continue;
+            }
             since = present(&journals.files(&view), &since, index);
         }
         let mut gaps: Vec<Gap> = facts.iter().filter_map(|layer| layer.gap.clone()).collect();

@@ -7,18 +7,18 @@ use std::io::{self, BufRead, Read};
 /// 128 MiB: what `zstd --long` writes; more would let a layer choose our memory.
 const MAX_WINDOW_LOG: u32 = 27;
 
-/// The uncompressed bytes of a layer.
-pub(super) fn reader<'a>(mut stored: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
+/// The uncompressed bytes of a layer; `None` where it is stored as it is.
+pub(super) fn reader<'a>(stored: &'a mut impl BufRead) -> io::Result<Option<Box<dyn Read + 'a>>> {
     let head = stored.fill_buf()?;
     if head.starts_with(&[0x1f, 0x8b, 0x08]) {
-        return Ok(Box::new(MultiGzDecoder::new(stored)));
+        return Ok(Some(Box::new(MultiGzDecoder::new(stored))));
     }
     if is_zstd(head) {
         let mut decoder = zstd::Decoder::with_buffer(stored)?;
         decoder.window_log_max(MAX_WINDOW_LOG)?;
-        return Ok(Box::new(decoder));
+        return Ok(Some(Box::new(decoder)));
     }
-    Ok(Box::new(stored))
+    Ok(None)
 }
 
 /// A frame, or a skippable one before it (RFC 8878).

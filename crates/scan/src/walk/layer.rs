@@ -94,7 +94,7 @@ fn read_bytes(image: &Image, index: usize, rules: &Rules, scan: &Scan<'_>) -> Re
     };
     let mut walk = Walk { layer, rules, scan, options, facts: Facts::default(), place: 0, kept: 0, buffer: Vec::new() };
     let (diff_id, drained, read) = std::thread::scope(|scope| {
-        let mut stored = Hashed::new(Watched { inner: raw, index, options }, u64::MAX, scope);
+        let mut stored = Hashed::new(Watched { inner: raw, index, options }, options.limits.layer_bytes, scope);
         let diff_id = walk.tar(&mut stored, scope);
         let drained = stored.drain();
         (diff_id, drained, stored.finish())
@@ -105,7 +105,7 @@ fn read_bytes(image: &Image, index: usize, rules: &Rules, scan: &Scan<'_>) -> Re
     if layer.digest_is_stored && drained.is_ok() && !matches!(diff_id, Err(ScanError::Source(_))) {
         same(layer, "digest", &layer.digest, digest.clone())?;
     }
-    let diff_id = diff_id?;
+    let diff_id = diff_id?.unwrap_or_else(|| digest.clone());
     drained?;
     let mut facts = Facts { size, digest: Some(digest), diff_id: Some(diff_id.clone()), ..walk.facts };
     same(layer, "diff id", &layer.diff_id, diff_id)?;
@@ -162,24 +162,30 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Reads a tar and all that follows it; returns the digest of every byte.
+    /// Reads a tar and all that follows it; returns the digest of every byte, where that is not the one of the stored bytes.
     fn tar<'scope>(
         &mut self,
-        stored: &mut impl BufRead,
+        stored: &mut Hashed<'scope, Watched<'_>>,
         scope: &'scope Scope<'scope, '_>,
-    ) -> Result<Digest, ScanError> {
+    ) -> Result<Option<Digest>, ScanError> {
         let limits = &self.options.limits;
         let by_ratio = self.layer.size.map_or(u64::MAX, |s| s.saturating_mul(limits.ratio).max(limits.ratio_from));
         let max = limits.layer_bytes.min(by_ratio);
-        let inner = inflate::reader(stored).map_err(|e| self.bad(&e))?;
-        let mut bytes = Hashed::new(inner, max, scope);
-        // What follows the end of the archive is not unpacked, but it is part of the diff id.
-        let result = self.entries(&mut bytes).and_then(|()| bytes.drain().map_err(TarError::from));
-        let over = bytes.is_over();
-        let (digest, _) = bytes.finish().map_err(|e| self.bad(&e))?;
+        if let Some(inner) = inflate::reader(stored).map_err(|e| self.bad(&e))? {
+            let mut bytes = Hashed::new(inner, max, scope);
+            let result = self.whole(&mut bytes, max);
+            let (digest, _) = bytes.finish().map_err(|e| self.bad(&e))?;
+            return result.map(|()| Some(digest));
+        }
+        self.whole(stored, limits.layer_bytes).map(|()| None)
+    }
+
+    /// Reads the entries, and what follows the end of the archive: it is not unpacked, but it is part of the digest.
+    fn whole<R: Read>(&mut self, bytes: &mut Hashed<'_, R>, max: u64) -> Result<(), ScanError> {
+        let result = self.entries(&mut *bytes).and_then(|()| bytes.drain().map_err(TarError::from));
         match result {
-            Ok(()) => Ok(digest),
-            Err(_) if over => Err(self.limit("uncompressed bytes", max)),
+            Ok(()) => Ok(()),
+            Err(_) if bytes.is_over() => Err(self.limit("uncompressed bytes", max)),
             Err(TarError::Io(error)) => Err(self.bad(&error)),
             Err(TarError::TooLong(limit)) => Err(self.limit("bytes of a path or header", limit)),
             Err(other) => Err(ScanError::BadLayer { layer: self.layer.digest.clone(), cause: other.to_string() }),

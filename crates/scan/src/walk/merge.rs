@@ -44,9 +44,11 @@ struct Now<'a> {
 }
 
 impl View {
-    /// Puts a layer on top: opaque directories first, then whiteouts, then what it adds.
-    pub(crate) fn apply(&mut self, facts: &Facts, hashes: &PathHash) {
+    /// Puts a layer on top: opaque directories first, then whiteouts, then what it adds. Tells whether that changed
+    /// anything that is kept.
+    pub(crate) fn apply(&mut self, facts: &Facts, hashes: &PathHash) -> bool {
         self.layers += 1;
+        let before = self.nodes.len();
         for dir in &facts.opaque {
             let dir = self.canonical(dir);
             self.remove_below(&dir);
@@ -60,6 +62,8 @@ impl View {
             self.add(&add.path, &add.what, &Now { facts, hashes, place: add.place });
         }
         self.replace_by_kind(facts, hashes);
+        // Where nothing is added, all that can happen is that nodes go.
+        !facts.adds.is_empty() || self.nodes.len() != before
     }
 
     fn add(&mut self, raw: &str, what: &What, now: &Now<'_>) {
