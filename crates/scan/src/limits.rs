@@ -34,8 +34,8 @@ impl Default for Limits {
             path_bytes: 4096,
             header_bytes: 1 << 20,
             kept_bytes: 512 << 20,
-            ratio: 1_500,
-            ratio_from: 256 << 20,
+            ratio: 200,
+            ratio_from: 1 << 30,
         }
     }
 }

@@ -3,6 +3,10 @@
 use super::{MAX_GAPS, Parsed, is_text, package, unreadable};
 use serde_json::Value;
 use tidewaiter_core::package::{Package, PackageType};
+use tidewaiter_core::report::{Gap, GapKind};
+
+/// Packages that one file may list: several times as many as the largest true ones do.
+const MAX_PACKAGES: usize = 50_000;
 
 /// What one file lists so far.
 pub(super) struct Listing<'a> {
@@ -25,8 +29,11 @@ impl<'a> Listing<'a> {
             self.unreadable("an entry has no name");
         } else if !is_text(&[&package.name, &package.version, &package.source_name]) {
             self.unreadable("a name or version is not UTF-8");
-        } else {
+        } else if self.parsed.packages.len() < MAX_PACKAGES {
             self.parsed.packages.push(package);
+        } else if self.parsed.gaps.iter().all(|gap| gap.kind != GapKind::LimitReached) {
+            let message = format!("it lists more than {MAX_PACKAGES} packages; the others are not judged");
+            self.parsed.gaps.push(Gap { kind: GapKind::LimitReached, subject: self.path.to_owned(), message });
         }
     }
 
@@ -80,6 +87,14 @@ pub(super) fn summary(parsed: &Parsed) -> (String, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_lists_no_more_than_a_bound() {
+        let mut listing = Listing::new("sbom");
+        (0..MAX_PACKAGES + 5).for_each(|n| listing.add(PackageType::Npm, "a", &n.to_string()));
+        let parsed = listing.done();
+        assert_eq!((parsed.packages.len(), parsed.gaps.len()), (MAX_PACKAGES, 1));
+    }
 
     #[test]
     fn large_trees_are_refused() {
