@@ -33,8 +33,11 @@ pub(crate) fn of(outcome: Outcome) -> Exit {
 
 /// Prints an error with its causes; a reader that went away is no error.
 pub(crate) fn report(error: &anyhow::Error) -> Exit {
-    let broken_pipe = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
-    if error.chain().filter_map(|c| c.downcast_ref()).any(broken_pipe) {
+    let kind = |cause: &(dyn std::error::Error + 'static)| {
+        let of_json = || cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+        cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind).or_else(of_json)
+    };
+    if error.chain().any(|cause| kind(cause) == Some(std::io::ErrorKind::BrokenPipe)) {
         return Exit::Clean;
     }
     // Lines of a message are its own; everything else that could steer a terminal came with the input.
