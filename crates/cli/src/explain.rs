@@ -22,10 +22,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<Exit> {
 }
 
 fn text(args: &ExplainArgs, report: &Report, considered: &[Considered]) -> String {
-    let named = |f: &Finding| {
-        let mut names = [&f.vulnerability, &f.advisory].into_iter().chain(&f.aliases);
-        names.any(|n| n.eq_ignore_ascii_case(&args.vulnerability))
-    };
+    let named = |f: &Finding| f.names().any(|n| n.eq_ignore_ascii_case(&args.vulnerability));
     let of_package =
         |f: &Finding| args.package.as_ref().is_none_or(|p| f.package == *p || f.installed.iter().any(|i| i.name == *p));
     let wanted = |f: &&Finding| named(f) && of_package(f);

@@ -12,11 +12,12 @@ mod approve;
 mod args;
 mod cache;
 mod cluster;
-mod compare;
 mod db;
 mod deployment;
+mod diff;
 mod exit;
 mod explain;
+mod fix;
 mod follow;
 mod image;
 mod local;
@@ -40,8 +41,8 @@ fn main() -> std::process::ExitCode {
         Command::Approve(args) => approve::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Explain(args) => explain::run(&args),
-        Command::Diff(args) => compare::diff(&args),
-        Command::Fix(args) => compare::fix(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Fix(args) => fix::run(&args),
         Command::Db(args) => db::run(&args.command),
         Command::Cache { command } => cache::run(&command),
         Command::Completion { shell } => render::completion(shell),

@@ -83,9 +83,8 @@ impl Exception {
     }
 
     fn speaks_of(&self, finding: &Finding, image: &ImageInfo) -> bool {
-        let mut names =
-            [&finding.vulnerability, &finding.advisory].into_iter().chain(&finding.aliases).map(String::as_str);
-        let named = self.vulnerabilities.is_empty() || names.any(|n| self.vulnerabilities.iter().any(|p| p.matches(n)));
+        let named = self.vulnerabilities.is_empty()
+            || finding.names().any(|n| self.vulnerabilities.iter().any(|p| p.matches(n)));
         named
             && self.fix_state.is_none_or(|state| state == finding.fix_state)
             && (self.images.is_empty() || self.images.iter().any(|t| t.is_image(image)))
@@ -95,7 +94,8 @@ impl Exception {
         let package = self.packages.is_empty() || self.packages.iter().any(|t| t.is_package(finding, installed));
         let at = |path: &str| self.paths.iter().any(|p| p.matches(path) || p.matches(&format!("/{path}")));
         // All places must be covered: one that is not may be the vulnerable one.
-        package && (self.paths.is_empty() || installed.locations.iter().all(|l| at(&l.path)))
+        let placed = || !installed.locations.is_empty() && installed.locations.iter().all(|l| at(&l.path));
+        package && (self.paths.is_empty() || placed())
     }
 }
 
@@ -173,5 +173,14 @@ mod tests {
         // What lies elsewhere still counts.
         check(&|e| e.paths = vec!["app/**".into()], 1, 1);
         check(&|e| e.paths = vec!["/app/**".into(), "opt/**".into()], 0, 1);
+    }
+
+    #[test]
+    fn what_is_nowhere_is_at_no_path() {
+        let mut report = found();
+        report.findings.iter_mut().flat_map(|f| &mut f.installed).for_each(|i| i.locations.clear());
+        let exception = Exception { paths: vec!["**".into()], ..Exception::new(Status::Accepted, "r", "file") };
+        apply(&mut report, &[exception], "2026-06-01".parse().unwrap());
+        assert_eq!((report.counts.critical, report.suppressed.len()), (1, 0));
     }
 }

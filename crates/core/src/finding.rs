@@ -58,6 +58,13 @@ pub struct Finding {
     pub feed: String,
 }
 
+impl Finding {
+    /// Every name it is known by.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        [&self.vulnerability, &self.advisory].into_iter().chain(&self.aliases).map(String::as_str)
+    }
+}
+
 /// One installed package behind a finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

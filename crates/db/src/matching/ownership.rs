@@ -12,8 +12,8 @@ use tidewaiter_core::report::Inventory;
 pub(super) struct Ownership {
     /// By name: of those that some record speaks of.
     recorded: BTreeSet<String>,
-    /// Whether the database is complete for the release: then no record means no vulnerability.
-    complete: bool,
+    /// By name: of those that the database is complete for. No record means no vulnerability there.
+    complete: BTreeSet<String>,
 }
 
 impl Ownership {
@@ -22,11 +22,13 @@ impl Ownership {
         let owners: BTreeSet<&str> =
             inventory.packages.iter().map(|p| p.owner.as_str()).filter(|o| !o.is_empty()).collect();
         let mut recorded = BTreeSet::new();
-        let mut complete = false;
+        let mut complete = BTreeSet::new();
         let of_os = inventory.packages.iter().filter(|p| p.kind.is_os() && os.is_none_or(|os| os.covers(p)));
         for (subject, packages) in subject::all(of_os.filter(|p| owners.contains(p.name.as_str()))) {
             let Some(ecosystem) = subject.kind.ecosystem(os) else { continue };
-            complete |= db.meta().covers(&ecosystem.to_string());
+            if db.meta().covers(&ecosystem.to_string()) {
+                complete.extend(packages.iter().map(|p| p.name.clone()));
+            }
             let queries = subject.queries(&packages, &ecosystem);
             if queries.iter().any(|query| hit::rows(db, &ecosystem, query).next().is_some()) {
                 recorded.extend(packages.iter().map(|p| p.name.clone()));
@@ -37,7 +39,7 @@ impl Ownership {
 
     /// Whether the distribution answers for a package. A program that was only told by its content is its owner itself.
     pub(super) fn answers_for(&self, package: &Package) -> bool {
-        let itself = package.kind == PackageType::Generic && self.complete;
+        let itself = package.kind == PackageType::Generic && self.complete.contains(&package.owner);
         !package.owner.is_empty() && (itself || self.recorded.contains(&package.owner))
     }
 }

@@ -51,7 +51,8 @@ fn purl(product: &Product) -> Option<&str> {
     Some(product.product_identification_helper.purl.as_str()).filter(|purl| !purl.is_empty())
 }
 
-/// Product id → the purls that it stands for: of itself, or of the part and the whole that it relates.
+/// Product id → the purls that it stands for: of itself, or of a part and the image that holds it. A part of anything else
+/// is not the same part elsewhere, and nothing here tells which one holds a finding.
 fn purls(tree: &ProductTree) -> BTreeMap<&str, Vec<&str>> {
     let mut out: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for product in tree.products() {
@@ -59,10 +60,11 @@ fn purls(tree: &ProductTree) -> BTreeMap<&str, Vec<&str>> {
     }
     for relation in &tree.relationships {
         let of = |id: &str| out.get(id).cloned().unwrap_or_default();
-        let mut both = of(&relation.product_reference);
-        both.extend(of(&relation.relates_to_product_reference));
-        both.extend(purl(&relation.full_product_name));
-        out.insert(&relation.full_product_name.product_id, both);
+        let whole = of(&relation.relates_to_product_reference);
+        let in_image = whole.iter().any(|purl| Target::parse(purl).names_image());
+        let mut all = if in_image { [of(&relation.product_reference), whole].concat() } else { Vec::new() };
+        all.extend(purl(&relation.full_product_name));
+        out.insert(&relation.full_product_name.product_id, all);
     }
     out
 }
@@ -109,8 +111,9 @@ mod tests {
               {"product":{"product_id":"A","product_identification_helper":{"purl":"pkg:npm/a"}}},
               {"product":{"product_id":"I","product_identification_helper":{"purl":"pkg:oci/app"}}},
               {"product":{"product_id":"X"}}]}],
-            "relationships":[{"full_product_name":{"product_id":"I:A"},"product_reference":"A","relates_to_product_reference":"I"}]},
-            "vulnerabilities":[{"cve":"CVE-1","product_status":{"known_not_affected":["I:A","X"],"known_affected":["A"]},
+            "relationships":[{"full_product_name":{"product_id":"I:A"},"product_reference":"A","relates_to_product_reference":"I"},
+              {"full_product_name":{"product_id":"X:A"},"product_reference":"A","relates_to_product_reference":"X"}]},
+            "vulnerabilities":[{"cve":"CVE-1","product_status":{"known_not_affected":["I:A","X","X:A"],"known_affected":["A"]},
               "flags":[{"label":"component_not_present","product_ids":["I:A"]}]}]}"#;
         check("x.json", text, &[(&["CVE-1"], 1, None)]);
     }

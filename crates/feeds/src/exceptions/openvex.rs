@@ -110,9 +110,10 @@ fn of_product(base: &Exception, product: &Product) -> Result<Option<Exception>, 
         Target::Purl(_) if target.names_image() => {
             Some(Exception { images: vec![target], packages: parts, ..base.clone() })
         }
-        // Of a package's parts (a library in a binary) nothing is known here: the package is answered only as a whole.
         Target::Purl(_) if product.parts().is_empty() => Some(Exception { packages: vec![target], ..base.clone() }),
-        Target::Purl(_) => Some(Exception { packages: parts, ..base.clone() }),
+        // A library in one program is not the same library in another: which one holds a finding is not known here, so
+        // the finding stays.
+        Target::Purl(_) => None,
     })
 }
 
@@ -126,6 +127,7 @@ mod tests {
             {"vulnerability":{"name":"CVE-1","aliases":["GHSA-1"]},"status":"not_affected","justification":"component_not_present",
              "products":[{"@id":"pkg:oci/app?repository_url=r.example/app","subcomponents":[{"@id":"pkg:npm/a"},{"@id":"pkg:npm/b"}]}]},
             {"vulnerability":{"name":"CVE-2"},"status":"affected","products":[{"@id":"pkg:npm/a"}]},
+            {"vulnerability":"CVE-4","status":"not_affected","products":[{"@id":"pkg:golang/x.example/a","subcomponents":[{"@id":"pkg:golang/stdlib"}]}]},
             {"vulnerability":"CVE-3","status":"fixed","products":["pkg:npm/a"]}]}"#;
         check("x.json", text, &[(&["CVE-1", "GHSA-1"], 2, None), (&["CVE-3"], 1, None)]);
     }
