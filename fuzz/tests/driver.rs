@@ -1,7 +1,8 @@
-//! Runs every target over mutations of a sound input, the same ones every time.
+//! Runs every target over mutations of sound inputs, the same ones every time.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
-use tidewaiter_fuzz::TARGETS;
+use tidewaiter_fuzz::targets;
 
 /// Executions of each target when nothing else is asked for.
 const EXECUTIONS: u64 = 3_000;
@@ -49,16 +50,26 @@ fn mutate(seed: &[u8], random: &mut Random) -> Vec<u8> {
     bytes
 }
 
+/// The inputs that libFuzzer found worth keeping.
+fn corpus(name: &str) -> Vec<Vec<u8>> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|file| std::fs::read(file).unwrap()).collect()
+}
+
 #[test]
 fn nothing_panics_and_nothing_hangs() {
     let executions = std::env::var("FUZZ_EXECUTIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(EXECUTIONS);
-    for (name, seed, run) in TARGETS {
-        let seed = seed();
-        run(&seed);
+    for (name, seed, run) in targets() {
+        let mut seeds = corpus(name);
+        seeds.push(seed());
+        seeds.iter().for_each(|seed| run(seed));
         let mut random = Random(0x9e37_79b9_7f4a_7c15);
         let began = Instant::now();
         for execution in 0..executions {
-            let input = mutate(&seed, &mut random);
+            let input = mutate(&seeds[random.below(seeds.len())], &mut random);
             let start = Instant::now();
             run(&input);
             assert!(start.elapsed() < SLOWEST, "{name}: execution {execution} took {:?}", start.elapsed());

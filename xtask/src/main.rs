@@ -3,8 +3,10 @@
 
 mod bench;
 mod controlplane;
+mod coverage;
 mod demo;
 mod deploy;
+mod fuzz;
 mod image;
 mod imports;
 mod latency;
@@ -49,6 +51,12 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Write docs/coverage.md: which files, systems and programs are seen, and what judges them
+    Coverage {
+        /// Only check that it is up to date
+        #[arg(long)]
+        check: bool,
+    },
     /// Measure what the gate adds to a rollout, beside an excluded namespace
     Latency,
     /// Check which crate imports which
@@ -66,6 +74,8 @@ enum Command {
         /// Folder of vector files
         dir: PathBuf,
     },
+    /// Fuzz every parser of hostile bytes, led by coverage
+    Fuzz(fuzz::Args),
     /// Measure scans, memory, the database and the programs, beside the least that any scanner must do
     Bench(bench::Args),
     /// Inflate and hash an image's layers, and nothing else
@@ -101,11 +111,15 @@ fn main() -> ExitCode {
         Command::Deploy { check } => {
             deploy::run(&root, if check { deploy::Check::Compare } else { deploy::Check::Write })
         }
+        Command::Coverage { check } => {
+            coverage::run(&root, if check { coverage::Check::Compare } else { coverage::Check::Write })
+        }
         Command::Test => test::run(&root),
         Command::Latency => latency::run(&root),
         Command::Imports => imports::run(&root),
         Command::Truth { dir, differences } => truth::run(&dir, differences),
         Command::Vectors { dir } => vectors::run(&dir),
+        Command::Fuzz(args) => fuzz::run(&root, &args),
         Command::Bench(args) => bench::run(&root, &args),
         Command::BenchFloor(args) => bench::floor::run(&args),
         Command::BenchLookups { db } => bench::database::time_lookups(&db),

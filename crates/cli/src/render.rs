@@ -10,7 +10,7 @@ use tidewaiter_core::advisory::FixState;
 use tidewaiter_core::exception::{Status, Suppressed};
 use tidewaiter_core::finding::Finding;
 use tidewaiter_core::policy::Outcome;
-use tidewaiter_core::report::{Gap, Report};
+use tidewaiter_core::report::{Gap, Report, Support};
 use tidewaiter_core::severity::Severity;
 
 /// Prints a completion script.
@@ -33,7 +33,8 @@ pub(crate) fn json<T: serde::Serialize + ?Sized>(report: &T) -> Result<()> {
 pub(crate) fn table(report: &Report, outcome: Outcome) -> Result<()> {
     let colour = Colour::of_stdout();
     let mut out = io::stdout().lock();
-    write!(out, "{}", table_text(report, outcome, colour))?;
+    let today: String = jiff::Timestamp::now().to_string().chars().take("YYYY-MM-DD".len()).collect();
+    write!(out, "{}", table_text(report, outcome, colour, &today))?;
     Ok(())
 }
 
@@ -64,14 +65,16 @@ impl Colour {
     }
 }
 
-const HEAD: [&str; 6] = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER"];
+const HEAD: [&str; 7] = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "EXPLOITED"];
 
-fn table_text(report: &Report, outcome: Outcome, colour: Colour) -> String {
+/// `today`: `YYYY-MM-DD`.
+fn table_text(report: &Report, outcome: Outcome, colour: Colour, today: &str) -> String {
     let mut out = heading(report);
     if !report.findings.is_empty() {
         out.push_str(&format!("\n{}\n", findings(report, colour)));
     }
     out.push_str(&suppressed(report));
+    out.extend(report.support.iter().filter_map(|support| ended(support, today)));
     out.extend(report.inventory.gaps.iter().map(gap));
     if !report.complete {
         out.push_str("This report is incomplete: the image cannot be called clean.\n");
@@ -99,7 +102,7 @@ fn heading(report: &Report) -> String {
 }
 
 /// `base`: the number of layers that are the base image's.
-fn row(finding: &Finding, base: usize) -> [String; 6] {
+fn row(finding: &Finding, base: usize) -> [String; 7] {
     let fixed = match (finding.fixed_versions.first(), finding.fix_state) {
         (Some(version), _) => version.clone(),
         (None, FixState::WontFix) => "won't fix".to_owned(),
@@ -115,14 +118,43 @@ fn row(finding: &Finding, base: usize) -> [String; 6] {
         printable(&finding.installed_version),
         printable(&fixed),
         layers.map_or_else(|| "-".to_owned(), |l| format!("{l}{}", if l <= base { " (base)" } else { "" })),
+        exploited(finding),
     ]
+}
+
+/// What is known of attacks: listed by CISA, or the probability of one in the next 30 days (EPSS).
+fn exploited(finding: &Finding) -> String {
+    match (&finding.kev, &finding.epss) {
+        (Some(since), _) => format!("known since {}", printable(since)),
+        (None, Some(epss)) => format!("{:.1} %", epss.score * 100.0),
+        (None, None) => String::new(),
+    }
+}
+
+/// One line about a release whose security fixes have ended: what is found in it later may never be published.
+fn ended(support: &Support, today: &str) -> Option<String> {
+    let release = printable(&support.ecosystem);
+    let until = support.until.as_str();
+    match &support.extended_until {
+        Some(extended) if extended.as_str() < today => {
+            Some(format!("end of life: security fixes of {release} ended on {until}, longer support on {extended}\n"))
+        }
+        Some(extended) if until < today => {
+            Some(format!("end of life: {release} has had only longer support since {until}; it ends on {extended}\n"))
+        }
+        None if until < today => Some(format!("end of life: security fixes of {release} ended on {until}\n")),
+        _ => None,
+    }
 }
 
 /// The finding rows below their heading, the severity painted.
 fn findings(report: &Report, colour: Colour) -> String {
     let base = report.inventory.image.base_layers.unwrap_or_default();
-    let rows: Vec<[String; 6]> =
-        std::iter::once(HEAD.map(str::to_owned)).chain(report.findings.iter().map(|f| row(f, base))).collect();
+    let mut head = HEAD.map(str::to_owned);
+    if report.findings.iter().all(|f| exploited(f).is_empty()) {
+        head[6].clear();
+    }
+    let rows: Vec<[String; 7]> = std::iter::once(head).chain(report.findings.iter().map(|f| row(f, base))).collect();
     let text = columns(&rows);
     let mut lines = text.lines();
     let mut out = lines.next().unwrap_or_default().to_owned() + "\n";
@@ -185,6 +217,22 @@ mod tests {
     #[test]
     fn text_from_images_cannot_steer_a_terminal() {
         assert_eq!(printable("a\x1b[31m\nb"), "a\u{fffd}[31m\u{fffd}b");
+    }
+
+    #[test]
+    fn the_end_of_a_release_is_told_once_it_has_come() {
+        let check = |extended: Option<&str>, today: &str, expected: &str| {
+            let extended_until = extended.map(str::to_owned);
+            let support = Support { ecosystem: "Debian:10".into(), until: "2022-09-10".into(), extended_until };
+            assert_eq!(ended(&support, today).unwrap_or_default(), expected);
+        };
+        check(None, "2022-09-10", "");
+        check(None, "2022-09-11", "end of life: security fixes of Debian:10 ended on 2022-09-10\n");
+        check(Some("2024-06-30"), "2022-09-10", "");
+        let only = "end of life: Debian:10 has had only longer support since 2022-09-10; it ends on 2024-06-30\n";
+        check(Some("2024-06-30"), "2024-06-30", only);
+        let both = "end of life: security fixes of Debian:10 ended on 2022-09-10, longer support on 2024-06-30\n";
+        check(Some("2024-06-30"), "2024-07-01", both);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod distro;
 
+pub use distro::{DISTRIBUTIONS, Distribution};
+
 use crate::version::Order;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -36,21 +38,18 @@ impl Ecosystem {
         self.release.as_deref()
     }
 
-    /// The ecosystem that rows and packages meet in. Red Hat names one for each repository; those of one release
-    /// (`enterprise_linux:9::appstream`) are judged together, as an image has packages of all and names one. Extended
-    /// support (`rhel_eus:9.2::baseos`) is apart.
+    /// The ecosystem that rows and packages meet in. Some distributions publish under several names for one release, of
+    /// which an image has packages of all and names one; those are judged together. Extended support, which has other
+    /// builds of the same packages, is apart.
     #[must_use]
     pub fn canonical(self) -> Self {
-        let version = self.release.as_deref().filter(|_| self.base == "Red Hat");
-        let version = version.and_then(|r| r.strip_prefix("enterprise_linux:"));
-        let version = version.map(|v| v.split_once("::").map_or(v, |(version, _)| version));
-        match version.and_then(|v| v.parse::<u16>().ok()) {
-            Some(major) => {
-                let repository = if major < 8 { "server" } else { "baseos" };
-                Ecosystem::with_release("Red Hat", &format!("enterprise_linux:{major}::{repository}"))
-            }
-            None => self,
-        }
+        let release = self.release.as_deref().unwrap_or_default();
+        let one = match self.base.as_str() {
+            "Red Hat" => red_hat_release(release),
+            "SUSE" => suse_release(release),
+            _ => None,
+        };
+        one.map(|release| Ecosystem::with_release(&self.base, &release)).unwrap_or(self)
     }
 
     /// The order of this ecosystem's versions (OSV schema, "Defined ecosystems");
@@ -100,6 +99,31 @@ impl Ecosystem {
             _ => name.to_owned(),
         }
     }
+}
+
+/// One name for each repository: `enterprise_linux:9::appstream`. Extended support: `rhel_eus:9.2::baseos`.
+fn red_hat_release(release: &str) -> Option<String> {
+    let version = release.strip_prefix("enterprise_linux:")?;
+    let major: u16 = version.split_once("::").map_or(version, |(version, _)| version).parse().ok()?;
+    Some(format!("enterprise_linux:{major}::{}", if major < 8 { "server" } else { "baseos" }))
+}
+
+/// One name for each product and module: `Linux Enterprise Module for Basesystem 15 SP6`, `Linux Enterprise Server for
+/// SAP Applications 15 SP6`. Extended support: `Linux Enterprise Server 15 SP3-LTSS`, `… ESPOS 15 SP3`.
+fn suse_release(release: &str) -> Option<String> {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let (rest, last) = release.strip_prefix("Linux Enterprise ")?.rsplit_once(' ')?;
+    let (product, version) = match last.strip_prefix("SP") {
+        Some(pack) if number(pack) => {
+            rest.rsplit_once(' ').map(|(product, major)| (product, format!("{major} {last}")))?
+        }
+        _ => (rest, last.to_owned()),
+    };
+    let one_release = version.split([' ', '.']).all(|part| number(part.trim_start_matches("SP")));
+    let with_the_server = product.starts_with("Module for ")
+        || ["Server", "Desktop", "Server for SAP Applications", "High Performance Computing", "Workstation Extension"]
+            .contains(&product);
+    (one_release && with_the_server).then(|| format!("Linux Enterprise Server {version}"))
 }
 
 /// PEP 503: lower case, every run of `-`, `_` and `.` becomes one `-`.
@@ -167,55 +191,6 @@ pub struct Os {
     pub pretty_name: String,
 }
 
-impl Os {
-    /// The advisory ecosystem of exactly this release; `None` when no release can be told.
-    /// `ID_LIKE` is not followed: a derivative's packages are not the original's.
-    pub fn ecosystem(&self) -> Option<Ecosystem> {
-        match self.id.as_str() {
-            "debian" => self.debian(),
-            "alpine" => Some(alpine(&self.version_id)),
-            "ubuntu" => self.ubuntu(),
-            "wolfi" => Some(Ecosystem::new("Wolfi")),
-            "chainguard" => Some(Ecosystem::new("Chainguard")),
-            "minimos" => Some(Ecosystem::new("MinimOS")),
-            "echo" => Some(Ecosystem::new("Echo")),
-            "arch" | "archlinux" => Some(Ecosystem::new("Arch Linux")),
-            _ => self.rpm_ecosystem(),
-        }
-    }
-
-    fn debian(&self) -> Option<Ecosystem> {
-        let major = self.version_id.split('.').next().unwrap_or_default();
-        if !major.is_empty() {
-            return Some(Ecosystem::with_release("Debian", major));
-        }
-        // Testing and unstable carry no VERSION_ID; their codename is all there is.
-        let codename = match self.codename.as_str() {
-            "" => self.pretty_name.rsplit('/').next().filter(|c| *c == "sid")?,
-            named => named,
-        };
-        Some(Ecosystem::with_release("Debian", codename))
-    }
-
-    fn ubuntu(&self) -> Option<Ecosystem> {
-        let (year, month) = self.version_id.split_once('.')?;
-        // Every second April release is long-term support, and the ecosystem's name says so.
-        let lts = month == "04" && year.parse::<u16>().is_ok_and(|y| y % 2 == 0);
-        let release = if lts { format!("{}:LTS", self.version_id) } else { self.version_id.clone() };
-        Some(Ecosystem::with_release("Ubuntu", &release))
-    }
-}
-
-fn alpine(version_id: &str) -> Ecosystem {
-    let mut parts = version_id.split('.');
-    match (parts.next(), parts.next()) {
-        (Some(major), Some(minor)) if !version_id.contains("_alpha") && !minor.is_empty() => {
-            Ecosystem::with_release("Alpine", &format!("v{major}.{minor}"))
-        }
-        _ => Ecosystem::with_release("Alpine", "edge"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,6 +249,17 @@ mod tests {
         check("Red Hat:enterprise_linux:8", "Red Hat:enterprise_linux:8::baseos");
         check("Red Hat:enterprise_linux:7::client", "Red Hat:enterprise_linux:7::server");
         check("Red Hat:rhel_eus:9.2::baseos", "Red Hat:rhel_eus:9.2::baseos");
+        let suse = |product: &str, expected: &str| check(&format!("SUSE:{product}"), &format!("SUSE:{expected}"));
+        let server = "Linux Enterprise Server 15 SP6";
+        for product in ["Server", "Module for Basesystem", "Module for Python 3", "Server for SAP Applications"] {
+            suse(&format!("Linux Enterprise {product} 15 SP6"), server);
+        }
+        suse("Linux Enterprise Desktop 12", "Linux Enterprise Server 12");
+        suse("Linux Enterprise Server 16.0", "Linux Enterprise Server 16.0");
+        for own in ["Linux Enterprise Server 15 SP3-LTSS", "Linux Enterprise Micro 5.5", "Linux Micro 6.0", "Manager 4"]
+        {
+            suse(own, own);
+        }
         check("Debian:12", "Debian:12");
     }
 

@@ -4,7 +4,7 @@ use crate::FeedError;
 use crate::config::{Config, Feed, Format};
 use crate::debian_fixes;
 use crate::format::{
-    Records, alpine_secdb, csaf_vex, debian_git, debian_tracker, epss, kev, nvd, osv, oval, packagist, rubysec,
+    Records, alpine_secdb, csaf_vex, debian_git, debian_tracker, epss, kev, nvd, osv, oval, packagist, photon, rubysec,
     support, updateinfo,
 };
 use crate::rpm_modules;
@@ -145,6 +145,7 @@ fn document(feed: &Feed, name: &str, bytes: &[u8], records: &mut Records) -> Res
         Format::Rubysec => rubysec::parse(name, bytes, &feed.name, records),
         Format::Friendsofphp => packagist::friends_of_php(name, bytes, &feed.name, records),
         Format::Roave => packagist::roave(name, bytes, &feed.name, records),
+        Format::Photon => photon::parse(name, bytes, &feed.name, records),
         Format::Epss => epss::parse(name, bytes, records),
         Format::DistroInfo => support::distro_info(name, bytes, records),
         Format::Endoflife => support::endoflife(name, bytes, records),

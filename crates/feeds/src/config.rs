@@ -74,6 +74,8 @@ pub enum Format {
     Friendsofphp,
     /// The conflicts of roave/security-advisories.
     Roave,
+    /// Photon OS: `cve_data_photonRELEASE.json`.
+    Photon,
     /// FIRST's EPSS scores, CSV.
     Epss,
     /// Releases of Debian and Ubuntu with their ends (distro-info-data), CSV.
@@ -98,6 +100,7 @@ impl Format {
             Format::Rubysec => "rubysec",
             Format::Friendsofphp => "friendsofphp",
             Format::Roave => "roave",
+            Format::Photon => "photon",
             Format::Epss => "epss",
             Format::DistroInfo => "distro-info",
             Format::Endoflife => "endoflife",

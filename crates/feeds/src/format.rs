@@ -10,6 +10,7 @@ pub mod nvd;
 pub mod osv;
 pub mod oval;
 pub mod packagist;
+pub mod photon;
 mod ranges;
 pub mod rubysec;
 pub mod support;

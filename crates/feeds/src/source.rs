@@ -28,7 +28,13 @@ pub fn documents(path: &Path, each: &mut dyn FnMut(&str, &[u8])) -> io::Result<(
             tar(decoder, each)
         }
         _ if name.ends_with(".tar.gz") || name.ends_with(".tgz") => tar(flate2::read::MultiGzDecoder::new(file), each),
+        _ if name.ends_with(".tar.bz2") => tar(bzip2::bufread::MultiBzDecoder::new(file), each),
         _ if name.ends_with(".tar") => tar(file, each),
+        _ if name.ends_with(".bz2") => {
+            let bytes = capped(bzip2::bufread::MultiBzDecoder::new(file), &name)?;
+            each(name.trim_end_matches(".bz2"), &bytes);
+            Ok(())
+        }
         _ if name.ends_with(".gz") => {
             let bytes = capped(flate2::read::MultiGzDecoder::new(file), &name)?;
             each(name.trim_end_matches(".gz"), &bytes);
@@ -87,4 +93,42 @@ fn capped(reader: impl Read, name: &str) -> io::Result<Vec<u8>> {
         return Err(io::Error::other(format!("{name} exceeds {DOCUMENT_BYTES} bytes")));
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn a_compressed_document_is_read_by_its_name() {
+        let gzip = {
+            let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            out.write_all(b"{}").unwrap();
+            out.finish().unwrap()
+        };
+        let bzip2 = {
+            let mut out = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
+            out.write_all(b"{}").unwrap();
+            out.finish().unwrap()
+        };
+        // Mirrors append streams.
+        let twice = [gzip.as_slice(), &gzip].concat();
+        let check = |name: &str, bytes: &[u8], expected: &[(&str, &str)]| {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            let mut found = Vec::new();
+            documents(&path, &mut |name, bytes| {
+                found.push((name.to_owned(), String::from_utf8_lossy(bytes).into_owned()));
+            })
+            .unwrap();
+            let expected: Vec<_> = expected.iter().map(|(n, b)| ((*n).to_owned(), (*b).to_owned())).collect();
+            assert_eq!(found, expected, "{name}");
+        };
+        check("a.json", b"{}", &[("a.json", "{}")]);
+        check("a.json.gz", &gzip, &[("a.json", "{}")]);
+        check("a.json.gz", &twice, &[("a.json", "{}{}")]);
+        check("a.xml.bz2", &bzip2, &[("a.xml", "{}")]);
+    }
 }

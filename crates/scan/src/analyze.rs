@@ -22,6 +22,7 @@ mod npm;
 mod os_release;
 pub(crate) mod owned;
 mod python;
+pub mod readers;
 mod rpm;
 mod sbom;
 mod swift;
@@ -120,37 +121,8 @@ pub(crate) const PROBES: &[&str] = &[
 /// Unreadable parts of one file that are reported one by one; more say nothing new.
 const MAX_GAPS: usize = 8;
 
-type Wants = fn(&str) -> bool;
-type Analyzer = fn(&str, &[u8]) -> Parsed;
-
-fn analyzer(path: &str) -> Option<Analyzer> {
-    let all: &[(Wants, Analyzer)] = &[
-        (os_release::wants, os_release::parse),
-        (dpkg::wants, dpkg::parse),
-        (dpkg::lists_files, dpkg::files),
-        (apk::wants, apk::parse),
-        (npm::wants, npm::parse),
-        (python::wants, python::parse),
-        (gem::wants, gem::parse),
-        (composer::wants, composer::parse),
-        (dotnet::wants, dotnet::parse),
-        (conda::wants, conda::parse),
-        (cran::wants, cran::parse),
-        (dart::wants, dart::parse),
-        (erlang::wants, erlang::parse),
-        (julia::wants, julia::parse),
-        (luarocks::wants, luarocks::parse),
-        (swift::wants, swift::parse),
-        (yarn::wants, yarn::parse),
-        (sbom::wants, sbom::parse),
-        (rpm::wants, rpm::parse),
-        (alpm::wants, alpm::parse),
-        (chisel::wants, chisel::parse),
-        (classify::wants, classify::parse),
-        (foreign::wants, foreign::parse),
-        (|path| path == KEEP, |_, bytes| Parsed { kept: Some(bytes.to_vec()), ..Parsed::default() }),
-    ];
-    all.iter().find(|(wants, _)| wants(path)).map(|(_, parse)| *parse)
+fn analyzer(path: &str) -> Option<&'static readers::Reader> {
+    readers::READERS.iter().find(|reader| (reader.wants)(path))
 }
 
 /// Whether a file at this (cleaned) path is worth reading.
@@ -160,8 +132,8 @@ pub fn wants(path: &str) -> bool {
 
 /// Reads a file that is wanted by its path, or told by its content. Never fails: what cannot be understood is a gap.
 pub fn parse(path: &str, bytes: &[u8]) -> Parsed {
-    if let Some(parse) = analyzer(path) {
-        return parse(path, bytes);
+    if let Some(reader) = analyzer(path) {
+        return (reader.parse)(path, bytes);
     }
     content::sniff(path, bytes).map_or_else(Parsed::default, |format| content::parse(format, path, bytes))
 }

@@ -4,107 +4,192 @@
 use super::{Ecosystem, Os};
 use crate::package::{Package, PackageType};
 
+/// A distribution.
+#[derive(Debug)]
+pub struct Distribution {
+    /// `ID` of its os-release; one that ends in `*` is the beginning of it.
+    pub ids: &'static [&'static str],
+    /// Its package manager.
+    pub kind: PackageType,
+    /// The ecosystem of its advisories (OSV schema, "Defined ecosystems"). Those that OSV does not list have names of
+    /// their own, so that a report says which release no feed covers.
+    pub base: &'static str,
+    release: Release,
+    /// How the vendors of its own packages begin; none when packages don't name a vendor.
+    vendors: &'static [&'static str],
+}
+
+/// How its releases are named.
+#[derive(Debug)]
+enum Release {
+    /// There are none.
+    Rolling,
+    /// By what os-release says; `None` when that does not tell one.
+    By(fn(&Os) -> Option<String>),
+}
+
+/// All that are known.
+pub const DISTRIBUTIONS: &[Distribution] = &[
+    of(&["debian"], PackageType::Deb, "Debian", Release::By(debian), &[]),
+    of(&["ubuntu"], PackageType::Deb, "Ubuntu", Release::By(ubuntu), &[]),
+    of(&["echo"], PackageType::Deb, "Echo", Release::Rolling, &[]),
+    of(&["alpine"], PackageType::Apk, "Alpine", Release::By(alpine), &[]),
+    of(&["wolfi"], PackageType::Apk, "Wolfi", Release::Rolling, &[]),
+    of(&["chainguard"], PackageType::Apk, "Chainguard", Release::Rolling, &[]),
+    of(&["minimos"], PackageType::Apk, "MinimOS", Release::Rolling, &[]),
+    of(&["arch", "archlinux"], PackageType::Alpm, "Arch Linux", Release::Rolling, &[]),
+    of(&["rhel"], PackageType::Rpm, "Red Hat", Release::By(red_hat), &["Red Hat"]),
+    // Stream first: both have the same ID.
+    of(&["centos"], PackageType::Rpm, "CentOS", Release::By(major), &["CentOS"]),
+    of(&["almalinux"], PackageType::Rpm, "AlmaLinux", Release::By(major), &["AlmaLinux"]),
+    of(&["rocky"], PackageType::Rpm, "Rocky Linux", Release::By(major), &["Rocky"]),
+    of(&["ol"], PackageType::Rpm, "Oracle Linux", Release::By(major), &["Oracle"]),
+    of(&["amzn"], PackageType::Rpm, "Amazon Linux", Release::By(amazon), &["Amazon"]),
+    of(&["fedora"], PackageType::Rpm, "Fedora", Release::By(full), &["Fedora Project"]),
+    of(&["mariner", "azurelinux"], PackageType::Rpm, "Azure Linux", Release::By(major), &["Microsoft"]),
+    of(&["photon"], PackageType::Rpm, "Photon OS", Release::By(full), &["VMware", "Broadcom"]),
+    of(&["mageia"], PackageType::Rpm, "Mageia", Release::By(full), &["Mageia"]),
+    of(
+        &["openeuler"],
+        PackageType::Rpm,
+        "openEuler",
+        Release::By(open_euler),
+        &["openEuler", "http://openeuler.org", "https://openeuler.org"],
+    ),
+    // Leap is built from SUSE's own binaries.
+    of(&["opensuse*"], PackageType::Rpm, "openSUSE", Release::By(open_suse), &["openSUSE", "SUSE"]),
+    of(
+        &["sles", "sled", "sles_sap", "sle_hpc", "sle-micro", "sl-micro", "suse-microos"],
+        PackageType::Rpm,
+        "SUSE",
+        Release::By(suse),
+        &["SUSE"],
+    ),
+];
+
+const fn of(
+    ids: &'static [&'static str],
+    kind: PackageType,
+    base: &'static str,
+    release: Release,
+    vendors: &'static [&'static str],
+) -> Distribution {
+    Distribution { ids, kind, base, release, vendors }
+}
+
 impl Os {
+    fn distribution(&self) -> Option<&'static Distribution> {
+        let is = |pattern: &&str| pattern.strip_suffix('*').map_or(self.id == *pattern, |p| self.id.starts_with(p));
+        DISTRIBUTIONS.iter().find(|distribution| distribution.ids.iter().any(is))
+    }
+
+    /// The advisory ecosystem of exactly this release; `None` when no release can be told.
+    /// `ID_LIKE` is not followed: a derivative's packages are not the original's.
+    pub fn ecosystem(&self) -> Option<Ecosystem> {
+        let distribution = self.distribution()?;
+        // Both have the same ID.
+        let stream = distribution.base == "CentOS" && self.pretty_name.contains("Stream");
+        let base = if stream { "CentOS Stream" } else { distribution.base };
+        match distribution.release {
+            Release::Rolling => Some(Ecosystem::new(base)),
+            Release::By(release) => Some(Ecosystem::with_release(base, &release(self)?)),
+        }
+    }
+
     /// The package manager whose database this distribution has; `None` for one that is not known, or not read yet.
     pub fn package_type(&self) -> Option<PackageType> {
-        match self.id.as_str() {
-            "debian" | "ubuntu" | "echo" => Some(PackageType::Deb),
-            "alpine" | "wolfi" | "chainguard" | "minimos" => Some(PackageType::Apk),
-            "arch" | "archlinux" => Some(PackageType::Alpm),
-            _ => self.rpm_ecosystem().map(|_| PackageType::Rpm).or_else(|| self.vendors().map(|_| PackageType::Rpm)),
-        }
-    }
-
-    /// The ecosystems of distributions with rpm. Those that OSV does not list have names of their own, so that a report
-    /// says which release no feed covers.
-    pub(super) fn rpm_ecosystem(&self) -> Option<Ecosystem> {
-        let full = Some(self.version_id.as_str()).filter(|v| !v.is_empty());
-        let major = full.and_then(|v| v.split('.').next());
-        let of = |base, release: Option<&str>| release.map(|release| Ecosystem::with_release(base, release));
-        match self.id.as_str() {
-            "rhel" => self.red_hat(major?).map(|cpe| Ecosystem::with_release("Red Hat", &cpe)),
-            "centos" if self.pretty_name.contains("Stream") => of("CentOS Stream", major),
-            "centos" => of("CentOS", major),
-            "almalinux" => of("AlmaLinux", major),
-            "rocky" => of("Rocky Linux", major),
-            "ol" => of("Oracle Linux", major),
-            // The first Amazon Linux was numbered by dates: 2018.03.
-            "amzn" => of("Amazon Linux", if full?.contains('.') { Some("1") } else { full }),
-            "fedora" => of("Fedora", full),
-            "mariner" | "azurelinux" => of("Azure Linux", major),
-            "photon" => of("Photon OS", full),
-            "mageia" => of("Mageia", full),
-            "openeuler" => {
-                of("openEuler", self.after("openEuler ").map(|r| r.replace(" (", "-").replace(')', "")).as_deref())
-            }
-            "opensuse-tumbleweed" => of("openSUSE", Some("Tumbleweed")),
-            "opensuse-leap" => of("openSUSE", full.map(|v| format!("Leap {v}")).as_deref()),
-            id if id.starts_with("opensuse") => of("openSUSE", self.after("openSUSE ")),
-            id if is_suse(id) => of("SUSE", self.after("SUSE ")),
-            _ => None,
-        }
-    }
-
-    /// `PRETTY_NAME` without the distribution's name, which the ecosystem's base says already.
-    fn after(&self, name: &str) -> Option<&str> {
-        self.pretty_name.strip_prefix(name).filter(|release| !release.is_empty())
-    }
-
-    /// The CPE of the base repository: `enterprise_linux:9::baseos`. Older releases name their minor version and "GA"
-    /// where the advisories name the repository: `enterprise_linux:7.7:GA:server`.
-    fn red_hat(&self, major: &str) -> Option<String> {
-        let own = self.cpe_name.strip_prefix("cpe:/o:redhat:").unwrap_or_default();
-        if own.split(':').nth(2) == Some("") && own.split(':').count() > 3 {
-            return Some(own.to_owned());
-        }
-        let repository = if major.parse::<u16>().ok()? < 8 { "server" } else { "baseos" };
-        let repository = own.split(':').nth(3).filter(|r| !r.is_empty()).unwrap_or(repository);
-        Some(format!("enterprise_linux:{major}::{repository}"))
-    }
-
-    /// How the vendor of the distribution's own packages begins.
-    fn vendors(&self) -> Option<&'static [&'static str]> {
-        Some(match self.id.as_str() {
-            "rhel" => &["Red Hat"],
-            "centos" => &["CentOS"],
-            "almalinux" => &["AlmaLinux"],
-            "rocky" => &["Rocky"],
-            "ol" => &["Oracle"],
-            "amzn" => &["Amazon"],
-            "fedora" => &["Fedora Project"],
-            "mariner" | "azurelinux" => &["Microsoft"],
-            "photon" => &["VMware", "Broadcom"],
-            "mageia" => &["Mageia"],
-            "openeuler" => &["openEuler", "http://openeuler.org", "https://openeuler.org"],
-            // Leap is built from SUSE's own binaries.
-            id if id.starts_with("opensuse") => &["openSUSE", "SUSE"],
-            id if is_suse(id) => &["SUSE"],
-            _ => return None,
-        })
+        self.distribution().map(|distribution| distribution.kind)
     }
 
     /// Whether the distribution's advisories speak of this package: one of its package manager, and not of another
     /// vendor. A package that names no vendor is taken for the distribution's: that errs on the side of a finding.
     pub fn covers(&self, package: &Package) -> bool {
-        let vendor = package.vendor.as_str();
-        let own = |known: &[&str]| known.iter().any(|v| vendor.starts_with(v));
-        self.package_type() == Some(package.kind) && (vendor.is_empty() || self.vendors().is_none_or(own))
+        let Some(distribution) = self.distribution() else { return false };
+        let (known, vendor) = (distribution.vendors, package.vendor.as_str());
+        let own = known.is_empty() || vendor.is_empty() || known.iter().any(|v| vendor.starts_with(v));
+        distribution.kind == package.kind && own
     }
 
     /// The namespace of this distribution's packages in purls (purl-spec, `rpm`): the vendor where it has a name.
     pub fn purl_namespace(&self) -> &str {
-        match self.id.as_str() {
-            "rhel" => "redhat",
-            id if id.starts_with("opensuse") => "opensuse",
-            id if is_suse(id) => "suse",
-            id => id,
+        match self.distribution().map(|distribution| distribution.base) {
+            Some("Red Hat") => "redhat",
+            Some("openSUSE") => "opensuse",
+            Some("SUSE") => "suse",
+            _ => &self.id,
         }
+    }
+
+    /// `PRETTY_NAME` without the distribution's name, which the ecosystem's base says already.
+    fn after(&self, name: &str) -> Option<String> {
+        self.pretty_name.strip_prefix(name).filter(|release| !release.is_empty()).map(str::to_owned)
     }
 }
 
-/// SUSE's own products, by the IDs of their os-release.
-fn is_suse(id: &str) -> bool {
-    matches!(id, "sles" | "sled" | "sles_sap" | "sle_hpc" | "sle-micro" | "sl-micro" | "suse-microos")
+fn full(os: &Os) -> Option<String> {
+    Some(os.version_id.clone()).filter(|version| !version.is_empty())
+}
+
+fn major(os: &Os) -> Option<String> {
+    os.version_id.split('.').next().filter(|major| !major.is_empty()).map(str::to_owned)
+}
+
+/// Testing and unstable carry no VERSION_ID; their codename is all there is.
+fn debian(os: &Os) -> Option<String> {
+    let named = Some(os.codename.clone()).filter(|codename| !codename.is_empty());
+    let sid = || os.pretty_name.rsplit('/').next().filter(|c| *c == "sid").map(str::to_owned);
+    major(os).or(named).or_else(sid)
+}
+
+/// Every second April release is long-term support, and the ecosystem's name says so.
+fn ubuntu(os: &Os) -> Option<String> {
+    let (year, month) = os.version_id.split_once('.')?;
+    let lts = month == "04" && year.parse::<u16>().is_ok_and(|y| y % 2 == 0);
+    Some(if lts { format!("{}:LTS", os.version_id) } else { os.version_id.clone() })
+}
+
+fn alpine(os: &Os) -> Option<String> {
+    let mut parts = os.version_id.split('.');
+    Some(match (parts.next(), parts.next()) {
+        (Some(major), Some(minor)) if !os.version_id.contains("_alpha") && !minor.is_empty() => {
+            format!("v{major}.{minor}")
+        }
+        _ => "edge".to_owned(),
+    })
+}
+
+/// The first one was numbered by dates: 2018.03.
+fn amazon(os: &Os) -> Option<String> {
+    full(os).map(|version| if version.contains('.') { "1".to_owned() } else { version })
+}
+
+/// The CPE of the base repository: `enterprise_linux:9::baseos`. Older releases name their minor version and "GA"
+/// where the advisories name the repository: `enterprise_linux:7.7:GA:server`.
+fn red_hat(os: &Os) -> Option<String> {
+    let major = major(os)?;
+    let own = os.cpe_name.strip_prefix("cpe:/o:redhat:").unwrap_or_default();
+    if own.split(':').nth(2) == Some("") && own.split(':').count() > 3 {
+        return Some(own.to_owned());
+    }
+    let repository = if major.parse::<u16>().ok()? < 8 { "server" } else { "baseos" };
+    let repository = own.split(':').nth(3).filter(|r| !r.is_empty()).unwrap_or(repository);
+    Some(format!("enterprise_linux:{major}::{repository}"))
+}
+
+fn open_euler(os: &Os) -> Option<String> {
+    os.after("openEuler ").map(|release| release.replace(" (", "-").replace(')', ""))
+}
+
+fn open_suse(os: &Os) -> Option<String> {
+    match os.id.as_str() {
+        "opensuse-tumbleweed" => Some("Tumbleweed".to_owned()),
+        "opensuse-leap" => full(os).map(|version| format!("Leap {version}")),
+        _ => os.after("openSUSE "),
+    }
+}
+
+fn suse(os: &Os) -> Option<String> {
+    os.after("SUSE ")
 }
 
 #[cfg(test)]

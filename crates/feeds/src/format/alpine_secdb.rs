@@ -1,4 +1,5 @@
-//! Alpine secdb: fixed versions by origin package, one file per branch and repository.
+//! Alpine secdb: fixed versions by origin package, one file per branch and repository; also of Wolfi, Chainguard and
+//! MinimOS, which have no branches.
 
 use super::Records;
 use serde::Deserialize;
@@ -11,6 +12,8 @@ use tidewaiter_core::version::Order;
 #[derive(Deserialize)]
 struct Secdb {
     distroversion: Option<String>,
+    /// Where the packages are: all that tells whose they are where there are no branches.
+    urlprefix: Option<String>,
     #[serde(default)]
     packages: Vec<Entry>,
 }
@@ -36,12 +39,20 @@ pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Res
         return Ok(false);
     }
     let secdb: Secdb = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-    let Some(branch) = secdb.distroversion else { return Ok(false) };
-    let ecosystem = Ecosystem::with_release("Alpine", &branch);
+    let Some(ecosystem) = ecosystem(&secdb) else { return Ok(false) };
     for entry in secdb.packages {
         records.advisories.extend(package(&entry.pkg, &ecosystem, feed));
     }
     Ok(true)
+}
+
+fn ecosystem(secdb: &Secdb) -> Option<Ecosystem> {
+    if let Some(branch) = &secdb.distroversion {
+        return Some(Ecosystem::with_release("Alpine", branch));
+    }
+    let hosts = [("wolfi.dev", "Wolfi"), ("cgr.dev", "Chainguard"), ("minimal.dev", "MinimOS")];
+    let prefix = secdb.urlprefix.as_deref()?;
+    hosts.iter().find(|(host, _)| prefix.contains(host)).map(|(_, name)| Ecosystem::new(name))
 }
 
 /// What the entries of a package say of one vulnerability.
@@ -112,6 +123,22 @@ mod tests {
 
     fn owned(names: &[&str]) -> Vec<String> {
         names.iter().map(|n| (*n).to_owned()).collect()
+    }
+
+    #[test]
+    fn files_without_a_branch_tell_whose_they_are() {
+        let check = |head: &str, expected: Option<&str>| {
+            let json = format!(r#"{{{head}"packages":[{{"pkg":{{"name":"a","secfixes":{{"1-r0":["CVE-1"]}}}}}}]}}"#);
+            let mut records = Records::default();
+            let read = parse("security.json", json.as_bytes(), "f", &mut records).unwrap();
+            let found = records.advisories.first().map(|a| a.affected[0].ecosystem.to_string());
+            assert_eq!((read, found.as_deref()), (expected.is_some(), expected), "{head}");
+        };
+        check(r#""urlprefix":"https://packages.wolfi.dev","reponame":"os","#, Some("Wolfi"));
+        check(r#""urlprefix":"https://packages.cgr.dev/chainguard","#, Some("Chainguard"));
+        check(r#""distroversion":"v3.20","urlprefix":"https://dl-cdn.alpinelinux.org/alpine","#, Some("Alpine:v3.20"));
+        check(r#""urlprefix":"https://packages.example","#, None);
+        check("", None);
     }
 
     #[test]

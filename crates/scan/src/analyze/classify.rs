@@ -23,6 +23,11 @@ pub(super) enum In {
     Text,
 }
 
+/// The name and the files of each row.
+pub(super) fn programs() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    PROGRAMS.iter().map(|program| (program.name, program.files))
+}
+
 /// Whether a file is read because of its name.
 pub(super) fn wants(path: &str) -> bool {
     rows(path, In::Text).next().is_some()

@@ -15,11 +15,14 @@ pub(super) const PATHS: [&str; 5] = [
 const PORTAGE: &str = "var/db/pkg";
 pub(super) const SAMPLE: &str = "var/db/pkg/x/x-1/PF";
 
+/// What of it is wanted, for people.
+pub(super) const PORTAGE_FILE: &str = "var/db/pkg/CATEGORY/NAME-VERSION/PF";
+
 pub(super) fn wants(path: &str) -> bool {
-    PATHS.contains(&path) || is_portage(path)
+    PATHS.contains(&path)
 }
 
-fn is_portage(path: &str) -> bool {
+pub(super) fn is_portage(path: &str) -> bool {
     let entry = path.strip_prefix(PORTAGE).and_then(|rest| rest.strip_suffix("/PF"));
     entry.is_some_and(|entry| entry.split('/').count() == 3)
 }
@@ -38,7 +41,7 @@ mod tests {
     #[test]
     fn databases_are_told_by_their_path() {
         let check = |path: &str, expected: Option<&str>| {
-            let gaps = if wants(path) { parse(path, b"").gaps } else { vec![] };
+            let gaps = if wants(path) || is_portage(path) { parse(path, b"").gaps } else { vec![] };
             assert_eq!(gaps.first().map(|gap| gap.subject.as_str()), expected, "{path}");
         };
         check("var/lib/opkg/status", Some("var/lib/opkg/status"));

@@ -1,0 +1,148 @@
+//! Feeds, exceptions, and the database.
+
+use crate::images::with_file;
+use crate::{Target, seeds};
+use std::path::Path;
+use tidewaiter_core::advisory::KeyKind;
+use tidewaiter_db::Database;
+use tidewaiter_feeds::exceptions;
+use tidewaiter_feeds::format::{
+    Records, alpine_secdb, csaf_vex, debian_git, debian_tracker, epss, kev, nvd, osv, oval, packagist, photon, rubysec,
+    support, updateinfo,
+};
+
+/// What a database is made from, and what is read beside it.
+pub(crate) const TARGETS: &[Target] = &[
+    ("database", seeds::database, database),
+    ("feed-osv", seeds::osv, |b| drop(osv::parse("a.json", b, "f", &mut Records::default()))),
+    (
+        "feed-osv-yaml",
+        || b"id: A\naffected:\n- package: {name: a, ecosystem: PyPI}\n  versions: ['1']\n".to_vec(),
+        |b| drop(osv::parse("a.yaml", b, "f", &mut Records::default())),
+    ),
+    ("feed-csaf", seeds::csaf, |b| drop(csaf_vex::parse("a.json", b, "f", &mut Records::default()))),
+    ("feed-oval", seeds::oval, |b| drop(oval::parse("a.xml", b, "f", &mut Records::default()))),
+    ("feed-updateinfo", seeds::updateinfo, |b| drop(updateinfo::parse("a.xml", b, "f", &[], &mut Records::default()))),
+    (
+        "feed-debian-git",
+        || b"CVE-2023-1 (x)\n\t- a 2-1 (low; bug #1)\n\t[bookworm] - a <no-dsa> (Minor)\n".to_vec(),
+        |b| drop(debian_git::parse("data/CVE/list", b, &mut Records::default())),
+    ),
+    (
+        "feed-debian-dsa",
+        || b"[29 Mar 2023] DSA-1-1 a - x\n\t{CVE-2023-1}\n\t[bookworm] - a 1-1\n".to_vec(),
+        |b| drop(debian_git::parse("data/DSA/list", b, &mut Records::default())),
+    ),
+    (
+        "feed-debian-tracker",
+        || br#"{"a":{"CVE-1":{"releases":{"sid":{"status":"open","urgency":"low"}}}}}"#.to_vec(),
+        |b| drop(debian_tracker::parse("a.json", b, "f", &mut Records::default())),
+    ),
+    (
+        "feed-alpine",
+        || br#"{"distroversion":"v3.18","packages":[{"pkg":{"name":"a","secfixes":{"1-r0":["CVE-1"]}}}]}"#.to_vec(),
+        |b| drop(alpine_secdb::parse("a.json", b, "f", &mut Records::default())),
+    ),
+    (
+        "feed-rubysec",
+        || b"gem: a\ncve: 2022-1\npatched_versions:\n- '~> 2.0.9, >= 2.0.9.2'\n- '>= 2.1'\n".to_vec(),
+        |b| drop(rubysec::parse("a.yml", b, "f", &mut Records::default())),
+    ),
+    (
+        "feed-friendsofphp",
+        || b"reference: composer://a/b\nbranches:\n  1.x:\n    versions: ['>=1', '<2']\n".to_vec(),
+        |b| drop(packagist::friends_of_php("a.yaml", b, "f", &mut Records::default())),
+    ),
+    (
+        "feed-roave",
+        || br#"{"name":"r","conflict":{"a/b":"<1.4|>=1.5,<1.6"}}"#.to_vec(),
+        |b| drop(packagist::roave("composer.json", b, "f", &mut Records::default())),
+    ),
+    (
+        "feed-photon",
+        || br#"[{"cve_id":"CVE-1","pkg":"a","cve_score":7.5,"res_ver":"1-2.ph5","status":"Fixed"}]"#.to_vec(),
+        |b| drop(photon::parse("cve_data_photon5.0.json", b, "f", &mut Records::default())),
+    ),
+    (
+        "feed-epss",
+        || b"#score_date:2025-02-20\ncve,epss,percentile\nCVE-1,0.1,0.2\n".to_vec(),
+        |b| drop(epss::parse("a.csv", b, &mut Records::default())),
+    ),
+    (
+        "feed-kev",
+        || br#"{"vulnerabilities":[{"cveID":"CVE-1","dateAdded":"2024-01-01"}]}"#.to_vec(),
+        |b| drop(kev::parse("a.json", b, &mut Records::default())),
+    ),
+    (
+        "feed-nvd",
+        || br#"{"vulnerabilities":[{"cve":{"id":"CVE-1","metrics":{}}}]}"#.to_vec(),
+        |b| drop(nvd::parse("a.json", b, &mut Records::default())),
+    ),
+    (
+        "feed-distro-info",
+        || b"version,series,eol\n12,bookworm,2026-06-10\n".to_vec(),
+        |b| drop(support::distro_info("debian.csv", b, &mut Records::default())),
+    ),
+    (
+        "feed-endoflife",
+        || b"---\nreleases:\n  - releaseCycle: \"9\"\n    eol: 2032-05-31\n---\n".to_vec(),
+        |b| drop(support::endoflife("debian.md", b, &mut Records::default())),
+    ),
+    (
+        "vex",
+        || {
+            br#"{"@context":"https://openvex.dev/ns","statements":[{"vulnerability":"CVE-1","status":"fixed","products":["pkg:npm/a"]}]}"#.to_vec()
+        },
+        |b| exception("vex.json", b),
+    ),
+    ("vex-csaf", seeds::csaf, |b| exception("vex.json", b)),
+    (
+        "grype-ignore",
+        || b"ignore:\n  - vulnerability: CVE-1\n    package: {name: lib.*}\n".to_vec(),
+        |b| exception(".grype.yaml", b),
+    ),
+    (
+        "vex-cyclonedx",
+        || {
+            br#"{"bomFormat":"CycloneDX","vulnerabilities":[{"id":"CVE-1","analysis":{"state":"not_affected","justification":
+            "code_not_present"},"affects":[{"ref":"pkg:npm/a@1"}]}]}"#
+                .to_vec()
+        },
+        |b| exception("vex.json", b),
+    ),
+    ("trivyignore", || b"# why\nCVE-1 exp:2030-01-01\n".to_vec(), |b| exception(".trivyignore", b)),
+    (
+        "trivyignore-yaml",
+        || b"vulnerabilities:\n  - id: CVE-1\n    paths: [a/*.jar]\n    expired_at: 2030-01-01\n".to_vec(),
+        |b| exception(".trivyignore.yaml", b),
+    ),
+    (
+        "osv-scanner",
+        || b"[[IgnoredVulns]]\nid = \"CVE-1\"\nignoreUntil = 2030-01-01\nreason = \"r\"\n".to_vec(),
+        |b| exception("osv-scanner.toml", b),
+    ),
+    (
+        "own-exceptions",
+        || b"[[exception]]\nvulnerability = \"CVE-1\"\nreason = \"r\"\nexpires = \"2030-01-01\"\n".to_vec(),
+        |b| exception("tidewaiter-exceptions.toml", b),
+    ),
+];
+
+fn exception(name: &str, bytes: &[u8]) {
+    drop(exceptions::parse(Path::new(name), bytes));
+}
+
+/// Opened without its checksum, as after an import, and asked.
+fn database(bytes: &[u8]) {
+    with_file(bytes, |path| {
+        let Ok(db) = Database::open(path) else { return };
+        for key in [KeyKind::Source, KeyKind::Binary] {
+            for row in db.rows("Debian:99", key, "zlib") {
+                row.spans().for_each(drop);
+                let _ = (row.module(), row.covers_arch("x86_64"));
+                drop(row.advisory());
+            }
+        }
+        drop(db.cve("CVE-1"));
+    });
+}

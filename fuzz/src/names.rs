@@ -1,0 +1,52 @@
+//! Names, versions, and what a registry answers.
+
+use crate::{Target, text};
+use tidewaiter_core::image::{Digest, Platform, Reference};
+use tidewaiter_core::package::Package;
+use tidewaiter_core::version::Order;
+use tidewaiter_scan::source::registry::auth;
+use tidewaiter_scan::source::registry::credentials::Credentials;
+
+/// Short texts.
+pub(crate) const TARGETS: &[Target] = &[
+    (
+        "purl",
+        || b"pkg:golang/github.com/A/b%2F@v1%2B2?epoch=1&a=b#c".to_vec(),
+        |b| drop(text(b).map(Package::from_purl)),
+    ),
+    ("reference", || b"registry.example:5000/team/app:v1@sha256:0000".to_vec(), reference),
+    ("versions", || b"1:2.0~rc1-3 1:2.0-3".to_vec(), versions),
+    ("challenge", || br#"Bearer realm="https://a/t",service="r""#.to_vec(), |b| drop(text(b).map(auth::parse))),
+    ("docker-config", || br#"{"auths":{"r.example":{"auth":"YTpi"}}}"#.to_vec(), |b| drop(Credentials::parse(b))),
+];
+
+fn reference(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    drop(text.parse::<Reference>().map(|r| r.to_string()));
+    drop(text.parse::<Digest>());
+    drop(text.parse::<Platform>());
+}
+
+fn versions(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (a, b) = text.split_once(' ').unwrap_or((&text, ""));
+    for name in [
+        "debian",
+        "alpine",
+        "semver",
+        "pypi",
+        "redhat",
+        "maven",
+        "rubygems",
+        "nuget",
+        "packagist",
+        "go",
+        "pub",
+        "cran",
+        "hackage",
+    ] {
+        let Some(order) = Order::named(name) else { continue };
+        assert_eq!(order.compare(a, b), order.compare(b, a).reverse(), "{name}: {a:?} {b:?}");
+        let _ = order.is_valid(a);
+    }
+}

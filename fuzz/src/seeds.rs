@@ -1,0 +1,240 @@
+//! Sound inputs, made in code.
+
+/// For all analyzers of JSON at once.
+pub const JSON: &str = r#"{"name":"a","version":"1","bomFormat":"CycloneDX","components":[{"purl":"pkg:npm/a@1"}],
+    "runtimeTarget":{"name":"T/x"},"targets":{"T/x":{"A/1":{"runtime":{"a":{}}}}},"libraries":{"A/1":{"type":"package"}},
+    "packages":[{"name":"a/b","version":"v1"}],
+    "pins":[{"location":"https://x.example/a/b.git","state":{"version":"1"}}]}"#;
+/// For all analyzers of text at once.
+pub const TEXT: &str = "Package: a\nVersion: 1\nBuilt: x\n\n%NAME%\na\n\n%VERSION%\n1-1\n\n# stub: a 1 ruby lib\n  s.name = \"a\"\n\
+    {application,a,[{vsn,\"1\"}]}.\n{<<\"name\">>,<<\"a\">>}.\n[[deps.A]]\nuuid = \"a\"\nversion = \"1\"\n";
+
+use std::io::Write as _;
+use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, KeyKind, Module};
+use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::severity::Severity;
+use tidewaiter_db::meta::Meta;
+use tidewaiter_db::writer::{self, BuildInput};
+use tidewaiter_scan::source::sha256;
+
+/// One ustar entry.
+fn entry(path: &str, content: &[u8]) -> Vec<u8> {
+    let mut block = vec![0_u8; 512];
+    block[..path.len()].copy_from_slice(path.as_bytes());
+    block[100..107].copy_from_slice(b"0000644");
+    block[124..135].copy_from_slice(format!("{:011o}", content.len()).as_bytes());
+    block[156] = b'0';
+    block[257..263].copy_from_slice(b"ustar\0");
+    block[148..156].fill(b' ');
+    let sum: u32 = block.iter().map(|b| u32::from(*b)).sum();
+    block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    block.extend_from_slice(content);
+    block.resize(block.len().next_multiple_of(512), 0);
+    block
+}
+
+pub fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut out: Vec<u8> = entries.iter().flat_map(|(path, content)| entry(path, content)).collect();
+    out.resize(out.len() + 1024, 0);
+    out
+}
+
+pub fn tar() -> Vec<u8> {
+    archive(&[("etc/os-release", b"ID=debian\n"), ("var/lib/dpkg/status", b"Package: a\nVersion: 1\n")])
+}
+
+pub fn docker_archive() -> Vec<u8> {
+    image(&tar())
+}
+
+/// A docker archive of one layer.
+pub fn image(layer: &[u8]) -> Vec<u8> {
+    let config = format!(
+        r#"{{"os":"linux","architecture":"amd64","rootfs":{{"type":"layers","diff_ids":["{}"]}}}}"#,
+        sha256(layer)
+    );
+    let name = format!("{}.json", sha256(config.as_bytes()).hex());
+    let manifest = format!(r#"[{{"Config":"{name}","RepoTags":["a:b"],"Layers":["l/layer.tar"]}}]"#);
+    archive(&[("manifest.json", manifest.as_bytes()), (&name, config.as_bytes()), ("l/layer.tar", layer)])
+}
+
+/// A program's headers, then Go's build info and a list of crates at an aligned place.
+pub fn go_program(headers: &[u8]) -> Vec<u8> {
+    let mut out = headers.to_vec();
+    out.resize(512, 0);
+    out.extend(b"\xff Go buildinf:\x08\x02");
+    out.resize(544, 0);
+    let modules = "<<<<<<<<<<<<<<<<path\ta\nmod\ta\tv1.0.0\t\ndep\tb\tv1\t\n=>\t./c\t\t\nbuild\t-ldflags=\"-X a=b\"\n>>>>>>>>>>>>>>>>";
+    out.extend(b"\x06go1.22");
+    out.push(u8::try_from(modules.len()).expect("a short text"));
+    out.extend(modules.as_bytes());
+    out.extend(b"node.js/v20.1.0\0");
+    out
+}
+
+fn put(out: &mut [u8], at: usize, value: u64, size: usize) {
+    out[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
+}
+
+pub fn elf() -> Vec<u8> {
+    let mut out = vec![0; 512];
+    out[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+    for (at, value, size) in [(32, 64, 8), (40, 128, 8), (54, 56, 2), (56, 1, 2), (58, 64, 2), (60, 3, 2), (62, 2, 2)] {
+        put(&mut out, at, value, size);
+    }
+    for (at, value, size) in [(64, 1, 4), (68, 6, 4), (72, 512, 8), (80, 4096, 8), (96, 300, 8)] {
+        put(&mut out, at, value, size);
+    }
+    for (at, value, size) in [(192, 1, 4), (196, 1, 4), (216, 512, 8), (224, 300, 8)] {
+        put(&mut out, at, value, size);
+    }
+    for (at, value, size) in [(256, 16, 4), (260, 3, 4), (280, 400, 8), (288, 32, 8)] {
+        put(&mut out, at, value, size);
+    }
+    out[401..425].copy_from_slice(b".go.buildinfo\0\0.dep-v0\0\0");
+    out
+}
+
+pub fn pe() -> Vec<u8> {
+    let mut out = vec![0; 512];
+    out[..2].copy_from_slice(b"MZ");
+    out[64..68].copy_from_slice(b"PE\0\0");
+    for (at, value, size) in [(0x3c, 64, 4), (70, 1, 2), (84, 112, 2), (88, 0x20b, 2), (112, 0x40_0000, 8)] {
+        put(&mut out, at, value, size);
+    }
+    out[200..205].copy_from_slice(b".data");
+    for (at, value, size) in [(208, 300, 4), (212, 4096, 4), (216, 300, 4), (220, 512, 4), (236, 0xc000_0040, 4)] {
+        put(&mut out, at, value, size);
+    }
+    out
+}
+
+pub fn mach_o() -> Vec<u8> {
+    let mut out = vec![0; 512];
+    for (at, value, size) in [(0, 0xfeed_facf, 4), (16, 1, 4), (20, 152, 4), (32, 0x19, 4), (36, 152, 4)] {
+        put(&mut out, at, value, size);
+    }
+    for (at, value, size) in [(56, 4096, 8), (72, 512, 8), (80, 300, 8), (92, 3, 4), (96, 1, 4)] {
+        put(&mut out, at, value, size);
+    }
+    out[104..118].copy_from_slice(b"__go_buildinfo");
+    for (at, value, size) in [(136, 4096, 8), (144, 300, 8), (152, 512, 4)] {
+        put(&mut out, at, value, size);
+    }
+    out
+}
+
+/// Stored entries: a manifest, properties, and an archive inside.
+pub fn jar() -> Vec<u8> {
+    let properties: &[u8] = b"groupId=a\nartifactId=b\nversion=1\n";
+    let inner = zip(&[("META-INF/maven/a/b/pom.properties", properties)]);
+    zip(&[("META-INF/MANIFEST.MF", b"Implementation-Version: 1.0\nBundle-SymbolicName: a.b\n c\n"), ("x.jar", &inner)])
+}
+
+fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let (mut out, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in entries {
+        let size = u32::try_from(content.len()).expect("a short file").to_le_bytes();
+        let name_size = u16::try_from(name.len()).expect("a short name").to_le_bytes();
+        let fixed = [[0; 14].as_slice(), &size, &size, &name_size, &[0; 2]].concat();
+        directory.extend([b"PK\x01\x02\0\0".as_slice(), &fixed, &[0; 10]].concat());
+        directory.extend(u32::try_from(out.len()).expect("a short archive").to_le_bytes());
+        directory.extend(name.as_bytes());
+        out.extend([b"PK\x03\x04".as_slice(), &fixed, name.as_bytes(), content].concat());
+    }
+    let offset = u32::try_from(out.len()).expect("a short archive").to_le_bytes();
+    let size = u32::try_from(directory.len()).expect("a short directory").to_le_bytes();
+    out.extend(&directory);
+    out.extend([b"PK\x05\x06\0\0\0\0\x02\0\x02\0".as_slice(), &size, &offset, &[0; 2]].concat());
+    out
+}
+
+pub fn osv() -> Vec<u8> {
+    br#"{"id":"ALSA-1","summary":"Important: nodejs:20 update","related":["CVE-1"],"affected":[{"package":{"ecosystem":
+    "AlmaLinux:9","name":"a"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"1:2-3.module_el9"}]}]}]}"#
+        .to_vec()
+}
+
+pub fn csaf() -> Vec<u8> {
+    br#"{"document":{"csaf_version":"2.0"},"product_tree":{"branches":[{"product":{"product_id":"B","product_identification_helper":
+    {"cpe":"cpe:/o:redhat:enterprise_linux:9::baseos"}}},{"product":{"product_id":"c","product_identification_helper":{"purl":
+    "pkg:rpm/redhat/curl@7-1?arch=x86_64"}}}],"relationships":[{"full_product_name":{"product_id":"B:c"},"product_reference":"c",
+    "relates_to_product_reference":"B"}]},"vulnerabilities":[{"cve":"CVE-1","product_status":{"fixed":["B:c"]}}]}"#
+        .to_vec()
+}
+
+pub fn oval() -> Vec<u8> {
+    br#"<oval_definitions><definitions><definition id="d"><metadata><affected><platform>Oracle Linux 8</platform></affected>
+    <reference source="CVE" ref_id="CVE-1"/></metadata><criteria operator="AND"><criterion test_ref="t" comment="c"/></criteria>
+    </definition></definitions><tests><rpminfo_test id="t"><object object_ref="o"/><state state_ref="s"/></rpminfo_test></tests>
+    <objects><rpminfo_object id="o"><name>a</name></rpminfo_object></objects><states><rpminfo_state id="s">
+    <evr operation="less than">0:1-1</evr></rpminfo_state></states></oval_definitions>"#
+        .to_vec()
+}
+
+pub fn updateinfo() -> Vec<u8> {
+    br#"<updates><update type="security"><id>A</id><references><reference id="CVE-1" href="https://a"/></references><pkglist>
+    <collection short="x"><name>Rocky Linux 8</name><module name="m" stream="1"/><package name="a" version="1" release="2"
+    epoch="0" arch="noarch"/></collection></pkglist></update></updates>"#
+        .to_vec()
+}
+
+pub fn database() -> Vec<u8> {
+    let affected = Affected {
+        versions: vec!["3".to_owned()],
+        severity: Severity::High,
+        module: Module::Streams(vec!["a:1".to_owned()]),
+        ..Affected::new(Ecosystem::from("Debian:99"), "zlib", KeyKind::Source).fixed_in("2")
+    };
+    let advisory =
+        Advisory { id: "CVE-1".to_owned(), feed: "f".to_owned(), affected: vec![affected], ..Advisory::default() };
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("db");
+    let input = BuildInput {
+        advisories: vec![advisory],
+        cves: [("CVE-1".to_owned(), CveFacts::default())].into(),
+        meta: Meta::default(),
+    };
+    writer::write(&path, &input).expect("a database");
+    std::fs::read(&path).expect("the database")
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    out.write_all(bytes).expect("memory can be written");
+    out.finish().expect("memory can be written")
+}
+
+pub fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 3).expect("memory can be written")
+}
+
+/// An OCI layout in a tar archive.
+pub fn oci_archive() -> Vec<u8> {
+    let layer = tar();
+    let config = format!(
+        r#"{{"os":"linux","architecture":"amd64","rootfs":{{"type":"layers","diff_ids":["{}"]}}}}"#,
+        sha256(&layer)
+    );
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"config":{},"layers":[{}]}}"#,
+        descriptor("application/vnd.oci.image.config.v1+json", config.as_bytes()),
+        descriptor("application/vnd.oci.image.layer.v1.tar", &layer)
+    );
+    let index = format!(
+        r#"{{"schemaVersion":2,"manifests":[{}]}}"#,
+        descriptor("application/vnd.oci.image.manifest.v1+json", manifest.as_bytes())
+    );
+    let blob = |bytes: &[u8]| format!("blobs/sha256/{}", sha256(bytes).hex());
+    archive(&[
+        ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#),
+        ("index.json", index.as_bytes()),
+        (&blob(manifest.as_bytes()), manifest.as_bytes()),
+        (&blob(config.as_bytes()), config.as_bytes()),
+        (&blob(&layer), &layer),
+    ])
+}
+
+fn descriptor(media_type: &str, bytes: &[u8]) -> String {
+    format!(r#"{{"mediaType":"{media_type}","digest":"{}","size":{}}}"#, sha256(bytes), bytes.len())
+}
