@@ -29,6 +29,9 @@ pub(super) fn parse(bytes: &[u8]) -> Binary {
 fn segments(header: &Fields<'_>, out: &mut Binary) -> Option<()> {
     let (offset, wide) = (header.word(28, 32)?, header.wide);
     let (entry, count) = if wide { (header.u16(54)?, header.u16(56)?) } else { (header.u16(42)?, header.u16(44)?) };
+    if entry < if wide { 56 } else { 32 } {
+        return None;
+    }
     for index in 0..count.min(MAX_SEGMENTS) {
         let program = header.from(offset.checked_add(index.checked_mul(entry)?)?)?;
         if program.u32(0)? != PT_LOAD {
@@ -49,6 +52,10 @@ fn sections(header: &Fields<'_>, out: &mut Binary) -> Option<bool> {
     }
     let numbers = if header.wide { [58, 60, 62] } else { [46, 48, 50] };
     let [entry, mut count, mut names] = numbers.map(|at| header.u16(at).unwrap_or_default());
+    // Headers over one another would be read again and again; nothing that makes files makes such ones.
+    if entry < if header.wide { 64 } else { 40 } {
+        return Some(false);
+    }
     let Some(first) = header.from(offset) else { return Some(true) };
     if count == 0 {
         count = first.word(20, 32)?;
@@ -68,4 +75,28 @@ fn sections(header: &Fields<'_>, out: &mut Binary) -> Option<bool> {
         }
     }
     Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::content::binary::Section;
+
+    #[test]
+    fn headers_over_one_another_are_no_headers() {
+        let check = |entry: u8, expected: usize| {
+            let mut file = vec![0; 256];
+            file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+            for (at, value) in [(40, 64), (58, entry), (60, 2), (62, 1), (64, 1), (128, 1), (152, 192), (160, 16)] {
+                file[at] = value;
+            }
+            file[193..201].copy_from_slice(b".dep-v0\0");
+            file[88] = 200;
+            file[96] = 8;
+            assert_eq!(parse(&file).sections(Section::CargoAudit, &file).count(), expected, "{entry}");
+        };
+        check(64, 2);
+        check(63, 0);
+        check(0, 0);
+    }
 }
