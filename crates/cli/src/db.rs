@@ -2,7 +2,7 @@
 
 use crate::args::{DbCommand, Output};
 use crate::exit::{self, Exit, UsageError};
-use crate::render::printable;
+use crate::render::{self, printable};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fs;
@@ -128,7 +128,14 @@ fn status(db: Option<&Path>, output: Output) -> Result<Exit> {
     }
     let meta = db.meta();
     writeln!(out, "{}\n{}", path.display(), db.id())?;
-    writeln!(out, "built {}{}, {} advisories, {} rows\n", meta.built, age(&meta.built), meta.advisories, meta.rows)?;
+    writeln!(
+        out,
+        "built {}{}, {} advisories, {} rows\n",
+        meta.built,
+        render::age(&meta.built),
+        meta.advisories,
+        meta.rows
+    )?;
     writeln!(out, "{:20} {:16} {:>8}  {:20}  COMPLETE FOR", "FEED", "FORMAT", "RECORDS", "NEWEST")?;
     for feed in &meta.feeds {
         writeln!(out, "{}", feed_line(feed))?;
@@ -136,15 +143,6 @@ fn status(db: Option<&Path>, output: Output) -> Result<Exit> {
     drop(out);
     print_left_out(meta)?;
     Ok(Exit::Clean)
-}
-
-/// " (3 days ago)"; empty when the time cannot be read.
-fn age(built: &str) -> String {
-    let Ok(built) = built.parse::<jiff::Timestamp>() else { return String::new() };
-    match jiff::Timestamp::now().duration_since(built).as_hours() {
-        hours if hours < 48 => format!(" ({hours} h ago)"),
-        hours => format!(" ({} days ago)", hours / 24),
-    }
 }
 
 fn feed_line(feed: &FeedInfo) -> String {

@@ -5,6 +5,7 @@ use crate::exit::{self, Exit};
 use crate::local;
 use crate::render::{self, printable};
 use anyhow::Result;
+use jiff::Timestamp;
 use std::io::{self, Write};
 use tidewaiter_core::diff::{self, Diff};
 use tidewaiter_core::policy;
@@ -18,7 +19,7 @@ pub(crate) fn run(args: &DiffArgs) -> Result<Exit> {
         Output::Json => render::json(&diff)?,
         Output::Table => write!(io::stdout(), "{}", diff_text(&diff))?,
     }
-    Ok(exit::of(policy::decide(&new, &args.local.policy()).outcome))
+    Ok(exit::of(policy::decide(&new, &args.local.policy(), Timestamp::now()).outcome))
 }
 
 fn diff_text(diff: &Diff) -> String {

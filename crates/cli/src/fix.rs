@@ -5,6 +5,7 @@ use crate::exit::{self, Exit};
 use crate::local;
 use crate::render::{self, printable};
 use anyhow::Result;
+use jiff::Timestamp;
 use std::io::{self, Write};
 use tidewaiter_core::policy;
 use tidewaiter_core::upgrade::{self, Plan};
@@ -24,7 +25,7 @@ pub(crate) fn run(args: &FixArgs) -> Result<Exit> {
             write!(io::stdout(), "{text}")?;
         }
     }
-    Ok(exit::of(policy::decide(&report, &policy).outcome))
+    Ok(exit::of(policy::decide(&report, &policy, Timestamp::now()).outcome))
 }
 
 fn fix_text(plan: &Plan) -> String {

@@ -101,7 +101,7 @@ pub(crate) async fn show(cluster: &Cluster, image: &str, status: &ImageScanStatu
     match (output, reports.as_slice()) {
         (Output::Json, [one]) => render::json(one)?,
         (Output::Json, several) => render::json(several)?,
-        (Output::Table, all) => all.iter().try_for_each(|report| render::table(report, outcome))?,
+        (Output::Table, all) => all.iter().try_for_each(|report| render::table(report, outcome, None))?,
     }
     Ok(exit::of(outcome))
 }

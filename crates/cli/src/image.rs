@@ -5,6 +5,7 @@ use crate::cluster::{self, Unavailable};
 use crate::exit::{self, Exit};
 use crate::{follow, local, render};
 use anyhow::Result;
+use jiff::Timestamp;
 use std::io::Write;
 use tidewaiter_core::policy;
 
@@ -26,9 +27,12 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit> {
 
 fn here(args: &ImageArgs) -> Result<Exit> {
     let report = local::scan(&args.image, &args.local)?;
-    let verdict = policy::decide(&report, &args.local.policy());
+    let (policy, now) = (args.local.policy(), Timestamp::now());
+    let verdict = policy::decide(&report, &policy, now);
     match args.output {
-        Output::Table => render::table(&report, verdict.outcome)?,
+        Output::Table => {
+            render::table(&report, verdict.outcome, policy::too_old(&report.database, &policy, now).as_deref())?;
+        }
         Output::Json => render::json(&report)?,
     }
     Ok(exit::of(verdict.outcome))

@@ -48,6 +48,9 @@ pub(crate) struct LocalArgs {
     /// Vulnerability database file
     #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
     pub(crate) db: Option<PathBuf>,
+    /// Days after which a database is too old, and the report incomplete; 0: any age will do
+    #[arg(long, value_name = "DAYS", default_value_t = 5)]
+    pub(crate) max_database_age: u32,
     /// Speak plain HTTP to the image's registry; loopback registries need no flag
     #[arg(long)]
     pub(crate) plain_http: bool,
@@ -75,7 +78,11 @@ impl LocalArgs {
     /// The policy that judges.
     pub(crate) fn policy(&self) -> Policy {
         let default = Policy::default();
-        Policy { block_at: self.block_at.unwrap_or(default.block_at), ..default }
+        Policy {
+            block_at: self.block_at.unwrap_or(default.block_at),
+            max_database_age_days: Some(self.max_database_age).filter(|days| *days > 0),
+            ..default
+        }
     }
 
     /// What answers findings.

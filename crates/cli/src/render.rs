@@ -29,12 +29,12 @@ pub(crate) fn json<T: serde::Serialize + ?Sized>(report: &T) -> Result<()> {
     Ok(())
 }
 
-/// Prints the table; the last line is the sentence that counts.
-pub(crate) fn table(report: &Report, outcome: Outcome) -> Result<()> {
+/// Prints the table; the last line is the sentence that counts. `too_old`: what is wrong with the database's age.
+pub(crate) fn table(report: &Report, outcome: Outcome, too_old: Option<&str>) -> Result<()> {
     let colour = Colour::of_stdout();
     let mut out = io::stdout().lock();
     let today: String = jiff::Timestamp::now().to_string().chars().take("YYYY-MM-DD".len()).collect();
-    write!(out, "{}", table_text(report, outcome, colour, &today))?;
+    write!(out, "{}", table_text(report, outcome, too_old, colour, &today))?;
     Ok(())
 }
 
@@ -68,7 +68,7 @@ impl Colour {
 const HEAD: [&str; 7] = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "EXPLOITED"];
 
 /// `today`: `YYYY-MM-DD`.
-fn table_text(report: &Report, outcome: Outcome, colour: Colour, today: &str) -> String {
+fn table_text(report: &Report, outcome: Outcome, too_old: Option<&str>, colour: Colour, today: &str) -> String {
     let mut out = heading(report);
     if !report.findings.is_empty() {
         out.push_str(&format!("\n{}\n", findings(report, colour)));
@@ -76,7 +76,10 @@ fn table_text(report: &Report, outcome: Outcome, colour: Colour, today: &str) ->
     out.push_str(&suppressed(report));
     out.extend(report.support.iter().filter_map(|support| ended(support, today)));
     out.extend(report.inventory.gaps.iter().map(gap));
-    if !report.complete {
+    let built = &report.database.built;
+    out.push_str(&format!("Database: built {}{}\n", printable(built), age(built)));
+    out.extend(too_old.map(|why| format!("not seen: what is newer: {why}\n")));
+    if !report.complete || too_old.is_some() {
         out.push_str("This report is incomplete: the image cannot be called clean.\n");
     }
     out.push_str(&format!("Policy: {}\n", outcome));
@@ -203,6 +206,15 @@ fn suppressed(report: &Report) -> String {
 
 fn last_line(report: &Report) -> String {
     format!("{}\n", report.counts.sentence())
+}
+
+/// " (3 days ago)"; empty when the time cannot be read.
+pub(crate) fn age(built: &str) -> String {
+    let Ok(built) = built.parse::<jiff::Timestamp>() else { return String::new() };
+    match jiff::Timestamp::now().duration_since(built).as_hours() {
+        hours if hours < 48 => format!(" ({hours} h ago)"),
+        hours => format!(" ({} days ago)", hours / 24),
+    }
 }
 
 /// Text from an image, made safe for a terminal and for CI logs that read commands from lines.

@@ -1,8 +1,9 @@
 //! Policy: what a report must look like for its image to be approved. The one place where "fail closed" is decided.
 
 use crate::finding::{Counts, Finding};
-use crate::report::{Gap, Report};
+use crate::report::{DatabaseInfo, Gap, Report};
 use crate::severity::Severity;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -16,12 +17,20 @@ pub struct Policy {
     pub unrated: Unrated,
     /// What an incomplete report does.
     pub incomplete: Incomplete,
+    /// Days after which a database is too old to know what matters: its reports are incomplete. `None`: it may be of
+    /// any age.
+    pub max_database_age_days: Option<u32>,
 }
 
 impl Default for Policy {
     /// No critical vulnerability; unrated findings warn; incomplete reports are held.
     fn default() -> Self {
-        Policy { block_at: Severity::Critical, unrated: Unrated::Warn, incomplete: Incomplete::Hold }
+        Policy {
+            block_at: Severity::Critical,
+            unrated: Unrated::Warn,
+            incomplete: Incomplete::Hold,
+            max_database_age_days: None,
+        }
     }
 }
 
@@ -54,6 +63,10 @@ impl Policy {
             block_at: self.block_at.min(other.block_at),
             unrated: self.unrated.max(other.unrated),
             incomplete: self.incomplete.max(other.incomplete),
+            max_database_age_days: [self.max_database_age_days, other.max_database_age_days]
+                .into_iter()
+                .flatten()
+                .min(),
         }
     }
 }
@@ -101,8 +114,8 @@ pub fn blocks(finding: &Finding, policy: &Policy) -> bool {
     }
 }
 
-/// Judges a report.
-pub fn decide(report: &Report, policy: &Policy) -> Verdict {
+/// Judges a report, `now`.
+pub fn decide(report: &Report, policy: &Policy, now: Timestamp) -> Verdict {
     let mut reasons = Vec::new();
     let mut warnings = Vec::new();
     for finding in &report.findings {
@@ -113,17 +126,15 @@ pub fn decide(report: &Report, policy: &Policy) -> Verdict {
         }
     }
     let violated = !reasons.is_empty();
-    let incomplete = report.inventory.gaps.iter().map(gap_sentence);
-    let held = match policy.incomplete {
-        Incomplete::Hold if !report.complete => {
-            reasons.extend(incomplete);
-            true
-        }
-        _ => {
-            warnings.extend(incomplete);
-            false
-        }
-    };
+    let incomplete: Vec<String> = report
+        .inventory
+        .gaps
+        .iter()
+        .map(gap_sentence)
+        .chain(too_old(&report.database, policy, now).map(|why| format!("OldDatabase: {why}")))
+        .collect();
+    let held = policy.incomplete == Incomplete::Hold && !incomplete.is_empty();
+    if held { &mut reasons } else { &mut warnings }.extend(incomplete);
     let outcome = match (violated, held) {
         (true, _) => Outcome::Violated,
         (false, true) => Outcome::Incomplete,
@@ -142,6 +153,17 @@ pub fn blocking(counts: Counts, policy: &Policy) -> u32 {
 fn sentence(f: &Finding) -> String {
     let fix = f.fixed_versions.first().map_or_else(|| "no fixed version".to_owned(), |v| format!("fixed in {v}"));
     format!("{} ({}) in {} {}, {fix}", f.vulnerability, f.severity, f.package, f.installed_version)
+}
+
+/// Why the database that judged is too old, if it is: what a report itself cannot say.
+pub fn too_old(database: &DatabaseInfo, policy: &Policy, now: Timestamp) -> Option<String> {
+    let most = policy.max_database_age_days?;
+    let next = "build a new one, or import it";
+    let Ok(built) = database.built.parse::<Timestamp>() else {
+        return Some(format!("the database does not say when it was built; {next}"));
+    };
+    let days = now.duration_since(built).as_hours() / 24;
+    (days >= i64::from(most)).then(|| format!("the database is {days} days old, and {most} are the limit; {next}"))
 }
 
 fn gap_sentence(gap: &Gap) -> String {
@@ -166,7 +188,7 @@ mod tests {
     fn the_policy_decides() {
         use Severity::{Critical, High, Medium, Unknown};
         let check = |policy: &Policy, found: &[Severity], gaps: &[GapKind], expected: Outcome| {
-            let verdict = decide(&report(found, gaps), policy);
+            let verdict = decide(&report(found, gaps), policy, Timestamp::UNIX_EPOCH);
             assert_eq!(verdict.outcome, expected, "{found:?} {gaps:?}");
             assert_eq!(verdict.reasons.is_empty(), expected == Outcome::Pass);
         };
@@ -184,10 +206,32 @@ mod tests {
     }
 
     #[test]
+    fn a_database_may_be_too_old() {
+        let check = |most: Option<u32>, built: &str, expected: Outcome| {
+            let mut report = report(&[], &[]);
+            report.database.built = built.to_owned();
+            let policy = Policy { max_database_age_days: most, ..Policy::default() };
+            let now = "2026-01-06T00:00:00Z".parse().unwrap();
+            assert_eq!(decide(&report, &policy, now).outcome, expected, "{most:?} {built}");
+        };
+        check(None, "2001-01-01T00:00:00Z", Outcome::Pass);
+        check(Some(5), "2026-01-01T00:00:01Z", Outcome::Pass);
+        check(Some(5), "2026-01-01T00:00:00Z", Outcome::Incomplete);
+        check(Some(5), "2026-01-07T00:00:00Z", Outcome::Pass);
+        check(Some(5), "", Outcome::Incomplete);
+    }
+
+    #[test]
     fn the_strictest_of_two_takes_the_worse_of_each_field() {
-        let a = Policy { block_at: Severity::High, unrated: Unrated::Allow, incomplete: Incomplete::Hold };
-        let b = Policy { block_at: Severity::Critical, unrated: Unrated::Hold, incomplete: Incomplete::Allow };
-        let both = Policy { block_at: Severity::High, unrated: Unrated::Hold, incomplete: Incomplete::Hold };
+        let policy = |block_at, unrated, incomplete, max_database_age_days| Policy {
+            block_at,
+            unrated,
+            incomplete,
+            max_database_age_days,
+        };
+        let a = policy(Severity::High, Unrated::Allow, Incomplete::Hold, None);
+        let b = policy(Severity::Critical, Unrated::Hold, Incomplete::Allow, Some(3));
+        let both = policy(Severity::High, Unrated::Hold, Incomplete::Hold, Some(3));
         assert_eq!(a.strictest(&b), both);
         assert_eq!(b.strictest(&a), both);
     }

@@ -38,6 +38,9 @@ pub struct ClusterScanPolicySpec {
     #[serde(default)]
     #[schemars(schema_with = "schema::incomplete")]
     pub incomplete: Incomplete,
+    /// Days after which a database is too old: what it judges is incomplete. Without it, it may be of any age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_database_age_days: Option<u32>,
     /// Who approves what the policy lets pass.
     #[serde(default)]
     pub approval: ApprovalMode,
@@ -81,6 +84,11 @@ pub struct Alert {
 impl ClusterScanPolicySpec {
     /// The part that judges reports.
     pub fn criteria(&self) -> Policy {
-        Policy { block_at: self.block_at, unrated: self.unrated, incomplete: self.incomplete }
+        Policy {
+            block_at: self.block_at,
+            unrated: self.unrated,
+            incomplete: self.incomplete,
+            max_database_age_days: self.max_database_age_days,
+        }
     }
 }

@@ -84,7 +84,8 @@ pub(super) fn forget(scan: &ImageScan, ctx: &Context) {
 
 /// Fills in what follows from the reports and the policy. Pure.
 fn with_verdict(status: ImageScanStatus, reports: &[Report], criteria: &Policy) -> ImageScanStatus {
-    let verdicts: Vec<_> = reports.iter().map(|report| policy::decide(report, criteria)).collect();
+    let now = Timestamp::now();
+    let verdicts: Vec<_> = reports.iter().map(|report| policy::decide(report, criteria, now)).collect();
     let outcome = verdicts.iter().map(|v| v.outcome).max().unwrap_or(Outcome::Incomplete);
     let counts = merged(reports);
     let mut reasons: Vec<String> = Vec::new();
