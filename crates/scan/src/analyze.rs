@@ -153,6 +153,13 @@ fn analyzer(path: &str) -> Option<Analyzer> {
     all.iter().find(|(wants, _)| wants(path)).map(|(_, parse)| *parse)
 }
 
+/// The last part of a path. Every file of an image is asked for it by most analyzers, and names are short: a plain loop
+/// finds the slash sooner than searches made for long texts.
+fn file_name(path: &str) -> &str {
+    let slash = path.bytes().rposition(|byte| byte == b'/');
+    slash.and_then(|at| path.get(at + 1..)).unwrap_or(path)
+}
+
 /// Whether a file at this (cleaned) path is worth reading.
 pub fn wants(path: &str) -> bool {
     analyzer(path).is_some()

@@ -3,7 +3,7 @@
 mod mark;
 mod table;
 
-use super::{Parsed, package};
+use super::{Parsed, file_name, package};
 use mark::Mark;
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -38,7 +38,7 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
 
 /// The rows whose file this may be, each with the version in the file's name.
 fn rows(path: &str, kind: In) -> impl Iterator<Item = (&'static Program, &str)> {
-    let first = path.rsplit('/').next().and_then(|name| name.bytes().next()).unwrap_or_default();
+    let first = file_name(path).bytes().next().unwrap_or_default();
     let some = BY_FIRST.get(usize::from(first)).map(Vec::as_slice).unwrap_or_default();
     some.iter().copied().filter(move |program| program.kind == kind).filter_map(move |program| {
         let version = program.files.iter().find_map(|pattern| mark::fits(pattern, path))?;

@@ -56,13 +56,21 @@ impl Header {
     /// The sum of all bytes with the checksum field as spaces; old tars summed signed bytes.
     fn verify_checksum(&self) -> Result<(), TarError> {
         let stored = octal(self.field(148, 8))?;
-        let rest = |sum: fn(&[u8]) -> i64| sum(self.field(0, 148)) + 8 * i64::from(b' ') + sum(self.field(156, 356));
-        let unsigned = |part: &[u8]| i64::from(part.iter().map(|b| u32::from(*b)).sum::<u32>());
-        let signed = |part: &[u8]| i64::from(part.iter().map(|b| i32::from(b.cast_signed())).sum::<i32>());
-        if stored == rest(unsigned) || stored == rest(signed) {
+        let own = |byte: fn(&u8) -> i64| 8 * byte(&b' ') - self.field(148, 8).iter().map(byte).sum::<i64>();
+        let unsigned = |byte: &u8| i64::from(*byte);
+        let signed = |byte: &u8| i64::from(byte.cast_signed());
+        if stored == self.sum() + own(unsigned) || stored == self.block.iter().map(signed).sum::<i64>() + own(signed) {
             return Ok(());
         }
         Err(TarError::Corrupt("a header's checksum"))
+    }
+
+    /// The sum of all bytes, eight at a time: four sums of 16 bits hold 512 bytes each.
+    fn sum(&self) -> i64 {
+        const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
+        let words = self.block.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+        let sums = words.fold(0, |sums, word| sums + (word & EVEN) + (word >> 8 & EVEN));
+        (0..4).map(|lane| (sums >> (16 * lane) & 0xffff).cast_signed()).sum()
     }
 }
 
