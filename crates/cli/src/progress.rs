@@ -7,23 +7,27 @@ use std::sync::Mutex;
 /// One bar per layer, live.
 #[derive(Debug)]
 pub(crate) struct Layers {
-    all: MultiProgress,
+    /// None where nobody looks: bars that are drawn nowhere cost as much as others.
+    all: Option<MultiProgress>,
     bars: Mutex<Vec<(usize, ProgressBar)>>,
 }
 
 impl Layers {
     pub(crate) fn new() -> Self {
-        let target =
-            if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Layers { all: MultiProgress::with_draw_target(target), bars: Mutex::new(Vec::new()) }
+        let seen = std::io::stderr().is_terminal();
+        let all = seen.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+        Layers { all, bars: Mutex::new(Vec::new()) }
     }
 
     pub(crate) fn clear(&self) {
         // The bars are gone either way; a terminal that refuses is not worth an error.
-        let _ = self.all.clear();
+        self.all.iter().for_each(|all| drop(all.clear()));
     }
 
     fn with_bar(&self, layer: usize, act: impl FnOnce(&ProgressBar)) {
+        if self.all.is_none() {
+            return;
+        }
         let bars = self.bars.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some((_, bar)) = bars.iter().find(|(index, _)| *index == layer) {
             act(bar);
@@ -33,7 +37,8 @@ impl Layers {
 
 impl tidewaiter_scan::progress::Progress for Layers {
     fn layer_started(&self, layer: usize, total: usize, size: Option<u64>) {
-        let bar = self.all.add(size.map_or_else(ProgressBar::no_length, ProgressBar::new));
+        let Some(all) = &self.all else { return };
+        let bar = all.add(size.map_or_else(ProgressBar::no_length, ProgressBar::new));
         let style = ProgressStyle::with_template("{prefix} [{bar:24}] {bytes}/{total_bytes} {bytes_per_sec}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(format!("layer {}/{total}", layer + 1));

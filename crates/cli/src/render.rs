@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use anyhow::Result;
 use clap::CommandFactory;
 use clap_complete::Shell;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use tidewaiter_core::advisory::FixState;
 use tidewaiter_core::exception::{Status, Suppressed};
 use tidewaiter_core::finding::Finding;
@@ -23,9 +23,11 @@ pub(crate) fn completion(shell: Shell) -> Result<Exit> {
 
 /// Prints a report, or a list of them, as versioned JSON.
 pub(crate) fn json<T: serde::Serialize + ?Sized>(report: &T) -> Result<()> {
-    let mut out = io::stdout().lock();
+    // Standard output is flushed at every line end, and a report has thousands.
+    let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
     serde_json::to_writer_pretty(&mut out, report)?;
     writeln!(out)?;
+    out.flush()?;
     Ok(())
 }
 

@@ -149,7 +149,7 @@ pub(crate) struct BlockEntry {
 }
 
 /// Details are compressed in blocks of about this many bytes: small enough to inflate for one finding.
-pub(crate) const BLOCK_BYTES: usize = 32 << 10;
+pub(crate) const BLOCK_BYTES: usize = 8 << 10;
 /// No block of a sound file inflates to more.
 pub(crate) const MAX_BLOCK_BYTES: usize = 16 << 20;
 

@@ -1,6 +1,7 @@
 //! Reads a database file through a memory map. Every access is bounds-checked: a corrupt file gives errors or no rows.
 
 use crate::Error;
+use crate::blocks::Blocks;
 use crate::format;
 use crate::format::{
     AdvisoryEntry, BlockEntry, CveEntry, FLAG_NEVER, FROM_START, HI_EXACT, HI_FIXED, HI_LAST, HI_MASK, Header,
@@ -28,6 +29,7 @@ pub struct Database {
     sections: [Range<usize>; SECTIONS.len()],
     meta: Meta,
     id: String,
+    blocks: Blocks,
 }
 
 /// What one advisory says of one package.
@@ -99,7 +101,7 @@ impl Database {
         let id = format!("sha256:{}", hex(&header.id));
         let meta = map.get(sections[0].clone()).and_then(|bytes| serde_json::from_slice(bytes).ok());
         let meta = meta.ok_or_else(|| corrupt("its provenance"))?;
-        Ok(Database { path: path.to_owned(), map, sections, meta, id })
+        Ok(Database { path: path.to_owned(), map, sections, meta, id, blocks: Blocks::default() })
     }
 
     /// Opens `path` and compares all of its bytes with their checksum: once, when a file comes from elsewhere.
@@ -193,14 +195,19 @@ impl Database {
     }
 
     fn detail<T: DeserializeOwned>(&self, entry: &AdvisoryEntry) -> Option<T> {
+        let index = entry.block.get();
+        let raw = self.blocks.get(index, || self.inflate(index))?;
+        let start = entry.offset.get() as usize;
+        serde_json::from_slice(raw.get(start..start.checked_add(entry.len.get() as usize)?)?).ok()
+    }
+
+    fn inflate(&self, block: u32) -> Option<Vec<u8>> {
         let blocks: &[BlockEntry] = self.records(Section::Blocks);
-        let block = blocks.get(entry.block.get() as usize)?;
+        let block = blocks.get(block as usize)?;
         let start = usize::try_from(block.offset.get()).ok()?;
         let packed = self.section(Section::Details).get(start..start.checked_add(block.len.get() as usize)?)?;
         let raw_len = (block.raw_len.get() as usize).min(MAX_BLOCK_BYTES);
-        let raw = zstd::bulk::decompress(packed, raw_len).ok()?;
-        let start = entry.offset.get() as usize;
-        serde_json::from_slice(raw.get(start..start.checked_add(entry.len.get() as usize)?)?).ok()
+        zstd::bulk::decompress(packed, raw_len).ok()
     }
 
     fn corrupt(&self, what: &str) -> Error {

@@ -12,10 +12,16 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
 use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, End, KeyKind, Module};
 use zerocopy::IntoBytes;
+
+/// Compression of details: read often, written once.
+const LEVEL: i32 = 12;
+/// Blocks that are compressed at once.
+const WAITING: usize = 256;
 
 /// What a database is made of.
 #[derive(Debug, Default)]
@@ -59,6 +65,8 @@ struct Builder {
     cves: Vec<CveEntry>,
     blocks: Vec<BlockEntry>,
     details: Vec<u8>,
+    /// Full blocks that are not compressed yet.
+    waiting: Vec<Vec<u8>>,
 }
 
 impl Builder {
@@ -76,6 +84,7 @@ impl Builder {
             cves: Vec::new(),
             blocks: Vec::new(),
             details: Vec::new(),
+            waiting: Vec::new(),
         }
     }
 
@@ -92,7 +101,7 @@ impl Builder {
     }
 
     fn write_details(&mut self, advisories: &[&Advisory], cves: &BTreeMap<String, CveFacts>) -> Result<(), Error> {
-        let mut raw = Vec::with_capacity(BLOCK_BYTES * 2);
+        let mut raw = Vec::new();
         for advisory in advisories {
             let entry = self.write_detail(&advisory.id, advisory, &mut raw)?;
             self.advisories.push(entry);
@@ -104,7 +113,8 @@ impl Builder {
             let name = self.intern(cve)?.into();
             self.cves.push(CveEntry { name, details });
         }
-        self.flush(&mut raw)
+        self.waiting.extend(Some(raw).filter(|raw| !raw.is_empty()));
+        self.compress()
     }
 
     fn write_detail(&mut self, id: &str, what: &impl Serialize, raw: &mut Vec<u8>) -> Result<AdvisoryEntry, Error> {
@@ -113,30 +123,44 @@ impl Builder {
             return Err(self.too_large(&format!("{id} has {} bytes", json.len())));
         }
         let entry = AdvisoryEntry {
-            block: self.number(self.blocks.len())?.into(),
+            block: self.number(self.blocks.len() + self.waiting.len())?.into(),
             offset: self.number(raw.len())?.into(),
             len: self.number(json.len())?.into(),
         };
         raw.extend_from_slice(&json);
         if raw.len() >= BLOCK_BYTES {
-            self.flush(raw)?;
+            self.waiting.push(std::mem::take(raw));
+            if self.waiting.len() >= WAITING {
+                self.compress()?;
+            }
         }
         Ok(entry)
     }
 
-    fn flush(&mut self, raw: &mut Vec<u8>) -> Result<(), Error> {
-        if raw.is_empty() {
-            return Ok(());
-        }
-        let packed = zstd::bulk::compress(raw, 12).map_err(|e| self.too_large(&e.to_string()))?;
-        let entry = BlockEntry {
-            offset: (self.details.len() as u64).into(),
-            len: self.number(packed.len())?.into(),
-            raw_len: self.number(raw.len())?.into(),
+    /// Compresses the blocks that wait, beside each other, and appends them in order.
+    fn compress(&mut self) -> Result<(), Error> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let share = waiting.len().div_ceil(threads).max(1);
+        let pack = |blocks: &[Vec<u8>]| -> io::Result<Vec<Vec<u8>>> {
+            let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+            blocks.iter().map(|raw| compressor.compress(raw)).collect()
         };
-        self.blocks.push(entry);
-        self.details.extend_from_slice(&packed);
-        raw.clear();
+        let packed = thread::scope(|scope| {
+            let all: Vec<_> = waiting.chunks(share).map(|blocks| scope.spawn(move || pack(blocks))).collect();
+            let failed = |_| Err(io::Error::other("a compressing thread failed"));
+            all.into_iter().map(|one| one.join().unwrap_or_else(failed)).collect::<io::Result<Vec<_>>>()
+        });
+        let packed = packed.map_err(|e| self.too_large(&e.to_string()))?;
+        for (raw, packed) in waiting.iter().zip(packed.into_iter().flatten()) {
+            let entry = BlockEntry {
+                offset: (self.details.len() as u64).into(),
+                len: self.number(packed.len())?.into(),
+                raw_len: self.number(raw.len())?.into(),
+            };
+            self.blocks.push(entry);
+            self.details.extend_from_slice(&packed);
+        }
         Ok(())
     }
 

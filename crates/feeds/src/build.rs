@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use tidewaiter_core::advisory::{Advisory, CveFacts};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::Rating;
@@ -20,6 +23,9 @@ use tidewaiter_core::version::Order;
 use tidewaiter_db::Database;
 use tidewaiter_db::meta::{FeedInfo, LeftOut, Meta};
 use tidewaiter_db::writer::{self, BuildInput};
+
+/// Feeds read at once, at most: their upstreams are asked at once too.
+const MAX_THREADS: usize = 4;
 
 /// What to build.
 pub struct Options<'a> {
@@ -37,8 +43,8 @@ pub struct Options<'a> {
     pub progress: &'a dyn Progress,
 }
 
-/// Follows a build.
-pub trait Progress {
+/// Follows a build, whose feeds are read beside each other.
+pub trait Progress: Sync {
     /// A feed is opened.
     fn feed_started(&self, name: &str, location: &str);
     /// So many bytes of it came, of so many.
@@ -54,10 +60,7 @@ pub trait Progress {
 pub fn build(options: &Options<'_>) -> Result<Meta, FeedError> {
     let mut all = Records::default();
     let mut meta = Meta { built: options.now.to_owned(), ..Meta::default() };
-    for feed in &options.config.feeds {
-        options.progress.feed_started(&feed.name, &feed.location());
-        let (records, info) = read(feed, options)?;
-        options.progress.feed_done(&info);
+    for (records, info) in read_all(options)? {
         meta.feeds.push(info);
         all.advisories.extend(records.advisories);
         all.exploited.extend(records.exploited);
@@ -83,6 +86,34 @@ pub fn build(options: &Options<'_>) -> Result<Meta, FeedError> {
     }
     writer::write(options.out, &input)?;
     Ok(Database::open_verified(options.out)?.meta().clone())
+}
+
+/// Every feed, in the order of the configuration, whichever was read first.
+fn read_all(options: &Options<'_>) -> Result<Vec<(Records, FeedInfo)>, FeedError> {
+    let feeds = &options.config.feeds;
+    let next = AtomicUsize::new(0);
+    let failed = AtomicBool::new(false);
+    let results = Mutex::new(BTreeMap::new());
+    let work = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(feed) = feeds.get(index).filter(|_| !failed.load(Ordering::Relaxed)) else { return };
+            options.progress.feed_started(&feed.name, &feed.location());
+            let result = read(feed, options);
+            match &result {
+                Ok((_, info)) => options.progress.feed_done(info),
+                Err(_) => failed.store(true, Ordering::Relaxed),
+            }
+            results.lock().unwrap_or_else(PoisonError::into_inner).insert(index, result);
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(work);
+        }
+    });
+    results.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
 fn read(feed: &Feed, options: &Options<'_>) -> Result<(Records, FeedInfo), FeedError> {

@@ -4,7 +4,7 @@ mod journal;
 mod sources;
 
 use crate::ScanError;
-use crate::analyze::{self, owned};
+use crate::analyze::{self, Parsed, owned};
 use crate::cache::Cache;
 use crate::limits::Limits;
 use crate::progress::Progress;
@@ -17,7 +17,7 @@ use crate::walk::merge::View;
 use journal::{Files, Journals};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tidewaiter_core::ecosystem::Os;
 use tidewaiter_core::package::{Location, Package};
 use tidewaiter_core::report::{Gap, GapKind, ImageInfo, Inventory, LayerInfo};
@@ -141,14 +141,15 @@ struct Seen {
 impl Seen {
     fn of(facts: &[Facts], hashes: &PathHash, journals: &mut Journals) -> Self {
         let mut view = View::default();
-        let mut since: BTreeMap<(Package, String), usize> = BTreeMap::new();
+        let mut held = BTreeMap::new();
         for (index, layer) in facts.iter().enumerate() {
             // Most layers of most images bring no package.
             if !view.apply(layer, hashes) {
                 continue;
             }
-            since = present(&journals.files(&view), &since, index);
+            held = present(&journals.files(&view), held, index);
         }
+        let since = held.into_values().flat_map(|held| held.since).collect();
         let mut gaps: Vec<Gap> = facts.iter().filter_map(|layer| layer.gap.clone()).collect();
         gaps.extend(journals.files(&view).values().flat_map(|(_, parsed)| parsed.gaps.clone()));
         let os = os_of(&view);
@@ -161,23 +162,31 @@ impl Seen {
     }
 }
 
-/// Packages of the view, with the first layer since which each is there without a break.
-fn present(
-    files: &Files<'_>,
-    before: &BTreeMap<(Package, String), usize>,
-    layer: usize,
-) -> BTreeMap<(Package, String), usize> {
-    let all = files.iter().flat_map(|(path, (wanted, parsed))| {
-        parsed
-            .packages
-            .iter()
-            .flat_map(move |p| analyze::places(p, path).into_iter().map(move |place| (analyze::at(p, wanted), place)))
-    });
-    all.map(|key| {
-        let since = before.get(&key).copied().unwrap_or(layer);
-        (key, since)
-    })
-    .collect()
+/// A file of the view.
+struct Held {
+    wanted: String,
+    parsed: Arc<Parsed>,
+    /// Its packages and where they are, with the first layer since which each is there without a break.
+    since: BTreeMap<(Package, String), usize>,
+}
+
+/// The files of the view with a layer on top. Most are those of the view before.
+fn present(files: &Files<'_>, mut before: BTreeMap<String, Held>, layer: usize) -> BTreeMap<String, Held> {
+    let held = |(path, (wanted, parsed)): (&&str, &(&str, Arc<Parsed>))| {
+        let (path, old) = match before.remove_entry(*path) {
+            Some((path, held)) if Arc::ptr_eq(&held.parsed, parsed) && held.wanted == *wanted => return (path, held),
+            Some((path, held)) => (path, held.since),
+            None => ((*path).to_owned(), BTreeMap::new()),
+        };
+        let places = |p| analyze::places(p, &path).into_iter().map(|place| (analyze::at(p, wanted), place));
+        let since = parsed.packages.iter().flat_map(places).map(|key| {
+            let since = old.get(&key).copied().unwrap_or(layer);
+            (key, since)
+        });
+        let since = since.collect();
+        (path, Held { wanted: (*wanted).to_owned(), parsed: Arc::clone(parsed), since })
+    };
+    files.iter().map(held).collect()
 }
 
 /// Tells which of the packages that no OS package manager lists lie in files that one put there.

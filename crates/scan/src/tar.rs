@@ -108,13 +108,13 @@ impl<R: BufRead> Reader<R> {
 
     fn entry(&mut self, mut header: Header, pending: Pending) -> Result<Entry, TarError> {
         let Pending { pax, long_name, long_link } = pending;
-        let chosen = |long: String, key: &str, short: &str| match (long.is_empty(), pax.get(key)) {
+        let chosen = |long: String, key: &str, short: String| match (long.is_empty(), pax.get(key)) {
             (false, _) => long,
             (true, Some(value)) => value.to_owned(),
-            (true, None) => short.to_owned(),
+            (true, None) => short,
         };
-        let mut path = chosen(long_name, "path", &header.name);
-        let link = chosen(long_link, "linkpath", &header.link);
+        let mut path = chosen(long_name, "path", std::mem::take(&mut header.name));
+        let link = chosen(long_link, "linkpath", std::mem::take(&mut header.link));
         if let Some(text) = pax.get("size") {
             header.size = text.parse().map_err(|_| TarError::Corrupt("a PAX size is no number"))?;
         }

@@ -21,6 +21,7 @@ mod pipeline;
 use crate::cache::Cache;
 use crate::engine::Options;
 use hash::PathHash;
+use pipeline::Pool;
 use std::sync::Mutex;
 
 /// What all layers of one scan have in common.
@@ -31,11 +32,13 @@ pub(crate) struct Scan<'a> {
     /// Holds a large file, one at a time whatever the number of threads; memory that every thread allocated and freed
     /// would stay with it.
     pub(crate) large: Mutex<Vec<u8>>,
+    /// For what passes by.
+    pub(crate) buffers: Pool,
 }
 
 impl<'a> Scan<'a> {
     pub(crate) fn new(options: &'a Options<'a>) -> Self {
         let hashes = options.cache.map_or_else(PathHash::new, Cache::hashes);
-        Scan { options, hashes, large: Mutex::new(Vec::new()) }
+        Scan { options, hashes, large: Mutex::default(), buffers: Pool::default() }
     }
 }

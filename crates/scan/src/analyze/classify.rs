@@ -3,9 +3,10 @@
 mod mark;
 mod table;
 
-use super::{Parsed, package};
+use super::{Parsed, file_name, package};
 use mark::Mark;
 use std::borrow::Cow;
+use std::sync::LazyLock;
 use table::{PROGRAMS, Program};
 use tidewaiter_core::package::{Package, PackageType};
 
@@ -42,11 +43,22 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
 
 /// The rows whose file this may be, each with the version in the file's name.
 fn rows(path: &str, kind: In) -> impl Iterator<Item = (&'static Program, &str)> {
-    PROGRAMS.iter().filter(move |program| program.kind == kind).filter_map(move |program| {
+    let first = file_name(path).bytes().next().unwrap_or_default();
+    let some = BY_FIRST.get(usize::from(first)).map(Vec::as_slice).unwrap_or_default();
+    some.iter().copied().filter(move |program| program.kind == kind).filter_map(move |program| {
         let version = program.files.iter().find_map(|pattern| mark::fits(pattern, path))?;
         Some((program, version))
     })
 }
+
+/// The table by the first byte of the file's name, because every file of an image is asked for.
+static BY_FIRST: LazyLock<Vec<Vec<&'static Program>>> = LazyLock::new(|| {
+    let may_begin = |program: &Program, first: u8| {
+        let names = program.files.iter().filter_map(|pattern| pattern.rsplit('/').next()?.bytes().next());
+        names.into_iter().any(|byte| byte == first || matches!(byte, b'*' | b'{'))
+    };
+    (0..=u8::MAX).map(|first| PROGRAMS.iter().filter(|program| may_begin(program, first)).collect()).collect()
+});
 
 /// Looks for the programs that a file may be, in all of it or in one part after the other.
 pub(super) struct Search<'p> {

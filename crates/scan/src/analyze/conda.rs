@@ -5,8 +5,7 @@ use super::listing::{Listing, failed, json, text};
 use tidewaiter_core::package::PackageType;
 
 pub(super) fn wants(path: &str) -> bool {
-    let mut parts = path.rsplit('/');
-    parts.next().is_some_and(|file| file.ends_with(".json")) && parts.next() == Some("conda-meta")
+    path.ends_with(".json") && path.rsplit('/').nth(1) == Some("conda-meta")
 }
 
 pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {

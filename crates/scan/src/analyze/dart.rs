@@ -9,8 +9,8 @@ use tidewaiter_core::package::PackageType;
 pub(super) fn wants(path: &str) -> bool {
     // Packages in pub's cache have lock files of their own, which nobody uses there; those of programs that were
     // activated for all projects lie beside them.
-    let cached = [".pub-cache/hosted/", ".pub-cache/git/"].iter().any(|dir| path.contains(dir));
-    (path == "pubspec.lock" || path.ends_with("/pubspec.lock")) && !cached
+    let cached = || [".pub-cache/hosted/", ".pub-cache/git/"].iter().any(|dir| path.contains(dir));
+    (path == "pubspec.lock" || path.ends_with("/pubspec.lock")) && !cached()
 }
 
 #[derive(Deserialize)]

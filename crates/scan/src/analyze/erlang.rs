@@ -1,8 +1,8 @@
 //! Erlang and Elixir: the metadata of packages fetched by Hex (hexpm/specifications, `package_metadata.md`), and the
 //! `ebin/NAME.app` of each application of a release (Erlang/OTP, `app(4)`).
 
-use super::Parsed;
 use super::listing::{Listing, failed};
+use super::{Parsed, file_name};
 use tidewaiter_core::package::PackageType;
 
 const METADATA: &str = "hex_metadata.config";
@@ -78,13 +78,13 @@ const OWN: [&str; 66] = [
 ];
 
 pub(super) fn wants(path: &str) -> bool {
-    path.rsplit('/').next() == Some(METADATA) || application(path).is_some_and(|name| !OWN.contains(&name))
+    file_name(path) == METADATA || application(path).is_some_and(|name| !OWN.contains(&name))
 }
 
 /// The application of `NAME/ebin/NAME.app` or `NAME-VERSION/ebin/NAME.app`.
 fn application(path: &str) -> Option<&str> {
-    let mut parts = path.rsplit('/');
-    let name = parts.next()?.strip_suffix(".app")?;
+    let mut parts = path.strip_suffix(".app")?.rsplit('/');
+    let name = parts.next()?;
     let rest = parts.next().filter(|dir| *dir == "ebin").and(parts.next())?.strip_prefix(name)?;
     (!name.is_empty() && (rest.is_empty() || rest.starts_with('-'))).then_some(name)
 }

@@ -6,9 +6,9 @@ use tidewaiter_core::package::PackageType;
 
 /// Only `specifications` folders of a gem home name what is installed; other gemspecs are sources of gems.
 pub(super) fn wants(path: &str) -> bool {
-    let Some((dir, file)) = path.rsplit_once('/') else { return false };
+    let Some((dir, _)) = path.strip_suffix(".gemspec").and_then(|path| path.rsplit_once('/')) else { return false };
     let dir = dir.strip_suffix("/default").unwrap_or(dir);
-    file.ends_with(".gemspec") && (dir == "specifications" || dir.ends_with("/specifications"))
+    dir == "specifications" || dir.ends_with("/specifications")
 }
 
 pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {

@@ -1,8 +1,8 @@
 //! Julia: `Manifest.toml`, which names every package of an environment, and the `Project.toml` of each package in a depot
 //! and of Julia's own libraries, with the binaries it brings (Pkg, "Project.toml and Manifest.toml").
 
-use super::Parsed;
 use super::listing::{Listing, failed, held};
+use super::{Parsed, file_name};
 use tidewaiter_core::package::PackageType;
 use toml::{Table, Value};
 
@@ -12,15 +12,17 @@ pub(super) fn wants(path: &str) -> bool {
 
 /// `.julia/packages/NAME/SLUG/Project.toml`, `julia/stdlib/v1.9/NAME/Project.toml`.
 fn is_project(path: &str) -> bool {
-    let mut parts = path.rsplit('/');
-    let file = matches!(parts.next(), Some("Project.toml" | "JuliaProject.toml"));
+    if !matches!(file_name(path), "Project.toml" | "JuliaProject.toml") {
+        return false;
+    }
+    let mut parts = path.rsplit('/').skip(1);
     let (_, second, third) = (parts.next(), parts.next(), parts.next());
     let own = third == Some("stdlib") && second.is_some_and(|release| release.starts_with('v'));
-    file && (own || third == Some("packages"))
+    own || third == Some("packages")
 }
 
 fn is_manifest(path: &str) -> bool {
-    let file = path.rsplit('/').next().unwrap_or_default();
+    let file = file_name(path);
     let versioned = file.strip_prefix("Manifest-v").is_some_and(|rest| rest.ends_with(".toml"));
     // A package's own environments, for its tests and documents, are not used where it is installed.
     (file == "Manifest.toml" || file == "JuliaManifest.toml" || versioned) && !path.contains(".julia/packages/")

@@ -17,6 +17,9 @@ pub(super) fn parse(path: &str, _: &[u8]) -> Parsed {
 }
 
 fn rock(path: &str) -> Option<(&str, &str)> {
+    if !(path.ends_with("/rock_manifest") || path.ends_with(".rockspec")) {
+        return None;
+    }
     let mut parts = path.rsplit('/');
     let (file, version, name, rocks) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let lua = rocks.strip_prefix("rocks")?;

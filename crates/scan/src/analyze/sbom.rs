@@ -7,14 +7,14 @@
 mod cyclonedx;
 mod spdx;
 
-use super::Parsed;
 use super::listing::{Listing, failed};
+use super::{Parsed, file_name};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tidewaiter_core::package::{Package, PackageType};
 
 pub(super) fn wants(path: &str) -> bool {
-    let file = path.rsplit('/').next().unwrap_or_default();
+    let file = file_name(path);
     let bitnami = file.starts_with(".spdx-") && file.ends_with(".spdx");
     bitnami || [".cdx.json", ".cyclonedx.json", ".spdx.json", "bom.json"].iter().any(|end| file.ends_with(end))
 }

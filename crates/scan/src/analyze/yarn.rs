@@ -1,8 +1,8 @@
 //! Yarn's Plug'n'Play: `.pnp.cjs`, or `.pnp.data.json` where its data lies apart. Packages run from the zip archives of a
 //! cache and have no folder of their own. Archives that no such file names are not run.
 
-use super::Parsed;
 use super::listing::{Listing, failed};
+use super::{Parsed, file_name};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tidewaiter_core::package::PackageType;
@@ -10,7 +10,7 @@ use tidewaiter_core::package::PackageType;
 const DATA: &str = ".pnp.data.json";
 
 pub(super) fn wants(path: &str) -> bool {
-    matches!(path.rsplit('/').next(), Some(".pnp.cjs" | ".pnp.js" | DATA))
+    matches!(file_name(path), ".pnp.cjs" | ".pnp.js" | DATA)
 }
 
 /// A reference, and where what it refers to lies. The image's own project has neither name nor reference.

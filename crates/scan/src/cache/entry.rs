@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tidewaiter_core::image::Digest;
 
 /// Raised whenever the form changes.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// Bytes of the checksum.
 const SUM: usize = 32;
 /// Larger entries are not believed: a layer may keep less.

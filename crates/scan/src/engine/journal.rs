@@ -51,6 +51,9 @@ pub(super) struct Journals {
 impl Journals {
     /// Reads again the layers that hold a log with content, or a database beside one.
     pub(super) fn read(image: &Image, facts: &[Facts], scan: &Scan<'_>) -> Result<Self, ScanError> {
+        if !facts.iter().flat_map(files).any(|(_, parsed)| parsed.log) {
+            return Ok(Journals::default());
+        }
         let mut needed = BTreeSet::new();
         let mut view = View::default();
         for layer in facts {

@@ -6,11 +6,11 @@ use crate::analyze::{self, Parsed};
 use crate::engine::Options;
 use crate::source::{Image, LayerDescriptor, SourceError};
 use crate::tar::{Entry, Kind, Reader, TarError};
+use crate::walk::hash::PathSet;
 use crate::walk::links::Rules;
 use crate::walk::marks::Marks;
 use crate::walk::pipeline::Hashed;
 use crate::walk::{Scan, inflate, path};
-use std::collections::HashSet;
 use std::io::{self, BufRead, Read};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -42,7 +42,7 @@ pub(crate) struct Facts {
     /// All directories.
     pub(crate) dirs: Marks,
     /// Hashes of all directories above any entry.
-    pub(crate) above: HashSet<u64>,
+    pub(crate) above: PathSet,
     /// Why the layer was not read at all, where it was not.
     pub(crate) gap: Option<Gap>,
 }
@@ -92,9 +92,10 @@ fn read_bytes(image: &Image, index: usize, rules: &Rules, scan: &Scan<'_>) -> Re
         Err(SourceError::NotFound { .. }) if layer.foreign => return Ok(absent(layer)),
         other => other?,
     };
-    let mut walk = Walk { layer, rules, scan, options, facts: Facts::default(), place: 0, kept: 0, buffer: Vec::new() };
+    let mut walk = Walk::new(layer, rules, scan);
     let (diff_id, drained, read) = std::thread::scope(|scope| {
-        let mut stored = Hashed::new(Watched { inner: raw, index, options }, options.limits.layer_bytes, scope);
+        let watched = Watched { inner: raw, index, options };
+        let mut stored = Hashed::new(watched, options.limits.layer_bytes, &scan.buffers, scope);
         let diff_id = walk.tar(&mut stored, scope);
         let drained = stored.drain();
         (diff_id, drained, stored.finish())
@@ -159,9 +160,25 @@ struct Walk<'a> {
     kept: u64,
     /// For programs of ordinary size, one after the other.
     buffer: Vec<u8>,
+    /// For the hashes of an entry's directories.
+    parents: Vec<u64>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(layer: &'a LayerDescriptor, rules: &'a Rules, scan: &'a Scan<'a>) -> Self {
+        Walk {
+            layer,
+            rules,
+            scan,
+            options: scan.options,
+            facts: Facts::default(),
+            place: 0,
+            kept: 0,
+            buffer: Vec::new(),
+            parents: Vec::new(),
+        }
+    }
+
     /// Reads a tar and all that follows it; returns the digest of every byte, where that is not the one of the stored bytes.
     fn tar<'scope>(
         &mut self,
@@ -172,7 +189,7 @@ impl Walk<'_> {
         let by_ratio = self.layer.size.map_or(u64::MAX, |s| s.saturating_mul(limits.ratio).max(limits.ratio_from));
         let max = limits.layer_bytes.min(by_ratio);
         if let Some(inner) = inflate::reader(stored).map_err(|e| self.bad(&e))? {
-            let mut bytes = Hashed::new(inner, max, scope);
+            let mut bytes = Hashed::new(inner, max, &self.scan.buffers, scope);
             let result = self.whole(&mut bytes, max);
             let (digest, _) = bytes.finish().map_err(|e| self.bad(&e))?;
             return result.map(|()| Some(digest));
@@ -200,14 +217,15 @@ impl Walk<'_> {
             if u64::from(self.place) > limits.entries {
                 return Err(over("entries", limits.entries));
             }
-            let path = path::clean(&entry.path);
+            let Entry { path, kind, size } = entry;
+            let path = path::clean(path);
             if path.len() as u64 > limits.path_bytes {
                 return Err(TarError::TooLong(limits.path_bytes));
             }
             if path.is_empty() || self.whiteout(&path)? {
                 continue;
             }
-            self.entry(path, entry, &mut reader)?;
+            self.entry(path, kind, size, &mut reader)?;
         }
         Ok(())
     }
@@ -226,26 +244,26 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    fn entry(&mut self, path: String, entry: Entry, content: &mut impl Read) -> Result<(), TarError> {
-        let (hash, parents) = self.scan.hashes.with_parents(&path);
-        for dir in parents {
+    fn entry(&mut self, path: String, kind: Kind, size: u64, content: &mut impl Read) -> Result<(), TarError> {
+        let hash = self.scan.hashes.with_parents(&path, &mut self.parents);
+        for dir in &self.parents {
             // Those above a known one are known.
-            if !self.facts.above.insert(dir) {
+            if !self.facts.above.insert(*dir) {
                 break;
             }
         }
-        match entry.kind {
+        match kind {
             Kind::Directory => self.facts.dirs.push(hash, self.place),
             Kind::Symlink(target) => self.link(path, target, What::Symlink)?,
-            Kind::Hardlink(target) => self.link(path, path::clean(&target), What::Hardlink)?,
+            Kind::Hardlink(target) => self.link(path, path::clean(target), What::Hardlink)?,
             Kind::Other => self.facts.files.push(hash, self.place),
             Kind::File => {
                 self.facts.files.push(hash, self.place);
                 if let Some(wanted) = self.rules.wanted_as(&path) {
-                    let parsed = self.parse(&path, &wanted, entry.size, content)?;
+                    let parsed = self.parse(&path, &wanted, size, content)?;
                     self.add(path, What::File(Arc::new(parsed), wanted.into()));
                 } else if self.rules.by_content()
-                    && let Some(parsed) = self.content(&path, entry.size, content)?
+                    && let Some(parsed) = self.content(&path, size, content)?
                 {
                     let wanted = path.as_str().into();
                     self.add(path, What::File(Arc::new(parsed), wanted));

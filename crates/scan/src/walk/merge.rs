@@ -92,12 +92,13 @@ impl View {
         }
         let links = self.links_written_through(facts, hashes);
         let layer = self.layers;
+        let mut parents = Vec::new();
         self.nodes.retain(|path, node| {
             let since = node.place_in(layer);
             let file = |hash| facts.files.between(hash, since, u32::MAX);
-            let gone = |p: &str| {
-                let (own, parents) = hashes.with_parents(p);
-                file(own) || facts.dirs.between(own, since, u32::MAX) || parents.into_iter().any(file)
+            let mut gone = |p: &str| {
+                let own = hashes.with_parents(p, &mut parents);
+                file(own) || facts.dirs.between(own, since, u32::MAX) || parents.iter().copied().any(file)
             };
             if links.is_empty() { !gone(path) } else { !spellings(path, &links).iter().any(|p| gone(p)) }
         });

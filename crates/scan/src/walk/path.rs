@@ -1,7 +1,16 @@
 //! Paths inside an image.
 
 /// Cleans a path as a runtime does that unpacks below a root: no leading slash, no `.`; `..` stops at the root.
-pub(crate) fn clean(path: &str) -> String {
+pub(crate) fn clean(mut path: String) -> String {
+    // As most tars have them: `usr/lib/x`, `./usr/lib/x`, and with a slash at the end of directories.
+    let start = if path.starts_with("./") { 2 } else { usize::from(path.starts_with('/')) };
+    let end = path.strip_suffix('/').map_or(path.len(), str::len);
+    let inner = path.get(start..end).unwrap_or_default();
+    if !inner.is_empty() && !inner.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        path.truncate(end);
+        path.drain(..start);
+        return path;
+    }
     let mut out: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
@@ -36,10 +45,26 @@ mod tests {
 
     #[test]
     fn paths_stay_inside_the_root() {
-        for (given, expected) in
-            [("./etc/passwd", "etc/passwd"), ("/a//b/", "a/b"), ("../../etc/x", "etc/x"), ("a/../b", "b"), ("..", "")]
-        {
-            assert_eq!(clean(given), expected);
+        for (given, expected) in [
+            ("etc/passwd", "etc/passwd"),
+            ("./etc/passwd", "etc/passwd"),
+            ("./etc/", "etc"),
+            ("/etc", "etc"),
+            (".//etc", "etc"),
+            ("/./etc", "etc"),
+            ("./", ""),
+            ("/", ""),
+            (".", ""),
+            ("", ""),
+            ("/a//b/", "a/b"),
+            ("a//", "a"),
+            ("a/.", "a"),
+            ("../../etc/x", "etc/x"),
+            ("a/../b", "b"),
+            ("..", ""),
+            ("..a/.b", "..a/.b"),
+        ] {
+            assert_eq!(clean(given.to_owned()), expected, "{given}");
         }
         assert_eq!(parents("a/b/c").collect::<Vec<_>>(), ["a/b", "a"]);
     }

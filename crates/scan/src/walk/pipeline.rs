@@ -3,8 +3,8 @@
 
 use sha2::{Digest as _, Sha256};
 use std::io::{self, BufRead, Read};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 use tidewaiter_core::image::Digest;
 
@@ -13,9 +13,13 @@ const CHUNK: usize = 128 << 10;
 /// Chunks of one stream that are read, hashed or free.
 const CHUNKS: usize = 4;
 
+/// Buffers that one layer leaves to the next.
+pub(crate) type Pool = Arc<Mutex<Vec<Arc<Vec<u8>>>>>;
+
 /// A stream whose bytes are counted, bounded and hashed.
 pub(super) struct Hashed<'scope, R> {
     inner: R,
+    pool: Pool,
     /// What is read now.
     chunk: Chunk,
     at: usize,
@@ -44,7 +48,7 @@ impl Chunk {
 
 impl<'scope, R: Read> Hashed<'scope, R> {
     /// Reads at most `max` bytes from `inner`; one more is an error.
-    pub(super) fn new<'env>(inner: R, max: u64, scope: &'scope Scope<'scope, 'env>) -> Self {
+    pub(super) fn new<'env>(inner: R, max: u64, pool: &Pool, scope: &'scope Scope<'scope, 'env>) -> Self {
         let (full, to_hash) = sync_channel::<Chunk>(CHUNKS);
         let (hashed, free) = sync_channel(CHUNKS);
         let digest = scope.spawn(move || {
@@ -56,7 +60,8 @@ impl<'scope, R: Read> Hashed<'scope, R> {
             }
             Digest::from_sha256(hash.finalize().into())
         });
-        Hashed { inner, chunk: Chunk::default(), at: 0, made: 0, read: 0, max, ended: false, full, free, digest }
+        let (pool, chunk) = (Arc::clone(pool), Chunk::default());
+        Hashed { inner, pool, chunk, at: 0, made: 0, read: 0, max, ended: false, full, free, digest }
     }
 
     /// Whether there were more bytes than allowed.
@@ -78,9 +83,9 @@ impl<'scope, R: Read> Hashed<'scope, R> {
     /// The digest and the number of all bytes read.
     pub(super) fn finish(self) -> io::Result<(Digest, u64)> {
         drop(self.full);
-        // The other end is waited for by nobody: without it the last chunks could not be given back.
-        drop(self.free);
+        drop(self.chunk);
         let digest = self.digest.join().map_err(|_| io::Error::other("the hashing thread failed"))?;
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner).extend(self.free.try_iter());
         Ok((digest, self.read))
     }
 
@@ -114,7 +119,8 @@ impl<'scope, R: Read> Hashed<'scope, R> {
     fn buffer(&mut self) -> io::Result<Arc<Vec<u8>>> {
         if self.made < CHUNKS {
             self.made += 1;
-            return Ok(Arc::new(vec![0; CHUNK]));
+            let known = self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            return Ok(known.unwrap_or_else(|| Arc::new(vec![0; CHUNK])));
         }
         self.free.recv().map_err(|_| io::Error::other("the hashing thread failed"))
     }
@@ -147,10 +153,11 @@ mod tests {
 
     #[test]
     fn all_bytes_pass_and_are_hashed() {
+        let pool = Pool::default();
         let check = |size: usize, max: u64, fits: bool| {
             let bytes: Vec<u8> = (0..=250_u8).cycle().take(size).collect();
             std::thread::scope(|scope| {
-                let mut hashed = Hashed::new(bytes.as_slice(), max, scope);
+                let mut hashed = Hashed::new(bytes.as_slice(), max, &pool, scope);
                 let mut out = Vec::new();
                 let read = hashed.read_to_end(&mut out);
                 assert_eq!((read.is_ok(), hashed.is_over()), (fits, !fits), "{size}");
@@ -164,6 +171,7 @@ mod tests {
         for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 10 * CHUNK + 7] {
             check(size, u64::MAX, true);
         }
+        assert_eq!(pool.lock().unwrap().len(), CHUNKS);
         check(CHUNK + 1, CHUNK as u64 + 1, true);
         check(CHUNK + 1, CHUNK as u64, false);
     }

@@ -1,0 +1,63 @@
+//! Blocks of details that were inflated, kept for a while: an image's findings share many of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Bytes of blocks that are kept; with one more, all are forgotten.
+const MAX_BYTES: usize = 4 << 20;
+
+/// Inflated blocks by their index.
+#[derive(Debug, Default)]
+pub(crate) struct Blocks(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    blocks: HashMap<u32, Arc<Vec<u8>>>,
+    bytes: usize,
+}
+
+impl Blocks {
+    /// A block that is kept, or what `inflate` makes of it.
+    pub(crate) fn get(&self, index: u32, inflate: impl FnOnce() -> Option<Vec<u8>>) -> Option<Arc<Vec<u8>>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).blocks.get(&index).cloned();
+        if known.is_some() {
+            return known;
+        }
+        let block = Arc::new(inflate()?);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.bytes.saturating_add(block.len()) > MAX_BYTES {
+            *kept = Kept::default();
+        }
+        if block.len() <= MAX_BYTES && kept.blocks.insert(index, Arc::clone(&block)).is_none() {
+            kept.bytes += block.len();
+        }
+        Some(block)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let blocks = Blocks::default();
+        let check = |index: u32, size: usize, inflated: bool| {
+            let mut asked = false;
+            let block = blocks.get(index, || {
+                asked = true;
+                Some(vec![0; size])
+            });
+            assert_eq!((block.unwrap().len(), asked), (size, inflated), "{index}");
+        };
+        check(1, 10, true);
+        check(1, 10, false);
+        check(2, MAX_BYTES - 10, true);
+        check(1, 10, false);
+        check(3, 1, true);
+        check(1, 10, true);
+        check(4, MAX_BYTES + 1, true);
+        check(4, MAX_BYTES + 1, true);
+        assert!(blocks.get(9, || None).is_none());
+    }
+}
