@@ -131,6 +131,14 @@ pub(crate) struct AdvisoryEntry {
     pub(crate) len: U32,
 }
 
+impl AdvisoryEntry {
+    /// Where it is in its inflated block.
+    pub(crate) fn range(&self) -> Option<std::ops::Range<usize>> {
+        let start = self.offset.get() as usize;
+        Some(start..start.checked_add(self.len.get() as usize)?)
+    }
+}
+
 /// What is known of one CVE. Sorted by name as text.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]

@@ -9,6 +9,7 @@
 //! Opening reads the header, the section table and the provenance; a look-up is a binary search that allocates nothing.
 //! This crate must never know the network or any feed's format. The only `unsafe` of the workspace is [`map`].
 
+pub mod delta;
 mod error;
 mod format;
 pub mod map;
