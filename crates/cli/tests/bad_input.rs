@@ -204,7 +204,9 @@ fn databases_are_compared() {
     let check = |args: &[&str], code: i32, words: &[&str]| {
         let said = machine.scan(args);
         assert_eq!(said.code, code, "{args:?}: {}", said.text);
-        words.iter().for_each(|word| assert!(said.text.contains(word), "{args:?} does not say {word:?}: {}", said.text));
+        words
+            .iter()
+            .for_each(|word| assert!(said.text.contains(word), "{args:?} does not say {word:?}: {}", said.text));
     };
     check(&["db", "diff", &old, &old], 0, &["The advisories are the same", "0 added, 0 removed, 0 changed"]);
     check(&["db", "diff", &old, &new], 0, &["+ CVE-2026-1", "npm left-pad", "1 added", "~ npm: "]);

@@ -52,7 +52,8 @@ pub(crate) struct Header {
     pub(crate) file_len: U64,
     /// SHA-256 of the whole file with this field as zeros.
     pub(crate) sha256: [u8; 32],
-    /// SHA-256 over all sections but META: the same facts have the same id, whenever they were built.
+    /// SHA-256 over all sections but META, and over what META says of coverage, ratings and support: the same facts have
+    /// the same id, whenever they were built.
     pub(crate) id: [u8; 32],
 }
 

@@ -87,8 +87,10 @@ impl Builder {
         let mut meta = input.meta.clone();
         meta.advisories = advisories.len() as u64;
         meta.rows = self.rows.len() as u64;
-        let meta = serde_json::to_vec(&meta).map_err(|e| self.too_large(&e.to_string()))?;
-        self.assemble(&meta)
+        let json = |e: serde_json::Error| self.too_large(&e.to_string());
+        let answers = serde_json::to_vec(&meta.answers()).map_err(json)?;
+        let meta = serde_json::to_vec(&meta).map_err(json)?;
+        self.assemble(&meta, &answers)
     }
 
     fn write_details(&mut self, advisories: &[&Advisory], cves: &BTreeMap<String, CveFacts>) -> Result<(), Error> {
@@ -241,7 +243,7 @@ impl Builder {
         Ok(offset)
     }
 
-    fn assemble(&self, meta: &[u8]) -> Result<Vec<u8>, Error> {
+    fn assemble(&self, meta: &[u8], answers: &[u8]) -> Result<Vec<u8>, Error> {
         let bodies: [&[u8]; SECTIONS.len()] = [
             meta,
             &self.strings,
@@ -264,6 +266,8 @@ impl Builder {
             offset += body.len() as u64;
         }
         let mut id = Sha256::new();
+        id.update((answers.len() as u64).to_le_bytes());
+        id.update(answers);
         for (section, body) in SECTIONS.iter().zip(bodies).skip(1) {
             id.update((*section as u32).to_le_bytes());
             id.update((body.len() as u64).to_le_bytes());

@@ -110,6 +110,7 @@ fn coverage_is_compared_by_ecosystem() {
         let input = |meta| BuildInput { meta, ..BuildInput::default() };
         let (old, new) = (open(&dir.path().join("old"), input(base())), open(&dir.path().join("new"), input(new)));
         let delta = Delta::between(&old, &new).unwrap();
+        assert_eq!(old.id() == new.id(), expected.is_empty(), "{expected:?}");
         assert_eq!(delta.coverage.iter().map(|c| c.ecosystem.as_str()).collect::<Vec<_>>(), expected);
         for ecosystem in ["Debian:12", "npm", "PyPI"] {
             assert_eq!(delta.covers_differently(ecosystem), expected.contains(&ecosystem), "{ecosystem}");
