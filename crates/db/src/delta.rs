@@ -18,7 +18,7 @@ use crate::Error;
 use crate::reader::{Database, Row};
 pub use coverage::{Coverage, CoverageChange};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use tidewaiter_core::advisory::KeyKind;
 
 /// What happened to a record.
@@ -78,6 +78,7 @@ pub struct Delta<'a> {
     /// Ecosystems that one of both names, and for which completeness, ratings or support differ; by name.
     pub coverage: Vec<CoverageChange>,
     rows: BTreeMap<Key<'a>, ChangedRows<'a>>,
+    names: HashSet<&'a str>,
 }
 
 impl<'a> Delta<'a> {
@@ -90,7 +91,9 @@ impl<'a> Delta<'a> {
         let ranks = records::ranks(old, new, &facts)?;
         let found = rows::changed(old, new, &ranks);
         let advisories = records::named(old, new, &ranks, found.by_rank)?;
-        Ok(Delta { old, new, advisories, coverage: coverage::changes(old.meta(), new.meta()), rows: found.by_package })
+        let coverage = coverage::changes(old.meta(), new.meta());
+        let names = found.by_package.keys().map(|(.., name)| *name).collect();
+        Ok(Delta { old, new, advisories, coverage, rows: found.by_package, names })
     }
 
     /// The database before.
@@ -103,28 +106,19 @@ impl<'a> Delta<'a> {
         self.new
     }
 
-    /// Whether nothing that a report says can differ, the database's own name apart.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.coverage.is_empty() && !self.rates_all_changed()
-    }
-
     /// Whether completeness, ratings or support of an ecosystem (as text, release included) differ.
     pub fn covers_differently(&self, ecosystem: &str) -> bool {
         Coverage::of(self.old.meta(), ecosystem) != Coverage::of(self.new.meta(), ecosystem)
     }
 
-    /// Packages with changed rows.
-    pub fn packages(&self) -> impl Iterator<Item = Named<'a>> {
-        self.rows.keys().map(|(ecosystem, _, name)| Named { ecosystem, name })
+    /// Names of packages with changed rows, of any ecosystem.
+    pub fn names(&self) -> &HashSet<&'a str> {
+        &self.names
     }
 
     /// The changed rows of one package.
     pub(crate) fn rows<'s>(&'s self, ecosystem: &'s str, key: KeyKind, name: &'s str) -> Option<&'s ChangedRows<'a>> {
         let rows: &'s BTreeMap<Key<'s>, ChangedRows<'a>> = &self.rows;
         rows.get(&(ecosystem, key, name))
-    }
-
-    fn rates_all_changed(&self) -> bool {
-        self.covers_differently("")
     }
 }

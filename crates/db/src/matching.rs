@@ -20,7 +20,7 @@ pub use consider::{Considered, consider};
 use hit::{Applies, Hit};
 use ownership::Ownership;
 pub use question::{Question, questions};
-pub use rejudge::rejudge;
+pub use rejudge::{Rejudged, rejudge};
 use std::collections::BTreeSet;
 use subject::{Query, Subject};
 use tidewaiter_core::advisory::{Advisory, KeyKind};

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::{DatabaseInfo, Inventory, Report};
+use tidewaiter_db::matching::Rejudged;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -69,27 +70,18 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// When it cannot be written.
     fn clear_rematched(&self) -> Result<(), Error>;
-    /// Keeps a report that a new database changed.
+    /// Keeps how a new database changes a report.
     ///
     /// # Errors
     /// When it cannot be written.
     fn put_rematched(&self, changed: &Changed) -> Result<(), Error>;
     /// What a re-match found of an image that was scanned before it.
-    fn rematched(&self, image: &Digest, seen: &Seen) -> Option<Rematched>;
+    fn rematched(&self, image: &Digest, seen: &Seen) -> Option<Rejudged>;
     /// Forgets what is older than `age` and not in use; gives how much.
     ///
     /// # Errors
     /// When the store cannot be listed.
     fn sweep(&self, used: &Used, age: Duration) -> Result<usize, Error>;
-}
-
-/// What a re-match found of one image.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Rematched {
-    /// The new database says the same of it.
-    Same,
-    /// It says this.
-    Changed(Box<Report>),
 }
 
 /// What objects of the cluster refer to.

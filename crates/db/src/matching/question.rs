@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tidewaiter_core::advisory::KeyKind;
 use tidewaiter_core::ecosystem::Ecosystem;
-use tidewaiter_core::package::Package;
+use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::Inventory;
 
 /// One question, whose answer is everything that a report takes from the database for it.
@@ -66,15 +66,22 @@ fn rows_differ(delta: &Delta<'_>, keyed: &str, ecosystem: &Ecosystem, query: &Qu
 /// All that [`super::judge`] asks for an inventory.
 pub fn questions(inventory: &Inventory) -> BTreeSet<Question> {
     let os = inventory.os.as_ref();
-    let mut out = BTreeSet::new();
-    let own = os.and_then(|os| os.ecosystem());
-    let ecosystems = inventory.packages.iter().filter_map(|p| p.kind.ecosystem(os)).chain(own);
-    out.extend(ecosystems.map(|ecosystem| Asked::Ecosystem(ecosystem.to_string())));
+    let mut out = questions_of_whole(inventory);
     for (subject, packages) in subject::all(inventory.packages.iter().filter(|p| judged(p, os))) {
         let Some(ecosystem) = subject.kind.ecosystem(os) else { continue };
         let queries = subject.queries(&packages, &ecosystem);
-        out.extend(queries.into_iter().map(|query| Asked::Rows(ecosystem.to_string(), query)));
+        out.extend(queries.into_iter().map(|query| Question(Asked::Rows(ecosystem.to_string(), query))));
     }
+    out
+}
+
+/// Those whose answers count beyond one package.
+pub(super) fn questions_of_whole(inventory: &Inventory) -> BTreeSet<Question> {
+    let os = inventory.os.as_ref();
+    let kinds: BTreeSet<PackageType> = inventory.packages.iter().map(|p| p.kind).collect();
+    let own = os.and_then(|os| os.ecosystem());
+    let ecosystems = kinds.into_iter().filter_map(|kind| kind.ecosystem(os)).chain(own);
+    let mut out: BTreeSet<Asked> = ecosystems.map(|ecosystem| Asked::Ecosystem(ecosystem.to_string())).collect();
     // Owners are asked for any record at all, and so is what was built without a version.
     let owners: BTreeSet<&str> = inventory.packages.iter().map(|p| p.owner.as_str()).collect();
     let asked = |p: &&Package| owners.contains(p.name.as_str()) || p.is_unreleased();

@@ -9,11 +9,12 @@ use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 use std::sync::Arc;
 use std::time::Duration;
-use tidewaiter::store::{Rematched, Store};
+use tidewaiter::store::Store;
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::{Inventory, Report};
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::{ImageScanStatus, PlatformResult};
+use tidewaiter_db::matching::Rejudged;
 
 /// The re-match wakes everything when it ends; this is for what it should miss.
 const WAIT: Duration = Duration::from_secs(10);
@@ -60,17 +61,18 @@ fn is_whole(scan: &ImageScan, status: &ImageScanStatus, ctx: &Context) -> bool {
 fn platform(store: &dyn Store, result: PlatformResult, moved: &Moved) -> Option<Platform> {
     let image: Digest = result.digest.parse().ok()?;
     let old = store.report(&result.report_key)?;
-    match store.rematched(&image, &moved.seen)? {
-        Rematched::Same => {
+    let report = match store.rematched(&image, &moved.seen)? {
+        Rejudged::Same => {
             store.confirm_report(&result.report_key, &moved.to).ok()?;
-            Some(Platform { result, report: Report { database: moved.to.clone(), ..old } })
+            return Some(Platform { result, report: Report { database: moved.to.clone(), ..old } });
         }
-        Rematched::Changed(new) => {
-            // The same bytes under the name that this one asked for.
-            let image = old.inventory.image;
-            let report = Report { inventory: Inventory { image, ..new.inventory.clone() }, ..*new };
-            let report_key = store.put_report(&report).ok()?;
-            Some(Platform { result: PlatformResult { report_key, ..result }, report })
+        Rejudged::Findings { went, came } => old.patched(&went, &came, moved.to.clone())?,
+        // The same bytes under the name that this one asked for.
+        Rejudged::Whole(new) => {
+            let inventory = Inventory { image: old.inventory.image, ..new.inventory };
+            Report { inventory, ..*new }
         }
-    }
+    };
+    let report_key = store.put_report(&report).ok()?;
+    Some(Platform { result: PlatformResult { report_key, ..result }, report })
 }

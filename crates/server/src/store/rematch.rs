@@ -1,25 +1,24 @@
 //! A new database: only the inventories that it may answer otherwise are judged again.
 
+use super::Error;
 use super::inventories::{body, decoded, pack, unpack};
 use super::open::{Sqlite, Work, reader};
-use super::{Error, Rematched};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::Path;
 use tidewaiter_core::image::Digest;
-use tidewaiter_core::report::Report;
 use tidewaiter_db::delta::Delta;
-use tidewaiter_db::matching::{Question, rejudge};
+use tidewaiter_db::matching::{Question, Rejudged, rejudge};
 use tidewaiter_scan::analyze;
 
-/// A report that a new database changed.
+/// An image of which a new database says something else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Changed {
     /// Digest of the platform's manifest.
     pub image: Digest,
-    /// What the new database says.
-    pub report: Report,
+    /// What differs.
+    pub how: Rejudged,
 }
 
 /// Which inventories were looked at, and what for.
@@ -65,9 +64,10 @@ pub fn rematch(
             seen.visited += 1;
             let inventory = body(&transaction, seen.last)?;
             let image = inventory.image.digest.clone();
-            if let Some(report) = rejudge(inventory, delta).map_err(|e| Work::Other(e.into()))? {
+            let how = rejudge(inventory, delta).map_err(|e| Work::Other(e.into()))?;
+            if how != Rejudged::Same {
                 seen.changed += 1;
-                each(Changed { image, report }).map_err(Work::Other)?;
+                each(Changed { image, how }).map_err(Work::Other)?;
             }
         }
         Ok(seen)
@@ -98,7 +98,7 @@ impl Bits {
 /// The questions that may be answered otherwise: those about packages with changed rows, and about ecosystems.
 fn concerned(connection: &Connection, delta: &Delta<'_>) -> Result<Bits, Work> {
     let mut bits = Bits::default();
-    let names: BTreeSet<&str> = delta.packages().map(|package| package.name).chain([""]).collect();
+    let names: BTreeSet<&str> = delta.names().iter().copied().chain([""]).collect();
     let mut find = connection.prepare("SELECT question, id FROM asked WHERE name = ?1")?;
     for name in names {
         let mut rows = find.query([name])?;
@@ -114,16 +114,15 @@ fn concerned(connection: &Connection, delta: &Delta<'_>) -> Result<Bits, Work> {
 
 impl Sqlite {
     pub(super) fn keep_rematched(&self, changed: &Changed) -> Result<(), Error> {
-        let body = pack(&serde_json::to_vec(&changed.report)?)?;
-        let insert = "INSERT OR REPLACE INTO rematched VALUES (unhex(?1), ?2, ?3)";
+        let body = pack(&serde_json::to_vec(&changed.how)?)?;
+        let insert = "INSERT OR REPLACE INTO rematched VALUES (unhex(?1), ?2)";
         self.write(|transaction| {
-            let values = params![changed.image.hex(), changed.report.database.id, body];
-            transaction.prepare_cached(insert)?.execute(values)?;
+            transaction.prepare_cached(insert)?.execute(params![changed.image.hex(), body])?;
             Ok(())
         })
     }
 
-    pub(super) fn found(&self, image: &Digest, seen: &Seen) -> Result<Option<Rematched>, Error> {
+    pub(super) fn found(&self, image: &Digest, seen: &Seen) -> Result<Option<Rejudged>, Error> {
         self.read(|reader| {
             let known = "SELECT id FROM inventories WHERE image = unhex(?1) AND analyzers = ?2 AND id <= ?3";
             let values = params![image.hex(), analyze::VERSION, seen.last];
@@ -131,12 +130,11 @@ impl Sqlite {
             if id.is_none() {
                 return Ok(None);
             }
-            let report = "SELECT body FROM rematched WHERE image = unhex(?1) AND database = ?2";
-            let values = params![image.hex(), seen.database];
+            let changed = "SELECT body FROM rematched WHERE image = unhex(?1)";
             let body: Option<Vec<u8>> =
-                reader.prepare_cached(report)?.query_row(values, |row| row.get(0)).optional()?;
-            let Some(body) = body else { return Ok(Some(Rematched::Same)) };
-            Ok(Some(Rematched::Changed(serde_json::from_slice(&unpack(&body)?)?)))
+                reader.prepare_cached(changed)?.query_row([image.hex()], |row| row.get(0)).optional()?;
+            let Some(body) = body else { return Ok(Some(Rejudged::Same)) };
+            Ok(Some(serde_json::from_slice(&unpack(&body)?)?))
         })
     }
 }

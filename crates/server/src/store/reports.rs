@@ -2,13 +2,14 @@
 
 use super::inventories::{pack, unpack};
 use super::open::Sqlite;
-use super::{Changed, Error, Rematched, Seen, Store, Used, sweep};
+use super::{Changed, Error, Seen, Store, Used, sweep};
 use rusqlite::{OptionalExtension as _, params};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::{DatabaseInfo, Inventory, Report};
+use tidewaiter_db::matching::Rejudged;
 
 /// Random bytes of a report key.
 const KEY_BYTES: usize = 16;
@@ -89,7 +90,7 @@ impl Store for Sqlite {
         self.keep_rematched(changed)
     }
 
-    fn rematched(&self, image: &Digest, seen: &Seen) -> Option<Rematched> {
+    fn rematched(&self, image: &Digest, seen: &Seen) -> Option<Rejudged> {
         self.found(image, seen).inspect_err(|error| tracing::warn!("{error}")).ok().flatten()
     }
 

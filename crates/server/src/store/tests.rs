@@ -179,9 +179,12 @@ fn only_what_a_delta_concerns_is_judged_again() {
         for inventory in &all {
             // The incremental result is that of judging everything again.
             let [before, after] = [&old, &new].map(|db| matching::judge(inventory.clone(), db).unwrap());
-            let same = before.findings == after.findings && before.inventory.gaps == after.inventory.gaps;
-            let expected = if same { Rematched::Same } else { Rematched::Changed(Box::new(after)) };
-            assert_eq!(store.rematched(&inventory.image.digest, &seen), Some(expected));
+            let again = match store.rematched(&inventory.image.digest, &seen).unwrap() {
+                Rejudged::Same => Report { database: new.info(), ..before },
+                Rejudged::Findings { went, came } => before.patched(&went, &came, new.info()).unwrap(),
+                Rejudged::Whole(report) => *report,
+            };
+            assert_eq!(again, after);
         }
         // What is seen later was not looked at.
         store.put_inventory(&inventory(9, &[("z", "1.0.0")])).unwrap();
