@@ -9,6 +9,7 @@ pub(crate) mod floor;
 mod inputs;
 mod measure;
 mod peers;
+mod rematch;
 mod report;
 mod rows;
 mod serve;
@@ -53,7 +54,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<bool> {
     }
     let release = target.join("release");
     let (scanner, helper) = (release.join("kubectl-scan"), release.join("xtask"));
-    for needed in [&scanner, &helper] {
+    for needed in [&scanner, &helper, &release.join("examples/rematch")] {
         if !needed.is_file() {
             bail!("{}: not built; run without --no-build", needed.display());
         }
@@ -68,7 +69,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<bool> {
     }
     fs::create_dir_all(&scratch)?;
     let db = args.db.as_deref().unwrap_or(&small);
-    let setting = Setting { scanner: &scanner, helper: &helper, db, inputs: &inputs, scratch: &scratch };
+    let setting = Setting { scanner: &scanner, helper: &helper, db, inputs: &inputs, bench: &bench, scratch: &scratch };
     let measured = measure_all(&setting, args, &release);
     let _ = fs::remove_dir_all(&scratch);
     let measured = measured?;
@@ -82,7 +83,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<bool> {
 fn build(root: &Path) -> Result<()> {
     // One after the other: built together, the programs would get the features that only this one needs.
     let shipped: &[&str] = &["-p", "kubectl-scan", "-p", "tidewaiter"];
-    for packages in [shipped, &["-p", "xtask"]] {
+    for packages in [shipped, &["-p", "tidewaiter", "--example", "rematch"], &["-p", "xtask"]] {
         let mut command = Command::new(env!("CARGO"));
         command.args(["build", "--release", "--locked"]).args(packages).current_dir(root);
         if !command.status().context("cargo cannot be run")?.success() {
@@ -112,6 +113,7 @@ fn measure_all(setting: &Setting<'_>, args: &Args, release: &Path) -> Result<Ben
         // What the small database weighs says nothing of real ones.
         figures.retain(Figure::is_time);
     }
+    figures.extend(rematch::figures(&release.join("examples/rematch"), setting.bench, rounds)?);
     figures.extend(weights(release)?);
     Ok(Bench { machine, rounds, rows, figures, remarks })
 }

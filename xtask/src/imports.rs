@@ -20,7 +20,7 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ("tidewaiter-scan", &["tokio", "kube", "tidewaiter-feeds", "indicatif"], "the engine is synchronous and silent"),
     ("tidewaiter-feeds", &["tokio", "kube", "tidewaiter-scan"], "feeds build databases and nothing else"),
     ("tidewaiter-crd", &["tidewaiter-db", "tidewaiter-scan", "ureq", "tokio"], "resources are types without a client"),
-    ("kubectl-scan", &["tidewaiter"], "the CLI does not know the server"),
+    ("kubectl-scan", &["tidewaiter", "rusqlite"], "the CLI does not know the server, nor its store"),
     ("tidewaiter", &["tidewaiter-feeds"], "the server is given its database"),
     ("tidewaiter-testkit", &["tidewaiter-core", "tidewaiter-scan"], "an independent word on what the formats mean"),
 ];

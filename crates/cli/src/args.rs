@@ -228,6 +228,19 @@ pub(crate) enum DbCommand {
         #[arg(long)]
         allow_older: bool,
     },
+    /// Compare two database files: advisories that came, went or changed, and the packages they concern
+    ///
+    /// An advisory has changed when a row or its text did, or what is known of its CVEs (ratings, exploitation). When and
+    /// in which order the files were built makes no difference.
+    Diff {
+        /// The database before
+        old: PathBuf,
+        /// The database after
+        new: PathBuf,
+        /// How to print the result
+        #[arg(short, long, value_enum, default_value_t = Output::Table)]
+        output: Output,
+    },
     /// Show age, feeds and coverage of a database
     Status {
         /// File to read

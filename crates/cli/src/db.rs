@@ -1,5 +1,7 @@
 //! `kubectl scan db`: build and inspect the vulnerability database.
 
+mod diff;
+
 use crate::args::{DbCommand, Output};
 use crate::exit::{self, Exit, UsageError};
 use crate::render::{self, printable};
@@ -16,7 +18,7 @@ use tidewaiter_feeds::config::{self, Config};
 /// A rebuild that loses more than a tenth of the rows is refused.
 const MAX_LOSS: f64 = 0.1;
 
-/// Runs `db build` or `db status`.
+/// Runs a command on databases.
 pub(crate) fn run(command: &DbCommand) -> Result<Exit> {
     match command {
         DbCommand::Build { feeds, db, keep_going } => match build(feeds.as_deref(), db.as_deref()) {
@@ -27,6 +29,7 @@ pub(crate) fn run(command: &DbCommand) -> Result<Exit> {
             }
             other => other,
         },
+        DbCommand::Diff { old, new, output } => diff::run(old, new, *output),
         DbCommand::Export { file, db } => export(file, db.as_deref()),
         DbCommand::Import { file, db, allow_older } => {
             import(file, db.as_deref(), if *allow_older { Age::Any } else { Age::NotOlder })

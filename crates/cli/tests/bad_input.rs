@@ -188,3 +188,28 @@ fn databases_and_feeds() {
     assert!(machine.scan(&args).ok().contains("gone"));
     machine.check(&[&image], 0, &["No vulnerabilities found"]);
 }
+
+#[test]
+fn databases_are_compared() {
+    let machine = Machine::new();
+    let (old, new) = (machine.path("tidewaiter.db"), machine.path("new.db"));
+    let feeds = machine.dir.path().join("feeds");
+    fs::create_dir_all(feeds.join("records")).unwrap();
+    let record = r#"{"id":"CVE-2026-1","modified":"2026-11-01T00:00:00Z","affected":[{"package":{"ecosystem":"npm","name":"left-pad"},
+        "ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"2.0.0"}]}]}]}"#;
+    fs::write(feeds.join("records/1.json"), record).unwrap();
+    let toml = "[[feed]]\nname = \"new\"\nformat = \"osv\"\npath = \"records\"\necosystems = [\"npm\"]\n";
+    fs::write(feeds.join("feeds.toml"), toml).unwrap();
+    machine.scan(&["db", "build", "--feeds", &feeds.join("feeds.toml").display().to_string(), "--db", &new]).ok();
+    let check = |args: &[&str], code: i32, words: &[&str]| {
+        let said = machine.scan(args);
+        assert_eq!(said.code, code, "{args:?}: {}", said.text);
+        words
+            .iter()
+            .for_each(|word| assert!(said.text.contains(word), "{args:?} does not say {word:?}: {}", said.text));
+    };
+    check(&["db", "diff", &old, &old], 0, &["The advisories are the same", "0 added, 0 removed, 0 changed"]);
+    check(&["db", "diff", &old, &new], 0, &["+ CVE-2026-1", "npm left-pad", "1 added", "~ npm: "]);
+    check(&["db", "diff", &new, &old, "-o", "json"], 0, &[r#""change": "removed""#, r#""name": "left-pad""#]);
+    check(&["db", "diff", &old, &machine.path("none")], 3, &["none"]);
+}

@@ -169,7 +169,7 @@ pub enum Module {
 }
 
 /// Which name of an installed package an advisory row is matched against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum KeyKind {
     /// The source package (dpkg source, apk origin) and its version.
     Source,

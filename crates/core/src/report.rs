@@ -6,6 +6,7 @@ use crate::finding::{Counts, Finding};
 use crate::image::{Digest, Platform};
 use crate::package::Package;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// Version of the JSON form. It rises when a field is removed or changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -155,12 +156,7 @@ impl Report {
         inventory.gaps.extend(gaps);
         inventory.gaps.sort();
         inventory.gaps.dedup();
-        findings.sort_by(|a, b| {
-            b.severity
-                .cmp(&a.severity)
-                .then_with(|| (&a.vulnerability, &a.package).cmp(&(&b.vulnerability, &b.package)))
-                .then_with(|| (&a.installed_version, &a.advisory).cmp(&(&b.installed_version, &b.advisory)))
-        });
+        findings.sort_by(order);
         let (findings, informational): (Vec<_>, Vec<_>) =
             findings.into_iter().partition(|f| f.class.is_vulnerability());
         Report {
@@ -175,6 +171,29 @@ impl Report {
             support: None,
         }
     }
+
+    /// The report after a change of some findings, as judged by `database`. `None` when one that went is not in it: then
+    /// it is not the report that the change was told for.
+    #[must_use]
+    pub fn patched(self, went: &[Finding], came: &[Finding], database: DatabaseInfo) -> Option<Report> {
+        let mut findings: Vec<Finding> = self.findings.into_iter().chain(self.informational).collect();
+        for finding in went {
+            let place = findings.iter().position(|f| f == finding)?;
+            findings.swap_remove(place);
+        }
+        findings.extend_from_slice(came);
+        let support = self.support;
+        Some(Report { support, suppressed: self.suppressed, ..Report::new(self.inventory, database, findings, vec![]) })
+    }
+}
+
+/// Worst first, then by name; equals are the same finding.
+fn order(a: &Finding, b: &Finding) -> Ordering {
+    b.severity
+        .cmp(&a.severity)
+        .then_with(|| (&a.vulnerability, &a.package).cmp(&(&b.vulnerability, &b.package)))
+        .then_with(|| (&a.installed_version, &a.advisory).cmp(&(&b.installed_version, &b.advisory)))
+        .then_with(|| (&a.ecosystem, &a.installed).cmp(&(&b.ecosystem, &b.installed)))
 }
 
 /// Reports made in a line, for tests of this crate.

@@ -52,7 +52,8 @@ pub(crate) struct Header {
     pub(crate) file_len: U64,
     /// SHA-256 of the whole file with this field as zeros.
     pub(crate) sha256: [u8; 32],
-    /// SHA-256 over all sections but META: the same facts have the same id, whenever they were built.
+    /// SHA-256 over all sections but META, and over what META says of coverage, ratings and support: the same facts have
+    /// the same id, whenever they were built.
     pub(crate) id: [u8; 32],
 }
 
@@ -129,6 +130,14 @@ pub(crate) struct AdvisoryEntry {
     pub(crate) block: U32,
     pub(crate) offset: U32,
     pub(crate) len: U32,
+}
+
+impl AdvisoryEntry {
+    /// Where it is in its inflated block.
+    pub(crate) fn range(&self) -> Option<std::ops::Range<usize>> {
+        let start = self.offset.get() as usize;
+        Some(start..start.checked_add(self.len.get() as usize)?)
+    }
 }
 
 /// What is known of one CVE. Sorted by name as text.

@@ -10,6 +10,7 @@
 //! This crate must never know the network or any feed's format. The only `unsafe` of the workspace is [`map`].
 
 mod blocks;
+pub mod delta;
 mod error;
 mod format;
 pub mod map;

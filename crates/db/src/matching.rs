@@ -10,6 +10,8 @@ mod gaps;
 mod group;
 mod hit;
 mod ownership;
+mod question;
+mod rejudge;
 mod subject;
 
 use crate::Error;
@@ -17,6 +19,8 @@ use crate::reader::Database;
 pub use consider::{Considered, consider};
 use hit::{Applies, Hit};
 use ownership::Ownership;
+pub use question::{Question, questions};
+pub use rejudge::{Rejudged, rejudge};
 use std::collections::BTreeSet;
 use subject::{Query, Subject};
 use tidewaiter_core::advisory::{Advisory, KeyKind};

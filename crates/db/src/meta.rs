@@ -73,6 +73,14 @@ pub struct LeftOut {
 }
 
 impl Meta {
+    /// What reports take from it besides the name of the database: a part of the database's id.
+    pub(crate) fn answers(&self) -> impl Serialize + '_ {
+        let named = self.feeds.iter().flat_map(|feed| &feed.ecosystems);
+        let rated: BTreeMap<&String, bool> = named.map(|ecosystem| (ecosystem, self.rates(ecosystem))).collect();
+        let support: BTreeMap<&String, &Support> = self.support.iter().rev().map(|s| (&s.ecosystem, s)).collect();
+        (self.feeds.iter().any(|feed| feed.rates_all), rated, support)
+    }
+
     /// Whether a feed is declared complete for `ecosystem` (as text, release included).
     pub fn covers(&self, ecosystem: &str) -> bool {
         self.feeds.iter().any(|f| f.ecosystems.iter().any(|e| e == ecosystem))

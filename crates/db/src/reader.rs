@@ -10,7 +10,7 @@ use crate::format::{
 };
 use crate::map::Map;
 use crate::meta::Meta;
-use crate::writer::key_code;
+use crate::writer::{key_code, key_kind};
 use serde::de::DeserializeOwned;
 use std::cmp::Ordering;
 use std::fs::File;
@@ -40,7 +40,7 @@ pub struct Row<'a> {
 }
 
 /// Where a vulnerable interval begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Low<'a> {
     /// At the first version.
     Start,
@@ -51,7 +51,7 @@ pub enum Low<'a> {
 }
 
 /// One vulnerable interval or version, as stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Span<'a> {
     /// Up to, not including, `fixed`.
     Fixed(Low<'a>, &'a str),
@@ -64,7 +64,7 @@ pub enum Span<'a> {
 }
 
 /// Which module an installed package must belong to for a row to speak of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RowModule<'a> {
     /// None.
     Outside,
@@ -153,10 +153,7 @@ impl Database {
     /// Every package that rows speak of, as [`Database::rows`] is asked for it, in order.
     pub fn packages(&self) -> impl Iterator<Item = (&str, KeyKind, &str)> {
         let packages: &[PackageEntry] = self.records(Section::Packages);
-        packages.iter().map(|p| {
-            let key = if p.key == key_code(KeyKind::Binary) { KeyKind::Binary } else { KeyKind::Source };
-            (self.text(p.ecosystem.get()), key, self.text(p.name.get()))
-        })
+        packages.iter().map(|p| (self.text(p.ecosystem.get()), key_kind(p.key), self.text(p.name.get())))
     }
 
     /// All rows of one package. Allocates nothing.
@@ -168,12 +165,7 @@ impl Database {
             here.cmp(&wanted)
         });
         let entry = found.ok().and_then(|i| packages.get(i));
-        let range = entry.map_or(0..0, |p| {
-            let first = p.first_row.get() as usize;
-            first..first + usize::from(p.rows.get())
-        });
-        let rows: &[RowEntry] = self.records(Section::Rows);
-        rows.get(range).unwrap_or_default().iter().map(|entry| Row { db: self, entry: *entry })
+        entry.into_iter().flat_map(|entry| self.rows_of(entry))
     }
 
     /// What is known of one CVE, whichever record names it.
@@ -196,21 +188,29 @@ impl Database {
 
     fn detail<T: DeserializeOwned>(&self, entry: &AdvisoryEntry) -> Option<T> {
         let index = entry.block.get();
-        let raw = self.blocks.get(index, || self.inflate(index))?;
-        let start = entry.offset.get() as usize;
-        serde_json::from_slice(raw.get(start..start.checked_add(entry.len.get() as usize)?)?).ok()
+        let raw = self.blocks.get(index, || self.block(index))?;
+        serde_json::from_slice(entry.range().and_then(|range| raw.get(range))?).ok()
     }
 
-    fn inflate(&self, block: u32) -> Option<Vec<u8>> {
+    /// Inflates one block of details.
+    pub(crate) fn block(&self, number: u32) -> Option<Vec<u8>> {
         let blocks: &[BlockEntry] = self.records(Section::Blocks);
-        let block = blocks.get(block as usize)?;
+        let block = blocks.get(number as usize)?;
         let start = usize::try_from(block.offset.get()).ok()?;
         let packed = self.section(Section::Details).get(start..start.checked_add(block.len.get() as usize)?)?;
         let raw_len = (block.raw_len.get() as usize).min(MAX_BLOCK_BYTES);
         zstd::bulk::decompress(packed, raw_len).ok()
     }
 
-    fn corrupt(&self, what: &str) -> Error {
+    /// Rows of one entry of the package index.
+    pub(crate) fn rows_of(&self, package: &PackageEntry) -> impl Iterator<Item = Row<'_>> + use<'_> {
+        let first = package.first_row.get() as usize;
+        let rows: &[RowEntry] = self.records(Section::Rows);
+        let range = first..first + usize::from(package.rows.get());
+        rows.get(range).unwrap_or_default().iter().map(|entry| Row { db: self, entry: *entry })
+    }
+
+    pub(crate) fn corrupt(&self, what: &str) -> Error {
         Error::Corrupt { path: self.path.clone(), what: what.to_owned() }
     }
 
@@ -219,18 +219,18 @@ impl Database {
         self.map.get(range).unwrap_or_default()
     }
 
-    fn records<T: FromBytes + KnownLayout + Immutable>(&self, section: Section) -> &[T] {
+    pub(crate) fn records<T: FromBytes + KnownLayout + Immutable>(&self, section: Section) -> &[T] {
         <[T]>::ref_from_bytes(self.section(section)).unwrap_or_default()
     }
 
-    fn bytes(&self, offset: u32) -> &[u8] {
+    pub(crate) fn bytes(&self, offset: u32) -> &[u8] {
         let strings = self.section(Section::Strings);
         let at = offset as usize;
         let Some([a, b]) = strings.get(at..at.saturating_add(2)) else { return &[] };
         strings.get(at + 2..at + 2 + usize::from(u16::from_le_bytes([*a, *b]))).unwrap_or_default()
     }
 
-    fn text(&self, offset: u32) -> &str {
+    pub(crate) fn text(&self, offset: u32) -> &str {
         std::str::from_utf8(self.bytes(offset)).unwrap_or_default()
     }
 }
@@ -262,8 +262,27 @@ impl<'a> Row<'a> {
 
     /// Whether it speaks of packages of this architecture.
     pub fn covers_arch(&self, arch: &str) -> bool {
-        let arches = self.qualifier().map_or("", |q| self.db.text(q.arches.get()));
+        let arches = self.arches();
         arches.is_empty() || arch.is_empty() || arch == "noarch" || arches.split(',').any(|a| a == arch)
+    }
+
+    /// Whether a row of another database says the same; what their advisories say is not compared.
+    pub(crate) fn says_as(&self, other: &Row<'_>) -> bool {
+        let marks = |row: &Row<'_>| (row.entry.fix_state, row.entry.severity, row.entry.flags);
+        marks(self) == marks(other)
+            && self.module() == other.module()
+            && self.arches() == other.arches()
+            && self.spans().eq(other.spans())
+    }
+
+    /// Its advisory's place in the file.
+    pub(crate) fn advisory_index(&self) -> u32 {
+        self.entry.advisory.get()
+    }
+
+    /// Architectures it is limited to, separated by commas; empty for all.
+    pub(crate) fn arches(&self) -> &'a str {
+        self.qualifier().map_or("", |q| self.db.text(q.arches.get()))
     }
 
     fn qualifier(&self) -> Option<&'a QualifierEntry> {

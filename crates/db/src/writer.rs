@@ -96,8 +96,10 @@ impl Builder {
         let mut meta = input.meta.clone();
         meta.advisories = advisories.len() as u64;
         meta.rows = self.rows.len() as u64;
-        let meta = serde_json::to_vec(&meta).map_err(|e| self.too_large(&e.to_string()))?;
-        self.assemble(&meta)
+        let json = |e: serde_json::Error| self.too_large(&e.to_string());
+        let answers = serde_json::to_vec(&meta.answers()).map_err(json)?;
+        let meta = serde_json::to_vec(&meta).map_err(json)?;
+        self.assemble(&meta, &answers)
     }
 
     fn write_details(&mut self, advisories: &[&Advisory], cves: &BTreeMap<String, CveFacts>) -> Result<(), Error> {
@@ -171,7 +173,9 @@ impl Builder {
                 all.push((affected.ecosystem.to_string(), affected.key, &affected.package, index, affected));
             }
         }
-        all.sort_by(|a, b| (&a.0, a.1, a.2, a.3).cmp(&(&b.0, b.1, b.2, b.3)));
+        // Of one record's rows the content decides: their order in the feed means nothing.
+        let by_content = |a: &Affected, b: &Affected| content(a).cmp(&content(b));
+        all.sort_by(|a, b| (&a.0, a.1, a.2, a.3).cmp(&(&b.0, b.1, b.2, b.3)).then_with(|| by_content(a.4, b.4)));
         for group in all.chunk_by(|a, b| (&a.0, a.1, a.2) == (&b.0, b.1, b.2)) {
             let Some((ecosystem, key, name, ..)) = group.first() else { continue };
             let rows = u16::try_from(group.len()).map_err(|_| self.too_large(&format!("{name} has too many rows")))?;
@@ -205,7 +209,9 @@ impl Builder {
             };
             self.intervals.push(IntervalEntry { lo: lo.into(), hi: hi.into() });
         }
-        for version in &affected.versions {
+        let mut versions: Vec<&String> = affected.versions.iter().collect();
+        versions.sort_unstable();
+        for version in versions {
             let lo = self.intern(version)?;
             self.intervals.push(IntervalEntry { lo: lo.into(), hi: HI_EXACT.into() });
         }
@@ -261,7 +267,7 @@ impl Builder {
         Ok(offset)
     }
 
-    fn assemble(&self, meta: &[u8]) -> Result<Vec<u8>, Error> {
+    fn assemble(&self, meta: &[u8], answers: &[u8]) -> Result<Vec<u8>, Error> {
         let bodies: [&[u8]; SECTIONS.len()] = [
             meta,
             &self.strings,
@@ -284,6 +290,8 @@ impl Builder {
             offset += body.len() as u64;
         }
         let mut id = Sha256::new();
+        id.update((answers.len() as u64).to_le_bytes());
+        id.update(answers);
         for (section, body) in SECTIONS.iter().zip(bodies).skip(1) {
             id.update((*section as u32).to_le_bytes());
             id.update((body.len() as u64).to_le_bytes());
@@ -313,9 +321,19 @@ impl Builder {
     }
 }
 
+/// What a row says, to sort by.
+fn content(row: &Affected) -> impl Ord + '_ {
+    let qualifiers = (&row.module, &row.arches, row.never_affected);
+    (&row.intervals, &row.versions, qualifiers, row.fix_state.code(), row.severity.code())
+}
+
 pub(crate) const fn key_code(key: KeyKind) -> u8 {
     match key {
         KeyKind::Source => 0,
         KeyKind::Binary => 1,
     }
+}
+
+pub(crate) const fn key_kind(code: u8) -> KeyKind {
+    if code == key_code(KeyKind::Binary) { KeyKind::Binary } else { KeyKind::Source }
 }

@@ -51,7 +51,8 @@ async fn metrics(State(ctx): State<Arc<Context>>) -> Response {
 /// A report by its key, which only readers of its ImageScan know.
 async fn report(State(ctx): State<Arc<Context>>, Path(key): Path<String>) -> Response {
     let store = Arc::clone(&ctx.store);
-    let found = tokio::task::spawn_blocking(move || store.report(&key)).await.ok().flatten();
+    let read = move || store.report(&key).and_then(|report| serde_json::to_vec(&report).ok());
+    let found = tokio::task::spawn_blocking(read).await.ok().flatten();
     match found {
         Some(report) => ([(header::CONTENT_TYPE, "application/json")], report).into_response(),
         None => (StatusCode::NOT_FOUND, "there is no such report; it may have been replaced by a newer scan\n")

@@ -26,6 +26,9 @@ pub(crate) enum Command {
     /// One scan; the server starts it
     #[command(hide = true)]
     ScanWorker,
+    /// What a new database changes; the server starts it
+    #[command(hide = true)]
+    RematchWorker,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -33,7 +36,7 @@ pub(crate) struct Serve {
     /// Vulnerability database file; it is taken up again when it is replaced
     #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE", default_value = "/var/lib/tidewaiter/db/tidewaiter.db")]
     pub(crate) db: PathBuf,
-    /// Folder for reports
+    /// Folder for reports and inventories, on a local file system
     #[arg(long, value_name = "DIR", default_value = "/var/lib/tidewaiter/store")]
     pub(crate) store: PathBuf,
     /// Address of the API (reports, health, metrics)

@@ -8,7 +8,6 @@ use crate::metrics::Metrics;
 use crate::policy::{self, Effective};
 use crate::queues::Queues;
 use crate::scans::slots::Slots;
-use crate::store::Store;
 use crate::worker::Registries;
 use axum_server::tls_rustls::RustlsConfig;
 use kube::Client;
@@ -18,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+use tidewaiter::store::Store;
 use tidewaiter_crd::policy::Mode;
 
 /// What the server was told at its start.

@@ -1,7 +1,7 @@
 //! The vulnerability database: a file on a volume, taken up when it is replaced.
 
-use crate::index::Index;
-use crate::queues::Queues;
+use crate::context::Context;
+use crate::rematch::{Judged, Moved};
 use kube::runtime::reflector::ObjectRef;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -26,15 +26,35 @@ pub(crate) enum State {
 pub(crate) struct Databases {
     path: PathBuf,
     state: Arc<RwLock<State>>,
+    judged: Judged,
+    moving: Arc<RwLock<Move>>,
+}
+
+/// How far what was judged with the database before is on its way to the one that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Move {
+    /// Nothing is known: what another database judged is scanned again.
+    None,
+    /// The two are compared now.
+    Running {
+        /// Id of the database before.
+        from: String,
+    },
+    /// It is known what changed.
+    Done(Arc<Moved>),
 }
 
 /// What tells one file from its successor.
 type Stamp = Option<(u64, u64, i64, i64)>;
 
 impl Databases {
-    /// Looks once.
-    pub(crate) fn open(path: &Path) -> Self {
-        Databases { path: path.to_owned(), state: Arc::new(RwLock::new(look(path))) }
+    /// Looks once. The program is the one that judges.
+    pub(crate) fn open(path: &Path, store: &Path, program: &Path) -> Self {
+        let (state, judged) = (look(path), Judged::new(store));
+        let from = judged.id(program).filter(|id| state != State::Ready(id.clone()));
+        let moving = from.map_or(Move::None, |from| Move::Running { from });
+        let (state, moving) = (Arc::new(RwLock::new(state)), Arc::new(RwLock::new(moving)));
+        Databases { path: path.to_owned(), state, judged, moving }
     }
 
     /// The file.
@@ -47,9 +67,41 @@ impl Databases {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What becomes of what was judged with the database before.
+    pub(crate) fn moving(&self) -> Move {
+        self.moving.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Compares the database with the one before, in a process of its own, and has every scan looked at again.
+    async fn bring_up(&self, ctx: &Arc<Context>) {
+        let (judged, path, shared) = (self.judged.clone(), self.path.clone(), Arc::clone(ctx));
+        let work = move || judged.bring_up(&*shared.store, &path, &shared.settings);
+        let moved = tokio::task::spawn_blocking(work).await.map_err(anyhow::Error::from).flatten();
+        let moving = match moved {
+            Ok(Some(moved)) => {
+                let seen = &moved.seen;
+                let (all, visited, changed) = (seen.inventories, seen.visited, seen.changed);
+                tracing::info!("the new database changes {changed} of {all} inventories ({visited} were judged again)");
+                Move::Done(Arc::new(moved))
+            }
+            Ok(None) => Move::None,
+            Err(error) => {
+                tracing::warn!("every image is judged again by a scan, because re-matching failed: {error:#}");
+                Move::None
+            }
+        };
+        self.set_moving(moving);
+        wake(ctx);
+    }
+
+    fn set_moving(&self, moving: Move) {
+        *self.moving.write().unwrap_or_else(PoisonError::into_inner) = moving;
+    }
+
     /// Follows replacements for ever; each new database has every scan looked at again.
-    pub(crate) async fn follow(self, index: Arc<Index>, queues: Queues) {
+    pub(crate) async fn follow(self, ctx: Arc<Context>) {
         let mut seen = stamp(&self.path);
+        self.bring_up(&ctx).await;
         loop {
             tokio::time::sleep(LOOK).await;
             let now = stamp(&self.path);
@@ -64,11 +116,23 @@ impl Databases {
                 State::Ready(id) => tracing::info!(%id, "database loaded"),
                 State::Missing(why) => tracing::error!("{why}"),
             }
+            let ready = matches!(new, State::Ready(_));
+            let (judged, program) = (self.judged.clone(), ctx.settings.program.clone());
+            let from = tokio::task::spawn_blocking(move || judged.id(&program)).await.ok().flatten();
+            self.set_moving(from.map_or(Move::None, |from| Move::Running { from }));
             // New scans need the file that is there; what was judged with its predecessor stays.
             *self.state.write().unwrap_or_else(PoisonError::into_inner) = new;
-            index.images.state().iter().for_each(|image| queues.images.add(ObjectRef::from_obj(&**image)));
+            wake(&ctx);
+            if ready {
+                self.bring_up(&ctx).await;
+            }
         }
     }
+}
+
+/// Has every scan looked at again.
+fn wake(ctx: &Context) {
+    ctx.index.images.state().iter().for_each(|image| ctx.queues.images.add(ObjectRef::from_obj(&**image)));
 }
 
 fn stamp(path: &Path) -> Stamp {

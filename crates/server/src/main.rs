@@ -25,9 +25,9 @@ mod pods;
 mod policy;
 mod pull_secrets;
 mod queues;
+mod rematch;
 mod scans;
 mod serve;
-mod store;
 mod webhook;
 mod worker;
 mod workload;
@@ -51,8 +51,10 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<()> {
-    if let Command::ScanWorker = command {
-        return worker::main();
+    match command {
+        Command::ScanWorker => return worker::main(),
+        Command::RematchWorker => return rematch::main(),
+        Command::Serve(_) | Command::Uninstall => {}
     }
     log();
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
@@ -61,7 +63,7 @@ fn run(command: Command) -> Result<()> {
         match command {
             Command::Serve(args) => serve::run(client, *args).await,
             Command::Uninstall => install::uninstall::run(client).await,
-            Command::ScanWorker => Ok(()),
+            Command::ScanWorker | Command::RematchWorker => Ok(()),
         }
     })
 }

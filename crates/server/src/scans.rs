@@ -1,6 +1,7 @@
 //! The ImageScan controller: resolves, scans and judges one image string of one namespace.
 
 mod judge;
+mod moved;
 mod run;
 pub(crate) mod slots;
 pub(crate) mod sweep;
@@ -41,12 +42,15 @@ pub(crate) async fn reconcile(scan: Arc<ImageScan>, ctx: Arc<Context>) -> Result
     if is_done(&scan, &ctx, &database) && judge::again(&scan, &ctx).await? == Again::Judged {
         return expire(&scan, &ctx).await;
     }
+    if let Some(action) = moved::bring_up(&scan, &ctx, &database).await? {
+        return Ok(action);
+    }
     let _slot = ctx.slots.take(&scan, &ctx).await;
     write(&scan, &ctx, &scanning(&scan)).await?;
     ctx.metrics.scan_started();
     let outcome = run::run(&scan, &ctx).await;
     let status = match outcome {
-        Ok(done) => judge::status(&scan, &ctx, done),
+        Ok(done) => judge::status(&scan, &ctx, done).await,
         Err(failure) => failed(&scan, &ctx, failure),
     };
     ctx.metrics.scan_ended(&status);

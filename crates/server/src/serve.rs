@@ -9,7 +9,6 @@ use crate::install::certificate::Authority;
 use crate::metrics::Metrics;
 use crate::queues::Queues;
 use crate::scans::slots::Slots;
-use crate::store::Files;
 use crate::{allowlist, api, controllers, install, scans, webhook};
 use anyhow::{Context as _, Result};
 use axum_server::tls_rustls::RustlsConfig;
@@ -18,6 +17,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tidewaiter::store::Sqlite;
 use tidewaiter_crd::names::FIELD_MANAGER;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,8 +33,8 @@ pub(crate) async fn run(client: Client, args: Serve) -> Result<()> {
     let settings = args.settings()?;
     let queues = Queues::new();
     let index = Index::start(&client, &queues);
-    let databases = Databases::open(&args.db);
-    let store = Files::open(&args.store).with_context(|| format!("the store {}", args.store.display()))?;
+    let store = Sqlite::open(&args.store).with_context(|| format!("the store {}", args.store.display()))?;
+    let databases = Databases::open(&args.db, &args.store, &settings.program);
     let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: None };
     let ctx = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
@@ -70,7 +70,7 @@ async fn start(ctx: &Arc<Context>, args: &Serve, databases: Databases) -> Result
     webhooks(ctx, args, &authority).await?;
     install::install(ctx, &authority.pem).await?;
     controllers::start(ctx);
-    tokio::spawn(databases.follow(Arc::clone(&ctx.index), ctx.queues.clone()));
+    tokio::spawn(databases.follow(Arc::clone(ctx)));
     tokio::spawn(install::keep(Arc::clone(ctx), authority.pem.clone()));
     tokio::spawn(scans::sweep::sweep(Arc::clone(ctx)));
     tokio::spawn(rotate(Arc::clone(ctx), authority));

@@ -1,13 +1,13 @@
 //! `tidewaiter scan-worker`: one scan in a process of its own, without credentials in its order or environment and with bounded memory, so that no
 //! image can take admission down. The order comes on standard input, the outcome goes to standard output, as JSON.
 
-use crate::store;
 use ipnet::IpNet;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use tidewaiter::store::Sqlite;
 use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::report::{Inventory, Report};
 use tidewaiter_db::{Database, matching};
@@ -33,8 +33,8 @@ pub(crate) struct Order {
     pub(crate) registries: Registries,
     /// The database file.
     pub(crate) database: PathBuf,
-    /// Inventories that are known, by digest.
-    pub(crate) inventories: PathBuf,
+    /// The store, for the inventories that are known.
+    pub(crate) store: PathBuf,
     /// Bytes of memory this process may use.
     pub(crate) memory: u64,
 }
@@ -151,7 +151,7 @@ fn scan(order: &Order) -> Result<Done, Failure> {
     let database = Database::open(&order.database)?;
     let found = registry::open_for_nodes(&config(order)?, &reference, &order.platforms)?;
     let judge = |(platform, image): (Platform, Image)| {
-        let known = known_inventory(&order.inventories, &image);
+        let known = known_inventory(&order.store, &image);
         let inventory = match &known {
             Some(known) => known.clone(),
             None => inventory(&image)?,
@@ -184,12 +184,8 @@ fn config(order: &Order) -> Result<Config, Failure> {
 
 /// What an earlier scan saw in the same bytes. Manifest and config were fetched with this namespace's own credentials
 /// before, so nobody profits from an image they may not pull.
-fn known_inventory(dir: &Path, image: &Image) -> Option<Inventory> {
-    let bytes = std::fs::read(store::inventory_file(dir, &image.manifest_digest)).ok()?;
-    let mut inventory: Inventory = serde_json::from_slice(&bytes).ok()?;
-    if inventory.image.digest != image.manifest_digest {
-        return None;
-    }
+fn known_inventory(store: &Path, image: &Image) -> Option<Inventory> {
+    let mut inventory = Sqlite::known(store, &image.manifest_digest)?;
     inventory.image.name.clone_from(&image.reference);
     inventory.image.index_digest.clone_from(&image.index_digest);
     Some(inventory)

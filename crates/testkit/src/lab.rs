@@ -69,6 +69,11 @@ impl Lab {
         lab
     }
 
+    /// The project's folder.
+    pub fn root(&self) -> &Path {
+        &self.places.root
+    }
+
     /// The database file that the server reads.
     pub fn database(&self) -> PathBuf {
         self.cluster.dir().join("tidewaiter.db")

@@ -13,6 +13,7 @@ mod image_changed;
 mod installation;
 mod medium_findings;
 mod namespaces;
+mod new_database;
 mod not_pullable;
 mod pause;
 mod platforms;

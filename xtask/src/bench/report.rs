@@ -190,7 +190,7 @@ fn round(value: f64) -> f64 {
 }
 
 /// Mebibytes of bytes.
-fn mib(bytes: u64) -> f64 {
+pub(crate) fn mib(bytes: u64) -> f64 {
     u32::try_from(bytes >> 10).map_or(f64::INFINITY, |kib| f64::from(kib) / 1024.0)
 }
 

@@ -93,6 +93,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) db: &'a Path,
     /// The images.
     pub(crate) inputs: &'a Inputs,
+    /// What is made once.
+    pub(crate) bench: &'a Path,
     /// A folder for caches.
     pub(crate) scratch: &'a Path,
 }

@@ -59,9 +59,15 @@ pub(super) fn matching<'a>(row: &Row<'a>, ecosystem: &Ecosystem, query: &Query, 
 
 /// All rows of a name. A record without a release speaks of all releases.
 pub(super) fn rows<'a>(db: &'a Database, ecosystem: &Ecosystem, query: &'a Query) -> impl Iterator<Item = Row<'a>> {
+    let names = ecosystems(ecosystem);
+    names.into_iter().flat_map(move |eco| db.rows(&eco, query.key, &query.name).collect::<Vec<_>>())
+}
+
+/// The ecosystems, as rows are keyed by them, that speak of packages of one.
+pub(super) fn ecosystems(ecosystem: &Ecosystem) -> Vec<String> {
     let ecosystem = ecosystem.clone().canonical();
-    let names = [Some(ecosystem.to_string()), ecosystem.release().map(|_| ecosystem.base().to_owned())];
-    names.into_iter().flatten().flat_map(move |eco| db.rows(&eco, query.key, &query.name).collect::<Vec<_>>())
+    let all = ecosystem.release().map(|_| ecosystem.base().to_owned());
+    std::iter::once(ecosystem.to_string()).chain(all).collect()
 }
 
 /// Oracle builds some packages again with live patching (ksplice) or certified cryptography (FIPS), with versions of

@@ -1,5 +1,6 @@
 //! What is compared: one source package (OS) or one package (language) in one version, and the questions it asks.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::KeyKind;
 use tidewaiter_core::ecosystem::Ecosystem;
@@ -16,7 +17,8 @@ pub(super) struct Subject {
 }
 
 /// One question to the database: the rows of one name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "Fields", into = "Fields")]
 pub(super) struct Query {
     pub(super) key: KeyKind,
     /// Normalised for the ecosystem.
@@ -26,6 +28,21 @@ pub(super) struct Query {
     pub(super) epoch_unknown: bool,
     pub(super) arch: String,
     pub(super) module: String,
+}
+
+/// A query as it is kept, without names of fields: key, name, version, epoch_unknown, arch, module.
+type Fields = (KeyKind, String, String, bool, String, String);
+
+impl From<Fields> for Query {
+    fn from((key, name, version, epoch_unknown, arch, module): Fields) -> Self {
+        Query { key, name, version, epoch_unknown, arch, module }
+    }
+}
+
+impl From<Query> for Fields {
+    fn from(query: Query) -> Self {
+        (query.key, query.name, query.version, query.epoch_unknown, query.arch, query.module)
+    }
 }
 
 impl Query {

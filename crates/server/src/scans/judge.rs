@@ -2,11 +2,12 @@
 
 use super::write;
 use crate::context::Context;
-use crate::worker::Done;
+use crate::worker::{Done, PlatformReport};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tidewaiter::store::Store;
 use tidewaiter_core::finding::{Counts, Finding};
 use tidewaiter_core::policy::{self, Outcome, Policy};
 use tidewaiter_core::report::Report;
@@ -18,26 +19,11 @@ use tidewaiter_crd::image_scan::{ImageScanStatus, PlatformResult};
 const MAX_REASONS: usize = 20;
 
 /// The status of a finished scan. Reports and inventories go to the store.
-pub(super) fn status(scan: &ImageScan, ctx: &Context, done: Done) -> ImageScanStatus {
-    let mut platforms = Vec::new();
-    let mut reports = Vec::new();
-    for result in done.results {
-        if let Some(inventory) = &result.inventory {
-            let bytes = serde_json::to_vec(inventory).unwrap_or_default();
-            // Without it the layers are read again the next time.
-            if let Err(e) = ctx.store.put_inventory(&inventory.image.digest, &bytes) {
-                tracing::warn!("an inventory was not kept: {e}");
-            }
-        }
-        let key = ctx.store.put_report(&serde_json::to_vec(&result.report).unwrap_or_default());
-        let report_key = key.unwrap_or_else(|e| {
-            tracing::warn!("a report was not kept: {e}");
-            String::new()
-        });
-        let digest = result.report.inventory.image.digest.to_string();
-        platforms.push(PlatformResult { platform: result.platform.to_string(), digest, report_key });
-        reports.push(result.report);
-    }
+pub(super) async fn status(scan: &ImageScan, ctx: &Context, done: Done) -> ImageScanStatus {
+    let (store, results) = (Arc::clone(&ctx.store), done.results);
+    // Reports are large, and admission is served beside.
+    let kept = tokio::task::spawn_blocking(move || results.into_iter().map(|r| keep(&*store, r)).unzip());
+    let (platforms, reports): (Vec<_>, Vec<_>) = kept.await.unwrap_or_default();
     let judged = ImageScanStatus {
         observed_generation: scan.metadata.generation.unwrap_or_default(),
         digest: Some(done.digest.to_string()),
@@ -48,6 +34,21 @@ pub(super) fn status(scan: &ImageScan, ctx: &Context, done: Done) -> ImageScanSt
         ..ImageScanStatus::default()
     };
     with_verdict(judged, &reports, &ctx.policy(&scan.namespace().unwrap_or_default()).criteria)
+}
+
+fn keep(store: &dyn Store, result: PlatformReport) -> (PlatformResult, Report) {
+    if let Some(inventory) = &result.inventory {
+        // Without it the layers are read again the next time.
+        if let Err(e) = store.put_inventory(inventory) {
+            tracing::warn!("an inventory was not kept: {e}");
+        }
+    }
+    let report_key = store.put_report(&result.report).unwrap_or_else(|e| {
+        tracing::warn!("a report was not kept: {e}");
+        String::new()
+    });
+    let digest = result.report.inventory.image.digest.to_string();
+    (PlatformResult { platform: result.platform.to_string(), digest, report_key }, result.report)
 }
 
 /// How judging again went.
@@ -64,7 +65,7 @@ pub(super) async fn again(scan: &ImageScan, ctx: &Context) -> Result<Again, kube
     let Some(old) = scan.status.as_ref().filter(|s| s.digest.is_some()) else { return Ok(Again::Judged) };
     let (store, platforms) = (Arc::clone(&ctx.store), old.platforms.clone());
     let read = move || {
-        let one = |p: &PlatformResult| serde_json::from_slice(&store.report(&p.report_key)?).ok();
+        let one = |p: &PlatformResult| store.report(&p.report_key);
         platforms.iter().map(one).collect::<Option<Vec<Report>>>()
     };
     // Reports are large, and admission is served beside.
@@ -82,8 +83,8 @@ pub(super) fn forget(scan: &ImageScan, ctx: &Context) {
     scan.status.iter().flat_map(|s| &s.platforms).for_each(|p| ctx.store.remove_report(&p.report_key));
 }
 
-/// Fills in what follows from the reports and the policy. Pure.
-fn with_verdict(status: ImageScanStatus, reports: &[Report], criteria: &Policy) -> ImageScanStatus {
+/// Fills in what follows from the reports and the policy, today.
+pub(super) fn with_verdict(status: ImageScanStatus, reports: &[Report], criteria: &Policy) -> ImageScanStatus {
     let now = Timestamp::now();
     let verdicts: Vec<_> = reports.iter().map(|report| policy::decide(report, criteria, now)).collect();
     let outcome = verdicts.iter().map(|v| v.outcome).max().unwrap_or(Outcome::Incomplete);

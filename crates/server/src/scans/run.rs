@@ -23,7 +23,7 @@ pub(super) async fn run(scan: &ImageScan, ctx: &Context) -> Result<Done, Failure
         secrets: pull_secrets::of(scan, ctx).await?,
         registries: ctx.settings.registries.clone(),
         database: ctx.databases.path().to_owned(),
-        inventories: ctx.store.inventories(),
+        store: ctx.store.path(),
         memory: ctx.settings.scan_memory,
     };
     let order = serde_json::to_vec(&order).map_err(|e| Failure::new("Internal", e))?;

@@ -1,9 +1,9 @@
 //! The store keeps what objects of the cluster refer to: what belonged to deleted ones goes after a while.
 
 use crate::context::Context;
-use crate::store::Used;
 use std::sync::Arc;
 use std::time::Duration;
+use tidewaiter::store::Used;
 use tidewaiter_core::image::Digest;
 
 /// How often.
@@ -18,7 +18,9 @@ pub(crate) async fn sweep(ctx: Arc<Context>) {
         let swept = tokio::task::spawn_blocking(move || store.sweep(&used, AGE)).await;
         match swept {
             Ok(Ok(0)) | Err(_) => {}
-            Ok(Ok(files)) => tracing::info!("{files} files that nothing refers to were removed from the store"),
+            Ok(Ok(swept)) => {
+                tracing::info!("{swept} reports and inventories that nothing refers to were removed from the store")
+            }
             Ok(Err(error)) => tracing::warn!("the store was not swept: {error}"),
         }
         tokio::time::sleep(EVERY).await;
@@ -30,7 +32,7 @@ fn used(ctx: &Context) -> Used {
     for scan in ctx.index.images.state() {
         for platform in scan.status.iter().flat_map(|s| &s.platforms) {
             used.reports.insert(platform.report_key.clone());
-            used.images.extend(platform.digest.parse::<Digest>().ok().map(|digest| digest.hex().to_owned()));
+            used.images.extend(platform.digest.parse::<Digest>());
         }
     }
     used

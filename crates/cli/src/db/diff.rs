@@ -1,0 +1,98 @@
+//! `kubectl scan db diff`: what changed between two databases.
+
+use crate::args::Output;
+use crate::exit::Exit;
+use crate::render::{self, printable};
+use anyhow::Result;
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
+use tidewaiter_core::report::DatabaseInfo;
+use tidewaiter_db::Database;
+use tidewaiter_db::delta::{Change, Coverage, CoverageChange, Delta, Kind, Named};
+
+/// How many packages a line lists.
+const LISTED: usize = 4;
+
+/// The JSON form.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    old: DatabaseInfo,
+    new: DatabaseInfo,
+    added: usize,
+    removed: usize,
+    changed: usize,
+    advisories: &'a [Change<'a>],
+    coverage: &'a [CoverageChange],
+}
+
+/// Verifies and compares two files, and prints what differs.
+pub(super) fn run(old: &Path, new: &Path, output: Output) -> Result<Exit> {
+    let (old, new) = (Database::open_verified(old)?, Database::open_verified(new)?);
+    let delta = Delta::between(&old, &new)?;
+    let count = |kind| delta.advisories.iter().filter(|c| c.change == kind).count();
+    let document = Document {
+        old: old.info(),
+        new: new.info(),
+        added: count(Kind::Added),
+        removed: count(Kind::Removed),
+        changed: count(Kind::Changed),
+        advisories: &delta.advisories,
+        coverage: &delta.coverage,
+    };
+    match output {
+        Output::Json => render::json(&document)?,
+        Output::Table => text(&document)?,
+    }
+    Ok(Exit::Clean)
+}
+
+fn text(document: &Document<'_>) -> Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let columns = |id: &str, feed: &str| (id.chars().count(), feed.chars().count());
+    let widths = document.advisories.iter().map(|c| columns(&c.id, &c.feed));
+    let (ids, feeds) = widths.fold(columns("ADVISORY", "FEED"), |a, b| (a.0.max(b.0), a.1.max(b.1)));
+    if document.advisories.is_empty() {
+        writeln!(out, "The advisories are the same.")?;
+    } else {
+        writeln!(out, "  {:ids$}  {:feeds$}  PACKAGES", "ADVISORY", "FEED")?;
+    }
+    for change in document.advisories {
+        let sign = match change.change {
+            Kind::Added => '+',
+            Kind::Removed => '-',
+            Kind::Changed => '~',
+        };
+        let (id, feed) = (printable(&change.id), printable(&change.feed));
+        writeln!(out, "{sign} {id:ids$}  {feed:feeds$}  {}", packages(&change.packages))?;
+    }
+    for change in document.coverage {
+        let ecosystem = printable(&change.ecosystem);
+        writeln!(out, "~ {ecosystem}: {} → {}", coverage(&change.old), coverage(&change.new))?;
+    }
+    let (old, new) = (&document.old, &document.new);
+    writeln!(out, "\n{} added, {} removed, {} changed", document.added, document.removed, document.changed)?;
+    writeln!(out, "old: {}, built {}\nnew: {}, built {}", old.id, old.built, new.id, new.built)?;
+    Ok(out.flush()?)
+}
+
+/// "Debian:12 curl, npm left-pad and 3 more".
+fn packages(all: &[Named<'_>]) -> String {
+    let listed = all.iter().take(LISTED).map(|p| printable(&format!("{} {}", p.ecosystem, p.name)));
+    let mut out = listed.collect::<Vec<_>>().join(", ");
+    if let Some(more) = all.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        let _ = write!(out, " and {more} more");
+    }
+    out
+}
+
+/// "complete, rated, fixes until 2028-06-30".
+fn coverage(coverage: &Coverage) -> String {
+    let complete = if coverage.complete { "complete" } else { "not complete" };
+    let rated = if coverage.rated { "rated" } else { "not rated" };
+    let Some(support) = &coverage.support else { return format!("{complete}, {rated}") };
+    let extended = support.extended_until.as_ref().map_or(String::new(), |until| format!(" (extended {until})"));
+    printable(&format!("{complete}, {rated}, fixes until {}{extended}", support.until))
+}

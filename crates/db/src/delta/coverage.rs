@@ -1,0 +1,53 @@
+//! Which ecosystems the two databases answer for differently.
+
+use crate::meta::Meta;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use tidewaiter_core::report::Support;
+
+/// What a database says of one ecosystem besides its rows.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Coverage {
+    /// Whether a feed is declared complete for it.
+    pub complete: bool,
+    /// Whether its vulnerabilities are rated.
+    pub rated: bool,
+    /// Until when the release gets fixes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub support: Option<Support>,
+}
+
+impl Coverage {
+    pub(super) fn of(meta: &Meta, ecosystem: &str) -> Self {
+        Coverage {
+            complete: meta.covers(ecosystem),
+            rated: meta.rates(ecosystem),
+            support: meta.support.iter().find(|s| s.ecosystem == ecosystem).cloned(),
+        }
+    }
+}
+
+/// An ecosystem that the databases answer for differently.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CoverageChange {
+    /// The ecosystem, release included.
+    pub ecosystem: String,
+    /// Before.
+    pub old: Coverage,
+    /// After.
+    pub new: Coverage,
+}
+
+pub(super) fn changes(old: &Meta, new: &Meta) -> Vec<CoverageChange> {
+    let of_feeds = [old, new].into_iter().flat_map(|meta| meta.feeds.iter().flat_map(|feed| &feed.ecosystems));
+    let of_support = [old, new].into_iter().flat_map(|meta| meta.support.iter().map(|support| &support.ecosystem));
+    let all: BTreeSet<&String> = of_feeds.chain(of_support).collect();
+    let change = |ecosystem: &String| CoverageChange {
+        ecosystem: ecosystem.clone(),
+        old: Coverage::of(old, ecosystem),
+        new: Coverage::of(new, ecosystem),
+    };
+    all.into_iter().map(change).filter(|change| change.old != change.new).collect()
+}

@@ -1,0 +1,94 @@
+//! Judging again, with a new database: only what it answers otherwise.
+
+use super::question::questions_of_whole;
+use super::subject::{self, Subject};
+use super::{Matched, Ownership, judge, judged, match_subject};
+use crate::Error;
+use crate::delta::Delta;
+use crate::reader::Database;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use tidewaiter_core::ecosystem::Os;
+use tidewaiter_core::finding::Finding;
+use tidewaiter_core::package::{Package, PackageType};
+use tidewaiter_core::report::{Inventory, Report};
+
+/// How the report of an inventory changes. Which database judged is no difference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Rejudged {
+    /// It says the same.
+    Same,
+    /// Some findings differ: [`Report::patched`].
+    Findings {
+        /// Findings of the old report that are not in the new one as they are.
+        went: Vec<Finding>,
+        /// Findings that the new report has instead.
+        came: Vec<Finding>,
+    },
+    /// More than findings differs: the new report.
+    Whole(Box<Report>),
+}
+
+/// Judges an inventory again. Looks at the packages alone that changed rows speak of, unless more depends on the answers.
+///
+/// # Errors
+/// When a database file is corrupt.
+pub fn rejudge(inventory: Inventory, delta: &Delta<'_>) -> Result<Rejudged, Error> {
+    if questions_of_whole(&inventory).iter().any(|question| question.is_answered_otherwise(delta)) {
+        return whole(inventory, delta);
+    }
+    let ownership = Ownership::of(&inventory, delta.new_database());
+    let os = inventory.os.as_ref();
+    let packages = || inventory.packages.iter().filter(|p| judged(p, os));
+    let named: BTreeSet<_> = packages().filter(|p| is_named(p, os, delta)).map(subject_name).collect();
+    let subjects = subject::all(packages().filter(|p| named.contains(&subject_name(p)) && !ownership.answers_for(p)));
+    let (mut old, mut new) = (ask(delta.old(), &subjects, os)?, ask(delta.new_database(), &subjects, os)?);
+    if old.gaps != new.gaps {
+        return whole(inventory, delta);
+    }
+    // What is in both stays.
+    old.findings.retain(|finding| match new.findings.iter().position(|f| f == finding) {
+        Some(place) => {
+            new.findings.swap_remove(place);
+            false
+        }
+        None => true,
+    });
+    let same = old.findings.is_empty() && new.findings.is_empty();
+    Ok(if same { Rejudged::Same } else { Rejudged::Findings { went: old.findings, came: new.findings } })
+}
+
+fn whole(inventory: Inventory, delta: &Delta<'_>) -> Result<Rejudged, Error> {
+    let old = judge(inventory.clone(), delta.old())?;
+    let new = judge(inventory, delta.new_database())?;
+    let old = Report { database: new.database.clone(), ..old };
+    Ok(if new == old { Rejudged::Same } else { Rejudged::Whole(Box::new(new)) })
+}
+
+/// What all packages of a subject have in common, and more.
+fn subject_name(package: &Package) -> (PackageType, &str) {
+    (package.kind, package.advisory_name())
+}
+
+/// Whether changed rows may speak of a package, by either of its names.
+fn is_named(package: &Package, os: Option<&Os>, delta: &Delta<'_>) -> bool {
+    let names = delta.names();
+    if names.contains(package.name.as_str()) || names.contains(package.advisory_name()) {
+        return true;
+    }
+    let normalised = |ecosystem: tidewaiter_core::ecosystem::Ecosystem| {
+        [&package.name, package.advisory_name()].iter().any(|name| names.contains(ecosystem.normalize(name).as_str()))
+    };
+    // Names of OS packages are compared as they are.
+    !package.kind.is_os() && package.kind.ecosystem(os).is_some_and(normalised)
+}
+
+fn ask(db: &Database, subjects: &[(Subject, Vec<&Package>)], os: Option<&Os>) -> Result<Matched, Error> {
+    let mut all = Matched::default();
+    for (subject, packages) in subjects {
+        let matched = match_subject(db, subject, packages, os)?;
+        all.findings.extend(matched.findings);
+        all.gaps.extend(matched.gaps);
+    }
+    Ok(all)
+}

@@ -1,0 +1,202 @@
+//! The store keeps, finds, re-matches, sweeps, and begins anew when it is damaged.
+
+use super::*;
+use std::fs;
+use tidewaiter_core::advisory::{Advisory, Affected, KeyKind};
+use tidewaiter_core::ecosystem::Os;
+use tidewaiter_core::package::{Location, Package, PackageType};
+use tidewaiter_core::report::ImageInfo;
+use tidewaiter_db::Database;
+use tidewaiter_db::delta::Delta;
+use tidewaiter_db::matching;
+use tidewaiter_db::meta::{FeedInfo, Meta};
+use tidewaiter_db::writer::{BuildInput, write};
+
+fn digest(number: u8) -> Digest {
+    Digest::from_sha256([number; 32])
+}
+
+fn inventory(number: u8, packages: &[(&str, &str)]) -> Inventory {
+    let package = |(name, version): &(&str, &str)| Package {
+        kind: PackageType::Npm,
+        name: (*name).to_owned(),
+        version: (*version).to_owned(),
+        arch: String::new(),
+        source_name: String::new(),
+        source_version: String::new(),
+        vendored: false,
+        vendor: String::new(),
+        module: String::new(),
+        owner: String::new(),
+        locations: vec![Location { path: "package.json".into(), layer: 0 }],
+    };
+    let image = ImageInfo {
+        name: "r.example/x:1".into(),
+        digest: digest(number),
+        index_digest: None,
+        config_digest: digest(0),
+        platform: "linux/amd64".parse().unwrap(),
+        base_layers: None,
+    };
+    let packages = packages.iter().map(package).collect();
+    Inventory { image, layers: vec![], os: Some(Os::default()), packages, gaps: vec![] }
+}
+
+fn report(number: u8) -> Report {
+    let database = DatabaseInfo { id: "one".into(), built: String::new() };
+    Report::new(inventory(number, &[("a", "1.0.0")]), database, vec![], vec![])
+}
+
+#[test]
+fn reports_are_found_by_their_key_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(dir.path()).unwrap();
+    let key = store.put_report(&report(1)).unwrap();
+    assert_ne!(key, store.put_report(&report(1)).unwrap());
+    assert_eq!(store.report(&key), Some(report(1)));
+    for bad in ["", "../inventories/x", "/etc/passwd", &"0".repeat(32), &key[1..], &key.to_uppercase(), "%"] {
+        assert_eq!(store.report(bad), None, "{bad}");
+    }
+    let two = DatabaseInfo { id: "two".into(), built: "2026-01-01T00:00:00Z".into() };
+    store.confirm_report(&key, &two).unwrap();
+    assert_eq!(store.report(&key), Some(Report { database: two, ..report(1) }));
+    store.remove_report(&key);
+    assert_eq!(store.report(&key), None);
+}
+
+#[test]
+fn another_process_knows_what_was_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(dir.path()).unwrap();
+    let seen = inventory(1, &[("a", "1.0.0"), ("b", "2.0.0")]);
+    store.put_inventory(&seen).unwrap();
+    assert_eq!(Sqlite::known(&store.path(), &digest(1)), Some(seen));
+    assert_eq!(Sqlite::known(&store.path(), &digest(2)), None);
+    // What is seen again replaces what was.
+    store.put_inventory(&inventory(1, &[("c", "1.0.0")])).unwrap();
+    assert_eq!(Sqlite::known(&store.path(), &digest(1)), Some(inventory(1, &[("c", "1.0.0")])));
+    assert_eq!(Sqlite::known(&dir.path().join("none"), &digest(1)), None);
+}
+
+#[test]
+fn what_nothing_refers_to_is_swept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(dir.path()).unwrap();
+    let (kept, lost) = (store.put_report(&report(1)).unwrap(), store.put_report(&report(1)).unwrap());
+    store.put_inventory(&inventory(1, &[("a", "1.0.0")])).unwrap();
+    store.put_inventory(&inventory(2, &[("a", "1.0.0"), ("b", "1.0.0")])).unwrap();
+    let used = Used { reports: [kept.clone()].into(), images: [digest(1)].into() };
+    let questions =
+        || store.read(|r| Ok(r.query_row("SELECT count(*) FROM asked", [], |row| row.get::<_, i64>(0))?)).unwrap();
+    let before = questions();
+    assert_eq!(store.sweep(&used, Duration::from_secs(3600)).unwrap(), 0);
+    assert_eq!(store.sweep(&used, Duration::ZERO).unwrap(), 2);
+    assert!(store.report(&kept).is_some() && store.report(&lost).is_none());
+    assert!(Sqlite::known(&store.path(), &digest(1)).is_some());
+    assert!(Sqlite::known(&store.path(), &digest(2)).is_none());
+    assert_eq!(questions(), before - 2, "b is asked for by no image");
+}
+
+#[test]
+fn a_damaged_store_begins_anew() {
+    let check = |damage: fn(&mut Vec<u8>)| {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(dir.path()).unwrap();
+        store.put_inventory(&inventory(1, &[("a", "1.0.0")])).unwrap();
+        let path = store.path();
+        drop(store);
+        let mut bytes = fs::read(&path).unwrap();
+        damage(&mut bytes);
+        fs::write(&path, bytes).unwrap();
+        let store = Sqlite::open(dir.path()).unwrap();
+        assert_eq!(Sqlite::known(&path, &digest(1)), None);
+        store.put_inventory(&inventory(1, &[("a", "1.0.0")])).unwrap();
+        assert!(Sqlite::known(&path, &digest(1)).is_some());
+        assert!(dir.path().join("store.db.damaged").exists());
+    };
+    check(|bytes| bytes.iter_mut().take(100).for_each(|b| *b = b'x'));
+    check(|bytes| bytes.iter_mut().skip(4096).for_each(|b| *b = 0xff));
+    check(|bytes| bytes.truncate(4096 + 100));
+    // Tables of another version.
+    check(|bytes| bytes[63] = 99);
+}
+
+/// What a kill leaves: a file and its log, without a farewell.
+#[test]
+fn what_was_committed_is_there_after_a_crash() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(dir.path()).unwrap();
+    store.put_inventory(&inventory(1, &[("a", "1.0.0")])).unwrap();
+    let crashed = tempfile::tempdir().unwrap();
+    for name in ["store.db", "store.db-wal"] {
+        fs::copy(dir.path().join(name), crashed.path().join(name)).unwrap();
+    }
+    let after = Sqlite::open(crashed.path()).unwrap();
+    assert!(Sqlite::known(&after.path(), &digest(1)).is_some());
+}
+
+/// A database that says of npm packages in which version they are fixed.
+fn database(path: &std::path::Path, fixed: &[(&str, &str)], complete: bool) -> Database {
+    let one = |(name, fixed): &(&str, &str)| Advisory {
+        id: format!("CVE-{name}-{fixed}"),
+        feed: "f".into(),
+        affected: vec![Affected::new("npm".into(), name, KeyKind::Binary).fixed_in(fixed)],
+        ..Advisory::default()
+    };
+    let ecosystems = if complete { vec!["npm".to_owned()] } else { vec![] };
+    let feeds = vec![FeedInfo { name: "f".into(), ecosystems, rates: true, ..FeedInfo::default() }];
+    let meta = Meta { feeds, built: path.display().to_string(), ..Meta::default() };
+    write(path, &BuildInput { advisories: fixed.iter().map(one).collect(), meta, ..BuildInput::default() }).unwrap();
+    Database::open(path).unwrap()
+}
+
+#[test]
+fn only_what_a_delta_concerns_is_judged_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(dir.path()).unwrap();
+    let images = [
+        &[("a", "1.0.0")][..],
+        &[("a", "2.0.0"), ("b", "1.0.0")],
+        &[("c", "1.0.0")],
+        &[("a", "1.5.0"), ("c", "1.0.0")],
+    ];
+    let all: Vec<Inventory> = (1..).zip(images).map(|(number, packages)| inventory(number, packages)).collect();
+    all.iter().for_each(|inventory| store.put_inventory(inventory).unwrap());
+    let old = [("a", "1.0.1"), ("b", "1.1.0")];
+    let check = |new: &[(&str, &str)], complete: bool, visited: u64, changed: &[u8]| {
+        let (old, new) =
+            (database(&dir.path().join("old"), &old, true), database(&dir.path().join("new"), new, complete));
+        let delta = Delta::between(&old, &new).unwrap();
+        store.clear_rematched().unwrap();
+        let mut found = Vec::new();
+        let seen = rematch(&store.path(), &delta, |one| {
+            store.put_rematched(&one)?;
+            found.push(one.image);
+            Ok(())
+        });
+        let seen = seen.unwrap();
+        assert_eq!((seen.inventories, seen.visited, found), (4, visited, changed.iter().map(|n| digest(*n)).collect()));
+        for inventory in &all {
+            // The incremental result is that of judging everything again.
+            let [before, after] = [&old, &new].map(|db| matching::judge(inventory.clone(), db).unwrap());
+            let again = match store.rematched(&inventory.image.digest, &seen).unwrap() {
+                Rejudged::Same => Report { database: new.info(), ..before },
+                Rejudged::Findings { went, came } => before.patched(&went, &came, new.info()).unwrap(),
+                Rejudged::Whole(report) => *report,
+            };
+            assert_eq!(again, after);
+        }
+        // What is seen later was not looked at.
+        store.put_inventory(&inventory(9, &[("z", "1.0.0")])).unwrap();
+        assert_eq!(store.rematched(&digest(9), &seen), None);
+        let used = Used { reports: HashSet::new(), images: all.iter().map(|i| i.image.digest.clone()).collect() };
+        assert_eq!(store.sweep(&used, Duration::ZERO).unwrap(), 1);
+    };
+    check(&old, true, 0, &[]);
+    check(&[("b", "1.1.0"), ("a", "1.0.1"), ("d", "9.0.0")], true, 0, &[]);
+    check(&[("a", "1.0.1"), ("b", "1.1.0"), ("c", "2.0.0")], true, 2, &[3, 4]);
+    // A fix that came later than it was said.
+    check(&[("a", "1.6.0"), ("b", "1.1.0")], true, 2, &[1, 4]);
+    check(&[("a", "1.0.1")], true, 1, &[2]);
+    check(&old, false, 4, &[1, 2, 3, 4]);
+}

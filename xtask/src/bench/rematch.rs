@@ -1,0 +1,70 @@
+//! What a new database costs a store of 100,000 inventories, as the server's process re-matches them.
+
+use super::measure::{self, medians};
+use super::report::{Figure, mib};
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const INVENTORIES: &str = "100000";
+const PACKAGES: &str = "300";
+/// Rises with what the store or the fleet is made of.
+const FLEET: &str = "rematch-v1";
+
+/// What the program says it did.
+#[derive(Debug, Deserialize)]
+struct Said {
+    advisories: f64,
+    inventories: f64,
+    visited: f64,
+    changed: f64,
+}
+
+/// Fills the store once, re-matches it so many times, and gives the medians.
+pub(crate) fn figures(program: &Path, bench: &Path, rounds: usize) -> Result<Vec<Figure>> {
+    let dir = filled(program, bench)?;
+    let said = output(Command::new(program).arg("run").arg(&dir))?;
+    let said: Said = serde_json::from_slice(&said)?;
+    let mut samples = Vec::new();
+    for _ in 0..rounds {
+        let sample = measure::run(Command::new(program).arg("run").arg(&dir))?;
+        if sample.code != 0 {
+            bail!("the re-match ended with exit code {}", sample.code);
+        }
+        samples.push(sample);
+    }
+    let median = medians(&samples);
+    Ok(vec![
+        Figure::new("re-match: wall", median.wall_ms / 1000.0, "s").at_most(2.0),
+        Figure::new("re-match: CPU", median.cpu_ms / 1000.0, "s").at_most(2.0),
+        Figure::new("re-match: RssAnon", mib(median.rss_anon), "MiB").at_most(512.0),
+        Figure::new("re-match: changed advisories", said.advisories, ""),
+        Figure::new("re-match: inventories", said.inventories, ""),
+        Figure::new("re-match: judged again", said.visited, ""),
+        Figure::new("re-match: with another report", said.changed, ""),
+    ])
+}
+
+fn filled(program: &Path, bench: &Path) -> Result<PathBuf> {
+    let dir = bench.join(FLEET);
+    if !dir.exists() {
+        eprintln!("filling a store with {INVENTORIES} inventories, once: some minutes, and about 1 GB");
+        let part = bench.join(format!("{FLEET}.part"));
+        if part.exists() {
+            fs::remove_dir_all(&part).with_context(|| part.display().to_string())?;
+        }
+        output(Command::new(program).arg("build").arg(&part).args([INVENTORIES, PACKAGES]))?;
+        fs::rename(&part, &dir).with_context(|| dir.display().to_string())?;
+    }
+    Ok(dir)
+}
+
+fn output(command: &mut Command) -> Result<Vec<u8>> {
+    let out = command.output().context("the re-match cannot be run")?;
+    if !out.status.success() {
+        bail!("the re-match: {}", String::from_utf8_lossy(&out.stderr));
+    }
+    Ok(out.stdout)
+}
