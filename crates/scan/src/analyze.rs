@@ -33,7 +33,7 @@ use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
 /// Raised whenever an analyzer finds more or other things in the same bytes: caches are keyed by it.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// What one file says.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -145,6 +145,7 @@ fn analyzer(path: &str) -> Option<Analyzer> {
         (sbom::wants, sbom::parse),
         (rpm::wants, rpm::parse),
         (alpm::wants, alpm::parse),
+        (alpm::lists_files, alpm::files),
         (chisel::wants, chisel::parse),
         (classify::wants, classify::parse),
         (foreign::wants, foreign::parse),
