@@ -120,6 +120,7 @@ mod tests {
         check("usr/local/bin/envoy", "\0a1b2/1.29.1/Clean/RELEASE/BoringSSL\0", &["envoy 1.29.1"]);
         check("usr/bin/openssl", "\0OpenSSL 1.1.1w  11 Sep 2023\0", &["openssl 1.1.1w"]);
         check("bin/bash", "@(#)Bash version 5.2.15(1) release GNU", &["bash 5.2.15"]);
+        check("usr/bin/deno", "OTLP-Exporter-Deno/0.80.0x Deno/2.9.6Deno/2.9.6+e518fbd", &["deno 2.9.6"]);
         check("usr/lib/ghc/bin/ghc", "libHSbase-4.15.1.0-ghc9.0.2.so\0", &["ghc 9.0.2"]);
         check("opt/julia/lib/libjulia.so.1.9.3", "", &["julia 1.9.3"]);
         check("usr/local/bin/node", "", &[]);

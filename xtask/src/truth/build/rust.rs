@@ -1,4 +1,5 @@
 //! A Rust program built by `cargo auditable`; listed by `cargo tree`: what it is linked of, without what only its build runs.
+//! cargo-auditable itself lists a little more (macros a program names, optional dependencies that features leave out).
 
 use super::{Listed, command, output, text};
 use anyhow::{Context, Result};
@@ -22,6 +23,9 @@ pub(super) fn make(image: &Path, work: &Path) -> Result<Vec<Listed>> {
     let program = format!("{name}@{version}");
     let to = text(image)?;
     let mut install = cargo(&["auditable", "install", "--locked", "--no-track", "--root", to, &program])?;
+    // What it is linked of counts, not how well.
+    let quick = [("LTO", "off"), ("OPT_LEVEL", "0"), ("CODEGEN_UNITS", "16")];
+    install.envs(quick.map(|(setting, value)| (format!("CARGO_PROFILE_RELEASE_{setting}"), value)));
     output(install.env("PATH", paths).env("CARGO_HOME", &home).env("CARGO_TARGET_DIR", work.join("target")))?;
     let manifest = source(&home, &format!("{name}-{version}"))?.join("Cargo.toml");
     let edges = ["--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}", "--no-dedupe"];

@@ -48,7 +48,7 @@ const fn text(
 pub(super) const PROGRAMS: &[Program] = &[
     // Languages.
     executable("node", &["node", "nodejs", "libnode.so*"], &["node.js/v{}", "/node-v{}.tar.gz"], 3),
-    executable("deno", &["deno"], &["Deno/{}"], 3),
+    executable("deno", &["deno"], &["Deno/{}+", "Deno/{}"], 3),
     executable(
         "python",
         &["python{}", "python{}m", "libpython{}.so*", "libpython{}m.so*"],
