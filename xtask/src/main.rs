@@ -61,10 +61,14 @@ enum Command {
     Latency,
     /// Check which crate imports which
     Imports,
-    /// Compare the engine with the package managers' own lists (OCI layouts in DIR, lists in DIR/truth)
+    /// Compare the engine with the package managers' own lists (images in DIR, lists in DIR/truth)
     Truth {
-        /// Folder of OCI layouts
-        dir: PathBuf,
+        /// Folder of OCI layouts and root file systems
+        #[arg(required_unless_present = "built")]
+        dir: Option<PathBuf>,
+        /// Build the images from the registries, once, under target/truth (network, root, several minutes)
+        #[arg(long, conflicts_with = "dir")]
+        built: bool,
         /// Name every missed and every invented package
         #[arg(long)]
         differences: bool,
@@ -117,7 +121,8 @@ fn main() -> ExitCode {
         Command::Test => test::run(&root),
         Command::Latency => latency::run(&root),
         Command::Imports => imports::run(&root),
-        Command::Truth { dir, differences } => truth::run(&dir, differences),
+        Command::Truth { dir: Some(dir), differences, .. } => truth::run(&dir, differences),
+        Command::Truth { differences, .. } => truth::build::ensure(&root).and_then(|dir| truth::run(&dir, differences)),
         Command::Vectors { dir } => vectors::run(&dir),
         Command::Fuzz(args) => fuzz::run(&root, &args),
         Command::Bench(args) => bench::run(&root, &args),

@@ -12,6 +12,7 @@ mod hit;
 mod ownership;
 mod question;
 mod rejudge;
+mod same;
 mod subject;
 
 use crate::Error;
@@ -35,17 +36,17 @@ use tidewaiter_core::report::{Gap, Inventory, Report, Support};
 /// When the database file is corrupt.
 pub fn judge(inventory: Inventory, db: &Database) -> Result<Report, Error> {
     let os = inventory.os.as_ref();
-    let mut findings = Vec::new();
+    let mut found = Vec::new();
     let ownership = Ownership::of(&inventory, db);
     let mut gaps = gaps::of(&inventory, db, &ownership);
     let judged = inventory.packages.iter().filter(|p| judged(p, os) && !ownership.answers_for(p));
     for (subject, packages) in subject::all(judged) {
         let matched = match_subject(db, &subject, &packages, os)?;
-        findings.extend(matched.findings);
+        found.extend(matched.findings.into_iter().map(|finding| (subject.kind, finding)));
         gaps.extend(matched.gaps);
     }
     let support = support(os, db);
-    let mut report = Report::new(inventory, db.info(), findings, gaps);
+    let mut report = Report::new(inventory, db.info(), same::once(found), gaps);
     report.support = support;
     Ok(report)
 }

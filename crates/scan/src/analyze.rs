@@ -34,7 +34,7 @@ use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
 /// Raised whenever an analyzer finds more or other things in the same bytes: caches are keyed by it.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// What one file says.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -134,13 +134,20 @@ fn file_name(path: &str) -> &str {
 
 /// Whether a file at this (cleaned) path is worth reading.
 pub fn wants(path: &str) -> bool {
-    analyzer(path).is_some()
+    analyzer(path).is_some() || classify::wants(path)
 }
 
 /// Reads a file that is wanted by its path, or told by its content. Never fails: what cannot be understood is a gap.
 pub fn parse(path: &str, bytes: &[u8]) -> Parsed {
+    // A package manager's file may tell of a program too.
+    let program = classify::wants(path).then(|| classify::parse(path, bytes));
     if let Some(reader) = analyzer(path) {
-        return (reader.parse)(path, bytes);
+        let mut parsed = (reader.parse)(path, bytes);
+        parsed.add(program.unwrap_or_default());
+        return parsed;
+    }
+    if let Some(program) = program {
+        return program;
     }
     content::sniff(path, bytes).map_or_else(Parsed::default, |format| content::parse(format, path, bytes))
 }
@@ -192,5 +199,28 @@ fn package(kind: PackageType, name: &str, version: &str) -> Package {
         module: String::new(),
         owner: String::new(),
         locations: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_may_tell_of_packages_and_of_a_program() {
+        let check = |path: &str, text: &str, expected: &[&str]| {
+            assert!(wants(path), "{path}");
+            let parsed = parse(path, text.as_bytes());
+            let found: Vec<String> =
+                parsed.packages.iter().map(|p| format!("{} {} {}", p.kind.purl_type(), p.name, p.version)).collect();
+            assert_eq!(found, expected, "{path}");
+        };
+        let rabbit = "{application,rabbit,[{vsn,\"3.12.1\"}]}.";
+        check("opt/plugins/rabbit-3.12.1/ebin/rabbit.app", rabbit, &["hex rabbit 3.12.1", "generic rabbitmq 3.12.1"]);
+        let elixir = "{application,elixir,\n [{description,\"elixir\"},\n  {vsn,\"1.14.0\"},";
+        check("usr/lib/elixir/lib/elixir/ebin/elixir.app", elixir, &["generic elixir 1.14.0"]);
+        let dotnet = "usr/share/dotnet/shared/Microsoft.NETCore.App/8.0.1/Microsoft.NETCore.App.deps.json";
+        let parsed = parse(dotnet, br#"{"libraries":{}}"#);
+        assert!(parsed.packages.iter().any(|p| p.kind == PackageType::Generic && p.version == "8.0.1"));
     }
 }

@@ -1,7 +1,8 @@
-//! pacman: `var/lib/pacman/local/NAME-VERSION/desc`, one file for each package (libalpm, `be_local.c`).
+//! pacman: `var/lib/pacman/local/NAME-VERSION-RELEASE/desc` for each package, and `files` beside it (libalpm, `be_local.c`).
 
 use super::Parsed;
 use super::listing::{Listing, failed};
+use super::owned::Owned;
 use super::package;
 use tidewaiter_core::package::{Package, PackageType};
 
@@ -9,8 +10,29 @@ const LOCAL: &str = "var/lib/pacman/local/";
 pub(super) const SAMPLE: &str = "var/lib/pacman/local/x-1-1/desc";
 
 pub(super) fn wants(path: &str) -> bool {
-    let entry = path.strip_prefix(LOCAL).and_then(|rest| rest.strip_suffix("/desc"));
-    entry.is_some_and(|entry| !entry.is_empty() && !entry.contains('/'))
+    entry(path, "/desc").is_some()
+}
+
+/// Whether a file lists what a package put where.
+pub(super) fn lists_files(path: &str) -> bool {
+    entry(path, "/files").is_some()
+}
+
+/// The folder of the package whose file this is.
+fn entry<'p>(path: &'p str, file: &str) -> Option<&'p str> {
+    let entry = path.strip_prefix(LOCAL)?.strip_suffix(file)?;
+    Some(entry).filter(|entry| !entry.is_empty() && !entry.contains('/'))
+}
+
+/// The files of one package: the lines of the section `%FILES%`; those of folders end with a slash.
+pub(super) fn files(path: &str, bytes: &[u8]) -> Parsed {
+    // Neither a version nor a release has a hyphen.
+    let name = entry(path, "/files").and_then(|entry| entry.rsplitn(3, '-').nth(2));
+    let Some(name) = name else { return Parsed::default() };
+    let text = String::from_utf8_lossy(bytes);
+    let section = text.lines().skip_while(|line| line.trim_end() != "%FILES%").skip(1);
+    let files = section.take_while(|line| !line.is_empty()).filter(|line| !line.ends_with('/'));
+    Parsed { owned: vec![Owned::new(name, files)], ..Parsed::default() }
 }
 
 pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
@@ -58,9 +80,30 @@ mod tests {
     }
 
     #[test]
+    fn files_belong_to_their_package() {
+        let check = |path: &str, text: &str, package: &str, owned: &[&str]| {
+            let parsed = files(path, text.as_bytes());
+            let found = parsed.owned.first().map(|o| (o.package.clone(), o.files.clone())).unwrap_or_default();
+            let ids: Vec<u64> = owned.iter().map(|path| crate::analyze::owned::id(path)).collect();
+            assert_eq!(found, (package.to_owned(), ids), "{path}");
+        };
+        let text = "%FILES%\nusr/\nusr/bin/\nusr/bin/node\nusr/bin/npx\n\n%BACKUP%\netc/node.conf\td41d8\n";
+        check(
+            "var/lib/pacman/local/nodejs-lts-iron-20.11.1-1/files",
+            text,
+            "nodejs-lts-iron",
+            &["usr/bin/node", "bin/npx"],
+        );
+        check("var/lib/pacman/local/a-1:2.0-1.1/files", "%FILES%\nusr/bin/a\n", "a", &["usr/bin/a"]);
+        check("var/lib/pacman/local/a-1-1/files", "", "a", &[]);
+        check("var/lib/pacman/local/a/files", "%FILES%\nusr/bin/a\n", "", &[]);
+    }
+
+    #[test]
     fn only_entries_are_wanted() {
         assert!(wants(SAMPLE));
         assert!(!wants("var/lib/pacman/local/x-1-1/files") && !wants("var/lib/pacman/local/desc"));
+        assert!(lists_files("var/lib/pacman/local/x-1-1/files") && !lists_files(SAMPLE));
         assert!(!wants("var/lib/pacman/sync/x-1-1/desc") && !wants("var/lib/pacman/local/a/b/desc"));
     }
 }

@@ -137,6 +137,8 @@ mod tests {
         check("usr/local/bin/envoy", "\0a1b2/1.29.1/Clean/RELEASE/BoringSSL\0", &["envoy 1.29.1"]);
         check("usr/bin/openssl", "\0OpenSSL 1.1.1w  11 Sep 2023\0", &["openssl 1.1.1w"]);
         check("bin/bash", "@(#)Bash version 5.2.15(1) release GNU", &["bash 5.2.15"]);
+        check("usr/bin/deno", "OTLP-Exporter-Deno/0.80.0x Deno/2.9.6Deno/2.9.6+e518fbd", &["deno 2.9.6"]);
+        check("usr/lib/ghc/bin/ghc", "libHSbase-4.15.1.0-ghc9.0.2.so\0", &["ghc 9.0.2"]);
         check("opt/julia/lib/libjulia.so.1.9.3", "", &["julia 1.9.3"]);
         check("usr/local/bin/node", "", &[]);
     }
@@ -163,6 +165,17 @@ mod tests {
         archive("opt/kafka/libs/kafka_2.13-3.6.1.jar", &["kafka 3.6.1"]);
         archive("usr/share/elasticsearch/lib/elasticsearch-8.12.0.jar", &["elasticsearch 8.12.0"]);
         archive("app/lib/other-8.12.0.jar", &[]);
+        archive("usr/local/jetty/lib/jetty-server-12.0.5.jar", &["jetty 12.0.5"]);
+        archive("usr/local/jetty/lib/jetty-server-9.4.53.v20231009.jar", &["jetty 9.4.53"]);
+        archive("opt/sonarqube/lib/sonar-application-10.3.0.82913.jar", &["sonarqube 10.3.0"]);
+        archive("opt/flink/lib/flink-dist-1.18.1.jar", &["flink 1.18.1"]);
+        text("opt/couchdb/lib/couch-3.3.3/ebin/couch.app", "", &["couchdb 3.3.3"]);
+        text(
+            "usr/local/lib/elixir/lib/elixir/ebin/elixir.app",
+            "{application,elixir,\n [{vsn,\"1.16.0\"},",
+            &["elixir 1.16.0"],
+        );
+        text("var/lib/ghost/versions/5.79.0/package.json", "{}", &["ghost 5.79.0"]);
         assert!(!wants("usr/share/doc/release.txt") && !wants("release/notes"));
     }
 

@@ -14,6 +14,10 @@ pub(super) struct Listing<'a> {
     parsed: Parsed,
 }
 
+/// A place in what one file lists.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place(usize);
+
 impl<'a> Listing<'a> {
     pub(super) fn new(path: &'a str) -> Self {
         Listing { path, parsed: Parsed::default() }
@@ -29,12 +33,19 @@ impl<'a> Listing<'a> {
             self.unreadable("an entry has no name");
         } else if !is_text(&[&package.name, &package.version, &package.source_name]) {
             self.unreadable("a name or version is not UTF-8");
-        } else if self.parsed.packages.len() < MAX_PACKAGES {
+        } else if !self.is_full() {
             self.parsed.packages.push(package);
-        } else if self.parsed.gaps.iter().all(|gap| gap.kind != GapKind::LimitReached) {
+        }
+    }
+
+    /// Whether it takes no more packages, which a gap says then.
+    pub(super) fn is_full(&mut self) -> bool {
+        let full = self.parsed.packages.len() >= MAX_PACKAGES;
+        if full && self.parsed.gaps.iter().all(|gap| gap.kind != GapKind::LimitReached) {
             let message = format!("it lists more than {MAX_PACKAGES} packages; the others are not judged");
             self.parsed.gaps.push(Gap { kind: GapKind::LimitReached, subject: self.path.to_owned(), message });
         }
+        full
     }
 
     /// Notes what is not understood; the first few say enough.
@@ -42,6 +53,16 @@ impl<'a> Listing<'a> {
         if self.parsed.gaps.len() < MAX_GAPS {
             self.parsed.gaps.push(unreadable(self.path, cause));
         }
+    }
+
+    /// Where it is now.
+    pub(super) fn place(&self) -> Place {
+        Place(self.parsed.packages.len())
+    }
+
+    /// Takes back the packages that were added since.
+    pub(super) fn back_to(&mut self, place: Place) {
+        self.parsed.packages.truncate(place.0);
     }
 
     pub(super) fn done(self) -> Parsed {

@@ -2,16 +2,18 @@
 //!
 //! Components are listed where a purl names them. Nothing tells whether an SBOM describes what lies beside it: it is
 //! believed, as leaving it out would hide what is listed nowhere else. Packages of operating systems are not taken:
-//! their databases say what is installed. A statement about an SBOM (in-toto) is none.
+//! their databases say what is installed. Software without a purl is counted in a gap. A statement about an SBOM (in-toto) is none.
 
 mod cyclonedx;
 mod spdx;
+mod stream;
 
-use super::listing::{Listing, failed};
+use super::listing::{Listing, Place, failed};
 use super::{Parsed, file_name};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tidewaiter_core::package::{Package, PackageType};
+use tidewaiter_core::report::{Gap, GapKind};
 
 pub(super) fn wants(path: &str) -> bool {
     let file = file_name(path);
@@ -32,48 +34,94 @@ struct Head {
     statement: Option<IgnoredAny>,
 }
 
-/// A package as a document names it: the version beside the purl counts where the purl has none.
-struct Named {
-    purl: String,
-    version: String,
-}
-
 pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     // What else is called so, and is no object, is no SBOM either.
     if serde_json::from_slice::<Vec<IgnoredAny>>(bytes).is_ok() {
         return Parsed::default();
     }
-    let packages = serde_json::from_slice(bytes).and_then(|head| match head {
-        Head { statement: Some(_), .. } => Ok(Vec::new()),
-        Head { cyclonedx: Some(_), .. } => cyclonedx::packages(bytes),
-        Head { spdx: Some(_), .. } => spdx::packages(bytes),
-        Head { graph: Some(_), .. } => spdx::graph(bytes),
-        _ => Ok(Vec::new()),
+    let mut found = Found { path, listing: Listing::new(path), unnamed: Unnamed::default() };
+    let read = serde_json::from_slice(bytes).and_then(|head| match head {
+        Head { statement: Some(_), .. } => Ok(()),
+        Head { cyclonedx: Some(_), .. } => cyclonedx::read(bytes, &mut found),
+        Head { spdx: Some(_), .. } => spdx::read(bytes, &mut found),
+        Head { graph: Some(_), .. } => spdx::graph(bytes, &mut found),
+        _ => Ok(()),
     });
-    match packages {
-        Ok(packages) => listed(path, &packages),
+    match read {
+        Ok(()) => found.done(),
         Err(e) => failed(path, &format!("it breaks the format of SBOMs ({e})")),
     }
 }
 
-fn listed(path: &str, packages: &[Named]) -> Parsed {
-    let mut listing = Listing::new(path);
-    for named in packages.iter().filter(|named| !named.purl.is_empty()) {
-        match Package::from_purl(&named.purl) {
+/// What a document names so far.
+struct Found<'p> {
+    path: &'p str,
+    listing: Listing<'p>,
+    unnamed: Unnamed,
+}
+
+/// Software without a purl: whose advisories speak of it cannot be told.
+#[derive(Debug, Clone, Default)]
+struct Unnamed {
+    count: usize,
+    /// The first one.
+    example: String,
+}
+
+impl Found<'_> {
+    /// Adds what a purl names; the version beside it counts where the purl has none.
+    fn purl(&mut self, purl: &str, version: &str) {
+        if self.listing.is_full() {
+            return;
+        }
+        match Package::from_purl(purl) {
             Ok(Some(package)) if package.kind.is_os() || package.kind == PackageType::Generic => {}
             Ok(Some(package)) if package.version.is_empty() => {
-                listing.package(Package { version: named.version.clone(), ..package });
+                self.listing.package(Package { version: version.to_owned(), ..package });
             }
-            Ok(Some(package)) => listing.package(package),
+            Ok(Some(package)) => self.listing.package(package),
             Ok(None) => {}
-            Err(cause) => listing.unreadable(&format!("{:.80} is no purl ({cause})", named.purl)),
+            Err(cause) => self.listing.unreadable(&format!("{purl:.80} is no purl ({cause})")),
         }
     }
-    let mut parsed = listing.done();
-    parsed.packages.sort();
-    parsed.packages.dedup();
-    parsed
+
+    /// Counts software without a purl. What has no version is a place where software lies, as some tools list them.
+    fn unnamed(&mut self, name: &str, version: &str) {
+        if name.is_empty() || version.is_empty() {
+            return;
+        }
+        if self.unnamed.count == 0 {
+            self.unnamed.example = format!("{name:.80} {version:.40}");
+        }
+        self.unnamed.count += 1;
+    }
+
+    /// Remembers what is found so far, for [`Found::forget`].
+    fn mark(&self) -> (Place, Unnamed) {
+        (self.listing.place(), self.unnamed.clone())
+    }
+
+    /// Forgets what was found since a mark.
+    fn forget(&mut self, (place, unnamed): (Place, Unnamed)) {
+        self.listing.back_to(place);
+        self.unnamed = unnamed;
+    }
+
+    fn done(self) -> Parsed {
+        let mut parsed = self.listing.done();
+        parsed.packages.sort();
+        parsed.packages.dedup();
+        let Unnamed { count, example } = self.unnamed;
+        if count > 0 {
+            let message = format!(
+                "{count} of its components have no purl (the first is {example}), so advisories cannot be asked for \
+                 them; judge them by other means"
+            );
+            parsed.gaps.push(Gap { kind: GapKind::Unclear, subject: self.path.to_owned(), message });
+        }
+        parsed
+    }
 }
 
 #[cfg(test)]
@@ -97,13 +145,22 @@ mod tests {
         check(&bom(r#"{"purl":"pkg:npm/a@1","components":[{"purl":"pkg:npm/b@2"}]}"#), "a 1, b 2", 0);
         check(&bom(r#"{"purl":"pkg:npm/a@1","scope":"excluded"}"#), "", 0);
         check(&bom(r#"{"purl":"pkg:deb/debian/a@1"},{"purl":"pkg:generic/a@1"},{"purl":"pkg:oci/a"}"#), "", 0);
-        check(&bom(r#"{"name":"a","version":"1"}"#), "", 0);
+        check(&bom(r#"{"name":"a","version":"1"},{"type":"library","name":"b","version":"1"}"#), "", 1);
+        check(&bom(r#"{"type":"file","name":"a","version":"1"}"#), "", 0);
+        check(&bom(r#"{"type":"operating-system","name":"debian","version":"12"}"#), "", 0);
+        check(&bom(r#"{"type":"application","name":"app/package-lock.json"}"#), "", 0);
+        check(&bom(r#"{"components":[{"purl":"pkg:npm/b@2"},{"name":"a","version":"1"}],"scope":"excluded"}"#), "", 0);
+        check(&bom(r#"{"purl":"pkg:npm/a@1","purl":"pkg:npm/b@1"}"#), "", 1);
+        check(&bom("null"), "", 0);
         check(&bom(r#"{"purl":"pkg:npm/a@1","isExternal":true}"#), "", 0);
         check(&bom(r#"{"purl":"pkg:npm/a@1"},{"purl":"pkg:npm/a@1"}"#), "a 1", 0);
         check(r#"{"bomFormat":"CycloneDX","components":{}}"#, "", 1);
         check(&bom(r#"{"purl":"npm:a"}"#), "", 1);
         let own = r#"{"bomFormat":"CycloneDX","metadata":{"component":{"purl":"pkg:bitnami/a@1.0.0-3"}}}"#;
         check(own, "a 1.0.0-3", 0);
+        let unnamed =
+            r#"{"bomFormat":"CycloneDX","metadata":{"component":{"name":"a","version":"1"}},"components":null}"#;
+        check(unnamed, "", 0);
         check(r#"{"bomFormat":"CycloneDX"}"#, "", 0);
         check("{", "", 1);
     }
@@ -123,11 +180,26 @@ mod tests {
         check("a.spdx.json", &spdx("pkg:pypi/a"), "a 9", 0);
         check("a.spdx.json", &spdx("pkg:apk/wolfi/a@1"), "", 0);
         check("a.spdx.json", r#"{"spdxVersion":"SPDX-2.3"}"#, "", 0);
+        let two = |root: &str| {
+            format!(
+                r#"{{"packages":[{{"SPDXID":"a","name":"a","versionInfo":"1"}},
+                {{"name":"b","versionInfo":"NOASSERTION"}},
+                {{"name":"c","versionInfo":"1","primaryPackagePurpose":"CONTAINER"}}],"spdxVersion":"SPDX-2.3"{root}}}"#
+            )
+        };
+        check("a.spdx.json", &two(""), "", 1);
+        check("a.spdx.json", &two(r#","documentDescribes":["a"]"#), "", 0);
+        let describes = r#"{"spdxElementId":"d","relationshipType":"DESCRIBES","relatedSpdxElement":"a"}"#;
+        check("a.spdx.json", &two(&format!(r#","relationships":[{describes}]"#)), "", 0);
         let graph = r#"{"@context":"c","@graph":[{"type":"SpdxDocument"},
             {"type":"software_Package","software_packageUrl":"pkg:gem/a","software_packageVersion":"1"},
             {"type":"software_Package","externalIdentifier":["_:x",
                 {"externalIdentifierType":"packageUrl","identifier":"pkg:gem/b@1"}]}]}"#;
         check("a.spdx.json", graph, "a 1, b 1", 0);
+        let package = r#"{"spdxId":"a","type":"software_Package","name":"a","software_packageVersion":"1"}"#;
+        check("a.spdx.json", &format!(r#"{{"@graph":[{package}]}}"#), "", 1);
+        let root = r#"{"type":"SpdxDocument","rootElement":["a"]}"#;
+        check("a.spdx.json", &format!(r#"{{"@graph":[{package},{root}]}}"#), "", 0);
         check("a.spdx.json", r#"{"_type":"https://in-toto.io/Statement/v0.1","predicate":{}}"#, "", 0);
         check("bom.json", "[]", "", 0);
     }

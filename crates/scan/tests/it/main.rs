@@ -4,6 +4,7 @@
 mod archive;
 mod cached;
 mod content;
+mod deterministic;
 mod fixture;
 mod layers;
 mod local;

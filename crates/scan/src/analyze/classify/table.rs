@@ -48,7 +48,7 @@ const fn text(
 pub(super) const PROGRAMS: &[Program] = &[
     // Languages.
     executable("node", &["node", "nodejs", "libnode.so*"], &["node.js/v{}", "/node-v{}.tar.gz"], 3),
-    executable("deno", &["deno"], &["Deno/{}"], 3),
+    executable("deno", &["deno"], &["Deno/{}+", "Deno/{}"], 3),
     executable(
         "python",
         &["python{}", "python{}m", "libpython{}.so*", "libpython{}m.so*"],
@@ -63,6 +63,8 @@ pub(super) const PROGRAMS: &[Program] = &[
     executable("julia", &["libjulia.so.{}"], &[], 3),
     text("java", &["release"], &["JAVA_VERSION=\"1.{}\"", "JAVA_VERSION=\"{}\""], 1),
     text("erlang", &["releases/*/OTP_VERSION"], &["^{}"], 1),
+    text("elixir", &["elixir/ebin/elixir.app"], &["{vsn,\"{}\"}", "{vsn, \"{}\"}"], 3),
+    executable("ghc", &["bin/ghc", "bin/ghc-{}"], &["-ghc{}.so"], 3),
     text("dotnet", &["shared/Microsoft.NETCore.App/{}/Microsoft.NETCore.App.deps.json"], &[], 3),
     text("aspnet-core", &["shared/Microsoft.AspNetCore.App/{}/Microsoft.AspNetCore.App.deps.json"], &[], 3),
     text("composer", &["bin/composer", "bin/composer.phar"], &["const VERSION = '{}'"], 3),
@@ -95,10 +97,14 @@ pub(super) const PROGRAMS: &[Program] = &[
     text("rabbitmq", &["plugins/rabbit-{}/ebin/rabbit.app"], &[], 3),
     archive("activemq", &["lib/activemq-broker-{}.jar"]),
     archive("cassandra", &["lib/apache-cassandra-{}.jar"]),
+    text("couchdb", &["lib/couch-{}/ebin/couch.app"], &[], 3),
     archive("elasticsearch", &["elasticsearch*/lib/elasticsearch-{}.jar"]),
+    archive("flink", &["lib/flink-dist-{}.jar"]),
+    archive("jetty", &["lib/jetty-server-{}*.jar"]),
     archive("kafka", &["libs/kafka_*-{}.jar"]),
     archive("neo4j", &["lib/neo4j-kernel-{}.jar"]),
     archive("solr", &["WEB-INF/lib/solr-core-{}.jar"]),
+    archive("sonarqube", &["lib/sonar-application-{}*.jar"]),
     archive("spark", &["jars/spark-core_*-{}.jar"]),
     archive("zookeeper", &["*zookeeper*/lib/zookeeper-{}.jar"]),
     text("kibana", &["kibana/package.json"], &["\"version\": \"{}\"", "\"version\":\"{}\""], 3),
@@ -117,5 +123,6 @@ pub(super) const PROGRAMS: &[Program] = &[
     text("joomla", &["administrator/manifests/files/joomla.xml"], &["<version>{}</version>"], 3),
     text("nextcloud", &["version.php"], &["$OC_VersionString = '{}'"], 3),
     text("phpmyadmin", &["libraries/classes/Version.php", "src/Version.php"], &["VERSION = '{}"], 3),
+    text("ghost", &["ghost/versions/{}/package.json"], &[], 3),
     text("gitlab", &["gitlab-rails/VERSION"], &["^{}"], 3),
 ];

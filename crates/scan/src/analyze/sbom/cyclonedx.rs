@@ -1,45 +1,153 @@
 //! CycloneDX as JSON, versions 1.2 to 1.7.
 
-use super::Named;
-use serde::Deserialize;
+use super::Found;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::fmt;
 
-#[derive(Deserialize)]
-struct Document {
-    metadata: Option<Metadata>,
-    components: Option<Vec<Component>>,
-}
+/// Types of components that are software others publish; files, devices, data and the like can be judged by nobody.
+/// The specification requires a type; what lacks one may be anything.
+const SOFTWARE: [&str; 4] = ["", "library", "framework", "application"];
 
-#[derive(Deserialize)]
-struct Metadata {
-    component: Option<Component>,
-}
-
-#[derive(Deserialize)]
-struct Component {
-    purl: Option<String>,
-    version: Option<String>,
-    /// `excluded`: used to build or test.
-    scope: Option<String>,
-    /// Needed, and brought by somebody else.
-    #[serde(rename = "isExternal")]
-    external: Option<bool>,
-    components: Option<Vec<Component>>,
-}
-
-/// What the document describes, and all components with those inside them.
+/// Lists what the document describes, and all components with those inside them.
 ///
 /// # Errors
 /// When it does not fit the format.
-pub(super) fn packages(bytes: &[u8]) -> serde_json::Result<Vec<Named>> {
-    let document: Document = serde_json::from_slice(bytes)?;
-    let mut todo: Vec<Component> = document.metadata.and_then(|m| m.component).into_iter().collect();
-    todo.extend(document.components.unwrap_or_default());
-    let mut out = Vec::new();
-    while let Some(component) = todo.pop() {
-        if component.scope.as_deref() != Some("excluded") && component.external != Some(true) {
-            todo.extend(component.components.unwrap_or_default());
-            out.extend(component.purl.map(|purl| Named { purl, version: component.version.unwrap_or_default() }));
+pub(super) fn read(bytes: &[u8], found: &mut Found<'_>) -> serde_json::Result<()> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    Object { role: Role::Document, found }.deserialize(&mut json)
+}
+
+/// Objects on the way to a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Document,
+    Metadata,
+    /// What the document describes: its own software, whose name means nothing to others.
+    Subject,
+    Component,
+}
+
+/// An object that is read, and what is found in it.
+struct Object<'f, 'p> {
+    role: Role,
+    found: &'f mut Found<'p>,
+}
+
+/// An array of components.
+struct Components<'f, 'p>(&'f mut Found<'p>);
+
+/// What a component says of itself.
+#[derive(Default)]
+struct Fields {
+    purl: Option<String>,
+    name: Option<String>,
+    version: Option<String>,
+    kind: Option<String>,
+    /// `excluded`: used to build or test.
+    scope: Option<String>,
+    /// Needed, and brought by somebody else.
+    external: Option<bool>,
+}
+
+impl<'de> DeserializeSeed<'de> for Object<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Object { role, found } = self;
+        let described = matches!(role, Role::Subject | Role::Component);
+        let before = found.mark();
+        let mut fields = Fields::default();
+        while let Some(key) = map.next_key::<String>()? {
+            match (key.as_str(), role) {
+                ("metadata", Role::Document) => map.next_value_seed(Object { role: Role::Metadata, found })?,
+                ("component", Role::Metadata) => map.next_value_seed(Object { role: Role::Subject, found })?,
+                ("components", Role::Document | Role::Subject | Role::Component) => {
+                    map.next_value_seed(Components(found))?;
+                }
+                (key, _) if described => fields.read(key, &mut map)?,
+                _ => map.next_value::<IgnoredAny>().map(drop)?,
+            }
+        }
+        if fields.scope.as_deref() == Some("excluded") || fields.external == Some(true) {
+            found.forget(before);
+        } else if described {
+            fields.tell(role, found);
+        }
+        Ok(())
+    }
+}
+
+impl Fields {
+    fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        let (field, name) = match key {
+            "purl" => (&mut self.purl, "purl"),
+            "name" => (&mut self.name, "name"),
+            "version" => (&mut self.version, "version"),
+            "type" => (&mut self.kind, "type"),
+            "scope" => (&mut self.scope, "scope"),
+            "isExternal" => {
+                self.external = map.next_value()?;
+                return Ok(());
+            }
+            _ => return map.next_value::<IgnoredAny>().map(drop),
+        };
+        // Readers differ in which of two they believe.
+        if field.is_some() {
+            return Err(A::Error::duplicate_field(name));
+        }
+        *field = map.next_value()?;
+        Ok(())
+    }
+
+    fn tell(self, role: Role, found: &mut Found<'_>) {
+        let version = self.version.unwrap_or_default();
+        match self.purl.filter(|purl| !purl.is_empty()) {
+            Some(purl) => found.purl(&purl, &version),
+            None if role == Role::Component && SOFTWARE.contains(&self.kind.unwrap_or_default().as_str()) => {
+                found.unnamed(&self.name.unwrap_or_default(), &version);
+            }
+            None => {}
         }
     }
-    Ok(out)
+}
+
+impl<'de> DeserializeSeed<'de> for Components<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Components<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of components")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element_seed(Object { role: Role::Component, found: &mut *self.0 })?.is_some() {}
+        Ok(())
+    }
 }

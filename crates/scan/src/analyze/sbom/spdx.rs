@@ -1,19 +1,54 @@
 //! SPDX as JSON: 2.2 and 2.3 with `packages`, 3.0 with a graph of elements.
 
-use super::Named;
+use super::Found;
+use super::stream::{Texts, elements};
 use serde::Deserialize;
+use std::collections::BTreeSet;
+
+/// Purposes of packages that are software others publish; containers, files, systems and the like can be judged by nobody.
+const SOFTWARE: [&str; 4] = ["", "library", "framework", "application"];
+/// What SPDX writes where something is unknown.
+const UNKNOWN: [&str; 2] = ["NOASSERTION", "NONE"];
+
+/// The part of a document that says what it describes: its own software, whose name means nothing to others.
+#[derive(Deserialize)]
+struct Described {
+    #[serde(rename = "documentDescribes")]
+    described: Option<Texts<Option<String>>>,
+    relationships: Option<Texts<Relationship>>,
+}
 
 #[derive(Deserialize)]
-struct Document {
-    packages: Option<Vec<Package>>,
+struct Relationship {
+    #[serde(rename = "spdxElementId")]
+    from: Option<String>,
+    #[serde(rename = "relationshipType")]
+    kind: Option<String>,
+    #[serde(rename = "relatedSpdxElement")]
+    to: Option<String>,
+}
+
+impl From<Relationship> for Option<String> {
+    fn from(relationship: Relationship) -> Self {
+        match relationship.kind.as_deref() {
+            Some("DESCRIBES") => relationship.to,
+            Some("DESCRIBED_BY") => relationship.from,
+            _ => None,
+        }
+    }
 }
 
 #[derive(Deserialize)]
 struct Package {
+    #[serde(rename = "SPDXID")]
+    id: Option<String>,
+    name: Option<String>,
     #[serde(rename = "versionInfo")]
     version: Option<String>,
+    #[serde(rename = "primaryPackagePurpose")]
+    purpose: Option<String>,
     #[serde(rename = "externalRefs")]
-    references: Option<Vec<Reference>>,
+    purls: Option<Texts<Reference>>,
 }
 
 #[derive(Deserialize)]
@@ -24,20 +59,35 @@ struct Reference {
     locator: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Graph {
-    #[serde(rename = "@graph")]
-    elements: Vec<Element>,
+impl From<Reference> for Option<String> {
+    fn from(reference: Reference) -> Self {
+        let kind = reference.kind.as_deref().and_then(|kind| kind.rsplit('/').next());
+        reference.locator.filter(|_| kind == Some("purl"))
+    }
 }
 
 #[derive(Deserialize)]
 struct Element {
+    #[serde(rename = "spdxId")]
+    id: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    name: Option<String>,
     #[serde(rename = "software_packageVersion")]
     version: Option<String>,
+    #[serde(rename = "software_primaryPurpose")]
+    purpose: Option<String>,
     #[serde(rename = "software_packageUrl")]
     purl: Option<String>,
     #[serde(rename = "externalIdentifier")]
-    identifiers: Option<Vec<Identifier>>,
+    purls: Option<Texts<Identifier>>,
+}
+
+/// What an element is the root of others by.
+#[derive(Deserialize)]
+struct Root {
+    #[serde(rename = "rootElement")]
+    roots: Option<Texts<Option<String>>>,
 }
 
 /// As a graph has it: an object, or the name of an element elsewhere in it.
@@ -52,37 +102,52 @@ enum Identifier {
     Other(serde::de::IgnoredAny),
 }
 
-/// All packages of SPDX 2. Several purls say where else the same package is known.
-///
-/// # Errors
-/// When it does not fit the format.
-pub(super) fn packages(bytes: &[u8]) -> serde_json::Result<Vec<Named>> {
-    let document: Document = serde_json::from_slice(bytes)?;
-    let mut out = Vec::new();
-    for package in document.packages.unwrap_or_default() {
-        let version = package.version.unwrap_or_default();
-        let references = package.references.unwrap_or_default().into_iter();
-        let purls = references.filter(|r| r.kind.as_deref().and_then(|kind| kind.rsplit('/').next()) == Some("purl"));
-        out.extend(purls.filter_map(|r| r.locator).map(|purl| Named { purl, version: version.clone() }));
-    }
-    Ok(out)
-}
-
-/// All packages of SPDX 3.
-///
-/// # Errors
-/// When it does not fit the format.
-pub(super) fn graph(bytes: &[u8]) -> serde_json::Result<Vec<Named>> {
-    let graph: Graph = serde_json::from_slice(bytes)?;
-    let mut out = Vec::new();
-    for element in graph.elements {
-        let version = element.version.unwrap_or_default();
-        let identifiers = element.identifiers.unwrap_or_default().into_iter();
-        let others = identifiers.filter_map(|identifier| match identifier {
+impl From<Identifier> for Option<String> {
+    fn from(identifier: Identifier) -> Self {
+        match identifier {
             Identifier::Written { kind, identifier } if kind == "packageUrl" || kind == "purl" => Some(identifier),
             _ => None,
-        });
-        out.extend(element.purl.into_iter().chain(others).map(|purl| Named { purl, version: version.clone() }));
+        }
     }
-    Ok(out)
+}
+
+/// Lists all packages of SPDX 2. Several purls say where else the same package is known.
+///
+/// # Errors
+/// When it does not fit the format.
+pub(super) fn read(bytes: &[u8], found: &mut Found<'_>) -> serde_json::Result<()> {
+    let head: Described = serde_json::from_slice(bytes)?;
+    let by = head.relationships.map(|texts| texts.0).unwrap_or_default();
+    let subjects: BTreeSet<String> =
+        head.described.map(|texts| texts.0).unwrap_or_default().into_iter().chain(by).collect();
+    elements(bytes, "packages", |package: Package| {
+        let is_subject = package.id.is_some_and(|id| subjects.contains(&id));
+        let purls = package.purls.map(|texts| texts.0).unwrap_or_default();
+        tell(purls, is_subject, [package.name, package.version, package.purpose], found);
+    })
+}
+
+/// Lists all packages of SPDX 3.
+///
+/// # Errors
+/// When it does not fit the format.
+pub(super) fn graph(bytes: &[u8], found: &mut Found<'_>) -> serde_json::Result<()> {
+    let mut subjects = BTreeSet::new();
+    elements(bytes, "@graph", |root: Root| subjects.extend(root.roots.map(|texts| texts.0).unwrap_or_default()))?;
+    elements(bytes, "@graph", |element: Element| {
+        let purls: Vec<String> =
+            element.purl.into_iter().chain(element.purls.map(|texts| texts.0).unwrap_or_default()).collect();
+        let is_package = element.kind.is_some_and(|kind| kind == "software_Package");
+        let is_subject = !is_package || element.id.is_some_and(|id| subjects.contains(&id));
+        tell(purls, is_subject, [element.name, element.version, element.purpose], found);
+    })
+}
+
+fn tell(purls: Vec<String>, is_subject: bool, texts: [Option<String>; 3], found: &mut Found<'_>) {
+    let [name, version, purpose] = texts.map(Option::unwrap_or_default);
+    let version = if UNKNOWN.contains(&version.as_str()) { "" } else { &version };
+    purls.iter().for_each(|purl| found.purl(purl, version));
+    if purls.is_empty() && !is_subject && SOFTWARE.contains(&purpose.to_ascii_lowercase().as_str()) {
+        found.unnamed(&name, version);
+    }
 }

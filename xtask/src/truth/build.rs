@@ -1,0 +1,99 @@
+//! Images made from the registries, each with the list of the package manager that made it. Never from a scanner.
+
+mod debian;
+mod go;
+mod java;
+mod node;
+mod python;
+mod rust;
+
+use super::{Listed, Truth};
+use anyhow::{Context, Result, bail};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tidewaiter_testkit::cluster::which;
+
+/// How one image is made.
+struct Recipe {
+    name: &'static str,
+    /// The types of packages that its list is complete for.
+    types: &'static [&'static str],
+    /// Programs it needs on PATH.
+    tools: &'static [&'static str],
+    /// Makes the root file system in a folder, with another one for what is only needed meanwhile.
+    make: fn(&Path, &Path) -> Result<Vec<Listed>>,
+}
+
+const RECIPES: [Recipe; 6] = [
+    Recipe { name: "debian", types: &["deb"], tools: &["apt-get", "dpkg", "dpkg-deb"], make: debian::make },
+    Recipe { name: "node", types: &["npm"], tools: &["npm"], make: node::make },
+    Recipe { name: "python", types: &["pypi"], tools: &["python3"], make: python::make },
+    Recipe { name: "go", types: &["golang"], tools: &["go"], make: go::make },
+    Recipe { name: "rust", types: &["cargo"], tools: &["cargo"], make: rust::make },
+    Recipe { name: "java", types: &["maven"], tools: &["mvn"], make: java::make },
+];
+
+/// The folder of images and lists, of which those that are there already are kept.
+pub(crate) fn ensure(root: &Path) -> Result<PathBuf> {
+    let dir = root.join("target/truth");
+    let missing: Vec<&str> = RECIPES.iter().flat_map(|r| r.tools).filter(|t| which(t).is_none()).copied().collect();
+    if !missing.is_empty() {
+        bail!("missing on PATH: {}; install it and run this again", missing.join(", "));
+    }
+    fs::create_dir_all(dir.join("truth"))?;
+    for recipe in &RECIPES {
+        make(recipe, &dir).with_context(|| format!("the image {} cannot be built", recipe.name))?;
+    }
+    Ok(dir)
+}
+
+fn make(recipe: &Recipe, dir: &Path) -> Result<()> {
+    let list = dir.join("truth").join(recipe.name).with_extension("json");
+    if list.exists() {
+        return Ok(());
+    }
+    println!("building {} (once; remove {} to have it built again)", recipe.name, list.display());
+    let (image, work) = (dir.join(recipe.name), dir.join("work").join(recipe.name));
+    for folder in [&image, &work] {
+        if folder.exists() {
+            fs::remove_dir_all(folder)?;
+        }
+        fs::create_dir_all(folder)?;
+    }
+    let packages = (recipe.make)(&image, &work)?;
+    let types = recipe.types.iter().map(|kind| (*kind).to_owned()).collect();
+    // Last, so that an interrupted build leaves nothing that looks finished.
+    fs::write(list, serde_json::to_vec_pretty(&Truth { types, packages })?)?;
+    fs::remove_dir_all(work)?;
+    Ok(())
+}
+
+fn command(program: impl AsRef<OsStr>, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(args);
+    command
+}
+
+/// Runs a program; gives what it prints.
+fn output(command: &mut Command) -> Result<String> {
+    let line = command_line(command);
+    let out = command.output().with_context(|| format!("{line} cannot be run"))?;
+    if !out.status.success() {
+        let said = String::from_utf8_lossy(&out.stderr);
+        let last: Vec<&str> = said.lines().rev().take(20).collect();
+        bail!("{line} failed:\n{}", last.into_iter().rev().collect::<Vec<_>>().join("\n"));
+    }
+    String::from_utf8(out.stdout).with_context(|| format!("{line} prints what is no text"))
+}
+
+fn command_line(command: &Command) -> String {
+    let words = [command.get_program()].into_iter().chain(command.get_args()).take(6);
+    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+/// A path as text, for programs' arguments.
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().with_context(|| format!("{}: its name is no text", path.display()))
+}
