@@ -34,7 +34,9 @@ pub enum Rejudged {
 /// # Errors
 /// When a database file is corrupt.
 pub fn rejudge(inventory: Inventory, delta: &Delta<'_>) -> Result<Rejudged, Error> {
-    if questions_of_whole(&inventory).iter().any(|question| question.is_answered_otherwise(delta)) {
+    // What is found of a program counts once with what is found of packages: one depends on the other.
+    let programs = inventory.packages.iter().any(|package| package.kind == PackageType::Generic);
+    if programs || questions_of_whole(&inventory).iter().any(|question| question.is_answered_otherwise(delta)) {
         return whole(inventory, delta);
     }
     let ownership = Ownership::of(&inventory, delta.new_database());

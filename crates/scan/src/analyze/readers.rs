@@ -47,6 +47,13 @@ pub const READERS: &[Reader] = &[
     ),
     reader!("pacman", &["var/lib/pacman/local/NAME-VERSION/desc"], &[Alpm], alpm::wants, alpm::parse),
     reader!(
+        "pacman, files of packages",
+        &["var/lib/pacman/local/NAME-VERSION/files"],
+        &[],
+        alpm::lists_files,
+        alpm::files
+    ),
+    reader!(
         "Node.js packages",
         &["…/node_modules/NAME/package.json", "…/node_modules/@SCOPE/NAME/package.json"],
         &[Npm],
@@ -108,7 +115,6 @@ pub const READERS: &[Reader] = &[
         sbom::wants,
         sbom::parse
     ),
-    reader!("programs told by a text file", &[], &[Generic], classify::wants, classify::parse),
     reader!("opkg, XBPS, Nix, pkg: not read, always a gap", &foreign::PATHS, &[], foreign::wants, foreign::parse),
     reader!("Portage: not read, always a gap", &[foreign::PORTAGE_FILE], &[], foreign::is_portage, foreign::parse),
     reader!("a file kept as it is, for a link to it", &[], &[], |path| path == KEEP, |_, bytes| Parsed {

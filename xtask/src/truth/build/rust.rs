@@ -1,19 +1,21 @@
-//! A Rust program built by `cargo auditable`; listed by `cargo tree`: what it is linked of, without what only its build runs.
-//! cargo-auditable itself lists a little more (macros a program names, optional dependencies that features leave out).
+//! A Rust program built by `cargo auditable`; listed by `rust-audit-info`, which reads what that left in it: what it is
+//! linked of, without what only its build runs.
 
 use super::{Listed, command, output, text};
 use anyhow::{Context, Result};
-use std::path::{Path, PathBuf};
-use std::{env, fs};
+use serde::Deserialize;
+use std::env;
+use std::path::Path;
 use tidewaiter_testkit::cluster::which;
 
-const AUDITABLE: &str = "cargo-auditable@0.7.7";
+const TOOLS: [(&str, &str); 2] = [("cargo-auditable", "0.7.7"), ("rust-audit-info", "0.5.4")];
 const PROGRAM: (&str, &str) = ("just", "1.40.0");
 
 pub(super) fn make(image: &Path, work: &Path) -> Result<Vec<Listed>> {
     let tools = work.join("tools");
-    if which("cargo-auditable").is_none() {
-        output(&mut cargo(&["install", "--locked", "--root", text(&tools)?, AUDITABLE])?)?;
+    for (tool, version) in TOOLS.iter().filter(|(tool, _)| which(tool).is_none()) {
+        let tool = format!("{tool}@{version}");
+        output(&mut cargo(&["install", "--locked", "--root", text(&tools)?, &tool])?)?;
     }
     let path = env::var_os("PATH").unwrap_or_default();
     let paths = env::join_paths([tools.join("bin")].into_iter().chain(env::split_paths(&path)))?;
@@ -26,15 +28,30 @@ pub(super) fn make(image: &Path, work: &Path) -> Result<Vec<Listed>> {
     // What it is linked of counts, not how well.
     let quick = [("LTO", "off"), ("OPT_LEVEL", "0"), ("CODEGEN_UNITS", "16")];
     install.envs(quick.map(|(setting, value)| (format!("CARGO_PROFILE_RELEASE_{setting}"), value)));
-    output(install.env("PATH", paths).env("CARGO_HOME", &home).env("CARGO_TARGET_DIR", work.join("target")))?;
-    let manifest = source(&home, &format!("{name}-{version}"))?.join("Cargo.toml");
-    let edges = ["--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}", "--no-dedupe"];
-    let mut tree = cargo(&["tree", "--locked", "--manifest-path", text(&manifest)?])?;
-    let lines = output(tree.args(edges).env("CARGO_HOME", &home))?;
-    let mut out: Vec<Listed> = lines.lines().filter_map(listed).collect();
-    out.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
-    out.dedup_by(|a, b| a.name == b.name && a.version == b.version);
-    Ok(out)
+    output(install.env("PATH", &paths).env("CARGO_HOME", &home).env("CARGO_TARGET_DIR", work.join("target")))?;
+    let binary = image.join("bin").join(name);
+    let json = output(command("rust-audit-info", &[text(&binary)?]).env("PATH", &paths))?;
+    let list: Audited = serde_json::from_str(&json).context("rust-audit-info")?;
+    Ok(list.packages.into_iter().filter(|package| package.kind != "build").map(listed).collect())
+}
+
+/// What cargo-auditable leaves in a program.
+#[derive(Debug, Deserialize)]
+struct Audited {
+    packages: Vec<Crate>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Crate {
+    name: String,
+    version: String,
+    /// `build`; nothing for what is linked.
+    #[serde(default)]
+    kind: String,
+}
+
+fn listed(package: Crate) -> Listed {
+    Listed { kind: "cargo".into(), name: package.name, version: package.version, ..Listed::default() }
 }
 
 /// cargo, as it would be called outside of this workspace.
@@ -47,18 +64,4 @@ fn cargo(args: &[&str]) -> Result<std::process::Command> {
     });
     cargo.current_dir("/");
     Ok(cargo)
-}
-
-/// Where cargo unpacked a crate.
-fn source(home: &Path, name: &str) -> Result<PathBuf> {
-    let mut registries = fs::read_dir(home.join("registry/src"))?.filter_map(Result::ok);
-    let found = registries.find_map(|registry| Some(registry.path().join(name)).filter(|dir| dir.is_dir()));
-    found.with_context(|| format!("cargo left no source of {name}"))
-}
-
-/// `name v1.0.0 (…)`.
-fn listed(line: &str) -> Option<Listed> {
-    let (name, rest) = line.split_once(" v")?;
-    let version = rest.split(' ').next()?;
-    Some(Listed { kind: "cargo".into(), name: name.into(), version: version.into(), ..Listed::default() })
 }

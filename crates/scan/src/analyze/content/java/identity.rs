@@ -175,12 +175,29 @@ impl Identity {
             let cut = |end: &str| name.strip_suffix(end)?.strip_suffix('.').map(str::to_owned);
             cut(artifact).or_else(|| cut(&dotted)).filter(|group| is_group(group))
         };
-        vendor.map(str::to_owned).or_else(|| names().find_map(below)).or_else(|| {
-            let last = |name: &str| name.rsplit_once('.').map(|(group, _)| group.to_owned()).filter(|g| is_group(g));
-            // The artifact's last word is the bundle's: org.apache.commons.text is commons-text.
-            let word = artifact.rsplit(['-', '.']).next().unwrap_or(artifact);
-            names().filter(|name| name.ends_with(word)).find_map(last)
-        })
+        vendor
+            .map(str::to_owned)
+            .or_else(|| names().find_map(below))
+            .or_else(|| {
+                let last =
+                    |name: &str| name.rsplit_once('.').map(|(group, _)| group.to_owned()).filter(|g| is_group(g));
+                // The artifact's last word is the bundle's: org.apache.commons.text is commons-text.
+                let word = artifact.rsplit(['-', '.']).next().unwrap_or(artifact);
+                names().filter(|name| name.ends_with(word)).find_map(last)
+            })
+            .or_else(|| self.root(artifact))
+    }
+
+    /// By the convention of projects with one artifact: `org.pcollections:pcollections` has its classes below
+    /// `org/pcollections`, and none elsewhere.
+    fn root(&self, artifact: &str) -> Option<String> {
+        let root = |domain: &&str| {
+            let own = format!("{domain}/{artifact}");
+            let inside =
+                |dir: &String| dir.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            !self.directories.is_empty() && self.directories.iter().all(inside)
+        };
+        ["org", "com", "io", "net"].iter().find(|domain| root(domain)).map(|domain| format!("{domain}.{artifact}"))
     }
 }
 

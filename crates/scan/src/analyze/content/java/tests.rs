@@ -71,6 +71,16 @@ fn what_an_archive_is() {
     );
     check("spring-core-6.1.4.jar", &jar(&[("other/A.class", b"")]), &["spring-core 6.1.4"]);
     check("unknown-1.0.jar", &jar(&[("x", b"")]), &["unknown 1.0"]);
+    let own: &[_] = &[("org/pcollections/P.class", b"".as_slice()), ("org/pcollections/x/Y.class", b"")];
+    check("pcollections-4.0.2.jar", &jar(own), &["org.pcollections:pcollections 4.0.2"]);
+    let shaded = [own, &[("org/other/Z.class", b"".as_slice())]].concat();
+    check("pcollections-4.0.2.jar", &jar(&shaded), &["pcollections 4.0.2"]);
+    check(
+        "spring-jcl-6.1.4.jar",
+        &jar(&[("org/apache/commons/logging/L.class", b"")]),
+        &["org.springframework:spring-jcl"],
+    );
+    check("grpc-context-1.60.0.jar", &jar(&[("x", b"")]), &["io.grpc:grpc-context 1.60.0"]);
     check("app.jar", &jar(&[("x", b"")]), &[]);
     let tomcat = "Implementation-Title: Apache Tomcat\nImplementation-Version: 9.0.70\n";
     check("usr/local/tomcat/lib/catalina.jar", &manifest(tomcat), &["org.apache.tomcat:tomcat-catalina 9.0.70"]);
