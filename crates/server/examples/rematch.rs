@@ -84,9 +84,7 @@ fn databases(dir: &Path) -> Result<()> {
     for (turn, index) in drawn.into_iter().enumerate() {
         let Some(was) = old.get(index as usize) else { continue };
         let row = was.affected.first().context("a row")?;
-        let fixed =
-            if row.ecosystem.base() == "npm" { npm_version(VERSIONS - 1) } else { debian_version(0, LEVELS - 1) };
-        let row = Affected::new(row.ecosystem.clone(), &row.package, row.key).fixed_in(&fixed);
+        let row = Affected::new(row.ecosystem.clone(), &row.package, row.key).fixed_in(&npm_version(VERSIONS));
         let changed = Advisory { affected: vec![row], ..was.clone() };
         if turn % 2 == 0 {
             new.push(Advisory { id: format!("CVE-2026-{turn}"), ..changed });
