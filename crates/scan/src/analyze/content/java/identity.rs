@@ -92,7 +92,8 @@ impl Identity {
 
     /// Notes where a class lies.
     pub(super) fn class(&mut self, name: &str) {
-        if self.directories.len() >= MAX_DIRECTORIES || name.starts_with("META-INF/") {
+        let of_no_package = name == "module-info.class";
+        if self.directories.len() >= MAX_DIRECTORIES || name.starts_with("META-INF/") || of_no_package {
             return;
         }
         let parts: Vec<&str> = name.split('/').collect();

@@ -71,7 +71,11 @@ fn what_an_archive_is() {
     );
     check("spring-core-6.1.4.jar", &jar(&[("other/A.class", b"")]), &["spring-core 6.1.4"]);
     check("unknown-1.0.jar", &jar(&[("x", b"")]), &["unknown 1.0"]);
-    let own: &[_] = &[("org/pcollections/P.class", b"".as_slice()), ("org/pcollections/x/Y.class", b"")];
+    let own: &[_] = &[
+        ("org/pcollections/P.class", b"".as_slice()),
+        ("org/pcollections/x/Y.class", b""),
+        ("module-info.class", b""),
+    ];
     check("pcollections-4.0.2.jar", &jar(own), &["org.pcollections:pcollections 4.0.2"]);
     let shaded = [own, &[("org/other/Z.class", b"".as_slice())]].concat();
     check("pcollections-4.0.2.jar", &jar(&shaded), &["pcollections 4.0.2"]);
