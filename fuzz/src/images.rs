@@ -88,8 +88,8 @@ fn file(path: &str, bytes: &[u8]) {
 /// A program or archive that is read as it passes.
 fn large(bytes: &[u8]) {
     for path in ["app.jar", "usr/bin/node"] {
-        let image = seeds::image(&seeds::archive(&[(path, bytes)]));
-        inventory(&image, Limits { file_bytes: 16, ..Limits::default() });
+        let mut content = bytes;
+        drop(analyze::parse_passing(path, bytes, &mut content));
     }
 }
 

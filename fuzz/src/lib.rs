@@ -1,7 +1,8 @@
 //! One function for every parser of hostile bytes: it may refuse its input, and must neither panic nor hang.
 //!
 //! `cargo xtask fuzz` runs them under libFuzzer, led by coverage. `cargo test` runs them over plain mutations of the
-//! same seeds and of `corpus/TARGET`, with `FUZZ_EXECUTIONS=N` for more than the default number of executions.
+//! same seeds and of `corpus/TARGET`, with `FUZZ_EXECUTIONS=N` for more than the default number of executions, and
+//! `FUZZ_TARGETS=a,b` for some of them.
 
 mod feeds;
 mod images;

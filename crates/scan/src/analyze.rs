@@ -29,6 +29,7 @@ mod swift;
 mod yarn;
 
 use serde::{Deserialize, Serialize};
+use std::io::{self, Read};
 use tidewaiter_core::ecosystem::Os;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
@@ -150,6 +151,15 @@ pub fn parse(path: &str, bytes: &[u8]) -> Parsed {
         return program;
     }
     content::sniff(path, bytes).map_or_else(Parsed::default, |format| content::parse(format, path, bytes))
+}
+
+/// Reads a program or an archive as it passes by, as those are read that are too large to hold. `None` when its first
+/// bytes tell neither.
+///
+/// # Errors
+/// When the stream fails.
+pub fn parse_passing(path: &str, head: &[u8], content: &mut impl Read) -> io::Result<Option<Parsed>> {
+    content::sniff(path, head).map(|format| content::search(format, path, content)).transpose()
 }
 
 /// Reads a database together with the write-ahead log beside it.
