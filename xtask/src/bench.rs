@@ -14,6 +14,7 @@ mod report;
 mod rows;
 mod serve;
 
+use crate::image;
 use anyhow::{Context, Result, bail};
 use inputs::Inputs;
 use measure::{Sample, medians};
@@ -81,9 +82,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<bool> {
 }
 
 fn build(root: &Path) -> Result<()> {
-    // One after the other: built together, the programs would get the features that only this one needs.
-    let shipped: &[&str] = &["-p", "kubectl-scan", "-p", "tidewaiter"];
-    for packages in [shipped, &["-p", "tidewaiter", "--example", "rematch"], &["-p", "xtask"]] {
+    image::release(root)?;
+    let tools: [&[&str]; 2] = [&["-p", "tidewaiter", "--example", "rematch"], &["-p", "xtask"]];
+    for packages in tools {
         let mut command = Command::new(env!("CARGO"));
         command.args(["build", "--release", "--locked"]).args(packages).current_dir(root);
         if !command.status().context("cargo cannot be run")?.success() {
