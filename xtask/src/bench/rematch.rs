@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const INVENTORIES: &str = "100000";
+const INVENTORIES: u32 = 100_000;
 const PACKAGES: &str = "300";
 /// Rises with what the store or the fleet is made of.
 const FLEET: &str = "rematch-v1";
@@ -27,6 +27,9 @@ pub(crate) fn figures(program: &Path, bench: &Path, rounds: usize) -> Result<Vec
     let dir = filled(program, bench)?;
     let said = output(Command::new(program).arg("run").arg(&dir))?;
     let said: Said = serde_json::from_slice(&said)?;
+    if said.inventories != f64::from(INVENTORIES) {
+        bail!("{}: the re-match saw {} inventories, not {INVENTORIES}; remove it", dir.display(), said.inventories);
+    }
     let mut samples = Vec::new();
     for _ in 0..rounds {
         let sample = measure::run(Command::new(program).arg("run").arg(&dir))?;
@@ -48,14 +51,16 @@ pub(crate) fn figures(program: &Path, bench: &Path, rounds: usize) -> Result<Vec
 }
 
 fn filled(program: &Path, bench: &Path) -> Result<PathBuf> {
-    let dir = bench.join(FLEET);
+    // Inventories of other analyzers are not looked at.
+    let fleet = format!("{FLEET}-{}", tidewaiter_scan::analyze::VERSION);
+    let dir = bench.join(&fleet);
     if !dir.exists() {
         eprintln!("filling a store with {INVENTORIES} inventories, once: some minutes, and about 1 GB");
-        let part = bench.join(format!("{FLEET}.part"));
+        let part = bench.join(format!("{fleet}.part"));
         if part.exists() {
             fs::remove_dir_all(&part).with_context(|| part.display().to_string())?;
         }
-        output(Command::new(program).arg("build").arg(&part).args([INVENTORIES, PACKAGES]))?;
+        output(Command::new(program).arg("build").arg(&part).args([&INVENTORIES.to_string(), PACKAGES]))?;
         fs::rename(&part, &dir).with_context(|| dir.display().to_string())?;
     }
     Ok(dir)
