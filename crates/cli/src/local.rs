@@ -48,9 +48,9 @@ pub(crate) struct LocalArgs {
     /// Vulnerability database file
     #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
     pub(crate) db: Option<PathBuf>,
-    /// Days after which a database is too old, and the report incomplete; 0: any age will do
-    #[arg(long, value_name = "DAYS", default_value_t = 5)]
-    pub(crate) max_database_age: u32,
+    /// Days after which a database is too old, and the report incomplete (default: 5); 0: any age will do
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) max_database_age: Option<u32>,
     /// Speak plain HTTP to the image's registry; loopback registries need no flag
     #[arg(long)]
     pub(crate) plain_http: bool,
@@ -62,11 +62,15 @@ pub(crate) struct LocalArgs {
     pub(crate) docker_config: Option<PathBuf>,
 }
 
+/// Days after which a database is too old, unless another number is given.
+const MAX_DATABASE_AGE: u32 = 5;
+
 impl LocalArgs {
     /// Whether something was given that only a local scan heeds. The database may stand in the environment.
     pub(crate) fn is_given(&self) -> bool {
         self.platform.is_some()
             || self.block_at.is_some()
+            || self.max_database_age.is_some()
             || !self.exceptions.is_empty()
             || self.no_cache
             || self.base.is_some()
@@ -80,7 +84,7 @@ impl LocalArgs {
         let default = Policy::default();
         Policy {
             block_at: self.block_at.unwrap_or(default.block_at),
-            max_database_age_days: Some(self.max_database_age).filter(|days| *days > 0),
+            max_database_age_days: Some(self.max_database_age.unwrap_or(MAX_DATABASE_AGE)).filter(|days| *days > 0),
             ..default
         }
     }

@@ -39,7 +39,6 @@ pub const DISTRIBUTIONS: &[Distribution] = &[
     of(&["minimos"], PackageType::Apk, "MinimOS", Release::Rolling, &[]),
     of(&["arch", "archlinux"], PackageType::Alpm, "Arch Linux", Release::Rolling, &[]),
     of(&["rhel"], PackageType::Rpm, "Red Hat", Release::By(red_hat), &["Red Hat"]),
-    // Stream first: both have the same ID.
     of(&["centos"], PackageType::Rpm, "CentOS", Release::By(major), &["CentOS"]),
     of(&["almalinux"], PackageType::Rpm, "AlmaLinux", Release::By(major), &["AlmaLinux"]),
     of(&["rocky"], PackageType::Rpm, "Rocky Linux", Release::By(major), &["Rocky"]),
