@@ -8,7 +8,7 @@ use crate::format::{
     support, updateinfo,
 };
 use crate::rpm_modules;
-use crate::source::{self, url};
+use crate::source::{self, rpm_repository, url};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
@@ -159,8 +159,13 @@ fn fetch(feed: &Feed, options: &Options<'_>) -> io::Result<PathBuf> {
         return Ok(path.clone());
     }
     let address = feed.url.as_deref().unwrap_or_default();
+    let folder = options.cache.join(&feed.name);
     let progress = |bytes, total| options.progress.downloaded(&feed.name, bytes, total);
-    url::download(address, &options.cache.join(&feed.name), feed.max_bytes, url::Retry::default(), &progress)
+    let get = |address: &str| url::download(address, &folder, feed.max_bytes, url::Retry::default(), &progress);
+    match feed.format {
+        Format::Updateinfo => rpm_repository::updateinfo(address, &get),
+        _ => get(address),
+    }
 }
 
 fn document(feed: &Feed, name: &str, bytes: &[u8], records: &mut Records) -> Result<bool, String> {

@@ -15,7 +15,7 @@ mod ranges;
 pub mod rubysec;
 pub mod support;
 pub mod updateinfo;
-mod xml;
+pub(crate) mod xml;
 
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, Epss};

@@ -1,5 +1,6 @@
 //! The documents of a feed, whatever holds them: a directory, a file, a zip, a compressed tar or a URL.
 
+pub mod rpm_repository;
 pub mod url;
 
 use std::fs::{self, File};

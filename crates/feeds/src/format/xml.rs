@@ -8,7 +8,7 @@ use quick_xml::reader::Reader;
 const DEPTH: usize = 64;
 
 /// What the stream says, in document order. Names are without their prefix.
-pub(super) enum Step<'a> {
+pub(crate) enum Step<'a> {
     /// An element begins.
     Open(&'a str, &'a Attributes),
     /// It ends; the text that came since the last step, trimmed.
@@ -17,11 +17,11 @@ pub(super) enum Step<'a> {
 
 /// The attributes of one element.
 #[derive(Default)]
-pub(super) struct Attributes(Vec<(String, String)>);
+pub(crate) struct Attributes(Vec<(String, String)>);
 
 impl Attributes {
     /// The value, or nothing.
-    pub(super) fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 }
@@ -30,7 +30,7 @@ impl Attributes {
 ///
 /// # Errors
 /// When the bytes are no well-formed XML, or nested too deep.
-pub(super) fn walk(bytes: &[u8], mut each: impl FnMut(Step<'_>)) -> Result<(), String> {
+pub(crate) fn walk(bytes: &[u8], mut each: impl FnMut(Step<'_>)) -> Result<(), String> {
     let text = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
     let mut reader = Reader::from_str(text);
     let mut content = String::new();

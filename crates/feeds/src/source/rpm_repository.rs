@@ -1,0 +1,142 @@
+//! From the address of an rpm repository to its `updateinfo.xml`, as dnf goes: a list of mirrors names the repository,
+//! `repodata/repomd.xml` the file and its digest (createrepo).
+
+use crate::format::xml::{self, Step};
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+
+const INDEX: &str = "repodata/repomd.xml";
+/// A list of mirrors is a few lines.
+const MAX_MIRRORS: usize = 16;
+
+/// Where an index says that the file is.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Located {
+    href: String,
+    /// In hexadecimal.
+    sha256: String,
+}
+
+/// Gets the file of an address that ends with `mirror.list` or [`INDEX`], or the file at the address itself.
+///
+/// # Errors
+/// When nothing could be had, no index names the file, or it has another digest.
+pub fn updateinfo(address: &str, get: &dyn Fn(&str) -> io::Result<PathBuf>) -> io::Result<PathBuf> {
+    if address.ends_with("/mirror.list") {
+        let list = fs::read_to_string(get(address)?)?;
+        let mirrors = list.lines().map(str::trim).filter(|line| line.starts_with("http"));
+        let mut result = Err(io::Error::other("the list of mirrors names none"));
+        for mirror in mirrors.take(MAX_MIRRORS) {
+            result = indexed(mirror.trim_end_matches('/'), get);
+            if result.is_ok() {
+                break;
+            }
+        }
+        return result;
+    }
+    match address.strip_suffix(INDEX) {
+        Some(repository) => indexed(repository.trim_end_matches('/'), get),
+        None => get(address),
+    }
+}
+
+fn indexed(repository: &str, get: &dyn Fn(&str) -> io::Result<PathBuf>) -> io::Result<PathBuf> {
+    let located = locate(&fs::read(get(&format!("{repository}/{INDEX}"))?)?)?;
+    let file = get(&format!("{repository}/{}", located.href))?;
+    let actual = sha256(&file)?;
+    if located.sha256.is_empty() || located.sha256 == actual {
+        return Ok(file);
+    }
+    let Located { href, sha256 } = located;
+    Err(io::Error::other(format!(
+        "{href} has the digest {actual}, its repository says {sha256}; the mirror is changing"
+    )))
+}
+
+fn locate(index: &[u8]) -> io::Result<Located> {
+    let (mut inside, mut algorithm) = (false, String::new());
+    let mut found = Located::default();
+    xml::walk(index, |step| match step {
+        Step::Open("data", attributes) => inside = attributes.get("type") == "updateinfo",
+        Step::Open("location", attributes) if inside => attributes.get("href").clone_into(&mut found.href),
+        Step::Open("checksum", attributes) => attributes.get("type").clone_into(&mut algorithm),
+        Step::Close("checksum", text) if inside && algorithm == "sha256" => text.clone_into(&mut found.sha256),
+        _ => {}
+    })
+    .map_err(|cause| io::Error::other(format!("{INDEX}: {cause}")))?;
+    if found.href.is_empty() {
+        return Err(io::Error::other(format!("{INDEX} names no updateinfo")));
+    }
+    Ok(found)
+}
+
+fn sha256(file: &Path) -> io::Result<String> {
+    let (mut hash, mut file) = (Sha256::new(), BufReader::new(File::open(file)?));
+    loop {
+        let read = file.fill_buf()?;
+        if read.is_empty() {
+            break;
+        }
+        hash.update(read);
+        let read = read.len();
+        file.consume(read);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// What is at the addresses, by name.
+    fn check(web: &[(&str, &str)], address: &str, expected: Result<&str, &str>) {
+        let folder = tempfile::tempdir().unwrap();
+        let web: BTreeMap<&str, &str> = web.iter().copied().collect();
+        let get = |url: &str| {
+            let content = web.get(url).ok_or_else(|| io::Error::other(format!("{url}: the server answers 404")))?;
+            let file = folder.path().join(url.rsplit('/').next().unwrap());
+            fs::write(&file, content)?;
+            Ok(file)
+        };
+        match (updateinfo(address, &get), expected) {
+            (Ok(file), Ok(content)) => assert_eq!(fs::read_to_string(file).unwrap(), content),
+            (Err(error), Err(cause)) => assert!(error.to_string().contains(cause), "{error}"),
+            (other, _) => panic!("{address}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn mirrors_lead_to_an_index_and_that_to_the_file() {
+        let index = |kind: &str, digest: &str| {
+            format!(
+                r#"<repomd xmlns="http://linux.duke.edu/metadata/repo"><data type="primary"><checksum type="sha256">1</checksum>
+                <location href="repodata/p.xml.gz"/></data><data type="{kind}"><checksum type="sha256">{digest}</checksum>
+                <open-checksum type="sha256">2</open-checksum><location href="repodata/u.xml"/></data></repomd>"#
+            )
+        };
+        let digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+        let good = index("updateinfo", digest);
+        let (bad, none) = (index("updateinfo", "00"), index("filelists", digest));
+        let web = |index: &str| {
+            let list = "http://gone/x/\nhttps://b/x/\n";
+            let (list, index) = (("http://a/mirror.list", list), ("https://b/x/repodata/repomd.xml", index));
+            let web = [list, index, ("https://b/x/repodata/u.xml", "x"), ("https://c/updateinfo.xml", "y")];
+            web.map(|(url, content)| (url.to_owned(), content.to_owned()))
+        };
+        let check = |index: &str, address: &str, expected: Result<&str, &str>| {
+            let web = web(index);
+            let web: Vec<(&str, &str)> = web.iter().map(|(url, content)| (url.as_str(), content.as_str())).collect();
+            check(&web, address, expected);
+        };
+        check(&good, "http://a/mirror.list", Ok("x"));
+        check(&good, "https://b/x/repodata/repomd.xml", Ok("x"));
+        check(&good, "https://c/updateinfo.xml", Ok("y"));
+        check(&bad, "http://a/mirror.list", Err("has the digest 2d71"));
+        check(&none, "http://a/mirror.list", Err("names no updateinfo"));
+        check("<a", "http://a/mirror.list", Err("repomd.xml"));
+        check(&good, "https://d/repodata/repomd.xml", Err("404"));
+    }
+}
