@@ -2,7 +2,7 @@
 //!
 //! Components are listed where a purl names them. Nothing tells whether an SBOM describes what lies beside it: it is
 //! believed, as leaving it out would hide what is listed nowhere else. Packages of operating systems are not taken:
-//! their databases say what is installed. Software without a purl is counted in a gap. A statement about an SBOM (in-toto) is none.
+//! their databases say what is installed. Software without a purl of a known type is counted in a gap. A statement about an SBOM (in-toto) is none.
 
 mod cyclonedx;
 mod spdx;
@@ -61,7 +61,7 @@ struct Found<'p> {
     unnamed: Unnamed,
 }
 
-/// Software without a purl: whose advisories speak of it cannot be told.
+/// Software without a purl, or with one of a type without advisories: who speaks of it cannot be told.
 #[derive(Debug, Clone, Default)]
 struct Unnamed {
     count: usize,
@@ -70,25 +70,31 @@ struct Unnamed {
 }
 
 impl Found<'_> {
-    /// Adds what a purl names; the version beside it counts where the purl has none.
-    fn purl(&mut self, purl: &str, version: &str) {
+    /// Adds what a purl names; the version beside it counts where the purl has none. False when nobody would know
+    /// advisories by that purl.
+    fn purl(&mut self, purl: &str, version: &str) -> bool {
         if self.listing.is_full() {
-            return;
+            return true;
         }
         match Package::from_purl(purl) {
-            Ok(Some(package)) if package.kind.is_os() || package.kind == PackageType::Generic => {}
+            Ok(Some(package)) if package.kind == PackageType::Generic => return false,
+            Ok(Some(package)) if package.kind.is_os() => {}
             Ok(Some(package)) if package.version.is_empty() => {
                 self.listing.package(Package { version: version.to_owned(), ..package });
             }
             Ok(Some(package)) => self.listing.package(package),
-            Ok(None) => {}
+            // Images are no software: what is in them is listed beside them.
+            Ok(None) => return purl.starts_with("pkg:oci/") || purl.starts_with("pkg:docker/"),
             Err(cause) => self.listing.unreadable(&format!("{purl:.80} is no purl ({cause})")),
         }
+        true
     }
 
-    /// Counts software without a purl. What has no version is a place where software lies, as some tools list them.
+    /// Counts software without a purl that says more than its name. What has no version is a place where software
+    /// lies, as some tools list them.
     fn unnamed(&mut self, name: &str, version: &str) {
-        if name.is_empty() || version.is_empty() {
+        // There a package of apk says what it was made of, and apk's database that it is there.
+        if name.is_empty() || version.is_empty() || self.path.contains("var/lib/db/sbom/") {
             return;
         }
         if self.unnamed.count == 0 {
@@ -115,8 +121,8 @@ impl Found<'_> {
         let Unnamed { count, example } = self.unnamed;
         if count > 0 {
             let message = format!(
-                "{count} of its components have no purl (the first is {example}), so advisories cannot be asked for \
-                 them; judge them by other means"
+                "{count} of its components have no purl of a type that advisories speak of (the first is {example}); \
+                 they are not judged"
             );
             parsed.gaps.push(Gap { kind: GapKind::Unclear, subject: self.path.to_owned(), message });
         }
@@ -144,7 +150,10 @@ mod tests {
         check(&bom(r#"{"version":"2","purl":"pkg:npm/a"}"#), "a 2", 0);
         check(&bom(r#"{"purl":"pkg:npm/a@1","components":[{"purl":"pkg:npm/b@2"}]}"#), "a 1, b 2", 0);
         check(&bom(r#"{"purl":"pkg:npm/a@1","scope":"excluded"}"#), "", 0);
-        check(&bom(r#"{"purl":"pkg:deb/debian/a@1"},{"purl":"pkg:generic/a@1"},{"purl":"pkg:oci/a"}"#), "", 0);
+        check(&bom(r#"{"purl":"pkg:deb/debian/a@1"},{"type":"library","purl":"pkg:oci/a@1","name":"a"}"#), "", 0);
+        check(&bom(r#"{"type":"library","name":"a","version":"1","purl":"pkg:generic/a@1"}"#), "", 1);
+        check(&bom(r#"{"type":"library","name":"a","version":"1","purl":"pkg:github/a/a@1"}"#), "", 1);
+        check(&bom(r#"{"type":"file","name":"a","version":"1","purl":"pkg:generic/a@1"}"#), "", 0);
         check(&bom(r#"{"name":"a","version":"1"},{"type":"library","name":"b","version":"1"}"#), "", 1);
         check(&bom(r#"{"type":"file","name":"a","version":"1"}"#), "", 0);
         check(&bom(r#"{"type":"operating-system","name":"debian","version":"12"}"#), "", 0);
@@ -180,6 +189,8 @@ mod tests {
         check("a.spdx.json", &spdx("pkg:pypi/a"), "a 9", 0);
         check("a.spdx.json", &spdx("pkg:apk/wolfi/a@1"), "", 0);
         check("a.spdx.json", r#"{"spdxVersion":"SPDX-2.3"}"#, "", 0);
+        check("a.spdx.json", &spdx("pkg:generic/a"), "", 1);
+        check("var/lib/db/sbom/a-1.spdx.json", &spdx("pkg:github/a/a@1"), "", 0);
         let two = |root: &str| {
             format!(
                 r#"{{"packages":[{{"SPDXID":"a","name":"a","versionInfo":"1"}},

@@ -117,12 +117,10 @@ impl Fields {
 
     fn tell(self, role: Role, found: &mut Found<'_>) {
         let version = self.version.unwrap_or_default();
-        match self.purl.filter(|purl| !purl.is_empty()) {
-            Some(purl) => found.purl(&purl, &version),
-            None if role == Role::Component && SOFTWARE.contains(&self.kind.unwrap_or_default().as_str()) => {
-                found.unnamed(&self.name.unwrap_or_default(), &version);
-            }
-            None => {}
+        let is_known = self.purl.filter(|purl| !purl.is_empty()).is_some_and(|purl| found.purl(&purl, &version));
+        let is_software = role == Role::Component && SOFTWARE.contains(&self.kind.unwrap_or_default().as_str());
+        if is_software && !is_known {
+            found.unnamed(&self.name.unwrap_or_default(), &version);
         }
     }
 }

@@ -146,8 +146,9 @@ pub(super) fn graph(bytes: &[u8], found: &mut Found<'_>) -> serde_json::Result<(
 fn tell(purls: Vec<String>, is_subject: bool, texts: [Option<String>; 3], found: &mut Found<'_>) {
     let [name, version, purpose] = texts.map(Option::unwrap_or_default);
     let version = if UNKNOWN.contains(&version.as_str()) { "" } else { &version };
-    purls.iter().for_each(|purl| found.purl(purl, version));
-    if purls.is_empty() && !is_subject && SOFTWARE.contains(&purpose.to_ascii_lowercase().as_str()) {
+    // The same software under several names.
+    let is_known = purls.iter().fold(false, |is_known, purl| found.purl(purl, version) || is_known);
+    if !is_known && !is_subject && SOFTWARE.contains(&purpose.to_ascii_lowercase().as_str()) {
         found.unnamed(&name, version);
     }
 }
