@@ -180,10 +180,10 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads a tar and all that follows it; returns the digest of every byte, where that is not the one of the stored bytes.
-    fn tar<'scope>(
+    fn tar<'scope, 'env>(
         &mut self,
-        stored: &mut Hashed<'scope, Watched<'_>>,
-        scope: &'scope Scope<'scope, '_>,
+        stored: &mut Hashed<'scope, 'env, Watched<'_>>,
+        scope: &'scope Scope<'scope, 'env>,
     ) -> Result<Option<Digest>, ScanError> {
         let limits = &self.options.limits;
         let by_ratio = self.layer.size.map_or(u64::MAX, |s| s.saturating_mul(limits.ratio).max(limits.ratio_from));
@@ -198,7 +198,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads the entries, and what follows the end of the archive: it is not unpacked, but it is part of the digest.
-    fn whole<R: Read>(&mut self, bytes: &mut Hashed<'_, R>, max: u64) -> Result<(), ScanError> {
+    fn whole<R: Read>(&mut self, bytes: &mut Hashed<'_, '_, R>, max: u64) -> Result<(), ScanError> {
         let result = self.entries(&mut *bytes).and_then(|()| bytes.drain().map_err(TarError::from));
         match result {
             Ok(()) => Ok(()),
