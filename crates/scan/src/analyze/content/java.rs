@@ -6,12 +6,12 @@
 mod groups;
 mod identity;
 
-use super::zip::stream::{self, Use};
+use super::zip::stream::{Content, Passing};
 use super::zip::{Archive, Entry, ZipError};
 use crate::analyze::{Parsed, package};
 use identity::{Artifact, Identity};
 use std::borrow::Cow;
-use std::io::BufRead;
+use std::io::{BufRead, Read as _};
 use tidewaiter_core::package::{Location, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
@@ -44,16 +44,15 @@ pub(super) fn is_named(path: &str) -> bool {
 /// The artifacts of an archive.
 pub(super) fn archive(path: &str, bytes: &[u8]) -> Parsed {
     let memory = MAX_MEMORY.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-    let mut reader = Reader { path, out: Parsed::default(), entries: MAX_ENTRIES, unpacked: MAX_UNPACKED, memory };
+    let mut reader = Reader::new(path, MAX_UNPACKED, memory);
     reader.archive("", path, bytes, 0);
     reader.out
 }
 
 /// The artifacts of an archive that is too large to hold.
 pub(super) fn large_archive(path: &str, content: &mut impl BufRead) -> Parsed {
-    let mut reader =
-        Reader { path, out: Parsed::default(), entries: MAX_ENTRIES, unpacked: MAX_UNPACKED, memory: MAX_MEMORY };
-    reader.pass(content);
+    let mut reader = Reader::new(path, MAX_PASSED, MAX_MEMORY);
+    reader.passing("", path, content, 0);
     reader.out
 }
 
@@ -90,7 +89,11 @@ struct Reader<'p> {
     memory: u64,
 }
 
-impl Reader<'_> {
+impl<'p> Reader<'p> {
+    fn new(path: &'p str, unpacked: u64, memory: u64) -> Self {
+        Reader { path, out: Parsed::default(), entries: MAX_ENTRIES, unpacked, memory }
+    }
+
     /// Reads the archive at `inside`, a path in the file that begins with `!/`, or the file itself.
     fn archive(&mut self, inside: &str, name: &str, bytes: &[u8], depth: usize) {
         let archive = match Archive::open(bytes) {
@@ -123,53 +126,82 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads an archive as it passes; those inside it are held one by one.
-    fn pass(&mut self, content: &mut impl BufRead) {
-        let mut identity = Identity::new(self.path.rsplit('/').next().unwrap_or(self.path));
-        let mut classes = Identity::default();
-        let memory = self.memory;
-        let mut left = self.entries;
-        let wanted = |name: &str| {
-            left = left.saturating_sub(1);
-            match Role::of(name) {
-                Role::Archive if left > 0 => Use::Read(memory),
-                Role::Text if left > 0 => Use::Read(MAX_TEXT),
+    /// Reads an archive as it passes; those inside it are held one by one, or pass too.
+    fn passing(&mut self, inside: &str, name: &str, content: &mut dyn BufRead, depth: usize) {
+        let mut identity = Identity::new(name.rsplit('/').next().unwrap_or(name));
+        let mut archive = Passing::new(content);
+        loop {
+            let header = match archive.next_entry() {
+                Ok(Some(header)) => header,
+                Ok(None) => break,
+                Err(error) => break self.unreadable(inside, &error),
+            };
+            self.entries = self.entries.saturating_sub(1);
+            if self.entries == 0 {
+                break self.limit(inside, "it has too many entries");
+            }
+            let (name, left) = (header.name.as_str(), self.unpacked);
+            let unpacked = match Role::of(name) {
+                // What is held may have to be held while what is in it is.
+                Role::Archive => archive.content(&header, self.memory / 2, left, |content| {
+                    self.passed(&format!("{inside}!/{name}"), name, content, depth);
+                }),
+                Role::Text => archive.content(&header, MAX_TEXT, left, |content| match content {
+                    Content::Whole(bytes) => identity.text(name, &bytes),
+                    Content::Longer(_) => self.unreadable(inside, &ZipError::TooLarge),
+                    Content::Unreadable(error) => self.unreadable(inside, &error),
+                }),
                 role => {
                     if let Role::Class = role {
-                        classes.class(name);
+                        identity.class(name);
                     }
-                    Use::Skip
+                    archive.skip(&header, left)
                 }
+            };
+            match unpacked {
+                Ok(unpacked) => self.unpacked = self.unpacked.saturating_sub(unpacked),
+                Err(error) => break self.unreadable(inside, &error),
             }
-        };
-        let result = stream::entries(content, MAX_PASSED, wanted, |name, content| {
-            let inside = if is_named(name) { format!("!/{name}") } else { String::new() };
-            match content {
-                Ok(bytes) if !inside.is_empty() => {
-                    let held = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                    self.memory = memory.saturating_sub(held);
-                    self.archive(&inside, name, &bytes, 1);
-                    self.memory = memory;
-                }
-                Ok(bytes) => identity.text(name, &bytes),
-                Err(error) => self.unreadable(&inside, &error),
+        }
+        self.found_all(inside, identity);
+    }
+
+    /// Reads an archive that lies in one that passes.
+    fn passed(&mut self, inside: &str, name: &str, content: Content<'_>, depth: usize) {
+        if depth >= MAX_DEPTH {
+            return self.too_deep(inside);
+        }
+        let before = self.memory;
+        match content {
+            Content::Whole(bytes) => {
+                self.memory = before.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+                self.archive(inside, name, &bytes, depth + 1);
             }
-        });
-        if let Err(error) = result {
-            self.unreadable("", &error);
+            Content::Longer(content) => self.longer(inside, name, content, depth),
+            Content::Unreadable(error) => self.unreadable(inside, &error),
         }
-        if left == 0 {
-            self.limit("", "it has too many entries");
-        }
-        identity.classes_of(classes);
-        self.found_all("", identity);
+        self.memory = before;
+    }
+
+    /// Reads an archive in an archive that passes, with half of what is left: the outer one is unpacked meanwhile.
+    fn longer(&mut self, inside: &str, name: &str, content: &mut dyn BufRead, depth: usize) {
+        let (memory, unpacked) = (self.memory, self.unpacked);
+        (self.memory, self.unpacked) = (memory / 2, unpacked / 2);
+        self.passing(inside, name, content, depth + 1);
+        (self.memory, self.unpacked) = (memory, unpacked - unpacked / 2 + self.unpacked);
     }
 
     fn nested(&mut self, inside: &str, name: &str, archive: &Archive<'_>, entry: &Entry<'_>, depth: usize) {
         if depth >= MAX_DEPTH {
-            return self.limit(inside, "it lies too deep in other archives: skipped nesting");
+            return self.too_deep(inside);
         }
-        // Each is read once whole; an archive made of entries that overlap must not be read for ever.
+        // Each is read once; an archive made of entries that overlap must not be read for ever.
+        if entry.size > self.memory {
+            return match archive.reader(entry) {
+                Ok(content) => self.longer_entry(inside, name, content, depth),
+                Err(error) => self.unreadable(inside, &error),
+            };
+        }
         match self.unpack(archive, entry, self.memory) {
             Ok(bytes) => {
                 let held = if let Cow::Owned(bytes) = &bytes { u64::try_from(bytes.len()).unwrap_or(0) } else { 0 };
@@ -178,6 +210,16 @@ impl Reader<'_> {
                 self.memory += held;
             }
             Err(error) => self.unreadable(inside, &error),
+        }
+    }
+
+    fn longer_entry(&mut self, inside: &str, name: &str, content: Box<dyn BufRead + '_>, depth: usize) {
+        let budget = self.unpacked;
+        let mut content = content.take(budget);
+        self.longer(inside, name, &mut content, depth);
+        self.unpacked = self.unpacked.saturating_sub(budget - content.limit());
+        if content.limit() == 0 {
+            self.unreadable(inside, &ZipError::TooLarge);
         }
     }
 
@@ -212,6 +254,10 @@ impl Reader<'_> {
             return self.limit(inside, "it is too large");
         }
         self.gap(GapKind::UnreadableFile, inside, &error.to_string());
+    }
+
+    fn too_deep(&mut self, inside: &str) {
+        self.limit(inside, "it lies too deep in other archives: skipped nesting");
     }
 
     fn limit(&mut self, inside: &str, cause: &str) {

@@ -5,7 +5,7 @@ pub(super) mod stream;
 
 use flate2::read::DeflateDecoder;
 use std::borrow::Cow;
-use std::io::Read as _;
+use std::io::{BufRead, BufReader, Read as _};
 
 const END: &[u8] = b"PK\x05\x06";
 const END_64: &[u8] = b"PK\x06\x06";
@@ -110,10 +110,7 @@ impl<'a> Archive<'a> {
 
     /// Unpacks an entry of at most `max` bytes.
     pub(super) fn content(&self, entry: &Entry<'a>, max: u64) -> Result<Cow<'a, [u8]>, ZipError> {
-        if entry.encrypted {
-            return Err(ZipError::Encrypted);
-        }
-        let stored = self.stored(entry).ok_or(ZipError::Corrupt("where an entry lies"))?;
+        let stored = self.stored(entry)?;
         match entry.method {
             0 if u64::try_from(stored.len()).is_ok_and(|size| size <= max) => Ok(Cow::Borrowed(stored)),
             0 => Err(ZipError::TooLarge),
@@ -130,7 +127,24 @@ impl<'a> Archive<'a> {
         }
     }
 
-    fn stored(&self, entry: &Entry<'a>) -> Option<&'a [u8]> {
+    /// The content of an entry, unpacked as it is read.
+    pub(super) fn reader(&self, entry: &Entry<'a>) -> Result<Box<dyn BufRead + 'a>, ZipError> {
+        let stored = self.stored(entry)?;
+        match entry.method {
+            0 => Ok(Box::new(stored)),
+            8 => Ok(Box::new(BufReader::new(DeflateDecoder::new(stored)))),
+            _ => Err(ZipError::Method),
+        }
+    }
+
+    fn stored(&self, entry: &Entry<'a>) -> Result<&'a [u8], ZipError> {
+        if entry.encrypted {
+            return Err(ZipError::Encrypted);
+        }
+        self.place(entry).ok_or(ZipError::Corrupt("where an entry lies"))
+    }
+
+    fn place(&self, entry: &Entry<'a>) -> Option<&'a [u8]> {
         let local = self.bytes.get(usize::try_from(self.prefix.checked_add(entry.offset)?).ok()?..)?;
         if !local.starts_with(LOCAL) {
             return None;

@@ -49,11 +49,6 @@ impl Identity {
         }
     }
 
-    /// Takes over where another saw classes.
-    pub(super) fn classes_of(&mut self, other: Identity) {
-        self.directories = other.directories;
-    }
-
     /// Reads the main section of a manifest; a line that begins with a space continues the one above.
     fn manifest(&mut self, text: &str) {
         let mut last = String::new();

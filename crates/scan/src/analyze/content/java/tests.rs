@@ -117,6 +117,41 @@ fn archives_inside_archives() {
 }
 
 #[test]
+fn archives_too_large_to_hold_inside_archives() {
+    // Does not get smaller by being packed.
+    let noise: Vec<u8> = (0..40_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let (a, b) = (pom("org.a", "a", "1.0"), pom("org.b", "b", "2.0"));
+    let ear = |make: fn(Files<'_>) -> Vec<u8>| {
+        let a = make(&[("noise", &noise), (&a.0, &a.1)]);
+        let war = make(&[("noise", &noise), ("WEB-INF/lib/a.jar", &a), (&b.0, &b.1)]);
+        make(&[("app.war", &war), ("a.jar", &a), (&b.0, &b.1)])
+    };
+    let read = |ear: &[u8], memory: u64, unpacked: u64, passes: bool| {
+        let mut reader = Reader::new("app.ear", unpacked, memory);
+        if passes {
+            reader.passing("", "app.ear", &mut &*ear, 0);
+        } else {
+            reader.archive("", "app.ear", ear, 0);
+        }
+        let mut lines = lines(&reader.out);
+        lines.sort();
+        lines
+    };
+    let expected =
+        ["org.a:a 1.0 !/a.jar", "org.a:a 1.0 !/app.war!/WEB-INF/lib/a.jar", "org.b:b 2.0", "org.b:b 2.0 !/app.war"];
+    for ear in [ear(jar), ear(|files| jar_by(Stored, files)), ear(streamed)] {
+        for memory in [10_000, 200_000, 400_000, 1_000_000] {
+            assert_eq!(read(&ear, memory, MAX_UNPACKED, false), expected, "{memory}");
+            assert_eq!(read(&ear, memory, MAX_UNPACKED, true), expected, "{memory}");
+        }
+    }
+    for passes in [false, true] {
+        let lines = read(&ear(jar), 10_000, 100_000, passes);
+        assert!(lines.iter().any(|line| line.starts_with("LimitReached")), "{lines:?}");
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_a_gap() {
     let files: Files<'_> = &[("META-INF/MANIFEST.MF", &[b'x'; 3000]), ("a.jar", b"PK\x03\x04 and nothing")];
     let good = jar(files);

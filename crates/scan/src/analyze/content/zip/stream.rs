@@ -3,7 +3,7 @@
 
 use super::{CENTRAL, END, END_64, LOCAL, ZIP64_EXTRA, ZipError, length, number};
 use flate2::bufread::DeflateDecoder;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 const DESCRIPTOR: &[u8] = b"PK\x07\x08";
 /// A script before the archive may have so many bytes.
@@ -11,44 +11,156 @@ const MAX_PREFIX: usize = 1 << 20;
 const ENCRYPTED: u64 = 1;
 /// Sizes come after the data.
 const SIZES_FOLLOW: u64 = 8;
+const DEFLATED: u64 = 8;
 
-/// What is done with an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::analyze::content) enum Use {
-    Skip,
-    /// Unpacked, if it has at most so many bytes.
-    Read(u64),
+/// An archive as it passes.
+pub(in crate::analyze::content) struct Passing<'i> {
+    input: &'i mut dyn BufRead,
+    started: bool,
 }
 
-/// Shows every entry: `wanted` says what to do with a name, `found` gets its content.
-pub(in crate::analyze::content) fn entries(
-    input: &mut impl BufRead,
-    mut budget: u64,
-    mut wanted: impl FnMut(&str) -> Use,
-    mut found: impl FnMut(&str, Result<Vec<u8>, ZipError>),
-) -> Result<(), ZipError> {
-    let mut mark = first_mark(input)?;
-    loop {
+/// The content of an entry, as it passes.
+pub(in crate::analyze::content) enum Content<'c> {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// More than was asked for, from its beginning.
+    Longer(&'c mut dyn BufRead),
+    /// It cannot be unpacked.
+    Unreadable(ZipError),
+}
+
+/// What comes before an entry's content.
+pub(in crate::analyze::content) struct Header {
+    pub(in crate::analyze::content) name: String,
+    flags: u64,
+    method: u64,
+    stored: u64,
+    /// Bytes when unpacked, as it says; nothing when the sizes follow.
+    size: u64,
+}
+
+impl<'i> Passing<'i> {
+    pub(in crate::analyze::content) fn new(input: &'i mut dyn BufRead) -> Self {
+        Passing { input, started: false }
+    }
+
+    /// The next entry. [`Passing::content`] or [`Passing::skip`] comes before the one after it.
+    pub(in crate::analyze::content) fn next_entry(&mut self) -> Result<Option<Header>, ZipError> {
+        let mark = if self.started { exactly(self.input, 4)? } else { first_mark(self.input)? };
+        self.started = true;
         match mark.as_slice() {
-            LOCAL => {}
-            CENTRAL | END | END_64 => return Ok(()),
-            _ => return Err(ZipError::Corrupt("bytes between entries")),
+            LOCAL => Header::read(self.input).map(Some),
+            CENTRAL | END | END_64 => Ok(None),
+            _ => Err(ZipError::Corrupt("bytes between entries")),
         }
-        let header = Header::read(input)?;
-        let name = String::from_utf8_lossy(&header.name).into_owned();
-        let purpose = if name.ends_with('/') { Use::Skip } else { wanted(&name) };
-        let max = if let Use::Read(max) = purpose { max } else { 0 };
-        let (content, unpacked) = header.content(input, max, budget)?;
-        budget = budget.checked_sub(unpacked).ok_or(ZipError::TooLarge)?;
-        if purpose != Use::Skip {
-            found(&name, content);
+    }
+
+    /// Moves past an entry, and returns how many bytes were unpacked for that, at most `budget`.
+    pub(in crate::analyze::content) fn skip(&mut self, header: &Header, budget: u64) -> Result<u64, ZipError> {
+        if header.is_deflated() && header.sizes_follow() {
+            return self.content(header, 0, budget, |_| {});
         }
-        mark = exactly(input, 4)?;
+        drain(&mut header.part(self.input)?)?;
+        Ok(0)
+    }
+
+    /// Shows an entry's content, whole if it has at most `max` bytes; moves past it, and returns how many bytes were
+    /// unpacked for that, at most `budget`.
+    pub(in crate::analyze::content) fn content(
+        &mut self,
+        header: &Header,
+        max: u64,
+        budget: u64,
+        show: impl FnOnce(Content<'_>),
+    ) -> Result<u64, ZipError> {
+        if header.is_deflated() && header.sizes_follow() {
+            let mut inflated = DeflateDecoder::new(&mut *self.input);
+            let unpacked = header.inflated(&mut inflated, max, budget, show)?;
+            let sizes = (inflated.total_in(), inflated.total_out());
+            descriptor(self.input, sizes)?;
+            return Ok(unpacked);
+        }
+        let mut part = header.part(self.input)?;
+        let mut unpacked = 0;
+        match header.method {
+            _ if header.flags & ENCRYPTED != 0 => show(Content::Unreadable(ZipError::Encrypted)),
+            0 => header.show(&mut part, max, show)?,
+            DEFLATED => unpacked = header.inflated(&mut DeflateDecoder::new(&mut part), max, budget, show)?,
+            _ => show(Content::Unreadable(ZipError::Method)),
+        }
+        drain(&mut part)?;
+        Ok(unpacked)
+    }
+}
+
+impl Header {
+    /// Reads what follows the mark.
+    fn read(input: &mut dyn BufRead) -> Result<Self, ZipError> {
+        let fixed = exactly(input, 26)?;
+        let field = |at, size| number(&fixed, at, size).unwrap_or_default();
+        let name = exactly(input, length(&fixed, 22).unwrap_or_default())?;
+        let extra = exactly(input, length(&fixed, 24).unwrap_or_default())?;
+        let mut stored = field(14, 4);
+        if stored == super::NARROW {
+            stored = wide_size(&extra).unwrap_or(stored);
+        }
+        let name = String::from_utf8_lossy(&name).into_owned();
+        Ok(Header { name, flags: field(2, 2), method: field(4, 2), stored, size: field(18, 4) })
+    }
+
+    fn is_deflated(&self) -> bool {
+        self.method == DEFLATED && self.flags & ENCRYPTED == 0
+    }
+
+    fn sizes_follow(&self) -> bool {
+        self.flags & SIZES_FOLLOW != 0
+    }
+
+    /// The stored bytes.
+    fn part<'i>(&self, input: &'i mut dyn BufRead) -> Result<io::Take<&'i mut dyn BufRead>, ZipError> {
+        match self.method {
+            _ if !self.sizes_follow() => Ok(input.take(self.stored)),
+            _ if self.flags & ENCRYPTED != 0 => Err(ZipError::Encrypted),
+            0 => Err(ZipError::Corrupt("an entry without a size")),
+            _ => Err(ZipError::Method),
+        }
+    }
+
+    /// Shows what is inflated, and inflates the rest of it.
+    fn inflated(
+        &self,
+        inflated: &mut impl Read,
+        max: u64,
+        budget: u64,
+        show: impl FnOnce(Content<'_>),
+    ) -> Result<u64, ZipError> {
+        // One more tells that it is too much.
+        let mut bounded = inflated.take(budget.saturating_add(1));
+        self.show(&mut bounded, max, show)?;
+        io::copy(&mut bounded, &mut io::sink()).map_err(|_| ZipError::Corrupt("compressed data"))?;
+        if bounded.limit() == 0 { Err(ZipError::TooLarge) } else { Ok(budget + 1 - bounded.limit()) }
+    }
+
+    fn show(&self, content: &mut impl Read, max: u64, show: impl FnOnce(Content<'_>)) -> Result<(), ZipError> {
+        if self.size > max {
+            show(Content::Longer(&mut BufReader::new(content)));
+            return Ok(());
+        }
+        // All at once: growing would for a moment hold it twice.
+        let mut bytes = Vec::with_capacity(usize::try_from(self.size).unwrap_or_default());
+        let read = content.by_ref().take(max.saturating_add(1)).read_to_end(&mut bytes);
+        let read = read.map_err(|_| ZipError::Corrupt("compressed data"))?;
+        if u64::try_from(read).is_ok_and(|read| read <= max) {
+            show(Content::Whole(bytes));
+        } else {
+            show(Content::Longer(&mut bytes.chain(BufReader::new(content))));
+        }
+        Ok(())
     }
 }
 
 /// The mark of the first entry, after what comes before the archive.
-fn first_mark(input: &mut impl BufRead) -> Result<Vec<u8>, ZipError> {
+fn first_mark(input: &mut dyn BufRead) -> Result<Vec<u8>, ZipError> {
     let mut last = exactly(input, 4)?;
     for _ in 0..MAX_PREFIX {
         if last == LOCAL {
@@ -60,108 +172,20 @@ fn first_mark(input: &mut impl BufRead) -> Result<Vec<u8>, ZipError> {
     Err(ZipError::Corrupt("it does not begin with an entry"))
 }
 
-fn exactly(input: &mut impl Read, size: usize) -> Result<Vec<u8>, ZipError> {
+fn exactly(input: &mut dyn BufRead, size: usize) -> Result<Vec<u8>, ZipError> {
     let mut out = vec![0; size];
     input.read_exact(&mut out).map_err(|_| ZipError::Corrupt("it is cut"))?;
     Ok(out)
 }
 
-struct Header {
-    flags: u64,
-    method: u64,
-    stored: u64,
-    /// Bytes when unpacked, as it says; nothing when the sizes follow.
-    size: u64,
-    name: Vec<u8>,
-}
-
-impl Header {
-    /// Reads what follows the mark.
-    fn read(input: &mut impl Read) -> Result<Self, ZipError> {
-        let fixed = exactly(input, 26)?;
-        let field = |at, size| number(&fixed, at, size).unwrap_or_default();
-        let name = exactly(input, length(&fixed, 22).unwrap_or_default())?;
-        let extra = exactly(input, length(&fixed, 24).unwrap_or_default())?;
-        let mut stored = field(14, 4);
-        if stored == super::NARROW {
-            stored = wide_size(&extra).unwrap_or(stored);
-        }
-        Ok(Header { flags: field(2, 2), method: field(4, 2), stored, size: field(18, 4), name })
-    }
-
-    /// Memory for the content, all at once: growing would for a moment hold it twice.
-    fn room(&self, max: u64) -> usize {
-        usize::try_from(self.size.min(max)).unwrap_or_default()
-    }
-
-    /// Unpacks at most `max` bytes and moves past the entry; the second part is how much was unpacked.
-    fn content(
-        &self,
-        input: &mut impl BufRead,
-        max: u64,
-        budget: u64,
-    ) -> Result<(Result<Vec<u8>, ZipError>, u64), ZipError> {
-        let follows = self.flags & SIZES_FOLLOW != 0;
-        if self.flags & ENCRYPTED == 0 && self.method == 8 && (follows || max > 0) {
-            return if follows {
-                let mut inflated = DeflateDecoder::new(&mut *input);
-                let content = limited(&mut inflated, self.room(max), max, budget)?;
-                let sizes = (inflated.total_in(), inflated.total_out());
-                descriptor(input, sizes)?;
-                Ok(content)
-            } else {
-                let mut part = input.take(self.stored);
-                let content = limited(&mut DeflateDecoder::new(&mut part), self.room(max), max, budget)?;
-                io::copy(&mut part, &mut io::sink()).map_err(|_| ZipError::Corrupt("it is cut"))?;
-                Ok(content)
-            };
-        }
-        if follows && self.stored == 0 && self.method != 0 {
-            return Err(ZipError::Method);
-        }
-        if follows {
-            return Err(ZipError::Corrupt("an entry without a size"));
-        }
-        let mut part = input.take(self.stored);
-        let content = match (self.flags & ENCRYPTED, self.method) {
-            (ENCRYPTED, _) => Err(ZipError::Encrypted),
-            (_, 0) if self.stored <= max => {
-                let mut out = Vec::with_capacity(self.room(max));
-                part.read_to_end(&mut out).map_err(|_| ZipError::Corrupt("it is cut"))?;
-                Ok(out)
-            }
-            (_, 0) => Err(ZipError::TooLarge),
-            (_, 8) => Ok(Vec::new()),
-            _ => Err(ZipError::Method),
-        };
-        io::copy(&mut part, &mut io::sink()).map_err(|_| ZipError::Corrupt("it is cut"))?;
-        if part.limit() > 0 {
-            return Err(ZipError::Corrupt("it is cut"));
-        }
-        Ok((content, 0))
-    }
-}
-
-/// Reads to the end, and keeps it when it is not too long.
-fn limited(
-    inflated: &mut impl Read,
-    room: usize,
-    max: u64,
-    budget: u64,
-) -> Result<(Result<Vec<u8>, ZipError>, u64), ZipError> {
-    let mut out = Vec::with_capacity(room);
-    let corrupt = |_| ZipError::Corrupt("compressed data");
-    let kept = inflated.take(max).read_to_end(&mut out).map_err(corrupt)?;
-    let rest = io::copy(&mut inflated.take(budget.saturating_add(1)), &mut io::sink()).map_err(corrupt)?;
-    let unpacked = rest.saturating_add(u64::try_from(kept).unwrap_or(u64::MAX));
-    if unpacked > budget {
-        return Err(ZipError::TooLarge);
-    }
-    Ok((if rest == 0 { Ok(out) } else { Err(ZipError::TooLarge) }, unpacked))
+/// Reads the rest of an entry, all of which must be there.
+fn drain(part: &mut io::Take<&mut dyn BufRead>) -> Result<(), ZipError> {
+    io::copy(part, &mut io::sink()).map_err(|_| ZipError::Corrupt("it is cut"))?;
+    if part.limit() == 0 { Ok(()) } else { Err(ZipError::Corrupt("it is cut")) }
 }
 
 /// Moves past the sizes that follow the data: a mark or none, and numbers of four bytes or of eight.
-fn descriptor(input: &mut impl Read, (stored, size): (u64, u64)) -> Result<(), ZipError> {
+fn descriptor(input: &mut dyn BufRead, (stored, size): (u64, u64)) -> Result<(), ZipError> {
     if exactly(input, 4)? == DESCRIPTOR {
         exactly(input, 4)?;
     }
