@@ -58,7 +58,7 @@ pub fn image(layer: &[u8]) -> Vec<u8> {
     archive(&[("manifest.json", manifest.as_bytes()), (&name, config.as_bytes()), ("l/layer.tar", layer)])
 }
 
-/// A program's headers, then Go's build info and a list of crates at an aligned place.
+/// A program's headers, then Go's build info and a list of crates at an aligned place, and what else programs hold.
 pub fn go_program(headers: &[u8]) -> Vec<u8> {
     let mut out = headers.to_vec();
     out.resize(512, 0);
@@ -69,6 +69,10 @@ pub fn go_program(headers: &[u8]) -> Vec<u8> {
     out.push(u8::try_from(modules.len()).expect("a short text"));
     out.extend(modules.as_bytes());
     out.extend(b"node.js/v20.1.0\0");
+    // And a .NET application.
+    out.extend(b"9abcdefg\x8b\x12\x02\xb9\x6a\x61\x20\x38\x72\x7b\x93\x02\x14\xd7\xa0\x32");
+    out.extend(b"\x13\xf5\xb9\xe6\xef\xae\x33\x18\xee\x3b\x2d\xce\x24\xb3\x6a\xae");
+    out.extend(br#"{"runtimeTarget":"T","libraries":{"A/1":{"type":"package"}}}"#);
     out
 }
 

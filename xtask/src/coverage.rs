@@ -33,7 +33,7 @@ What nobody can see, or this scanner does not look at, and no report speaks of:
 
 - C and C++ libraries linked into programs, or copied without their package manager, but for the programs of the table.
 - JavaScript that was bundled into one file, Java classes that were moved to other packages without their
-  `pom.properties`, Python frozen into a program, .NET in one file.
+  `pom.properties`, Python frozen into a program.
 - Programs packed by other tools than UPX; Rust programs built without `cargo auditable`.
 - Lock files of projects (`package-lock.json`, `yarn.lock`, `requirements.txt`, `go.sum`, `Cargo.lock`): they say what was
   wanted, not what is installed. Where nothing else says what is installed, they are read: see the table of files.

@@ -2,6 +2,7 @@
 //! listed wherever they lie.
 
 mod binary;
+mod dotnet;
 mod go;
 mod java;
 mod rust;
@@ -78,6 +79,9 @@ fn executable(path: &str, bytes: &[u8]) -> Parsed {
             None => {}
         }
         out.add(rust::crates(path, &binary, slice));
+        let mut bundle = dotnet::Search::new(path);
+        bundle.part(slice, slice.len());
+        out.add(bundle.result());
         if binary.packed {
             out.gaps.push(unreadable(path, "this program is packed by UPX; unpack it to have it read"));
         }
@@ -118,6 +122,7 @@ fn search_executable(path: &str, content: &mut impl Read) -> io::Result<Parsed> 
     let mut found = go::Search::default();
     let mut head = Binary::default();
     let mut audited = false;
+    let mut bundle = dotnet::Search::new(path);
     let mut program = Search::new(path, In::Executable);
     windows(content, |start, window, new| {
         if start == 0 {
@@ -125,6 +130,7 @@ fn search_executable(path: &str, content: &mut impl Read) -> io::Result<Parsed> 
         }
         found.part(start, window, new);
         program.part(window);
+        bundle.part(window, new);
         // The name of the section, in the table of names.
         audited |= memmem::find(window, b"\0.dep-v0\0").is_some();
     })?;
@@ -132,6 +138,7 @@ fn search_executable(path: &str, content: &mut impl Read) -> io::Result<Parsed> 
         Some(info) => info.says(path),
         None => Parsed { packages: program.packages(), ..Parsed::default() },
     };
+    out.add(bundle.result());
     if audited {
         out.gaps.push(too_large(path, "this Rust program"));
     }

@@ -127,6 +127,7 @@ pub const READERS: &[Reader] = &[
 pub const TOLD_BY_CONTENT: &[(&str, &[PackageType])] = &[
     ("Go programs (ELF, PE, Mach-O): build info", &[Golang]),
     ("Rust programs: the list of cargo-auditable", &[Cargo]),
+    (".NET applications in a single file: the deps.json in it", &[Nuget]),
     ("programs of the table below", &[Generic]),
     ("Java archives (jar, war, ear and others), nested: pom.properties, manifest, file name", &[Maven]),
 ];

@@ -1,0 +1,102 @@
+//! .NET applications in a single file: a host program with the application's files appended, among them its
+//! `deps.json`, which is never compressed (dotnet/designs, "The Single-file Bundler").
+
+use crate::analyze::{Parsed, dotnet, unreadable};
+use memchr::memmem;
+use serde::de::IgnoredAny;
+
+/// Every host has it; what comes before it says where its bundle is.
+const MARK: &[u8] = b"\x8b\x12\x02\xb9\x6a\x61\x20\x38\x72\x7b\x93\x02\x14\xd7\xa0\x32\
+    \x13\xf5\xb9\xe6\xef\xae\x33\x18\xee\x3b\x2d\xce\x24\xb3\x6a\xae";
+/// Bytes of the place before it: nothing in a host without a bundle.
+const PLACE: usize = 8;
+/// The first key of a `deps.json`.
+const FIRST_KEY: &[u8] = b"\"runtimeTarget\"";
+/// Documents remembered: an application has one.
+const MAX_FOUND: usize = 8;
+
+/// What a host says of its application, found on its way through.
+#[derive(Debug)]
+pub(super) struct Search<'p> {
+    path: &'p str,
+    /// There is a bundle.
+    bundled: bool,
+    found: Vec<Parsed>,
+}
+
+impl<'p> Search<'p> {
+    pub(super) fn new(path: &'p str) -> Self {
+        Search { path, bundled: false, found: Vec::new() }
+    }
+
+    /// Looks at a part of the file: for what begins in its first `new` bytes. The mark comes before all files.
+    pub(super) fn part(&mut self, window: &[u8], new: usize) {
+        self.bundled = self.bundled || has_bundle(window);
+        if !self.bundled {
+            return;
+        }
+        for at in memmem::find_iter(window, FIRST_KEY).take_while(|at| *at < new) {
+            if let Some(json) = document(window, at).filter(|_| self.found.len() < MAX_FOUND) {
+                self.found.push(dotnet::parse(self.path, json));
+            }
+        }
+    }
+
+    /// The packages of the application, and a gap where it does not list them.
+    pub(super) fn result(self) -> Parsed {
+        let mut out = Parsed::default();
+        if self.bundled && self.found.is_empty() {
+            out.gaps.push(unreadable(self.path, "this .NET application in a single file does not list its packages"));
+        }
+        self.found.into_iter().for_each(|found| out.add(found));
+        out
+    }
+}
+
+fn has_bundle(window: &[u8]) -> bool {
+    memmem::find_iter(window, MARK).any(|at| {
+        let place = at.checked_sub(PLACE).and_then(|start| window.get(start..at));
+        place.is_some_and(|place| place.iter().any(|byte| *byte != 0))
+    })
+}
+
+/// The JSON object whose first key is at a place.
+fn document(window: &[u8], key: usize) -> Option<&[u8]> {
+    let start = window.get(..key)?.trim_ascii_end().len().checked_sub(1)?;
+    let from = window.get(start..).filter(|bytes| bytes.starts_with(b"{"))?;
+    let mut stream = serde_json::Deserializer::from_slice(from).into_iter::<IgnoredAny>();
+    stream.next()?.ok()?;
+    from.get(..stream.byte_offset())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::listing::summary;
+
+    #[test]
+    fn bundles_list_their_packages() {
+        let check = |bytes: &[u8], expected: &str, gaps: usize| {
+            for step in [bytes.len().max(1), 50] {
+                let mut search = Search::new("app/App");
+                // As a large file passes: what is new, and what follows it.
+                for start in (0..bytes.len()).step_by(step) {
+                    search.part(&bytes[start..(start + step + 300).min(bytes.len())], step);
+                }
+                assert_eq!(summary(&search.result()), (expected.to_owned(), gaps));
+            }
+        };
+        let json = r#"{
+            "runtimeTarget": {"name": "T", "signature": ""}, "targets": {"T": {"A/1": {"runtime": {"lib/A.dll": {}}}}},
+            "libraries": {"App/1.0.0": {"type": "project"}, "A/1": {"type": "package"}}}"#;
+        let host = |place: u8, after: &str| {
+            [b"\x7fELF".as_slice(), &[0; 60], &[place; 8], MARK, &[1; 100], after.as_bytes(), b"\0\x06\0\0"].concat()
+        };
+        check(&host(9, json), "A 1", 0);
+        check(&host(9, &format!("runtimeTarget \"runtimeTarget\" {json}")), "A 1", 0);
+        check(&host(9, "MZ"), "", 1);
+        check(&host(9, &json[..200]), "", 1);
+        check(&host(0, json), "", 0);
+        check(json.as_bytes(), "", 0);
+    }
+}
