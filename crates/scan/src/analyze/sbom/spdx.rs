@@ -147,8 +147,8 @@ fn tell(purls: Vec<String>, is_subject: bool, texts: [Option<String>; 3], found:
     let [name, version, purpose] = texts.map(Option::unwrap_or_default);
     let version = if UNKNOWN.contains(&version.as_str()) { "" } else { &version };
     // The same software under several names.
-    let is_known = purls.iter().fold(false, |is_known, purl| found.purl(purl, version) || is_known);
-    if !is_known && !is_subject && SOFTWARE.contains(&purpose.to_ascii_lowercase().as_str()) {
+    let known = purls.iter().map(|purl| found.purl(purl, version)).filter(|known| *known).count();
+    if known == 0 && !is_subject && SOFTWARE.contains(&purpose.to_ascii_lowercase().as_str()) {
         found.unnamed(&name, version);
     }
 }
