@@ -12,8 +12,10 @@ const MARK: &[u8] = b"\x8b\x12\x02\xb9\x6a\x61\x20\x38\x72\x7b\x93\x02\x14\xd7\x
 const PLACE: usize = 8;
 /// The first key of a `deps.json`.
 const FIRST_KEY: &[u8] = b"\"runtimeTarget\"";
-/// Documents remembered: an application has one.
-const MAX_FOUND: usize = 8;
+/// Bytes of a `deps.json`: a large one has a tenth of it.
+const MAX_JSON: usize = 2 << 20;
+/// Places with that key that are looked at: an application has one.
+const MAX_PLACES: usize = 32;
 
 /// What a host says of its application, found on its way through.
 #[derive(Debug)]
@@ -22,11 +24,13 @@ pub(super) struct Search<'p> {
     /// There is a bundle.
     bundled: bool,
     found: Vec<Parsed>,
+    /// Places with the key so far.
+    places: usize,
 }
 
 impl<'p> Search<'p> {
     pub(super) fn new(path: &'p str) -> Self {
-        Search { path, bundled: false, found: Vec::new() }
+        Search { path, bundled: false, found: Vec::new(), places: 0 }
     }
 
     /// Looks at a part of the file: for what begins in its first `new` bytes. The mark comes before all files.
@@ -35,18 +39,23 @@ impl<'p> Search<'p> {
         if !self.bundled {
             return;
         }
-        for at in memmem::find_iter(window, FIRST_KEY).take_while(|at| *at < new) {
-            if let Some(json) = document(window, at).filter(|_| self.found.len() < MAX_FOUND) {
-                self.found.push(dotnet::parse(self.path, json));
+        let objects = memmem::find_iter(window, FIRST_KEY).filter_map(|key| object(window, key));
+        for start in objects.take_while(|start| *start < new) {
+            self.places += 1;
+            if self.places > MAX_PLACES {
+                return;
             }
+            let json = window.get(start..).and_then(document);
+            self.found.extend(json.map(|json| dotnet::parse(self.path, json)));
         }
     }
 
     /// The packages of the application, and a gap where it does not list them.
     pub(super) fn result(self) -> Parsed {
         let mut out = Parsed::default();
-        if self.bundled && self.found.is_empty() {
-            out.gaps.push(unreadable(self.path, "this .NET application in a single file does not list its packages"));
+        if self.bundled && (self.found.is_empty() || self.places > MAX_PLACES) {
+            let message = "this .NET application in a single file does not list its packages where they can be told";
+            out.gaps.push(unreadable(self.path, message));
         }
         self.found.into_iter().for_each(|found| out.add(found));
         out
@@ -60,13 +69,18 @@ fn has_bundle(window: &[u8]) -> bool {
     })
 }
 
-/// The JSON object whose first key is at a place.
-fn document(window: &[u8], key: usize) -> Option<&[u8]> {
+/// Where the object begins whose first key is at a place.
+fn object(window: &[u8], key: usize) -> Option<usize> {
     let start = window.get(..key)?.trim_ascii_end().len().checked_sub(1)?;
-    let from = window.get(start..).filter(|bytes| bytes.starts_with(b"{"))?;
-    let mut stream = serde_json::Deserializer::from_slice(from).into_iter::<IgnoredAny>();
+    (window.get(start) == Some(&b'{')).then_some(start)
+}
+
+/// The whole JSON object that some bytes begin with.
+fn document(bytes: &[u8]) -> Option<&[u8]> {
+    let bytes = bytes.get(..MAX_JSON).unwrap_or(bytes);
+    let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<IgnoredAny>();
     stream.next()?.ok()?;
-    from.get(..stream.byte_offset())
+    bytes.get(..stream.byte_offset())
 }
 
 #[cfg(test)]
@@ -96,6 +110,7 @@ mod tests {
         check(&host(9, &format!("runtimeTarget \"runtimeTarget\" {json}")), "A 1", 0);
         check(&host(9, "MZ"), "", 1);
         check(&host(9, &json[..200]), "", 1);
+        check(&host(9, &json.repeat(MAX_PLACES + 1)), &["A 1"; MAX_PLACES].join(", "), 1);
         check(&host(0, json), "", 0);
         check(json.as_bytes(), "", 0);
     }
