@@ -1,10 +1,17 @@
 //! Has the linker keep one of several functions with the same code: generic code of libraries, a sixtieth of the program.
 
+const BY_RUSTUP: &str = "RUSTUP_TOOLCHAIN";
+const OTHER_LINKER: &str = "RUSTC_LINKER";
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed={BY_RUSTUP}");
     let is = |name: &str, value: &str| std::env::var(name).as_deref() == Ok(value);
-    // The linker that the toolchain brings for this target can do it; flags of one's own may choose another.
-    if is("TARGET", "x86_64-unknown-linux-gnu") && is("PROFILE", "release") && is("CARGO_ENCODED_RUSTFLAGS", "") {
+    let has = |name: &str| std::env::var_os(name).is_some();
+    // lld, which rustup's toolchain has for this target, can do it. Flags or a linker of one's own may be another, as may
+    // be that of a distribution's toolchain.
+    let is_release = is("TARGET", "x86_64-unknown-linux-gnu") && is("PROFILE", "release");
+    if is_release && has(BY_RUSTUP) && !has(OTHER_LINKER) && is("CARGO_ENCODED_RUSTFLAGS", "") {
         println!("cargo:rustc-link-arg-bins=-Wl,--icf=all");
     }
 }

@@ -70,7 +70,7 @@ pub fn go_program(headers: &[u8]) -> Vec<u8> {
     out.extend(modules.as_bytes());
     out.extend(b"node.js/v20.1.0\0");
     // And a .NET application.
-    out.extend(b"9abcdefg\x8b\x12\x02\xb9\x6a\x61\x20\x38\x72\x7b\x93\x02\x14\xd7\xa0\x32");
+    out.extend(b"\0\x10\0\0\0\0\0\0\x8b\x12\x02\xb9\x6a\x61\x20\x38\x72\x7b\x93\x02\x14\xd7\xa0\x32");
     out.extend(b"\x13\xf5\xb9\xe6\xef\xae\x33\x18\xee\x3b\x2d\xce\x24\xb3\x6a\xae");
     out.extend(br#"{"runtimeTarget":"T","libraries":{"A/1":{"type":"package"}}}"#);
     out

@@ -26,7 +26,11 @@ struct Located {
 pub fn updateinfo(address: &str, get: &dyn Fn(&str) -> io::Result<PathBuf>) -> io::Result<PathBuf> {
     if address.ends_with("/mirror.list") {
         let list = fs::read_to_string(get(address)?)?;
-        let mirrors = list.lines().map(str::trim).filter(|line| line.starts_with("http"));
+        // What came authenticated leads to nothing that is not.
+        let allowed = |mirror: &&str| {
+            mirror.starts_with("https://") || (mirror.starts_with("http://") && address.starts_with("http://"))
+        };
+        let mirrors = list.lines().map(str::trim).filter(allowed);
         let mut result = Err(io::Error::other("the list of mirrors names none"));
         for mirror in mirrors.take(MAX_MIRRORS) {
             result = indexed(mirror.trim_end_matches('/'), get);
@@ -46,7 +50,7 @@ fn indexed(repository: &str, get: &dyn Fn(&str) -> io::Result<PathBuf>) -> io::R
     let located = locate(&fs::read(get(&format!("{repository}/{INDEX}"))?)?)?;
     let file = get(&format!("{repository}/{}", located.href))?;
     let actual = sha256(&file)?;
-    if located.sha256.is_empty() || located.sha256 == actual {
+    if located.sha256 == actual {
         return Ok(file);
     }
     let Located { href, sha256 } = located;
@@ -68,6 +72,9 @@ fn locate(index: &[u8]) -> io::Result<Located> {
     .map_err(|cause| io::Error::other(format!("{INDEX}: {cause}")))?;
     if found.href.is_empty() {
         return Err(io::Error::other(format!("{INDEX} names no updateinfo")));
+    }
+    if found.sha256.is_empty() {
+        return Err(io::Error::other(format!("{INDEX} gives no sha256 of {}", found.href)));
     }
     Ok(found)
 }
@@ -123,7 +130,8 @@ mod tests {
         let web = |index: &str| {
             let list = "http://gone/x/\nhttps://b/x/\n";
             let (list, index) = (("http://a/mirror.list", list), ("https://b/x/repodata/repomd.xml", index));
-            let web = [list, index, ("https://b/x/repodata/u.xml", "x"), ("https://c/updateinfo.xml", "y")];
+            let insecure = ("https://e/mirror.list", "http://b/x/\n");
+            let web = [list, insecure, index, ("https://b/x/repodata/u.xml", "x"), ("https://c/updateinfo.xml", "y")];
             web.map(|(url, content)| (url.to_owned(), content.to_owned()))
         };
         let check = |index: &str, address: &str, expected: Result<&str, &str>| {
@@ -136,6 +144,8 @@ mod tests {
         check(&good, "https://c/updateinfo.xml", Ok("y"));
         check(&bad, "http://a/mirror.list", Err("has the digest 2d71"));
         check(&none, "http://a/mirror.list", Err("names no updateinfo"));
+        check(&good.replace("sha256", "sha512"), "http://a/mirror.list", Err("gives no sha256"));
+        check(&good, "https://e/mirror.list", Err("names none"));
         check("<a", "http://a/mirror.list", Err("repomd.xml"));
         check(&good, "https://d/repodata/repomd.xml", Err("404"));
     }

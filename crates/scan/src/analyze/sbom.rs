@@ -2,7 +2,8 @@
 //!
 //! Components are listed where a purl names them. Nothing tells whether an SBOM describes what lies beside it: it is
 //! believed, as leaving it out would hide what is listed nowhere else. Packages of operating systems are not taken:
-//! their databases say what is installed. Software without a purl of a known type is counted in a gap. A statement about an SBOM (in-toto) is none.
+//! their databases say what is installed. Other software of which advisories cannot be found by a purl is counted in a
+//! gap. A statement about an SBOM (in-toto) is none.
 
 mod cyclonedx;
 mod spdx;
@@ -90,11 +91,15 @@ impl Found<'_> {
         true
     }
 
-    /// Counts software without a purl that says more than its name. What has no version is a place where software
-    /// lies, as some tools list them.
-    fn unnamed(&mut self, name: &str, version: &str) {
+    /// Counts software without a purl, or with one that says no more than its name. What has no version is a place
+    /// where software lies, as some tools list them.
+    fn unnamed(&mut self, purl: Option<&str>, name: &str, version: &str) {
+        let (in_purl, name) =
+            (purl.map_or("", version_of), if name.is_empty() { purl.unwrap_or_default() } else { name });
+        let version = if version.is_empty() { in_purl } else { version };
         // There a package of apk says what it was made of, and apk's database that it is there.
-        if name.is_empty() || version.is_empty() || self.path.contains("var/lib/db/sbom/") {
+        let of_apk = self.path.starts_with("var/lib/db/sbom/") && self.path.ends_with(".spdx.json");
+        if name.is_empty() || version.is_empty() || of_apk {
             return;
         }
         if self.unnamed.count == 0 {
@@ -130,6 +135,11 @@ impl Found<'_> {
     }
 }
 
+fn version_of(purl: &str) -> &str {
+    let named = purl.split(['?', '#']).next().unwrap_or_default();
+    named.rsplit_once('@').map_or("", |(_, version)| version)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::listing::summary;
@@ -152,7 +162,8 @@ mod tests {
         check(&bom(r#"{"purl":"pkg:npm/a@1","scope":"excluded"}"#), "", 0);
         check(&bom(r#"{"purl":"pkg:deb/debian/a@1"},{"type":"library","purl":"pkg:oci/a@1","name":"a"}"#), "", 0);
         check(&bom(r#"{"type":"library","name":"a","version":"1","purl":"pkg:generic/a@1"}"#), "", 1);
-        check(&bom(r#"{"type":"library","name":"a","version":"1","purl":"pkg:github/a/a@1"}"#), "", 1);
+        check(&bom(r#"{"type":"library","name":"a","purl":"pkg:github/a/a@1"}"#), "", 1);
+        check(&bom(r#"{"type":"library","purl":"pkg:generic/a@1?x=y"},{"purl":"pkg:generic/b"}"#), "", 1);
         check(&bom(r#"{"type":"file","name":"a","version":"1","purl":"pkg:generic/a@1"}"#), "", 0);
         check(&bom(r#"{"name":"a","version":"1"},{"type":"library","name":"b","version":"1"}"#), "", 1);
         check(&bom(r#"{"type":"file","name":"a","version":"1"}"#), "", 0);
@@ -191,6 +202,7 @@ mod tests {
         check("a.spdx.json", r#"{"spdxVersion":"SPDX-2.3"}"#, "", 0);
         check("a.spdx.json", &spdx("pkg:generic/a"), "", 1);
         check("var/lib/db/sbom/a-1.spdx.json", &spdx("pkg:github/a/a@1"), "", 0);
+        check("opt/var/lib/db/sbom/a-1.spdx.json", &spdx("pkg:github/a/a@1"), "", 1);
         let two = |root: &str| {
             format!(
                 r#"{{"packages":[{{"SPDXID":"a","name":"a","versionInfo":"1"}},

@@ -1,6 +1,7 @@
 //! Bytes on their way through: read in chunks by one thread, hashed by another beside it. Decompression and parsing never
 //! wait for SHA-256, and nothing is copied for it. What fits into one chunk is not worth a thread: many layers are so small.
 
+use crate::source::SourceError;
 use sha2::{Digest as _, Sha256};
 use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -31,6 +32,8 @@ pub(super) struct Hashed<'scope, 'env, R> {
     read: u64,
     max: u64,
     ended: bool,
+    /// What a read ended with: whoever reads on is told the same, and nothing is read again.
+    failure: Option<io::Error>,
     scope: &'scope Scope<'scope, 'env>,
     /// From the second chunk on.
     hasher: Option<Hasher<'scope>>,
@@ -89,7 +92,7 @@ impl<'scope, 'env, R: Read> Hashed<'scope, 'env, R> {
     /// Reads at most `max` bytes from `inner`; one more is an error.
     pub(super) fn new(inner: R, max: u64, pool: &Pool, scope: &'scope Scope<'scope, 'env>) -> Self {
         let (pool, chunk) = (Arc::clone(pool), Chunk::default());
-        Hashed { inner, pool, chunk, at: 0, made: 0, read: 0, max, ended: false, scope, hasher: None }
+        Hashed { inner, pool, chunk, at: 0, made: 0, read: 0, max, ended: false, failure: None, scope, hasher: None }
     }
 
     /// Whether there were more bytes than allowed.
@@ -124,6 +127,19 @@ impl<'scope, 'env, R: Read> Hashed<'scope, 'env, R> {
     }
 
     fn refill(&mut self) -> io::Result<()> {
+        if self.failure.is_none() {
+            self.failure = self.next_chunk().err();
+        }
+        match &self.failure {
+            None => Ok(()),
+            Some(error) => Err(SourceError::from_io(error).map_or_else(
+                || io::Error::new(error.kind(), error.to_string()),
+                |source| io::Error::other(source.clone()),
+            )),
+        }
+    }
+
+    fn next_chunk(&mut self) -> io::Result<()> {
         // What the hasher gives back must be nobody else's.
         let last = std::mem::take(&mut self.chunk);
         if self.made == 1 && self.hasher.is_none() {
@@ -217,7 +233,30 @@ mod tests {
             check(size, u64::MAX, true);
         }
         assert_eq!(pool.lock().unwrap().len(), CHUNKS);
+        failures_stay(&pool);
+        assert!(pool.lock().unwrap().iter().all(|buffer| buffer.len() == CHUNK + ALIGN));
         check(CHUNK + 1, CHUNK as u64 + 1, true);
         check(CHUNK + 1, CHUNK as u64, false);
+    }
+
+    /// Whoever goes on reading after a failure gets it again, however often.
+    fn failures_stay(pool: &Pool) {
+        struct Broken(usize);
+        impl Read for Broken {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let whole = self.0.checked_sub(1).ok_or_else(|| io::Error::other("broken"))?;
+                self.0 = whole;
+                Ok(buffer.len())
+            }
+        }
+        for chunks in [0, 1, 2, 5, 9] {
+            std::thread::scope(|scope| {
+                let mut hashed = Hashed::new(Broken(chunks), u64::MAX, pool, scope);
+                for _ in 0..2 * CHUNKS {
+                    assert_eq!(hashed.drain().unwrap_err().to_string(), "broken");
+                }
+                assert_eq!(hashed.finish().unwrap().1, (chunks * CHUNK) as u64);
+            });
+        }
     }
 }

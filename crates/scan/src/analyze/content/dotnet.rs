@@ -8,8 +8,10 @@ use serde::de::IgnoredAny;
 /// Every host has it; what comes before it says where its bundle is.
 const MARK: &[u8] = b"\x8b\x12\x02\xb9\x6a\x61\x20\x38\x72\x7b\x93\x02\x14\xd7\xa0\x32\
     \x13\xf5\xb9\xe6\xef\xae\x33\x18\xee\x3b\x2d\xce\x24\xb3\x6a\xae";
-/// Bytes of the place before it: nothing in a host without a bundle.
+/// Bytes of the place before it: zero in a host without a bundle.
 const PLACE: usize = 8;
+/// No file is so large: other bytes stand before a mark that a program only knows.
+const MAX_PLACE: u64 = 1 << 40;
 /// The first key of a `deps.json`.
 const FIRST_KEY: &[u8] = b"\"runtimeTarget\"";
 /// Bytes of a `deps.json`: a large one has a tenth of it.
@@ -64,8 +66,10 @@ impl<'p> Search<'p> {
 
 fn has_bundle(window: &[u8]) -> bool {
     memmem::find_iter(window, MARK).any(|at| {
-        let place = at.checked_sub(PLACE).and_then(|start| window.get(start..at));
-        place.is_some_and(|place| place.iter().any(|byte| *byte != 0))
+        let place = at.checked_sub(PLACE).and_then(|start| window.get(start..)?.first_chunk());
+        let place = place.map(|bytes| u64::from_le_bytes(*bytes)).unwrap_or_default();
+        // The bundle comes after its host.
+        (1..MAX_PLACE).contains(&place) && usize::try_from(place).is_ok_and(|place| place > at)
     })
 }
 
@@ -103,15 +107,17 @@ mod tests {
         let json = r#"{
             "runtimeTarget": {"name": "T", "signature": ""}, "targets": {"T": {"A/1": {"runtime": {"lib/A.dll": {}}}}},
             "libraries": {"App/1.0.0": {"type": "project"}, "A/1": {"type": "package"}}}"#;
-        let host = |place: u8, after: &str| {
-            [b"\x7fELF".as_slice(), &[0; 60], &[place; 8], MARK, &[1; 100], after.as_bytes(), b"\0\x06\0\0"].concat()
+        let knows = |before: &[u8; 8], after: &str| {
+            [b"\x7fELF".as_slice(), &[0; 60], before, MARK, &[1; 100], after.as_bytes(), b"\0\x06\0\0"].concat()
         };
-        check(&host(9, json), "A 1", 0);
-        check(&host(9, &format!("runtimeTarget \"runtimeTarget\" {json}")), "A 1", 0);
-        check(&host(9, "MZ"), "", 1);
-        check(&host(9, &json[..200]), "", 1);
-        check(&host(9, &json.repeat(MAX_PLACES + 1)), &["A 1"; MAX_PLACES].join(", "), 1);
+        let host = |place: u64, after: &str| knows(&place.to_le_bytes(), after);
+        check(&host(900, json), "A 1", 0);
+        check(&host(900, &format!("runtimeTarget \"runtimeTarget\" {json}")), "A 1", 0);
+        check(&host(900, "MZ"), "", 1);
+        check(&host(900, &json[..200]), "", 1);
+        check(&host(900, &json.repeat(MAX_PLACES + 1)), &["A 1"; MAX_PLACES].join(", "), 1);
         check(&host(0, json), "", 0);
+        check(&knows(b" program", json), "", 0);
         check(json.as_bytes(), "", 0);
     }
 }

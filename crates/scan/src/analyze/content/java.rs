@@ -11,7 +11,7 @@ use super::zip::{Archive, Entry, ZipError};
 use crate::analyze::{Parsed, package};
 use identity::{Artifact, Identity};
 use std::borrow::Cow;
-use std::io::{BufRead, Read as _};
+use std::io::BufRead;
 use tidewaiter_core::package::{Location, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
@@ -27,6 +27,8 @@ const MAX_UNPACKED: u64 = 1 << 30;
 const MAX_PASSED: u64 = 8 << 30;
 /// Bytes of one archive that was unpacked to be read, together with the file itself.
 const MAX_MEMORY: u64 = 72 << 20;
+/// Bytes that each archive which passes counts for at least, whatever ends it.
+const LEAST: u64 = 64 << 10;
 /// Bytes of a manifest or of properties.
 const MAX_TEXT: u64 = 1 << 20;
 /// Artifacts of one file.
@@ -195,14 +197,16 @@ impl<'p> Reader<'p> {
         if depth >= MAX_DEPTH {
             return self.too_deep(inside);
         }
-        // Each is read once; an archive made of entries that overlap must not be read for ever.
-        if entry.size > self.memory {
-            return match archive.reader(entry) {
+        // What is stored is held already.
+        let max = if entry.is_stored() { u64::MAX } else { self.memory };
+        if entry.size > max {
+            return match archive.inflated(entry) {
                 Ok(content) => self.longer_entry(inside, name, content, depth),
                 Err(error) => self.unreadable(inside, &error),
             };
         }
-        match self.unpack(archive, entry, self.memory) {
+        // Each is read once; an archive made of entries that overlap must not be read for ever.
+        match self.unpack(archive, entry, max) {
             Ok(bytes) => {
                 let held = if let Cow::Owned(bytes) = &bytes { u64::try_from(bytes.len()).unwrap_or(0) } else { 0 };
                 self.memory -= held;
@@ -213,11 +217,11 @@ impl<'p> Reader<'p> {
         }
     }
 
-    fn longer_entry(&mut self, inside: &str, name: &str, content: Box<dyn BufRead + '_>, depth: usize) {
+    fn longer_entry(&mut self, inside: &str, name: &str, content: impl BufRead, depth: usize) {
         let budget = self.unpacked;
         let mut content = content.take(budget);
         self.longer(inside, name, &mut content, depth);
-        self.unpacked = self.unpacked.saturating_sub(budget - content.limit());
+        self.unpacked = self.unpacked.saturating_sub((budget - content.limit()).max(LEAST));
         if content.limit() == 0 {
             self.unreadable(inside, &ZipError::TooLarge);
         }

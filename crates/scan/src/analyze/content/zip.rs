@@ -17,6 +17,8 @@ const END_BYTES: usize = 22;
 const END_WITHIN: usize = END_BYTES + 0xffff;
 const NARROW: u64 = 0xffff_ffff;
 const ZIP64_EXTRA: u64 = 1;
+const STORED: u64 = 0;
+const DEFLATED: u64 = 8;
 
 /// Why an archive or an entry cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -112,9 +114,9 @@ impl<'a> Archive<'a> {
     pub(super) fn content(&self, entry: &Entry<'a>, max: u64) -> Result<Cow<'a, [u8]>, ZipError> {
         let stored = self.stored(entry)?;
         match entry.method {
-            0 if u64::try_from(stored.len()).is_ok_and(|size| size <= max) => Ok(Cow::Borrowed(stored)),
-            0 => Err(ZipError::TooLarge),
-            8 => {
+            STORED if u64::try_from(stored.len()).is_ok_and(|size| size <= max) => Ok(Cow::Borrowed(stored)),
+            STORED => Err(ZipError::TooLarge),
+            DEFLATED => {
                 let claimed = usize::try_from(entry.size.min(max)).unwrap_or_default();
                 // At once: growing would for a moment hold it twice. What is only claimed is never touched.
                 let mut out = Vec::with_capacity(claimed);
@@ -127,14 +129,10 @@ impl<'a> Archive<'a> {
         }
     }
 
-    /// The content of an entry, unpacked as it is read.
-    pub(super) fn reader(&self, entry: &Entry<'a>) -> Result<Box<dyn BufRead + 'a>, ZipError> {
+    /// The content of a compressed entry, unpacked as it is read.
+    pub(super) fn inflated(&self, entry: &Entry<'a>) -> Result<impl BufRead + use<'a>, ZipError> {
         let stored = self.stored(entry)?;
-        match entry.method {
-            0 => Ok(Box::new(stored)),
-            8 => Ok(Box::new(BufReader::new(DeflateDecoder::new(stored)))),
-            _ => Err(ZipError::Method),
-        }
+        if entry.method == DEFLATED { Ok(BufReader::new(DeflateDecoder::new(stored))) } else { Err(ZipError::Method) }
     }
 
     fn stored(&self, entry: &Entry<'a>) -> Result<&'a [u8], ZipError> {
@@ -175,6 +173,10 @@ fn entry(bytes: &[u8]) -> Option<(Entry<'_>, &[u8])> {
 }
 
 impl Entry<'_> {
+    pub(super) fn is_stored(&self) -> bool {
+        self.method == STORED
+    }
+
     /// Takes numbers that do not fit from the extra field, where each stands only if it is needed.
     fn widen(&mut self, mut extra: &[u8]) {
         while let (Some(id), Some(size)) = (number(extra, 0, 2), length(extra, 2)) {

@@ -117,10 +117,11 @@ impl Fields {
 
     fn tell(self, role: Role, found: &mut Found<'_>) {
         let version = self.version.unwrap_or_default();
-        let is_known = self.purl.filter(|purl| !purl.is_empty()).is_some_and(|purl| found.purl(&purl, &version));
+        let purl = self.purl.filter(|purl| !purl.is_empty());
+        let is_known = purl.as_ref().is_some_and(|purl| found.purl(purl, &version));
         let is_software = role == Role::Component && SOFTWARE.contains(&self.kind.unwrap_or_default().as_str());
         if is_software && !is_known {
-            found.unnamed(&self.name.unwrap_or_default(), &version);
+            found.unnamed(purl.as_deref(), &self.name.unwrap_or_default(), &version);
         }
     }
 }

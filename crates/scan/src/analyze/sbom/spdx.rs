@@ -149,6 +149,6 @@ fn tell(purls: Vec<String>, is_subject: bool, texts: [Option<String>; 3], found:
     // The same software under several names.
     let known = purls.iter().map(|purl| found.purl(purl, version)).filter(|known| *known).count();
     if known == 0 && !is_subject && SOFTWARE.contains(&purpose.to_ascii_lowercase().as_str()) {
-        found.unnamed(&name, version);
+        found.unnamed(purls.first().map(String::as_str), &name, version);
     }
 }

@@ -1,7 +1,7 @@
 //! Zip archives that are too large to hold, entry by entry as they pass: by their local headers, because the directory
 //! comes last (APPNOTE.TXT, 4.3.7 and 4.3.9). Bytes that belong to no entry could hide one, so they are an error.
 
-use super::{CENTRAL, END, END_64, LOCAL, ZIP64_EXTRA, ZipError, length, number};
+use super::{CENTRAL, DEFLATED, END, END_64, LOCAL, STORED, ZIP64_EXTRA, ZipError, length, number};
 use flate2::bufread::DeflateDecoder;
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -11,12 +11,12 @@ const MAX_PREFIX: usize = 1 << 20;
 const ENCRYPTED: u64 = 1;
 /// Sizes come after the data.
 const SIZES_FOLLOW: u64 = 8;
-const DEFLATED: u64 = 8;
 
 /// An archive as it passes.
 pub(in crate::analyze::content) struct Passing<'i> {
     input: &'i mut dyn BufRead,
-    started: bool,
+    /// So far.
+    entries: u64,
 }
 
 /// The content of an entry, as it passes.
@@ -41,18 +41,35 @@ pub(in crate::analyze::content) struct Header {
 
 impl<'i> Passing<'i> {
     pub(in crate::analyze::content) fn new(input: &'i mut dyn BufRead) -> Self {
-        Passing { input, started: false }
+        Passing { input, entries: 0 }
     }
 
     /// The next entry. [`Passing::content`] or [`Passing::skip`] comes before the one after it.
     pub(in crate::analyze::content) fn next_entry(&mut self) -> Result<Option<Header>, ZipError> {
-        let mark = if self.started { exactly(self.input, 4)? } else { first_mark(self.input)? };
-        self.started = true;
-        match mark.as_slice() {
-            LOCAL => Header::read(self.input).map(Some),
-            CENTRAL | END | END_64 => Ok(None),
-            _ => Err(ZipError::Corrupt("bytes between entries")),
+        if self.entries == 0 {
+            first_mark(self.input)?;
+        } else {
+            match exactly(self.input, 4)?.as_slice() {
+                LOCAL => {}
+                mark @ (CENTRAL | END | END_64) => return self.directory(mark.to_vec()).map(|()| None),
+                _ => return Err(ZipError::Corrupt("bytes between entries")),
+            }
         }
+        self.entries += 1;
+        Header::read(self.input).map(Some)
+    }
+
+    /// Counts what the directory lists: one that comes too early would hide the entries after it.
+    fn directory(&mut self, mut mark: Vec<u8>) -> Result<(), ZipError> {
+        let mut listed = 0_u64;
+        while mark == CENTRAL {
+            listed += 1;
+            let fixed = exactly(self.input, 42)?;
+            let rest: usize = [24, 26, 28].iter().filter_map(|at| length(&fixed, *at)).sum();
+            exactly(self.input, rest)?;
+            mark = exactly(self.input, 4)?;
+        }
+        if listed == self.entries { Ok(()) } else { Err(ZipError::Corrupt("its directory does not list its entries")) }
     }
 
     /// Moves past an entry, and returns how many bytes were unpacked for that, at most `budget`.
@@ -84,7 +101,7 @@ impl<'i> Passing<'i> {
         let mut unpacked = 0;
         match header.method {
             _ if header.flags & ENCRYPTED != 0 => show(Content::Unreadable(ZipError::Encrypted)),
-            0 => header.show(&mut part, max, show)?,
+            STORED => header.show(&mut part, max, show)?,
             DEFLATED => unpacked = header.inflated(&mut DeflateDecoder::new(&mut part), max, budget, show)?,
             _ => show(Content::Unreadable(ZipError::Method)),
         }
@@ -100,12 +117,12 @@ impl Header {
         let field = |at, size| number(&fixed, at, size).unwrap_or_default();
         let name = exactly(input, length(&fixed, 22).unwrap_or_default())?;
         let extra = exactly(input, length(&fixed, 24).unwrap_or_default())?;
-        let mut stored = field(14, 4);
-        if stored == super::NARROW {
-            stored = wide_size(&extra).unwrap_or(stored);
+        let (mut stored, mut size) = (field(14, 4), field(18, 4));
+        if [stored, size].contains(&super::NARROW) {
+            (size, stored) = wide_sizes(&extra).unwrap_or((size, stored));
         }
         let name = String::from_utf8_lossy(&name).into_owned();
-        Ok(Header { name, flags: field(2, 2), method: field(4, 2), stored, size: field(18, 4) })
+        Ok(Header { name, flags: field(2, 2), method: field(4, 2), stored, size })
     }
 
     fn is_deflated(&self) -> bool {
@@ -121,7 +138,7 @@ impl Header {
         match self.method {
             _ if !self.sizes_follow() => Ok(input.take(self.stored)),
             _ if self.flags & ENCRYPTED != 0 => Err(ZipError::Encrypted),
-            0 => Err(ZipError::Corrupt("an entry without a size")),
+            STORED => Err(ZipError::Corrupt("an entry without a size")),
             _ => Err(ZipError::Method),
         }
     }
@@ -159,17 +176,28 @@ impl Header {
     }
 }
 
-/// The mark of the first entry, after what comes before the archive.
-fn first_mark(input: &mut dyn BufRead) -> Result<Vec<u8>, ZipError> {
-    let mut last = exactly(input, 4)?;
-    for _ in 0..MAX_PREFIX {
-        if last == LOCAL {
-            return Ok(last);
+/// Moves past the mark of the first entry, and past what comes before the archive.
+fn first_mark(input: &mut dyn BufRead) -> Result<(), ZipError> {
+    let (mut last, mut seen) = ([0; 4], 0);
+    loop {
+        let bytes = input.fill_buf().map_err(|_| ZipError::Corrupt("it is cut"))?;
+        if bytes.is_empty() {
+            return Err(ZipError::Corrupt("it is cut"));
         }
-        last.remove(0);
-        last.extend(exactly(input, 1)?);
+        let ends = |byte: &u8| {
+            last = [last[1], last[2], last[3], *byte];
+            last == LOCAL
+        };
+        let (found, length) = (bytes.iter().position(ends), bytes.len());
+        input.consume(found.map_or(length, |at| at + 1));
+        seen += length;
+        if found.is_some() {
+            return Ok(());
+        }
+        if seen > MAX_PREFIX {
+            return Err(ZipError::Corrupt("it does not begin with an entry"));
+        }
     }
-    Err(ZipError::Corrupt("it does not begin with an entry"))
 }
 
 fn exactly(input: &mut dyn BufRead, size: usize) -> Result<Vec<u8>, ZipError> {
@@ -197,11 +225,11 @@ fn descriptor(input: &mut dyn BufRead, (stored, size): (u64, u64)) -> Result<(),
     Ok(())
 }
 
-/// The stored size in a zip64 field, after the unpacked size.
-fn wide_size(mut extra: &[u8]) -> Option<u64> {
+/// The sizes in a zip64 field: unpacked and stored.
+fn wide_sizes(mut extra: &[u8]) -> Option<(u64, u64)> {
     while let (Some(id), Some(size)) = (number(extra, 0, 2), length(extra, 2)) {
         if id == ZIP64_EXTRA {
-            return number(extra, 12, 8);
+            return number(extra, 4, 8).zip(number(extra, 12, 8));
         }
         extra = extra.get(4 + size..)?;
     }
