@@ -7,9 +7,13 @@ use zip::write::SimpleFileOptions;
 type Files<'a> = &'a [(&'a str, &'a [u8])];
 
 fn jar_by(method: zip::CompressionMethod, files: Files<'_>) -> Vec<u8> {
+    written(SimpleFileOptions::default().compression_method(method), files)
+}
+
+fn written(options: SimpleFileOptions, files: Files<'_>) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in files {
-        writer.start_file(*name, SimpleFileOptions::default().compression_method(method)).unwrap();
+        writer.start_file(*name, options).unwrap();
         writer.write_all(content).unwrap();
     }
     writer.finish().unwrap().into_inner()
@@ -102,7 +106,8 @@ fn archives_inside_archives() {
     let middle = jar(&[("WEB-INF/lib/a-1.0.jar", &inner)]);
     let files: Files<'_> = &[("BOOT-INF/lib/a.jar", &inner), ("app.war", &middle), ("x.txt", b"text")];
     let expected = ["org.a:a 1.0 !/BOOT-INF/lib/a.jar", "org.a:a 1.0 !/app.war!/WEB-INF/lib/a-1.0.jar"];
-    for bytes in [jar(files), jar_by(Stored, files), streamed(files)] {
+    let wide = written(SimpleFileOptions::default().large_file(true), files);
+    for bytes in [jar(files), jar_by(Stored, files), wide, streamed(files)] {
         check("app.jar", &bytes, &expected);
         assert_eq!(lines(&large_archive("app.jar", &mut bytes.as_slice())), expected);
         let script = [b"#!/bin/sh\nexec java -jar $0\n".as_slice(), &bytes].concat();
@@ -148,6 +153,19 @@ fn archives_too_large_to_hold_inside_archives() {
     for passes in [false, true] {
         let lines = read(&ear(jar), 10_000, 100_000, passes);
         assert!(lines.iter().any(|line| line.starts_with("LimitReached")), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_directory_that_comes_too_early_hides_nothing() {
+    let a = pom("org.a", "a", "1.0");
+    let whole = jar_by(Stored, &[("x.txt", b"text"), (&a.0, &a.1)]);
+    let second = memchr::memmem::rfind(&whole, b"PK\x03\x04").unwrap();
+    let first = jar_by(Stored, &[("x.txt", b"text")]);
+    for early in [b"PK\x05\x06".as_slice(), b"PK\x01\x02", &first[second..]] {
+        let bytes = [&whole[..second], early, &whole[second..]].concat();
+        let lines = lines(&large_archive("app.jar", &mut bytes.as_slice()));
+        assert!(lines.len() == 1 && lines[0].starts_with("UnreadableFile app.jar its zip is corrupt"), "{lines:?}");
     }
 }
 

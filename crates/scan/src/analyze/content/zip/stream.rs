@@ -1,7 +1,7 @@
 //! Zip archives that are too large to hold, entry by entry as they pass: by their local headers, because the directory
 //! comes last (APPNOTE.TXT, 4.3.7 and 4.3.9). Bytes that belong to no entry could hide one, so they are an error.
 
-use super::{CENTRAL, DEFLATED, END, END_64, LOCAL, STORED, ZIP64_EXTRA, ZipError, length, number};
+use super::{CENTRAL, DEFLATED, END, END_64, LOCAL, LOCATOR_64, STORED, ZIP64_EXTRA, ZipError, length, number};
 use flate2::bufread::DeflateDecoder;
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -59,7 +59,7 @@ impl<'i> Passing<'i> {
         Header::read(self.input).map(Some)
     }
 
-    /// Counts what the directory lists: one that comes too early would hide the entries after it.
+    /// Reads the directory to the end of the archive: one that comes too early would hide the entries after it.
     fn directory(&mut self, mut mark: Vec<u8>) -> Result<(), ZipError> {
         let mut listed = 0_u64;
         while mark == CENTRAL {
@@ -69,7 +69,25 @@ impl<'i> Passing<'i> {
             exactly(self.input, rest)?;
             mark = exactly(self.input, 4)?;
         }
-        if listed == self.entries { Ok(()) } else { Err(ZipError::Corrupt("its directory does not list its entries")) }
+        if listed != self.entries {
+            return Err(ZipError::Corrupt("its directory does not list its entries"));
+        }
+        if mark == END_64 {
+            let size = number(&exactly(self.input, 8)?, 0, 8).unwrap_or_default();
+            let record = io::copy(&mut (&mut *self.input).take(size), &mut io::sink());
+            record.map_err(|_| ZipError::Corrupt("it is cut"))?;
+            mark = exactly(self.input, 4)?;
+        }
+        if mark == LOCATOR_64 {
+            exactly(self.input, 16)?;
+            mark = exactly(self.input, 4)?;
+        }
+        let fixed = if mark == END { exactly(self.input, 18)? } else { Vec::new() };
+        let comment = exactly(self.input, length(&fixed, 16).ok_or(ZipError::Corrupt("its directory has no end"))?)?;
+        // Java looks for the last end.
+        let is_last =
+            memchr::memmem::find(&comment, END).is_none() && self.input.fill_buf().is_ok_and(<[u8]>::is_empty);
+        if is_last { Ok(()) } else { Err(ZipError::Corrupt("bytes after its end")) }
     }
 
     /// Moves past an entry, and returns how many bytes were unpacked for that, at most `budget`.
