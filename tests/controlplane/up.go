@@ -133,6 +133,8 @@ func (p *plane) startAPIServer(socket string) {
 		"--etcd-servers=unix://"+socket,
 		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", p.port), "--advertise-address=127.0.0.1",
 		"--endpoint-reconciler-type=none",
+		// There is no kube-proxy: Services lead to their endpoints.
+		"--enable-aggregator-routing=true",
 		"--tls-cert-file="+p.pki+"/apiserver.crt", "--tls-private-key-file="+p.pki+"/apiserver.key",
 		"--client-ca-file="+p.pki+"/ca.crt",
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+p.pki+"/sa.pub",

@@ -44,6 +44,9 @@ enum Command {
         /// Push it, as HOST/NAME:TAG, with Docker's stored logins
         #[arg(long, value_name = "REFERENCE")]
         push: Option<String>,
+        /// The registry speaks plain HTTP; one on loopback needs no flag
+        #[arg(long, requires = "push")]
+        plain_http: bool,
     },
     /// Write the generated manifests
     Deploy {
@@ -111,7 +114,10 @@ fn main() -> ExitCode {
             println!("{}", path.display());
             true
         }),
-        Command::Image { push } => image::run(&root, push.as_deref()),
+        Command::Image { push, plain_http } => {
+            let transport = if plain_http { push::Transport::PlainHttp } else { push::Transport::Tls };
+            image::run(&root, push.as_deref(), transport)
+        }
         Command::Deploy { check } => {
             deploy::run(&root, if check { deploy::Check::Compare } else { deploy::Check::Write })
         }

@@ -1,32 +1,41 @@
 //! Pushing an image over the OCI distribution protocol, with Docker's stored logins.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine as _;
 use std::path::PathBuf;
 use tidewaiter_core::image::Reference;
 use tidewaiter_scan::source::registry::auth::{self, Challenge};
 use tidewaiter_scan::source::registry::credentials::{Credentials, Login};
 use tidewaiter_testkit::image::{Image, Manifest};
-use ureq::http::Response;
-use ureq::{Agent, Body};
+use tidewaiter_http::ureq::Body;
+use tidewaiter_http::ureq::http::{Request, Response};
+use tidewaiter_http::{Client, Kind, Settings, ureq};
 
 /// One repository that is pushed to.
 struct Repository {
-    agent: Agent,
+    http: Client,
     base: String,
     name: String,
     login: Option<Login>,
     authorization: Option<String>,
 }
 
+/// How a registry is spoken to; those on loopback never with TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Tls,
+    PlainHttp,
+}
+
 /// Pushes everything an image needs, its root document last.
-pub(crate) fn push(reference: &str, image: &Image) -> Result<()> {
+pub(crate) fn push(reference: &str, image: &Image, plain: Transport) -> Result<()> {
     let parsed: Reference = reference.parse().with_context(|| reference.to_owned())?;
     let tag = parsed.tag().context("give a tag to push to")?.to_owned();
     let host = parsed.registry();
-    let scheme = if host.starts_with("127.0.0.1:") || host.starts_with("localhost:") { "http" } else { "https" };
+    let loopback = host.starts_with("127.0.0.1:") || host.starts_with("localhost:");
+    let scheme = if loopback || plain == Transport::PlainHttp { "http" } else { "https" };
     let mut repository = Repository {
-        agent: Agent::config_builder().http_status_as_error(false).build().new_agent(),
+        http: Client::new(&Settings::default())?,
         base: format!("{scheme}://{host}"),
         name: parsed.repository().to_owned(),
         login: credentials()?.login(&parsed).cloned(),
@@ -87,7 +96,7 @@ impl Repository {
     }
 
     fn once(&self, method: &str, url: &str, media_type: &str, body: &[u8]) -> Result<Response<Body>> {
-        let mut request = ureq::http::Request::builder().method(method).uri(url);
+        let mut request = Request::builder().method(method).uri(url);
         if !media_type.is_empty() {
             request = request.header("Content-Type", media_type);
         }
@@ -96,7 +105,15 @@ impl Repository {
         if let Some(value) = self.authorization.as_ref().filter(|_| own) {
             request = request.header("Authorization", value);
         }
-        self.agent.run(request.body(body)?).with_context(|| url.to_owned())
+        self.http.run(request.body(body)?).map_err(|e| anyhow!("{url}: {}", self.advice(url, &e)))
+    }
+
+    fn advice(&self, url: &str, error: &ureq::Error) -> String {
+        let failure = self.http.failure(url, error);
+        match failure.kind {
+            Kind::PlainHttp => format!("{}; if plain HTTP is meant, add --plain-http", failure.cause),
+            _ => failure.to_string(),
+        }
     }
 
     fn authorize(&self, challenge: Option<Challenge>) -> Result<String> {
@@ -118,11 +135,13 @@ impl Repository {
         }
         let scope = auth::encode(&format!("repository:{}:pull,push", self.name));
         let service = parameters.get("service").map(|s| format!("&service={}", auth::encode(s))).unwrap_or_default();
-        let mut request = self.agent.get(format!("{realm}?scope={scope}{service}"));
+        let url = format!("{realm}?scope={scope}{service}");
+        let mut request = self.http.get(&url);
         if let Some(basic) = basic {
             request = request.header("Authorization", basic);
         }
-        let answer: serde_json::Value = serde_json::from_str(&request.call()?.body_mut().read_to_string()?)?;
+        let mut answer = request.call().map_err(|e| anyhow!("{url}: {}", self.advice(&url, &e)))?;
+        let answer: serde_json::Value = serde_json::from_str(&answer.body_mut().read_to_string()?)?;
         let token = ["token", "access_token"].iter().find_map(|key| answer.get(key)?.as_str());
         Ok(format!("Bearer {}", token.context("the token service gives no token; check the login")?))
     }

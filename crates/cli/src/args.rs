@@ -205,6 +205,9 @@ pub(crate) enum DbCommand {
         /// File to write
         #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
         db: Option<PathBuf>,
+        /// Folder for what is downloaded; default: $XDG_CACHE_HOME/tidewaiter/feeds, else ~/.cache/tidewaiter/feeds
+        #[arg(long, env = "TIDEWAITER_DOWNLOADS", value_name = "DIR")]
+        downloads: Option<PathBuf>,
         /// When the build fails, say so and succeed: a database that is there stays
         #[arg(long)]
         keep_going: bool,

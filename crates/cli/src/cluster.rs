@@ -1,17 +1,21 @@
 //! The cluster of the current context: connection, custom resources, the server's API.
 
-use anyhow::{Context as _, Result, anyhow};
+use crate::exit;
+use anyhow::{Context as _, Result};
 use clap::Args;
 use kube::api::ListParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::Status;
 use kube::{Api, Client, Config};
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 use tidewaiter_core::report::Report;
-use tidewaiter_crd::names::{GROUP, NAMESPACE};
+use tidewaiter_crd::names::{GROUP, NAMESPACE, REPORT_NOT_FOUND};
 use tidewaiter_crd::workload_scan;
 use tidewaiter_crd::{ImageScan, WorkloadScan, image_scan};
+use tidewaiter_http::proxy::Proxies;
+use tidewaiter_http::{Client as Http, Settings};
 use tokio::runtime::Runtime;
 
 /// A cluster that does not answer at all is found out about this soon.
@@ -34,6 +38,13 @@ pub(crate) struct ClusterArgs {
     pub(crate) server: Option<String>,
 }
 
+impl ClusterArgs {
+    /// Whether a cluster was named: then nothing else will do.
+    pub(crate) fn is_given(&self) -> bool {
+        self.namespace.is_some() || self.context.is_some() || self.kubeconfig.is_some() || self.server.is_some()
+    }
+}
+
 /// Why there is no cluster to scan in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unavailable {
@@ -41,8 +52,11 @@ pub(crate) enum Unavailable {
     #[error("no cluster is configured (no kubeconfig); set KUBECONFIG or use --kubeconfig")]
     NoCluster,
     /// It does not answer.
-    #[error("the cluster cannot be used ({0}); check the context and the network")]
+    #[error("the cluster cannot be used ({0}); check it with: kubectl cluster-info")]
     NoAnswer(String),
+    /// It answers no.
+    #[error("the cluster refuses ({0}); log in again, or choose another context: kubectl config get-contexts")]
+    Refused(String),
     /// It answers, without tidewaiter.
     #[error(
         "the cluster has no tidewaiter ({GROUP} is not served); install it with: kubectl apply -f deploy/crds.yaml, then kubectl apply -f deploy/"
@@ -60,7 +74,7 @@ pub(crate) struct Cluster {
 
 /// Connects, and makes sure that tidewaiter's resources are served.
 pub(crate) fn with_tidewaiter(args: &ClusterArgs) -> Result<Cluster, Unavailable> {
-    let broken = |e: &dyn std::fmt::Display| Unavailable::NoAnswer(e.to_string());
+    let broken = |e: &(dyn std::error::Error + 'static)| Unavailable::NoAnswer(exit::text_of(e));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| broken(&e))?;
     let config = runtime.block_on(config(args))?;
     let (client, namespace) = runtime.block_on(async {
@@ -71,6 +85,9 @@ pub(crate) fn with_tidewaiter(args: &ClusterArgs) -> Result<Cluster, Unavailable
         match tokio::time::timeout(CONNECT * 2, found).await {
             Ok(Ok(_)) => Ok((client, namespace)),
             Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(Unavailable::NotInstalled),
+            Ok(Err(kube::Error::Api(status))) if matches!(status.code, 401 | 403) => {
+                Err(Unavailable::Refused(status.message.clone()))
+            }
             Ok(Err(e)) => Err(broken(&e)),
             Err(_) => Err(Unavailable::NoAnswer("it does not answer".to_owned())),
         }
@@ -81,9 +98,13 @@ pub(crate) fn with_tidewaiter(args: &ClusterArgs) -> Result<Cluster, Unavailable
 async fn config(args: &ClusterArgs) -> Result<Config, Unavailable> {
     let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
     let found = match &args.kubeconfig {
-        Some(path) => Kubeconfig::read_from(path).map_err(|e| Unavailable::NoAnswer(e.to_string()))?,
+        Some(path) => Kubeconfig::read_from(path).map_err(|e| Unavailable::NoAnswer(exit::text_of(&e)))?,
         None => match Kubeconfig::read() {
             Ok(found) => found,
+            // One that was named and cannot be read is a mistake; none at all is not.
+            Err(error) if std::env::var_os("KUBECONFIG").is_some_and(|named| !named.is_empty()) => {
+                return Err(Unavailable::NoAnswer(format!("KUBECONFIG: {}", exit::text_of(&error))));
+            }
             Err(_) => return Config::incluster().map_err(|_| Unavailable::NoCluster),
         },
     };
@@ -91,9 +112,28 @@ async fn config(args: &ClusterArgs) -> Result<Config, Unavailable> {
         return Err(Unavailable::NoCluster);
     }
     let config = Config::from_custom_kubeconfig(found, &options).await;
-    let mut config = config.map_err(|e| Unavailable::NoAnswer(e.to_string()))?;
+    let mut config = config.map_err(|e| Unavailable::NoAnswer(exit::text_of(&e)))?;
     config.connect_timeout = Some(CONNECT);
+    let proxies = Proxies::from_env().map_err(|e| Unavailable::NoAnswer(e.to_string()))?;
+    config.proxy_url = proxies.for_cluster(&config.cluster_url, config.proxy_url.take());
     Ok(config)
+}
+
+/// Why a report, or the server's state, could not be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoAnswer {
+    /// A newer scan has replaced it, or the server lost it.
+    #[error("the server does not keep this report any more")]
+    Gone,
+    /// The caller may not reach the server's API.
+    #[error(
+        "you may not read it through the API server: bind the role tidewaiter-reports of {NAMESPACE} to you, as \
+         deploy/rbac.yaml does to everybody who is logged in"
+    )]
+    Forbidden,
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
 }
 
 impl Cluster {
@@ -130,25 +170,54 @@ impl Cluster {
     }
 
     /// A full report, by its key.
-    pub(crate) async fn report(&self, key: &str) -> Result<Report> {
-        let path = format!("/api/v1/reports/{key}");
-        let text = match self.server.clone() {
+    pub(crate) async fn report(&self, key: &str) -> Result<Report, NoAnswer> {
+        let text = self.ask(&format!("/api/v1/reports/{key}")).await?;
+        let read = serde_json::from_str(&text);
+        read.map_err(|e| NoAnswer::Failed(format!("the server's report is none that this version reads ({e}); use the same version")))
+    }
+
+    /// GET of a path of the server's API: at the address that was given, else through the API server.
+    pub(crate) async fn ask(&self, path: &str) -> Result<String, NoAnswer> {
+        match self.server.clone() {
             Some(server) => {
-                tokio::task::spawn_blocking(move || fetch(&format!("{}{path}", server.trim_end_matches('/')))).await??
+                let url = format!("{}{path}", server.trim_end_matches('/'));
+                let asked = tokio::task::spawn_blocking(move || fetch(&url)).await;
+                asked.unwrap_or_else(|e| Err(NoAnswer::Failed(e.to_string())))
             }
             None => {
                 let url = format!("/api/v1/namespaces/{NAMESPACE}/services/http:tidewaiter:8080/proxy{path}");
-                let request = http::Request::get(&url).body(Vec::new())?;
-                let text = self.client.request_text(request).await;
-                text.context("the server's API, through the API server's service proxy (or give --server URL)")?
+                let request = http::Request::get(&url).body(Vec::new()).map_err(|e| NoAnswer::Failed(e.to_string()))?;
+                self.client.request_text(request).await.map_err(through_api_server)
             }
-        };
-        serde_json::from_str(&text).context("the server's report is not one this version reads; use the same version")
+        }
     }
 }
 
-fn fetch(url: &str) -> Result<String> {
-    let agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(60))).build().new_agent();
-    let mut answer = agent.get(url).call().map_err(|e| anyhow!("{url}: {e}"))?;
-    answer.body_mut().with_config().limit(256 << 20).read_to_string().map_err(|e| anyhow!("{url}: {e}"))
+fn through_api_server(error: kube::Error) -> NoAnswer {
+    match error {
+        kube::Error::Api(status) if status.reason == REPORT_NOT_FOUND => NoAnswer::Gone,
+        kube::Error::Api(status) if status.code == 403 => NoAnswer::Forbidden,
+        error => NoAnswer::Failed(format!(
+            "the server's API cannot be reached through the API server ({}); is it running? kubectl -n {NAMESPACE} get pods",
+            exit::text_of(&error)
+        )),
+    }
+}
+
+/// Longest answer of the server's API: a report of the largest image has some tens of megabytes.
+const MAX_ANSWER: u64 = 256 << 20;
+
+fn fetch(url: &str) -> Result<String, NoAnswer> {
+    let failed = |cause: String| NoAnswer::Failed(format!("{url}: {cause}"));
+    let client = Http::new(&Settings::default()).map_err(|e| failed(e.to_string()))?;
+    let mut answer = client.get(url).call().map_err(|e| failed(client.failure(url, &e).to_string()))?;
+    let text = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_string().map_err(|e| failed(e.to_string()))?;
+    match answer.status().as_u16() {
+        200 => Ok(text),
+        status => Err(match serde_json::from_str::<Status>(&text) {
+            Ok(said) if said.reason == REPORT_NOT_FOUND => NoAnswer::Gone,
+            Ok(said) => failed(said.message),
+            Err(_) => failed(format!("it answers {status}; check --server and TIDEWAITER_SERVER")),
+        }),
+    }
 }

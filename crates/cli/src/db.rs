@@ -6,10 +6,13 @@ use crate::args::{DbCommand, Output};
 use crate::exit::{self, Exit, UsageError};
 use crate::render::{self, printable};
 use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tidewaiter_db::Database;
 use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_feeds::build::{self, Options, Progress};
@@ -18,17 +21,22 @@ use tidewaiter_feeds::config::{self, Config};
 /// A rebuild that loses more than a tenth of the rows is refused.
 const MAX_LOSS: f64 = 0.1;
 
+/// How often the spinner turns.
+const TICK: Duration = Duration::from_millis(120);
+
 /// Runs a command on databases.
 pub(crate) fn run(command: &DbCommand) -> Result<Exit> {
     match command {
-        DbCommand::Build { feeds, db, keep_going } => match build(feeds.as_deref(), db.as_deref()) {
-            // A server must start although an upstream is away: without a database it holds, and says so.
-            Err(error) if *keep_going => {
-                exit::report(&error);
-                Ok(Exit::Clean)
+        DbCommand::Build { feeds, db, downloads, keep_going } => {
+            match build(feeds.as_deref(), db.as_deref(), downloads.as_deref()) {
+                // A server must start although an upstream is away: without a database it holds, and says so.
+                Err(error) if *keep_going => {
+                    exit::report(&error);
+                    Ok(Exit::Clean)
+                }
+                other => other,
             }
-            other => other,
-        },
+        }
         DbCommand::Diff { old, new, output } => diff::run(old, new, *output),
         DbCommand::Export { file, db } => export(file, db.as_deref()),
         DbCommand::Import { file, db, allow_older } => {
@@ -46,6 +54,19 @@ pub(crate) fn path(given: Option<&Path>) -> Result<PathBuf> {
     Ok(cache_dir()?.join("tidewaiter.db"))
 }
 
+/// Opens a database that was built or brought before.
+pub(crate) fn open(given: Option<&Path>) -> Result<Database> {
+    let path = path(given)?;
+    if !path.exists() {
+        let path = path.display();
+        bail!(
+            "there is no vulnerability database at {path} yet; make one with: kubectl scan db build (or, without a \
+             network, bring one along with: kubectl scan db import FILE)"
+        );
+    }
+    Ok(Database::open(&path)?)
+}
+
 /// `$XDG_CACHE_HOME/tidewaiter`, else `~/.cache/tidewaiter`.
 pub(crate) fn cache_dir() -> Result<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
@@ -54,7 +75,7 @@ pub(crate) fn cache_dir() -> Result<PathBuf> {
     Ok(base.join("tidewaiter"))
 }
 
-fn build(feeds: Option<&Path>, db: Option<&Path>) -> Result<Exit> {
+fn build(feeds: Option<&Path>, db: Option<&Path>, downloads: Option<&Path>) -> Result<Exit> {
     let config = match feeds {
         Some(file) => {
             let text = fs::read_to_string(file).with_context(|| format!("{}", file.display()));
@@ -65,16 +86,36 @@ fn build(feeds: Option<&Path>, db: Option<&Path>) -> Result<Exit> {
     };
     let out = path(db)?;
     if let Some(folder) = out.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
+        let advice = || format!("{}: the database's folder cannot be made; name another file with --db", folder.display());
+        fs::create_dir_all(folder).with_context(advice)?;
     }
-    let cache = cache_dir()?.join("feeds");
+    let downloads = downloads.map_or_else(|| Ok(cache_dir()?.join("feeds")), |named| anyhow::Ok(named.to_owned()))?;
     let now = jiff::Timestamp::now().round(jiff::Unit::Second)?.to_string();
-    let progress = Feeds::new();
-    let options =
-        Options { config: &config, out: &out, cache: &cache, now: &now, max_loss: MAX_LOSS, progress: &progress };
-    let meta = build::build(&options)?;
-    progress.bar.finish_and_clear();
-    writeln!(io::stdout(), "{}: {} advisories, {} rows", out.display(), meta.advisories, meta.rows)?;
+    let remote = config.feeds.iter().filter(|feed| feed.url.is_some()).count();
+    let total = config.feeds.len();
+    writeln!(io::stderr(), "Building {} from {total} feeds, {remote} of them downloaded", out.display())?;
+    let progress = Feeds::new(total);
+    let options = Options {
+        config: &config,
+        out: &out,
+        downloads: &downloads,
+        now: &now,
+        max_loss: MAX_LOSS,
+        progress: &progress,
+    };
+    let built = build::build(&options);
+    progress.clear();
+    let meta = built?;
+    let size = fs::metadata(&out).map_or(0, |m| m.len());
+    writeln!(
+        io::stdout(),
+        "{}: {} advisories, {} rows, {} ({} downloaded)",
+        out.display(),
+        meta.advisories,
+        meta.rows,
+        HumanBytes(size),
+        HumanBytes(progress.bytes())
+    )?;
     print_left_out(&meta)?;
     Ok(Exit::Clean)
 }
@@ -88,6 +129,7 @@ enum Age {
 
 fn export(file: &Path, db: Option<&Path>) -> Result<Exit> {
     let path = path(db)?;
+    open(db)?;
     let found = Database::open_verified(&path)?;
     place(&path, file)?;
     writeln!(io::stdout(), "{}: {}, built {}", file.display(), found.id(), found.meta().built)?;
@@ -121,6 +163,7 @@ fn place(from: &Path, to: &Path) -> Result<()> {
 
 fn status(db: Option<&Path>, output: Output) -> Result<Exit> {
     let path = path(db)?;
+    open(db)?;
     let db = Database::open_verified(&path)?;
     let mut out = io::stdout().lock();
     if output == Output::Json {
@@ -173,38 +216,71 @@ fn print_left_out(meta: &Meta) -> Result<()> {
     Ok(())
 }
 
-/// One line on a terminal that says what is read now.
+/// One line on a terminal that says how many feeds are read, how much came, and what is read now.
 struct Feeds {
     bar: ProgressBar,
+    total: usize,
+    state: Mutex<Reading>,
+}
+
+/// Feeds are read beside each other.
+#[derive(Default)]
+struct Reading {
+    done: usize,
+    now: Vec<String>,
+    /// Bytes that came of each feed.
+    bytes: BTreeMap<String, u64>,
 }
 
 impl Feeds {
-    fn new() -> Self {
+    fn new(total: usize) -> Self {
         let target =
             if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::no_length().with_style(
-            ProgressStyle::with_template("{spinner} {msg} {bytes} {bytes_per_sec}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-        );
-        bar.set_draw_target(target);
-        Feeds { bar }
+        let bar = ProgressBar::with_draw_target(None, target);
+        let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        bar.enable_steady_tick(TICK);
+        Feeds { bar, total, state: Mutex::default() }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.state().bytes.values().sum()
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn state(&self) -> MutexGuard<'_, Reading> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(&self, reading: &Reading) {
+        let came = HumanBytes(reading.bytes.values().sum());
+        let now = reading.now.join(", ");
+        self.bar.set_message(format!("{} of {} feeds read, {came} downloaded; now {now}", reading.done, self.total));
     }
 }
 
 impl Progress for Feeds {
-    fn feed_started(&self, name: &str, location: &str) {
-        self.bar.reset();
-        self.bar.set_message(format!("{name}: {location}"));
-        self.bar.tick();
+    fn feed_started(&self, name: &str, _: &str) {
+        let mut reading = self.state();
+        reading.now.push(printable(name));
+        self.show(&reading);
     }
 
-    fn downloaded(&self, _: &str, bytes: u64, total: Option<u64>) {
-        total.into_iter().for_each(|t| self.bar.set_length(t));
-        self.bar.set_position(bytes);
+    fn downloaded(&self, name: &str, bytes: u64, _: Option<u64>) {
+        let mut reading = self.state();
+        reading.bytes.insert(name.to_owned(), bytes);
+        self.show(&reading);
     }
 
     fn feed_done(&self, info: &FeedInfo) {
-        // A terminal that went away is not worth an error.
-        self.bar.println(format!("{}: {} records", info.name, info.records));
+        let mut reading = self.state();
+        reading.done += 1;
+        let name = printable(&info.name);
+        reading.now.retain(|now| *now != name);
+        self.show(&reading);
+        self.bar.println(format!("{name}: {} records", info.records));
     }
 }

@@ -48,13 +48,29 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
 
 /// The error and its causes, each once: library errors carry their cause in their own text already.
 fn text(error: &anyhow::Error) -> String {
+    text_of(error.as_ref())
+}
+
+/// As [`text`], of an error that is in no [`anyhow::Error`].
+pub(crate) fn text_of(error: &(dyn std::error::Error + 'static)) -> String {
     let mut out = String::new();
-    for cause in error.chain().map(ToString::to_string).filter(|c| !c.is_empty()) {
-        if !out.contains(&cause) {
-            out = if out.is_empty() { cause } else { format!("{out}: {cause}") };
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let own = own_words(cause);
+        if !own.is_empty() && !out.contains(&own) {
+            out = if out.is_empty() { own } else { format!("{out}: {own}") };
         }
+        next = cause.source();
     }
     out
+}
+
+/// What the API server says, without the dump of its answer that the library adds.
+fn own_words(cause: &(dyn std::error::Error + 'static)) -> String {
+    match cause.downcast_ref::<kube::Error>() {
+        Some(kube::Error::Api(status)) => status.message.clone(),
+        _ => cause.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -66,5 +82,8 @@ mod tests {
         let check = |error: anyhow::Error, expected: &str| assert_eq!(text(&error), expected);
         check(anyhow::anyhow!("disk full").context("writing x"), "writing x: disk full");
         check(anyhow::anyhow!("disk full").context("writing x: disk full"), "writing x: disk full");
+        let status = kube::core::Status::failure("pods is forbidden", "Forbidden").with_code(403);
+        let error = anyhow::Error::new(kube::Error::Api(Box::new(status))).context("listing");
+        check(error, "listing: pods is forbidden");
     }
 }

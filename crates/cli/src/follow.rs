@@ -1,7 +1,7 @@
 //! Following a scan in the cluster until it ends, and showing its result.
 
 use crate::args::{ImageArgs, Output};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, NoAnswer};
 use crate::exit::{self, Exit};
 use crate::progress::Waiting;
 use crate::render;
@@ -14,6 +14,8 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::Duration;
+use tidewaiter_core::policy::Outcome;
+use tidewaiter_core::report::Report;
 use tidewaiter_core::status::ImageStatus;
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::{self, ImageScanSpec, ImageScanStatus};
@@ -88,20 +90,97 @@ pub(crate) async fn end(cluster: &Cluster, asked: &ImageScan) -> Result<ImageSca
     }
 }
 
-/// Prints the result.
+/// Prints the result. Who may not read the report still learns what the scan said, and the exit code says the same.
 pub(crate) async fn show(cluster: &Cluster, image: &str, status: &ImageScanStatus, output: Output) -> Result<Exit> {
-    let Some(outcome) = status.verdict else {
-        let reason = status.reason.as_deref().unwrap_or("ScanFailed");
-        bail!("{}: {reason}: {}", render::printable(image), render::printable(&status.message));
-    };
-    let mut reports = Vec::new();
-    for platform in &status.platforms {
-        reports.push(cluster.report(&platform.report_key).await?);
+    match print(cluster, image, status, output).await {
+        Ok(outcome) => Ok(exit::of(outcome)),
+        Err(NotPrinted::NoReport(why, status)) if output == Output::Table => {
+            summary(image, &status, &why)?;
+            Ok(status.verdict.map_or(Exit::Failed, exit::of))
+        }
+        Err(error) => Err(error.into()),
     }
+}
+
+/// Why a result was not printed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotPrinted {
+    /// There is none.
+    #[error("{0}")]
+    NoResult(String),
+    /// There is one, and its report cannot be had.
+    #[error("the report cannot be read: {0}")]
+    NoReport(NoAnswer, Box<ImageScanStatus>),
+    /// It could not be written.
+    #[error(transparent)]
+    Output(#[from] anyhow::Error),
+}
+
+/// Prints the whole result, or says why not.
+pub(crate) async fn print(
+    cluster: &Cluster,
+    image: &str,
+    status: &ImageScanStatus,
+    output: Output,
+) -> Result<Outcome, NotPrinted> {
+    let (outcome, reports) = reports(cluster, image, status.clone()).await?;
     match (output, reports.as_slice()) {
         (Output::Json, [one]) => render::json(one)?,
         (Output::Json, several) => render::json(several)?,
         (Output::Table, all) => all.iter().try_for_each(|report| render::table(report, outcome, None))?,
     }
-    Ok(exit::of(outcome))
+    Ok(outcome)
+}
+
+/// How often a report may be replaced while it is asked for.
+const REPLACED: usize = 5;
+
+/// The reports of a result. Where a newer scan has replaced them meanwhile (the server's own, or somebody else's), those
+/// of that one.
+async fn reports(
+    cluster: &Cluster,
+    image: &str,
+    mut status: ImageScanStatus,
+) -> Result<(Outcome, Vec<Report>), NotPrinted> {
+    for _ in 0..REPLACED {
+        let Some(outcome) = status.verdict else {
+            let reason = status.reason.as_deref().unwrap_or("ScanFailed");
+            let message = render::printable(&status.message);
+            return Err(NotPrinted::NoResult(format!("{}: {reason}: {message}", render::printable(image))));
+        };
+        match all(cluster, &status).await {
+            Ok(reports) => return Ok((outcome, reports)),
+            Err(NoAnswer::Gone) => {}
+            Err(other) => return Err(NotPrinted::NoReport(other, Box::new(status))),
+        }
+        let newer = match cluster.scan(image).await? {
+            Some(scan) => end(cluster, &scan).await?,
+            None => break,
+        };
+        if newer.platforms == status.platforms {
+            break;
+        }
+        status = newer;
+    }
+    Err(NotPrinted::NoReport(NoAnswer::Gone, Box::new(status)))
+}
+
+async fn all(cluster: &Cluster, status: &ImageScanStatus) -> Result<Vec<Report>, NoAnswer> {
+    let mut reports = Vec::new();
+    for platform in &status.platforms {
+        reports.push(cluster.report(&platform.report_key).await?);
+    }
+    Ok(reports)
+}
+
+/// What the ImageScan itself says: the counts, and the first reasons.
+fn summary(image: &str, status: &ImageScanStatus, why: &NoAnswer) -> Result<()> {
+    writeln!(std::io::stderr(), "warning: the report cannot be read, only its summary: {why}")?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", render::printable(image))?;
+    for reason in &status.reasons {
+        writeln!(out, "  {}", render::printable(reason))?;
+    }
+    writeln!(out, "{}", render::printable(&status.message))?;
+    Ok(())
 }

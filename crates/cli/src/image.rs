@@ -17,6 +17,7 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit> {
     match (cluster::with_tidewaiter(&args.cluster), args.in_cluster) {
         (Ok(cluster), _) => follow::image(&cluster, args),
         (Err(error), true) => Err(error.into()),
+        (Err(error), false) if args.cluster.is_given() => Err(error.into()),
         (Err(Unavailable::NoCluster), false) => here(args),
         (Err(reason), false) => {
             writeln!(std::io::stderr(), "scanning locally: {reason}")?;

@@ -54,7 +54,7 @@ pub(crate) struct LocalArgs {
     /// Speak plain HTTP to the image's registry; loopback registries need no flag
     #[arg(long)]
     pub(crate) plain_http: bool,
-    /// Trust the certificates of this PEM file, and no others
+    /// Trust the authorities of this PEM file, beside the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
     /// Read credentials from this file instead of Docker's config.json
@@ -100,7 +100,7 @@ impl LocalArgs {
 
     /// The database that judges.
     pub(crate) fn database(&self) -> Result<Database> {
-        Ok(Database::open(&db::path(self.db.as_deref())?)?)
+        db::open(self.db.as_deref())
     }
 }
 

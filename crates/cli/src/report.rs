@@ -22,7 +22,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit> {
             let Some(status) = status else {
                 bail!("{image} was not scanned in namespace {}; run: kubectl scan image {image}", cluster.namespace);
             };
-            follow::show(&cluster, &image, &status, args.output).await?;
+            follow::print(&cluster, &image, &status, args.output).await?;
         }
         Ok(Exit::Clean)
     })

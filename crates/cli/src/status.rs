@@ -1,7 +1,7 @@
 //! `kubectl scan status`: both statuses of workloads, why, and what to do.
 
 use crate::args::StatusArgs;
-use crate::cluster::{self, Cluster};
+use crate::cluster::{self, Cluster, NoAnswer};
 use crate::exit::Exit;
 use crate::render;
 use crate::workload::Workload;
@@ -17,6 +17,7 @@ use tidewaiter_crd::workload_scan::WorkloadScanStatus;
 pub(crate) fn run(args: &StatusArgs) -> Result<Exit> {
     let cluster = cluster::with_tidewaiter(&args.cluster)?;
     cluster.run(async {
+        warn(&cluster).await?;
         match &args.workload {
             Some(workload) => print_one(&cluster, &Workload::parse(workload)?).await?,
             None => {
@@ -31,6 +32,16 @@ pub(crate) fn run(args: &StatusArgs) -> Result<Exit> {
         }
         Ok(Exit::Clean)
     })
+}
+
+/// Says what keeps everything waiting, whatever the workload: no database, or no server. Who may not ask is told nothing.
+async fn warn(cluster: &Cluster) -> Result<()> {
+    let why = match cluster.ask("/readyz/scans").await {
+        Ok(_) | Err(NoAnswer::Forbidden) => return Ok(()),
+        Err(why) => why.to_string(),
+    };
+    writeln!(std::io::stderr(), "warning: nothing new is scanned: {}", render::printable(&why))?;
+    Ok(())
 }
 
 /// Prints one workload; one that does not exist is `NotCreated`.

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
+use tidewaiter_testkit::authority::Authority;
 use tidewaiter_testkit::cluster::{Said, run};
 use tidewaiter_testkit::demo::{base, clean, medium, vulnerable};
 use tidewaiter_testkit::image::{Image, MANIFEST};
@@ -103,17 +104,20 @@ fn registries_and_names() {
 #[test]
 fn a_private_certificate_authority() {
     let machine = Machine::new();
-    let (registry, pem) = Registry::start_tls();
+    let authority = Authority::new();
+    let registry = Registry::start_tls(&authority);
     let image = registry.push("app", "v1", &clean().build()).replace("127.0.0.1", "localhost");
-    fs::write(machine.path("ca.pem"), pem).unwrap();
+    fs::write(machine.path("ca.pem"), authority.pem()).unwrap();
     machine.check(&[&image, "--ca-file", &machine.path("ca.pem")], 0, &["No vulnerabilities found"]);
     // Another authority's word is none; nor is a file without one.
-    let (_other, stranger) = Registry::start_tls();
-    fs::write(machine.path("other.pem"), stranger).unwrap();
+    fs::write(machine.path("other.pem"), Authority::new().pem()).unwrap();
     machine.check(&[&image, "--ca-file", &machine.path("other.pem")], 3, &["cannot be reached", "certificate"]);
     machine.check(&[&image, "--ca-file", &machine.path("none.pem")], 2, &["none.pem"]);
-    // Loopback is plain unless a certificate is named.
-    machine.check(&[&image], 3, &["app:v1"]);
+    machine.check(&[&image], 3, &["signed by no authority that is trusted here", "--ca-file", "SSL_CERT_FILE"]);
+    // One more authority takes nothing away: a registry of plain HTTP is reached as before.
+    let plain = machine.registry.push("app", "v1", &clean().build());
+    machine.check(&[&plain, "--ca-file", &machine.path("ca.pem")], 0, &["No vulnerabilities found"]);
+    machine.check(&[&plain, "--plain-http", "--ca-file", &machine.path("ca.pem")], 0, &["No vulnerabilities found"]);
 }
 
 #[test]

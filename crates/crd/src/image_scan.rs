@@ -80,6 +80,7 @@ pub struct ImageScanStatus {
     pub database: Option<String>,
     /// Failures in a row of this generation; the pause before the next try grows with them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::natural")]
     pub failures: Option<u32>,
     /// Why a scan failed, as one CamelCase word.
     #[serde(default, skip_serializing_if = "Option::is_none")]

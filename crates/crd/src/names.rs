@@ -20,3 +20,9 @@ pub const FIELD_MANAGER: &str = "tidewaiter";
 pub const NAMESPACE: &str = "tidewaiter-system";
 /// ServiceAccount of the server.
 pub const SERVICE_ACCOUNT: &str = "tidewaiter";
+/// Label of what the installation puts beside its namespace, and its value; removal goes by it.
+pub const PART_OF: &str = "app.kubernetes.io/part-of";
+/// See [`PART_OF`].
+pub const PART: &str = "tidewaiter";
+/// Reason of the server's answer (a `Status`, as the API server gives it) when it does not keep a report.
+pub const REPORT_NOT_FOUND: &str = "ReportNotFound";

@@ -40,6 +40,7 @@ pub struct ClusterScanPolicySpec {
     pub incomplete: Incomplete,
     /// Days after which a database is too old: what it judges is incomplete. Without it, it may be of any age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::natural")]
     pub max_database_age_days: Option<u32>,
     /// Who approves what the policy lets pass.
     #[serde(default)]

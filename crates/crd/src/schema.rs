@@ -35,3 +35,8 @@ pub(crate) fn counts(_: &mut SchemaGenerator) -> Schema {
 pub(crate) fn outcome(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": ["Pass", "Incomplete", "Violated"]})
 }
+
+/// Without the format `uint32`, which API servers do not know and warn of.
+pub(crate) fn natural(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX})
+}

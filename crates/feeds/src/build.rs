@@ -11,7 +11,8 @@ use crate::rpm_modules;
 use crate::source::{self, rpm_repository, url};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::io;
+use std::fs;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -23,6 +24,7 @@ use tidewaiter_core::version::Order;
 use tidewaiter_db::Database;
 use tidewaiter_db::meta::{FeedInfo, LeftOut, Meta};
 use tidewaiter_db::writer::{self, BuildInput};
+use tidewaiter_http::{Client, Settings};
 
 /// Feeds read at once, at most: their upstreams are asked at once too.
 const MAX_THREADS: usize = 4;
@@ -33,8 +35,8 @@ pub struct Options<'a> {
     pub config: &'a Config,
     /// The file to write.
     pub out: &'a Path,
-    /// Where downloads are kept while they are read.
-    pub cache: &'a Path,
+    /// Where downloads are kept, one folder a feed.
+    pub downloads: &'a Path,
     /// RFC 3339 time of the build.
     pub now: &'a str,
     /// Largest share of rows that may be lost against the file at `out`, 0.0 to 1.0.
@@ -60,7 +62,12 @@ pub trait Progress: Sync {
 pub fn build(options: &Options<'_>) -> Result<Meta, FeedError> {
     let mut all = Records::default();
     let mut meta = Meta { built: options.now.to_owned(), ..Meta::default() };
-    for (records, info) in read_all(options)? {
+    // Told before anything is asked for, and as what it is: no fault of a feed.
+    if options.config.feeds.iter().any(|feed| feed.url.is_some()) {
+        writable(options.downloads)?;
+    }
+    let client = Client::new(&Settings::default())?;
+    for (records, info) in read_all(options, &client)? {
         meta.feeds.push(info);
         all.advisories.extend(records.advisories);
         all.exploited.extend(records.exploited);
@@ -89,7 +96,7 @@ pub fn build(options: &Options<'_>) -> Result<Meta, FeedError> {
 }
 
 /// Every feed, in the order of the configuration, whichever was read first.
-fn read_all(options: &Options<'_>) -> Result<Vec<(Records, FeedInfo)>, FeedError> {
+fn read_all(options: &Options<'_>, client: &Client) -> Result<Vec<(Records, FeedInfo)>, FeedError> {
     let feeds = &options.config.feeds;
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
@@ -98,12 +105,8 @@ fn read_all(options: &Options<'_>) -> Result<Vec<(Records, FeedInfo)>, FeedError
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(feed) = feeds.get(index).filter(|_| !failed.load(Ordering::Relaxed)) else { return };
-            options.progress.feed_started(&feed.name, &feed.location());
-            let result = read(feed, options);
-            match &result {
-                Ok((_, info)) => options.progress.feed_done(info),
-                Err(_) => failed.store(true, Ordering::Relaxed),
-            }
+            let result = read_or_say_why(feed, options, client);
+            failed.fetch_or(result.is_err(), Ordering::Relaxed);
             results.lock().unwrap_or_else(PoisonError::into_inner).insert(index, result);
         }
     };
@@ -116,13 +119,33 @@ fn read_all(options: &Options<'_>) -> Result<Vec<(Records, FeedInfo)>, FeedError
     results.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
-fn read(feed: &Feed, options: &Options<'_>) -> Result<(Records, FeedInfo), FeedError> {
-    let unavailable = |error: io::Error| FeedError::Unavailable {
+/// A panic in one reader is that feed's error: whoever asked to go on without it must be able to.
+fn read_or_say_why(feed: &Feed, options: &Options<'_>, client: &Client) -> Result<(Records, FeedInfo), FeedError> {
+    let reading = || {
+        options.progress.feed_started(&feed.name, &feed.location());
+        read(feed, options, client).inspect(|(_, info)| options.progress.feed_done(info))
+    };
+    panic::catch_unwind(AssertUnwindSafe(reading)).unwrap_or_else(|message| {
+        let text = message.downcast_ref::<String>().map(String::as_str);
+        let cause = text.or_else(|| message.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned();
+        Err(FeedError::Defect { feed: feed.name.clone(), location: feed.location(), cause })
+    })
+}
+
+fn writable(folder: &Path) -> Result<(), FeedError> {
+    let probe = folder.join(format!(".writable-{}", std::process::id()));
+    let tried = fs::create_dir_all(folder).and_then(|()| fs::write(&probe, b"")).and_then(|()| fs::remove_file(&probe));
+    tried.map_err(|e| FeedError::Downloads { folder: folder.to_owned(), cause: e.to_string() })
+}
+
+fn read(feed: &Feed, options: &Options<'_>, client: &Client) -> Result<(Records, FeedInfo), FeedError> {
+    let unavailable = |cause: String, advice: &str| FeedError::Unavailable {
         feed: feed.name.clone(),
         location: feed.location(),
-        cause: error.to_string(),
+        cause,
+        advice: advice.to_owned(),
     };
-    let path = fetch(feed, options).map_err(unavailable)?;
+    let path = fetch(feed, options, client).map_err(|e| unavailable(e.to_string(), &e.advice()))?;
     let mut records = Records::default();
     let (mut read, mut unreadable) = (0, 0);
     source::documents(&path, &mut |name, bytes| match document(feed, name, bytes, &mut records) {
@@ -130,7 +153,7 @@ fn read(feed: &Feed, options: &Options<'_>) -> Result<(Records, FeedInfo), FeedE
         Ok(false) => {}
         Err(_) => unreadable += 1,
     })
-    .map_err(unavailable)?;
+    .map_err(|e| unavailable(e.to_string(), "check that it is whole, and the path or address in feeds.toml"))?;
     debian_git::finish(&feed.name, &feed.ecosystems, &mut records);
     if read == 0 || records.is_empty() {
         let format = feed.format.name().to_owned();
@@ -154,14 +177,14 @@ fn read(feed: &Feed, options: &Options<'_>) -> Result<(Records, FeedInfo), FeedE
     Ok((records, info))
 }
 
-fn fetch(feed: &Feed, options: &Options<'_>) -> io::Result<PathBuf> {
+fn fetch(feed: &Feed, options: &Options<'_>, client: &Client) -> Result<PathBuf, url::Error> {
     if let Some(path) = &feed.path {
         return Ok(path.clone());
     }
     let address = feed.url.as_deref().unwrap_or_default();
-    let folder = options.cache.join(&feed.name);
+    let folder = options.downloads.join(&feed.name);
     let progress = |bytes, total| options.progress.downloaded(&feed.name, bytes, total);
-    let get = |address: &str| url::download(address, &folder, feed.max_bytes, url::Retry::default(), &progress);
+    let get = |address: &str| url::download(client, address, &folder, feed.max_bytes, url::Retry::default(), &progress);
     match feed.format {
         Format::Updateinfo => rpm_repository::updateinfo(address, &get),
         _ => get(address),

@@ -12,13 +12,39 @@ pub enum FeedError {
         cause: String,
     },
     /// A feed cannot be had.
-    #[error("feed {feed}: {location}: {cause}; check the path or address in feeds.toml")]
+    #[error("feed {feed}: {location}: {cause}; {advice}")]
     Unavailable {
         /// Its name.
         feed: String,
         /// Path or URL.
         location: String,
         /// What happened.
+        cause: String,
+        /// The next step for this kind of cause.
+        advice: String,
+    },
+    /// Downloads cannot be kept.
+    #[error(
+        "downloads cannot be kept in {}: {cause}; name a writable folder with --downloads DIR (TIDEWAITER_DOWNLOADS)",
+        folder.display()
+    )]
+    Downloads {
+        /// Where they would be kept.
+        folder: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// No client for the network could be made.
+    #[error(transparent)]
+    Network(#[from] tidewaiter_http::Error),
+    /// A reader of a format broke down: a defect of this program.
+    #[error("feed {feed}: {location}: its reader broke down ({cause}); report this, and take the feed out of feeds.toml until it is mended")]
+    Defect {
+        /// Its name.
+        feed: String,
+        /// Path or URL.
+        location: String,
+        /// The message of the panic.
         cause: String,
     },
     /// A feed was read and says nothing.

@@ -49,7 +49,7 @@ fn real_archives_become_a_database() {
     let options = Options {
         config: &config,
         out: &out,
-        cache: dir.path(),
+        downloads: dir.path(),
         now: "2026-01-01T00:00:00Z",
         max_loss: 0.1,
         progress: &Quiet,

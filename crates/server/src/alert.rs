@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidewaiter_core::status::WorkloadStatus;
 use tidewaiter_crd::policy::Alert as Route;
+use tidewaiter_http::{Client, Settings};
 
 /// Pause before the second try; doubled for each further one.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -21,6 +22,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(300);
 /// Tries; about an hour and a half in all.
 const TRIES: u32 = 25;
+/// Longest time for one try.
+const LIMIT: Duration = Duration::from_secs(15);
 /// Characters of text; what is longer is in the report.
 const MAX_TEXT: usize = 2000;
 
@@ -128,7 +131,11 @@ async fn deliver(url: &str, event: &Value) {
 }
 
 fn post(url: &str, body: &str) -> Result<(), String> {
-    let agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(15))).build().new_agent();
-    let request = agent.post(url).header("Content-Type", "application/cloudevents+json; charset=utf-8");
-    request.send(body).map(|_| ()).map_err(|e| e.to_string())
+    let client = Client::new(&Settings { total: Some(LIMIT), ..Settings::default() }).map_err(|e| e.to_string())?;
+    let request = client.post(url).header("Content-Type", "application/cloudevents+json; charset=utf-8");
+    match request.send(body) {
+        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(answer) => Err(format!("it answers {}", answer.status().as_u16())),
+        Err(error) => Err(client.failure(url, &error).to_string()),
+    }
 }

@@ -2,13 +2,15 @@
 
 use crate::context::Context;
 use crate::database::State as DatabaseState;
-use axum::Router;
+use axum::{Json, Router};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use tidewaiter_crd::names::REPORT_NOT_FOUND;
 
 /// All routes.
 pub(crate) fn router(ctx: Arc<Context>) -> Router {
@@ -39,8 +41,15 @@ async fn ready(State(ctx): State<Arc<Context>>) -> Response {
 async fn ready_for_scans(State(ctx): State<Arc<Context>>) -> Response {
     match ctx.databases.state() {
         DatabaseState::Ready(id) => format!("ok, database {id}\n").into_response(),
-        DatabaseState::Missing(why) => (StatusCode::SERVICE_UNAVAILABLE, why + "\n").into_response(),
+        DatabaseState::Missing(why) => refusal(StatusCode::SERVICE_UNAVAILABLE, "NoDatabase", &why),
     }
+}
+
+/// A refusal as the API server words its own (`Status` of the Kubernetes API conventions), since that is who passes it on.
+fn refusal(code: StatusCode, reason: &str, message: &str) -> Response {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": message, "reason": reason, "code": code.as_u16()});
+    (code, Json(status)).into_response()
 }
 
 async fn metrics(State(ctx): State<Arc<Context>>) -> Response {
@@ -55,7 +64,9 @@ async fn report(State(ctx): State<Arc<Context>>, Path(key): Path<String>) -> Res
     let found = tokio::task::spawn_blocking(read).await.ok().flatten();
     match found {
         Some(report) => ([(header::CONTENT_TYPE, "application/json")], report).into_response(),
-        None => (StatusCode::NOT_FOUND, "there is no such report; it may have been replaced by a newer scan\n")
-            .into_response(),
+        None => {
+            let message = "there is no such report; it may have been replaced by a newer scan";
+            refusal(StatusCode::NOT_FOUND, REPORT_NOT_FOUND, message)
+        }
     }
 }

@@ -61,7 +61,7 @@ pub(crate) struct Serve {
     /// Registry spoken to over plain HTTP, as host:port
     #[arg(long = "plain-http-registry", value_name = "HOST")]
     pub(crate) plain_http: Vec<String>,
-    /// PEM file of the CA that signed the registries' certificates, instead of the system's
+    /// PEM file of authorities that are trusted for registries, beside the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) registry_ca: Option<PathBuf>,
     /// Memory of one scan, in MiB

@@ -2,15 +2,21 @@
 
 use crate::context::Context;
 use crate::rematch::{Judged, Moved};
+use kube::Resource as _;
+use kube::runtime::events::{Event, EventType};
 use kube::runtime::reflector::ObjectRef;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use tidewaiter_crd::names::NAMESPACE;
 use tidewaiter_db::Database;
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Characters that an Event's note may have, with room for other scripts.
+const MAX_NOTE: usize = 1000;
 
 /// What is known of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +107,7 @@ impl Databases {
     /// Follows replacements for ever; each new database has every scan looked at again.
     pub(crate) async fn follow(self, ctx: Arc<Context>) {
         let mut seen = stamp(&self.path);
+        tell(&ctx, &self.state()).await;
         self.bring_up(&ctx).await;
         loop {
             tokio::time::sleep(LOOK).await;
@@ -112,10 +119,7 @@ impl Databases {
             let path = self.path.clone();
             let new = tokio::task::spawn_blocking(move || look(&path)).await;
             let new = new.unwrap_or_else(|e| State::Missing(format!("the database could not be looked at: {e}")));
-            match &new {
-                State::Ready(id) => tracing::info!(%id, "database loaded"),
-                State::Missing(why) => tracing::error!("{why}"),
-            }
+            tell(&ctx, &new).await;
             let ready = matches!(new, State::Ready(_));
             let (judged, program) = (self.judged.clone(), ctx.settings.program.clone());
             let from = tokio::task::spawn_blocking(move || judged.id(&program)).await.ok().flatten();
@@ -127,6 +131,27 @@ impl Databases {
                 self.bring_up(&ctx).await;
             }
         }
+    }
+}
+
+/// Tells whoever installs or operates: by the log, and by an Event of the server's own Deployment, which is what they look
+/// at. Without a database the server is ready, because admission is, and everything new waits.
+async fn tell(ctx: &Context, state: &State) {
+    let why = match state {
+        State::Ready(id) => return tracing::info!(%id, "database loaded"),
+        State::Missing(why) => why,
+    };
+    tracing::error!("{why}");
+    let Some(own) = ctx.index.deployments.get(&ObjectRef::new("tidewaiter").within(NAMESPACE)) else { return };
+    let event = Event {
+        type_: EventType::Warning,
+        reason: "NoDatabase".to_owned(),
+        note: Some(format!("everything new is held: {why}").chars().take(MAX_NOTE).collect()),
+        action: "Scan".to_owned(),
+        secondary: None,
+    };
+    if let Err(error) = ctx.recorder.publish(&event, &own.object_ref(&())).await {
+        tracing::warn!("an Event was not written: {error}");
     }
 }
 
@@ -144,8 +169,9 @@ fn look(path: &Path) -> State {
     match Database::open_verified(path) {
         Ok(database) => State::Ready(database.id().to_owned()),
         Err(error) => State::Missing(format!(
-            "no vulnerability database: {error}; build one with `kubectl scan db build` and put it at {}",
-            path.display()
+            "no vulnerability database: {error}; see why none was built: kubectl -n {NAMESPACE} logs deployment/tidewaiter \
+             -c database; mend the feeds (docs/user-guide.md, The database), then: kubectl -n {NAMESPACE} rollout restart \
+             deployment/tidewaiter"
         )),
     }
 }

@@ -35,8 +35,10 @@ mod workload;
 use anyhow::{Context as _, Result};
 use args::{Args, Command};
 use clap::Parser as _;
+use kube::{Client, Config};
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use tidewaiter_http::proxy::Proxies;
 
 fn main() -> ExitCode {
     // One TLS provider for the process; libraries bring none.
@@ -59,13 +61,23 @@ fn run(command: Command) -> Result<()> {
     log();
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(async {
-        let client = kube::Client::try_default().await.context("no cluster: set KUBECONFIG, or run inside one")?;
+        let client = connect().await?;
         match command {
             Command::Serve(args) => serve::run(client, *args).await,
             Command::Uninstall => install::uninstall::run(client).await,
             Command::ScanWorker | Command::RematchWorker => Ok(()),
         }
     })
+}
+
+/// The cluster of the kubeconfig, or the one that this runs in.
+async fn connect() -> Result<Client> {
+    let mut config = Config::infer().await.context("no cluster: set KUBECONFIG, or run inside one")?;
+    // Inside, the API server is next door: no proxy leads there, and the client looks for none.
+    if config.proxy_url.is_some() {
+        config.proxy_url = Proxies::from_env()?.for_cluster(&config.cluster_url, config.proxy_url.take());
+    }
+    Client::try_from(config).context("connecting to the cluster")
 }
 
 /// Lines for people on a terminal, JSON for collectors.

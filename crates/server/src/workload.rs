@@ -83,23 +83,65 @@ pub(crate) fn approval(ctx: &Context, owner: &Owner, pins: &BTreeMap<String, Str
 
 /// Why a workload could not be brought up to date; it is tried again.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
+#[error("{}", said(.0))]
 pub(crate) struct Error(#[from] pub(crate) kube::Error);
 
+/// What the API server says, without the dump of its answer that the library adds.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} ({})", status.message, status.reason),
+        other => other.to_string(),
+    }
+}
+
 impl Error {
-    /// Somebody else wrote at the same time: another version, or a test of a JSON patch that failed.
+    /// Somebody else wrote at the same time: another version, or a test of a JSON patch that failed. API servers word
+    /// the latter differently; from 1.37 on it is a refusal as invalid that names no cause, which no refused field is.
     pub(crate) fn is_conflict(&self) -> bool {
         let kube::Error::Api(status) = &self.0 else { return false };
-        let causes = status.details.iter().flat_map(|d| &d.causes).map(|c| c.message.as_str());
-        let tested = || {
-            causes.chain([status.message.as_str()]).any(|text| text.contains("test failed") || text.contains("testing"))
-        };
-        status.code == 409 || status.code == 422 && tested()
+        let causes: Vec<&str> = status.details.iter().flat_map(|d| &d.causes).map(|c| c.message.as_str()).collect();
+        let told = |text: &str| text.contains("test failed") || text.contains("testing");
+        let tested = causes.is_empty() && !status.message.contains(" is invalid: ")
+            || causes.iter().any(|text| told(text))
+            || told(&status.message);
+        status.code == 409 || status.code == 422 && tested
     }
 
     /// The object or its namespace is going away.
     pub(crate) fn is_gone(&self) -> bool {
         matches!(&self.0, kube::Error::Api(status)
             if status.code == 404 || status.code == 403 && status.message.contains("is being terminated"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers as API servers gave them.
+    #[test]
+    fn conflicts_are_told_from_mistakes() {
+        let check = |answer: &str, expected: bool| {
+            let error = Error(kube::Error::Api(serde_json::from_str(answer).unwrap()));
+            assert_eq!(error.is_conflict(), expected, "{answer}");
+            assert!(!error.to_string().contains("Status {"), "{error}");
+        };
+        check(r#"{"code":409,"reason":"Conflict","message":"the object has been modified"}"#, true);
+        check(
+            r#"{"code":422,"reason":"Invalid","message":"the server rejected our request due to an error in our request","details":{}}"#,
+            true,
+        );
+        check(
+            r#"{"code":422,"reason":"Invalid","message":"the server rejected our request due to an error in our request",
+            "details":{"causes":[{"message":"testing value /metadata/resourceVersion failed: test failed"}]}}"#,
+            true,
+        );
+        check(
+            r#"{"code":422,"reason":"Invalid","message":"Pod \"p\" is invalid: spec: Forbidden: pod updates may not change fields",
+            "details":{"name":"p","kind":"Pod","causes":[{"reason":"FieldValueForbidden","message":"Forbidden","field":"spec"}]}}"#,
+            false,
+        );
+        check(r#"{"code":422,"reason":"Invalid","message":"Pod \"p\" is invalid: spec: Forbidden"}"#, false);
+        check(r#"{"code":403,"reason":"Forbidden","message":"no"}"#, false);
     }
 }

@@ -115,14 +115,32 @@ impl Cluster {
         self.kubectl(&args)
     }
 
-    /// A kubeconfig of a ServiceAccount, with a token that the API server issues.
+    /// Host and port of the API server.
+    pub fn address(&self) -> (String, u16) {
+        let url = self.kubectl(&["config", "view", "-o", "jsonpath={.clusters[0].cluster.server}"]).ok();
+        let (host, port) = url.trim().trim_start_matches("https://").rsplit_once(':').unwrap();
+        (host.to_owned(), port.parse().unwrap())
+    }
+
+    /// The certificate that signed the API server's, as PEM.
+    pub fn ca(&self) -> Vec<u8> {
+        std::fs::read(self.dir.path().join("pki/ca.crt")).unwrap()
+    }
+
+    /// A token of a ServiceAccount, which the API server issues.
+    #[track_caller]
+    pub fn token(&self, namespace: &str, name: &str) -> String {
+        self.kubectl(&["create", "token", "-n", namespace, name, "--duration=24h"]).ok().trim().to_owned()
+    }
+
+    /// A kubeconfig of a ServiceAccount.
     #[track_caller]
     pub fn service_account(&self, namespace: &str, name: &str) -> PathBuf {
-        let token = self.kubectl(&["create", "token", "-n", namespace, name, "--duration=24h"]).ok();
+        let token = self.token(namespace, name);
         let path = self.dir.path().join(format!("{namespace}-{name}.kubeconfig"));
         std::fs::copy(self.kubeconfig(), &path).unwrap();
         let config = |args: &[&str]| run(self.kubectl_command().env("KUBECONFIG", &path).arg("config").args(args)).ok();
-        config(&["set-credentials", name, &format!("--token={}", token.trim())]);
+        config(&["set-credentials", name, &format!("--token={token}")]);
         config(&["set-context", "--current", &format!("--user={name}"), &format!("--namespace={namespace}")]);
         path
     }

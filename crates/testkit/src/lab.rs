@@ -1,7 +1,10 @@
 //! Everything at once: cluster, registry, database, server. What the demo and the stories stand on.
 
 use crate::cluster::{Cluster, Said, eventually, run};
+use crate::confined::{self, Pod};
+use crate::people::People;
 use crate::registry::Registry;
+use serde_json::Value;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -10,6 +13,10 @@ use std::time::Duration;
 
 /// How long anything may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A volume for the server: there is no storage class here, as on many clusters (README).
+const VOLUME: &str = r#"{"apiVersion":"v1","kind":"PersistentVolume","metadata":{"name":"tidewaiter"},"spec":{"capacity":{
+    "storage":"10Gi"},"accessModes":["ReadWriteOnce"],"hostPath":{"path":"/var/lib/tidewaiter"}}}"#;
 
 /// Where things are.
 #[derive(Debug, Clone)]
@@ -29,10 +36,19 @@ pub struct Lab {
     pub cluster: Cluster,
     /// A registry on loopback.
     pub registry: Registry,
+    people: People,
     places: Places,
     server: Option<Server>,
-    kubeconfig: PathBuf,
-    ports: (u16, u16),
+    stands: Stands,
+}
+
+/// How the server runs.
+#[derive(Debug)]
+enum Stands {
+    /// As `deploy/` has it, reached by its Service.
+    Confined(Pod),
+    /// As any program of this user, reached on loopback ports (API, webhook): where we are not root.
+    Plain { kubeconfig: PathBuf, ports: (u16, u16) },
 }
 
 /// The server's process; it is killed when dropped.
@@ -48,16 +64,34 @@ impl Drop for Server {
 
 impl Lab {
     /// A cluster with `deploy/` applied, a registry and the demo's database; the server does not run yet.
+    ///
+    /// As root the calling thread enters a network of its own, and the server runs as `deploy/` has it.
     pub fn new(places: Places) -> Self {
+        let confined = confined::is_possible();
+        if confined {
+            confined::enter_network();
+        }
         let cluster = Cluster::start(&places.controlplane);
         let deploy = places.root.join("deploy");
         let apply = |path: &Path| cluster.kubectl(&["apply", "-f", &path.display().to_string()]).ok();
         apply(&deploy.join("crds.yaml"));
         cluster.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]).ok();
-        apply(&deploy);
-        let kubeconfig = cluster.service_account("tidewaiter-system", "tidewaiter");
-        let lab =
-            Lab { cluster, registry: Registry::start(), places, server: None, kubeconfig, ports: (port(), port()) };
+        let stands = if confined {
+            cluster.apply(VOLUME).ok();
+            apply(&deploy);
+            Stands::Confined(Pod::new(
+                cluster.dir(),
+                cluster.address(),
+                &cluster.token("tidewaiter-system", "tidewaiter"),
+                &cluster.ca(),
+            ))
+        } else {
+            apply(&deploy);
+            let kubeconfig = cluster.service_account("tidewaiter-system", "tidewaiter");
+            Stands::Plain { kubeconfig, ports: (port(), port()) }
+        };
+        let people = People::new(&cluster);
+        let lab = Lab { cluster, registry: Registry::start(), people, places, server: None, stands };
         lab.build_database(&lab.places.root.join("demo/feeds.toml"));
         lab
     }
@@ -76,15 +110,41 @@ impl Lab {
 
     /// The database file that the server reads.
     pub fn database(&self) -> PathBuf {
-        self.cluster.dir().join("tidewaiter.db")
+        match &self.stands {
+            Stands::Confined(pod) => pod.volume().join("db/tidewaiter.db"),
+            Stands::Plain { .. } => self.cluster.dir().join("tidewaiter.db"),
+        }
     }
 
-    /// Builds the database from a `feeds.toml` and puts it in the server's place.
+    /// Builds the database from a `feeds.toml` and puts it in the server's place: by the init container of `deploy/`,
+    /// where the server runs as that has it. Gives what the build said.
     #[track_caller]
-    pub fn build_database(&self, feeds: &Path) {
-        let mut command = Command::new(self.places.programs.join("kubectl-scan"));
-        command.args(["db", "build", "--feeds"]).arg(feeds).arg("--db").arg(self.database());
-        run(&mut command).ok();
+    pub fn build_database(&self, feeds: &Path) -> String {
+        let mut command = match &self.stands {
+            Stands::Confined(pod) => {
+                let folder = feeds.parent().unwrap();
+                copy(folder, pod.feeds());
+                fs::rename(pod.feeds().join(feeds.file_name().unwrap()), pod.feeds().join("feeds.toml")).unwrap();
+                pod.command(&self.places.programs, &self.words("initContainers", "command"))
+            }
+            Stands::Plain { .. } => {
+                let mut command = Command::new(self.places.programs.join("kubectl-scan"));
+                command.args(["db", "build", "--feeds"]).arg(feeds).arg("--db").arg(self.database());
+                command
+            }
+        };
+        let said = run(&mut command).ok();
+        assert!(self.database().is_file(), "no database was built: {said}");
+        said
+    }
+
+    /// Words of the first container in the server's Deployment, as it is in the cluster.
+    fn words(&self, containers: &str, field: &str) -> Vec<String> {
+        let args = ["get", "deployment", "tidewaiter", "-n", "tidewaiter-system", "-o", "json"];
+        let deployment: Value = serde_json::from_str(&self.cluster.kubectl(&args).ok()).unwrap();
+        let container = &deployment["spec"]["template"]["spec"][containers][0];
+        assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true, "{container}");
+        container[field].as_array().into_iter().flatten().map(|word| word.as_str().unwrap().to_owned()).collect()
     }
 
     /// Starts the server and waits until it is ready.
@@ -106,15 +166,28 @@ impl Lab {
     }
 
     fn spawn_server_with(&mut self, more: &[&str]) {
-        let (api, webhook) = self.ports;
+        let mut command = match &self.stands {
+            Stands::Confined(pod) => {
+                let mut words = vec!["/usr/local/bin/tidewaiter".to_owned()];
+                words.extend(self.words("containers", "args"));
+                words.extend(["--allow-registry-network", "127.0.0.0/8"].map(str::to_owned));
+                words.extend(more.iter().map(|word| (*word).to_owned()));
+                pod.command(&self.places.programs, &words)
+            }
+            Stands::Plain { kubeconfig, ports: (api, webhook) } => {
+                let mut command = Command::new(self.places.programs.join("tidewaiter"));
+                command.arg("serve").env("KUBECONFIG", kubeconfig);
+                command.arg("--db").arg(self.database()).arg("--store").arg(self.cluster.dir().join("store"));
+                command.arg("--listen").arg(format!("127.0.0.1:{api}"));
+                command.arg("--webhook-listen").arg(format!("127.0.0.1:{webhook}"));
+                command.arg("--webhook-url").arg(format!("https://127.0.0.1:{webhook}"));
+                command.args(["--allow-registry-network", "127.0.0.0/8"]).args(more);
+                command
+            }
+        };
         let log = fs::File::options().create(true).append(true).open(self.log()).unwrap();
-        let mut command = Command::new(self.places.programs.join("tidewaiter"));
-        command.arg("serve").env("KUBECONFIG", &self.kubeconfig).stdout(Stdio::null()).stderr(log);
-        command.arg("--db").arg(self.database()).arg("--store").arg(self.cluster.dir().join("store"));
-        command.args(["--listen", &format!("127.0.0.1:{api}"), "--webhook-listen", &format!("127.0.0.1:{webhook}")]);
-        command.args(["--webhook-url", &format!("https://127.0.0.1:{webhook}")]);
-        command.args(["--allow-registry-network", "127.0.0.0/8"]).args(more);
-        self.server = Some(Server(command.spawn().unwrap()));
+        let started = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        self.server = Some(Server(started.unwrap()));
     }
 
     /// `tidewaiter uninstall`, as an administrator runs it.
@@ -133,15 +206,22 @@ impl Lab {
         self.cluster.dir().join("server.log")
     }
 
-    /// Address of the server's API.
+    /// Address of the server's API, on this machine.
     pub fn server_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports.0)
+        format!("http://127.0.0.1:{}", self.api_port())
+    }
+
+    fn api_port(&self) -> u16 {
+        match &self.stands {
+            Stands::Confined(_) => 8080,
+            Stands::Plain { ports, .. } => ports.0,
+        }
     }
 
     /// GET of a path of the server's API: status and text; status 0 when nobody answers.
     pub fn get(&self, path: &str) -> (u16, String) {
         use std::io::{Read as _, Write as _};
-        let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.ports.0)) else {
+        let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.api_port())) else {
             return (0, String::new());
         };
         let mut answer = String::new();
@@ -153,18 +233,62 @@ impl Lab {
         (head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0), body.to_owned())
     }
 
-    /// `kubectl ARGS`, with the plugin on PATH.
+    /// `kubectl ARGS` as the developer, who has role `edit`, with the plugin on PATH.
     pub fn kubectl(&self, args: &[&str]) -> Said {
         run(self.kubectl_command().args(args))
     }
 
-    /// The command before its arguments.
+    /// The developer's command before its arguments.
     pub fn kubectl_command(&self) -> Command {
+        self.command_of(self.people.developer())
+    }
+
+    /// `kubectl ARGS` as the lead, who has role `admin` and may approve.
+    pub fn lead(&self, args: &[&str]) -> Said {
+        run(self.lead_command().args(args))
+    }
+
+    /// The lead's command before its arguments.
+    pub fn lead_command(&self) -> Command {
+        self.command_of(self.people.lead())
+    }
+
+    /// `kubectl ARGS` as the administrator of the cluster, with the plugin on PATH.
+    pub fn admin(&self, args: &[&str]) -> Said {
+        run(self.command_of(&self.cluster.kubeconfig()).args(args))
+    }
+
+    fn command_of(&self, kubeconfig: &Path) -> Command {
         let mut command = self.cluster.kubectl_command();
         let path = std::env::var_os("PATH").unwrap_or_default();
         let all = std::iter::once(self.places.programs.clone()).chain(std::env::split_paths(&path));
-        command.env("PATH", std::env::join_paths(all).unwrap()).env("TIDEWAITER_SERVER", self.server_url());
+        command.env("PATH", std::env::join_paths(all).unwrap()).env("KUBECONFIG", kubeconfig);
+        if let Stands::Plain { .. } = self.stands {
+            command.env("TIDEWAITER_SERVER", self.server_url());
+        }
         command
+    }
+
+    /// `kubectl apply` of a manifest as the developer.
+    #[track_caller]
+    pub fn apply(&self, manifest: &str) -> Said {
+        let file = tempfile::NamedTempFile::new_in(self.cluster.dir()).unwrap();
+        fs::write(file.path(), manifest).unwrap();
+        self.kubectl(&["apply", "-f", &file.path().display().to_string()])
+    }
+
+    /// Makes a namespace for developer and lead, and goes there.
+    #[track_caller]
+    pub fn new_namespace(&self, name: &str) {
+        self.admin(&["create", "namespace", name]).ok();
+        self.people.join(&self.cluster, name);
+        self.people.work_in(&self.cluster, name);
+    }
+
+    /// Goes to a namespace that is there.
+    #[track_caller]
+    pub fn work_in(&self, namespace: &str) {
+        self.people.work_in(&self.cluster, namespace);
     }
 
     /// Manual or automatic approval everywhere.
@@ -176,7 +300,7 @@ impl Lab {
     /// Changes the default policy by a merge patch.
     #[track_caller]
     pub fn policy(&self, patch: &str) {
-        self.kubectl(&["patch", "clusterscanpolicy", "default", "--type=merge", "-p", patch]).ok();
+        self.admin(&["patch", "clusterscanpolicy", "default", "--type=merge", "-p", patch]).ok();
     }
 
     /// Has a node of another architecture join.
@@ -190,12 +314,12 @@ impl Lab {
         let info = format!(
             r#"{{"status":{{"nodeInfo":{{{empty}"osImage":"","systemUUID":"","operatingSystem":"linux","architecture":"{architecture}"}}}}}}"#
         );
-        self.kubectl(&["patch", "node", name, "--subresource=status", "--type=merge", "-p", &info]).ok();
+        self.admin(&["patch", "node", name, "--subresource=status", "--type=merge", "-p", &info]).ok();
     }
 
-    /// One field of an object, by JSONPath; empty when it is not there.
+    /// One field of an object, by JSONPath, as the administrator sees it; empty when it is not there.
     pub fn field(&self, object: &str, path: &str) -> String {
-        let said = self.kubectl(&["get", object, "-o", &format!("jsonpath={{{path}}}")]);
+        let said = self.admin(&["get", object, "-o", &format!("jsonpath={{{path}}}")]);
         if said.code == 0 { said.text } else { String::new() }
     }
 
@@ -232,4 +356,18 @@ impl Lab {
 
 fn port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A folder's files, as they are now.
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let (path, target) = entry.map(|e| (e.path(), to.join(e.file_name()))).unwrap();
+        if path.is_dir() {
+            let _ = fs::remove_dir_all(&target);
+            fs::create_dir_all(&target).unwrap();
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
 }

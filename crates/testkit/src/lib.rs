@@ -8,7 +8,9 @@
 //! is an independent word on what the formats mean.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "a test may panic, and says why")]
 
+pub mod authority;
 pub mod cluster;
+pub mod confined;
 pub mod controlplane;
 pub mod demo;
 pub mod image;
@@ -16,8 +18,13 @@ pub mod lab;
 pub mod layer;
 pub mod layout;
 pub mod packages;
+pub mod people;
+pub mod program_image;
+pub mod proxy;
 pub mod receiver;
 pub mod registry;
+mod serve;
+pub mod web;
 
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;

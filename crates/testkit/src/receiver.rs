@@ -1,5 +1,7 @@
 //! A receiver of webhooks, which keeps what it was sent.
 
+use crate::authority::Authority;
+use crate::serve::{Served, pair};
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -12,10 +14,8 @@ use std::sync::{Arc, Mutex};
 /// Listens on loopback until dropped.
 #[derive(Debug)]
 pub struct Receiver {
-    /// Where to send.
-    pub url: String,
+    served: Served,
     state: Arc<Inbox>,
-    _runtime: tokio::runtime::Runtime,
 }
 
 #[derive(Debug, Default)]
@@ -26,15 +26,21 @@ struct Inbox {
 }
 
 impl Receiver {
-    /// A receiver that answers the first `refusals` deliveries with 503.
-    pub fn start(refusals: u32) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    /// A receiver that answers the first `refusals` deliveries with 503; with an authority, over TLS.
+    pub fn start(refusals: u32, authority: Option<&Authority>) -> Self {
         let state = Arc::new(Inbox { refusals: Mutex::new(refusals), ..Inbox::default() });
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let url = format!("http://{}/alerts", listener.local_addr().unwrap());
         let app = Router::new().route("/alerts", post(accept)).with_state(Arc::clone(&state));
-        runtime.spawn(async move { axum::serve(listener, app).await });
-        Receiver { url, state, _runtime: runtime }
+        Receiver { served: Served::start(0, app, authority.map(pair)), state }
+    }
+
+    /// Where to send.
+    pub fn url(&self) -> String {
+        format!("http://{}/alerts", self.served.address)
+    }
+
+    /// Its port on loopback.
+    pub fn port(&self) -> u16 {
+        self.served.address.port()
     }
 
     /// Everything accepted so far.

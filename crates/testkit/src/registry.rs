@@ -1,29 +1,28 @@
 //! A registry on loopback that speaks the OCI distribution protocol: pull and push, with a login when wanted.
 
+use crate::authority::Authority;
 use crate::image::{Blob, Image, Manifest};
+use crate::serve::{Pair, Served, pair};
 use crate::sha256;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum_server::tls_rustls::RustlsConfig;
 use base64::Engine as _;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 
 /// A registry; it stops when dropped.
 #[derive(Debug)]
 pub struct Registry {
     address: SocketAddr,
     content: Arc<Mutex<Content>>,
-    runtime: Option<Runtime>,
-    /// Certificate and key, as PEM, of a registry that speaks TLS.
-    tls: Option<(String, String)>,
+    served: Option<Served>,
+    /// Of a registry that speaks TLS.
+    tls: Option<Pair>,
 }
 
 #[derive(Debug, Default)]
@@ -54,18 +53,21 @@ impl Registry {
         Self::serve(None)
     }
 
-    /// Starts with TLS, by a certificate that only those trust who are told; gives it as PEM.
-    pub fn start_tls() -> (Self, String) {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-        let pem = made.cert.pem();
-        (Self::serve(Some((pem.clone(), made.signing_key.serialize_pem()))), pem)
+    /// Starts with TLS, by a certificate of this authority.
+    pub fn start_tls(authority: &Authority) -> Self {
+        Self::serve(Some(pair(authority)))
     }
 
-    fn serve(tls: Option<(String, String)>) -> Self {
+    fn serve(tls: Option<Pair>) -> Self {
         let address = ([127, 0, 0, 1], 0).into();
-        let mut registry = Registry { address, content: Shared::default(), runtime: None, tls };
+        let mut registry = Registry { address, content: Shared::default(), served: None, tls };
         registry.up();
         registry
+    }
+
+    /// Its port on loopback.
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// `127.0.0.1:port`, as image references begin.
@@ -119,40 +121,19 @@ impl Registry {
 
     /// Stops answering; the content stays.
     pub fn down(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        self.served = None;
     }
 
     /// Answers (again), on the same port.
     pub fn up(&mut self) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let listener = runtime.block_on(TcpListener::bind(self.address)).unwrap();
-        self.address = listener.local_addr().unwrap();
         let app = Router::new().fallback(answer).layer(DefaultBodyLimit::disable());
-        let app = app.with_state(Arc::clone(&self.content));
-        match self.tls.clone() {
-            None => drop(runtime.spawn(async move { axum::serve(listener, app).await })),
-            Some((certificate, key)) => {
-                let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-                let config = RustlsConfig::from_pem(certificate.into_bytes(), key.into_bytes());
-                let config = runtime.block_on(config).unwrap();
-                let _inside = runtime.enter();
-                let server = axum_server::from_tcp_rustls(listener.into_std().unwrap(), config).unwrap();
-                runtime.spawn(async move { server.serve(app.into_make_service()).await });
-            }
-        }
-        self.runtime = Some(runtime);
+        let served = Served::start(self.address.port(), app.with_state(Arc::clone(&self.content)), self.tls.clone());
+        self.address = served.address;
+        self.served = Some(served);
     }
 
     fn content(&self) -> MutexGuard<'_, Content> {
         self.content.lock().unwrap()
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        self.down();
     }
 }
 

@@ -8,8 +8,8 @@ use tidewaiter_testkit::receiver::Receiver;
 #[test]
 fn a_block_is_told_once_and_until_received() {
     let mut lab = lab();
-    let receiver = Receiver::start(2);
-    lab.policy(&format!(r#"{{"spec":{{"alerts":[{{"url":"{}"}}]}}}}"#, receiver.url));
+    let receiver = Receiver::start(2, None);
+    lab.policy(&format!(r#"{{"spec":{{"alerts":[{{"url":"{}"}}]}}}}"#, receiver.url()));
     let bad = lab.registry.push("bad", "v1", &vulnerable().build());
     create(&lab, "app", &bad);
     lab.until("app", "VulnerabilitiesFound Blocked");

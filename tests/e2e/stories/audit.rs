@@ -17,7 +17,7 @@ fn audit_reports_and_holds_nothing() {
     assert!(!said.contains("held"), "{said}");
     rolled_out(&lab, "app");
     let bare = lab.registry.push("bare", "v1", &vulnerable().label("for", "bare").build());
-    lab.cluster.apply(&pod("bare", &bare)).ok();
+    lab.apply(&pod("bare", &bare)).ok();
     until_field(&lab, "pod/bare", ".status.phase", "Running");
     lab.until("app", "VulnerabilitiesFound Deployed");
     let status = lab.kubectl(&["scan", "status", "deployment/app"]).ok();

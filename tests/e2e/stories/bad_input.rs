@@ -15,16 +15,21 @@ fn without_a_database_holds_stay_and_say_what_to_do() {
     lab.start_server();
     let (code, text) = lab.get("/readyz/scans");
     assert_eq!(code, 503, "{text}");
-    assert!(text.contains("kubectl scan db build"), "{text}");
+    assert!(text.contains("logs deployment/tidewaiter -c database"), "{text}");
     let image = lab.registry.push("app", "v1", &clean().build());
     create(&lab, "app", &image);
     within(PATIENCE, "the message says what to do", || {
         let said = lab.kubectl(&["scan", "status", "deployment/app"]).ok();
-        said.contains("Created") && said.contains("kubectl scan db build")
+        said.contains("Created") && said.contains("logs deployment/tidewaiter -c database")
     });
     let said = lab.kubectl(&["scan", "image", &image]);
     assert_eq!(said.code, 3, "{}", said.text);
     assert!(said.text.contains("NoDatabase"), "{}", said.text);
+    // Whoever installs is told where they look: by the status, and by an Event of the server's Deployment.
+    let said = lab.kubectl(&["scan", "status"]).ok();
+    assert!(said.contains("warning: nothing new is scanned") && said.contains("-c database"), "{said}");
+    let events = ["get", "events", "-n", "tidewaiter-system", "--field-selector", "reason=NoDatabase"];
+    within(PATIENCE, "an Event says it", || lab.admin(&events).text.contains("everything new is held"));
     // A corrupt one is no database.
     let beside = lab.database().with_extension("new");
     let mut broken = kept.clone();
@@ -92,7 +97,7 @@ fn a_replaced_database_judges_again() {
 fn a_server_without_a_permission_says_which() {
     let mut lab = Lab::new(places());
     let role = r#"[{"op":"remove","path":"/rules/0"}]"#;
-    lab.kubectl(&["patch", "clusterrole", "tidewaiter", "--type=json", "-p", role]).ok();
+    lab.admin(&["patch", "clusterrole", "tidewaiter", "--type=json", "-p", role]).ok();
     lab.spawn_server();
     within(PATIENCE, "readiness names the permission", || {
         let (code, text) = lab.get("/readyz");

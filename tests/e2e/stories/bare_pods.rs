@@ -10,9 +10,9 @@ fn a_bare_pod_and_a_directly_created_replica_set() {
     let good = lab.registry.push("good", "v1", &clean().build());
     let bad = lab.registry.push("bad", "v1", &vulnerable().build());
 
-    lab.cluster.apply(&pod("bad", &bad)).ok();
+    lab.apply(&pod("bad", &bad)).ok();
     assert_eq!(lab.field("pod/bad", ".spec.schedulingGates[*].name"), "tidewaiter.dev/image-scan");
-    lab.cluster.apply(&pod("good", &good)).ok();
+    lab.apply(&pod("good", &good)).ok();
     until_field(&lab, "pod/good", ".status.phase", "Running");
     assert_eq!(lab.field("pod/good", ".spec.containers[0].image"), format!("{good}@{}", clean().build().digest()));
     assert_eq!(lab.field("pod/good", ".metadata.labels"), r#"{"app":"good"}"#);
@@ -24,8 +24,8 @@ fn a_bare_pod_and_a_directly_created_replica_set() {
             "spec":{{"containers":[{{"name":"c","image":"{image}"}}]}}}}}}}}"#
         )
     };
-    lab.cluster.apply(&set("set-good", &good)).ok();
-    lab.cluster.apply(&set("set-bad", &bad)).ok();
+    lab.apply(&set("set-good", &good)).ok();
+    lab.apply(&set("set-bad", &bad)).ok();
     until_field(&lab, "replicaset/set-good", ".status.readyReplicas", "2");
 
     // Blocked ones say why, and stay.
@@ -52,11 +52,11 @@ fn a_bare_pod_is_approved_by_hand() {
     let lab = lab();
     lab.approval("Manual");
     let good = lab.registry.push("good", "v1", &clean().build());
-    lab.cluster.apply(&pod("good", &good)).ok();
+    lab.apply(&pod("good", &good)).ok();
     within(PATIENCE, "the Pod waits for a person", || {
         lab.kubectl(&["scan", "status", "pod/good"]).text.contains("PendingApproval")
     });
-    let said = lab.kubectl(&["scan", "approve", "po/good"]).ok();
+    let said = lab.lead(&["scan", "approve", "po/good"]).ok();
     assert!(said.contains("pod/good approved by"), "{said}");
     until_field(&lab, "pod/good", ".status.phase", "Running");
 }
@@ -76,7 +76,7 @@ fn a_forged_owner_opens_nothing() {
     );
     // Another label than the ReplicaSet's, or its controller takes the Pod for one too many.
     let forged = pod("forged", &bad).replace(r#""labels""#, &format!(r#"{owner}"labels""#));
-    lab.cluster.apply(&forged).ok();
+    lab.apply(&forged).ok();
     assert_eq!(lab.field("pod/forged", ".spec.schedulingGates[*].name"), "tidewaiter.dev/image-scan");
     lab.kubectl(&["scan", "image", &bad]).refused();
     assert_eq!(lab.field("pod/forged", ".spec.schedulingGates[*].name"), "tidewaiter.dev/image-scan");

@@ -11,7 +11,7 @@ fn installation_on_a_cluster_with_running_workloads() {
     let good = lab.registry.push("good", "v1", &clean().build());
     create(&lab, "old", &bad);
     create(&lab, "fine", &good);
-    lab.cluster.apply(&pod("bare", &bad)).ok();
+    lab.apply(&pod("bare", &bad)).ok();
     rolled_out(&lab, "old");
     rolled_out(&lab, "fine");
     until_field(&lab, "pod/bare", ".status.phase", "Running");

@@ -9,20 +9,19 @@ fn a_namespace_is_deleted_with_everything_in_it() {
     let lab = lab();
     let good = lab.registry.push("good", "v1", &clean().build());
     let bad = lab.registry.push("bad", "v1", &vulnerable().build());
-    lab.kubectl(&["create", "namespace", "going"]).ok();
-    lab.kubectl(&["config", "set-context", "--current", "--namespace=going"]).ok();
+    lab.new_namespace("going");
     create(&lab, "good", &good);
     create(&lab, "bad", &bad);
-    lab.cluster.apply(&pod("bare", &bad)).ok();
+    lab.apply(&pod("bare", &bad)).ok();
     rolled_out(&lab, "good");
     lab.until("bad", "VulnerabilitiesFound Blocked");
     within(PATIENCE, "there is a list", || !lab.field("imageallowlist/images", ".spec.digests").is_empty());
-    lab.kubectl(&["delete", "namespace", "going", "--timeout=60s"]).ok();
-    lab.kubectl(&["config", "set-context", "--current", "--namespace=default"]).ok();
-    assert!(lab.kubectl(&["get", "namespace", "going"]).refused().contains("NotFound"));
+    lab.admin(&["delete", "namespace", "going", "--timeout=60s"]).ok();
+    lab.work_in("default");
+    assert!(lab.admin(&["get", "namespace", "going"]).refused().contains("NotFound"));
     // Made anew under the same name it starts from nothing.
-    lab.kubectl(&["create", "namespace", "going"]).ok();
-    let again = lab.kubectl(&["create", "deployment", "bad", "-n", "going", &format!("--image={bad}")]).ok();
+    lab.admin(&["create", "namespace", "going"]).ok();
+    let again = lab.admin(&["create", "deployment", "bad", "-n", "going", &format!("--image={bad}")]).ok();
     assert!(again.contains("held"), "{again}");
 }
 
@@ -31,10 +30,9 @@ fn a_namespace_created_while_the_server_is_down() {
     let mut lab = lab();
     let good = lab.registry.push("good", "v1", &clean().build());
     lab.kill_server();
-    lab.kubectl(&["create", "namespace", "new"]).ok();
-    lab.kubectl(&["config", "set-context", "--current", "--namespace=new"]).ok();
+    lab.new_namespace("new");
     within(PATIENCE, "the namespace is ready", || lab.kubectl(&["get", "serviceaccount", "default"]).code == 0);
-    let refused = lab.cluster.apply(&pod("bare", &good)).refused();
+    let refused = lab.apply(&pod("bare", &good)).refused();
     // A namespace without its list is refused as a whole; which of the two policies answers is the API server's choice.
     let texts = ["not approved here and tidewaiter", "no params found"];
     assert!(texts.iter().any(|text| refused.contains(text)), "{refused}");
@@ -45,7 +43,7 @@ fn a_namespace_created_while_the_server_is_down() {
     lab.start_server();
     rolled_out(&lab, "app");
     lab.until("app", "Approved Deployed");
-    lab.cluster.apply(&pod("bare", &good)).ok();
+    lab.apply(&pod("bare", &good)).ok();
     until_field(&lab, "pod/bare", ".status.phase", "Running");
 }
 
@@ -55,14 +53,13 @@ fn an_excluded_namespace() {
     let mut lab = Lab::new(places());
     lab.start_server_with(&["--exclude-namespace", "kube-system", "--exclude-namespace", "apart"]);
     let bad = lab.registry.push("bad", "v1", &vulnerable().build());
-    lab.kubectl(&["create", "namespace", "apart"]).ok();
-    lab.kubectl(&["config", "set-context", "--current", "--namespace=apart"]).ok();
+    lab.new_namespace("apart");
     let said = create(&lab, "bad", &bad);
     assert!(!said.contains("held"), "{said}");
     rolled_out(&lab, "bad");
     assert_eq!(pod_names(&lab).len(), 1);
     assert_eq!(lab.kubectl(&["get", "workloadscans,imagescans", "-o", "name"]).ok(), "");
-    let status = lab.kubectl(&["scan", "approve", "deployment/bad"]).refused();
+    let status = lab.lead(&["scan", "approve", "deployment/bad"]).refused();
     assert!(status.contains("excluded"), "{status}");
 }
 

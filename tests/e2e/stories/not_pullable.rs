@@ -17,7 +17,7 @@ fn an_image_that_cannot_be_pulled() {
     let said = lab.kubectl(&["scan", "image", &image]);
     assert_eq!(said.code, 3, "{}", said.text);
     assert!(said.text.contains("ImageNotFound"), "{}", said.text);
-    let refused = lab.kubectl(&["scan", "approve", "deployment/app"]).refused();
+    let refused = lab.lead(&["scan", "approve", "deployment/app"]).refused();
     assert!(refused.contains("cannot be approved"), "{refused}");
     // It is pushed; nobody has to ask.
     lab.registry.push("app", "v1", &clean().build());

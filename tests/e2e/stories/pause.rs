@@ -68,7 +68,7 @@ fn a_users_own_pause_survives_the_release() {
         .kubectl(&["create", "deployment", "own", &format!("--image={good}"), "--dry-run=client", "-o", "json"])
         .ok();
     let manifest = manifest.replacen(r#""replicas": 1,"#, r#""replicas": 1, "paused": true,"#, 1);
-    lab.cluster.apply(&manifest).ok();
+    lab.apply(&manifest).ok();
     lab.until("own", "Approved RollingOut");
     until_field(&lab, "deployment/own", r#".metadata.annotations.tidewaiter\.dev/held-for"#, "");
     assert!(paused(&lab, "own"));

@@ -24,8 +24,7 @@ fn a_private_image_is_scanned_with_the_namespaces_own_secret() {
     lab.until("app", "Approved RollingOut");
 
     // What one namespace may pull says nothing about another one.
-    lab.kubectl(&["create", "namespace", "other"]).ok();
-    lab.kubectl(&["config", "set-context", "--current", "--namespace=other"]).ok();
+    lab.new_namespace("other");
     create(&lab, "app", &image);
     lab.until("app", "ScanFailed Blocked");
     let status = lab.kubectl(&["scan", "status", "deployment/app"]).ok();

@@ -58,7 +58,7 @@ fn a_rollback_to_what_became_critical_is_held() {
 fn what_no_deployment_owns_is_judged_again() {
     let lab = lab();
     let image = lab.registry.push("app", "old", &with_curl("9.0"));
-    lab.cluster.apply(&crate::pod("bare", &image)).ok();
+    lab.apply(&crate::pod("bare", &image)).ok();
     crate::until_field(&lab, "pod/bare", ".status.phase", "Running");
     // The scan is deleted by a user meanwhile: nobody is spared by that.
     lab.kubectl(&["delete", "imagescans", "--all"]).ok();
@@ -74,7 +74,7 @@ fn what_no_deployment_owns_is_judged_again() {
 #[test]
 fn a_user_cannot_have_less_judged() {
     let lab = lab();
-    lab.kubectl(&["create", "rolebinding", "alice", "--clusterrole=edit", "--user=alice"]).ok();
+    lab.admin(&["create", "rolebinding", "alice", "--clusterrole=edit", "--user=alice"]).ok();
     let arm = clean().architecture("arm64").build();
     let amd = tidewaiter_testkit::demo::vulnerable().build();
     let image = lab.registry.push("app", "v1", &Image::index(&[amd, arm]));
@@ -82,7 +82,7 @@ fn a_user_cannot_have_less_judged() {
     lab.until("app", "VulnerabilitiesFound Blocked");
     let scan = lab.field("imagescans", ".items[0].metadata.name");
     let patch = r#"{"spec":{"platforms":["linux/arm64"]}}"#;
-    lab.kubectl(&["--as=alice", "patch", "imagescan", &scan, "--type=merge", "-p", patch]).ok();
+    lab.admin(&["--as=alice", "patch", "imagescan", &scan, "--type=merge", "-p", patch]).ok();
     within(PATIENCE, "both platforms are judged", || {
         lab.field("imagescans", ".items[0].status.platforms[*].platform") == "linux/amd64 linux/arm64"
     });
@@ -92,7 +92,7 @@ fn a_user_cannot_have_less_judged() {
     let forged = format!(
         r#"{{"apiVersion":"tidewaiter.dev/v1alpha1","kind":"ImageScan","metadata":{{"name":"{scan}"}},"spec":{{"image":"{good}"}}}}"#
     );
-    lab.kubectl(&["--as=alice", "delete", "imagescan", &scan]).ok();
+    lab.admin(&["--as=alice", "delete", "imagescan", &scan]).ok();
     lab.cluster.with_input(&["--as=alice", "create", "-f", "-"], &forged);
     lab.until("app", "VulnerabilitiesFound Blocked");
     assert_eq!(lab.kubectl(&["get", "pods", "-o", "name"]).ok(), "");

@@ -31,7 +31,7 @@ fn the_server_killed_between_each_two_steps() {
     again(&mut lab);
     lab.until("myapp", "NoVulnerabilities PendingApproval");
     again(&mut lab);
-    lab.kubectl(&["scan", "approve", "deployment/myapp"]).ok();
+    lab.lead(&["scan", "approve", "deployment/myapp"]).ok();
     again(&mut lab);
     rolled_out(&lab, "myapp");
     lab.until("myapp", "Approved Deployed");
@@ -50,7 +50,7 @@ fn what_is_asked_while_the_server_is_away_is_done_when_it_is_back() {
     crate::create(&lab, "app", &good);
     lab.until("app", "NoVulnerabilities PendingApproval");
     lab.kill_server();
-    lab.kubectl(&["scan", "approve", "deployment/app"]).ok();
+    lab.lead(&["scan", "approve", "deployment/app"]).ok();
     lab.start_server();
     rolled_out(&lab, "app");
     lab.until("app", "Approved Deployed");

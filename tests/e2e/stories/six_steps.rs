@@ -36,7 +36,7 @@ fn the_six_steps() {
     }
     let events = lab.kubectl(&["get", "events", "--field-selector", "involvedObject.name=myapp"]).ok();
     assert!(events.contains("Warning") && events.contains("Blocked") && events.contains("CVE-"), "{events}");
-    let refused = lab.kubectl(&["scan", "approve", "deployment/myapp"]).refused();
+    let refused = lab.lead(&["scan", "approve", "deployment/myapp"]).refused();
     assert!(refused.contains("cannot be approved") && refused.contains("CVE-"), "{refused}");
 
     // 5. The fix is pushed, scanned, and set.
@@ -48,8 +48,8 @@ fn the_six_steps() {
     assert_eq!(lab.kubectl(&["get", "pods", "-o", "name"]).ok(), "");
 
     // 6. A person approves; the rollout succeeds, with the very digest that was judged.
-    let said = lab.kubectl(&["scan", "approve", "deployment/myapp", "--reason=fixed"]).ok();
-    assert!(said.contains("approved by admin"), "{said}");
+    let said = lab.lead(&["scan", "approve", "deployment/myapp", "--reason=fixed"]).ok();
+    assert!(said.contains("approved by system:serviceaccount:people:lead"), "{said}");
     rolled_out(&lab, "myapp");
     lab.until("myapp", "Approved Deployed");
     let running = lab.field("pods", ".items[*].spec.containers[*].image");

@@ -1,18 +1,19 @@
 //! The way back: every workload goes on.
 
-use crate::{create, lab, pod, rolled_out, until_field};
+use crate::{create, lab, pod, rolled_out, until_field, within};
 use tidewaiter_testkit::demo::vulnerable;
+use tidewaiter_testkit::lab::PATIENCE;
 
 #[test]
 fn uninstall_leaves_nothing_held() {
     let mut lab = lab();
     let bad = lab.registry.push("bad", "v1", &vulnerable().build());
     create(&lab, "app", &bad);
-    lab.cluster.apply(&pod("bare", &bad)).ok();
+    lab.apply(&pod("bare", &bad)).ok();
     lab.until("app", "VulnerabilitiesFound Blocked");
     let own =
         lab.kubectl(&["create", "deployment", "own", &format!("--image={bad}"), "--dry-run=client", "-o", "json"]).ok();
-    lab.cluster.apply(&own.replacen(r#""replicas": 1,"#, r#""replicas": 1, "paused": true,"#, 1)).ok();
+    lab.apply(&own.replacen(r#""replicas": 1,"#, r#""replicas": 1, "paused": true,"#, 1)).ok();
     lab.until("own", "VulnerabilitiesFound Blocked");
     lab.kill_server();
     let said = lab.uninstall().ok();
@@ -22,10 +23,16 @@ fn uninstall_leaves_nothing_held() {
     // A user's own pause stays.
     assert_eq!(lab.field("deployment/own", ".spec.paused"), "true");
     let kinds = "mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings";
-    assert_eq!(lab.kubectl(&["get", kinds, "-o", "name"]).ok(), "");
-    assert!(!lab.kubectl(&["get", "crd", "-o", "name"]).ok().contains("tidewaiter.dev"));
+    assert_eq!(lab.admin(&["get", kinds, "-o", "name"]).ok(), "");
+    assert!(!lab.admin(&["get", "crd", "-o", "name"]).ok().contains("tidewaiter.dev"));
     // What was only for show is gone too.
     assert!(!lab.kubectl(&["get", "deployment", "own", "-o", "json"]).ok().contains("tidewaiter.dev"));
+    let sets = lab.kubectl(&["get", "replicasets", "-o", "json"]).ok();
+    assert!(sets.contains("ReplicaSet") && !sets.contains("tidewaiter.dev"), "{sets}");
+    // Nor is anything of the installation itself.
+    let roles = lab.admin(&["get", "clusterroles,clusterrolebindings", "-o", "name"]).ok();
+    assert!(!roles.contains("tidewaiter"), "{roles}");
+    within(PATIENCE, "the namespace goes", || lab.admin(&["get", "namespace", "tidewaiter-system"]).code != 0);
     // Once more finds nothing to do.
     lab.uninstall().ok();
 }

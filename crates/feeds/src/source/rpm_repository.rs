@@ -1,10 +1,11 @@
 //! From the address of an rpm repository to its `updateinfo.xml`, as dnf goes: a list of mirrors names the repository,
 //! `repodata/repomd.xml` the file and its digest (createrepo).
 
+use super::url::Error;
 use crate::format::xml::{self, Step};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 const INDEX: &str = "repodata/repomd.xml";
@@ -19,19 +20,23 @@ struct Located {
     sha256: String,
 }
 
+/// Gives the file at an address.
+pub type Get<'a> = &'a dyn Fn(&str) -> Result<PathBuf, Error>;
+
 /// Gets the file of an address that ends with `mirror.list` or [`INDEX`], or the file at the address itself.
 ///
 /// # Errors
 /// When nothing could be had, no index names the file, or it has another digest.
-pub fn updateinfo(address: &str, get: &dyn Fn(&str) -> io::Result<PathBuf>) -> io::Result<PathBuf> {
+pub fn updateinfo(address: &str, get: Get<'_>) -> Result<PathBuf, Error> {
     if address.ends_with("/mirror.list") {
-        let list = fs::read_to_string(get(address)?)?;
+        let file = get(address)?;
+        let list = fs::read_to_string(&file).map_err(|e| Error::disk(&file, e))?;
         // What came authenticated leads to nothing that is not.
         let allowed = |mirror: &&str| {
             mirror.starts_with("https://") || (mirror.starts_with("http://") && address.starts_with("http://"))
         };
         let mirrors = list.lines().map(str::trim).filter(allowed);
-        let mut result = Err(io::Error::other("the list of mirrors names none"));
+        let mut result = Err(Error::Contradicted("the list of mirrors names none".to_owned()));
         for mirror in mirrors.take(MAX_MIRRORS) {
             result = indexed(mirror.trim_end_matches('/'), get);
             if result.is_ok() {
@@ -46,20 +51,21 @@ pub fn updateinfo(address: &str, get: &dyn Fn(&str) -> io::Result<PathBuf>) -> i
     }
 }
 
-fn indexed(repository: &str, get: &dyn Fn(&str) -> io::Result<PathBuf>) -> io::Result<PathBuf> {
-    let located = locate(&fs::read(get(&format!("{repository}/{INDEX}"))?)?)?;
+fn indexed(repository: &str, get: Get<'_>) -> Result<PathBuf, Error> {
+    let index = get(&format!("{repository}/{INDEX}"))?;
+    let located = locate(&fs::read(&index).map_err(|e| Error::disk(&index, e))?)?;
     let file = get(&format!("{repository}/{}", located.href))?;
-    let actual = sha256(&file)?;
+    let actual = sha256(&file).map_err(|e| Error::disk(&file, e))?;
     if located.sha256 == actual {
         return Ok(file);
     }
     let Located { href, sha256 } = located;
-    Err(io::Error::other(format!(
+    Err(Error::Contradicted(format!(
         "{href} has the digest {actual}, its repository says {sha256}; the mirror is changing"
     )))
 }
 
-fn locate(index: &[u8]) -> io::Result<Located> {
+fn locate(index: &[u8]) -> Result<Located, Error> {
     let (mut inside, mut algorithm) = (false, String::new());
     let mut found = Located::default();
     xml::walk(index, |step| match step {
@@ -69,17 +75,17 @@ fn locate(index: &[u8]) -> io::Result<Located> {
         Step::Close("checksum", text) if inside && algorithm == "sha256" => text.clone_into(&mut found.sha256),
         _ => {}
     })
-    .map_err(|cause| io::Error::other(format!("{INDEX}: {cause}")))?;
+    .map_err(|cause| Error::Contradicted(format!("{INDEX}: {cause}")))?;
     if found.href.is_empty() {
-        return Err(io::Error::other(format!("{INDEX} names no updateinfo")));
+        return Err(Error::Contradicted(format!("{INDEX} names no updateinfo")));
     }
     if found.sha256.is_empty() {
-        return Err(io::Error::other(format!("{INDEX} gives no sha256 of {}", found.href)));
+        return Err(Error::Contradicted(format!("{INDEX} gives no sha256 of {}", found.href)));
     }
     Ok(found)
 }
 
-fn sha256(file: &Path) -> io::Result<String> {
+fn sha256(file: &Path) -> std::io::Result<String> {
     let (mut hash, mut file) = (Sha256::new(), BufReader::new(File::open(file)?));
     loop {
         let read = file.fill_buf()?;
@@ -103,9 +109,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let web: BTreeMap<&str, &str> = web.iter().copied().collect();
         let get = |url: &str| {
-            let content = web.get(url).ok_or_else(|| io::Error::other(format!("{url}: the server answers 404")))?;
+            let content = web.get(url).ok_or_else(|| Error::Status(404))?;
             let file = folder.path().join(url.rsplit('/').next().unwrap());
-            fs::write(&file, content)?;
+            fs::write(&file, content).unwrap();
             Ok(file)
         };
         match (updateinfo(address, &get), expected) {

@@ -5,6 +5,54 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
+use tidewaiter_http::{Client, Failure};
+
+/// Why a file could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody answered.
+    #[error("{}", .0.cause)]
+    NotReached(Failure),
+    /// The server refuses.
+    #[error("the server answers {0}")]
+    Status(u16),
+    /// It is longer than the feed allows.
+    #[error("it has more than max_bytes = {0} bytes")]
+    TooLong(u64),
+    /// The connection broke.
+    #[error("{0}")]
+    Broken(io::Error),
+    /// What came does not fit what was announced of it.
+    #[error("{0}")]
+    Contradicted(String),
+    /// Its place on this machine cannot be written.
+    #[error("{}: {cause}", path.display())]
+    Disk {
+        /// File or folder.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+}
+
+impl Error {
+    /// The next step.
+    pub fn advice(&self) -> String {
+        match self {
+            Error::NotReached(failure) => failure.kind.advice().to_owned(),
+            Error::Status(401 | 403 | 407) => "check whether the address needs a login, or a proxy".to_owned(),
+            Error::Status(_) | Error::Broken(_) | Error::Contradicted(_) => {
+                "check its address in feeds.toml, or try again later".to_owned()
+            }
+            Error::TooLong(_) => "raise max_bytes in feeds.toml if the feed has grown".to_owned(),
+            Error::Disk { .. } => "name a writable folder with --downloads DIR, or make room".to_owned(),
+        }
+    }
+
+    pub(crate) fn disk(path: &Path, cause: io::Error) -> Self {
+        Error::Disk { path: path.to_owned(), cause }
+    }
+}
 
 /// How to download.
 #[derive(Debug, Clone, Copy)]
@@ -24,27 +72,23 @@ impl Default for Retry {
 /// Downloads `url` into `folder` and returns the file. `progress` is told (bytes so far, all bytes where known).
 ///
 /// # Errors
-/// When the last try failed, or more than `max_bytes` came.
+/// When the last try failed, more than `max_bytes` came, or the folder cannot be written.
 pub fn download(
+    client: &Client,
     url: &str,
     folder: &Path,
     max_bytes: u64,
     retry: Retry,
     progress: &dyn Fn(u64, Option<u64>),
-) -> io::Result<PathBuf> {
-    fs::create_dir_all(folder)?;
+) -> Result<PathBuf, Error> {
+    fs::create_dir_all(folder).map_err(|e| Error::disk(folder, e))?;
     let name = url.rsplit('/').next().filter(|n| n.contains('.')).unwrap_or("download.json");
     let target = folder.join(name.split(['?', '#']).next().unwrap_or(name));
     let part = target.with_extension("part");
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_connect(Some(Duration::from_secs(20)))
-        .http_status_as_error(false)
-        .build()
-        .into();
     let _ = fs::remove_file(&part);
     let mut pause = retry.pause;
     for attempt in 1.. {
-        match attempt_download(&agent, url, &part, max_bytes, progress) {
+        match attempt_download(client, url, &part, max_bytes, progress) {
             Ok(()) => break,
             Err(Attempt::Final(error)) => return Err(error),
             Err(Attempt::Again(error)) if attempt >= retry.tries => return Err(error),
@@ -54,49 +98,58 @@ pub fn download(
             }
         }
     }
-    fs::rename(&part, &target)?;
+    fs::rename(&part, &target).map_err(|e| Error::disk(&target, e))?;
     Ok(target)
 }
 
 enum Attempt {
-    Again(io::Error),
-    Final(io::Error),
+    Again(Error),
+    Final(Error),
 }
 
 fn attempt_download(
-    agent: &ureq::Agent,
+    client: &Client,
     url: &str,
     part: &Path,
     max_bytes: u64,
     progress: &dyn Fn(u64, Option<u64>),
 ) -> Result<(), Attempt> {
     let have = fs::metadata(part).map_or(0, |m| m.len());
-    let mut request = agent.get(url);
+    let mut request = client.get(url);
     if have > 0 {
         request = request.header("Range", format!("bytes={have}-"));
     }
-    let response = request.call().map_err(|e| Attempt::Again(io::Error::other(e)))?;
+    let response = request.call().map_err(|e| Attempt::Again(Error::NotReached(client.failure(url, &e))))?;
     let status = response.status().as_u16();
     let append = match status {
         200 => false,
         206 => true,
-        429 | 500..=599 => return Err(Attempt::Again(io::Error::other(format!("the server answers {status}")))),
-        _ => return Err(Attempt::Final(io::Error::other(format!("the server answers {status}")))),
+        429 | 500..=599 => return Err(Attempt::Again(Error::Status(status))),
+        _ => return Err(Attempt::Final(Error::Status(status))),
     };
     let length =
         response.headers().get("content-length").and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     let start = if append { have } else { 0 };
     let total = length.map(|l| l + start);
     if total.is_some_and(|t| t > max_bytes) {
-        return Err(Attempt::Final(io::Error::other(format!("it has more than max_bytes = {max_bytes} bytes"))));
+        return Err(Attempt::Final(Error::TooLong(max_bytes)));
     }
-    let mut file = open(part, append).map_err(Attempt::Final)?;
+    let file = OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(part);
+    let mut file = file.map_err(|e| Attempt::Final(Error::disk(part, e)))?;
     let mut body = response.into_body().into_reader();
-    copy(&mut body, &mut file, start, total, max_bytes, progress)
+    match copy(&mut body, &mut file, start, total, max_bytes, progress) {
+        Err(Copied::Read(error)) => Err(Attempt::Again(Error::Broken(error))),
+        Err(Copied::Write(error)) => Err(Attempt::Final(Error::disk(part, error))),
+        Err(Copied::TooLong) => Err(Attempt::Final(Error::TooLong(max_bytes))),
+        Ok(()) => Ok(()),
+    }
 }
 
-fn open(part: &Path, append: bool) -> io::Result<File> {
-    OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(part)
+/// Why a body was not copied to its end.
+enum Copied {
+    Read(io::Error),
+    Write(io::Error),
+    TooLong,
 }
 
 fn copy(
@@ -106,22 +159,22 @@ fn copy(
     total: Option<u64>,
     max_bytes: u64,
     progress: &dyn Fn(u64, Option<u64>),
-) -> Result<(), Attempt> {
+) -> Result<(), Copied> {
     let mut buffer = vec![0_u8; 64 << 10];
     loop {
-        let n = body.read(&mut buffer).map_err(Attempt::Again)?;
+        let n = body.read(&mut buffer).map_err(Copied::Read)?;
         if n == 0 {
             break;
         }
         have += n as u64;
         if have > max_bytes {
-            return Err(Attempt::Final(io::Error::other(format!("it has more than max_bytes = {max_bytes} bytes"))));
+            return Err(Copied::TooLong);
         }
-        file.write_all(buffer.get(..n).unwrap_or_default()).map_err(Attempt::Final)?;
+        file.write_all(buffer.get(..n).unwrap_or_default()).map_err(Copied::Write)?;
         progress(have, total);
     }
     if total.is_some_and(|t| have < t) {
-        return Err(Attempt::Again(io::Error::other("the connection ended early")));
+        return Err(Copied::Read(io::Error::other("the connection ended early")));
     }
     Ok(())
 }
@@ -130,6 +183,7 @@ fn copy(
 mod tests {
     use super::*;
     use std::io::{BufRead, BufReader};
+    use tidewaiter_http::Settings;
     use std::net::TcpListener;
 
     /// Serves one canned answer per connection and returns the requests' Range headers.
@@ -155,6 +209,10 @@ mod tests {
         format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
     }
 
+    fn client() -> Client {
+        Client::new(&Settings::default()).unwrap()
+    }
+
     const RETRY: Retry = Retry { tries: 3, pause: Duration::from_millis(1) };
 
     #[test]
@@ -165,7 +223,7 @@ mod tests {
             answer("200 OK", 10, "01234"),
             answer("206 Partial Content", 5, "56789"),
         ]);
-        let file = download(&url, dir.path(), 100, RETRY, &|_, _| {}).unwrap();
+        let file = download(&client(), &url, dir.path(), 100, RETRY, &|_, _| {}).unwrap();
         assert_eq!(fs::read_to_string(file).unwrap(), "0123456789");
         assert_eq!(server.join().unwrap(), ["", "", "range: bytes=5-"]);
     }
@@ -175,7 +233,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let check = |answer: String, expected: &str| {
             let (url, server) = serve(vec![answer]);
-            let error = download(&url, dir.path(), 8, RETRY, &|_, _| {}).unwrap_err();
+            let error = download(&client(), &url, dir.path(), 8, RETRY, &|_, _| {}).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
             server.join().unwrap();
         };

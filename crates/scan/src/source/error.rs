@@ -1,6 +1,7 @@
 //! Why an image could not be opened or read.
 
 use tidewaiter_core::image::{Digest, Platform};
+use tidewaiter_http::Kind;
 
 /// Why an image could not be opened or read. Every message names what was read, the cause and the next step.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -22,13 +23,21 @@ pub enum SourceError {
         cause: String,
     },
     /// No answer, or no useful one.
-    #[error(
-        "{what}: the registry cannot be reached ({cause}); check the address, the network and the certificate, then try again"
-    )]
+    #[error("{what}: the registry cannot be reached ({cause}); {advice}")]
     Unreachable {
         /// What was asked for.
         what: String,
         /// Connection error or status.
+        cause: String,
+        /// The next step for this kind of cause.
+        advice: &'static str,
+    },
+    /// The scan's own settings for the network cannot be used.
+    #[error("{what}: it was not asked for: {cause}")]
+    Setup {
+        /// What was to be asked for.
+        what: String,
+        /// The file or variable, what is wrong with it, and the next step.
         cause: String,
     },
     /// Fewer bytes than promised.
@@ -82,14 +91,14 @@ pub enum SourceError {
         cause: String,
     },
     /// The address rule forbids the connection.
-    #[error(
-        "{what}: connections to this host are not allowed ({cause}); add its network to the allowed registry networks, or use another registry"
-    )]
+    #[error("{what}: connections to this host are not allowed ({cause}); {advice}")]
     HostNotAllowed {
         /// What was asked for.
         what: String,
         /// Which address or scheme was refused.
         cause: String,
+        /// The next step.
+        advice: &'static str,
     },
     /// Larger than this program reads.
     #[error("{what} is larger than the limit of {limit} bytes; images do not need that, check where it comes from")]
@@ -109,6 +118,7 @@ impl SourceError {
             Self::NotFound { .. } => "ImageNotFound",
             Self::Unauthorized { .. } => "Unauthorized",
             Self::Unreachable { .. } => "RegistryUnreachable",
+            Self::Setup { .. } => "BadNetworkSettings",
             Self::Truncated { .. } => "LayerTruncated",
             Self::DigestMismatch { .. } => "DigestMismatch",
             Self::UnsupportedMediaType { .. } => "UnsupportedMediaType",
@@ -123,6 +133,11 @@ impl SourceError {
     #[must_use]
     pub fn from_io(error: &std::io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
+    }
+
+    /// A failure of the network, or of the registry.
+    pub(super) fn unreachable(what: &str, cause: impl ToString) -> Self {
+        Self::Unreachable { what: what.to_owned(), cause: cause.to_string(), advice: Kind::Network.advice() }
     }
 
     pub(super) fn bad(what: &str, cause: impl ToString) -> Self {

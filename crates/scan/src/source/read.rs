@@ -19,9 +19,9 @@ pub(super) fn read_capped(reader: impl Read, what: &str, limit: u64) -> Result<V
     match reader.take(limit + 1).read_to_end(&mut bytes) {
         Ok(read) if read as u64 > limit => Err(SourceError::LimitExceeded { what: what.to_owned(), limit }),
         Ok(_) => Ok(bytes),
-        Err(error) => Err(SourceError::from_io(&error)
-            .cloned()
-            .unwrap_or_else(|| SourceError::Unreachable { what: what.to_owned(), cause: error.to_string() })),
+        Err(error) => {
+            Err(SourceError::from_io(&error).cloned().unwrap_or_else(|| SourceError::unreachable(what, &error)))
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! `tidewaiter uninstall`: the way back. Bindings first, so that nothing is refused; gates and holds stripped; the
-//! custom resources last. Run with an administrator's kubeconfig.
+//! custom resources, the roles and the namespace last. Run with an administrator's kubeconfig.
 
 use super::nudge::NUDGED;
 use super::{WEBHOOKS, manifests};
@@ -12,7 +12,8 @@ use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt as _};
@@ -21,7 +22,7 @@ use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::time::Duration;
 use tidewaiter_crd::WorkloadScan;
-use tidewaiter_crd::names::{CONDITION, GATED, HELD, NAMESPACE, USER_PAUSE};
+use tidewaiter_crd::names::{CONDITION, GATED, HELD, NAMESPACE, PART, PART_OF, USER_PAUSE};
 
 /// How long the server's Pods may take to go.
 const STOP_TRIES: u32 = 120;
@@ -47,7 +48,11 @@ pub(crate) async fn run(client: Client) -> Result<()> {
     for crd in tidewaiter_crd::all() {
         delete::<CustomResourceDefinition>(&client, &crd.name_any()).await?;
     }
-    tracing::info!("done; the rest goes with: kubectl delete -f deploy/");
+    let ours = ListParams::default().labels(&format!("{PART_OF}={PART}"));
+    delete_all::<ClusterRoleBinding>(&client, &ours).await?;
+    delete_all::<ClusterRole>(&client, &ours).await?;
+    delete::<Namespace>(&client, NAMESPACE).await?;
+    tracing::info!("done: nothing of tidewaiter is left but the namespace {NAMESPACE}, which the cluster removes now");
     Ok(())
 }
 
@@ -80,6 +85,16 @@ where
             Ok(())
         }
     }
+}
+
+async fn delete_all<K>(client: &Client, which: &ListParams) -> Result<()>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    for object in Api::<K>::all(client.clone()).list(which).await.with_context(|| format!("listing {}", K::kind(&())))? {
+        delete::<K>(client, &object.name_any()).await?;
+    }
+    Ok(())
 }
 
 async fn strip_gates(client: &Client) -> Result<()> {
@@ -122,9 +137,12 @@ async fn remove_marks(client: &Client) -> Result<()> {
         }
     }
     let sets: Api<ReplicaSet> = Api::all(client.clone());
-    for set in sets.list(&ListParams::default()).await?.iter().filter(|set| set.annotations().contains_key(NUDGED)) {
+    // The Deployment controller copies its Deployment's annotations to each ReplicaSet that it makes or scales.
+    let marks = [NUDGED, HELD, USER_PAUSE];
+    let marked = |set: &&ReplicaSet| marks.iter().any(|mark| set.annotations().contains_key(*mark));
+    for set in sets.list(&ListParams::default()).await?.iter().filter(marked) {
         let api: Api<ReplicaSet> = Api::namespaced(client.clone(), &set.namespace().unwrap_or_default());
-        let patch = json!({"metadata": {"annotations": {NUDGED: null}}});
+        let patch = json!({"metadata": {"annotations": {NUDGED: null, HELD: null, USER_PAUSE: null}}});
         gone_is_good(api.patch(&set.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await)?;
     }
     Ok(())

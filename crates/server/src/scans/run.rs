@@ -50,7 +50,7 @@ async fn child(ctx: &Context, order: &[u8]) -> Result<Outcome, Failure> {
     let mut command = Command::new(&ctx.settings.program);
     command.arg("scan-worker").env_clear().kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for name in ["HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
+    for name in tidewaiter_http::proxy::VARIABLES {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }

@@ -10,10 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tidewaiter_core::image::{Digest, Reference};
+use tidewaiter_http::{Client as Http, Failure, Kind, Settings};
+use ureq::Body;
 use ureq::http::{Response, Uri};
-use ureq::tls::{RootCerts, TlsConfig};
-use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, Body};
 
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
@@ -25,7 +24,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 const MAX_TOKEN: u64 = 1 << 20;
 
 pub(super) struct Client {
-    agent: Agent,
+    http: Http,
     base: String,
     repository: String,
     login: Option<Login>,
@@ -41,20 +40,12 @@ impl Client {
             "docker.io" => "registry-1.docker.io",
             host => host,
         };
-        let plain = is_loopback(host) || config.plain_http.iter().any(|h| h == host);
-        let scheme = if plain && config.ca_pem.is_empty() { "http" } else { "https" };
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_connect(Some(Duration::from_secs(15)))
-            .timeout_recv_response(Some(Duration::from_secs(60)))
-            .user_agent(concat!("tidewaiter/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls(&config.ca_pem, &reference.to_string())?)
-            .build();
+        let settings = Settings { extra_roots: config.ca_pem.clone(), redirects: 0, total: None };
+        let http = Http::with_resolver(&settings, Guard::new(config.addresses.clone()));
+        let http = http.map_err(|e| SourceError::Setup { what: reference.to_string(), cause: e.to_string() })?;
         Ok(Client {
-            agent: Agent::with_parts(agent, DefaultConnector::new(), Guard::new(config.addresses.clone())),
-            base: format!("{scheme}://{host}"),
+            base: format!("{}://{host}", scheme(&http, host, &config.plain_http)),
+            http,
             repository: reference.repository().to_owned(),
             login: config.credentials.login(reference).cloned(),
             tries: config.tries,
@@ -80,7 +71,7 @@ impl Client {
         if from > 0 && !partial {
             // A server that ignores ranges sends all again.
             let skipped = io::copy(&mut body.by_ref().take(from), &mut io::sink());
-            skipped.map_err(|e| unreachable(what, &e.to_string()))?;
+            skipped.map_err(|e| SourceError::unreachable(what, e))?;
         }
         Ok(body)
     }
@@ -101,39 +92,41 @@ impl Client {
     fn get(&self, url: &str, range: Option<&str>, what: &str) -> Result<Response<Body>, SourceError> {
         let mut pause = self.pause;
         for attempt in 1.. {
-            let (cause, asked) = match self.once(url, range, what)? {
+            let (failed, asked) = match self.once(url, range, what)? {
                 Ok(response) => match response.status().as_u16() {
                     200 | 206 => return Ok(response),
-                    status @ (429 | 500..=599) => (format!("it answers {status}"), retry_after(&response)),
+                    status @ (429 | 500..=599) => {
+                        (SourceError::unreachable(what, format!("it answers {status}")), retry_after(&response))
+                    }
                     status => return Err(refusal(status, what)),
                 },
-                Err(cause) => (cause, None),
+                Err(failed) => (failed, None),
             };
             if attempt >= self.tries {
-                return Err(unreachable(what, &cause));
+                return Err(failed);
             }
             thread::sleep(asked.unwrap_or(pause).min(MAX_PAUSE));
             pause = pause.saturating_mul(2);
         }
-        Err(unreachable(what, "no try was allowed"))
+        Err(SourceError::unreachable(what, "no try was allowed"))
     }
 
     /// One try; the inner error is a connection's, worth another one.
-    fn once(&self, url: &str, range: Option<&str>, what: &str) -> Result<Result<Response<Body>, String>, SourceError> {
+    fn once(&self, url: &str, range: Option<&str>, what: &str) -> Result<Tried<Response<Body>>, SourceError> {
         let known = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let response = match self.send(url, known.as_deref(), range, what)? {
             Ok(response) => response,
-            Err(cause) => return Ok(Err(cause)),
+            Err(failed) => return Ok(Err(failed)),
         };
         let response = if response.status().as_u16() == 401 {
             let authorization = match self.authorize(&response, what)? {
                 Ok(authorization) => authorization,
-                Err(cause) => return Ok(Err(cause)),
+                Err(failed) => return Ok(Err(failed)),
             };
             *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization.clone());
             match self.send(url, Some(&authorization), range, what)? {
                 Ok(response) => response,
-                Err(cause) => return Ok(Err(cause)),
+                Err(failed) => return Ok(Err(failed)),
             }
         } else {
             response
@@ -148,15 +141,15 @@ impl Client {
         authorization: Option<&str>,
         range: Option<&str>,
         what: &str,
-    ) -> Result<Result<Response<Body>, String>, SourceError> {
-        let mut request = self.agent.get(url).header("Accept", ACCEPT);
+    ) -> Result<Tried<Response<Body>>, SourceError> {
+        let mut request = self.http.get(url).header("Accept", ACCEPT);
         if let Some(value) = authorization {
             request = request.header("Authorization", value);
         }
         if let Some(value) = range {
             request = request.header("Range", value);
         }
-        outcome(request.call(), what)
+        self.outcome(url, request.call(), what)
     }
 
     /// Follows redirects; credentials stay with the host they are for.
@@ -166,31 +159,30 @@ impl Client {
         mut response: Response<Body>,
         range: Option<&str>,
         what: &str,
-    ) -> Result<Result<Response<Body>, String>, SourceError> {
+    ) -> Result<Tried<Response<Body>>, SourceError> {
         let mut here = url.to_owned();
         for _ in 0..HOPS {
             if !response.status().is_redirection() {
                 return Ok(Ok(response));
             }
             let location = response.headers().get("location").and_then(|l| l.to_str().ok());
-            let location = location.ok_or_else(|| unreachable(what, "a redirect without an address"))?;
-            here = absolute(&here, location).ok_or_else(|| unreachable(what, "a redirect to no address"))?;
+            let location = location.ok_or_else(|| SourceError::unreachable(what, "a redirect without an address"))?;
+            here = absolute(&here, location).ok_or_else(|| SourceError::unreachable(what, "a redirect to no address"))?;
             if here.starts_with("http://") && self.base.starts_with("https://") {
-                let cause = "a redirect from https to plain http".to_owned();
-                return Err(SourceError::HostNotAllowed { what: what.to_owned(), cause });
+                return Err(in_the_clear(what, "a redirect from https to plain http"));
             }
             let known = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let same = here.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'));
             match self.send(&here, known.as_deref().filter(|_| same), range, what)? {
                 Ok(next) => response = next,
-                Err(cause) => return Ok(Err(cause)),
+                Err(failed) => return Ok(Err(failed)),
             }
         }
-        Err(unreachable(what, "too many redirects"))
+        Err(SourceError::unreachable(what, "too many redirects"))
     }
 
     /// Answers a challenge: the `Authorization` value to send.
-    fn authorize(&self, response: &Response<Body>, what: &str) -> Result<Result<String, String>, SourceError> {
+    fn authorize(&self, response: &Response<Body>, what: &str) -> Result<Tried<String>, SourceError> {
         let headers = response.headers().get_all("www-authenticate");
         let challenge = headers.iter().filter_map(|h| h.to_str().ok()).find_map(auth::parse);
         match (challenge, &self.login) {
@@ -208,22 +200,23 @@ impl Client {
     }
 
     /// Asks a token service. It may be another host, but never a plaintext one for an encrypted registry.
-    fn token(&self, url: &str, what: &str) -> Result<Result<String, String>, SourceError> {
+    fn token(&self, url: &str, what: &str) -> Result<Tried<String>, SourceError> {
         if !(url.starts_with("https://") || url.starts_with("http://") && self.base.starts_with("http://")) {
-            let cause = "its token service is not reached over https".to_owned();
-            return Err(SourceError::HostNotAllowed { what: what.to_owned(), cause });
+            return Err(in_the_clear(what, "its token service is not reached over https"));
         }
-        let mut request = self.agent.get(url);
+        let mut request = self.http.get(url);
         if let Some(login) = &self.login {
             request = request.header("Authorization", basic(login));
         }
-        let response = match outcome(request.call(), what)? {
+        let response = match self.outcome(url, request.call(), what)? {
             Ok(response) => response,
-            Err(cause) => return Ok(Err(cause)),
+            Err(failed) => return Ok(Err(failed)),
         };
         match response.status().as_u16() {
             200 => {}
-            status @ (429 | 500..=599) => return Ok(Err(format!("its token service answers {status}"))),
+            status @ (429 | 500..=599) => {
+                return Ok(Err(SourceError::unreachable(what, format!("its token service answers {status}"))));
+            }
             status => return Err(refusal(if status == 403 { 403 } else { 401 }, what)),
         }
         let bytes = super::super::read::read_capped(response.into_body().into_reader(), what, MAX_TOKEN)?;
@@ -231,7 +224,27 @@ impl Client {
         let token = ["token", "access_token"].iter().find_map(|key| answer.get(key)?.as_str());
         Ok(Ok(format!("Bearer {}", token.ok_or_else(|| refusal(401, what))?)))
     }
+
+    /// A forbidden address is no failure of the network: it ends the scan.
+    fn outcome(
+        &self,
+        url: &str,
+        result: Result<Response<Body>, ureq::Error>,
+        what: &str,
+    ) -> Result<Tried<Response<Body>>, SourceError> {
+        match result {
+            Ok(response) => Ok(Ok(response)),
+            Err(ureq::Error::Other(error)) if error.is::<Refused>() => {
+                let advice = "allow its network with --allow-registry-network CIDR of tidewaiter serve, or use another registry";
+                Err(SourceError::HostNotAllowed { what: what.to_owned(), cause: error.to_string(), advice })
+            }
+            Err(error) => Ok(Err(not_reached(what, self.http.failure(url, &error)))),
+        }
+    }
 }
+
+/// What came of one try; an error here is worth another one.
+type Tried<T> = Result<T, SourceError>;
 
 /// A blob that is asked for again from where its stream broke.
 pub(super) struct Resuming {
@@ -263,35 +276,19 @@ impl Read for Resuming {
     }
 }
 
-/// A forbidden address is no failure of the network: it ends the scan.
-fn outcome(
-    result: Result<Response<Body>, ureq::Error>,
-    what: &str,
-) -> Result<Result<Response<Body>, String>, SourceError> {
-    match result {
-        Ok(response) => Ok(Ok(response)),
-        Err(ureq::Error::Other(error)) if error.is::<Refused>() => {
-            Err(SourceError::HostNotAllowed { what: what.to_owned(), cause: error.to_string() })
-        }
-        Err(error) => Ok(Err(error.to_string())),
+/// Plain HTTP where it was said, and on loopback where nobody speaks TLS, as Docker does.
+fn scheme(http: &Http, host: &str, plain: &[String]) -> &'static str {
+    if plain.iter().any(|named| named == host) {
+        return "http";
     }
-}
-
-fn tls(ca_pem: &[Vec<u8>], what: &str) -> Result<TlsConfig, SourceError> {
-    if ca_pem.is_empty() {
-        return Ok(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build());
+    if !is_loopback(host) {
+        return "https";
     }
-    let mut certificates = Vec::new();
-    for pem in ca_pem {
-        for item in ureq::tls::parse_pem(pem) {
-            match item {
-                Ok(ureq::tls::PemItem::Certificate(certificate)) => certificates.push(certificate),
-                Ok(_) => {}
-                Err(e) => return Err(SourceError::bad(what, format!("the CA file is no PEM: {e}"))),
-            }
-        }
+    let url = format!("https://{host}/v2/");
+    match http.get(&url).call().map_err(|error| http.failure(&url, &error).kind) {
+        Err(Kind::PlainHttp) => "http",
+        _ => "https",
     }
-    Ok(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&certificates)).build())
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -318,14 +315,28 @@ fn retry_after(response: &Response<Body>) -> Option<Duration> {
 }
 
 fn refusal(status: u16, what: &str) -> SourceError {
-    let (what, cause) = (what.to_owned(), format!("it answers {status}"));
+    let cause = format!("it answers {status}");
     match status {
-        401 | 403 => SourceError::Unauthorized { what, cause },
-        404 => SourceError::NotFound { what, cause },
-        _ => SourceError::Unreachable { what, cause },
+        401 | 403 => SourceError::Unauthorized { what: what.to_owned(), cause },
+        404 => SourceError::NotFound { what: what.to_owned(), cause },
+        _ => SourceError::unreachable(what, cause),
     }
 }
 
-fn unreachable(what: &str, cause: &str) -> SourceError {
-    SourceError::Unreachable { what: what.to_owned(), cause: cause.to_owned() }
+fn in_the_clear(what: &str, cause: &str) -> SourceError {
+    let advice = "have it answer over https, or use another registry";
+    SourceError::HostNotAllowed { what: what.to_owned(), cause: cause.to_owned(), advice }
+}
+
+fn not_reached(what: &str, Failure { kind, cause }: Failure) -> SourceError {
+    let advice = match kind {
+        Kind::PlainHttp => {
+            "if plain HTTP is meant: --plain-http of kubectl scan, --plain-http-registry HOST of tidewaiter serve"
+        }
+        Kind::Certificate => {
+            "give its authority: --ca-file of kubectl scan, --registry-ca of tidewaiter serve, or SSL_CERT_FILE"
+        }
+        other => other.advice(),
+    };
+    SourceError::Unreachable { what: what.to_owned(), cause, advice }
 }

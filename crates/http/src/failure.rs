@@ -1,0 +1,115 @@
+//! Why a request was not answered, in words that name the cause and the next step.
+
+use crate::proxy::Named;
+use std::error::Error as _;
+use std::fmt;
+
+/// Why a request was not answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What kind of cause it is.
+    pub kind: Kind,
+    /// The cause, in words.
+    pub cause: String,
+}
+
+/// Kinds of causes; each has its own next step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// TLS was spoken to a server of plain HTTP.
+    PlainHttp,
+    /// Nobody trusted here has signed the server's certificate, or it is for another name or time.
+    Certificate,
+    /// The proxy refuses, or does not answer.
+    Proxy,
+    /// The name is unknown.
+    Name,
+    /// Anything else between here and there.
+    Network,
+}
+
+impl Kind {
+    /// What to do about it.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Kind::PlainHttp => "check the port, or write http:// if plain HTTP is meant",
+            Kind::Certificate => "trust its authority: set SSL_CERT_FILE to a PEM file that holds it",
+            Kind::Proxy => "check the proxy, or take the host out of it with NO_PROXY",
+            Kind::Name => "check the name, the network and HTTPS_PROXY",
+            Kind::Network => "check the address, the network and HTTPS_PROXY, then try again",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.cause, self.kind.advice())
+    }
+}
+
+impl Failure {
+    /// Of an error, on the way through a proxy where there is one.
+    pub(crate) fn of(error: &ureq::Error, proxy: Option<&Named>) -> Self {
+        let tls = tls(error);
+        let (kind, cause) = match (error, &tls) {
+            (_, Some(rustls::Error::InvalidMessage(_))) => {
+                (Kind::PlainHttp, "it speaks plain HTTP, or something else that is not TLS".to_owned())
+            }
+            (_, Some(rustls::Error::InvalidCertificate(why))) => (Kind::Certificate, certificate(why)),
+            (ureq::Error::ConnectProxyFailed(why), _) => (Kind::Proxy, by(proxy, why)),
+            (ureq::Error::HostNotFound, _) => match proxy {
+                Some(_) => (Kind::Proxy, by(proxy, "its name is unknown")),
+                None => (Kind::Name, "the host's name is unknown".to_owned()),
+            },
+            (ureq::Error::Io(why), None) if proxy.is_some() && refused(why) => {
+                (Kind::Proxy, by(proxy, "it cannot be reached"))
+            }
+            (ureq::Error::Timeout(_), _) => (Kind::Network, "it does not answer in time".to_owned()),
+            _ => (Kind::Network, plain(error)),
+        };
+        Failure { kind, cause }
+    }
+}
+
+/// Without credentials.
+fn by(proxy: Option<&Named>, why: &str) -> String {
+    match proxy {
+        Some(Named { variable, proxy }) => format!("the proxy {}:{} of {variable}: {why}", proxy.host(), proxy.port()),
+        None => format!("the proxy: {why}"),
+    }
+}
+
+fn certificate(why: &rustls::CertificateError) -> String {
+    match why {
+        rustls::CertificateError::UnknownIssuer => {
+            "its certificate is signed by no authority that is trusted here".to_owned()
+        }
+        other => format!("its certificate cannot be accepted: {other}"),
+    }
+}
+
+fn refused(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
+    matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable | TimedOut)
+}
+
+/// The error of TLS inside, if that is what it is.
+fn tls(error: &ureq::Error) -> Option<rustls::Error> {
+    match error {
+        ureq::Error::Rustls(inside) => Some(inside.clone()),
+        ureq::Error::Io(io) => io.get_ref()?.downcast_ref().cloned(),
+        _ => None,
+    }
+}
+
+/// In its own words, without the prefix that names the library's kind of error.
+fn plain(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(io) => io.to_string(),
+        ureq::Error::Other(other) => other.to_string(),
+        other => match other.source() {
+            Some(inside) => inside.to_string(),
+            None => other.to_string(),
+        },
+    }
+}

@@ -1,0 +1,54 @@
+//! Which authorities are trusted: the system's, and those that were named.
+
+use crate::Error;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+/// The system's authorities, and those of these PEM documents beside them.
+///
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's, as they do for OpenSSL.
+///
+/// # Errors
+/// When a document holds no certificate.
+pub(crate) fn tls(extra: &[Vec<u8>]) -> Result<TlsConfig, Error> {
+    if extra.is_empty() {
+        return Ok(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build());
+    }
+    // What the system's store cannot give is missing from it for everybody; the named ones still count.
+    let native = rustls_native_certs::load_native_certs().certs;
+    let mut all: Vec<Certificate<'static>> = native.iter().map(|c| Certificate::from_der(c).to_owned()).collect();
+    for pem in extra {
+        all.extend(certificates(pem)?);
+    }
+    Ok(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&all)).build())
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, Error> {
+    let mut found = Vec::new();
+    for item in parse_pem(pem) {
+        match item {
+            Ok(PemItem::Certificate(certificate)) => found.push(certificate),
+            Ok(_) => {}
+            Err(error) => return Err(Error::Roots { cause: error.to_string() }),
+        }
+    }
+    if found.is_empty() {
+        return Err(Error::Roots { cause: "there is none in it".to_owned() });
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_a_certificate_is_told_apart() {
+        let check = |pem: &str, expected: &str| {
+            let error = tls(&[pem.as_bytes().to_vec()]).unwrap_err().to_string();
+            assert!(error.contains(expected), "{pem:?}: {error}");
+        };
+        check("", "there is none in it");
+        check("hello", "there is none in it");
+        check("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n", "no certificate in PEM form");
+    }
+}

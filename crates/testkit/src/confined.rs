@@ -1,0 +1,125 @@
+//! Programs confined as `deploy/` has the kubelet confine them: the image's unpacked root, read-only; its user; no
+//! privileges to be had; nothing to write to but the volumes. It needs root, util-linux and iproute2, and no container
+//! runtime.
+//!
+//! The network is one namespace a lab: nothing leaves it, and every address that the paper node gives to Pods is a local
+//! one in it, so that the API server reaches the server by its Service.
+
+use crate::program_image::{self, PROGRAMS, USER};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{Gid, Uid, chown};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Addresses of Pods on the paper node.
+const PODS: &str = "10.244.0.0/16";
+
+/// Mounts what a Pod's container has, makes the root read-only and becomes its user.
+/// Arguments: root, volume, service account, feeds, `NAME=value` …, `--`, the command.
+const SCRIPT: &str = r#"
+set -eu
+root=$1 volume=$2 account=$3 feeds=$4; shift 4
+mount --bind "$root" "$root"
+mount --bind "$volume" "$root/var/lib/tidewaiter"
+mount --bind -o ro "$account" "$root/var/run/secrets/kubernetes.io/serviceaccount"
+mount --bind -o ro "$feeds" "$root/etc/tidewaiter"
+mount -t proc proc "$root/proc"
+mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+mount --rbind /dev "$root/dev"
+mount -o remount,bind,ro "$root"
+variables=
+while [ "$1" != -- ]; do variables="$variables $1"; shift; done
+shift
+chroot=$(command -v chroot)
+exec setpriv --no-new-privs env -i $variables "$chroot" --userspec=65532:65532 --groups=65532 "$root" "$@"
+"#;
+
+/// Mount points, which a runtime makes too.
+const MOUNT_POINTS: [&str; 6] =
+    ["var/lib/tidewaiter", "var/run/secrets/kubernetes.io/serviceaccount", "etc/tidewaiter", "proc", "tmp", "dev"];
+
+/// Whether this process may confine others.
+pub fn is_possible() -> bool {
+    Uid::effective().is_root()
+}
+
+/// Takes the calling thread, and what it starts from now on, into a network of its own.
+pub fn enter_network() {
+    unshare(CloneFlags::CLONE_NEWNET).unwrap_or_else(|e| panic!("a network namespace cannot be made: {e}"));
+    for args in [&["link", "set", "lo", "up"][..], &["route", "add", "local", PODS, "dev", "lo"]] {
+        let said = Command::new("ip").args(args).output().unwrap_or_else(|e| panic!("ip (install iproute2): {e}"));
+        assert!(said.status.success(), "ip {args:?}: {}", String::from_utf8_lossy(&said.stderr));
+    }
+}
+
+/// What a container of the server's Pod sees.
+#[derive(Debug)]
+pub struct Pod {
+    volume: PathBuf,
+    account: PathBuf,
+    feeds: PathBuf,
+    server: (String, u16),
+}
+
+impl Pod {
+    /// Volumes below `dir`; the API server at host and port; the ServiceAccount's token and the cluster's CA.
+    pub fn new(dir: &Path, server: (String, u16), token: &str, ca: &[u8]) -> Self {
+        let pod =
+            Pod { volume: dir.join("volume"), account: dir.join("account"), feeds: dir.join("feeds-volume"), server };
+        for folder in [&pod.volume, &pod.account, &pod.feeds] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        fs::write(pod.account.join("token"), token.trim()).unwrap();
+        fs::write(pod.account.join("ca.crt"), ca).unwrap();
+        fs::write(pod.account.join("namespace"), "tidewaiter-system").unwrap();
+        // As fsGroup does.
+        chown(&pod.volume, Some(Uid::from_raw(USER)), Some(Gid::from_raw(USER))).unwrap();
+        pod
+    }
+
+    /// The folder at `/var/lib/tidewaiter`.
+    pub fn volume(&self) -> &Path {
+        &self.volume
+    }
+
+    /// The folder at `/etc/tidewaiter`.
+    pub fn feeds(&self) -> &Path {
+        &self.feeds
+    }
+
+    /// A command as a container of the Pod runs it; it keeps its process id from the start on.
+    pub fn command(&self, programs: &Path, words: &[String]) -> Command {
+        let (host, port) = &self.server;
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "confined"]);
+        command.arg(root(programs)).args([&self.volume, &self.account, &self.feeds]);
+        command.args(["HOME=/", "PATH=/usr/local/bin"]);
+        command.arg(format!("KUBERNETES_SERVICE_HOST={host}")).arg(format!("KUBERNETES_SERVICE_PORT={port}"));
+        command.arg("--").args(words);
+        command
+    }
+}
+
+/// The image's unpacked root, beside the programs; made anew when they are.
+fn root(programs: &Path) -> &'static Path {
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| fresh_root(programs))
+}
+
+fn fresh_root(programs: &Path) -> PathBuf {
+    let dir = programs.join("confined-root");
+    let made = dir.with_extension("made");
+    let stamp = PROGRAMS.map(|name| format!("{:?}", fs::metadata(programs.join(name)).unwrap().modified())).concat();
+    if fs::read_to_string(&made).is_ok_and(|known| known == stamp) {
+        return dir;
+    }
+    let _ = fs::remove_file(&made);
+    let _ = fs::remove_dir_all(&dir);
+    let image = program_image::build(programs).unwrap_or_else(|e| panic!("the server's image: {e}"));
+    program_image::unpack(&image, &dir).unwrap();
+    MOUNT_POINTS.iter().for_each(|point| fs::create_dir_all(dir.join(point)).unwrap());
+    fs::write(made, stamp).unwrap();
+    dir
+}

@@ -1,0 +1,46 @@
+//! A web server of fixed files, with TLS or without.
+
+use crate::authority::Authority;
+use crate::serve::{Served, pair};
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+type Files = Arc<BTreeMap<String, Vec<u8>>>;
+
+/// Serves until dropped.
+#[derive(Debug)]
+pub struct Web {
+    served: Served,
+    scheme: &'static str,
+}
+
+impl Web {
+    /// Serves (path, content) pairs; with an authority, over TLS.
+    pub fn start(files: &[(&str, Vec<u8>)], authority: Option<&Authority>) -> Self {
+        let files: Files = Arc::new(files.iter().map(|(path, bytes)| ((*path).to_owned(), bytes.clone())).collect());
+        let app = Router::new().fallback(answer).with_state(files);
+        let scheme = if authority.is_some() { "https" } else { "http" };
+        Web { served: Served::start(0, app, authority.map(pair)), scheme }
+    }
+
+    /// Address of a path, by the name `localhost`.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}://localhost:{}{path}", self.scheme, self.port())
+    }
+
+    /// Its port on loopback.
+    pub fn port(&self) -> u16 {
+        self.served.address.port()
+    }
+}
+
+async fn answer(State(files): State<Files>, uri: Uri) -> Response {
+    match files.get(uri.path()) {
+        Some(bytes) => bytes.clone().into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
