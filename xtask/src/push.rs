@@ -4,12 +4,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine as _;
 use std::path::PathBuf;
 use tidewaiter_core::image::Reference;
-use tidewaiter_scan::source::registry::auth::{self, Challenge};
-use tidewaiter_scan::source::registry::credentials::{Credentials, Login};
-use tidewaiter_testkit::image::{Image, Manifest};
 use tidewaiter_http::ureq::Body;
 use tidewaiter_http::ureq::http::{Request, Response};
 use tidewaiter_http::{Client, Kind, Settings, ureq};
+use tidewaiter_scan::source::registry::auth::{self, Challenge};
+use tidewaiter_scan::source::registry::credentials::{Credentials, Login};
+use tidewaiter_testkit::image::{Image, Manifest};
 
 /// One repository that is pushed to.
 struct Repository {

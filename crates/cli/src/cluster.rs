@@ -4,7 +4,7 @@ use crate::exit;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use kube::api::ListParams;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::core::Status;
 use kube::{Api, Client, Config};
 use std::future::Future;
@@ -98,13 +98,11 @@ pub(crate) fn with_tidewaiter(args: &ClusterArgs) -> Result<Cluster, Unavailable
 async fn config(args: &ClusterArgs) -> Result<Config, Unavailable> {
     let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
     let found = match &args.kubeconfig {
-        Some(path) => Kubeconfig::read_from(path).map_err(|e| Unavailable::NoAnswer(exit::text_of(&e)))?,
+        Some(path) => Kubeconfig::read_from(path).map_err(|e| unreadable(&path.display().to_string(), &e))?,
         None => match Kubeconfig::read() {
             Ok(found) => found,
-            // One that was named and cannot be read is a mistake; none at all is not.
-            Err(error) if std::env::var_os("KUBECONFIG").is_some_and(|named| !named.is_empty()) => {
-                return Err(Unavailable::NoAnswer(format!("KUBECONFIG: {}", exit::text_of(&error))));
-            }
+            // One that is there and cannot be read is a mistake; none at all is not.
+            Err(error) if is_there() => return Err(unreadable("KUBECONFIG or ~/.kube/config", &error)),
             Err(_) => return Config::incluster().map_err(|_| Unavailable::NoCluster),
         },
     };
@@ -117,6 +115,22 @@ async fn config(args: &ClusterArgs) -> Result<Config, Unavailable> {
     let proxies = Proxies::from_env().map_err(|e| Unavailable::NoAnswer(e.to_string()))?;
     config.proxy_url = proxies.for_cluster(&config.cluster_url, config.proxy_url.take());
     Ok(config)
+}
+
+/// The first line says it; a parser's others draw where.
+fn unreadable(which: &str, error: &KubeconfigError) -> Unavailable {
+    let text = exit::text_of(error);
+    Unavailable::NoAnswer(format!("{which}: {}", text.lines().next().unwrap_or_default()))
+}
+
+/// Whether there is a kubeconfig, named or in the usual place.
+fn is_there() -> bool {
+    let named = std::env::var_os("KUBECONFIG").filter(|named| !named.is_empty());
+    match (named, std::env::home_dir()) {
+        (Some(named), _) => std::env::split_paths(&named).any(|path| path.exists()),
+        (None, Some(home)) => home.join(".kube/config").exists(),
+        (None, None) => false,
+    }
 }
 
 /// Why a report, or the server's state, could not be had.
@@ -173,7 +187,9 @@ impl Cluster {
     pub(crate) async fn report(&self, key: &str) -> Result<Report, NoAnswer> {
         let text = self.ask(&format!("/api/v1/reports/{key}")).await?;
         let read = serde_json::from_str(&text);
-        read.map_err(|e| NoAnswer::Failed(format!("the server's report is none that this version reads ({e}); use the same version")))
+        read.map_err(|e| {
+            NoAnswer::Failed(format!("the server's report is none that this version reads ({e}); use the same version"))
+        })
     }
 
     /// GET of a path of the server's API: at the address that was given, else through the API server.

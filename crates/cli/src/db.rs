@@ -86,7 +86,8 @@ fn build(feeds: Option<&Path>, db: Option<&Path>, downloads: Option<&Path>) -> R
     };
     let out = path(db)?;
     if let Some(folder) = out.parent() {
-        let advice = || format!("{}: the database's folder cannot be made; name another file with --db", folder.display());
+        let advice =
+            || format!("{}: the database's folder cannot be made; name another file with --db", folder.display());
         fs::create_dir_all(folder).with_context(advice)?;
     }
     let downloads = downloads.map_or_else(|| Ok(cache_dir()?.join("feeds")), |named| anyhow::Ok(named.to_owned()))?;

@@ -56,21 +56,17 @@ pub(crate) fn text_of(error: &(dyn std::error::Error + 'static)) -> String {
     let mut out = String::new();
     let mut next = Some(error);
     while let Some(cause) = next {
-        let own = own_words(cause);
+        // What the API server says is its message; the library adds a dump of the whole answer, here and below.
+        let (own, below) = match cause.downcast_ref() {
+            Some(kube::Error::Api(status)) => (status.message.clone(), None),
+            _ => (cause.to_string(), cause.source()),
+        };
         if !own.is_empty() && !out.contains(&own) {
             out = if out.is_empty() { own } else { format!("{out}: {own}") };
         }
-        next = cause.source();
+        next = below;
     }
     out
-}
-
-/// What the API server says, without the dump of its answer that the library adds.
-fn own_words(cause: &(dyn std::error::Error + 'static)) -> String {
-    match cause.downcast_ref::<kube::Error>() {
-        Some(kube::Error::Api(status)) => status.message.clone(),
-        _ => cause.to_string(),
-    }
 }
 
 #[cfg(test)]

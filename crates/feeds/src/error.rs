@@ -38,7 +38,9 @@ pub enum FeedError {
     #[error(transparent)]
     Network(#[from] tidewaiter_http::Error),
     /// A reader of a format broke down: a defect of this program.
-    #[error("feed {feed}: {location}: its reader broke down ({cause}); report this, and take the feed out of feeds.toml until it is mended")]
+    #[error(
+        "feed {feed}: {location}: its reader broke down ({cause}); report this, and take the feed out of feeds.toml until it is mended"
+    )]
     Defect {
         /// Its name.
         feed: String,

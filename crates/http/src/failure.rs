@@ -29,6 +29,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether asking again would change nothing.
+    pub const fn lasts(self) -> bool {
+        matches!(self, Kind::PlainHttp | Kind::Certificate | Kind::Proxy)
+    }
+
     /// What to do about it.
     pub const fn advice(self) -> &'static str {
         match self {
@@ -57,7 +62,7 @@ impl Failure {
             }
             (_, Some(rustls::Error::InvalidCertificate(why))) => (Kind::Certificate, certificate(why)),
             (ureq::Error::ConnectProxyFailed(why), _) => (Kind::Proxy, by(proxy, why)),
-            (ureq::Error::HostNotFound, _) => match proxy {
+            (error, _) if unknown_name(error) => match proxy {
                 Some(_) => (Kind::Proxy, by(proxy, "its name is unknown")),
                 None => (Kind::Name, "the host's name is unknown".to_owned()),
             },
@@ -81,10 +86,20 @@ fn by(proxy: Option<&Named>, why: &str) -> String {
 
 fn certificate(why: &rustls::CertificateError) -> String {
     match why {
-        rustls::CertificateError::UnknownIssuer => {
+        // The second: by one of the same name.
+        rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature => {
             "its certificate is signed by no authority that is trusted here".to_owned()
         }
         other => format!("its certificate cannot be accepted: {other}"),
+    }
+}
+
+/// The system's resolver says so in words alone.
+fn unknown_name(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::HostNotFound => true,
+        ureq::Error::Io(io) => io.to_string().starts_with("failed to lookup address information"),
+        _ => false,
     }
 }
 

@@ -45,8 +45,16 @@ enum Exception {
 /// The variables that are read, and those that say which authorities the system trusts: what a child process needs to
 /// reach what its parent reaches.
 pub const VARIABLES: [&str; 10] = [
-    "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy",
-    "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
 ];
 
 const HTTPS: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
@@ -112,6 +120,7 @@ fn authority(uri: &Uri) -> Option<&str> {
 fn named(names: &[&'static str], given: &dyn Fn(&str) -> Option<String>) -> Result<Option<Named>, Error> {
     let Some((variable, value)) = names.iter().find_map(|name| Some((*name, given(name)?))) else { return Ok(None) };
     match Proxy::new(value.trim()) {
+        Ok(proxy) if proxy.host().is_empty() => Err(Error::Proxy { variable, cause: "it names no host".to_owned() }),
         Ok(proxy) => Ok(Some(Named { variable, proxy })),
         Err(error) => Err(Error::Proxy { variable, cause: error.to_string() }),
     }
@@ -225,7 +234,9 @@ mod tests {
 
     #[test]
     fn an_address_that_is_none_is_named_by_its_variable_alone() {
-        let error = proxies(&[("https_proxy", "http://user:secret@:x:y")]).unwrap_err().to_string();
-        assert!(error.contains("https_proxy") && !error.contains("secret"), "{error}");
+        for value in ["http://user:secret@:x:y", "http://user:secret@:x", "ftp://secret.example"] {
+            let error = proxies(&[("https_proxy", value)]).unwrap_err().to_string();
+            assert!(error.contains("https_proxy") && !error.contains("secret"), "{value}: {error}");
+        }
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::context::Context;
 use crate::database::State as DatabaseState;
-use axum::{Json, Router};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

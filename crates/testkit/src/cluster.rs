@@ -95,6 +95,23 @@ impl Cluster {
         command
     }
 
+    /// A folder with kubectl in it, whichever it is.
+    pub fn tools(&self) -> PathBuf {
+        let (folder, script) = (self.dir.path().join("tools"), self.dir.path().join("tools/kubectl"));
+        if !script.exists() {
+            let own = match which("kubectl") {
+                Some(path) => path.display().to_string(),
+                None => format!("{} kubectl", self.binary.display()),
+            };
+            std::fs::create_dir_all(&folder).unwrap();
+            let beside = folder.join("new");
+            std::fs::write(&beside, format!("#!/bin/sh\nexec {own} \"$@\"\n")).unwrap();
+            std::fs::set_permissions(&beside, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+            std::fs::rename(beside, script).unwrap();
+        }
+        folder
+    }
+
     /// `kubectl ARGS` as the administrator.
     pub fn kubectl(&self, args: &[&str]) -> Said {
         run(self.kubectl_command().args(args))

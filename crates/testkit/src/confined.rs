@@ -90,13 +90,14 @@ impl Pod {
     }
 
     /// A command as a container of the Pod runs it; it keeps its process id from the start on.
-    pub fn command(&self, programs: &Path, words: &[String]) -> Command {
+    pub fn command(&self, programs: &Path, variables: &[(String, String)], words: &[String]) -> Command {
         let (host, port) = &self.server;
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "confined"]);
         command.arg(root(programs)).args([&self.volume, &self.account, &self.feeds]);
         command.args(["HOME=/", "PATH=/usr/local/bin"]);
         command.arg(format!("KUBERNETES_SERVICE_HOST={host}")).arg(format!("KUBERNETES_SERVICE_PORT={port}"));
+        command.args(variables.iter().map(|(name, value)| format!("{name}={value}")));
         command.arg("--").args(words);
         command
     }

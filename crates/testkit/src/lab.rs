@@ -3,6 +3,7 @@
 use crate::cluster::{Cluster, Said, eventually, run};
 use crate::confined::{self, Pod};
 use crate::people::People;
+use crate::readme;
 use crate::registry::Registry;
 use serde_json::Value;
 use std::fs;
@@ -13,10 +14,6 @@ use std::time::Duration;
 
 /// How long anything may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A volume for the server: there is no storage class here, as on many clusters (README).
-const VOLUME: &str = r#"{"apiVersion":"v1","kind":"PersistentVolume","metadata":{"name":"tidewaiter"},"spec":{"capacity":{
-    "storage":"10Gi"},"accessModes":["ReadWriteOnce"],"hostPath":{"path":"/var/lib/tidewaiter"}}}"#;
 
 /// Where things are.
 #[derive(Debug, Clone)]
@@ -40,6 +37,7 @@ pub struct Lab {
     places: Places,
     server: Option<Server>,
     stands: Stands,
+    variables: Vec<(String, String)>,
 }
 
 /// How the server runs.
@@ -72,26 +70,25 @@ impl Lab {
             confined::enter_network();
         }
         let cluster = Cluster::start(&places.controlplane);
-        let deploy = places.root.join("deploy");
-        let apply = |path: &Path| cluster.kubectl(&["apply", "-f", &path.display().to_string()]).ok();
-        apply(&deploy.join("crds.yaml"));
-        cluster.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]).ok();
+        let readme = places.root.join("README.md");
+        // There is no storage class here, as on many clusters.
+        let volume = readme::script(&readme, "volume").replace("NODE", "node-0");
+        let install = readme::script(&readme, "install");
+        let commands = install.lines().filter(|line| line.contains(" apply ") || line.contains(" set image "));
+        let wait = "kubectl wait --for=condition=Established crd --all --timeout=30s";
+        let script: Vec<&str> = commands.flat_map(|line| [line, wait]).collect();
+        shell(&cluster, &places, &places.root, &volume).ok();
+        shell(&cluster, &places, &places.root, &script.join("\n")).ok();
         let stands = if confined {
-            cluster.apply(VOLUME).ok();
-            apply(&deploy);
-            Stands::Confined(Pod::new(
-                cluster.dir(),
-                cluster.address(),
-                &cluster.token("tidewaiter-system", "tidewaiter"),
-                &cluster.ca(),
-            ))
+            let token = cluster.token("tidewaiter-system", "tidewaiter");
+            Stands::Confined(Pod::new(cluster.dir(), cluster.address(), &token, &cluster.ca()))
         } else {
-            apply(&deploy);
             let kubeconfig = cluster.service_account("tidewaiter-system", "tidewaiter");
             Stands::Plain { kubeconfig, ports: (port(), port()) }
         };
         let people = People::new(&cluster);
-        let lab = Lab { cluster, registry: Registry::start(), people, places, server: None, stands };
+        let registry = Registry::start();
+        let lab = Lab { cluster, registry, people, places, server: None, stands, variables: Vec::new() };
         lab.build_database(&lab.places.root.join("demo/feeds.toml"));
         lab
     }
@@ -116,6 +113,21 @@ impl Lab {
         }
     }
 
+    /// Sets an environment variable of the server's containers, from their next start on.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Puts a file where the server finds it, and gives its path there. Where the server is not confined, that is here.
+    pub fn mounted_file(&self, name: &str, content: &str) -> String {
+        let (folder, path) = match &self.stands {
+            Stands::Confined(pod) => (pod.feeds().to_owned(), Path::new("/etc/tidewaiter").join(name)),
+            Stands::Plain { .. } => (self.cluster.dir().to_owned(), self.cluster.dir().join(name)),
+        };
+        fs::write(folder.join(name), content).unwrap();
+        path.display().to_string()
+    }
+
     /// Builds the database from a `feeds.toml` and puts it in the server's place: by the init container of `deploy/`,
     /// where the server runs as that has it. Gives what the build said.
     #[track_caller]
@@ -125,11 +137,12 @@ impl Lab {
                 let folder = feeds.parent().unwrap();
                 copy(folder, pod.feeds());
                 fs::rename(pod.feeds().join(feeds.file_name().unwrap()), pod.feeds().join("feeds.toml")).unwrap();
-                pod.command(&self.places.programs, &self.words("initContainers", "command"))
+                pod.command(&self.places.programs, &self.variables, &self.words("initContainers", "command"))
             }
             Stands::Plain { .. } => {
                 let mut command = Command::new(self.places.programs.join("kubectl-scan"));
                 command.args(["db", "build", "--feeds"]).arg(feeds).arg("--db").arg(self.database());
+                command.envs(self.variables.iter().cloned());
                 command
             }
         };
@@ -172,7 +185,7 @@ impl Lab {
                 words.extend(self.words("containers", "args"));
                 words.extend(["--allow-registry-network", "127.0.0.0/8"].map(str::to_owned));
                 words.extend(more.iter().map(|word| (*word).to_owned()));
-                pod.command(&self.places.programs, &words)
+                pod.command(&self.places.programs, &self.variables, &words)
             }
             Stands::Plain { kubeconfig, ports: (api, webhook) } => {
                 let mut command = Command::new(self.places.programs.join("tidewaiter"));
@@ -182,6 +195,7 @@ impl Lab {
                 command.arg("--webhook-listen").arg(format!("127.0.0.1:{webhook}"));
                 command.arg("--webhook-url").arg(format!("https://127.0.0.1:{webhook}"));
                 command.args(["--allow-registry-network", "127.0.0.0/8"]).args(more);
+                command.envs(self.variables.iter().cloned());
                 command
             }
         };
@@ -258,11 +272,19 @@ impl Lab {
         run(self.command_of(&self.cluster.kubeconfig()).args(args))
     }
 
+    /// Runs a script of a document in a folder, as the administrator.
+    pub fn shell(&self, folder: &Path, script: &str) -> Said {
+        shell(&self.cluster, &self.places, folder, script)
+    }
+
+    /// The same, as the lead.
+    pub fn lead_shell(&self, folder: &Path, script: &str) -> Said {
+        run(shell_command(&self.cluster, &self.places, folder, script).env("KUBECONFIG", self.people.lead()))
+    }
+
     fn command_of(&self, kubeconfig: &Path) -> Command {
         let mut command = self.cluster.kubectl_command();
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let all = std::iter::once(self.places.programs.clone()).chain(std::env::split_paths(&path));
-        command.env("PATH", std::env::join_paths(all).unwrap()).env("KUBECONFIG", kubeconfig);
+        command.env("PATH", path(&self.cluster, &self.places)).env("KUBECONFIG", kubeconfig);
         if let Stands::Plain { .. } = self.stands {
             command.env("TIDEWAITER_SERVER", self.server_url());
         }
@@ -352,6 +374,24 @@ impl Lab {
         let tail: Vec<&str> = log.lines().rev().take(15).collect();
         panic!("deployment/{deployment} is {last:?}, not {wanted:?}; the server says:\n{}", tail.join("\n"));
     }
+}
+
+fn shell(cluster: &Cluster, places: &Places, folder: &Path, script: &str) -> Said {
+    run(&mut shell_command(cluster, places, folder, script))
+}
+
+/// A shell that stops at the first command that fails, with kubectl and both programs on PATH.
+fn shell_command(cluster: &Cluster, places: &Places, folder: &Path, script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-euc", script]).current_dir(folder);
+    command.env("PATH", path(cluster, places)).env("KUBECONFIG", cluster.kubeconfig());
+    command
+}
+
+fn path(cluster: &Cluster, places: &Places) -> std::ffi::OsString {
+    let before = std::env::var_os("PATH").unwrap_or_default();
+    let own = [cluster.tools(), places.programs.clone()];
+    std::env::join_paths(own.into_iter().chain(std::env::split_paths(&before))).unwrap()
 }
 
 fn port() -> u16 {

@@ -21,9 +21,11 @@ pub mod packages;
 pub mod people;
 pub mod program_image;
 pub mod proxy;
+pub mod readme;
 pub mod receiver;
 pub mod registry;
 mod serve;
+pub mod upstream;
 pub mod web;
 
 use sha2::{Digest as _, Sha256};

@@ -8,7 +8,8 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 /// Names that every certificate made here is for; those below `.example` are reached through a [`crate::proxy::Proxy`].
-const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "*.example"];
+const NAMES: [&str; 6] =
+    ["localhost", "127.0.0.1", "registry.example", "feeds.example", "alerts.example", "other.example"];
 
 /// Certificate and key, as PEM.
 pub(crate) type Pair = (String, String);

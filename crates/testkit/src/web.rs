@@ -21,10 +21,14 @@ pub struct Web {
 impl Web {
     /// Serves (path, content) pairs; with an authority, over TLS.
     pub fn start(files: &[(&str, Vec<u8>)], authority: Option<&Authority>) -> Self {
-        let files: Files = Arc::new(files.iter().map(|(path, bytes)| ((*path).to_owned(), bytes.clone())).collect());
-        let app = Router::new().fallback(answer).with_state(files);
         let scheme = if authority.is_some() { "https" } else { "http" };
-        Web { served: Served::start(0, app, authority.map(pair)), scheme }
+        Web { served: Served::start(0, router(files), authority.map(pair)), scheme }
+    }
+
+    /// Serves over TLS, under these names too.
+    pub fn with_names(files: &[(&str, Vec<u8>)], authority: &Authority, names: &[&str]) -> Self {
+        let pair = authority.leaf(&[&["localhost", "127.0.0.1"], names].concat());
+        Web { served: Served::start(0, router(files), Some(pair)), scheme: "https" }
     }
 
     /// Address of a path, by the name `localhost`.
@@ -36,6 +40,11 @@ impl Web {
     pub fn port(&self) -> u16 {
         self.served.address.port()
     }
+}
+
+fn router(files: &[(&str, Vec<u8>)]) -> Router {
+    let files: Files = Arc::new(files.iter().map(|(path, bytes)| ((*path).to_owned(), bytes.clone())).collect());
+    Router::new().fallback(answer).with_state(files)
 }
 
 async fn answer(State(files): State<Files>, uri: Uri) -> Response {

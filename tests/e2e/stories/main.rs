@@ -19,11 +19,14 @@ mod pause;
 mod platforms;
 mod pull_secrets;
 mod python_bookworm;
+mod readme;
 mod registry_down;
 mod rejudged;
 mod same_tag;
 mod server_killed;
 mod six_steps;
+mod strangers;
+mod tls;
 mod two_containers;
 mod uninstall;
 

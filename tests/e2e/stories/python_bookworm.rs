@@ -73,13 +73,15 @@ fn python_on_bookworm() {
 
 /// The PyPA's advisories, complete for PyPI; nothing for Debian.
 fn build_database(lab: &Lab, feeds: &Path) {
-    let toml = lab.cluster.dir().join("feeds.toml");
-    let pypa = feeds.join("pypi-pypa.tar.zst");
-    let text = format!(
-        "[[feed]]\nname = \"pypa\"\nformat = \"osv\"\npath = \"{}\"\necosystems = [\"PyPI\"]\nrates = true\n",
-        pypa.display()
-    );
-    fs::write(&toml, text).unwrap();
+    let folder = lab.cluster.dir().join("pypa");
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(feeds.join("pypi-pypa.tar.zst"), folder.join("pypa.tar.zst")).unwrap();
+    let toml = folder.join("feeds.toml");
+    fs::write(
+        &toml,
+        "[[feed]]\nname = \"pypa\"\nformat = \"osv\"\npath = \"pypa.tar.zst\"\necosystems = [\"PyPI\"]\nrates = true\n",
+    )
+    .unwrap();
     fs::remove_file(lab.database()).unwrap();
     lab.build_database(&toml);
 }

@@ -119,7 +119,7 @@ fn attempt_download(
     if have > 0 {
         request = request.header("Range", format!("bytes={have}-"));
     }
-    let response = request.call().map_err(|e| Attempt::Again(Error::NotReached(client.failure(url, &e))))?;
+    let response = request.call().map_err(|e| not_reached(client.failure(url, &e)))?;
     let status = response.status().as_u16();
     let append = match status {
         200 => false,
@@ -143,6 +143,11 @@ fn attempt_download(
         Err(Copied::TooLong) => Err(Attempt::Final(Error::TooLong(max_bytes))),
         Ok(()) => Ok(()),
     }
+}
+
+fn not_reached(failure: Failure) -> Attempt {
+    let attempt = if failure.kind.lasts() { Attempt::Final } else { Attempt::Again };
+    attempt(Error::NotReached(failure))
 }
 
 /// Why a body was not copied to its end.
@@ -183,8 +188,8 @@ fn copy(
 mod tests {
     use super::*;
     use std::io::{BufRead, BufReader};
-    use tidewaiter_http::Settings;
     use std::net::TcpListener;
+    use tidewaiter_http::Settings;
 
     /// Serves one canned answer per connection and returns the requests' Range headers.
     fn serve(answers: Vec<String>) -> (String, thread::JoinHandle<Vec<String>>) {

@@ -91,7 +91,9 @@ async fn delete_all<K>(client: &Client, which: &ListParams) -> Result<()>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
-    for object in Api::<K>::all(client.clone()).list(which).await.with_context(|| format!("listing {}", K::kind(&())))? {
+    for object in
+        Api::<K>::all(client.clone()).list(which).await.with_context(|| format!("listing {}", K::kind(&())))?
+    {
         delete::<K>(client, &object.name_any()).await?;
     }
     Ok(())

@@ -167,7 +167,8 @@ impl Client {
             }
             let location = response.headers().get("location").and_then(|l| l.to_str().ok());
             let location = location.ok_or_else(|| SourceError::unreachable(what, "a redirect without an address"))?;
-            here = absolute(&here, location).ok_or_else(|| SourceError::unreachable(what, "a redirect to no address"))?;
+            here =
+                absolute(&here, location).ok_or_else(|| SourceError::unreachable(what, "a redirect to no address"))?;
             if here.starts_with("http://") && self.base.starts_with("https://") {
                 return Err(in_the_clear(what, "a redirect from https to plain http"));
             }
@@ -225,7 +226,7 @@ impl Client {
         Ok(Ok(format!("Bearer {}", token.ok_or_else(|| refusal(401, what))?)))
     }
 
-    /// A forbidden address is no failure of the network: it ends the scan.
+    /// A forbidden address is no failure of the network: it ends the scan, as does what lasts.
     fn outcome(
         &self,
         url: &str,
@@ -235,10 +236,15 @@ impl Client {
         match result {
             Ok(response) => Ok(Ok(response)),
             Err(ureq::Error::Other(error)) if error.is::<Refused>() => {
-                let advice = "allow its network with --allow-registry-network CIDR of tidewaiter serve, or use another registry";
+                let advice =
+                    "allow its network with --allow-registry-network CIDR of tidewaiter serve, or use another registry";
                 Err(SourceError::HostNotAllowed { what: what.to_owned(), cause: error.to_string(), advice })
             }
-            Err(error) => Ok(Err(not_reached(what, self.http.failure(url, &error)))),
+            Err(error) => {
+                let failure = self.http.failure(url, &error);
+                let (lasts, failed) = (failure.kind.lasts(), not_reached(what, failure));
+                if lasts { Err(failed) } else { Ok(Err(failed)) }
+            }
         }
     }
 }

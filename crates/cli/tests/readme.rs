@@ -1,0 +1,116 @@
+//! The README's commands for a laptop, as its readers run them; and that each block of every guide is run by some test.
+#![allow(clippy::unwrap_used, reason = "a test may panic, and says why")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tidewaiter_testkit::cluster::{Said, run};
+use tidewaiter_testkit::image::ImageBuilder;
+use tidewaiter_testkit::layout;
+use tidewaiter_testkit::packages::debian;
+use tidewaiter_testkit::readme::{blocks, script};
+use tidewaiter_testkit::upstream::Internet;
+
+/// Blocks that tests run: here, and in `tests/e2e/stories/readme.rs`.
+const RUN: [&str; 12] = [
+    "laptop",
+    "more",
+    "offline",
+    "install",
+    "volume",
+    "arguments",
+    "feeds",
+    "roles",
+    "people",
+    "emergency",
+    "removal",
+    "freeing",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+#[test]
+fn every_block_is_run_or_said_to_be_long() {
+    let mut seen = Vec::new();
+    for file in ["README.md", "docs/user-guide.md"] {
+        for block in blocks(&root().join(file)) {
+            match block.label.split_once(": ") {
+                Some(("run", name)) => seen.push(name.to_owned()),
+                Some(("long", why)) => assert!(!why.is_empty(), "{file}: {}", block.script),
+                _ => panic!("{file}: a block without a comment above it:\n{}", block.script),
+            }
+        }
+    }
+    let (mut seen, mut known) = (seen, RUN.map(str::to_owned).to_vec());
+    seen.sort();
+    known.sort();
+    assert_eq!(seen, known);
+}
+
+/// A laptop whose internet is on loopback.
+struct Laptop {
+    home: tempfile::TempDir,
+    internet: Internet,
+}
+
+impl Laptop {
+    fn new() -> Self {
+        let laptop = Laptop {
+            home: tempfile::tempdir().unwrap(),
+            internet: Internet::new(&root().join("crates/feeds/default-feeds.toml")),
+        };
+        let path = |name: &str| laptop.home.path().join(name);
+        fs::write(path("ca.pem"), laptop.internet.authority.pem()).unwrap();
+        fs::create_dir_all(path("bin")).unwrap();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kubectl-scan"), path("bin/kubectl-scan")).unwrap();
+        // Where no kubectl is, the plugin is called as kubectl would call it.
+        let kubectl = "#!/bin/sh\n[ \"$1\" = scan ] || exit 127\nshift\nexec kubectl-scan \"$@\"\n";
+        fs::write(path("bin/kubectl"), kubectl).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(path("bin/kubectl"), executable).unwrap();
+        laptop
+    }
+
+    fn shell(&self, script: &str) -> Said {
+        let home = self.home.path();
+        let mut command = Command::new("sh");
+        command.args(["-euc", script]).current_dir(home).env_clear().env("HOME", home);
+        command.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", home.join("bin").display()));
+        command.env("HTTPS_PROXY", self.internet.proxy.url()).env("SSL_CERT_FILE", home.join("ca.pem"));
+        run(&mut command)
+    }
+}
+
+#[test]
+fn two_commands_to_a_result_and_more() {
+    let laptop = Laptop::new();
+    let image = ImageBuilder::new().layer("ADD rootfs.tar /", debian("12", &[("curl", "8.0-1")])).build();
+    laptop.internet.registry.push("app", "v1", &image);
+    let readme = root().join("README.md");
+    let said = laptop.shell(&script(&readme, "laptop")).ok();
+    assert!(said.contains("downloaded") && said.contains("No vulnerabilities found"), "{said}");
+    let path = |name: &str| laptop.home.path().join(name);
+    layout::write(&path("layout"), &image);
+    tidewaiter_testkit::program_image::unpack(&image, &path("rootfs")).unwrap();
+    docker_archive(&path("layout"), &path("app.tar"));
+    let said = laptop.shell(&script(&readme, "more")).ok();
+    assert!(said.contains("COMPLETE FOR") && said.contains("_kubectl-scan()"), "{said}");
+    let said = laptop.shell(&script(&readme, "offline")).ok();
+    assert!(said.contains("tidewaiter.db"), "{said}");
+}
+
+/// What `docker save` writes since Docker 25: an OCI layout in a tar, with a `manifest.json` beside its index.
+fn docker_archive(layout: &Path, to: &Path) {
+    let read = |path: PathBuf| -> serde_json::Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
+    let blob = |digest: &serde_json::Value| format!("blobs/sha256/{}", &digest.as_str().unwrap()[7..]);
+    let index = read(layout.join("index.json"));
+    let manifest = read(layout.join(blob(&index["manifests"][0]["digest"])));
+    let layers: Vec<String> = manifest["layers"].as_array().unwrap().iter().map(|l| blob(&l["digest"])).collect();
+    let saved =
+        serde_json::json!([{"Config": blob(&manifest["config"]["digest"]), "RepoTags": ["app:v1"], "Layers": layers}]);
+    fs::write(layout.join("manifest.json"), saved.to_string()).unwrap();
+    assert!(Command::new("tar").arg("-C").arg(layout).arg("-cf").arg(to).arg(".").status().unwrap().success());
+    fs::remove_file(layout.join("manifest.json")).unwrap();
+}

@@ -1,0 +1,135 @@
+//! The upstreams of the default feeds, on paper: each address of a `feeds.toml` with one record of its format.
+
+use crate::authority::Authority;
+use crate::proxy::Proxy;
+use crate::registry::Registry;
+use crate::web::Web;
+use std::collections::BTreeSet;
+use std::io::{Cursor, Write as _};
+use std::path::Path;
+
+/// Everything a machine reaches beyond itself, behind one proxy: the upstreams of a `feeds.toml` and
+/// `registry.example`.
+#[derive(Debug)]
+pub struct Internet {
+    /// The way there, for `HTTPS_PROXY`.
+    pub proxy: Proxy,
+    /// Who vouches for all of it, for `SSL_CERT_FILE`.
+    pub authority: Authority,
+    /// `registry.example`.
+    pub registry: Registry,
+    _web: Web,
+}
+
+impl Internet {
+    /// With the upstreams of this file.
+    pub fn new(feeds: &Path) -> Self {
+        let text = std::fs::read_to_string(feeds).unwrap();
+        let feeds: Vec<Feed> = text.split("[[feed]]").skip(1).map(Feed::parse).collect();
+        let files: Vec<(String, Vec<u8>)> = feeds.iter().flat_map(Feed::files).collect();
+        let files: Vec<(&str, Vec<u8>)> = files.iter().map(|(path, bytes)| (path.as_str(), bytes.clone())).collect();
+        let hosts: BTreeSet<&str> = feeds.iter().map(|feed| feed.host.as_str()).collect();
+        let authority = Authority::new();
+        let web = Web::with_names(&files, &authority, &hosts.iter().copied().collect::<Vec<_>>());
+        let registry = Registry::start_tls(&authority);
+        let mut routes: Vec<(String, u16)> = hosts.iter().map(|host| (format!("{host}:443"), web.port())).collect();
+        routes.push(("registry.example:443".to_owned(), registry.port()));
+        let routes: Vec<(&str, u16)> = routes.iter().map(|(host, port)| (host.as_str(), *port)).collect();
+        Internet { proxy: Proxy::start(&routes), authority, registry, _web: web }
+    }
+}
+
+/// What a `feeds.toml` says of one feed.
+struct Feed {
+    host: String,
+    path: String,
+    format: String,
+    ecosystem: String,
+}
+
+impl Feed {
+    fn parse(text: &str) -> Self {
+        let value = |key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));
+            line.unwrap_or_default().trim().trim_start_matches('[').split('"').nth(1).unwrap_or_default().to_owned()
+        };
+        let url = value("url");
+        let (host, path) = url.trim_start_matches("https://").split_once('/').unwrap();
+        let ecosystem = value("ecosystems");
+        Feed { host: host.to_owned(), path: format!("/{path}"), format: value("format"), ecosystem }
+    }
+
+    /// (path, content) pairs.
+    fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let text = match self.format.as_str() {
+            "debian-tracker" => r#"{"curl":{"CVE-2026-0001":{"releases":{"bookworm":{"status":"resolved","fixed_version":"8.0","urgency":"high"}}}}}"#.to_owned(),
+            "alpine-secdb" => {
+                let branch = self.path.split('/').nth(1).unwrap_or_default();
+                format!(r#"{{"distroversion":"{branch}","reponame":"main","urlprefix":"https://dl-cdn.alpinelinux.org/alpine","packages":[{{"pkg":{{"name":"curl","secfixes":{{"8.0-r0":["CVE-2026-0001"]}}}}}}]}}"#)
+            }
+            "osv" => return vec![(self.path.clone(), self.osv())],
+            "kev" => r#"{"vulnerabilities":[{"cveID":"CVE-2026-0001","dateAdded":"2026-11-01"}]}"#.to_owned(),
+            "nvd" => r#"{"vulnerabilities":[{"cve":{"id":"CVE-2026-0001","metrics":{"cvssMetricV31":[{"source":"nvd@nist.gov","cvssData":{"vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}]}}}]}"#.to_owned(),
+            "epss" => "#model_version:v1,score_date:2026-11-01T00:00:00+0000\ncve,epss,percentile\nCVE-2026-0001,0.5,0.9\n".to_owned(),
+            "photon" => r#"[{"cve_id":"CVE-2026-0001","pkg":"curl","res_ver":"8.1-2.ph5","status":"Fixed"}]"#.to_owned(),
+            "distro-info" if self.path.ends_with("debian.csv") => "version,codename,series,created,release,eol,eol-lts,eol-elts\n12,Bookworm,bookworm,2021-08-14,2023-06-10,2026-06-10,2028-06-30\n".to_owned(),
+            "distro-info" => "version,codename,series,created,release,eol,eol-server,eol-esm\n22.04 LTS,Jammy,jammy,2021-10-14,2022-04-21,2027-06-01,2027-06-01,2032-04-21\n".to_owned(),
+            "oval" => self.oval(),
+            "updateinfo" => return self.rpm_repository(),
+            other => panic!("there is no example of the format {other} yet: add one here"),
+        };
+        let bytes = match self.path.rsplit('.').next() {
+            Some("gz") => gzip(text.as_bytes()),
+            Some("bz2") => bzip2(text.as_bytes()),
+            _ => text.into_bytes(),
+        };
+        vec![(self.path.clone(), bytes)]
+    }
+
+    fn osv(&self) -> Vec<u8> {
+        let record = format!(
+            r#"{{"id":"TEST-2026-1","modified":"2026-11-01T00:00:00Z","aliases":["CVE-2026-0001"],"upstream":["CVE-2026-0001"],"related":["CVE-2026-0001"],"affected":[{{"package":{{"ecosystem":"{}","name":"curl"}},"ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}},{{"fixed":"8.0"}}]}}]}}],"severity":[{{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}]}}"#,
+            self.ecosystem
+        );
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        zip.start_file("TEST-2026-1.json", zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(record.as_bytes()).unwrap();
+        zip.finish().unwrap().into_inner()
+    }
+
+    /// A list of mirrors, the index of one, and the file that it names.
+    fn rpm_repository(&self) -> Vec<(String, Vec<u8>)> {
+        let folder = format!("{}/mirror", self.path.trim_end_matches("/mirror.list"));
+        let update = br#"<?xml version="1.0"?><updates><update type="security"><id>ALAS-1</id><title>A</title><severity>important</severity><updated date="2026-11-01 00:00"/><references><reference id="CVE-2026-0001" href="https://a" type="cve"/></references><pkglist><collection short="x"><name>Amazon Linux 2023</name><package name="curl" version="8.1" release="1" epoch="1" arch="noarch"><filename>f</filename></package></collection></pkglist></update></updates>"#;
+        let digest = crate::sha256(update);
+        let index = format!(
+            r#"<repomd xmlns="http://linux.duke.edu/metadata/repo"><data type="updateinfo"><checksum type="sha256">{}</checksum><location href="repodata/updateinfo.xml"/></data></repomd>"#,
+            digest.trim_start_matches("sha256:")
+        );
+        vec![
+            (self.path.clone(), format!("https://{}{folder}/\n", self.host).into_bytes()),
+            (format!("{folder}/repodata/repomd.xml"), index.into_bytes()),
+            (format!("{folder}/repodata/updateinfo.xml"), update.to_vec()),
+        ]
+    }
+
+    fn oval(&self) -> String {
+        let (platform, suffix) =
+            if self.path.contains("azurelinux") { ("Azure Linux", ".azl3") } else { ("Oracle Linux 8", "") };
+        format!(
+            r#"<oval_definitions><definitions><definition id="d"><metadata><affected><platform>{platform}</platform></affected><reference source="CVE" ref_id="CVE-2026-0001"/></metadata><criteria operator="AND"><criterion test_ref="t" comment="c"/></criteria></definition></definitions><tests><rpminfo_test id="t"><object object_ref="o"/><state state_ref="s"/></rpminfo_test></tests><objects><rpminfo_object id="o"><name>curl</name></rpminfo_object></objects><states><rpminfo_state id="s"><evr operation="less than">0:8.1-1{suffix}</evr></rpminfo_state></states></oval_definitions>"#
+        )
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    out.write_all(bytes).unwrap();
+    out.finish().unwrap()
+}
+
+fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    let mut out = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
+    out.write_all(bytes).unwrap();
+    out.finish().unwrap()
+}

@@ -1,0 +1,99 @@
+//! The README's commands, as its readers run them. Those of the laptop are in the plugin's own tests.
+
+use crate::{create, lab, places, rolled_out, within};
+use std::fs;
+use std::path::PathBuf;
+use tidewaiter_testkit::demo::{clean, vulnerable};
+use tidewaiter_testkit::lab::{Lab, PATIENCE};
+use tidewaiter_testkit::readme;
+
+fn readme() -> PathBuf {
+    places().root.join("README.md")
+}
+
+#[test]
+fn installation_arguments_and_feeds() {
+    let lab = Lab::new(places());
+    // Once more and to its end: the server is not there yet, and whoever asks is told.
+    let said = lab.shell(lab.root(), &readme::script(&readme(), "install")).ok();
+    assert!(said.contains("successfully rolled out"), "{said}");
+    assert!(!said.contains("unrecognized format"), "the API server warns of our resources: {said}");
+    assert!(said.contains("warning: nothing new is scanned") && said.contains("get pods"), "{said}");
+    let folder = lab.cluster.dir().join("work");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("ca.pem"), "x").unwrap();
+    lab.shell(&folder, &readme::script(&readme(), "arguments")).ok();
+    let server = |path: &str| {
+        let path = format!("jsonpath={{.spec.template.spec{path}}}");
+        lab.admin(&["get", "deployment", "tidewaiter", "-n", "tidewaiter-system", "-o", &path]).ok()
+    };
+    assert!(server(".containers[0].args").contains("--registry-ca=/etc/registry-ca/ca.pem"));
+    assert!(server(".containers[0].volumeMounts[*].mountPath").contains("/var/lib/tidewaiter"));
+    assert_eq!(server(".containers[0].image"), "registry.example/tidewaiter:0.1.0");
+    assert_eq!(server(".initContainers[0].image"), "registry.example/tidewaiter:0.1.0");
+    // Feeds from files: what the ConfigMap holds is what the init container reads.
+    lab.shell(&lab.root().join("demo"), &format!("tar -czf {}/advisories.tar.gz advisories", folder.display())).ok();
+    let toml = fs::read_to_string(lab.root().join("demo/feeds.toml")).unwrap();
+    fs::write(folder.join("feeds.toml"), toml.replace("\"advisories\"", "\"advisories.tar.gz\"")).unwrap();
+    lab.shell(&folder, &readme::script(&readme(), "feeds")).ok();
+    let keys = ["get", "configmap", "feeds", "-n", "tidewaiter-system", "-o", "jsonpath={.data}{.binaryData}"];
+    let map = lab.admin(&keys).ok();
+    assert!(map.contains("feeds.toml") && map.contains("advisories.tar.gz"), "{map:.200}");
+    let said = lab.build_database(&folder.join("feeds.toml"));
+    assert!(said.contains("8 advisories"), "{said}");
+}
+
+#[test]
+fn people_and_roles() {
+    let lab = lab();
+    lab.shell(lab.root(), &readme::script(&readme(), "roles")).ok();
+    for (who, verb, expected) in [
+        ("developers", "create imagescans", "yes"),
+        ("developers", "create rolloutapprovals", "no"),
+        ("leads", "create rolloutapprovals", "yes"),
+    ] {
+        let (verb, resource) = verb.split_once(' ').unwrap();
+        let group = format!("--as-group={who}");
+        let said = lab.admin(&[
+            "auth",
+            "can-i",
+            verb,
+            &format!("{resource}.tidewaiter.dev"),
+            "-n",
+            "team-a",
+            "--as=x",
+            &group,
+        ]);
+        assert!(said.text.lines().any(|line| line == expected), "{who} {verb} {resource}: {}", said.text);
+    }
+    lab.approval("Manual");
+    let image = lab.registry.push("app", "v1", &clean().build());
+    create(&lab, "myapp", &image);
+    lab.until("myapp", "NoVulnerabilities PendingApproval");
+    let script = readme::script(&readme(), "people").replace("registry.example/app:v1", &image);
+    let said = lab.lead_shell(lab.root(), &script).ok();
+    assert!(said.contains("No vulnerabilities found") && said.contains("deployment/myapp approved by"), "{said}");
+    rolled_out(&lab, "myapp");
+}
+
+#[test]
+fn an_emergency_and_the_removal() {
+    let mut lab = lab();
+    let bad = lab.registry.push("bad", "v1", &vulnerable().build());
+    create(&lab, "app", &bad);
+    lab.until("app", "VulnerabilitiesFound Blocked");
+    lab.apply(&crate::pod("bare", &bad)).ok();
+    lab.kill_server();
+    lab.shell(lab.root(), &readme::script(&readme(), "emergency")).ok();
+    // New Pods start; what was held is freed as the guide says.
+    within(PATIENCE, "new Pods pass", || {
+        lab.kubectl(&["run", "new", &format!("--image={bad}"), "--dry-run=server"]).code == 0
+    });
+    let guide = lab.root().join("docs/user-guide.md");
+    let script = readme::script(&guide, "freeing").replace("NAME", "app").replace("POD", "bare");
+    lab.shell(lab.root(), &script).ok();
+    rolled_out(&lab, "app");
+    crate::until_field(&lab, "pod/bare", ".status.phase", "Running");
+    lab.shell(lab.root(), &readme::script(&readme(), "removal")).ok();
+    assert!(!lab.admin(&["get", "crd", "-o", "name"]).ok().contains("tidewaiter.dev"));
+}
