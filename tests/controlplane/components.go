@@ -6,7 +6,6 @@ import (
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
 	_ "k8s.io/component-base/metrics/prometheus/version"
-	kubectl "k8s.io/kubectl/pkg/cmd"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	kcm "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
@@ -22,5 +21,4 @@ func init() {
 	applets["kube-apiserver"] = func(a []string) int { return run(apiserver.NewAPIServerCommand(), a) }
 	applets["kube-controller-manager"] = func(a []string) int { return run(kcm.NewControllerManagerCommand(), a) }
 	applets["kube-scheduler"] = func(a []string) int { return run(scheduler.NewSchedulerCommand(), a) }
-	applets["kubectl"] = func(a []string) int { return run(kubectl.NewDefaultKubectlCommand(), a) }
 }

@@ -1,5 +1,6 @@
 //! Where the control plane's binary is: made once by `cargo xtask controlplane`, found again by a hash of its sources.
 
+use crate::cluster::which;
 use crate::sha256;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,13 @@ pub fn cached(root: &Path) -> PathBuf {
     files.sort();
     let all: Vec<u8> = files.iter().flat_map(|file| fs::read(file).unwrap()).collect();
     let hash = sha256(&all);
-    root.join("target/controlplane").join(format!("controlplane-{}", &hash[7..23]))
+    let kind = if own_kubectl() { "-kubectl" } else { "" };
+    root.join("target/controlplane").join(format!("controlplane-{}{kind}", &hash[7..23]))
+}
+
+/// Whether the binary must bring its own kubectl: PATH has none.
+pub fn own_kubectl() -> bool {
+    which("kubectl").is_none()
 }
 
 /// The binary to use: the one that is named, else the cached one.
