@@ -3,6 +3,7 @@ package main
 // up: a whole control plane on loopback.
 //
 //	controlplane up --dir D [--port 0] [--fake-node N]
+//	controlplane up --dir D --port P --address A --node N --node-address A    for a kubelet that is started beside it
 //
 // It makes the certificates, starts etcd (unix socket), kube-apiserver, kube-controller-manager and
 // kube-scheduler, waits for /readyz, writes D/kubeconfig and prints one line "ready <kubeconfig>".
@@ -32,7 +33,9 @@ func init() { applets["up"] = up }
 // The state of one control plane.
 type plane struct {
 	dir, pki, server string
+	address          string
 	port             int
+	node             realNode
 	children         []*child
 	stop             chan os.Signal
 	client           *http.Client
@@ -42,7 +45,11 @@ func up(args []string) int {
 	fs := flag.NewFlagSet("up", flag.ExitOnError)
 	dir := fs.String("dir", "", "state directory (made if missing)")
 	port := fs.Int("port", 0, "API server port; 0 picks a free one")
+	address := fs.String("address", "127.0.0.1", "address the API server listens on")
 	node := fs.String("fake-node", "", "name of a node on paper that runs the pods")
+	var real realNode
+	fs.StringVar(&real.name, "node", "", "name of a node whose kubelet is started by somebody else")
+	fs.StringVar(&real.address, "node-address", "", "address of that kubelet")
 	check(fs.Parse(args[1:]))
 	if *dir == "" {
 		fmt.Fprintln(os.Stderr, "up: --dir is needed")
@@ -52,8 +59,8 @@ func up(args []string) int {
 		*port = freePort()
 	}
 	d := must(filepath.Abs(*dir))
-	p := &plane{dir: d, pki: d + "/pki", port: *port, server: fmt.Sprintf("https://127.0.0.1:%d", *port),
-		stop: make(chan os.Signal, 2)}
+	p := &plane{dir: d, pki: d + "/pki", address: *address, port: *port, node: real,
+		server: fmt.Sprintf("https://%s:%d", *address, *port), stop: make(chan os.Signal, 2)}
 	signal.Notify(p.stop, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	go func() { io.Copy(io.Discard, os.Stdin); p.stop <- syscall.SIGTERM }()
 	defer p.stopAll()
@@ -111,6 +118,7 @@ func (p *plane) certificates() {
 		c.issue(p.pki, name, subject, groups, nil, nil)
 		writeKubeconfig(filepath.Join(p.dir, file), p.pki, p.server, name)
 	}
+	p.node.credentials(c, p)
 	sa := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	writeKey(p.pki+"/sa.key", sa)
 	writePEM(p.pki+"/sa.pub", "PUBLIC KEY", must(x509.MarshalPKIXPublicKey(&sa.PublicKey)))
@@ -129,9 +137,9 @@ func (p *plane) startEtcd(socket string) {
 }
 
 func (p *plane) startAPIServer(socket string) {
-	p.start("kube-apiserver",
+	p.start("kube-apiserver", append(p.node.arguments(p),
 		"--etcd-servers=unix://"+socket,
-		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", p.port), "--advertise-address=127.0.0.1",
+		"--bind-address="+p.address, fmt.Sprintf("--secure-port=%d", p.port), "--advertise-address="+p.address,
 		"--endpoint-reconciler-type=none",
 		// There is no kube-proxy: Services lead to their endpoints.
 		"--enable-aggregator-routing=true",
@@ -140,7 +148,7 @@ func (p *plane) startAPIServer(socket string) {
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+p.pki+"/sa.pub",
 		"--service-account-signing-key-file="+p.pki+"/sa.key", "--service-cluster-ip-range=10.96.0.0/24",
 		"--authorization-mode=Node,RBAC",
-		"--allow-privileged=true", "--profiling=false", "--shutdown-delay-duration=0s")
+		"--allow-privileged=true", "--profiling=false", "--shutdown-delay-duration=0s")...)
 }
 
 func (p *plane) startControllers() {
@@ -150,7 +158,7 @@ func (p *plane) startControllers() {
 		"--service-account-private-key-file="+p.pki+"/sa.key", "--root-ca-file="+p.pki+"/ca.crt",
 		"--use-service-account-credentials=true",
 		"--cluster-signing-cert-file="+p.pki+"/ca.crt", "--cluster-signing-key-file="+p.pki+"/ca.key",
-		"--controllers=*,-node-lifecycle-controller", // a node on paper sends no heartbeats
+		"--controllers="+p.node.controllers(),
 		"--kube-api-qps=200", "--kube-api-burst=400")
 	p.start("kube-scheduler", "--kubeconfig="+scheduler, "--authentication-kubeconfig="+scheduler,
 		"--authorization-kubeconfig="+scheduler, "--secure-port=0", "--leader-elect=false", "--profiling=false")

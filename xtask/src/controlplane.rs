@@ -28,17 +28,30 @@ pub(crate) fn ensure(root: &Path) -> Result<PathBuf> {
     if std::env::var_os(controlplane::OVERRIDE).is_some() {
         bail!("{} names no file", controlplane::OVERRIDE);
     }
-    tools()?;
     let out = controlplane::cached(root);
+    build(root, &out, None)?;
+    Ok(out)
+}
+
+/// The binary that has a kubelet too, for a real node: the cached one, else a new one.
+pub(crate) fn ensure_with_kubelet(root: &Path) -> Result<PathBuf> {
+    let out = controlplane::cached_with_kubelet(root);
+    if !out.is_file() {
+        build(root, &out, Some("kubelet"))?;
+    }
+    Ok(out)
+}
+
+fn build(root: &Path, out: &Path, kubelet: Option<&str>) -> Result<()> {
+    tools()?;
     println!("building the control plane (Kubernetes {}); the first time it takes about ten minutes", VERSION.0);
     fs::create_dir_all(out.parent().context("target/ has a parent")?)?;
     // Beside, then renamed: an interrupted build leaves nothing that looks finished.
     let beside = out.with_extension("new");
     let mut command = Command::new("go");
     command.args(["build", "-p", "2", "-trimpath", "-ldflags", &link_flags()]).args(COMPILE_FLAGS);
-    if controlplane::own_kubectl() {
-        command.args(["-tags", "kubectl"]);
-    }
+    let kubectl = controlplane::own_kubectl().then_some("kubectl");
+    command.arg("-tags").arg(kubectl.into_iter().chain(kubelet).collect::<Vec<_>>().join(","));
     command.arg("-o").arg(&beside).arg(".").env("CGO_ENABLED", "0").current_dir(controlplane::sources(root));
     // The compiler's own memory: up to 600 MB for the largest packages, not 460, for a fifth less of its time.
     if std::env::var_os("GOGC").is_none() {
@@ -48,8 +61,8 @@ pub(crate) fn ensure(root: &Path) -> Result<PathBuf> {
     if !status.success() {
         bail!("the control plane does not build; see above");
     }
-    fs::rename(&beside, &out)?;
-    Ok(out)
+    fs::rename(&beside, out)?;
+    Ok(())
 }
 
 /// Says at once what is missing.

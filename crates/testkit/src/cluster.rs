@@ -61,9 +61,14 @@ pub fn eventually<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Optio
 impl Cluster {
     /// Starts the control plane that `binary` holds, with one node on paper.
     pub fn start(binary: &Path) -> Self {
+        Self::start_with(binary, &["--fake-node", "node-0"])
+    }
+
+    /// Starts the control plane that `binary` holds, with these arguments of its `up`.
+    pub fn start_with(binary: &Path, args: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("tidewaiter-").tempdir().unwrap();
         let mut command = Command::new(binary);
-        command.arg("up").arg("--dir").arg(dir.path()).args(["--fake-node", "node-0"]);
+        command.arg("up").arg("--dir").arg(dir.path()).args(args);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();

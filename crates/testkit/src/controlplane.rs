@@ -28,6 +28,13 @@ pub fn own_kubectl() -> bool {
     which("kubectl").is_none()
 }
 
+/// Where the binary of these sources with a kubelet in it belongs.
+pub fn cached_with_kubelet(root: &Path) -> PathBuf {
+    let plain = cached(root);
+    let name = plain.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    plain.with_file_name(format!("{name}-kubelet"))
+}
+
 /// The binary to use: the one that is named, else the cached one.
 ///
 /// # Errors

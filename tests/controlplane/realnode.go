@@ -1,0 +1,36 @@
+package main
+
+import "net"
+
+// A node whose kubelet somebody else starts: what the control plane must know and give it.
+type realNode struct{ name, address string }
+
+// credentials writes the kubelet's certificate, which it also serves with, its kubeconfig, and the certificate by
+// which it knows the API server.
+func (n realNode) credentials(c *ca, p *plane) {
+	if n.name == "" {
+		return
+	}
+	c.issue(p.pki, "node", "system:node:"+n.name, []string{"system:nodes"}, []string{n.name}, []net.IP{net.ParseIP(n.address)})
+	writeKubeconfig(p.dir+"/node.kubeconfig", p.pki, p.server, "node")
+	c.issue(p.pki, "kubelet-client", "kube-apiserver", []string{"system:masters"}, nil, nil)
+}
+
+// arguments of the API server: how it reaches the kubelet, and, as there is no kube-proxy, the Pods behind a Service.
+func (n realNode) arguments(p *plane) []string {
+	if n.name == "" {
+		return nil
+	}
+	return []string{"--kubelet-client-certificate=" + p.pki + "/kubelet-client.crt",
+		"--kubelet-client-key=" + p.pki + "/kubelet-client.key", "--kubelet-certificate-authority=" + p.pki + "/ca.crt",
+		"--kubelet-preferred-address-types=InternalIP", "--enable-aggregator-routing=true",
+		"--enable-admission-plugins=NodeRestriction"}
+}
+
+// controllers to run. A node on paper sends no heartbeats: it would be taken for lost.
+func (n realNode) controllers() string {
+	if n.name == "" {
+		return "*,-node-lifecycle-controller"
+	}
+	return "*"
+}
