@@ -7,9 +7,15 @@ use crate::packages::debian;
 /// The release that only these images carry.
 pub const RELEASE: &str = "99";
 
+/// Packages with three critical and five medium vulnerabilities.
+pub const VULNERABLE: [(&str, &str); 3] = [("zlib", "1:1.2.11.dfsg-4"), ("curl", "7.88.1-10"), ("openssl", "3.0.2-1")];
+
+/// Packages without any.
+pub const CLEAN: [(&str, &str); 3] = [("zlib", "1:1.3.1-1"), ("curl", "8.15.0-1"), ("openssl", "3.0.20-1")];
+
 /// Three critical and five medium vulnerabilities.
 pub fn vulnerable() -> ImageBuilder {
-    base(&[("zlib", "1:1.2.11.dfsg-4"), ("curl", "7.88.1-10"), ("openssl", "3.0.2-1")])
+    base(&VULNERABLE)
 }
 
 /// Three medium ones and nothing worse.
@@ -19,7 +25,7 @@ pub fn medium() -> ImageBuilder {
 
 /// None at all.
 pub fn clean() -> ImageBuilder {
-    base(&[("zlib", "1:1.3.1-1"), ("curl", "8.15.0-1"), ("openssl", "3.0.20-1")])
+    base(&CLEAN)
 }
 
 /// An image of that release with these (package, version) pairs.
