@@ -8,14 +8,15 @@ use std::process::Command;
 use tidewaiter_testkit::layout;
 use tidewaiter_testkit::program_image::{self, PROGRAMS};
 
-/// Builds the image as an OCI layout, and pushes it when told where to.
-pub(crate) fn run(root: &Path, to: Option<&str>, transport: Transport) -> Result<bool> {
-    let target = release(root)?;
+/// Builds the image as an OCI layout, of the release programs or of those that are named, and pushes it when told where
+/// to.
+pub(crate) fn run(root: &Path, to: Option<&str>, transport: Transport, programs: Option<&Path>) -> Result<bool> {
+    let folder = programs.map_or_else(|| release(root), |folder| Ok(folder.to_owned()))?;
     for name in PROGRAMS {
-        let path = target.join(name);
+        let path = folder.join(name);
         println!("{}: {} bytes", path.display(), fs::metadata(&path)?.len());
     }
-    let image = program_image::build(&target)?;
+    let image = program_image::build(&folder)?;
     let out = root.join("target/image");
     if out.exists() {
         fs::remove_dir_all(&out).with_context(|| out.display().to_string())?;

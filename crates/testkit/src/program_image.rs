@@ -67,7 +67,10 @@ pub fn unpack(image: &Image, to: &Path) -> io::Result<()> {
 }
 
 /// The name OCI images use for this machine's architecture (GOARCH).
-fn architecture() -> io::Result<&'static str> {
+///
+/// # Errors
+/// On an architecture that nobody tried.
+pub fn architecture() -> io::Result<&'static str> {
     match std::env::consts::ARCH {
         "x86_64" => Ok("amd64"),
         "aarch64" => Ok("arm64"),
