@@ -3,7 +3,7 @@
 use crate::controlplane;
 use anyhow::{Result, bail};
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tidewaiter_testkit::demo::{clean, vulnerable};
@@ -38,6 +38,11 @@ pub(crate) enum Keep {
 /// Builds both programs and the control plane.
 pub(crate) fn places(root: &Path) -> Result<Places> {
     controlplane::tools()?;
+    Ok(Places { root: root.to_owned(), programs: programs(root)?, controlplane: controlplane::ensure(root)? })
+}
+
+/// Builds both programs for debugging; gives their folder.
+pub(crate) fn programs(root: &Path) -> Result<PathBuf> {
     // The same features as for the tests, so that nothing is built twice.
     let args = ["build", "--locked", "--workspace", "--bins"];
     let status = Command::new(env!("CARGO")).args(args).current_dir(root).status()?;
@@ -45,7 +50,7 @@ pub(crate) fn places(root: &Path) -> Result<Places> {
         bail!("the programs do not build; see above");
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-    Ok(Places { root: root.to_owned(), programs: target.join("debug"), controlplane: controlplane::ensure(root)? })
+    Ok(target.join("debug"))
 }
 
 fn steps(lab: &Lab) -> Result<()> {

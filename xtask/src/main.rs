@@ -10,6 +10,7 @@ mod fuzz;
 mod image;
 mod imports;
 mod latency;
+mod node;
 mod push;
 mod spotcheck;
 mod test;
@@ -47,7 +48,15 @@ enum Command {
         /// The registry speaks plain HTTP; one on loopback needs no flag
         #[arg(long, requires = "push")]
         plain_http: bool,
+        /// Folder of programs that are built, instead of the release programs
+        #[arg(long, value_name = "DIR", hide = true)]
+        programs: Option<PathBuf>,
     },
+    /// Install on a real node and play stories with Pods that run (root, Debian; outside CI)
+    Node(node::Args),
+    /// The half of `node` that runs in namespaces of its own
+    #[command(hide = true)]
+    NodeInside(node::Inside),
     /// Write the generated manifests
     Deploy {
         /// Only check that they are up to date
@@ -114,10 +123,12 @@ fn main() -> ExitCode {
             println!("{}", path.display());
             true
         }),
-        Command::Image { push, plain_http } => {
+        Command::Image { push, plain_http, programs } => {
             let transport = if plain_http { push::Transport::PlainHttp } else { push::Transport::Tls };
-            image::run(&root, push.as_deref(), transport)
+            image::run(&root, push.as_deref(), transport, programs.as_deref())
         }
+        Command::Node(args) => node::run(&root, &args),
+        Command::NodeInside(inside) => node::run_inside(&root, &inside),
         Command::Deploy { check } => {
             deploy::run(&root, if check { deploy::Check::Compare } else { deploy::Check::Write })
         }

@@ -1,0 +1,59 @@
+//! Images that run: those of the demo, with a static busybox in them.
+
+use anyhow::{Context, Result};
+use std::fs;
+use tidewaiter_testkit::cluster::which;
+use tidewaiter_testkit::demo::{CLEAN, RELEASE, VULNERABLE};
+use tidewaiter_testkit::image::{Image, ImageBuilder};
+use tidewaiter_testkit::layer::LayerBuilder;
+use tidewaiter_testkit::packages::debian;
+use tidewaiter_testkit::program_image::architecture;
+
+const BUSYBOX: &str = "bin/busybox";
+/// Waits until it is told to end; process 1 of a container ends by no signal that it does not take.
+const WAIT: &str = "trap 'exit 0' TERM; /bin/busybox sleep 1000000 & wait";
+
+/// Makes images for this machine.
+#[derive(Debug)]
+pub(crate) struct Images {
+    busybox: Vec<u8>,
+    architecture: &'static str,
+}
+
+impl Images {
+    /// With this machine's busybox.
+    pub(crate) fn new() -> Result<Self> {
+        let path = which("busybox").context("busybox is not on PATH; install busybox-static")?;
+        let busybox = fs::read(&path).with_context(|| path.display().to_string())?;
+        Ok(Images { busybox, architecture: architecture()? })
+    }
+
+    /// Without vulnerabilities; every name gives another digest.
+    pub(crate) fn clean(&self, name: &str) -> Image {
+        self.with(&CLEAN, name)
+    }
+
+    /// With three critical vulnerabilities; every name gives another digest.
+    pub(crate) fn vulnerable(&self, name: &str) -> Image {
+        self.with(&VULNERABLE, name)
+    }
+
+    /// What holds a Pod's namespaces.
+    pub(crate) fn pause(&self) -> Image {
+        self.waiting().layer("COPY busybox", LayerBuilder::new().executable(BUSYBOX, &self.busybox)).build()
+    }
+
+    fn with(&self, packages: &[(&str, &str)], name: &str) -> Image {
+        // The file belongs to a package, as in a real image: a program that belongs to none is a gap.
+        let all = [packages, &[("busybox-static", "1:1.35.0-4")]].concat();
+        let system = debian(RELEASE, &all)
+            .file("var/lib/dpkg/info/busybox-static.list", format!("/.\n/bin\n/{BUSYBOX}\n"))
+            .executable(BUSYBOX, &self.busybox);
+        let app = LayerBuilder::new().file("app/name", name);
+        self.waiting().layer("ADD rootfs.tar /", system).layer("COPY app /app", app).build()
+    }
+
+    fn waiting(&self) -> ImageBuilder {
+        ImageBuilder::new().architecture(self.architecture).entrypoint(&["/bin/busybox", "sh", "-c", WAIT])
+    }
+}

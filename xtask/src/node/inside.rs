@@ -1,0 +1,119 @@
+//! The half that runs in the namespaces.
+
+use super::Inside;
+use super::images::Images;
+use super::machine::{self, Machine};
+use super::network::{self, API_SERVER, NODE};
+use super::play::{Play, Shell};
+use super::process::output;
+use super::registry::Registry;
+use super::{install, stories, transcript};
+use anyhow::{Context, Result};
+use nix::sys::signal::SigSet;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
+use tidewaiter_testkit::cluster::{Cluster, which};
+
+/// What the stories stand on.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    /// Commands, and what comes of them.
+    pub play: Play,
+    /// containerd and the kubelet.
+    pub machine: Machine,
+    /// Where images are pushed to.
+    pub registry: Registry,
+    /// Makes images.
+    pub images: Images,
+    _cluster: Cluster,
+}
+
+/// Builds the stage, installs, plays; true when all went as it should.
+pub(crate) fn run(root: &Path, inside: &Inside) -> Result<bool> {
+    // The other half blocked signals for itself; programs started here want theirs.
+    SigSet::all().thread_unblock().context("signals cannot be unblocked")?;
+    network::furnish()?;
+    let mut stage = stage(root, inside)?;
+    let outcome = play(root, inside, &mut stage);
+    if inside.args.keep {
+        keep(inside, outcome.as_ref().err());
+    }
+    outcome.map(|()| true)
+}
+
+fn play(root: &Path, inside: &Inside, stage: &mut Stage) -> Result<()> {
+    install::run(root, inside, stage)?;
+    stories::all(root, stage).inspect_err(|_| explain(stage))?;
+    if inside.args.transcript {
+        transcript::write(root, inside, &stage.play)?;
+    }
+    Ok(())
+}
+
+fn stage(root: &Path, inside: &Inside) -> Result<Stage> {
+    let (work, images) = (&inside.work, Images::new()?);
+    let registry = Registry::start(work)?;
+    registry.push(machine::PAUSE, &images.pause())?;
+    let node = ["--address", API_SERVER, "--port", "443", "--node", machine::NAME, "--node-address", NODE];
+    let cluster = Cluster::start_with(&inside.controlplane, &node);
+    let mut machine = Machine::new(inside, cluster.dir())?;
+    machine.start()?;
+    let shell = Shell { folder: project(root, inside)?, path: path(inside)?, kubeconfig: cluster.kubeconfig() };
+    // The longer path first: one is in the other.
+    let play = Play::new(shell, &[(cluster.dir(), "/controlplane"), (work, "/work"), (root, ".")]);
+    Ok(Stage { play, machine, registry, images, _cluster: cluster })
+}
+
+/// A copy of the project's manifests, so that commands may change them, beside what else the commands name.
+fn project(root: &Path, inside: &Inside) -> Result<std::path::PathBuf> {
+    let folder = inside.work.join("project");
+    fs::create_dir_all(folder.join("target"))?;
+    output(Command::new("cp").arg("-r").arg(root.join("deploy")).arg(root.join("demo")).arg(&folder))?;
+    symlink(&inside.programs, folder.join("target/release"))?;
+    Ok(folder)
+}
+
+/// PATH with the programs, and with the control plane's kubectl where there is none.
+fn path(inside: &Inside) -> Result<std::ffi::OsString> {
+    let folder = inside.work.join("bin");
+    fs::create_dir_all(&folder)?;
+    for program in ["tidewaiter", "kubectl-scan"] {
+        symlink(inside.programs.join(program), folder.join(program))?;
+    }
+    if which("kubectl").is_none() {
+        let script = format!("#!/bin/sh\nexec {} kubectl \"$@\"\n", inside.controlplane.display());
+        fs::write(folder.join("kubectl"), script)?;
+        output(Command::new("chmod").arg("+x").arg(folder.join("kubectl")))?;
+    }
+    let usual = env::var_os("PATH").unwrap_or_default();
+    Ok(env::join_paths(std::iter::once(folder).chain(env::split_paths(&usual)))?)
+}
+
+/// What a developer looks at first after a failure.
+fn explain(stage: &mut Stage) {
+    let lines = [
+        "kubectl get pods -A",
+        "kubectl -n tidewaiter-system logs deployment/tidewaiter --tail=20",
+        "kubectl get events -A --sort-by=.lastTimestamp | tail -20",
+    ];
+    for line in lines {
+        println!("\n[after the failure] $ {line}\n{}", stage.play.quietly(line).unwrap_or_default());
+    }
+    if let Err(error) = stage.machine.still_runs() {
+        println!("{error:#}");
+    }
+}
+
+/// Until the other half ends this one.
+fn keep(inside: &Inside, error: Option<&anyhow::Error>) {
+    if let Some(error) = error {
+        println!("\nerror: {error:#}");
+    }
+    println!("\nEverything runs until Ctrl-C. Files: {}. To get in, from another terminal:", inside.work.display());
+    println!("nsenter --all --target $(pgrep --newest --full 'xtask node-inside')");
+    loop {
+        std::thread::park();
+    }
+}

@@ -1,0 +1,70 @@
+//! What is left in the cluster: every object of every kind is searched for the product's name.
+
+use super::play::Play;
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+const NAME: &str = "tidewaiter";
+/// (kind, what of it may still name the product, why).
+const EXPECTED: [(&str, &str, &str); 3] = [
+    ("Event", "", "what was told; Kubernetes deletes it after an hour"),
+    ("PersistentVolume", "spec.claimRef", "the volume that was given, released and kept"),
+    ("Node", "status.images", "images that the node still has"),
+];
+
+/// Prints what is left, and fails when it is more than expected.
+pub(crate) fn check(play: &mut Play) -> Result<()> {
+    play.note("What is left? Every object of every kind is searched for `tidewaiter`.");
+    let mut found: BTreeMap<String, usize> = BTreeMap::new();
+    let kinds = play.quietly("kubectl api-resources --verbs=list -o name")?;
+    for kind in kinds.lines() {
+        let text = play.quietly(&format!("kubectl get {kind} -A -o json 2> /dev/null"))?;
+        let list: Value = serde_json::from_str(&text).with_context(|| format!("{kind}: {text:.300}"))?;
+        for object in list.get("items").and_then(Value::as_array).into_iter().flatten() {
+            let mut places = Vec::new();
+            search(object, "", &mut places);
+            for place in places {
+                *found.entry(describe(object, &place)).or_default() += 1;
+            }
+        }
+    }
+    for (what, times) in &found {
+        play.note(&format!("{what}, {times} times"));
+    }
+    let unexpected: Vec<&str> =
+        found.keys().filter(|what| !what.contains(": expected, ")).map(String::as_str).collect();
+    if !unexpected.is_empty() {
+        bail!("left in the cluster: {}", unexpected.join("; "));
+    }
+    Ok(())
+}
+
+/// Paths of every key and text that holds the name.
+fn search(value: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                if key.contains(NAME) {
+                    found.push(path.clone());
+                }
+                search(value, &path, found);
+            }
+        }
+        Value::Array(all) => all.iter().for_each(|value| search(value, path, found)),
+        Value::String(text) if text.contains(NAME) => found.push(path.to_owned()),
+        _ => {}
+    }
+}
+
+/// The object, as one line; expected ones by their kind alone.
+fn describe(object: &Value, path: &str) -> String {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let kind = text("/kind");
+    let expected = EXPECTED.iter().find(|(of, at, _)| *of == kind && path.starts_with(at));
+    match expected {
+        Some((_, _, why)) => format!("{kind}: expected, {why}"),
+        None => format!("{kind} {}/{}: {path}", text("/metadata/namespace"), text("/metadata/name")),
+    }
+}

@@ -1,0 +1,112 @@
+//! What happens outside of the namespaces, and is undone: a folder, a control group, settings of the kernel.
+
+use super::process::until;
+use super::{Args, machine};
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{SigSet, Signal};
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
+
+/// What a kubelet sets for the whole machine.
+const SETTINGS: [&str; 6] = [
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "kernel/keys/root_maxbytes",
+];
+
+/// Everything that would outlive the namespaces.
+#[derive(Debug)]
+pub(crate) struct Traces {
+    folder: tempfile::TempDir,
+    cgroup: String,
+    settings: Vec<(PathBuf, String)>,
+}
+
+impl Traces {
+    /// Makes them; from here on `remove` is due.
+    pub(crate) fn leave() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("tidewaiter-node-").tempdir()?;
+        let cgroup = format!("tidewaiter-node-{}", std::process::id());
+        let mut settings = Vec::new();
+        for path in SETTINGS.map(|name| Path::new("/proc/sys").join(name)) {
+            let value = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            settings.push((path, value));
+        }
+        // A kubelet wants its part of the control groups to be there.
+        for hierarchy in machine::hierarchies()? {
+            let path = hierarchy.join(&cgroup);
+            fs::create_dir(&path).with_context(|| path.display().to_string())?;
+        }
+        Ok(Traces { folder, cgroup, settings })
+    }
+
+    /// Removes them. The processes are told to end by now, and may take a moment.
+    pub(crate) fn remove(self) -> Result<()> {
+        for hierarchy in machine::hierarchies()? {
+            let group = hierarchy.join(&self.cgroup);
+            let what = format!("{} is removed", group.display());
+            until(&what, Duration::from_secs(30), || Ok(remove_group(&group).ok()))?;
+        }
+        for (path, value) in &self.settings {
+            fs::write(path, value).with_context(|| format!("{}: it was {}", path.display(), value.trim()))?;
+        }
+        let path = self.folder.path().to_owned();
+        self.folder.close().with_context(|| format!("{} is left; remove it", path.display()))
+    }
+}
+
+/// A control group and those below it. Their files are not removed, nor can they be.
+fn remove_group(group: &Path) -> std::io::Result<()> {
+    if !group.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(group)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_group(&entry.path())?;
+        }
+    }
+    fs::remove_dir(group)
+}
+
+/// Runs this program's other half in namespaces of its own; they end with it.
+pub(crate) fn run_apart(traces: &Traces, args: &Args, programs: &Path, controlplane: &Path) -> Result<bool> {
+    // Blocked before the half is started, so that no signal is missed; it unblocks them for itself.
+    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect();
+    signals.thread_block().context("signals cannot be blocked")?;
+    let mut command = Command::new("unshare");
+    command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+    // Process 1 of the namespace is a shell: it takes the orphans.
+    command.args(["sh", "-c", r#""$0" "$@"; exit $?"#]).arg(std::env::current_exe()?).arg("node-inside");
+    command.env("TMPDIR", traces.folder.path());
+    command.arg("--work").arg(traces.folder.path()).arg("--cgroup").arg(&traces.cgroup);
+    command.arg("--built").arg(programs).arg("--controlplane").arg(controlplane);
+    let flags = [("--transcript", args.transcript), ("--release", args.release), ("--keep", args.keep)];
+    command.args(flags.iter().filter(|(_, wanted)| *wanted).map(|(flag, _)| flag));
+    // Out of the terminal's reach: Ctrl-C is for this half alone.
+    let mut child = command.process_group(0).spawn().context("unshare cannot be run")?;
+    match wait(&mut child, &signals)? {
+        Some(status) => Ok(status.success()),
+        None => bail!("interrupted; everything is taken down"),
+    }
+}
+
+/// Until the half ends; none when it was ended by a signal to this process.
+fn wait(child: &mut Child, signals: &SigSet) -> Result<Option<ExitStatus>> {
+    loop {
+        if signals.wait().context("signals cannot be waited for")? != Signal::SIGCHLD {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+    }
+}

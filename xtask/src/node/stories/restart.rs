@@ -1,0 +1,39 @@
+//! The node is lost, with everything on it, and comes back.
+
+use crate::node::inside::Stage;
+use crate::node::process::{PATIENCE, until};
+use anyhow::Result;
+use serde_json::Value;
+
+pub(super) fn play(stage: &mut Stage) -> Result<()> {
+    let image = stage.clean("afterwards:v1")?;
+    stage.play.title("The node is restarted");
+    stage.play.note(
+        "The kubelet, containerd and all containers are killed, the server among them; then the first two start.",
+    );
+    stage.machine.crash()?;
+    stage.machine.start()?;
+    until("every Pod that ran runs again", PATIENCE, || restarted(stage))?;
+    stage.machine.still_runs()?;
+    stage.play.becomes("kubectl -n tidewaiter-system get pods", &["1/1", "Running"])?;
+    stage.play.run("kubectl get pods")?;
+    stage.runs_what_was_judged()?;
+    stage.play.run(&format!("kubectl create deployment afterwards --image={image}"))?;
+    stage.play.run("kubectl rollout status deployment/afterwards --timeout=60s").map(drop)
+}
+
+/// Every Pod with a node that has not done its work is ready, and was started more than once.
+fn restarted(stage: &Stage) -> Result<Option<()>> {
+    let pods = stage.pods()?;
+    let again = pods.iter().filter(|pod| pod.pointer("/spec/nodeName").is_some()).all(is_back);
+    Ok(again.then_some(()))
+}
+
+fn is_back(pod: &Value) -> bool {
+    if pod.pointer("/status/phase").and_then(Value::as_str) == Some("Succeeded") {
+        return true;
+    }
+    let all = pod.pointer("/status/containerStatuses").and_then(Value::as_array).cloned().unwrap_or_default();
+    let again = |status: &Value| status["ready"] == true && status["restartCount"].as_u64().is_some_and(|n| n > 0);
+    !all.is_empty() && all.iter().all(again)
+}

@@ -1,0 +1,53 @@
+//! The transcript as a page of the documentation: a record of one run, not a file that is compared.
+
+use super::Inside;
+use super::play::Play;
+use super::process::output;
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Writes docs/real-node.md.
+pub(crate) fn write(root: &Path, inside: &Inside, play: &Play) -> Result<()> {
+    let said = |program: &str, arg: &str| output(Command::new(program).arg(arg));
+    let first = |text: String| text.lines().next().unwrap_or_default().trim().to_owned();
+    let kubernetes = play.quietly("kubectl version | grep -i server")?;
+    let (command, programs) = match inside.args.release {
+        true => ("cargo xtask node --release --transcript", "release"),
+        false => ("cargo xtask node --transcript", "debug"),
+    };
+    let head = format!(
+        "# tidewaiter on a real node\n\n\
+         A record of `{command}`, as printed on {}: a real kubelet and containerd, images pulled, Pods that run, the\n\
+         product (its {programs} programs) installed and removed by the README's and the user guide's own commands. The\n\
+         command checks the exit code of every line, and what it is waited for. Names, times and digests differ with\n\
+         every run.\n\n\
+         | Kubernetes | containerd | runc | kernel |\n|---|---|---|---|\n| {} | {} | {} | {} |\n",
+        first(said("date", "-I")?),
+        kubernetes.trim().trim_start_matches("Server Version: "),
+        version(&first(said("containerd", "--version")?)),
+        version(&first(said("runc", "--version")?)),
+        first(said("uname", "-r")?),
+    );
+    let path = root.join("docs/real-node.md");
+    fs::write(&path, head + &sections(play.text())).with_context(|| path.display().to_string())?;
+    println!("\nwritten: docs/real-node.md");
+    Ok(())
+}
+
+/// The word with a version's number.
+fn version(line: &str) -> String {
+    let numbers = |word: &&str| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
+    line.split_whitespace().find(numbers).unwrap_or(line).to_owned()
+}
+
+/// A heading for each title, and a block of text for what follows it.
+fn sections(text: &str) -> String {
+    let mut page = String::new();
+    for section in text.split("\n== ").filter(|section| !section.trim().is_empty()) {
+        let (title, body) = section.split_once('\n').unwrap_or((section, ""));
+        page += &format!("\n## {}\n\n```text\n{}\n```\n", title.trim_start_matches("== "), body.trim_matches('\n'));
+    }
+    page
+}
