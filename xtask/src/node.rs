@@ -57,8 +57,8 @@ pub(crate) struct Inside {
     #[arg(long)]
     cgroup: String,
     /// Folder of `tidewaiter` and `kubectl-scan`
-    #[arg(long = "built")]
-    programs: PathBuf,
+    #[arg(long)]
+    built: PathBuf,
     /// The control plane's binary, with a kubelet in it
     #[arg(long)]
     controlplane: PathBuf,

@@ -35,11 +35,9 @@ pub(crate) fn run(root: &Path, inside: &Inside) -> Result<bool> {
     // The other half blocked signals for itself; programs started here want theirs.
     SigSet::all().thread_unblock().context("signals cannot be unblocked")?;
     network::furnish()?;
-    let mut stage = stage(root, inside)?;
+    let mut stage = stage(root, inside).inspect_err(|error| keep(inside, Some(error)))?;
     let outcome = play(root, inside, &mut stage);
-    if inside.args.keep {
-        keep(inside, outcome.as_ref().err());
-    }
+    keep(inside, outcome.as_ref().err());
     outcome.map(|()| true)
 }
 
@@ -71,7 +69,7 @@ fn project(root: &Path, inside: &Inside) -> Result<std::path::PathBuf> {
     let folder = inside.work.join("project");
     fs::create_dir_all(folder.join("target"))?;
     output(Command::new("cp").arg("-r").arg(root.join("deploy")).arg(root.join("demo")).arg(&folder))?;
-    symlink(&inside.programs, folder.join("target/release"))?;
+    symlink(&inside.built, folder.join("target/release"))?;
     Ok(folder)
 }
 
@@ -80,7 +78,7 @@ fn path(inside: &Inside) -> Result<std::ffi::OsString> {
     let folder = inside.work.join("bin");
     fs::create_dir_all(&folder)?;
     for program in ["tidewaiter", "kubectl-scan"] {
-        symlink(inside.programs.join(program), folder.join(program))?;
+        symlink(inside.built.join(program), folder.join(program))?;
     }
     if which("kubectl").is_none() {
         let script = format!("#!/bin/sh\nexec {} kubectl \"$@\"\n", inside.controlplane.display());
@@ -106,8 +104,11 @@ fn explain(stage: &mut Stage) {
     }
 }
 
-/// Until the other half ends this one.
+/// When it is wanted: until the other half ends this one.
 fn keep(inside: &Inside, error: Option<&anyhow::Error>) {
+    if !inside.args.keep {
+        return;
+    }
     if let Some(error) = error {
         println!("\nerror: {error:#}");
     }

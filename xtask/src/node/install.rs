@@ -70,7 +70,7 @@ fn feeds(play: &mut Play) -> Result<()> {
 /// `cargo xtask` is this program; nothing is built again in the namespaces.
 fn ours(line: &str, inside: &Inside) -> Result<String> {
     let own = std::env::current_exe()?;
-    let image = format!("{} image --programs {}", own.display(), inside.programs.display());
+    let image = format!("{} image --programs {}", own.display(), inside.built.display());
     Ok(line.replace("cargo xtask image", &image))
 }
 

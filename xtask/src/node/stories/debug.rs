@@ -6,10 +6,12 @@ use anyhow::Result;
 
 pub(super) fn play(stage: &mut Stage) -> Result<()> {
     let (host, digest) = (registry::host(), stage.images.clean("bare:v1").digest());
-    let debug = "kubectl debug pod/bare --attach=false --quiet";
+    let bad = stage.images.vulnerable("bad:v1").digest();
+    let debug = "kubectl debug pod/bare --profile=general --attach=false --quiet";
     let play = &mut stage.play;
     play.title("An ephemeral container: by an approved digest");
-    play.refused(&format!("{debug} --container=no --image={host}/bad:v1"), "not approved")?;
+    play.refused(&format!("{debug} --container=look --image={host}/bare:v1"), "denied request")?;
+    play.refused(&format!("{debug} --container=look --image={host}/bad@{bad}"), "not approved")?;
     play.run(&format!("{debug} --container=look --image={host}/bare@{digest}"))?;
     play.becomes("kubectl get pod bare -o jsonpath={.status.ephemeralContainerStatuses[*].state}", &["running"])?;
     play.run("kubectl exec bare --container=look -- /bin/busybox cat /app/name")?;
