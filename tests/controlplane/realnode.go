@@ -16,15 +16,14 @@ func (n realNode) credentials(c *ca, p *plane) {
 	c.issue(p.pki, "kubelet-client", "kube-apiserver", []string{"system:masters"}, nil, nil)
 }
 
-// arguments of the API server: how it reaches the kubelet, and, as there is no kube-proxy, the Pods behind a Service.
+// arguments of the API server: how it reaches the kubelet, and what the kubelet may not do.
 func (n realNode) arguments(p *plane) []string {
 	if n.name == "" {
 		return nil
 	}
 	return []string{"--kubelet-client-certificate=" + p.pki + "/kubelet-client.crt",
 		"--kubelet-client-key=" + p.pki + "/kubelet-client.key", "--kubelet-certificate-authority=" + p.pki + "/ca.crt",
-		"--kubelet-preferred-address-types=InternalIP", "--enable-aggregator-routing=true",
-		"--enable-admission-plugins=NodeRestriction"}
+		"--kubelet-preferred-address-types=InternalIP", "--enable-admission-plugins=NodeRestriction"}
 }
 
 // controllers to run. A node on paper sends no heartbeats: it would be taken for lost.

@@ -1,4 +1,4 @@
-//! Installing by the commands that README and user guide show, taken from there as they are.
+//! Installing and taking out by the commands that README and user guide show, read from there as they are.
 
 use super::Inside;
 use super::inside::Stage;
@@ -6,7 +6,7 @@ use super::machine;
 use super::network::NODES;
 use super::play::Play;
 use super::registry;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub(crate) fn run(root: &Path, inside: &Inside, stage: &mut Stage) -> Result<()>
     stage.play.run(&format!("sed -i 's|args: \\[serve\\]|args: [serve, {arguments}]|' deploy/tidewaiter.yaml"))?;
 
     stage.play.title("Installed by the README's commands");
-    for line in commands(root, &["README.md"], "kubectl apply -f deploy/")? {
+    for line in commands(root, &["README.md"], &["cargo xtask image --push", "kubectl apply -f deploy/"])? {
         let shown = line.replace(REGISTRY, &registry::loopback());
         stage.play.types(&shown, &ours(&shown, inside)?, 0)?;
     }
@@ -37,12 +37,13 @@ pub(crate) fn run(root: &Path, inside: &Inside, stage: &mut Stage) -> Result<()>
     stage.play.run("kubectl -n tidewaiter-system logs deployment/tidewaiter -c database").map(drop)
 }
 
-/// Takes it out by the guide's commands.
+/// Takes it out again.
 pub(crate) fn undo(root: &Path, play: &mut Play) -> Result<()> {
-    for line in commands(root, &["README.md", "docs/user-guide.md"], "tidewaiter uninstall")? {
+    for line in commands(root, &["README.md", "docs/user-guide.md"], &["tidewaiter uninstall"])? {
         // The administrator's kubeconfig is the one in use.
         let line = line.replace("KUBECONFIG=admin.kubeconfig ", "");
-        play.run(&line)?;
+        // What `uninstall` deleted is not found.
+        play.ends(&line, i32::from(line.starts_with("kubectl delete -f deploy/")))?;
     }
     Ok(())
 }
@@ -74,17 +75,19 @@ fn ours(line: &str, inside: &Inside) -> Result<String> {
     Ok(line.replace("cargo xtask image", &image))
 }
 
-/// The commands of the first block of code that holds these words, without their comments.
-fn commands(root: &Path, files: &[&str], words: &str) -> Result<Vec<String>> {
+/// The commands of the first file that has them: of each block of code that holds one of these words, without comments.
+fn commands(root: &Path, files: &[&str], words: &[&str]) -> Result<Vec<String>> {
     for file in files {
         let path = root.join(file);
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        if let Some(block) = blocks(&text).into_iter().find(|block| block.contains(words)) {
-            let block = block.replace("\\\n", " ");
-            return Ok(block.lines().map(without_comment).filter(|line| !line.is_empty()).collect());
+        let found = blocks(&text).into_iter().filter(|block| words.iter().any(|words| block.contains(words)));
+        let all = found.collect::<String>().replace("\\\n", " ");
+        let lines: Vec<String> = all.lines().map(without_comment).filter(|line| !line.is_empty()).collect();
+        if !lines.is_empty() {
+            return Ok(lines);
         }
     }
-    Err(anyhow::anyhow!("{} shows no commands with `{words}`", files.join(" or ")))
+    bail!("{} shows no commands with `{}`", files.join(" or "), words.join("` or `"))
 }
 
 /// Blocks of code: indented by four spaces, or fenced.

@@ -3,20 +3,20 @@
 use super::play::Play;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const NAME: &str = "tidewaiter";
 /// (kind, what of it may still name the product, why).
 const EXPECTED: [(&str, &str, &str); 3] = [
     ("Event", "", "what was told; Kubernetes deletes it after an hour"),
-    ("PersistentVolume", "spec.claimRef", "the volume that was given, released and kept"),
+    ("PersistentVolume", "", "the volume that was given, released and kept"),
     ("Node", "status.images", "images that the node still has"),
 ];
 
 /// Prints what is left, and fails when it is more than expected.
 pub(crate) fn check(play: &mut Play) -> Result<()> {
     play.note("What is left? Every object of every kind is searched for `tidewaiter`.");
-    let mut found: BTreeMap<String, usize> = BTreeMap::new();
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let kinds = play.quietly("kubectl api-resources --verbs=list -o name")?;
     for kind in kinds.lines() {
         let text = play.quietly(&format!("kubectl get {kind} -A -o json 2> /dev/null"))?;
@@ -25,12 +25,12 @@ pub(crate) fn check(play: &mut Play) -> Result<()> {
             let mut places = Vec::new();
             search(object, "", &mut places);
             for place in places {
-                *found.entry(describe(object, &place)).or_default() += 1;
+                found.entry(describe(object, &place)).or_default().insert(name(object));
             }
         }
     }
-    for (what, times) in &found {
-        play.note(&format!("{what}, {times} times"));
+    for (what, objects) in &found {
+        play.note(&format!("{} of {what}", objects.len()));
     }
     let unexpected: Vec<&str> =
         found.keys().filter(|what| !what.contains(": expected, ")).map(String::as_str).collect();
@@ -60,11 +60,15 @@ fn search(value: &Value, path: &str, found: &mut Vec<String>) {
 
 /// The object, as one line; expected ones by their kind alone.
 fn describe(object: &Value, path: &str) -> String {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let kind = text("/kind");
+    let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
     let expected = EXPECTED.iter().find(|(of, at, _)| *of == kind && path.starts_with(at));
     match expected {
         Some((_, _, why)) => format!("{kind}: expected, {why}"),
-        None => format!("{kind} {}/{}: {path}", text("/metadata/namespace"), text("/metadata/name")),
+        None => format!("{kind} {}: {path}", name(object)),
     }
+}
+
+fn name(object: &Value) -> String {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    format!("{}/{}", text("/metadata/namespace"), text("/metadata/name"))
 }

@@ -26,11 +26,16 @@ pub(crate) struct Traces {
     folder: tempfile::TempDir,
     cgroup: String,
     settings: Vec<(PathBuf, String)>,
+    /// Held as long as there are traces: a second run would take for the machine's settings what the first one set.
+    lock: fs::File,
 }
 
 impl Traces {
     /// Makes them; from here on `remove` is due.
     pub(crate) fn leave() -> Result<Self> {
+        let lock = std::env::temp_dir().join("tidewaiter-node.lock");
+        let lock = fs::File::create(&lock).with_context(|| lock.display().to_string())?;
+        lock.try_lock().context("another `cargo xtask node` runs on this machine; wait for its end")?;
         let folder = tempfile::Builder::new().prefix("tidewaiter-node-").tempdir()?;
         let cgroup = format!("tidewaiter-node-{}", std::process::id());
         let mut settings = Vec::new();
@@ -43,7 +48,7 @@ impl Traces {
             let path = hierarchy.join(&cgroup);
             fs::create_dir(&path).with_context(|| path.display().to_string())?;
         }
-        Ok(Traces { folder, cgroup, settings })
+        Ok(Traces { folder, cgroup, settings, lock })
     }
 
     /// Removes them. The processes are told to end by now, and may take a moment.
@@ -57,7 +62,8 @@ impl Traces {
             fs::write(path, value).with_context(|| format!("{}: it was {}", path.display(), value.trim()))?;
         }
         let path = self.folder.path().to_owned();
-        self.folder.close().with_context(|| format!("{} is left; remove it", path.display()))
+        self.folder.close().with_context(|| format!("{} is left; remove it", path.display()))?;
+        self.lock.unlock().context("the lock cannot be given back")
     }
 }
 

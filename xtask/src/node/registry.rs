@@ -51,7 +51,8 @@ impl Registry {
 
     /// Stores an image; gives the reference to pull it by.
     pub(crate) fn push(&self, name: &str, image: &Image) -> Result<String> {
-        push::push(&format!("{}/{name}", host()), image, Transport::PlainHttp).with_context(|| format!("pushing {name}"))?;
+        push::push(&format!("{}/{name}", host()), image, Transport::PlainHttp)
+            .with_context(|| format!("pushing {name}"))?;
         Ok(format!("{}/{name}", host()))
     }
 }

@@ -20,9 +20,9 @@ pub(crate) fn write(root: &Path, inside: &Inside, play: &Play) -> Result<()> {
     let head = format!(
         "# tidewaiter on a real node\n\n\
          A record of `{command}`, as printed on {}: a real kubelet and containerd, images pulled, Pods that run, the\n\
-         product (its {programs} programs) installed and removed by the README's and the user guide's own commands. The\n\
-         command checks the exit code of every line, and what it is waited for. Names, times and digests differ with\n\
-         every run.\n\n\
+         product (its {programs} programs) installed and taken out by the commands that the README and the user guide\n\
+         show. The exit code of every line is checked, and what is waited for; names, times and digests differ with every\n\
+         run.\n\n\
          | Kubernetes | containerd | runc | kernel |\n|---|---|---|---|\n| {} | {} | {} | {} |\n",
         first(said("date", "-I")?),
         kubernetes.trim().trim_start_matches("Server Version: "),
