@@ -83,13 +83,16 @@ fn remove_group(group: &Path) -> std::io::Result<()> {
 
 /// Runs this program's other half in namespaces of its own; they end with it.
 pub(crate) fn run_apart(traces: &Traces, args: &Args, programs: &Path, controlplane: &Path) -> Result<bool> {
+    // The build may have replaced the file that this program was started from.
+    let own = traces.folder.path().join("xtask");
+    fs::copy("/proc/self/exe", &own).context("this program cannot be copied")?;
     // Blocked before the half is started, so that no signal is missed; it unblocks them for itself.
     let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect();
     signals.thread_block().context("signals cannot be blocked")?;
     let mut command = Command::new("unshare");
     command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
     // Process 1 of the namespace is a shell: it takes the orphans.
-    command.args(["sh", "-c", r#""$0" "$@"; exit $?"#]).arg(std::env::current_exe()?).arg("node-inside");
+    command.args(["sh", "-c", r#""$0" "$@"; exit $?"#]).arg(own).arg("node-inside");
     command.env("TMPDIR", traces.folder.path());
     command.arg("--work").arg(traces.folder.path()).arg("--cgroup").arg(&traces.cgroup);
     command.arg("--built").arg(programs).arg("--controlplane").arg(controlplane);
