@@ -12,7 +12,7 @@ use std::process::Command;
 pub(crate) fn write(root: &Path, inside: &Inside, play: &Play) -> Result<()> {
     let said = |program: &str, arg: &str| output(Command::new(program).arg(arg));
     let first = |text: String| text.lines().next().unwrap_or_default().trim().to_owned();
-    let kubernetes = play.quietly("kubectl version | grep ^Server")?;
+    let kubernetes = play.quietly("kubectl version 2> /dev/null | grep ^Server")?;
     let (command, programs) = match inside.args.release {
         true => ("cargo xtask node --release --transcript", "release"),
         false => ("cargo xtask node --transcript", "debug"),
