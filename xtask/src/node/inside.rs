@@ -42,8 +42,8 @@ pub(crate) fn run(root: &Path, inside: &Inside) -> Result<bool> {
 }
 
 fn play(root: &Path, inside: &Inside, stage: &mut Stage) -> Result<()> {
-    install::run(root, inside, stage)?;
-    stories::all(root, stage).inspect_err(|_| explain(stage))?;
+    let installed = install::run(root, inside, stage);
+    installed.and_then(|()| stories::all(root, stage)).inspect_err(|_| explain(stage))?;
     if inside.args.transcript {
         transcript::write(root, inside, &stage.play)?;
     }

@@ -1,4 +1,4 @@
-//! Installing and taking out by the commands that README and user guide show, read from there as they are.
+//! Installing and taking out by the commands that the README shows, read from there as they are.
 
 use super::Inside;
 use super::inside::Stage;
@@ -6,66 +6,81 @@ use super::machine;
 use super::network::NODES;
 use super::play::Play;
 use super::registry;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::fs;
 use std::path::Path;
+use tidewaiter_testkit::readme;
 
-/// Where README has a registry of the reader's.
+/// Where the README has a registry of the reader's.
 const REGISTRY: &str = "registry.example";
-/// Stands in for a StorageClass.
-const VOLUME: &str = include_str!("machine/volume.yaml");
+/// Where the README has the volume; in the namespaces this folder is theirs.
+const VOLUME: &str = "/var/lib/tidewaiter";
+const ROLLED_OUT: &str = "kubectl -n tidewaiter-system rollout status deployment/tidewaiter";
 
-/// Waits for the node, makes `deploy/` fit for it, and follows the README.
+/// Waits for the node, follows the README, and then does what this node wants beside.
 pub(crate) fn run(root: &Path, inside: &Inside, stage: &mut Stage) -> Result<()> {
+    let readme = root.join("README.md");
     stage.play.title("The node");
     stage.machine.still_runs()?;
     stage.play.becomes("kubectl get nodes -o wide", &[" Ready "])?;
 
-    stage.play.title("What this node needs before the README's commands");
-    volume(&mut stage.play)?;
-    feeds(&mut stage.play)?;
-    stage.play.note("The registry has no TLS and a private address.");
-    let arguments = format!("--allow-registry-network={NODES}, --plain-http-registry={}", registry::host());
-    stage.play.run(&format!("sed -i 's|args: \\[serve\\]|args: [serve, {arguments}]|' deploy/tidewaiter.yaml"))?;
-
-    stage.play.title("Installed by the README's commands");
-    for line in commands(root, &["README.md"], &["cargo xtask image --push", "kubectl apply -f deploy/"])? {
-        let shown = line.replace(REGISTRY, &registry::loopback());
-        stage.play.types(&shown, &ours(&shown, inside)?, 0)?;
+    let play = &mut stage.play;
+    play.title("Installed by the README's commands");
+    for line in commands(&image(&readme)?) {
+        play.types(&line, &ours(&line, inside)?, 0)?;
     }
-    stage.play.run("kubectl -n tidewaiter-system get pods")?;
-    stage.play.run("kubectl -n tidewaiter-system logs deployment/tidewaiter -c database").map(drop)
+    play.note("There is no StorageClass: a folder of the node.");
+    fs::create_dir_all(VOLUME).context(VOLUME)?;
+    follow(play, &readme::script(&readme, "volume").replace("NODE", machine::NAME))?;
+    play.note("Nothing leads out to the default feeds: those of the demo, as files.");
+    feeds(play)?;
+    follow(play, &readme::script(&readme, "install"))?;
+
+    play.title("Arguments of the server, and new feeds, by the README's commands");
+    play.note("The registry has no TLS and a private address.");
+    play.run(&arguments())?;
+    follow(play, &readme::script(&readme, "feeds"))?;
+    play.run(ROLLED_OUT)?;
+    play.run("kubectl -n tidewaiter-system get pods")?;
+    play.run("kubectl -n tidewaiter-system logs deployment/tidewaiter -c database").map(drop)
+}
+
+/// Feeds in the place of the default ones, before they are applied.
+fn feeds(play: &mut Play) -> Result<()> {
+    play.run("tar -czf advisories.tar.gz -C demo advisories")?;
+    play.run("sed 's,\"advisories\",\"advisories.tar.gz\",' demo/feeds.toml > feeds.toml")?;
+    play.run(
+        "kubectl -n tidewaiter-system create configmap feeds --from-file=feeds.toml --from-file=advisories.tar.gz \
+         --dry-run=client -o yaml > deploy/tidewaiter-feeds.yaml",
+    )
+    .map(drop)
 }
 
 /// Takes it out again.
 pub(crate) fn undo(root: &Path, play: &mut Play) -> Result<()> {
-    for line in commands(root, &["README.md", "docs/user-guide.md"], &["tidewaiter uninstall"])? {
-        // The administrator's kubeconfig is the one in use.
-        let line = line.replace("KUBECONFIG=admin.kubeconfig ", "");
-        // What `uninstall` deleted is not found.
-        play.ends(&line, i32::from(line.starts_with("kubectl delete -f deploy/")))?;
+    follow(play, &readme::script(&root.join("README.md"), "removal"))
+}
+
+/// Types every command of a script.
+fn follow(play: &mut Play, script: &str) -> Result<()> {
+    for line in commands(script) {
+        play.run(&line)?;
     }
     Ok(())
 }
 
-fn volume(play: &mut Play) -> Result<()> {
-    play.note("There is no StorageClass: a volume.");
-    let data = play.folder().join("data");
-    fs::create_dir_all(&data)?;
-    let text = VOLUME.replace("DATA", &data.display().to_string()).replace("NODE", machine::NAME);
-    fs::write(play.folder().join("volume.yaml"), text)?;
-    play.run("kubectl apply -f volume.yaml").map(drop)
+/// The block that makes and pushes the image. It is long, so no test runs it, and it has no name.
+fn image(readme: &Path) -> Result<String> {
+    let found = readme::blocks(readme).into_iter().find(|block| block.script.contains("cargo xtask image --push"));
+    Ok(found.context("README.md shows no `cargo xtask image --push`")?.script)
 }
 
-fn feeds(play: &mut Play) -> Result<()> {
-    play.note("It has no way out to the feeds: those of the demo, as files.");
-    play.run("mkdir feeds && tar -czf feeds/advisories.tar.gz -C demo advisories")?;
-    play.run("sed 's,\"advisories\",\"advisories.tar.gz\",' demo/feeds.toml > feeds/feeds.toml")?;
-    play.run(
-        "kubectl create configmap feeds --namespace=tidewaiter-system --from-file=feeds \
-         --dry-run=client -o yaml > deploy/tidewaiter-feeds.yaml",
+fn arguments() -> String {
+    let arguments = format!("--allow-registry-network={NODES}, --plain-http-registry={}", registry::host());
+    format!(
+        "kubectl -n tidewaiter-system patch deployment/tidewaiter -p \
+         'spec: {{template: {{spec: {{containers: [{{name: tidewaiter, args: [serve, {arguments}]}}]}}}}}}'"
     )
-    .map(drop)
 }
 
 /// `cargo xtask` is this program; nothing is built again in the namespaces.
@@ -75,50 +90,26 @@ fn ours(line: &str, inside: &Inside) -> Result<String> {
     Ok(line.replace("cargo xtask image", &image))
 }
 
-/// The commands of the first file that has them: of each block of code that holds one of these words, without comments.
-fn commands(root: &Path, files: &[&str], words: &[&str]) -> Result<Vec<String>> {
-    for file in files {
-        let path = root.join(file);
-        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let found = blocks(&text).into_iter().filter(|block| words.iter().any(|words| block.contains(words)));
-        let all = found.collect::<String>().replace("\\\n", " ");
-        let lines: Vec<String> = all.lines().map(without_comment).filter(|line| !line.is_empty()).collect();
-        if !lines.is_empty() {
-            return Ok(lines);
-        }
+/// The commands of a script, for this node's registry; one with a document in it is a single one.
+fn commands(script: &str) -> Vec<String> {
+    let script = script.replace(REGISTRY, &registry::loopback());
+    if script.contains("<<") {
+        return vec![script];
     }
-    bail!("{} shows no commands with `{}`", files.join(" or "), words.join("` or `"))
-}
-
-/// Blocks of code: indented by four spaces, or fenced.
-fn blocks(text: &str) -> Vec<String> {
-    let (mut all, mut fenced) = (vec![String::new()], false);
-    for line in text.lines() {
-        let fence = line.starts_with("```");
-        fenced ^= fence;
-        let code = if fenced && !fence { Some(line) } else { line.strip_prefix("    ") };
-        match (code, all.last_mut()) {
-            (Some(code), Some(block)) => *block += &format!("{code}\n"),
-            (None, Some(block)) if !block.is_empty() => all.push(String::new()),
-            _ => {}
-        }
-    }
-    all.retain(|block| !block.is_empty());
-    all
-}
-
-fn without_comment(line: &str) -> String {
-    line.split(" # ").next().unwrap_or_default().trim().to_owned()
+    // A command may go on in the next line.
+    let joined = script.replace("\\\n", "");
+    joined.lines().map(str::to_owned).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{blocks, without_comment};
+    use super::commands;
 
     #[test]
-    fn commands_are_found() {
-        let text = "Text\n\n    a   # first\n    b\n\nText\n\n```sh\nc\n\nd\n```\n    e\n";
-        assert_eq!(blocks(text), ["a   # first\nb\n", "c\n\nd\n", "e\n"]);
-        assert_eq!(without_comment("a   # first"), "a");
+    fn scripts_are_split_where_a_shell_does() {
+        let check = |script: &str, expected: &[&str]| assert_eq!(commands(script), expected, "{script}");
+        check("a\nb registry.example/c", &["a", "b 127.0.0.1:5000/c"]);
+        check("a \\\n  b\nc", &["a   b", "c"]);
+        check("a <<'EOF'\nb\nEOF", &["a <<'EOF'\nb\nEOF"]);
     }
 }

@@ -19,10 +19,9 @@ pub(crate) fn write(root: &Path, inside: &Inside, play: &Play) -> Result<()> {
     };
     let head = format!(
         "# tidewaiter on a real node\n\n\
-         A record of `{command}`, as printed on {}: a real kubelet and containerd, images pulled, Pods that run, the\n\
-         product (its {programs} programs) installed and taken out by the commands that the README and the user guide\n\
-         show. The exit code of every line is checked, and what is waited for; names, times and digests differ with every\n\
-         run.\n\n\
+         A record of `{command}` on {}: a real kubelet and containerd, images that are pulled, Pods that run. tidewaiter\n\
+         (its {programs} programs) is installed and taken out by the README's commands, which are read from there. The command\n\
+         checks every exit code, and what is waited for. Names, times and digests differ with every run.\n\n\
          | Kubernetes | containerd | runc | kernel |\n|---|---|---|---|\n| {} | {} | {} | {} |\n",
         first(said("date", "-I")?),
         kubernetes.trim().trim_start_matches("Server Version: "),

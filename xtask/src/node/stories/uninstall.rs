@@ -7,7 +7,7 @@ use std::path::Path;
 
 pub(super) fn play(root: &Path, stage: &mut Stage) -> Result<()> {
     let play = &mut stage.play;
-    play.title("Taken out by the project's commands");
+    play.title("Taken out by the README's command");
     install::undo(root, play)?;
     play.run("kubectl wait --for=delete namespace/tidewaiter-system --timeout=60s")?;
     play.note("What was held is free.");
