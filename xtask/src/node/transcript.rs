@@ -19,9 +19,10 @@ pub(crate) fn write(root: &Path, inside: &Inside, play: &Play) -> Result<()> {
     };
     let head = format!(
         "# tidewaiter on a real node\n\n\
-         A record of `{command}` on {}: a real kubelet and containerd, images that are pulled, Pods that run. tidewaiter\n\
-         (its {programs} programs) is installed and taken out by the README's commands, which are read from there. The command\n\
-         checks every exit code, and what is waited for. Names, times and digests differ with every run.\n\n\
+         A record of `{command}` on {}: a real kubelet and containerd, images\n\
+         that are pulled, Pods that run. tidewaiter (its {programs} programs) is installed and taken out by the README's\n\
+         commands, which are read from there. The command checks every exit code, and what is waited for. Names, times and\n\
+         digests differ with every run.\n\n\
          | Kubernetes | containerd | runc | kernel |\n|---|---|---|---|\n| {} | {} | {} | {} |\n",
         first(said("date", "-I")?),
         kubernetes.trim().trim_start_matches("Server Version: "),
