@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use tidewaiter_testkit::confined;
 use tidewaiter_testkit::demo::{clean, vulnerable};
 use tidewaiter_testkit::lab::{Lab, Places};
 
@@ -20,7 +21,12 @@ pub(crate) fn run(root: &Path, keep: Keep) -> Result<bool> {
     println!("\nthe six steps took until {:.0} s after the start", began.elapsed().as_secs_f64());
     if keep == Keep::Running {
         println!("\nexport KUBECONFIG={}", lab.cluster.kubeconfig().display());
-        println!("export TIDEWAITER_SERVER={}", lab.server_url());
+        // As root everything is in a network of its own, in which a shell must be to reach it.
+        if confined::is_possible() {
+            println!("reach it from: nsenter --net=/proc/{}/ns/net", lab.cluster.process_id());
+        } else {
+            println!("export TIDEWAITER_SERVER={}", lab.server_url());
+        }
         println!("registry: {}\nPress Enter to stop everything.", lab.registry.host());
         let mut line = String::new();
         std::io::stdin().read_line(&mut line)?;
@@ -81,7 +87,7 @@ fn steps(lab: &Lab) -> Result<()> {
     show(lab, &["get", "pods"], 0)?;
     show(lab, &["get", "events", "--field-selector", "involvedObject.kind=Deployment"], 0)?;
     show(lab, &["rollout", "resume", "deployment/myapp"], 1)?;
-    show(lab, &["scan", "approve", "deployment/myapp"], 3)?;
+    show_as_lead(lab, &["scan", "approve", "deployment/myapp"], 3)?;
 
     title("5. The image is fixed, scanned and set");
     lab.registry.push("myapp", "v1-fixed", &clean().build());
@@ -90,8 +96,8 @@ fn steps(lab: &Lab) -> Result<()> {
     lab.until("myapp", "NoVulnerabilities PendingApproval");
     status(lab)?;
 
-    title("6. A person approves: the rollout goes on");
-    show(lab, &["scan", "approve", "deployment/myapp", "--reason=fixed"], 0)?;
+    title("6. A person approves, here the namespace's admin: the rollout goes on");
+    show_as_lead(lab, &["scan", "approve", "deployment/myapp", "--reason=fixed"], 0)?;
     show(lab, &["rollout", "status", "deployment/myapp", "--timeout=60s"], 0)?;
     lab.until("myapp", "Approved Deployed");
     status(lab)?;
@@ -110,10 +116,19 @@ fn status(lab: &Lab) -> Result<()> {
     show(lab, &["scan", "status", "deployment/myapp"], 0)
 }
 
-/// Prints a command and what it says, as it says it.
+/// As the developer, who may edit the namespace.
 fn show(lab: &Lab, args: &[&str], expected: i32) -> Result<()> {
+    print(lab, lab.kubectl_command(), args, expected)
+}
+
+/// As the lead, who may approve there.
+fn show_as_lead(lab: &Lab, args: &[&str], expected: i32) -> Result<()> {
+    print(lab, lab.lead_command(), args, expected)
+}
+
+/// Prints a command and what it says, as it says it.
+fn print(lab: &Lab, mut command: Command, args: &[&str], expected: i32) -> Result<()> {
     println!("\n$ kubectl {}", args.join(" "));
-    let mut command = lab.kubectl_command();
     let mut child = command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
     std::thread::scope(|scope| {

@@ -14,11 +14,16 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tidewaiter-db",
-        &["tokio", "kube", "ureq", "rustls", "tidewaiter-feeds", "tidewaiter-scan"],
+        &["tokio", "kube", "ureq", "rustls", "tidewaiter-http", "tidewaiter-feeds", "tidewaiter-scan"],
         "db knows neither network nor feeds",
     ),
     ("tidewaiter-scan", &["tokio", "kube", "tidewaiter-feeds", "indicatif"], "the engine is synchronous and silent"),
     ("tidewaiter-feeds", &["tokio", "kube", "tidewaiter-scan"], "feeds build databases and nothing else"),
+    (
+        "tidewaiter-http",
+        &["tokio", "kube", "tidewaiter-core"],
+        "the way to other machines knows nothing of what it carries",
+    ),
     ("tidewaiter-crd", &["tidewaiter-db", "tidewaiter-scan", "ureq", "tokio"], "resources are types without a client"),
     ("kubectl-scan", &["tidewaiter", "rusqlite"], "the CLI does not know the server, nor its store"),
     ("tidewaiter", &["tidewaiter-feeds"], "the server is given its database"),

@@ -20,7 +20,7 @@ struct Repository {
     authorization: Option<String>,
 }
 
-/// How a registry is spoken to; those on loopback never with TLS.
+/// How a registry is spoken to; one on loopback is asked itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     Tls,
@@ -28,15 +28,14 @@ pub(crate) enum Transport {
 }
 
 /// Pushes everything an image needs, its root document last.
-pub(crate) fn push(reference: &str, image: &Image, plain: Transport) -> Result<()> {
+pub(crate) fn push(reference: &str, image: &Image, transport: Transport, settings: &Settings) -> Result<()> {
     let parsed: Reference = reference.parse().with_context(|| reference.to_owned())?;
     let tag = parsed.tag().context("give a tag to push to")?.to_owned();
     let host = parsed.registry();
-    let loopback = host.starts_with("127.0.0.1:") || host.starts_with("localhost:");
-    let scheme = if loopback || plain == Transport::PlainHttp { "http" } else { "https" };
+    let http = Client::new(settings)?;
     let mut repository = Repository {
-        http: Client::new(&Settings::default())?,
-        base: format!("{scheme}://{host}"),
+        base: format!("{}://{host}", http.scheme(host, transport == Transport::PlainHttp)),
+        http,
         name: parsed.repository().to_owned(),
         login: credentials()?.login(&parsed).cloned(),
         authorization: None,
@@ -153,4 +152,31 @@ fn accepted(mut answer: Response<Body>) -> Result<Response<Body>> {
     }
     let text = answer.body_mut().read_to_string().unwrap_or_default();
     bail!("the registry answers {}: {text:.300}", answer.status())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidewaiter_testkit::authority::Authority;
+    use tidewaiter_testkit::demo::clean;
+    use tidewaiter_testkit::registry::Registry;
+
+    #[test]
+    fn images_are_pushed_over_tls_and_without() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let (image, authority) = (clean().build(), Authority::new());
+        let trusting = Settings { extra_roots: vec![authority.pem().as_bytes().to_vec()], ..Settings::default() };
+        let (private, plain) = (Registry::start_tls(&authority), Registry::start());
+        let check = |registry: &Registry, settings: &Settings, expected: Result<(), &str>| {
+            let to = format!("{}/app:v1", registry.host());
+            match (push(&to, &image, Transport::Tls, settings), expected) {
+                (Ok(()), Ok(())) => {}
+                (Err(error), Err(cause)) => assert!(format!("{error:#}").contains(cause), "{error:#}"),
+                (found, expected) => panic!("{to}: {found:?}, not {expected:?}"),
+            }
+        };
+        check(&private, &trusting, Ok(()));
+        check(&private, &Settings::default(), Err("signed by no authority that is trusted here"));
+        check(&plain, &trusting, Ok(()));
+    }
 }

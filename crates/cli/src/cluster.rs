@@ -112,6 +112,8 @@ async fn config(args: &ClusterArgs) -> Result<Config, Unavailable> {
     let config = Config::from_custom_kubeconfig(found, &options).await;
     let mut config = config.map_err(|e| Unavailable::NoAnswer(exit::text_of(&e)))?;
     config.connect_timeout = Some(CONNECT);
+    // Whoever waits at a terminal is told at once what is away, as by kubectl.
+    config.default_retry = false;
     let proxies = Proxies::from_env().map_err(|e| Unavailable::NoAnswer(e.to_string()))?;
     config.proxy_url = proxies.for_cluster(&config.cluster_url, config.proxy_url.take());
     Ok(config)

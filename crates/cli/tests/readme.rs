@@ -96,7 +96,7 @@ fn two_commands_to_a_result_and_more() {
     tidewaiter_testkit::program_image::unpack(&image, &path("rootfs")).unwrap();
     docker_archive(&path("layout"), &path("app.tar"));
     let said = laptop.shell(&script(&readme, "more")).ok();
-    assert!(said.contains("COMPLETE FOR") && said.contains("_kubectl-scan()"), "{said}");
+    assert!(said.contains("COMPLETE FOR") && said.contains("complete -F"), "{said}");
     let said = laptop.shell(&script(&readme, "offline")).ok();
     assert!(said.contains("tidewaiter.db"), "{said}");
 }

@@ -1,8 +1,9 @@
 //! A client: one agent for each route.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::proxy::{Named, Proxies};
 use crate::{Error, roots};
+use std::net::IpAddr;
 use std::time::Duration;
 use ureq::config::Config;
 use ureq::http::{Request, Response, Uri};
@@ -97,6 +98,17 @@ impl Client {
         Failure::of(error, self.proxy(url))
     }
 
+    /// How a registry at `host[:port]` is spoken to: `http` where that was said, and on loopback where nobody speaks TLS,
+    /// as Docker does; else `https`.
+    pub fn scheme(&self, host: &str, plain: bool) -> &'static str {
+        if plain || is_loopback(host) && self.speaks_plain_http(host) { "http" } else { "https" }
+    }
+
+    fn speaks_plain_http(&self, host: &str) -> bool {
+        let url = format!("https://{host}/v2/");
+        self.get(&url).call().is_err_and(|error| self.failure(&url, &error).kind == Kind::PlainHttp)
+    }
+
     fn proxy(&self, url: &str) -> Option<&Named> {
         self.proxies.for_address(&url.parse::<Uri>().ok()?)
     }
@@ -109,6 +121,11 @@ impl Client {
             _ => &self.direct,
         }
     }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn config(settings: &Settings, tls: ureq::tls::TlsConfig, proxy: Option<&Named>) -> Config {

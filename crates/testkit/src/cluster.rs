@@ -76,6 +76,11 @@ impl Cluster {
         Cluster { dir, process, binary: binary.to_owned() }
     }
 
+    /// The control plane's process, for whoever wants into its network.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The administrator's kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         self.dir.path().join("kubeconfig")

@@ -33,11 +33,12 @@ mod uninstall;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tidewaiter_testkit::cluster::eventually;
-use tidewaiter_testkit::controlplane;
 use tidewaiter_testkit::lab::{Lab, PATIENCE, Places};
+use tidewaiter_testkit::{confined, controlplane};
 
 /// What the stories stand on; each builds its own cluster.
 fn places() -> Places {
+    assert!(confined::is_possible(), "stories confine the server as deploy/ does; run them as root");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let here = std::env::current_exe().unwrap();
     let programs = here.ancestors().nth(2).map(PathBuf::from).unwrap();

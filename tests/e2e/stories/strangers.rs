@@ -14,7 +14,7 @@ fn a_developer_reads_reports() {
     let said = lab.kubectl(&["scan", "image", &bad]);
     assert_eq!(said.code, 1, "{}", said.text);
     assert!(
-        said.text.contains("CVE-2022-1292  openssl") && said.text.contains("3 critical, 5 medium"),
+        said.text.contains("CVE-2022-1292   openssl") && said.text.contains("3 critical, 5 medium"),
         "{}",
         said.text
     );

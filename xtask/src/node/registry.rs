@@ -8,6 +8,7 @@ use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
+use tidewaiter_http::Settings;
 use tidewaiter_testkit::image::Image;
 
 const PORT: u16 = 5000;
@@ -51,7 +52,7 @@ impl Registry {
 
     /// Stores an image; gives the reference to pull it by.
     pub(crate) fn push(&self, name: &str, image: &Image) -> Result<String> {
-        push::push(&format!("{}/{name}", host()), image, Transport::PlainHttp)
+        push::push(&format!("{}/{name}", host()), image, Transport::PlainHttp, &Settings::default())
             .with_context(|| format!("pushing {name}"))?;
         Ok(format!("{}/{name}", host()))
     }

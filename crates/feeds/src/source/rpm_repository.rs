@@ -109,7 +109,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let web: BTreeMap<&str, &str> = web.iter().copied().collect();
         let get = |url: &str| {
-            let content = web.get(url).ok_or_else(|| Error::Status(404))?;
+            let content = web.get(url).ok_or(Error::Status(404))?;
             let file = folder.path().join(url.rsplit('/').next().unwrap());
             fs::write(&file, content).unwrap();
             Ok(file)

@@ -48,6 +48,9 @@ pub(crate) async fn run(client: Client) -> Result<()> {
     for crd in tidewaiter_crd::all() {
         delete::<CustomResourceDefinition>(&client, &crd.name_any()).await?;
     }
+    for crd in tidewaiter_crd::all() {
+        gone::<CustomResourceDefinition>(&client, &crd.name_any()).await?;
+    }
     let ours = ListParams::default().labels(&format!("{PART_OF}={PART}"));
     delete_all::<ClusterRoleBinding>(&client, &ours).await?;
     delete_all::<ClusterRole>(&client, &ours).await?;
@@ -85,6 +88,20 @@ where
             Ok(())
         }
     }
+}
+
+/// Custom resources go before their definition does, one by one.
+async fn gone<K>(client: &Client, name: &str) -> Result<()>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    for _ in 0..STOP_TRIES {
+        if Api::<K>::all(client.clone()).get_opt(name).await?.is_none() {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    bail!("{} {name} does not go away; see its finalizers, then run this again", K::kind(&()))
 }
 
 async fn delete_all<K>(client: &Client, which: &ListParams) -> Result<()>

@@ -41,6 +41,7 @@ pub(super) fn scaled_down(stage: &mut Stage) -> Result<()> {
     play.run(&format!("kubectl create deployment later --image={stranger}"))?;
     play.becomes("kubectl get events --field-selector reason=FailedCreate", &["replicaset/next", "replicaset/later"])?;
     play.run("kubectl get deployments next later")?;
+    play.becomes("kubectl scan status deployment/later", &["warning: nothing new is scanned"])?;
 
     play.title("The server is back: what waited starts");
     play.run(&format!("{SERVER} scale deployment/tidewaiter --replicas=1"))?;

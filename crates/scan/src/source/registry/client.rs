@@ -44,7 +44,7 @@ impl Client {
         let http = Http::with_resolver(&settings, Guard::new(config.addresses.clone()));
         let http = http.map_err(|e| SourceError::Setup { what: reference.to_string(), cause: e.to_string() })?;
         Ok(Client {
-            base: format!("{}://{host}", scheme(&http, host, &config.plain_http)),
+            base: format!("{}://{host}", http.scheme(host, config.plain_http.iter().any(|named| named == host))),
             http,
             repository: reference.repository().to_owned(),
             login: config.credentials.login(reference).cloned(),
@@ -280,26 +280,6 @@ impl Read for Resuming {
             self.body = self.client.blob(&self.digest, self.read, &self.what).map_err(io::Error::other)?;
         }
     }
-}
-
-/// Plain HTTP where it was said, and on loopback where nobody speaks TLS, as Docker does.
-fn scheme(http: &Http, host: &str, plain: &[String]) -> &'static str {
-    if plain.iter().any(|named| named == host) {
-        return "http";
-    }
-    if !is_loopback(host) {
-        return "https";
-    }
-    let url = format!("https://{host}/v2/");
-    match http.get(&url).call().map_err(|error| http.failure(&url, &error).kind) {
-        Err(Kind::PlainHttp) => "http",
-        _ => "https",
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn absolute(base: &str, location: &str) -> Option<String> {
