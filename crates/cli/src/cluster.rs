@@ -11,7 +11,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 use tidewaiter_core::report::Report;
-use tidewaiter_crd::names::{GROUP, NAMESPACE, REPORT_NOT_FOUND};
+use tidewaiter_crd::names::{GROUP, NAMESPACE, NO_DATABASE, REPORT_NOT_FOUND};
 use tidewaiter_crd::workload_scan;
 use tidewaiter_crd::{ImageScan, WorkloadScan, image_scan};
 use tidewaiter_http::proxy::Proxies;
@@ -68,6 +68,8 @@ pub(crate) enum Unavailable {
 pub(crate) struct Cluster {
     runtime: Runtime,
     pub(crate) client: Client,
+    /// For the server's API: what is away there is told at once, and not asked for again.
+    impatient: Client,
     pub(crate) namespace: String,
     server: Option<String>,
 }
@@ -77,13 +79,16 @@ pub(crate) fn with_tidewaiter(args: &ClusterArgs) -> Result<Cluster, Unavailable
     let broken = |e: &(dyn std::error::Error + 'static)| Unavailable::NoAnswer(exit::text_of(e));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| broken(&e))?;
     let config = runtime.block_on(config(args))?;
-    let (client, namespace) = runtime.block_on(async {
+    let (client, impatient, namespace) = runtime.block_on(async {
         let namespace = args.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let mut without_retries = config.clone();
+        without_retries.default_retry = false;
+        let impatient = Client::try_from(without_retries).map_err(|e| broken(&e))?;
         let client = Client::try_from(config).map_err(|e| broken(&e))?;
         let version = format!("{GROUP}/v1alpha1");
         let found = client.list_api_group_resources(&version);
         match tokio::time::timeout(CONNECT * 2, found).await {
-            Ok(Ok(_)) => Ok((client, namespace)),
+            Ok(Ok(_)) => Ok((client, impatient, namespace)),
             Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(Unavailable::NotInstalled),
             Ok(Err(kube::Error::Api(status))) if matches!(status.code, 401 | 403) => {
                 Err(Unavailable::Refused(status.message.clone()))
@@ -92,7 +97,7 @@ pub(crate) fn with_tidewaiter(args: &ClusterArgs) -> Result<Cluster, Unavailable
             Err(_) => Err(Unavailable::NoAnswer("it does not answer".to_owned())),
         }
     })?;
-    Ok(Cluster { runtime, client, namespace, server: args.server.clone() })
+    Ok(Cluster { runtime, client, impatient, namespace, server: args.server.clone() })
 }
 
 async fn config(args: &ClusterArgs) -> Result<Config, Unavailable> {
@@ -112,8 +117,6 @@ async fn config(args: &ClusterArgs) -> Result<Config, Unavailable> {
     let config = Config::from_custom_kubeconfig(found, &options).await;
     let mut config = config.map_err(|e| Unavailable::NoAnswer(exit::text_of(&e)))?;
     config.connect_timeout = Some(CONNECT);
-    // Whoever waits at a terminal is told at once what is away, as by kubectl.
-    config.default_retry = false;
     let proxies = Proxies::from_env().map_err(|e| Unavailable::NoAnswer(e.to_string()))?;
     config.proxy_url = proxies.for_cluster(&config.cluster_url, config.proxy_url.take());
     Ok(config)
@@ -125,14 +128,10 @@ fn unreadable(which: &str, error: &KubeconfigError) -> Unavailable {
     Unavailable::NoAnswer(format!("{which}: {}", text.lines().next().unwrap_or_default()))
 }
 
-/// Whether there is a kubeconfig, named or in the usual place.
+/// Whether there is a kubeconfig: one that was named, or one in the usual place.
 fn is_there() -> bool {
-    let named = std::env::var_os("KUBECONFIG").filter(|named| !named.is_empty());
-    match (named, std::env::home_dir()) {
-        (Some(named), _) => std::env::split_paths(&named).any(|path| path.exists()),
-        (None, Some(home)) => home.join(".kube/config").exists(),
-        (None, None) => false,
-    }
+    let named = std::env::var_os("KUBECONFIG").is_some_and(|named| !named.is_empty());
+    named || std::env::home_dir().is_some_and(|home| home.join(".kube/config").exists())
 }
 
 /// Why a report, or the server's state, could not be had.
@@ -205,7 +204,10 @@ impl Cluster {
             None => {
                 let url = format!("/api/v1/namespaces/{NAMESPACE}/services/http:tidewaiter:8080/proxy{path}");
                 let request = http::Request::get(&url).body(Vec::new()).map_err(|e| NoAnswer::Failed(e.to_string()))?;
-                self.client.request_text(request).await.map_err(through_api_server)
+                let asked = tokio::time::timeout(ANSWER, self.impatient.request_text(request)).await;
+                asked
+                    .map_err(|_| NoAnswer::Failed(format!("the server's API has not answered within {ANSWER:?}")))?
+                    .map_err(through_api_server)
             }
         }
     }
@@ -214,6 +216,7 @@ impl Cluster {
 fn through_api_server(error: kube::Error) -> NoAnswer {
     match error {
         kube::Error::Api(status) if status.reason == REPORT_NOT_FOUND => NoAnswer::Gone,
+        kube::Error::Api(status) if status.reason == NO_DATABASE => NoAnswer::Failed(status.message.clone()),
         kube::Error::Api(status) if status.code == 403 => NoAnswer::Forbidden,
         error => NoAnswer::Failed(format!(
             "the server's API cannot be reached through the API server ({}); is it running? kubectl -n {NAMESPACE} get pods",
@@ -222,12 +225,15 @@ fn through_api_server(error: kube::Error) -> NoAnswer {
     }
 }
 
+/// Longest time for an answer of the server's API: a lost node lets nobody know that it is gone.
+const ANSWER: Duration = Duration::from_secs(30);
 /// Longest answer of the server's API: a report of the largest image has some tens of megabytes.
 const MAX_ANSWER: u64 = 256 << 20;
 
 fn fetch(url: &str) -> Result<String, NoAnswer> {
     let failed = |cause: String| NoAnswer::Failed(format!("{url}: {cause}"));
-    let client = Http::new(&Settings::default()).map_err(|e| failed(e.to_string()))?;
+    let settings = Settings { total: Some(ANSWER), ..Settings::default() };
+    let client = Http::new(&settings).map_err(|e| failed(e.to_string()))?;
     let mut answer = client.get(url).call().map_err(|e| failed(client.failure(url, &e).to_string()))?;
     let text = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_string().map_err(|e| failed(e.to_string()))?;
     match answer.status().as_u16() {

@@ -61,6 +61,8 @@ pub(crate) fn text_of(error: &(dyn std::error::Error + 'static)) -> String {
             Some(kube::Error::Api(status)) => (status.message.clone(), None),
             _ => (cause.to_string(), cause.source()),
         };
+        // Errors that quote another one quote its dump too.
+        let own = own.split_once(" (Status {").map_or(own.as_str(), |(words, _)| words).to_owned();
         if !own.is_empty() && !out.contains(&own) {
             out = if out.is_empty() { own } else { format!("{out}: {own}") };
         }

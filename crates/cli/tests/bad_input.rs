@@ -36,7 +36,11 @@ impl Machine {
     /// `kubectl-scan ARGS`.
     fn scan(&self, args: &[&str]) -> Said {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-scan"));
-        command.args(args).env("KUBECONFIG", self.path("none")).env("TIDEWAITER_DB", self.path("tidewaiter.db"));
+        command
+            .args(args)
+            .env("KUBECONFIG", "")
+            .env("HOME", self.dir.path())
+            .env("TIDEWAITER_DB", self.path("tidewaiter.db"));
         command.env("XDG_CACHE_HOME", self.dir.path()).env("DOCKER_CONFIG", self.dir.path());
         run(&mut command)
     }

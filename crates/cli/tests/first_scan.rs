@@ -62,11 +62,20 @@ fn what_is_missing_is_named_with_the_next_step() {
     ] {
         let config = config.display().to_string();
         check(&scan(home.path(), &[], &["image", &image, "--kubeconfig", &config]), 3, words);
-        let expected = if config.ends_with("none") { "no cluster is configured" } else { "the cluster cannot be used" };
-        check(&scan(home.path(), &[("KUBECONFIG", &config)], &["status"]), 3, &[expected]);
+        check(&scan(home.path(), &[("KUBECONFIG", &config)], &["status"]), 3, &["the cluster cannot be used"]);
+        let said = scan(home.path(), &[("KUBECONFIG", &config)], &["image", &image]);
+        check(&said, 0, &["scanning locally: the cluster cannot be used", "No vulnerabilities found"]);
     }
+    // No authority at all is no fault of the network.
+    let empty = home.path().join("empty.pem");
+    fs::write(&empty, "").unwrap();
+    let toml = home.path().join("far.toml");
+    fs::write(&toml, "[[feed]]\nname = \"a\"\nformat = \"osv\"\nurl = \"https://localhost:1/a.zip\"\n").unwrap();
+    let (empty, toml) = (empty.display().to_string(), toml.display().to_string());
+    let said = scan(home.path(), &[("SSL_CERT_FILE", &empty)], &["image", "--plain-http", "localhost:1/x:v1"]);
+    check(&said, 3, &["the registry cannot be reached"]);
+    let said = scan(home.path(), &[("SSL_CERT_FILE", &empty)], &["db", "build", "--feeds", &toml]);
+    check(&said, 3, &["feed a"]);
     let dead = dead.display().to_string();
-    let said = scan(home.path(), &[("KUBECONFIG", &dead)], &["image", &image]);
-    check(&said, 0, &["scanning locally: the cluster cannot be used", "No vulnerabilities found"]);
     check(&scan(home.path(), &[], &["image", &image, "--kubeconfig", &dead, "--context", "x"]), 3, &["x"]);
 }

@@ -43,6 +43,11 @@ fn every_block_is_run_or_said_to_be_long() {
             }
         }
     }
+    let tests = ["crates/cli/tests/readme.rs", "tests/e2e/stories/readme.rs", "crates/testkit/src/lab.rs"];
+    let tests: String = tests.iter().map(|file| fs::read_to_string(root().join(file)).unwrap()).collect();
+    for name in RUN {
+        assert!(tests.contains(&format!(", \"{name}\")")), "nothing runs {name}");
+    }
     let (mut seen, mut known) = (seen, RUN.map(str::to_owned).to_vec());
     seen.sort();
     known.sort();

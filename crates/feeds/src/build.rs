@@ -63,11 +63,14 @@ pub fn build(options: &Options<'_>) -> Result<Meta, FeedError> {
     let mut all = Records::default();
     let mut meta = Meta { built: options.now.to_owned(), ..Meta::default() };
     // Told before anything is asked for, and as what it is: no fault of a feed.
-    if options.config.feeds.iter().any(|feed| feed.url.is_some()) {
-        writable(options.downloads)?;
-    }
-    let client = Client::new(&Settings::default())?;
-    for (records, info) in read_all(options, &client)? {
+    let client = match options.config.feeds.iter().any(|feed| feed.url.is_some()) {
+        true => {
+            writable(options.downloads)?;
+            Some(Client::new(&Settings::default())?)
+        }
+        false => None,
+    };
+    for (records, info) in read_all(options, client.as_ref())? {
         meta.feeds.push(info);
         all.advisories.extend(records.advisories);
         all.exploited.extend(records.exploited);
@@ -96,7 +99,7 @@ pub fn build(options: &Options<'_>) -> Result<Meta, FeedError> {
 }
 
 /// Every feed, in the order of the configuration, whichever was read first.
-fn read_all(options: &Options<'_>, client: &Client) -> Result<Vec<(Records, FeedInfo)>, FeedError> {
+fn read_all(options: &Options<'_>, client: Option<&Client>) -> Result<Vec<(Records, FeedInfo)>, FeedError> {
     let feeds = &options.config.feeds;
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
@@ -120,7 +123,11 @@ fn read_all(options: &Options<'_>, client: &Client) -> Result<Vec<(Records, Feed
 }
 
 /// A panic in one reader is that feed's error: whoever asked to go on without it must be able to.
-fn read_or_say_why(feed: &Feed, options: &Options<'_>, client: &Client) -> Result<(Records, FeedInfo), FeedError> {
+fn read_or_say_why(
+    feed: &Feed,
+    options: &Options<'_>,
+    client: Option<&Client>,
+) -> Result<(Records, FeedInfo), FeedError> {
     let reading = || {
         options.progress.feed_started(&feed.name, &feed.location());
         read(feed, options, client).inspect(|(_, info)| options.progress.feed_done(info))
@@ -138,7 +145,7 @@ fn writable(folder: &Path) -> Result<(), FeedError> {
     tried.map_err(|e| FeedError::Downloads { folder: folder.to_owned(), cause: e.to_string() })
 }
 
-fn read(feed: &Feed, options: &Options<'_>, client: &Client) -> Result<(Records, FeedInfo), FeedError> {
+fn read(feed: &Feed, options: &Options<'_>, client: Option<&Client>) -> Result<(Records, FeedInfo), FeedError> {
     let unavailable = |cause: String, advice: &str| FeedError::Unavailable {
         feed: feed.name.clone(),
         location: feed.location(),
@@ -177,11 +184,10 @@ fn read(feed: &Feed, options: &Options<'_>, client: &Client) -> Result<(Records,
     Ok((records, info))
 }
 
-fn fetch(feed: &Feed, options: &Options<'_>, client: &Client) -> Result<PathBuf, url::Error> {
-    if let Some(path) = &feed.path {
-        return Ok(path.clone());
-    }
-    let address = feed.url.as_deref().unwrap_or_default();
+fn fetch(feed: &Feed, options: &Options<'_>, client: Option<&Client>) -> Result<PathBuf, url::Error> {
+    let (Some(address), Some(client)) = (feed.url.as_deref(), client) else {
+        return Ok(feed.path.clone().unwrap_or_default());
+    };
     let folder = options.downloads.join(&feed.name);
     let progress = |bytes, total| options.progress.downloaded(&feed.name, bytes, total);
     let get = |address: &str| url::download(client, address, &folder, feed.max_bytes, url::Retry::default(), &progress);

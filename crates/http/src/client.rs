@@ -46,6 +46,8 @@ pub struct Client {
     https_proxied: Option<Agent>,
     http_proxied: Option<Agent>,
     proxies: Proxies,
+    /// Whether it follows redirects.
+    follows: bool,
 }
 
 impl Client {
@@ -72,17 +74,25 @@ impl Client {
             https_proxied: proxies.https().map(proxied),
             http_proxied: proxies.http().map(proxied),
             proxies,
+            follows: settings.redirects > 0,
         })
     }
 
-    /// A GET.
+    /// A GET. What is asked for over TLS is redirected to nothing else.
     pub fn get(&self, url: &str) -> RequestBuilder<WithoutBody> {
-        self.route(url).get(url)
+        let request = self.route(url).get(url);
+        if self.stays_encrypted(url) { request.config().https_only(true).build() } else { request }
     }
 
-    /// A POST.
+    /// A POST, as [`Client::get`].
     pub fn post(&self, url: &str) -> RequestBuilder<WithBody> {
-        self.route(url).post(url)
+        let request = self.route(url).post(url);
+        if self.stays_encrypted(url) { request.config().https_only(true).build() } else { request }
+    }
+
+    /// Where redirects are answers, whoever follows them sees to it.
+    fn stays_encrypted(&self, url: &str) -> bool {
+        self.follows && url.starts_with("https://")
     }
 
     /// Any request.
@@ -128,6 +138,7 @@ fn is_loopback(host: &str) -> bool {
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
 fn config(settings: &Settings, tls: ureq::tls::TlsConfig, proxy: Option<&Named>) -> Config {
     Agent::config_builder()
         .http_status_as_error(false)

@@ -61,6 +61,9 @@ impl Failure {
                 (Kind::PlainHttp, "it speaks plain HTTP, or something else that is not TLS".to_owned())
             }
             (_, Some(rustls::Error::InvalidCertificate(why))) => (Kind::Certificate, certificate(why)),
+            (_, Some(rustls::Error::General(why))) => {
+                (Kind::Certificate, format!("no authority could be loaded to judge its certificate by ({why})"))
+            }
             (ureq::Error::ConnectProxyFailed(why), _) => (Kind::Proxy, by(proxy, why)),
             (error, _) if unknown_name(error) => match proxy {
                 Some(_) => (Kind::Proxy, by(proxy, "its name is unknown")),

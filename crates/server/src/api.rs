@@ -1,4 +1,4 @@
-//! The HTTP API: reports, health, metrics.
+//! The HTTP API: reports and health; metrics at another address.
 
 use crate::context::Context;
 use crate::database::State as DatabaseState;
@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tidewaiter_crd::names::REPORT_NOT_FOUND;
+use tidewaiter_crd::names::{NO_DATABASE, REPORT_NOT_FOUND};
 
 /// All routes.
 pub(crate) fn router(ctx: Arc<Context>) -> Router {
@@ -18,9 +18,13 @@ pub(crate) fn router(ctx: Arc<Context>) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/readyz/scans", get(ready_for_scans))
-        .route("/metrics", get(metrics))
         .route("/api/v1/reports/{key}", get(report))
         .with_state(ctx)
+}
+
+/// Metrics, at an address of their own: everybody who is logged in reaches the other one (ADR 0008).
+pub(crate) fn metrics_router(ctx: Arc<Context>) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(ctx)
 }
 
 /// Ready for admission and control. A missing database is told, and takes nothing away: holds stay.
@@ -41,7 +45,7 @@ async fn ready(State(ctx): State<Arc<Context>>) -> Response {
 async fn ready_for_scans(State(ctx): State<Arc<Context>>) -> Response {
     match ctx.databases.state() {
         DatabaseState::Ready(id) => format!("ok, database {id}\n").into_response(),
-        DatabaseState::Missing(why) => refusal(StatusCode::SERVICE_UNAVAILABLE, "NoDatabase", &why),
+        DatabaseState::Missing(why) => refusal(StatusCode::SERVICE_UNAVAILABLE, NO_DATABASE, &why),
     }
 }
 

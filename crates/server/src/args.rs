@@ -39,9 +39,12 @@ pub(crate) struct Serve {
     /// Folder for reports and inventories, on a local file system
     #[arg(long, value_name = "DIR", default_value = "/var/lib/tidewaiter/store")]
     pub(crate) store: PathBuf,
-    /// Address of the API (reports, health, metrics)
+    /// Address of the API (reports, health)
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub(crate) listen: SocketAddr,
+    /// Address of the metrics
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9090")]
+    pub(crate) metrics_listen: SocketAddr,
     /// Address of the admission webhooks
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8443")]
     pub(crate) webhook_listen: SocketAddr,

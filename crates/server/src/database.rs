@@ -119,14 +119,14 @@ impl Databases {
             let path = self.path.clone();
             let new = tokio::task::spawn_blocking(move || look(&path)).await;
             let new = new.unwrap_or_else(|e| State::Missing(format!("the database could not be looked at: {e}")));
-            tell(&ctx, &new).await;
             let ready = matches!(new, State::Ready(_));
             let (judged, program) = (self.judged.clone(), ctx.settings.program.clone());
             let from = tokio::task::spawn_blocking(move || judged.id(&program)).await.ok().flatten();
             self.set_moving(from.map_or(Move::None, |from| Move::Running { from }));
             // New scans need the file that is there; what was judged with its predecessor stays.
-            *self.state.write().unwrap_or_else(PoisonError::into_inner) = new;
+            *self.state.write().unwrap_or_else(PoisonError::into_inner) = new.clone();
             wake(&ctx);
+            tell(&ctx, &new).await;
             if ready {
                 self.bring_up(&ctx).await;
             }
@@ -169,7 +169,7 @@ fn look(path: &Path) -> State {
     match Database::open_verified(path) {
         Ok(database) => State::Ready(database.id().to_owned()),
         Err(error) => State::Missing(format!(
-            "no vulnerability database: {error}; see why none was built: kubectl -n {NAMESPACE} logs deployment/tidewaiter \
+            "no vulnerability database: {error}; see what its build said: kubectl -n {NAMESPACE} logs deployment/tidewaiter \
              -c database; mend the feeds (docs/user-guide.md, The database), then: kubectl -n {NAMESPACE} rollout restart \
              deployment/tidewaiter"
         )),

@@ -11,9 +11,11 @@ use crate::queues::Queues;
 use crate::scans::slots::Slots;
 use crate::{allowlist, api, controllers, install, scans, webhook};
 use anyhow::{Context as _, Result};
+use axum::Router;
 use axum_server::tls_rustls::RustlsConfig;
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -52,14 +54,20 @@ pub(crate) async fn run(client: Client, args: Serve) -> Result<()> {
         ready: AtomicBool::new(false),
         tls: OnceLock::new(),
     });
-    let listener = TcpListener::bind(args.listen).await.with_context(|| format!("listening on {}", args.listen))?;
-    let api = api::router(Arc::clone(&ctx));
-    tokio::spawn(async move { axum::serve(listener, api).await });
+    answer(args.listen, api::router(Arc::clone(&ctx))).await?;
+    answer(args.metrics_listen, api::metrics_router(Arc::clone(&ctx))).await?;
     tokio::select! {
         ready = start(&ctx, &args, databases) => ready?,
         () = stopped() => return Ok(()),
     }
     stopped().await;
+    Ok(())
+}
+
+/// Serves plain HTTP until the process ends.
+async fn answer(address: SocketAddr, routes: Router) -> Result<()> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+    tokio::spawn(async move { axum::serve(listener, routes).await });
     Ok(())
 }
 

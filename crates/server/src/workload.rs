@@ -86,6 +86,9 @@ pub(crate) fn approval(ctx: &Context, owner: &Owner, pins: &BTreeMap<String, Str
 #[error("{}", said(.0))]
 pub(crate) struct Error(#[from] pub(crate) kube::Error);
 
+/// What API servers say of a patch that cannot be applied, from 1.37 on.
+const REJECTED: &str = "the server rejected our request due to an error in our request";
+
 /// What the API server says, without the dump of its answer that the library adds.
 fn said(error: &kube::Error) -> String {
     match error {
@@ -96,14 +99,14 @@ fn said(error: &kube::Error) -> String {
 
 impl Error {
     /// Somebody else wrote at the same time: another version, or a test of a JSON patch that failed. API servers word
-    /// the latter differently; from 1.37 on it is a refusal as invalid that names no cause, which no refused field is.
+    /// the latter differently; from 1.37 on it is a refusal as invalid that names no object and no cause, which refused
+    /// fields and webhooks do.
     pub(crate) fn is_conflict(&self) -> bool {
         let kube::Error::Api(status) = &self.0 else { return false };
         let causes: Vec<&str> = status.details.iter().flat_map(|d| &d.causes).map(|c| c.message.as_str()).collect();
         let told = |text: &str| text.contains("test failed") || text.contains("testing");
-        let tested = causes.is_empty() && !status.message.contains(" is invalid: ")
-            || causes.iter().any(|text| told(text))
-            || told(&status.message);
+        let nameless = causes.is_empty() && status.reason == "Invalid" && status.message == REJECTED;
+        let tested = nameless || causes.iter().any(|text| told(text)) || told(&status.message);
         status.code == 409 || status.code == 422 && tested
     }
 
@@ -142,6 +145,7 @@ mod tests {
             false,
         );
         check(r#"{"code":422,"reason":"Invalid","message":"Pod \"p\" is invalid: spec: Forbidden"}"#, false);
+        check(r#"{"code":422,"reason":"Invalid","message":"admission webhook \"w\" denied the request: no"}"#, false);
         check(r#"{"code":403,"reason":"Forbidden","message":"no"}"#, false);
     }
 }

@@ -194,6 +194,7 @@ impl Lab {
                 command.arg("--listen").arg(format!("127.0.0.1:{api}"));
                 command.arg("--webhook-listen").arg(format!("127.0.0.1:{webhook}"));
                 command.arg("--webhook-url").arg(format!("https://127.0.0.1:{webhook}"));
+                command.args(["--metrics-listen", "127.0.0.1:0"]);
                 command.args(["--allow-registry-network", "127.0.0.0/8"]).args(more);
                 command.envs(self.variables.iter().cloned());
                 command

@@ -50,16 +50,21 @@ impl Default for Registry {
 impl Registry {
     /// Starts on a free port.
     pub fn start() -> Self {
-        Self::serve(None)
+        Self::serve([127, 0, 0, 1], None)
+    }
+
+    /// Starts at another address of this machine, where plain HTTP is nobody's guess.
+    pub fn start_at(address: [u8; 4]) -> Self {
+        Self::serve(address, None)
     }
 
     /// Starts with TLS, by a certificate of this authority.
     pub fn start_tls(authority: &Authority) -> Self {
-        Self::serve(Some(pair(authority)))
+        Self::serve([127, 0, 0, 1], Some(pair(authority)))
     }
 
-    fn serve(tls: Option<Pair>) -> Self {
-        let address = ([127, 0, 0, 1], 0).into();
+    fn serve(address: [u8; 4], tls: Option<Pair>) -> Self {
+        let address = (address, 0).into();
         let mut registry = Registry { address, content: Shared::default(), served: None, tls };
         registry.up();
         registry
@@ -127,7 +132,7 @@ impl Registry {
     /// Answers (again), on the same port.
     pub fn up(&mut self) {
         let app = Router::new().fallback(answer).layer(DefaultBodyLimit::disable());
-        let served = Served::start(self.address.port(), app.with_state(Arc::clone(&self.content)), self.tls.clone());
+        let served = Served::start_at(self.address, app.with_state(Arc::clone(&self.content)), self.tls.clone());
         self.address = served.address;
         self.served = Some(served);
     }

@@ -29,8 +29,12 @@ pub(crate) struct Served {
 impl Served {
     /// On a port of loopback; 0 is a free one.
     pub(crate) fn start(port: u16, app: Router, tls: Option<Pair>) -> Self {
+        Self::start_at((IpAddr::from(Ipv4Addr::LOCALHOST), port).into(), app, tls)
+    }
+
+    /// At an address of this machine.
+    pub(crate) fn start_at(address: SocketAddr, app: Router, tls: Option<Pair>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let address = (IpAddr::from(Ipv4Addr::LOCALHOST), port);
         let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
         let address = listener.local_addr().unwrap();
         match tls {

@@ -27,7 +27,8 @@ fn without_a_database_holds_stay_and_say_what_to_do() {
     assert!(said.text.contains("NoDatabase"), "{}", said.text);
     // Whoever installs is told where they look: by the status, and by an Event of the server's Deployment.
     let said = lab.kubectl(&["scan", "status"]).ok();
-    assert!(said.contains("warning: nothing new is scanned") && said.contains("-c database"), "{said}");
+    assert!(said.contains("warning: nothing new is scanned: no vulnerability database"), "{said}");
+    assert!(said.contains("-c database") && !said.contains("cannot be reached"), "{said}");
     let events = ["get", "events", "-n", "tidewaiter-system", "--field-selector", "reason=NoDatabase"];
     within(PATIENCE, "an Event says it", || lab.admin(&events).text.contains("everything new is held"));
     // A corrupt one is no database.
@@ -123,7 +124,8 @@ fn a_cluster_without_the_custom_resources() {
     assert_eq!(said.code, 3, "{}", said.text);
     // The server says it too.
     let mut server = Command::new(places.programs.join("tidewaiter"));
-    server.args(["serve", "--listen", "127.0.0.1:0", "--webhook-listen", "127.0.0.1:0", "--store"]);
+    server.args(["serve", "--listen", "127.0.0.1:0", "--webhook-listen", "127.0.0.1:0"]);
+    server.args(["--metrics-listen", "127.0.0.1:0", "--store"]);
     server.arg(cluster.dir().join("store")).env("KUBECONFIG", cluster.kubeconfig());
     let log = fs::File::create(cluster.dir().join("server.log")).unwrap();
     let mut process = server.stderr(log).spawn().unwrap();

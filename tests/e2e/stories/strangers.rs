@@ -20,12 +20,18 @@ fn a_developer_reads_reports() {
     );
     let said = lab.kubectl(&["scan", "report", &bad, "-o", "json"]).ok();
     assert!(said.contains("CVE-2022-1292"), "{said}");
-    // Nothing else of the server's namespace is theirs, nor another path or port of its Service.
+    // Nothing else of the server's namespace is theirs: no other port of its Service, and metrics are not at this one.
     let proxy = "/api/v1/namespaces/tidewaiter-system/services";
-    for path in ["https:tidewaiter:443/proxy/pods", "tidewaiter:8080/proxy/metrics"] {
+    for (path, word) in [
+        ("https:tidewaiter:443/proxy/pods", "forbidden"),
+        ("http:tidewaiter:9090/proxy/metrics", "forbidden"),
+        ("http:tidewaiter:8080/proxy/metrics", "could not find the requested resource"),
+    ] {
         let said = lab.kubectl(&["get", "--raw", &format!("{proxy}/{path}")]).refused();
-        assert!(said.contains("forbidden"), "{path}: {said}");
+        assert!(said.contains(word), "{path}: {said}");
     }
+    let metrics = lab.admin(&["get", "--raw", &format!("{proxy}/http:tidewaiter:9090/proxy/metrics")]).ok();
+    assert!(metrics.contains("tidewaiter_scans"), "{metrics}");
     // An administrator who takes that away leaves them the verdict, in words and in the exit code.
     lab.admin(&["delete", "rolebinding", "tidewaiter-reports", "-n", "tidewaiter-system"]).ok();
     let said = lab.kubectl(&["scan", "image", &bad]);

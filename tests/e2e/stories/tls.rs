@@ -75,12 +75,40 @@ fn a_registry_with_a_private_ca_beside_one_of_plain_http() {
     let authority = Authority::new();
     let private = Registry::start_tls(&authority);
     let ca = lab.mounted_file("ca.pem", authority.pem());
-    let plain = lab.registry.host();
-    lab.start_server_with(&["--registry-ca", &ca, "--plain-http-registry", &plain]);
+    // Beyond loopback, where plain HTTP must be said.
+    let other = Registry::start_at([10, 244, 200, 1]);
+    let network = ["--allow-registry-network", "10.244.200.0/24"];
+    let image = other.push("good", "v1", &clean().build());
+    lab.start_server_with(&network);
+    let said = lab.kubectl(&["scan", "image", &image]);
+    assert_eq!(said.code, 3, "{}", said.text);
+    assert!(said.text.contains("--plain-http-registry HOST of tidewaiter serve"), "{}", said.text);
+    lab.kill_server();
+    let more = ["--registry-ca", &ca, "--plain-http-registry", &other.host()];
+    lab.start_server_with(&[&network[..], &more].concat());
     let good = private.push("good", "v1", &clean().build());
-    let said = lab.kubectl(&["scan", "image", &good]).ok();
-    assert!(said.contains("No vulnerabilities found"), "{said}");
-    let plain = lab.registry.push("good", "v1", &clean().build());
-    let said = lab.kubectl(&["scan", "image", &plain]).ok();
-    assert!(said.contains("No vulnerabilities found"), "{said}");
+    for image in [&good, &image] {
+        let said = lab.kubectl(&["scan", "image", image]).ok();
+        assert!(said.contains("No vulnerabilities found"), "{image}: {said}");
+    }
+    // The server's API over TLS, direct and through a proxy, as `--server` names it.
+    let key = lab.field(
+        "imagescans",
+        r#".items[?(@.spec.image=="IMAGE")].status.platforms[0].reportKey"#.replace("IMAGE", &good).as_str(),
+    );
+    let path = format!("/api/v1/reports/{key}");
+    let (code, report) = lab.get(&path);
+    assert_eq!(code, 200, "{report}");
+    let web = Web::with_names(&[(&path, report.into_bytes())], &authority, &["feeds.example"]);
+    let proxy = Proxy::start(&[("feeds.example:443", web.port())]);
+    let trusted = lab.cluster.dir().join("ca.pem");
+    fs::write(&trusted, authority.pem()).unwrap();
+    for url in [web.url(""), "https://feeds.example".to_owned()] {
+        let mut command = lab.kubectl_command();
+        command.args(["scan", "report", &good, "--server", &url]);
+        command.env("SSL_CERT_FILE", &trusted).env("HTTPS_PROXY", proxy.url());
+        let said = tidewaiter_testkit::cluster::run(&mut command).ok();
+        assert!(said.contains("No vulnerabilities found"), "{url}: {said}");
+    }
+    assert_eq!(proxy.asked(), ["feeds.example:443"]);
 }

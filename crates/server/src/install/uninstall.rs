@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::time::Duration;
 use tidewaiter_crd::WorkloadScan;
-use tidewaiter_crd::names::{CONDITION, GATED, HELD, NAMESPACE, PART, PART_OF, USER_PAUSE};
+use tidewaiter_crd::names::{CLUSTER_ROLES, CONDITION, GATED, HELD, NAMESPACE, USER_PAUSE};
 
 /// How long the server's Pods may take to go.
 const STOP_TRIES: u32 = 120;
@@ -51,9 +51,10 @@ pub(crate) async fn run(client: Client) -> Result<()> {
     for crd in tidewaiter_crd::all() {
         gone::<CustomResourceDefinition>(&client, &crd.name_any()).await?;
     }
-    let ours = ListParams::default().labels(&format!("{PART_OF}={PART}"));
-    delete_all::<ClusterRoleBinding>(&client, &ours).await?;
-    delete_all::<ClusterRole>(&client, &ours).await?;
+    delete::<ClusterRoleBinding>(&client, CLUSTER_ROLES[0]).await?;
+    for role in CLUSTER_ROLES {
+        delete::<ClusterRole>(&client, role).await?;
+    }
     delete::<Namespace>(&client, NAMESPACE).await?;
     tracing::info!("done: nothing of tidewaiter is left but the namespace {NAMESPACE}, which the cluster removes now");
     Ok(())
@@ -102,18 +103,6 @@ where
         tokio::time::sleep(PAUSE).await;
     }
     bail!("{} {name} does not go away; see its finalizers, then run this again", K::kind(&()))
-}
-
-async fn delete_all<K>(client: &Client, which: &ListParams) -> Result<()>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
-{
-    for object in
-        Api::<K>::all(client.clone()).list(which).await.with_context(|| format!("listing {}", K::kind(&())))?
-    {
-        delete::<K>(client, &object.name_any()).await?;
-    }
-    Ok(())
 }
 
 async fn strip_gates(client: &Client) -> Result<()> {

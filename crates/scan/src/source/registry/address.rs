@@ -2,10 +2,11 @@
 
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use ureq::config::Config;
-use ureq::http::Uri;
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::NextTimeout;
+use tidewaiter_http::ureq;
+use tidewaiter_http::ureq::config::Config;
+use tidewaiter_http::ureq::http::Uri;
+use tidewaiter_http::ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use tidewaiter_http::ureq::unversioned::transport::NextTimeout;
 
 /// Whom a scan may connect to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

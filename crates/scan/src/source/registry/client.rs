@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tidewaiter_core::image::{Digest, Reference};
-use tidewaiter_http::{Client as Http, Failure, Kind, Settings};
-use ureq::Body;
-use ureq::http::{Response, Uri};
+use tidewaiter_http::ureq::Body;
+use tidewaiter_http::ureq::http::{Response, Uri};
+use tidewaiter_http::{Client as Http, Failure, Kind, Settings, ureq};
 
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
