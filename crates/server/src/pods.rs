@@ -142,7 +142,8 @@ async fn decide(
     request_scans(ctx, &owner.namespace, &mut revision, spec).await?;
     let seen = evaluate(ctx, &owner.namespace, &revision, &record.draft);
     let word = approval(ctx, owner, &seen.pins);
-    let status = derive(&seen.facts, word, Rollout::Complete);
+    // Released is not started; the workload's own controller sees to that.
+    let status = derive(&seen.facts, word, Rollout::Running);
     let approved = revise(&mut revision, &seen, word, true);
     record.draft.revisions.insert(hash.clone(), revision);
     if shows == Shows::Statuses {

@@ -7,6 +7,7 @@ pub(crate) mod evaluate;
 pub(crate) mod others;
 pub(crate) mod record;
 pub(crate) mod requests;
+mod started;
 
 use crate::context::Context;
 use jiff::Timestamp;

@@ -27,6 +27,12 @@ fn a_bare_pod_and_a_directly_created_replica_set() {
     lab.apply(&set("set-good", &good)).ok();
     lab.apply(&set("set-bad", &bad)).ok();
     until_field(&lab, "replicaset/set-good", ".status.readyReplicas", "2");
+    for workload in ["pod/good", "replicaset/set-good"] {
+        within(PATIENCE, "what runs is deployed", || {
+            let said = lab.kubectl(&["scan", "status", workload]).ok();
+            said.contains("deployment status  Deployed") && said.contains("Approved  RollingOut")
+        });
+    }
 
     // Blocked ones say why, and stay.
     within(PATIENCE, "the Pod is blocked", || {

@@ -22,6 +22,14 @@ fn a_private_image_is_scanned_with_the_namespaces_own_secret() {
     // The paper node has no credentials: the decision is looked at, not the Pod.
     lab.kubectl(&["scan", "deployment", "app"]).ok();
     lab.until("app", "Approved RollingOut");
+    // So is a bare Pod's: released is not started.
+    lab.apply(&crate::pod("bare", &image)).ok();
+    let status = || lab.kubectl(&["scan", "status", "pod/bare"]).ok();
+    crate::within(tidewaiter_testkit::lab::PATIENCE, "the Pod is released", || {
+        status().contains("Approved  RollingOut")
+    });
+    crate::until_field(&lab, "pod/bare", ".status.containerStatuses[0].state.waiting.reason", "ErrImagePull");
+    assert!(!status().contains("Deployed"), "{}", status());
 
     // What one namespace may pull says nothing about another one.
     lab.new_namespace("other");

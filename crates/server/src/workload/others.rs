@@ -5,7 +5,7 @@ use super::decide::{rejudge, status};
 use super::display::{self, Change};
 use super::evaluate::evaluate;
 use super::record::Record;
-use super::{Error, Owner, approval};
+use super::{Error, Owner, approval, started};
 use crate::allowlist;
 use crate::context::Context;
 use k8s_openapi::api::core::v1::PodSpec;
@@ -13,7 +13,7 @@ use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tidewaiter_core::status::Rollout;
+use std::time::Duration;
 use tidewaiter_crd::WorkloadScan;
 use tidewaiter_crd::workload_scan::Decision;
 
@@ -32,11 +32,13 @@ pub(crate) async fn reconcile(scan: Arc<WorkloadScan>, ctx: Arc<Context>) -> Res
     };
     match update(&owner, &ctx).await {
         Err(error) if error.is_gone() => Ok(Action::await_change()),
-        other => other.map(|()| Action::await_change()),
+        other => other.map(|again| again.map_or_else(Action::await_change, Action::requeue)),
     }
 }
 
-async fn update(owner: &Owner, ctx: &Context) -> Result<(), Error> {
+/// Gives the time after which to look again whether it has started.
+async fn update(owner: &Owner, ctx: &Context) -> Result<Option<Duration>, Error> {
+    let mut again = None;
     let mut record = Record::open(ctx, owner).await?;
     let changed = rejudge(ctx, owner, &mut record, None, &PodSpec::default()).await?;
     record.prune(ctx, &owner.namespace, &BTreeSet::new());
@@ -44,7 +46,9 @@ async fn update(owner: &Owner, ctx: &Context) -> Result<(), Error> {
     let revision = record.draft.revisions.get(&current).filter(|r| r.decision != Decision::Held).cloned();
     if let Some(revision) = revision {
         let seen = evaluate(ctx, &owner.namespace, &revision, &record.draft);
-        let status = status(revision.decision, &seen, approval(ctx, owner, &seen.pins), Rollout::Complete);
+        let (rollout, later) = started::look(ctx, owner, &record, revision.decision).await?;
+        again = later;
+        let status = status(revision.decision, &seen, approval(ctx, owner, &seen.pins), rollout);
         let change = Change { owner, hash: &current, seen: &seen, status, lost: revision.lost };
         display::apply(ctx, &mut record, &change).await?;
     }
@@ -52,5 +56,5 @@ async fn update(owner: &Owner, ctx: &Context) -> Result<(), Error> {
     if changed {
         allowlist::update(ctx, &owner.namespace).await?;
     }
-    Ok(())
+    Ok(again)
 }
