@@ -234,7 +234,7 @@ fn fetch(url: &str) -> Result<String, NoAnswer> {
     let failed = |cause: String| NoAnswer::Failed(format!("{url}: {cause}"));
     let settings = Settings { total: Some(ANSWER), ..Settings::default() };
     let client = Http::new(&settings).map_err(|e| failed(e.to_string()))?;
-    let mut answer = client.get(url).call().map_err(|e| failed(client.failure(url, &e).to_string()))?;
+    let mut answer = client.follow(url, &[]).map_err(|failure| failed(failure.to_string()))?;
     let text = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_string().map_err(|e| failed(e.to_string()))?;
     match answer.status().as_u16() {
         200 => Ok(text),

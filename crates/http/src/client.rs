@@ -22,21 +22,16 @@ const RESPONSE: Duration = Duration::from_secs(60);
 /// Longest time for a body: two gigabytes at ten megabit a second.
 const BODY: Duration = Duration::from_secs(30 * 60);
 
+/// Redirects that are followed.
+const HOPS: usize = 10;
+
 /// What differs between clients.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// PEM documents of authorities that are trusted beside the system's.
     pub extra_roots: Vec<Vec<u8>>,
-    /// Redirects that are followed; with 0 they are answers.
-    pub redirects: u32,
     /// Longest time for a whole request, where it is less than those for its parts.
     pub total: Option<Duration>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings { extra_roots: Vec::new(), redirects: 10, total: None }
-    }
 }
 
 /// A client; every status is an answer, not an error.
@@ -46,8 +41,6 @@ pub struct Client {
     https_proxied: Option<Agent>,
     http_proxied: Option<Agent>,
     proxies: Proxies,
-    /// Whether it follows redirects.
-    follows: bool,
 }
 
 impl Client {
@@ -74,25 +67,41 @@ impl Client {
             https_proxied: proxies.https().map(proxied),
             http_proxied: proxies.http().map(proxied),
             proxies,
-            follows: settings.redirects > 0,
         })
     }
 
-    /// A GET. What is asked for over TLS is redirected to nothing else.
+    /// A GET; a redirect is its answer.
     pub fn get(&self, url: &str) -> RequestBuilder<WithoutBody> {
-        let request = self.route(url).get(url);
-        if self.stays_encrypted(url) { request.config().https_only(true).build() } else { request }
+        self.route(url).get(url)
     }
 
-    /// A POST, as [`Client::get`].
+    /// A POST; a redirect is its answer.
     pub fn post(&self, url: &str) -> RequestBuilder<WithBody> {
-        let request = self.route(url).post(url);
-        if self.stays_encrypted(url) { request.config().https_only(true).build() } else { request }
+        self.route(url).post(url)
     }
 
-    /// Where redirects are answers, whoever follows them sees to it.
-    fn stays_encrypted(&self, url: &str) -> bool {
-        self.follows && url.starts_with("https://")
+    /// A GET that follows redirects, each by its own route: a proxy is for an address, not for what it leads to. What was
+    /// asked for over TLS leads to nothing else.
+    ///
+    /// # Errors
+    /// When no answer came, or redirects lead nowhere.
+    pub fn follow(&self, url: &str, headers: &[(&str, &str)]) -> Result<Response<Body>, Failure> {
+        let mut here = url.to_owned();
+        for _ in 0..=HOPS {
+            let request = headers.iter().fold(self.get(&here), |request, (name, value)| request.header(*name, *value));
+            let answer = request.call().map_err(|error| self.failure(&here, &error))?;
+            if !answer.status().is_redirection() {
+                return Ok(answer);
+            }
+            let location = answer.headers().get("location").and_then(|l| l.to_str().ok());
+            let next = location.and_then(|location| absolute(&here, location));
+            let next = next.ok_or_else(|| Failure::astray(&here, "it redirects to no address"))?;
+            if here.starts_with("https://") && !next.starts_with("https://") {
+                return Err(Failure::astray(&here, "it redirects from https to plain HTTP"));
+            }
+            here = next;
+        }
+        Err(Failure::astray(&here, "it redirects too often"))
     }
 
     /// Any request.
@@ -133,6 +142,16 @@ impl Client {
     }
 }
 
+/// Where a `Location` (RFC 9110 §10.2.2) leads: an address, or a path on the same host.
+pub fn absolute(base: &str, location: &str) -> Option<String> {
+    if location.starts_with("https://") || location.starts_with("http://") {
+        return Some(location.to_owned());
+    }
+    let uri: Uri = base.parse().ok()?;
+    let host = format!("{}://{}", uri.scheme_str()?, uri.authority()?);
+    location.starts_with('/').then(|| format!("{host}{location}"))
+}
+
 fn is_loopback(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
@@ -142,8 +161,8 @@ fn is_loopback(host: &str) -> bool {
 fn config(settings: &Settings, tls: ureq::tls::TlsConfig, proxy: Option<&Named>) -> Config {
     Agent::config_builder()
         .http_status_as_error(false)
-        .max_redirects(settings.redirects)
-        .max_redirects_will_error(settings.redirects > 0)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
         .timeout_connect(Some(CONNECT))
         .timeout_recv_response(Some(RESPONSE))
         .timeout_recv_body(Some(BODY))
@@ -157,4 +176,49 @@ fn config(settings: &Settings, tls: ureq::tls::TlsConfig, proxy: Option<&Named>)
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 fn agent(config: Config, resolver: impl Resolver) -> Agent {
     Agent::with_parts(config, DefaultConnector::new(), resolver)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+    use tidewaiter_testkit::authority::Authority;
+    use tidewaiter_testkit::web::Web;
+
+    #[test]
+    fn locations_are_addresses_or_paths() {
+        let check = |location: &str, expected: Option<&str>| {
+            assert_eq!(absolute("https://a.example:8/x?y", location).as_deref(), expected, "{location}");
+        };
+        check("https://b.example/z", Some("https://b.example/z"));
+        check("/z?q", Some("https://a.example:8/z?q"));
+        check("z", None);
+        check("ftp://b.example/z", None);
+    }
+
+    #[test]
+    fn redirects_are_followed_and_never_out_of_tls() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let authority = Authority::new();
+        let settings = Settings { extra_roots: vec![authority.pem().as_bytes().to_vec()], ..Settings::default() };
+        let client = Client::new(&settings).unwrap();
+        let plain = Web::start(&[("/a", b"plain".to_vec())], None);
+        let leads = |to: String| Web::redirecting(&[("/to", &to), ("/loop", "/loop"), ("/none", "x")], &authority);
+        let secure = Web::start(&[("/a", b"secure".to_vec())], Some(&authority));
+        let check = |url: String, expected: Result<&str, &str>| {
+            let found = client.follow(&url, &[]).map(|mut answer| answer.body_mut().read_to_string().unwrap());
+            match (found, expected) {
+                (Ok(text), Ok(expected)) => assert_eq!(text, expected, "{url}"),
+                (Err(failure), Err(expected)) => {
+                    assert!(failure.cause.contains(expected) && failure.kind == Kind::Astray, "{url}: {failure}");
+                }
+                (found, expected) => panic!("{url}: {found:?}, not {expected:?}"),
+            }
+        };
+        check(leads(secure.url("/a")).url("/to"), Ok("secure"));
+        let down = leads(plain.url("/a"));
+        check(down.url("/to"), Err("from https to plain HTTP"));
+        check(down.url("/loop"), Err("too often"));
+        check(down.url("/none"), Err("to no address"));
+    }
 }

@@ -24,6 +24,8 @@ pub enum Kind {
     Proxy,
     /// The name is unknown.
     Name,
+    /// Redirects lead nowhere, or where nothing may lead.
+    Astray,
     /// Anything else between here and there.
     Network,
 }
@@ -31,7 +33,7 @@ pub enum Kind {
 impl Kind {
     /// Whether asking again would change nothing.
     pub const fn lasts(self) -> bool {
-        matches!(self, Kind::PlainHttp | Kind::Certificate | Kind::Proxy)
+        matches!(self, Kind::PlainHttp | Kind::Certificate | Kind::Proxy | Kind::Astray)
     }
 
     /// What to do about it.
@@ -40,6 +42,7 @@ impl Kind {
             Kind::PlainHttp => "check the port, or write http:// if plain HTTP is meant",
             Kind::Certificate => "trust its authority: set SSL_CERT_FILE to a PEM file that holds it",
             Kind::Proxy => "check the proxy, or take the host out of it with NO_PROXY",
+            Kind::Astray => "check the address, or name the one that it should lead to",
             Kind::Name => "check the name, the network and HTTPS_PROXY",
             Kind::Network => "check the address, the network and HTTPS_PROXY, then try again",
         }
@@ -53,6 +56,11 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
+    /// Of redirects.
+    pub(crate) fn astray(url: &str, cause: &str) -> Self {
+        Failure { kind: Kind::Astray, cause: format!("{url}: {cause}") }
+    }
+
     /// Of an error, on the way through a proxy where there is one.
     pub(crate) fn of(error: &ureq::Error, proxy: Option<&Named>) -> Self {
         let tls = tls(error);

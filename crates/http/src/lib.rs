@@ -13,7 +13,7 @@ pub mod failure;
 pub mod proxy;
 mod roots;
 
-pub use client::{Client, Settings};
+pub use client::{Client, Settings, absolute};
 pub use failure::{Failure, Kind};
 pub use ureq;
 

@@ -4,7 +4,7 @@ use crate::authority::Authority;
 use crate::serve::{Served, pair};
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, Uri};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +31,14 @@ impl Web {
         Web { served: Served::start(0, router(files), Some(pair)), scheme: "https" }
     }
 
+    /// Serves redirects over TLS: (path, location) pairs.
+    pub fn redirecting(locations: &[(&str, &str)], authority: &Authority) -> Self {
+        let locations: BTreeMap<String, String> =
+            locations.iter().map(|(path, to)| ((*path).to_owned(), (*to).to_owned())).collect();
+        let app = Router::new().fallback(redirect).with_state(Arc::new(locations));
+        Web { served: Served::start(0, app, Some(pair(authority))), scheme: "https" }
+    }
+
     /// Address of a path, by the name `localhost`.
     pub fn url(&self, path: &str) -> String {
         format!("{}://localhost:{}{path}", self.scheme, self.port())
@@ -50,6 +58,13 @@ fn router(files: &[(&str, Vec<u8>)]) -> Router {
 async fn answer(State(files): State<Files>, uri: Uri) -> Response {
     match files.get(uri.path()) {
         Some(bytes) => bytes.clone().into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn redirect(State(locations): State<Arc<BTreeMap<String, String>>>, uri: Uri) -> Response {
+    match locations.get(uri.path()) {
+        Some(to) => (StatusCode::FOUND, [(header::LOCATION, to.clone())]).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -15,6 +15,8 @@ use tidewaiter_testkit::readme;
 const REGISTRY: &str = "registry.example";
 /// Where the README has the volume; in the namespaces this folder is theirs.
 const VOLUME: &str = "/var/lib/tidewaiter";
+/// An authority, whichever: what counts is that the server finds the file.
+const CA: &str = "kubectl get configmap kube-root-ca.crt -o jsonpath='{.data.ca\\.crt}' > ca.pem";
 const ROLLED_OUT: &str = "kubectl -n tidewaiter-system rollout status deployment/tidewaiter";
 
 /// Waits for the node, follows the README, and then does what this node wants beside.
@@ -37,7 +39,9 @@ pub(crate) fn run(root: &Path, inside: &Inside, stage: &mut Stage) -> Result<()>
     follow(play, &readme::script(&readme, "install"))?;
 
     play.title("Arguments of the server, and new feeds, by the README's commands");
-    play.note("The registry has no TLS and a private address.");
+    play.run(CA)?;
+    follow(play, &readme::script(&readme, "arguments"))?;
+    play.note("This registry has no TLS, so it wants one more.");
     play.run(&arguments())?;
     follow(play, &readme::script(&readme, "feeds"))?;
     play.run(ROLLED_OUT)?;
@@ -76,7 +80,10 @@ fn image(readme: &Path) -> Result<String> {
 }
 
 fn arguments() -> String {
-    let arguments = format!("--allow-registry-network={NODES}, --plain-http-registry={}", registry::host());
+    let arguments = format!(
+        "--allow-registry-network={NODES}, --registry-ca=/etc/registry-ca/ca.pem, --plain-http-registry={}",
+        registry::host()
+    );
     format!(
         "kubectl -n tidewaiter-system patch deployment/tidewaiter -p \
          'spec: {{template: {{spec: {{containers: [{{name: tidewaiter, args: [serve, {arguments}]}}]}}}}}}'"
@@ -90,10 +97,10 @@ fn ours(line: &str, inside: &Inside) -> Result<String> {
     Ok(line.replace("cargo xtask image", &image))
 }
 
-/// The commands of a script, for this node's registry; one with a document in it is a single one.
+/// The commands of a script, for this node's registry; one with a document or a text of several lines is a single one.
 fn commands(script: &str) -> Vec<String> {
     let script = script.replace(REGISTRY, &registry::loopback());
-    if script.contains("<<") {
+    if script.contains("<<") || script.contains("'\n") {
         return vec![script];
     }
     // A command may go on in the next line.
@@ -111,5 +118,6 @@ mod tests {
         check("a\nb registry.example/c", &["a", "b 127.0.0.1:5000/c"]);
         check("a \\\n  b\nc", &["a   b", "c"]);
         check("a <<'EOF'\nb\nEOF", &["a <<'EOF'\nb\nEOF"]);
+        check("a '\nb'", &["a '\nb'"]);
     }
 }

@@ -115,11 +115,9 @@ fn attempt_download(
     progress: &dyn Fn(u64, Option<u64>),
 ) -> Result<(), Attempt> {
     let have = fs::metadata(part).map_or(0, |m| m.len());
-    let mut request = client.get(url);
-    if have > 0 {
-        request = request.header("Range", format!("bytes={have}-"));
-    }
-    let response = request.call().map_err(|e| not_reached(client.failure(url, &e)))?;
+    let range = format!("bytes={have}-");
+    let headers = [("Range", range.as_str())];
+    let response = client.follow(url, if have > 0 { &headers } else { &[] }).map_err(not_reached)?;
     let status = response.status().as_u16();
     let append = match status {
         200 => false,

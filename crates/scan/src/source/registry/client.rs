@@ -11,8 +11,8 @@ use std::thread;
 use std::time::Duration;
 use tidewaiter_core::image::{Digest, Reference};
 use tidewaiter_http::ureq::Body;
-use tidewaiter_http::ureq::http::{Response, Uri};
-use tidewaiter_http::{Client as Http, Failure, Kind, Settings, ureq};
+use tidewaiter_http::ureq::http::Response;
+use tidewaiter_http::{Client as Http, Failure, Kind, Settings, absolute, ureq};
 
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
@@ -40,7 +40,7 @@ impl Client {
             "docker.io" => "registry-1.docker.io",
             host => host,
         };
-        let settings = Settings { extra_roots: config.ca_pem.clone(), redirects: 0, total: None };
+        let settings = Settings { extra_roots: config.ca_pem.clone(), total: None };
         let http = Http::with_resolver(&settings, Guard::new(config.addresses.clone()));
         let http = http.map_err(|e| SourceError::Setup { what: reference.to_string(), cause: e.to_string() })?;
         Ok(Client {
@@ -280,15 +280,6 @@ impl Read for Resuming {
             self.body = self.client.blob(&self.digest, self.read, &self.what).map_err(io::Error::other)?;
         }
     }
-}
-
-fn absolute(base: &str, location: &str) -> Option<String> {
-    if location.starts_with("https://") || location.starts_with("http://") {
-        return Some(location.to_owned());
-    }
-    let uri: Uri = base.parse().ok()?;
-    let host = format!("{}://{}", uri.scheme_str()?, uri.authority()?);
-    location.starts_with('/').then(|| format!("{host}{location}"))
 }
 
 fn basic(login: &Login) -> String {
