@@ -49,14 +49,16 @@ fn feeds_registry_and_alerts_by_a_ca_of_ones_own_behind_a_proxy() {
     let said = lab.build_database(&feeds(&lab, "https://feeds.example/a.tar.gz"));
     assert!(said.contains("8 advisories"), "{said}");
     lab.start_server();
-    lab.policy(r#"{"spec":{"alerts":[{"url":"https://alerts.example/alerts"}]}}"#);
+    // One by the proxy, one that lies beside the server.
+    let (far, near) = ("https://alerts.example/alerts", format!("https://localhost:{}/alerts", receiver.port()));
+    lab.policy(&format!(r#"{{"spec":{{"alerts":[{{"url":"{far}"}},{{"url":"{near}"}}]}}}}"#));
     registry.push("good", "v1", &clean().build());
     registry.push("bad", "v1", &vulnerable().build());
     create(&lab, "good", "registry.example/good:v1");
     rolled_out(&lab, "good");
     create(&lab, "bad", "registry.example/bad:v1");
     lab.until("bad", "VulnerabilitiesFound Blocked");
-    within(PATIENCE, "the alert comes", || !receiver.received().is_empty());
+    within(PATIENCE, "the alert comes both ways", || receiver.received().len() == 2);
     let asked = proxy.asked();
     for (name, _) in routes {
         assert!(asked.iter().any(|asked| asked == name), "{name} was not asked for: {asked:?}");
