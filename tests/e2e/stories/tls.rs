@@ -50,7 +50,7 @@ fn feeds_registry_and_alerts_by_a_ca_of_ones_own_behind_a_proxy() {
     assert!(said.contains("8 advisories"), "{said}");
     lab.start_server();
     // One by the proxy, one that lies beside the server.
-    let (far, near) = ("https://alerts.example/alerts", format!("https://localhost:{}/alerts", receiver.port()));
+    let (far, near) = ("https://alerts.example/alerts", format!("https://127.0.0.1:{}/alerts", receiver.port()));
     lab.policy(&format!(r#"{{"spec":{{"alerts":[{{"url":"{far}"}},{{"url":"{near}"}}]}}}}"#));
     registry.push("good", "v1", &clean().build());
     registry.push("bad", "v1", &vulnerable().build());
