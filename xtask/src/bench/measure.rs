@@ -6,7 +6,8 @@ use nix::sys::time::TimeVal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use serde::Serialize;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -40,6 +41,9 @@ pub(crate) fn run(command: &mut Command) -> Result<Sample> {
     let begun = Instant::now();
     let mut child = command.spawn().with_context(|| format!("{name} cannot be run"))?;
     let pid = child.id();
+    let counts = || format!("the I/O counts of {name}");
+    // Opened while it lives: a zombie's files are root's, and stay readable to whoever has them open.
+    let mut io = File::open(format!("/proc/{pid}/io")).with_context(counts)?;
     let over = AtomicBool::new(false);
     let (wall, rss_anon) = thread::scope(|scope| -> Result<(Duration, u64)> {
         let watcher = scope.spawn(|| watch(pid, &over));
@@ -50,14 +54,15 @@ pub(crate) fn run(command: &mut Command) -> Result<Sample> {
         ended.with_context(|| name.clone())?;
         Ok((wall, watcher.join().unwrap_or_default()))
     })?;
-    let io = fs::read_to_string(format!("/proc/{pid}/io")).with_context(|| format!("the I/O counts of {name}"))?;
+    let mut text = String::new();
+    io.read_to_string(&mut text).with_context(counts)?;
     let status = child.wait()?;
     Ok(Sample {
         wall_ms: wall.as_secs_f64() * 1000.0,
         cpu_ms: children_ms()? - before,
         rss_anon,
-        read: field(&io, "rchar:").unwrap_or_default(),
-        written: field(&io, "wchar:").unwrap_or_default(),
+        read: field(&text, "rchar:").unwrap_or_default(),
+        written: field(&text, "wchar:").unwrap_or_default(),
         code: status.code().unwrap_or(-1),
     })
 }
