@@ -142,12 +142,15 @@ impl Client {
     }
 }
 
-/// Where a `Location` (RFC 9110 §10.2.2) leads: an address, or a path on the same host.
+/// Where a `Location` (RFC 9110 §10.2.2) leads: an address, another host by the same scheme, or a path on the same host.
 pub fn absolute(base: &str, location: &str) -> Option<String> {
     if location.starts_with("https://") || location.starts_with("http://") {
         return Some(location.to_owned());
     }
     let uri: Uri = base.parse().ok()?;
+    if location.starts_with("//") {
+        return Some(format!("{}:{location}", uri.scheme_str()?));
+    }
     let host = format!("{}://{}", uri.scheme_str()?, uri.authority()?);
     location.starts_with('/').then(|| format!("{host}{location}"))
 }
@@ -192,6 +195,7 @@ mod tests {
         };
         check("https://b.example/z", Some("https://b.example/z"));
         check("/z?q", Some("https://a.example:8/z?q"));
+        check("//b.example/z", Some("https://b.example/z"));
         check("z", None);
         check("ftp://b.example/z", None);
     }

@@ -25,13 +25,7 @@ impl Proxy {
             Arc::new(routes.iter().map(|(name, port)| ((*name).to_owned(), *port)).collect());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&asked);
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let (routes, log) = (Arc::clone(&routes), Arc::clone(&log));
-                // A client that goes away ends its own tunnel alone.
-                thread::spawn(move || tunnel(client, &routes, &log));
-            }
-        });
+        thread::spawn(move || accept(&listener, &routes, &log));
         Proxy { address, asked }
     }
 
@@ -43,6 +37,14 @@ impl Proxy {
     /// Every `host:port` that was asked for.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
+    }
+}
+
+fn accept(listener: &TcpListener, routes: &Arc<BTreeMap<String, u16>>, log: &Arc<Mutex<Vec<String>>>) {
+    for client in listener.incoming().flatten() {
+        let (routes, log) = (Arc::clone(routes), Arc::clone(log));
+        // A client that goes away ends its own tunnel alone.
+        thread::spawn(move || tunnel(client, &routes, &log));
     }
 }
 
