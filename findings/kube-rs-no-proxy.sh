@@ -5,7 +5,7 @@
 # NO_PROXY names is asked for through the proxy all the same, and a NO_PROXY that names the proxy's host turns the proxy
 # off for every cluster (host and port, as the proxy's own address has them).
 #
-# Prints both and fails when that changes. Needs cargo and the crates.io registry.
+# Prints both and fails when that changes. Needs cargo.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 cd "$work"
