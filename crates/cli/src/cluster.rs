@@ -225,8 +225,9 @@ fn through_api_server(error: kube::Error) -> NoAnswer {
     }
 }
 
-/// Longest time for an answer of the server's API: a lost node lets nobody know that it is gone.
-const ANSWER: Duration = Duration::from_secs(30);
+/// Longest time for an answer of the server's API, a large report on a slow line included: a lost node lets nobody know that
+/// it is gone.
+const ANSWER: Duration = Duration::from_secs(120);
 /// Longest answer of the server's API: a report of the largest image has some tens of megabytes.
 const MAX_ANSWER: u64 = 256 << 20;
 

@@ -54,8 +54,8 @@ pub(crate) fn path(given: Option<&Path>) -> Result<PathBuf> {
     Ok(cache_dir()?.join("tidewaiter.db"))
 }
 
-/// Opens a database that was built or brought before.
-pub(crate) fn open(given: Option<&Path>) -> Result<Database> {
+/// As [`path`], of a database that was built or brought before.
+fn existing(given: Option<&Path>) -> Result<PathBuf> {
     let path = path(given)?;
     if !path.exists() {
         let path = path.display();
@@ -64,7 +64,12 @@ pub(crate) fn open(given: Option<&Path>) -> Result<Database> {
              network, bring one along with: kubectl scan db import FILE)"
         );
     }
-    Ok(Database::open(&path)?)
+    Ok(path)
+}
+
+/// Opens the database named on the command line, or the user's own.
+pub(crate) fn open(given: Option<&Path>) -> Result<Database> {
+    Ok(Database::open(&existing(given)?)?)
 }
 
 /// `$XDG_CACHE_HOME/tidewaiter`, else `~/.cache/tidewaiter`.
@@ -129,8 +134,7 @@ enum Age {
 }
 
 fn export(file: &Path, db: Option<&Path>) -> Result<Exit> {
-    let path = path(db)?;
-    open(db)?;
+    let path = existing(db)?;
     let found = Database::open_verified(&path)?;
     place(&path, file)?;
     writeln!(io::stdout(), "{}: {}, built {}", file.display(), found.id(), found.meta().built)?;
@@ -163,8 +167,7 @@ fn place(from: &Path, to: &Path) -> Result<()> {
 }
 
 fn status(db: Option<&Path>, output: Output) -> Result<Exit> {
-    let path = path(db)?;
-    open(db)?;
+    let path = existing(db)?;
     let db = Database::open_verified(&path)?;
     let mut out = io::stdout().lock();
     if output == Output::Json {

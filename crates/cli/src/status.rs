@@ -9,9 +9,14 @@ use anyhow::Result;
 use kube::ResourceExt as _;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::time::Duration;
 use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
 use tidewaiter_crd::WorkloadScan;
+use tidewaiter_crd::names::NAMESPACE;
 use tidewaiter_crd::workload_scan::WorkloadScanStatus;
+
+/// The statuses themselves need no server, and do not wait for it longer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Prints one workload, or a table.
 pub(crate) fn run(args: &StatusArgs) -> Result<Exit> {
@@ -36,9 +41,12 @@ pub(crate) fn run(args: &StatusArgs) -> Result<Exit> {
 
 /// Says what keeps everything waiting, whatever the workload: no database, or no server. Who may not ask is told nothing.
 async fn warn(cluster: &Cluster) -> Result<()> {
-    let why = match cluster.ask("/readyz/scans").await {
-        Ok(_) | Err(NoAnswer::Forbidden) => return Ok(()),
-        Err(why) => why.to_string(),
+    let why = match tokio::time::timeout(PATIENCE, cluster.ask("/readyz/scans")).await {
+        Ok(Ok(_) | Err(NoAnswer::Forbidden)) => return Ok(()),
+        Ok(Err(why)) => why.to_string(),
+        Err(_) => {
+            format!("the server has not answered within {PATIENCE:?}; is it running? kubectl -n {NAMESPACE} get pods")
+        }
     };
     writeln!(std::io::stderr(), "warning: nothing new is scanned: {}", render::printable(&why))?;
     Ok(())
