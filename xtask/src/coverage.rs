@@ -8,7 +8,7 @@ use std::path::Path;
 use tidewaiter_core::ecosystem::{DISTRIBUTIONS, Ecosystem};
 use tidewaiter_core::package::PackageType;
 use tidewaiter_feeds::config::{Config, DEFAULT};
-use tidewaiter_scan::analyze::readers::{READERS, TOLD_BY_CONTENT, programs};
+use tidewaiter_scan::analyze::readers::{DETECTED_BY_CONTENT, READERS, programs};
 use tidewaiter_scan::limits::Limits;
 
 /// What is done with the file.
@@ -97,7 +97,7 @@ fn files(covered: &BTreeSet<&str>) -> String {
         let paths: Vec<String> = reader.files.iter().map(|file| format!("`{file}`")).collect();
         let _ = writeln!(out, "| {} | {} | {} |", reader.name, paths.join("<br>"), judged(reader.types, covered));
     }
-    for (what, types) in TOLD_BY_CONTENT {
+    for (what, types) in DETECTED_BY_CONTENT {
         let _ = writeln!(out, "| {what} | told by content | {} |", judged(types, covered));
     }
     out
@@ -162,7 +162,7 @@ fn not_covered() -> String {
             "an error",
         ),
         ("a path", format!("{} bytes", limits.path_bytes), "an error"),
-        ("what is kept of a layer", mebi(limits.kept_bytes), "an error"),
+        ("what is kept of a layer", mebi(limits.recorded_bytes), "an error"),
         ("a file of the table above", mebi(limits.file_bytes), "a gap"),
         ("a package database", mebi(limits.database_bytes), "a gap"),
     ];

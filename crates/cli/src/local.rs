@@ -16,7 +16,7 @@ use tidewaiter_core::report::Report;
 use tidewaiter_core::severity::Severity;
 use tidewaiter_db::{Database, matching};
 use tidewaiter_feeds::exceptions;
-use tidewaiter_scan::engine::{self, Options};
+use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::source::registry::credentials::Credentials;
 use tidewaiter_scan::source::registry::{self, Config};
@@ -125,7 +125,7 @@ pub(crate) fn scan_with(image: &str, args: &LocalArgs, database: &Database) -> R
     let progress = Layers::new();
     let cancel = AtomicBool::new(false);
     let cache = if args.no_cache { None } else { cache::open() };
-    let options = Options {
+    let options = ScanOptions {
         limits: Limits::default(),
         threads: THREADS,
         cancel: &cancel,

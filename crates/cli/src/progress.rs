@@ -35,7 +35,7 @@ impl Layers {
     }
 }
 
-impl tidewaiter_scan::progress::Progress for Layers {
+impl tidewaiter_scan::progress::ScanProgress for Layers {
     fn layer_started(&self, layer: usize, total: usize, size: Option<u64>) {
         let Some(all) = &self.all else { return };
         let bar = all.add(size.map_or_else(ProgressBar::no_length, ProgressBar::new));

@@ -8,6 +8,7 @@
 //! This crate must never know async runtimes or Kubernetes, and never prints: progress is a trait.
 
 pub mod analyze;
+mod bytes;
 pub mod cache;
 pub mod engine;
 mod error;
@@ -17,4 +18,4 @@ pub mod source;
 pub mod tar;
 mod walk;
 
-pub use error::ScanError;
+pub use error::{NamedDigest, ScanError};

@@ -18,7 +18,7 @@ const BLOCK: usize = 512;
 
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum TarEntryKind {
     /// A regular file of `size` bytes.
     File,
     /// A directory.
@@ -33,11 +33,11 @@ pub enum Kind {
 
 /// One entry; its content follows in the reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct TarEntry {
     /// The path as stored.
     pub path: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: TarEntryKind,
     /// Bytes of content.
     pub size: u64,
 }
@@ -58,7 +58,7 @@ pub enum TarError {
 
 /// Reads entries one after the other.
 #[derive(Debug)]
-pub struct Reader<R> {
+pub struct TarReader<R> {
     inner: R,
     /// Stored content and padding of the current entry that was not read yet.
     left: u64,
@@ -76,17 +76,17 @@ struct Pending {
     long_link: String,
 }
 
-impl<R: BufRead> Reader<R> {
+impl<R: BufRead> TarReader<R> {
     /// Reads from the start of an uncompressed tar.
     pub fn new(inner: R, limits: &Limits) -> Self {
-        Reader { inner, left: 0, padding: 0, sparse: None, header_bytes: limits.header_bytes }
+        TarReader { inner, left: 0, padding: 0, sparse: None, header_bytes: limits.header_bytes }
     }
 
     /// The next entry; `None` at the end of the archive.
     ///
     /// # Errors
     /// When the stream fails or the format is broken.
-    pub fn next_entry(&mut self) -> Result<Option<Entry>, TarError> {
+    pub fn next_entry(&mut self) -> Result<Option<TarEntry>, TarError> {
         let mut pending = Pending::default();
         loop {
             self.skip_rest()?;
@@ -106,7 +106,7 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    fn entry(&mut self, mut header: Header, pending: Pending) -> Result<Entry, TarError> {
+    fn entry(&mut self, mut header: Header, pending: Pending) -> Result<TarEntry, TarError> {
         let Pending { pax, long_name, long_link } = pending;
         let chosen = |long: String, key: &str, short: String| match (long.is_empty(), pax.get(key)) {
             (false, _) => long,
@@ -134,13 +134,13 @@ impl<R: BufRead> Reader<R> {
             size = sparse.size();
         }
         let kind = match header.typeflag {
-            0 | b'0' | b'7' | b'S' => Kind::File,
-            b'1' => Kind::Hardlink(link),
-            b'2' => Kind::Symlink(link),
-            b'5' => Kind::Directory,
-            _ => Kind::Other,
+            0 | b'0' | b'7' | b'S' => TarEntryKind::File,
+            b'1' => TarEntryKind::Hardlink(link),
+            b'2' => TarEntryKind::Symlink(link),
+            b'5' => TarEntryKind::Directory,
+            _ => TarEntryKind::Other,
         };
-        Ok(Entry { path, kind, size })
+        Ok(TarEntry { path, kind, size })
     }
 
     fn set_content(&mut self, size: i64) -> Result<u64, TarError> {
@@ -231,7 +231,7 @@ impl<R: BufRead> Reader<R> {
 }
 
 /// The content of the current entry, holes as zeros.
-impl<R: BufRead> Read for Reader<R> {
+impl<R: BufRead> Read for TarReader<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let Some(mut sparse) = self.sparse.take() else { return self.read_stored(buf) };
         let result = sparse.read(buf, |part| self.read_stored(part));

@@ -12,7 +12,7 @@ use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::report::{Inventory, Report};
 use tidewaiter_db::{Database, matching};
 use tidewaiter_scan::ScanError;
-use tidewaiter_scan::engine::{self, Options};
+use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::registry::address::Addresses;
@@ -195,6 +195,6 @@ fn inventory(image: &Image) -> Result<Inventory, ScanError> {
     let cancel = AtomicBool::new(false);
     engine::inventory(
         image,
-        &Options { limits: Limits::default(), threads: 2, cancel: &cancel, progress: &Silent, cache: None },
+        &ScanOptions { limits: Limits::default(), threads: 2, cancel: &cancel, progress: &Silent, cache: None },
     )
 }

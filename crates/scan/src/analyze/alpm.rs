@@ -1,8 +1,8 @@
 //! pacman: `var/lib/pacman/local/NAME-VERSION-RELEASE/desc` for each package, and `files` beside it (libalpm, `be_local.c`).
 
-use super::Parsed;
+use super::ParsedFile;
 use super::listing::{Listing, failed};
-use super::owned::Owned;
+use super::owned::OwnedFiles;
 use super::package;
 use tidewaiter_core::package::{Package, PackageType};
 
@@ -25,21 +25,21 @@ fn entry<'p>(path: &'p str, file: &str) -> Option<&'p str> {
 }
 
 /// The files of one package: the lines of the section `%FILES%`; those of folders end with a slash.
-pub(super) fn files(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn files(path: &str, bytes: &[u8]) -> ParsedFile {
     // Neither a version nor a release has a hyphen.
     let name = entry(path, "/files").and_then(|entry| entry.rsplitn(3, '-').nth(2));
-    let Some(name) = name else { return Parsed::default() };
+    let Some(name) = name else { return ParsedFile::default() };
     let text = String::from_utf8_lossy(bytes);
     let section = text.lines().skip_while(|line| line.trim_end() != "%FILES%").skip(1);
     let files = section.take_while(|line| !line.is_empty()).filter(|line| !line.ends_with('/'));
-    Parsed { owned: vec![Owned::new(name, files)], ..Parsed::default() }
+    ParsedFile { owned: vec![OwnedFiles::new(name, files)], ..ParsedFile::default() }
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let database = Some(PackageType::Alpm);
     let (Some(name), Some(version)) = (field(&text, "%NAME%"), field(&text, "%VERSION%")) else {
-        return Parsed { database, ..failed(path, "it names no package and version") };
+        return ParsedFile { database, ..failed(path, "it names no package and version") };
     };
     let mut listing = Listing::new(path);
     listing.package(Package {
@@ -48,7 +48,7 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
         source_version: version.to_owned(),
         ..package(PackageType::Alpm, name, version)
     });
-    Parsed { database, ..listing.done() }
+    ParsedFile { database, ..listing.done() }
 }
 
 /// The first line below a field's name.

@@ -1,7 +1,7 @@
 //! apk-tools' installed database: one-letter fields, an empty line ends a package. apk-package(5).
 
-use super::owned::Owned;
-use super::{MAX_GAPS, Parsed, is_text, package, unreadable};
+use super::owned::OwnedFiles;
+use super::{MAX_GAPS, ParsedFile, is_text, package, unreadable};
 use tidewaiter_core::package::{Package, PackageType};
 
 pub(super) const PATHS: [&str; 3] = ["lib/apk/db/installed", "usr/lib/apk/db/installed", "var/lib/apk/db/installed"];
@@ -10,9 +10,9 @@ pub(super) fn wants(path: &str) -> bool {
     PATHS.contains(&path)
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
-    let mut parsed = Parsed { database: Some(PackageType::Apk), ..Parsed::default() };
+    let mut parsed = ParsedFile { database: Some(PackageType::Apk), ..ParsedFile::default() };
     if !text.is_empty() && !text.ends_with('\n') {
         parsed.gaps.push(unreadable(path, "its last line has no end, so it is truncated"));
     }
@@ -30,7 +30,7 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
 }
 
 /// `F:` names a directory, each `R:` after it a file in it.
-fn owned(package: &str, stanza: &str) -> Owned {
+fn owned(package: &str, stanza: &str) -> OwnedFiles {
     let mut dir = "";
     let paths = stanza.lines().filter_map(|line| match line.split_once(':') {
         Some(("F", path)) => {
@@ -41,7 +41,7 @@ fn owned(package: &str, stanza: &str) -> Owned {
         _ => None,
     });
     let paths: Vec<String> = paths.collect();
-    Owned::new(package, paths.iter().map(String::as_str))
+    OwnedFiles::new(package, paths.iter().map(String::as_str))
 }
 
 fn installed(stanza: &str) -> Result<Package, &'static str> {

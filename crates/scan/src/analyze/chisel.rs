@@ -1,7 +1,7 @@
 //! chisel's manifest, zstd-compressed lines of JSON (canonical/chisel, `public/jsonwall` and `public/manifest`): slices
 //! of Debian packages, of which there is no dpkg database.
 
-use super::Parsed;
+use super::ParsedFile;
 use super::listing::{Listing, text};
 use super::package;
 use serde_json::Value;
@@ -21,12 +21,12 @@ pub(super) fn wants(path: &str) -> bool {
     path == PATH
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let mut listing = Listing::new(path);
     if let Err(cause) = read(bytes, &mut listing) {
         listing.unreadable(&cause);
     }
-    Parsed { database: Some(PackageType::Deb), ..listing.done() }
+    ParsedFile { database: Some(PackageType::Deb), ..listing.done() }
 }
 
 fn read(bytes: &[u8], listing: &mut Listing<'_>) -> Result<(), String> {

@@ -3,7 +3,7 @@
 mod mark;
 mod table;
 
-use super::{Parsed, file_name, package};
+use super::{ParsedFile, file_name, package};
 use mark::Mark;
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -35,10 +35,10 @@ pub(super) fn wants(path: &str) -> bool {
 }
 
 /// Reads a file that is wanted by its name.
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let mut search = Search::new(path, In::Text);
     search.part(bytes);
-    Parsed { packages: search.packages(), ..Parsed::default() }
+    ParsedFile { packages: search.packages(), ..ParsedFile::default() }
 }
 
 /// The rows whose file this may be, each with the version in the file's name.

@@ -1,6 +1,6 @@
 //! Composer: `vendor/composer/installed.json`, which it writes for what it installed (Composer 1: a list, 2: an object).
 
-use super::Parsed;
+use super::ParsedFile;
 use super::listing::{Listing, failed, json, text};
 use serde_json::Value;
 use tidewaiter_core::package::PackageType;
@@ -9,7 +9,7 @@ pub(super) fn wants(path: &str) -> bool {
     path.strip_suffix("composer/installed.json").is_some_and(|dir| dir.is_empty() || dir.ends_with('/'))
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let json = match json(bytes) {
         Ok(json) => json,
         Err(cause) => return failed(path, &cause),

@@ -1,6 +1,6 @@
 //! Conda: `conda-meta/*.json` of an environment, one file for each package (conda, "PrefixRecord").
 
-use super::Parsed;
+use super::ParsedFile;
 use super::listing::{Listing, failed, json, text};
 use tidewaiter_core::package::PackageType;
 
@@ -8,7 +8,7 @@ pub(super) fn wants(path: &str) -> bool {
     path.ends_with(".json") && path.rsplit('/').nth(1) == Some("conda-meta")
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     match json(bytes) {
         Ok(json) => {
             let mut listing = Listing::new(path);

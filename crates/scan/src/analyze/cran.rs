@@ -1,6 +1,6 @@
 //! R packages: the `DESCRIPTION` of each (Writing R Extensions, "The DESCRIPTION file").
 
-use super::Parsed;
+use super::ParsedFile;
 use super::headers::Stanza;
 use super::listing::{Listing, failed};
 use tidewaiter_core::package::PackageType;
@@ -10,7 +10,7 @@ pub(super) fn wants(path: &str) -> bool {
 }
 
 /// R says by `Built` that a package is installed; without it the file is one of its sources, or something else.
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let stanza = Stanza::parse(text.lines().take_while(|line| !line.trim().is_empty()));
     let says_built = text.lines().any(|line| line.starts_with("Built:"));

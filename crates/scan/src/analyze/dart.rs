@@ -1,6 +1,6 @@
 //! Dart: `pubspec.lock`, which pub writes (dart.dev, "Package versioning").
 
-use super::Parsed;
+use super::ParsedFile;
 use super::listing::{Listing, failed, held};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ struct Entry {
     version: String,
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let lock =
         held(bytes).and_then(|b| serde_saphyr::from_slice(b).map_err(|_| "it is no lock file of pub".to_owned()));
     let lock: Lock = match lock {

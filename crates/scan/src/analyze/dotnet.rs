@@ -1,7 +1,7 @@
 //! .NET: `NAME.deps.json`, the runtime configuration that names the packages an application was built of
 //! (dotnet/sdk, "runtime-configuration-file"), and those of the shared frameworks.
 
-use super::Parsed;
+use super::ParsedFile;
 use super::listing::{Listing, failed, json, text};
 use serde_json::{Map, Value};
 use tidewaiter_core::package::PackageType;
@@ -10,7 +10,7 @@ pub(super) fn wants(path: &str) -> bool {
     path.ends_with(".deps.json")
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let json = match json(bytes) {
         Ok(json) => json,
         Err(cause) => return failed(path, &cause),

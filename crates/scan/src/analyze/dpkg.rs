@@ -1,8 +1,8 @@
 //! dpkg: `var/lib/dpkg/status` and the one-stanza files of `status.d` (distroless). deb-control(5).
 
 use super::headers::Stanza;
-use super::owned::Owned;
-use super::{MAX_GAPS, Parsed, is_text, package, unreadable};
+use super::owned::OwnedFiles;
+use super::{MAX_GAPS, ParsedFile, is_text, package, unreadable};
 use tidewaiter_core::package::{Package, PackageType};
 
 pub(super) const STATUS: &str = "var/lib/dpkg/status";
@@ -24,22 +24,22 @@ pub(super) fn lists_files(path: &str) -> bool {
 }
 
 /// The files of one package.
-pub(super) fn files(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn files(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let file = path.rsplit('/').next().unwrap_or_default();
     let owned = match file.strip_suffix(".list") {
-        Some(name) => Owned::new(name.split(':').next().unwrap_or_default(), text.lines()),
+        Some(name) => OwnedFiles::new(name.split(':').next().unwrap_or_default(), text.lines()),
         None => {
             let paths = text.lines().filter_map(|line| line.split_once("  ").map(|(_, path)| path));
-            Owned::new(file.trim_end_matches(".md5sums"), paths)
+            OwnedFiles::new(file.trim_end_matches(".md5sums"), paths)
         }
     };
-    Parsed { owned: vec![owned], ..Parsed::default() }
+    ParsedFile { owned: vec![owned], ..ParsedFile::default() }
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
-    let mut parsed = Parsed { database: Some(PackageType::Deb), ..Parsed::default() };
+    let mut parsed = ParsedFile { database: Some(PackageType::Deb), ..ParsedFile::default() };
     // dpkg itself calls that an error: the file was cut.
     if path == STATUS && !text.is_empty() && !text.ends_with('\n') {
         parsed.gaps.push(unreadable(path, "its last line has no end, so it is truncated"));

@@ -2,7 +2,7 @@
 //! `ebin/NAME.app` of each application of a release (Erlang/OTP, `app(4)`).
 
 use super::listing::{Listing, failed};
-use super::{Parsed, file_name};
+use super::{ParsedFile, file_name};
 use tidewaiter_core::package::PackageType;
 
 const METADATA: &str = "hex_metadata.config";
@@ -89,7 +89,7 @@ fn application(path: &str) -> Option<&str> {
     (!name.is_empty() && (rest.is_empty() || rest.starts_with('-'))).then_some(name)
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let (name, version) = match application(path) {
         Some(name) => (Some(name), vsn(&text)),

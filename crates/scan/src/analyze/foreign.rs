@@ -1,6 +1,6 @@
 //! Package managers that are known and whose databases are not read: their presence makes a report incomplete.
 
-use super::Parsed;
+use super::ParsedFile;
 use tidewaiter_core::report::{Gap, GapKind};
 
 /// opkg, xbps, Nix, FreeBSD's pkg.
@@ -27,11 +27,11 @@ pub(super) fn is_portage(path: &str) -> bool {
     entry.is_some_and(|entry| entry.split('/').count() == 3)
 }
 
-pub(super) fn parse(path: &str, _: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, _: &[u8]) -> ParsedFile {
     let subject = if is_portage(path) { PORTAGE } else { path };
     let message = "this package database is not read yet; its packages are not judged".to_owned();
     let gap = Gap { kind: GapKind::UnsupportedOs, subject: subject.to_owned(), message };
-    Parsed { gaps: vec![gap], ..Parsed::default() }
+    ParsedFile { gaps: vec![gap], ..ParsedFile::default() }
 }
 
 #[cfg(test)]

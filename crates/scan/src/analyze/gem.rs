@@ -1,6 +1,6 @@
 //! Ruby gems: the specification that RubyGems writes for each installed gem (rubygems `Gem::Specification#to_ruby`).
 
-use super::Parsed;
+use super::ParsedFile;
 use super::listing::{Listing, failed};
 use tidewaiter_core::package::PackageType;
 
@@ -11,7 +11,7 @@ pub(super) fn wants(path: &str) -> bool {
     dir == "specifications" || dir.ends_with("/specifications")
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let stub = stub(&text);
     let name = assigned(&text, "name").or(stub.map(|(name, _)| name));

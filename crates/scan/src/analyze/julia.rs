@@ -2,7 +2,7 @@
 //! and of Julia's own libraries, with the binaries it brings (Pkg, "Project.toml and Manifest.toml").
 
 use super::listing::{Listing, failed, held};
-use super::{Parsed, file_name};
+use super::{ParsedFile, file_name};
 use tidewaiter_core::package::PackageType;
 use toml::{Table, Value};
 
@@ -28,7 +28,7 @@ fn is_manifest(path: &str) -> bool {
     (file == "Manifest.toml" || file == "JuliaManifest.toml" || versioned) && !path.contains(".julia/packages/")
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let table: Result<Table, String> =
         held(bytes).and_then(|b| String::from_utf8_lossy(b).parse().map_err(|_| "it is not TOML".to_owned()));
     match table {
@@ -38,7 +38,7 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
     }
 }
 
-fn project(path: &str, table: &Table) -> Parsed {
+fn project(path: &str, table: &Table) -> ParsedFile {
     let field = |name: &str| table.get(name).and_then(Value::as_str);
     let mut listing = Listing::new(path);
     // Libraries of Julia itself have no version of their own, unless they bring binaries of others.
@@ -48,7 +48,7 @@ fn project(path: &str, table: &Table) -> Parsed {
     listing.done()
 }
 
-fn manifest(path: &str, table: &Table) -> Parsed {
+fn manifest(path: &str, table: &Table) -> ParsedFile {
     let mut listing = Listing::new(path);
     // Format 1 has the packages at the top, format 2 below `deps`.
     let packages = match table.get("manifest_format") {

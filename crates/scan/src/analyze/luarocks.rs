@@ -1,6 +1,6 @@
 //! Lua: rocks lie in `rocks-LUA/NAME/VERSION-REVISION/` (luarocks, "File locations"), so the path says all.
 
-use super::Parsed;
+use super::ParsedFile;
 use super::listing::Listing;
 use tidewaiter_core::package::PackageType;
 
@@ -8,7 +8,7 @@ pub(super) fn wants(path: &str) -> bool {
     rock(path).is_some()
 }
 
-pub(super) fn parse(path: &str, _: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, _: &[u8]) -> ParsedFile {
     let mut listing = Listing::new(path);
     if let Some((name, version)) = rock(path) {
         listing.add(PackageType::Luarocks, name, version);

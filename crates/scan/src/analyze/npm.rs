@@ -1,7 +1,7 @@
 //! npm: the `package.json` of each installed package.
 
 use super::listing::{failed, json};
-use super::{Parsed, package};
+use super::{ParsedFile, package};
 use serde_json::Value;
 use tidewaiter_core::package::PackageType;
 
@@ -32,7 +32,7 @@ fn in_tests(dir: &str) -> bool {
     false
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let json = match json(bytes) {
         Ok(json) => json,
         Err(cause) => return failed(path, &cause),
@@ -41,12 +41,12 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
     let version = field("version");
     // npm knows a package without a name by its folder; a folder with neither is not installed as a package.
     let name = field("name").or_else(|| version.and(folder(path)));
-    let Some(name) = name else { return Parsed::default() };
+    let Some(name) = name else { return ParsedFile::default() };
     if json.get("version").is_some_and(|v| !v.is_string()) {
         return failed(path, "its version is no text");
     }
     // Without a version it is listed all the same, so that the report says it was not judged.
-    Parsed { packages: vec![package(PackageType::Npm, name, version.unwrap_or_default())], ..Parsed::default() }
+    ParsedFile { packages: vec![package(PackageType::Npm, name, version.unwrap_or_default())], ..ParsedFile::default() }
 }
 
 fn folder(path: &str) -> Option<&str> {

@@ -1,7 +1,7 @@
 //! Python distributions: `*.dist-info/METADATA` (PEP 376, core metadata) and eggs, as files, folders and zip archives.
 
 use super::headers::Stanza;
-use super::{Parsed, is_text, package, unreadable};
+use super::{ParsedFile, is_text, package, unreadable};
 use std::io::{Cursor, Read};
 use tidewaiter_core::package::{Package, PackageType};
 
@@ -22,7 +22,7 @@ fn is_leftover(path: &str) -> bool {
     path.split('/').any(|part| part.starts_with('~') && part.contains(".dist-info"))
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     if path.ends_with(".egg") {
         return match zipped(bytes) {
             Ok(metadata) => distribution(path, &metadata),
@@ -32,7 +32,7 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
     distribution(path, bytes)
 }
 
-fn distribution(path: &str, bytes: &[u8]) -> Parsed {
+fn distribution(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     // The body after the first empty line is the description; what is no field in the head is ignored as pip does.
@@ -42,14 +42,14 @@ fn distribution(path: &str, bytes: &[u8]) -> Parsed {
         (Some(name), Some(version)) if !is_text(&[name, version]) => failed(path, "its name or version is not UTF-8"),
         (Some(name), Some(version)) if !name.is_empty() && !version.is_empty() => {
             let package = Package { vendored: vendored(path), ..package(PackageType::Pypi, name, version) };
-            Parsed { packages: vec![package], ..Parsed::default() }
+            ParsedFile { packages: vec![package], ..ParsedFile::default() }
         }
         _ => failed(path, "it names no distribution and version"),
     }
 }
 
-fn failed(path: &str, cause: &str) -> Parsed {
-    Parsed { gaps: vec![unreadable(path, cause)], ..Parsed::default() }
+fn failed(path: &str, cause: &str) -> ParsedFile {
+    ParsedFile { gaps: vec![unreadable(path, cause)], ..ParsedFile::default() }
 }
 
 /// The metadata in a zipped egg.

@@ -1,7 +1,7 @@
 //! The table of analyzers that are chosen by a file's path.
 
 use super::{
-    KEEP, Parsed, alpm, apk, chisel, classify, composer, conda, cran, dart, dotnet, dpkg, erlang, foreign, gem, julia,
+    ParsedFile, alpm, apk, chisel, classify, composer, conda, cran, dart, dotnet, dpkg, erlang, foreign, gem, julia,
     luarocks, npm, os_release, python, rpm, sbom, swift, yarn,
 };
 use tidewaiter_core::package::PackageType::{self, *};
@@ -16,7 +16,7 @@ pub struct Reader {
     /// The packages it finds; none when it finds something else.
     pub types: &'static [PackageType],
     pub(super) wants: fn(&str) -> bool,
-    pub(super) parse: fn(&str, &[u8]) -> Parsed,
+    pub(super) parse: fn(&str, &[u8]) -> ParsedFile,
 }
 
 macro_rules! reader {
@@ -117,14 +117,10 @@ pub const READERS: &[Reader] = &[
     ),
     reader!("opkg, XBPS, Nix, pkg: not read, always a gap", &foreign::PATHS, &[], foreign::wants, foreign::parse),
     reader!("Portage: not read, always a gap", &[foreign::PORTAGE_FILE], &[], foreign::is_portage, foreign::parse),
-    reader!("a file kept as it is, for a link to it", &[], &[], |path| path == KEEP, |_, bytes| Parsed {
-        kept: Some(bytes.to_vec()),
-        ..Parsed::default()
-    }),
 ];
 
-/// Formats that are told by a file's first bytes, wherever it lies.
-pub const TOLD_BY_CONTENT: &[(&str, &[PackageType])] = &[
+/// Formats that are detected by a file's first bytes, wherever it lies.
+pub const DETECTED_BY_CONTENT: &[(&str, &[PackageType])] = &[
     ("Go programs (ELF, PE, Mach-O): build info", &[Golang]),
     ("Rust programs: the list of cargo-auditable", &[Cargo]),
     (".NET applications in a single file: the deps.json in it", &[Nuget]),

@@ -10,7 +10,7 @@ mod spdx;
 mod stream;
 
 use super::listing::{Listing, Place, failed};
-use super::{Parsed, file_name};
+use super::{ParsedFile, file_name};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tidewaiter_core::package::{Package, PackageType};
@@ -35,11 +35,11 @@ struct Head {
     statement: Option<IgnoredAny>,
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     // What else is called so, and is no object, is no SBOM either.
     if serde_json::from_slice::<Vec<IgnoredAny>>(bytes).is_ok() {
-        return Parsed::default();
+        return ParsedFile::default();
     }
     let mut found = Found { path, listing: Listing::new(path), unnamed: Unnamed::default() };
     let read = serde_json::from_slice(bytes).and_then(|head| match head {
@@ -119,7 +119,7 @@ impl Found<'_> {
         self.unnamed = unnamed;
     }
 
-    fn done(self) -> Parsed {
+    fn done(self) -> ParsedFile {
         let mut parsed = self.listing.done();
         parsed.packages.sort();
         parsed.packages.dedup();

@@ -1,6 +1,6 @@
 //! Swift: `Package.resolved`, versions 1 to 3 (SwiftPM, "Resolving versions").
 
-use super::Parsed;
+use super::ParsedFile;
 use super::listing::{Listing, failed, json, text};
 use serde_json::Value;
 use tidewaiter_core::package::PackageType;
@@ -10,7 +10,7 @@ pub(super) fn wants(path: &str) -> bool {
     (path == "Package.resolved" || path.ends_with("/Package.resolved")) && !path.contains("/checkouts/")
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let json = match json(bytes) {
         Ok(json) => json,
         Err(cause) => return failed(path, &cause),

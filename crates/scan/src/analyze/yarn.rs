@@ -2,7 +2,7 @@
 //! cache and have no folder of their own. Archives that no such file names are not run.
 
 use super::listing::{Listing, failed};
-use super::{Parsed, file_name};
+use super::{ParsedFile, file_name};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tidewaiter_core::package::PackageType;
@@ -23,13 +23,13 @@ struct State {
     packages: Vec<(Option<String>, Vec<Reference>)>,
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let state = match path.ends_with(DATA) {
         true => serde_json::from_str(&text).map_err(|e| e.to_string()),
         false => match inlined(&text) {
             Some(state) => state,
-            None if text.contains(DATA) => return Parsed::default(),
+            None if text.contains(DATA) => return ParsedFile::default(),
             None => return failed(path, "it is of a form that is not read"),
         },
     };

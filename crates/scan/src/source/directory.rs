@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tidewaiter_core::image::{Digest, Platform};
 
 use super::manifest::host_platform;
-use super::{BlobSource, Image, ImageConfig, LayerDescriptor, SourceError};
+use super::{BlobKey, BlobSource, Image, ImageConfig, LayerDescriptor, SourceError};
 
 /// Most entries of one directory tree.
 const MAX_ENTRIES: usize = 4_000_000;
@@ -38,7 +38,7 @@ pub fn open(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceErr
         foreign: false,
         diff_id: digest.clone(),
         history: None,
-        digest_is_stored: true,
+        key: BlobKey::Digest,
     };
     Ok(Image {
         reference: name,
@@ -107,7 +107,7 @@ fn list(root: &Path) -> Result<Vec<PathBuf>, SourceError> {
 struct Archive(Arc<Tree>);
 
 impl BlobSource for Archive {
-    fn open(&self, _index: usize, _layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+    fn open(&self, _layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         Ok(Box::new(Stream::of(&self.0)))
     }
 }

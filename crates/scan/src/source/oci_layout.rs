@@ -80,7 +80,7 @@ impl Fetch for Store {
 }
 
 impl BlobSource for Store {
-    fn open(&self, _index: usize, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+    fn open(&self, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         Ok(self.files.open(&blob_path(&layer.digest))?.0)
     }
 }

@@ -153,7 +153,7 @@ impl Fetch for Store {
 }
 
 impl BlobSource for Store {
-    fn open(&self, _: usize, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+    fn open(&self, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         let what = format!("layer {}", layer.digest);
         Ok(Box::new(self.client.resuming(&layer.digest, layer.size, &what)?))
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
-use tidewaiter_scan::engine::{self, Options};
+use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::registry::credentials::Credentials;
@@ -126,7 +126,8 @@ fn scan(host: &str, login: &str, image: &str) -> String {
     let config = config(login, host);
     let opened = registry::open(&config, &format!("{host}/{image}").parse().unwrap(), None);
     let cancel = AtomicBool::new(false);
-    let options = Options { limits: Limits::default(), threads: 1, cancel: &cancel, progress: &Silent, cache: None };
+    let options =
+        ScanOptions { limits: Limits::default(), threads: 1, cancel: &cancel, progress: &Silent, cache: None };
     match opened.map_err(Into::into).and_then(|image| engine::inventory(&image, &options)) {
         Ok(inventory) => format!("{} packages", inventory.packages.len()),
         Err(error) => error.reason().to_owned(),

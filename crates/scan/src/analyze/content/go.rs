@@ -6,7 +6,7 @@
 mod modules;
 
 use super::binary::{Binary, part};
-use crate::analyze::Parsed;
+use crate::analyze::ParsedFile;
 use memchr::memmem;
 
 /// Begins the blob.
@@ -32,7 +32,7 @@ pub(super) struct BuildInfo {
 
 impl BuildInfo {
     /// Packages and gaps of the program at a path.
-    pub(super) fn says(&self, path: &str) -> Parsed {
+    pub(super) fn says(&self, path: &str) -> ParsedFile {
         modules::packages(path, self)
     }
 }

@@ -8,7 +8,7 @@ mod identity;
 
 use super::zip::stream::{Content, Passing};
 use super::zip::{Archive, Entry, ZipError};
-use crate::analyze::{Parsed, package};
+use crate::analyze::{ParsedFile, package};
 use identity::{Artifact, Identity};
 use std::borrow::Cow;
 use std::io::BufRead;
@@ -44,7 +44,7 @@ pub(super) fn is_named(path: &str) -> bool {
 }
 
 /// The artifacts of an archive.
-pub(super) fn archive(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn archive(path: &str, bytes: &[u8]) -> ParsedFile {
     let memory = MAX_MEMORY.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
     let mut reader = Reader::new(path, MAX_UNPACKED, memory);
     reader.archive("", path, bytes, 0);
@@ -52,7 +52,7 @@ pub(super) fn archive(path: &str, bytes: &[u8]) -> Parsed {
 }
 
 /// The artifacts of an archive that is too large to hold.
-pub(super) fn large_archive(path: &str, content: &mut impl BufRead) -> Parsed {
+pub(super) fn large_archive(path: &str, content: &mut impl BufRead) -> ParsedFile {
     let mut reader = Reader::new(path, MAX_PASSED, MAX_MEMORY);
     reader.passing("", path, content, 0);
     reader.out
@@ -85,7 +85,7 @@ impl Role {
 /// What is left of the limits, and what was found.
 struct Reader<'p> {
     path: &'p str,
-    out: Parsed,
+    out: ParsedFile,
     entries: u64,
     unpacked: u64,
     memory: u64,
@@ -93,7 +93,7 @@ struct Reader<'p> {
 
 impl<'p> Reader<'p> {
     fn new(path: &'p str, unpacked: u64, memory: u64) -> Self {
-        Reader { path, out: Parsed::default(), entries: MAX_ENTRIES, unpacked, memory }
+        Reader { path, out: ParsedFile::default(), entries: MAX_ENTRIES, unpacked, memory }
     }
 
     /// Reads the archive at `inside`, a path in the file that begins with `!/`, or the file itself.

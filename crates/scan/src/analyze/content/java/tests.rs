@@ -34,7 +34,7 @@ fn streamed(files: Files<'_>) -> Vec<u8> {
 }
 
 /// "name version place" of each package, then each gap.
-fn lines(parsed: &Parsed) -> Vec<String> {
+fn lines(parsed: &ParsedFile) -> Vec<String> {
     let place = |p: &Package| p.locations.first().map(|l| l.path.clone()).unwrap_or_default();
     let packages =
         parsed.packages.iter().map(|p| format!("{} {} {}", p.name, p.version, place(p)).trim_end().to_owned());
