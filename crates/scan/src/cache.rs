@@ -149,14 +149,10 @@ impl Cache {
 
     /// Writes an entry. Failures are ignored: a cache that cannot be written to is only slow.
     fn write(&self, key: &str, bytes: &[u8]) {
-        let new = self.dir.join(format!("{key}.{}.new", std::process::id()));
-        let written = entry::wrap(bytes).and_then(|wrapped| {
-            File::create(&new)?.write_all(&wrapped)?;
-            fs::rename(&new, self.dir.join(key))
-        });
-        match written {
-            Ok(()) => self.grown.store(true, Ordering::Relaxed),
-            Err(_) => drop(fs::remove_file(&new)),
+        let written = entry::wrap(bytes)
+            .and_then(|wrapped| tidewaiter_io::replace(&self.dir.join(key), |file| file.write_all(&wrapped)));
+        if written.is_ok() {
+            self.grown.store(true, Ordering::Relaxed);
         }
     }
 

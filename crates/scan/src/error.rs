@@ -5,6 +5,7 @@
 //! What could not be seen in bytes that are sound otherwise is no error but a gap of the inventory.
 
 use crate::source::SourceError;
+use tidewaiter_core::Reason;
 use tidewaiter_core::image::Digest;
 
 /// Why there is no trustworthy inventory. What was merely not seen is a gap of the inventory instead.
@@ -70,14 +71,14 @@ impl std::fmt::Display for NamedDigest {
 
 impl ScanError {
     /// Machine-readable reason for conditions and reports.
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> Reason {
         match self {
             ScanError::Source(source) => source.reason(),
-            ScanError::Mismatch { what: NamedDigest::DiffId, .. } => "DiffIdMismatch",
-            ScanError::Mismatch { .. } => "DigestMismatch",
-            ScanError::BadLayer { .. } => "BadLayer",
-            ScanError::LimitExceeded { .. } => "LimitExceeded",
-            ScanError::Cancelled => "Cancelled",
+            ScanError::Mismatch { what: NamedDigest::DiffId, .. } => Reason::DiffIdMismatch,
+            ScanError::Mismatch { .. } => Reason::DigestMismatch,
+            ScanError::BadLayer { .. } => Reason::BadLayer,
+            ScanError::LimitExceeded { .. } => Reason::LimitExceeded,
+            ScanError::Cancelled => Reason::Cancelled,
         }
     }
 }

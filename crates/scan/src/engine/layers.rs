@@ -7,9 +7,6 @@ use crate::walk::diff::LayerRead;
 use crate::walk::merge::MergedView;
 use crate::walk::wanted::WantedPaths;
 use crate::walk::{ScanResources, expect_diff_id, read};
-use parking_lot::Mutex;
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Reads every layer, with at most `threads` at once.
 pub(super) fn read_all(
@@ -19,26 +16,8 @@ pub(super) fn read_all(
     scan: &ScanResources<'_>,
 ) -> Result<Vec<LayerRead>, ScanError> {
     let layers: Vec<Layer<'_>> = image.layers().collect();
-    let next = AtomicUsize::new(0);
-    let results: Mutex<BTreeMap<usize, Result<LayerRead, ScanError>>> = Mutex::new(BTreeMap::new());
-    let failed = AtomicBool::new(false);
     let wanted = WantedPaths::default();
-    std::thread::scope(|scope| {
-        for _ in 0..threads.clamp(1, layers.len().max(1)) {
-            scope.spawn(|| {
-                while let Some(layer) = layers.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if failed.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    let result = read_layer(*layer, &wanted, cache, scan);
-                    failed.fetch_or(result.is_err(), Ordering::Relaxed);
-                    results.lock().insert(layer.number, result);
-                }
-            });
-        }
-    });
-    // In layer order, so that of several failures the lowest one is reported.
-    results.into_inner().into_values().collect()
+    tidewaiter_io::in_order(threads, &layers, |layer| read_layer(*layer, &wanted, cache, scan))
 }
 
 /// Reads layers again in which a wanted path proved to be a link to a file that was not recorded.
