@@ -1,6 +1,10 @@
-//! Analyzers: which files are wanted, and what their bytes say. Pure functions from (path, bytes) to packages.
+//! Analyzers: which files are wanted, and what their bytes hold. Pure functions from (path, bytes) to packages.
+//!
+//! [`parsed`] is what they return, [`analyzer`] the table of those that a path chooses, [`pattern`] the look-up in it,
+//! [`content`] what the first bytes choose, [`classify`] a table of programs.
 
 mod alpm;
+mod analyzer;
 mod apk;
 mod chisel;
 mod classify;
@@ -12,7 +16,6 @@ mod dart;
 mod dotnet;
 mod dpkg;
 mod erlang;
-mod foreign;
 mod gem;
 mod headers;
 mod julia;
@@ -22,91 +25,67 @@ mod npm;
 mod os_release;
 pub(crate) mod owned;
 mod parsed;
+mod pattern;
 mod python;
-pub mod readers;
 mod rpm;
 mod sbom;
 mod swift;
+mod unsupported;
 mod yarn;
 
+pub use analyzer::{ANALYZERS, Analyzer, DETECTED_BY_CONTENT};
+pub use classify::programs;
 pub use parsed::ParsedFile;
+
 use parsed::{MAX_GAPS, is_text, package, unreadable};
+use pattern::PathIndex;
 use std::io::{self, Read};
+use std::sync::LazyLock;
 use tidewaiter_core::package::{Package, PackageType};
 
-/// Raised whenever an analyzer finds more or other things in the same bytes: caches are keyed by it.
-pub const VERSION: u32 = 8;
+/// Another number whenever an analyzer finds more or other things in the same bytes: caches are keyed by it.
+pub const VERSION: u32 = analyzer::versions(ANALYZERS, content::VERSION);
 
-/// Where an os-release lies, the one that counts first.
-pub(crate) const OS_RELEASE: [&str; 2] = os_release::PATHS;
+/// The paths of an os-release, the one that counts first.
+pub(crate) const OS_RELEASE: &[&str] = os_release::PATHS;
 
 /// What SQLite adds to a database's name for its write-ahead log.
 pub(crate) const WAL_SUFFIX: &str = rpm::WAL_SUFFIX;
 
+static INDEX: LazyLock<PathIndex> = LazyLock::new(|| PathIndex::new(ANALYZERS));
+static SAMPLES: LazyLock<Vec<String>> = LazyLock::new(|| pattern::samples(ANALYZERS));
+static PROBES: LazyLock<Vec<String>> = LazyLock::new(|| pattern::probes(ANALYZERS));
+
+fn analyzer_of(path: &str) -> Option<&'static Analyzer> {
+    INDEX.find(path)
+}
+
 /// Paths at which a file is looked for even where links lead elsewhere.
 pub(crate) fn exact_paths() -> impl Iterator<Item = &'static str> {
-    os_release::PATHS
-        .into_iter()
-        .chain([dpkg::STATUS])
-        .chain(apk::PATHS)
-        .chain(rpm::PATHS)
-        .chain(foreign::PATHS)
-        .chain([chisel::PATH])
+    pattern::exact_paths(ANALYZERS)
 }
 
-/// One wanted path for each directory that is wanted as a whole or by a fixed path.
-pub(crate) fn samples() -> Vec<&'static str> {
-    exact_paths().chain(dpkg::SAMPLES).chain([alpm::SAMPLE, foreign::SAMPLE]).collect()
-}
-
-pub(crate) fn probes() -> Vec<String> {
-    PROBES.iter().map(|p| (*p).to_owned()).collect()
+/// A wanted path in each directory that patterns name from the root.
+pub(crate) fn samples() -> impl Iterator<Item = &'static str> {
+    SAMPLES.iter().map(String::as_str)
 }
 
 /// Ends of wanted paths: below which directories they are wanted differs.
-pub(crate) const PROBES: &[&str] = &[
-    "package.json",
-    "x/package.json",
-    "@x/x/package.json",
-    "METADATA",
-    "PKG-INFO",
-    "EGG-INFO/PKG-INFO",
-    "x",
-    "x.gemspec",
-    "installed.json",
-    "composer/installed.json",
-    "A/1/A.deps.json",
-    "x/DESCRIPTION",
-    "ebin/x.app",
-    "x/1-1/rock_manifest",
-    "1-1/rock_manifest",
-    "rock_manifest",
-    "x.json",
-    "A/x/Project.toml",
-];
-
-fn analyzer(path: &str) -> Option<&'static readers::Reader> {
-    readers::READERS.iter().find(|reader| (reader.wants)(path))
-}
-
-/// The last part of a path. Every file of an image is asked for it by most analyzers, and names are short: a plain loop
-/// finds the slash sooner than searches made for long texts.
-fn file_name(path: &str) -> &str {
-    let slash = path.bytes().rposition(|byte| byte == b'/');
-    slash.and_then(|at| path.get(at + 1..)).unwrap_or(path)
+pub(crate) fn probes() -> impl Iterator<Item = &'static str> {
+    PROBES.iter().map(String::as_str)
 }
 
 /// Whether a file at this (cleaned) path is worth reading.
 pub fn wants(path: &str) -> bool {
-    analyzer(path).is_some() || classify::wants(path)
+    analyzer_of(path).is_some() || classify::wants(path)
 }
 
-/// Reads a file that is wanted by its path, or told by its content. Never fails: what cannot be understood is a gap.
+/// Reads a file that is wanted by its path, or detected by its content. Never fails: what cannot be understood is a gap.
 pub fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
-    // A package manager's file may tell of a program too.
+    // A package manager's file may identify a program too.
     let program = classify::wants(path).then(|| classify::parse(path, bytes));
-    if let Some(reader) = analyzer(path) {
-        let mut parsed = (reader.parse)(path, bytes);
+    if let Some(analyzer) = analyzer_of(path) {
+        let mut parsed = (analyzer.read)(path, bytes);
         parsed.add(program.unwrap_or_default());
         return parsed;
     }
@@ -116,8 +95,8 @@ pub fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     content::detect(path, bytes).map_or_else(ParsedFile::default, |format| content::parse(format, path, bytes))
 }
 
-/// Reads a program or an archive as it passes by, as those are read that are too large to hold. `None` when its first
-/// bytes tell neither.
+/// Reads a program or an archive as a stream, as those are read that are too large to buffer. `None` when its first bytes
+/// are neither's.
 ///
 /// # Errors
 /// When the stream fails.
@@ -125,14 +104,14 @@ pub fn parse_stream(path: &str, head: &[u8], content: &mut impl Read) -> io::Res
     content::detect(path, head).map(|format| content::parse_stream(format, path, content)).transpose()
 }
 
-/// Reads a database together with the write-ahead log beside it.
+/// Reads a database together with its write-ahead log.
 pub(crate) fn with_wal(path: &str, database: &[u8], log: &[u8]) -> ParsedFile {
     rpm::with_wal(path, database, log)
 }
 
-/// Whether this file holds all packages of an image in one, and may be larger than others.
+/// Whether this file has all packages of an image, and may be larger than other files.
 pub(crate) fn is_database(path: &str) -> bool {
-    rpm::wants(path)
+    rpm::is_database(path)
 }
 
 /// The package as found at a path: whether a Python distribution is vendored depends on it alone.
@@ -154,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_may_tell_of_packages_and_of_a_program() {
+    fn a_file_may_have_packages_and_be_a_program() {
         let check = |path: &str, text: &str, expected: &[&str]| {
             assert!(wants(path), "{path}");
             let parsed = parse(path, text.as_bytes());
@@ -169,5 +148,12 @@ mod tests {
         let dotnet = "usr/share/dotnet/shared/Microsoft.NETCore.App/8.0.1/Microsoft.NETCore.App.deps.json";
         let parsed = parse(dotnet, br#"{"libraries":{}}"#);
         assert!(parsed.packages.iter().any(|p| p.kind == PackageType::Generic && p.version == "8.0.1"));
+    }
+
+    #[test]
+    fn the_version_changes_with_any_part() {
+        let content = content::VERSION;
+        assert_ne!(analyzer::versions(ANALYZERS, content), analyzer::versions(ANALYZERS, content + 1));
+        assert_ne!(analyzer::versions(ANALYZERS, content), analyzer::versions(&ANALYZERS[1..], content));
     }
 }

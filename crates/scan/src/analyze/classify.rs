@@ -3,7 +3,8 @@
 mod mark;
 mod table;
 
-use super::{ParsedFile, file_name, package};
+use super::pattern::split;
+use super::{ParsedFile, package};
 use mark::Mark;
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -24,8 +25,9 @@ pub(super) enum In {
     Text,
 }
 
-/// The name and the files of each row.
-pub(super) fn programs() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+/// The programs that are known without a package manager: the name, and ends of paths (`*` is anything in one name, `{}`
+/// a version).
+pub fn programs() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
     PROGRAMS.iter().map(|program| (program.name, program.files))
 }
 
@@ -43,7 +45,7 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
 
 /// The rows whose file this may be, each with the version in the file's name.
 fn rows(path: &str, kind: In) -> impl Iterator<Item = (&'static Program, &str)> {
-    let first = file_name(path).bytes().next().unwrap_or_default();
+    let first = split(path).1.bytes().next().unwrap_or_default();
     let some = BY_FIRST.get(usize::from(first)).map(Vec::as_slice).unwrap_or_default();
     some.iter().copied().filter(move |program| program.kind == kind).filter_map(move |program| {
         let version = program.files.iter().find_map(|pattern| mark::fits(pattern, path))?;

@@ -17,7 +17,11 @@ use memchr::memmem;
 use std::io::{self, BufReader, Read};
 use tidewaiter_core::report::{Gap, GapKind};
 
-/// Bytes from which a format is told.
+/// Raised whenever programs or archives are read otherwise, or a row of [`super::classify`] changes: it is a part of
+/// [`super::VERSION`].
+pub(super) const VERSION: u32 = 9;
+
+/// Bytes from which a format is detected.
 pub(crate) const HEAD: usize = 8;
 
 /// What a file is.

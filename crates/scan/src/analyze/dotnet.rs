@@ -2,13 +2,20 @@
 //! (dotnet/sdk, "runtime-configuration-file"), and those of the shared frameworks.
 
 use super::ParsedFile;
-use super::listing::{Listing, failed, json, text};
+use super::analyzer::{Analyzer, all};
+use super::listing::{Listing, json, text};
+use super::parsed::failed;
 use serde_json::{Map, Value};
 use tidewaiter_core::package::PackageType;
 
-pub(super) fn wants(path: &str) -> bool {
-    path.ends_with(".deps.json")
-}
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: ".NET",
+    files: &["**/*.deps.json"],
+    types: &[PackageType::Nuget],
+    version: 1,
+    accepts: all,
+    read: parse,
+};
 
 pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let json = match json(bytes) {

@@ -70,11 +70,6 @@ impl<'a> Listing<'a> {
     }
 }
 
-/// A file of which nothing could be read.
-pub(super) fn failed(path: &str, cause: &str) -> ParsedFile {
-    ParsedFile { gaps: vec![unreadable(path, cause)], ..ParsedFile::default() }
-}
-
 /// Most bytes of a file that is held as a tree, which takes ten times as many. The largest true ones have a few million.
 const MAX_TREE: usize = 16 << 20;
 

@@ -1,28 +1,36 @@
 //! Python distributions: `*.dist-info/METADATA` (PEP 376, core metadata) and eggs, as files, folders and zip archives.
 
+use super::analyzer::Analyzer;
 use super::headers::Stanza;
-use super::{ParsedFile, is_text, package, unreadable};
+use super::parsed::failed;
+use super::{ParsedFile, is_text, package};
 use std::io::{Cursor, Read};
 use tidewaiter_core::package::{Package, PackageType};
 
 /// Most bytes of the metadata in a zipped egg.
 const MAX_METADATA: u64 = 8 << 20;
 
-pub(super) fn wants(path: &str) -> bool {
-    let wanted = path.ends_with(".dist-info/METADATA")
-        || path.ends_with(".egg-info/PKG-INFO")
-        || path.ends_with(".egg/EGG-INFO/PKG-INFO")
-        || path.ends_with(".egg-info")
-        || path.ends_with(".egg");
-    wanted && !is_leftover(path)
-}
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "Python distributions",
+    files: &[
+        "**/*.dist-info/METADATA",
+        "**/*.egg-info/PKG-INFO",
+        "**/*.egg/EGG-INFO/PKG-INFO",
+        "**/*.egg-info",
+        "**/*.egg",
+    ],
+    types: &[PackageType::Pypi],
+    version: 1,
+    accepts: is_installed,
+    read: parse,
+};
 
 /// pip renames a distribution to `~name` while it removes it, and ignores what an aborted removal leaves behind.
-fn is_leftover(path: &str) -> bool {
-    path.split('/').any(|part| part.starts_with('~') && part.contains(".dist-info"))
+fn is_installed(path: &str) -> bool {
+    !path.split('/').any(|part| part.starts_with('~') && part.contains(".dist-info"))
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     if path.ends_with(".egg") {
         return match zipped(bytes) {
             Ok(metadata) => distribution(path, &metadata),
@@ -46,10 +54,6 @@ fn distribution(path: &str, bytes: &[u8]) -> ParsedFile {
         }
         _ => failed(path, "it names no distribution and version"),
     }
-}
-
-fn failed(path: &str, cause: &str) -> ParsedFile {
-    ParsedFile { gaps: vec![unreadable(path, cause)], ..ParsedFile::default() }
 }
 
 /// The metadata in a zipped egg.
@@ -77,6 +81,7 @@ pub(super) fn vendored(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::wants;
     use super::*;
 
     #[test]

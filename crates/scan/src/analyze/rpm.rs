@@ -17,6 +17,7 @@ mod sqlite;
 mod tests;
 mod wal;
 
+use super::analyzer::{Analyzer, all};
 use super::owned::OwnedFiles;
 use super::{ParsedFile, unreadable};
 use header::Header;
@@ -25,7 +26,7 @@ use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
 /// Wherever a release of rpm has put its database, and whatever it has called it there.
-pub(super) const PATHS: [&str; 13] = [
+const PATHS: &[&str] = &[
     "usr/lib/sysimage/rpm/rpmdb.sqlite",
     "usr/lib/sysimage/rpm/rpmdb.sqlite-wal",
     "usr/lib/sysimage/rpm/Packages.db",
@@ -47,11 +48,21 @@ pub(super) const WAL_SUFFIX: &str = "-wal";
 /// Many more than any image installs; memory is bounded by it.
 const MAX_PACKAGES: usize = 200_000;
 
-pub(super) fn wants(path: &str) -> bool {
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "rpm (SQLite with its log, NDB, Berkeley DB, distroless list)",
+    files: PATHS,
+    types: &[PackageType::Rpm],
+    version: 1,
+    accepts: all,
+    read: parse,
+};
+
+/// Whether this file has all packages of an image, and may be larger than other files.
+pub(super) fn is_database(path: &str) -> bool {
     PATHS.contains(&path)
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     if path.ends_with(WAL_SUFFIX) {
         return log(path, bytes);
     }

@@ -126,9 +126,8 @@ impl WantedPaths {
 /// Whether a file below `dir` may be wanted that is not below `other`.
 fn wants_more_below(dir: &str, other: &str) -> bool {
     let more = |rest: &str| analyze::wants(&path::join(dir, rest)) && !analyze::wants(&path::join(other, rest));
-    let samples = analyze::samples();
-    let inside = samples.iter().filter_map(|path| path.strip_prefix(dir)?.strip_prefix('/'));
-    analyze::probes().iter().map(String::as_str).chain(inside).any(more)
+    let inside = analyze::samples().filter_map(|path| path.strip_prefix(dir)?.strip_prefix('/'));
+    analyze::probes().chain(inside).any(more)
 }
 
 #[cfg(test)]
