@@ -18,7 +18,7 @@ use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::registry::address::Addresses;
 use tidewaiter_scan::source::registry::credentials::Credentials;
-use tidewaiter_scan::source::registry::{self, Config};
+use tidewaiter_scan::source::registry::{self, RegistryConfig};
 use tidewaiter_scan::source::{Image, SourceError};
 
 /// What to scan, and with what.
@@ -165,7 +165,7 @@ fn scan(order: &Order) -> Result<Done, Failure> {
     Ok(Done { digest: found.digest, database: database.id().to_owned(), results })
 }
 
-fn config(order: &Order) -> Result<Config, Failure> {
+fn config(order: &Order) -> Result<RegistryConfig, Failure> {
     let mut credentials = Credentials::default();
     for secret in &order.secrets {
         let bytes = secret.document.as_bytes();
@@ -175,12 +175,12 @@ fn config(order: &Order) -> Result<Config, Failure> {
         );
     }
     let registries = order.registries.clone();
-    Ok(Config {
+    Ok(RegistryConfig {
         credentials,
         ca_pem: registries.ca_pem.into_iter().map(String::into_bytes).collect(),
         plain_http: registries.plain_http,
         addresses: Addresses::Public { allowed: registries.allowed_networks },
-        ..Config::default()
+        ..RegistryConfig::default()
     })
 }
 

@@ -13,7 +13,7 @@ use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::registry::credentials::Credentials;
-use tidewaiter_scan::source::registry::{self, Config};
+use tidewaiter_scan::source::registry::{self, RegistryConfig};
 use tidewaiter_scan::source::sha256;
 
 /// How the server behaves.
@@ -114,11 +114,11 @@ fn file(dir: &Path, path: &str) -> PathBuf {
     }
 }
 
-fn config(login: &str, host: &str) -> Config {
+fn config(login: &str, host: &str) -> RegistryConfig {
     let json = format!(r#"{{"auths":{{"{host}":{{"auth":"{login}"}}}}}}"#);
     let credentials =
         if login.is_empty() { Credentials::default() } else { Credentials::parse(json.as_bytes()).unwrap() };
-    Config { credentials, pause: Duration::from_millis(1), ..Config::default() }
+    RegistryConfig { credentials, pause: Duration::from_millis(1), ..RegistryConfig::default() }
 }
 
 /// "clean" or the reason of the failure.
