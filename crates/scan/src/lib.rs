@@ -13,6 +13,7 @@ pub mod cache;
 pub mod engine;
 mod error;
 pub mod limits;
+mod path;
 pub mod progress;
 pub mod source;
 pub mod tar;

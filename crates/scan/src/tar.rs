@@ -7,12 +7,13 @@
 mod header;
 mod pax;
 mod sparse;
+pub(crate) mod writer;
 
 use crate::limits::Limits;
 use header::Header;
 use pax::Pax;
 use sparse::Sparse;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Seek};
 
 const BLOCK: usize = 512;
 
@@ -27,7 +28,7 @@ pub enum TarEntryKind {
     Symlink(String),
     /// A hard link to another path of the archive.
     Hardlink(String),
-    /// Devices, FIFOs and what else cannot hold a package.
+    /// Devices, FIFOs and everything else without content.
     Other,
 }
 
@@ -60,7 +61,7 @@ pub enum TarError {
 #[derive(Debug)]
 pub struct TarReader<R> {
     inner: R,
-    /// Stored content and padding of the current entry that was not read yet.
+    /// Stored content and padding of the current entry that are not read yet.
     left: u64,
     padding: u64,
     /// Holes of the current entry.
@@ -68,7 +69,7 @@ pub struct TarReader<R> {
     header_bytes: u64,
 }
 
-/// What special entries say of the next real one.
+/// Headers that precede a real entry and apply to it.
 #[derive(Debug, Default)]
 struct Pending {
     pax: Pax,
@@ -95,7 +96,7 @@ impl<R: BufRead> TarReader<R> {
             match header.typeflag {
                 b'x' => pending.pax = Pax::parse(&self.small()?)?,
                 b'g' => {
-                    // Go hands it out as an entry of its own: what was pending for the next one is gone.
+                    // Go returns it as an entry of its own: headers pending for the next one no longer apply.
                     Pax::parse(&self.small()?)?;
                     pending = Pending::default();
                 }
@@ -116,7 +117,7 @@ impl<R: BufRead> TarReader<R> {
         let mut path = chosen(long_name, "path", std::mem::take(&mut header.name));
         let link = chosen(long_link, "linkpath", std::mem::take(&mut header.link));
         if let Some(text) = pax.get("size") {
-            header.size = text.parse().map_err(|_| TarError::Corrupt("a PAX size is no number"))?;
+            header.size = text.parse().map_err(|_| TarError::Corrupt("a PAX size is not a number"))?;
         }
         // Old tars mark a directory by a trailing slash alone.
         if header.typeflag == 0 && path.ends_with('/') {
@@ -204,7 +205,7 @@ impl<R: BufRead> TarReader<R> {
         Ok(())
     }
 
-    /// All bytes of a special entry.
+    /// All bytes of a header that precedes an entry.
     fn small(&mut self) -> Result<Vec<u8>, TarError> {
         let size = self.left;
         if size > self.header_bytes {
@@ -227,6 +228,21 @@ impl<R: BufRead> TarReader<R> {
         }
         self.left -= n as u64;
         Ok(n)
+    }
+}
+
+impl<R: BufRead + Seek> TarReader<R> {
+    /// Moves past the current entry's content without reading it, in a stream of `len` bytes. Returns where the content
+    /// begins; `None` for sparse files, which are not stored as they are.
+    pub(crate) fn seek_past(&mut self, len: u64) -> Result<Option<u64>, TarError> {
+        let start = self.inner.stream_position()?;
+        // Seeking past the end would succeed and look like the end of the archive.
+        let end = start.checked_add(self.left).filter(|end| *end <= len);
+        let end = end.ok_or(TarError::Corrupt("it ends inside an entry"))?;
+        let next = end.saturating_add(self.padding).min(len);
+        self.inner.seek_relative(i64::try_from(next - start).map_err(io::Error::other)?)?;
+        (self.left, self.padding) = (0, 0);
+        Ok(Some(start).filter(|_| self.sparse.is_none()))
     }
 }
 

@@ -15,7 +15,6 @@ mod files;
 pub(crate) mod hash;
 mod inflate;
 pub(crate) mod merge;
-pub(crate) mod path;
 pub(crate) mod positions;
 pub(crate) mod read;
 mod stream;

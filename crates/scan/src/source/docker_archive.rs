@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use tidewaiter_core::image::{Digest, Platform};
 
-use super::files::{Archive, Files};
+use super::files::{TarArchive, Files};
 use super::manifest::{MAX_CONFIG, MAX_MANIFEST, StoredLayer, describe_layers, parse_config, platform_of};
 use super::read::sha256;
 use super::{BlobKey, BlobSource, Image, LayerDescriptor, SourceError, oci_layout};
@@ -27,7 +27,7 @@ struct Saved {
 /// When the file is not such an archive, holds several images, or the image is damaged.
 pub fn open(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceError> {
     let name = path.display().to_string();
-    let files: Arc<dyn Files> = Arc::new(Archive::index(path)?);
+    let files: Arc<dyn Files> = Arc::new(TarArchive::index(path)?);
     if files.has("oci-layout") && files.has("index.json") {
         return oci_layout::open_files(files, &name, platform);
     }

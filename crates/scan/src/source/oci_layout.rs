@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tidewaiter_core::image::{Digest, Platform};
 
-use super::files::{Archive, Directory, Files};
+use super::files::{TarArchive, Directory, Files};
 use super::manifest::{Descriptor, Document, Fetch, MAX_CONFIG, MAX_MANIFEST, assemble, choose, follow};
 use super::{BlobSource, Image, LayerDescriptor, SourceError};
 
@@ -24,7 +24,7 @@ pub fn open(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceErr
 /// # Errors
 /// As [`open`].
 pub fn open_archive(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceError> {
-    open_files(Arc::new(Archive::index(path)?), &path.display().to_string(), platform)
+    open_files(Arc::new(TarArchive::index(path)?), &path.display().to_string(), platform)
 }
 
 /// Opens an image from anything that has the files of a layout.

@@ -1,9 +1,9 @@
 //! The merged view: the file system that a runtime makes of all layers so far, as far as analyzers need it.
 
 use crate::analyze::{self, ParsedFile};
+use crate::path;
 use crate::walk::diff::{EntryKind, LayerDiff, LayerEntry};
 use crate::walk::hash::PathHash;
-use crate::walk::path;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 

@@ -3,7 +3,8 @@
 use crate::tar::{TarEntry, TarEntryKind, TarError, TarReader};
 use crate::walk::diff::{EntryKind, LayerDiff, LayerEntry};
 use crate::walk::wanted::{Wanted, WantedPaths};
-use crate::walk::{ScanResources, path};
+use crate::path;
+use crate::walk::ScanResources;
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 

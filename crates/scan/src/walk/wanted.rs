@@ -4,10 +4,10 @@
 //! file's own path looks like nothing; and an entry may be written through a link (`x -> lib` and `x/apk/db/installed`).
 
 use crate::analyze;
+use crate::path;
 use crate::walk::diff::{EntryKind, LayerDiff};
 use crate::walk::hash::PathHash;
 use crate::walk::merge::MergedView;
-use crate::walk::path;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What to read in addition to what analyzers name.
