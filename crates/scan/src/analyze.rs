@@ -32,6 +32,7 @@ mod sbom;
 mod swift;
 mod unsupported;
 mod yarn;
+pub(crate) mod zip;
 
 pub use analyzer::{ANALYZERS, Analyzer, DETECTED_BY_CONTENT};
 pub use classify::programs;

@@ -8,7 +8,6 @@ mod java;
 mod rust;
 #[cfg(test)]
 pub(super) mod testing;
-mod zip;
 
 use super::classify::{In, Search};
 use super::{ParsedFile, unreadable};

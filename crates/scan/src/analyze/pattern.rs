@@ -4,7 +4,7 @@
 //! that links need to know of wanted paths is derived from the patterns: exact paths, samples, probes.
 
 use super::analyzer::Analyzer;
-use memchr::memmem;
+use tidewaiter_core::pattern::matches;
 
 /// Before the end of a path: any directories, or none.
 const ANYWHERE: &str = "**/";
@@ -93,44 +93,35 @@ impl PathPattern {
     }
 }
 
-/// A pattern of one name: text around its `*`s.
+/// A pattern of one name: nearly all names differ from it at their beginning or end.
 #[derive(Debug, Clone, Default)]
 struct NamePattern {
+    text: &'static str,
+    /// The text before the first `*`.
     prefix: &'static str,
-    /// `None` when there is no `*`: the prefix is the name.
-    suffix: Option<&'static str>,
-    /// The texts between several `*`s.
-    between: Vec<&'static str>,
+    /// The text after the last `*`; the whole text without one.
+    suffix: &'static str,
+    stars: usize,
 }
 
 impl NamePattern {
-    fn parse(pattern: &'static str) -> Self {
-        let Some((prefix, rest)) = pattern.split_once('*') else {
-            return NamePattern { prefix: pattern, ..NamePattern::default() };
-        };
-        let mut parts: Vec<&str> = rest.split('*').collect();
-        let suffix = parts.pop();
-        NamePattern { prefix, suffix, between: parts }
+    fn parse(text: &'static str) -> Self {
+        let prefix = text.split('*').next().unwrap_or_default();
+        let suffix = text.rsplit('*').next().unwrap_or_default();
+        NamePattern { text, prefix, suffix, stars: text.matches('*').count() }
     }
 
     fn may_end_with(&self, byte: u8) -> bool {
-        match self.suffix {
-            Some("") => true,
-            Some(end) => end.ends_with(char::from(byte)),
-            None => self.prefix.ends_with(char::from(byte)),
-        }
+        self.suffix.is_empty() || self.suffix.as_bytes().last() == Some(&byte)
     }
 
     fn fits(&self, name: &str) -> bool {
-        let Some(suffix) = self.suffix else { return name == self.prefix };
-        let rest = name.strip_prefix(self.prefix).and_then(|rest| rest.strip_suffix(suffix));
-        let Some(mut rest) = rest else { return false };
-        for text in &self.between {
-            // The first place leaves most to the texts that follow.
-            let Some(at) = memmem::find(rest.as_bytes(), text.as_bytes()) else { return false };
-            rest = rest.get(at + text.len()..).unwrap_or_default();
-        }
-        true
+        name.ends_with(self.suffix)
+            && match self.stars {
+                0 => name.len() == self.suffix.len(),
+                1 => name.starts_with(self.prefix) && name.len() >= self.prefix.len() + self.suffix.len(),
+                _ => matches(self.text, name),
+            }
     }
 }
 

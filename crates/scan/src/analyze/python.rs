@@ -3,11 +3,14 @@
 use super::analyzer::Analyzer;
 use super::headers::Stanza;
 use super::parsed::failed;
+use super::zip::ZipArchive;
 use super::{ParsedFile, is_text, package};
-use std::io::{Cursor, Read};
+use std::borrow::Cow;
 use tidewaiter_core::package::{Package, PackageType};
 
-/// Most bytes of the metadata in a zipped egg.
+/// The metadata in a zipped egg.
+const METADATA: &[u8] = b"EGG-INFO/PKG-INFO";
+/// Bytes of it: it includes a long description.
 const MAX_METADATA: u64 = 8 << 20;
 
 pub(super) const ANALYZER: Analyzer = Analyzer {
@@ -56,16 +59,21 @@ fn distribution(path: &str, bytes: &[u8]) -> ParsedFile {
     }
 }
 
-/// The metadata in a zipped egg.
-fn zipped(bytes: &[u8]) -> Result<Vec<u8>, String> {
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("it is no zip archive ({e})"))?;
-    let entry = archive.by_name("EGG-INFO/PKG-INFO").map_err(|e| format!("it has no readable metadata ({e})"))?;
-    let mut metadata = Vec::new();
-    entry.take(MAX_METADATA).read_to_end(&mut metadata).map_err(|e| format!("its metadata is damaged ({e})"))?;
-    Ok(metadata)
+/// The metadata in a zipped egg. Of several entries of that name Python's `zipimport` takes the last.
+fn zipped(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+    let archive = ZipArchive::open(bytes).map_err(|e| e.to_string())?.ok_or("it is not a zip archive")?;
+    let mut metadata = None;
+    for entry in archive.entries() {
+        let entry = entry.map_err(|e| e.to_string())?;
+        if entry.name == METADATA {
+            metadata = Some(entry);
+        }
+    }
+    let entry = metadata.ok_or("it has no metadata")?;
+    archive.content(&entry, MAX_METADATA).map_err(|e| format!("its metadata cannot be read: {e}"))
 }
 
-/// Whether the metadata lies inside another distribution instead of beside it.
+/// Whether the metadata is inside another distribution instead of next to it.
 pub(super) fn vendored(path: &str) -> bool {
     let root = ["site-packages/", "dist-packages/"].iter().filter_map(|r| path.rfind(r).map(|at| at + r.len())).max();
     let inside = root.and_then(|at| path.get(at..)).unwrap_or(path);
@@ -83,6 +91,7 @@ pub(super) fn vendored(path: &str) -> bool {
 mod tests {
     use super::super::wants;
     use super::*;
+    use std::io::Cursor;
 
     #[test]
     fn metadata_becomes_a_package() {

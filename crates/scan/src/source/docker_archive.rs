@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use tidewaiter_core::image::{Digest, Platform};
 
-use super::files::{TarArchive, Files};
+use super::files::{Files, TarArchive};
 use super::manifest::{MAX_CONFIG, MAX_MANIFEST, StoredLayer, describe_layers, parse_config, platform_of};
 use super::read::sha256;
 use super::{BlobKey, BlobSource, Image, LayerDescriptor, SourceError, oci_layout};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tidewaiter_core::image::{Digest, Platform};
 
-use super::files::{TarArchive, Directory, Files};
+use super::files::{Directory, Files, TarArchive};
 use super::manifest::{Descriptor, Document, Fetch, MAX_CONFIG, MAX_MANIFEST, assemble, choose, follow};
 use super::{BlobSource, Image, LayerDescriptor, SourceError};
 

@@ -70,7 +70,11 @@ pub struct NodeImages {
 ///
 /// # Errors
 /// As [`open`]; also when the image has nothing for any of the platforms.
-pub fn open_for_nodes(config: &RegistryConfig, reference: &Reference, nodes: &[Platform]) -> Result<NodeImages, SourceError> {
+pub fn open_for_nodes(
+    config: &RegistryConfig,
+    reference: &Reference,
+    nodes: &[Platform],
+) -> Result<NodeImages, SourceError> {
     let root = Root::fetch(config, reference)?;
     let mut images: Vec<(Platform, Image)> = Vec::new();
     let mut nothing = None;

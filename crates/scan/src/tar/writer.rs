@@ -79,8 +79,9 @@ impl Header {
         let bytes = path.as_os_str().as_bytes();
         let begin = bytes.get(NAME).unwrap_or(bytes);
         // Up to the last whole character.
-        let begin = std::str::from_utf8(begin)
-            .unwrap_or_else(|e| begin.get(..e.valid_up_to()).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or_default());
+        let begin = std::str::from_utf8(begin).unwrap_or_else(|e| {
+            begin.get(..e.valid_up_to()).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or_default()
+        });
         put_path(self.field(NAME), Path::new(begin));
         long(LONG_NAME, path)
     }

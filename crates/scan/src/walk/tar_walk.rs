@@ -1,10 +1,10 @@
 //! The entries of one layer's tar, reduced to its changeset within the limits.
 
+use crate::path;
 use crate::tar::{TarEntry, TarEntryKind, TarError, TarReader};
+use crate::walk::ScanResources;
 use crate::walk::diff::{EntryKind, LayerDiff, LayerEntry};
 use crate::walk::wanted::{Wanted, WantedPaths};
-use crate::path;
-use crate::walk::ScanResources;
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 

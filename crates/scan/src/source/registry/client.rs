@@ -1,9 +1,9 @@
 //! Requests to one repository: authentication, redirects, retries.
 
+use super::super::read::read_capped;
 use super::address::{Guard, Refused};
 use super::auth::{self, Challenge};
 use super::credentials::Login;
-use super::super::read::read_capped;
 use super::{RegistryConfig, SourceError, manifest};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use base64::Engine as _;
@@ -128,13 +128,7 @@ impl RegistryClient {
     }
 
     /// One request to one address.
-    fn send(
-        &self,
-        url: &str,
-        authorization: Option<&str>,
-        range: Option<&str>,
-        what: &str,
-    ) -> Attempt<Response<Body>> {
+    fn send(&self, url: &str, authorization: Option<&str>, range: Option<&str>, what: &str) -> Attempt<Response<Body>> {
         let mut request = self.http.get(url).header("Accept", ACCEPT);
         if let Some(value) = authorization {
             request = request.header("Authorization", value);
