@@ -2,6 +2,7 @@
 
 use crate::ecosystem::Ecosystem;
 use crate::severity::{Rating, Severity};
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 /// One published record.
@@ -31,8 +32,8 @@ pub struct Advisory {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ratings: Vec<Rating>,
     /// What kind of record it is; its rows say the same.
-    #[serde(default, skip_serializing_if = "Class::is_vulnerability")]
-    pub class: Class,
+    #[serde(default, skip_serializing_if = "AdvisoryClass::is_vulnerability")]
+    pub class: AdvisoryClass,
     /// Which packages, where; kept in rows of the database, not in its details.
     #[serde(skip)]
     pub affected: Vec<Affected>,
@@ -62,7 +63,7 @@ impl Advisory {
 /// What a record speaks of. Only vulnerabilities count against an image (RustSec `informational`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
-pub enum Class {
+pub enum AdvisoryClass {
     /// A flaw that can be exploited.
     #[default]
     Vulnerability,
@@ -74,10 +75,10 @@ pub enum Class {
     Notice,
 }
 
-impl Class {
+impl AdvisoryClass {
     /// Whether it counts as a vulnerability.
     pub fn is_vulnerability(&self) -> bool {
-        *self == Class::Vulnerability
+        *self == AdvisoryClass::Vulnerability
     }
 }
 
@@ -88,9 +89,9 @@ pub struct CveFacts {
     /// Everybody's CVSS ratings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ratings: Vec<Rating>,
-    /// Known to be exploited (CISA KEV), with the date it was added (`YYYY-MM-DD`).
+    /// Known to be exploited (CISA KEV), with the date it was added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kev: Option<String>,
+    pub kev: Option<Date>,
     /// The probability that it will be exploited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epss: Option<Epss>,
@@ -125,7 +126,7 @@ pub struct Affected {
     /// The vendor's rating for this package; `Unknown` when there is none.
     pub severity: Severity,
     /// Which module a package must belong to.
-    pub module: Module,
+    pub module: ModuleScope,
     /// Architectures it is limited to, as the package manager spells them; empty for all. `noarch` packages are of all.
     pub arches: Vec<String>,
 }
@@ -142,7 +143,7 @@ impl Affected {
             never_affected: false,
             fix_state: FixState::Unknown,
             severity: Severity::Unknown,
-            module: Module::Outside,
+            module: ModuleScope::Outside,
             arches: Vec::new(),
         }
     }
@@ -150,7 +151,7 @@ impl Affected {
     /// Adds the interval from the beginning up to, not including, `version`.
     #[must_use]
     pub fn fixed_in(mut self, version: &str) -> Self {
-        self.intervals.push(Interval::until(End::Fixed(version.to_owned())));
+        self.intervals.push(Interval::until(IntervalEnd::Fixed(version.to_owned())));
         self.fix_state = FixState::Fixed;
         self
     }
@@ -158,7 +159,7 @@ impl Affected {
 
 /// How a row stands to rpm modules (modularity label `name:stream:version:context`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum Module {
+pub enum ModuleScope {
     /// It speaks of packages outside of modules only.
     #[default]
     Outside,
@@ -185,19 +186,19 @@ pub struct Interval {
     /// `introduced` itself is not vulnerable: all versions after it are.
     pub after: bool,
     /// Where it ends.
-    pub end: End,
+    pub end: IntervalEnd,
 }
 
 impl Interval {
     /// From the first version on.
-    pub fn until(end: End) -> Self {
+    pub fn until(end: IntervalEnd) -> Self {
         Interval { introduced: None, after: false, end }
     }
 }
 
 /// The end of a vulnerable interval.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum End {
+pub enum IntervalEnd {
     /// The first version that is not vulnerable.
     Fixed(String),
     /// The last version that is (inclusive).

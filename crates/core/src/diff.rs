@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What changed from one image to another.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Diff {
+pub struct ReportDiff {
     /// Packages whose versions differ, by type and name.
     pub packages: Vec<PackageChange>,
     /// Findings that differ, worst first.
@@ -61,8 +61,8 @@ impl FindingChange {
 }
 
 /// Compares two reports.
-pub fn diff(old: &Report, new: &Report) -> Diff {
-    Diff {
+pub fn diff(old: &Report, new: &Report) -> ReportDiff {
+    ReportDiff {
         packages: packages(old, new),
         findings: findings(&old.findings, &new.findings),
         old: old.counts,

@@ -1,8 +1,10 @@
 //! Findings: an installed package that an advisory speaks of, with the reason.
 
-use crate::advisory::{Class, Epss, FixState};
+use crate::advisory::{AdvisoryClass, Epss, FixState};
+use crate::ecosystem::Ecosystem;
 use crate::package::Location;
 use crate::severity::{Rating, Severity};
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 /// One (vulnerability, package) pair. For OS packages the package is the source package and its binaries are listed.
@@ -12,21 +14,21 @@ pub struct Finding {
     /// The canonical name: a CVE where one is known.
     pub vulnerability: String,
     /// What the record speaks of.
-    #[serde(default, skip_serializing_if = "Class::is_vulnerability")]
-    pub class: Class,
+    #[serde(default, skip_serializing_if = "AdvisoryClass::is_vulnerability")]
+    pub class: AdvisoryClass,
     /// The record that matched.
     pub advisory: String,
     /// All other names, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
     /// The ecosystem that judged it: `Debian:12`.
-    pub ecosystem: String,
+    pub ecosystem: Ecosystem,
     /// Package the advisory names: the source package for OS packages.
     pub package: String,
     /// Its installed version.
     pub installed_version: String,
-    /// Installed packages this stands for, sorted.
-    pub installed: Vec<Installed>,
+    /// InstalledPackage packages this stands for, sorted.
+    pub installed: Vec<InstalledPackage>,
     /// The smallest version of the same branch that is not vulnerable, first; then those of later branches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fixed_versions: Vec<String>,
@@ -42,7 +44,7 @@ pub struct Finding {
     pub ratings: Vec<Rating>,
     /// Date on which CISA listed it as exploited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kev: Option<String>,
+    pub kev: Option<Date>,
     /// The probability that it will be exploited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epss: Option<Epss>,
@@ -65,10 +67,36 @@ impl Finding {
     }
 }
 
+/// What is said of a suppressed finding (VEX: OpenVEX, CSAF, CycloneDX).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SuppressionStatus {
+    /// The vulnerability cannot be used here.
+    NotAffected,
+    /// It is fixed already.
+    Fixed,
+    /// It is known and accepted.
+    Accepted,
+}
+
+/// A finding that no longer counts, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SuppressedFinding {
+    /// What was found.
+    pub finding: Finding,
+    /// What is said of it.
+    pub status: SuppressionStatus,
+    /// Why.
+    pub reason: String,
+    /// The file that says so.
+    pub source: String,
+}
+
 /// One installed package behind a finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Installed {
+pub struct InstalledPackage {
     /// Its name.
     pub name: String,
     /// Its version.

@@ -154,6 +154,23 @@ pub struct Package {
 pub const UNRELEASED: &str = "(devel)";
 
 impl Package {
+    /// A package of which only type, name and version are known; set the other fields with a struct update.
+    pub fn new(kind: PackageType, name: impl Into<String>, version: impl Into<String>) -> Self {
+        Package {
+            kind,
+            name: name.into(),
+            version: version.into(),
+            arch: String::new(),
+            source_name: String::new(),
+            source_version: String::new(),
+            vendored: false,
+            vendor: String::new(),
+            module: String::new(),
+            owner: String::new(),
+            locations: Vec::new(),
+        }
+    }
+
     /// Whether no version is known that advisories could be compared with, because it was never released.
     pub fn is_unreleased(&self) -> bool {
         matches!(self.kind, PackageType::Golang | PackageType::Cargo) && self.advisory_version() == UNRELEASED
@@ -257,19 +274,9 @@ mod tests {
     fn purls_follow_their_types() {
         let os = Os { id: "debian".into(), version_id: "12".into(), ..Os::default() };
         let check = |kind, name: &str, version: &str, source: &str, expected: &str| {
-            let package = Package {
-                kind,
-                name: name.into(),
-                version: version.into(),
-                arch: if kind == PackageType::Deb { "amd64".into() } else { String::new() },
-                source_name: source.into(),
-                source_version: String::new(),
-                vendored: false,
-                vendor: String::new(),
-                module: String::new(),
-                owner: String::new(),
-                locations: vec![],
-            };
+            let arch = if kind == PackageType::Deb { "amd64" } else { "" };
+            let package =
+                Package { arch: arch.into(), source_name: source.into(), ..Package::new(kind, name, version) };
             assert_eq!(package.purl(Some(&os)), expected);
         };
         check(PackageType::Npm, "@scope/name", "1.0.0", "", "pkg:npm/%40scope/name@1.0.0");

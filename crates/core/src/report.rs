@@ -1,10 +1,11 @@
 //! The report: everything one scan saw, in a documented and versioned form.
 
-use crate::ecosystem::Os;
-use crate::exception::Suppressed;
-use crate::finding::{Counts, Finding};
+use crate::ecosystem::{Ecosystem, Os};
+use crate::finding::{Counts, Finding, SuppressedFinding};
 use crate::image::{Digest, Platform};
 use crate::package::Package;
+use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
@@ -22,7 +23,7 @@ pub struct Inventory {
     /// The operating system, when an os-release was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os: Option<Os>,
-    /// Installed packages, sorted.
+    /// InstalledPackage packages, sorted.
     pub packages: Vec<Package>,
     /// What the engine could not see.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -49,13 +50,21 @@ pub struct ImageInfo {
     pub base_layers: Option<usize>,
 }
 
+impl ImageInfo {
+    /// An image that was chosen from no index and whose base is unknown.
+    pub fn new(name: impl Into<String>, digest: Digest, config_digest: Digest, platform: Platform) -> Self {
+        ImageInfo { name: name.into(), digest, index_digest: None, config_digest, platform, base_layers: None }
+    }
+}
+
 /// One layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LayerInfo {
     /// Digest of the layer as stored.
     pub digest: Digest,
-    /// Digest of the uncompressed tar, computed from its bytes.
+    /// Digest of the uncompressed tar, computed from its bytes; of a foreign layer that is absent, as the image's config
+    /// claims it. The same goes for `digest`, which the manifest names.
     pub diff_id: Digest,
     /// Compressed size in bytes.
     pub size: u64,
@@ -105,21 +114,45 @@ pub enum GapKind {
 pub struct DatabaseInfo {
     /// Its id, a digest of its content.
     pub id: String,
-    /// RFC 3339 time at which it was built.
-    pub built: String,
+    /// When it was built; in JSON the RFC 3339 time, empty where a database does not say.
+    #[serde(with = "build_time")]
+    pub built: Option<Timestamp>,
+}
+
+/// The JSON form of [`DatabaseInfo::built`], and of the same time inside a database.
+pub mod build_time {
+    use jiff::Timestamp;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    /// Writes an RFC 3339 time; an empty text for none.
+    ///
+    /// # Errors
+    /// When the serializer refuses a text.
+    #[allow(clippy::ref_option, reason = "serde passes a reference to the field")]
+    pub fn serialize<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&time.map(|time| time.to_string()).unwrap_or_default())
+    }
+
+    /// Reads what [`serialize`] wrote. A text that is not a time counts as none: policy then treats the database as old.
+    ///
+    /// # Errors
+    /// When the value is not a text.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        Ok(String::deserialize(deserializer)?.parse().ok())
+    }
 }
 
 /// Until when a release gets security fixes. Whether that is past is asked when a report is judged or shown.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Support {
+pub struct SupportPeriod {
     /// The release, as an ecosystem: `Debian:12`.
-    pub ecosystem: String,
-    /// Last day with fixes for everybody (`YYYY-MM-DD`).
-    pub until: String,
+    pub ecosystem: Ecosystem,
+    /// Last day with fixes for everybody.
+    pub until: Date,
     /// Last day of longer support by others or for subscribers (LTS, ESM), where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub extended_until: Option<String>,
+    pub extended_until: Option<Date>,
 }
 
 /// A finished scan.
@@ -137,13 +170,13 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Findings that an exception or a VEX statement answers, with the reason; they do not count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub suppressed: Vec<Suppressed>,
+    pub suppressed: Vec<SuppressedFinding>,
     /// What records say that are no vulnerabilities (unmaintained, unsound, notices). Never counted, never judged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub informational: Vec<Finding>,
     /// Until when the image's operating system gets security fixes, where the database knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub support: Option<Support>,
+    pub support: Option<SupportPeriod>,
     /// How many of each severity.
     pub counts: Counts,
     /// Whether everything was seen and judged: no gap.
@@ -172,16 +205,16 @@ impl Report {
         }
     }
 
-    /// The report after a change of some findings, as judged by `database`. `None` when one that went is not in it: then
-    /// it is not the report that the change was told for.
+    /// The report with some findings replaced, as matched with `database`. `None` when one of `removed` is not in it:
+    /// then the change was computed for another report.
     #[must_use]
-    pub fn patched(self, went: &[Finding], came: &[Finding], database: DatabaseInfo) -> Option<Report> {
+    pub fn patched(self, removed: &[Finding], added: &[Finding], database: DatabaseInfo) -> Option<Report> {
         let mut findings: Vec<Finding> = self.findings.into_iter().chain(self.informational).collect();
-        for finding in went {
+        for finding in removed {
             let place = findings.iter().position(|f| f == finding)?;
             findings.swap_remove(place);
         }
-        findings.extend_from_slice(came);
+        findings.extend_from_slice(added);
         let support = self.support;
         Some(Report { support, suppressed: self.suppressed, ..Report::new(self.inventory, database, findings, vec![]) })
     }
@@ -205,33 +238,16 @@ pub(crate) mod testing {
     use crate::severity::Severity;
 
     pub(crate) fn report(packages: Vec<Package>, findings: Vec<Finding>) -> Report {
-        let digest = || format!("sha256:{}", "0".repeat(64)).parse().unwrap();
-        let image = ImageInfo {
-            name: "registry.example/team/app:v1".into(),
-            digest: digest(),
-            index_digest: None,
-            config_digest: digest(),
-            platform: "linux/amd64".parse().unwrap(),
-            base_layers: None,
-        };
+        let digest = Digest::from_sha256([0; 32]);
+        let platform = "linux/amd64".parse().unwrap();
+        let image = ImageInfo::new("registry.example/team/app:v1", digest.clone(), digest, platform);
         let inventory = Inventory { image, layers: vec![], os: Some(Os::default()), packages, gaps: vec![] };
         Report::new(inventory, DatabaseInfo::default(), findings, vec![])
     }
 
     pub(crate) fn package(name: &str, version: &str) -> Package {
-        Package {
-            kind: PackageType::Npm,
-            name: name.into(),
-            version: version.into(),
-            arch: String::new(),
-            source_name: String::new(),
-            source_version: String::new(),
-            vendored: false,
-            vendor: String::new(),
-            module: String::new(),
-            owner: String::new(),
-            locations: vec![Location { path: format!("node_modules/{name}/package.json"), layer: 0 }],
-        }
+        let locations = vec![Location { path: format!("node_modules/{name}/package.json"), layer: 0 }];
+        Package { locations, ..Package::new(PackageType::Npm, name, version) }
     }
 
     pub(crate) fn finding(vulnerability: &str, package: &str, severity: Severity) -> Finding {

@@ -20,11 +20,12 @@ pub use coverage::{Coverage, CoverageChange};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use tidewaiter_core::advisory::KeyKind;
+use tidewaiter_core::ecosystem::Ecosystem;
 
 /// What happened to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Kind {
+pub enum ChangeKind {
     /// Only the new database has it.
     Added,
     /// Only the old one.
@@ -36,20 +37,20 @@ pub enum Kind {
 /// One record that is not the same in both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Change<'a> {
+pub struct AdvisoryChange<'a> {
     /// What happened.
-    pub change: Kind,
+    pub change: ChangeKind,
     /// The record's id.
     pub id: String,
     /// The feed it is from.
     pub feed: String,
     /// The packages that its added, removed or changed rows speak of, sorted.
-    pub packages: Vec<Named<'a>>,
+    pub packages: Vec<NamedPackage<'a>>,
 }
 
 /// A package as rows name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct Named<'a> {
+pub struct NamedPackage<'a> {
     /// The ecosystem, release included where the record names one.
     pub ecosystem: &'a str,
     /// The name, normalised for the ecosystem.
@@ -74,7 +75,7 @@ pub struct Delta<'a> {
     old: &'a Database,
     new: &'a Database,
     /// Records, by id and feed.
-    pub advisories: Vec<Change<'a>>,
+    pub advisories: Vec<AdvisoryChange<'a>>,
     /// Ecosystems that one of both names, and for which completeness, ratings or support differ; by name.
     pub coverage: Vec<CoverageChange>,
     rows: BTreeMap<Key<'a>, ChangedRows<'a>>,
@@ -106,8 +107,8 @@ impl<'a> Delta<'a> {
         self.new
     }
 
-    /// Whether completeness, ratings or support of an ecosystem (as text, release included) differ.
-    pub fn covers_differently(&self, ecosystem: &str) -> bool {
+    /// Whether completeness, ratings or support of an ecosystem differ.
+    pub fn coverage_differs(&self, ecosystem: &Ecosystem) -> bool {
         Coverage::of(self.old.meta(), ecosystem) != Coverage::of(self.new.meta(), ecosystem)
     }
 

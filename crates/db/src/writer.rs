@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
-use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, End, KeyKind, Module};
+use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, IntervalEnd, KeyKind, ModuleScope};
 use zerocopy::IntoBytes;
 
 /// Compression of details: read often, written once.
@@ -52,7 +52,7 @@ struct Builder {
     rows: Vec<RowEntry>,
     intervals: Vec<IntervalEntry>,
     qualifiers: Vec<QualifierEntry>,
-    qualified: HashMap<(Module, Vec<String>), u16>,
+    qualified: HashMap<(ModuleScope, Vec<String>), u16>,
     advisories: Vec<AdvisoryEntry>,
     cves: Vec<CveEntry>,
     blocks: Vec<BlockEntry>,
@@ -195,9 +195,9 @@ impl Builder {
                 None => FROM_START,
             };
             let hi = match &interval.end {
-                End::Fixed(v) => self.intern(v)? | HI_FIXED,
-                End::LastAffected(v) => self.intern(v)? | HI_LAST,
-                End::Open => HI_OPEN,
+                IntervalEnd::Fixed(v) => self.intern(v)? | HI_FIXED,
+                IntervalEnd::LastAffected(v) => self.intern(v)? | HI_LAST,
+                IntervalEnd::Open => HI_OPEN,
             };
             self.intervals.push(IntervalEntry { lo: lo.into(), hi: hi.into() });
         }
@@ -224,7 +224,7 @@ impl Builder {
     }
 
     fn qualifiers(&mut self, affected: &Affected) -> Result<u16, Error> {
-        if affected.module == Module::Outside && affected.arches.is_empty() {
+        if affected.module == ModuleScope::Outside && affected.arches.is_empty() {
             return Ok(0);
         }
         let key = (affected.module.clone(), affected.arches.clone());
@@ -232,9 +232,9 @@ impl Builder {
             return Ok(*known);
         }
         let modules = match &affected.module {
-            Module::Outside => String::new(),
-            Module::Streams(streams) => streams.join(","),
-            Module::Unnamed => UNNAMED.to_owned(),
+            ModuleScope::Outside => String::new(),
+            ModuleScope::Streams(streams) => streams.join(","),
+            ModuleScope::Unnamed => UNNAMED.to_owned(),
         };
         let modules = self.intern(&modules)?.into();
         let arches = self.intern(&affected.arches.join(","))?.into();

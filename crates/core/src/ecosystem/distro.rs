@@ -268,19 +268,7 @@ mod tests {
     #[test]
     fn other_vendors_packages_are_not_covered() {
         let check = |id: &str, kind: PackageType, vendor: &str, expected: bool| {
-            let package = Package {
-                kind,
-                name: "x".into(),
-                version: "1".into(),
-                arch: String::new(),
-                source_name: String::new(),
-                source_version: String::new(),
-                vendored: false,
-                vendor: vendor.into(),
-                module: String::new(),
-                owner: String::new(),
-                locations: vec![],
-            };
+            let package = Package { vendor: vendor.into(), ..Package::new(kind, "x", "1") };
             assert_eq!(os(id, "9", "", "").covers(&package), expected, "{id} {vendor}");
         };
         check("rhel", PackageType::Rpm, "Red Hat, Inc.", true);

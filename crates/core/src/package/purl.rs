@@ -65,19 +65,8 @@ impl Package {
         };
         let version = version(kind, &name, &purl);
         let source_version = upstream(kind, &version).unwrap_or_default().to_owned();
-        Ok(Some(Package {
-            kind,
-            name: if kind == PackageType::Composer { name.to_lowercase() } else { name },
-            version,
-            arch: String::new(),
-            source_name: String::new(),
-            source_version,
-            vendored: false,
-            vendor: String::new(),
-            module: String::new(),
-            owner: String::new(),
-            locations: Vec::new(),
-        }))
+        let name = if kind == PackageType::Composer { name.to_lowercase() } else { name };
+        Ok(Some(Package { source_version, ..Package::new(kind, name, version) }))
     }
 }
 

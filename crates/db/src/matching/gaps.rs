@@ -15,8 +15,8 @@ const LISTED: usize = 5;
 pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) -> Vec<Gap> {
     let os = inventory.os.as_ref();
     let mut gaps = foreign(&inventory.packages, os);
-    let mut seen: Vec<String> = Vec::new();
-    for package in inventory.packages.iter().filter(|p| !ownership.answers_for(p)) {
+    let mut asked: BTreeSet<Ecosystem> = BTreeSet::new();
+    for package in inventory.packages.iter().filter(|p| !ownership.covers(p)) {
         if package.advisory_version().is_empty() {
             gaps.push(Gap {
                 kind: GapKind::Unversioned,
@@ -32,10 +32,9 @@ pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) ->
         } else {
             gaps.extend(version_gap(package, &ecosystem));
         }
-        let text = ecosystem.to_string();
-        if !seen.contains(&text) {
-            gaps.extend(ecosystem_gap(&ecosystem, &text, db));
-            seen.push(text);
+        if !asked.contains(&ecosystem) {
+            gaps.extend(ecosystem_gap(&ecosystem, db));
+            asked.insert(ecosystem);
         }
     }
     gaps
@@ -54,23 +53,23 @@ fn unreleased_gap(package: &Package, ecosystem: &Ecosystem, db: &Database) -> Op
 /// A version that its ecosystem does not accept sorts below all others: whatever matches, it proves little.
 fn version_gap(package: &Package, ecosystem: &Ecosystem) -> Option<Gap> {
     let (name, version) = (&package.name, package.advisory_version());
-    ecosystem.order().filter(|order| !order.is_valid(version))?;
+    ecosystem.version_scheme().filter(|order| !order.is_valid(version))?;
     let message = format!("{name} has version {version:?}, which is none of {}; check it by hand", ecosystem.base());
     let subject = package.locations.first().map(|l| l.path.clone()).unwrap_or_default();
     Some(Gap { kind: GapKind::Unversioned, subject, message })
 }
 
-fn ecosystem_gap(ecosystem: &Ecosystem, text: &str, db: &Database) -> Option<Gap> {
-    let (kind, message) = if ecosystem.order().is_none() {
-        (GapKind::NotCovered, format!("packages of {text} are listed and not judged; judge them by other means"))
-    } else if !db.meta().covers(text) {
-        (GapKind::NotCovered, format!("no feed of the database is complete for {text}; add one to feeds.toml"))
-    } else if !db.meta().rates(text) {
-        (GapKind::NotRated, format!("no feed of the database rates {text}; add a rating feed such as NVD"))
+fn ecosystem_gap(ecosystem: &Ecosystem, db: &Database) -> Option<Gap> {
+    let (kind, message) = if ecosystem.version_scheme().is_none() {
+        (GapKind::NotCovered, format!("packages of {ecosystem} are listed and not judged; judge them by other means"))
+    } else if !db.meta().covers(ecosystem) {
+        (GapKind::NotCovered, format!("no feed of the database is complete for {ecosystem}; add one to feeds.toml"))
+    } else if !db.meta().rates(ecosystem) {
+        (GapKind::NotRated, format!("no feed of the database rates {ecosystem}; add a rating feed such as NVD"))
     } else {
         return None;
     };
-    Some(Gap { kind, subject: text.to_owned(), message })
+    Some(Gap { kind, subject: ecosystem.to_string(), message })
 }
 
 /// Packages that others built: the distribution's advisories do not speak of them. One gap for each vendor.

@@ -26,7 +26,7 @@ impl Ownership {
         let of_os = inventory.packages.iter().filter(|p| p.kind.is_os() && os.is_none_or(|os| os.covers(p)));
         for (subject, packages) in subject::all(of_os.filter(|p| owners.contains(p.name.as_str()))) {
             let Some(ecosystem) = subject.kind.ecosystem(os) else { continue };
-            if db.meta().covers(&ecosystem.to_string()) {
+            if db.meta().covers(&ecosystem) {
                 complete.extend(packages.iter().map(|p| p.name.clone()));
             }
             let queries = subject.queries(&packages, &ecosystem);
@@ -38,7 +38,7 @@ impl Ownership {
     }
 
     /// Whether the distribution answers for a package. A program that was only told by its content is its owner itself.
-    pub(super) fn answers_for(&self, package: &Package) -> bool {
+    pub(super) fn covers(&self, package: &Package) -> bool {
         let itself = package.kind == PackageType::Generic && self.complete.contains(&package.owner);
         !package.owner.is_empty() && (itself || self.recorded.contains(&package.owner))
     }

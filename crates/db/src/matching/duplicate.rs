@@ -12,7 +12,7 @@ use tidewaiter_core::package::PackageType;
 const NUMBERS: usize = 3;
 
 /// Leaves out what was found of a program, and of a package of the same project in the same version too.
-pub(super) fn once(found: Vec<(PackageType, Finding)>) -> Vec<Finding> {
+pub(super) fn removed(found: Vec<(PackageType, Finding)>) -> Vec<Finding> {
     let is_program = |kind: PackageType| kind == PackageType::Generic;
     let repeated: BTreeSet<usize> = found
         .iter()
@@ -64,7 +64,7 @@ mod tests {
             ..Finding::default()
         };
         let found = vec![(PackageType::Generic, finding(program, "CVE-1")), (kind, finding(package, vulnerability))];
-        let left = once(found);
+        let left = removed(found);
         assert_eq!(left.len(), expected, "{program:?} {package:?}");
         assert_eq!(left.last().map(|f| f.package.as_str()), Some(package.0));
     }

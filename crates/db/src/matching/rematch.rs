@@ -1,6 +1,6 @@
 //! Judging again, with a new database: only what it answers otherwise.
 
-use super::question::questions_of_whole;
+use super::lookup::whole_inventory_lookups;
 use super::subject::{self, Subject};
 use super::{Matched, Ownership, judge, judged, match_subject};
 use crate::Error;
@@ -15,15 +15,15 @@ use tidewaiter_core::report::{Inventory, Report};
 
 /// How the report of an inventory changes. Which database judged is no difference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Rejudged {
+pub enum Rematched {
     /// It says the same.
     Same,
     /// Some findings differ: [`Report::patched`].
     Findings {
         /// Findings of the old report that are not in the new one as they are.
-        went: Vec<Finding>,
+        removed: Vec<Finding>,
         /// Findings that the new report has instead.
-        came: Vec<Finding>,
+        added: Vec<Finding>,
     },
     /// More than findings differs: the new report.
     Whole(Box<Report>),
@@ -33,17 +33,17 @@ pub enum Rejudged {
 ///
 /// # Errors
 /// When a database file is corrupt.
-pub fn rejudge(inventory: Inventory, delta: &Delta<'_>) -> Result<Rejudged, Error> {
+pub fn rematch(inventory: Inventory, delta: &Delta<'_>) -> Result<Rematched, Error> {
     // What is found of a program counts once with what is found of packages: one depends on the other.
     let programs = inventory.packages.iter().any(|package| package.kind == PackageType::Generic);
-    if programs || questions_of_whole(&inventory).iter().any(|question| question.is_answered_otherwise(delta)) {
+    if programs || whole_inventory_lookups(&inventory).iter().any(|lookup| lookup.answer_may_change(delta)) {
         return whole(inventory, delta);
     }
     let ownership = Ownership::of(&inventory, delta.new_database());
     let os = inventory.os.as_ref();
     let packages = || inventory.packages.iter().filter(|p| judged(p, os));
     let named: BTreeSet<_> = packages().filter(|p| is_named(p, os, delta)).map(subject_name).collect();
-    let subjects = subject::all(packages().filter(|p| named.contains(&subject_name(p)) && !ownership.answers_for(p)));
+    let subjects = subject::all(packages().filter(|p| named.contains(&subject_name(p)) && !ownership.covers(p)));
     let (mut old, mut new) = (ask(delta.old(), &subjects, os)?, ask(delta.new_database(), &subjects, os)?);
     if old.gaps != new.gaps {
         return whole(inventory, delta);
@@ -57,14 +57,14 @@ pub fn rejudge(inventory: Inventory, delta: &Delta<'_>) -> Result<Rejudged, Erro
         None => true,
     });
     let same = old.findings.is_empty() && new.findings.is_empty();
-    Ok(if same { Rejudged::Same } else { Rejudged::Findings { went: old.findings, came: new.findings } })
+    Ok(if same { Rematched::Same } else { Rematched::Findings { removed: old.findings, added: new.findings } })
 }
 
-fn whole(inventory: Inventory, delta: &Delta<'_>) -> Result<Rejudged, Error> {
+fn whole(inventory: Inventory, delta: &Delta<'_>) -> Result<Rematched, Error> {
     let old = judge(inventory.clone(), delta.old())?;
     let new = judge(inventory, delta.new_database())?;
     let old = Report { database: new.database.clone(), ..old };
-    Ok(if new == old { Rejudged::Same } else { Rejudged::Whole(Box::new(new)) })
+    Ok(if new == old { Rematched::Same } else { Rematched::Whole(Box::new(new)) })
 }
 
 /// What all packages of a subject have in common, and more.
