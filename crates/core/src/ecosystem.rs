@@ -1,4 +1,4 @@
-//! Where advisories and packages meet: an ecosystem and, for distributions, one of its releases.
+//! Ecosystems: where names and versions of packages have their meaning; for distributions, with a release.
 
 mod distro;
 
@@ -38,9 +38,9 @@ impl Ecosystem {
         self.release.as_deref()
     }
 
-    /// The ecosystem that rows and packages meet in. Some distributions publish under several names for one release, of
-    /// which an image has packages of all and names one; those are judged together. Extended support, which has other
-    /// builds of the same packages, is apart.
+    /// The name under which rows are stored and looked up. Some distributions publish one release under several names, of
+    /// which an image names one and has packages of all: those are one ecosystem. Extended support has other builds of
+    /// the same packages and stays apart.
     #[must_use]
     pub fn canonical(self) -> Self {
         let release = self.release.as_deref().unwrap_or_default();
@@ -52,8 +52,8 @@ impl Ecosystem {
         one.map(|release| Ecosystem::with_release(&self.base, &release)).unwrap_or(self)
     }
 
-    /// The order of this ecosystem's versions (OSV schema, "Defined ecosystems");
-    /// `None` for those without one: `GIT`, whose versions are commits, and unknown names.
+    /// How this ecosystem's versions are ordered (OSV schema, "Defined ecosystems"); `None` where they are not: `GIT`, whose
+    /// versions are commits, and unknown names.
     pub fn version_scheme(&self) -> Option<VersionScheme> {
         match self.base.as_str() {
             "Echo" => Some(self.echo_scheme()),
@@ -80,7 +80,7 @@ impl Ecosystem {
         }
     }
 
-    /// Echo rebuilds packages of other ecosystems as `+echo.N`; its own are Debian's.
+    /// Echo rebuilds packages of other ecosystems as `+echo.N`; its own packages have Debian's versions.
     fn echo_scheme(&self) -> VersionScheme {
         match self.release() {
             Some("PyPI") => VersionScheme::Pep440,

@@ -1,4 +1,4 @@
-//! Policy: what a report must look like for its image to be approved. The one place where "fail closed" is decided.
+//! Policy: what a report must fulfil for its image to be approved. The one place where "fail closed" is decided.
 
 use crate::finding::Finding;
 use crate::report::{DatabaseInfo, Gap, Report};
@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What is asked of an image.
+/// The conditions for an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Policy {
     /// Findings of this severity or worse block. `Unknown` findings are judged by `unrated` alone.
     pub block_at: Severity,
-    /// What a finding nobody rated does.
+    /// What a finding without a rating does.
     pub unrated: UnratedAction,
     /// What an incomplete report does.
     pub incomplete: IncompleteAction,
@@ -71,26 +71,26 @@ impl Policy {
     }
 }
 
-/// The answer to one report.
+/// What policy says of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
-    /// The answer.
+    /// The result.
     pub outcome: Outcome,
     /// Why, one sentence each; empty for a clean pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
-    /// What was let through but deserves a look.
+    /// Findings and gaps that the policy allows and that deserve attention.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
-/// The kinds of answers. Violations win over incompleteness: they are certain.
+/// The results of policy, least severe first. A violation wins over incompleteness: it is certain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, PartialOrd, Ord)]
 pub enum Outcome {
-    /// Nothing stands against it.
+    /// The image may be approved.
     Pass,
-    /// Not everything was seen.
+    /// The report has gaps, or its database is too old.
     Incomplete,
     /// The policy is violated.
     Violated,
@@ -106,7 +106,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Whether a finding alone violates a policy.
+/// Whether a finding by itself violates a policy.
 pub fn blocks(finding: &Finding, policy: &Policy) -> bool {
     match finding.severity {
         Severity::Unknown => policy.unrated == UnratedAction::Hold,
@@ -114,7 +114,7 @@ pub fn blocks(finding: &Finding, policy: &Policy) -> bool {
     }
 }
 
-/// Judges a report, `now`.
+/// Evaluates a report, `now`.
 pub fn decide(report: &Report, policy: &Policy, now: Timestamp) -> Verdict {
     let mut reasons = Vec::new();
     let mut warnings = Vec::new();
@@ -148,7 +148,7 @@ fn sentence(f: &Finding) -> String {
     format!("{} ({}) in {} {}, {fix}", f.vulnerability, f.severity, f.package, f.installed_version)
 }
 
-/// Why the database that judged is too old, if it is: what a report itself cannot say.
+/// Why the database is too old, if it is. Not a part of the report, which depends on no clock.
 pub fn too_old(database: &DatabaseInfo, policy: &Policy, now: Timestamp) -> Option<String> {
     let most = policy.max_database_age_days?;
     let next = "build a new one, or import it";

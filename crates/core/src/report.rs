@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 /// Version of the JSON form. It rises when a field is removed or changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What an engine saw in an image, before any database is asked. Depends on the image's bytes alone.
+/// The content of an image, before it is matched with a database. Depends on the image's bytes alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inventory {
@@ -25,12 +25,12 @@ pub struct Inventory {
     pub os: Option<Os>,
     /// InstalledPackage packages, sorted.
     pub packages: Vec<Package>,
-    /// What the engine could not see.
+    /// What could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
 }
 
-/// Which bytes were judged.
+/// The image that was scanned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageInfo {
@@ -45,7 +45,7 @@ pub struct ImageInfo {
     pub config_digest: Digest,
     /// Its platform.
     pub platform: Platform,
-    /// How many of the lowest layers are the base image's, where the base was named or the history tells.
+    /// How many of the lowest layers are the base image's, where the base was named or the history shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_layers: Option<usize>,
 }
@@ -77,7 +77,7 @@ pub struct LayerInfo {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Gap {
-    /// What kind of gap.
+    /// Its kind.
     pub kind: GapKind,
     /// Its subject: a path, an ecosystem, a layer.
     pub subject: String,
@@ -92,7 +92,7 @@ pub enum GapKind {
     UnsupportedOs,
     /// The OS is known but its package database is absent.
     NoPackageDatabase,
-    /// A file that was wanted could not be read.
+    /// A file that an analyzer asked for could not be read.
     UnreadableFile,
     /// A limit was hit.
     LimitReached,
@@ -102,13 +102,13 @@ pub enum GapKind {
     NotRated,
     /// A package without a version cannot be judged.
     Unversioned,
-    /// A record may speak of a package, and does not tell enough to know.
+    /// An advisory may apply to a package, and does not say enough to decide.
     Unclear,
-    /// Nothing that tidewaiter knows is in the image.
+    /// No package was found in the image.
     NothingRecognized,
 }
 
-/// The database that judged.
+/// The database that findings are from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseInfo {
@@ -142,15 +142,15 @@ pub mod build_time {
     }
 }
 
-/// Until when a release gets security fixes. Whether that is past is asked when a report is judged or shown.
+/// Until when a release gets security fixes. Compared with the day when a report is evaluated or shown.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SupportPeriod {
     /// The release, as an ecosystem: `Debian:12`.
     pub ecosystem: Ecosystem,
-    /// Last day with fixes for everybody.
+    /// Last day with fixes for all users.
     pub until: Date,
-    /// Last day of longer support by others or for subscribers (LTS, ESM), where there is one.
+    /// Last day of extended support, by volunteers or for subscribers (LTS, ESM), where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extended_until: Option<Date>,
 }
@@ -161,30 +161,30 @@ pub struct SupportPeriod {
 pub struct Report {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// What was seen.
+    /// The content of the image.
     #[serde(flatten)]
     pub inventory: Inventory,
-    /// What judged it.
+    /// The database that findings are from.
     pub database: DatabaseInfo,
     /// Findings, worst first, then by name.
     pub findings: Vec<Finding>,
-    /// Findings that an exception or a VEX statement answers, with the reason; they do not count.
+    /// Findings that an exception or a VEX statement suppresses, with the reason; they do not count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suppressed: Vec<SuppressedFinding>,
-    /// What records say that are no vulnerabilities (unmaintained, unsound, notices). Never counted, never judged.
+    /// Records that are not about a vulnerability (unmaintained, unsound, notices). Neither counted nor evaluated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub informational: Vec<Finding>,
-    /// Until when the image's operating system gets security fixes, where the database knows.
+    /// Until when the image's operating system gets security fixes, where a feed says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub support: Option<SupportPeriod>,
     /// How many of each severity.
     pub counts: Counts,
-    /// Whether everything was seen and judged: no gap.
+    /// Whether it has no gap.
     pub complete: bool,
 }
 
 impl Report {
-    /// Joins what the engine saw with what the database says of it. Sorts, counts and states completeness.
+    /// Joins an inventory with its findings; sorts and counts them.
     pub fn new(mut inventory: Inventory, database: DatabaseInfo, mut findings: Vec<Finding>, gaps: Vec<Gap>) -> Self {
         inventory.gaps.extend(gaps);
         inventory.gaps.sort();
@@ -229,7 +229,7 @@ fn order(a: &Finding, b: &Finding) -> Ordering {
         .then_with(|| (&a.ecosystem, &a.installed).cmp(&(&b.ecosystem, &b.installed)))
 }
 
-/// Reports made in a line, for tests of this crate.
+/// Short constructors of reports, for tests of this crate.
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;

@@ -8,7 +8,7 @@ use std::fmt;
 /// The status of an image in a workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 pub enum ImageStatus {
-    /// Nobody looked yet.
+    /// No scan has started.
     #[default]
     NotScanned,
     /// A scan runs.
@@ -64,7 +64,7 @@ impl fmt::Display for DeploymentStatus {
     }
 }
 
-/// What is known of one container's image.
+/// The state of one container's image, as policy judged it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct JudgedImage {
     /// The scan's status (never `Approved`: that belongs to a workload).
@@ -73,7 +73,7 @@ pub struct JudgedImage {
     pub allowed: bool,
 }
 
-/// Whether a person's word is needed, and given.
+/// Whether an approval is needed, and given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Approval {
     /// Policy approves by itself.
@@ -103,10 +103,10 @@ pub struct WorkloadStatus {
     pub deployment: DeploymentStatus,
 }
 
-/// Derives both statuses of an existing workload. Pure: the same facts give the same status, whatever came before,
+/// Derives both statuses of an existing workload. Pure: the same input gives the same status, whatever happened before,
 /// so a restart loses nothing and no transition can be skipped over.
 pub fn derive(images: &[JudgedImage], approval: Approval, rollout: RolloutProgress) -> WorkloadStatus {
-    // A tie inside a rank is told apart, so that the order of containers does not matter.
+    // Ties within a rank are broken, so that the order of containers does not matter.
     let worst = images.iter().copied().min_by_key(|fact| (rank(*fact), fact.scan != ImageStatus::VulnerabilitiesFound));
     let Some(worst) = worst else {
         return WorkloadStatus { image: ImageStatus::NotScanned, deployment: DeploymentStatus::Created };

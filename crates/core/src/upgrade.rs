@@ -1,4 +1,4 @@
-//! The smallest upgrades after which a policy no longer blocks. Pure.
+//! The smallest upgrades after which no finding violates the policy. Pure.
 
 use crate::ecosystem::Ecosystem;
 use crate::finding::{Counts, Finding};
@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-/// What to do, and what is left after it.
+/// The upgrades, and the state after them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UpgradePlan {
@@ -35,19 +35,19 @@ fn passes<S: Serializer>(verdict: &Verdict, serializer: S) -> Result<S::Ok, S::E
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Upgrade {
-    /// Index of the layer that brought it, from the bottom; none when it is not known.
+    /// Index of the layer that added it, from the bottom; none when it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer: Option<usize>,
-    /// The instruction that made the layer, where the history tells.
+    /// The instruction that made the layer, where the history names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
-    /// Ecosystem that judges the package.
+    /// The package's ecosystem.
     pub ecosystem: Ecosystem,
     /// The package as advisories name it.
     pub package: String,
     /// The installed version.
     pub from: String,
-    /// The smallest version that clears what blocks.
+    /// The smallest version that clears all blocking findings.
     pub to: String,
     /// Blocking vulnerabilities that the upgrade clears, sorted.
     pub clears: Vec<String>,
@@ -118,14 +118,14 @@ fn upgrade(report: &Report, fixable: &[&Finding]) -> Option<(Upgrade, VersionSch
     Some((upgrade, scheme))
 }
 
-/// The smallest version at which none of the findings holds. Each names the fix of its own branch first, then those of
+/// The smallest version that none of the findings applies to. Each names the fix of its own branch first, then those of
 /// later branches: a version between two of them may lie in the vulnerable part of the later branch, so the next fix is
 /// taken, until all agree.
 fn target<'a>(findings: &[&'a Finding], order: VersionScheme) -> Option<&'a str> {
     let mut target = findings.iter().filter_map(|f| f.fixed_versions.first()).map(String::as_str);
     let first = target.next()?;
     let mut target = target.fold(first, |a, b| if order.compare(b, a) == Ordering::Greater { b } else { a });
-    // Every round takes a later fix of a finite list.
+    // Terminates: every round takes a later fix of a finite list.
     while let Some(next) = findings.iter().find(|f| !is_cleared(f, target, order)).and_then(|f| {
         f.fixed_versions.iter().map(String::as_str).find(|fixed| order.compare(fixed, target) == Ordering::Greater)
     }) {
@@ -134,7 +134,7 @@ fn target<'a>(findings: &[&'a Finding], order: VersionScheme) -> Option<&'a str>
     Some(target)
 }
 
-/// Whether a finding surely no longer holds at a version.
+/// Whether a finding certainly does not apply to a version.
 fn is_cleared(finding: &Finding, version: &str, order: VersionScheme) -> bool {
     let compared = || finding.fixed_versions.iter().map(|fixed| order.compare(version, fixed));
     !finding.fixed_versions.is_empty()
@@ -170,7 +170,7 @@ mod tests {
         };
         check(vec![], None, 0, true);
         check(vec![found("CVE-1", Critical, &["1.0.2"]), found("CVE-2", Critical, &["1.0.5"])], Some("1.0.5"), 0, true);
-        // What does not block asks for nothing, but may go with the rest.
+        // Findings that do not block need no upgrade, and may be cleared by one.
         let mediums = || [found("CVE-2", Medium, &["1.0.1"]), found("CVE-3", Medium, &["9.0.0"])];
         check([vec![found("CVE-1", Critical, &["1.0.2"])], mediums().to_vec()].concat(), Some("1.0.2"), 1, true);
         check(vec![found("CVE-1", Critical, &[])], None, 1, false);

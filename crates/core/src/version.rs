@@ -1,7 +1,7 @@
-//! Version orders: total, mostly allocation-free comparisons of version texts, one per family of ecosystems.
+//! Version schemes: total, mostly allocation-free orders of version texts, one per family of ecosystems.
 //!
-//! Every order is defined for every text: a version that its scheme does not know still has a place,
-//! so that sorting hostile input never fails.
+//! Every order is defined for every text: a version that is invalid in its scheme still has a place, so that sorting
+//! hostile input never fails.
 
 mod apk;
 mod deb;
@@ -52,7 +52,7 @@ pub enum VersionScheme {
 }
 
 impl VersionScheme {
-    /// The order named by the first part of a vector file's name (`debian-versions.txt`).
+    /// The scheme named by the first part of a vector file's name (`debian-versions.txt`).
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "debian" | "ubuntu" | "echo" => Some(VersionScheme::Deb),

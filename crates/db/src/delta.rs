@@ -1,14 +1,14 @@
-//! What differs between two databases, told by content: never by order, file id or build time.
+//! The difference between two databases, by content: order, file id and build time do not count.
 //!
 //! ```text
-//! CVES × CVES              → CVEs of which other things are known
-//! ADVISORIES × ADVISORIES  → one rank for each (id, feed), a hash of what each record says
+//! CVES × CVES              → CVEs with other facts
+//! ADVISORIES × ADVISORIES  → one rank for each (id, feed), a hash of each record
 //! PACKAGES × PACKAGES      → rows that one side alone has, by package and by record
 //! META × META              → ecosystems with another coverage
 //! ```
 //!
-//! Everything is sorted in the files, so each step walks both once, one block of details in memory at a time. What is
-//! kept is 28 bytes for each record, and the differences.
+//! Everything is sorted in the files, so each step walks both once, with one block of details in memory. The whole
+//! comparison needs 28 bytes for each record, and the differences.
 
 mod coverage;
 mod records;
@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, HashSet};
 use tidewaiter_core::advisory::KeyKind;
 use tidewaiter_core::ecosystem::Ecosystem;
 
-/// What happened to a record.
+/// How a record differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ChangeKind {
@@ -30,7 +30,7 @@ pub enum ChangeKind {
     Added,
     /// Only the old one.
     Removed,
-    /// Both, and it says something else, or other things are known of its CVEs (ratings, exploitation).
+    /// Both, with other content, or with other facts about its CVEs (ratings, exploitation).
     Changed,
 }
 
@@ -38,13 +38,13 @@ pub enum ChangeKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdvisoryChange<'a> {
-    /// What happened.
+    /// How it differs.
     pub change: ChangeKind,
     /// The record's id.
     pub id: String,
     /// The feed it is from.
     pub feed: String,
-    /// The packages that its added, removed or changed rows speak of, sorted.
+    /// The packages of its added, removed or changed rows, sorted.
     pub packages: Vec<NamedPackage<'a>>,
 }
 

@@ -30,7 +30,7 @@ use tidewaiter_core::finding::Finding;
 use tidewaiter_core::package::Package;
 use tidewaiter_core::report::{Gap, Inventory, Report, SupportPeriod};
 
-/// Judges an inventory: the report with findings, counts and everything the database could not answer.
+/// Matches an inventory: the report with findings, counts and gaps.
 ///
 /// # Errors
 /// When the database file is corrupt.
@@ -51,7 +51,7 @@ pub fn judge(inventory: Inventory, db: &Database) -> Result<Report, Error> {
     Ok(report)
 }
 
-/// Whether the database may speak of a package: the distribution's advisories say nothing of other vendors' packages.
+/// Whether advisories can cover a package: a distribution's do not cover other vendors' packages.
 fn judged(package: &Package, os: Option<&Os>) -> bool {
     let comparable = !package.advisory_version().is_empty() && !package.is_unreleased();
     comparable && (!package.kind.is_os() || os.is_none_or(|os| os.covers(package)))
@@ -103,7 +103,7 @@ fn match_subject(db: &Database, subject: &Subject, packages: &[&Package], os: Op
     Ok(Matched { findings, gaps })
 }
 
-/// What the vendor says that this package never had: it counts against what others say of the same vulnerability.
+/// Vulnerabilities that the vendor says this package never had: they overrule other feeds' records.
 fn never_affected(db: &Database, ecosystem: &Ecosystem, query: &Query) -> Result<BTreeSet<String>, Error> {
     let mut out = BTreeSet::new();
     for row in hit::rows(db, ecosystem, query).filter(|row| row.never_affected()) {
@@ -115,8 +115,8 @@ fn never_affected(db: &Database, ecosystem: &Ecosystem, query: &Query) -> Result
     Ok(out)
 }
 
-/// The records that hold for one package, whichever of its names they are keyed by: what spot checks ask. Of a package
-/// built in a module, those that may hold count.
+/// The records that apply to one package, by either of its names, for spot checks. Of a package built in a module, also
+/// those that may apply.
 ///
 /// # Errors
 /// When the database file is corrupt.

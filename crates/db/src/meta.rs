@@ -79,7 +79,7 @@ impl Meta {
     /// The part of it that changes reports, and therefore the database's id.
     ///
     /// Keyed by text, so that the id does not depend on how ecosystems are ordered here.
-    pub(crate) fn answers(&self) -> impl Serialize + '_ {
+    pub(crate) fn coverage(&self) -> impl Serialize + '_ {
         let named = self.feeds.iter().flat_map(|feed| &feed.ecosystems);
         let rated: BTreeMap<String, bool> = named.map(|eco| (eco.to_string(), self.rates(eco))).collect();
         let support: BTreeMap<String, &SupportPeriod> =

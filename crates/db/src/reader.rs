@@ -31,7 +31,7 @@ pub struct Database {
     blocks: Blocks,
 }
 
-/// What one advisory says of one package.
+/// One advisory for one package.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
     db: &'a Database,
@@ -62,14 +62,14 @@ pub enum VersionSpan<'a> {
     Exact(&'a str),
 }
 
-/// Which module an installed package must belong to for a row to speak of it.
+/// Which module an installed package must belong to for a row to apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RowModuleScope<'a> {
     /// None.
     Outside,
     /// One of these, as `name:stream`, separated by commas.
     Streams(&'a str),
-    /// Some module; the record does not tell which stream.
+    /// Some module; the record does not say which stream.
     Unnamed,
 }
 
@@ -77,7 +77,7 @@ impl Database {
     /// Opens `path`: reads the header, the section table and the provenance, nothing else.
     ///
     /// # Errors
-    /// When the file cannot be read, is no database, or has a newer format.
+    /// When the file cannot be read, is not a database, or has a newer format.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let io = |source| Error::Io { path: path.to_owned(), source };
         let map = File::open(path).and_then(|f| Map::new(&f)).map_err(io)?;
@@ -149,7 +149,7 @@ impl Database {
         SECTIONS.iter().zip(&self.sections).map(|(s, r)| (format!("{s:?}").to_lowercase(), r.len())).collect()
     }
 
-    /// Every package that rows speak of, as [`Database::rows`] is asked for it, in order.
+    /// Every package that rows are about, with the arguments of [`Database::rows`], in order.
     pub fn packages(&self) -> impl Iterator<Item = (&str, KeyKind, &str)> {
         let packages: &[PackageEntry] = self.records(Section::Packages);
         packages.iter().map(|p| (self.text(p.ecosystem.get()), key_kind(p.key), self.text(p.name.get())))
@@ -167,7 +167,7 @@ impl Database {
         entry.into_iter().flat_map(|entry| self.rows_of(entry))
     }
 
-    /// What is known of one CVE, whichever record names it.
+    /// Facts about one CVE, whichever record names it.
     ///
     /// # Errors
     /// When the file is corrupt.
@@ -240,7 +240,7 @@ impl<'a> Row<'a> {
         self.entry.flags & FLAG_NEVER != 0
     }
 
-    /// What the vendor does about it.
+    /// Whether the vendor has fixed it, or will.
     pub fn fix_state(&self) -> FixState {
         FixState::from_code(self.entry.fix_state)
     }
@@ -259,13 +259,13 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Whether it speaks of packages of this architecture.
+    /// Whether it applies to packages of this architecture.
     pub fn covers_arch(&self, arch: &str) -> bool {
         let arches = self.arches();
         arches.is_empty() || arch.is_empty() || arch == "noarch" || arches.split(',').any(|a| a == arch)
     }
 
-    /// Whether a row of another database says the same; what their advisories say is not compared.
+    /// Whether a row of another database is equal; their advisories are not compared.
     pub(crate) fn equals(&self, other: &Row<'_>) -> bool {
         let marks = |row: &Row<'_>| (row.entry.fix_state, row.entry.severity, row.entry.flags);
         marks(self) == marks(other)

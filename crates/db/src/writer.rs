@@ -89,9 +89,9 @@ impl Builder {
         meta.advisories = advisories.len() as u64;
         meta.rows = self.rows.len() as u64;
         let json = |e: serde_json::Error| self.too_large(&e.to_string());
-        let answers = serde_json::to_vec(&meta.answers()).map_err(json)?;
+        let coverage = serde_json::to_vec(&meta.coverage()).map_err(json)?;
         let meta = serde_json::to_vec(&meta).map_err(json)?;
-        self.assemble(&meta, &answers)
+        self.assemble(&meta, &coverage)
     }
 
     fn write_details(&mut self, advisories: &[&Advisory], cves: &BTreeMap<String, CveFacts>) -> Result<(), Error> {
@@ -131,7 +131,7 @@ impl Builder {
         Ok(entry)
     }
 
-    /// Compresses the blocks that wait, beside each other, and appends them in order.
+    /// Compresses the waiting blocks in parallel and appends them in order.
     fn compress(&mut self) -> Result<(), Error> {
         let waiting = std::mem::take(&mut self.waiting);
         let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -259,7 +259,7 @@ impl Builder {
         Ok(offset)
     }
 
-    fn assemble(&self, meta: &[u8], answers: &[u8]) -> Result<Vec<u8>, Error> {
+    fn assemble(&self, meta: &[u8], coverage: &[u8]) -> Result<Vec<u8>, Error> {
         let bodies: [&[u8]; SECTIONS.len()] = [
             meta,
             &self.strings,
@@ -282,8 +282,8 @@ impl Builder {
             offset += body.len() as u64;
         }
         let mut id = Sha256::new();
-        id.update((answers.len() as u64).to_le_bytes());
-        id.update(answers);
+        id.update((coverage.len() as u64).to_le_bytes());
+        id.update(coverage);
         for (section, body) in SECTIONS.iter().zip(bodies).skip(1) {
             id.update((*section as u32).to_le_bytes());
             id.update((body.len() as u64).to_le_bytes());

@@ -1,4 +1,4 @@
-//! What an exception is about: packages and images, named by purl or by name.
+//! The packages and images that an exception covers, by purl or by name.
 
 use crate::finding::{Finding, InstalledPackage};
 use crate::image::Reference;
@@ -21,7 +21,7 @@ pub enum ExceptionTarget {
     },
 }
 
-/// A package URL as a condition (purl-spec): what it does not name may be anything.
+/// A package URL as a condition (purl-spec): parts that it leaves out match anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurlPattern {
     kind: String,
@@ -31,7 +31,7 @@ pub struct PurlPattern {
     qualifiers: BTreeMap<String, String>,
 }
 
-/// Qualifiers that say where a package came from and that tools spell differently.
+/// Qualifiers about a package's origin that are not compared, because tools spell them differently.
 const LENIENT: [&str; 6] = ["distro", "os_name", "os_version", "upstream", "rpmmod", "modularitylabel"];
 
 impl ExceptionTarget {
@@ -43,7 +43,7 @@ impl ExceptionTarget {
         }
     }
 
-    /// Whether it is the image that was judged.
+    /// Whether it is the scanned image.
     pub(super) fn is_image(&self, image: &ImageInfo) -> bool {
         let digests = [Some(&image.digest), image.index_digest.as_ref(), Some(&image.config_digest)];
         let is_digest = |text: &str| digests.iter().flatten().any(|d| d.as_str() == text);
@@ -58,7 +58,7 @@ impl ExceptionTarget {
         }
     }
 
-    /// Whether it is an installed package behind a finding. Names are those of the installed or of the source package.
+    /// Whether it is an installed package of a finding, by the name of the package or of its source package.
     pub(super) fn is_package(&self, finding: &Finding, installed: &InstalledPackage) -> bool {
         match self {
             ExceptionTarget::Named { name, version } => {
@@ -113,7 +113,7 @@ impl PurlPattern {
         let hub = |url: &str| url.replacen("index.docker.io/", "docker.io/", 1);
         let named = self.qualifiers.get("repository_url").is_none_or(|url| {
             let url = hub(url.trim_start_matches("https://"));
-            // Some write the repository without its last part, which is the purl's name.
+            // Some tools write the repository without its last part, which is the purl's name.
             url == repository || format!("{url}/{last}") == repository
         });
         (self.kind == "oci" || self.kind == "docker")
@@ -131,7 +131,7 @@ mod tests {
     use crate::severity::Severity;
 
     #[test]
-    fn packages_are_told_by_purl_or_name() {
+    fn packages_are_matched_by_purl_or_name() {
         let check = |target: &str, purl: &str, source: &str, expected: bool| {
             let installed = InstalledPackage {
                 name: "libssl3".into(),

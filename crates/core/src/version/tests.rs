@@ -264,7 +264,7 @@ fn cran_and_hackage() {
 fn shared_vectors_hold() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/versions");
     let Ok(files) = std::fs::read_dir(&dir) else {
-        println!("skipped: no shared vectors beside the checkout");
+        println!("skipped: no shared vectors next to the checkout");
         return;
     };
     for file in files.map(|f| f.unwrap().path()) {

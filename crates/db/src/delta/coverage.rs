@@ -1,4 +1,4 @@
-//! Which ecosystems the two databases answer for differently.
+//! Ecosystems whose coverage differs between two databases.
 
 use crate::meta::Meta;
 use serde::Serialize;
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::report::SupportPeriod;
 
-/// What a database says of one ecosystem besides its rows.
+/// A database's coverage of one ecosystem.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Coverage {
@@ -29,7 +29,7 @@ impl Coverage {
     }
 }
 
-/// An ecosystem that the databases answer for differently.
+/// An ecosystem whose coverage differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CoverageChange {

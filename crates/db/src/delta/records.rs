@@ -36,7 +36,7 @@ impl<'a> Details<'a> {
     }
 }
 
-/// CVEs of which the databases do not know the same.
+/// CVEs with different facts in the two databases.
 pub(super) fn changed_facts<'a>(old: &'a Database, new: &'a Database) -> Result<HashSet<&'a str>, Error> {
     let (mut before, mut after) = (Details::new(old), Details::new(new));
     let mut out = HashSet::new();
@@ -64,18 +64,18 @@ pub(super) fn changed_facts<'a>(old: &'a Database, new: &'a Database) -> Result<
     }
 }
 
-/// What one record's rows are compared by.
+/// What rows of one record are compared by.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RecordDigest {
     /// The place of its (id, feed) among those of both databases. Some distributions use an id again for other releases.
     pub(super) rank: u32,
     /// A hash of its details.
     pub(super) hash: [u8; 16],
-    /// Other things are known of its CVEs.
+    /// The facts about its CVEs differ.
     pub(super) facts: bool,
 }
 
-/// What the records of both say, by their place in their file.
+/// The digests of the records of both files, by place.
 #[derive(Debug, Default)]
 pub(super) struct Ranks {
     pub(super) old: Vec<RecordDigest>,
@@ -94,7 +94,7 @@ struct Names<'a> {
     upstream: Vec<Cow<'a, str>>,
 }
 
-/// A record as it is walked past.
+/// A record, as the walk returns it.
 struct Record {
     id: String,
     feed: String,

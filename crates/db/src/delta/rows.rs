@@ -16,7 +16,7 @@ pub(super) struct RowDifferences<'a> {
     pub(super) by_rank: BTreeMap<u32, BTreeSet<NamedPackage<'a>>>,
 }
 
-/// One database with what its records say.
+/// One database with the digests of its records.
 #[derive(Clone, Copy)]
 struct Side<'a, 'r> {
     db: &'a Database,
@@ -28,7 +28,7 @@ impl<'a> Side<'a, '_> {
         (self.db.text(package.ecosystem.get()), key_kind(package.key), self.db.text(package.name.get()))
     }
 
-    /// The rows of a package with what their records say. A row without a record is one of a corrupt file.
+    /// The rows of a package with the digests of their records. A row without a record is one of a corrupt file.
     fn rows(self, package: Option<&PackageEntry>) -> impl Iterator<Item = (RecordDigest, Row<'a>)> {
         let rows = package.into_iter().flat_map(move |package| self.db.rows_of(package));
         rows.filter_map(move |row| Some((*self.said.get(row.advisory_index() as usize)?, row)))

@@ -1,4 +1,4 @@
-//! Why a vulnerability is, or is not, reported: every row that speaks of it for something installed, and the answer.
+//! Why a vulnerability is, or is not, reported: every row about it for an installed package, and the comparison.
 
 use super::finding::because;
 use super::hit::{self, Applicability, Hit};
@@ -22,13 +22,13 @@ pub struct ExplainedRow {
     pub advisory: String,
     /// The feed it is from.
     pub feed: String,
-    /// Whether it holds.
+    /// Whether it applies to the package.
     pub holds: bool,
     /// The comparison that was made, as a person would write it.
     pub because: String,
 }
 
-/// Looks at every row that speaks of `vulnerability`, by any of its names, for the packages of an inventory.
+/// Compares every row about `vulnerability`, by any of its names, with the packages of an inventory.
 ///
 /// # Errors
 /// When the database file is corrupt.
@@ -51,8 +51,8 @@ pub fn explain(inventory: &Inventory, db: &Database, vulnerability: &str) -> Res
                 let holds = span.is_some() && applies == Applicability::Yes && !row.never_affected();
                 let because = match (span, applies) {
                     _ if row.never_affected() => format!("{}: {} was never affected", advisory.id, query.name),
-                    (_, Applicability::No) => format!("{}: it speaks of another module or architecture", advisory.id),
-                    (_, Applicability::Unclear) => format!("{}: the stream of its module cannot be told", advisory.id),
+                    (_, Applicability::No) => format!("{}: it covers another module or architecture", advisory.id),
+                    (_, Applicability::Unclear) => format!("{}: the stream of its module is not known", advisory.id),
                     (Some(span), _) => because(&Hit { row, span, query, applies }, &advisory.id),
                     (None, _) => {
                         format!("{}: {} {} is not in {}", advisory.id, query.name, query.version, ranges(&row))

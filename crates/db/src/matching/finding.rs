@@ -84,7 +84,7 @@ impl FindingContext<'_> {
         })
     }
 
-    /// The packages a finding stands for: all of the source package, or those that records name.
+    /// The packages of a finding: all of the source package, or those that records name.
     fn installed(&self, group: &[&(Advisory, Hit<'_>)]) -> Vec<InstalledPackage> {
         let queries = || group.iter().map(|(_, hit)| hit.query);
         let whole = queries().any(|q| q.key == KeyKind::Source);

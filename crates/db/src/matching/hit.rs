@@ -7,7 +7,7 @@ use tidewaiter_core::advisory::FixState;
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::version::VersionScheme;
 
-/// A row that holds for what was asked.
+/// A row that applies to a query.
 pub(super) struct Hit<'a> {
     pub(super) row: Row<'a>,
     pub(super) span: VersionSpan<'a>,
@@ -15,12 +15,12 @@ pub(super) struct Hit<'a> {
     pub(super) applies: Applicability,
 }
 
-/// Whether a row speaks of a package at all.
+/// Whether a row applies to a package, whatever the versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Applicability {
     Yes,
     No,
-    /// The record does not tell its module's stream, or the package its own.
+    /// The record does not name its module's stream, or the package does not name its own.
     Unclear,
 }
 
@@ -50,7 +50,7 @@ pub(super) fn of<'a>(
     })
 }
 
-/// The interval of a row that holds the version.
+/// The interval of a row that contains the version.
 pub(super) fn matching<'a>(
     row: &Row<'a>,
     ecosystem: &Ecosystem,
@@ -62,13 +62,13 @@ pub(super) fn matching<'a>(
     row.spans().find(|span| comparable(span) && contains(*span, query, order))
 }
 
-/// All rows of a name. A record without a release speaks of all releases.
+/// All rows of a name. A record without a release applies to all releases.
 pub(super) fn rows<'a>(db: &'a Database, ecosystem: &Ecosystem, query: &'a Query) -> impl Iterator<Item = Row<'a>> {
     let names = ecosystems(ecosystem);
     names.into_iter().flat_map(move |eco| db.rows(&eco, query.key, &query.name).collect::<Vec<_>>())
 }
 
-/// The ecosystems, as rows are keyed by them, that speak of packages of one.
+/// The ecosystems that rows about packages of one ecosystem are keyed by.
 pub(super) fn ecosystems(ecosystem: &Ecosystem) -> Vec<String> {
     let ecosystem = ecosystem.clone().canonical();
     let all = ecosystem.release().map(|_| ecosystem.base().to_owned());
@@ -105,9 +105,9 @@ fn contains(span: VersionSpan<'_>, query: &Query, order: VersionScheme) -> bool 
     }
 }
 
-/// Modules: a row of a module speaks of packages of the same module and stream only; a row without, of packages outside
-/// of modules only. A package can be built in a module and carry no label (Oracle's default streams): then its release
-/// says `.module`, and the stream is told by versions where they follow it.
+/// Modules: a row of a module applies to packages of the same module and stream only; a row without one, to packages
+/// outside of modules only. A package can be built in a module and carry no label (Oracle's default streams): then its
+/// release says `.module`, and the stream follows from the version where versions begin with it.
 pub(super) fn applies(row: &Row<'_>, query: &Query) -> Applicability {
     let inside = !query.module.is_empty() || query.version.contains(".module");
     let yes = |is| if is { Applicability::Yes } else { Applicability::No };

@@ -1,5 +1,5 @@
-//! What an inventory asks of a database, as values that can be kept: so that a new database has only those inventories
-//! looked at again to which it may answer otherwise.
+//! The look-ups that matching makes for an inventory, as values that can be stored: a new database re-matches only those
+//! inventories for which a look-up may return something else.
 
 use super::subject::{self, Query};
 use super::{hit, judged};
@@ -11,7 +11,7 @@ use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::Inventory;
 
-/// One question, whose answer is everything that a report takes from the database for it.
+/// One look-up. The report of an inventory depends on the database through its look-ups alone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Lookup(LookupKind);
 
@@ -29,7 +29,7 @@ enum LookupKind {
 }
 
 impl Lookup {
-    /// The name of the package it is about, as rows are keyed by it; empty when it is about an ecosystem.
+    /// The package's name, as rows are keyed by it; empty for a look-up of an ecosystem.
     pub fn name(&self) -> &str {
         match &self.0 {
             LookupKind::Ecosystem(_) => "",
@@ -37,7 +37,7 @@ impl Lookup {
         }
     }
 
-    /// Whether the answer may differ between the two databases. `false` is certain.
+    /// Whether the result may differ between the two databases. `false` is certain.
     pub fn answer_may_change(&self, delta: &Delta<'_>) -> bool {
         match &self.0 {
             LookupKind::Ecosystem(ecosystem) => delta.coverage_differs(ecosystem),
@@ -61,7 +61,7 @@ fn rows_differ(delta: &Delta<'_>, keyed: &str, ecosystem: &Ecosystem, query: &Qu
     })
 }
 
-/// All that [`super::judge`] asks for an inventory.
+/// All look-ups of [`super::judge`] for an inventory.
 pub fn lookups(inventory: &Inventory) -> BTreeSet<Lookup> {
     let os = inventory.os.as_ref();
     let mut out = whole_inventory_lookups(inventory);
@@ -73,14 +73,14 @@ pub fn lookups(inventory: &Inventory) -> BTreeSet<Lookup> {
     out
 }
 
-/// Those whose answers count beyond one package.
+/// The look-ups whose results count for more than one package.
 pub(super) fn whole_inventory_lookups(inventory: &Inventory) -> BTreeSet<Lookup> {
     let os = inventory.os.as_ref();
     let kinds: BTreeSet<PackageType> = inventory.packages.iter().map(|p| p.kind).collect();
     let own = os.and_then(|os| os.ecosystem());
     let ecosystems = kinds.into_iter().filter_map(|kind| kind.ecosystem(os)).chain(own);
     let mut out: BTreeSet<LookupKind> = ecosystems.map(LookupKind::Ecosystem).collect();
-    // Owners are asked for any record at all, and so is what was built without a version.
+    // Owners are looked up for the existence of any record, and so are programs that were built without a version.
     let owners: BTreeSet<&str> = inventory.packages.iter().map(|p| p.owner.as_str()).collect();
     let asked = |p: &&Package| owners.contains(p.name.as_str()) || p.is_unreleased();
     for package in inventory.packages.iter().filter(asked) {

@@ -1,5 +1,5 @@
-//! Packages that lie in files of OS packages: the distribution's data speaks of them where it speaks of their owner, because
-//! it may have fixed them without changing their version. Elsewhere upstream's data does.
+//! Packages in files of OS packages: where the distribution's advisories cover the owner, they decide, because the
+//! distribution may have fixed a package without changing its version. Elsewhere upstream's advisories decide.
 
 use super::hit;
 use super::subject;
@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::Inventory;
 
-/// The OS packages whose distribution answers for what lies in their files.
+/// The OS packages whose distribution's advisories decide for the packages in their files.
 pub(super) struct Ownership {
-    /// By name: of those that some record speaks of.
+    /// Names of those that some record covers.
     recorded: BTreeSet<String>,
-    /// By name: of those that the database is complete for. No record means no vulnerability there.
+    /// Names of those that the database is complete for: there, no record means no vulnerability.
     complete: BTreeSet<String>,
 }
 
@@ -37,7 +37,8 @@ impl Ownership {
         Ownership { recorded, complete }
     }
 
-    /// Whether the distribution answers for a package. A program that was only told by its content is its owner itself.
+    /// Whether the distribution's advisories decide for a package. A program that was detected by its content alone is its
+    /// owner itself.
     pub(super) fn covers(&self, package: &Package) -> bool {
         let itself = package.kind == PackageType::Generic && self.complete.contains(&package.owner);
         !package.owner.is_empty() && (itself || self.recorded.contains(&package.owner))
