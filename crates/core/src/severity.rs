@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A severity bucket. The order is the order of badness; `Unknown` means "nobody rated it" and is never "low".
+/// A severity level, ordered from least to most severe; `Unknown` means "not rated" and is never "low".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Severity {
@@ -138,7 +138,7 @@ impl Rating {
         })
     }
 
-    /// How much the scoring system is preferred: 4.0 before 3.1, 3.0 and 2.0; a plain word counts between 3.x and 2.0.
+    /// How much the scoring system is preferred: 4.0 before 3.1, 3.0 and 2.0; a bare level ranks between 3.x and 2.0.
     pub fn method_rank(&self) -> u8 {
         match self.vector.as_deref() {
             Some(v) if v.starts_with("CVSS:4") => 4,

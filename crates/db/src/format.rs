@@ -76,7 +76,7 @@ pub(crate) struct PackageEntry {
     pub(crate) key: u8,
 }
 
-/// What one advisory says of one package.
+/// One advisory for one package.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct RowEntry {
@@ -93,7 +93,7 @@ pub(crate) struct RowEntry {
 /// The vendor says: never affected.
 pub(crate) const FLAG_NEVER: u8 = 1;
 
-/// What an installed package must be for a row to speak of it. Few differ, so rows share them.
+/// The conditions on an installed package for a row to apply. Few are different, so rows share them.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct QualifierEntry {
@@ -103,7 +103,7 @@ pub(crate) struct QualifierEntry {
     pub(crate) arches: U32,
 }
 
-/// Of a module whose stream is not told.
+/// A module whose stream the record does not name.
 pub(crate) const UNNAMED: &str = "?";
 
 /// `lo` is a string or [`FROM_START`]; the two top bits of `hi` say what it means.

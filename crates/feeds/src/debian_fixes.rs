@@ -3,8 +3,8 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use tidewaiter_core::advisory::{Advisory, Affected, End};
-use tidewaiter_core::version::Order;
+use tidewaiter_core::advisory::{Advisory, Affected, IntervalEnd};
+use tidewaiter_core::version::VersionScheme;
 
 /// Lowers the bounds of rows that another feed knows a closer fix for.
 pub(crate) fn reconcile(advisories: &mut [Advisory]) {
@@ -13,7 +13,7 @@ pub(crate) fn reconcile(advisories: &mut [Advisory]) {
         for version in fixes(row).filter(|v| of_release(v, row)) {
             let known = closer.entry(key(id, row)).or_insert_with(|| version.to_owned());
             // Of several updates of a release only the last fixed it.
-            if Order::Deb.compare(version, known) == Ordering::Greater {
+            if VersionScheme::Deb.compare(version, known) == Ordering::Greater {
                 version.clone_into(known);
             }
         }
@@ -25,8 +25,8 @@ pub(crate) fn reconcile(advisories: &mut [Advisory]) {
                 continue;
             }
             for interval in &mut row.intervals {
-                if let End::Fixed(version) = &mut interval.end
-                    && Order::Deb.compare(fix, version) == Ordering::Less
+                if let IntervalEnd::Fixed(version) = &mut interval.end
+                    && VersionScheme::Deb.compare(fix, version) == Ordering::Less
                 {
                     fix.clone_into(version);
                 }
@@ -38,7 +38,7 @@ pub(crate) fn reconcile(advisories: &mut [Advisory]) {
 fn fixes(row: &Affected) -> impl Iterator<Item = &str> {
     let debian = row.ecosystem.base() == "Debian";
     row.intervals.iter().filter(move |_| debian).filter_map(|interval| match &interval.end {
-        End::Fixed(version) => Some(version.as_str()),
+        IntervalEnd::Fixed(version) => Some(version.as_str()),
         _ => None,
     })
 }

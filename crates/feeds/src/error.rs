@@ -18,7 +18,7 @@ pub enum FeedError {
         feed: String,
         /// Path or URL.
         location: String,
-        /// What happened.
+        /// How it differs.
         cause: String,
         /// The next step for this kind of cause.
         advice: String,

@@ -13,7 +13,8 @@ mod trivy;
 
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
-use tidewaiter_core::exception::{Exception, Status};
+use tidewaiter_core::exception::Exception;
+use tidewaiter_core::finding::SuppressionStatus;
 
 /// Why a file was refused.
 #[derive(Debug, thiserror::Error)]
@@ -91,10 +92,10 @@ fn day(text: &str) -> Result<jiff::civil::Date, String> {
 }
 
 /// What a VEX status means for a finding; none: the finding stays.
-fn vex_status(status: &str) -> Result<Option<Status>, String> {
+fn vex_status(status: &str) -> Result<Option<SuppressionStatus>, String> {
     match status {
-        "not_affected" | "known_not_affected" | "false_positive" => Ok(Some(Status::NotAffected)),
-        "fixed" | "first_fixed" | "resolved" | "resolved_with_pedigree" => Ok(Some(Status::Fixed)),
+        "not_affected" | "known_not_affected" | "false_positive" => Ok(Some(SuppressionStatus::NotAffected)),
+        "fixed" | "first_fixed" | "resolved" | "resolved_with_pedigree" => Ok(Some(SuppressionStatus::Fixed)),
         "affected"
         | "known_affected"
         | "under_investigation"

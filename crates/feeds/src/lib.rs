@@ -8,12 +8,14 @@
 //! This crate must never know the server or Kubernetes, and is never linked into the server.
 
 pub mod build;
+mod combine;
 pub mod config;
 mod csaf;
 mod debian_fixes;
 mod error;
 pub mod exceptions;
 pub mod format;
+mod read;
 mod rpm_modules;
 pub mod source;
 

@@ -21,7 +21,7 @@ impl Progress for Defective {
 
 fn build(folder: &Path, downloads: &Path, toml: &str) -> FeedError {
     let config = Config::parse(toml, &folder.join("feeds.toml")).unwrap();
-    let (out, now) = (folder.join("db"), "2026-01-01T00:00:00Z");
+    let (out, now) = (folder.join("db"), "2026-01-01T00:00:00Z".parse().unwrap());
     let options = Options { config: &config, out: &out, downloads, now, max_loss: 0.1, progress: &Defective };
     build::build(&options).unwrap_err()
 }

@@ -16,11 +16,11 @@ pub struct Failure {
 /// Kinds of causes; each has its own next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// TLS was spoken to a server of plain HTTP.
+    /// The server does not speak TLS.
     PlainHttp,
     /// Nobody trusted here has signed the server's certificate, or it is for another name or time.
     Certificate,
-    /// The proxy refuses, or does not answer.
+    /// The proxy refuses, or does not respond.
     Proxy,
     /// The name is unknown.
     Name,

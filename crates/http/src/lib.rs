@@ -2,7 +2,7 @@
 //! last, and who we say we are.
 //!
 //! ```text
-//! Settings, environment → Client → the agent of an address's route → answer, or Failure (cause and advice)
+//! Settings, environment → Client → the agent of an address's route → response, or Failure (cause and advice)
 //! ```
 //!
 //! Everything else asks [`Client`]; clippy forbids making an agent elsewhere (`clippy.toml`). Before the first request a

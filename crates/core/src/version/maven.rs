@@ -1,4 +1,4 @@
-//! Maven's order: `ComparableVersion` of Maven 3.8 (POM reference, "Version Order Specification").
+//! Maven's order: `ComparableVersion` of Maven 3.8 (POM reference, "Version VersionScheme Specification").
 //! Maven 3.9 reads a qualifier's `.` as `-` and so turns `1.RC1 < 1-RC0` around; advisories keep to the specification.
 //!
 //! A version is a list of numbers and qualifiers; a hyphen and every change between digits and letters

@@ -3,7 +3,7 @@
 use super::{reason, vex_status};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use tidewaiter_core::exception::{Exception, Target};
+use tidewaiter_core::exception::{Exception, ExceptionTarget};
 
 #[derive(Deserialize)]
 struct Bom {
@@ -82,7 +82,7 @@ pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> 
         }
         let why = reason(&[analysis.justification.as_deref(), analysis.detail.as_deref()]);
         for affects in &vulnerability.affects {
-            let target = Target::parse(purl(&affects.reference, &purls));
+            let target = ExceptionTarget::parse(purl(&affects.reference, &purls));
             let base = Exception::new(status, if why.is_empty() { state } else { &why }, source);
             let (images, packages) =
                 if target.names_image() { (vec![target], Vec::new()) } else { (Vec::new(), vec![target]) };

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 use tidewaiter_core::advisory::FixState;
-use tidewaiter_core::exception::{Exception, Status, Target};
+use tidewaiter_core::exception::{Exception, ExceptionTarget};
+use tidewaiter_core::finding::SuppressionStatus;
 use tidewaiter_core::pattern::Pattern;
 
 #[derive(Deserialize)]
@@ -41,7 +42,7 @@ fn exception(rule: Rule, source: &str) -> Result<Exception, String> {
     let name = package.name.or(package.upstream_name);
     let named = match (name, package.version) {
         (None, None) => None,
-        (name, version) => Some(Target::Named { name: pattern(name.as_deref().unwrap_or(".*"))?, version }),
+        (name, version) => Some(ExceptionTarget::Named { name: pattern(name.as_deref().unwrap_or(".*"))?, version }),
     };
     let states = [
         ("fixed", FixState::Fixed),
@@ -58,7 +59,7 @@ fn exception(rule: Rule, source: &str) -> Result<Exception, String> {
         packages: named.into_iter().collect(),
         paths: package.location.iter().map(|l| l.as_str().into()).collect(),
         fix_state: rule.fix_state.as_deref().map(state).transpose()?,
-        ..Exception::new(Status::Accepted, rule.reason.as_deref().unwrap_or("ignored"), source)
+        ..Exception::new(SuppressionStatus::Accepted, rule.reason.as_deref().unwrap_or("ignored"), source)
     })
 }
 

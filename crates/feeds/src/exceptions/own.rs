@@ -12,7 +12,8 @@
 
 use super::day;
 use serde::Deserialize;
-use tidewaiter_core::exception::{Exception, Status, Target};
+use tidewaiter_core::exception::{Exception, ExceptionTarget};
+use tidewaiter_core::finding::SuppressionStatus;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,11 +42,11 @@ fn exception(rule: Rule, source: &str) -> Result<Exception, String> {
     }
     Ok(Exception {
         vulnerabilities: vec![rule.vulnerability.as_str().into()],
-        packages: rule.package.iter().map(|p| Target::parse(p)).collect(),
-        images: rule.image.iter().map(|i| Target::parse(i)).collect(),
+        packages: rule.package.iter().map(|p| ExceptionTarget::parse(p)).collect(),
+        images: rule.image.iter().map(|i| ExceptionTarget::parse(i)).collect(),
         paths: rule.path.iter().map(|p| p.as_str().into()).collect(),
         expires: Some(day(&rule.expires)?),
-        ..Exception::new(Status::Accepted, &rule.reason, source)
+        ..Exception::new(SuppressionStatus::Accepted, &rule.reason, source)
     })
 }
 

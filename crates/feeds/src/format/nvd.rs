@@ -1,6 +1,6 @@
 //! NVD 2.0 API JSON: CVSS ratings by CVE.
 
-use super::Records;
+use super::{FeedContext, Problem, Records};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tidewaiter_core::severity::Rating;
@@ -40,7 +40,7 @@ struct CvssData {
 ///
 /// # Errors
 /// When it is JSON of another shape.
-pub fn parse(name: &str, bytes: &[u8], records: &mut Records) -> Result<bool, String> {
+pub(super) fn parse(name: &str, bytes: &[u8], _: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     if !name.ends_with(".json") {
         return Ok(false);
     }
@@ -69,7 +69,7 @@ mod tests {
             "cvssMetricV31":[{"source":"nvd@nist.gov","cvssData":{"vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}],
             "cvssMetricV2":[{"source":"nvd@nist.gov","cvssData":{"vectorString":"AV:N/AC:L/Au:N/C:P/I:P/A:P"}}]}}}]}"#;
         let mut records = Records::default();
-        assert!(parse("a.json", json, &mut records).unwrap());
+        assert!(parse("a.json", json, &FeedContext::default(), &mut records).unwrap());
         let found: Vec<Severity> = records.ratings["CVE-1"].iter().map(|r| r.severity).collect();
         assert_eq!(found, [Severity::High, Severity::Critical]);
     }

@@ -5,8 +5,8 @@
 
 mod criteria;
 
-use super::Records;
 use super::xml::{self, Attributes, Step};
+use super::{FeedContext, Problem, Records};
 use criteria::{Criteria, Criterion};
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::Advisory;
@@ -60,7 +60,7 @@ struct Document {
 ///
 /// # Errors
 /// When it is no well-formed XML.
-pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Result<bool, String> {
+pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     if !name.ends_with(".xml") {
         return Ok(false);
     }
@@ -79,7 +79,7 @@ pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Res
         return Ok(false);
     }
     for definition in &document.definitions {
-        match document.advisory(definition, feed) {
+        match document.advisory(definition, &feed.name) {
             Ok(advisory) => records.advisories.push(advisory),
             Err(reason) => records.skip(reason),
         }

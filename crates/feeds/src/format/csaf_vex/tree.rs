@@ -2,7 +2,7 @@
 
 use crate::csaf::{Product, ProductTree, Relationship};
 use std::collections::BTreeMap;
-use tidewaiter_core::advisory::Module;
+use tidewaiter_core::advisory::ModuleScope;
 use tidewaiter_core::ecosystem::Ecosystem;
 
 /// A package of a module of a product is three steps away from the product.
@@ -26,11 +26,11 @@ pub(super) struct Component {
 }
 
 impl Component {
-    pub(super) fn module(&self) -> Module {
+    pub(super) fn module(&self) -> ModuleScope {
         match self.stream.as_str() {
-            "" if self.version.contains(".module") => Module::Unnamed,
-            "" => Module::Outside,
-            stream => Module::Streams(vec![stream.to_owned()]),
+            "" if self.version.contains(".module") => ModuleScope::Unnamed,
+            "" => ModuleScope::Outside,
+            stream => ModuleScope::Streams(vec![stream.to_owned()]),
         }
     }
 }
