@@ -38,7 +38,7 @@ pub use analyzer::{ANALYZERS, Analyzer, DETECTED_BY_CONTENT};
 pub use classify::programs;
 pub use parsed::ParsedFile;
 
-use parsed::{MAX_GAPS, is_text, package, unreadable};
+use parsed::{MAX_GAPS, is_text, unreadable};
 use pattern::PathIndex;
 use std::io::{self, Read};
 use std::sync::LazyLock;

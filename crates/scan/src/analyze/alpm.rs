@@ -4,7 +4,6 @@ use super::ParsedFile;
 use super::analyzer::{Analyzer, all};
 use super::listing::Listing;
 use super::owned::OwnedFiles;
-use super::package;
 use super::parsed::failed;
 use tidewaiter_core::package::{Package, PackageType};
 
@@ -52,7 +51,7 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
         arch: field(&text, "%ARCH%").unwrap_or_default().to_owned(),
         source_name: field(&text, "%BASE%").unwrap_or(name).to_owned(),
         source_version: version.to_owned(),
-        ..package(PackageType::Alpm, name, version)
+        ..Package::new(PackageType::Alpm, name, version)
     });
     ParsedFile { database, ..listing.done() }
 }

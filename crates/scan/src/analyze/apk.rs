@@ -2,7 +2,7 @@
 
 use super::analyzer::{Analyzer, all};
 use super::owned::OwnedFiles;
-use super::{MAX_GAPS, ParsedFile, is_text, package, unreadable};
+use super::{MAX_GAPS, ParsedFile, is_text, unreadable};
 use tidewaiter_core::package::{Package, PackageType};
 
 pub(super) const ANALYZER: Analyzer = Analyzer {
@@ -71,7 +71,7 @@ fn installed(stanza: &str) -> Result<Package, &'static str> {
         arch: arch.to_owned(),
         source_name: if origin.is_empty() { name } else { origin }.to_owned(),
         source_version: version.to_owned(),
-        ..package(PackageType::Apk, name, version)
+        ..Package::new(PackageType::Apk, name, version)
     })
 }
 

@@ -4,7 +4,6 @@
 use super::ParsedFile;
 use super::analyzer::{Analyzer, all};
 use super::listing::{Listing, text};
-use super::package;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use tidewaiter_core::package::{Package, PackageType};
@@ -56,7 +55,7 @@ fn read(bytes: &[u8], listing: &mut Listing<'_>) -> Result<(), String> {
         first = false;
         if text(&entry, "kind") == "package" {
             let arch = text(&entry, "arch").to_owned();
-            let found = package(PackageType::Deb, text(&entry, "name"), text(&entry, "version"));
+            let found = Package::new(PackageType::Deb, text(&entry, "name"), text(&entry, "version"));
             listing.package(Package { arch, ..found });
         }
     }

@@ -3,8 +3,8 @@
 mod mark;
 mod table;
 
+use super::ParsedFile;
 use super::pattern::split;
-use super::{ParsedFile, package};
 use mark::Mark;
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -93,7 +93,7 @@ impl<'p> Search<'p> {
 
     pub(super) fn packages(self) -> Vec<Package> {
         let found = self.rows.into_iter().filter_map(|(program, _, version)| Some((program, version?)));
-        found.map(|(program, version)| package(PackageType::Generic, program.name, &version)).collect()
+        found.map(|(program, version)| Package::new(PackageType::Generic, program.name, version)).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::analyzer::{Analyzer, all};
 use super::headers::Stanza;
 use super::owned::OwnedFiles;
-use super::{MAX_GAPS, ParsedFile, is_text, package, unreadable};
+use super::{MAX_GAPS, ParsedFile, is_text, unreadable};
 use tidewaiter_core::package::{Package, PackageType};
 
 const STATUS: &str = "var/lib/dpkg/status";
@@ -95,7 +95,7 @@ fn installed(stanza: &Stanza) -> Result<Option<Package>, &'static str> {
         arch: stanza.get("Architecture").unwrap_or_default().to_owned(),
         source_name: source_name.to_owned(),
         source_version: source_version.to_owned(),
-        ..package(PackageType::Deb, name, version)
+        ..Package::new(PackageType::Deb, name, version)
     }))
 }
 

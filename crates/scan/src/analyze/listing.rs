@@ -1,6 +1,6 @@
 //! Files that list packages entry by entry.
 
-use super::{MAX_GAPS, ParsedFile, is_text, package, unreadable};
+use super::{MAX_GAPS, ParsedFile, is_text, unreadable};
 use serde_json::Value;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
@@ -25,7 +25,7 @@ impl<'a> Listing<'a> {
 
     /// Adds a package. One without version is listed all the same, so that the report says it was not judged.
     pub(super) fn add(&mut self, kind: PackageType, name: &str, version: &str) {
-        self.package(package(kind, name.trim(), version.trim()));
+        self.package(Package::new(kind, name.trim(), version.trim()));
     }
 
     pub(super) fn package(&mut self, package: Package) {

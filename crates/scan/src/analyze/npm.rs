@@ -1,11 +1,11 @@
 //! npm: the `package.json` of each installed package.
 
+use super::ParsedFile;
 use super::analyzer::Analyzer;
 use super::listing::json;
 use super::parsed::failed;
-use super::{ParsedFile, package};
 use serde_json::Value;
-use tidewaiter_core::package::PackageType;
+use tidewaiter_core::package::{Package, PackageType};
 
 /// Only these are installed packages; other `package.json` files inside a package are its tests, examples and bundles.
 pub(super) const ANALYZER: Analyzer = Analyzer {
@@ -52,7 +52,10 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
         return failed(path, "its version is not text");
     }
     // Without a version it is listed all the same, so that the report says it was not judged.
-    ParsedFile { packages: vec![package(PackageType::Npm, name, version.unwrap_or_default())], ..ParsedFile::default() }
+    ParsedFile {
+        packages: vec![Package::new(PackageType::Npm, name, version.unwrap_or_default())],
+        ..ParsedFile::default()
+    }
 }
 
 /// `NAME` or `@SCOPE/NAME` of a package's directory.

@@ -57,19 +57,3 @@ pub(super) fn unreadable(path: &str, cause: &str) -> Gap {
 pub(super) fn is_text(fields: &[&str]) -> bool {
     !fields.iter().any(|field| field.contains(char::REPLACEMENT_CHARACTER))
 }
-
-pub(super) fn package(kind: PackageType, name: &str, version: &str) -> Package {
-    Package {
-        kind,
-        name: name.to_owned(),
-        version: version.to_owned(),
-        arch: String::new(),
-        source_name: String::new(),
-        source_version: String::new(),
-        vendored: false,
-        vendor: String::new(),
-        module: String::new(),
-        owner: String::new(),
-        locations: Vec::new(),
-    }
-}

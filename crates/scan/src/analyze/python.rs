@@ -4,7 +4,7 @@ use super::analyzer::Analyzer;
 use super::headers::Stanza;
 use super::parsed::failed;
 use super::zip::ZipArchive;
-use super::{ParsedFile, is_text, package};
+use super::{ParsedFile, is_text};
 use std::borrow::Cow;
 use tidewaiter_core::package::{Package, PackageType};
 
@@ -52,7 +52,7 @@ fn distribution(path: &str, bytes: &[u8]) -> ParsedFile {
     match (stanza.get("Name"), stanza.get("Version")) {
         (Some(name), Some(version)) if !is_text(&[name, version]) => failed(path, "its name or version is not UTF-8"),
         (Some(name), Some(version)) if !name.is_empty() && !version.is_empty() => {
-            let package = Package { vendored: vendored(path), ..package(PackageType::Pypi, name, version) };
+            let package = Package { vendored: vendored(path), ..Package::new(PackageType::Pypi, name, version) };
             ParsedFile { packages: vec![package], ..ParsedFile::default() }
         }
         _ => failed(path, "it names no distribution and version"),

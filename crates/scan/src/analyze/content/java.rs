@@ -6,13 +6,13 @@
 mod groups;
 mod identity;
 
+use crate::analyze::ParsedFile;
 use crate::analyze::zip::stream::{StreamedContent, ZipStream};
 use crate::analyze::zip::{ZipArchive, ZipEntry, ZipError};
-use crate::analyze::{ParsedFile, package};
 use identity::{Artifact, Identity};
 use std::borrow::Cow;
 use std::io::BufRead;
-use tidewaiter_core::package::{Location, PackageType};
+use tidewaiter_core::package::{Location, Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
 /// Names of Java archives end like this.
@@ -259,7 +259,7 @@ impl<'p> JavaArchiveReader<'p> {
         if self.out.packages.len() >= MAX_PACKAGES {
             return self.limit(inside, "it has too many artifacts");
         }
-        let mut package = package(PackageType::Maven, &artifact.name(), &artifact.version);
+        let mut package = Package::new(PackageType::Maven, artifact.name(), &artifact.version);
         if !inside.is_empty() {
             package.locations.push(Location { path: inside.to_owned(), layer: 0 });
         }

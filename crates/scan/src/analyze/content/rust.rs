@@ -2,7 +2,7 @@
 //! (cargo-auditable's `PARSING.md`).
 
 use super::binary::{Binary, Section};
-use crate::analyze::{ParsedFile, package, unreadable};
+use crate::analyze::{ParsedFile, unreadable};
 use flate2::read::ZlibDecoder;
 use serde::Deserialize;
 use std::io::Read as _;
@@ -53,7 +53,7 @@ fn audit(section: &[u8]) -> Option<Audit> {
 }
 
 fn listed_package(listed: &Listed) -> Package {
-    let found = package(PackageType::Cargo, &listed.name, &listed.version);
+    let found = Package::new(PackageType::Cargo, &listed.name, &listed.version);
     match listed.source.as_str() {
         // Other registries mirror it, or hold what nobody else can judge.
         "crates.io" | "registry" => found,

@@ -1,7 +1,7 @@
 //! The modules of a build info: Go's `runtime/debug`, `ParseBuildInfo`.
 
 use super::BuildInfo;
-use crate::analyze::{ParsedFile, package, unreadable};
+use crate::analyze::{ParsedFile, unreadable};
 use std::borrow::Cow;
 use tidewaiter_core::package::{Package, PackageType, UNRELEASED};
 
@@ -105,7 +105,7 @@ pub(super) fn packages(path: &str, info: &BuildInfo) -> ParsedFile {
 }
 
 fn go(name: &str, version: &str) -> Package {
-    package(PackageType::Golang, name, version)
+    Package::new(PackageType::Golang, name, version)
 }
 
 /// `go1.22.4 X:boringcrypto` → `1.22.4`; of an unreleased toolchain the release it leads to, as a pre-release.
