@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use anyhow::{Context as _, Result};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use tidewaiter_scan::cache::{Cache, MAX_BYTES, CacheUsage};
+use tidewaiter_scan::cache::{Cache, CacheUsage, MAX_BYTES};
 
 /// The user's cache; none where it cannot be used: a scan is only slower without.
 pub(crate) fn open() -> Option<Cache> {
