@@ -17,17 +17,17 @@ use std::thread;
 use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, IntervalEnd, KeyKind, ModuleScope};
 use zerocopy::IntoBytes;
 
-/// Compression of details: read often, written once.
+/// Level of zstd for details, which are written once and read often.
 const LEVEL: i32 = 12;
-/// Blocks that are compressed at once.
+/// Blocks that are compressed at the same time. The number bounds memory and is large enough to share among all cores.
 const WAITING: usize = 256;
 
-/// What a database is made of.
+/// The content of a database.
 #[derive(Debug, Default)]
 pub struct BuildInput {
     /// All advisories; those without affected packages are dropped.
     pub advisories: Vec<Advisory>,
-    /// What is known of CVEs; those that no advisory names are dropped.
+    /// Facts about CVEs; those that no advisory names are dropped.
     pub cves: BTreeMap<String, CveFacts>,
     /// Provenance; the two counts are filled in by the writer.
     pub meta: Meta,
@@ -165,7 +165,7 @@ impl Builder {
                 all.push((affected.ecosystem.to_string(), affected.key, &affected.package, index, affected));
             }
         }
-        // Of one record's rows the content decides: their order in the feed means nothing.
+        // Rows of one record are sorted by content: their order in the feed has no meaning.
         let by_content = |a: &Affected, b: &Affected| content(a).cmp(&content(b));
         all.sort_by(|a, b| (&a.0, a.1, a.2, a.3).cmp(&(&b.0, b.1, b.2, b.3)).then_with(|| by_content(a.4, b.4)));
         for group in all.chunk_by(|a, b| (&a.0, a.1, a.2) == (&b.0, b.1, b.2)) {
@@ -313,7 +313,7 @@ impl Builder {
     }
 }
 
-/// What a row says, to sort by.
+/// The content of a row, as a sort key.
 fn content(row: &Affected) -> impl Ord + '_ {
     let qualifiers = (&row.module, &row.arches, row.never_affected);
     (&row.intervals, &row.versions, qualifiers, row.fix_state.code(), row.severity.code())

@@ -1,4 +1,4 @@
-//! Builds a database from the real archives beside the checkout, when they are there.
+//! Builds a database from the real archives next to the checkout, where they exist.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;

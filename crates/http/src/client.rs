@@ -12,10 +12,10 @@ use ureq::unversioned::resolver::{DefaultResolver, Resolver};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, AsSendBody, Body, RequestBuilder};
 
-/// Who we say we are.
+/// The `User-Agent` header.
 pub const USER_AGENT: &str = concat!("tidewaiter/", env!("CARGO_PKG_VERSION"));
 
-/// Longest wait for a connection, TLS included: one that takes longer is filtered somewhere.
+/// Longest wait for a connection, TLS included: one that takes longer is dropped by a firewall.
 const CONNECT: Duration = Duration::from_secs(15);
 /// Longest wait for the head of a response: registries that mirror another one fetch from it first.
 const RESPONSE: Duration = Duration::from_secs(60);
@@ -80,8 +80,8 @@ impl Client {
         self.route(url).post(url)
     }
 
-    /// A GET that follows redirects, each by its own route: a proxy is for an address, not for what it leads to. What was
-    /// asked for over TLS leads to nothing else.
+    /// Sends a GET and follows redirects, each by its own route: a proxy is chosen by address. A redirect from https to http
+    /// is refused.
     ///
     /// # Errors
     /// When there was no response, or redirects lead nowhere.
@@ -104,7 +104,7 @@ impl Client {
         Err(Failure::astray(&here, "it redirects too often"))
     }
 
-    /// Any request.
+    /// Sends any request.
     ///
     /// # Errors
     /// When there was no response; [`Client::failure`] explains why.
@@ -112,13 +112,13 @@ impl Client {
         self.route(&request.uri().to_string()).run(request)
     }
 
-    /// Why a request to this address was not answered.
+    /// Why a request to this address failed.
     pub fn failure(&self, url: &str, error: &ureq::Error) -> Failure {
         Failure::of(error, self.proxy(url))
     }
 
-    /// How a registry at `host[:port]` is spoken to: `http` where that was said, and on loopback where nobody speaks TLS,
-    /// as Docker does; else `https`.
+    /// The scheme of a registry at `host[:port]`: `http` where `plain_http` says so, and on loopback where the server does
+    /// not speak TLS, as Docker does; else `https`.
     pub fn scheme(&self, host: &str, plain: bool) -> &'static str {
         if plain || is_loopback(host) && self.speaks_plain_http(host) { "http" } else { "https" }
     }

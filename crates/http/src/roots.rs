@@ -1,4 +1,4 @@
-//! Which authorities are trusted: the system's, and those that were named.
+//! Trusted certificate authorities: the system's, and those that were named.
 
 use crate::Error;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};

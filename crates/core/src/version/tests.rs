@@ -1,4 +1,4 @@
-//! One table per order, and what holds for all of them.
+//! One table per scheme, and the laws that hold for all of them.
 
 use super::*;
 use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest};
@@ -195,7 +195,7 @@ fn maven() {
             "1-sp.1 > 1-ga.1",
             "2.0.0.rc.2 < 2.0.0",
             "30.0-jre > 30.0-android",
-            // Where Maven's own comparison goes round in circles.
+            // Where Maven's own comparison is not transitive.
             "1-alpha-1 < 1",
             "1 < 1.sp.2",
             "1-alpha-1 < 1.sp.2",

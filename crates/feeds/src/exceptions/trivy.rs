@@ -7,7 +7,7 @@ use tidewaiter_core::finding::SuppressionStatus;
 
 const REASON: &str = "ignored";
 
-/// The plain form. Lines of other kinds of findings (`AVD-…`, secrets) fit no vulnerability and do no harm.
+/// The plain form. Lines about other kinds of findings (`AVD-…`, secrets) match no vulnerability and are harmless.
 pub(super) fn lines(text: &str, source: &str) -> Result<Vec<Exception>, String> {
     let mut out = Vec::new();
     let mut comment = "";
@@ -30,7 +30,7 @@ pub(super) fn lines(text: &str, source: &str) -> Result<Vec<Exception>, String> 
 
 #[derive(Deserialize)]
 struct File {
-    /// Other kinds of findings have sections of their own.
+    /// Other kinds of findings have their own sections.
     #[serde(default)]
     vulnerabilities: Vec<Rule>,
 }

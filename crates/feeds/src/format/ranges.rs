@@ -1,7 +1,7 @@
-//! Sets of versions as constraints describe them: union, intersection, complement, and the intervals they are.
+//! Sets of versions that constraints describe: union, intersection, complement, and their intervals.
 //!
-//! A set is a sorted list of pieces without common versions; a piece lies between two cuts, and a cut lies just before or
-//! just after a version. So both `<` and `<=` are exact.
+//! A set is a sorted list of disjoint pieces; a piece lies between two cuts, and a cut lies just before or just after a
+//! version. So both `<` and `<=` are exact.
 
 use std::cmp::Ordering;
 use tidewaiter_core::advisory::{Interval, IntervalEnd};
@@ -43,7 +43,7 @@ impl Set {
         set
     }
 
-    /// The set of one comparison: `<`, `<=`, `>`, `>=`, `=`, `!=` and how they are written otherwise.
+    /// The set of one comparison: `<`, `<=`, `>`, `>=`, `=`, `!=` and their other spellings.
     pub(super) fn comparison(order: VersionScheme, operator: &str, version: &str) -> Option<Self> {
         let (before, after) = (|| Cut::Before(version.to_owned()), || Cut::After(version.to_owned()));
         let between = |from, to| Some(Set::between(order, from, to));
@@ -93,7 +93,7 @@ impl Set {
         self.complement().union(other.complement()).complement()
     }
 
-    /// The set as vulnerable intervals; one version stands as the interval from it up to it.
+    /// The set as vulnerable intervals; a single version is the interval from it up to it.
     pub(super) fn intervals(&self) -> Vec<Interval> {
         let interval = |(from, to): &(Cut, Cut)| {
             let (introduced, after) = match from {

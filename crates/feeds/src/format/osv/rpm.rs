@@ -1,4 +1,4 @@
-//! Records of distributions with rpm: severity words, modules, several releases in one record.
+//! Records of distributions with rpm: severity levels, modules, several releases in one record.
 
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, Affected, ModuleScope};
@@ -6,12 +6,12 @@ use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::{Rating, Severity};
 use tidewaiter_core::version::VersionScheme;
 
-/// Whether a record speaks of rpms.
+/// Whether a record covers rpms.
 pub(super) fn is_rpm(advisory: &Advisory) -> bool {
     advisory.affected.iter().any(|row| row.ecosystem.version_scheme() == Some(VersionScheme::Rpm))
 }
 
-/// One advisory for each release that a record speaks of: ids are used again for other releases.
+/// One advisory for each release that a record covers: ids are reused for other releases.
 pub(super) fn advisories(mut advisory: Advisory, details: &str) -> Vec<Advisory> {
     if advisory.ratings.is_empty() {
         advisory.ratings.extend(word(&advisory));

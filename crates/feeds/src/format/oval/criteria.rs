@@ -22,7 +22,7 @@ pub(super) struct Criterion {
     pub(super) comment: String,
 }
 
-/// What holds around a package test.
+/// The tests that surround a package test.
 #[derive(Clone, Default)]
 struct Scope {
     releases: Vec<Ecosystem>,
@@ -47,7 +47,7 @@ impl Document {
         let mut rows = Vec::new();
         self.visit(criteria, &Scope { releases, ..Scope::default() }, &mut rows);
         if rows.is_empty() {
-            return Err("speaks of no package of a known release");
+            return Err("covers no package of a known release");
         }
         if definition.patchable.eq_ignore_ascii_case("false") {
             rows.iter_mut().for_each(|row| row.fix_state = FixState::NotFixed);
@@ -55,7 +55,7 @@ impl Document {
         Ok(rows)
     }
 
-    /// The depth of the tree is limited by that of the document.
+    /// Recursion is limited by the depth that [`super::super::xml`] accepts.
     fn visit(&self, criteria: &Criteria, outer: &Scope, rows: &mut Vec<Affected>) {
         if criteria.negated {
             return;
