@@ -121,6 +121,11 @@ pub struct Rating {
 }
 
 impl Rating {
+    /// A rating without a score.
+    pub fn of_level(source: &str, severity: Severity) -> Self {
+        Rating { source: source.to_owned(), severity, score: None, vector: None }
+    }
+
     /// A rating from a CVSS vector of any version (2.0 without prefix, `CVSS:3.0/…`, `CVSS:3.1/…`, `CVSS:4.0/…`).
     /// `None` when the vector cannot be read.
     pub fn from_vector(source: &str, vector: &str) -> Option<Self> {
@@ -184,7 +189,7 @@ mod tests {
     #[test]
     fn the_closest_opinion_wins() {
         let nvd = Rating::from_vector("nvd", "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H").unwrap();
-        let own = Rating { source: "ghsa".into(), severity: Severity::Medium, score: None, vector: None };
+        let own = Rating::of_level("ghsa", Severity::Medium);
         let all = [nvd, own];
         assert_eq!(select(Some((Severity::Low, "debian")), "ghsa", &all), (Severity::Low, "debian".into()));
         assert_eq!(select(Some((Severity::Unknown, "debian")), "ghsa", &all), (Severity::Medium, "ghsa".into()));

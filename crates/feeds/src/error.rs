@@ -36,7 +36,7 @@ pub enum FeedError {
     },
     /// No client for the network could be made.
     #[error(transparent)]
-    Network(#[from] tidewaiter_http::Error),
+    Network(#[from] tidewaiter_http::ClientError),
     /// A reader of a format panicked: a defect of this program.
     #[error(
         "feed {feed}: {location}: its reader failed ({cause}); report this defect, and remove the feed from feeds.toml until it is fixed"
@@ -71,5 +71,5 @@ pub enum FeedError {
     },
     /// The database cannot be written.
     #[error(transparent)]
-    Database(#[from] tidewaiter_db::Error),
+    Database(#[from] tidewaiter_db::DatabaseError),
 }

@@ -6,16 +6,16 @@ use std::fmt;
 
 /// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct RequestFailure {
     /// The kind of the cause.
-    pub kind: Kind,
+    pub kind: FailureKind,
     /// The cause, in words.
     pub cause: String,
 }
 
 /// Kinds of causes, each with its own next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FailureKind {
     /// The server does not speak TLS.
     PlainHttp,
     /// The server's certificate is not signed by a trusted authority, or is for another name or time.
@@ -30,35 +30,35 @@ pub enum Kind {
     Network,
 }
 
-impl Kind {
+impl FailureKind {
     /// Whether another try cannot succeed.
     pub const fn lasts(self) -> bool {
-        matches!(self, Kind::PlainHttp | Kind::Certificate | Kind::Proxy | Kind::Astray)
+        matches!(self, FailureKind::PlainHttp | FailureKind::Certificate | FailureKind::Proxy | FailureKind::Astray)
     }
 
     /// The next step.
     pub const fn advice(self) -> &'static str {
         match self {
-            Kind::PlainHttp => "check the port, or write http:// if plain HTTP is meant",
-            Kind::Certificate => "trust its authority: set SSL_CERT_FILE to a PEM file that holds it",
-            Kind::Proxy => "check the proxy, or take the host out of it with NO_PROXY",
-            Kind::Astray => "check the address, or name the one that it should lead to",
-            Kind::Name => "check the name, the network and HTTPS_PROXY",
-            Kind::Network => "check the address, the network and HTTPS_PROXY, then try again",
+            FailureKind::PlainHttp => "check the port, or write http:// if plain HTTP is meant",
+            FailureKind::Certificate => "trust its authority: set SSL_CERT_FILE to a PEM file that holds it",
+            FailureKind::Proxy => "check the proxy, or take the host out of it with NO_PROXY",
+            FailureKind::Astray => "check the address, or name the one that it should lead to",
+            FailureKind::Name => "check the name, the network and HTTPS_PROXY",
+            FailureKind::Network => "check the address, the network and HTTPS_PROXY, then try again",
         }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for RequestFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; {}", self.cause, self.kind.advice())
     }
 }
 
-impl Failure {
+impl RequestFailure {
     /// Of redirects.
     pub(crate) fn astray(url: &str, cause: &str) -> Self {
-        Failure { kind: Kind::Astray, cause: format!("{url}: {cause}") }
+        RequestFailure { kind: FailureKind::Astray, cause: format!("{url}: {cause}") }
     }
 
     /// Of an error, on the way through a proxy where there is one.
@@ -66,24 +66,24 @@ impl Failure {
         let tls = tls(error);
         let (kind, cause) = match (error, &tls) {
             (_, Some(rustls::Error::InvalidMessage(_))) => {
-                (Kind::PlainHttp, "it speaks plain HTTP, or something else that is not TLS".to_owned())
+                (FailureKind::PlainHttp, "it speaks plain HTTP, or something else that is not TLS".to_owned())
             }
-            (_, Some(rustls::Error::InvalidCertificate(why))) => (Kind::Certificate, certificate(why)),
+            (_, Some(rustls::Error::InvalidCertificate(why))) => (FailureKind::Certificate, certificate(why)),
             (_, Some(rustls::Error::General(why))) => {
-                (Kind::Certificate, format!("no authority could be loaded to judge its certificate by ({why})"))
+                (FailureKind::Certificate, format!("no authority could be loaded to judge its certificate by ({why})"))
             }
-            (ureq::Error::ConnectProxyFailed(why), _) => (Kind::Proxy, by(proxy, why)),
+            (ureq::Error::ConnectProxyFailed(why), _) => (FailureKind::Proxy, by(proxy, why)),
             (error, _) if unknown_name(error) => match proxy {
-                Some(_) => (Kind::Proxy, by(proxy, "its name is unknown")),
-                None => (Kind::Name, "the host's name is unknown".to_owned()),
+                Some(_) => (FailureKind::Proxy, by(proxy, "its name is unknown")),
+                None => (FailureKind::Name, "the host's name is unknown".to_owned()),
             },
             (ureq::Error::Io(why), None) if proxy.is_some() && refused(why) => {
-                (Kind::Proxy, by(proxy, "it cannot be reached"))
+                (FailureKind::Proxy, by(proxy, "it cannot be reached"))
             }
-            (ureq::Error::Timeout(_), _) => (Kind::Network, "it does not answer in time".to_owned()),
-            _ => (Kind::Network, plain(error)),
+            (ureq::Error::Timeout(_), _) => (FailureKind::Network, "it does not answer in time".to_owned()),
+            _ => (FailureKind::Network, plain(error)),
         };
-        Failure { kind, cause }
+        RequestFailure { kind, cause }
     }
 }
 

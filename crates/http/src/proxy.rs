@@ -5,7 +5,7 @@
 //!   in CIDR form; each with `:port` where only that port is meant; `*` is everything.
 //! - `localhost` and loopback addresses never take a proxy.
 
-use crate::Error;
+use crate::ClientError;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use ureq::Proxy;
@@ -66,11 +66,11 @@ impl Proxies {
     ///
     /// # Errors
     /// When a variable is not the address of a proxy.
-    pub fn from_env() -> Result<Self, Error> {
+    pub fn from_env() -> Result<Self, ClientError> {
         Self::of(&|name| std::env::var(name).ok())
     }
 
-    fn of(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
+    fn of(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, ClientError> {
         let given = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let except = EXCEPT.iter().find_map(|name| given(name)).unwrap_or_default();
         Ok(Proxies {
@@ -117,12 +117,14 @@ fn authority(uri: &Uri) -> Option<&str> {
     Some(uri.authority()?.as_str())
 }
 
-fn named(names: &[&'static str], given: &dyn Fn(&str) -> Option<String>) -> Result<Option<Named>, Error> {
+fn named(names: &[&'static str], given: &dyn Fn(&str) -> Option<String>) -> Result<Option<Named>, ClientError> {
     let Some((variable, value)) = names.iter().find_map(|name| Some((*name, given(name)?))) else { return Ok(None) };
     match Proxy::new(value.trim()) {
-        Ok(proxy) if proxy.host().is_empty() => Err(Error::Proxy { variable, cause: "it names no host".to_owned() }),
+        Ok(proxy) if proxy.host().is_empty() => {
+            Err(ClientError::Proxy { variable, cause: "it names no host".to_owned() })
+        }
         Ok(proxy) => Ok(Some(Named { variable, proxy })),
-        Err(error) => Err(Error::Proxy { variable, cause: error.to_string() }),
+        Err(error) => Err(ClientError::Proxy { variable, cause: error.to_string() }),
     }
 }
 
@@ -167,7 +169,7 @@ impl Exception {
 mod tests {
     use super::*;
 
-    fn proxies(environment: &[(&str, &str)]) -> Result<Proxies, Error> {
+    fn proxies(environment: &[(&str, &str)]) -> Result<Proxies, ClientError> {
         Proxies::of(&|name| environment.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
     }
 

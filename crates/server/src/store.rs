@@ -39,7 +39,7 @@ pub enum Error {
     Json(#[from] serde_json::Error),
     /// A database that judges cannot be read.
     #[error(transparent)]
-    Database(#[from] tidewaiter_db::Error),
+    Database(#[from] tidewaiter_db::DatabaseError),
 }
 
 /// Keeps reports by their unguessable key, and inventories by the digest of their image.

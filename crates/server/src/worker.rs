@@ -125,8 +125,8 @@ impl From<SourceError> for Failure {
     }
 }
 
-impl From<tidewaiter_db::Error> for Failure {
-    fn from(error: tidewaiter_db::Error) -> Self {
+impl From<tidewaiter_db::DatabaseError> for Failure {
+    fn from(error: tidewaiter_db::DatabaseError) -> Self {
         Failure::new(error.reason(), error)
     }
 }

@@ -48,17 +48,18 @@ struct Rule {
 
 /// The structured form.
 pub(super) fn yaml(text: &str, source: &str) -> Result<Vec<Exception>, String> {
-    let rule = |rule: Rule| {
-        let reason = rule.statement.filter(|s| !s.trim().is_empty());
-        Ok(Exception {
-            vulnerabilities: vec![rule.id.as_str().into()],
-            packages: rule.purls.iter().map(|p| ExceptionTarget::parse(p)).collect(),
-            paths: rule.paths.iter().map(|p| p.as_str().into()).collect(),
-            expires: rule.expired_at.as_deref().map(day).transpose()?,
-            ..Exception::new(SuppressionStatus::Accepted, reason.as_deref().unwrap_or(REASON), source)
-        })
-    };
-    super::yaml::<File>(text)?.vulnerabilities.into_iter().map(rule).collect()
+    super::yaml::<File>(text)?.vulnerabilities.into_iter().map(|rule| exception(rule, source)).collect()
+}
+
+fn exception(rule: Rule, source: &str) -> Result<Exception, String> {
+    let reason = rule.statement.filter(|s| !s.trim().is_empty());
+    Ok(Exception {
+        vulnerabilities: vec![rule.id.as_str().into()],
+        packages: rule.purls.iter().map(|p| ExceptionTarget::parse(p)).collect(),
+        paths: rule.paths.iter().map(|p| p.as_str().into()).collect(),
+        expires: rule.expired_at.as_deref().map(day).transpose()?,
+        ..Exception::new(SuppressionStatus::Accepted, reason.as_deref().unwrap_or(REASON), source)
+    })
 }
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ fn ratings(document: &Document, scores: &[Score], feed: &str) -> Vec<Rating> {
     let word = document.aggregate_severity.as_ref().and_then(|word| word.text.parse().ok());
     let mut out: Vec<Rating> = word
         .filter(|severity| *severity != Severity::Unknown)
-        .map(|severity| Rating { source: feed.to_owned(), severity, score: None, vector: None })
+        .map(|severity| Rating::of_level(feed, severity))
         .into_iter()
         .collect();
     let vectors = scores.iter().flat_map(|s| [&s.cvss_v4, &s.cvss_v3, &s.cvss_v2]).flatten();

@@ -235,19 +235,20 @@ fn source_keyed(base: &str) -> bool {
 }
 
 fn ratings(raw: Option<&[RawSeverity]>, feed: &str) -> Vec<Rating> {
-    let one = |s: &RawSeverity| match s.kind.as_str() {
-        kind if kind.starts_with("CVSS") => Rating::from_vector(feed, &s.score),
-        _ => {
-            s.score.parse().ok().map(|severity| Rating { source: feed.to_owned(), severity, score: None, vector: None })
-        }
-    };
-    raw.unwrap_or_default().iter().filter_map(one).collect()
+    raw.unwrap_or_default().iter().filter_map(|severity| rating(severity, feed)).collect()
+}
+
+fn rating(raw: &RawSeverity, feed: &str) -> Option<Rating> {
+    match raw.kind.starts_with("CVSS") {
+        true => Rating::from_vector(feed, &raw.score),
+        false => raw.score.parse().ok().map(|severity| Rating::of_level(feed, severity)),
+    }
 }
 
 /// GHSA's own level: LOW, MODERATE, HIGH, CRITICAL.
 fn word(specific: Option<&BTreeMap<String, serde_json::Value>>, feed: &str) -> Option<Rating> {
     let severity: Severity = specific?.get("severity")?.as_str()?.parse().ok()?;
-    Some(Rating { source: feed.to_owned(), severity, score: None, vector: None })
+    Some(Rating::of_level(feed, severity))
 }
 
 #[cfg(test)]

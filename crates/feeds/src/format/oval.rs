@@ -197,7 +197,7 @@ impl Document {
             return Err("not applicable according to the vendor");
         }
         let affected = self.rows(definition)?;
-        let rating = Rating { source: feed.to_owned(), severity: definition.severity, score: None, vector: None };
+        let rating = Rating::of_level(feed, definition.severity);
         Ok(Advisory {
             upstream: if cves.contains(&id) { Vec::new() } else { cves },
             id,

@@ -52,12 +52,7 @@ fn advisory(entry: Entry, ecosystem: &Ecosystem, feed: &str) -> Advisory {
         Some(version) => row.fixed_in(version),
         None => Affected { intervals: vec![Interval::until(IntervalEnd::Open)], ..row },
     };
-    let rating = |score| Rating {
-        source: feed.to_owned(),
-        severity: Severity::from_score(score),
-        score: Some(score),
-        vector: None,
-    };
+    let rating = |score| Rating { score: Some(score), ..Rating::of_level(feed, Severity::from_score(score)) };
     Advisory {
         id: entry.cve,
         feed: feed.to_owned(),

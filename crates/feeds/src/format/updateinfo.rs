@@ -116,7 +116,7 @@ impl Update {
             "name" => text.clone_into(&mut self.collection),
             "severity" => {
                 let severity = text.parse().ok().filter(|_| !text.is_empty() && !text.eq_ignore_ascii_case("none"));
-                let rating = |severity| Rating { source: feed.to_owned(), severity, score: None, vector: None };
+                let rating = |severity| Rating::of_level(feed, severity);
                 self.advisory.ratings = severity.map(rating).into_iter().collect();
             }
             _ => {}

@@ -71,10 +71,11 @@ pub(crate) fn walk(bytes: &[u8], mut each: impl FnMut(Step<'_>)) -> Result<(), S
 }
 
 fn attributes(start: &BytesStart<'_>) -> Result<Attributes, String> {
-    let one = |attribute: Result<quick_xml::events::attributes::Attribute<'_>, _>| {
-        let attribute = attribute.map_err(|e: quick_xml::events::attributes::AttrError| e.to_string())?;
+    let mut out = Vec::new();
+    for attribute in start.attributes() {
+        let attribute = attribute.map_err(|e| e.to_string())?;
         let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|e| e.to_string())?;
-        Ok((attribute.key.local_name().into_inner().to_owned(), value.into_owned()))
-    };
-    start.attributes().map(one).collect::<Result<_, String>>().map(Attributes)
+        out.push((attribute.key.local_name().into_inner().to_owned(), value.into_owned()));
+    }
+    Ok(Attributes(out))
 }

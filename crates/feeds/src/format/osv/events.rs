@@ -62,15 +62,17 @@ fn limited(intervals: Vec<Interval>, limits: &[&str], ecosystem: &Ecosystem) -> 
     let highest = limits.iter().max_by(|a, b| compare(a, b, ecosystem));
     let Some(limit) = highest.filter(|_| !limits.contains(&"*")) else { return intervals };
     let below = |version: &str| compare(version, limit, ecosystem) == Ordering::Less;
-    let cut = |interval: Interval| {
+    let mut out: Vec<Interval> = intervals.into_iter().filter(|i| i.introduced.as_deref().is_none_or(below)).collect();
+    for interval in &mut out {
         let inside = match &interval.end {
             IntervalEnd::Fixed(end) | IntervalEnd::LastAffected(end) => below(end),
             IntervalEnd::Open => false,
         };
-        let end = if inside { interval.end.clone() } else { IntervalEnd::Fixed((*limit).to_owned()) };
-        interval.introduced.as_deref().is_none_or(below).then(|| Interval { end, ..interval.clone() })
-    };
-    intervals.into_iter().filter_map(cut).collect()
+        if !inside {
+            interval.end = IntervalEnd::Fixed((*limit).to_owned());
+        }
+    }
+    out
 }
 
 /// At the same version: a fix ends an interval before an introduction begins the next; a last affected version ends one

@@ -30,21 +30,27 @@ pub(super) fn advisories(mut advisory: Advisory, details: &str) -> Vec<Advisory>
 /// "Important: openssl security update".
 fn word(advisory: &Advisory) -> Option<Rating> {
     let severity: Severity = advisory.summary.split_once(':')?.0.parse().ok()?;
-    Some(Rating { source: advisory.feed.clone(), severity, score: None, vector: None })
+    Some(Rating::of_level(&advisory.feed, severity))
 }
 
 /// The `name:stream` that the summary names; those of the details where the summary names none.
 fn streams(summary: &str, details: &str) -> Vec<String> {
-    let named = |text: &str| {
-        let words = text.split_whitespace().map(|w| w.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
-        let mut out: Vec<String> = words.filter(|w| is_stream(w)).map(str::to_owned).collect();
-        out.sort();
-        out.dedup();
-        out
-    };
-    let known = |stream: &String| details.contains(&format!("{stream} module"));
-    let found = named(summary);
-    if found.is_empty() { named(details).into_iter().filter(known).collect() } else { found }
+    let found = named_streams(summary);
+    if !found.is_empty() {
+        return found;
+    }
+    let mut found = named_streams(details);
+    found.retain(|stream| details.contains(&format!("{stream} module")));
+    found
+}
+
+/// Every `name:stream` in a text, sorted.
+fn named_streams(text: &str) -> Vec<String> {
+    let words = text.split_whitespace().map(|w| w.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
+    let mut out: Vec<String> = words.filter(|w| is_stream(w)).map(str::to_owned).collect();
+    out.sort();
+    out.dedup();
+    out
 }
 
 fn is_stream(word: &str) -> bool {
