@@ -1,23 +1,24 @@
-//! `kubectl scan fix`: the smallest upgrades after which the policy is met.
+//! `kubectl scan fix`: the smallest upgrades that satisfy the policy.
 
-use crate::args::{FixArgs, Output};
+use crate::args::{FixArgs, OutputFormat};
 use crate::exit::{self, Exit};
 use crate::local;
-use crate::render::{self, printable};
+use crate::render;
+use crate::terminal::printable;
 use anyhow::Result;
 use jiff::Timestamp;
 use std::io::{self, Write};
 use tidewaiter_core::policy;
 use tidewaiter_core::upgrade::{self, Plan};
 
-/// Scans an image and prints the smallest upgrades that clear the policy.
+/// Scans an image and prints the smallest upgrades that satisfy the policy. The exit code is that of the image as it is.
 pub(crate) fn run(args: &FixArgs) -> Result<Exit> {
     let report = local::scan(&args.image, &args.local)?;
     let policy = args.local.policy();
     let plan = upgrade::plan(&report, &policy);
     match args.output {
-        Output::Json => render::json(&plan)?,
-        Output::Table => {
+        OutputFormat::Json => render::json(&plan)?,
+        OutputFormat::Table => {
             let mut text = fix_text(&plan);
             for gap in &report.inventory.gaps {
                 text.push_str(&render::gap(gap));
@@ -46,9 +47,9 @@ fn fix_text(plan: &Plan) -> String {
         out.push_str(&format!("no fixed version: {id} in {name} {}\n", printable(&unfixed.installed_version)));
     }
     if plan.upgrades.is_empty() && plan.unfixed.is_empty() {
-        out.push_str("Nothing blocks: no upgrade is needed.\n");
+        out.push_str("No upgrade is needed: no finding violates the policy.\n");
     }
-    let end = if plan.passes { "the policy is met" } else { "the policy is not met" };
+    let end = if plan.passes { "the policy is satisfied" } else { "the policy is not satisfied" };
     out.push_str(&format!("now:   {}\nafter: {}; {end}\n", plan.before.sentence(), plan.after.sentence()));
     out
 }

@@ -1,91 +1,51 @@
-//! What people read: the table of findings and everything around it.
+//! Reports as text: the table of findings with everything around it, and parts that other commands share.
 
-use crate::args::Args;
-use crate::exit::Exit;
+use crate::terminal::{Colour, printable};
 use anyhow::Result;
-use clap::CommandFactory;
-use clap_complete::Shell;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use jiff::Timestamp;
+use std::io::{self, BufWriter, Write};
 use tidewaiter_core::advisory::FixState;
 use tidewaiter_core::exception::{Status, Suppressed};
 use tidewaiter_core::finding::Finding;
 use tidewaiter_core::policy::Outcome;
 use tidewaiter_core::report::{Gap, Report, Support};
-use tidewaiter_core::severity::Severity;
 
-/// Prints a completion script.
-pub(crate) fn completion(shell: Shell) -> Result<Exit> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "kubectl-scan", &mut script);
-    io::stdout().write_all(&script)?;
-    Ok(Exit::Clean)
-}
-
-/// Prints a report, or a list of them, as versioned JSON.
-pub(crate) fn json<T: serde::Serialize + ?Sized>(report: &T) -> Result<()> {
-    // Standard output is flushed at every line end, and a report has thousands.
+/// Prints a value as JSON.
+pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<()> {
+    // `Stdout` is flushed at every line end, and a report has thousands of lines.
     let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
-    serde_json::to_writer_pretty(&mut out, report)?;
+    serde_json::to_writer_pretty(&mut out, value)?;
     writeln!(out)?;
     out.flush()?;
     Ok(())
 }
 
-/// Prints the table; the last line is the sentence that counts. `too_old`: what is wrong with the database's age.
+/// Prints a report as a table. `too_old`: why the database's age makes the report incomplete.
 pub(crate) fn table(report: &Report, outcome: Outcome, too_old: Option<&str>) -> Result<()> {
-    let colour = Colour::of_stdout();
-    let mut out = io::stdout().lock();
-    let today: String = jiff::Timestamp::now().to_string().chars().take("YYYY-MM-DD".len()).collect();
-    write!(out, "{}", table_text(report, outcome, too_old, colour, &today))?;
-    Ok(())
-}
-
-/// Whether to colour; colour is never the only signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Colour {
-    On,
-    Off,
-}
-
-impl Colour {
-    fn of_stdout() -> Self {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        if wanted && io::stdout().is_terminal() { Colour::On } else { Colour::Off }
-    }
-
-    fn paint(self, severity: Severity, text: &str) -> String {
-        let code = match severity {
-            Severity::Critical => "1;31",
-            Severity::High => "31",
-            Severity::Medium => "33",
-            _ => return text.to_owned(),
-        };
-        match self {
-            Colour::On => format!("\x1b[{code}m{text}\x1b[0m"),
-            Colour::Off => text.to_owned(),
-        }
-    }
+    let text = table_text(report, outcome, too_old, Colour::of_stdout(), Timestamp::now());
+    Ok(write!(io::stdout().lock(), "{text}")?)
 }
 
 const HEAD: [&str; 7] = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "EXPLOITED"];
 
-/// `today`: `YYYY-MM-DD`.
-fn table_text(report: &Report, outcome: Outcome, too_old: Option<&str>, colour: Colour, today: &str) -> String {
+fn table_text(report: &Report, outcome: Outcome, too_old: Option<&str>, colour: Colour, now: Timestamp) -> String {
+    let today: String = now.to_string().chars().take("YYYY-MM-DD".len()).collect();
     let mut out = heading(report);
     if !report.findings.is_empty() {
         out.push_str(&format!("\n{}\n", findings(report, colour)));
     }
     out.push_str(&suppressed(report));
-    out.extend(report.support.iter().filter_map(|support| ended(support, today)));
+    out.extend(report.support.iter().filter_map(|support| ended(support, &today)));
     out.extend(report.inventory.gaps.iter().map(gap));
     let built = &report.database.built;
-    out.push_str(&format!("Database: built {}{}\n", printable(built), age(built)));
-    out.extend(too_old.map(|why| format!("not seen: what is newer: {why}\n")));
+    out.push_str(&format!("Database: built {}{}\n", printable(built), age(built, now)));
+    out.extend(too_old.map(|why| format!("gap: vulnerabilities published since the database was built: {why}\n")));
     if !report.complete || too_old.is_some() {
         out.push_str("This report is incomplete: the image cannot be called clean.\n");
     }
     out.push_str(&format!("Policy: {}\n", outcome));
-    out.push_str(&last_line(report));
+    // Last, where a person and `tail -1` look.
+    out.push_str(&format!("{}\n", report.counts.sentence()));
     out
 }
 
@@ -106,7 +66,7 @@ fn heading(report: &Report) -> String {
     )
 }
 
-/// `base`: the number of layers that are the base image's.
+/// The cells of a finding. `base`: how many of the lowest layers belong to the base image.
 fn row(finding: &Finding, base: usize) -> [String; 7] {
     let fixed = match (finding.fixed_versions.first(), finding.fix_state) {
         (Some(version), _) => version.clone(),
@@ -127,7 +87,7 @@ fn row(finding: &Finding, base: usize) -> [String; 7] {
     ]
 }
 
-/// What is known of attacks: listed by CISA, or the probability of one in the next 30 days (EPSS).
+/// KEV or, if it is not listed there, EPSS: the probability of exploitation in the next 30 days.
 fn exploited(finding: &Finding) -> String {
     match (&finding.kev, &finding.epss) {
         (Some(since), _) => format!("known since {}", printable(since)),
@@ -136,26 +96,28 @@ fn exploited(finding: &Finding) -> String {
     }
 }
 
-/// One line about a release whose security fixes have ended: what is found in it later may never be published.
+/// One line about a release whose security fixes have ended. Advisories for it may have ended too, so "no vulnerabilities"
+/// means less.
 fn ended(support: &Support, today: &str) -> Option<String> {
     let release = printable(&support.ecosystem);
     let until = support.until.as_str();
     match &support.extended_until {
         Some(extended) if extended.as_str() < today => {
-            Some(format!("end of life: security fixes of {release} ended on {until}, longer support on {extended}\n"))
+            Some(format!("end of life: security fixes of {release} ended on {until}, extended support on {extended}\n"))
         }
         Some(extended) if until < today => {
-            Some(format!("end of life: {release} has had only longer support since {until}; it ends on {extended}\n"))
+            Some(format!("end of life: {release} has had only extended support since {until}; it ends on {extended}\n"))
         }
         None if until < today => Some(format!("end of life: security fixes of {release} ended on {until}\n")),
         _ => None,
     }
 }
 
-/// The finding rows below their heading, the severity painted.
+/// The table of findings, with coloured severities.
 fn findings(report: &Report, colour: Colour) -> String {
     let base = report.inventory.image.base_layers.unwrap_or_default();
     let mut head = HEAD.map(str::to_owned);
+    // Without KEV and EPSS feeds an empty column would read as "none is exploited".
     if report.findings.iter().all(|f| exploited(f).is_empty()) {
         head[6].clear();
     }
@@ -172,7 +134,7 @@ fn findings(report: &Report, colour: Colour) -> String {
     out
 }
 
-/// Rows as columns, as wide as needed.
+/// Aligns cells in columns, each as wide as its widest cell.
 pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {
@@ -180,48 +142,42 @@ pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let line = |row: &[String; N]| {
-        let padded = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
+    rows.iter().map(|row| line(row, &widths)).collect()
 }
 
-/// One line about something that was not seen.
+fn line(cells: &[String], widths: &[usize]) -> String {
+    let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+    padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+}
+
+/// One line about a gap.
 pub(crate) fn gap(gap: &Gap) -> String {
-    format!("not seen: {}: {}\n", printable(&gap.subject), printable(&gap.message))
+    format!("gap: {}: {}\n", printable(&gap.subject), printable(&gap.message))
 }
 
-/// One line about each finding that somebody answered.
+/// One line for each suppressed finding.
 fn suppressed(report: &Report) -> String {
-    let line = |s: &Suppressed| {
-        let (id, package) = (printable(&s.finding.vulnerability), printable(&s.finding.package));
-        let word = match s.status {
-            Status::NotAffected => "not affected",
-            Status::Fixed => "fixed",
-            Status::Accepted => "accepted",
-        };
-        format!("not counted: {id} in {package}: {word}: {} ({})\n", printable(&s.reason), printable(&s.source))
+    report.suppressed.iter().map(suppressed_line).collect()
+}
+
+fn suppressed_line(suppressed: &Suppressed) -> String {
+    let (id, package) = (printable(&suppressed.finding.vulnerability), printable(&suppressed.finding.package));
+    let status = match suppressed.status {
+        Status::NotAffected => "not affected",
+        Status::Fixed => "fixed",
+        Status::Accepted => "accepted",
     };
-    report.suppressed.iter().map(line).collect()
+    let (reason, source) = (printable(&suppressed.reason), printable(&suppressed.source));
+    format!("suppressed: {id} in {package}: {status}: {reason} ({source})\n")
 }
 
-fn last_line(report: &Report) -> String {
-    format!("{}\n", report.counts.sentence())
-}
-
-/// " (3 days ago)"; empty when the time cannot be read.
-pub(crate) fn age(built: &str) -> String {
-    let Ok(built) = built.parse::<jiff::Timestamp>() else { return String::new() };
-    match jiff::Timestamp::now().duration_since(built).as_hours() {
+/// " (3 days ago)"; empty if the time cannot be parsed.
+pub(crate) fn age(built: &str, now: Timestamp) -> String {
+    let Ok(built) = built.parse::<Timestamp>() else { return String::new() };
+    match now.duration_since(built).as_hours() {
         hours if hours < 48 => format!(" ({hours} h ago)"),
         hours => format!(" ({} days ago)", hours / 24),
     }
-}
-
-/// Text from an image, made safe for a terminal and for CI logs that read commands from lines.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -229,12 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_from_images_cannot_steer_a_terminal() {
-        assert_eq!(printable("a\x1b[31m\nb"), "a\u{fffd}[31m\u{fffd}b");
-    }
-
-    #[test]
-    fn the_end_of_a_release_is_told_once_it_has_come() {
+    fn the_end_of_support_is_shown_from_the_day_after() {
         let check = |extended: Option<&str>, today: &str, expected: &str| {
             let extended_until = extended.map(str::to_owned);
             let support = Support { ecosystem: "Debian:10".into(), until: "2022-09-10".into(), extended_until };
@@ -243,16 +194,9 @@ mod tests {
         check(None, "2022-09-10", "");
         check(None, "2022-09-11", "end of life: security fixes of Debian:10 ended on 2022-09-10\n");
         check(Some("2024-06-30"), "2022-09-10", "");
-        let only = "end of life: Debian:10 has had only longer support since 2022-09-10; it ends on 2024-06-30\n";
+        let only = "end of life: Debian:10 has had only extended support since 2022-09-10; it ends on 2024-06-30\n";
         check(Some("2024-06-30"), "2024-06-30", only);
-        let both = "end of life: security fixes of Debian:10 ended on 2022-09-10, longer support on 2024-06-30\n";
+        let both = "end of life: security fixes of Debian:10 ended on 2022-09-10, extended support on 2024-06-30\n";
         check(Some("2024-06-30"), "2024-07-01", both);
-    }
-
-    #[test]
-    fn colour_is_only_added_where_wanted() {
-        assert_eq!(Colour::Off.paint(Severity::Critical, "critical"), "critical");
-        assert_eq!(Colour::On.paint(Severity::Critical, "critical"), "\x1b[1;31mcritical\x1b[0m");
-        assert_eq!(Colour::On.paint(Severity::Low, "low"), "low");
     }
 }
