@@ -53,10 +53,10 @@ enum Command {
         programs: Option<PathBuf>,
     },
     /// Install on a real node and play stories with Pods that run (root, Debian; outside CI)
-    Node(node::Args),
+    Node(node::NodeArgs),
     /// The half of `node` that runs in namespaces of its own
     #[command(hide = true)]
-    NodeInside(node::Inside),
+    NodeInside(node::InsideArgs),
     /// Write the generated manifests
     Deploy {
         /// Only check that they are up to date
