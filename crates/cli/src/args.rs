@@ -17,25 +17,17 @@ pub(crate) struct Cli {
     pub(crate) command: CliCommand,
 }
 
+/// Variants with a struct have its documentation: one here would hide the longer one from `--help`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CliCommand {
-    /// Scan one image
     Image(ImageArgs),
-    /// Rescan the images of a Deployment, in the cluster
     Deployment(DeploymentArgs),
-    /// Show the decisions about workloads, and their reasons
     Status(StatusArgs),
-    /// Approve the images of a workload, where policy allows them
     Approve(ApproveArgs),
-    /// Print the reports of a workload or an image, from the cluster
     Report(ReportArgs),
-    /// Show why a vulnerability is, or is not, reported for an image
     Explain(ExplainArgs),
-    /// Compare two images
     Diff(DiffArgs),
-    /// Show the smallest upgrades that satisfy the policy
     Fix(FixArgs),
-    /// Build and inspect the vulnerability database
     Db(DbArgs),
     /// Show or empty the cache of local scans
     Cache {
@@ -83,8 +75,9 @@ pub(crate) struct ImageArgs {
     pub(crate) local: LocalArgs,
 }
 
-/// Show why a vulnerability is, or is not, reported: every advisory that was compared, and the result. The image is
-/// scanned on this machine.
+/// Show why a vulnerability is, or is not, reported for an image.
+///
+/// Shows every advisory that was compared, and the result. The image is scanned on this machine.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
     /// Vulnerability, by any of its names: `CVE-2024-1234`, `GHSA-...`
@@ -98,7 +91,9 @@ pub(crate) struct ExplainArgs {
     pub(crate) local: LocalArgs,
 }
 
-/// Compare two images: packages and findings that were added, removed or changed. Both are scanned on this machine.
+/// Compare two images.
+///
+/// Shows packages and findings that were added, removed or changed. Both images are scanned on this machine.
 #[derive(Debug, Args)]
 #[command(after_help = "The exit code is that of the new image.")]
 pub(crate) struct DiffArgs {
@@ -113,7 +108,9 @@ pub(crate) struct DiffArgs {
     pub(crate) local: LocalArgs,
 }
 
-/// Show the smallest upgrades that satisfy the policy, by layer. The image is scanned on this machine.
+/// Show the smallest upgrades that satisfy the policy, by layer.
+///
+/// The image is scanned on this machine.
 #[derive(Debug, Args)]
 pub(crate) struct FixArgs {
     /// Image, named as for `image`
@@ -125,7 +122,9 @@ pub(crate) struct FixArgs {
     pub(crate) local: LocalArgs,
 }
 
-/// Rescan the images of a Deployment. Tags are resolved again: a tag may name another digest by now.
+/// Rescan the images of a Deployment, in the cluster.
+///
+/// Tags are resolved again: a tag may name another digest by now.
 #[derive(Debug, Args)]
 pub(crate) struct DeploymentArgs {
     /// Name of the Deployment
@@ -147,7 +146,9 @@ pub(crate) struct StatusArgs {
     pub(crate) cluster: ClusterArgs,
 }
 
-/// Approve the images of a workload. Images that policy blocks cannot be approved.
+/// Approve the images of a workload.
+///
+/// Images that policy blocks cannot be approved.
 #[derive(Debug, Args)]
 pub(crate) struct ApproveArgs {
     /// Workload, as `KIND/NAME`: `deployment/NAME`, `pod/NAME`, ...
@@ -160,7 +161,7 @@ pub(crate) struct ApproveArgs {
     pub(crate) cluster: ClusterArgs,
 }
 
-/// Print the full reports that the server stores.
+/// Print the stored reports of a workload or an image, from the cluster.
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
     /// Workload (`KIND/NAME`), or an image as workloads name it
@@ -177,7 +178,7 @@ pub(crate) struct ReportArgs {
 pub(crate) enum OutputFormat {
     /// Text for people
     Table,
-    /// The report as versioned JSON
+    /// JSON for programs
     Json,
 }
 
@@ -189,6 +190,7 @@ pub(crate) enum CacheCommand {
     Clear,
 }
 
+/// Build and inspect the vulnerability database.
 #[derive(Debug, Args)]
 pub(crate) struct DbArgs {
     #[command(subcommand)]

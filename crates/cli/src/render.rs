@@ -199,4 +199,21 @@ mod tests {
         let both = "end of life: security fixes of Debian:10 ended on 2022-09-10, extended support on 2024-06-30\n";
         check(Some("2024-06-30"), "2024-07-01", both);
     }
+
+    #[test]
+    fn a_report_of_an_old_database_is_incomplete() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let report = serde_json::json!({
+            "schemaVersion": 1,
+            "image": {"name": "app\u{1b}[2J", "digest": digest, "configDigest": digest,
+                "platform": {"os": "linux", "architecture": "amd64"}},
+            "layers": [], "packages": [], "findings": [], "complete": true,
+            "database": {"id": digest, "built": "2025-01-01T00:00:00Z"},
+            "counts": {"critical": 0, "high": 0, "medium": 0, "low": 0, "negligible": 0, "unknown": 0, "fixable": 0},
+        });
+        let report: Report = serde_json::from_value(report).unwrap_or_else(|e| unreachable!("{e}"));
+        let now = "2025-01-10T00:00:00Z".parse().unwrap_or_default();
+        let too_old = Some("the database is too old");
+        insta::assert_snapshot!(table_text(&report, Outcome::Incomplete, too_old, Colour::Off, now));
+    }
 }

@@ -131,3 +131,58 @@ fn short(message: &str) -> String {
         false => message.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use insta::assert_snapshot;
+    use serde_json::json;
+
+    fn scan(kind: &str, name: &str, status: serde_json::Value) -> WorkloadScan {
+        let scan = json!({
+            "apiVersion": "tidewaiter.dev/v1alpha1", "kind": "WorkloadScan",
+            "metadata": {"name": name, "namespace": "shop"},
+            "spec": {"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "1"},
+            "status": status,
+        });
+        serde_json::from_value(scan).unwrap_or_else(|e| unreachable!("{e}"))
+    }
+
+    fn blocked() -> WorkloadScan {
+        let status = json!({
+            "imageStatus": "VulnerabilitiesFound", "deploymentStatus": "Blocked", "current": "abc",
+            "message": format!("blocked by policy: myapp (registry.example/myapp:v1): {}", "CVE-2025-0001 ".repeat(9)),
+            "revisions": {"abc": {"decision": "Held", "containers": {
+                "myapp": {"image": "registry.example/myapp:v1", "pinned": "registry.example/myapp@sha256:1"},
+                "side\u{1b}car": {"image": "registry.example/sidecar:v2"}}}},
+            "transitions": [
+                {"time": "2025-01-01T00:00:00.123456Z", "imageStatus": "Scanning", "deploymentStatus": "Created"},
+                {"time": "2025-01-01T00:00:09Z", "imageStatus": "VulnerabilitiesFound", "deploymentStatus": "Blocked"}],
+        });
+        scan("Deployment", "myapp", status)
+    }
+
+    #[test]
+    fn one_workload_in_detail() {
+        assert_snapshot!(detail("deployment/myapp", &blocked().status.unwrap_or_default()));
+    }
+
+    #[test]
+    fn one_workload_without_a_scan() {
+        assert_snapshot!(bare("deployment/myapp", DeploymentStatus::NotCreated, "it does not exist"), @r"
+        deployment/myapp
+          image status       NotScanned
+          deployment status  NotCreated
+          it does not exist
+        ");
+    }
+
+    #[test]
+    fn a_table_of_workloads() {
+        let deployed = json!({"imageStatus": "Approved", "deploymentStatus": "Deployed",
+            "message": "every image is approved"});
+        let all = [blocked(), scan("StatefulSet", "database", deployed)];
+        assert_snapshot!("table_of_a_namespace", table(&all, false));
+        assert_snapshot!("table_of_all_namespaces", table(&all, true));
+    }
+}
