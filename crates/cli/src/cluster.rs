@@ -9,8 +9,9 @@ use kube::core::Status;
 use kube::{Api, Client, Config};
 use std::future::Future;
 use std::time::Duration;
+use tidewaiter_core::Reason;
 use tidewaiter_core::report::Report;
-use tidewaiter_crd::names::{GROUP, NAMESPACE, NO_DATABASE, REPORT_NOT_FOUND};
+use tidewaiter_crd::names::{GROUP, NAMESPACE};
 use tidewaiter_crd::workload_scan;
 use tidewaiter_crd::{ImageScan, WorkloadScan, image_scan};
 use tidewaiter_http::proxy::Proxies;
@@ -193,8 +194,10 @@ impl Cluster {
 
 fn through_api_server(error: kube::Error) -> ServerApiError {
     match error {
-        kube::Error::Api(status) if status.reason == REPORT_NOT_FOUND => ServerApiError::Gone,
-        kube::Error::Api(status) if status.reason == NO_DATABASE => ServerApiError::Failed(status.message.clone()),
+        kube::Error::Api(status) if status.reason == Reason::ReportNotFound.as_str() => ServerApiError::Gone,
+        kube::Error::Api(status) if status.reason == Reason::NoDatabase.as_str() => {
+            ServerApiError::Failed(status.message.clone())
+        }
         kube::Error::Api(status) if status.code == 403 => ServerApiError::Forbidden,
         error => ServerApiError::Failed(format!(
             "the server's API cannot be reached through the API server ({}); is it running? kubectl -n {NAMESPACE} get pods",
@@ -218,7 +221,7 @@ fn fetch(url: &str) -> Result<String, ServerApiError> {
     match answer.status().as_u16() {
         200 => Ok(text),
         status => Err(match serde_json::from_str::<Status>(&text) {
-            Ok(said) if said.reason == REPORT_NOT_FOUND => ServerApiError::Gone,
+            Ok(said) if said.reason == Reason::ReportNotFound.as_str() => ServerApiError::Gone,
             Ok(said) => failed(said.message),
             Err(_) => failed(format!("answered {status}; check --server and TIDEWAITER_SERVER")),
         }),

@@ -1,16 +1,15 @@
 //! Exceptions and VEX statements: findings that somebody answered. They stay in the report, with the reason, and no longer
 //! count. Pure: the day is passed in, files are read elsewhere.
 
-mod pattern;
 mod target;
 
 use crate::advisory::FixState;
 use crate::finding::{Counts, Finding, Installed};
+use crate::pattern::Pattern;
 use crate::report::{ImageInfo, Report};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-pub use pattern::Pattern;
 pub use target::{Purl, Target};
 
 /// One answer to findings. Empty conditions hold for everything; all of those given must hold.

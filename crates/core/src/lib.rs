@@ -14,11 +14,17 @@ pub mod diff;
 pub mod ecosystem;
 pub mod exception;
 pub mod finding;
+mod hex;
 pub mod image;
 pub mod package;
+pub mod pattern;
 pub mod policy;
+mod reason;
 pub mod report;
 pub mod severity;
 pub mod status;
 pub mod upgrade;
 pub mod version;
+
+pub use hex::hex;
+pub use reason::Reason;

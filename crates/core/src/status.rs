@@ -1,5 +1,7 @@
 //! The two state machines: what an image and a workload can be, how a workload's state follows from its containers'.
 
+use crate::finding::Counts;
+use crate::policy::Outcome;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -19,6 +21,17 @@ pub enum ImageStatus {
     NoVulnerabilities,
     /// The workload may run it.
     Approved,
+}
+
+impl ImageStatus {
+    /// The status of an image whose report policy judged: a report that policy refuses as incomplete is a failed scan.
+    pub fn of(outcome: Outcome, counts: Counts) -> Self {
+        match outcome {
+            Outcome::Incomplete => ImageStatus::ScanFailed,
+            _ if counts.total() > 0 => ImageStatus::VulnerabilitiesFound,
+            _ => ImageStatus::NoVulnerabilities,
+        }
+    }
 }
 
 impl fmt::Display for ImageStatus {

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tidewaiter_core::finding::Counts;
 use tidewaiter_core::policy::Outcome;
 use tidewaiter_core::status::ImageStatus;
+use tidewaiter_core::{Reason, hex};
 
 /// An image to scan. Users and the server create it; the server alone writes its status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
@@ -84,7 +85,8 @@ pub struct ImageScanStatus {
     pub failures: Option<u32>,
     /// Why a scan failed, as one CamelCase word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub reason: Option<Reason>,
     /// What happened, and what to do.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
@@ -99,7 +101,7 @@ pub struct ImageScanStatus {
 impl ImageScanStatus {
     /// Says the same as a condition, as of `now` (RFC 3339).
     pub fn set_condition(&mut self, now: &str) {
-        let reason = self.reason.clone().unwrap_or_else(|| self.image_status.to_string());
+        let reason = self.reason.as_ref().map_or_else(|| self.image_status.to_string(), Reason::to_string);
         let new = Condition {
             type_: condition::SCANNED.to_owned(),
             status: condition::word(self.image_status, self.image_status != ImageStatus::ScanFailed).to_owned(),
@@ -124,19 +126,17 @@ impl ImageScanStatus {
     pub fn standing(&self, generation: i64) -> Option<ImageScanStatus> {
         let counts = self.counts.filter(|_| self.image_status == ImageStatus::Scanning)?;
         let verdict = self.verdict.filter(|_| self.observed_generation >= generation)?;
-        let image_status = match verdict {
-            Outcome::Incomplete => ImageStatus::ScanFailed,
-            _ if counts.total() > 0 => ImageStatus::VulnerabilitiesFound,
-            _ => ImageStatus::NoVulnerabilities,
-        };
+        let image_status = ImageStatus::of(verdict, counts);
         Some(ImageScanStatus { image_status, message: counts.sentence(), ..self.clone() })
     }
 }
 
 /// Name of the ImageScan of an image in its namespace: a hash of the image string, so that each has one.
 pub fn name(image: &str) -> String {
-    let hash = Sha256::digest(image.as_bytes());
-    hash.iter().take(8).fold("scan-".to_owned(), |name, byte| format!("{name}{byte:02x}"))
+    let hash: [u8; 32] = Sha256::digest(image.as_bytes()).into();
+    // 64 bits keep the names short; two images of one namespace that share them are not found by chance, and a forged pair
+    // is refused: an ImageScan's image never changes.
+    format!("scan-{}", hex(&hash[..8]))
 }
 
 /// The result for one platform.

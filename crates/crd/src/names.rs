@@ -22,7 +22,3 @@ pub const NAMESPACE: &str = "tidewaiter-system";
 pub const SERVICE_ACCOUNT: &str = "tidewaiter";
 /// ClusterRoles of the installation; the first is the server's own, with a ClusterRoleBinding of the same name.
 pub const CLUSTER_ROLES: [&str; 4] = ["tidewaiter", "tidewaiter-view", "tidewaiter-edit", "tidewaiter-approve"];
-/// Reason of the server's answer (a `Status`, as the API server gives it) when it does not keep a report.
-pub const REPORT_NOT_FOUND: &str = "ReportNotFound";
-/// Reason of the server's answer while it has no vulnerability database.
-pub const NO_DATABASE: &str = "NoDatabase";

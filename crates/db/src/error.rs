@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use tidewaiter_core::Reason;
 
 /// Why a database could not be read or written. Every text names the file and the next step.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +44,12 @@ pub enum Error {
 
 impl Error {
     /// A stable name for conditions and exit codes.
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> Reason {
         match self {
-            Error::Io { .. } => "DatabaseUnavailable",
-            Error::Corrupt { .. } => "DatabaseCorrupt",
-            Error::NewerFormat { .. } => "DatabaseNewerFormat",
-            Error::TooLarge { .. } => "DatabaseTooLarge",
+            Error::Io { .. } => Reason::DatabaseUnavailable,
+            Error::Corrupt { .. } => Reason::DatabaseCorrupt,
+            Error::NewerFormat { .. } => Reason::DatabaseNewerFormat,
+            Error::TooLarge { .. } => Reason::DatabaseTooLarge,
         }
     }
 }

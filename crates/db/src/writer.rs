@@ -11,7 +11,6 @@ use crate::meta::Meta;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -34,22 +33,15 @@ pub struct BuildInput {
     pub meta: Meta,
 }
 
-/// Writes the file beside `path` and renames it there.
+/// Writes a database to `path`, which is replaced as a whole.
 ///
 /// # Errors
 /// When the file system refuses, or the input exceeds the format's limits.
 pub fn write(path: &Path, input: &BuildInput) -> Result<(), Error> {
     let bytes = Builder::new(path).build(input)?;
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    let part = path.with_extension(format!("part-{}", std::process::id()));
-    let written = fs::File::create(&part).and_then(|mut file| {
-        file.write_all(&bytes)?;
-        file.sync_all()
-    });
-    written.and_then(|()| fs::rename(&part, path)).map_err(|source| {
-        let _ = fs::remove_file(&part);
-        io(source)
-    })
+    // Synced: a database that a power failure truncates would be refused as corrupt until somebody builds a new one.
+    tidewaiter_io::replace(path, |file| file.write_all(&bytes).and_then(|()| file.sync_all()))
+        .map_err(|source| Error::Io { path: path.to_owned(), source })
 }
 
 struct Builder {

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use tidewaiter_core::Reason;
 use tidewaiter_core::advisory::{Advisory, Affected, Class, CveFacts, End, FixState, Interval, KeyKind};
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
 use tidewaiter_core::finding::Finding;
@@ -334,5 +335,5 @@ fn damage_is_named_and_never_panics() {
     fs::write(&path, &newer).unwrap();
     let error = Database::open(&path).unwrap_err();
     assert!(error.to_string().contains("format 9"), "{error}");
-    assert_eq!(error.reason(), "DatabaseNewerFormat");
+    assert_eq!(error.reason(), Reason::DatabaseNewerFormat);
 }

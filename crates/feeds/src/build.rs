@@ -14,8 +14,6 @@ use std::collections::btree_map::Entry;
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use tidewaiter_core::advisory::{Advisory, CveFacts};
 use tidewaiter_core::ecosystem::Ecosystem;
@@ -100,26 +98,8 @@ pub fn build(options: &Options<'_>) -> Result<Meta, FeedError> {
 
 /// Every feed, in the order of the configuration, whichever was read first.
 fn read_all(options: &Options<'_>, client: Option<&Client>) -> Result<Vec<(Records, FeedInfo)>, FeedError> {
-    let feeds = &options.config.feeds;
-    let next = AtomicUsize::new(0);
-    let failed = AtomicBool::new(false);
-    let results = Mutex::new(BTreeMap::new());
-    let work = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(feed) = feeds.get(index).filter(|_| !failed.load(Ordering::Relaxed)) else { return };
-            let result = read_or_say_why(feed, options, client);
-            failed.fetch_or(result.is_err(), Ordering::Relaxed);
-            results.lock().unwrap_or_else(PoisonError::into_inner).insert(index, result);
-        }
-    };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(work);
-        }
-    });
-    results.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+    tidewaiter_io::in_order(threads, &options.config.feeds, |feed| read_or_say_why(feed, options, client))
 }
 
 /// A panic in one reader is that feed's error: whoever asked to go on without it must be able to.

@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tidewaiter_crd::names::{NO_DATABASE, REPORT_NOT_FOUND};
+use tidewaiter_core::Reason;
 
 /// All routes.
 pub(crate) fn router(ctx: Arc<Context>) -> Router {
@@ -45,12 +45,12 @@ async fn ready(State(ctx): State<Arc<Context>>) -> Response {
 async fn ready_for_scans(State(ctx): State<Arc<Context>>) -> Response {
     match ctx.databases.state() {
         DatabaseState::Ready(id) => format!("ok, database {id}\n").into_response(),
-        DatabaseState::Missing(why) => refusal(StatusCode::SERVICE_UNAVAILABLE, NO_DATABASE, &why),
+        DatabaseState::Missing(why) => refusal(StatusCode::SERVICE_UNAVAILABLE, Reason::NoDatabase, &why),
     }
 }
 
 /// A refusal as the API server words its own (`Status` of the Kubernetes API conventions), since that is who passes it on.
-fn refusal(code: StatusCode, reason: &str, message: &str) -> Response {
+fn refusal(code: StatusCode, reason: Reason, message: &str) -> Response {
     let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": code.as_u16()});
     (code, Json(status)).into_response()
@@ -70,7 +70,7 @@ async fn report(State(ctx): State<Arc<Context>>, Path(key): Path<String>) -> Res
         Some(report) => ([(header::CONTENT_TYPE, "application/json")], report).into_response(),
         None => {
             let message = "there is no such report; it may have been replaced by a newer scan";
-            refusal(StatusCode::NOT_FOUND, REPORT_NOT_FOUND, message)
+            refusal(StatusCode::NOT_FOUND, Reason::ReportNotFound, message)
         }
     }
 }

@@ -9,7 +9,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tidewaiter_crd::names::{NAMESPACE, NO_DATABASE};
+use tidewaiter_core::Reason;
+use tidewaiter_crd::names::NAMESPACE;
 use tidewaiter_db::Database;
 
 /// How often the file is looked at.
@@ -145,7 +146,7 @@ async fn tell(ctx: &Context, state: &State) {
     let Some(own) = ctx.index.deployments.get(&ObjectRef::new("tidewaiter").within(NAMESPACE)) else { return };
     let event = Event {
         type_: EventType::Warning,
-        reason: NO_DATABASE.to_owned(),
+        reason: Reason::NoDatabase.to_string(),
         note: Some(format!("everything new is held: {why}").chars().take(MAX_NOTE).collect()),
         action: "Scan".to_owned(),
         secondary: None,

@@ -5,6 +5,7 @@ use crate::worker::{Failure, PullSecret};
 use k8s_openapi::api::core::v1::{PodSpec, Secret, ServiceAccount};
 use kube::{Api, ResourceExt as _};
 use std::collections::BTreeSet;
+use tidewaiter_core::Reason;
 use tidewaiter_crd::ImageScan;
 
 /// Names of the pull secrets a Pod would use: its own and its ServiceAccount's.
@@ -27,7 +28,7 @@ pub(crate) async fn names(ctx: &Context, namespace: &str, spec: &PodSpec) -> Res
 /// When one cannot be read.
 pub(crate) async fn of(scan: &ImageScan, ctx: &Context) -> Result<Vec<PullSecret>, Failure> {
     let namespace = scan.namespace().unwrap_or_default();
-    let unreadable = |what: &str, e: kube::Error| Failure::new("PullSecretUnreadable", format!("{what}: {e}"));
+    let unreadable = |what: &str, e: kube::Error| Failure::new(Reason::PullSecretUnreadable, format!("{what}: {e}"));
     let default = names(ctx, &namespace, &PodSpec::default()).await;
     let default = default.map_err(|e| unreadable("the default ServiceAccount", e))?;
     let more = default.iter().filter(|name| !scan.spec.pull_secrets.contains(name));

@@ -17,10 +17,10 @@ use kube::{Api, ResourceExt as _};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
+use tidewaiter_core::Reason;
 use tidewaiter_core::status::ImageStatus;
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanStatus;
-use tidewaiter_crd::names::NO_DATABASE;
 
 /// A failed scan is tried again after this long, doubled by each failure in a row: the registry may be back, the image
 /// pushed.
@@ -123,7 +123,7 @@ async fn wait_for_database(scan: &ImageScan, ctx: &Context, why: String) -> Resu
     {
         return Ok(Action::await_change());
     }
-    let status = ImageScanStatus { reason: Some(NO_DATABASE.to_owned()), message: why, ..ImageScanStatus::default() };
+    let status = ImageScanStatus { reason: Some(Reason::NoDatabase), message: why, ..ImageScanStatus::default() };
     let told = scan.status.as_ref().is_some_and(|s| s.reason == status.reason && s.message == status.message);
     if !told {
         write(scan, ctx, &status).await?;

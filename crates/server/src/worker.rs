@@ -8,6 +8,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use tidewaiter::store::Sqlite;
+use tidewaiter_core::Reason;
 use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::report::{Inventory, Report};
 use tidewaiter_db::{Database, matching};
@@ -100,15 +101,15 @@ pub(crate) struct PlatformReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failure {
     /// One CamelCase word.
-    pub(crate) reason: String,
+    pub(crate) reason: Reason,
     /// What happened, and what to do.
     pub(crate) message: String,
 }
 
 impl Failure {
     /// A failure by its reason.
-    pub(crate) fn new(reason: &str, message: impl ToString) -> Self {
-        Failure { reason: reason.to_owned(), message: message.to_string() }
+    pub(crate) fn new(reason: Reason, message: impl ToString) -> Self {
+        Failure { reason, message: message.to_string() }
     }
 }
 
@@ -147,7 +148,7 @@ pub(crate) fn main() -> anyhow::Result<()> {
 }
 
 fn scan(order: &Order) -> Result<Done, Failure> {
-    let reference: Reference = order.image.parse().map_err(|e| Failure::new("BadReference", e))?;
+    let reference: Reference = order.image.parse().map_err(|e| Failure::new(Reason::BadReference, e))?;
     let database = Database::open(&order.database)?;
     let found = registry::open_for_nodes(&config(order)?, &reference, &order.platforms)?;
     let judge = |(platform, image): (Platform, Image)| {
@@ -169,8 +170,9 @@ fn config(order: &Order) -> Result<Config, Failure> {
     for secret in &order.secrets {
         let bytes = secret.document.as_bytes();
         let parsed = if secret.legacy { Credentials::parse_legacy(bytes) } else { Credentials::parse(bytes) };
-        credentials
-            .extend(parsed.map_err(|e| Failure::new("BadPullSecret", format!("a pull secret is unreadable: {e}")))?);
+        credentials.extend(
+            parsed.map_err(|e| Failure::new(Reason::BadPullSecret, format!("a pull secret is unreadable: {e}")))?,
+        );
     }
     let registries = order.registries.clone();
     Ok(Config {

@@ -3,6 +3,7 @@
 
 use super::{Ecosystem, Os};
 use crate::package::{Package, PackageType};
+use crate::pattern;
 
 /// A distribution.
 #[derive(Debug)]
@@ -78,7 +79,7 @@ const fn of(
 
 impl Os {
     fn distribution(&self) -> Option<&'static Distribution> {
-        let is = |pattern: &&str| pattern.strip_suffix('*').map_or(self.id == *pattern, |p| self.id.starts_with(p));
+        let is = |pattern: &&str| pattern::matches(pattern, &self.id);
         DISTRIBUTIONS.iter().find(|distribution| distribution.ids.iter().any(is))
     }
 

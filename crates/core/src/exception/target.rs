@@ -1,8 +1,8 @@
 //! What an exception is about: packages and images, named by purl or by name.
 
-use super::Pattern;
 use crate::finding::{Finding, Installed};
 use crate::image::Reference;
+use crate::pattern::Pattern;
 use crate::report::ImageInfo;
 use std::collections::BTreeMap;
 use std::str::FromStr as _;

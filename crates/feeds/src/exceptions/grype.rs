@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 use tidewaiter_core::advisory::FixState;
-use tidewaiter_core::exception::{Exception, Pattern, Status, Target};
+use tidewaiter_core::exception::{Exception, Status, Target};
+use tidewaiter_core::pattern::Pattern;
 
 #[derive(Deserialize)]
 struct File {

@@ -2,7 +2,8 @@
 
 use super::{reason, vex_status};
 use serde::Deserialize;
-use tidewaiter_core::exception::{Exception, Pattern, Target};
+use tidewaiter_core::exception::{Exception, Target};
+use tidewaiter_core::pattern::Pattern;
 
 #[derive(Deserialize)]
 struct Document {

@@ -8,6 +8,7 @@ use kube::ResourceExt as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewaiter::store::Store;
+use tidewaiter_core::Reason;
 use tidewaiter_core::finding::{Counts, Finding};
 use tidewaiter_core::policy::{self, Outcome, Policy};
 use tidewaiter_core::report::Report;
@@ -95,17 +96,13 @@ pub(super) fn with_verdict(status: ImageScanStatus, reports: &[Report], criteria
             reasons.push(reason);
         }
     }
-    let (image_status, reason) = match outcome {
-        Outcome::Incomplete => (ImageStatus::ScanFailed, Some("Incomplete".to_owned())),
-        _ if counts.total() > 0 => (ImageStatus::VulnerabilitiesFound, None),
-        _ => (ImageStatus::NoVulnerabilities, None),
-    };
+    let reason = (outcome == Outcome::Incomplete).then_some(Reason::Incomplete);
     let message = match outcome {
         Outcome::Incomplete => format!("{}; the scan is incomplete: {}", counts.sentence(), reasons.join("; ")),
         _ => counts.sentence(),
     };
     ImageScanStatus {
-        image_status,
+        image_status: ImageStatus::of(outcome, counts),
         reason,
         message,
         counts: Some(counts),

@@ -5,6 +5,7 @@ use crate::pull_secrets;
 use crate::worker::{Done, Failure, Order, Outcome};
 use std::process::Stdio;
 use std::time::Duration;
+use tidewaiter_core::Reason;
 use tidewaiter_core::image::Platform;
 use tidewaiter_crd::ImageScan;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -26,10 +27,10 @@ pub(super) async fn run(scan: &ImageScan, ctx: &Context) -> Result<Done, Failure
         store: ctx.store.path(),
         memory: ctx.settings.scan_memory,
     };
-    let order = serde_json::to_vec(&order).map_err(|e| Failure::new("Internal", e))?;
+    let order = serde_json::to_vec(&order).map_err(|e| Failure::new(Reason::Internal, e))?;
     let outcome = tokio::time::timeout(LIMIT, child(ctx, &order)).await;
     let outcome =
-        outcome.map_err(|_| Failure::new("ScanTimeout", format!("the scan took longer than {LIMIT:?}")))??;
+        outcome.map_err(|_| Failure::new(Reason::ScanTimeout, format!("the scan took longer than {LIMIT:?}")))??;
     match outcome {
         Outcome::Done(done) => Ok(done),
         Outcome::Failed(failure) => Err(failure),
@@ -46,7 +47,7 @@ pub(super) fn platforms(scan: &ImageScan, ctx: &Context) -> Vec<Platform> {
 }
 
 async fn child(ctx: &Context, order: &[u8]) -> Result<Outcome, Failure> {
-    let internal = |e: std::io::Error| Failure::new("Internal", format!("the scan process: {e}"));
+    let internal = |e: std::io::Error| Failure::new(Reason::Internal, format!("the scan process: {e}"));
     let mut command = Command::new(&ctx.settings.program);
     command.arg("scan-worker").env_clear().kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -58,7 +59,7 @@ async fn child(ctx: &Context, order: &[u8]) -> Result<Outcome, Failure> {
     let mut child = command.spawn().map_err(internal)?;
     let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
-        return Err(Failure::new("Internal", "the scan process has no pipes"));
+        return Err(Failure::new(Reason::Internal, "the scan process has no pipes"));
     };
     stdin.write_all(order).await.map_err(internal)?;
     drop(stdin);
@@ -72,6 +73,6 @@ async fn child(ctx: &Context, order: &[u8]) -> Result<Outcome, Failure> {
         let limit = ctx.settings.scan_memory >> 20;
         let text =
             format!("the scan process ended early ({status}; {last}); its memory limit is {limit} MiB (--scan-memory)");
-        Failure::new("ScannerStopped", text)
+        Failure::new(Reason::ScannerStopped, text)
     })
 }

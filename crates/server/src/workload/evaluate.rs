@@ -9,6 +9,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt as _};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tidewaiter_core::Reason;
 use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::policy::Outcome;
 use tidewaiter_core::status::{ImageFact, ImageStatus};
@@ -80,7 +81,7 @@ async fn stands(
 }
 
 fn is_locked(status: &ImageScanStatus) -> bool {
-    status.reason.as_deref() == Some("Unauthorized")
+    status.reason == Some(Reason::Unauthorized)
 }
 
 /// Puts the results together.
@@ -210,7 +211,7 @@ fn recheck(container: &Container, status: Option<&ImageScanStatus>) -> One {
 const UNREACHABLE: &str = "the registry cannot be reached: the old digest stays";
 
 fn is_unreachable(status: &ImageScanStatus) -> bool {
-    status.reason.as_deref() == Some("RegistryUnreachable")
+    status.reason == Some(Reason::RegistryUnreachable)
 }
 
 fn earlier_pin(name: &str, container: &Container, record: &WorkloadScanStatus) -> Option<String> {
