@@ -23,7 +23,7 @@ struct Located {
 /// Gives the file at an address.
 pub type Get<'a> = &'a dyn Fn(&str) -> Result<PathBuf, Error>;
 
-/// Gets the file of an address that ends with `mirror.list` or [`INDEX`], or the file at the address itself.
+/// Gets the file of an address that ends with `mirror.list` or `INDEX`, or the file at the address itself.
 ///
 /// # Errors
 /// When nothing could be had, no index names the file, or it has another digest.
