@@ -25,6 +25,7 @@ pub mod readme;
 pub mod receiver;
 pub mod registry;
 mod serve;
+pub mod skip;
 pub mod upstream;
 pub mod web;
 

@@ -23,7 +23,7 @@ struct Located {
 /// Downloads the file at an address.
 pub type Get<'a> = &'a dyn Fn(&str) -> Result<PathBuf, DownloadError>;
 
-/// Downloads the file of an address that ends with `mirror.list` or [`INDEX`], or the file at the address itself.
+/// Downloads the file of an address that ends with `mirror.list` or `INDEX`, or the file at the address itself.
 ///
 /// # Errors
 /// When a download fails, no index names the file, or it has another digest.

@@ -1,4 +1,5 @@
-//! A play: command lines, what they say, and what must come of them. Everything that is printed is kept.
+//! A shell session: typed commands, what they print, and the expected results. Everything printed is recorded for
+//! docs/real-node.md.
 
 use super::process::{PATIENCE, until};
 use anyhow::{Context, Result, bail};
@@ -31,18 +32,18 @@ impl Shell {
 
 /// The commands so far.
 #[derive(Debug)]
-pub(crate) struct Play {
+pub(crate) struct Session {
     shell: Shell,
     /// Paths of this machine, and what stands for them.
     stand_ins: Vec<(String, &'static str)>,
     text: String,
 }
 
-impl Play {
+impl Session {
     /// Nothing yet.
     pub(crate) fn new(shell: Shell, stand_ins: &[(&Path, &'static str)]) -> Self {
         let stand_ins = stand_ins.iter().map(|(path, name)| (path.display().to_string(), *name)).collect();
-        Play { shell, stand_ins, text: String::new() }
+        Session { shell, stand_ins, text: String::new() }
     }
 
     /// Everything printed so far.

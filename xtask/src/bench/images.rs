@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Raised with every change of what is made here.
+/// Raised with every change of the images, so that older ones are not measured.
 const VERSION: u32 = 1;
 
 const MIB: u64 = 1 << 20;
@@ -25,12 +25,12 @@ const MANY: usize = 60;
 
 /// The images on disk.
 #[derive(Debug, Clone)]
-pub(crate) struct Inputs {
+pub(crate) struct BenchImages {
     dir: PathBuf,
 }
 
-impl Inputs {
-    /// Takes what is there, or makes it.
+impl BenchImages {
+    /// Opens the images, or makes them.
     pub(crate) fn ready(bench: &Path) -> Result<Self> {
         let dir = bench.join(format!("inputs-v{VERSION}"));
         let done = dir.join("done");
@@ -39,12 +39,12 @@ impl Inputs {
                 fs::remove_dir_all(&dir).with_context(|| dir.display().to_string())?;
             }
             fs::create_dir_all(dir.join("tars"))?;
-            let inputs = Inputs { dir: dir.clone() };
-            inputs.make()?;
+            let images = BenchImages { dir: dir.clone() };
+            images.make()?;
             fs::remove_dir_all(dir.join("tars"))?;
             fs::write(done, "")?;
         }
-        Ok(Inputs { dir })
+        Ok(BenchImages { dir })
     }
 
     /// An image's OCI layout.
@@ -132,7 +132,7 @@ impl Inputs {
         layers.iter().try_for_each(|layer| Ok(fs::remove_file(&layer.path)?))
     }
 
-    /// The server image after its uppermost layer was built anew.
+    /// The server image with another uppermost layer.
     fn changed(&self, corpus: &mut Corpus, layers: &[Tar]) -> Result<()> {
         let [base @ .., old_top] = layers else { return Ok(()) };
         let bytes = fs::metadata(&old_top.path)?.len();
@@ -179,14 +179,14 @@ mod tests {
     fn layouts_are_images_and_have_a_floor() {
         let dir = std::env::temp_dir().join(format!("bench-inputs-{}", std::process::id()));
         fs::create_dir_all(dir.join("tars")).unwrap();
-        let inputs = Inputs { dir: dir.clone() };
-        let layer = inputs.layer("base", |layer| debian_database(layer, 3)).unwrap();
+        let images = BenchImages { dir: dir.clone() };
+        let layer = images.layer("base", |layer| debian_database(layer, 3)).unwrap();
         for compression in [Compression::Gzip, Compression::Zstd, Compression::Plain] {
-            let layout = inputs.layout(&format!("{compression:?}"));
+            let layout = images.layout(&format!("{compression:?}"));
             write_layout(&layout, std::slice::from_ref(&layer), compression).unwrap();
             let image = oci_layout::open(&layout, None).unwrap();
             assert_eq!(image.layers.len(), 1, "{compression:?}");
-            let run = |way| floor::run(&floor::Args { layout: layout.clone(), way, top: false });
+            let run = |way| floor::run(&floor::FloorArgs { layout: layout.clone(), way, top: false });
             run(Way::Whole).unwrap();
             run(Way::Piped).unwrap();
             let stored = layout.join("blobs/sha256").join(blob(&descriptors(&layout).unwrap()[0]).unwrap());
