@@ -5,11 +5,11 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use tidewaiter_scan::analyze;
-use tidewaiter_scan::engine::{self, Options};
+use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::{containerd as store, docker_archive, oci_layout};
-use tidewaiter_scan::tar::Reader;
+use tidewaiter_scan::tar::TarReader;
 
 /// Files of images, layers, archives.
 pub(crate) const TARGETS: &[Target] = &[
@@ -77,7 +77,7 @@ pub(crate) const TARGETS: &[Target] = &[
 
 fn tar(bytes: &[u8]) {
     let limits = Limits { entries: 10_000, path_bytes: 4096, ..Limits::default() };
-    let mut reader = Reader::new(bytes, &limits);
+    let mut reader = TarReader::new(bytes, &limits);
     while let Ok(Some(_)) = reader.next_entry() {}
 }
 
@@ -89,7 +89,7 @@ fn file(path: &str, bytes: &[u8]) {
 fn large(bytes: &[u8]) {
     for path in ["app.jar", "usr/bin/node"] {
         let mut content = bytes;
-        drop(analyze::parse_passing(path, bytes, &mut content));
+        drop(analyze::parse_stream(path, bytes, &mut content));
     }
 }
 
@@ -133,7 +133,7 @@ fn inventory(archive: &[u8], limits: Limits) {
     with_file(archive, |path| {
         let Ok(image) = docker_archive::open(path, None) else { return };
         let cancel = AtomicBool::new(false);
-        let options = Options { limits, threads: 1, cancel: &cancel, progress: &Silent, cache: None };
+        let options = ScanOptions { limits, threads: 1, cancel: &cancel, progress: &Silent, cache: None };
         drop(engine::inventory(&image, &options));
     });
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use tidewaiter_core::ecosystem::{self, DISTRIBUTIONS, Ecosystem};
 use tidewaiter_core::package::PackageType;
 use tidewaiter_feeds::config::{Config, DEFAULT};
-use tidewaiter_scan::analyze::readers::{READERS, TOLD_BY_CONTENT, programs};
+use tidewaiter_scan::analyze::{ANALYZERS, DETECTED_BY_CONTENT, programs};
 use tidewaiter_scan::limits::Limits;
 
 /// What is done with the file.
@@ -91,14 +91,14 @@ fn systems(covered: &BTreeSet<&Ecosystem>) -> String {
 
 fn files(covered: &BTreeSet<&Ecosystem>) -> String {
     let mut out =
-        "## Files\n\n`…/` is any folder or none.\n\n| what | files | purl type | ecosystem |\n|---|---|---|---|\n"
+        "## Files\n\n`**/` is any directories or none, `*` anything in one name.\n\n| what | files | purl type | ecosystem |\n|---|---|---|---|\n"
             .to_owned();
-    for reader in READERS.iter().filter(|reader| !reader.files.is_empty()) {
-        let paths: Vec<String> = reader.files.iter().map(|file| format!("`{file}`")).collect();
-        let _ = writeln!(out, "| {} | {} | {} |", reader.name, paths.join("<br>"), judged(reader.types, covered));
+    for analyzer in ANALYZERS {
+        let paths: Vec<String> = analyzer.files.iter().map(|file| format!("`{file}`")).collect();
+        let _ = writeln!(out, "| {} | {} | {} |", analyzer.name, paths.join("<br>"), judged(analyzer.types, covered));
     }
-    for (what, types) in TOLD_BY_CONTENT {
-        let _ = writeln!(out, "| {what} | told by content | {} |", judged(types, covered));
+    for (what, types) in DETECTED_BY_CONTENT {
+        let _ = writeln!(out, "| {what} | detected by content | {} |", judged(types, covered));
     }
     out
 }
@@ -164,14 +164,14 @@ fn not_covered() -> String {
             "an error",
         ),
         ("a path", format!("{} bytes", limits.path_bytes), "an error"),
-        ("what is kept of a layer", mebi(limits.kept_bytes), "an error"),
+        ("recorded paths, links and package data of a layer", mebi(limits.recorded_bytes), "an error"),
         ("a file of the table above", mebi(limits.file_bytes), "a gap"),
         ("a package database", mebi(limits.database_bytes), "a gap"),
     ];
     let rows: String = bounds.iter().map(|(what, most, then)| format!("| {what} | {most} | {then} |\n")).collect();
     format!(
         "## Not covered\n\n{NEVER_SEEN}\nRows above that say \"needs a feed of your own\" or \"listed, not judged\", and what\n\
-         is beyond a limit, are named in each report. Larger programs and Java archives are read as they pass.\n\n\
+         is beyond a limit, are named in each report. Larger programs and Java archives are streamed.\n\n\
          | limit | at most | beyond it |\n|---|---|---|\n{rows}"
     )
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::package::{Package, PackageType};
-use tidewaiter_scan::engine::{self, Options};
+use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::{directory, oci_layout};
@@ -70,7 +70,8 @@ fn compare(dir: &Path, name: &str, list: &Path, differences: bool) -> Result<boo
     let is_layout = place.join("oci-layout").is_file();
     let image = if is_layout { oci_layout::open(&place, None)? } else { directory::open(&place, None)? };
     let cancel = AtomicBool::new(false);
-    let options = Options { limits: Limits::default(), threads: 2, cancel: &cancel, progress: &Silent, cache: None };
+    let options =
+        ScanOptions { limits: Limits::default(), threads: 2, cancel: &cancel, progress: &Silent, cache: None };
     let inventory = engine::inventory(&image, &options)?;
     let mut listed: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
     for package in &truth.packages {

@@ -5,7 +5,7 @@ use crate::dirs;
 use crate::exit::Exit;
 use anyhow::{Context as _, Result};
 use std::io::{self, Write as _};
-use tidewaiter_scan::cache::{Cache, MAX_BYTES, Usage};
+use tidewaiter_scan::cache::{Cache, CacheUsage, MAX_BYTES};
 
 /// The user's cache; `None` where it cannot be used: a scan is only slower without.
 pub(crate) fn open() -> Option<Cache> {
@@ -20,7 +20,7 @@ pub(crate) fn run(command: &CacheCommand) -> Result<Exit> {
         CacheCommand::Status => (cache.usage(), "in use"),
         CacheCommand::Clear => (cache.clear(), "removed"),
     };
-    let Usage { entries, bytes } = usage.with_context(|| dir.display().to_string())?;
+    let CacheUsage { entries, bytes } = usage.with_context(|| dir.display().to_string())?;
     let limit = MAX_BYTES >> 20;
     writeln!(io::stdout(), "{}: {entries} entries, {} {word}, limit {limit} MiB", dir.display(), size(bytes))?;
     Ok(Exit::Clean)

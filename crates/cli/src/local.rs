@@ -15,10 +15,10 @@ use tidewaiter_core::policy::Policy;
 use tidewaiter_core::report::Report;
 use tidewaiter_db::{Database, matching};
 use tidewaiter_feeds::exceptions;
-use tidewaiter_scan::engine::{self, Options};
+use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::source::registry::credentials::Credentials;
-use tidewaiter_scan::source::registry::{self, Config};
+use tidewaiter_scan::source::registry::{self, RegistryConfig};
 use tidewaiter_scan::source::{Image, base, containerd, directory, docker_archive, oci_layout};
 
 /// Layers read at once: each has its own buffers (some MiB) and its own connection to the registry.
@@ -74,7 +74,7 @@ pub(crate) fn scan_with(image: &str, args: &LocalArgs, database: &Database) -> R
     let progress = LayerBars::new();
     let cancel = AtomicBool::new(false);
     let cache = if args.no_cache { None } else { cache::open() };
-    let options = Options {
+    let options = ScanOptions {
         limits: Limits::default(),
         threads: THREADS,
         cancel: &cancel,
@@ -121,7 +121,7 @@ fn from_registry(text: &str, args: &LocalArgs) -> Result<Image> {
     let reference = reference(text)?;
     let ca_pem = args.ca_file.iter().map(|file| read(file)).collect::<Result<_>>()?;
     let plain_http = if args.plain_http { vec![reference.registry().to_owned()] } else { Vec::new() };
-    let config = Config { credentials: credentials(args)?, ca_pem, plain_http, ..Config::default() };
+    let config = RegistryConfig { credentials: credentials(args)?, ca_pem, plain_http, ..RegistryConfig::default() };
     Ok(registry::open(&config, &reference, args.platform.as_ref())?)
 }
 

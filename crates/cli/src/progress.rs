@@ -47,7 +47,7 @@ impl LayerBars {
     }
 }
 
-impl tidewaiter_scan::progress::Progress for LayerBars {
+impl tidewaiter_scan::progress::ScanProgress for LayerBars {
     fn layer_started(&self, layer: usize, total: usize, size: Option<u64>) {
         let Some(all) = &self.all else { return };
         let bar = all.add(size.map_or_else(ProgressBar::no_length, ProgressBar::new));

@@ -1,6 +1,10 @@
-//! Analyzers: which files are wanted, and what their bytes say. Pure functions from (path, bytes) to packages.
+//! Analyzers: which files are wanted, and what their bytes hold. Pure functions from (path, bytes) to packages.
+//!
+//! [`parsed`] is what they return, [`analyzer`] the table of those that a path chooses, [`pattern`] the look-up in it,
+//! [`content`] what the first bytes choose, [`classify`] a table of programs.
 
 mod alpm;
+mod analyzer;
 mod apk;
 mod chisel;
 mod classify;
@@ -12,7 +16,6 @@ mod dart;
 mod dotnet;
 mod dpkg;
 mod erlang;
-mod foreign;
 mod gem;
 mod headers;
 mod julia;
@@ -21,155 +24,95 @@ mod luarocks;
 mod npm;
 mod os_release;
 pub(crate) mod owned;
+mod parsed;
+mod pattern;
 mod python;
-pub mod readers;
 mod rpm;
 mod sbom;
 mod swift;
+mod unsupported;
 mod yarn;
+pub(crate) mod zip;
 
-use serde::{Deserialize, Serialize};
+pub use analyzer::{ANALYZERS, Analyzer, DETECTED_BY_CONTENT};
+pub use classify::programs;
+pub use parsed::ParsedFile;
+
+use parsed::{MAX_GAPS, is_text, unreadable};
+use pattern::PathIndex;
 use std::io::{self, Read};
-use tidewaiter_core::ecosystem::Os;
+use std::sync::LazyLock;
 use tidewaiter_core::package::{Package, PackageType};
-use tidewaiter_core::report::{Gap, GapKind};
 
-/// Raised whenever an analyzer finds more or other things in the same bytes: caches are keyed by it.
-pub const VERSION: u32 = 8;
+/// Another number whenever an analyzer finds more or other things in the same bytes: caches are keyed by it.
+pub const VERSION: u32 = analyzer::versions(ANALYZERS, content::VERSION);
 
-/// What one file says.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Parsed {
-    /// Packages. Their locations are paths inside the file when it is an archive, and none otherwise.
-    pub packages: Vec<Package>,
-    /// The operating system.
-    pub os: Option<Os>,
-    /// The package manager whose database this is, even when it lists nothing.
-    pub database: Option<PackageType>,
-    /// What could not be understood.
-    pub gaps: Vec<Gap>,
-    /// A write-ahead log with content: the database beside it is to be read together with it, by [`with_log`].
-    pub log: bool,
-    /// The file itself, when it was read as [`KEEP`].
-    pub kept: Option<Vec<u8>>,
-    /// Whether the file was told by its content: it counts wherever it lies.
-    pub by_content: bool,
-    /// Files of OS packages.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub owned: Vec<owned::Owned>,
-}
-
-impl Parsed {
-    /// Whether it says nothing that a report needs.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.packages.is_empty() && self.gaps.is_empty()
-    }
-
-    /// Takes over what another part of the same file says.
-    fn add(&mut self, other: Parsed) {
-        self.packages.extend(other.packages);
-        self.gaps.extend(other.gaps);
-    }
-}
-
-/// Where an os-release lies, the one that counts first.
-pub(crate) const OS_RELEASE: [&str; 2] = os_release::PATHS;
+/// The paths of an os-release, the one that counts first.
+pub(crate) const OS_RELEASE: &[&str] = os_release::PATHS;
 
 /// What SQLite adds to a database's name for its write-ahead log.
-pub(crate) const LOG: &str = rpm::LOG;
+pub(crate) const WAL_SUFFIX: &str = rpm::WAL_SUFFIX;
 
-/// Files read as this are kept as they are. No file of an image has this name: cleaned paths hold no empty part.
-pub(crate) const KEEP: &str = "//keep";
+static INDEX: LazyLock<PathIndex> = LazyLock::new(|| PathIndex::new(ANALYZERS));
+static SAMPLES: LazyLock<Vec<String>> = LazyLock::new(|| pattern::samples(ANALYZERS));
+static PROBES: LazyLock<Vec<String>> = LazyLock::new(|| pattern::probes(ANALYZERS));
 
-/// Paths at which a file is looked for even where links lead elsewhere.
-pub(crate) fn fixed() -> impl Iterator<Item = &'static str> {
-    os_release::PATHS
-        .into_iter()
-        .chain([dpkg::STATUS])
-        .chain(apk::PATHS)
-        .chain(rpm::PATHS)
-        .chain(foreign::PATHS)
-        .chain([chisel::PATH])
+fn analyzer_of(path: &str) -> Option<&'static Analyzer> {
+    INDEX.find(path)
 }
 
-/// One wanted path for each directory that is wanted as a whole or by a fixed path.
+/// Paths at which a file is looked for even where links lead elsewhere.
+pub(crate) fn exact_paths() -> impl Iterator<Item = &'static str> {
+    pattern::exact_paths(ANALYZERS)
+}
+
+/// A wanted path in each directory that patterns name from the root.
 pub(crate) fn samples() -> impl Iterator<Item = &'static str> {
-    fixed().chain(dpkg::SAMPLES).chain([alpm::SAMPLE, foreign::SAMPLE])
+    SAMPLES.iter().map(String::as_str)
 }
 
 /// Ends of wanted paths: below which directories they are wanted differs.
-pub(crate) const PROBES: &[&str] = &[
-    "package.json",
-    "x/package.json",
-    "@x/x/package.json",
-    "METADATA",
-    "PKG-INFO",
-    "EGG-INFO/PKG-INFO",
-    "x",
-    "x.gemspec",
-    "installed.json",
-    "composer/installed.json",
-    "A/1/A.deps.json",
-    "x/DESCRIPTION",
-    "ebin/x.app",
-    "x/1-1/rock_manifest",
-    "1-1/rock_manifest",
-    "rock_manifest",
-    "x.json",
-    "A/x/Project.toml",
-];
-
-/// Unreadable parts of one file that are reported one by one; more say nothing new.
-const MAX_GAPS: usize = 8;
-
-fn analyzer(path: &str) -> Option<&'static readers::Reader> {
-    readers::READERS.iter().find(|reader| (reader.wants)(path))
-}
-
-/// The last part of a path. Every file of an image is asked for it by most analyzers, and names are short: a plain loop
-/// finds the slash sooner than searches made for long texts.
-fn file_name(path: &str) -> &str {
-    let slash = path.bytes().rposition(|byte| byte == b'/');
-    slash.and_then(|at| path.get(at + 1..)).unwrap_or(path)
+pub(crate) fn probes() -> impl Iterator<Item = &'static str> {
+    PROBES.iter().map(String::as_str)
 }
 
 /// Whether a file at this (cleaned) path is worth reading.
 pub fn wants(path: &str) -> bool {
-    analyzer(path).is_some() || classify::wants(path)
+    analyzer_of(path).is_some() || classify::wants(path)
 }
 
-/// Reads a file that is wanted by its path, or told by its content. Never fails: what cannot be understood is a gap.
-pub fn parse(path: &str, bytes: &[u8]) -> Parsed {
-    // A package manager's file may tell of a program too.
+/// Reads a file that is wanted by its path, or detected by its content. Never fails: what cannot be understood is a gap.
+pub fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
+    // A package manager's file may identify a program too.
     let program = classify::wants(path).then(|| classify::parse(path, bytes));
-    if let Some(reader) = analyzer(path) {
-        let mut parsed = (reader.parse)(path, bytes);
+    if let Some(analyzer) = analyzer_of(path) {
+        let mut parsed = (analyzer.read)(path, bytes);
         parsed.add(program.unwrap_or_default());
         return parsed;
     }
     if let Some(program) = program {
         return program;
     }
-    content::sniff(path, bytes).map_or_else(Parsed::default, |format| content::parse(format, path, bytes))
+    content::detect(path, bytes).map_or_else(ParsedFile::default, |format| content::parse(format, path, bytes))
 }
 
-/// Reads a program or an archive as it passes by, as those are read that are too large to hold. `None` when its first
-/// bytes tell neither.
+/// Reads a program or an archive as a stream, as those are read that are too large to buffer. `None` when its first bytes
+/// are neither's.
 ///
 /// # Errors
 /// When the stream fails.
-pub fn parse_passing(path: &str, head: &[u8], content: &mut impl Read) -> io::Result<Option<Parsed>> {
-    content::sniff(path, head).map(|format| content::search(format, path, content)).transpose()
+pub fn parse_stream(path: &str, head: &[u8], content: &mut impl Read) -> io::Result<Option<ParsedFile>> {
+    content::detect(path, head).map(|format| content::parse_stream(format, path, content)).transpose()
 }
 
-/// Reads a database together with the write-ahead log beside it.
-pub(crate) fn with_log(path: &str, database: &[u8], log: &[u8]) -> Parsed {
-    rpm::with_log(path, database, log)
+/// Reads a database together with its write-ahead log.
+pub(crate) fn with_wal(path: &str, database: &[u8], log: &[u8]) -> ParsedFile {
+    rpm::with_wal(path, database, log)
 }
 
-/// Whether this file holds all packages of an image in one, and may be larger than others.
+/// Whether this file has all packages of an image, and may be larger than other files.
 pub(crate) fn is_database(path: &str) -> bool {
-    path == KEEP || rpm::wants(path)
+    rpm::is_database(path)
 }
 
 /// The package as found at a path: whether a Python distribution is vendored depends on it alone.
@@ -186,38 +129,12 @@ pub(crate) fn places(package: &Package, path: &str) -> Vec<String> {
     }
 }
 
-fn unreadable(path: &str, cause: &str) -> Gap {
-    let message = format!("{cause}; its packages are not judged");
-    Gap { kind: GapKind::UnreadableFile, subject: path.to_owned(), message }
-}
-
-/// Text of which nothing was lost: a name or version that is not UTF-8 could match nothing and look clean.
-fn is_text(fields: &[&str]) -> bool {
-    !fields.iter().any(|field| field.contains(char::REPLACEMENT_CHARACTER))
-}
-
-fn package(kind: PackageType, name: &str, version: &str) -> Package {
-    Package {
-        kind,
-        name: name.to_owned(),
-        version: version.to_owned(),
-        arch: String::new(),
-        source_name: String::new(),
-        source_version: String::new(),
-        vendored: false,
-        vendor: String::new(),
-        module: String::new(),
-        owner: String::new(),
-        locations: Vec::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_file_may_tell_of_packages_and_of_a_program() {
+    fn a_file_may_have_packages_and_be_a_program() {
         let check = |path: &str, text: &str, expected: &[&str]| {
             assert!(wants(path), "{path}");
             let parsed = parse(path, text.as_bytes());
@@ -232,5 +149,12 @@ mod tests {
         let dotnet = "usr/share/dotnet/shared/Microsoft.NETCore.App/8.0.1/Microsoft.NETCore.App.deps.json";
         let parsed = parse(dotnet, br#"{"libraries":{}}"#);
         assert!(parsed.packages.iter().any(|p| p.kind == PackageType::Generic && p.version == "8.0.1"));
+    }
+
+    #[test]
+    fn the_version_changes_with_any_part() {
+        let content = content::VERSION;
+        assert_ne!(analyzer::versions(ANALYZERS, content), analyzer::versions(ANALYZERS, content + 1));
+        assert_ne!(analyzer::versions(ANALYZERS, content), analyzer::versions(&ANALYZERS[1..], content));
     }
 }

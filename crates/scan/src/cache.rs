@@ -1,17 +1,18 @@
-//! What earlier scans saw, kept on disk: of each layer by the digest of its stored bytes, of each image by its manifest's.
+//! The results of earlier scans on disk: of each layer by the digest of its stored bytes, of each image by its manifest's.
 //!
-//! Entries are written beside and renamed, so that any number of processes read and write without locks; each carries a
-//! checksum, and one that does not fit is no entry. Only what was read to its end and verified is kept: a failure never is.
-//! A key holds everything a result depends on besides the bytes: the analyzers' version, the limits, the rules.
+//! Entries are written under another name and renamed, so that any number of processes read and write without locks; each
+//! carries a checksum, and one that does not match is removed. Only what was read to its end and verified is stored, never a
+//! failure. A key holds everything a result depends on in addition to the bytes: the analyzers' version, the limits, the
+//! paths that links made wanted.
 //!
-//! One cache serves one user: what it knows of a layer is told to whoever names its digest.
+//! One cache serves one user: anyone who can name a layer's digest gets what the cache has of it.
 
 mod entry;
 
 use crate::analyze;
 use crate::limits::Limits;
+use crate::walk::diff::VerifiedLayer;
 use crate::walk::hash::PathHash;
-use crate::walk::layer::Facts;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -21,26 +22,26 @@ use std::time::{Duration, SystemTime};
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::Inventory;
 
-/// Bytes the cache may take before the least recently used entries go.
+/// Bytes the cache may take before [`Cache::trim`] removes the least recently used entries.
 pub const MAX_BYTES: u64 = 1 << 30;
-/// An entry's time of use is written at most this often.
+/// An entry's time of use is written at most this often: a write for every read would cost more than it tells.
 const TOUCH: Duration = Duration::from_secs(3600);
-/// Where the point of the path hashes is kept, which entries of layers depend on.
+/// The file with the point of the path hashes, which entries of layers depend on.
 const POINT: &str = "point";
 
-/// A folder of results.
+/// A directory of results.
 #[derive(Debug)]
 pub struct Cache {
     dir: PathBuf,
     max_bytes: u64,
     hashes: PathHash,
-    /// Whether this process added something.
+    /// Whether this process added an entry.
     grown: AtomicBool,
 }
 
-/// How much is kept.
+/// What a cache takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Usage {
+pub struct CacheUsage {
     /// Layers and images.
     pub entries: usize,
     /// Bytes on disk.
@@ -48,10 +49,10 @@ pub struct Usage {
 }
 
 impl Cache {
-    /// Opens or makes a cache that keeps to `max_bytes`.
+    /// Opens or creates a cache of at most `max_bytes`, which [`Cache::trim`] enforces.
     ///
     /// # Errors
-    /// When the folder cannot be made or its files not be read.
+    /// When the directory cannot be created or its files cannot be read.
     pub fn open(dir: &Path, max_bytes: u64) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
         let hashes = PathHash::at(point(dir)?);
@@ -62,45 +63,45 @@ impl Cache {
         self.hashes.clone()
     }
 
-    /// What a layer holds, if it was read before.
-    pub(crate) fn layer(&self, digest: &Digest, rules: &str, limits: &Limits) -> Option<Facts> {
-        entry::facts(&self.read(&key("layer", digest, rules, limits))?)
+    /// A layer that was read before; `wanted` is the key of the paths that were wanted then.
+    pub(crate) fn layer(&self, digest: &Digest, wanted: &str, limits: &Limits) -> Option<VerifiedLayer> {
+        entry::decode(&self.read(&key("layer", digest, wanted, limits))?)
     }
 
-    /// Keeps what a layer holds.
-    pub(crate) fn put_layer(&self, digest: &Digest, rules: &str, limits: &Limits, facts: &Facts) {
-        if let Some(bytes) = entry::of_facts(facts) {
-            self.write(&key("layer", digest, rules, limits), &bytes);
+    /// Stores a layer.
+    pub(crate) fn put_layer(&self, digest: &Digest, wanted: &str, limits: &Limits, layer: &VerifiedLayer) {
+        if let Some(bytes) = entry::encode(layer) {
+            self.write(&key("layer", digest, wanted, limits), &bytes);
         }
     }
 
-    /// What an image holds, if it was read before.
+    /// The inventory of an image that was read before.
     pub(crate) fn image(&self, manifest: &Digest, limits: &Limits) -> Option<Inventory> {
         let inventory: Inventory = serde_json::from_slice(&self.read(&key("image", manifest, "", limits))?).ok()?;
         (inventory.image.digest == *manifest).then_some(inventory)
     }
 
-    /// Keeps what an image holds.
+    /// Stores the inventory of an image.
     pub(crate) fn put_image(&self, manifest: &Digest, limits: &Limits, inventory: &Inventory) {
         if let Ok(bytes) = serde_json::to_vec(inventory) {
             self.write(&key("image", manifest, "", limits), &bytes);
         }
     }
 
-    /// How much is kept.
+    /// Counts entries and bytes.
     ///
     /// # Errors
-    /// When the folder cannot be listed.
-    pub fn usage(&self) -> io::Result<Usage> {
+    /// When the directory cannot be listed.
+    pub fn usage(&self) -> io::Result<CacheUsage> {
         let all = self.entries()?;
-        Ok(Usage { entries: all.len(), bytes: all.iter().map(|e| e.bytes).sum() })
+        Ok(CacheUsage { entries: all.len(), bytes: all.iter().map(|e| e.bytes).sum() })
     }
 
-    /// Removes everything; gives what it was.
+    /// Removes everything and returns what it took.
     ///
     /// # Errors
-    /// When the folder cannot be listed or an entry not be removed.
-    pub fn clear(&self) -> io::Result<Usage> {
+    /// When the directory cannot be listed or an entry cannot be removed.
+    pub fn clear(&self) -> io::Result<CacheUsage> {
         let usage = self.usage()?;
         for entry in self.entries()? {
             remove(&entry.path)?;
@@ -108,10 +109,11 @@ impl Cache {
         Ok(usage)
     }
 
-    /// Removes the least recently used entries while there are too many bytes. Asked for once, at the end of a process.
+    /// Removes the least recently used entries while there are too many bytes. A process calls it once, at its end, and
+    /// pays for it only if it added an entry.
     ///
     /// # Errors
-    /// When the folder cannot be listed or an entry not be removed.
+    /// When the directory cannot be listed or an entry cannot be removed.
     pub fn trim(&self) -> io::Result<()> {
         if !self.grown.load(Ordering::Relaxed) {
             return Ok(());
@@ -134,46 +136,42 @@ impl Cache {
         let file = File::options().read(true).write(true).open(&path).or_else(|_| File::open(&path)).ok()?;
         let opened = entry::unwrap(&file);
         if opened.is_none() {
-            // It would only be found damaged again.
+            // It would be found damaged again by every scan.
             let _ = remove(&path);
         }
         let old = file.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
         if old.is_some_and(|old| old > TOUCH) {
-            // In a folder that is only read, entries go by their age.
+            // In a read-only directory, entries are removed by their age instead of their use.
             let _ = file.set_modified(SystemTime::now());
         }
         opened
     }
 
-    /// A cache that cannot be written to is only slow.
+    /// Writes an entry. Failures are ignored: a cache that cannot be written to is only slow.
     fn write(&self, key: &str, bytes: &[u8]) {
-        let beside = self.dir.join(format!("{key}.{}.new", std::process::id()));
-        let written = entry::wrap(bytes).and_then(|wrapped| {
-            File::create(&beside)?.write_all(&wrapped)?;
-            fs::rename(&beside, self.dir.join(key))
-        });
-        match written {
-            Ok(()) => self.grown.store(true, Ordering::Relaxed),
-            Err(_) => drop(fs::remove_file(&beside)),
+        let written = entry::wrap(bytes)
+            .and_then(|wrapped| tidewaiter_io::replace(&self.dir.join(key), |file| file.write_all(&wrapped)));
+        if written.is_ok() {
+            self.grown.store(true, Ordering::Relaxed);
         }
     }
 
-    fn entries(&self) -> io::Result<Vec<Entry>> {
+    fn entries(&self) -> io::Result<Vec<StoredEntry>> {
         let mut all = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
-            // Gone in between is as good as never there.
+            // Another process may remove it in between.
             let Ok(metadata) = entry.metadata() else { continue };
             if metadata.is_file() && entry.file_name() != POINT {
                 let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-                all.push(Entry { path: entry.path(), bytes: metadata.len(), used });
+                all.push(StoredEntry { path: entry.path(), bytes: metadata.len(), used });
             }
         }
         Ok(all)
     }
 }
 
-struct Entry {
+struct StoredEntry {
     path: PathBuf,
     bytes: u64,
     used: SystemTime,
@@ -186,27 +184,29 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn key(what: &str, digest: &Digest, rules: &str, limits: &Limits) -> String {
-    let all = format!("{} {} {rules} {limits:?}", analyze::VERSION, entry::FORMAT);
+fn key(what: &str, digest: &Digest, wanted: &str, limits: &Limits) -> String {
+    let all = format!("{} {} {wanted} {limits:?}", analyze::VERSION, entry::FORMAT);
     let context = Digest::from_sha256(Sha256::digest(all.as_bytes()).into());
     format!("{what}-{}-{}", digest.hex(), context.hex().get(..16).unwrap_or_default())
 }
 
-/// The point of the path hashes: drawn once for each cache, by whoever is first.
+/// The point of the path hashes: drawn once for each cache, by the first process.
 fn point(dir: &Path) -> io::Result<u64> {
     let path = dir.join(POINT);
     let read = || -> io::Result<u64> {
         let text = fs::read_to_string(&path)?;
-        text.trim().parse().map_err(|_| io::Error::other(format!("{}: it holds no number; remove it", path.display())))
+        text.trim()
+            .parse()
+            .map_err(|_| io::Error::other(format!("{}: it does not hold a number; remove it", path.display())))
     };
     if path.exists() {
         return read();
     }
-    let beside = dir.join(format!("{POINT}.{}.new", std::process::id()));
-    fs::write(&beside, format!("{}\n", PathHash::new().point()))?;
-    // A link fails where another process was first: then its point counts.
-    let linked = fs::hard_link(&beside, &path);
-    fs::remove_file(&beside)?;
+    let new = dir.join(format!("{POINT}.{}.new", std::process::id()));
+    fs::write(&new, format!("{}\n", PathHash::new().point()))?;
+    // Unlike a rename, a link fails where another process was first: then its point counts.
+    let linked = fs::hard_link(&new, &path);
+    fs::remove_file(&new)?;
     match linked {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
         _ => read(),
@@ -216,32 +216,34 @@ fn point(dir: &Path) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::walk::diff::LayerDiff;
 
     fn digest(byte: u8) -> Digest {
         Digest::from_sha256([byte; 32])
     }
 
     #[test]
-    fn what_was_kept_is_found_by_all_it_depends_on() {
+    fn entries_are_found_by_all_they_depend_on() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::open(dir.path(), MAX_BYTES).unwrap();
         let limits = Limits::default();
-        let mut facts = Facts { size: 7, digest: Some(digest(1)), diff_id: Some(digest(2)), ..Facts::default() };
-        facts.files.push(cache.hashes().of("a"), 3);
-        facts.files.seal();
-        cache.put_layer(&digest(1), "", &limits, &facts);
+        let mut diff = LayerDiff::default();
+        diff.files.push(cache.hashes().of("a"), 3);
+        diff.files.sort();
+        let layer = VerifiedLayer { size: 7, digest: digest(1), diff_id: digest(2), diff };
+        cache.put_layer(&digest(1), "", &limits, &layer);
         // Another process has the same point.
         let other = Cache::open(dir.path(), MAX_BYTES).unwrap();
         let found = other.layer(&digest(1), "", &limits).unwrap();
-        assert_eq!((found.size, &found.diff_id), (7, &facts.diff_id));
-        assert!(found.files.contains(other.hashes().of("a")));
-        assert!(other.layer(&digest(1), "rules", &limits).is_none());
+        assert_eq!((found.size, &found.diff_id), (7, &layer.diff_id));
+        assert!(found.diff.files.contains(other.hashes().of("a")));
+        assert!(other.layer(&digest(1), "other paths", &limits).is_none());
         assert!(other.layer(&digest(3), "", &limits).is_none());
         assert!(other.layer(&digest(1), "", &Limits { entries: 1, ..limits }).is_none());
     }
 
     #[test]
-    fn what_is_damaged_is_no_entry() {
+    fn damaged_entries_are_removed() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::open(dir.path(), MAX_BYTES).unwrap();
         cache.write("layer-x", b"content");
@@ -256,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_recently_used_go_first() {
+    fn the_least_recently_used_are_removed_first() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::open(dir.path(), 150).unwrap();
         for (name, age) in [("old", 3000), ("older", 6000), ("new", 0)] {
@@ -267,8 +269,8 @@ mod tests {
         }
         cache.trim().unwrap();
         assert!(!dir.path().join("older").exists() && dir.path().join("old").exists());
-        assert_eq!(cache.usage().unwrap(), Usage { entries: 2, bytes: 140 });
+        assert_eq!(cache.usage().unwrap(), CacheUsage { entries: 2, bytes: 140 });
         assert_eq!(cache.clear().unwrap().entries, 2);
-        assert_eq!(cache.usage().unwrap(), Usage::default());
+        assert_eq!(cache.usage().unwrap(), CacheUsage::default());
     }
 }

@@ -1,8 +1,14 @@
+//! The error of a scan.
+//!
+//! Rules: one public error for what a caller can act on, with what was read, the cause and the next step in its message;
+//! a source's error is passed on as it is; parsers have small private errors, or a `&'static str` as the cause of a gap.
+//! What could not be seen in bytes that are sound otherwise is no error but a gap of the inventory.
+
 use crate::source::SourceError;
 use tidewaiter_core::Reason;
 use tidewaiter_core::image::Digest;
 
-/// Why no trustworthy inventory exists. What was merely not seen is a gap of the inventory instead.
+/// Why there is no trustworthy inventory. What was merely not seen is a gap of the inventory instead.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ScanError {
     /// The image could not be opened or read.
@@ -13,10 +19,10 @@ pub enum ScanError {
         "layer {layer} has {what} {actual}, the image says {expected}; the image is damaged or forged: push it again"
     )]
     Mismatch {
-        /// The layer as the manifest names it.
+        /// The layer, as the manifest names it.
         layer: Digest,
-        /// Digest or diff id.
-        what: &'static str,
+        /// Which digest it is.
+        what: NamedDigest,
         /// What the image says.
         expected: Digest,
         /// What was read.
@@ -27,7 +33,7 @@ pub enum ScanError {
     BadLayer {
         /// The layer.
         layer: Digest,
-        /// What does not hold.
+        /// What is wrong with it.
         cause: String,
     },
     /// A layer exceeds a limit.
@@ -45,12 +51,30 @@ pub enum ScanError {
     Cancelled,
 }
 
+/// The two digests of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedDigest {
+    /// Of its stored bytes.
+    Layer,
+    /// Of its tar.
+    DiffId,
+}
+
+impl std::fmt::Display for NamedDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            NamedDigest::Layer => "digest",
+            NamedDigest::DiffId => "diff ID",
+        })
+    }
+}
+
 impl ScanError {
     /// Machine-readable reason for conditions and reports.
     pub fn reason(&self) -> Reason {
         match self {
             ScanError::Source(source) => source.reason(),
-            ScanError::Mismatch { what: "diff id", .. } => Reason::DiffIdMismatch,
+            ScanError::Mismatch { what: NamedDigest::DiffId, .. } => Reason::DiffIdMismatch,
             ScanError::Mismatch { .. } => Reason::DigestMismatch,
             ScanError::BadLayer { .. } => Reason::BadLayer,
             ScanError::LimitExceeded { .. } => Reason::LimitExceeded,

@@ -8,13 +8,15 @@
 //! This crate must never know async runtimes or Kubernetes, and never prints: progress is a trait.
 
 pub mod analyze;
+mod bytes;
 pub mod cache;
 pub mod engine;
 mod error;
 pub mod limits;
+mod path;
 pub mod progress;
 pub mod source;
 pub mod tar;
 mod walk;
 
-pub use error::ScanError;
+pub use error::{NamedDigest, ScanError};

@@ -17,7 +17,7 @@ pub struct Limits {
     /// Bytes of a PAX header or of a long name; the limit of Go's reader.
     pub header_bytes: u64,
     /// Bytes of what is kept of one layer: paths, links and the content of wanted files.
-    pub kept_bytes: u64,
+    pub recorded_bytes: u64,
     /// Uncompressed bytes per stored byte, checked once [`Limits::ratio_from`] bytes came out.
     pub ratio: u64,
     /// Uncompressed bytes from which the ratio counts: small layers of zeros compress well.
@@ -33,7 +33,7 @@ impl Default for Limits {
             database_bytes: 256 << 20,
             path_bytes: 4096,
             header_bytes: 1 << 20,
-            kept_bytes: 512 << 20,
+            recorded_bytes: 512 << 20,
             ratio: 200,
             ratio_from: 1 << 30,
         }

@@ -1,7 +1,7 @@
 //! Where images come from: OCI layouts, docker archives, directories, containerd and registries.
 //!
 //! Whatever the source, manifest and config are verified against the digest and size that name them before
-//! anything in them is believed. Layers are handed out as stored; who reads them to the end verifies them.
+//! anything in them is believed. A [`Layer`] gives its bytes as stored; `walk` verifies them when it has read them to the end.
 
 pub mod base;
 pub mod containerd;
@@ -14,7 +14,6 @@ pub mod oci_layout;
 mod read;
 pub mod registry;
 
-use std::collections::BTreeMap;
 use std::io::Read;
 
 use serde::Deserialize;
@@ -37,26 +36,73 @@ pub struct Image {
     pub platform: Platform,
     /// The image's configuration.
     pub config: ImageConfig,
-    /// Layers, lowest first.
-    pub layers: Vec<LayerDescriptor>,
+    /// What manifest and config say of the layers, lowest first.
+    layers: Vec<LayerDescriptor>,
     blobs: Box<dyn BlobSource>,
 }
 
 /// One layer as the manifest and the config describe it.
 #[derive(Debug, Clone)]
 pub struct LayerDescriptor {
-    /// Digest of the bytes as stored; for legacy docker archives, which do not state it, the diff id.
+    /// Digest of the bytes as stored; for legacy docker archives, which do not state it, the diff ID.
     pub digest: Digest,
     /// Size of the bytes as stored.
     pub size: Option<u64>,
-    /// Whether registries may not distribute it: it may be absent.
+    /// Whether registries need not have it.
     pub foreign: bool,
     /// Digest of the uncompressed tar stream.
     pub diff_id: Digest,
-    /// The build step that made the layer, if the history says so for every layer.
+    /// The build step that made the layer, if the history has one for every layer.
     pub history: Option<String>,
-    /// Whether `digest` names the bytes as stored. False only in legacy docker archives.
-    pub digest_is_stored: bool,
+    /// How its source finds the bytes.
+    pub(crate) key: BlobKey,
+}
+
+/// How a source finds the bytes of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BlobKey {
+    /// By the digest of the bytes.
+    Digest,
+    /// By a path in a legacy docker archive, which states no digest of the bytes.
+    Path(String),
+}
+
+impl LayerDescriptor {
+    /// Whether `digest` is the one of the bytes as stored, so that the bytes can be verified and cached by it.
+    pub(crate) fn has_stored_digest(&self) -> bool {
+        self.key == BlobKey::Digest
+    }
+}
+
+/// One layer of an image: its description, and the way to its bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Layer<'a> {
+    /// What the manifest and the config say of it.
+    pub descriptor: &'a LayerDescriptor,
+    /// Its number from the bottom, from 0.
+    pub number: usize,
+    image: &'a Image,
+}
+
+impl Layer<'_> {
+    /// Opens the stored (compressed) bytes. The reader fails with a [`SourceError`] inside its I/O error when there are
+    /// fewer or more bytes than the descriptor says; the caller verifies the digest.
+    ///
+    /// # Errors
+    /// When the source does not have the layer.
+    pub fn open(&self) -> Result<Box<dyn Read + Send>, SourceError> {
+        let raw = self.image.blobs.open(self.descriptor)?;
+        let what = format!("layer {} of {}", self.descriptor.digest, self.image.reference);
+        Ok(match self.descriptor.size {
+            Some(size) => Box::new(read::Exact::new(raw, what, size)),
+            None => raw,
+        })
+    }
+
+    /// How many layers its image has.
+    pub(crate) fn siblings(&self) -> usize {
+        self.image.layers.len()
+    }
 }
 
 /// The parts of an image's configuration that a scan uses.
@@ -68,14 +114,10 @@ pub struct ImageConfig {
     pub architecture: String,
     /// Variant of the architecture.
     pub variant: Option<String>,
-    /// Creation time as written.
-    pub created: Option<String>,
     /// Build steps, oldest first.
     pub history: Vec<HistoryEntry>,
     /// Digests of the uncompressed layers, lowest first.
     pub diff_ids: Vec<Digest>,
-    /// Labels.
-    pub labels: BTreeMap<String, String>,
 }
 
 /// One build step.
@@ -89,39 +131,15 @@ pub struct HistoryEntry {
     pub empty_layer: bool,
 }
 
-/// Opens the stored bytes of a layer.
+/// Opens the stored bytes of layers.
 trait BlobSource: Send + Sync {
-    fn open(&self, index: usize, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError>;
+    fn open(&self, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError>;
 }
 
 impl Image {
-    /// The stored (compressed) bytes of a layer. The reader fails with a [`SourceError`] inside its I/O error
-    /// when there are fewer or more bytes than the descriptor says; the digest is for the caller to verify.
-    ///
-    /// # Errors
-    /// When there is no such layer or its source cannot give it.
-    pub fn open_layer(&self, index: usize) -> Result<Box<dyn Read + Send>, SourceError> {
-        let layer = self
-            .layers
-            .get(index)
-            .ok_or_else(|| SourceError::bad(&self.reference, format!("it has no layer number {index}")))?;
-        let raw = self.blobs.open(index, layer)?;
-        let what = format!("layer {} of {}", layer.digest, self.reference);
-        Ok(match layer.size {
-            Some(size) => Box::new(read::Exact::new(raw, what, size)),
-            None => raw,
-        })
-    }
-
-    /// Like [`Image::open_layer`]; the end of the stream is reached only if the digest is right too.
-    ///
-    /// # Errors
-    /// As [`Image::open_layer`].
-    pub fn open_layer_verified(&self, index: usize) -> Result<Box<dyn Read + Send>, SourceError> {
-        let raw = self.open_layer(index)?;
-        let Some(layer) = self.layers.get(index).filter(|layer| layer.digest_is_stored) else { return Ok(raw) };
-        let what = format!("layer {} of {}", layer.digest, self.reference);
-        Ok(Box::new(read::Verified::new(raw, what, layer.digest.clone())))
+    /// The layers, lowest first.
+    pub fn layers(&self) -> impl ExactSizeIterator<Item = Layer<'_>> {
+        self.layers.iter().enumerate().map(|(number, descriptor)| Layer { descriptor, number, image: self })
     }
 }
 

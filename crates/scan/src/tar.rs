@@ -7,18 +7,19 @@
 mod header;
 mod pax;
 mod sparse;
+pub(crate) mod writer;
 
 use crate::limits::Limits;
 use header::Header;
 use pax::Pax;
 use sparse::Sparse;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Seek};
 
 const BLOCK: usize = 512;
 
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum TarEntryKind {
     /// A regular file of `size` bytes.
     File,
     /// A directory.
@@ -27,17 +28,17 @@ pub enum Kind {
     Symlink(String),
     /// A hard link to another path of the archive.
     Hardlink(String),
-    /// Devices, FIFOs and what else cannot hold a package.
+    /// Devices, FIFOs and everything else without content.
     Other,
 }
 
 /// One entry; its content follows in the reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct TarEntry {
     /// The path as stored.
     pub path: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: TarEntryKind,
     /// Bytes of content.
     pub size: u64,
 }
@@ -58,9 +59,9 @@ pub enum TarError {
 
 /// Reads entries one after the other.
 #[derive(Debug)]
-pub struct Reader<R> {
+pub struct TarReader<R> {
     inner: R,
-    /// Stored content and padding of the current entry that was not read yet.
+    /// Stored content and padding of the current entry that are not read yet.
     left: u64,
     padding: u64,
     /// Holes of the current entry.
@@ -68,7 +69,7 @@ pub struct Reader<R> {
     header_bytes: u64,
 }
 
-/// What special entries say of the next real one.
+/// Headers that precede a real entry and apply to it.
 #[derive(Debug, Default)]
 struct Pending {
     pax: Pax,
@@ -76,17 +77,17 @@ struct Pending {
     long_link: String,
 }
 
-impl<R: BufRead> Reader<R> {
+impl<R: BufRead> TarReader<R> {
     /// Reads from the start of an uncompressed tar.
     pub fn new(inner: R, limits: &Limits) -> Self {
-        Reader { inner, left: 0, padding: 0, sparse: None, header_bytes: limits.header_bytes }
+        TarReader { inner, left: 0, padding: 0, sparse: None, header_bytes: limits.header_bytes }
     }
 
     /// The next entry; `None` at the end of the archive.
     ///
     /// # Errors
     /// When the stream fails or the format is broken.
-    pub fn next_entry(&mut self) -> Result<Option<Entry>, TarError> {
+    pub fn next_entry(&mut self) -> Result<Option<TarEntry>, TarError> {
         let mut pending = Pending::default();
         loop {
             self.skip_rest()?;
@@ -95,7 +96,7 @@ impl<R: BufRead> Reader<R> {
             match header.typeflag {
                 b'x' => pending.pax = Pax::parse(&self.small()?)?,
                 b'g' => {
-                    // Go hands it out as an entry of its own: what was pending for the next one is gone.
+                    // Go returns it as an entry of its own: headers pending for the next one no longer apply.
                     Pax::parse(&self.small()?)?;
                     pending = Pending::default();
                 }
@@ -106,7 +107,7 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    fn entry(&mut self, mut header: Header, pending: Pending) -> Result<Entry, TarError> {
+    fn entry(&mut self, mut header: Header, pending: Pending) -> Result<TarEntry, TarError> {
         let Pending { pax, long_name, long_link } = pending;
         let chosen = |long: String, key: &str, short: String| match (long.is_empty(), pax.get(key)) {
             (false, _) => long,
@@ -116,7 +117,7 @@ impl<R: BufRead> Reader<R> {
         let mut path = chosen(long_name, "path", std::mem::take(&mut header.name));
         let link = chosen(long_link, "linkpath", std::mem::take(&mut header.link));
         if let Some(text) = pax.get("size") {
-            header.size = text.parse().map_err(|_| TarError::Corrupt("a PAX size is no number"))?;
+            header.size = text.parse().map_err(|_| TarError::Corrupt("a PAX size is not a number"))?;
         }
         // Old tars mark a directory by a trailing slash alone.
         if header.typeflag == 0 && path.ends_with('/') {
@@ -134,13 +135,13 @@ impl<R: BufRead> Reader<R> {
             size = sparse.size();
         }
         let kind = match header.typeflag {
-            0 | b'0' | b'7' | b'S' => Kind::File,
-            b'1' => Kind::Hardlink(link),
-            b'2' => Kind::Symlink(link),
-            b'5' => Kind::Directory,
-            _ => Kind::Other,
+            0 | b'0' | b'7' | b'S' => TarEntryKind::File,
+            b'1' => TarEntryKind::Hardlink(link),
+            b'2' => TarEntryKind::Symlink(link),
+            b'5' => TarEntryKind::Directory,
+            _ => TarEntryKind::Other,
         };
-        Ok(Entry { path, kind, size })
+        Ok(TarEntry { path, kind, size })
     }
 
     fn set_content(&mut self, size: i64) -> Result<u64, TarError> {
@@ -204,7 +205,7 @@ impl<R: BufRead> Reader<R> {
         Ok(())
     }
 
-    /// All bytes of a special entry.
+    /// All bytes of a header that precedes an entry.
     fn small(&mut self) -> Result<Vec<u8>, TarError> {
         let size = self.left;
         if size > self.header_bytes {
@@ -230,8 +231,23 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
+impl<R: BufRead + Seek> TarReader<R> {
+    /// Moves past the current entry's content without reading it, in a stream of `len` bytes. Returns where the content
+    /// begins; `None` for sparse files, which are not stored as they are.
+    pub(crate) fn seek_past(&mut self, len: u64) -> Result<Option<u64>, TarError> {
+        let start = self.inner.stream_position()?;
+        // Seeking past the end would succeed and look like the end of the archive.
+        let end = start.checked_add(self.left).filter(|end| *end <= len);
+        let end = end.ok_or(TarError::Corrupt("it ends inside an entry"))?;
+        let next = end.saturating_add(self.padding).min(len);
+        self.inner.seek_relative(i64::try_from(next - start).map_err(io::Error::other)?)?;
+        (self.left, self.padding) = (0, 0);
+        Ok(Some(start).filter(|_| self.sparse.is_none()))
+    }
+}
+
 /// The content of the current entry, holes as zeros.
-impl<R: BufRead> Read for Reader<R> {
+impl<R: BufRead> Read for TarReader<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let Some(mut sparse) = self.sparse.take() else { return self.read_stored(buf) };
         let result = sparse.read(buf, |part| self.read_stored(part));

@@ -1,44 +1,59 @@
 //! From stored layers to one merged view of what analyzers want.
 //!
 //! ```text
-//! layer bytes → layer::read (inflate, hash, tar) → Facts → merge::View (whiteouts, links) → resolved files
-//!                     ↑ read again ──────────────────────── links (wanted paths that lead to files not kept)
+//! layer bytes → read (watch, hash, inflate, tar) → LayerDiff → MergedView (whiteouts, links) → files that count
+//!                 ↑ read again ──────────────────────────── WantedPaths (links that lead to files not recorded)
 //! ```
 //!
-//! Files that no path names are told by their first bytes: programs and archives are read too, wherever they lie.
+//! Programs and archives are detected by their first bytes and read too, wherever they lie. Of a layer stay the parsed
+//! content of wanted files, its links and whiteouts, and twelve bytes for every other entry.
 //!
-//! A layer keeps the parsed content of wanted files, its links and whiteouts, and twelve bytes for every other entry.
+//! This module knows neither the engine nor the cache: it reads what it is given.
 
+pub(crate) mod diff;
+mod files;
 pub(crate) mod hash;
 mod inflate;
-pub(crate) mod layer;
-pub(crate) mod links;
-pub(crate) mod marks;
 pub(crate) mod merge;
-pub(crate) mod path;
-mod pipeline;
+pub(crate) mod positions;
+pub(crate) mod read;
+mod stream;
+mod tar_walk;
+mod verify;
+pub(crate) mod wanted;
+mod watch;
 
-use crate::cache::Cache;
-use crate::engine::Options;
+use crate::limits::Limits;
+use crate::progress::ScanProgress;
 use hash::PathHash;
-use pipeline::Pool;
-use std::sync::Mutex;
+use parking_lot::Mutex;
+use std::sync::atomic::AtomicBool;
+use stream::BufferPool;
+
+pub(crate) use verify::expect_diff_id;
 
 /// What all layers of one scan have in common.
-#[derive(Debug)]
-pub(crate) struct Scan<'a> {
-    pub(crate) options: &'a Options<'a>,
+pub(crate) struct ScanResources<'a> {
+    pub(crate) limits: Limits,
+    /// Set to stop.
+    pub(crate) cancel: &'a AtomicBool,
+    pub(crate) progress: &'a dyn ScanProgress,
     pub(crate) hashes: PathHash,
-    /// Holds a large file, one at a time whatever the number of threads; memory that every thread allocated and freed
-    /// would stay with it.
-    pub(crate) large: Mutex<Vec<u8>>,
-    /// For what passes by.
-    pub(crate) buffers: Pool,
+    /// For one large file at a time, whatever the number of threads: an allocator that has an arena for each thread would
+    /// otherwise keep as many large files' memory as there are threads.
+    large_file: Mutex<Vec<u8>>,
+    /// For the chunks of streams.
+    buffers: BufferPool,
 }
 
-impl<'a> Scan<'a> {
-    pub(crate) fn new(options: &'a Options<'a>) -> Self {
-        let hashes = options.cache.map_or_else(PathHash::new, Cache::hashes);
-        Scan { options, hashes, large: Mutex::default(), buffers: Pool::default() }
+impl<'a> ScanResources<'a> {
+    pub(crate) fn new(
+        limits: Limits,
+        cancel: &'a AtomicBool,
+        progress: &'a dyn ScanProgress,
+        hashes: PathHash,
+    ) -> Self {
+        let (large_file, buffers) = (Mutex::default(), BufferPool::default());
+        ScanResources { limits, cancel, progress, hashes, large_file, buffers }
     }
 }

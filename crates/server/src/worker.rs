@@ -13,12 +13,12 @@ use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::report::{Inventory, Report};
 use tidewaiter_db::{Database, matching};
 use tidewaiter_scan::ScanError;
-use tidewaiter_scan::engine::{self, Options};
+use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::registry::address::Addresses;
 use tidewaiter_scan::source::registry::credentials::Credentials;
-use tidewaiter_scan::source::registry::{self, Config};
+use tidewaiter_scan::source::registry::{self, RegistryConfig};
 use tidewaiter_scan::source::{Image, SourceError};
 
 /// What to scan, and with what.
@@ -165,7 +165,7 @@ fn scan(order: &Order) -> Result<Done, Failure> {
     Ok(Done { digest: found.digest, database: database.id().to_owned(), results })
 }
 
-fn config(order: &Order) -> Result<Config, Failure> {
+fn config(order: &Order) -> Result<RegistryConfig, Failure> {
     let mut credentials = Credentials::default();
     for secret in &order.secrets {
         let bytes = secret.document.as_bytes();
@@ -175,12 +175,12 @@ fn config(order: &Order) -> Result<Config, Failure> {
         );
     }
     let registries = order.registries.clone();
-    Ok(Config {
+    Ok(RegistryConfig {
         credentials,
         ca_pem: registries.ca_pem.into_iter().map(String::into_bytes).collect(),
         plain_http: registries.plain_http,
         addresses: Addresses::Public { allowed: registries.allowed_networks },
-        ..Config::default()
+        ..RegistryConfig::default()
     })
 }
 
@@ -197,6 +197,6 @@ fn inventory(image: &Image) -> Result<Inventory, ScanError> {
     let cancel = AtomicBool::new(false);
     engine::inventory(
         image,
-        &Options { limits: Limits::default(), threads: 2, cancel: &cancel, progress: &Silent, cache: None },
+        &ScanOptions { limits: Limits::default(), threads: 2, cancel: &cancel, progress: &Silent, cache: None },
     )
 }

@@ -185,7 +185,7 @@ mod tests {
             let layout = images.layout(&format!("{compression:?}"));
             write_layout(&layout, std::slice::from_ref(&layer), compression).unwrap();
             let image = oci_layout::open(&layout, None).unwrap();
-            assert_eq!(image.layers.len(), 1, "{compression:?}");
+            assert_eq!(image.layers().len(), 1, "{compression:?}");
             let run = |way| floor::run(&floor::FloorArgs { layout: layout.clone(), way, top: false });
             run(Way::Whole).unwrap();
             run(Way::Piped).unwrap();

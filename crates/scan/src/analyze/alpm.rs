@@ -1,54 +1,59 @@
 //! pacman: `var/lib/pacman/local/NAME-VERSION-RELEASE/desc` for each package, and `files` beside it (libalpm, `be_local.c`).
 
-use super::Parsed;
-use super::listing::{Listing, failed};
-use super::owned::Owned;
-use super::package;
+use super::ParsedFile;
+use super::analyzer::{Analyzer, all};
+use super::listing::Listing;
+use super::owned::OwnedFiles;
+use super::parsed::failed;
 use tidewaiter_core::package::{Package, PackageType};
 
 const LOCAL: &str = "var/lib/pacman/local/";
-pub(super) const SAMPLE: &str = "var/lib/pacman/local/x-1-1/desc";
 
-pub(super) fn wants(path: &str) -> bool {
-    entry(path, "/desc").is_some()
-}
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "pacman",
+    files: &["var/lib/pacman/local/*/desc"],
+    types: &[PackageType::Alpm],
+    version: 1,
+    accepts: all,
+    read: parse,
+};
 
-/// Whether a file lists what a package put where.
-pub(super) fn lists_files(path: &str) -> bool {
-    entry(path, "/files").is_some()
-}
-
-/// The folder of the package whose file this is.
-fn entry<'p>(path: &'p str, file: &str) -> Option<&'p str> {
-    let entry = path.strip_prefix(LOCAL)?.strip_suffix(file)?;
-    Some(entry).filter(|entry| !entry.is_empty() && !entry.contains('/'))
-}
+/// Lists of the files of each package.
+pub(super) const FILE_LISTS: Analyzer = Analyzer {
+    name: "pacman, files of packages",
+    files: &["var/lib/pacman/local/*/files"],
+    types: &[],
+    version: 1,
+    accepts: all,
+    read: files,
+};
 
 /// The files of one package: the lines of the section `%FILES%`; those of folders end with a slash.
-pub(super) fn files(path: &str, bytes: &[u8]) -> Parsed {
+fn files(path: &str, bytes: &[u8]) -> ParsedFile {
     // Neither a version nor a release has a hyphen.
-    let name = entry(path, "/files").and_then(|entry| entry.rsplitn(3, '-').nth(2));
-    let Some(name) = name else { return Parsed::default() };
+    let entry = path.strip_prefix(LOCAL).and_then(|path| path.strip_suffix("/files"));
+    let name = entry.and_then(|entry| entry.rsplitn(3, '-').nth(2));
+    let Some(name) = name else { return ParsedFile::default() };
     let text = String::from_utf8_lossy(bytes);
     let section = text.lines().skip_while(|line| line.trim_end() != "%FILES%").skip(1);
     let files = section.take_while(|line| !line.is_empty()).filter(|line| !line.ends_with('/'));
-    Parsed { owned: vec![Owned::new(name, files)], ..Parsed::default() }
+    ParsedFile { owned: vec![OwnedFiles::new(name, files)], ..ParsedFile::default() }
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let database = Some(PackageType::Alpm);
     let (Some(name), Some(version)) = (field(&text, "%NAME%"), field(&text, "%VERSION%")) else {
-        return Parsed { database, ..failed(path, "it names no package and version") };
+        return ParsedFile { database, ..failed(path, "it names no package and version") };
     };
     let mut listing = Listing::new(path);
     listing.package(Package {
         arch: field(&text, "%ARCH%").unwrap_or_default().to_owned(),
         source_name: field(&text, "%BASE%").unwrap_or(name).to_owned(),
         source_version: version.to_owned(),
-        ..package(PackageType::Alpm, name, version)
+        ..Package::new(PackageType::Alpm, name, version)
     });
-    Parsed { database, ..listing.done() }
+    ParsedFile { database, ..listing.done() }
 }
 
 /// The first line below a field's name.
@@ -60,13 +65,17 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::analyzer::is_for;
     use super::super::listing::summary;
+    use super::super::wants;
     use super::*;
+
+    const DESC: &str = "var/lib/pacman/local/x-1-1/desc";
 
     #[test]
     fn entries_become_packages() {
         let check = |text: &str, expected: &str, source: &str, gaps: usize| {
-            let parsed = parse(SAMPLE, text.as_bytes());
+            let parsed = parse(DESC, text.as_bytes());
             assert_eq!(summary(&parsed), (expected.to_owned(), gaps), "{text}");
             assert_eq!(parsed.packages.first().map(|p| p.source_name.as_str()).unwrap_or_default(), source);
             assert_eq!(parsed.database, Some(PackageType::Alpm));
@@ -101,9 +110,10 @@ mod tests {
 
     #[test]
     fn only_entries_are_wanted() {
-        assert!(wants(SAMPLE));
-        assert!(!wants("var/lib/pacman/local/x-1-1/files") && !wants("var/lib/pacman/local/desc"));
-        assert!(lists_files("var/lib/pacman/local/x-1-1/files") && !lists_files(SAMPLE));
-        assert!(!wants("var/lib/pacman/sync/x-1-1/desc") && !wants("var/lib/pacman/local/a/b/desc"));
+        assert!(is_for(&ANALYZER, DESC) && is_for(&FILE_LISTS, "var/lib/pacman/local/x-1-1/files"));
+        assert!(!is_for(&ANALYZER, "var/lib/pacman/local/x-1-1/files") && !is_for(&FILE_LISTS, DESC));
+        for other in ["var/lib/pacman/local/desc", "var/lib/pacman/sync/x-1-1/desc", "var/lib/pacman/local/a/b/desc"] {
+            assert!(!wants(other), "{other}");
+        }
     }
 }

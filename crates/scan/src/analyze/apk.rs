@@ -1,18 +1,22 @@
 //! apk-tools' installed database: one-letter fields, an empty line ends a package. apk-package(5).
 
-use super::owned::Owned;
-use super::{MAX_GAPS, Parsed, is_text, package, unreadable};
+use super::analyzer::{Analyzer, all};
+use super::owned::OwnedFiles;
+use super::{MAX_GAPS, ParsedFile, is_text, unreadable};
 use tidewaiter_core::package::{Package, PackageType};
 
-pub(super) const PATHS: [&str; 3] = ["lib/apk/db/installed", "usr/lib/apk/db/installed", "var/lib/apk/db/installed"];
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "apk",
+    files: &["lib/apk/db/installed", "usr/lib/apk/db/installed", "var/lib/apk/db/installed"],
+    types: &[PackageType::Apk],
+    version: 1,
+    accepts: all,
+    read: parse,
+};
 
-pub(super) fn wants(path: &str) -> bool {
-    PATHS.contains(&path)
-}
-
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
-    let mut parsed = Parsed { database: Some(PackageType::Apk), ..Parsed::default() };
+    let mut parsed = ParsedFile { database: Some(PackageType::Apk), ..ParsedFile::default() };
     if !text.is_empty() && !text.ends_with('\n') {
         parsed.gaps.push(unreadable(path, "its last line has no end, so it is truncated"));
     }
@@ -30,7 +34,7 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
 }
 
 /// `F:` names a directory, each `R:` after it a file in it.
-fn owned(package: &str, stanza: &str) -> Owned {
+fn owned(package: &str, stanza: &str) -> OwnedFiles {
     let mut dir = "";
     let paths = stanza.lines().filter_map(|line| match line.split_once(':') {
         Some(("F", path)) => {
@@ -41,7 +45,7 @@ fn owned(package: &str, stanza: &str) -> Owned {
         _ => None,
     });
     let paths: Vec<String> = paths.collect();
-    Owned::new(package, paths.iter().map(String::as_str))
+    OwnedFiles::new(package, paths.iter().map(String::as_str))
 }
 
 fn installed(stanza: &str) -> Result<Package, &'static str> {
@@ -54,7 +58,7 @@ fn installed(stanza: &str) -> Result<Package, &'static str> {
             Some(("o", value)) => origin = value,
             Some(_) => {}
             None if line.trim().is_empty() => {}
-            None => return Err("a line is no field"),
+            None => return Err("a line is not a field"),
         }
     }
     if name.is_empty() || version.is_empty() {
@@ -67,7 +71,7 @@ fn installed(stanza: &str) -> Result<Package, &'static str> {
         arch: arch.to_owned(),
         source_name: if origin.is_empty() { name } else { origin }.to_owned(),
         source_version: version.to_owned(),
-        ..package(PackageType::Apk, name, version)
+        ..Package::new(PackageType::Apk, name, version)
     })
 }
 
@@ -77,13 +81,15 @@ mod tests {
 
     #[test]
     fn stanzas_become_packages() {
-        let parsed =
-            parse(PATHS[0], b"C:Q1x=\nP:libssl3\nV:3.1.4-r5\nA:x86_64\no:openssl\nF:lib\n\nP:musl\nV:1.2-r0\n\n");
+        let parsed = parse(
+            ANALYZER.files[0],
+            b"C:Q1x=\nP:libssl3\nV:3.1.4-r5\nA:x86_64\no:openssl\nF:lib\n\nP:musl\nV:1.2-r0\n\n",
+        );
         let found: Vec<_> = parsed.packages.iter().map(|p| (p.name.as_str(), p.source_name.as_str())).collect();
         assert_eq!(found, [("libssl3", "openssl"), ("musl", "musl")]);
         assert!(parsed.gaps.is_empty());
-        assert_eq!(parse(PATHS[0], b"P:x\n\nnonsense\n").gaps.len(), 2);
-        assert_eq!(parse(PATHS[0], b"P:a\nV:1\n\nP:b\nV:1.2").gaps.len(), 1, "truncated");
-        assert_eq!(parse(PATHS[0], b"P:\xff\nV:1\n\n").gaps.len(), 1, "not UTF-8");
+        assert_eq!(parse(ANALYZER.files[0], b"P:x\n\nnonsense\n").gaps.len(), 2);
+        assert_eq!(parse(ANALYZER.files[0], b"P:a\nV:1\n\nP:b\nV:1.2").gaps.len(), 1, "truncated");
+        assert_eq!(parse(ANALYZER.files[0], b"P:\xff\nV:1\n\n").gaps.len(), 1, "not UTF-8");
     }
 }

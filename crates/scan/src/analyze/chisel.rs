@@ -1,32 +1,35 @@
 //! chisel's manifest, zstd-compressed lines of JSON (canonical/chisel, `public/jsonwall` and `public/manifest`): slices
 //! of Debian packages, of which there is no dpkg database.
 
-use super::Parsed;
+use super::ParsedFile;
+use super::analyzer::{Analyzer, all};
 use super::listing::{Listing, text};
-use super::package;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use tidewaiter_core::package::{Package, PackageType};
 
-pub(super) const PATH: &str = "var/lib/chisel/manifest.wall";
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "chisel manifest",
+    files: &["var/lib/chisel/manifest.wall"],
+    types: &[PackageType::Deb],
+    version: 1,
+    accepts: all,
+    read: parse,
+};
 
 /// Most bytes of a manifest: it has a line for every file of an image.
 const MAX_BYTES: u64 = 512 << 20;
 /// Most bytes of a line.
 const MAX_LINE: u64 = 1 << 20;
-/// What a decoder may remember: 2^27 bytes.
+/// The window of a decoder, 128 MiB: what `zstd --long` writes; more would let a manifest choose our memory.
 const MAX_WINDOW_LOG: u32 = 27;
 
-pub(super) fn wants(path: &str) -> bool {
-    path == PATH
-}
-
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let mut listing = Listing::new(path);
     if let Err(cause) = read(bytes, &mut listing) {
         listing.unreadable(&cause);
     }
-    Parsed { database: Some(PackageType::Deb), ..listing.done() }
+    ParsedFile { database: Some(PackageType::Deb), ..listing.done() }
 }
 
 fn read(bytes: &[u8], listing: &mut Listing<'_>) -> Result<(), String> {
@@ -52,7 +55,7 @@ fn read(bytes: &[u8], listing: &mut Listing<'_>) -> Result<(), String> {
         first = false;
         if text(&entry, "kind") == "package" {
             let arch = text(&entry, "arch").to_owned();
-            let found = package(PackageType::Deb, text(&entry, "name"), text(&entry, "version"));
+            let found = Package::new(PackageType::Deb, text(&entry, "name"), text(&entry, "version"));
             listing.package(Package { arch, ..found });
         }
     }
@@ -72,7 +75,7 @@ mod tests {
     fn manifests_become_packages() {
         let check = |text: &str, expected: &str, gaps: usize| {
             let bytes = zstd::encode_all(text.as_bytes(), 0).unwrap();
-            let parsed = parse(PATH, &bytes);
+            let parsed = parse(ANALYZER.files[0], &bytes);
             assert_eq!(summary(&parsed), (expected.to_owned(), gaps), "{text}");
             assert_eq!(parsed.database, Some(PackageType::Deb));
         };
@@ -86,7 +89,7 @@ mod tests {
         check("", "", 1);
         check(&format!("{head}\n\"{}\"\n", "x".repeat(2 << 20)), "", 1);
         let whole = zstd::encode_all(format!("{head}\n{package}\n").as_bytes(), 0).unwrap();
-        assert_eq!(parse(PATH, &whole[..whole.len() - 4]).gaps.len(), 1, "cut");
-        assert_eq!(parse(PATH, b"plain").gaps.len(), 1);
+        assert_eq!(parse(ANALYZER.files[0], &whole[..whole.len() - 4]).gaps.len(), 1, "cut");
+        assert_eq!(parse(ANALYZER.files[0], b"plain").gaps.len(), 1);
     }
 }

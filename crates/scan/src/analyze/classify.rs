@@ -3,7 +3,8 @@
 mod mark;
 mod table;
 
-use super::{Parsed, file_name, package};
+use super::ParsedFile;
+use super::pattern::split;
 use mark::Mark;
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -24,8 +25,9 @@ pub(super) enum In {
     Text,
 }
 
-/// The name and the files of each row.
-pub(super) fn programs() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+/// The programs that are known without a package manager: the name, and ends of paths (`*` is anything in one name, `{}`
+/// a version).
+pub fn programs() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
     PROGRAMS.iter().map(|program| (program.name, program.files))
 }
 
@@ -35,15 +37,15 @@ pub(super) fn wants(path: &str) -> bool {
 }
 
 /// Reads a file that is wanted by its name.
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let mut search = Search::new(path, In::Text);
     search.part(bytes);
-    Parsed { packages: search.packages(), ..Parsed::default() }
+    ParsedFile { packages: search.packages(), ..ParsedFile::default() }
 }
 
 /// The rows whose file this may be, each with the version in the file's name.
 fn rows(path: &str, kind: In) -> impl Iterator<Item = (&'static Program, &str)> {
-    let first = file_name(path).bytes().next().unwrap_or_default();
+    let first = split(path).1.bytes().next().unwrap_or_default();
     let some = BY_FIRST.get(usize::from(first)).map(Vec::as_slice).unwrap_or_default();
     some.iter().copied().filter(move |program| program.kind == kind).filter_map(move |program| {
         let version = program.files.iter().find_map(|pattern| mark::fits(pattern, path))?;
@@ -91,7 +93,7 @@ impl<'p> Search<'p> {
 
     pub(super) fn packages(self) -> Vec<Package> {
         let found = self.rows.into_iter().filter_map(|(program, _, version)| Some((program, version?)));
-        found.map(|(program, version)| package(PackageType::Generic, program.name, &version)).collect()
+        found.map(|(program, version)| Package::new(PackageType::Generic, program.name, version)).collect()
     }
 }
 

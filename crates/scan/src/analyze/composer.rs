@@ -1,15 +1,22 @@
 //! Composer: `vendor/composer/installed.json`, which it writes for what it installed (Composer 1: a list, 2: an object).
 
-use super::Parsed;
-use super::listing::{Listing, failed, json, text};
+use super::ParsedFile;
+use super::analyzer::{Analyzer, all};
+use super::listing::{Listing, json, text};
+use super::parsed::failed;
 use serde_json::Value;
 use tidewaiter_core::package::PackageType;
 
-pub(super) fn wants(path: &str) -> bool {
-    path.strip_suffix("composer/installed.json").is_some_and(|dir| dir.is_empty() || dir.ends_with('/'))
-}
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "Composer",
+    files: &["**/composer/installed.json"],
+    types: &[PackageType::Composer],
+    version: 1,
+    accepts: all,
+    read: parse,
+};
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let json = match json(bytes) {
         Ok(json) => json,
         Err(cause) => return failed(path, &cause),
@@ -33,6 +40,7 @@ fn version(tag: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::super::listing::summary;
+    use super::super::wants;
     use super::*;
 
     #[test]

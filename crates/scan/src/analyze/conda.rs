@@ -1,14 +1,21 @@
 //! Conda: `conda-meta/*.json` of an environment, one file for each package (conda, "PrefixRecord").
 
-use super::Parsed;
-use super::listing::{Listing, failed, json, text};
+use super::ParsedFile;
+use super::analyzer::{Analyzer, all};
+use super::listing::{Listing, json, text};
+use super::parsed::failed;
 use tidewaiter_core::package::PackageType;
 
-pub(super) fn wants(path: &str) -> bool {
-    path.ends_with(".json") && path.rsplit('/').nth(1) == Some("conda-meta")
-}
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "Conda",
+    files: &["**/conda-meta/*.json"],
+    types: &[PackageType::Conda],
+    version: 1,
+    accepts: all,
+    read: parse,
+};
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     match json(bytes) {
         Ok(json) => {
             let mut listing = Listing::new(path);
@@ -22,6 +29,7 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
 #[cfg(test)]
 mod tests {
     use super::super::listing::summary;
+    use super::super::wants;
     use super::*;
 
     #[test]

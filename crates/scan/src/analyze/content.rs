@@ -8,16 +8,19 @@ mod java;
 mod rust;
 #[cfg(test)]
 pub(super) mod testing;
-mod zip;
 
 use super::classify::{In, Search};
-use super::{Parsed, unreadable};
+use super::{ParsedFile, unreadable};
 use binary::Binary;
 use memchr::memmem;
 use std::io::{self, BufReader, Read};
 use tidewaiter_core::report::{Gap, GapKind};
 
-/// Bytes from which a format is told.
+/// Raised whenever programs or archives are read otherwise, or a row of [`super::classify`] changes: it is a part of
+/// [`super::VERSION`].
+pub(super) const VERSION: u32 = 9;
+
+/// Bytes from which a format is detected.
 pub(crate) const HEAD: usize = 8;
 
 /// What a file is.
@@ -31,7 +34,7 @@ pub(crate) enum Format {
 
 impl Format {
     /// The size up to which a file is held, of what one file may take: what is unpacked of an archive needs as much again.
-    pub(crate) fn held(self, limit: u64) -> u64 {
+    pub(crate) fn max_buffered(self, limit: u64) -> u64 {
         match self {
             Format::Executable => limit / 4 * 3,
             Format::Archive => limit / 2,
@@ -40,7 +43,7 @@ impl Format {
 }
 
 /// The format of a file, by its first [`HEAD`] bytes.
-pub(crate) fn sniff(path: &str, head: &[u8]) -> Option<Format> {
+pub(crate) fn detect(path: &str, head: &[u8]) -> Option<Format> {
     match head {
         [0x7f, b'E', b'L', b'F', ..] | [b'M', b'Z', ..] => Some(Format::Executable),
         [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] | [0xce | 0xcf, 0xfa, 0xed, 0xfe, ..] => Some(Format::Executable),
@@ -53,7 +56,7 @@ pub(crate) fn sniff(path: &str, head: &[u8]) -> Option<Format> {
 }
 
 /// Reads a whole file of a format.
-pub(crate) fn parse(format: Format, path: &str, bytes: &[u8]) -> Parsed {
+pub(crate) fn parse(format: Format, path: &str, bytes: &[u8]) -> ParsedFile {
     let mut out = match format {
         Format::Executable => executable(path, bytes),
         Format::Archive => java::archive(path, bytes),
@@ -65,8 +68,8 @@ pub(crate) fn parse(format: Format, path: &str, bytes: &[u8]) -> Parsed {
     out
 }
 
-fn executable(path: &str, bytes: &[u8]) -> Parsed {
-    let mut out = Parsed::default();
+fn executable(path: &str, bytes: &[u8]) -> ParsedFile {
+    let mut out = ParsedFile::default();
     let mut go = false;
     for slice in binary::slices(bytes) {
         let binary = Binary::parse(slice);
@@ -106,9 +109,9 @@ const REACH: usize = WINDOW / 2;
 ///
 /// # Errors
 /// When the stream fails.
-pub(crate) fn search(format: Format, path: &str, content: &mut impl Read) -> io::Result<Parsed> {
+pub(crate) fn parse_stream(format: Format, path: &str, content: &mut impl Read) -> io::Result<ParsedFile> {
     let mut out = match format {
-        Format::Executable => search_executable(path, content)?,
+        Format::Executable => stream_executable(path, content)?,
         Format::Archive => java::large_archive(path, &mut BufReader::with_capacity(64 << 10, content)),
     };
     if format == Format::Archive {
@@ -118,7 +121,7 @@ pub(crate) fn search(format: Format, path: &str, content: &mut impl Read) -> io:
     Ok(out)
 }
 
-fn search_executable(path: &str, content: &mut impl Read) -> io::Result<Parsed> {
+fn stream_executable(path: &str, content: &mut impl Read) -> io::Result<ParsedFile> {
     let mut found = go::Search::default();
     let mut head = Binary::default();
     let mut audited = false;
@@ -136,7 +139,7 @@ fn search_executable(path: &str, content: &mut impl Read) -> io::Result<Parsed> 
     })?;
     let mut out = match found.result(&head) {
         Some(info) => info.says(path),
-        None => Parsed { packages: program.packages(), ..Parsed::default() },
+        None => ParsedFile { packages: program.packages(), ..ParsedFile::default() },
     };
     out.add(bundle.result());
     if audited {
@@ -174,7 +177,7 @@ mod tests {
 
     #[test]
     fn formats_by_their_first_bytes() {
-        let check = |head: &[u8], expected: bool| assert_eq!(sniff("x", head).is_some(), expected, "{head:?}");
+        let check = |head: &[u8], expected: bool| assert_eq!(detect("x", head).is_some(), expected, "{head:?}");
         check(b"\x7fELF\x02\x01\x01\0", true);
         check(b"MZ\x90\0\x03\0\0\0", true);
         check(b"\xcf\xfa\xed\xfe\x07\0\0\x01", true);
@@ -189,7 +192,7 @@ mod tests {
     fn large_files_are_read_as_they_pass() {
         let check = |what: &str, bytes: &[u8]| {
             let whole = parse(Format::Executable, "app", bytes);
-            let passed = search(Format::Executable, "app", &mut &*bytes).unwrap();
+            let passed = parse_stream(Format::Executable, "app", &mut &*bytes).unwrap();
             assert_eq!(passed, whole, "{what}");
             assert!(!whole.packages.is_empty(), "{what}");
         };
@@ -201,7 +204,7 @@ mod tests {
             check("padded", &elf(Class::ALL[0], &[(".rodata", &rodata), (".go.buildinfo", &blob)]));
         }
         let plain = elf(Class::ALL[0], &[(".text", &vec![0; 3 * WINDOW])]);
-        assert!(search(Format::Executable, "app", &mut plain.as_slice()).unwrap().is_empty());
+        assert!(parse_stream(Format::Executable, "app", &mut plain.as_slice()).unwrap().is_empty());
     }
 
     #[test]

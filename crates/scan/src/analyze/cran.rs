@@ -1,21 +1,28 @@
 //! R packages: the `DESCRIPTION` of each (Writing R Extensions, "The DESCRIPTION file").
 
-use super::Parsed;
+use super::ParsedFile;
+use super::analyzer::{Analyzer, all};
 use super::headers::Stanza;
-use super::listing::{Listing, failed};
+use super::listing::Listing;
+use super::parsed::failed;
 use tidewaiter_core::package::PackageType;
 
-pub(super) fn wants(path: &str) -> bool {
-    path.strip_suffix("/DESCRIPTION").is_some_and(|dir| dir.contains('/'))
-}
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "R",
+    files: &["**/*/*/DESCRIPTION"],
+    types: &[PackageType::Cran],
+    version: 1,
+    accepts: all,
+    read: parse,
+};
 
 /// R says by `Built` that a package is installed; without it the file is one of its sources, or something else.
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let stanza = Stanza::parse(text.lines().take_while(|line| !line.trim().is_empty()));
     let says_built = text.lines().any(|line| line.starts_with("Built:"));
     let stanza = match stanza {
-        Err(line) if says_built => return failed(path, &format!("a line is no field: {line:.60}")),
+        Err(line) if says_built => return failed(path, &format!("a line is not a field: {line:.60}")),
         stanza => stanza.ok().filter(|stanza| stanza.get("Built").is_some()),
     };
     let mut listing = Listing::new(path);
@@ -37,6 +44,7 @@ fn in_library(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::listing::summary;
+    use super::super::wants;
     use super::*;
 
     #[test]

@@ -1,16 +1,26 @@
 //! Dart: `pubspec.lock`, which pub writes (dart.dev, "Package versioning").
 
-use super::Parsed;
-use super::listing::{Listing, failed, held};
+use super::ParsedFile;
+use super::analyzer::Analyzer;
+use super::listing::{Listing, held};
+use super::parsed::failed;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tidewaiter_core::package::PackageType;
 
-pub(super) fn wants(path: &str) -> bool {
-    // Packages in pub's cache have lock files of their own, which nobody uses there; those of programs that were
-    // activated for all projects lie beside them.
-    let cached = || [".pub-cache/hosted/", ".pub-cache/git/"].iter().any(|dir| path.contains(dir));
-    (path == "pubspec.lock" || path.ends_with("/pubspec.lock")) && !cached()
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "Dart",
+    files: &["**/pubspec.lock"],
+    types: &[PackageType::Pub],
+    version: 1,
+    accepts: is_project,
+    read: parse,
+};
+
+/// Packages in pub's cache have lock files of their own, which are not used there; those of programs that were activated
+/// for all projects (`.pub-cache/global_packages`) are.
+fn is_project(path: &str) -> bool {
+    ![".pub-cache/hosted/", ".pub-cache/git/"].iter().any(|dir| path.contains(dir))
 }
 
 #[derive(Deserialize)]
@@ -27,9 +37,9 @@ struct Entry {
     version: String,
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let lock =
-        held(bytes).and_then(|b| serde_saphyr::from_slice(b).map_err(|_| "it is no lock file of pub".to_owned()));
+        held(bytes).and_then(|b| serde_saphyr::from_slice(b).map_err(|_| "it is not a lock file of pub".to_owned()));
     let lock: Lock = match lock {
         Ok(lock) => lock,
         Err(cause) => return failed(path, &cause),
@@ -45,6 +55,7 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
 #[cfg(test)]
 mod tests {
     use super::super::listing::summary;
+    use super::super::wants;
     use super::*;
 
     #[test]

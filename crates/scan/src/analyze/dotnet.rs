@@ -1,16 +1,23 @@
 //! .NET: `NAME.deps.json`, the runtime configuration that names the packages an application was built of
 //! (dotnet/sdk, "runtime-configuration-file"), and those of the shared frameworks.
 
-use super::Parsed;
-use super::listing::{Listing, failed, json, text};
+use super::ParsedFile;
+use super::analyzer::{Analyzer, all};
+use super::listing::{Listing, json, text};
+use super::parsed::failed;
 use serde_json::{Map, Value};
 use tidewaiter_core::package::PackageType;
 
-pub(super) fn wants(path: &str) -> bool {
-    path.ends_with(".deps.json")
-}
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: ".NET",
+    files: &["**/*.deps.json"],
+    types: &[PackageType::Nuget],
+    version: 1,
+    accepts: all,
+    read: parse,
+};
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let json = match json(bytes) {
         Ok(json) => json,
         Err(cause) => return failed(path, &cause),

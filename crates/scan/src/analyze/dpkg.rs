@@ -1,45 +1,55 @@
 //! dpkg: `var/lib/dpkg/status` and the one-stanza files of `status.d` (distroless). deb-control(5).
 
+use super::analyzer::{Analyzer, all};
 use super::headers::Stanza;
-use super::owned::Owned;
-use super::{MAX_GAPS, Parsed, is_text, package, unreadable};
+use super::owned::OwnedFiles;
+use super::{MAX_GAPS, ParsedFile, is_text, unreadable};
 use tidewaiter_core::package::{Package, PackageType};
 
-pub(super) const STATUS: &str = "var/lib/dpkg/status";
-const STATUS_D: &str = "var/lib/dpkg/status.d/";
-const INFO: &str = "var/lib/dpkg/info/";
-/// One path of each directory that is wanted as a whole.
-pub(super) const SAMPLES: [&str; 2] = ["var/lib/dpkg/status.d/x", "var/lib/dpkg/info/x.list"];
+const STATUS: &str = "var/lib/dpkg/status";
+/// The end of the lists of checksums in `status.d`, which are no stanzas.
+const SUMS: &str = ".md5sums";
 
-pub(super) fn wants(path: &str) -> bool {
-    let single = path.strip_prefix(STATUS_D).is_some_and(|f| !f.contains('/') && !f.ends_with(".md5sums"));
-    path == STATUS || single
-}
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "dpkg",
+    files: &[STATUS, "var/lib/dpkg/status.d/*"],
+    types: &[PackageType::Deb],
+    version: 1,
+    accepts: is_status,
+    read: parse,
+};
 
-/// Whether a file lists what a package put where: `info/NAME[:ARCH].list`, or checksums where there is no `info` (distroless).
-pub(super) fn lists_files(path: &str) -> bool {
-    let inside =
-        |dir, end| path.strip_prefix(dir).and_then(|f| f.strip_suffix(end)).is_some_and(|n: &str| !n.contains('/'));
-    inside(INFO, ".list") || inside(STATUS_D, ".md5sums")
+/// Lists of the files of each package: `info/NAME[:ARCH].list`, or checksums where there is no `info` (distroless).
+pub(super) const FILE_LISTS: Analyzer = Analyzer {
+    name: "dpkg, files of packages",
+    files: &["var/lib/dpkg/info/*.list", "var/lib/dpkg/status.d/*.md5sums"],
+    types: &[],
+    version: 1,
+    accepts: all,
+    read: files,
+};
+
+fn is_status(path: &str) -> bool {
+    !path.ends_with(SUMS)
 }
 
 /// The files of one package.
-pub(super) fn files(path: &str, bytes: &[u8]) -> Parsed {
+fn files(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let file = path.rsplit('/').next().unwrap_or_default();
     let owned = match file.strip_suffix(".list") {
-        Some(name) => Owned::new(name.split(':').next().unwrap_or_default(), text.lines()),
+        Some(name) => OwnedFiles::new(name.split(':').next().unwrap_or_default(), text.lines()),
         None => {
             let paths = text.lines().filter_map(|line| line.split_once("  ").map(|(_, path)| path));
-            Owned::new(file.trim_end_matches(".md5sums"), paths)
+            OwnedFiles::new(file.trim_end_matches(SUMS), paths)
         }
     };
-    Parsed { owned: vec![owned], ..Parsed::default() }
+    ParsedFile { owned: vec![owned], ..ParsedFile::default() }
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
-    let mut parsed = Parsed { database: Some(PackageType::Deb), ..Parsed::default() };
+    let mut parsed = ParsedFile { database: Some(PackageType::Deb), ..ParsedFile::default() };
     // dpkg itself calls that an error: the file was cut.
     if path == STATUS && !text.is_empty() && !text.ends_with('\n') {
         parsed.gaps.push(unreadable(path, "its last line has no end, so it is truncated"));
@@ -52,7 +62,7 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
             continue;
         }
         stanzas += 1;
-        let stanza = Stanza::parse(stanza.into_iter()).map_err(|line| format!("a line is no field: {line:.60}"));
+        let stanza = Stanza::parse(stanza.into_iter()).map_err(|line| format!("a line is not a field: {line:.60}"));
         match stanza.and_then(|stanza| installed(&stanza).map_err(str::to_owned)) {
             Ok(package) => parsed.packages.extend(package),
             Err(cause) if parsed.gaps.len() < MAX_GAPS => parsed.gaps.push(unreadable(path, &cause)),
@@ -85,18 +95,19 @@ fn installed(stanza: &Stanza) -> Result<Option<Package>, &'static str> {
         arch: stanza.get("Architecture").unwrap_or_default().to_owned(),
         source_name: source_name.to_owned(),
         source_version: source_version.to_owned(),
-        ..package(PackageType::Deb, name, version)
+        ..Package::new(PackageType::Deb, name, version)
     }))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::analyzer::is_for;
     use super::*;
 
     #[test]
     fn files_belong_to_their_package() {
         let check = |path: &str, text: &str, package: &str, owned: &str| {
-            assert!(lists_files(path) && !wants(path), "{path}");
+            assert!(is_for(&FILE_LISTS, path) && !is_for(&ANALYZER, path), "{path}");
             let parsed = files(path, text.as_bytes());
             let found = parsed.owned.first().unwrap();
             assert_eq!(found.package, package);
@@ -152,7 +163,8 @@ mod tests {
 
     #[test]
     fn only_databases_are_wanted() {
-        assert!(wants(STATUS) && wants("var/lib/dpkg/status.d/base"));
-        assert!(!wants("var/lib/dpkg/status.d/base.md5sums") && !wants("var/lib/dpkg/status-old"));
+        assert!(is_for(&ANALYZER, STATUS) && is_for(&ANALYZER, "var/lib/dpkg/status.d/base"));
+        assert!(!is_for(&ANALYZER, "var/lib/dpkg/status.d/base.md5sums"));
+        assert!(!is_for(&ANALYZER, "var/lib/dpkg/status-old"));
     }
 }

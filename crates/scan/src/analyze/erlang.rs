@@ -1,13 +1,13 @@
 //! Erlang and Elixir: the metadata of packages fetched by Hex (hexpm/specifications, `package_metadata.md`), and the
 //! `ebin/NAME.app` of each application of a release (Erlang/OTP, `app(4)`).
 
-use super::listing::{Listing, failed};
-use super::{Parsed, file_name};
+use super::ParsedFile;
+use super::analyzer::Analyzer;
+use super::listing::Listing;
+use super::parsed::failed;
 use tidewaiter_core::package::PackageType;
 
-const METADATA: &str = "hex_metadata.config";
-
-/// Applications of Erlang/OTP and Elixir themselves, which releases carry too: no package of Hex.
+/// Applications of Erlang/OTP and Elixir themselves, which releases have too: they are not packages of Hex, and Erlang is listed as a program.
 const OWN: [&str; 66] = [
     "asn1",
     "common_test",
@@ -77,8 +77,18 @@ const OWN: [&str; 66] = [
     "docbuilder",
 ];
 
-pub(super) fn wants(path: &str) -> bool {
-    file_name(path) == METADATA || application(path).is_some_and(|name| !OWN.contains(&name))
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "Erlang and Elixir",
+    files: &["**/*/ebin/*.app", "**/hex_metadata.config"],
+    types: &[PackageType::Hex],
+    version: 1,
+    accepts: is_package,
+    read: parse,
+};
+
+/// An application of Hex, or the metadata of a package.
+fn is_package(path: &str) -> bool {
+    !path.ends_with(".app") || application(path).is_some_and(|name| !OWN.contains(&name))
 }
 
 /// The application of `NAME/ebin/NAME.app` or `NAME-VERSION/ebin/NAME.app`.
@@ -89,7 +99,7 @@ fn application(path: &str) -> Option<&str> {
     (!name.is_empty() && (rest.is_empty() || rest.starts_with('-'))).then_some(name)
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let (name, version) = match application(path) {
         Some(name) => (Some(name), vsn(&text)),
@@ -120,6 +130,7 @@ fn term<'a>(text: &'a str, field: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::super::listing::summary;
+    use super::super::wants;
     use super::*;
 
     #[test]

@@ -1,17 +1,22 @@
 //! Ruby gems: the specification that RubyGems writes for each installed gem (rubygems `Gem::Specification#to_ruby`).
 
-use super::Parsed;
-use super::listing::{Listing, failed};
+use super::ParsedFile;
+use super::analyzer::{Analyzer, all};
+use super::listing::Listing;
+use super::parsed::failed;
 use tidewaiter_core::package::PackageType;
 
-/// Only `specifications` folders of a gem home name what is installed; other gemspecs are sources of gems.
-pub(super) fn wants(path: &str) -> bool {
-    let Some((dir, _)) = path.strip_suffix(".gemspec").and_then(|path| path.rsplit_once('/')) else { return false };
-    let dir = dir.strip_suffix("/default").unwrap_or(dir);
-    dir == "specifications" || dir.ends_with("/specifications")
-}
+/// Only `specifications` directories of a gem home name what is installed; other gemspecs are sources of gems.
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "Ruby gems",
+    files: &["**/specifications/*.gemspec", "**/specifications/default/*.gemspec"],
+    types: &[PackageType::Gem],
+    version: 1,
+    accepts: all,
+    read: parse,
+};
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let stub = stub(&text);
     let name = assigned(&text, "name").or(stub.map(|(name, _)| name));
@@ -60,6 +65,7 @@ fn literal(value: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::super::listing::summary;
+    use super::super::wants;
     use super::*;
 
     #[test]

@@ -1,34 +1,41 @@
 //! Julia: `Manifest.toml`, which names every package of an environment, and the `Project.toml` of each package in a depot
 //! and of Julia's own libraries, with the binaries it brings (Pkg, "Project.toml and Manifest.toml").
 
-use super::listing::{Listing, failed, held};
-use super::{Parsed, file_name};
+use super::ParsedFile;
+use super::analyzer::Analyzer;
+use super::listing::{Listing, held};
+use super::parsed::failed;
 use tidewaiter_core::package::PackageType;
 use toml::{Table, Value};
 
-pub(super) fn wants(path: &str) -> bool {
-    is_project(path) || is_manifest(path)
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "Julia",
+    files: &[
+        "**/packages/*/*/Project.toml",
+        "**/packages/*/*/JuliaProject.toml",
+        "**/stdlib/v*/*/Project.toml",
+        "**/stdlib/v*/*/JuliaProject.toml",
+        "**/Manifest.toml",
+        "**/JuliaManifest.toml",
+        "**/Manifest-v*.toml",
+    ],
+    types: &[PackageType::Julia],
+    version: 1,
+    accepts: is_installed,
+    read: parse,
+};
+
+/// A package's own environments, for its tests and documentation, are not used where it is installed.
+fn is_installed(path: &str) -> bool {
+    is_project(path) || !path.contains(".julia/packages/")
 }
 
-/// `.julia/packages/NAME/SLUG/Project.toml`, `julia/stdlib/v1.9/NAME/Project.toml`.
+/// Whether it describes one package, not an environment.
 fn is_project(path: &str) -> bool {
-    if !matches!(file_name(path), "Project.toml" | "JuliaProject.toml") {
-        return false;
-    }
-    let mut parts = path.rsplit('/').skip(1);
-    let (_, second, third) = (parts.next(), parts.next(), parts.next());
-    let own = third == Some("stdlib") && second.is_some_and(|release| release.starts_with('v'));
-    own || third == Some("packages")
+    path.ends_with("Project.toml")
 }
 
-fn is_manifest(path: &str) -> bool {
-    let file = file_name(path);
-    let versioned = file.strip_prefix("Manifest-v").is_some_and(|rest| rest.ends_with(".toml"));
-    // A package's own environments, for its tests and documents, are not used where it is installed.
-    (file == "Manifest.toml" || file == "JuliaManifest.toml" || versioned) && !path.contains(".julia/packages/")
-}
-
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let table: Result<Table, String> =
         held(bytes).and_then(|b| String::from_utf8_lossy(b).parse().map_err(|_| "it is not TOML".to_owned()));
     match table {
@@ -38,7 +45,7 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
     }
 }
 
-fn project(path: &str, table: &Table) -> Parsed {
+fn project(path: &str, table: &Table) -> ParsedFile {
     let field = |name: &str| table.get(name).and_then(Value::as_str);
     let mut listing = Listing::new(path);
     // Libraries of Julia itself have no version of their own, unless they bring binaries of others.
@@ -48,7 +55,7 @@ fn project(path: &str, table: &Table) -> Parsed {
     listing.done()
 }
 
-fn manifest(path: &str, table: &Table) -> Parsed {
+fn manifest(path: &str, table: &Table) -> ParsedFile {
     let mut listing = Listing::new(path);
     // Format 1 has the packages at the top, format 2 below `deps`.
     let packages = match table.get("manifest_format") {
@@ -71,6 +78,7 @@ fn manifest(path: &str, table: &Table) -> Parsed {
 #[cfg(test)]
 mod tests {
     use super::super::listing::summary;
+    use super::super::wants;
     use super::*;
 
     #[test]

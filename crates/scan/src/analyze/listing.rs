@@ -1,6 +1,6 @@
 //! Files that list packages entry by entry.
 
-use super::{MAX_GAPS, Parsed, is_text, package, unreadable};
+use super::{MAX_GAPS, ParsedFile, is_text, unreadable};
 use serde_json::Value;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
@@ -11,7 +11,7 @@ const MAX_PACKAGES: usize = 50_000;
 /// What one file lists so far.
 pub(super) struct Listing<'a> {
     path: &'a str,
-    parsed: Parsed,
+    parsed: ParsedFile,
 }
 
 /// A place in what one file lists.
@@ -20,12 +20,12 @@ pub(super) struct Place(usize);
 
 impl<'a> Listing<'a> {
     pub(super) fn new(path: &'a str) -> Self {
-        Listing { path, parsed: Parsed::default() }
+        Listing { path, parsed: ParsedFile::default() }
     }
 
     /// Adds a package. One without version is listed all the same, so that the report says it was not judged.
     pub(super) fn add(&mut self, kind: PackageType, name: &str, version: &str) {
-        self.package(package(kind, name.trim(), version.trim()));
+        self.package(Package::new(kind, name.trim(), version.trim()));
     }
 
     pub(super) fn package(&mut self, package: Package) {
@@ -65,14 +65,9 @@ impl<'a> Listing<'a> {
         self.parsed.packages.truncate(place.0);
     }
 
-    pub(super) fn done(self) -> Parsed {
+    pub(super) fn done(self) -> ParsedFile {
         self.parsed
     }
-}
-
-/// A file of which nothing could be read.
-pub(super) fn failed(path: &str, cause: &str) -> Parsed {
-    Parsed { gaps: vec![unreadable(path, cause)], ..Parsed::default() }
 }
 
 /// Most bytes of a file that is held as a tree, which takes ten times as many. The largest true ones have a few million.
@@ -100,7 +95,7 @@ pub(super) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 
 /// For tests: `name version` of each package, and the number of gaps.
 #[cfg(test)]
-pub(super) fn summary(parsed: &Parsed) -> (String, usize) {
+pub(super) fn summary(parsed: &ParsedFile) -> (String, usize) {
     let listed: Vec<String> = parsed.packages.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
     (listed.join(", "), parsed.gaps.len())
 }

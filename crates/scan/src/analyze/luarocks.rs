@@ -1,14 +1,29 @@
-//! Lua: rocks lie in `rocks-LUA/NAME/VERSION-REVISION/` (luarocks, "File locations"), so the path says all.
+//! Lua: rocks lie in `rocks-LUA/NAME/VERSION-REVISION/` (luarocks, "File locations"), so that the path is enough.
 
-use super::Parsed;
+use super::ParsedFile;
+use super::analyzer::Analyzer;
 use super::listing::Listing;
 use tidewaiter_core::package::PackageType;
 
-pub(super) fn wants(path: &str) -> bool {
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "LuaRocks",
+    files: &[
+        "**/rocks/*/*/rock_manifest",
+        "**/rocks/*/*/*-*.rockspec",
+        "**/rocks-*/*/*/rock_manifest",
+        "**/rocks-*/*/*/*-*.rockspec",
+    ],
+    types: &[PackageType::Luarocks],
+    version: 1,
+    accepts: is_rock,
+    read: parse,
+};
+
+fn is_rock(path: &str) -> bool {
     rock(path).is_some()
 }
 
-pub(super) fn parse(path: &str, _: &[u8]) -> Parsed {
+fn parse(path: &str, _: &[u8]) -> ParsedFile {
     let mut listing = Listing::new(path);
     if let Some((name, version)) = rock(path) {
         listing.add(PackageType::Luarocks, name, version);
@@ -16,10 +31,8 @@ pub(super) fn parse(path: &str, _: &[u8]) -> Parsed {
     listing.done()
 }
 
+/// Name and version: of the directories, which those in a rockspec's name must equal.
 fn rock(path: &str) -> Option<(&str, &str)> {
-    if !(path.ends_with("/rock_manifest") || path.ends_with(".rockspec")) {
-        return None;
-    }
     let mut parts = path.rsplit('/');
     let (file, version, name, rocks) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let lua = rocks.strip_prefix("rocks")?;
@@ -31,6 +44,7 @@ fn rock(path: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::super::listing::summary;
+    use super::super::wants;
     use super::*;
 
     #[test]

@@ -1,30 +1,36 @@
 //! npm: the `package.json` of each installed package.
 
-use super::listing::{failed, json};
-use super::{Parsed, package};
+use super::ParsedFile;
+use super::analyzer::Analyzer;
+use super::listing::json;
+use super::parsed::failed;
 use serde_json::Value;
-use tidewaiter_core::package::PackageType;
+use tidewaiter_core::package::{Package, PackageType};
 
-/// Only `node_modules/NAME/package.json` and `node_modules/@SCOPE/NAME/package.json` are installed packages;
-/// other `package.json` files inside a package are its tests, examples and bundles, and so are those of packages that
-/// its tests and examples have.
-pub(super) fn wants(path: &str) -> bool {
-    let Some(dir) = path.strip_suffix("/package.json").filter(|dir| !in_tests(dir)) else { return false };
-    let below = dir.rsplit_once("node_modules/").filter(|(before, _)| before.is_empty() || before.ends_with('/'));
-    below.is_some_and(|(_, name)| match name.split_once('/') {
-        None => !name.is_empty() && !name.starts_with(['.', '@']),
-        Some((scope, name)) => scope.starts_with('@') && !name.is_empty() && !name.contains('/'),
-    })
+/// Only these are installed packages; other `package.json` files inside a package are its tests, examples and bundles.
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "Node.js packages",
+    files: &["**/node_modules/*/package.json", "**/node_modules/@*/*/package.json"],
+    types: &[PackageType::Npm],
+    version: 1,
+    accepts: is_installed,
+    read: parse,
+};
+
+/// Whether the directory is a package's, and not in the tests or examples of another.
+fn is_installed(path: &str) -> bool {
+    let Some((dir, name)) = path.strip_suffix("/package.json").map(|dir| (dir, folder(dir))) else { return false };
+    name.is_some_and(|name| name.contains('/') || !name.starts_with(['.', '@'])) && !in_tests(dir)
 }
 
-/// Whether a `node_modules` on the way lies in a folder of tests or examples of a package that lies in another.
+/// Whether a `node_modules` above is in a directory of tests or examples of a package that is in another.
 fn in_tests(dir: &str) -> bool {
     let mut packages = dir.split("node_modules/").skip(1).peekable();
     while let Some(package) = packages.next() {
-        // The first folder is the package's own, or its scope's.
+        // The first directory is the package's own, or its scope's.
         let own = if package.starts_with('@') { 2 } else { 1 };
         let tests = ["test", "tests", "__tests__", "example", "examples", "fixtures", "__fixtures__"];
-        // The last one is what the path is of.
+        // The last one is the package of the path itself.
         if packages.peek().is_some() && package.split('/').skip(own).any(|folder| tests.contains(&folder)) {
             return true;
         }
@@ -32,7 +38,7 @@ fn in_tests(dir: &str) -> bool {
     false
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let json = match json(bytes) {
         Ok(json) => json,
         Err(cause) => return failed(path, &cause),
@@ -40,21 +46,26 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
     let field = |name: &str| json.get(name).and_then(Value::as_str).map(str::trim).filter(|v| !v.is_empty());
     let version = field("version");
     // npm knows a package without a name by its folder; a folder with neither is not installed as a package.
-    let name = field("name").or_else(|| version.and(folder(path)));
-    let Some(name) = name else { return Parsed::default() };
+    let name = field("name").or_else(|| version.and(path.strip_suffix("/package.json").and_then(folder)));
+    let Some(name) = name else { return ParsedFile::default() };
     if json.get("version").is_some_and(|v| !v.is_string()) {
-        return failed(path, "its version is no text");
+        return failed(path, "its version is not text");
     }
     // Without a version it is listed all the same, so that the report says it was not judged.
-    Parsed { packages: vec![package(PackageType::Npm, name, version.unwrap_or_default())], ..Parsed::default() }
+    ParsedFile {
+        packages: vec![Package::new(PackageType::Npm, name, version.unwrap_or_default())],
+        ..ParsedFile::default()
+    }
 }
 
-fn folder(path: &str) -> Option<&str> {
-    path.strip_suffix("/package.json")?.rsplit_once("node_modules/").map(|(_, name)| name)
+/// `NAME` or `@SCOPE/NAME` of a package's directory.
+fn folder(dir: &str) -> Option<&str> {
+    dir.rsplit_once("node_modules/").map(|(_, name)| name)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::wants;
     use super::*;
 
     #[test]

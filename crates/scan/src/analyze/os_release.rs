@@ -1,15 +1,16 @@
 //! os-release(5).
 
-use super::Parsed;
+use super::ParsedFile;
+use super::analyzer::{Analyzer, all};
 use tidewaiter_core::ecosystem::Os;
 
-pub(super) const PATHS: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
+/// The paths of os-release(5), the one that counts first.
+pub(super) const PATHS: &[&str] = &["etc/os-release", "usr/lib/os-release"];
 
-pub(super) fn wants(path: &str) -> bool {
-    PATHS.contains(&path)
-}
+pub(super) const ANALYZER: Analyzer =
+    Analyzer { name: "operating system", files: PATHS, types: &[], version: 1, accepts: all, read: parse };
 
-pub(super) fn parse(_: &str, bytes: &[u8]) -> Parsed {
+fn parse(_: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let mut os = Os::default();
     for (key, value) in text.lines().filter_map(|line| line.trim().split_once('=')) {
@@ -23,7 +24,7 @@ pub(super) fn parse(_: &str, bytes: &[u8]) -> Parsed {
             _ => {}
         }
     }
-    Parsed { os: (!os.id.is_empty()).then_some(os), ..Parsed::default() }
+    ParsedFile { os: (!os.id.is_empty()).then_some(os), ..ParsedFile::default() }
 }
 
 fn unquote(value: &str) -> String {

@@ -9,16 +9,16 @@ const MERGED: [&str; 4] = ["bin/", "sbin/", "lib/", "lib64/"];
 
 /// The files of one OS package.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Owned {
+pub struct OwnedFiles {
     /// Its name as installed.
     pub package: String,
     /// [`id`]s of its paths.
     pub files: Vec<u64>,
 }
 
-impl Owned {
+impl OwnedFiles {
     pub(super) fn new<'a>(package: &str, paths: impl Iterator<Item = &'a str>) -> Self {
-        Owned { package: package.to_owned(), files: paths.map(id).collect() }
+        OwnedFiles { package: package.to_owned(), files: paths.map(id).collect() }
     }
 }
 

@@ -1,28 +1,39 @@
 //! Python distributions: `*.dist-info/METADATA` (PEP 376, core metadata) and eggs, as files, folders and zip archives.
 
+use super::analyzer::Analyzer;
 use super::headers::Stanza;
-use super::{Parsed, is_text, package, unreadable};
-use std::io::{Cursor, Read};
+use super::parsed::failed;
+use super::zip::ZipArchive;
+use super::{ParsedFile, is_text};
+use std::borrow::Cow;
 use tidewaiter_core::package::{Package, PackageType};
 
-/// Most bytes of the metadata in a zipped egg.
+/// The metadata in a zipped egg.
+const METADATA: &[u8] = b"EGG-INFO/PKG-INFO";
+/// Bytes of it: it includes a long description.
 const MAX_METADATA: u64 = 8 << 20;
 
-pub(super) fn wants(path: &str) -> bool {
-    let wanted = path.ends_with(".dist-info/METADATA")
-        || path.ends_with(".egg-info/PKG-INFO")
-        || path.ends_with(".egg/EGG-INFO/PKG-INFO")
-        || path.ends_with(".egg-info")
-        || path.ends_with(".egg");
-    wanted && !is_leftover(path)
-}
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "Python distributions",
+    files: &[
+        "**/*.dist-info/METADATA",
+        "**/*.egg-info/PKG-INFO",
+        "**/*.egg/EGG-INFO/PKG-INFO",
+        "**/*.egg-info",
+        "**/*.egg",
+    ],
+    types: &[PackageType::Pypi],
+    version: 1,
+    accepts: is_installed,
+    read: parse,
+};
 
 /// pip renames a distribution to `~name` while it removes it, and ignores what an aborted removal leaves behind.
-fn is_leftover(path: &str) -> bool {
-    path.split('/').any(|part| part.starts_with('~') && part.contains(".dist-info"))
+fn is_installed(path: &str) -> bool {
+    !path.split('/').any(|part| part.starts_with('~') && part.contains(".dist-info"))
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     if path.ends_with(".egg") {
         return match zipped(bytes) {
             Ok(metadata) => distribution(path, &metadata),
@@ -32,7 +43,7 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
     distribution(path, bytes)
 }
 
-fn distribution(path: &str, bytes: &[u8]) -> Parsed {
+fn distribution(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     // The body after the first empty line is the description; what is no field in the head is ignored as pip does.
@@ -41,27 +52,28 @@ fn distribution(path: &str, bytes: &[u8]) -> Parsed {
     match (stanza.get("Name"), stanza.get("Version")) {
         (Some(name), Some(version)) if !is_text(&[name, version]) => failed(path, "its name or version is not UTF-8"),
         (Some(name), Some(version)) if !name.is_empty() && !version.is_empty() => {
-            let package = Package { vendored: vendored(path), ..package(PackageType::Pypi, name, version) };
-            Parsed { packages: vec![package], ..Parsed::default() }
+            let package = Package { vendored: vendored(path), ..Package::new(PackageType::Pypi, name, version) };
+            ParsedFile { packages: vec![package], ..ParsedFile::default() }
         }
         _ => failed(path, "it names no distribution and version"),
     }
 }
 
-fn failed(path: &str, cause: &str) -> Parsed {
-    Parsed { gaps: vec![unreadable(path, cause)], ..Parsed::default() }
+/// The metadata in a zipped egg. Of several entries of that name Python's `zipimport` takes the last.
+fn zipped(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+    let archive = ZipArchive::open(bytes).map_err(|e| e.to_string())?.ok_or("it is not a zip archive")?;
+    let mut metadata = None;
+    for entry in archive.entries() {
+        let entry = entry.map_err(|e| e.to_string())?;
+        if entry.name == METADATA {
+            metadata = Some(entry);
+        }
+    }
+    let entry = metadata.ok_or("it has no metadata")?;
+    archive.content(&entry, MAX_METADATA).map_err(|e| format!("its metadata cannot be read: {e}"))
 }
 
-/// The metadata in a zipped egg.
-fn zipped(bytes: &[u8]) -> Result<Vec<u8>, String> {
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("it is no zip archive ({e})"))?;
-    let entry = archive.by_name("EGG-INFO/PKG-INFO").map_err(|e| format!("it has no readable metadata ({e})"))?;
-    let mut metadata = Vec::new();
-    entry.take(MAX_METADATA).read_to_end(&mut metadata).map_err(|e| format!("its metadata is damaged ({e})"))?;
-    Ok(metadata)
-}
-
-/// Whether the metadata lies inside another distribution instead of beside it.
+/// Whether the metadata is inside another distribution instead of next to it.
 pub(super) fn vendored(path: &str) -> bool {
     let root = ["site-packages/", "dist-packages/"].iter().filter_map(|r| path.rfind(r).map(|at| at + r.len())).max();
     let inside = root.and_then(|at| path.get(at..)).unwrap_or(path);
@@ -77,7 +89,9 @@ pub(super) fn vendored(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::wants;
     use super::*;
+    use std::io::Cursor;
 
     #[test]
     fn metadata_becomes_a_package() {

@@ -4,7 +4,6 @@
 //! is the file's to choose. What does not hold is told, and what can be read beside it is kept.
 
 mod bdb;
-mod bytes;
 #[cfg(test)]
 mod encode;
 mod header;
@@ -18,15 +17,16 @@ mod sqlite;
 mod tests;
 mod wal;
 
-use super::owned::Owned;
-use super::{Parsed, unreadable};
+use super::analyzer::{Analyzer, all};
+use super::owned::OwnedFiles;
+use super::{ParsedFile, unreadable};
 use header::Header;
 use std::collections::BTreeMap;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
 /// Wherever a release of rpm has put its database, and whatever it has called it there.
-pub(super) const PATHS: [&str; 13] = [
+const PATHS: &[&str] = &[
     "usr/lib/sysimage/rpm/rpmdb.sqlite",
     "usr/lib/sysimage/rpm/rpmdb.sqlite-wal",
     "usr/lib/sysimage/rpm/Packages.db",
@@ -43,17 +43,27 @@ pub(super) const PATHS: [&str; 13] = [
 ];
 const MANIFEST: &str = "var/lib/rpmmanifest/container-manifest-2";
 /// What SQLite adds to a database's name for its write-ahead log.
-pub(super) const LOG: &str = "-wal";
+pub(super) const WAL_SUFFIX: &str = "-wal";
 
 /// Many more than any image installs; memory is bounded by it.
 const MAX_PACKAGES: usize = 200_000;
 
-pub(super) fn wants(path: &str) -> bool {
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "rpm (SQLite with its log, NDB, Berkeley DB, distroless list)",
+    files: PATHS,
+    types: &[PackageType::Rpm],
+    version: 1,
+    accepts: all,
+    read: parse,
+};
+
+/// Whether this file has all packages of an image, and may be larger than other files.
+pub(super) fn is_database(path: &str) -> bool {
     PATHS.contains(&path)
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
-    if path.ends_with(LOG) {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
+    if path.ends_with(WAL_SUFFIX) {
         return log(path, bytes);
     }
     let mut out = Contents::default();
@@ -67,16 +77,20 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
 }
 
 /// A log by itself says only whether its database can be read without it.
-fn log(path: &str, bytes: &[u8]) -> Parsed {
+fn log(path: &str, bytes: &[u8]) -> ParsedFile {
     let (log, cause) = match wal::read(bytes) {
         Ok(log) => (log.count != 0, log.damage),
         Err(cause) => (false, Some(cause)),
     };
-    Parsed { log, gaps: cause.iter().map(|cause| unreadable(path, cause)).collect(), ..Parsed::default() }
+    ParsedFile {
+        is_wal: log,
+        gaps: cause.iter().map(|cause| unreadable(path, cause)).collect(),
+        ..ParsedFile::default()
+    }
 }
 
 /// Reads a database together with its write-ahead log. What is amiss with the log itself is told where it is parsed.
-pub(super) fn with_log(path: &str, database: &[u8], log: &[u8]) -> Parsed {
+pub(super) fn with_wal(path: &str, database: &[u8], log: &[u8]) -> ParsedFile {
     let mut out = Contents::default();
     sqlite::read(database, &wal::read(log).unwrap_or_default(), &mut out);
     out.parsed(path)
@@ -86,7 +100,7 @@ pub(super) fn with_log(path: &str, database: &[u8], log: &[u8]) -> Parsed {
 #[derive(Default)]
 struct Contents {
     packages: Vec<Package>,
-    owned: Vec<Owned>,
+    owned: Vec<OwnedFiles>,
     damage: BTreeMap<&'static str, u64>,
     too_many: bool,
 }
@@ -100,8 +114,9 @@ impl Contents {
         header.defect().into_iter().for_each(|cause| self.damaged(cause));
         match header.package() {
             Ok(package) => {
-                self.owned
-                    .extend(package.iter().map(|p| Owned::new(&p.name, header.files().iter().map(String::as_str))));
+                self.owned.extend(
+                    package.iter().map(|p| OwnedFiles::new(&p.name, header.files().iter().map(String::as_str))),
+                );
                 package.into_iter().for_each(|p| self.package(p));
             }
             Err(cause) => self.damaged(cause),
@@ -120,7 +135,7 @@ impl Contents {
         *self.damage.entry(cause).or_default() += 1;
     }
 
-    fn parsed(self, path: &str) -> Parsed {
+    fn parsed(self, path: &str) -> ParsedFile {
         let told = self.damage.into_iter().map(|(cause, times)| match times {
             1 => unreadable(path, cause),
             _ => unreadable(path, &format!("{cause} ({times} times)")),
@@ -130,12 +145,12 @@ impl Contents {
             subject: path.to_owned(),
             message: format!("it lists more than {MAX_PACKAGES} packages; the others are not judged"),
         });
-        Parsed {
+        ParsedFile {
             gaps: told.chain(limit).collect(),
             packages: self.packages,
             owned: self.owned,
             database: Some(PackageType::Rpm),
-            ..Parsed::default()
+            ..ParsedFile::default()
         }
     }
 }

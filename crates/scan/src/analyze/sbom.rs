@@ -9,18 +9,23 @@ mod cyclonedx;
 mod spdx;
 mod stream;
 
-use super::listing::{Listing, Place, failed};
-use super::{Parsed, file_name};
+use super::ParsedFile;
+use super::analyzer::{Analyzer, all};
+use super::listing::{Listing, Place};
+use super::parsed::failed;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
-pub(super) fn wants(path: &str) -> bool {
-    let file = file_name(path);
-    let bitnami = file.starts_with(".spdx-") && file.ends_with(".spdx");
-    bitnami || [".cdx.json", ".cyclonedx.json", ".spdx.json", "bom.json"].iter().any(|end| file.ends_with(end))
-}
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "bills of materials (CycloneDX, SPDX 2 and 3, Bitnami)",
+    files: &["**/*.cdx.json", "**/*.cyclonedx.json", "**/*.spdx.json", "**/*bom.json", "**/.spdx-*.spdx"],
+    types: &[],
+    version: 1,
+    accepts: all,
+    read: parse,
+};
 
 /// What tells the formats apart.
 #[derive(Deserialize)]
@@ -35,11 +40,11 @@ struct Head {
     statement: Option<IgnoredAny>,
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     // What else is called so, and is no object, is no SBOM either.
     if serde_json::from_slice::<Vec<IgnoredAny>>(bytes).is_ok() {
-        return Parsed::default();
+        return ParsedFile::default();
     }
     let mut found = Found { path, listing: Listing::new(path), unnamed: Unnamed::default() };
     let read = serde_json::from_slice(bytes).and_then(|head| match head {
@@ -119,7 +124,7 @@ impl Found<'_> {
         self.unnamed = unnamed;
     }
 
-    fn done(self) -> Parsed {
+    fn done(self) -> ParsedFile {
         let mut parsed = self.listing.done();
         parsed.packages.sort();
         parsed.packages.dedup();
@@ -143,6 +148,7 @@ fn version_of(purl: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::super::listing::summary;
+    use super::super::wants;
     use super::*;
 
     fn check(path: &str, json: &str, expected: &str, gaps: usize) {

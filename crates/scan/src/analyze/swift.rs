@@ -1,16 +1,27 @@
 //! Swift: `Package.resolved`, versions 1 to 3 (SwiftPM, "Resolving versions").
 
-use super::Parsed;
-use super::listing::{Listing, failed, json, text};
+use super::ParsedFile;
+use super::analyzer::Analyzer;
+use super::listing::{Listing, json, text};
+use super::parsed::failed;
 use serde_json::Value;
 use tidewaiter_core::package::PackageType;
 
-pub(super) fn wants(path: &str) -> bool {
-    // What is checked out to be built has files of its own, which nobody uses there.
-    (path == "Package.resolved" || path.ends_with("/Package.resolved")) && !path.contains("/checkouts/")
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "Swift",
+    files: &["**/Package.resolved"],
+    types: &[PackageType::Swift],
+    version: 1,
+    accepts: is_project,
+    read: parse,
+};
+
+/// Packages that are checked out to be built have files of their own, which are not used there.
+fn is_project(path: &str) -> bool {
+    !path.contains("/checkouts/")
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let json = match json(bytes) {
         Ok(json) => json,
         Err(cause) => return failed(path, &cause),
@@ -45,6 +56,7 @@ fn repository(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::listing::summary;
+    use super::super::wants;
     use super::*;
 
     #[test]

@@ -1,17 +1,24 @@
 //! Yarn's Plug'n'Play: `.pnp.cjs`, or `.pnp.data.json` where its data lies apart. Packages run from the zip archives of a
 //! cache and have no folder of their own. Archives that no such file names are not run.
 
-use super::listing::{Listing, failed};
-use super::{Parsed, file_name};
+use super::ParsedFile;
+use super::analyzer::{Analyzer, all};
+use super::listing::Listing;
+use super::parsed::failed;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tidewaiter_core::package::PackageType;
 
 const DATA: &str = ".pnp.data.json";
 
-pub(super) fn wants(path: &str) -> bool {
-    matches!(file_name(path), ".pnp.cjs" | ".pnp.js" | DATA)
-}
+pub(super) const ANALYZER: Analyzer = Analyzer {
+    name: "Yarn Plug'n'Play",
+    files: &["**/.pnp.cjs", "**/.pnp.js", "**/.pnp.data.json"],
+    types: &[PackageType::Npm],
+    version: 1,
+    accepts: all,
+    read: parse,
+};
 
 /// A reference, and where what it refers to lies. The image's own project has neither name nor reference.
 type Reference = (Option<String>, IgnoredAny);
@@ -23,13 +30,13 @@ struct State {
     packages: Vec<(Option<String>, Vec<Reference>)>,
 }
 
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let state = match path.ends_with(DATA) {
         true => serde_json::from_str(&text).map_err(|e| e.to_string()),
         false => match inlined(&text) {
             Some(state) => state,
-            None if text.contains(DATA) => return Parsed::default(),
+            None if text.contains(DATA) => return ParsedFile::default(),
             None => return failed(path, "it is of a form that is not read"),
         },
     };
@@ -113,6 +120,7 @@ fn patched_version(source: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::super::listing::summary;
+    use super::super::wants;
     use super::*;
 
     const STATE: &str = r#"{"__info":["It's"],"packageRegistryData":[

@@ -1,8 +1,10 @@
-//! The form of an entry: a checksum, then zstd. A layer is JSON for what has names, and plain numbers for its marks.
+//! The form of an entry: a checksum, then zstd. A layer is JSON for what has names, and plain numbers for its positions:
+//! a layer of a million entries would be ten times as large in JSON.
 
-use crate::analyze::Parsed;
-use crate::walk::layer::{Add, Facts, What};
-use crate::walk::marks::Marks;
+use crate::analyze::ParsedFile;
+use crate::bytes::{array, take};
+use crate::walk::diff::{EntryKind, LayerDiff, LayerEntry, VerifiedLayer};
+use crate::walk::positions::EntryPositions;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read};
@@ -10,15 +12,15 @@ use std::sync::Arc;
 use tidewaiter_core::image::Digest;
 
 /// Raised whenever the form changes.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 /// Bytes of the checksum.
 const SUM: usize = 32;
-/// Larger entries are not believed: a layer may keep less.
+/// Bytes of an entry, compressed and not: [`crate::limits::Limits::recorded_bytes`] lets no layer have more.
 const MAX_BYTES: u64 = 1 << 30;
-/// Marks are random numbers; more effort gains nothing.
+/// zstd's fastest ordinary level: most bytes are hashes, which more effort does not make smaller.
 const LEVEL: i32 = 1;
 
-/// Checksum and compressed bytes.
+/// Adds a checksum to bytes, which it compresses.
 pub(super) fn wrap(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let packed = zstd::encode_all(bytes, LEVEL)?;
     let mut out = Sha256::digest(&packed).to_vec();
@@ -26,7 +28,7 @@ pub(super) fn wrap(bytes: &[u8]) -> io::Result<Vec<u8>> {
     Ok(out)
 }
 
-/// What was wrapped, if it is whole.
+/// The bytes that were wrapped; `None` when anything is wrong with them.
 pub(super) fn unwrap(mut file: impl Read) -> Option<Vec<u8>> {
     let mut all = Vec::new();
     file.by_ref().take(MAX_BYTES).read_to_end(&mut all).ok()?;
@@ -39,67 +41,86 @@ pub(super) fn unwrap(mut file: impl Read) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// The part of a layer that is JSON.
 #[derive(Serialize, Deserialize)]
-struct Named {
+struct NamedPart {
     size: u64,
-    digest: Option<Digest>,
-    diff_id: Option<Digest>,
+    digest: Digest,
+    diff_id: Digest,
     opaque: Vec<String>,
     whiteouts: Vec<String>,
-    adds: Vec<Kept>,
+    entries: Vec<StoredEntry>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct StoredEntry {
     path: String,
-    place: u32,
-    what: KeptWhat,
+    position: u32,
+    kind: StoredKind,
 }
 
 #[derive(Serialize, Deserialize)]
-enum KeptWhat {
-    File(Box<Parsed>, String),
+enum StoredKind {
+    File(Box<ParsedFile>, String),
     Symlink(String),
     Hardlink(String),
 }
 
-/// A layer's facts as bytes; none where they are not worth keeping.
-pub(super) fn of_facts(facts: &Facts) -> Option<Vec<u8>> {
-    // A layer that was not read may be there the next time.
-    if facts.gap.is_some() {
-        return None;
+impl From<&LayerEntry> for StoredEntry {
+    fn from(entry: &LayerEntry) -> Self {
+        let kind = match &entry.kind {
+            EntryKind::File(parsed, wanted) => {
+                StoredKind::File(Box::new(ParsedFile::clone(parsed)), wanted.to_string())
+            }
+            EntryKind::Symlink(target) => StoredKind::Symlink(target.clone()),
+            EntryKind::Hardlink(target) => StoredKind::Hardlink(target.clone()),
+        };
+        StoredEntry { path: entry.path.clone(), position: entry.position, kind }
     }
-    let kept = |add: &Add| Kept {
-        path: add.path.clone(),
-        place: add.place,
-        what: match &add.what {
-            What::File(parsed, wanted) => KeptWhat::File(Box::new(Parsed::clone(parsed)), wanted.to_string()),
-            What::Symlink(target) => KeptWhat::Symlink(target.clone()),
-            What::Hardlink(target) => KeptWhat::Hardlink(target.clone()),
-        },
-    };
-    let named = Named {
-        size: facts.size,
-        digest: facts.digest.clone(),
-        diff_id: facts.diff_id.clone(),
-        opaque: facts.opaque.clone(),
-        whiteouts: facts.whiteouts.clone(),
-        adds: facts.adds.iter().map(kept).collect(),
+}
+
+impl From<StoredEntry> for LayerEntry {
+    fn from(entry: StoredEntry) -> Self {
+        let kind = match entry.kind {
+            StoredKind::File(parsed, wanted) => EntryKind::File(Arc::new(*parsed), wanted.into()),
+            StoredKind::Symlink(target) => EntryKind::Symlink(target),
+            StoredKind::Hardlink(target) => EntryKind::Hardlink(target),
+        };
+        LayerEntry { path: entry.path, position: entry.position, kind }
+    }
+}
+
+/// A layer as bytes.
+pub(super) fn encode(layer: &VerifiedLayer) -> Option<Vec<u8>> {
+    let VerifiedLayer { digest, diff_id, size, diff } = layer;
+    // Files as they are (`raw`) are read for one scan and never stored.
+    let LayerDiff { opaque, whiteouts, entries, files, dirs, above, raw: _ } = diff;
+    let named = NamedPart {
+        size: *size,
+        digest: digest.clone(),
+        diff_id: diff_id.clone(),
+        opaque: opaque.clone(),
+        whiteouts: whiteouts.clone(),
+        entries: entries.iter().map(StoredEntry::from).collect(),
     };
     let mut out = Vec::new();
     let json = serde_json::to_vec(&named).ok()?;
     put(&mut out, json.len(), json.into_iter());
-    for marks in [&facts.files, &facts.dirs] {
-        put(
-            &mut out,
-            marks.len(),
-            marks.iter().flat_map(|(hash, place)| [hash.to_le_bytes().to_vec(), place.to_le_bytes().to_vec()].concat()),
-        );
+    for positions in [files, dirs] {
+        put(&mut out, positions.len(), positions.iter().flat_map(position_bytes));
     }
-    let mut above: Vec<u64> = facts.above.iter().copied().collect();
+    let mut above: Vec<u64> = above.iter().copied().collect();
+    // In one order, so that the same layer has the same bytes.
     above.sort_unstable();
     put(&mut out, above.len(), above.into_iter().flat_map(u64::to_le_bytes));
     Some(out)
+}
+
+/// Bytes of a hash and a position.
+const POSITION: usize = 12;
+
+fn position_bytes((hash, position): (u64, u32)) -> impl Iterator<Item = u8> {
+    hash.to_le_bytes().into_iter().chain(position.to_le_bytes())
 }
 
 fn put(out: &mut Vec<u8>, count: usize, bytes: impl Iterator<Item = u8>) {
@@ -107,57 +128,37 @@ fn put(out: &mut Vec<u8>, count: usize, bytes: impl Iterator<Item = u8>) {
     out.extend(bytes);
 }
 
-/// A layer's facts, as they were.
-pub(super) fn facts(bytes: &[u8]) -> Option<Facts> {
+/// The layer that was encoded.
+pub(super) fn decode(bytes: &[u8]) -> Option<VerifiedLayer> {
     let mut rest = bytes;
     let size = count(&mut rest)?;
-    let named: Named = serde_json::from_slice(take(&mut rest, size)?).ok()?;
-    let files = marks(&mut rest)?;
-    let dirs = marks(&mut rest)?;
+    let named: NamedPart = serde_json::from_slice(take(&mut rest, size)?).ok()?;
+    let files = positions(&mut rest)?;
+    let dirs = positions(&mut rest)?;
     let size = count(&mut rest)?;
-    let above = take(&mut rest, size.checked_mul(8)?)?
-        .chunks_exact(8)
-        .filter_map(|b| Some(u64::from_le_bytes(b.try_into().ok()?)));
-    let add = |kept: Kept| Add {
-        path: kept.path,
-        place: kept.place,
-        what: match kept.what {
-            KeptWhat::File(parsed, wanted) => What::File(Arc::new(*parsed), wanted.into()),
-            KeptWhat::Symlink(target) => What::Symlink(target),
-            KeptWhat::Hardlink(target) => What::Hardlink(target),
-        },
-    };
-    Some(Facts {
-        size: named.size,
-        digest: named.digest,
-        diff_id: named.diff_id,
+    let above = take(&mut rest, size.checked_mul(8)?)?.as_chunks::<8>().0;
+    let diff = LayerDiff {
         opaque: named.opaque,
         whiteouts: named.whiteouts,
-        adds: named.adds.into_iter().map(add).collect(),
+        entries: named.entries.into_iter().map(LayerEntry::from).collect(),
         files,
         dirs,
-        above: above.collect(),
-        gap: None,
-    })
+        above: above.iter().map(|hash| u64::from_le_bytes(*hash)).collect(),
+        raw: Vec::new(),
+    };
+    Some(VerifiedLayer { digest: named.digest, diff_id: named.diff_id, size: named.size, diff })
 }
 
 fn count(rest: &mut &[u8]) -> Option<usize> {
-    usize::try_from(u64::from_le_bytes(take(rest, 8)?.try_into().ok()?)).ok()
+    usize::try_from(u64::from_le_bytes(array(take(rest, 8)?, 0)?)).ok()
 }
 
-fn take<'a>(rest: &mut &'a [u8], size: usize) -> Option<&'a [u8]> {
-    let (part, after) = rest.split_at_checked(size)?;
-    *rest = after;
-    Some(part)
-}
-
-fn marks(rest: &mut &[u8]) -> Option<Marks> {
+/// Positions are in order already: they were when they were stored.
+fn positions(rest: &mut &[u8]) -> Option<EntryPositions> {
     let size = count(rest)?;
-    let mut out = Marks::default();
-    for pair in take(rest, size.checked_mul(12)?)?.chunks_exact(12) {
-        let (hash, place) = pair.split_at_checked(8)?;
-        out.push(u64::from_le_bytes(hash.try_into().ok()?), u32::from_le_bytes(place.try_into().ok()?));
+    let mut out = EntryPositions::default();
+    for pair in take(rest, size.checked_mul(POSITION)?)?.as_chunks::<POSITION>().0 {
+        out.push(u64::from_le_bytes(array(pair, 0)?), u32::from_le_bytes(array(pair, 8)?));
     }
-    // They were in order when they were kept.
     Some(out)
 }

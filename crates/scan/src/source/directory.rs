@@ -1,35 +1,34 @@
 //! A root file system in a directory (`dir:`), read as if it were an image of one layer.
 //!
-//! It is handed on as a tar stream in a fixed form (sorted names, no times, no owners), so that everything behind it is the
-//! same as for images, and its digest names what was judged: the same files give the same digest.
+//! It becomes a tar stream in a fixed form (sorted names, no times, no owners), so that it is read as images are, and its
+//! digest names what was judged: the same files give the same digest.
 
+use super::manifest::host_platform;
+use super::{BlobKey, BlobSource, Image, ImageConfig, LayerDescriptor, SourceError};
+use crate::tar::writer;
+use sha2::{Digest as _, Sha256};
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Cursor, Read};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use sha2::{Digest as _, Sha256};
 use tidewaiter_core::image::{Digest, Platform};
 
-use super::manifest::host_platform;
-use super::{BlobSource, Image, ImageConfig, LayerDescriptor, SourceError};
-
-/// Most entries of one directory tree.
+/// Entries of one directory tree, as many as of one layer ([`crate::limits::Limits::entries`]).
 const MAX_ENTRIES: usize = 4_000_000;
-/// What two empty blocks take: the end of a tar.
+/// Bytes of the two empty blocks that end a tar.
 const END: usize = 1024;
 const BLOCK: u64 = 512;
 
 /// Opens a directory. File systems that are mounted below it are not part of it.
 ///
 /// # Errors
-/// When it is no directory, or something in it cannot be read.
+/// When it is not a directory, or something in it cannot be read.
 pub fn open(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceError> {
     let name = path.display().to_string();
     let tree = Arc::new(Tree { root: path.to_owned(), entries: list(path)? });
-    let mut hash = Hashed(Sha256::new());
+    let mut hash = HashWriter(Sha256::new());
     let size = io::copy(&mut Stream::of(&tree), &mut hash).map_err(|e| failed(&name, &e))?;
     let digest = Digest::from_sha256(hash.0.finalize().into());
     let layer = LayerDescriptor {
@@ -38,7 +37,7 @@ pub fn open(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceErr
         foreign: false,
         diff_id: digest.clone(),
         history: None,
-        digest_is_stored: true,
+        key: BlobKey::Digest,
     };
     Ok(Image {
         reference: name,
@@ -48,7 +47,7 @@ pub fn open(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceErr
         platform: platform.cloned().unwrap_or_else(host_platform),
         config: ImageConfig::default(),
         layers: vec![layer],
-        blobs: Box::new(Archive(tree)),
+        blobs: Box::new(TreeLayer(tree)),
     })
 }
 
@@ -57,9 +56,10 @@ fn failed(name: &str, error: &io::Error) -> SourceError {
     SourceError::from_io(error).cloned().unwrap_or_else(|| SourceError::file(name, error))
 }
 
-struct Hashed(Sha256);
+/// Hashes what is written.
+struct HashWriter(Sha256);
 
-impl io::Write for Hashed {
+impl io::Write for HashWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.update(bytes);
         Ok(bytes.len())
@@ -76,7 +76,7 @@ struct Tree {
     entries: Vec<PathBuf>,
 }
 
-/// Paths relative to the root, parents before what they hold.
+/// Paths relative to the root, directories before what is in them.
 fn list(root: &Path) -> Result<Vec<PathBuf>, SourceError> {
     let broken = |path: &Path, error: &io::Error| SourceError::file(&path.display().to_string(), error);
     let device = fs::metadata(root).map_err(|e| broken(root, &e))?.dev();
@@ -104,19 +104,20 @@ fn list(root: &Path) -> Result<Vec<PathBuf>, SourceError> {
     Ok(entries)
 }
 
-struct Archive(Arc<Tree>);
+/// The tree as the one layer of an image.
+struct TreeLayer(Arc<Tree>);
 
-impl BlobSource for Archive {
-    fn open(&self, _index: usize, _layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+impl BlobSource for TreeLayer {
+    fn open(&self, _layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         Ok(Box::new(Stream::of(&self.0)))
     }
 }
 
-/// The tree as a tar, made while it is read.
+/// The tree as a tar, generated while it is read.
 struct Stream {
     tree: Arc<Tree>,
     next: usize,
-    /// Headers and padding that are still to be given.
+    /// Headers and padding that are still to be read.
     head: Cursor<Vec<u8>>,
     body: Option<Body>,
     ended: bool,
@@ -136,7 +137,7 @@ impl Stream {
         Stream { tree: Arc::clone(tree), next: 0, head: Cursor::default(), body: None, ended: false }
     }
 
-    /// Makes the next entry ready.
+    /// Prepares the next entry.
     fn advance(&mut self) -> io::Result<()> {
         let Some(path) = self.tree.entries.get(self.next) else {
             self.ended = true;
@@ -188,28 +189,14 @@ impl Read for Stream {
 /// The header of an entry, with what precedes it where its name is long.
 fn header(path: &Path, full: &Path, metadata: &Metadata) -> io::Result<Vec<u8>> {
     let kind = metadata.file_type();
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(0o644);
-    header.set_size(0);
-    let mut builder = tar::Builder::new(Vec::new());
-    if kind.is_symlink() {
-        header.set_entry_type(tar::EntryType::Symlink);
-        builder.append_link(&mut header, path, fs::read_link(full)?)?;
-        return Ok(std::mem::take(builder.get_mut()));
-    }
-    header.set_entry_type(match () {
-        () if kind.is_dir() => tar::EntryType::Directory,
-        () if kind.is_file() => tar::EntryType::Regular,
-        () if kind.is_block_device() => tar::EntryType::Block,
-        () if kind.is_char_device() => tar::EntryType::Char,
-        // Sockets have no type of their own in a tar; like pipes they hold nothing.
-        () => tar::EntryType::Fifo,
-    });
-    if kind.is_file() {
-        header.set_size(metadata.len());
-    }
-    // The content follows from the file itself.
-    builder.append_data(&mut header, path, io::empty())?;
-    // Without the two blocks that `into_inner` would end the archive with.
-    Ok(std::mem::take(builder.get_mut()))
+    let (typeflag, size) = match () {
+        () if kind.is_symlink() => return Ok(writer::link(path, &fs::read_link(full)?)),
+        () if kind.is_dir() => (writer::DIRECTORY, 0),
+        () if kind.is_file() => (writer::FILE, metadata.len()),
+        () if kind.is_block_device() => (writer::BLOCK_DEVICE, 0),
+        () if kind.is_char_device() => (writer::CHAR_DEVICE, 0),
+        // Sockets have no type of their own in a tar; like pipes they have no content.
+        () => (writer::FIFO, 0),
+    };
+    Ok(writer::entry(typeflag, path, size))
 }

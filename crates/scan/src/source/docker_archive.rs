@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 use tidewaiter_core::image::{Digest, Platform};
 
-use super::files::{Archive, Files};
-use super::manifest::{MAX_CONFIG, MAX_MANIFEST, describe_layers, parse_config, platform_of};
+use super::files::{Files, TarArchive};
+use super::manifest::{MAX_CONFIG, MAX_MANIFEST, StoredLayer, describe_layers, parse_config, platform_of};
 use super::read::sha256;
-use super::{BlobSource, Image, LayerDescriptor, SourceError, oci_layout};
+use super::{BlobKey, BlobSource, Image, LayerDescriptor, SourceError, oci_layout};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -27,7 +27,7 @@ struct Saved {
 /// When the file is not such an archive, holds several images, or the image is damaged.
 pub fn open(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceError> {
     let name = path.display().to_string();
-    let files: Arc<dyn Files> = Arc::new(Archive::index(path)?);
+    let files: Arc<dyn Files> = Arc::new(TarArchive::index(path)?);
     if files.has("oci-layout") && files.has("index.json") {
         return oci_layout::open_files(files, &name, platform);
     }
@@ -65,14 +65,15 @@ fn open_saved(
     }
     let config = parse_config(&bytes, name)?;
     let mut layers = Vec::with_capacity(saved.layers.len());
-    for (index, path) in saved.layers.iter().enumerate() {
+    for (number, path) in saved.layers.iter().enumerate() {
         let (_, size) = files.open(path)?;
-        let digest = config.diff_ids.get(index).cloned().unwrap_or_else(|| config_digest.clone());
-        layers.push((digest, Some(size), false));
+        // The archive states no digest of the stored bytes. Where a diff ID is missing too, `describe_layers` refuses.
+        let digest = config.diff_ids.get(number).unwrap_or(&config_digest).clone();
+        layers.push(StoredLayer { digest, size: Some(size), foreign: false, key: BlobKey::Path(path.clone()) });
     }
     let platform = platform_of(&config, None, wanted, name)?;
-    let layers = describe_layers(layers, &config, name, false)?;
-    let blobs = Box::new(Saves { files, paths: saved.layers.clone() });
+    let layers = describe_layers(layers, &config, name)?;
+    let blobs = Box::new(SavedLayers { files });
     Ok(Image {
         reference: name.to_owned(),
         manifest_digest: config_digest.clone(),
@@ -85,14 +86,17 @@ fn open_saved(
     })
 }
 
-struct Saves {
+/// Layers by their path in the archive.
+struct SavedLayers {
     files: Arc<dyn Files>,
-    paths: Vec<String>,
 }
 
-impl BlobSource for Saves {
-    fn open(&self, index: usize, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
-        let path = self.paths.get(index).map_or(layer.digest.as_str(), String::as_str);
+impl BlobSource for SavedLayers {
+    fn open(&self, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+        let path = match &layer.key {
+            BlobKey::Path(path) => path,
+            BlobKey::Digest => layer.digest.as_str(),
+        };
         Ok(self.files.open(path)?.0)
     }
 }

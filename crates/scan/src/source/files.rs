@@ -1,16 +1,18 @@
 //! Files of an image on disk: a directory, or a tar file read by offset without unpacking it.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
-
 use super::SourceError;
 use super::read::read_capped;
+use crate::limits::Limits;
+use crate::path::{clean, join, split};
+use crate::tar::{TarEntryKind, TarError, TarReader};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 
 /// Most entries an archive of an image may have; real ones have a few hundred.
 const MAX_ENTRIES: usize = 100_000;
-/// Links an archive entry may go through.
+/// Links to follow from one path: `docker save` links equal layers to each other, once.
 const MAX_LINKS: usize = 8;
 
 /// Opens files by their path relative to the image's root.
@@ -47,39 +49,41 @@ impl Files for Directory {
     }
 }
 
-enum Entry {
+/// A file of an archive, or another name for one.
+enum IndexedEntry {
     File { offset: u64, size: u64 },
     Link(String),
 }
 
 /// A tar file, indexed once.
-pub(super) struct Archive {
+pub(super) struct TarArchive {
     path: PathBuf,
-    entries: HashMap<String, Entry>,
+    entries: HashMap<String, IndexedEntry>,
 }
 
-impl Archive {
+impl TarArchive {
+    /// Finds the entries of a tar file, whose content is not read.
     pub(super) fn index(path: &Path) -> Result<Self, SourceError> {
         let what = path.display().to_string();
         let file = File::open(path).map_err(|error| SourceError::file(&what, &error))?;
-        let mut archive = tar::Archive::new(file);
+        let len = file.metadata().map_err(|error| SourceError::file(&what, &error))?.len();
+        let mut reader = TarReader::new(BufReader::new(file), &Limits::default());
         let mut entries = HashMap::new();
-        let listing = archive.entries_with_seek().map_err(|error| not_a_tar(&what, &error))?;
-        for entry in listing {
-            let entry = entry.map_err(|error| not_a_tar(&what, &error))?;
+        while let Some(entry) = reader.next_entry().map_err(|error| not_a_tar(&what, &error))? {
             if entries.len() >= MAX_ENTRIES {
                 return Err(SourceError::bad(&what, format!("it has more than {MAX_ENTRIES} entries")));
             }
-            let name = normalise("", &String::from_utf8_lossy(&entry.path_bytes()));
-            let kind = entry.header().entry_type();
-            if kind.is_file() {
-                entries.insert(name, Entry::File { offset: entry.raw_file_position(), size: entry.size() });
-            } else if let Some(target) = entry.link_name_bytes() {
+            let offset = reader.seek_past(len).map_err(|error| not_a_tar(&what, &error))?;
+            let name = clean(entry.path);
+            let indexed = match entry.kind {
+                TarEntryKind::File => offset.map(|offset| IndexedEntry::File { offset, size: entry.size }),
                 // Symbolic links are relative to their directory, hard links to the root.
-                let base = if kind.is_symlink() { name.rsplit_once('/').map_or("", |(dir, _)| dir) } else { "" };
-                let target = normalise(base, &String::from_utf8_lossy(&target));
-                entries.insert(name, Entry::Link(target));
-            }
+                TarEntryKind::Symlink(target) if target.starts_with('/') => Some(IndexedEntry::Link(clean(target))),
+                TarEntryKind::Symlink(target) => Some(IndexedEntry::Link(clean(join(split(&name).0, &target)))),
+                TarEntryKind::Hardlink(target) => Some(IndexedEntry::Link(clean(target))),
+                TarEntryKind::Directory | TarEntryKind::Other => None,
+            };
+            entries.extend(indexed.map(|indexed| (name, indexed)));
         }
         Ok(Self { path: path.to_owned(), entries })
     }
@@ -88,39 +92,22 @@ impl Archive {
         let mut path = path.to_owned();
         for _ in 0..MAX_LINKS {
             match self.entries.get(&path)? {
-                Entry::File { offset, size } => return Some((*offset, *size)),
-                Entry::Link(target) => path.clone_from(target),
+                IndexedEntry::File { offset, size } => return Some((*offset, *size)),
+                IndexedEntry::Link(target) => path.clone_from(target),
             }
         }
         None
     }
 }
 
-fn not_a_tar(what: &str, error: &std::io::Error) -> SourceError {
-    // The library quotes what it found instead of a header.
-    let text = error.to_string();
-    let said = text.split(|c: char| c.is_control()).next().unwrap_or_default();
-    SourceError::bad(what, format!("it cannot be read as a tar file: {said}"))
+fn not_a_tar(what: &str, error: &TarError) -> SourceError {
+    SourceError::bad(what, format!("it cannot be read as a tar file: {error}"))
 }
 
-/// Joins and removes `.`, `..` and leading slashes; names are only keys, nothing is ever opened by them.
-fn normalise(base: &str, path: &str) -> String {
-    let mut parts: Vec<&str> = if path.starts_with('/') { Vec::new() } else { base.split('/').collect() };
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.retain(|part| !part.is_empty());
-    parts.join("/")
-}
-
-impl Files for Archive {
+impl Files for TarArchive {
     fn open(&self, path: &str) -> Result<(Box<dyn Read + Send>, u64), SourceError> {
         let what = format!("{} in {}", path, self.path.display());
-        let key = normalise("", path);
+        let key = clean(path.to_owned());
         let (offset, size) = self.locate(&key).ok_or_else(|| SourceError::NotFound {
             what: what.clone(),
             cause: "no such entry in the archive".into(),
@@ -131,6 +118,6 @@ impl Files for Archive {
     }
 
     fn has(&self, path: &str) -> bool {
-        self.locate(&normalise("", path)).is_some()
+        self.locate(&clean(path.to_owned())).is_some()
     }
 }

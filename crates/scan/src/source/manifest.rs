@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tidewaiter_core::image::{Digest, Platform};
 
 use super::read::{sha256, verify};
-use super::{BlobSource, HistoryEntry, Image, ImageConfig, LayerDescriptor, SourceError};
+use super::{BlobKey, BlobSource, HistoryEntry, Image, ImageConfig, LayerDescriptor, SourceError};
 
 /// Largest manifest or index read; the limit registries themselves use.
 pub(super) const MAX_MANIFEST: u64 = 4 << 20;
@@ -194,24 +194,14 @@ struct RawConfig {
     #[serde(default)]
     variant: Option<String>,
     #[serde(default)]
-    created: Option<String>,
-    #[serde(default)]
     history: Option<Vec<HistoryEntry>>,
     rootfs: RawRootfs,
-    #[serde(default)]
-    config: Option<RawRun>,
 }
 
 #[derive(Deserialize)]
 struct RawRootfs {
     #[serde(default)]
     diff_ids: Option<Vec<Digest>>,
-}
-
-#[derive(Deserialize)]
-struct RawRun {
-    #[serde(default, rename = "Labels")]
-    labels: Option<BTreeMap<String, String>>,
 }
 
 /// Parses an image's configuration.
@@ -222,10 +212,8 @@ pub(super) fn parse_config(bytes: &[u8], what: &str) -> Result<ImageConfig, Sour
         os: raw.os,
         architecture: raw.architecture,
         variant: raw.variant.filter(|variant| !variant.is_empty()),
-        created: raw.created,
         history: raw.history.unwrap_or_default(),
         diff_ids: raw.rootfs.diff_ids.unwrap_or_default(),
-        labels: raw.config.and_then(|run| run.labels).unwrap_or_default(),
     })
 }
 
@@ -249,8 +237,9 @@ pub(super) fn assemble(
     verify(&bytes, &what, &found.config.digest, Some(found.config.size))?;
     let config = parse_config(&bytes, &what)?;
     let mut layers = Vec::with_capacity(found.layers.len());
-    for descriptor in &found.layers {
-        layers.push((descriptor.digest.clone(), Some(descriptor.size), is_foreign(descriptor, reference)?));
+    for Descriptor { digest, size, media_type, .. } in found.layers {
+        let foreign = is_foreign(&media_type, &digest, reference)?;
+        layers.push(StoredLayer { digest, size: Some(size), foreign, key: BlobKey::Digest });
     }
     let platform = platform_of(&config, found.platform, wanted, reference)?;
     Ok(Image {
@@ -259,7 +248,7 @@ pub(super) fn assemble(
         index_digest: found.index_digest,
         config_digest: found.config.digest,
         platform,
-        layers: describe_layers(layers, &config, reference, true)?,
+        layers: describe_layers(layers, &config, reference)?,
         config,
         blobs,
     })
@@ -284,34 +273,42 @@ pub(super) fn platform_of(
     }
 }
 
-/// Joins the manifest's layers with the config's diff ids and history.
+/// What a manifest says of a layer.
+pub(super) struct StoredLayer {
+    pub(super) digest: Digest,
+    pub(super) size: Option<u64>,
+    pub(super) foreign: bool,
+    pub(super) key: BlobKey,
+}
+
+/// Joins the manifest's layers with the config's diff IDs and history.
 pub(super) fn describe_layers(
-    layers: Vec<(Digest, Option<u64>, bool)>,
+    layers: Vec<StoredLayer>,
     config: &ImageConfig,
     what: &str,
-    digest_is_stored: bool,
 ) -> Result<Vec<LayerDescriptor>, SourceError> {
     if layers.len() != config.diff_ids.len() {
-        let cause = format!("it has {} layers but {} diff ids", layers.len(), config.diff_ids.len());
+        let cause = format!("it has {} layers but {} diff IDs", layers.len(), config.diff_ids.len());
         return Err(SourceError::bad(what, cause));
     }
     let steps: Vec<&HistoryEntry> = config.history.iter().filter(|step| !step.empty_layer).collect();
+    // Tools that squash layers keep the whole history: then no step belongs to a layer for certain.
     let aligned = steps.len() == layers.len();
-    let describe = |(index, (digest, size, foreign)): (usize, (Digest, Option<u64>, bool))| LayerDescriptor {
-        digest,
-        size,
-        foreign,
-        diff_id: config.diff_ids[index].clone(),
-        history: steps.get(index).filter(|_| aligned).and_then(|step| step.created_by.clone()),
-        digest_is_stored,
-    };
-    Ok(layers.into_iter().enumerate().map(describe).collect())
+    let layers = layers.into_iter().zip(&config.diff_ids).enumerate();
+    Ok(layers
+        .map(|(number, (StoredLayer { digest, size, foreign, key }, diff_id))| LayerDescriptor {
+            digest,
+            size,
+            foreign,
+            diff_id: diff_id.clone(),
+            history: steps.get(number).filter(|_| aligned).and_then(|step| step.created_by.clone()),
+            key,
+        })
+        .collect())
 }
 
-/// Whether a layer is a foreign one. How it is compressed is told by its bytes; what its media type must say is
-/// that it is a tar at all.
-fn is_foreign(descriptor: &Descriptor, reference: &str) -> Result<bool, SourceError> {
-    let media_type = descriptor.media_type.as_str();
+/// Whether a layer is a foreign one. Its bytes tell how it is compressed; its media type must say that it is a tar at all.
+fn is_foreign(media_type: &str, digest: &Digest, reference: &str) -> Result<bool, SourceError> {
     let tar = |prefix: &str, suffixes: &[&str]| {
         media_type.strip_prefix(prefix).is_some_and(|suffix| suffixes.contains(&suffix))
     };
@@ -326,7 +323,7 @@ fn is_foreign(descriptor: &Descriptor, reference: &str) -> Result<bool, SourceEr
         return Ok(true);
     }
     Err(SourceError::UnsupportedMediaType {
-        what: format!("layer {} of {reference}", descriptor.digest),
+        what: format!("layer {digest} of {reference}"),
         media_type: media_type.to_owned(),
     })
 }

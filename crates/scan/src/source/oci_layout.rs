@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tidewaiter_core::image::{Digest, Platform};
 
-use super::files::{Archive, Directory, Files};
+use super::files::{Directory, Files, TarArchive};
 use super::manifest::{Descriptor, Document, Fetch, MAX_CONFIG, MAX_MANIFEST, assemble, choose, follow};
 use super::{BlobSource, Image, LayerDescriptor, SourceError};
 
@@ -24,7 +24,7 @@ pub fn open(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceErr
 /// # Errors
 /// As [`open`].
 pub fn open_archive(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceError> {
-    open_files(Arc::new(Archive::index(path)?), &path.display().to_string(), platform)
+    open_files(Arc::new(TarArchive::index(path)?), &path.display().to_string(), platform)
 }
 
 /// Opens an image from anything that has the files of a layout.
@@ -80,7 +80,7 @@ impl Fetch for Store {
 }
 
 impl BlobSource for Store {
-    fn open(&self, _index: usize, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+    fn open(&self, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         Ok(self.files.open(&blob_path(&layer.digest))?.0)
     }
 }

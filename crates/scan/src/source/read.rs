@@ -73,35 +73,3 @@ impl<R: Read> Read for Exact<R> {
         Ok(read)
     }
 }
-
-/// Fails at the end unless the bytes have the expected digest.
-pub(super) struct Verified<R> {
-    inner: R,
-    what: String,
-    expected: Digest,
-    hash: Sha256,
-}
-
-impl<R> Verified<R> {
-    pub(super) fn new(inner: R, what: String, expected: Digest) -> Self {
-        Self { inner, what, expected, hash: Sha256::new() }
-    }
-}
-
-impl<R: Read> Read for Verified<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        let read = self.inner.read(buffer)?;
-        self.hash.update(&buffer[..read]);
-        if read == 0 {
-            let actual = Digest::from_sha256(self.hash.clone().finalize().into());
-            if actual != self.expected {
-                let (what, expected) = (self.what.clone(), self.expected.clone());
-                return Err(io::Error::other(SourceError::DigestMismatch { what, expected, actual }));
-            }
-        }
-        Ok(read)
-    }
-}

@@ -1,7 +1,7 @@
 //! Images in a registry, over the OCI distribution protocol.
 //!
 //! Manifests are fetched by tag or digest and always named by the digest of their bytes; what a header claims is ignored.
-//! Blobs are streamed; their reader's caller verifies them, and a stream that breaks is resumed where it broke.
+//! Blobs are streamed and resumed where a stream breaks; `walk` verifies layers, `manifest` the rest.
 
 pub mod address;
 pub mod auth;
@@ -11,7 +11,7 @@ pub mod credentials;
 use super::manifest::{self, Descriptor, Fetch};
 use super::{BlobSource, Image, LayerDescriptor, SourceError};
 use address::Addresses;
-use client::Client;
+use client::RegistryClient;
 use credentials::Credentials;
 use std::io::Read;
 use std::sync::Arc;
@@ -20,24 +20,24 @@ use tidewaiter_core::image::{Digest, Platform, Reference};
 
 /// How registries are reached.
 #[derive(Debug, Clone)]
-pub struct Config {
-    /// Who we are, by host.
+pub struct RegistryConfig {
+    /// Credentials by host.
     pub credentials: Credentials,
-    /// PEM certificates trusted beside the system's.
+    /// PEM certificates trusted in addition to the system's.
     pub ca_pem: Vec<Vec<u8>>,
-    /// Hosts spoken to over plain HTTP; loopback hosts need no entry.
+    /// Hosts to which requests are sent over plain HTTP; loopback hosts need no entry.
     pub plain_http: Vec<String>,
     /// Where connections may go.
     pub addresses: Addresses,
-    /// Tries of one request, in all.
+    /// Maximum tries of one request.
     pub tries: u32,
     /// Pause before the second try; doubled for each further one.
     pub pause: Duration,
 }
 
-impl Default for Config {
+impl Default for RegistryConfig {
     fn default() -> Self {
-        Config {
+        RegistryConfig {
             credentials: Credentials::default(),
             ca_pem: Vec::new(),
             plain_http: Vec::new(),
@@ -52,13 +52,13 @@ impl Default for Config {
 ///
 /// # Errors
 /// When the registry does not give it, or it is damaged.
-pub fn open(config: &Config, reference: &Reference, platform: Option<&Platform>) -> Result<Image, SourceError> {
+pub fn open(config: &RegistryConfig, reference: &Reference, platform: Option<&Platform>) -> Result<Image, SourceError> {
     Root::fetch(config, reference)?.image(platform)
 }
 
 /// What a reference names, and the images that nodes of the given platforms would run of it.
 #[derive(Debug)]
-pub struct Images {
+pub struct NodeImages {
     /// Digest of the bytes the reference names: an index, or a manifest.
     pub digest: Digest,
     /// Each manifest once, with the first node platform that runs it.
@@ -66,11 +66,15 @@ pub struct Images {
 }
 
 /// Opens every image that nodes of these platforms would run. Node platforms that an index has nothing for are left
-/// out, as no runtime finds anything to run there. A reference that names no index gives its one image.
+/// out, as no runtime finds anything to run there. A reference that does not name an index gives its one image.
 ///
 /// # Errors
 /// As [`open`]; also when the image has nothing for any of the platforms.
-pub fn open_for_nodes(config: &Config, reference: &Reference, nodes: &[Platform]) -> Result<Images, SourceError> {
+pub fn open_for_nodes(
+    config: &RegistryConfig,
+    reference: &Reference,
+    nodes: &[Platform],
+) -> Result<NodeImages, SourceError> {
     let root = Root::fetch(config, reference)?;
     let mut images: Vec<(Platform, Image)> = Vec::new();
     let mut nothing = None;
@@ -84,21 +88,21 @@ pub fn open_for_nodes(config: &Config, reference: &Reference, nodes: &[Platform]
     }
     match (images.is_empty(), nothing) {
         (true, Some(error)) => Err(error),
-        _ => Ok(Images { digest: root.digest, images }),
+        _ => Ok(NodeImages { digest: root.digest, images }),
     }
 }
 
 /// The document a reference names, verified.
 struct Root {
-    client: Arc<Client>,
+    client: Arc<RegistryClient>,
     what: String,
     bytes: Vec<u8>,
     digest: Digest,
 }
 
 impl Root {
-    fn fetch(config: &Config, reference: &Reference) -> Result<Self, SourceError> {
-        let client = Arc::new(Client::new(config, reference)?);
+    fn fetch(config: &RegistryConfig, reference: &Reference) -> Result<Self, SourceError> {
+        let client = Arc::new(RegistryClient::new(config, reference)?);
         let what = reference.to_string();
         let bytes = client.manifest(&selector(reference), &what)?;
         if let Some(named) = reference.digest() {
@@ -127,7 +131,7 @@ impl Root {
     }
 }
 
-/// What a manifest is asked for by: the digest where there is one, else the tag.
+/// The name by which a manifest is requested: the digest where there is one, else the tag.
 fn selector(reference: &Reference) -> String {
     match (reference.digest(), reference.tag()) {
         (Some(digest), _) => digest.to_string(),
@@ -136,7 +140,7 @@ fn selector(reference: &Reference) -> String {
 }
 
 struct Store {
-    client: Arc<Client>,
+    client: Arc<RegistryClient>,
 }
 
 impl Fetch for Store {
@@ -153,7 +157,7 @@ impl Fetch for Store {
 }
 
 impl BlobSource for Store {
-    fn open(&self, _: usize, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+    fn open(&self, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         let what = format!("layer {}", layer.digest);
         Ok(Box::new(self.client.resuming(&layer.digest, layer.size, &what)?))
     }

@@ -2,7 +2,7 @@
 
 use super::header::{Header, number};
 use super::pax::Pax;
-use super::{BLOCK, Reader, TarError};
+use super::{BLOCK, TarError, TarReader};
 use std::io::{self, BufRead, Read};
 
 /// Most bytes of a map, as in Go.
@@ -52,7 +52,7 @@ impl Sparse {
         pax: &Pax,
         stored: u64,
         path: &mut String,
-        reader: &mut Reader<R>,
+        reader: &mut TarReader<R>,
     ) -> Result<Option<Self>, TarError> {
         let map = pax.sparse_map();
         let in_content = match (pax.get("GNU.sparse.major"), pax.get("GNU.sparse.minor")) {
@@ -144,7 +144,7 @@ fn entries(fields: &[u8], parts: &mut Vec<(i64, i64)>) -> Result<(), TarError> {
 }
 
 /// The map of format 1.0: decimal lines, padded to whole blocks.
-fn leading_map<R: BufRead>(reader: &mut Reader<R>) -> Result<Vec<(i64, i64)>, TarError> {
+fn leading_map<R: BufRead>(reader: &mut TarReader<R>) -> Result<Vec<(i64, i64)>, TarError> {
     let mut text = Vec::new();
     let mut lines = 0;
     let mut feed = |text: &mut Vec<u8>, wanted: usize| -> Result<(), TarError> {

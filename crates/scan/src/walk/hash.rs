@@ -5,17 +5,18 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// 2^61 - 1, a prime.
 const MODULUS: u64 = (1 << 61) - 1;
-/// Bytes of a name that are taken at once.
+/// Bytes of a name that are taken at once: with their number above them they are smaller than the modulus.
 const WORD: usize = 7;
 /// Above the bytes of a word: how many they are, and whether a name ends with them.
 const COUNT: u32 = 56;
 const END: u64 = 1 << 59;
 
 /// A polynomial over a prime field at a random point: two different paths collide with a chance of length / 2^61,
-/// whatever an image's maker chooses, because the point is drawn anew for each scan.
+/// whatever an image's maker chooses, because the point is drawn anew for each scan. A general hash (SipHash, foldhash)
+/// would have to hash each directory of a path from its beginning.
 ///
-/// The coefficients are words of up to seven bytes with their number; the last word of each name is marked. A path tells
-/// its words and they tell the path, so that different paths are different polynomials.
+/// The coefficients are words of up to seven bytes with their number; the last word of each name is marked. Paths and
+/// lists of words correspond one to one, so that different paths are different polynomials.
 #[derive(Debug, Clone)]
 pub(crate) struct PathHash {
     point: u64,
@@ -32,7 +33,7 @@ impl PathHash {
         PathHash { point: point % (MODULUS - 512) + 256 }
     }
 
-    /// What [`PathHash::at`] makes the same hash of.
+    /// The point from which [`PathHash::at`] makes the same hash.
     pub(crate) fn point(&self) -> u64 {
         self.point - 256
     }
@@ -80,11 +81,11 @@ fn coefficient(bytes: &[u8]) -> u64 {
     value | (bytes.len() as u64) << COUNT
 }
 
-/// For sets of path hashes, which are random already.
+/// The hasher of sets of path hashes, which are random already.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Random(u64);
+pub(crate) struct PathSetHasher(u64);
 
-impl Hasher for Random {
+impl Hasher for PathSetHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -94,13 +95,13 @@ impl Hasher for Random {
     }
 
     fn write_u64(&mut self, value: u64) {
-        // They have 61 bits, and sets look at the highest ones too.
+        // Path hashes have 61 bits, and hash sets use the highest ones of 64 too.
         self.0 = value | value << 61;
     }
 }
 
 /// A set of path hashes.
-pub(crate) type PathSet = std::collections::HashSet<u64, std::hash::BuildHasherDefault<Random>>;
+pub(crate) type PathSet = std::collections::HashSet<u64, std::hash::BuildHasherDefault<PathSetHasher>>;
 
 #[cfg(test)]
 mod tests {

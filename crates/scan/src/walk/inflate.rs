@@ -1,5 +1,5 @@
-//! Decompression by what the bytes are. Runtimes look at the first bytes too, because media types are often wrong;
-//! the diff id says in the end whether it was understood as its maker meant it.
+//! Decompression by the first bytes, as runtimes do, because media types are often wrong. In the end the diff ID proves
+//! that the layer was decompressed as its maker meant it.
 
 use flate2::bufread::MultiGzDecoder;
 use std::io::{self, BufRead, Read};

@@ -1,20 +1,20 @@
-//! The merged view: what a runtime's file system holds after all layers so far, as far as analyzers care.
+//! The merged view: the file system that a runtime makes of all layers so far, as far as analyzers need it.
 
-use crate::analyze::{self, Parsed};
+use crate::analyze::{self, ParsedFile};
+use crate::path;
+use crate::walk::diff::{EntryKind, LayerDiff, LayerEntry};
 use crate::walk::hash::PathHash;
-use crate::walk::layer::{Facts, What};
-use crate::walk::path;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Links followed for one path, at most: as many as Linux follows.
 const HOPS: usize = 40;
-/// Ways to spell one path through links that are considered, at most.
+/// Ways to spell one path through links that are considered, at most. Links to directories of links multiply the ways.
 const SPELLINGS: usize = 64;
 
-/// Wanted files, those told by their content, and all links, by path.
+/// Wanted files, those detected by their content, and all links, by path.
 #[derive(Debug, Default)]
-pub(crate) struct View {
+pub(crate) struct MergedView {
     nodes: BTreeMap<String, Node>,
     layers: usize,
 }
@@ -22,93 +22,93 @@ pub(crate) struct View {
 #[derive(Debug, Clone)]
 struct Node {
     content: Content,
-    /// The layer and the place in its tar that put it here.
+    /// The layer and the position in its tar that put it here.
     layer: usize,
-    place: u32,
+    position: u32,
 }
 
 #[derive(Debug, Clone)]
 enum Content {
-    /// What it says, and the path by which it is wanted.
-    File(Arc<Parsed>, Arc<str>),
+    /// What it holds, and the path by which it is wanted.
+    File(Arc<ParsedFile>, Arc<str>),
     Symlink(String),
-    /// A hard link to a file that was not kept; the path is the one it had when it was linked.
-    Unread(String),
+    /// A hard link to a file that was not recorded; the path is the one it had when it was linked.
+    Unrecorded(String),
 }
 
-/// A moment while a layer is unpacked.
-struct Now<'a> {
-    facts: &'a Facts,
+/// A point in the unpacking of a layer: before the entry at `position`.
+struct UnpackPoint<'a> {
+    diff: &'a LayerDiff,
     hashes: &'a PathHash,
-    place: u32,
+    position: u32,
 }
 
-impl View {
-    /// Puts a layer on top: opaque directories first, then whiteouts, then what it adds. Tells whether that changed
-    /// anything that is kept.
-    pub(crate) fn apply(&mut self, facts: &Facts, hashes: &PathHash) -> bool {
+impl MergedView {
+    /// Puts a layer on top: opaque directories first, then whiteouts, then what it adds, which they do
+    /// not hide (OCI image-spec, "Whiteouts"). Returns whether that changed anything recorded.
+    pub(crate) fn apply(&mut self, diff: &LayerDiff, hashes: &PathHash) -> bool {
         self.layers += 1;
         let before = self.nodes.len();
-        for dir in &facts.opaque {
+        for dir in &diff.opaque {
             let dir = self.canonical(dir);
             self.remove_below(&dir);
         }
-        for gone in &facts.whiteouts {
+        for gone in &diff.whiteouts {
             let gone = self.canonical_parent(gone);
             self.nodes.remove(&gone);
             self.remove_below(&gone);
         }
-        for add in &facts.adds {
-            self.add(&add.path, &add.what, &Now { facts, hashes, place: add.place });
+        for entry in &diff.entries {
+            self.add(entry, &UnpackPoint { diff, hashes, position: entry.position });
         }
-        self.replace_by_kind(facts, hashes);
-        // Where nothing is added, all that can happen is that nodes go.
-        !facts.adds.is_empty() || self.nodes.len() != before
+        self.replace_by_kind(diff, hashes);
+        // Where nothing is added, nodes can only be removed.
+        !diff.entries.is_empty() || self.nodes.len() != before
     }
 
-    fn add(&mut self, raw: &str, what: &What, now: &Now<'_>) {
-        let path = self.parent_at(raw, Some(now));
-        let content = match what {
-            What::File(parsed, wanted) => Content::File(Arc::clone(parsed), Arc::clone(wanted)),
-            What::Symlink(target) => Content::Symlink(target.clone()),
-            What::Hardlink(target) => {
+    fn add(&mut self, entry: &LayerEntry, now: &UnpackPoint<'_>) {
+        let path = self.parent_at(&entry.path, Some(now));
+        let content = match &entry.kind {
+            EntryKind::File(parsed, wanted) => Content::File(Arc::clone(parsed), Arc::clone(wanted)),
+            EntryKind::Symlink(target) => Content::Symlink(target.clone()),
+            EntryKind::Hardlink(target) => {
                 let target = self.parent_at(target, Some(now));
                 if target == path {
                     return;
                 }
                 let known = self.nodes.get(&target).map(|node| node.content.clone());
-                known.unwrap_or(Content::Unread(target))
+                known.unwrap_or(Content::Unrecorded(target))
             }
         };
         self.remove_below(&path);
-        self.nodes.insert(path, Node { content, layer: self.layers, place: now.place });
+        self.nodes.insert(path, Node { content, layer: self.layers, position: now.position });
     }
 
-    /// Entries that are not kept still replace: a file hides what was at and below its path before it, a directory
+    /// Entries that are not recorded still replace: a file hides what was at and below its path before it, a directory
     /// replaces a link or a file.
-    fn replace_by_kind(&mut self, facts: &Facts, hashes: &PathHash) {
-        if facts.files.is_empty() && facts.dirs.is_empty() {
+    fn replace_by_kind(&mut self, diff: &LayerDiff, hashes: &PathHash) {
+        if diff.files.is_empty() && diff.dirs.is_empty() {
             return;
         }
-        let links = self.links_written_through(facts, hashes);
+        let links = self.links_written_through(diff, hashes);
         let layer = self.layers;
         let mut parents = Vec::new();
         self.nodes.retain(|path, node| {
-            let since = node.place_in(layer);
-            let file = |hash| facts.files.between(hash, since, u32::MAX);
+            let since = node.position_in(layer);
+            let file = |hash| diff.files.between(hash, since, u32::MAX);
             let mut gone = |p: &str| {
                 let own = hashes.with_parents(p, &mut parents);
-                file(own) || facts.dirs.between(own, since, u32::MAX) || parents.iter().copied().any(file)
+                file(own) || diff.dirs.between(own, since, u32::MAX) || parents.iter().copied().any(file)
             };
             if links.is_empty() { !gone(path) } else { !spellings(path, &links).iter().any(|p| gone(p)) }
         });
     }
 
-    /// Links that entries of a layer go through, by where they lead. Mostly there are none.
-    fn links_written_through(&self, facts: &Facts, hashes: &PathHash) -> HashMap<String, Vec<String>> {
+    /// Links that entries of a layer are written through, by their target. Mostly there are none.
+    fn links_written_through(&self, diff: &LayerDiff, hashes: &PathHash) -> HashMap<String, Vec<String>> {
         let symlinks = || self.nodes.iter().filter(|(_, node)| matches!(node.content, Content::Symlink(_)));
         let mut links: HashMap<String, Vec<String>> = HashMap::new();
-        if symlinks().any(|(path, _)| facts.above.contains(&hashes.of(path))) {
+        if symlinks().any(|(path, _)| diff.above.contains(&hashes.of(path))) {
             for (path, _) in symlinks() {
                 links.entry(self.canonical(path)).or_default().push(path.clone());
             }
@@ -139,12 +139,12 @@ impl View {
         self.canonical_at(path, None)
     }
 
-    fn parent_at(&self, path: &str, now: Option<&Now<'_>>) -> String {
+    fn parent_at(&self, path: &str, now: Option<&UnpackPoint<'_>>) -> String {
         let (dir, name) = path::split(path);
         path::join(&self.canonical_at(dir, now), name)
     }
 
-    fn canonical_at(&self, path: &str, now: Option<&Now<'_>>) -> String {
+    fn canonical_at(&self, path: &str, now: Option<&UnpackPoint<'_>>) -> String {
         let mut todo: Vec<String> = path.rsplit('/').filter(|p| !p.is_empty()).map(str::to_owned).collect();
         let mut done = String::new();
         let mut hops = 0;
@@ -172,52 +172,52 @@ impl View {
         done
     }
 
-    /// Whether a node is still there in the middle of its layer, or already replaced by an entry that is not kept.
-    fn is_live(&self, path: &str, node: &Node, now: Option<&Now<'_>>) -> bool {
-        let Some(Now { facts, hashes, place }) = now else { return true };
-        let since = node.place_in(self.layers);
+    /// Whether a node is still there in the middle of its layer, or already replaced by an entry that is not recorded.
+    fn is_live(&self, path: &str, node: &Node, now: Option<&UnpackPoint<'_>>) -> bool {
+        let Some(UnpackPoint { diff, hashes, position }) = now else { return true };
+        let since = node.position_in(self.layers);
         let hash = hashes.of(path);
-        !facts.files.between(hash, since, *place) && !facts.dirs.between(hash, since, *place)
+        !diff.files.between(hash, since, *position) && !diff.dirs.between(hash, since, *position)
     }
 
     /// Every path at which an installed package's evidence lies, and the path by which an analyzer wants it.
-    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &str, &Arc<Parsed>)> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &str, &Arc<ParsedFile>)> {
         self.nodes.iter().filter_map(|(path, node)| {
             let Content::File(parsed, wanted) = &node.content else { return None };
             if parsed.by_content || analyze::wants(path) {
                 return Some((path.as_str(), path.as_str(), parsed));
             }
-            // Elsewhere, a file counts while the link that leads to it stands.
+            // Elsewhere, a file counts while the link that leads to it is there.
             (self.canonical(wanted) == *path).then_some((path.as_str(), &**wanted, parsed))
         })
     }
 
     /// The parsed content behind a path, through links.
-    pub(crate) fn get(&self, path: &str) -> Option<&Arc<Parsed>> {
+    pub(crate) fn get(&self, path: &str) -> Option<&Arc<ParsedFile>> {
         match &self.nodes.get(&self.canonical(path))?.content {
             Content::File(parsed, _) => Some(parsed),
             _ => None,
         }
     }
 
-    /// Where the content of a hard link is that was not kept.
-    pub(crate) fn unread(&self, path: &str) -> Option<&str> {
+    /// Where the content of a hard link is, when that was not recorded.
+    pub(crate) fn unrecorded(&self, path: &str) -> Option<&str> {
         match &self.nodes.get(path)?.content {
-            Content::Unread(target) => Some(target),
+            Content::Unrecorded(target) => Some(target),
             _ => None,
         }
     }
 
-    /// Whether the file's content was kept.
-    pub(crate) fn holds(&self, path: &str) -> bool {
+    /// Whether the file's content was recorded.
+    pub(crate) fn has_recorded(&self, path: &str) -> bool {
         self.nodes.get(path).is_some_and(|node| matches!(node.content, Content::File(..)))
     }
 }
 
 impl Node {
-    /// Its place in the tar of `layer`; what lower layers put there came before all.
-    fn place_in(&self, layer: usize) -> u32 {
-        if self.layer == layer { self.place } else { 0 }
+    /// Its position in the tar of `layer`; what lower layers put there precedes all.
+    fn position_in(&self, layer: usize) -> u32 {
+        if self.layer == layer { self.position } else { 0 }
     }
 }
 

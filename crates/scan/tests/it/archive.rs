@@ -3,12 +3,12 @@
 use crate::fixture::{BASH, DEBIAN, E, STATUS, layer, listed, scan_layers};
 use std::io::Read;
 use tidewaiter_scan::limits::Limits;
-use tidewaiter_scan::tar::{Kind, Reader};
+use tidewaiter_scan::tar::{TarEntryKind, TarReader};
 use tidewaiter_testkit::layer::{entry, header, padded, pax};
 
 /// "kind path size content" of each entry, or the error at the end.
 fn read(tar: &[u8]) -> Vec<String> {
-    let mut reader = Reader::new(tar, &Limits::default());
+    let mut reader = TarReader::new(tar, &Limits::default());
     let mut out = Vec::new();
     loop {
         match reader.next_entry() {
@@ -21,11 +21,11 @@ fn read(tar: &[u8]) -> Vec<String> {
                 let mut content = Vec::new();
                 let read = reader.read_to_end(&mut content).map(|_| String::from_utf8_lossy(&content).into_owned());
                 let kind = match entry.kind {
-                    Kind::File => "file".to_owned(),
-                    Kind::Directory => "dir".to_owned(),
-                    Kind::Symlink(to) => format!("symlink({to})"),
-                    Kind::Hardlink(to) => format!("link({to})"),
-                    Kind::Other => "other".to_owned(),
+                    TarEntryKind::File => "file".to_owned(),
+                    TarEntryKind::Directory => "dir".to_owned(),
+                    TarEntryKind::Symlink(to) => format!("symlink({to})"),
+                    TarEntryKind::Hardlink(to) => format!("link({to})"),
+                    TarEntryKind::Other => "other".to_owned(),
                 };
                 out.push(format!("{kind} {} {} {}", entry.path, entry.size, read.unwrap_or_else(|e| e.to_string())));
             }
@@ -229,7 +229,7 @@ fn sparse_files_are_expanded() {
         check(format, &[&bytes, &after], &["file f 10 AB\0\0\0\0CD\0\0", "file after 1 x"]);
         // Whoever does not read the content comes to the next entry all the same.
         let tar = [bytes.as_slice(), &after].concat();
-        let mut reader = Reader::new(tar.as_slice(), &Limits::default());
+        let mut reader = TarReader::new(tar.as_slice(), &Limits::default());
         reader.next_entry().unwrap();
         assert_eq!(reader.next_entry().unwrap().unwrap().path, "after", "{format}");
         let found = scan_layers(&[layer(&[DEBIAN, E::Raw(&bytes), E::File(STATUS, BASH)])]).unwrap();
@@ -249,7 +249,7 @@ fn own_reader_agrees_with_another_one() {
     let entries = other.entries().unwrap().map(|e| e.unwrap());
     let expected: Vec<String> =
         entries.map(|e| format!("{} {}", e.path().unwrap().to_string_lossy(), e.size())).collect();
-    let mut reader = Reader::new(bytes.as_slice(), &Limits::default());
+    let mut reader = TarReader::new(bytes.as_slice(), &Limits::default());
     let mut found = Vec::new();
     while let Some(entry) = reader.next_entry().unwrap() {
         found.push(format!("{} {}", entry.path, entry.size));

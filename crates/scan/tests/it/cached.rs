@@ -4,12 +4,12 @@ use crate::fixture::{BOTH, DB, E, MUSL, OS, layer, write_layout};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use tidewaiter_core::report::Inventory;
-use tidewaiter_scan::ScanError;
 use tidewaiter_scan::cache::{Cache, MAX_BYTES};
-use tidewaiter_scan::engine::{self, Options};
+use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::oci_layout;
+use tidewaiter_scan::{NamedDigest, ScanError};
 use tidewaiter_testkit::sha256;
 
 fn scan(dir: &Path, cache: Option<&Cache>) -> Result<Inventory, ScanError> {
@@ -17,7 +17,7 @@ fn scan(dir: &Path, cache: Option<&Cache>) -> Result<Inventory, ScanError> {
     let cancel = AtomicBool::new(false);
     engine::inventory(
         &image,
-        &Options { limits: Limits::default(), threads: 2, cancel: &cancel, progress: &Silent, cache },
+        &ScanOptions { limits: Limits::default(), threads: 2, cancel: &cancel, progress: &Silent, cache },
     )
 }
 
@@ -59,7 +59,7 @@ fn what_a_config_claims_is_compared_with_what_was_read() {
     scan(&dir, Some(&cache)).unwrap();
     let lying = folder.path().join("lying");
     write_layout(&lying, &[good], &[sha256(b"other")]);
-    assert!(matches!(scan(&lying, Some(&cache)), Err(ScanError::Mismatch { what: "diff id", .. })));
+    assert!(matches!(scan(&lying, Some(&cache)), Err(ScanError::Mismatch { what: NamedDigest::DiffId, .. })));
     // A failure is not remembered as anything else.
     assert!(scan(&lying, Some(&cache)).is_err());
 }

@@ -9,7 +9,7 @@ use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_db::writer::{self, BuildInput};
 use tidewaiter_db::{Database, matching};
-use tidewaiter_scan::engine::{self, Options};
+use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::oci_layout;
@@ -89,7 +89,8 @@ fn reports_are_the_same_however_they_were_made() {
     let report = |threads: usize| {
         let image = oci_layout::open(dir.path(), None).unwrap();
         let cancel = AtomicBool::new(false);
-        let options = Options { limits: Limits::default(), threads, cancel: &cancel, progress: &Silent, cache: None };
+        let options =
+            ScanOptions { limits: Limits::default(), threads, cancel: &cancel, progress: &Silent, cache: None };
         matching::judge(engine::inventory(&image, &options).unwrap(), &db).unwrap()
     };
     let first = report(1);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use tidewaiter_core::report::Inventory;
 use tidewaiter_scan::ScanError;
-use tidewaiter_scan::engine::{self, Options};
+use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::{Image, oci_layout};
@@ -57,7 +57,7 @@ pub(crate) fn write_layout(dir: &Path, stored: &[Vec<u8>], diff_ids: &[String]) 
 /// What an image holds, within limits.
 pub(crate) fn inventory(image: &Image, limits: Limits) -> Result<Inventory, ScanError> {
     let cancel = AtomicBool::new(false);
-    engine::inventory(image, &Options { limits, threads: 2, cancel: &cancel, progress: &Silent, cache: None })
+    engine::inventory(image, &ScanOptions { limits, threads: 2, cancel: &cancel, progress: &Silent, cache: None })
 }
 
 /// What the layout in `dir` holds.

@@ -9,11 +9,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
-use tidewaiter_scan::engine::{self, Options};
+use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::registry::credentials::Credentials;
-use tidewaiter_scan::source::registry::{self, Config};
+use tidewaiter_scan::source::registry::{self, RegistryConfig};
 use tidewaiter_scan::source::sha256;
 
 /// How the server behaves.
@@ -114,11 +114,11 @@ fn file(dir: &Path, path: &str) -> PathBuf {
     }
 }
 
-fn config(login: &str, host: &str) -> Config {
+fn config(login: &str, host: &str) -> RegistryConfig {
     let json = format!(r#"{{"auths":{{"{host}":{{"auth":"{login}"}}}}}}"#);
     let credentials =
         if login.is_empty() { Credentials::default() } else { Credentials::parse(json.as_bytes()).unwrap() };
-    Config { credentials, pause: Duration::from_millis(1), ..Config::default() }
+    RegistryConfig { credentials, pause: Duration::from_millis(1), ..RegistryConfig::default() }
 }
 
 /// "clean" or the reason of the failure.
@@ -126,7 +126,8 @@ fn scan(host: &str, login: &str, image: &str) -> String {
     let config = config(login, host);
     let opened = registry::open(&config, &format!("{host}/{image}").parse().unwrap(), None);
     let cancel = AtomicBool::new(false);
-    let options = Options { limits: Limits::default(), threads: 1, cancel: &cancel, progress: &Silent, cache: None };
+    let options =
+        ScanOptions { limits: Limits::default(), threads: 1, cancel: &cancel, progress: &Silent, cache: None };
     match opened.map_err(Into::into).and_then(|image| engine::inventory(&image, &options)) {
         Ok(inventory) => format!("{} packages", inventory.packages.len()),
         Err(error) => error.reason().to_string(),

@@ -99,6 +99,6 @@ fn limits_are_named() {
     check(Limits { entries: 2, ..all }, "LimitExceeded");
     check(Limits { ratio: 1, ratio_from: 100, ..all }, "LimitExceeded");
     check(Limits { path_bytes: 10, ..all }, "LimitExceeded");
-    check(Limits { kept_bytes: 100, ..all }, "LimitExceeded");
+    check(Limits { recorded_bytes: 100, ..all }, "LimitExceeded");
     check(Limits { file_bytes: 4, ..all }, "0 packages, [LimitReached, LimitReached, NothingRecognized]");
 }

@@ -1,5 +1,5 @@
 //! Executables, as far as it takes to find what a compiler left in them: ELF (System V gABI), PE (Microsoft's PE
-//! format) and Mach-O (Apple's `loader.h`). Only offsets are kept, so that the first bytes of a file are enough to know
+//! format) and Mach-O (Apple's `loader.h`). Only offsets are recorded, so that the first bytes of a file are enough to know
 //! its segments.
 
 mod elf;
@@ -7,6 +7,8 @@ mod macho;
 mod pe;
 
 pub(super) use macho::slices;
+
+use crate::bytes::{number, slice};
 use std::ops::Range;
 
 /// Segments and wanted sections of one file, at most: real files have a dozen.
@@ -109,23 +111,21 @@ pub(super) fn part<'a>(bytes: &'a [u8], range: &Range<u64>) -> Option<&'a [u8]> 
 
 /// Numbers of a header in its own byte order.
 #[derive(Debug, Clone, Copy)]
-struct Fields<'a> {
+struct HeaderFields<'a> {
     bytes: &'a [u8],
     big_endian: bool,
     /// Whether addresses have eight bytes.
     wide: bool,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> HeaderFields<'a> {
     /// The header that begins at an offset.
-    fn from(&self, offset: u64) -> Option<Fields<'a>> {
-        Some(Fields { bytes: self.bytes.get(usize::try_from(offset).ok()?..)?, ..*self })
+    fn from(&self, offset: u64) -> Option<HeaderFields<'a>> {
+        Some(HeaderFields { bytes: self.bytes.get(usize::try_from(offset).ok()?..)?, ..*self })
     }
 
     fn number(&self, at: usize, size: usize) -> Option<u64> {
-        let field = self.bytes.get(at..at.checked_add(size)?)?;
-        let step = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
-        Some(if self.big_endian { field.iter().fold(0, step) } else { field.iter().rev().fold(0, step) })
+        number(self.bytes, at, size, self.big_endian)
     }
 
     fn u16(&self, at: usize) -> Option<u64> {
@@ -143,7 +143,6 @@ impl<'a> Fields<'a> {
 
     /// Text up to the first zero, in a field of fixed size.
     fn name(&self, at: usize, size: usize) -> Option<&'a [u8]> {
-        let field = self.bytes.get(at..at.checked_add(size)?)?;
-        field.split(|byte| *byte == 0).next()
+        slice(self.bytes, at, size)?.split(|byte| *byte == 0).next()
     }
 }

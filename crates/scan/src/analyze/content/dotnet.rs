@@ -1,7 +1,7 @@
 //! .NET applications in a single file: a host program with the application's files appended, among them its
 //! `deps.json`, which is never compressed (dotnet/designs, "The Single-file Bundler").
 
-use crate::analyze::{Parsed, dotnet, unreadable};
+use crate::analyze::{ParsedFile, dotnet, unreadable};
 use memchr::memmem;
 use serde::de::IgnoredAny;
 
@@ -25,7 +25,7 @@ pub(super) struct Search<'p> {
     path: &'p str,
     /// There is a bundle.
     bundled: bool,
-    found: Vec<Parsed>,
+    found: Vec<ParsedFile>,
     /// Places with the key so far.
     places: usize,
 }
@@ -53,8 +53,8 @@ impl<'p> Search<'p> {
     }
 
     /// The packages of the application, and a gap where it does not list them.
-    pub(super) fn result(self) -> Parsed {
-        let mut out = Parsed::default();
+    pub(super) fn result(self) -> ParsedFile {
+        let mut out = ParsedFile::default();
         if self.bundled && (self.found.is_empty() || self.places > MAX_PLACES) {
             let message = "this .NET application in a single file does not list its packages where they can be told";
             out.gaps.push(unreadable(self.path, message));

@@ -6,7 +6,8 @@
 mod modules;
 
 use super::binary::{Binary, part};
-use crate::analyze::Parsed;
+use crate::analyze::ParsedFile;
+use crate::bytes::number;
 use memchr::memmem;
 
 /// Begins the blob.
@@ -32,7 +33,7 @@ pub(super) struct BuildInfo {
 
 impl BuildInfo {
     /// Packages and gaps of the program at a path.
-    pub(super) fn says(&self, path: &str) -> Parsed {
+    pub(super) fn says(&self, path: &str) -> ParsedFile {
         modules::packages(path, self)
     }
 }
@@ -85,16 +86,12 @@ fn pointers(binary: &Binary, blob: &[u8], bytes: &[u8]) -> Option<BuildInfo> {
     if flags & FLAG_INLINE != 0 || (size != 4 && size != 8) {
         return None;
     }
-    let number = |bytes: &[u8], index: usize| {
-        let field = bytes.get(index * size..(index + 1) * size)?;
-        let step = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
-        Some(if flags & FLAG_BIG_ENDIAN != 0 { field.iter().fold(0, step) } else { field.iter().rev().fold(0, step) })
-    };
+    let word = |bytes: &[u8], index: usize| number(bytes, index * size, size, flags & FLAG_BIG_ENDIAN != 0);
     // A pointer leads to a string's header: where its bytes are, and how many.
     let text = |index: usize| {
-        let header = binary.at(number(blob.get(16..)?, index)?, bytes)?;
-        let length = usize::try_from(number(header, 1)?).ok().filter(|length| *length <= MAX_TEXT)?;
-        binary.at(number(header, 0)?, bytes)?.get(..length)
+        let header = binary.at(word(blob.get(16..)?, index)?, bytes)?;
+        let length = usize::try_from(word(header, 1)?).ok().filter(|length| *length <= MAX_TEXT)?;
+        binary.at(word(header, 0)?, bytes)?.get(..length)
     };
     build_info(text(0)?, text(1).unwrap_or_default())
 }

@@ -1,37 +1,38 @@
 //! Java archives: what each says that it is, and the archives inside it.
 //!
 //! `META-INF/maven/GROUP/ARTIFACT/pom.properties` names an artifact for certain; an archive with several is one into
-//! which others were unpacked. Where there is none, the manifest and the file's name are asked ([`identity`]).
+//! which others were unpacked. Where there is none, the manifest and the file's name are used ([`identity`]).
 
 mod groups;
 mod identity;
 
-use super::zip::stream::{Content, Passing};
-use super::zip::{Archive, Entry, ZipError};
-use crate::analyze::{Parsed, package};
+use crate::analyze::ParsedFile;
+use crate::analyze::zip::stream::{StreamedContent, ZipStream};
+use crate::analyze::zip::{ZipArchive, ZipEntry, ZipError};
 use identity::{Artifact, Identity};
 use std::borrow::Cow;
 use std::io::BufRead;
-use tidewaiter_core::package::{Location, PackageType};
+use tidewaiter_core::package::{Location, Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
 /// Names of Java archives end like this.
 const SUFFIXES: [&str; 9] = [".jar", ".war", ".ear", ".par", ".sar", ".nar", ".jpi", ".hpi", ".lpkg"];
-/// Archives inside each other.
+/// Archives inside each other: an EAR has a WAR with jars, which may shade others.
 const MAX_DEPTH: usize = 8;
-/// Entries of an archive and all inside it.
+/// Entries of an archive and all inside it, as many as of a layer.
 const MAX_ENTRIES: u64 = 4_000_000;
 /// Bytes that may be unpacked of an archive and all inside it.
 const MAX_UNPACKED: u64 = 1 << 30;
-/// Bytes that may be unpacked of an archive that is too large to hold.
-const MAX_PASSED: u64 = 8 << 30;
-/// Bytes of one archive that was unpacked to be read, together with the file itself.
+/// Bytes that may be unpacked of an archive that is streamed.
+const MAX_STREAMED: u64 = 8 << 30;
+/// Bytes of a file and of the archives unpacked from it that are in memory at once: what [`super::Format::max_buffered`]
+/// leaves of a file's limit, and a little more.
 const MAX_MEMORY: u64 = 72 << 20;
-/// Bytes that each archive which passes counts for at least, whatever ends it.
-const LEAST: u64 = 64 << 10;
-/// Bytes of a manifest or of properties.
+/// Bytes that each streamed archive counts for at least: millions of empty ones must not be free.
+const MIN_COST: u64 = 64 << 10;
+/// Bytes of a manifest or of properties: true ones have a few hundred kilobytes at most.
 const MAX_TEXT: u64 = 1 << 20;
-/// Artifacts of one file.
+/// Artifacts of one file: the largest distributions have some thousands.
 const MAX_PACKAGES: usize = 100_000;
 
 /// Whether a path is a Java archive's.
@@ -44,21 +45,21 @@ pub(super) fn is_named(path: &str) -> bool {
 }
 
 /// The artifacts of an archive.
-pub(super) fn archive(path: &str, bytes: &[u8]) -> Parsed {
+pub(super) fn archive(path: &str, bytes: &[u8]) -> ParsedFile {
     let memory = MAX_MEMORY.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-    let mut reader = Reader::new(path, MAX_UNPACKED, memory);
+    let mut reader = JavaArchiveReader::new(path, MAX_UNPACKED, memory);
     reader.archive("", path, bytes, 0);
     reader.out
 }
 
-/// The artifacts of an archive that is too large to hold.
-pub(super) fn large_archive(path: &str, content: &mut impl BufRead) -> Parsed {
-    let mut reader = Reader::new(path, MAX_PASSED, MAX_MEMORY);
-    reader.passing("", path, content, 0);
+/// The artifacts of an archive that is too large to buffer.
+pub(super) fn large_archive(path: &str, content: &mut impl BufRead) -> ParsedFile {
+    let mut reader = JavaArchiveReader::new(path, MAX_STREAMED, MAX_MEMORY);
+    reader.stream("", path, content, 0);
     reader.out
 }
 
-/// What an entry is to the archive it lies in.
+/// What an entry means for its archive.
 enum Role {
     /// A manifest or `pom.properties`.
     Text,
@@ -82,23 +83,23 @@ impl Role {
     }
 }
 
-/// What is left of the limits, and what was found.
-struct Reader<'p> {
+/// Reads an archive and all inside it: what is left of the limits, and what was found.
+struct JavaArchiveReader<'p> {
     path: &'p str,
-    out: Parsed,
+    out: ParsedFile,
     entries: u64,
     unpacked: u64,
     memory: u64,
 }
 
-impl<'p> Reader<'p> {
+impl<'p> JavaArchiveReader<'p> {
     fn new(path: &'p str, unpacked: u64, memory: u64) -> Self {
-        Reader { path, out: Parsed::default(), entries: MAX_ENTRIES, unpacked, memory }
+        JavaArchiveReader { path, out: ParsedFile::default(), entries: MAX_ENTRIES, unpacked, memory }
     }
 
     /// Reads the archive at `inside`, a path in the file that begins with `!/`, or the file itself.
     fn archive(&mut self, inside: &str, name: &str, bytes: &[u8], depth: usize) {
-        let archive = match Archive::open(bytes) {
+        let archive = match ZipArchive::open(bytes) {
             Ok(Some(archive)) => archive,
             Ok(None) => return,
             Err(error) => return self.unreadable(inside, &error),
@@ -115,7 +116,14 @@ impl<'p> Reader<'p> {
         self.found_all(inside, identity);
     }
 
-    fn entry(&mut self, inside: &str, archive: &Archive<'_>, entry: &Entry<'_>, depth: usize, identity: &mut Identity) {
+    fn entry(
+        &mut self,
+        inside: &str,
+        archive: &ZipArchive<'_>,
+        entry: &ZipEntry<'_>,
+        depth: usize,
+        identity: &mut Identity,
+    ) {
         let Ok(name) = std::str::from_utf8(entry.name) else { return };
         match Role::of(name) {
             Role::Archive => self.nested(&format!("{inside}!/{name}"), name, archive, entry, depth),
@@ -128,10 +136,10 @@ impl<'p> Reader<'p> {
         }
     }
 
-    /// Reads an archive as it passes; those inside it are held one by one, or pass too.
-    fn passing(&mut self, inside: &str, name: &str, content: &mut dyn BufRead, depth: usize) {
+    /// Streams an archive; those inside it are buffered one by one, or streamed too.
+    fn stream(&mut self, inside: &str, name: &str, content: &mut dyn BufRead, depth: usize) {
         let mut identity = Identity::new(name.rsplit('/').next().unwrap_or(name));
-        let mut archive = Passing::new(content);
+        let mut archive = ZipStream::new(content);
         loop {
             let header = match archive.next_entry() {
                 Ok(Some(header)) => header,
@@ -144,14 +152,14 @@ impl<'p> Reader<'p> {
             }
             let (name, left) = (header.name.as_str(), self.unpacked);
             let unpacked = match Role::of(name) {
-                // What is held may have to be held while what is in it is.
+                // Half: an archive inside this one may have to be buffered at the same time.
                 Role::Archive => archive.content(&header, self.memory / 2, left, |content| {
-                    self.passed(&format!("{inside}!/{name}"), name, content, depth);
+                    self.streamed(&format!("{inside}!/{name}"), name, content, depth);
                 }),
                 Role::Text => archive.content(&header, MAX_TEXT, left, |content| match content {
-                    Content::Whole(bytes) => identity.text(name, &bytes),
-                    Content::Longer(_) => self.unreadable(inside, &ZipError::TooLarge),
-                    Content::Unreadable(error) => self.unreadable(inside, &error),
+                    StreamedContent::Whole(bytes) => identity.text(name, &bytes),
+                    StreamedContent::Longer(_) => self.unreadable(inside, &ZipError::TooLarge),
+                    StreamedContent::Unreadable(error) => self.unreadable(inside, &error),
                 }),
                 role => {
                     if let Role::Class = role {
@@ -168,67 +176,72 @@ impl<'p> Reader<'p> {
         self.found_all(inside, identity);
     }
 
-    /// Reads an archive that lies in one that passes.
-    fn passed(&mut self, inside: &str, name: &str, content: Content<'_>, depth: usize) {
+    /// Reads an archive inside a streamed one.
+    fn streamed(&mut self, inside: &str, name: &str, content: StreamedContent<'_>, depth: usize) {
         if depth >= MAX_DEPTH {
             return self.too_deep(inside);
         }
         let before = self.memory;
         match content {
-            Content::Whole(bytes) => {
+            StreamedContent::Whole(bytes) => {
                 self.memory = before.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
                 self.archive(inside, name, &bytes, depth + 1);
             }
-            Content::Longer(content) => self.longer(inside, name, content, depth),
-            Content::Unreadable(error) => self.unreadable(inside, &error),
+            StreamedContent::Longer(content) => self.long_streamed(inside, name, content, depth),
+            StreamedContent::Unreadable(error) => self.unreadable(inside, &error),
         }
         self.memory = before;
     }
 
-    /// Reads an archive in an archive that passes, with half of what is left: the outer one is unpacked meanwhile.
-    fn longer(&mut self, inside: &str, name: &str, content: &mut dyn BufRead, depth: usize) {
+    /// Streams an archive inside another, with half of what is left: the outer one is unpacked at the same time.
+    fn long_streamed(&mut self, inside: &str, name: &str, content: &mut dyn BufRead, depth: usize) {
         let (memory, unpacked) = (self.memory, self.unpacked);
         (self.memory, self.unpacked) = (memory / 2, unpacked / 2);
-        self.passing(inside, name, content, depth + 1);
+        self.stream(inside, name, content, depth + 1);
         (self.memory, self.unpacked) = (memory, unpacked - unpacked / 2 + self.unpacked);
     }
 
-    fn nested(&mut self, inside: &str, name: &str, archive: &Archive<'_>, entry: &Entry<'_>, depth: usize) {
+    fn nested(&mut self, inside: &str, name: &str, archive: &ZipArchive<'_>, entry: &ZipEntry<'_>, depth: usize) {
         if depth >= MAX_DEPTH {
             return self.too_deep(inside);
         }
-        // What is stored is held already.
+        // What is stored is in memory already.
         let max = if entry.is_stored() { u64::MAX } else { self.memory };
         if entry.size > max {
             return match archive.inflated(entry) {
-                Ok(content) => self.longer_entry(inside, name, content, depth),
+                Ok(content) => self.long_entry(inside, name, content, depth),
                 Err(error) => self.unreadable(inside, &error),
             };
         }
-        // Each is read once; an archive made of entries that overlap must not be read for ever.
+        // Every entry counts, so that an archive of overlapping entries ends too.
         match self.unpack(archive, entry, max) {
             Ok(bytes) => {
-                let held = if let Cow::Owned(bytes) = &bytes { u64::try_from(bytes.len()).unwrap_or(0) } else { 0 };
-                self.memory -= held;
+                let buffered = if let Cow::Owned(bytes) = &bytes { u64::try_from(bytes.len()).unwrap_or(0) } else { 0 };
+                self.memory -= buffered;
                 self.archive(inside, name, &bytes, depth + 1);
-                self.memory += held;
+                self.memory += buffered;
             }
             Err(error) => self.unreadable(inside, &error),
         }
     }
 
-    fn longer_entry(&mut self, inside: &str, name: &str, content: impl BufRead, depth: usize) {
+    fn long_entry(&mut self, inside: &str, name: &str, content: impl BufRead, depth: usize) {
         let budget = self.unpacked;
         let mut content = content.take(budget);
-        self.longer(inside, name, &mut content, depth);
-        self.unpacked = self.unpacked.saturating_sub((budget - content.limit()).max(LEAST));
+        self.long_streamed(inside, name, &mut content, depth);
+        self.unpacked = self.unpacked.saturating_sub((budget - content.limit()).max(MIN_COST));
         if content.limit() == 0 {
             self.unreadable(inside, &ZipError::TooLarge);
         }
     }
 
-    /// Unpacks an entry and counts it; one that fails has cost as much as it might have.
-    fn unpack<'b>(&mut self, archive: &Archive<'b>, entry: &Entry<'b>, max: u64) -> Result<Cow<'b, [u8]>, ZipError> {
+    /// Unpacks an entry and counts it; one that fails counts for the most it might have cost.
+    fn unpack<'b>(
+        &mut self,
+        archive: &ZipArchive<'b>,
+        entry: &ZipEntry<'b>,
+        max: u64,
+    ) -> Result<Cow<'b, [u8]>, ZipError> {
         let max = max.min(self.unpacked);
         let content = archive.content(entry, max);
         let cost = content.as_ref().map_or(max, |bytes| u64::try_from(bytes.len()).unwrap_or(max));
@@ -246,7 +259,7 @@ impl<'p> Reader<'p> {
         if self.out.packages.len() >= MAX_PACKAGES {
             return self.limit(inside, "it has too many artifacts");
         }
-        let mut package = package(PackageType::Maven, &artifact.name(), &artifact.version);
+        let mut package = Package::new(PackageType::Maven, artifact.name(), &artifact.version);
         if !inside.is_empty() {
             package.locations.push(Location { path: inside.to_owned(), layer: 0 });
         }

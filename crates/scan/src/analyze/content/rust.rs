@@ -2,7 +2,7 @@
 //! (cargo-auditable's `PARSING.md`).
 
 use super::binary::{Binary, Section};
-use crate::analyze::{Parsed, package, unreadable};
+use crate::analyze::{ParsedFile, unreadable};
 use flate2::read::ZlibDecoder;
 use serde::Deserialize;
 use std::io::Read as _;
@@ -30,8 +30,8 @@ struct Listed {
 }
 
 /// The crates of a program, and a gap when it has a list that cannot be read.
-pub(super) fn crates(path: &str, binary: &Binary, bytes: &[u8]) -> Parsed {
-    let mut out = Parsed::default();
+pub(super) fn crates(path: &str, binary: &Binary, bytes: &[u8]) -> ParsedFile {
+    let mut out = ParsedFile::default();
     for section in binary.sections(Section::CargoAudit, bytes) {
         match audit(section) {
             Some(audit) => {
@@ -53,7 +53,7 @@ fn audit(section: &[u8]) -> Option<Audit> {
 }
 
 fn listed_package(listed: &Listed) -> Package {
-    let found = package(PackageType::Cargo, &listed.name, &listed.version);
+    let found = Package::new(PackageType::Cargo, &listed.name, &listed.version);
     match listed.source.as_str() {
         // Other registries mirror it, or hold what nobody else can judge.
         "crates.io" | "registry" => found,

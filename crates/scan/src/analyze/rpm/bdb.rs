@@ -4,7 +4,7 @@
 //! Every page is read once, whatever buckets and chains say, so that no loop in the file can be one of ours.
 
 use super::Contents;
-use super::bytes::{array, slice};
+use crate::bytes::{array, slice};
 
 const MAGIC: u32 = 0x0006_1561;
 const MAGIC_AT: usize = 12;

@@ -3,8 +3,7 @@
 //! Big-endian: number of index entries, bytes of data, then the entries (tag, type, offset, count) and the data.
 //! An entry that is not sound is a defect of the header; what can be read all the same is read.
 
-use super::bytes::{be32, slice};
-use crate::analyze::package;
+use crate::bytes::{be32, slice};
 use std::borrow::Cow;
 use tidewaiter_core::package::{Package, PackageType};
 
@@ -211,7 +210,7 @@ pub(super) fn installed(fields: &Fields<'_>) -> Package {
         source_version,
         vendor: fields.vendor.to_owned(),
         module: module(fields.label),
-        ..package(PackageType::Rpm, fields.name, &with_epoch(fields.version_release))
+        ..Package::new(PackageType::Rpm, fields.name, with_epoch(fields.version_release))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Thousands of damaged files for every format: each ends soon, without a panic and with a bounded result.
 
 use super::encode::{bdb, ndb, rpm, sqlite, three, wal};
-use super::{parse, with_log};
-use crate::analyze::Parsed;
+use super::{parse, with_wal};
+use crate::analyze::ParsedFile;
 
 /// Marsaglia's xorshift: the same cases in every run.
 struct Random(u64);
@@ -25,7 +25,7 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-fn bounded(parsed: &Parsed, case: &str) {
+fn bounded(parsed: &ParsedFile, case: &str) {
     assert!(parsed.packages.len() <= 3 && parsed.gaps.len() <= 20, "{case}: {parsed:?}");
 }
 
@@ -70,6 +70,6 @@ fn no_log_is_fatal() {
         bad.truncate(bad.len() - random.below(2) * random.below(log.len()));
         let alone = parse("var/lib/rpm/rpmdb.sqlite-wal", &bad);
         assert!(alone.packages.is_empty() && alone.gaps.len() <= 1);
-        bounded(&with_log("var/lib/rpm/rpmdb.sqlite", &before, &bad), &case.to_string());
+        bounded(&with_wal("var/lib/rpm/rpmdb.sqlite", &before, &bad), &case.to_string());
     }
 }

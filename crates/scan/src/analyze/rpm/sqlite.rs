@@ -3,9 +3,9 @@
 //! Every page is read once, whatever pointers say, so that no loop in the file can be one of ours.
 
 use super::Contents;
-use super::bytes::{be16, be32, slice};
 use super::record::{self, Value};
 use super::wal::Log;
+use crate::bytes::{be16, be32, slice};
 
 pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
 /// The first page begins with the header of the file.
@@ -67,7 +67,7 @@ impl<'a> File<'a> {
         }
         let header = header.get(..FILE_HEADER).ok_or("it ends within its header")?;
         // 65536 does not fit its field and is written as 1.
-        let page_size = be16(header, 16).map(|size| if size == 1 { 65536 } else { size });
+        let page_size = be16(header, 16).map(usize::from).map(|size| if size == 1 { 65536 } else { size });
         let page_size = page_size.filter(|s| (512..=65536).contains(s) && s.is_power_of_two());
         let page_size = page_size.ok_or("its page size is impossible")?;
         let usable = page_size - usize::from(header.get(20).copied().unwrap_or_default());
@@ -166,7 +166,7 @@ impl<'a> File<'a> {
 /// The cells of a page, each up to the page's end; `None` for one whose pointer does not hold.
 fn cells(page: &[u8], start: usize, header: usize) -> Result<impl Iterator<Item = Option<&[u8]>>, Cause> {
     let first = start + header;
-    let count = be16(page, start + 3).unwrap_or_default();
+    let count = usize::from(be16(page, start + 3).unwrap_or_default());
     let pointers = slice(page, first, 2 * count).ok_or("a page has more rows than room")?;
     let content = first + pointers.len();
     Ok(pointers.as_chunks::<2>().0.iter().map(move |p| {

@@ -1,21 +1,21 @@
 //! Every format, whole and damaged, on databases made in code.
 
 use super::encode::{bdb, ndb, rpm, sqlite, three, wal};
-use super::{MANIFEST, parse, with_log};
-use crate::analyze::Parsed;
+use super::{MANIFEST, parse, with_wal};
+use crate::analyze::ParsedFile;
 
 const SQLITE: &str = "var/lib/rpm/rpmdb.sqlite";
 const NDB: &str = "usr/lib/sysimage/rpm/Packages.db";
 const BDB: &str = "var/lib/rpm/Packages";
 const THREE: [&str; 3] = ["large 2:2.0-1", "last 3.0-1", "small 1.0-1"];
 
-fn listed(parsed: &Parsed) -> Vec<String> {
+fn listed(parsed: &ParsedFile) -> Vec<String> {
     let mut found: Vec<String> = parsed.packages.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
     found.sort();
     found
 }
 
-fn causes(parsed: &Parsed) -> String {
+fn causes(parsed: &ParsedFile) -> String {
     parsed.gaps.iter().map(|g| format!("{} {}\n", g.subject, g.message)).collect()
 }
 
@@ -94,15 +94,15 @@ fn a_log_is_read_with_its_database() {
     let log = wal(&before, &after);
     let path = format!("{SQLITE}-wal");
     let alone = parse(&path, &log);
-    assert!(alone.log && alone.gaps.is_empty());
-    let joined = with_log(SQLITE, &before, &log);
+    assert!(alone.is_wal && alone.gaps.is_empty());
+    let joined = with_wal(SQLITE, &before, &log);
     assert_eq!(listed(&joined), ["added 1-1", "large 2:2.0-1", "last 3.0-1"]);
     assert_eq!(causes(&joined), "");
     // Nothing of a transaction without its commit counts; a page that does not hold its checksum is told.
     let frame = 24 + 1024;
     let open = &log[..log.len() - frame];
-    assert!(!parse(&path, open).log);
-    assert_eq!(listed(&with_log(SQLITE, &before, open)), THREE);
+    assert!(!parse(&path, open).is_wal);
+    assert_eq!(listed(&with_wal(SQLITE, &before, open)), THREE);
     let mut bad = log.clone();
     *bad.last_mut().unwrap() ^= 1;
     assert!(causes(&parse(&path, &bad)).contains("checksum"));
@@ -113,6 +113,6 @@ fn a_log_is_read_with_its_database() {
     let mut stale = log[log.len() - frame..].to_vec();
     stale[8] = 1;
     assert_eq!(parse(&path, &[log, stale].concat()), alone);
-    assert_eq!(parse(&path, b""), Parsed::default());
-    assert_eq!(parse(&path, &[0; 4096]), Parsed::default());
+    assert_eq!(parse(&path, b""), ParsedFile::default());
+    assert_eq!(parse(&path, &[0; 4096]), ParsedFile::default());
 }

@@ -1,7 +1,7 @@
 //! SQLite's write-ahead log (`fileformat2.html`, "The Write-Ahead Log"): frames of whole pages, each with a checksum
 //! over all before it. Those up to the last commit belong to the database; the last frame of a page holds.
 
-use super::bytes::{be32, slice};
+use crate::bytes::{be32, slice};
 use std::collections::BTreeMap;
 
 const HEADER: usize = 32;

@@ -2,6 +2,7 @@
 //! with values or with buckets. Pages are read by offset; a writer replaces pages by new ones and never changes them in
 //! place, so that a reader that took the newest valid meta page sees one state.
 
+use crate::bytes::{le16, le32, le64, slice};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -45,21 +46,18 @@ fn bad(cause: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("it is no readable bbolt database: {cause}"))
 }
 
-fn number<const N: usize>(bytes: &[u8], at: usize) -> io::Result<[u8; N]> {
-    let part = bytes.get(at..at.saturating_add(N)).and_then(|b| b.try_into().ok());
-    part.ok_or_else(|| bad("a page ends early"))
-}
+const EARLY_END: &str = "a page ends early";
 
 fn u16_at(bytes: &[u8], at: usize) -> io::Result<u16> {
-    Ok(u16::from_le_bytes(number(bytes, at)?))
+    le16(bytes, at).ok_or_else(|| bad(EARLY_END))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> io::Result<u32> {
-    Ok(u32::from_le_bytes(number(bytes, at)?))
+    le32(bytes, at).ok_or_else(|| bad(EARLY_END))
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> io::Result<u64> {
-    Ok(u64::from_le_bytes(number(bytes, at)?))
+    le64(bytes, at).ok_or_else(|| bad(EARLY_END))
 }
 
 fn size(value: u32) -> usize {
@@ -205,9 +203,7 @@ fn elements(page: &[u8]) -> io::Result<impl Iterator<Item = io::Result<Element<'
 }
 
 fn element(page: &[u8], at: usize, leaf: bool) -> io::Result<Element<'_>> {
-    let part = |from: usize, size: usize| {
-        page.get(from..from.saturating_add(size)).ok_or_else(|| bad("a key lies outside its page"))
-    };
+    let part = |from: usize, size: usize| slice(page, from, size).ok_or_else(|| bad("a key lies outside its page"));
     if !leaf {
         let key = part(at.saturating_add(size(u32_at(page, at)?)), size(u32_at(page, at + 4)?))?;
         return Ok(Element::Branch { key, page: u64_at(page, at + 8)? });

@@ -1,12 +1,15 @@
 //! Requests to one repository: authentication, redirects, retries.
 
+use super::super::read::read_capped;
 use super::address::{Guard, Refused};
 use super::auth::{self, Challenge};
 use super::credentials::Login;
-use super::{Config, SourceError, manifest};
+use super::{RegistryConfig, SourceError, manifest};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use base64::Engine as _;
+use parking_lot::Mutex;
 use std::io::{self, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 use tidewaiter_core::image::{Digest, Reference};
@@ -16,26 +19,27 @@ use tidewaiter_http::{Client as Http, FailureKind, RequestFailure, Settings, abs
 
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
-/// Redirects followed for one blob.
+/// Redirects followed for one request: registries need one, to their storage; some storage one more.
 const HOPS: u32 = 5;
-/// Longest pause a registry may ask for.
+/// Longest pause between two tries, whatever a registry asks for: a scan must not hang on one header.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
-/// A token answer has no reason to be larger.
+/// Bytes of a token service's answer: tokens have a few kilobytes.
 const MAX_TOKEN: u64 = 1 << 20;
 
-pub(super) struct Client {
+/// Requests to one repository, with what it takes to be let in.
+pub(super) struct RegistryClient {
     http: Http,
     base: String,
     repository: String,
     login: Option<Login>,
     tries: u32,
     pause: Duration,
-    /// The `Authorization` value that worked.
+    /// The `Authorization` value that was accepted last.
     authorization: Mutex<Option<String>>,
 }
 
-impl Client {
-    pub(super) fn new(config: &Config, reference: &Reference) -> Result<Self, SourceError> {
+impl RegistryClient {
+    pub(super) fn new(config: &RegistryConfig, reference: &Reference) -> Result<Self, SourceError> {
         let host = match reference.registry() {
             "docker.io" => "registry-1.docker.io",
             host => host,
@@ -43,7 +47,7 @@ impl Client {
         let settings = Settings { extra_roots: config.ca_pem.clone(), total: None };
         let http = Http::with_resolver(&settings, Guard::new(config.addresses.clone()));
         let http = http.map_err(|e| SourceError::Setup { what: reference.to_string(), cause: e.to_string() })?;
-        Ok(Client {
+        Ok(RegistryClient {
             base: format!("{}://{host}", http.scheme(host, config.plain_http.iter().any(|named| named == host))),
             http,
             repository: reference.repository().to_owned(),
@@ -58,7 +62,7 @@ impl Client {
     pub(super) fn manifest(&self, selector: &str, what: &str) -> Result<Vec<u8>, SourceError> {
         let url = format!("{}/v2/{}/manifests/{selector}", self.base, self.repository);
         let response = self.get(&url, None, what)?;
-        super::super::read::read_capped(response.into_body().into_reader(), what, manifest::MAX_MANIFEST)
+        read_capped(response.into_body().into_reader(), what, manifest::MAX_MANIFEST)
     }
 
     /// A blob from byte `from` on.
@@ -69,14 +73,14 @@ impl Client {
         let partial = response.status().as_u16() == 206;
         let mut body: Box<dyn Read + Send> = Box::new(response.into_body().into_reader());
         if from > 0 && !partial {
-            // A server that ignores ranges sends all again.
+            // A server that ignores ranges sends everything again.
             let skipped = io::copy(&mut body.by_ref().take(from), &mut io::sink());
             skipped.map_err(|e| SourceError::unreachable(what, e))?;
         }
         Ok(body)
     }
 
-    /// A blob whose stream is resumed where it breaks, until `size` bytes came.
+    /// A blob whose stream is resumed where it breaks, until `size` bytes were read.
     pub(super) fn resuming(
         self: &Arc<Self>,
         digest: &Digest,
@@ -88,60 +92,43 @@ impl Client {
         Ok(Resuming { client, digest: digest.clone(), what, size, body, read: 0, left: self.tries })
     }
 
-    /// One GET with authentication, redirects and retries; any answer but success is an error.
+    /// One GET with authentication, redirects and retries; every answer but success is an error.
     fn get(&self, url: &str, range: Option<&str>, what: &str) -> Result<Response<Body>, SourceError> {
-        let mut pause = self.pause;
-        for attempt in 1.. {
-            let (failed, asked) = match self.once(url, range, what)? {
-                Ok(response) => match response.status().as_u16() {
-                    200 | 206 => return Ok(response),
-                    status @ (429 | 500..=599) => {
-                        (SourceError::unreachable(what, format!("it answers {status}")), retry_after(&response))
-                    }
-                    status => return Err(refusal(status, what)),
-                },
-                Err(failed) => (failed, None),
+        let retries = usize::try_from(self.tries.saturating_sub(1)).unwrap_or_default();
+        let pauses = ExponentialBuilder::new().with_min_delay(self.pause).with_max_delay(MAX_PAUSE);
+        let mut pauses = pauses.with_max_times(retries).build();
+        loop {
+            let failure = match self.attempt(url, range, what) {
+                Ok(response) => return Ok(response),
+                Err(failure) => failure,
             };
-            if attempt >= self.tries {
-                return Err(failed);
-            }
-            thread::sleep(asked.unwrap_or(pause).min(MAX_PAUSE));
-            pause = pause.saturating_mul(2);
+            let Some(pause) = pauses.next().filter(|_| failure.is_transient) else { return Err(failure.error) };
+            thread::sleep(failure.retry_after.unwrap_or(pause).min(MAX_PAUSE));
         }
-        Err(SourceError::unreachable(what, "no try was allowed"))
     }
 
-    /// One try; the inner error is a connection's, worth another one.
-    fn once(&self, url: &str, range: Option<&str>, what: &str) -> Result<Tried<Response<Body>>, SourceError> {
-        let known = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let response = match self.send(url, known.as_deref(), range, what)? {
-            Ok(response) => response,
-            Err(failed) => return Ok(Err(failed)),
-        };
-        let response = if response.status().as_u16() == 401 {
-            let authorization = match self.authorize(&response, what)? {
-                Ok(authorization) => authorization,
-                Err(failed) => return Ok(Err(failed)),
-            };
-            *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization.clone());
-            match self.send(url, Some(&authorization), range, what)? {
-                Ok(response) => response,
-                Err(failed) => return Ok(Err(failed)),
+    /// One try of [`RegistryClient::get`].
+    fn attempt(&self, url: &str, range: Option<&str>, what: &str) -> Attempt<Response<Body>> {
+        let known = self.authorization.lock().clone();
+        let mut response = self.send(url, known.as_deref(), range, what)?;
+        if response.status().as_u16() == 401 {
+            let authorization = self.authorize(&response, what)?;
+            *self.authorization.lock() = Some(authorization.clone());
+            response = self.send(url, Some(&authorization), range, what)?;
+        }
+        let response = self.redirected(url, response, range, what)?;
+        match response.status().as_u16() {
+            200 | 206 => Ok(response),
+            status if is_busy(status) => {
+                let failure = FailedAttempt::transient(SourceError::unreachable(what, format!("it answers {status}")));
+                Err(FailedAttempt { retry_after: retry_after(&response), ..failure })
             }
-        } else {
-            response
-        };
-        self.redirected(url, response, range, what)
+            status => Err(refusal(status, what).into()),
+        }
     }
 
-    /// One request to one address; the inner error is a connection's.
-    fn send(
-        &self,
-        url: &str,
-        authorization: Option<&str>,
-        range: Option<&str>,
-        what: &str,
-    ) -> Result<Tried<Response<Body>>, SourceError> {
+    /// One request to one address.
+    fn send(&self, url: &str, authorization: Option<&str>, range: Option<&str>, what: &str) -> Attempt<Response<Body>> {
         let mut request = self.http.get(url).header("Accept", ACCEPT);
         if let Some(value) = authorization {
             request = request.header("Authorization", value);
@@ -149,7 +136,7 @@ impl Client {
         if let Some(value) = range {
             request = request.header("Range", value);
         }
-        self.outcome(url, request.call(), what)
+        request.call().map_err(|error| self.failed(url, error, what))
     }
 
     /// Follows redirects; credentials stay with the host they are for.
@@ -159,35 +146,32 @@ impl Client {
         mut response: Response<Body>,
         range: Option<&str>,
         what: &str,
-    ) -> Result<Tried<Response<Body>>, SourceError> {
+    ) -> Attempt<Response<Body>> {
         let mut here = url.to_owned();
         for _ in 0..HOPS {
             if !response.status().is_redirection() {
-                return Ok(Ok(response));
+                return Ok(response);
             }
             let location = response.headers().get("location").and_then(|l| l.to_str().ok());
             let location = location.ok_or_else(|| SourceError::unreachable(what, "a redirect without an address"))?;
-            here =
-                absolute(&here, location).ok_or_else(|| SourceError::unreachable(what, "a redirect to no address"))?;
+            here = absolute(&here, location)
+                .ok_or_else(|| SourceError::unreachable(what, "a redirect to something that is not an address"))?;
             if here.starts_with("http://") && self.base.starts_with("https://") {
-                return Err(in_the_clear(what, "a redirect from https to plain http"));
+                return Err(in_the_clear(what, "a redirect from https to plain http").into());
             }
-            let known = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let same = here.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'));
-            match self.send(&here, known.as_deref().filter(|_| same), range, what)? {
-                Ok(next) => response = next,
-                Err(failed) => return Ok(Err(failed)),
-            }
+            let known = self.authorization.lock().clone();
+            let is_same_host = here.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'));
+            response = self.send(&here, known.as_deref().filter(|_| is_same_host), range, what)?;
         }
-        Err(SourceError::unreachable(what, "too many redirects"))
+        Err(SourceError::unreachable(what, "too many redirects").into())
     }
 
-    /// Answers a challenge: the `Authorization` value to send.
-    fn authorize(&self, response: &Response<Body>, what: &str) -> Result<Tried<String>, SourceError> {
+    /// Answers a challenge: returns the `Authorization` value to send.
+    fn authorize(&self, response: &Response<Body>, what: &str) -> Attempt<String> {
         let headers = response.headers().get_all("www-authenticate");
         let challenge = headers.iter().filter_map(|h| h.to_str().ok()).find_map(auth::parse);
         match (challenge, &self.login) {
-            (Some(Challenge::Basic), Some(login)) => Ok(Ok(basic(login))),
+            (Some(Challenge::Basic), Some(login)) => Ok(basic(login)),
             (Some(Challenge::Bearer(parameters)), _) => {
                 let realm = parameters.get("realm").map(String::as_str).unwrap_or_default();
                 let separator = if realm.contains('?') { '&' } else { '?' };
@@ -196,65 +180,84 @@ impl Client {
                 let url = format!("{realm}{separator}scope={}{}", auth::encode(&scope), service.unwrap_or_default());
                 self.token(&url, what)
             }
-            _ => Err(refusal(401, what)),
+            _ => Err(refusal(401, what).into()),
         }
     }
 
     /// Asks a token service. It may be another host, but never a plaintext one for an encrypted registry.
-    fn token(&self, url: &str, what: &str) -> Result<Tried<String>, SourceError> {
+    fn token(&self, url: &str, what: &str) -> Attempt<String> {
         if !(url.starts_with("https://") || url.starts_with("http://") && self.base.starts_with("http://")) {
-            return Err(in_the_clear(what, "its token service is not reached over https"));
+            return Err(in_the_clear(what, "its token service is not reached over https").into());
         }
         let mut request = self.http.get(url);
         if let Some(login) = &self.login {
             request = request.header("Authorization", basic(login));
         }
-        let response = match self.outcome(url, request.call(), what)? {
-            Ok(response) => response,
-            Err(failed) => return Ok(Err(failed)),
-        };
+        let response = request.call().map_err(|error| self.failed(url, error, what))?;
         match response.status().as_u16() {
             200 => {}
-            status @ (429 | 500..=599) => {
-                return Ok(Err(SourceError::unreachable(what, format!("its token service answers {status}"))));
+            status if is_busy(status) => {
+                let cause = format!("its token service answers {status}");
+                return Err(FailedAttempt::transient(SourceError::unreachable(what, cause)));
             }
-            status => return Err(refusal(if status == 403 { 403 } else { 401 }, what)),
+            status => return Err(refusal(if status == 403 { 403 } else { 401 }, what).into()),
         }
-        let bytes = super::super::read::read_capped(response.into_body().into_reader(), what, MAX_TOKEN)?;
+        let bytes = read_capped(response.into_body().into_reader(), what, MAX_TOKEN)?;
         let answer: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let token = ["token", "access_token"].iter().find_map(|key| answer.get(key)?.as_str());
-        Ok(Ok(format!("Bearer {}", token.ok_or_else(|| refusal(401, what))?)))
+        Ok(format!("Bearer {}", token.ok_or_else(|| refusal(401, what))?))
     }
 
-    /// A forbidden address is no failure of the network: it ends the scan, as does what lasts.
-    fn outcome(
-        &self,
-        url: &str,
-        result: Result<Response<Body>, ureq::Error>,
-        what: &str,
-    ) -> Result<Tried<Response<Body>>, SourceError> {
-        match result {
-            Ok(response) => Ok(Ok(response)),
-            Err(ureq::Error::Other(error)) if error.is::<Refused>() => {
+    /// Why there is no answer. A forbidden address is not a failure of the network: it ends the scan, as does whatever
+    /// would fail again.
+    fn failed(&self, url: &str, error: ureq::Error, what: &str) -> FailedAttempt {
+        match error {
+            ureq::Error::Other(error) if error.is::<Refused>() => {
                 let advice =
                     "allow its network with --allow-registry-network CIDR of tidewaiter serve, or use another registry";
-                Err(SourceError::HostNotAllowed { what: what.to_owned(), cause: error.to_string(), advice })
+                SourceError::HostNotAllowed { what: what.to_owned(), cause: error.to_string(), advice }.into()
             }
-            Err(error) => {
+            error => {
                 let failure = self.http.failure(url, &error);
-                let (lasts, failed) = (failure.kind.lasts(), not_reached(what, failure));
-                if lasts { Err(failed) } else { Ok(Err(failed)) }
+                let is_transient = !failure.kind.lasts();
+                FailedAttempt { error: not_reached(what, failure), is_transient, retry_after: None }
             }
         }
     }
 }
 
-/// What came of one try; an error here is worth another one.
-type Tried<T> = Result<T, SourceError>;
+/// The result of one try.
+type Attempt<T> = Result<T, FailedAttempt>;
 
-/// A blob that is asked for again from where its stream broke.
+/// A try that failed, and whether the next one may not.
+struct FailedAttempt {
+    error: SourceError,
+    is_transient: bool,
+    /// The pause that the registry asks for.
+    retry_after: Option<Duration>,
+}
+
+impl FailedAttempt {
+    fn transient(error: SourceError) -> Self {
+        FailedAttempt { error, is_transient: true, retry_after: None }
+    }
+}
+
+/// An error that another try would get again.
+impl From<SourceError> for FailedAttempt {
+    fn from(error: SourceError) -> Self {
+        FailedAttempt { error, is_transient: false, retry_after: None }
+    }
+}
+
+/// Too many requests, or a server's failure.
+fn is_busy(status: u16) -> bool {
+    matches!(status, 429 | 500..=599)
+}
+
+/// A blob that is requested again from where its stream broke.
 pub(super) struct Resuming {
-    client: Arc<Client>,
+    client: Arc<RegistryClient>,
     digest: Digest,
     what: String,
     size: Option<u64>,

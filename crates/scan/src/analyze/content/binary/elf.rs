@@ -1,6 +1,6 @@
 //! ELF: System V gABI, chapters 4 and 5.
 
-use super::{Binary, Fields};
+use super::{Binary, HeaderFields};
 
 const PT_LOAD: u64 = 1;
 const PF_X: u64 = 1;
@@ -18,7 +18,7 @@ const UPX_WITHIN: usize = 1024;
 pub(super) fn parse(bytes: &[u8]) -> Binary {
     let mut out = Binary::default();
     let (Some(class), Some(data)) = (bytes.get(4), bytes.get(5)) else { return out };
-    let fields = Fields { bytes, big_endian: *data == 2, wide: *class == 2 };
+    let fields = HeaderFields { bytes, big_endian: *data == 2, wide: *class == 2 };
     let _ = segments(&fields, &mut out);
     let any = sections(&fields, &mut out).unwrap_or_default();
     let head = bytes.get(..UPX_WITHIN).unwrap_or(bytes);
@@ -26,7 +26,7 @@ pub(super) fn parse(bytes: &[u8]) -> Binary {
     out
 }
 
-fn segments(header: &Fields<'_>, out: &mut Binary) -> Option<()> {
+fn segments(header: &HeaderFields<'_>, out: &mut Binary) -> Option<()> {
     let (offset, wide) = (header.word(28, 32)?, header.wide);
     let (entry, count) = if wide { (header.u16(54)?, header.u16(56)?) } else { (header.u16(42)?, header.u16(44)?) };
     if entry < if wide { 56 } else { 32 } {
@@ -45,7 +45,7 @@ fn segments(header: &Fields<'_>, out: &mut Binary) -> Option<()> {
 }
 
 /// Reads section headers; whether there are any.
-fn sections(header: &Fields<'_>, out: &mut Binary) -> Option<bool> {
+fn sections(header: &HeaderFields<'_>, out: &mut Binary) -> Option<bool> {
     let offset = header.word(32, 40)?;
     if offset == 0 {
         return Some(false);

@@ -1,6 +1,6 @@
 //! Mach-O: Apple's `mach-o/loader.h` and `mach-o/fat.h`.
 
-use super::{Binary, Fields, part};
+use super::{Binary, HeaderFields, part};
 
 const LC_SEGMENT: u64 = 1;
 const LC_SEGMENT_64: u64 = 0x19;
@@ -21,17 +21,17 @@ pub(super) fn parse(bytes: &[u8]) -> Binary {
         Some([0xcf, 0xfa, 0xed, 0xfe]) => (false, true),
         _ => return out,
     };
-    let _ = commands(&Fields { bytes, big_endian, wide }, &mut out);
+    let _ = commands(&HeaderFields { bytes, big_endian, wide }, &mut out);
     out
 }
 
-fn commands(header: &Fields<'_>, out: &mut Binary) -> Option<()> {
+fn commands(header: &HeaderFields<'_>, out: &mut Binary) -> Option<()> {
     let count = header.u32(16)?;
     let mut command = header.from(if header.wide { 32 } else { 28 })?;
     for _ in 0..count.min(MAX_COMMANDS) {
         let (kind, size) = (command.u32(0)?, command.u32(4)?);
         if kind == LC_SEGMENT || kind == LC_SEGMENT_64 {
-            let _ = segment(&Fields { wide: kind == LC_SEGMENT_64, ..command }, out);
+            let _ = segment(&HeaderFields { wide: kind == LC_SEGMENT_64, ..command }, out);
         }
         // No command is shorter than its own head, so that the loop always moves on.
         command = command.from(size.max(8))?;
@@ -39,7 +39,7 @@ fn commands(header: &Fields<'_>, out: &mut Binary) -> Option<()> {
     Some(())
 }
 
-fn segment(command: &Fields<'_>, out: &mut Binary) -> Option<()> {
+fn segment(command: &HeaderFields<'_>, out: &mut Binary) -> Option<()> {
     let (address, offset, size) = (command.word(24, 24)?, command.word(32, 40)?, command.word(36, 48)?);
     let [prot, sections] = if command.wide { [60, 64] } else { [44, 48] }.map(|at| command.u32(at).unwrap_or_default());
     out.add_segment(address, offset, size, prot == PROT_RW);
@@ -59,7 +59,7 @@ pub(crate) fn slices(bytes: &[u8]) -> Vec<&[u8]> {
         Some([0xca, 0xfe, 0xba, 0xbf]) => true,
         _ => return vec![bytes],
     };
-    let header = Fields { bytes, big_endian: true, wide };
+    let header = HeaderFields { bytes, big_endian: true, wide };
     let count = header.u32(4).unwrap_or_default().min(MAX_SLICES.into());
     let slice = |index: u64| {
         let arch = header.from(8 + index * if wide { 32 } else { 20 })?;

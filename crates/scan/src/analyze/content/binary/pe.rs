@@ -1,6 +1,6 @@
 //! PE: Microsoft's "PE Format", sections "COFF File Header", "Optional Header" and "Section Table".
 
-use super::{Binary, Fields};
+use super::{Binary, HeaderFields};
 
 const PE32_PLUS: u64 = 0x20b;
 const INITIALIZED_DATA: u64 = 0x40;
@@ -10,11 +10,11 @@ const SECTION_BYTES: u64 = 40;
 
 pub(super) fn parse(bytes: &[u8]) -> Binary {
     let mut out = Binary::default();
-    let _ = sections(&Fields { bytes, big_endian: false, wide: false }, &mut out);
+    let _ = sections(&HeaderFields { bytes, big_endian: false, wide: false }, &mut out);
     out
 }
 
-fn sections(dos: &Fields<'_>, out: &mut Binary) -> Option<()> {
+fn sections(dos: &HeaderFields<'_>, out: &mut Binary) -> Option<()> {
     let header = dos.from(dos.u32(0x3c)?)?;
     if !header.bytes.starts_with(b"PE\0\0") {
         return None;

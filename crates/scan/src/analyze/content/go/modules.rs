@@ -1,7 +1,7 @@
 //! The modules of a build info: Go's `runtime/debug`, `ParseBuildInfo`.
 
 use super::BuildInfo;
-use crate::analyze::{Parsed, package, unreadable};
+use crate::analyze::{ParsedFile, unreadable};
 use std::borrow::Cow;
 use tidewaiter_core::package::{Package, PackageType, UNRELEASED};
 
@@ -84,9 +84,9 @@ fn unquote(value: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-pub(super) fn packages(path: &str, info: &BuildInfo) -> Parsed {
+pub(super) fn packages(path: &str, info: &BuildInfo) -> ParsedFile {
     let lines = Lines::of(&info.modules);
-    let mut out = Parsed::default();
+    let mut out = ParsedFile::default();
     if !info.version.is_empty() {
         out.packages.push(go("stdlib", &toolchain(&info.version)));
     }
@@ -105,7 +105,7 @@ pub(super) fn packages(path: &str, info: &BuildInfo) -> Parsed {
 }
 
 fn go(name: &str, version: &str) -> Package {
-    package(PackageType::Golang, name, version)
+    Package::new(PackageType::Golang, name, version)
 }
 
 /// `go1.22.4 X:boringcrypto` → `1.22.4`; of an unreleased toolchain the release it leads to, as a pre-release.

@@ -4,7 +4,9 @@
 //! archive's classes must have proves that it is the one that is meant. To add one: a line here, in alphabetical order
 //! of the groups.
 
-/// (pattern of the artifact, group, where its classes lie).
+use tidewaiter_core::pattern::matches;
+
+/// (pattern of the artifact, group, where its classes are).
 const GROUPS: &[(&str, &str, &str)] = &[
     ("antlr", "antlr", "antlr/"),
     ("aopalliance", "aopalliance", ""),
@@ -276,21 +278,14 @@ pub(super) fn of_artifact(artifact: &str, version: &str, has: impl Fn(&str) -> b
     if artifact == "rxjava" && major >= 3 {
         return Some("io.reactivex.rxjava3");
     }
-    if let Some((_, first, before, since)) = MOVED.iter().find(|(pattern, ..)| fits(pattern, artifact)) {
+    if let Some((_, first, before, since)) = MOVED.iter().find(|(pattern, ..)| matches(pattern, artifact)) {
         return Some(if major >= *first { since } else { before });
     }
     if let Some(own) = OLD_COMMONS.iter().find(|own| **own == artifact) {
         return Some(own);
     }
-    let fitting = GROUPS.iter().filter(|(pattern, _, dir)| fits(pattern, artifact) && (dir.is_empty() || has(dir)));
+    let fitting = GROUPS.iter().filter(|(pattern, _, dir)| matches(pattern, artifact) && (dir.is_empty() || has(dir)));
     fitting.max_by_key(|(pattern, ..)| pattern.len()).map(|(_, group, _)| *group)
-}
-
-fn fits(pattern: &str, artifact: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => artifact.starts_with(prefix),
-        None => artifact == pattern,
-    }
 }
 
 /// Archives of Tomcat's own distribution, which bear other names than their artifacts.

@@ -34,7 +34,7 @@ fn streamed(files: Files<'_>) -> Vec<u8> {
 }
 
 /// "name version place" of each package, then each gap.
-fn lines(parsed: &Parsed) -> Vec<String> {
+fn lines(parsed: &ParsedFile) -> Vec<String> {
     let place = |p: &Package| p.locations.first().map(|l| l.path.clone()).unwrap_or_default();
     let packages =
         parsed.packages.iter().map(|p| format!("{} {} {}", p.name, p.version, place(p)).trim_end().to_owned());
@@ -122,7 +122,7 @@ fn archives_inside_archives() {
 }
 
 #[test]
-fn archives_too_large_to_hold_inside_archives() {
+fn archives_too_large_to_buffer_inside_archives() {
     // Does not get smaller by being packed.
     let noise: Vec<u8> = (0..40_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     let (a, b) = (pom("org.a", "a", "1.0"), pom("org.b", "b", "2.0"));
@@ -131,10 +131,10 @@ fn archives_too_large_to_hold_inside_archives() {
         let war = make(&[("noise", &noise), ("WEB-INF/lib/a.jar", &a), (&b.0, &b.1)]);
         make(&[("app.war", &war), ("a.jar", &a), (&b.0, &b.1)])
     };
-    let read = |ear: &[u8], memory: u64, unpacked: u64, passes: bool| {
-        let mut reader = Reader::new("app.ear", unpacked, memory);
-        if passes {
-            reader.passing("", "app.ear", &mut &*ear, 0);
+    let read = |ear: &[u8], memory: u64, unpacked: u64, streams: bool| {
+        let mut reader = JavaArchiveReader::new("app.ear", unpacked, memory);
+        if streams {
+            reader.stream("", "app.ear", &mut &*ear, 0);
         } else {
             reader.archive("", "app.ear", ear, 0);
         }
@@ -150,8 +150,8 @@ fn archives_too_large_to_hold_inside_archives() {
             assert_eq!(read(&ear, memory, MAX_UNPACKED, true), expected, "{memory}");
         }
     }
-    for passes in [false, true] {
-        let lines = read(&ear(jar), 10_000, 100_000, passes);
+    for streams in [false, true] {
+        let lines = read(&ear(jar), 10_000, 100_000, streams);
         assert!(lines.iter().any(|line| line.starts_with("LimitReached")), "{lines:?}");
     }
 }

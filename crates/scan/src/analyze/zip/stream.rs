@@ -1,26 +1,27 @@
-//! Zip archives that are too large to hold, entry by entry as they pass: by their local headers, because the directory
-//! comes last (APPNOTE.TXT, 4.3.7 and 4.3.9). Bytes that belong to no entry could hide one, so they are an error.
+//! Zip archives that are too large to buffer, streamed entry by entry: by their local headers, because the directory comes
+//! last (APPNOTE.TXT, 4.3.7 and 4.3.9). Bytes that belong to no entry could hide one, so they are an error.
 
-use super::{CENTRAL, DEFLATED, END, END_64, LOCAL, LOCATOR_64, STORED, ZIP64_EXTRA, ZipError, length, number};
+use super::{CENTRAL, DEFLATED, END, END_64, LOCAL, LOCATOR_64, NARROW, STORED, ZIP64_EXTRA, ZipError, length, narrow};
+use crate::bytes::{le16, le64};
 use flate2::bufread::DeflateDecoder;
 use std::io::{self, BufRead, BufReader, Read};
 
 const DESCRIPTOR: &[u8] = b"PK\x07\x08";
-/// A script before the archive may have so many bytes.
+/// Bytes of a script before the archive: those of Spring Boot have ten kilobytes.
 const MAX_PREFIX: usize = 1 << 20;
-const ENCRYPTED: u64 = 1;
-/// Sizes come after the data.
-const SIZES_FOLLOW: u64 = 8;
+const ENCRYPTED: u16 = 1;
+/// Sizes follow the data.
+const SIZES_FOLLOW: u16 = 8;
 
-/// An archive as it passes.
-pub(in crate::analyze::content) struct Passing<'i> {
+/// A zip archive that is streamed.
+pub(crate) struct ZipStream<'i> {
     input: &'i mut dyn BufRead,
-    /// So far.
+    /// Entries so far.
     entries: u64,
 }
 
-/// The content of an entry, as it passes.
-pub(in crate::analyze::content) enum Content<'c> {
+/// The content of an entry of a stream.
+pub(crate) enum StreamedContent<'c> {
     /// All of it.
     Whole(Vec<u8>),
     /// More than was asked for, from its beginning.
@@ -29,23 +30,23 @@ pub(in crate::analyze::content) enum Content<'c> {
     Unreadable(ZipError),
 }
 
-/// What comes before an entry's content.
-pub(in crate::analyze::content) struct Header {
-    pub(in crate::analyze::content) name: String,
-    flags: u64,
-    method: u64,
+/// The header before an entry's content.
+pub(crate) struct LocalHeader {
+    pub(crate) name: String,
+    flags: u16,
+    method: u16,
     stored: u64,
-    /// Bytes when unpacked, as it says; nothing when the sizes follow.
+    /// Bytes when unpacked, as the header says; 0 when the sizes follow.
     size: u64,
 }
 
-impl<'i> Passing<'i> {
-    pub(in crate::analyze::content) fn new(input: &'i mut dyn BufRead) -> Self {
-        Passing { input, entries: 0 }
+impl<'i> ZipStream<'i> {
+    pub(crate) fn new(input: &'i mut dyn BufRead) -> Self {
+        ZipStream { input, entries: 0 }
     }
 
-    /// The next entry. [`Passing::content`] or [`Passing::skip`] comes before the one after it.
-    pub(in crate::analyze::content) fn next_entry(&mut self) -> Result<Option<Header>, ZipError> {
+    /// The next entry. [`ZipStream::content`] or [`ZipStream::skip`] comes before the one after it.
+    pub(crate) fn next_entry(&mut self) -> Result<Option<LocalHeader>, ZipError> {
         if self.entries == 0 {
             first_mark(self.input)?;
         } else {
@@ -56,10 +57,10 @@ impl<'i> Passing<'i> {
             }
         }
         self.entries += 1;
-        Header::read(self.input).map(Some)
+        LocalHeader::read(self.input).map(Some)
     }
 
-    /// Reads the directory to the end of the archive: one that comes too early would hide the entries after it.
+    /// Reads the directory to the end of the archive: one too early would hide the entries after it.
     fn directory(&mut self, mut mark: Vec<u8>) -> Result<(), ZipError> {
         let mut listed = 0_u64;
         while mark == CENTRAL {
@@ -73,7 +74,7 @@ impl<'i> Passing<'i> {
             return Err(ZipError::Corrupt("its directory does not list its entries"));
         }
         if mark == END_64 {
-            let size = number(&exactly(self.input, 8)?, 0, 8).unwrap_or_default();
+            let size = le64(&exactly(self.input, 8)?, 0).unwrap_or_default();
             let record = io::copy(&mut (&mut *self.input).take(size), &mut io::sink());
             record.map_err(|_| ZipError::Corrupt("it is cut"))?;
             mark = exactly(self.input, 4)?;
@@ -91,7 +92,7 @@ impl<'i> Passing<'i> {
     }
 
     /// Moves past an entry, and returns how many bytes were unpacked for that, at most `budget`.
-    pub(in crate::analyze::content) fn skip(&mut self, header: &Header, budget: u64) -> Result<u64, ZipError> {
+    pub(crate) fn skip(&mut self, header: &LocalHeader, budget: u64) -> Result<u64, ZipError> {
         if header.is_deflated() && header.sizes_follow() {
             return self.content(header, 0, budget, |_| {});
         }
@@ -101,12 +102,12 @@ impl<'i> Passing<'i> {
 
     /// Shows an entry's content, whole if it has at most `max` bytes; moves past it, and returns how many bytes were
     /// unpacked for that, at most `budget`.
-    pub(in crate::analyze::content) fn content(
+    pub(crate) fn content(
         &mut self,
-        header: &Header,
+        header: &LocalHeader,
         max: u64,
         budget: u64,
-        show: impl FnOnce(Content<'_>),
+        show: impl FnOnce(StreamedContent<'_>),
     ) -> Result<u64, ZipError> {
         if header.is_deflated() && header.sizes_follow() {
             let mut inflated = DeflateDecoder::new(&mut *self.input);
@@ -118,29 +119,30 @@ impl<'i> Passing<'i> {
         let mut part = header.part(self.input)?;
         let mut unpacked = 0;
         match header.method {
-            _ if header.flags & ENCRYPTED != 0 => show(Content::Unreadable(ZipError::Encrypted)),
+            _ if header.flags & ENCRYPTED != 0 => show(StreamedContent::Unreadable(ZipError::Encrypted)),
             STORED => header.show(&mut part, max, show)?,
             DEFLATED => unpacked = header.inflated(&mut DeflateDecoder::new(&mut part), max, budget, show)?,
-            _ => show(Content::Unreadable(ZipError::Method)),
+            _ => show(StreamedContent::Unreadable(ZipError::Method)),
         }
         drain(&mut part)?;
         Ok(unpacked)
     }
 }
 
-impl Header {
+impl LocalHeader {
     /// Reads what follows the mark.
     fn read(input: &mut dyn BufRead) -> Result<Self, ZipError> {
         let fixed = exactly(input, 26)?;
-        let field = |at, size| number(&fixed, at, size).unwrap_or_default();
+        let short = |at| le16(&fixed, at).unwrap_or_default();
         let name = exactly(input, length(&fixed, 22).unwrap_or_default())?;
         let extra = exactly(input, length(&fixed, 24).unwrap_or_default())?;
-        let (mut stored, mut size) = (field(14, 4), field(18, 4));
-        if [stored, size].contains(&super::NARROW) {
+        let long = |at| narrow(&fixed, at).unwrap_or_default();
+        let (mut stored, mut size) = (long(14), long(18));
+        if [stored, size].contains(&NARROW) {
             (size, stored) = wide_sizes(&extra).unwrap_or((size, stored));
         }
         let name = String::from_utf8_lossy(&name).into_owned();
-        Ok(Header { name, flags: field(2, 2), method: field(4, 2), stored, size })
+        Ok(LocalHeader { name, flags: short(2), method: short(4), stored, size })
     }
 
     fn is_deflated(&self) -> bool {
@@ -167,34 +169,34 @@ impl Header {
         inflated: &mut impl Read,
         max: u64,
         budget: u64,
-        show: impl FnOnce(Content<'_>),
+        show: impl FnOnce(StreamedContent<'_>),
     ) -> Result<u64, ZipError> {
-        // One more tells that it is too much.
+        // One byte more shows that there are too many.
         let mut bounded = inflated.take(budget.saturating_add(1));
         self.show(&mut bounded, max, show)?;
         io::copy(&mut bounded, &mut io::sink()).map_err(|_| ZipError::Corrupt("compressed data"))?;
         if bounded.limit() == 0 { Err(ZipError::TooLarge) } else { Ok(budget + 1 - bounded.limit()) }
     }
 
-    fn show(&self, content: &mut impl Read, max: u64, show: impl FnOnce(Content<'_>)) -> Result<(), ZipError> {
+    fn show(&self, content: &mut impl Read, max: u64, show: impl FnOnce(StreamedContent<'_>)) -> Result<(), ZipError> {
         if self.size > max {
-            show(Content::Longer(&mut BufReader::new(content)));
+            show(StreamedContent::Longer(&mut BufReader::new(content)));
             return Ok(());
         }
-        // All at once: growing would for a moment hold it twice.
+        // All at once: growing would for a moment need twice the memory.
         let mut bytes = Vec::with_capacity(usize::try_from(self.size).unwrap_or_default());
         let read = content.by_ref().take(max.saturating_add(1)).read_to_end(&mut bytes);
         let read = read.map_err(|_| ZipError::Corrupt("compressed data"))?;
         if u64::try_from(read).is_ok_and(|read| read <= max) {
-            show(Content::Whole(bytes));
+            show(StreamedContent::Whole(bytes));
         } else {
-            show(Content::Longer(&mut bytes.chain(BufReader::new(content))));
+            show(StreamedContent::Longer(&mut bytes.chain(BufReader::new(content))));
         }
         Ok(())
     }
 }
 
-/// Moves past the mark of the first entry, and past what comes before the archive.
+/// Moves past the mark of the first entry and past the prefix of the archive.
 fn first_mark(input: &mut dyn BufRead) -> Result<(), ZipError> {
     let (mut last, mut seen) = ([0; 4], 0);
     loop {
@@ -236,8 +238,8 @@ fn descriptor(input: &mut dyn BufRead, (stored, size): (u64, u64)) -> Result<(),
         exactly(input, 4)?;
     }
     let sizes = exactly(input, 8)?;
-    let narrow = |size: u64| Some(size & super::NARROW);
-    if number(&sizes, 0, 4) != narrow(stored) || number(&sizes, 4, 4) != narrow(size) {
+    let differs = |at: usize, size: u64| narrow(&sizes, at) != Some(size & NARROW);
+    if differs(0, stored) || differs(4, size) {
         exactly(input, 8)?;
     }
     Ok(())
@@ -245,9 +247,9 @@ fn descriptor(input: &mut dyn BufRead, (stored, size): (u64, u64)) -> Result<(),
 
 /// The sizes in a zip64 field: unpacked and stored.
 fn wide_sizes(mut extra: &[u8]) -> Option<(u64, u64)> {
-    while let (Some(id), Some(size)) = (number(extra, 0, 2), length(extra, 2)) {
+    while let (Some(id), Some(size)) = (le16(extra, 0), length(extra, 2)) {
         if id == ZIP64_EXTRA {
-            return number(extra, 4, 8).zip(number(extra, 12, 8));
+            return le64(extra, 4).zip(le64(extra, 12));
         }
         extra = extra.get(4 + size..)?;
     }

@@ -1,4 +1,4 @@
-//! Paths inside an image.
+//! Paths inside images and archives.
 
 /// Cleans a path as a runtime does that unpacks below a root: no leading slash, no `.`; `..` stops at the root.
 pub(crate) fn clean(mut path: String) -> String {

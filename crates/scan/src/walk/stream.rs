@@ -1,41 +1,43 @@
-//! Bytes on their way through: read in chunks by one thread, hashed by another beside it. Decompression and parsing never
-//! wait for SHA-256, and nothing is copied for it. What fits into one chunk is not worth a thread: many layers are so small.
+//! A stream that is read in chunks by one thread and hashed by another, so that decompression and parsing never wait for
+//! SHA-256, and nothing is copied for it. A stream of one chunk is hashed without a thread: many layers are so small.
 
 use crate::source::SourceError;
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use std::io::{self, BufRead, Read};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 use tidewaiter_core::image::Digest;
 
-/// Bytes of a chunk.
+/// Bytes of a chunk: it fits into the second-level cache of a core, so that hashing does not read memory again.
 const CHUNK: usize = 128 << 10;
 /// Where a chunk begins in its buffer. Large buffers lie 16 bytes after a page's begin, as files do at it, and then Zen
 /// processors copy from the page cache at a quarter of their speed.
 const ALIGN: usize = 64;
-/// Chunks of one stream that are read, hashed or free.
+/// Chunks of one stream that are read, hashed or free: one for each side, and two for when one side is ahead.
 const CHUNKS: usize = 4;
 
 /// Buffers that one layer leaves to the next.
-pub(crate) type Pool = Arc<Mutex<Vec<Arc<Vec<u8>>>>>;
+pub(super) type BufferPool = Arc<Mutex<Vec<Arc<Vec<u8>>>>>;
 
 /// A stream whose bytes are counted, bounded and hashed.
-pub(super) struct Hashed<'scope, 'env, R> {
+pub(super) struct HashedStream<'scope, 'env, R> {
     inner: R,
-    pool: Pool,
-    /// What is read now.
+    pool: BufferPool,
+    /// The chunk that is read now, and how far.
     chunk: Chunk,
     at: usize,
+    /// Buffers taken from the pool.
     made: usize,
-    /// Bytes so far.
+    /// Bytes read from `inner`.
     read: u64,
     max: u64,
     ended: bool,
-    /// What a read ended with: whoever reads on is told the same, and nothing is read again.
+    /// The error that ended the stream: further reads get it again, and nothing is read again.
     failure: Option<io::Error>,
     scope: &'scope Scope<'scope, 'env>,
-    /// From the second chunk on.
+    /// Started with the second chunk.
     hasher: Option<Hasher<'scope>>,
 }
 
@@ -71,7 +73,7 @@ impl<'scope> Hasher<'scope> {
             let mut hash = Sha256::new();
             for chunk in to_hash {
                 hash.update(chunk.bytes());
-                // Nobody takes the last ones back.
+                // At the end of the stream the last buffers are not taken back.
                 let _ = hashed.send(chunk.bytes);
             }
             Digest::from_sha256(hash.finalize().into())
@@ -80,19 +82,31 @@ impl<'scope> Hasher<'scope> {
     }
 }
 
-fn give_back(pool: &Pool, buffers: impl IntoIterator<Item = Arc<Vec<u8>>>) {
-    pool.lock().unwrap_or_else(PoisonError::into_inner).extend(buffers);
+fn give_back(pool: &BufferPool, buffers: impl IntoIterator<Item = Arc<Vec<u8>>>) {
+    pool.lock().extend(buffers);
 }
 
 fn failed() -> io::Error {
     io::Error::other("the hashing thread failed")
 }
 
-impl<'scope, 'env, R: Read> Hashed<'scope, 'env, R> {
+impl<'scope, 'env, R: Read> HashedStream<'scope, 'env, R> {
     /// Reads at most `max` bytes from `inner`; one more is an error.
-    pub(super) fn new(inner: R, max: u64, pool: &Pool, scope: &'scope Scope<'scope, 'env>) -> Self {
+    pub(super) fn new(inner: R, max: u64, pool: &BufferPool, scope: &'scope Scope<'scope, 'env>) -> Self {
         let (pool, chunk) = (Arc::clone(pool), Chunk::default());
-        Hashed { inner, pool, chunk, at: 0, made: 0, read: 0, max, ended: false, failure: None, scope, hasher: None }
+        HashedStream {
+            inner,
+            pool,
+            chunk,
+            at: 0,
+            made: 0,
+            read: 0,
+            max,
+            ended: false,
+            failure: None,
+            scope,
+            hasher: None,
+        }
     }
 
     /// Whether there were more bytes than allowed.
@@ -100,7 +114,7 @@ impl<'scope, 'env, R: Read> Hashed<'scope, 'env, R> {
         self.read > self.max
     }
 
-    /// Reads what is left.
+    /// Reads the rest.
     pub(super) fn drain(&mut self) -> io::Result<()> {
         loop {
             let left = self.fill_buf()?.len();
@@ -115,7 +129,7 @@ impl<'scope, 'env, R: Read> Hashed<'scope, 'env, R> {
     pub(super) fn finish(self) -> io::Result<(Digest, u64)> {
         let Some(Hasher { full, free, digest }) = self.hasher else {
             let digest = Digest::from_sha256(Sha256::digest(self.chunk.bytes()).into());
-            // There is no buffer where nothing could be read.
+            // A stream whose first read failed has no buffer.
             give_back(&self.pool, Some(self.chunk.bytes).filter(|buffer| !buffer.is_empty()));
             return Ok((digest, self.read));
         };
@@ -140,7 +154,7 @@ impl<'scope, 'env, R: Read> Hashed<'scope, 'env, R> {
     }
 
     fn next_chunk(&mut self) -> io::Result<()> {
-        // What the hasher gives back must be nobody else's.
+        // A buffer that the hasher gives back must have no other owner, or `make_mut` would copy it.
         let last = std::mem::take(&mut self.chunk);
         if self.made == 1 && self.hasher.is_none() {
             let hasher = Hasher::start(self.scope);
@@ -176,18 +190,18 @@ impl<'scope, 'env, R: Read> Hashed<'scope, 'env, R> {
         hasher.full.send(sent).map_err(|_| failed())
     }
 
-    /// A buffer that nobody reads any more.
+    /// A buffer that is not read any more.
     fn buffer(&mut self) -> io::Result<Arc<Vec<u8>>> {
         if self.made < CHUNKS {
             self.made += 1;
-            let known = self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let known = self.pool.lock().pop();
             return Ok(known.unwrap_or_else(|| Arc::new(vec![0; CHUNK + ALIGN])));
         }
         self.hasher.as_ref().and_then(|hasher| hasher.free.recv().ok()).ok_or_else(failed)
     }
 }
 
-impl<R: Read> BufRead for Hashed<'_, '_, R> {
+impl<R: Read> BufRead for HashedStream<'_, '_, R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.at >= self.chunk.filled && !self.ended {
             self.refill()?;
@@ -200,7 +214,7 @@ impl<R: Read> BufRead for Hashed<'_, '_, R> {
     }
 }
 
-impl<R: Read> Read for Hashed<'_, '_, R> {
+impl<R: Read> Read for HashedStream<'_, '_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let given = self.fill_buf()?.read(buffer)?;
         self.consume(given);
@@ -213,12 +227,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_bytes_pass_and_are_hashed() {
-        let pool = Pool::default();
+    fn all_bytes_are_read_and_hashed() {
+        let pool = BufferPool::default();
         let check = |size: usize, max: u64, fits: bool| {
             let bytes: Vec<u8> = (0..=250_u8).cycle().take(size).collect();
             std::thread::scope(|scope| {
-                let mut hashed = Hashed::new(bytes.as_slice(), max, &pool, scope);
+                let mut hashed = HashedStream::new(bytes.as_slice(), max, &pool, scope);
                 let mut out = Vec::new();
                 let read = hashed.read_to_end(&mut out);
                 assert_eq!((read.is_ok(), hashed.is_over()), (fits, !fits), "{size}");
@@ -232,15 +246,15 @@ mod tests {
         for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 10 * CHUNK + 7] {
             check(size, u64::MAX, true);
         }
-        assert_eq!(pool.lock().unwrap().len(), CHUNKS);
+        assert_eq!(pool.lock().len(), CHUNKS);
         failures_stay(&pool);
-        assert!(pool.lock().unwrap().iter().all(|buffer| buffer.len() == CHUNK + ALIGN));
+        assert!(pool.lock().iter().all(|buffer| buffer.len() == CHUNK + ALIGN));
         check(CHUNK + 1, CHUNK as u64 + 1, true);
         check(CHUNK + 1, CHUNK as u64, false);
     }
 
-    /// Whoever goes on reading after a failure gets it again, however often.
-    fn failures_stay(pool: &Pool) {
+    /// Reads after a failure get it again, however often.
+    fn failures_stay(pool: &BufferPool) {
         struct Broken(usize);
         impl Read for Broken {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -251,7 +265,7 @@ mod tests {
         }
         for chunks in [0, 1, 2, 5, 9] {
             std::thread::scope(|scope| {
-                let mut hashed = Hashed::new(Broken(chunks), u64::MAX, pool, scope);
+                let mut hashed = HashedStream::new(Broken(chunks), u64::MAX, pool, scope);
                 for _ in 0..2 * CHUNKS {
                     assert_eq!(hashed.drain().unwrap_err().to_string(), "broken");
                 }

@@ -1,0 +1,48 @@
+//! The operating system of an image, and what is wrong with it.
+
+use crate::analyze;
+use crate::walk::merge::MergedView;
+use tidewaiter_core::ecosystem::Os;
+use tidewaiter_core::package::Package;
+use tidewaiter_core::report::{Gap, GapKind};
+
+/// The operating system by the first os-release that names one.
+pub(super) fn of_view(view: &MergedView) -> Option<Os> {
+    analyze::OS_RELEASE.iter().find_map(|path| view.get(path).and_then(|parsed| parsed.os.clone()))
+}
+
+/// The gap of an operating system whose packages cannot be judged. An image in which nothing is recognised has one too:
+/// it must never look clean.
+pub(super) fn gap(view: &MergedView, os: Option<&Os>, packages: &[Package]) -> Option<Gap> {
+    let Some(os) = os else {
+        if view.files().any(|(_, _, parsed)| parsed.database.is_some()) {
+            let message = "there is none, so the distribution's packages cannot be judged";
+            return some_gap(GapKind::UnsupportedOs, "etc/os-release", message);
+        }
+        let nothing = some_gap(GapKind::NothingRecognized, "image", "it holds nothing that can be judged");
+        return nothing.filter(|_| packages.is_empty());
+    };
+    let named = if os.pretty_name.is_empty() { &os.id } else { &os.pretty_name };
+    let Some(expected) = os.package_type() else {
+        let message = "this distribution is not supported yet; its packages are not judged";
+        return some_gap(GapKind::UnsupportedOs, named, message);
+    };
+    if os.ecosystem().is_none() {
+        return some_gap(GapKind::UnsupportedOs, named, "os-release does not name its release");
+    }
+    if packages.iter().any(|p| p.kind.is_os() && p.kind != expected) {
+        let message = "its os-release does not fit the package database of another distribution next to it";
+        return some_gap(GapKind::UnsupportedOs, named, message);
+    }
+    if packages.iter().any(|p| p.kind == expected) {
+        return None;
+    }
+    let present = view.files().any(|(_, _, parsed)| parsed.database == Some(expected));
+    let state = if present { "lists nothing" } else { "is absent" };
+    let message = format!("its package database {state}, so its packages cannot be judged");
+    some_gap(GapKind::NoPackageDatabase, named, &message)
+}
+
+fn some_gap(kind: GapKind, subject: &str, message: &str) -> Option<Gap> {
+    Some(Gap { kind, subject: subject.to_owned(), message: message.to_owned() })
+}
