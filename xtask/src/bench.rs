@@ -51,16 +51,16 @@ const PROGRAMS: [(&str, f64); 2] = [("kubectl-scan", 15.0), ("tidewaiter", 25.0)
 pub(crate) fn run(root: &Path, args: &Args) -> Result<bool> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     if !args.no_build {
-        build(root)?;
+        build(root, &target.join("bench"))?;
     }
     let release = target.join("release");
     let (scanner, helper) = (release.join("kubectl-scan"), release.join("xtask"));
-    for needed in [&scanner, &helper, &release.join("examples/rematch")] {
+    let bench = target.join("bench");
+    for needed in [&scanner, &helper, &rematch::program(&bench)] {
         if !needed.is_file() {
             bail!("{}: not built; run without --no-build", needed.display());
         }
     }
-    let bench = target.join("bench");
     let inputs = Inputs::ready(&bench)?;
     let small = bench.join("small.db");
     database::write_small(&small)?;
@@ -81,17 +81,14 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<bool> {
     Ok(true)
 }
 
-fn build(root: &Path) -> Result<()> {
+fn build(root: &Path, bench: &Path) -> Result<()> {
     image::release(root)?;
-    let tools: [&[&str]; 2] = [&["-p", "tidewaiter", "--example", "rematch"], &["-p", "xtask"]];
-    for packages in tools {
-        let mut command = Command::new(env!("CARGO"));
-        command.args(["build", "--release", "--locked"]).args(packages).current_dir(root);
-        if !command.status().context("cargo cannot be run")?.success() {
-            bail!("the programs do not build; see above");
-        }
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--release", "--locked", "-p", "xtask"]).current_dir(root);
+    if !command.status().context("cargo cannot be run")?.success() {
+        bail!("the programs do not build; see above");
     }
-    Ok(())
+    rematch::build(root, bench)
 }
 
 fn measure_all(setting: &Setting<'_>, args: &Args, release: &Path) -> Result<Bench> {
@@ -114,7 +111,7 @@ fn measure_all(setting: &Setting<'_>, args: &Args, release: &Path) -> Result<Ben
         // What the small database weighs says nothing of real ones.
         figures.retain(Figure::is_time);
     }
-    figures.extend(rematch::figures(&release.join("examples/rematch"), setting.bench, rounds)?);
+    figures.extend(rematch::figures(setting.bench, rounds)?);
     figures.extend(weights(release)?);
     Ok(Bench { machine, rounds, rows, figures, remarks })
 }

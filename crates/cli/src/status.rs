@@ -108,7 +108,7 @@ fn table(all: &[WorkloadScan], everywhere: bool) -> String {
         let status = workload.status.clone().unwrap_or_default();
         rows.push([
             workload.namespace().unwrap_or_default(),
-            format!("{}/{}", workload.spec.kind.to_ascii_lowercase(), render::printable(&workload.spec.name)),
+            format!("{}/{}", workload.spec.kind.lowercase(), render::printable(&workload.spec.name)),
             status.image_status.to_string(),
             status.deployment_status.to_string(),
             short(&render::printable(&status.message)),

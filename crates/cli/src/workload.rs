@@ -64,7 +64,7 @@ impl<'a> Workload<'a> {
     /// The newest record of this kind and name.
     pub(crate) async fn recorded(&self, cluster: &Cluster) -> Result<Option<WorkloadScan>> {
         let all = cluster.workloads(false).await?.into_iter();
-        let mine = all.filter(|w| w.spec.kind == self.kind && w.spec.name == self.name);
+        let mine = all.filter(|w| w.spec.kind.as_str() == self.kind && w.spec.name == self.name);
         Ok(mine.max_by_key(|w| w.metadata.creation_timestamp.clone()))
     }
 }

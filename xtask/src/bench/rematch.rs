@@ -22,8 +22,31 @@ struct Said {
     changed: f64,
 }
 
+/// The program in the folder of the benchmarks.
+pub(crate) fn program(bench: &Path) -> PathBuf {
+    bench.join("rematch")
+}
+
+/// Builds the program, a benchmark of the server's crate, and copies it to the folder: cargo puts benchmarks under names
+/// with a hash.
+pub(crate) fn build(root: &Path, bench: &Path) -> Result<()> {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["bench", "--no-run", "--locked", "-p", "tidewaiter", "--bench", "rematch"]).current_dir(root);
+    let messages = output(command.args(["--message-format", "json-render-diagnostics"]))?;
+    let executable = |line: &str| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        let is_it = message.pointer("/target/kind/0")? == "bench";
+        message.get("executable")?.as_str().filter(|_| is_it).map(PathBuf::from)
+    };
+    let built = String::from_utf8_lossy(&messages).lines().find_map(executable);
+    fs::create_dir_all(bench)?;
+    fs::copy(built.context("cargo built no benchmark")?, program(bench)).context("copying the benchmark")?;
+    Ok(())
+}
+
 /// Fills the store once, re-matches it so many times, and gives the medians.
-pub(crate) fn figures(program: &Path, bench: &Path, rounds: usize) -> Result<Vec<Figure>> {
+pub(crate) fn figures(bench: &Path, rounds: usize) -> Result<Vec<Figure>> {
+    let program = &program(bench);
     let dir = filled(program, bench)?;
     let said = output(Command::new(program).arg("run").arg(&dir))?;
     let said: Said = serde_json::from_slice(&said)?;
