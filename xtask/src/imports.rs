@@ -9,7 +9,7 @@ use std::process::Command;
 const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     (
         "tidewaiter-core",
-        &["tokio", "kube", "ureq", "rustls", "memmap2", "zstd", "flate2"],
+        &["tokio", "kube", "tidewaiter-io", "ureq", "rustls", "memmap2", "zstd", "flate2"],
         "core is pure: no I/O, no async, no Kubernetes",
     ),
     (
@@ -24,10 +24,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         &["tokio", "kube", "tidewaiter-core"],
         "the way to other machines knows nothing of what it carries",
     ),
+    ("tidewaiter-io", &["tokio", "kube", "ureq", "tidewaiter-core"], "files and threads, whatever they are for"),
     ("tidewaiter-crd", &["tidewaiter-db", "tidewaiter-scan", "ureq", "tokio"], "resources are types without a client"),
     ("kubectl-scan", &["tidewaiter", "rusqlite"], "the CLI does not know the server, nor its store"),
     ("tidewaiter", &["tidewaiter-feeds"], "the server is given its database"),
-    ("tidewaiter-testkit", &["tidewaiter-core", "tidewaiter-scan"], "an independent word on what the formats mean"),
+    ("tidewaiter-testkit", &["tidewaiter-core", "tidewaiter-scan"], "it implements the formats independently"),
 ];
 
 /// Never anywhere.

@@ -10,8 +10,9 @@ use kube::{Api, Client, Config};
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
+use tidewaiter_core::Reason;
 use tidewaiter_core::report::Report;
-use tidewaiter_crd::names::{GROUP, NAMESPACE, NO_DATABASE, REPORT_NOT_FOUND};
+use tidewaiter_crd::names::{GROUP, NAMESPACE};
 use tidewaiter_crd::workload_scan;
 use tidewaiter_crd::{ImageScan, WorkloadScan, image_scan};
 use tidewaiter_http::proxy::Proxies;
@@ -216,8 +217,10 @@ impl Cluster {
 
 fn through_api_server(error: kube::Error) -> NoAnswer {
     match error {
-        kube::Error::Api(status) if status.reason == REPORT_NOT_FOUND => NoAnswer::Gone,
-        kube::Error::Api(status) if status.reason == NO_DATABASE => NoAnswer::Failed(status.message.clone()),
+        kube::Error::Api(status) if status.reason == Reason::ReportNotFound.as_str() => NoAnswer::Gone,
+        kube::Error::Api(status) if status.reason == Reason::NoDatabase.as_str() => {
+            NoAnswer::Failed(status.message.clone())
+        }
         kube::Error::Api(status) if status.code == 403 => NoAnswer::Forbidden,
         error => NoAnswer::Failed(format!(
             "the server's API cannot be reached through the API server ({}); is it running? kubectl -n {NAMESPACE} get pods",
@@ -241,7 +244,7 @@ fn fetch(url: &str) -> Result<String, NoAnswer> {
     match answer.status().as_u16() {
         200 => Ok(text),
         status => Err(match serde_json::from_str::<Status>(&text) {
-            Ok(said) if said.reason == REPORT_NOT_FOUND => NoAnswer::Gone,
+            Ok(said) if said.reason == Reason::ReportNotFound.as_str() => NoAnswer::Gone,
             Ok(said) => failed(said.message),
             Err(_) => failed(format!("it answers {status}; check --server and TIDEWAITER_SERVER")),
         }),

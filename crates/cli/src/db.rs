@@ -8,11 +8,12 @@ use crate::render::{self, printable};
 use anyhow::{Context, Result, bail};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tidewaiter_core::ecosystem;
 use tidewaiter_db::Database;
 use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_feeds::build::{self, Options, Progress};
@@ -96,19 +97,13 @@ fn build(feeds: Option<&Path>, db: Option<&Path>, downloads: Option<&Path>) -> R
         fs::create_dir_all(folder).with_context(advice)?;
     }
     let downloads = downloads.map_or_else(|| Ok(cache_dir()?.join("feeds")), |named| anyhow::Ok(named.to_owned()))?;
-    let now = jiff::Timestamp::now().round(jiff::Unit::Second)?.to_string();
+    let now = jiff::Timestamp::now().round(jiff::Unit::Second)?;
     let remote = config.feeds.iter().filter(|feed| feed.url.is_some()).count();
     let total = config.feeds.len();
     writeln!(io::stderr(), "Building {} from {total} feeds, {remote} of them downloaded", out.display())?;
     let progress = Feeds::new(total);
-    let options = Options {
-        config: &config,
-        out: &out,
-        downloads: &downloads,
-        now: &now,
-        max_loss: MAX_LOSS,
-        progress: &progress,
-    };
+    let options =
+        Options { config: &config, out: &out, downloads: &downloads, now, max_loss: MAX_LOSS, progress: &progress };
     let built = build::build(&options);
     progress.clear();
     let meta = built?;
@@ -137,7 +132,7 @@ fn export(file: &Path, db: Option<&Path>) -> Result<Exit> {
     let path = existing(db)?;
     let found = Database::open_verified(&path)?;
     place(&path, file)?;
-    writeln!(io::stdout(), "{}: {}, built {}", file.display(), found.id(), found.meta().built)?;
+    writeln!(io::stdout(), "{}: {}, built {}", file.display(), found.id(), render::built(found.meta().built))?;
     Ok(Exit::Clean)
 }
 
@@ -148,22 +143,22 @@ fn import(file: &Path, db: Option<&Path>, age: Age) -> Result<Exit> {
         && age == Age::NotOlder
         && new.meta().built < old.meta().built
     {
-        let (built, there) = (&new.meta().built, &old.meta().built);
+        let (built, there) = (render::built(new.meta().built), render::built(old.meta().built));
         bail!("{}: it was built {built}, the one that is there {there}; to go back, use --allow-older", file.display());
     }
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
     place(file, &path)?;
-    writeln!(io::stdout(), "{}: {}, built {}", path.display(), new.id(), new.meta().built)?;
+    writeln!(io::stdout(), "{}: {}, built {}", path.display(), new.id(), render::built(new.meta().built))?;
     Ok(Exit::Clean)
 }
 
-/// Copies beside, then renames: a reader sees the old file or the new one.
+/// Copies a file over another, which is replaced as a whole.
 fn place(from: &Path, to: &Path) -> Result<()> {
-    let beside = to.with_extension(format!("{}.new", std::process::id()));
-    let copied = fs::copy(from, &beside).and_then(|_| fs::rename(&beside, to));
-    copied.with_context(|| to.display().to_string()).inspect_err(|_| drop(fs::remove_file(&beside)))
+    let mut source = File::open(from).with_context(|| from.display().to_string())?;
+    let copied = tidewaiter_io::replace(to, |file| io::copy(&mut source, file).and_then(|_| file.sync_all()));
+    copied.with_context(|| to.display().to_string())
 }
 
 fn status(db: Option<&Path>, output: Output) -> Result<Exit> {
@@ -178,14 +173,7 @@ fn status(db: Option<&Path>, output: Output) -> Result<Exit> {
     }
     let meta = db.meta();
     writeln!(out, "{}\n{}", path.display(), db.id())?;
-    writeln!(
-        out,
-        "built {}{}, {} advisories, {} rows\n",
-        meta.built,
-        render::age(&meta.built),
-        meta.advisories,
-        meta.rows
-    )?;
+    writeln!(out, "built {}, {} advisories, {} rows\n", render::built(meta.built), meta.advisories, meta.rows)?;
     writeln!(out, "{:20} {:16} {:>8}  {:20}  COMPLETE FOR", "FEED", "FORMAT", "RECORDS", "NEWEST")?;
     for feed in &meta.feeds {
         writeln!(out, "{}", feed_line(feed))?;
@@ -196,7 +184,7 @@ fn status(db: Option<&Path>, output: Output) -> Result<Exit> {
 }
 
 fn feed_line(feed: &FeedInfo) -> String {
-    let complete = if feed.ecosystems.is_empty() { "-".to_owned() } else { feed.ecosystems.join(", ") };
+    let complete = ecosystem::listed(&feed.ecosystems);
     let newest = if feed.as_of.is_empty() { "-" } else { feed.as_of.as_str() };
     let unreadable = if feed.unreadable > 0 { format!("  ({} unreadable)", feed.unreadable) } else { String::new() };
     let (name, complete) = (printable(&feed.name), printable(&complete));

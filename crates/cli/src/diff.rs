@@ -7,7 +7,7 @@ use crate::render::{self, printable};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::io::{self, Write};
-use tidewaiter_core::diff::{self, Diff};
+use tidewaiter_core::diff::{self, ReportDiff};
 use tidewaiter_core::policy;
 use tidewaiter_core::severity::Severity;
 
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &DiffArgs) -> Result<Exit> {
     Ok(exit::of(policy::decide(&new, &args.local.policy(), Timestamp::now()).outcome))
 }
 
-fn diff_text(diff: &Diff) -> String {
+fn diff_text(diff: &ReportDiff) -> String {
     let mut out = String::new();
     let mut rows = vec![["", "PACKAGE", "TYPE", "OLD", "NEW"].map(str::to_owned)];
     for change in &diff.packages {
@@ -61,7 +61,7 @@ fn sign(came: bool, went: bool) -> String {
 }
 
 fn versions(all: &[String]) -> String {
-    if all.is_empty() { "-".to_owned() } else { printable(&all.join(", ")) }
+    if all.is_empty() { "-".to_owned() } else { printable(all.join(", ")) }
 }
 
 fn section(rows: &[[String; 5]], none: &str) -> String {

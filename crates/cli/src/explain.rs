@@ -9,19 +9,19 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use tidewaiter_core::finding::Finding;
 use tidewaiter_core::report::Report;
-use tidewaiter_db::matching::{self, Considered};
+use tidewaiter_db::matching::{self, ExplainedRow};
 
 /// Scans and prints what was found, what answers it, and every record that was compared.
 pub(crate) fn run(args: &ExplainArgs) -> Result<Exit> {
     let database = args.local.database()?;
     let report = local::scan_with(&args.image, &args.local, &database)?;
-    let mut considered = matching::consider(&report.inventory, &database, &args.vulnerability)?;
+    let mut considered = matching::explain(&report.inventory, &database, &args.vulnerability)?;
     considered.retain(|c| args.package.as_ref().is_none_or(|p| *p == c.package));
     write!(io::stdout(), "{}", text(args, &report, &considered))?;
     Ok(Exit::Clean)
 }
 
-fn text(args: &ExplainArgs, report: &Report, considered: &[Considered]) -> String {
+fn text(args: &ExplainArgs, report: &Report, considered: &[ExplainedRow]) -> String {
     let named = |f: &Finding| f.names().any(|n| n.eq_ignore_ascii_case(&args.vulnerability));
     let of_package =
         |f: &Finding| args.package.as_ref().is_none_or(|p| f.package == *p || f.installed.iter().any(|i| i.name == *p));
@@ -72,7 +72,7 @@ fn detail(finding: &Finding, state: &str, report: &Report) -> String {
         let vector = rating.vector.as_deref().unwrap_or_default();
         line("rating", &format!("{}: {} {vector}", rating.source, rating.severity));
     }
-    line("exploited", finding.kev.as_deref().unwrap_or_default());
+    line("exploited", &finding.kev.map(|date| date.to_string()).unwrap_or_default());
     line("fixed in", &finding.fixed_versions.join(", "));
     line("aliases", &finding.aliases.join(", "));
     for installed in &finding.installed {

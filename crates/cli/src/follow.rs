@@ -14,6 +14,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::Duration;
+use tidewaiter_core::Reason;
 use tidewaiter_core::policy::Outcome;
 use tidewaiter_core::report::Report;
 use tidewaiter_core::status::ImageStatus;
@@ -144,7 +145,7 @@ async fn reports(
 ) -> Result<(Outcome, Vec<Report>), NotPrinted> {
     for _ in 0..REPLACED {
         let Some(outcome) = status.verdict else {
-            let reason = status.reason.as_deref().unwrap_or("ScanFailed");
+            let reason = status.reason.as_ref().map_or("ScanFailed", Reason::as_str);
             let message = render::printable(&status.message);
             return Err(NotPrinted::NoResult(format!("{}: {reason}: {message}", render::printable(image))));
         };

@@ -5,12 +5,14 @@ use crate::exit::Exit;
 use anyhow::Result;
 use clap::CommandFactory;
 use clap_complete::Shell;
+use jiff::civil::Date;
+use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use tidewaiter_core::advisory::FixState;
-use tidewaiter_core::exception::{Status, Suppressed};
 use tidewaiter_core::finding::Finding;
+use tidewaiter_core::finding::{SuppressedFinding, SuppressionStatus};
 use tidewaiter_core::policy::Outcome;
-use tidewaiter_core::report::{Gap, Report, Support};
+use tidewaiter_core::report::{Gap, Report, SupportPeriod};
 use tidewaiter_core::severity::Severity;
 
 /// Prints a completion script.
@@ -35,8 +37,9 @@ pub(crate) fn json<T: serde::Serialize + ?Sized>(report: &T) -> Result<()> {
 pub(crate) fn table(report: &Report, outcome: Outcome, too_old: Option<&str>) -> Result<()> {
     let colour = Colour::of_stdout();
     let mut out = io::stdout().lock();
-    let today: String = jiff::Timestamp::now().to_string().chars().take("YYYY-MM-DD".len()).collect();
-    write!(out, "{}", table_text(report, outcome, too_old, colour, &today))?;
+    // In UTC, as the dates of releases are compared everywhere: the report of one day is the same in every time zone.
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    write!(out, "{}", table_text(report, outcome, too_old, colour, today))?;
     Ok(())
 }
 
@@ -69,8 +72,7 @@ impl Colour {
 
 const HEAD: [&str; 7] = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "EXPLOITED"];
 
-/// `today`: `YYYY-MM-DD`.
-fn table_text(report: &Report, outcome: Outcome, too_old: Option<&str>, colour: Colour, today: &str) -> String {
+fn table_text(report: &Report, outcome: Outcome, too_old: Option<&str>, colour: Colour, today: Date) -> String {
     let mut out = heading(report);
     if !report.findings.is_empty() {
         out.push_str(&format!("\n{}\n", findings(report, colour)));
@@ -78,8 +80,7 @@ fn table_text(report: &Report, outcome: Outcome, too_old: Option<&str>, colour: 
     out.push_str(&suppressed(report));
     out.extend(report.support.iter().filter_map(|support| ended(support, today)));
     out.extend(report.inventory.gaps.iter().map(gap));
-    let built = &report.database.built;
-    out.push_str(&format!("Database: built {}{}\n", printable(built), age(built)));
+    out.push_str(&format!("Database: built {}\n", built(report.database.built)));
     out.extend(too_old.map(|why| format!("not seen: what is newer: {why}\n")));
     if !report.complete || too_old.is_some() {
         out.push_str("This report is incomplete: the image cannot be called clean.\n");
@@ -137,11 +138,11 @@ fn exploited(finding: &Finding) -> String {
 }
 
 /// One line about a release whose security fixes have ended: what is found in it later may never be published.
-fn ended(support: &Support, today: &str) -> Option<String> {
+fn ended(support: &SupportPeriod, today: Date) -> Option<String> {
     let release = printable(&support.ecosystem);
-    let until = support.until.as_str();
-    match &support.extended_until {
-        Some(extended) if extended.as_str() < today => {
+    let until = support.until;
+    match support.extended_until {
+        Some(extended) if extended < today => {
             Some(format!("end of life: security fixes of {release} ended on {until}, longer support on {extended}\n"))
         }
         Some(extended) if until < today => {
@@ -194,12 +195,12 @@ pub(crate) fn gap(gap: &Gap) -> String {
 
 /// One line about each finding that somebody answered.
 fn suppressed(report: &Report) -> String {
-    let line = |s: &Suppressed| {
+    let line = |s: &SuppressedFinding| {
         let (id, package) = (printable(&s.finding.vulnerability), printable(&s.finding.package));
         let word = match s.status {
-            Status::NotAffected => "not affected",
-            Status::Fixed => "fixed",
-            Status::Accepted => "accepted",
+            SuppressionStatus::NotAffected => "not affected",
+            SuppressionStatus::Fixed => "fixed",
+            SuppressionStatus::Accepted => "accepted",
         };
         format!("not counted: {id} in {package}: {word}: {} ({})\n", printable(&s.reason), printable(&s.source))
     };
@@ -210,18 +211,18 @@ fn last_line(report: &Report) -> String {
     format!("{}\n", report.counts.sentence())
 }
 
-/// " (3 days ago)"; empty when the time cannot be read.
-pub(crate) fn age(built: &str) -> String {
-    let Ok(built) = built.parse::<jiff::Timestamp>() else { return String::new() };
+/// When a database was built: "2026-01-01T00:00:00Z (3 days ago)".
+pub(crate) fn built(built: Option<jiff::Timestamp>) -> String {
+    let Some(built) = built else { return "at an unknown time".to_owned() };
     match jiff::Timestamp::now().duration_since(built).as_hours() {
-        hours if hours < 48 => format!(" ({hours} h ago)"),
-        hours => format!(" ({} days ago)", hours / 24),
+        hours if hours < 48 => format!("{built} ({hours} h ago)"),
+        hours => format!("{built} ({} days ago)", hours / 24),
     }
 }
 
 /// Text from an image, made safe for a terminal and for CI logs that read commands from lines.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+pub(crate) fn printable(text: impl Display) -> String {
+    text.to_string().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -236,9 +237,10 @@ mod tests {
     #[test]
     fn the_end_of_a_release_is_told_once_it_has_come() {
         let check = |extended: Option<&str>, today: &str, expected: &str| {
-            let extended_until = extended.map(str::to_owned);
-            let support = Support { ecosystem: "Debian:10".into(), until: "2022-09-10".into(), extended_until };
-            assert_eq!(ended(&support, today).unwrap_or_default(), expected);
+            let day = |text: &str| text.parse::<Date>().unwrap();
+            let extended_until = extended.map(day);
+            let support = SupportPeriod { ecosystem: "Debian:10".into(), until: day("2022-09-10"), extended_until };
+            assert_eq!(ended(&support, day(today)).unwrap_or_default(), expected);
         };
         check(None, "2022-09-10", "");
         check(None, "2022-09-11", "end of life: security fixes of Debian:10 ended on 2022-09-10\n");

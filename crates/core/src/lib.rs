@@ -7,18 +7,24 @@
 //!
 //! Everything here is a plain value or a pure function over plain values.
 //! This crate must never know about files, the network, the clock, threads, async code or Kubernetes:
-//! whoever needs the time passes it in.
+//! callers pass in the time.
 
 pub mod advisory;
 pub mod diff;
 pub mod ecosystem;
 pub mod exception;
 pub mod finding;
+mod hex;
 pub mod image;
 pub mod package;
+pub mod pattern;
 pub mod policy;
+mod reason;
 pub mod report;
 pub mod severity;
 pub mod status;
 pub mod upgrade;
 pub mod version;
+
+pub use hex::hex;
+pub use reason::Reason;

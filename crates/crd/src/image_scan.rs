@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tidewaiter_core::finding::Counts;
 use tidewaiter_core::policy::Outcome;
 use tidewaiter_core::status::ImageStatus;
+use tidewaiter_core::{Reason, hex};
 
 /// An image to scan. Users and the server create it; the server alone writes its status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
@@ -84,7 +85,8 @@ pub struct ImageScanStatus {
     pub failures: Option<u32>,
     /// Cause of a failed scan, as one CamelCase word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub reason: Option<Reason>,
     /// What happened, and what to do next.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
@@ -99,7 +101,7 @@ pub struct ImageScanStatus {
 impl ImageScanStatus {
     /// Sets the condition that follows from the status, as of `now` (RFC 3339).
     pub fn set_condition(&mut self, now: &str) {
-        let reason = self.reason.clone().unwrap_or_else(|| self.image_status.to_string());
+        let reason = self.reason.as_ref().map_or_else(|| self.image_status.to_string(), Reason::to_string);
         let new = Condition {
             type_: condition::SCANNED.to_owned(),
             status: condition::status(self.image_status, self.image_status != ImageStatus::ScanFailed).to_owned(),
@@ -123,28 +125,18 @@ impl ImageScanStatus {
         let counts = self.counts.filter(|_| self.image_status == ImageStatus::Scanning)?;
         let verdict = self.verdict.filter(|_| self.observed_generation >= generation)?;
         Some(ImageScanStatus {
-            image_status: image_status(verdict, counts),
+            image_status: ImageStatus::of(verdict, counts),
             message: counts.sentence(),
             ..self.clone()
         })
     }
 }
 
-/// The image status that follows from a verdict. What policy considers incomplete counts as failed: nobody may take few
-/// findings for few vulnerabilities when half of the image could not be read.
-pub fn image_status(verdict: Outcome, counts: Counts) -> ImageStatus {
-    match verdict {
-        Outcome::Incomplete => ImageStatus::ScanFailed,
-        _ if counts.total() > 0 => ImageStatus::VulnerabilitiesFound,
-        _ => ImageStatus::NoVulnerabilities,
-    }
-}
-
 /// Name of the ImageScan of an image in its namespace: a hash, because references hold characters that names may not.
 /// Eight bytes: a namespace has thousands of images at most, and the full reference is compared whenever one is read.
 pub fn name(image: &str) -> String {
-    let hash = Sha256::digest(image.as_bytes());
-    hash.iter().take(8).fold("scan-".to_owned(), |name, byte| format!("{name}{byte:02x}"))
+    let hash: [u8; 32] = Sha256::digest(image.as_bytes()).into();
+    format!("scan-{}", hex(&hash[..8]))
 }
 
 /// Result for one platform.

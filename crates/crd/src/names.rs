@@ -39,13 +39,6 @@ pub const CA_SECRET: &str = "tidewaiter-webhook-ca";
 /// ClusterRoles of the installation; the first is the server's own, with a ClusterRoleBinding of the same name.
 pub const CLUSTER_ROLES: [&str; 4] = ["tidewaiter", "tidewaiter-view", "tidewaiter-edit", "tidewaiter-approve"];
 
-// Reasons that clients compare.
-
-/// Reason of the server's response (a `Status`, as the API server's own) when it does not store a report.
-pub const REPORT_NOT_FOUND: &str = "ReportNotFound";
-/// Reason of the server's response while it has no vulnerability database.
-pub const NO_DATABASE: &str = "NoDatabase";
-
 #[cfg(test)]
 mod tests {
     use super::*;

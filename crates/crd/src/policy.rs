@@ -4,7 +4,7 @@ use crate::schema;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tidewaiter_core::policy::{Incomplete, Policy, Unrated};
+use tidewaiter_core::policy::{IncompleteAction, Policy, UnratedAction};
 use tidewaiter_core::severity::Severity;
 
 /// What a report must satisfy. Where several policies name a namespace, the strictest value of each field applies.
@@ -33,11 +33,11 @@ pub struct ClusterScanPolicySpec {
     /// Effect of a finding without a rating.
     #[serde(default)]
     #[schemars(schema_with = "schema::unrated")]
-    pub unrated: Unrated,
+    pub unrated: UnratedAction,
     /// Effect of an incomplete report.
     #[serde(default)]
     #[schemars(schema_with = "schema::incomplete")]
-    pub incomplete: Incomplete,
+    pub incomplete: IncompleteAction,
     /// Maximum age of the database in days; reports of an older one are incomplete. Without it, any age is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::natural")]

@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use tidewaiter_core::Reason;
 
 /// Why a database could not be read or written. Every text names the file and the next step.
 #[derive(Debug, thiserror::Error)]
@@ -8,7 +9,7 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The bytes are not a database, or not the ones that were written.
@@ -43,12 +44,12 @@ pub enum Error {
 
 impl Error {
     /// A stable name for conditions and exit codes.
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> Reason {
         match self {
-            Error::Io { .. } => "DatabaseUnavailable",
-            Error::Corrupt { .. } => "DatabaseCorrupt",
-            Error::NewerFormat { .. } => "DatabaseNewerFormat",
-            Error::TooLarge { .. } => "DatabaseTooLarge",
+            Error::Io { .. } => Reason::DatabaseUnavailable,
+            Error::Corrupt { .. } => Reason::DatabaseCorrupt,
+            Error::NewerFormat { .. } => Reason::DatabaseNewerFormat,
+            Error::TooLarge { .. } => Reason::DatabaseTooLarge,
         }
     }
 }

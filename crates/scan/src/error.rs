@@ -1,4 +1,5 @@
 use crate::source::SourceError;
+use tidewaiter_core::Reason;
 use tidewaiter_core::image::Digest;
 
 /// Why no trustworthy inventory exists. What was merely not seen is a gap of the inventory instead.
@@ -46,14 +47,14 @@ pub enum ScanError {
 
 impl ScanError {
     /// Machine-readable reason for conditions and reports.
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> Reason {
         match self {
             ScanError::Source(source) => source.reason(),
-            ScanError::Mismatch { what: "diff id", .. } => "DiffIdMismatch",
-            ScanError::Mismatch { .. } => "DigestMismatch",
-            ScanError::BadLayer { .. } => "BadLayer",
-            ScanError::LimitExceeded { .. } => "LimitExceeded",
-            ScanError::Cancelled => "Cancelled",
+            ScanError::Mismatch { what: "diff id", .. } => Reason::DiffIdMismatch,
+            ScanError::Mismatch { .. } => Reason::DigestMismatch,
+            ScanError::BadLayer { .. } => Reason::BadLayer,
+            ScanError::LimitExceeded { .. } => Reason::LimitExceeded,
+            ScanError::Cancelled => Reason::Cancelled,
         }
     }
 }

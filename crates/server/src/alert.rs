@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
+use tidewaiter_core::hex;
 use tidewaiter_core::status::WorkloadStatus;
 use tidewaiter_crd::policy::AlertReceiver;
 use tidewaiter_http::{Client, Settings};
@@ -48,10 +48,9 @@ impl Alert {
     ) -> Self {
         let content =
             format!("{}\n{template}\n{}\n{}\n{}", workload.uid, status.image, status.deployment, reasons.join("\n"));
-        let id = Sha256::digest(content.as_bytes()).iter().take(16).fold(String::new(), |mut id, byte| {
-            let _ = write!(id, "{byte:02x}");
-            id
-        });
+        let hash: [u8; 32] = Sha256::digest(content.as_bytes()).into();
+        // 128 bits, as a UUID has: receivers compare ids of one sender only.
+        let id = hex(&hash[..16]);
         let subject = workload.label();
         let event = json!({
             "specversion": "1.0",

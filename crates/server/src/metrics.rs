@@ -6,6 +6,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
+use tidewaiter_core::Reason;
 use tidewaiter_core::status::{DeploymentStatus, ImageStatus, WorkloadStatus};
 use tidewaiter_crd::image_scan::ImageScanStatus;
 
@@ -55,7 +56,7 @@ impl Metrics {
     /// Counts a scan that ends.
     pub(crate) fn scan_ended(&self, status: &ImageScanStatus) {
         self.running.dec();
-        let reason = status.reason.as_deref().unwrap_or_default();
+        let reason = status.reason.as_ref().map_or("", Reason::as_str);
         self.scans.get_or_create(&labels(&[("status", &status.image_status.to_string()), ("reason", reason)])).inc();
     }
 

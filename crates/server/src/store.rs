@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::{DatabaseInfo, Inventory, Report};
-use tidewaiter_db::matching::Rejudged;
+use tidewaiter_db::matching::Rematched;
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +80,7 @@ pub trait Store: Send + Sync {
     /// When it cannot be written.
     fn put_rematched(&self, changed: &ChangedReport) -> Result<(), Error>;
     /// Returns what a re-match found for an image; `None` when it did not see the image's inventory.
-    fn rematched(&self, image: &Digest, summary: &RematchSummary) -> Option<Rejudged>;
+    fn rematched(&self, image: &Digest, summary: &RematchSummary) -> Option<Rematched>;
     /// Deletes rows that are older than `age` and not referred to; returns their number.
     ///
     /// # Errors

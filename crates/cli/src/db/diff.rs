@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 use tidewaiter_core::report::DatabaseInfo;
 use tidewaiter_db::Database;
-use tidewaiter_db::delta::{Change, Coverage, CoverageChange, Delta, Kind, Named};
+use tidewaiter_db::delta::{AdvisoryChange, ChangeKind, Coverage, CoverageChange, Delta, NamedPackage};
 
 /// How many packages a line lists.
 const LISTED: usize = 4;
@@ -24,7 +24,7 @@ struct Document<'a> {
     added: usize,
     removed: usize,
     changed: usize,
-    advisories: &'a [Change<'a>],
+    advisories: &'a [AdvisoryChange<'a>],
     coverage: &'a [CoverageChange],
 }
 
@@ -36,9 +36,9 @@ pub(super) fn run(old: &Path, new: &Path, output: Output) -> Result<Exit> {
     let document = Document {
         old: old.info(),
         new: new.info(),
-        added: count(Kind::Added),
-        removed: count(Kind::Removed),
-        changed: count(Kind::Changed),
+        added: count(ChangeKind::Added),
+        removed: count(ChangeKind::Removed),
+        changed: count(ChangeKind::Changed),
         advisories: &delta.advisories,
         coverage: &delta.coverage,
     };
@@ -61,9 +61,9 @@ fn text(document: &Document<'_>) -> Result<()> {
     }
     for change in document.advisories {
         let sign = match change.change {
-            Kind::Added => '+',
-            Kind::Removed => '-',
-            Kind::Changed => '~',
+            ChangeKind::Added => '+',
+            ChangeKind::Removed => '-',
+            ChangeKind::Changed => '~',
         };
         let (id, feed) = (printable(&change.id), printable(&change.feed));
         writeln!(out, "{sign} {id:ids$}  {feed:feeds$}  {}", packages(&change.packages))?;
@@ -74,13 +74,14 @@ fn text(document: &Document<'_>) -> Result<()> {
     }
     let (old, new) = (&document.old, &document.new);
     writeln!(out, "\n{} added, {} removed, {} changed", document.added, document.removed, document.changed)?;
-    writeln!(out, "old: {}, built {}\nnew: {}, built {}", old.id, old.built, new.id, new.built)?;
+    writeln!(out, "old: {}, built {}", old.id, render::built(old.built))?;
+    writeln!(out, "new: {}, built {}", new.id, render::built(new.built))?;
     Ok(out.flush()?)
 }
 
 /// "Debian:12 curl, npm left-pad and 3 more".
-fn packages(all: &[Named<'_>]) -> String {
-    let listed = all.iter().take(LISTED).map(|p| printable(&format!("{} {}", p.ecosystem, p.name)));
+fn packages(all: &[NamedPackage<'_>]) -> String {
+    let listed = all.iter().take(LISTED).map(|p| printable(format!("{} {}", p.ecosystem, p.name)));
     let mut out = listed.collect::<Vec<_>>().join(", ");
     if let Some(more) = all.len().checked_sub(LISTED).filter(|more| *more > 0) {
         let _ = write!(out, " and {more} more");
@@ -94,5 +95,5 @@ fn coverage(coverage: &Coverage) -> String {
     let rated = if coverage.rated { "rated" } else { "not rated" };
     let Some(support) = &coverage.support else { return format!("{complete}, {rated}") };
     let extended = support.extended_until.as_ref().map_or(String::new(), |until| format!(" (extended {until})"));
-    printable(&format!("{complete}, {rated}, fixes until {}{extended}", support.until))
+    printable(format!("{complete}, {rated}, fixes until {}{extended}", support.until))
 }

@@ -21,14 +21,7 @@ impl Digest {
     /// The digest whose raw SHA-256 value is `hash`.
     #[must_use]
     pub fn from_sha256(hash: [u8; 32]) -> Self {
-        use fmt::Write as _;
-        let mut text = String::with_capacity(PREFIX.len() + 64);
-        text.push_str(PREFIX);
-        for byte in hash {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        Self(text)
+        Self(format!("{PREFIX}{}", crate::hex(&hash)))
     }
 
     /// The 64 hexadecimal digits without the algorithm.

@@ -1,5 +1,6 @@
 //! Why an image could not be opened or read.
 
+use tidewaiter_core::Reason;
 use tidewaiter_core::image::{Digest, Platform};
 use tidewaiter_http::Kind;
 
@@ -113,19 +114,19 @@ pub enum SourceError {
 impl SourceError {
     /// Machine-readable reason for conditions and reports.
     #[must_use]
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> Reason {
         match self {
-            Self::NotFound { .. } => "ImageNotFound",
-            Self::Unauthorized { .. } => "Unauthorized",
-            Self::Unreachable { .. } => "RegistryUnreachable",
-            Self::Setup { .. } => "BadNetworkSettings",
-            Self::Truncated { .. } => "LayerTruncated",
-            Self::DigestMismatch { .. } => "DigestMismatch",
-            Self::UnsupportedMediaType { .. } => "UnsupportedMediaType",
-            Self::NoMatchingPlatform { .. } => "NoMatchingPlatform",
-            Self::BadImage { .. } => "BadImage",
-            Self::HostNotAllowed { .. } => "HostNotAllowed",
-            Self::LimitExceeded { .. } => "LimitExceeded",
+            Self::NotFound { .. } => Reason::ImageNotFound,
+            Self::Unauthorized { .. } => Reason::Unauthorized,
+            Self::Unreachable { .. } => Reason::RegistryUnreachable,
+            Self::Setup { .. } => Reason::BadNetworkSettings,
+            Self::Truncated { .. } => Reason::LayerTruncated,
+            Self::DigestMismatch { .. } => Reason::DigestMismatch,
+            Self::UnsupportedMediaType { .. } => Reason::UnsupportedMediaType,
+            Self::NoMatchingPlatform { .. } => Reason::NoMatchingPlatform,
+            Self::BadImage { .. } => Reason::BadImage,
+            Self::HostNotAllowed { .. } => Reason::HostNotAllowed,
+            Self::LimitExceeded { .. } => Reason::LimitExceeded,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::fixture::{BASH, BOTH, DB, DEBIAN, E, MUSL, OS, STATUS, layer, listed, scan, scan_layers, write_layout};
 use std::fs;
+use tidewaiter_core::Reason;
 use tidewaiter_core::report::GapKind;
 use tidewaiter_scan::source::sha256;
 use tidewaiter_testkit::layer::entry;
@@ -256,7 +257,7 @@ fn images_that_lie_are_refused() {
     let good = layer(&[OS, E::File(DB, MUSL)]);
     let reason = |stored: &[u8], claimed: &str| {
         write_layout(dir.path(), &[stored.to_vec()], &[claimed.to_owned()]);
-        scan(dir.path()).map(|_| "").unwrap_or_else(|e| e.reason())
+        scan(dir.path()).map(|_| String::new()).unwrap_or_else(|e| e.reason().to_string())
     };
     let id = |bytes: &[u8]| sha256(bytes).to_string();
     assert_eq!(reason(&good, &id(&good)), "");
@@ -270,9 +271,9 @@ fn images_that_lie_are_refused() {
     write_layout(dir.path(), std::slice::from_ref(&good), &[id(&good)]);
     let blob = dir.path().join("blobs/sha256").join(sha256(&good).hex());
     fs::write(&blob, [&good[..good.len() - 1], b"x"].concat()).unwrap();
-    assert_eq!(scan(dir.path()).unwrap_err().reason(), "DigestMismatch");
+    assert_eq!(scan(dir.path()).unwrap_err().reason(), Reason::DigestMismatch);
     fs::write(&blob, &good[..good.len() - 512]).unwrap();
-    assert_eq!(scan(dir.path()).unwrap_err().reason(), "LayerTruncated");
+    assert_eq!(scan(dir.path()).unwrap_err().reason(), Reason::LayerTruncated);
 }
 
 #[test]

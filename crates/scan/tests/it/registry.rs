@@ -129,7 +129,7 @@ fn scan(host: &str, login: &str, image: &str) -> String {
     let options = Options { limits: Limits::default(), threads: 1, cancel: &cancel, progress: &Silent, cache: None };
     match opened.map_err(Into::into).and_then(|image| engine::inventory(&image, &options)) {
         Ok(inventory) => format!("{} packages", inventory.packages.len()),
-        Err(error) => error.reason().to_owned(),
+        Err(error) => error.reason().to_string(),
     }
 }
 

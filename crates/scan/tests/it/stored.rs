@@ -37,7 +37,7 @@ fn scan(image: &Image, limits: Limits, absent: Option<&str>) -> String {
             let gaps: Vec<GapKind> = found.gaps.iter().map(|g| g.kind).collect();
             format!("{} packages, {gaps:?}", listed(&found).len())
         }
-        Err(error) => error.reason().to_owned(),
+        Err(error) => error.reason().to_string(),
     }
 }
 

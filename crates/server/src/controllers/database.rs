@@ -8,7 +8,8 @@ use kube::runtime::events::{Event, EventType};
 use kube::runtime::reflector::ObjectRef;
 use std::sync::Arc;
 use std::time::Duration;
-use tidewaiter_crd::names::{NAMESPACE, NO_DATABASE, SERVER};
+use tidewaiter_core::Reason;
+use tidewaiter_crd::names::{NAMESPACE, SERVER};
 
 /// Pause between two looks at the file. Volumes have no notifications that work everywhere, and a look is one system call.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
@@ -77,7 +78,7 @@ async fn publish(ctx: &ServerContext, state: &DatabaseState) {
     let Some(own) = ctx.index.deployments.get(&ObjectRef::new(SERVER).within(NAMESPACE)) else { return };
     let event = Event {
         type_: EventType::Warning,
-        reason: NO_DATABASE.to_owned(),
+        reason: Reason::NoDatabase.to_string(),
         note: Some(format!("everything new is held: {why}").chars().take(MAX_NOTE).collect()),
         action: "Scan".to_owned(),
         secondary: None,

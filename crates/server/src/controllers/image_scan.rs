@@ -79,7 +79,7 @@ async fn rescan(
         Ok(output) => finished(scan, ctx, &platforms, output).await,
         Err(failure) => {
             let database = ctx.database.state().id().map(str::to_owned);
-            image_scan::failed(scan, &failure.reason, failure.message, database, Timestamp::now())
+            image_scan::failed(scan, failure.reason, failure.message, database, Timestamp::now())
         }
     };
     ctx.metrics.scan_ended(&status);

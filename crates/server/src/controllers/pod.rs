@@ -15,7 +15,7 @@ use kube::{Api, ResourceExt as _};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tidewaiter_core::status::{Rollout, derive};
+use tidewaiter_core::status::{RolloutProgress, derive};
 
 /// Requeue of a Pod whose ReplicaSet the watch has not delivered: it is milliseconds behind.
 const REPLICA_SET_PAUSE: Duration = Duration::from_millis(200);
@@ -76,7 +76,7 @@ async fn decide(
     if is_state {
         record.draft.current = Some(hash.clone());
         // Released is not started: the workload controller follows that.
-        let status = derive(&evaluated.evaluation.facts, evaluated.approval, Rollout::Running);
+        let status = derive(&evaluated.evaluation.facts, evaluated.approval, RolloutProgress::Running);
         let evaluation = &evaluated.evaluation;
         let news = WorkloadNews { workload: &workload, template: &hash, evaluation, status, lost: false };
         publish::publish(ctx, &mut record, &news).await?;

@@ -20,7 +20,7 @@ use kube::{Api, ResourceExt as _};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tidewaiter_core::status::{DeploymentStatus, Rollout};
+use tidewaiter_core::status::{DeploymentStatus, RolloutProgress};
 use tidewaiter_crd::workload_scan::{Decision, Revision};
 use tidewaiter_crd::{WorkloadKind, WorkloadScan};
 
@@ -61,7 +61,7 @@ async fn publish_running(
     let workload = record.workload.clone();
     let (evaluation, approval) = record.evaluate(ctx, revision);
     let progress = progress(ctx, record, revision.decision).await?;
-    let next_look = (progress == Rollout::Running).then(|| rollout::next_look(&record.draft, Timestamp::now()));
+    let next_look = (progress == RolloutProgress::Running).then(|| rollout::next_look(&record.draft, Timestamp::now()));
     let status = workload_status(revision.decision, &evaluation, approval, progress);
     let news =
         WorkloadNews { workload: &workload, template: hash, evaluation: &evaluation, status, lost: revision.lost };
@@ -70,9 +70,13 @@ async fn publish_running(
 }
 
 /// Whether a released workload has started. What is retained ran before, and what has started once needs no list.
-async fn progress(ctx: &ServerContext, record: &WorkloadRecord, decision: Decision) -> Result<Rollout, ReconcileError> {
+async fn progress(
+    ctx: &ServerContext,
+    record: &WorkloadRecord,
+    decision: Decision,
+) -> Result<RolloutProgress, ReconcileError> {
     if decision != Decision::Approved || record.draft.deployment_status == DeploymentStatus::Deployed {
-        return Ok(Rollout::Complete);
+        return Ok(RolloutProgress::Complete);
     }
     let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &record.workload.namespace);
     // From the API server's cache, which costs etcd nothing: a look that comes too early is repeated.

@@ -115,7 +115,7 @@ mod tests {
     }
 
     fn change(from: &str, to: &str) -> Arc<DatabaseChange> {
-        let to = DatabaseInfo { id: to.to_owned(), built: String::new() };
+        let to = DatabaseInfo { id: to.to_owned(), built: None };
         let summary = RematchSummary { database: to.id.clone(), last: 1, inventories: 1, visited: 1, changed: 0 };
         Arc::new(DatabaseChange { from: from.to_owned(), to, summary })
     }

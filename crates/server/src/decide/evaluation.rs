@@ -3,9 +3,10 @@
 use super::images;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tidewaiter_core::Reason;
 use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::policy::Outcome;
-use tidewaiter_core::status::{ImageFact, ImageStatus};
+use tidewaiter_core::status::{ImageStatus, JudgedImage};
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanStatus;
 use tidewaiter_crd::workload_scan::{Container, Decision, Revision, WorkloadScanStatus};
@@ -34,7 +35,7 @@ impl KnownScans {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Evaluation {
     /// One for each container.
-    pub(crate) facts: Vec<ImageFact>,
+    pub(crate) facts: Vec<JudgedImage>,
     /// Container name → pinned image, for those with a result.
     pub(crate) pins: BTreeMap<String, String>,
     /// One line for each container that is not simply clean.
@@ -111,7 +112,7 @@ pub(crate) fn requested_scan(container: &Container, scan: Option<&ImageScan>) ->
 
 /// Whether a scan failed for want of credentials: other pull secrets may open the registry.
 pub(crate) fn lacks_credentials(scan: &ImageScan) -> bool {
-    scan.status.as_ref().is_some_and(|status| status.reason.as_deref() == Some("Unauthorized"))
+    scan.status.as_ref().is_some_and(|status| status.reason == Some(Reason::Unauthorized))
 }
 
 /// The status that is valid for a container: of the run that was requested, or a later one. While a rescan runs, the
@@ -142,7 +143,7 @@ fn valid_status(
 }
 
 struct ImageEvaluation {
-    fact: ImageFact,
+    fact: JudgedImage,
     pinned: Option<String>,
     line: Option<String>,
 }
@@ -155,17 +156,17 @@ fn evaluate_new(
     record: &WorkloadScanStatus,
 ) -> ImageEvaluation {
     let Some(status) = status else {
-        let fact = ImageFact { scan: ImageStatus::NotScanned, allowed: false };
+        let fact = JudgedImage { scan: ImageStatus::NotScanned, allowed: false };
         return ImageEvaluation { fact, pinned: None, line: Some("waits for its scan".to_owned()) };
     };
     if is_unreachable(status)
         && let Some(pinned) = approved_pin(name, container, record)
     {
         // These bytes were approved before; the registry only cannot say whether the tag moved.
-        let fact = ImageFact { scan: ImageStatus::NoVulnerabilities, allowed: true };
+        let fact = JudgedImage { scan: ImageStatus::NoVulnerabilities, allowed: true };
         return ImageEvaluation { fact, pinned: Some(pinned), line: Some(UNREACHABLE.to_owned()) };
     }
-    let fact = ImageFact { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) };
+    let fact = JudgedImage { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) };
     let pinned = status.digest.as_deref().and_then(|digest| pin(&container.image, digest));
     let clean = status.image_status == ImageStatus::NoVulnerabilities;
     ImageEvaluation { fact, pinned, line: (!clean).then(|| status.message.clone()) }
@@ -177,8 +178,8 @@ fn evaluate_running(container: &Container, status: Option<&ImageScanStatus>) -> 
     let running = container.pinned.as_deref().and_then(images::digest);
     let same = status.filter(|s| s.verdict.is_some() && s.digest.as_deref() == running);
     let fact = match same {
-        Some(status) => ImageFact { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) },
-        None => ImageFact { scan: ImageStatus::NotScanned, allowed: true },
+        Some(status) => JudgedImage { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) },
+        None => JudgedImage { scan: ImageStatus::NotScanned, allowed: true },
     };
     let line = match same.filter(|s| s.image_status != ImageStatus::NoVulnerabilities) {
         Some(status) => Some(status.message.clone()),
@@ -190,7 +191,7 @@ fn evaluate_running(container: &Container, status: Option<&ImageScanStatus>) -> 
 const UNREACHABLE: &str = "the registry cannot be reached; the approved digest continues to be used";
 
 fn is_unreachable(status: &ImageScanStatus) -> bool {
-    status.reason.as_deref() == Some("RegistryUnreachable")
+    status.reason == Some(Reason::RegistryUnreachable)
 }
 
 fn approved_pin(name: &str, container: &Container, record: &WorkloadScanStatus) -> Option<String> {

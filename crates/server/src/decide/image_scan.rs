@@ -3,14 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tidewaiter_core::Reason;
 use tidewaiter_core::finding::{Counts, Finding};
 use tidewaiter_core::image::Platform;
 use tidewaiter_core::policy::{self, Outcome, Policy};
 use tidewaiter_core::report::Report;
 use tidewaiter_core::status::ImageStatus;
 use tidewaiter_crd::ImageScan;
-use tidewaiter_crd::image_scan::{ImageScanStatus, PlatformResult, image_status};
-use tidewaiter_crd::names::NO_DATABASE;
+use tidewaiter_crd::image_scan::{ImageScanStatus, PlatformResult};
 use tidewaiter_crd::workload_scan::{Decision, WorkloadScanStatus};
 
 /// Pause after a first failure, doubled by each further one in a row: most registries are back within a minute.
@@ -130,7 +130,7 @@ pub(crate) fn scanning(scan: &ImageScan) -> ImageScanStatus {
 /// The status after a failure.
 pub(crate) fn failed(
     scan: &ImageScan,
-    reason: &str,
+    reason: Reason,
     message: String,
     database: Option<String>,
     now: Timestamp,
@@ -142,7 +142,7 @@ pub(crate) fn failed(
         image_status: ImageStatus::ScanFailed,
         observed_generation: generation,
         failures: Some(before.unwrap_or_default().saturating_add(1)),
-        reason: Some(reason.to_owned()),
+        reason: Some(reason),
         message,
         database,
         finished: Some(now.to_string()),
@@ -156,7 +156,7 @@ pub(crate) fn without_database(scan: &ImageScan, why: String) -> Option<ImageSca
     if status.is_some_and(|s| s.is_final(generation(scan)) && s.digest.is_some()) {
         return None;
     }
-    let new = ImageScanStatus { reason: Some(NO_DATABASE.to_owned()), message: why, ..ImageScanStatus::default() };
+    let new = ImageScanStatus { reason: Some(Reason::NoDatabase), message: why, ..ImageScanStatus::default() };
     let said = status.is_some_and(|s| s.reason == new.reason && s.message == new.message);
     (!said).then_some(new)
 }
@@ -213,12 +213,12 @@ pub(crate) fn with_verdict(
     let (reason, message) = match outcome {
         Outcome::Incomplete => {
             let text = format!("{}; the scan is incomplete: {}", counts.sentence(), reasons.join("; "));
-            (Some("Incomplete".to_owned()), text)
+            (Some(Reason::Incomplete), text)
         }
         _ => (None, counts.sentence()),
     };
     ImageScanStatus {
-        image_status: image_status(outcome, counts),
+        image_status: ImageStatus::of(outcome, counts),
         reason,
         message,
         counts: Some(counts),

@@ -80,10 +80,10 @@ fn the_pause_doubles_and_is_bounded() {
 fn failures_in_a_row_are_counted_by_generation() {
     let check = |before: Value, failures: u32| {
         let scan = image_scan("i", before);
-        let status = failed(&scan, "RegistryUnreachable", "no route".to_owned(), Some("one".to_owned()), now());
+        let status = failed(&scan, Reason::RegistryUnreachable, "no route".to_owned(), Some("one".to_owned()), now());
         assert_eq!(status.failures, Some(failures), "{:?}", scan.status);
         assert_eq!((status.image_status, status.observed_generation), (ImageStatus::ScanFailed, 1));
-        assert_eq!((status.reason.as_deref(), status.finished.as_deref()), (Some("RegistryUnreachable"), Some(NOW)));
+        assert_eq!((status.reason.clone(), status.finished.as_deref()), (Some(Reason::RegistryUnreachable), Some(NOW)));
         assert!(has_failed(&status) && status.verdict.is_none());
     };
     check(Value::Null, 1);
@@ -134,14 +134,14 @@ fn without_a_database_results_remain() {
         let scan = image_scan("i", before);
         let status = without_database(&scan, "no database".to_owned());
         assert_eq!(status.is_some(), expected, "{:?}", scan.status);
-        assert!(status.is_none_or(|s| s.reason.as_deref() == Some(NO_DATABASE) && s.message == "no database"));
+        assert!(status.is_none_or(|s| s.reason == Some(Reason::NoDatabase) && s.message == "no database"));
     };
     check(Value::Null, true);
     check(status(&json!({})), false);
     check(status(&json!({"observedGeneration": 0})), true);
     check(status(&json!({"imageStatus": "Scanning"})), true);
     check(failure(NOW, 1), true);
-    let said = |message: &str| json!({"imageStatus": "NotScanned", "reason": NO_DATABASE, "message": message});
+    let said = |message: &str| json!({"imageStatus": "NotScanned", "reason": "NoDatabase", "message": message});
     check(said("no database"), false);
     check(said("another cause"), true);
 }
@@ -175,14 +175,8 @@ fn a_rematch_without_changes_is_no_news() {
 
 /// A report of findings (vulnerability, severity), with a gap where it is not complete.
 fn report(findings: &[(&str, Severity)], complete: bool) -> Report {
-    let image = ImageInfo {
-        name: "i".into(),
-        digest: Digest::from_sha256([1; 32]),
-        index_digest: None,
-        config_digest: Digest::from_sha256([2; 32]),
-        platform: "linux/amd64".parse().unwrap(),
-        base_layers: None,
-    };
+    let digest = |figure| Digest::from_sha256([figure; 32]);
+    let image = ImageInfo::new("i", digest(1), digest(2), "linux/amd64".parse().unwrap());
     let inventory = Inventory { image, layers: vec![], os: None, packages: vec![], gaps: vec![] };
     let finding = |(vulnerability, severity): &(&str, Severity)| Finding {
         vulnerability: (*vulnerability).to_owned(),
@@ -192,7 +186,7 @@ fn report(findings: &[(&str, Severity)], complete: bool) -> Report {
     };
     let gap = Gap { kind: GapKind::UnreadableFile, subject: "x".into(), message: "y".into() };
     let gaps = if complete { vec![] } else { vec![gap] };
-    let database = DatabaseInfo { id: "one".into(), built: "2026-01-01T00:00:00Z".into() };
+    let database = DatabaseInfo { id: "one".into(), built: "2026-01-01T00:00:00Z".parse().ok() };
     Report::new(inventory, database, findings.iter().map(finding).collect(), gaps)
 }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use tidewaiter_core::hex;
 
 /// JSON pointer of the volumes, some of which mount an image.
 pub(crate) const VOLUMES: &str = "/spec/volumes/";
@@ -70,10 +71,8 @@ pub(crate) fn is_images_hash(hash: &str) -> bool {
 
 /// Eight bytes: a workload has a few dozen revisions, and who makes two collide has approved both themselves.
 fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().take(8).fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+    hex(&hash[..8])
 }
 
 /// JSON with sorted keys and without null and empty values, which the API server adds and drops at will.

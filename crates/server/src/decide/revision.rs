@@ -1,7 +1,7 @@
 //! What an evaluation makes of a revision's decision.
 
 use super::evaluation::Evaluation;
-use tidewaiter_core::status::{Approval, DeploymentStatus, ImageStatus, Rollout, WorkloadStatus, derive};
+use tidewaiter_core::status::{Approval, DeploymentStatus, ImageStatus, RolloutProgress, WorkloadStatus, derive};
 use tidewaiter_crd::workload_scan::{Decision, Revision};
 
 /// Applies an evaluation to a revision; true when its decision changed.
@@ -30,7 +30,7 @@ pub(crate) fn re_evaluate(
 /// retained, never held. Audit retains everything that a user rolled out.
 fn decide(before: Decision, evaluation: &Evaluation, approval: Approval, enforced: bool) -> Decision {
     let scanned = evaluation.facts.iter().all(|f| f.scan != ImageStatus::NotScanned);
-    let approved = derive(&evaluation.facts, approval, Rollout::Running).image == ImageStatus::Approved;
+    let approved = derive(&evaluation.facts, approval, RolloutProgress::Running).image == ImageStatus::Approved;
     match before {
         Decision::Held if approved => Decision::Approved,
         Decision::Held if !enforced => Decision::Retained,
@@ -45,11 +45,11 @@ pub(crate) fn workload_status(
     decision: Decision,
     evaluation: &Evaluation,
     approval: Approval,
-    rollout: Rollout,
+    rollout: RolloutProgress,
 ) -> WorkloadStatus {
     let deployment = match rollout {
-        Rollout::Running => DeploymentStatus::RollingOut,
-        Rollout::Complete => DeploymentStatus::Deployed,
+        RolloutProgress::Running => DeploymentStatus::RollingOut,
+        RolloutProgress::Complete => DeploymentStatus::Deployed,
     };
     match decision {
         Decision::Held => derive(&evaluation.facts, approval, rollout),
@@ -68,10 +68,10 @@ mod tests {
     use Approval::{Automatic, Awaited, Given};
     use Decision::{Approved, Held, Retained};
     use ImageStatus::{NoVulnerabilities, NotScanned, ScanFailed, Scanning, VulnerabilitiesFound};
-    use tidewaiter_core::status::ImageFact;
+    use tidewaiter_core::status::JudgedImage;
 
     fn evaluation(facts: &[(ImageStatus, bool)]) -> Evaluation {
-        let facts = facts.iter().map(|(scan, allowed)| ImageFact { scan: *scan, allowed: *allowed }).collect();
+        let facts = facts.iter().map(|(scan, allowed)| JudgedImage { scan: *scan, allowed: *allowed }).collect();
         Evaluation { facts, ..Evaluation::default() }
     }
 
@@ -165,15 +165,15 @@ mod tests {
             let status = workload_status(decision, &evaluation(facts), approval, rollout);
             assert_eq!(status, WorkloadStatus { image, deployment }, "{decision:?} {facts:?}");
         };
-        check(Held, &[(NotScanned, false)], Automatic, Rollout::Running, NotScanned, Created);
-        check(Held, &[(Scanning, false)], Automatic, Rollout::Complete, Scanning, Created);
-        check(Held, &[CRITICAL], Automatic, Rollout::Running, VulnerabilitiesFound, Blocked);
-        check(Held, &[CLEAN], Awaited, Rollout::Running, NoVulnerabilities, PendingApproval);
-        check(Approved, &[CLEAN], Automatic, Rollout::Running, ImageStatus::Approved, RollingOut);
-        check(Approved, &[UNKNOWN], Automatic, Rollout::Complete, ImageStatus::Approved, Deployed);
-        check(Retained, &[CRITICAL, CLEAN], Automatic, Rollout::Complete, VulnerabilitiesFound, Deployed);
-        check(Retained, &[UNKNOWN], Automatic, Rollout::Complete, NotScanned, Deployed);
+        check(Held, &[(NotScanned, false)], Automatic, RolloutProgress::Running, NotScanned, Created);
+        check(Held, &[(Scanning, false)], Automatic, RolloutProgress::Complete, Scanning, Created);
+        check(Held, &[CRITICAL], Automatic, RolloutProgress::Running, VulnerabilitiesFound, Blocked);
+        check(Held, &[CLEAN], Awaited, RolloutProgress::Running, NoVulnerabilities, PendingApproval);
+        check(Approved, &[CLEAN], Automatic, RolloutProgress::Running, ImageStatus::Approved, RollingOut);
+        check(Approved, &[UNKNOWN], Automatic, RolloutProgress::Complete, ImageStatus::Approved, Deployed);
+        check(Retained, &[CRITICAL, CLEAN], Automatic, RolloutProgress::Complete, VulnerabilitiesFound, Deployed);
+        check(Retained, &[UNKNOWN], Automatic, RolloutProgress::Complete, NotScanned, Deployed);
         // Retained is never shown as approved, whatever the scans say.
-        check(Retained, &[CLEAN], Automatic, Rollout::Running, NoVulnerabilities, RollingOut);
+        check(Retained, &[CLEAN], Automatic, RolloutProgress::Running, NoVulnerabilities, RollingOut);
     }
 }

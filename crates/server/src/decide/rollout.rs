@@ -7,7 +7,7 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tidewaiter_core::status::Rollout;
+use tidewaiter_core::status::RolloutProgress;
 use tidewaiter_crd::names::{HELD, USER_PAUSE};
 use tidewaiter_crd::workload_scan::WorkloadScanStatus;
 
@@ -17,22 +17,22 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Progress of a Deployment: complete when `kubectl rollout status` would succeed.
-pub(crate) fn of_deployment(deployment: &Deployment) -> Rollout {
+pub(crate) fn of_deployment(deployment: &Deployment) -> RolloutProgress {
     let desired = deployment.spec.as_ref().and_then(|s| s.replicas).unwrap_or(1);
-    let Some(status) = &deployment.status else { return Rollout::Running };
+    let Some(status) = &deployment.status else { return RolloutProgress::Running };
     let observed = status.observed_generation >= deployment.metadata.generation;
     let updated = status.updated_replicas.unwrap_or_default();
     let total = status.replicas.unwrap_or_default();
     let available = status.available_replicas.unwrap_or_default();
     let complete = observed && updated >= desired && total <= updated && available >= updated;
-    if complete { Rollout::Complete } else { Rollout::Running }
+    if complete { RolloutProgress::Complete } else { RolloutProgress::Running }
 }
 
 /// Progress of any other workload by its Pods: running while any of them has not started; without Pods it is over.
-pub(crate) fn of_pods<'a>(pods: impl IntoIterator<Item = &'a Pod>, uid: &str) -> Rollout {
+pub(crate) fn of_pods<'a>(pods: impl IntoIterator<Item = &'a Pod>, uid: &str) -> RolloutProgress {
     let waits = |pod: &Pod| pod.status.as_ref().and_then(|s| s.phase.as_deref()).is_none_or(|phase| phase == "Pending");
     let lives = |pod: &&Pod| pod.metadata.deletion_timestamp.is_none() && belongs_to(pod, uid);
-    if pods.into_iter().filter(lives).any(waits) { Rollout::Running } else { Rollout::Complete }
+    if pods.into_iter().filter(lives).any(waits) { RolloutProgress::Running } else { RolloutProgress::Complete }
 }
 
 /// A Pod without a controller is its own workload.
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_rollout_is_complete_when_kubectl_would_say_so() {
-        let check = |replicas: Value, status: Value, expected: Rollout| {
+        let check = |replicas: Value, status: Value, expected: RolloutProgress| {
             let object = json!({"metadata": {"generation": 2}, "spec": {"replicas": replicas, "selector": {}, "template": {}},
                 "status": status});
             assert_eq!(of_deployment(&from_value(object).unwrap()), expected, "{replicas} {status}");
@@ -131,21 +131,21 @@ mod tests {
             json!({"observedGeneration": observed, "updatedReplicas": updated, "replicas": total,
                 "availableReplicas": available})
         };
-        check(json!(2), status(2, 2, 2, 2), Rollout::Complete);
-        check(json!(null), status(2, 1, 1, 1), Rollout::Complete);
-        check(json!(0), status(2, 0, 0, 0), Rollout::Complete);
-        check(json!(0), json!({"observedGeneration": 2}), Rollout::Complete);
+        check(json!(2), status(2, 2, 2, 2), RolloutProgress::Complete);
+        check(json!(null), status(2, 1, 1, 1), RolloutProgress::Complete);
+        check(json!(0), status(2, 0, 0, 0), RolloutProgress::Complete);
+        check(json!(0), json!({"observedGeneration": 2}), RolloutProgress::Complete);
         // Not observed yet; not all updated; old ones left; not available.
-        check(json!(2), status(1, 2, 2, 2), Rollout::Running);
-        check(json!(2), status(2, 1, 1, 1), Rollout::Running);
-        check(json!(2), status(2, 2, 3, 3), Rollout::Running);
-        check(json!(2), status(2, 2, 2, 1), Rollout::Running);
-        check(json!(2), json!(null), Rollout::Running);
+        check(json!(2), status(1, 2, 2, 2), RolloutProgress::Running);
+        check(json!(2), status(2, 1, 1, 1), RolloutProgress::Running);
+        check(json!(2), status(2, 2, 3, 3), RolloutProgress::Running);
+        check(json!(2), status(2, 2, 2, 1), RolloutProgress::Running);
+        check(json!(2), json!(null), RolloutProgress::Running);
     }
 
     #[test]
     fn a_workload_has_started_when_no_pod_of_it_is_pending() {
-        let check = |pods: &[(&str, Value)], expected: Rollout| {
+        let check = |pods: &[(&str, Value)], expected: RolloutProgress| {
             let pod = |(uid, status): &(&str, Value)| -> Pod {
                 let owner = json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "s", "uid": uid}]);
                 from_value(json!({"metadata": {"ownerReferences": owner}, "status": status})).unwrap()
@@ -154,23 +154,23 @@ mod tests {
             assert_eq!(of_pods(&pods, "a"), expected, "{pods:?}");
         };
         let phase = |phase: &str| json!({"phase": phase});
-        check(&[("a", phase("Pending"))], Rollout::Running);
-        check(&[("a", phase("Running")), ("a", phase("Pending"))], Rollout::Running);
-        check(&[("a", json!({}))], Rollout::Running);
-        check(&[("a", phase("Running")), ("b", phase("Pending"))], Rollout::Complete);
-        check(&[("a", phase("Succeeded")), ("a", phase("Failed"))], Rollout::Complete);
-        check(&[], Rollout::Complete);
+        check(&[("a", phase("Pending"))], RolloutProgress::Running);
+        check(&[("a", phase("Running")), ("a", phase("Pending"))], RolloutProgress::Running);
+        check(&[("a", json!({}))], RolloutProgress::Running);
+        check(&[("a", phase("Running")), ("b", phase("Pending"))], RolloutProgress::Complete);
+        check(&[("a", phase("Succeeded")), ("a", phase("Failed"))], RolloutProgress::Complete);
+        check(&[], RolloutProgress::Complete);
     }
 
     #[test]
     fn a_pod_that_is_deleted_or_its_own_workload() {
-        let check = |metadata: Value, expected: Rollout| {
+        let check = |metadata: Value, expected: RolloutProgress| {
             let pod: Pod = from_value(json!({"metadata": metadata, "status": {"phase": "Pending"}})).unwrap();
             assert_eq!(of_pods([&pod], "a"), expected, "{metadata}");
         };
-        check(json!({"uid": "a"}), Rollout::Running);
-        check(json!({"uid": "b"}), Rollout::Complete);
-        check(json!({"uid": "a", "deletionTimestamp": "2026-01-01T00:00:00Z"}), Rollout::Complete);
+        check(json!({"uid": "a"}), RolloutProgress::Running);
+        check(json!({"uid": "b"}), RolloutProgress::Complete);
+        check(json!({"uid": "a", "deletionTimestamp": "2026-01-01T00:00:00Z"}), RolloutProgress::Complete);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tidewaiter_crd::names::{NO_DATABASE, REPORT_NOT_FOUND};
+use tidewaiter_core::Reason;
 
 /// All routes.
 pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
@@ -45,13 +45,13 @@ fn readiness(mut problems: Vec<String>, started: bool, database: DatabaseState) 
 async fn ready_for_scans(State(ctx): State<Arc<ServerContext>>) -> Response {
     match ctx.database.state() {
         DatabaseState::Ready(id) => format!("ok, database {id}\n").into_response(),
-        DatabaseState::Missing(why) => refusal(StatusCode::SERVICE_UNAVAILABLE, NO_DATABASE, &why),
+        DatabaseState::Missing(why) => refusal(StatusCode::SERVICE_UNAVAILABLE, Reason::NoDatabase, &why),
     }
 }
 
 /// A refusal in the API server's own form (`Status`, Kubernetes API conventions): clients reach this server by the API
 /// server's proxy and read both alike.
-fn refusal(code: StatusCode, reason: &str, message: &str) -> Response {
+fn refusal(code: StatusCode, reason: Reason, message: &str) -> Response {
     let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": code.as_u16()});
     (code, Json(status)).into_response()
@@ -66,7 +66,7 @@ async fn report(State(ctx): State<Arc<ServerContext>>, Path(key): Path<String>) 
         Some(report) => ([(header::CONTENT_TYPE, "application/json")], report).into_response(),
         None => {
             let message = "no report has this key; it may have been replaced by a newer scan";
-            refusal(StatusCode::NOT_FOUND, REPORT_NOT_FOUND, message)
+            refusal(StatusCode::NOT_FOUND, Reason::ReportNotFound, message)
         }
     }
 }
@@ -95,6 +95,6 @@ mod tests {
 
     #[test]
     fn a_refusal_has_the_form_of_the_api_servers() {
-        assert_eq!(refusal(StatusCode::NOT_FOUND, REPORT_NOT_FOUND, "m").status(), StatusCode::NOT_FOUND);
+        assert_eq!(refusal(StatusCode::NOT_FOUND, Reason::ReportNotFound, "m").status(), StatusCode::NOT_FOUND);
     }
 }

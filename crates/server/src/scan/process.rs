@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
+use tidewaiter_core::Reason;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
@@ -22,9 +23,9 @@ const MAX_LOG: u64 = 64 << 10;
 /// # Errors
 /// When the image cannot be scanned, or the process fails.
 pub(crate) async fn scan(program: &Path, job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
-    let job_text = serde_json::to_vec(job).map_err(|e| ScanFailure::new("Internal", e))?;
+    let job_text = serde_json::to_vec(job).map_err(|e| ScanFailure::new(Reason::Internal, e))?;
     let result = tokio::time::timeout(LIMIT, run_child(program, &job_text, job.memory)).await;
-    let timed_out = |_| ScanFailure::new("ScanTimeout", format!("the scan took longer than {LIMIT:?}"));
+    let timed_out = |_| ScanFailure::new(Reason::ScanTimeout, format!("the scan took longer than {LIMIT:?}"));
     match result.map_err(timed_out)?? {
         ScanResult::Done(output) => Ok(output),
         ScanResult::Failed(failure) => Err(failure),
@@ -33,14 +34,14 @@ pub(crate) async fn scan(program: &Path, job: &ScanJob) -> Result<ScanOutput, Sc
 
 /// Runs the child; dropped (by the time limit), it is killed.
 async fn run_child(program: &Path, job: &[u8], memory: u64) -> Result<ScanResult, ScanFailure> {
-    let internal = |e: std::io::Error| ScanFailure::new("Internal", format!("the scan process: {e}"));
+    let internal = |e: std::io::Error| ScanFailure::new(Reason::Internal, format!("the scan process: {e}"));
     let mut command = Command::new(program);
     command.arg("scan-worker").env_clear().envs(proxy_variables()).kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(internal)?;
     let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
-        return Err(ScanFailure::new("Internal", "the scan process has no pipes"));
+        return Err(ScanFailure::new(Reason::Internal, "the scan process has no pipes"));
     };
     match stdin.write_all(job).await {
         // It ended without reading: its status explains more than the pipe.
@@ -68,7 +69,7 @@ fn stopped(status: &str, log: &[u8], memory: u64) -> ScanFailure {
     let limit = memory >> 20;
     let text =
         format!("the scan process ended early ({status}; {last}); its memory limit is {limit} MiB (--scan-memory)");
-    ScanFailure::new("ScannerStopped", text)
+    ScanFailure::new(Reason::ScannerStopped, text)
 }
 
 #[cfg(test)]
@@ -79,7 +80,7 @@ mod tests {
     fn an_early_end_is_explained() {
         let check = |log: &[u8], expected: &str| {
             let failure = stopped("signal: 9 (SIGKILL)", log, 512 << 20);
-            assert_eq!((failure.reason.as_str(), failure.message.as_str()), ("ScannerStopped", expected));
+            assert_eq!((failure.reason, failure.message.as_str()), (Reason::ScannerStopped, expected));
         };
         let end = "its memory limit is 512 MiB (--scan-memory)";
         check(b"", &format!("the scan process ended early (signal: 9 (SIGKILL); ); {end}"));
@@ -88,15 +89,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_process_that_says_nothing_has_stopped() {
-        let check = async |program: &str, expected: &str| {
+        let check = async |program: &str, expected: Reason| {
             let job = ScanJob::for_tests("r.example/x:1");
             let failure = scan(Path::new(program), &job).await.unwrap_err();
             assert_eq!(failure.reason, expected, "{}", failure.message);
         };
-        check("/bin/true", "ScannerStopped").await;
-        check("/bin/false", "ScannerStopped").await;
+        check("/bin/true", Reason::ScannerStopped).await;
+        check("/bin/false", Reason::ScannerStopped).await;
         // It echoes its argument, which is no result.
-        check("/bin/echo", "ScannerStopped").await;
-        check("/does/not/exist", "Internal").await;
+        check("/bin/echo", Reason::ScannerStopped).await;
+        check("/does/not/exist", Reason::Internal).await;
     }
 }

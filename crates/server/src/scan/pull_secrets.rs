@@ -4,6 +4,7 @@ use super::worker::{PullSecret, ScanFailure};
 use k8s_openapi::api::core::v1::{PodSpec, Secret, ServiceAccount};
 use kube::{Api, Client, ResourceExt as _};
 use std::collections::BTreeSet;
+use tidewaiter_core::Reason;
 use tidewaiter_crd::ImageScan;
 
 /// Names of the pull secrets that a Pod would use: its own and its ServiceAccount's.
@@ -50,7 +51,7 @@ fn documents(secret: &Secret) -> Vec<PullSecret> {
 }
 
 fn unreadable(what: &str, error: &kube::Error) -> ScanFailure {
-    ScanFailure::new("PullSecretUnreadable", format!("{what}: {error}"))
+    ScanFailure::new(Reason::PullSecretUnreadable, format!("{what}: {error}"))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use tidewaiter_core::hex;
 use tidewaiter_db::Database;
 use tidewaiter_db::delta::Delta;
 
@@ -63,7 +64,9 @@ impl MatchedDatabase {
         // In this order: after a crash in between, a database without its program is not believed.
         let _ = fs::remove_file(self.program());
         fs::rename(next, self.database()).context("storing the database")?;
-        fs::write(self.program(), hash_file(program)?).context("storing the program's hash")
+        let hash = hash_file(program)?;
+        tidewaiter_io::replace(&self.program(), |file| file.write_all(hash.as_bytes()))
+            .context("storing the program's hash")
     }
 
     /// Re-matches the store with the current database, and copies that for the next time. `None`: reports of another
@@ -102,7 +105,7 @@ fn hash_file(path: &Path) -> io::Result<String> {
     let mut buffer = vec![0; 1 << 20];
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect()),
+            0 => return Ok(hex(&<[u8; 32]>::from(hash.finalize()))),
             n => hash.update(buffer.get(..n).unwrap_or_default()),
         }
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use tidewaiter_core::Reason;
 use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::report::{Inventory, Report};
 use tidewaiter_db::{Database, matching};
@@ -90,15 +91,15 @@ pub(crate) struct PlatformReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ScanFailure {
     /// Stable cause, one CamelCase word.
-    pub(crate) reason: String,
+    pub(crate) reason: Reason,
     /// What happened, and what to do next.
     pub(crate) message: String,
 }
 
 impl ScanFailure {
     /// A failure by its reason.
-    pub(crate) fn new(reason: &str, message: impl ToString) -> Self {
-        ScanFailure { reason: reason.to_owned(), message: message.to_string() }
+    pub(crate) fn new(reason: Reason, message: impl ToString) -> Self {
+        ScanFailure { reason, message: message.to_string() }
     }
 }
 
@@ -154,7 +155,7 @@ pub(crate) fn main() -> anyhow::Result<()> {
 }
 
 fn scan(job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
-    let reference: Reference = job.image.parse().map_err(|e| ScanFailure::new("BadReference", e))?;
+    let reference: Reference = job.image.parse().map_err(|e| ScanFailure::new(Reason::BadReference, e))?;
     let database = Database::open(&job.database)?;
     let found = registry::open_for_nodes(&config(job)?, &reference, &job.platforms)?;
     let report = |(platform, image)| platform_report(job, &database, platform, &image);
@@ -182,7 +183,7 @@ fn config(job: &ScanJob) -> Result<Config, ScanFailure> {
         let bytes = secret.document.as_bytes();
         let parsed = if secret.legacy { Credentials::parse_legacy(bytes) } else { Credentials::parse(bytes) };
         credentials.extend(
-            parsed.map_err(|e| ScanFailure::new("BadPullSecret", format!("a pull secret is unreadable: {e}")))?,
+            parsed.map_err(|e| ScanFailure::new(Reason::BadPullSecret, format!("a pull secret is unreadable: {e}")))?,
         );
     }
     let registries = job.registries.clone();

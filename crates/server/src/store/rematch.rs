@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tidewaiter_core::image::Digest;
 use tidewaiter_db::delta::Delta;
-use tidewaiter_db::matching::{Question, Rejudged, rejudge};
+use tidewaiter_db::matching::{Lookup, Rematched, rematch as rematch_inventory};
 use tidewaiter_scan::analyze;
 
 /// An image whose report a new database changes.
@@ -18,7 +18,7 @@ pub struct ChangedReport {
     /// Digest of the platform's manifest.
     pub image: Digest,
     /// What differs.
-    pub how: Rejudged,
+    pub how: Rematched,
 }
 
 /// The inventories that a re-match saw.
@@ -74,8 +74,8 @@ fn rematch(
         summary.visited += 1;
         let inventory = body(transaction, summary.last)?;
         let image = inventory.image.digest.clone();
-        let how = rejudge(inventory, delta).map_err(|e| Work::Other(e.into()))?;
-        if how != Rejudged::Same {
+        let how = rematch_inventory(inventory, delta).map_err(|e| Work::Other(e.into()))?;
+        if how != Rematched::Same {
             summary.changed += 1;
             each(ChangedReport { image, how }).map_err(Work::Other)?;
         }
@@ -112,8 +112,8 @@ fn concerned(connection: &Connection, delta: &Delta<'_>) -> Result<NumberSet, Wo
     for name in names {
         let mut rows = find.query([name])?;
         while let Some(row) = rows.next()? {
-            let question: Question = serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
-            if question.is_answered_otherwise(delta) {
+            let question: Lookup = serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
+            if question.answer_may_change(delta) {
                 numbers.add(row.get(1)?);
             }
         }
@@ -131,7 +131,7 @@ impl SqliteStore {
         })
     }
 
-    pub(super) fn read_rematched(&self, image: &Digest, summary: &RematchSummary) -> Result<Option<Rejudged>, Error> {
+    pub(super) fn read_rematched(&self, image: &Digest, summary: &RematchSummary) -> Result<Option<Rematched>, Error> {
         self.read(|reader| {
             let known = "SELECT id FROM inventories WHERE image = unhex(?1) AND analyzers = ?2 AND id <= ?3";
             let values = params![image.hex(), analyze::VERSION, summary.last];
@@ -142,7 +142,7 @@ impl SqliteStore {
             let changed = "SELECT body FROM rematched WHERE image = unhex(?1)";
             let body: Option<Vec<u8>> =
                 reader.prepare_cached(changed)?.query_row([image.hex()], |row| row.get(0)).optional()?;
-            let Some(body) = body else { return Ok(Some(Rejudged::Same)) };
+            let Some(body) = body else { return Ok(Some(Rematched::Same)) };
             Ok(Some(serde_json::from_slice(&unpack(&body)?)?))
         })
     }

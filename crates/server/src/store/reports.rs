@@ -6,9 +6,10 @@ use super::{ChangedReport, Error, References, RematchSummary, Store, StoreLocati
 use rusqlite::{OptionalExtension as _, params};
 use std::io;
 use std::time::Duration;
+use tidewaiter_core::hex;
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::{DatabaseInfo, Inventory, Report};
-use tidewaiter_db::matching::Rejudged;
+use tidewaiter_db::matching::Rematched;
 
 /// Random bytes of a report key: 128 bits cannot be guessed.
 const KEY_BYTES: usize = 16;
@@ -21,7 +22,7 @@ fn new_key() -> Result<String, Error> {
     let mut random = [0u8; KEY_BYTES];
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.secure_random.fill(&mut random).map_err(|_| io::Error::other("no randomness"))?;
-    Ok(random.iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hex(&random))
 }
 
 impl SqliteStore {
@@ -89,7 +90,7 @@ impl Store for SqliteStore {
         self.write_rematched(changed)
     }
 
-    fn rematched(&self, image: &Digest, summary: &RematchSummary) -> Option<Rejudged> {
+    fn rematched(&self, image: &Digest, summary: &RematchSummary) -> Option<Rematched> {
         self.read_rematched(image, summary).inspect_err(|error| tracing::warn!("{error}")).ok().flatten()
     }
 

@@ -10,7 +10,7 @@ use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::{Inventory, Report};
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::{ImageScanStatus, PlatformResult};
-use tidewaiter_db::matching::Rejudged;
+use tidewaiter_db::matching::Rematched;
 
 /// Whether all reports of a status are in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,13 +78,13 @@ fn rematched_one(
     let image: Digest = result.digest.parse().ok()?;
     let old = store.report(&result.report_key)?;
     let report = match store.rematched(&image, &change.summary)? {
-        Rejudged::Same => {
+        Rematched::Same => {
             store.confirm_report(&result.report_key, &change.to).ok()?;
             return Some((result, Report { database: change.to.clone(), ..old }));
         }
-        Rejudged::Findings { went, came } => old.patched(&went, &came, change.to.clone())?,
+        Rematched::Findings { removed, added } => old.patched(&removed, &added, change.to.clone())?,
         // The same bytes, under the name by which this ImageScan requested them.
-        Rejudged::Whole(new) => {
+        Rematched::Whole(new) => {
             let inventory = Inventory { image: old.inventory.image, ..new.inventory };
             Report { inventory, ..*new }
         }

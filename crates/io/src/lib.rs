@@ -1,0 +1,9 @@
+//! What several crates ask of the machine: files that are replaced as a whole, and a bounded number of threads.
+//!
+//! This crate must never know what the files hold or what the threads work on.
+
+mod replace;
+mod workers;
+
+pub use replace::replace;
+pub use workers::in_order;
