@@ -156,7 +156,8 @@ impl Cluster {
     /// The WorkloadScan of an object.
     pub(crate) async fn workload(&self, kind: &str, name: &str, uid: &str) -> Result<Option<WorkloadScan>> {
         let api: Api<WorkloadScan> = Api::namespaced(self.client.clone(), &self.namespace);
-        let found = api.get_opt(&workload_scan::name(kind, name, uid)).await.context("reading the WorkloadScan")?;
+        let found =
+            api.get_opt(&workload_scan::name(&kind.into(), name, uid)).await.context("reading the WorkloadScan")?;
         Ok(found.filter(|w| w.spec.uid == uid))
     }
 

@@ -111,7 +111,7 @@ fn table(all: &[WorkloadScan], everywhere: bool) -> String {
         let status = workload.status.clone().unwrap_or_default();
         rows.push([
             workload.namespace().unwrap_or_default(),
-            format!("{}/{}", workload.spec.kind.to_ascii_lowercase(), printable(&workload.spec.name)),
+            format!("{}/{}", workload.spec.kind.lowercase(), printable(&workload.spec.name)),
             status.image_status.to_string(),
             status.deployment_status.to_string(),
             short(&printable(&status.message)),

@@ -74,7 +74,7 @@ impl<'a> WorkloadName<'a> {
     /// Reads the newest WorkloadScan of this kind and name: one of a deleted namesake may not be collected yet.
     pub(crate) async fn newest_scan(&self, cluster: &Cluster) -> Result<Option<WorkloadScan>> {
         let all = cluster.workloads(false).await?.into_iter();
-        let mine = all.filter(|w| w.spec.kind == self.kind && w.spec.name == self.name);
+        let mine = all.filter(|w| w.spec.kind.as_str() == self.kind && w.spec.name == self.name);
         Ok(mine.max_by_key(|w| w.metadata.creation_timestamp.clone()))
     }
 }

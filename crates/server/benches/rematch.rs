@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tidewaiter::store::{Sqlite, Store as _, rematch};
+use tidewaiter::store::{SqliteStore, Store as _};
 use tidewaiter_core::advisory::{Advisory, Affected, KeyKind};
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
 use tidewaiter_core::image::{Digest, Platform};
@@ -74,7 +74,7 @@ fn run(dir: &Path) -> Result<RematchRun> {
     let (old, new) = (Database::open(&dir.join("old.db"))?, Database::open(&dir.join("new.db"))?);
     let delta = Delta::between(&old, &new)?;
     let mut anon_kib = 0;
-    let seen = rematch(&dir.join("store.db"), &delta, |changed| {
+    let seen = SqliteStore::location_in(dir).rematch(&delta, |changed| {
         std::hint::black_box(serde_json::to_vec(&changed)?);
         anon_kib = anon_kib.max(rss_anon_kib());
         Ok(())
@@ -122,7 +122,7 @@ fn filled() -> Result<PathBuf> {
 fn build(dir: &Path, inventories: u32, packages: u32) -> Result<()> {
     std::fs::create_dir_all(dir)?;
     databases(dir)?;
-    let store = Sqlite::open(dir)?;
+    let store = SqliteStore::open(dir)?;
     let mut random = Random(42);
     for number in 0..inventories {
         store.put_inventory(&inventory(number, packages, &mut random)).context("filling the store")?;
