@@ -1,67 +1,73 @@
-//! What a scan costs, beside the least that any scanner must do; what the database and the programs weigh.
+//! What a scan costs, compared with the least that any scanner must do, with another build and with other scanners; how
+//! large the database and the programs are. Times of single functions are benchmarks of their crates: `cargo bench`.
 //!
 //! ```text
-//! real bytes → images → (floor, scans, other scanners) × rounds, interleaved → medians → budgets
+//! real bytes → images → (floors, scans, other scanners) × rounds, interleaved → medians → budgets
 //! ```
 
-pub(crate) mod database;
+mod cases;
+mod database;
 pub(crate) mod floor;
-mod inputs;
+mod images;
 mod measure;
 mod peers;
-mod rematch;
 mod report;
-mod rows;
 mod serve;
 
 use crate::image;
 use anyhow::{Context, Result, bail};
-use inputs::Inputs;
+use cases::{BenchCase, BenchSetting};
+use images::BenchImages;
 use measure::{Sample, medians};
-use report::{Bench, Figure, Machine, Row};
-use rows::{Case, Setting};
+use report::{BenchResult, Comparison, Figure, MachineInfo};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What is measured, and how often.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// How often each thing is run
+pub(crate) struct BenchArgs {
+    /// Rounds: each runs everything once
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
-    /// Database to judge with; default: a small one made in code
+    /// Database to scan with, and to measure; default: a small one made in code
     #[arg(long, value_name = "FILE")]
     db: Option<PathBuf>,
     /// Also build a database from the feeds of this feeds.toml, and measure it
     #[arg(long, value_name = "FILE")]
     feeds: Option<PathBuf>,
-    /// Also write everything that was measured to this file
+    /// Also run another build of kubectl-scan, in the same rounds, and compare with it
+    #[arg(long, value_name = "PROGRAM")]
+    against: Option<PathBuf>,
+    /// Database for the other build, if it reads another format
+    #[arg(long, value_name = "FILE", requires = "against")]
+    against_db: Option<PathBuf>,
+    /// Also write all samples to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Take the release programs that are there
+    /// Use the release programs as they are
     #[arg(long)]
     no_build: bool,
 }
 
-/// The released programs, and what they may weigh in megabytes.
+/// The released programs, and their largest size in megabytes: what an image pull and a plugin download may cost.
 const PROGRAMS: [(&str, f64); 2] = [("kubectl-scan", 15.0), ("tidewaiter", 25.0)];
 
-/// Measures and prints. A budget that is missed is a result; an error is what could not be measured.
-pub(crate) fn run(root: &Path, args: &Args) -> Result<bool> {
+/// Measures and prints. A missed budget is a result; an error is what could not be measured.
+pub(crate) fn run(root: &Path, args: &BenchArgs) -> Result<bool> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let release = target.join("release");
     if !args.no_build {
         build(root)?;
     }
-    let release = target.join("release");
     let (scanner, helper) = (release.join("kubectl-scan"), release.join("xtask"));
-    for needed in [&scanner, &helper, &release.join("examples/rematch")] {
+    for needed in [&scanner, &helper].into_iter().chain(&args.against) {
         if !needed.is_file() {
-            bail!("{}: not built; run without --no-build", needed.display());
+            bail!("{}: no such program; run without --no-build, or build it", needed.display());
         }
     }
     let bench = target.join("bench");
-    let inputs = Inputs::ready(&bench)?;
+    let images = BenchImages::ready(&bench)?;
     let small = bench.join("small.db");
     database::write_small(&small)?;
     let scratch = bench.join("run");
@@ -70,7 +76,8 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<bool> {
     }
     fs::create_dir_all(&scratch)?;
     let db = args.db.as_deref().unwrap_or(&small);
-    let setting = Setting { scanner: &scanner, helper: &helper, db, inputs: &inputs, bench: &bench, scratch: &scratch };
+    let against = args.against.as_deref().map(|program| (program, args.against_db.as_deref().unwrap_or(db)));
+    let setting = BenchSetting { scanner: &scanner, against, helper: &helper, db, images: &images, scratch: &scratch };
     let measured = measure_all(&setting, args, &release);
     let _ = fs::remove_dir_all(&scratch);
     let measured = measured?;
@@ -83,45 +90,39 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<bool> {
 
 fn build(root: &Path) -> Result<()> {
     image::release(root)?;
-    let tools: [&[&str]; 2] = [&["-p", "tidewaiter", "--example", "rematch"], &["-p", "xtask"]];
-    for packages in tools {
-        let mut command = Command::new(env!("CARGO"));
-        command.args(["build", "--release", "--locked"]).args(packages).current_dir(root);
-        if !command.status().context("cargo cannot be run")?.success() {
-            bail!("the programs do not build; see above");
-        }
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--release", "--locked", "-p", "xtask"]).current_dir(root);
+    if !command.status().context("cargo cannot be run")?.success() {
+        bail!("the programs do not build; see above");
     }
     Ok(())
 }
 
-fn measure_all(setting: &Setting<'_>, args: &Args, release: &Path) -> Result<Bench> {
-    let (machine, rounds) = (Machine::here(), usize::from(args.rounds));
-    let scans = checked(setting.scans()?)?;
+fn measure_all(setting: &BenchSetting<'_>, args: &BenchArgs, release: &Path) -> Result<BenchResult> {
+    let (machine, rounds) = (MachineInfo::here(), usize::from(args.rounds));
+    let scans = checked(setting, setting.with_against(setting.scans()?))?;
     let (peers, remarks) = peers::find(setting);
-    let cases = rows::grouped([setting.floors(), scans, setting.others(), peers].concat());
+    let others = setting.with_against(setting.others());
+    let cases = cases::grouped([setting.floors(), scans, others, peers].concat());
     let samples = interleave(&cases, rounds)?;
     let medians: Vec<Sample> = samples.iter().map(|s| medians(s)).collect();
-    let best = report::floors(&cases, &medians);
-    let rows = cases.iter().zip(medians).zip(samples).map(|((case, median), samples)| {
-        Row::new(case, median, samples, case.floor.and_then(|name| best.get(name).copied()))
-    });
-    let rows = rows.collect();
-    let mut figures = match &args.feeds {
-        Some(feeds) => built(setting, feeds)?,
-        None => database::figures(setting.helper, setting.db)?,
+    let comparisons = Comparison::of_pairs(&cases, &samples);
+    let rows = report::rows(&cases, medians, samples);
+    let mut figures = match (&args.feeds, &args.db) {
+        (Some(feeds), _) => built(setting, feeds)?,
+        (None, Some(db)) => database::figures(db)?,
+        // The size of the small database says nothing about real ones.
+        (None, None) => Vec::new(),
     };
-    if args.feeds.is_none() && args.db.is_none() {
-        // What the small database weighs says nothing of real ones.
-        figures.retain(Figure::is_time);
-    }
-    figures.extend(rematch::figures(&release.join("examples/rematch"), setting.bench, rounds)?);
     figures.extend(weights(release)?);
-    Ok(Bench { machine, rounds, rows, figures, remarks })
+    Ok(BenchResult { machine, rounds, rows, comparisons, figures, remarks })
 }
 
-/// Every scan once, unmeasured: it must see packages, and leaves what the warm runs find.
-fn checked(mut scans: Vec<Case>) -> Result<Vec<Case>> {
-    scans.first().context("no scans")?.fill_cache()?;
+/// Runs every scan once, unmeasured: it must find packages, and fills the page cache and the cache for warm scans.
+fn checked(setting: &BenchSetting<'_>, mut scans: Vec<BenchCase>) -> Result<Vec<BenchCase>> {
+    for first in scans.iter().take(setting.programs()) {
+        first.fill_cache()?;
+    }
     for case in &mut scans {
         let (packages, findings, code) = case.check()?;
         case.code = Some(code);
@@ -130,12 +131,17 @@ fn checked(mut scans: Vec<Case>) -> Result<Vec<Case>> {
     Ok(scans)
 }
 
-/// Every case once, then every case again: what disturbs the machine disturbs them all.
-fn interleave(cases: &[Case], rounds: usize) -> Result<Vec<Vec<Sample>>> {
+/// Every case once, then every case again: other work on the machine disturbs all of them alike. The order is reversed in
+/// every second round, so that of two builds each is the first one half of the time.
+fn interleave(cases: &[BenchCase], rounds: usize) -> Result<Vec<Vec<Sample>>> {
     let mut samples: Vec<Vec<Sample>> = cases.iter().map(|_| Vec::new()).collect();
     for round in 1..=rounds {
         eprintln!("round {round} of {rounds}");
-        for (case, samples) in cases.iter().zip(&mut samples) {
+        let mut order: Vec<_> = cases.iter().zip(&mut samples).collect();
+        if round.is_multiple_of(2) {
+            order.reverse();
+        }
+        for (case, samples) in order {
             let sample = case.run()?;
             if case.code.is_some_and(|expected| sample.code != expected) {
                 bail!("{}: exit code {}", case.name, sample.code);
@@ -147,7 +153,7 @@ fn interleave(cases: &[Case], rounds: usize) -> Result<Vec<Vec<Sample>>> {
 }
 
 /// Builds a database from feeds, and measures it.
-fn built(setting: &Setting<'_>, feeds: &Path) -> Result<Vec<Figure>> {
+fn built(setting: &BenchSetting<'_>, feeds: &Path) -> Result<Vec<Figure>> {
     let db = setting.scratch.join("feeds.db");
     let mut command = Command::new(setting.scanner);
     command.args(["db", "build", "--feeds"]).arg(feeds).arg("--db").arg(&db);
@@ -160,7 +166,7 @@ fn built(setting: &Setting<'_>, feeds: &Path) -> Result<Vec<Figure>> {
         Figure::new("database: build", sample.wall_ms / 1000.0, "s").at_most(30.0),
         Figure::new("database: build, CPU", sample.cpu_ms / 1000.0, "s"),
     ];
-    figures.extend(database::figures(setting.helper, &db)?);
+    figures.extend(database::figures(&db)?);
     Ok(figures)
 }
 

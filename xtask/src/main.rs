@@ -53,10 +53,10 @@ enum Command {
         programs: Option<PathBuf>,
     },
     /// Install on a real node and play stories with Pods that run (root, Debian; outside CI)
-    Node(node::Args),
+    Node(node::NodeArgs),
     /// The half of `node` that runs in namespaces of its own
     #[command(hide = true)]
-    NodeInside(node::Inside),
+    NodeInside(node::InsideArgs),
     /// Write the generated manifests
     Deploy {
         /// Only check that they are up to date
@@ -93,16 +93,10 @@ enum Command {
     /// Fuzz every parser of hostile bytes, led by coverage
     Fuzz(fuzz::Args),
     /// Measure scans, memory, the database and the programs, beside the least that any scanner must do
-    Bench(bench::Args),
+    Bench(bench::BenchArgs),
     /// Inflate and hash an image's layers, and nothing else
     #[command(hide = true)]
-    BenchFloor(bench::floor::Args),
-    /// Time a database's opening and look-ups, as JSON
-    #[command(hide = true)]
-    BenchLookups {
-        /// Database to ask
-        db: PathBuf,
-    },
+    BenchFloor(bench::floor::FloorArgs),
     /// Check known facts (a file of `{id, checks: [{ecosystem, package, version, vulnerable}]}`) against a database
     Spotcheck {
         /// File of facts
@@ -144,7 +138,6 @@ fn main() -> ExitCode {
         Command::Fuzz(args) => fuzz::run(&root, &args),
         Command::Bench(args) => bench::run(&root, &args),
         Command::BenchFloor(args) => bench::floor::run(&args),
-        Command::BenchLookups { db } => bench::database::time_lookups(&db),
         Command::Spotcheck { file, db } => spotcheck::run(&file, &db),
     };
     match outcome {

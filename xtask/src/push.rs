@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tidewaiter_core::image::Reference;
 use tidewaiter_http::ureq::Body;
 use tidewaiter_http::ureq::http::{Request, Response};
-use tidewaiter_http::{Client, Kind, Settings, ureq};
+use tidewaiter_http::{Client, FailureKind, Settings, ureq};
 use tidewaiter_scan::source::registry::auth::{self, Challenge};
 use tidewaiter_scan::source::registry::credentials::{Credentials, Login};
 use tidewaiter_testkit::image::{Image, Manifest};
@@ -110,7 +110,7 @@ impl Repository {
     fn advice(&self, url: &str, error: &ureq::Error) -> String {
         let failure = self.http.failure(url, error);
         match failure.kind {
-            Kind::PlainHttp => format!("{}; if plain HTTP is meant, add --plain-http", failure.cause),
+            FailureKind::PlainHttp => format!("{}; if plain HTTP is meant, add --plain-http", failure.cause),
             _ => failure.to_string(),
         }
     }

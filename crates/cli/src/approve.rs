@@ -1,10 +1,10 @@
-//! `kubectl scan approve`: a person's word for exactly the images that were scanned.
+//! `kubectl scan approve`: a person's approval of exactly the digests that were scanned.
 
 use crate::args::ApproveArgs;
 use crate::cluster::{self, Cluster};
 use crate::exit::Exit;
-use crate::render;
-use crate::workload::Workload;
+use crate::terminal::printable;
+use crate::workload::WorkloadName;
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::PostParams;
@@ -15,9 +15,9 @@ use tidewaiter_crd::approval::RolloutApprovalSpec;
 use tidewaiter_crd::workload_scan::{Decision, WorkloadScanStatus};
 use tidewaiter_crd::{RolloutApproval, WorkloadScan};
 
-/// Approves, or says why not.
+/// Creates a RolloutApproval, if policy waits for one.
 pub(crate) fn run(args: &ApproveArgs) -> Result<Exit> {
-    let workload = Workload::parse(&args.workload)?;
+    let workload = WorkloadName::parse(&args.workload)?;
     let cluster = cluster::with_tidewaiter(&args.cluster)?;
     cluster.run(async {
         let scan = workload.find(&cluster).await?;
@@ -26,23 +26,23 @@ pub(crate) fn run(args: &ApproveArgs) -> Result<Exit> {
         match status.deployment_status {
             DeploymentStatus::PendingApproval => {}
             DeploymentStatus::Blocked => {
-                bail!("{workload} cannot be approved: {}", render::printable(&status.message))
+                bail!("{workload} cannot be approved: {}", printable(&status.message))
             }
             DeploymentStatus::RollingOut | DeploymentStatus::Deployed if is_retained(&status) => {
                 bail!(
-                    "{workload} runs as it did before and needs no approval; its next rollout is judged: {}",
-                    render::printable(&status.message)
+                    "{workload} is retained (it ran before enforcement began) and needs no approval; its next rollout does: {}",
+                    printable(&status.message)
                 )
             }
             DeploymentStatus::RollingOut | DeploymentStatus::Deployed => {
-                writeln!(out, "{workload} is approved already ({})", status.deployment_status)?;
+                writeln!(out, "{workload} is already approved ({})", status.deployment_status)?;
                 return Ok(Exit::Clean);
             }
-            _ => bail!("{workload} is not scanned yet: {}", render::printable(&status.message)),
+            _ => bail!("{workload} is not scanned yet: {}", printable(&status.message)),
         }
         let digests = digests(&cluster, &status).await?;
         let by = create(&cluster, &scan, digests, &args.reason).await?;
-        writeln!(out, "{workload} approved by {}", render::printable(&by))?;
+        writeln!(out, "{workload} approved by {}", printable(&by))?;
         Ok(Exit::Clean)
     })
 }
@@ -51,9 +51,9 @@ fn is_retained(status: &WorkloadScanStatus) -> bool {
     status.current_revision().is_some_and(|revision| revision.decision == Decision::Retained)
 }
 
-/// The digests that the scans judged.
+/// The digests of the scans that were judged. The approval names them, so it never covers what a tag names later.
 async fn digests(cluster: &Cluster, status: &WorkloadScanStatus) -> Result<Vec<String>> {
-    let revision = status.current_revision().context("the workload's record names no template; try again")?;
+    let revision = status.current_revision().context("the WorkloadScan has no current revision; try again")?;
     let mut digests = Vec::new();
     for container in revision.containers.values() {
         let scan = cluster.scan(&container.image).await?;
@@ -67,8 +67,10 @@ async fn digests(cluster: &Cluster, status: &WorkloadScanStatus) -> Result<Vec<S
 
 async fn create(cluster: &Cluster, scan: &WorkloadScan, digests: Vec<String>, reason: &str) -> Result<String> {
     let review: Api<SelfSubjectReview> = Api::all(cluster.client.clone());
-    let me =
-        review.create(&PostParams::default(), &SelfSubjectReview::default()).await.context("asking who you are")?;
+    let me = review
+        .create(&PostParams::default(), &SelfSubjectReview::default())
+        .await
+        .context("asking the API server for your user name")?;
     let by = me.status.and_then(|s| s.user_info?.username).unwrap_or_default();
     let spec = RolloutApprovalSpec {
         kind: scan.spec.kind.clone(),
@@ -84,6 +86,6 @@ async fn create(cluster: &Cluster, scan: &WorkloadScan, digests: Vec<String>, re
     approval.metadata.generate_name = Some(format!("{}-", scan.name_any().chars().take(230).collect::<String>()));
     approval.metadata.owner_references = Some(scan.owner_references().to_vec());
     let api: Api<RolloutApproval> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    api.create(&PostParams::default(), &approval).await.context("writing the RolloutApproval")?;
+    api.create(&PostParams::default(), &approval).await.context("creating the RolloutApproval")?;
     Ok(by)
 }

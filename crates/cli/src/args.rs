@@ -1,10 +1,10 @@
-//! The command line.
+//! The command line: its commands and options, and no more, so that everything else may use it.
 
-use crate::cluster::ClusterArgs;
-use crate::local::LocalArgs;
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
+use tidewaiter_core::image::Platform;
+use tidewaiter_core::severity::Severity;
 
 /// Scan container images for known vulnerabilities.
 #[derive(Debug, Parser)]
@@ -12,30 +12,22 @@ use std::path::PathBuf;
 #[command(
     after_help = "Exit codes: 0 clean by policy, 1 policy violated, 2 usage, 3 the scan failed or is incomplete."
 )]
-pub(crate) struct Args {
+pub(crate) struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: CliCommand,
 }
 
+/// Variants with a struct have its documentation: one here would hide the longer one from `--help`.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Scan one image
+pub(crate) enum CliCommand {
     Image(ImageArgs),
-    /// Scan the images of a Deployment again, in the cluster
     Deployment(DeploymentArgs),
-    /// Show what is decided about workloads, and why
     Status(StatusArgs),
-    /// Approve the images of a workload that policy allows
     Approve(ApproveArgs),
-    /// Print the reports of a workload or an image, from the cluster
     Report(ReportArgs),
-    /// Show why a vulnerability is, or is not, reported for an image
     Explain(ExplainArgs),
-    /// Compare two images
     Diff(DiffArgs),
-    /// Show the smallest upgrades that clear the policy
     Fix(FixArgs),
-    /// Build and inspect the vulnerability database
     Db(DbArgs),
     /// Show or empty the cache of local scans
     Cache {
@@ -49,13 +41,13 @@ pub(crate) enum Command {
     },
 }
 
-/// Scan one image: in the cluster where the current context has tidewaiter, else on this machine.
+/// Scan one image: in the cluster if the current context has tidewaiter, else on this machine.
 ///
-/// A scan in the cluster uses its credentials, database and policy; a local one changes nothing there.
+/// A scan in the cluster uses the cluster's credentials, database and policy; a local scan changes nothing there.
 /// IMAGE is a reference (`nginx:1.27`, `registry:host/name:tag`), an OCI layout (`oci:DIR`, `oci-archive:FILE`),
 /// a `docker save` archive (`docker-archive:FILE`), a root file system (`dir:DIR`) or an image of containerd
 /// (`containerd:REFERENCE`; data in $CONTAINERD_ROOT, default /var/lib/containerd).
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   kubectl scan image registry.example/myapp:v1
@@ -71,10 +63,10 @@ pub(crate) struct ImageArgs {
     /// Scan in the cluster
     #[arg(long, conflicts_with_all = ["platform", "block_at", "exceptions", "base", "no_cache", "plain_http", "ca_file", "docker_config"])]
     pub(crate) in_cluster: bool,
-    /// How to print the result
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    pub(crate) output: Output,
-    /// Secret of the namespace to pull with; may be given again (in the cluster)
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
+    /// Pull secret of the namespace, for a scan in the cluster; repeatable
     #[arg(long = "pull-secret", value_name = "NAME")]
     pub(crate) pull_secrets: Vec<String>,
     #[command(flatten)]
@@ -83,50 +75,57 @@ pub(crate) struct ImageArgs {
     pub(crate) local: LocalArgs,
 }
 
-/// Show why a vulnerability is, or is not, reported: every record that was compared, and the answer. The image is
-/// scanned on this machine.
-#[derive(Debug, ClapArgs)]
+/// Show why a vulnerability is, or is not, reported for an image.
+///
+/// Shows every advisory that was compared, and the result. The image is scanned on this machine.
+#[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// The vulnerability, by any of its names: CVE-2024-1234, GHSA-...
+    /// Vulnerability, by any of its names: `CVE-2024-1234`, `GHSA-...`
     pub(crate) vulnerability: String,
-    /// The image, named as for `image`
+    /// Image, named as for `image`
     pub(crate) image: String,
-    /// One package only
+    /// Name of the only package to show
     #[arg(long, value_name = "NAME")]
     pub(crate) package: Option<String>,
     #[command(flatten)]
     pub(crate) local: LocalArgs,
 }
 
-/// Compare two images: packages and findings that came, went or changed. Both are scanned on this machine.
-#[derive(Debug, ClapArgs)]
-#[command(after_help = "The exit code is the new image's.")]
+/// Compare two images.
+///
+/// Shows packages and findings that were added, removed or changed. Both images are scanned on this machine.
+#[derive(Debug, Args)]
+#[command(after_help = "The exit code is that of the new image.")]
 pub(crate) struct DiffArgs {
-    /// The image before, named as for `image`
+    /// Old image, named as for `image`
     pub(crate) old: String,
-    /// The image after
+    /// New image
     pub(crate) new: String,
-    /// How to print the result
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    pub(crate) output: Output,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
     #[command(flatten)]
     pub(crate) local: LocalArgs,
 }
 
-/// Show the smallest upgrades after which the policy is met, by layer. The image is scanned on this machine.
-#[derive(Debug, ClapArgs)]
+/// Show the smallest upgrades that satisfy the policy, by layer.
+///
+/// The image is scanned on this machine.
+#[derive(Debug, Args)]
 pub(crate) struct FixArgs {
-    /// The image, named as for `image`
+    /// Image, named as for `image`
     pub(crate) image: String,
-    /// How to print the result
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    pub(crate) output: Output,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
     #[command(flatten)]
     pub(crate) local: LocalArgs,
 }
 
-/// Scan the images of a Deployment again: a tag that was pushed anew is resolved anew.
-#[derive(Debug, ClapArgs)]
+/// Rescan the images of a Deployment, in the cluster.
+///
+/// Tags are resolved again: a tag may name another digest by now.
+#[derive(Debug, Args)]
 pub(crate) struct DeploymentArgs {
     /// Name of the Deployment
     pub(crate) name: String,
@@ -134,62 +133,65 @@ pub(crate) struct DeploymentArgs {
     pub(crate) cluster: ClusterArgs,
 }
 
-/// Show what is decided about workloads, and why.
-#[derive(Debug, ClapArgs)]
+/// Show the decisions about workloads, and their reasons.
+#[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// One workload, as KIND/NAME (deployment/NAME, pod/NAME, ...); default: all of the namespace
+    /// Workload, as `KIND/NAME` (`deployment/NAME`, `pod/NAME`, ...); default: all of the namespace
     #[arg(value_name = "WORKLOAD")]
     pub(crate) workload: Option<String>,
-    /// Workloads of all namespaces
+    /// Show the workloads of all namespaces
     #[arg(short = 'A', long, conflicts_with = "workload")]
     pub(crate) all_namespaces: bool,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
 }
 
-/// Approve the images of a workload. What policy blocks cannot be approved.
-#[derive(Debug, ClapArgs)]
+/// Approve the images of a workload.
+///
+/// Images that policy blocks cannot be approved.
+#[derive(Debug, Args)]
 pub(crate) struct ApproveArgs {
-    /// The workload, as KIND/NAME: deployment/NAME, pod/NAME, ...
+    /// Workload, as `KIND/NAME`: `deployment/NAME`, `pod/NAME`, ...
     #[arg(value_name = "WORKLOAD")]
     pub(crate) workload: String,
-    /// Why, for those who ask later
+    /// Reason, recorded for audit
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
 }
 
-/// Print the full reports that the server keeps.
-#[derive(Debug, ClapArgs)]
+/// Print the stored reports of a workload or an image, from the cluster.
+#[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// A workload (KIND/NAME) or an image as workloads name it
+    /// Workload (`KIND/NAME`), or an image as workloads name it
     #[arg(value_name = "WORKLOAD|IMAGE")]
     pub(crate) subject: String,
-    /// How to print
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    pub(crate) output: Output,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// A table for people
+pub(crate) enum OutputFormat {
+    /// Text for people
     Table,
-    /// The report as versioned JSON
+    /// JSON for programs
     Json,
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(crate) enum CacheCommand {
-    /// Show where it is and how much it holds
+    /// Show where the cache is and how large it is
     Status,
-    /// Remove everything in it
+    /// Remove everything from the cache
     Clear,
 }
 
-#[derive(Debug, ClapArgs)]
+/// Build and inspect the vulnerability database.
+#[derive(Debug, Args)]
 pub(crate) struct DbArgs {
     #[command(subcommand)]
     pub(crate) command: DbCommand,
@@ -197,22 +199,22 @@ pub(crate) struct DbArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DbCommand {
-    /// Build a database from the feeds named in a feeds.toml
+    /// Build a database from the feeds of a `feeds.toml`
     Build {
-        /// Feeds to read; default: the upstream addresses
+        /// Feeds to read, as a `feeds.toml`; default: the upstream feeds
         #[arg(long, value_name = "FILE")]
         feeds: Option<PathBuf>,
         /// File to write
         #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
         db: Option<PathBuf>,
-        /// Folder for what is downloaded; default: $XDG_CACHE_HOME/tidewaiter/feeds, else ~/.cache/tidewaiter/feeds
+        /// Folder for downloads; default: `$XDG_CACHE_HOME/tidewaiter/feeds`, else `~/.cache/tidewaiter/feeds`
         #[arg(long, env = "TIDEWAITER_DOWNLOADS", value_name = "DIR")]
         downloads: Option<PathBuf>,
-        /// When the build fails, say so and succeed: a database that is there stays
+        /// If the build fails, print the error and exit with 0; an existing database stays in place
         #[arg(long)]
         keep_going: bool,
     },
-    /// Write the database to a file that can be carried to another machine
+    /// Write the database to a file, for a machine without a network
     Export {
         /// File to write
         file: PathBuf,
@@ -220,37 +222,128 @@ pub(crate) enum DbCommand {
         #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
         db: Option<PathBuf>,
     },
-    /// Take a database from a file that was exported; it is verified first
+    /// Replace the database by an exported file, after verifying it
     Import {
         /// File to read
         file: PathBuf,
         /// Database to replace
         #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
         db: Option<PathBuf>,
-        /// Take it although it is older than the one that is there
+        /// Import even if older than the current database
         #[arg(long)]
         allow_older: bool,
     },
-    /// Compare two database files: advisories that came, went or changed, and the packages they concern
+    /// Compare two database files: advisories that were added, removed or changed, and their packages
     ///
-    /// An advisory has changed when a row or its text did, or what is known of its CVEs (ratings, exploitation). When and
-    /// in which order the files were built makes no difference.
+    /// An advisory has changed if one of its rows, its text or facts about its CVEs (ratings, exploitation) differ. When
+    /// and in which order the files were built makes no difference.
     Diff {
-        /// The database before
+        /// Old database
         old: PathBuf,
-        /// The database after
+        /// New database
         new: PathBuf,
-        /// How to print the result
-        #[arg(short, long, value_enum, default_value_t = Output::Table)]
-        output: Output,
+        /// Output format
+        #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
+        output: OutputFormat,
     },
-    /// Show age, feeds and coverage of a database
+    /// Show the age, feeds and coverage of a database
     Status {
         /// File to read
         #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
         db: Option<PathBuf>,
-        /// How to print
-        #[arg(short, long, value_enum, default_value_t = Output::Table)]
-        output: Output,
+        /// Output format
+        #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
+        output: OutputFormat,
     },
+}
+
+/// Which cluster, which namespace, which server.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ClusterArgs {
+    /// Namespace; default: the context's
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+    /// Context of the kubeconfig; default: the current one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// Kubeconfig file; default: `$KUBECONFIG`, else `~/.kube/config`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Address of tidewaiter's API; default: through the API server's service proxy
+    #[arg(long, env = "TIDEWAITER_SERVER", value_name = "URL")]
+    pub(crate) server: Option<String>,
+}
+
+impl ClusterArgs {
+    /// Whether a cluster was named: then a local scan is no substitute.
+    pub(crate) fn is_given(&self) -> bool {
+        // Exhaustive: a new option must be considered here.
+        let Self { namespace, context, kubeconfig, server } = self;
+        namespace.is_some() || context.is_some() || kubeconfig.is_some() || server.is_some()
+    }
+}
+
+/// How to open and judge images on this machine.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Local scans")]
+pub(crate) struct LocalArgs {
+    /// Platform to choose from an index, as `os/arch[/variant]`; default: this machine's
+    #[arg(long)]
+    pub(crate) platform: Option<Platform>,
+    /// Lowest severity that violates the policy; default: critical
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) block_at: Option<Severity>,
+    /// File of exceptions: OpenVEX, CSAF or CycloneDX VEX, .trivyignore[.yaml], .grype.yaml, osv-scanner.toml,
+    /// tidewaiter-exceptions.toml; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) exceptions: Vec<PathBuf>,
+    /// Base image, whose layers are marked; default: derived from the image's history
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) base: Option<String>,
+    /// Read every layer, even if the cache has its packages
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// Vulnerability database file
+    #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+    /// Maximum age of the database in days, above which the report is incomplete (default: 5); 0: no maximum
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) max_database_age: Option<u32>,
+    /// Use plain HTTP for the image's registry; registries on loopback need no flag
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+    /// PEM file of authorities to trust, in addition to the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Registry credentials file; default: Docker's `config.json`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) docker_config: Option<PathBuf>,
+}
+
+impl LocalArgs {
+    /// Whether an option was given that only a local scan uses.
+    pub(crate) fn is_given(&self) -> bool {
+        // Exhaustive: a new option must be considered here. The database does not count: it may come from the environment.
+        let Self {
+            platform,
+            block_at,
+            exceptions,
+            base,
+            no_cache,
+            db: _,
+            max_database_age,
+            plain_http,
+            ca_file,
+            docker_config,
+        } = self;
+        platform.is_some()
+            || block_at.is_some()
+            || !exceptions.is_empty()
+            || base.is_some()
+            || *no_cache
+            || max_database_age.is_some()
+            || *plain_http
+            || ca_file.is_some()
+            || docker_config.is_some()
+    }
 }

@@ -1,25 +1,20 @@
-//! `kubectl scan cache`: what earlier scans on this machine saw.
+//! `kubectl scan cache`: what earlier scans on this machine read, so that a layer is read once.
 
 use crate::args::CacheCommand;
-use crate::db;
+use crate::dirs;
 use crate::exit::Exit;
 use anyhow::{Context as _, Result};
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 use tidewaiter_scan::cache::{Cache, CacheUsage, MAX_BYTES};
 
-/// The user's cache; none where it cannot be used: a scan is only slower without.
+/// The user's cache; `None` where it cannot be used: a scan is only slower without.
 pub(crate) fn open() -> Option<Cache> {
-    Cache::open(&dir().ok()?, MAX_BYTES).ok()
-}
-
-fn dir() -> Result<PathBuf> {
-    Ok(db::cache_dir()?.join("scans"))
+    Cache::open(&dirs::scans().ok()?, MAX_BYTES).ok()
 }
 
 /// Shows or empties the cache.
 pub(crate) fn run(command: &CacheCommand) -> Result<Exit> {
-    let dir = dir()?;
+    let dir = dirs::scans()?;
     let cache = Cache::open(&dir, MAX_BYTES).with_context(|| dir.display().to_string())?;
     let (usage, word) = match command {
         CacheCommand::Status => (cache.usage(), "in use"),
@@ -31,6 +26,7 @@ pub(crate) fn run(command: &CacheCommand) -> Result<Exit> {
     Ok(Exit::Clean)
 }
 
+/// Rounded up, so that a cache with anything in it is never "0".
 fn size(bytes: u64) -> String {
     if bytes < 1 << 20 {
         format!("{} KiB", bytes.div_ceil(1 << 10))

@@ -1,14 +1,13 @@
 //! The cluster of the current context: connection, custom resources, the server's API.
 
+use crate::args::ClusterArgs;
 use crate::exit;
 use anyhow::{Context as _, Result};
-use clap::Args;
 use kube::api::ListParams;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::core::Status;
 use kube::{Api, Client, Config};
 use std::future::Future;
-use std::path::PathBuf;
 use std::time::Duration;
 use tidewaiter_core::Reason;
 use tidewaiter_core::report::Report;
@@ -19,46 +18,22 @@ use tidewaiter_http::proxy::Proxies;
 use tidewaiter_http::{Client as Http, Settings};
 use tokio::runtime::Runtime;
 
-/// A cluster that does not answer at all is found out about this soon.
+/// Longest time for a connection: a cluster that is switched off must not delay a local scan for long.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Which cluster, which namespace, which server.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ClusterArgs {
-    /// Namespace; default: the context's
-    #[arg(short, long, value_name = "NAME")]
-    pub(crate) namespace: Option<String>,
-    /// Context of the kubeconfig; default: the current one
-    #[arg(long, value_name = "NAME")]
-    pub(crate) context: Option<String>,
-    /// The kubeconfig; default: $KUBECONFIG, else ~/.kube/config
-    #[arg(long, value_name = "FILE")]
-    pub(crate) kubeconfig: Option<PathBuf>,
-    /// Address of tidewaiter's API; default: through the API server's service proxy
-    #[arg(long, env = "TIDEWAITER_SERVER", value_name = "URL")]
-    pub(crate) server: Option<String>,
-}
-
-impl ClusterArgs {
-    /// Whether a cluster was named: then nothing else will do.
-    pub(crate) fn is_given(&self) -> bool {
-        self.namespace.is_some() || self.context.is_some() || self.kubeconfig.is_some() || self.server.is_some()
-    }
-}
-
-/// Why there is no cluster to scan in.
+/// Why no cluster can be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unavailable {
+pub(crate) enum ClusterUnavailable {
     /// No kubeconfig, or no context in it.
     #[error("no cluster is configured (no kubeconfig); set KUBECONFIG or use --kubeconfig")]
     NoCluster,
-    /// It does not answer.
+    /// The API server does not answer.
     #[error("the cluster cannot be used ({0}); check it with: kubectl cluster-info")]
     NoAnswer(String),
-    /// It answers no.
+    /// The API server refuses the user.
     #[error("the cluster refuses ({0}); log in again, or choose another context: kubectl config get-contexts")]
     Refused(String),
-    /// It answers, without tidewaiter.
+    /// The cluster does not have the custom resources.
     #[error(
         "the cluster has no tidewaiter ({GROUP} is not served); install it with: kubectl apply -f deploy/crds.yaml, then kubectl apply -f deploy/"
     )]
@@ -69,77 +44,77 @@ pub(crate) enum Unavailable {
 pub(crate) struct Cluster {
     runtime: Runtime,
     pub(crate) client: Client,
-    /// For the server's API: what is away there is told at once, and not asked for again.
-    impatient: Client,
+    /// For the server's API, without retries: if it is down, the user wants to know at once.
+    without_retries: Client,
     pub(crate) namespace: String,
     server: Option<String>,
 }
 
-/// Connects, and makes sure that tidewaiter's resources are served.
-pub(crate) fn with_tidewaiter(args: &ClusterArgs) -> Result<Cluster, Unavailable> {
-    let broken = |e: &(dyn std::error::Error + 'static)| Unavailable::NoAnswer(exit::text_of(e));
+/// Connects, and checks that the cluster serves tidewaiter's resources.
+pub(crate) fn with_tidewaiter(args: &ClusterArgs) -> Result<Cluster, ClusterUnavailable> {
+    let broken = |e: &(dyn std::error::Error + 'static)| ClusterUnavailable::NoAnswer(exit::text_of(e));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| broken(&e))?;
     let config = runtime.block_on(config(args))?;
-    let (client, impatient, namespace) = runtime.block_on(async {
+    let (client, without_retries, namespace) = runtime.block_on(async {
         let namespace = args.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let mut without_retries = config.clone();
-        without_retries.default_retry = false;
-        let impatient = Client::try_from(without_retries).map_err(|e| broken(&e))?;
+        let mut no_retries = config.clone();
+        no_retries.default_retry = false;
+        let without_retries = Client::try_from(no_retries).map_err(|e| broken(&e))?;
         let client = Client::try_from(config).map_err(|e| broken(&e))?;
         let version = format!("{GROUP}/v1alpha1");
         let found = client.list_api_group_resources(&version);
         match tokio::time::timeout(CONNECT * 2, found).await {
-            Ok(Ok(_)) => Ok((client, impatient, namespace)),
-            Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(Unavailable::NotInstalled),
+            Ok(Ok(_)) => Ok((client, without_retries, namespace)),
+            Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(ClusterUnavailable::NotInstalled),
             Ok(Err(kube::Error::Api(status))) if matches!(status.code, 401 | 403) => {
-                Err(Unavailable::Refused(status.message.clone()))
+                Err(ClusterUnavailable::Refused(status.message.clone()))
             }
             Ok(Err(e)) => Err(broken(&e)),
-            Err(_) => Err(Unavailable::NoAnswer("it does not answer".to_owned())),
+            Err(_) => Err(ClusterUnavailable::NoAnswer("it does not answer".to_owned())),
         }
     })?;
-    Ok(Cluster { runtime, client, impatient, namespace, server: args.server.clone() })
+    Ok(Cluster { runtime, client, without_retries, namespace, server: args.server.clone() })
 }
 
-async fn config(args: &ClusterArgs) -> Result<Config, Unavailable> {
+async fn config(args: &ClusterArgs) -> Result<Config, ClusterUnavailable> {
     let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
     let found = match &args.kubeconfig {
         Some(path) => Kubeconfig::read_from(path).map_err(|e| unreadable(&path.display().to_string(), &e))?,
         None => match Kubeconfig::read() {
             Ok(found) => found,
-            // One that is there and cannot be read is a mistake; none at all is not.
+            // An unreadable kubeconfig is a mistake; no kubeconfig is not: perhaps this runs in a Pod.
             Err(error) if is_there() => return Err(unreadable("KUBECONFIG or ~/.kube/config", &error)),
-            Err(_) => return Config::incluster().map_err(|_| Unavailable::NoCluster),
+            Err(_) => return Config::incluster().map_err(|_| ClusterUnavailable::NoCluster),
         },
     };
     if found.contexts.is_empty() {
-        return Err(Unavailable::NoCluster);
+        return Err(ClusterUnavailable::NoCluster);
     }
     let config = Config::from_custom_kubeconfig(found, &options).await;
-    let mut config = config.map_err(|e| Unavailable::NoAnswer(exit::text_of(&e)))?;
+    let mut config = config.map_err(|e| ClusterUnavailable::NoAnswer(exit::text_of(&e)))?;
     config.connect_timeout = Some(CONNECT);
-    let proxies = Proxies::from_env().map_err(|e| Unavailable::NoAnswer(e.to_string()))?;
+    let proxies = Proxies::from_env().map_err(|e| ClusterUnavailable::NoAnswer(e.to_string()))?;
     config.proxy_url = proxies.for_cluster(&config.cluster_url, config.proxy_url.take());
     Ok(config)
 }
 
-/// The first line says it; a parser's others draw where.
-fn unreadable(which: &str, error: &KubeconfigError) -> Unavailable {
+/// Keeps the first line: the others of a parser's message are a drawing of the position.
+fn unreadable(which: &str, error: &KubeconfigError) -> ClusterUnavailable {
     let text = exit::text_of(error);
-    Unavailable::NoAnswer(format!("{which}: {}", text.lines().next().unwrap_or_default()))
+    ClusterUnavailable::NoAnswer(format!("{which}: {}", text.lines().next().unwrap_or_default()))
 }
 
-/// Whether there is a kubeconfig: one that was named, or one in the usual place.
+/// Whether there is a kubeconfig: in `$KUBECONFIG`, or in the default place.
 fn is_there() -> bool {
     let named = std::env::var_os("KUBECONFIG").is_some_and(|named| !named.is_empty());
     named || std::env::home_dir().is_some_and(|home| home.join(".kube/config").exists())
 }
 
-/// Why a report, or the server's state, could not be had.
+/// Why the server's API gave no answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoAnswer {
-    /// A newer scan has replaced it, or the server lost it.
-    #[error("the server does not keep this report any more")]
+pub(crate) enum ServerApiError {
+    /// A newer scan replaced the report, or the server lost its store.
+    #[error("the server no longer has this report")]
     Gone,
     /// The caller may not reach the server's API.
     #[error(
@@ -181,61 +156,65 @@ impl Cluster {
     /// The WorkloadScan of an object.
     pub(crate) async fn workload(&self, kind: &str, name: &str, uid: &str) -> Result<Option<WorkloadScan>> {
         let api: Api<WorkloadScan> = Api::namespaced(self.client.clone(), &self.namespace);
-        let found = api.get_opt(&workload_scan::name(kind, name, uid)).await.context("reading the WorkloadScan")?;
+        let found =
+            api.get_opt(&workload_scan::name(&kind.into(), name, uid)).await.context("reading the WorkloadScan")?;
         Ok(found.filter(|w| w.spec.uid == uid))
     }
 
     /// A full report, by its key.
-    pub(crate) async fn report(&self, key: &str) -> Result<Report, NoAnswer> {
-        let text = self.ask(&format!("/api/v1/reports/{key}")).await?;
+    pub(crate) async fn report(&self, key: &str) -> Result<Report, ServerApiError> {
+        let text = self.get(&format!("/api/v1/reports/{key}")).await?;
         let read = serde_json::from_str(&text);
         read.map_err(|e| {
-            NoAnswer::Failed(format!("the server's report is none that this version reads ({e}); use the same version"))
+            ServerApiError::Failed(format!("this version cannot read the server's report ({e}); use the same version"))
         })
     }
 
-    /// GET of a path of the server's API: at the address that was given, else through the API server.
-    pub(crate) async fn ask(&self, path: &str) -> Result<String, NoAnswer> {
+    /// GETs a path of the server's API: at the address on the command line, else through the API server.
+    pub(crate) async fn get(&self, path: &str) -> Result<String, ServerApiError> {
         match self.server.clone() {
             Some(server) => {
                 let url = format!("{}{path}", server.trim_end_matches('/'));
                 let asked = tokio::task::spawn_blocking(move || fetch(&url)).await;
-                asked.unwrap_or_else(|e| Err(NoAnswer::Failed(e.to_string())))
+                asked.unwrap_or_else(|e| Err(ServerApiError::Failed(e.to_string())))
             }
             None => {
                 let url = format!("/api/v1/namespaces/{NAMESPACE}/services/http:tidewaiter:8080/proxy{path}");
-                let request = http::Request::get(&url).body(Vec::new()).map_err(|e| NoAnswer::Failed(e.to_string()))?;
-                let asked = tokio::time::timeout(ANSWER, self.impatient.request_text(request)).await;
+                let request =
+                    http::Request::get(&url).body(Vec::new()).map_err(|e| ServerApiError::Failed(e.to_string()))?;
+                let asked = tokio::time::timeout(ANSWER, self.without_retries.request_text(request)).await;
                 asked
-                    .map_err(|_| NoAnswer::Failed(format!("the server's API has not answered within {ANSWER:?}")))?
+                    .map_err(|_| {
+                        ServerApiError::Failed(format!("the server's API has not answered within {ANSWER:?}"))
+                    })?
                     .map_err(through_api_server)
             }
         }
     }
 }
 
-fn through_api_server(error: kube::Error) -> NoAnswer {
+fn through_api_server(error: kube::Error) -> ServerApiError {
     match error {
-        kube::Error::Api(status) if status.reason == Reason::ReportNotFound.as_str() => NoAnswer::Gone,
+        kube::Error::Api(status) if status.reason == Reason::ReportNotFound.as_str() => ServerApiError::Gone,
         kube::Error::Api(status) if status.reason == Reason::NoDatabase.as_str() => {
-            NoAnswer::Failed(status.message.clone())
+            ServerApiError::Failed(status.message.clone())
         }
-        kube::Error::Api(status) if status.code == 403 => NoAnswer::Forbidden,
-        error => NoAnswer::Failed(format!(
+        kube::Error::Api(status) if status.code == 403 => ServerApiError::Forbidden,
+        error => ServerApiError::Failed(format!(
             "the server's API cannot be reached through the API server ({}); is it running? kubectl -n {NAMESPACE} get pods",
             exit::text_of(&error)
         )),
     }
 }
 
-/// Longest time for an answer of the server's API, a large report on a slow line included: a lost node lets nobody know that
-/// it is gone.
+/// Longest time for an answer of the server's API, long enough for a large report on a slow line. Without a limit a lost
+/// node would block the command, since nothing closes its connections.
 const ANSWER: Duration = Duration::from_secs(120);
-/// Longest answer of the server's API: a report of the largest image has some tens of megabytes.
+/// Largest answer of the server's API: several times the report of the largest image, which has tens of megabytes.
 const MAX_ANSWER: u64 = 256 << 20;
 
-fn fetch(url: &str) -> Result<String, NoAnswer> {
-    let failed = |cause: String| NoAnswer::Failed(format!("{url}: {cause}"));
+fn fetch(url: &str) -> Result<String, ServerApiError> {
+    let failed = |cause: String| ServerApiError::Failed(format!("{url}: {cause}"));
     let settings = Settings { total: Some(ANSWER), ..Settings::default() };
     let client = Http::new(&settings).map_err(|e| failed(e.to_string()))?;
     let mut answer = client.follow(url, &[]).map_err(|failure| failed(failure.to_string()))?;
@@ -243,9 +222,9 @@ fn fetch(url: &str) -> Result<String, NoAnswer> {
     match answer.status().as_u16() {
         200 => Ok(text),
         status => Err(match serde_json::from_str::<Status>(&text) {
-            Ok(said) if said.reason == Reason::ReportNotFound.as_str() => NoAnswer::Gone,
+            Ok(said) if said.reason == Reason::ReportNotFound.as_str() => ServerApiError::Gone,
             Ok(said) => failed(said.message),
-            Err(_) => failed(format!("it answers {status}; check --server and TIDEWAITER_SERVER")),
+            Err(_) => failed(format!("answered {status}; check --server and TIDEWAITER_SERVER")),
         }),
     }
 }

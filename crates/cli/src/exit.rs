@@ -3,7 +3,7 @@
 use std::io::Write;
 use tidewaiter_core::policy::Outcome;
 
-/// What the process tells its caller.
+/// The exit code of the process, which scripts rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
@@ -31,37 +31,39 @@ pub(crate) fn of(outcome: Outcome) -> Exit {
     }
 }
 
-/// Prints an error with its causes; a reader that went away is no error.
+/// Prints an error with its causes. A closed pipe on stdout (`kubectl scan … | head`) is not an error.
 pub(crate) fn report(error: &anyhow::Error) -> Exit {
-    let kind = |cause: &(dyn std::error::Error + 'static)| {
-        let of_json = || cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
-        cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind).or_else(of_json)
-    };
-    if error.chain().any(|cause| kind(cause) == Some(std::io::ErrorKind::BrokenPipe)) {
+    if error.chain().any(is_broken_pipe) {
         return Exit::Clean;
     }
-    // Lines of a message are its own; everything else that could steer a terminal came with the input.
-    let lines: Vec<String> = text(error).lines().map(crate::render::printable).collect();
+    // Line breaks are the message's own; other control characters come from the input and could steer the terminal.
+    let lines: Vec<String> = text(error).lines().map(crate::terminal::printable).collect();
     let _ = writeln!(std::io::stderr(), "error: {}", lines.join("\n").trim_end());
     if error.is::<UsageError>() { Exit::Usage } else { Exit::Failed }
 }
 
-/// The error and its causes, each once: library errors carry their cause in their own text already.
+fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let of_json = || cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+    let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind).or_else(of_json);
+    kind == Some(std::io::ErrorKind::BrokenPipe)
+}
+
+/// The error and its causes, each once: errors of some libraries repeat their cause in their own text.
 fn text(error: &anyhow::Error) -> String {
     text_of(error.as_ref())
 }
 
-/// As [`text`], of an error that is in no [`anyhow::Error`].
+/// As [`text`], for an error outside an [`anyhow::Error`].
 pub(crate) fn text_of(error: &(dyn std::error::Error + 'static)) -> String {
     let mut out = String::new();
     let mut next = Some(error);
     while let Some(cause) = next {
-        // What the API server says is its message; the library adds a dump of the whole answer, here and below.
+        // The library appends a dump of the API server's whole answer, here and in the sources; the message is enough.
         let (own, below) = match cause.downcast_ref() {
             Some(kube::Error::Api(status)) => (status.message.clone(), None),
             _ => (cause.to_string(), cause.source()),
         };
-        // Errors that quote another one quote its dump too.
+        // The same dump, in the text of an error that quotes this one.
         let own = own.split_once(" (Status {").map_or(own.as_str(), |(words, _)| words).to_owned();
         if !own.is_empty() && !out.contains(&own) {
             out = if out.is_empty() { own } else { format!("{out}: {own}") };
@@ -76,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_told_once() {
+    fn a_cause_is_printed_once() {
         let check = |error: anyhow::Error, expected: &str| assert_eq!(text(&error), expected);
         check(anyhow::anyhow!("disk full").context("writing x"), "writing x: disk full");
         check(anyhow::anyhow!("disk full").context("writing x: disk full"), "writing x: disk full");

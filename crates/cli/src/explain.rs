@@ -3,7 +3,8 @@
 use crate::args::ExplainArgs;
 use crate::exit::Exit;
 use crate::local;
-use crate::render::{self, printable};
+use crate::render;
+use crate::terminal::printable;
 use anyhow::Result;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -11,7 +12,7 @@ use tidewaiter_core::finding::Finding;
 use tidewaiter_core::report::Report;
 use tidewaiter_db::matching::{self, ExplainedRow};
 
-/// Scans and prints what was found, what answers it, and every record that was compared.
+/// Scans and prints the findings, their suppressions, and every advisory that was compared.
 pub(crate) fn run(args: &ExplainArgs) -> Result<Exit> {
     let database = args.local.database()?;
     let report = local::scan_with(&args.image, &args.local, &database)?;
@@ -22,33 +23,37 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<Exit> {
 }
 
 fn text(args: &ExplainArgs, report: &Report, considered: &[ExplainedRow]) -> String {
-    let named = |f: &Finding| f.names().any(|n| n.eq_ignore_ascii_case(&args.vulnerability));
-    let of_package =
-        |f: &Finding| args.package.as_ref().is_none_or(|p| f.package == *p || f.installed.iter().any(|i| i.name == *p));
-    let wanted = |f: &&Finding| named(f) && of_package(f);
+    let wanted = |f: &&Finding| is_asked_for(f, args);
     let mut out = format!("{} in {}\n", printable(&args.vulnerability), printable(&report.inventory.image.name));
     for finding in report.findings.iter().filter(wanted) {
         out.push_str(&detail(finding, "reported", report));
     }
     for finding in report.informational.iter().filter(wanted) {
-        out.push_str(&detail(finding, "reported apart: it is no vulnerability", report));
+        out.push_str(&detail(finding, "informational: not a vulnerability, not counted", report));
     }
-    for answered in report.suppressed.iter().filter(|s| wanted(&&s.finding)) {
-        let why = format!("not counted: {} ({})", printable(&answered.reason), printable(&answered.source));
-        out.push_str(&detail(&answered.finding, &why, report));
+    for suppressed in report.suppressed.iter().filter(|s| wanted(&&s.finding)) {
+        let why = format!("suppressed: {} ({})", printable(&suppressed.reason), printable(&suppressed.source));
+        out.push_str(&detail(&suppressed.finding, &why, report));
     }
     if considered.is_empty() {
-        out.push_str("\nNo record of the database speaks of it for a package that is installed.\n");
+        out.push_str("\nNo advisory of the database covers it for an installed package.\n");
     } else {
-        out.push_str("\nrecords that were compared\n");
+        out.push_str("\nadvisories that were compared\n");
     }
     for one in considered {
-        let word = if one.holds { "holds" } else { "does not hold" };
+        let word = if one.holds { "applies" } else { "does not apply" };
         let (because, ecosystem, feed) = (printable(&one.because), printable(&one.ecosystem), printable(&one.feed));
         let _ = writeln!(out, "  {word}: {because}  ({ecosystem}, feed {feed})");
     }
     out.extend(report.inventory.gaps.iter().map(render::gap));
     out
+}
+
+/// Whether a finding has the vulnerability's name and, where one was given, the package's: source or binary package.
+fn is_asked_for(finding: &Finding, args: &ExplainArgs) -> bool {
+    let is_named = finding.names().any(|name| name.eq_ignore_ascii_case(&args.vulnerability));
+    let is_of = |package: &String| finding.package == *package || finding.installed.iter().any(|i| i.name == *package);
+    is_named && args.package.as_ref().is_none_or(is_of)
 }
 
 fn detail(finding: &Finding, state: &str, report: &Report) -> String {

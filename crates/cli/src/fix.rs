@@ -1,24 +1,25 @@
-//! `kubectl scan fix`: the smallest upgrades after which the policy is met.
+//! `kubectl scan fix`: the smallest upgrades that satisfy the policy.
 
-use crate::args::{FixArgs, Output};
+use crate::args::{FixArgs, OutputFormat};
 use crate::exit::{self, Exit};
 use crate::local;
-use crate::render::{self, printable};
+use crate::render;
+use crate::terminal::printable;
 use anyhow::Result;
 use jiff::Timestamp;
 use std::io::{self, Write};
 use tidewaiter_core::policy::{self, Outcome};
 use tidewaiter_core::upgrade::{self, UpgradePlan};
 
-/// Scans an image and prints the smallest upgrades that clear the policy.
+/// Scans an image and prints the smallest upgrades that satisfy the policy. The exit code is that of the image as it is.
 pub(crate) fn run(args: &FixArgs) -> Result<Exit> {
     let report = local::scan(&args.image, &args.local)?;
     let policy = args.local.policy();
     let now = Timestamp::now();
     let plan = upgrade::plan(&report, &policy, now);
     match args.output {
-        Output::Json => render::json(&plan)?,
-        Output::Table => {
+        OutputFormat::Json => render::json(&plan)?,
+        OutputFormat::Table => {
             let mut text = fix_text(&plan);
             text.extend(report.inventory.gaps.iter().map(render::gap));
             text.extend(policy::too_old(&report.database, &policy, now).map(|why| format!("{why}\n")));
@@ -39,19 +40,19 @@ fn fix_text(plan: &UpgradePlan) -> String {
             out.push_str(&format!("{number}{made}\n"));
         }
         let (name, from, to) = (printable(&upgrade.package), printable(&upgrade.from), printable(&upgrade.to));
-        out.push_str(&format!("  {name} {from} -> {to}  ({})\n", printable(upgrade.clears.join(", "))));
+        out.push_str(&format!("  {name} {from} -> {to}  ({})\n", printable(&upgrade.clears.join(", "))));
     }
     for unfixed in &plan.unfixed {
         let (id, name) = (printable(&unfixed.vulnerability), printable(&unfixed.package));
         out.push_str(&format!("no fixed version: {id} in {name} {}\n", printable(&unfixed.installed_version)));
     }
     if plan.upgrades.is_empty() && plan.unfixed.is_empty() {
-        out.push_str("Nothing blocks: no upgrade is needed.\n");
+        out.push_str("No upgrade is needed: no finding violates the policy.\n");
     }
     let end = match plan.verdict.outcome {
-        Outcome::Pass => "the policy is met",
-        Outcome::Violated => "the policy is not met",
-        Outcome::Incomplete => "the policy is not met: the scan is incomplete",
+        Outcome::Pass => "the policy is satisfied",
+        Outcome::Violated => "the policy is not satisfied",
+        Outcome::Incomplete => "the policy is not satisfied: the scan is incomplete",
     };
     out.push_str(&format!("now:   {}\nafter: {}; {end}\n", plan.before.sentence(), plan.after.sentence()));
     out

@@ -1,10 +1,11 @@
-//! Following a scan in the cluster until it ends, and showing its result.
+//! Follows a scan in the cluster until it ends, and shows its result.
 
-use crate::args::{ImageArgs, Output};
-use crate::cluster::{Cluster, NoAnswer};
+use crate::args::{ImageArgs, OutputFormat};
+use crate::cluster::{Cluster, ServerApiError};
 use crate::exit::{self, Exit};
-use crate::progress::Waiting;
+use crate::progress::Spinner;
 use crate::render;
+use crate::terminal::printable;
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -21,18 +22,14 @@ use tidewaiter_core::status::ImageStatus;
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::{self, ImageScanSpec, ImageScanStatus};
 
-/// The server gives up on a scan before this.
+/// Longest time for a scan: the server gives up after 15 minutes, so this is reached only when no server runs.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// `kubectl scan image` in the cluster.
 pub(crate) fn image(cluster: &Cluster, args: &ImageArgs) -> Result<Exit> {
     let image = &args.image;
     let namespace = &cluster.namespace;
-    writeln!(
-        std::io::stderr(),
-        "Scan started for image {} (in the cluster, namespace {namespace})",
-        render::printable(image)
-    )?;
+    writeln!(std::io::stderr(), "Scan started for image {} (in the cluster, namespace {namespace})", printable(image))?;
     cluster.run(async {
         let scan = start(cluster, image, &args.pull_secrets).await?;
         let status = end(cluster, &scan).await?;
@@ -40,7 +37,7 @@ pub(crate) fn image(cluster: &Cluster, args: &ImageArgs) -> Result<Exit> {
     })
 }
 
-/// Asks for a scan, or for another one.
+/// Creates the ImageScan of an image, or asks for a rescan if there is one.
 pub(crate) async fn start(cluster: &Cluster, image: &str, secrets: &[String]) -> Result<ImageScan> {
     let api = cluster.scans();
     let name = image_scan::name(image);
@@ -64,18 +61,11 @@ pub(crate) async fn start(cluster: &Cluster, image: &str, secrets: &[String]) ->
     asked.context("asking for the scan")
 }
 
-/// Waits for the end of the scan that was asked for.
+/// Waits until the requested scan ends.
 pub(crate) async fn end(cluster: &Cluster, asked: &ImageScan) -> Result<ImageScanStatus> {
     let generation = asked.metadata.generation.unwrap_or_default();
-    let waiting = Waiting::new();
-    let ended = |scan: Option<&ImageScan>| match scan.map(|s| s.status.as_ref()) {
-        None => true,
-        Some(None) => false,
-        Some(Some(status)) => {
-            waiting.say(&format!("{}: {}", status.image_status, status.message));
-            status.is_final(generation) || status.reason.is_some() && status.image_status == ImageStatus::NotScanned
-        }
-    };
+    let waiting = Spinner::new();
+    let ended = |scan: Option<&ImageScan>| has_ended(scan, generation, &waiting);
     let name = asked.name_any();
     let outcome = tokio::time::timeout(LIMIT, await_condition(cluster.scans(), &name, ended)).await;
     waiting.clear();
@@ -91,11 +81,25 @@ pub(crate) async fn end(cluster: &Cluster, asked: &ImageScan) -> Result<ImageSca
     }
 }
 
-/// Prints the result. Who may not read the report still learns what the scan said, and the exit code says the same.
-pub(crate) async fn show(cluster: &Cluster, image: &str, status: &ImageScanStatus, output: Output) -> Result<Exit> {
+/// Whether a watched scan has ended, or was deleted; says how far it is.
+fn has_ended(scan: Option<&ImageScan>, generation: i64, waiting: &Spinner) -> bool {
+    let Some(scan) = scan else { return true };
+    let Some(status) = &scan.status else { return false };
+    waiting.say(&format!("{}: {}", status.image_status, status.message));
+    // A scan that cannot start has no final status: the server retries it. The reason is what the user needs.
+    status.is_final(generation) || status.reason.is_some() && status.image_status == ImageStatus::NotScanned
+}
+
+/// Prints the result. Without access to the report, prints the ImageScan's summary; the exit code is the same.
+pub(crate) async fn show(
+    cluster: &Cluster,
+    image: &str,
+    status: &ImageScanStatus,
+    output: OutputFormat,
+) -> Result<Exit> {
     match print(cluster, image, status, output).await {
         Ok(outcome) => Ok(exit::of(outcome)),
-        Err(NotPrinted::NoReport(why, status)) if output == Output::Table => {
+        Err(ResultUnavailable::NoReport(why, status)) if output == OutputFormat::Table => {
             summary(image, &status, &why)?;
             Ok(status.verdict.map_or(Exit::Failed, exit::of))
         }
@@ -103,56 +107,56 @@ pub(crate) async fn show(cluster: &Cluster, image: &str, status: &ImageScanStatu
     }
 }
 
-/// Why a result was not printed.
+/// Why a result cannot be printed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NotPrinted {
-    /// There is none.
+pub(crate) enum ResultUnavailable {
+    /// The scan has no result.
     #[error("{0}")]
     NoResult(String),
-    /// There is one, and its report cannot be had.
+    /// The scan has a result, but its report cannot be read.
     #[error("the report cannot be read: {0}")]
-    NoReport(NoAnswer, Box<ImageScanStatus>),
-    /// It could not be written.
+    NoReport(ServerApiError, Box<ImageScanStatus>),
+    /// Reading the ImageScan or writing the output failed.
     #[error(transparent)]
-    Output(#[from] anyhow::Error),
+    Other(#[from] anyhow::Error),
 }
 
-/// Prints the whole result, or says why not.
+/// Prints the reports of a result.
 pub(crate) async fn print(
     cluster: &Cluster,
     image: &str,
     status: &ImageScanStatus,
-    output: Output,
-) -> Result<Outcome, NotPrinted> {
+    output: OutputFormat,
+) -> Result<Outcome, ResultUnavailable> {
     let (outcome, reports) = reports(cluster, image, status.clone()).await?;
     match (output, reports.as_slice()) {
-        (Output::Json, [one]) => render::json(one)?,
-        (Output::Json, several) => render::json(several)?,
-        (Output::Table, all) => all.iter().try_for_each(|report| render::table(report, outcome, None))?,
+        (OutputFormat::Json, [one]) => render::json(one)?,
+        (OutputFormat::Json, several) => render::json(several)?,
+        (OutputFormat::Table, all) => all.iter().try_for_each(|report| render::table(report, outcome, None))?,
     }
     Ok(outcome)
 }
 
-/// How often a report may be replaced while it is asked for.
-const REPLACED: usize = 5;
+/// Attempts to read a report that newer scans keep replacing. Each attempt waits for a whole scan, so a handful is hours of
+/// an unlucky registry.
+const ATTEMPTS: usize = 5;
 
-/// The reports of a result. Where a newer scan has replaced them meanwhile (the server's own, or somebody else's), those
-/// of that one.
+/// Reads the reports of a result, or of the newer scan (the server's own, or another user's) that replaced it meanwhile.
 async fn reports(
     cluster: &Cluster,
     image: &str,
     mut status: ImageScanStatus,
-) -> Result<(Outcome, Vec<Report>), NotPrinted> {
-    for _ in 0..REPLACED {
+) -> Result<(Outcome, Vec<Report>), ResultUnavailable> {
+    for _ in 0..ATTEMPTS {
         let Some(outcome) = status.verdict else {
             let reason = status.reason.as_ref().map_or("ScanFailed", Reason::as_str);
-            let message = render::printable(&status.message);
-            return Err(NotPrinted::NoResult(format!("{}: {reason}: {message}", render::printable(image))));
+            let message = printable(&status.message);
+            return Err(ResultUnavailable::NoResult(format!("{}: {reason}: {message}", printable(image))));
         };
         match all(cluster, &status).await {
             Ok(reports) => return Ok((outcome, reports)),
-            Err(NoAnswer::Gone) => {}
-            Err(other) => return Err(NotPrinted::NoReport(other, Box::new(status))),
+            Err(ServerApiError::Gone) => {}
+            Err(other) => return Err(ResultUnavailable::NoReport(other, Box::new(status))),
         }
         let newer = match cluster.scan(image).await? {
             Some(scan) => end(cluster, &scan).await?,
@@ -163,10 +167,10 @@ async fn reports(
         }
         status = newer;
     }
-    Err(NotPrinted::NoReport(NoAnswer::Gone, Box::new(status)))
+    Err(ResultUnavailable::NoReport(ServerApiError::Gone, Box::new(status)))
 }
 
-async fn all(cluster: &Cluster, status: &ImageScanStatus) -> Result<Vec<Report>, NoAnswer> {
+async fn all(cluster: &Cluster, status: &ImageScanStatus) -> Result<Vec<Report>, ServerApiError> {
     let mut reports = Vec::new();
     for platform in &status.platforms {
         reports.push(cluster.report(&platform.report_key).await?);
@@ -174,14 +178,14 @@ async fn all(cluster: &Cluster, status: &ImageScanStatus) -> Result<Vec<Report>,
     Ok(reports)
 }
 
-/// What the ImageScan itself says: the counts, and the first reasons.
-fn summary(image: &str, status: &ImageScanStatus, why: &NoAnswer) -> Result<()> {
+/// Prints what the ImageScan itself has: the counts and the first reasons.
+fn summary(image: &str, status: &ImageScanStatus, why: &ServerApiError) -> Result<()> {
     writeln!(std::io::stderr(), "warning: the report cannot be read, only its summary: {why}")?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", render::printable(image))?;
+    writeln!(out, "{}", printable(image))?;
     for reason in &status.reasons {
-        writeln!(out, "  {}", render::printable(reason))?;
+        writeln!(out, "  {}", printable(reason))?;
     }
-    writeln!(out, "{}", render::printable(&status.message))?;
+    writeln!(out, "{}", printable(&status.message))?;
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! `kubectl scan image`: in the cluster where there is one with tidewaiter, else on this machine.
+//! `kubectl scan image`: in the cluster if it has tidewaiter, else on this machine.
 
-use crate::args::{ImageArgs, Output};
-use crate::cluster::{self, Unavailable};
+use crate::args::{ImageArgs, OutputFormat};
+use crate::cluster::{self, ClusterUnavailable};
 use crate::exit::{self, Exit};
 use crate::{follow, local, render};
 use anyhow::Result;
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use std::io::Write;
 use tidewaiter_core::policy;
 
-/// Scans where it should, prints, and answers by exit code.
+/// Chooses where to scan, scans, and prints the report.
 pub(crate) fn run(args: &ImageArgs) -> Result<Exit> {
     if args.local_only || !args.in_cluster && (local::is_here(&args.image) || args.local.is_given()) {
         return here(args);
@@ -18,7 +18,8 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit> {
         (Ok(cluster), _) => follow::image(&cluster, args),
         (Err(error), true) => Err(error.into()),
         (Err(error), false) if args.cluster.is_given() => Err(error.into()),
-        (Err(Unavailable::NoCluster), false) => here(args),
+        (Err(ClusterUnavailable::NoCluster), false) => here(args),
+        // Said aloud: a local scan has another database and another policy than the cluster's.
         (Err(reason), false) => {
             writeln!(std::io::stderr(), "scanning locally: {reason}")?;
             here(args)
@@ -31,10 +32,10 @@ fn here(args: &ImageArgs) -> Result<Exit> {
     let (policy, now) = (args.local.policy(), Timestamp::now());
     let verdict = policy::decide(&report, &policy, now);
     match args.output {
-        Output::Table => {
+        OutputFormat::Table => {
             render::table(&report, verdict.outcome, policy::too_old(&report.database, &policy, now).as_deref())?;
         }
-        Output::Json => render::json(&report)?,
+        OutputFormat::Json => render::json(&report)?,
     }
     Ok(exit::of(verdict.outcome))
 }

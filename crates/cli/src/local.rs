@@ -1,19 +1,18 @@
-//! Scans on this machine: what to open, which database judges it, which exceptions answer its findings.
+//! Scans on this machine: opens the image, finds its packages, matches them with the database, applies exceptions.
 
+use crate::args::LocalArgs;
 use crate::exit::UsageError;
-use crate::progress::Layers;
-use crate::render::printable;
-use crate::{cache, db};
+use crate::progress::LayerBars;
+use crate::terminal::printable;
+use crate::{cache, dirs};
 use anyhow::{Context, Result};
-use clap::Args;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use tidewaiter_core::exception::{self, Exception};
-use tidewaiter_core::image::{Platform, Reference};
+use tidewaiter_core::image::Reference;
 use tidewaiter_core::policy::Policy;
 use tidewaiter_core::report::Report;
-use tidewaiter_core::severity::Severity;
 use tidewaiter_db::{Database, matching};
 use tidewaiter_feeds::exceptions;
 use tidewaiter_scan::engine::{self, ScanOptions};
@@ -22,64 +21,14 @@ use tidewaiter_scan::source::registry::credentials::Credentials;
 use tidewaiter_scan::source::registry::{self, RegistryConfig};
 use tidewaiter_scan::source::{Image, base, containerd, directory, docker_archive, oci_layout};
 
-/// Layers read at once.
+/// Layers read at once: each has its own buffers (some MiB) and its own connection to the registry.
 const THREADS: usize = 4;
 
-/// How to open and judge images on this machine.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Local scans")]
-pub(crate) struct LocalArgs {
-    /// Platform to choose from an index, as os/arch[/variant]; default: this machine's
-    #[arg(long)]
-    pub(crate) platform: Option<Platform>,
-    /// Severity from which findings violate the policy; default: critical
-    #[arg(long, value_name = "SEVERITY")]
-    pub(crate) block_at: Option<Severity>,
-    /// File that answers findings: OpenVEX, CSAF or CycloneDX VEX, .trivyignore[.yaml], .grype.yaml, osv-scanner.toml,
-    /// tidewaiter-exceptions.toml; may be given again
-    #[arg(long, value_name = "FILE")]
-    pub(crate) exceptions: Vec<PathBuf>,
-    /// The image it was built on, to tell its layers apart; default: what the history tells
-    #[arg(long, value_name = "IMAGE")]
-    pub(crate) base: Option<String>,
-    /// Read every layer, whatever earlier scans saw
-    #[arg(long)]
-    pub(crate) no_cache: bool,
-    /// Vulnerability database file
-    #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
-    pub(crate) db: Option<PathBuf>,
-    /// Days after which a database is too old, and the report incomplete (default: 5); 0: any age will do
-    #[arg(long, value_name = "DAYS")]
-    pub(crate) max_database_age: Option<u32>,
-    /// Speak plain HTTP to the image's registry; loopback registries need no flag
-    #[arg(long)]
-    pub(crate) plain_http: bool,
-    /// Trust the authorities of this PEM file, beside the system's
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ca_file: Option<PathBuf>,
-    /// Read credentials from this file instead of Docker's config.json
-    #[arg(long, value_name = "FILE")]
-    pub(crate) docker_config: Option<PathBuf>,
-}
-
-/// Days after which a database is too old, unless another number is given.
+/// Maximum age of the database in days, as Grype's `max-allowed-built-age` (120 h) and the README's cluster policy have it.
 const MAX_DATABASE_AGE: u32 = 5;
 
 impl LocalArgs {
-    /// Whether something was given that only a local scan heeds. The database may stand in the environment.
-    pub(crate) fn is_given(&self) -> bool {
-        self.platform.is_some()
-            || self.block_at.is_some()
-            || self.max_database_age.is_some()
-            || !self.exceptions.is_empty()
-            || self.no_cache
-            || self.base.is_some()
-            || self.plain_http
-            || self.ca_file.is_some()
-            || self.docker_config.is_some()
-    }
-
-    /// The policy that judges.
+    /// The policy of a local scan.
     pub(crate) fn policy(&self) -> Policy {
         let default = Policy::default();
         Policy {
@@ -89,7 +38,7 @@ impl LocalArgs {
         }
     }
 
-    /// What answers findings.
+    /// Reads the files of exceptions.
     pub(crate) fn exceptions(&self) -> Result<Vec<Exception>> {
         let mut all = Vec::new();
         for path in &self.exceptions {
@@ -98,13 +47,13 @@ impl LocalArgs {
         Ok(all)
     }
 
-    /// The database that judges.
+    /// Opens the database.
     pub(crate) fn database(&self) -> Result<Database> {
-        db::open(self.db.as_deref())
+        Ok(Database::open(&dirs::existing_database(self.db.as_deref())?)?)
     }
 }
 
-/// Whether an image is named by where it lies on this machine.
+/// Whether an image is named by its place on this machine (or by `registry:`, which asks for a local scan).
 pub(crate) fn is_here(image: &str) -> bool {
     let schemes = ["oci", "oci-archive", "docker-archive", "dir", "containerd", "registry"];
     image.split_once(':').is_some_and(|(scheme, _)| schemes.contains(&scheme))
@@ -115,14 +64,14 @@ pub(crate) fn scan(image: &str, args: &LocalArgs) -> Result<Report> {
     scan_with(image, args, &args.database()?)
 }
 
-/// As [`scan`], with a database that is open already.
+/// As [`scan`], with an open database.
 pub(crate) fn scan_with(image: &str, args: &LocalArgs, database: &Database) -> Result<Report> {
-    // Everything that can be wrong on the command line is told before the work begins.
-    let answers = args.exceptions()?;
-    // On stderr, so that stdout holds the result alone.
+    // First, so that a mistake on the command line is reported before minutes of work.
+    let exceptions = args.exceptions()?;
+    // On stderr, so that stdout has the result only.
     writeln!(std::io::stderr(), "Scan started for image {} (local)", printable(image))?;
     let opened = open(image, args)?;
-    let progress = Layers::new();
+    let progress = LayerBars::new();
     let cancel = AtomicBool::new(false);
     let cache = if args.no_cache { None } else { cache::open() };
     let options = ScanOptions {
@@ -143,7 +92,7 @@ pub(crate) fn scan_with(image: &str, args: &LocalArgs, database: &Database) -> R
     }
     let mut report = matching::judge(inventory, database)?;
     let today = jiff::Zoned::now().date();
-    exception::apply(&mut report, &answers, today);
+    exception::apply(&mut report, &exceptions, today);
     Ok(report)
 }
 
@@ -176,7 +125,8 @@ fn from_registry(text: &str, args: &LocalArgs) -> Result<Image> {
     Ok(registry::open(&config, &reference, args.platform.as_ref())?)
 }
 
-/// The file that was named, else `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json` where it is there.
+/// Reads the file on the command line, else `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`; the last two may be
+/// missing.
 fn credentials(args: &LocalArgs) -> Result<Credentials> {
     let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
     let folder = folder.or_else(|| std::env::home_dir().map(|home| home.join(".docker")));

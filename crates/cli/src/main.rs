@@ -12,9 +12,11 @@ mod approve;
 mod args;
 mod cache;
 mod cluster;
+mod completion;
 mod db;
 mod deployment;
 mod diff;
+mod dirs;
 mod exit;
 mod explain;
 mod fix;
@@ -25,27 +27,28 @@ mod progress;
 mod render;
 mod report;
 mod status;
+mod terminal;
 mod workload;
 
-use args::{Args, Command};
+use args::{Cli, CliCommand};
 use clap::Parser;
 use exit::Exit;
 
 fn main() -> std::process::ExitCode {
     // One TLS provider for the process; libraries bring none.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let outcome = match Args::parse().command {
-        Command::Image(args) => image::run(&args),
-        Command::Deployment(args) => deployment::run(&args),
-        Command::Status(args) => status::run(&args),
-        Command::Approve(args) => approve::run(&args),
-        Command::Report(args) => report::run(&args),
-        Command::Explain(args) => explain::run(&args),
-        Command::Diff(args) => diff::run(&args),
-        Command::Fix(args) => fix::run(&args),
-        Command::Db(args) => db::run(&args.command),
-        Command::Cache { command } => cache::run(&command),
-        Command::Completion { shell } => render::completion(shell),
+    let outcome = match Cli::parse().command {
+        CliCommand::Image(args) => image::run(&args),
+        CliCommand::Deployment(args) => deployment::run(&args),
+        CliCommand::Status(args) => status::run(&args),
+        CliCommand::Approve(args) => approve::run(&args),
+        CliCommand::Report(args) => report::run(&args),
+        CliCommand::Explain(args) => explain::run(&args),
+        CliCommand::Diff(args) => diff::run(&args),
+        CliCommand::Fix(args) => fix::run(&args),
+        CliCommand::Db(args) => db::run(&args.command),
+        CliCommand::Cache { command } => cache::run(&command),
+        CliCommand::Completion { shell } => completion::run(shell),
     };
     outcome.unwrap_or_else(|error| exit::report(&error)).into()
 }

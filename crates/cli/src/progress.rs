@@ -1,22 +1,35 @@
-//! Progress on a terminal; nothing when stderr is piped.
+//! Progress on a terminal: bars of layers, a line for what is waited for, a line for a database build. Nothing is drawn
+//! when stderr is not a terminal, so that logs hold no escape codes.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
-use std::sync::Mutex;
+use crate::terminal::printable;
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tidewaiter_db::meta::FeedInfo;
+
+/// How often a spinner turns: eight times a second looks alive and costs nothing.
+const TICK: Duration = Duration::from_millis(120);
+
+/// Panics are bugs and end the process; what a panicking thread left in a progress line is still good to draw.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// One bar per layer, live.
 #[derive(Debug)]
-pub(crate) struct Layers {
-    /// None where nobody looks: bars that are drawn nowhere cost as much as others.
+pub(crate) struct LayerBars {
+    /// `None` where stderr is no terminal: hidden bars cost as much CPU time as visible ones.
     all: Option<MultiProgress>,
     bars: Mutex<Vec<(usize, ProgressBar)>>,
 }
 
-impl Layers {
+impl LayerBars {
     pub(crate) fn new() -> Self {
-        let seen = std::io::stderr().is_terminal();
-        let all = seen.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
-        Layers { all, bars: Mutex::new(Vec::new()) }
+        let is_seen = io::stderr().is_terminal();
+        let all = is_seen.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+        LayerBars { all, bars: Mutex::default() }
     }
 
     pub(crate) fn clear(&self) {
@@ -28,21 +41,20 @@ impl Layers {
         if self.all.is_none() {
             return;
         }
-        let bars = self.bars.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((_, bar)) = bars.iter().find(|(index, _)| *index == layer) {
+        if let Some((_, bar)) = lock(&self.bars).iter().find(|(index, _)| *index == layer) {
             act(bar);
         }
     }
 }
 
-impl tidewaiter_scan::progress::ScanProgress for Layers {
+impl tidewaiter_scan::progress::ScanProgress for LayerBars {
     fn layer_started(&self, layer: usize, total: usize, size: Option<u64>) {
         let Some(all) = &self.all else { return };
         let bar = all.add(size.map_or_else(ProgressBar::no_length, ProgressBar::new));
         let style = ProgressStyle::with_template("{prefix} [{bar:24}] {bytes}/{total_bytes} {bytes_per_sec}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(format!("layer {}/{total}", layer + 1));
-        self.bars.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((layer, bar));
+        lock(&self.bars).push((layer, bar));
     }
 
     fn bytes(&self, layer: usize, read: u64) {
@@ -54,28 +66,88 @@ impl tidewaiter_scan::progress::ScanProgress for Layers {
     }
 }
 
-/// One line that says what is waited for.
+/// One line with a spinner and a message.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct Spinner {
     bar: ProgressBar,
 }
 
-impl Waiting {
+impl Spinner {
     pub(crate) fn new() -> Self {
-        let target =
-            if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let is_seen = io::stderr().is_terminal();
+        let target = if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
         let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        bar.enable_steady_tick(std::time::Duration::from_millis(120));
-        Waiting { bar }
+        bar.enable_steady_tick(TICK);
+        Spinner { bar }
     }
 
     pub(crate) fn say(&self, text: &str) {
-        self.bar.set_message(crate::render::printable(text));
+        self.bar.set_message(printable(text));
     }
 
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// One line that says how many feeds are read, how much was downloaded, and what is being read.
+pub(crate) struct FeedProgress {
+    spinner: Spinner,
+    total: usize,
+    state: Mutex<FeedsRead>,
+}
+
+/// Several feeds are read at once, so the line is made of all of them.
+#[derive(Default)]
+struct FeedsRead {
+    done: usize,
+    running: Vec<String>,
+    /// Bytes downloaded, by feed: each call says the feed's total.
+    bytes: BTreeMap<String, u64>,
+}
+
+impl FeedProgress {
+    pub(crate) fn new(total: usize) -> Self {
+        FeedProgress { spinner: Spinner::new(), total, state: Mutex::default() }
+    }
+
+    /// Bytes downloaded of all feeds.
+    pub(crate) fn bytes(&self) -> u64 {
+        lock(&self.state).bytes.values().sum()
+    }
+
+    pub(crate) fn clear(&self) {
+        self.spinner.clear();
+    }
+
+    fn show(&self, state: &FeedsRead) {
+        let bytes = HumanBytes(state.bytes.values().sum());
+        let running = state.running.join(", ");
+        self.spinner.say(&format!("{} of {} feeds read, {bytes} downloaded; now {running}", state.done, self.total));
+    }
+}
+
+impl tidewaiter_feeds::build::Progress for FeedProgress {
+    fn feed_started(&self, name: &str, _: &str) {
+        let mut state = lock(&self.state);
+        state.running.push(printable(name));
+        self.show(&state);
+    }
+
+    fn downloaded(&self, name: &str, bytes: u64, _: Option<u64>) {
+        let mut state = lock(&self.state);
+        state.bytes.insert(name.to_owned(), bytes);
+        self.show(&state);
+    }
+
+    fn feed_done(&self, info: &FeedInfo) {
+        let mut state = lock(&self.state);
+        state.done += 1;
+        let name = printable(&info.name);
+        state.running.retain(|running| *running != name);
+        self.show(&state);
+        self.spinner.bar.println(format!("{name}: {} records", info.records));
     }
 }

@@ -1,78 +1,37 @@
-//! What people read: the table of findings and everything around it.
+//! Reports as text: the table of findings with everything around it, and parts that other commands share.
 
-use crate::args::Args;
-use crate::exit::Exit;
+use crate::terminal::{Colour, printable};
 use anyhow::Result;
-use clap::CommandFactory;
-use clap_complete::Shell;
+use jiff::Timestamp;
 use jiff::civil::Date;
-use std::fmt::Display;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use jiff::tz::TimeZone;
+use std::io::{self, BufWriter, Write};
 use tidewaiter_core::advisory::FixState;
-use tidewaiter_core::finding::Finding;
-use tidewaiter_core::finding::{SuppressedFinding, SuppressionStatus};
+use tidewaiter_core::finding::{Finding, SuppressedFinding, SuppressionStatus};
 use tidewaiter_core::policy::Outcome;
 use tidewaiter_core::report::{Gap, Report, SupportPeriod};
-use tidewaiter_core::severity::Severity;
 
-/// Prints a completion script.
-pub(crate) fn completion(shell: Shell) -> Result<Exit> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "kubectl-scan", &mut script);
-    io::stdout().write_all(&script)?;
-    Ok(Exit::Clean)
-}
-
-/// Prints a report, or a list of them, as versioned JSON.
-pub(crate) fn json<T: serde::Serialize + ?Sized>(report: &T) -> Result<()> {
-    // Standard output is flushed at every line end, and a report has thousands.
+/// Prints a value as JSON.
+pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<()> {
+    // `Stdout` is flushed at every line end, and a report has thousands of lines.
     let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
-    serde_json::to_writer_pretty(&mut out, report)?;
+    serde_json::to_writer_pretty(&mut out, value)?;
     writeln!(out)?;
     out.flush()?;
     Ok(())
 }
 
-/// Prints the table; the last line is the sentence that counts. `too_old`: what is wrong with the database's age.
+/// Prints a report as a table. `too_old`: why the database's age makes the report incomplete.
 pub(crate) fn table(report: &Report, outcome: Outcome, too_old: Option<&str>) -> Result<()> {
-    let colour = Colour::of_stdout();
-    let mut out = io::stdout().lock();
-    // In UTC, as the dates of releases are compared everywhere: the report of one day is the same in every time zone.
-    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    write!(out, "{}", table_text(report, outcome, too_old, colour, today))?;
-    Ok(())
-}
-
-/// Whether to colour; colour is never the only signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Colour {
-    On,
-    Off,
-}
-
-impl Colour {
-    fn of_stdout() -> Self {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        if wanted && io::stdout().is_terminal() { Colour::On } else { Colour::Off }
-    }
-
-    fn paint(self, severity: Severity, text: &str) -> String {
-        let code = match severity {
-            Severity::Critical => "1;31",
-            Severity::High => "31",
-            Severity::Medium => "33",
-            _ => return text.to_owned(),
-        };
-        match self {
-            Colour::On => format!("\x1b[{code}m{text}\x1b[0m"),
-            Colour::Off => text.to_owned(),
-        }
-    }
+    let text = table_text(report, outcome, too_old, Colour::of_stdout(), Timestamp::now());
+    Ok(write!(io::stdout().lock(), "{text}")?)
 }
 
 const HEAD: [&str; 7] = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "EXPLOITED"];
 
-fn table_text(report: &Report, outcome: Outcome, too_old: Option<&str>, colour: Colour, today: Date) -> String {
+fn table_text(report: &Report, outcome: Outcome, too_old: Option<&str>, colour: Colour, now: Timestamp) -> String {
+    // In UTC: a report says the same on one day in every time zone.
+    let today = now.to_zoned(TimeZone::UTC).date();
     let mut out = heading(report);
     if !report.findings.is_empty() {
         out.push_str(&format!("\n{}\n", findings(report, colour)));
@@ -80,13 +39,14 @@ fn table_text(report: &Report, outcome: Outcome, too_old: Option<&str>, colour: 
     out.push_str(&suppressed(report));
     out.extend(report.support.iter().filter_map(|support| ended(support, today)));
     out.extend(report.inventory.gaps.iter().map(gap));
-    out.push_str(&format!("Database: built {}\n", built(report.database.built)));
-    out.extend(too_old.map(|why| format!("not seen: what is newer: {why}\n")));
+    out.push_str(&format!("Database: built {}\n", built(report.database.built, now)));
+    out.extend(too_old.map(|why| format!("gap: vulnerabilities published since the database was built: {why}\n")));
     if !report.complete || too_old.is_some() {
         out.push_str("This report is incomplete: the image cannot be called clean.\n");
     }
     out.push_str(&format!("Policy: {}\n", outcome));
-    out.push_str(&last_line(report));
+    // Last, where a person and `tail -1` look.
+    out.push_str(&format!("{}\n", report.counts.sentence()));
     out
 }
 
@@ -107,7 +67,7 @@ fn heading(report: &Report) -> String {
     )
 }
 
-/// `base`: the number of layers that are the base image's.
+/// The cells of a finding. `base`: how many of the lowest layers belong to the base image.
 fn row(finding: &Finding, base: usize) -> [String; 7] {
     let fixed = match (finding.fixed_versions.first(), finding.fix_state) {
         (Some(version), _) => version.clone(),
@@ -128,7 +88,7 @@ fn row(finding: &Finding, base: usize) -> [String; 7] {
     ]
 }
 
-/// What is known of attacks: listed by CISA, or the probability of one in the next 30 days (EPSS).
+/// KEV or, if it is not listed there, EPSS: the probability of exploitation in the next 30 days.
 fn exploited(finding: &Finding) -> String {
     match (&finding.kev, &finding.epss) {
         (Some(since), _) => format!("known since {}", printable(since)),
@@ -137,26 +97,28 @@ fn exploited(finding: &Finding) -> String {
     }
 }
 
-/// One line about a release whose security fixes have ended: what is found in it later may never be published.
+/// One line about a release whose security fixes have ended. Advisories for it may have ended too, so "no vulnerabilities"
+/// means less.
 fn ended(support: &SupportPeriod, today: Date) -> Option<String> {
     let release = printable(&support.ecosystem);
     let until = support.until;
     match support.extended_until {
         Some(extended) if extended < today => {
-            Some(format!("end of life: security fixes of {release} ended on {until}, longer support on {extended}\n"))
+            Some(format!("end of life: security fixes of {release} ended on {until}, extended support on {extended}\n"))
         }
         Some(extended) if until < today => {
-            Some(format!("end of life: {release} has had only longer support since {until}; it ends on {extended}\n"))
+            Some(format!("end of life: {release} has had only extended support since {until}; it ends on {extended}\n"))
         }
         None if until < today => Some(format!("end of life: security fixes of {release} ended on {until}\n")),
         _ => None,
     }
 }
 
-/// The finding rows below their heading, the severity painted.
+/// The table of findings, with coloured severities.
 fn findings(report: &Report, colour: Colour) -> String {
     let base = report.inventory.image.base_layers.unwrap_or_default();
     let mut head = HEAD.map(str::to_owned);
+    // Without KEV and EPSS feeds an empty column would read as "none is exploited".
     if report.findings.iter().all(|f| exploited(f).is_empty()) {
         head[6].clear();
     }
@@ -173,7 +135,7 @@ fn findings(report: &Report, colour: Colour) -> String {
     out
 }
 
-/// Rows as columns, as wide as needed.
+/// Aligns cells in columns, each as wide as its widest cell.
 pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {
@@ -181,48 +143,50 @@ pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let line = |row: &[String; N]| {
-        let padded = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
+    rows.iter().map(|row| line(row, &widths)).collect()
 }
 
-/// One line about something that was not seen.
+fn line(cells: &[String], widths: &[usize]) -> String {
+    let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+    padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+}
+
+/// One line about a gap.
 pub(crate) fn gap(gap: &Gap) -> String {
-    format!("not seen: {}: {}\n", printable(&gap.subject), printable(&gap.message))
+    format!("gap: {}: {}\n", printable(&gap.subject), printable(&gap.message))
 }
 
-/// One line about each finding that somebody answered.
+/// One line for each suppressed finding.
 fn suppressed(report: &Report) -> String {
-    let line = |s: &SuppressedFinding| {
-        let (id, package) = (printable(&s.finding.vulnerability), printable(&s.finding.package));
-        let word = match s.status {
-            SuppressionStatus::NotAffected => "not affected",
-            SuppressionStatus::Fixed => "fixed",
-            SuppressionStatus::Accepted => "accepted",
-        };
-        format!("not counted: {id} in {package}: {word}: {} ({})\n", printable(&s.reason), printable(&s.source))
+    report.suppressed.iter().map(suppressed_line).collect()
+}
+
+fn suppressed_line(suppressed: &SuppressedFinding) -> String {
+    let (id, package) = (printable(&suppressed.finding.vulnerability), printable(&suppressed.finding.package));
+    let status = match suppressed.status {
+        SuppressionStatus::NotAffected => "not affected",
+        SuppressionStatus::Fixed => "fixed",
+        SuppressionStatus::Accepted => "accepted",
     };
-    report.suppressed.iter().map(line).collect()
+    let (reason, source) = (printable(&suppressed.reason), printable(&suppressed.source));
+    format!("suppressed: {id} in {package}: {status}: {reason} ({source})\n")
 }
 
-fn last_line(report: &Report) -> String {
-    format!("{}\n", report.counts.sentence())
+/// When a database was built: "2026-01-01T00:00:00Z".
+pub(crate) fn time(built: Option<Timestamp>) -> String {
+    built.map_or_else(|| "at an unknown time".to_owned(), |built| built.to_string())
 }
 
-/// When a database was built: "2026-01-01T00:00:00Z (3 days ago)".
-pub(crate) fn built(built: Option<jiff::Timestamp>) -> String {
-    let Some(built) = built else { return "at an unknown time".to_owned() };
-    match jiff::Timestamp::now().duration_since(built).as_hours() {
-        hours if hours < 48 => format!("{built} ({hours} h ago)"),
-        hours => format!("{built} ({} days ago)", hours / 24),
-    }
-}
-
-/// Text from an image, made safe for a terminal and for CI logs that read commands from lines.
-pub(crate) fn printable(text: impl Display) -> String {
-    text.to_string().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+/// When a database was built, and its age: "2026-01-01T00:00:00Z (3 days ago)".
+pub(crate) fn built(built: Option<Timestamp>, now: Timestamp) -> String {
+    let hours = built.map(|built| now.duration_since(built).as_hours());
+    let age = match hours {
+        None => String::new(),
+        // The first two days in hours: a database is meant to be rebuilt daily.
+        Some(hours) if hours < 48 => format!(" ({hours} h ago)"),
+        Some(hours) => format!(" ({} days ago)", hours / 24),
+    };
+    time(built) + &age
 }
 
 #[cfg(test)]
@@ -230,12 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_from_images_cannot_steer_a_terminal() {
-        assert_eq!(printable("a\x1b[31m\nb"), "a\u{fffd}[31m\u{fffd}b");
-    }
-
-    #[test]
-    fn the_end_of_a_release_is_told_once_it_has_come() {
+    fn the_end_of_support_is_shown_from_the_day_after() {
         let check = |extended: Option<&str>, today: &str, expected: &str| {
             let day = |text: &str| text.parse::<Date>().unwrap();
             let extended_until = extended.map(day);
@@ -245,16 +204,26 @@ mod tests {
         check(None, "2022-09-10", "");
         check(None, "2022-09-11", "end of life: security fixes of Debian:10 ended on 2022-09-10\n");
         check(Some("2024-06-30"), "2022-09-10", "");
-        let only = "end of life: Debian:10 has had only longer support since 2022-09-10; it ends on 2024-06-30\n";
+        let only = "end of life: Debian:10 has had only extended support since 2022-09-10; it ends on 2024-06-30\n";
         check(Some("2024-06-30"), "2024-06-30", only);
-        let both = "end of life: security fixes of Debian:10 ended on 2022-09-10, longer support on 2024-06-30\n";
+        let both = "end of life: security fixes of Debian:10 ended on 2022-09-10, extended support on 2024-06-30\n";
         check(Some("2024-06-30"), "2024-07-01", both);
     }
 
     #[test]
-    fn colour_is_only_added_where_wanted() {
-        assert_eq!(Colour::Off.paint(Severity::Critical, "critical"), "critical");
-        assert_eq!(Colour::On.paint(Severity::Critical, "critical"), "\x1b[1;31mcritical\x1b[0m");
-        assert_eq!(Colour::On.paint(Severity::Low, "low"), "low");
+    fn a_report_of_an_old_database_is_incomplete() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let report = serde_json::json!({
+            "schemaVersion": 1,
+            "image": {"name": "app\u{1b}[2J", "digest": digest, "configDigest": digest,
+                "platform": {"os": "linux", "architecture": "amd64"}},
+            "layers": [], "packages": [], "findings": [], "complete": true,
+            "database": {"id": digest, "built": "2025-01-01T00:00:00Z"},
+            "counts": {"critical": 0, "high": 0, "medium": 0, "low": 0, "negligible": 0, "unknown": 0, "fixable": 0},
+        });
+        let report: Report = serde_json::from_value(report).unwrap_or_else(|e| unreachable!("{e}"));
+        let now = "2025-01-10T00:00:00Z".parse().unwrap_or_default();
+        let too_old = Some("the database is too old");
+        insta::assert_snapshot!(table_text(&report, Outcome::Incomplete, too_old, Colour::Off, now));
     }
 }

@@ -1,20 +1,20 @@
-//! `kubectl scan report`: the full reports that the server keeps.
+//! `kubectl scan report`: the full reports that the server stores.
 
 use crate::args::ReportArgs;
 use crate::cluster;
 use crate::exit::Exit;
-use crate::workload::Workload;
-use crate::{deployment, follow};
+use crate::follow;
+use crate::workload::WorkloadName;
 use anyhow::{Result, bail};
 use std::collections::BTreeSet;
 
-/// Prints them; the exit code is about printing, not about what they say.
+/// Prints them. The exit code is not a verdict: these reports are read, not judged again.
 pub(crate) fn run(args: &ReportArgs) -> Result<Exit> {
     let cluster = cluster::with_tidewaiter(&args.cluster)?;
     cluster.run(async {
-        // An image's reference holds a slash too, but no kind before it.
-        let images = match Workload::parse(&args.subject) {
-            Ok(workload) if args.subject.contains('/') => deployment::images(&cluster, &workload).await?,
+        // An image reference has slashes too, but no kind before the first one.
+        let images = match WorkloadName::parse(&args.subject) {
+            Ok(workload) if args.subject.contains('/') => workload.images(&cluster).await?,
             _ => BTreeSet::from([args.subject.clone()]),
         };
         for image in images {

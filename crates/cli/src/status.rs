@@ -1,10 +1,11 @@
-//! `kubectl scan status`: both statuses of workloads, why, and what to do.
+//! `kubectl scan status`: both statuses of workloads, their reasons, and what to do.
 
 use crate::args::StatusArgs;
-use crate::cluster::{self, Cluster, NoAnswer};
+use crate::cluster::{self, Cluster, ServerApiError};
 use crate::exit::Exit;
 use crate::render;
-use crate::workload::Workload;
+use crate::terminal::printable;
+use crate::workload::WorkloadName;
 use anyhow::Result;
 use kube::ResourceExt as _;
 use std::fmt::Write as _;
@@ -15,22 +16,22 @@ use tidewaiter_crd::WorkloadScan;
 use tidewaiter_crd::names::NAMESPACE;
 use tidewaiter_crd::workload_scan::WorkloadScanStatus;
 
-/// The statuses themselves need no server, and do not wait for it longer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait for the server: only the warning needs it, the statuses do not.
+const READINESS_LIMIT: Duration = Duration::from_secs(10);
 
-/// Prints one workload, or a table.
+/// Prints one workload in detail, or a table of all.
 pub(crate) fn run(args: &StatusArgs) -> Result<Exit> {
     let cluster = cluster::with_tidewaiter(&args.cluster)?;
     cluster.run(async {
         warn(&cluster).await?;
         match &args.workload {
-            Some(workload) => print_one(&cluster, &Workload::parse(workload)?).await?,
+            Some(workload) => print_one(&cluster, &WorkloadName::parse(workload)?).await?,
             None => {
                 let all = cluster.workloads(args.all_namespaces).await?;
                 let mut out = std::io::stdout().lock();
                 match (all.is_empty(), args.all_namespaces) {
-                    (true, true) => writeln!(out, "no workload is recorded")?,
-                    (true, false) => writeln!(out, "no workload is recorded in namespace {}", cluster.namespace)?,
+                    (true, true) => writeln!(out, "no WorkloadScan in any namespace")?,
+                    (true, false) => writeln!(out, "no WorkloadScan in namespace {}", cluster.namespace)?,
                     (false, everywhere) => write!(out, "{}", table(&all, everywhere))?,
                 }
             }
@@ -39,31 +40,33 @@ pub(crate) fn run(args: &StatusArgs) -> Result<Exit> {
     })
 }
 
-/// Says what keeps everything waiting, whatever the workload: no database, or no server. Who may not ask is told nothing.
+/// Warns about what blocks every workload: no database, or no server. Without permission to ask, there is no warning.
 async fn warn(cluster: &Cluster) -> Result<()> {
-    let why = match tokio::time::timeout(PATIENCE, cluster.ask("/readyz/scans")).await {
-        Ok(Ok(_) | Err(NoAnswer::Forbidden)) => return Ok(()),
+    let why = match tokio::time::timeout(READINESS_LIMIT, cluster.get("/readyz/scans")).await {
+        Ok(Ok(_) | Err(ServerApiError::Forbidden)) => return Ok(()),
         Ok(Err(why)) => why.to_string(),
         Err(_) => {
-            format!("the server has not answered within {PATIENCE:?}; is it running? kubectl -n {NAMESPACE} get pods")
+            format!(
+                "the server has not answered within {READINESS_LIMIT:?}; is it running? kubectl -n {NAMESPACE} get pods"
+            )
         }
     };
-    writeln!(std::io::stderr(), "warning: nothing new is scanned: {}", render::printable(&why))?;
+    writeln!(std::io::stderr(), "warning: nothing new is scanned: {}", printable(&why))?;
     Ok(())
 }
 
 /// Prints one workload; one that does not exist is `NotCreated`.
-pub(crate) async fn print_one(cluster: &Cluster, workload: &Workload<'_>) -> Result<()> {
+pub(crate) async fn print_one(cluster: &Cluster, workload: &WorkloadName<'_>) -> Result<()> {
     let title = workload.to_string();
     let (status, missing) = match workload.kind {
         "Deployment" => match workload.deployment(cluster).await?.and_then(|d| d.uid()) {
             Some(uid) => {
                 let found = cluster.workload(workload.kind, workload.name, &uid).await?;
-                (found, (DeploymentStatus::Created, "nothing is recorded of it yet"))
+                (found, (DeploymentStatus::Created, "it has no WorkloadScan yet"))
             }
             None => (None, (DeploymentStatus::NotCreated, "it does not exist")),
         },
-        _ => (workload.recorded(cluster).await?, (DeploymentStatus::NotCreated, "nothing is recorded of it")),
+        _ => (workload.newest_scan(cluster).await?, (DeploymentStatus::NotCreated, "it has no WorkloadScan")),
     };
     let text = match status.and_then(|w| w.status) {
         Some(status) => detail(&title, &status),
@@ -83,15 +86,15 @@ fn bare(title: &str, deployment: DeploymentStatus, message: &str) -> String {
 fn detail(title: &str, status: &WorkloadScanStatus) -> String {
     let mut out = format!(
         "{}\n  image status       {}\n  deployment status  {}\n",
-        render::printable(title),
+        printable(title),
         status.image_status,
         status.deployment_status
     );
     for (name, container) in status.current_revision().iter().flat_map(|r| &r.containers) {
         let image = container.pinned.as_ref().unwrap_or(&container.image);
-        let _ = writeln!(out, "  {}: {}", render::printable(name), render::printable(image));
+        let _ = writeln!(out, "  {}: {}", printable(name), printable(image));
     }
-    let _ = writeln!(out, "  {}", render::printable(&status.message));
+    let _ = writeln!(out, "  {}", printable(&status.message));
     if !status.transitions.is_empty() {
         out.push_str("  transitions\n");
     }
@@ -108,10 +111,10 @@ fn table(all: &[WorkloadScan], everywhere: bool) -> String {
         let status = workload.status.clone().unwrap_or_default();
         rows.push([
             workload.namespace().unwrap_or_default(),
-            format!("{}/{}", workload.spec.kind.to_ascii_lowercase(), render::printable(&workload.spec.name)),
+            format!("{}/{}", workload.spec.kind.lowercase(), printable(&workload.spec.name)),
             status.image_status.to_string(),
             status.deployment_status.to_string(),
-            short(&render::printable(&status.message)),
+            short(&printable(&status.message)),
         ]);
     }
     match everywhere {
@@ -120,11 +123,66 @@ fn table(all: &[WorkloadScan], everywhere: bool) -> String {
     }
 }
 
-/// A message's first part; `status WORKLOAD` shows all of it.
+/// Shortens a message for the table; `status WORKLOAD` shows all of it.
 fn short(message: &str) -> String {
     const LONG: usize = 80;
     match message.chars().count() > LONG {
         true => message.chars().take(LONG).collect::<String>() + "…",
         false => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use insta::assert_snapshot;
+    use serde_json::json;
+
+    fn scan(kind: &str, name: &str, status: serde_json::Value) -> WorkloadScan {
+        let scan = json!({
+            "apiVersion": "tidewaiter.dev/v1alpha1", "kind": "WorkloadScan",
+            "metadata": {"name": name, "namespace": "shop"},
+            "spec": {"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "1"},
+            "status": status,
+        });
+        serde_json::from_value(scan).unwrap_or_else(|e| unreachable!("{e}"))
+    }
+
+    fn blocked() -> WorkloadScan {
+        let status = json!({
+            "imageStatus": "VulnerabilitiesFound", "deploymentStatus": "Blocked", "current": "abc",
+            "message": format!("blocked by policy: myapp (registry.example/myapp:v1): {}", "CVE-2025-0001 ".repeat(9)),
+            "revisions": {"abc": {"decision": "Held", "containers": {
+                "myapp": {"image": "registry.example/myapp:v1", "pinned": "registry.example/myapp@sha256:1"},
+                "side\u{1b}car": {"image": "registry.example/sidecar:v2"}}}},
+            "transitions": [
+                {"time": "2025-01-01T00:00:00.123456Z", "imageStatus": "Scanning", "deploymentStatus": "Created"},
+                {"time": "2025-01-01T00:00:09Z", "imageStatus": "VulnerabilitiesFound", "deploymentStatus": "Blocked"}],
+        });
+        scan("Deployment", "myapp", status)
+    }
+
+    #[test]
+    fn one_workload_in_detail() {
+        assert_snapshot!(detail("deployment/myapp", &blocked().status.unwrap_or_default()));
+    }
+
+    #[test]
+    fn one_workload_without_a_scan() {
+        assert_snapshot!(bare("deployment/myapp", DeploymentStatus::NotCreated, "it does not exist"), @r"
+        deployment/myapp
+          image status       NotScanned
+          deployment status  NotCreated
+          it does not exist
+        ");
+    }
+
+    #[test]
+    fn a_table_of_workloads() {
+        let deployed = json!({"imageStatus": "Approved", "deploymentStatus": "Deployed",
+            "message": "every image is approved"});
+        let all = [blocked(), scan("StatefulSet", "database", deployed)];
+        assert_snapshot!("table_of_a_namespace", table(&all, false));
+        assert_snapshot!("table_of_all_namespaces", table(&all, true));
     }
 }

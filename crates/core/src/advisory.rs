@@ -44,12 +44,14 @@ impl Advisory {
     pub fn canonical_id(&self) -> &str {
         let names = || std::iter::once(&self.id).chain(&self.aliases);
         let cve = names().filter(|n| n.starts_with("CVE-")).min();
-        let upstream = || {
-            // A record about several CVEs cannot be named after one of them.
-            let mut cves = self.upstream.iter().filter(|n| n.starts_with("CVE-"));
-            cves.next().filter(|_| cves.next().is_none())
-        };
-        cve.or_else(upstream).or_else(|| names().find(|n| n.starts_with("GHSA-"))).unwrap_or(&self.id)
+        let ghsa = || names().find(|n| n.starts_with("GHSA-"));
+        cve.or_else(|| self.only_upstream_cve()).or_else(ghsa).unwrap_or(&self.id)
+    }
+
+    /// The CVE that the record was made for. A record about several CVEs cannot be named after one of them.
+    fn only_upstream_cve(&self) -> Option<&String> {
+        let mut cves = self.upstream.iter().filter(|n| n.starts_with("CVE-"));
+        cves.next().filter(|_| cves.next().is_none())
     }
 
     /// The vulnerabilities it covers: one, or each CVE that a distribution's advisory names.

@@ -93,24 +93,26 @@ fn packages(old: &Report, new: &Report) -> Vec<PackageChange> {
         .collect()
 }
 
+/// (vulnerability, package) → the worst severity, where an image has the package in several versions.
+fn worst_severities(findings: &[Finding]) -> BTreeMap<(&str, &str), Severity> {
+    let mut out: BTreeMap<(&str, &str), Severity> = BTreeMap::new();
+    for finding in findings {
+        let slot = out.entry((&finding.vulnerability, &finding.package)).or_insert(finding.severity);
+        *slot = (*slot).max(finding.severity);
+    }
+    out
+}
+
 fn findings(old: &[Finding], new: &[Finding]) -> Vec<FindingChange> {
-    let worst = |findings: &[Finding]| {
-        let mut out: BTreeMap<(String, String), Severity> = BTreeMap::new();
-        for finding in findings {
-            let slot = out.entry((finding.vulnerability.clone(), finding.package.clone())).or_insert(finding.severity);
-            *slot = (*slot).max(finding.severity);
+    let (old, new) = (worst_severities(old), worst_severities(new));
+    let mut out = Vec::new();
+    for pair in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+        let (before, after) = (old.get(pair).copied(), new.get(pair).copied());
+        if before != after {
+            let (vulnerability, package) = (pair.0.to_owned(), pair.1.to_owned());
+            out.push(FindingChange { vulnerability, package, old: before, new: after });
         }
-        out
-    };
-    let (old, new) = (worst(old), worst(new));
-    let keys: BTreeSet<_> = old.keys().chain(new.keys()).collect();
-    let change = |key: &(String, String)| FindingChange {
-        vulnerability: key.0.clone(),
-        package: key.1.clone(),
-        old: old.get(key).copied(),
-        new: new.get(key).copied(),
-    };
-    let mut out: Vec<FindingChange> = keys.into_iter().map(change).filter(|c| c.old != c.new).collect();
+    }
     out.sort_by(|a, b| b.worst().cmp(&a.worst()).then_with(|| a.vulnerability.cmp(&b.vulnerability)));
     out
 }

@@ -103,7 +103,7 @@ pub struct InstalledPackage {
     pub version: String,
     /// Its package URL.
     pub purl: String,
-    /// Where it is.
+    /// Its address.
     pub locations: Vec<Location>,
 }
 

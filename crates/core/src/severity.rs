@@ -1,4 +1,4 @@
-//! How bad a vulnerability is, and who says so.
+//! Severities and ratings: how bad a vulnerability is, by which source.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -28,7 +28,7 @@ impl Severity {
     pub const WORST_FIRST: [Severity; 6] =
         [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Negligible, Severity::Unknown];
 
-    /// The bucket of a CVSS base score (0.0 to 10.0); a score of 0.0 is negligible.
+    /// The level of a CVSS base score (0.0 to 10.0, CVSS 3.1 section 5); a score of 0.0 is negligible.
     pub fn from_score(score: f64) -> Self {
         match score {
             s if s >= 9.0 => Severity::Critical,
@@ -104,15 +104,15 @@ impl FromStr for Severity {
 #[error("unknown severity {0:?}: use critical, high, medium, low, negligible or unknown")]
 pub struct UnknownSeverity(pub String);
 
-/// One opinion on one vulnerability.
+/// One source's rating of one vulnerability.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rating {
-    /// Who says so: `debian`, `ghsa`, `nvd`, a feed's name.
+    /// The source: `debian`, `ghsa`, `nvd`, a feed's name.
     pub source: String,
-    /// The bucket.
+    /// The level.
     pub severity: Severity,
-    /// The CVSS base score, where the opinion is a vector.
+    /// The CVSS base score, where the rating has a vector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<f64>,
     /// The CVSS vector as published.
@@ -121,6 +121,11 @@ pub struct Rating {
 }
 
 impl Rating {
+    /// A rating without a score.
+    pub fn of_level(source: &str, severity: Severity) -> Self {
+        Rating { source: source.to_owned(), severity, score: None, vector: None }
+    }
+
     /// A rating from a CVSS vector of any version (2.0 without prefix, `CVSS:3.0/…`, `CVSS:3.1/…`, `CVSS:4.0/…`).
     /// `None` when the vector cannot be read.
     pub fn from_vector(source: &str, vector: &str) -> Option<Self> {
@@ -150,7 +155,7 @@ impl Rating {
     }
 }
 
-/// The rating that decides, by the project's order: the row of this package, the advisory's own source,
+/// The rating that policy uses, in this order: the row of this package, the advisory's own source,
 /// the other sources' CVSS by version. Returns the severity and where it comes from.
 pub fn select(row: Option<(Severity, &str)>, own_source: &str, ratings: &[Rating]) -> (Severity, String) {
     if let Some((severity, source)) = row.filter(|(s, _)| *s != Severity::Unknown) {
@@ -184,7 +189,7 @@ mod tests {
     #[test]
     fn the_closest_opinion_wins() {
         let nvd = Rating::from_vector("nvd", "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H").unwrap();
-        let own = Rating { source: "ghsa".into(), severity: Severity::Medium, score: None, vector: None };
+        let own = Rating::of_level("ghsa", Severity::Medium);
         let all = [nvd, own];
         assert_eq!(select(Some((Severity::Low, "debian")), "ghsa", &all), (Severity::Low, "debian".into()));
         assert_eq!(select(Some((Severity::Unknown, "debian")), "ghsa", &all), (Severity::Medium, "ghsa".into()));

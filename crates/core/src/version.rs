@@ -37,7 +37,7 @@ pub enum VersionScheme {
     Go,
     /// PEP 440, and the older setuptools order for what PEP 440 does not accept.
     Pep440,
-    /// Maven: `ComparableVersion`, POM reference, "Version VersionScheme Specification".
+    /// Maven: `ComparableVersion`, POM reference, "Version Order Specification".
     Maven,
     /// RubyGems: `Gem::Version`.
     RubyGems,
@@ -128,7 +128,7 @@ fn letters(s: &str) -> (&str, &str) {
     s.split_at(s.bytes().position(|b| !b.is_ascii_alphabetic()).unwrap_or(s.len()))
 }
 
-/// Compares item by item; the sequence that ends first goes on with `filler`.
+/// Compares item by item; the shorter sequence is filled with `filler`.
 fn padded<T: Copy>(
     mut a: impl Iterator<Item = T>,
     mut b: impl Iterator<Item = T>,

@@ -1,4 +1,4 @@
-//! `ImageAllowlist`: what the API server itself lets run in a namespace, as parameter of its admission policies.
+//! `ImageAllowlist`: the images that may run in a namespace, as parameter of the API server's own admission policies.
 
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 #[kube(group = "tidewaiter.dev", version = "v1alpha1", kind = "ImageAllowlist", namespaced)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageAllowlistSpec {
-    /// Digest → why it is here (`approved`, `retained`).
+    /// Digest → why it is listed (`approved`, `retained`).
     #[serde(default)]
     pub digests: BTreeMap<String, String>,
     /// Image string → pinned reference, where all live templates of the namespace agree.

@@ -1,10 +1,11 @@
-//! `RolloutApproval`: a person's word for one workload and exactly these images.
+//! `RolloutApproval`: a person's consent to one workload running exactly these images.
 
+use crate::workload_kind::WorkloadKind;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Made by people (`kubectl scan approve`), immutable.
+/// Created by people (`kubectl scan approve`), immutable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[kube(
     group = "tidewaiter.dev",
@@ -20,19 +21,19 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct RolloutApprovalSpec {
     /// `Deployment`, `ReplicaSet`, `Pod`.
-    pub kind: String,
+    pub kind: WorkloadKind,
     /// The workload's name.
     pub name: String,
     /// The workload's UID.
     pub uid: String,
-    /// The digests that were looked at; another image needs another approval.
+    /// The digests that were reviewed; another image needs another approval.
     pub digests: Vec<String>,
-    /// Why.
+    /// Reason, recorded for audit.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// Who; a policy requires it to be the requester.
+    /// Approver; an admission policy requires it to be the requester.
     pub approved_by: String,
-    /// RFC 3339 time from which it no longer counts.
+    /// RFC 3339 time from which the approval is void.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
 }

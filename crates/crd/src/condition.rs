@@ -4,33 +4,33 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidewaiter_core::status::ImageStatus;
 
-/// Of an ImageScan: whether there is a result that counts.
+/// Condition of an ImageScan: whether it has a result.
 pub const SCANNED: &str = "Scanned";
-/// Of a WorkloadScan: whether every image may run.
+/// Condition of a WorkloadScan: whether every image may run.
 pub const IMAGE_APPROVED: &str = "ImageApproved";
 
 /// One aspect of an object's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// Which aspect.
+    /// Name of the aspect.
     #[serde(rename = "type")]
     pub type_: String,
     /// `True`, `False` or `Unknown`.
     pub status: String,
-    /// Why, as one CamelCase word.
+    /// Cause, as one CamelCase word.
     pub reason: String,
-    /// Why, for people.
+    /// Cause, for people.
     #[serde(default)]
     pub message: String,
     /// RFC 3339 time of the last change of `status`.
     pub last_transition_time: String,
-    /// The generation of the object that this is of.
+    /// Generation of the object that the condition describes.
     #[serde(default)]
     pub observed_generation: i64,
 }
 
-/// Puts a condition in its place; its time changes only with its status.
+/// Adds or replaces a condition; its time changes only with its status, as the API conventions demand.
 pub fn set(all: &mut Vec<Condition>, mut new: Condition) {
     match all.iter_mut().find(|c| c.type_ == new.type_) {
         Some(old) => {
@@ -43,11 +43,11 @@ pub fn set(all: &mut Vec<Condition>, mut new: Condition) {
     }
 }
 
-/// `True` when the good end is reached, `False` when something stands against it, `Unknown` while nobody can tell.
-pub fn word(image: ImageStatus, good: bool) -> &'static str {
+/// Status of a condition that is about an image: `Unknown` until it is scanned.
+pub fn status(image: ImageStatus, reached: bool) -> &'static str {
     match image {
         ImageStatus::NotScanned | ImageStatus::Scanning => "Unknown",
-        _ if good => "True",
+        _ if reached => "True",
         _ => "False",
     }
 }
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_is_of_the_last_change_of_status() {
+    fn the_time_changes_only_with_the_status() {
         let mut all = Vec::new();
         set(&mut all, condition("Unknown", "a", "1"));
         set(&mut all, condition("Unknown", "b", "2"));

@@ -1,4 +1,4 @@
-//! `ImageScan`: one image to be scanned, and what was found.
+//! `ImageScan`: one image to scan, and the result.
 
 use crate::condition::{self, Condition};
 use crate::schema;
@@ -32,10 +32,10 @@ use tidewaiter_core::{Reason, hex};
 pub struct ImageScanSpec {
     /// The image as a workload names it.
     pub image: String,
-    /// Platforms to judge (`linux/amd64`) beside those of the cluster's nodes.
+    /// Platforms to scan (`linux/amd64`) in addition to those of the cluster's nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub platforms: Vec<String>,
-    /// Secrets of this namespace to pull with.
+    /// Pull secrets of this namespace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pull_secrets: Vec<String>,
     /// Change it to scan again.
@@ -43,68 +43,68 @@ pub struct ImageScanSpec {
     pub rescan: Option<String>,
 }
 
-/// What a scan found.
+/// Result of a scan.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageScanStatus {
-    /// Never `Approved`: that belongs to a workload.
+    /// State of the scan. Never `Approved`: only a workload's use of an image is approved.
     #[schemars(schema_with = "schema::image_status")]
     pub image_status: ImageStatus,
-    /// The generation this status is of.
+    /// Generation of the ImageScan that this status describes.
     #[serde(default)]
     pub observed_generation: i64,
-    /// Digest of what the image string names: the index, or the manifest where there is none.
+    /// Digest that the image reference resolved to: of the index, or of the manifest where there is no index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// Platforms of the nodes that were there; another one means another scan.
+    /// Platforms that the scan covers; a node of another platform causes a rescan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub node_platforms: Vec<String>,
-    /// One entry for each platform that was judged.
+    /// One entry for each scanned platform.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub platforms: Vec<PlatformResult>,
-    /// Findings of all platforms, each pair once.
+    /// Findings of all platforms; a finding of several platforms counts once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::counts")]
     pub counts: Option<Counts>,
-    /// Whether everything was seen.
+    /// Whether no report has a gap.
     #[serde(default)]
     pub complete: bool,
-    /// What the namespace's policy says of the result.
+    /// Verdict of the namespace's policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::outcome")]
     pub verdict: Option<Outcome>,
-    /// Why, worst first; the first twenty.
+    /// Reasons of the verdict, worst first; at most twenty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
-    /// The database that judged.
+    /// Id of the vulnerability database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
-    /// Failures in a row of this generation; the pause before the next try grows with them.
+    /// Failures in a row of this generation; the pause before the next attempt grows with them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::natural")]
     pub failures: Option<u32>,
-    /// Why a scan failed, as one CamelCase word.
+    /// Cause of a failed scan, as one CamelCase word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub reason: Option<Reason>,
-    /// What happened, and what to do.
+    /// What happened, and what to do next.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
     /// RFC 3339 time at which the scan ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished: Option<String>,
-    /// `Scanned`: whether there is a result.
+    /// `Scanned`: whether the scan has a result.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }
 
 impl ImageScanStatus {
-    /// Says the same as a condition, as of `now` (RFC 3339).
+    /// Sets the condition that follows from the status, as of `now` (RFC 3339).
     pub fn set_condition(&mut self, now: &str) {
         let reason = self.reason.as_ref().map_or_else(|| self.image_status.to_string(), Reason::to_string);
         let new = Condition {
             type_: condition::SCANNED.to_owned(),
-            status: condition::word(self.image_status, self.image_status != ImageStatus::ScanFailed).to_owned(),
+            status: condition::status(self.image_status, self.image_status != ImageStatus::ScanFailed).to_owned(),
             reason,
             message: self.message.clone(),
             last_transition_time: now.to_owned(),
@@ -113,33 +113,33 @@ impl ImageScanStatus {
         condition::set(&mut self.conditions, new);
     }
 
-    /// Whether a scan has ended with a result for this generation of the object.
+    /// Whether a scan of this generation of the object, or a later one, has ended.
     pub fn is_final(&self, generation: i64) -> bool {
         let ended = !matches!(self.image_status, ImageStatus::NotScanned | ImageStatus::Scanning);
         ended && self.observed_generation >= generation
     }
-}
 
-impl ImageScanStatus {
-    /// The result that stands while a newer scan runs, if it counts for a generation: who asked for that one need not
-    /// wait for what somebody else asked for later.
-    pub fn standing(&self, generation: i64) -> Option<ImageScanStatus> {
+    /// The last completed result, if it is valid for a generation although a newer scan runs: a workload that requested
+    /// that generation does not wait for a rescan that somebody else requested later.
+    pub fn last_valid(&self, generation: i64) -> Option<ImageScanStatus> {
         let counts = self.counts.filter(|_| self.image_status == ImageStatus::Scanning)?;
         let verdict = self.verdict.filter(|_| self.observed_generation >= generation)?;
-        let image_status = ImageStatus::of(verdict, counts);
-        Some(ImageScanStatus { image_status, message: counts.sentence(), ..self.clone() })
+        Some(ImageScanStatus {
+            image_status: ImageStatus::of(verdict, counts),
+            message: counts.sentence(),
+            ..self.clone()
+        })
     }
 }
 
-/// Name of the ImageScan of an image in its namespace: a hash of the image string, so that each has one.
+/// Name of the ImageScan of an image in its namespace: a hash, because references hold characters that names may not.
+/// Eight bytes: a namespace has thousands of images at most, and the full reference is compared whenever one is read.
 pub fn name(image: &str) -> String {
     let hash: [u8; 32] = Sha256::digest(image.as_bytes()).into();
-    // 64 bits keep the names short; two images of one namespace that share them are not found by chance, and a forged pair
-    // is refused: an ImageScan's image never changes.
     format!("scan-{}", hex(&hash[..8]))
 }
 
-/// The result for one platform.
+/// Result for one platform.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlatformResult {
@@ -147,6 +147,6 @@ pub struct PlatformResult {
     pub platform: String,
     /// Digest of the platform's manifest.
     pub digest: String,
-    /// Unguessable key of the full report in the server's store.
+    /// Key of the full report in the server's store. Unguessable: who may read the ImageScan may read the report.
     pub report_key: String,
 }

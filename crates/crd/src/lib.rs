@@ -1,10 +1,10 @@
-//! What users and the server write in a cluster: custom resources, labels, annotations.
+//! Custom resources, labels and annotations that users and the server write in a cluster.
 //!
 //! ```text
 //! user → ImageScan, RolloutApproval, ClusterScanPolicy → server → status, WorkloadScan, ImageAllowlist → API server
 //! ```
 //!
-//! Types only. This crate must never hold a client, and decides nothing.
+//! Types only: this crate holds no client and decides nothing.
 
 pub mod allowlist;
 pub mod approval;
@@ -13,17 +13,19 @@ pub mod image_scan;
 pub mod names;
 pub mod policy;
 mod schema;
+pub mod workload_kind;
 pub mod workload_scan;
 
 pub use allowlist::ImageAllowlist;
 pub use approval::RolloutApproval;
 pub use image_scan::ImageScan;
 pub use policy::ClusterScanPolicy;
+pub use workload_kind::WorkloadKind;
 pub use workload_scan::WorkloadScan;
 
 use kube::CustomResourceExt;
 
-/// All definitions, as they are installed.
+/// All definitions, in the order in which they are installed.
 pub fn all() -> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> {
     vec![ImageScan::crd(), WorkloadScan::crd(), RolloutApproval::crd(), ClusterScanPolicy::crd(), ImageAllowlist::crd()]
 }
@@ -34,7 +36,7 @@ mod tests {
     use tidewaiter_core::finding::Counts;
 
     #[test]
-    fn every_definition_is_of_one_group_and_version() {
+    fn every_definition_has_the_same_group_and_version() {
         for crd in all() {
             assert_eq!(crd.spec.group, names::GROUP);
             assert_eq!(crd.spec.versions.iter().map(|v| v.name.as_str()).collect::<Vec<_>>(), ["v1alpha1"]);

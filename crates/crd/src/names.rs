@@ -1,10 +1,13 @@
-//! Every name that tidewaiter puts on other people's objects, in one table.
+//! Every name that tidewaiter gives to objects in a cluster, and every mark that it puts on objects of others.
 
 /// API group of the custom resources.
 pub const GROUP: &str = "tidewaiter.dev";
+
+// Marks on objects of users and controllers; `tidewaiter uninstall` removes all of them.
+
 /// Scheduling gate of Pods that wait for their images (`spec.schedulingGates[].name`).
 pub const GATE: &str = "tidewaiter.dev/image-scan";
-/// Label of gated Pods; it and the gate belong together, so that selectors can tell gated Pods apart.
+/// Label of gated Pods, set and removed together with the gate: watches select by labels and cannot select by gates.
 pub const GATED: &str = "tidewaiter.dev/gated";
 /// Annotation of a Deployment that tidewaiter paused: the hash of the held template. Display only.
 pub const HELD: &str = "tidewaiter.dev/held-for";
@@ -12,13 +15,43 @@ pub const HELD: &str = "tidewaiter.dev/held-for";
 pub const USER_PAUSE: &str = "tidewaiter.dev/user-pause";
 /// Type of the condition on workloads.
 pub const CONDITION: &str = "tidewaiter.dev/ImageApproved";
+/// Annotation of a ReplicaSet; a change of it makes the ReplicaSet controller retry at once. It has no other meaning.
+pub const NUDGED: &str = "tidewaiter.dev/nudged";
+
+// Objects of tidewaiter's own.
+
 /// Name of each namespace's ImageAllowlist.
 pub const ALLOWLIST: &str = "images";
-/// Field manager of all writes of the server.
-pub const FIELD_MANAGER: &str = "tidewaiter";
 /// Namespace in which the server runs.
 pub const NAMESPACE: &str = "tidewaiter-system";
+/// Name of the server's Deployment and Service.
+pub const SERVER: &str = "tidewaiter";
 /// ServiceAccount of the server.
 pub const SERVICE_ACCOUNT: &str = "tidewaiter";
+/// User name of that ServiceAccount in requests.
+pub const SERVER_USER: &str = "system:serviceaccount:tidewaiter-system:tidewaiter";
+/// Field manager of all writes of the server.
+pub const FIELD_MANAGER: &str = "tidewaiter";
+/// Name of the MutatingWebhookConfiguration.
+pub const WEBHOOKS: &str = "tidewaiter";
+/// Secret of the authority that signs the webhooks' certificate.
+pub const CA_SECRET: &str = "tidewaiter-webhook-ca";
 /// ClusterRoles of the installation; the first is the server's own, with a ClusterRoleBinding of the same name.
 pub const CLUSTER_ROLES: [&str; 4] = ["tidewaiter", "tidewaiter-view", "tidewaiter-edit", "tidewaiter-approve"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_user_is_its_service_account() {
+        assert_eq!(SERVER_USER, format!("system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}"));
+    }
+
+    #[test]
+    fn every_mark_is_in_the_group() {
+        for mark in [GATE, GATED, HELD, USER_PAUSE, CONDITION, NUDGED] {
+            assert_eq!(mark.split('/').next(), Some(GROUP), "{mark}");
+        }
+    }
+}

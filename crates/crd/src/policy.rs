@@ -1,4 +1,4 @@
-//! `ClusterScanPolicy`: what is asked of images, and where.
+//! `ClusterScanPolicy`: what a report must satisfy, and in which namespaces.
 
 use crate::schema;
 use kube::CustomResource;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tidewaiter_core::policy::{IncompleteAction, Policy, UnratedAction};
 use tidewaiter_core::severity::Severity;
 
-/// One policy. Where several name a namespace, the strictest of each field applies.
+/// What a report must satisfy. Where several policies name a namespace, the strictest value of each field applies.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[kube(
     group = "tidewaiter.dev",
@@ -20,41 +20,41 @@ use tidewaiter_core::severity::Severity;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterScanPolicySpec {
-    /// Namespaces it is for; empty: all that no other policy names.
+    /// Namespaces it applies to; empty: all that no other policy names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<String>,
-    /// Whether it holds workloads or only reports.
+    /// Whether workloads are held or only reported.
     #[serde(default)]
     pub mode: Mode,
-    /// Severity from which a finding blocks.
+    /// Lowest severity that blocks.
     #[serde(default = "block_at")]
     #[schemars(schema_with = "schema::severity")]
     pub block_at: Severity,
-    /// What a finding nobody rated does.
+    /// Effect of a finding without a rating.
     #[serde(default)]
     #[schemars(schema_with = "schema::unrated")]
     pub unrated: UnratedAction,
-    /// What an incomplete report does.
+    /// Effect of an incomplete report.
     #[serde(default)]
     #[schemars(schema_with = "schema::incomplete")]
     pub incomplete: IncompleteAction,
-    /// Days after which a database is too old: what it judges is incomplete. Without it, it may be of any age.
+    /// Maximum age of the database in days; reports of an older one are incomplete. Without it, any age is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::natural")]
     pub max_database_age_days: Option<u32>,
-    /// Who approves what the policy lets pass.
+    /// Who approves what the policy allows.
     #[serde(default)]
     pub approval: ApprovalMode,
-    /// Where alerts go.
+    /// Receivers of alerts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub alerts: Vec<Alert>,
+    pub alerts: Vec<AlertReceiver>,
 }
 
 fn block_at() -> Severity {
     Policy::default().block_at
 }
 
-/// Whether a policy acts.
+/// Whether a policy is enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {
     /// Hold, gate and refuse.
@@ -64,7 +64,7 @@ pub enum Mode {
     Audit,
 }
 
-/// Who approves.
+/// Who approves a rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum ApprovalMode {
     /// The policy.
@@ -77,13 +77,13 @@ pub enum ApprovalMode {
 /// One receiver of alerts: CloudEvents 1.0 as JSON, by POST.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Alert {
+pub struct AlertReceiver {
     /// http(s) address.
     pub url: String,
 }
 
 impl ClusterScanPolicySpec {
-    /// The part that judges reports.
+    /// The criteria that reports are evaluated by.
     pub fn criteria(&self) -> Policy {
         Policy {
             block_at: self.block_at,

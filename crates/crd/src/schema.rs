@@ -1,4 +1,4 @@
-//! Schemas of core's enums, which know nothing of schemas themselves.
+//! Schemas of core's enums; core has no dependency on a schema library.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
@@ -36,7 +36,7 @@ pub(crate) fn outcome(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": ["Pass", "Incomplete", "Violated"]})
 }
 
-/// Without the format `uint32`, which API servers do not know and warn of.
+/// Without the format `uint32`: API servers do not know it and print a warning for each definition.
 pub(crate) fn natural(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX})
 }

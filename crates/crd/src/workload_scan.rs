@@ -1,14 +1,15 @@
-//! `WorkloadScan`: what tidewaiter decided about one workload. The only place decisions are read from.
+//! `WorkloadScan`: the decisions about one workload. Decisions are read from nowhere else.
 
 use crate::condition::{self, Condition};
 use crate::schema;
+use crate::workload_kind::WorkloadKind;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
 
-/// One workload, by UID. Written by the server alone.
+/// Record of one workload, by UID. Written by the server alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[kube(
     group = "tidewaiter.dev",
@@ -28,19 +29,19 @@ pub struct WorkloadScanSpec {
     /// `apps/v1`.
     pub api_version: String,
     /// `Deployment`, `ReplicaSet`, `Pod`.
-    pub kind: String,
+    pub kind: WorkloadKind,
     /// Its name.
     pub name: String,
-    /// Its UID: another object of the same name is another workload.
+    /// Its UID: an object that is created again under the same name is another workload.
     pub uid: String,
 }
 
-/// Name of a workload's WorkloadScan: readable, and another one for another object of the same name.
-pub fn name(kind: &str, name: &str, uid: &str) -> String {
-    // A name has 253 characters at most.
+/// Name of a workload's WorkloadScan: readable, and unique to the UID.
+pub fn name(kind: &WorkloadKind, name: &str, uid: &str) -> String {
+    // Names are limited to 253 characters; kind and UID need the rest.
     let short: String = name.chars().take(200).collect();
     let tail: String = uid.chars().filter(char::is_ascii_hexdigit).take(8).collect();
-    format!("{}-{short}-{tail}", kind.to_ascii_lowercase())
+    format!("{}-{short}-{tail}", kind.lowercase())
 }
 
 /// The state of a workload.
@@ -53,22 +54,22 @@ pub struct WorkloadScanStatus {
     /// The workload itself.
     #[schemars(schema_with = "schema::deployment_status")]
     pub deployment_status: DeploymentStatus,
-    /// The pause of the hold is the server's; false: the user's own, which outlives it.
+    /// Whether the server paused the Deployment; a pause of the user's own outlives the hold.
     #[serde(default)]
     pub paused_by_server: bool,
-    /// Hash of the template that the statuses are of.
+    /// Hash of the template that the statuses describe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<String>,
-    /// Template hash → what is decided about it: the current one and those of kept revisions.
+    /// Template hash → decision about it.
     #[serde(default)]
     pub revisions: BTreeMap<String, Revision>,
-    /// The alert that was delivered last; the same one is not sent twice.
+    /// Id of the alert that was delivered last; it is not sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alerted: Option<String>,
-    /// What to do, for people.
+    /// State and next step, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// The generation of the WorkloadScan that this is of.
+    /// Generation of the WorkloadScan that this status describes.
     #[serde(default)]
     pub observed_generation: i64,
     /// `ImageApproved`: whether every image may run.
@@ -80,11 +81,11 @@ pub struct WorkloadScanStatus {
 }
 
 impl WorkloadScanStatus {
-    /// Says the same as a condition, as of `now` (RFC 3339).
+    /// Sets the condition that follows from the status, as of `now` (RFC 3339).
     pub fn set_condition(&mut self, now: &str) {
         let new = Condition {
             type_: condition::IMAGE_APPROVED.to_owned(),
-            status: condition::word(self.image_status, self.image_status == ImageStatus::Approved).to_owned(),
+            status: condition::status(self.image_status, self.image_status == ImageStatus::Approved).to_owned(),
             reason: self.image_status.to_string(),
             message: self.message.clone(),
             last_transition_time: now.to_owned(),
@@ -93,13 +94,13 @@ impl WorkloadScanStatus {
         condition::set(&mut self.conditions, new);
     }
 
-    /// The revision that the statuses are of.
+    /// The revision that the statuses describe.
     pub fn current_revision(&self) -> Option<&Revision> {
         self.revisions.get(self.current.as_ref()?)
     }
 }
 
-/// One Pod template.
+/// One template of a workload.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Revision {
@@ -107,10 +108,10 @@ pub struct Revision {
     pub decision: Decision,
     /// Container name → its image.
     pub containers: BTreeMap<String, Container>,
-    /// RFC 3339 time at which it was first seen; of revisions of single Pods the newest are kept.
+    /// RFC 3339 time at which it was first seen; of single Pods' revisions only the newest are recorded.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub added: String,
-    /// It was approved and is retained now, since something was found in it that policy blocks.
+    /// Whether it was approved before a new finding made it retained.
     #[serde(default, skip_serializing_if = "is_false")]
     pub lost: bool,
 }
@@ -120,59 +121,59 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// What the Pods of a template may do.
+/// What the Pods of a revision may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum Decision {
-    /// Wait.
+    /// Wait for approval.
     #[default]
     Held,
     /// Run.
     Approved,
-    /// Run where they run already, and restart; start no new rollout.
+    /// Run where they already run, restart and scale; a new rollout is held.
     Retained,
 }
 
-/// One container's image.
+/// Image of one container.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Container {
     /// As the template names it.
     pub image: String,
-    /// The same, with the digest that was judged.
+    /// The same, pinned to the digest that was scanned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinned: Option<String>,
-    /// The scan whose result counts; an older one was of what the image string named before.
+    /// The scan whose result counts; an older result describes what the tag named before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scan: Option<ScanRef>,
 }
 
 impl Container {
-    /// Whether an image string is this container's, as the template names it or pinned.
+    /// Whether an image reference is this container's, as the template names it or pinned.
     pub fn names(&self, image: &str) -> bool {
         self.image == image || self.pinned.as_deref() == Some(image)
     }
 }
 
-/// One run of an ImageScan.
+/// One requested run of an ImageScan.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScanRef {
     /// UID of the ImageScan.
     pub uid: String,
-    /// The first generation whose result counts.
+    /// First generation whose result counts.
     pub generation: i64,
 }
 
-/// One change of state.
+/// One change of the statuses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Transition {
     /// RFC 3339.
     pub time: String,
-    /// The workload's image status from then on.
+    /// Image status from then on.
     #[schemars(schema_with = "schema::image_status")]
     pub image_status: ImageStatus,
-    /// Its deployment status from then on.
+    /// Deployment status from then on.
     #[schemars(schema_with = "schema::deployment_status")]
     pub deployment_status: DeploymentStatus,
 }

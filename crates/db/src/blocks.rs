@@ -1,17 +1,18 @@
 //! A cache of decompressed blocks of details: an image's findings share many of them.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Most bytes of cached blocks. With one more block the cache is emptied: simpler than an order of use, and as fast.
 const MAX_BYTES: usize = 4 << 20;
 
-/// Inflated blocks by their index.
+/// Decompressed blocks by their index.
 #[derive(Debug, Default)]
-pub(crate) struct Blocks(Mutex<Kept>);
+pub(crate) struct Blocks(Mutex<Cached>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct Cached {
     blocks: HashMap<u32, Arc<Vec<u8>>>,
     bytes: usize,
 }
@@ -19,17 +20,17 @@ struct Kept {
 impl Blocks {
     /// A cached block, or the result of `inflate`.
     pub(crate) fn get(&self, index: u32, inflate: impl FnOnce() -> Option<Vec<u8>>) -> Option<Arc<Vec<u8>>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).blocks.get(&index).cloned();
+        let known = self.0.lock().blocks.get(&index).cloned();
         if known.is_some() {
             return known;
         }
         let block = Arc::new(inflate()?);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.bytes.saturating_add(block.len()) > MAX_BYTES {
-            *kept = Kept::default();
+        let mut cached = self.0.lock();
+        if cached.bytes.saturating_add(block.len()) > MAX_BYTES {
+            *cached = Cached::default();
         }
-        if block.len() <= MAX_BYTES && kept.blocks.insert(index, Arc::clone(&block)).is_none() {
-            kept.bytes += block.len();
+        if block.len() <= MAX_BYTES && cached.blocks.insert(index, Arc::clone(&block)).is_none() {
+            cached.bytes += block.len();
         }
         Some(block)
     }
@@ -40,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_is_bounded() {
+    fn the_cache_is_bounded() {
         let blocks = Blocks::default();
         let check = |index: u32, size: usize, inflated: bool| {
             let mut asked = false;

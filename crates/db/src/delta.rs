@@ -14,7 +14,7 @@ mod coverage;
 mod records;
 mod rows;
 
-use crate::Error;
+use crate::DatabaseError;
 use crate::reader::{Database, Row};
 pub use coverage::{Coverage, CoverageChange};
 use serde::Serialize;
@@ -87,7 +87,7 @@ impl<'a> Delta<'a> {
     ///
     /// # Errors
     /// When a file is corrupt.
-    pub fn between(old: &'a Database, new: &'a Database) -> Result<Self, Error> {
+    pub fn between(old: &'a Database, new: &'a Database) -> Result<Self, DatabaseError> {
         let facts = records::changed_facts(old, new)?;
         let ranks = records::ranks(old, new, &facts)?;
         let found = rows::changed(old, new, &ranks);

@@ -3,7 +3,7 @@ use tidewaiter_core::Reason;
 
 /// Why a database could not be read or written. Every text names the file and the next step.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum DatabaseError {
     /// The file system refused.
     #[error("database {path}: {source}; check the path, or build a database with `kubectl scan db build`")]
     Io {
@@ -42,14 +42,14 @@ pub enum Error {
     },
 }
 
-impl Error {
+impl DatabaseError {
     /// A stable name for conditions and exit codes.
     pub fn reason(&self) -> Reason {
         match self {
-            Error::Io { .. } => Reason::DatabaseUnavailable,
-            Error::Corrupt { .. } => Reason::DatabaseCorrupt,
-            Error::NewerFormat { .. } => Reason::DatabaseNewerFormat,
-            Error::TooLarge { .. } => Reason::DatabaseTooLarge,
+            DatabaseError::Io { .. } => Reason::DatabaseUnavailable,
+            DatabaseError::Corrupt { .. } => Reason::DatabaseCorrupt,
+            DatabaseError::NewerFormat { .. } => Reason::DatabaseNewerFormat,
+            DatabaseError::TooLarge { .. } => Reason::DatabaseTooLarge,
         }
     }
 }

@@ -19,5 +19,5 @@ pub mod meta;
 pub mod reader;
 pub mod writer;
 
-pub use error::Error;
+pub use error::DatabaseError;
 pub use reader::Database;

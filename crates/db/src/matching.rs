@@ -15,7 +15,7 @@ mod ownership;
 mod rematch;
 mod subject;
 
-use crate::Error;
+use crate::DatabaseError;
 use crate::reader::Database;
 pub use explain::{ExplainedRow, explain};
 use hit::{Applicability, Hit};
@@ -34,7 +34,7 @@ use tidewaiter_core::report::{Gap, Inventory, Report, SupportPeriod};
 ///
 /// # Errors
 /// When the database file is corrupt.
-pub fn judge(inventory: Inventory, db: &Database) -> Result<Report, Error> {
+pub fn judge(inventory: Inventory, db: &Database) -> Result<Report, DatabaseError> {
     let os = inventory.os.as_ref();
     let mut found = Vec::new();
     let ownership = Ownership::of(&inventory, db);
@@ -68,7 +68,12 @@ struct Matched {
     gaps: Vec<Gap>,
 }
 
-fn match_subject(db: &Database, subject: &Subject, packages: &[&Package], os: Option<&Os>) -> Result<Matched, Error> {
+fn match_subject(
+    db: &Database,
+    subject: &Subject,
+    packages: &[&Package],
+    os: Option<&Os>,
+) -> Result<Matched, DatabaseError> {
     let Some((ecosystem, order)) = subject.kind.ecosystem(os).and_then(|e| e.version_scheme().map(|o| (e, o))) else {
         return Ok(Matched::default());
     };
@@ -104,7 +109,7 @@ fn match_subject(db: &Database, subject: &Subject, packages: &[&Package], os: Op
 }
 
 /// Vulnerabilities that the vendor says this package never had: they overrule other feeds' records.
-fn never_affected(db: &Database, ecosystem: &Ecosystem, query: &Query) -> Result<BTreeSet<String>, Error> {
+fn never_affected(db: &Database, ecosystem: &Ecosystem, query: &Query) -> Result<BTreeSet<String>, DatabaseError> {
     let mut out = BTreeSet::new();
     for row in hit::rows(db, ecosystem, query).filter(|row| row.never_affected()) {
         if hit::applies(&row, query) != Applicability::No {
@@ -125,7 +130,7 @@ pub fn vulnerabilities(
     ecosystem: &Ecosystem,
     package: &str,
     version: &str,
-) -> Result<Vec<Advisory>, Error> {
+) -> Result<Vec<Advisory>, DatabaseError> {
     let Some(order) = ecosystem.version_scheme() else { return Ok(Vec::new()) };
     let query = |key| Query::plain(key, &ecosystem.normalize(package), version);
     let mut out = Vec::new();

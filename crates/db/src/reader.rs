@@ -1,6 +1,6 @@
 //! Reads a database file through a memory map. Every access is bounds-checked: a corrupt file gives errors or no rows.
 
-use crate::Error;
+use crate::DatabaseError;
 use crate::blocks::Blocks;
 use crate::format;
 use crate::format::{
@@ -78,10 +78,10 @@ impl Database {
     ///
     /// # Errors
     /// When the file cannot be read, is not a database, or has a newer format.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        let io = |source| Error::Io { path: path.to_owned(), source };
+    pub fn open(path: &Path) -> Result<Self, DatabaseError> {
+        let io = |source| DatabaseError::Io { path: path.to_owned(), source };
         let map = File::open(path).and_then(|f| Map::new(&f)).map_err(io)?;
-        let corrupt = |what: &str| Error::Corrupt { path: path.to_owned(), what: what.to_owned() };
+        let corrupt = |what: &str| DatabaseError::Corrupt { path: path.to_owned(), what: what.to_owned() };
         let (header, rest) = Header::ref_from_prefix(&map).map_err(|_| corrupt("shorter than its header"))?;
         if header.magic != MAGIC {
             return Err(corrupt("not a tidewaiter database"));
@@ -89,7 +89,7 @@ impl Database {
         match header.version.get() {
             VERSION => {}
             found if found > VERSION => {
-                return Err(Error::NewerFormat { path: path.to_owned(), found, supported: VERSION });
+                return Err(DatabaseError::NewerFormat { path: path.to_owned(), found, supported: VERSION });
             }
             found => return Err(corrupt(&format!("it has format {found}, which this program no longer reads"))),
         }
@@ -107,7 +107,7 @@ impl Database {
     ///
     /// # Errors
     /// Those of [`Database::open`], and a checksum that does not hold.
-    pub fn open_verified(path: &Path) -> Result<Self, Error> {
+    pub fn open_verified(path: &Path) -> Result<Self, DatabaseError> {
         let db = Database::open(path)?;
         db.verify()?;
         Ok(db)
@@ -117,7 +117,7 @@ impl Database {
     ///
     /// # Errors
     /// When they differ.
-    pub fn verify(&self) -> Result<(), Error> {
+    pub fn verify(&self) -> Result<(), DatabaseError> {
         match Header::ref_from_prefix(&self.map) {
             Ok((header, rest)) if header.sha256 == format::checksum(header, rest) => Ok(()),
             _ => Err(self.corrupt("its bytes do not match their checksum")),
@@ -171,7 +171,7 @@ impl Database {
     ///
     /// # Errors
     /// When the file is corrupt.
-    pub fn cve(&self, name: &str) -> Result<Option<CveFacts>, Error> {
+    pub fn cve(&self, name: &str) -> Result<Option<CveFacts>, DatabaseError> {
         let cves: &[CveEntry] = self.records(Section::Cves);
         let found = cves.binary_search_by(|c| self.bytes(c.name.get()).cmp(name.as_bytes()));
         let Some(entry) = found.ok().and_then(|i| cves.get(i)) else { return Ok(None) };
@@ -179,7 +179,7 @@ impl Database {
     }
 
     /// Inflates the details of one advisory.
-    fn advisory(&self, index: u32) -> Result<Advisory, Error> {
+    fn advisory(&self, index: u32) -> Result<Advisory, DatabaseError> {
         let advisories: &[AdvisoryEntry] = self.records(Section::Advisories);
         let entry = advisories.get(index as usize);
         entry.and_then(|entry| self.detail(entry)).ok_or_else(|| self.corrupt("the details of an advisory"))
@@ -209,8 +209,8 @@ impl Database {
         rows.get(range).unwrap_or_default().iter().map(|entry| Row { db: self, entry: *entry })
     }
 
-    pub(crate) fn corrupt(&self, what: &str) -> Error {
-        Error::Corrupt { path: self.path.clone(), what: what.to_owned() }
+    pub(crate) fn corrupt(&self, what: &str) -> DatabaseError {
+        DatabaseError::Corrupt { path: self.path.clone(), what: what.to_owned() }
     }
 
     fn section(&self, section: Section) -> &[u8] {
@@ -315,7 +315,7 @@ impl<'a> Row<'a> {
     ///
     /// # Errors
     /// When the file is corrupt.
-    pub fn advisory(&self) -> Result<Advisory, Error> {
+    pub fn advisory(&self) -> Result<Advisory, DatabaseError> {
         self.db.advisory(self.entry.advisory.get())
     }
 }

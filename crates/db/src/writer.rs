@@ -1,6 +1,6 @@
 //! Writes a database file: sorted, deterministic, complete before it takes its name.
 
-use crate::Error;
+use crate::DatabaseError;
 use crate::format;
 use crate::format::{
     AdvisoryEntry, BLOCK_BYTES, BlockEntry, CveEntry, FLAG_NEVER, FROM_START, HI_EXACT, HI_FIXED, HI_LAST, HI_MASK,
@@ -17,17 +17,17 @@ use std::thread;
 use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, IntervalEnd, KeyKind, ModuleScope};
 use zerocopy::IntoBytes;
 
-/// Compression of details: read often, written once.
+/// Level of zstd for details, which are written once and read often.
 const LEVEL: i32 = 12;
-/// Blocks that are compressed at once.
+/// Blocks that are compressed at the same time. The number bounds memory and is large enough to share among all cores.
 const WAITING: usize = 256;
 
-/// What a database is made of.
+/// The content of a database.
 #[derive(Debug, Default)]
 pub struct BuildInput {
     /// All advisories; those without affected packages are dropped.
     pub advisories: Vec<Advisory>,
-    /// What is known of CVEs; those that no advisory names are dropped.
+    /// Facts about CVEs; those that no advisory names are dropped.
     pub cves: BTreeMap<String, CveFacts>,
     /// Provenance; the two counts are filled in by the writer.
     pub meta: Meta,
@@ -37,11 +37,11 @@ pub struct BuildInput {
 ///
 /// # Errors
 /// When the file system refuses, or the input exceeds the format's limits.
-pub fn write(path: &Path, input: &BuildInput) -> Result<(), Error> {
+pub fn write(path: &Path, input: &BuildInput) -> Result<(), DatabaseError> {
     let bytes = Builder::new(path).build(input)?;
     // Synced: a database that a power failure truncates would be refused as corrupt until somebody builds a new one.
     tidewaiter_io::replace(path, |file| file.write_all(&bytes).and_then(|()| file.sync_all()))
-        .map_err(|source| Error::Io { path: path.to_owned(), source })
+        .map_err(|source| DatabaseError::Io { path: path.to_owned(), source })
 }
 
 struct Builder {
@@ -80,7 +80,7 @@ impl Builder {
         }
     }
 
-    fn build(mut self, input: &BuildInput) -> Result<Vec<u8>, Error> {
+    fn build(mut self, input: &BuildInput) -> Result<Vec<u8>, DatabaseError> {
         let mut advisories: Vec<&Advisory> = input.advisories.iter().filter(|a| !a.affected.is_empty()).collect();
         advisories.sort_by(|a, b| (&a.id, &a.feed).cmp(&(&b.id, &b.feed)));
         self.write_details(&advisories, &input.cves)?;
@@ -94,7 +94,11 @@ impl Builder {
         self.assemble(&meta, &coverage)
     }
 
-    fn write_details(&mut self, advisories: &[&Advisory], cves: &BTreeMap<String, CveFacts>) -> Result<(), Error> {
+    fn write_details(
+        &mut self,
+        advisories: &[&Advisory],
+        cves: &BTreeMap<String, CveFacts>,
+    ) -> Result<(), DatabaseError> {
         let mut raw = Vec::new();
         for advisory in advisories {
             let entry = self.write_detail(&advisory.id, advisory, &mut raw)?;
@@ -111,7 +115,12 @@ impl Builder {
         self.compress()
     }
 
-    fn write_detail(&mut self, id: &str, what: &impl Serialize, raw: &mut Vec<u8>) -> Result<AdvisoryEntry, Error> {
+    fn write_detail(
+        &mut self,
+        id: &str,
+        what: &impl Serialize,
+        raw: &mut Vec<u8>,
+    ) -> Result<AdvisoryEntry, DatabaseError> {
         let json = serde_json::to_vec(what).map_err(|e| self.too_large(&e.to_string()))?;
         if json.len() > MAX_BLOCK_BYTES / 2 {
             return Err(self.too_large(&format!("{id} has {} bytes", json.len())));
@@ -132,7 +141,7 @@ impl Builder {
     }
 
     /// Compresses the waiting blocks in parallel and appends them in order.
-    fn compress(&mut self) -> Result<(), Error> {
+    fn compress(&mut self) -> Result<(), DatabaseError> {
         let waiting = std::mem::take(&mut self.waiting);
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let share = waiting.len().div_ceil(threads).max(1);
@@ -158,14 +167,14 @@ impl Builder {
         Ok(())
     }
 
-    fn write_rows(&mut self, advisories: &[&Advisory]) -> Result<(), Error> {
+    fn write_rows(&mut self, advisories: &[&Advisory]) -> Result<(), DatabaseError> {
         let mut all: Vec<(String, KeyKind, &str, usize, &Affected)> = Vec::new();
         for (index, advisory) in advisories.iter().enumerate() {
             for affected in &advisory.affected {
                 all.push((affected.ecosystem.to_string(), affected.key, &affected.package, index, affected));
             }
         }
-        // Of one record's rows the content decides: their order in the feed means nothing.
+        // Rows of one record are sorted by content: their order in the feed has no meaning.
         let by_content = |a: &Affected, b: &Affected| content(a).cmp(&content(b));
         all.sort_by(|a, b| (&a.0, a.1, a.2, a.3).cmp(&(&b.0, b.1, b.2, b.3)).then_with(|| by_content(a.4, b.4)));
         for group in all.chunk_by(|a, b| (&a.0, a.1, a.2) == (&b.0, b.1, b.2)) {
@@ -186,7 +195,7 @@ impl Builder {
         Ok(())
     }
 
-    fn write_row(&mut self, advisory: usize, affected: &Affected) -> Result<(), Error> {
+    fn write_row(&mut self, advisory: usize, affected: &Affected) -> Result<(), DatabaseError> {
         let first = self.number(self.intervals.len())?;
         for interval in &affected.intervals {
             let lo = match &interval.introduced {
@@ -223,7 +232,7 @@ impl Builder {
         Ok(())
     }
 
-    fn qualifiers(&mut self, affected: &Affected) -> Result<u16, Error> {
+    fn qualifiers(&mut self, affected: &Affected) -> Result<u16, DatabaseError> {
         if affected.module == ModuleScope::Outside && affected.arches.is_empty() {
             return Ok(0);
         }
@@ -244,7 +253,7 @@ impl Builder {
         Ok(index)
     }
 
-    fn intern(&mut self, text: &str) -> Result<u32, Error> {
+    fn intern(&mut self, text: &str) -> Result<u32, DatabaseError> {
         if let Some(known) = self.known.get(text) {
             return Ok(*known);
         }
@@ -259,7 +268,7 @@ impl Builder {
         Ok(offset)
     }
 
-    fn assemble(&self, meta: &[u8], coverage: &[u8]) -> Result<Vec<u8>, Error> {
+    fn assemble(&self, meta: &[u8], coverage: &[u8]) -> Result<Vec<u8>, DatabaseError> {
         let bodies: [&[u8]; SECTIONS.len()] = [
             meta,
             &self.strings,
@@ -304,16 +313,16 @@ impl Builder {
         Ok(out)
     }
 
-    fn number(&self, value: usize) -> Result<u32, Error> {
+    fn number(&self, value: usize) -> Result<u32, DatabaseError> {
         u32::try_from(value).map_err(|_| self.too_large("a section exceeds 4 GiB"))
     }
 
-    fn too_large(&self, what: &str) -> Error {
-        Error::TooLarge { path: self.path.clone(), what: what.to_owned() }
+    fn too_large(&self, what: &str) -> DatabaseError {
+        DatabaseError::TooLarge { path: self.path.clone(), what: what.to_owned() }
     }
 }
 
-/// What a row says, to sort by.
+/// The content of a row, as a sort key.
 fn content(row: &Affected) -> impl Ord + '_ {
     let qualifiers = (&row.module, &row.arches, row.never_affected);
     (&row.intervals, &row.versions, qualifiers, row.fix_state.code(), row.severity.code())

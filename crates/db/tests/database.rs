@@ -15,7 +15,7 @@ use tidewaiter_core::report::{GapKind, ImageInfo, Inventory};
 use tidewaiter_core::severity::{Rating, Severity};
 use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_db::writer::{self, BuildInput};
-use tidewaiter_db::{Database, Error, matching};
+use tidewaiter_db::{Database, DatabaseError, matching};
 
 fn row(ecosystem: &str, package: &str, intervals: &[(Option<&str>, IntervalEnd)]) -> Affected {
     let interval = |(lo, end): &(Option<&str>, IntervalEnd)| Interval {
@@ -95,7 +95,7 @@ fn binaries_of_one_source_and_records_of_one_vulnerability_are_one_finding() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");
     let mut first = advisory("CVE-1", &[], vec![row("Debian:12", "openssl", &[(None, fixed("3.0-2"))])]);
-    first.ratings = vec![Rating { source: "nvd".into(), severity: Severity::High, score: None, vector: None }];
+    first.ratings = vec![Rating::of_level("nvd", Severity::High)];
     let second = advisory("DSA-9", &["CVE-1"], vec![row("Debian", "openssl", &[(None, fixed("3.0-2"))])]);
     build(&path, vec![first, second]);
     let db = Database::open_verified(&path).unwrap();
@@ -133,7 +133,7 @@ fn rated(mut advisory: Advisory, feed: &str, ratings: &[(&str, &str)]) -> Adviso
     advisory.ratings = ratings
         .iter()
         .map(|(source, text)| match text.parse() {
-            Ok(severity) => Rating { source: (*source).into(), severity, score: None, vector: None },
+            Ok(severity) => Rating::of_level(source, severity),
             Err(_) => Rating::from_vector(source, text).unwrap(),
         })
         .collect();
@@ -317,7 +317,10 @@ fn damage_is_named_and_never_panics() {
     }
     for len in 0..good.len() {
         fs::write(&path, &good[..len]).unwrap();
-        assert!(matches!(Database::open(&path), Err(Error::Corrupt { .. } | Error::Io { .. })), "length {len}");
+        assert!(
+            matches!(Database::open(&path), Err(DatabaseError::Corrupt { .. } | DatabaseError::Io { .. })),
+            "length {len}"
+        );
     }
     let mut newer = good.clone();
     newer[8] = 9;

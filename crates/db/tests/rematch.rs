@@ -14,7 +14,7 @@ use tidewaiter_db::delta::Delta;
 use tidewaiter_db::matching::{Rematched, judge, lookups, rematch};
 use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_db::writer::{BuildInput, write};
-use tidewaiter_db::{Database, Error};
+use tidewaiter_db::{Database, DatabaseError};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 const VERSIONS: [&str; 6] = ["1.0", "1:0.5", "2.0", "2.0.module_el9", "3.0", "1:2.5"];
@@ -115,7 +115,7 @@ fn inventory() -> impl Strategy<Value = Inventory> {
 }
 
 /// The report without the name of the database that judged.
-fn unnamed(report: Result<Report, Error>) -> Report {
+fn unnamed(report: Result<Report, DatabaseError>) -> Report {
     Report { database: Default::default(), ..report.unwrap() }
 }
 

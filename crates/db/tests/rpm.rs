@@ -21,7 +21,7 @@ fn streams(names: &[&str]) -> ModuleScope {
 }
 
 fn advisory(id: &str, cves: &[&str], affected: Vec<Affected>) -> Advisory {
-    let rating = Rating { source: "almalinux".into(), severity: Severity::High, score: None, vector: None };
+    let rating = Rating::of_level("almalinux", Severity::High);
     Advisory {
         id: id.into(),
         feed: "almalinux".into(),

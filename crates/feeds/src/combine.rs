@@ -1,4 +1,4 @@
-//! The records of all feeds together: what is known of each CVE, and one advisory for each (feed, id).
+//! The records of all feeds together: the facts about each CVE, and one advisory for each (feed, id).
 
 use crate::format::Records;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::Rating;
 use tidewaiter_core::version::VersionScheme;
 
-/// Everything known of each CVE: exploitation, its probability, and the CVSS ratings of NVD and of other records.
+/// The facts about each CVE: exploitation, its probability, and the CVSS ratings of NVD and of other records.
 pub(crate) fn facts(all: &mut Records) -> BTreeMap<String, CveFacts> {
     let mut out: BTreeMap<String, CveFacts> = BTreeMap::new();
     for (cve, ratings) in std::mem::take(&mut all.ratings) {
@@ -33,15 +33,15 @@ pub(crate) fn facts(all: &mut Records) -> BTreeMap<String, CveFacts> {
     out
 }
 
-/// The CVEs that an advisory is about; one that answers several must not give one's rating to another.
+/// The CVEs that an advisory is about. One about several must not give the rating of one to another.
 fn cves(advisory: &Advisory) -> impl Iterator<Item = &String> {
     let own = std::iter::once(&advisory.id).chain(&advisory.aliases).filter(|n| n.starts_with("CVE-"));
     let upstream: Vec<&String> = advisory.upstream.iter().filter(|n| n.starts_with("CVE-")).collect();
     own.chain(if upstream.len() == 1 { upstream } else { Vec::new() })
 }
 
-/// One advisory per (feed, id): repositories of one branch list the same CVE. Distributions with rpm use an id again
-/// for other releases, with other CVEs: there it is one per (feed, id, release).
+/// One advisory per (feed, id): repositories of one branch list the same CVE. Distributions with rpm reuse an id for other
+/// releases, with other CVEs: there it is one per (feed, id, release).
 pub(crate) fn join(advisories: Vec<Advisory>) -> Vec<Advisory> {
     let release = |a: &Advisory| {
         let rpm = a.affected.first().filter(|row| row.ecosystem.version_scheme() == Some(VersionScheme::Rpm));

@@ -22,7 +22,7 @@ pub struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Feed {
-    /// How findings name it.
+    /// Its name, which findings carry.
     pub name: String,
     /// Its format.
     pub format: &'static FeedFormat,

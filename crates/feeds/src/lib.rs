@@ -1,4 +1,4 @@
-//! Feeds: what upstreams publish, read into one database.
+//! Feeds of advisories, and the database that is built from them.
 //!
 //! ```text
 //! feeds.toml → config → source (directory, file, archive, URL) → format::* (bytes → advisories) → build → db::writer

@@ -77,7 +77,7 @@ fn unavailable(feed: &Feed, cause: String, advice: String) -> FeedError {
 }
 
 /// The file or directory with the documents: downloaded where the feed has an address.
-fn fetch(feed: &Feed, options: &Options<'_>, client: Option<&Client>) -> Result<PathBuf, url::Error> {
+fn fetch(feed: &Feed, options: &Options<'_>, client: Option<&Client>) -> Result<PathBuf, url::DownloadError> {
     let (Some(address), Some(client)) = (feed.url.as_deref(), client) else {
         return Ok(feed.path.clone().unwrap_or_default());
     };

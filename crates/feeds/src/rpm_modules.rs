@@ -1,9 +1,9 @@
-//! Streams of modules that a record does not name, told by the other records of its feed.
+//! Streams of modules that a record does not name, derived from other records of its feed.
 //!
 //! A record's rows are of one module. For each of them, the named streams whose records give the same package a version
 //! of the same upstream `major.minor` are candidates; where no row has any, the streams without a number (`rhel8`, `DL1`)
-//! that ever held the record's packages are. One candidate for the whole record is its stream; with none or several, the
-//! stream stays unnamed, and matching reports what it cannot decide.
+//! that ever contained the record's packages are. A single candidate for the whole record is its stream; with none or
+//! several, the stream stays unnamed, and matching reports a gap.
 
 use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::advisory::{Advisory, Affected, Interval, IntervalEnd, ModuleScope};
@@ -13,8 +13,8 @@ use tidewaiter_core::version::VersionScheme;
 /// Stream → the upstream `major.minor` versions it gave a package.
 type Streams = BTreeMap<String, BTreeSet<String>>;
 
-/// Packages of modules say so in their release: `.module_el8.6.0+2904+abc`, `.module+el8.10.0+1`. The stream is told by
-/// the record's words, if at all.
+/// Packages of modules have `.module` in their release: `.module_el8.6.0+2904+abc`, `.module+el8.10.0+1`. The stream is
+/// named by the record, if at all.
 pub(crate) fn of(ecosystem: &Ecosystem, intervals: &[Interval]) -> ModuleScope {
     let built =
         |i: &Interval| matches!(&i.end, IntervalEnd::Fixed(v) | IntervalEnd::LastAffected(v) if v.contains(".module"));
@@ -25,7 +25,7 @@ pub(crate) fn of(ecosystem: &Ecosystem, intervals: &[Interval]) -> ModuleScope {
     }
 }
 
-/// Names the streams that can be told.
+/// Names the streams that can be derived.
 pub(crate) fn resolve(advisories: &mut [Advisory]) {
     if !advisories.iter().flat_map(|a| &a.affected).any(|row| row.module == ModuleScope::Unnamed) {
         return;

@@ -1,7 +1,6 @@
-//! Builds a database from the real archives beside the checkout, when they are there.
+//! Builds a database from real archives of feeds, if they lie next to the checkout.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::path::Path;
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_db::meta::FeedInfo;
 use tidewaiter_db::{Database, matching};
@@ -31,11 +30,7 @@ const FEEDS: [(&str, &str, &str); 10] = [
 
 #[test]
 fn real_archives_become_a_database() {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/feeds");
-    if !shared.is_dir() {
-        println!("skipped: no shared feeds beside the checkout");
-        return;
-    }
+    let Some(shared) = tidewaiter_testkit::skip::shared("feeds") else { return };
     let dir = tempfile::tempdir().unwrap();
     let text: String = FEEDS
         .iter()

@@ -1,8 +1,8 @@
 //! A client: one agent for each route.
 
-use crate::failure::{Failure, Kind};
+use crate::failure::{FailureKind, RequestFailure};
 use crate::proxy::{Named, Proxies};
-use crate::{Error, roots};
+use crate::{ClientError, roots};
 use std::net::IpAddr;
 use std::time::Duration;
 use ureq::config::Config;
@@ -12,10 +12,10 @@ use ureq::unversioned::resolver::{DefaultResolver, Resolver};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, AsSendBody, Body, RequestBuilder};
 
-/// Who we say we are.
+/// The `User-Agent` header.
 pub const USER_AGENT: &str = concat!("tidewaiter/", env!("CARGO_PKG_VERSION"));
 
-/// Longest wait for a connection, TLS included: one that takes longer is filtered somewhere.
+/// Longest wait for a connection, TLS included: one that takes longer is dropped by a firewall.
 const CONNECT: Duration = Duration::from_secs(15);
 /// Longest wait for the head of a response: registries that mirror another one fetch from it first.
 const RESPONSE: Duration = Duration::from_secs(60);
@@ -48,7 +48,7 @@ impl Client {
     ///
     /// # Errors
     /// When an authority or a proxy of the environment cannot be used.
-    pub fn new(settings: &Settings) -> Result<Self, Error> {
+    pub fn new(settings: &Settings) -> Result<Self, ClientError> {
         Self::with_resolver(settings, DefaultResolver::default())
     }
 
@@ -57,7 +57,7 @@ impl Client {
     ///
     /// # Errors
     /// As for [`Client::new`].
-    pub fn with_resolver(settings: &Settings, resolver: impl Resolver) -> Result<Self, Error> {
+    pub fn with_resolver(settings: &Settings, resolver: impl Resolver) -> Result<Self, ClientError> {
         let proxies = Proxies::from_env()?;
         let tls = roots::tls(&settings.extra_roots)?;
         let config = |proxy: Option<&Named>| config(settings, tls.clone(), proxy);
@@ -80,12 +80,12 @@ impl Client {
         self.route(url).post(url)
     }
 
-    /// A GET that follows redirects, each by its own route: a proxy is for an address, not for what it leads to. What was
-    /// asked for over TLS leads to nothing else.
+    /// Sends a GET and follows redirects, each by its own route: a proxy is chosen by address. A redirect from https to http
+    /// is refused.
     ///
     /// # Errors
     /// When there was no response, or redirects lead nowhere.
-    pub fn follow(&self, url: &str, headers: &[(&str, &str)]) -> Result<Response<Body>, Failure> {
+    pub fn follow(&self, url: &str, headers: &[(&str, &str)]) -> Result<Response<Body>, RequestFailure> {
         let mut here = url.to_owned();
         for _ in 0..=HOPS {
             let request = headers.iter().fold(self.get(&here), |request, (name, value)| request.header(*name, *value));
@@ -95,16 +95,16 @@ impl Client {
             }
             let location = response.headers().get("location").and_then(|l| l.to_str().ok());
             let next = location.and_then(|location| absolute(&here, location));
-            let next = next.ok_or_else(|| Failure::astray(&here, "it redirects to no address"))?;
+            let next = next.ok_or_else(|| RequestFailure::astray(&here, "it redirects to no address"))?;
             if here.starts_with("https://") && !next.starts_with("https://") {
-                return Err(Failure::astray(&here, "it redirects from https to plain HTTP"));
+                return Err(RequestFailure::astray(&here, "it redirects from https to plain HTTP"));
             }
             here = next;
         }
-        Err(Failure::astray(&here, "it redirects too often"))
+        Err(RequestFailure::astray(&here, "it redirects too often"))
     }
 
-    /// Any request.
+    /// Sends any request.
     ///
     /// # Errors
     /// When there was no response; [`Client::failure`] explains why.
@@ -112,20 +112,20 @@ impl Client {
         self.route(&request.uri().to_string()).run(request)
     }
 
-    /// Why a request to this address was not answered.
-    pub fn failure(&self, url: &str, error: &ureq::Error) -> Failure {
-        Failure::of(error, self.proxy(url))
+    /// Why a request to this address failed.
+    pub fn failure(&self, url: &str, error: &ureq::Error) -> RequestFailure {
+        RequestFailure::of(error, self.proxy(url))
     }
 
-    /// How a registry at `host[:port]` is spoken to: `http` where that was said, and on loopback where nobody speaks TLS,
-    /// as Docker does; else `https`.
+    /// The scheme of a registry at `host[:port]`: `http` where `plain_http` says so, and on loopback where the server does
+    /// not speak TLS, as Docker does; else `https`.
     pub fn scheme(&self, host: &str, plain: bool) -> &'static str {
         if plain || is_loopback(host) && self.speaks_plain_http(host) { "http" } else { "https" }
     }
 
     fn speaks_plain_http(&self, host: &str) -> bool {
         let url = format!("https://{host}/v2/");
-        self.get(&url).call().is_err_and(|error| self.failure(&url, &error).kind == Kind::PlainHttp)
+        self.get(&url).call().is_err_and(|error| self.failure(&url, &error).kind == FailureKind::PlainHttp)
     }
 
     fn proxy(&self, url: &str) -> Option<&Named> {
@@ -184,7 +184,7 @@ fn agent(config: Config, resolver: impl Resolver) -> Agent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Kind;
+    use crate::FailureKind;
     use tidewaiter_testkit::authority::Authority;
     use tidewaiter_testkit::web::Web;
 
@@ -214,7 +214,10 @@ mod tests {
             match (found, expected) {
                 (Ok(text), Ok(expected)) => assert_eq!(text, expected, "{url}"),
                 (Err(failure), Err(expected)) => {
-                    assert!(failure.cause.contains(expected) && failure.kind == Kind::Astray, "{url}: {failure}");
+                    assert!(
+                        failure.cause.contains(expected) && failure.kind == FailureKind::Astray,
+                        "{url}: {failure}"
+                    );
                 }
                 (found, expected) => panic!("{url}: {found:?}, not {expected:?}"),
             }

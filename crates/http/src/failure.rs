@@ -1,64 +1,64 @@
-//! Why a request was not answered, in words that name the cause and the next step.
+//! Why a request failed: the cause, and the next step.
 
 use crate::proxy::Named;
 use std::error::Error as _;
 use std::fmt;
 
-/// Why a request was not answered.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// What kind of cause it is.
-    pub kind: Kind,
+pub struct RequestFailure {
+    /// The kind of the cause.
+    pub kind: FailureKind,
     /// The cause, in words.
     pub cause: String,
 }
 
-/// Kinds of causes; each has its own next step.
+/// Kinds of causes, each with its own next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FailureKind {
     /// The server does not speak TLS.
     PlainHttp,
-    /// Nobody trusted here has signed the server's certificate, or it is for another name or time.
+    /// The server's certificate is not signed by a trusted authority, or is for another name or time.
     Certificate,
     /// The proxy refuses, or does not respond.
     Proxy,
     /// The name is unknown.
     Name,
-    /// Redirects lead nowhere, or where nothing may lead.
+    /// Redirects lead nowhere, or from https to http.
     Astray,
-    /// Anything else between here and there.
+    /// Any other failure of the network.
     Network,
 }
 
-impl Kind {
-    /// Whether asking again would change nothing.
+impl FailureKind {
+    /// Whether another try cannot succeed.
     pub const fn lasts(self) -> bool {
-        matches!(self, Kind::PlainHttp | Kind::Certificate | Kind::Proxy | Kind::Astray)
+        matches!(self, FailureKind::PlainHttp | FailureKind::Certificate | FailureKind::Proxy | FailureKind::Astray)
     }
 
-    /// What to do about it.
+    /// The next step.
     pub const fn advice(self) -> &'static str {
         match self {
-            Kind::PlainHttp => "check the port, or write http:// if plain HTTP is meant",
-            Kind::Certificate => "trust its authority: set SSL_CERT_FILE to a PEM file that holds it",
-            Kind::Proxy => "check the proxy, or take the host out of it with NO_PROXY",
-            Kind::Astray => "check the address, or name the one that it should lead to",
-            Kind::Name => "check the name, the network and HTTPS_PROXY",
-            Kind::Network => "check the address, the network and HTTPS_PROXY, then try again",
+            FailureKind::PlainHttp => "check the port, or write http:// if plain HTTP is meant",
+            FailureKind::Certificate => "trust its authority: set SSL_CERT_FILE to a PEM file that holds it",
+            FailureKind::Proxy => "check the proxy, or take the host out of it with NO_PROXY",
+            FailureKind::Astray => "check the address, or name the one that it should lead to",
+            FailureKind::Name => "check the name, the network and HTTPS_PROXY",
+            FailureKind::Network => "check the address, the network and HTTPS_PROXY, then try again",
         }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for RequestFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; {}", self.cause, self.kind.advice())
     }
 }
 
-impl Failure {
+impl RequestFailure {
     /// Of redirects.
     pub(crate) fn astray(url: &str, cause: &str) -> Self {
-        Failure { kind: Kind::Astray, cause: format!("{url}: {cause}") }
+        RequestFailure { kind: FailureKind::Astray, cause: format!("{url}: {cause}") }
     }
 
     /// Of an error, on the way through a proxy where there is one.
@@ -66,24 +66,24 @@ impl Failure {
         let tls = tls(error);
         let (kind, cause) = match (error, &tls) {
             (_, Some(rustls::Error::InvalidMessage(_))) => {
-                (Kind::PlainHttp, "it speaks plain HTTP, or something else that is not TLS".to_owned())
+                (FailureKind::PlainHttp, "it speaks plain HTTP, or something else that is not TLS".to_owned())
             }
-            (_, Some(rustls::Error::InvalidCertificate(why))) => (Kind::Certificate, certificate(why)),
+            (_, Some(rustls::Error::InvalidCertificate(why))) => (FailureKind::Certificate, certificate(why)),
             (_, Some(rustls::Error::General(why))) => {
-                (Kind::Certificate, format!("no authority could be loaded to judge its certificate by ({why})"))
+                (FailureKind::Certificate, format!("no authority could be loaded to judge its certificate by ({why})"))
             }
-            (ureq::Error::ConnectProxyFailed(why), _) => (Kind::Proxy, by(proxy, why)),
+            (ureq::Error::ConnectProxyFailed(why), _) => (FailureKind::Proxy, by(proxy, why)),
             (error, _) if unknown_name(error) => match proxy {
-                Some(_) => (Kind::Proxy, by(proxy, "its name is unknown")),
-                None => (Kind::Name, "the host's name is unknown".to_owned()),
+                Some(_) => (FailureKind::Proxy, by(proxy, "its name is unknown")),
+                None => (FailureKind::Name, "the host's name is unknown".to_owned()),
             },
             (ureq::Error::Io(why), None) if proxy.is_some() && refused(why) => {
-                (Kind::Proxy, by(proxy, "it cannot be reached"))
+                (FailureKind::Proxy, by(proxy, "it cannot be reached"))
             }
-            (ureq::Error::Timeout(_), _) => (Kind::Network, "it does not answer in time".to_owned()),
-            _ => (Kind::Network, plain(error)),
+            (ureq::Error::Timeout(_), _) => (FailureKind::Network, "it does not answer in time".to_owned()),
+            _ => (FailureKind::Network, plain(error)),
         };
-        Failure { kind, cause }
+        RequestFailure { kind, cause }
     }
 }
 
@@ -97,7 +97,7 @@ fn by(proxy: Option<&Named>, why: &str) -> String {
 
 fn certificate(why: &rustls::CertificateError) -> String {
     match why {
-        // The second: by one of the same name.
+        // The second: signed by another authority of the same name.
         rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature => {
             "its certificate is signed by no authority that is trusted here".to_owned()
         }
@@ -105,7 +105,7 @@ fn certificate(why: &rustls::CertificateError) -> String {
     }
 }
 
-/// The system's resolver says so in words alone.
+/// The system's resolver reports it as text only.
 fn unknown_name(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::HostNotFound => true,
@@ -128,7 +128,7 @@ fn tls(error: &ureq::Error) -> Option<rustls::Error> {
     }
 }
 
-/// In its own words, without the prefix that names the library's kind of error.
+/// The library's message without its prefix, which names the kind of error.
 fn plain(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(io) => io.to_string(),

@@ -1,11 +1,10 @@
-//! The one place that makes HTTP clients: which authorities are trusted, which proxy is taken, how long anything may
-//! last, and who we say we are.
+//! The one place that makes HTTP clients: trusted authorities, proxies, time limits, and the `User-Agent`.
 //!
 //! ```text
-//! Settings, environment → Client → the agent of an address's route → response, or Failure (cause and advice)
+//! Settings, environment → Client → the agent of an address's route → response, or RequestFailure (cause and advice)
 //! ```
 //!
-//! Everything else asks [`Client`]; clippy forbids making an agent elsewhere (`clippy.toml`). Before the first request a
+//! All other crates use [`Client`]; clippy forbids making an agent elsewhere (`clippy.toml`). Before the first request a
 //! program installs one rustls provider for the process.
 
 mod client;
@@ -14,12 +13,12 @@ pub mod proxy;
 mod roots;
 
 pub use client::{Client, Settings, absolute};
-pub use failure::{Failure, Kind};
+pub use failure::{FailureKind, RequestFailure};
 pub use ureq;
 
 /// Why no client could be made. Every text names the file or variable, the cause and the next step.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum Error {
+pub enum ClientError {
     /// The proxy in the environment cannot be used.
     #[error("{variable} holds no proxy address ({cause}); give it as http://HOST:PORT, or unset it")]
     Proxy {

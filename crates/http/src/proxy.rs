@@ -1,11 +1,11 @@
-//! Which proxy a request takes, by the environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in capitals
+//! The proxy of a request, by the environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in capitals
 //! or small letters, with the rules of Go's `httpproxy` package, which most tools of the field follow:
 //!
 //! - `NO_PROXY` lists hosts, with their subdomains; `.domain` and `*.domain` are the subdomains alone; addresses; networks
 //!   in CIDR form; each with `:port` where only that port is meant; `*` is everything.
 //! - `localhost` and loopback addresses never take a proxy.
 
-use crate::Error;
+use crate::ClientError;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use ureq::Proxy;
@@ -24,11 +24,11 @@ pub struct Proxies {
 pub struct Named {
     /// The environment variable.
     pub variable: &'static str,
-    /// Where it is.
+    /// Its address.
     pub proxy: Proxy,
 }
 
-/// What does not go through a proxy.
+/// A destination that is reached without a proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Exception {
     Everything,
@@ -42,8 +42,8 @@ enum Exception {
     },
 }
 
-/// The variables that are read, and those that say which authorities the system trusts: what a child process needs to
-/// reach what its parent reaches.
+/// The variables of proxies and of the system's trusted authorities: a child process needs them to reach what its parent
+/// reaches.
 pub const VARIABLES: [&str; 10] = [
     "HTTPS_PROXY",
     "https_proxy",
@@ -62,15 +62,15 @@ const HTTP: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 const EXCEPT: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 impl Proxies {
-    /// As the environment of this process says.
+    /// Reads the environment of this process.
     ///
     /// # Errors
-    /// When a variable holds no proxy's address.
-    pub fn from_env() -> Result<Self, Error> {
+    /// When a variable is not the address of a proxy.
+    pub fn from_env() -> Result<Self, ClientError> {
         Self::of(&|name| std::env::var(name).ok())
     }
 
-    fn of(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
+    fn of(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, ClientError> {
         let given = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let except = EXCEPT.iter().find_map(|name| given(name)).unwrap_or_default();
         Ok(Proxies {
@@ -80,7 +80,7 @@ impl Proxies {
         })
     }
 
-    /// The proxy for an address; none: it is reached directly.
+    /// The proxy for an address; `None` where it is reached directly.
     pub fn for_address(&self, uri: &Uri) -> Option<&Named> {
         let (proxy, usual) = match uri.scheme_str() {
             Some("https") => (self.https.as_ref()?, 443),
@@ -95,7 +95,7 @@ impl Proxies {
     }
 
     /// The proxy for a cluster's API server, given the one that the Kubernetes client found. That client (kube 5.0) takes
-    /// `HTTPS_PROXY` itself, but holds `NO_PROXY` against the proxy's own name; what a kubeconfig names stands.
+    /// `HTTPS_PROXY` itself, but compares `NO_PROXY` with the proxy's own name; a proxy of the kubeconfig is used as it is.
     pub fn for_cluster(&self, api_server: &Uri, found: Option<Uri>) -> Option<Uri> {
         let same = |named: &Named| found.as_ref().is_some_and(|uri| authority(uri) == authority(named.proxy.uri()));
         if found.is_some() && !self.https.as_ref().is_some_and(same) {
@@ -117,16 +117,18 @@ fn authority(uri: &Uri) -> Option<&str> {
     Some(uri.authority()?.as_str())
 }
 
-fn named(names: &[&'static str], given: &dyn Fn(&str) -> Option<String>) -> Result<Option<Named>, Error> {
+fn named(names: &[&'static str], given: &dyn Fn(&str) -> Option<String>) -> Result<Option<Named>, ClientError> {
     let Some((variable, value)) = names.iter().find_map(|name| Some((*name, given(name)?))) else { return Ok(None) };
     match Proxy::new(value.trim()) {
-        Ok(proxy) if proxy.host().is_empty() => Err(Error::Proxy { variable, cause: "it names no host".to_owned() }),
+        Ok(proxy) if proxy.host().is_empty() => {
+            Err(ClientError::Proxy { variable, cause: "it names no host".to_owned() })
+        }
         Ok(proxy) => Ok(Some(Named { variable, proxy })),
-        Err(error) => Err(Error::Proxy { variable, cause: error.to_string() }),
+        Err(error) => Err(ClientError::Proxy { variable, cause: error.to_string() }),
     }
 }
 
-/// One entry of `NO_PROXY`; what cannot be understood excepts nothing, as everywhere.
+/// One entry of `NO_PROXY`; an entry that is not understood matches nothing, as in Go.
 fn exception(entry: &str) -> Option<Exception> {
     if entry == "*" {
         return Some(Exception::Everything);
@@ -167,7 +169,7 @@ impl Exception {
 mod tests {
     use super::*;
 
-    fn proxies(environment: &[(&str, &str)]) -> Result<Proxies, Error> {
+    fn proxies(environment: &[(&str, &str)]) -> Result<Proxies, ClientError> {
         Proxies::of(&|name| environment.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
     }
 
@@ -228,7 +230,7 @@ mod tests {
         check(&[by], "http://p:1", "http://p:1/");
         check(&[by], "http://own:2", "http://own:2");
         check(&[by, ("NO_PROXY", "api.example")], "http://p:1", "");
-        // The library left it out, for the proxy's own name is excepted.
+        // The library dropped it, because `NO_PROXY` matches the proxy's own name.
         check(&[by, ("NO_PROXY", "p")], "", "http://p:1/");
     }
 

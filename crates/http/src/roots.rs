@@ -1,6 +1,6 @@
-//! Which authorities are trusted: the system's, and those that were named.
+//! Trusted certificate authorities: the system's, and those that were named.
 
-use crate::Error;
+use crate::ClientError;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// The system's certificate authorities, and those of these PEM documents in addition.
@@ -9,7 +9,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 ///
 /// # Errors
 /// When a document holds no certificate.
-pub(crate) fn tls(extra: &[Vec<u8>]) -> Result<TlsConfig, Error> {
+pub(crate) fn tls(extra: &[Vec<u8>]) -> Result<TlsConfig, ClientError> {
     if extra.is_empty() {
         return Ok(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build());
     }
@@ -22,17 +22,17 @@ pub(crate) fn tls(extra: &[Vec<u8>]) -> Result<TlsConfig, Error> {
     Ok(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&all)).build())
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, Error> {
+fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, ClientError> {
     let mut found = Vec::new();
     for item in parse_pem(pem) {
         match item {
             Ok(PemItem::Certificate(certificate)) => found.push(certificate),
             Ok(_) => {}
-            Err(error) => return Err(Error::Roots { cause: error.to_string() }),
+            Err(error) => return Err(ClientError::Roots { cause: error.to_string() }),
         }
     }
     if found.is_empty() {
-        return Err(Error::Roots { cause: "there is none in it".to_owned() });
+        return Err(ClientError::Roots { cause: "there is none in it".to_owned() });
     }
     Ok(found)
 }

@@ -1,60 +1,67 @@
-//! Alerts: CloudEvents 1.0 as JSON, by POST, tried until delivered. The id follows from what is told, so that a
-//! receiver can tell a repetition.
+//! Alerts: CloudEvents 1.0 as JSON, sent by POST until delivered. The id follows from the content, so that a receiver can
+//! recognise a repetition.
 
+use crate::decide::workload_ref::WorkloadRef;
 use crate::index::Index;
-use crate::queues::Queues;
-use crate::workload::Owner;
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use jiff::Timestamp;
-use kube::runtime::reflector::ObjectRef;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+use tidewaiter_core::hex;
 use tidewaiter_core::status::WorkloadStatus;
-use tidewaiter_crd::policy::Alert as Route;
+use tidewaiter_crd::policy::AlertReceiver;
 use tidewaiter_http::{Client, Settings};
 
-/// Pause before the second try; doubled for each further one.
-const PAUSE: Duration = Duration::from_millis(500);
-/// Longest pause.
-const MAX_PAUSE: Duration = Duration::from_secs(300);
-/// Tries; about an hour and a half in all.
-const TRIES: u32 = 25;
-/// Longest time for one try.
+/// Pause before the second attempt; doubled for each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// Longest pause: a receiver that is back should hear of what happened within minutes.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// Attempts, about an hour and a half in all; after that somebody has noticed that the receiver is away, and the record of
+/// the workload still shows the state.
+const MAX_ATTEMPTS: usize = 25;
+/// Time limit of one attempt.
 const LIMIT: Duration = Duration::from_secs(15);
-/// Characters of text; what is longer is in the report.
+/// Characters of the text: chat systems cut longer ones, and the report holds all.
 const MAX_TEXT: usize = 2000;
 
 /// One alert.
 #[derive(Debug, Clone)]
 pub(crate) struct Alert {
-    /// A hash of what it tells.
+    /// Hash of the content.
     pub(crate) id: String,
-    owner: Owner,
+    workload: WorkloadRef,
     event: Value,
 }
 
 impl Alert {
     /// An alert about a workload's template.
-    pub(crate) fn new(owner: &Owner, hash: &str, status: WorkloadStatus, reasons: &[String], text: &str) -> Self {
-        let told = format!("{}\n{hash}\n{}\n{}\n{}", owner.uid, status.image, status.deployment, reasons.join("\n"));
-        let id = Sha256::digest(told.as_bytes()).iter().take(16).fold(String::new(), |mut id, byte| {
-            let _ = write!(id, "{byte:02x}");
-            id
-        });
-        let subject = owner.label();
+    pub(crate) fn new(
+        workload: &WorkloadRef,
+        template: &str,
+        status: WorkloadStatus,
+        reasons: &[String],
+        text: &str,
+    ) -> Self {
+        let content =
+            format!("{}\n{template}\n{}\n{}\n{}", workload.uid, status.image, status.deployment, reasons.join("\n"));
+        let hash: [u8; 32] = Sha256::digest(content.as_bytes()).into();
+        // 128 bits, as a UUID has: receivers compare ids of one sender only.
+        let id = hex(&hash[..16]);
+        let subject = workload.label();
         let event = json!({
             "specversion": "1.0",
             "id": id,
             "type": format!("dev.tidewaiter.workload.{}", status.deployment.to_string().to_ascii_lowercase()),
-            "source": format!("/namespaces/{}", owner.namespace),
+            "source": format!("/namespaces/{}", workload.namespace),
             "subject": subject,
             "time": Timestamp::now().to_string(),
             "datacontenttype": "application/json",
             "data": {
-                "namespace": owner.namespace,
+                "namespace": workload.namespace,
                 "workload": subject,
                 "imageStatus": status.image,
                 "deploymentStatus": status.deployment,
@@ -62,80 +69,136 @@ impl Alert {
                 "message": text.chars().take(MAX_TEXT).collect::<String>(),
             },
         });
-        Alert { id, owner: owner.clone(), event }
+        Alert { id, workload: workload.clone(), event }
     }
 }
 
-/// The channel; clones share it.
+/// Delivery of alerts; clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Alerts {
-    queues: Queues,
+pub(crate) struct AlertChannel {
     index: Arc<Index>,
-    /// Ids on their way, and delivered ones that their record does not name yet.
-    sent: Arc<Mutex<Sent>>,
+    progress: Arc<Mutex<AlertProgress>>,
 }
 
 #[derive(Debug, Default)]
-struct Sent {
+struct AlertProgress {
     under_way: BTreeSet<String>,
+    /// Delivered, and not yet noted in the workload's record.
     delivered: BTreeSet<String>,
 }
 
-impl Alerts {
-    /// A channel; delivered alerts have their workload looked at again.
-    pub(crate) fn new(queues: Queues, index: Arc<Index>) -> Self {
-        Alerts { queues, index, sent: Arc::default() }
+impl AlertChannel {
+    /// A channel; a delivered alert enqueues its workload, whose record then notes it.
+    pub(crate) fn new(index: Arc<Index>) -> Self {
+        AlertChannel { index, progress: Arc::default() }
     }
 
-    /// Whether an alert was delivered; asked once, for the record to remember.
-    pub(crate) fn was_delivered(&self, id: &str) -> bool {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner).delivered.remove(id)
+    /// Whether an alert was delivered. Says so once: the caller notes it in the record.
+    pub(crate) fn take_delivered(&self, id: &str) -> bool {
+        self.progress.lock().delivered.remove(id)
     }
 
-    /// Delivers in the background, to every route; an alert that is on its way is not sent twice.
-    pub(crate) fn send(&self, alert: Alert, routes: Vec<Route>) {
-        if !self.sent.lock().unwrap_or_else(PoisonError::into_inner).under_way.insert(alert.id.clone()) {
-            return;
+    /// Delivers in the background to every receiver; an alert that is under way is not sent twice.
+    pub(crate) fn send(&self, alert: Alert, receivers: Vec<AlertReceiver>) {
+        if self.progress.lock().under_way.insert(alert.id.clone()) {
+            tokio::spawn(self.clone().deliver_to_all(alert, receivers));
         }
-        let this = self.clone();
-        tokio::spawn(async move {
-            // A receiver that is away keeps no other one waiting.
-            futures::future::join_all(routes.iter().map(|route| deliver(&route.url, &alert.event))).await;
-            {
-                let mut sent = this.sent.lock().unwrap_or_else(PoisonError::into_inner);
-                sent.under_way.remove(&alert.id);
-                sent.delivered.insert(alert.id.clone());
-            }
-            let Owner { kind, name, namespace, .. } = &alert.owner;
-            match kind.as_str() {
-                "Deployment" => this.queues.deployments.add(ObjectRef::new(name).within(namespace)),
-                _ => this.index.poke_pods(&this.queues, namespace),
-            }
-        });
+    }
+
+    async fn deliver_to_all(self, alert: Alert, receivers: Vec<AlertReceiver>) {
+        // All at once: a receiver that is away does not delay the others.
+        futures::future::join_all(receivers.iter().map(|receiver| deliver(&receiver.url, &alert.event))).await;
+        {
+            let mut progress = self.progress.lock();
+            progress.under_way.remove(&alert.id);
+            progress.delivered.insert(alert.id.clone());
+        }
+        self.index.enqueue_workload(&alert.workload);
     }
 }
 
+fn pauses() -> impl Iterator<Item = Duration> {
+    let builder = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE);
+    builder.with_factor(2.0).with_max_times(MAX_ATTEMPTS).build()
+}
+
 async fn deliver(url: &str, event: &Value) {
-    let mut pause = PAUSE;
-    for _ in 0..TRIES {
+    for pause in pauses() {
         let (to, body) = (url.to_owned(), event.to_string());
         match tokio::task::spawn_blocking(move || post(&to, &body)).await {
             Ok(Ok(())) => return,
-            Ok(Err(cause)) => tracing::warn!("alert not delivered to {url}, trying again: {cause}"),
-            Err(e) => tracing::warn!("alert not delivered to {url}, trying again: {e}"),
+            Ok(Err(cause)) => tracing::warn!("alert not delivered to {url}, retrying: {cause}"),
+            Err(e) => tracing::warn!("alert not delivered to {url}, retrying: {e}"),
         }
         tokio::time::sleep(pause).await;
-        pause = pause.saturating_mul(2).min(MAX_PAUSE);
     }
-    tracing::error!("alert given up after {TRIES} tries: {url}");
+    tracing::error!("alert not delivered to {url} in {MAX_ATTEMPTS} attempts: given up");
 }
 
 fn post(url: &str, body: &str) -> Result<(), String> {
     let client = Client::new(&Settings { total: Some(LIMIT), ..Settings::default() }).map_err(|e| e.to_string())?;
     let request = client.post(url).header("Content-Type", "application/cloudevents+json; charset=utf-8");
     match request.send(body) {
-        Ok(answer) if answer.status().is_success() => Ok(()),
-        Ok(answer) => Err(format!("it answers {}", answer.status().as_u16())),
+        Ok(response) if response.status().is_success() => Ok(()),
+        Ok(response) => Err(format!("it responds with status {}", response.status().as_u16())),
         Err(error) => Err(client.failure(url, &error).to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
+
+    fn alert(uid: &str, template: &str, deployment: DeploymentStatus, reasons: &[&str], text: &str) -> Alert {
+        let workload = WorkloadRef {
+            namespace: "n".to_owned(),
+            api_version: "apps/v1".to_owned(),
+            kind: "Deployment".into(),
+            name: "web".to_owned(),
+            uid: uid.to_owned(),
+        };
+        let status = WorkloadStatus { image: ImageStatus::VulnerabilitiesFound, deployment };
+        let reasons: Vec<String> = reasons.iter().map(|reason| (*reason).to_owned()).collect();
+        Alert::new(&workload, template, status, &reasons, text)
+    }
+
+    #[test]
+    fn the_id_follows_from_the_content() {
+        use DeploymentStatus::{Blocked, Deployed};
+        let one = alert("u", "t", Blocked, &["A"], "text");
+        let check = |other: Alert, same: bool| assert_eq!(one.id == other.id, same, "{:?}", other.event);
+        check(alert("u", "t", Blocked, &["A"], "text"), true);
+        // Another wording of the same reasons is not another alert.
+        check(alert("u", "t", Blocked, &["A"], "reworded"), true);
+        check(alert("v", "t", Blocked, &["A"], "text"), false);
+        check(alert("u", "s", Blocked, &["A"], "text"), false);
+        check(alert("u", "t", Deployed, &["A"], "text"), false);
+        check(alert("u", "t", Blocked, &["A", "B"], "text"), false);
+    }
+
+    #[test]
+    fn an_alert_is_a_cloud_event() {
+        let event = alert("u", "t", DeploymentStatus::Blocked, &["A"], &"x".repeat(MAX_TEXT + 1)).event;
+        let check = |pointer: &str, expected: &str| {
+            assert_eq!(event.pointer(pointer).and_then(Value::as_str), Some(expected), "{pointer}");
+        };
+        check("/specversion", "1.0");
+        check("/type", "dev.tidewaiter.workload.blocked");
+        check("/source", "/namespaces/n");
+        check("/subject", "deployment/web");
+        check("/data/workload", "deployment/web");
+        check("/data/imageStatus", "VulnerabilitiesFound");
+        check("/data/message", &"x".repeat(MAX_TEXT));
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_limit() {
+        let all: Vec<Duration> = pauses().collect();
+        assert_eq!(all.len(), MAX_ATTEMPTS);
+        assert_eq!(all[..3], [500, 1000, 2000].map(Duration::from_millis));
+        assert_eq!(all.last(), Some(&LONGEST_PAUSE));
+        let hours = all.iter().sum::<Duration>().as_secs_f64() / 3600.0;
+        assert!((1.0..2.0).contains(&hours), "{hours}");
     }
 }

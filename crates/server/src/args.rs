@@ -1,7 +1,6 @@
 //! The command line.
 
-use crate::context::Settings;
-use crate::worker::Registries;
+use crate::settings::{RegistrySettings, Settings};
 use anyhow::{Context as _, Result};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use ipnet::IpNet;
@@ -21,19 +20,19 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run the server: admission, controllers, API
     Serve(Box<Serve>),
-    /// Take tidewaiter out of the cluster of the current context; every workload goes on
+    /// Remove tidewaiter from the cluster of the current context; every workload continues to run
     Uninstall,
-    /// One scan; the server starts it
+    /// Run one scan; the server starts it
     #[command(hide = true)]
     ScanWorker,
-    /// What a new database changes; the server starts it
+    /// Find what a new database changes; the server starts it
     #[command(hide = true)]
     RematchWorker,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Serve {
-    /// Vulnerability database file; it is taken up again when it is replaced
+    /// Vulnerability database file; reopened when it is replaced
     #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE", default_value = "/var/lib/tidewaiter/db/tidewaiter.db")]
     pub(crate) db: PathBuf,
     /// Folder for reports and inventories, on a local file system
@@ -48,35 +47,35 @@ pub(crate) struct Serve {
     /// Address of the admission webhooks
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8443")]
     pub(crate) webhook_listen: SocketAddr,
-    /// Where the API server reaches the webhooks, when not through the Service: https://HOST:PORT
+    /// URL at which the API server reaches the webhooks, when not through the Service: https://HOST:PORT
     #[arg(long, value_name = "URL")]
     pub(crate) webhook_url: Option<String>,
-    /// Namespace that is never touched; the server's own never is
+    /// Namespace that is never touched, like the server's own
     #[arg(
         long = "exclude-namespace",
         value_name = "NAME",
         default_values = ["kube-system", "kube-public", "kube-node-lease"]
     )]
     pub(crate) excluded: Vec<String>,
-    /// Network in which registries may be although it is not public, as 10.0.0.0/8
+    /// Private network in which registries may be, as 10.0.0.0/8
     #[arg(long = "allow-registry-network", value_name = "CIDR")]
     pub(crate) allowed_networks: Vec<IpNet>,
-    /// Registry spoken to over plain HTTP, as host:port
+    /// Registry that is reached over plain HTTP, as host:port
     #[arg(long = "plain-http-registry", value_name = "HOST")]
     pub(crate) plain_http: Vec<String>,
-    /// PEM file of authorities that are trusted for registries, beside the system's
+    /// PEM file of authorities that are trusted for registries, in addition to the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) registry_ca: Option<PathBuf>,
-    /// Memory of one scan, in MiB
+    /// Memory limit of one scan, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 512)]
     pub(crate) scan_memory: u64,
-    /// Scans at once
+    /// Maximum concurrent scans
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(crate) scans: u16,
 }
 
 impl Serve {
-    /// What the rest of the server needs of it.
+    /// The settings that these arguments give.
     ///
     /// # Errors
     /// When the CA file cannot be read.
@@ -86,7 +85,7 @@ impl Serve {
         excluded.sort();
         excluded.dedup();
         let read = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| path.display().to_string());
-        let registries = Registries {
+        let registries = RegistrySettings {
             allowed_networks: self.allowed_networks.clone(),
             plain_http: self.plain_http.clone(),
             ca_pem: self.registry_ca.as_ref().map(read).transpose()?,

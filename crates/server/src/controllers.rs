@@ -1,9 +1,31 @@
-//! Runs the controllers: each takes keys from its queue and looks at what the index says now.
+//! The controllers: each takes keys from its queue and reconciles the object that the index shows.
+//!
+//! ```text
+//! image_scan   ImageScan     scans, re-matches, re-evaluates, deletes
+//! deployment   Deployment    records and decides; pauses and releases
+//! pod          gated Pod     records and decides what no Deployment owns; pins and releases
+//! workload     WorkloadScan  re-evaluates what no Deployment owns; follows its start
+//! allowlist    Namespace     writes the ImageAllowlist
+//! database     the file      re-matches after a replacement
+//! ```
+//!
+//! Decisions are in `decide`; here is what they need to be read, and what follows from them to be written. Every controller
+//! is `reconcile(object, context)`; they share [`error_policy`], because API servers fail alike for all of them.
 
-use crate::context::Context;
+pub(crate) mod allowlist;
+pub(crate) mod database;
+mod deployment;
+pub(crate) mod garbage_collection;
+mod image_scan;
+mod pod;
+mod publish;
+pub(crate) mod record;
+mod requests;
+mod workload;
+
+use crate::context::ServerContext;
+use crate::error::ReconcileError;
 use crate::queues::Queue;
-use crate::workload::Error;
-use crate::{allowlist, pods, scans, workload};
 use futures::stream::{self, StreamExt as _};
 use kube::runtime::controller::{Action, Config, applier};
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -15,47 +37,44 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Somebody wrote at the same time: look again at once.
+/// Requeue after a conflict: the watch delivers the other write within milliseconds.
 const AFTER_CONFLICT: Duration = Duration::from_millis(50);
-/// The API server refused or failed.
+/// Requeue after any other error: the API server is asked again soon, and not hammered while it is down.
 const AFTER_ERROR: Duration = Duration::from_secs(2);
-/// Objects of one kind looked at at once.
+/// Objects of one kind reconciled at once: more only wait for the API server's own limits.
 const CONCURRENCY: u16 = 16;
-
-/// ImageScans are looked at without bound: most looks only compare, and scans are bounded by their slots, so that an
-/// urgent one never stands behind others that wait.
+/// ImageScans are reconciled without bound: most reconciliations only compare, and scans are bounded by their slots, where an
+/// urgent one overtakes others that wait.
 const UNBOUNDED: u16 = 0;
 
-/// Starts all of them.
-pub(crate) fn start(ctx: &Arc<Context>) {
+/// Starts all controllers.
+pub(crate) fn start(ctx: &Arc<ServerContext>) {
     let (index, queues) = (&ctx.index, &ctx.queues);
-    run(ctx, &index.deployments, &queues.deployments, CONCURRENCY, |d, c| {
-        Box::pin(workload::deployment::reconcile(d, c))
-    });
-    run(ctx, &index.workloads, &queues.workloads, CONCURRENCY, |w, c| Box::pin(workload::others::reconcile(w, c)));
-    run(ctx, &index.gated, &queues.pods, CONCURRENCY, |p, c| Box::pin(pods::reconcile(p, c)));
+    run(ctx, &index.deployments, &queues.deployments, CONCURRENCY, |d, c| Box::pin(deployment::reconcile(d, c)));
+    run(ctx, &index.workloads, &queues.workloads, CONCURRENCY, |w, c| Box::pin(workload::reconcile(w, c)));
+    run(ctx, &index.gated, &queues.pods, CONCURRENCY, |p, c| Box::pin(pod::reconcile(p, c)));
     run(ctx, &index.namespaces, &queues.namespaces, CONCURRENCY, |n, c| Box::pin(allowlist::reconcile(n, c)));
-    run(ctx, &index.images, &queues.images, UNBOUNDED, |i, c| {
-        Box::pin(async { scans::reconcile(i, c).await.map_err(Error::from) })
-    });
-    tokio::spawn(workload::requests::follow_unheld(Arc::clone(ctx)));
+    run(ctx, &index.images, &queues.images, UNBOUNDED, |i, c| Box::pin(image_scan::reconcile(i, c)));
+    tokio::spawn(requests::follow_unheld(Arc::clone(ctx)));
+    tokio::spawn(database::follow(Arc::clone(ctx)));
+    tokio::spawn(garbage_collection::run(Arc::clone(ctx)));
 }
 
 fn run<K, F>(
-    ctx: &Arc<Context>,
+    ctx: &Arc<ServerContext>,
     store: &Store<K>,
     queue: &Queue<ObjectRef<K>>,
     concurrency: u16,
-    reconcile: fn(Arc<K>, Arc<Context>) -> F,
+    reconcile: fn(Arc<K>, Arc<ServerContext>) -> F,
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
     K::DynamicType: Eq + Hash,
-    F: Future<Output = Result<Action, Error>> + Unpin + Send + 'static,
+    F: Future<Output = Result<Action, ReconcileError>> + Unpin + Send + 'static,
 {
     let keys = stream::unfold(queue.clone(), |queue| async move { Some((queue.next().await?, queue)) });
     let keys = Box::pin(keys.map(Ok::<_, Infallible>));
     let config = Config::default().concurrency(concurrency);
-    let work = applier(reconcile, after_error, Arc::clone(ctx), store.clone(), keys, config);
+    let work = applier(reconcile, error_policy, Arc::clone(ctx), store.clone(), keys, config);
     tokio::spawn(async move {
         let mut work = Box::pin(work);
         while work.next().await.is_some() {}
@@ -63,11 +82,24 @@ fn run<K, F>(
     });
 }
 
-fn after_error<K: Resource<DynamicType = ()>>(object: Arc<K>, error: &Error, _: Arc<Context>) -> Action {
+/// What happens after an error. An object that is being deleted needs nothing: the watch says when it is gone.
+fn error_policy<K: Resource<DynamicType = ()>>(
+    object: Arc<K>,
+    error: &ReconcileError,
+    _: Arc<ServerContext>,
+) -> Action {
+    if error.is_gone() {
+        return Action::await_change();
+    }
     if error.is_conflict() {
         return Action::requeue(AFTER_CONFLICT);
     }
     let namespace = object.namespace().unwrap_or_default();
     tracing::warn!("{} {namespace}/{}: {error}", K::kind(&()), object.name_any());
     Action::requeue(AFTER_ERROR)
+}
+
+/// Whether an object is to be reconciled: in a namespace in scope, and not being deleted.
+fn concerns<K: Resource>(object: &K, ctx: &ServerContext) -> bool {
+    object.meta().deletion_timestamp.is_none() && ctx.in_scope(&object.namespace().unwrap_or_default())
 }

@@ -1,28 +1,35 @@
-//! What the server knows of the cluster, in memory: one watch per kind, and who is told of a change.
+//! The objects of the cluster in memory: one watch per kind, and what a change enqueues.
+//!
+//! ```text
+//! API server → watch → reflector store → controllers and admission read
+//!                   ↘ change → queues → controllers reconcile
+//! ```
 
-use crate::admission::images;
+mod watch;
+
+use crate::decide::evaluation::KnownScans;
+use crate::decide::images;
+use crate::decide::pod::{PodOwner, allowed_pins, pod_owner, replica_set_of};
+use crate::decide::workload_ref::WorkloadRef;
 use crate::queues::Queues;
-use futures::StreamExt as _;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
-use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
-use kube::runtime::{WatchStreamExt as _, reflector, watcher};
-use kube::{Api, Client, Resource, ResourceExt as _};
-use serde::de::DeserializeOwned;
+use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
+use kube::{Client, Resource, ResourceExt as _};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tidewaiter_core::image::Platform;
-use tidewaiter_crd::workload_scan::{self, WorkloadScanStatus};
-use tidewaiter_crd::{ClusterScanPolicy, ImageScan, RolloutApproval, WorkloadScan, names};
+use tidewaiter_crd::workload_scan::{Revision, WorkloadScanStatus};
+use tidewaiter_crd::{ClusterScanPolicy, ImageScan, RolloutApproval, WorkloadKind, WorkloadScan, image_scan};
 
 /// One store per kind.
 #[derive(Debug)]
 pub(crate) struct Index {
     pub(crate) deployments: Store<Deployment>,
     pub(crate) replica_sets: Store<ReplicaSet>,
-    /// Gated Pods alone.
+    /// Gated Pods alone: a cluster has many Pods, and only these wait for the server.
     pub(crate) gated: Store<Pod>,
     pub(crate) workloads: Store<WorkloadScan>,
     pub(crate) images: Store<ImageScan>,
@@ -30,22 +37,36 @@ pub(crate) struct Index {
     pub(crate) approvals: Store<RolloutApproval>,
     pub(crate) nodes: Store<Node>,
     pub(crate) namespaces: Store<Namespace>,
+    queues: Queues,
+    /// Failing watches: plural of the kind → what to do.
     problems: Mutex<BTreeMap<String, String>>,
-    /// The nodes' platforms as they were when last looked at.
-    judged_for: Mutex<Vec<Platform>>,
+    /// The nodes' platforms when images were last enqueued for them.
+    last_platforms: Mutex<Vec<Platform>>,
 }
 
-/// A ReplicaSet's Deployment and the hash of the template they share.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Rollout {
-    pub(crate) deployment: String,
-    pub(crate) uid: String,
-    pub(crate) hash: String,
+/// The writing ends of the stores.
+struct IndexWriters {
+    deployments: Writer<Deployment>,
+    replica_sets: Writer<ReplicaSet>,
+    gated: Writer<Pod>,
+    workloads: Writer<WorkloadScan>,
+    images: Writer<ImageScan>,
+    policies: Writer<ClusterScanPolicy>,
+    approvals: Writer<RolloutApproval>,
+    nodes: Writer<Node>,
+    namespaces: Writer<Namespace>,
 }
 
 impl Index {
-    /// Starts all watches; they go on until the process ends.
+    /// Starts all watches; they continue until the process ends.
     pub(crate) fn start(client: &Client, queues: &Queues) -> Arc<Self> {
+        let (index, writers) = Self::new(queues.clone());
+        let index = Arc::new(index);
+        watch::start(client, &index, writers);
+        index
+    }
+
+    fn new(queues: Queues) -> (Self, IndexWriters) {
         let (deployments, deployments_writer) = reflector::store();
         let (replica_sets, replica_sets_writer) = reflector::store();
         let (gated, gated_writer) = reflector::store();
@@ -55,8 +76,19 @@ impl Index {
         let (approvals, approvals_writer) = reflector::store();
         let (nodes, nodes_writer) = reflector::store();
         let (namespaces, namespaces_writer) = reflector::store();
-        let (problems, judged_for) = (Mutex::default(), Mutex::default());
-        let index = Arc::new(Index {
+        let writers = IndexWriters {
+            deployments: deployments_writer,
+            replica_sets: replica_sets_writer,
+            gated: gated_writer,
+            workloads: workloads_writer,
+            images: images_writer,
+            policies: policies_writer,
+            approvals: approvals_writer,
+            nodes: nodes_writer,
+            namespaces: namespaces_writer,
+        };
+        let (problems, last_platforms) = (Mutex::default(), Mutex::default());
+        let index = Index {
             deployments,
             replica_sets,
             gated,
@@ -66,20 +98,11 @@ impl Index {
             approvals,
             nodes,
             namespaces,
+            queues,
             problems,
-            judged_for,
-        });
-        let watch = Watch { client, queues, index: &index };
-        watch.kind("deployments", deployments_writer, |_, q, d: &Deployment| q.deployments.add(ObjectRef::from_obj(d)));
-        watch.kind("replicasets", replica_sets_writer, |i, q, r: &ReplicaSet| i.changed_replica_set(q, r));
-        watch.kind("pods", gated_writer, |_, q, p: &Pod| q.pods.add(ObjectRef::from_obj(p)));
-        watch.kind("workloadscans", workloads_writer, |i, q, w: &WorkloadScan| i.changed_workload(q, w));
-        watch.kind("imagescans", images_writer, |i, q, s: &ImageScan| i.changed_image(q, s));
-        watch.kind("clusterscanpolicies", policies_writer, |i, q, _: &ClusterScanPolicy| i.changed_policy(q));
-        watch.kind("rolloutapprovals", approvals_writer, |i, q, a: &RolloutApproval| i.changed_approval(q, a));
-        watch.kind("nodes", nodes_writer, |i, q, _: &Node| i.changed_node(q));
-        watch.kind("namespaces", namespaces_writer, |_, q, n: &Namespace| q.namespaces.add(ObjectRef::from_obj(n)));
-        index
+            last_platforms,
+        };
+        (index, writers)
     }
 
     /// Waits until every store was filled once.
@@ -95,125 +118,197 @@ impl Index {
         let _ = self.namespaces.wait_until_ready().await;
     }
 
-    /// What goes wrong with the watches, one sentence each.
+    /// Problems of the watches, one sentence each.
     pub(crate) fn problems(&self) -> Vec<String> {
-        self.problems.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.problems.lock().values().cloned().collect()
     }
 
-    /// What is decided about a workload.
-    pub(crate) fn workload(&self, namespace: &str, kind: &str, name: &str, uid: &str) -> Option<Arc<WorkloadScan>> {
-        let key = ObjectRef::new(&workload_scan::name(kind, name, uid)).within(namespace);
-        self.workloads.get(&key).filter(|w| w.spec.uid == uid)
+    /// The record of a workload.
+    pub(crate) fn record(&self, workload: &WorkloadRef) -> Option<Arc<WorkloadScan>> {
+        let key = ObjectRef::new(&workload.record_name()).within(&workload.namespace);
+        self.workloads.get(&key).filter(|record| record.spec.uid == workload.uid)
     }
 
-    /// The recorded status of a Deployment.
+    /// The recorded status of a Deployment, by UID: decisions about another Deployment of this name say nothing about it.
     pub(crate) fn deployment_status(&self, deployment: &Deployment) -> Option<WorkloadScanStatus> {
-        let namespace = deployment.namespace().unwrap_or_default();
-        let uid = deployment.uid().unwrap_or_default();
-        self.workload(&namespace, "Deployment", &deployment.name_any(), &uid)?.status.clone()
+        self.record(&WorkloadRef::deployment(deployment))?.status.clone()
     }
 
-    /// The Deployment behind a ReplicaSet, told by UIDs.
-    pub(crate) fn rollout(&self, namespace: &str, replica_set: &str, uid: &str) -> Option<Rollout> {
-        let found = self.replica_sets.get(&ObjectRef::new(replica_set).within(namespace))?;
-        if found.uid().as_deref() != Some(uid) {
-            return None;
-        }
-        let owner = found.owner_references().iter().find(|o| o.controller == Some(true) && o.kind == "Deployment")?;
-        let hash = images::template_hash(found.spec.as_ref()?.template.as_ref()?);
-        Some(Rollout { deployment: owner.name.clone(), uid: owner.uid.clone(), hash })
+    /// The ImageScan of an image. Users may create ImageScans too: its name alone proves nothing.
+    pub(crate) fn image_scan(&self, namespace: &str, image: &str) -> Option<Arc<ImageScan>> {
+        let named = self.images.get(&ObjectRef::new(&image_scan::name(image)).within(namespace));
+        named.filter(|scan| scan.spec.image == image)
     }
 
-    /// The platforms of the cluster's nodes; this machine's where there is no node yet.
-    pub(crate) fn platforms(&self) -> Vec<Platform> {
-        let of = |node: &Arc<Node>| {
-            let info = node.status.as_ref()?.node_info.as_ref()?;
-            Some(Platform::new(&info.operating_system, &info.architecture).normalised())
+    /// The ImageScans that concern a revision: of its images, as its template names them and pinned.
+    pub(crate) fn known_scans(&self, namespace: &str, revision: &Revision) -> KnownScans {
+        let images = revision.containers.values().flat_map(|c| [Some(&c.image), c.pinned.as_ref()]).flatten();
+        KnownScans::new(images.filter_map(|image| self.image_scan(namespace, image)), self.platforms())
+    }
+
+    /// The workload of a Pod.
+    pub(crate) fn pod_owner(&self, pod: &Pod, namespace: &str) -> PodOwner {
+        let set = replica_set_of(pod).and_then(|o| self.replica_sets.get(&ObjectRef::new(&o.name).within(namespace)));
+        pod_owner(pod, namespace, set.as_deref())
+    }
+
+    /// The pinned images of a Pod that may run at once.
+    pub(crate) fn allowed_pins(&self, pod: &Pod, namespace: &str) -> Option<BTreeMap<String, String>> {
+        let wanted = images::of(pod.spec.as_ref()?);
+        let (workload, template) = match self.pod_owner(pod, namespace) {
+            PodOwner::Deployment { workload, template } => (workload, Some(template)),
+            PodOwner::Other(workload) => (workload, None),
+            PodOwner::Unknown => return None,
         };
-        let mut all: Vec<Platform> = self.nodes.state().iter().filter_map(of).collect();
+        allowed_pins(self.record(&workload)?.status.as_ref()?, template.as_deref(), &wanted)
+    }
+
+    /// The ReplicaSets of a Deployment.
+    pub(crate) fn replica_sets_of(&self, deployment: &Deployment) -> Vec<Arc<ReplicaSet>> {
+        let uid = deployment.uid();
+        self.replica_sets.state_filter(|set| set.owner_references().iter().any(|o| Some(&o.uid) == uid.as_ref()))
+    }
+
+    /// The gated Pods of a namespace.
+    pub(crate) fn gated_pods(&self, namespace: &str) -> Vec<Arc<Pod>> {
+        self.gated.state_filter(|pod| pod.namespace().as_deref() == Some(namespace))
+    }
+
+    /// The platforms of the cluster's nodes; this machine's while there is no node.
+    pub(crate) fn platforms(&self) -> Vec<Platform> {
+        let mut all: Vec<Platform> = self.nodes.state().iter().filter_map(|node| platform_of(node)).collect();
         all.sort();
         all.dedup();
         if all.is_empty() { vec![Platform::new("linux", std::env::consts::ARCH).normalised()] } else { all }
     }
 
-    fn changed_replica_set(&self, queues: &Queues, changed: &ReplicaSet) {
-        let (namespace, uid) = (changed.namespace(), changed.uid());
-        let owned = |pod: &Pod| {
-            pod.namespace() == namespace && pod.owner_references().iter().any(|o| Some(&o.uid) == uid.as_ref())
-        };
-        self.gated.state_filter(|pod| owned(pod)).iter().for_each(|pod| queues.pods.add(ObjectRef::from_obj(&**pod)));
-    }
-
-    fn changed_workload(&self, queues: &Queues, changed: &WorkloadScan) {
-        let namespace = changed.namespace().unwrap_or_default();
-        Self::poke(queues, changed);
-        queues.namespaces.add(ObjectRef::new(&namespace));
-        self.poke_pods(queues, &namespace);
-    }
-
-    fn changed_image(&self, queues: &Queues, changed: &ImageScan) {
-        let namespace = changed.namespace().unwrap_or_default();
-        queues.images.add(ObjectRef::from_obj(changed));
-        self.users(changed).iter().for_each(|workload| Self::poke(queues, workload));
-        self.poke_pods(queues, &namespace);
-    }
-
     /// The workloads that use an image of their namespace.
     pub(crate) fn users(&self, scan: &ImageScan) -> Vec<Arc<WorkloadScan>> {
         let namespace = scan.namespace();
-        let uses = |w: &WorkloadScan| {
-            let revisions = w.status.iter().flat_map(|s| s.revisions.values());
-            w.namespace() == namespace
-                && revisions.flat_map(|r| r.containers.values()).any(|c| c.names(&scan.spec.image))
-        };
-        self.workloads.state_filter(uses)
+        self.workloads.state_filter(|w| w.namespace() == namespace && uses(w, &scan.spec.image))
     }
 
-    /// Has a workload looked at again.
-    fn poke(queues: &Queues, workload: &WorkloadScan) {
-        match workload.spec.kind.as_str() {
-            "Deployment" => {
-                let namespace = workload.namespace().unwrap_or_default();
-                queues.deployments.add(ObjectRef::new(&workload.spec.name).within(&namespace));
+    /// Enqueues the gated Pods of a namespace.
+    pub(crate) fn enqueue_pods(&self, namespace: &str) {
+        self.gated_pods(namespace).iter().for_each(|pod| self.queues.pods.add(ObjectRef::from_obj(&**pod)));
+    }
+
+    /// Enqueues all ImageScans.
+    pub(crate) fn enqueue_images(&self) {
+        self.images.state().iter().for_each(|scan| self.queues.images.add(ObjectRef::from_obj(&**scan)));
+    }
+
+    /// Enqueues all namespaces.
+    pub(crate) fn enqueue_namespaces(&self) {
+        self.namespaces.state().iter().for_each(|n| self.queues.namespaces.add(ObjectRef::from_obj(&**n)));
+    }
+
+    /// Enqueues what reconciles a workload: Deployments have their own controller; of anything else the Pods wait.
+    pub(crate) fn enqueue_workload(&self, workload: &WorkloadRef) {
+        match workload.kind {
+            WorkloadKind::Deployment => {
+                self.queues.deployments.add(ObjectRef::new(&workload.name).within(&workload.namespace));
             }
-            _ => queues.workloads.add(ObjectRef::from_obj(workload)),
+            _ => self.enqueue_pods(&workload.namespace),
         }
     }
 
-    /// A platform that no node had before has every image judged for it.
-    fn changed_node(&self, queues: &Queues) {
-        let now = self.platforms();
-        let mut before = self.judged_for.lock().unwrap_or_else(PoisonError::into_inner);
-        if *before != now {
-            *before = now;
-            self.images.state().iter().for_each(|i| queues.images.add(ObjectRef::from_obj(&**i)));
+    /// Enqueues a record with the controller of its kind.
+    fn enqueue_record(&self, record: &WorkloadScan) {
+        match record.spec.kind {
+            WorkloadKind::Deployment => {
+                let namespace = record.namespace().unwrap_or_default();
+                self.queues.deployments.add(ObjectRef::new(&record.spec.name).within(&namespace));
+            }
+            _ => self.queues.workloads.add(ObjectRef::from_obj(record)),
         }
-    }
-
-    fn changed_policy(&self, queues: &Queues) {
-        queues.policies.add(());
-        self.images.state().iter().for_each(|i| queues.images.add(ObjectRef::from_obj(&**i)));
-        self.deployments.state().iter().for_each(|d| queues.deployments.add(ObjectRef::from_obj(&**d)));
-        self.workloads.state().iter().for_each(|w| Self::poke(queues, w));
-        self.gated.state().iter().for_each(|p| queues.pods.add(ObjectRef::from_obj(&**p)));
-    }
-
-    fn changed_approval(&self, queues: &Queues, changed: &RolloutApproval) {
-        let namespace = changed.namespace().unwrap_or_default();
-        if changed.spec.kind == "Deployment" {
-            queues.deployments.add(ObjectRef::new(&changed.spec.name).within(&namespace));
-        }
-        self.poke_pods(queues, &namespace);
-    }
-
-    /// Has the gated Pods of a namespace looked at again.
-    pub(crate) fn poke_pods(&self, queues: &Queues, namespace: &str) {
-        let here = self.gated.state_filter(|p| p.namespace().as_deref() == Some(namespace));
-        here.iter().for_each(|pod| queues.pods.add(ObjectRef::from_obj(&**pod)));
     }
 }
 
-/// Waits until a store shows what was just written, so that the next look does not decide on what was before.
+fn platform_of(node: &Node) -> Option<Platform> {
+    let info = node.status.as_ref()?.node_info.as_ref()?;
+    Some(Platform::new(&info.operating_system, &info.architecture).normalised())
+}
+
+fn uses(workload: &WorkloadScan, image: &str) -> bool {
+    let revisions = workload.status.iter().flat_map(|s| s.revisions.values());
+    revisions.flat_map(|r| r.containers.values()).any(|c| c.names(image))
+}
+
+/// What a change of an object enqueues.
+impl Index {
+    fn deployment_changed(&self, changed: &Deployment) {
+        self.queues.deployments.add(ObjectRef::from_obj(changed));
+    }
+
+    /// The Pods of a ReplicaSet may have waited for it: it names their Deployment.
+    fn replica_set_changed(&self, changed: &ReplicaSet) {
+        let (namespace, uid) = (changed.namespace().unwrap_or_default(), changed.uid());
+        for pod in self.gated_pods(&namespace) {
+            if pod.owner_references().iter().any(|o| Some(&o.uid) == uid.as_ref()) {
+                self.queues.pods.add(ObjectRef::from_obj(&*pod));
+            }
+        }
+    }
+
+    fn pod_changed(&self, changed: &Pod) {
+        self.queues.pods.add(ObjectRef::from_obj(changed));
+    }
+
+    /// A decision concerns the workload, the namespace's allowlist and the Pods that wait for it.
+    fn workload_changed(&self, changed: &WorkloadScan) {
+        let namespace = changed.namespace().unwrap_or_default();
+        self.enqueue_record(changed);
+        self.queues.namespaces.add(ObjectRef::new(&namespace));
+        self.enqueue_pods(&namespace);
+    }
+
+    fn image_changed(&self, changed: &ImageScan) {
+        let namespace = changed.namespace().unwrap_or_default();
+        self.queues.images.add(ObjectRef::from_obj(changed));
+        self.users(changed).iter().for_each(|workload| self.enqueue_record(workload));
+        self.enqueue_pods(&namespace);
+    }
+
+    fn policy_changed(&self, _: &ClusterScanPolicy) {
+        self.queues.policies.add(());
+        self.enqueue_images();
+        self.deployments.state().iter().for_each(|d| self.queues.deployments.add(ObjectRef::from_obj(&**d)));
+        self.workloads.state().iter().for_each(|w| self.enqueue_record(w));
+        self.gated.state().iter().for_each(|p| self.queues.pods.add(ObjectRef::from_obj(&**p)));
+    }
+
+    fn approval_changed(&self, changed: &RolloutApproval) {
+        let namespace = changed.namespace().unwrap_or_default();
+        if changed.spec.kind == WorkloadKind::Deployment {
+            self.queues.deployments.add(ObjectRef::new(&changed.spec.name).within(&namespace));
+        }
+        self.enqueue_pods(&namespace);
+    }
+
+    /// Every image must be scanned for a platform that no node had before. Nodes report their state every few seconds:
+    /// only a change of the platforms counts.
+    fn node_changed(&self, _: &Node) {
+        let now = self.platforms();
+        let mut last = self.last_platforms.lock();
+        if *last != now {
+            *last = now;
+            self.enqueue_images();
+        }
+    }
+
+    fn namespace_changed(&self, changed: &Namespace) {
+        self.queues.namespaces.add(ObjectRef::from_obj(changed));
+    }
+}
+
+/// Looks at a store until it shows a write: a watch is milliseconds behind. After a second something else was written, and
+/// that is reconciled anyway.
+const SETTLE_LOOKS: u32 = 500;
+const SETTLE_PAUSE: Duration = Duration::from_millis(2);
+
+/// Waits until a store shows a write of the server's own, so that the next reconciliation does not decide on what was
+/// before.
 pub(crate) async fn settled<K>(store: &Store<K>, written: &K)
 where
     K: Resource<DynamicType = ()> + Clone,
@@ -227,82 +322,10 @@ where
     }
 }
 
-/// Versions rise (Kubernetes 1.35 makes it a promise; every API server kept it before).
+/// Resource versions rise: Kubernetes promises it from 1.35 on, and every API server before did it.
 fn version<K: Resource>(object: &K) -> u64 {
     object.meta().resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or_default()
 }
 
-/// A watch is milliseconds behind; after a second something else has written.
-const SETTLE_LOOKS: u32 = 500;
-const SETTLE_PAUSE: Duration = Duration::from_millis(2);
-
-struct Watch<'a> {
-    client: &'a Client,
-    queues: &'a Queues,
-    index: &'a Arc<Index>,
-}
-
-impl Watch<'_> {
-    /// Watches one kind; `changed` hears of every object that appears, changes or goes.
-    fn kind<K>(&self, plural: &'static str, writer: Writer<K>, changed: fn(&Index, &Queues, &K))
-    where
-        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
-    {
-        let config = match plural {
-            "pods" => watcher::Config::default().labels(names::GATED),
-            _ => watcher::Config::default(),
-        };
-        let slim = |object: &mut K| object.managed_fields_mut().clear();
-        let api: Api<K> = Api::all(self.client.clone());
-        let mut events = Box::pin(watcher(api, config).default_backoff().modify(slim).reflect(writer));
-        let (index, queues) = (Arc::clone(self.index), self.queues.clone());
-        tokio::spawn(async move {
-            while let Some(event) = events.next().await {
-                let problem = match &event {
-                    Ok(
-                        watcher::Event::Apply(object)
-                        | watcher::Event::InitApply(object)
-                        | watcher::Event::Delete(object),
-                    ) => {
-                        changed(&index, &queues, object);
-                        None
-                    }
-                    Ok(_) => None,
-                    Err(error) => Some(explain(plural, error)),
-                };
-                index.note(plural, problem);
-            }
-        });
-    }
-}
-
-impl Index {
-    fn note(&self, plural: &str, problem: Option<String>) {
-        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        match problem {
-            Some(text) => {
-                tracing::error!("{text}");
-                problems.insert(plural.to_owned(), text);
-            }
-            None => {
-                problems.remove(plural);
-            }
-        }
-    }
-}
-
-/// What a failed watch means for its operator.
-fn explain(plural: &str, error: &watcher::Error) -> String {
-    let status = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => Some(status.code),
-        watcher::Error::WatchError(status) => Some(status.code),
-        _ => None,
-    };
-    let cause = error.to_string();
-    match status {
-        Some(403) => format!("the server may not list and watch {plural}: apply deploy/rbac.yaml ({cause})"),
-        Some(404) => format!("the API server does not know {plural}: apply deploy/crds.yaml ({cause})"),
-        _ => format!("watching {plural} fails, trying again: {cause}"),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,20 +1,20 @@
-//! What the server registers in the cluster itself, once it knows what runs there.
+//! Registers webhooks and admission policies in the cluster, once the server knows what runs there.
 //!
 //! ```text
-//! retained inventory of namespaces that become enforced → webhooks → policies → bindings → in force
+//! retain what runs in namespaces that become enforced → webhooks → policies → bindings → in force
 //! ```
 //!
-//! Everything is applied again whenever policies change and every minute, so that what somebody deleted comes back.
+//! Everything is applied again when policies change, and every minute, so that objects that somebody deleted are restored.
 
 pub(crate) mod certificate;
-pub(crate) mod inventory;
 mod manifests;
 pub(crate) mod nudge;
+mod retain;
 pub(crate) mod uninstall;
 
-use crate::allowlist;
-use crate::context::Context;
-use crate::policy;
+use crate::context::ServerContext;
+use crate::controllers::allowlist;
+use crate::decide::policy;
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
@@ -31,23 +31,21 @@ use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanSpec;
 use tidewaiter_crd::names::{FIELD_MANAGER, NAMESPACE};
 
-/// Name of the webhook configuration.
-pub(crate) const WEBHOOKS: &str = "tidewaiter";
-/// How often everything is applied again.
-const AGAIN: Duration = Duration::from_secs(60);
+/// Pause between two applications of everything: as long as somebody's deletion may last.
+const APPLY_PAUSE: Duration = Duration::from_secs(60);
 /// Policies are in force within a second or two; on a busy API server within some more.
 const IN_FORCE_LOOKS: u32 = 300;
 const IN_FORCE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Registers everything and waits until it is in force.
-pub(crate) async fn install(ctx: &Context, ca_pem: &str) -> Result<()> {
+pub(crate) async fn install(ctx: &ServerContext, ca_pem: &str) -> Result<()> {
     apply(ctx, ca_pem).await?;
     in_force(ctx).await
 }
 
-/// The API server takes up policies in its own time. The one that was bound last is asked, by a request that changes
-/// nothing.
-async fn in_force(ctx: &Context) -> Result<()> {
+/// Waits until the API server enforces the policies, which it compiles asynchronously: the one that is bound last refuses a
+/// dry run that nothing else refuses.
+async fn in_force(ctx: &ServerContext) -> Result<()> {
     let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), NAMESPACE);
     let spec = ImageScanSpec { image: "none".to_owned(), platforms: vec![], pull_secrets: vec![], rescan: None };
     let probe = ImageScan::new("in-force", spec);
@@ -62,10 +60,10 @@ async fn in_force(ctx: &Context) -> Result<()> {
     bail!("the API server does not enforce the admission policies; see: kubectl describe validatingadmissionpolicies")
 }
 
-/// Keeps everything registered, for ever.
-pub(crate) async fn keep(ctx: Arc<Context>, ca_pem: String) {
+/// Keeps everything registered until the process ends.
+pub(crate) async fn keep(ctx: Arc<ServerContext>, ca_pem: String) {
     loop {
-        let _ = tokio::time::timeout(AGAIN, ctx.queues.policies.next()).await;
+        let _ = tokio::time::timeout(APPLY_PAUSE, ctx.queues.policies.next()).await;
         if let Err(error) = apply(&ctx, &ca_pem).await {
             tracing::error!("registering webhooks and policies: {error:#}");
         }
@@ -73,7 +71,7 @@ pub(crate) async fn keep(ctx: Arc<Context>, ca_pem: String) {
     }
 }
 
-async fn apply(ctx: &Context, ca_pem: &str) -> Result<()> {
+async fn apply(ctx: &ServerContext, ca_pem: &str) -> Result<()> {
     retain(ctx).await?;
     put::<MutatingWebhookConfiguration>(ctx, manifests::webhooks(&ctx.settings, ca_pem)).await?;
     for policy in manifests::policies()? {
@@ -85,22 +83,23 @@ async fn apply(ctx: &Context, ca_pem: &str) -> Result<()> {
     Ok(())
 }
 
-/// What runs in namespaces that are not enforced yet, and are about to be, goes on running.
-async fn retain(ctx: &Context) -> Result<()> {
+/// Retains what runs in namespaces that are about to be enforced. Which ones are enforced until now is read from the
+/// cluster, so that a restart in between loses nothing.
+async fn retain(ctx: &ServerContext) -> Result<()> {
     let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(ctx.client.clone());
     let bound = bindings.get_opt(manifests::SHAPE).await.context("reading the bindings (see deploy/rbac.yaml)")?;
     let before = bound.as_ref().and_then(manifests::bound);
-    let after = policy::selection(&ctx.index.policies.state(), &ctx.settings.excluded);
+    let after = policy::enforced_namespaces(&ctx.index.policies.state(), &ctx.settings.excluded);
     if before.as_ref() == Some(&after) {
         return Ok(());
     }
-    let new = |namespace: &str| after.holds(namespace) && !before.as_ref().is_some_and(|b| b.holds(namespace));
-    let kept = inventory::retain(ctx, &new).await.context("recording what runs already")?;
-    tracing::info!(workloads = kept, "what runs in newly enforced namespaces is retained");
+    let new = |namespace: &str| after.contains(namespace) && !before.as_ref().is_some_and(|b| b.contains(namespace));
+    let retained = retain::retain(ctx, &new).await.context("retaining what already runs")?;
+    tracing::info!(workloads = retained, "what runs in newly enforced namespaces is retained");
     Ok(())
 }
 
-async fn put<K>(ctx: &Context, object: Value) -> Result<()>
+async fn put<K>(ctx: &ServerContext, object: Value) -> Result<()>
 where
     K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + Debug,
 {

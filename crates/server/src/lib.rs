@@ -1,4 +1,103 @@
-//! The part of the server that needs no cluster: its store. A library, so that `examples/rematch.rs` measures the code
-//! that the server runs.
+//! `tidewaiter`: the server that holds workloads until their images are scanned and approved.
+//!
+//! ```text
+//! API server → http::webhook → admission            what may run now
+//! API server → index → queues → controllers         scans, decisions, releases
+//!   ImageScan → scan (child process) → store, ImageScan → WorkloadScan → ImageAllowlist, un-pause, un-gate
+//! ```
+//!
+//! Every floor uses only those below it:
+//!
+//! ```text
+//! args, serve
+//! http · install                     what the server listens on; what it registers in the cluster
+//! controllers                        read, ask `decide`, write
+//! context                            holds all that is below
+//! alert · index · scan · memory      delivery; watches; processes; what only saves work
+//! queues · store · metrics · settings
+//! admission                          pure: what a request may do
+//! decide                             pure: what images and workloads may do
+//! ```
+//!
+//! Decisions are read from WorkloadScans alone, which nobody else can write. Everything that the server must know after a
+//! restart is in objects of the cluster. It never links the feeds, and scans in a process without a token.
+//!
+//! A library, so that `benches` measures the store that the server uses.
 
+mod admission;
+mod alert;
+mod args;
+mod context;
+mod controllers;
+mod decide;
+mod error;
+mod http;
+mod index;
+mod install;
+mod memory;
+mod metrics;
+mod patches;
+mod queues;
+mod scan;
+mod serve;
+mod settings;
 pub mod store;
+
+use anyhow::{Context as _, Result};
+use args::{Args, Command};
+use clap::Parser as _;
+use kube::{Client, Config};
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use tidewaiter_http::proxy::Proxies;
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    // One TLS provider for the process: libraries are built without one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match run(Args::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::ScanWorker => return scan::worker::main(),
+        Command::RematchWorker => return scan::rematch::main(),
+        Command::Serve(_) | Command::Uninstall => {}
+    }
+    log();
+    let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
+    runtime.block_on(async {
+        let client = connect().await?;
+        match command {
+            Command::Serve(args) => serve::run(client, *args).await,
+            Command::Uninstall => install::uninstall::run(client).await,
+            Command::ScanWorker | Command::RematchWorker => Ok(()),
+        }
+    })
+}
+
+/// Connects to the cluster of the kubeconfig, or to the one that the process runs in.
+async fn connect() -> Result<Client> {
+    let mut config = Config::infer().await.context("no cluster: set KUBECONFIG, or run inside one")?;
+    // Inside a cluster no proxy leads to the API server, and the client uses none.
+    if config.proxy_url.is_some() {
+        config.proxy_url = Proxies::from_env()?.for_cluster(&config.cluster_url, config.proxy_url.take());
+    }
+    Client::try_from(config).context("connecting to the cluster")
+}
+
+/// Logs lines on a terminal, and JSON for collectors.
+fn log() {
+    let builder = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        builder.init();
+    } else {
+        builder.json().init();
+    }
+}

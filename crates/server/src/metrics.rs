@@ -1,4 +1,4 @@
-//! Metrics in the OpenMetrics text format.
+//! The server's metrics.
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -23,7 +23,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// A registry with every metric at zero.
+    /// A registry without any count.
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("tidewaiter");
         let transitions = Family::<Labels, Counter>::default();
@@ -37,7 +37,7 @@ impl Metrics {
         Metrics { registry: Arc::new(registry), transitions, scans, running, admissions }
     }
 
-    /// A workload went from one state to another.
+    /// Counts a change of a workload's statuses.
     pub(crate) fn transition(&self, from: (ImageStatus, DeploymentStatus), to: WorkloadStatus) {
         let labels = labels(&[
             ("from_image", &from.0.to_string()),
@@ -48,24 +48,24 @@ impl Metrics {
         self.transitions.get_or_create(&labels).inc();
     }
 
-    /// A scan begins.
+    /// Counts a scan that begins.
     pub(crate) fn scan_started(&self) {
         self.running.inc();
     }
 
-    /// A scan ended.
+    /// Counts a scan that ends.
     pub(crate) fn scan_ended(&self, status: &ImageScanStatus) {
         self.running.dec();
         let reason = status.reason.as_ref().map_or("", Reason::as_str);
         self.scans.get_or_create(&labels(&[("status", &status.image_status.to_string()), ("reason", reason)])).inc();
     }
 
-    /// An admission request was answered.
+    /// Counts the response to an admission request.
     pub(crate) fn admission(&self, resource: &str, answer: &str) {
         self.admissions.get_or_create(&labels(&[("resource", resource), ("answer", answer)])).inc();
     }
 
-    /// The text that a scraper reads.
+    /// All metrics in the OpenMetrics text format.
     pub(crate) fn text(&self) -> String {
         let mut out = String::new();
         match encode(&mut out, &self.registry) {

@@ -1,4 +1,4 @@
-//! JSON patches (RFC 6902): changes that test what was read.
+//! Sending JSON patches (RFC 6902).
 
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -6,12 +6,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt::Debug;
 
-/// Patches an object.
+/// Patches an object; `operations` test what was read, so that nothing is changed that was not decided about.
 pub(crate) async fn object<K>(api: &Api<K>, name: &str, operations: Vec<Value>) -> Result<K, kube::Error>
 where
     K: Clone + DeserializeOwned + Debug,
 {
-    api.patch(name, &PatchParams::default(), &of(operations)?).await
+    api.patch(name, &PatchParams::default(), &patch_of(operations)?).await
 }
 
 /// Patches an object's status.
@@ -19,9 +19,9 @@ pub(crate) async fn status<K>(api: &Api<K>, name: &str, operations: Vec<Value>) 
 where
     K: Clone + DeserializeOwned + Debug,
 {
-    api.patch_status(name, &PatchParams::default(), &of(operations)?).await
+    api.patch_status(name, &PatchParams::default(), &patch_of(operations)?).await
 }
 
-fn of(operations: Vec<Value>) -> Result<Patch<()>, kube::Error> {
+fn patch_of(operations: Vec<Value>) -> Result<Patch<()>, kube::Error> {
     serde_json::from_value(Value::Array(operations)).map(Patch::Json).map_err(kube::Error::SerdeError)
 }

@@ -1,4 +1,4 @@
-//! Work to be looked at again, one queue per controller. A queue holds each key once.
+//! Keys of objects to reconcile: one queue per controller.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
@@ -8,7 +8,7 @@ use tidewaiter_crd::{ImageScan, WorkloadScan};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// The sending and receiving ends.
+/// The queues of all controllers.
 #[derive(Debug, Clone)]
 pub(crate) struct Queues {
     pub(crate) deployments: Queue<ObjectRef<Deployment>>,
@@ -16,22 +16,22 @@ pub(crate) struct Queues {
     pub(crate) images: Queue<ObjectRef<ImageScan>>,
     pub(crate) workloads: Queue<ObjectRef<WorkloadScan>>,
     pub(crate) namespaces: Queue<ObjectRef<Namespace>>,
-    /// Policies changed.
+    /// Changes of policies.
     pub(crate) policies: Queue<()>,
-    /// Images that run although nobody decides about them.
-    pub(crate) unheld: Queue<Wanted>,
+    /// Images that run without a decision.
+    pub(crate) unheld: Queue<UnheldImage>,
 }
 
-/// An image that is to be scanned for the record alone.
+/// An image that runs without a decision (in audit mode), and is scanned for the record.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Wanted {
+pub(crate) struct UnheldImage {
     pub(crate) namespace: String,
     pub(crate) image: String,
-    /// Secrets of the namespace to pull with.
+    /// Pull secrets of the namespace.
     pub(crate) pull_secrets: Vec<String>,
 }
 
-/// One queue; the controllers de-duplicate what they take from it.
+/// A queue. Unbounded: a key is a few names, and the controllers de-duplicate what they take.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     sender: UnboundedSender<T>,
@@ -50,15 +50,22 @@ impl<T> Queue<T> {
         Queue { sender, receiver: Arc::new(Mutex::new(receiver)) }
     }
 
-    /// Adds a key.
+    /// Enqueues a key.
     pub(crate) fn add(&self, key: T) {
-        // It fails only when the process ends.
+        // Sending fails only when the process ends and the receiver is dropped.
         let _ = self.sender.send(key);
     }
 
-    /// The next key.
+    /// Waits for the next key.
     pub(crate) async fn next(&self) -> Option<T> {
         self.receiver.lock().await.recv().await
+    }
+
+    /// All keys that are enqueued now.
+    #[cfg(test)]
+    pub(crate) fn drain(&self) -> Vec<T> {
+        let mut receiver = self.receiver.try_lock().unwrap();
+        std::iter::from_fn(|| receiver.try_recv().ok()).collect()
     }
 }
 

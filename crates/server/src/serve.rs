@@ -1,15 +1,17 @@
-//! The server from start to end.
+//! The server from its start to its end.
 
-use crate::alert::Alerts;
+use crate::alert::AlertChannel;
 use crate::args::Serve;
-use crate::context::{Context, Young};
-use crate::database::Databases;
+use crate::context::ServerContext;
 use crate::index::Index;
-use crate::install::certificate::Authority;
+use crate::install::certificate::WebhookAuthority;
+use crate::memory::{RecentApprovals, WrittenAllowlists};
 use crate::metrics::Metrics;
 use crate::queues::Queues;
-use crate::scans::slots::Slots;
-use crate::{allowlist, api, controllers, install, scans, webhook};
+use crate::scan::database::DatabaseFile;
+use crate::scan::slots::ScanSlots;
+use crate::store::SqliteStore;
+use crate::{controllers, http, install};
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum_server::tls_rustls::RustlsConfig;
@@ -19,15 +21,14 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tidewaiter::store::Sqlite;
 use tidewaiter_crd::names::FIELD_MANAGER;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How often the webhooks' certificate is made anew.
+/// Age at which the webhooks' certificate is replaced: a day, so that a leaked key is of little use.
 const ROTATION: Duration = Duration::from_secs(24 * 3600);
 
-/// Runs until told to stop.
+/// Runs until a signal stops it.
 ///
 /// # Errors
 /// When an address, the store or the cluster cannot be used.
@@ -35,29 +36,30 @@ pub(crate) async fn run(client: Client, args: Serve) -> Result<()> {
     let settings = args.settings()?;
     let queues = Queues::new();
     let index = Index::start(&client, &queues);
-    let store = Sqlite::open(&args.store).with_context(|| format!("the store {}", args.store.display()))?;
-    let databases = Databases::open(&args.db, &args.store, &settings.program);
+    let store = SqliteStore::open(&args.store).with_context(|| format!("the store {}", args.store.display()))?;
+    let database = DatabaseFile::open(&args.db, &args.store, &settings.program);
     let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: None };
-    let ctx = Arc::new(Context {
+    let ctx = Arc::new(ServerContext {
         recorder: Recorder::new(client.clone(), reporter),
         client,
-        slots: Slots::new(settings.scans),
+        slots: ScanSlots::new(settings.scans),
         settings,
-        alerts: Alerts::new(queues.clone(), Arc::clone(&index)),
-        queues: queues.clone(),
-        index: Arc::clone(&index),
+        alerts: AlertChannel::new(Arc::clone(&index)),
+        queues,
+        index,
         store: Arc::new(store),
-        databases: databases.clone(),
+        database,
         metrics: Metrics::new(),
-        approvals: Young::default(),
-        lists: allowlist::Lists::default(),
+        recent_approvals: RecentApprovals::default(),
+        written_allowlists: WrittenAllowlists::default(),
         ready: AtomicBool::new(false),
         tls: OnceLock::new(),
     });
-    answer(args.listen, api::router(Arc::clone(&ctx))).await?;
-    answer(args.metrics_listen, api::metrics_router(Arc::clone(&ctx))).await?;
+    // First, so that probes are answered while the cluster is being listed.
+    listen(args.listen, http::api::router(Arc::clone(&ctx))).await?;
+    listen(args.metrics_listen, http::metrics::router(Arc::clone(&ctx))).await?;
     tokio::select! {
-        ready = start(&ctx, &args, databases) => ready?,
+        ready = start(&ctx, &args) => ready?,
         () = stopped() => return Ok(()),
     }
     stopped().await;
@@ -65,22 +67,21 @@ pub(crate) async fn run(client: Client, args: Serve) -> Result<()> {
 }
 
 /// Serves plain HTTP until the process ends.
-async fn answer(address: SocketAddr, routes: Router) -> Result<()> {
+async fn listen(address: SocketAddr, routes: Router) -> Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
     tokio::spawn(async move { axum::serve(listener, routes).await });
     Ok(())
 }
 
-/// Everything from the first look at the cluster to ready.
-async fn start(ctx: &Arc<Context>, args: &Serve, databases: Databases) -> Result<()> {
+/// Everything from listing the cluster to ready. In this order: nothing is enforced before the webhooks answer, and the
+/// server is ready only when the policies are in force.
+async fn start(ctx: &Arc<ServerContext>, args: &Serve) -> Result<()> {
     ctx.index.ready().await;
-    let authority = Authority::open(&ctx.client).await?;
+    let authority = WebhookAuthority::open(&ctx.client).await?;
     webhooks(ctx, args, &authority).await?;
     install::install(ctx, &authority.pem).await?;
     controllers::start(ctx);
-    tokio::spawn(databases.follow(Arc::clone(ctx)));
     tokio::spawn(install::keep(Arc::clone(ctx), authority.pem.clone()));
-    tokio::spawn(scans::sweep::sweep(Arc::clone(ctx)));
     tokio::spawn(rotate(Arc::clone(ctx), authority));
     ctx.ready.store(true, Ordering::Release);
     tracing::info!("ready");
@@ -88,21 +89,21 @@ async fn start(ctx: &Arc<Context>, args: &Serve, databases: Databases) -> Result
     Ok(())
 }
 
-async fn webhooks(ctx: &Arc<Context>, args: &Serve, authority: &Authority) -> Result<()> {
+async fn webhooks(ctx: &Arc<ServerContext>, args: &Serve, authority: &WebhookAuthority) -> Result<()> {
     let leaf = authority.leaf(&ctx.settings)?;
     let tls = RustlsConfig::from_pem(leaf.certificate.into_bytes(), leaf.key.into_bytes()).await?;
     let _ = ctx.tls.set(tls.clone());
     let listener = std::net::TcpListener::bind(args.webhook_listen);
     let listener = listener.with_context(|| format!("listening on {}", args.webhook_listen))?;
     listener.set_nonblocking(true)?;
-    let app = webhook::router(Arc::clone(ctx)).into_make_service();
+    let app = http::webhook::router(Arc::clone(ctx)).into_make_service();
     let server = axum_server::from_tcp_rustls(listener, tls)?;
     tokio::spawn(async move { server.serve(app).await });
     Ok(())
 }
 
-/// A leaf is used as long as its server runs, and no longer than a day.
-async fn rotate(ctx: Arc<Context>, authority: Authority) {
+/// Replaces the leaf certificate every day.
+async fn rotate(ctx: Arc<ServerContext>, authority: WebhookAuthority) {
     loop {
         tokio::time::sleep(ROTATION).await;
         let Some(tls) = ctx.tls.get() else { continue };

@@ -1,18 +1,22 @@
-//! Where reports and inventories live: never in etcd. What is lost here costs a scan.
+//! The cache of reports and inventories, which are too large for etcd. A lost row costs a rescan.
 //!
 //! ```text
-//! scan → inventory → put_inventory → inventories (who asks what), bodies, asked (every question once)
-//! database → delta → rematch: asked → inventories with another answer → judged again → changed reports
+//! scan → inventory → put_inventory → inventories (questions of each), bodies, asked (every question once)
+//! database → delta → rematch: asked → inventories whose answers may change → matched again → changed reports
 //! ```
+//!
+//! Everything is behind the trait [`Store`]: the server needs one store for all of its replicas, and this one is a file.
 
+mod encoding;
+mod garbage;
 mod inventories;
 mod open;
 mod rematch;
 mod reports;
-mod sweep;
 
-pub use open::Sqlite;
-pub use rematch::{Changed, Seen, rematch};
+pub use open::SqliteStore;
+pub use rematch::{ChangedReport, RematchSummary};
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,10 +24,10 @@ use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::{DatabaseInfo, Inventory, Report};
 use tidewaiter_db::matching::Rematched;
 
-/// Why the store did not do what it was asked.
+/// Why the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// SQLite refused.
+    /// SQLite reports an error.
     #[error("the store {path}: {source}")]
     Sqlite {
         /// The file.
@@ -31,62 +35,67 @@ pub enum Error {
         /// What SQLite says.
         source: rusqlite::Error,
     },
-    /// Something else on the way.
+    /// A file cannot be read or written.
     #[error("the store: {0}")]
     Io(#[from] std::io::Error),
-    /// A value that is not what was written.
+    /// A stored value cannot be read.
     #[error("the store: {0}")]
     Json(#[from] serde_json::Error),
-    /// A database that judges cannot be read.
+    /// The vulnerability database cannot be read.
     #[error(transparent)]
-    Database(#[from] tidewaiter_db::Error),
+    Database(#[from] tidewaiter_db::DatabaseError),
 }
 
-/// Keeps reports by their unguessable key, and inventories by the digest of their image.
+/// Stores reports by an unguessable key, and inventories by the digest of their image.
 pub trait Store: Send + Sync {
-    /// Keeps a report; gives its key.
+    /// Stores a report and returns its key.
     ///
     /// # Errors
     /// When it cannot be written.
     fn put_report(&self, report: &Report) -> Result<String, Error>;
-    /// A report, if the key is one.
+    /// Returns the report of a key.
     fn report(&self, key: &str) -> Option<Report>;
-    /// Says that another database would give the same report.
+    /// Notes that another database gives the same report.
     ///
     /// # Errors
     /// When it cannot be written.
     fn confirm_report(&self, key: &str, by: &DatabaseInfo) -> Result<(), Error>;
-    /// Forgets a report.
+    /// Deletes a report.
     fn remove_report(&self, key: &str);
-    /// Keeps what was seen in an image.
+    /// Stores an inventory.
     ///
     /// # Errors
     /// When it cannot be written.
     fn put_inventory(&self, inventory: &Inventory) -> Result<(), Error>;
-    /// The file, for the processes that read inventories.
-    fn path(&self) -> PathBuf;
-    /// Forgets what an earlier re-match found.
+    /// Returns the location, by which worker processes open the store to read.
+    fn location(&self) -> StoreLocation;
+    /// Deletes the results of an earlier re-match.
     ///
     /// # Errors
     /// When it cannot be written.
     fn clear_rematched(&self) -> Result<(), Error>;
-    /// Keeps how a new database changes a report.
+    /// Stores how a new database changes a report.
     ///
     /// # Errors
     /// When it cannot be written.
-    fn put_rematched(&self, changed: &Changed) -> Result<(), Error>;
-    /// What a re-match found of an image that was scanned before it.
-    fn rematched(&self, image: &Digest, seen: &Seen) -> Option<Rematched>;
-    /// Forgets what is older than `age` and not in use; gives how much.
+    fn put_rematched(&self, changed: &ChangedReport) -> Result<(), Error>;
+    /// Returns what a re-match found for an image; `None` when it did not see the image's inventory.
+    fn rematched(&self, image: &Digest, summary: &RematchSummary) -> Option<Rematched>;
+    /// Deletes rows that are older than `age` and not referred to; returns their number.
     ///
     /// # Errors
     /// When the store cannot be listed.
-    fn sweep(&self, used: &Used, age: Duration) -> Result<usize, Error>;
+    fn collect_garbage(&self, used: &References, age: Duration) -> Result<usize, Error>;
 }
+
+/// Where a store is, for the processes that read it. Opaque: only the store knows what it names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StoreLocation(PathBuf);
 
 /// What objects of the cluster refer to.
 #[derive(Debug, Default)]
-pub struct Used {
+pub struct References {
     /// Keys of reports.
     pub reports: HashSet<String>,
     /// Digests of images.

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use tidewaiter_testkit::lab::Lab;
 use tidewaiter_testkit::layout;
+use tidewaiter_testkit::skip::shared;
 
 /// Vulnerabilities of the image's Python packages by the PyPA's advisories, worked out a second time with Python's own
 /// `packaging`.
@@ -40,16 +41,11 @@ const EXPECTED: &str = "\
 
 #[test]
 fn python_on_bookworm() {
-    let places = places();
-    let shared = places.root.join("../shared");
-    if !shared.is_dir() {
-        println!("skipped: there is no ../shared with the image and the feeds");
-        return;
-    }
-    let mut lab = Lab::new(places);
-    build_database(&lab, &shared.join("feeds"));
+    let (Some(feeds), Some(images)) = (shared("feeds"), shared("images/python-bookworm")) else { return };
+    let mut lab = Lab::new(places());
+    build_database(&lab, &feeds);
     lab.start_server();
-    let image = layout::read(&shared.join("images/python-bookworm"));
+    let image = layout::read(&images);
     let image = lab.registry.push("python", "bookworm", &image);
     create(&lab, "app", &image);
     lab.until("app", "ScanFailed Blocked");

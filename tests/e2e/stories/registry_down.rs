@@ -22,7 +22,7 @@ fn scale_up_and_pod_deletion_with_the_registry_down() {
     lab.kubectl(&["rollout", "restart", "deployment/app"]).ok();
     rolled_out(&lab, "app");
     let status = lab.kubectl(&["scan", "status", "deployment/app"]).ok();
-    assert!(status.contains("the registry cannot be reached: the old digest stays"), "{status}");
+    assert!(status.contains("the registry cannot be reached; the approved digest continues to be used"), "{status}");
     assert!(pod_images(&lab, "app").iter().all(|i| *i == pinned[0]), "{:?}", pod_images(&lab, "app"));
 
     // An image that nobody knows waits.

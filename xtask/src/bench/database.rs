@@ -1,26 +1,16 @@
-//! The database that judges, and the figures of a database.
+//! The small database that scans use, and the sizes of any database.
 
-use super::inputs::content::{DEBIAN_PACKAGES, JARS, NPM_PACKAGES, debian_name, jar, npm_name};
-use super::measure::median;
+use super::images::content::{DEBIAN_PACKAGES, JARS, NPM_PACKAGES, debian_name, jar, npm_name};
 use super::report::Figure;
-use anyhow::{Context, Result, bail};
-use serde::{Deserialize, Serialize};
+use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, Instant};
 use tidewaiter_core::advisory::{Advisory, Affected, KeyKind};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_db::Database;
 use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_db::writer::{BuildInput, write};
 
-/// Look-ups that are timed.
-const LOOKUPS: usize = 100_000;
-/// Look-ups between two looks at the clock, which itself costs about 25 ns.
-const BATCH: usize = 10;
-/// Openings that are timed.
-const OPENINGS: usize = 200;
 /// Bytes of one interval in the file.
 const INTERVAL_BYTES: usize = 8;
 /// Ecosystems of the images.
@@ -62,56 +52,8 @@ fn advisory(number: usize, ecosystem: &str, package: &str, key: KeyKind, fix: &s
     }
 }
 
-/// Medians, as [`time_lookups`] prints them.
-#[derive(Debug, Serialize, Deserialize)]
-struct Times {
-    open_ms: f64,
-    lookup_us: f64,
-}
-
-/// Times the opening and random look-ups, each of which walks its rows and intervals; prints JSON.
-pub(crate) fn time_lookups(path: &Path) -> Result<bool> {
-    let ms = |elapsed: Duration| elapsed.as_secs_f64() * 1000.0;
-    let mut openings = Vec::new();
-    for _ in 0..OPENINGS {
-        let begun = Instant::now();
-        std::hint::black_box(Database::open(path)?);
-        openings.push(ms(begun.elapsed()));
-    }
-    let db = Database::open(path)?;
-    let all: Vec<_> = db.packages().collect();
-    if all.is_empty() {
-        bail!("{}: it holds no packages", path.display());
-    }
-    // A linear congruential generator (Knuth's MMIX): the same look-ups in every run.
-    let mut state = 42_u64;
-    let mut batches = Vec::new();
-    for _ in 0..LOOKUPS / BATCH {
-        let mut wanted = Vec::with_capacity(BATCH);
-        for _ in 0..BATCH {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let index = usize::try_from(state >> 33)? % all.len();
-            wanted.extend(all.get(index));
-        }
-        let begun = Instant::now();
-        for (ecosystem, key, name) in wanted {
-            let rows = db.rows(ecosystem, key, name);
-            std::hint::black_box(rows.map(|row| row.spans().count()).sum::<usize>());
-        }
-        batches.push(ms(begun.elapsed()) * 1000.0 / 10.0);
-    }
-    let times = Times { open_ms: median(openings.into_iter()), lookup_us: median(batches.into_iter()) };
-    println!("{}", serde_json::to_string(&times)?);
-    Ok(true)
-}
-
-/// What a built database costs: times from the release build of this program, sizes from the file.
-pub(crate) fn figures(helper: &Path, path: &Path) -> Result<Vec<Figure>> {
-    let out = Command::new(helper).arg("bench-lookups").arg(path).output().context("the helper cannot be run")?;
-    if !out.status.success() {
-        bail!("{}: {}", path.display(), String::from_utf8_lossy(&out.stderr));
-    }
-    let times: Times = serde_json::from_slice(&out.stdout)?;
+/// The sizes of a database file's parts.
+pub(crate) fn figures(path: &Path) -> Result<Vec<Figure>> {
     let db = Database::open(path)?;
     let sizes: BTreeMap<String, usize> = db.section_sizes().into_iter().collect();
     let size = |name: &str| sizes.get(name).copied().unwrap_or_default();
@@ -119,8 +61,6 @@ pub(crate) fn figures(helper: &Path, path: &Path) -> Result<Vec<Figure>> {
     let rows = size("packages") + size("rows") + size("intervals") + size("qualifiers");
     let details = size("details") + size("blocks");
     Ok(vec![
-        Figure::new("database: open", times.open_ms, "ms").at_most(1.0),
-        Figure::new("database: look-up", times.lookup_us, "µs").at_most(2.0),
         Figure::new("database: rows and package index", ratio(rows, intervals), "bytes/interval").at_most(24.0),
         Figure::new("database: details", ratio(details, usize::try_from(db.meta().advisories)?), "bytes/advisory")
             .at_most(200.0),

@@ -4,25 +4,25 @@
 //! - whole: libdeflate inflates a layer in one buffer, layers and hashes spread over the cores;
 //! - piped: zlib-rs inflates into a pipe of small buffers, so that even one layer is inflated and hashed at once.
 
-use super::inputs::{blob, descriptors};
-use anyhow::{Context, Result, bail};
+use super::images::{blob, descriptors};
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
+use tidewaiter_io::in_order;
 
-/// Size of a piece in the pipe.
+/// Size of a piece in the pipe: it stays in the second-level cache between the two threads.
 const PIECE: usize = 256 << 10;
-/// Pieces under way.
+/// Pieces in the pipe, so that neither thread waits for the other at each piece.
 const PIECES: usize = 8;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct FloorArgs {
     /// OCI layout
     pub(crate) layout: PathBuf,
     /// How to go about it
@@ -49,14 +49,14 @@ enum Packing {
 }
 
 #[derive(Debug)]
-struct Layer {
+struct FloorLayer {
     path: PathBuf,
     packing: Packing,
     bytes: OnceLock<Result<Vec<u8>, String>>,
 }
 
-/// Does the work and forgets the results.
-pub(crate) fn run(args: &Args) -> Result<bool> {
+/// Does the work and drops the results.
+pub(crate) fn run(args: &FloorArgs) -> Result<bool> {
     let mut layers = layers(&args.layout)?;
     if args.top {
         layers.drain(..layers.len().saturating_sub(1));
@@ -68,16 +68,17 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         Way::Whole => {
             // A plain layer's two digests are one.
             let packed = layers.iter().filter(|layer| layer.packing != Packing::Plain);
-            let jobs: Vec<(&Layer, Job)> =
-                layers.iter().map(|l| (l, Job::Content)).chain(packed.map(|l| (l, Job::Stored))).collect();
-            spread(cores, &jobs, |(layer, job)| job.run(layer))?;
+            let jobs: Vec<(&FloorLayer, FloorJob)> =
+                layers.iter().map(|l| (l, FloorJob::Content)).chain(packed.map(|l| (l, FloorJob::Stored))).collect();
+            in_order(cores, &jobs, |(layer, job)| job.run(layer)).map(drop)?;
         }
-        Way::Piped => spread(cores.div_ceil(2), &layers, piped)?,
+        // Each layer has two threads: one inflates, one hashes.
+        Way::Piped => in_order(cores.div_ceil(2), &layers, piped).map(drop)?,
     }
     Ok(true)
 }
 
-fn layers(layout: &Path) -> Result<Vec<Layer>> {
+fn layers(layout: &Path) -> Result<Vec<FloorLayer>> {
     let layer = |descriptor: &serde_json::Value| {
         let packing = match descriptor["mediaType"].as_str().unwrap_or_default() {
             kind if kind.ends_with("gzip") => Packing::Gzip,
@@ -85,47 +86,32 @@ fn layers(layout: &Path) -> Result<Vec<Layer>> {
             _ => Packing::Plain,
         };
         let path = layout.join("blobs/sha256").join(blob(descriptor)?);
-        Ok(Layer { path, packing, bytes: OnceLock::new() })
+        Ok(FloorLayer { path, packing, bytes: OnceLock::new() })
     };
     descriptors(layout)?.iter().map(layer).collect()
 }
 
-/// Runs `work` on all items with this many threads.
-fn spread<T: Sync>(threads: usize, items: &[T], work: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
-    let next = AtomicUsize::new(0);
-    let worker = || -> Result<()> {
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            work(item)?;
-        }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        let all: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
-        all.into_iter().try_for_each(|one| one.join().unwrap_or_else(|_| bail!("a thread panicked")))
-    })
-}
-
 #[derive(Debug, Clone, Copy)]
-enum Job {
+enum FloorJob {
     /// Hash what is stored.
     Stored,
     /// Inflate, and hash that.
     Content,
 }
 
-impl Job {
-    fn run(self, layer: &Layer) -> Result<()> {
+impl FloorJob {
+    fn run(self, layer: &FloorLayer) -> Result<()> {
         let stored = layer.stored()?;
         match (self, layer.packing) {
-            (Job::Stored, _) | (Job::Content, Packing::Plain) => hash(stored),
-            (Job::Content, Packing::Gzip) => hash(&inflate(stored)?),
-            (Job::Content, Packing::Zstd) => hash_all(&mut zstd::Decoder::with_buffer(stored)?)?,
+            (FloorJob::Stored, _) | (FloorJob::Content, Packing::Plain) => hash(stored),
+            (FloorJob::Content, Packing::Gzip) => hash(&inflate(stored)?),
+            (FloorJob::Content, Packing::Zstd) => hash_all(&mut zstd::Decoder::with_buffer(stored)?)?,
         }
         Ok(())
     }
 }
 
-impl Layer {
+impl FloorLayer {
     fn stored(&self) -> Result<&[u8]> {
         let read = self.bytes.get_or_init(|| fs::read(&self.path).map_err(|e| e.to_string()));
         read.as_deref().map_err(|e| anyhow::anyhow!("{}: {e}", self.path.display()))
@@ -155,8 +141,8 @@ fn hash_all(from: &mut impl Read) -> Result<()> {
     Ok(())
 }
 
-fn piped(layer: &Layer) -> Result<()> {
-    let mut stored = Hashed { from: File::open(&layer.path)?, hash: Sha256::new() };
+fn piped(layer: &FloorLayer) -> Result<()> {
+    let mut stored = HashingReader { from: File::open(&layer.path)?, hash: Sha256::new() };
     match layer.packing {
         Packing::Plain => hash_all(&mut stored.from)?,
         Packing::Gzip => pipe(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(PIECE, &mut stored)))?,
@@ -200,13 +186,13 @@ fn pipe(mut from: impl Read) -> Result<()> {
     })
 }
 
-/// Hashes what is read through it.
-struct Hashed {
+/// Hashes the bytes that are read through it.
+struct HashingReader {
     from: File,
     hash: Sha256,
 }
 
-impl Read for Hashed {
+impl Read for HashingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.from.read(buffer)?;
         self.hash.update(buffer.get(..n).unwrap_or_default());

@@ -1,4 +1,4 @@
-//! What one child process costs.
+//! Measures one child process: time, memory, input and output.
 
 use anyhow::{Context, Result};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often memory is looked at.
+/// How often memory is sampled: reading /proc costs some 20 µs, a hundredth of this.
 const EVERY: Duration = Duration::from_millis(2);
 
 /// One run's figures.
@@ -23,17 +23,17 @@ pub(crate) struct Sample {
     pub(crate) wall_ms: f64,
     /// User and system time of all threads (`ru_utime` + `ru_stime`), in milliseconds.
     pub(crate) cpu_ms: f64,
-    /// The most `RssAnon` of `/proc/PID/status` that was seen, in bytes; 0 when the process was gone before a look.
+    /// The most `RssAnon` of `/proc/PID/status` of all samples, in bytes; 0 when the process ended before the first one.
     pub(crate) rss_anon: u64,
-    /// `rchar` of `/proc/PID/io` after the end: bytes that read calls gave, the page cache's included.
+    /// `rchar` of `/proc/PID/io` after the end: bytes returned by read calls, from the page cache too.
     pub(crate) read: u64,
-    /// `wchar` of `/proc/PID/io`: bytes given to write calls, pipes and sockets included.
+    /// `wchar` of `/proc/PID/io`: bytes passed to write calls, to pipes and sockets too.
     pub(crate) written: u64,
     /// Exit code; -1 after a signal.
     pub(crate) code: i32,
 }
 
-/// Runs a command to its end, one at a time: CPU time is told apart by its being the only child. Output is dropped.
+/// Runs a command to its end and drops its output. One at a time: CPU time is that of all ended children.
 pub(crate) fn run(command: &mut Command) -> Result<Sample> {
     let name = command.get_program().to_string_lossy().into_owned();
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -42,12 +42,12 @@ pub(crate) fn run(command: &mut Command) -> Result<Sample> {
     let mut child = command.spawn().with_context(|| format!("{name} cannot be run"))?;
     let pid = child.id();
     let counts = || format!("the I/O counts of {name}");
-    // Opened while it lives: a zombie's files are root's, and stay readable to whoever has them open.
+    // Opened while the process runs: the files of a zombie belong to root, but stay readable to whoever has them open.
     let mut io = File::open(format!("/proc/{pid}/io")).with_context(counts)?;
     let over = AtomicBool::new(false);
     let (wall, rss_anon) = thread::scope(|scope| -> Result<(Duration, u64)> {
         let watcher = scope.spawn(|| watch(pid, &over));
-        // The zombie is left, because its /proc files still tell what it read and wrote.
+        // WNOWAIT leaves the zombie, whose /proc files still have the I/O counts.
         let ended = waitid(Id::Pid(Pid::from_raw(pid.try_into()?)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
         let wall = begun.elapsed();
         over.store(true, Ordering::Relaxed);
@@ -84,7 +84,7 @@ fn field(text: &str, label: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// User and system time of all children that are gone, in milliseconds.
+/// User and system time of all ended children, in milliseconds.
 fn children_ms() -> Result<f64> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let ms = |time: TimeVal| Duration::new(time.tv_sec().unsigned_abs(), 0).as_secs_f64() * 1000.0;
@@ -105,7 +105,7 @@ pub(crate) fn medians(samples: &[Sample]) -> Sample {
     }
 }
 
-/// The upper median; 0 of nothing.
+/// The upper median; 0 of no values.
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut all: Vec<f64> = values.collect();
     all.sort_by(f64::total_cmp);

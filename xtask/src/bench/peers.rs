@@ -1,21 +1,21 @@
-//! Other scanners, where they are installed: run on the same image, without the network, with what they have.
+//! Other scanners, if they are on PATH: run on the same image, without the network, with the databases they have.
 
-use super::inputs::Inputs;
-use super::rows::{Case, Setting};
+use super::cases::{BenchCase, BenchSetting};
+use super::images::BenchImages;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 const NAMES: [&str; 4] = ["trivy", "grype", "syft", "osv-scanner"];
 
-/// Runs of those that are found and work; what is to be said of the others.
-pub(crate) fn find(setting: &Setting<'_>) -> (Vec<Case>, Vec<String>) {
+/// The cases of those that run, and remarks about the others.
+pub(crate) fn find(setting: &BenchSetting<'_>) -> (Vec<BenchCase>, Vec<String>) {
     let (mut cases, mut remarks) = (Vec::new(), Vec::new());
     for name in NAMES {
         let Some(program) = on_path(name) else { continue };
-        let (args, env) = invocation(name, setting.inputs);
+        let (args, env) = invocation(name, setting.images);
         let case = setting.peer(&format!("{name}, Debian docker archive"), &program, args, env);
         match case.run() {
-            // 1 is what some give when something is found.
+            // Some exit with 1 when they find something.
             Ok(sample) if matches!(sample.code, 0 | 1) => cases.push(case),
             Ok(sample) => remarks.push(format!("{name} gives exit code {} (a database is missing?)", sample.code)),
             Err(error) => remarks.push(format!("{name}: {error:#}")),
@@ -32,8 +32,8 @@ fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-fn invocation(name: &str, inputs: &Inputs) -> (Vec<OsString>, Vec<(&'static str, &'static str)>) {
-    let archive = inputs.archive();
+fn invocation(name: &str, images: &BenchImages) -> (Vec<OsString>, Vec<(&'static str, &'static str)>) {
+    let archive = images.archive();
     let named = OsString::from(format!("docker-archive:{}", archive.display()));
     let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
     match name {

@@ -1,7 +1,7 @@
 //! The result: a table for people, JSON for programs.
 
-use super::measure::Sample;
-use super::rows::{Budget, Case, Kind};
+use super::cases::{BenchCase, Budget, CaseKind};
+use super::measure::{Sample, median};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -30,11 +30,6 @@ impl Figure {
         Figure { budget: Some(budget), ..self }
     }
 
-    /// Whether it is a time.
-    pub(crate) fn is_time(&self) -> bool {
-        matches!(self.unit, "s" | "ms" | "µs")
-    }
-
     fn holds(&self) -> bool {
         self.budget.is_none_or(|budget| self.value <= budget)
     }
@@ -48,40 +43,49 @@ impl Figure {
     }
 }
 
-/// One thing that was run: medians, and how they stand to the floor.
+/// The medians of a case, compared with its floor.
 #[derive(Debug, Serialize)]
-pub(crate) struct Row {
+pub(crate) struct BenchRow {
     name: String,
     medians: Sample,
     #[serde(skip_serializing_if = "Option::is_none")]
-    floor: Option<Floor>,
-    /// What is judged.
+    floor: Option<FloorTimes>,
+    /// What the budget limits.
     checks: Vec<Figure>,
     samples: Vec<Sample>,
 }
 
-/// The better of the two ways, for each figure.
+/// The times of the better of the two ways.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct Floor {
+pub(crate) struct FloorTimes {
     wall_ms: f64,
     cpu_ms: f64,
 }
 
+/// The rows of all cases.
+pub(crate) fn rows(cases: &[BenchCase], medians: Vec<Sample>, samples: Vec<Vec<Sample>>) -> Vec<BenchRow> {
+    let best = floors(cases, &medians);
+    let rows = cases.iter().zip(medians).zip(samples).map(|((case, median), samples)| {
+        BenchRow::new(case, median, samples, case.floor.and_then(|name| best.get(name).copied()))
+    });
+    rows.collect()
+}
+
 /// Floors by name, from their rows.
-pub(crate) fn floors(cases: &[Case], medians: &[Sample]) -> BTreeMap<&'static str, Floor> {
-    let mut all: BTreeMap<&'static str, Floor> = BTreeMap::new();
-    for (case, sample) in cases.iter().zip(medians).filter(|(case, _)| case.kind == Kind::Floor) {
+fn floors(cases: &[BenchCase], medians: &[Sample]) -> BTreeMap<&'static str, FloorTimes> {
+    let mut all: BTreeMap<&'static str, FloorTimes> = BTreeMap::new();
+    for (case, sample) in cases.iter().zip(medians).filter(|(case, _)| case.kind == CaseKind::Floor) {
         let Some(name) = case.floor else { continue };
-        let best = all.entry(name).or_insert(Floor { wall_ms: f64::INFINITY, cpu_ms: f64::INFINITY });
+        let best = all.entry(name).or_insert(FloorTimes { wall_ms: f64::INFINITY, cpu_ms: f64::INFINITY });
         best.wall_ms = best.wall_ms.min(sample.wall_ms);
         best.cpu_ms = best.cpu_ms.min(sample.cpu_ms);
     }
     all
 }
 
-impl Row {
+impl BenchRow {
     /// Judges the medians of a case.
-    pub(crate) fn new(case: &Case, medians: Sample, samples: Vec<Sample>, floor: Option<Floor>) -> Self {
+    fn new(case: &BenchCase, medians: Sample, samples: Vec<Sample>, floor: Option<FloorTimes>) -> Self {
         let limits = match (case.budget, floor) {
             (Budget::Floor(times, plus), Some(floor)) => {
                 Some((floor.wall_ms * times + plus, floor.cpu_ms * times + plus))
@@ -97,7 +101,7 @@ impl Row {
         if let Some(most) = case.max_anon {
             checks.push(Figure::new("RssAnon", mib(medians.rss_anon), "MiB").at_most(most));
         }
-        Row { name: case.name.clone(), medians, floor, checks, samples }
+        BenchRow { name: case.name.clone(), medians, floor, checks, samples }
     }
 
     fn line(&self) -> String {
@@ -115,7 +119,7 @@ impl Row {
             _ => format!("OVER: {}", over.join(", ")),
         };
         format!(
-            "{:34} {:>9.1} {:>9.1} {:>6} {:>6} {:>8.1} {:>9.1} {:>9.1}  {verdict}",
+            "{:41} {:>9.1} {:>9.1} {:>6} {:>6} {:>8.1} {:>9.1} {:>9.1}  {verdict}",
             self.name,
             sample.wall_ms,
             sample.cpu_ms,
@@ -128,15 +132,18 @@ impl Row {
     }
 }
 
-/// Everything that was measured.
+/// All results.
 #[derive(Debug, Serialize)]
-pub(crate) struct Bench {
-    /// What can be said of the machine.
-    pub(crate) machine: Machine,
+pub(crate) struct BenchResult {
+    /// Where it was measured.
+    pub(crate) machine: MachineInfo,
     /// Rounds of the interleaved run.
     pub(crate) rounds: usize,
-    /// What was run.
-    pub(crate) rows: Vec<Row>,
+    /// One for each case.
+    pub(crate) rows: Vec<BenchRow>,
+    /// This build compared with the other one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) comparisons: Vec<Comparison>,
     /// Other figures.
     pub(crate) figures: Vec<Figure>,
     /// What could not be compared.
@@ -145,20 +152,20 @@ pub(crate) struct Bench {
 
 /// Where it was measured.
 #[derive(Debug, Serialize)]
-pub(crate) struct Machine {
+pub(crate) struct MachineInfo {
     cores: usize,
     model: String,
     /// The load average of the last minute before the run: above 0.5 or so, other work disturbs the figures.
     load: String,
 }
 
-impl Machine {
-    /// This one, now.
+impl MachineInfo {
+    /// This machine, now.
     pub(crate) fn here() -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let info = read("/proc/cpuinfo");
         let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
-        Machine {
+        MachineInfo {
             cores: std::thread::available_parallelism().map_or(0, usize::from),
             model: model.trim_start_matches([' ', '\t', ':']).to_owned(),
             load: read("/proc/loadavg").split_whitespace().next().unwrap_or_default().to_owned(),
@@ -166,22 +173,65 @@ impl Machine {
     }
 }
 
-impl Bench {
+impl BenchResult {
     /// Prints the tables.
     pub(crate) fn print(&self) {
         let machine = &self.machine;
         println!("{} cores, {}, load {} before the run", machine.cores, machine.model, machine.load);
         println!("medians of {} interleaved rounds; ×: times the floor\n", self.rounds);
         println!(
-            "{:34} {:>9} {:>9} {:>6} {:>6} {:>8} {:>9} {:>9}  BUDGET",
+            "{:41} {:>9} {:>9} {:>6} {:>6} {:>8} {:>9} {:>9}  BUDGET",
             "ROW", "WALL ms", "CPU ms", "×WALL", "×CPU", "ANON MiB", "READ MiB", "WRITE MiB"
         );
         self.rows.iter().for_each(|row| println!("{}", row.line()));
+        self.print_comparisons();
         println!();
         for figure in &self.figures {
-            println!("{:34} {:>12.3} {:15} {}", figure.what, figure.value, figure.unit, figure.verdict());
+            println!("{:41} {:>12.3} {:15} {}", figure.what, figure.value, figure.unit, figure.verdict());
         }
         self.remarks.iter().for_each(|remark| println!("{remark}"));
+    }
+}
+
+impl BenchResult {
+    fn print_comparisons(&self) {
+        if self.comparisons.is_empty() {
+            return;
+        }
+        println!("\nthis build as a multiple of the other one: median of the rounds' ratios\n");
+        println!("{:41} {:>6} {:>6} {:>9}", "ROW", "×WALL", "×CPU", "×ANON");
+        for row in &self.comparisons {
+            println!("{:41} {:>6.3} {:>6.3} {:>9.3}", row.name, row.wall, row.cpu, row.anon);
+        }
+    }
+}
+
+/// This build as a multiple of the other one.
+#[derive(Debug, Serialize)]
+pub(crate) struct Comparison {
+    name: String,
+    wall: f64,
+    cpu: f64,
+    anon: f64,
+}
+
+impl Comparison {
+    /// Compares each case with the one of the other build: round by round, since what disturbs a round disturbs both.
+    pub(crate) fn of_pairs(cases: &[BenchCase], samples: &[Vec<Sample>]) -> Vec<Comparison> {
+        let with_samples = || cases.iter().zip(samples);
+        let other = |name: &str| with_samples().find(|(case, _)| case.pair.as_deref() == Some(name));
+        let pairs = with_samples().filter_map(|(case, this)| Some((case, this, other(&case.name)?.1)));
+        pairs.map(|(case, this, other)| Comparison::new(&case.name, this, other)).collect()
+    }
+
+    fn new(name: &str, this: &[Sample], other: &[Sample]) -> Comparison {
+        let ratio = |figure: fn(&Sample) -> f64| median(this.iter().zip(other).map(|(a, b)| figure(a) / figure(b)));
+        Comparison {
+            name: name.to_owned(),
+            wall: ratio(|sample| sample.wall_ms),
+            cpu: ratio(|sample| sample.cpu_ms),
+            anon: ratio(|sample| mib(sample.rss_anon)),
+        }
     }
 }
 

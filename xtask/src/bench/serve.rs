@@ -1,6 +1,6 @@
-//! A registry on loopback that serves the layouts' files as they are: the kernel copies them, nothing is held in memory.
+//! A registry on loopback that serves a layout's files: the kernel copies them, so that it takes next to no CPU time from the scan.
 
-use super::inputs::blob;
+use super::images::blob;
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-/// Serves a layout until this process ends; gives the image's reference.
+/// Serves a layout until this process ends; returns the image's reference.
 pub(crate) fn start(layout: &Path) -> Result<String> {
     let index = std::fs::read(layout.join("index.json")).with_context(|| layout.display().to_string())?;
     let index: serde_json::Value = serde_json::from_slice(&index)?;

@@ -1,4 +1,4 @@
-//! Images that run: those of the demo, with a static busybox in them.
+//! RunnableImages that run: those of the demo, with a static busybox in them.
 
 use anyhow::{Context, Result};
 use std::fs;
@@ -15,17 +15,17 @@ const WAIT: &str = "trap 'exit 0' TERM; /bin/busybox sleep 1000000 & wait";
 
 /// Makes images for this machine.
 #[derive(Debug)]
-pub(crate) struct Images {
+pub(crate) struct RunnableImages {
     busybox: Vec<u8>,
     architecture: &'static str,
 }
 
-impl Images {
+impl RunnableImages {
     /// With this machine's busybox.
     pub(crate) fn new() -> Result<Self> {
         let path = which("busybox").context("busybox is not on PATH; install busybox-static")?;
         let busybox = fs::read(&path).with_context(|| path.display().to_string())?;
-        Ok(Images { busybox, architecture: architecture()? })
+        Ok(RunnableImages { busybox, architecture: architecture()? })
     }
 
     /// Without vulnerabilities; every name gives another digest.

@@ -1,12 +1,13 @@
 //! The half that runs in the namespaces.
 
-use super::Inside;
-use super::images::Images;
-use super::machine::{self, Machine};
+use super::args::InsideArgs;
+use super::images::RunnableImages;
+use super::machine::{self, NodeMachine};
 use super::network::{self, API_SERVER, NODE};
-use super::play::{Play, Shell};
 use super::process::output;
-use super::registry::Registry;
+use super::registry::NodeRegistry;
+use super::session::{Session, Shell};
+use super::stage::Stage;
 use super::{install, stories, transcript};
 use anyhow::{Context, Result};
 use nix::sys::signal::SigSet;
@@ -16,22 +17,8 @@ use std::process::Command;
 use std::{env, fs};
 use tidewaiter_testkit::cluster::{Cluster, which};
 
-/// What the stories stand on.
-#[derive(Debug)]
-pub(crate) struct Stage {
-    /// Commands, and what comes of them.
-    pub play: Play,
-    /// containerd and the kubelet.
-    pub machine: Machine,
-    /// Where images are pushed to.
-    pub registry: Registry,
-    /// Makes images.
-    pub images: Images,
-    _cluster: Cluster,
-}
-
 /// Builds the stage, installs, plays; true when all went as it should.
-pub(crate) fn run(root: &Path, inside: &Inside) -> Result<bool> {
+pub(crate) fn run(root: &Path, inside: &InsideArgs) -> Result<bool> {
     // The other half blocked signals for itself; programs started here want theirs.
     SigSet::all().thread_unblock().context("signals cannot be unblocked")?;
     network::furnish()?;
@@ -41,31 +28,31 @@ pub(crate) fn run(root: &Path, inside: &Inside) -> Result<bool> {
     outcome.map(|()| true)
 }
 
-fn play(root: &Path, inside: &Inside, stage: &mut Stage) -> Result<()> {
+fn play(root: &Path, inside: &InsideArgs, stage: &mut Stage) -> Result<()> {
     let installed = install::run(root, inside, stage);
     installed.and_then(|()| stories::all(root, stage)).inspect_err(|_| explain(stage))?;
     if inside.args.transcript {
-        transcript::write(root, inside, &stage.play)?;
+        transcript::write(root, inside, &stage.session)?;
     }
     Ok(())
 }
 
-fn stage(root: &Path, inside: &Inside) -> Result<Stage> {
-    let (work, images) = (&inside.work, Images::new()?);
-    let registry = Registry::start(work)?;
+fn stage(root: &Path, inside: &InsideArgs) -> Result<Stage> {
+    let (work, images) = (&inside.work, RunnableImages::new()?);
+    let registry = NodeRegistry::start(work)?;
     registry.push(machine::PAUSE, &images.pause())?;
     let node = ["--address", API_SERVER, "--port", "443", "--node", machine::NAME, "--node-address", NODE];
     let cluster = Cluster::start_with(&inside.controlplane, &node);
-    let mut machine = Machine::new(inside, cluster.dir())?;
+    let mut machine = NodeMachine::new(inside, cluster.dir())?;
     machine.start()?;
     let shell = Shell { folder: project(root, inside)?, path: path(inside)?, kubeconfig: cluster.kubeconfig() };
     // The longer path first: one is in the other.
-    let play = Play::new(shell, &[(cluster.dir(), "/controlplane"), (work, "/work"), (root, ".")]);
-    Ok(Stage { play, machine, registry, images, _cluster: cluster })
+    let session = Session::new(shell, &[(cluster.dir(), "/controlplane"), (work, "/work"), (root, ".")]);
+    Ok(Stage { session, machine, registry, images, _cluster: cluster })
 }
 
 /// A copy of the project's manifests, so that commands may change them, beside what else the commands name.
-fn project(root: &Path, inside: &Inside) -> Result<std::path::PathBuf> {
+fn project(root: &Path, inside: &InsideArgs) -> Result<std::path::PathBuf> {
     let folder = inside.work.join("project");
     fs::create_dir_all(folder.join("target"))?;
     output(Command::new("cp").arg("-r").arg(root.join("deploy")).arg(root.join("demo")).arg(&folder))?;
@@ -74,7 +61,7 @@ fn project(root: &Path, inside: &Inside) -> Result<std::path::PathBuf> {
 }
 
 /// PATH with the programs, and with the control plane's kubectl where there is none.
-fn path(inside: &Inside) -> Result<std::ffi::OsString> {
+fn path(inside: &InsideArgs) -> Result<std::ffi::OsString> {
     let folder = inside.work.join("bin");
     fs::create_dir_all(&folder)?;
     for program in ["tidewaiter", "kubectl-scan"] {
@@ -97,7 +84,7 @@ fn explain(stage: &mut Stage) {
         "kubectl get events -A --sort-by=.lastTimestamp | tail -20",
     ];
     for line in lines {
-        println!("\n[after the failure] $ {line}\n{}", stage.play.quietly(line).unwrap_or_default());
+        println!("\n[after the failure] $ {line}\n{}", stage.session.quietly(line).unwrap_or_default());
     }
     if let Err(error) = stage.machine.still_runs() {
         println!("{error:#}");
@@ -105,7 +92,7 @@ fn explain(stage: &mut Stage) {
 }
 
 /// When it is wanted: until the other half ends this one.
-fn keep(inside: &Inside, error: Option<&anyhow::Error>) {
+fn keep(inside: &InsideArgs, error: Option<&anyhow::Error>) {
     if !inside.args.keep {
         return;
     }

@@ -1,11 +1,11 @@
 //! Installing and taking out by the commands that the README shows, read from there as they are.
 
-use super::Inside;
-use super::inside::Stage;
+use super::args::InsideArgs;
 use super::machine;
 use super::network::NODES;
-use super::play::Play;
 use super::registry;
+use super::session::Session;
+use super::stage::Stage;
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::Path;
@@ -20,55 +20,56 @@ const CA: &str = "kubectl get configmap kube-root-ca.crt -o jsonpath='{.data.ca\
 const ROLLED_OUT: &str = "kubectl -n tidewaiter-system rollout status deployment/tidewaiter";
 
 /// Waits for the node, follows the README, and then does what this node wants beside.
-pub(crate) fn run(root: &Path, inside: &Inside, stage: &mut Stage) -> Result<()> {
+pub(crate) fn run(root: &Path, inside: &InsideArgs, stage: &mut Stage) -> Result<()> {
     let readme = root.join("README.md");
-    stage.play.title("The node");
+    stage.session.title("The node");
     stage.machine.still_runs()?;
-    stage.play.becomes("kubectl get nodes -o wide", &[" Ready "])?;
+    stage.session.becomes("kubectl get nodes -o wide", &[" Ready "])?;
 
-    let play = &mut stage.play;
-    play.title("Installed by the README's commands");
+    let session = &mut stage.session;
+    session.title("Installed by the README's commands");
     for line in commands(&image(&readme)?) {
-        play.types(&line, &ours(&line, inside)?, 0)?;
+        session.types(&line, &ours(&line, inside)?, 0)?;
     }
-    play.note("There is no StorageClass: a folder of the node.");
+    session.note("There is no StorageClass: a folder of the node.");
     fs::create_dir_all(VOLUME).context(VOLUME)?;
-    follow(play, &readme::script(&readme, "volume").replace("NODE", machine::NAME))?;
-    play.note("Nothing leads out to the default feeds: those of the demo, as files.");
-    feeds(play)?;
-    follow(play, &readme::script(&readme, "install"))?;
+    follow(session, &readme::script(&readme, "volume").replace("NODE", machine::NAME))?;
+    session.note("Nothing leads out to the default feeds: those of the demo, as files.");
+    feeds(session)?;
+    follow(session, &readme::script(&readme, "install"))?;
 
-    play.title("Arguments of the server, and new feeds, by the README's commands");
-    play.run(CA)?;
-    follow(play, &readme::script(&readme, "arguments"))?;
-    play.note("This registry has no TLS, so it wants one more.");
-    play.run(&arguments())?;
-    follow(play, &readme::script(&readme, "feeds"))?;
-    play.run(ROLLED_OUT)?;
-    play.run("kubectl -n tidewaiter-system get pods")?;
-    play.run("kubectl -n tidewaiter-system logs deployment/tidewaiter -c database").map(drop)
+    session.title("Arguments of the server, and new feeds, by the README's commands");
+    session.run(CA)?;
+    follow(session, &readme::script(&readme, "arguments"))?;
+    session.note("This registry has no TLS, so it wants one more.");
+    session.run(&arguments())?;
+    follow(session, &readme::script(&readme, "feeds"))?;
+    session.run(ROLLED_OUT)?;
+    session.run("kubectl -n tidewaiter-system get pods")?;
+    session.run("kubectl -n tidewaiter-system logs deployment/tidewaiter -c database").map(drop)
 }
 
 /// Feeds in the place of the default ones, before they are applied.
-fn feeds(play: &mut Play) -> Result<()> {
-    play.run("tar -czf advisories.tar.gz -C demo advisories")?;
-    play.run("sed 's,\"advisories\",\"advisories.tar.gz\",' demo/feeds.toml > feeds.toml")?;
-    play.run(
-        "kubectl -n tidewaiter-system create configmap feeds --from-file=feeds.toml --from-file=advisories.tar.gz \
+fn feeds(session: &mut Session) -> Result<()> {
+    session.run("tar -czf advisories.tar.gz -C demo advisories")?;
+    session.run("sed 's,\"advisories\",\"advisories.tar.gz\",' demo/feeds.toml > feeds.toml")?;
+    session
+        .run(
+            "kubectl -n tidewaiter-system create configmap feeds --from-file=feeds.toml --from-file=advisories.tar.gz \
          --dry-run=client -o yaml > deploy/tidewaiter-feeds.yaml",
-    )
-    .map(drop)
+        )
+        .map(drop)
 }
 
 /// Takes it out again.
-pub(crate) fn undo(root: &Path, play: &mut Play) -> Result<()> {
-    follow(play, &readme::script(&root.join("README.md"), "removal"))
+pub(crate) fn undo(root: &Path, session: &mut Session) -> Result<()> {
+    follow(session, &readme::script(&root.join("README.md"), "removal"))
 }
 
 /// Types every command of a script.
-fn follow(play: &mut Play, script: &str) -> Result<()> {
+fn follow(session: &mut Session, script: &str) -> Result<()> {
     for line in commands(script) {
-        play.run(&line)?;
+        session.run(&line)?;
     }
     Ok(())
 }
@@ -91,7 +92,7 @@ fn arguments() -> String {
 }
 
 /// `cargo xtask` is this program; nothing is built again in the namespaces.
-fn ours(line: &str, inside: &Inside) -> Result<String> {
+fn ours(line: &str, inside: &InsideArgs) -> Result<String> {
     let own = std::env::current_exe()?;
     let image = format!("{} image --programs {}", own.display(), inside.built.display());
     Ok(line.replace("cargo xtask image", &image))

@@ -1,6 +1,6 @@
 //! What is left in the cluster: every object of every kind is searched for the product's name.
 
-use super::play::Play;
+use super::session::Session;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,12 +14,12 @@ const EXPECTED: [(&str, &str, &str); 3] = [
 ];
 
 /// Prints what is left, and fails when it is more than expected.
-pub(crate) fn check(play: &mut Play) -> Result<()> {
-    play.note("What is left? Every object of every kind is searched for `tidewaiter`.");
+pub(crate) fn check(session: &mut Session) -> Result<()> {
+    session.note("What is left? Every object of every kind is searched for `tidewaiter`.");
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let kinds = play.quietly("kubectl api-resources --verbs=list -o name")?;
+    let kinds = session.quietly("kubectl api-resources --verbs=list -o name")?;
     for kind in kinds.lines() {
-        let text = play.quietly(&format!("kubectl get {kind} -A -o json 2> /dev/null"))?;
+        let text = session.quietly(&format!("kubectl get {kind} -A -o json 2> /dev/null"))?;
         let list: Value = serde_json::from_str(&text).with_context(|| format!("{kind}: {text:.300}"))?;
         for object in list.get("items").and_then(Value::as_array).into_iter().flatten() {
             let mut places = Vec::new();
@@ -30,7 +30,7 @@ pub(crate) fn check(play: &mut Play) -> Result<()> {
         }
     }
     for (what, objects) in &found {
-        play.note(&format!("{} of {what}", objects.len()));
+        session.note(&format!("{} of {what}", objects.len()));
     }
     let unexpected: Vec<&str> =
         found.keys().filter(|what| !what.contains(": expected, ")).map(String::as_str).collect();

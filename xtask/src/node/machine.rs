@@ -1,9 +1,10 @@
 //! The machine of the node: containerd and the kubelet, what they are told, and how they all die at once.
 
+use super::args::InsideArgs;
 use super::network::{NODE, PODS};
 use super::packages::NETWORK_PLUGINS;
 use super::process::{PATIENCE, Process, output, until};
-use super::{Inside, registry};
+use super::registry;
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -18,7 +19,7 @@ pub(crate) const PAUSE: &str = "pause:1";
 
 /// containerd and the kubelet.
 #[derive(Debug)]
-pub(crate) struct Machine {
+pub(crate) struct NodeMachine {
     work: PathBuf,
     controlplane: PathBuf,
     cgroup: String,
@@ -32,9 +33,9 @@ struct Running {
     containerd: Process,
 }
 
-impl Machine {
+impl NodeMachine {
     /// Writes what they are told; `state` is the control plane's folder, with the kubelet's credentials.
-    pub(crate) fn new(inside: &Inside, state: &Path) -> Result<Self> {
+    pub(crate) fn new(inside: &InsideArgs, state: &Path) -> Result<Self> {
         let work = inside.work.clone();
         for (name, text) in [
             ("containerd.toml", include_str!("machine/containerd.toml")),
@@ -59,7 +60,7 @@ impl Machine {
         }
         fs::copy(state.join("node.kubeconfig"), work.join("node.kubeconfig"))?;
         let controlplane = inside.controlplane.clone();
-        Ok(Machine { work, controlplane, cgroup: inside.cgroup.clone(), running: None })
+        Ok(NodeMachine { work, controlplane, cgroup: inside.cgroup.clone(), running: None })
     }
 
     /// Starts both, as a machine does that is switched on.

@@ -1,7 +1,8 @@
 //! What happens outside of the namespaces, and is undone: a folder, a control group, settings of the kernel.
 
+use super::args::NodeArgs;
+use super::machine;
 use super::process::until;
-use super::{Args, machine};
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{SigSet, Signal};
 use std::fs;
@@ -22,7 +23,7 @@ const SETTINGS: [&str; 6] = [
 
 /// Everything that would outlive the namespaces.
 #[derive(Debug)]
-pub(crate) struct Traces {
+pub(crate) struct HostChanges {
     folder: tempfile::TempDir,
     cgroup: String,
     settings: Vec<(PathBuf, String)>,
@@ -30,9 +31,9 @@ pub(crate) struct Traces {
     lock: fs::File,
 }
 
-impl Traces {
+impl HostChanges {
     /// Makes them; from here on `remove` is due.
-    pub(crate) fn leave() -> Result<Self> {
+    pub(crate) fn make() -> Result<Self> {
         let lock = std::env::temp_dir().join("tidewaiter-node.lock");
         let lock = fs::File::create(&lock).with_context(|| lock.display().to_string())?;
         lock.try_lock().context("another `cargo xtask node` runs on this machine; wait for its end")?;
@@ -48,11 +49,11 @@ impl Traces {
             let path = hierarchy.join(&cgroup);
             fs::create_dir(&path).with_context(|| path.display().to_string())?;
         }
-        Ok(Traces { folder, cgroup, settings, lock })
+        Ok(HostChanges { folder, cgroup, settings, lock })
     }
 
     /// Removes them. The processes are told to end by now, and may take a moment.
-    pub(crate) fn remove(self) -> Result<()> {
+    pub(crate) fn undo(self) -> Result<()> {
         for hierarchy in machine::hierarchies()? {
             let group = hierarchy.join(&self.cgroup);
             let what = format!("{} is removed", group.display());
@@ -82,9 +83,9 @@ fn remove_group(group: &Path) -> std::io::Result<()> {
 }
 
 /// Runs this program's other half in namespaces of its own; they end with it.
-pub(crate) fn run_apart(traces: &Traces, args: &Args, programs: &Path, controlplane: &Path) -> Result<bool> {
+pub(crate) fn run_apart(changes: &HostChanges, args: &NodeArgs, programs: &Path, controlplane: &Path) -> Result<bool> {
     // The build may have replaced the file that this program was started from.
-    let own = traces.folder.path().join("xtask");
+    let own = changes.folder.path().join("xtask");
     fs::copy("/proc/self/exe", &own).context("this program cannot be copied")?;
     // Blocked before the half is started, so that no signal is missed; it unblocks them for itself.
     let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect();
@@ -93,8 +94,8 @@ pub(crate) fn run_apart(traces: &Traces, args: &Args, programs: &Path, controlpl
     command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
     // Process 1 of the namespace is a shell: it takes the orphans.
     command.args(["sh", "-c", r#""$0" "$@"; exit $?"#]).arg(own).arg("node-inside");
-    command.env("TMPDIR", traces.folder.path());
-    command.arg("--work").arg(traces.folder.path()).arg("--cgroup").arg(&traces.cgroup);
+    command.env("TMPDIR", changes.folder.path());
+    command.arg("--work").arg(changes.folder.path()).arg("--cgroup").arg(&changes.cgroup);
     command.arg("--built").arg(programs).arg("--controlplane").arg(controlplane);
     let flags = [("--transcript", args.transcript), ("--release", args.release), ("--keep", args.keep)];
     command.args(flags.iter().filter(|(_, wanted)| *wanted).map(|(flag, _)| flag));

@@ -15,7 +15,7 @@ const PORT: u16 = 5000;
 
 /// A running registry.
 #[derive(Debug)]
-pub(crate) struct Registry {
+pub(crate) struct NodeRegistry {
     process: Process,
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn loopback() -> String {
     format!("127.0.0.1:{PORT}")
 }
 
-impl Registry {
+impl NodeRegistry {
     /// Starts it, and waits until it answers.
     pub(crate) fn start(work: &Path) -> Result<Self> {
         let (config, data) = (work.join("registry.yml"), work.join("registry"));
@@ -40,7 +40,7 @@ impl Registry {
         fs::write(&config, text).with_context(|| config.display().to_string())?;
         let mut command = Command::new("docker-registry");
         let process = Process::start(command.arg("serve").arg(&config), &work.join("registry.log"))?;
-        let mut registry = Registry { process };
+        let mut registry = NodeRegistry { process };
         until("the registry answers", PATIENCE, || registry.answers())?;
         Ok(registry)
     }

@@ -1,18 +1,18 @@
 //! The transcript as a page of the documentation: a record of one run, not a file that is compared.
 
-use super::Inside;
-use super::play::Play;
+use super::args::InsideArgs;
 use super::process::output;
+use super::session::Session;
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 /// Writes docs/real-node.md.
-pub(crate) fn write(root: &Path, inside: &Inside, play: &Play) -> Result<()> {
+pub(crate) fn write(root: &Path, inside: &InsideArgs, session: &Session) -> Result<()> {
     let said = |program: &str, arg: &str| output(Command::new(program).arg(arg));
     let first = |text: String| text.lines().next().unwrap_or_default().trim().to_owned();
-    let kubernetes = play.quietly("kubectl version 2> /dev/null | grep ^Server")?;
+    let kubernetes = session.quietly("kubectl version 2> /dev/null | grep ^Server")?;
     let (command, programs) = match inside.args.release {
         true => ("cargo xtask node --release --transcript", "release"),
         false => ("cargo xtask node --transcript", "debug"),
@@ -31,7 +31,7 @@ pub(crate) fn write(root: &Path, inside: &Inside, play: &Play) -> Result<()> {
         first(said("uname", "-r")?),
     );
     let path = root.join("docs/real-node.md");
-    fs::write(&path, head + &sections(play.text())).with_context(|| path.display().to_string())?;
+    fs::write(&path, head + &sections(session.text())).with_context(|| path.display().to_string())?;
     println!("\nwritten: docs/real-node.md");
     Ok(())
 }

@@ -1,8 +1,9 @@
-//! `kubectl scan db diff`: what changed between two databases.
+//! `kubectl scan db diff`: compares the advisories and the coverage of two databases.
 
-use crate::args::Output;
+use crate::args::OutputFormat;
 use crate::exit::Exit;
-use crate::render::{self, printable};
+use crate::render;
+use crate::terminal::printable;
 use anyhow::Result;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -12,13 +13,13 @@ use tidewaiter_core::report::DatabaseInfo;
 use tidewaiter_db::Database;
 use tidewaiter_db::delta::{AdvisoryChange, ChangeKind, Coverage, CoverageChange, Delta, NamedPackage};
 
-/// How many packages a line lists.
+/// Packages named on a line; an advisory of a kernel lists hundreds.
 const LISTED: usize = 4;
 
 /// The JSON form.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Document<'a> {
+struct DatabaseDiff<'a> {
     old: DatabaseInfo,
     new: DatabaseInfo,
     added: usize,
@@ -28,12 +29,12 @@ struct Document<'a> {
     coverage: &'a [CoverageChange],
 }
 
-/// Verifies and compares two files, and prints what differs.
-pub(super) fn run(old: &Path, new: &Path, output: Output) -> Result<Exit> {
+/// Verifies and compares two files, and prints the differences.
+pub(super) fn run(old: &Path, new: &Path, output: OutputFormat) -> Result<Exit> {
     let (old, new) = (Database::open_verified(old)?, Database::open_verified(new)?);
     let delta = Delta::between(&old, &new)?;
     let count = |kind| delta.advisories.iter().filter(|c| c.change == kind).count();
-    let document = Document {
+    let diff = DatabaseDiff {
         old: old.info(),
         new: new.info(),
         added: count(ChangeKind::Added),
@@ -43,23 +44,22 @@ pub(super) fn run(old: &Path, new: &Path, output: Output) -> Result<Exit> {
         coverage: &delta.coverage,
     };
     match output {
-        Output::Json => render::json(&document)?,
-        Output::Table => text(&document)?,
+        OutputFormat::Json => render::json(&diff)?,
+        OutputFormat::Table => text(&diff)?,
     }
     Ok(Exit::Clean)
 }
 
-fn text(document: &Document<'_>) -> Result<()> {
+fn text(diff: &DatabaseDiff<'_>) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
-    let columns = |id: &str, feed: &str| (id.chars().count(), feed.chars().count());
-    let widths = document.advisories.iter().map(|c| columns(&c.id, &c.feed));
-    let (ids, feeds) = widths.fold(columns("ADVISORY", "FEED"), |a, b| (a.0.max(b.0), a.1.max(b.1)));
-    if document.advisories.is_empty() {
+    let ids = width("ADVISORY", diff.advisories.iter().map(|change| &*change.id));
+    let feeds = width("FEED", diff.advisories.iter().map(|change| &*change.feed));
+    if diff.advisories.is_empty() {
         writeln!(out, "The advisories are the same.")?;
     } else {
         writeln!(out, "  {:ids$}  {:feeds$}  PACKAGES", "ADVISORY", "FEED")?;
     }
-    for change in document.advisories {
+    for change in diff.advisories {
         let sign = match change.change {
             ChangeKind::Added => '+',
             ChangeKind::Removed => '-',
@@ -68,20 +68,25 @@ fn text(document: &Document<'_>) -> Result<()> {
         let (id, feed) = (printable(&change.id), printable(&change.feed));
         writeln!(out, "{sign} {id:ids$}  {feed:feeds$}  {}", packages(&change.packages))?;
     }
-    for change in document.coverage {
+    for change in diff.coverage {
         let ecosystem = printable(&change.ecosystem);
         writeln!(out, "~ {ecosystem}: {} → {}", coverage(&change.old), coverage(&change.new))?;
     }
-    let (old, new) = (&document.old, &document.new);
-    writeln!(out, "\n{} added, {} removed, {} changed", document.added, document.removed, document.changed)?;
-    writeln!(out, "old: {}, built {}", old.id, render::built(old.built))?;
-    writeln!(out, "new: {}, built {}", new.id, render::built(new.built))?;
+    let (old, new) = (&diff.old, &diff.new);
+    writeln!(out, "\n{} added, {} removed, {} changed", diff.added, diff.removed, diff.changed)?;
+    writeln!(out, "old: {}, built {}", old.id, render::time(old.built))?;
+    writeln!(out, "new: {}, built {}", new.id, render::time(new.built))?;
     Ok(out.flush()?)
+}
+
+/// The width of a column in characters.
+fn width<'a>(head: &'a str, cells: impl Iterator<Item = &'a str>) -> usize {
+    cells.chain([head]).map(|cell| cell.chars().count()).max().unwrap_or_default()
 }
 
 /// "Debian:12 curl, npm left-pad and 3 more".
 fn packages(all: &[NamedPackage<'_>]) -> String {
-    let listed = all.iter().take(LISTED).map(|p| printable(format!("{} {}", p.ecosystem, p.name)));
+    let listed = all.iter().take(LISTED).map(|p| printable(&format!("{} {}", p.ecosystem, p.name)));
     let mut out = listed.collect::<Vec<_>>().join(", ");
     if let Some(more) = all.len().checked_sub(LISTED).filter(|more| *more > 0) {
         let _ = write!(out, " and {more} more");
@@ -95,5 +100,5 @@ fn coverage(coverage: &Coverage) -> String {
     let rated = if coverage.rated { "rated" } else { "not rated" };
     let Some(support) = &coverage.support else { return format!("{complete}, {rated}") };
     let extended = support.extended_until.as_ref().map_or(String::new(), |until| format!(" (extended {until})"));
-    printable(format!("{complete}, {rated}, fixes until {}{extended}", support.until))
+    printable(&format!("{complete}, {rated}, fixes until {}{extended}", support.until))
 }

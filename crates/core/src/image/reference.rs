@@ -9,6 +9,9 @@ use super::Digest;
 
 const DEFAULT_REGISTRY: &str = "docker.io";
 const DEFAULT_TAG: &str = "latest";
+/// Longest name of a host (RFC 1035 §2.3.4, as text).
+const MAX_HOST: usize = 253;
+
 /// Limit of the distribution grammar on the repository's length.
 const MAX_REPOSITORY: usize = 255;
 
@@ -162,13 +165,13 @@ fn valid_registry(registry: &str) -> bool {
         Some((host, port)) => (host, Some(port)),
         None => (registry, None),
     };
-    let label = |label: &str| {
-        !label.is_empty()
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
-    port.is_none_or(valid_port) && host.len() <= 253 && host.split('.').all(label)
+    port.is_none_or(valid_port) && host.len() <= MAX_HOST && host.split('.').all(valid_label)
+}
+
+/// RFC 1123 §2.1.
+fn valid_label(label: &str) -> bool {
+    let edges = !label.starts_with('-') && !label.ends_with('-');
+    edges && !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 fn valid_port(port: &str) -> bool {

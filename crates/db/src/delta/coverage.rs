@@ -44,11 +44,12 @@ pub struct CoverageChange {
 pub(super) fn changes(old: &Meta, new: &Meta) -> Vec<CoverageChange> {
     let of_feeds = [old, new].into_iter().flat_map(|meta| meta.feeds.iter().flat_map(|feed| &feed.ecosystems));
     let of_support = [old, new].into_iter().flat_map(|meta| meta.support.iter().map(|support| &support.ecosystem));
-    let all: BTreeSet<&Ecosystem> = of_feeds.chain(of_support).collect();
-    let change = |ecosystem: &Ecosystem| CoverageChange {
-        ecosystem: ecosystem.clone(),
-        old: Coverage::of(old, ecosystem),
-        new: Coverage::of(new, ecosystem),
-    };
-    all.into_iter().map(change).filter(|change| change.old != change.new).collect()
+    let mut out = Vec::new();
+    for ecosystem in of_feeds.chain(of_support).collect::<BTreeSet<_>>() {
+        let (before, after) = (Coverage::of(old, ecosystem), Coverage::of(new, ecosystem));
+        if before != after {
+            out.push(CoverageChange { ecosystem: ecosystem.clone(), old: before, new: after });
+        }
+    }
+    out
 }

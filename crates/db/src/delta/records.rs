@@ -1,7 +1,7 @@
 //! Records of both databases side by side.
 
 use super::{AdvisoryChange, ChangeKind, NamedPackage};
-use crate::Error;
+use crate::DatabaseError;
 use crate::format::{AdvisoryEntry, CveEntry, Section};
 use crate::reader::Database;
 use serde::Deserialize;
@@ -22,7 +22,7 @@ impl<'a> Details<'a> {
         Details { db, at: None, block: Vec::new() }
     }
 
-    fn get(&mut self, entry: &AdvisoryEntry) -> Result<&[u8], Error> {
+    fn get(&mut self, entry: &AdvisoryEntry) -> Result<&[u8], DatabaseError> {
         let number = entry.block.get();
         if self.at != Some(number) {
             self.block = self.db.block(number).ok_or_else(|| self.corrupt())?;
@@ -31,13 +31,13 @@ impl<'a> Details<'a> {
         entry.range().and_then(|range| self.block.get(range)).ok_or_else(|| self.corrupt())
     }
 
-    fn corrupt(&self) -> Error {
+    fn corrupt(&self) -> DatabaseError {
         self.db.corrupt("its details")
     }
 }
 
 /// CVEs with different facts in the two databases.
-pub(super) fn changed_facts<'a>(old: &'a Database, new: &'a Database) -> Result<HashSet<&'a str>, Error> {
+pub(super) fn changed_facts<'a>(old: &'a Database, new: &'a Database) -> Result<HashSet<&'a str>, DatabaseError> {
     let (mut before, mut after) = (Details::new(old), Details::new(new));
     let mut out = HashSet::new();
     let (a, b): (&[CveEntry], &[CveEntry]) = (old.records(Section::Cves), new.records(Section::Cves));
@@ -113,7 +113,7 @@ impl<'a> Walk<'a> {
         Walk { details: Details::new(db), entries: db.records(Section::Advisories).iter(), facts }
     }
 
-    fn next(&mut self) -> Result<Option<Record>, Error> {
+    fn next(&mut self) -> Result<Option<Record>, DatabaseError> {
         let Some(entry) = self.entries.next() else { return Ok(None) };
         let db = self.details.db;
         let raw = self.details.get(entry)?;
@@ -127,7 +127,7 @@ impl<'a> Walk<'a> {
 }
 
 /// Ranks the records of both.
-pub(super) fn ranks(old: &Database, new: &Database, facts: &HashSet<&str>) -> Result<Ranks, Error> {
+pub(super) fn ranks(old: &Database, new: &Database, facts: &HashSet<&str>) -> Result<Ranks, DatabaseError> {
     let (mut before, mut after) = (Walk::new(old, facts), Walk::new(new, facts));
     let (mut a, mut b) = (before.next()?, after.next()?);
     let mut ranks = Ranks::default();
@@ -158,7 +158,7 @@ pub(super) fn named<'a>(
     new: &Database,
     ranks: &Ranks,
     changed: BTreeMap<u32, BTreeSet<NamedPackage<'a>>>,
-) -> Result<Vec<AdvisoryChange<'a>>, Error> {
+) -> Result<Vec<AdvisoryChange<'a>>, DatabaseError> {
     let (mut before, mut after) = (Details::new(old), Details::new(new));
     let place = |side: &[RecordDigest], rank: u32| {
         let place = side.partition_point(|said| said.rank < rank);

@@ -2,12 +2,14 @@
 
 use super::finding::because;
 use super::hit::{self, Applicability, Hit};
-use super::{judged, subject};
-use crate::Error;
+use super::judged;
+use super::subject::{self, Query};
+use crate::DatabaseError;
 use crate::reader::{Database, LowerBound, Row, VersionSpan};
 use tidewaiter_core::advisory::Advisory;
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::report::Inventory;
+use tidewaiter_core::version::VersionScheme;
 
 /// One row of the database, as it was compared with one installed package.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +34,7 @@ pub struct ExplainedRow {
 ///
 /// # Errors
 /// When the database file is corrupt.
-pub fn explain(inventory: &Inventory, db: &Database, vulnerability: &str) -> Result<Vec<ExplainedRow>, Error> {
+pub fn explain(inventory: &Inventory, db: &Database, vulnerability: &str) -> Result<Vec<ExplainedRow>, DatabaseError> {
     let os = inventory.os.as_ref();
     let mut out = Vec::new();
     for (subject, packages) in subject::all(inventory.packages.iter().filter(|p| judged(p, os))) {
@@ -46,18 +48,7 @@ pub fn explain(inventory: &Inventory, db: &Database, vulnerability: &str) -> Res
                 if !names(&advisory, vulnerability) {
                     continue;
                 }
-                let applies = hit::applies(&row, query);
-                let span = hit::matching(&row, &ecosystem, query, order);
-                let holds = span.is_some() && applies == Applicability::Yes && !row.never_affected();
-                let because = match (span, applies) {
-                    _ if row.never_affected() => format!("{}: {} was never affected", advisory.id, query.name),
-                    (_, Applicability::No) => format!("{}: it covers another module or architecture", advisory.id),
-                    (_, Applicability::Unclear) => format!("{}: the stream of its module is not known", advisory.id),
-                    (Some(span), _) => because(&Hit { row, span, query, applies }, &advisory.id),
-                    (None, _) => {
-                        format!("{}: {} {} is not in {}", advisory.id, query.name, query.version, ranges(&row))
-                    }
-                };
+                let (holds, because) = compare(&row, &ecosystem, query, order, &advisory.id);
                 out.push(ExplainedRow {
                     package: query.name.clone(),
                     version: query.version.clone(),
@@ -75,6 +66,27 @@ pub fn explain(inventory: &Inventory, db: &Database, vulnerability: &str) -> Res
     Ok(out)
 }
 
+/// Whether a row applies, and the comparison as a person would write it.
+fn compare(
+    row: &Row<'_>,
+    ecosystem: &Ecosystem,
+    query: &Query,
+    order: VersionScheme,
+    advisory: &str,
+) -> (bool, String) {
+    let applies = hit::applies(row, query);
+    let span = hit::matching(row, ecosystem, query, order);
+    let holds = span.is_some() && applies == Applicability::Yes && !row.never_affected();
+    let because = match (span, applies) {
+        _ if row.never_affected() => format!("{advisory}: {} was never affected", query.name),
+        (_, Applicability::No) => format!("{advisory}: it covers another module or architecture"),
+        (_, Applicability::Unclear) => format!("{advisory}: the stream of its module is not known"),
+        (Some(span), _) => because(&Hit { row: *row, span, query, applies }, advisory),
+        (None, _) => format!("{advisory}: {} {} is not in {}", query.name, query.version, ranges(row)),
+    };
+    (holds, because)
+}
+
 fn names(advisory: &Advisory, vulnerability: &str) -> bool {
     let all = std::iter::once(&advisory.id).chain(&advisory.aliases).chain(&advisory.upstream);
     all.into_iter().any(|name| name.eq_ignore_ascii_case(vulnerability))
@@ -82,17 +94,23 @@ fn names(advisory: &Advisory, vulnerability: &str) -> bool {
 
 /// The vulnerable versions of a row.
 fn ranges(row: &Row<'_>) -> String {
-    let from = |lo: LowerBound<'_>| match lo {
-        LowerBound::Start => String::new(),
-        LowerBound::From(lo) => format!(">= {lo}, "),
-        LowerBound::After(lo) => format!("> {lo}, "),
-    };
-    let one = |span: VersionSpan<'_>| match span {
+    let all: Vec<String> = row.spans().map(range).collect();
+    if all.is_empty() { "any vulnerable range".to_owned() } else { all.join(" or ") }
+}
+
+fn range(span: VersionSpan<'_>) -> String {
+    match span {
         VersionSpan::Fixed(lo, end) => format!("{}< {end}", from(lo)),
         VersionSpan::Last(lo, last) => format!("{}<= {last}", from(lo)),
         VersionSpan::Open(lo) => format!("{}any", from(lo)),
         VersionSpan::Exact(exact) => format!("= {exact}"),
-    };
-    let all: Vec<String> = row.spans().map(one).collect();
-    if all.is_empty() { "any vulnerable range".to_owned() } else { all.join(" or ") }
+    }
+}
+
+fn from(lo: LowerBound<'_>) -> String {
+    match lo {
+        LowerBound::Start => String::new(),
+        LowerBound::From(lo) => format!(">= {lo}, "),
+        LowerBound::After(lo) => format!("> {lo}, "),
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::hit::Hit;
 use super::subject::{Subject, without_epoch};
-use crate::Error;
+use crate::DatabaseError;
 use crate::reader::{Database, LowerBound, VersionSpan};
 use std::cmp::Ordering;
 use tidewaiter_core::advisory::{Advisory, CveFacts, FixState, KeyKind};
@@ -13,7 +13,7 @@ use tidewaiter_core::severity::{self, Severity};
 use tidewaiter_core::version::VersionScheme;
 
 /// What the database knows of the CVEs among the names of a vulnerability.
-pub(super) fn facts<'a>(db: &Database, names: impl Iterator<Item = &'a str>) -> Result<CveFacts, Error> {
+pub(super) fn facts<'a>(db: &Database, names: impl Iterator<Item = &'a str>) -> Result<CveFacts, DatabaseError> {
     let mut all = CveFacts::default();
     let mut cves: Vec<&str> = names.filter(|n| n.starts_with("CVE-")).collect();
     cves.sort_unstable();
@@ -139,13 +139,9 @@ fn fixed_versions(hit: &Hit<'_>, order: VersionScheme) -> Vec<String> {
     later.into_iter().map(str::to_owned).collect()
 }
 
+/// The comparison that matched, as a person would write it: `CVE-1: openssl 1.0 <= 1.1 < 1.2 (fixed)`.
 pub(super) fn because(hit: &Hit<'_>, advisory: &str) -> String {
     let (name, version) = (&hit.query.name, &hit.query.version);
-    let from = |lo: LowerBound<'_>| match lo {
-        LowerBound::Start => String::new(),
-        LowerBound::From(lo) => format!("{lo} <= "),
-        LowerBound::After(lo) => format!("{lo} < "),
-    };
     match hit.span {
         VersionSpan::Fixed(lo, end) => {
             // Ubuntu's extended maintenance marks its versions; others' bounds are the record's limit.
@@ -159,5 +155,13 @@ pub(super) fn because(hit: &Hit<'_>, advisory: &str) -> String {
         VersionSpan::Last(lo, last) => format!("{advisory}: {name} {}{version} <= {last} (last affected)", from(lo)),
         VersionSpan::Open(lo) => format!("{advisory}: {name} {}{version}, no fixed version", from(lo)),
         VersionSpan::Exact(exact) => format!("{advisory}: {name} {version} is listed as vulnerable ({exact})"),
+    }
+}
+
+fn from(lo: LowerBound<'_>) -> String {
+    match lo {
+        LowerBound::Start => String::new(),
+        LowerBound::From(lo) => format!("{lo} <= "),
+        LowerBound::After(lo) => format!("{lo} < "),
     }
 }

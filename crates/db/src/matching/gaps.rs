@@ -80,15 +80,16 @@ fn foreign(packages: &[Package], os: Option<&Os>) -> Vec<Gap> {
     for package in packages.iter().filter(|p| os.is_some_and(|os| own_kind(p, os) && !os.covers(p))) {
         vendors.entry(&package.vendor).or_default().insert(&package.name);
     }
-    let gap = |(vendor, names): (&str, BTreeSet<&str>)| {
-        let listed = names.iter().take(LISTED).copied().collect::<Vec<_>>().join(", ");
-        let more = if names.len() > LISTED { format!(" and {} more", names.len() - LISTED) } else { String::new() };
-        let message = format!(
-            "the distribution's advisories do not cover packages by {vendor} ({listed}{more}); judge them by other means"
-        );
-        Gap { kind: GapKind::NotCovered, subject: vendor.to_owned(), message }
-    };
-    vendors.into_iter().map(gap).collect()
+    vendors.into_iter().map(|(vendor, names)| vendor_gap(vendor, &names)).collect()
+}
+
+fn vendor_gap(vendor: &str, names: &BTreeSet<&str>) -> Gap {
+    let listed = names.iter().take(LISTED).copied().collect::<Vec<_>>().join(", ");
+    let more = if names.len() > LISTED { format!(" and {} more", names.len() - LISTED) } else { String::new() };
+    let message = format!(
+        "the distribution's advisories do not cover packages by {vendor} ({listed}{more}); judge them by other means"
+    );
+    Gap { kind: GapKind::NotCovered, subject: vendor.to_owned(), message }
 }
 
 /// A record that may apply to a package: the stream of a module is not known.

@@ -88,21 +88,31 @@ fn same_flavour(span: &VersionSpan<'_>, version: &str) -> bool {
 }
 
 fn contains(span: VersionSpan<'_>, query: &Query, order: VersionScheme) -> bool {
-    let compare = |bound: &str| {
-        let bound = if query.epoch_unknown { without_epoch(bound) } else { bound };
-        order.compare(&query.version, bound)
+    let above = match span {
+        VersionSpan::Fixed(lo, _) | VersionSpan::Last(lo, _) | VersionSpan::Open(lo) => is_above(lo, query, order),
+        VersionSpan::Exact(_) => true,
     };
-    let at_least = |lo: LowerBound<'_>| match lo {
+    above
+        && match span {
+            VersionSpan::Fixed(_, fixed) => compare(query, fixed, order) == Ordering::Less,
+            VersionSpan::Last(_, last) => compare(query, last, order) != Ordering::Greater,
+            VersionSpan::Open(_) => true,
+            VersionSpan::Exact(exact) => compare(query, exact, order) == Ordering::Equal,
+        }
+}
+
+fn is_above(lo: LowerBound<'_>, query: &Query, order: VersionScheme) -> bool {
+    match lo {
         LowerBound::Start => true,
-        LowerBound::From(lo) => compare(lo) != Ordering::Less,
-        LowerBound::After(lo) => compare(lo) == Ordering::Greater,
-    };
-    match span {
-        VersionSpan::Fixed(lo, fixed) => at_least(lo) && compare(fixed) == Ordering::Less,
-        VersionSpan::Last(lo, last) => at_least(lo) && compare(last) != Ordering::Greater,
-        VersionSpan::Open(lo) => at_least(lo),
-        VersionSpan::Exact(exact) => compare(exact) == Ordering::Equal,
+        LowerBound::From(lo) => compare(query, lo, order) != Ordering::Less,
+        LowerBound::After(lo) => compare(query, lo, order) == Ordering::Greater,
     }
+}
+
+/// The queried version against a bound.
+fn compare(query: &Query, bound: &str, order: VersionScheme) -> Ordering {
+    let bound = if query.epoch_unknown { without_epoch(bound) } else { bound };
+    order.compare(&query.version, bound)
 }
 
 /// Modules: a row of a module applies to packages of the same module and stream only; a row without one, to packages

@@ -3,7 +3,7 @@
 use super::lookup::whole_inventory_lookups;
 use super::subject::{self, Subject};
 use super::{Matched, Ownership, judge, judged, match_subject};
-use crate::Error;
+use crate::DatabaseError;
 use crate::delta::Delta;
 use crate::reader::Database;
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ pub enum Rematched {
 ///
 /// # Errors
 /// When a database file is corrupt.
-pub fn rematch(inventory: Inventory, delta: &Delta<'_>) -> Result<Rematched, Error> {
+pub fn rematch(inventory: Inventory, delta: &Delta<'_>) -> Result<Rematched, DatabaseError> {
     // Findings of programs and of packages are deduplicated against each other, so one depends on the other.
     let programs = inventory.packages.iter().any(|package| package.kind == PackageType::Generic);
     if programs || whole_inventory_lookups(&inventory).iter().any(|lookup| lookup.answer_may_change(delta)) {
@@ -60,7 +60,7 @@ pub fn rematch(inventory: Inventory, delta: &Delta<'_>) -> Result<Rematched, Err
     Ok(if same { Rematched::Same } else { Rematched::Findings { removed: old.findings, added: new.findings } })
 }
 
-fn whole(inventory: Inventory, delta: &Delta<'_>) -> Result<Rematched, Error> {
+fn whole(inventory: Inventory, delta: &Delta<'_>) -> Result<Rematched, DatabaseError> {
     let old = judge(inventory.clone(), delta.old())?;
     let new = judge(inventory, delta.new_database())?;
     let old = Report { database: new.database.clone(), ..old };
@@ -85,7 +85,7 @@ fn is_named(package: &Package, os: Option<&Os>, delta: &Delta<'_>) -> bool {
     !package.kind.is_os() && package.kind.ecosystem(os).is_some_and(normalised)
 }
 
-fn ask(db: &Database, subjects: &[(Subject, Vec<&Package>)], os: Option<&Os>) -> Result<Matched, Error> {
+fn ask(db: &Database, subjects: &[(Subject, Vec<&Package>)], os: Option<&Os>) -> Result<Matched, DatabaseError> {
     let mut all = Matched::default();
     for (subject, packages) in subjects {
         let matched = match_subject(db, subject, packages, os)?;

@@ -72,12 +72,18 @@ pub(super) fn all<'a>(packages: impl Iterator<Item = &'a Package>) -> Vec<(Subje
         };
         groups.entry(subject).or_default().push(package);
     }
-    let known = |(subject, packages): (Subject, Vec<&'a Package>)| {
-        let version = packages.iter().map(|p| p.advisory_version()).max_by_key(|v| (v.contains(':'), *v));
-        let version = version.unwrap_or_default().to_owned();
-        (Subject { version, ..subject }, packages)
-    };
-    groups.into_iter().map(known).collect()
+    let mut out = Vec::with_capacity(groups.len());
+    for (subject, packages) in groups {
+        let version = version_with_epoch(&packages).to_owned();
+        out.push((Subject { version, ..subject }, packages));
+    }
+    out
+}
+
+/// The version of a source package: with its epoch where one of its binaries names it.
+fn version_with_epoch<'a>(packages: &[&'a Package]) -> &'a str {
+    let versions = packages.iter().map(|package| package.advisory_version());
+    versions.max_by_key(|version| (version.contains(':'), *version)).unwrap_or_default()
 }
 
 /// A version without `epoch:`.

@@ -51,8 +51,8 @@ fn purl(product: &Product) -> Option<&str> {
     Some(product.product_identification_helper.purl.as_str()).filter(|purl| !purl.is_empty())
 }
 
-/// Product id → the purls that it stands for: of itself, or of a part and the image that holds it. A part of anything else
-/// is not the same part elsewhere, and nothing here tells which one holds a finding.
+/// Product id → its purls: its own, or those of a component and the image that contains it. A component of anything else is
+/// ambiguous: the document does not say which of them a finding is in.
 fn purls(tree: &ProductTree) -> BTreeMap<&str, Vec<&str>> {
     let mut out: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for product in tree.products() {
@@ -82,7 +82,7 @@ pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> 
                 let targets = purls.get(product.as_str()).into_iter().flatten().map(|p| ExceptionTarget::parse(p));
                 let (images, packages): (Vec<ExceptionTarget>, Vec<ExceptionTarget>) =
                     targets.partition(ExceptionTarget::names_image);
-                // A product without purl is nothing that a finding could be told by.
+                // A product without a purl identifies no finding.
                 if !images.is_empty() || !packages.is_empty() {
                     let why = why(vulnerability, product, word);
                     let base = Exception::new(status, &why, source);

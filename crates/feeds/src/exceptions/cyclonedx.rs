@@ -61,7 +61,7 @@ pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> 
     let bom: Bom = super::json(text)?;
     let mut purls: BTreeMap<&str, &str> = BTreeMap::new();
     let mut level: Vec<&Component> = bom.components.iter().chain(&bom.metadata.component).collect();
-    // serde_json bounds the depth of a document.
+    // serde_json limits the depth of a document.
     while !level.is_empty() {
         for component in &level {
             if let (Some(reference), Some(purl)) = (&component.reference, &component.purl) {
@@ -92,7 +92,7 @@ pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> 
     Ok(out)
 }
 
-/// What a reference stands for: a component of this document, or of another one (BOM-Link, whose fragment is its name).
+/// The component of a reference: one of this document, or of another one (BOM-Link, whose fragment is its name).
 fn purl<'a>(reference: &'a str, purls: &BTreeMap<&'a str, &'a str>) -> &'a str {
     let local = reference.rsplit_once('#').map_or(reference, |(_, fragment)| fragment);
     purls.get(local).copied().unwrap_or(local)

@@ -1,4 +1,4 @@
-//! `.grype.yaml`: the rules below `ignore`. Other settings are grype's own.
+//! `.grype.yaml`: the rules below `ignore`. Other settings configure Grype itself.
 
 use serde::Deserialize;
 use tidewaiter_core::advisory::FixState;
@@ -16,7 +16,7 @@ struct File {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Rule {
     vulnerability: Option<String>,
-    /// Aliases always count here.
+    /// Accepted and ignored: aliases always count here.
     #[serde(default, rename = "include-aliases")]
     _include_aliases: bool,
     reason: Option<String>,
@@ -63,11 +63,13 @@ fn exception(rule: Rule, source: &str) -> Result<Exception, String> {
     })
 }
 
-/// Names are regular expressions there; those that are more than a name with `.*` are refused rather than misread.
+/// Names are regular expressions in Grype; those that are more than a name with `.*` are refused rather than misread.
 fn pattern(name: &str) -> Result<Pattern, String> {
     let plain = name.trim_start_matches('^').trim_end_matches('$').replace(".*", "**");
     match plain.contains(['[', ']', '(', ')', '{', '}', '|', '\\', '+', '?', '^', '$']) {
-        true => Err(format!("the package name {name:?} is a regular expression of a kind that is not read; use .*")),
+        true => {
+            Err(format!("the package name {name:?} is a regular expression of a kind that is not supported; use .*"))
+        }
         false => Ok(plain.as_str().into()),
     }
 }

@@ -7,7 +7,7 @@
 //! image = "registry.example/team/**"  # optional
 //! path = "app/**"                 # optional
 //! reason = "not reachable: the template engine is not used"
-//! expires = "2026-12-31"          # the first day on which it no longer holds
+//! expires = "2026-12-31"          # the first day on which it no longer applies
 //! ```
 
 use super::day;

@@ -7,7 +7,7 @@ use tidewaiter_core::finding::SuppressionStatus;
 
 const REASON: &str = "ignored";
 
-/// The plain form. Lines of other kinds of findings (`AVD-…`, secrets) fit no vulnerability and do no harm.
+/// The plain form. Lines about other kinds of findings (`AVD-…`, secrets) match no vulnerability and are harmless.
 pub(super) fn lines(text: &str, source: &str) -> Result<Vec<Exception>, String> {
     let mut out = Vec::new();
     let mut comment = "";
@@ -30,7 +30,7 @@ pub(super) fn lines(text: &str, source: &str) -> Result<Vec<Exception>, String> 
 
 #[derive(Deserialize)]
 struct File {
-    /// Other kinds of findings have sections of their own.
+    /// Other kinds of findings have their own sections.
     #[serde(default)]
     vulnerabilities: Vec<Rule>,
 }
@@ -48,17 +48,18 @@ struct Rule {
 
 /// The structured form.
 pub(super) fn yaml(text: &str, source: &str) -> Result<Vec<Exception>, String> {
-    let rule = |rule: Rule| {
-        let reason = rule.statement.filter(|s| !s.trim().is_empty());
-        Ok(Exception {
-            vulnerabilities: vec![rule.id.as_str().into()],
-            packages: rule.purls.iter().map(|p| ExceptionTarget::parse(p)).collect(),
-            paths: rule.paths.iter().map(|p| p.as_str().into()).collect(),
-            expires: rule.expired_at.as_deref().map(day).transpose()?,
-            ..Exception::new(SuppressionStatus::Accepted, reason.as_deref().unwrap_or(REASON), source)
-        })
-    };
-    super::yaml::<File>(text)?.vulnerabilities.into_iter().map(rule).collect()
+    super::yaml::<File>(text)?.vulnerabilities.into_iter().map(|rule| exception(rule, source)).collect()
+}
+
+fn exception(rule: Rule, source: &str) -> Result<Exception, String> {
+    let reason = rule.statement.filter(|s| !s.trim().is_empty());
+    Ok(Exception {
+        vulnerabilities: vec![rule.id.as_str().into()],
+        packages: rule.purls.iter().map(|p| ExceptionTarget::parse(p)).collect(),
+        paths: rule.paths.iter().map(|p| p.as_str().into()).collect(),
+        expires: rule.expired_at.as_deref().map(day).transpose()?,
+        ..Exception::new(SuppressionStatus::Accepted, reason.as_deref().unwrap_or(REASON), source)
+    })
 }
 
 #[cfg(test)]

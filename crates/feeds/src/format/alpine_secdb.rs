@@ -12,7 +12,7 @@ use tidewaiter_core::version::VersionScheme;
 #[derive(Deserialize)]
 struct Secdb {
     distroversion: Option<String>,
-    /// Where the packages are: all that tells whose they are where there are no branches.
+    /// The address of the packages: the only sign of the distribution where there are no branches.
     urlprefix: Option<String>,
     #[serde(default)]
     packages: Vec<Entry>,
@@ -55,7 +55,7 @@ fn ecosystem(secdb: &Secdb) -> Option<Ecosystem> {
     hosts.iter().find(|(host, _)| prefix.contains(host)).map(|(_, name)| Ecosystem::new(name))
 }
 
-/// What the entries of a package say of one vulnerability.
+/// The entries of a package about one vulnerability.
 #[derive(Default)]
 struct Fix<'a> {
     versions: Vec<&'a str>,
@@ -74,20 +74,16 @@ fn package(pkg: &Pkg, ecosystem: &Ecosystem, feed: &str) -> Vec<Advisory> {
             }
         }
     }
-    // An id beside several CVEs is a bulletin on all of them, and no other name of any.
+    // An id next to several CVEs is a bulletin about all of them, not another name of one.
     let shared = |other: &str| fixes.values().filter(|fix| fix.others.contains(other)).count() > 1;
-    let advisory = |(id, fix): (&&str, &Fix<'_>)| {
+    let mut out = Vec::with_capacity(fixes.len());
+    for (id, fix) in &fixes {
         let (upstream, aliases) = fix.others.iter().map(|o| (*o).to_owned()).partition(|o: &String| shared(o));
-        Advisory {
-            id: (*id).to_owned(),
-            feed: feed.to_owned(),
-            aliases,
-            upstream,
-            affected: vec![affected(&pkg.name, ecosystem, &fix.versions)],
-            ..Advisory::default()
-        }
-    };
-    fixes.iter().map(advisory).collect()
+        let affected = vec![affected(&pkg.name, ecosystem, &fix.versions)];
+        let (id, feed) = ((*id).to_owned(), feed.to_owned());
+        out.push(Advisory { id, feed, aliases, upstream, affected, ..Advisory::default() });
+    }
+    out
 }
 
 /// One entry may hold several ids: "CVE-2020-29568 XSA-349". Each CVE is a vulnerability; without one, the first id is.

@@ -1,8 +1,8 @@
 //! CSAF 2.0 documents on vulnerabilities (profile VEX): Red Hat, one document for each CVE.
 //!
-//! A product id names a package as a component of a product; the product tree says what both are. The package's purl
-//! carries version, architecture and module, the product's CPE the repository. Only the main repositories of a release
-//! count: fixes of extended support must not be asked of a plain image, nor offered to one.
+//! A product id names a package as a component of a product; the product tree describes both. The package's purl has the
+//! version, architecture and module, the product's CPE the repository. Only the main repositories of a release count:
+//! fixes of extended support must neither be required of an image without a subscription nor offered to it.
 
 mod tree;
 
@@ -111,7 +111,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
         let affected = rows(&vulnerability, &products);
         match &vulnerability.cve {
             None => records.skip("names no CVE"),
-            Some(_) if affected.is_empty() => records.skip("speaks of no package of a known release"),
+            Some(_) if affected.is_empty() => records.skip("covers no package of a known release"),
             Some(cve) => records.advisories.push(Advisory {
                 id: cve.clone(),
                 feed: feed.name.clone(),
@@ -131,7 +131,7 @@ fn ratings(document: &Document, scores: &[Score], feed: &str) -> Vec<Rating> {
     let word = document.aggregate_severity.as_ref().and_then(|word| word.text.parse().ok());
     let mut out: Vec<Rating> = word
         .filter(|severity| *severity != Severity::Unknown)
-        .map(|severity| Rating { source: feed.to_owned(), severity, score: None, vector: None })
+        .map(|severity| Rating::of_level(feed, severity))
         .into_iter()
         .collect();
     let vectors = scores.iter().flat_map(|s| [&s.cvss_v4, &s.cvss_v3, &s.cvss_v2]).flatten();
@@ -154,7 +154,7 @@ fn rows(vulnerability: &Vulnerability, products: &Products<'_>) -> Vec<Affected>
             if row.fix_state == FixState::NotFixed {
                 row.fix_state = states.get(id.as_str()).copied().unwrap_or(FixState::NotFixed);
             }
-            // A package stands there once for each architecture.
+            // A package is listed once for each architecture.
             let Affected { ecosystem, package, module, intervals, never_affected, .. } = &row;
             let key = format!("{ecosystem} {package} {module:?} {intervals:?} {never_affected}");
             let known = out.entry(key).or_insert(row);
@@ -169,11 +169,11 @@ fn row(status: &str, component: &Component) -> Option<Affected> {
         ("fixed" | "first_fixed" | "recommended", version) if !version.is_empty() => {
             (vec![Interval::until(IntervalEnd::Fixed(version.to_owned()))], FixState::Fixed, false)
         }
-        // A version here is only the one that was looked at.
+        // A version here is only the one that the vendor examined.
         ("known_affected" | "first_affected" | "last_affected", _) => {
             (vec![Interval::until(IntervalEnd::Open)], FixState::NotFixed, false)
         }
-        // The contents of one build say nothing of others.
+        // "Not affected" for one build says nothing about other builds.
         ("known_not_affected", "") => (Vec::new(), FixState::Unknown, true),
         _ => return None,
     };
@@ -190,7 +190,7 @@ fn tidy(mut row: Affected) -> Affected {
     row
 }
 
-/// What the vendor will do about packages that have no fix, by product id.
+/// The fix state of packages without a fix, by product id.
 fn states(remediations: &[Remediation]) -> BTreeMap<&str, FixState> {
     let mut out = BTreeMap::new();
     for remediation in remediations {

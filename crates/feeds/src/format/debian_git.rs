@@ -1,8 +1,8 @@
 //! The Debian security tracker's own lists: `CVE/list`, `DSA/list`, `DLA/list` (its doc/security_tracker).
 //!
-//! `- pkg ver` is what unstable says, `[bookworm] - pkg ver` what a release says instead. For a release without a row of
-//! its own, the row of unstable holds only if the feed is declared complete for it: for others (those no longer
-//! supported) no row means that nothing is known. A bulletin's versions are the fixes of its release.
+//! `- pkg ver` is the row of unstable, `[bookworm] - pkg ver` that of a release. For a release without a row, the row of
+//! unstable applies only if the feed is declared complete for the release: for others (those no longer supported) a
+//! missing row means that nothing is known. A bulletin's versions are the fixes of its release.
 
 mod rows;
 
@@ -19,7 +19,7 @@ const MAX_REFERENCES: usize = 8;
 struct ListReader {
     feed: FeedContext,
     vulnerabilities: BTreeMap<String, Vulnerability>,
-    /// Counts and dates; the advisories follow in the end.
+    /// Counts and dates. The advisories are added in the end.
     records: Records,
 }
 
@@ -30,7 +30,7 @@ struct Vulnerability {
     packages: BTreeMap<String, Package>,
 }
 
-/// What is said of one source package.
+/// The statements about one source package.
 #[derive(Debug, Default)]
 struct Package {
     unstable: Option<Statement>,
@@ -127,7 +127,7 @@ fn entries(text: &str) -> Vec<(&str, Vec<&str>)> {
     out
 }
 
-/// The tracker names vulnerabilities without a CVE itself; nobody else knows the name.
+/// The tracker's own names of vulnerabilities without a CVE. No other feed uses them.
 fn temporary(description: &str) -> String {
     let hash = description
         .bytes()
@@ -173,7 +173,7 @@ impl Package {
         }
         for (release, statement) in &self.releases {
             let ecosystem = super::debian_tracker::ecosystem(release);
-            // Tags go stale: a bulletin's fix counts whatever a tag says of the time before it.
+            // Tags become outdated: a bulletin's fix counts, whatever a tag says.
             let stale = said.get(&ecosystem).is_some_and(|b| b.is_fixed()) && statement.tag.is_open();
             if !stale {
                 said.insert(ecosystem, statement.clone());
@@ -194,7 +194,7 @@ impl Package {
 }
 
 impl Tag {
-    /// Whether it says "vulnerable, and no fixed version".
+    /// Whether it means "vulnerable, and no fixed version".
     fn is_open(&self) -> bool {
         matches!(self, Tag::Unfixed | Tag::NoDsa | Tag::Ignored | Tag::Postponed | Tag::EndOfLife)
     }

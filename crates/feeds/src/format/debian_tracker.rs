@@ -75,7 +75,7 @@ fn affected(source: &str, codename: &str, release: &Release) -> Option<Affected>
     let fixed = release.fixed_version.as_deref();
     let (end, fix_state) = match (release.status.as_str(), fixed) {
         ("resolved", Some("0")) => (None, FixState::Unknown),
-        // A fixed version counts even where tags say otherwise: tags go stale.
+        // A fixed version counts even where tags contradict it: tags become outdated.
         ("resolved" | "open", Some(version)) if version != "0" => {
             (Some(IntervalEnd::Fixed(version.to_owned())), FixState::Fixed)
         }

@@ -6,7 +6,7 @@ use tidewaiter_core::advisory::Epss;
 /// Reads one day's file.
 ///
 /// # Errors
-/// When its header or a line is not of this form.
+/// When its header or a line has another form.
 pub(super) fn parse(name: &str, bytes: &[u8], _: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     if !name.ends_with(".csv") {
         return Ok(false);
@@ -25,7 +25,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], _: &FeedContext, records: &mut Rec
         return Err("it has no header cve,epss,percentile".to_owned());
     }
     for line in lines.filter(|line| !line.trim().is_empty()) {
-        let (cve, epss) = row(line).ok_or_else(|| format!("line {line:?} is no score"))?;
+        let (cve, epss) = row(line).ok_or_else(|| format!("line {line:?} is not a score"))?;
         records.epss.insert(cve.to_owned(), epss);
     }
     Ok(true)

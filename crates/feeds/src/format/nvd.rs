@@ -49,7 +49,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], _: &FeedContext, records: &mut Rec
     for item in items {
         let metrics = item.cve.metrics.into_iter().filter(|(kind, _)| kind.starts_with("cvssMetric"));
         for metric in metrics.flat_map(|(_, metrics)| metrics) {
-            // CNAs and other authorized publishers rate inside NVD's records too.
+            // NVD's records also hold ratings by CNAs and other authorized publishers.
             let source = if metric.source == "nvd@nist.gov" { "nvd" } else { metric.source.as_str() };
             let rating = metric.cvss_data.and_then(|data| Rating::from_vector(source, &data.vector_string));
             records.ratings.entry(item.cve.id.clone()).or_default().extend(rating);

@@ -1,4 +1,4 @@
-//! OSV schema, JSON and YAML. What distributions write their own way is in a file for each family.
+//! OSV schema, JSON and YAML. The peculiarities of distributions are in one file for each family.
 
 mod events;
 mod rpm;
@@ -79,7 +79,7 @@ struct Reference {
     url: String,
 }
 
-/// Reads one record; withdrawn ones count as read and say nothing.
+/// Reads one record; a withdrawn one counts as read and has no rows.
 ///
 /// # Errors
 /// When it is JSON or YAML of another shape.
@@ -112,11 +112,11 @@ fn advisory(id: String, record: Record, feed: &str) -> Advisory {
     let mut ratings = ratings(record.severity.as_deref(), feed);
     ratings.extend(word(record.database_specific.as_ref(), feed));
     let affected = record.affected.unwrap_or_default();
-    // A rating of one package replaces the record's; the worst of them rates the record for all others to see.
+    // A rating of one package replaces the record's; the worst of them is shown as the record's.
     ratings.extend(affected.iter().flat_map(|a| self::ratings(a.severity.as_deref(), feed)));
     let mut upstream = record.upstream.unwrap_or_default();
     let of_rpm = |p: &RawPackage| Ecosystem::from(p.ecosystem.as_str()).version_scheme() == Some(VersionScheme::Rpm);
-    // Distributions with rpm name their CVEs as related; elsewhere "related" is no identity.
+    // Distributions with rpm list their CVEs as related; elsewhere "related" does not mean the same vulnerability.
     if upstream.is_empty() && affected.iter().filter_map(|a| a.package.as_ref()).any(of_rpm) {
         upstream.extend(record.related.unwrap_or_default().into_iter().filter(|n| n.starts_with("CVE-")));
     }
@@ -136,7 +136,7 @@ fn advisory(id: String, record: Record, feed: &str) -> Advisory {
     }
 }
 
-/// RustSec's `unmaintained`, `unsound` and `notice` records are no vulnerabilities.
+/// RustSec's `unmaintained`, `unsound` and `notice` records are not vulnerabilities.
 fn class(affected: &RawAffected) -> AdvisoryClass {
     let value = affected.database_specific.as_ref().and_then(|d| d.get("informational"));
     match value.filter(|v| !v.is_null()).map(|v| v.as_str().unwrap_or_default()) {
@@ -166,7 +166,7 @@ fn row(affected: &RawAffected) -> Option<Affected> {
         versions,
         fix_state: match (fixed, bounded) {
             (true, _) => FixState::Fixed,
-            // Bounded by a limit alone.
+            // Bounded by a `limit` only.
             (false, true) => FixState::NotFixed,
             (false, false) => FixState::Unknown,
         },
@@ -175,11 +175,11 @@ fn row(affected: &RawAffected) -> Option<Affected> {
     })
 }
 
-/// One row for each package: branches that a record lists as entries of their own belong together, so that the fixed
-/// versions of all of them are known.
+/// One row for each package: branches that a record lists as separate entries belong together, so that the fixed versions
+/// of all of them are known.
 fn rows(affected: &[RawAffected]) -> Vec<Affected> {
     let mut out: Vec<Affected> = Vec::new();
-    // What a record says beside its vulnerability is none.
+    // Records that are not about a vulnerability have no ratings.
     let lowest = affected.iter().map(class).min();
     for row in affected.iter().filter(|a| Some(class(a)) == lowest).filter_map(row) {
         let same = |known: &&mut Affected| {
@@ -205,7 +205,7 @@ fn tidy(row: &mut Affected) {
     row.intervals.sort();
     row.intervals.dedup();
     if let Some(order) = row.ecosystem.version_scheme() {
-        // Listed versions that an interval holds anyway add nothing.
+        // Listed versions inside an interval are redundant.
         row.versions.retain(|v| !row.intervals.iter().any(|i| holds(i, v, order)));
     }
     row.versions.sort();
@@ -235,19 +235,20 @@ fn source_keyed(base: &str) -> bool {
 }
 
 fn ratings(raw: Option<&[RawSeverity]>, feed: &str) -> Vec<Rating> {
-    let one = |s: &RawSeverity| match s.kind.as_str() {
-        kind if kind.starts_with("CVSS") => Rating::from_vector(feed, &s.score),
-        _ => {
-            s.score.parse().ok().map(|severity| Rating { source: feed.to_owned(), severity, score: None, vector: None })
-        }
-    };
-    raw.unwrap_or_default().iter().filter_map(one).collect()
+    raw.unwrap_or_default().iter().filter_map(|severity| rating(severity, feed)).collect()
 }
 
-/// GHSA's own word: LOW, MODERATE, HIGH, CRITICAL.
+fn rating(raw: &RawSeverity, feed: &str) -> Option<Rating> {
+    match raw.kind.starts_with("CVSS") {
+        true => Rating::from_vector(feed, &raw.score),
+        false => raw.score.parse().ok().map(|severity| Rating::of_level(feed, severity)),
+    }
+}
+
+/// GHSA's own level: LOW, MODERATE, HIGH, CRITICAL.
 fn word(specific: Option<&BTreeMap<String, serde_json::Value>>, feed: &str) -> Option<Rating> {
     let severity: Severity = specific?.get("severity")?.as_str()?.parse().ok()?;
-    Some(Rating { source: feed.to_owned(), severity, score: None, vector: None })
+    Some(Rating::of_level(feed, severity))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ struct Entry {
     package: String,
     #[serde(rename = "cve_score")]
     score: Option<f64>,
-    /// The version that is not vulnerable any more; `NA` while there is none.
+    /// The first version that is not vulnerable; `NA` while there is none.
     #[serde(rename = "res_ver")]
     fixed: Option<String>,
     /// `Fixed`, `Not Affected`; older files have none.
@@ -24,7 +24,7 @@ struct Entry {
 /// Reads a release's list.
 ///
 /// # Errors
-/// When it is JSON of another shape, or its name tells no release.
+/// When it is JSON of another shape, or its name has no release.
 pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     let file = name.rsplit('/').next().unwrap_or_default();
     if !file.ends_with(".json") {
@@ -52,12 +52,7 @@ fn advisory(entry: Entry, ecosystem: &Ecosystem, feed: &str) -> Advisory {
         Some(version) => row.fixed_in(version),
         None => Affected { intervals: vec![Interval::until(IntervalEnd::Open)], ..row },
     };
-    let rating = |score| Rating {
-        source: feed.to_owned(),
-        severity: Severity::from_score(score),
-        score: Some(score),
-        vector: None,
-    };
+    let rating = |score| Rating { score: Some(score), ..Rating::of_level(feed, Severity::from_score(score)) };
     Advisory {
         id: entry.cve,
         feed: feed.to_owned(),

@@ -1,7 +1,7 @@
-//! Sets of versions as constraints describe them: union, intersection, complement, and the intervals they are.
+//! Sets of versions that constraints describe: union, intersection, complement, and their intervals.
 //!
-//! A set is a sorted list of pieces without common versions; a piece lies between two cuts, and a cut lies just before or
-//! just after a version. So both `<` and `<=` are exact.
+//! A set is a sorted list of disjoint pieces; a piece lies between two cuts, and a cut lies just before or just after a
+//! version. So both `<` and `<=` are exact.
 
 use std::cmp::Ordering;
 use tidewaiter_core::advisory::{Interval, IntervalEnd};
@@ -13,7 +13,7 @@ pub(super) enum Cut {
     Start,
     Before(String),
     After(String),
-    IntervalEnd,
+    End,
 }
 
 /// Versions.
@@ -43,15 +43,15 @@ impl Set {
         set
     }
 
-    /// The set of one comparison: `<`, `<=`, `>`, `>=`, `=`, `!=` and how they are written otherwise.
+    /// The set of one comparison: `<`, `<=`, `>`, `>=`, `=`, `!=` and their other spellings.
     pub(super) fn comparison(order: VersionScheme, operator: &str, version: &str) -> Option<Self> {
         let (before, after) = (|| Cut::Before(version.to_owned()), || Cut::After(version.to_owned()));
         let between = |from, to| Some(Set::between(order, from, to));
         match operator {
             "<" => between(Cut::Start, before()),
             "<=" | "=<" => between(Cut::Start, after()),
-            ">" => between(after(), Cut::IntervalEnd),
-            ">=" | "=>" => between(before(), Cut::IntervalEnd),
+            ">" => between(after(), Cut::End),
+            ">=" | "=>" => between(before(), Cut::End),
             "" | "=" | "==" => between(before(), after()),
             "!=" | "<>" => Some(Set::between(order, before(), after()).complement()),
             _ => None,
@@ -83,8 +83,8 @@ impl Set {
             }
             from = end.clone();
         }
-        if from != Cut::IntervalEnd {
-            out.pieces.push((from, Cut::IntervalEnd));
+        if from != Cut::End {
+            out.pieces.push((from, Cut::End));
         }
         out
     }
@@ -93,22 +93,9 @@ impl Set {
         self.complement().union(other.complement()).complement()
     }
 
-    /// The set as vulnerable intervals; one version stands as the interval from it up to it.
+    /// The set as vulnerable intervals; a single version is the interval from it up to it.
     pub(super) fn intervals(&self) -> Vec<Interval> {
-        let interval = |(from, to): &(Cut, Cut)| {
-            let (introduced, after) = match from {
-                Cut::Before(version) => (Some(version.clone()), false),
-                Cut::After(version) => (Some(version.clone()), true),
-                Cut::Start | Cut::IntervalEnd => (None, false),
-            };
-            let end = match to {
-                Cut::Before(version) => IntervalEnd::Fixed(version.clone()),
-                Cut::After(version) => IntervalEnd::LastAffected(version.clone()),
-                Cut::Start | Cut::IntervalEnd => IntervalEnd::Open,
-            };
-            Interval { introduced, after, end }
-        };
-        self.pieces.iter().map(interval).collect()
+        self.pieces.iter().map(|(from, to)| interval(from, to)).collect()
     }
 
     fn compare(&self, a: &Cut, b: &Cut) -> Ordering {
@@ -122,11 +109,25 @@ impl Set {
     }
 }
 
+fn interval(from: &Cut, to: &Cut) -> Interval {
+    let (introduced, after) = match from {
+        Cut::Before(version) => (Some(version.clone()), false),
+        Cut::After(version) => (Some(version.clone()), true),
+        Cut::Start | Cut::End => (None, false),
+    };
+    let end = match to {
+        Cut::Before(version) => IntervalEnd::Fixed(version.clone()),
+        Cut::After(version) => IntervalEnd::LastAffected(version.clone()),
+        Cut::Start | Cut::End => IntervalEnd::Open,
+    };
+    Interval { introduced, after, end }
+}
+
 const fn rank(cut: &Cut) -> u8 {
     match cut {
         Cut::Start => 0,
         Cut::Before(_) | Cut::After(_) => 1,
-        Cut::IntervalEnd => 2,
+        Cut::End => 2,
     }
 }
 

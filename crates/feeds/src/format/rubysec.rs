@@ -27,7 +27,7 @@ struct Record {
     unaffected_versions: Option<Vec<String>>,
 }
 
-/// Reads one record. Those of Ruby's own interpreters speak of no gem and are left out.
+/// Reads one record. Those about Ruby interpreters cover no gem and are dropped.
 ///
 /// # Errors
 /// When it is YAML of another shape, or a requirement cannot be read.
@@ -38,7 +38,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
     let record: Record = serde_saphyr::from_slice(bytes).map_err(|e| e.to_string())?;
     let Some(gem) = &record.gem else {
         if record.engine.is_some() {
-            records.skip("speaks of an interpreter, not of a gem");
+            records.skip("covers an interpreter, not a gem");
         }
         return Ok(record.engine.is_some());
     };
@@ -60,7 +60,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
         summary: record.title.unwrap_or_default(),
         modified: record.date.unwrap_or_default(),
         references: record.url.into_iter().collect(),
-        // The newest scoring system is the record's opinion.
+        // The newest scoring system counts.
         ratings: record
             .cvss_v4
             .or(record.cvss_v3)

@@ -1,6 +1,6 @@
 //! Until when releases get security fixes: distro-info-data (CSV) and endoflife.date (YAML before Markdown).
 //!
-//! Dates are kept as published; whether one is past is asked when a report is judged or shown.
+//! Dates are stored as published, and compared with the day when a report is evaluated or shown.
 
 use super::debian_tracker;
 use super::{FeedContext, Problem, Records};
@@ -80,10 +80,10 @@ const PRODUCTS: [(&str, &str); 17] = [
     ("openeuler", "openeuler"),
 ];
 
-/// Reads one product's page; other products are left alone.
+/// Reads one product's page; other products are ignored.
 ///
 /// # Errors
-/// When what precedes its text is no YAML of this form.
+/// When its front matter is YAML of another shape.
 pub(super) fn endoflife(name: &str, bytes: &[u8], _: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     let file = name.rsplit('/').next().unwrap_or(name);
     let product = file.strip_suffix(".md").unwrap_or_default();
@@ -97,7 +97,7 @@ pub(super) fn endoflife(name: &str, bytes: &[u8], _: &FeedContext, records: &mut
             Value::Number(number) => number.to_string(),
             _ => continue,
         };
-        // "true" and "false" stand there too: an end without a day cannot be compared with one.
+        // "true" and "false" occur too: an end without a day cannot be compared with one.
         let date = |value: &Value| value.as_str().and_then(day);
         let found = release(id, &version).zip(date(&cycle.eol));
         records.support.extend(found.map(|(ecosystem, until)| support(ecosystem, until, date(&cycle.eoes))));

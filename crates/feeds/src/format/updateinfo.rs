@@ -1,6 +1,6 @@
 //! `updateinfo.xml` of rpm repositories (createrepo): Amazon Linux, Rocky Linux and others.
 //!
-//! A repository speaks of one release: the one its feed is declared complete for, else the one a collection names.
+//! A repository covers one release: the one that its feed is declared complete for, else the one that a collection names.
 
 use super::xml::{self, Attributes, Step};
 use super::{FeedContext, Problem, Records};
@@ -53,7 +53,7 @@ fn finish(update: Update, records: &mut Records) {
         return records.skip("names no CVE");
     }
     if !security {
-        return records.skip("is no security update");
+        return records.skip("is not a security update");
     }
     if unknown_release {
         return records.skip("names no known release");
@@ -116,7 +116,7 @@ impl Update {
             "name" => text.clone_into(&mut self.collection),
             "severity" => {
                 let severity = text.parse().ok().filter(|_| !text.is_empty() && !text.eq_ignore_ascii_case("none"));
-                let rating = |severity| Rating { source: feed.to_owned(), severity, score: None, vector: None };
+                let rating = |severity| Rating::of_level(feed, severity);
                 self.advisory.ratings = severity.map(rating).into_iter().collect();
             }
             _ => {}

@@ -1,7 +1,7 @@
-//! From the address of an rpm repository to its `updateinfo.xml`, as dnf goes: a list of mirrors names the repository,
+//! From the address of an rpm repository to its `updateinfo.xml`, as dnf resolves it: a list of mirrors names the repository,
 //! `repodata/repomd.xml` the file and its digest (createrepo).
 
-use super::url::Error;
+use super::url::DownloadError;
 use crate::format::xml::{self, Step};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
@@ -9,10 +9,10 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 const INDEX: &str = "repodata/repomd.xml";
-/// A list of mirrors is a few lines.
+/// Most bytes of a list of mirrors, which has a few lines.
 const MAX_MIRRORS: usize = 16;
 
-/// Where an index says that the file is.
+/// The location and digest of the file, as an index names them.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Located {
     href: String,
@@ -20,23 +20,23 @@ struct Located {
     sha256: String,
 }
 
-/// Gives the file at an address.
-pub type Get<'a> = &'a dyn Fn(&str) -> Result<PathBuf, Error>;
+/// Downloads the file at an address.
+pub type Get<'a> = &'a dyn Fn(&str) -> Result<PathBuf, DownloadError>;
 
-/// Gets the file of an address that ends with `mirror.list` or [`INDEX`], or the file at the address itself.
+/// Downloads the file of an address that ends with `mirror.list` or `INDEX`, or the file at the address itself.
 ///
 /// # Errors
-/// When nothing could be had, no index names the file, or it has another digest.
-pub fn updateinfo(address: &str, get: Get<'_>) -> Result<PathBuf, Error> {
+/// When a download fails, no index names the file, or it has another digest.
+pub fn updateinfo(address: &str, get: Get<'_>) -> Result<PathBuf, DownloadError> {
     if address.ends_with("/mirror.list") {
         let file = get(address)?;
-        let list = fs::read_to_string(&file).map_err(|e| Error::disk(&file, e))?;
-        // What came authenticated leads to nothing that is not.
+        let list = fs::read_to_string(&file).map_err(|e| DownloadError::disk(&file, e))?;
+        // A document that was read over TLS must not lead to one that is not.
         let allowed = |mirror: &&str| {
             mirror.starts_with("https://") || (mirror.starts_with("http://") && address.starts_with("http://"))
         };
         let mirrors = list.lines().map(str::trim).filter(allowed);
-        let mut result = Err(Error::Contradicted("the list of mirrors names none".to_owned()));
+        let mut result = Err(DownloadError::Contradicted("the list of mirrors names none".to_owned()));
         for mirror in mirrors.take(MAX_MIRRORS) {
             result = indexed(mirror.trim_end_matches('/'), get);
             if result.is_ok() {
@@ -51,21 +51,21 @@ pub fn updateinfo(address: &str, get: Get<'_>) -> Result<PathBuf, Error> {
     }
 }
 
-fn indexed(repository: &str, get: Get<'_>) -> Result<PathBuf, Error> {
+fn indexed(repository: &str, get: Get<'_>) -> Result<PathBuf, DownloadError> {
     let index = get(&format!("{repository}/{INDEX}"))?;
-    let located = locate(&fs::read(&index).map_err(|e| Error::disk(&index, e))?)?;
+    let located = locate(&fs::read(&index).map_err(|e| DownloadError::disk(&index, e))?)?;
     let file = get(&format!("{repository}/{}", located.href))?;
-    let actual = sha256(&file).map_err(|e| Error::disk(&file, e))?;
+    let actual = sha256(&file).map_err(|e| DownloadError::disk(&file, e))?;
     if located.sha256 == actual {
         return Ok(file);
     }
     let Located { href, sha256 } = located;
-    Err(Error::Contradicted(format!(
+    Err(DownloadError::Contradicted(format!(
         "{href} has the digest {actual}, its repository says {sha256}; the mirror is changing"
     )))
 }
 
-fn locate(index: &[u8]) -> Result<Located, Error> {
+fn locate(index: &[u8]) -> Result<Located, DownloadError> {
     let (mut inside, mut algorithm) = (false, String::new());
     let mut found = Located::default();
     xml::walk(index, |step| match step {
@@ -75,12 +75,12 @@ fn locate(index: &[u8]) -> Result<Located, Error> {
         Step::Close("checksum", text) if inside && algorithm == "sha256" => text.clone_into(&mut found.sha256),
         _ => {}
     })
-    .map_err(|cause| Error::Contradicted(format!("{INDEX}: {cause}")))?;
+    .map_err(|cause| DownloadError::Contradicted(format!("{INDEX}: {cause}")))?;
     if found.href.is_empty() {
-        return Err(Error::Contradicted(format!("{INDEX} names no updateinfo")));
+        return Err(DownloadError::Contradicted(format!("{INDEX} names no updateinfo")));
     }
     if found.sha256.is_empty() {
-        return Err(Error::Contradicted(format!("{INDEX} gives no sha256 of {}", found.href)));
+        return Err(DownloadError::Contradicted(format!("{INDEX} gives no sha256 of {}", found.href)));
     }
     Ok(found)
 }
@@ -104,12 +104,12 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    /// What is at the addresses, by name.
+    /// Address → content.
     fn check(web: &[(&str, &str)], address: &str, expected: Result<&str, &str>) {
         let folder = tempfile::tempdir().unwrap();
         let web: BTreeMap<&str, &str> = web.iter().copied().collect();
         let get = |url: &str| {
-            let content = web.get(url).ok_or(Error::Status(404))?;
+            let content = web.get(url).ok_or(DownloadError::Status(404))?;
             let file = folder.path().join(url.rsplit('/').next().unwrap());
             fs::write(&file, content).unwrap();
             Ok(file)

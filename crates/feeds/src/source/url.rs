@@ -1,18 +1,18 @@
-//! Downloads: resumed where they broke, retried with back-off, bounded in size.
+//! Downloads: resumed after an interruption, retried with back-off, limited in size.
 
+use backon::{BlockingRetryable as _, ExponentialBuilder};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::Duration;
-use tidewaiter_http::{Client, Failure};
+use tidewaiter_http::{Client, RequestFailure};
 
-/// Why a file could not be had.
+/// Why a file could not be downloaded.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Nobody answered.
+pub enum DownloadError {
+    /// The request failed.
     #[error("{}", .0.cause)]
-    NotReached(Failure),
+    NotReached(RequestFailure),
     /// The server refuses.
     #[error("the server answers {0}")]
     Status(u16),
@@ -22,35 +22,45 @@ pub enum Error {
     /// The connection broke.
     #[error("{0}")]
     Broken(io::Error),
-    /// What came does not fit what was announced of it.
+    /// The file does not match the size or digest that was announced.
     #[error("{0}")]
     Contradicted(String),
-    /// Its place on this machine cannot be written.
+    /// The local file cannot be written.
     #[error("{}: {cause}", path.display())]
     Disk {
         /// File or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         cause: io::Error,
     },
 }
 
-impl Error {
+impl DownloadError {
     /// The next step.
     pub fn advice(&self) -> String {
         match self {
-            Error::NotReached(failure) => failure.kind.advice().to_owned(),
-            Error::Status(401 | 403 | 407) => "check whether the address needs a login, or a proxy".to_owned(),
-            Error::Status(_) | Error::Broken(_) | Error::Contradicted(_) => {
+            DownloadError::NotReached(failure) => failure.kind.advice().to_owned(),
+            DownloadError::Status(401 | 403 | 407) => "check whether the address needs a login, or a proxy".to_owned(),
+            DownloadError::Status(_) | DownloadError::Broken(_) | DownloadError::Contradicted(_) => {
                 "check its address in feeds.toml, or try again later".to_owned()
             }
-            Error::TooLong(_) => "raise max_bytes in feeds.toml if the feed has grown".to_owned(),
-            Error::Disk { .. } => "name a writable folder with --downloads DIR, or make room".to_owned(),
+            DownloadError::TooLong(_) => "raise max_bytes in feeds.toml if the feed has grown".to_owned(),
+            DownloadError::Disk { .. } => "name a writable folder with --downloads DIR, or make room".to_owned(),
+        }
+    }
+
+    /// Whether another try may succeed.
+    fn is_transient(&self) -> bool {
+        match self {
+            DownloadError::NotReached(failure) => !failure.kind.lasts(),
+            DownloadError::Status(status) => matches!(status, 429 | 500..=599),
+            DownloadError::Broken(_) => true,
+            _ => false,
         }
     }
 
     pub(crate) fn disk(path: &Path, cause: io::Error) -> Self {
-        Error::Disk { path: path.to_owned(), cause }
+        DownloadError::Disk { path: path.to_owned(), cause }
     }
 }
 
@@ -58,7 +68,7 @@ impl Error {
 #[derive(Debug, Clone, Copy)]
 pub struct Retry {
     /// Tries in all.
-    pub tries: u32,
+    pub tries: usize,
     /// Pause after the first failure; doubled after each further one.
     pub pause: Duration,
 }
@@ -69,10 +79,10 @@ impl Default for Retry {
     }
 }
 
-/// Downloads `url` into `folder` and returns the file. `progress` is told (bytes so far, all bytes where known).
+/// Downloads `url` into `folder` and returns the file. Calls `progress` with the bytes so far and, where known, all bytes.
 ///
 /// # Errors
-/// When the last try failed, more than `max_bytes` came, or the folder cannot be written.
+/// When the last try fails, the file exceeds `max_bytes`, or the folder cannot be written.
 pub fn download(
     client: &Client,
     url: &str,
@@ -80,31 +90,17 @@ pub fn download(
     max_bytes: u64,
     retry: Retry,
     progress: &dyn Fn(u64, Option<u64>),
-) -> Result<PathBuf, Error> {
-    fs::create_dir_all(folder).map_err(|e| Error::disk(folder, e))?;
+) -> Result<PathBuf, DownloadError> {
+    fs::create_dir_all(folder).map_err(|e| DownloadError::disk(folder, e))?;
     let name = url.rsplit('/').next().filter(|n| n.contains('.')).unwrap_or("download.json");
     let target = folder.join(name.split(['?', '#']).next().unwrap_or(name));
     let part = target.with_extension("part");
     let _ = fs::remove_file(&part);
-    let mut pause = retry.pause;
-    for attempt in 1.. {
-        match attempt_download(client, url, &part, max_bytes, progress) {
-            Ok(()) => break,
-            Err(Attempt::Final(error)) => return Err(error),
-            Err(Attempt::Again(error)) if attempt >= retry.tries => return Err(error),
-            Err(Attempt::Again(_)) => {
-                thread::sleep(pause);
-                pause = pause.saturating_mul(2);
-            }
-        }
-    }
-    fs::rename(&part, &target).map_err(|e| Error::disk(&target, e))?;
+    let delays = ExponentialBuilder::new().with_min_delay(retry.pause).with_max_times(retry.tries.saturating_sub(1));
+    let attempt = || attempt_download(client, url, &part, max_bytes, progress);
+    attempt.retry(delays).when(DownloadError::is_transient).call()?;
+    fs::rename(&part, &target).map_err(|e| DownloadError::disk(&target, e))?;
     Ok(target)
-}
-
-enum Attempt {
-    Again(Error),
-    Final(Error),
 }
 
 fn attempt_download(
@@ -113,39 +109,33 @@ fn attempt_download(
     part: &Path,
     max_bytes: u64,
     progress: &dyn Fn(u64, Option<u64>),
-) -> Result<(), Attempt> {
+) -> Result<(), DownloadError> {
     let have = fs::metadata(part).map_or(0, |m| m.len());
     let range = format!("bytes={have}-");
     let headers = [("Range", range.as_str())];
-    let response = client.follow(url, if have > 0 { &headers } else { &[] }).map_err(not_reached)?;
+    let response = client.follow(url, if have > 0 { &headers } else { &[] }).map_err(DownloadError::NotReached)?;
     let status = response.status().as_u16();
     let append = match status {
         200 => false,
         206 => true,
-        429 | 500..=599 => return Err(Attempt::Again(Error::Status(status))),
-        _ => return Err(Attempt::Final(Error::Status(status))),
+        _ => return Err(DownloadError::Status(status)),
     };
     let length =
         response.headers().get("content-length").and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     let start = if append { have } else { 0 };
     let total = length.map(|l| l + start);
     if total.is_some_and(|t| t > max_bytes) {
-        return Err(Attempt::Final(Error::TooLong(max_bytes)));
+        return Err(DownloadError::TooLong(max_bytes));
     }
     let file = OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(part);
-    let mut file = file.map_err(|e| Attempt::Final(Error::disk(part, e)))?;
+    let mut file = file.map_err(|e| DownloadError::disk(part, e))?;
     let mut body = response.into_body().into_reader();
     match copy(&mut body, &mut file, start, total, max_bytes, progress) {
-        Err(Copied::Read(error)) => Err(Attempt::Again(Error::Broken(error))),
-        Err(Copied::Write(error)) => Err(Attempt::Final(Error::disk(part, error))),
-        Err(Copied::TooLong) => Err(Attempt::Final(Error::TooLong(max_bytes))),
+        Err(Copied::Read(error)) => Err(DownloadError::Broken(error)),
+        Err(Copied::Write(error)) => Err(DownloadError::disk(part, error)),
+        Err(Copied::TooLong) => Err(DownloadError::TooLong(max_bytes)),
         Ok(()) => Ok(()),
     }
-}
-
-fn not_reached(failure: Failure) -> Attempt {
-    let attempt = if failure.kind.lasts() { Attempt::Final } else { Attempt::Again };
-    attempt(Error::NotReached(failure))
 }
 
 /// Why a body was not copied to its end.
@@ -187,6 +177,7 @@ mod tests {
     use super::*;
     use std::io::{BufRead, BufReader};
     use std::net::TcpListener;
+    use std::thread;
     use tidewaiter_http::Settings;
 
     /// Serves one canned answer per connection and returns the requests' Range headers.

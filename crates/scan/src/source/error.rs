@@ -2,7 +2,7 @@
 
 use tidewaiter_core::Reason;
 use tidewaiter_core::image::{Digest, Platform};
-use tidewaiter_http::Kind;
+use tidewaiter_http::FailureKind;
 
 /// Why an image could not be opened or read. Every message names what was read, the cause and the next step.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -138,7 +138,7 @@ impl SourceError {
 
     /// A failure of the network, or of the registry.
     pub(super) fn unreachable(what: &str, cause: impl ToString) -> Self {
-        Self::Unreachable { what: what.to_owned(), cause: cause.to_string(), advice: Kind::Network.advice() }
+        Self::Unreachable { what: what.to_owned(), cause: cause.to_string(), advice: FailureKind::Network.advice() }
     }
 
     pub(super) fn bad(what: &str, cause: impl ToString) -> Self {

@@ -1,7 +1,9 @@
-//! The hold: Deployments are paused while an image of their template is not approved.
+//! The hold: a Deployment is paused until every image of its template is approved.
 
-use super::revisions::{self, Use};
-use super::{Answer, add_metadata, images, metadata_path};
+use super::AdmissionDecision;
+use crate::decide::marks::{add_metadata, annotation, metadata_path, paused};
+use crate::decide::pins::{ImageUse, pins};
+use crate::decide::{images, rollout};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
@@ -10,40 +12,38 @@ use tidewaiter_crd::workload_scan::{Decision, WorkloadScanStatus};
 
 /// A request to create or change a Deployment.
 #[derive(Debug)]
-pub(crate) struct Request<'a> {
-    /// The object as it would be stored.
+pub(crate) struct DeploymentRequest<'a> {
+    /// The object as it will be stored.
     pub(crate) new: &'a Deployment,
-    /// The object as it is; none on creation.
+    /// The object as it is stored; none on creation.
     pub(crate) old: Option<&'a Deployment>,
-    /// Whether the server itself asks.
-    pub(crate) ours: bool,
+    /// Whether the server itself makes the request.
+    pub(crate) by_server: bool,
 }
 
-/// What is known when it comes in.
+/// What the server knows about a Deployment.
 #[derive(Debug, Default)]
-pub(crate) struct Known<'a> {
+pub(crate) struct DeploymentFacts<'a> {
     /// Whether the namespace is enforced.
     pub(crate) enforced: bool,
-    /// What was decided about this workload.
+    /// The recorded decisions about it.
     pub(crate) workload: Option<&'a WorkloadScanStatus>,
 }
 
-/// Decides. Acts on creation, on a changed template and on un-pausing; never on scale, labels or status.
-pub(crate) fn review(request: &Request<'_>, known: &Known<'_>) -> Answer {
-    let owned = request.new.metadata.owner_references.iter().flatten().any(|o| o.controller == Some(true));
-    // An operator that owns a Deployment would set it back for ever: there the gate alone holds.
-    if request.ours || !known.enforced || owned || request.new.spec.is_none() {
-        return Answer::pass();
+/// Decides about a request. Acts on creation, on a changed template and on un-pausing; never on scale, labels or status.
+pub(crate) fn review(request: &DeploymentRequest<'_>, facts: &DeploymentFacts<'_>) -> AdmissionDecision {
+    if request.by_server || !facts.enforced || rollout::is_owned(request.new) || request.new.spec.is_none() {
+        return AdmissionDecision::allow();
     }
     let hash = template_hash(request.new);
     let changed = request.old.is_none_or(|old| template_hash(old) != hash);
-    let decided = known.workload.and_then(|w| w.revisions.get(&hash)).map(|r| r.decision);
-    if may_roll_out(request.new, &hash, known) {
-        return release(request, known);
+    let decided = facts.workload.and_then(|w| w.revisions.get(&hash)).map(|r| r.decision);
+    if may_roll_out(request.new, &hash, facts) {
+        return release(request, facts);
     }
     match request.old {
         _ if changed => hold(request, &hash),
-        // To end one's own pause of what runs is no rollout.
+        // Ending one's own pause of a retained revision is not a rollout.
         Some(old)
             if paused(old)
                 && !paused(request.new)
@@ -52,32 +52,36 @@ pub(crate) fn review(request: &Request<'_>, known: &Known<'_>) -> Answer {
             resume(request, old, &hash)
         }
         Some(old) if asks_for_its_own_pause(request.new, old) => mark_user_pause(request.new),
-        _ => Answer::pass(),
+        _ => AdmissionDecision::allow(),
     }
 }
 
-fn may_roll_out(new: &Deployment, hash: &str, known: &Known<'_>) -> bool {
+fn may_roll_out(new: &Deployment, hash: &str, facts: &DeploymentFacts<'_>) -> bool {
     let spec = new.spec.as_ref().and_then(|s| s.template.spec.as_ref());
     let wanted = spec.map(images::of).unwrap_or_default();
-    known.workload.is_some_and(|workload| revisions::pins(workload, hash, &wanted, Use::Rollout).is_some())
+    facts.workload.is_some_and(|workload| pins(workload, hash, &wanted, ImageUse::Rollout).is_some())
 }
 
-/// An approved template ends a hold of ours in the same request.
-fn release(request: &Request<'_>, known: &Known<'_>) -> Answer {
-    let ours = known.workload.is_some_and(|w| w.paused_by_server);
+/// Ends the server's hold in the request that sets an approved template.
+fn release(request: &DeploymentRequest<'_>, facts: &DeploymentFacts<'_>) -> AdmissionDecision {
+    let ours = facts.workload.is_some_and(|w| w.paused_by_server);
     let held = annotation(&request.new.metadata, HELD) && request.old.is_some_and(paused);
     if !(held && ours && paused(request.new)) {
-        return Answer::pass();
+        return AdmissionDecision::allow();
     }
     let patch = vec![
         json!({"op": "remove", "path": "/spec/paused"}),
         json!({"op": "remove", "path": metadata_path("annotations", HELD)}),
     ];
-    Answer { patch, warnings: vec!["released: every image of this template is approved".to_owned()], ..Answer::pass() }
+    AdmissionDecision {
+        patch,
+        warnings: vec!["released: every image of this template is approved".to_owned()],
+        ..AdmissionDecision::allow()
+    }
 }
 
-/// Pauses a new template. A pause that was there before the hold is the user's own and outlives it.
-fn hold(request: &Request<'_>, hash: &str) -> Answer {
+/// Pauses a new template. A pause from before the hold is the user's own and outlives it.
+fn hold(request: &DeploymentRequest<'_>, hash: &str) -> AdmissionDecision {
     let own_pause = match request.old {
         None => paused(request.new),
         Some(old) => paused(old) && (!annotation(&old.metadata, HELD) || annotation(&old.metadata, USER_PAUSE)),
@@ -86,22 +90,27 @@ fn hold(request: &Request<'_>, hash: &str) -> Answer {
     if own_pause {
         entries.push((USER_PAUSE, "true"));
     }
-    Answer { patch: pause(request.new, &entries), warnings: vec![held_text(request.new)], ..Answer::pass() }
+    AdmissionDecision {
+        patch: pause(request.new, &entries),
+        warnings: vec![held_text(request.new)],
+        ..AdmissionDecision::allow()
+    }
 }
 
-/// Un-pausing a held Deployment: refused where it is all that is asked, else undone with a warning.
-fn resume(request: &Request<'_>, old: &Deployment, hash: &str) -> Answer {
+/// Answers the un-pausing of a held Deployment: refuses it where nothing else is asked, else undoes it with a warning, so
+/// that applying a whole manifest does not fail.
+fn resume(request: &DeploymentRequest<'_>, old: &Deployment, hash: &str) -> AdmissionDecision {
     let without_pause = |d: &Deployment| {
         let mut spec = d.spec.clone().unwrap_or_default();
         spec.paused = None;
         spec
     };
-    // Who replaces the whole object drops our annotation too; who patches keeps it.
+    // Replacing the whole object drops the annotation too; a patch of the pause alone keeps it.
     if without_pause(old) == without_pause(request.new) && annotation(&request.new.metadata, HELD) {
         let name = name(request.new);
-        return Answer::deny(format!(
+        return AdmissionDecision::deny(format!(
             "deployment/{name} is held until its images are approved. See why: kubectl scan status deployment/{name}. \
-             It is released by itself once policy allows the images, or by: kubectl scan approve deployment/{name}"
+             It is released automatically once policy allows the images, or by: kubectl scan approve deployment/{name}"
         ));
     }
     let mut entries = vec![(HELD, hash)];
@@ -109,10 +118,11 @@ fn resume(request: &Request<'_>, old: &Deployment, hash: &str) -> Answer {
         entries.push((USER_PAUSE, "true"));
     }
     let warning = format!("kept paused: {}", held_text(request.new));
-    Answer { patch: pause(request.new, &entries), warnings: vec![warning], ..Answer::pass() }
+    AdmissionDecision { patch: pause(request.new, &entries), warnings: vec![warning], ..AdmissionDecision::allow() }
 }
 
-/// A user pauses what is paused already by asking for nothing else, or by applying `paused: true` as a field of theirs.
+/// Whether a user pauses what is paused already: by a request that changes nothing, or by applying `paused: true` as a
+/// field that they manage.
 fn asks_for_its_own_pause(new: &Deployment, old: &Deployment) -> bool {
     let held = annotation(&old.metadata, HELD) && !annotation(&new.metadata, USER_PAUSE);
     held && paused(old) && paused(new) && (unchanged(new, old) || applies_pause(&new.metadata))
@@ -128,12 +138,12 @@ fn applies_pause(metadata: &ObjectMeta) -> bool {
     applied.filter_map(|m| m.fields_v1.as_ref()).any(|fields| fields.0.pointer("/f:spec/f:paused").is_some())
 }
 
-fn mark_user_pause(new: &Deployment) -> Answer {
+fn mark_user_pause(new: &Deployment) -> AdmissionDecision {
     let patch = add_metadata("annotations", new.metadata.annotations.is_some(), &[(USER_PAUSE, "true")]);
-    Answer {
+    AdmissionDecision {
         patch,
-        warnings: vec!["your own pause is noted: it stays when the hold ends".to_owned()],
-        ..Answer::pass()
+        warnings: vec!["your own pause is noted: it remains when the hold ends".to_owned()],
+        ..AdmissionDecision::allow()
     }
 }
 
@@ -149,14 +159,6 @@ fn held_text(new: &Deployment) -> String {
 
 fn name(deployment: &Deployment) -> &str {
     deployment.metadata.name.as_deref().unwrap_or("NAME")
-}
-
-pub(crate) fn paused(deployment: &Deployment) -> bool {
-    deployment.spec.as_ref().and_then(|s| s.paused).unwrap_or_default()
-}
-
-pub(crate) fn annotation(metadata: &ObjectMeta, key: &str) -> bool {
-    metadata.annotations.iter().flatten().any(|(k, _)| k == key)
 }
 
 fn template_hash(deployment: &Deployment) -> String {

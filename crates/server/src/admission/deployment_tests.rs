@@ -36,11 +36,11 @@ fn status(decisions: &[(&str, Decision)]) -> WorkloadScanStatus {
     WorkloadScanStatus { paused_by_server: true, revisions, ..WorkloadScanStatus::default() }
 }
 
-/// One word for what an answer does.
-fn word(answer: &Answer) -> &'static str {
-    let does = |path: &str, op: &str| answer.patch.iter().any(|p| p["path"] == path && p["op"] == op);
-    let marks = answer.patch.iter().any(|p| p["path"] == metadata_path("annotations", USER_PAUSE));
-    match (&answer.denial, does("/spec/paused", "add"), does("/spec/paused", "remove"), marks) {
+/// What a decision does, in a word.
+fn word(decision: &AdmissionDecision) -> &'static str {
+    let does = |path: &str, op: &str| decision.patch.iter().any(|p| p["path"] == path && p["op"] == op);
+    let marks = decision.patch.iter().any(|p| p["path"] == metadata_path("annotations", USER_PAUSE));
+    match (&decision.denial, does("/spec/paused", "add"), does("/spec/paused", "remove"), marks) {
         (Some(_), ..) => "deny",
         (None, true, _, true) => "hold and keep the user's pause",
         (None, true, _, false) => "hold",
@@ -55,9 +55,9 @@ fn the_hold() {
     use Decision::{Approved, Held, Retained};
     let check = |old: Option<&Deployment>, new: &Deployment, decisions: &[(&str, Decision)], expected: &str| {
         let status = status(decisions);
-        let known = Known { enforced: true, workload: Some(&status) };
-        let answer = review(&Request { new, old, ours: false }, &known);
-        assert_eq!(word(&answer), expected, "{answer:?}");
+        let facts = DeploymentFacts { enforced: true, workload: Some(&status) };
+        let decision = review(&DeploymentRequest { new, old, by_server: false }, &facts);
+        assert_eq!(word(&decision), expected, "{decision:?}");
     };
     let paused = |image: &str| deployment(image, |d| d["spec"]["paused"] = json!(true));
     let scaled = |d: &Deployment| {
@@ -87,7 +87,7 @@ fn the_hold() {
     check(Some(&held("a", true)), &plain("a"), &[("a", Held)], "hold and keep the user's pause");
     check(Some(&held("a", false)), &plain("b"), &[("a", Held)], "hold");
     check(Some(&held("a", false)), &plain("b"), &[("a", Held), ("b", Approved)], "pass");
-    // What has nothing to do with images.
+    // Requests that do not concern images.
     check(Some(&plain("a")), &scaled(&plain("a")), &[("a", Held)], "pass");
     check(Some(&held("a", false)), &scaled(&held("a", false)), &[("a", Held)], "pass");
     check(Some(&paused("a")), &plain("a"), &[("a", Approved)], "pass");
@@ -98,10 +98,10 @@ fn the_hold() {
 }
 
 #[test]
-fn who_is_left_alone() {
-    let check = |enforced: bool, ours: bool, new: &Deployment| {
-        let known = Known { enforced, workload: None };
-        assert_eq!(word(&review(&Request { new, old: None, ours }, &known)), "pass");
+fn what_is_never_held() {
+    let check = |enforced: bool, by_server: bool, new: &Deployment| {
+        let facts = DeploymentFacts { enforced, workload: None };
+        assert_eq!(word(&review(&DeploymentRequest { new, old: None, by_server }, &facts)), "pass");
     };
     check(false, false, &plain("a"));
     check(true, true, &plain("a"));
@@ -110,9 +110,12 @@ fn who_is_left_alone() {
 }
 
 #[test]
-fn the_patch_makes_what_it_needs() {
+fn the_patch_adds_the_map_that_it_needs() {
     let bare = deployment("a", |d| d["metadata"] = json!({"name": "x"}));
-    let answer = review(&Request { new: &bare, old: None, ours: false }, &Known { enforced: true, workload: None });
-    assert_eq!(answer.patch[0], json!({"op": "add", "path": "/metadata/annotations", "value": {}}));
-    assert!(answer.warnings[0].contains("held: image scan running"), "{answer:?}");
+    let decision = review(
+        &DeploymentRequest { new: &bare, old: None, by_server: false },
+        &DeploymentFacts { enforced: true, workload: None },
+    );
+    assert_eq!(decision.patch[0], json!({"op": "add", "path": "/metadata/annotations", "value": {}}));
+    assert!(decision.warnings[0].contains("held: image scan running"), "{decision:?}");
 }

@@ -1,6 +1,6 @@
-//! The webhooks' certificate: an own CA, kept in a Secret, and a leaf made at every start.
+//! The webhooks' certificate: an authority of the installation's own, in a Secret, and a leaf for each server.
 
-use crate::context::Settings;
+use crate::settings::Settings;
 use anyhow::{Context as _, Result};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -8,13 +8,10 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use std::collections::BTreeMap;
-use tidewaiter_crd::names::NAMESPACE;
+use tidewaiter_crd::names::{CA_SECRET, NAMESPACE, SERVER};
 
-/// The Secret that holds the CA.
-pub(crate) const SECRET: &str = "tidewaiter-webhook-ca";
-
-/// A CA and how it signs.
-pub(crate) struct Authority {
+/// The authority, and its key.
+pub(crate) struct WebhookAuthority {
     /// Its certificate, for the API server.
     pub(crate) pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -22,31 +19,33 @@ pub(crate) struct Authority {
 
 /// A certificate and its key, as PEM.
 #[derive(Debug)]
-pub(crate) struct Leaf {
+pub(crate) struct LeafCertificate {
     pub(crate) certificate: String,
     pub(crate) key: String,
 }
 
-impl Authority {
-    /// The CA of this cluster; the first server makes it, all others take the same.
+impl WebhookAuthority {
+    /// Opens the authority of this cluster; the first server creates it, all others use the same.
     ///
     /// # Errors
-    /// When the Secret cannot be read or made.
+    /// When the Secret cannot be read or created.
     pub(crate) async fn open(client: &Client) -> Result<Self> {
         let api: Api<Secret> = Api::namespaced(client.clone(), NAMESPACE);
-        let hint = || format!("the Secret {NAMESPACE}/{SECRET}: apply deploy/rbac.yaml");
-        if let Some(secret) = api.get_opt(SECRET).await.with_context(hint)? {
+        let hint = || format!("the Secret {NAMESPACE}/{CA_SECRET}: apply deploy/rbac.yaml");
+        if let Some(secret) = api.get_opt(CA_SECRET).await.with_context(hint)? {
             return Self::of(&secret);
         }
         let (pem, key) = make()?;
         let bytes = |text: String| ByteString(text.into_bytes());
         let data = BTreeMap::from([("ca.crt".to_owned(), bytes(pem)), ("ca.key".to_owned(), bytes(key))]);
         let mut secret = Secret { data: Some(data), ..Secret::default() };
-        secret.metadata.name = Some(SECRET.to_owned());
+        secret.metadata.name = Some(CA_SECRET.to_owned());
         match api.create(&PostParams::default(), &secret).await {
             Ok(made) => Self::of(&made),
             // Another replica was faster.
-            Err(kube::Error::Api(status)) if status.code == 409 => Self::of(&api.get(SECRET).await.with_context(hint)?),
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                Self::of(&api.get(CA_SECRET).await.with_context(hint)?)
+            }
             Err(e) => Err(e).with_context(hint),
         }
     }
@@ -54,25 +53,25 @@ impl Authority {
     fn of(secret: &Secret) -> Result<Self> {
         let text = |key: &str| {
             let value = secret.data.as_ref().and_then(|d| d.get(key)).with_context(|| format!("{key} is missing"))?;
-            String::from_utf8(value.0.clone()).with_context(|| format!("{key} is no text"))
+            String::from_utf8(value.0.clone()).with_context(|| format!("{key} is not text"))
         };
-        let broken = || format!("the Secret {NAMESPACE}/{SECRET} is broken: delete it and restart the server");
+        let broken = || format!("the Secret {NAMESPACE}/{CA_SECRET} is broken: delete it and restart the server");
         let key = KeyPair::from_pem(&text("ca.key").with_context(broken)?).with_context(broken)?;
-        Ok(Authority { pem: text("ca.crt").with_context(broken)?, issuer: Issuer::new(params()?, key) })
+        Ok(WebhookAuthority { pem: text("ca.crt").with_context(broken)?, issuer: Issuer::new(params()?, key) })
     }
 
-    /// A certificate for the addresses at which the API server reaches the webhooks.
+    /// Issues a certificate for the names by which the API server reaches the webhooks.
     ///
     /// # Errors
-    /// When an address is no name.
-    pub(crate) fn leaf(&self, settings: &Settings) -> Result<Leaf> {
-        let service = format!("tidewaiter.{NAMESPACE}.svc");
+    /// When a name is invalid.
+    pub(crate) fn leaf(&self, settings: &Settings) -> Result<LeafCertificate> {
+        let service = format!("{SERVER}.{NAMESPACE}.svc");
         let mut names = vec![service];
         let uri = settings.webhook_url.as_deref().and_then(|url| url.parse::<axum::http::Uri>().ok());
         names.extend(uri.as_ref().and_then(|uri| uri.host()).map(str::to_owned));
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new(names)?.signed_by(&key, &self.issuer)?;
-        Ok(Leaf { certificate: certificate.pem(), key: key.serialize_pem() })
+        Ok(LeafCertificate { certificate: certificate.pem(), key: key.serialize_pem() })
     }
 }
 
@@ -82,7 +81,7 @@ fn make() -> Result<(String, String)> {
     Ok((certificate.pem(), key.serialize_pem()))
 }
 
-/// The same for every server, so that all sign alike.
+/// The same for every server: the issuer's name in a leaf must be the authority's.
 fn params() -> Result<CertificateParams> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.distinguished_name.push(DnType::CommonName, "tidewaiter webhook CA");

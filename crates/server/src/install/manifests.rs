@@ -1,34 +1,33 @@
-//! The objects of `admissionregistration.k8s.io`: webhooks that help, policies that enforce.
+//! The objects of `admissionregistration.k8s.io`: webhooks that hold and pin, policies that enforce.
 
-use crate::context::Settings;
-use crate::policy::{self, Selection};
-use crate::webhook;
+use crate::decide::policy::{self, NamespaceSelection};
+use crate::settings::Settings;
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tidewaiter_crd::ClusterScanPolicy;
-use tidewaiter_crd::names::{ALLOWLIST, NAMESPACE};
+use tidewaiter_crd::names::{ALLOWLIST, NAMESPACE, SERVER, SERVER_USER, WEBHOOKS};
 
-/// The backstop (`reference` in design: three policies, seen on a real API server).
+/// The backstop: admission policies, which the API server enforces while the server is away.
 const BACKSTOP: &str = include_str!("backstop.yaml");
-/// The policy that tells whether all others are in force.
+/// The policy whose refusal shows that all others are in force: it is bound last.
 pub(super) const IN_FORCE: &str = "tidewaiter-in-force";
-/// The policy whose binding says which namespaces are enforced.
+/// The policy whose binding names the enforced namespaces.
 pub(super) const SHAPE: &str = "tidewaiter-shape";
-/// The label that every namespace carries its name in; nobody can change it.
+/// The label of every namespace that holds its name; the API server sets it, and nobody can change it.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
-/// No namespace can be named so; it stands in for an empty list, which selectors do not take.
+/// Replaces an empty list, which selectors do not accept; no namespace can have this name, which holds a dot.
 const NOBODY: &str = "tidewaiter.none";
 
-/// Both webhooks. `Ignore` on failure: the policies make that safe.
+/// Both webhooks. `Ignore` on failure: while the server is away the policies refuse what it did not approve.
 pub(super) fn webhooks(settings: &Settings, ca_pem: &str) -> Value {
     use base64_of_bytes as base64;
     let webhook = |name: &str, path: &str, group: &str, resource: &str, operations: &[&str]| {
         let client = match &settings.webhook_url {
             Some(url) => json!({"url": format!("{url}/{path}"), "caBundle": base64(ca_pem)}),
             None => {
-                json!({"service": {"namespace": NAMESPACE, "name": "tidewaiter", "path": format!("/{path}"), "port": 443},
+                json!({"service": {"namespace": NAMESPACE, "name": SERVER, "path": format!("/{path}"), "port": 443},
                 "caBundle": base64(ca_pem)})
             }
         };
@@ -37,7 +36,7 @@ pub(super) fn webhooks(settings: &Settings, ca_pem: &str) -> Value {
             "clientConfig": client,
             "rules": [{"apiGroups": [group], "apiVersions": ["v1"], "resources": [resource], "operations": operations,
                 "scope": "Namespaced"}],
-            "namespaceSelector": requirement(&Selection::AllBut(settings.excluded.clone())),
+            "namespaceSelector": requirement(&NamespaceSelection::AllBut(settings.excluded.clone())),
             "failurePolicy": "Ignore",
             "matchPolicy": "Equivalent",
             "sideEffects": "NoneOnDryRun",
@@ -49,7 +48,7 @@ pub(super) fn webhooks(settings: &Settings, ca_pem: &str) -> Value {
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingWebhookConfiguration",
-        "metadata": {"name": super::WEBHOOKS},
+        "metadata": {"name": WEBHOOKS},
         "webhooks": [
             webhook("deployments.tidewaiter.dev", "deployments", "apps", "deployments", &["CREATE", "UPDATE"]),
             webhook("pods.tidewaiter.dev", "pods", "", "pods", &["CREATE"]),
@@ -60,15 +59,15 @@ pub(super) fn webhooks(settings: &Settings, ca_pem: &str) -> Value {
 /// The policies, with our ServiceAccount's name filled in.
 ///
 /// # Errors
-/// When the file that is compiled in is no YAML.
+/// When the compiled-in file is not YAML.
 pub(super) fn policies() -> Result<Vec<Value>> {
-    let text = BACKSTOP.replace("$SERVER", &webhook::our_name());
+    let text = BACKSTOP.replace("$SERVER", SERVER_USER);
     serde_saphyr::from_multiple(&text).context("backstop.yaml")
 }
 
-/// One binding per policy. What follows from namespaces is decided here alone.
+/// One binding per policy, in the order in which they are applied. Which namespaces are enforced is said here alone.
 pub(super) fn bindings(policies: &[Arc<ClusterScanPolicy>], excluded: &[String]) -> Vec<Value> {
-    let enforced = json!({"namespaceSelector": requirement(&policy::selection(policies, excluded))});
+    let enforced = json!({"namespaceSelector": requirement(&policy::enforced_namespaces(policies, excluded))});
     let binding = |name: &str, spec: Value| {
         let mut spec = spec;
         spec["policyName"] = json!(name);
@@ -88,29 +87,29 @@ pub(super) fn bindings(policies: &[Arc<ClusterScanPolicy>], excluded: &[String])
     ]
 }
 
-/// The namespaces that a binding of ours enforces.
-pub(super) fn bound(binding: &ValidatingAdmissionPolicyBinding) -> Option<Selection> {
+/// The namespaces that a binding enforces; the reverse of [`requirement`].
+pub(super) fn bound(binding: &ValidatingAdmissionPolicyBinding) -> Option<NamespaceSelection> {
     let selector = binding.spec.as_ref()?.match_resources.as_ref()?.namespace_selector.as_ref()?;
     let requirement = selector.match_expressions.iter().flatten().find(|r| r.key == NAME_LABEL)?;
     let mut names = requirement.values.clone().unwrap_or_default();
     names.retain(|name| name != NOBODY);
     match requirement.operator.as_str() {
-        "NotIn" => Some(Selection::AllBut(names)),
-        "In" => Some(Selection::Only(names)),
+        "NotIn" => Some(NamespaceSelection::AllBut(names)),
+        "In" => Some(NamespaceSelection::Only(names)),
         _ => None,
     }
 }
 
-fn requirement(selection: &Selection) -> Value {
+fn requirement(selection: &NamespaceSelection) -> Value {
     let (operator, names) = match selection {
-        Selection::AllBut(names) => ("NotIn", names),
-        Selection::Only(names) => ("In", names),
+        NamespaceSelection::AllBut(names) => ("NotIn", names),
+        NamespaceSelection::Only(names) => ("In", names),
     };
     let values = if names.is_empty() { vec![NOBODY.to_owned()] } else { names.clone() };
     json!({"matchExpressions": [{"key": NAME_LABEL, "operator": operator, "values": values}]})
 }
 
-/// Bytes are base64 in Kubernetes' JSON; its own type knows how.
+/// Bytes are base64 in Kubernetes' JSON; its own type encodes them.
 fn base64_of_bytes(text: &str) -> Value {
     serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec())).unwrap_or_default()
 }
@@ -133,6 +132,6 @@ mod tests {
         let bindings = bindings(&[], &["kube-system".to_owned()]);
         let shape = bindings.into_iter().find(|b| b["metadata"]["name"] == SHAPE).unwrap();
         let read = bound(&serde_json::from_value(shape).unwrap());
-        assert_eq!(read, Some(Selection::AllBut(vec!["kube-system".to_owned()])));
+        assert_eq!(read, Some(NamespaceSelection::AllBut(vec!["kube-system".to_owned()])));
     }
 }

@@ -1,22 +1,17 @@
-//! After the server was away: ReplicaSets whose Pods were refused try again at once, not after minutes of back-off.
+//! Nudges ReplicaSets whose Pods were refused while the server was away: they retry at once, and not after a back-off of
+//! minutes.
 
-use crate::context::Context;
+use crate::context::ServerContext;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
+use tidewaiter_crd::names::NUDGED;
 
-/// Annotation whose change makes a controller look again; it means nothing else.
-pub(super) const NUDGED: &str = "tidewaiter.dev/nudged";
-
-/// Touches every ReplicaSet in scope that could not make its Pods.
-pub(crate) async fn nudge(ctx: &Context) {
-    let failing = |set: &ReplicaSet| {
-        let conditions = set.status.iter().flat_map(|s| s.conditions.iter().flatten());
-        conditions.into_iter().any(|c| c.type_ == "ReplicaFailure" && c.status == "True")
-    };
-    for set in ctx.index.replica_sets.state_filter(failing) {
+/// Changes an annotation of every ReplicaSet in scope that could not create its Pods; any change makes its controller retry.
+pub(crate) async fn nudge(ctx: &ServerContext) {
+    for set in ctx.index.replica_sets.state_filter(is_failing) {
         let namespace = set.namespace().unwrap_or_default();
         if !ctx.in_scope(&namespace) {
             continue;
@@ -27,4 +22,9 @@ pub(crate) async fn nudge(ctx: &Context) {
             tracing::warn!("ReplicaSet {namespace}/{} was not nudged: {e}", set.name_any());
         }
     }
+}
+
+fn is_failing(set: &ReplicaSet) -> bool {
+    let conditions = set.status.iter().flat_map(|s| s.conditions.iter().flatten());
+    conditions.into_iter().any(|c| c.type_ == "ReplicaFailure" && c.status == "True")
 }

@@ -1,11 +1,9 @@
-//! `tidewaiter uninstall`: the way back. Bindings first, so that nothing is refused; gates and holds stripped; the
-//! custom resources, the roles and the namespace last. Run with an administrator's kubeconfig.
+//! `tidewaiter uninstall`: removes everything. Bindings first, so that nothing is refused any more; then gates and holds; the
+//! custom resources, the roles and the namespace last. Runs with an administrator's kubeconfig.
 
-use super::nudge::NUDGED;
-use super::{WEBHOOKS, manifests};
-use crate::admission::deployment::{annotation, paused};
-use crate::admission::metadata_path;
-use crate::admission::pod::{is_gated, strip};
+use super::manifests;
+use crate::decide::marks::{annotation, metadata_path, paused};
+use crate::decide::pod::{is_gated, ungate_patch};
 use crate::patches;
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::admissionregistration::v1::{
@@ -22,18 +20,19 @@ use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::time::Duration;
 use tidewaiter_crd::WorkloadScan;
-use tidewaiter_crd::names::{CLUSTER_ROLES, CONDITION, GATED, HELD, NAMESPACE, USER_PAUSE};
+use tidewaiter_crd::names::{CLUSTER_ROLES, CONDITION, GATED, HELD, NAMESPACE, NUDGED, SERVER, USER_PAUSE, WEBHOOKS};
 
-/// How long the server's Pods may take to go.
-const STOP_TRIES: u32 = 120;
-/// How long a deleted policy may stay in force.
-const STRIP_TRIES: u32 = 60;
+/// Looks whether the server's Pods, or a definition, are gone: a minute, twice the grace period of a Pod.
+const STOP_LOOKS: u32 = 120;
+/// Attempts while the API server still enforces a deleted policy: half a minute.
+const UNGATE_ATTEMPTS: u32 = 60;
+/// Pause between two looks or attempts.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Takes tidewaiter out of the cluster; every workload goes on.
+/// Removes tidewaiter from the cluster; every workload continues to run.
 ///
 /// # Errors
-/// When a step fails; running it again goes on where it stopped.
+/// When a step fails; running it again continues where it stopped.
 pub(crate) async fn run(client: Client) -> Result<()> {
     stop_server(&client).await?;
     for policy in manifests::policies()? {
@@ -42,38 +41,38 @@ pub(crate) async fn run(client: Client) -> Result<()> {
         delete::<ValidatingAdmissionPolicy>(&client, name).await?;
     }
     delete::<MutatingWebhookConfiguration>(&client, WEBHOOKS).await?;
-    strip_gates(&client).await?;
+    remove_gates(&client).await?;
     release_holds(&client).await?;
     remove_marks(&client).await?;
     for crd in tidewaiter_crd::all() {
         delete::<CustomResourceDefinition>(&client, &crd.name_any()).await?;
     }
     for crd in tidewaiter_crd::all() {
-        gone::<CustomResourceDefinition>(&client, &crd.name_any()).await?;
+        deleted::<CustomResourceDefinition>(&client, &crd.name_any()).await?;
     }
     delete::<ClusterRoleBinding>(&client, CLUSTER_ROLES[0]).await?;
     for role in CLUSTER_ROLES {
         delete::<ClusterRole>(&client, role).await?;
     }
     delete::<Namespace>(&client, NAMESPACE).await?;
-    tracing::info!("done: nothing of tidewaiter is left but the namespace {NAMESPACE}, which the cluster removes now");
+    tracing::info!("done: nothing of tidewaiter is left but the namespace {NAMESPACE}, which the cluster is deleting");
     Ok(())
 }
 
-/// A server that runs would register everything again.
+/// Deletes the server, which would register everything again.
 async fn stop_server(client: &Client) -> Result<()> {
     let api: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
-    match api.delete("tidewaiter", &DeleteParams::foreground()).await {
+    match api.delete(SERVER, &DeleteParams::foreground()).await {
         Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
         other => other.context("stopping the server")?,
     };
-    for _ in 0..STOP_TRIES {
-        if api.get_opt("tidewaiter").await?.is_none() {
+    for _ in 0..STOP_LOOKS {
+        if api.get_opt(SERVER).await?.is_none() {
             return Ok(());
         }
         tokio::time::sleep(PAUSE).await;
     }
-    bail!("the server's Deployment {NAMESPACE}/tidewaiter does not go away; delete it and run this again")
+    bail!("the server's Deployment {NAMESPACE}/{SERVER} is not deleted; delete it and run this again")
 }
 
 async fn delete<K>(client: &Client, name: &str) -> Result<()>
@@ -91,36 +90,36 @@ where
     }
 }
 
-/// Custom resources go before their definition does, one by one.
-async fn gone<K>(client: &Client, name: &str) -> Result<()>
+/// Waits until an object is deleted: a definition remains until all of its custom resources are deleted.
+async fn deleted<K>(client: &Client, name: &str) -> Result<()>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
-    for _ in 0..STOP_TRIES {
+    for _ in 0..STOP_LOOKS {
         if Api::<K>::all(client.clone()).get_opt(name).await?.is_none() {
             return Ok(());
         }
         tokio::time::sleep(PAUSE).await;
     }
-    bail!("{} {name} does not go away; see its finalizers, then run this again", K::kind(&()))
+    bail!("{} {name} is not deleted; see its finalizers, then run this again", K::kind(&()))
 }
 
-async fn strip_gates(client: &Client) -> Result<()> {
+async fn remove_gates(client: &Client) -> Result<()> {
     let all: Api<Pod> = Api::all(client.clone());
     for pod in all.list(&ListParams::default().labels(GATED)).await? {
         if !is_gated(&pod) {
             continue;
         }
-        strip_gate(client, &pod).await?;
+        remove_gate(client, &pod).await?;
     }
     Ok(())
 }
 
-/// The API server enforces a deleted policy for a moment longer, and refuses until then.
-async fn strip_gate(client: &Client, pod: &Pod) -> Result<()> {
+/// Removes a gate. The API server enforces a deleted policy for a moment longer, and refuses the removal until then.
+async fn remove_gate(client: &Client, pod: &Pod) -> Result<()> {
     let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
-    for _ in 0..STRIP_TRIES {
-        match patches::object(&api, &pod.name_any(), strip(pod)).await {
+    for _ in 0..UNGATE_ATTEMPTS {
+        match patches::object(&api, &pod.name_any(), ungate_patch(pod)).await {
             Err(kube::Error::Api(status)) if status.message.contains(manifests::SHAPE) => {
                 tokio::time::sleep(PAUSE).await;
             }
@@ -128,10 +127,10 @@ async fn strip_gate(client: &Client, pod: &Pod) -> Result<()> {
             other => return other.map(drop).with_context(|| format!("releasing pod {}", pod.name_any())),
         }
     }
-    bail!("pod {} is still refused its release although the policies are deleted; run this again", pod.name_any())
+    bail!("pod {} cannot be released, although the policies are deleted; run this again", pod.name_any())
 }
 
-/// Removes what was only for show: conditions, and the marks of [`super::nudge`].
+/// Removes what was for display only: conditions, and marks on ReplicaSets.
 async fn remove_marks(client: &Client) -> Result<()> {
     let deployments: Api<Deployment> = Api::all(client.clone());
     for deployment in deployments.list(&ListParams::default()).await? {
@@ -139,36 +138,36 @@ async fn remove_marks(client: &Client) -> Result<()> {
         if conditions.into_iter().any(|c| c.type_ == CONDITION) {
             let api: Api<Deployment> = Api::namespaced(client.clone(), &deployment.namespace().unwrap_or_default());
             let patch = json!({"status": {"conditions": [{"type": CONDITION, "$patch": "delete"}]}});
-            gone_is_good(
+            ignore_deleted(
                 api.patch_status(&deployment.name_any(), &PatchParams::default(), &Patch::Strategic(patch)).await,
             )?;
         }
     }
     let sets: Api<ReplicaSet> = Api::all(client.clone());
-    // The Deployment controller copies its Deployment's annotations to each ReplicaSet that it makes or scales.
+    // The Deployment controller copies its Deployment's annotations to each ReplicaSet that it creates or scales.
     let marks = [NUDGED, HELD, USER_PAUSE];
     let marked = |set: &&ReplicaSet| marks.iter().any(|mark| set.annotations().contains_key(*mark));
     for set in sets.list(&ListParams::default()).await?.iter().filter(marked) {
         let api: Api<ReplicaSet> = Api::namespaced(client.clone(), &set.namespace().unwrap_or_default());
         let patch = json!({"metadata": {"annotations": {NUDGED: null, HELD: null, USER_PAUSE: null}}});
-        gone_is_good(api.patch(&set.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await)?;
+        ignore_deleted(api.patch(&set.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await)?;
     }
     Ok(())
 }
 
-fn gone_is_good<K>(answer: kube::Result<K>) -> Result<()> {
+fn ignore_deleted<K>(answer: kube::Result<K>) -> Result<()> {
     match answer {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        other => other.map(drop).context("removing what was only for show"),
+        other => other.map(drop).context("removing conditions and annotations"),
     }
 }
 
-/// Ends the pauses that the records call ours.
+/// Ends the pauses that are the server's according to the records.
 async fn release_holds(client: &Client) -> Result<()> {
     let records: Api<WorkloadScan> = Api::all(client.clone());
     let ours = |w: &WorkloadScan| w.status.as_ref().is_some_and(|s| s.paused_by_server).then(|| w.spec.uid.clone());
     let records = match records.list(&ListParams::default()).await {
-        // The custom resources went in an earlier run, after the holds.
+        // The custom resources were deleted in an earlier run, after the holds were released.
         Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
         other => other.context("listing the records")?,
     };

@@ -1,19 +1,19 @@
-//! The file: SQLite in WAL mode, one connection that writes, any number that read.
+//! The file: SQLite in WAL mode, with one connection that writes and any number that read.
 
-use super::Error;
+use super::{Error, StoreLocation};
+use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Rises with every change of the tables: what another version wrote is forgotten, and scanned again.
+/// Rises with every change of the tables: a store of another version is put aside, and its images are scanned again.
 const SCHEMA: i32 = 1;
 
-/// Every question once (`asked`), by the name it is about; who asks which (`inventories`: delta-coded numbers of questions
-/// in order). An index from question to inventory would be ten times as large, and each scan would touch as many of its
-/// pages as the image has packages; reading who asks what for 100,000 images takes a fraction of a second.
+/// Every question once (`asked`), by the package name that it is about; the questions of each inventory (`inventories`:
+/// their numbers in order, delta-coded). An index from question to inventory would be ten times as large, and each scan would touch as many of its
+/// pages as the image has packages; reading the questions of 100,000 inventories takes a fraction of a second.
 const TABLES: &str = "
 CREATE TABLE asked (name TEXT, question TEXT, id INTEGER NOT NULL, PRIMARY KEY (name, question)) WITHOUT ROWID;
 CREATE TABLE inventories (id INTEGER PRIMARY KEY AUTOINCREMENT, image BLOB NOT NULL, analyzers INTEGER NOT NULL,
@@ -25,27 +25,30 @@ CREATE TABLE counter (next INTEGER NOT NULL);
 INSERT INTO counter VALUES (1);
 ";
 
-/// How long a reader waits for a checkpoint, or a writer of another process.
+/// Name of the file in its folder.
+const FILE: &str = "store.db";
+/// How long a reader waits for a checkpoint or for a writer of another process: longer than a checkpoint of the whole log
+/// takes on a slow disk.
 const BUSY: Duration = Duration::from_secs(10);
-/// Readers that are kept open.
-const READERS: usize = 4;
+/// Idle readers that remain open: reports are read by people and by re-evaluation, seldom more than a few at once.
+const MAX_IDLE_READERS: usize = 4;
 
 /// The store in one file.
 #[derive(Debug)]
-pub struct Sqlite {
+pub struct SqliteStore {
     path: PathBuf,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
 }
 
-impl Sqlite {
-    /// Opens or makes `store.db` in a folder. A file that is damaged is put aside: what was in it is scanned again.
+impl SqliteStore {
+    /// Opens or creates `store.db` in a folder. A damaged file is put aside: its images are scanned again.
     ///
     /// # Errors
-    /// When the folder or the file cannot be made.
+    /// When the folder or the file cannot be created.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         fs::create_dir_all(dir)?;
-        let path = dir.join("store.db");
+        let path = dir.join(FILE);
         let writer = match writer(&path) {
             Ok(writer) => writer,
             Err(error) if is_damage(&error) => {
@@ -55,7 +58,12 @@ impl Sqlite {
             }
             Err(source) => return Err(Error::Sqlite { path, source }),
         };
-        Ok(Sqlite { path, writer: Mutex::new(writer), readers: Mutex::new(Vec::new()) })
+        Ok(SqliteStore { path, writer: Mutex::new(writer), readers: Mutex::new(Vec::new()) })
+    }
+
+    /// Returns the location of the store in a folder, without opening it.
+    pub fn location_in(dir: &Path) -> StoreLocation {
+        StoreLocation(dir.join(FILE))
     }
 
     pub(super) fn file(&self) -> &Path {
@@ -67,7 +75,7 @@ impl Sqlite {
         &self,
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, Work>,
     ) -> Result<T, Error> {
-        let mut writer: MutexGuard<'_, Connection> = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = self.writer.lock();
         let done = writer.transaction().map_err(Work::Sqlite).and_then(|transaction| {
             let done = work(&transaction)?;
             transaction.commit()?;
@@ -76,14 +84,13 @@ impl Sqlite {
         done.map_err(|error| error.at(&self.path))
     }
 
-    /// Reads beside the writer.
+    /// Reads the last committed state, concurrently with the writer.
     pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Work>) -> Result<T, Error> {
-        let readers = || self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = readers().pop();
-        let reader = kept.map_or_else(|| reader(&self.path), Ok)?;
+        let idle = self.readers.lock().pop();
+        let reader = idle.map_or_else(|| reader(&self.path), Ok)?;
         let done = work(&reader).map_err(|error| error.at(&self.path));
-        let mut readers = readers();
-        if readers.len() < READERS {
+        let mut readers = self.readers.lock();
+        if readers.len() < MAX_IDLE_READERS {
             readers.push(reader);
         }
         done
@@ -124,7 +131,7 @@ impl From<serde_json::Error> for Work {
     }
 }
 
-/// A connection that cannot write, of this process or another one.
+/// Opens a connection that cannot write, in this process or another one.
 pub(super) fn reader(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || {
@@ -139,12 +146,12 @@ fn writer(path: &Path) -> Result<Connection, rusqlite::Error> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
-    // The file is whole after a crash; the last writes before a power cut may be lost, and are scanned again.
+    // The file is consistent after a crash; the last writes before a power cut may be lost, and cost a rescan.
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
     // Pages of 4 KiB: fewer copies of the log into the file while many images are scanned.
     connection.pragma_update(None, "wal_autocheckpoint", 8192)?;
-    // KiB: the questions that most images ask stay at hand.
+    // KiB: the questions that most images share remain in memory.
     connection.pragma_update(None, "cache_size", -16384)?;
     let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if check != "ok" {
@@ -158,6 +165,12 @@ fn writer(path: &Path) -> Result<Connection, rusqlite::Error> {
     if schema == SCHEMA { Ok(connection) } else { Err(damage(format!("its tables are those of version {schema}"))) }
 }
 
+/// Seconds since 1970.
+pub(super) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
 fn damage(what: String) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), Some(what))
 }
@@ -167,12 +180,12 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 
-/// The file becomes `store.db.damaged`; one that is there already is replaced, so that they do not pile up.
+/// Renames the file to `store.db.damaged`, and replaces one of that name, so that they do not pile up.
 fn put_aside(path: &Path) -> io::Result<()> {
     for suffix in ["-wal", "-shm"] {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(suffix);
-        match fs::remove_file(beside) {
+        let mut companion = path.as_os_str().to_owned();
+        companion.push(suffix);
+        match fs::remove_file(companion) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }

@@ -1,85 +1,93 @@
-//! A new database: only the inventories that it may answer otherwise are judged again.
+//! Re-matching: only the inventories whose answers a new database may change are matched again.
 
-use super::Error;
-use super::inventories::{body, decoded, pack, unpack};
-use super::open::{Sqlite, Work, reader};
+use super::encoding::{decoded, pack, unpack};
+use super::inventories::body;
+use super::open::{SqliteStore, Work, reader};
+use super::{Error, StoreLocation};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::path::Path;
 use tidewaiter_core::image::Digest;
 use tidewaiter_db::delta::Delta;
 use tidewaiter_db::matching::{Lookup, Rematched, rematch as rematch_inventory};
 use tidewaiter_scan::analyze;
 
-/// An image of which a new database says something else.
+/// An image whose report a new database changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Changed {
+pub struct ChangedReport {
     /// Digest of the platform's manifest.
     pub image: Digest,
     /// What differs.
     pub how: Rematched,
 }
 
-/// Which inventories were looked at, and what for.
+/// The inventories that a re-match saw.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
+pub struct RematchSummary {
     /// The new database.
     pub database: String,
-    /// The number of the last inventory: later ones were not looked at.
+    /// Id of the last inventory; later ones were not seen.
     pub last: i64,
-    /// Inventories there were.
+    /// Number of inventories.
     pub inventories: u64,
-    /// Those that were judged again.
+    /// Those that were matched again.
     pub visited: u64,
-    /// Those with another report.
+    /// Those whose report changed.
     pub changed: u64,
 }
 
-/// Judges again what a delta concerns, in one read of the store as it is now; gives each changed report to `each`.
-/// Memory holds one bit for each question and one inventory at a time.
-///
-/// # Errors
-/// When the store or a database cannot be read, or `each` fails.
-pub fn rematch(
-    store: &Path,
+impl StoreLocation {
+    /// Matches again the inventories that a delta concerns, in one read of the store; calls `each` with every changed
+    /// report. Memory holds one bit for each question and one inventory at a time.
+    ///
+    /// # Errors
+    /// When the store or a database cannot be read, or `each` fails.
+    pub fn rematch(
+        &self,
+        delta: &Delta<'_>,
+        mut each: impl FnMut(ChangedReport) -> Result<(), Error>,
+    ) -> Result<RematchSummary, Error> {
+        let mut connection = reader(&self.0)?;
+        // One state of the store, whatever is written meanwhile.
+        let transaction = connection.transaction().map_err(|e| Work::from(e).at(&self.0))?;
+        rematch(&transaction, delta, &mut each).map_err(|error| error.at(&self.0))
+    }
+}
+
+fn rematch(
+    transaction: &Connection,
     delta: &Delta<'_>,
-    mut each: impl FnMut(Changed) -> Result<(), Error>,
-) -> Result<Seen, Error> {
-    let mut connection = reader(store)?;
+    each: &mut dyn FnMut(ChangedReport) -> Result<(), Error>,
+) -> Result<RematchSummary, Work> {
+    let concerned = concerned(transaction, delta)?;
     let database = delta.new_database().id().to_owned();
-    let mut run = || {
-        // What is read is one state of the store, whatever is written meanwhile.
-        let transaction = connection.transaction()?;
-        let concerned = concerned(&transaction, delta)?;
-        let mut seen = Seen { database: database.clone(), last: 0, inventories: 0, visited: 0, changed: 0 };
-        let mut scan = transaction.prepare("SELECT id, asked FROM inventories WHERE analyzers = ?1 ORDER BY id")?;
-        let mut rows = scan.query([analyze::VERSION])?;
-        while let Some(row) = rows.next()? {
-            seen.last = row.get(0)?;
-            seen.inventories += 1;
-            if !decoded(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?).any(|id| concerned.holds(id)) {
-                continue;
-            }
-            seen.visited += 1;
-            let inventory = body(&transaction, seen.last)?;
-            let image = inventory.image.digest.clone();
-            let how = rematch_inventory(inventory, delta).map_err(|e| Work::Other(e.into()))?;
-            if how != Rematched::Same {
-                seen.changed += 1;
-                each(Changed { image, how }).map_err(Work::Other)?;
-            }
+    let mut summary = RematchSummary { database, last: 0, inventories: 0, visited: 0, changed: 0 };
+    let mut scan = transaction.prepare("SELECT id, asked FROM inventories WHERE analyzers = ?1 ORDER BY id")?;
+    let mut rows = scan.query([analyze::VERSION])?;
+    while let Some(row) = rows.next()? {
+        summary.last = row.get(0)?;
+        summary.inventories += 1;
+        let asked = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+        if !decoded(asked).any(|id| concerned.contains(id)) {
+            continue;
         }
-        Ok(seen)
-    };
-    run().map_err(|error: Work| error.at(store))
+        summary.visited += 1;
+        let inventory = body(transaction, summary.last)?;
+        let image = inventory.image.digest.clone();
+        let how = rematch_inventory(inventory, delta).map_err(|e| Work::Other(e.into()))?;
+        if how != Rematched::Same {
+            summary.changed += 1;
+            each(ChangedReport { image, how }).map_err(Work::Other)?;
+        }
+    }
+    Ok(summary)
 }
 
 /// A set of small numbers.
 #[derive(Debug, Default)]
-struct Bits(Vec<u64>);
+struct NumberSet(Vec<u64>);
 
-impl Bits {
+impl NumberSet {
     fn add(&mut self, number: u32) {
         let place = number as usize / 64;
         if self.0.len() <= place {
@@ -90,14 +98,15 @@ impl Bits {
         }
     }
 
-    fn holds(&self, number: u32) -> bool {
+    fn contains(&self, number: u32) -> bool {
         self.0.get(number as usize / 64).is_some_and(|word| word & (1 << (number % 64)) != 0)
     }
 }
 
-/// The questions that may be answered otherwise: those about packages with changed rows, and about ecosystems.
-fn concerned(connection: &Connection, delta: &Delta<'_>) -> Result<Bits, Work> {
-    let mut bits = Bits::default();
+/// The questions whose answers may change: those about packages with changed rows, and those about ecosystems, which are
+/// listed under the empty name.
+fn concerned(connection: &Connection, delta: &Delta<'_>) -> Result<NumberSet, Work> {
+    let mut numbers = NumberSet::default();
     let names: BTreeSet<&str> = delta.names().iter().copied().chain([""]).collect();
     let mut find = connection.prepare("SELECT question, id FROM asked WHERE name = ?1")?;
     for name in names {
@@ -105,15 +114,15 @@ fn concerned(connection: &Connection, delta: &Delta<'_>) -> Result<Bits, Work> {
         while let Some(row) = rows.next()? {
             let question: Lookup = serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
             if question.answer_may_change(delta) {
-                bits.add(row.get(1)?);
+                numbers.add(row.get(1)?);
             }
         }
     }
-    Ok(bits)
+    Ok(numbers)
 }
 
-impl Sqlite {
-    pub(super) fn keep_rematched(&self, changed: &Changed) -> Result<(), Error> {
+impl SqliteStore {
+    pub(super) fn write_rematched(&self, changed: &ChangedReport) -> Result<(), Error> {
         let body = pack(&serde_json::to_vec(&changed.how)?)?;
         let insert = "INSERT OR REPLACE INTO rematched VALUES (unhex(?1), ?2)";
         self.write(|transaction| {
@@ -122,10 +131,10 @@ impl Sqlite {
         })
     }
 
-    pub(super) fn found(&self, image: &Digest, seen: &Seen) -> Result<Option<Rematched>, Error> {
+    pub(super) fn read_rematched(&self, image: &Digest, summary: &RematchSummary) -> Result<Option<Rematched>, Error> {
         self.read(|reader| {
             let known = "SELECT id FROM inventories WHERE image = unhex(?1) AND analyzers = ?2 AND id <= ?3";
-            let values = params![image.hex(), analyze::VERSION, seen.last];
+            let values = params![image.hex(), analyze::VERSION, summary.last];
             let id: Option<i64> = reader.prepare_cached(known)?.query_row(values, |row| row.get(0)).optional()?;
             if id.is_none() {
                 return Ok(None);

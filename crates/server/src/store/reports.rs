@@ -1,17 +1,17 @@
-//! Reports by their unguessable key, and the store as the rest of the server sees it.
+//! Reports by their unguessable key, and the trait [`Store`] of the SQLite store.
 
-use super::inventories::{pack, unpack};
-use super::open::Sqlite;
-use super::{Changed, Error, Seen, Store, Used, sweep};
+use super::encoding::{pack, unpack};
+use super::open::{SqliteStore, now};
+use super::{ChangedReport, Error, References, RematchSummary, Store, StoreLocation, garbage};
 use rusqlite::{OptionalExtension as _, params};
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
+use tidewaiter_core::hex;
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::{DatabaseInfo, Inventory, Report};
 use tidewaiter_db::matching::Rematched;
 
-/// Random bytes of a report key.
+/// Random bytes of a report key: 128 bits cannot be guessed.
 const KEY_BYTES: usize = 16;
 
 fn is_key(key: &str) -> bool {
@@ -22,10 +22,10 @@ fn new_key() -> Result<String, Error> {
     let mut random = [0u8; KEY_BYTES];
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.secure_random.fill(&mut random).map_err(|_| io::Error::other("no randomness"))?;
-    Ok(random.iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hex(&random))
 }
 
-impl Sqlite {
+impl SqliteStore {
     fn read_report(&self, key: &str) -> Result<Option<Report>, Error> {
         self.read(|reader| {
             let mut find = reader.prepare_cached("SELECT database, body FROM reports WHERE key = unhex(?1)")?;
@@ -38,14 +38,14 @@ impl Sqlite {
     }
 }
 
-impl Store for Sqlite {
+impl Store for SqliteStore {
     fn put_report(&self, report: &Report) -> Result<String, Error> {
         let key = new_key()?;
         let body = pack(&serde_json::to_vec(report)?)?;
         let database = serde_json::to_string(&report.database)?;
         self.write(|transaction| {
             let mut insert = transaction.prepare_cached("INSERT INTO reports VALUES (unhex(?1), ?2, ?3, ?4)")?;
-            insert.execute(params![key, sweep::now(), database, body])?;
+            insert.execute(params![key, now(), database, body])?;
             Ok(())
         })?;
         Ok(key)
@@ -70,31 +70,31 @@ impl Store for Sqlite {
             transaction.prepare_cached("DELETE FROM reports WHERE key = unhex(?1)")?.execute([key])?;
             Ok(())
         });
-        // It is swept later.
+        // Garbage collection deletes it later.
         let _ = removed.inspect_err(|error| tracing::warn!("a report was not removed: {error}"));
     }
 
     fn put_inventory(&self, inventory: &Inventory) -> Result<(), Error> {
-        self.keep_inventory(inventory)
+        self.write_inventory(inventory)
     }
 
-    fn path(&self) -> PathBuf {
-        self.file().to_owned()
+    fn location(&self) -> StoreLocation {
+        StoreLocation(self.file().to_owned())
     }
 
     fn clear_rematched(&self) -> Result<(), Error> {
         self.write(|transaction| Ok(transaction.execute("DELETE FROM rematched", []).map(|_| ())?))
     }
 
-    fn put_rematched(&self, changed: &Changed) -> Result<(), Error> {
-        self.keep_rematched(changed)
+    fn put_rematched(&self, changed: &ChangedReport) -> Result<(), Error> {
+        self.write_rematched(changed)
     }
 
-    fn rematched(&self, image: &Digest, seen: &Seen) -> Option<Rematched> {
-        self.found(image, seen).inspect_err(|error| tracing::warn!("{error}")).ok().flatten()
+    fn rematched(&self, image: &Digest, summary: &RematchSummary) -> Option<Rematched> {
+        self.read_rematched(image, summary).inspect_err(|error| tracing::warn!("{error}")).ok().flatten()
     }
 
-    fn sweep(&self, used: &Used, age: Duration) -> Result<usize, Error> {
-        sweep::sweep(self, used, age)
+    fn collect_garbage(&self, used: &References, age: Duration) -> Result<usize, Error> {
+        garbage::collect(self, used, age)
     }
 }

@@ -1,4 +1,4 @@
-//! The store keeps, finds, re-matches, sweeps, and begins anew when it is damaged.
+//! The store stores, finds, re-matches, collects garbage, and begins anew when it is damaged.
 
 use super::*;
 use std::fs;
@@ -34,7 +34,7 @@ fn report(number: u8) -> Report {
 #[test]
 fn reports_are_found_by_their_key_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Sqlite::open(dir.path()).unwrap();
+    let store = SqliteStore::open(dir.path()).unwrap();
     let key = store.put_report(&report(1)).unwrap();
     assert_ne!(key, store.put_report(&report(1)).unwrap());
     assert_eq!(store.report(&key), Some(report(1)));
@@ -49,35 +49,35 @@ fn reports_are_found_by_their_key_alone() {
 }
 
 #[test]
-fn another_process_knows_what_was_seen() {
+fn another_process_reads_inventories() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Sqlite::open(dir.path()).unwrap();
+    let store = SqliteStore::open(dir.path()).unwrap();
     let seen = inventory(1, &[("a", "1.0.0"), ("b", "2.0.0")]);
     store.put_inventory(&seen).unwrap();
-    assert_eq!(Sqlite::known(&store.path(), &digest(1)), Some(seen));
-    assert_eq!(Sqlite::known(&store.path(), &digest(2)), None);
-    // What is seen again replaces what was.
+    assert_eq!(store.location().inventory(&digest(1)), Some(seen));
+    assert_eq!(store.location().inventory(&digest(2)), None);
+    // A rescan replaces the inventory.
     store.put_inventory(&inventory(1, &[("c", "1.0.0")])).unwrap();
-    assert_eq!(Sqlite::known(&store.path(), &digest(1)), Some(inventory(1, &[("c", "1.0.0")])));
-    assert_eq!(Sqlite::known(&dir.path().join("none"), &digest(1)), None);
+    assert_eq!(store.location().inventory(&digest(1)), Some(inventory(1, &[("c", "1.0.0")])));
+    assert_eq!(StoreLocation(dir.path().join("none")).inventory(&digest(1)), None);
 }
 
 #[test]
-fn what_nothing_refers_to_is_swept() {
+fn unreferenced_rows_are_deleted() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Sqlite::open(dir.path()).unwrap();
+    let store = SqliteStore::open(dir.path()).unwrap();
     let (kept, lost) = (store.put_report(&report(1)).unwrap(), store.put_report(&report(1)).unwrap());
     store.put_inventory(&inventory(1, &[("a", "1.0.0")])).unwrap();
     store.put_inventory(&inventory(2, &[("a", "1.0.0"), ("b", "1.0.0")])).unwrap();
-    let used = Used { reports: [kept.clone()].into(), images: [digest(1)].into() };
+    let used = References { reports: [kept.clone()].into(), images: [digest(1)].into() };
     let questions =
         || store.read(|r| Ok(r.query_row("SELECT count(*) FROM asked", [], |row| row.get::<_, i64>(0))?)).unwrap();
     let before = questions();
-    assert_eq!(store.sweep(&used, Duration::from_secs(3600)).unwrap(), 0);
-    assert_eq!(store.sweep(&used, Duration::ZERO).unwrap(), 2);
+    assert_eq!(store.collect_garbage(&used, Duration::from_secs(3600)).unwrap(), 0);
+    assert_eq!(store.collect_garbage(&used, Duration::ZERO).unwrap(), 2);
     assert!(store.report(&kept).is_some() && store.report(&lost).is_none());
-    assert!(Sqlite::known(&store.path(), &digest(1)).is_some());
-    assert!(Sqlite::known(&store.path(), &digest(2)).is_none());
+    assert!(store.location().inventory(&digest(1)).is_some());
+    assert!(store.location().inventory(&digest(2)).is_none());
     assert_eq!(questions(), before - 2, "b is asked for by no image");
 }
 
@@ -85,17 +85,18 @@ fn what_nothing_refers_to_is_swept() {
 fn a_damaged_store_begins_anew() {
     let check = |damage: fn(&mut Vec<u8>)| {
         let dir = tempfile::tempdir().unwrap();
-        let store = Sqlite::open(dir.path()).unwrap();
+        let store = SqliteStore::open(dir.path()).unwrap();
         store.put_inventory(&inventory(1, &[("a", "1.0.0")])).unwrap();
-        let path = store.path();
+        let location = store.location();
+        let path = location.0.clone();
         drop(store);
         let mut bytes = fs::read(&path).unwrap();
         damage(&mut bytes);
         fs::write(&path, bytes).unwrap();
-        let store = Sqlite::open(dir.path()).unwrap();
-        assert_eq!(Sqlite::known(&path, &digest(1)), None);
+        let store = SqliteStore::open(dir.path()).unwrap();
+        assert_eq!(location.inventory(&digest(1)), None);
         store.put_inventory(&inventory(1, &[("a", "1.0.0")])).unwrap();
-        assert!(Sqlite::known(&path, &digest(1)).is_some());
+        assert!(location.inventory(&digest(1)).is_some());
         assert!(dir.path().join("store.db.damaged").exists());
     };
     check(|bytes| bytes.iter_mut().take(100).for_each(|b| *b = b'x'));
@@ -105,21 +106,21 @@ fn a_damaged_store_begins_anew() {
     check(|bytes| bytes[63] = 99);
 }
 
-/// What a kill leaves: a file and its log, without a farewell.
+/// What a kill leaves: a file and its log, without a checkpoint.
 #[test]
 fn what_was_committed_is_there_after_a_crash() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Sqlite::open(dir.path()).unwrap();
+    let store = SqliteStore::open(dir.path()).unwrap();
     store.put_inventory(&inventory(1, &[("a", "1.0.0")])).unwrap();
     let crashed = tempfile::tempdir().unwrap();
     for name in ["store.db", "store.db-wal"] {
         fs::copy(dir.path().join(name), crashed.path().join(name)).unwrap();
     }
-    let after = Sqlite::open(crashed.path()).unwrap();
-    assert!(Sqlite::known(&after.path(), &digest(1)).is_some());
+    let after = SqliteStore::open(crashed.path()).unwrap();
+    assert!(after.location().inventory(&digest(1)).is_some());
 }
 
-/// A database that says of npm packages in which version they are fixed.
+/// A database of the versions in which npm packages are fixed.
 fn database(path: &std::path::Path, fixed: &[(&str, &str)], complete: bool) -> Database {
     let one = |(name, fixed): &(&str, &str)| Advisory {
         id: format!("CVE-{name}-{fixed}"),
@@ -135,9 +136,9 @@ fn database(path: &std::path::Path, fixed: &[(&str, &str)], complete: bool) -> D
 }
 
 #[test]
-fn only_what_a_delta_concerns_is_judged_again() {
+fn only_what_a_delta_concerns_is_matched_again() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Sqlite::open(dir.path()).unwrap();
+    let store = SqliteStore::open(dir.path()).unwrap();
     let images = [
         &[("a", "1.0.0")][..],
         &[("a", "2.0.0"), ("b", "1.0.0")],
@@ -153,7 +154,7 @@ fn only_what_a_delta_concerns_is_judged_again() {
         let delta = Delta::between(&old, &new).unwrap();
         store.clear_rematched().unwrap();
         let mut found = Vec::new();
-        let seen = rematch(&store.path(), &delta, |one| {
+        let seen = store.location().rematch(&delta, |one| {
             store.put_rematched(&one)?;
             found.push(one.image);
             Ok(())
@@ -161,7 +162,7 @@ fn only_what_a_delta_concerns_is_judged_again() {
         let seen = seen.unwrap();
         assert_eq!((seen.inventories, seen.visited, found), (4, visited, changed.iter().map(|n| digest(*n)).collect()));
         for inventory in &all {
-            // The incremental result is that of judging everything again.
+            // The incremental result equals that of matching everything.
             let [before, after] = [&old, &new].map(|db| matching::judge(inventory.clone(), db).unwrap());
             let again = match store.rematched(&inventory.image.digest, &seen).unwrap() {
                 Rematched::Same => Report { database: new.info(), ..before },
@@ -170,16 +171,16 @@ fn only_what_a_delta_concerns_is_judged_again() {
             };
             assert_eq!(again, after);
         }
-        // What is seen later was not looked at.
+        // A later inventory was not seen.
         store.put_inventory(&inventory(9, &[("z", "1.0.0")])).unwrap();
         assert_eq!(store.rematched(&digest(9), &seen), None);
-        let used = Used { reports: HashSet::new(), images: all.iter().map(|i| i.image.digest.clone()).collect() };
-        assert_eq!(store.sweep(&used, Duration::ZERO).unwrap(), 1);
+        let used = References { reports: HashSet::new(), images: all.iter().map(|i| i.image.digest.clone()).collect() };
+        assert_eq!(store.collect_garbage(&used, Duration::ZERO).unwrap(), 1);
     };
     check(&old, true, 0, &[]);
     check(&[("b", "1.1.0"), ("a", "1.0.1"), ("d", "9.0.0")], true, 0, &[]);
     check(&[("a", "1.0.1"), ("b", "1.1.0"), ("c", "2.0.0")], true, 2, &[3, 4]);
-    // A fix that came later than it was said.
+    // A fix in a later version than announced.
     check(&[("a", "1.6.0"), ("b", "1.1.0")], true, 2, &[1, 4]);
     check(&[("a", "1.0.1")], true, 1, &[2]);
     check(&old, false, 4, &[1, 2, 3, 4]);

@@ -1,25 +1,25 @@
 //! The node is lost, with everything on it, and comes back.
 
-use crate::node::inside::Stage;
 use crate::node::process::{PATIENCE, until};
+use crate::node::stage::Stage;
 use anyhow::Result;
 use serde_json::Value;
 
 pub(super) fn play(stage: &mut Stage) -> Result<()> {
     let image = stage.clean("afterwards:v1")?;
-    stage.play.title("The node is restarted");
-    stage.play.note(
+    stage.session.title("The node is restarted");
+    stage.session.note(
         "The kubelet, containerd and all containers are killed, the server among them; then the first two start.",
     );
     stage.machine.crash()?;
     stage.machine.start()?;
     until("every Pod that ran runs again", PATIENCE, || restarted(stage))?;
     stage.machine.still_runs()?;
-    stage.play.becomes("kubectl -n tidewaiter-system get pods", &["1/1", "Running"])?;
-    stage.play.run("kubectl get pods")?;
-    stage.runs_what_was_judged()?;
-    stage.play.run(&format!("kubectl create deployment afterwards --image={image}"))?;
-    stage.play.run("kubectl rollout status deployment/afterwards --timeout=60s").map(drop)
+    stage.session.becomes("kubectl -n tidewaiter-system get pods", &["1/1", "Running"])?;
+    stage.session.run("kubectl get pods")?;
+    stage.check_digests()?;
+    stage.session.run(&format!("kubectl create deployment afterwards --image={image}"))?;
+    stage.session.run("kubectl rollout status deployment/afterwards --timeout=60s").map(drop)
 }
 
 /// Every Pod with a node that has not done its work is ready, and was started more than once.

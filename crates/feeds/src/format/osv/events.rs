@@ -27,7 +27,7 @@ pub(super) fn intervals(range: &Range, ecosystem: &Ecosystem) -> Vec<Interval> {
     let interval = |from: &str, end| Interval { introduced: (from != "0").then(|| from.to_owned()), after: false, end };
     for (kind, version) in events {
         match (kind, open) {
-            // Introduced where it is fixed: nothing.
+            // Introduced where it is fixed: an empty interval.
             (0, None) if fixed_already.is_some_and(|fix| compare(fix, version) == Ordering::Equal) => {}
             (0, None) => open = Some(version),
             (1, Some(from)) => {
@@ -46,7 +46,7 @@ pub(super) fn intervals(range: &Range, ecosystem: &Ecosystem) -> Vec<Interval> {
     limited(out, &limits, ecosystem)
 }
 
-/// "0" is the beginning of all versions, even of those that sort below it.
+/// "0" is before all versions, even those that sort below it.
 fn compare(a: &str, b: &str, ecosystem: &Ecosystem) -> Ordering {
     match ecosystem.version_scheme() {
         _ if a == b => Ordering::Equal,
@@ -57,23 +57,26 @@ fn compare(a: &str, b: &str, ecosystem: &Ecosystem) -> Ordering {
     }
 }
 
-/// Cuts intervals off at the highest limit: versions from there on are not spoken of. `*` is no limit.
+/// Cuts intervals off at the highest limit: the record does not cover versions from there on. `*` is not a limit.
 fn limited(intervals: Vec<Interval>, limits: &[&str], ecosystem: &Ecosystem) -> Vec<Interval> {
     let highest = limits.iter().max_by(|a, b| compare(a, b, ecosystem));
     let Some(limit) = highest.filter(|_| !limits.contains(&"*")) else { return intervals };
     let below = |version: &str| compare(version, limit, ecosystem) == Ordering::Less;
-    let cut = |interval: Interval| {
+    let mut out: Vec<Interval> = intervals.into_iter().filter(|i| i.introduced.as_deref().is_none_or(below)).collect();
+    for interval in &mut out {
         let inside = match &interval.end {
             IntervalEnd::Fixed(end) | IntervalEnd::LastAffected(end) => below(end),
             IntervalEnd::Open => false,
         };
-        let end = if inside { interval.end.clone() } else { IntervalEnd::Fixed((*limit).to_owned()) };
-        interval.introduced.as_deref().is_none_or(below).then(|| Interval { end, ..interval.clone() })
-    };
-    intervals.into_iter().filter_map(cut).collect()
+        if !inside {
+            interval.end = IntervalEnd::Fixed((*limit).to_owned());
+        }
+    }
+    out
 }
 
-/// At the same version: a fix closes what was open before an introduction opens anew; a last one closes after it.
+/// At the same version: a fix ends an interval before an introduction begins the next; a last affected version ends one
+/// after it.
 const fn rank(event: (u8, &str)) -> u8 {
     match event.0 {
         2 => 0,
@@ -82,7 +85,7 @@ const fn rank(event: (u8, &str)) -> u8 {
     }
 }
 
-/// Whether a version lies in an interval.
+/// Whether an interval contains a version.
 pub(super) fn holds(interval: &Interval, version: &str, order: VersionScheme) -> bool {
     let from = interval.introduced.as_deref().is_none_or(|lo| order.compare(version, lo) != Ordering::Less);
     from && match &interval.end {

@@ -1,4 +1,4 @@
-//! Records of distributions with rpm: severity words, modules, several releases in one record.
+//! Records of distributions with rpm: severity levels, modules, several releases in one record.
 
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, Affected, ModuleScope};
@@ -6,12 +6,12 @@ use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::{Rating, Severity};
 use tidewaiter_core::version::VersionScheme;
 
-/// Whether a record speaks of rpms.
+/// Whether a record covers rpms.
 pub(super) fn is_rpm(advisory: &Advisory) -> bool {
     advisory.affected.iter().any(|row| row.ecosystem.version_scheme() == Some(VersionScheme::Rpm))
 }
 
-/// One advisory for each release that a record speaks of: ids are used again for other releases.
+/// One advisory for each release that a record covers: ids are reused for other releases.
 pub(super) fn advisories(mut advisory: Advisory, details: &str) -> Vec<Advisory> {
     if advisory.ratings.is_empty() {
         advisory.ratings.extend(word(&advisory));
@@ -30,21 +30,27 @@ pub(super) fn advisories(mut advisory: Advisory, details: &str) -> Vec<Advisory>
 /// "Important: openssl security update".
 fn word(advisory: &Advisory) -> Option<Rating> {
     let severity: Severity = advisory.summary.split_once(':')?.0.parse().ok()?;
-    Some(Rating { source: advisory.feed.clone(), severity, score: None, vector: None })
+    Some(Rating::of_level(&advisory.feed, severity))
 }
 
 /// The `name:stream` that the summary names; those of the details where the summary names none.
 fn streams(summary: &str, details: &str) -> Vec<String> {
-    let named = |text: &str| {
-        let words = text.split_whitespace().map(|w| w.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
-        let mut out: Vec<String> = words.filter(|w| is_stream(w)).map(str::to_owned).collect();
-        out.sort();
-        out.dedup();
-        out
-    };
-    let known = |stream: &String| details.contains(&format!("{stream} module"));
-    let found = named(summary);
-    if found.is_empty() { named(details).into_iter().filter(known).collect() } else { found }
+    let found = named_streams(summary);
+    if !found.is_empty() {
+        return found;
+    }
+    let mut found = named_streams(details);
+    found.retain(|stream| details.contains(&format!("{stream} module")));
+    found
+}
+
+/// Every `name:stream` in a text, sorted.
+fn named_streams(text: &str) -> Vec<String> {
+    let words = text.split_whitespace().map(|w| w.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
+    let mut out: Vec<String> = words.filter(|w| is_stream(w)).map(str::to_owned).collect();
+    out.sort();
+    out.dedup();
+    out
 }
 
 fn is_stream(word: &str) -> bool {

@@ -1,10 +1,10 @@
-//! Ubuntu: fixes of Ubuntu Pro (ESM) are no fixes for an image without a subscription.
+//! Ubuntu: fixes of Ubuntu Pro (ESM) are not fixes for an image without a subscription.
 
 use tidewaiter_core::advisory::{Affected, FixState, IntervalEnd};
 use tidewaiter_core::ecosystem::Ecosystem;
 
-/// Lets the rows of plain releases know the fixes of Pro: a version that holds one is not vulnerable, and none is
-/// offered. Where only Pro speaks of a package, its plain release is vulnerable and has no fix.
+/// Adds the fixes of Pro to the rows of plain releases: a version that has one is not vulnerable, and none is offered.
+/// Where only Pro covers a package, the plain release is vulnerable and has no fix.
 pub(super) fn pro(rows: &mut Vec<Affected>) {
     let paid: Vec<Affected> = rows.iter().filter(|r| plain(&r.ecosystem).is_some()).cloned().collect();
     for row in paid {

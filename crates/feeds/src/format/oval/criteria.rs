@@ -22,7 +22,7 @@ pub(super) struct Criterion {
     pub(super) comment: String,
 }
 
-/// What holds around a package test.
+/// The tests that surround a package test.
 #[derive(Clone, Default)]
 struct Scope {
     releases: Vec<Ecosystem>,
@@ -47,7 +47,7 @@ impl Document {
         let mut rows = Vec::new();
         self.visit(criteria, &Scope { releases, ..Scope::default() }, &mut rows);
         if rows.is_empty() {
-            return Err("speaks of no package of a known release");
+            return Err("covers no package of a known release");
         }
         if definition.patchable.eq_ignore_ascii_case("false") {
             rows.iter_mut().for_each(|row| row.fix_state = FixState::NotFixed);
@@ -55,7 +55,7 @@ impl Document {
         Ok(rows)
     }
 
-    /// The depth of the tree is limited by that of the document.
+    /// Recursion is limited by the depth that [`super::super::xml`] accepts.
     fn visit(&self, criteria: &Criteria, outer: &Scope, rows: &mut Vec<Affected>) {
         if criteria.negated {
             return;
@@ -115,22 +115,23 @@ impl Scope {
         let releases = azure(version).map_or_else(|| self.releases.clone(), |release| vec![release]);
         let fix_state = if matches!(end, IntervalEnd::Fixed(_)) { FixState::Fixed } else { FixState::NotFixed };
         let intervals = vec![Interval { introduced: bounds.from, after: bounds.after, end }];
-        let row = |ecosystem: Ecosystem| {
-            // Azure Linux names source packages; the others what is installed.
+        let arches = if bounds.arches.is_empty() { &self.arches } else { &bounds.arches };
+        let mut out = Vec::with_capacity(releases.len());
+        for ecosystem in releases {
+            // Azure Linux' definitions name source packages; the others, installed packages.
             let key = if ecosystem.base() == "Azure Linux" { KeyKind::Source } else { KeyKind::Binary };
-            let module = match self.modules.as_slice() {
-                [] => rpm_modules::of(&ecosystem, &intervals),
-                modules => ModuleScope::Streams(modules.to_vec()),
-            };
-            Affected {
-                module,
-                arches: if bounds.arches.is_empty() { self.arches.clone() } else { bounds.arches.clone() },
-                intervals: intervals.clone(),
-                fix_state,
-                ..Affected::new(ecosystem, name, key)
-            }
-        };
-        releases.into_iter().map(row).collect()
+            let (intervals, arches) = (intervals.clone(), arches.clone());
+            let module = self.module(&ecosystem, &intervals);
+            out.push(Affected { module, arches, intervals, fix_state, ..Affected::new(ecosystem, name, key) });
+        }
+        out
+    }
+
+    fn module(&self, ecosystem: &Ecosystem, intervals: &[Interval]) -> ModuleScope {
+        match self.modules.as_slice() {
+            [] => rpm_modules::of(ecosystem, intervals),
+            modules => ModuleScope::Streams(modules.to_vec()),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tidewaiter_core::image::{Digest, Reference};
 use tidewaiter_http::ureq::Body;
 use tidewaiter_http::ureq::http::Response;
-use tidewaiter_http::{Client as Http, Failure, Kind, Settings, absolute, ureq};
+use tidewaiter_http::{Client as Http, FailureKind, RequestFailure, Settings, absolute, ureq};
 
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
@@ -308,12 +308,12 @@ fn in_the_clear(what: &str, cause: &str) -> SourceError {
     SourceError::HostNotAllowed { what: what.to_owned(), cause: cause.to_owned(), advice }
 }
 
-fn not_reached(what: &str, Failure { kind, cause }: Failure) -> SourceError {
+fn not_reached(what: &str, RequestFailure { kind, cause }: RequestFailure) -> SourceError {
     let advice = match kind {
-        Kind::PlainHttp => {
+        FailureKind::PlainHttp => {
             "if plain HTTP is meant: --plain-http of kubectl scan, --plain-http-registry HOST of tidewaiter serve"
         }
-        Kind::Certificate => {
+        FailureKind::Certificate => {
             "give its authority: --ca-file of kubectl scan, --registry-ca of tidewaiter serve, or SSL_CERT_FILE"
         }
         other => other.advice(),

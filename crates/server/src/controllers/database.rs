@@ -1,0 +1,89 @@
+//! Follows the database file: a replacement re-matches the store and enqueues every scan.
+
+use crate::context::ServerContext;
+use crate::decide::database::{DatabaseState, RematchState};
+use crate::scan::database::FileStamp;
+use kube::Resource as _;
+use kube::runtime::events::{Event, EventType};
+use kube::runtime::reflector::ObjectRef;
+use std::sync::Arc;
+use std::time::Duration;
+use tidewaiter_core::Reason;
+use tidewaiter_crd::names::{NAMESPACE, SERVER};
+
+/// Pause between two looks at the file. Volumes have no notifications that work everywhere, and a look is one system call.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// Characters of an Event's note; the API server accepts 1024 bytes.
+const MAX_NOTE: usize = 1000;
+
+/// Follows the file until the process ends.
+pub(super) async fn follow(ctx: Arc<ServerContext>) {
+    let mut last = ctx.database.stamp();
+    publish(&ctx, &ctx.database.state()).await;
+    rematch(&ctx).await;
+    loop {
+        tokio::time::sleep(LOOK_PAUSE).await;
+        reconcile(&ctx, &mut last).await;
+    }
+}
+
+/// Takes up a file that was replaced since the last look.
+async fn reconcile(ctx: &Arc<ServerContext>, last: &mut FileStamp) {
+    let now = ctx.database.stamp();
+    if now == *last {
+        return;
+    }
+    *last = now;
+    let (database, program) = (ctx.database.clone(), ctx.settings.program.clone());
+    let state = tokio::task::spawn_blocking(move || database.reopen(&program)).await;
+    let state = state.unwrap_or_else(|e| ctx.database.give_up(format!("the database cannot be read: {e}")));
+    ctx.index.enqueue_images();
+    publish(ctx, &state).await;
+    if state.id().is_some() {
+        rematch(ctx).await;
+    }
+}
+
+/// Compares the database with the previous one, in a process of its own, and enqueues every scan.
+async fn rematch(ctx: &Arc<ServerContext>) {
+    let shared = Arc::clone(ctx);
+    let work = move || shared.database.compare(&*shared.store, &shared.settings);
+    let change = tokio::task::spawn_blocking(work).await.map_err(anyhow::Error::from).flatten();
+    let state = match change {
+        Ok(Some(change)) => {
+            let summary = &change.summary;
+            let (all, visited, changed) = (summary.inventories, summary.visited, summary.changed);
+            tracing::info!("the new database changes {changed} of {all} inventories ({visited} were matched again)");
+            RematchState::Done(Arc::new(change))
+        }
+        Ok(None) => RematchState::None,
+        Err(error) => {
+            tracing::warn!("every image is scanned again, because re-matching failed: {error:#}");
+            RematchState::None
+        }
+    };
+    ctx.database.set_rematch_state(state);
+    ctx.index.enqueue_images();
+}
+
+/// Says which database is loaded, or why there is none: in the log, and by an Event of the server's own Deployment, which
+/// is what people look at who install or operate it. Without a database the server is ready, because admission is, and
+/// everything new waits.
+async fn publish(ctx: &ServerContext, state: &DatabaseState) {
+    let why = match state {
+        DatabaseState::Ready(id) => return tracing::info!(%id, "database loaded"),
+        DatabaseState::Missing(why) => why,
+    };
+    tracing::error!("{why}");
+    let Some(own) = ctx.index.deployments.get(&ObjectRef::new(SERVER).within(NAMESPACE)) else { return };
+    let event = Event {
+        type_: EventType::Warning,
+        reason: Reason::NoDatabase.to_string(),
+        note: Some(format!("everything new is held: {why}").chars().take(MAX_NOTE).collect()),
+        action: "Scan".to_owned(),
+        secondary: None,
+    };
+    if let Err(error) = ctx.recorder.publish(&event, &own.object_ref(&())).await {
+        tracing::warn!("an Event was not written: {error}");
+    }
+}

@@ -1,0 +1,109 @@
+//! Reconciles Deployments: records, decides, pauses those that the webhook did not see, releases the approved ones.
+
+use super::record::WorkloadRecord;
+use super::{allowlist, concerns, publish};
+use crate::context::ServerContext;
+use crate::decide::marks::annotation;
+use crate::decide::message::WorkloadNews;
+use crate::decide::revision::workload_status;
+use crate::decide::workload_ref::WorkloadRef;
+use crate::decide::{images, record, rollout};
+use crate::error::ReconcileError;
+use crate::{index, patches};
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
+use k8s_openapi::api::core::v1::PodSpec;
+use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt as _};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tidewaiter_core::status::{DeploymentStatus, ImageStatus, WorkloadStatus};
+use tidewaiter_crd::names::HELD;
+use tidewaiter_crd::workload_scan::Decision;
+
+/// Reconciles one Deployment.
+pub(super) async fn reconcile(deployment: Arc<Deployment>, ctx: Arc<ServerContext>) -> Result<Action, ReconcileError> {
+    if let Some(spec) = deployment.spec.as_ref().filter(|_| concerns(&*deployment, &ctx)) {
+        update(&deployment, spec, &ctx).await?;
+    }
+    Ok(Action::await_change())
+}
+
+async fn update(deployment: &Deployment, spec: &DeploymentSpec, ctx: &ServerContext) -> Result<(), ReconcileError> {
+    let hash = images::template_hash(&spec.template);
+    let pod_spec = spec.template.spec.clone().unwrap_or_default();
+    let mut record = WorkloadRecord::open(ctx, WorkloadRef::deployment(deployment)).await?;
+    let new = !record.draft.revisions.contains_key(&hash);
+    let runs = ctx.index.replica_sets_of(deployment).iter().any(|set| rollout::runs(set, &hash));
+    record::roll_out(&mut record.draft, &hash, &images::of(&pod_spec), runs, Timestamp::now());
+    if new || annotation(&deployment.metadata, HELD) {
+        note_pause(deployment, &mut record);
+    }
+    if new {
+        let created = WorkloadStatus { image: ImageStatus::NotScanned, deployment: DeploymentStatus::Created };
+        record::transition(&mut record.draft, created, Timestamp::now());
+        // Saved before anything is scanned: whose pause it is can be read from the Deployment only now.
+        record.save(ctx).await?;
+    }
+    let changed = evaluate(deployment, &pod_spec, ctx, &mut record, &hash).await?;
+    record.save(ctx).await?;
+    let namespace = &record.workload.namespace;
+    if changed {
+        ctx.recent_approvals.note(namespace);
+        // Before the release: the Pods that it makes are checked against the list.
+        allowlist::update(ctx, namespace).await?;
+    }
+    let decision = record.draft.revisions.get(&hash).map(|r| r.decision).unwrap_or_default();
+    match decision {
+        Decision::Held if ctx.enforced(namespace) && !rollout::is_owned(deployment) => {
+            patch(deployment, ctx, rollout::pause_patch(deployment, &hash)).await
+        }
+        Decision::Held => Ok(()),
+        Decision::Approved | Decision::Retained => {
+            patch(deployment, ctx, rollout::release_patch(deployment, &record.draft)).await?;
+            record.draft.paused_by_server = false;
+            record.save(ctx).await
+        }
+    }
+}
+
+/// Re-evaluates all revisions and publishes the current one; true when a decision changed.
+async fn evaluate(
+    deployment: &Deployment,
+    pod_spec: &PodSpec,
+    ctx: &ServerContext,
+    record: &mut WorkloadRecord,
+    hash: &str,
+) -> Result<bool, ReconcileError> {
+    let workload = record.workload.clone();
+    let current = record.re_evaluate(ctx, hash, pod_spec, ctx.enforced(&workload.namespace)).await?;
+    let others_changed = record.re_evaluate_others(ctx, Some(hash), pod_spec).await?;
+    let sets = ctx.index.replica_sets_of(deployment);
+    let templates: BTreeSet<String> = sets.iter().filter_map(|set| rollout::template_of(set)).collect();
+    record.prune(ctx, &templates);
+    let (decision, lost) = record.draft.revisions.get(hash).map(|r| (r.decision, r.lost)).unwrap_or_default();
+    if decision == Decision::Held {
+        note_pause(deployment, record);
+    }
+    let progress = rollout::of_deployment(deployment);
+    let status = workload_status(decision, &current.evaluation, current.approval, progress);
+    let news = WorkloadNews { workload: &workload, template: hash, evaluation: &current.evaluation, status, lost };
+    publish::publish(ctx, record, &news).await?;
+    Ok(current.changed || others_changed)
+}
+
+fn note_pause(deployment: &Deployment, record: &mut WorkloadRecord) {
+    record.draft.paused_by_server = rollout::is_paused_by_server(deployment, &record.draft);
+}
+
+/// Applies a patch, unless it is empty.
+async fn patch(deployment: &Deployment, ctx: &ServerContext, patch: Vec<Value>) -> Result<(), ReconcileError> {
+    if patch.is_empty() {
+        return Ok(());
+    }
+    let api: Api<Deployment> = Api::namespaced(ctx.client.clone(), &deployment.namespace().unwrap_or_default());
+    let written = patches::object(&api, &deployment.name_any(), patch).await?;
+    index::settled(&ctx.index.deployments, &written).await;
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! Reconciles ImageScans: resolves, scans and evaluates one image of one namespace.
+//!
+//! ```text
+//! of the current database? → re-evaluate by policy → delete when nobody uses it
+//!         ↓ no
+//! re-matched?              → confirm or patch the reports
+//!         ↓ no
+//! slot → scan in a process → reports to the store → verdict
+//! ```
+
+mod reports;
+
+use super::concerns;
+use crate::context::ServerContext;
+use crate::decide::database::{DatabaseState, NextResult, next_result};
+use crate::decide::image_scan::{self, Upkeep};
+use crate::error::ReconcileError;
+use crate::scan::worker::{ScanFailure, ScanJob, ScanOutput};
+use crate::scan::{process, pull_secrets};
+use crate::{index, patches};
+use jiff::Timestamp;
+use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt as _};
+use reports::Stored;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tidewaiter_core::image::Platform;
+use tidewaiter_crd::ImageScan;
+use tidewaiter_crd::image_scan::ImageScanStatus;
+
+/// Requeue while a re-match runs. Its end enqueues every scan; this is for a key that is lost in between.
+const REMATCH_PAUSE: Duration = Duration::from_secs(10);
+
+/// Reconciles one ImageScan.
+pub(super) async fn reconcile(scan: Arc<ImageScan>, ctx: Arc<ServerContext>) -> Result<Action, ReconcileError> {
+    if !concerns(&*scan, &ctx) {
+        return Ok(Action::await_change());
+    }
+    let database = match ctx.database.state() {
+        DatabaseState::Ready(id) => id,
+        DatabaseState::Missing(why) => return without_database(&scan, &ctx, why).await,
+    };
+    // Once: a node that joins during the scan must find an image that was not scanned for it.
+    let platforms = image_scan::platforms(&scan, &ctx.index.platforms());
+    let current = image_scan::is_current(&scan, &platforms, &database, Timestamp::now());
+    if current && re_evaluate(&scan, &ctx).await? == Stored::Found {
+        return keep_or_delete(&scan, &ctx).await;
+    }
+    match next_result(&scan, &platforms, &ctx.database.rematch_state(), &database) {
+        NextResult::Wait => return Ok(Action::requeue(REMATCH_PAUSE)),
+        NextResult::Rematch(change) => {
+            if let Some((results, reports)) = reports::rematched(&ctx, &scan, change).await {
+                let old = scan.status.clone().unwrap_or_default();
+                let status = image_scan::rematched(&old, results, &database, Timestamp::now());
+                let status = with_verdict(&scan, &ctx, status, &reports);
+                write(&scan, &ctx, &status).await?;
+                reports::remove_replaced(&ctx, &old, &status);
+                return Ok(Action::await_change());
+            }
+        }
+        NextResult::Rescan => {}
+    }
+    rescan(&scan, &ctx, platforms).await
+}
+
+/// Scans the image in a process of its own.
+async fn rescan(
+    scan: &ImageScan,
+    ctx: &Arc<ServerContext>,
+    platforms: Vec<Platform>,
+) -> Result<Action, ReconcileError> {
+    let users = ctx.index.users(scan);
+    let urgency = image_scan::urgency(scan, users.iter().filter_map(|user| user.status.as_ref()));
+    let _slot = ctx.slots.take(urgency).await;
+    write(scan, ctx, &image_scan::scanning(scan)).await?;
+    ctx.metrics.scan_started();
+    let status = match run(scan, ctx, platforms.clone()).await {
+        Ok(output) => finished(scan, ctx, &platforms, output).await,
+        Err(failure) => {
+            let database = ctx.database.state().id().map(str::to_owned);
+            image_scan::failed(scan, failure.reason, failure.message, database, Timestamp::now())
+        }
+    };
+    ctx.metrics.scan_ended(&status);
+    write(scan, ctx, &status).await?;
+    let old = scan.status.clone().unwrap_or_default();
+    reports::remove_replaced(ctx, &old, &status);
+    Ok(match image_scan::has_failed(&status) {
+        true => Action::requeue(image_scan::retry_after(&status)),
+        false => Action::await_change(),
+    })
+}
+
+async fn run(scan: &ImageScan, ctx: &ServerContext, platforms: Vec<Platform>) -> Result<ScanOutput, ScanFailure> {
+    let job = ScanJob {
+        image: scan.spec.image.clone(),
+        platforms,
+        secrets: pull_secrets::of_scan(&ctx.client, scan).await?,
+        registries: ctx.settings.registries.clone(),
+        database: ctx.database.path().to_owned(),
+        store: ctx.store.location(),
+        memory: ctx.settings.scan_memory,
+    };
+    process::scan(&ctx.settings.program, &job).await
+}
+
+async fn finished(
+    scan: &ImageScan,
+    ctx: &Arc<ServerContext>,
+    platforms: &[Platform],
+    output: ScanOutput,
+) -> ImageScanStatus {
+    let (results, reports) = reports::put(ctx, output.results).await;
+    let digest = output.digest.to_string();
+    let status = image_scan::finished(scan, platforms, digest, results, output.database, Timestamp::now());
+    with_verdict(scan, ctx, status, &reports)
+}
+
+/// Re-evaluates the stored reports by the policy as it is now.
+async fn re_evaluate(scan: &ImageScan, ctx: &Arc<ServerContext>) -> Result<Stored, ReconcileError> {
+    let Some(old) = scan.status.as_ref().filter(|s| s.digest.is_some()) else { return Ok(Stored::Found) };
+    let Some(reports) = reports::get(ctx, old).await else { return Ok(Stored::Lost) };
+    let new = with_verdict(scan, ctx, old.clone(), &reports);
+    if new != *old {
+        write(scan, ctx, &new).await?;
+    }
+    Ok(Stored::Found)
+}
+
+fn with_verdict(
+    scan: &ImageScan,
+    ctx: &ServerContext,
+    status: ImageScanStatus,
+    reports: &[tidewaiter_core::report::Report],
+) -> ImageScanStatus {
+    let criteria = ctx.policy(&scan.namespace().unwrap_or_default()).criteria;
+    image_scan::with_verdict(status, reports, &criteria, Timestamp::now())
+}
+
+async fn without_database(scan: &ImageScan, ctx: &ServerContext, why: String) -> Result<Action, ReconcileError> {
+    if let Some(status) = image_scan::without_database(scan, why) {
+        write(scan, ctx, &status).await?;
+    }
+    Ok(Action::await_change())
+}
+
+/// Deletes an ImageScan that no workload uses any more, together with its reports.
+async fn keep_or_delete(scan: &ImageScan, ctx: &ServerContext) -> Result<Action, ReconcileError> {
+    let used = !ctx.index.users(scan).is_empty();
+    match image_scan::upkeep(scan, used, Timestamp::now()) {
+        Upkeep::LookAgain(pause) => Ok(Action::requeue(pause)),
+        Upkeep::Delete => {
+            let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), &scan.namespace().unwrap_or_default());
+            api.delete(&scan.name_any(), &kube::api::DeleteParams::default()).await?;
+            let old = scan.status.clone().unwrap_or_default();
+            reports::remove_replaced(ctx, &old, &ImageScanStatus::default());
+            Ok(Action::await_change())
+        }
+    }
+}
+
+/// Replaces the status.
+async fn write(scan: &ImageScan, ctx: &ServerContext, status: &ImageScanStatus) -> Result<(), ReconcileError> {
+    let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), &scan.namespace().unwrap_or_default());
+    // Not a merge, which would keep fields of the former status.
+    let op = if scan.status.is_some() { "replace" } else { "add" };
+    let mut status = status.clone();
+    status.conditions = scan.status.as_ref().map(|s| s.conditions.clone()).unwrap_or_default();
+    status.set_condition(&Timestamp::now().to_string());
+    let patch = vec![
+        // Another object of this name may have another image.
+        json!({"op": "test", "path": "/metadata/uid", "value": scan.uid()}),
+        json!({"op": op, "path": "/status", "value": status}),
+    ];
+    let written = patches::status(&api, &scan.name_any(), patch).await?;
+    index::settled(&ctx.index.images, &written).await;
+    Ok(())
+}

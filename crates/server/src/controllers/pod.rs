@@ -1,0 +1,96 @@
+//! Reconciles gated Pods: waits for the decision about their images, pins and releases them.
+
+use super::record::WorkloadRecord;
+use super::{allowlist, publish};
+use crate::context::ServerContext;
+use crate::decide::images;
+use crate::decide::message::WorkloadNews;
+use crate::decide::pod::{PodOwner, has_injected_images, is_gated, release_patch};
+use crate::decide::workload_ref::WorkloadRef;
+use crate::error::ReconcileError;
+use crate::patches;
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt as _};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tidewaiter_core::status::{RolloutProgress, derive};
+
+/// Requeue of a Pod whose ReplicaSet the watch has not delivered: it is milliseconds behind.
+const REPLICA_SET_PAUSE: Duration = Duration::from_millis(200);
+
+/// Reconciles one gated Pod.
+pub(super) async fn reconcile(pod: Arc<Pod>, ctx: Arc<ServerContext>) -> Result<Action, ReconcileError> {
+    let namespace = pod.namespace().unwrap_or_default();
+    let Some(spec) = pod.spec.as_ref().filter(|_| pod.metadata.deletion_timestamp.is_none() && is_gated(&pod)) else {
+        return Ok(Action::await_change());
+    };
+    // Also out of scope: a namespace that was excluded since must not keep gated Pods.
+    if !ctx.enforced(&namespace) {
+        return release(&pod, &BTreeMap::new(), &ctx).await;
+    }
+    match ctx.index.allowed_pins(&pod, &namespace) {
+        Some(pins) => release(&pod, &pins, &ctx).await,
+        None => await_decision(&pod, spec, &namespace, &ctx).await,
+    }
+}
+
+/// Brings about the decision that the Pod waits for.
+async fn await_decision(
+    pod: &Pod,
+    spec: &PodSpec,
+    namespace: &str,
+    ctx: &ServerContext,
+) -> Result<Action, ReconcileError> {
+    let wanted = images::of(spec);
+    match ctx.index.pod_owner(pod, namespace) {
+        PodOwner::Unknown => return Ok(Action::requeue(REPLICA_SET_PAUSE)),
+        PodOwner::Deployment { workload, template } => {
+            // The Deployment controller decides about the template. What something injected into this Pod is decided here,
+            // and does not concern the Deployment's state.
+            let known = ctx.index.record(&workload);
+            let revision = known.as_ref().and_then(|w| w.status.as_ref()?.revisions.get(&template));
+            if revision.is_some_and(|revision| has_injected_images(revision, &wanted)) {
+                decide(workload, &wanted, spec, ctx, false).await?;
+            }
+        }
+        PodOwner::Other(workload) => decide(workload, &wanted, spec, ctx, true).await?,
+    }
+    // The change of the record enqueues the Pod.
+    Ok(Action::await_change())
+}
+
+/// Decides about a Pod's images; `is_state` says whether that is the state of its workload, too.
+async fn decide(
+    workload: WorkloadRef,
+    wanted: &BTreeMap<String, String>,
+    spec: &PodSpec,
+    ctx: &ServerContext,
+    is_state: bool,
+) -> Result<(), ReconcileError> {
+    let hash = images::images_hash(wanted);
+    let mut record = WorkloadRecord::open(ctx, workload.clone()).await?;
+    record.add_revision(&hash, wanted);
+    let evaluated = record.re_evaluate(ctx, &hash, spec, true).await?;
+    if is_state {
+        record.draft.current = Some(hash.clone());
+        // Released is not started: the workload controller follows that.
+        let status = derive(&evaluated.evaluation.facts, evaluated.approval, RolloutProgress::Running);
+        let evaluation = &evaluated.evaluation;
+        let news = WorkloadNews { workload: &workload, template: &hash, evaluation, status, lost: false };
+        publish::publish(ctx, &mut record, &news).await?;
+    }
+    record.save(ctx).await?;
+    if evaluated.changed {
+        ctx.recent_approvals.note(&workload.namespace);
+        allowlist::update(ctx, &workload.namespace).await?;
+    }
+    Ok(())
+}
+
+async fn release(pod: &Pod, pins: &BTreeMap<String, String>, ctx: &ServerContext) -> Result<Action, ReconcileError> {
+    let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &pod.namespace().unwrap_or_default());
+    patches::object(&api, &pod.name_any(), release_patch(pod, pins)).await?;
+    Ok(Action::await_change())
+}

@@ -1,0 +1,103 @@
+//! Publishes a workload's state: message, transition, Event, condition, alert. None of it is ever read back for a decision.
+
+use super::record::WorkloadRecord;
+use crate::alert::Alert;
+use crate::context::ServerContext;
+use crate::decide::message::WorkloadNews;
+use crate::decide::record;
+use crate::decide::workload_ref::WorkloadRef;
+use crate::error::ReconcileError;
+use crate::index;
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::events::{Event, EventType};
+use kube::runtime::reflector::ObjectRef;
+use serde_json::json;
+use tidewaiter_core::status::ImageStatus;
+use tidewaiter_crd::WorkloadKind;
+use tidewaiter_crd::condition;
+use tidewaiter_crd::names::CONDITION;
+
+/// Characters of an Event's note; the API server accepts 1024 bytes.
+const MAX_NOTE: usize = 1000;
+
+/// Records news and publishes them where they differ from what was published before.
+pub(super) async fn publish(
+    ctx: &ServerContext,
+    record: &mut WorkloadRecord,
+    news: &WorkloadNews<'_>,
+) -> Result<(), ReconcileError> {
+    let text = news.message();
+    let from = (record.draft.image_status, record.draft.deployment_status);
+    let changed = record::transition(&mut record.draft, news.status, Timestamp::now());
+    let reworded = record.draft.message != text;
+    record.draft.message.clone_from(&text);
+    if news.is_bad() {
+        alert(ctx, record, news, &text);
+    }
+    if !changed && !reworded {
+        return Ok(());
+    }
+    if news.workload.kind == WorkloadKind::Deployment {
+        condition(ctx, news, &text).await?;
+    }
+    if changed || news.lost {
+        ctx.metrics.transition(from, news.status);
+        event(ctx, news, &text).await;
+    }
+    Ok(())
+}
+
+/// Writes an Event. When that fails nothing is lost: the record and the condition say the same.
+async fn event(ctx: &ServerContext, news: &WorkloadNews<'_>, text: &str) {
+    let event = Event {
+        type_: if news.is_bad() { EventType::Warning } else { EventType::Normal },
+        reason: news.status.deployment.to_string(),
+        note: Some(text.chars().take(MAX_NOTE).collect()),
+        action: "ImageGate".to_owned(),
+        secondary: None,
+    };
+    if let Err(e) = ctx.recorder.publish(&event, &news.workload.object_reference()).await {
+        tracing::warn!("an Event was not written: {e}");
+    }
+}
+
+async fn condition(ctx: &ServerContext, news: &WorkloadNews<'_>, text: &str) -> Result<(), ReconcileError> {
+    let image = news.status.image;
+    let state = condition::status(image, image == ImageStatus::Approved);
+    let now = Timestamp::now().to_string();
+    let mut condition = json!({"type": CONDITION, "status": state, "reason": image.to_string(),
+        "message": text, "lastUpdateTime": now});
+    // A strategic merge keeps the time of the last transition where none is given.
+    if published_condition(ctx, news.workload).as_deref() != Some(state) {
+        condition["lastTransitionTime"] = json!(now);
+    }
+    let patch = json!({"status": {"conditions": [condition]}});
+    let api: Api<Deployment> = Api::namespaced(ctx.client.clone(), &news.workload.namespace);
+    let written = api.patch_status(&news.workload.name, &PatchParams::default(), &Patch::Strategic(patch)).await?;
+    index::settled(&ctx.index.deployments, &written).await;
+    Ok(())
+}
+
+/// The status of the condition now.
+fn published_condition(ctx: &ServerContext, workload: &WorkloadRef) -> Option<String> {
+    let known = ctx.index.deployments.get(&ObjectRef::new(&workload.name).within(&workload.namespace))?;
+    known.status.as_ref()?.conditions.iter().flatten().find(|c| c.type_ == CONDITION).map(|c| c.status.clone())
+}
+
+/// Sends an alert unless it was delivered; the record notes the last delivered one.
+fn alert(ctx: &ServerContext, record: &mut WorkloadRecord, news: &WorkloadNews<'_>, text: &str) {
+    let alert = Alert::new(news.workload, news.template, news.status, &news.evaluation.reasons, text);
+    if record.draft.alerted.as_ref() == Some(&alert.id) {
+        return;
+    }
+    let receivers = ctx.policy(&news.workload.namespace).alerts;
+    // Without a receiver it counts as delivered: one that is added later is not told of old news.
+    if receivers.is_empty() || ctx.alerts.take_delivered(&alert.id) {
+        record.draft.alerted = Some(alert.id);
+        return;
+    }
+    ctx.alerts.send(alert, receivers);
+}

@@ -1,0 +1,135 @@
+//! The WorkloadScan of a workload: opened, changed as a draft, saved when it differs.
+
+use super::requests::request_scans;
+use crate::context::ServerContext;
+use crate::decide::approval::approval;
+use crate::decide::evaluation::{Evaluation, evaluate};
+use crate::decide::workload_ref::WorkloadRef;
+use crate::decide::{record, revision};
+use crate::error::ReconcileError;
+use crate::index;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::PodSpec;
+use kube::api::PostParams;
+use kube::{Api, ResourceExt as _};
+use std::collections::{BTreeMap, BTreeSet};
+use tidewaiter_core::status::Approval;
+use tidewaiter_crd::WorkloadScan;
+use tidewaiter_crd::workload_scan::{Decision, Revision, WorkloadScanStatus};
+
+/// One workload's record.
+#[derive(Debug)]
+pub(crate) struct WorkloadRecord {
+    pub(crate) workload: WorkloadRef,
+    object: WorkloadScan,
+    /// What will be saved.
+    pub(crate) draft: WorkloadScanStatus,
+}
+
+/// What an evaluation of one revision brought.
+#[derive(Debug)]
+pub(super) struct EvaluatedRevision {
+    pub(super) evaluation: Evaluation,
+    pub(super) approval: Approval,
+    /// Whether the decision changed.
+    pub(super) changed: bool,
+}
+
+impl WorkloadRecord {
+    /// Opens the record of a workload; creates it where there is none.
+    pub(crate) async fn open(ctx: &ServerContext, workload: WorkloadRef) -> Result<Self, ReconcileError> {
+        let object = match ctx.index.record(&workload) {
+            Some(known) => (*known).clone(),
+            None => create(ctx, &workload).await?,
+        };
+        let draft = object.status.clone().unwrap_or_default();
+        Ok(WorkloadRecord { workload, object, draft })
+    }
+
+    /// Adds the revision of a set of images, unless it is recorded.
+    pub(super) fn add_revision(&mut self, hash: &str, wanted: &BTreeMap<String, String>) {
+        record::revision(&mut self.draft, hash, wanted, Timestamp::now());
+    }
+
+    /// Requests the scans that a revision lacks, evaluates it, and re-evaluates its decision.
+    pub(super) async fn re_evaluate(
+        &mut self,
+        ctx: &ServerContext,
+        hash: &str,
+        spec: &PodSpec,
+        enforced: bool,
+    ) -> Result<EvaluatedRevision, ReconcileError> {
+        let mut revision = self.draft.revisions.get(hash).cloned().unwrap_or_default();
+        request_scans(ctx, &self.workload.namespace, &mut revision, spec).await?;
+        let (evaluation, approval) = self.evaluate(ctx, &revision);
+        let changed = revision::re_evaluate(&mut revision, &evaluation, approval, enforced);
+        self.draft.revisions.insert(hash.to_owned(), revision);
+        Ok(EvaluatedRevision { evaluation, approval, changed })
+    }
+
+    /// Re-evaluates every other revision that may run: a rollback to one of them must not find an approval that was lost
+    /// meanwhile. True when a decision changed.
+    pub(super) async fn re_evaluate_others(
+        &mut self,
+        ctx: &ServerContext,
+        current: Option<&str>,
+        spec: &PodSpec,
+    ) -> Result<bool, ReconcileError> {
+        let enforced = ctx.enforced(&self.workload.namespace);
+        let may_run = |(hash, revision): &(&String, &Revision)| {
+            current != Some(hash.as_str()) && revision.decision != Decision::Held
+        };
+        let others: Vec<String> = self.draft.revisions.iter().filter(may_run).map(|(hash, _)| hash.clone()).collect();
+        let mut changed = false;
+        for hash in others {
+            changed |= self.re_evaluate(ctx, &hash, spec, enforced).await?.changed;
+        }
+        Ok(changed)
+    }
+
+    /// Evaluates a revision with what the index shows now.
+    pub(super) fn evaluate(&self, ctx: &ServerContext, revision: &Revision) -> (Evaluation, Approval) {
+        let namespace = &self.workload.namespace;
+        let evaluation = evaluate(revision, &self.draft, &ctx.index.known_scans(namespace, revision));
+        let mode = ctx.policy(namespace).approval;
+        let approval = approval(mode, &self.workload, &evaluation.pins, Timestamp::now(), |test| {
+            ctx.index.approvals.find(test).is_some()
+        });
+        (evaluation, approval)
+    }
+
+    /// Deletes revisions that nothing uses; `templates` can be rolled back to.
+    pub(super) fn prune(&mut self, ctx: &ServerContext, templates: &BTreeSet<String>) {
+        record::prune(&mut self.draft, templates, &ctx.index.gated_pods(&self.workload.namespace));
+    }
+
+    /// Writes the draft when it differs. A write of somebody else in between is a conflict.
+    pub(crate) async fn save(&mut self, ctx: &ServerContext) -> Result<(), ReconcileError> {
+        self.draft.observed_generation = self.object.metadata.generation.unwrap_or_default();
+        self.draft.set_condition(&Timestamp::now().to_string());
+        if self.object.status.as_ref() == Some(&self.draft) {
+            return Ok(());
+        }
+        self.object.status = Some(self.draft.clone());
+        let api: Api<WorkloadScan> = Api::namespaced(ctx.client.clone(), &self.workload.namespace);
+        let written = api.replace_status(&self.object.name_any(), &PostParams::default(), &self.object).await?;
+        index::settled(&ctx.index.workloads, &written).await;
+        self.object = written;
+        Ok(())
+    }
+}
+
+async fn create(ctx: &ServerContext, workload: &WorkloadRef) -> Result<WorkloadScan, ReconcileError> {
+    let mut new = WorkloadScan::new(&workload.record_name(), workload.record_spec());
+    new.metadata.owner_references = Some(vec![workload.owner_reference()]);
+    let api: Api<WorkloadScan> = Api::namespaced(ctx.client.clone(), &workload.namespace);
+    match api.create(&PostParams::default(), &new).await {
+        Ok(created) => Ok(created),
+        Err(kube::Error::Api(status)) if status.code == 409 => {
+            let found = api.get(&new.name_any()).await?;
+            // The record of a deleted object under the same name: garbage collection deletes it soon.
+            if found.spec.uid == workload.uid { Ok(found) } else { Err(kube::Error::Api(status).into()) }
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,116 @@
+//! Requesting scans: an ImageScan is created, or asked to scan again.
+
+use crate::context::ServerContext;
+use crate::decide::evaluation::{RequestedScan, lacks_credentials, requested_scan, scanned_image};
+use crate::error::ReconcileError;
+use crate::scan::pull_secrets;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::PodSpec;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt as _};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tidewaiter_crd::ImageScan;
+use tidewaiter_crd::image_scan::{self, ImageScanSpec};
+use tidewaiter_crd::workload_scan::{Container, Decision, Revision, ScanRef};
+
+/// Requests the scans that a revision lacks: none was requested, it was deleted, or other pull secrets may now open the
+/// registry.
+pub(super) async fn request_scans(
+    ctx: &ServerContext,
+    namespace: &str,
+    revision: &mut Revision,
+    spec: &PodSpec,
+) -> Result<(), ReconcileError> {
+    let known = ctx.index.known_scans(namespace, revision);
+    // Read for the first container that needs them, and once.
+    let mut secrets: Option<Vec<String>> = None;
+    let decision = revision.decision;
+    for container in revision.containers.values_mut() {
+        let image = scanned_image(container, decision, &known);
+        // An approval needs no new scan as long as its tag is current: the ImageScan itself follows the database.
+        if decision == Decision::Approved && image == container.image {
+            continue;
+        }
+        let scan = known.get(&image);
+        let refused = scan.filter(|scan| lacks_credentials(scan));
+        if refused.is_none() && is_requested(ctx, namespace, &image, container, scan).await? {
+            continue;
+        }
+        let secrets = match &mut secrets {
+            Some(secrets) => secrets,
+            none => none.insert(pull_secrets::names(&ctx.client, namespace, spec).await?),
+        };
+        if refused.is_some_and(|scan| secrets.iter().all(|name| scan.spec.pull_secrets.contains(name))) {
+            continue;
+        }
+        container.scan = Some(request(ctx, namespace, &image, secrets).await?);
+    }
+    Ok(())
+}
+
+/// Whether the requested scan still exists; asks the API server where the index shows none.
+async fn is_requested(
+    ctx: &ServerContext,
+    namespace: &str,
+    image: &str,
+    container: &Container,
+    known: Option<&ImageScan>,
+) -> Result<bool, ReconcileError> {
+    match requested_scan(container, known) {
+        RequestedScan::Present => Ok(true),
+        RequestedScan::Absent => Ok(false),
+        RequestedScan::Unseen => {
+            let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), namespace);
+            let found = api.get_opt(&image_scan::name(image)).await?.filter(|found| found.spec.image == image);
+            Ok(requested_scan(container, found.as_ref()) == RequestedScan::Present)
+        }
+    }
+}
+
+/// Requests a scan of an image; returns the run whose result counts.
+async fn request(
+    ctx: &ServerContext,
+    namespace: &str,
+    image: &str,
+    secrets: &[String],
+) -> Result<ScanRef, ReconcileError> {
+    let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), namespace);
+    let name = image_scan::name(image);
+    let rescan = Some(Timestamp::now().to_string());
+    let requested = match api.get_opt(&name).await? {
+        // A user's ImageScan of another image under this name.
+        Some(other) if other.spec.image != image => {
+            api.delete(&name, &DeleteParams::default()).await?;
+            api.create(&PostParams::default(), &new_scan(image, secrets, rescan)).await?
+        }
+        Some(known) => {
+            let all: BTreeSet<&String> = known.spec.pull_secrets.iter().chain(secrets).collect();
+            let patch = json!({"spec": {"rescan": rescan, "pullSecrets": all}});
+            api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await?
+        }
+        None => api.create(&PostParams::default(), &new_scan(image, secrets, rescan)).await?,
+    };
+    let generation = requested.metadata.generation.unwrap_or_default();
+    Ok(ScanRef { uid: requested.uid().unwrap_or_default(), generation })
+}
+
+/// Creates an ImageScan for every image that runs without a decision, until the process ends.
+pub(super) async fn follow_unheld(ctx: Arc<ServerContext>) {
+    while let Some(unheld) = ctx.queues.unheld.next().await {
+        let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), &unheld.namespace);
+        let created = api.create(&PostParams::default(), &new_scan(&unheld.image, &unheld.pull_secrets, None)).await;
+        match created.map_err(ReconcileError::from) {
+            Ok(_) => {}
+            // It exists already, or its namespace is being deleted.
+            Err(error) if error.is_conflict() || error.is_gone() => {}
+            Err(error) => tracing::warn!("{} in {} is not scanned: {error}", unheld.image, unheld.namespace),
+        }
+    }
+}
+
+fn new_scan(image: &str, secrets: &[String], rescan: Option<String>) -> ImageScan {
+    let spec = ImageScanSpec { image: image.to_owned(), platforms: Vec::new(), pull_secrets: secrets.to_vec(), rescan };
+    ImageScan::new(&image_scan::name(image), spec)
+}

@@ -1,0 +1,85 @@
+//! Reconciles the records of workloads without a Deployment: re-evaluates what runs when its scans or policies change, and
+//! follows its start. What waits is the Pod controller's.
+//!
+//! Pods are not watched (a cluster has many, and only gated ones wait for the server): they are listed while a workload
+//! starts, ever more rarely, and not any more once it has started.
+
+use super::record::WorkloadRecord;
+use super::{allowlist, concerns, publish};
+use crate::context::ServerContext;
+use crate::decide::message::WorkloadNews;
+use crate::decide::revision::workload_status;
+use crate::decide::rollout;
+use crate::decide::workload_ref::WorkloadRef;
+use crate::error::ReconcileError;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use kube::api::ListParams;
+use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt as _};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tidewaiter_core::status::{DeploymentStatus, RolloutProgress};
+use tidewaiter_crd::workload_scan::{Decision, Revision};
+use tidewaiter_crd::{WorkloadKind, WorkloadScan};
+
+/// Reconciles one record.
+pub(super) async fn reconcile(scan: Arc<WorkloadScan>, ctx: Arc<ServerContext>) -> Result<Action, ReconcileError> {
+    if scan.spec.kind == WorkloadKind::Deployment || !concerns(&*scan, &ctx) {
+        return Ok(Action::await_change());
+    }
+    let workload = WorkloadRef::recorded(&scan.namespace().unwrap_or_default(), &scan.spec);
+    let next_look = update(workload, &ctx).await?;
+    Ok(next_look.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Returns when to look again whether the workload has started.
+async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Duration>, ReconcileError> {
+    let mut record = WorkloadRecord::open(ctx, workload).await?;
+    let changed = record.re_evaluate_others(ctx, None, &PodSpec::default()).await?;
+    record.prune(ctx, &BTreeSet::new());
+    let current = record.draft.current.clone().unwrap_or_default();
+    let revision = record.draft.revisions.get(&current).filter(|r| r.decision != Decision::Held).cloned();
+    let next_look = match revision {
+        Some(revision) => publish_running(ctx, &mut record, &current, &revision).await?,
+        None => None,
+    };
+    record.save(ctx).await?;
+    if changed {
+        allowlist::update(ctx, &record.workload.namespace).await?;
+    }
+    Ok(next_look)
+}
+
+async fn publish_running(
+    ctx: &ServerContext,
+    record: &mut WorkloadRecord,
+    hash: &str,
+    revision: &Revision,
+) -> Result<Option<Duration>, ReconcileError> {
+    let workload = record.workload.clone();
+    let (evaluation, approval) = record.evaluate(ctx, revision);
+    let progress = progress(ctx, record, revision.decision).await?;
+    let next_look = (progress == RolloutProgress::Running).then(|| rollout::next_look(&record.draft, Timestamp::now()));
+    let status = workload_status(revision.decision, &evaluation, approval, progress);
+    let news =
+        WorkloadNews { workload: &workload, template: hash, evaluation: &evaluation, status, lost: revision.lost };
+    publish::publish(ctx, record, &news).await?;
+    Ok(next_look)
+}
+
+/// Whether a released workload has started. What is retained ran before, and what has started once needs no list.
+async fn progress(
+    ctx: &ServerContext,
+    record: &WorkloadRecord,
+    decision: Decision,
+) -> Result<RolloutProgress, ReconcileError> {
+    if decision != Decision::Approved || record.draft.deployment_status == DeploymentStatus::Deployed {
+        return Ok(RolloutProgress::Complete);
+    }
+    let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &record.workload.namespace);
+    // From the API server's cache, which costs etcd nothing: a look that comes too early is repeated.
+    let all = api.list(&ListParams::default().match_any()).await?;
+    Ok(rollout::of_pods(&all.items, &record.workload.uid))
+}

@@ -1,0 +1,30 @@
+//! What images and workloads may do: pure functions over what is known in memory.
+//!
+//! ```text
+//! ImageScan + nodes + policy          → image_scan: scan, re-evaluate, retry or delete
+//! Pod template + ImageScans           → evaluation: one fact, pin and line for each container
+//! evaluation + approval + revision    → revision: approved, retained or held
+//! all revisions of a namespace        → allowlist
+//! decision                            → message, pause, release, gate
+//! ```
+//!
+//! No network, no clock, no file, no API call: the import check keeps it so, and the time is an argument. Whatever decides
+//! can therefore be tested by a table of its inputs. `admission` asks the same questions inside a request.
+
+pub(crate) mod allowlist;
+pub(crate) mod approval;
+pub(crate) mod database;
+pub(crate) mod evaluation;
+#[cfg(test)]
+pub(crate) mod fixtures;
+pub(crate) mod image_scan;
+pub(crate) mod images;
+pub(crate) mod marks;
+pub(crate) mod message;
+pub(crate) mod pins;
+pub(crate) mod pod;
+pub(crate) mod policy;
+pub(crate) mod record;
+pub(crate) mod revision;
+pub(crate) mod rollout;
+pub(crate) mod workload_ref;

@@ -1,0 +1,97 @@
+//! Whether a rollout has the approval that it needs.
+
+use super::images;
+use super::workload_ref::WorkloadRef;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use tidewaiter_core::status::Approval;
+use tidewaiter_crd::RolloutApproval;
+use tidewaiter_crd::policy::ApprovalMode;
+
+/// The approval of a workload for exactly these pinned images; `given` is asked whether any approval satisfies a test.
+pub(crate) fn approval(
+    mode: ApprovalMode,
+    workload: &WorkloadRef,
+    pins: &BTreeMap<String, String>,
+    now: Timestamp,
+    given: impl FnOnce(&dyn Fn(&RolloutApproval) -> bool) -> bool,
+) -> Approval {
+    if mode == ApprovalMode::Automatic {
+        return Approval::Automatic;
+    }
+    let wanted: BTreeSet<&str> = pins.values().filter_map(|image| images::digest(image)).collect();
+    match given(&|approval| is_for(approval, workload, &wanted, now)) {
+        true => Approval::Given,
+        false => Approval::Awaited,
+    }
+}
+
+/// All digests or none: who approved two containers did not approve a third that was added since.
+fn is_for(approval: &RolloutApproval, workload: &WorkloadRef, wanted: &BTreeSet<&str>, now: Timestamp) -> bool {
+    let spec = &approval.spec;
+    let given: BTreeSet<&str> = spec.digests.iter().map(String::as_str).collect();
+    let expires = spec.expires.as_ref().map(|time| time.parse::<Timestamp>());
+    // A time that cannot be read is no promise to approve without end.
+    let valid = expires.is_none_or(|time| time.is_ok_and(|time| time > now));
+    approval.metadata.namespace.as_ref() == Some(&workload.namespace)
+        && spec.uid == workload.uid
+        && spec.kind == workload.kind
+        && valid
+        && *wanted == given
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::fixtures::{digest, now, pinned};
+    use serde_json::{Value, json};
+
+    fn ask(mode: ApprovalMode, change: Value) -> Approval {
+        let workload = WorkloadRef {
+            namespace: "n".to_owned(),
+            api_version: "apps/v1".to_owned(),
+            kind: "Deployment".into(),
+            name: "d".to_owned(),
+            uid: "u".to_owned(),
+        };
+        let mut spec = json!({"kind": "Deployment", "name": "d", "uid": "u", "digests": [digest(1), digest(2)],
+            "approvedBy": "p"});
+        let mut namespace = json!("n");
+        for (key, value) in change.as_object().unwrap() {
+            match key.as_str() {
+                "namespace" => namespace = value.clone(),
+                key => spec[key] = value.clone(),
+            }
+        }
+        let object = json!({"apiVersion": "tidewaiter.dev/v1alpha1", "kind": "RolloutApproval",
+            "metadata": {"name": "a", "namespace": namespace}, "spec": spec});
+        let all: Vec<RolloutApproval> = vec![serde_json::from_value(object).unwrap()];
+        let pins = BTreeMap::from([("c".to_owned(), pinned("a:1", 1)), ("d".to_owned(), pinned("b:1", 2))]);
+        approval(mode, &workload, &pins, now(), |test| all.iter().any(test))
+    }
+
+    #[test]
+    fn an_approval_is_for_one_workload_and_exactly_its_images() {
+        let check = |change: Value, expected: Approval| {
+            assert_eq!(ask(ApprovalMode::Manual, change.clone()), expected, "{change}")
+        };
+        check(json!({}), Approval::Given);
+        check(json!({"digests": [digest(2), digest(1), digest(1)]}), Approval::Given);
+        check(json!({"digests": [digest(1)]}), Approval::Awaited);
+        check(json!({"digests": [digest(1), digest(2), digest(3)]}), Approval::Awaited);
+        check(json!({"digests": []}), Approval::Awaited);
+        check(json!({"uid": "other"}), Approval::Awaited);
+        check(json!({"kind": "StatefulSet"}), Approval::Awaited);
+        check(json!({"namespace": "other"}), Approval::Awaited);
+        // Names are for people; the UID decides.
+        check(json!({"name": "other"}), Approval::Given);
+        check(json!({"expires": "2026-01-02T00:00:01Z"}), Approval::Given);
+        check(json!({"expires": "2026-01-02T00:00:00Z"}), Approval::Awaited);
+        check(json!({"expires": "tomorrow"}), Approval::Awaited);
+    }
+
+    #[test]
+    fn policy_approves_where_no_person_needs_to() {
+        assert_eq!(ask(ApprovalMode::Automatic, json!({"uid": "other"})), Approval::Automatic);
+    }
+}

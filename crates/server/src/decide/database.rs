@@ -1,0 +1,155 @@
+//! The vulnerability database as the server knows it, and what a new one means for finished scans.
+
+use crate::store::RematchSummary;
+use std::sync::Arc;
+use tidewaiter_core::image::Platform;
+use tidewaiter_core::report::DatabaseInfo;
+use tidewaiter_crd::ImageScan;
+
+use super::image_scan;
+
+/// What is known of the database file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DatabaseState {
+    /// Its id.
+    Ready(String),
+    /// Why there is none, and what to do.
+    Missing(String),
+}
+
+impl DatabaseState {
+    /// The id of a database that can be used.
+    pub(crate) fn id(&self) -> Option<&str> {
+        match self {
+            DatabaseState::Ready(id) => Some(id),
+            DatabaseState::Missing(_) => None,
+        }
+    }
+}
+
+/// A finished re-match: reports of database `from` are valid for `to`, except those that were found changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DatabaseChange {
+    /// Id of the previous database.
+    pub(crate) from: String,
+    /// The new database.
+    pub(crate) to: DatabaseInfo,
+    /// The inventories that were compared.
+    pub(crate) summary: RematchSummary,
+}
+
+/// Progress of the re-match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RematchState {
+    /// None: images of another database are scanned again.
+    None,
+    /// The two databases are being compared.
+    Running {
+        /// Id of the previous database.
+        from: String,
+    },
+    /// The changes are known.
+    Done(Arc<DatabaseChange>),
+}
+
+impl RematchState {
+    /// The state when a database is found; `matched` is the one that all reports were matched with.
+    pub(crate) fn begin(matched: Option<String>, found: &DatabaseState) -> Self {
+        match matched {
+            Some(from) if found.id() != Some(from.as_str()) => RematchState::Running { from },
+            _ => RematchState::None,
+        }
+    }
+}
+
+/// How a finished scan comes to the current database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NextResult {
+    /// The re-match will say.
+    Wait,
+    /// By the changes that the re-match found.
+    Rematch(Arc<DatabaseChange>),
+    /// Only a scan can say.
+    Rescan,
+}
+
+/// Decides how an ImageScan comes to `database`, which it is not of.
+pub(crate) fn next_result(
+    scan: &ImageScan,
+    platforms: &[Platform],
+    rematch: &RematchState,
+    database: &str,
+) -> NextResult {
+    let status = scan.status.as_ref().filter(|status| image_scan::has_result(scan, status, platforms));
+    let Some(known) = status.and_then(|status| status.database.as_deref()) else { return NextResult::Rescan };
+    match rematch {
+        RematchState::Running { from } if known == from => NextResult::Wait,
+        RematchState::Done(change) if known == change.from && change.to.id == database => {
+            NextResult::Rematch(Arc::clone(change))
+        }
+        _ => NextResult::Rescan,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::fixtures::{digest, image_scan};
+    use serde_json::{Value, json};
+
+    fn ready(id: &str) -> DatabaseState {
+        DatabaseState::Ready(id.to_owned())
+    }
+
+    #[test]
+    fn a_rematch_begins_with_another_database() {
+        let check = |matched: Option<&str>, found: &DatabaseState, expected: RematchState| {
+            assert_eq!(RematchState::begin(matched.map(str::to_owned), found), expected, "{matched:?} {found:?}");
+        };
+        let running = RematchState::Running { from: "one".to_owned() };
+        check(None, &ready("one"), RematchState::None);
+        check(Some("one"), &ready("one"), RematchState::None);
+        check(Some("one"), &ready("two"), running.clone());
+        // A file that is broken for a while: finished scans wait for the next one.
+        check(Some("one"), &DatabaseState::Missing("why".to_owned()), running);
+    }
+
+    fn change(from: &str, to: &str) -> Arc<DatabaseChange> {
+        let to = DatabaseInfo { id: to.to_owned(), built: None };
+        let summary = RematchSummary { database: to.id.clone(), last: 1, inventories: 1, visited: 1, changed: 0 };
+        Arc::new(DatabaseChange { from: from.to_owned(), to, summary })
+    }
+
+    #[test]
+    fn a_finished_scan_follows_the_database_without_a_scan() {
+        let amd64: Platform = "linux/amd64".parse().unwrap();
+        let arm64: Platform = "linux/arm64".parse().unwrap();
+        let status = |change: Value| {
+            let mut status = json!({"imageStatus": "NoVulnerabilities", "observedGeneration": 1, "digest": digest(1),
+                "nodePlatforms": ["linux/amd64"], "database": "one"});
+            change.as_object().unwrap().iter().for_each(|(key, value)| status[key] = value.clone());
+            status
+        };
+        let check = |status: Value, platforms: &[&Platform], rematch: &RematchState, expected: NextResult| {
+            let platforms: Vec<Platform> = platforms.iter().map(|p| (*p).clone()).collect();
+            let scan = image_scan("i", status);
+            assert_eq!(next_result(&scan, &platforms, rematch, "two"), expected, "{:?} {rematch:?}", scan.status);
+        };
+        let same = || status(json!({}));
+        let running = RematchState::Running { from: "one".to_owned() };
+        let done = RematchState::Done(change("one", "two"));
+        check(same(), &[&amd64], &running, NextResult::Wait);
+        check(same(), &[&amd64], &done, NextResult::Rematch(change("one", "two")));
+        check(same(), &[&amd64], &RematchState::None, NextResult::Rescan);
+        // Of a database before that one, or a re-match to a database that was replaced since.
+        check(status(json!({"database": "zero"})), &[&amd64], &running, NextResult::Rescan);
+        check(status(json!({"database": "zero"})), &[&amd64], &done, NextResult::Rescan);
+        check(same(), &[&amd64], &RematchState::Done(change("one", "three")), NextResult::Rescan);
+        // Without a result for every node, of this generation.
+        check(same(), &[&amd64, &arm64], &done, NextResult::Rescan);
+        check(status(json!({"digest": null})), &[&amd64], &running, NextResult::Rescan);
+        check(status(json!({"observedGeneration": 0})), &[&amd64], &done, NextResult::Rescan);
+        check(status(json!({"imageStatus": "Scanning"})), &[&amd64], &done, NextResult::Rescan);
+        check(Value::Null, &[&amd64], &done, NextResult::Rescan);
+    }
+}

@@ -1,0 +1,212 @@
+//! What the scans of a revision's images say.
+
+use super::images;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tidewaiter_core::Reason;
+use tidewaiter_core::image::{Digest, Platform, Reference};
+use tidewaiter_core::policy::Outcome;
+use tidewaiter_core::status::{ImageStatus, JudgedImage};
+use tidewaiter_crd::ImageScan;
+use tidewaiter_crd::image_scan::ImageScanStatus;
+use tidewaiter_crd::workload_scan::{Container, Decision, Revision, WorkloadScanStatus};
+
+/// The ImageScans of a namespace that concern a revision, and the platforms that must be scanned.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct KnownScans {
+    by_image: BTreeMap<String, Arc<ImageScan>>,
+    platforms: Vec<Platform>,
+}
+
+impl KnownScans {
+    /// Collects scans by the image that their spec names.
+    pub(crate) fn new(scans: impl IntoIterator<Item = Arc<ImageScan>>, platforms: Vec<Platform>) -> Self {
+        let by_image = scans.into_iter().map(|scan| (scan.spec.image.clone(), scan)).collect();
+        KnownScans { by_image, platforms }
+    }
+
+    /// The scan of an image reference.
+    pub(crate) fn get(&self, image: &str) -> Option<&ImageScan> {
+        self.by_image.get(image).map(|scan| &**scan)
+    }
+}
+
+/// What is known of all images of a revision.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Evaluation {
+    /// One for each container.
+    pub(crate) facts: Vec<JudgedImage>,
+    /// Container name → pinned image, for those with a result.
+    pub(crate) pins: BTreeMap<String, String>,
+    /// One line for each container that is not simply clean.
+    pub(crate) lines: Vec<String>,
+    /// Reasons of the policy against the images that it does not allow.
+    pub(crate) reasons: Vec<String>,
+}
+
+/// Evaluates the images of a revision; `record` is its workload's, for digests that were approved before.
+pub(crate) fn evaluate(revision: &Revision, record: &WorkloadScanStatus, known: &KnownScans) -> Evaluation {
+    let mut all = Evaluation::default();
+    for (name, container) in &revision.containers {
+        let scan = known.get(&scanned_image(container, revision.decision, known));
+        let status = scan.and_then(|scan| valid_status(container, revision.decision, scan, &known.platforms));
+        let one = match (revision.decision, &container.pinned) {
+            // What started in audit mode has no pin yet.
+            (Decision::Held, _) | (Decision::Retained, None) => evaluate_new(name, container, status.as_ref(), record),
+            _ => evaluate_running(container, status.as_ref()),
+        };
+        if let Some(pinned) = one.pinned {
+            all.pins.insert(name.clone(), pinned);
+        }
+        all.facts.push(one.fact);
+        if let Some(line) = one.line {
+            all.lines.push(format!("{name} ({}): {line}", container.image));
+        }
+        if !one.fact.allowed {
+            all.reasons.extend(status.iter().flat_map(|s| s.reasons.clone()));
+        }
+    }
+    all
+}
+
+/// The image reference that is scanned for a container: that of the template; for a container that already runs, the
+/// pinned one as soon as it is uncertain whether the tag still names the same digest. A moved tag must neither condemn nor
+/// acquit what runs.
+pub(crate) fn scanned_image(container: &Container, decision: Decision, known: &KnownScans) -> String {
+    let Some(pinned) = container.pinned.as_ref().filter(|_| decision != Decision::Held) else {
+        return container.image.clone();
+    };
+    let tag_is_current =
+        known.get(&container.image).is_some_and(|scan| match scan.status.as_ref().and_then(|s| s.digest.as_deref()) {
+            Some(digest) => images::digest(pinned) == Some(digest),
+            None => decision == Decision::Approved || is_requested(container, scan),
+        });
+    if tag_is_current { container.image.clone() } else { pinned.clone() }
+}
+
+/// Whether this is the ImageScan that the container's scan was requested from.
+fn is_requested(container: &Container, scan: &ImageScan) -> bool {
+    container.scan.as_ref().is_some_and(|requested| scan.metadata.uid.as_ref() == Some(&requested.uid))
+}
+
+/// Whether a requested scan still exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RequestedScan {
+    /// It does.
+    Present,
+    /// None was requested, or another ImageScan took its place.
+    Absent,
+    /// The index shows none. Watches lag behind: the API server must be asked.
+    Unseen,
+}
+
+/// Whether the scan that was requested for a container still exists; `scan` is the one of its image.
+pub(crate) fn requested_scan(container: &Container, scan: Option<&ImageScan>) -> RequestedScan {
+    match (&container.scan, scan) {
+        (None, _) => RequestedScan::Absent,
+        (Some(_), None) => RequestedScan::Unseen,
+        (Some(_), Some(scan)) if is_requested(container, scan) => RequestedScan::Present,
+        (Some(_), Some(_)) => RequestedScan::Absent,
+    }
+}
+
+/// Whether a scan failed for want of credentials: other pull secrets may open the registry.
+pub(crate) fn lacks_credentials(scan: &ImageScan) -> bool {
+    scan.status.as_ref().is_some_and(|status| status.reason == Some(Reason::Unauthorized))
+}
+
+/// The status that is valid for a container: of the run that was requested, or a later one. While a rescan runs, the
+/// completed result remains valid for those who requested it.
+fn valid_status(
+    container: &Container,
+    decision: Decision,
+    scan: &ImageScan,
+    platforms: &[Platform],
+) -> Option<ImageScanStatus> {
+    let status = scan.status.as_ref()?;
+    let generation = match (&container.scan, decision) {
+        // Only the digest matters for what runs, and `evaluate_running` compares it.
+        (_, Decision::Approved) => 0,
+        (Some(requested), _) if is_requested(container, scan) => requested.generation,
+        _ => return None,
+    };
+    let status = status.last_valid(generation).unwrap_or_else(|| status.clone());
+    let covered = |platform: &Platform| status.node_platforms.contains(&platform.to_string());
+    // A node of another platform may have joined since: the image that it would run is not scanned yet.
+    if decision == Decision::Held && status.verdict.is_some() && !platforms.iter().all(covered) {
+        return None;
+    }
+    // Without a database nothing is scanned; the message says what to do.
+    let waits_for_database = status.reason.is_some() && status.image_status == ImageStatus::NotScanned;
+    let has_news = status.is_final(generation) || status.image_status == ImageStatus::Scanning || waits_for_database;
+    (has_news || decision == Decision::Approved).then_some(status)
+}
+
+struct ImageEvaluation {
+    fact: JudgedImage,
+    pinned: Option<String>,
+    line: Option<String>,
+}
+
+/// Evaluates an image that does not run yet: its scan decides.
+fn evaluate_new(
+    name: &str,
+    container: &Container,
+    status: Option<&ImageScanStatus>,
+    record: &WorkloadScanStatus,
+) -> ImageEvaluation {
+    let Some(status) = status else {
+        let fact = JudgedImage { scan: ImageStatus::NotScanned, allowed: false };
+        return ImageEvaluation { fact, pinned: None, line: Some("waits for its scan".to_owned()) };
+    };
+    if is_unreachable(status)
+        && let Some(pinned) = approved_pin(name, container, record)
+    {
+        // These bytes were approved before; the registry only cannot say whether the tag moved.
+        let fact = JudgedImage { scan: ImageStatus::NoVulnerabilities, allowed: true };
+        return ImageEvaluation { fact, pinned: Some(pinned), line: Some(UNREACHABLE.to_owned()) };
+    }
+    let fact = JudgedImage { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) };
+    let pinned = status.digest.as_deref().and_then(|digest| pin(&container.image, digest));
+    let clean = status.image_status == ImageStatus::NoVulnerabilities;
+    ImageEvaluation { fact, pinned, line: (!clean).then(|| status.message.clone()) }
+}
+
+/// Evaluates an approved or retained image: only a result for the very digest that runs counts. Without one it stays
+/// allowed: what was approved does not become forbidden because a scan is outstanding.
+fn evaluate_running(container: &Container, status: Option<&ImageScanStatus>) -> ImageEvaluation {
+    let running = container.pinned.as_deref().and_then(images::digest);
+    let same = status.filter(|s| s.verdict.is_some() && s.digest.as_deref() == running);
+    let fact = match same {
+        Some(status) => JudgedImage { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) },
+        None => JudgedImage { scan: ImageStatus::NotScanned, allowed: true },
+    };
+    let line = match same.filter(|s| s.image_status != ImageStatus::NoVulnerabilities) {
+        Some(status) => Some(status.message.clone()),
+        None => status.is_some_and(is_unreachable).then(|| UNREACHABLE.to_owned()),
+    };
+    ImageEvaluation { fact, pinned: container.pinned.clone(), line }
+}
+
+const UNREACHABLE: &str = "the registry cannot be reached; the approved digest continues to be used";
+
+fn is_unreachable(status: &ImageScanStatus) -> bool {
+    status.reason == Some(Reason::RegistryUnreachable)
+}
+
+fn approved_pin(name: &str, container: &Container, record: &WorkloadScanStatus) -> Option<String> {
+    let approved = record.revisions.values().filter(|r| r.decision == Decision::Approved);
+    let mut same = approved.filter_map(|r| r.containers.get(name)).filter(|c| c.image == container.image);
+    same.find_map(|c| c.pinned.clone())
+}
+
+/// `docker.io/library/x:1@sha256:…`: fully qualified, with the tag, which tells people what the digest is.
+pub(crate) fn pin(image: &str, digest: &str) -> Option<String> {
+    let reference: Reference = image.parse().ok()?;
+    let digest: Digest = digest.parse().ok()?;
+    Some(reference.pinned(&digest).to_string())
+}
+
+#[cfg(test)]
+#[path = "evaluation_tests.rs"]
+mod tests;

@@ -1,0 +1,243 @@
+//! What an ImageScan needs next, and the statuses that it gets.
+
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tidewaiter_core::Reason;
+use tidewaiter_core::finding::{Counts, Finding};
+use tidewaiter_core::image::Platform;
+use tidewaiter_core::policy::{self, Outcome, Policy};
+use tidewaiter_core::report::Report;
+use tidewaiter_core::status::ImageStatus;
+use tidewaiter_crd::ImageScan;
+use tidewaiter_crd::image_scan::{ImageScanStatus, PlatformResult};
+use tidewaiter_crd::workload_scan::{Decision, WorkloadScanStatus};
+
+/// Pause after a first failure, doubled by each further one in a row: most registries are back within a minute.
+const RETRY: Duration = Duration::from_secs(30);
+/// Doublings at most, which makes 32 minutes: an image that is pushed late should not wait for hours.
+const MAX_DOUBLINGS: u32 = 6;
+/// A finished scan that no workload uses is deleted after this long: what is deployed every night is not read every night.
+const UNUSED_AGE: SignedDuration = SignedDuration::from_hours(24);
+/// Pause between two looks whether a scan is still used.
+const MIN_EXPIRY_PAUSE: Duration = Duration::from_secs(3600);
+/// Reasons in the object, of which etcd limits the size; the report holds all.
+const MAX_REASONS: usize = 20;
+
+/// The platforms to scan: those of the nodes, then those that the ImageScan asks for. Users can add platforms and never
+/// remove one, so that nothing runs unscanned.
+pub(crate) fn platforms(scan: &ImageScan, nodes: &[Platform]) -> Vec<Platform> {
+    let requested = scan.spec.platforms.iter().filter_map(|p| p.parse().ok());
+    let added: Vec<Platform> = requested.filter(|p| !nodes.contains(p)).collect();
+    nodes.iter().cloned().chain(added).collect()
+}
+
+/// Whether the status is of this generation, this database and these platforms. A failure counts until its retry is due.
+pub(crate) fn is_current(scan: &ImageScan, platforms: &[Platform], database: &str, now: Timestamp) -> bool {
+    let Some(status) = &scan.status else { return false };
+    let valid = if has_failed(status) {
+        age(status, now).is_some_and(|age| age.as_secs() < retry_after(status).as_secs().cast_signed())
+    } else {
+        covers(status, platforms)
+    };
+    status.is_final(generation(scan)) && status.database.as_deref() == Some(database) && valid
+}
+
+/// Whether a status has a result of this generation for all of these platforms, of whatever database.
+pub(crate) fn has_result(scan: &ImageScan, status: &ImageScanStatus, platforms: &[Platform]) -> bool {
+    status.is_final(generation(scan)) && status.digest.is_some() && covers(status, platforms)
+}
+
+fn covers(status: &ImageScanStatus, platforms: &[Platform]) -> bool {
+    platforms.iter().all(|platform| status.node_platforms.contains(&platform.to_string()))
+}
+
+fn generation(scan: &ImageScan) -> i64 {
+    scan.metadata.generation.unwrap_or_default()
+}
+
+/// Whether a scan ended without a result. An incomplete report is a result although its image status is `ScanFailed`.
+pub(crate) fn has_failed(status: &ImageScanStatus) -> bool {
+    status.image_status == ImageStatus::ScanFailed && status.digest.is_none()
+}
+
+/// Pause from a failure to the next attempt.
+pub(crate) fn retry_after(status: &ImageScanStatus) -> Duration {
+    let doublings = status.failures.unwrap_or_default().saturating_sub(1).min(MAX_DOUBLINGS);
+    RETRY * 2_u32.pow(doublings)
+}
+
+fn age(status: &ImageScanStatus, now: Timestamp) -> Option<SignedDuration> {
+    let finished: Timestamp = status.finished.as_ref()?.parse().ok()?;
+    // Whole seconds of both, as the object is compared by people.
+    Some(SignedDuration::from_secs(now.as_second() - finished.as_second()))
+}
+
+/// What to do with a current ImageScan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Upkeep {
+    /// Look again after this long.
+    LookAgain(Duration),
+    /// Delete it together with its reports.
+    Delete,
+}
+
+/// Decides what to do with a current ImageScan; `used` says whether a workload uses its image.
+pub(crate) fn upkeep(scan: &ImageScan, used: bool, now: Timestamp) -> Upkeep {
+    if let Some(failed) = scan.status.as_ref().filter(|s| has_failed(s)) {
+        return Upkeep::LookAgain(retry_after(failed));
+    }
+    let left = match &scan.status {
+        None => UNUSED_AGE,
+        Some(status) => age(status, now).map_or(SignedDuration::ZERO, |age| UNUSED_AGE - age),
+    };
+    if !used && left <= SignedDuration::ZERO {
+        return Upkeep::Delete;
+    }
+    Upkeep::LookAgain(Duration::try_from(left).unwrap_or_default().max(MIN_EXPIRY_PAUSE))
+}
+
+/// Who waits for a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// A held workload, or a person.
+    Urgent,
+    /// Nobody: what it is of runs already.
+    Background,
+}
+
+/// The urgency of a scan; `users` are the workloads that use its image. What the server itself creates for running Pods
+/// has no `rescan`; a person's scan has one, and no workload.
+pub(crate) fn urgency<'a>(scan: &ImageScan, users: impl IntoIterator<Item = &'a WorkloadScanStatus>) -> Urgency {
+    if scan.spec.rescan.is_none() {
+        return Urgency::Background;
+    }
+    let mut users = users.into_iter().peekable();
+    let is_held = |record: &WorkloadScanStatus| record.revisions.values().any(|r| r.decision == Decision::Held);
+    if users.peek().is_none() || users.any(is_held) { Urgency::Urgent } else { Urgency::Background }
+}
+
+/// The status while a scan runs. The completed result remains, for those who requested that one.
+pub(crate) fn scanning(scan: &ImageScan) -> ImageScanStatus {
+    ImageScanStatus {
+        image_status: ImageStatus::Scanning,
+        reason: None,
+        message: "the scan is running".to_owned(),
+        ..scan.status.clone().unwrap_or_default()
+    }
+}
+
+/// The status after a failure.
+pub(crate) fn failed(
+    scan: &ImageScan,
+    reason: Reason,
+    message: String,
+    database: Option<String>,
+    now: Timestamp,
+) -> ImageScanStatus {
+    let generation = generation(scan);
+    // Who requests a scan anew has mended something: the pauses begin anew, too.
+    let before = scan.status.as_ref().filter(|s| s.observed_generation == generation).and_then(|s| s.failures);
+    ImageScanStatus {
+        image_status: ImageStatus::ScanFailed,
+        observed_generation: generation,
+        failures: Some(before.unwrap_or_default().saturating_add(1)),
+        reason: Some(reason),
+        message,
+        database,
+        finished: Some(now.to_string()),
+        ..ImageScanStatus::default()
+    }
+}
+
+/// The status without a database; `None` when nothing changes: a result remains valid, and a reason is said once.
+pub(crate) fn without_database(scan: &ImageScan, why: String) -> Option<ImageScanStatus> {
+    let status = scan.status.as_ref();
+    if status.is_some_and(|s| s.is_final(generation(scan)) && s.digest.is_some()) {
+        return None;
+    }
+    let new = ImageScanStatus { reason: Some(Reason::NoDatabase), message: why, ..ImageScanStatus::default() };
+    let said = status.is_some_and(|s| s.reason == new.reason && s.message == new.message);
+    (!said).then_some(new)
+}
+
+/// The status after a scan, without what follows from policy.
+pub(crate) fn finished(
+    scan: &ImageScan,
+    platforms: &[Platform],
+    digest: String,
+    results: Vec<PlatformResult>,
+    database: String,
+    now: Timestamp,
+) -> ImageScanStatus {
+    ImageScanStatus {
+        observed_generation: generation(scan),
+        digest: Some(digest),
+        node_platforms: platforms.iter().map(ToString::to_string).collect(),
+        platforms: results,
+        database: Some(database),
+        finished: Some(now.to_string()),
+        ..ImageScanStatus::default()
+    }
+}
+
+/// The status after a re-match: of another database, with the same or new reports.
+pub(crate) fn rematched(
+    old: &ImageScanStatus,
+    platforms: Vec<PlatformResult>,
+    database: &str,
+    now: Timestamp,
+) -> ImageScanStatus {
+    // Unchanged reports are not news: `finished` says since when the findings are what they are.
+    let finished = if platforms == old.platforms { old.finished.clone() } else { Some(now.to_string()) };
+    ImageScanStatus { database: Some(database.to_owned()), platforms, finished, ..old.clone() }
+}
+
+/// Fills in what follows from the reports by a policy at a time (the database ages).
+pub(crate) fn with_verdict(
+    status: ImageScanStatus,
+    reports: &[Report],
+    criteria: &Policy,
+    now: Timestamp,
+) -> ImageScanStatus {
+    let verdicts: Vec<_> = reports.iter().map(|report| policy::decide(report, criteria, now)).collect();
+    // Without any report nothing is known.
+    let outcome = verdicts.iter().map(|v| v.outcome).max().unwrap_or(Outcome::Incomplete);
+    let counts = merged_counts(reports);
+    let mut reasons: Vec<String> = Vec::new();
+    for reason in verdicts.into_iter().flat_map(|v| v.reasons) {
+        if !reasons.contains(&reason) && reasons.len() < MAX_REASONS {
+            reasons.push(reason);
+        }
+    }
+    let (reason, message) = match outcome {
+        Outcome::Incomplete => {
+            let text = format!("{}; the scan is incomplete: {}", counts.sentence(), reasons.join("; "));
+            (Some(Reason::Incomplete), text)
+        }
+        _ => (None, counts.sentence()),
+    };
+    ImageScanStatus {
+        image_status: ImageStatus::of(outcome, counts),
+        reason,
+        message,
+        counts: Some(counts),
+        complete: reports.iter().all(|r| r.complete),
+        verdict: Some(outcome),
+        reasons,
+        ..status
+    }
+}
+
+/// Counts each (vulnerability, package, version) once, on however many platforms it is.
+fn merged_counts(reports: &[Report]) -> Counts {
+    let mut all: BTreeMap<(&str, &str, &str), &Finding> = BTreeMap::new();
+    for finding in reports.iter().flat_map(|r| &r.findings) {
+        all.insert((&finding.vulnerability, &finding.package, &finding.installed_version), finding);
+    }
+    Counts::of(&all.into_values().cloned().collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+#[path = "image_scan_tests.rs"]
+mod tests;

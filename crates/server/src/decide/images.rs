@@ -1,0 +1,133 @@
+//! The images that a Pod runs, and the hashes that name templates.
+
+use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use tidewaiter_core::hex;
+
+/// JSON pointer of the volumes, some of which mount an image.
+pub(crate) const VOLUMES: &str = "/spec/volumes/";
+/// Prefix of the names under which image volumes are listed; no container's name holds a slash.
+pub(crate) const VOLUME: &str = "volume/";
+
+/// Where each image of a Pod is written: JSON pointer, container or volume name, image reference.
+pub(crate) fn places(spec: &PodSpec) -> Vec<(String, String, String)> {
+    let list = |field: &'static str, containers: &[Container]| {
+        let place = |(i, c): (usize, &Container)| {
+            (format!("/spec/{field}/{i}/image"), c.name.clone(), c.image.clone().unwrap_or_default())
+        };
+        containers.iter().enumerate().map(place).collect::<Vec<_>>()
+    };
+    let mut places = list("containers", &spec.containers);
+    places.extend(list("initContainers", spec.init_containers.as_deref().unwrap_or_default()));
+    for (i, volume) in spec.volumes.iter().flatten().enumerate() {
+        if let Some(image) = &volume.image {
+            let reference = image.reference.clone().unwrap_or_default();
+            places.push((format!("{VOLUMES}{i}/image/reference"), format!("{VOLUME}{}", volume.name), reference));
+        }
+    }
+    places
+}
+
+/// Name → image reference of everything that a Pod of this spec runs or mounts.
+pub(crate) fn of(spec: &PodSpec) -> BTreeMap<String, String> {
+    places(spec).into_iter().map(|(_, name, image)| (name, image)).collect()
+}
+
+/// The digest that an image reference ends with.
+pub(crate) fn digest(image: &str) -> Option<&str> {
+    // 71: `sha256:` and 64 hexadecimal figures; what is shorter is no digest and must not count as a pin.
+    image.rsplit_once('@').map(|(_, digest)| digest).filter(|d| d.starts_with("sha256:") && d.len() == 71)
+}
+
+/// Hash of a Pod template, the same for a Deployment and its ReplicaSets, which differ only in the label
+/// `pod-template-hash`. That label's own value cannot be used: a held Deployment has no ReplicaSet yet.
+pub(crate) fn template_hash(template: &PodTemplateSpec) -> String {
+    let mut value = serde_json::to_value(template).unwrap_or_default();
+    if let Some(labels) = value.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+        labels.remove("pod-template-hash");
+    }
+    hash(&canonical(&value))
+}
+
+/// Prefix of the hashes of Pods without a template.
+const POD_PREFIX: &str = "pods-";
+
+/// Hash of what a Pod runs, for Pods without a template.
+pub(crate) fn images_hash(images: &BTreeMap<String, String>) -> String {
+    let text: String = images.iter().fold(String::new(), |mut text, (name, image)| {
+        let _ = writeln!(text, "{name}={image}");
+        text
+    });
+    format!("{POD_PREFIX}{}", hash(&text))
+}
+
+/// Whether a hash is one of [`images_hash`].
+pub(crate) fn is_images_hash(hash: &str) -> bool {
+    hash.starts_with(POD_PREFIX)
+}
+
+/// Eight bytes: a workload has a few dozen revisions, and who makes two collide has approved both themselves.
+fn hash(text: &str) -> String {
+    let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+    hex(&hash[..8])
+}
+
+/// JSON with sorted keys and without null and empty values, which the API server adds and drops at will.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let sorted: BTreeMap<&String, String> = map
+                .iter()
+                .map(|(key, value)| (key, canonical(value)))
+                .filter(|(_, text)| !matches!(text.as_str(), "null" | "{}" | "[]"))
+                .collect();
+            let fields: Vec<String> = sorted.iter().map(|(key, text)| format!("{key:?}:{text}")).collect();
+            format!("{{{}}}", fields.join(","))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn template(value: Value) -> PodTemplateSpec {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_replica_set_has_its_deployments_hash() {
+        let bare = json!({"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [{"name": "a", "image": "i"}]}});
+        let labelled = json!({"metadata": {"labels": {"app": "x", "pod-template-hash": "1"}, "creationTimestamp": null},
+            "spec": {"containers": [{"name": "a", "image": "i"}]}});
+        assert_eq!(template_hash(&template(bare.clone())), template_hash(&template(labelled)));
+        let mut other = bare.clone();
+        other["spec"]["containers"][0]["image"] = json!("j");
+        assert_ne!(template_hash(&template(bare)), template_hash(&template(other)));
+    }
+
+    #[test]
+    fn every_image_is_found() {
+        let spec = json!({"containers": [{"name": "a", "image": "1"}], "initContainers": [{"name": "b", "image": "2"}],
+            "volumes": [{"name": "v", "image": {"reference": "3"}}, {"name": "w", "emptyDir": {}}]});
+        let images = of(&serde_json::from_value(spec).unwrap());
+        let seen: Vec<(&str, &str)> = images.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        assert_eq!(seen, [("a", "1"), ("b", "2"), ("volume/v", "3")]);
+    }
+
+    #[test]
+    fn only_a_whole_digest_is_a_digest() {
+        let hex = "0".repeat(64);
+        let check = |image: &str, expected: bool| assert_eq!(digest(image).is_some(), expected, "{image}");
+        check(&format!("r/x@sha256:{hex}"), true);
+        check(&format!("r:5000/x:v1@sha256:{hex}"), true);
+        check("r/x:v1", false);
+        check("r/x@sha256:00", false);
+    }
+}

@@ -1,0 +1,176 @@
+//! The message of a workload's record: state, cause and next step in one paragraph.
+
+use super::evaluation::Evaluation;
+use super::workload_ref::WorkloadRef;
+use tidewaiter_core::status::{DeploymentStatus, ImageStatus, WorkloadStatus};
+use tidewaiter_crd::WorkloadKind;
+
+/// Reasons named in a message; a condition is read in one terminal line or two, and the report holds all of them.
+const NAMED_REASONS: usize = 3;
+
+/// What an evaluation of a workload brought, for people.
+#[derive(Debug)]
+pub(crate) struct WorkloadNews<'a> {
+    pub(crate) workload: &'a WorkloadRef,
+    /// Hash of the current template.
+    pub(crate) template: &'a str,
+    pub(crate) evaluation: &'a Evaluation,
+    pub(crate) status: WorkloadStatus,
+    /// Whether a running revision lost its approval to a new finding.
+    pub(crate) lost: bool,
+}
+
+impl WorkloadNews<'_> {
+    /// Whether somebody should act: Events warn then, and alerts are sent.
+    pub(crate) fn is_bad(&self) -> bool {
+        self.lost || self.status.deployment == DeploymentStatus::Blocked
+    }
+
+    /// The message.
+    pub(crate) fn message(&self) -> String {
+        let lines = self.evaluation.lines.join("; ");
+        let name = self.workload.label();
+        let rescan = match self.workload.kind {
+            WorkloadKind::Deployment => format!("kubectl scan deployment {}", self.workload.name),
+            _ => "kubectl scan image IMAGE".to_owned(),
+        };
+        let reasons = self.named_reasons();
+        match (self.status.deployment, self.status.image) {
+            _ if self.lost => format!(
+                "a new finding in a running image: {lines}. It continues to run; the next rollout is held: {reasons}"
+            ),
+            (DeploymentStatus::Created, _) => format!("held until its images are scanned: {lines}"),
+            (DeploymentStatus::Blocked, ImageStatus::ScanFailed) => {
+                format!("held: {lines}. It is scanned again automatically once that is solved, or at once: {rescan}")
+            }
+            (DeploymentStatus::Blocked, _) => format!(
+                "blocked by policy: {lines}. {reasons}. Push a fixed image and set it (kubectl set image {name} …), or \
+                 push it under the same tag and: {rescan}"
+            ),
+            (DeploymentStatus::PendingApproval, _) => {
+                let found = if lines.is_empty() { "No vulnerabilities found".to_owned() } else { lines };
+                format!("{found}. Policy allows it; a person must approve: kubectl scan approve {name}")
+            }
+            (_, ImageStatus::Approved) if lines.is_empty() => "every image is approved".to_owned(),
+            (_, ImageStatus::Approved) => format!("every image is approved: {lines}"),
+            _ if lines.is_empty() => "runs as before: its images are not scanned yet".to_owned(),
+            _ => format!("runs as before; its next rollout is held: {lines}"),
+        }
+    }
+
+    fn named_reasons(&self) -> String {
+        let named: Vec<&str> = self.evaluation.reasons.iter().map(String::as_str).take(NAMED_REASONS).collect();
+        match self.evaluation.reasons.len().saturating_sub(NAMED_REASONS) {
+            0 => named.join("; "),
+            more => format!("{} and {more} more", named.join("; ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use DeploymentStatus::{Blocked, Created, Deployed, PendingApproval, RollingOut};
+    use ImageStatus::{Approved, NoVulnerabilities, NotScanned, ScanFailed, VulnerabilitiesFound};
+
+    fn message(
+        kind: &str,
+        status: (ImageStatus, DeploymentStatus),
+        lost: bool,
+        line: &str,
+        reasons: &[&str],
+    ) -> String {
+        let workload = WorkloadRef {
+            namespace: "n".to_owned(),
+            api_version: "v1".to_owned(),
+            kind: kind.into(),
+            name: "web".to_owned(),
+            uid: "u".to_owned(),
+        };
+        let lines = if line.is_empty() { vec![] } else { vec![line.to_owned()] };
+        let reasons = reasons.iter().map(|reason| (*reason).to_owned()).collect();
+        let evaluation = Evaluation { lines, reasons, ..Evaluation::default() };
+        let status = WorkloadStatus { image: status.0, deployment: status.1 };
+        WorkloadNews { workload: &workload, template: "h", evaluation: &evaluation, status, lost }.message()
+    }
+
+    #[test]
+    fn the_message_says_what_is_why_and_what_to_do() {
+        let check = |kind: &str, status, line: &str, reasons: &[&str], expected: &str| {
+            assert_eq!(message(kind, status, false, line, reasons), expected);
+        };
+        let deployment = "Deployment";
+        check(
+            deployment,
+            (NotScanned, Created),
+            "c (i): waits for its scan",
+            &[],
+            "held until its images are scanned: c (i): waits for its scan",
+        );
+        check(
+            deployment,
+            (ScanFailed, Blocked),
+            "c (i): no such tag",
+            &[],
+            "held: c (i): no such tag. It is scanned again automatically once that is solved, or at once: \
+             kubectl scan deployment web",
+        );
+        check(
+            "StatefulSet",
+            (ScanFailed, Blocked),
+            "c (i): no such tag",
+            &[],
+            "held: c (i): no such tag. It is scanned again automatically once that is solved, or at once: \
+             kubectl scan image IMAGE",
+        );
+        check(
+            deployment,
+            (VulnerabilitiesFound, Blocked),
+            "c (i): 1 critical",
+            &["A"],
+            "blocked by policy: c (i): 1 critical. A. Push a fixed image and set it (kubectl set image deployment/web …), \
+             or push it under the same tag and: kubectl scan deployment web",
+        );
+        check(
+            deployment,
+            (NoVulnerabilities, PendingApproval),
+            "",
+            &[],
+            "No vulnerabilities found. Policy allows it; a person must approve: kubectl scan approve deployment/web",
+        );
+        check(
+            "Pod",
+            (VulnerabilitiesFound, PendingApproval),
+            "c (i): 1 low",
+            &[],
+            "c (i): 1 low. Policy allows it; a person must approve: kubectl scan approve pod/web",
+        );
+        check(deployment, (Approved, RollingOut), "", &[], "every image is approved");
+        check(deployment, (Approved, Deployed), "c (i): 1 low", &[], "every image is approved: c (i): 1 low");
+        check(deployment, (NotScanned, Deployed), "", &[], "runs as before: its images are not scanned yet");
+        check(
+            deployment,
+            (VulnerabilitiesFound, Deployed),
+            "c (i): 1 high",
+            &[],
+            "runs as before; its next rollout is held: c (i): 1 high",
+        );
+    }
+
+    #[test]
+    fn some_reasons_are_named_and_the_rest_counted() {
+        let check = |reasons: &[&str], expected: &str| {
+            let text = message("Deployment", (VulnerabilitiesFound, Deployed), true, "c (i): 1 critical", reasons);
+            assert_eq!(
+                text,
+                format!(
+                    "a new finding in a running image: c (i): 1 critical. It continues to run; the next \
+                rollout is held: {expected}"
+                )
+            );
+        };
+        check(&["A"], "A");
+        check(&["A", "B", "C"], "A; B; C");
+        check(&["A", "B", "C", "D", "E"], "A; B; C and 2 more");
+    }
+}

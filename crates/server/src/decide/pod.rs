@@ -1,0 +1,276 @@
+//! Whose a Pod is, and the patches that gate, pin and release it.
+
+use super::images;
+use super::marks::{add_metadata, metadata_path};
+use super::pins::{ImageUse, pins};
+use super::rollout::template_of;
+use super::workload_ref::WorkloadRef;
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tidewaiter_crd::WorkloadKind;
+use tidewaiter_crd::names::{GATE, GATED};
+use tidewaiter_crd::workload_scan::{Revision, WorkloadScanStatus};
+
+/// The workload that a Pod belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PodOwner {
+    /// A Deployment, by the template of one of its ReplicaSets.
+    Deployment { workload: WorkloadRef, template: String },
+    /// Any other controller; without a controller the Pod itself.
+    Other(WorkloadRef),
+    /// A ReplicaSet that the watch has not delivered yet.
+    Unknown,
+}
+
+/// The owner reference to look up as a ReplicaSet before [`pod_owner`] can decide.
+pub(crate) fn replica_set_of(pod: &Pod) -> Option<&OwnerReference> {
+    controller(pod.metadata.owner_references.as_deref())
+        .filter(|o| o.kind == WorkloadKind::ReplicaSet.as_str() && o.api_version.starts_with("apps/"))
+}
+
+/// Finds a Pod's workload; `replica_set` is the object of the name that [`replica_set_of`] refers to. Users write owner
+/// references: they are believed only where the object of that name has the same UID.
+pub(crate) fn pod_owner(pod: &Pod, namespace: &str, replica_set: Option<&ReplicaSet>) -> PodOwner {
+    let reference = controller(pod.metadata.owner_references.as_deref());
+    // No controller creates Pods for a Deployment itself: such a reference is a user's claim, and gains nothing.
+    let Some(reference) = reference.filter(|o| o.kind != WorkloadKind::Deployment.as_str()) else {
+        return PodOwner::Other(WorkloadRef { namespace: namespace.to_owned(), ..WorkloadRef::pod(pod) });
+    };
+    let other = || PodOwner::Other(WorkloadRef::owner(namespace, reference));
+    if replica_set_of(pod).is_none() {
+        return other();
+    }
+    match replica_set.filter(|set| set.metadata.uid.as_ref() == Some(&reference.uid)) {
+        None => PodOwner::Unknown,
+        Some(set) => deployment_of(set, namespace).unwrap_or_else(other),
+    }
+}
+
+fn deployment_of(set: &ReplicaSet, namespace: &str) -> Option<PodOwner> {
+    let owner = controller(set.metadata.owner_references.as_deref());
+    let owner = owner.filter(|o| o.kind == WorkloadKind::Deployment.as_str())?;
+    // The Deployment's API version is ours, not the reference's: it names the record, whose name must be one.
+    let workload = WorkloadRef { api_version: "apps/v1".to_owned(), ..WorkloadRef::owner(namespace, owner) };
+    Some(PodOwner::Deployment { workload, template: template_of(set)? })
+}
+
+fn controller(references: Option<&[OwnerReference]>) -> Option<&OwnerReference> {
+    references.into_iter().flatten().find(|o| o.controller == Some(true))
+}
+
+/// Name → pinned image of a Pod that may run at once, by the decisions about its workload: those of its template, else
+/// those of its very images, which something may have injected containers into.
+pub(crate) fn allowed_pins(
+    record: &WorkloadScanStatus,
+    template: Option<&str>,
+    wanted: &BTreeMap<String, String>,
+) -> Option<BTreeMap<String, String>> {
+    let own = images::images_hash(wanted);
+    let by_template = template.and_then(|hash| pins(record, hash, wanted, ImageUse::Pod));
+    by_template.or_else(|| pins(record, &own, wanted, ImageUse::Pod))
+}
+
+/// Whether a Pod has images that its template does not have: something injected or changed containers.
+pub(crate) fn has_injected_images(template: &Revision, wanted: &BTreeMap<String, String>) -> bool {
+    wanted.iter().any(|(name, image)| template.containers.get(name).is_none_or(|c| c.image != *image))
+}
+
+/// Replaces image references by pinned ones.
+pub(crate) fn pin_patch(pod: &Pod, pins: &BTreeMap<String, String>) -> Vec<Value> {
+    let places = pod.spec.as_ref().map(images::places).unwrap_or_default();
+    let replaced = places.into_iter().filter_map(|(path, name, image)| {
+        let pinned = pins.get(&name).filter(|pinned| **pinned != image)?;
+        Some(json!({"op": "replace", "path": path, "value": pinned}))
+    });
+    replaced.collect()
+}
+
+/// Adds the gate and its label.
+pub(crate) fn gate_patch(pod: &Pod) -> Vec<Value> {
+    let mut patch = Vec::new();
+    if !is_labelled(pod) {
+        patch.extend(add_metadata("labels", pod.metadata.labels.is_some(), &[(GATED, "true")]));
+    }
+    if pod.spec.as_ref().is_some_and(|s| s.scheduling_gates.is_none()) {
+        patch.push(json!({"op": "add", "path": "/spec/schedulingGates", "value": []}));
+    }
+    if !is_gated(pod) {
+        patch.push(json!({"op": "add", "path": "/spec/schedulingGates/-", "value": {"name": GATE}}));
+    }
+    patch
+}
+
+/// Removes the gate and its label, whoever set them.
+pub(crate) fn ungate_patch(pod: &Pod) -> Vec<Value> {
+    let mut patch = Vec::new();
+    if let Some(index) = gates(pod).position(|name| name == GATE) {
+        patch.push(json!({"op": "remove", "path": format!("/spec/schedulingGates/{index}")}));
+    }
+    if is_labelled(pod) {
+        patch.push(json!({"op": "remove", "path": metadata_path("labels", GATED)}));
+    }
+    patch
+}
+
+/// Pins and un-gates a Pod in one patch. It tests what was read: the index of a gate means another one if somebody added
+/// or removed gates meanwhile.
+pub(crate) fn release_patch(pod: &Pod, pins: &BTreeMap<String, String>) -> Vec<Value> {
+    let test = |path: &str, value: Value| json!({"op": "test", "path": path, "value": value});
+    let places = pod.spec.as_ref().map(images::places).unwrap_or_default();
+    let gates = pod.spec.as_ref().and_then(|s| s.scheduling_gates.clone()).unwrap_or_default();
+    let mut patch = vec![test("/metadata/resourceVersion", json!(pod.metadata.resource_version))];
+    patch.extend(places.iter().map(|(path, _, image)| test(path, json!(image))));
+    patch.push(test("/spec/schedulingGates", json!(gates)));
+    // Volumes of an existing Pod are immutable: they name a digest already, or admission refused the Pod.
+    let is_volume = |op: &Value| op["path"].as_str().is_some_and(|path| path.starts_with(images::VOLUMES));
+    patch.extend(pin_patch(pod, pins).into_iter().filter(|op| !is_volume(op)));
+    patch.extend(ungate_patch(pod));
+    patch
+}
+
+/// Whether an image volume's image is not named by digest.
+pub(crate) fn has_floating_volume(spec: &PodSpec) -> bool {
+    let floats = |(_, name, image): &(String, String, String)| {
+        name.starts_with(images::VOLUME) && images::digest(image).is_none()
+    };
+    images::places(spec).iter().any(floats)
+}
+
+fn gates(pod: &Pod) -> impl Iterator<Item = &str> {
+    pod.spec.iter().flat_map(|s| s.scheduling_gates.iter().flatten()).map(|g| g.name.as_str())
+}
+
+/// Whether a Pod has the gate.
+pub(crate) fn is_gated(pod: &Pod) -> bool {
+    gates(pod).any(|name| name == GATE)
+}
+
+fn is_labelled(pod: &Pod) -> bool {
+    pod.metadata.labels.iter().flatten().any(|(key, _)| key == GATED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::fixtures::{pinned, record, revision};
+    use serde_json::from_value;
+    use tidewaiter_crd::workload_scan::Decision;
+
+    fn owned(kind: &str, api_version: &str, controller: bool) -> Pod {
+        let owner =
+            json!([{"kind": kind, "apiVersion": api_version, "name": "o", "uid": "u", "controller": controller}]);
+        from_value(json!({"metadata": {"name": "p", "uid": "pod", "ownerReferences": owner}})).unwrap()
+    }
+
+    fn replica_set(uid: &str, owner: Option<&str>) -> ReplicaSet {
+        let owners: Vec<Value> = owner
+            .map(|kind| json!({"kind": kind, "apiVersion": "apps/v1", "name": "d", "uid": "du", "controller": true}))
+            .into_iter()
+            .collect();
+        let spec = json!({"selector": {}, "template": {"spec": {"containers": []}}});
+        from_value(json!({"metadata": {"name": "o", "uid": uid, "ownerReferences": owners}, "spec": spec})).unwrap()
+    }
+
+    #[test]
+    fn whose_a_pod_is() {
+        let check = |pod: &Pod, set: Option<&ReplicaSet>, expected: &str| {
+            let label = match pod_owner(pod, "n", set) {
+                PodOwner::Deployment { workload, .. } => format!("template of {}", workload.label()),
+                PodOwner::Other(workload) => workload.label(),
+                PodOwner::Unknown => "unknown".to_owned(),
+            };
+            assert_eq!(label, expected, "{pod:?} {set:?}");
+        };
+        let of_set = owned("ReplicaSet", "apps/v1", true);
+        check(&of_set, Some(&replica_set("u", Some("Deployment"))), "template of deployment/d");
+        check(&of_set, Some(&replica_set("u", None)), "replicaset/o");
+        check(&of_set, Some(&replica_set("u", Some("Rollout"))), "replicaset/o");
+        // The watch lags behind, or the reference names another object's UID.
+        check(&of_set, None, "unknown");
+        check(&of_set, Some(&replica_set("other", Some("Deployment"))), "unknown");
+        check(&owned("ReplicaSet", "extensions/v1", true), None, "replicaset/o");
+        check(&owned("StatefulSet", "apps/v1", true), None, "statefulset/o");
+        check(&owned("Job", "batch/v1", true), None, "job/o");
+        check(&owned("Rollout", "argoproj.io/v1alpha1", true), None, "rollout/o");
+        check(&owned("Deployment", "apps/v1", true), None, "pod/p");
+        check(&owned("StatefulSet", "apps/v1", false), None, "pod/p");
+        check(&from_value(json!({"metadata": {"name": "p"}})).unwrap(), None, "pod/p");
+    }
+
+    #[test]
+    fn what_a_pod_may_run_at_once() {
+        let wanted = BTreeMap::from([("c".to_owned(), "i".to_owned())]);
+        let own = images::images_hash(&wanted);
+        let pin = pinned("i", 1);
+        let check = |hash: &str, template: Option<&str>, decision, expected: bool| {
+            let record = record(&[(hash, revision(decision, &[("c", "i", Some(&pin))]))]);
+            assert_eq!(
+                allowed_pins(&record, template, &wanted).is_some(),
+                expected,
+                "{hash} {template:?} {decision:?}"
+            );
+        };
+        check("t", Some("t"), Decision::Approved, true);
+        check("t", Some("t"), Decision::Retained, true);
+        check("t", Some("t"), Decision::Held, false);
+        check("t", Some("other"), Decision::Approved, false);
+        check("t", None, Decision::Approved, false);
+        check(&own, None, Decision::Approved, true);
+        check(&own, Some("t"), Decision::Approved, true);
+        check(&own, None, Decision::Held, false);
+    }
+
+    #[test]
+    fn injected_images_are_noticed() {
+        let check = |wanted: &[(&str, &str)], expected: bool| {
+            let wanted = wanted.iter().map(|(name, image)| ((*name).to_owned(), (*image).to_owned())).collect();
+            let template = revision(Decision::Held, &[("c", "i", None), ("d", "j", None)]);
+            assert_eq!(has_injected_images(&template, &wanted), expected, "{wanted:?}");
+        };
+        check(&[("c", "i"), ("d", "j")], false);
+        check(&[("c", "i")], false);
+        check(&[("c", "i"), ("proxy", "k")], true);
+        check(&[("c", "other")], true);
+    }
+
+    #[test]
+    fn a_gate_is_removed_with_its_label() {
+        let check = |labels: Value, gates: &[&str], expected: &[&str]| {
+            let gates: Vec<Value> = gates.iter().map(|name| json!({"name": name})).collect();
+            let pod = json!({"metadata": {"labels": labels}, "spec": {"containers": [], "schedulingGates": gates}});
+            let patch = ungate_patch(&from_value(pod).unwrap());
+            assert_eq!(patch.iter().filter_map(|op| op["path"].as_str()).collect::<Vec<_>>(), expected);
+        };
+        let label = "/metadata/labels/tidewaiter.dev~1gated";
+        check(json!({GATED: "x"}), &["o", GATE], &["/spec/schedulingGates/1", label]);
+        check(json!({"a": "b"}), &[GATE, "o"], &["/spec/schedulingGates/0"]);
+        check(json!({GATED: "true"}), &["o"], &[label]);
+        check(json!(null), &[], &[]);
+    }
+
+    #[test]
+    fn a_release_tests_what_it_changes() {
+        let pod = json!({"metadata": {"resourceVersion": "7", "labels": {GATED: "true"}},
+            "spec": {"schedulingGates": [{"name": GATE}], "containers": [{"name": "a", "image": "i"}, {"name": "b", "image": "j"}],
+                "volumes": [{"name": "v", "image": {"reference": "k"}}]}});
+        let pin = |name: &str, image: &str| (name.to_owned(), pinned(image, 1));
+        let pins = BTreeMap::from([pin("a", "i"), pin("volume/v", "k")]);
+        let patch = release_patch(&from_value(pod).unwrap(), &pins);
+        let ops: Vec<String> =
+            patch.iter().map(|op| format!("{} {}", op["op"].as_str().unwrap(), op["path"].as_str().unwrap())).collect();
+        let expected = [
+            "test /metadata/resourceVersion",
+            "test /spec/containers/0/image",
+            "test /spec/containers/1/image",
+            "test /spec/volumes/0/image/reference",
+            "test /spec/schedulingGates",
+            "replace /spec/containers/0/image",
+            "remove /spec/schedulingGates/0",
+            "remove /metadata/labels/tidewaiter.dev~1gated",
+        ];
+        assert_eq!(ops, expected);
+    }
+}

@@ -1,0 +1,168 @@
+//! The policy that applies in a namespace, and the namespaces that are enforced.
+
+use std::sync::Arc;
+use tidewaiter_core::policy::Policy;
+use tidewaiter_crd::ClusterScanPolicy;
+use tidewaiter_crd::policy::{AlertReceiver, ApprovalMode, ClusterScanPolicySpec, Mode};
+
+/// The policy of one namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EffectivePolicy {
+    pub(crate) criteria: Policy,
+    pub(crate) mode: Mode,
+    pub(crate) approval: ApprovalMode,
+    pub(crate) alerts: Vec<AlertReceiver>,
+}
+
+impl Default for EffectivePolicy {
+    fn default() -> Self {
+        EffectivePolicy {
+            criteria: Policy::default(),
+            mode: Mode::Enforce,
+            approval: ApprovalMode::Automatic,
+            alerts: Vec::new(),
+        }
+    }
+}
+
+/// The policies that name the namespace, else those that name none; of several the strictest value of each field.
+/// Without any policy the defaults apply: a namespace that nobody listed is enforced.
+pub(crate) fn effective(policies: &[Arc<ClusterScanPolicy>], namespace: &str) -> EffectivePolicy {
+    let named: Vec<_> = policies.iter().filter(|p| p.spec.namespaces.iter().any(|n| n == namespace)).collect();
+    let applying = match named.is_empty() {
+        true => policies.iter().filter(|p| p.spec.namespaces.is_empty()).collect(),
+        false => named,
+    };
+    applying.iter().map(|policy| of_one(&policy.spec)).reduce(strictest).unwrap_or_default()
+}
+
+fn of_one(spec: &ClusterScanPolicySpec) -> EffectivePolicy {
+    EffectivePolicy { criteria: spec.criteria(), mode: spec.mode, approval: spec.approval, alerts: spec.alerts.clone() }
+}
+
+/// The enforced namespaces, as selectors can express them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NamespaceSelection {
+    /// All but these.
+    AllBut(Vec<String>),
+    /// Only these.
+    Only(Vec<String>),
+}
+
+impl NamespaceSelection {
+    /// Whether a namespace is enforced.
+    pub(crate) fn contains(&self, namespace: &str) -> bool {
+        match self {
+            NamespaceSelection::AllBut(names) => !names.iter().any(|name| name == namespace),
+            NamespaceSelection::Only(names) => names.iter().any(|name| name == namespace),
+        }
+    }
+}
+
+/// The enforced namespaces; `excluded` ones never are.
+pub(crate) fn enforced_namespaces(policies: &[Arc<ClusterScanPolicy>], excluded: &[String]) -> NamespaceSelection {
+    let enforced = |namespace: &str| effective(policies, namespace).mode == Mode::Enforce;
+    let mut named: Vec<String> = policies.iter().flat_map(|p| p.spec.namespaces.clone()).collect();
+    named.sort();
+    named.dedup();
+    // No namespace has an empty name: what applies to it applies to every namespace that no policy names.
+    if enforced("") {
+        named.retain(|namespace| !enforced(namespace));
+        named.extend(excluded.iter().cloned());
+        named.sort();
+        named.dedup();
+        NamespaceSelection::AllBut(named)
+    } else {
+        named.retain(|namespace| enforced(namespace) && !excluded.contains(namespace));
+        NamespaceSelection::Only(named)
+    }
+}
+
+fn strictest(a: EffectivePolicy, b: EffectivePolicy) -> EffectivePolicy {
+    let mut alerts = a.alerts;
+    alerts.extend(b.alerts);
+    alerts.dedup();
+    let enforce = a.mode == Mode::Enforce || b.mode == Mode::Enforce;
+    let manual = a.approval == ApprovalMode::Manual || b.approval == ApprovalMode::Manual;
+    EffectivePolicy {
+        criteria: a.criteria.strictest(&b.criteria),
+        mode: if enforce { Mode::Enforce } else { Mode::Audit },
+        approval: if manual { ApprovalMode::Manual } else { ApprovalMode::Automatic },
+        alerts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ApprovalMode::{Automatic, Manual};
+    use Mode::{Audit, Enforce};
+    use serde_json::{Value, json};
+    use tidewaiter_core::severity::Severity;
+
+    fn policies(specs: &[Value]) -> Vec<Arc<ClusterScanPolicy>> {
+        let one = |spec: &Value| Arc::new(ClusterScanPolicy::new("p", serde_json::from_value(spec.clone()).unwrap()));
+        specs.iter().map(one).collect()
+    }
+
+    #[test]
+    fn the_strictest_of_those_that_name_the_namespace_applies() {
+        let check = |specs: &[Value], mode: Mode, approval: ApprovalMode, block_at: Severity| {
+            let found = effective(&policies(specs), "a");
+            assert_eq!((found.mode, found.approval, found.criteria.block_at), (mode, approval, block_at), "{specs:?}");
+        };
+        let here = |change: Value| {
+            let mut spec = json!({"namespaces": ["a"]});
+            change.as_object().unwrap().iter().for_each(|(key, value)| spec[key] = value.clone());
+            spec
+        };
+        check(&[], Enforce, Automatic, Severity::Critical);
+        check(&[json!({"approval": "Manual"})], Enforce, Manual, Severity::Critical);
+        check(&[json!({"namespaces": ["b"], "mode": "Audit"})], Enforce, Automatic, Severity::Critical);
+        // One that names the namespace replaces those for all others, also where it is more lenient.
+        check(
+            &[json!({"approval": "Manual", "blockAt": "LOW"}), here(json!({"mode": "Audit"}))],
+            Audit,
+            Automatic,
+            Severity::Critical,
+        );
+        // Of several, each field by itself.
+        check(&[here(json!({"mode": "Audit"})), here(json!({"blockAt": "HIGH"}))], Enforce, Automatic, Severity::High);
+        check(
+            &[here(json!({"mode": "Audit", "approval": "Manual"})), here(json!({"mode": "Audit", "blockAt": "LOW"}))],
+            Audit,
+            Manual,
+            Severity::Low,
+        );
+        check(&[json!({"blockAt": "LOW"}), json!({"blockAt": "HIGH"})], Enforce, Automatic, Severity::Low);
+    }
+
+    #[test]
+    fn alerts_go_to_every_receiver_once() {
+        let to = |urls: &[&str]| json!({"alerts": urls.iter().map(|url| json!({"url": url})).collect::<Vec<_>>()});
+        let check = |specs: &[Value], expected: &[&str]| {
+            let found = effective(&policies(specs), "a").alerts;
+            assert_eq!(found.iter().map(|receiver| receiver.url.as_str()).collect::<Vec<_>>(), expected);
+        };
+        check(&[], &[]);
+        check(&[to(&["x"]), to(&["x", "y"])], &["x", "y"]);
+    }
+
+    #[test]
+    fn the_enforced_namespaces() {
+        let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        let check = |specs: &[Value], excluded: &[&str], expected: NamespaceSelection, samples: &[(&str, bool)]| {
+            let found = enforced_namespaces(&policies(specs), &names(excluded));
+            samples.iter().for_each(|(name, contained)| assert_eq!(found.contains(name), *contained, "{name}"));
+            assert_eq!(found, expected, "{specs:?}");
+        };
+        let (all_but, only) = (NamespaceSelection::AllBut, NamespaceSelection::Only);
+        let audit = |namespaces: &[&str]| json!({"mode": "Audit", "namespaces": namespaces});
+        let enforce = |namespaces: &[&str]| json!({"namespaces": namespaces});
+        check(&[], &["z"], all_but(names(&["z"])), &[("a", true), ("z", false)]);
+        check(&[audit(&["a"])], &["z"], all_but(names(&["a", "z"])), &[("a", false), ("b", true)]);
+        check(&[audit(&["a", "b"]), enforce(&["b"])], &[], all_but(names(&["a"])), &[("b", true)]);
+        check(&[audit(&[])], &["z"], only(names(&[])), &[("a", false)]);
+        check(&[audit(&[]), enforce(&["c", "z"])], &["z"], only(names(&["c"])), &[("c", true), ("z", false)]);
+    }
+}

@@ -1,0 +1,243 @@
+//! Changes of a workload's record (the status of its WorkloadScan).
+
+use super::images;
+use super::pins::{ImageUse, pins};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tidewaiter_core::status::WorkloadStatus;
+use tidewaiter_crd::WorkloadKind;
+use tidewaiter_crd::workload_scan::{Container, Decision, Revision, Transition, WorkloadScanStatus};
+
+/// Recorded transitions: enough to follow one rollout from creation to completion twice. Events tell the rest.
+const MAX_TRANSITIONS: usize = 10;
+/// Recorded revisions of single Pods. Controllers that inject something different into each Pod would grow the object
+/// without bound; etcd limits it to 1.5 MiB.
+const MAX_POD_REVISIONS: usize = 20;
+
+/// The revision of a template. A new one names its images and is held, unless it names nothing but digests that were
+/// approved for this workload before.
+pub(crate) fn revision<'a>(
+    record: &'a mut WorkloadScanStatus,
+    hash: &str,
+    wanted: &BTreeMap<String, String>,
+    now: Timestamp,
+) -> &'a mut Revision {
+    let approved = pins(record, hash, wanted, ImageUse::Rollout);
+    record.revisions.entry(hash.to_owned()).or_insert_with(|| new_revision(wanted, approved.as_ref(), now))
+}
+
+fn new_revision(
+    wanted: &BTreeMap<String, String>,
+    approved: Option<&BTreeMap<String, String>>,
+    now: Timestamp,
+) -> Revision {
+    let container = |(name, image): (&String, &String)| {
+        let pinned = approved.and_then(|pins| pins.get(name).cloned());
+        (name.clone(), Container { image: image.clone(), pinned, scan: None })
+    };
+    let decision = if approved.is_some() { Decision::Approved } else { Decision::Held };
+    let containers = wanted.iter().map(container).collect();
+    Revision { decision, containers, added: now.to_string(), lost: false }
+}
+
+/// Records what already runs as retained. What audit recorded was what the tag named; what counts is what runs.
+pub(crate) fn retain(
+    record: &mut WorkloadScanStatus,
+    kind: &WorkloadKind,
+    hash: &str,
+    running: &BTreeMap<String, Container>,
+    now: Timestamp,
+) {
+    let revision = record.revisions.entry(hash.to_owned()).or_insert_with(|| Revision {
+        decision: Decision::Retained,
+        added: now.to_string(),
+        ..Revision::default()
+    });
+    if revision.decision == Decision::Retained {
+        revision.containers.clone_from(running);
+    }
+    // The Deployment controller makes the current template current.
+    if *kind != WorkloadKind::Deployment {
+        record.current.get_or_insert_with(|| hash.to_owned());
+    }
+}
+
+/// Makes a revision current. A retained one that is neither current nor running was rolled back to, and that is a new
+/// rollout: it is held and scanned again.
+pub(crate) fn roll_out(
+    record: &mut WorkloadScanStatus,
+    hash: &str,
+    wanted: &BTreeMap<String, String>,
+    runs: bool,
+    now: Timestamp,
+) {
+    let returns = record.current.as_deref() != Some(hash) && !runs;
+    let revision = revision(record, hash, wanted, now);
+    if returns && revision.decision == Decision::Retained {
+        revision.decision = Decision::Held;
+        revision.containers.values_mut().for_each(|container| container.scan = None);
+    }
+    record.current = Some(hash.to_owned());
+}
+
+/// Records both statuses; true when they changed, which is a transition.
+pub(crate) fn transition(record: &mut WorkloadScanStatus, to: WorkloadStatus, now: Timestamp) -> bool {
+    let first = record.transitions.is_empty();
+    if !first && (record.image_status, record.deployment_status) == (to.image, to.deployment) {
+        return false;
+    }
+    (record.image_status, record.deployment_status) = (to.image, to.deployment);
+    let time = now.to_string();
+    record.transitions.push(Transition { time, image_status: to.image, deployment_status: to.deployment });
+    let old = record.transitions.len().saturating_sub(MAX_TRANSITIONS);
+    record.transitions.drain(..old);
+    true
+}
+
+/// Deletes revisions that nothing uses. In use are the current one, those of `templates` that the workload can be rolled
+/// back to, those that a gated Pod waits for, and the newest of single Pods.
+pub(crate) fn prune(record: &mut WorkloadScanStatus, templates: &BTreeSet<String>, gated: &[Arc<Pod>]) {
+    let awaited: BTreeSet<String> =
+        gated.iter().filter_map(|pod| Some(images::images_hash(&images::of(pod.spec.as_ref()?)))).collect();
+    let mut of_pods: Vec<(String, String)> =
+        record.revisions.iter().map(|(hash, revision)| (revision.added.clone(), hash.clone())).collect();
+    of_pods.retain(|(_, hash)| images::is_images_hash(hash));
+    of_pods.sort();
+    let newest: BTreeSet<String> = of_pods.into_iter().rev().take(MAX_POD_REVISIONS).map(|(_, hash)| hash).collect();
+    let current = record.current.clone();
+    record.revisions.retain(|hash, _| {
+        let used = templates.contains(hash) || awaited.contains(hash) || newest.contains(hash);
+        used || current.as_ref() == Some(hash)
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::fixtures::{NOW, now, pinned, record, revision as fixture};
+    use Decision::{Approved, Held, Retained};
+    use serde_json::json;
+    use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
+
+    fn wanted(image: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([("c".to_owned(), image.to_owned())])
+    }
+
+    #[test]
+    fn a_new_revision_is_held_unless_its_digests_are_approved() {
+        let digest = pinned("r.example/other", 1);
+        let check = |known: Decision, image: &str, expected: Decision, pinned: Option<&str>| {
+            let before = crate::decide::fixtures::pinned("r.example/x:1", 1);
+            let mut record = record(&[("old", fixture(known, &[("c", "x:1", Some(&before))]))]);
+            let new = revision(&mut record, "new", &wanted(image), now());
+            assert_eq!((new.decision, new.containers["c"].pinned.as_deref()), (expected, pinned), "{image}");
+            assert_eq!((new.containers["c"].image.as_str(), new.added.as_str()), (image, NOW));
+        };
+        check(Approved, "x:1", Held, None);
+        check(Approved, &digest, Approved, Some(&digest));
+        check(Retained, &digest, Held, None);
+        check(Held, &digest, Held, None);
+    }
+
+    #[test]
+    fn a_known_revision_keeps_its_decision() {
+        for decision in [Held, Approved, Retained] {
+            let mut record = record(&[("h", fixture(decision, &[("c", "x:1", None)]))]);
+            assert_eq!(revision(&mut record, "h", &wanted("x:1"), now()).decision, decision);
+        }
+    }
+
+    #[test]
+    fn what_runs_is_retained() {
+        let running = fixture(Retained, &[("c", "x:1", Some("running"))]).containers;
+        let check = |known: Option<Decision>, kind: &str, expected: (Decision, &str), current: Option<&str>| {
+            let known = known.map(|decision| ("h", fixture(decision, &[("c", "x:1", Some("audited"))])));
+            let mut record = record(known.as_slice());
+            retain(&mut record, &kind.into(), "h", &running, now());
+            let revision = &record.revisions["h"];
+            let pinned = revision.containers["c"].pinned.as_deref().unwrap();
+            assert_eq!((revision.decision, pinned), expected, "{known:?} {kind}");
+            assert_eq!(record.current.as_deref(), current, "{kind}");
+        };
+        check(None, "Deployment", (Retained, "running"), None);
+        check(None, "StatefulSet", (Retained, "running"), Some("h"));
+        check(Some(Retained), "Deployment", (Retained, "running"), None);
+        // Decisions that were made are not unmade.
+        check(Some(Approved), "Deployment", (Approved, "audited"), None);
+        check(Some(Held), "Pod", (Held, "audited"), Some("h"));
+    }
+
+    #[test]
+    fn rolling_back_to_what_was_retained_is_a_new_rollout() {
+        let check = |decision: Decision, current: Option<&str>, runs: bool, expected: Decision| {
+            let mut record = record(&[("h", fixture(decision, &[("c", "x:1", None)]))]);
+            record.current = current.map(str::to_owned);
+            roll_out(&mut record, "h", &wanted("x:1"), runs, now());
+            assert_eq!(record.revisions["h"].decision, expected, "{decision:?} {current:?} {runs}");
+            assert_eq!(record.current.as_deref(), Some("h"));
+        };
+        check(Retained, Some("other"), false, Held);
+        check(Retained, None, false, Held);
+        check(Retained, Some("other"), true, Retained);
+        check(Retained, Some("h"), false, Retained);
+        check(Approved, Some("other"), false, Approved);
+        check(Held, Some("other"), false, Held);
+    }
+
+    #[test]
+    fn only_a_change_is_a_transition() {
+        let mut record = WorkloadScanStatus::default();
+        let mut check = |image: ImageStatus, deployment: DeploymentStatus, changed: bool, recorded: usize| {
+            assert_eq!(transition(&mut record, WorkloadStatus { image, deployment }, now()), changed);
+            assert_eq!(record.transitions.len(), recorded);
+            assert_eq!((record.image_status, record.deployment_status), (image, deployment));
+        };
+        // The first one is recorded although it equals the default.
+        check(ImageStatus::NotScanned, DeploymentStatus::NotCreated, true, 1);
+        check(ImageStatus::NotScanned, DeploymentStatus::NotCreated, false, 1);
+        check(ImageStatus::NotScanned, DeploymentStatus::Created, true, 2);
+        check(ImageStatus::Scanning, DeploymentStatus::Created, true, 3);
+        check(ImageStatus::Scanning, DeploymentStatus::Created, false, 3);
+        for _ in 0..MAX_TRANSITIONS {
+            transition(&mut record, WorkloadStatus { image: ImageStatus::Approved, ..Default::default() }, now());
+            transition(&mut record, WorkloadStatus::default(), now());
+        }
+        assert_eq!(record.transitions.len(), MAX_TRANSITIONS);
+        assert_eq!(record.transitions.last().map(|t| t.image_status), Some(ImageStatus::NotScanned));
+    }
+
+    #[test]
+    fn revisions_without_a_use_are_deleted() {
+        let awaited = images::images_hash(&wanted("waits:1"));
+        let plain = || fixture(Approved, &[("c", "x:1", None)]);
+        let check = |hash: &str, current: Option<&str>, templates: &[&str], kept: bool| {
+            let mut record = record(&[(hash, plain())]);
+            record.current = current.map(str::to_owned);
+            let spec = json!({"spec": {"containers": [{"name": "c", "image": "waits:1"}]}});
+            let gated = [Arc::new(serde_json::from_value(spec).unwrap())];
+            prune(&mut record, &templates.iter().map(|t| (*t).to_owned()).collect(), &gated);
+            assert_eq!(record.revisions.contains_key(hash), kept, "{hash}");
+        };
+        check("a", None, &[], false);
+        check("a", Some("b"), &["b"], false);
+        check("a", Some("a"), &[], true);
+        check("a", None, &["a", "b"], true);
+        check("pods-1", None, &[], true);
+        check(&awaited, None, &[], true);
+    }
+
+    #[test]
+    fn the_newest_revisions_of_single_pods_remain() {
+        let one = |number: usize| {
+            let revision = Revision { added: format!("2026-01-01T00:00:{number:02}Z"), ..fixture(Approved, &[]) };
+            (format!("pods-{:02}", 99 - number), revision)
+        };
+        let all: Vec<(String, Revision)> = (0..MAX_POD_REVISIONS + 3).map(one).collect();
+        let mut record = record(&all.iter().map(|(hash, r)| (hash.as_str(), r.clone())).collect::<Vec<_>>());
+        prune(&mut record, &BTreeSet::new(), &[]);
+        let kept: BTreeSet<&String> = record.revisions.keys().collect();
+        assert_eq!(kept, all.iter().skip(3).map(|(hash, _)| hash).collect());
+    }
+}

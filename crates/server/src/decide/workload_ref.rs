@@ -1,0 +1,104 @@
+//! The workload that a decision is about.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use tidewaiter_crd::WorkloadKind;
+use tidewaiter_crd::workload_scan::{self, WorkloadScanSpec};
+
+/// A workload by name and UID. Names are reused; decisions belong to the UID.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WorkloadRef {
+    pub(crate) namespace: String,
+    pub(crate) api_version: String,
+    pub(crate) kind: WorkloadKind,
+    pub(crate) name: String,
+    pub(crate) uid: String,
+}
+
+impl WorkloadRef {
+    /// A Deployment.
+    pub(crate) fn deployment(deployment: &Deployment) -> Self {
+        Self::of("apps/v1", WorkloadKind::Deployment, &deployment.metadata)
+    }
+
+    /// A Pod without a controller.
+    pub(crate) fn pod(pod: &Pod) -> Self {
+        Self::of("v1", WorkloadKind::Pod, &pod.metadata)
+    }
+
+    /// What an owner reference in a namespace names.
+    pub(crate) fn owner(namespace: &str, reference: &OwnerReference) -> Self {
+        WorkloadRef {
+            namespace: namespace.to_owned(),
+            api_version: reference.api_version.clone(),
+            kind: reference.kind.as_str().into(),
+            name: reference.name.clone(),
+            uid: reference.uid.clone(),
+        }
+    }
+
+    /// What a WorkloadScan is the record of.
+    pub(crate) fn recorded(namespace: &str, spec: &WorkloadScanSpec) -> Self {
+        WorkloadRef {
+            namespace: namespace.to_owned(),
+            api_version: spec.api_version.clone(),
+            kind: spec.kind.clone(),
+            name: spec.name.clone(),
+            uid: spec.uid.clone(),
+        }
+    }
+
+    fn of(api_version: &str, kind: WorkloadKind, metadata: &ObjectMeta) -> Self {
+        WorkloadRef {
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            api_version: api_version.to_owned(),
+            kind,
+            name: metadata.name.clone().unwrap_or_default(),
+            uid: metadata.uid.clone().unwrap_or_default(),
+        }
+    }
+
+    /// `deployment/myapp`, as people name it.
+    pub(crate) fn label(&self) -> String {
+        format!("{}/{}", self.kind.lowercase(), self.name)
+    }
+
+    /// Name of its WorkloadScan.
+    pub(crate) fn record_name(&self) -> String {
+        workload_scan::name(&self.kind, &self.name, &self.uid)
+    }
+
+    /// The spec of its WorkloadScan.
+    pub(crate) fn record_spec(&self) -> WorkloadScanSpec {
+        WorkloadScanSpec {
+            api_version: self.api_version.clone(),
+            kind: self.kind.clone(),
+            name: self.name.clone(),
+            uid: self.uid.clone(),
+        }
+    }
+
+    /// A reference for Events about the workload.
+    pub(crate) fn object_reference(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: Some(self.api_version.clone()),
+            kind: Some(self.kind.to_string()),
+            namespace: Some(self.namespace.clone()),
+            name: Some(self.name.clone()),
+            uid: Some(self.uid.clone()),
+            ..ObjectReference::default()
+        }
+    }
+
+    /// An owner reference: garbage collection deletes the record together with its workload.
+    pub(crate) fn owner_reference(&self) -> OwnerReference {
+        OwnerReference {
+            api_version: self.api_version.clone(),
+            kind: self.kind.to_string(),
+            name: self.name.clone(),
+            uid: self.uid.clone(),
+            ..OwnerReference::default()
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What the server listens on: admission webhooks, reports and health, metrics.
+
+pub(crate) mod api;
+pub(crate) mod metrics;
+pub(crate) mod webhook;

@@ -1,0 +1,100 @@
+//! The HTTP API: reports and health.
+
+use crate::context::ServerContext;
+use crate::decide::database::DatabaseState;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tidewaiter_core::Reason;
+
+/// All routes.
+pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/readyz/scans", get(ready_for_scans))
+        .route("/api/v1/reports/{key}", get(report))
+        .with_state(ctx)
+}
+
+async fn ready(State(ctx): State<Arc<ServerContext>>) -> Response {
+    let (code, text) = readiness(ctx.index.problems(), ctx.ready.load(Ordering::Acquire), ctx.database.state());
+    (code, text).into_response()
+}
+
+/// Readiness for admission and control. A missing database is reported, and does not make the server unready: admission
+/// works, holds remain.
+fn readiness(mut problems: Vec<String>, started: bool, database: DatabaseState) -> (StatusCode, String) {
+    if !started {
+        problems.push("starting: the objects of the cluster are being listed".to_owned());
+    }
+    match (problems.is_empty(), database) {
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n"),
+        (true, DatabaseState::Missing(why)) => {
+            (StatusCode::OK, format!("ok, but not ready for scans; holds remain: {why}\n"))
+        }
+        (true, DatabaseState::Ready(_)) => (StatusCode::OK, "ok\n".to_owned()),
+    }
+}
+
+async fn ready_for_scans(State(ctx): State<Arc<ServerContext>>) -> Response {
+    match ctx.database.state() {
+        DatabaseState::Ready(id) => format!("ok, database {id}\n").into_response(),
+        DatabaseState::Missing(why) => refusal(StatusCode::SERVICE_UNAVAILABLE, Reason::NoDatabase, &why),
+    }
+}
+
+/// A refusal in the API server's own form (`Status`, Kubernetes API conventions): clients reach this server by the API
+/// server's proxy and read both alike.
+fn refusal(code: StatusCode, reason: Reason, message: &str) -> Response {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": message, "reason": reason, "code": code.as_u16()});
+    (code, Json(status)).into_response()
+}
+
+/// A report by its key, which only readers of its ImageScan know.
+async fn report(State(ctx): State<Arc<ServerContext>>, Path(key): Path<String>) -> Response {
+    let store = Arc::clone(&ctx.store);
+    let read = move || store.report(&key).and_then(|report| serde_json::to_vec(&report).ok());
+    let found = tokio::task::spawn_blocking(read).await.ok().flatten();
+    match found {
+        Some(report) => ([(header::CONTENT_TYPE, "application/json")], report).into_response(),
+        None => {
+            let message = "no report has this key; it may have been replaced by a newer scan";
+            refusal(StatusCode::NOT_FOUND, Reason::ReportNotFound, message)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readiness_is_that_of_admission() {
+        let missing = || DatabaseState::Missing("no file".to_owned());
+        let check = |problems: &[&str], started: bool, database: DatabaseState, code: u16, text: &str| {
+            let problems = problems.iter().map(|p| (*p).to_owned()).collect();
+            let (found, said) = readiness(problems, started, database);
+            assert_eq!((found.as_u16(), said.as_str()), (code, text));
+        };
+        let ready = || DatabaseState::Ready("id".to_owned());
+        let starting = "starting: the objects of the cluster are being listed\n";
+        check(&[], true, ready(), 200, "ok\n");
+        check(&[], true, missing(), 200, "ok, but not ready for scans; holds remain: no file\n");
+        check(&[], false, ready(), 503, starting);
+        check(&["no rights"], true, ready(), 503, "no rights\n");
+        check(&["no rights", "no kind"], true, missing(), 503, "no rights\nno kind\n");
+        check(&["no rights"], false, missing(), 503, &format!("no rights\n{starting}"));
+    }
+
+    #[test]
+    fn a_refusal_has_the_form_of_the_api_servers() {
+        assert_eq!(refusal(StatusCode::NOT_FOUND, Reason::ReportNotFound, "m").status(), StatusCode::NOT_FOUND);
+    }
+}

@@ -1,0 +1,19 @@
+//! Metrics in the OpenMetrics text format, at an address of their own: every authenticated user reaches the API's (ADR 0008).
+
+use crate::context::ServerContext;
+use axum::Router;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use std::sync::Arc;
+
+/// The route.
+pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(ctx)
+}
+
+async fn metrics(State(ctx): State<Arc<ServerContext>>) -> Response {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], ctx.metrics.text()).into_response()
+}

@@ -1,0 +1,167 @@
+//! The admission webhooks: AdmissionReview → facts from the index → `admission` → AdmissionReview.
+
+use crate::admission::{AdmissionDecision, deployment, pod};
+use crate::context::ServerContext;
+use crate::decide::images;
+use crate::queues::UnheldImage;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::routing::post;
+use axum::{Json, Router};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use kube::core::DynamicObject;
+use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
+use kube::{Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::sync::Arc;
+use tidewaiter_crd::names::SERVER_USER;
+
+/// The API server accepts objects of 3 MiB; a review holds the old one and the new one.
+const MAX_BODY: usize = 8 << 20;
+
+/// Both webhooks.
+pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
+    Router::new()
+        .route("/deployments", post(deployments))
+        .route("/pods", post(created_pods))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(ctx)
+}
+
+async fn deployments(
+    State(ctx): State<Arc<ServerContext>>,
+    Json(review): Json<AdmissionReview<Deployment>>,
+) -> Json<AdmissionReview<DynamicObject>> {
+    respond(review, &ctx, |request, namespace, new| {
+        let old = request.old_object.as_ref();
+        let status = old.and_then(|old| ctx.index.deployment_status(old));
+        let facts = deployment::DeploymentFacts { enforced: ctx.enforced(namespace), workload: status.as_ref() };
+        let by_server = request.user_info.username.as_deref() == Some(SERVER_USER);
+        deployment::review(&deployment::DeploymentRequest { new, old, by_server }, &facts)
+    })
+}
+
+async fn created_pods(
+    State(ctx): State<Arc<ServerContext>>,
+    Json(review): Json<AdmissionReview<Pod>>,
+) -> Json<AdmissionReview<DynamicObject>> {
+    respond(review, &ctx, |request, namespace, new| {
+        let enforced = ctx.enforced(namespace);
+        if !enforced && ctx.in_scope(namespace) && !request.dry_run {
+            scan_unheld(&ctx, namespace, new);
+        }
+        let by_node = request.user_info.groups.iter().flatten().any(|group| group == "system:nodes");
+        let facts = pod::PodFacts {
+            enforced,
+            pins: ctx.index.allowed_pins(new, namespace),
+            recently_approved: ctx.recent_approvals.is_recent(namespace),
+            // The annotation alone could be set by anybody.
+            mirror: by_node && new.annotations().contains_key("kubernetes.io/config.mirror"),
+        };
+        pod::review(new, &facts)
+    })
+}
+
+/// Enqueues the images of a Pod that audit lets run at once: they are scanned all the same.
+fn scan_unheld(ctx: &ServerContext, namespace: &str, pod: &Pod) {
+    let Some(spec) = &pod.spec else { return };
+    let secrets = spec.image_pull_secrets.iter().flatten().map(|s| s.name.clone());
+    let pull_secrets: Vec<String> = secrets.filter(|name| !name.is_empty()).collect();
+    for image in images::of(spec).into_values() {
+        ctx.queues.unheld.add(UnheldImage {
+            namespace: namespace.to_owned(),
+            image,
+            pull_secrets: pull_secrets.clone(),
+        });
+    }
+}
+
+fn respond<K>(
+    review: AdmissionReview<K>,
+    ctx: &ServerContext,
+    decide: impl FnOnce(&AdmissionRequest<K>, &str, &K) -> AdmissionDecision,
+) -> Json<AdmissionReview<DynamicObject>>
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned,
+{
+    let request: AdmissionRequest<K> = match review.try_into() {
+        Ok(request) => request,
+        Err(e) => return Json(AdmissionResponse::invalid(e).into_review()),
+    };
+    let namespace = request.namespace.clone().unwrap_or_default();
+    let decision = request.object.as_ref().map(|new| decide(&request, &namespace, new)).unwrap_or_default();
+    ctx.metrics.admission(&request.resource.resource, metric(&decision));
+    Json(response(&request, decision).into_review())
+}
+
+/// The label of the metric; dashboards compare it.
+fn metric(decision: &AdmissionDecision) -> &'static str {
+    match (&decision.denial, decision.patch.is_empty()) {
+        (Some(_), _) => "denied",
+        (None, true) => "passed",
+        (None, false) => "changed",
+    }
+}
+
+fn response<K: Resource<DynamicType = ()>>(
+    request: &AdmissionRequest<K>,
+    decision: AdmissionDecision,
+) -> AdmissionResponse {
+    let mut response = AdmissionResponse::from(request);
+    if let Some(why) = decision.denial {
+        return response.deny(why);
+    }
+    if !decision.warnings.is_empty() {
+        response.warnings = Some(decision.warnings);
+    }
+    if decision.patch.is_empty() {
+        return response;
+    }
+    let patch = serde_json::from_value(Value::Array(decision.patch));
+    match patch.map(|patch| response.clone().with_patch(patch)) {
+        Ok(Ok(patched)) => patched,
+        // Without the patch it would run without a scan.
+        _ => response.deny("the image gate could not describe its change; try again"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn request() -> AdmissionRequest<Pod> {
+        let kind = json!({"group": "", "version": "v1", "kind": "Pod"});
+        let resource = json!({"group": "", "version": "v1", "resource": "pods"});
+        let review: AdmissionReview<Pod> = serde_json::from_value(json!({"apiVersion": "admission.k8s.io/v1",
+            "kind": "AdmissionReview", "request": {"uid": "u", "kind": kind, "resource": resource, "name": "p",
+                "operation": "CREATE", "userInfo": {}, "object": {"metadata": {"name": "p"}}}}))
+        .unwrap();
+        review.try_into().unwrap()
+    }
+
+    #[test]
+    fn a_decision_becomes_a_response() {
+        let add = || json!({"op": "add", "path": "/spec/x", "value": 1});
+        let check = |decision: AdmissionDecision, allowed: bool, patched: bool, warned: bool, label: &str| {
+            assert_eq!(metric(&decision), label);
+            let response = serde_json::to_value(response(&request(), decision)).unwrap();
+            assert_eq!(response["allowed"], json!(allowed), "{response}");
+            assert_eq!(response.get("patch").is_some(), patched, "{response}");
+            assert_eq!(response.get("warnings").is_some(), warned, "{response}");
+        };
+        let decision = |patch: Vec<Value>, warnings: &[&str]| AdmissionDecision {
+            patch,
+            warnings: warnings.iter().map(|w| (*w).to_owned()).collect(),
+            ..AdmissionDecision::default()
+        };
+        check(AdmissionDecision::allow(), true, false, false, "passed");
+        check(AdmissionDecision::deny("no".to_owned()), false, false, false, "denied");
+        check(decision(vec![add()], &[]), true, true, false, "changed");
+        check(decision(vec![add()], &["held"]), true, true, true, "changed");
+        check(decision(vec![], &["held"]), true, false, true, "passed");
+        // A change that cannot be described would let an unscanned image run.
+        check(decision(vec![json!({"op": "nonsense"})], &[]), false, false, false, "changed");
+    }
+}

@@ -1,0 +1,282 @@
+//! Watch events by hand, as the API server would send them: what the index knows then, and what it enqueues.
+
+use super::*;
+use crate::decide::fixtures::{image_scan as scan, pinned};
+use kube::runtime::watcher::{self, Event};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, from_value, json};
+
+struct Fed {
+    index: Index,
+    writers: IndexWriters,
+}
+
+fn fed() -> Fed {
+    let (index, writers) = Index::new(Queues::new());
+    Fed { index, writers }
+}
+
+impl Fed {
+    fn apply<K>(&mut self, writer: fn(&mut IndexWriters) -> &mut Writer<K>, changed: fn(&Index, &K), object: Value)
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + 'static,
+    {
+        self.event(writer, changed, Event::Apply(from_value(object).unwrap()));
+    }
+
+    /// The store first, as the reflector does.
+    fn event<K>(&mut self, writer: fn(&mut IndexWriters) -> &mut Writer<K>, changed: fn(&Index, &K), event: Event<K>)
+    where
+        K: Resource<DynamicType = ()> + Clone + 'static,
+    {
+        writer(&mut self.writers).apply_watcher_event(&event);
+        self.index.handle(&K::plural(&()), &Ok(event), changed);
+    }
+
+    fn deployment(&mut self, name: &str) {
+        let object = json!({"metadata": {"name": name, "namespace": "n", "uid": format!("uid-{name}")}, "spec": {"selector": {},
+            "template": {}}});
+        self.apply(|w| &mut w.deployments, Index::deployment_changed, object);
+    }
+
+    fn replica_set(&mut self, name: &str, deployment: &str) {
+        let owner = json!([{"kind": "Deployment", "apiVersion": "apps/v1", "name": deployment,
+            "uid": format!("uid-{deployment}"), "controller": true}]);
+        let object = json!({"metadata": {"name": name, "namespace": "n", "uid": format!("uid-{name}"), "ownerReferences": owner},
+            "spec": {"selector": {}, "template": {"spec": {"containers": []}}}});
+        self.apply(|w| &mut w.replica_sets, Index::replica_set_changed, object);
+    }
+
+    fn pod(&mut self, name: &str, namespace: &str, replica_set: &str) {
+        self.apply(|w| &mut w.gated, Index::pod_changed, pod(name, namespace, replica_set));
+    }
+
+    /// The record of a workload whose only container uses an image.
+    fn workload(&mut self, kind: &str, name: &str, image: &str) {
+        let uid = format!("uid-{name}");
+        let record = tidewaiter_crd::workload_scan::name(&kind.into(), name, &uid);
+        let container = json!({"image": image, "pinned": pinned(image, 1)});
+        let object = json!({"apiVersion": "tidewaiter.dev/v1alpha1", "kind": "WorkloadScan",
+            "metadata": {"name": record, "namespace": "n", "uid": "r"},
+            "spec": {"apiVersion": "v1", "kind": kind, "name": name, "uid": uid},
+            "status": {"imageStatus": "Approved", "deploymentStatus": "Deployed",
+                "revisions": {"h": {"decision": "Approved", "containers": {"c": container}}}}});
+        self.apply(|w| &mut w.workloads, Index::workload_changed, object);
+    }
+
+    fn image(&mut self, image: &str) {
+        let object = serde_json::to_value(&*scan(image, Value::Null)).unwrap();
+        self.apply(|w| &mut w.images, Index::image_changed, object);
+    }
+
+    fn node(&mut self, name: &str, architecture: &str) {
+        let info = json!({"operatingSystem": "linux", "architecture": architecture, "bootID": "", "machineID": "",
+            "containerRuntimeVersion": "", "kernelVersion": "", "kubeProxyVersion": "", "kubeletVersion": "",
+            "osImage": "", "systemUUID": ""});
+        let object = json!({"metadata": {"name": name}, "status": {"nodeInfo": info}});
+        self.apply(|w| &mut w.nodes, Index::node_changed, object);
+    }
+
+    /// Everything that is enqueued, `KIND/NAME`, sorted; the queues are empty then.
+    fn enqueued(&self) -> Vec<String> {
+        fn names<K: Resource<DynamicType = ()>>(kind: &str, keys: Vec<ObjectRef<K>>) -> impl Iterator<Item = String> {
+            keys.into_iter().map(move |key| format!("{kind}/{}", key.name))
+        }
+        let queues = &self.index.queues;
+        let mut all: Vec<String> = names("deployment", queues.deployments.drain())
+            .chain(names("pod", queues.pods.drain()))
+            .chain(names("image", queues.images.drain()))
+            .chain(names("record", queues.workloads.drain()))
+            .chain(names("namespace", queues.namespaces.drain()))
+            .chain(queues.policies.drain().into_iter().map(|()| "policies".to_owned()))
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
+fn pod(name: &str, namespace: &str, replica_set: &str) -> Value {
+    let owner = json!([{"kind": "ReplicaSet", "apiVersion": "apps/v1", "name": replica_set,
+        "uid": format!("uid-{replica_set}"), "controller": true}]);
+    json!({"metadata": {"name": name, "namespace": namespace, "uid": format!("uid-{name}"), "ownerReferences": owner},
+        "spec": {"containers": []}})
+}
+
+/// A namespace with one Deployment, one StatefulSet and two gated Pods; another namespace with one.
+fn cluster() -> Fed {
+    let mut fed = fed();
+    fed.node("one", "amd64");
+    fed.deployment("web");
+    fed.replica_set("web-1", "web");
+    fed.workload("Deployment", "web", "a");
+    fed.workload("StatefulSet", "db", "b");
+    fed.image("a");
+    fed.image("b");
+    fed.pod("web-1-x", "n", "web-1");
+    fed.pod("db-0", "n", "none");
+    fed.pod("far", "other", "none");
+    fed.enqueued();
+    fed
+}
+
+fn image_key(image: &str) -> String {
+    format!("image/{}", tidewaiter_crd::image_scan::name(image))
+}
+
+fn record_key(kind: &str, name: &str) -> String {
+    format!("record/{}", tidewaiter_crd::workload_scan::name(&kind.into(), name, &format!("uid-{name}")))
+}
+
+#[test]
+fn a_change_enqueues_what_depends_on_it() {
+    let check = |change: fn(&mut Fed), expected: &[&str]| {
+        let mut fed = cluster();
+        change(&mut fed);
+        let mut expected: Vec<String> = expected.iter().map(|key| (*key).to_owned()).collect();
+        expected.sort();
+        assert_eq!(fed.enqueued(), expected);
+    };
+    let (a, b, db) = (image_key("a"), image_key("b"), record_key("StatefulSet", "db"));
+    let pods = ["pod/db-0", "pod/web-1-x"];
+    check(|fed| fed.deployment("web"), &["deployment/web"]);
+    check(|fed| fed.replica_set("web-1", "web"), &["pod/web-1-x"]);
+    check(|fed| fed.replica_set("web-2", "web"), &[]);
+    check(|fed| fed.pod("web-1-x", "n", "web-1"), &["pod/web-1-x"]);
+    check(|fed| fed.workload("Deployment", "web", "a"), &["deployment/web", "namespace/n", pods[0], pods[1]]);
+    check(|fed| fed.workload("StatefulSet", "db", "b"), &[&db, "namespace/n", pods[0], pods[1]]);
+    check(|fed| fed.image("a"), &[&a, "deployment/web", pods[0], pods[1]]);
+    check(|fed| fed.image("b"), &[&b, &db, pods[0], pods[1]]);
+    check(|fed| fed.image(&pinned("b", 1)), &[&image_key(&pinned("b", 1)), &db, pods[0], pods[1]]);
+    check(|fed| fed.image("unused"), &[&image_key("unused"), pods[0], pods[1]]);
+    // A heartbeat of a node is no change; another platform is.
+    check(|fed| fed.node("one", "amd64"), &[]);
+    check(|fed| fed.node("two", "amd64"), &[]);
+    check(|fed| fed.node("two", "arm64"), &[&a, &b]);
+}
+
+#[test]
+fn policies_and_approvals_enqueue_what_they_decide() {
+    let mut fed = cluster();
+    let policy = json!({"apiVersion": "tidewaiter.dev/v1alpha1", "kind": "ClusterScanPolicy", "metadata": {"name": "p"},
+        "spec": {}});
+    fed.apply(|w| &mut w.policies, Index::policy_changed, policy);
+    let mut all = vec![image_key("a"), image_key("b"), record_key("StatefulSet", "db")];
+    all.extend(["deployment/web", "pod/db-0", "pod/far", "pod/web-1-x", "policies"].map(str::to_owned));
+    all.sort();
+    assert_eq!(fed.enqueued(), all);
+    let mut approve = |kind: &str, expected: &[&str]| {
+        let spec = json!({"kind": kind, "name": "web", "uid": "uid-web", "digests": [], "approvedBy": "p"});
+        let object = json!({"apiVersion": "tidewaiter.dev/v1alpha1", "kind": "RolloutApproval",
+            "metadata": {"name": "a", "namespace": "n"}, "spec": spec});
+        fed.apply(|w| &mut w.approvals, Index::approval_changed, object);
+        assert_eq!(fed.enqueued(), expected, "{kind}");
+    };
+    approve("Deployment", &["deployment/web", "pod/db-0", "pod/web-1-x"]);
+    approve("StatefulSet", &["pod/db-0", "pod/web-1-x"]);
+}
+
+#[test]
+fn a_deleted_object_is_forgotten_and_its_dependents_are_enqueued() {
+    let mut fed = cluster();
+    let gone = (*fed.index.image_scan("n", "b").unwrap()).clone();
+    fed.event(|w| &mut w.images, Index::image_changed, Event::Delete(gone));
+    assert!(fed.index.image_scan("n", "b").is_none());
+    assert!(fed.enqueued().contains(&record_key("StatefulSet", "db")));
+}
+
+#[test]
+fn enqueueing_a_workload_reaches_its_controller() {
+    let check = |kind: &str, expected: &[&str]| {
+        let fed = cluster();
+        let workload = WorkloadRef {
+            namespace: "n".into(),
+            api_version: "v1".into(),
+            kind: kind.into(),
+            name: "web".into(),
+            uid: "u".into(),
+        };
+        fed.index.enqueue_workload(&workload);
+        assert_eq!(fed.enqueued(), expected, "{kind}");
+    };
+    check("Deployment", &["deployment/web"]);
+    check("StatefulSet", &["pod/db-0", "pod/web-1-x"]);
+    check("Pod", &["pod/db-0", "pod/web-1-x"]);
+}
+
+#[test]
+fn a_record_belongs_to_a_uid() {
+    let fed = cluster();
+    let check = |kind: &str, name: &str, uid: &str, expected: bool| {
+        let workload = WorkloadRef {
+            namespace: "n".into(),
+            api_version: "v1".into(),
+            kind: kind.into(),
+            name: name.into(),
+            uid: uid.into(),
+        };
+        assert_eq!(fed.index.record(&workload).is_some(), expected, "{kind} {name} {uid}");
+    };
+    check("Deployment", "web", "uid-web", true);
+    check("Deployment", "web", "uid-web-of-another", false);
+    check("StatefulSet", "web", "uid-web", false);
+    check("StatefulSet", "db", "uid-db", true);
+}
+
+#[test]
+fn a_scan_is_found_by_its_image() {
+    let mut fed = cluster();
+    assert!(fed.index.image_scan("n", "a").is_some());
+    assert!(fed.index.image_scan("other", "a").is_none());
+    // A user's ImageScan under the name of another image's.
+    let mut impostor = (*scan("evil", Value::Null)).clone();
+    impostor.metadata.name = Some(tidewaiter_crd::image_scan::name("a"));
+    fed.event(|w| &mut w.images, Index::image_changed, Event::Apply(impostor));
+    assert!(fed.index.image_scan("n", "a").is_none());
+    assert!(fed.index.image_scan("n", "evil").is_none());
+}
+
+#[test]
+fn a_pod_of_a_replica_set_belongs_to_its_deployment() {
+    let fed = cluster();
+    let check = |replica_set: &str, expected: &str| {
+        let label = match fed.index.pod_owner(&from_value(pod("p", "n", replica_set)).unwrap(), "n") {
+            PodOwner::Deployment { workload, .. } => workload.label(),
+            PodOwner::Other(workload) => workload.label(),
+            PodOwner::Unknown => "unknown".to_owned(),
+        };
+        assert_eq!(label, expected, "{replica_set}");
+    };
+    check("web-1", "deployment/web");
+    check("web-2", "unknown");
+}
+
+#[test]
+fn the_platforms_of_the_nodes() {
+    let check = |nodes: &[&str], expected: &[&str]| {
+        let mut fed = fed();
+        nodes.iter().enumerate().for_each(|(i, architecture)| fed.node(&i.to_string(), architecture));
+        let found: Vec<String> = fed.index.platforms().iter().map(ToString::to_string).collect();
+        assert_eq!(found, expected, "{nodes:?}");
+    };
+    check(&["amd64"], &["linux/amd64"]);
+    check(&["arm64", "amd64", "arm64"], &["linux/amd64", "linux/arm64"]);
+    assert_eq!(fed().index.platforms().len(), 1, "this machine's");
+}
+
+#[test]
+fn a_failing_watch_says_what_to_do_until_it_works() {
+    let fed = fed();
+    let check = |code: u16, expected: &str| {
+        let status = from_value(json!({"code": code, "message": "m", "reason": "r"})).unwrap();
+        let error = watcher::Error::InitialListFailed(kube::Error::Api(status));
+        fed.index.handle("pods", &Err::<Event<Pod>, _>(error), Index::pod_changed);
+        let problems = fed.index.problems();
+        assert!(problems.len() == 1 && problems[0].starts_with(expected), "{problems:?}");
+    };
+    check(403, "the server may not list and watch pods: apply deploy/rbac.yaml");
+    check(404, "the API server does not know pods: apply deploy/crds.yaml");
+    check(500, "watching pods fails and is retried");
+    fed.index.handle("pods", &Ok(Event::<Pod>::InitDone), Index::pod_changed);
+    assert_eq!(fed.index.problems(), [""; 0]);
+}

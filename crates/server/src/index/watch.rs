@@ -1,0 +1,89 @@
+//! The watches that fill the index.
+
+use super::{Index, IndexWriters};
+use futures::StreamExt as _;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Client, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use std::sync::Arc;
+use tidewaiter_crd::names;
+
+/// Starts one watch per kind.
+pub(super) fn start(client: &Client, index: &Arc<Index>, writers: IndexWriters) {
+    let all = watcher::Config::default;
+    let gated = all().labels(names::GATED);
+    watch(client, index, "deployments", all(), writers.deployments, Index::deployment_changed);
+    watch(client, index, "replicasets", all(), writers.replica_sets, Index::replica_set_changed);
+    watch(client, index, "pods", gated, writers.gated, Index::pod_changed);
+    watch(client, index, "workloadscans", all(), writers.workloads, Index::workload_changed);
+    watch(client, index, "imagescans", all(), writers.images, Index::image_changed);
+    watch(client, index, "clusterscanpolicies", all(), writers.policies, Index::policy_changed);
+    watch(client, index, "rolloutapprovals", all(), writers.approvals, Index::approval_changed);
+    watch(client, index, "nodes", all(), writers.nodes, Index::node_changed);
+    watch(client, index, "namespaces", all(), writers.namespaces, Index::namespace_changed);
+}
+
+/// Watches one kind; `changed` is called for every object that is created, changed or deleted.
+fn watch<K>(
+    client: &Client,
+    index: &Arc<Index>,
+    plural: &'static str,
+    config: watcher::Config,
+    writer: Writer<K>,
+    changed: fn(&Index, &K),
+) where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    let api: Api<K> = Api::all(client.clone());
+    // Managed fields are half of many an object, and nothing here reads them.
+    let slim = |object: &mut K| object.managed_fields_mut().clear();
+    let mut events = Box::pin(watcher(api, config).default_backoff().modify(slim).reflect(writer));
+    let index = Arc::clone(index);
+    tokio::spawn(async move {
+        while let Some(event) = events.next().await {
+            index.handle(plural, &event, changed);
+        }
+    });
+}
+
+impl Index {
+    /// Handles an event that the store already shows.
+    pub(super) fn handle<K>(
+        &self,
+        plural: &str,
+        event: &Result<watcher::Event<K>, watcher::Error>,
+        changed: fn(&Index, &K),
+    ) {
+        match event {
+            Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object) | watcher::Event::Delete(object)) => {
+                changed(self, object);
+                self.problems.lock().remove(plural);
+            }
+            Ok(watcher::Event::Init | watcher::Event::InitDone) => {
+                self.problems.lock().remove(plural);
+            }
+            Err(error) => {
+                let text = problem(plural, error);
+                tracing::error!("{text}");
+                self.problems.lock().insert(plural.to_owned(), text);
+            }
+        }
+    }
+}
+
+/// What a failed watch means to an operator.
+fn problem(plural: &str, error: &watcher::Error) -> String {
+    let code = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => Some(status.code),
+        watcher::Error::WatchError(status) => Some(status.code),
+        _ => None,
+    };
+    match code {
+        Some(403) => format!("the server may not list and watch {plural}: apply deploy/rbac.yaml ({error})"),
+        Some(404) => format!("the API server does not know {plural}: apply deploy/crds.yaml ({error})"),
+        _ => format!("watching {plural} fails and is retried: {error}"),
+    }
+}

@@ -1,0 +1,77 @@
+//! Pull secrets: read one by one with `get`, for the namespace that they are in and no other.
+
+use super::worker::{PullSecret, ScanFailure};
+use k8s_openapi::api::core::v1::{PodSpec, Secret, ServiceAccount};
+use kube::{Api, Client, ResourceExt as _};
+use std::collections::BTreeSet;
+use tidewaiter_core::Reason;
+use tidewaiter_crd::ImageScan;
+
+/// Names of the pull secrets that a Pod would use: its own and its ServiceAccount's.
+///
+/// # Errors
+/// When the ServiceAccount cannot be read.
+pub(crate) async fn names(client: &Client, namespace: &str, spec: &PodSpec) -> Result<Vec<String>, kube::Error> {
+    let account = spec.service_account_name.as_deref().filter(|name| !name.is_empty()).unwrap_or("default");
+    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+    let of_account = api.get_opt(account).await?.and_then(|a| a.image_pull_secrets).unwrap_or_default();
+    let own = spec.image_pull_secrets.clone().unwrap_or_default();
+    let names: BTreeSet<String> = own.into_iter().chain(of_account).map(|secret| secret.name).collect();
+    Ok(names.into_iter().filter(|name| !name.is_empty()).collect())
+}
+
+/// The secrets of a scan: those that the ImageScan names, then those of the namespace's default ServiceAccount, which a
+/// Pod of this image uses unless it names another one. A missing secret counts as empty, as for a kubelet.
+///
+/// # Errors
+/// When one cannot be read.
+pub(crate) async fn of_scan(client: &Client, scan: &ImageScan) -> Result<Vec<PullSecret>, ScanFailure> {
+    let namespace = scan.namespace().unwrap_or_default();
+    let default = names(client, &namespace, &PodSpec::default()).await;
+    let default = default.map_err(|e| unreadable("the default ServiceAccount", &e))?;
+    let more = default.iter().filter(|name| !scan.spec.pull_secrets.contains(name));
+    let api: Api<Secret> = Api::namespaced(client.clone(), &namespace);
+    let mut all = Vec::new();
+    for name in scan.spec.pull_secrets.iter().chain(more) {
+        let secret = api.get_opt(name).await.map_err(|e| unreadable(&format!("pull secret {name}"), &e))?;
+        all.extend(secret.iter().flat_map(documents));
+    }
+    Ok(all)
+}
+
+/// The documents of one Secret, in either of the formats that kubelets read.
+fn documents(secret: &Secret) -> Vec<PullSecret> {
+    let text = |key: &str| {
+        let bytes = secret.data.as_ref()?.get(key)?;
+        String::from_utf8(bytes.0.clone()).ok()
+    };
+    let current = text(".dockerconfigjson").map(|document| PullSecret { legacy: false, document });
+    let legacy = text(".dockercfg").map(|document| PullSecret { legacy: true, document });
+    current.into_iter().chain(legacy).collect()
+}
+
+fn unreadable(what: &str, error: &kube::Error) -> ScanFailure {
+    ScanFailure::new(Reason::PullSecretUnreadable, format!("{what}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn both_formats_are_read() {
+        let check = |data: Value, expected: &[(bool, &str)]| {
+            let secret: Secret = serde_json::from_value(json!({"metadata": {}, "data": data})).unwrap();
+            let found = documents(&secret);
+            let found: Vec<(bool, &str)> = found.iter().map(|s| (s.legacy, s.document.as_str())).collect();
+            assert_eq!(found, expected, "{data}");
+        };
+        check(json!({".dockerconfigjson": "e30="}), &[(false, "{}")]);
+        check(json!({".dockercfg": "e30="}), &[(true, "{}")]);
+        check(json!({".dockercfg": "e30=", ".dockerconfigjson": "e30="}), &[(false, "{}"), (true, "{}")]);
+        check(json!({"password": "e30="}), &[]);
+        check(json!({".dockerconfigjson": "/w=="}), &[]);
+        check(json!(null), &[]);
+    }
+}

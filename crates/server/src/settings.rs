@@ -1,0 +1,33 @@
+//! What the server's command line says.
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Settings that hold for the life of the process.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Namespaces that are never touched.
+    pub(crate) excluded: Vec<String>,
+    /// How registries are reached.
+    pub(crate) registries: RegistrySettings,
+    /// Memory limit of one scan, in bytes.
+    pub(crate) scan_memory: u64,
+    /// Maximum concurrent scans.
+    pub(crate) scans: u16,
+    /// URL at which the API server reaches the webhooks; none: through the Service.
+    pub(crate) webhook_url: Option<String>,
+    /// The program of the worker processes: this one.
+    pub(crate) program: PathBuf,
+}
+
+/// How registries are reached. A scan's own process receives them in its job.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct RegistrySettings {
+    /// Networks that are allowed in addition to public addresses.
+    pub(crate) allowed_networks: Vec<IpNet>,
+    /// Hosts that are reached over plain HTTP.
+    pub(crate) plain_http: Vec<String>,
+    /// PEM of a private authority.
+    pub(crate) ca_pem: Option<String>,
+}
