@@ -1,4 +1,4 @@
-//! Analyzers: which files are wanted, and what their bytes hold. Pure functions from (path, bytes) to packages.
+//! Analyzers: which files are wanted, and what is in them. Pure functions from (path, bytes) to packages.
 //!
 //! [`parsed`] is what they return, [`analyzer`] the table of those that a path chooses, [`pattern`] the look-up in it,
 //! [`content`] what the first bytes choose, [`classify`] a table of programs.

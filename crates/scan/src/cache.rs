@@ -24,7 +24,7 @@ use tidewaiter_core::report::Inventory;
 
 /// Bytes the cache may take before [`Cache::trim`] removes the least recently used entries.
 pub const MAX_BYTES: u64 = 1 << 30;
-/// An entry's time of use is written at most this often: a write for every read would cost more than it tells.
+/// An entry's time of use is written at most this often: a write for every read would cost more than it is worth.
 const TOUCH: Duration = Duration::from_secs(3600);
 /// The file with the point of the path hashes, which entries of layers depend on.
 const POINT: &str = "point";

@@ -57,7 +57,7 @@ pub const ANALYZERS: &[Analyzer] = &[
     unsupported::PORTAGE,
 ];
 
-/// Formats that are detected by a file's first bytes, wherever it lies.
+/// Formats that are detected by a file's first bytes, wherever it is.
 pub const DETECTED_BY_CONTENT: &[(&str, &[PackageType])] = &[
     ("Go programs (ELF, PE, Mach-O): build info", &[Golang]),
     ("Rust programs: the list of cargo-auditable", &[Cargo]),

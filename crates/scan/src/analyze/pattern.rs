@@ -182,8 +182,8 @@ pub(super) fn samples(analyzers: &'static [Analyzer]) -> Vec<String> {
     files.filter(|file| !file.starts_with(ANYWHERE)).map(|file| sample(file)).collect()
 }
 
-/// Ends of the paths that fit patterns with named directories: what lies at them is wanted or not by the directory above,
-/// so that a link to a directory may make it wanted.
+/// Ends of the paths that fit patterns with named directories: whether a file is wanted there depends on the directory
+/// above, so that a link to a directory may make it wanted.
 pub(super) fn probes(analyzers: &'static [Analyzer]) -> Vec<String> {
     let files = analyzers.iter().flat_map(|analyzer| analyzer.files);
     let mut out: Vec<String> = files.filter_map(|file| file.strip_prefix(ANYWHERE)).flat_map(probes_of).collect();

@@ -56,7 +56,7 @@ fn read_layer(
     if let Some(known) = cache.layer(digest, &key, limits) {
         // The cache is keyed by the stored bytes' digest; what this image's config claims of the tar is its own.
         expect_diff_id(layer.descriptor, &known.diff_id)?;
-        return Ok(LayerRead::Read(known));
+        return Ok(LayerRead::Read(Box::new(known)));
     }
     let layer = read::read(layer, wanted, scan)?;
     if let LayerRead::Read(verified) = &layer {

@@ -2,8 +2,9 @@
 
 use super::{HistoryEntry, Image, SourceError};
 
-/// What the history tells: an image repeats the steps of the one it was built on, and most of those end with a command to
-/// run, which makes no layer. The last such step below a layer of the image's own is the base's end.
+/// The number of the base image's layers, by the history: an image repeats the steps of the one it was built on, and most
+/// of those end with a command to run, which makes no layer. The last such step below a layer of the image's own is the
+/// base's end.
 pub(crate) fn guess(history: &[HistoryEntry]) -> Option<usize> {
     let is_command = |step: &&HistoryEntry| {
         let by = step.created_by.as_deref().unwrap_or_default();
@@ -20,7 +21,7 @@ pub(crate) fn guess(history: &[HistoryEntry]) -> Option<usize> {
 /// How many layers an image shares with the base it was built on: all of the base's.
 ///
 /// # Errors
-/// When it was not built on it.
+/// When it is not built on it.
 pub fn shared(image: &Image, base: &Image) -> Result<usize, SourceError> {
     let same = image.layers.iter().zip(&base.layers).take_while(|(a, b)| a.diff_id == b.diff_id).count();
     if same == base.layers.len() {

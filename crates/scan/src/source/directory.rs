@@ -95,7 +95,7 @@ fn list(root: &Path) -> Result<Vec<PathBuf>, SourceError> {
             if entries.len() > MAX_ENTRIES {
                 return Err(SourceError::bad(
                     &root.display().to_string(),
-                    format!("it holds more than {MAX_ENTRIES} entries"),
+                    format!("it has more than {MAX_ENTRIES} entries"),
                 ));
             }
         }

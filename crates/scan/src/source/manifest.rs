@@ -10,14 +10,14 @@ use super::{BlobKey, BlobSource, HistoryEntry, Image, ImageConfig, LayerDescript
 
 /// Largest manifest or index read; the limit registries themselves use.
 pub(super) const MAX_MANIFEST: u64 = 4 << 20;
-/// Largest config read.
+/// Largest config: those of a thousand steps have some hundred kilobytes.
 pub(super) const MAX_CONFIG: u64 = 8 << 20;
-/// Indexes within indexes followed.
+/// Indexes within indexes: build tools make one level.
 const MAX_NESTING: usize = 4;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Descriptor {
+pub(super) struct BlobDescriptor {
     #[serde(default)]
     pub media_type: String,
     pub digest: Digest,
@@ -28,8 +28,8 @@ pub(super) struct Descriptor {
     pub annotations: BTreeMap<String, String>,
 }
 
-impl Descriptor {
-    /// Attestations share an index with the images but are none.
+impl BlobDescriptor {
+    /// Whether it is one: attestations share an index with the images.
     pub(super) fn is_image(&self) -> bool {
         let unknown = |p: &Platform| p.os == "unknown" || p.architecture == "unknown";
         !self.annotations.contains_key("vnd.docker.reference.type") && !self.platform.as_ref().is_some_and(unknown)
@@ -42,25 +42,25 @@ impl Descriptor {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Raw {
+struct RawManifest {
     #[serde(default)]
     schema_version: u32,
     #[serde(default)]
     media_type: Option<String>,
     #[serde(default)]
-    config: Option<Descriptor>,
+    config: Option<BlobDescriptor>,
     #[serde(default)]
-    layers: Option<Vec<Descriptor>>,
+    layers: Option<Vec<BlobDescriptor>>,
     #[serde(default)]
-    manifests: Option<Vec<Descriptor>>,
+    manifests: Option<Vec<BlobDescriptor>>,
     #[serde(default, rename = "fsLayers")]
     fs_layers: Option<serde::de::IgnoredAny>,
 }
 
 /// What a manifest document turned out to be.
-pub(super) enum Document {
-    Index(Vec<Descriptor>),
-    Manifest { config: Descriptor, layers: Vec<Descriptor> },
+pub(super) enum ManifestDocument {
+    Index(Vec<BlobDescriptor>),
+    Manifest { config: BlobDescriptor, layers: Vec<BlobDescriptor> },
 }
 
 fn is_index_type(media_type: &str) -> bool {
@@ -77,9 +77,9 @@ fn is_manifest_type(media_type: &str) -> bool {
     )
 }
 
-impl Document {
+impl ManifestDocument {
     pub(super) fn parse(bytes: &[u8], what: &str) -> Result<Self, SourceError> {
-        let raw: Raw = serde_json::from_slice(bytes)
+        let raw: RawManifest = serde_json::from_slice(bytes)
             .map_err(|error| SourceError::bad(what, format!("the manifest is malformed: {error}")))?;
         let unsupported = |media_type: &str| SourceError::UnsupportedMediaType {
             what: format!("the manifest of {what}"),
@@ -103,30 +103,30 @@ impl Document {
     }
 }
 
-/// Fetches what a source stores by digest. Nothing it returns is trusted before it is verified here.
-pub(super) trait Fetch {
-    fn manifest(&self, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError>;
-    fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError>;
+/// Fetches what a source stores by digest. The caller verifies it before it trusts anything in it.
+pub(super) trait FetchByDigest {
+    fn manifest(&self, descriptor: &BlobDescriptor) -> Result<Vec<u8>, SourceError>;
+    fn config(&self, descriptor: &BlobDescriptor) -> Result<Vec<u8>, SourceError>;
 }
 
-/// The platform to prefer when none is asked for.
+/// The platform to prefer when none is requested.
 pub(super) fn host_platform() -> Platform {
     Platform::new("linux", std::env::consts::ARCH).normalised()
 }
 
 /// Chooses the entry of an index for a platform: an exact one before one that merely runs there.
 pub(super) fn choose<'a>(
-    list: &'a [Descriptor],
+    list: &'a [BlobDescriptor],
     wanted: Option<&Platform>,
     what: &str,
-) -> Result<&'a Descriptor, SourceError> {
-    let images: Vec<&Descriptor> = list.iter().filter(|entry| entry.is_image()).collect();
+) -> Result<&'a BlobDescriptor, SourceError> {
+    let images: Vec<&BlobDescriptor> = list.iter().filter(|entry| entry.is_image()).collect();
     if let ([only], true) = (&images[..], wanted.is_none() || images.iter().all(|entry| entry.platform.is_none())) {
         return Ok(only);
     }
     let host = host_platform();
     let target = wanted.unwrap_or(&host);
-    let rank = |entry: &&&Descriptor| match &entry.platform {
+    let rank = |entry: &&&BlobDescriptor| match &entry.platform {
         Some(platform) if platform.normalised() == target.normalised() => 0,
         Some(platform) if target.matches(platform) => 1,
         Some(_) => 3,
@@ -143,38 +143,39 @@ pub(super) fn choose<'a>(
 }
 
 /// A manifest found by following indexes.
-pub(super) struct Found {
+pub(super) struct FoundManifest {
     pub manifest_digest: Digest,
     pub index_digest: Option<Digest>,
     pub platform: Option<Platform>,
-    pub config: Descriptor,
-    pub layers: Vec<Descriptor>,
+    pub config: BlobDescriptor,
+    pub layers: Vec<BlobDescriptor>,
 }
 
 /// Follows indexes from a document, whose digest is given if it has one, to the manifest for a platform.
 pub(super) fn follow(
-    fetch: &dyn Fetch,
+    fetch: &dyn FetchByDigest,
     what: &str,
     root: &[u8],
     root_digest: Option<Digest>,
     wanted: Option<&Platform>,
-) -> Result<Found, SourceError> {
-    let mut document = Document::parse(root, what)?;
+) -> Result<FoundManifest, SourceError> {
+    let mut document = ManifestDocument::parse(root, what)?;
     let (mut digest, mut index_digest, mut platform) = (root_digest, None, None);
     for _ in 0..=MAX_NESTING {
         match document {
-            Document::Manifest { config, layers } => {
+            ManifestDocument::Manifest { config, layers } => {
                 let manifest_digest = digest.unwrap_or_else(|| sha256(root));
-                return Ok(Found { manifest_digest, index_digest, platform, config, layers });
+                return Ok(FoundManifest { manifest_digest, index_digest, platform, config, layers });
             }
-            Document::Index(list) => {
+            ManifestDocument::Index(list) => {
                 index_digest = index_digest.or(digest);
                 let chosen = choose(&list, wanted, what)?;
                 let name = format!("manifest {} of {what}", chosen.digest);
                 let bytes = fetch.manifest(chosen)?;
                 verify(&bytes, &name, &chosen.digest, Some(chosen.size))?;
-                document = Document::parse(&bytes, &name)?;
-                if matches!(document, Document::Index(_)) != chosen.is_index() && !chosen.media_type.is_empty() {
+                document = ManifestDocument::parse(&bytes, &name)?;
+                if matches!(document, ManifestDocument::Index(_)) != chosen.is_index() && !chosen.media_type.is_empty()
+                {
                     return Err(SourceError::bad(&name, format!("it is not of its type {}", chosen.media_type)));
                 }
                 platform = chosen.platform.clone().or(platform);
@@ -219,9 +220,9 @@ pub(super) fn parse_config(bytes: &[u8], what: &str) -> Result<ImageConfig, Sour
 
 /// Makes an image of a manifest: fetches and verifies its config and describes its layers.
 pub(super) fn assemble(
-    fetch: &dyn Fetch,
+    fetch: &dyn FetchByDigest,
     reference: &str,
-    found: Found,
+    found: FoundManifest,
     wanted: Option<&Platform>,
     blobs: Box<dyn BlobSource>,
 ) -> Result<Image, SourceError> {
@@ -237,7 +238,7 @@ pub(super) fn assemble(
     verify(&bytes, &what, &found.config.digest, Some(found.config.size))?;
     let config = parse_config(&bytes, &what)?;
     let mut layers = Vec::with_capacity(found.layers.len());
-    for Descriptor { digest, size, media_type, .. } in found.layers {
+    for BlobDescriptor { digest, size, media_type, .. } in found.layers {
         let foreign = is_foreign(&media_type, &digest, reference)?;
         layers.push(StoredLayer { digest, size: Some(size), foreign, key: BlobKey::Digest });
     }
@@ -254,7 +255,7 @@ pub(super) fn assemble(
     })
 }
 
-/// The platform the index names, else the config's; it must be one that was asked for.
+/// The platform the index names, else the config's; it must be a requested one.
 pub(super) fn platform_of(
     config: &ImageConfig,
     named: Option<Platform>,

@@ -1,11 +1,11 @@
-//! Sparse files: old GNU (type `S`), and PAX formats 0.0, 0.1 and 1.0. What is stored are the parts that hold data.
+//! Sparse files: old GNU (type `S`), and PAX formats 0.0, 0.1 and 1.0. Only the parts with data are stored.
 
 use super::header::{Header, number};
 use super::pax::Pax;
 use super::{BLOCK, TarError, TarReader};
 use std::io::{self, BufRead, Read};
 
-/// Most bytes of a map, as in Go.
+/// Bytes of a map: the limit of Go's reader.
 const MAX_MAP: usize = 1 << 20;
 const BAD: TarError = TarError::Corrupt("a sparse file's map");
 
@@ -47,7 +47,7 @@ impl Sparse {
     }
 
     /// The map that PAX records name; `None` for a file that is not sparse. Format 1.0 also names the file anew and
-    /// keeps its map at the start of the content.
+    /// has its map at the start of the content.
     pub(super) fn pax<R: BufRead>(
         pax: &Pax,
         stored: u64,

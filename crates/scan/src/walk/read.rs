@@ -19,7 +19,7 @@ use tidewaiter_core::report::{Gap, GapKind};
 /// Reads a layer.
 ///
 /// # Errors
-/// When its bytes cannot be had, are not what the image says, or exceed the limits.
+/// When its bytes cannot be read, differ from what the image says, or exceed the limits.
 pub(crate) fn read(layer: Layer<'_>, wanted: &WantedPaths, scan: &ScanResources<'_>) -> Result<LayerRead, ScanError> {
     let descriptor = layer.descriptor;
     scan.progress.layer_started(layer.number, layer.siblings(), descriptor.size);
@@ -47,7 +47,7 @@ pub(crate) fn read(layer: Layer<'_>, wanted: &WantedPaths, scan: &ScanResources<
     expect_diff_id(descriptor, &diff_id)?;
     let diff = walk.into_diff();
     scan.progress.layer_done(layer.number);
-    Ok(LayerRead::Read(VerifiedLayer { digest, diff_id, size, diff }))
+    Ok(LayerRead::Read(Box::new(VerifiedLayer { digest, diff_id, size, diff })))
 }
 
 /// The gap of a layer that its registry need not have and does not have.
@@ -101,7 +101,7 @@ impl<'a> StoredLayer<'a> {
         }
     }
 
-    /// What an I/O error on the way means: a cancelled scan, a limit, the source's own error, or bytes that are no layer.
+    /// What an I/O error on the way means: a cancelled scan, a limit, the source's own error, or bytes that are not a layer.
     fn failed(&self, error: &io::Error) -> ScanError {
         if is_set(self.scan.cancel) {
             return ScanError::Cancelled;

@@ -8,7 +8,7 @@ use crate::walk::wanted::{Wanted, WantedPaths};
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 
-/// Bytes that a recorded path or link takes beside its text: its place in vectors and maps, rounded.
+/// Bytes that a recorded path or link takes in addition to its text: its place in vectors and maps, rounded.
 const ENTRY_COST: u64 = 64;
 
 /// A walk through one tar.

@@ -1,4 +1,4 @@
-//! Java archives: what each says that it is, and the archives inside it.
+//! Java archives: the artifacts that each names, and the archives inside it.
 //!
 //! `META-INF/maven/GROUP/ARTIFACT/pom.properties` names an artifact for certain; an archive with several is one into
 //! which others were unpacked. Where there is none, the manifest and the file's name are used ([`identity`]).
@@ -274,7 +274,7 @@ impl<'p> JavaArchiveReader<'p> {
     }
 
     fn too_deep(&mut self, inside: &str) {
-        self.limit(inside, "it lies too deep in other archives: skipped nesting");
+        self.limit(inside, "it is nested too deep in other archives, and skipped");
     }
 
     fn limit(&mut self, inside: &str, cause: &str) {

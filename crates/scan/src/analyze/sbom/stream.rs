@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 /// Shows each element of the array that an object holds under a name.
 ///
 /// # Errors
-/// When the bytes are no object, or an element is none of its kind.
+/// When the bytes are not an object, or an element is of another kind.
 pub(super) fn elements<'b, T: Deserialize<'b>>(
     bytes: &'b [u8],
     member: &str,
@@ -81,11 +81,11 @@ impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Each<F, T> {
     }
 }
 
-/// The elements of an array that say something, as texts.
+/// The elements of an array that have a text.
 #[derive(Debug)]
 pub(super) struct Texts<T>(pub(super) Vec<String>, PhantomData<T>);
 
-/// Texts of one array: a package has a few names, a document a few roots.
+/// Texts of one array: a package has a few names, a document some roots.
 const MAX_TEXTS: usize = 10_000;
 
 impl<'de, T: Deserialize<'de> + Into<Option<String>>> Deserialize<'de> for Texts<T> {

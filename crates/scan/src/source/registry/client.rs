@@ -1,7 +1,7 @@
 //! Requests to one repository: authentication, redirects, retries.
 
 use super::super::read::read_capped;
-use super::address::{Guard, Refused};
+use super::address::{AddressGuard, RefusedAddress};
 use super::auth::{self, Challenge};
 use super::credentials::Login;
 use super::{RegistryConfig, SourceError, manifest};
@@ -45,7 +45,7 @@ impl RegistryClient {
             host => host,
         };
         let settings = Settings { extra_roots: config.ca_pem.clone(), total: None };
-        let http = Http::with_resolver(&settings, Guard::new(config.addresses.clone()));
+        let http = Http::with_resolver(&settings, AddressGuard::new(config.addresses.clone()));
         let http = http.map_err(|e| SourceError::Setup { what: reference.to_string(), cause: e.to_string() })?;
         Ok(RegistryClient {
             base: format!("{}://{host}", http.scheme(host, config.plain_http.iter().any(|named| named == host))),
@@ -102,7 +102,7 @@ impl RegistryClient {
                 Ok(response) => return Ok(response),
                 Err(failure) => failure,
             };
-            let Some(pause) = pauses.next().filter(|_| failure.is_transient) else { return Err(failure.error) };
+            let Some(pause) = pauses.next().filter(|_| failure.is_transient) else { return Err(*failure.error) };
             thread::sleep(failure.retry_after.unwrap_or(pause).min(MAX_PAUSE));
         }
     }
@@ -212,7 +212,7 @@ impl RegistryClient {
     /// would fail again.
     fn failed(&self, url: &str, error: ureq::Error, what: &str) -> FailedAttempt {
         match error {
-            ureq::Error::Other(error) if error.is::<Refused>() => {
+            ureq::Error::Other(error) if error.is::<RefusedAddress>() => {
                 let advice =
                     "allow its network with --allow-registry-network CIDR of tidewaiter serve, or use another registry";
                 SourceError::HostNotAllowed { what: what.to_owned(), cause: error.to_string(), advice }.into()
@@ -220,7 +220,7 @@ impl RegistryClient {
             error => {
                 let failure = self.http.failure(url, &error);
                 let is_transient = !failure.kind.lasts();
-                FailedAttempt { error: not_reached(what, failure), is_transient, retry_after: None }
+                FailedAttempt { error: Box::new(not_reached(what, failure)), is_transient, retry_after: None }
             }
         }
     }
@@ -231,7 +231,7 @@ type Attempt<T> = Result<T, FailedAttempt>;
 
 /// A try that failed, and whether the next one may not.
 struct FailedAttempt {
-    error: SourceError,
+    error: Box<SourceError>,
     is_transient: bool,
     /// The pause that the registry asks for.
     retry_after: Option<Duration>,
@@ -239,14 +239,14 @@ struct FailedAttempt {
 
 impl FailedAttempt {
     fn transient(error: SourceError) -> Self {
-        FailedAttempt { error, is_transient: true, retry_after: None }
+        FailedAttempt { error: Box::new(error), is_transient: true, retry_after: None }
     }
 }
 
 /// An error that another try would get again.
 impl From<SourceError> for FailedAttempt {
     fn from(error: SourceError) -> Self {
-        FailedAttempt { error, is_transient: false, retry_after: None }
+        FailedAttempt { error: Box::new(error), is_transient: false, retry_after: None }
     }
 }
 

@@ -6,10 +6,10 @@ const LC_SEGMENT: u64 = 1;
 const LC_SEGMENT_64: u64 = 0x19;
 /// Readable and writable, not executable.
 const PROT_RW: u64 = 3;
-/// Load commands, and sections of one segment, at most: real files have a few dozen.
+/// Load commands, and sections of one segment: real files have a few dozen.
 const MAX_COMMANDS: u64 = 4096;
 const MAX_SECTIONS: u64 = 1024;
-/// Architectures in one file, at most; a Java class begins with the same bytes and then has 45 or more.
+/// Architectures in one file. A Java class begins with the same bytes, followed by a version of 45 or more.
 pub(crate) const MAX_SLICES: u32 = 44;
 
 pub(super) fn parse(bytes: &[u8]) -> Binary {

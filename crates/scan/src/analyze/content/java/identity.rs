@@ -4,13 +4,13 @@
 use super::groups;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Directories of classes remembered: enough to tell whose they are.
+/// Directories of classes recorded: enough to know whose they are.
 const MAX_DIRECTORIES: usize = 64;
 
 /// Maven coordinates.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Artifact {
-    /// Empty when nothing tells it: then no advisory is asked, and the name alone is listed.
+    /// Empty when it is not known: then the name alone is listed, and no advisory matches.
     pub(super) group: String,
     pub(super) artifact: String,
     pub(super) version: String,
@@ -23,7 +23,7 @@ impl Artifact {
     }
 }
 
-/// What was read of one archive.
+/// The evidence of one archive's identity.
 #[derive(Debug, Default)]
 pub(super) struct Identity {
     /// The file's name without its suffix.
@@ -40,7 +40,7 @@ impl Identity {
         Identity { stem: stem.to_owned(), ..Identity::default() }
     }
 
-    /// Reads one of the texts that say what it is, by the name of its entry.
+    /// Reads a manifest or properties, by the name of the entry.
     pub(super) fn text(&mut self, name: &str, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         match name.strip_prefix("META-INF/maven/").and_then(|rest| rest.strip_suffix("/pom.properties")) {
@@ -81,11 +81,11 @@ impl Identity {
             let (name, version) = split_name(&self.stem)?;
             (name == artifact).then(|| version.to_owned())
         });
-        // Without a version it is listed, and a gap says that it is not judged.
+        // Without a version it is listed too, so that the report has a gap for it.
         self.poms.insert(Artifact { group, artifact, version: version.unwrap_or_default() });
     }
 
-    /// Notes where a class lies.
+    /// Records the directory of a class.
     pub(super) fn class(&mut self, name: &str) {
         let of_no_package = name == "module-info.class";
         if self.directories.len() >= MAX_DIRECTORIES || name.starts_with("META-INF/") || of_no_package {
@@ -99,7 +99,7 @@ impl Identity {
         }
     }
 
-    /// Everything that the archive is.
+    /// All artifacts of the archive.
     pub(super) fn artifacts(self) -> Vec<Artifact> {
         let own = self.own();
         let mut out: Vec<Artifact> = self.poms.iter().cloned().collect();
@@ -109,13 +109,13 @@ impl Identity {
         out
     }
 
-    /// Whether the manifest and the file's name say something that no `pom.properties` does.
+    /// Whether the manifest and the file's name identify an artifact that no `pom.properties` names.
     fn adds(&self, own: &Artifact) -> bool {
         if self.poms.is_empty() {
             return true;
         }
-        // Others were unpacked into it, and its own build does not write properties. A name that was only changed, or
-        // whose group is a guess, proves nothing beside them.
+        // Other archives were unpacked into it, and its own build writes no properties. A name that was only changed, or
+        // whose group is a guess, proves nothing against them.
         let same = |pom: &Artifact| own.artifact.starts_with(&pom.artifact) || pom.artifact.ends_with(&own.artifact);
         let stem = |pom: &Artifact| self.stem.starts_with(&pom.artifact);
         let only = self.poms.len() == 1 && self.poms.iter().all(|pom| pom.version == own.version);
@@ -146,15 +146,15 @@ impl Identity {
         Some(Artifact { group, artifact: artifact.to_owned(), version })
     }
 
-    /// The version by the file's name, unless the manifest speaks of quite another.
+    /// The version of the file's name, unless the manifest has quite another.
     fn version(&self, named: Option<&str>) -> Option<String> {
-        let said = ["implementation-version", "bundle-version", "specification-version"];
-        let mut said = said.iter().filter_map(|key| self.header(key)).filter(|v| is_version(v)).peekable();
-        let Some(named) = named else { return said.next().map(str::to_owned) };
-        let first = said.peek().map(|version| (*version).to_owned());
+        let stated = ["implementation-version", "bundle-version", "specification-version"];
+        let mut stated = stated.iter().filter_map(|key| self.header(key)).filter(|v| is_version(v)).peekable();
+        let Some(named) = named else { return stated.next().map(str::to_owned) };
+        let first = stated.peek().map(|version| (*version).to_owned());
         let begins = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|r| !r.starts_with(|c: char| c.is_ascii_digit()));
         let agrees = |version: &str| begins(version, named) || begins(named, version) || same_numbers(version, named);
-        if first.is_none() || said.any(agrees) { Some(named.to_owned()) } else { first }
+        if first.is_none() || stated.any(agrees) { Some(named.to_owned()) } else { first }
     }
 
     fn group(&self, artifact: &str, version: &str) -> Option<String> {
