@@ -193,14 +193,8 @@ fn key(what: &str, digest: &Digest, wanted: &str, limits: &Limits) -> String {
 /// The point of the path hashes: drawn once for each cache, by the first process.
 fn point(dir: &Path) -> io::Result<u64> {
     let path = dir.join(POINT);
-    let read = || -> io::Result<u64> {
-        let text = fs::read_to_string(&path)?;
-        text.trim()
-            .parse()
-            .map_err(|_| io::Error::other(format!("{}: it does not hold a number; remove it", path.display())))
-    };
     if path.exists() {
-        return read();
+        return read_point(&path);
     }
     let new = dir.join(format!("{POINT}.{}.new", std::process::id()));
     fs::write(&new, format!("{}\n", PathHash::new().point()))?;
@@ -209,8 +203,13 @@ fn point(dir: &Path) -> io::Result<u64> {
     fs::remove_file(&new)?;
     match linked {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
-        _ => read(),
+        _ => read_point(&path),
     }
+}
+
+fn read_point(path: &Path) -> io::Result<u64> {
+    let number = fs::read_to_string(path)?.trim().parse();
+    number.map_err(|_| io::Error::other(format!("{}: it does not have a number in it; remove it", path.display())))
 }
 
 #[cfg(test)]

@@ -55,12 +55,14 @@ fn rows(path: &str, kind: ProgramFile) -> impl Iterator<Item = (&'static Program
 
 /// The table by the first byte of the file's name: every file of an image is looked up.
 static BY_FIRST: LazyLock<Vec<Vec<&'static Program>>> = LazyLock::new(|| {
-    let may_begin = |program: &Program, first: u8| {
-        let names = program.files.iter().filter_map(|pattern| pattern.rsplit('/').next()?.bytes().next());
-        names.into_iter().any(|byte| byte == first || matches!(byte, b'*' | b'{'))
-    };
     (0..=u8::MAX).map(|first| PROGRAMS.iter().filter(|program| may_begin(program, first)).collect()).collect()
 });
+
+/// Whether one of the program's files may have a name with this first byte.
+fn may_begin(program: &Program, first: u8) -> bool {
+    let mut names = program.files.iter().filter_map(|pattern| pattern.rsplit('/').next()?.bytes().next());
+    names.any(|byte| byte == first || matches!(byte, b'*' | b'{'))
+}
 
 /// Searches a file for the programs that it may be, whole or window by window.
 pub(super) struct ProgramSearch<'p> {

@@ -81,12 +81,9 @@ impl ManifestDocument {
     pub(super) fn parse(bytes: &[u8], what: &str) -> Result<Self, SourceError> {
         let raw: RawManifest = serde_json::from_slice(bytes)
             .map_err(|error| SourceError::bad(what, format!("the manifest is malformed: {error}")))?;
-        let unsupported = |media_type: &str| SourceError::UnsupportedMediaType {
-            what: format!("the manifest of {what}"),
-            media_type: media_type.to_owned(),
-        };
+        let subject = format!("the manifest of {what}");
         if raw.schema_version == 1 || raw.fs_layers.is_some() {
-            return Err(unsupported("application/vnd.docker.distribution.manifest.v1+json"));
+            return Err(unsupported(subject, "application/vnd.docker.distribution.manifest.v1+json"));
         }
         let stated = raw.media_type.as_deref().unwrap_or_default();
         match (raw.manifests, raw.config, raw.layers) {
@@ -98,9 +95,13 @@ impl ManifestDocument {
             (None, Some(config), Some(layers)) if stated.is_empty() || is_manifest_type(stated) => {
                 Ok(Self::Manifest { config, layers })
             }
-            _ => Err(unsupported(stated)),
+            _ => Err(unsupported(subject, stated)),
         }
     }
+}
+
+fn unsupported(what: String, media_type: &str) -> SourceError {
+    SourceError::UnsupportedMediaType { what, media_type: media_type.to_owned() }
 }
 
 /// Fetches what a source stores by digest. The caller verifies it before it trusts anything in it.
@@ -126,20 +127,32 @@ pub(super) fn choose<'a>(
     }
     let host = host_platform();
     let target = wanted.unwrap_or(&host);
-    let rank = |entry: &&&BlobDescriptor| match &entry.platform {
-        Some(platform) if platform.normalised() == target.normalised() => 0,
-        Some(platform) if target.matches(platform) => 1,
-        Some(_) => 3,
-        // A nested index may carry no platform itself.
-        None => 2,
-    };
-    images.iter().filter(|entry| rank(entry) < 3).min_by_key(rank).copied().ok_or_else(|| {
-        let mut available: Vec<String> =
-            images.iter().filter_map(|entry| entry.platform.as_ref()).map(Platform::to_string).collect();
-        available.dedup();
-        let available = if available.is_empty() { "none".to_owned() } else { available.join(", ") };
-        SourceError::NoMatchingPlatform { what: what.to_owned(), wanted: target.clone(), available }
+    let ranked = images.iter().filter_map(|entry| Some((rank(entry, target)?, *entry)));
+    let best = ranked.min_by_key(|(rank, _)| *rank).map(|(_, entry)| entry);
+    best.ok_or_else(|| SourceError::NoMatchingPlatform {
+        what: what.to_owned(),
+        wanted: target.clone(),
+        available: platforms(&images),
     })
+}
+
+/// How well an entry fits a platform, the best first; `None` for another platform's.
+fn rank(entry: &BlobDescriptor, target: &Platform) -> Option<u8> {
+    match &entry.platform {
+        Some(platform) if platform.normalised() == target.normalised() => Some(0),
+        Some(platform) if target.matches(platform) => Some(1),
+        Some(_) => None,
+        // A nested index may have no platform itself.
+        None => Some(2),
+    }
+}
+
+/// The platforms of an index, for an error's message.
+fn platforms(images: &[&BlobDescriptor]) -> String {
+    let platforms = images.iter().filter_map(|entry| entry.platform.as_ref());
+    let mut platforms: Vec<String> = platforms.map(Platform::to_string).collect();
+    platforms.dedup();
+    if platforms.is_empty() { "none".to_owned() } else { platforms.join(", ") }
 }
 
 /// A manifest found by following indexes.
@@ -310,21 +323,15 @@ pub(super) fn describe_layers(
 
 /// Whether a layer is a foreign one. Its bytes tell how it is compressed; its media type must say that it is a tar at all.
 fn is_foreign(media_type: &str, digest: &Digest, reference: &str) -> Result<bool, SourceError> {
-    let tar = |prefix: &str, suffixes: &[&str]| {
-        media_type.strip_prefix(prefix).is_some_and(|suffix| suffixes.contains(&suffix))
-    };
-    if tar("application/vnd.oci.image.layer.v1.tar", &["", "+gzip", "+zstd"])
-        || tar("application/vnd.docker.image.rootfs.diff.tar", &["", ".gzip", ".zstd"])
-    {
-        return Ok(false);
+    // OCI appends the compression with a plus, Docker with a dot.
+    let tar = media_type.strip_suffix("+gzip").or_else(|| media_type.strip_suffix("+zstd"));
+    let docker_tar = media_type.strip_suffix(".gzip").or_else(|| media_type.strip_suffix(".zstd"));
+    match (tar.unwrap_or(media_type), docker_tar.unwrap_or(media_type)) {
+        ("application/vnd.oci.image.layer.v1.tar", _) | (_, "application/vnd.docker.image.rootfs.diff.tar") => {
+            Ok(false)
+        }
+        ("application/vnd.oci.image.layer.nondistributable.v1.tar", _)
+        | (_, "application/vnd.docker.image.rootfs.foreign.diff.tar") => Ok(true),
+        _ => Err(unsupported(format!("layer {digest} of {reference}"), media_type)),
     }
-    if tar("application/vnd.oci.image.layer.nondistributable.v1.tar", &["", "+gzip", "+zstd"])
-        || tar("application/vnd.docker.image.rootfs.foreign.diff.tar", &["", ".gzip", ".zstd"])
-    {
-        return Ok(true);
-    }
-    Err(SourceError::UnsupportedMediaType {
-        what: format!("layer {digest} of {reference}"),
-        media_type: media_type.to_owned(),
-    })
 }

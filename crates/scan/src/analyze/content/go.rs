@@ -86,14 +86,30 @@ fn pointers(binary: &Binary, blob: &[u8], bytes: &[u8]) -> Option<BuildInfo> {
     if flags & FLAG_INLINE != 0 || (size != 4 && size != 8) {
         return None;
     }
-    let word = |bytes: &[u8], index: usize| number(bytes, index * size, size, flags & FLAG_BIG_ENDIAN != 0);
-    // A pointer leads to a string's header: where its bytes are, and how many.
-    let text = |index: usize| {
-        let header = binary.at(word(blob.get(16..)?, index)?, bytes)?;
-        let length = usize::try_from(word(header, 1)?).ok().filter(|length| *length <= MAX_TEXT)?;
-        binary.at(word(header, 0)?, bytes)?.get(..length)
-    };
-    build_info(text(0)?, text(1).unwrap_or_default())
+    let pointers = Pointers { binary, bytes, size, big_endian: flags & FLAG_BIG_ENDIAN != 0 };
+    let blob = blob.get(16..)?;
+    build_info(pointers.text(blob, 0)?, pointers.text(blob, 1).unwrap_or_default())
+}
+
+/// Follows pointers of one size and byte order.
+struct Pointers<'a> {
+    binary: &'a Binary,
+    bytes: &'a [u8],
+    size: usize,
+    big_endian: bool,
+}
+
+impl<'a> Pointers<'a> {
+    fn word(&self, bytes: &[u8], index: usize) -> Option<u64> {
+        number(bytes, index * self.size, self.size, self.big_endian)
+    }
+
+    /// A pointer leads to a Go string: the address of its bytes, and how many they are.
+    fn text(&self, blob: &[u8], index: usize) -> Option<&'a [u8]> {
+        let string = self.binary.at(self.word(blob, index)?, self.bytes)?;
+        let length = usize::try_from(self.word(string, 1)?).ok().filter(|length| *length <= MAX_TEXT)?;
+        self.binary.at(self.word(string, 0)?, self.bytes)?.get(..length)
+    }
 }
 
 fn build_info(version: &[u8], modules: &[u8]) -> Option<BuildInfo> {

@@ -146,11 +146,9 @@ impl<'a> RpmHeader<'a> {
         let (names, dirs) = (self.texts(BASENAMES), self.texts(DIRNAMES));
         let Some(numbers) = self.find(DIRINDEXES).filter(|e| e.kind == INT32) else { return Vec::new() };
         let number = |index: usize| be32(self.data, numbers.offset.checked_add(index.checked_mul(4)?)?);
-        let path = |(index, name): (usize, Cow<'_, str>)| {
-            let dir = dirs.get(number(index).filter(|_| index < numbers.count)? as usize)?;
-            Some(format!("{dir}{name}"))
-        };
-        names.into_iter().enumerate().filter_map(path).collect()
+        let dir = |index: usize| dirs.get(number(index)? as usize);
+        let named = names.iter().take(numbers.count).enumerate();
+        named.filter_map(|(index, name)| Some(format!("{}{name}", dir(index)?))).collect()
     }
 
     /// The texts of an array.
@@ -192,16 +190,18 @@ pub(super) struct RpmFields<'a> {
     pub(super) label: &'a str,
 }
 
+impl RpmFields<'_> {
+    fn with_epoch(&self, version: &str) -> String {
+        if self.epoch == 0 { version.to_owned() } else { format!("{}:{version}", self.epoch) }
+    }
+}
+
 pub(super) fn installed(fields: &RpmFields<'_>) -> Package {
-    let with_epoch = |version: &str| match fields.epoch {
-        0 => version.to_owned(),
-        epoch => format!("{epoch}:{version}"),
-    };
     let (source_name, source_version) = source(fields.source_rpm).unwrap_or_default();
     // A source rpm's file name has no epoch. Where its version is the package's own, so is its epoch;
     // else it is not known, and none is claimed.
     let source_version = match source_version.as_str() {
-        same if same == fields.version_release => with_epoch(same),
+        same if same == fields.version_release => fields.with_epoch(same),
         other => other.to_owned(),
     };
     Package {
@@ -210,7 +210,7 @@ pub(super) fn installed(fields: &RpmFields<'_>) -> Package {
         source_version,
         vendor: fields.vendor.to_owned(),
         module: module(fields.label),
-        ..Package::new(PackageType::Rpm, fields.name, with_epoch(fields.version_release))
+        ..Package::new(PackageType::Rpm, fields.name, fields.with_epoch(fields.version_release))
     }
 }
 

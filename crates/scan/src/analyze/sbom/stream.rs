@@ -91,12 +91,9 @@ const MAX_TEXTS: usize = 10_000;
 impl<'de, T: Deserialize<'de> + Into<Option<String>>> Deserialize<'de> for Texts<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut texts = Vec::new();
-        let mut keep = |element: T| {
-            if texts.len() <= MAX_TEXTS {
-                texts.extend(element.into());
-            }
-        };
-        Each(&mut keep, PhantomData).deserialize(deserializer)?;
+        // One more than the limit shows that there are too many; the others are not in memory.
+        let mut add = |element: T| texts.extend(element.into().filter(|_| texts.len() <= MAX_TEXTS));
+        Each(&mut add, PhantomData).deserialize(deserializer)?;
         if texts.len() > MAX_TEXTS {
             return Err(D::Error::custom(format!("one thing has more than {MAX_TEXTS} names")));
         }

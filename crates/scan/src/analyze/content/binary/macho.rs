@@ -61,10 +61,11 @@ pub(crate) fn slices(bytes: &[u8]) -> Vec<&[u8]> {
     };
     let header = HeaderFields { bytes, big_endian: true, wide };
     let count = header.u32(4).unwrap_or_default().min(MAX_SLICES.into());
-    let slice = |index: u64| {
-        let arch = header.from(8 + index * if wide { 32 } else { 20 })?;
-        let (offset, size) = (arch.word(8, 8)?, arch.word(12, 16)?);
-        part(bytes, &(offset..offset.saturating_add(size)))
-    };
-    (0..count).filter_map(slice).collect()
+    (0..count).filter_map(|index| slice(&header, index)).collect()
+}
+
+fn slice<'a>(header: &HeaderFields<'a>, index: u64) -> Option<&'a [u8]> {
+    let arch = header.from(8 + index * if header.wide { 32 } else { 20 })?;
+    let (offset, size) = (arch.word(8, 8)?, arch.word(12, 16)?);
+    part(header.bytes, &(offset..offset.saturating_add(size)))
 }
