@@ -1,6 +1,6 @@
 //! What an image holds, and the forms it comes in.
 
-use crate::{Target, seeds};
+use crate::{Target, oracles, seeds};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -9,11 +9,11 @@ use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::{containerd as store, docker_archive, oci_layout};
-use tidewaiter_scan::tar::TarReader;
 
 /// Files of images, layers, archives.
 pub(crate) const TARGETS: &[Target] = &[
-    ("tar", seeds::tar, tar),
+    ("tar", seeds::all_tar_entries, oracles::tar),
+    ("zip", seeds::zip_archive, oracles::zip),
     (
         "dpkg",
         || b"Package: a\nStatus: install ok installed\nVersion: 1:2-3\nSource: b (2)\n\n".to_vec(),
@@ -27,7 +27,7 @@ pub(crate) const TARGETS: &[Target] = &[
         |b| file("a-1.dist-info/METADATA", b),
     ),
     ("dpkg-list", || b"/.\n/usr\n/usr/bin/a\n".to_vec(), |b| file("var/lib/dpkg/info/a.list", b)),
-    ("rpm-sqlite", Vec::new, |b| file("var/lib/rpm/rpmdb.sqlite", b)),
+    ("rpm-sqlite", seeds::rpm_database, oracles::rpm_database),
     ("rpm-log", Vec::new, |b| file("var/lib/rpm/rpmdb.sqlite-wal", b)),
     ("rpm-ndb", Vec::new, |b| file("var/lib/rpm/Packages.db", b)),
     ("rpm-bdb", Vec::new, |b| file("var/lib/rpm/Packages", b)),
@@ -74,12 +74,6 @@ pub(crate) const TARGETS: &[Target] = &[
     ("oci-archive", seeds::oci_archive, |b| with_file(b, |path| drop(oci_layout::open_archive(path, None)))),
     ("containerd", Vec::new, containerd),
 ];
-
-fn tar(bytes: &[u8]) {
-    let limits = Limits { entries: 10_000, path_bytes: 4096, ..Limits::default() };
-    let mut reader = TarReader::new(bytes, &limits);
-    while let Ok(Some(_)) = reader.next_entry() {}
-}
 
 fn file(path: &str, bytes: &[u8]) {
     drop(analyze::parse(path, bytes));

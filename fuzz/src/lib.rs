@@ -7,6 +7,7 @@
 mod feeds;
 mod images;
 mod names;
+mod oracles;
 mod seeds;
 
 /// A target: its name, a sound input to begin with, and what is done with an input.

@@ -43,6 +43,75 @@ pub fn tar() -> Vec<u8> {
     archive(&[("etc/os-release", b"ID=debian\n"), ("var/lib/dpkg/status", b"Package: a\nVersion: 1\n")])
 }
 
+/// Entries of every kind, and every way to write a long name.
+pub fn all_tar_entries() -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let long = "d/".repeat(60) + "f";
+    let header = |kind: tar::EntryType, size: u64| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(size);
+        header.set_mode(0o644);
+        header
+    };
+    for path in ["f", &long] {
+        let file = &mut header(tar::EntryType::Regular, 3);
+        builder.append_data(file, path, b"abc".as_slice()).expect("memory can be written");
+        let link = &mut header(tar::EntryType::Symlink, 0);
+        builder.append_link(link, "s", path).expect("memory can be written");
+    }
+    builder.append_link(&mut header(tar::EntryType::Link, 0), "h", "f").expect("memory can be written");
+    builder.append_data(&mut header(tar::EntryType::Directory, 0), "d/", &[][..]).expect("memory can be written");
+    let records = [("path", b"p/x".as_slice()), ("size", b"3")];
+    builder.append_pax_extensions(records).expect("memory can be written");
+    let mut ustar = tar::Header::new_ustar();
+    ustar.set_path("a".repeat(60) + "/" + &"b".repeat(60)).expect("a short path");
+    ustar.set_size(3);
+    ustar.set_cksum();
+    builder.append(&ustar, b"xyz".as_slice()).expect("memory can be written");
+    builder.append(&ustar, b"xyz".as_slice()).expect("memory can be written");
+    builder.into_inner().expect("memory can be written")
+}
+
+/// A deflated and a stored entry, with their checksums.
+pub fn zip_archive() -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for method in [zip::CompressionMethod::Deflated, zip::CompressionMethod::Stored] {
+        let options = zip::write::SimpleFileOptions::default().compression_method(method);
+        writer.start_file(format!("{method:?}"), options).expect("memory can be written");
+        writer.write_all(&b"text ".repeat(20)).expect("memory can be written");
+    }
+    writer.finish().expect("memory can be written").into_inner()
+}
+
+/// The header of a package as rpm stores it, with a region over all its entries.
+fn rpm_header(name: &str, description: &str) -> Vec<u8> {
+    let (mut index, mut data) = (Vec::new(), Vec::new());
+    for (tag, text) in [(1000, name), (1001, "1"), (1002, "1"), (1005, description)] {
+        index.push([tag, 6, u32::try_from(data.len()).expect("a short header"), 1]);
+        data.extend([text.as_bytes(), b"\0"].concat());
+    }
+    index.insert(0, [63, 7, u32::try_from(data.len()).expect("a short header"), 16]);
+    let entries = u32::try_from(index.len()).expect("a short header");
+    data.extend([63, 7, (entries * 16).wrapping_neg(), 16].iter().flat_map(|word: &u32| word.to_be_bytes()));
+    let head = [entries, u32::try_from(data.len()).expect("a short header")];
+    head.into_iter().chain(index.into_iter().flatten()).flat_map(u32::to_be_bytes).chain(data).collect()
+}
+
+/// A database of SQLite's own making with rpm's tables: small rows, and one with overflow pages.
+pub fn rpm_database() -> Vec<u8> {
+    let mut connection = rusqlite::Connection::open_in_memory().expect("a database");
+    let schema =
+        "PRAGMA page_size = 512; CREATE TABLE Packages (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL);
+        CREATE TABLE Name (key TEXT NOT NULL, hnum INTEGER NOT NULL, idx INTEGER NOT NULL);";
+    connection.execute_batch(schema).expect("tables");
+    for (name, length) in [("a", 10), ("b", 900), ("c", 50), ("d", 50), ("e", 50), ("f", 50)] {
+        let blob = rpm_header(name, &"x".repeat(length));
+        connection.execute("INSERT INTO Packages (blob) VALUES (?1)", [blob]).expect("a row");
+    }
+    connection.serialize(rusqlite::MAIN_DB).expect("a database").to_vec()
+}
+
 pub fn docker_archive() -> Vec<u8> {
     image(&tar())
 }
@@ -131,11 +200,14 @@ pub fn mach_o() -> Vec<u8> {
 /// Stored entries: a manifest, properties, and an archive inside.
 pub fn jar() -> Vec<u8> {
     let properties: &[u8] = b"groupId=a\nartifactId=b\nversion=1\n";
-    let inner = zip(&[("META-INF/maven/a/b/pom.properties", properties)]);
-    zip(&[("META-INF/MANIFEST.MF", b"Implementation-Version: 1.0\nBundle-SymbolicName: a.b\n c\n"), ("x.jar", &inner)])
+    let inner = stored_zip(&[("META-INF/maven/a/b/pom.properties", properties)]);
+    stored_zip(&[
+        ("META-INF/MANIFEST.MF", b"Implementation-Version: 1.0\nBundle-SymbolicName: a.b\n c\n"),
+        ("x.jar", &inner),
+    ])
 }
 
-fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
+fn stored_zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in entries {
         let size = u32::try_from(content.len()).expect("a short file").to_le_bytes();

@@ -32,7 +32,6 @@ mod sbom;
 mod swift;
 mod unsupported;
 mod yarn;
-pub(crate) mod zip;
 
 pub use analyzer::{ANALYZERS, Analyzer, DETECTED_BY_CONTENT};
 pub use classify::programs;

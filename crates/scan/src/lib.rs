@@ -18,5 +18,6 @@ pub mod progress;
 pub mod source;
 pub mod tar;
 mod walk;
+pub mod zip;
 
 pub use error::{NamedDigest, ScanError};

@@ -3,8 +3,8 @@
 use super::analyzer::Analyzer;
 use super::headers::Stanza;
 use super::parsed::failed;
-use super::zip::ZipArchive;
 use super::{ParsedFile, is_text};
+use crate::zip::ZipArchive;
 use std::borrow::Cow;
 use tidewaiter_core::package::{Package, PackageType};
 

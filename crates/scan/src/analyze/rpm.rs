@@ -11,6 +11,8 @@ mod manifest;
 #[cfg(test)]
 mod mutation;
 mod ndb;
+#[cfg(test)]
+mod oracle;
 mod record;
 mod sqlite;
 #[cfg(test)]

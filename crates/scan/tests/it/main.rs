@@ -8,5 +8,6 @@ mod deterministic;
 mod fixture;
 mod layers;
 mod local;
+mod real;
 mod registry;
 mod stored;

@@ -7,8 +7,8 @@ mod groups;
 mod identity;
 
 use crate::analyze::ParsedFile;
-use crate::analyze::zip::stream::{StreamedContent, ZipStream};
-use crate::analyze::zip::{ZipArchive, ZipEntry, ZipError};
+use crate::zip::stream::{StreamedContent, ZipStream};
+use crate::zip::{ZipArchive, ZipEntry, ZipError};
 use identity::{Artifact, Identity};
 use std::borrow::Cow;
 use std::io::BufRead;

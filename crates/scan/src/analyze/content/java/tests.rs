@@ -170,6 +170,23 @@ fn a_directory_that_comes_too_early_hides_nothing() {
 }
 
 #[test]
+fn an_archive_inside_a_damaged_one_is_not_read_in_its_place() {
+    let pom = pom("org.a", "a", "1.0");
+    let whole = jar_by(Stored, &[("lib/a.jar", &jar(&[(&pom.0, &pom.1)])), ("x.txt", b"text")]);
+    check("app.jar", &whole, &["org.a:a 1.0 !/lib/a.jar"]);
+    let end = whole.len() - 22;
+    // The directory's size, with which Java begins: too small, and none.
+    for size in [[9, 0, 0, 0], [0; 4]] {
+        let mut damaged = whole.clone();
+        damaged[end + 12..end + 16].copy_from_slice(&size);
+        check("app.jar", &damaged, &["UnreadableFile app.jar its zip is corrupt: it has no directory"]);
+    }
+    // Bytes after the end do not matter to Java.
+    check("app.jar", &[&whole[..], b"trailing"].concat(), &["org.a:a 1.0 !/lib/a.jar"]);
+    check("app.jar", &jar(&[]), &[]);
+}
+
+#[test]
 fn what_cannot_be_read_is_a_gap() {
     let files: Files<'_> = &[("META-INF/MANIFEST.MF", &[b'x'; 3000]), ("a.jar", b"PK\x03\x04 and nothing")];
     let good = jar(files);

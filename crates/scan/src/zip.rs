@@ -24,20 +24,24 @@ const DEFLATED: u16 = 8;
 
 /// Why an archive or an entry cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ZipError {
+pub enum ZipError {
+    /// The format is broken.
     #[error("its zip is corrupt: {0}")]
     Corrupt(&'static str),
+    /// An entry needs a password.
     #[error("it is encrypted")]
     Encrypted,
+    /// Neither stored nor deflated.
     #[error("it is compressed by a method that Java does not know")]
     Method,
+    /// More bytes than the caller allows.
     #[error("it is too large")]
     TooLarge,
 }
 
 /// A zip archive.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ZipArchive<'a> {
+pub struct ZipArchive<'a> {
     bytes: &'a [u8],
     directory: &'a [u8],
     /// Bytes before the archive, which offsets do not count: a script that starts it.
@@ -46,13 +50,14 @@ pub(crate) struct ZipArchive<'a> {
 
 /// A file in a zip archive, as the directory describes it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ZipEntry<'a> {
-    pub(crate) name: &'a [u8],
+pub struct ZipEntry<'a> {
+    /// The name as stored.
+    pub name: &'a [u8],
     method: u16,
     encrypted: bool,
     stored: u64,
-    /// Bytes when unpacked, as it says.
-    pub(crate) size: u64,
+    /// Bytes when unpacked, as the directory says.
+    pub size: u64,
     offset: u64,
 }
 
@@ -68,17 +73,33 @@ fn narrow(bytes: &[u8], at: usize) -> Option<u64> {
 
 impl<'a> ZipArchive<'a> {
     /// Finds the directory; `None` when there is no sign of an archive.
-    pub(crate) fn open(bytes: &'a [u8]) -> Result<Option<Self>, ZipError> {
+    ///
+    /// # Errors
+    /// When there are signs of an archive, and no directory.
+    pub fn open(bytes: &'a [u8]) -> Result<Option<Self>, ZipError> {
         let from = bytes.len().saturating_sub(END_WITHIN);
         let tail = bytes.get(from..).unwrap_or_default();
         let mut any = bytes.starts_with(LOCAL);
         for at in memchr::memmem::rfind_iter(tail, END) {
             any = true;
-            if let Some(archive) = Self::ending_at(bytes, from + at) {
-                return Ok(Some(archive));
+            // As Java does: an end whose comment ends the file is the only one; any other must lead to an entry. Otherwise
+            // an archive inside a damaged one would be read in its place.
+            let comment = length(tail, at + END_BYTES - 2);
+            let is_last = comment.is_some_and(|comment| at + END_BYTES + comment == tail.len());
+            let archive = Self::ending_at(bytes, from + at).filter(|archive| is_last || archive.begins_with_entry());
+            if archive.is_some() {
+                return Ok(archive);
+            }
+            if is_last {
+                break;
             }
         }
         if any { Err(ZipError::Corrupt("it has no directory")) } else { Ok(None) }
+    }
+
+    fn begins_with_entry(&self) -> bool {
+        let begin = usize::try_from(self.prefix).ok().and_then(|prefix| self.bytes.get(prefix..));
+        begin.is_some_and(|begin| begin.starts_with(LOCAL))
     }
 
     fn ending_at(bytes: &'a [u8], at: usize) -> Option<Self> {
@@ -96,11 +117,13 @@ impl<'a> ZipArchive<'a> {
         let start = until.checked_sub(usize::try_from(size).ok()?)?;
         let prefix = u64::try_from(start).ok()?.checked_sub(offset)?;
         let directory = bytes.get(start..until)?;
-        (directory.is_empty() || directory.starts_with(CENTRAL)).then_some(ZipArchive { bytes, directory, prefix })
+        // Only an archive that says it has no entries has no directory.
+        let is_empty = directory.is_empty() && le16(end, 10)? == 0;
+        (is_empty || directory.starts_with(CENTRAL)).then_some(ZipArchive { bytes, directory, prefix })
     }
 
     /// All entries, up to the first that is broken.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = Result<ZipEntry<'a>, ZipError>> + use<'a> {
+    pub fn entries(&self) -> impl Iterator<Item = Result<ZipEntry<'a>, ZipError>> + use<'a> {
         let mut rest = self.directory;
         std::iter::from_fn(move || {
             if rest.is_empty() {
@@ -113,8 +136,11 @@ impl<'a> ZipArchive<'a> {
         })
     }
 
-    /// Unpacks an entry of at most `max` bytes.
-    pub(crate) fn content(&self, entry: &ZipEntry<'a>, max: u64) -> Result<Cow<'a, [u8]>, ZipError> {
+    /// Unpacks an entry of at most `max` bytes. Its checksum is not compared.
+    ///
+    /// # Errors
+    /// When it is larger, encrypted, damaged, or compressed by another method.
+    pub fn content(&self, entry: &ZipEntry<'a>, max: u64) -> Result<Cow<'a, [u8]>, ZipError> {
         let stored = self.stored(entry)?;
         match entry.method {
             STORED if u64::try_from(stored.len()).is_ok_and(|size| size <= max) => Ok(Cow::Borrowed(stored)),
