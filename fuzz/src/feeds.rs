@@ -6,87 +6,84 @@ use std::path::Path;
 use tidewaiter_core::advisory::KeyKind;
 use tidewaiter_db::Database;
 use tidewaiter_feeds::exceptions;
-use tidewaiter_feeds::format::{
-    Records, alpine_secdb, csaf_vex, debian_git, debian_tracker, epss, kev, nvd, osv, oval, packagist, photon, rubysec,
-    support, updateinfo,
-};
+use tidewaiter_feeds::format::{FeedContext, FeedFormat};
 
 /// What a database is made from, and what is read beside it.
 pub(crate) const TARGETS: &[Target] = &[
     ("database", seeds::database, database),
-    ("feed-osv", seeds::osv, |b| drop(osv::parse("a.json", b, "f", &mut Records::default()))),
+    ("feed-osv", seeds::osv, |b| feed("osv", "a.json", b)),
     (
         "feed-osv-yaml",
         || b"id: A\naffected:\n- package: {name: a, ecosystem: PyPI}\n  versions: ['1']\n".to_vec(),
-        |b| drop(osv::parse("a.yaml", b, "f", &mut Records::default())),
+        |b| feed("osv", "a.yaml", b),
     ),
-    ("feed-csaf", seeds::csaf, |b| drop(csaf_vex::parse("a.json", b, "f", &mut Records::default()))),
-    ("feed-oval", seeds::oval, |b| drop(oval::parse("a.xml", b, "f", &mut Records::default()))),
-    ("feed-updateinfo", seeds::updateinfo, |b| drop(updateinfo::parse("a.xml", b, "f", &[], &mut Records::default()))),
+    ("feed-csaf", seeds::csaf, |b| feed("csaf-vex", "a.json", b)),
+    ("feed-oval", seeds::oval, |b| feed("oval", "a.xml", b)),
+    ("feed-updateinfo", seeds::updateinfo, |b| feed("updateinfo", "a.xml", b)),
     (
         "feed-debian-git",
         || b"CVE-2023-1 (x)\n\t- a 2-1 (low; bug #1)\n\t[bookworm] - a <no-dsa> (Minor)\n".to_vec(),
-        |b| drop(debian_git::parse("data/CVE/list", b, &mut Records::default())),
+        |b| feed("debian-git", "data/CVE/list", b),
     ),
     (
         "feed-debian-dsa",
         || b"[29 Mar 2023] DSA-1-1 a - x\n\t{CVE-2023-1}\n\t[bookworm] - a 1-1\n".to_vec(),
-        |b| drop(debian_git::parse("data/DSA/list", b, &mut Records::default())),
+        |b| feed("debian-git", "data/DSA/list", b),
     ),
     (
         "feed-debian-tracker",
         || br#"{"a":{"CVE-1":{"releases":{"sid":{"status":"open","urgency":"low"}}}}}"#.to_vec(),
-        |b| drop(debian_tracker::parse("a.json", b, "f", &mut Records::default())),
+        |b| feed("debian-tracker", "a.json", b),
     ),
     (
         "feed-alpine",
         || br#"{"distroversion":"v3.18","packages":[{"pkg":{"name":"a","secfixes":{"1-r0":["CVE-1"]}}}]}"#.to_vec(),
-        |b| drop(alpine_secdb::parse("a.json", b, "f", &mut Records::default())),
+        |b| feed("alpine-secdb", "a.json", b),
     ),
     (
         "feed-rubysec",
         || b"gem: a\ncve: 2022-1\npatched_versions:\n- '~> 2.0.9, >= 2.0.9.2'\n- '>= 2.1'\n".to_vec(),
-        |b| drop(rubysec::parse("a.yml", b, "f", &mut Records::default())),
+        |b| feed("rubysec", "a.yml", b),
     ),
     (
         "feed-friendsofphp",
         || b"reference: composer://a/b\nbranches:\n  1.x:\n    versions: ['>=1', '<2']\n".to_vec(),
-        |b| drop(packagist::friends_of_php("a.yaml", b, "f", &mut Records::default())),
+        |b| feed("friendsofphp", "a.yaml", b),
     ),
     (
         "feed-roave",
         || br#"{"name":"r","conflict":{"a/b":"<1.4|>=1.5,<1.6"}}"#.to_vec(),
-        |b| drop(packagist::roave("composer.json", b, "f", &mut Records::default())),
+        |b| feed("roave", "composer.json", b),
     ),
     (
         "feed-photon",
         || br#"[{"cve_id":"CVE-1","pkg":"a","cve_score":7.5,"res_ver":"1-2.ph5","status":"Fixed"}]"#.to_vec(),
-        |b| drop(photon::parse("cve_data_photon5.0.json", b, "f", &mut Records::default())),
+        |b| feed("photon", "cve_data_photon5.0.json", b),
     ),
     (
         "feed-epss",
         || b"#score_date:2025-02-20\ncve,epss,percentile\nCVE-1,0.1,0.2\n".to_vec(),
-        |b| drop(epss::parse("a.csv", b, &mut Records::default())),
+        |b| feed("epss", "a.csv", b),
     ),
     (
         "feed-kev",
         || br#"{"vulnerabilities":[{"cveID":"CVE-1","dateAdded":"2024-01-01"}]}"#.to_vec(),
-        |b| drop(kev::parse("a.json", b, &mut Records::default())),
+        |b| feed("kev", "a.json", b),
     ),
     (
         "feed-nvd",
         || br#"{"vulnerabilities":[{"cve":{"id":"CVE-1","metrics":{}}}]}"#.to_vec(),
-        |b| drop(nvd::parse("a.json", b, &mut Records::default())),
+        |b| feed("nvd", "a.json", b),
     ),
     (
         "feed-distro-info",
         || b"version,series,eol\n12,bookworm,2026-06-10\n".to_vec(),
-        |b| drop(support::distro_info("debian.csv", b, &mut Records::default())),
+        |b| feed("distro-info", "debian.csv", b),
     ),
     (
         "feed-endoflife",
         || b"---\nreleases:\n  - releaseCycle: \"9\"\n    eol: 2032-05-31\n---\n".to_vec(),
-        |b| drop(support::endoflife("debian.md", b, &mut Records::default())),
+        |b| feed("endoflife", "debian.md", b),
     ),
     (
         "vex",
@@ -145,4 +142,13 @@ fn database(bytes: &[u8]) {
         }
         drop(db.cve("CVE-1"));
     });
+}
+
+/// One document of a feed, as a build reads it.
+fn feed(format: &str, name: &str, bytes: &[u8]) {
+    let context = FeedContext { name: "f".to_owned(), ecosystems: vec!["Debian:12".into()] };
+    let Some(format) = FeedFormat::named(format) else { panic!("no format is named {format}") };
+    let mut reader = format.reader(&context);
+    let _ = reader.document(name, bytes);
+    let _ = reader.finish();
 }

@@ -3,7 +3,7 @@
 use crate::{Target, text};
 use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::package::Package;
-use tidewaiter_core::version::Order;
+use tidewaiter_core::version::VersionScheme;
 use tidewaiter_scan::source::registry::auth;
 use tidewaiter_scan::source::registry::credentials::Credentials;
 
@@ -45,7 +45,7 @@ fn versions(bytes: &[u8]) {
         "cran",
         "hackage",
     ] {
-        let Some(order) = Order::named(name) else { continue };
+        let Some(order) = VersionScheme::named(name) else { continue };
         assert_eq!(order.compare(a, b), order.compare(b, a).reverse(), "{name}: {a:?} {b:?}");
         let _ = order.is_valid(a);
     }

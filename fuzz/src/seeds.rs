@@ -10,7 +10,7 @@ pub const TEXT: &str = "Package: a\nVersion: 1\nBuilt: x\n\n%NAME%\na\n\n%VERSIO
     {application,a,[{vsn,\"1\"}]}.\n{<<\"name\">>,<<\"a\">>}.\n[[deps.A]]\nuuid = \"a\"\nversion = \"1\"\n";
 
 use std::io::Write as _;
-use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, KeyKind, Module};
+use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, KeyKind, ModuleScope};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::Severity;
 use tidewaiter_db::meta::Meta;
@@ -187,7 +187,7 @@ pub fn database() -> Vec<u8> {
     let affected = Affected {
         versions: vec!["3".to_owned()],
         severity: Severity::High,
-        module: Module::Streams(vec!["a:1".to_owned()]),
+        module: ModuleScope::Streams(vec!["a:1".to_owned()]),
         ..Affected::new(Ecosystem::from("Debian:99"), "zlib", KeyKind::Source).fixed_in("2")
     };
     let advisory =

@@ -1,6 +1,6 @@
 package main
 
-// fakenode: a node that exists on paper. It registers a Ready node and makes every pod bound to it Running and
+// fakenode: a simulated node without a kubelet. It registers a Ready node and makes every pod bound to it Running and
 // Ready. Images on a loopback registry are really looked up: the status reports the registry's digest, and an image
 // that is not there gives ErrImagePull. Like a real node it keeps what it pulled, and asks again only when told to.
 
@@ -55,7 +55,7 @@ func (n *paperNode) register(ctx context.Context) {
 	node := must(nodes.Create(ctx, &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.name, Labels: map[string]string{
 		"kubernetes.io/hostname": n.name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}}}, metav1.CreateOptions{}))
 	node.Status = v1.NodeStatus{Capacity: room, Allocatable: room,
-		Conditions: []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue, Reason: "KubeletReady", Message: "on paper",
+		Conditions: []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue, Reason: "KubeletReady", Message: "simulated",
 			LastHeartbeatTime: now, LastTransitionTime: now}},
 		Addresses: []v1.NodeAddress{{Type: v1.NodeInternalIP, Address: "127.0.0.1"}},
 		NodeInfo: v1.NodeSystemInfo{KubeletVersion: "v1.37.2", OperatingSystem: "linux", Architecture: "amd64",

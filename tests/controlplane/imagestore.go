@@ -14,7 +14,7 @@ type imageStore map[string]string
 const manifests = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, " +
 	"application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json"
 
-// pull gives the imageID of an image. Only registries on loopback exist here; images of others are run on paper.
+// pull gives the imageID of an image. Only registries on loopback exist here; images of others are only simulated.
 func (s imageStore) pull(image string, policy v1.PullPolicy) (string, error) {
 	if id, ok := s[image]; ok && policy != v1.PullAlways {
 		return id, nil

@@ -8,7 +8,7 @@ import (
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 )
 
-// The kubelet of `cargo xtask node`. Tests have a node on paper, and are built without it.
+// The kubelet of `cargo xtask node`. Tests have a simulated node, and are built without it.
 func init() {
 	applets["kubelet"] = func(a []string) int { return run(kubelet.NewKubeletCommand(context.Background()), a) }
 }

@@ -26,7 +26,7 @@ func (n realNode) arguments(p *plane) []string {
 		"--kubelet-preferred-address-types=InternalIP", "--enable-admission-plugins=NodeRestriction"}
 }
 
-// controllers to run. A node on paper sends no heartbeats: it would be taken for lost.
+// controllers to run. A simulated node sends no heartbeats: it would count as lost.
 func (n realNode) controllers() string {
 	if n.name == "" {
 		return "*,-node-lifecycle-controller"

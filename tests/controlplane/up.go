@@ -46,7 +46,7 @@ func up(args []string) int {
 	dir := fs.String("dir", "", "state directory (made if missing)")
 	port := fs.Int("port", 0, "API server port; 0 picks a free one")
 	address := fs.String("address", "127.0.0.1", "address the API server listens on")
-	node := fs.String("fake-node", "", "name of a node on paper that runs the pods")
+	node := fs.String("fake-node", "", "name of a simulated node that runs the pods")
 	var real realNode
 	fs.StringVar(&real.name, "node", "", "name of a node whose kubelet is started by somebody else")
 	fs.StringVar(&real.address, "node-address", "", "address of that kubelet")

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use tidewaiter_core::ecosystem::{DISTRIBUTIONS, Ecosystem};
+use tidewaiter_core::ecosystem::{self, DISTRIBUTIONS, Ecosystem};
 use tidewaiter_core::package::PackageType;
 use tidewaiter_feeds::config::{Config, DEFAULT};
 use tidewaiter_scan::analyze::readers::{READERS, TOLD_BY_CONTENT, programs};
@@ -49,7 +49,7 @@ What the default feeds cannot tell:
 pub(crate) fn run(root: &Path, check: Check) -> Result<bool> {
     let path = root.join("docs/coverage.md");
     let feeds = Config::parse(DEFAULT, Path::new("default-feeds.toml"))?;
-    let covered: BTreeSet<&str> = feeds.feeds.iter().flat_map(|f| &f.ecosystems).map(String::as_str).collect();
+    let covered: BTreeSet<&Ecosystem> = feeds.feeds.iter().flat_map(|f| &f.ecosystems).collect();
     let text = [
         INTRODUCTION.to_owned(),
         systems(&covered),
@@ -70,16 +70,16 @@ pub(crate) fn run(root: &Path, check: Check) -> Result<bool> {
     Ok(current)
 }
 
-fn systems(covered: &BTreeSet<&str>) -> String {
+fn systems(covered: &BTreeSet<&Ecosystem>) -> String {
     let mut out =
         "## Operating systems\n\nBy `ID` of os-release; a derivative is not taken for its original, and is a gap.\
         \nThe releases are those that the default feeds are complete for.\n\n\
         | `ID` | package manager | ecosystem | releases judged with the default feeds |\n|---|---|---|---|\n"
             .to_owned();
     for distribution in DISTRIBUTIONS {
-        let of = |ecosystem: &&&str| Ecosystem::from(**ecosystem).base() == distribution.base;
+        let of = |ecosystem: &&&Ecosystem| ecosystem.base() == distribution.base;
         let releases: Vec<String> =
-            covered.iter().filter(of).map(|e| Ecosystem::from(*e).release().unwrap_or("rolling").to_owned()).collect();
+            covered.iter().filter(of).map(|e| e.release().unwrap_or("rolling").to_owned()).collect();
         let releases =
             if releases.is_empty() { "none: needs a feed of your own".to_owned() } else { releases.join(", ") };
         let ids: Vec<String> = distribution.ids.iter().map(|id| format!("`{id}`")).collect();
@@ -89,7 +89,7 @@ fn systems(covered: &BTreeSet<&str>) -> String {
     out
 }
 
-fn files(covered: &BTreeSet<&str>) -> String {
+fn files(covered: &BTreeSet<&Ecosystem>) -> String {
     let mut out =
         "## Files\n\n`…/` is any folder or none.\n\n| what | files | purl type | ecosystem |\n|---|---|---|---|\n"
             .to_owned();
@@ -104,14 +104,16 @@ fn files(covered: &BTreeSet<&str>) -> String {
 }
 
 /// The purl types of a row, and what judges them.
-fn judged(types: &[PackageType], covered: &BTreeSet<&str>) -> String {
+fn judged(types: &[PackageType], covered: &BTreeSet<&Ecosystem>) -> String {
     let kinds: Vec<&str> = types.iter().map(|kind| kind.purl_type()).collect();
     let ecosystems: Vec<String> = types
         .iter()
         .map(|kind| match kind.ecosystem(None) {
             None => "the operating system's".to_owned(),
-            Some(ecosystem) if covered.contains(ecosystem.base()) => ecosystem.to_string(),
-            Some(ecosystem) if ecosystem.order().is_some() => format!("{ecosystem} (needs a feed of your own)"),
+            Some(ecosystem) if covered.contains(&ecosystem) => ecosystem.to_string(),
+            Some(ecosystem) if ecosystem.version_scheme().is_some() => {
+                format!("{ecosystem} (needs a feed of your own)")
+            }
             Some(_) => "no advisories are published: listed, not judged".to_owned(),
         })
         .collect();
@@ -142,9 +144,9 @@ fn sources(config: &Config) -> String {
         | feed | format | complete for | rates | licence |\n|---|---|---|---|---|\n"
         .to_owned();
     for feed in &config.feeds {
-        let complete = if feed.ecosystems.is_empty() { "-".to_owned() } else { feed.ecosystems.join(", ") };
+        let complete = ecosystem::listed(&feed.ecosystems);
         let rates = if feed.rates { "yes" } else { "no" };
-        let _ = writeln!(out, "| {} | {} | {complete} | {rates} | {} |", feed.name, feed.format.name(), feed.licence);
+        let _ = writeln!(out, "| {} | {} | {complete} | {rates} | {} |", feed.name, feed.format.name, feed.licence);
     }
     out
 }

@@ -28,7 +28,7 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ("tidewaiter-crd", &["tidewaiter-db", "tidewaiter-scan", "ureq", "tokio"], "resources are types without a client"),
     ("kubectl-scan", &["tidewaiter", "rusqlite"], "the CLI does not know the server, nor its store"),
     ("tidewaiter", &["tidewaiter-feeds"], "the server is given its database"),
-    ("tidewaiter-testkit", &["tidewaiter-core", "tidewaiter-scan"], "an independent word on what the formats mean"),
+    ("tidewaiter-testkit", &["tidewaiter-core", "tidewaiter-scan"], "it implements the formats independently"),
 ];
 
 /// Never anywhere.

@@ -35,7 +35,7 @@ pub(crate) fn run(file: &Path, db: &Path) -> Result<bool> {
     for fact in &facts {
         for check in &fact.checks {
             let ecosystem = Ecosystem::from(check.ecosystem.as_str());
-            if ecosystem.order().is_none() {
+            if ecosystem.version_scheme().is_none() {
                 *skipped.entry(check.ecosystem.clone()).or_default() += 1;
                 continue;
             }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use std::cmp::Ordering;
 use std::fs;
 use std::path::Path;
-use tidewaiter_core::version::Order;
+use tidewaiter_core::version::VersionScheme;
 
 /// Checks every `*-versions*.txt` in `dir`; true when no line fails.
 pub(crate) fn run(dir: &Path) -> Result<bool> {
@@ -18,7 +18,7 @@ pub(crate) fn run(dir: &Path) -> Result<bool> {
         let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         let wanted = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
         let wanted: Vec<&str> = wanted.collect();
-        let Some(order) = Order::named(ecosystem) else {
+        let Some(order) = VersionScheme::named(ecosystem) else {
             println!("{name}: no version order yet, {} lines skipped", wanted.len());
             continue;
         };
@@ -37,7 +37,7 @@ pub(crate) fn run(dir: &Path) -> Result<bool> {
 }
 
 /// Whether a line holds in both directions; a line of another form does not.
-fn holds(order: Order, line: &str) -> bool {
+fn holds(order: VersionScheme, line: &str) -> bool {
     let parts: Vec<&str> = line.split_whitespace().collect();
     let [a, op, b] = parts[..] else { return false };
     let expected = match op {

@@ -9,9 +9,10 @@ use crate::terminal::printable;
 use crate::{dirs, render};
 use anyhow::{Context, Result, bail};
 use indicatif::HumanBytes;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
+use tidewaiter_core::ecosystem;
 use tidewaiter_db::Database;
 use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_feeds::build::{self, Options};
@@ -60,19 +61,13 @@ fn build(feeds: Option<&Path>, db: Option<&Path>, downloads: Option<&Path>) -> R
         fs::create_dir_all(folder).with_context(advice)?;
     }
     let downloads = dirs::downloads(downloads)?;
-    let now = jiff::Timestamp::now().round(jiff::Unit::Second)?.to_string();
+    let now = jiff::Timestamp::now().round(jiff::Unit::Second)?;
     let remote = config.feeds.iter().filter(|feed| feed.url.is_some()).count();
     let total = config.feeds.len();
     writeln!(io::stderr(), "Building {} from {total} feeds, {remote} of them downloaded", out.display())?;
     let progress = FeedProgress::new(total);
-    let options = Options {
-        config: &config,
-        out: &out,
-        downloads: &downloads,
-        now: &now,
-        max_loss: MAX_LOSS,
-        progress: &progress,
-    };
+    let options =
+        Options { config: &config, out: &out, downloads: &downloads, now, max_loss: MAX_LOSS, progress: &progress };
     let built = build::build(&options);
     progress.clear();
     let meta = built?;
@@ -101,7 +96,7 @@ fn export(file: &Path, db: Option<&Path>) -> Result<Exit> {
     let path = dirs::existing_database(db)?;
     let found = Database::open_verified(&path)?;
     place(&path, file)?;
-    writeln!(io::stdout(), "{}: {}, built {}", file.display(), found.id(), found.meta().built)?;
+    writeln!(io::stdout(), "{}: {}, built {}", file.display(), found.id(), render::built(found.meta().built))?;
     Ok(Exit::Clean)
 }
 
@@ -112,7 +107,7 @@ fn import(file: &Path, db: Option<&Path>, age: ImportAge) -> Result<Exit> {
         && age == ImportAge::NotOlder
         && new.meta().built < old.meta().built
     {
-        let (built, there) = (&new.meta().built, &old.meta().built);
+        let (built, there) = (render::built(new.meta().built), render::built(old.meta().built));
         bail!(
             "{}: built {built}, older than the current database, built {there}; to import it anyway, use --allow-older",
             file.display()
@@ -122,15 +117,15 @@ fn import(file: &Path, db: Option<&Path>, age: ImportAge) -> Result<Exit> {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
     place(file, &path)?;
-    writeln!(io::stdout(), "{}: {}, built {}", path.display(), new.id(), new.meta().built)?;
+    writeln!(io::stdout(), "{}: {}, built {}", path.display(), new.id(), render::built(new.meta().built))?;
     Ok(Exit::Clean)
 }
 
-/// Copies to a temporary name, then renames: readers map the old file or the new one, never a partial one.
+/// Copies a file over another, which is replaced as a whole.
 fn place(from: &Path, to: &Path) -> Result<()> {
-    let temporary = to.with_extension(format!("{}.new", std::process::id()));
-    let copied = fs::copy(from, &temporary).and_then(|_| fs::rename(&temporary, to));
-    copied.with_context(|| to.display().to_string()).inspect_err(|_| drop(fs::remove_file(&temporary)))
+    let mut source = File::open(from).with_context(|| from.display().to_string())?;
+    let copied = tidewaiter_io::replace(to, |file| io::copy(&mut source, file).and_then(|_| file.sync_all()));
+    copied.with_context(|| to.display().to_string())
 }
 
 fn status(db: Option<&Path>, output: OutputFormat) -> Result<Exit> {
@@ -145,14 +140,7 @@ fn status(db: Option<&Path>, output: OutputFormat) -> Result<Exit> {
     }
     let meta = db.meta();
     writeln!(out, "{}\n{}", path.display(), db.id())?;
-    writeln!(
-        out,
-        "built {}{}, {} advisories, {} rows\n",
-        meta.built,
-        render::age(&meta.built, jiff::Timestamp::now()),
-        meta.advisories,
-        meta.rows
-    )?;
+    writeln!(out, "built {}, {} advisories, {} rows\n", render::built(meta.built), meta.advisories, meta.rows)?;
     writeln!(out, "{:20} {:16} {:>8}  {:20}  COMPLETE FOR", "FEED", "FORMAT", "RECORDS", "NEWEST")?;
     for feed in &meta.feeds {
         writeln!(out, "{}", feed_line(feed))?;
@@ -163,7 +151,7 @@ fn status(db: Option<&Path>, output: OutputFormat) -> Result<Exit> {
 }
 
 fn feed_line(feed: &FeedInfo) -> String {
-    let complete = if feed.ecosystems.is_empty() { "-".to_owned() } else { feed.ecosystems.join(", ") };
+    let complete = ecosystem::listed(&feed.ecosystems);
     let newest = if feed.as_of.is_empty() { "-" } else { feed.as_of.as_str() };
     let unreadable = if feed.unreadable > 0 { format!("  ({} unreadable)", feed.unreadable) } else { String::new() };
     let (name, complete) = (printable(&feed.name), printable(&complete));

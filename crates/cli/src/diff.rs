@@ -8,7 +8,7 @@ use crate::terminal::printable;
 use anyhow::Result;
 use jiff::Timestamp;
 use std::io::{self, Write};
-use tidewaiter_core::diff::{self, Diff};
+use tidewaiter_core::diff::{self, ReportDiff};
 use tidewaiter_core::policy;
 use tidewaiter_core::severity::Severity;
 
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &DiffArgs) -> Result<Exit> {
     Ok(exit::of(policy::decide(&new, &args.local.policy(), Timestamp::now()).outcome))
 }
 
-fn diff_text(diff: &Diff) -> String {
+fn diff_text(diff: &ReportDiff) -> String {
     let mut out = packages(diff) + &findings(diff);
     if !diff.complete {
         out.push_str("A report is incomplete: what is listed as removed may only be missing from it.\n");
@@ -32,7 +32,7 @@ fn diff_text(diff: &Diff) -> String {
     out
 }
 
-fn packages(diff: &Diff) -> String {
+fn packages(diff: &ReportDiff) -> String {
     let mut rows = vec![["", "PACKAGE", "TYPE", "OLD", "NEW"].map(str::to_owned)];
     for change in &diff.packages {
         let sign = sign(change.old.is_empty(), change.new.is_empty());
@@ -42,7 +42,7 @@ fn packages(diff: &Diff) -> String {
     section(&rows, "The packages are the same")
 }
 
-fn findings(diff: &Diff) -> String {
+fn findings(diff: &ReportDiff) -> String {
     let mut rows = vec![["", "VULNERABILITY", "PACKAGE", "OLD", "NEW"].map(str::to_owned)];
     for change in &diff.findings {
         let sign = sign(change.old.is_none(), change.new.is_none());
@@ -66,7 +66,7 @@ fn sign(is_added: bool, is_removed: bool) -> String {
 }
 
 fn versions(all: &[String]) -> String {
-    if all.is_empty() { "-".to_owned() } else { printable(&all.join(", ")) }
+    if all.is_empty() { "-".to_owned() } else { printable(all.join(", ")) }
 }
 
 fn section(rows: &[[String; 5]], none: &str) -> String {

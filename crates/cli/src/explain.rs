@@ -10,19 +10,19 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use tidewaiter_core::finding::Finding;
 use tidewaiter_core::report::Report;
-use tidewaiter_db::matching::{self, Considered};
+use tidewaiter_db::matching::{self, ExplainedRow};
 
 /// Scans and prints the findings, their suppressions, and every advisory that was compared.
 pub(crate) fn run(args: &ExplainArgs) -> Result<Exit> {
     let database = args.local.database()?;
     let report = local::scan_with(&args.image, &args.local, &database)?;
-    let mut considered = matching::consider(&report.inventory, &database, &args.vulnerability)?;
+    let mut considered = matching::explain(&report.inventory, &database, &args.vulnerability)?;
     considered.retain(|c| args.package.as_ref().is_none_or(|p| *p == c.package));
     write!(io::stdout(), "{}", text(args, &report, &considered))?;
     Ok(Exit::Clean)
 }
 
-fn text(args: &ExplainArgs, report: &Report, considered: &[Considered]) -> String {
+fn text(args: &ExplainArgs, report: &Report, considered: &[ExplainedRow]) -> String {
     let wanted = |f: &&Finding| is_asked_for(f, args);
     let mut out = format!("{} in {}\n", printable(&args.vulnerability), printable(&report.inventory.image.name));
     for finding in report.findings.iter().filter(wanted) {
@@ -77,7 +77,7 @@ fn detail(finding: &Finding, state: &str, report: &Report) -> String {
         let vector = rating.vector.as_deref().unwrap_or_default();
         line("rating", &format!("{}: {} {vector}", rating.source, rating.severity));
     }
-    line("exploited", finding.kev.as_deref().unwrap_or_default());
+    line("exploited", &finding.kev.map(|date| date.to_string()).unwrap_or_default());
     line("fixed in", &finding.fixed_versions.join(", "));
     line("aliases", &finding.aliases.join(", "));
     for installed in &finding.installed {

@@ -8,28 +8,28 @@ use crate::terminal::printable;
 use anyhow::Result;
 use jiff::Timestamp;
 use std::io::{self, Write};
-use tidewaiter_core::policy;
-use tidewaiter_core::upgrade::{self, Plan};
+use tidewaiter_core::policy::{self, Outcome};
+use tidewaiter_core::upgrade::{self, UpgradePlan};
 
 /// Scans an image and prints the smallest upgrades that satisfy the policy. The exit code is that of the image as it is.
 pub(crate) fn run(args: &FixArgs) -> Result<Exit> {
     let report = local::scan(&args.image, &args.local)?;
     let policy = args.local.policy();
-    let plan = upgrade::plan(&report, &policy);
+    let now = Timestamp::now();
+    let plan = upgrade::plan(&report, &policy, now);
     match args.output {
         OutputFormat::Json => render::json(&plan)?,
         OutputFormat::Table => {
             let mut text = fix_text(&plan);
-            for gap in &report.inventory.gaps {
-                text.push_str(&render::gap(gap));
-            }
+            text.extend(report.inventory.gaps.iter().map(render::gap));
+            text.extend(policy::too_old(&report.database, &policy, now).map(|why| format!("{why}\n")));
             write!(io::stdout(), "{text}")?;
         }
     }
-    Ok(exit::of(policy::decide(&report, &policy, Timestamp::now()).outcome))
+    Ok(exit::of(policy::decide(&report, &policy, now).outcome))
 }
 
-fn fix_text(plan: &Plan) -> String {
+fn fix_text(plan: &UpgradePlan) -> String {
     let mut out = String::new();
     let mut layer = None;
     for upgrade in &plan.upgrades {
@@ -40,7 +40,7 @@ fn fix_text(plan: &Plan) -> String {
             out.push_str(&format!("{number}{made}\n"));
         }
         let (name, from, to) = (printable(&upgrade.package), printable(&upgrade.from), printable(&upgrade.to));
-        out.push_str(&format!("  {name} {from} -> {to}  ({})\n", printable(&upgrade.clears.join(", "))));
+        out.push_str(&format!("  {name} {from} -> {to}  ({})\n", printable(upgrade.clears.join(", "))));
     }
     for unfixed in &plan.unfixed {
         let (id, name) = (printable(&unfixed.vulnerability), printable(&unfixed.package));
@@ -49,7 +49,11 @@ fn fix_text(plan: &Plan) -> String {
     if plan.upgrades.is_empty() && plan.unfixed.is_empty() {
         out.push_str("No upgrade is needed: no finding violates the policy.\n");
     }
-    let end = if plan.passes { "the policy is satisfied" } else { "the policy is not satisfied" };
+    let end = match plan.verdict.outcome {
+        Outcome::Pass => "the policy is satisfied",
+        Outcome::Violated => "the policy is not satisfied",
+        Outcome::Incomplete => "the policy is not satisfied: the scan is incomplete",
+    };
     out.push_str(&format!("now:   {}\nafter: {}; {end}\n", plan.before.sentence(), plan.after.sentence()));
     out
 }

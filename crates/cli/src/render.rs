@@ -3,12 +3,13 @@
 use crate::terminal::{Colour, printable};
 use anyhow::Result;
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use std::io::{self, BufWriter, Write};
 use tidewaiter_core::advisory::FixState;
-use tidewaiter_core::exception::{Status, Suppressed};
-use tidewaiter_core::finding::Finding;
+use tidewaiter_core::finding::{Finding, SuppressedFinding, SuppressionStatus};
 use tidewaiter_core::policy::Outcome;
-use tidewaiter_core::report::{Gap, Report, Support};
+use tidewaiter_core::report::{Gap, Report, SupportPeriod};
 
 /// Prints a value as JSON.
 pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<()> {
@@ -29,16 +30,16 @@ pub(crate) fn table(report: &Report, outcome: Outcome, too_old: Option<&str>) ->
 const HEAD: [&str; 7] = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "EXPLOITED"];
 
 fn table_text(report: &Report, outcome: Outcome, too_old: Option<&str>, colour: Colour, now: Timestamp) -> String {
-    let today: String = now.to_string().chars().take("YYYY-MM-DD".len()).collect();
+    // In UTC, as the dates of releases are compared everywhere: the report of one day is the same in every time zone.
+    let today = now.to_zoned(TimeZone::UTC).date();
     let mut out = heading(report);
     if !report.findings.is_empty() {
         out.push_str(&format!("\n{}\n", findings(report, colour)));
     }
     out.push_str(&suppressed(report));
-    out.extend(report.support.iter().filter_map(|support| ended(support, &today)));
+    out.extend(report.support.iter().filter_map(|support| ended(support, today)));
     out.extend(report.inventory.gaps.iter().map(gap));
-    let built = &report.database.built;
-    out.push_str(&format!("Database: built {}{}\n", printable(built), age(built, now)));
+    out.push_str(&format!("Database: built {}\n", built_as_of(report.database.built, now)));
     out.extend(too_old.map(|why| format!("gap: vulnerabilities published since the database was built: {why}\n")));
     if !report.complete || too_old.is_some() {
         out.push_str("This report is incomplete: the image cannot be called clean.\n");
@@ -98,11 +99,11 @@ fn exploited(finding: &Finding) -> String {
 
 /// One line about a release whose security fixes have ended. Advisories for it may have ended too, so "no vulnerabilities"
 /// means less.
-fn ended(support: &Support, today: &str) -> Option<String> {
+fn ended(support: &SupportPeriod, today: Date) -> Option<String> {
     let release = printable(&support.ecosystem);
-    let until = support.until.as_str();
-    match &support.extended_until {
-        Some(extended) if extended.as_str() < today => {
+    let until = support.until;
+    match support.extended_until {
+        Some(extended) if extended < today => {
             Some(format!("end of life: security fixes of {release} ended on {until}, extended support on {extended}\n"))
         }
         Some(extended) if until < today => {
@@ -160,23 +161,27 @@ fn suppressed(report: &Report) -> String {
     report.suppressed.iter().map(suppressed_line).collect()
 }
 
-fn suppressed_line(suppressed: &Suppressed) -> String {
+fn suppressed_line(suppressed: &SuppressedFinding) -> String {
     let (id, package) = (printable(&suppressed.finding.vulnerability), printable(&suppressed.finding.package));
     let status = match suppressed.status {
-        Status::NotAffected => "not affected",
-        Status::Fixed => "fixed",
-        Status::Accepted => "accepted",
+        SuppressionStatus::NotAffected => "not affected",
+        SuppressionStatus::Fixed => "fixed",
+        SuppressionStatus::Accepted => "accepted",
     };
     let (reason, source) = (printable(&suppressed.reason), printable(&suppressed.source));
     format!("suppressed: {id} in {package}: {status}: {reason} ({source})\n")
 }
 
-/// " (3 days ago)"; empty if the time cannot be parsed.
-pub(crate) fn age(built: &str, now: Timestamp) -> String {
-    let Ok(built) = built.parse::<Timestamp>() else { return String::new() };
+/// When a database was built: "2026-01-01T00:00:00Z (3 days ago)".
+pub(crate) fn built(built: Option<Timestamp>) -> String {
+    built_as_of(built, Timestamp::now())
+}
+
+fn built_as_of(built: Option<Timestamp>, now: Timestamp) -> String {
+    let Some(built) = built else { return "at an unknown time".to_owned() };
     match now.duration_since(built).as_hours() {
-        hours if hours < 48 => format!(" ({hours} h ago)"),
-        hours => format!(" ({} days ago)", hours / 24),
+        hours if hours < 48 => format!("{built} ({hours} h ago)"),
+        hours => format!("{built} ({} days ago)", hours / 24),
     }
 }
 
@@ -187,9 +192,10 @@ mod tests {
     #[test]
     fn the_end_of_support_is_shown_from_the_day_after() {
         let check = |extended: Option<&str>, today: &str, expected: &str| {
-            let extended_until = extended.map(str::to_owned);
-            let support = Support { ecosystem: "Debian:10".into(), until: "2022-09-10".into(), extended_until };
-            assert_eq!(ended(&support, today).unwrap_or_default(), expected);
+            let day = |text: &str| text.parse::<Date>().unwrap();
+            let extended_until = extended.map(day);
+            let support = SupportPeriod { ecosystem: "Debian:10".into(), until: day("2022-09-10"), extended_until };
+            assert_eq!(ended(&support, day(today)).unwrap_or_default(), expected);
         };
         check(None, "2022-09-10", "");
         check(None, "2022-09-11", "end of life: security fixes of Debian:10 ended on 2022-09-10\n");

@@ -1,11 +1,12 @@
 //! What goes to a terminal: text made safe, colour, whether anybody looks.
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal};
 use tidewaiter_core::severity::Severity;
 
 /// Text from an image, made safe for a terminal and for CI logs that read commands from lines.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+pub(crate) fn printable(text: impl Display) -> String {
+    text.to_string().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Whether to colour; colour is never the only signal.

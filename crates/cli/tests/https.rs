@@ -79,7 +79,7 @@ fn feeds_over_tls() {
     let feeds = machine.feeds(&web.url("/a.tar.gz"));
     let args = ["db", "build", "--feeds", &feeds, "--downloads", &machine.path("file/x")];
     let refused = machine.scan(&args).refused();
-    assert!(refused.contains("downloads cannot be kept in") && refused.contains("--downloads DIR"), "{refused}");
+    assert!(refused.contains("downloads cannot be stored in") && refused.contains("--downloads DIR"), "{refused}");
     assert!(!refused.contains("feed demo"), "{refused}");
     assert_eq!(machine.scan(&[&args[..], &["--keep-going"]].concat()).code, 0);
 }

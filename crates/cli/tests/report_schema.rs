@@ -2,18 +2,18 @@
 //! optional ones, and names no key that does not exist.
 #![allow(clippy::unwrap_used, reason = "a test may panic, and says why")]
 
+use jiff::civil::date;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use tidewaiter_core::advisory::{Class, Epss, FixState};
+use tidewaiter_core::advisory::{AdvisoryClass, Epss, FixState};
 use tidewaiter_core::ecosystem::Os;
-use tidewaiter_core::exception::{Status, Suppressed};
-use tidewaiter_core::finding::{Counts, Finding, Installed};
+use tidewaiter_core::finding::{Counts, Finding, InstalledPackage, SuppressedFinding, SuppressionStatus};
 use tidewaiter_core::image::{Digest, Platform};
 use tidewaiter_core::package::{Location, Package, PackageType};
 use tidewaiter_core::report::{
-    DatabaseInfo, Gap, GapKind, ImageInfo, Inventory, LayerInfo, Report, SCHEMA_VERSION, Support,
+    DatabaseInfo, Gap, GapKind, ImageInfo, Inventory, LayerInfo, Report, SCHEMA_VERSION, SupportPeriod,
 };
 use tidewaiter_core::severity::{Rating, Severity};
 
@@ -72,13 +72,13 @@ fn inventory() -> Inventory {
 fn finding() -> Finding {
     Finding {
         vulnerability: "CVE-2025-0001".into(),
-        class: Class::Notice,
+        class: AdvisoryClass::Notice,
         advisory: "DSA-1".into(),
         aliases: vec!["DSA-1".into()],
         ecosystem: "Debian:12".into(),
         package: "curl".into(),
         installed_version: "7.88.1-10".into(),
-        installed: vec![Installed {
+        installed: vec![InstalledPackage {
             name: "libcurl4".into(),
             version: "7.88.1-10".into(),
             purl: "pkg:deb/debian/libcurl4@7.88.1-10".into(),
@@ -94,7 +94,7 @@ fn finding() -> Finding {
             score: Some(9.8),
             vector: Some("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".into()),
         }],
-        kev: Some("2025-02-03".into()),
+        kev: Some(date(2025, 2, 3)),
         epss: Some(Epss { score: 0.42, percentile: 0.97 }),
         summary: "a flaw".into(),
         references: vec!["https://advisories.example/CVE-2025-0001".into()],
@@ -107,19 +107,19 @@ fn full() -> Report {
     Report {
         schema_version: SCHEMA_VERSION,
         inventory: inventory(),
-        database: DatabaseInfo { id: digest('6').to_string(), built: "2025-01-01T00:00:00Z".into() },
+        database: DatabaseInfo { id: digest('6').to_string(), built: "2025-01-01T00:00:00Z".parse().ok() },
         findings: vec![finding()],
-        suppressed: vec![Suppressed {
+        suppressed: vec![SuppressedFinding {
             finding: finding(),
-            status: Status::Accepted,
+            status: SuppressionStatus::Accepted,
             reason: "not reachable".into(),
             source: "tidewaiter-exceptions.toml".into(),
         }],
         informational: vec![finding()],
-        support: Some(Support {
+        support: Some(SupportPeriod {
             ecosystem: "Debian:12".into(),
-            until: "2026-06-10".into(),
-            extended_until: Some("2028-06-30".into()),
+            until: date(2026, 6, 10),
+            extended_until: Some(date(2028, 6, 30)),
         }),
         counts: Counts { critical: 1, high: 0, medium: 0, low: 0, negligible: 0, unknown: 0, fixable: 1 },
         complete: false,
@@ -238,9 +238,9 @@ fn the_page_names_every_value_of_the_enumerations() {
         FixState::Unknown,
     ];
     states.iter().for_each(|state| check(serde_json::to_value(state).unwrap()));
-    let statuses = [Status::NotAffected, Status::Fixed, Status::Accepted];
+    let statuses = [SuppressionStatus::NotAffected, SuppressionStatus::Fixed, SuppressionStatus::Accepted];
     statuses.iter().for_each(|status| check(serde_json::to_value(status).unwrap()));
-    let classes = [Class::Unmaintained, Class::Unsound, Class::Notice];
+    let classes = [AdvisoryClass::Unmaintained, AdvisoryClass::Unsound, AdvisoryClass::Notice];
     classes.iter().for_each(|class| check(serde_json::to_value(class).unwrap()));
 }
 

@@ -1,10 +1,11 @@
-//! What feeds say, in one model that follows the OSV schema: the input of the database builder.
+//! Advisories, in one model that follows the OSV schema: the input of the database builder.
 
 use crate::ecosystem::Ecosystem;
 use crate::severity::{Rating, Severity};
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-/// One published record.
+/// One published advisory.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Advisory {
@@ -15,7 +16,7 @@ pub struct Advisory {
     /// Other names of the same vulnerability (symmetric).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
-    /// Vulnerabilities this record was made for (a distribution's advisory names its CVEs).
+    /// Vulnerabilities that this record is about (a distribution's advisory names its CVEs).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub upstream: Vec<String>,
     /// One line on what it is.
@@ -27,13 +28,13 @@ pub struct Advisory {
     /// Where to read more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<String>,
-    /// Everybody's ratings.
+    /// The ratings of all sources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ratings: Vec<Rating>,
     /// What kind of record it is; its rows say the same.
-    #[serde(default, skip_serializing_if = "Class::is_vulnerability")]
-    pub class: Class,
-    /// Which packages, where; kept in rows of the database, not in its details.
+    #[serde(default, skip_serializing_if = "AdvisoryClass::is_vulnerability")]
+    pub class: AdvisoryClass,
+    /// The packages that it covers; stored in rows of the database, not in its details.
     #[serde(skip)]
     pub affected: Vec<Affected>,
 }
@@ -44,14 +45,14 @@ impl Advisory {
         let names = || std::iter::once(&self.id).chain(&self.aliases);
         let cve = names().filter(|n| n.starts_with("CVE-")).min();
         let upstream = || {
-            // A record that answers several CVEs cannot be named after one of them.
+            // A record about several CVEs cannot be named after one of them.
             let mut cves = self.upstream.iter().filter(|n| n.starts_with("CVE-"));
             cves.next().filter(|_| cves.next().is_none())
         };
         cve.or_else(upstream).or_else(|| names().find(|n| n.starts_with("GHSA-"))).unwrap_or(&self.id)
     }
 
-    /// The vulnerabilities it speaks of: one, or each CVE that a distribution's advisory answers.
+    /// The vulnerabilities it covers: one, or each CVE that a distribution's advisory names.
     pub fn vulnerabilities(&self) -> Vec<&str> {
         let cves: Vec<&str> = self.upstream.iter().map(String::as_str).filter(|n| n.starts_with("CVE-")).collect();
         let named = std::iter::once(&self.id).chain(&self.aliases).any(|n| n.starts_with("CVE-"));
@@ -59,14 +60,14 @@ impl Advisory {
     }
 }
 
-/// What a record speaks of. Only vulnerabilities count against an image (RustSec `informational`).
+/// The kind of a record. Only vulnerabilities count against an image (RustSec `informational`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
-pub enum Class {
+pub enum AdvisoryClass {
     /// A flaw that can be exploited.
     #[default]
     Vulnerability,
-    /// Nobody looks after the package any more.
+    /// The package is no longer maintained.
     Unmaintained,
     /// Sound use of the package's interface can break memory safety.
     Unsound,
@@ -74,23 +75,23 @@ pub enum Class {
     Notice,
 }
 
-impl Class {
+impl AdvisoryClass {
     /// Whether it counts as a vulnerability.
     pub fn is_vulnerability(&self) -> bool {
-        *self == Class::Vulnerability
+        *self == AdvisoryClass::Vulnerability
     }
 }
 
-/// What is known of one CVE, whichever record names it.
+/// Facts about one CVE, whichever record names it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CveFacts {
-    /// Everybody's CVSS ratings.
+    /// The CVSS ratings of all sources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ratings: Vec<Rating>,
-    /// Known to be exploited (CISA KEV), with the date it was added (`YYYY-MM-DD`).
+    /// Known to be exploited (CISA KEV), with the date it was added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kev: Option<String>,
+    pub kev: Option<Date>,
     /// The probability that it will be exploited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epss: Option<Epss>,
@@ -105,7 +106,7 @@ pub struct Epss {
     pub percentile: f64,
 }
 
-/// One package of one ecosystem that a record speaks of.
+/// One package of one ecosystem that a record covers (OSV schema, `affected`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Affected {
     /// Ecosystem, with its release where the record names one.
@@ -118,20 +119,20 @@ pub struct Affected {
     pub intervals: Vec<Interval>,
     /// Vulnerable versions listed one by one.
     pub versions: Vec<String>,
-    /// The vendor says that this package was never affected: no finding, and the mark is kept.
+    /// The vendor says that this package was never affected: no finding, and other feeds' records for it are overruled.
     pub never_affected: bool,
     /// Whether a fix exists or will.
     pub fix_state: FixState,
     /// The vendor's rating for this package; `Unknown` when there is none.
     pub severity: Severity,
     /// Which module a package must belong to.
-    pub module: Module,
+    pub module: ModuleScope,
     /// Architectures it is limited to, as the package manager spells them; empty for all. `noarch` packages are of all.
     pub arches: Vec<String>,
 }
 
 impl Affected {
-    /// A row that says nothing yet; the name is normalised for the ecosystem.
+    /// A row without any version; the name is normalised for the ecosystem.
     pub fn new(ecosystem: Ecosystem, package: &str, key: KeyKind) -> Self {
         Affected {
             package: ecosystem.normalize(package),
@@ -142,7 +143,7 @@ impl Affected {
             never_affected: false,
             fix_state: FixState::Unknown,
             severity: Severity::Unknown,
-            module: Module::Outside,
+            module: ModuleScope::Outside,
             arches: Vec::new(),
         }
     }
@@ -150,21 +151,21 @@ impl Affected {
     /// Adds the interval from the beginning up to, not including, `version`.
     #[must_use]
     pub fn fixed_in(mut self, version: &str) -> Self {
-        self.intervals.push(Interval::until(End::Fixed(version.to_owned())));
+        self.intervals.push(Interval::until(IntervalEnd::Fixed(version.to_owned())));
         self.fix_state = FixState::Fixed;
         self
     }
 }
 
-/// How a row stands to rpm modules (modularity label `name:stream:version:context`).
+/// The rpm modules that a row applies to (modularity label `name:stream:version:context`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum Module {
-    /// It speaks of packages outside of modules only.
+pub enum ModuleScope {
+    /// Packages outside of modules only.
     #[default]
     Outside,
-    /// It speaks of packages of one of these `name:stream` only.
+    /// Packages of one of these `name:stream` only.
     Streams(Vec<String>),
-    /// It speaks of packages of a module, and does not tell which stream.
+    /// Packages of a module; the record does not say which stream.
     Unnamed,
 }
 
@@ -185,32 +186,32 @@ pub struct Interval {
     /// `introduced` itself is not vulnerable: all versions after it are.
     pub after: bool,
     /// Where it ends.
-    pub end: End,
+    pub end: IntervalEnd,
 }
 
 impl Interval {
     /// From the first version on.
-    pub fn until(end: End) -> Self {
+    pub fn until(end: IntervalEnd) -> Self {
         Interval { introduced: None, after: false, end }
     }
 }
 
 /// The end of a vulnerable interval.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum End {
+pub enum IntervalEnd {
     /// The first version that is not vulnerable.
     Fixed(String),
     /// The last version that is (inclusive).
     LastAffected(String),
-    /// No end is known.
+    /// No fixed version is known.
     Open,
 }
 
-/// What the vendor does about it.
+/// Whether the vendor has fixed a vulnerability, or will.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum FixState {
-    /// Nothing is said.
+    /// The record does not say.
     #[default]
     Unknown,
     /// A fixed version exists.

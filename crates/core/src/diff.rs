@@ -1,4 +1,4 @@
-//! Two reports compared: packages and findings that came, went or changed. Pure.
+//! Two reports compared: packages and findings that were added, removed or changed. Pure.
 
 use crate::finding::{Counts, Finding};
 use crate::package::PackageType;
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What changed from one image to another.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Diff {
+pub struct ReportDiff {
     /// Packages whose versions differ, by type and name.
     pub packages: Vec<PackageChange>,
     /// Findings that differ, worst first.
@@ -32,9 +32,9 @@ pub struct PackageChange {
     pub kind: PackageType,
     /// Its name.
     pub name: String,
-    /// Versions in the old image, sorted as text; empty when it came.
+    /// Versions in the old image, sorted as text; empty when it was added.
     pub old: Vec<String>,
-    /// Versions in the new image; empty when it went.
+    /// Versions in the new image; empty when it was removed.
     pub new: Vec<String>,
 }
 
@@ -46,10 +46,10 @@ pub struct FindingChange {
     pub vulnerability: String,
     /// The package.
     pub package: String,
-    /// Its severity in the old image; none when it came.
+    /// Its severity in the old image; none when it was added.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old: Option<Severity>,
-    /// Its severity in the new image; none when it went.
+    /// Its severity in the new image; none when it was removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new: Option<Severity>,
 }
@@ -61,8 +61,8 @@ impl FindingChange {
 }
 
 /// Compares two reports.
-pub fn diff(old: &Report, new: &Report) -> Diff {
-    Diff {
+pub fn diff(old: &Report, new: &Report) -> ReportDiff {
+    ReportDiff {
         packages: packages(old, new),
         findings: findings(&old.findings, &new.findings),
         old: old.counts,

@@ -1,16 +1,16 @@
-//! Where advisories and packages meet: an ecosystem and, for distributions, one of its releases.
+//! Ecosystems: where names and versions of packages have their meaning; for distributions, with a release.
 
 mod distro;
 
 pub use distro::{DISTRIBUTIONS, Distribution};
 
-use crate::version::Order;
+use crate::version::VersionScheme;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// An OSV ecosystem: `Debian:12`, `Alpine:v3.20`, `npm`, `PyPI`
 /// (OSV schema, "Defined ecosystems"). Names keep their published spelling.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Ecosystem {
     base: String,
@@ -38,9 +38,9 @@ impl Ecosystem {
         self.release.as_deref()
     }
 
-    /// The ecosystem that rows and packages meet in. Some distributions publish under several names for one release, of
-    /// which an image has packages of all and names one; those are judged together. Extended support, which has other
-    /// builds of the same packages, is apart.
+    /// The name under which rows are stored and looked up. Some distributions publish one release under several names, of
+    /// which an image names one and has packages of all: those are one ecosystem. Extended support has other builds of
+    /// the same packages and stays apart.
     #[must_use]
     pub fn canonical(self) -> Self {
         let release = self.release.as_deref().unwrap_or_default();
@@ -52,41 +52,41 @@ impl Ecosystem {
         one.map(|release| Ecosystem::with_release(&self.base, &release)).unwrap_or(self)
     }
 
-    /// The order of this ecosystem's versions (OSV schema, "Defined ecosystems");
-    /// `None` for those without one: `GIT`, whose versions are commits, and unknown names.
-    pub fn order(&self) -> Option<Order> {
+    /// How this ecosystem's versions are ordered (OSV schema, "Defined ecosystems"); `None` where they are not: `GIT`, whose
+    /// versions are commits, and unknown names.
+    pub fn version_scheme(&self) -> Option<VersionScheme> {
         match self.base.as_str() {
-            "Echo" => Some(self.echo_order()),
-            "Debian" | "Ubuntu" => Some(Order::Deb),
+            "Echo" => Some(self.echo_scheme()),
+            "Debian" | "Ubuntu" => Some(VersionScheme::Deb),
             "Alpine" | "Wolfi" | "Chainguard" | "MinimOS" | "Alpaquita" | "BellSoft Hardened Containers" => {
-                Some(Order::Apk)
+                Some(VersionScheme::Apk)
             }
             "AlmaLinux" | "Amazon Linux" | "Azure Linux" | "CentOS" | "CentOS Stream" | "Fedora" | "Mageia"
             | "Oracle Linux" | "Photon OS" | "Red Hat" | "Rocky Linux" | "SUSE" | "openEuler" | "openSUSE" => {
-                Some(Order::Rpm)
+                Some(VersionScheme::Rpm)
             }
             "npm" | "crates.io" | "Hex" | "Bitnami" | "Bioconductor" | "ConanCenter" | "GitHub Actions"
-            | "SwiftURL" | "VSCode" => Some(Order::SemVer),
-            "Pub" | "Julia" => Some(Order::SemVerBuild),
-            "Go" => Some(Order::Go),
-            "PyPI" => Some(Order::Pep440),
-            "Maven" => Some(Order::Maven),
-            "RubyGems" => Some(Order::RubyGems),
-            "NuGet" => Some(Order::NuGet),
-            "Packagist" => Some(Order::Packagist),
-            "CRAN" => Some(Order::Cran),
-            "Hackage" | "GHC" => Some(Order::Hackage),
+            | "SwiftURL" | "VSCode" => Some(VersionScheme::SemVer),
+            "Pub" | "Julia" => Some(VersionScheme::SemVerBuild),
+            "Go" => Some(VersionScheme::Go),
+            "PyPI" => Some(VersionScheme::Pep440),
+            "Maven" => Some(VersionScheme::Maven),
+            "RubyGems" => Some(VersionScheme::RubyGems),
+            "NuGet" => Some(VersionScheme::NuGet),
+            "Packagist" => Some(VersionScheme::Packagist),
+            "CRAN" => Some(VersionScheme::Cran),
+            "Hackage" | "GHC" => Some(VersionScheme::Hackage),
             _ => None,
         }
     }
 
-    /// Echo rebuilds packages of other ecosystems as `+echo.N`; its own are Debian's.
-    fn echo_order(&self) -> Order {
+    /// Echo rebuilds packages of other ecosystems as `+echo.N`; its own packages have Debian's versions.
+    fn echo_scheme(&self) -> VersionScheme {
         match self.release() {
-            Some("PyPI") => Order::Pep440,
-            Some("Maven") => Order::Maven,
-            Some("npm") => Order::SemVerBuild,
-            _ => Order::Deb,
+            Some("PyPI") => VersionScheme::Pep440,
+            Some("Maven") => VersionScheme::Maven,
+            Some("npm") => VersionScheme::SemVerBuild,
+            _ => VersionScheme::Deb,
         }
     }
 
@@ -139,6 +139,12 @@ fn pep503(name: &str) -> String {
         }
     }
     out
+}
+
+/// Ecosystems as tables list them: separated by commas, `-` for none.
+pub fn listed(ecosystems: &[Ecosystem]) -> String {
+    let all: Vec<String> = ecosystems.iter().map(Ecosystem::to_string).collect();
+    if all.is_empty() { "-".to_owned() } else { all.join(", ") }
 }
 
 impl From<String> for Ecosystem {
@@ -228,16 +234,18 @@ mod tests {
 
     #[test]
     fn ecosystems_have_their_order() {
-        let check = |eco: &str, expected: Option<Order>| assert_eq!(Ecosystem::from(eco).order(), expected, "{eco}");
+        let check = |eco: &str, expected: Option<VersionScheme>| {
+            assert_eq!(Ecosystem::from(eco).version_scheme(), expected, "{eco}")
+        };
         for rpm in ["AlmaLinux:9", "Red Hat:enterprise_linux:9::baseos", "openSUSE:Leap 15.6", "Azure Linux:3"] {
-            check(rpm, Some(Order::Rpm));
+            check(rpm, Some(VersionScheme::Rpm));
         }
-        check("Ubuntu:Pro:22.04:LTS", Some(Order::Deb));
-        check("crates.io", Some(Order::SemVer));
-        check("Pub", Some(Order::SemVerBuild));
-        check("Go", Some(Order::Go));
-        check("Echo", Some(Order::Deb));
-        check("Echo:npm", Some(Order::SemVerBuild));
+        check("Ubuntu:Pro:22.04:LTS", Some(VersionScheme::Deb));
+        check("crates.io", Some(VersionScheme::SemVer));
+        check("Pub", Some(VersionScheme::SemVerBuild));
+        check("Go", Some(VersionScheme::Go));
+        check("Echo", Some(VersionScheme::Deb));
+        check("Echo:npm", Some(VersionScheme::SemVerBuild));
         check("GIT", None);
         check("nonsense", None);
     }

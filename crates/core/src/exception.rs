@@ -1,69 +1,42 @@
-//! Exceptions and VEX statements: findings that somebody answered. They stay in the report, with the reason, and no longer
-//! count. Pure: the day is passed in, files are read elsewhere.
+//! Exceptions and VEX statements: they suppress findings, which stay in the report with the reason and do not count.
+//! Pure: callers pass in the day and read the files.
 
 mod target;
 
 use crate::advisory::FixState;
-use crate::finding::{Counts, Finding, Installed};
+use crate::finding::{Counts, Finding, InstalledPackage, SuppressedFinding, SuppressionStatus};
 use crate::pattern::Pattern;
 use crate::report::{ImageInfo, Report};
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
 
-pub use target::{Purl, Target};
+pub use target::{ExceptionTarget, PurlPattern};
 
-/// One answer to findings. Empty conditions hold for everything; all of those given must hold.
+/// Suppresses the findings that fulfil all of its conditions. An empty condition is always fulfilled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exception {
     /// Names of vulnerabilities, aliases included.
     pub vulnerabilities: Vec<Pattern>,
     /// Packages, by purl or name; one of them must fit.
-    pub packages: Vec<Target>,
-    /// Places in the image, one of which a package must be at.
+    pub packages: Vec<ExceptionTarget>,
+    /// Paths in the image; every location of a package must match one of them.
     pub paths: Vec<Pattern>,
     /// Image references or digests.
-    pub images: Vec<Target>,
-    /// What the vendor does about it.
+    pub images: Vec<ExceptionTarget>,
+    /// Whether the vendor has fixed it, or will.
     pub fix_state: Option<FixState>,
-    /// What is said of them.
-    pub status: Status,
+    /// The status to give them.
+    pub status: SuppressionStatus,
     /// Why.
     pub reason: String,
-    /// The first day on which it no longer holds.
+    /// The first day on which it no longer applies.
     pub expires: Option<Date>,
-    /// The file that says so.
-    pub source: String,
-}
-
-/// What is said of a suppressed finding (VEX: OpenVEX, CSAF, CycloneDX).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// The vulnerability cannot be used here.
-    NotAffected,
-    /// It is fixed already.
-    Fixed,
-    /// It is known and accepted.
-    Accepted,
-}
-
-/// A finding that no longer counts, and why.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Suppressed {
-    /// What was found.
-    pub finding: Finding,
-    /// What is said of it.
-    pub status: Status,
-    /// Why.
-    pub reason: String,
-    /// The file that says so.
+    /// The file with the exception.
     pub source: String,
 }
 
 impl Exception {
     /// An exception without conditions.
-    pub fn new(status: Status, reason: &str, source: &str) -> Self {
+    pub fn new(status: SuppressionStatus, reason: &str, source: &str) -> Self {
         Exception {
             vulnerabilities: Vec::new(),
             packages: Vec::new(),
@@ -77,11 +50,11 @@ impl Exception {
         }
     }
 
-    fn holds_on(&self, today: Date) -> bool {
+    fn applies_on(&self, today: Date) -> bool {
         self.expires.is_none_or(|expires| today < expires)
     }
 
-    fn speaks_of(&self, finding: &Finding, image: &ImageInfo) -> bool {
+    fn selects(&self, finding: &Finding, image: &ImageInfo) -> bool {
         let named = self.vulnerabilities.is_empty()
             || finding.names().any(|n| self.vulnerabilities.iter().any(|p| p.matches(n)));
         named
@@ -89,30 +62,30 @@ impl Exception {
             && (self.images.is_empty() || self.images.iter().any(|t| t.is_image(image)))
     }
 
-    fn covers(&self, finding: &Finding, installed: &Installed) -> bool {
+    fn covers(&self, finding: &Finding, installed: &InstalledPackage) -> bool {
         let package = self.packages.is_empty() || self.packages.iter().any(|t| t.is_package(finding, installed));
         let at = |path: &str| self.paths.iter().any(|p| p.matches(path) || p.matches(&format!("/{path}")));
-        // All places must be covered: one that is not may be the vulnerable one.
+        // All locations must match: another one may be the vulnerable one.
         let placed = || !installed.locations.is_empty() && installed.locations.iter().all(|l| at(&l.path));
         package && (self.paths.is_empty() || placed())
     }
 }
 
-/// Applies exceptions to a report: what one of them covers moves to [`Report::suppressed`]. Of a finding that is covered
-/// in part, the rest stays.
+/// Applies exceptions to a report: findings that one of them covers move to [`Report::suppressed`]. A finding that is
+/// covered in part is split.
 pub fn apply(report: &mut Report, exceptions: &[Exception], today: Date) {
-    let valid: Vec<&Exception> = exceptions.iter().filter(|e| e.holds_on(today)).collect();
+    let valid: Vec<&Exception> = exceptions.iter().filter(|e| e.applies_on(today)).collect();
     let image = report.inventory.image.clone();
-    let mut kept = Vec::new();
+    let mut counted = Vec::new();
     for mut finding in std::mem::take(&mut report.findings) {
         let all = std::mem::take(&mut finding.installed);
         let whole = all.is_empty();
         let mut left = all;
-        for exception in valid.iter().filter(|e| e.speaks_of(&finding, &image)) {
+        for exception in valid.iter().filter(|e| e.selects(&finding, &image)) {
             let (covered, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(|i| exception.covers(&finding, i));
             left = rest;
             if !covered.is_empty() {
-                report.suppressed.push(Suppressed {
+                report.suppressed.push(SuppressedFinding {
                     finding: Finding { installed: covered, ..finding.clone() },
                     status: exception.status,
                     reason: exception.reason.clone(),
@@ -121,10 +94,10 @@ pub fn apply(report: &mut Report, exceptions: &[Exception], today: Date) {
             }
         }
         if whole || !left.is_empty() {
-            kept.push(Finding { installed: left, ..finding });
+            counted.push(Finding { installed: left, ..finding });
         }
     }
-    report.findings = kept;
+    report.findings = counted;
     report.counts = Counts::of(&report.findings);
 }
 
@@ -136,7 +109,7 @@ mod tests {
     use crate::severity::Severity;
 
     fn found() -> Report {
-        let installed = |path: &str| Installed {
+        let installed = |path: &str| InstalledPackage {
             name: "a".into(),
             version: "1".into(),
             purl: "pkg:npm/a@1".into(),
@@ -149,10 +122,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_answered_no_longer_counts() {
+    fn suppressed_findings_do_not_count() {
         let day = |text: &str| text.parse::<Date>().unwrap();
         let check = |change: &dyn Fn(&mut Exception), counted: u32, suppressed: usize| {
-            let mut exception = Exception::new(Status::NotAffected, "no", "file");
+            let mut exception = Exception::new(SuppressionStatus::NotAffected, "no", "file");
             change(&mut exception);
             let mut report = found();
             apply(&mut report, &[exception.clone()], day("2026-06-01"));
@@ -164,21 +137,22 @@ mod tests {
         check(&|e| e.vulnerabilities = vec!["CVE-2".into()], 1, 0);
         check(&|e| e.expires = Some(day("2026-06-02")), 0, 1);
         check(&|e| e.expires = Some(day("2026-06-01")), 1, 0);
-        check(&|e| e.packages = vec![Target::parse("pkg:npm/a")], 0, 1);
-        check(&|e| e.packages = vec![Target::parse("pkg:npm/b")], 1, 0);
+        check(&|e| e.packages = vec![ExceptionTarget::parse("pkg:npm/a")], 0, 1);
+        check(&|e| e.packages = vec![ExceptionTarget::parse("pkg:npm/b")], 1, 0);
         check(&|e| e.fix_state = Some(FixState::WontFix), 1, 0);
-        check(&|e| e.images = vec![Target::parse("registry.example/team/app:v1")], 0, 1);
-        check(&|e| e.images = vec![Target::parse("registry.example/team/other:*")], 1, 0);
-        // What lies elsewhere still counts.
+        check(&|e| e.images = vec![ExceptionTarget::parse("registry.example/team/app:v1")], 0, 1);
+        check(&|e| e.images = vec![ExceptionTarget::parse("registry.example/team/other:*")], 1, 0);
+        // Other locations still count.
         check(&|e| e.paths = vec!["app/**".into()], 1, 1);
         check(&|e| e.paths = vec!["/app/**".into(), "opt/**".into()], 0, 1);
     }
 
     #[test]
-    fn what_is_nowhere_is_at_no_path() {
+    fn a_package_without_a_location_is_at_no_path() {
         let mut report = found();
         report.findings.iter_mut().flat_map(|f| &mut f.installed).for_each(|i| i.locations.clear());
-        let exception = Exception { paths: vec!["**".into()], ..Exception::new(Status::Accepted, "r", "file") };
+        let exception =
+            Exception { paths: vec!["**".into()], ..Exception::new(SuppressionStatus::Accepted, "r", "file") };
         apply(&mut report, &[exception], "2026-06-01".parse().unwrap());
         assert_eq!((report.counts.critical, report.suppressed.len()), (1, 0));
     }

@@ -1,8 +1,10 @@
-//! Findings: an installed package that an advisory speaks of, with the reason.
+//! Findings: installed packages that an advisory applies to, each with the comparison that was made.
 
-use crate::advisory::{Class, Epss, FixState};
+use crate::advisory::{AdvisoryClass, Epss, FixState};
+use crate::ecosystem::Ecosystem;
 use crate::package::Location;
 use crate::severity::{Rating, Severity};
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 /// One (vulnerability, package) pair. For OS packages the package is the source package and its binaries are listed.
@@ -11,38 +13,38 @@ use serde::{Deserialize, Serialize};
 pub struct Finding {
     /// The canonical name: a CVE where one is known.
     pub vulnerability: String,
-    /// What the record speaks of.
-    #[serde(default, skip_serializing_if = "Class::is_vulnerability")]
-    pub class: Class,
+    /// What kind of record it is.
+    #[serde(default, skip_serializing_if = "AdvisoryClass::is_vulnerability")]
+    pub class: AdvisoryClass,
     /// The record that matched.
     pub advisory: String,
     /// All other names, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
     /// The ecosystem that judged it: `Debian:12`.
-    pub ecosystem: String,
-    /// Package the advisory names: the source package for OS packages.
+    pub ecosystem: Ecosystem,
+    /// The package that the advisory names: the source package for OS packages.
     pub package: String,
     /// Its installed version.
     pub installed_version: String,
-    /// Installed packages this stands for, sorted.
-    pub installed: Vec<Installed>,
+    /// The installed packages that it covers, sorted.
+    pub installed: Vec<InstalledPackage>,
     /// The smallest version of the same branch that is not vulnerable, first; then those of later branches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fixed_versions: Vec<String>,
-    /// What the vendor does about it.
+    /// Whether the vendor has fixed it, or will.
     pub fix_state: FixState,
-    /// The rating that decides.
+    /// The rating that policy uses.
     pub severity: Severity,
-    /// Who gave that rating; empty for `UNKNOWN`.
+    /// The feed of that rating; empty for `UNKNOWN`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub severity_source: String,
-    /// Everybody's ratings.
+    /// The ratings of all sources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ratings: Vec<Rating>,
     /// Date on which CISA listed it as exploited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kev: Option<String>,
+    pub kev: Option<Date>,
     /// The probability that it will be exploited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epss: Option<Epss>,
@@ -54,28 +56,54 @@ pub struct Finding {
     pub references: Vec<String>,
     /// The comparison that was made, as a person would write it.
     pub because: String,
-    /// The feed that says so.
+    /// The feed of the advisory.
     pub feed: String,
 }
 
 impl Finding {
-    /// Every name it is known by.
+    /// All of its names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         [&self.vulnerability, &self.advisory].into_iter().chain(&self.aliases).map(String::as_str)
     }
 }
 
+/// Why a finding is suppressed (the statuses of VEX: OpenVEX, CSAF, CycloneDX).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SuppressionStatus {
+    /// The vulnerability cannot be exploited here.
+    NotAffected,
+    /// It is fixed already.
+    Fixed,
+    /// It is known and accepted.
+    Accepted,
+}
+
+/// A finding that an exception took out of the counts, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SuppressedFinding {
+    /// The finding.
+    pub finding: Finding,
+    /// The status that was given.
+    pub status: SuppressionStatus,
+    /// Why.
+    pub reason: String,
+    /// The file with the exception.
+    pub source: String,
+}
+
 /// One installed package behind a finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Installed {
+pub struct InstalledPackage {
     /// Its name.
     pub name: String,
     /// Its version.
     pub version: String,
     /// Its package URL.
     pub purl: String,
-    /// Where it is.
+    /// Its address.
     pub locations: Vec<Location>,
 }
 
@@ -93,7 +121,7 @@ pub struct Counts {
     pub low: u32,
     /// Findings rated negligible.
     pub negligible: u32,
-    /// Findings nobody rated.
+    /// Findings without a rating.
     pub unknown: u32,
     /// Findings with a fixed version, of any severity.
     pub fixable: u32,

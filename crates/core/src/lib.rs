@@ -7,7 +7,7 @@
 //!
 //! Everything here is a plain value or a pure function over plain values.
 //! This crate must never know about files, the network, the clock, threads, async code or Kubernetes:
-//! whoever needs the time passes it in.
+//! callers pass in the time.
 
 pub mod advisory;
 pub mod diff;

@@ -1,4 +1,4 @@
-//! Installed packages: what an analyzer finds in an image.
+//! Installed packages: what analyzers find in an image.
 
 mod purl;
 
@@ -49,13 +49,12 @@ pub enum PackageType {
     Conda,
     /// Components of Bitnami images.
     Bitnami,
-    /// Programs outside any package manager, told by their content.
+    /// Programs outside any package manager, detected by their content.
     Generic,
 }
 
 impl PackageType {
-    /// The purl type, and the ecosystem of advisories that judges packages of it; empty for OS packages,
-    /// which ask the image's OS.
+    /// The purl type, and the ecosystem of its packages; empty for OS packages, whose ecosystem is the image's OS.
     const fn names(self) -> (&'static str, &'static str) {
         match self {
             PackageType::Deb => ("deb", ""),
@@ -75,10 +74,10 @@ impl PackageType {
             PackageType::Pub => ("pub", "Pub"),
             PackageType::Julia => ("julia", "Julia"),
             PackageType::Swift => ("swift", "SwiftURL"),
-            // Nobody publishes advisories for these: reports name them as not covered.
+            // No advisories are published for these: reports name them as not covered.
             PackageType::Luarocks => ("luarocks", "LuaRocks"),
             PackageType::Conda => ("conda", "conda"),
-            // Bitnami's records speak of upstream programs by their upstream versions.
+            // Bitnami's records are about upstream programs, by upstream versions.
             PackageType::Bitnami => ("bitnami", "Bitnami"),
             PackageType::Generic => ("generic", "Bitnami"),
         }
@@ -94,7 +93,7 @@ impl PackageType {
         self.names().1.is_empty()
     }
 
-    /// The ecosystem that judges packages of this type; OS packages ask the image's OS, if it is one of theirs.
+    /// The ecosystem of packages of this type; for OS packages the image's OS, where it uses this package manager.
     pub fn ecosystem(self, os: Option<&Os>) -> Option<Ecosystem> {
         match self.names().1 {
             "" => os.filter(|os| os.package_type() == Some(self)).and_then(Os::ecosystem),
@@ -107,9 +106,9 @@ impl PackageType {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Location {
-    /// The file that proves it, without a leading slash.
+    /// The file that it was read from, without a leading slash.
     pub path: String,
-    /// Index of the layer that brought the package, counted from the bottom.
+    /// Index of the layer that added the package, counted from the bottom.
     pub layer: usize,
 }
 
@@ -122,7 +121,7 @@ pub struct Package {
     pub kind: PackageType,
     /// Its name as installed.
     pub name: String,
-    /// Its version as installed, epoch included; empty when the evidence names none.
+    /// Its version as installed, epoch included; empty when the file names none.
     pub version: String,
     /// The architecture, as the package manager spells it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -133,28 +132,45 @@ pub struct Package {
     /// The source package's version.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub source_version: String,
-    /// Shipped inside another distribution, not installed by a package manager of its own.
+    /// Copied into another package, not installed by its own package manager.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub vendored: bool,
-    /// Who built it, where the package manager records that.
+    /// The vendor that built it, where the package manager records that.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub vendor: String,
     /// The module it belongs to, with its stream: `nodejs:20`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub module: String,
-    /// The OS package that put it there: the distribution may have fixed it without changing its version.
+    /// The OS package that its file belongs to: the distribution may have fixed it without changing its version.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub owner: String,
     /// Where it was found, sorted.
     pub locations: Vec<Location>,
 }
 
-/// The version, for advisories, of what was built from a source tree and never released as such: no advisory speaks of
-/// it. Go's own word for it.
+/// The version, for advisories, of a program that was built from a source tree and never released: none covers it. Go
+/// writes it so.
 pub const UNRELEASED: &str = "(devel)";
 
 impl Package {
-    /// Whether no version is known that advisories could be compared with, because it was never released.
+    /// A package of which only type, name and version are known; set the other fields with a struct update.
+    pub fn new(kind: PackageType, name: impl Into<String>, version: impl Into<String>) -> Self {
+        Package {
+            kind,
+            name: name.into(),
+            version: version.into(),
+            arch: String::new(),
+            source_name: String::new(),
+            source_version: String::new(),
+            vendored: false,
+            vendor: String::new(),
+            module: String::new(),
+            owner: String::new(),
+            locations: Vec::new(),
+        }
+    }
+
+    /// Whether it was never released and has no version that could be compared with advisories.
     pub fn is_unreleased(&self) -> bool {
         matches!(self.kind, PackageType::Golang | PackageType::Cargo) && self.advisory_version() == UNRELEASED
     }
@@ -173,7 +189,7 @@ impl Package {
     pub fn purl(&self, os: Option<&Os>) -> String {
         let mut purl = match packageurl::PackageUrl::new(self.kind.purl_type(), self.purl_name()) {
             Ok(purl) => purl,
-            // Hostile names that no purl can hold still have to be reported.
+            // Hostile names that are not valid in a purl still have to be reported.
             Err(_) => return format!("pkg:{}/{}@{}", self.kind.purl_type(), self.name, self.version),
         };
         // purl-spec: an rpm's epoch is a qualifier, not a part of its version.
@@ -257,19 +273,9 @@ mod tests {
     fn purls_follow_their_types() {
         let os = Os { id: "debian".into(), version_id: "12".into(), ..Os::default() };
         let check = |kind, name: &str, version: &str, source: &str, expected: &str| {
-            let package = Package {
-                kind,
-                name: name.into(),
-                version: version.into(),
-                arch: if kind == PackageType::Deb { "amd64".into() } else { String::new() },
-                source_name: source.into(),
-                source_version: String::new(),
-                vendored: false,
-                vendor: String::new(),
-                module: String::new(),
-                owner: String::new(),
-                locations: vec![],
-            };
+            let arch = if kind == PackageType::Deb { "amd64" } else { "" };
+            let package =
+                Package { arch: arch.into(), source_name: source.into(), ..Package::new(kind, name, version) };
             assert_eq!(package.purl(Some(&os)), expected);
         };
         check(PackageType::Npm, "@scope/name", "1.0.0", "", "pkg:npm/%40scope/name@1.0.0");

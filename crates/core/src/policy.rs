@@ -1,22 +1,22 @@
-//! Policy: what a report must look like for its image to be approved. The one place where "fail closed" is decided.
+//! Policy: what a report must fulfil for its image to be approved. The one place where "fail closed" is decided.
 
-use crate::finding::{Counts, Finding};
+use crate::finding::Finding;
 use crate::report::{DatabaseInfo, Gap, Report};
 use crate::severity::Severity;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What is asked of an image.
+/// The conditions for an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Policy {
     /// Findings of this severity or worse block. `Unknown` findings are judged by `unrated` alone.
     pub block_at: Severity,
-    /// What a finding nobody rated does.
-    pub unrated: Unrated,
+    /// What a finding without a rating does.
+    pub unrated: UnratedAction,
     /// What an incomplete report does.
-    pub incomplete: Incomplete,
+    pub incomplete: IncompleteAction,
     /// Days after which a database is too old to know what matters: its reports are incomplete. `None`: it may be of
     /// any age.
     pub max_database_age_days: Option<u32>,
@@ -27,8 +27,8 @@ impl Default for Policy {
     fn default() -> Self {
         Policy {
             block_at: Severity::Critical,
-            unrated: Unrated::Warn,
-            incomplete: Incomplete::Hold,
+            unrated: UnratedAction::Warn,
+            incomplete: IncompleteAction::Hold,
             max_database_age_days: None,
         }
     }
@@ -36,7 +36,7 @@ impl Default for Policy {
 
 /// What a finding without any rating does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, PartialOrd, Ord)]
-pub enum Unrated {
+pub enum UnratedAction {
     /// Nothing.
     Allow,
     /// It is mentioned.
@@ -48,7 +48,7 @@ pub enum Unrated {
 
 /// What a report that could not see everything does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, PartialOrd, Ord)]
-pub enum Incomplete {
+pub enum IncompleteAction {
     /// It is mentioned.
     Allow,
     /// It blocks.
@@ -71,26 +71,26 @@ impl Policy {
     }
 }
 
-/// The answer to one report.
+/// What policy says of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
-    /// The answer.
+    /// The result.
     pub outcome: Outcome,
     /// Why, one sentence each; empty for a clean pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
-    /// What was let through but deserves a look.
+    /// Findings and gaps that the policy allows and that deserve attention.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
-/// The kinds of answers. Violations win over incompleteness: they are certain.
+/// The results of policy, least severe first. A violation wins over incompleteness: it is certain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, PartialOrd, Ord)]
 pub enum Outcome {
-    /// Nothing stands against it.
+    /// The image may be approved.
     Pass,
-    /// Not everything was seen.
+    /// The report has gaps, or its database is too old.
     Incomplete,
     /// The policy is violated.
     Violated,
@@ -106,22 +106,22 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Whether a finding alone violates a policy.
+/// Whether a finding by itself violates a policy.
 pub fn blocks(finding: &Finding, policy: &Policy) -> bool {
     match finding.severity {
-        Severity::Unknown => policy.unrated == Unrated::Hold,
+        Severity::Unknown => policy.unrated == UnratedAction::Hold,
         rated => rated >= policy.block_at.max(Severity::Negligible),
     }
 }
 
-/// Judges a report, `now`.
+/// Evaluates a report, `now`.
 pub fn decide(report: &Report, policy: &Policy, now: Timestamp) -> Verdict {
     let mut reasons = Vec::new();
     let mut warnings = Vec::new();
     for finding in &report.findings {
         if blocks(finding, policy) {
             reasons.push(sentence(finding));
-        } else if finding.severity == Severity::Unknown && policy.unrated == Unrated::Warn {
+        } else if finding.severity == Severity::Unknown && policy.unrated == UnratedAction::Warn {
             warnings.push(sentence(finding));
         }
     }
@@ -133,7 +133,7 @@ pub fn decide(report: &Report, policy: &Policy, now: Timestamp) -> Verdict {
         .map(gap_sentence)
         .chain(too_old(&report.database, policy, now).map(|why| format!("OldDatabase: {why}")))
         .collect();
-    let held = policy.incomplete == Incomplete::Hold && !incomplete.is_empty();
+    let held = policy.incomplete == IncompleteAction::Hold && !incomplete.is_empty();
     if held { &mut reasons } else { &mut warnings }.extend(incomplete);
     let outcome = match (violated, held) {
         (true, _) => Outcome::Violated,
@@ -143,27 +143,20 @@ pub fn decide(report: &Report, policy: &Policy, now: Timestamp) -> Verdict {
     Verdict { outcome, reasons, warnings }
 }
 
-/// How many findings the policy blocks on.
-pub fn blocking(counts: Counts, policy: &Policy) -> u32 {
-    let rated = Severity::WORST_FIRST.into_iter().filter(|s| *s != Severity::Unknown && *s >= policy.block_at);
-    let unrated = if policy.unrated == Unrated::Hold { counts.unknown } else { 0 };
-    rated.map(|s| counts.get(s)).sum::<u32>() + unrated
-}
-
 fn sentence(f: &Finding) -> String {
     let fix = f.fixed_versions.first().map_or_else(|| "no fixed version".to_owned(), |v| format!("fixed in {v}"));
     format!("{} ({}) in {} {}, {fix}", f.vulnerability, f.severity, f.package, f.installed_version)
 }
 
-/// Why the database that judged is too old, if it is: what a report itself cannot say.
+/// Why the database is too old, if it is. Not a part of the report, which depends on no clock.
 pub fn too_old(database: &DatabaseInfo, policy: &Policy, now: Timestamp) -> Option<String> {
     let most = policy.max_database_age_days?;
     let next = "build a new one, or import it";
-    let Ok(built) = database.built.parse::<Timestamp>() else {
+    let Some(built) = database.built else {
         return Some(format!("the database does not say when it was built; {next}"));
     };
     let days = now.duration_since(built).as_hours() / 24;
-    (days >= i64::from(most)).then(|| format!("the database is {days} days old, and {most} are the limit; {next}"))
+    (days >= i64::from(most)).then(|| format!("the database is {days} days old; the limit is {most} days; {next}"))
 }
 
 fn gap_sentence(gap: &Gap) -> String {
@@ -199,17 +192,17 @@ mod tests {
         check(&default, &[Unknown], &[], Outcome::Pass);
         check(&default, &[], &[GapKind::NotCovered], Outcome::Incomplete);
         check(&default, &[Critical], &[GapKind::NotCovered], Outcome::Violated);
-        check(&Policy { unrated: Unrated::Hold, ..default.clone() }, &[Unknown], &[], Outcome::Violated);
+        check(&Policy { unrated: UnratedAction::Hold, ..default.clone() }, &[Unknown], &[], Outcome::Violated);
         check(&Policy { block_at: Medium, ..default.clone() }, &[Medium], &[], Outcome::Violated);
         check(&Policy { block_at: Unknown, ..default.clone() }, &[Unknown], &[], Outcome::Pass);
-        check(&Policy { incomplete: Incomplete::Allow, ..default }, &[], &[GapKind::NotCovered], Outcome::Pass);
+        check(&Policy { incomplete: IncompleteAction::Allow, ..default }, &[], &[GapKind::NotCovered], Outcome::Pass);
     }
 
     #[test]
     fn a_database_may_be_too_old() {
         let check = |most: Option<u32>, built: &str, expected: Outcome| {
             let mut report = report(&[], &[]);
-            report.database.built = built.to_owned();
+            report.database.built = built.parse().ok();
             let policy = Policy { max_database_age_days: most, ..Policy::default() };
             let now = "2026-01-06T00:00:00Z".parse().unwrap();
             assert_eq!(decide(&report, &policy, now).outcome, expected, "{most:?} {built}");
@@ -229,9 +222,9 @@ mod tests {
             incomplete,
             max_database_age_days,
         };
-        let a = policy(Severity::High, Unrated::Allow, Incomplete::Hold, None);
-        let b = policy(Severity::Critical, Unrated::Hold, Incomplete::Allow, Some(3));
-        let both = policy(Severity::High, Unrated::Hold, Incomplete::Hold, Some(3));
+        let a = policy(Severity::High, UnratedAction::Allow, IncompleteAction::Hold, None);
+        let b = policy(Severity::Critical, UnratedAction::Hold, IncompleteAction::Allow, Some(3));
+        let both = policy(Severity::High, UnratedAction::Hold, IncompleteAction::Hold, Some(3));
         assert_eq!(a.strictest(&b), both);
         assert_eq!(b.strictest(&a), both);
     }

@@ -1,17 +1,18 @@
 //! The report: everything one scan saw, in a documented and versioned form.
 
-use crate::ecosystem::Os;
-use crate::exception::Suppressed;
-use crate::finding::{Counts, Finding};
+use crate::ecosystem::{Ecosystem, Os};
+use crate::finding::{Counts, Finding, SuppressedFinding};
 use crate::image::{Digest, Platform};
 use crate::package::Package;
+use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
 /// Version of the JSON form. It rises when a field is removed or changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What an engine saw in an image, before any database is asked. Depends on the image's bytes alone.
+/// The content of an image, before it is matched with a database. Depends on the image's bytes alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inventory {
@@ -22,14 +23,14 @@ pub struct Inventory {
     /// The operating system, when an os-release was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os: Option<Os>,
-    /// Installed packages, sorted.
+    /// InstalledPackage packages, sorted.
     pub packages: Vec<Package>,
-    /// What the engine could not see.
+    /// What could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
 }
 
-/// Which bytes were judged.
+/// The image that was scanned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageInfo {
@@ -44,9 +45,16 @@ pub struct ImageInfo {
     pub config_digest: Digest,
     /// Its platform.
     pub platform: Platform,
-    /// How many of the lowest layers are the base image's, where the base was named or the history tells.
+    /// How many of the lowest layers are the base image's, where the base was named or the history shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_layers: Option<usize>,
+}
+
+impl ImageInfo {
+    /// An image that was chosen from no index and whose base is unknown.
+    pub fn new(name: impl Into<String>, digest: Digest, config_digest: Digest, platform: Platform) -> Self {
+        ImageInfo { name: name.into(), digest, index_digest: None, config_digest, platform, base_layers: None }
+    }
 }
 
 /// One layer.
@@ -55,7 +63,8 @@ pub struct ImageInfo {
 pub struct LayerInfo {
     /// Digest of the layer as stored.
     pub digest: Digest,
-    /// Digest of the uncompressed tar, computed from its bytes.
+    /// Digest of the uncompressed tar, computed from its bytes; of a foreign layer that is absent, as the image's config
+    /// claims it. The same goes for `digest`, which the manifest names.
     pub diff_id: Digest,
     /// Compressed size in bytes.
     pub size: u64,
@@ -68,7 +77,7 @@ pub struct LayerInfo {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Gap {
-    /// What kind of gap.
+    /// Its kind.
     pub kind: GapKind,
     /// Its subject: a path, an ecosystem, a layer.
     pub subject: String,
@@ -83,7 +92,7 @@ pub enum GapKind {
     UnsupportedOs,
     /// The OS is known but its package database is absent.
     NoPackageDatabase,
-    /// A file that was wanted could not be read.
+    /// A file that an analyzer asked for could not be read.
     UnreadableFile,
     /// A limit was hit.
     LimitReached,
@@ -93,33 +102,57 @@ pub enum GapKind {
     NotRated,
     /// A package without a version cannot be judged.
     Unversioned,
-    /// A record may speak of a package, and does not tell enough to know.
+    /// An advisory may apply to a package, and does not say enough to decide.
     Unclear,
-    /// Nothing that tidewaiter knows is in the image.
+    /// No package was found in the image.
     NothingRecognized,
 }
 
-/// The database that judged.
+/// The database that findings are from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseInfo {
     /// Its id, a digest of its content.
     pub id: String,
-    /// RFC 3339 time at which it was built.
-    pub built: String,
+    /// When it was built; in JSON the RFC 3339 time, empty where a database does not say.
+    #[serde(with = "build_time")]
+    pub built: Option<Timestamp>,
 }
 
-/// Until when a release gets security fixes. Whether that is past is asked when a report is judged or shown.
+/// The JSON form of [`DatabaseInfo::built`], and of the same time inside a database.
+pub mod build_time {
+    use jiff::Timestamp;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    /// Writes an RFC 3339 time; an empty text for none.
+    ///
+    /// # Errors
+    /// When the serializer refuses a text.
+    #[allow(clippy::ref_option, reason = "serde passes a reference to the field")]
+    pub fn serialize<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&time.map(|time| time.to_string()).unwrap_or_default())
+    }
+
+    /// Reads what [`serialize`] wrote. A text that is not a time counts as none: policy then treats the database as old.
+    ///
+    /// # Errors
+    /// When the value is not a text.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        Ok(String::deserialize(deserializer)?.parse().ok())
+    }
+}
+
+/// Until when a release gets security fixes. Compared with the day when a report is evaluated or shown.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Support {
+pub struct SupportPeriod {
     /// The release, as an ecosystem: `Debian:12`.
-    pub ecosystem: String,
-    /// Last day with fixes for everybody (`YYYY-MM-DD`).
-    pub until: String,
-    /// Last day of longer support by others or for subscribers (LTS, ESM), where there is one.
+    pub ecosystem: Ecosystem,
+    /// Last day with fixes for all users.
+    pub until: Date,
+    /// Last day of extended support, by volunteers or for subscribers (LTS, ESM), where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub extended_until: Option<String>,
+    pub extended_until: Option<Date>,
 }
 
 /// A finished scan.
@@ -128,30 +161,30 @@ pub struct Support {
 pub struct Report {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// What was seen.
+    /// The content of the image.
     #[serde(flatten)]
     pub inventory: Inventory,
-    /// What judged it.
+    /// The database that findings are from.
     pub database: DatabaseInfo,
     /// Findings, worst first, then by name.
     pub findings: Vec<Finding>,
-    /// Findings that an exception or a VEX statement answers, with the reason; they do not count.
+    /// Findings that an exception or a VEX statement suppresses, with the reason; they do not count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub suppressed: Vec<Suppressed>,
-    /// What records say that are no vulnerabilities (unmaintained, unsound, notices). Never counted, never judged.
+    pub suppressed: Vec<SuppressedFinding>,
+    /// Records that are not about a vulnerability (unmaintained, unsound, notices). Neither counted nor evaluated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub informational: Vec<Finding>,
-    /// Until when the image's operating system gets security fixes, where the database knows.
+    /// Until when the image's operating system gets security fixes, where a feed says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub support: Option<Support>,
+    pub support: Option<SupportPeriod>,
     /// How many of each severity.
     pub counts: Counts,
-    /// Whether everything was seen and judged: no gap.
+    /// Whether it has no gap.
     pub complete: bool,
 }
 
 impl Report {
-    /// Joins what the engine saw with what the database says of it. Sorts, counts and states completeness.
+    /// Joins an inventory with its findings; sorts and counts them.
     pub fn new(mut inventory: Inventory, database: DatabaseInfo, mut findings: Vec<Finding>, gaps: Vec<Gap>) -> Self {
         inventory.gaps.extend(gaps);
         inventory.gaps.sort();
@@ -172,16 +205,16 @@ impl Report {
         }
     }
 
-    /// The report after a change of some findings, as judged by `database`. `None` when one that went is not in it: then
-    /// it is not the report that the change was told for.
+    /// The report with some findings replaced, as matched with `database`. `None` when one of `removed` is not in it:
+    /// then the change was computed for another report.
     #[must_use]
-    pub fn patched(self, went: &[Finding], came: &[Finding], database: DatabaseInfo) -> Option<Report> {
+    pub fn patched(self, removed: &[Finding], added: &[Finding], database: DatabaseInfo) -> Option<Report> {
         let mut findings: Vec<Finding> = self.findings.into_iter().chain(self.informational).collect();
-        for finding in went {
+        for finding in removed {
             let place = findings.iter().position(|f| f == finding)?;
             findings.swap_remove(place);
         }
-        findings.extend_from_slice(came);
+        findings.extend_from_slice(added);
         let support = self.support;
         Some(Report { support, suppressed: self.suppressed, ..Report::new(self.inventory, database, findings, vec![]) })
     }
@@ -196,7 +229,7 @@ fn order(a: &Finding, b: &Finding) -> Ordering {
         .then_with(|| (&a.ecosystem, &a.installed).cmp(&(&b.ecosystem, &b.installed)))
 }
 
-/// Reports made in a line, for tests of this crate.
+/// Short constructors of reports, for tests of this crate.
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
@@ -205,33 +238,16 @@ pub(crate) mod testing {
     use crate::severity::Severity;
 
     pub(crate) fn report(packages: Vec<Package>, findings: Vec<Finding>) -> Report {
-        let digest = || format!("sha256:{}", "0".repeat(64)).parse().unwrap();
-        let image = ImageInfo {
-            name: "registry.example/team/app:v1".into(),
-            digest: digest(),
-            index_digest: None,
-            config_digest: digest(),
-            platform: "linux/amd64".parse().unwrap(),
-            base_layers: None,
-        };
+        let digest = Digest::from_sha256([0; 32]);
+        let platform = "linux/amd64".parse().unwrap();
+        let image = ImageInfo::new("registry.example/team/app:v1", digest.clone(), digest, platform);
         let inventory = Inventory { image, layers: vec![], os: Some(Os::default()), packages, gaps: vec![] };
         Report::new(inventory, DatabaseInfo::default(), findings, vec![])
     }
 
     pub(crate) fn package(name: &str, version: &str) -> Package {
-        Package {
-            kind: PackageType::Npm,
-            name: name.into(),
-            version: version.into(),
-            arch: String::new(),
-            source_name: String::new(),
-            source_version: String::new(),
-            vendored: false,
-            vendor: String::new(),
-            module: String::new(),
-            owner: String::new(),
-            locations: vec![Location { path: format!("node_modules/{name}/package.json"), layer: 0 }],
-        }
+        let locations = vec![Location { path: format!("node_modules/{name}/package.json"), layer: 0 }];
+        Package { locations, ..Package::new(PackageType::Npm, name, version) }
     }
 
     pub(crate) fn finding(vulnerability: &str, package: &str, severity: Severity) -> Finding {

@@ -1,10 +1,10 @@
-//! How bad a vulnerability is, and who says so.
+//! Severities and ratings: how bad a vulnerability is, by which source.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A severity bucket. The order is the order of badness; `Unknown` means "nobody rated it" and is never "low".
+/// A severity level, ordered from least to most severe; `Unknown` means "not rated" and is never "low".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Severity {
@@ -28,7 +28,7 @@ impl Severity {
     pub const WORST_FIRST: [Severity; 6] =
         [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Negligible, Severity::Unknown];
 
-    /// The bucket of a CVSS base score (0.0 to 10.0); a score of 0.0 is negligible.
+    /// The level of a CVSS base score (0.0 to 10.0, CVSS 3.1 section 5); a score of 0.0 is negligible.
     pub fn from_score(score: f64) -> Self {
         match score {
             s if s >= 9.0 => Severity::Critical,
@@ -104,15 +104,15 @@ impl FromStr for Severity {
 #[error("unknown severity {0:?}: use critical, high, medium, low, negligible or unknown")]
 pub struct UnknownSeverity(pub String);
 
-/// One opinion on one vulnerability.
+/// One source's rating of one vulnerability.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rating {
-    /// Who says so: `debian`, `ghsa`, `nvd`, a feed's name.
+    /// The source: `debian`, `ghsa`, `nvd`, a feed's name.
     pub source: String,
-    /// The bucket.
+    /// The level.
     pub severity: Severity,
-    /// The CVSS base score, where the opinion is a vector.
+    /// The CVSS base score, where the rating has a vector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<f64>,
     /// The CVSS vector as published.
@@ -138,7 +138,7 @@ impl Rating {
         })
     }
 
-    /// How much the scoring system is preferred: 4.0 before 3.1, 3.0 and 2.0; a plain word counts between 3.x and 2.0.
+    /// How much the scoring system is preferred: 4.0 before 3.1, 3.0 and 2.0; a bare level ranks between 3.x and 2.0.
     pub fn method_rank(&self) -> u8 {
         match self.vector.as_deref() {
             Some(v) if v.starts_with("CVSS:4") => 4,
@@ -150,7 +150,7 @@ impl Rating {
     }
 }
 
-/// The rating that decides, by the project's order: the row of this package, the advisory's own source,
+/// The rating that policy uses, in this order: the row of this package, the advisory's own source,
 /// the other sources' CVSS by version. Returns the severity and where it comes from.
 pub fn select(row: Option<(Severity, &str)>, own_source: &str, ratings: &[Rating]) -> (Severity, String) {
     if let Some((severity, source)) = row.filter(|(s, _)| *s != Severity::Unknown) {

@@ -8,7 +8,7 @@ use std::fmt;
 /// The status of an image in a workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 pub enum ImageStatus {
-    /// Nobody looked yet.
+    /// No scan has started.
     #[default]
     NotScanned,
     /// A scan runs.
@@ -64,16 +64,16 @@ impl fmt::Display for DeploymentStatus {
     }
 }
 
-/// What is known of one container's image.
+/// The state of one container's image, as policy judged it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct ImageFact {
+pub struct JudgedImage {
     /// The scan's status (never `Approved`: that belongs to a workload).
     pub scan: ImageStatus,
     /// Whether the policy lets the result pass.
     pub allowed: bool,
 }
 
-/// Whether a person's word is needed, and given.
+/// Whether an approval is needed, and given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Approval {
     /// Policy approves by itself.
@@ -86,7 +86,7 @@ pub enum Approval {
 
 /// How far a released rollout is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Rollout {
+pub enum RolloutProgress {
     /// `kubectl rollout status` still waits.
     Running,
     /// `kubectl rollout status` succeeds.
@@ -103,10 +103,10 @@ pub struct WorkloadStatus {
     pub deployment: DeploymentStatus,
 }
 
-/// Derives both statuses of an existing workload. Pure: the same facts give the same status, whatever came before,
+/// Derives both statuses of an existing workload. Pure: the same input gives the same status, whatever happened before,
 /// so a restart loses nothing and no transition can be skipped over.
-pub fn derive(images: &[ImageFact], approval: Approval, rollout: Rollout) -> WorkloadStatus {
-    // A tie inside a rank is told apart, so that the order of containers does not matter.
+pub fn derive(images: &[JudgedImage], approval: Approval, rollout: RolloutProgress) -> WorkloadStatus {
+    // Ties within a rank are broken, so that the order of containers does not matter.
     let worst = images.iter().copied().min_by_key(|fact| (rank(*fact), fact.scan != ImageStatus::VulnerabilitiesFound));
     let Some(worst) = worst else {
         return WorkloadStatus { image: ImageStatus::NotScanned, deployment: DeploymentStatus::Created };
@@ -123,8 +123,8 @@ pub fn derive(images: &[ImageFact], approval: Approval, rollout: Rollout) -> Wor
         }
         (_, true) => {
             let deployment = match rollout {
-                Rollout::Running => DeploymentStatus::RollingOut,
-                Rollout::Complete => DeploymentStatus::Deployed,
+                RolloutProgress::Running => DeploymentStatus::RollingOut,
+                RolloutProgress::Complete => DeploymentStatus::Deployed,
             };
             WorkloadStatus { image: ImageStatus::Approved, deployment }
         }
@@ -133,7 +133,7 @@ pub fn derive(images: &[ImageFact], approval: Approval, rollout: Rollout) -> Wor
 
 /// Worst first: ScanFailed, VulnerabilitiesFound (blocking), Scanning, NotScanned, VulnerabilitiesFound (allowed),
 /// NoVulnerabilities, Approved.
-const fn rank(fact: ImageFact) -> u8 {
+const fn rank(fact: JudgedImage) -> u8 {
     match (fact.scan, fact.allowed) {
         (ImageStatus::ScanFailed, _) => 0,
         (ImageStatus::VulnerabilitiesFound | ImageStatus::NoVulnerabilities | ImageStatus::Approved, false) => 1,
@@ -153,30 +153,42 @@ mod tests {
     use ImageStatus::{Approved, NoVulnerabilities, NotScanned, ScanFailed, Scanning, VulnerabilitiesFound};
     use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_oneof, proptest};
 
-    const fn fact(scan: ImageStatus, allowed: bool) -> ImageFact {
-        ImageFact { scan, allowed }
+    const fn fact(scan: ImageStatus, allowed: bool) -> JudgedImage {
+        JudgedImage { scan, allowed }
     }
 
     #[test]
     fn the_worst_container_decides() {
-        let check = |images: &[ImageFact], approval, rollout, image, deployment| {
+        let check = |images: &[JudgedImage], approval, rollout, image, deployment| {
             assert_eq!(derive(images, approval, rollout), WorkloadStatus { image, deployment }, "{images:?}");
         };
         let clean = fact(NoVulnerabilities, true);
         let medium = fact(VulnerabilitiesFound, true);
         let critical = fact(VulnerabilitiesFound, false);
-        check(&[], Automatic, Rollout::Running, NotScanned, Created);
-        check(&[clean, fact(NotScanned, false)], Automatic, Rollout::Running, NotScanned, Created);
-        check(&[fact(Scanning, false), fact(NotScanned, false)], Automatic, Rollout::Running, Scanning, Created);
-        check(&[clean, critical, fact(Scanning, false)], Given, Rollout::Running, VulnerabilitiesFound, Blocked);
-        check(&[critical, fact(ScanFailed, false)], Automatic, Rollout::Running, ScanFailed, Blocked);
-        check(&[clean, medium], Awaited, Rollout::Running, VulnerabilitiesFound, PendingApproval);
-        check(&[clean], Awaited, Rollout::Running, NoVulnerabilities, PendingApproval);
-        check(&[medium], Automatic, Rollout::Running, Approved, RollingOut);
-        check(&[clean], Given, Rollout::Complete, Approved, Deployed);
+        check(&[], Automatic, RolloutProgress::Running, NotScanned, Created);
+        check(&[clean, fact(NotScanned, false)], Automatic, RolloutProgress::Running, NotScanned, Created);
+        check(
+            &[fact(Scanning, false), fact(NotScanned, false)],
+            Automatic,
+            RolloutProgress::Running,
+            Scanning,
+            Created,
+        );
+        check(
+            &[clean, critical, fact(Scanning, false)],
+            Given,
+            RolloutProgress::Running,
+            VulnerabilitiesFound,
+            Blocked,
+        );
+        check(&[critical, fact(ScanFailed, false)], Automatic, RolloutProgress::Running, ScanFailed, Blocked);
+        check(&[clean, medium], Awaited, RolloutProgress::Running, VulnerabilitiesFound, PendingApproval);
+        check(&[clean], Awaited, RolloutProgress::Running, NoVulnerabilities, PendingApproval);
+        check(&[medium], Automatic, RolloutProgress::Running, Approved, RollingOut);
+        check(&[clean], Given, RolloutProgress::Complete, Approved, Deployed);
     }
 
-    fn facts() -> impl Strategy<Value = Vec<ImageFact>> {
+    fn facts() -> impl Strategy<Value = Vec<JudgedImage>> {
         let status = prop_oneof![
             Just(NotScanned),
             Just(Scanning),
@@ -184,14 +196,14 @@ mod tests {
             Just(VulnerabilitiesFound),
             Just(NoVulnerabilities)
         ];
-        prop::collection::vec((status, any::<bool>()).prop_map(|(scan, allowed)| ImageFact { scan, allowed }), 1..5)
+        prop::collection::vec((status, any::<bool>()).prop_map(|(scan, allowed)| JudgedImage { scan, allowed }), 1..5)
     }
 
     proptest! {
         #[test]
         fn nothing_is_released_that_was_not_scanned_and_allowed(images in facts(), automatic: bool, complete: bool) {
             let approval = if automatic { Automatic } else { Awaited };
-            let rollout = if complete { Rollout::Complete } else { Rollout::Running };
+            let rollout = if complete { RolloutProgress::Complete } else { RolloutProgress::Running };
             let status = derive(&images, approval, rollout);
             let good = images.iter().all(|f| f.allowed && matches!(f.scan, NoVulnerabilities | VulnerabilitiesFound));
             let released = matches!(status.deployment, RollingOut | Deployed);
@@ -201,9 +213,9 @@ mod tests {
 
         #[test]
         fn the_order_of_containers_does_not_matter(mut images in facts()) {
-            let before = derive(&images, Automatic, Rollout::Running);
+            let before = derive(&images, Automatic, RolloutProgress::Running);
             images.reverse();
-            prop_assert!(before == derive(&images, Automatic, Rollout::Running));
+            prop_assert!(before == derive(&images, Automatic, RolloutProgress::Running));
         }
     }
 }

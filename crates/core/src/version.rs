@@ -1,7 +1,7 @@
-//! Version orders: total, mostly allocation-free comparisons of version texts, one per family of ecosystems.
+//! Version schemes: total, mostly allocation-free orders of version texts, one per family of ecosystems.
 //!
-//! Every order is defined for every text: a version that its scheme does not know still has a place,
-//! so that sorting hostile input never fails.
+//! Every order is defined for every text: a version that is invalid in its scheme still has a place, so that sorting
+//! hostile input never fails.
 
 mod apk;
 mod deb;
@@ -22,7 +22,7 @@ use std::cmp::Ordering;
 
 /// How versions of an ecosystem compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Order {
+pub enum VersionScheme {
     /// dpkg: deb-version(7).
     Deb,
     /// apk-tools: apk-package(5), `version.c`.
@@ -51,23 +51,25 @@ pub enum Order {
     Hackage,
 }
 
-impl Order {
-    /// The order named by the first part of a vector file's name (`debian-versions.txt`).
+impl VersionScheme {
+    /// The scheme named by the first part of a vector file's name (`debian-versions.txt`).
     pub fn named(name: &str) -> Option<Self> {
         match name {
-            "debian" | "ubuntu" | "echo" => Some(Order::Deb),
-            "alpine" | "wolfi" | "chainguard" | "minimos" => Some(Order::Apk),
-            "redhat" | "rpm" | "almalinux" | "rocky" | "suse" | "opensuse" | "mageia" | "openeuler" => Some(Order::Rpm),
-            "semver" | "npm" | "crates" | "cargo" | "hex" | "bitnami" => Some(Order::SemVer),
-            "pub" | "julia" | "echo-npm" => Some(Order::SemVerBuild),
-            "go" => Some(Order::Go),
-            "pypi" => Some(Order::Pep440),
-            "maven" => Some(Order::Maven),
-            "rubygems" => Some(Order::RubyGems),
-            "nuget" => Some(Order::NuGet),
-            "packagist" => Some(Order::Packagist),
-            "cran" => Some(Order::Cran),
-            "hackage" => Some(Order::Hackage),
+            "debian" | "ubuntu" | "echo" => Some(VersionScheme::Deb),
+            "alpine" | "wolfi" | "chainguard" | "minimos" => Some(VersionScheme::Apk),
+            "redhat" | "rpm" | "almalinux" | "rocky" | "suse" | "opensuse" | "mageia" | "openeuler" => {
+                Some(VersionScheme::Rpm)
+            }
+            "semver" | "npm" | "crates" | "cargo" | "hex" | "bitnami" => Some(VersionScheme::SemVer),
+            "pub" | "julia" | "echo-npm" => Some(VersionScheme::SemVerBuild),
+            "go" => Some(VersionScheme::Go),
+            "pypi" => Some(VersionScheme::Pep440),
+            "maven" => Some(VersionScheme::Maven),
+            "rubygems" => Some(VersionScheme::RubyGems),
+            "nuget" => Some(VersionScheme::NuGet),
+            "packagist" => Some(VersionScheme::Packagist),
+            "cran" => Some(VersionScheme::Cran),
+            "hackage" => Some(VersionScheme::Hackage),
             _ => None,
         }
     }
@@ -75,37 +77,37 @@ impl Order {
     /// Compares two versions.
     pub fn compare(self, a: &str, b: &str) -> Ordering {
         match self {
-            Order::Deb => deb::compare(a, b),
-            Order::Apk => apk::compare(a, b),
-            Order::Rpm => rpm::compare(a, b),
-            Order::SemVer => semver::compare(a, b),
-            Order::SemVerBuild => semver_build::compare(a, b),
-            Order::Go => go::compare(a, b),
-            Order::Pep440 => pep440::compare(a, b),
-            Order::Maven => maven::compare(a, b),
-            Order::RubyGems => rubygems::compare(a, b),
-            Order::NuGet => nuget::compare(a, b),
-            Order::Packagist => packagist::compare(a, b),
-            Order::Cran => numbers::compare(a, b, numbers::CRAN),
-            Order::Hackage => numbers::compare(a, b, numbers::HACKAGE),
+            VersionScheme::Deb => deb::compare(a, b),
+            VersionScheme::Apk => apk::compare(a, b),
+            VersionScheme::Rpm => rpm::compare(a, b),
+            VersionScheme::SemVer => semver::compare(a, b),
+            VersionScheme::SemVerBuild => semver_build::compare(a, b),
+            VersionScheme::Go => go::compare(a, b),
+            VersionScheme::Pep440 => pep440::compare(a, b),
+            VersionScheme::Maven => maven::compare(a, b),
+            VersionScheme::RubyGems => rubygems::compare(a, b),
+            VersionScheme::NuGet => nuget::compare(a, b),
+            VersionScheme::Packagist => packagist::compare(a, b),
+            VersionScheme::Cran => numbers::compare(a, b, numbers::CRAN),
+            VersionScheme::Hackage => numbers::compare(a, b, numbers::HACKAGE),
         }
     }
 
     /// Whether the scheme accepts the text as a version.
     pub fn is_valid(self, version: &str) -> bool {
         match self {
-            Order::Deb => deb::is_valid(version),
-            Order::Apk => apk::is_valid(version),
-            Order::Rpm => rpm::is_valid(version),
-            Order::SemVer | Order::SemVerBuild => semver::is_valid(version),
-            Order::Go => go::is_valid(version),
-            Order::Pep440 => pep440::is_valid(version),
-            Order::Maven => maven::is_valid(version),
-            Order::RubyGems => rubygems::is_valid(version),
-            Order::NuGet => nuget::is_valid(version),
-            Order::Packagist => packagist::is_valid(version),
-            Order::Cran => numbers::is_valid(version, numbers::CRAN),
-            Order::Hackage => numbers::is_valid(version, numbers::HACKAGE),
+            VersionScheme::Deb => deb::is_valid(version),
+            VersionScheme::Apk => apk::is_valid(version),
+            VersionScheme::Rpm => rpm::is_valid(version),
+            VersionScheme::SemVer | VersionScheme::SemVerBuild => semver::is_valid(version),
+            VersionScheme::Go => go::is_valid(version),
+            VersionScheme::Pep440 => pep440::is_valid(version),
+            VersionScheme::Maven => maven::is_valid(version),
+            VersionScheme::RubyGems => rubygems::is_valid(version),
+            VersionScheme::NuGet => nuget::is_valid(version),
+            VersionScheme::Packagist => packagist::is_valid(version),
+            VersionScheme::Cran => numbers::is_valid(version, numbers::CRAN),
+            VersionScheme::Hackage => numbers::is_valid(version, numbers::HACKAGE),
         }
     }
 }
@@ -126,7 +128,7 @@ fn letters(s: &str) -> (&str, &str) {
     s.split_at(s.bytes().position(|b| !b.is_ascii_alphabetic()).unwrap_or(s.len()))
 }
 
-/// Compares item by item; the sequence that ends first goes on with `filler`.
+/// Compares item by item; the shorter sequence is filled with `filler`.
 fn padded<T: Copy>(
     mut a: impl Iterator<Item = T>,
     mut b: impl Iterator<Item = T>,

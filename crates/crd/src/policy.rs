@@ -4,7 +4,7 @@ use crate::schema;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tidewaiter_core::policy::{Incomplete, Policy, Unrated};
+use tidewaiter_core::policy::{IncompleteAction, Policy, UnratedAction};
 use tidewaiter_core::severity::Severity;
 
 /// One policy. Where several name a namespace, the strictest of each field applies.
@@ -33,11 +33,11 @@ pub struct ClusterScanPolicySpec {
     /// What a finding nobody rated does.
     #[serde(default)]
     #[schemars(schema_with = "schema::unrated")]
-    pub unrated: Unrated,
+    pub unrated: UnratedAction,
     /// What an incomplete report does.
     #[serde(default)]
     #[schemars(schema_with = "schema::incomplete")]
-    pub incomplete: Incomplete,
+    pub incomplete: IncompleteAction,
     /// Days after which a database is too old: what it judges is incomplete. Without it, it may be of any age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::natural")]

@@ -1,9 +1,9 @@
-//! Blocks of details that were inflated, kept for a while: an image's findings share many of them.
+//! A cache of decompressed blocks of details: an image's findings share many of them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes of blocks that are kept; with one more, all are forgotten.
+/// Most bytes of cached blocks. With one more block the cache is emptied: simpler than an order of use, and as fast.
 const MAX_BYTES: usize = 4 << 20;
 
 /// Inflated blocks by their index.
@@ -17,7 +17,7 @@ struct Kept {
 }
 
 impl Blocks {
-    /// A block that is kept, or what `inflate` makes of it.
+    /// A cached block, or the result of `inflate`.
     pub(crate) fn get(&self, index: u32, inflate: impl FnOnce() -> Option<Vec<u8>>) -> Option<Arc<Vec<u8>>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).blocks.get(&index).cloned();
         if known.is_some() {

@@ -1,14 +1,14 @@
-//! What differs between two databases, told by content: never by order, file id or build time.
+//! The difference between two databases, by content: order, file id and build time do not count.
 //!
 //! ```text
-//! CVES × CVES              → CVEs of which other things are known
-//! ADVISORIES × ADVISORIES  → one rank for each (id, feed), a hash of what each record says
+//! CVES × CVES              → CVEs with other facts
+//! ADVISORIES × ADVISORIES  → one rank for each (id, feed), a hash of each record
 //! PACKAGES × PACKAGES      → rows that one side alone has, by package and by record
 //! META × META              → ecosystems with another coverage
 //! ```
 //!
-//! Everything is sorted in the files, so each step walks both once, one block of details in memory at a time. What is
-//! kept is 28 bytes for each record, and the differences.
+//! Everything is sorted in the files, so each step walks both once, with one block of details in memory. The whole
+//! comparison needs 28 bytes for each record, and the differences.
 
 mod coverage;
 mod records;
@@ -20,36 +20,37 @@ pub use coverage::{Coverage, CoverageChange};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use tidewaiter_core::advisory::KeyKind;
+use tidewaiter_core::ecosystem::Ecosystem;
 
-/// What happened to a record.
+/// How a record differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Kind {
+pub enum ChangeKind {
     /// Only the new database has it.
     Added,
     /// Only the old one.
     Removed,
-    /// Both, and it says something else, or other things are known of its CVEs (ratings, exploitation).
+    /// Both, with other content, or with other facts about its CVEs (ratings, exploitation).
     Changed,
 }
 
 /// One record that is not the same in both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Change<'a> {
-    /// What happened.
-    pub change: Kind,
+pub struct AdvisoryChange<'a> {
+    /// How it differs.
+    pub change: ChangeKind,
     /// The record's id.
     pub id: String,
     /// The feed it is from.
     pub feed: String,
-    /// The packages that its added, removed or changed rows speak of, sorted.
-    pub packages: Vec<Named<'a>>,
+    /// The packages of its added, removed or changed rows, sorted.
+    pub packages: Vec<NamedPackage<'a>>,
 }
 
 /// A package as rows name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct Named<'a> {
+pub struct NamedPackage<'a> {
     /// The ecosystem, release included where the record names one.
     pub ecosystem: &'a str,
     /// The name, normalised for the ecosystem.
@@ -74,7 +75,7 @@ pub struct Delta<'a> {
     old: &'a Database,
     new: &'a Database,
     /// Records, by id and feed.
-    pub advisories: Vec<Change<'a>>,
+    pub advisories: Vec<AdvisoryChange<'a>>,
     /// Ecosystems that one of both names, and for which completeness, ratings or support differ; by name.
     pub coverage: Vec<CoverageChange>,
     rows: BTreeMap<Key<'a>, ChangedRows<'a>>,
@@ -106,8 +107,8 @@ impl<'a> Delta<'a> {
         self.new
     }
 
-    /// Whether completeness, ratings or support of an ecosystem (as text, release included) differ.
-    pub fn covers_differently(&self, ecosystem: &str) -> bool {
+    /// Whether completeness, ratings or support of an ecosystem differ.
+    pub fn coverage_differs(&self, ecosystem: &Ecosystem) -> bool {
         Coverage::of(self.old.meta(), ecosystem) != Coverage::of(self.new.meta(), ecosystem)
     }
 

@@ -9,7 +9,7 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The bytes are not a database, or not the ones that were written.

@@ -11,7 +11,7 @@ use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 pub(crate) const MAGIC: [u8; 8] = *b"TIDEWVDB";
-/// Rises whenever an older program would misread a newer file.
+/// The version of this layout. It rises whenever an older program would misread a newer file.
 pub(crate) const VERSION: u32 = 2;
 
 /// The sections, in file order; the number is their id.
@@ -76,7 +76,7 @@ pub(crate) struct PackageEntry {
     pub(crate) key: u8,
 }
 
-/// What one advisory says of one package.
+/// One advisory for one package.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct RowEntry {
@@ -90,10 +90,10 @@ pub(crate) struct RowEntry {
     pub(crate) flags: u8,
 }
 
-/// The vendor says: never affected.
+/// The vendor says that the package was never affected.
 pub(crate) const FLAG_NEVER: u8 = 1;
 
-/// What an installed package must be for a row to speak of it. Few differ, so rows share them.
+/// The conditions on an installed package for a row to apply. Few are different, so rows share them.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct QualifierEntry {
@@ -103,7 +103,7 @@ pub(crate) struct QualifierEntry {
     pub(crate) arches: U32,
 }
 
-/// Of a module whose stream is not told.
+/// A module whose stream the record does not name.
 pub(crate) const UNNAMED: &str = "?";
 
 /// `lo` is a string or [`FROM_START`]; the two top bits of `hi` say what it means.
@@ -133,14 +133,14 @@ pub(crate) struct AdvisoryEntry {
 }
 
 impl AdvisoryEntry {
-    /// Where it is in its inflated block.
+    /// Its range in the decompressed block.
     pub(crate) fn range(&self) -> Option<std::ops::Range<usize>> {
         let start = self.offset.get() as usize;
         Some(start..start.checked_add(self.len.get() as usize)?)
     }
 }
 
-/// What is known of one CVE. Sorted by name as text.
+/// The facts about one CVE. Sorted by name as text.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct CveEntry {
@@ -159,7 +159,7 @@ pub(crate) struct BlockEntry {
 
 /// Details are compressed in blocks of about this many bytes: small enough to inflate for one finding.
 pub(crate) const BLOCK_BYTES: usize = 8 << 10;
-/// No block of a sound file inflates to more.
+/// No block of a valid file decompresses to more.
 pub(crate) const MAX_BLOCK_BYTES: usize = 16 << 20;
 
 /// The checksum of a file: of its header with the checksum as zeros, and of all that follows.

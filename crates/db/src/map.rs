@@ -13,7 +13,7 @@ impl Map {
     /// Maps `file`. Database files are replaced by rename and never written in place.
     ///
     /// # Errors
-    /// What the system answers.
+    /// The operating system's error.
     pub fn new(file: &File) -> io::Result<Self> {
         // SAFETY: the map is read-only and private to this type. The project never writes or truncates a database in
         // place (writer.rs renames), so the bytes do not change under the slice; readers bound-check all they take.

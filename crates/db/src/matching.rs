@@ -4,33 +4,33 @@
 //! packages → subjects (one source package each) → queries (by source, by binary) → hits → groups (one per CVE) → findings
 //! ```
 
-mod consider;
+mod duplicate;
 mod explain;
+mod finding;
 mod gaps;
 mod group;
 mod hit;
+mod lookup;
 mod ownership;
-mod question;
-mod rejudge;
-mod same;
+mod rematch;
 mod subject;
 
 use crate::Error;
 use crate::reader::Database;
-pub use consider::{Considered, consider};
-use hit::{Applies, Hit};
+pub use explain::{ExplainedRow, explain};
+use hit::{Applicability, Hit};
+pub use lookup::{Lookup, lookups};
 use ownership::Ownership;
-pub use question::{Question, questions};
-pub use rejudge::{Rejudged, rejudge};
+pub use rematch::{Rematched, rematch};
 use std::collections::BTreeSet;
 use subject::{Query, Subject};
 use tidewaiter_core::advisory::{Advisory, KeyKind};
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
 use tidewaiter_core::finding::Finding;
 use tidewaiter_core::package::Package;
-use tidewaiter_core::report::{Gap, Inventory, Report, Support};
+use tidewaiter_core::report::{Gap, Inventory, Report, SupportPeriod};
 
-/// Judges an inventory: the report with findings, counts and everything the database could not answer.
+/// Matches an inventory: the report with findings, counts and gaps.
 ///
 /// # Errors
 /// When the database file is corrupt.
@@ -39,26 +39,26 @@ pub fn judge(inventory: Inventory, db: &Database) -> Result<Report, Error> {
     let mut found = Vec::new();
     let ownership = Ownership::of(&inventory, db);
     let mut gaps = gaps::of(&inventory, db, &ownership);
-    let judged = inventory.packages.iter().filter(|p| judged(p, os) && !ownership.answers_for(p));
+    let judged = inventory.packages.iter().filter(|p| judged(p, os) && !ownership.covers(p));
     for (subject, packages) in subject::all(judged) {
         let matched = match_subject(db, &subject, &packages, os)?;
         found.extend(matched.findings.into_iter().map(|finding| (subject.kind, finding)));
         gaps.extend(matched.gaps);
     }
     let support = support(os, db);
-    let mut report = Report::new(inventory, db.info(), same::once(found), gaps);
+    let mut report = Report::new(inventory, db.info(), duplicate::removed(found), gaps);
     report.support = support;
     Ok(report)
 }
 
-/// Whether the database may speak of a package: the distribution's advisories say nothing of other vendors' packages.
+/// Whether advisories can cover a package: a distribution's do not cover other vendors' packages.
 fn judged(package: &Package, os: Option<&Os>) -> bool {
     let comparable = !package.advisory_version().is_empty() && !package.is_unreleased();
     comparable && (!package.kind.is_os() || os.is_none_or(|os| os.covers(package)))
 }
 
-fn support(os: Option<&Os>, db: &Database) -> Option<Support> {
-    let ecosystem = os?.ecosystem()?.to_string();
+fn support(os: Option<&Os>, db: &Database) -> Option<SupportPeriod> {
+    let ecosystem = os?.ecosystem()?;
     db.meta().support.iter().find(|s| s.ecosystem == ecosystem).cloned()
 }
 
@@ -69,7 +69,7 @@ struct Matched {
 }
 
 fn match_subject(db: &Database, subject: &Subject, packages: &[&Package], os: Option<&Os>) -> Result<Matched, Error> {
-    let Some((ecosystem, order)) = subject.kind.ecosystem(os).and_then(|e| e.order().map(|o| (e, o))) else {
+    let Some((ecosystem, order)) = subject.kind.ecosystem(os).and_then(|e| e.version_scheme().map(|o| (e, o))) else {
         return Ok(Matched::default());
     };
     let queries = subject.queries(packages, &ecosystem);
@@ -79,7 +79,7 @@ fn match_subject(db: &Database, subject: &Subject, packages: &[&Package], os: Op
         for hit in hit::of(db, &ecosystem, query, order) {
             let advisory = hit.row.advisory()?;
             match hit.applies {
-                Applies::Unclear => gaps.push(gaps::unclear(&advisory, &hit)),
+                Applicability::Unclear => gaps.push(gaps::unclear(&advisory, &hit)),
                 _ => hits.push((advisory, hit)),
             }
         }
@@ -95,19 +95,19 @@ fn match_subject(db: &Database, subject: &Subject, packages: &[&Package], os: Op
             by.flat_map(|(_, never)| never).any(|name| group.names().any(|n| n == name))
         };
         let members = group.members.iter().filter_map(|i| hits.get(*i)).filter(|(_, hit)| !denied(hit));
-        let facts = explain::facts(db, group.names())?;
+        let facts = finding::facts(db, group.names())?;
         let members: Vec<_> = members.collect();
-        let context = explain::Context { ecosystem: &ecosystem, order, subject, packages, os };
+        let context = finding::FindingContext { ecosystem: &ecosystem, order, subject, packages, os };
         findings.extend(context.finding(group.vulnerability, &members, facts));
     }
     Ok(Matched { findings, gaps })
 }
 
-/// What the vendor says that this package never had: it counts against what others say of the same vulnerability.
+/// Vulnerabilities that the vendor says this package never had: they overrule other feeds' records.
 fn never_affected(db: &Database, ecosystem: &Ecosystem, query: &Query) -> Result<BTreeSet<String>, Error> {
     let mut out = BTreeSet::new();
     for row in hit::rows(db, ecosystem, query).filter(|row| row.never_affected()) {
-        if hit::applies(&row, query) != Applies::No {
+        if hit::applies(&row, query) != Applicability::No {
             let advisory = row.advisory()?;
             out.extend(advisory.vulnerabilities().into_iter().map(str::to_owned));
         }
@@ -115,8 +115,8 @@ fn never_affected(db: &Database, ecosystem: &Ecosystem, query: &Query) -> Result
     Ok(out)
 }
 
-/// The records that hold for one package, whichever of its names they are keyed by: what spot checks ask. Of a package
-/// built in a module, those that may hold count.
+/// The records that apply to one package, by either of its names, for spot checks. Of a package built in a module, also
+/// those that may apply.
 ///
 /// # Errors
 /// When the database file is corrupt.
@@ -126,7 +126,7 @@ pub fn vulnerabilities(
     package: &str,
     version: &str,
 ) -> Result<Vec<Advisory>, Error> {
-    let Some(order) = ecosystem.order() else { return Ok(Vec::new()) };
+    let Some(order) = ecosystem.version_scheme() else { return Ok(Vec::new()) };
     let query = |key| Query::plain(key, &ecosystem.normalize(package), version);
     let mut out = Vec::new();
     for query in [query(KeyKind::Source), query(KeyKind::Binary)] {

@@ -1,23 +1,26 @@
 //! Provenance and coverage: what a database says about itself.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tidewaiter_core::report::Support;
+use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::report::{SupportPeriod, build_time};
 
 /// Written as JSON into the file's first section.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Meta {
-    /// RFC 3339 time of the build.
-    pub built: String,
+    /// When it was built.
+    #[serde(with = "build_time")]
+    pub built: Option<Timestamp>,
     /// The feeds, in the order of `feeds.toml`.
     pub feeds: Vec<FeedInfo>,
     /// Ecosystems whose rows were left out because tidewaiter has no order for their versions yet.
     #[serde(default)]
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<DroppedRows>,
     /// Until when releases get security fixes.
     #[serde(default)]
-    pub support: Vec<Support>,
+    pub support: Vec<SupportPeriod>,
     /// Advisories in the file.
     #[serde(default)]
     pub advisories: u64,
@@ -44,7 +47,7 @@ pub struct FeedInfo {
     pub licence: String,
     /// Ecosystems and releases it is declared complete for.
     #[serde(default)]
-    pub ecosystems: Vec<String>,
+    pub ecosystems: Vec<Ecosystem>,
     /// Whether it rates the vulnerabilities of its ecosystems.
     #[serde(default)]
     pub rates: bool,
@@ -65,29 +68,32 @@ pub struct FeedInfo {
 /// Rows that are not in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LeftOut {
+pub struct DroppedRows {
     /// The ecosystem without its release.
-    pub ecosystem: String,
+    pub ecosystem: Ecosystem,
     /// How many rows.
     pub rows: u64,
 }
 
 impl Meta {
-    /// What reports take from it besides the name of the database: a part of the database's id.
-    pub(crate) fn answers(&self) -> impl Serialize + '_ {
+    /// The part of it that changes reports, and therefore the database's id.
+    ///
+    /// Keyed by text, so that the id does not depend on how ecosystems are ordered here.
+    pub(crate) fn coverage(&self) -> impl Serialize + '_ {
         let named = self.feeds.iter().flat_map(|feed| &feed.ecosystems);
-        let rated: BTreeMap<&String, bool> = named.map(|ecosystem| (ecosystem, self.rates(ecosystem))).collect();
-        let support: BTreeMap<&String, &Support> = self.support.iter().rev().map(|s| (&s.ecosystem, s)).collect();
+        let rated: BTreeMap<String, bool> = named.map(|eco| (eco.to_string(), self.rates(eco))).collect();
+        let support: BTreeMap<String, &SupportPeriod> =
+            self.support.iter().rev().map(|s| (s.ecosystem.to_string(), s)).collect();
         (self.feeds.iter().any(|feed| feed.rates_all), rated, support)
     }
 
-    /// Whether a feed is declared complete for `ecosystem` (as text, release included).
-    pub fn covers(&self, ecosystem: &str) -> bool {
-        self.feeds.iter().any(|f| f.ecosystems.iter().any(|e| e == ecosystem))
+    /// Whether a feed is declared complete for `ecosystem`, which is compared with its release.
+    pub fn covers(&self, ecosystem: &Ecosystem) -> bool {
+        self.feeds.iter().any(|f| f.ecosystems.contains(ecosystem))
     }
 
     /// Whether vulnerabilities of `ecosystem` carry ratings: by its own feed, or by a CVE-wide one.
-    pub fn rates(&self, ecosystem: &str) -> bool {
-        self.feeds.iter().any(|f| f.rates_all || (f.rates && f.ecosystems.iter().any(|e| e == ecosystem)))
+    pub fn rates(&self, ecosystem: &Ecosystem) -> bool {
+        self.feeds.iter().any(|f| f.rates_all || (f.rates && f.ecosystems.contains(ecosystem)))
     }
 }

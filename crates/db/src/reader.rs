@@ -12,7 +12,6 @@ use crate::map::Map;
 use crate::meta::Meta;
 use crate::writer::{key_code, key_kind};
 use serde::de::DeserializeOwned;
-use std::cmp::Ordering;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -32,7 +31,7 @@ pub struct Database {
     blocks: Blocks,
 }
 
-/// What one advisory says of one package.
+/// One advisory for one package.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
     db: &'a Database,
@@ -41,7 +40,7 @@ pub struct Row<'a> {
 
 /// Where a vulnerable interval begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Low<'a> {
+pub enum LowerBound<'a> {
     /// At the first version.
     Start,
     /// At this version, included.
@@ -52,25 +51,25 @@ pub enum Low<'a> {
 
 /// One vulnerable interval or version, as stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Span<'a> {
+pub enum VersionSpan<'a> {
     /// Up to, not including, `fixed`.
-    Fixed(Low<'a>, &'a str),
+    Fixed(LowerBound<'a>, &'a str),
     /// Up to and including `last`.
-    Last(Low<'a>, &'a str),
+    Last(LowerBound<'a>, &'a str),
     /// Without an end.
-    Open(Low<'a>),
+    Open(LowerBound<'a>),
     /// Exactly this version.
     Exact(&'a str),
 }
 
-/// Which module an installed package must belong to for a row to speak of it.
+/// Which module an installed package must belong to for a row to apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RowModule<'a> {
+pub enum RowModuleScope<'a> {
     /// None.
     Outside,
     /// One of these, as `name:stream`, separated by commas.
     Streams(&'a str),
-    /// Some module; the record does not tell which stream.
+    /// Some module; the record does not say which stream.
     Unnamed,
 }
 
@@ -78,7 +77,7 @@ impl Database {
     /// Opens `path`: reads the header, the section table and the provenance, nothing else.
     ///
     /// # Errors
-    /// When the file cannot be read, is no database, or has a newer format.
+    /// When the file cannot be read, is not a database, or has a newer format.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let io = |source| Error::Io { path: path.to_owned(), source };
         let map = File::open(path).and_then(|f| Map::new(&f)).map_err(io)?;
@@ -98,7 +97,7 @@ impl Database {
             return Err(corrupt("its length is not the one it was written with"));
         }
         let sections = sections(rest, map.len()).ok_or_else(|| corrupt("its section table"))?;
-        let id = format!("sha256:{}", hex(&header.id));
+        let id = format!("sha256:{}", tidewaiter_core::hex(&header.id));
         let meta = map.get(sections[0].clone()).and_then(|bytes| serde_json::from_slice(bytes).ok());
         let meta = meta.ok_or_else(|| corrupt("its provenance"))?;
         Ok(Database { path: path.to_owned(), map, sections, meta, id, blocks: Blocks::default() })
@@ -142,7 +141,7 @@ impl Database {
 
     /// Id and build time, as reports carry them.
     pub fn info(&self) -> DatabaseInfo {
-        DatabaseInfo { id: self.id.clone(), built: self.meta.built.clone() }
+        DatabaseInfo { id: self.id.clone(), built: self.meta.built }
     }
 
     /// Size of each section in bytes, by name, in file order.
@@ -150,7 +149,7 @@ impl Database {
         SECTIONS.iter().zip(&self.sections).map(|(s, r)| (format!("{s:?}").to_lowercase(), r.len())).collect()
     }
 
-    /// Every package that rows speak of, as [`Database::rows`] is asked for it, in order.
+    /// Every package that rows are about, with the arguments of [`Database::rows`], in order.
     pub fn packages(&self) -> impl Iterator<Item = (&str, KeyKind, &str)> {
         let packages: &[PackageEntry] = self.records(Section::Packages);
         packages.iter().map(|p| (self.text(p.ecosystem.get()), key_kind(p.key), self.text(p.name.get())))
@@ -168,7 +167,7 @@ impl Database {
         entry.into_iter().flat_map(|entry| self.rows_of(entry))
     }
 
-    /// What is known of one CVE, whichever record names it.
+    /// Facts about one CVE, whichever record names it.
     ///
     /// # Errors
     /// When the file is corrupt.
@@ -241,7 +240,7 @@ impl<'a> Row<'a> {
         self.entry.flags & FLAG_NEVER != 0
     }
 
-    /// What the vendor does about it.
+    /// Whether the vendor has fixed it, or will.
     pub fn fix_state(&self) -> FixState {
         FixState::from_code(self.entry.fix_state)
     }
@@ -252,22 +251,22 @@ impl<'a> Row<'a> {
     }
 
     /// Which module a package must belong to.
-    pub fn module(&self) -> RowModule<'a> {
+    pub fn module(&self) -> RowModuleScope<'a> {
         match self.qualifier().map_or("", |q| self.db.text(q.modules.get())) {
-            "" => RowModule::Outside,
-            UNNAMED => RowModule::Unnamed,
-            streams => RowModule::Streams(streams),
+            "" => RowModuleScope::Outside,
+            UNNAMED => RowModuleScope::Unnamed,
+            streams => RowModuleScope::Streams(streams),
         }
     }
 
-    /// Whether it speaks of packages of this architecture.
+    /// Whether it applies to packages of this architecture.
     pub fn covers_arch(&self, arch: &str) -> bool {
         let arches = self.arches();
         arches.is_empty() || arch.is_empty() || arch == "noarch" || arches.split(',').any(|a| a == arch)
     }
 
-    /// Whether a row of another database says the same; what their advisories say is not compared.
-    pub(crate) fn says_as(&self, other: &Row<'_>) -> bool {
+    /// Whether a row of another database is equal; their advisories are not compared.
+    pub(crate) fn equals(&self, other: &Row<'_>) -> bool {
         let marks = |row: &Row<'_>| (row.entry.fix_state, row.entry.severity, row.entry.flags);
         marks(self) == marks(other)
             && self.module() == other.module()
@@ -291,7 +290,7 @@ impl<'a> Row<'a> {
     }
 
     /// The vulnerable intervals and versions.
-    pub fn spans(&self) -> impl Iterator<Item = Span<'a>> + use<'a> {
+    pub fn spans(&self) -> impl Iterator<Item = VersionSpan<'a>> + use<'a> {
         let db = self.db;
         let all: &'a [IntervalEntry] = db.records(Section::Intervals);
         let first = self.entry.first_interval.get() as usize;
@@ -299,15 +298,15 @@ impl<'a> Row<'a> {
         all.get(range).unwrap_or_default().iter().map(move |entry| {
             let (lo, hi) = (entry.lo.get(), entry.hi.get());
             let low = match lo {
-                FROM_START => Low::Start,
-                lo if lo & LO_AFTER != 0 => Low::After(db.text(lo & HI_MASK)),
-                lo => Low::From(db.text(lo)),
+                FROM_START => LowerBound::Start,
+                lo if lo & LO_AFTER != 0 => LowerBound::After(db.text(lo & HI_MASK)),
+                lo => LowerBound::From(db.text(lo)),
             };
             match hi & !HI_MASK {
-                HI_FIXED => Span::Fixed(low, db.text(hi & HI_MASK)),
-                HI_LAST => Span::Last(low, db.text(hi & HI_MASK)),
-                HI_EXACT => Span::Exact(db.text(lo)),
-                _ => Span::Open(low),
+                HI_FIXED => VersionSpan::Fixed(low, db.text(hi & HI_MASK)),
+                HI_LAST => VersionSpan::Last(low, db.text(hi & HI_MASK)),
+                HI_EXACT => VersionSpan::Exact(db.text(lo)),
+                _ => VersionSpan::Open(low),
             }
         })
     }
@@ -318,12 +317,6 @@ impl<'a> Row<'a> {
     /// When the file is corrupt.
     pub fn advisory(&self) -> Result<Advisory, Error> {
         self.db.advisory(self.entry.advisory.get())
-    }
-}
-
-impl PartialEq for Row<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.entry.advisory.get().cmp(&other.entry.advisory.get()) == Ordering::Equal
     }
 }
 
@@ -339,8 +332,4 @@ fn sections(rest: &[u8], file_len: usize) -> Option<[Range<usize>; SECTIONS.len(
         *slot = start..end;
     }
     Some(out)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

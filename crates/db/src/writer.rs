@@ -14,20 +14,20 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
-use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, End, KeyKind, Module};
+use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, IntervalEnd, KeyKind, ModuleScope};
 use zerocopy::IntoBytes;
 
-/// Compression of details: read often, written once.
+/// Level of zstd for details, which are written once and read often.
 const LEVEL: i32 = 12;
-/// Blocks that are compressed at once.
+/// Blocks that are compressed at the same time. The number bounds memory and is large enough to share among all cores.
 const WAITING: usize = 256;
 
-/// What a database is made of.
+/// The content of a database.
 #[derive(Debug, Default)]
 pub struct BuildInput {
     /// All advisories; those without affected packages are dropped.
     pub advisories: Vec<Advisory>,
-    /// What is known of CVEs; those that no advisory names are dropped.
+    /// Facts about CVEs; those that no advisory names are dropped.
     pub cves: BTreeMap<String, CveFacts>,
     /// Provenance; the two counts are filled in by the writer.
     pub meta: Meta,
@@ -52,7 +52,7 @@ struct Builder {
     rows: Vec<RowEntry>,
     intervals: Vec<IntervalEntry>,
     qualifiers: Vec<QualifierEntry>,
-    qualified: HashMap<(Module, Vec<String>), u16>,
+    qualified: HashMap<(ModuleScope, Vec<String>), u16>,
     advisories: Vec<AdvisoryEntry>,
     cves: Vec<CveEntry>,
     blocks: Vec<BlockEntry>,
@@ -89,9 +89,9 @@ impl Builder {
         meta.advisories = advisories.len() as u64;
         meta.rows = self.rows.len() as u64;
         let json = |e: serde_json::Error| self.too_large(&e.to_string());
-        let answers = serde_json::to_vec(&meta.answers()).map_err(json)?;
+        let coverage = serde_json::to_vec(&meta.coverage()).map_err(json)?;
         let meta = serde_json::to_vec(&meta).map_err(json)?;
-        self.assemble(&meta, &answers)
+        self.assemble(&meta, &coverage)
     }
 
     fn write_details(&mut self, advisories: &[&Advisory], cves: &BTreeMap<String, CveFacts>) -> Result<(), Error> {
@@ -131,7 +131,7 @@ impl Builder {
         Ok(entry)
     }
 
-    /// Compresses the blocks that wait, beside each other, and appends them in order.
+    /// Compresses the waiting blocks in parallel and appends them in order.
     fn compress(&mut self) -> Result<(), Error> {
         let waiting = std::mem::take(&mut self.waiting);
         let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -165,7 +165,7 @@ impl Builder {
                 all.push((affected.ecosystem.to_string(), affected.key, &affected.package, index, affected));
             }
         }
-        // Of one record's rows the content decides: their order in the feed means nothing.
+        // Rows of one record are sorted by content: their order in the feed has no meaning.
         let by_content = |a: &Affected, b: &Affected| content(a).cmp(&content(b));
         all.sort_by(|a, b| (&a.0, a.1, a.2, a.3).cmp(&(&b.0, b.1, b.2, b.3)).then_with(|| by_content(a.4, b.4)));
         for group in all.chunk_by(|a, b| (&a.0, a.1, a.2) == (&b.0, b.1, b.2)) {
@@ -195,9 +195,9 @@ impl Builder {
                 None => FROM_START,
             };
             let hi = match &interval.end {
-                End::Fixed(v) => self.intern(v)? | HI_FIXED,
-                End::LastAffected(v) => self.intern(v)? | HI_LAST,
-                End::Open => HI_OPEN,
+                IntervalEnd::Fixed(v) => self.intern(v)? | HI_FIXED,
+                IntervalEnd::LastAffected(v) => self.intern(v)? | HI_LAST,
+                IntervalEnd::Open => HI_OPEN,
             };
             self.intervals.push(IntervalEntry { lo: lo.into(), hi: hi.into() });
         }
@@ -224,7 +224,7 @@ impl Builder {
     }
 
     fn qualifiers(&mut self, affected: &Affected) -> Result<u16, Error> {
-        if affected.module == Module::Outside && affected.arches.is_empty() {
+        if affected.module == ModuleScope::Outside && affected.arches.is_empty() {
             return Ok(0);
         }
         let key = (affected.module.clone(), affected.arches.clone());
@@ -232,9 +232,9 @@ impl Builder {
             return Ok(*known);
         }
         let modules = match &affected.module {
-            Module::Outside => String::new(),
-            Module::Streams(streams) => streams.join(","),
-            Module::Unnamed => UNNAMED.to_owned(),
+            ModuleScope::Outside => String::new(),
+            ModuleScope::Streams(streams) => streams.join(","),
+            ModuleScope::Unnamed => UNNAMED.to_owned(),
         };
         let modules = self.intern(&modules)?.into();
         let arches = self.intern(&affected.arches.join(","))?.into();
@@ -259,7 +259,7 @@ impl Builder {
         Ok(offset)
     }
 
-    fn assemble(&self, meta: &[u8], answers: &[u8]) -> Result<Vec<u8>, Error> {
+    fn assemble(&self, meta: &[u8], coverage: &[u8]) -> Result<Vec<u8>, Error> {
         let bodies: [&[u8]; SECTIONS.len()] = [
             meta,
             &self.strings,
@@ -282,8 +282,8 @@ impl Builder {
             offset += body.len() as u64;
         }
         let mut id = Sha256::new();
-        id.update((answers.len() as u64).to_le_bytes());
-        id.update(answers);
+        id.update((coverage.len() as u64).to_le_bytes());
+        id.update(coverage);
         for (section, body) in SECTIONS.iter().zip(bodies).skip(1) {
             id.update((*section as u32).to_le_bytes());
             id.update((body.len() as u64).to_le_bytes());
@@ -313,7 +313,7 @@ impl Builder {
     }
 }
 
-/// What a row says, to sort by.
+/// The content of a row, as a sort key.
 fn content(row: &Affected) -> impl Ord + '_ {
     let qualifiers = (&row.module, &row.arches, row.never_affected);
     (&row.intervals, &row.versions, qualifiers, row.fix_state.code(), row.severity.code())

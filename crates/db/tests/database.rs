@@ -4,9 +4,12 @@
 use std::fs;
 use std::path::Path;
 use tidewaiter_core::Reason;
-use tidewaiter_core::advisory::{Advisory, Affected, Class, CveFacts, End, FixState, Interval, KeyKind};
+use tidewaiter_core::advisory::{
+    Advisory, AdvisoryClass, Affected, CveFacts, FixState, Interval, IntervalEnd, KeyKind,
+};
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
 use tidewaiter_core::finding::Finding;
+use tidewaiter_core::image::Digest;
 use tidewaiter_core::package::{Location, Package, PackageType};
 use tidewaiter_core::report::{GapKind, ImageInfo, Inventory};
 use tidewaiter_core::severity::{Rating, Severity};
@@ -14,8 +17,8 @@ use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_db::writer::{self, BuildInput};
 use tidewaiter_db::{Database, Error, matching};
 
-fn row(ecosystem: &str, package: &str, intervals: &[(Option<&str>, End)]) -> Affected {
-    let interval = |(lo, end): &(Option<&str>, End)| Interval {
+fn row(ecosystem: &str, package: &str, intervals: &[(Option<&str>, IntervalEnd)]) -> Affected {
+    let interval = |(lo, end): &(Option<&str>, IntervalEnd)| Interval {
         introduced: lo.map(str::to_owned),
         after: false,
         end: end.clone(),
@@ -25,8 +28,8 @@ fn row(ecosystem: &str, package: &str, intervals: &[(Option<&str>, End)]) -> Aff
     Affected { intervals, ..Affected::new(Ecosystem::from(ecosystem), package, key) }
 }
 
-fn fixed(version: &str) -> End {
-    End::Fixed(version.into())
+fn fixed(version: &str) -> IntervalEnd {
+    IntervalEnd::Fixed(version.into())
 }
 
 fn advisory(id: &str, aliases: &[&str], affected: Vec<Affected>) -> Advisory {
@@ -41,36 +44,18 @@ fn build(path: &Path, advisories: Vec<Advisory>) {
         rates: true,
         ..FeedInfo::default()
     };
-    let meta = Meta { built: "2026-01-01T00:00:00Z".into(), feeds: vec![feed], ..Meta::default() };
+    let meta = Meta { built: "2026-01-01T00:00:00Z".parse().ok(), feeds: vec![feed], ..Meta::default() };
     writer::write(path, &BuildInput { advisories, meta, ..BuildInput::default() }).unwrap();
 }
 
 fn package(kind: PackageType, name: &str, version: &str, source: &str) -> Package {
-    Package {
-        kind,
-        name: name.into(),
-        version: version.into(),
-        arch: String::new(),
-        source_name: source.into(),
-        source_version: String::new(),
-        vendored: false,
-        vendor: String::new(),
-        module: String::new(),
-        owner: String::new(),
-        locations: vec![Location { path: "x".into(), layer: 0 }],
-    }
+    let locations = vec![Location { path: "x".into(), layer: 0 }];
+    Package { source_name: source.into(), locations, ..Package::new(kind, name, version) }
 }
 
 fn inventory(packages: Vec<Package>) -> Inventory {
-    let digest = || format!("sha256:{}", "0".repeat(64)).parse().unwrap();
-    let image = ImageInfo {
-        name: "x".into(),
-        digest: digest(),
-        index_digest: None,
-        config_digest: digest(),
-        base_layers: None,
-        platform: "linux/amd64".parse().unwrap(),
-    };
+    let digest = Digest::from_sha256([0; 32]);
+    let image = ImageInfo::new("x", digest.clone(), digest, "linux/amd64".parse().unwrap());
     let os = Os { id: "debian".into(), version_id: "12".into(), ..Os::default() };
     Inventory { image, layers: vec![], os: Some(os), packages, gaps: vec![] }
 }
@@ -79,11 +64,15 @@ fn inventory(packages: Vec<Package>) -> Inventory {
 fn versions_match_their_intervals() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");
-    let mut listed = row("npm", "a", &[(None, fixed("1.0.0")), (Some("2.0.0"), End::LastAffected("2.5.0".into()))]);
+    let mut listed =
+        row("npm", "a", &[(None, fixed("1.0.0")), (Some("2.0.0"), IntervalEnd::LastAffected("2.5.0".into()))]);
     listed.versions = vec!["1.5.0".into()];
-    let mut never = row("npm", "never", &[(None, End::Open)]);
+    let mut never = row("npm", "never", &[(None, IntervalEnd::Open)]);
     never.never_affected = true;
-    build(&path, vec![advisory("X-1", &[], vec![listed, never, row("npm", "open", &[(Some("3.0.0"), End::Open)])])]);
+    build(
+        &path,
+        vec![advisory("X-1", &[], vec![listed, never, row("npm", "open", &[(Some("3.0.0"), IntervalEnd::Open)])])],
+    );
     let db = Database::open_verified(&path).unwrap();
     let check = |name: &str, version: &str, expected: bool| {
         let found = matching::vulnerabilities(&db, &Ecosystem::new("npm"), name, version).unwrap();
@@ -158,7 +147,7 @@ const V2: &str = "AV:N/AC:L/Au:N/C:P/I:P/A:P";
 #[test]
 fn the_closest_rating_counts() {
     let npm = || package(PackageType::Npm, "a", "1.0.0", "");
-    let open = || row("npm", "a", &[(None, End::Open)]);
+    let open = || row("npm", "a", &[(None, IntervalEnd::Open)]);
     let check = |advisories: Vec<Advisory>, expected: &str| assert_eq!(judged(advisories, npm()), [expected]);
     let one =
         |row: Affected, ratings: &[(&str, &str)]| rated(advisory("GHSA-1", &["CVE-1"], vec![row]), "ghsa", ratings);
@@ -184,7 +173,7 @@ fn fixes_are_those_of_the_branch_first() {
     check(vec![advisory("CVE-1", &[], vec![branches()])], "1.0.0", &["CVE-1 unknown() [1.5.0,2.5.0] Fixed"]);
     check(vec![advisory("CVE-1", &[], vec![branches()])], "2.1.0", &["CVE-1 unknown() [2.5.0] Fixed"]);
     check(vec![advisory("CVE-1", &[], vec![branches()])], "1.7.0", &[]);
-    let open = advisory("AAA-1", &["CVE-1"], vec![row("npm", "a", &[(None, End::Open)])]);
+    let open = advisory("AAA-1", &["CVE-1"], vec![row("npm", "a", &[(None, IntervalEnd::Open)])]);
     check(vec![open, advisory("CVE-1", &[], vec![branches()])], "1.0.0", &["CVE-1 unknown() [1.5.0,2.5.0] Fixed"]);
     let limited = Affected { fix_state: FixState::NotFixed, ..row("npm", "a", &[(None, fixed("3.0.0"))]) };
     check(vec![advisory("CVE-1", &[], vec![limited])], "1.0.0", &["CVE-1 unknown() [] NotFixed"]);
@@ -194,12 +183,12 @@ fn fixes_are_those_of_the_branch_first() {
 fn distributions_have_the_last_word_on_their_packages() {
     let deb = || package(PackageType::Deb, "libx", "1.0-1", "x");
     let check = |advisories: Vec<Advisory>, expected: &[&str]| assert_eq!(judged(advisories, deb()), expected);
-    let open = || row("Debian:12", "x", &[(None, End::Open)]);
+    let open = || row("Debian:12", "x", &[(None, IntervalEnd::Open)]);
     let never = || Affected { never_affected: true, ..row("Debian:12", "x", &[]) };
     check(vec![advisory("CVE-1", &[], vec![open()])], &["CVE-1 unknown() [] Unknown"]);
     check(vec![advisory("CVE-1", &[], vec![never()])], &[]);
     check(vec![advisory("CVE-1", &[], vec![never()]), advisory("DSA-1", &["CVE-1"], vec![open()])], &[]);
-    check(vec![advisory("CVE-1", &[], vec![row("Debian:11", "x", &[(None, End::Open)])])], &[]);
+    check(vec![advisory("CVE-1", &[], vec![row("Debian:11", "x", &[(None, IntervalEnd::Open)])])], &[]);
     let several = Advisory { upstream: vec!["CVE-1".into(), "CVE-2".into()], ..advisory("DSA-1", &[], vec![open()]) };
     check(vec![several.clone()], &["CVE-1 unknown() [] Unknown", "CVE-2 unknown() [] Unknown"]);
     check(vec![several, advisory("CVE-1", &[], vec![never()])], &["CVE-2 unknown() [] Unknown"]);
@@ -214,7 +203,7 @@ fn distributions_have_the_last_word_on_their_packages() {
 fn a_distribution_answers_for_what_lies_in_its_packages() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");
-    let open = |ecosystem: &str, name: &str| vec![row(ecosystem, name, &[(None, End::Open)])];
+    let open = |ecosystem: &str, name: &str| vec![row(ecosystem, name, &[(None, IntervalEnd::Open)])];
     build(&path, vec![advisory("CVE-1", &[], open("npm", "a")), advisory("CVE-2", &[], open("Debian:12", "x"))]);
     let db = Database::open(&path).unwrap();
     let check = |owner: &str, expected: &[&str]| {
@@ -234,10 +223,10 @@ fn a_distribution_answers_for_what_lies_in_its_packages() {
 fn informational_records_are_no_vulnerabilities() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");
-    let open = || row("npm", "a", &[(None, End::Open)]);
-    let notice = |id: &str, class: Class| Advisory { class, ..advisory(id, &[], vec![open()]) };
-    let joined = Advisory { aliases: vec!["CVE-1".into()], ..notice("RUSTSEC-3", Class::Unsound) };
-    let all = vec![notice("RUSTSEC-1", Class::Unmaintained), joined, advisory("CVE-1", &[], vec![open()])];
+    let open = || row("npm", "a", &[(None, IntervalEnd::Open)]);
+    let notice = |id: &str, class: AdvisoryClass| Advisory { class, ..advisory(id, &[], vec![open()]) };
+    let joined = Advisory { aliases: vec!["CVE-1".into()], ..notice("RUSTSEC-3", AdvisoryClass::Unsound) };
+    let all = vec![notice("RUSTSEC-1", AdvisoryClass::Unmaintained), joined, advisory("CVE-1", &[], vec![open()])];
     build(&path, all);
     let db = Database::open(&path).unwrap();
     let report = matching::judge(inventory(vec![package(PackageType::Npm, "a", "1.0.0", "")]), &db).unwrap();
@@ -256,7 +245,7 @@ fn ratings_prefer_the_newest_cvss_and_all_are_kept() {
     let all = [V2, V31, V4].map(|v| Rating::from_vector("nvd", v).unwrap());
     let facts = CveFacts { ratings: all.to_vec(), ..CveFacts::default() };
     let meta = Meta::default();
-    let advisories = vec![advisory("CVE-1", &[], vec![row("npm", "a", &[(None, End::Open)])])];
+    let advisories = vec![advisory("CVE-1", &[], vec![row("npm", "a", &[(None, IntervalEnd::Open)])])];
     let cves = [("CVE-1".to_owned(), facts.clone()), ("CVE-2".to_owned(), facts)].into();
     writer::write(&path, &BuildInput { advisories, cves, meta }).unwrap();
     let db = Database::open_verified(&path).unwrap();
@@ -303,7 +292,7 @@ fn programs_without_a_version_are_gaps_where_advisories_speak_of_them() {
 fn what_no_feed_is_complete_for_is_a_gap() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");
-    build(&path, vec![advisory("X-1", &[], vec![row("PyPI", "a", &[(None, End::Open)])])]);
+    build(&path, vec![advisory("X-1", &[], vec![row("PyPI", "a", &[(None, IntervalEnd::Open)])])]);
     let db = Database::open(&path).unwrap();
     let report = matching::judge(inventory(vec![package(PackageType::Pypi, "a", "1.0", "")]), &db).unwrap();
     assert_eq!(report.findings.len(), 1);

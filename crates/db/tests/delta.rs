@@ -4,9 +4,9 @@
 use std::path::Path;
 use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, KeyKind};
 use tidewaiter_core::ecosystem::Ecosystem;
-use tidewaiter_core::report::Support;
+use tidewaiter_core::report::SupportPeriod;
 use tidewaiter_db::Database;
-use tidewaiter_db::delta::{Delta, Kind};
+use tidewaiter_db::delta::{ChangeKind, Delta};
 use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_db::writer::{self, BuildInput};
 
@@ -28,11 +28,11 @@ fn told(old: BuildInput, new: BuildInput) -> Vec<String> {
     let (old, new) = (open(&dir.path().join("old"), old), open(&dir.path().join("new"), new));
     let delta = Delta::between(&old, &new).unwrap();
     let sign = |kind| match kind {
-        Kind::Added => '+',
-        Kind::Removed => '-',
-        Kind::Changed => '~',
+        ChangeKind::Added => '+',
+        ChangeKind::Removed => '-',
+        ChangeKind::Changed => '~',
     };
-    let one = |change: &tidewaiter_db::delta::Change<'_>| {
+    let one = |change: &tidewaiter_db::delta::AdvisoryChange<'_>| {
         let packages = change.packages.iter().map(|p| format!(" {}/{}", p.ecosystem, p.name)).collect::<String>();
         format!("{}{}{packages}", sign(change.change), change.id)
     };
@@ -87,7 +87,8 @@ fn what_is_known_of_a_cve_counts_for_all_that_name_it() {
             Advisory { upstream: vec!["CVE-1".into()], ..advisory("DSA-1", "f", &[("Debian:12", "y", "1")]) },
             advisory("CVE-2", "f", &[("npm", "z", "1")]),
         ],
-        cves: [("CVE-1".to_owned(), CveFacts { kev: kev.map(str::to_owned), ..CveFacts::default() })].into(),
+        cves: [("CVE-1".to_owned(), CveFacts { kev: kev.map(|day| day.parse().unwrap()), ..CveFacts::default() })]
+            .into(),
         ..BuildInput::default()
     };
     assert_eq!(told(facts(None), facts(None)), [""; 0]);
@@ -100,10 +101,11 @@ fn what_is_known_of_a_cve_counts_for_all_that_name_it() {
 fn coverage_is_compared_by_ecosystem() {
     let dir = tempfile::tempdir().unwrap();
     let meta = |built: &str, ecosystems: &[&str], rates: bool, until: &str| {
-        let ecosystems = ecosystems.iter().map(|e| (*e).to_owned()).collect();
+        let ecosystems = ecosystems.iter().map(|e| Ecosystem::from(*e)).collect();
         let feeds = vec![FeedInfo { name: "f".into(), ecosystems, rates, ..FeedInfo::default() }];
-        let support = Support { ecosystem: "Debian:12".into(), until: until.into(), extended_until: None };
-        Meta { built: built.into(), feeds, support: vec![support], ..Meta::default() }
+        let support =
+            SupportPeriod { ecosystem: "Debian:12".into(), until: until.parse().unwrap(), extended_until: None };
+        Meta { built: built.parse().ok(), feeds, support: vec![support], ..Meta::default() }
     };
     let base = || meta("2026-01-01T00:00:00Z", &["Debian:12", "npm"], true, "2026-06-10");
     let check = |new: Meta, expected: &[&str]| {
@@ -111,9 +113,9 @@ fn coverage_is_compared_by_ecosystem() {
         let (old, new) = (open(&dir.path().join("old"), input(base())), open(&dir.path().join("new"), input(new)));
         let delta = Delta::between(&old, &new).unwrap();
         assert_eq!(old.id() == new.id(), expected.is_empty(), "{expected:?}");
-        assert_eq!(delta.coverage.iter().map(|c| c.ecosystem.as_str()).collect::<Vec<_>>(), expected);
+        assert_eq!(delta.coverage.iter().map(|c| c.ecosystem.to_string()).collect::<Vec<_>>(), expected);
         for ecosystem in ["Debian:12", "npm", "PyPI"] {
-            assert_eq!(delta.covers_differently(ecosystem), expected.contains(&ecosystem), "{ecosystem}");
+            assert_eq!(delta.coverage_differs(&ecosystem.into()), expected.contains(&ecosystem), "{ecosystem}");
         }
     };
     check(meta("2026-02-02T00:00:00Z", &["npm", "Debian:12"], true, "2026-06-10"), &[]);

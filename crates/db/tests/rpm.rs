@@ -1,8 +1,9 @@
 //! Rpm: modules, architectures, epochs, other vendors' packages.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, Epss, KeyKind, Module};
+use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, Epss, KeyKind, ModuleScope};
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
+use tidewaiter_core::image::Digest;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{GapKind, ImageInfo, Inventory, Report};
 use tidewaiter_core::severity::{Rating, Severity};
@@ -10,13 +11,13 @@ use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_db::writer::{self, BuildInput};
 use tidewaiter_db::{Database, matching};
 
-fn row(package: &str, fixed: &str, module: Module) -> Affected {
+fn row(package: &str, fixed: &str, module: ModuleScope) -> Affected {
     let row = Affected::new(Ecosystem::from("AlmaLinux:9"), package, KeyKind::Binary).fixed_in(fixed);
     Affected { module, ..row }
 }
 
-fn streams(names: &[&str]) -> Module {
-    Module::Streams(names.iter().map(|n| (*n).to_owned()).collect())
+fn streams(names: &[&str]) -> ModuleScope {
+    ModuleScope::Streams(names.iter().map(|n| (*n).to_owned()).collect())
 }
 
 fn advisory(id: &str, cves: &[&str], affected: Vec<Affected>) -> Advisory {
@@ -34,17 +35,12 @@ fn advisory(id: &str, cves: &[&str], affected: Vec<Affected>) -> Advisory {
 fn rpm(name: &str, version: &str, source: &str, module: &str) -> Package {
     let (source_name, source_version) = source.split_once(' ').unwrap_or_default();
     Package {
-        kind: PackageType::Rpm,
-        name: name.into(),
-        version: version.into(),
         arch: "x86_64".into(),
         source_name: source_name.into(),
         source_version: source_version.into(),
-        vendored: false,
         vendor: "AlmaLinux".into(),
         module: module.into(),
-        owner: String::new(),
-        locations: vec![],
+        ..Package::new(PackageType::Rpm, name, version)
     }
 }
 
@@ -58,19 +54,12 @@ fn judge(advisories: Vec<Advisory>, packages: Vec<Package>) -> Report {
         ..FeedInfo::default()
     };
     let facts =
-        CveFacts { ratings: vec![], kev: Some("2024-01-01".into()), epss: Some(Epss { score: 0.5, percentile: 0.9 }) };
+        CveFacts { ratings: vec![], kev: "2024-01-01".parse().ok(), epss: Some(Epss { score: 0.5, percentile: 0.9 }) };
     let cves = [("CVE-2".to_owned(), facts)].into();
     let meta = Meta { feeds: vec![feed], ..Meta::default() };
     writer::write(&path, &BuildInput { advisories, cves, meta }).unwrap();
-    let digest = || format!("sha256:{}", "0".repeat(64)).parse().unwrap();
-    let image = ImageInfo {
-        name: "x".into(),
-        digest: digest(),
-        index_digest: None,
-        config_digest: digest(),
-        base_layers: None,
-        platform: "linux/amd64".parse().unwrap(),
-    };
+    let digest = Digest::from_sha256([0; 32]);
+    let image = ImageInfo::new("x", digest.clone(), digest, "linux/amd64".parse().unwrap());
     let os = Os { id: "almalinux".into(), version_id: "9.4".into(), ..Os::default() };
     let inventory = Inventory { image, layers: vec![], os: Some(os), packages, gaps: vec![] };
     matching::judge(inventory, &Database::open_verified(&path).unwrap()).unwrap()
@@ -78,7 +67,7 @@ fn judge(advisories: Vec<Advisory>, packages: Vec<Package>) -> Report {
 
 #[test]
 fn binaries_of_one_source_are_one_finding_for_each_cve() {
-    let rows = ["openssl", "openssl-libs"].map(|n| row(n, "1:3.0.1-43.el9_0", Module::Outside)).to_vec();
+    let rows = ["openssl", "openssl-libs"].map(|n| row(n, "1:3.0.1-43.el9_0", ModuleScope::Outside)).to_vec();
     let source = "openssl 1:3.0.1-41.el9_0";
     let packages = vec![
         rpm("openssl", "1:3.0.1-41.el9_0", source, ""),
@@ -92,7 +81,7 @@ fn binaries_of_one_source_are_one_finding_for_each_cve() {
     assert_eq!(last.installed.iter().map(|i| i.name.as_str()).collect::<Vec<_>>(), ["openssl", "openssl-libs"]);
     assert_eq!((last.advisory.as_str(), last.fixed_versions.as_slice()), ("ALSA-1", &["1:3.0.1-43.el9_0".into()][..]));
     assert_eq!(
-        (last.severity, last.kev.as_deref(), last.epss.map(|e| e.score)),
+        (last.severity, last.kev.map(|day| day.to_string()).as_deref(), last.epss.map(|e| e.score)),
         (Severity::High, Some("2024-01-01"), Some(0.5))
     );
     assert_eq!(report.findings[0].kev, None, "one CVE's facts are not another's");
@@ -102,7 +91,7 @@ fn binaries_of_one_source_are_one_finding_for_each_cve() {
 #[test]
 fn modules_match_their_own_stream_only() {
     let build = |v: &str| format!("1:{v}-1.module_el9.4.0+1+a");
-    let check = |module: Module, fixed: &str, label: &str, version: &str, findings: usize, gaps: &[GapKind]| {
+    let check = |module: ModuleScope, fixed: &str, label: &str, version: &str, findings: usize, gaps: &[GapKind]| {
         let version = if version.contains('-') { version.to_owned() } else { build(version) };
         let fixed = if fixed.contains('-') { fixed.to_owned() } else { build(fixed) };
         let advisories = vec![advisory("ALSA-1", &["CVE-1"], vec![row("nodejs", &fixed, module.clone())])];
@@ -117,12 +106,12 @@ fn modules_match_their_own_stream_only() {
     check(streams(&["idm:DL1", "nodejs:18"]), "18.2.0", "nodejs:18", "18.1.0", 1, &[]);
     // Outside of modules: the other way round.
     check(twenty(), "20.2.0", "", "1:16.1.0-1.el9", 0, &[]);
-    check(Module::Outside, "1:16.2.0-1.el9", "nodejs:16", "16.1.0", 0, &[]);
-    check(Module::Outside, "1:16.2.0-1.el9", "", "1:16.1.0-1.el9", 1, &[]);
+    check(ModuleScope::Outside, "1:16.2.0-1.el9", "nodejs:16", "16.1.0", 0, &[]);
+    check(ModuleScope::Outside, "1:16.2.0-1.el9", "", "1:16.1.0-1.el9", 1, &[]);
     // Neither invented nor lost.
-    check(Module::Unnamed, "20.2.0", "nodejs:20", "20.1.0", 0, &[GapKind::Unclear]);
-    check(Module::Unnamed, "20.2.0", "nodejs:20", "20.3.0", 0, &[]);
-    check(Module::Unnamed, "20.2.0", "", "1:16.1.0-1.el9", 0, &[]);
+    check(ModuleScope::Unnamed, "20.2.0", "nodejs:20", "20.1.0", 0, &[GapKind::Unclear]);
+    check(ModuleScope::Unnamed, "20.2.0", "nodejs:20", "20.3.0", 0, &[]);
+    check(ModuleScope::Unnamed, "20.2.0", "", "1:16.1.0-1.el9", 0, &[]);
     // Built in a module, and no label tells which.
     check(twenty(), "20.2.0", "", "20.1.0", 1, &[]);
     check(twenty(), "20.2.0", "", "18.1.0", 0, &[]);
@@ -135,12 +124,12 @@ fn architectures_and_epochs_limit_rows() {
         let report = judge(vec![advisory("A-1", &["CVE-1"], vec![row])], vec![package.clone()]);
         assert_eq!(report.findings.len(), expected, "{package:?}");
     };
-    let arch = |arch: &str| Affected { arches: vec![arch.into()], ..row("a", "2-1.el9", Module::Outside) };
+    let arch = |arch: &str| Affected { arches: vec![arch.into()], ..row("a", "2-1.el9", ModuleScope::Outside) };
     check(arch("x86_64"), rpm("a", "1-1.el9", "", ""), 1);
     check(arch("aarch64"), rpm("a", "1-1.el9", "", ""), 0);
     check(arch("aarch64"), Package { arch: "noarch".into(), ..rpm("a", "1-1.el9", "", "") }, 1);
-    check(row("a", "1:1-1.el9", Module::Outside), rpm("a", "9-1.el9", "", ""), 1);
-    let source = |fixed: &str| Affected { key: KeyKind::Source, ..row("src", fixed, Module::Outside) };
+    check(row("a", "1:1-1.el9", ModuleScope::Outside), rpm("a", "9-1.el9", "", ""), 1);
+    let source = |fixed: &str| Affected { key: KeyKind::Source, ..row("src", fixed, ModuleScope::Outside) };
     check(source("4:5.26.3-420"), rpm("a", "0:1.10-420", "src 5.26.3-419", ""), 1);
     check(source("4:5.26.3-420"), rpm("a", "0:1.10-420", "src 5.26.3-420", ""), 0);
     check(source("4:5.26.3-420"), rpm("a", "5.26.3-421", "src 5.26.3-421", ""), 1);
@@ -148,7 +137,7 @@ fn architectures_and_epochs_limit_rows() {
 
 #[test]
 fn other_vendors_packages_are_named_and_not_judged() {
-    let advisories = vec![advisory("ALSA-1", &["CVE-1"], vec![row("docker", "3-1", Module::Outside)])];
+    let advisories = vec![advisory("ALSA-1", &["CVE-1"], vec![row("docker", "3-1", ModuleScope::Outside)])];
     let package = Package { vendor: "Docker".into(), ..rpm("docker", "2-1", "", "") };
     let report = judge(advisories, vec![package, rpm("zlib", "1-1", "", "")]);
     assert_eq!(report.findings.len(), 0);
@@ -160,7 +149,8 @@ fn other_vendors_packages_are_named_and_not_judged() {
 fn ecosystems_without_an_order_are_named() {
     for (kind, name) in [(PackageType::Luarocks, "LuaRocks"), (PackageType::Conda, "conda")] {
         let package = Package { kind, ..rpm("a", "1.0", "", "") };
-        let report = judge(vec![advisory("ALSA-1", &["CVE-1"], vec![row("x", "1-1", Module::Outside)])], vec![package]);
+        let report =
+            judge(vec![advisory("ALSA-1", &["CVE-1"], vec![row("x", "1-1", ModuleScope::Outside)])], vec![package]);
         let gaps: Vec<_> = report.inventory.gaps.iter().map(|g| (g.kind, g.subject.as_str())).collect();
         assert_eq!(gaps, [(GapKind::NotCovered, name)]);
     }

@@ -1,14 +1,16 @@
 //! `feeds.toml`: which feeds make a database, and what each is complete for.
 
 use crate::FeedError;
+use crate::format::{FeedContext, FeedFormat};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
+use tidewaiter_core::ecosystem::Ecosystem;
 
 /// The feeds `kubectl scan db build` reads when none are named: the upstream addresses.
 pub const DEFAULT: &str = include_str!("../default-feeds.toml");
 
 /// All feeds.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// In order.
@@ -17,20 +19,20 @@ pub struct Config {
 }
 
 /// One feed.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Feed {
-    /// How findings name it.
+    /// Its name, which findings carry.
     pub name: String,
     /// Its format.
-    pub format: Format,
+    pub format: &'static FeedFormat,
     /// A directory, file or archive; relative to the file that names it. Exclusive with `url`.
     pub path: Option<PathBuf>,
     /// An http(s) address. Exclusive with `path`.
     pub url: Option<String>,
     /// Ecosystems and releases (`Debian:12`, `npm`) it is complete for.
     #[serde(default)]
-    pub ecosystems: Vec<String>,
+    pub ecosystems: Vec<Ecosystem>,
     /// Whether its records rate the vulnerabilities of these ecosystems.
     #[serde(default)]
     pub rates: bool,
@@ -46,69 +48,12 @@ fn max_bytes() -> u64 {
     2 << 30
 }
 
-/// The formats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Format {
-    /// OSV schema, JSON or YAML.
-    Osv,
-    /// Debian security tracker JSON.
-    DebianTracker,
-    /// Debian security tracker lists (CVE, DSA, DLA).
-    DebianGit,
-    /// Alpine secdb JSON.
-    AlpineSecdb,
-    /// CISA known exploited vulnerabilities.
-    Kev,
-    /// NVD 2.0 API JSON.
-    Nvd,
-    /// OVAL definitions of distributions with rpm.
-    Oval,
-    /// `updateinfo.xml` of an rpm repository.
-    Updateinfo,
-    /// CSAF documents of the profile VEX.
-    CsafVex,
-    /// ruby-advisory-db YAML.
-    Rubysec,
-    /// FriendsOfPHP security advisories, YAML.
-    Friendsofphp,
-    /// The conflicts of roave/security-advisories.
-    Roave,
-    /// Photon OS: `cve_data_photonRELEASE.json`.
-    Photon,
-    /// FIRST's EPSS scores, CSV.
-    Epss,
-    /// Releases of Debian and Ubuntu with their ends (distro-info-data), CSV.
-    DistroInfo,
-    /// The product pages of endoflife.date.
-    Endoflife,
-}
-
-impl Format {
-    /// Its name in `feeds.toml`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Format::Osv => "osv",
-            Format::DebianTracker => "debian-tracker",
-            Format::DebianGit => "debian-git",
-            Format::AlpineSecdb => "alpine-secdb",
-            Format::Kev => "kev",
-            Format::Nvd => "nvd",
-            Format::Oval => "oval",
-            Format::Updateinfo => "updateinfo",
-            Format::CsafVex => "csaf-vex",
-            Format::Rubysec => "rubysec",
-            Format::Friendsofphp => "friendsofphp",
-            Format::Roave => "roave",
-            Format::Photon => "photon",
-            Format::Epss => "epss",
-            Format::DistroInfo => "distro-info",
-            Format::Endoflife => "endoflife",
-        }
-    }
-}
-
 impl Feed {
+    /// What readers of its documents need to know.
+    pub fn context(&self) -> FeedContext {
+        FeedContext { name: self.name.clone(), ecosystems: self.ecosystems.clone() }
+    }
+
     /// Path or URL, as the user wrote it.
     pub fn location(&self) -> String {
         match (&self.path, &self.url) {
@@ -161,7 +106,7 @@ mod tests {
         };
         check("[[feed]]\nname = \"a\"\nformat = \"osv\"\npth = \"x\"\n", "pth");
         check("[[feed]]\nname = \"a\"\nformat = \"osv\"\n", "give either path or");
-        check("[[feed]]\nname = \"a\"\nformat = \"csv\"\npath = \"x\"\n", "unknown variant");
+        check("[[feed]]\nname = \"a\"\nformat = \"csv\"\npath = \"x\"\n", "unknown format \"csv\"; write one of osv, ");
         let twice = "[[feed]]\nname = \"a\"\nformat = \"osv\"\npath = \"x\"\n".repeat(2);
         check(&twice, "two feeds are named a");
     }

@@ -1,4 +1,4 @@
-//! The product tree of CSAF 2.0 documents (section 3.2.2), as far as packages are told by it.
+//! The product tree of CSAF 2.0 documents (section 3.2.2), as far as it identifies packages.
 
 use serde::Deserialize;
 
@@ -44,10 +44,10 @@ pub(crate) struct Relationship {
 }
 
 impl ProductTree {
-    /// All products that stand by themselves.
+    /// All products that are not a relationship of two others.
     pub(crate) fn products(&self) -> Vec<&Product> {
         let mut products = Vec::new();
-        // serde_json bounds the depth of a document, and so the work.
+        // serde_json limits the depth of a document, and so the recursion.
         let mut stack: Vec<&Branch> = self.branches.iter().collect();
         while let Some(branch) = stack.pop() {
             products.extend(&branch.product);

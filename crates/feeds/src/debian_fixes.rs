@@ -1,19 +1,19 @@
-//! Debian's feeds against each other: a fix built for a release (`2.15.0-1~deb11u1`) is the closer word than unstable's
-//! version (`2.15.0-1`) that another feed gives for the same release, and would call the fixed one vulnerable.
+//! Debian's feeds reconciled: a fix that was built for a release (`2.15.0-1~deb11u1`) takes precedence over unstable's
+//! version (`2.15.0-1`), which another feed gives for the same release and by which the fixed build would be vulnerable.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use tidewaiter_core::advisory::{Advisory, Affected, End};
-use tidewaiter_core::version::Order;
+use tidewaiter_core::advisory::{Advisory, Affected, IntervalEnd};
+use tidewaiter_core::version::VersionScheme;
 
-/// Lowers the bounds of rows that another feed knows a closer fix for.
+/// Lowers the bounds of rows for which another feed has a fix of the release itself.
 pub(crate) fn reconcile(advisories: &mut [Advisory]) {
     let mut closer: BTreeMap<(String, String, String), String> = BTreeMap::new();
     for (id, row) in advisories.iter().flat_map(|a| a.affected.iter().map(|row| (&a.id, row))) {
         for version in fixes(row).filter(|v| of_release(v, row)) {
             let known = closer.entry(key(id, row)).or_insert_with(|| version.to_owned());
-            // Of several updates of a release only the last fixed it.
-            if Order::Deb.compare(version, known) == Ordering::Greater {
+            // Of several updates of a release the last one completed the fix.
+            if VersionScheme::Deb.compare(version, known) == Ordering::Greater {
                 version.clone_into(known);
             }
         }
@@ -25,8 +25,8 @@ pub(crate) fn reconcile(advisories: &mut [Advisory]) {
                 continue;
             }
             for interval in &mut row.intervals {
-                if let End::Fixed(version) = &mut interval.end
-                    && Order::Deb.compare(fix, version) == Ordering::Less
+                if let IntervalEnd::Fixed(version) = &mut interval.end
+                    && VersionScheme::Deb.compare(fix, version) == Ordering::Less
                 {
                     fix.clone_into(version);
                 }
@@ -38,7 +38,7 @@ pub(crate) fn reconcile(advisories: &mut [Advisory]) {
 fn fixes(row: &Affected) -> impl Iterator<Item = &str> {
     let debian = row.ecosystem.base() == "Debian";
     row.intervals.iter().filter(move |_| debian).filter_map(|interval| match &interval.end {
-        End::Fixed(version) => Some(version.as_str()),
+        IntervalEnd::Fixed(version) => Some(version.as_str()),
         _ => None,
     })
 }

@@ -11,35 +11,35 @@ pub enum FeedError {
         /// What is wrong, with its line.
         cause: String,
     },
-    /// A feed cannot be had.
+    /// A feed cannot be downloaded or read.
     #[error("feed {feed}: {location}: {cause}; {advice}")]
     Unavailable {
         /// Its name.
         feed: String,
         /// Path or URL.
         location: String,
-        /// What happened.
+        /// The cause.
         cause: String,
         /// The next step for this kind of cause.
         advice: String,
     },
-    /// Downloads cannot be kept.
+    /// Downloads cannot be stored.
     #[error(
-        "downloads cannot be kept in {}: {cause}; name a writable folder with --downloads DIR (TIDEWAITER_DOWNLOADS)",
+        "downloads cannot be stored in {}: {cause}; name a writable folder with --downloads DIR (TIDEWAITER_DOWNLOADS)",
         folder.display()
     )]
     Downloads {
-        /// Where they would be kept.
+        /// The folder for downloads.
         folder: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         cause: String,
     },
     /// No client for the network could be made.
     #[error(transparent)]
     Network(#[from] tidewaiter_http::Error),
-    /// A reader of a format broke down: a defect of this program.
+    /// A reader of a format panicked: a defect of this program.
     #[error(
-        "feed {feed}: {location}: its reader broke down ({cause}); report this, and take the feed out of feeds.toml until it is mended"
+        "feed {feed}: {location}: its reader failed ({cause}); report this defect, and remove the feed from feeds.toml until it is fixed"
     )]
     Defect {
         /// Its name.
@@ -49,7 +49,7 @@ pub enum FeedError {
         /// The message of the panic.
         cause: String,
     },
-    /// A feed was read and says nothing.
+    /// A feed was read and has no records.
     #[error("feed {feed}: {location} holds no record of format {format}; check the format in feeds.toml")]
     Empty {
         /// Its name.
@@ -59,7 +59,7 @@ pub enum FeedError {
         /// Its format.
         format: String,
     },
-    /// The result lost too much against the file it would replace.
+    /// The result has far fewer rows than the file it would replace.
     #[error(
         "the new database has {new} rows, the previous one {old}; a feed may be broken: check `kubectl scan db status`, or write to another file"
     )]

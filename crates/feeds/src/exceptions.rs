@@ -1,7 +1,7 @@
-//! Files that answer findings: VEX documents and the ignore files of other scanners, read as they are, and our own.
+//! Files of exceptions: VEX documents, the ignore files of other scanners, and our own.
 //!
-//! A file is recognised by its name, else by its content. A rule that cannot be understood is an error: an ignore file that
-//! is read in part would hide what nobody meant to hide, or show what somebody answered.
+//! A file is recognised by its name, else by its content. A rule that is not understood is an error: an ignore file that is
+//! read in part would suppress findings that nobody meant to suppress, or show those that somebody did.
 
 mod csaf;
 mod cyclonedx;
@@ -13,7 +13,8 @@ mod trivy;
 
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
-use tidewaiter_core::exception::{Exception, Status};
+use tidewaiter_core::exception::Exception;
+use tidewaiter_core::finding::SuppressionStatus;
 
 /// Why a file was refused.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +31,7 @@ type Parse = fn(&str, &str) -> Result<Vec<Exception>, String>;
 /// Reads a file's content; the path is used for its name alone.
 ///
 /// # Errors
-/// When the format is none of those known, or a rule cannot be understood.
+/// When the format is not known, or a rule is not understood.
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Exception>, ExceptionError> {
     let refuse = |cause: String| ExceptionError { path: path.to_owned(), cause };
     let text = std::str::from_utf8(bytes).map_err(|e| refuse(format!("it is not UTF-8 ({e})")))?;
@@ -38,7 +39,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Exception>, ExceptionError
     let parse = recognise(path, text).ok_or_else(|| {
         let known = "OpenVEX, CSAF or CycloneDX (JSON), .trivyignore, .trivyignore.yaml, .grype.yaml, osv-scanner.toml, \
                      tidewaiter-exceptions.toml";
-        refuse(format!("it is none of the formats that are read: {known}"))
+        refuse(format!("its format is not supported; supported are {known}"))
     })?;
     parse(text, &path.display().to_string()).map_err(refuse)
 }
@@ -87,14 +88,14 @@ fn toml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 /// A day, as `2026-12-31` or with a time.
 fn day(text: &str) -> Result<jiff::civil::Date, String> {
     let day = text.get(..10).unwrap_or(text);
-    day.parse().map_err(|e| format!("{text:?} is no date ({e})"))
+    day.parse().map_err(|e| format!("{text:?} is not a date ({e})"))
 }
 
-/// What a VEX status means for a finding; none: the finding stays.
-fn vex_status(status: &str) -> Result<Option<Status>, String> {
+/// The suppression that a VEX status means; `None`: the finding stays.
+fn vex_status(status: &str) -> Result<Option<SuppressionStatus>, String> {
     match status {
-        "not_affected" | "known_not_affected" | "false_positive" => Ok(Some(Status::NotAffected)),
-        "fixed" | "first_fixed" | "resolved" | "resolved_with_pedigree" => Ok(Some(Status::Fixed)),
+        "not_affected" | "known_not_affected" | "false_positive" => Ok(Some(SuppressionStatus::NotAffected)),
+        "fixed" | "first_fixed" | "resolved" | "resolved_with_pedigree" => Ok(Some(SuppressionStatus::Fixed)),
         "affected"
         | "known_affected"
         | "under_investigation"
@@ -107,7 +108,7 @@ fn vex_status(status: &str) -> Result<Option<Status>, String> {
     }
 }
 
-/// A reason of its parts, those that are there.
+/// A reason from those of its parts that are present.
 fn reason(parts: &[Option<&str>]) -> String {
     parts.iter().flatten().map(|p| p.trim()).filter(|p| !p.is_empty()).collect::<Vec<_>>().join(": ")
 }
@@ -116,7 +117,7 @@ fn reason(parts: &[Option<&str>]) -> String {
 mod tests {
     use super::*;
 
-    /// The file's name, its text, and per exception: what it is about, until when.
+    /// The file's name, its text, and for each exception: its conditions, and its end.
     pub(super) fn check(name: &str, text: &str, expected: &[(&[&str], usize, Option<&str>)]) {
         let found = parse(Path::new(name), text.as_bytes()).unwrap();
         let is = |e: &Exception, names: &[&str]| names.iter().all(|n| e.vulnerabilities.contains(&(*n).into()));
@@ -134,9 +135,9 @@ mod tests {
             let error = parse(Path::new(name), text.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains(cause), "{error}");
         };
-        refused("notes.txt", "hello", "none of the formats");
-        refused("a.json", "{}", "none of the formats");
-        refused(".trivyignore", "CVE-1 exp:soon", "is no date");
+        refused("notes.txt", "hello", "not supported");
+        refused("a.json", "{}", "not supported");
+        refused(".trivyignore", "CVE-1 exp:soon", "is not a date");
         refused(".trivyignore.yaml", "vulnerabilities: 7", "cannot be read");
         refused(".grype.yaml", "ignore:\n  - vulnerability: CVE-1\n    match-type: exact-indirect-match", "match-type");
         refused("x.toml", "[[exception]]\nvulnerability = 'CVE-1'", "reason");

@@ -1,4 +1,4 @@
-//! Feeds: what upstreams publish, read into one database.
+//! Feeds of advisories, and the database that is built from them.
 //!
 //! ```text
 //! feeds.toml → config → source (directory, file, archive, URL) → format::* (bytes → advisories) → build → db::writer
@@ -8,12 +8,14 @@
 //! This crate must never know the server or Kubernetes, and is never linked into the server.
 
 pub mod build;
+mod combine;
 pub mod config;
 mod csaf;
 mod debian_fixes;
 mod error;
 pub mod exceptions;
 pub mod format;
+mod read;
 mod rpm_modules;
 pub mod source;
 

@@ -1,44 +1,49 @@
-//! Streams of modules that a record does not name, told by the other records of its feed.
+//! Streams of modules that a record does not name, derived from other records of its feed.
 //!
 //! A record's rows are of one module. For each of them, the named streams whose records give the same package a version
 //! of the same upstream `major.minor` are candidates; where no row has any, the streams without a number (`rhel8`, `DL1`)
-//! that ever held the record's packages are. One candidate for the whole record is its stream; with none or several, the
-//! stream stays unnamed, and matching reports what it cannot decide.
+//! that ever contained the record's packages are. A single candidate for the whole record is its stream; with none or
+//! several, the stream stays unnamed, and matching reports a gap.
 
 use std::collections::{BTreeMap, BTreeSet};
-use tidewaiter_core::advisory::{Advisory, Affected, End, Interval, Module};
+use tidewaiter_core::advisory::{Advisory, Affected, Interval, IntervalEnd, ModuleScope};
 use tidewaiter_core::ecosystem::Ecosystem;
-use tidewaiter_core::version::Order;
+use tidewaiter_core::version::VersionScheme;
 
 /// Stream → the upstream `major.minor` versions it gave a package.
 type Streams = BTreeMap<String, BTreeSet<String>>;
 
-/// Packages of modules say so in their release: `.module_el8.6.0+2904+abc`, `.module+el8.10.0+1`. The stream is told by
-/// the record's words, if at all.
-pub(crate) fn of(ecosystem: &Ecosystem, intervals: &[Interval]) -> Module {
-    let built = |i: &Interval| matches!(&i.end, End::Fixed(v) | End::LastAffected(v) if v.contains(".module"));
-    if ecosystem.order() == Some(Order::Rpm) && intervals.iter().any(built) { Module::Unnamed } else { Module::Outside }
+/// Packages of modules have `.module` in their release: `.module_el8.6.0+2904+abc`, `.module+el8.10.0+1`. The stream is
+/// named by the record, if at all.
+pub(crate) fn of(ecosystem: &Ecosystem, intervals: &[Interval]) -> ModuleScope {
+    let built =
+        |i: &Interval| matches!(&i.end, IntervalEnd::Fixed(v) | IntervalEnd::LastAffected(v) if v.contains(".module"));
+    if ecosystem.version_scheme() == Some(VersionScheme::Rpm) && intervals.iter().any(built) {
+        ModuleScope::Unnamed
+    } else {
+        ModuleScope::Outside
+    }
 }
 
-/// Names the streams that can be told.
+/// Names the streams that can be derived.
 pub(crate) fn resolve(advisories: &mut [Advisory]) {
-    if !advisories.iter().flat_map(|a| &a.affected).any(|row| row.module == Module::Unnamed) {
+    if !advisories.iter().flat_map(|a| &a.affected).any(|row| row.module == ModuleScope::Unnamed) {
         return;
     }
     let mut known: BTreeMap<(String, String), Streams> = BTreeMap::new();
     for row in advisories.iter().flat_map(|a| &a.affected) {
-        if let Module::Streams(names) = &row.module
+        if let ModuleScope::Streams(names) = &row.module
             && let [name] = names.as_slice()
         {
             known.entry(key(row)).or_default().entry(name.clone()).or_default().extend(branches(row));
         }
     }
     for advisory in advisories {
-        let unnamed = |row: &&Affected| row.module == Module::Unnamed;
+        let unnamed = |row: &&Affected| row.module == ModuleScope::Unnamed;
         let rows: Vec<&Affected> = advisory.affected.iter().filter(unnamed).collect();
         if let Some(stream) = stream(&rows, &known) {
-            for row in advisory.affected.iter_mut().filter(|row| row.module == Module::Unnamed) {
-                row.module = Module::Streams(vec![stream.clone()]);
+            for row in advisory.affected.iter_mut().filter(|row| row.module == ModuleScope::Unnamed) {
+                row.module = ModuleScope::Streams(vec![stream.clone()]);
             }
         }
     }
@@ -65,7 +70,7 @@ fn key(row: &Affected) -> (String, String) {
 /// `1:20.11.1-1.module_el9` → `20.11`.
 fn branches(row: &Affected) -> impl Iterator<Item = String> {
     row.intervals.iter().filter_map(|interval| {
-        let End::Fixed(version) = &interval.end else { return None };
+        let IntervalEnd::Fixed(version) = &interval.end else { return None };
         let upstream = version.split_once(':').map_or(version.as_str(), |(_, v)| v);
         let upstream = upstream.split('-').next().unwrap_or_default();
         Some(upstream.split('.').take(2).collect::<Vec<_>>().join("."))
@@ -79,7 +84,7 @@ mod tests {
 
     fn advisory(stream: Option<&str>, package: &str, version: &str) -> Advisory {
         let row = Affected::new(Ecosystem::from("AlmaLinux:8"), package, KeyKind::Binary).fixed_in(version);
-        let module = stream.map_or(Module::Unnamed, |s| Module::Streams(vec![s.to_owned()]));
+        let module = stream.map_or(ModuleScope::Unnamed, |s| ModuleScope::Streams(vec![s.to_owned()]));
         Advisory { affected: vec![Affected { module, ..row }], ..Advisory::default() }
     }
 
@@ -93,7 +98,7 @@ mod tests {
                 advisory(None, package, version),
             ];
             resolve(&mut all);
-            let expected = expected.map_or(Module::Unnamed, |s| Module::Streams(vec![s.to_owned()]));
+            let expected = expected.map_or(ModuleScope::Unnamed, |s| ModuleScope::Streams(vec![s.to_owned()]));
             assert_eq!(all[3].affected[0].module, expected, "{package} {version}");
         };
         check("ruby", "3.1.4-142.module_el8", Some("ruby:3.1"));

@@ -1,4 +1,4 @@
-//! The documents of a feed, whatever holds them: a directory, a file, a zip, a compressed tar or a URL.
+//! The documents of a feed, in a directory, a file, a zip or a compressed tar.
 
 pub mod rpm_repository;
 pub mod url;
@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-/// One document may have at most this many bytes.
+/// Most bytes of one document: it is read whole, so this bounds memory.
 const DOCUMENT_BYTES: u64 = 1 << 30;
 
 /// Calls `each` with the name and bytes of every document below or in `path`, in a stable order.
@@ -24,7 +24,7 @@ pub fn documents(path: &Path, each: &mut dyn FnMut(&str, &[u8])) -> io::Result<(
         _ if name.ends_with(".zip") => zip(file, each),
         _ if name.ends_with(".tar.zst") => {
             let mut decoder = zstd::Decoder::new(file)?;
-            // Archives made with --long need a larger window than the default allows.
+            // Archives made with `zstd --long` need a larger window than the default allows.
             decoder.window_log_max(31)?;
             tar(decoder, each)
         }

@@ -1,4 +1,4 @@
-//! What can go wrong with a build that is no feed's fault, told as what it is.
+//! Failures of a build that are not a feed's fault, and their messages.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic, and says why")]
 
 use std::fs;
@@ -8,7 +8,7 @@ use tidewaiter_feeds::FeedError;
 use tidewaiter_feeds::build::{self, Options, Progress};
 use tidewaiter_feeds::config::Config;
 
-/// Breaks down as a reader with a defect would.
+/// Panics as a reader with a defect would.
 struct Defective;
 
 impl Progress for Defective {
@@ -21,7 +21,7 @@ impl Progress for Defective {
 
 fn build(folder: &Path, downloads: &Path, toml: &str) -> FeedError {
     let config = Config::parse(toml, &folder.join("feeds.toml")).unwrap();
-    let (out, now) = (folder.join("db"), "2026-01-01T00:00:00Z");
+    let (out, now) = (folder.join("db"), "2026-01-01T00:00:00Z".parse().unwrap());
     let options = Options { config: &config, out: &out, downloads, now, max_loss: 0.1, progress: &Defective };
     build::build(&options).unwrap_err()
 }

@@ -12,12 +12,12 @@ use ureq::unversioned::resolver::{DefaultResolver, Resolver};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, AsSendBody, Body, RequestBuilder};
 
-/// Who we say we are.
+/// The `User-Agent` header.
 pub const USER_AGENT: &str = concat!("tidewaiter/", env!("CARGO_PKG_VERSION"));
 
-/// Longest wait for a connection, TLS included: one that takes longer is filtered somewhere.
+/// Longest wait for a connection, TLS included: one that takes longer is dropped by a firewall.
 const CONNECT: Duration = Duration::from_secs(15);
-/// Longest wait for the head of an answer: registries that fetch from another one first take their time.
+/// Longest wait for the head of a response: registries that mirror another one fetch from it first.
 const RESPONSE: Duration = Duration::from_secs(60);
 /// Longest time for a body: two gigabytes at ten megabit a second.
 const BODY: Duration = Duration::from_secs(30 * 60);
@@ -28,13 +28,13 @@ const HOPS: usize = 10;
 /// What differs between clients.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// PEM documents of authorities that are trusted beside the system's.
+    /// PEM documents of authorities that are trusted in addition to the system's.
     pub extra_roots: Vec<Vec<u8>>,
     /// Longest time for a whole request, where it is less than those for its parts.
     pub total: Option<Duration>,
 }
 
-/// A client; every status is an answer, not an error.
+/// A client. A response of any status is a result, not an error.
 #[derive(Debug)]
 pub struct Client {
     direct: Agent,
@@ -70,30 +70,30 @@ impl Client {
         })
     }
 
-    /// A GET; a redirect is its answer.
+    /// Sends a GET; a redirect is returned, not followed.
     pub fn get(&self, url: &str) -> RequestBuilder<WithoutBody> {
         self.route(url).get(url)
     }
 
-    /// A POST; a redirect is its answer.
+    /// Sends a POST; a redirect is returned, not followed.
     pub fn post(&self, url: &str) -> RequestBuilder<WithBody> {
         self.route(url).post(url)
     }
 
-    /// A GET that follows redirects, each by its own route: a proxy is for an address, not for what it leads to. What was
-    /// asked for over TLS leads to nothing else.
+    /// Sends a GET and follows redirects, each by its own route: a proxy is chosen by address. A redirect from https to http
+    /// is refused.
     ///
     /// # Errors
-    /// When no answer came, or redirects lead nowhere.
+    /// When there was no response, or redirects lead nowhere.
     pub fn follow(&self, url: &str, headers: &[(&str, &str)]) -> Result<Response<Body>, Failure> {
         let mut here = url.to_owned();
         for _ in 0..=HOPS {
             let request = headers.iter().fold(self.get(&here), |request, (name, value)| request.header(*name, *value));
-            let answer = request.call().map_err(|error| self.failure(&here, &error))?;
-            if !answer.status().is_redirection() {
-                return Ok(answer);
+            let response = request.call().map_err(|error| self.failure(&here, &error))?;
+            if !response.status().is_redirection() {
+                return Ok(response);
             }
-            let location = answer.headers().get("location").and_then(|l| l.to_str().ok());
+            let location = response.headers().get("location").and_then(|l| l.to_str().ok());
             let next = location.and_then(|location| absolute(&here, location));
             let next = next.ok_or_else(|| Failure::astray(&here, "it redirects to no address"))?;
             if here.starts_with("https://") && !next.starts_with("https://") {
@@ -104,21 +104,21 @@ impl Client {
         Err(Failure::astray(&here, "it redirects too often"))
     }
 
-    /// Any request.
+    /// Sends any request.
     ///
     /// # Errors
-    /// When no answer came; say why by [`Client::failure`].
+    /// When there was no response; [`Client::failure`] explains why.
     pub fn run(&self, request: Request<impl AsSendBody>) -> Result<Response<Body>, ureq::Error> {
         self.route(&request.uri().to_string()).run(request)
     }
 
-    /// Why a request to this address was not answered.
+    /// Why a request to this address failed.
     pub fn failure(&self, url: &str, error: &ureq::Error) -> Failure {
         Failure::of(error, self.proxy(url))
     }
 
-    /// How a registry at `host[:port]` is spoken to: `http` where that was said, and on loopback where nobody speaks TLS,
-    /// as Docker does; else `https`.
+    /// The scheme of a registry at `host[:port]`: `http` where `plain_http` says so, and on loopback where the server does
+    /// not speak TLS, as Docker does; else `https`.
     pub fn scheme(&self, host: &str, plain: bool) -> &'static str {
         if plain || is_loopback(host) && self.speaks_plain_http(host) { "http" } else { "https" }
     }

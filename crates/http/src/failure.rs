@@ -1,42 +1,42 @@
-//! Why a request was not answered, in words that name the cause and the next step.
+//! Why a request failed: the cause, and the next step.
 
 use crate::proxy::Named;
 use std::error::Error as _;
 use std::fmt;
 
-/// Why a request was not answered.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What kind of cause it is.
+    /// The kind of the cause.
     pub kind: Kind,
     /// The cause, in words.
     pub cause: String,
 }
 
-/// Kinds of causes; each has its own next step.
+/// Kinds of causes, each with its own next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// TLS was spoken to a server of plain HTTP.
+    /// The server does not speak TLS.
     PlainHttp,
-    /// Nobody trusted here has signed the server's certificate, or it is for another name or time.
+    /// The server's certificate is not signed by a trusted authority, or is for another name or time.
     Certificate,
-    /// The proxy refuses, or does not answer.
+    /// The proxy refuses, or does not respond.
     Proxy,
     /// The name is unknown.
     Name,
-    /// Redirects lead nowhere, or where nothing may lead.
+    /// Redirects lead nowhere, or from https to http.
     Astray,
-    /// Anything else between here and there.
+    /// Any other failure of the network.
     Network,
 }
 
 impl Kind {
-    /// Whether asking again would change nothing.
+    /// Whether another try cannot succeed.
     pub const fn lasts(self) -> bool {
         matches!(self, Kind::PlainHttp | Kind::Certificate | Kind::Proxy | Kind::Astray)
     }
 
-    /// What to do about it.
+    /// The next step.
     pub const fn advice(self) -> &'static str {
         match self {
             Kind::PlainHttp => "check the port, or write http:// if plain HTTP is meant",
@@ -97,7 +97,7 @@ fn by(proxy: Option<&Named>, why: &str) -> String {
 
 fn certificate(why: &rustls::CertificateError) -> String {
     match why {
-        // The second: by one of the same name.
+        // The second: signed by another authority of the same name.
         rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature => {
             "its certificate is signed by no authority that is trusted here".to_owned()
         }
@@ -105,7 +105,7 @@ fn certificate(why: &rustls::CertificateError) -> String {
     }
 }
 
-/// The system's resolver says so in words alone.
+/// The system's resolver reports it as text only.
 fn unknown_name(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::HostNotFound => true,
@@ -128,7 +128,7 @@ fn tls(error: &ureq::Error) -> Option<rustls::Error> {
     }
 }
 
-/// In its own words, without the prefix that names the library's kind of error.
+/// The library's message without its prefix, which names the kind of error.
 fn plain(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(io) => io.to_string(),

@@ -1,11 +1,10 @@
-//! The one place that makes HTTP clients: which authorities are trusted, which proxy is taken, how long anything may
-//! last, and who we say we are.
+//! The one place that makes HTTP clients: trusted authorities, proxies, time limits, and the `User-Agent`.
 //!
 //! ```text
-//! Settings, environment → Client → the agent of an address's route → answer, or Failure (cause and advice)
+//! Settings, environment → Client → the agent of an address's route → response, or Failure (cause and advice)
 //! ```
 //!
-//! Everything else asks [`Client`]; clippy forbids making an agent elsewhere (`clippy.toml`). Before the first request a
+//! All other crates use [`Client`]; clippy forbids making an agent elsewhere (`clippy.toml`). Before the first request a
 //! program installs one rustls provider for the process.
 
 mod client;

@@ -1,4 +1,4 @@
-//! Which proxy a request takes, by the environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in capitals
+//! The proxy of a request, by the environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in capitals
 //! or small letters, with the rules of Go's `httpproxy` package, which most tools of the field follow:
 //!
 //! - `NO_PROXY` lists hosts, with their subdomains; `.domain` and `*.domain` are the subdomains alone; addresses; networks
@@ -24,11 +24,11 @@ pub struct Proxies {
 pub struct Named {
     /// The environment variable.
     pub variable: &'static str,
-    /// Where it is.
+    /// Its address.
     pub proxy: Proxy,
 }
 
-/// What does not go through a proxy.
+/// A destination that is reached without a proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Exception {
     Everything,
@@ -42,8 +42,8 @@ enum Exception {
     },
 }
 
-/// The variables that are read, and those that say which authorities the system trusts: what a child process needs to
-/// reach what its parent reaches.
+/// The variables of proxies and of the system's trusted authorities: a child process needs them to reach what its parent
+/// reaches.
 pub const VARIABLES: [&str; 10] = [
     "HTTPS_PROXY",
     "https_proxy",
@@ -62,10 +62,10 @@ const HTTP: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 const EXCEPT: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 impl Proxies {
-    /// As the environment of this process says.
+    /// Reads the environment of this process.
     ///
     /// # Errors
-    /// When a variable holds no proxy's address.
+    /// When a variable is not the address of a proxy.
     pub fn from_env() -> Result<Self, Error> {
         Self::of(&|name| std::env::var(name).ok())
     }
@@ -80,7 +80,7 @@ impl Proxies {
         })
     }
 
-    /// The proxy for an address; none: it is reached directly.
+    /// The proxy for an address; `None` where it is reached directly.
     pub fn for_address(&self, uri: &Uri) -> Option<&Named> {
         let (proxy, usual) = match uri.scheme_str() {
             Some("https") => (self.https.as_ref()?, 443),
@@ -95,7 +95,7 @@ impl Proxies {
     }
 
     /// The proxy for a cluster's API server, given the one that the Kubernetes client found. That client (kube 5.0) takes
-    /// `HTTPS_PROXY` itself, but holds `NO_PROXY` against the proxy's own name; what a kubeconfig names stands.
+    /// `HTTPS_PROXY` itself, but compares `NO_PROXY` with the proxy's own name; a proxy of the kubeconfig is used as it is.
     pub fn for_cluster(&self, api_server: &Uri, found: Option<Uri>) -> Option<Uri> {
         let same = |named: &Named| found.as_ref().is_some_and(|uri| authority(uri) == authority(named.proxy.uri()));
         if found.is_some() && !self.https.as_ref().is_some_and(same) {
@@ -126,7 +126,7 @@ fn named(names: &[&'static str], given: &dyn Fn(&str) -> Option<String>) -> Resu
     }
 }
 
-/// One entry of `NO_PROXY`; what cannot be understood excepts nothing, as everywhere.
+/// One entry of `NO_PROXY`; an entry that is not understood matches nothing, as in Go.
 fn exception(entry: &str) -> Option<Exception> {
     if entry == "*" {
         return Some(Exception::Everything);
@@ -228,7 +228,7 @@ mod tests {
         check(&[by], "http://p:1", "http://p:1/");
         check(&[by], "http://own:2", "http://own:2");
         check(&[by, ("NO_PROXY", "api.example")], "http://p:1", "");
-        // The library left it out, for the proxy's own name is excepted.
+        // The library dropped it, because `NO_PROXY` matches the proxy's own name.
         check(&[by, ("NO_PROXY", "p")], "", "http://p:1/");
     }
 

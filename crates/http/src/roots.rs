@@ -1,9 +1,9 @@
-//! Which authorities are trusted: the system's, and those that were named.
+//! Trusted certificate authorities: the system's, and those that were named.
 
 use crate::Error;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
-/// The system's authorities, and those of these PEM documents beside them.
+/// The system's certificate authorities, and those of these PEM documents in addition.
 ///
 /// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's, as they do for OpenSSL.
 ///
@@ -13,7 +13,7 @@ pub(crate) fn tls(extra: &[Vec<u8>]) -> Result<TlsConfig, Error> {
     if extra.is_empty() {
         return Ok(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build());
     }
-    // What the system's store cannot give is missing from it for everybody; the named ones still count.
+    // Certificates that the system's store cannot provide are missing for every program; the named ones still count.
     let native = rustls_native_certs::load_native_certs().certs;
     let mut all: Vec<Certificate<'static>> = native.iter().map(|c| Certificate::from_der(c).to_owned()).collect();
     for pem in extra {

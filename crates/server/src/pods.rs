@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tidewaiter_core::status::{Rollout, derive};
+use tidewaiter_core::status::{RolloutProgress, derive};
 
 /// A Pod whose ReplicaSet is not known yet is looked at again this soon.
 const SOON: Duration = Duration::from_millis(200);
@@ -143,7 +143,7 @@ async fn decide(
     let seen = evaluate(ctx, &owner.namespace, &revision, &record.draft);
     let word = approval(ctx, owner, &seen.pins);
     // Released is not started; the workload's own controller sees to that.
-    let status = derive(&seen.facts, word, Rollout::Running);
+    let status = derive(&seen.facts, word, RolloutProgress::Running);
     let approved = revise(&mut revision, &seen, word, true);
     record.draft.revisions.insert(hash.clone(), revision);
     if shows == Shows::Statuses {

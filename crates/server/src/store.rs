@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::{DatabaseInfo, Inventory, Report};
-use tidewaiter_db::matching::Rejudged;
+use tidewaiter_db::matching::Rematched;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +76,7 @@ pub trait Store: Send + Sync {
     /// When it cannot be written.
     fn put_rematched(&self, changed: &Changed) -> Result<(), Error>;
     /// What a re-match found of an image that was scanned before it.
-    fn rematched(&self, image: &Digest, seen: &Seen) -> Option<Rejudged>;
+    fn rematched(&self, image: &Digest, seen: &Seen) -> Option<Rematched>;
     /// Forgets what is older than `age` and not in use; gives how much.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! A certificate authority that only those trust who are told.
+//! A certificate authority that no system trusts.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
@@ -16,7 +16,7 @@ impl Default for Authority {
 }
 
 impl Authority {
-    /// A new one; nobody trusts it yet.
+    /// Makes a new one.
     pub fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();

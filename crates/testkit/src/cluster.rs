@@ -13,7 +13,7 @@ pub struct Cluster {
     binary: PathBuf,
 }
 
-/// What a command said.
+/// The output of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
     /// Exit code; -1 when a signal ended it.
@@ -45,7 +45,7 @@ pub fn run(command: &mut Command) -> Said {
     Said { code: out.status.code().unwrap_or(-1), text }
 }
 
-/// Asks again until the answer is some, at most this long.
+/// Calls a function until it returns a value, at most this long.
 #[track_caller]
 pub fn eventually<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
@@ -59,7 +59,7 @@ pub fn eventually<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Optio
 }
 
 impl Cluster {
-    /// Starts the control plane that `binary` holds, with one node on paper.
+    /// Starts the control plane that `binary` holds, with one simulated node.
     pub fn start(binary: &Path) -> Self {
         Self::start_with(binary, &["--fake-node", "node-0"])
     }
@@ -76,7 +76,7 @@ impl Cluster {
         Cluster { dir, process, binary: binary.to_owned() }
     }
 
-    /// The control plane's process, for whoever wants into its network.
+    /// The control plane's process, whose network others can join.
     pub fn process_id(&self) -> u32 {
         self.process.id()
     }
@@ -86,7 +86,7 @@ impl Cluster {
         self.dir.path().join("kubeconfig")
     }
 
-    /// A folder that goes with the cluster.
+    /// A folder that is deleted with the cluster.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
@@ -175,7 +175,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // The end of its standard input tells it to stop.
+        // It stops at the end of its standard input.
         drop(self.process.stdin.take());
         let _ = self.process.wait();
     }

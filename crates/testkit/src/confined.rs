@@ -1,9 +1,9 @@
-//! Programs confined as `deploy/` has the kubelet confine them: the image's unpacked root, read-only; its user; no
-//! privileges to be had; nothing to write to but the volumes. It needs root, util-linux and iproute2, and no container
+//! Programs confined as the kubelet confines the Pod of `deploy/`: the image's unpacked root, read-only; its user; no way to
+//! gain privileges; only the volumes are writable. It needs root, util-linux and iproute2, and no container
 //! runtime.
 //!
-//! The network is one namespace a lab: nothing leaves it, and every address that the paper node gives to Pods is a local
-//! one in it, so that the API server reaches the server by its Service.
+//! The network is one namespace for each lab: nothing leaves it, and every address that the simulated node gives to Pods is
+//! local in it, so that the API server reaches the server by its Service.
 
 use crate::program_image::{self, PROGRAMS, USER};
 use nix::sched::{CloneFlags, unshare};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Addresses of Pods on the paper node.
+/// Addresses of Pods on the simulated node.
 const PODS: &str = "10.244.0.0/16";
 
 /// Mounts what a Pod's container has, makes the root read-only and becomes its user.
@@ -45,7 +45,7 @@ pub fn is_possible() -> bool {
     Uid::effective().is_root()
 }
 
-/// Takes the calling thread, and what it starts from now on, into a network of its own.
+/// Moves the calling thread, and the processes that it starts from now on, into a network namespace of its own.
 pub fn enter_network() {
     unshare(CloneFlags::CLONE_NEWNET).unwrap_or_else(|e| panic!("a network namespace cannot be made: {e}"));
     for args in [&["link", "set", "lo", "up"][..], &["route", "add", "local", PODS, "dev", "lo"]] {
@@ -89,7 +89,7 @@ impl Pod {
         &self.feeds
     }
 
-    /// A command as a container of the Pod runs it; it keeps its process id from the start on.
+    /// A command as a container of the Pod runs it, under the process id that it was started with.
     pub fn command(&self, programs: &Path, variables: &[(String, String)], words: &[String]) -> Command {
         let (host, port) = &self.server;
         let mut command = Command::new("unshare");
@@ -103,7 +103,7 @@ impl Pod {
     }
 }
 
-/// The image's unpacked root, beside the programs; made anew when they are.
+/// The image's unpacked root, next to the programs; made again when they change.
 fn root(programs: &Path) -> &'static Path {
     static ROOT: OnceLock<PathBuf> = OnceLock::new();
     ROOT.get_or_init(|| fresh_root(programs))

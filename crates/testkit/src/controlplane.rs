@@ -1,4 +1,4 @@
-//! Where the control plane's binary is: made once by `cargo xtask controlplane`, found again by a hash of its sources.
+//! The path of the control plane's binary, which `cargo xtask controlplane` builds once for each hash of its sources.
 
 use crate::cluster::which;
 use crate::sha256;

@@ -121,7 +121,7 @@ impl ImageBuilder {
         self
     }
 
-    /// Who runs it.
+    /// The user that runs it.
     pub fn user(mut self, user: &str) -> Self {
         user.clone_into(&mut self.user);
         self

@@ -1,4 +1,4 @@
-//! Everything at once: cluster, registry, database, server. What the demo and the stories stand on.
+//! Cluster, registry, database and server together: the environment of the demo and the stories.
 
 use crate::cluster::{Cluster, Said, eventually, run};
 use crate::confined::{self, Pod};
@@ -61,7 +61,7 @@ impl Drop for Server {
 }
 
 impl Lab {
-    /// A cluster with `deploy/` applied, a registry and the demo's database; the server does not run yet.
+    /// A cluster with `deploy/` applied, a registry and the demo's database, before the server is started.
     ///
     /// As root the calling thread enters a network of its own, and the server runs as `deploy/` has it.
     pub fn new(places: Places) -> Self {
@@ -118,7 +118,7 @@ impl Lab {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Puts a file where the server finds it, and gives its path there. Where the server is not confined, that is here.
+    /// Stores a file where the server finds it, and returns its path there. Where the server is not confined, that is here.
     pub fn mounted_file(&self, name: &str, content: &str) -> String {
         let (folder, path) = match &self.stands {
             Stands::Confined(pod) => (pod.feeds().to_owned(), Path::new("/etc/tidewaiter").join(name)),
@@ -128,8 +128,8 @@ impl Lab {
         path.display().to_string()
     }
 
-    /// Builds the database from a `feeds.toml` and puts it in the server's place: by the init container of `deploy/`,
-    /// where the server runs as that has it. Gives what the build said.
+    /// Builds the server's database from a `feeds.toml`, by the init container of `deploy/` where the server is confined.
+    /// Returns the output of the build.
     #[track_caller]
     pub fn build_database(&self, feeds: &Path) -> String {
         let mut command = match &self.stands {
@@ -151,7 +151,7 @@ impl Lab {
         said
     }
 
-    /// Words of the first container in the server's Deployment, as it is in the cluster.
+    /// Command and arguments of the first container in the server's Deployment, as it is in the cluster.
     fn words(&self, containers: &str, field: &str) -> Vec<String> {
         let args = ["get", "deployment", "tidewaiter", "-n", "tidewaiter-system", "-o", "json"];
         let deployment: Value = serde_json::from_str(&self.cluster.kubectl(&args).ok()).unwrap();
@@ -216,7 +216,7 @@ impl Lab {
         self.server = None;
     }
 
-    /// Where the server writes what it does.
+    /// The server's log.
     pub fn log(&self) -> PathBuf {
         self.cluster.dir().join("server.log")
     }
@@ -233,7 +233,7 @@ impl Lab {
         }
     }
 
-    /// GET of a path of the server's API: status and text; status 0 when nobody answers.
+    /// GET of a path of the server's API: status and text; status 0 without a response.
     pub fn get(&self, path: &str) -> (u16, String) {
         use std::io::{Read as _, Write as _};
         let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.api_port())) else {
@@ -300,7 +300,7 @@ impl Lab {
         self.kubectl(&["apply", "-f", &file.path().display().to_string()])
     }
 
-    /// Makes a namespace for developer and lead, and goes there.
+    /// Makes a namespace for developer and lead, and makes it their current one.
     #[track_caller]
     pub fn new_namespace(&self, name: &str) {
         self.admin(&["create", "namespace", name]).ok();
@@ -308,7 +308,7 @@ impl Lab {
         self.people.work_in(&self.cluster, name);
     }
 
-    /// Goes to a namespace that is there.
+    /// Makes an existing namespace the current one.
     #[track_caller]
     pub fn work_in(&self, namespace: &str) {
         self.people.work_in(&self.cluster, namespace);
@@ -399,7 +399,7 @@ fn port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A folder's files, as they are now.
+/// The files of a folder.
 fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let (path, target) = entry.map(|e| (e.path(), to.join(e.file_name()))).unwrap();

@@ -96,18 +96,18 @@ impl LayerBuilder {
         self
     }
 
-    /// Adds bytes as they are: headers and content that no archiver writes.
+    /// Adds raw bytes: headers and content that no archiver writes.
     pub fn raw(mut self, bytes: &[u8]) -> Self {
         self.tar.get_mut().extend_from_slice(bytes);
         self
     }
 
-    /// Hides what the layers below have in a directory.
+    /// Adds an opaque whiteout: hides the content of a directory in the layers below.
     pub fn opaque(self, dir: &str) -> Self {
         self.file(&format!("{dir}/.wh..wh..opq"), "")
     }
 
-    /// Removes a path of the layers below.
+    /// Adds a whiteout: removes a path of the layers below.
     pub fn remove(self, path: &str) -> Self {
         let (dir, name) = path.rsplit_once('/').map_or(("", path), |(dir, name)| (dir, name));
         let slash = if dir.is_empty() { "" } else { "/" };
@@ -133,7 +133,7 @@ impl LayerBuilder {
     }
 }
 
-/// One ustar header with its checksum, after `change` had its way with it.
+/// One ustar header with its checksum, after `change` modified it.
 pub fn header(typeflag: u8, name: &str, size: u64, change: impl FnOnce(&mut [u8; 512])) -> Vec<u8> {
     let mut block = [0_u8; 512];
     block[..name.len()].copy_from_slice(name.as_bytes());

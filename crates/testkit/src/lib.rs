@@ -1,11 +1,11 @@
-//! What tests and the demo need, made in code: images, a registry on loopback, a real control plane, receivers.
+//! The environment of tests and the demo, made in code: images, a registry on loopback, a real control plane, receivers.
 //!
 //! ```text
 //! layer → image → registry (or OCI layout) → the programs under test → cluster
 //! ```
 //!
-//! Development only: no program depends on it, and it depends on none of tidewaiter's crates, so that what it builds
-//! is an independent word on what the formats mean.
+//! Development only: no program depends on it, and it depends on none of tidewaiter's crates, so that it implements the
+//! formats independently of the code under test.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "a test may panic, and says why")]
 
 pub mod authority;

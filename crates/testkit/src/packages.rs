@@ -1,4 +1,4 @@
-//! The files package managers leave behind.
+//! The databases of package managers.
 
 use crate::layer::LayerBuilder;
 use std::fmt::Write as _;

@@ -1,9 +1,9 @@
-//! The people of a cluster, with the roles that Kubernetes ships: nobody of them administers it.
+//! The users of a cluster, with the roles that Kubernetes ships: none of them is its administrator.
 
 use crate::cluster::Cluster;
 use std::path::{Path, PathBuf};
 
-/// Where their accounts live; they have no rights there.
+/// The namespace of their accounts, in which they have no rights.
 const HOME: &str = "people";
 
 /// A developer, who may `edit` namespaces, and their lead, who is their `admin`.
@@ -36,7 +36,7 @@ impl People {
         }
     }
 
-    /// Makes a namespace the one that their commands are about.
+    /// Makes a namespace the current one of their kubeconfigs.
     #[track_caller]
     pub fn work_in(&self, cluster: &Cluster, namespace: &str) {
         let administrator = cluster.kubeconfig();

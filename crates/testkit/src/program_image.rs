@@ -11,7 +11,7 @@ use std::process::Command;
 
 /// The programs of the image: the server, and the plugin, with which the init container builds the database.
 pub const PROGRAMS: [&str; 2] = ["tidewaiter", "kubectl-scan"];
-/// Who runs them; the manifests say the same.
+/// The user that runs them, as in the manifests.
 pub const USER: u32 = 65532;
 /// Where distributions keep the bundle of certificate authorities.
 const CA_BUNDLES: [&str; 3] =
@@ -69,7 +69,7 @@ pub fn unpack(image: &Image, to: &Path) -> io::Result<()> {
 /// The name OCI images use for this machine's architecture (GOARCH).
 ///
 /// # Errors
-/// On an architecture that nobody tried.
+/// On an architecture that was never tried.
 pub fn architecture() -> io::Result<&'static str> {
     match std::env::consts::ARCH {
         "x86_64" => Ok("amd64"),
@@ -85,7 +85,7 @@ fn ca_bundle() -> io::Result<PathBuf> {
     usual.chain(named).find(|path| path.is_file()).ok_or_else(missing)
 }
 
-/// Every shared library the programs load, and the loader itself, as the loader says.
+/// Every shared library that the programs load, and the loader itself, as the loader lists them.
 fn libraries(programs: &[PathBuf]) -> io::Result<BTreeSet<PathBuf>> {
     let mut all = BTreeSet::new();
     for program in programs {

@@ -17,7 +17,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Leads each `host:port` to a port of this machine, and refuses all others with 403.
+    /// Connects each `host:port` to a port of this machine, and refuses all others with 403.
     pub fn start(routes: &[(&str, u16)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -29,12 +29,12 @@ impl Proxy {
         Proxy { address, asked }
     }
 
-    /// As `HTTPS_PROXY` names it.
+    /// Its address, for `HTTPS_PROXY`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Every `host:port` that was asked for.
+    /// Every `host:port` that was requested.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }

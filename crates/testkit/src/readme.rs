@@ -1,7 +1,7 @@
-//! The commands of a document, as its readers run them.
+//! The commands of a document, as a reader runs them.
 //!
-//! A fenced block of shell stands below a comment that says what becomes of it: `<!-- run: NAME -->`, where a test of
-//! that name runs it as written, or `<!-- long: WHY -->`, where none does.
+//! Above every fenced block of shell stands a comment: `<!-- run: NAME -->` where a test of that name runs it as written,
+//! `<!-- long: WHY -->` where none does.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::path::Path;
 /// A block of shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
-    /// What its comment says: `run: NAME` or `long: WHY`.
+    /// Its comment: `run: NAME` or `long: WHY`.
     pub label: String,
     /// Its lines.
     pub script: String,

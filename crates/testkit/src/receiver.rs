@@ -1,4 +1,4 @@
-//! A receiver of webhooks, which keeps what it was sent.
+//! A receiver of webhooks that records deliveries.
 
 use crate::authority::Authority;
 use crate::serve::{Served, pair};

@@ -30,7 +30,7 @@ struct Content {
     blobs: BTreeMap<String, Blob>,
     /// repository → tag or digest → document.
     manifests: BTreeMap<String, BTreeMap<String, Manifest>>,
-    /// The `Authorization` value that opens it; none: everybody may read and write.
+    /// The `Authorization` value that it requires; none: it is public.
     authorization: Option<String>,
     /// Bytes after which blobs are cut off.
     cut: Option<usize>,
@@ -53,7 +53,7 @@ impl Registry {
         Self::serve([127, 0, 0, 1], None)
     }
 
-    /// Starts at another address of this machine, where plain HTTP is nobody's guess.
+    /// Starts at another address of this machine, where clients do not assume plain HTTP.
     pub fn start_at(address: [u8; 4]) -> Self {
         Self::serve(address, None)
     }
@@ -103,18 +103,18 @@ impl Registry {
         self.content().blobs.insert(digest.to_owned(), Blob::Bytes(bytes.to_vec()));
     }
 
-    /// From now on only this login opens it.
+    /// Requires this login from now on.
     pub fn require_login(&self, user: &str, password: &str) {
         let text = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
         self.content().authorization = Some(format!("Basic {text}"));
     }
 
-    /// From now on every blob ends after this many bytes.
+    /// Cuts every blob after this many bytes from now on.
     pub fn cut_blobs(&self, after: Option<usize>) {
         self.content().cut = after;
     }
 
-    /// From now on every blob takes this long.
+    /// Delays every blob by this long from now on.
     pub fn delay_blobs(&self, delay: Duration) {
         self.content().delay = delay;
     }

@@ -1,4 +1,4 @@
-//! The upstreams of the default feeds, on paper: each address of a `feeds.toml` with one record of its format.
+//! Stand-ins for the upstreams of the default feeds: each address of a `feeds.toml` with one record of its format.
 
 use crate::authority::Authority;
 use crate::proxy::Proxy;
@@ -8,13 +8,12 @@ use std::collections::BTreeSet;
 use std::io::{Cursor, Write as _};
 use std::path::Path;
 
-/// Everything a machine reaches beyond itself, behind one proxy: the upstreams of a `feeds.toml` and
-/// `registry.example`.
+/// A simulated internet behind one proxy: the upstreams of a `feeds.toml`, and `registry.example`.
 #[derive(Debug)]
 pub struct Internet {
-    /// The way there, for `HTTPS_PROXY`.
+    /// The proxy, for `HTTPS_PROXY`.
     pub proxy: Proxy,
-    /// Who vouches for all of it, for `SSL_CERT_FILE`.
+    /// The certificate authority of all of it, for `SSL_CERT_FILE`.
     pub authority: Authority,
     /// `registry.example`.
     pub registry: Registry,
@@ -39,7 +38,7 @@ impl Internet {
     }
 }
 
-/// What a `feeds.toml` says of one feed.
+/// One feed of a `feeds.toml`.
 struct Feed {
     host: String,
     path: String,

@@ -34,11 +34,11 @@ pub(crate) fn write_small(path: &Path) -> Result<()> {
     let feed = FeedInfo {
         name: "bench".to_owned(),
         format: "osv".to_owned(),
-        ecosystems: ECOSYSTEMS.map(str::to_owned).to_vec(),
+        ecosystems: ECOSYSTEMS.map(Into::into).to_vec(),
         rates: true,
         ..FeedInfo::default()
     };
-    let meta = Meta { built: "2025-01-01T00:00:00Z".to_owned(), feeds: vec![feed], ..Meta::default() };
+    let meta = Meta { built: "2025-01-01T00:00:00Z".parse().ok(), feeds: vec![feed], ..Meta::default() };
     Ok(write(path, &BuildInput { advisories, cves: BTreeMap::new(), meta })?)
 }
 

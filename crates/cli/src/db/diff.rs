@@ -11,7 +11,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 use tidewaiter_core::report::DatabaseInfo;
 use tidewaiter_db::Database;
-use tidewaiter_db::delta::{Change, Coverage, CoverageChange, Delta, Kind, Named};
+use tidewaiter_db::delta::{AdvisoryChange, ChangeKind, Coverage, CoverageChange, Delta, NamedPackage};
 
 /// Packages named on a line; an advisory of a kernel lists hundreds.
 const LISTED: usize = 4;
@@ -25,7 +25,7 @@ struct DatabaseDiff<'a> {
     added: usize,
     removed: usize,
     changed: usize,
-    advisories: &'a [Change<'a>],
+    advisories: &'a [AdvisoryChange<'a>],
     coverage: &'a [CoverageChange],
 }
 
@@ -37,9 +37,9 @@ pub(super) fn run(old: &Path, new: &Path, output: OutputFormat) -> Result<Exit> 
     let diff = DatabaseDiff {
         old: old.info(),
         new: new.info(),
-        added: count(Kind::Added),
-        removed: count(Kind::Removed),
-        changed: count(Kind::Changed),
+        added: count(ChangeKind::Added),
+        removed: count(ChangeKind::Removed),
+        changed: count(ChangeKind::Changed),
         advisories: &delta.advisories,
         coverage: &delta.coverage,
     };
@@ -61,9 +61,9 @@ fn text(diff: &DatabaseDiff<'_>) -> Result<()> {
     }
     for change in diff.advisories {
         let sign = match change.change {
-            Kind::Added => '+',
-            Kind::Removed => '-',
-            Kind::Changed => '~',
+            ChangeKind::Added => '+',
+            ChangeKind::Removed => '-',
+            ChangeKind::Changed => '~',
         };
         let (id, feed) = (printable(&change.id), printable(&change.feed));
         writeln!(out, "{sign} {id:ids$}  {feed:feeds$}  {}", packages(&change.packages))?;
@@ -74,7 +74,8 @@ fn text(diff: &DatabaseDiff<'_>) -> Result<()> {
     }
     let (old, new) = (&diff.old, &diff.new);
     writeln!(out, "\n{} added, {} removed, {} changed", diff.added, diff.removed, diff.changed)?;
-    writeln!(out, "old: {}, built {}\nnew: {}, built {}", old.id, old.built, new.id, new.built)?;
+    writeln!(out, "old: {}, built {}", old.id, render::built(old.built))?;
+    writeln!(out, "new: {}, built {}", new.id, render::built(new.built))?;
     Ok(out.flush()?)
 }
 
@@ -84,8 +85,8 @@ fn width<'a>(head: &'a str, cells: impl Iterator<Item = &'a str>) -> usize {
 }
 
 /// "Debian:12 curl, npm left-pad and 3 more".
-fn packages(all: &[Named<'_>]) -> String {
-    let listed = all.iter().take(LISTED).map(|p| printable(&format!("{} {}", p.ecosystem, p.name)));
+fn packages(all: &[NamedPackage<'_>]) -> String {
+    let listed = all.iter().take(LISTED).map(|p| printable(format!("{} {}", p.ecosystem, p.name)));
     let mut out = listed.collect::<Vec<_>>().join(", ");
     if let Some(more) = all.len().checked_sub(LISTED).filter(|more| *more > 0) {
         let _ = write!(out, " and {more} more");
@@ -99,5 +100,5 @@ fn coverage(coverage: &Coverage) -> String {
     let rated = if coverage.rated { "rated" } else { "not rated" };
     let Some(support) = &coverage.support else { return format!("{complete}, {rated}") };
     let extended = support.extended_until.as_ref().map_or(String::new(), |until| format!(" (extended {until})"));
-    printable(&format!("{complete}, {rated}, fixes until {}{extended}", support.until))
+    printable(format!("{complete}, {rated}, fixes until {}{extended}", support.until))
 }

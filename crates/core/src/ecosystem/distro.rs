@@ -1,5 +1,5 @@
-//! Distributions by the `ID` of their os-release: which package manager they have, which advisories speak of their
-//! releases, and whose packages those advisories cover.
+//! Distributions by the `ID` of their os-release: their package manager, the ecosystems of their releases, and the vendors
+//! whose packages their advisories cover.
 
 use super::{Ecosystem, Os};
 use crate::package::{Package, PackageType};
@@ -25,7 +25,7 @@ pub struct Distribution {
 enum Release {
     /// There are none.
     Rolling,
-    /// By what os-release says; `None` when that does not tell one.
+    /// From os-release; `None` when that names no release.
     By(fn(&Os) -> Option<String>),
 }
 
@@ -83,7 +83,7 @@ impl Os {
         DISTRIBUTIONS.iter().find(|distribution| distribution.ids.iter().any(is))
     }
 
-    /// The advisory ecosystem of exactly this release; `None` when no release can be told.
+    /// The advisory ecosystem of exactly this release; `None` when os-release names none.
     /// `ID_LIKE` is not followed: a derivative's packages are not the original's.
     pub fn ecosystem(&self) -> Option<Ecosystem> {
         let distribution = self.distribution()?;
@@ -101,8 +101,8 @@ impl Os {
         self.distribution().map(|distribution| distribution.kind)
     }
 
-    /// Whether the distribution's advisories speak of this package: one of its package manager, and not of another
-    /// vendor. A package that names no vendor is taken for the distribution's: that errs on the side of a finding.
+    /// Whether the distribution's advisories cover this package: one of its package manager, and not of another vendor. A
+    /// package without a vendor counts as the distribution's, which errs on the side of a finding.
     pub fn covers(&self, package: &Package) -> bool {
         let Some(distribution) = self.distribution() else { return false };
         let (known, vendor) = (distribution.vendors, package.vendor.as_str());
@@ -268,19 +268,7 @@ mod tests {
     #[test]
     fn other_vendors_packages_are_not_covered() {
         let check = |id: &str, kind: PackageType, vendor: &str, expected: bool| {
-            let package = Package {
-                kind,
-                name: "x".into(),
-                version: "1".into(),
-                arch: String::new(),
-                source_name: String::new(),
-                source_version: String::new(),
-                vendored: false,
-                vendor: vendor.into(),
-                module: String::new(),
-                owner: String::new(),
-                locations: vec![],
-            };
+            let package = Package { vendor: vendor.into(), ..Package::new(kind, "x", "1") };
             assert_eq!(os(id, "9", "", "").covers(&package), expected, "{id} {vendor}");
         };
         check("rhel", PackageType::Rpm, "Red Hat, Inc.", true);

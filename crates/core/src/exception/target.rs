@@ -1,6 +1,6 @@
-//! What an exception is about: packages and images, named by purl or by name.
+//! The packages and images that an exception covers, by purl or by name.
 
-use crate::finding::{Finding, Installed};
+use crate::finding::{Finding, InstalledPackage};
 use crate::image::Reference;
 use crate::pattern::Pattern;
 use crate::report::ImageInfo;
@@ -9,9 +9,9 @@ use std::str::FromStr as _;
 
 /// A package or an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub enum ExceptionTarget {
     /// By package URL.
-    Purl(Purl),
+    PurlPattern(PurlPattern),
     /// By name, with a version where it matters.
     Named {
         /// The name.
@@ -21,9 +21,9 @@ pub enum Target {
     },
 }
 
-/// A package URL as a condition (purl-spec): what it does not name may be anything.
+/// A package URL as a condition (purl-spec): parts that it leaves out match anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Purl {
+pub struct PurlPattern {
     kind: String,
     namespace: Option<String>,
     name: String,
@@ -31,25 +31,25 @@ pub struct Purl {
     qualifiers: BTreeMap<String, String>,
 }
 
-/// Qualifiers that say where a package came from and that tools spell differently.
+/// Qualifiers about a package's origin that are not compared, because tools spell them differently.
 const LENIENT: [&str; 6] = ["distro", "os_name", "os_version", "upstream", "rpmmod", "modularitylabel"];
 
-impl Target {
+impl ExceptionTarget {
     /// A purl where the text is one, else a name with wildcards.
     pub fn parse(text: &str) -> Self {
-        match Purl::parse(text) {
-            Some(purl) => Target::Purl(purl),
-            None => Target::Named { name: Pattern::from(text), version: None },
+        match PurlPattern::parse(text) {
+            Some(purl) => ExceptionTarget::PurlPattern(purl),
+            None => ExceptionTarget::Named { name: Pattern::from(text), version: None },
         }
     }
 
-    /// Whether it is the image that was judged.
+    /// Whether it is the scanned image.
     pub(super) fn is_image(&self, image: &ImageInfo) -> bool {
         let digests = [Some(&image.digest), image.index_digest.as_ref(), Some(&image.config_digest)];
         let is_digest = |text: &str| digests.iter().flatten().any(|d| d.as_str() == text);
         match self {
-            Target::Purl(purl) => purl.is_image(image, is_digest),
-            Target::Named { name, .. } => {
+            ExceptionTarget::PurlPattern(purl) => purl.is_image(image, is_digest),
+            ExceptionTarget::Named { name, .. } => {
                 let full = Reference::from_str(&image.name).map(|r| r.to_string()).unwrap_or_default();
                 name.matches(&image.name)
                     || name.matches(&full)
@@ -58,14 +58,14 @@ impl Target {
         }
     }
 
-    /// Whether it is an installed package behind a finding. Names are those of the installed or of the source package.
-    pub(super) fn is_package(&self, finding: &Finding, installed: &Installed) -> bool {
+    /// Whether it is an installed package of a finding, by the name of the package or of its source package.
+    pub(super) fn is_package(&self, finding: &Finding, installed: &InstalledPackage) -> bool {
         match self {
-            Target::Named { name, version } => {
+            ExceptionTarget::Named { name, version } => {
                 (name.matches(&installed.name) || name.matches(&finding.package))
                     && version.as_ref().is_none_or(|v| *v == installed.version || *v == finding.installed_version)
             }
-            Target::Purl(wanted) => Purl::parse(&installed.purl).is_some_and(|mut own| {
+            ExceptionTarget::PurlPattern(wanted) => PurlPattern::parse(&installed.purl).is_some_and(|mut own| {
                 wanted.covers(&own) || {
                     own.name.clone_from(&finding.package);
                     own.version = Some(finding.installed_version.clone());
@@ -77,15 +77,15 @@ impl Target {
 
     /// Whether it names an image rather than a package.
     pub fn names_image(&self) -> bool {
-        matches!(self, Target::Purl(purl) if purl.kind == "oci" || purl.kind == "docker")
+        matches!(self, ExceptionTarget::PurlPattern(purl) if purl.kind == "oci" || purl.kind == "docker")
     }
 }
 
-impl Purl {
+impl PurlPattern {
     /// Reads a package URL.
     pub fn parse(text: &str) -> Option<Self> {
         let purl = packageurl::PackageUrl::from_str(text).ok()?;
-        Some(Purl {
+        Some(PurlPattern {
             kind: purl.ty().to_owned(),
             namespace: purl.namespace().map(str::to_owned),
             name: purl.name().to_owned(),
@@ -94,7 +94,7 @@ impl Purl {
         })
     }
 
-    fn covers(&self, other: &Purl) -> bool {
+    fn covers(&self, other: &PurlPattern) -> bool {
         let qualifier = |(key, value): (&String, &String)| {
             LENIENT.contains(&key.as_str()) || other.qualifiers.get(key).is_none_or(|own| own == value)
         };
@@ -113,7 +113,7 @@ impl Purl {
         let hub = |url: &str| url.replacen("index.docker.io/", "docker.io/", 1);
         let named = self.qualifiers.get("repository_url").is_none_or(|url| {
             let url = hub(url.trim_start_matches("https://"));
-            // Some write the repository without its last part, which is the purl's name.
+            // Some tools write the repository without its last part, which is the purl's name.
             url == repository || format!("{url}/{last}") == repository
         });
         (self.kind == "oci" || self.kind == "docker")
@@ -131,13 +131,17 @@ mod tests {
     use crate::severity::Severity;
 
     #[test]
-    fn packages_are_told_by_purl_or_name() {
+    fn packages_are_matched_by_purl_or_name() {
         let check = |target: &str, purl: &str, source: &str, expected: bool| {
-            let installed =
-                Installed { name: "libssl3".into(), version: "3.0-1".into(), purl: purl.into(), locations: vec![] };
+            let installed = InstalledPackage {
+                name: "libssl3".into(),
+                version: "3.0-1".into(),
+                purl: purl.into(),
+                locations: vec![],
+            };
             let finding =
                 Finding { installed_version: "3.0-1".into(), ..testing::finding("CVE-1", source, Severity::Low) };
-            assert_eq!(Target::parse(target).is_package(&finding, &installed), expected, "{target} {purl}");
+            assert_eq!(ExceptionTarget::parse(target).is_package(&finding, &installed), expected, "{target} {purl}");
         };
         let deb = "pkg:deb/debian/libssl3@3.0-1?arch=amd64&distro=debian-12&upstream=openssl";
         check("libssl*", deb, "openssl", true);
@@ -156,7 +160,7 @@ mod tests {
         let report = testing::report(vec![], vec![]);
         let digest = format!("sha256:{}", "0".repeat(64));
         let check = |target: &str, expected: bool| {
-            assert_eq!(Target::parse(target).is_image(&report.inventory.image), expected, "{target}");
+            assert_eq!(ExceptionTarget::parse(target).is_image(&report.inventory.image), expected, "{target}");
         };
         check("registry.example/team/app:v1", true);
         check("registry.example/team/**", true);

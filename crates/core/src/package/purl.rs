@@ -39,13 +39,13 @@ impl PackageType {
 impl Package {
     /// The package that a purl names: its type, name and version, without location. `Ok(None)` for a type that no
     /// analyzer lists. A namespace is a part of the name where [`Package::purl`] makes it one, and else a
-    /// distribution or a private registry: only the latter is kept, since no public advisory speaks of it.
+    /// distribution, which is dropped, or a private registry, which stays: public advisories do not cover it.
     ///
     /// Names keep the case of the text: the specification lowers Go's module paths and npm's names, and advisories
     /// do not.
     ///
     /// # Errors
-    /// What is wrong with a text that is no purl.
+    /// What is wrong with a text that is not a purl.
     pub fn from_purl(text: &str) -> Result<Option<Self>, String> {
         let typed = text.strip_prefix("pkg:").and_then(|rest| rest.trim_start_matches('/').split_once('/'));
         let (named, rest) = typed.ok_or("it has no scheme and type")?;
@@ -65,19 +65,8 @@ impl Package {
         };
         let version = version(kind, &name, &purl);
         let source_version = upstream(kind, &version).unwrap_or_default().to_owned();
-        Ok(Some(Package {
-            kind,
-            name: if kind == PackageType::Composer { name.to_lowercase() } else { name },
-            version,
-            arch: String::new(),
-            source_name: String::new(),
-            source_version,
-            vendored: false,
-            vendor: String::new(),
-            module: String::new(),
-            owner: String::new(),
-            locations: Vec::new(),
-        }))
+        let name = if kind == PackageType::Composer { name.to_lowercase() } else { name };
+        Ok(Some(Package { source_version, ..Package::new(kind, name, version) }))
     }
 }
 

@@ -1,13 +1,13 @@
 //! apk-tools' order: apk-package(5) and the tokeniser of `src/version.c`.
 //!
 //! A version is `digits(.digits)*[letter[digits]](_suffix[digits])*(~hex)?(-rN)?`.
-//! Both texts are read token by token; where their kinds part, the kinds decide.
+//! Both texts are read token by token; where the kinds of their tokens differ, the kinds decide.
 
 use super::{digits, numeric};
 use std::cmp::Ordering;
 
 pub(super) fn compare(a: &str, b: &str) -> Ordering {
-    // What apk cannot read sorts below what it can, and among itself as far as it reads.
+    // Versions that are invalid for apk sort below valid ones, and among each other by their valid beginning.
     is_valid(a).cmp(&is_valid(b)).then_with(|| tokens(a, b))
 }
 
@@ -22,7 +22,7 @@ pub(super) fn is_valid(version: &str) -> bool {
     !version.is_empty()
 }
 
-/// Kinds of tokens, in the order in which a version may go on.
+/// Kinds of tokens, in the order in which they may follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     LaterNumber,
@@ -138,7 +138,7 @@ fn tokens(a: &str, b: &str) -> Ordering {
             unequal => return unequal,
         }
     }
-    // The one that goes on is newer, unless it goes on with the state before a release.
+    // The longer one is newer, unless it continues with a pre-release.
     match (before_release(a), before_release(b)) {
         (true, false) => Ordering::Less,
         (false, true) => Ordering::Greater,
@@ -146,7 +146,7 @@ fn tokens(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// An unknown suffix makes a version invalid; it has to sort below the known ones wherever it is met.
+/// An unknown suffix makes a version invalid and sorts below the known ones, wherever it stands.
 fn before_release(mut reader: Reader<'_>) -> bool {
     reader.kind == Kind::Suffix && matches!(reader.take(), Value::Suffix(..0) | Value::Nothing)
 }

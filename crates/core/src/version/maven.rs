@@ -2,13 +2,12 @@
 //! Maven 3.9 reads a qualifier's `.` as `-` and so turns `1.RC1 < 1-RC0` around; advisories keep to the specification.
 //!
 //! A version is a list of numbers and qualifiers; a hyphen and every change between digits and letters
-//! begin a list inside it. Numbers sort above lists, lists above qualifiers, and what is missing counts
-//! as zero. Since a list inside is always last, the whole is kept as one sequence with marks where lists
-//! begin.
+//! begin a nested list. Numbers sort above lists, lists above qualifiers, and missing items count as zero. Since a nested
+//! list is always last, a version is one sequence with marks where lists begin.
 //!
-//! Maven's own comparison is no order: `1-alpha-1 < 1 < 1.sp.2 < 1-alpha-1`. Here everything that is older
-//! than its own absence sorts below the end of a version, and all else above it; that agrees with Maven
-//! wherever Maven agrees with itself.
+//! Maven's own comparison is not transitive: `1-alpha-1 < 1 < 1.sp.2 < 1-alpha-1`. Here items that are older than their
+//! absence sort below the end of a version, and all others above it, which agrees with Maven wherever Maven is
+//! consistent.
 
 use super::{digits, padded};
 use std::cmp::Ordering;
@@ -17,7 +16,7 @@ pub(super) fn compare(a: &str, b: &str) -> Ordering {
     padded(items(a).into_iter(), items(b).into_iter(), Item::END, Item::compare)
 }
 
-/// Maven reads whatever there is.
+/// Maven accepts every text.
 pub(super) fn is_valid(version: &str) -> bool {
     !version.trim().is_empty()
 }
@@ -28,8 +27,8 @@ struct Item<'a> {
     token: Token<'a>,
 }
 
-/// Where an item stands among those that another version may have in its place. A zero, a list and a release
-/// in the middle are as old as what follows them.
+/// The rank of an item among those that another version may have in its place. A zero, a list and a release in the middle
+/// rank as the item that follows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
     OlderQualifier,
@@ -92,7 +91,7 @@ impl<'a> Token<'a> {
 impl<'a> Item<'a> {
     const END: Item<'static> = Item { class: Class::End, token: Token::List };
 
-    /// `older` tells whether what follows is older than its own absence.
+    /// `older`: whether the next item is older than its own absence.
     fn new(token: Token<'a>, older: bool) -> Self {
         let class = match token {
             Token::Number("") if older => Class::OlderZero,
@@ -144,7 +143,7 @@ fn tokens(version: &str) -> Vec<Token<'_>> {
         let (word, after) = if number.is_empty() { word_of(rest) } else { ("", after) };
         let next = after.chars().next();
         tokens.push(match (number, word) {
-            // Nothing between two separators is a zero.
+            // An empty item between two separators is a zero.
             ("", "") => Token::Number(""),
             ("", word) => Token::qualifier(word, next.is_some_and(|c| c.is_ascii_digit())),
             (number, _) => Token::number(number),

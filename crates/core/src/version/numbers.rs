@@ -33,7 +33,7 @@ fn is_number(part: &str) -> bool {
     !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// What is no number has no place in these schemes; it sorts below every number.
+/// Parts that are not numbers are invalid in these schemes; they sort below every number.
 fn part(a: &str, b: &str) -> Ordering {
     match (is_number(a), is_number(b)) {
         (true, true) => numeric(a, b),

@@ -16,8 +16,8 @@ pub(super) fn is_valid(version: &str) -> bool {
     matches!(parts(version).next(), Some(Part::Number(..)))
 }
 
-/// The parts of a version, lowest first. A version that ends is newer than one that goes on with the
-/// state before a release, and older than one that goes on with a number or a patch.
+/// The parts of a version, lowest first. A version that ends is newer than one that continues with a pre-release, and older
+/// than one that continues with a number or a patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Part<'a> {
     Unknown,

@@ -1,5 +1,5 @@
-//! PEP 440, and for what it does not accept the older setuptools order (packaging's former LegacyVersion),
-//! whose versions all sort below those of PEP 440.
+//! PEP 440; versions that it does not accept have the older setuptools order (packaging's former LegacyVersion) and sort
+//! below all others.
 
 use super::{digits, numeric, padded};
 use std::cmp::Ordering;
@@ -98,7 +98,7 @@ fn separator(text: &str) -> &str {
 }
 
 /// `[sep]word[sep][number]`: the word's rank, the number (none is zero) and the rest.
-/// The second separator may stand without a number (`1.0rc-`).
+/// The second separator may lack its number (`1.0rc-`).
 fn tagged<'a>(text: &'a str, words: &[(&str, u8)]) -> Option<(u8, &'a str, &'a str)> {
     let body = separator(text);
     let head = |word: &str| body.get(..word.len()).is_some_and(|h| h.eq_ignore_ascii_case(word));
@@ -161,7 +161,7 @@ fn legacy_key(version: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     for part in legacy_parts(&lower).into_iter().chain(["*final".to_owned()]) {
         if part.starts_with('*') {
-            // Before a pre-release tag the dashes of "final-" go, then trailing zeros of a numeric series.
+            // Before a pre-release tag the dashes of "final-" are dropped, then trailing zeros of a numeric series.
             if part.as_str() < "*final" {
                 while parts.last().is_some_and(|p| p == "*final-") {
                     parts.pop();

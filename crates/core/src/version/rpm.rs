@@ -1,7 +1,7 @@
 //! rpm's order: rpm-version(7), `rpmVersionCompare` and `rpmvercmp` of `rpmio/rpmver.c` and `rpmvercmp.c`.
 //!
-//! `[epoch:]version[-release]`. No release sorts before any release: it cannot be ignored in an order,
-//! for then `1-1` and `1-2` would both equal `1` but not each other. (rpm ignores it in dependencies only.)
+//! `[epoch:]version[-release]`. A missing release sorts before every release: ignoring it would not be an order, since
+//! `1-1` and `1-2` would both equal `1` but not each other. (rpm ignores it in dependencies only.)
 
 use super::{digits, letters, numeric};
 use std::cmp::Ordering;
@@ -38,7 +38,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What a version is made of, in rpm's order: `~` sorts before the end, `^` after it but before all else.
+/// The segments of a version, in rpm's order: `~` sorts before the end, `^` after it but before all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Segment<'a> {
     Tilde,

@@ -41,8 +41,8 @@ impl Segment<'_> {
     }
 }
 
-/// The segments that count: zeros before the first word and at the end do not (`1.0.a` is `1.a`).
-/// Those at the end need no care, since a version that ends goes on with zeros.
+/// The segments that count: zeros before the first word and at the end do not (`1.0.a` is `1.a`). Those at the end need no
+/// special case, since a shorter version is filled with zeros.
 fn segments(version: &str) -> impl Iterator<Item = Segment<'_>> {
     let version = without_platform(version.trim());
     let end = version.bytes().position(|b| b.is_ascii_alphabetic() || b == b'-').unwrap_or(version.len());

@@ -1,25 +1,25 @@
-//! One table per order, and what holds for all of them.
+//! One table per scheme, and the laws that hold for all of them.
 
 use super::*;
 use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-const ALL: [Order; 13] = [
-    Order::Deb,
-    Order::Apk,
-    Order::Rpm,
-    Order::SemVer,
-    Order::SemVerBuild,
-    Order::Go,
-    Order::Pep440,
-    Order::Maven,
-    Order::RubyGems,
-    Order::NuGet,
-    Order::Packagist,
-    Order::Cran,
-    Order::Hackage,
+const ALL: [VersionScheme; 13] = [
+    VersionScheme::Deb,
+    VersionScheme::Apk,
+    VersionScheme::Rpm,
+    VersionScheme::SemVer,
+    VersionScheme::SemVerBuild,
+    VersionScheme::Go,
+    VersionScheme::Pep440,
+    VersionScheme::Maven,
+    VersionScheme::RubyGems,
+    VersionScheme::NuGet,
+    VersionScheme::Packagist,
+    VersionScheme::Cran,
+    VersionScheme::Hackage,
 ];
 
-fn check(order: Order, line: &str) {
+fn check(order: VersionScheme, line: &str) {
     let parts: Vec<&str> = line.split_whitespace().collect();
     let [a, op, b] = parts[..] else { panic!("not `A < B`: {line}") };
     let expected = match op {
@@ -32,14 +32,14 @@ fn check(order: Order, line: &str) {
     assert_eq!(order.compare(b, a), expected.reverse(), "{order:?}, reversed: {line}");
 }
 
-fn check_all(order: Order, lines: &[&str]) {
+fn check_all(order: VersionScheme, lines: &[&str]) {
     lines.iter().for_each(|line| check(order, line));
 }
 
 #[test]
 fn debian() {
     check_all(
-        Order::Deb,
+        VersionScheme::Deb,
         &[
             "1.0~rc1 < 1.0",
             "1.0 < 1.0+deb12u1",
@@ -57,7 +57,7 @@ fn debian() {
 #[test]
 fn apk() {
     check_all(
-        Order::Apk,
+        VersionScheme::Apk,
         &[
             "1.0_alpha < 1.0_beta",
             "1.0_rc1 < 1.0",
@@ -80,7 +80,7 @@ fn apk() {
 #[test]
 fn rpm() {
     check_all(
-        Order::Rpm,
+        VersionScheme::Rpm,
         &[
             "1.0~rc1 < 1.0",
             "1.0^git1 > 1.0",
@@ -100,7 +100,7 @@ fn rpm() {
 #[test]
 fn semver() {
     check_all(
-        Order::SemVer,
+        VersionScheme::SemVer,
         &[
             "1.0 = 1.0.0",
             "1.0.0-rc.1 < 1.0.0",
@@ -120,7 +120,7 @@ fn semver() {
 #[test]
 fn semver_with_build() {
     check_all(
-        Order::SemVerBuild,
+        VersionScheme::SemVerBuild,
         &["1.0.0 < 1.0.0+1", "1.0.0+9 < 1.0.0+10", "1.0.0+10 < 1.0.0+a", "1.0.0-a+2 < 1.0.0", "1.0.0+a < 1.0.0+a.0"],
     );
 }
@@ -128,7 +128,7 @@ fn semver_with_build() {
 #[test]
 fn go() {
     check_all(
-        Order::Go,
+        VersionScheme::Go,
         &[
             "v1.2.3 = 1.2.3",
             "v2.0.0+incompatible = v2.0.0",
@@ -143,14 +143,14 @@ fn go() {
             "go1.20 = 1.20.0",
         ],
     );
-    assert_eq!(Order::Go.compare("go1.22.4 X:boringcrypto", "1.22.4"), Ordering::Equal);
-    assert_eq!(Order::Go.compare("go1.22.4-X:nocoverage", "1.22.4"), Ordering::Equal);
+    assert_eq!(VersionScheme::Go.compare("go1.22.4 X:boringcrypto", "1.22.4"), Ordering::Equal);
+    assert_eq!(VersionScheme::Go.compare("go1.22.4-X:nocoverage", "1.22.4"), Ordering::Equal);
 }
 
 #[test]
 fn pypi() {
     check_all(
-        Order::Pep440,
+        VersionScheme::Pep440,
         &[
             "1.0.dev1 < 1.0a1",
             "1.0rc1 < 1.0",
@@ -174,7 +174,7 @@ fn pypi() {
 #[test]
 fn maven() {
     check_all(
-        Order::Maven,
+        VersionScheme::Maven,
         &[
             "1.0.Final = 1",
             "1-alpha < 1-beta",
@@ -194,7 +194,7 @@ fn maven() {
             "1-sp.1 > 1-ga.1",
             "2.0.0.rc.2 < 2.0.0",
             "30.0-jre > 30.0-android",
-            // Where Maven's own comparison goes round in circles.
+            // Where Maven's own comparison is not transitive.
             "1-alpha-1 < 1",
             "1 < 1.sp.2",
             "1-alpha-1 < 1.sp.2",
@@ -206,7 +206,7 @@ fn maven() {
 #[test]
 fn rubygems() {
     check_all(
-        Order::RubyGems,
+        VersionScheme::RubyGems,
         &[
             "1.0 = 1",
             "1.0.a < 1",
@@ -224,7 +224,7 @@ fn rubygems() {
 #[test]
 fn nuget() {
     check_all(
-        Order::NuGet,
+        VersionScheme::NuGet,
         &[
             "1.0.0.0 = 1",
             "1.0.0-RC.1 = 1.0.0-rc.1",
@@ -238,7 +238,7 @@ fn nuget() {
 #[test]
 fn packagist() {
     check_all(
-        Order::Packagist,
+        VersionScheme::Packagist,
         &[
             "1.0.0-dev < 1.0.0-alpha1",
             "1.0.0-beta2 < 1.0.0-RC1",
@@ -255,8 +255,8 @@ fn packagist() {
 
 #[test]
 fn cran_and_hackage() {
-    check_all(Order::Cran, &["1.0-1 = 1.0.1", "1.0 < 1.0-0", "1.10 > 1.9", "1.x < 1.0"]);
-    check_all(Order::Hackage, &["1.0 < 1.0.0", "1.10 > 1.9", "0.1.2 < 0.1.10"]);
+    check_all(VersionScheme::Cran, &["1.0-1 = 1.0.1", "1.0 < 1.0-0", "1.10 > 1.9", "1.x < 1.0"]);
+    check_all(VersionScheme::Hackage, &["1.0 < 1.0.0", "1.10 > 1.9", "0.1.2 < 0.1.10"]);
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn shared_vectors_hold() {
     for file in std::fs::read_dir(&dir).unwrap().map(|f| f.unwrap().path()) {
         let name = file.file_name().unwrap().to_str().unwrap();
         let Some((ecosystem, _)) = name.split_once("-versions") else { continue };
-        let order = Order::named(ecosystem).unwrap_or_else(|| panic!("{name}: no order"));
+        let order = VersionScheme::named(ecosystem).unwrap_or_else(|| panic!("{name}: no order"));
         let text = std::fs::read_to_string(&file).unwrap();
         text.lines().filter(|l| !l.trim().is_empty() && !l.starts_with('#')).for_each(|line| check(order, line));
     }

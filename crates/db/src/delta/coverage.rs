@@ -1,11 +1,12 @@
-//! Which ecosystems the two databases answer for differently.
+//! Ecosystems whose coverage differs between two databases.
 
 use crate::meta::Meta;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use tidewaiter_core::report::Support;
+use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::report::SupportPeriod;
 
-/// What a database says of one ecosystem besides its rows.
+/// A database's coverage of one ecosystem.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Coverage {
@@ -15,25 +16,25 @@ pub struct Coverage {
     pub rated: bool,
     /// Until when the release gets fixes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub support: Option<Support>,
+    pub support: Option<SupportPeriod>,
 }
 
 impl Coverage {
-    pub(super) fn of(meta: &Meta, ecosystem: &str) -> Self {
+    pub(super) fn of(meta: &Meta, ecosystem: &Ecosystem) -> Self {
         Coverage {
             complete: meta.covers(ecosystem),
             rated: meta.rates(ecosystem),
-            support: meta.support.iter().find(|s| s.ecosystem == ecosystem).cloned(),
+            support: meta.support.iter().find(|s| s.ecosystem == *ecosystem).cloned(),
         }
     }
 }
 
-/// An ecosystem that the databases answer for differently.
+/// An ecosystem whose coverage differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CoverageChange {
     /// The ecosystem, release included.
-    pub ecosystem: String,
+    pub ecosystem: Ecosystem,
     /// Before.
     pub old: Coverage,
     /// After.
@@ -43,8 +44,8 @@ pub struct CoverageChange {
 pub(super) fn changes(old: &Meta, new: &Meta) -> Vec<CoverageChange> {
     let of_feeds = [old, new].into_iter().flat_map(|meta| meta.feeds.iter().flat_map(|feed| &feed.ecosystems));
     let of_support = [old, new].into_iter().flat_map(|meta| meta.support.iter().map(|support| &support.ecosystem));
-    let all: BTreeSet<&String> = of_feeds.chain(of_support).collect();
-    let change = |ecosystem: &String| CoverageChange {
+    let all: BTreeSet<&Ecosystem> = of_feeds.chain(of_support).collect();
+    let change = |ecosystem: &Ecosystem| CoverageChange {
         ecosystem: ecosystem.clone(),
         old: Coverage::of(old, ecosystem),
         new: Coverage::of(new, ecosystem),

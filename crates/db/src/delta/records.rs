@@ -1,6 +1,6 @@
 //! Records of both databases side by side.
 
-use super::{Change, Kind, Named};
+use super::{AdvisoryChange, ChangeKind, NamedPackage};
 use crate::Error;
 use crate::format::{AdvisoryEntry, CveEntry, Section};
 use crate::reader::Database;
@@ -36,7 +36,7 @@ impl<'a> Details<'a> {
     }
 }
 
-/// CVEs of which the databases do not know the same.
+/// CVEs with different facts in the two databases.
 pub(super) fn changed_facts<'a>(old: &'a Database, new: &'a Database) -> Result<HashSet<&'a str>, Error> {
     let (mut before, mut after) = (Details::new(old), Details::new(new));
     let mut out = HashSet::new();
@@ -64,22 +64,22 @@ pub(super) fn changed_facts<'a>(old: &'a Database, new: &'a Database) -> Result<
     }
 }
 
-/// What one record's rows are compared by.
+/// What rows of one record are compared by.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Said {
+pub(super) struct RecordDigest {
     /// The place of its (id, feed) among those of both databases. Some distributions use an id again for other releases.
     pub(super) rank: u32,
     /// A hash of its details.
     pub(super) hash: [u8; 16],
-    /// Other things are known of its CVEs.
+    /// The facts about its CVEs differ.
     pub(super) facts: bool,
 }
 
-/// What the records of both say, by their place in their file.
+/// The digests of the records of both files, by place.
 #[derive(Debug, Default)]
 pub(super) struct Ranks {
-    pub(super) old: Vec<Said>,
-    pub(super) new: Vec<Said>,
+    pub(super) old: Vec<RecordDigest>,
+    pub(super) new: Vec<RecordDigest>,
 }
 
 #[derive(Deserialize)]
@@ -94,7 +94,7 @@ struct Names<'a> {
     upstream: Vec<Cow<'a, str>>,
 }
 
-/// A record as it is walked past.
+/// A record, as the walk returns it.
 struct Record {
     id: String,
     feed: String,
@@ -141,11 +141,11 @@ pub(super) fn ranks(old: &Database, new: &Database, facts: &HashSet<&str>) -> Re
         let least = (least.0.clone(), least.1.clone());
         let is_least = |r: &Record| (&r.id, &r.feed) == (&least.0, &least.1);
         while let Some(record) = a.take_if(|r| is_least(r)) {
-            ranks.old.push(Said { rank, hash: record.hash, facts: record.facts });
+            ranks.old.push(RecordDigest { rank, hash: record.hash, facts: record.facts });
             a = before.next()?;
         }
         while let Some(record) = b.take_if(|r| is_least(r)) {
-            ranks.new.push(Said { rank, hash: record.hash, facts: record.facts });
+            ranks.new.push(RecordDigest { rank, hash: record.hash, facts: record.facts });
             b = after.next()?;
         }
         rank += 1;
@@ -157,10 +157,10 @@ pub(super) fn named<'a>(
     old: &Database,
     new: &Database,
     ranks: &Ranks,
-    changed: BTreeMap<u32, BTreeSet<Named<'a>>>,
-) -> Result<Vec<Change<'a>>, Error> {
+    changed: BTreeMap<u32, BTreeSet<NamedPackage<'a>>>,
+) -> Result<Vec<AdvisoryChange<'a>>, Error> {
     let (mut before, mut after) = (Details::new(old), Details::new(new));
-    let place = |side: &[Said], rank: u32| {
+    let place = |side: &[RecordDigest], rank: u32| {
         let place = side.partition_point(|said| said.rank < rank);
         side.get(place).filter(|said| said.rank == rank).map(|_| place)
     };
@@ -168,9 +168,9 @@ pub(super) fn named<'a>(
     for (rank, packages) in changed {
         let (a, b) = (place(&ranks.old, rank), place(&ranks.new, rank));
         let change = match (a, b) {
-            (None, _) => Kind::Added,
-            (_, None) => Kind::Removed,
-            _ => Kind::Changed,
+            (None, _) => ChangeKind::Added,
+            (_, None) => ChangeKind::Removed,
+            _ => ChangeKind::Changed,
         };
         let (details, index) = if b.is_some() { (&mut after, b) } else { (&mut before, a) };
         let entries: &[AdvisoryEntry] = details.db.records(Section::Advisories);
@@ -179,7 +179,7 @@ pub(super) fn named<'a>(
         let names: Names<'_> =
             serde_json::from_slice(details.get(entry)?).map_err(|_| db.corrupt("the details of an advisory"))?;
         let (id, feed) = (names.id.into_owned(), names.feed.into_owned());
-        out.push(Change { change, id, feed, packages: packages.into_iter().collect() });
+        out.push(AdvisoryChange { change, id, feed, packages: packages.into_iter().collect() });
     }
     Ok(out)
 }

@@ -1,7 +1,7 @@
 //! Rows that are not the same in both databases.
 
-use super::records::{Ranks, Said};
-use super::{ChangedRows, Key, Named};
+use super::records::{Ranks, RecordDigest};
+use super::{ChangedRows, Key, NamedPackage};
 use crate::format::{PackageEntry, Section};
 use crate::reader::{Database, Row};
 use crate::writer::{key_code, key_kind};
@@ -11,16 +11,16 @@ use std::iter::Peekable;
 
 /// The differences, once by package and once by record.
 #[derive(Debug, Default)]
-pub(super) struct Found<'a> {
+pub(super) struct RowDifferences<'a> {
     pub(super) by_package: BTreeMap<Key<'a>, ChangedRows<'a>>,
-    pub(super) by_rank: BTreeMap<u32, BTreeSet<Named<'a>>>,
+    pub(super) by_rank: BTreeMap<u32, BTreeSet<NamedPackage<'a>>>,
 }
 
-/// One database with what its records say.
+/// One database with the digests of its records.
 #[derive(Clone, Copy)]
 struct Side<'a, 'r> {
     db: &'a Database,
-    said: &'r [Said],
+    said: &'r [RecordDigest],
 }
 
 impl<'a> Side<'a, '_> {
@@ -28,16 +28,16 @@ impl<'a> Side<'a, '_> {
         (self.db.text(package.ecosystem.get()), key_kind(package.key), self.db.text(package.name.get()))
     }
 
-    /// The rows of a package with what their records say. A row without a record is one of a corrupt file.
-    fn rows(self, package: Option<&PackageEntry>) -> impl Iterator<Item = (Said, Row<'a>)> {
+    /// The rows of a package with the digests of their records. A row without a record is one of a corrupt file.
+    fn rows(self, package: Option<&PackageEntry>) -> impl Iterator<Item = (RecordDigest, Row<'a>)> {
         let rows = package.into_iter().flat_map(move |package| self.db.rows_of(package));
         rows.filter_map(move |row| Some((*self.said.get(row.advisory_index() as usize)?, row)))
     }
 }
 
-pub(super) fn changed<'a>(old: &'a Database, new: &'a Database, ranks: &Ranks) -> Found<'a> {
+pub(super) fn changed<'a>(old: &'a Database, new: &'a Database, ranks: &Ranks) -> RowDifferences<'a> {
     let (before, after) = (Side { db: old, said: &ranks.old }, Side { db: new, said: &ranks.new });
-    let mut found = Found::default();
+    let mut found = RowDifferences::default();
     let mut a = old.records::<PackageEntry>(Section::Packages).iter().peekable();
     let mut b = new.records::<PackageEntry>(Section::Packages).iter().peekable();
     loop {
@@ -66,9 +66,9 @@ fn order((ecosystem, key, name): Key<'_>) -> impl Ord + '_ {
 fn package<'a>(
     key: Key<'a>,
     one_sided: bool,
-    old: impl Iterator<Item = (Said, Row<'a>)>,
-    new: impl Iterator<Item = (Said, Row<'a>)>,
-    found: &mut Found<'a>,
+    old: impl Iterator<Item = (RecordDigest, Row<'a>)>,
+    new: impl Iterator<Item = (RecordDigest, Row<'a>)>,
+    found: &mut RowDifferences<'a>,
 ) {
     let (mut old, mut new) = (old.peekable(), new.peekable());
     let (mut a, mut b) = (Vec::new(), Vec::new());
@@ -83,15 +83,19 @@ fn package<'a>(
         let changed = found.by_package.entry(key).or_default();
         changed.one_sided |= one_sided;
         changed.rows.extend(a.iter().chain(&b).map(|(_, row)| *row));
-        found.by_rank.entry(rank).or_default().insert(Named { ecosystem: key.0, name: key.2 });
+        found.by_rank.entry(rank).or_default().insert(NamedPackage { ecosystem: key.0, name: key.2 });
     }
 }
 
-fn take<'a>(rows: &mut Peekable<impl Iterator<Item = (Said, Row<'a>)>>, rank: u32, into: &mut Vec<(Said, Row<'a>)>) {
+fn take<'a>(
+    rows: &mut Peekable<impl Iterator<Item = (RecordDigest, Row<'a>)>>,
+    rank: u32,
+    into: &mut Vec<(RecordDigest, Row<'a>)>,
+) {
     into.clear();
     into.extend(std::iter::from_fn(|| rows.next_if(|(said, _)| said.rank == rank)));
 }
 
-fn same((said, old): &(Said, Row<'_>), (says, new): &(Said, Row<'_>)) -> bool {
-    !said.facts && !says.facts && said.hash == says.hash && old.says_as(new)
+fn same((said, old): &(RecordDigest, Row<'_>), (says, new): &(RecordDigest, Row<'_>)) -> bool {
+    !said.facts && !says.facts && said.hash == says.hash && old.equals(new)
 }

@@ -1,163 +1,98 @@
-//! One finding from the hits of one vulnerability, with the reason a person can check.
+//! Why a vulnerability is, or is not, reported: every row about it for an installed package, and the comparison.
 
-use super::hit::Hit;
-use super::subject::{Subject, without_epoch};
+use super::finding::because;
+use super::hit::{self, Applicability, Hit};
+use super::{judged, subject};
 use crate::Error;
-use crate::reader::{Database, Low, Span};
-use std::cmp::Ordering;
-use tidewaiter_core::advisory::{Advisory, CveFacts, FixState, KeyKind};
-use tidewaiter_core::ecosystem::{Ecosystem, Os};
-use tidewaiter_core::finding::{Finding, Installed};
-use tidewaiter_core::package::Package;
-use tidewaiter_core::severity::{self, Severity};
-use tidewaiter_core::version::Order;
+use crate::reader::{Database, LowerBound, Row, VersionSpan};
+use tidewaiter_core::advisory::Advisory;
+use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::report::Inventory;
 
-/// What the database knows of the CVEs among the names of a vulnerability.
-pub(super) fn facts<'a>(db: &Database, names: impl Iterator<Item = &'a str>) -> Result<CveFacts, Error> {
-    let mut all = CveFacts::default();
-    let mut cves: Vec<&str> = names.filter(|n| n.starts_with("CVE-")).collect();
-    cves.sort_unstable();
-    cves.dedup();
-    for cve in cves {
-        let facts = db.cve(cve)?.unwrap_or_default();
-        all.ratings.extend(facts.ratings);
-        all.kev = all.kev.or(facts.kev);
-        all.epss = all.epss.or(facts.epss);
-    }
-    Ok(all)
+/// One row of the database, as it was compared with one installed package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExplainedRow {
+    /// The name the row is keyed by: the source package or the installed one.
+    pub package: String,
+    /// The version that was compared.
+    pub version: String,
+    /// The ecosystem that was asked.
+    pub ecosystem: Ecosystem,
+    /// The record.
+    pub advisory: String,
+    /// The feed it is from.
+    pub feed: String,
+    /// Whether it applies to the package.
+    pub holds: bool,
+    /// The comparison that was made, as a person would write it.
+    pub because: String,
 }
 
-/// What all findings of a subject have in common.
-pub(super) struct Context<'a> {
-    pub(super) ecosystem: &'a Ecosystem,
-    pub(super) order: Order,
-    pub(super) subject: &'a Subject,
-    pub(super) packages: &'a [&'a Package],
-    pub(super) os: Option<&'a Os>,
-}
-
-impl Context<'_> {
-    /// The finding; `None` without a hit.
-    pub(super) fn finding(
-        &self,
-        vulnerability: &str,
-        group: &[&(Advisory, Hit<'_>)],
-        facts: CveFacts,
-    ) -> Option<Finding> {
-        // The first record leads; of those that know a fix, the first one names it.
-        let (advisory, hit) = group.first()?;
-        let fixing = group.iter().find(|(_, hit)| hit.is_fixed()).map_or(hit, |(_, hit)| hit);
-        let records = || group.iter().map(|(a, _)| a);
-        let mut aliases: Vec<String> =
-            records().flat_map(|a| std::iter::once(&a.id).chain(&a.aliases)).cloned().collect();
-        aliases.retain(|alias| alias != vulnerability);
-        aliases.sort();
-        aliases.dedup();
-        let mut ratings = facts.ratings;
-        ratings.extend(records().flat_map(|a| a.ratings.clone()));
-        ratings.sort_by(|a, b| (&a.source, &a.vector, a.severity).cmp(&(&b.source, &b.vector, b.severity)));
-        ratings.dedup();
-        let row = group.iter().map(|(a, h)| (h.row.severity(), a.feed.as_str())).max_by_key(|(s, _)| *s);
-        let rates = |feed: &&str| ratings.iter().any(|r| r.source == **feed && r.severity != Severity::Unknown);
-        let own = records().map(|a| a.feed.as_str()).find(rates).unwrap_or(&advisory.feed);
-        let (severity, severity_source) = severity::select(row, own, &ratings);
-        Some(Finding {
-            vulnerability: vulnerability.to_owned(),
-            class: records().map(|a| a.class).min().unwrap_or_default(),
-            fixed_versions: fixed_versions(fixing, self.order),
-            because: because(hit, &advisory.id),
-            kev: facts.kev,
-            epss: facts.epss,
-            advisory: advisory.id.clone(),
-            ecosystem: self.ecosystem.to_string(),
-            package: self.subject.name.clone(),
-            installed_version: self.subject.version.clone(),
-            installed: self.installed(group),
-            fix_state: fix_state(fixing),
-            severity_source: if severity == Severity::Unknown { String::new() } else { severity_source },
-            summary: records().map(|a| &a.summary).find(|s| !s.is_empty()).cloned().unwrap_or_default(),
-            references: records().map(|a| &a.references).find(|r| !r.is_empty()).cloned().unwrap_or_default(),
-            feed: advisory.feed.clone(),
-            aliases,
-            severity,
-            ratings,
-        })
-    }
-
-    /// The packages a finding stands for: all of the source package, or those that records name.
-    fn installed(&self, group: &[&(Advisory, Hit<'_>)]) -> Vec<Installed> {
-        let queries = || group.iter().map(|(_, hit)| hit.query);
-        let whole = queries().any(|q| q.key == KeyKind::Source);
-        let named = |p: &Package| {
-            let name = self.ecosystem.normalize(&p.name);
-            queries().any(|q| (&q.name, &q.version, &q.arch) == (&name, &p.version, &p.arch))
+/// Compares every row about `vulnerability`, by any of its names, with the packages of an inventory.
+///
+/// # Errors
+/// When the database file is corrupt.
+pub fn explain(inventory: &Inventory, db: &Database, vulnerability: &str) -> Result<Vec<ExplainedRow>, Error> {
+    let os = inventory.os.as_ref();
+    let mut out = Vec::new();
+    for (subject, packages) in subject::all(inventory.packages.iter().filter(|p| judged(p, os))) {
+        let Some((ecosystem, order)) = subject.kind.ecosystem(os).and_then(|e| e.version_scheme().map(|o| (e, o)))
+        else {
+            continue;
         };
-        let mut out: Vec<Installed> = self
-            .packages
-            .iter()
-            .filter(|p| whole || named(p))
-            .map(|p| Installed {
-                name: p.name.clone(),
-                version: p.version.clone(),
-                purl: p.purl(self.os),
-                locations: p.locations.clone(),
-            })
-            .collect();
-        out.sort();
-        out.dedup();
-        out
-    }
-}
-
-fn fix_state(hit: &Hit<'_>) -> FixState {
-    if hit.row.fix_state() == FixState::Unknown && hit.is_fixed() { FixState::Fixed } else { hit.row.fix_state() }
-}
-
-/// The end of the matched interval first, then the fixed versions of later branches, each above the installed one.
-fn fixed_versions(hit: &Hit<'_>, order: Order) -> Vec<String> {
-    if !hit.offers_fix() {
-        return Vec::new();
-    }
-    let above = |fixed: &str| {
-        let bound = if hit.query.epoch_unknown { without_epoch(fixed) } else { fixed };
-        order.compare(bound, &hit.query.version) == Ordering::Greater
-    };
-    let mut later: Vec<&str> = hit
-        .row
-        .spans()
-        .filter_map(|span| match span {
-            Span::Fixed(_, fixed) if above(fixed) => Some(fixed),
-            _ => None,
-        })
-        .collect();
-    later.sort_by(|a, b| order.compare(a, b));
-    later.dedup();
-    if let Span::Fixed(_, own) = hit.span {
-        later.retain(|v| *v != own);
-        later.insert(0, own);
-    }
-    later.into_iter().map(str::to_owned).collect()
-}
-
-pub(super) fn because(hit: &Hit<'_>, advisory: &str) -> String {
-    let (name, version) = (&hit.query.name, &hit.query.version);
-    let from = |lo: Low<'_>| match lo {
-        Low::Start => String::new(),
-        Low::From(lo) => format!("{lo} <= "),
-        Low::After(lo) => format!("{lo} < "),
-    };
-    match hit.span {
-        Span::Fixed(lo, end) => {
-            // Ubuntu's extended maintenance marks its versions; others' bounds are the record's limit.
-            let what = match end {
-                _ if hit.is_fixed() => "fixed",
-                end if end.contains("esm") => "fixed for subscribers of Ubuntu Pro only",
-                _ => "limit",
-            };
-            format!("{advisory}: {name} {}{version} < {end} ({what})", from(lo))
+        for query in &subject.queries(&packages, &ecosystem) {
+            for row in hit::rows(db, &ecosystem, query) {
+                let advisory = row.advisory()?;
+                if !names(&advisory, vulnerability) {
+                    continue;
+                }
+                let applies = hit::applies(&row, query);
+                let span = hit::matching(&row, &ecosystem, query, order);
+                let holds = span.is_some() && applies == Applicability::Yes && !row.never_affected();
+                let because = match (span, applies) {
+                    _ if row.never_affected() => format!("{}: {} was never affected", advisory.id, query.name),
+                    (_, Applicability::No) => format!("{}: it covers another module or architecture", advisory.id),
+                    (_, Applicability::Unclear) => format!("{}: the stream of its module is not known", advisory.id),
+                    (Some(span), _) => because(&Hit { row, span, query, applies }, &advisory.id),
+                    (None, _) => {
+                        format!("{}: {} {} is not in {}", advisory.id, query.name, query.version, ranges(&row))
+                    }
+                };
+                out.push(ExplainedRow {
+                    package: query.name.clone(),
+                    version: query.version.clone(),
+                    ecosystem: ecosystem.clone(),
+                    advisory: advisory.id,
+                    feed: advisory.feed,
+                    holds,
+                    because,
+                });
+            }
         }
-        Span::Last(lo, last) => format!("{advisory}: {name} {}{version} <= {last} (last affected)", from(lo)),
-        Span::Open(lo) => format!("{advisory}: {name} {}{version}, no fixed version", from(lo)),
-        Span::Exact(exact) => format!("{advisory}: {name} {version} is listed as vulnerable ({exact})"),
     }
+    out.sort();
+    out.dedup();
+    Ok(out)
+}
+
+fn names(advisory: &Advisory, vulnerability: &str) -> bool {
+    let all = std::iter::once(&advisory.id).chain(&advisory.aliases).chain(&advisory.upstream);
+    all.into_iter().any(|name| name.eq_ignore_ascii_case(vulnerability))
+}
+
+/// The vulnerable versions of a row.
+fn ranges(row: &Row<'_>) -> String {
+    let from = |lo: LowerBound<'_>| match lo {
+        LowerBound::Start => String::new(),
+        LowerBound::From(lo) => format!(">= {lo}, "),
+        LowerBound::After(lo) => format!("> {lo}, "),
+    };
+    let one = |span: VersionSpan<'_>| match span {
+        VersionSpan::Fixed(lo, end) => format!("{}< {end}", from(lo)),
+        VersionSpan::Last(lo, last) => format!("{}<= {last}", from(lo)),
+        VersionSpan::Open(lo) => format!("{}any", from(lo)),
+        VersionSpan::Exact(exact) => format!("= {exact}"),
+    };
+    let all: Vec<String> = row.spans().map(one).collect();
+    if all.is_empty() { "any vulnerable range".to_owned() } else { all.join(" or ") }
 }

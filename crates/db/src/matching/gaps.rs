@@ -1,4 +1,4 @@
-//! What the database could not answer: "incomplete is never clean".
+//! Packages that the database cannot judge, as gaps: an incomplete report is never clean.
 
 use super::hit::Hit;
 use super::ownership::Ownership;
@@ -15,8 +15,8 @@ const LISTED: usize = 5;
 pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) -> Vec<Gap> {
     let os = inventory.os.as_ref();
     let mut gaps = foreign(&inventory.packages, os);
-    let mut seen: Vec<String> = Vec::new();
-    for package in inventory.packages.iter().filter(|p| !ownership.answers_for(p)) {
+    let mut asked: BTreeSet<Ecosystem> = BTreeSet::new();
+    for package in inventory.packages.iter().filter(|p| !ownership.covers(p)) {
         if package.advisory_version().is_empty() {
             gaps.push(Gap {
                 kind: GapKind::Unversioned,
@@ -32,48 +32,48 @@ pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) ->
         } else {
             gaps.extend(version_gap(package, &ecosystem));
         }
-        let text = ecosystem.to_string();
-        if !seen.contains(&text) {
-            gaps.extend(ecosystem_gap(&ecosystem, &text, db));
-            seen.push(text);
+        if !asked.contains(&ecosystem) {
+            gaps.extend(ecosystem_gap(&ecosystem, db));
+            asked.insert(ecosystem);
         }
     }
     gaps
 }
 
-/// A program built from its source tree is its owner's own, which no advisory speaks of, unless one does: then its
-/// version is needed and not known. Code that lies inside such a tree is judged with it.
+/// A program that was built from its source tree is usually nobody else's, and no advisory covers it. Where one does, its
+/// version is needed and not known. Code inside such a tree is judged with it.
 fn unreleased_gap(package: &Package, ecosystem: &Ecosystem, db: &Database) -> Option<Gap> {
     let name = ecosystem.normalize(&package.name);
     let known = !package.vendored && db.rows(&ecosystem.to_string(), KeyKind::Binary, &name).next().is_some();
     let location = package.locations.first().map(|l| l.path.clone()).unwrap_or_default();
-    let message = format!("{name} was built without a version, and has had vulnerabilities; check it by hand");
+    let message = format!("{name} was built without a version, and has had vulnerabilities; check it yourself");
     known.then_some(Gap { kind: GapKind::Unversioned, subject: location, message })
 }
 
-/// A version that its ecosystem does not accept sorts below all others: whatever matches, it proves little.
+/// A version that is invalid in its ecosystem sorts below all others, so a match or its absence proves little.
 fn version_gap(package: &Package, ecosystem: &Ecosystem) -> Option<Gap> {
     let (name, version) = (&package.name, package.advisory_version());
-    ecosystem.order().filter(|order| !order.is_valid(version))?;
-    let message = format!("{name} has version {version:?}, which is none of {}; check it by hand", ecosystem.base());
+    ecosystem.version_scheme().filter(|order| !order.is_valid(version))?;
+    let message =
+        format!("{name} has version {version:?}, which is not valid in {}; check it yourself", ecosystem.base());
     let subject = package.locations.first().map(|l| l.path.clone()).unwrap_or_default();
     Some(Gap { kind: GapKind::Unversioned, subject, message })
 }
 
-fn ecosystem_gap(ecosystem: &Ecosystem, text: &str, db: &Database) -> Option<Gap> {
-    let (kind, message) = if ecosystem.order().is_none() {
-        (GapKind::NotCovered, format!("packages of {text} are listed and not judged; judge them by other means"))
-    } else if !db.meta().covers(text) {
-        (GapKind::NotCovered, format!("no feed of the database is complete for {text}; add one to feeds.toml"))
-    } else if !db.meta().rates(text) {
-        (GapKind::NotRated, format!("no feed of the database rates {text}; add a rating feed such as NVD"))
+fn ecosystem_gap(ecosystem: &Ecosystem, db: &Database) -> Option<Gap> {
+    let (kind, message) = if ecosystem.version_scheme().is_none() {
+        (GapKind::NotCovered, format!("packages of {ecosystem} are listed and not judged; judge them by other means"))
+    } else if !db.meta().covers(ecosystem) {
+        (GapKind::NotCovered, format!("no feed of the database is complete for {ecosystem}; add one to feeds.toml"))
+    } else if !db.meta().rates(ecosystem) {
+        (GapKind::NotRated, format!("no feed of the database rates {ecosystem}; add a rating feed such as NVD"))
     } else {
         return None;
     };
-    Some(Gap { kind, subject: text.to_owned(), message })
+    Some(Gap { kind, subject: ecosystem.to_string(), message })
 }
 
-/// Packages that others built: the distribution's advisories do not speak of them. One gap for each vendor.
+/// Packages of other vendors, which the distribution's advisories do not cover. One gap for each vendor.
 fn foreign(packages: &[Package], os: Option<&Os>) -> Vec<Gap> {
     let mut vendors: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let own_kind = |p: &&Package, os: &Os| p.kind.is_os() && os.package_type() == Some(p.kind);
@@ -84,19 +84,19 @@ fn foreign(packages: &[Package], os: Option<&Os>) -> Vec<Gap> {
         let listed = names.iter().take(LISTED).copied().collect::<Vec<_>>().join(", ");
         let more = if names.len() > LISTED { format!(" and {} more", names.len() - LISTED) } else { String::new() };
         let message = format!(
-            "the distribution's advisories do not speak of packages by {vendor} ({listed}{more}); judge them by other means"
+            "the distribution's advisories do not cover packages by {vendor} ({listed}{more}); judge them by other means"
         );
         Gap { kind: GapKind::NotCovered, subject: vendor.to_owned(), message }
     };
     vendors.into_iter().map(gap).collect()
 }
 
-/// A record that may speak of a package: its module's stream is not known.
+/// A record that may apply to a package: the stream of a module is not known.
 pub(super) fn unclear(advisory: &Advisory, hit: &Hit<'_>) -> Gap {
     let (name, version) = (&hit.query.name, &hit.query.version);
     let names = advisory.vulnerabilities().into_iter().take(LISTED).collect::<Vec<_>>().join(", ");
     let message = format!(
-        "{} ({names}) may speak of {name} {version}: the stream of their module cannot be told; check it by hand",
+        "{} ({names}) may apply to {name} {version}: the stream of their module is not known; check it yourself",
         advisory.id
     );
     Gap { kind: GapKind::Unclear, subject: name.clone(), message }

@@ -1,9 +1,9 @@
-//! Records that speak of the same vulnerability: union-find over ids and aliases.
+//! Records about the same vulnerability: union-find over ids and aliases.
 
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::Advisory;
 
-/// One vulnerability and the records that speak of it.
+/// One vulnerability and the records about it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Group<'a> {
     /// Its best-known name.
@@ -27,7 +27,7 @@ struct Role<'a> {
     advisory: &'a Advisory,
 }
 
-/// Groups records. One that answers several CVEs takes part in the group of each.
+/// Groups records. One about several CVEs is a member of the group of each.
 pub(super) fn by_vulnerability<'a>(advisories: impl Iterator<Item = &'a Advisory>) -> Vec<Group<'a>> {
     let roles: Vec<Role<'a>> = advisories
         .enumerate()

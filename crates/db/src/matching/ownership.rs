@@ -1,5 +1,5 @@
-//! Packages that lie in files of OS packages: the distribution's data speaks of them where it speaks of their owner, because
-//! it may have fixed them without changing their version. Elsewhere upstream's data does.
+//! Packages in files of OS packages: where the distribution's advisories cover the owner, they decide, because the
+//! distribution may have fixed a package without changing its version. Elsewhere upstream's advisories decide.
 
 use super::hit;
 use super::subject;
@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::Inventory;
 
-/// The OS packages whose distribution answers for what lies in their files.
+/// The OS packages whose distribution's advisories decide for the packages in their files.
 pub(super) struct Ownership {
-    /// By name: of those that some record speaks of.
+    /// Names of those that some record covers.
     recorded: BTreeSet<String>,
-    /// By name: of those that the database is complete for. No record means no vulnerability there.
+    /// Names of those that the database is complete for: there, no record means no vulnerability.
     complete: BTreeSet<String>,
 }
 
@@ -26,7 +26,7 @@ impl Ownership {
         let of_os = inventory.packages.iter().filter(|p| p.kind.is_os() && os.is_none_or(|os| os.covers(p)));
         for (subject, packages) in subject::all(of_os.filter(|p| owners.contains(p.name.as_str()))) {
             let Some(ecosystem) = subject.kind.ecosystem(os) else { continue };
-            if db.meta().covers(&ecosystem.to_string()) {
+            if db.meta().covers(&ecosystem) {
                 complete.extend(packages.iter().map(|p| p.name.clone()));
             }
             let queries = subject.queries(&packages, &ecosystem);
@@ -37,8 +37,9 @@ impl Ownership {
         Ownership { recorded, complete }
     }
 
-    /// Whether the distribution answers for a package. A program that was only told by its content is its owner itself.
-    pub(super) fn answers_for(&self, package: &Package) -> bool {
+    /// Whether the distribution's advisories decide for a package. A program that was detected by its content alone is its
+    /// owner itself.
+    pub(super) fn covers(&self, package: &Package) -> bool {
         let itself = package.kind == PackageType::Generic && self.complete.contains(&package.owner);
         !package.owner.is_empty() && (itself || self.recorded.contains(&package.owner))
     }

@@ -1,4 +1,4 @@
-//! What is compared: one source package (OS) or one package (language) in one version, and the questions it asks.
+//! Subjects of matching: one source package (OS) or one package (language) in one version, and its queries.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use tidewaiter_core::advisory::KeyKind;
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::package::{Package, PackageType};
 
-/// Findings are made for subjects.
+/// What findings are about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Subject {
     pub(super) kind: PackageType,
@@ -16,7 +16,7 @@ pub(super) struct Subject {
     pub(super) module: String,
 }
 
-/// One question to the database: the rows of one name.
+/// One query of the database: the rows of one name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "Fields", into = "Fields")]
 pub(super) struct Query {
@@ -24,13 +24,13 @@ pub(super) struct Query {
     /// Normalised for the ecosystem.
     pub(super) name: String,
     pub(super) version: String,
-    /// Nothing tells the epoch of the version: it is compared without.
+    /// The epoch is not known: versions are compared without it.
     pub(super) epoch_unknown: bool,
     pub(super) arch: String,
     pub(super) module: String,
 }
 
-/// A query as it is kept, without names of fields: key, name, version, epoch_unknown, arch, module.
+/// A query as it is stored, without names of fields: key, name, version, epoch_unknown, arch, module.
 type Fields = (KeyKind, String, String, bool, String, String);
 
 impl From<Fields> for Query {
@@ -96,7 +96,7 @@ impl Subject {
         };
         let mut out = vec![source];
         for package in packages {
-            // What is not of the OS is asked by one version alone.
+            // Language packages have one version, under whichever name they are looked up.
             let version = if package.kind.is_os() { &package.version } else { package.advisory_version() };
             let query = Query {
                 arch: package.arch.clone(),

@@ -4,7 +4,7 @@ use super::{reason, vex_status};
 use crate::csaf::{Product, ProductTree};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use tidewaiter_core::exception::{Exception, Target};
+use tidewaiter_core::exception::{Exception, ExceptionTarget};
 
 #[derive(Deserialize)]
 struct Document {
@@ -51,8 +51,8 @@ fn purl(product: &Product) -> Option<&str> {
     Some(product.product_identification_helper.purl.as_str()).filter(|purl| !purl.is_empty())
 }
 
-/// Product id → the purls that it stands for: of itself, or of a part and the image that holds it. A part of anything else
-/// is not the same part elsewhere, and nothing here tells which one holds a finding.
+/// Product id → its purls: its own, or those of a component and the image that contains it. A component of anything else is
+/// ambiguous: the document does not say which of them a finding is in.
 fn purls(tree: &ProductTree) -> BTreeMap<&str, Vec<&str>> {
     let mut out: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for product in tree.products() {
@@ -61,7 +61,7 @@ fn purls(tree: &ProductTree) -> BTreeMap<&str, Vec<&str>> {
     for relation in &tree.relationships {
         let of = |id: &str| out.get(id).cloned().unwrap_or_default();
         let whole = of(&relation.relates_to_product_reference);
-        let in_image = whole.iter().any(|purl| Target::parse(purl).names_image());
+        let in_image = whole.iter().any(|purl| ExceptionTarget::parse(purl).names_image());
         let mut all = if in_image { [of(&relation.product_reference), whole].concat() } else { Vec::new() };
         all.extend(purl(&relation.full_product_name));
         out.insert(&relation.full_product_name.product_id, all);
@@ -79,9 +79,10 @@ pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> 
         for (word, products) in &vulnerability.product_status {
             let Some(status) = vex_status(word)? else { continue };
             for product in products {
-                let targets = purls.get(product.as_str()).into_iter().flatten().map(|p| Target::parse(p));
-                let (images, packages): (Vec<Target>, Vec<Target>) = targets.partition(Target::names_image);
-                // A product without purl is nothing that a finding could be told by.
+                let targets = purls.get(product.as_str()).into_iter().flatten().map(|p| ExceptionTarget::parse(p));
+                let (images, packages): (Vec<ExceptionTarget>, Vec<ExceptionTarget>) =
+                    targets.partition(ExceptionTarget::names_image);
+                // A product without a purl identifies no finding.
                 if !images.is_empty() || !packages.is_empty() {
                     let why = why(vulnerability, product, word);
                     let base = Exception::new(status, &why, source);

@@ -3,7 +3,7 @@
 use super::{reason, vex_status};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use tidewaiter_core::exception::{Exception, Target};
+use tidewaiter_core::exception::{Exception, ExceptionTarget};
 
 #[derive(Deserialize)]
 struct Bom {
@@ -61,7 +61,7 @@ pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> 
     let bom: Bom = super::json(text)?;
     let mut purls: BTreeMap<&str, &str> = BTreeMap::new();
     let mut level: Vec<&Component> = bom.components.iter().chain(&bom.metadata.component).collect();
-    // serde_json bounds the depth of a document.
+    // serde_json limits the depth of a document.
     while !level.is_empty() {
         for component in &level {
             if let (Some(reference), Some(purl)) = (&component.reference, &component.purl) {
@@ -82,7 +82,7 @@ pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> 
         }
         let why = reason(&[analysis.justification.as_deref(), analysis.detail.as_deref()]);
         for affects in &vulnerability.affects {
-            let target = Target::parse(purl(&affects.reference, &purls));
+            let target = ExceptionTarget::parse(purl(&affects.reference, &purls));
             let base = Exception::new(status, if why.is_empty() { state } else { &why }, source);
             let (images, packages) =
                 if target.names_image() { (vec![target], Vec::new()) } else { (Vec::new(), vec![target]) };
@@ -92,7 +92,7 @@ pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> 
     Ok(out)
 }
 
-/// What a reference stands for: a component of this document, or of another one (BOM-Link, whose fragment is its name).
+/// The component of a reference: one of this document, or of another one (BOM-Link, whose fragment is its name).
 fn purl<'a>(reference: &'a str, purls: &BTreeMap<&'a str, &'a str>) -> &'a str {
     let local = reference.rsplit_once('#').map_or(reference, |(_, fragment)| fragment);
     purls.get(local).copied().unwrap_or(local)

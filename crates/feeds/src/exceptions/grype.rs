@@ -1,8 +1,9 @@
-//! `.grype.yaml`: the rules below `ignore`. Other settings are grype's own.
+//! `.grype.yaml`: the rules below `ignore`. Other settings configure Grype itself.
 
 use serde::Deserialize;
 use tidewaiter_core::advisory::FixState;
-use tidewaiter_core::exception::{Exception, Status, Target};
+use tidewaiter_core::exception::{Exception, ExceptionTarget};
+use tidewaiter_core::finding::SuppressionStatus;
 use tidewaiter_core::pattern::Pattern;
 
 #[derive(Deserialize)]
@@ -15,7 +16,7 @@ struct File {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Rule {
     vulnerability: Option<String>,
-    /// Aliases always count here.
+    /// Accepted and ignored: aliases always count here.
     #[serde(default, rename = "include-aliases")]
     _include_aliases: bool,
     reason: Option<String>,
@@ -41,7 +42,7 @@ fn exception(rule: Rule, source: &str) -> Result<Exception, String> {
     let name = package.name.or(package.upstream_name);
     let named = match (name, package.version) {
         (None, None) => None,
-        (name, version) => Some(Target::Named { name: pattern(name.as_deref().unwrap_or(".*"))?, version }),
+        (name, version) => Some(ExceptionTarget::Named { name: pattern(name.as_deref().unwrap_or(".*"))?, version }),
     };
     let states = [
         ("fixed", FixState::Fixed),
@@ -58,15 +59,17 @@ fn exception(rule: Rule, source: &str) -> Result<Exception, String> {
         packages: named.into_iter().collect(),
         paths: package.location.iter().map(|l| l.as_str().into()).collect(),
         fix_state: rule.fix_state.as_deref().map(state).transpose()?,
-        ..Exception::new(Status::Accepted, rule.reason.as_deref().unwrap_or("ignored"), source)
+        ..Exception::new(SuppressionStatus::Accepted, rule.reason.as_deref().unwrap_or("ignored"), source)
     })
 }
 
-/// Names are regular expressions there; those that are more than a name with `.*` are refused rather than misread.
+/// Names are regular expressions in Grype; those that are more than a name with `.*` are refused rather than misread.
 fn pattern(name: &str) -> Result<Pattern, String> {
     let plain = name.trim_start_matches('^').trim_end_matches('$').replace(".*", "**");
     match plain.contains(['[', ']', '(', ')', '{', '}', '|', '\\', '+', '?', '^', '$']) {
-        true => Err(format!("the package name {name:?} is a regular expression of a kind that is not read; use .*")),
+        true => {
+            Err(format!("the package name {name:?} is a regular expression of a kind that is not supported; use .*"))
+        }
         false => Ok(plain.as_str().into()),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{reason, vex_status};
 use serde::Deserialize;
-use tidewaiter_core::exception::{Exception, Target};
+use tidewaiter_core::exception::{Exception, ExceptionTarget};
 use tidewaiter_core::pattern::Pattern;
 
 #[derive(Deserialize)]
@@ -21,7 +21,7 @@ struct Statement {
     impact_statement: Option<String>,
 }
 
-/// An object since 0.2.0, a text before.
+/// An object since OpenVEX 0.2.0, a text before.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Vulnerability {
@@ -100,21 +100,23 @@ fn names(vulnerability: &Vulnerability) -> Vec<Pattern> {
     }
 }
 
-/// A product is an image with the packages in it that are meant, or a package itself.
+/// A product is an image with those of its packages that are meant, or a package itself.
 fn of_product(base: &Exception, product: &Product) -> Result<Option<Exception>, String> {
     let name = product.name().ok_or("a product has neither @id nor purl")?;
-    let target = Target::parse(name);
-    let parts = product.parts().iter().filter_map(Product::name).map(Target::parse).collect();
+    let target = ExceptionTarget::parse(name);
+    let parts = product.parts().iter().filter_map(Product::name).map(ExceptionTarget::parse).collect();
     Ok(match &target {
-        // A product that is no purl names an image by reference or digest, or something that is not in one.
-        Target::Named { .. } => Some(Exception { images: vec![target], packages: parts, ..base.clone() }),
-        Target::Purl(_) if target.names_image() => {
+        // A product that is not a purl names an image by reference or digest, or something outside of images.
+        ExceptionTarget::Named { .. } => Some(Exception { images: vec![target], packages: parts, ..base.clone() }),
+        ExceptionTarget::PurlPattern(_) if target.names_image() => {
             Some(Exception { images: vec![target], packages: parts, ..base.clone() })
         }
-        Target::Purl(_) if product.parts().is_empty() => Some(Exception { packages: vec![target], ..base.clone() }),
-        // A library in one program is not the same library in another: which one holds a finding is not known here, so
-        // the finding stays.
-        Target::Purl(_) => None,
+        ExceptionTarget::PurlPattern(_) if product.parts().is_empty() => {
+            Some(Exception { packages: vec![target], ..base.clone() })
+        }
+        // A library in one program is not the same library in another. Which one a finding is in is not known here, so the
+        // finding stays.
+        ExceptionTarget::PurlPattern(_) => None,
     })
 }
 

@@ -2,7 +2,8 @@
 
 use super::day;
 use serde::Deserialize;
-use tidewaiter_core::exception::{Exception, Status, Target};
+use tidewaiter_core::exception::{Exception, ExceptionTarget};
+use tidewaiter_core::finding::SuppressionStatus;
 
 #[derive(Deserialize)]
 struct File {
@@ -47,15 +48,15 @@ pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> 
         out.push(Exception {
             vulnerabilities: vec![rule.id.as_str().into()],
             expires: until(rule.ignore_until.as_ref())?,
-            ..Exception::new(Status::Accepted, said(&rule.reason), source)
+            ..Exception::new(SuppressionStatus::Accepted, said(&rule.reason), source)
         });
     }
     for rule in file.packages.into_iter().filter(|p| p.ignore || p.vulnerability.as_ref().is_some_and(|v| v.ignore)) {
         let name = rule.name.as_deref().unwrap_or("**").into();
         out.push(Exception {
-            packages: vec![Target::Named { name, version: rule.version }],
+            packages: vec![ExceptionTarget::Named { name, version: rule.version }],
             expires: until(rule.effective_until.as_ref())?,
-            ..Exception::new(Status::Accepted, said(&rule.reason), source)
+            ..Exception::new(SuppressionStatus::Accepted, said(&rule.reason), source)
         });
     }
     Ok(out)

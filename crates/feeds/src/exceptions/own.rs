@@ -7,12 +7,13 @@
 //! image = "registry.example/team/**"  # optional
 //! path = "app/**"                 # optional
 //! reason = "not reachable: the template engine is not used"
-//! expires = "2026-12-31"          # the first day on which it no longer holds
+//! expires = "2026-12-31"          # the first day on which it no longer applies
 //! ```
 
 use super::day;
 use serde::Deserialize;
-use tidewaiter_core::exception::{Exception, Status, Target};
+use tidewaiter_core::exception::{Exception, ExceptionTarget};
+use tidewaiter_core::finding::SuppressionStatus;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,11 +42,11 @@ fn exception(rule: Rule, source: &str) -> Result<Exception, String> {
     }
     Ok(Exception {
         vulnerabilities: vec![rule.vulnerability.as_str().into()],
-        packages: rule.package.iter().map(|p| Target::parse(p)).collect(),
-        images: rule.image.iter().map(|i| Target::parse(i)).collect(),
+        packages: rule.package.iter().map(|p| ExceptionTarget::parse(p)).collect(),
+        images: rule.image.iter().map(|i| ExceptionTarget::parse(i)).collect(),
         paths: rule.path.iter().map(|p| p.as_str().into()).collect(),
         expires: Some(day(&rule.expires)?),
-        ..Exception::new(Status::Accepted, &rule.reason, source)
+        ..Exception::new(SuppressionStatus::Accepted, &rule.reason, source)
     })
 }
 

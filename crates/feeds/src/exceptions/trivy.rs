@@ -2,11 +2,12 @@
 
 use super::day;
 use serde::Deserialize;
-use tidewaiter_core::exception::{Exception, Status, Target};
+use tidewaiter_core::exception::{Exception, ExceptionTarget};
+use tidewaiter_core::finding::SuppressionStatus;
 
 const REASON: &str = "ignored";
 
-/// The plain form. Lines of other kinds of findings (`AVD-…`, secrets) fit no vulnerability and do no harm.
+/// The plain form. Lines about other kinds of findings (`AVD-…`, secrets) match no vulnerability and are harmless.
 pub(super) fn lines(text: &str, source: &str) -> Result<Vec<Exception>, String> {
     let mut out = Vec::new();
     let mut comment = "";
@@ -20,7 +21,7 @@ pub(super) fn lines(text: &str, source: &str) -> Result<Vec<Exception>, String> 
         };
         let expires = words.find_map(|word| word.strip_prefix("exp:")).map(day).transpose()?;
         let reason = [remark.trim(), comment, REASON].into_iter().find(|r| !r.is_empty()).unwrap_or_default();
-        let exception = Exception::new(Status::Accepted, reason, source);
+        let exception = Exception::new(SuppressionStatus::Accepted, reason, source);
         out.push(Exception { vulnerabilities: vec![id.into()], expires, ..exception });
         comment = "";
     }
@@ -29,7 +30,7 @@ pub(super) fn lines(text: &str, source: &str) -> Result<Vec<Exception>, String> 
 
 #[derive(Deserialize)]
 struct File {
-    /// Other kinds of findings have sections of their own.
+    /// Other kinds of findings have their own sections.
     #[serde(default)]
     vulnerabilities: Vec<Rule>,
 }
@@ -51,10 +52,10 @@ pub(super) fn yaml(text: &str, source: &str) -> Result<Vec<Exception>, String> {
         let reason = rule.statement.filter(|s| !s.trim().is_empty());
         Ok(Exception {
             vulnerabilities: vec![rule.id.as_str().into()],
-            packages: rule.purls.iter().map(|p| Target::parse(p)).collect(),
+            packages: rule.purls.iter().map(|p| ExceptionTarget::parse(p)).collect(),
             paths: rule.paths.iter().map(|p| p.as_str().into()).collect(),
             expires: rule.expired_at.as_deref().map(day).transpose()?,
-            ..Exception::new(Status::Accepted, reason.as_deref().unwrap_or(REASON), source)
+            ..Exception::new(SuppressionStatus::Accepted, reason.as_deref().unwrap_or(REASON), source)
         })
     };
     super::yaml::<File>(text)?.vulnerabilities.into_iter().map(rule).collect()

@@ -1,18 +1,18 @@
 //! Alpine secdb: fixed versions by origin package, one file per branch and repository; also of Wolfi, Chainguard and
 //! MinimOS, which have no branches.
 
-use super::Records;
+use super::{FeedContext, Problem, Records};
 use serde::Deserialize;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::advisory::{Advisory, Affected, KeyKind};
 use tidewaiter_core::ecosystem::Ecosystem;
-use tidewaiter_core::version::Order;
+use tidewaiter_core::version::VersionScheme;
 
 #[derive(Deserialize)]
 struct Secdb {
     distroversion: Option<String>,
-    /// Where the packages are: all that tells whose they are where there are no branches.
+    /// The address of the packages: the only sign of the distribution where there are no branches.
     urlprefix: Option<String>,
     #[serde(default)]
     packages: Vec<Entry>,
@@ -34,14 +34,14 @@ struct Pkg {
 ///
 /// # Errors
 /// When it is JSON of another shape.
-pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Result<bool, String> {
+pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     if !name.ends_with(".json") {
         return Ok(false);
     }
     let secdb: Secdb = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
     let Some(ecosystem) = ecosystem(&secdb) else { return Ok(false) };
     for entry in secdb.packages {
-        records.advisories.extend(package(&entry.pkg, &ecosystem, feed));
+        records.advisories.extend(package(&entry.pkg, &ecosystem, &feed.name));
     }
     Ok(true)
 }
@@ -55,7 +55,7 @@ fn ecosystem(secdb: &Secdb) -> Option<Ecosystem> {
     hosts.iter().find(|(host, _)| prefix.contains(host)).map(|(_, name)| Ecosystem::new(name))
 }
 
-/// What the entries of a package say of one vulnerability.
+/// The entries of a package about one vulnerability.
 #[derive(Default)]
 struct Fix<'a> {
     versions: Vec<&'a str>,
@@ -74,7 +74,7 @@ fn package(pkg: &Pkg, ecosystem: &Ecosystem, feed: &str) -> Vec<Advisory> {
             }
         }
     }
-    // An id beside several CVEs is a bulletin on all of them, and no other name of any.
+    // An id next to several CVEs is a bulletin about all of them, not another name of one.
     let shared = |other: &str| fixes.values().filter(|fix| fix.others.contains(other)).count() > 1;
     let advisory = |(id, fix): (&&str, &Fix<'_>)| {
         let (upstream, aliases) = fix.others.iter().map(|o| (*o).to_owned()).partition(|o: &String| shared(o));
@@ -105,7 +105,7 @@ fn names(entry: &str) -> (Vec<&str>, Vec<&str>) {
 
 /// A vulnerability listed under two versions was only fixed by the higher one; version `0` means never affected.
 fn affected(name: &str, ecosystem: &Ecosystem, versions: &[&str]) -> Affected {
-    let fixed = versions.iter().filter(|v| **v != "0").max_by(|a, b| match Order::Apk.compare(a, b) {
+    let fixed = versions.iter().filter(|v| **v != "0").max_by(|a, b| match VersionScheme::Apk.compare(a, b) {
         Ordering::Equal => a.cmp(b),
         unequal => unequal,
     });
@@ -119,7 +119,8 @@ fn affected(name: &str, ecosystem: &Ecosystem, versions: &[&str]) -> Affected {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidewaiter_core::advisory::End;
+    use crate::format::testing::feed;
+    use tidewaiter_core::advisory::IntervalEnd;
 
     fn owned(names: &[&str]) -> Vec<String> {
         names.iter().map(|n| (*n).to_owned()).collect()
@@ -130,7 +131,7 @@ mod tests {
         let check = |head: &str, expected: Option<&str>| {
             let json = format!(r#"{{{head}"packages":[{{"pkg":{{"name":"a","secfixes":{{"1-r0":["CVE-1"]}}}}}}]}}"#);
             let mut records = Records::default();
-            let read = parse("security.json", json.as_bytes(), "f", &mut records).unwrap();
+            let read = parse("security.json", json.as_bytes(), &feed("f", &[]), &mut records).unwrap();
             let found = records.advisories.first().map(|a| a.affected[0].ecosystem.to_string());
             assert_eq!((read, found.as_deref()), (expected.is_some(), expected), "{head}");
         };
@@ -147,13 +148,13 @@ mod tests {
             "0":["CVE-3"],"4.14.0-r1":["CVE-1 XSA-349", "ZDI-5"],"4.14.1-r0":["CVE-1"],"4.15.0-r0":null,
             "4.15.1-r0":["CVE-4 CVE-5 XSA-9","CVE-6.patch","(+ regression fix)"]}}}]}"#;
         let mut records = Records::default();
-        assert!(parse("main.json", json, "alpine", &mut records).unwrap());
+        assert!(parse("main.json", json, &feed("alpine", &[]), &mut records).unwrap());
         let check = |id: &str, aliases: &[&str], upstream: &[&str], fixed: Option<&str>| {
             let advisory = records.advisories.iter().find(|a| a.id == id).unwrap();
             let row = &advisory.affected[0];
             assert_eq!((row.never_affected, row.ecosystem.to_string().as_str()), (fixed.is_none(), "Alpine:v3.18"));
             let end = row.intervals.first().map(|i| i.end.clone());
-            assert_eq!(end, fixed.map(|v| End::Fixed(v.into())), "{id}");
+            assert_eq!(end, fixed.map(|v| IntervalEnd::Fixed(v.into())), "{id}");
             assert_eq!(
                 (advisory.aliases.as_slice(), advisory.upstream.as_slice()),
                 (&owned(aliases)[..], &owned(upstream)[..])

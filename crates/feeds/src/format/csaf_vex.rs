@@ -1,16 +1,16 @@
 //! CSAF 2.0 documents on vulnerabilities (profile VEX): Red Hat, one document for each CVE.
 //!
-//! A product id names a package as a component of a product; the product tree says what both are. The package's purl
-//! carries version, architecture and module, the product's CPE the repository. Only the main repositories of a release
-//! count: fixes of extended support must not be asked of a plain image, nor offered to one.
+//! A product id names a package as a component of a product; the product tree describes both. The package's purl has the
+//! version, architecture and module, the product's CPE the repository. Only the main repositories of a release count:
+//! fixes of extended support must neither be required of an image without a subscription nor offered to it.
 
 mod tree;
 
-use super::Records;
+use super::{FeedContext, Problem, Records};
 use crate::csaf::ProductTree;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use tidewaiter_core::advisory::{Advisory, Affected, End, FixState, Interval, KeyKind};
+use tidewaiter_core::advisory::{Advisory, Affected, FixState, Interval, IntervalEnd, KeyKind};
 use tidewaiter_core::severity::{Rating, Severity};
 use tree::{Component, Products};
 
@@ -100,7 +100,7 @@ struct Reference {
 ///
 /// # Errors
 /// When it is JSON of another shape.
-pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Result<bool, String> {
+pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     if !name.ends_with(".json") {
         return Ok(false);
     }
@@ -111,11 +111,11 @@ pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Res
         let affected = rows(&vulnerability, &products);
         match &vulnerability.cve {
             None => records.skip("names no CVE"),
-            Some(_) if affected.is_empty() => records.skip("speaks of no package of a known release"),
+            Some(_) if affected.is_empty() => records.skip("covers no package of a known release"),
             Some(cve) => records.advisories.push(Advisory {
                 id: cve.clone(),
-                feed: feed.to_owned(),
-                ratings: ratings(&document, &vulnerability.scores, feed),
+                feed: feed.name.clone(),
+                ratings: ratings(&document, &vulnerability.scores, &feed.name),
                 summary: vulnerability.title,
                 modified: document.tracking.as_ref().map(|t| t.current_release_date.clone()).unwrap_or_default(),
                 references: vulnerability.references.into_iter().map(|r| r.url).take(8).collect(),
@@ -154,7 +154,7 @@ fn rows(vulnerability: &Vulnerability, products: &Products<'_>) -> Vec<Affected>
             if row.fix_state == FixState::NotFixed {
                 row.fix_state = states.get(id.as_str()).copied().unwrap_or(FixState::NotFixed);
             }
-            // A package stands there once for each architecture.
+            // A package is listed once for each architecture.
             let Affected { ecosystem, package, module, intervals, never_affected, .. } = &row;
             let key = format!("{ecosystem} {package} {module:?} {intervals:?} {never_affected}");
             let known = out.entry(key).or_insert(row);
@@ -167,13 +167,13 @@ fn rows(vulnerability: &Vulnerability, products: &Products<'_>) -> Vec<Affected>
 fn row(status: &str, component: &Component) -> Option<Affected> {
     let (intervals, fix_state, never_affected) = match (status, component.version.as_str()) {
         ("fixed" | "first_fixed" | "recommended", version) if !version.is_empty() => {
-            (vec![Interval::until(End::Fixed(version.to_owned()))], FixState::Fixed, false)
+            (vec![Interval::until(IntervalEnd::Fixed(version.to_owned()))], FixState::Fixed, false)
         }
-        // A version here is only the one that was looked at.
+        // A version here is only the one that the vendor examined.
         ("known_affected" | "first_affected" | "last_affected", _) => {
-            (vec![Interval::until(End::Open)], FixState::NotFixed, false)
+            (vec![Interval::until(IntervalEnd::Open)], FixState::NotFixed, false)
         }
-        // The contents of one build say nothing of others.
+        // "Not affected" for one build says nothing about other builds.
         ("known_not_affected", "") => (Vec::new(), FixState::Unknown, true),
         _ => return None,
     };
@@ -190,7 +190,7 @@ fn tidy(mut row: Affected) -> Affected {
     row
 }
 
-/// What the vendor will do about packages that have no fix, by product id.
+/// The fix state of packages without a fix, by product id.
 fn states(remediations: &[Remediation]) -> BTreeMap<&str, FixState> {
     let mut out = BTreeMap::new();
     for remediation in remediations {
@@ -215,6 +215,7 @@ fn severities(threats: &[Threat]) -> BTreeMap<&str, Severity> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::testing::feed;
 
     /// "package version-or-state arches module" of each row.
     fn rows(status: &str) -> Vec<String> {
@@ -250,7 +251,7 @@ mod tests {
               "scores":[{{"cvss_v3":{{"vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}}}]}}]}}"#
         );
         let mut records = Records::default();
-        assert!(parse("cve-1.json", json.as_bytes(), "redhat", &mut records).unwrap());
+        assert!(parse("cve-1.json", json.as_bytes(), &feed("redhat", &[]), &mut records).unwrap());
         let line = |r: &Affected| {
             let end = r.intervals.first().map_or("never".to_owned(), |i| format!("{:?}", i.end));
             format!(
@@ -296,7 +297,7 @@ mod tests {
     fn other_documents_are_left_alone() {
         let check = |name: &str, text: &str, expected: Result<bool, ()>| {
             let mut records = Records::default();
-            assert_eq!(parse(name, text.as_bytes(), "f", &mut records).map_err(drop), expected, "{text}");
+            assert_eq!(parse(name, text.as_bytes(), &feed("f", &[]), &mut records).map_err(drop), expected, "{text}");
         };
         check("a.json", "{}", Ok(false));
         check("a.csv", "", Ok(false));

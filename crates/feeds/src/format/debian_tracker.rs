@@ -1,9 +1,9 @@
 //! Debian security tracker JSON: source package → CVE → release.
 
-use super::Records;
+use super::{FeedContext, Problem, Records};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use tidewaiter_core::advisory::{Advisory, Affected, End, FixState, Interval, KeyKind};
+use tidewaiter_core::advisory::{Advisory, Affected, FixState, Interval, IntervalEnd, KeyKind};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::Severity;
 
@@ -48,7 +48,7 @@ struct Release {
 ///
 /// # Errors
 /// When it is JSON of another shape.
-pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Result<bool, String> {
+pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     if !(name.ends_with(".json") || name == "json") {
         return Ok(false);
     }
@@ -58,7 +58,7 @@ pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Res
         for (id, vulnerability) in vulnerabilities {
             let advisory = by_id.entry(id.clone()).or_insert_with(|| Advisory {
                 id,
-                feed: feed.to_owned(),
+                feed: feed.name.clone(),
                 summary: vulnerability.description.clone(),
                 ..Advisory::default()
             });
@@ -75,11 +75,11 @@ fn affected(source: &str, codename: &str, release: &Release) -> Option<Affected>
     let fixed = release.fixed_version.as_deref();
     let (end, fix_state) = match (release.status.as_str(), fixed) {
         ("resolved", Some("0")) => (None, FixState::Unknown),
-        // A fixed version counts even where tags say otherwise: tags go stale.
+        // A fixed version counts even where tags contradict it: tags become outdated.
         ("resolved" | "open", Some(version)) if version != "0" => {
-            (Some(End::Fixed(version.to_owned())), FixState::Fixed)
+            (Some(IntervalEnd::Fixed(version.to_owned())), FixState::Fixed)
         }
-        ("open", _) => (Some(End::Open), open_state(release)),
+        ("open", _) => (Some(IntervalEnd::Open), open_state(release)),
         _ => return None,
     };
     Some(Affected {
@@ -120,19 +120,20 @@ fn urgency(text: &str) -> Severity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::testing::feed;
 
     #[test]
     fn rows_follow_the_tracker() {
-        let check = |release: &str, expected: Option<(Option<End>, FixState, Severity)>| {
+        let check = |release: &str, expected: Option<(Option<IntervalEnd>, FixState, Severity)>| {
             let json = format!(r#"{{"openssl":{{"CVE-1":{{"releases":{{"bookworm":{release}}}}}}}}}"#);
             let mut records = Records::default();
-            assert!(parse("data.json", json.as_bytes(), "debian", &mut records).unwrap());
+            assert!(parse("data.json", json.as_bytes(), &feed("debian", &[]), &mut records).unwrap());
             let row = records.advisories[0].affected.first();
             let found = row.map(|r| (r.intervals.first().map(|i| i.end.clone()), r.fix_state, r.severity));
             assert_eq!(found, expected, "{release}");
             assert!(row.is_none_or(|r| r.ecosystem.to_string() == "Debian:12"));
         };
-        let fixed = Some(End::Fixed("3.0-1".into()));
+        let fixed = Some(IntervalEnd::Fixed("3.0-1".into()));
         check(
             r#"{"status":"resolved","fixed_version":"3.0-1","urgency":"high**"}"#,
             Some((fixed, FixState::Fixed, Severity::High)),
@@ -143,15 +144,15 @@ mod tests {
         );
         check(
             r#"{"status":"open","urgency":"not yet assigned"}"#,
-            Some((Some(End::Open), FixState::NotFixed, Severity::Unknown)),
+            Some((Some(IntervalEnd::Open), FixState::NotFixed, Severity::Unknown)),
         );
         check(
             r#"{"status":"open","nodsa":"x","nodsa_reason":"ignored","urgency":"low"}"#,
-            Some((Some(End::Open), FixState::WontFix, Severity::Low)),
+            Some((Some(IntervalEnd::Open), FixState::WontFix, Severity::Low)),
         );
         check(
             r#"{"status":"open","nodsa_reason":"postponed","urgency":"low"}"#,
-            Some((Some(End::Open), FixState::Deferred, Severity::Low)),
+            Some((Some(IntervalEnd::Open), FixState::Deferred, Severity::Low)),
         );
         check(r#"{"status":"undetermined","urgency":""}"#, None);
     }

@@ -1,13 +1,13 @@
 //! EPSS scores as FIRST publishes them: CSV of `cve,epss,percentile` under a comment with the model and the date.
 
-use super::Records;
+use super::{FeedContext, Problem, Records};
 use tidewaiter_core::advisory::Epss;
 
 /// Reads one day's file.
 ///
 /// # Errors
-/// When its header or a line is not of this form.
-pub fn parse(name: &str, bytes: &[u8], records: &mut Records) -> Result<bool, String> {
+/// When its header or a line has another form.
+pub(super) fn parse(name: &str, bytes: &[u8], _: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     if !name.ends_with(".csv") {
         return Ok(false);
     }
@@ -25,7 +25,7 @@ pub fn parse(name: &str, bytes: &[u8], records: &mut Records) -> Result<bool, St
         return Err("it has no header cve,epss,percentile".to_owned());
     }
     for line in lines.filter(|line| !line.trim().is_empty()) {
-        let (cve, epss) = row(line).ok_or_else(|| format!("line {line:?} is no score"))?;
+        let (cve, epss) = row(line).ok_or_else(|| format!("line {line:?} is not a score"))?;
         records.epss.insert(cve.to_owned(), epss);
     }
     Ok(true)
@@ -46,7 +46,7 @@ mod tests {
     fn scores_are_kept_by_cve() {
         let check = |text: &str, expected: Result<&[(&str, f64, f64)], ()>| {
             let mut records = Records::default();
-            let read = parse("a.csv", text.as_bytes(), &mut records).map_err(drop);
+            let read = parse("a.csv", text.as_bytes(), &FeedContext::default(), &mut records).map_err(drop);
             let found: Vec<_> = records.epss.iter().map(|(c, e)| (c.as_str(), e.score, e.percentile)).collect();
             assert_eq!(read.map(|_| found.as_slice()), expected, "{text}");
         };

@@ -1,6 +1,6 @@
 //! CISA's catalog of known exploited vulnerabilities, JSON.
 
-use super::Records;
+use super::{FeedContext, Problem, Records};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -21,12 +21,17 @@ struct Entry {
 ///
 /// # Errors
 /// When it is JSON of another shape.
-pub fn parse(name: &str, bytes: &[u8], records: &mut Records) -> Result<bool, String> {
+pub(super) fn parse(name: &str, bytes: &[u8], _: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     if !name.ends_with(".json") {
         return Ok(false);
     }
     let catalog: Catalog = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
     let Some(entries) = catalog.vulnerabilities else { return Ok(false) };
-    records.exploited.extend(entries.into_iter().map(|e| (e.cve, e.date_added)));
+    for entry in entries {
+        match entry.date_added.parse() {
+            Ok(date) => drop(records.exploited.insert(entry.cve, date)),
+            Err(_) => records.skip("has no date"),
+        }
+    }
     Ok(true)
 }

@@ -1,6 +1,6 @@
 //! NVD 2.0 API JSON: CVSS ratings by CVE.
 
-use super::Records;
+use super::{FeedContext, Problem, Records};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tidewaiter_core::severity::Rating;
@@ -40,7 +40,7 @@ struct CvssData {
 ///
 /// # Errors
 /// When it is JSON of another shape.
-pub fn parse(name: &str, bytes: &[u8], records: &mut Records) -> Result<bool, String> {
+pub(super) fn parse(name: &str, bytes: &[u8], _: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     if !name.ends_with(".json") {
         return Ok(false);
     }
@@ -49,7 +49,7 @@ pub fn parse(name: &str, bytes: &[u8], records: &mut Records) -> Result<bool, St
     for item in items {
         let metrics = item.cve.metrics.into_iter().filter(|(kind, _)| kind.starts_with("cvssMetric"));
         for metric in metrics.flat_map(|(_, metrics)| metrics) {
-            // CNAs and other authorized publishers rate inside NVD's records too.
+            // NVD's records also hold ratings by CNAs and other authorized publishers.
             let source = if metric.source == "nvd@nist.gov" { "nvd" } else { metric.source.as_str() };
             let rating = metric.cvss_data.and_then(|data| Rating::from_vector(source, &data.vector_string));
             records.ratings.entry(item.cve.id.clone()).or_default().extend(rating);
@@ -69,7 +69,7 @@ mod tests {
             "cvssMetricV31":[{"source":"nvd@nist.gov","cvssData":{"vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}],
             "cvssMetricV2":[{"source":"nvd@nist.gov","cvssData":{"vectorString":"AV:N/AC:L/Au:N/C:P/I:P/A:P"}}]}}}]}"#;
         let mut records = Records::default();
-        assert!(parse("a.json", json, &mut records).unwrap());
+        assert!(parse("a.json", json, &FeedContext::default(), &mut records).unwrap());
         let found: Vec<Severity> = records.ratings["CVE-1"].iter().map(|r| r.severity).collect();
         assert_eq!(found, [Severity::High, Severity::Critical]);
     }

@@ -1,18 +1,18 @@
-//! OSV schema, JSON and YAML. What distributions write their own way is in a file for each family.
+//! OSV schema, JSON and YAML. The peculiarities of distributions are in one file for each family.
 
 mod events;
 mod rpm;
 mod ubuntu;
 
-use super::Records;
+use super::{FeedContext, Problem, Records};
 use crate::rpm_modules;
 use events::{holds, intervals};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use tidewaiter_core::advisory::{Advisory, Affected, Class, End, FixState, Interval, KeyKind};
+use tidewaiter_core::advisory::{Advisory, AdvisoryClass, Affected, FixState, Interval, IntervalEnd, KeyKind};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::{Rating, Severity};
-use tidewaiter_core::version::Order;
+use tidewaiter_core::version::VersionScheme;
 
 #[derive(Deserialize)]
 struct Record {
@@ -79,11 +79,11 @@ struct Reference {
     url: String,
 }
 
-/// Reads one record; withdrawn ones count as read and say nothing.
+/// Reads one record; a withdrawn one counts as read and has no rows.
 ///
 /// # Errors
 /// When it is JSON or YAML of another shape.
-pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Result<bool, String> {
+pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     let record: Record = if name.ends_with(".json") {
         serde_json::from_slice(bytes).map_err(|e| e.to_string())?
     } else if name.ends_with(".yaml") || name.ends_with(".yml") {
@@ -96,7 +96,7 @@ pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Res
         return Ok(true);
     }
     let details = record.details.clone();
-    let mut advisory = advisory(id, record, feed);
+    let mut advisory = advisory(id, record, &feed.name);
     ubuntu::pro(&mut advisory.affected);
     if !rpm::is_rpm(&advisory) {
         records.advisories.push(advisory);
@@ -112,11 +112,11 @@ fn advisory(id: String, record: Record, feed: &str) -> Advisory {
     let mut ratings = ratings(record.severity.as_deref(), feed);
     ratings.extend(word(record.database_specific.as_ref(), feed));
     let affected = record.affected.unwrap_or_default();
-    // A rating of one package replaces the record's; the worst of them rates the record for all others to see.
+    // A rating of one package replaces the record's; the worst of them is shown as the record's.
     ratings.extend(affected.iter().flat_map(|a| self::ratings(a.severity.as_deref(), feed)));
     let mut upstream = record.upstream.unwrap_or_default();
-    let of_rpm = |p: &RawPackage| Ecosystem::from(p.ecosystem.as_str()).order() == Some(Order::Rpm);
-    // Distributions with rpm name their CVEs as related; elsewhere "related" is no identity.
+    let of_rpm = |p: &RawPackage| Ecosystem::from(p.ecosystem.as_str()).version_scheme() == Some(VersionScheme::Rpm);
+    // Distributions with rpm list their CVEs as related; elsewhere "related" does not mean the same vulnerability.
     if upstream.is_empty() && affected.iter().filter_map(|a| a.package.as_ref()).any(of_rpm) {
         upstream.extend(record.related.unwrap_or_default().into_iter().filter(|n| n.starts_with("CVE-")));
     }
@@ -136,14 +136,14 @@ fn advisory(id: String, record: Record, feed: &str) -> Advisory {
     }
 }
 
-/// RustSec's `unmaintained`, `unsound` and `notice` records are no vulnerabilities.
-fn class(affected: &RawAffected) -> Class {
+/// RustSec's `unmaintained`, `unsound` and `notice` records are not vulnerabilities.
+fn class(affected: &RawAffected) -> AdvisoryClass {
     let value = affected.database_specific.as_ref().and_then(|d| d.get("informational"));
     match value.filter(|v| !v.is_null()).map(|v| v.as_str().unwrap_or_default()) {
-        None => Class::Vulnerability,
-        Some("unmaintained") => Class::Unmaintained,
-        Some("unsound") => Class::Unsound,
-        Some(_) => Class::Notice,
+        None => AdvisoryClass::Vulnerability,
+        Some("unmaintained") => AdvisoryClass::Unmaintained,
+        Some("unsound") => AdvisoryClass::Unsound,
+        Some(_) => AdvisoryClass::Notice,
     }
 }
 
@@ -154,7 +154,7 @@ fn row(affected: &RawAffected) -> Option<Affected> {
     let intervals: Vec<Interval> = ranges().flat_map(|range| intervals(range, &ecosystem)).collect();
     let mut events = ranges().flat_map(|range| range.events.iter().flatten().map(|(kind, _)| kind.as_str()));
     let fixed = events.any(|kind| kind == "fixed");
-    let bounded = intervals.iter().any(|i| matches!(i.end, End::Fixed(_)));
+    let bounded = intervals.iter().any(|i| matches!(i.end, IntervalEnd::Fixed(_)));
     let versions = affected.versions.clone().unwrap_or_default();
     if intervals.is_empty() && versions.is_empty() {
         return None;
@@ -166,7 +166,7 @@ fn row(affected: &RawAffected) -> Option<Affected> {
         versions,
         fix_state: match (fixed, bounded) {
             (true, _) => FixState::Fixed,
-            // Bounded by a limit alone.
+            // Bounded by a `limit` only.
             (false, true) => FixState::NotFixed,
             (false, false) => FixState::Unknown,
         },
@@ -175,11 +175,11 @@ fn row(affected: &RawAffected) -> Option<Affected> {
     })
 }
 
-/// One row for each package: branches that a record lists as entries of their own belong together, so that the fixed
-/// versions of all of them are known.
+/// One row for each package: branches that a record lists as separate entries belong together, so that the fixed versions
+/// of all of them are known.
 fn rows(affected: &[RawAffected]) -> Vec<Affected> {
     let mut out: Vec<Affected> = Vec::new();
-    // What a record says beside its vulnerability is none.
+    // Records that are not about a vulnerability have no ratings.
     let lowest = affected.iter().map(class).min();
     for row in affected.iter().filter(|a| Some(class(a)) == lowest).filter_map(row) {
         let same = |known: &&mut Affected| {
@@ -204,8 +204,8 @@ fn rows(affected: &[RawAffected]) -> Vec<Affected> {
 fn tidy(row: &mut Affected) {
     row.intervals.sort();
     row.intervals.dedup();
-    if let Some(order) = row.ecosystem.order() {
-        // Listed versions that an interval holds anyway add nothing.
+    if let Some(order) = row.ecosystem.version_scheme() {
+        // Listed versions inside an interval are redundant.
         row.versions.retain(|v| !row.intervals.iter().any(|i| holds(i, v, order)));
     }
     row.versions.sort();
@@ -244,7 +244,7 @@ fn ratings(raw: Option<&[RawSeverity]>, feed: &str) -> Vec<Rating> {
     raw.unwrap_or_default().iter().filter_map(one).collect()
 }
 
-/// GHSA's own word: LOW, MODERATE, HIGH, CRITICAL.
+/// GHSA's own level: LOW, MODERATE, HIGH, CRITICAL.
 fn word(specific: Option<&BTreeMap<String, serde_json::Value>>, feed: &str) -> Option<Rating> {
     let severity: Severity = specific?.get("severity")?.as_str()?.parse().ok()?;
     Some(Rating { source: feed.to_owned(), severity, score: None, vector: None })
@@ -253,6 +253,7 @@ fn word(specific: Option<&BTreeMap<String, serde_json::Value>>, feed: &str) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::testing::feed;
 
     #[test]
     fn entries_of_one_package_are_one_row() {
@@ -262,7 +263,7 @@ mod tests {
             {"package":{"ecosystem":"npm","name":"b"},"severity":[{"type":"Ubuntu","score":"medium"}],"versions":["1.0.0"]},
             {"package":{"ecosystem":"npm","name":"c"},"ranges":[{"type":"GIT","events":[{"introduced":"0"}]}]}]}"#;
         let mut records = Records::default();
-        assert!(parse("a.json", json, "osv", &mut records).unwrap());
+        assert!(parse("a.json", json, &feed("osv", &[]), &mut records).unwrap());
         let rows = &records.advisories[0].affected;
         let found: Vec<_> = rows.iter().map(|r| (r.package.as_str(), r.intervals.len(), r.severity)).collect();
         assert_eq!(found, [("a", 2, Severity::Unknown), ("b", 0, Severity::Medium)]);
@@ -270,27 +271,27 @@ mod tests {
 
     #[test]
     fn informational_records_are_a_class_of_their_own() {
-        let check = |value: &str, expected: Class| {
+        let check = |value: &str, expected: AdvisoryClass| {
             let json = format!(
                 r#"{{"id":"RUSTSEC-1","affected":[{{"package":{{"ecosystem":"crates.io","name":"a"}},
                 "ranges":[{{"type":"SEMVER","events":[{{"introduced":"0.0.0-0"}}]}}],"database_specific":{{"informational":{value}}}}}]}}"#
             );
             let mut records = Records::default();
-            assert!(parse("a.json", json.as_bytes(), "rustsec", &mut records).unwrap());
+            assert!(parse("a.json", json.as_bytes(), &feed("rustsec", &[]), &mut records).unwrap());
             assert_eq!((records.advisories[0].class, records.advisories[0].affected.len()), (expected, 1), "{value}");
         };
-        check("null", Class::Vulnerability);
-        check(r#""unmaintained""#, Class::Unmaintained);
-        check(r#""unsound""#, Class::Unsound);
-        check(r#""notice""#, Class::Notice);
-        check(r#""something new""#, Class::Notice);
+        check("null", AdvisoryClass::Vulnerability);
+        check(r#""unmaintained""#, AdvisoryClass::Unmaintained);
+        check(r#""unsound""#, AdvisoryClass::Unsound);
+        check(r#""notice""#, AdvisoryClass::Notice);
+        check(r#""something new""#, AdvisoryClass::Notice);
     }
 
     #[test]
     fn yaml_is_the_same_record() {
         let yaml = "id: PYSEC-1\naliases:\n- CVE-1\naffected:\n- package:\n    name: Foo.Bar\n    ecosystem: PyPI\n  versions:\n  - 1.0\n  - '2.10'\n";
         let mut records = Records::default();
-        assert!(parse("a.yaml", yaml.as_bytes(), "pypa", &mut records).unwrap());
+        assert!(parse("a.yaml", yaml.as_bytes(), &feed("pypa", &[]), &mut records).unwrap());
         let row = &records.advisories[0].affected[0];
         assert_eq!(
             (row.package.as_str(), row.versions.as_slice()),
@@ -302,7 +303,7 @@ mod tests {
     fn withdrawn_and_foreign_documents_say_nothing() {
         let check = |name: &str, text: &str, expected: Result<bool, ()>| {
             let mut records = Records::default();
-            assert_eq!(parse(name, text.as_bytes(), "osv", &mut records).map_err(drop), expected, "{name}");
+            assert_eq!(parse(name, text.as_bytes(), &feed("osv", &[]), &mut records).map_err(drop), expected, "{name}");
             assert!(records.is_empty());
         };
         check("a.json", r#"{"id":"X","withdrawn":"2024-01-01T00:00:00Z"}"#, Ok(true));

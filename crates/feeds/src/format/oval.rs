@@ -1,12 +1,12 @@
 //! OVAL definitions of distributions with rpm (OVAL 5.11, `linux-def:rpminfo_test`): Azure Linux, Oracle, SUSE, Photon.
 //!
-//! A definition's criteria are a tree. What an AND node asks beside its packages (a release, an architecture, a module)
-//! holds for all below it; every package test is a row.
+//! A definition's criteria are a tree. Other tests of an AND node (for a release, an architecture, a module) apply to all
+//! package tests below it; every package test is a row.
 
 mod criteria;
 
-use super::Records;
 use super::xml::{self, Attributes, Step};
+use super::{FeedContext, Problem, Records};
 use criteria::{Criteria, Criterion};
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::Advisory;
@@ -28,14 +28,14 @@ struct Definition {
     criteria: Option<Criteria>,
 }
 
-/// What a test refers to.
+/// The object and state of a test.
 #[derive(Default)]
 struct Test {
     object: String,
     state: String,
 }
 
-/// What a package must be.
+/// The state that a test compares a package with.
 #[derive(Default)]
 struct State {
     evr: Option<(String, String)>,
@@ -60,7 +60,7 @@ struct Document {
 ///
 /// # Errors
 /// When it is no well-formed XML.
-pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Result<bool, String> {
+pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     if !name.ends_with(".xml") {
         return Ok(false);
     }
@@ -79,7 +79,7 @@ pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Res
         return Ok(false);
     }
     for definition in &document.definitions {
-        match document.advisory(definition, feed) {
+        match document.advisory(definition, &feed.name) {
             Ok(advisory) => records.advisories.push(advisory),
             Err(reason) => records.skip(reason),
         }
@@ -107,7 +107,7 @@ impl Document {
                     test: attributes.get("test_ref").to_owned(),
                     comment: attributes.get("comment").to_owned(),
                 };
-                // A package that must not be installed says nothing of those that are.
+                // A test that a package is absent says nothing about installed ones.
                 if let Some(criteria) = self.stack.last_mut().filter(|_| !negated(attributes)) {
                     criteria.criterions.push(criterion);
                 }
@@ -194,7 +194,7 @@ impl Document {
             (None, _) => definition.id.clone(),
         };
         if definition.patchable.eq_ignore_ascii_case("not applicable") {
-            return Err("not applicable, says the vendor");
+            return Err("not applicable according to the vendor");
         }
         let affected = self.rows(definition)?;
         let rating = Rating { source: feed.to_owned(), severity: definition.severity, score: None, vector: None };
@@ -216,7 +216,7 @@ fn negated(attributes: &Attributes) -> bool {
     attributes.get("negate").eq_ignore_ascii_case("true")
 }
 
-/// The ecosystem of a release as platforms and comments name it. Azure Linux names no release: its versions do.
+/// The ecosystem of a release, as platforms and comments name it. Azure Linux' documents name no release; versions do.
 fn release(platform: &str) -> Option<Ecosystem> {
     let after = |prefix: &str| platform.strip_prefix(prefix).map(str::trim).filter(|r| !r.is_empty());
     let of = |base: &str, release: &str| Some(Ecosystem::with_release(base, release));

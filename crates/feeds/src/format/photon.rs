@@ -1,8 +1,8 @@
 //! Photon OS: `cve_data_photonRELEASE.json`, a list of one record for each CVE and source package.
 
-use super::Records;
+use super::{FeedContext, Problem, Records};
 use serde::Deserialize;
-use tidewaiter_core::advisory::{Advisory, Affected, End, Interval, KeyKind};
+use tidewaiter_core::advisory::{Advisory, Affected, Interval, IntervalEnd, KeyKind};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::{Rating, Severity};
 
@@ -14,7 +14,7 @@ struct Entry {
     package: String,
     #[serde(rename = "cve_score")]
     score: Option<f64>,
-    /// The version that is not vulnerable any more; `NA` while there is none.
+    /// The first version that is not vulnerable; `NA` while there is none.
     #[serde(rename = "res_ver")]
     fixed: Option<String>,
     /// `Fixed`, `Not Affected`; older files have none.
@@ -24,8 +24,8 @@ struct Entry {
 /// Reads a release's list.
 ///
 /// # Errors
-/// When it is JSON of another shape, or its name tells no release.
-pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Result<bool, String> {
+/// When it is JSON of another shape, or its name has no release.
+pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     let file = name.rsplit('/').next().unwrap_or_default();
     if !file.ends_with(".json") {
         return Ok(false);
@@ -36,7 +36,7 @@ pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Res
     let entries: Vec<Entry> = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
     for entry in entries {
         if entry.cve.starts_with("CVE-") {
-            records.advisories.push(advisory(entry, &ecosystem, feed));
+            records.advisories.push(advisory(entry, &ecosystem, &feed.name));
         } else {
             records.skip("names no CVE");
         }
@@ -50,7 +50,7 @@ fn advisory(entry: Entry, ecosystem: &Ecosystem, feed: &str) -> Advisory {
     let row = match fixed {
         _ if entry.status.as_deref() == Some("Not Affected") => Affected { never_affected: true, ..row },
         Some(version) => row.fixed_in(version),
-        None => Affected { intervals: vec![Interval::until(End::Open)], ..row },
+        None => Affected { intervals: vec![Interval::until(IntervalEnd::Open)], ..row },
     };
     let rating = |score| Rating {
         source: feed.to_owned(),
@@ -70,27 +70,28 @@ fn advisory(entry: Entry, ecosystem: &Ecosystem, feed: &str) -> Advisory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::testing::feed;
 
     #[test]
     fn each_record_is_one_package() {
-        let check = |record: &str, never: bool, end: Option<End>| {
+        let check = |record: &str, never: bool, end: Option<IntervalEnd>| {
             let json = format!(r#"[{{"cve_id":"CVE-1","pkg":"curl",{record}}}]"#);
             let mut records = Records::default();
-            assert!(parse("a/cve_data_photon5.0.json", json.as_bytes(), "photon", &mut records).unwrap());
+            assert!(parse("a/cve_data_photon5.0.json", json.as_bytes(), &feed("photon", &[]), &mut records).unwrap());
             let row = &records.advisories[0].affected[0];
             let found = row.intervals.first().map(|interval| interval.end.clone());
             assert_eq!((row.never_affected, found), (never, end), "{record}");
             assert_eq!((row.ecosystem.to_string().as_str(), row.key), ("Photon OS:5.0", KeyKind::Source));
         };
-        check(r#""res_ver":"8.1-2.ph5","status":"Fixed""#, false, Some(End::Fixed("8.1-2.ph5".into())));
-        check(r#""res_ver":"8.1-2.ph5","cve_score":7.5"#, false, Some(End::Fixed("8.1-2.ph5".into())));
+        check(r#""res_ver":"8.1-2.ph5","status":"Fixed""#, false, Some(IntervalEnd::Fixed("8.1-2.ph5".into())));
+        check(r#""res_ver":"8.1-2.ph5","cve_score":7.5"#, false, Some(IntervalEnd::Fixed("8.1-2.ph5".into())));
         check(r#""aff_ver":"NA","res_ver":"NA","status":"Not Affected""#, true, None);
-        check(r#""aff_ver":"8.1","res_ver":"NA""#, false, Some(End::Open));
+        check(r#""aff_ver":"8.1","res_ver":"NA""#, false, Some(IntervalEnd::Open));
         let mut records = Records::default();
         let json = br#"[{"cve_id":"BDSA-1","pkg":"curl","res_ver":"1"}]"#;
-        assert!(parse("cve_data_photon5.0.json", json, "photon", &mut records).unwrap());
+        assert!(parse("cve_data_photon5.0.json", json, &feed("photon", &[]), &mut records).unwrap());
         assert_eq!((records.advisories.len(), records.skipped["names no CVE"]), (0, 1));
-        assert!(parse("photon.json", b"[]", "photon", &mut records).is_err());
-        assert!(!parse("README.md", b"", "photon", &mut records).unwrap());
+        assert!(parse("photon.json", b"[]", &feed("photon", &[]), &mut records).is_err());
+        assert!(!parse("README.md", b"", &feed("photon", &[]), &mut records).unwrap());
     }
 }

@@ -1,11 +1,11 @@
-//! Sets of versions as constraints describe them: union, intersection, complement, and the intervals they are.
+//! Sets of versions that constraints describe: union, intersection, complement, and their intervals.
 //!
-//! A set is a sorted list of pieces without common versions; a piece lies between two cuts, and a cut lies just before or
-//! just after a version. So both `<` and `<=` are exact.
+//! A set is a sorted list of disjoint pieces; a piece lies between two cuts, and a cut lies just before or just after a
+//! version. So both `<` and `<=` are exact.
 
 use std::cmp::Ordering;
-use tidewaiter_core::advisory::{End, Interval};
-use tidewaiter_core::version::Order;
+use tidewaiter_core::advisory::{Interval, IntervalEnd};
+use tidewaiter_core::version::VersionScheme;
 
 /// A place between versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,29 +13,29 @@ pub(super) enum Cut {
     Start,
     Before(String),
     After(String),
-    End,
+    IntervalEnd,
 }
 
 /// Versions.
 #[derive(Debug, Clone)]
 pub(super) struct Set {
     pieces: Vec<(Cut, Cut)>,
-    order: Order,
+    order: VersionScheme,
 }
 
 impl Set {
     /// No version.
-    pub(super) fn none(order: Order) -> Self {
+    pub(super) fn none(order: VersionScheme) -> Self {
         Set { pieces: Vec::new(), order }
     }
 
     /// Every version.
-    pub(super) fn all(order: Order) -> Self {
+    pub(super) fn all(order: VersionScheme) -> Self {
         Set::none(order).complement()
     }
 
     /// Those between two cuts.
-    pub(super) fn between(order: Order, from: Cut, to: Cut) -> Self {
+    pub(super) fn between(order: VersionScheme, from: Cut, to: Cut) -> Self {
         let mut set = Set::none(order);
         if set.compare(&from, &to) == Ordering::Less {
             set.pieces.push((from, to));
@@ -43,15 +43,15 @@ impl Set {
         set
     }
 
-    /// The set of one comparison: `<`, `<=`, `>`, `>=`, `=`, `!=` and how they are written otherwise.
-    pub(super) fn comparison(order: Order, operator: &str, version: &str) -> Option<Self> {
+    /// The set of one comparison: `<`, `<=`, `>`, `>=`, `=`, `!=` and their other spellings.
+    pub(super) fn comparison(order: VersionScheme, operator: &str, version: &str) -> Option<Self> {
         let (before, after) = (|| Cut::Before(version.to_owned()), || Cut::After(version.to_owned()));
         let between = |from, to| Some(Set::between(order, from, to));
         match operator {
             "<" => between(Cut::Start, before()),
             "<=" | "=<" => between(Cut::Start, after()),
-            ">" => between(after(), Cut::End),
-            ">=" | "=>" => between(before(), Cut::End),
+            ">" => between(after(), Cut::IntervalEnd),
+            ">=" | "=>" => between(before(), Cut::IntervalEnd),
             "" | "=" | "==" => between(before(), after()),
             "!=" | "<>" => Some(Set::between(order, before(), after()).complement()),
             _ => None,
@@ -83,8 +83,8 @@ impl Set {
             }
             from = end.clone();
         }
-        if from != Cut::End {
-            out.pieces.push((from, Cut::End));
+        if from != Cut::IntervalEnd {
+            out.pieces.push((from, Cut::IntervalEnd));
         }
         out
     }
@@ -93,18 +93,18 @@ impl Set {
         self.complement().union(other.complement()).complement()
     }
 
-    /// The set as vulnerable intervals; one version stands as the interval from it up to it.
+    /// The set as vulnerable intervals; a single version is the interval from it up to it.
     pub(super) fn intervals(&self) -> Vec<Interval> {
         let interval = |(from, to): &(Cut, Cut)| {
             let (introduced, after) = match from {
                 Cut::Before(version) => (Some(version.clone()), false),
                 Cut::After(version) => (Some(version.clone()), true),
-                Cut::Start | Cut::End => (None, false),
+                Cut::Start | Cut::IntervalEnd => (None, false),
             };
             let end = match to {
-                Cut::Before(version) => End::Fixed(version.clone()),
-                Cut::After(version) => End::LastAffected(version.clone()),
-                Cut::Start | Cut::End => End::Open,
+                Cut::Before(version) => IntervalEnd::Fixed(version.clone()),
+                Cut::After(version) => IntervalEnd::LastAffected(version.clone()),
+                Cut::Start | Cut::IntervalEnd => IntervalEnd::Open,
             };
             Interval { introduced, after, end }
         };
@@ -126,7 +126,7 @@ const fn rank(cut: &Cut) -> u8 {
     match cut {
         Cut::Start => 0,
         Cut::Before(_) | Cut::After(_) => 1,
-        Cut::End => 2,
+        Cut::IntervalEnd => 2,
     }
 }
 

@@ -1,13 +1,13 @@
 //! ruby-advisory-db: one YAML file for each gem and vulnerability. Affected are the versions that are neither patched nor
 //! unaffected; inside a requirement commas mean AND, between requirements it is OR (`Gem::Requirement`).
 
-use super::Records;
 use super::ranges::{Cut, Set, split};
+use super::{FeedContext, Problem, Records};
 use serde::Deserialize;
 use tidewaiter_core::advisory::{Advisory, Affected, FixState, KeyKind};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::{Rating, Severity};
-use tidewaiter_core::version::Order;
+use tidewaiter_core::version::VersionScheme;
 
 #[derive(Deserialize)]
 struct Record {
@@ -27,18 +27,18 @@ struct Record {
     unaffected_versions: Option<Vec<String>>,
 }
 
-/// Reads one record. Those of Ruby's own interpreters speak of no gem and are left out.
+/// Reads one record. Those about Ruby interpreters cover no gem and are dropped.
 ///
 /// # Errors
 /// When it is YAML of another shape, or a requirement cannot be read.
-pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Result<bool, String> {
+pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     if !(name.ends_with(".yml") || name.ends_with(".yaml")) {
         return Ok(false);
     }
     let record: Record = serde_saphyr::from_slice(bytes).map_err(|e| e.to_string())?;
     let Some(gem) = &record.gem else {
         if record.engine.is_some() {
-            records.skip("speaks of an interpreter, not of a gem");
+            records.skip("covers an interpreter, not a gem");
         }
         return Ok(record.engine.is_some());
     };
@@ -56,12 +56,18 @@ pub fn parse(name: &str, bytes: &[u8], feed: &str, records: &mut Records) -> Res
     records.advisories.push(Advisory {
         id: names.next().unwrap_or_else(|| stem.to_owned()),
         aliases: names.collect(),
-        feed: feed.to_owned(),
+        feed: feed.name.clone(),
         summary: record.title.unwrap_or_default(),
         modified: record.date.unwrap_or_default(),
         references: record.url.into_iter().collect(),
-        // The newest scoring system is the record's opinion.
-        ratings: record.cvss_v4.or(record.cvss_v3).or(record.cvss_v2).map(|s| rating(feed, s)).into_iter().collect(),
+        // The newest scoring system counts.
+        ratings: record
+            .cvss_v4
+            .or(record.cvss_v3)
+            .or(record.cvss_v2)
+            .map(|s| rating(&feed.name, s))
+            .into_iter()
+            .collect(),
         affected: vec![row],
         ..Advisory::default()
     });
@@ -73,9 +79,9 @@ fn rating(feed: &str, score: f64) -> Rating {
 }
 
 fn requirements(texts: Option<&[String]>) -> Result<Set, String> {
-    let mut all = Set::none(Order::RubyGems);
+    let mut all = Set::none(VersionScheme::RubyGems);
     for text in texts.unwrap_or_default() {
-        let mut set = Set::all(Order::RubyGems);
+        let mut set = Set::all(VersionScheme::RubyGems);
         for part in text.split(',').filter(|part| !part.trim().is_empty()) {
             let one = requirement(part).ok_or_else(|| format!("requirement {part:?} cannot be read"))?;
             set = set.intersection(&one);
@@ -87,16 +93,16 @@ fn requirements(texts: Option<&[String]>) -> Result<Set, String> {
 
 fn requirement(text: &str) -> Option<Set> {
     let (operator, version) = split(text);
-    if !Order::RubyGems.is_valid(version) {
+    if !VersionScheme::RubyGems.is_valid(version) {
         return None;
     }
     match operator {
         // Below the next release of the same branch, and below its prereleases.
         "~>" => {
             let next = Cut::Before(format!("{}.a", bump(version)?));
-            Some(Set::between(Order::RubyGems, Cut::Before(version.to_owned()), next))
+            Some(Set::between(VersionScheme::RubyGems, Cut::Before(version.to_owned()), next))
         }
-        _ => Set::comparison(Order::RubyGems, operator, version),
+        _ => Set::comparison(VersionScheme::RubyGems, operator, version),
     }
 }
 
@@ -115,13 +121,14 @@ fn bump(version: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::testing::feed;
     use std::cmp::Ordering;
-    use tidewaiter_core::advisory::{End, Interval};
+    use tidewaiter_core::advisory::{Interval, IntervalEnd};
 
     fn affected(yaml: &str) -> Vec<Interval> {
         let mut records = Records::default();
         let text = format!("---\ngem: nokogiri\ncve: 2022-1\nghsa: a-b-c\ncvss_v3: 7.5\ntitle: T\n{yaml}");
-        assert!(parse("gems/nokogiri/CVE-2022-1.yml", text.as_bytes(), "rubysec", &mut records).unwrap());
+        assert!(parse("gems/nokogiri/CVE-2022-1.yml", text.as_bytes(), &feed("rubysec", &[]), &mut records).unwrap());
         let advisory = &records.advisories[0];
         assert_eq!((advisory.id.as_str(), advisory.aliases.as_slice()), ("CVE-2022-1", &["GHSA-a-b-c".to_owned()][..]));
         assert_eq!(advisory.ratings[0].severity, Severity::High);
@@ -129,7 +136,7 @@ mod tests {
     }
 
     fn holds(intervals: &[Interval], version: &str) -> bool {
-        let compare = |bound: &str| Order::RubyGems.compare(version, bound);
+        let compare = |bound: &str| VersionScheme::RubyGems.compare(version, bound);
         intervals.iter().any(|i| {
             let low = i.introduced.as_deref().is_none_or(|lo| match compare(lo) {
                 Ordering::Less => false,
@@ -137,9 +144,9 @@ mod tests {
                 Ordering::Greater => true,
             });
             low && match &i.end {
-                End::Fixed(end) => compare(end) == Ordering::Less,
-                End::LastAffected(end) => compare(end) != Ordering::Greater,
-                End::Open => true,
+                IntervalEnd::Fixed(end) => compare(end) == Ordering::Less,
+                IntervalEnd::LastAffected(end) => compare(end) != Ordering::Greater,
+                IntervalEnd::Open => true,
             }
         })
     }
@@ -160,14 +167,18 @@ mod tests {
         check("unaffected_versions:\n  - '<= 2.0'\n  - '= 3.0'\n", &["2.0.1", "3.0.1", "2.9"], &["2.0", "3.0", "1"]);
         check("patched_versions:\n  - '!= 1.0'\n", &["1.0"], &["0.9", "1.1"]);
         check("date: 2022-01-01\n", &["0", "99"], &[]);
-        assert_eq!(affected("patched_versions:\n  - '>= 2'\n"), [Interval::until(End::Fixed("2".into()))]);
+        assert_eq!(affected("patched_versions:\n  - '>= 2'\n"), [Interval::until(IntervalEnd::Fixed("2".into()))]);
     }
 
     #[test]
     fn mistakes_are_errors_and_interpreters_are_left_out() {
         let check = |text: &str, expected: Result<bool, ()>| {
             let mut records = Records::default();
-            assert_eq!(parse("a.yml", text.as_bytes(), "f", &mut records).map_err(drop), expected, "{text}");
+            assert_eq!(
+                parse("a.yml", text.as_bytes(), &feed("f", &[]), &mut records).map_err(drop),
+                expected,
+                "{text}"
+            );
             assert!(records.advisories.is_empty());
         };
         check("gem: a\npatched_versions: ['about 2']\n", Err(()));

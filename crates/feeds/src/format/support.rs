@@ -1,19 +1,20 @@
 //! Until when releases get security fixes: distro-info-data (CSV) and endoflife.date (YAML before Markdown).
 //!
-//! Dates are kept as published; whether one is past is asked when a report is judged or shown.
+//! Dates are stored as published, and compared with the day when a report is evaluated or shown.
 
-use super::Records;
 use super::debian_tracker;
+use super::{FeedContext, Problem, Records};
+use jiff::civil::Date;
 use serde::Deserialize;
 use serde_json::Value;
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
-use tidewaiter_core::report::Support;
+use tidewaiter_core::report::SupportPeriod;
 
 /// Reads `debian.csv` or `ubuntu.csv`.
 ///
 /// # Errors
 /// When its header names no version or end of life.
-pub fn distro_info(name: &str, bytes: &[u8], records: &mut Records) -> Result<bool, String> {
+pub(super) fn distro_info(name: &str, bytes: &[u8], _: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     let file = name.rsplit('/').next().unwrap_or(name);
     let distribution = match file {
         "debian.csv" => "debian",
@@ -30,13 +31,14 @@ pub fn distro_info(name: &str, bytes: &[u8], records: &mut Records) -> Result<bo
     let longer = ["eol-lts", "eol-esm"].iter().find_map(|name| column(name));
     for line in lines {
         let field = |at: usize| line.get(at).copied().filter(|f| !f.is_empty());
-        let Some(until) = field(eol).filter(|d| is_date(d)) else { continue };
+        let date = |column: usize| field(column).and_then(day);
+        let Some(until) = date(eol) else { continue };
         let ecosystem = match (distribution, field(version), field(series)) {
             ("debian", _, Some(series)) => Some(debian_tracker::ecosystem(series)),
             ("ubuntu", Some(version), _) => release("ubuntu", version.split(' ').next().unwrap_or(version)),
             _ => None,
         };
-        records.support.extend(ecosystem.map(|e| support(&e, until, longer.and_then(field).filter(|d| is_date(d)))));
+        records.support.extend(ecosystem.map(|e| support(e, until, longer.and_then(date))));
     }
     Ok(true)
 }
@@ -78,11 +80,11 @@ const PRODUCTS: [(&str, &str); 17] = [
     ("openeuler", "openeuler"),
 ];
 
-/// Reads one product's page; other products are left alone.
+/// Reads one product's page; other products are ignored.
 ///
 /// # Errors
-/// When what precedes its text is no YAML of this form.
-pub fn endoflife(name: &str, bytes: &[u8], records: &mut Records) -> Result<bool, String> {
+/// When its front matter is YAML of another shape.
+pub(super) fn endoflife(name: &str, bytes: &[u8], _: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     let file = name.rsplit('/').next().unwrap_or(name);
     let product = file.strip_suffix(".md").unwrap_or_default();
     let Some((_, id)) = PRODUCTS.iter().find(|(product_name, _)| *product_name == product) else { return Ok(false) };
@@ -95,11 +97,10 @@ pub fn endoflife(name: &str, bytes: &[u8], records: &mut Records) -> Result<bool
             Value::Number(number) => number.to_string(),
             _ => continue,
         };
-        let date = |value: &Value| value.as_str().filter(|d| is_date(d)).map(str::to_owned);
-        let until = date(&cycle.eol);
-        let found =
-            release(id, &version).zip(until).map(|(e, until)| support(&e, &until, date(&cycle.eoes).as_deref()));
-        records.support.extend(found);
+        // "true" and "false" occur too: an end without a day cannot be compared with one.
+        let date = |value: &Value| value.as_str().and_then(day);
+        let found = release(id, &version).zip(date(&cycle.eol));
+        records.support.extend(found.map(|(ecosystem, until)| support(ecosystem, until, date(&cycle.eoes))));
     }
     Ok(true)
 }
@@ -114,32 +115,37 @@ fn release(id: &str, version: &str) -> Option<Ecosystem> {
     Os { id: id.to_owned(), version_id: version.to_owned(), pretty_name, ..Os::default() }.ecosystem()
 }
 
-fn support(ecosystem: &Ecosystem, until: &str, longer: Option<&str>) -> Support {
-    let extended_until = longer.filter(|longer| *longer > until).map(str::to_owned);
-    Support { ecosystem: ecosystem.to_string(), until: until.to_owned(), extended_until }
+fn support(ecosystem: Ecosystem, until: Date, longer: Option<Date>) -> SupportPeriod {
+    SupportPeriod { ecosystem, until, extended_until: longer.filter(|longer| *longer > until) }
 }
 
-/// `YYYY-MM-DD`.
-fn is_date(text: &str) -> bool {
-    text.len() == 10
-        && text.bytes().enumerate().all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() })
+/// A day as `YYYY-MM-DD`; `None` for everything else, times included.
+fn day(text: &str) -> Option<Date> {
+    text.parse().ok().filter(|date: &Date| date.to_string() == text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn found<'a>(records: &'a Records) -> Vec<(&'a str, &'a str, Option<&'a str>)> {
-        let line = |s: &'a Support| (s.ecosystem.as_str(), s.until.as_str(), s.extended_until.as_deref());
+    /// Ecosystem, end, and end of longer support.
+    fn found(records: &Records) -> Vec<(String, String, Option<String>)> {
+        let line = |s: &SupportPeriod| {
+            (s.ecosystem.to_string(), s.until.to_string(), s.extended_until.map(|day| day.to_string()))
+        };
         records.support.iter().map(line).collect()
+    }
+
+    fn owned(expected: &[(&str, &str, Option<&str>)]) -> Vec<(String, String, Option<String>)> {
+        expected.iter().map(|(e, until, longer)| ((*e).into(), (*until).into(), longer.map(str::to_owned))).collect()
     }
 
     #[test]
     fn tables_of_distributions() {
         let check = |name: &str, text: &str, expected: &[(&str, &str, Option<&str>)]| {
             let mut records = Records::default();
-            assert!(distro_info(name, text.as_bytes(), &mut records).unwrap());
-            assert_eq!(found(&records), expected, "{text}");
+            assert!(distro_info(name, text.as_bytes(), &FeedContext::default(), &mut records).unwrap());
+            assert_eq!(found(&records), owned(expected), "{text}");
         };
         check(
             "x/debian.csv",
@@ -151,8 +157,8 @@ mod tests {
             "version,codename,series,created,release,eol,eol-server,eol-esm\n22.04 LTS,Jammy,jammy,2021-10-14,2022-04-21,2027-06-01,2027-06-01,2032-04-21\n",
             &[("Ubuntu:22.04:LTS", "2027-06-01", Some("2032-04-21"))],
         );
-        assert!(distro_info("debian.csv", b"a,b", &mut Records::default()).is_err());
-        assert!(!distro_info("other.csv", b"a,b", &mut Records::default()).unwrap());
+        assert!(distro_info("debian.csv", b"a,b", &FeedContext::default(), &mut Records::default()).is_err());
+        assert!(!distro_info("other.csv", b"a,b", &FeedContext::default(), &mut Records::default()).unwrap());
     }
 
     #[test]
@@ -160,8 +166,8 @@ mod tests {
         let check = |name: &str, releases: &str, expected: &[(&str, &str, Option<&str>)]| {
             let mut records = Records::default();
             let text = format!("---\ntitle: X\nreleases:\n{releases}---\n\n> text\n");
-            assert!(endoflife(name, text.as_bytes(), &mut records).unwrap());
-            assert_eq!(found(&records), expected, "{releases}");
+            assert!(endoflife(name, text.as_bytes(), &FeedContext::default(), &mut records).unwrap());
+            assert_eq!(found(&records), owned(expected), "{releases}");
         };
         check(
             "products/alpine-linux.md",
@@ -174,7 +180,10 @@ mod tests {
             &[("AlmaLinux:9", "2032-05-31", None)],
         );
         check("fedora.md", "  - releaseCycle: \"99\"\n    eol: false\n", &[]);
-        assert!(!endoflife("nodejs.md", b"", &mut Records::default()).unwrap());
-        assert!(endoflife("debian.md", b"---\nreleases: 1\n---\n", &mut Records::default()).is_err());
+        assert!(!endoflife("nodejs.md", b"", &FeedContext::default(), &mut Records::default()).unwrap());
+        assert!(
+            endoflife("debian.md", b"---\nreleases: 1\n---\n", &FeedContext::default(), &mut Records::default())
+                .is_err()
+        );
     }
 }

@@ -1,12 +1,12 @@
 //! `updateinfo.xml` of rpm repositories (createrepo): Amazon Linux, Rocky Linux and others.
 //!
-//! A repository speaks of one release: the one its feed is declared complete for, else the one a collection names.
+//! A repository covers one release: the one that its feed is declared complete for, else the one that a collection names.
 
-use super::Records;
 use super::xml::{self, Attributes, Step};
+use super::{FeedContext, Problem, Records};
 use crate::rpm_modules;
 use std::collections::BTreeMap;
-use tidewaiter_core::advisory::{Advisory, Affected, KeyKind, Module};
+use tidewaiter_core::advisory::{Advisory, Affected, KeyKind, ModuleScope};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::Rating;
 
@@ -21,32 +21,26 @@ struct Update {
     unknown_release: bool,
 }
 
-/// Reads one document. `ecosystems` are those that the feed is declared complete for.
+/// Reads one document. An update that does not name its release is of the one that the feed is declared complete for.
 ///
 /// # Errors
-/// When it is no well-formed XML.
-pub fn parse(
-    name: &str,
-    bytes: &[u8],
-    feed: &str,
-    ecosystems: &[String],
-    records: &mut Records,
-) -> Result<bool, String> {
+/// When it is not well-formed XML.
+pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     if !name.ends_with(".xml") {
         return Ok(false);
     }
-    let declared = if let [one] = ecosystems { Some(Ecosystem::from(one.as_str())) } else { None };
+    let declared = if let [one] = feed.ecosystems.as_slice() { Some(one.clone()) } else { None };
     let mut known = false;
     let mut update = Update::default();
     xml::walk(bytes, |step| match step {
         Step::Open("updates", _) => known = true,
         Step::Open("update", attributes) => {
             update = Update { security: attributes.get("type") == "security", ..Update::default() };
-            feed.clone_into(&mut update.advisory.feed);
+            feed.name.clone_into(&mut update.advisory.feed);
         }
         Step::Close("update", _) => finish(std::mem::take(&mut update), records),
         Step::Open(name, attributes) => update.open(name, attributes, declared.as_ref()),
-        Step::Close(name, text) => update.close(name, text, feed),
+        Step::Close(name, text) => update.close(name, text, &feed.name),
     })?;
     Ok(known)
 }
@@ -59,7 +53,7 @@ fn finish(update: Update, records: &mut Records) {
         return records.skip("names no CVE");
     }
     if !security {
-        return records.skip("is no security update");
+        return records.skip("is not a security update");
     }
     if unknown_release {
         return records.skip("names no known release");
@@ -138,7 +132,7 @@ impl Update {
         let epoch = Some(attributes.get("epoch")).filter(|e| !e.is_empty()).unwrap_or("0");
         let row = Affected::new(ecosystem, name, KeyKind::Binary).fixed_in(&format!("{epoch}:{version}-{release}"));
         let module = match &self.module {
-            Some(module) => Module::Streams(vec![module.clone()]),
+            Some(module) => ModuleScope::Streams(vec![module.clone()]),
             None => rpm_modules::of(&row.ecosystem, &row.intervals),
         };
         Some(Affected { module, arches: vec![arch.to_owned()], ..row })
@@ -162,15 +156,16 @@ fn release(collection: &str, release: &str) -> Option<Ecosystem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::testing::feed;
 
-    fn read(kind: &str, cve: &str, collection: &str, packages: &str, ecosystems: &[String]) -> Records {
+    fn read(kind: &str, cve: &str, collection: &str, packages: &str, ecosystems: &[&str]) -> Records {
         let xml = format!(
             r#"<?xml version="1.0"?><updates><update type="{kind}"><id>ALAS-1</id><title>A &amp; B</title>
             <severity>important</severity><updated date="2023-02-22 23:22"/><references><reference id="{cve}" href="https://a" type="cve"/></references>
             <pkglist><collection short="x"><name>{collection}</name>{packages}</collection></pkglist></update></updates>"#
         );
         let mut records = Records::default();
-        assert!(parse("updateinfo.xml", xml.as_bytes(), "amazon", ecosystems, &mut records).unwrap());
+        assert!(parse("updateinfo.xml", xml.as_bytes(), &feed("amazon", ecosystems), &mut records).unwrap());
         records
     }
 
@@ -184,7 +179,7 @@ mod tests {
         let check = |collection: &str, packages: &str, expected: &[&str]| {
             let records = read("security", "CVE-1", collection, packages, &[]);
             let line = |r: &Affected| {
-                let Some(tidewaiter_core::advisory::End::Fixed(v)) = r.intervals.first().map(|i| &i.end) else {
+                let Some(tidewaiter_core::advisory::IntervalEnd::Fixed(v)) = r.intervals.first().map(|i| &i.end) else {
                     return String::new();
                 };
                 format!("{} {} {v} {:?} {:?}", r.ecosystem, r.package, r.arches, r.module)
@@ -211,7 +206,7 @@ mod tests {
         check("security", "CVE-1", (1, 0));
         check("security", "RHSA-1", (0, 1));
         check("bugfix", "CVE-1", (0, 1));
-        let declared = read("security", "CVE-1", "?", package, &["Amazon Linux:2".to_owned()]);
+        let declared = read("security", "CVE-1", "?", package, &["Amazon Linux:2"]);
         assert_eq!(declared.advisories[0].affected[0].ecosystem.to_string(), "Amazon Linux:2");
         assert_eq!(
             (declared.advisories[0].summary.as_str(), declared.advisories[0].modified.as_str()),

@@ -1,17 +1,17 @@
-//! XML as a stream of elements: no tree, no entities of a document's own, a limit on depth.
+//! XML as a stream of elements: no tree, no entities that a document defines, a limit on depth.
 
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 
-/// Elements may be nested so deep.
+/// Deepest nesting of elements. Readers recurse over criteria, so it bounds their stack.
 const DEPTH: usize = 64;
 
-/// What the stream says, in document order. Names are without their prefix.
+/// A step of the stream, in document order. Names are without their prefix.
 pub(crate) enum Step<'a> {
     /// An element begins.
     Open(&'a str, &'a Attributes),
-    /// It ends; the text that came since the last step, trimmed.
+    /// It ends; with the text since the last step, trimmed.
     Close(&'a str, &'a str),
 }
 
@@ -29,7 +29,7 @@ impl Attributes {
 /// Calls `each` for every step.
 ///
 /// # Errors
-/// When the bytes are no well-formed XML, or nested too deep.
+/// When the bytes are not well-formed XML, or nested too deep.
 pub(crate) fn walk(bytes: &[u8], mut each: impl FnMut(Step<'_>)) -> Result<(), String> {
     let text = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
     let mut reader = Reader::from_str(text);

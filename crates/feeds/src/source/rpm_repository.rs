@@ -1,4 +1,4 @@
-//! From the address of an rpm repository to its `updateinfo.xml`, as dnf goes: a list of mirrors names the repository,
+//! From the address of an rpm repository to its `updateinfo.xml`, as dnf resolves it: a list of mirrors names the repository,
 //! `repodata/repomd.xml` the file and its digest (createrepo).
 
 use super::url::Error;
@@ -9,10 +9,10 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 const INDEX: &str = "repodata/repomd.xml";
-/// A list of mirrors is a few lines.
+/// Most bytes of a list of mirrors, which has a few lines.
 const MAX_MIRRORS: usize = 16;
 
-/// Where an index says that the file is.
+/// The location and digest of the file, as an index names them.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Located {
     href: String,
@@ -20,18 +20,18 @@ struct Located {
     sha256: String,
 }
 
-/// Gives the file at an address.
+/// Downloads the file at an address.
 pub type Get<'a> = &'a dyn Fn(&str) -> Result<PathBuf, Error>;
 
-/// Gets the file of an address that ends with `mirror.list` or `INDEX`, or the file at the address itself.
+/// Downloads the file of an address that ends with `mirror.list` or `INDEX`, or the file at the address itself.
 ///
 /// # Errors
-/// When nothing could be had, no index names the file, or it has another digest.
+/// When a download fails, no index names the file, or it has another digest.
 pub fn updateinfo(address: &str, get: Get<'_>) -> Result<PathBuf, Error> {
     if address.ends_with("/mirror.list") {
         let file = get(address)?;
         let list = fs::read_to_string(&file).map_err(|e| Error::disk(&file, e))?;
-        // What came authenticated leads to nothing that is not.
+        // A document that was read over TLS must not lead to one that is not.
         let allowed = |mirror: &&str| {
             mirror.starts_with("https://") || (mirror.starts_with("http://") && address.starts_with("http://"))
         };
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    /// What is at the addresses, by name.
+    /// Address → content.
     fn check(web: &[(&str, &str)], address: &str, expected: Result<&str, &str>) {
         let folder = tempfile::tempdir().unwrap();
         let web: BTreeMap<&str, &str> = web.iter().copied().collect();

@@ -1,4 +1,4 @@
-//! Downloads: resumed where they broke, retried with back-off, bounded in size.
+//! Downloads: resumed after an interruption, retried with back-off, limited in size.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -7,10 +7,10 @@ use std::thread;
 use std::time::Duration;
 use tidewaiter_http::{Client, Failure};
 
-/// Why a file could not be had.
+/// Why a file could not be downloaded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nobody answered.
+    /// The request failed.
     #[error("{}", .0.cause)]
     NotReached(Failure),
     /// The server refuses.
@@ -22,15 +22,15 @@ pub enum Error {
     /// The connection broke.
     #[error("{0}")]
     Broken(io::Error),
-    /// What came does not fit what was announced of it.
+    /// The file does not match the size or digest that was announced.
     #[error("{0}")]
     Contradicted(String),
-    /// Its place on this machine cannot be written.
+    /// The local file cannot be written.
     #[error("{}: {cause}", path.display())]
     Disk {
         /// File or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         cause: io::Error,
     },
 }
@@ -69,10 +69,10 @@ impl Default for Retry {
     }
 }
 
-/// Downloads `url` into `folder` and returns the file. `progress` is told (bytes so far, all bytes where known).
+/// Downloads `url` into `folder` and returns the file. Calls `progress` with the bytes so far and, where known, all bytes.
 ///
 /// # Errors
-/// When the last try failed, more than `max_bytes` came, or the folder cannot be written.
+/// When the last try fails, the file exceeds `max_bytes`, or the folder cannot be written.
 pub fn download(
     client: &Client,
     url: &str,

@@ -4,7 +4,7 @@ use crate::fixture::{BASH, DEBIAN, E, STATUS, layer, write_layout};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use tidewaiter_core::advisory::{Advisory, Affected, End, Interval, KeyKind};
+use tidewaiter_core::advisory::{Advisory, Affected, Interval, IntervalEnd, KeyKind};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_db::writer::{self, BuildInput};
@@ -19,7 +19,7 @@ use tidewaiter_testkit::sha256;
 fn database(path: &Path) -> Database {
     let row = |ecosystem: &str, package: &str| {
         let key = if ecosystem.starts_with("Debian") { KeyKind::Source } else { KeyKind::Binary };
-        let all = Interval { introduced: None, after: false, end: End::Fixed("9".into()) };
+        let all = Interval { introduced: None, after: false, end: IntervalEnd::Fixed("9".into()) };
         Affected { intervals: vec![all], ..Affected::new(Ecosystem::from(ecosystem), package, key) }
     };
     let advisory = |id: &str, aliases: &[&str], affected: Vec<Affected>| Advisory {
@@ -40,11 +40,11 @@ fn database(path: &Path) -> Database {
     // Nothing speaks of Maven: a gap of the database.
     let feed = FeedInfo {
         name: "test".into(),
-        ecosystems: ["Debian:12", "npm", "PyPI"].map(str::to_owned).to_vec(),
+        ecosystems: ["Debian:12", "npm", "PyPI"].map(Into::into).to_vec(),
         rates: true,
         ..FeedInfo::default()
     };
-    let meta = Meta { built: "2026-01-01T00:00:00Z".into(), feeds: vec![feed], ..Meta::default() };
+    let meta = Meta { built: "2026-01-01T00:00:00Z".parse().ok(), feeds: vec![feed], ..Meta::default() };
     writer::write(path, &BuildInput { advisories, meta, ..BuildInput::default() }).unwrap();
     Database::open(path).unwrap()
 }

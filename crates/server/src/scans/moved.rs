@@ -14,7 +14,7 @@ use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::{Inventory, Report};
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::{ImageScanStatus, PlatformResult};
-use tidewaiter_db::matching::Rejudged;
+use tidewaiter_db::matching::Rematched;
 
 /// The re-match wakes everything when it ends; this is for what it should miss.
 const WAIT: Duration = Duration::from_secs(10);
@@ -62,13 +62,13 @@ fn platform(store: &dyn Store, result: PlatformResult, moved: &Moved) -> Option<
     let image: Digest = result.digest.parse().ok()?;
     let old = store.report(&result.report_key)?;
     let report = match store.rematched(&image, &moved.seen)? {
-        Rejudged::Same => {
+        Rematched::Same => {
             store.confirm_report(&result.report_key, &moved.to).ok()?;
             return Some(Platform { result, report: Report { database: moved.to.clone(), ..old } });
         }
-        Rejudged::Findings { went, came } => old.patched(&went, &came, moved.to.clone())?,
+        Rematched::Findings { removed, added } => old.patched(&removed, &added, moved.to.clone())?,
         // The same bytes under the name that this one asked for.
-        Rejudged::Whole(new) => {
+        Rematched::Whole(new) => {
             let inventory = Inventory { image: old.inventory.image, ..new.inventory };
             Report { inventory, ..*new }
         }

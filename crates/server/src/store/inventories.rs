@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::Inventory;
-use tidewaiter_db::matching::{Question, questions};
+use tidewaiter_db::matching::{Lookup, lookups};
 use tidewaiter_scan::analyze;
 
 /// Compression of what is kept: inventories of 300 packages shrink to a tenth in a third of a millisecond.
@@ -18,7 +18,7 @@ const MAX_BYTES: usize = 256 << 20;
 impl Sqlite {
     pub(super) fn keep_inventory(&self, inventory: &Inventory) -> Result<(), Error> {
         let body = pack(&serde_json::to_vec(inventory)?)?;
-        let questions = questions(inventory);
+        let questions = lookups(inventory);
         let image = inventory.image.digest.hex().to_owned();
         self.write(|transaction| {
             let asked = coded(&numbers(transaction, &questions)?);
@@ -49,7 +49,7 @@ impl Sqlite {
 }
 
 /// The numbers of questions; new ones get the next.
-fn numbers(transaction: &Transaction<'_>, questions: &BTreeSet<Question>) -> Result<Vec<u32>, Work> {
+fn numbers(transaction: &Transaction<'_>, questions: &BTreeSet<Lookup>) -> Result<Vec<u32>, Work> {
     let mut find = transaction.prepare_cached("SELECT id FROM asked WHERE name = ?1 AND question = ?2")?;
     let mut add = transaction.prepare_cached("INSERT INTO asked VALUES (?1, ?2, ?3)")?;
     let first: u32 = transaction.prepare_cached("SELECT next FROM counter")?.query_row([], |row| row.get(0))?;

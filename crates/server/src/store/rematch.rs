@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use tidewaiter_core::image::Digest;
 use tidewaiter_db::delta::Delta;
-use tidewaiter_db::matching::{Question, Rejudged, rejudge};
+use tidewaiter_db::matching::{Lookup, Rematched, rematch as rematch_inventory};
 use tidewaiter_scan::analyze;
 
 /// An image of which a new database says something else.
@@ -18,7 +18,7 @@ pub struct Changed {
     /// Digest of the platform's manifest.
     pub image: Digest,
     /// What differs.
-    pub how: Rejudged,
+    pub how: Rematched,
 }
 
 /// Which inventories were looked at, and what for.
@@ -64,8 +64,8 @@ pub fn rematch(
             seen.visited += 1;
             let inventory = body(&transaction, seen.last)?;
             let image = inventory.image.digest.clone();
-            let how = rejudge(inventory, delta).map_err(|e| Work::Other(e.into()))?;
-            if how != Rejudged::Same {
+            let how = rematch_inventory(inventory, delta).map_err(|e| Work::Other(e.into()))?;
+            if how != Rematched::Same {
                 seen.changed += 1;
                 each(Changed { image, how }).map_err(Work::Other)?;
             }
@@ -103,8 +103,8 @@ fn concerned(connection: &Connection, delta: &Delta<'_>) -> Result<Bits, Work> {
     for name in names {
         let mut rows = find.query([name])?;
         while let Some(row) = rows.next()? {
-            let question: Question = serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
-            if question.is_answered_otherwise(delta) {
+            let question: Lookup = serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
+            if question.answer_may_change(delta) {
                 bits.add(row.get(1)?);
             }
         }
@@ -122,7 +122,7 @@ impl Sqlite {
         })
     }
 
-    pub(super) fn found(&self, image: &Digest, seen: &Seen) -> Result<Option<Rejudged>, Error> {
+    pub(super) fn found(&self, image: &Digest, seen: &Seen) -> Result<Option<Rematched>, Error> {
         self.read(|reader| {
             let known = "SELECT id FROM inventories WHERE image = unhex(?1) AND analyzers = ?2 AND id <= ?3";
             let values = params![image.hex(), analyze::VERSION, seen.last];
@@ -133,7 +133,7 @@ impl Sqlite {
             let changed = "SELECT body FROM rematched WHERE image = unhex(?1)";
             let body: Option<Vec<u8>> =
                 reader.prepare_cached(changed)?.query_row([image.hex()], |row| row.get(0)).optional()?;
-            let Some(body) = body else { return Ok(Some(Rejudged::Same)) };
+            let Some(body) = body else { return Ok(Some(Rematched::Same)) };
             Ok(Some(serde_json::from_slice(&unpack(&body)?)?))
         })
     }

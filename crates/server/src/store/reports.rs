@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::{DatabaseInfo, Inventory, Report};
-use tidewaiter_db::matching::Rejudged;
+use tidewaiter_db::matching::Rematched;
 
 /// Random bytes of a report key.
 const KEY_BYTES: usize = 16;
@@ -90,7 +90,7 @@ impl Store for Sqlite {
         self.keep_rematched(changed)
     }
 
-    fn rematched(&self, image: &Digest, seen: &Seen) -> Option<Rejudged> {
+    fn rematched(&self, image: &Digest, seen: &Seen) -> Option<Rematched> {
         self.found(image, seen).inspect_err(|error| tracing::warn!("{error}")).ok().flatten()
     }
 

@@ -18,32 +18,16 @@ fn digest(number: u8) -> Digest {
 
 fn inventory(number: u8, packages: &[(&str, &str)]) -> Inventory {
     let package = |(name, version): &(&str, &str)| Package {
-        kind: PackageType::Npm,
-        name: (*name).to_owned(),
-        version: (*version).to_owned(),
-        arch: String::new(),
-        source_name: String::new(),
-        source_version: String::new(),
-        vendored: false,
-        vendor: String::new(),
-        module: String::new(),
-        owner: String::new(),
         locations: vec![Location { path: "package.json".into(), layer: 0 }],
+        ..Package::new(PackageType::Npm, *name, *version)
     };
-    let image = ImageInfo {
-        name: "r.example/x:1".into(),
-        digest: digest(number),
-        index_digest: None,
-        config_digest: digest(0),
-        platform: "linux/amd64".parse().unwrap(),
-        base_layers: None,
-    };
+    let image = ImageInfo::new("r.example/x:1", digest(number), digest(0), "linux/amd64".parse().unwrap());
     let packages = packages.iter().map(package).collect();
     Inventory { image, layers: vec![], os: Some(Os::default()), packages, gaps: vec![] }
 }
 
 fn report(number: u8) -> Report {
-    let database = DatabaseInfo { id: "one".into(), built: String::new() };
+    let database = DatabaseInfo { id: "one".into(), built: None };
     Report::new(inventory(number, &[("a", "1.0.0")]), database, vec![], vec![])
 }
 
@@ -57,7 +41,7 @@ fn reports_are_found_by_their_key_alone() {
     for bad in ["", "../inventories/x", "/etc/passwd", &"0".repeat(32), &key[1..], &key.to_uppercase(), "%"] {
         assert_eq!(store.report(bad), None, "{bad}");
     }
-    let two = DatabaseInfo { id: "two".into(), built: "2026-01-01T00:00:00Z".into() };
+    let two = DatabaseInfo { id: "two".into(), built: "2026-01-01T00:00:00Z".parse().ok() };
     store.confirm_report(&key, &two).unwrap();
     assert_eq!(store.report(&key), Some(Report { database: two, ..report(1) }));
     store.remove_report(&key);
@@ -143,9 +127,9 @@ fn database(path: &std::path::Path, fixed: &[(&str, &str)], complete: bool) -> D
         affected: vec![Affected::new("npm".into(), name, KeyKind::Binary).fixed_in(fixed)],
         ..Advisory::default()
     };
-    let ecosystems = if complete { vec!["npm".to_owned()] } else { vec![] };
+    let ecosystems = if complete { vec!["npm".into()] } else { vec![] };
     let feeds = vec![FeedInfo { name: "f".into(), ecosystems, rates: true, ..FeedInfo::default() }];
-    let meta = Meta { feeds, built: path.display().to_string(), ..Meta::default() };
+    let meta = Meta { feeds, ..Meta::default() };
     write(path, &BuildInput { advisories: fixed.iter().map(one).collect(), meta, ..BuildInput::default() }).unwrap();
     Database::open(path).unwrap()
 }
@@ -180,9 +164,9 @@ fn only_what_a_delta_concerns_is_judged_again() {
             // The incremental result is that of judging everything again.
             let [before, after] = [&old, &new].map(|db| matching::judge(inventory.clone(), db).unwrap());
             let again = match store.rematched(&inventory.image.digest, &seen).unwrap() {
-                Rejudged::Same => Report { database: new.info(), ..before },
-                Rejudged::Findings { went, came } => before.patched(&went, &came, new.info()).unwrap(),
-                Rejudged::Whole(report) => *report,
+                Rematched::Same => Report { database: new.info(), ..before },
+                Rematched::Findings { removed, added } => before.patched(&removed, &added, new.info()).unwrap(),
+                Rematched::Whole(report) => *report,
             };
             assert_eq!(again, after);
         }

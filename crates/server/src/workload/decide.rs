@@ -5,7 +5,7 @@ use super::record::Record;
 use super::{Error, Owner, approval};
 use crate::context::Context;
 use k8s_openapi::api::core::v1::PodSpec;
-use tidewaiter_core::status::{Approval, DeploymentStatus, ImageStatus, Rollout, WorkloadStatus, derive};
+use tidewaiter_core::status::{Approval, DeploymentStatus, ImageStatus, RolloutProgress, WorkloadStatus, derive};
 use tidewaiter_crd::workload_scan::{Decision, Revision};
 
 /// Takes a look up in a revision; true when its decision changed.
@@ -53,7 +53,7 @@ pub(crate) async fn rejudge(
 /// What the images of a revision may do from now on. Audit lets everything run that a user rolled out.
 fn decide(before: Decision, seen: &Evaluation, word: Approval, enforced: bool) -> Decision {
     let judged = seen.facts.iter().all(|f| f.scan != ImageStatus::NotScanned);
-    let approved = derive(&seen.facts, word, Rollout::Running).image == ImageStatus::Approved;
+    let approved = derive(&seen.facts, word, RolloutProgress::Running).image == ImageStatus::Approved;
     match before {
         Decision::Held if approved => Decision::Approved,
         Decision::Held if !enforced => Decision::Retained,
@@ -64,10 +64,15 @@ fn decide(before: Decision, seen: &Evaluation, word: Approval, enforced: bool) -
 }
 
 /// Both statuses, for display.
-pub(crate) fn status(decision: Decision, seen: &Evaluation, word: Approval, rollout: Rollout) -> WorkloadStatus {
+pub(crate) fn status(
+    decision: Decision,
+    seen: &Evaluation,
+    word: Approval,
+    rollout: RolloutProgress,
+) -> WorkloadStatus {
     let deployment = match rollout {
-        Rollout::Running => DeploymentStatus::RollingOut,
-        Rollout::Complete => DeploymentStatus::Deployed,
+        RolloutProgress::Running => DeploymentStatus::RollingOut,
+        RolloutProgress::Complete => DeploymentStatus::Deployed,
     };
     match decision {
         Decision::Held => derive(&seen.facts, word, rollout),

@@ -17,7 +17,7 @@ use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tidewaiter_core::status::{DeploymentStatus, ImageStatus, Rollout, WorkloadStatus};
+use tidewaiter_core::status::{DeploymentStatus, ImageStatus, RolloutProgress, WorkloadStatus};
 use tidewaiter_crd::names::{HELD, USER_PAUSE};
 use tidewaiter_crd::workload_scan::Decision;
 
@@ -114,15 +114,15 @@ fn is_owned(deployment: &Deployment) -> bool {
 }
 
 /// Whether `kubectl rollout status` would succeed.
-fn rollout(deployment: &Deployment) -> Rollout {
+fn rollout(deployment: &Deployment) -> RolloutProgress {
     let wanted = deployment.spec.as_ref().and_then(|s| s.replicas).unwrap_or(1);
-    let Some(status) = &deployment.status else { return Rollout::Running };
+    let Some(status) = &deployment.status else { return RolloutProgress::Running };
     let observed = status.observed_generation >= deployment.metadata.generation;
     let updated = status.updated_replicas.unwrap_or_default();
     let total = status.replicas.unwrap_or_default();
     let available = status.available_replicas.unwrap_or_default();
     let complete = observed && updated >= wanted && total <= updated && available >= updated;
-    if complete { Rollout::Complete } else { Rollout::Running }
+    if complete { RolloutProgress::Complete } else { RolloutProgress::Running }
 }
 
 /// Whose pause it is: once a user's own is noted, it stays theirs until the hold ends.

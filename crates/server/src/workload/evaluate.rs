@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tidewaiter_core::Reason;
 use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::policy::Outcome;
-use tidewaiter_core::status::{ImageFact, ImageStatus};
+use tidewaiter_core::status::{ImageStatus, JudgedImage};
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::{self, ImageScanStatus};
 use tidewaiter_crd::workload_scan::{Container, Decision, Revision, WorkloadScanStatus};
@@ -20,7 +20,7 @@ use tidewaiter_crd::workload_scan::{Container, Decision, Revision, WorkloadScanS
 /// What is known of all images of a revision.
 #[derive(Debug, Default)]
 pub(crate) struct Evaluation {
-    pub(crate) facts: Vec<ImageFact>,
+    pub(crate) facts: Vec<JudgedImage>,
     /// Name → pinned image, for those that have a result.
     pub(crate) pins: BTreeMap<String, String>,
     /// One line for each container that does not simply pass.
@@ -167,7 +167,7 @@ fn result(
 }
 
 struct One {
-    fact: ImageFact,
+    fact: JudgedImage,
     pinned: Option<String>,
     line: Option<String>,
 }
@@ -175,18 +175,18 @@ struct One {
 /// A held image: what its scan says.
 fn judge(name: &str, container: &Container, status: Option<&ImageScanStatus>, record: &WorkloadScanStatus) -> One {
     let Some(status) = status else {
-        let fact = ImageFact { scan: ImageStatus::NotScanned, allowed: false };
+        let fact = JudgedImage { scan: ImageStatus::NotScanned, allowed: false };
         return One { fact, pinned: None, line: Some("waits for its scan".to_owned()) };
     };
     if is_unreachable(status)
         && let Some(pinned) = earlier_pin(name, container, record)
     {
         // Its bytes were judged before; the registry only cannot say whether the tag moved.
-        let fact = ImageFact { scan: ImageStatus::NoVulnerabilities, allowed: true };
+        let fact = JudgedImage { scan: ImageStatus::NoVulnerabilities, allowed: true };
         return One { fact, pinned: Some(pinned), line: Some(UNREACHABLE.to_owned()) };
     }
     let allowed = status.verdict == Some(Outcome::Pass);
-    let fact = ImageFact { scan: status.image_status, allowed };
+    let fact = JudgedImage { scan: status.image_status, allowed };
     let pinned = status.digest.as_deref().and_then(|digest| pin(&container.image, digest));
     let clean = status.image_status == ImageStatus::NoVulnerabilities;
     One { fact, pinned, line: (!clean).then(|| status.message.clone()) }
@@ -197,8 +197,8 @@ fn recheck(container: &Container, status: Option<&ImageScanStatus>) -> One {
     let running = container.pinned.as_deref().and_then(images::digest);
     let same = status.filter(|s| s.verdict.is_some() && s.digest.as_deref() == running);
     let fact = match same {
-        Some(status) => ImageFact { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) },
-        None => ImageFact { scan: ImageStatus::NotScanned, allowed: true },
+        Some(status) => JudgedImage { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) },
+        None => JudgedImage { scan: ImageStatus::NotScanned, allowed: true },
     };
     let unreachable = status.is_some_and(is_unreachable);
     let line = match same.filter(|s| s.image_status != ImageStatus::NoVulnerabilities) {

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
 use std::time::Duration;
-use tidewaiter_core::status::{DeploymentStatus, Rollout};
+use tidewaiter_core::status::{DeploymentStatus, RolloutProgress};
 use tidewaiter_crd::workload_scan::Decision;
 
 /// The first looks; the later ones come at a quarter of the time that has passed.
@@ -25,10 +25,10 @@ pub(super) async fn look(
     owner: &Owner,
     record: &Record,
     decision: Decision,
-) -> Result<(Rollout, Option<Duration>), kube::Error> {
+) -> Result<(RolloutProgress, Option<Duration>), kube::Error> {
     // What is retained ran before, and what arrived once has arrived.
     if decision != Decision::Approved || record.draft.deployment_status == DeploymentStatus::Deployed {
-        return Ok((Rollout::Complete, None));
+        return Ok((RolloutProgress::Complete, None));
     }
     let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &owner.namespace);
     // As the API server's cache has it: a look that comes too early is repeated.
@@ -36,7 +36,7 @@ pub(super) async fn look(
     let rollout = of(all.iter().filter(|pod| is_of(pod, &owner.uid)));
     let last = record.draft.transitions.last().and_then(|t| t.time.parse::<Timestamp>().ok());
     let since = last.map_or(Duration::ZERO, |t| Timestamp::now().duration_since(t).unsigned_abs());
-    Ok((rollout, (rollout == Rollout::Running).then(|| (since / 4).clamp(SOON, LATE))))
+    Ok((rollout, (rollout == RolloutProgress::Running).then(|| (since / 4).clamp(SOON, LATE))))
 }
 
 /// A bare Pod is its own workload.
@@ -45,10 +45,10 @@ fn is_of(pod: &Pod, uid: &str) -> bool {
 }
 
 /// On its way while any Pod has not started; with none left, it has run.
-fn of<'a>(pods: impl Iterator<Item = &'a Pod>) -> Rollout {
+fn of<'a>(pods: impl Iterator<Item = &'a Pod>) -> RolloutProgress {
     let waits = |pod: &Pod| pod.status.as_ref().and_then(|s| s.phase.as_deref()).is_none_or(|phase| phase == "Pending");
     let waiting = pods.filter(|pod| pod.metadata.deletion_timestamp.is_none()).any(waits);
-    if waiting { Rollout::Running } else { Rollout::Complete }
+    if waiting { RolloutProgress::Running } else { RolloutProgress::Complete }
 }
 
 #[cfg(test)]
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_workload_has_arrived_when_no_pod_of_it_waits() {
-        let check = |pods: &[(&str, &str)], expected: Rollout| {
+        let check = |pods: &[(&str, &str)], expected: RolloutProgress| {
             let pod = |(uid, phase): &(&str, &str)| -> Pod {
                 let owner = json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "s", "uid": uid}]);
                 serde_json::from_value(json!({"metadata": {"ownerReferences": owner}, "status": {"phase": phase}}))
@@ -67,10 +67,10 @@ mod tests {
             let pods: Vec<Pod> = pods.iter().map(pod).collect();
             assert_eq!(of(pods.iter().filter(|pod| is_of(pod, "a"))), expected, "{pods:?}");
         };
-        check(&[("a", "Pending")], Rollout::Running);
-        check(&[("a", "Running"), ("a", "Pending")], Rollout::Running);
-        check(&[("a", "Running"), ("b", "Pending")], Rollout::Complete);
-        check(&[("a", "Succeeded"), ("a", "Failed")], Rollout::Complete);
-        check(&[], Rollout::Complete);
+        check(&[("a", "Pending")], RolloutProgress::Running);
+        check(&[("a", "Running"), ("a", "Pending")], RolloutProgress::Running);
+        check(&[("a", "Running"), ("b", "Pending")], RolloutProgress::Complete);
+        check(&[("a", "Succeeded"), ("a", "Failed")], RolloutProgress::Complete);
+        check(&[], RolloutProgress::Complete);
     }
 }

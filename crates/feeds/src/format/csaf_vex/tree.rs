@@ -1,11 +1,11 @@
-//! The product tree: what a product id is.
+//! The product tree: the package and release of a product id.
 
 use crate::csaf::{Product, ProductTree, Relationship};
 use std::collections::BTreeMap;
-use tidewaiter_core::advisory::Module;
+use tidewaiter_core::advisory::ModuleScope;
 use tidewaiter_core::ecosystem::Ecosystem;
 
-/// A package of a module of a product is three steps away from the product.
+/// Steps from a package to its product: a package of a module of a product is three steps away.
 const STEPS: usize = 4;
 
 /// The tree by product id.
@@ -26,11 +26,11 @@ pub(super) struct Component {
 }
 
 impl Component {
-    pub(super) fn module(&self) -> Module {
+    pub(super) fn module(&self) -> ModuleScope {
         match self.stream.as_str() {
-            "" if self.version.contains(".module") => Module::Unnamed,
-            "" => Module::Outside,
-            stream => Module::Streams(vec![stream.to_owned()]),
+            "" if self.version.contains(".module") => ModuleScope::Unnamed,
+            "" => ModuleScope::Outside,
+            stream => ModuleScope::Streams(vec![stream.to_owned()]),
         }
     }
 }
@@ -42,7 +42,7 @@ impl<'a> Products<'a> {
         Products { products, parts }
     }
 
-    /// The package that `id` names; `None` for what is no package of a release that is known.
+    /// The package that `id` names; `None` where it is not a package of a known release.
     pub(super) fn component(&self, id: &str) -> Option<Component> {
         let mut relationship = *self.parts.get(id)?;
         let package = *self.products.get(relationship.product_reference.as_str())?;
@@ -105,7 +105,7 @@ fn stream_of(label: &str) -> Option<String> {
     (!name.is_empty() && !stream.is_empty()).then(|| format!("{name}:{stream}"))
 }
 
-/// The release whose main repositories a CPE names, as an image of it is known.
+/// The ecosystem of the release whose main repositories a CPE names.
 fn ecosystem(product: &Product) -> Option<Ecosystem> {
     let cpe = product.product_identification_helper.cpe.as_str();
     let rest = cpe.strip_prefix("cpe:/o:redhat:").or_else(|| cpe.strip_prefix("cpe:/a:redhat:"))?;

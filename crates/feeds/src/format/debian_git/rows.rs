@@ -1,10 +1,10 @@
-//! One line on a package, and the row it becomes.
+//! One line about a package, and its row.
 
 use std::cmp::Ordering;
-use tidewaiter_core::advisory::{Affected, End, FixState, Interval, KeyKind};
+use tidewaiter_core::advisory::{Affected, FixState, Interval, IntervalEnd, KeyKind};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::Severity;
-use tidewaiter_core::version::Order;
+use tidewaiter_core::version::VersionScheme;
 
 /// `[release] - package version-or-tag (urgency; bug #n)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,11 +13,11 @@ pub(super) struct Statement {
     pub(super) package: String,
     pub(super) tag: Tag,
     pub(super) severity: Severity,
-    /// Unstable's word for a release that has none of its own.
+    /// Whether it is unstable's statement, used for a release that has none.
     pub(super) elsewhere: bool,
 }
 
-/// What is said.
+/// Its tag or version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Tag {
     Fixed(String),
@@ -27,12 +27,12 @@ pub(super) enum Tag {
     Ignored,
     Postponed,
     EndOfLife,
-    /// `<undetermined>`, `<removed>`, `<itp>`: nothing that makes a finding.
+    /// `<undetermined>`, `<removed>`, `<itp>`: never a finding.
     Other,
 }
 
 impl Statement {
-    /// `None` for lines that speak of no package (notes, to-dos, references).
+    /// `None` for lines that are not about a package (notes, to-dos, references).
     pub(super) fn parse(line: &str) -> Option<Self> {
         let (release, rest) = match line.strip_prefix('[') {
             Some(rest) => rest.split_once(']').map(|(release, rest)| (Some(release.trim().to_owned()), rest.trim()))?,
@@ -67,24 +67,24 @@ impl Statement {
         matches!(self.tag, Tag::Fixed(_))
     }
 
-    /// Of two bulletins the one with the higher version: the first fix was not whole.
+    /// Of two bulletins the one with the higher version: the first fix was not complete.
     pub(super) fn later(a: &Self, b: &Self) -> Ordering {
         match (&a.tag, &b.tag) {
-            (Tag::Fixed(a), Tag::Fixed(b)) => Order::Deb.compare(a, b),
+            (Tag::Fixed(a), Tag::Fixed(b)) => VersionScheme::Deb.compare(a, b),
             _ => a.is_fixed().cmp(&b.is_fixed()),
         }
     }
 
-    /// The row of one release. Where the release has no fix of its own, unstable's bounds what is vulnerable.
+    /// The row of one release. Where the release has no fix of its own, unstable's version bounds the vulnerable range.
     pub(super) fn row(&self, ecosystem: Ecosystem, package: &str, unstable: Option<&Statement>) -> Option<Affected> {
         let bound = unstable.and_then(|s| if let Tag::Fixed(version) = &s.tag { Some(version) } else { None });
-        let open = || bound.map_or(End::Open, |version| End::Fixed(version.clone()));
+        let open = || bound.map_or(IntervalEnd::Open, |version| IntervalEnd::Fixed(version.clone()));
         let (end, fix_state) = match &self.tag {
             Tag::Fixed(version) if version == "0" => (None, FixState::Unknown),
             Tag::Fixed(version) => {
-                // Fixed in unstable is no fix for a release.
+                // A fix in unstable is not a fix for a release.
                 let state = if self.elsewhere { FixState::NotFixed } else { FixState::Fixed };
-                (Some(End::Fixed(version.clone())), state)
+                (Some(IntervalEnd::Fixed(version.clone())), state)
             }
             Tag::NotAffected => (None, FixState::Unknown),
             Tag::Unfixed | Tag::NoDsa => (Some(open()), FixState::NotFixed),
@@ -105,18 +105,19 @@ impl Statement {
 
 #[cfg(test)]
 mod tests {
-    use crate::format::{Records, debian_git};
+    use crate::format::debian_git;
+    use crate::format::testing::feed;
     use std::collections::BTreeMap;
 
     /// "release state bound severity" by release, of one package.
     fn rows(cve: &str, dsa: &str) -> BTreeMap<String, String> {
-        let mut records = Records::default();
+        let mut reader = debian_git::reader(&feed("debian", &["Debian:12"]));
         let list = format!("CVE-2023-1 (A flaw)\n{cve}");
-        assert!(debian_git::parse("data/CVE/list", list.as_bytes(), &mut records).unwrap());
+        assert!(reader.document("data/CVE/list", list.as_bytes()).unwrap());
         let list = format!("[29 Mar 2023] DSA-1-1 a - security update\n\t{{CVE-2023-1}}\n{dsa}");
-        assert!(debian_git::parse("x/data/DSA/list", list.as_bytes(), &mut records).unwrap());
+        assert!(reader.document("x/data/DSA/list", list.as_bytes()).unwrap());
+        let records = reader.finish();
         assert_eq!(records.as_of, "2023-03-29");
-        debian_git::finish("debian", &["Debian:12".to_owned()], &mut records);
         let rows = records.advisories.iter().flat_map(|a| &a.affected);
         rows.map(|r| {
             let bound = r.intervals.first().map_or("never".to_owned(), |i| format!("{:?}", i.end));
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn releases_follow_their_own_word_then_unstables() {
+    fn a_releases_own_statement_counts_before_unstables() {
         let check = |cve: &str, dsa: &str, expected: &[(&str, &str)]| {
             let expected: BTreeMap<_, _> = expected.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
             assert_eq!(rows(cve, dsa), expected, "{cve}{dsa}");
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn bulletins_name_fixes_and_stale_tags_yield() {
+    fn fixes_of_bulletins_overrule_outdated_tags() {
         let check = |cve: &str, dsa: &str, expected: &str| {
             assert_eq!(rows(cve, dsa).get("Debian:11").map(String::as_str), Some(expected), "{cve}{dsa}");
         };
@@ -179,15 +180,12 @@ mod tests {
     }
 
     #[test]
-    fn other_files_and_rejected_names_say_nothing() {
-        let mut records = Records::default();
-        assert!(!debian_git::parse("data/CPE/list", b"x", &mut records).unwrap());
-        assert!(!debian_git::parse("data/config.json", b"x", &mut records).unwrap());
-        assert!(
-            debian_git::parse("data/CVE/list", b"CVE-2023-2\n\tREJECTED\nCVE-2023-3\n\tRESERVED\n", &mut records)
-                .unwrap()
-        );
-        debian_git::finish("debian", &[], &mut records);
-        assert!(records.advisories.is_empty());
+    fn other_files_and_rejected_names_have_no_records() {
+        let mut reader = debian_git::reader(&feed("debian", &[]));
+        assert!(!reader.document("data/CPE/list", b"x").unwrap());
+        assert!(!reader.document("data/config.json", b"x").unwrap());
+        let list = b"CVE-2023-2\n\tREJECTED\nCVE-2023-3\n\tRESERVED\n";
+        assert!(reader.document("data/CVE/list", list).unwrap());
+        assert!(reader.finish().advisories.is_empty());
     }
 }

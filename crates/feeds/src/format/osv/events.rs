@@ -2,9 +2,9 @@
 
 use super::Range;
 use std::cmp::Ordering;
-use tidewaiter_core::advisory::{End, Interval};
+use tidewaiter_core::advisory::{Interval, IntervalEnd};
 use tidewaiter_core::ecosystem::Ecosystem;
-use tidewaiter_core::version::Order;
+use tidewaiter_core::version::VersionScheme;
 
 /// Walks a range's events in version order.
 pub(super) fn intervals(range: &Range, ecosystem: &Ecosystem) -> Vec<Interval> {
@@ -27,28 +27,28 @@ pub(super) fn intervals(range: &Range, ecosystem: &Ecosystem) -> Vec<Interval> {
     let interval = |from: &str, end| Interval { introduced: (from != "0").then(|| from.to_owned()), after: false, end };
     for (kind, version) in events {
         match (kind, open) {
-            // Introduced where it is fixed: nothing.
+            // Introduced where it is fixed: an empty interval.
             (0, None) if fixed_already.is_some_and(|fix| compare(fix, version) == Ordering::Equal) => {}
             (0, None) => open = Some(version),
             (1, Some(from)) => {
-                out.push(interval(from, End::LastAffected(version.to_owned())));
+                out.push(interval(from, IntervalEnd::LastAffected(version.to_owned())));
                 open = None;
             }
             (2, Some(from)) => {
-                out.push(interval(from, End::Fixed(version.to_owned())));
+                out.push(interval(from, IntervalEnd::Fixed(version.to_owned())));
                 open = None;
             }
             (2, None) => fixed_already = Some(version),
             _ => {}
         }
     }
-    out.extend(open.map(|from| interval(from, End::Open)));
+    out.extend(open.map(|from| interval(from, IntervalEnd::Open)));
     limited(out, &limits, ecosystem)
 }
 
-/// "0" is the beginning of all versions, even of those that sort below it.
+/// "0" is before all versions, even those that sort below it.
 fn compare(a: &str, b: &str, ecosystem: &Ecosystem) -> Ordering {
-    match ecosystem.order() {
+    match ecosystem.version_scheme() {
         _ if a == b => Ordering::Equal,
         _ if a == "0" => Ordering::Less,
         _ if b == "0" => Ordering::Greater,
@@ -57,23 +57,24 @@ fn compare(a: &str, b: &str, ecosystem: &Ecosystem) -> Ordering {
     }
 }
 
-/// Cuts intervals off at the highest limit: versions from there on are not spoken of. `*` is no limit.
+/// Cuts intervals off at the highest limit: the record does not cover versions from there on. `*` is not a limit.
 fn limited(intervals: Vec<Interval>, limits: &[&str], ecosystem: &Ecosystem) -> Vec<Interval> {
     let highest = limits.iter().max_by(|a, b| compare(a, b, ecosystem));
     let Some(limit) = highest.filter(|_| !limits.contains(&"*")) else { return intervals };
     let below = |version: &str| compare(version, limit, ecosystem) == Ordering::Less;
     let cut = |interval: Interval| {
         let inside = match &interval.end {
-            End::Fixed(end) | End::LastAffected(end) => below(end),
-            End::Open => false,
+            IntervalEnd::Fixed(end) | IntervalEnd::LastAffected(end) => below(end),
+            IntervalEnd::Open => false,
         };
-        let end = if inside { interval.end.clone() } else { End::Fixed((*limit).to_owned()) };
+        let end = if inside { interval.end.clone() } else { IntervalEnd::Fixed((*limit).to_owned()) };
         interval.introduced.as_deref().is_none_or(below).then(|| Interval { end, ..interval.clone() })
     };
     intervals.into_iter().filter_map(cut).collect()
 }
 
-/// At the same version: a fix closes what was open before an introduction opens anew; a last one closes after it.
+/// At the same version: a fix ends an interval before an introduction begins the next; a last affected version ends one
+/// after it.
 const fn rank(event: (u8, &str)) -> u8 {
     match event.0 {
         2 => 0,
@@ -82,13 +83,13 @@ const fn rank(event: (u8, &str)) -> u8 {
     }
 }
 
-/// Whether a version lies in an interval.
-pub(super) fn holds(interval: &Interval, version: &str, order: Order) -> bool {
+/// Whether an interval contains a version.
+pub(super) fn holds(interval: &Interval, version: &str, order: VersionScheme) -> bool {
     let from = interval.introduced.as_deref().is_none_or(|lo| order.compare(version, lo) != Ordering::Less);
     from && match &interval.end {
-        End::Fixed(end) => order.compare(version, end) == Ordering::Less,
-        End::LastAffected(end) => order.compare(version, end) != Ordering::Greater,
-        End::Open => true,
+        IntervalEnd::Fixed(end) => order.compare(version, end) == Ordering::Less,
+        IntervalEnd::LastAffected(end) => order.compare(version, end) != Ordering::Greater,
+        IntervalEnd::Open => true,
     }
 }
 
@@ -97,8 +98,9 @@ mod tests {
     use super::super::parse;
     use super::*;
     use crate::format::Records;
+    use crate::format::testing::feed;
 
-    fn interval(from: Option<&str>, end: End) -> Interval {
+    fn interval(from: Option<&str>, end: IntervalEnd) -> Interval {
         Interval { introduced: from.map(str::to_owned), after: false, end }
     }
 
@@ -110,11 +112,11 @@ mod tests {
                 {{"type":"GIT","events":[{{"introduced":"0"}}]}},{{"type":"SEMVER","events":{events}}}]}}]}}"#
             );
             let mut records = Records::default();
-            assert!(parse("a.json", json.as_bytes(), "osv", &mut records).unwrap());
+            assert!(parse("a.json", json.as_bytes(), &feed("osv", &[]), &mut records).unwrap());
             let rows = &records.advisories[0].affected;
             assert_eq!(rows.first().map_or(&[][..], |r| &r.intervals), expected, "{events}");
         };
-        let fixed = |v: &str| End::Fixed(v.into());
+        let fixed = |v: &str| IntervalEnd::Fixed(v.into());
         check(r#"[{"introduced":"0"},{"fixed":"1.2.0"}]"#, &[interval(None, fixed("1.2.0"))]);
         check(
             r#"[{"introduced":"2.0.0"},{"fixed":"2.1.0"},{"introduced":"0"},{"fixed":"1.0.0"}]"#,
@@ -122,15 +124,15 @@ mod tests {
         );
         check(
             r#"[{"introduced":"1.0.0"},{"last_affected":"1.5.0"}]"#,
-            &[interval(Some("1.0.0"), End::LastAffected("1.5.0".into()))],
+            &[interval(Some("1.0.0"), IntervalEnd::LastAffected("1.5.0".into()))],
         );
         check(
             r#"[{"introduced":"1.0.0"},{"last_affected":"1.0.0"}]"#,
-            &[interval(Some("1.0.0"), End::LastAffected("1.0.0".into()))],
+            &[interval(Some("1.0.0"), IntervalEnd::LastAffected("1.0.0".into()))],
         );
-        check(r#"[{"introduced":"1.0.0"}]"#, &[interval(Some("1.0.0"), End::Open)]);
+        check(r#"[{"introduced":"1.0.0"}]"#, &[interval(Some("1.0.0"), IntervalEnd::Open)]);
         check(r#"[{"introduced":"0"},{"limit":"3.0.0"}]"#, &[interval(None, fixed("3.0.0"))]);
-        check(r#"[{"introduced":"0"},{"limit":"3.0.0"},{"limit":"*"}]"#, &[interval(None, End::Open)]);
+        check(r#"[{"introduced":"0"},{"limit":"3.0.0"},{"limit":"*"}]"#, &[interval(None, IntervalEnd::Open)]);
         check(
             r#"[{"introduced":"0"},{"fixed":"1.0.0"},{"introduced":"2.0.0"},{"fixed":"4.0.0"},{"limit":"3.0.0"}]"#,
             &[interval(None, fixed("1.0.0")), interval(Some("2.0.0"), fixed("3.0.0"))],

@@ -1,17 +1,17 @@
-//! Records of distributions with rpm: severity words, modules, several releases in one record.
+//! Records of distributions with rpm: severity levels, modules, several releases in one record.
 
 use std::collections::BTreeMap;
-use tidewaiter_core::advisory::{Advisory, Affected, Module};
+use tidewaiter_core::advisory::{Advisory, Affected, ModuleScope};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::{Rating, Severity};
-use tidewaiter_core::version::Order;
+use tidewaiter_core::version::VersionScheme;
 
-/// Whether a record speaks of rpms.
+/// Whether a record covers rpms.
 pub(super) fn is_rpm(advisory: &Advisory) -> bool {
-    advisory.affected.iter().any(|row| row.ecosystem.order() == Some(Order::Rpm))
+    advisory.affected.iter().any(|row| row.ecosystem.version_scheme() == Some(VersionScheme::Rpm))
 }
 
-/// One advisory for each release that a record speaks of: ids are used again for other releases.
+/// One advisory for each release that a record covers: ids are reused for other releases.
 pub(super) fn advisories(mut advisory: Advisory, details: &str) -> Vec<Advisory> {
     if advisory.ratings.is_empty() {
         advisory.ratings.extend(word(&advisory));
@@ -19,8 +19,8 @@ pub(super) fn advisories(mut advisory: Advisory, details: &str) -> Vec<Advisory>
     let streams = streams(&advisory.summary, details);
     let mut releases: BTreeMap<Ecosystem, Vec<Affected>> = BTreeMap::new();
     for mut row in std::mem::take(&mut advisory.affected) {
-        if row.module == Module::Unnamed && !streams.is_empty() {
-            row.module = Module::Streams(streams.clone());
+        if row.module == ModuleScope::Unnamed && !streams.is_empty() {
+            row.module = ModuleScope::Streams(streams.clone());
         }
         releases.entry(row.ecosystem.clone()).or_default().push(row);
     }
@@ -56,11 +56,12 @@ fn is_stream(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::testing::feed;
     use crate::format::{Records, osv};
 
     fn records(json: &str) -> Records {
         let mut records = Records::default();
-        assert!(osv::parse("a.json", json.as_bytes(), "almalinux", &mut records).unwrap());
+        assert!(osv::parse("a.json", json.as_bytes(), &feed("almalinux", &[]), &mut records).unwrap());
         records
     }
 
@@ -88,14 +89,14 @@ mod tests {
 
     #[test]
     fn modules_are_told_by_release_and_words() {
-        let check = |summary: &str, details: &str, fixed: &str, expected: Module| {
+        let check = |summary: &str, details: &str, fixed: &str, expected: ModuleScope| {
             let found = records(&format!(
                 r#"{{"id":"ALSA-1","summary":"{summary}","details":"{details}","related":["CVE-1"],"affected":[
                 {{"package":{{"ecosystem":"AlmaLinux:8","name":"nodejs"}},"ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}},{{"fixed":"{fixed}"}}]}}]}}]}}"#
             ));
             assert_eq!(found.advisories[0].affected[0].module, expected, "{summary}");
         };
-        let streams = |names: &[&str]| Module::Streams(names.iter().map(|n| (*n).to_owned()).collect());
+        let streams = |names: &[&str]| ModuleScope::Streams(names.iter().map(|n| (*n).to_owned()).collect());
         let build = "1:20.1.0-1.module_el8.9.0+3+a";
         check("Important: nodejs:20 security update", "", build, streams(&["nodejs:20"]));
         check("Moderate: idm:DL1 and idm:client security", "", build, streams(&["idm:DL1", "idm:client"]));
@@ -105,7 +106,7 @@ mod tests {
             build,
             streams(&["ruby:3.3"]),
         );
-        check("Important: ruby security update", "ruby: a flaw", build, Module::Unnamed);
-        check("Important: nodejs:20 security update", "", "1:20.1.0-1.el8", Module::Outside);
+        check("Important: ruby security update", "ruby: a flaw", build, ModuleScope::Unnamed);
+        check("Important: nodejs:20 security update", "", "1:20.1.0-1.el8", ModuleScope::Outside);
     }
 }

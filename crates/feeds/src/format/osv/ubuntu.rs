@@ -1,20 +1,20 @@
-//! Ubuntu: fixes of Ubuntu Pro (ESM) are no fixes for an image without a subscription.
+//! Ubuntu: fixes of Ubuntu Pro (ESM) are not fixes for an image without a subscription.
 
-use tidewaiter_core::advisory::{Affected, End, FixState};
+use tidewaiter_core::advisory::{Affected, FixState, IntervalEnd};
 use tidewaiter_core::ecosystem::Ecosystem;
 
-/// Lets the rows of plain releases know the fixes of Pro: a version that holds one is not vulnerable, and none is
-/// offered. Where only Pro speaks of a package, its plain release is vulnerable and has no fix.
+/// Adds the fixes of Pro to the rows of plain releases: a version that has one is not vulnerable, and none is offered.
+/// Where only Pro covers a package, the plain release is vulnerable and has no fix.
 pub(super) fn pro(rows: &mut Vec<Affected>) {
     let paid: Vec<Affected> = rows.iter().filter(|r| plain(&r.ecosystem).is_some()).cloned().collect();
     for row in paid {
         let Some(ecosystem) = plain(&row.ecosystem) else { continue };
-        let ends: Vec<End> = row.intervals.iter().map(|i| i.end.clone()).collect();
+        let ends: Vec<IntervalEnd> = row.intervals.iter().map(|i| i.end.clone()).collect();
         let same = |r: &&mut Affected| r.ecosystem == ecosystem && r.package == row.package;
         match rows.iter_mut().find(same) {
             Some(known) => {
-                let fixed = ends.into_iter().find(|e| matches!(e, End::Fixed(_)));
-                for interval in known.intervals.iter_mut().filter(|i| i.end == End::Open) {
+                let fixed = ends.into_iter().find(|e| matches!(e, IntervalEnd::Fixed(_)));
+                for interval in known.intervals.iter_mut().filter(|i| i.end == IntervalEnd::Open) {
                     if let Some(end) = &fixed {
                         interval.end = end.clone();
                         known.fix_state = FixState::NotFixed;
@@ -37,14 +37,15 @@ fn plain(ecosystem: &Ecosystem) -> Option<Ecosystem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::testing::feed;
     use crate::format::{Records, osv};
 
     #[test]
     fn paid_fixes_are_not_offered() {
-        let check = |rows: &str, expected: &[(&str, End, FixState)]| {
+        let check = |rows: &str, expected: &[(&str, IntervalEnd, FixState)]| {
             let json = format!(r#"{{"id":"UBUNTU-CVE-1","upstream":["CVE-1"],"affected":[{rows}]}}"#);
             let mut records = Records::default();
-            assert!(osv::parse("a.json", json.as_bytes(), "ubuntu", &mut records).unwrap());
+            assert!(osv::parse("a.json", json.as_bytes(), &feed("ubuntu", &[]), &mut records).unwrap());
             let rows = records.advisories[0].affected.iter().filter(|r| plain(&r.ecosystem).is_none());
             let found: Vec<_> =
                 rows.map(|r| (r.ecosystem.to_string(), r.intervals[0].end.clone(), r.fix_state)).collect();
@@ -57,13 +58,16 @@ mod tests {
             )
         };
         let esm = row("Ubuntu:Pro:18.04:LTS", r#",{"fixed":"1-2ubuntu3+esm1"}"#);
-        let bound = || End::Fixed("1-2ubuntu3+esm1".to_owned());
+        let bound = || IntervalEnd::Fixed("1-2ubuntu3+esm1".to_owned());
         check(&esm, &[("Ubuntu:18.04:LTS", bound(), FixState::NotFixed)]);
         let open = row("Ubuntu:18.04:LTS", "");
         check(&format!("{open},{esm}"), &[("Ubuntu:18.04:LTS", bound(), FixState::NotFixed)]);
         let free = row("Ubuntu:18.04:LTS", r#",{"fixed":"1-2ubuntu2"}"#);
-        let fixed = End::Fixed("1-2ubuntu2".to_owned());
+        let fixed = IntervalEnd::Fixed("1-2ubuntu2".to_owned());
         check(&format!("{free},{esm}"), &[("Ubuntu:18.04:LTS", fixed, FixState::Fixed)]);
-        check(&row("Ubuntu:Pro:FIPS:18.04:LTS", ""), &[("Ubuntu:Pro:FIPS:18.04:LTS", End::Open, FixState::Unknown)]);
+        check(
+            &row("Ubuntu:Pro:FIPS:18.04:LTS", ""),
+            &[("Ubuntu:Pro:FIPS:18.04:LTS", IntervalEnd::Open, FixState::Unknown)],
+        );
     }
 }

@@ -3,7 +3,7 @@
 use super::{Definition, Document, release};
 use crate::rpm_modules;
 use std::collections::BTreeMap;
-use tidewaiter_core::advisory::{Affected, End, FixState, Interval, KeyKind, Module};
+use tidewaiter_core::advisory::{Affected, FixState, Interval, IntervalEnd, KeyKind, ModuleScope};
 use tidewaiter_core::ecosystem::Ecosystem;
 
 /// One node of the tree.
@@ -22,7 +22,7 @@ pub(super) struct Criterion {
     pub(super) comment: String,
 }
 
-/// What holds around a package test.
+/// The tests that surround a package test.
 #[derive(Clone, Default)]
 struct Scope {
     releases: Vec<Ecosystem>,
@@ -35,7 +35,7 @@ struct Scope {
 struct Bounds {
     from: Option<String>,
     after: bool,
-    end: Option<End>,
+    end: Option<IntervalEnd>,
     arches: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ impl Document {
         let mut rows = Vec::new();
         self.visit(criteria, &Scope { releases, ..Scope::default() }, &mut rows);
         if rows.is_empty() {
-            return Err("speaks of no package of a known release");
+            return Err("covers no package of a known release");
         }
         if definition.patchable.eq_ignore_ascii_case("false") {
             rows.iter_mut().for_each(|row| row.fix_state = FixState::NotFixed);
@@ -55,7 +55,7 @@ impl Document {
         Ok(rows)
     }
 
-    /// The depth of the tree is limited by that of the document.
+    /// Recursion is limited by the depth that [`super::super::xml`] accepts.
     fn visit(&self, criteria: &Criteria, outer: &Scope, rows: &mut Vec<Affected>) {
         if criteria.negated {
             return;
@@ -71,8 +71,8 @@ impl Document {
             let bounds = packages.entry((if criteria.any { index } else { 0 }, name)).or_default();
             arches.clone_into(&mut bounds.arches);
             match operation {
-                "less than" => bounds.end = Some(End::Fixed(evr.to_owned())),
-                "less than or equal" | "equals" => bounds.end = Some(End::LastAffected(evr.to_owned())),
+                "less than" => bounds.end = Some(IntervalEnd::Fixed(evr.to_owned())),
+                "less than or equal" | "equals" => bounds.end = Some(IntervalEnd::LastAffected(evr.to_owned())),
                 "greater than" | "greater than or equal" => {
                     bounds.from = Some(evr.to_owned());
                     bounds.after = operation == "greater than";
@@ -111,16 +111,16 @@ impl Document {
 impl Scope {
     fn rows(&self, name: &str, bounds: Bounds) -> Vec<Affected> {
         let Some(end) = bounds.end.filter(|_| !name.is_empty()) else { return Vec::new() };
-        let (End::Fixed(version) | End::LastAffected(version)) = &end else { return Vec::new() };
+        let (IntervalEnd::Fixed(version) | IntervalEnd::LastAffected(version)) = &end else { return Vec::new() };
         let releases = azure(version).map_or_else(|| self.releases.clone(), |release| vec![release]);
-        let fix_state = if matches!(end, End::Fixed(_)) { FixState::Fixed } else { FixState::NotFixed };
+        let fix_state = if matches!(end, IntervalEnd::Fixed(_)) { FixState::Fixed } else { FixState::NotFixed };
         let intervals = vec![Interval { introduced: bounds.from, after: bounds.after, end }];
         let row = |ecosystem: Ecosystem| {
             // Azure Linux names source packages; the others what is installed.
             let key = if ecosystem.base() == "Azure Linux" { KeyKind::Source } else { KeyKind::Binary };
             let module = match self.modules.as_slice() {
                 [] => rpm_modules::of(&ecosystem, &intervals),
-                modules => Module::Streams(modules.to_vec()),
+                modules => ModuleScope::Streams(modules.to_vec()),
             };
             Affected {
                 module,
@@ -145,6 +145,7 @@ fn azure(version: &str) -> Option<Ecosystem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::testing::feed;
     use crate::format::{Records, oval};
 
     const TESTS: &str = r#"<tests><red-def:rpminfo_test id="t1"><red-def:object object_ref="o1"/><red-def:state state_ref="s1"/></red-def:rpminfo_test>
@@ -162,7 +163,7 @@ mod tests {
             <rpminfo_state id="s3"><evr operation="greater than or equal">0:1-1</evr></rpminfo_state></states></oval_definitions>"#
         );
         let mut records = Records::default();
-        assert!(oval::parse("a.xml", xml.as_bytes(), "f", &mut records).unwrap());
+        assert!(oval::parse("a.xml", xml.as_bytes(), &feed("f", &[]), &mut records).unwrap());
         let line = |r: &Affected| {
             format!("{} {} {:?} {:?} {:?} {:?}", r.ecosystem, r.package, r.key, r.intervals[0], r.module, r.arches)
         };
@@ -234,7 +235,11 @@ mod tests {
     fn other_documents_are_left_alone() {
         let check = |name: &str, text: &str, expected: Result<bool, ()>| {
             let mut records = Records::default();
-            assert_eq!(oval::parse(name, text.as_bytes(), "f", &mut records).map_err(drop), expected, "{text}");
+            assert_eq!(
+                oval::parse(name, text.as_bytes(), &feed("f", &[]), &mut records).map_err(drop),
+                expected,
+                "{text}"
+            );
         };
         check("a.xml", "<updates/>", Ok(false));
         check("a.txt", "", Ok(false));

@@ -8,27 +8,27 @@ use std::collections::BTreeSet;
 use tidewaiter_core::finding::Finding;
 use tidewaiter_core::package::PackageType;
 
-/// Numbers of a version that are compared: a program's version is told no further.
+/// How many numbers of a version are compared: the text of a program shows no more.
 const NUMBERS: usize = 3;
 
-/// Leaves out what was found of a program, and of a package of the same project in the same version too.
-pub(super) fn once(found: Vec<(PackageType, Finding)>) -> Vec<Finding> {
+/// Removes findings of programs that a package of the same project has in the same version too.
+pub(super) fn removed(found: Vec<(PackageType, Finding)>) -> Vec<Finding> {
     let is_program = |kind: PackageType| kind == PackageType::Generic;
     let repeated: BTreeSet<usize> = found
         .iter()
         .enumerate()
         .filter(|(_, (kind, program))| {
             let packages = found.iter().filter(|(kind, _)| !is_program(*kind) && !kind.is_os());
-            is_program(*kind) && packages.map(|(_, finding)| finding).any(|finding| says_all(finding, program))
+            is_program(*kind) && packages.map(|(_, finding)| finding).any(|finding| is_same(finding, program))
         })
         .map(|(index, _)| index)
         .collect();
-    let kept = found.into_iter().enumerate().filter(|(index, _)| !repeated.contains(index));
-    kept.map(|(_, (_, finding))| finding).collect()
+    let rest = found.into_iter().enumerate().filter(|(index, _)| !repeated.contains(index));
+    rest.map(|(_, (_, finding))| finding).collect()
 }
 
-/// Whether a package's finding says what a program's does, of the same software.
-fn says_all(package: &Finding, program: &Finding) -> bool {
+/// Whether a package's finding is about the same vulnerability of the same software as a program's.
+fn is_same(package: &Finding, program: &Finding) -> bool {
     package.vulnerability == program.vulnerability
         && is_named(&package.package, &program.package)
         && numbers(&package.installed_version) == numbers(&program.installed_version)
@@ -64,7 +64,7 @@ mod tests {
             ..Finding::default()
         };
         let found = vec![(PackageType::Generic, finding(program, "CVE-1")), (kind, finding(package, vulnerability))];
-        let left = once(found);
+        let left = removed(found);
         assert_eq!(left.len(), expected, "{program:?} {package:?}");
         assert_eq!(left.last().map(|f| f.package.as_str()), Some(package.0));
     }
@@ -79,7 +79,7 @@ mod tests {
         check(("postgresql", "15.4"), Bitnami, ("postgresql", "15.4.0"), "CVE-1", 1);
         check(("drupal", "10.2.3"), Composer, ("drupal/core", "10.2.3"), "CVE-1", 1);
         check(("tomcat", "10.1.18"), Maven, ("org.apache.tomcat:tomcat-catalina", "10.1.18"), "CVE-1", 1);
-        // Another version, vulnerability or project, and what the distribution answers for.
+        // Another version, vulnerability or project, and packages of the distribution.
         check(kafka, Maven, ("org.apache.kafka:kafka-clients", "3.4.0"), "CVE-1", 2);
         check(kafka, Maven, ("org.apache.kafka:kafka_2.13", "3.6.1"), "CVE-2", 2);
         check(kafka, Maven, ("org.x:kafkalike", "3.6.1"), "CVE-1", 2);

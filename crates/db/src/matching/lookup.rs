@@ -1,5 +1,5 @@
-//! What an inventory asks of a database, as values that can be kept: so that a new database has only those inventories
-//! looked at again to which it may answer otherwise.
+//! The look-ups that matching makes for an inventory, as values that can be stored: a new database re-matches only those
+//! inventories for which a look-up may return something else.
 
 use super::subject::{self, Query};
 use super::{hit, judged};
@@ -11,43 +11,41 @@ use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::Inventory;
 
-/// One question, whose answer is everything that a report takes from the database for it.
+/// One look-up. The report of an inventory depends on the database through its look-ups alone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Question(Asked);
+pub struct Lookup(LookupKind);
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-enum Asked {
+enum LookupKind {
     /// Is this ecosystem covered, rated, supported?
     #[serde(rename = "e")]
-    Ecosystem(String),
+    Ecosystem(Ecosystem),
     /// Is there any row of this name? (ecosystem, kind of name, name)
     #[serde(rename = "x")]
-    Exists(String, KeyKind, String),
+    Exists(Ecosystem, KeyKind, String),
     /// Which rows hold? (ecosystem, question)
     #[serde(rename = "q")]
-    Rows(String, Query),
+    Rows(Ecosystem, Query),
 }
 
-impl Question {
-    /// The name of the package it is about, as rows are keyed by it; empty when it is about an ecosystem.
+impl Lookup {
+    /// The package's name, as rows are keyed by it; empty for a look-up of an ecosystem.
     pub fn name(&self) -> &str {
         match &self.0 {
-            Asked::Ecosystem(_) => "",
-            Asked::Exists(_, _, name) | Asked::Rows(_, Query { name, .. }) => name,
+            LookupKind::Ecosystem(_) => "",
+            LookupKind::Exists(_, _, name) | LookupKind::Rows(_, Query { name, .. }) => name,
         }
     }
 
-    /// Whether the answer may differ between the two databases. `false` is certain.
-    pub fn is_answered_otherwise(&self, delta: &Delta<'_>) -> bool {
+    /// Whether the result may differ between the two databases. `false` is certain.
+    pub fn answer_may_change(&self, delta: &Delta<'_>) -> bool {
         match &self.0 {
-            Asked::Ecosystem(ecosystem) => delta.covers_differently(ecosystem),
-            Asked::Exists(ecosystem, key, name) => {
-                let ecosystems = hit::ecosystems(&Ecosystem::from(ecosystem.as_str()));
-                ecosystems.iter().any(|eco| delta.rows(eco, *key, name).is_some_and(|changed| changed.one_sided))
-            }
-            Asked::Rows(ecosystem, query) => {
-                let ecosystem = Ecosystem::from(ecosystem.as_str());
-                hit::ecosystems(&ecosystem).iter().any(|eco| rows_differ(delta, eco, &ecosystem, query))
+            LookupKind::Ecosystem(ecosystem) => delta.coverage_differs(ecosystem),
+            LookupKind::Exists(ecosystem, key, name) => hit::ecosystems(ecosystem)
+                .iter()
+                .any(|eco| delta.rows(eco, *key, name).is_some_and(|changed| changed.one_sided)),
+            LookupKind::Rows(ecosystem, query) => {
+                hit::ecosystems(ecosystem).iter().any(|eco| rows_differ(delta, eco, ecosystem, query))
             }
         }
     }
@@ -55,41 +53,41 @@ impl Question {
 
 /// Whether the query sees any of the changed rows, before or after.
 fn rows_differ(delta: &Delta<'_>, keyed: &str, ecosystem: &Ecosystem, query: &Query) -> bool {
-    let Some(order) = ecosystem.order() else { return false };
+    let Some(order) = ecosystem.version_scheme() else { return false };
     let changed = delta.rows(keyed, query.key, &query.name);
     changed.into_iter().flat_map(|changed| &changed.rows).any(|row| {
         let holds = row.never_affected() || hit::matching(row, ecosystem, query, order).is_some();
-        holds && hit::applies(row, query) != hit::Applies::No
+        holds && hit::applies(row, query) != hit::Applicability::No
     })
 }
 
-/// All that [`super::judge`] asks for an inventory.
-pub fn questions(inventory: &Inventory) -> BTreeSet<Question> {
+/// All look-ups of [`super::judge`] for an inventory.
+pub fn lookups(inventory: &Inventory) -> BTreeSet<Lookup> {
     let os = inventory.os.as_ref();
-    let mut out = questions_of_whole(inventory);
+    let mut out = whole_inventory_lookups(inventory);
     for (subject, packages) in subject::all(inventory.packages.iter().filter(|p| judged(p, os))) {
         let Some(ecosystem) = subject.kind.ecosystem(os) else { continue };
         let queries = subject.queries(&packages, &ecosystem);
-        out.extend(queries.into_iter().map(|query| Question(Asked::Rows(ecosystem.to_string(), query))));
+        out.extend(queries.into_iter().map(|query| Lookup(LookupKind::Rows(ecosystem.clone(), query))));
     }
     out
 }
 
-/// Those whose answers count beyond one package.
-pub(super) fn questions_of_whole(inventory: &Inventory) -> BTreeSet<Question> {
+/// The look-ups whose results count for more than one package.
+pub(super) fn whole_inventory_lookups(inventory: &Inventory) -> BTreeSet<Lookup> {
     let os = inventory.os.as_ref();
     let kinds: BTreeSet<PackageType> = inventory.packages.iter().map(|p| p.kind).collect();
     let own = os.and_then(|os| os.ecosystem());
     let ecosystems = kinds.into_iter().filter_map(|kind| kind.ecosystem(os)).chain(own);
-    let mut out: BTreeSet<Asked> = ecosystems.map(|ecosystem| Asked::Ecosystem(ecosystem.to_string())).collect();
-    // Owners are asked for any record at all, and so is what was built without a version.
+    let mut out: BTreeSet<LookupKind> = ecosystems.map(LookupKind::Ecosystem).collect();
+    // Owners are looked up for the existence of any record, and so are programs that were built without a version.
     let owners: BTreeSet<&str> = inventory.packages.iter().map(|p| p.owner.as_str()).collect();
     let asked = |p: &&Package| owners.contains(p.name.as_str()) || p.is_unreleased();
     for package in inventory.packages.iter().filter(asked) {
         let Some(ecosystem) = package.kind.ecosystem(os) else { continue };
-        let exists = |key, name: &str| Asked::Exists(ecosystem.to_string(), key, ecosystem.normalize(name));
+        let exists = |key, name: &str| LookupKind::Exists(ecosystem.clone(), key, ecosystem.normalize(name));
         out.insert(exists(KeyKind::Source, package.advisory_name()));
         out.insert(exists(KeyKind::Binary, &package.name));
     }
-    out.into_iter().map(Question).collect()
+    out.into_iter().map(Lookup).collect()
 }

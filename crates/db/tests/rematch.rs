@@ -4,13 +4,14 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, Epss, FixState, KeyKind, Module};
+use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, Epss, FixState, KeyKind, ModuleScope};
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
+use tidewaiter_core::image::Digest;
 use tidewaiter_core::package::{Location, Package, PackageType};
-use tidewaiter_core::report::{ImageInfo, Inventory, Report, Support};
+use tidewaiter_core::report::{ImageInfo, Inventory, Report, SupportPeriod};
 use tidewaiter_core::severity::Severity;
 use tidewaiter_db::delta::Delta;
-use tidewaiter_db::matching::{Rejudged, judge, questions, rejudge};
+use tidewaiter_db::matching::{Rematched, judge, lookups, rematch};
 use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_db::writer::{BuildInput, write};
 use tidewaiter_db::{Database, Error};
@@ -22,9 +23,9 @@ const ECOSYSTEMS: [&str; 7] = ["Debian:12", "Debian", "Rocky Linux:9", "Rocky Li
 fn row() -> impl Strategy<Value = Affected> {
     let key = prop_oneof![Just(KeyKind::Source), Just(KeyKind::Binary)];
     let module = prop_oneof![
-        4 => Just(Module::Outside),
-        1 => Just(Module::Streams(vec!["m:1".into()])),
-        1 => Just(Module::Unnamed)
+        4 => Just(ModuleScope::Outside),
+        1 => Just(ModuleScope::Streams(vec!["m:1".into()])),
+        1 => Just(ModuleScope::Unnamed)
     ];
     let marks = (any::<bool>(), any::<bool>(), select(vec![FixState::Fixed, FixState::NotFixed]));
     let arches = prop_oneof![3 => Just(vec![]), 1 => Just(vec!["x86_64".to_owned()])];
@@ -55,18 +56,19 @@ fn input() -> impl Strategy<Value = BuildInput> {
     (vec(advisory(), 0..10), vec(facts, 0..3), covered).prop_map(|(advisories, facts, (covered, rates, support))| {
         let fact = |(cve, kev, epss): (u8, bool, u8)| {
             let epss = Some(Epss { score: f64::from(epss) / 10.0, percentile: 0.5 });
-            (format!("CVE-{cve}"), CveFacts { kev: kev.then(|| "2026-01-01".to_owned()), epss, ratings: vec![] })
+            (format!("CVE-{cve}"), CveFacts { kev: kev.then(|| "2026-01-01".parse().unwrap()), epss, ratings: vec![] })
         };
-        let ecosystems = covered.into_iter().map(str::to_owned).collect();
+        let ecosystems = covered.into_iter().map(Ecosystem::from).collect();
         let feed = FeedInfo { name: "f".into(), ecosystems, rates, ..FeedInfo::default() };
-        let ends = Support { ecosystem: "Debian:12".into(), until: "2028-06-30".into(), extended_until: None };
+        let ends =
+            SupportPeriod { ecosystem: "Debian:12".into(), until: "2028-06-30".parse().unwrap(), extended_until: None };
         let support = if support { vec![ends] } else { vec![] };
         let meta = Meta { feeds: vec![feed], support, ..Meta::default() };
         BuildInput { advisories, cves: facts.into_iter().map(fact).collect(), meta }
     })
 }
 
-/// Like a feed a day later: some records went, some came, some say something else.
+/// Like a feed a day later: some records are gone, some are new, some have changed.
 fn later() -> impl Strategy<Value = (BuildInput, BuildInput)> {
     (input(), input(), vec(0..4_u8, 10), any::<[bool; 2]>()).prop_map(|(old, other, fates, [cves, meta])| {
         let mut advisories = Vec::new();
@@ -92,32 +94,21 @@ fn package() -> impl Strategy<Value = Package> {
     let rest = (select(vec!["", "m:1"]), select(vec!["x86_64", "noarch"]));
     (names, versions, rest).prop_map(|((kind, name, source, owner), (version, source_version), (module, arch))| {
         Package {
-            kind,
-            name: name.into(),
-            version: version.into(),
             arch: if kind.is_os() { arch.into() } else { String::new() },
             source_name: if kind.is_os() { source.into() } else { String::new() },
             source_version: source_version.into(),
-            vendored: false,
-            vendor: String::new(),
             module: if kind == PackageType::Rpm { module.into() } else { String::new() },
             owner: if kind.is_os() { String::new() } else { owner.into() },
             locations: vec![Location { path: "x".into(), layer: 0 }],
+            ..Package::new(kind, name, version)
         }
     })
 }
 
 fn inventory() -> impl Strategy<Value = Inventory> {
     (vec(package(), 0..8), select(vec![("debian", "12"), ("rocky", "9"), ("none", "")])).prop_map(|(packages, os)| {
-        let digest = || format!("sha256:{}", "0".repeat(64)).parse().unwrap();
-        let image = ImageInfo {
-            name: "r.example/x:1".into(),
-            digest: digest(),
-            index_digest: None,
-            config_digest: digest(),
-            platform: "linux/amd64".parse().unwrap(),
-            base_layers: None,
-        };
+        let digest = Digest::from_sha256([0; 32]);
+        let image = ImageInfo::new("r.example/x:1", digest.clone(), digest, "linux/amd64".parse().unwrap());
         let os = Os { id: os.0.into(), version_id: os.1.into(), ..Os::default() };
         Inventory { image, layers: vec![], os: Some(os), packages, gaps: vec![] }
     })
@@ -142,13 +133,13 @@ proptest! {
         let delta = Delta::between(&old, &new).unwrap();
         for inventory in inventories {
             let (before, after) = (unnamed(judge(inventory.clone(), &old)), unnamed(judge(inventory.clone(), &new)));
-            let asked_otherwise = questions(&inventory).iter().any(|question| question.is_answered_otherwise(&delta));
+            let asked_otherwise = lookups(&inventory).iter().any(|lookup| lookup.answer_may_change(&delta));
             let same = before == after;
             prop_assert!(same || asked_otherwise, "a report changed unseen:\n{before:#?}\n{after:#?}");
-            let again = match rejudge(inventory, &delta).unwrap() {
-                Rejudged::Same => before.clone(),
-                Rejudged::Findings { went, came } => before.clone().patched(&went, &came, Default::default()).unwrap(),
-                Rejudged::Whole(report) => unnamed(Ok(*report)),
+            let again = match rematch(inventory, &delta).unwrap() {
+                Rematched::Same => before.clone(),
+                Rematched::Findings { removed, added } => before.clone().patched(&removed, &added, Default::default()).unwrap(),
+                Rematched::Whole(report) => unnamed(Ok(*report)),
             };
             prop_assert_eq!(again, after);
         }

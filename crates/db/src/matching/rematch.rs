@@ -1,6 +1,6 @@
-//! Judging again, with a new database: only what it answers otherwise.
+//! Re-matching: the findings of a known inventory in a new database, computed from the rows that differ.
 
-use super::question::questions_of_whole;
+use super::lookup::whole_inventory_lookups;
 use super::subject::{self, Subject};
 use super::{Matched, Ownership, judge, judged, match_subject};
 use crate::Error;
@@ -13,42 +13,42 @@ use tidewaiter_core::finding::Finding;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Inventory, Report};
 
-/// How the report of an inventory changes. Which database judged is no difference.
+/// How the report of an inventory changes with a new database; the database's name alone is not a change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Rejudged {
-    /// It says the same.
+pub enum Rematched {
+    /// Not at all.
     Same,
     /// Some findings differ: [`Report::patched`].
     Findings {
-        /// Findings of the old report that are not in the new one as they are.
-        went: Vec<Finding>,
-        /// Findings that the new report has instead.
-        came: Vec<Finding>,
+        /// Findings of the old report that are not in the new one, or differ there.
+        removed: Vec<Finding>,
+        /// Findings of the new report that are not in the old one, or differ there.
+        added: Vec<Finding>,
     },
-    /// More than findings differs: the new report.
+    /// More than findings: the new report.
     Whole(Box<Report>),
 }
 
-/// Judges an inventory again. Looks at the packages alone that changed rows speak of, unless more depends on the answers.
+/// Re-matches an inventory: only the packages that changed rows name, unless other results depend on them.
 ///
 /// # Errors
 /// When a database file is corrupt.
-pub fn rejudge(inventory: Inventory, delta: &Delta<'_>) -> Result<Rejudged, Error> {
-    // What is found of a program counts once with what is found of packages: one depends on the other.
+pub fn rematch(inventory: Inventory, delta: &Delta<'_>) -> Result<Rematched, Error> {
+    // Findings of programs and of packages are deduplicated against each other, so one depends on the other.
     let programs = inventory.packages.iter().any(|package| package.kind == PackageType::Generic);
-    if programs || questions_of_whole(&inventory).iter().any(|question| question.is_answered_otherwise(delta)) {
+    if programs || whole_inventory_lookups(&inventory).iter().any(|lookup| lookup.answer_may_change(delta)) {
         return whole(inventory, delta);
     }
     let ownership = Ownership::of(&inventory, delta.new_database());
     let os = inventory.os.as_ref();
     let packages = || inventory.packages.iter().filter(|p| judged(p, os));
     let named: BTreeSet<_> = packages().filter(|p| is_named(p, os, delta)).map(subject_name).collect();
-    let subjects = subject::all(packages().filter(|p| named.contains(&subject_name(p)) && !ownership.answers_for(p)));
+    let subjects = subject::all(packages().filter(|p| named.contains(&subject_name(p)) && !ownership.covers(p)));
     let (mut old, mut new) = (ask(delta.old(), &subjects, os)?, ask(delta.new_database(), &subjects, os)?);
     if old.gaps != new.gaps {
         return whole(inventory, delta);
     }
-    // What is in both stays.
+    // Findings of both databases stay.
     old.findings.retain(|finding| match new.findings.iter().position(|f| f == finding) {
         Some(place) => {
             new.findings.swap_remove(place);
@@ -57,22 +57,22 @@ pub fn rejudge(inventory: Inventory, delta: &Delta<'_>) -> Result<Rejudged, Erro
         None => true,
     });
     let same = old.findings.is_empty() && new.findings.is_empty();
-    Ok(if same { Rejudged::Same } else { Rejudged::Findings { went: old.findings, came: new.findings } })
+    Ok(if same { Rematched::Same } else { Rematched::Findings { removed: old.findings, added: new.findings } })
 }
 
-fn whole(inventory: Inventory, delta: &Delta<'_>) -> Result<Rejudged, Error> {
+fn whole(inventory: Inventory, delta: &Delta<'_>) -> Result<Rematched, Error> {
     let old = judge(inventory.clone(), delta.old())?;
     let new = judge(inventory, delta.new_database())?;
     let old = Report { database: new.database.clone(), ..old };
-    Ok(if new == old { Rejudged::Same } else { Rejudged::Whole(Box::new(new)) })
+    Ok(if new == old { Rematched::Same } else { Rematched::Whole(Box::new(new)) })
 }
 
-/// What all packages of a subject have in common, and more.
+/// Equal for all packages of one subject, and possibly for those of several.
 fn subject_name(package: &Package) -> (PackageType, &str) {
     (package.kind, package.advisory_name())
 }
 
-/// Whether changed rows may speak of a package, by either of its names.
+/// Whether changed rows may apply to a package, by either of its names.
 fn is_named(package: &Package, os: Option<&Os>, delta: &Delta<'_>) -> bool {
     let names = delta.names();
     if names.contains(package.name.as_str()) || names.contains(package.advisory_name()) {

@@ -1,0 +1,163 @@
+//! One finding from the hits of one vulnerability, with the reason a person can check.
+
+use super::hit::Hit;
+use super::subject::{Subject, without_epoch};
+use crate::Error;
+use crate::reader::{Database, LowerBound, VersionSpan};
+use std::cmp::Ordering;
+use tidewaiter_core::advisory::{Advisory, CveFacts, FixState, KeyKind};
+use tidewaiter_core::ecosystem::{Ecosystem, Os};
+use tidewaiter_core::finding::{Finding, InstalledPackage};
+use tidewaiter_core::package::Package;
+use tidewaiter_core::severity::{self, Severity};
+use tidewaiter_core::version::VersionScheme;
+
+/// What the database knows of the CVEs among the names of a vulnerability.
+pub(super) fn facts<'a>(db: &Database, names: impl Iterator<Item = &'a str>) -> Result<CveFacts, Error> {
+    let mut all = CveFacts::default();
+    let mut cves: Vec<&str> = names.filter(|n| n.starts_with("CVE-")).collect();
+    cves.sort_unstable();
+    cves.dedup();
+    for cve in cves {
+        let facts = db.cve(cve)?.unwrap_or_default();
+        all.ratings.extend(facts.ratings);
+        all.kev = all.kev.or(facts.kev);
+        all.epss = all.epss.or(facts.epss);
+    }
+    Ok(all)
+}
+
+/// What all findings of a subject have in common.
+pub(super) struct FindingContext<'a> {
+    pub(super) ecosystem: &'a Ecosystem,
+    pub(super) order: VersionScheme,
+    pub(super) subject: &'a Subject,
+    pub(super) packages: &'a [&'a Package],
+    pub(super) os: Option<&'a Os>,
+}
+
+impl FindingContext<'_> {
+    /// The finding; `None` without a hit.
+    pub(super) fn finding(
+        &self,
+        vulnerability: &str,
+        group: &[&(Advisory, Hit<'_>)],
+        facts: CveFacts,
+    ) -> Option<Finding> {
+        // The first record leads; of those that know a fix, the first one names it.
+        let (advisory, hit) = group.first()?;
+        let fixing = group.iter().find(|(_, hit)| hit.is_fixed()).map_or(hit, |(_, hit)| hit);
+        let records = || group.iter().map(|(a, _)| a);
+        let mut aliases: Vec<String> =
+            records().flat_map(|a| std::iter::once(&a.id).chain(&a.aliases)).cloned().collect();
+        aliases.retain(|alias| alias != vulnerability);
+        aliases.sort();
+        aliases.dedup();
+        let mut ratings = facts.ratings;
+        ratings.extend(records().flat_map(|a| a.ratings.clone()));
+        ratings.sort_by(|a, b| (&a.source, &a.vector, a.severity).cmp(&(&b.source, &b.vector, b.severity)));
+        ratings.dedup();
+        let row = group.iter().map(|(a, h)| (h.row.severity(), a.feed.as_str())).max_by_key(|(s, _)| *s);
+        let rates = |feed: &&str| ratings.iter().any(|r| r.source == **feed && r.severity != Severity::Unknown);
+        let own = records().map(|a| a.feed.as_str()).find(rates).unwrap_or(&advisory.feed);
+        let (severity, severity_source) = severity::select(row, own, &ratings);
+        Some(Finding {
+            vulnerability: vulnerability.to_owned(),
+            class: records().map(|a| a.class).min().unwrap_or_default(),
+            fixed_versions: fixed_versions(fixing, self.order),
+            because: because(hit, &advisory.id),
+            kev: facts.kev,
+            epss: facts.epss,
+            advisory: advisory.id.clone(),
+            ecosystem: self.ecosystem.clone(),
+            package: self.subject.name.clone(),
+            installed_version: self.subject.version.clone(),
+            installed: self.installed(group),
+            fix_state: fix_state(fixing),
+            severity_source: if severity == Severity::Unknown { String::new() } else { severity_source },
+            summary: records().map(|a| &a.summary).find(|s| !s.is_empty()).cloned().unwrap_or_default(),
+            references: records().map(|a| &a.references).find(|r| !r.is_empty()).cloned().unwrap_or_default(),
+            feed: advisory.feed.clone(),
+            aliases,
+            severity,
+            ratings,
+        })
+    }
+
+    /// The packages of a finding: all of the source package, or those that records name.
+    fn installed(&self, group: &[&(Advisory, Hit<'_>)]) -> Vec<InstalledPackage> {
+        let queries = || group.iter().map(|(_, hit)| hit.query);
+        let whole = queries().any(|q| q.key == KeyKind::Source);
+        let named = |p: &Package| {
+            let name = self.ecosystem.normalize(&p.name);
+            queries().any(|q| (&q.name, &q.version, &q.arch) == (&name, &p.version, &p.arch))
+        };
+        let mut out: Vec<InstalledPackage> = self
+            .packages
+            .iter()
+            .filter(|p| whole || named(p))
+            .map(|p| InstalledPackage {
+                name: p.name.clone(),
+                version: p.version.clone(),
+                purl: p.purl(self.os),
+                locations: p.locations.clone(),
+            })
+            .collect();
+        out.sort();
+        out.dedup();
+        out
+    }
+}
+
+fn fix_state(hit: &Hit<'_>) -> FixState {
+    if hit.row.fix_state() == FixState::Unknown && hit.is_fixed() { FixState::Fixed } else { hit.row.fix_state() }
+}
+
+/// The end of the matched interval first, then the fixed versions of later branches, each above the installed one.
+fn fixed_versions(hit: &Hit<'_>, order: VersionScheme) -> Vec<String> {
+    if !hit.offers_fix() {
+        return Vec::new();
+    }
+    let above = |fixed: &str| {
+        let bound = if hit.query.epoch_unknown { without_epoch(fixed) } else { fixed };
+        order.compare(bound, &hit.query.version) == Ordering::Greater
+    };
+    let mut later: Vec<&str> = hit
+        .row
+        .spans()
+        .filter_map(|span| match span {
+            VersionSpan::Fixed(_, fixed) if above(fixed) => Some(fixed),
+            _ => None,
+        })
+        .collect();
+    later.sort_by(|a, b| order.compare(a, b));
+    later.dedup();
+    if let VersionSpan::Fixed(_, own) = hit.span {
+        later.retain(|v| *v != own);
+        later.insert(0, own);
+    }
+    later.into_iter().map(str::to_owned).collect()
+}
+
+pub(super) fn because(hit: &Hit<'_>, advisory: &str) -> String {
+    let (name, version) = (&hit.query.name, &hit.query.version);
+    let from = |lo: LowerBound<'_>| match lo {
+        LowerBound::Start => String::new(),
+        LowerBound::From(lo) => format!("{lo} <= "),
+        LowerBound::After(lo) => format!("{lo} < "),
+    };
+    match hit.span {
+        VersionSpan::Fixed(lo, end) => {
+            // Ubuntu's extended maintenance marks its versions; others' bounds are the record's limit.
+            let what = match end {
+                _ if hit.is_fixed() => "fixed",
+                end if end.contains("esm") => "fixed for subscribers of Ubuntu Pro only",
+                _ => "limit",
+            };
+            format!("{advisory}: {name} {}{version} < {end} ({what})", from(lo))
+        }
+        VersionSpan::Last(lo, last) => format!("{advisory}: {name} {}{version} <= {last} (last affected)", from(lo)),
+        VersionSpan::Open(lo) => format!("{advisory}: {name} {}{version}, no fixed version", from(lo)),
+        VersionSpan::Exact(exact) => format!("{advisory}: {name} {version} is listed as vulnerable ({exact})"),
+    }
+}

@@ -1,0 +1,54 @@
+//! What feeds contain, in one model whatever their format.
+
+use jiff::civil::Date;
+use std::collections::BTreeMap;
+use tidewaiter_core::advisory::{Advisory, Epss};
+use tidewaiter_core::report::SupportPeriod;
+use tidewaiter_core::severity::Rating;
+
+/// The records of a feed.
+#[derive(Debug, Default)]
+pub struct Records {
+    /// Advisories with their affected packages.
+    pub advisories: Vec<Advisory>,
+    /// CVE → date it was listed as exploited.
+    pub exploited: BTreeMap<String, Date>,
+    /// CVE → ratings.
+    pub ratings: BTreeMap<String, Vec<Rating>>,
+    /// CVE → probability of exploitation.
+    pub epss: BTreeMap<String, Epss>,
+    /// Until when releases get security fixes.
+    pub support: Vec<SupportPeriod>,
+    /// Records that were read and dropped, by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// The newest date that the documents themselves name, RFC 3339.
+    pub as_of: String,
+}
+
+impl Records {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.advisories.len() + self.exploited.len() + self.ratings.len() + self.epss.len() + self.support.len()
+    }
+
+    /// Whether nothing was read.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Counts a record that is dropped.
+    pub(crate) fn skip(&mut self, reason: &str) {
+        *self.skipped.entry(reason.to_owned()).or_default() += 1;
+    }
+
+    /// Adds the records of another feed, without their counts.
+    pub(crate) fn extend(&mut self, other: Records) {
+        self.advisories.extend(other.advisories);
+        self.exploited.extend(other.exploited);
+        self.epss.extend(other.epss);
+        self.support.extend(other.support);
+        for (cve, ratings) in other.ratings {
+            self.ratings.entry(cve).or_default().extend(ratings);
+        }
+    }
+}
