@@ -15,8 +15,9 @@ use std::path::Path;
 use tidewaiter_core::ecosystem;
 use tidewaiter_db::Database;
 use tidewaiter_db::meta::{FeedInfo, Meta};
-use tidewaiter_feeds::build::{self, Options};
+use tidewaiter_feeds::build;
 use tidewaiter_feeds::config::{self, Config};
+use tidewaiter_feeds::options::BuildOptions;
 
 /// Largest share of the rows that a rebuild may lose. Advisories are rarely withdrawn, so a larger loss is a truncated
 /// download or a feed that changed its form.
@@ -66,8 +67,14 @@ fn build(feeds: Option<&Path>, db: Option<&Path>, downloads: Option<&Path>) -> R
     let total = config.feeds.len();
     writeln!(io::stderr(), "Building {} from {total} feeds, {remote} of them downloaded", out.display())?;
     let progress = FeedProgress::new(total);
-    let options =
-        Options { config: &config, out: &out, downloads: &downloads, now, max_loss: MAX_LOSS, progress: &progress };
+    let options = BuildOptions {
+        config: &config,
+        out: &out,
+        downloads: &downloads,
+        now,
+        max_loss: MAX_LOSS,
+        progress: &progress,
+    };
     let built = build::build(&options);
     progress.clear();
     let meta = built?;
