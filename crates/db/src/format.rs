@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+/// The first bytes of every database, so that another file is recognised at once.
 pub(crate) const MAGIC: [u8; 8] = *b"TIDEWVDB";
 /// The version of this layout. It rises whenever an older program would misread a newer file.
 pub(crate) const VERSION: u32 = 2;
@@ -30,6 +31,7 @@ pub(crate) enum Section {
     Details,
 }
 
+/// All sections. A reader relies on this order, and on all of them being present.
 pub(crate) const SECTIONS: [Section; 10] = [
     Section::Meta,
     Section::Strings,
@@ -114,12 +116,17 @@ pub(crate) struct IntervalEntry {
     pub(crate) hi: U32,
 }
 
+/// In `lo`: the interval begins before all versions. No string can have this offset.
 pub(crate) const FROM_START: u32 = u32::MAX;
 /// In `lo`: the version itself is not in the interval.
 pub(crate) const LO_AFTER: u32 = 1 << 30;
+/// The bits of `lo` and `hi` that are an offset: strings take at most 1 GiB.
 pub(crate) const HI_MASK: u32 = 0x3fff_ffff;
+/// `hi` is the first version that is not vulnerable.
 pub(crate) const HI_FIXED: u32 = 0;
+/// `hi` is the last vulnerable version.
 pub(crate) const HI_LAST: u32 = 1 << 30;
+/// No end is known.
 pub(crate) const HI_OPEN: u32 = 2 << 30;
 /// `lo` alone is one vulnerable version.
 pub(crate) const HI_EXACT: u32 = 3 << 30;
@@ -159,7 +166,7 @@ pub(crate) struct BlockEntry {
 
 /// Details are compressed in blocks of about this many bytes: small enough to inflate for one finding.
 pub(crate) const BLOCK_BYTES: usize = 8 << 10;
-/// No block of a valid file decompresses to more.
+/// No block of a valid file decompresses to more: bounds the memory that a corrupt one can ask for.
 pub(crate) const MAX_BLOCK_BYTES: usize = 16 << 20;
 
 /// The checksum of a file: of its header with the checksum as zeros, and of all that follows.
