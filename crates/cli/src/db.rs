@@ -16,7 +16,7 @@ use tidewaiter_core::ecosystem;
 use tidewaiter_db::Database;
 use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_feeds::build;
-use tidewaiter_feeds::config::{self, Config};
+use tidewaiter_feeds::config::{self, FeedsConfig};
 use tidewaiter_feeds::options::BuildOptions;
 
 /// Largest share of the rows that a rebuild may lose. Advisories are rarely withdrawn, so a larger loss is a truncated
@@ -51,9 +51,9 @@ fn build(feeds: Option<&Path>, db: Option<&Path>, downloads: Option<&Path>) -> R
         Some(file) => {
             let text = fs::read_to_string(file).with_context(|| format!("{}", file.display()));
             let text = text.map_err(|e| UsageError(format!("{e:#}; name a feeds.toml with --feeds")))?;
-            Config::parse(&text, file).map_err(|e| UsageError(e.to_string()))?
+            FeedsConfig::parse(&text, file).map_err(|e| UsageError(e.to_string()))?
         }
-        None => Config::parse(config::DEFAULT, Path::new("default feeds"))?,
+        None => FeedsConfig::parse(config::DEFAULT, Path::new("default feeds"))?,
     };
     let out = dirs::database(db)?;
     if let Some(folder) = out.parent() {

@@ -1,7 +1,7 @@
 //! The layout of a database file. All numbers are little-endian; all records are unaligned plain bytes.
 //!
 //! ```text
-//! Header  SectionEntry × n  META  STRINGS  PACKAGES  ROWS  INTERVALS  QUALIFIERS  ADVISORIES  CVES  BLOCKS  DETAILS
+//! DatabaseHeader  SectionEntry × n  META  STRINGS  PACKAGES  ROWS  INTERVALS  QUALIFIERS  ADVISORIES  CVES  BLOCKS  DETAILS
 //! ```
 //!
 //! A string is a `u16` length and its bytes; a reference to one is its offset in STRINGS.
@@ -18,7 +18,7 @@ pub(crate) const VERSION: u32 = 2;
 /// The sections, in file order; the number is their id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
-pub(crate) enum Section {
+pub(crate) enum DatabaseSection {
     Meta = 1,
     Strings,
     Packages,
@@ -32,22 +32,22 @@ pub(crate) enum Section {
 }
 
 /// All sections. A reader relies on this order, and on all of them being present.
-pub(crate) const SECTIONS: [Section; 10] = [
-    Section::Meta,
-    Section::Strings,
-    Section::Packages,
-    Section::Rows,
-    Section::Intervals,
-    Section::Qualifiers,
-    Section::Advisories,
-    Section::Cves,
-    Section::Blocks,
-    Section::Details,
+pub(crate) const SECTIONS: [DatabaseSection; 10] = [
+    DatabaseSection::Meta,
+    DatabaseSection::Strings,
+    DatabaseSection::Packages,
+    DatabaseSection::Rows,
+    DatabaseSection::Intervals,
+    DatabaseSection::Qualifiers,
+    DatabaseSection::Advisories,
+    DatabaseSection::Cves,
+    DatabaseSection::Blocks,
+    DatabaseSection::Details,
 ];
 
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
-pub(crate) struct Header {
+pub(crate) struct DatabaseHeader {
     pub(crate) magic: [u8; 8],
     pub(crate) version: U32,
     pub(crate) sections: U32,
@@ -170,9 +170,9 @@ pub(crate) const BLOCK_BYTES: usize = 8 << 10;
 pub(crate) const MAX_BLOCK_BYTES: usize = 16 << 20;
 
 /// The checksum of a file: of its header with the checksum as zeros, and of all that follows.
-pub(crate) fn checksum(header: &Header, rest: &[u8]) -> [u8; 32] {
+pub(crate) fn checksum(header: &DatabaseHeader, rest: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
-    hash.update(Header { sha256: [0; 32], ..*header }.as_bytes());
+    hash.update(DatabaseHeader { sha256: [0; 32], ..*header }.as_bytes());
     hash.update(rest);
     hash.finalize().into()
 }

@@ -5,7 +5,7 @@ use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_db::meta::FeedInfo;
 use tidewaiter_db::{Database, matching};
 use tidewaiter_feeds::build;
-use tidewaiter_feeds::config::Config;
+use tidewaiter_feeds::config::FeedsConfig;
 use tidewaiter_feeds::options::{BuildOptions, BuildProgress};
 
 struct Quiet;
@@ -40,7 +40,7 @@ fn real_archives_become_a_database() {
             format!("[[feed]]\nname = \"{name}\"\nformat = \"{format}\"\npath = {path:?}\necosystems = [{ecosystems}]\nrates = true\n")
         })
         .collect();
-    let config = Config::parse(&text, &dir.path().join("feeds.toml")).unwrap();
+    let config = FeedsConfig::parse(&text, &dir.path().join("feeds.toml")).unwrap();
     let out = dir.path().join("db");
     let options = BuildOptions {
         config: &config,
