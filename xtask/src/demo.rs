@@ -77,7 +77,7 @@ fn steps(lab: &Lab) -> Result<()> {
     lab.until("myapp", "Scanning Created");
     status(lab)?;
 
-    title("3. The layers are analysed; a scan asked for by hand is followed to its end");
+    title("3. The layers are analysed; a scan that a person starts is followed to its end");
     show(lab, &["scan", "image", &v1], 1)?;
     lab.registry.delay_blobs(Duration::ZERO);
 

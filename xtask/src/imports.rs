@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// (crate, what must not be in its dependency tree, why).
@@ -52,12 +52,30 @@ const NOT_IN_PURE: &[&str] = &[
     "crate::index",
 ];
 
+/// The sources of the server.
+const SERVER: &str = "crates/server/src";
+/// Its modules from the lowest floor to the highest: a module uses only those of lower floors. The roots (`lib.rs`,
+/// `main.rs`) are above all of them.
+const FLOORS: &[&[&str]] = &[
+    &["error", "metrics", "patches", "settings", "store"],
+    &["decide"],
+    &["admission", "memory", "queues"],
+    &["index", "scan"],
+    &["alert"],
+    &["context"],
+    &["controllers"],
+    &["http", "install"],
+    &["args"],
+    &["serve"],
+];
+
 /// Checks the tables; true when no edge exists.
 pub(crate) fn run(root: &Path) -> Result<bool> {
     let mut good = true;
     for module in PURE {
         good &= is_pure(root, module)?;
     }
+    good &= floors_look_down(root)?;
     for (krate, forbidden, why) in FORBIDDEN {
         let tree = tree(krate)?;
         for name in forbidden.iter().chain(BANNED) {
@@ -72,22 +90,66 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
 }
 
 fn is_pure(root: &Path, module: &str) -> Result<bool> {
-    let folder = root.join(module);
-    let listed = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
-    let mut files = listed.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
-    files.push(folder.with_extension("rs"));
     let mut good = true;
-    for file in files {
-        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-        for (number, line) in code.enumerate() {
-            for name in NOT_IN_PURE.iter().filter(|name| line.contains(**name)) {
-                println!("{}: line of code {}: {module} must not name {name}", file.display(), number + 1);
-                good = false;
+    for (file, code) in sources(&root.join(module))? {
+        for name in NOT_IN_PURE.iter().filter(|name| code.contains(**name)) {
+            println!("{}: {module} must not name {name}", file.display());
+            good = false;
+        }
+    }
+    Ok(good)
+}
+
+fn floors_look_down(root: &Path) -> Result<bool> {
+    let mut good = true;
+    for (floor, modules) in FLOORS.iter().enumerate() {
+        for module in *modules {
+            for (file, code) in sources(&root.join(SERVER).join(module))? {
+                for used in used_modules(&code).filter(|used| used != module) {
+                    let below = FLOORS.iter().take(floor).any(|lower| lower.contains(&used));
+                    if !below {
+                        println!("{}: {module} must not use {used}: it is not on a lower floor", file.display());
+                        good = false;
+                    }
+                }
             }
         }
     }
     Ok(good)
+}
+
+/// First segments of the paths that begin with `crate`.
+fn used_modules(code: &str) -> impl Iterator<Item = &str> {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let paths = code.split("crate::").skip(1).flat_map(|rest| match rest.strip_prefix('{') {
+        // `use crate::{index, patches};`
+        Some(list) => list.split('}').next().unwrap_or_default().split(',').collect(),
+        None => vec![rest],
+    });
+    paths.map(move |path| path.trim().split(|c| !is_name(c)).next().unwrap_or_default()).filter(|name| !name.is_empty())
+}
+
+/// The files of a module, without lines that are comments.
+fn sources(module: &Path) -> Result<Vec<(PathBuf, String)>> {
+    let mut all = Vec::new();
+    let mut folders = vec![module.to_owned()];
+    let mut files: Vec<PathBuf> = vec![module.with_extension("rs")];
+    while let Some(folder) = folders.pop().filter(|folder| folder.is_dir()) {
+        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let path = entry?.path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if path.extension().is_some_and(|extension| extension == "rs") => files.push(path),
+                false => {}
+            }
+        }
+    }
+    for file in files {
+        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        all.push((file, code.collect::<Vec<_>>().join("\n")));
+    }
+    Ok(all)
 }
 
 /// Names of all normal dependencies of a crate, without itself.
@@ -100,4 +162,19 @@ fn tree(krate: &str) -> Result<Vec<String>> {
     let text = String::from_utf8(out.stdout).context("cargo tree printed no text")?;
     let names = text.lines().filter_map(|l| l.split_whitespace().next()).map(str::to_owned);
     Ok(names.filter(|n| n != krate).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_modules_that_a_file_uses() {
+        let check =
+            |code: &str, expected: &[&str]| assert_eq!(used_modules(code).collect::<Vec<_>>(), expected, "{code}");
+        check("use crate::index::Index;", &["index"]);
+        check("use crate::{index, patches};", &["index", "patches"]);
+        check("crate::decide::pod::pin(x); super::y()", &["decide"]);
+        check("use std::fmt;", &[]);
+    }
 }

@@ -129,7 +129,7 @@ impl FeedProgress {
     }
 }
 
-impl tidewaiter_feeds::build::Progress for FeedProgress {
+impl tidewaiter_feeds::options::BuildProgress for FeedProgress {
     fn feed_started(&self, name: &str, _: &str) {
         let mut state = lock(&self.state);
         state.running.push(printable(name));

@@ -22,7 +22,7 @@ const RESPONSE: Duration = Duration::from_secs(60);
 /// Longest time for a body: two gigabytes at ten megabit a second.
 const BODY: Duration = Duration::from_secs(30 * 60);
 
-/// Redirects that are followed.
+/// Redirects that are followed, as many as by Go's client.
 const HOPS: usize = 10;
 
 /// What differs between clients.

@@ -1,8 +1,8 @@
 //! The command line.
 
-use crate::settings::{RegistrySettings, Settings};
+use crate::settings::{RegistrySettings, ServerSettings};
 use anyhow::{Context as _, Result};
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,15 +11,15 @@ use tidewaiter_crd::names::NAMESPACE;
 /// Holds workloads until their images are scanned and approved.
 #[derive(Debug, Parser)]
 #[command(name = "tidewaiter", version, max_term_width = 100)]
-pub(crate) struct Args {
+pub(crate) struct ServerArgs {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: ServerCommand,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum ServerCommand {
     /// Run the server: admission, controllers, API
-    Serve(Box<Serve>),
+    Serve(Box<ServeArgs>),
     /// Remove tidewaiter from the cluster of the current context; every workload continues to run
     Uninstall,
     /// Run one scan; the server starts it
@@ -30,8 +30,8 @@ pub(crate) enum Command {
     RematchWorker,
 }
 
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Serve {
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
     /// Vulnerability database file; reopened when it is replaced
     #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE", default_value = "/var/lib/tidewaiter/db/tidewaiter.db")]
     pub(crate) db: PathBuf,
@@ -74,12 +74,12 @@ pub(crate) struct Serve {
     pub(crate) scans: u16,
 }
 
-impl Serve {
+impl ServeArgs {
     /// The settings that these arguments give.
     ///
     /// # Errors
     /// When the CA file cannot be read.
-    pub(crate) fn settings(&self) -> Result<Settings> {
+    pub(crate) fn settings(&self) -> Result<ServerSettings> {
         let mut excluded = self.excluded.clone();
         excluded.push(NAMESPACE.to_owned());
         excluded.sort();
@@ -90,7 +90,7 @@ impl Serve {
             plain_http: self.plain_http.clone(),
             ca_pem: self.registry_ca.as_ref().map(read).transpose()?,
         };
-        Ok(Settings {
+        Ok(ServerSettings {
             excluded,
             registries,
             scan_memory: self.scan_memory << 20,

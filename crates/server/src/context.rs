@@ -8,7 +8,7 @@ use crate::metrics::Metrics;
 use crate::queues::Queues;
 use crate::scan::database::DatabaseFile;
 use crate::scan::slots::ScanSlots;
-use crate::settings::Settings;
+use crate::settings::ServerSettings;
 use crate::store::Store;
 use axum_server::tls_rustls::RustlsConfig;
 use kube::Client;
@@ -20,7 +20,7 @@ use tidewaiter_crd::policy::Mode;
 /// The server's parts.
 pub(crate) struct ServerContext {
     pub(crate) client: Client,
-    pub(crate) settings: Settings,
+    pub(crate) settings: ServerSettings,
     pub(crate) queues: Queues,
     pub(crate) index: Arc<Index>,
     pub(crate) store: Arc<dyn Store>,

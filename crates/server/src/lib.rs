@@ -44,7 +44,7 @@ mod settings;
 pub mod store;
 
 use anyhow::{Context as _, Result};
-use args::{Args, Command};
+use args::{ServerArgs, ServerCommand};
 use clap::Parser as _;
 use kube::{Client, Config};
 use std::io::{IsTerminal as _, Write as _};
@@ -55,7 +55,7 @@ use tidewaiter_http::proxy::Proxies;
 pub fn main() -> ExitCode {
     // One TLS provider for the process: libraries are built without one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    match run(Args::parse().command) {
+    match run(ServerArgs::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
@@ -64,20 +64,20 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: ServerCommand) -> Result<()> {
     match command {
-        Command::ScanWorker => return scan::worker::main(),
-        Command::RematchWorker => return scan::rematch::main(),
-        Command::Serve(_) | Command::Uninstall => {}
+        ServerCommand::ScanWorker => return scan::worker::main(),
+        ServerCommand::RematchWorker => return scan::rematch::main(),
+        ServerCommand::Serve(_) | ServerCommand::Uninstall => {}
     }
     log();
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(async {
         let client = connect().await?;
         match command {
-            Command::Serve(args) => serve::run(client, *args).await,
-            Command::Uninstall => install::uninstall::run(client).await,
-            Command::ScanWorker | Command::RematchWorker => Ok(()),
+            ServerCommand::Serve(args) => serve::run(client, *args).await,
+            ServerCommand::Uninstall => install::uninstall::run(client).await,
+            ServerCommand::ScanWorker | ServerCommand::RematchWorker => Ok(()),
         }
     })
 }

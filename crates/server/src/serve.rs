@@ -1,7 +1,7 @@
 //! The server from its start to its end.
 
 use crate::alert::AlertChannel;
-use crate::args::Serve;
+use crate::args::ServeArgs;
 use crate::context::ServerContext;
 use crate::index::Index;
 use crate::install::certificate::WebhookAuthority;
@@ -32,7 +32,7 @@ const ROTATION: Duration = Duration::from_secs(24 * 3600);
 ///
 /// # Errors
 /// When an address, the store or the cluster cannot be used.
-pub(crate) async fn run(client: Client, args: Serve) -> Result<()> {
+pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
     let settings = args.settings()?;
     let queues = Queues::new();
     let index = Index::start(&client, &queues);
@@ -75,7 +75,7 @@ async fn listen(address: SocketAddr, routes: Router) -> Result<()> {
 
 /// Everything from listing the cluster to ready. In this order: nothing is enforced before the webhooks answer, and the
 /// server is ready only when the policies are in force.
-async fn start(ctx: &Arc<ServerContext>, args: &Serve) -> Result<()> {
+async fn start(ctx: &Arc<ServerContext>, args: &ServeArgs) -> Result<()> {
     ctx.index.ready().await;
     let authority = WebhookAuthority::open(&ctx.client).await?;
     webhooks(ctx, args, &authority).await?;
@@ -89,7 +89,7 @@ async fn start(ctx: &Arc<ServerContext>, args: &Serve) -> Result<()> {
     Ok(())
 }
 
-async fn webhooks(ctx: &Arc<ServerContext>, args: &Serve, authority: &WebhookAuthority) -> Result<()> {
+async fn webhooks(ctx: &Arc<ServerContext>, args: &ServeArgs, authority: &WebhookAuthority) -> Result<()> {
     let leaf = authority.leaf(&ctx.settings)?;
     let tls = RustlsConfig::from_pem(leaf.certificate.into_bytes(), leaf.key.into_bytes()).await?;
     let _ = ctx.tls.set(tls.clone());

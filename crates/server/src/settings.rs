@@ -4,9 +4,9 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Settings that hold for the life of the process.
+/// ServerSettings that hold for the life of the process.
 #[derive(Debug, Clone)]
-pub(crate) struct Settings {
+pub(crate) struct ServerSettings {
     /// Namespaces that are never touched.
     pub(crate) excluded: Vec<String>,
     /// How registries are reached.

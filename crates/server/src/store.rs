@@ -26,7 +26,7 @@ use tidewaiter_db::matching::Rematched;
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum StoreError {
     /// SQLite reports an error.
     #[error("the store {path}: {source}")]
     Sqlite {
@@ -52,40 +52,40 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be written.
-    fn put_report(&self, report: &Report) -> Result<String, Error>;
+    fn put_report(&self, report: &Report) -> Result<String, StoreError>;
     /// Returns the report of a key.
     fn report(&self, key: &str) -> Option<Report>;
     /// Notes that another database gives the same report.
     ///
     /// # Errors
     /// When it cannot be written.
-    fn confirm_report(&self, key: &str, by: &DatabaseInfo) -> Result<(), Error>;
+    fn confirm_report(&self, key: &str, by: &DatabaseInfo) -> Result<(), StoreError>;
     /// Deletes a report.
     fn remove_report(&self, key: &str);
     /// Stores an inventory.
     ///
     /// # Errors
     /// When it cannot be written.
-    fn put_inventory(&self, inventory: &Inventory) -> Result<(), Error>;
+    fn put_inventory(&self, inventory: &Inventory) -> Result<(), StoreError>;
     /// Returns the location, by which worker processes open the store to read.
     fn location(&self) -> StoreLocation;
     /// Deletes the results of an earlier re-match.
     ///
     /// # Errors
     /// When it cannot be written.
-    fn clear_rematched(&self) -> Result<(), Error>;
+    fn clear_rematched(&self) -> Result<(), StoreError>;
     /// Stores how a new database changes a report.
     ///
     /// # Errors
     /// When it cannot be written.
-    fn put_rematched(&self, changed: &ChangedReport) -> Result<(), Error>;
+    fn put_rematched(&self, changed: &ChangedReport) -> Result<(), StoreError>;
     /// Returns what a re-match found for an image; `None` when it did not see the image's inventory.
     fn rematched(&self, image: &Digest, summary: &RematchSummary) -> Option<Rematched>;
     /// Deletes rows that are older than `age` and not referred to; returns their number.
     ///
     /// # Errors
     /// When the store cannot be listed.
-    fn collect_garbage(&self, used: &References, age: Duration) -> Result<usize, Error>;
+    fn collect_garbage(&self, used: &References, age: Duration) -> Result<usize, StoreError>;
 }
 
 /// Where a store is, for the processes that read it. Opaque: only the store knows what it names.

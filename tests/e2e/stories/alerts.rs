@@ -1,4 +1,4 @@
-//! The team is told: once, as a CloudEvent, and until it was received.
+//! A team receives an alert: as a CloudEvent, once, and retried until delivered.
 
 use crate::{create, lab, within};
 use tidewaiter_testkit::demo::{clean, vulnerable};
@@ -6,14 +6,14 @@ use tidewaiter_testkit::lab::PATIENCE;
 use tidewaiter_testkit::receiver::Receiver;
 
 #[test]
-fn a_block_is_told_once_and_until_received() {
+fn a_block_is_reported_once_and_retried_until_delivered() {
     let mut lab = lab();
     let receiver = Receiver::start(2, None);
     lab.policy(&format!(r#"{{"spec":{{"alerts":[{{"url":"{}"}}]}}}}"#, receiver.url()));
     let bad = lab.registry.push("bad", "v1", &vulnerable().build());
     create(&lab, "app", &bad);
     lab.until("app", "VulnerabilitiesFound Blocked");
-    within(PATIENCE, "the alert comes after two refusals", || !receiver.received().is_empty());
+    within(PATIENCE, "the alert is delivered after two refusals", || !receiver.received().is_empty());
     let event = receiver.received()[0].clone();
     assert_eq!(event["specversion"], "1.0");
     assert_eq!(event["type"], "dev.tidewaiter.workload.blocked");
@@ -21,8 +21,10 @@ fn a_block_is_told_once_and_until_received() {
     assert_eq!(event["subject"], "deployment/app");
     assert!(event["data"]["message"].as_str().unwrap().contains("3 critical, 5 medium"), "{event}");
     assert!(event["data"]["reasons"][0].as_str().unwrap().contains("CVE-"), "{event}");
-    // Neither another look nor a restart tells it again.
-    within(PATIENCE, "the record remembers", || !lab.field("workloadscans", ".items[0].status.alerted").is_empty());
+    // Neither a rescan nor a restart repeats it.
+    within(PATIENCE, "the record notes the alert", || {
+        !lab.field("workloadscans", ".items[0].status.alerted").is_empty()
+    });
     lab.kill_server();
     lab.start_server();
     lab.kubectl(&["scan", "image", &bad]).refused();

@@ -1,4 +1,4 @@
-//! Audit mode: everything runs, and everything is told.
+//! Audit mode: everything runs, and everything is reported.
 
 use crate::{create, lab, pod, rolled_out, until_field, within};
 use tidewaiter_testkit::demo::vulnerable;
@@ -9,7 +9,7 @@ fn audit_reports_and_holds_nothing() {
     let lab = lab();
     lab.policy(r#"{"spec":{"mode":"Audit"}}"#);
     let bad = lab.registry.push("bad", "v1", &vulnerable().build());
-    // The API server takes up a changed binding in its own time.
+    // The API server enforces a changed binding with a delay.
     within(PATIENCE, "Pods pass", || {
         lab.kubectl(&["run", "probe", &format!("--image={bad}"), "--dry-run=server"]).code == 0
     });
@@ -26,7 +26,7 @@ fn audit_reports_and_holds_nothing() {
         let rows = lab.kubectl(&["get", "imagescans"]).ok();
         rows.contains(&bad) && rows.contains(&bare) && rows.matches("VulnerabilitiesFound").count() == 2
     });
-    // Enforced again: what runs goes on, what is new is held.
+    // Enforced again: what runs continues, what is new is held.
     lab.policy(r#"{"spec":{"mode":"Enforce"}}"#);
     within(PATIENCE, "Deployments are held", || {
         lab.kubectl(&["create", "deployment", "probe", &format!("--image={bad}"), "--dry-run=server"])

@@ -24,21 +24,21 @@ fn with_the_server_down() {
     });
     lab.kill_server();
 
-    // Unknown images are refused, with a text that helps; so is a digest that nobody approved.
+    // Unknown images are refused, with a next step; so is a digest that is not approved.
     let refused = lab.cluster.apply(&pod("unknown", &good.replace("good", "unknown"))).refused();
-    // Two policies refuse it; which one answers is the API server's choice.
+    // Two policies refuse it; the API server chooses whose message it returns.
     let texts = ["not approved here and tidewaiter, which would let the pod wait", "while tidewaiter is away only"];
     assert!(texts.iter().any(|text| refused.contains(text)), "{refused}");
-    // Nobody makes a bare Pod again but its user.
+    // No controller creates a bare Pod again.
     assert!(!refused.contains("starts by itself") && !refused.contains("its controller"), "{refused}");
     let stranger = format!("{}@sha256:{}", good.trim_end_matches(":v1"), "0".repeat(64));
     let refused = lab.cluster.apply(&pod("stranger", &stranger)).refused();
     assert!(refused.contains("image not approved in this namespace"), "{refused}");
 
-    // An approved one runs where its template names the digest.
+    // An approved image runs where the template names its digest.
     lab.kubectl(&["scale", "deployment/by-digest", "--replicas=2"]).ok();
     until_field(&lab, "deployment/by-digest", ".status.readyReplicas", "2");
-    // Else it waits, and runs within 30 s of the server's return.
+    // Other templates wait, and run within 30 s after the server is back.
     lab.kubectl(&["scale", "deployment/by-tag", "--replicas=2"]).ok();
     until_field(
         &lab,
@@ -62,7 +62,7 @@ fn gate_label_and_images_belong_to_the_server() {
     lab.cluster.apply(&pod("runs", &good)).ok();
     until_field(&lab, "pod/runs", ".status.phase", "Running");
     lab.kill_server();
-    // The policies hold for the administrator too.
+    // The policies apply to administrators, too.
     for attack in [Lab::kubectl, Lab::admin] {
         let check = |args: &[&str], expected: &str| {
             let said = attack(&lab, args).refused();
@@ -80,13 +80,13 @@ fn gate_label_and_images_belong_to_the_server() {
         check(&["set", "image", "pod/runs", &format!("c={bad}")], "changed by tidewaiter alone");
     }
     let said = lab.admin(&["debug", "pod/runs", &format!("--image={bad}"), "--attach=false"]).refused();
-    // Two policies refuse it; which one answers is the API server's choice.
+    // Two policies refuse it; the API server chooses whose message it returns.
     let texts = ["an ephemeral container names its image by digest", "image not approved in this namespace"];
     assert!(texts.iter().any(|text| said.contains(text)), "{said}");
     let digest = format!("{}@sha256:{}", bad.trim_end_matches(":v1"), "0".repeat(64));
     let said = lab.admin(&["debug", "pod/gated", &format!("--image={digest}"), "--attach=false"]).refused();
-    assert!(said.contains("takes no ephemeral container"), "{said}");
-    // A forged static Pod is none, and a label without its gate is no way around the list.
+    assert!(said.contains("accepts no ephemeral container"), "{said}");
+    // A forged static Pod is refused; a label without its gate does not evade the list.
     let mirror =
         pod("mirror", &bad).replace(r#""labels""#, r#""annotations":{"kubernetes.io/config.mirror":"x"},"labels""#);
     lab.cluster.apply(&mirror).refused();
@@ -122,18 +122,18 @@ fn decisions_are_written_by_the_server_alone() {
     }
     as_editor(&lab, &["delete", "workloadscan", &record]);
     as_editor(&lab, &["delete", "imageallowlist", "images"]);
-    // An ImageScan is a request: who deletes it has the image scanned again.
+    // An ImageScan is a request: deleting it causes a rescan.
     lab.kubectl(&["delete", "imagescan", &scan]).ok();
     lab.until("app", "VulnerabilitiesFound Blocked");
     assert_eq!(lab.field("imagescans", ".items[0].metadata.name"), scan);
-    // Nobody approves in another's name.
+    // A user cannot approve in another user's name.
     let uid = lab.field("deployment/app", ".metadata.uid");
     let approval = format!(
         r#"{{"apiVersion":"tidewaiter.dev/v1alpha1","kind":"RolloutApproval","metadata":{{"name":"x"}},"spec":{{"kind":"Deployment","name":"app","uid":"{uid}","digests":["{}"],"approvedBy":"bob"}}}}"#,
         vulnerable().build().digest()
     );
     assert!(lab.cluster.apply(&approval).refused().contains("approvedBy must be who approves"));
-    // One made by hand, past the CLI: what policy blocks stays blocked all the same.
+    // An approval that is created without the CLI does not release what policy blocks.
     lab.cluster.apply(&approval.replace("bob", "admin")).ok();
     lab.kubectl(&["scan", "image", &bad]).refused();
     lab.until("app", "VulnerabilitiesFound Blocked");

@@ -1,4 +1,4 @@
-//! What can be wrong with a cluster or its database: one clear message each, with the next step.
+//! Faults of a cluster or its database: one clear message each, with the next step.
 
 use crate::{create, lab, places, within};
 use std::fs;
@@ -8,7 +8,7 @@ use tidewaiter_testkit::demo::clean;
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
 #[test]
-fn without_a_database_holds_stay_and_say_what_to_do() {
+fn without_a_database_holds_remain_and_say_what_to_do() {
     let mut lab = Lab::new(places());
     let kept = fs::read(lab.database()).unwrap();
     fs::remove_file(lab.database()).unwrap();
@@ -25,41 +25,41 @@ fn without_a_database_holds_stay_and_say_what_to_do() {
     let said = lab.kubectl(&["scan", "image", &image]);
     assert_eq!(said.code, 3, "{}", said.text);
     assert!(said.text.contains("NoDatabase"), "{}", said.text);
-    // Whoever installs is told where they look: by the status, and by an Event of the server's Deployment.
+    // People who install look at the status, and at Events of the server's Deployment.
     let said = lab.kubectl(&["scan", "status"]).ok();
     assert!(said.contains("warning: nothing new is scanned: no vulnerability database"), "{said}");
     assert!(said.contains("-c database") && !said.contains("cannot be reached"), "{said}");
     let events = ["get", "events", "-n", "tidewaiter-system", "--field-selector", "reason=NoDatabase"];
     within(PATIENCE, "an Event says it", || lab.admin(&events).text.contains("everything new is held"));
-    // A corrupt one is no database.
-    let beside = lab.database().with_extension("new");
+    // A corrupt file is named.
+    let staged = lab.database().with_extension("new");
     let mut broken = kept.clone();
     let last = broken.len() - 1;
     broken[last] ^= 1;
-    put(&lab, &beside, &broken);
+    put(&lab, &staged, &broken);
     within(PATIENCE, "the corrupt file is named", || lab.get("/readyz/scans").1.contains("checksum"));
-    // Nor is one of a newer format.
+    // So is one of a newer format.
     let mut newer = kept.clone();
     newer[8] = 99;
-    put(&lab, &beside, &newer);
+    put(&lab, &staged, &newer);
     within(PATIENCE, "the newer format is named", || {
         let (_, text) = lab.get("/readyz/scans");
         text.contains("has format 99") && text.contains("update tidewaiter")
     });
-    // It comes: held workloads are scanned by themselves.
-    put(&lab, &beside, &kept);
+    // A good one: held workloads are scanned automatically.
+    put(&lab, &staged, &kept);
     lab.until("app", "Approved Deployed");
 }
 
 /// Replaced by rename, as a volume's owner does.
-fn put(lab: &Lab, beside: &std::path::Path, bytes: &[u8]) {
-    fs::write(beside, bytes).unwrap();
-    fs::rename(beside, lab.database()).unwrap();
+fn put(lab: &Lab, staged: &std::path::Path, bytes: &[u8]) {
+    fs::write(staged, bytes).unwrap();
+    fs::rename(staged, lab.database()).unwrap();
 }
 
-/// A new database has held and failed workloads scanned again.
+/// A new database changes the state of workloads.
 #[test]
-fn a_replaced_database_judges_again() {
+fn a_replaced_database_is_used() {
     let lab = lab();
     let image = lab.registry.push("app", "v1", &clean().build());
     create(&lab, "app", &image);
@@ -82,12 +82,12 @@ fn a_replaced_database_judges_again() {
     fs::write(&toml, "[[feed]]\nname = \"new\"\nformat = \"osv\"\npath = \"advisories\"\necosystems = [\"Debian:99\"]\nrates = true\n").unwrap();
     fs::remove_file(lab.database()).unwrap();
     lab.build_database(&toml);
-    // A new critical in what runs: told, the next rollout is held, nothing is killed.
+    // A new critical finding in a running image: reported, the next rollout is held, nothing is stopped.
     lab.until("app", "VulnerabilitiesFound Deployed");
     assert_eq!(lab.field("deployment/app", ".status.readyReplicas"), "1");
     create(&lab, "next", &image);
     lab.until("next", "VulnerabilitiesFound Blocked");
-    // The advisory is corrected: everything is let go by itself.
+    // The advisory is corrected: everything is released automatically.
     fs::write(&file, record("1.0")).unwrap();
     lab.build_database(&toml);
     lab.until("next", "Approved Deployed");
@@ -119,10 +119,10 @@ fn a_cluster_without_the_custom_resources() {
         assert_eq!(said.code, 3, "{args:?}: {}", said.text);
         assert!(said.text.contains("kubectl apply -f deploy/crds.yaml"), "{args:?}: {}", said.text);
     }
-    // Without being told to scan in the cluster it scans here, and says why.
+    // Without `--in-cluster` it scans locally.
     let said = scan(&["image", "oci:/nowhere"]);
     assert_eq!(said.code, 3, "{}", said.text);
-    // The server says it too.
+    // The server says it, too.
     let mut server = Command::new(places.programs.join("tidewaiter"));
     server.args(["serve", "--listen", "127.0.0.1:0", "--webhook-listen", "127.0.0.1:0"]);
     server.args(["--metrics-listen", "127.0.0.1:0", "--store"]);

@@ -1,4 +1,4 @@
-//! What no Deployment owns is gated Pod by Pod.
+//! Pods without a Deployment are gated one by one.
 
 use crate::{lab, pod, until_field, within};
 use tidewaiter_testkit::demo::{clean, vulnerable};
@@ -34,7 +34,7 @@ fn a_bare_pod_and_a_directly_created_replica_set() {
         });
     }
 
-    // Blocked ones say why, and stay.
+    // Blocked Pods say why, and remain gated.
     within(PATIENCE, "the Pod is blocked", || {
         let said = lab.kubectl(&["scan", "status", "pod/bad"]).text;
         said.contains("Blocked") && said.contains("3 critical, 5 medium")
@@ -45,16 +45,16 @@ fn a_bare_pod_and_a_directly_created_replica_set() {
     assert_eq!(lab.field("pod/bad", ".status.phase"), "Pending");
     assert_eq!(lab.field("pod/bad", ".spec.nodeName"), "");
     assert_eq!(lab.field("replicaset/set-bad", ".status.readyReplicas"), "");
-    // The fix under the same tag releases them.
+    // A fix under the same tag releases them.
     lab.registry.push("bad", "v1", &clean().build());
     lab.kubectl(&["scan", "image", &bad]).ok();
     until_field(&lab, "pod/bad", ".status.phase", "Running");
     until_field(&lab, "replicaset/set-bad", ".status.readyReplicas", "2");
 }
 
-/// Where people approve, they approve a bare Pod too.
+/// With manual approval, bare Pods need one, too.
 #[test]
-fn a_bare_pod_is_approved_by_hand() {
+fn a_bare_pod_is_approved_by_a_person() {
     let lab = lab();
     lab.approval("Manual");
     let good = lab.registry.push("good", "v1", &clean().build());
@@ -67,7 +67,7 @@ fn a_bare_pod_is_approved_by_hand() {
     until_field(&lab, "pod/good", ".status.phase", "Running");
 }
 
-/// A Pod that names an approved Deployment as its owner gains nothing by it.
+/// A Pod that names an approved Deployment as its owner is gated all the same.
 #[test]
 fn a_forged_owner_opens_nothing() {
     let lab = lab();
@@ -80,7 +80,7 @@ fn a_forged_owner_opens_nothing() {
     let owner = format!(
         r#""ownerReferences":[{{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"{set}","uid":"{uid}","controller":true}}],"#
     );
-    // Another label than the ReplicaSet's, or its controller takes the Pod for one too many.
+    // Not the ReplicaSet's labels: its controller would delete the Pod as a surplus one.
     let forged = pod("forged", &bad).replace(r#""labels""#, &format!(r#"{owner}"labels""#));
     lab.apply(&forged).ok();
     assert_eq!(lab.field("pod/forged", ".spec.schedulingGates[*].name"), "tidewaiter.dev/image-scan");

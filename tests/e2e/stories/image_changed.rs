@@ -1,4 +1,4 @@
-//! A result counts only for the image string and digest that it was started for.
+//! A result counts only for the image reference and digest that its scan was started for.
 
 use crate::{create, lab, pod_images, rolled_out};
 use std::time::Duration;
@@ -13,7 +13,7 @@ fn the_image_changed_while_its_scan_runs() {
     create(&lab, "app", &good);
     lab.until("app", "Scanning Created");
     lab.kubectl(&["set", "image", "deployment/app", &format!("app={bad}")]).ok();
-    // The clean result of the former image ends meanwhile, and releases nothing.
+    // The clean scan of the previous image ends meanwhile, and releases nothing.
     lab.until("app", "VulnerabilitiesFound Blocked");
     assert_eq!(lab.field("deployment/app", ".spec.paused"), "true");
     assert_eq!(pod_images(&lab, "app"), Vec::<String>::new());

@@ -1,6 +1,6 @@
 //! Installing on a cluster where workloads run: nothing stops, nothing new slips in.
 
-use crate::{create, places, pod, pod_images, rolled_out, until_field, within};
+use crate::{all_run, create, places, pod, rolled_out, until_field, within};
 use tidewaiter_testkit::demo::{clean, vulnerable};
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
@@ -18,11 +18,11 @@ fn installation_on_a_cluster_with_running_workloads() {
     let before = lab.field("pods", ".items[*].metadata.uid");
 
     lab.start_server();
-    // Scanned at leisure: the clean one becomes approved, the other one stays as it was.
+    // Scanned in the background: the clean one becomes approved, the other one remains retained.
     lab.until("fine", "Approved Deployed");
     lab.until("old", "VulnerabilitiesFound Deployed");
     assert_eq!(lab.field("pods", ".items[*].metadata.uid"), before, "a Pod was restarted");
-    // Restarts and scaling go on, with the digest that ran.
+    // Restarts and scaling continue to work, with the digest that ran.
     lab.kubectl(&["scale", "deployment/old", "--replicas=2"]).ok();
     lab.kubectl(&["delete", "pods", "-l", "app=old", "--wait=false"]).ok();
     within(PATIENCE, "two new Pods run", || {
@@ -30,8 +30,8 @@ fn installation_on_a_cluster_with_running_workloads() {
         lab.field("deployment/old", ".status.readyReplicas") == "2" && uids.split(' ').all(|uid| !before.contains(uid))
     });
     let digest = vulnerable().build().digest();
-    assert!(pod_images(&lab, "old").iter().all(|i| i.ends_with(&digest)), "{:?}", pod_images(&lab, "old"));
-    // The next rollout is held, and so is anybody else who wants that image.
+    all_run(&lab, "old", |image| image.ends_with(&digest));
+    // The next rollout is held, and so is another workload with that image.
     let said = lab.kubectl(&["rollout", "restart", "deployment/old"]).ok();
     assert!(said.contains("held"), "{said}");
     lab.until("old", "VulnerabilitiesFound Blocked");

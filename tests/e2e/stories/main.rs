@@ -1,5 +1,5 @@
-//! User stories, told to the programs as users run them: real etcd, API server, controllers and scheduler, the real
-//! kubectl, a registry on loopback. One file a story. Nothing of tidewaiter's own code is linked.
+//! User stories, with the programs as users run them: real etcd, API server, controllers and scheduler, the real kubectl, a
+//! registry on loopback. One file for each story. Nothing of tidewaiter's own code is linked.
 //!
 //! `cargo xtask test` builds what they need; without it a story fails with the command to run.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic, and says why")]
@@ -19,9 +19,9 @@ mod pause;
 mod platforms;
 mod pull_secrets;
 mod python_bookworm;
+mod re_evaluated;
 mod readme;
 mod registry_down;
-mod rejudged;
 mod same_tag;
 mod server_killed;
 mod six_steps;
@@ -36,7 +36,7 @@ use tidewaiter_testkit::cluster::eventually;
 use tidewaiter_testkit::lab::{Lab, PATIENCE, Places};
 use tidewaiter_testkit::{confined, controlplane};
 
-/// What the stories stand on; each builds its own cluster.
+/// Where the programs are; each story has its own cluster.
 fn places() -> Places {
     assert!(confined::is_possible(), "stories confine the server as deploy/ does; run them as root");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -67,7 +67,7 @@ fn rolled_out(lab: &Lab, deployment: &str) {
     assert!(said.contains("successfully rolled out"), "{said}");
 }
 
-/// Images of the Pods with this label, one a line.
+/// Images of the Pods with this label.
 fn pod_images(lab: &Lab, app: &str) -> Vec<String> {
     let path = "jsonpath={range .items[*]}{.spec.containers[*].image}{\"\\n\"}{end}";
     let said = lab.kubectl(&["get", "pods", "-l", &format!("app={app}"), "-o", path]).ok();
@@ -86,7 +86,14 @@ fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     eventually(what, limit, || holds().then_some(()));
 }
 
-/// A Pod that runs one image and belongs to nobody.
+/// Asserts that there are Pods with this label, and that each runs such an image.
+#[track_caller]
+fn all_run(lab: &Lab, app: &str, is_such: impl Fn(&str) -> bool) {
+    let images = pod_images(lab, app);
+    assert!(!images.is_empty() && images.iter().all(|image| is_such(image)), "{images:?}");
+}
+
+/// A Pod that runs one image and has no controller.
 fn pod(name: &str, image: &str) -> String {
     format!(
         r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"{name}","labels":{{"app":"{name}"}}}},"spec":{{"containers":[{{"name":"c","image":"{image}"}}]}}}}"#

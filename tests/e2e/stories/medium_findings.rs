@@ -1,4 +1,4 @@
-//! Findings that the policy allows: approved by itself.
+//! Findings that the policy allows are approved automatically.
 
 use crate::{create, lab, rolled_out};
 use tidewaiter_testkit::demo::medium;
@@ -13,16 +13,16 @@ fn medium_findings_are_approved_automatically() {
     let status = lab.kubectl(&["scan", "status", "deployment/app"]).ok();
     assert!(status.contains("Vulnerabilities found: 3 medium"), "{status}");
     let path = ".items[0].status.transitions[*].imageStatus";
-    let told = lab.field("workloadscans", path);
-    assert!(told.ends_with("Approved") && !told.contains("ScanFailed"), "{told}");
-    // A stricter policy takes nothing down; the next rollout is held.
+    let images = lab.field("workloadscans", path);
+    assert!(images.ends_with("Approved") && !images.contains("ScanFailed"), "{images}");
+    // A stricter policy stops nothing; the next rollout is held.
     lab.policy(r#"{"spec":{"blockAt":"MEDIUM"}}"#);
     lab.until("app", "VulnerabilitiesFound Deployed");
     let said = lab.kubectl(&["rollout", "restart", "deployment/app"]).ok();
     assert!(said.contains("held"), "{said}");
     lab.until("app", "VulnerabilitiesFound Blocked");
     assert_eq!(lab.field("deployment/app", ".status.readyReplicas"), "1");
-    // A laxer one lets it go on.
+    // A laxer one releases it.
     lab.policy(r#"{"spec":{"blockAt":"CRITICAL"}}"#);
     rolled_out(&lab, "app");
 }

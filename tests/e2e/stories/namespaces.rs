@@ -1,4 +1,4 @@
-//! Namespaces come and go.
+//! Namespaces are created and deleted.
 
 use crate::{create, lab, places, pod, rolled_out, until_field, within};
 use tidewaiter_testkit::demo::{clean, vulnerable};
@@ -19,7 +19,7 @@ fn a_namespace_is_deleted_with_everything_in_it() {
     lab.admin(&["delete", "namespace", "going", "--timeout=60s"]).ok();
     lab.work_in("default");
     assert!(lab.admin(&["get", "namespace", "going"]).refused().contains("NotFound"));
-    // Made anew under the same name it starts from nothing.
+    // A new namespace of the same name inherits nothing.
     lab.admin(&["create", "namespace", "going"]).ok();
     let again = lab.admin(&["create", "deployment", "bad", "-n", "going", &format!("--image={bad}")]).ok();
     assert!(again.contains("held"), "{again}");
@@ -33,7 +33,7 @@ fn a_namespace_created_while_the_server_is_down() {
     lab.new_namespace("new");
     within(PATIENCE, "the namespace is ready", || lab.kubectl(&["get", "serviceaccount", "default"]).code == 0);
     let refused = lab.apply(&pod("bare", &good)).refused();
-    // A namespace without its list is refused as a whole; which of the two policies answers is the API server's choice.
+    // Without its list every Pod is refused; the API server chooses which policy's message it returns.
     let texts = ["not approved here and tidewaiter", "no params found"];
     assert!(texts.iter().any(|text| refused.contains(text)), "{refused}");
     create(&lab, "app", &good);
@@ -47,7 +47,7 @@ fn a_namespace_created_while_the_server_is_down() {
     until_field(&lab, "pod/bare", ".status.phase", "Running");
 }
 
-/// Excluded namespaces are left alone altogether.
+/// Excluded namespaces are not touched.
 #[test]
 fn an_excluded_namespace() {
     let mut lab = Lab::new(places());

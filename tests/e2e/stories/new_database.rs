@@ -1,11 +1,11 @@
-//! A new database has only those images judged again of which it says something else, and needs no registry for it.
+//! A new database changes only the reports of images that its differences concern, and needs no registry for that.
 
 use crate::{create, lab, rolled_out, within};
 use std::fs;
 use tidewaiter_testkit::demo::base;
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
-/// The demo's database, in which curl below this version is critical too.
+/// Builds the demo's database, in which curl below this version is critical, too.
 fn database(lab: &Lab, fixed: &str) {
     let feeds = lab.cluster.dir().join("feeds");
     fs::create_dir_all(feeds.join("advisories")).unwrap();
@@ -30,7 +30,7 @@ fn scan(lab: &Lab, image: &str, field: &str) -> String {
 }
 
 #[test]
-fn only_what_it_concerns_changes() {
+fn only_concerned_reports_change() {
     let mut lab = lab();
     let push = |name: &str, packages: &[(&str, &str)]| lab.registry.push(name, "v1", &base(packages).build());
     let (curl, other) = (push("curl", &[("curl", "9.0")]), push("other", &[("wget", "9.0"), ("curl", "11.0")]));
@@ -40,26 +40,26 @@ fn only_what_it_concerns_changes() {
     }
     let first = scan(&lab, &curl, "status.database");
     let finished = scan(&lab, &other, "status.finished");
-    // What was seen in an image stays known: nothing is pulled again.
+    // The inventories are stored: nothing is pulled again.
     lab.registry.down();
     database(&lab, "10.0");
-    within(PATIENCE, "the one that it concerns is critical", || scan(&lab, &curl, "status.verdict") == "Violated");
+    within(PATIENCE, "the concerned image is critical", || scan(&lab, &curl, "status.verdict") == "Violated");
     within(PATIENCE, "both are of the new database", || {
         let now = scan(&lab, &curl, "status.database");
         now != first && scan(&lab, &other, "status.database") == now
     });
-    assert_eq!(scan(&lab, &other, "status.finished"), finished, "it was not judged again");
+    assert_eq!(scan(&lab, &other, "status.finished"), finished, "its report did not change");
     let log = fs::read_to_string(lab.log()).unwrap();
-    assert!(log.contains("changes 1 of 2 inventories (1 were judged again)"), "{log}");
+    assert!(log.contains("changes 1 of 2 inventories (1 were matched again)"), "{log}");
     let report = lab.kubectl(&["scan", "report", &curl]).ok();
     assert!(report.contains("CVE-2026-0001"), "{report}");
     let report = lab.kubectl(&["scan", "report", &other, "-o", "json"]).ok();
     assert!(report.contains(&scan(&lab, &other, "status.database")), "{report}");
 
-    // What came while the server was away is found when it is back.
+    // A database that was replaced while the server was away is found when it is back.
     lab.kill_server();
     database(&lab, "8.0");
     lab.start_server();
     within(PATIENCE, "curl is good again", || scan(&lab, &curl, "status.verdict") == "Pass");
-    assert_eq!(scan(&lab, &other, "status.finished"), finished, "it was not judged again");
+    assert_eq!(scan(&lab, &other, "status.finished"), finished, "its report did not change");
 }

@@ -1,4 +1,4 @@
-//! Who may end a hold, and whose pause it is.
+//! Users cannot end a hold, and their own pauses remain theirs.
 
 use crate::{create, lab, rolled_out, until_field};
 use tidewaiter_testkit::demo::{clean, vulnerable};
@@ -9,7 +9,7 @@ fn paused(lab: &Lab, name: &str) -> bool {
 }
 
 #[test]
-fn a_hold_is_not_resumed_by_hand() {
+fn users_cannot_resume_a_hold() {
     let lab = lab();
     let bad = lab.registry.push("app", "bad", &vulnerable().build());
     create(&lab, "app", &bad);
@@ -28,9 +28,10 @@ fn a_hold_is_not_resumed_by_hand() {
         lab.kubectl(&["patch", "deployment/app", &format!("--type={kind}"), "-p", patch]).refused();
         assert!(paused(&lab, "app"), "{kind} {patch}");
     }
-    // With the annotation of the hold taken away in the same request it is kept paused all the same.
+    // Removing the annotation of the hold in the same request changes nothing: it is kept paused with a warning.
     let both = r#"{"spec":{"paused":null},"metadata":{"annotations":null}}"#;
-    lab.kubectl(&["patch", "deployment/app", "--type=merge", "-p", both]);
+    let said = lab.kubectl(&["patch", "deployment/app", "--type=merge", "-p", both]).ok();
+    assert!(said.contains("kept paused"), "{said}");
     assert!(paused(&lab, "app"));
     // A PUT without `paused`, as Helm and Terraform send it, is kept paused with a warning.
     let manifest =
@@ -38,12 +39,14 @@ fn a_hold_is_not_resumed_by_hand() {
     let said = lab.cluster.with_input(&["replace", "-f", "-"], &manifest).ok();
     assert!(said.contains("kept paused"), "{said}");
     assert!(paused(&lab, "app"));
-    // Server-side apply by force too.
+    // Server-side apply by force is refused like a patch: it asks for nothing but the end of the hold.
     let applied = manifest.replacen(r#""replicas": 1,"#, r#""replicas": 1, "paused": false,"#, 1);
     assert_ne!(applied, manifest);
-    lab.cluster.with_input(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &applied);
+    let refused =
+        lab.cluster.with_input(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &applied).refused();
+    assert!(refused.contains("held until its images are approved"), "{refused}");
     assert!(paused(&lab, "app"));
-    // Scaling is nobody's business.
+    // Scaling is not a rollout.
     lab.kubectl(&["scale", "deployment/app", "--replicas=3"]).ok();
     assert!(paused(&lab, "app"));
 }

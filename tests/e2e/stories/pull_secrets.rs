@@ -1,4 +1,4 @@
-//! Private registries: with the namespace's own secrets, and for nobody else.
+//! Private registries: with the namespace's own secrets, and for no other namespace.
 
 use crate::{create, lab, rolled_out};
 use tidewaiter_testkit::demo::clean;
@@ -19,10 +19,10 @@ fn a_private_image_is_scanned_with_the_namespaces_own_secret() {
     lab.kubectl(&args).ok();
     let patch = r#"{"imagePullSecrets":[{"name":"pull"}]}"#;
     lab.kubectl(&["patch", "serviceaccount", "default", "-p", patch]).ok();
-    // The paper node has no credentials: the decision is looked at, not the Pod.
+    // The simulated node has no credentials: the decision is checked, not the Pod.
     lab.kubectl(&["scan", "deployment", "app"]).ok();
     lab.until("app", "Approved RollingOut");
-    // So is a bare Pod's: released is not started.
+    // Likewise of a bare Pod: released is not started.
     lab.apply(&crate::pod("bare", &image)).ok();
     let status = || lab.kubectl(&["scan", "status", "pod/bare"]).ok();
     crate::within(tidewaiter_testkit::lab::PATIENCE, "the Pod is released", || {
@@ -31,7 +31,7 @@ fn a_private_image_is_scanned_with_the_namespaces_own_secret() {
     crate::until_field(&lab, "pod/bare", ".status.containerStatuses[0].state.waiting.reason", "ErrImagePull");
     assert!(!status().contains("Deployed"), "{}", status());
 
-    // What one namespace may pull says nothing about another one.
+    // A namespace's secrets do not serve another one.
     lab.new_namespace("other");
     create(&lab, "app", &image);
     lab.until("app", "ScanFailed Blocked");
@@ -42,7 +42,7 @@ fn a_private_image_is_scanned_with_the_namespaces_own_secret() {
     assert!(said.text.contains("Unauthorized"), "{}", said.text);
 }
 
-/// Addresses inside the cluster are no registries, unless the operator says so.
+/// Addresses inside the cluster are refused as registries, unless the operator allows them.
 #[test]
 fn a_registry_inside_is_refused() {
     let lab = lab();

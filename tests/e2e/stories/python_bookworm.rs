@@ -1,4 +1,4 @@
-//! A real image judged with real feeds: every package seen, and what is not covered said.
+//! A real image with real feeds: every package is found, and gaps in coverage are reported.
 
 use crate::{create, places};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use tidewaiter_testkit::lab::Lab;
 use tidewaiter_testkit::layout;
 use tidewaiter_testkit::skip::shared;
 
-/// Vulnerabilities of the image's Python packages by the PyPA's advisories, worked out a second time with Python's own
+/// Vulnerabilities of the image's Python packages by the PyPA's advisories, computed independently with Python's own
 /// `packaging`.
 const EXPECTED: &str = "\
     CVE-2017-14158 CVE-2018-18074 CVE-2018-25091 CVE-2019-10906 CVE-2019-11236 CVE-2019-11324 CVE-2019-12308 \

@@ -14,7 +14,7 @@ fn readme() -> PathBuf {
 #[test]
 fn installation_arguments_and_feeds() {
     let lab = Lab::new(places());
-    // Once more and to its end: the server is not there yet, and whoever asks is told.
+    // Again, and to its end: there is no server yet, and the output says so.
     let said = lab.shell(lab.root(), &readme::script(&readme(), "install")).ok();
     assert!(said.contains("successfully rolled out"), "{said}");
     assert!(!said.contains("unrecognized format"), "the API server warns of our resources: {said}");
@@ -31,7 +31,7 @@ fn installation_arguments_and_feeds() {
     assert!(server(".containers[0].volumeMounts[*].mountPath").contains("/var/lib/tidewaiter"));
     assert_eq!(server(".containers[0].image"), "registry.example/tidewaiter:0.1.0");
     assert_eq!(server(".initContainers[0].image"), "registry.example/tidewaiter:0.1.0");
-    // Feeds from files: what the ConfigMap holds is what the init container reads.
+    // Feeds from files: the init container reads the ConfigMap.
     lab.shell(&lab.root().join("demo"), &format!("tar -czf {}/advisories.tar.gz advisories", folder.display())).ok();
     let toml = fs::read_to_string(lab.root().join("demo/feeds.toml")).unwrap();
     fs::write(folder.join("feeds.toml"), toml.replace("\"advisories\"", "\"advisories.tar.gz\"")).unwrap();
@@ -83,7 +83,7 @@ fn an_emergency_and_the_removal() {
     create(&lab, "app", &bad);
     lab.until("app", "VulnerabilitiesFound Blocked");
     lab.apply(&crate::pod("bare", &bad)).ok();
-    // The first step ends the server, or it would put back what the others take away.
+    // The first step ends the server, which would restore what the others delete.
     let script = readme::script(&readme(), "emergency");
     let (first, others) = script.split_once('\n').unwrap();
     lab.shell(lab.root(), first).ok();
@@ -92,7 +92,7 @@ fn an_emergency_and_the_removal() {
     });
     lab.kill_server();
     lab.shell(lab.root(), others).ok();
-    // New Pods start; what was held is freed as the guide says.
+    // New Pods start; held workloads are released as the guide says.
     within(PATIENCE, "new Pods pass", || {
         lab.kubectl(&["run", "new", &format!("--image={bad}"), "--dry-run=server"]).code == 0
     });

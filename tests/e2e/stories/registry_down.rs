@@ -1,6 +1,6 @@
-//! What was approved needs no registry: neither to scale nor to be replaced.
+//! Approved images need no registry, neither to scale nor to restart.
 
-use crate::{create, lab, pod_images, rolled_out, within};
+use crate::{all_run, create, lab, pod_images, rolled_out, within};
 use tidewaiter_testkit::demo::clean;
 use tidewaiter_testkit::lab::PATIENCE;
 
@@ -16,18 +16,20 @@ fn scale_up_and_pod_deletion_with_the_registry_down() {
     rolled_out(&lab, "app");
     lab.kubectl(&["delete", "pods", "-l", "app=app", "--wait=false"]).ok();
     within(PATIENCE, "three new Pods run", || lab.field("deployment/app", ".status.readyReplicas") == "3");
-    assert!(pod_images(&lab, "app").iter().all(|i| *i == pinned[0]), "{:?}", pod_images(&lab, "app"));
+    all_run(&lab, "app", |image| image == pinned[0]);
 
     // A restart keeps the old pin, and says why.
     lab.kubectl(&["rollout", "restart", "deployment/app"]).ok();
     rolled_out(&lab, "app");
     let status = lab.kubectl(&["scan", "status", "deployment/app"]).ok();
     assert!(status.contains("the registry cannot be reached; the approved digest continues to be used"), "{status}");
-    assert!(pod_images(&lab, "app").iter().all(|i| *i == pinned[0]), "{:?}", pod_images(&lab, "app"));
+    all_run(&lab, "app", |image| image == pinned[0]);
 
-    // An image that nobody knows waits.
+    // A new image waits.
     create(&lab, "other", &image.replace("app:v1", "other:v1"));
     lab.until("other", "ScanFailed Blocked");
+    let path = r#".items[?(@.status.imageStatus=="ScanFailed")].status.reason"#;
+    assert!(lab.field("imagescans", path).contains("RegistryUnreachable"), "{}", lab.field("imagescans", path));
     let status = lab.kubectl(&["scan", "status", "deployment/other"]).ok();
     assert!(status.contains("the registry cannot be reached"), "{status}");
 }

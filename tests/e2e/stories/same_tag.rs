@@ -1,6 +1,6 @@
-//! The fix is pushed under the same tag: the hold ends. What runs keeps its digest until it is rolled out again.
+//! A fix is pushed under the same tag: the hold ends. Running Pods keep their digest until the next rollout.
 
-use crate::{create, lab, pod_images, rolled_out, within};
+use crate::{all_run, create, lab, pod_images, rolled_out, within};
 use tidewaiter_testkit::demo::{clean, distinct, vulnerable};
 use tidewaiter_testkit::lab::PATIENCE;
 
@@ -18,14 +18,14 @@ fn the_same_tag_pushed_again_with_the_fix() {
     lab.until("app", "Approved Deployed");
     assert_eq!(pod_images(&lab, "app"), [format!("{image}@{}", fixed.digest())]);
 
-    // The tag moves on; what was approved does not move with it.
+    // The tag moves; the approved digest does not.
     let next = distinct("next");
     lab.registry.push("app", "v1", &next);
     lab.kubectl(&["scale", "deployment/app", "--replicas=2"]).ok();
     rolled_out(&lab, "app");
-    assert!(pod_images(&lab, "app").iter().all(|i| i.ends_with(&fixed.digest())), "{:?}", pod_images(&lab, "app"));
+    all_run(&lab, "app", |image| image.ends_with(&fixed.digest()));
 
-    // A restart is a new rollout: held, resolved again, and released with what the tag names now.
+    // A restart is a new rollout: held, resolved again, and released with the digest that the tag names now.
     let said = lab.kubectl(&["rollout", "restart", "deployment/app"]).ok();
     assert!(said.contains("held: image scan running"), "{said}");
     within(PATIENCE, "the new digest runs", || {

@@ -1,4 +1,4 @@
-//! The flow of the mission, word for word: create, scan, hold, fix, approve, roll out.
+//! The main flow: create, scan, hold, fix, approve, roll out.
 
 use crate::{lab, rolled_out};
 use tidewaiter_testkit::demo::{clean, vulnerable};
@@ -10,7 +10,7 @@ fn the_six_steps() {
     let v1 = lab.registry.push("myapp", "v1", &vulnerable().build());
     let fixed = v1.replace(":v1", ":v1-fixed");
 
-    // 0. Nothing is there.
+    // 0. Nothing exists.
     assert_eq!(lab.statuses("myapp"), "NotScanned NotCreated");
 
     // 1. A Deployment is created: accepted, held, no Pod.
@@ -19,7 +19,7 @@ fn the_six_steps() {
     assert!(said.contains("deployment.apps/myapp created"), "{said}");
     assert_eq!(lab.field("deployment/myapp", ".spec.paused"), "true");
 
-    // 2 and 3. Scanned by itself; by hand it is followed.
+    // 2 and 3. Scanned automatically; the CLI follows the scan.
     let said = lab.kubectl(&["scan", "image", &v1]);
     assert_eq!(said.code, 1, "{}", said.text);
     assert!(said.text.contains(&format!("Scan started for image {v1}")), "{}", said.text);
@@ -47,7 +47,7 @@ fn the_six_steps() {
     lab.until("myapp", "NoVulnerabilities PendingApproval");
     assert_eq!(lab.kubectl(&["get", "pods", "-o", "name"]).ok(), "");
 
-    // 6. A person approves; the rollout succeeds, with the very digest that was judged.
+    // 6. A person approves; the rollout succeeds, with the digest that was scanned.
     let said = lab.lead(&["scan", "approve", "deployment/myapp", "--reason=fixed"]).ok();
     assert!(said.contains("approved by system:serviceaccount:people:lead"), "{said}");
     rolled_out(&lab, "myapp");
@@ -57,9 +57,9 @@ fn the_six_steps() {
     assert_eq!(lab.field("deployment/myapp", ".spec.template.spec.containers[0].image"), fixed);
 }
 
-/// Every transition is on record, in order.
+/// Every transition is recorded, in order.
 #[test]
-fn the_record_tells_the_story() {
+fn the_record_has_every_transition() {
     let lab = lab();
     let image = lab.registry.push("told", "v1", &vulnerable().build());
     crate::create(&lab, "told", &image);

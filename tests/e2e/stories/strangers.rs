@@ -1,4 +1,4 @@
-//! People without an administrator's rights, who meet what administrators never see.
+//! Users without an administrator's rights.
 
 use crate::lab;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -20,7 +20,7 @@ fn a_developer_reads_reports() {
     );
     let said = lab.kubectl(&["scan", "report", &bad, "-o", "json"]).ok();
     assert!(said.contains("CVE-2022-1292"), "{said}");
-    // Nothing else of the server's namespace is theirs: no other port of its Service, and metrics are not at this one.
+    // They reach nothing else in the server's namespace: no other port of its Service, and metrics are not at this one.
     let proxy = "/api/v1/namespaces/tidewaiter-system/services";
     for (path, word) in [
         ("https:tidewaiter:443/proxy/pods", "forbidden"),
@@ -32,7 +32,7 @@ fn a_developer_reads_reports() {
     }
     let metrics = lab.admin(&["get", "--raw", &format!("{proxy}/http:tidewaiter:9090/proxy/metrics")]).ok();
     assert!(metrics.contains("tidewaiter_scans"), "{metrics}");
-    // An administrator who takes that away leaves them the verdict, in words and in the exit code.
+    // Without that right they still read the verdict, as text and as exit code.
     lab.admin(&["delete", "rolebinding", "tidewaiter-reports", "-n", "tidewaiter-system"]).ok();
     let said = lab.kubectl(&["scan", "image", &bad]);
     assert_eq!(said.code, 1, "{}", said.text);
@@ -44,7 +44,7 @@ fn a_developer_reads_reports() {
     assert!(said.contains("the report cannot be read") && !said.contains("Status {"), "{said}");
 }
 
-/// A report that a newer scan replaces while it is asked for: the newer one is shown.
+/// A report that a newer scan replaces during the request: the newer one is shown.
 #[test]
 fn a_report_that_is_replaced_meanwhile() {
     let lab = lab();
@@ -60,7 +60,7 @@ fn a_report_that_is_replaced_meanwhile() {
     assert!(said.text.contains("No vulnerabilities found"), "{}", said.text);
 }
 
-/// Has the image scanned again before the first request reaches the server; two requests pass.
+/// Requests a rescan before the first request reaches the server, then forwards two requests.
 fn replace_then_pass_on(lab: &Lab, between: &TcpListener) {
     let key = || lab.field("imagescans", ".items[0].status.platforms[0].reportKey");
     for request in 0..2 {
@@ -70,7 +70,7 @@ fn replace_then_pass_on(lab: &Lab, between: &TcpListener) {
             if line.is_empty() {
                 break;
             }
-            // So that the end of the answer is the end of the connection.
+            // The end of the response is the end of the connection.
             if !line.to_ascii_lowercase().starts_with("connection:") {
                 head.push(line);
             }

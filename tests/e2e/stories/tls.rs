@@ -1,4 +1,4 @@
-//! Everything that the server reaches is behind TLS by a CA of one's own, and most of it behind a proxy.
+//! Everything that the server reaches is behind TLS with a private authority, and most of it behind a proxy.
 
 use crate::{create, places, rolled_out, within};
 use std::fs;
@@ -30,7 +30,7 @@ fn advisories(lab: &Lab) -> Vec<u8> {
 }
 
 #[test]
-fn feeds_registry_and_alerts_by_a_ca_of_ones_own_behind_a_proxy() {
+fn feeds_registry_and_alerts_with_a_private_authority_behind_a_proxy() {
     let mut lab = Lab::new(places());
     let authority = Authority::new();
     let registry = Registry::start_tls(&authority);
@@ -49,7 +49,7 @@ fn feeds_registry_and_alerts_by_a_ca_of_ones_own_behind_a_proxy() {
     let said = lab.build_database(&feeds(&lab, "https://feeds.example/a.tar.gz"));
     assert!(said.contains("8 advisories"), "{said}");
     lab.start_server();
-    // One by the proxy, one that lies beside the server.
+    // One receiver is reached through the proxy, one directly.
     let (far, near) = ("https://alerts.example/alerts", format!("https://127.0.0.1:{}/alerts", receiver.port()));
     lab.policy(&format!(r#"{{"spec":{{"alerts":[{{"url":"{far}"}},{{"url":"{near}"}}]}}}}"#));
     registry.push("good", "v1", &clean().build());
@@ -58,26 +58,27 @@ fn feeds_registry_and_alerts_by_a_ca_of_ones_own_behind_a_proxy() {
     rolled_out(&lab, "good");
     create(&lab, "bad", "registry.example/bad:v1");
     lab.until("bad", "VulnerabilitiesFound Blocked");
-    within(PATIENCE, "the alert comes both ways", || receiver.received().len() == 2);
+    within(PATIENCE, "the alert reaches both receivers", || receiver.received().len() == 2);
     let asked = proxy.asked();
     for (name, _) in routes {
         assert!(asked.iter().any(|asked| asked == name), "{name} was not asked for: {asked:?}");
     }
-    assert!(asked.iter().all(|asked| asked.contains(".example:")), "the API server is next door: {asked:?}");
-    // What the proxy refuses is told as that.
+    // The loop above shows that the list is not empty.
+    assert!(asked.iter().all(|asked| asked.contains(".example:")), "no proxy leads to the API server: {asked:?}");
+    // A refusal of the proxy is reported as one.
     let said = lab.kubectl(&["scan", "image", "other.example/app:v1"]);
     assert_eq!(said.code, 3, "{}", said.text);
     assert!(said.text.contains("of HTTPS_PROXY") && said.text.contains("403"), "{}", said.text);
 }
 
-/// An authority for one registry takes nothing away from the others.
+/// A private authority does not replace the system's.
 #[test]
-fn a_registry_with_a_private_ca_beside_one_of_plain_http() {
+fn a_registry_with_a_private_authority_and_one_of_plain_http() {
     let mut lab = Lab::new(places());
     let authority = Authority::new();
     let private = Registry::start_tls(&authority);
     let ca = lab.mounted_file("ca.pem", authority.pem());
-    // Beyond loopback, where plain HTTP must be said.
+    // Not on loopback, where plain HTTP needs no option.
     let other = Registry::start_at([10, 244, 200, 1]);
     let network = ["--allow-registry-network", "10.244.200.0/24"];
     let image = other.push("good", "v1", &clean().build());

@@ -13,7 +13,7 @@ fn two_containers_one_clean_and_one_not() {
     let status = lab.kubectl(&["scan", "status", "deployment/pair"]).ok();
     assert!(status.contains(&format!("bad ({bad}): Vulnerabilities found: 3 critical, 5 medium")), "{status}");
     assert_eq!(lab.kubectl(&["get", "pods", "-o", "name"]).ok(), "");
-    // The clean one can be looked at on its own.
+    // The clean one can be scanned on its own.
     lab.kubectl(&["scan", "image", &good]).ok();
     lab.kubectl(&["set", "image", "deployment/pair", &format!("bad={good}")]).ok();
     rolled_out(&lab, "pair");

@@ -1,4 +1,4 @@
-//! The way back: every workload goes on.
+//! Uninstalling: every workload continues to run.
 
 use crate::{create, lab, pod, rolled_out, until_field, within};
 use tidewaiter_testkit::demo::vulnerable;
@@ -20,19 +20,19 @@ fn uninstall_leaves_nothing_held() {
     assert!(said.contains("done"), "{said}");
     rolled_out(&lab, "app");
     until_field(&lab, "pod/bare", ".status.phase", "Running");
-    // A user's own pause stays.
+    // A user's own pause remains.
     assert_eq!(lab.field("deployment/own", ".spec.paused"), "true");
     let kinds = "mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings";
     assert_eq!(lab.admin(&["get", kinds, "-o", "name"]).ok(), "");
     assert!(!lab.admin(&["get", "crd", "-o", "name"]).ok().contains("tidewaiter.dev"));
-    // What was only for show is gone too.
+    // Conditions and annotations are removed, too.
     assert!(!lab.kubectl(&["get", "deployment", "own", "-o", "json"]).ok().contains("tidewaiter.dev"));
     let sets = lab.kubectl(&["get", "replicasets", "-o", "json"]).ok();
     assert!(sets.contains("ReplicaSet") && !sets.contains("tidewaiter.dev"), "{sets}");
-    // Nor is anything of the installation itself.
+    // So is the installation itself.
     let roles = lab.admin(&["get", "clusterroles,clusterrolebindings", "-o", "name"]).ok();
     assert!(!roles.contains("tidewaiter"), "{roles}");
     within(PATIENCE, "the namespace goes", || lab.admin(&["get", "namespace", "tidewaiter-system"]).code != 0);
-    // Once more finds nothing to do.
+    // A second run finds nothing to do.
     lab.uninstall().ok();
 }

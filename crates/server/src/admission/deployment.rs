@@ -4,7 +4,7 @@ use super::AdmissionDecision;
 use crate::decide::marks::{add_metadata, annotation, metadata_path, paused};
 use crate::decide::pins::{ImageUse, pins};
 use crate::decide::{images, rollout};
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 use tidewaiter_crd::names::{HELD, USER_PAUSE};
@@ -32,6 +32,7 @@ pub(crate) struct DeploymentFacts<'a> {
 
 /// Decides about a request. Acts on creation, on a changed template and on un-pausing; never on scale, labels or status.
 pub(crate) fn review(request: &DeploymentRequest<'_>, facts: &DeploymentFacts<'_>) -> AdmissionDecision {
+    // An owner would set a pause back again and again: there the gate alone holds.
     if request.by_server || !facts.enforced || rollout::is_owned(request.new) || request.new.spec.is_none() {
         return AdmissionDecision::allow();
     }
@@ -43,6 +44,7 @@ pub(crate) fn review(request: &DeploymentRequest<'_>, facts: &DeploymentFacts<'_
     }
     match request.old {
         _ if changed => hold(request, &hash),
+        // Also without our annotation: somebody may have removed it in an earlier request.
         // Ending one's own pause of a retained revision is not a rollout.
         Some(old)
             if paused(old)
@@ -100,11 +102,6 @@ fn hold(request: &DeploymentRequest<'_>, hash: &str) -> AdmissionDecision {
 /// Answers the un-pausing of a held Deployment: refuses it where nothing else is asked, else undoes it with a warning, so
 /// that applying a whole manifest does not fail.
 fn resume(request: &DeploymentRequest<'_>, old: &Deployment, hash: &str) -> AdmissionDecision {
-    let without_pause = |d: &Deployment| {
-        let mut spec = d.spec.clone().unwrap_or_default();
-        spec.paused = None;
-        spec
-    };
     // Replacing the whole object drops the annotation too; a patch of the pause alone keeps it.
     if without_pause(old) == without_pause(request.new) && annotation(&request.new.metadata, HELD) {
         let name = name(request.new);
@@ -119,6 +116,10 @@ fn resume(request: &DeploymentRequest<'_>, old: &Deployment, hash: &str) -> Admi
     }
     let warning = format!("kept paused: {}", held_text(request.new));
     AdmissionDecision { patch: pause(request.new, &entries), warnings: vec![warning], ..AdmissionDecision::allow() }
+}
+
+fn without_pause(deployment: &Deployment) -> DeploymentSpec {
+    DeploymentSpec { paused: None, ..deployment.spec.clone().unwrap_or_default() }
 }
 
 /// Whether a user pauses what is paused already: by a request that changes nothing, or by applying `paused: true` as a

@@ -12,28 +12,47 @@ pub(crate) const VOLUMES: &str = "/spec/volumes/";
 /// Prefix of the names under which image volumes are listed; no container's name holds a slash.
 pub(crate) const VOLUME: &str = "volume/";
 
-/// Where each image of a Pod is written: JSON pointer, container or volume name, image reference.
-pub(crate) fn places(spec: &PodSpec) -> Vec<(String, String, String)> {
-    let list = |field: &'static str, containers: &[Container]| {
-        let place = |(i, c): (usize, &Container)| {
-            (format!("/spec/{field}/{i}/image"), c.name.clone(), c.image.clone().unwrap_or_default())
-        };
-        containers.iter().enumerate().map(place).collect::<Vec<_>>()
-    };
-    let mut places = list("containers", &spec.containers);
-    places.extend(list("initContainers", spec.init_containers.as_deref().unwrap_or_default()));
+/// Where a Pod's spec names an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ImagePlace {
+    /// JSON pointer of the reference.
+    pub(crate) pointer: String,
+    /// Name of the container; of a volume with the prefix [`VOLUME`].
+    pub(crate) name: String,
+    /// The image reference.
+    pub(crate) image: String,
+}
+
+/// Every place where a Pod of this spec names an image that it runs or mounts. Ephemeral containers are left out: they are
+/// added to Pods that run, where an admission policy checks them.
+pub(crate) fn places(spec: &PodSpec) -> Vec<ImagePlace> {
+    let init = spec.init_containers.as_deref().unwrap_or_default();
+    let mut places = container_places("containers", &spec.containers);
+    places.extend(container_places("initContainers", init));
     for (i, volume) in spec.volumes.iter().flatten().enumerate() {
         if let Some(image) = &volume.image {
-            let reference = image.reference.clone().unwrap_or_default();
-            places.push((format!("{VOLUMES}{i}/image/reference"), format!("{VOLUME}{}", volume.name), reference));
+            places.push(ImagePlace {
+                pointer: format!("{VOLUMES}{i}/image/reference"),
+                name: format!("{VOLUME}{}", volume.name),
+                image: image.reference.clone().unwrap_or_default(),
+            });
         }
     }
     places
 }
 
+fn container_places(field: &str, containers: &[Container]) -> Vec<ImagePlace> {
+    let place = |(i, container): (usize, &Container)| ImagePlace {
+        pointer: format!("/spec/{field}/{i}/image"),
+        name: container.name.clone(),
+        image: container.image.clone().unwrap_or_default(),
+    };
+    containers.iter().enumerate().map(place).collect()
+}
+
 /// Name → image reference of everything that a Pod of this spec runs or mounts.
 pub(crate) fn of(spec: &PodSpec) -> BTreeMap<String, String> {
-    places(spec).into_iter().map(|(_, name, image)| (name, image)).collect()
+    places(spec).into_iter().map(|place| (place.name, place.image)).collect()
 }
 
 /// The digest that an image reference ends with.

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_says_what_is_why_and_what_to_do() {
+    fn the_message_of_what_is_held() {
         let check = |kind: &str, status, line: &str, reasons: &[&str], expected: &str| {
             assert_eq!(message(kind, status, false, line, reasons), expected);
         };
@@ -131,6 +131,14 @@ mod tests {
             "blocked by policy: c (i): 1 critical. A. Push a fixed image and set it (kubectl set image deployment/web …), \
              or push it under the same tag and: kubectl scan deployment web",
         );
+    }
+
+    #[test]
+    fn the_message_of_what_policy_allows() {
+        let check = |kind: &str, status, line: &str, reasons: &[&str], expected: &str| {
+            assert_eq!(message(kind, status, false, line, reasons), expected);
+        };
+        let deployment = "Deployment";
         check(
             deployment,
             (NoVulnerabilities, PendingApproval),

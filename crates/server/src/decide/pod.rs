@@ -81,9 +81,9 @@ pub(crate) fn has_injected_images(template: &Revision, wanted: &BTreeMap<String,
 /// Replaces image references by pinned ones.
 pub(crate) fn pin_patch(pod: &Pod, pins: &BTreeMap<String, String>) -> Vec<Value> {
     let places = pod.spec.as_ref().map(images::places).unwrap_or_default();
-    let replaced = places.into_iter().filter_map(|(path, name, image)| {
-        let pinned = pins.get(&name).filter(|pinned| **pinned != image)?;
-        Some(json!({"op": "replace", "path": path, "value": pinned}))
+    let replaced = places.iter().filter_map(|place| {
+        let pinned = pins.get(&place.name).filter(|pinned| **pinned != place.image)?;
+        Some(json!({"op": "replace", "path": place.pointer, "value": pinned}))
     });
     replaced.collect()
 }
@@ -91,6 +91,7 @@ pub(crate) fn pin_patch(pod: &Pod, pins: &BTreeMap<String, String>) -> Vec<Value
 /// Adds the gate and its label.
 pub(crate) fn gate_patch(pod: &Pod) -> Vec<Value> {
     let mut patch = Vec::new();
+    // A user may have set one of both: the shape policy refuses a Pod that has only one.
     if !is_labelled(pod) {
         patch.extend(add_metadata("labels", pod.metadata.labels.is_some(), &[(GATED, "true")]));
     }
@@ -122,7 +123,7 @@ pub(crate) fn release_patch(pod: &Pod, pins: &BTreeMap<String, String>) -> Vec<V
     let places = pod.spec.as_ref().map(images::places).unwrap_or_default();
     let gates = pod.spec.as_ref().and_then(|s| s.scheduling_gates.clone()).unwrap_or_default();
     let mut patch = vec![test("/metadata/resourceVersion", json!(pod.metadata.resource_version))];
-    patch.extend(places.iter().map(|(path, _, image)| test(path, json!(image))));
+    patch.extend(places.iter().map(|place| test(&place.pointer, json!(place.image))));
     patch.push(test("/spec/schedulingGates", json!(gates)));
     // Volumes of an existing Pod are immutable: they name a digest already, or admission refused the Pod.
     let is_volume = |op: &Value| op["path"].as_str().is_some_and(|path| path.starts_with(images::VOLUMES));
@@ -133,10 +134,8 @@ pub(crate) fn release_patch(pod: &Pod, pins: &BTreeMap<String, String>) -> Vec<V
 
 /// Whether an image volume's image is not named by digest.
 pub(crate) fn has_floating_volume(spec: &PodSpec) -> bool {
-    let floats = |(_, name, image): &(String, String, String)| {
-        name.starts_with(images::VOLUME) && images::digest(image).is_none()
-    };
-    images::places(spec).iter().any(floats)
+    let volumes = images::places(spec).into_iter().filter(|place| place.name.starts_with(images::VOLUME));
+    volumes.into_iter().any(|place| images::digest(&place.image).is_none())
 }
 
 fn gates(pod: &Pod) -> impl Iterator<Item = &str> {

@@ -33,12 +33,12 @@ fn new_revision(
     approved: Option<&BTreeMap<String, String>>,
     now: Timestamp,
 ) -> Revision {
-    let container = |(name, image): (&String, &String)| {
+    let mut containers = BTreeMap::new();
+    for (name, image) in wanted {
         let pinned = approved.and_then(|pins| pins.get(name).cloned());
-        (name.clone(), Container { image: image.clone(), pinned, scan: None })
-    };
+        containers.insert(name.clone(), Container { image: image.clone(), pinned, scan: None });
+    }
     let decision = if approved.is_some() { Decision::Approved } else { Decision::Held };
-    let containers = wanted.iter().map(container).collect();
     Revision { decision, containers, added: now.to_string(), lost: false }
 }
 

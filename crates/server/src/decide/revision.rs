@@ -68,6 +68,7 @@ mod tests {
     use Approval::{Automatic, Awaited, Given};
     use Decision::{Approved, Held, Retained};
     use ImageStatus::{NoVulnerabilities, NotScanned, ScanFailed, Scanning, VulnerabilitiesFound};
+    use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
     use tidewaiter_core::status::JudgedImage;
 
     fn evaluation(facts: &[(ImageStatus, bool)]) -> Evaluation {
@@ -175,5 +176,43 @@ mod tests {
         check(Retained, &[UNKNOWN], Automatic, RolloutProgress::Complete, NotScanned, Deployed);
         // Retained is never shown as approved, whatever the scans say.
         check(Retained, &[CLEAN], Automatic, RolloutProgress::Running, NoVulnerabilities, RollingOut);
+    }
+
+    fn facts() -> impl Strategy<Value = Vec<(ImageStatus, bool)>> {
+        let status = prop_oneof![
+            Just(NotScanned),
+            Just(Scanning),
+            Just(ScanFailed),
+            Just(VulnerabilitiesFound),
+            Just(NoVulnerabilities)
+        ];
+        prop::collection::vec((status, any::<bool>()), 0..4)
+    }
+
+    fn approvals() -> impl Strategy<Value = Approval> {
+        prop_oneof![Just(Automatic), Just(Awaited), Just(Given)]
+    }
+
+    proptest! {
+        #[test]
+        fn what_runs_is_never_held(facts in facts(), approval in approvals(), approved: bool, enforced: bool) {
+            let before = if approved { Approved } else { Retained };
+            prop_assert!(decide(before, &evaluation(&facts), approval, enforced) != Held);
+        }
+
+        #[test]
+        fn nothing_is_approved_that_policy_forbids(facts in facts(), approval in approvals(), before in 0..3, enforced: bool) {
+            let before = [Held, Approved, Retained][usize::try_from(before).unwrap()];
+            if decide(before, &evaluation(&facts), approval, enforced) == Approved {
+                prop_assert!(facts.iter().all(|(_, allowed)| *allowed), "{:?} {:?}", before, facts);
+            }
+        }
+
+        #[test]
+        fn a_second_evaluation_changes_nothing(facts in facts(), approval in approvals(), before in 0..3, enforced: bool) {
+            let before = [Held, Approved, Retained][usize::try_from(before).unwrap()];
+            let once = decide(before, &evaluation(&facts), approval, enforced);
+            prop_assert_eq!(decide(once, &evaluation(&facts), approval, enforced), once);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The webhooks' certificate: an authority of the installation's own, in a Secret, and a leaf for each server.
 
-use crate::settings::Settings;
+use crate::settings::ServerSettings;
 use anyhow::{Context as _, Result};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -51,20 +51,16 @@ impl WebhookAuthority {
     }
 
     fn of(secret: &Secret) -> Result<Self> {
-        let text = |key: &str| {
-            let value = secret.data.as_ref().and_then(|d| d.get(key)).with_context(|| format!("{key} is missing"))?;
-            String::from_utf8(value.0.clone()).with_context(|| format!("{key} is not text"))
-        };
         let broken = || format!("the Secret {NAMESPACE}/{CA_SECRET} is broken: delete it and restart the server");
-        let key = KeyPair::from_pem(&text("ca.key").with_context(broken)?).with_context(broken)?;
-        Ok(WebhookAuthority { pem: text("ca.crt").with_context(broken)?, issuer: Issuer::new(params()?, key) })
+        let key = KeyPair::from_pem(&entry(secret, "ca.key").with_context(broken)?).with_context(broken)?;
+        Ok(WebhookAuthority { pem: entry(secret, "ca.crt").with_context(broken)?, issuer: Issuer::new(params()?, key) })
     }
 
     /// Issues a certificate for the names by which the API server reaches the webhooks.
     ///
     /// # Errors
     /// When a name is invalid.
-    pub(crate) fn leaf(&self, settings: &Settings) -> Result<LeafCertificate> {
+    pub(crate) fn leaf(&self, settings: &ServerSettings) -> Result<LeafCertificate> {
         let service = format!("{SERVER}.{NAMESPACE}.svc");
         let mut names = vec![service];
         let uri = settings.webhook_url.as_deref().and_then(|url| url.parse::<axum::http::Uri>().ok());
@@ -73,6 +69,11 @@ impl WebhookAuthority {
         let certificate = CertificateParams::new(names)?.signed_by(&key, &self.issuer)?;
         Ok(LeafCertificate { certificate: certificate.pem(), key: key.serialize_pem() })
     }
+}
+
+fn entry(secret: &Secret, key: &str) -> Result<String> {
+    let value = secret.data.as_ref().and_then(|d| d.get(key)).with_context(|| format!("{key} is missing"))?;
+    String::from_utf8(value.0.clone()).with_context(|| format!("{key} is not text"))
 }
 
 fn make() -> Result<(String, String)> {

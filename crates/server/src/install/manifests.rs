@@ -1,7 +1,7 @@
 //! The objects of `admissionregistration.k8s.io`: webhooks that hold and pin, policies that enforce.
 
 use crate::decide::policy::{self, NamespaceSelection};
-use crate::settings::Settings;
+use crate::settings::ServerSettings;
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use serde_json::{Value, json};
@@ -20,43 +20,50 @@ const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Replaces an empty list, which selectors do not accept; no namespace can have this name, which holds a dot.
 const NOBODY: &str = "tidewaiter.none";
 
-/// Both webhooks. `Ignore` on failure: while the server is away the policies refuse what it did not approve.
-pub(super) fn webhooks(settings: &Settings, ca_pem: &str) -> Value {
-    use base64_of_bytes as base64;
-    let webhook = |name: &str, path: &str, group: &str, resource: &str, operations: &[&str]| {
-        let client = match &settings.webhook_url {
-            Some(url) => json!({"url": format!("{url}/{path}"), "caBundle": base64(ca_pem)}),
-            None => {
-                json!({"service": {"namespace": NAMESPACE, "name": SERVER, "path": format!("/{path}"), "port": 443},
-                "caBundle": base64(ca_pem)})
-            }
-        };
-        json!({
-            "name": name,
-            "clientConfig": client,
-            "rules": [{"apiGroups": [group], "apiVersions": ["v1"], "resources": [resource], "operations": operations,
-                "scope": "Namespaced"}],
-            "namespaceSelector": requirement(&NamespaceSelection::AllBut(settings.excluded.clone())),
-            "failurePolicy": "Ignore",
-            "matchPolicy": "Equivalent",
-            "sideEffects": "NoneOnDryRun",
-            "reinvocationPolicy": "IfNeeded",
-            "timeoutSeconds": 3,
-            "admissionReviewVersions": ["v1"],
-        })
-    };
+/// Both webhooks.
+pub(super) fn webhooks(settings: &ServerSettings, ca_pem: &str) -> Value {
+    let mut deployments = webhook(settings, ca_pem, "deployments");
+    deployments["rules"] = rules("apps", "deployments", &["CREATE", "UPDATE"]);
+    let mut pods = webhook(settings, ca_pem, "pods");
+    // Images of an existing Pod are changed by the server alone; the shape policy refuses anybody else.
+    pods["rules"] = rules("", "pods", &["CREATE"]);
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": WEBHOOKS},
-        "webhooks": [
-            webhook("deployments.tidewaiter.dev", "deployments", "apps", "deployments", &["CREATE", "UPDATE"]),
-            webhook("pods.tidewaiter.dev", "pods", "", "pods", &["CREATE"]),
-        ],
+        "webhooks": [deployments, pods],
     })
 }
 
-/// The policies, with our ServiceAccount's name filled in.
+/// A webhook without its rules, served at the path of this name.
+fn webhook(settings: &ServerSettings, ca_pem: &str, name: &str) -> Value {
+    let mut client = match &settings.webhook_url {
+        Some(url) => json!({"url": format!("{url}/{name}")}),
+        None => json!({"service": {"namespace": NAMESPACE, "name": SERVER, "path": format!("/{name}"), "port": 443}}),
+    };
+    client["caBundle"] = base64_of_bytes(ca_pem);
+    json!({
+        "name": format!("{name}.tidewaiter.dev"),
+        "clientConfig": client,
+        "namespaceSelector": requirement(&NamespaceSelection::AllBut(settings.excluded.clone())),
+        // While the server is away the policies refuse what it did not approve: nothing else needs to stop.
+        "failurePolicy": "Ignore",
+        "matchPolicy": "Equivalent",
+        "sideEffects": "NoneOnDryRun",
+        // A webhook that injects containers may run after this one.
+        "reinvocationPolicy": "IfNeeded",
+        // The server answers from memory; what takes longer is a server that does not answer.
+        "timeoutSeconds": 3,
+        "admissionReviewVersions": ["v1"],
+    })
+}
+
+fn rules(group: &str, resource: &str, operations: &[&str]) -> Value {
+    json!([{"apiGroups": [group], "apiVersions": ["v1"], "resources": [resource], "operations": operations,
+        "scope": "Namespaced"}])
+}
+
+/// The policies, with the name of the server's ServiceAccount.
 ///
 /// # Errors
 /// When the compiled-in file is not YAML.
@@ -68,23 +75,25 @@ pub(super) fn policies() -> Result<Vec<Value>> {
 /// One binding per policy, in the order in which they are applied. Which namespaces are enforced is said here alone.
 pub(super) fn bindings(policies: &[Arc<ClusterScanPolicy>], excluded: &[String]) -> Vec<Value> {
     let enforced = json!({"namespaceSelector": requirement(&policy::enforced_namespaces(policies, excluded))});
-    let binding = |name: &str, spec: Value| {
-        let mut spec = spec;
-        spec["policyName"] = json!(name);
-        spec["validationActions"] = json!(["Deny"]);
-        json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-            "metadata": {"name": name}, "spec": spec})
-    };
     vec![
         binding(SHAPE, json!({"matchResources": enforced})),
+        // A namespace without its list enforces nothing less: it refuses every Pod until the server writes one.
         binding(
             "tidewaiter-allowlist",
             json!({"matchResources": enforced, "paramRef": {"name": ALLOWLIST, "parameterNotFoundAction": "Deny"}}),
         ),
+        // Everywhere, also where nothing is enforced: who could write records in audit mode would own them afterwards.
         binding("tidewaiter-records", json!({})),
         binding("tidewaiter-approvals", json!({})),
         binding(IN_FORCE, json!({})),
     ]
+}
+
+fn binding(name: &str, mut spec: Value) -> Value {
+    spec["policyName"] = json!(name);
+    spec["validationActions"] = json!(["Deny"]);
+    json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name}, "spec": spec})
 }
 
 /// The namespaces that a binding enforces; the reverse of [`requirement`].
@@ -129,9 +138,48 @@ mod tests {
 
     #[test]
     fn a_binding_says_what_it_enforces() {
-        let bindings = bindings(&[], &["kube-system".to_owned()]);
-        let shape = bindings.into_iter().find(|b| b["metadata"]["name"] == SHAPE).unwrap();
-        let read = bound(&serde_json::from_value(shape).unwrap());
-        assert_eq!(read, Some(NamespaceSelection::AllBut(vec!["kube-system".to_owned()])));
+        let check = |specs: &[Value], excluded: &[&str]| {
+            let one =
+                |spec: &Value| Arc::new(ClusterScanPolicy::new("p", serde_json::from_value(spec.clone()).unwrap()));
+            let policies: Vec<_> = specs.iter().map(one).collect();
+            let excluded: Vec<String> = excluded.iter().map(|name| (*name).to_owned()).collect();
+            let bindings = bindings(&policies, &excluded);
+            let shape = bindings.into_iter().find(|b| b["metadata"]["name"] == SHAPE).unwrap();
+            let read = bound(&serde_json::from_value(shape).unwrap());
+            assert_eq!(read, Some(policy::enforced_namespaces(&policies, &excluded)), "{specs:?}");
+        };
+        check(&[], &["kube-system"]);
+        // Selectors accept no empty list.
+        check(&[], &[]);
+        check(&[json!({"mode": "Audit"})], &["kube-system"]);
+        check(&[json!({"mode": "Audit"}), json!({"namespaces": ["a", "b"]})], &["kube-system"]);
+        check(&[json!({"mode": "Audit", "namespaces": ["a"]})], &["kube-system"]);
+    }
+
+    #[test]
+    fn webhooks_are_reached_by_the_service_or_a_url() {
+        let check = |url: Option<&str>, pointer: &str, expected: Value| {
+            let settings = ServerSettings {
+                excluded: vec!["kube-system".to_owned()],
+                registries: Default::default(),
+                scan_memory: 0,
+                scans: 1,
+                webhook_url: url.map(str::to_owned),
+                program: Default::default(),
+            };
+            let webhooks = webhooks(&settings, "PEM");
+            assert_eq!(webhooks.pointer(pointer), Some(&expected), "{pointer}");
+        };
+        let url = Some("https://10.0.0.1:8443");
+        check(None, "/webhooks/0/clientConfig/service/path", json!("/deployments"));
+        check(None, "/webhooks/1/clientConfig/service/namespace", json!(NAMESPACE));
+        check(url, "/webhooks/1/clientConfig/url", json!("https://10.0.0.1:8443/pods"));
+        check(url, "/webhooks/0/clientConfig/caBundle", json!("UEVN"));
+        check(None, "/webhooks/0/name", json!("deployments.tidewaiter.dev"));
+        check(None, "/webhooks/0/rules/0/operations", json!(["CREATE", "UPDATE"]));
+        check(None, "/webhooks/1/rules/0/operations", json!(["CREATE"]));
+        check(None, "/webhooks/1/failurePolicy", json!("Ignore"));
+        let requirement = json!({"key": NAME_LABEL, "operator": "NotIn", "values": ["kube-system"]});
+        check(None, "/webhooks/0/namespaceSelector/matchExpressions/0", requirement);
     }
 }

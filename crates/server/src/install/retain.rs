@@ -88,13 +88,15 @@ async fn record_retained(
 /// The containers of a Pod, pinned to the digests that run; `None` when one is not known.
 fn running_containers(pod: &Pod) -> Option<BTreeMap<String, Container>> {
     let running = running_digests(pod);
-    let container = |(name, image): (String, String)| {
-        // No status reports the digest of an image volume: only its reference can name it.
-        let digest = running.get(&name).map(String::as_str).or_else(|| images::digest(&image));
-        let pinned = pin(&image, digest?)?;
-        Some((name, Container { image, pinned: Some(pinned), scan: None }))
-    };
-    images::of(pod.spec.as_ref()?).into_iter().map(container).collect()
+    let images = images::of(pod.spec.as_ref()?).into_iter();
+    images.map(|(name, image)| running_container(&running, name, image)).collect()
+}
+
+fn running_container(running: &BTreeMap<String, String>, name: String, image: String) -> Option<(String, Container)> {
+    // No status reports the digest of an image volume: only its reference can name it.
+    let digest = running.get(&name).map(String::as_str).or_else(|| images::digest(&image));
+    let pinned = pin(&image, digest?)?;
+    Some((name, Container { image, pinned: Some(pinned), scan: None }))
 }
 
 /// Container → digest, as the node reports it (`repository@sha256:…`).

@@ -2,7 +2,7 @@
 
 use super::rematch::MatchedDatabase;
 use crate::decide::database::{DatabaseChange, DatabaseState, RematchState};
-use crate::settings::Settings;
+use crate::settings::ServerSettings;
 use crate::store::Store;
 use parking_lot::RwLock;
 use std::os::unix::fs::MetadataExt as _;
@@ -78,7 +78,11 @@ impl DatabaseFile {
     ///
     /// # Errors
     /// When a file cannot be read or written, or the process fails.
-    pub(crate) fn compare(&self, store: &dyn Store, settings: &Settings) -> anyhow::Result<Option<DatabaseChange>> {
+    pub(crate) fn compare(
+        &self,
+        store: &dyn Store,
+        settings: &ServerSettings,
+    ) -> anyhow::Result<Option<DatabaseChange>> {
         self.matched.rematch(store, &self.path, settings)
     }
 }

@@ -41,13 +41,13 @@ pub(crate) async fn of_scan(client: &Client, scan: &ImageScan) -> Result<Vec<Pul
 
 /// The documents of one Secret, in either of the formats that kubelets read.
 fn documents(secret: &Secret) -> Vec<PullSecret> {
-    let text = |key: &str| {
-        let bytes = secret.data.as_ref()?.get(key)?;
-        String::from_utf8(bytes.0.clone()).ok()
-    };
-    let current = text(".dockerconfigjson").map(|document| PullSecret { legacy: false, document });
-    let legacy = text(".dockercfg").map(|document| PullSecret { legacy: true, document });
+    let current = text(secret, ".dockerconfigjson").map(|document| PullSecret { legacy: false, document });
+    let legacy = text(secret, ".dockercfg").map(|document| PullSecret { legacy: true, document });
     current.into_iter().chain(legacy).collect()
+}
+
+fn text(secret: &Secret, key: &str) -> Option<String> {
+    String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok()
 }
 
 fn unreadable(what: &str, error: &kube::Error) -> ScanFailure {

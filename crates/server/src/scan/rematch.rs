@@ -2,8 +2,8 @@
 //! the differences concern. All other reports are only confirmed.
 
 use crate::decide::database::DatabaseChange;
-use crate::settings::Settings;
-use crate::store::{self, ChangedReport, RematchSummary, Store, StoreLocation};
+use crate::settings::ServerSettings;
+use crate::store::{ChangedReport, RematchSummary, Store, StoreError, StoreLocation};
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
@@ -78,7 +78,7 @@ impl MatchedDatabase {
         &self,
         store: &dyn Store,
         current: &Path,
-        settings: &Settings,
+        settings: &ServerSettings,
     ) -> Result<Option<DatabaseChange>> {
         let known = Database::open(&self.database()).ok().map(|database| database.id().to_owned());
         if known.as_deref() == Some(Database::open(current)?.id()) {
@@ -112,7 +112,7 @@ fn hash_file(path: &Path) -> io::Result<String> {
 }
 
 /// Starts the process and stores what it finds.
-fn run(store: &dyn Store, old: &Path, new: &Path, settings: &Settings) -> Result<RematchSummary> {
+fn run(store: &dyn Store, old: &Path, new: &Path, settings: &ServerSettings) -> Result<RematchSummary> {
     store.clear_rematched()?;
     let (old, new) = (old.to_owned(), new.to_owned());
     let job = RematchJob { store: store.location(), old, new, memory: settings.scan_memory };
@@ -162,7 +162,7 @@ pub(crate) fn main() -> Result<()> {
     Ok(out.flush()?)
 }
 
-fn write_line(out: &mut impl io::Write, line: &RematchLine) -> Result<(), store::Error> {
+fn write_line(out: &mut impl io::Write, line: &RematchLine) -> Result<(), StoreError> {
     serde_json::to_writer(&mut *out, line)?;
     Ok(out.write_all(b"\n")?)
 }

@@ -84,4 +84,12 @@ mod tests {
             assert!(unpack(damaged).is_err(), "{damaged:?}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn sorted_numbers_round_trip(mut numbers: Vec<u32>) {
+            numbers.sort_unstable();
+            proptest::prop_assert_eq!(decoded(&coded(&numbers)).collect::<Vec<_>>(), numbers);
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! Garbage collection: deletes rows that nothing refers to.
 
 use super::encoding::decoded;
-use super::open::{SqliteStore, Work, now};
-use super::{Error, References};
+use super::open::{SqliteStore, TransactionError, now};
+use super::{References, StoreError};
 use rusqlite::Transaction;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tidewaiter_scan::analyze;
 const BATCH: usize = 500;
 
 /// Deletes rows that are older than `age` and not referred to; returns their number.
-pub(super) fn collect(store: &SqliteStore, used: &References, age: Duration) -> Result<usize, Error> {
+pub(super) fn collect(store: &SqliteStore, used: &References, age: Duration) -> Result<usize, StoreError> {
     // A report is stored before the object that refers to it is written: what is young may be referred to in a moment.
     let until = now().saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
     let reports = store.read(|reader| {
@@ -43,7 +43,7 @@ pub(super) fn collect(store: &SqliteStore, used: &References, age: Duration) -> 
     Ok(reports.len() + inventories.len())
 }
 
-fn remove(store: &SqliteStore, statements: &[&str], ids: &[i64]) -> Result<(), Error> {
+fn remove(store: &SqliteStore, statements: &[&str], ids: &[i64]) -> Result<(), StoreError> {
     for batch in ids.chunks(BATCH) {
         store.write(|transaction| {
             for statement in statements {
@@ -57,7 +57,7 @@ fn remove(store: &SqliteStore, statements: &[&str], ids: &[i64]) -> Result<(), E
 }
 
 /// Deletes questions that no inventory has.
-fn delete_questions(transaction: &Transaction<'_>) -> Result<(), Work> {
+fn delete_questions(transaction: &Transaction<'_>) -> Result<(), TransactionError> {
     let mut asked: HashSet<u32> = HashSet::new();
     let mut all = transaction.prepare("SELECT asked FROM inventories")?;
     let mut rows = all.query([])?;

@@ -1,8 +1,8 @@
 //! Inventories, and the questions of each.
 
 use super::encoding::{coded, pack, unpack};
-use super::open::{SqliteStore, Work, now, reader};
-use super::{Error, StoreLocation};
+use super::open::{SqliteStore, TransactionError, now, reader};
+use super::{StoreError, StoreLocation};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use std::collections::BTreeSet;
 use tidewaiter_core::image::Digest;
@@ -11,7 +11,7 @@ use tidewaiter_db::matching::{Lookup, lookups};
 use tidewaiter_scan::analyze;
 
 impl SqliteStore {
-    pub(super) fn write_inventory(&self, inventory: &Inventory) -> Result<(), Error> {
+    pub(super) fn write_inventory(&self, inventory: &Inventory) -> Result<(), StoreError> {
         let body = pack(&serde_json::to_vec(inventory)?)?;
         let questions = lookups(inventory);
         let image = inventory.image.digest.hex().to_owned();
@@ -46,7 +46,7 @@ impl StoreLocation {
 }
 
 /// The numbers of questions; new ones get the next numbers.
-fn numbers(transaction: &Transaction<'_>, questions: &BTreeSet<Lookup>) -> Result<Vec<u32>, Work> {
+fn numbers(transaction: &Transaction<'_>, questions: &BTreeSet<Lookup>) -> Result<Vec<u32>, TransactionError> {
     let mut find = transaction.prepare_cached("SELECT id FROM asked WHERE name = ?1 AND question = ?2")?;
     let mut add = transaction.prepare_cached("INSERT INTO asked VALUES (?1, ?2, ?3)")?;
     let first: u32 = transaction.prepare_cached("SELECT next FROM counter")?.query_row([], |row| row.get(0))?;
@@ -72,7 +72,7 @@ fn numbers(transaction: &Transaction<'_>, questions: &BTreeSet<Lookup>) -> Resul
 }
 
 /// The body of one inventory.
-pub(super) fn body(reader: &Connection, id: i64) -> Result<Inventory, Work> {
+pub(super) fn body(reader: &Connection, id: i64) -> Result<Inventory, TransactionError> {
     let body: Vec<u8> =
         reader.prepare_cached("SELECT body FROM bodies WHERE id = ?1")?.query_row([id], |row| row.get(0))?;
     Ok(serde_json::from_slice(&unpack(&body)?)?)

@@ -1,6 +1,6 @@
 //! The file: SQLite in WAL mode, with one connection that writes and any number that read.
 
-use super::{Error, StoreLocation};
+use super::{StoreError, StoreLocation};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 use std::fs;
@@ -46,7 +46,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// When the folder or the file cannot be created.
-    pub fn open(dir: &Path) -> Result<Self, Error> {
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
         fs::create_dir_all(dir)?;
         let path = dir.join(FILE);
         let writer = match writer(&path) {
@@ -54,9 +54,9 @@ impl SqliteStore {
             Err(error) if is_damage(&error) => {
                 tracing::error!("the store {} is damaged ({error}): images are scanned again", path.display());
                 put_aside(&path)?;
-                writer(&path).map_err(|source| Error::Sqlite { path: path.clone(), source })?
+                writer(&path).map_err(|source| StoreError::Sqlite { path: path.clone(), source })?
             }
-            Err(source) => return Err(Error::Sqlite { path, source }),
+            Err(source) => return Err(StoreError::Sqlite { path, source }),
         };
         Ok(SqliteStore { path, writer: Mutex::new(writer), readers: Mutex::new(Vec::new()) })
     }
@@ -73,10 +73,10 @@ impl SqliteStore {
     /// Runs a transaction of the one writer.
     pub(super) fn write<T>(
         &self,
-        work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, Work>,
-    ) -> Result<T, Error> {
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, TransactionError>,
+    ) -> Result<T, StoreError> {
         let mut writer = self.writer.lock();
-        let done = writer.transaction().map_err(Work::Sqlite).and_then(|transaction| {
+        let done = writer.transaction().map_err(TransactionError::Sqlite).and_then(|transaction| {
             let done = work(&transaction)?;
             transaction.commit()?;
             Ok(done)
@@ -85,7 +85,10 @@ impl SqliteStore {
     }
 
     /// Reads the last committed state, concurrently with the writer.
-    pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Work>) -> Result<T, Error> {
+    pub(super) fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, TransactionError>,
+    ) -> Result<T, StoreError> {
         let idle = self.readers.lock().pop();
         let reader = idle.map_or_else(|| reader(&self.path), Ok)?;
         let done = work(&reader).map_err(|error| error.at(&self.path));
@@ -99,60 +102,61 @@ impl SqliteStore {
 
 /// What can go wrong in a transaction.
 #[derive(Debug)]
-pub(super) enum Work {
+pub(super) enum TransactionError {
     Sqlite(rusqlite::Error),
-    Other(Error),
+    Other(StoreError),
 }
 
-impl Work {
-    pub(super) fn at(self, path: &Path) -> Error {
+impl TransactionError {
+    pub(super) fn at(self, path: &Path) -> StoreError {
         match self {
-            Work::Sqlite(source) => Error::Sqlite { path: path.to_owned(), source },
-            Work::Other(error) => error,
+            TransactionError::Sqlite(source) => StoreError::Sqlite { path: path.to_owned(), source },
+            TransactionError::Other(error) => error,
         }
     }
 }
 
-impl From<rusqlite::Error> for Work {
+impl From<rusqlite::Error> for TransactionError {
     fn from(error: rusqlite::Error) -> Self {
-        Work::Sqlite(error)
+        TransactionError::Sqlite(error)
     }
 }
 
-impl From<io::Error> for Work {
+impl From<io::Error> for TransactionError {
     fn from(error: io::Error) -> Self {
-        Work::Other(error.into())
+        TransactionError::Other(error.into())
     }
 }
 
-impl From<serde_json::Error> for Work {
+impl From<serde_json::Error> for TransactionError {
     fn from(error: serde_json::Error) -> Self {
-        Work::Other(error.into())
+        TransactionError::Other(error.into())
     }
 }
 
 /// Opens a connection that cannot write, in this process or another one.
-pub(super) fn reader(path: &Path) -> Result<Connection, Error> {
+pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let open = || {
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY)?;
-        Ok(connection)
-    };
-    open().map_err(|source| Error::Sqlite { path: path.to_owned(), source })
+    let opened = Connection::open_with_flags(path, flags);
+    let ready = opened.and_then(|connection| connection.busy_timeout(BUSY).map(|()| connection));
+    ready.map_err(|source| StoreError::Sqlite { path: path.to_owned(), source })
 }
 
 fn writer(path: &Path) -> Result<Connection, rusqlite::Error> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
+    // Readers, also of other processes, do not wait for the writer.
     connection.pragma_update(None, "journal_mode", "wal")?;
     // The file is consistent after a crash; the last writes before a power cut may be lost, and cost a rescan.
     connection.pragma_update(None, "synchronous", "normal")?;
+    // After a burst of scans the log shrinks to this.
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
     // Pages of 4 KiB: fewer copies of the log into the file while many images are scanned.
     connection.pragma_update(None, "wal_autocheckpoint", 8192)?;
     // KiB: the questions that most images share remain in memory.
     connection.pragma_update(None, "cache_size", -16384)?;
+    // Damage must show here, and not as a failing scan later. `quick_check` takes a second for a GiB; it leaves out the
+    // comparison of indexes with their tables.
     let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if check != "ok" {
         return Err(damage(check));

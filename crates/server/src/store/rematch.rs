@@ -2,8 +2,8 @@
 
 use super::encoding::{decoded, pack, unpack};
 use super::inventories::body;
-use super::open::{SqliteStore, Work, reader};
-use super::{Error, StoreLocation};
+use super::open::{SqliteStore, TransactionError, reader};
+use super::{StoreError, StoreLocation};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -45,11 +45,11 @@ impl StoreLocation {
     pub fn rematch(
         &self,
         delta: &Delta<'_>,
-        mut each: impl FnMut(ChangedReport) -> Result<(), Error>,
-    ) -> Result<RematchSummary, Error> {
+        mut each: impl FnMut(ChangedReport) -> Result<(), StoreError>,
+    ) -> Result<RematchSummary, StoreError> {
         let mut connection = reader(&self.0)?;
         // One state of the store, whatever is written meanwhile.
-        let transaction = connection.transaction().map_err(|e| Work::from(e).at(&self.0))?;
+        let transaction = connection.transaction().map_err(|e| TransactionError::from(e).at(&self.0))?;
         rematch(&transaction, delta, &mut each).map_err(|error| error.at(&self.0))
     }
 }
@@ -57,8 +57,8 @@ impl StoreLocation {
 fn rematch(
     transaction: &Connection,
     delta: &Delta<'_>,
-    each: &mut dyn FnMut(ChangedReport) -> Result<(), Error>,
-) -> Result<RematchSummary, Work> {
+    each: &mut dyn FnMut(ChangedReport) -> Result<(), StoreError>,
+) -> Result<RematchSummary, TransactionError> {
     let concerned = concerned(transaction, delta)?;
     let database = delta.new_database().id().to_owned();
     let mut summary = RematchSummary { database, last: 0, inventories: 0, visited: 0, changed: 0 };
@@ -74,10 +74,10 @@ fn rematch(
         summary.visited += 1;
         let inventory = body(transaction, summary.last)?;
         let image = inventory.image.digest.clone();
-        let how = rematch_inventory(inventory, delta).map_err(|e| Work::Other(e.into()))?;
+        let how = rematch_inventory(inventory, delta).map_err(|e| TransactionError::Other(e.into()))?;
         if how != Rematched::Same {
             summary.changed += 1;
-            each(ChangedReport { image, how }).map_err(Work::Other)?;
+            each(ChangedReport { image, how }).map_err(TransactionError::Other)?;
         }
     }
     Ok(summary)
@@ -105,7 +105,7 @@ impl NumberSet {
 
 /// The questions whose answers may change: those about packages with changed rows, and those about ecosystems, which are
 /// listed under the empty name.
-fn concerned(connection: &Connection, delta: &Delta<'_>) -> Result<NumberSet, Work> {
+fn concerned(connection: &Connection, delta: &Delta<'_>) -> Result<NumberSet, TransactionError> {
     let mut numbers = NumberSet::default();
     let names: BTreeSet<&str> = delta.names().iter().copied().chain([""]).collect();
     let mut find = connection.prepare("SELECT question, id FROM asked WHERE name = ?1")?;
@@ -122,7 +122,7 @@ fn concerned(connection: &Connection, delta: &Delta<'_>) -> Result<NumberSet, Wo
 }
 
 impl SqliteStore {
-    pub(super) fn write_rematched(&self, changed: &ChangedReport) -> Result<(), Error> {
+    pub(super) fn write_rematched(&self, changed: &ChangedReport) -> Result<(), StoreError> {
         let body = pack(&serde_json::to_vec(&changed.how)?)?;
         let insert = "INSERT OR REPLACE INTO rematched VALUES (unhex(?1), ?2)";
         self.write(|transaction| {
@@ -131,7 +131,11 @@ impl SqliteStore {
         })
     }
 
-    pub(super) fn read_rematched(&self, image: &Digest, summary: &RematchSummary) -> Result<Option<Rematched>, Error> {
+    pub(super) fn read_rematched(
+        &self,
+        image: &Digest,
+        summary: &RematchSummary,
+    ) -> Result<Option<Rematched>, StoreError> {
         self.read(|reader| {
             let known = "SELECT id FROM inventories WHERE image = unhex(?1) AND analyzers = ?2 AND id <= ?3";
             let values = params![image.hex(), analyze::VERSION, summary.last];

@@ -2,7 +2,7 @@
 
 use super::encoding::{pack, unpack};
 use super::open::{SqliteStore, now};
-use super::{ChangedReport, Error, References, RematchSummary, Store, StoreLocation, garbage};
+use super::{ChangedReport, References, RematchSummary, Store, StoreError, StoreLocation, garbage};
 use rusqlite::{OptionalExtension as _, params};
 use std::io;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn is_key(key: &str) -> bool {
     key.len() == KEY_BYTES * 2 && key.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-fn new_key() -> Result<String, Error> {
+fn new_key() -> Result<String, StoreError> {
     let mut random = [0u8; KEY_BYTES];
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.secure_random.fill(&mut random).map_err(|_| io::Error::other("no randomness"))?;
@@ -26,7 +26,7 @@ fn new_key() -> Result<String, Error> {
 }
 
 impl SqliteStore {
-    fn read_report(&self, key: &str) -> Result<Option<Report>, Error> {
+    fn read_report(&self, key: &str) -> Result<Option<Report>, StoreError> {
         self.read(|reader| {
             let mut find = reader.prepare_cached("SELECT database, body FROM reports WHERE key = unhex(?1)")?;
             let found: Option<(String, Vec<u8>)> =
@@ -39,7 +39,7 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn put_report(&self, report: &Report) -> Result<String, Error> {
+    fn put_report(&self, report: &Report) -> Result<String, StoreError> {
         let key = new_key()?;
         let body = pack(&serde_json::to_vec(report)?)?;
         let database = serde_json::to_string(&report.database)?;
@@ -56,7 +56,7 @@ impl Store for SqliteStore {
         found.inspect_err(|error| tracing::warn!("a report cannot be read: {error}")).ok().flatten()
     }
 
-    fn confirm_report(&self, key: &str, by: &DatabaseInfo) -> Result<(), Error> {
+    fn confirm_report(&self, key: &str, by: &DatabaseInfo) -> Result<(), StoreError> {
         let database = serde_json::to_string(by)?;
         self.write(|transaction| {
             let mut update = transaction.prepare_cached("UPDATE reports SET database = ?2 WHERE key = unhex(?1)")?;
@@ -74,7 +74,7 @@ impl Store for SqliteStore {
         let _ = removed.inspect_err(|error| tracing::warn!("a report was not removed: {error}"));
     }
 
-    fn put_inventory(&self, inventory: &Inventory) -> Result<(), Error> {
+    fn put_inventory(&self, inventory: &Inventory) -> Result<(), StoreError> {
         self.write_inventory(inventory)
     }
 
@@ -82,11 +82,11 @@ impl Store for SqliteStore {
         StoreLocation(self.file().to_owned())
     }
 
-    fn clear_rematched(&self) -> Result<(), Error> {
+    fn clear_rematched(&self) -> Result<(), StoreError> {
         self.write(|transaction| Ok(transaction.execute("DELETE FROM rematched", []).map(|_| ())?))
     }
 
-    fn put_rematched(&self, changed: &ChangedReport) -> Result<(), Error> {
+    fn put_rematched(&self, changed: &ChangedReport) -> Result<(), StoreError> {
         self.write_rematched(changed)
     }
 
@@ -94,7 +94,7 @@ impl Store for SqliteStore {
         self.read_rematched(image, summary).inspect_err(|error| tracing::warn!("{error}")).ok().flatten()
     }
 
-    fn collect_garbage(&self, used: &References, age: Duration) -> Result<usize, Error> {
+    fn collect_garbage(&self, used: &References, age: Duration) -> Result<usize, StoreError> {
         garbage::collect(self, used, age)
     }
 }
