@@ -2,17 +2,15 @@
 
 mod bolt;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use tidewaiter_core::image::{Digest, Platform, Reference};
-
 use super::files::{Directory, Files as _};
 use super::manifest::{MAX_MANIFEST, assemble, follow};
 use super::oci_layout::{Store, blob_path};
 use super::read::verify;
 use super::{Image, SourceError};
 use bolt::Bolt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tidewaiter_core::image::{Digest, Platform, Reference};
 
 /// The directories of containerd's data, by distribution.
 pub const ROOTS: [&str; 4] = [

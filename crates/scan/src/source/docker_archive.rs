@@ -1,20 +1,18 @@
 //! Archives made by `docker save` (and OCI layouts packed in a tar file), read without unpacking.
 
-use std::io::Read;
-use std::path::Path;
-use std::sync::Arc;
-
-use serde::Deserialize;
-use tidewaiter_core::image::{Digest, Platform};
-
 use super::files::{Files, TarArchive};
 use super::manifest::{MAX_CONFIG, MAX_MANIFEST, StoredLayer, describe_layers, parse_config, platform_of};
 use super::read::sha256;
 use super::{BlobKey, BlobSource, Image, LayerDescriptor, SourceError, oci_layout};
+use serde::Deserialize;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use tidewaiter_core::image::{Digest, Platform};
 
+/// An entry of `manifest.json`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-/// An entry of `manifest.json`.
 struct SavedImage {
     config: String,
     #[serde(default)]

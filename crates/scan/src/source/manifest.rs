@@ -1,12 +1,10 @@
 //! Manifests, indexes and configs: parsing, platform choice, verification.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-use tidewaiter_core::image::{Digest, Platform};
-
 use super::read::{sha256, verify};
 use super::{BlobKey, BlobSource, HistoryEntry, Image, ImageConfig, LayerDescriptor, SourceError};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use tidewaiter_core::image::{Digest, Platform};
 
 /// Largest manifest or index read; the limit registries themselves use.
 pub(super) const MAX_MANIFEST: u64 = 4 << 20;

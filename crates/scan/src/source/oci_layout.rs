@@ -1,16 +1,14 @@
 //! OCI image layouts: a directory with `index.json` and `blobs/sha256/…`.
 
-use std::io::Read;
-use std::path::Path;
-use std::sync::Arc;
-
-use tidewaiter_core::image::{Digest, Platform};
-
 use super::files::{Directory, Files, TarArchive};
 use super::manifest::{
     BlobDescriptor, FetchByDigest, MAX_CONFIG, MAX_MANIFEST, ManifestDocument, assemble, choose, follow,
 };
 use super::{BlobSource, Image, LayerDescriptor, SourceError};
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use tidewaiter_core::image::{Digest, Platform};
 
 /// Opens the image for a platform from an OCI layout directory. Without a platform, the only image is taken,
 /// else the one for Linux on this machine's architecture.
