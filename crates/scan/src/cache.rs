@@ -134,6 +134,7 @@ impl Cache {
     fn read(&self, key: &str) -> Option<Vec<u8>> {
         let path = self.dir.join(key);
         let file = File::options().read(true).write(true).open(&path).or_else(|_| File::open(&path)).ok()?;
+        // Opened for writing where that is allowed, because the time of use is set through the same handle.
         let opened = entry::unwrap(&file);
         if opened.is_none() {
             // It would be found damaged again by every scan.

@@ -52,6 +52,7 @@ pub fn inventory(image: &Image, options: &ScanOptions<'_>) -> Result<Inventory, 
     }
     let hashes = cache.map_or_else(PathHash::new, Cache::hashes);
     let scan = ScanResources::new(options.limits, options.cancel, options.progress, hashes);
+    // Two passes and a third: links are only known when all layers are, and databases with logs when all links are.
     let mut layers = layers::read_all(image, options.threads, cache, &scan)?;
     layers::reread_linked(image, &mut layers, cache, &scan)?;
     let mut databases = WalDatabases::read(image, &layers, &scan)?;

@@ -99,10 +99,12 @@ impl<R: BufRead> TarReader<R> {
     pub fn next_entry(&mut self) -> Result<Option<TarEntry>, TarError> {
         let mut pending = Pending::default();
         loop {
+            // Callers need not read the content of an entry.
             self.skip_rest()?;
             let Some(header) = self.header()? else { return Ok(None) };
             self.set_content(if header.is_bare() { 0 } else { header.size })?;
             match header.typeflag {
+                // A later header of the same kind replaces an earlier one, as in Go.
                 b'x' => pending.pax = Pax::parse(&self.small()?)?,
                 b'g' => {
                     // Go returns it as an entry of its own: headers pending for the next one no longer apply.

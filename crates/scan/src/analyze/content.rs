@@ -64,6 +64,7 @@ pub(crate) fn parse(format: Format, path: &str, bytes: &[u8]) -> ParsedFile {
     if format == Format::Archive {
         out.packages.extend(ProgramSearch::new(path, ProgramFile::Archive).packages());
     }
+    // It counts at every path, so that links to it change nothing.
     out.by_content = true;
     out
 }

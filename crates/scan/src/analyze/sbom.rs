@@ -48,6 +48,7 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     }
     let mut found = SbomComponents { path, listing: Listing::new(path), unnamed: Unnamed::default() };
     let read = serde_json::from_slice(bytes).and_then(|head| match head {
+        // First: a statement may quote a whole SBOM.
         Head { statement: Some(_), .. } => Ok(()),
         Head { cyclonedx: Some(_), .. } => cyclonedx::read(bytes, &mut found),
         Head { spdx: Some(_), .. } => spdx::read(bytes, &mut found),

@@ -30,6 +30,7 @@ pub(super) fn reread_linked(
     let mut wanted = WantedPaths::default();
     let mut view = MergedView::default();
     for diff in layers.iter().filter_map(LayerRead::diff) {
+        // After every layer: a link that a later layer deletes still leads to files that a package may be in until then.
         view.apply(diff, &scan.hashes);
         wanted.learn(&view, diff);
     }

@@ -179,12 +179,14 @@ pub(super) fn follow(
                 return Ok(FoundManifest { manifest_digest, index_digest, platform, config, layers });
             }
             ManifestDocument::Index(list) => {
+                // The outermost one: it is what a tag names and what can be pinned.
                 index_digest = index_digest.or(digest);
                 let chosen = choose(&list, wanted, what)?;
                 let name = format!("manifest {} of {what}", chosen.digest);
                 let bytes = fetch.manifest(chosen)?;
                 verify(&bytes, &name, &chosen.digest, Some(chosen.size))?;
                 document = ManifestDocument::parse(&bytes, &name)?;
+                // Another type than the index states would be read in another way by a runtime that trusts the index.
                 if matches!(document, ManifestDocument::Index(_)) != chosen.is_index() && !chosen.media_type.is_empty()
                 {
                     return Err(SourceError::bad(&name, format!("it is not of its type {}", chosen.media_type)));

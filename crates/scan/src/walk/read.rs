@@ -75,6 +75,7 @@ impl<'a> StoredLayer<'a> {
         let by_ratio = |size: u64| size.saturating_mul(limits.ratio).max(limits.ratio_from);
         let max = limits.layer_bytes.min(self.descriptor.size.map_or(u64::MAX, by_ratio));
         let Some(inner) = inflate::reader(bytes).map_err(|e| self.failed(&e))? else {
+            // Not compressed: the stored bytes are the tar, and there is one digest to compute.
             return self.walk_tar(bytes, walk, limits.layer_bytes).map(|()| None);
         };
         let mut tar = HashedStream::new(inner, max, &self.scan.buffers, scope);
@@ -94,6 +95,7 @@ impl<'a> StoredLayer<'a> {
         let result = walk.entries(&mut *tar).and_then(|()| tar.drain().map_err(TarError::from));
         match result {
             Ok(()) => Ok(()),
+            // First: a stream cut at the limit fails in many other ways too.
             Err(_) if tar.is_over() => Err(self.limit("uncompressed bytes", max)),
             Err(TarError::Io(error)) => Err(self.failed(&error)),
             Err(TarError::TooLong(limit)) => Err(self.limit("bytes of a path or header", limit)),

@@ -50,10 +50,12 @@ impl<'a> TarWalk<'a> {
                 return Err(limit_hit("entries", limits.entries));
             }
             let TarEntry { path, kind, size } = entry;
+            // Cleaned before it is measured, as runtimes do: `./` and `//` cost an unpacked path nothing.
             let path = path::clean(path);
             if path.len() as u64 > limits.path_bytes {
                 return Err(TarError::TooLong(limits.path_bytes));
             }
+            // The root itself is in most tars and never a file.
             if path.is_empty() || self.whiteout(&path)? {
                 continue;
             }

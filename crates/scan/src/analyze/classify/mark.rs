@@ -53,6 +53,7 @@ impl<'m> Mark<'m> {
 
     /// Where the version begins that ends at `end`.
     fn start_before(self, bytes: &[u8], end: usize) -> Option<usize> {
+        // Only as far back as a version reaches: a search of the whole file for each place would take its square.
         let from = end.saturating_sub(MAX_VERSION + self.before.len());
         let before = memmem::rfind(bytes.get(from..end)?, self.before.as_bytes())?;
         Some(from + before + self.before.len())

@@ -42,6 +42,7 @@ impl BuildInfo {
 pub(super) fn find(binary: &Binary, bytes: &[u8]) -> Option<BuildInfo> {
     // A program may embed another one as data: its own blob is the one in its own section or segment.
     let own = binary.build_info().find_map(|range| within(binary, range.start, part(bytes, &range)?, bytes));
+    // Packers and strippers move or drop headers; the marks stay.
     own.or_else(|| within(binary, 0, bytes, bytes)).or_else(|| framed(bytes))
 }
 

@@ -61,6 +61,7 @@ struct SqliteFile<'a> {
 
 impl<'a> SqliteFile<'a> {
     fn open(bytes: &'a [u8], log: &'a WalPages<'a>) -> Result<Self, Cause> {
+        // A database that was just created has its first page in the log alone.
         let header = log.pages.get(&1).copied().unwrap_or(bytes);
         if !header.starts_with(MAGIC) {
             return Err("it is not a SQLite file");
@@ -95,6 +96,7 @@ impl<'a> SqliteFile<'a> {
     fn take(&mut self, number: u32) -> Result<&'a [u8], Cause> {
         let index = (number as usize).checked_sub(1).ok_or("a page has no number")?;
         let used = self.used.get_mut(index).ok_or("a page lies outside the file")?;
+        // Before the page is looked up, so that a damaged one is not tried again either.
         if std::mem::replace(used, true) {
             return Err("a page is used twice");
         }

@@ -41,6 +41,7 @@ pub(super) struct RegistryClient {
 impl RegistryClient {
     pub(super) fn new(config: &RegistryConfig, reference: &Reference) -> Result<Self, SourceError> {
         let host = match reference.registry() {
+            // Docker Hub answers at another host than its images are named by.
             "docker.io" => "registry-1.docker.io",
             host => host,
         };
@@ -200,9 +201,11 @@ impl RegistryClient {
                 let cause = format!("its token service answers {status}");
                 return Err(FailedAttempt::transient(SourceError::unreachable(what, cause)));
             }
+            // Whatever else a token service answers, it gave no token for this login.
             status => return Err(refusal(if status == 403 { 403 } else { 401 }, what).into()),
         }
         let bytes = read_capped(response.into_body().into_reader(), what, MAX_TOKEN)?;
+        // Older services answer `token`, those of OAuth 2 `access_token`; some both.
         let answer: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let token = ["token", "access_token"].iter().find_map(|key| answer.get(key)?.as_str());
         Ok(format!("Bearer {}", token.ok_or_else(|| refusal(401, what))?))
@@ -279,6 +282,7 @@ impl Read for Resuming {
                 result if self.left == 0 => return result,
                 _ => {}
             }
+            // Counted for the whole blob: a registry that breaks every stream must not make a scan endless.
             self.left -= 1;
             self.body = self.client.blob(&self.digest, self.read, &self.what).map_err(io::Error::other)?;
         }

@@ -97,6 +97,7 @@ fn normalize(key: &str) -> String {
 }
 
 fn login(auth: Auth) -> Option<Login> {
+    // `kubectl create secret` writes both forms; the fields need no decoding.
     if let (Some(user), Some(password)) = (auth.username, auth.password) {
         return Some(Login { user, password });
     }
