@@ -1,4 +1,4 @@
-//! The import rules of the crates, as a table of edges that must not exist.
+//! The import rules of the crates: a table of edges that must not exist.
 
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -31,15 +31,15 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ("tidewaiter-testkit", &["tidewaiter-core", "tidewaiter-scan"], "it implements the formats independently"),
 ];
 
-/// Never anywhere.
+/// Dependencies that no crate may have; `deny.toml` has the reasons.
 const BANNED: &[&str] = &["openssl-sys", "native-tls", "serde_yaml", "chrono"];
 
-/// The module of the server that decides at admission, and what it must not name: nothing there may ever wait.
+/// The module of the server that decides at admission. The API server waits for its answer, so nothing there may block.
 const ADMISSION: &str = "crates/server/src/admission";
 const NOT_IN_ADMISSION: &[&str] =
     &["kube::", "tokio", "std::net", "std::fs", "std::time", "async ", ".await", "crate::context", "crate::index"];
 
-/// Checks the tables; true when no edge exists.
+/// Checks the tables; true if no forbidden edge exists.
 pub(crate) fn run(root: &Path) -> Result<bool> {
     let mut good = admission_is_pure(root)?;
     for (krate, forbidden, why) in FORBIDDEN {
