@@ -13,7 +13,7 @@ use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, AsSendBody, Body, RequestBuilder};
 
 /// The `User-Agent` header.
-pub const USER_AGENT: &str = concat!("tidewaiter/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("tidewaiter/", env!("CARGO_PKG_VERSION"));
 
 /// Longest wait for a connection, TLS included: one that takes longer is dropped by a firewall.
 const CONNECT: Duration = Duration::from_secs(15);

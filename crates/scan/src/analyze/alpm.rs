@@ -65,7 +65,7 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::analyzer::is_for;
+    use super::super::analyzers::is_for;
     use super::super::listing::summary;
     use super::super::wants;
     use super::*;

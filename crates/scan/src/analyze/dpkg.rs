@@ -101,7 +101,7 @@ fn installed(stanza: &Stanza) -> Result<Option<Package>, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::analyzer::is_for;
+    use super::super::analyzers::is_for;
     use super::*;
 
     #[test]
