@@ -79,7 +79,7 @@ fn file(path: &str, bytes: &[u8]) {
     drop(analyze::parse(path, bytes));
 }
 
-/// A program or archive that is read as it passes.
+/// A program or archive that is streamed.
 fn large(bytes: &[u8]) {
     for path in ["app.jar", "usr/bin/node"] {
         let mut content = bytes;
@@ -87,29 +87,11 @@ fn large(bytes: &[u8]) {
     }
 }
 
-/// By every analyzer of a language's or distribution's files that is wanted by its path.
+/// By every analyzer that is chosen by a path.
 fn analyze_path(bytes: &[u8]) {
-    let paths = [
-        "specifications/a-1.gemspec",
-        "vendor/composer/installed.json",
-        "shared/A/1/A.deps.json",
-        "var/lib/pacman/local/a-1-1/desc",
-        "var/lib/chisel/manifest.wall",
-        "conda-meta/a.json",
-        "R/library/a/DESCRIPTION",
-        "pubspec.lock",
-        "lib/a-1/ebin/a.app",
-        "deps/a/hex_metadata.config",
-        "Manifest.toml",
-        "Package.resolved",
-        "sbom.cdx.json",
-        ".pnp.cjs",
-        ".pnp.data.json",
-        "stdlib/v1.9/A/Project.toml",
-    ];
-    for path in paths {
-        assert!(analyze::wants(path), "{path}");
-        file(path, bytes);
+    for path in analyze::ANALYZERS.iter().flat_map(analyze::Analyzer::sample_paths) {
+        assert!(analyze::wants(&path), "{path}");
+        file(&path, bytes);
     }
 }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use tidewaiter_core::ecosystem::{self, DISTRIBUTIONS, Ecosystem};
 use tidewaiter_core::package::PackageType;
-use tidewaiter_feeds::config::{Config, DEFAULT};
+use tidewaiter_feeds::config::{DEFAULT, FeedsConfig};
 use tidewaiter_scan::analyze::{ANALYZERS, DETECTED_BY_CONTENT, programs};
 use tidewaiter_scan::limits::Limits;
 
@@ -48,7 +48,7 @@ What the default feeds cannot tell:
 /// Writes or checks the file; true when it is up to date.
 pub(crate) fn run(root: &Path, check: Check) -> Result<bool> {
     let path = root.join("docs/coverage.md");
-    let feeds = Config::parse(DEFAULT, Path::new("default-feeds.toml"))?;
+    let feeds = FeedsConfig::parse(DEFAULT, Path::new("default-feeds.toml"))?;
     let covered: BTreeSet<&Ecosystem> = feeds.feeds.iter().flat_map(|f| &f.ecosystems).collect();
     let text = [
         INTRODUCTION.to_owned(),
@@ -139,7 +139,7 @@ fn table_of_programs() -> String {
     out
 }
 
-fn sources(config: &Config) -> String {
+fn sources(config: &FeedsConfig) -> String {
     let mut out = "## Sources of advisories\n\nThe default feeds. A feed of your own is a row of `feeds.toml`.\n\n\
         | feed | format | complete for | rates | licence |\n|---|---|---|---|---|\n"
         .to_owned();

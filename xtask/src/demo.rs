@@ -10,7 +10,7 @@ use tidewaiter_testkit::confined;
 use tidewaiter_testkit::demo::{clean, vulnerable};
 use tidewaiter_testkit::lab::{Lab, Places};
 
-/// Builds what is missing, plays the six steps, cleans up.
+/// Builds what is missing, plays the six steps and cleans up.
 pub(crate) fn run(root: &Path, keep: Keep) -> Result<bool> {
     let began = Instant::now();
     let places = places(root)?;
@@ -21,7 +21,7 @@ pub(crate) fn run(root: &Path, keep: Keep) -> Result<bool> {
     println!("\nthe six steps took until {:.0} s after the start", began.elapsed().as_secs_f64());
     if keep == Keep::Running {
         println!("\nexport KUBECONFIG={}", lab.cluster.kubeconfig().display());
-        // As root everything is in a network of its own, in which a shell must be to reach it.
+        // As root everything is in a network namespace of its own, which a shell must enter.
         if confined::is_possible() {
             println!("reach it from: nsenter --net=/proc/{}/ns/net", lab.cluster.process_id());
         } else {
@@ -47,9 +47,9 @@ pub(crate) fn places(root: &Path) -> Result<Places> {
     Ok(Places { root: root.to_owned(), programs: programs(root)?, controlplane: controlplane::ensure(root)? })
 }
 
-/// Builds both programs for debugging; gives their folder.
+/// Builds both debug programs; returns their folder.
 pub(crate) fn programs(root: &Path) -> Result<PathBuf> {
-    // The same features as for the tests, so that nothing is built twice.
+    // With the features of the whole workspace, as for the tests, so that nothing is built twice.
     let args = ["build", "--locked", "--workspace", "--bins"];
     let status = Command::new(env!("CARGO")).args(args).current_dir(root).status()?;
     if !status.success() {
@@ -67,7 +67,7 @@ fn steps(lab: &Lab) -> Result<()> {
     title("0. Nothing is there");
     status(lab)?;
 
-    // Slow enough for the steps to be seen one by one.
+    // Slow enough that each status can be shown before the next.
     lab.registry.delay_blobs(Duration::from_secs(1));
     title("1. A Deployment is created: it is held before any Pod exists");
     show(lab, &["create", "deployment", "myapp", &format!("--image={v1}")], 0)?;
@@ -116,17 +116,17 @@ fn status(lab: &Lab) -> Result<()> {
     show(lab, &["scan", "status", "deployment/myapp"], 0)
 }
 
-/// As the developer, who may edit the namespace.
+/// Runs kubectl as the developer, who may edit the namespace.
 fn show(lab: &Lab, args: &[&str], expected: i32) -> Result<()> {
     print(lab, lab.kubectl_command(), args, expected)
 }
 
-/// As the lead, who may approve there.
+/// Runs kubectl as the lead, who may approve there.
 fn show_as_lead(lab: &Lab, args: &[&str], expected: i32) -> Result<()> {
     print(lab, lab.lead_command(), args, expected)
 }
 
-/// Prints a command and what it says, as it says it.
+/// Prints a command and its output, line by line as it comes.
 fn print(lab: &Lab, mut command: Command, args: &[&str], expected: i32) -> Result<()> {
     println!("\n$ kubectl {}", args.join(" "));
     let mut child = command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;

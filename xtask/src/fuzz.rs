@@ -1,43 +1,44 @@
-//! Every target of `fuzz` under libFuzzer, led by coverage.
+//! Runs every target of `fuzz` under libFuzzer, guided by coverage.
 
 use anyhow::{Context, Result, bail};
-use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tidewaiter_io::in_order;
 
-/// What makes the compiler tell libFuzzer where an input leads. Stable flags of an unstable meaning: only used here.
+/// The instrumentation that libFuzzer reads coverage from: what `cargo fuzz` sets on a nightly compiler. Flags of LLVM, whose
+/// meaning may change with the compiler, so they are used for fuzzing only.
 const INSTRUMENTED: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing -Cdebug-assertions -Coverflow-checks";
-/// Bytes of an input, at most, and of one that is kept in the project.
+/// Longest input in bytes: the parsers' headers and tables are shorter, and longer inputs are slow.
 const MAX_INPUT: u64 = 4096;
+/// Longest input in bytes that is stored in the project.
 const MAX_KEPT_INPUT: u64 = 1024;
-/// Inputs kept in the project for each target.
+/// Inputs stored in the project for each target: they are run in every `cargo test`.
 const MAX_KEPT: usize = 12;
-/// Seconds that one input may take, and MiB.
+/// Limits of one input: an input of 4 KiB that takes longer, or more memory, is a denial of service.
 const MAX_SECONDS: u64 = 5;
 const MAX_MIB: u64 = 1024;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct FuzzArgs {
     /// Executions of each target
     #[arg(long, default_value_t = 5_000_000, value_name = "N")]
     executions: u64,
-    /// Targets at once
+    /// Maximum concurrent targets
     #[arg(long, default_value_t = 2, value_name = "N")]
     jobs: usize,
-    /// Keep the smallest inputs that together reach the most, under fuzz/corpus
+    /// Store a few inputs that together cover what was reached, in fuzz/corpus
     #[arg(long)]
     keep: bool,
-    /// Targets (default: all)
+    /// Targets; default: all
     targets: Vec<String>,
 }
 
-/// Where things are.
-struct Places {
+/// The fuzzer and its folders.
+struct FuzzPlaces {
     program: PathBuf,
     /// The project's inputs.
     kept: PathBuf,
@@ -47,9 +48,9 @@ struct Places {
     broken: PathBuf,
 }
 
-/// Runs the targets; true when nothing broke.
-pub(crate) fn run(root: &Path, args: &Args) -> Result<bool> {
-    let places = Places {
+/// Runs the targets; true if no input broke one.
+pub(crate) fn run(root: &Path, args: &FuzzArgs) -> Result<bool> {
+    let places = FuzzPlaces {
         program: build(root)?,
         kept: root.join("fuzz/corpus"),
         corpus: root.join("target/fuzz/corpus"),
@@ -61,19 +62,8 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<bool> {
     }
     let chosen = if args.targets.is_empty() { known } else { args.targets.clone() };
     println!("{:20} {:>12} {:>9} {:>9} {:>8}  RESULT", "TARGET", "EXECUTIONS", "SECONDS", "FEATURES", "CORPUS");
-    let queue: Mutex<VecDeque<String>> = Mutex::new(chosen.into());
-    let results = std::thread::scope(|scope| {
-        let worker = || -> Result<bool> {
-            let mut sound = true;
-            while let Some(name) = { queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() } {
-                sound &= one(&places, args, &name).with_context(|| name.clone())?;
-            }
-            Ok(sound)
-        };
-        let workers: Vec<_> = (0..args.jobs.max(1)).map(|_| scope.spawn(worker)).collect();
-        workers.into_iter().map(|w| w.join().unwrap_or_else(|_| bail!("a worker panicked"))).collect::<Vec<_>>()
-    });
-    results.into_iter().try_fold(true, |all, sound| Ok(all & sound?))
+    let sound = in_order(args.jobs, &chosen, |name| one(&places, args, name).with_context(|| name.clone()))?;
+    Ok(sound.into_iter().all(|sound| sound))
 }
 
 fn build(root: &Path) -> Result<PathBuf> {
@@ -90,15 +80,15 @@ fn build(root: &Path) -> Result<PathBuf> {
     Ok(target.join(host).join("release/targets"))
 }
 
-/// The names of all targets, as the program tells them.
-fn targets(places: &Places) -> Result<Vec<String>> {
+/// The names of all targets, from the program's message about an unknown one.
+fn targets(places: &FuzzPlaces) -> Result<Vec<String>> {
     let output = Command::new(&places.program).env("FUZZ_TARGET", "?").output()?;
     let text = String::from_utf8(output.stderr)?;
     let (_, names) = text.trim().split_once("none of: ").with_context(|| format!("unexpected answer: {text}"))?;
     Ok(names.split(' ').map(str::to_owned).collect())
 }
 
-fn one(places: &Places, args: &Args, name: &str) -> Result<bool> {
+fn one(places: &FuzzPlaces, args: &FuzzArgs, name: &str) -> Result<bool> {
     let (corpus, broken) = (places.corpus.join(name), places.broken.join(name));
     fs::create_dir_all(&corpus)?;
     fs::create_dir_all(&broken)?;
@@ -123,10 +113,10 @@ fn one(places: &Places, args: &Args, name: &str) -> Result<bool> {
 }
 
 /// One target of the program, with the limits of one input.
-fn fuzzer(places: &Places, name: &str) -> Command {
+fn fuzzer(places: &FuzzPlaces, name: &str) -> Command {
     let mut command = Command::new(&places.program);
     command.env("FUZZ_TARGET", name).stdin(Stdio::null());
-    // Some targets write their input to a file first.
+    // Some targets write their input to a file first, thousands of times a second.
     let memory = Path::new("/dev/shm");
     command.envs(memory.is_dir().then_some(("TMPDIR", memory)));
     command.arg(format!("-max_len={MAX_INPUT}"));
@@ -143,8 +133,8 @@ fn line(name: &str, text: &str, took: Duration, result: &str) -> String {
     format!("{name:20} {executions:>12} {seconds:>9} {:>9} {:>8}  {result}", after(" ft: "), after(" corp: "))
 }
 
-/// Replaces the project's inputs of a target by some of those that cover everything found; those with names stay.
-fn keep(places: &Places, name: &str) -> Result<()> {
+/// Replaces the project's inputs of a target by some that cover everything found. Inputs with a name of their own stay.
+fn keep(places: &FuzzPlaces, name: &str) -> Result<()> {
     let (from, into) = (places.corpus.join(name), places.kept.join(name));
     let covering = places.corpus.join(format!("{name}.covering"));
     let _ = fs::remove_dir_all(&covering);
@@ -170,7 +160,7 @@ fn keep(places: &Places, name: &str) -> Result<()> {
         }
     }
     inputs.sort();
-    // Spread over all sizes: the smallest alone lead nowhere.
+    // Spread over all sizes: the smallest inputs end in the first check.
     let step = inputs.len().div_ceil(MAX_KEPT).max(1);
     for (_, input) in inputs.iter().step_by(step) {
         let name = input.file_name().context("an input has a name")?;

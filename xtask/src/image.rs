@@ -9,8 +9,7 @@ use tidewaiter_http::Settings;
 use tidewaiter_testkit::layout;
 use tidewaiter_testkit::program_image::{self, PROGRAMS};
 
-/// Builds the image as an OCI layout, of the release programs or of those that are named, and pushes it when told where
-/// to.
+/// Builds the image as an OCI layout, from the release programs or those in `programs`, and pushes it if `to` is given.
 pub(crate) fn run(root: &Path, to: Option<&str>, transport: Transport, programs: Option<&Path>) -> Result<bool> {
     let folder = programs.map_or_else(|| release(root), |folder| Ok(folder.to_owned()))?;
     for name in PROGRAMS {
@@ -31,8 +30,8 @@ pub(crate) fn run(root: &Path, to: Option<&str>, transport: Transport, programs:
     Ok(true)
 }
 
-/// Builds both programs, one after the other: built together, each would get the features that only the other needs.
-/// Gives their folder.
+/// Builds both programs; returns their folder. One after the other: built together, each would get the features that only
+/// the other needs, and be larger.
 pub(crate) fn release(root: &Path) -> Result<PathBuf> {
     for package in ["tidewaiter", "kubectl-scan"] {
         let mut command = Command::new(env!("CARGO"));

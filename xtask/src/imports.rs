@@ -1,4 +1,4 @@
-//! The import rules of the crates, as a table of edges that must not exist.
+//! The import rules of the crates: a table of edges that must not exist.
 
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -31,7 +31,7 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ("tidewaiter-testkit", &["tidewaiter-core", "tidewaiter-scan"], "it implements the formats independently"),
 ];
 
-/// Never anywhere.
+/// Dependencies that no crate may have; `deny.toml` has the reasons.
 const BANNED: &[&str] = &["openssl-sys", "native-tls", "serde_yaml", "chrono"];
 
 /// The modules of the server that decide, and what they must not name: nothing there may ever wait, and what they decide
@@ -69,7 +69,7 @@ const FLOORS: &[&[&str]] = &[
     &["serve"],
 ];
 
-/// Checks the tables; true when no edge exists.
+/// Checks the tables; true if no forbidden edge exists.
 pub(crate) fn run(root: &Path) -> Result<bool> {
     let mut good = true;
     for module in PURE {

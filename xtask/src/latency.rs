@@ -1,4 +1,5 @@
-//! What the gate costs a rollout: from `kubectl create` to Available, beside an excluded namespace of the same cluster.
+//! What the gate adds to a rollout, from `kubectl create` to Available: compared with an excluded namespace of the same
+//! cluster.
 
 use crate::demo;
 use anyhow::Result;
@@ -7,14 +8,14 @@ use std::time::{Duration, Instant};
 use tidewaiter_testkit::demo::distinct;
 use tidewaiter_testkit::lab::Lab;
 
-/// Images never scanned before.
+/// Rollouts in each namespace, each of an image that was never scanned.
 const ROUNDS: usize = 20;
-/// The namespace that is left alone.
+/// The excluded namespace.
 const APART: &str = "apart";
-/// What the gate may add to the median.
+/// Longest time that the gate may add to the median: a rollout takes seconds, and users should not notice the gate.
 const BUDGET: Duration = Duration::from_millis(700);
 
-/// Measures interleaved, with automatic approval; true when the budget holds.
+/// Measures both namespaces in turn, with automatic approval; true if the budget is met.
 pub(crate) fn run(root: &Path) -> Result<bool> {
     let mut lab = Lab::new(demo::places(root)?);
     lab.start_server_with(&["--exclude-namespace", "kube-system", "--exclude-namespace", APART]);

@@ -1,5 +1,5 @@
-//! `cargo xtask`: everything a developer runs that is not `cargo build`.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool talks on the terminal")]
+//! `cargo xtask`: what a developer runs besides cargo's own commands.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for developers prints")]
 
 mod bench;
 mod controlplane;
@@ -23,36 +23,36 @@ use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
-struct Args {
+struct Xtask {
     #[command(subcommand)]
-    command: Command,
+    command: XtaskCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// Build what is missing and run every test, the stories on real clusters included
+enum XtaskCommand {
+    /// Build what is missing and run all tests, including the stories on real clusters
     Test,
-    /// Play the whole flow on a throw-away cluster
+    /// Play the whole flow on a temporary cluster
     Demo {
-        /// Leave everything running until Enter is pressed, and print its KUBECONFIG
+        /// Keep everything running until Enter is pressed, and print its KUBECONFIG
         #[arg(long)]
         keep: bool,
     },
-    /// Build the control plane for tests, unless it is there
+    /// Build the control plane for tests, unless it is cached
     Controlplane,
-    /// Make the server's OCI image, under target/image
+    /// Build the server's OCI image, under target/image
     Image {
-        /// Push it, as HOST/NAME:TAG, with Docker's stored logins
+        /// Push it to HOST/NAME:TAG, with Docker's stored logins
         #[arg(long, value_name = "REFERENCE")]
         push: Option<String>,
-        /// The registry speaks plain HTTP; one on loopback needs no flag
+        /// Use plain HTTP for the registry; one on loopback needs no flag
         #[arg(long, requires = "push")]
         plain_http: bool,
-        /// Folder of programs that are built, instead of the release programs
+        /// Folder of built programs, instead of building the release programs
         #[arg(long, value_name = "DIR", hide = true)]
         programs: Option<PathBuf>,
     },
-    /// Install on a real node and play stories with Pods that run (root, Debian; outside CI)
+    /// Install on a real node and play stories with running Pods (root, Debian; not in CI)
     Node(node::NodeArgs),
     /// The half of `node` that runs in namespaces of its own
     #[command(hide = true)]
@@ -63,43 +63,43 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Write docs/coverage.md: which files, systems and programs are seen, and what judges them
+    /// Write docs/coverage.md: supported files, systems, programs and feeds
     Coverage {
         /// Only check that it is up to date
         #[arg(long)]
         check: bool,
     },
-    /// Measure what the gate adds to a rollout, beside an excluded namespace
+    /// Measure the time that the gate adds to a rollout
     Latency,
-    /// Check which crate imports which
+    /// Check the import rules between crates
     Imports,
-    /// Compare the engine with the package managers' own lists (images in DIR, lists in DIR/truth)
+    /// Compare the engine with package managers' own lists (images in DIR, lists in DIR/truth)
     Truth {
         /// Folder of OCI layouts and root file systems
         #[arg(required_unless_present = "built")]
         dir: Option<PathBuf>,
-        /// Build the images from the registries, once, under target/truth (network, root, several minutes)
+        /// Build the images from package registries, once, under target/truth (network, root, several minutes)
         #[arg(long, conflicts_with = "dir")]
         built: bool,
-        /// Name every missed and every invented package
+        /// Print every missed and every invented package
         #[arg(long)]
         differences: bool,
     },
-    /// Check version orders against lines `A < B`, `A = B`, `A > B` in DIR/ECOSYSTEM-versions*.txt
+    /// Check version schemes with lines `A < B`, `A = B`, `A > B` of DIR/ECOSYSTEM-versions*.txt
     Vectors {
         /// Folder of vector files
         dir: PathBuf,
     },
-    /// Fuzz every parser of hostile bytes, led by coverage
-    Fuzz(fuzz::Args),
-    /// Measure scans, memory, the database and the programs, beside the least that any scanner must do
+    /// Fuzz every parser of hostile bytes, guided by coverage
+    Fuzz(fuzz::FuzzArgs),
+    /// Measure scans, and the sizes of the database and the programs
     Bench(bench::BenchArgs),
-    /// Inflate and hash an image's layers, and nothing else
+    /// Inflate and hash an image's layers: the least that a scan must do
     #[command(hide = true)]
     BenchFloor(bench::floor::FloorArgs),
-    /// Check known facts (a file of `{id, checks: [{ecosystem, package, version, vulnerable}]}`) against a database
+    /// Check known facts about vulnerabilities with a database
     Spotcheck {
-        /// File of facts
+        /// File of facts: a list of `{id, checks: [{ecosystem, package, version, vulnerable}]}`
         file: PathBuf,
         /// Database to ask
         #[arg(long)]
@@ -111,34 +111,36 @@ fn main() -> ExitCode {
     // One TLS provider for the process; libraries bring none.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let root = root();
-    let outcome = match Args::parse().command {
-        Command::Demo { keep } => demo::run(&root, if keep { demo::Keep::Running } else { demo::Keep::Nothing }),
-        Command::Controlplane => controlplane::ensure(&root).map(|path| {
+    let outcome = match Xtask::parse().command {
+        XtaskCommand::Demo { keep } => demo::run(&root, if keep { demo::Keep::Running } else { demo::Keep::Nothing }),
+        XtaskCommand::Controlplane => controlplane::ensure(&root).map(|path| {
             println!("{}", path.display());
             true
         }),
-        Command::Image { push, plain_http, programs } => {
+        XtaskCommand::Image { push, plain_http, programs } => {
             let transport = if plain_http { push::Transport::PlainHttp } else { push::Transport::Tls };
             image::run(&root, push.as_deref(), transport, programs.as_deref())
         }
-        Command::Node(args) => node::run(&root, &args),
-        Command::NodeInside(inside) => node::run_inside(&root, &inside),
-        Command::Deploy { check } => {
+        XtaskCommand::Node(args) => node::run(&root, &args),
+        XtaskCommand::NodeInside(inside) => node::run_inside(&root, &inside),
+        XtaskCommand::Deploy { check } => {
             deploy::run(&root, if check { deploy::Check::Compare } else { deploy::Check::Write })
         }
-        Command::Coverage { check } => {
+        XtaskCommand::Coverage { check } => {
             coverage::run(&root, if check { coverage::Check::Compare } else { coverage::Check::Write })
         }
-        Command::Test => test::run(&root),
-        Command::Latency => latency::run(&root),
-        Command::Imports => imports::run(&root),
-        Command::Truth { dir: Some(dir), differences, .. } => truth::run(&dir, differences),
-        Command::Truth { differences, .. } => truth::build::ensure(&root).and_then(|dir| truth::run(&dir, differences)),
-        Command::Vectors { dir } => vectors::run(&dir),
-        Command::Fuzz(args) => fuzz::run(&root, &args),
-        Command::Bench(args) => bench::run(&root, &args),
-        Command::BenchFloor(args) => bench::floor::run(&args),
-        Command::Spotcheck { file, db } => spotcheck::run(&file, &db),
+        XtaskCommand::Test => test::run(&root),
+        XtaskCommand::Latency => latency::run(&root),
+        XtaskCommand::Imports => imports::run(&root),
+        XtaskCommand::Truth { dir: Some(dir), differences, .. } => truth::run(&dir, differences),
+        XtaskCommand::Truth { differences, .. } => {
+            truth::build::ensure(&root).and_then(|dir| truth::run(&dir, differences))
+        }
+        XtaskCommand::Vectors { dir } => vectors::run(&dir),
+        XtaskCommand::Fuzz(args) => fuzz::run(&root, &args),
+        XtaskCommand::Bench(args) => bench::run(&root, &args),
+        XtaskCommand::BenchFloor(args) => bench::floor::run(&args),
+        XtaskCommand::Spotcheck { file, db } => spotcheck::run(&file, &db),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,12 +1,12 @@
-//! tidewaiter on a real node: a kubelet, containerd, Pods that really run, installed by the README's own commands.
+//! tidewaiter on a real node: a kubelet, containerd and Pods that run, installed by the README's own commands.
 //!
 //! ```text
-//! outside: packages → programs → traces (folder, cgroup, kernel settings) → namespaces → … → traces removed
+//! outside: packages → programs → changes of the host (folder, cgroup, kernel settings) → namespaces → … → changes undone
 //! inside:  network → registry → control plane → containerd, kubelet → README's commands → stories → transcript
 //! ```
 //!
-//! The second half runs in namespaces of its own for processes, mounts and network: whatever ends it, the kernel ends
-//! everything that it started, and nothing there reaches the outside. For developers, not for CI: it needs root.
+//! The second half runs in namespaces of its own for processes, mounts and network. However it ends, the kernel ends
+//! everything it started, and nothing there reaches the outside. For developers, not for CI: it needs root.
 
 mod args;
 mod images;
@@ -31,7 +31,7 @@ use std::path::Path;
 pub(crate) use args::{InsideArgs, NodeArgs};
 pub(crate) use inside::run as run_inside;
 
-/// Builds what is missing, plays the stories in namespaces of their own, and takes everything down.
+/// Builds what is missing, plays the stories in namespaces of their own, and undoes every change of the host.
 pub(crate) fn run(root: &Path, args: &NodeArgs) -> Result<bool> {
     if !nix::unistd::Uid::effective().is_root() {
         bail!("a real node needs root (namespaces, mounts, control groups); run this as root on a machine of your own");

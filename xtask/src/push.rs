@@ -1,4 +1,4 @@
-//! Pushing an image over the OCI distribution protocol, with Docker's stored logins.
+//! Pushes an image by the OCI distribution protocol, with Docker's stored logins.
 
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine as _;
@@ -11,8 +11,8 @@ use tidewaiter_scan::source::registry::auth::{self, Challenge};
 use tidewaiter_scan::source::registry::credentials::{Credentials, Login};
 use tidewaiter_testkit::image::{Image, Manifest};
 
-/// One repository that is pushed to.
-struct Repository {
+/// The repository to push to.
+struct PushTarget {
     http: Client,
     base: String,
     name: String,
@@ -20,20 +20,20 @@ struct Repository {
     authorization: Option<String>,
 }
 
-/// How a registry is spoken to; one on loopback is asked itself.
+/// How to connect to a registry; one on loopback is probed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     Tls,
     PlainHttp,
 }
 
-/// Pushes everything an image needs, its root document last.
+/// Pushes an image: blobs, manifests, and the tag last, so that it never names an incomplete image.
 pub(crate) fn push(reference: &str, image: &Image, transport: Transport, settings: &Settings) -> Result<()> {
     let parsed: Reference = reference.parse().with_context(|| reference.to_owned())?;
     let tag = parsed.tag().context("give a tag to push to")?.to_owned();
     let host = parsed.registry();
     let http = Client::new(settings)?;
-    let mut repository = Repository {
+    let mut repository = PushTarget {
         base: format!("{}://{host}", http.scheme(host, transport == Transport::PlainHttp)),
         http,
         name: parsed.repository().to_owned(),
@@ -49,7 +49,7 @@ pub(crate) fn push(reference: &str, image: &Image, transport: Transport, setting
     repository.manifest(&tag, &image.root)
 }
 
-/// Docker's own file, where it is there.
+/// The logins of Docker's `config.json`, if it exists.
 fn credentials() -> Result<Credentials> {
     let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
     let folder = folder.or_else(|| std::env::home_dir().map(|home| home.join(".docker")));
@@ -60,7 +60,7 @@ fn credentials() -> Result<Credentials> {
     Credentials::parse(&bytes).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))
 }
 
-impl Repository {
+impl PushTarget {
     fn blob(&mut self, digest: &str, bytes: &[u8]) -> Result<()> {
         let known = self.send("HEAD", &format!("{}/v2/{}/blobs/{digest}", self.base, self.name), "", &[])?;
         if known.status() == 200 {
@@ -69,7 +69,7 @@ impl Repository {
         let begun = self.send("POST", &format!("{}/v2/{}/blobs/uploads/", self.base, self.name), "", &[])?;
         let begun = accepted(begun)?;
         let location = begun.headers().get("location").and_then(|l| l.to_str().ok());
-        let location = location.context("the registry names no place to upload to")?;
+        let location = location.context("the registry's answer has no upload location")?;
         let place = if location.starts_with('/') { format!("{}{location}", self.base) } else { location.to_owned() };
         let separator = if place.contains('?') { '&' } else { '?' };
         let url = format!("{place}{separator}digest={}", auth::encode(digest));
@@ -82,7 +82,7 @@ impl Repository {
         accepted(answer).map(drop).with_context(|| format!("pushing manifest {selector}"))
     }
 
-    /// One request; a challenge is answered once.
+    /// Sends a request; authenticates and sends it again if the registry asks for that.
     fn send(&mut self, method: &str, url: &str, media_type: &str, body: &[u8]) -> Result<Response<Body>> {
         let answer = self.once(method, url, media_type, body)?;
         if answer.status() != 401 {
@@ -99,7 +99,7 @@ impl Repository {
         if !media_type.is_empty() {
             request = request.header("Content-Type", media_type);
         }
-        // A login is for its registry alone, wherever it lets upload to.
+        // Only to the registry itself: an upload location may be another host, which must not get the login.
         let own = url.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'));
         if let Some(value) = self.authorization.as_ref().filter(|_| own) {
             request = request.header("Authorization", value);
@@ -123,14 +123,14 @@ impl Repository {
         match (challenge, basic) {
             (Some(Challenge::Basic), Some(basic)) => Ok(basic),
             (Some(Challenge::Bearer(parameters)), basic) => self.token(&parameters, basic.as_deref()),
-            _ => bail!("{} wants a login; store one with docker login", self.base),
+            _ => bail!("{} requires a login; store one with docker login", self.base),
         }
     }
 
     fn token(&self, parameters: &auth::Parameters, basic: Option<&str>) -> Result<String> {
-        let realm = parameters.get("realm").context("the registry names no token service")?;
+        let realm = parameters.get("realm").context("the registry's challenge has no token service")?;
         if !realm.starts_with("https://") && self.base.starts_with("https://") {
-            bail!("the token service {realm} is not reached over https");
+            bail!("the token service {realm} is not https");
         }
         let scope = auth::encode(&format!("repository:{}:pull,push", self.name));
         let service = parameters.get("service").map(|s| format!("&service={}", auth::encode(s))).unwrap_or_default();
@@ -142,7 +142,7 @@ impl Repository {
         let mut answer = request.call().map_err(|e| anyhow!("{url}: {}", self.advice(&url, &e)))?;
         let answer: serde_json::Value = serde_json::from_str(&answer.body_mut().read_to_string()?)?;
         let token = ["token", "access_token"].iter().find_map(|key| answer.get(key)?.as_str());
-        Ok(format!("Bearer {}", token.context("the token service gives no token; check the login")?))
+        Ok(format!("Bearer {}", token.context("the token service returned no token; check the login")?))
     }
 }
 
@@ -151,7 +151,7 @@ fn accepted(mut answer: Response<Body>) -> Result<Response<Body>> {
         return Ok(answer);
     }
     let text = answer.body_mut().read_to_string().unwrap_or_default();
-    bail!("the registry answers {}: {text:.300}", answer.status())
+    bail!("the registry answered {}: {text:.300}", answer.status())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Known facts against a database.
+//! Checks known facts against a database.
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -25,7 +25,7 @@ struct Check {
     vulnerable: bool,
 }
 
-/// Checks every fact of `file`; true when each of an ecosystem that tidewaiter compares holds.
+/// Checks every fact of `file` whose ecosystem has a version scheme; true if all hold.
 pub(crate) fn run(file: &Path, db: &Path) -> Result<bool> {
     let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let facts: Vec<Fact> = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
@@ -51,7 +51,7 @@ pub(crate) fn run(file: &Path, db: &Path) -> Result<bool> {
             }
         }
     }
-    skipped.iter().for_each(|(ecosystem, n)| println!("{ecosystem}: no version order yet, {n} checks skipped"));
+    skipped.iter().for_each(|(ecosystem, n)| println!("{ecosystem}: no version scheme, {n} checks skipped"));
     println!("{held} checks hold, {failed} fail");
     Ok(failed == 0)
 }

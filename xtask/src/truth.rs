@@ -1,4 +1,4 @@
-//! The engine against the package managers' own lists: of images that are given, or that are built from the registries.
+//! Compares the engine with the package managers' own lists, of given images or of images built from package registries.
 
 pub(crate) mod build;
 
@@ -18,12 +18,12 @@ use tidewaiter_scan::source::{directory, oci_layout};
 /// The types of packages that the engine reads.
 const READ: [&str; 8] = ["deb", "apk", "npm", "pypi", "rpm", "golang", "cargo", "maven"];
 
-/// Of what is told by guesses (an archive's name, its manifest), the share that must be right; all else must be exact.
+/// Share that must be right of packages that are guessed from an archive's name or manifest; all others must be exact.
 const GUESSED: f64 = 0.995;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Truth {
-    /// The types whose managers were asked; all when empty. What else is in the image nobody listed.
+    /// The types that the list is complete for; all if empty.
     #[serde(default)]
     types: Vec<String>,
     packages: Vec<Listed>,
@@ -37,15 +37,16 @@ struct Listed {
     version: String,
     #[serde(default)]
     arch: String,
-    /// Where it is, of packages that are told by a file's content.
+    /// The file, for packages that are detected by a file's content.
     #[serde(default)]
     path: String,
 }
 
-/// (name, version, arch or path); the third is empty where the type is compared without.
+/// (name, version, architecture or path); the third is empty for types that are compared without.
 type Key = (String, String, String);
 
-/// Compares every image of `dir` (an OCI layout, or a root file system) with its list; true when every type the engine reads is exact.
+/// Compares every image of `dir` (an OCI layout, or a root file system) with its list; true if every type that the engine
+/// reads is exact.
 pub(crate) fn run(dir: &Path, differences: bool) -> Result<bool> {
     let lists = dir.join("truth");
     let entries = fs::read_dir(&lists).with_context(|| format!("{}: no lists to compare with", lists.display()))?;
@@ -81,7 +82,7 @@ fn compare(dir: &Path, name: &str, list: &Path, differences: bool) -> Result<boo
     }
     let mut found: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
     let asked = |kind: &str| truth.types.is_empty() || truth.types.iter().any(|t| t == kind);
-    // What a Python distribution carries inside itself, pip does not list.
+    // pip does not list packages that are vendored in another one.
     let listable = |p: &Package| truth.types.is_empty() || p.kind != PackageType::Pypi || !p.vendored;
     for package in inventory.packages.iter().filter(|p| asked(p.kind.purl_type()) && listable(p)) {
         let kind = package.kind.purl_type();
@@ -134,12 +135,12 @@ fn row(name: &str, kind: &str, listed: &BTreeSet<Key>, found: &BTreeSet<Key>, di
     if kind == "maven" { least >= GUESSED } else { least >= 1.0 }
 }
 
-/// Whether packages of a type are compared with where they are: one program's modules say nothing of another's.
+/// Whether packages of a type are compared by path too: each program has modules of its own.
 fn by_path(kind: &str) -> bool {
     kind == "golang" || kind == "maven"
 }
 
-/// What the package managers' lists and the engine are compared by.
+/// The key of a package in the comparison.
 fn key(kind: &str, name: &str, version: &str, arch: &str) -> Key {
     let (name, arch) = match kind {
         "pypi" => (Ecosystem::new("PyPI").normalize(name), ""),

@@ -1,4 +1,4 @@
-//! Version orders against vector files.
+//! Checks version schemes with vector files.
 
 use anyhow::{Context, Result, bail};
 use std::cmp::Ordering;
@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use tidewaiter_core::version::VersionScheme;
 
-/// Checks every `*-versions*.txt` in `dir`; true when no line fails.
+/// Checks every `*-versions*.txt` in `dir`; true if no line fails.
 pub(crate) fn run(dir: &Path) -> Result<bool> {
     let entries = fs::read_dir(dir).with_context(|| format!("{}: cannot be listed", dir.display()))?;
     let mut files: Vec<_> = entries.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
@@ -19,7 +19,7 @@ pub(crate) fn run(dir: &Path) -> Result<bool> {
         let wanted = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
         let wanted: Vec<&str> = wanted.collect();
         let Some(order) = VersionScheme::named(ecosystem) else {
-            println!("{name}: no version order yet, {} lines skipped", wanted.len());
+            println!("{name}: no version scheme, {} lines skipped", wanted.len());
             continue;
         };
         let failed: Vec<&str> = wanted.iter().filter(|l| !holds(order, l)).copied().collect();
@@ -30,13 +30,13 @@ pub(crate) fn run(dir: &Path) -> Result<bool> {
         checked += 1;
     }
     if checked == 0 {
-        bail!("{}: holds no vector file of a known ecosystem (ECOSYSTEM-versions*.txt)", dir.display());
+        bail!("{}: no vector file of a known ecosystem (ECOSYSTEM-versions*.txt)", dir.display());
     }
     println!("{checked} files, {lines} lines, {failures} failures");
     Ok(failures == 0)
 }
 
-/// Whether a line holds in both directions; a line of another form does not.
+/// Whether a line is true in both directions; false for a line of another form.
 fn holds(order: VersionScheme, line: &str) -> bool {
     let parts: Vec<&str> = line.split_whitespace().collect();
     let [a, op, b] = parts[..] else { return false };

@@ -9,15 +9,15 @@ use crate::terminal::printable;
 use crate::{dirs, render};
 use anyhow::{Context, Result, bail};
 use indicatif::HumanBytes;
-use jiff::Timestamp;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 use tidewaiter_core::ecosystem;
 use tidewaiter_db::Database;
 use tidewaiter_db::meta::{FeedInfo, Meta};
-use tidewaiter_feeds::build::{self, Options};
-use tidewaiter_feeds::config::{self, Config};
+use tidewaiter_feeds::build;
+use tidewaiter_feeds::config::{self, FeedsConfig};
+use tidewaiter_feeds::options::BuildOptions;
 
 /// Largest share of the rows that a rebuild may lose. Advisories are rarely withdrawn, so a larger loss is a truncated
 /// download or a feed that changed its form.
@@ -51,9 +51,9 @@ fn build(feeds: Option<&Path>, db: Option<&Path>, downloads: Option<&Path>) -> R
         Some(file) => {
             let text = fs::read_to_string(file).with_context(|| format!("{}", file.display()));
             let text = text.map_err(|e| UsageError(format!("{e:#}; name a feeds.toml with --feeds")))?;
-            Config::parse(&text, file).map_err(|e| UsageError(e.to_string()))?
+            FeedsConfig::parse(&text, file).map_err(|e| UsageError(e.to_string()))?
         }
-        None => Config::parse(config::DEFAULT, Path::new("default feeds"))?,
+        None => FeedsConfig::parse(config::DEFAULT, Path::new("default feeds"))?,
     };
     let out = dirs::database(db)?;
     if let Some(folder) = out.parent() {
@@ -62,13 +62,19 @@ fn build(feeds: Option<&Path>, db: Option<&Path>, downloads: Option<&Path>) -> R
         fs::create_dir_all(folder).with_context(advice)?;
     }
     let downloads = dirs::downloads(downloads)?;
-    let now = Timestamp::now().round(jiff::Unit::Second)?;
+    let now = jiff::Timestamp::now().round(jiff::Unit::Second)?;
     let remote = config.feeds.iter().filter(|feed| feed.url.is_some()).count();
     let total = config.feeds.len();
     writeln!(io::stderr(), "Building {} from {total} feeds, {remote} of them downloaded", out.display())?;
     let progress = FeedProgress::new(total);
-    let options =
-        Options { config: &config, out: &out, downloads: &downloads, now, max_loss: MAX_LOSS, progress: &progress };
+    let options = BuildOptions {
+        config: &config,
+        out: &out,
+        downloads: &downloads,
+        now,
+        max_loss: MAX_LOSS,
+        progress: &progress,
+    };
     let built = build::build(&options);
     progress.clear();
     let meta = built?;
@@ -97,13 +103,7 @@ fn export(file: &Path, db: Option<&Path>) -> Result<Exit> {
     let path = dirs::existing_database(db)?;
     let found = Database::open_verified(&path)?;
     place(&path, file)?;
-    writeln!(
-        io::stdout(),
-        "{}: {}, built {}",
-        file.display(),
-        found.id(),
-        render::built(found.meta().built, Timestamp::now())
-    )?;
+    writeln!(io::stdout(), "{}: {}, built {}", file.display(), found.id(), render::built(found.meta().built))?;
     Ok(Exit::Clean)
 }
 
@@ -114,8 +114,7 @@ fn import(file: &Path, db: Option<&Path>, age: ImportAge) -> Result<Exit> {
         && age == ImportAge::NotOlder
         && new.meta().built < old.meta().built
     {
-        let (built, there) =
-            (render::built(new.meta().built, Timestamp::now()), render::built(old.meta().built, Timestamp::now()));
+        let (built, there) = (render::built(new.meta().built), render::built(old.meta().built));
         bail!(
             "{}: built {built}, older than the current database, built {there}; to import it anyway, use --allow-older",
             file.display()
@@ -125,17 +124,11 @@ fn import(file: &Path, db: Option<&Path>, age: ImportAge) -> Result<Exit> {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
     place(file, &path)?;
-    writeln!(
-        io::stdout(),
-        "{}: {}, built {}",
-        path.display(),
-        new.id(),
-        render::built(new.meta().built, Timestamp::now())
-    )?;
+    writeln!(io::stdout(), "{}: {}, built {}", path.display(), new.id(), render::built(new.meta().built))?;
     Ok(Exit::Clean)
 }
 
-/// Copies a file over another, which is replaced as a whole: readers map the old file or the new one.
+/// Copies a file over another, which is replaced as a whole.
 fn place(from: &Path, to: &Path) -> Result<()> {
     let mut source = File::open(from).with_context(|| from.display().to_string())?;
     let copied = tidewaiter_io::replace(to, |file| io::copy(&mut source, file).and_then(|_| file.sync_all()));
@@ -154,13 +147,7 @@ fn status(db: Option<&Path>, output: OutputFormat) -> Result<Exit> {
     }
     let meta = db.meta();
     writeln!(out, "{}\n{}", path.display(), db.id())?;
-    writeln!(
-        out,
-        "built {}, {} advisories, {} rows\n",
-        render::built(meta.built, Timestamp::now()),
-        meta.advisories,
-        meta.rows
-    )?;
+    writeln!(out, "built {}, {} advisories, {} rows\n", render::built(meta.built), meta.advisories, meta.rows)?;
     writeln!(out, "{:20} {:16} {:>8}  {:20}  COMPLETE FOR", "FEED", "FORMAT", "RECORDS", "NEWEST")?;
     for feed in &meta.feeds {
         writeln!(out, "{}", feed_line(feed))?;

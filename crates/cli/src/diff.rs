@@ -66,7 +66,7 @@ fn sign(is_added: bool, is_removed: bool) -> String {
 }
 
 fn versions(all: &[String]) -> String {
-    if all.is_empty() { "-".to_owned() } else { printable(&all.join(", ")) }
+    if all.is_empty() { "-".to_owned() } else { printable(all.join(", ")) }
 }
 
 fn section(rows: &[[String; 5]], none: &str) -> String {

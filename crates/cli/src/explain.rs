@@ -63,32 +63,38 @@ fn detail(finding: &Finding, state: &str, report: &Report) -> String {
         printable(&finding.installed_version),
         printable(&finding.ecosystem)
     );
-    let mut line = |name: &str, value: &str| {
-        if !value.is_empty() {
-            let _ = writeln!(out, "  {name:9} {}", printable(value));
-        }
-    };
-    line("summary", &finding.summary);
-    line("because", &finding.because);
+    line(&mut out, "summary", &finding.summary);
+    line(&mut out, "because", &finding.because);
     let source = &finding.severity_source;
     let by = if source.is_empty() { String::new() } else { format!(", by {source}") };
-    line("severity", &format!("{}{by}", finding.severity));
+    line(&mut out, "severity", &format!("{}{by}", finding.severity));
     for rating in &finding.ratings {
         let vector = rating.vector.as_deref().unwrap_or_default();
-        line("rating", &format!("{}: {} {vector}", rating.source, rating.severity));
+        line(&mut out, "rating", &format!("{}: {} {vector}", rating.source, rating.severity));
     }
-    line("exploited", &finding.kev.map(|date| date.to_string()).unwrap_or_default());
-    line("fixed in", &finding.fixed_versions.join(", "));
-    line("aliases", &finding.aliases.join(", "));
+    line(&mut out, "exploited", &finding.kev.map(|date| date.to_string()).unwrap_or_default());
+    line(&mut out, "fixed in", &finding.fixed_versions.join(", "));
+    line(&mut out, "aliases", &finding.aliases.join(", "));
     for installed in &finding.installed {
-        line("installed", &installed.purl);
+        line(&mut out, "installed", &installed.purl);
         for location in &installed.locations {
             let made = report.inventory.layers.get(location.layer).and_then(|l| l.created_by.as_deref());
-            line("at", &format!("{} (layer {}) {}", location.path, location.layer + 1, made.unwrap_or_default()));
+            line(
+                &mut out,
+                "at",
+                &format!("{} (layer {}) {}", location.path, location.layer + 1, made.unwrap_or_default()),
+            );
         }
     }
     for reference in &finding.references {
-        line("see", reference);
+        line(&mut out, "see", reference);
     }
     out
+}
+
+/// Adds a named value, unless it is empty.
+fn line(out: &mut String, name: &str, value: &str) {
+    if !value.is_empty() {
+        let _ = writeln!(out, "  {name:9} {}", printable(value));
+    }
 }

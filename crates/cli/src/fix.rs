@@ -40,7 +40,7 @@ fn fix_text(plan: &UpgradePlan) -> String {
             out.push_str(&format!("{number}{made}\n"));
         }
         let (name, from, to) = (printable(&upgrade.package), printable(&upgrade.from), printable(&upgrade.to));
-        out.push_str(&format!("  {name} {from} -> {to}  ({})\n", printable(&upgrade.clears.join(", "))));
+        out.push_str(&format!("  {name} {from} -> {to}  ({})\n", printable(upgrade.clears.join(", "))));
     }
     for unfixed in &plan.unfixed {
         let (id, name) = (printable(&unfixed.vulnerability), printable(&unfixed.package));

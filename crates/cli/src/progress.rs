@@ -3,19 +3,14 @@
 
 use crate::terminal::printable;
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tidewaiter_db::meta::FeedInfo;
 
 /// How often a spinner turns: eight times a second looks alive and costs nothing.
 const TICK: Duration = Duration::from_millis(120);
-
-/// Panics are bugs and end the process; what a panicking thread left in a progress line is still good to draw.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// One bar per layer, live.
 #[derive(Debug)]
@@ -41,7 +36,7 @@ impl LayerBars {
         if self.all.is_none() {
             return;
         }
-        if let Some((_, bar)) = lock(&self.bars).iter().find(|(index, _)| *index == layer) {
+        if let Some((_, bar)) = self.bars.lock().iter().find(|(index, _)| *index == layer) {
             act(bar);
         }
     }
@@ -54,7 +49,7 @@ impl tidewaiter_scan::progress::ScanProgress for LayerBars {
         let style = ProgressStyle::with_template("{prefix} [{bar:24}] {bytes}/{total_bytes} {bytes_per_sec}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(format!("layer {}/{total}", layer + 1));
-        lock(&self.bars).push((layer, bar));
+        self.bars.lock().push((layer, bar));
     }
 
     fn bytes(&self, layer: usize, read: u64) {
@@ -115,7 +110,7 @@ impl FeedProgress {
 
     /// Bytes downloaded of all feeds.
     pub(crate) fn bytes(&self) -> u64 {
-        lock(&self.state).bytes.values().sum()
+        self.state.lock().bytes.values().sum()
     }
 
     pub(crate) fn clear(&self) {
@@ -129,21 +124,21 @@ impl FeedProgress {
     }
 }
 
-impl tidewaiter_feeds::build::Progress for FeedProgress {
+impl tidewaiter_feeds::options::BuildProgress for FeedProgress {
     fn feed_started(&self, name: &str, _: &str) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.running.push(printable(name));
         self.show(&state);
     }
 
     fn downloaded(&self, name: &str, bytes: u64, _: Option<u64>) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.bytes.insert(name.to_owned(), bytes);
         self.show(&state);
     }
 
     fn feed_done(&self, info: &FeedInfo) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.done += 1;
         let name = printable(&info.name);
         state.running.retain(|running| *running != name);

@@ -30,7 +30,7 @@ pub(crate) fn table(report: &Report, outcome: Outcome, too_old: Option<&str>) ->
 const HEAD: [&str; 7] = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "EXPLOITED"];
 
 fn table_text(report: &Report, outcome: Outcome, too_old: Option<&str>, colour: Colour, now: Timestamp) -> String {
-    // In UTC: a report says the same on one day in every time zone.
+    // In UTC, as the dates of releases are compared everywhere: the report of one day is the same in every time zone.
     let today = now.to_zoned(TimeZone::UTC).date();
     let mut out = heading(report);
     if !report.findings.is_empty() {
@@ -39,7 +39,7 @@ fn table_text(report: &Report, outcome: Outcome, too_old: Option<&str>, colour: 
     out.push_str(&suppressed(report));
     out.extend(report.support.iter().filter_map(|support| ended(support, today)));
     out.extend(report.inventory.gaps.iter().map(gap));
-    out.push_str(&format!("Database: built {}\n", built(report.database.built, now)));
+    out.push_str(&format!("Database: built {}\n", built_as_of(report.database.built, now)));
     out.extend(too_old.map(|why| format!("gap: vulnerabilities published since the database was built: {why}\n")));
     if !report.complete || too_old.is_some() {
         out.push_str("This report is incomplete: the image cannot be called clean.\n");
@@ -172,21 +172,18 @@ fn suppressed_line(suppressed: &SuppressedFinding) -> String {
     format!("suppressed: {id} in {package}: {status}: {reason} ({source})\n")
 }
 
-/// When a database was built: "2026-01-01T00:00:00Z".
-pub(crate) fn time(built: Option<Timestamp>) -> String {
-    built.map_or_else(|| "at an unknown time".to_owned(), |built| built.to_string())
+/// When a database was built: "2026-01-01T00:00:00Z (3 days ago)".
+pub(crate) fn built(built: Option<Timestamp>) -> String {
+    built_as_of(built, Timestamp::now())
 }
 
-/// When a database was built, and its age: "2026-01-01T00:00:00Z (3 days ago)".
-pub(crate) fn built(built: Option<Timestamp>, now: Timestamp) -> String {
-    let hours = built.map(|built| now.duration_since(built).as_hours());
-    let age = match hours {
-        None => String::new(),
+fn built_as_of(built: Option<Timestamp>, now: Timestamp) -> String {
+    let Some(built) = built else { return "at an unknown time".to_owned() };
+    match now.duration_since(built).as_hours() {
         // The first two days in hours: a database is meant to be rebuilt daily.
-        Some(hours) if hours < 48 => format!(" ({hours} h ago)"),
-        Some(hours) => format!(" ({} days ago)", hours / 24),
-    };
-    time(built) + &age
+        hours if hours < 48 => format!("{built} ({hours} h ago)"),
+        hours => format!("{built} ({} days ago)", hours / 24),
+    }
 }
 
 #[cfg(test)]

@@ -142,11 +142,11 @@ fn damaged_images() {
     machine.registry.push("app", "v1", &good);
     machine.check(&[&image], 0, &["No vulnerabilities found"]);
 
-    // A config that claims another diff id.
+    // A config that claims another diff ID.
     let mut lie = LayerBuilder::new().file("etc/os-release", "ID=debian\nVERSION_ID=99\n").build(Compression::Gzip);
     lie.diff_id = sha256(b"something else");
     let lie = tidewaiter_testkit::image::ImageBuilder::new().stored("lie", lie).build();
-    machine.check(&[&machine.registry.push("lie", "v1", &lie)], 3, &["has diff id"]);
+    machine.check(&[&machine.registry.push("lie", "v1", &lie)], 3, &["has diff ID"]);
 
     let text = String::from_utf8(good.root.bytes.clone()).unwrap();
     let odd = text.replace("tar+gzip", "tar+rot13");

@@ -2,6 +2,7 @@
 //! optional ones, and names no key that does not exist.
 #![allow(clippy::unwrap_used, reason = "a test may panic, and says why")]
 
+use jiff::civil::date;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -93,7 +94,7 @@ fn finding() -> Finding {
             score: Some(9.8),
             vector: Some("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".into()),
         }],
-        kev: "2025-02-03".parse().ok(),
+        kev: Some(date(2025, 2, 3)),
         epss: Some(Epss { score: 0.42, percentile: 0.97 }),
         summary: "a flaw".into(),
         references: vec!["https://advisories.example/CVE-2025-0001".into()],
@@ -117,8 +118,8 @@ fn full() -> Report {
         informational: vec![finding()],
         support: Some(SupportPeriod {
             ecosystem: "Debian:12".into(),
-            until: "2026-06-10".parse().unwrap(),
-            extended_until: "2028-06-30".parse().ok(),
+            until: date(2026, 6, 10),
+            extended_until: Some(date(2028, 6, 30)),
         }),
         counts: Counts { critical: 1, high: 0, medium: 0, low: 0, negligible: 0, unknown: 0, fixable: 1 },
         complete: false,

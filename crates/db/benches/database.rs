@@ -65,8 +65,12 @@ fn database() -> PathBuf {
 fn made(name: &str, edition: usize) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let advisories = (0..ADVISORIES).map(|number| advisory(number, edition)).collect();
-    let feed =
-        FeedInfo { name: "bench".to_owned(), ecosystems: vec!["npm".into()], rates: true, ..FeedInfo::default() };
+    let feed = FeedInfo {
+        name: "bench".to_owned(),
+        ecosystems: vec![Ecosystem::from("npm")],
+        rates: true,
+        ..FeedInfo::default()
+    };
     let meta = Meta { built: "2025-01-01T00:00:00Z".parse().ok(), feeds: vec![feed], ..Meta::default() };
     write(&path, &BuildInput { advisories, meta, ..BuildInput::default() }).unwrap();
     path

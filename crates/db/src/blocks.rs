@@ -4,7 +4,8 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Most bytes of cached blocks. With one more block the cache is emptied: simpler than an order of use, and as fast.
+/// Most bytes of cached blocks. The cache is emptied when it is full: without an order of use to maintain, and the blocks of
+/// one image fit in.
 const MAX_BYTES: usize = 4 << 20;
 
 /// Decompressed blocks by their index.

@@ -1,7 +1,7 @@
 //! The layout of a database file. All numbers are little-endian; all records are unaligned plain bytes.
 //!
 //! ```text
-//! Header  SectionEntry × n  META  STRINGS  PACKAGES  ROWS  INTERVALS  QUALIFIERS  ADVISORIES  CVES  BLOCKS  DETAILS
+//! DatabaseHeader  SectionEntry × n  META  STRINGS  PACKAGES  ROWS  INTERVALS  QUALIFIERS  ADVISORIES  CVES  BLOCKS  DETAILS
 //! ```
 //!
 //! A string is a `u16` length and its bytes; a reference to one is its offset in STRINGS.
@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+/// The first bytes of every database, so that another file is recognised at once.
 pub(crate) const MAGIC: [u8; 8] = *b"TIDEWVDB";
 /// The version of this layout. It rises whenever an older program would misread a newer file.
 pub(crate) const VERSION: u32 = 2;
@@ -17,7 +18,7 @@ pub(crate) const VERSION: u32 = 2;
 /// The sections, in file order; the number is their id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
-pub(crate) enum Section {
+pub(crate) enum DatabaseSection {
     Meta = 1,
     Strings,
     Packages,
@@ -30,22 +31,23 @@ pub(crate) enum Section {
     Details,
 }
 
-pub(crate) const SECTIONS: [Section; 10] = [
-    Section::Meta,
-    Section::Strings,
-    Section::Packages,
-    Section::Rows,
-    Section::Intervals,
-    Section::Qualifiers,
-    Section::Advisories,
-    Section::Cves,
-    Section::Blocks,
-    Section::Details,
+/// All sections. A reader relies on this order, and on all of them being present.
+pub(crate) const SECTIONS: [DatabaseSection; 10] = [
+    DatabaseSection::Meta,
+    DatabaseSection::Strings,
+    DatabaseSection::Packages,
+    DatabaseSection::Rows,
+    DatabaseSection::Intervals,
+    DatabaseSection::Qualifiers,
+    DatabaseSection::Advisories,
+    DatabaseSection::Cves,
+    DatabaseSection::Blocks,
+    DatabaseSection::Details,
 ];
 
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
-pub(crate) struct Header {
+pub(crate) struct DatabaseHeader {
     pub(crate) magic: [u8; 8],
     pub(crate) version: U32,
     pub(crate) sections: U32,
@@ -114,12 +116,17 @@ pub(crate) struct IntervalEntry {
     pub(crate) hi: U32,
 }
 
+/// In `lo`: the interval begins before all versions. No string can have this offset.
 pub(crate) const FROM_START: u32 = u32::MAX;
 /// In `lo`: the version itself is not in the interval.
 pub(crate) const LO_AFTER: u32 = 1 << 30;
+/// The bits of `lo` and `hi` that are an offset: strings take at most 1 GiB.
 pub(crate) const HI_MASK: u32 = 0x3fff_ffff;
+/// `hi` is the first version that is not vulnerable.
 pub(crate) const HI_FIXED: u32 = 0;
+/// `hi` is the last vulnerable version.
 pub(crate) const HI_LAST: u32 = 1 << 30;
+/// No end is known.
 pub(crate) const HI_OPEN: u32 = 2 << 30;
 /// `lo` alone is one vulnerable version.
 pub(crate) const HI_EXACT: u32 = 3 << 30;
@@ -159,13 +166,13 @@ pub(crate) struct BlockEntry {
 
 /// Details are compressed in blocks of about this many bytes: small enough to inflate for one finding.
 pub(crate) const BLOCK_BYTES: usize = 8 << 10;
-/// No block of a valid file decompresses to more.
+/// No block of a valid file decompresses to more: bounds the memory that a corrupt one can ask for.
 pub(crate) const MAX_BLOCK_BYTES: usize = 16 << 20;
 
 /// The checksum of a file: of its header with the checksum as zeros, and of all that follows.
-pub(crate) fn checksum(header: &Header, rest: &[u8]) -> [u8; 32] {
+pub(crate) fn checksum(header: &DatabaseHeader, rest: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
-    hash.update(Header { sha256: [0; 32], ..*header }.as_bytes());
+    hash.update(DatabaseHeader { sha256: [0; 32], ..*header }.as_bytes());
     hash.update(rest);
     hash.finalize().into()
 }

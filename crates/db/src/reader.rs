@@ -4,9 +4,9 @@ use crate::DatabaseError;
 use crate::blocks::Blocks;
 use crate::format;
 use crate::format::{
-    AdvisoryEntry, BlockEntry, CveEntry, FLAG_NEVER, FROM_START, HI_EXACT, HI_FIXED, HI_LAST, HI_MASK, Header,
-    IntervalEntry, LO_AFTER, MAGIC, MAX_BLOCK_BYTES, PackageEntry, QualifierEntry, RowEntry, SECTIONS, Section,
-    SectionEntry, UNNAMED, VERSION,
+    AdvisoryEntry, BlockEntry, CveEntry, DatabaseHeader, DatabaseSection, FLAG_NEVER, FROM_START, HI_EXACT, HI_FIXED,
+    HI_LAST, HI_MASK, IntervalEntry, LO_AFTER, MAGIC, MAX_BLOCK_BYTES, PackageEntry, QualifierEntry, RowEntry,
+    SECTIONS, SectionEntry, UNNAMED, VERSION,
 };
 use crate::map::Map;
 use crate::meta::Meta;
@@ -82,7 +82,7 @@ impl Database {
         let io = |source| DatabaseError::Io { path: path.to_owned(), source };
         let map = File::open(path).and_then(|f| Map::new(&f)).map_err(io)?;
         let corrupt = |what: &str| DatabaseError::Corrupt { path: path.to_owned(), what: what.to_owned() };
-        let (header, rest) = Header::ref_from_prefix(&map).map_err(|_| corrupt("shorter than its header"))?;
+        let (header, rest) = DatabaseHeader::ref_from_prefix(&map).map_err(|_| corrupt("shorter than its header"))?;
         if header.magic != MAGIC {
             return Err(corrupt("not a tidewaiter database"));
         }
@@ -118,7 +118,7 @@ impl Database {
     /// # Errors
     /// When they differ.
     pub fn verify(&self) -> Result<(), DatabaseError> {
-        match Header::ref_from_prefix(&self.map) {
+        match DatabaseHeader::ref_from_prefix(&self.map) {
             Ok((header, rest)) if header.sha256 == format::checksum(header, rest) => Ok(()),
             _ => Err(self.corrupt("its bytes do not match their checksum")),
         }
@@ -151,14 +151,14 @@ impl Database {
 
     /// Every package that rows are about, with the arguments of [`Database::rows`], in order.
     pub fn packages(&self) -> impl Iterator<Item = (&str, KeyKind, &str)> {
-        let packages: &[PackageEntry] = self.records(Section::Packages);
+        let packages: &[PackageEntry] = self.records(DatabaseSection::Packages);
         packages.iter().map(|p| (self.text(p.ecosystem.get()), key_kind(p.key), self.text(p.name.get())))
     }
 
     /// All rows of one package. Allocates nothing.
     pub fn rows(&self, ecosystem: &str, key: KeyKind, name: &str) -> impl Iterator<Item = Row<'_>> {
         let wanted = (ecosystem.as_bytes(), key_code(key), name.as_bytes());
-        let packages: &[PackageEntry] = self.records(Section::Packages);
+        let packages: &[PackageEntry] = self.records(DatabaseSection::Packages);
         let found = packages.binary_search_by(|p| {
             let here = (self.bytes(p.ecosystem.get()), p.key, self.bytes(p.name.get()));
             here.cmp(&wanted)
@@ -172,7 +172,7 @@ impl Database {
     /// # Errors
     /// When the file is corrupt.
     pub fn cve(&self, name: &str) -> Result<Option<CveFacts>, DatabaseError> {
-        let cves: &[CveEntry] = self.records(Section::Cves);
+        let cves: &[CveEntry] = self.records(DatabaseSection::Cves);
         let found = cves.binary_search_by(|c| self.bytes(c.name.get()).cmp(name.as_bytes()));
         let Some(entry) = found.ok().and_then(|i| cves.get(i)) else { return Ok(None) };
         self.detail(&entry.details).map(Some).ok_or_else(|| self.corrupt("the facts of a CVE"))
@@ -180,7 +180,7 @@ impl Database {
 
     /// Inflates the details of one advisory.
     fn advisory(&self, index: u32) -> Result<Advisory, DatabaseError> {
-        let advisories: &[AdvisoryEntry] = self.records(Section::Advisories);
+        let advisories: &[AdvisoryEntry] = self.records(DatabaseSection::Advisories);
         let entry = advisories.get(index as usize);
         entry.and_then(|entry| self.detail(entry)).ok_or_else(|| self.corrupt("the details of an advisory"))
     }
@@ -193,10 +193,10 @@ impl Database {
 
     /// Inflates one block of details.
     pub(crate) fn block(&self, number: u32) -> Option<Vec<u8>> {
-        let blocks: &[BlockEntry] = self.records(Section::Blocks);
+        let blocks: &[BlockEntry] = self.records(DatabaseSection::Blocks);
         let block = blocks.get(number as usize)?;
         let start = usize::try_from(block.offset.get()).ok()?;
-        let packed = self.section(Section::Details).get(start..start.checked_add(block.len.get() as usize)?)?;
+        let packed = self.section(DatabaseSection::Details).get(start..start.checked_add(block.len.get() as usize)?)?;
         let raw_len = (block.raw_len.get() as usize).min(MAX_BLOCK_BYTES);
         zstd::bulk::decompress(packed, raw_len).ok()
     }
@@ -204,7 +204,7 @@ impl Database {
     /// Rows of one entry of the package index.
     pub(crate) fn rows_of(&self, package: &PackageEntry) -> impl Iterator<Item = Row<'_>> + use<'_> {
         let first = package.first_row.get() as usize;
-        let rows: &[RowEntry] = self.records(Section::Rows);
+        let rows: &[RowEntry] = self.records(DatabaseSection::Rows);
         let range = first..first + usize::from(package.rows.get());
         rows.get(range).unwrap_or_default().iter().map(|entry| Row { db: self, entry: *entry })
     }
@@ -213,17 +213,17 @@ impl Database {
         DatabaseError::Corrupt { path: self.path.clone(), what: what.to_owned() }
     }
 
-    fn section(&self, section: Section) -> &[u8] {
+    fn section(&self, section: DatabaseSection) -> &[u8] {
         let range = self.sections.get(section as usize - 1).cloned().unwrap_or(0..0);
         self.map.get(range).unwrap_or_default()
     }
 
-    pub(crate) fn records<T: FromBytes + KnownLayout + Immutable>(&self, section: Section) -> &[T] {
+    pub(crate) fn records<T: FromBytes + KnownLayout + Immutable>(&self, section: DatabaseSection) -> &[T] {
         <[T]>::ref_from_bytes(self.section(section)).unwrap_or_default()
     }
 
     pub(crate) fn bytes(&self, offset: u32) -> &[u8] {
-        let strings = self.section(Section::Strings);
+        let strings = self.section(DatabaseSection::Strings);
         let at = offset as usize;
         let Some([a, b]) = strings.get(at..at.saturating_add(2)) else { return &[] };
         strings.get(at + 2..at + 2 + usize::from(u16::from_le_bytes([*a, *b]))).unwrap_or_default()
@@ -285,14 +285,14 @@ impl<'a> Row<'a> {
     }
 
     fn qualifier(&self) -> Option<&'a QualifierEntry> {
-        let all: &'a [QualifierEntry] = self.db.records(Section::Qualifiers);
+        let all: &'a [QualifierEntry] = self.db.records(DatabaseSection::Qualifiers);
         all.get(usize::from(self.entry.qualifiers.get()).checked_sub(1)?)
     }
 
     /// The vulnerable intervals and versions.
     pub fn spans(&self) -> impl Iterator<Item = VersionSpan<'a>> + use<'a> {
         let db = self.db;
-        let all: &'a [IntervalEntry] = db.records(Section::Intervals);
+        let all: &'a [IntervalEntry] = db.records(DatabaseSection::Intervals);
         let first = self.entry.first_interval.get() as usize;
         let range = first..first + usize::from(self.entry.intervals.get());
         all.get(range).unwrap_or_default().iter().map(move |entry| {

@@ -3,9 +3,9 @@
 use crate::DatabaseError;
 use crate::format;
 use crate::format::{
-    AdvisoryEntry, BLOCK_BYTES, BlockEntry, CveEntry, FLAG_NEVER, FROM_START, HI_EXACT, HI_FIXED, HI_LAST, HI_MASK,
-    HI_OPEN, Header, IntervalEntry, LO_AFTER, MAGIC, MAX_BLOCK_BYTES, PackageEntry, QualifierEntry, RowEntry, SECTIONS,
-    SectionEntry, UNNAMED, VERSION,
+    AdvisoryEntry, BLOCK_BYTES, BlockEntry, CveEntry, DatabaseHeader, FLAG_NEVER, FROM_START, HI_EXACT, HI_FIXED,
+    HI_LAST, HI_MASK, HI_OPEN, IntervalEntry, LO_AFTER, MAGIC, MAX_BLOCK_BYTES, PackageEntry, QualifierEntry, RowEntry,
+    SECTIONS, SectionEntry, UNNAMED, VERSION,
 };
 use crate::meta::Meta;
 use serde::Serialize;
@@ -282,7 +282,7 @@ impl Builder {
             &self.details,
         ];
         let table_len = SECTIONS.len() * size_of::<SectionEntry>();
-        let mut offset = (size_of::<Header>() + table_len) as u64;
+        let mut offset = (size_of::<DatabaseHeader>() + table_len) as u64;
         let mut rest = Vec::new();
         for (section, body) in SECTIONS.iter().zip(bodies) {
             let entry =
@@ -299,7 +299,7 @@ impl Builder {
             id.update(body);
         }
         bodies.iter().for_each(|body| rest.extend_from_slice(body));
-        let mut header = Header {
+        let mut header = DatabaseHeader {
             magic: MAGIC,
             version: VERSION.into(),
             sections: self.number(SECTIONS.len())?.into(),

@@ -2,51 +2,23 @@
 
 use crate::FeedError;
 use crate::combine;
-use crate::config::Config;
 use crate::debian_fixes;
 use crate::format::Records;
+use crate::options::BuildOptions;
 use crate::read;
-use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::path::Path;
 use tidewaiter_core::advisory::Advisory;
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::report::SupportPeriod;
 use tidewaiter_db::Database;
-use tidewaiter_db::meta::{DroppedRows, FeedInfo, Meta};
+use tidewaiter_db::meta::{DroppedRows, Meta};
 use tidewaiter_db::writer::{self, BuildInput};
-
-/// What to build.
-pub struct Options<'a> {
-    /// The feeds.
-    pub config: &'a Config,
-    /// The file to write.
-    pub out: &'a Path,
-    /// Where downloads are stored, one folder for each feed.
-    pub downloads: &'a Path,
-    /// The time of the build.
-    pub now: Timestamp,
-    /// Largest share of rows that may be lost against the file at `out`, 0.0 to 1.0.
-    pub max_loss: f64,
-    /// Follows the build.
-    pub progress: &'a dyn Progress,
-}
-
-/// Follows a build, whose feeds are read at the same time.
-pub trait Progress: Sync {
-    /// A feed is opened.
-    fn feed_started(&self, name: &str, location: &str);
-    /// So many of its bytes were downloaded, of so many where the server says.
-    fn downloaded(&self, name: &str, bytes: u64, total: Option<u64>);
-    /// It is read.
-    fn feed_done(&self, info: &FeedInfo);
-}
 
 /// Reads every feed and writes the database.
 ///
 /// # Errors
 /// When a feed cannot be read or has no records, or the result lost too many rows.
-pub fn build(options: &Options<'_>) -> Result<Meta, FeedError> {
+pub fn build(options: &BuildOptions<'_>) -> Result<Meta, FeedError> {
     let mut all = Records::default();
     let mut meta = Meta { built: Some(options.now), ..Meta::default() };
     for (records, info) in read::all(options)? {
@@ -64,7 +36,7 @@ pub fn build(options: &Options<'_>) -> Result<Meta, FeedError> {
 }
 
 /// Refuses a database that lost too many rows against the one it would replace: some feed was cut short.
-fn check_loss(options: &Options<'_>, input: &BuildInput) -> Result<(), FeedError> {
+fn check_loss(options: &BuildOptions<'_>, input: &BuildInput) -> Result<(), FeedError> {
     let Ok(previous) = Database::open(options.out) else { return Ok(()) };
     let (old, new) = (previous.meta().rows, input.advisories.iter().map(|a| a.affected.len() as u64).sum::<u64>());
     let lost = (new as f64) < old as f64 * (1.0 - options.max_loss);

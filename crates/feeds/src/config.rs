@@ -12,7 +12,7 @@ pub const DEFAULT: &str = include_str!("../default-feeds.toml");
 /// All feeds.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub struct FeedsConfig {
     /// In order.
     #[serde(rename = "feed")]
     pub feeds: Vec<Feed>,
@@ -64,14 +64,14 @@ impl Feed {
     }
 }
 
-impl Config {
+impl FeedsConfig {
     /// Reads `text`, the content of `path`; relative paths become relative to its folder.
     ///
     /// # Errors
     /// With the line at fault.
     pub fn parse(text: &str, path: &Path) -> Result<Self, FeedError> {
         let error = |cause: String| FeedError::Config { path: path.to_owned(), cause };
-        let mut config: Config = toml::from_str(text).map_err(|e| error(e.to_string()))?;
+        let mut config: FeedsConfig = toml::from_str(text).map_err(|e| error(e.to_string()))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for feed in &mut config.feeds {
             match (&feed.path, &feed.url) {
@@ -95,13 +95,13 @@ mod tests {
 
     #[test]
     fn the_default_parses() {
-        assert!(Config::parse(DEFAULT, Path::new("default")).unwrap().feeds.len() > 5);
+        assert!(FeedsConfig::parse(DEFAULT, Path::new("default")).unwrap().feeds.len() > 5);
     }
 
     #[test]
     fn mistakes_are_named() {
         let check = |text: &str, expected: &str| {
-            let error = Config::parse(text, Path::new("feeds.toml")).unwrap_err().to_string();
+            let error = FeedsConfig::parse(text, Path::new("feeds.toml")).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         };
         check("[[feed]]\nname = \"a\"\nformat = \"osv\"\npth = \"x\"\n", "pth");

@@ -104,7 +104,7 @@ fn vex_status(status: &str) -> Result<Option<SuppressionStatus>, String> {
         | "recommended"
         | "first_affected"
         | "last_affected" => Ok(None),
-        other => Err(format!("{other:?} is no VEX status")),
+        other => Err(format!("{other:?} is not a VEX status")),
     }
 }
 

@@ -15,6 +15,7 @@ mod debian_fixes;
 mod error;
 pub mod exceptions;
 pub mod format;
+pub mod options;
 mod read;
 mod rpm_modules;
 pub mod source;

@@ -1,9 +1,9 @@
 //! Reading feeds: from an address or a path to the records of each.
 
 use crate::FeedError;
-use crate::build::Options;
 use crate::config::Feed;
 use crate::format::{Address, Records};
+use crate::options::BuildOptions;
 use crate::rpm_modules;
 use crate::source::{self, rpm_repository, url};
 use std::fs;
@@ -18,7 +18,7 @@ use tidewaiter_http::{Client, Settings};
 const MAX_THREADS: usize = 4;
 
 /// Reads every feed; returns records and provenance in the order of the configuration.
-pub(crate) fn all(options: &Options<'_>) -> Result<Vec<(Records, FeedInfo)>, FeedError> {
+pub(crate) fn all(options: &BuildOptions<'_>) -> Result<Vec<(Records, FeedInfo)>, FeedError> {
     let feeds = &options.config.feeds;
     // Before any request: a folder that cannot be written is not the fault of a feed.
     let client = match feeds.iter().any(|feed| feed.url.is_some()) {
@@ -47,7 +47,11 @@ fn check_writable(folder: &Path) -> Result<(), FeedError> {
     tried.map_err(|e| FeedError::Downloads { folder: folder.to_owned(), cause: e.to_string() })
 }
 
-fn read_one(feed: &Feed, options: &Options<'_>, client: Option<&Client>) -> Result<(Records, FeedInfo), FeedError> {
+fn read_one(
+    feed: &Feed,
+    options: &BuildOptions<'_>,
+    client: Option<&Client>,
+) -> Result<(Records, FeedInfo), FeedError> {
     options.progress.feed_started(&feed.name, &feed.location());
     let path = fetch(feed, options, client).map_err(|e| unavailable(feed, e.to_string(), e.advice()))?;
     let mut reader = feed.format.reader(&feed.context());
@@ -77,7 +81,7 @@ fn unavailable(feed: &Feed, cause: String, advice: String) -> FeedError {
 }
 
 /// The file or directory with the documents: downloaded where the feed has an address.
-fn fetch(feed: &Feed, options: &Options<'_>, client: Option<&Client>) -> Result<PathBuf, url::DownloadError> {
+fn fetch(feed: &Feed, options: &BuildOptions<'_>, client: Option<&Client>) -> Result<PathBuf, url::DownloadError> {
     let (Some(address), Some(client)) = (feed.url.as_deref(), client) else {
         return Ok(feed.path.clone().unwrap_or_default());
     };

@@ -5,13 +5,14 @@ use std::fs;
 use std::path::Path;
 use tidewaiter_db::meta::FeedInfo;
 use tidewaiter_feeds::FeedError;
-use tidewaiter_feeds::build::{self, Options, Progress};
-use tidewaiter_feeds::config::Config;
+use tidewaiter_feeds::build;
+use tidewaiter_feeds::config::FeedsConfig;
+use tidewaiter_feeds::options::{BuildOptions, BuildProgress};
 
 /// Panics as a reader with a defect would.
 struct Defective;
 
-impl Progress for Defective {
+impl BuildProgress for Defective {
     fn feed_started(&self, name: &str, _: &str) {
         assert_ne!(name, "broken", "a defect");
     }
@@ -20,9 +21,9 @@ impl Progress for Defective {
 }
 
 fn build(folder: &Path, downloads: &Path, toml: &str) -> FeedError {
-    let config = Config::parse(toml, &folder.join("feeds.toml")).unwrap();
+    let config = FeedsConfig::parse(toml, &folder.join("feeds.toml")).unwrap();
     let (out, now) = (folder.join("db"), "2026-01-01T00:00:00Z".parse().unwrap());
-    let options = Options { config: &config, out: &out, downloads, now, max_loss: 0.1, progress: &Defective };
+    let options = BuildOptions { config: &config, out: &out, downloads, now, max_loss: 0.1, progress: &Defective };
     build::build(&options).unwrap_err()
 }
 

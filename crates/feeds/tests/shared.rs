@@ -4,12 +4,13 @@
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_db::meta::FeedInfo;
 use tidewaiter_db::{Database, matching};
-use tidewaiter_feeds::build::{self, Options, Progress};
-use tidewaiter_feeds::config::Config;
+use tidewaiter_feeds::build;
+use tidewaiter_feeds::config::FeedsConfig;
+use tidewaiter_feeds::options::{BuildOptions, BuildProgress};
 
 struct Quiet;
 
-impl Progress for Quiet {
+impl BuildProgress for Quiet {
     fn feed_started(&self, _: &str, _: &str) {}
     fn downloaded(&self, _: &str, _: u64, _: Option<u64>) {}
     fn feed_done(&self, _: &FeedInfo) {}
@@ -39,9 +40,9 @@ fn real_archives_become_a_database() {
             format!("[[feed]]\nname = \"{name}\"\nformat = \"{format}\"\npath = {path:?}\necosystems = [{ecosystems}]\nrates = true\n")
         })
         .collect();
-    let config = Config::parse(&text, &dir.path().join("feeds.toml")).unwrap();
+    let config = FeedsConfig::parse(&text, &dir.path().join("feeds.toml")).unwrap();
     let out = dir.path().join("db");
-    let options = Options {
+    let options = BuildOptions {
         config: &config,
         out: &out,
         downloads: dir.path(),
@@ -71,6 +72,6 @@ fn real_archives_become_a_database() {
     check("Go", "golang.org/x/crypto", "v0.31.0", "CVE-2024-45337", false);
     // The same facts give the same file id, whenever built.
     let id = db.id().to_owned();
-    build::build(&Options { now: "2027-01-01T00:00:00Z".parse().unwrap(), ..options }).unwrap();
+    build::build(&BuildOptions { now: "2027-01-01T00:00:00Z".parse().unwrap(), ..options }).unwrap();
     assert_eq!(Database::open(&out).unwrap().id(), id);
 }

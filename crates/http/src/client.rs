@@ -13,7 +13,7 @@ use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, AsSendBody, Body, RequestBuilder};
 
 /// The `User-Agent` header.
-pub const USER_AGENT: &str = concat!("tidewaiter/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("tidewaiter/", env!("CARGO_PKG_VERSION"));
 
 /// Longest wait for a connection, TLS included: one that takes longer is dropped by a firewall.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -22,7 +22,7 @@ const RESPONSE: Duration = Duration::from_secs(60);
 /// Longest time for a body: two gigabytes at ten megabit a second.
 const BODY: Duration = Duration::from_secs(30 * 60);
 
-/// Redirects that are followed.
+/// Redirects that are followed, as many as by Go's client.
 const HOPS: usize = 10;
 
 /// What differs between clients.

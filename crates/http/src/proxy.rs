@@ -57,6 +57,7 @@ pub const VARIABLES: [&str; 10] = [
     "SSL_CERT_DIR",
 ];
 
+// In the order of precedence: capitals first, and a variable for one scheme before that for all.
 const HTTPS: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const HTTP: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 const EXCEPT: [&str; 2] = ["NO_PROXY", "no_proxy"];

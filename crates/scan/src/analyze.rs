@@ -1,10 +1,11 @@
-//! Analyzers: which files are wanted, and what their bytes hold. Pure functions from (path, bytes) to packages.
+//! Analyzers: which files are wanted, and what is in them. Pure functions from (path, bytes) to packages.
 //!
-//! [`parsed`] is what they return, [`analyzer`] the table of those that a path chooses, [`pattern`] the look-up in it,
-//! [`content`] what the first bytes choose, [`classify`] a table of programs.
+//! `parsed` is what they return, `analyzers` the table of those that a path chooses, `pattern` the look-up in it,
+//! `content` what the first bytes choose, `classify` a table of programs.
 
 mod alpm;
 mod analyzer;
+mod analyzers;
 mod apk;
 mod chisel;
 mod classify;
@@ -33,7 +34,8 @@ mod swift;
 mod unsupported;
 mod yarn;
 
-pub use analyzer::{ANALYZERS, Analyzer, DETECTED_BY_CONTENT};
+pub use analyzer::Analyzer;
+pub use analyzers::{ANALYZERS, DETECTED_BY_CONTENT};
 pub use classify::programs;
 pub use parsed::ParsedFile;
 
@@ -44,7 +46,7 @@ use std::sync::LazyLock;
 use tidewaiter_core::package::{Package, PackageType};
 
 /// Another number whenever an analyzer finds more or other things in the same bytes: caches are keyed by it.
-pub const VERSION: u32 = analyzer::versions(ANALYZERS, content::VERSION);
+pub const VERSION: u32 = analyzers::versions(ANALYZERS, content::VERSION);
 
 /// The paths of an os-release, the one that counts first.
 pub(crate) const OS_RELEASE: &[&str] = os_release::PATHS;
@@ -153,7 +155,7 @@ mod tests {
     #[test]
     fn the_version_changes_with_any_part() {
         let content = content::VERSION;
-        assert_ne!(analyzer::versions(ANALYZERS, content), analyzer::versions(ANALYZERS, content + 1));
-        assert_ne!(analyzer::versions(ANALYZERS, content), analyzer::versions(&ANALYZERS[1..], content));
+        assert_ne!(analyzers::versions(ANALYZERS, content), analyzers::versions(ANALYZERS, content + 1));
+        assert_ne!(analyzers::versions(ANALYZERS, content), analyzers::versions(&ANALYZERS[1..], content));
     }
 }

@@ -24,7 +24,7 @@ use tidewaiter_core::report::Inventory;
 
 /// Bytes the cache may take before [`Cache::trim`] removes the least recently used entries.
 pub const MAX_BYTES: u64 = 1 << 30;
-/// An entry's time of use is written at most this often: a write for every read would cost more than it tells.
+/// An entry's time of use is written at most this often: a write for every read would cost more than it is worth.
 const TOUCH: Duration = Duration::from_secs(3600);
 /// The file with the point of the path hashes, which entries of layers depend on.
 const POINT: &str = "point";
@@ -134,6 +134,7 @@ impl Cache {
     fn read(&self, key: &str) -> Option<Vec<u8>> {
         let path = self.dir.join(key);
         let file = File::options().read(true).write(true).open(&path).or_else(|_| File::open(&path)).ok()?;
+        // Opened for writing where that is allowed, because the time of use is set through the same handle.
         let opened = entry::unwrap(&file);
         if opened.is_none() {
             // It would be found damaged again by every scan.
@@ -193,14 +194,8 @@ fn key(what: &str, digest: &Digest, wanted: &str, limits: &Limits) -> String {
 /// The point of the path hashes: drawn once for each cache, by the first process.
 fn point(dir: &Path) -> io::Result<u64> {
     let path = dir.join(POINT);
-    let read = || -> io::Result<u64> {
-        let text = fs::read_to_string(&path)?;
-        text.trim()
-            .parse()
-            .map_err(|_| io::Error::other(format!("{}: it does not hold a number; remove it", path.display())))
-    };
     if path.exists() {
-        return read();
+        return read_point(&path);
     }
     let new = dir.join(format!("{POINT}.{}.new", std::process::id()));
     fs::write(&new, format!("{}\n", PathHash::new().point()))?;
@@ -209,8 +204,13 @@ fn point(dir: &Path) -> io::Result<u64> {
     fs::remove_file(&new)?;
     match linked {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
-        _ => read(),
+        _ => read_point(&path),
     }
+}
+
+fn read_point(path: &Path) -> io::Result<u64> {
+    let number = fs::read_to_string(path)?.trim().parse();
+    number.map_err(|_| io::Error::other(format!("{}: it does not have a number in it; remove it", path.display())))
 }
 
 #[cfg(test)]

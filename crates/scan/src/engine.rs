@@ -43,7 +43,7 @@ impl std::fmt::Debug for ScanOptions<'_> {
 /// Lists what is installed in an image. The result depends on the image's bytes alone.
 ///
 /// # Errors
-/// When the bytes cannot be had, are not what the image says, or exceed the limits.
+/// When the bytes cannot be read, differ from what the image says, or exceed the limits.
 pub fn inventory(image: &Image, options: &ScanOptions<'_>) -> Result<Inventory, ScanError> {
     // A legacy docker archive states no digests of its layers' bytes: the digest of its config names none of them.
     let cache = options.cache.filter(|_| image.layers().all(|layer| layer.descriptor.has_stored_digest()));
@@ -52,6 +52,7 @@ pub fn inventory(image: &Image, options: &ScanOptions<'_>) -> Result<Inventory, 
     }
     let hashes = cache.map_or_else(PathHash::new, Cache::hashes);
     let scan = ScanResources::new(options.limits, options.cancel, options.progress, hashes);
+    // Two passes and a third: links are only known when all layers are, and databases with logs when all links are.
     let mut layers = layers::read_all(image, options.threads, cache, &scan)?;
     layers::reread_linked(image, &mut layers, cache, &scan)?;
     let mut databases = WalDatabases::read(image, &layers, &scan)?;

@@ -2,13 +2,13 @@
 //!
 //! Rules: one public error for what a caller can act on, with what was read, the cause and the next step in its message;
 //! a source's error is passed on as it is; parsers have small private errors, or a `&'static str` as the cause of a gap.
-//! What could not be seen in bytes that are sound otherwise is no error but a gap of the inventory.
+//! What cannot be seen in bytes that are otherwise sound is not an error but a gap of the inventory.
 
 use crate::source::SourceError;
 use tidewaiter_core::Reason;
 use tidewaiter_core::image::Digest;
 
-/// Why there is no trustworthy inventory. What was merely not seen is a gap of the inventory instead.
+/// Why there is no trustworthy inventory. What a scan could not see is a gap of the inventory instead.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ScanError {
     /// The image could not be opened or read.

@@ -14,9 +14,8 @@ pub mod oci_layout;
 mod read;
 pub mod registry;
 
-use std::io::Read;
-
 use serde::Deserialize;
+use std::io::Read;
 use tidewaiter_core::image::{Digest, Platform};
 
 pub use error::SourceError;

@@ -69,6 +69,15 @@ pub struct TarReader<R> {
     header_bytes: u64,
 }
 
+/// The first name that there is, in the order in which Go prefers them: GNU's, PAX's, the header's own.
+fn first_name(gnu: String, pax: Option<&str>, own: String) -> String {
+    match pax {
+        _ if !gnu.is_empty() => gnu,
+        Some(name) => name.to_owned(),
+        None => own,
+    }
+}
+
 /// Headers that precede a real entry and apply to it.
 #[derive(Debug, Default)]
 struct Pending {
@@ -90,10 +99,12 @@ impl<R: BufRead> TarReader<R> {
     pub fn next_entry(&mut self) -> Result<Option<TarEntry>, TarError> {
         let mut pending = Pending::default();
         loop {
+            // Callers need not read the content of an entry.
             self.skip_rest()?;
             let Some(header) = self.header()? else { return Ok(None) };
             self.set_content(if header.is_bare() { 0 } else { header.size })?;
             match header.typeflag {
+                // A later header of the same kind replaces an earlier one, as in Go.
                 b'x' => pending.pax = Pax::parse(&self.small()?)?,
                 b'g' => {
                     // Go returns it as an entry of its own: headers pending for the next one no longer apply.
@@ -109,13 +120,8 @@ impl<R: BufRead> TarReader<R> {
 
     fn entry(&mut self, mut header: Header, pending: Pending) -> Result<TarEntry, TarError> {
         let Pending { pax, long_name, long_link } = pending;
-        let chosen = |long: String, key: &str, short: String| match (long.is_empty(), pax.get(key)) {
-            (false, _) => long,
-            (true, Some(value)) => value.to_owned(),
-            (true, None) => short,
-        };
-        let mut path = chosen(long_name, "path", std::mem::take(&mut header.name));
-        let link = chosen(long_link, "linkpath", std::mem::take(&mut header.link));
+        let mut path = first_name(long_name, pax.get("path"), std::mem::take(&mut header.name));
+        let link = first_name(long_link, pax.get("linkpath"), std::mem::take(&mut header.link));
         if let Some(text) = pax.get("size") {
             header.size = text.parse().map_err(|_| TarError::Corrupt("a PAX size is not a number"))?;
         }

@@ -114,10 +114,10 @@ impl Cluster {
                 None => format!("{} kubectl", self.binary.display()),
             };
             std::fs::create_dir_all(&folder).unwrap();
-            let beside = folder.join("new");
-            std::fs::write(&beside, format!("#!/bin/sh\nexec {own} \"$@\"\n")).unwrap();
-            std::fs::set_permissions(&beside, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-            std::fs::rename(beside, script).unwrap();
+            let new = folder.join("new");
+            std::fs::write(&new, format!("#!/bin/sh\nexec {own} \"$@\"\n")).unwrap();
+            std::fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+            std::fs::rename(new, script).unwrap();
         }
         folder
     }

@@ -42,7 +42,7 @@ pub fn cached_with_kubelet(root: &Path) -> PathBuf {
 pub fn find(root: &Path) -> Result<PathBuf, String> {
     if let Some(named) = std::env::var_os(OVERRIDE) {
         let named = PathBuf::from(named);
-        return if named.is_file() { Ok(named) } else { Err(format!("{OVERRIDE}={} is no file", named.display())) };
+        return if named.is_file() { Ok(named) } else { Err(format!("{OVERRIDE}={} is not a file", named.display())) };
     }
     let cached = cached(root);
     if cached.is_file() {

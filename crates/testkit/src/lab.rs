@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// How long anything may take on a busy machine.
+/// How long anything may take: two cores that also compile are slow, and a story that waits in vain fails anyway.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where things are.

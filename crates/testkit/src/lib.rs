@@ -21,6 +21,7 @@ pub mod packages;
 pub mod people;
 pub mod program_image;
 pub mod proxy;
+pub mod quotes;
 pub mod readme;
 pub mod receiver;
 pub mod registry;

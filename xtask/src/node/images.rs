@@ -10,7 +10,7 @@ use tidewaiter_testkit::packages::debian;
 use tidewaiter_testkit::program_image::architecture;
 
 const BUSYBOX: &str = "bin/busybox";
-/// Waits until it is told to end; process 1 of a container ends by no signal that it does not take.
+/// Waits for SIGTERM, with a handler: process 1 of a container ignores signals that it has no handler for.
 const WAIT: &str = "trap 'exit 0' TERM; /bin/busybox sleep 1000000 & wait";
 
 /// Makes images for this machine.
@@ -28,23 +28,23 @@ impl RunnableImages {
         Ok(RunnableImages { busybox, architecture: architecture()? })
     }
 
-    /// Without vulnerabilities; every name gives another digest.
+    /// An image without vulnerabilities; each name has another digest.
     pub(crate) fn clean(&self, name: &str) -> Image {
         self.with(&CLEAN, name)
     }
 
-    /// With three critical vulnerabilities; every name gives another digest.
+    /// An image with three critical vulnerabilities; each name has another digest.
     pub(crate) fn vulnerable(&self, name: &str) -> Image {
         self.with(&VULNERABLE, name)
     }
 
-    /// What holds a Pod's namespaces.
+    /// The image of the container that keeps a Pod's namespaces.
     pub(crate) fn pause(&self) -> Image {
         self.waiting().layer("COPY busybox", LayerBuilder::new().executable(BUSYBOX, &self.busybox)).build()
     }
 
     fn with(&self, packages: &[(&str, &str)], name: &str) -> Image {
-        // The file belongs to a package, as in a real image: a program that belongs to none is a gap.
+        // busybox belongs to a package, as in a real image: a program without one would be a gap.
         let all = [packages, &[("busybox-static", "1:1.35.0-4")]].concat();
         let system = debian(RELEASE, &all)
             .file("var/lib/dpkg/info/busybox-static.list", format!("/.\n/bin\n/{BUSYBOX}\n"))

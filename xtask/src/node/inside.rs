@@ -1,4 +1,4 @@
-//! The half that runs in the namespaces.
+//! The half that runs in the namespaces: sets the stage, installs, plays the stories.
 
 use super::args::InsideArgs;
 use super::images::RunnableImages;
@@ -17,11 +17,11 @@ use std::process::Command;
 use std::{env, fs};
 use tidewaiter_testkit::cluster::{Cluster, which};
 
-/// Builds the stage, installs, plays; true when all went as it should.
+/// Sets the stage, installs and plays; true if everything was as expected.
 pub(crate) fn run(root: &Path, inside: &InsideArgs) -> Result<bool> {
-    // The other half blocked signals for itself; programs started here want theirs.
+    // The first half blocks signals, and children inherit that: programs started here need them.
     SigSet::all().thread_unblock().context("signals cannot be unblocked")?;
-    network::furnish()?;
+    network::set_up()?;
     let mut stage = stage(root, inside).inspect_err(|error| keep(inside, Some(error)))?;
     let outcome = play(root, inside, &mut stage);
     keep(inside, outcome.as_ref().err());
@@ -46,12 +46,12 @@ fn stage(root: &Path, inside: &InsideArgs) -> Result<Stage> {
     let mut machine = NodeMachine::new(inside, cluster.dir())?;
     machine.start()?;
     let shell = Shell { folder: project(root, inside)?, path: path(inside)?, kubeconfig: cluster.kubeconfig() };
-    // The longer path first: one is in the other.
+    // The longer paths first, since they contain the shorter ones.
     let session = Session::new(shell, &[(cluster.dir(), "/controlplane"), (work, "/work"), (root, ".")]);
     Ok(Stage { session, machine, registry, images, _cluster: cluster })
 }
 
-/// A copy of the project's manifests, so that commands may change them, beside what else the commands name.
+/// Makes a folder like the project's: a copy of the manifests, which commands may change, and what else they name.
 fn project(root: &Path, inside: &InsideArgs) -> Result<std::path::PathBuf> {
     let folder = inside.work.join("project");
     fs::create_dir_all(folder.join("target"))?;
@@ -60,7 +60,7 @@ fn project(root: &Path, inside: &InsideArgs) -> Result<std::path::PathBuf> {
     Ok(folder)
 }
 
-/// PATH with the programs, and with the control plane's kubectl where there is none.
+/// PATH with the programs, and with the control plane's kubectl if this machine has none.
 fn path(inside: &InsideArgs) -> Result<std::ffi::OsString> {
     let folder = inside.work.join("bin");
     fs::create_dir_all(&folder)?;
@@ -76,7 +76,7 @@ fn path(inside: &InsideArgs) -> Result<std::ffi::OsString> {
     Ok(env::join_paths(std::iter::once(folder).chain(env::split_paths(&usual)))?)
 }
 
-/// What a developer looks at first after a failure.
+/// Prints what a developer looks at first after a failure.
 fn explain(stage: &mut Stage) {
     let lines = [
         "kubectl get pods -A",
@@ -91,7 +91,7 @@ fn explain(stage: &mut Stage) {
     }
 }
 
-/// When it is wanted: until the other half ends this one.
+/// With `--keep`, waits until the first half ends this one.
 fn keep(inside: &InsideArgs, error: Option<&anyhow::Error>) {
     if !inside.args.keep {
         return;

@@ -1,4 +1,4 @@
-//! Installing and taking out by the commands that the README shows, read from there as they are.
+//! Installs and uninstalls by the README's commands, read from there as they are.
 
 use super::args::InsideArgs;
 use super::machine;
@@ -11,15 +11,15 @@ use std::fs;
 use std::path::Path;
 use tidewaiter_testkit::readme;
 
-/// Where the README has a registry of the reader's.
+/// The registry of the README, replaced by the one of the node.
 const REGISTRY: &str = "registry.example";
-/// Where the README has the volume; in the namespaces this folder is theirs.
+/// The README's volume; in the namespaces this folder is an empty one.
 const VOLUME: &str = "/var/lib/tidewaiter";
-/// An authority, whichever: what counts is that the server finds the file.
+/// Any certificate authority will do: the server only has to find the file.
 const CA: &str = "kubectl get configmap kube-root-ca.crt -o jsonpath='{.data.ca\\.crt}' > ca.pem";
 const ROLLED_OUT: &str = "kubectl -n tidewaiter-system rollout status deployment/tidewaiter";
 
-/// Waits for the node, follows the README, and then does what this node wants beside.
+/// Waits for the node and follows the README, with what this node needs in addition.
 pub(crate) fn run(root: &Path, inside: &InsideArgs, stage: &mut Stage) -> Result<()> {
     let readme = root.join("README.md");
     stage.session.title("The node");
@@ -31,17 +31,17 @@ pub(crate) fn run(root: &Path, inside: &InsideArgs, stage: &mut Stage) -> Result
     for line in commands(&image(&readme)?) {
         session.types(&line, &ours(&line, inside)?, 0)?;
     }
-    session.note("There is no StorageClass: a folder of the node.");
+    session.note("There is no StorageClass, so the volume is a folder of the node.");
     fs::create_dir_all(VOLUME).context(VOLUME)?;
     follow(session, &readme::script(&readme, "volume").replace("NODE", machine::NAME))?;
-    session.note("Nothing leads out to the default feeds: those of the demo, as files.");
+    session.note("The default feeds cannot be reached from here: the demo's feeds, as files.");
     feeds(session)?;
     follow(session, &readme::script(&readme, "install"))?;
 
     session.title("Arguments of the server, and new feeds, by the README's commands");
     session.run(CA)?;
     follow(session, &readme::script(&readme, "arguments"))?;
-    session.note("This registry has no TLS, so it wants one more.");
+    session.note("This registry has no TLS, which needs one more argument.");
     session.run(&arguments())?;
     follow(session, &readme::script(&readme, "feeds"))?;
     session.run(ROLLED_OUT)?;
@@ -49,7 +49,7 @@ pub(crate) fn run(root: &Path, inside: &InsideArgs, stage: &mut Stage) -> Result
     session.run("kubectl -n tidewaiter-system logs deployment/tidewaiter -c database").map(drop)
 }
 
-/// Feeds in the place of the default ones, before they are applied.
+/// Replaces the default feeds in the manifests.
 fn feeds(session: &mut Session) -> Result<()> {
     session.run("tar -czf advisories.tar.gz -C demo advisories")?;
     session.run("sed 's,\"advisories\",\"advisories.tar.gz\",' demo/feeds.toml > feeds.toml")?;
@@ -61,7 +61,7 @@ fn feeds(session: &mut Session) -> Result<()> {
         .map(drop)
 }
 
-/// Takes it out again.
+/// Uninstalls.
 pub(crate) fn undo(root: &Path, session: &mut Session) -> Result<()> {
     follow(session, &readme::script(&root.join("README.md"), "removal"))
 }
@@ -74,7 +74,7 @@ fn follow(session: &mut Session, script: &str) -> Result<()> {
     Ok(())
 }
 
-/// The block that makes and pushes the image. It is long, so no test runs it, and it has no name.
+/// The block that builds and pushes the image. No test runs it, since it takes long, so it has no name.
 fn image(readme: &Path) -> Result<String> {
     let found = readme::blocks(readme).into_iter().find(|block| block.script.contains("cargo xtask image --push"));
     Ok(found.context("README.md shows no `cargo xtask image --push`")?.script)
@@ -91,20 +91,21 @@ fn arguments() -> String {
     )
 }
 
-/// `cargo xtask` is this program; nothing is built again in the namespaces.
+/// Replaces `cargo xtask` by this program: nothing is built in the namespaces.
 fn ours(line: &str, inside: &InsideArgs) -> Result<String> {
     let own = std::env::current_exe()?;
     let image = format!("{} image --programs {}", own.display(), inside.built.display());
     Ok(line.replace("cargo xtask image", &image))
 }
 
-/// The commands of a script, for this node's registry; one with a document or a text of several lines is a single one.
+/// The commands of a script, with this node's registry. A script with a here-document or a text of several lines is one
+/// command.
 fn commands(script: &str) -> Vec<String> {
     let script = script.replace(REGISTRY, &registry::loopback());
     if script.contains("<<") || script.contains("'\n") {
         return vec![script];
     }
-    // A command may go on in the next line.
+    // A backslash continues a command in the next line.
     let joined = script.replace("\\\n", "");
     joined.lines().map(str::to_owned).collect()
 }

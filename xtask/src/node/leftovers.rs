@@ -1,4 +1,4 @@
-//! What is left in the cluster: every object of every kind is searched for the product's name.
+//! Checks what an uninstallation leaves in the cluster: searches every object of every kind for the product's name.
 
 use super::session::Session;
 use anyhow::{Context, Result, bail};
@@ -6,14 +6,14 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 const NAME: &str = "tidewaiter";
-/// (kind, what of it may still name the product, why).
+/// (kind, path that may still have the name, why).
 const EXPECTED: [(&str, &str, &str); 3] = [
-    ("Event", "", "what was told; Kubernetes deletes it after an hour"),
-    ("PersistentVolume", "", "the volume that was given, released and kept"),
-    ("Node", "status.images", "images that the node still has"),
+    ("Event", "", "reported earlier; Kubernetes deletes it after an hour"),
+    ("PersistentVolume", "", "the volume, released and retained"),
+    ("Node", "status.images", "images that the node still stores"),
 ];
 
-/// Prints what is left, and fails when it is more than expected.
+/// Prints what is left, and fails if it is more than expected.
 pub(crate) fn check(session: &mut Session) -> Result<()> {
     session.note("What is left? Every object of every kind is searched for `tidewaiter`.");
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -40,7 +40,7 @@ pub(crate) fn check(session: &mut Session) -> Result<()> {
     Ok(())
 }
 
-/// Paths of every key and text that holds the name.
+/// Collects the paths of all keys and texts with the name.
 fn search(value: &Value, path: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
@@ -58,7 +58,7 @@ fn search(value: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The object, as one line; expected ones by their kind alone.
+/// One line about an object; expected ones by their kind, since there may be many.
 fn describe(object: &Value, path: &str) -> String {
     let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
     let expected = EXPECTED.iter().find(|(of, at, _)| *of == kind && path.starts_with(at));

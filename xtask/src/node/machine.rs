@@ -1,9 +1,9 @@
-//! The machine of the node: containerd and the kubelet, what they are told, and how they all die at once.
+//! The machine of the node: containerd and the kubelet, their configuration, and how the machine crashes.
 
 use super::args::InsideArgs;
 use super::network::{NODE, PODS};
 use super::packages::NETWORK_PLUGINS;
-use super::process::{PATIENCE, Process, output, until};
+use super::process::{LONGEST_WAIT, Process, output, until};
 use super::registry;
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
@@ -14,7 +14,7 @@ use std::process::Command;
 
 /// The node's name.
 pub(crate) const NAME: &str = "node-0";
-/// What holds a Pod's namespaces; in the node's own registry.
+/// The image of the container that keeps a Pod's namespaces, in the node's own registry.
 pub(crate) const PAUSE: &str = "pause:1";
 
 /// containerd and the kubelet.
@@ -34,14 +34,14 @@ struct Running {
 }
 
 impl NodeMachine {
-    /// Writes what they are told; `state` is the control plane's folder, with the kubelet's credentials.
+    /// Writes their configuration. `state`: the control plane's folder, with the kubelet's credentials.
     pub(crate) fn new(inside: &InsideArgs, state: &Path) -> Result<Self> {
         let work = inside.work.clone();
         for (name, text) in [
             ("containerd.toml", include_str!("machine/containerd.toml")),
             ("cni/10-node.conflist", include_str!("machine/cni.json")),
             ("kubelet.yaml", include_str!("machine/kubelet.yaml")),
-            // No names are resolved: there is nobody to ask.
+            // No name server is reachable, and the kubelet needs the file.
             ("resolv.conf", ""),
             (&format!("registries/{}/hosts.toml", registry::host()), include_str!("machine/hosts.toml")),
         ] {
@@ -63,13 +63,13 @@ impl NodeMachine {
         Ok(NodeMachine { work, controlplane, cgroup: inside.cgroup.clone(), running: None })
     }
 
-    /// Starts both, as a machine does that is switched on.
+    /// Starts both, as when a machine is switched on.
     pub(crate) fn start(&mut self) -> Result<()> {
         let mut containerd = Command::new("containerd");
         containerd.arg("--config").arg(self.work.join("containerd.toml"));
         let mut containerd = Process::start(&mut containerd, &self.work.join("containerd.log"))?;
         let socket = self.work.join("containerd/containerd.sock");
-        until("containerd answers", PATIENCE, || answers(&mut containerd, &socket))?;
+        until("containerd answers", LONGEST_WAIT, || answers(&mut containerd, &socket))?;
         let mut kubelet = Command::new(&self.controlplane);
         kubelet.arg("kubelet").arg("--config").arg(self.work.join("kubelet.yaml"));
         kubelet.arg("--kubeconfig").arg(self.work.join("node.kubeconfig"));
@@ -80,22 +80,22 @@ impl NodeMachine {
         Ok(())
     }
 
-    /// An error, with the end of its log, once one of them has ended.
+    /// Fails, with the end of its log, if one of them has ended.
     pub(crate) fn still_runs(&mut self) -> Result<()> {
         let Some(running) = &mut self.running else { return Ok(()) };
         running.containerd.still_runs().context("containerd")?;
         running.kubelet.still_runs().context("the kubelet")
     }
 
-    /// Kills both, every shim and every container, as a lost machine would.
+    /// Kills both, every shim and every container at once, as a power failure does.
     pub(crate) fn crash(&mut self) -> Result<()> {
         self.running = None;
-        until("no container and no shim runs", PATIENCE, || self.kill_containers())
+        until("no container and no shim runs", LONGEST_WAIT, || self.kill_containers())
     }
 
     fn kill_containers(&self) -> Result<Option<()>> {
         let mut all = shims()?;
-        // Every container is in all hierarchies: one will do.
+        // Every container is in all hierarchies, so one is enough.
         if let Some(hierarchy) = hierarchies()?.first() {
             members(&hierarchy.join(&self.cgroup), &mut all)?;
         }
@@ -113,7 +113,7 @@ fn answers(containerd: &mut Process, socket: &Path) -> Result<Option<()>> {
     Ok(said.ok().map(drop))
 }
 
-/// The trees of control groups: one, or one for each controller in the older form.
+/// The hierarchies of control groups: one (cgroup v2), or one for each controller (v1).
 pub(crate) fn hierarchies() -> Result<Vec<PathBuf>> {
     let root = PathBuf::from("/sys/fs/cgroup");
     if root.join("cgroup.controllers").is_file() {
@@ -124,7 +124,7 @@ pub(crate) fn hierarchies() -> Result<Vec<PathBuf>> {
     Ok(all.into_iter().filter(|path| !path.is_symlink() && path.join("cgroup.procs").is_file()).collect())
 }
 
-/// Processes of a control group and of those below it.
+/// Collects the processes of a control group and its descendants.
 fn members(group: &Path, into: &mut Vec<i32>) -> Result<()> {
     let listed = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
     into.extend(listed.lines().filter_map(|line| line.parse::<i32>().ok()));
@@ -136,7 +136,7 @@ fn members(group: &Path, into: &mut Vec<i32>) -> Result<()> {
     Ok(())
 }
 
-/// containerd's own processes beside the containers; /proc is that of these namespaces.
+/// containerd's shims, which are outside of the containers' control groups; /proc is that of these namespaces.
 fn shims() -> Result<Vec<i32>> {
     let mut all = Vec::new();
     for entry in fs::read_dir("/proc")? {

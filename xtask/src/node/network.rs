@@ -1,4 +1,4 @@
-//! The network of the node, and the folders that its programs write to unasked. Both end with the namespaces.
+//! The network of the node, and folders for what its programs write. Both end with the namespaces.
 
 use super::process::output;
 use anyhow::Result;
@@ -6,20 +6,21 @@ use std::process::Command;
 
 /// The node's address, where the registry and the kubelet listen.
 pub(crate) const NODE: &str = "10.99.0.1";
-/// Where `NODE` is.
+/// The network of `NODE`.
 pub(crate) const NODES: &str = "10.99.0.0/24";
-/// The Service `kubernetes`: the API server listens on it, as no kube-proxy leads there.
+/// The address of the Service `kubernetes`: the API server listens on it itself, since there is no kube-proxy.
 pub(crate) const API_SERVER: &str = "10.96.0.1";
-/// Where Pods are.
+/// The network of the Pods.
 pub(crate) const PODS: &str = "10.244.0.0/24";
 
 const BRIDGE: &str = "node0";
-/// Shims, network namespaces, kept results of network plugins, links to logs.
-const WRITTEN_UNASKED: [&str; 3] = ["/run", "/var/lib", "/var/log"];
+/// Where containerd and the kubelet write whatever their configuration says: shims, network namespaces, results of network
+/// plugins, links to logs.
+const WRITTEN: [&str; 3] = ["/run", "/var/lib", "/var/log"];
 
-/// Gives the empty namespaces what a node has. No route leads out.
-pub(crate) fn furnish() -> Result<()> {
-    for folder in WRITTEN_UNASKED {
+/// Sets up the empty namespaces as a node. There is no route to the outside.
+pub(crate) fn set_up() -> Result<()> {
+    for folder in WRITTEN {
         output(Command::new("mount").args(["-t", "tmpfs", "tmpfs", folder]))?;
     }
     ip(&["link", "set", "lo", "up"])?;

@@ -1,4 +1,4 @@
-//! What happens outside of the namespaces, and is undone: a folder, a control group, settings of the kernel.
+//! What changes outside of the namespaces, and is undone: a folder, a control group, kernel settings.
 
 use super::args::NodeArgs;
 use super::machine;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-/// What a kubelet sets for the whole machine.
+/// Kernel settings that a kubelet changes for the whole machine.
 const SETTINGS: [&str; 6] = [
     "vm/overcommit_memory",
     "vm/panic_on_oom",
@@ -21,18 +21,18 @@ const SETTINGS: [&str; 6] = [
     "kernel/keys/root_maxbytes",
 ];
 
-/// Everything that would outlive the namespaces.
+/// All changes that would outlive the namespaces.
 #[derive(Debug)]
 pub(crate) struct HostChanges {
     folder: tempfile::TempDir,
     cgroup: String,
     settings: Vec<(PathBuf, String)>,
-    /// Held as long as there are traces: a second run would take for the machine's settings what the first one set.
+    /// Locked until the changes are undone: a second run would save the settings of the first one as the machine's.
     lock: fs::File,
 }
 
 impl HostChanges {
-    /// Makes them; from here on `remove` is due.
+    /// Makes the changes; the caller must `undo` them.
     pub(crate) fn make() -> Result<Self> {
         let lock = std::env::temp_dir().join("tidewaiter-node.lock");
         let lock = fs::File::create(&lock).with_context(|| lock.display().to_string())?;
@@ -44,7 +44,7 @@ impl HostChanges {
             let value = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
             settings.push((path, value));
         }
-        // A kubelet wants its part of the control groups to be there.
+        // A kubelet requires its control group to exist.
         for hierarchy in machine::hierarchies()? {
             let path = hierarchy.join(&cgroup);
             fs::create_dir(&path).with_context(|| path.display().to_string())?;
@@ -52,7 +52,7 @@ impl HostChanges {
         Ok(HostChanges { folder, cgroup, settings, lock })
     }
 
-    /// Removes them. The processes are told to end by now, and may take a moment.
+    /// Undoes the changes. Processes were killed before, but the control group is busy until they are gone.
     pub(crate) fn undo(self) -> Result<()> {
         for hierarchy in machine::hierarchies()? {
             let group = hierarchy.join(&self.cgroup);
@@ -63,12 +63,12 @@ impl HostChanges {
             fs::write(path, value).with_context(|| format!("{}: it was {}", path.display(), value.trim()))?;
         }
         let path = self.folder.path().to_owned();
-        self.folder.close().with_context(|| format!("{} is left; remove it", path.display()))?;
-        self.lock.unlock().context("the lock cannot be given back")
+        self.folder.close().with_context(|| format!("{} was not removed; remove it", path.display()))?;
+        self.lock.unlock().context("the lock cannot be released")
     }
 }
 
-/// A control group and those below it. Their files are not removed, nor can they be.
+/// Removes a control group and its descendants: folders only, since their files belong to the kernel.
 fn remove_group(group: &Path) -> std::io::Result<()> {
     if !group.exists() {
         return Ok(());
@@ -82,32 +82,32 @@ fn remove_group(group: &Path) -> std::io::Result<()> {
     fs::remove_dir(group)
 }
 
-/// Runs this program's other half in namespaces of its own; they end with it.
+/// Runs the second half in namespaces of its own, which end with it.
 pub(crate) fn run_apart(changes: &HostChanges, args: &NodeArgs, programs: &Path, controlplane: &Path) -> Result<bool> {
-    // The build may have replaced the file that this program was started from.
+    // A copy, since a build may have replaced the file of this program.
     let own = changes.folder.path().join("xtask");
     fs::copy("/proc/self/exe", &own).context("this program cannot be copied")?;
-    // Blocked before the half is started, so that no signal is missed; it unblocks them for itself.
+    // Blocked before the second half starts, so that no signal is missed; it unblocks them for itself.
     let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect();
     signals.thread_block().context("signals cannot be blocked")?;
     let mut command = Command::new("unshare");
     command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
-    // Process 1 of the namespace is a shell: it takes the orphans.
+    // Process 1 of the namespace is a shell, which reaps orphans.
     command.args(["sh", "-c", r#""$0" "$@"; exit $?"#]).arg(own).arg("node-inside");
     command.env("TMPDIR", changes.folder.path());
     command.arg("--work").arg(changes.folder.path()).arg("--cgroup").arg(&changes.cgroup);
     command.arg("--built").arg(programs).arg("--controlplane").arg(controlplane);
     let flags = [("--transcript", args.transcript), ("--release", args.release), ("--keep", args.keep)];
     command.args(flags.iter().filter(|(_, wanted)| *wanted).map(|(flag, _)| flag));
-    // Out of the terminal's reach: Ctrl-C is for this half alone.
+    // In a process group of its own, so that Ctrl-C reaches this half only, which ends the other in order.
     let mut child = command.process_group(0).spawn().context("unshare cannot be run")?;
     match wait(&mut child, &signals)? {
         Some(status) => Ok(status.success()),
-        None => bail!("interrupted; everything is taken down"),
+        None => bail!("interrupted; everything was stopped"),
     }
 }
 
-/// Until the half ends; none when it was ended by a signal to this process.
+/// Waits for the second half; `None` if a signal to this process ended it.
 fn wait(child: &mut Child, signals: &SigSet) -> Result<Option<ExitStatus>> {
     loop {
         if signals.wait().context("signals cannot be waited for")? != Signal::SIGCHLD {

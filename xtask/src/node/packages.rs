@@ -1,14 +1,14 @@
-//! The programs of a node, from Debian's packages.
+//! Installs the programs of a node from Debian's packages.
 
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::Command;
 use tidewaiter_testkit::cluster::which;
 
-/// Where Debian has the network plugins of containers.
+/// The folder of Debian's CNI plugins.
 pub(crate) const NETWORK_PLUGINS: &str = "/usr/lib/cni";
 
-/// (what must be there, the package that brings it).
+/// (required program or file, its package).
 const NEEDED: [(&str, &str); 7] = [
     ("containerd", "containerd"),
     ("runc", "runc"),
@@ -19,14 +19,17 @@ const NEEDED: [(&str, &str); 7] = [
     ("busybox", "busybox-static"),
 ];
 
-/// Installs what is missing, and says so.
+/// Installs missing packages.
 pub(crate) fn ensure() -> Result<()> {
     let missing = missing();
     if missing.is_empty() {
         return Ok(());
     }
     if which("apt-get").is_none() {
-        bail!("missing: {}; install them by hand, this is no Debian", missing.join(", "));
+        bail!(
+            "missing: {}; install them with this system's package manager, since it has no apt-get",
+            missing.join(", ")
+        );
     }
     println!("installing {}", missing.join(", "));
     apt(&["update", "-q"])?;
@@ -46,7 +49,7 @@ fn there(what: &str) -> bool {
     }
 }
 
-/// Whether a program runs in an image that holds nothing else.
+/// Whether a program needs no shared library, and so runs in an image without any.
 fn is_static(program: &Path) -> bool {
     Command::new("ldd").arg(program).output().is_ok_and(|out| !out.status.success())
 }

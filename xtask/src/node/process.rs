@@ -1,4 +1,4 @@
-//! A program that runs until it is stopped, and waiting with a condition and a deadline.
+//! Runs programs in the background, and waits with a condition and a deadline.
 
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long anything may take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+/// Longest wait: much longer than any step takes, since other work may slow the machine down.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// A running program; it is killed when dropped.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts it; what it says is added to its log.
+    /// Starts it; its output is appended to the log.
     pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Self> {
         let file = fs::File::options().create(true).append(true).open(log).context(log.display().to_string())?;
         let both = file.try_clone()?;
@@ -26,10 +26,10 @@ impl Process {
         Ok(Process { child, log: log.to_owned() })
     }
 
-    /// An error, with the end of its log, once it has ended by itself.
+    /// Fails, with the end of its log, if it has ended.
     pub(crate) fn still_runs(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
-            bail!("it ended ({status}); the end of its log:\n{}", self.last_words());
+            bail!("ended ({status}); the end of its log:\n{}", self.last_words());
         }
         Ok(())
     }
@@ -48,7 +48,7 @@ impl Drop for Process {
     }
 }
 
-/// Asks again until the answer is some, at most this long.
+/// Polls until `ask` returns a value, for at most `limit`.
 pub(crate) fn until<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let began = Instant::now();
     loop {
@@ -56,13 +56,13 @@ pub(crate) fn until<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Res
             return Ok(answer);
         }
         if began.elapsed() > limit {
-            bail!("after {} s it is still not so that {what}", limit.as_secs());
+            bail!("after {} s still waiting until {what}", limit.as_secs());
         }
         std::thread::park_timeout(Duration::from_millis(100));
     }
 }
 
-/// Runs a command that must succeed, and gives what it printed.
+/// Runs a command that must succeed; returns its output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let out = command.stdin(Stdio::null()).output().with_context(|| format!("{name} cannot be run"))?;

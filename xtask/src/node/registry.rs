@@ -1,7 +1,7 @@
-//! The registry: Debian's docker-registry on the node's address, without TLS.
+//! The node's registry: Debian's docker-registry, without TLS.
 
 use super::network::NODE;
-use super::process::{PATIENCE, Process, until};
+use super::process::{LONGEST_WAIT, Process, until};
 use crate::push::{self, Transport};
 use anyhow::{Context, Result};
 use std::fs;
@@ -19,18 +19,18 @@ pub(crate) struct NodeRegistry {
     process: Process,
 }
 
-/// Its name as containerd and the server in its Pod reach it.
+/// Its host for containerd and for the server in its Pod.
 pub(crate) fn host() -> String {
     format!("{NODE}:{PORT}")
 }
 
-/// Its name on loopback, where pushing needs no TLS.
+/// Its host on loopback, where pushing needs no TLS.
 pub(crate) fn loopback() -> String {
     format!("127.0.0.1:{PORT}")
 }
 
 impl NodeRegistry {
-    /// Starts it, and waits until it answers.
+    /// Starts it and waits until it answers.
     pub(crate) fn start(work: &Path) -> Result<Self> {
         let (config, data) = (work.join("registry.yml"), work.join("registry"));
         let text = format!(
@@ -41,7 +41,7 @@ impl NodeRegistry {
         let mut command = Command::new("docker-registry");
         let process = Process::start(command.arg("serve").arg(&config), &work.join("registry.log"))?;
         let mut registry = NodeRegistry { process };
-        until("the registry answers", PATIENCE, || registry.answers())?;
+        until("the registry answers", LONGEST_WAIT, || registry.answers())?;
         Ok(registry)
     }
 
@@ -50,7 +50,7 @@ impl NodeRegistry {
         Ok(TcpStream::connect((NODE, PORT)).ok().map(drop))
     }
 
-    /// Stores an image; gives the reference to pull it by.
+    /// Pushes an image; returns its reference.
     pub(crate) fn push(&self, name: &str, image: &Image) -> Result<String> {
         push::push(&format!("{}/{name}", host()), image, Transport::PlainHttp, &Settings::default())
             .with_context(|| format!("pushing {name}"))?;

@@ -1,17 +1,17 @@
 //! A shell session: typed commands, what they print, and the expected results. Everything printed is recorded for
 //! docs/real-node.md.
 
-use super::process::{PATIENCE, until};
+use super::process::{LONGEST_WAIT, until};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Who types the commands: where, and with which programs and cluster.
+/// Where commands are run, with which programs and cluster.
 #[derive(Debug)]
 pub(crate) struct Shell {
-    /// The folder the commands are typed in.
+    /// The working directory.
     pub folder: PathBuf,
     /// PATH.
     pub path: OsString,
@@ -20,7 +20,7 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    /// A command line, with its errors among what it prints, and a time after which it is ended.
+    /// A command line with stderr merged into stdout, and a time limit: a command that hangs must not block the run.
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new("timeout");
         command.arg("300").args(["sh", "-c"]).arg(format!("exec 2>&1; {line}"));
@@ -30,17 +30,17 @@ impl Shell {
     }
 }
 
-/// The commands so far.
+/// The commands and their output so far.
 #[derive(Debug)]
 pub(crate) struct Session {
     shell: Shell,
-    /// Paths of this machine, and what stands for them.
+    /// Paths of this machine, and what replaces them in the record.
     stand_ins: Vec<(String, &'static str)>,
     text: String,
 }
 
 impl Session {
-    /// Nothing yet.
+    /// An empty session.
     pub(crate) fn new(shell: Shell, stand_ins: &[(&Path, &'static str)]) -> Self {
         let stand_ins = stand_ins.iter().map(|(path, name)| (path.display().to_string(), *name)).collect();
         Session { shell, stand_ins, text: String::new() }
@@ -51,32 +51,32 @@ impl Session {
         &self.text
     }
 
-    /// Where the commands are typed.
+    /// The working directory.
     pub(crate) fn folder(&self) -> &Path {
         &self.shell.folder
     }
 
-    /// The title of what follows.
+    /// Prints a title.
     pub(crate) fn title(&mut self, text: &str) {
         self.print(&format!("\n== {text}"));
     }
 
-    /// What the reader must know.
+    /// Prints a remark for the reader.
     pub(crate) fn note(&mut self, text: &str) {
         self.print(&format!("\n# {text}"));
     }
 
-    /// Types a command that must succeed.
+    /// Runs a command that must succeed.
     pub(crate) fn run(&mut self, line: &str) -> Result<String> {
         self.ends(line, 0)
     }
 
-    /// Types a command that must end with this code.
+    /// Runs a command that must end with this exit code.
     pub(crate) fn ends(&mut self, line: &str, code: i32) -> Result<String> {
         self.types(line, line, code)
     }
 
-    /// Types a command, does another one that is the same here, and wants this exit code.
+    /// Prints one command and runs another, its equivalent here, that must end with this exit code.
     pub(crate) fn types(&mut self, shown: &str, done: &str, code: i32) -> Result<String> {
         self.print(&format!("\n$ {shown}"));
         let mut child = self.shell.command(done).spawn().with_context(|| shown.to_owned())?;
@@ -94,7 +94,7 @@ impl Session {
         Ok(said)
     }
 
-    /// Types a command that must fail and say this.
+    /// Runs a command that must fail with this message.
     pub(crate) fn refused(&mut self, line: &str, why: &str) -> Result<()> {
         let said = self.ends(line, 1)?;
         if !said.contains(why) {
@@ -103,11 +103,11 @@ impl Session {
         Ok(())
     }
 
-    /// Types a command once its output holds all these words.
+    /// Runs a command until its output has all these words; prints the last run.
     pub(crate) fn becomes(&mut self, line: &str, words: &[&str]) -> Result<String> {
         let mut last = String::new();
         let what = format!("`{line}` shows {words:?}");
-        let seen = until(&what, PATIENCE, || self.shows(line, words, &mut last));
+        let seen = until(&what, LONGEST_WAIT, || self.shows(line, words, &mut last));
         self.print(&format!("\n$ {line}\n{}", last.trim_end()));
         seen.map(|()| last)
     }
@@ -117,7 +117,7 @@ impl Session {
         Ok(words.iter().all(|word| last.contains(word)).then_some(()))
     }
 
-    /// What a command says, whatever comes of it; nothing is printed.
+    /// The output of a command, whatever its exit code; nothing is printed.
     pub(crate) fn quietly(&self, line: &str) -> Result<String> {
         let out = self.shell.command(line).output().with_context(|| line.to_owned())?;
         Ok(String::from_utf8_lossy(&out.stdout).into_owned())

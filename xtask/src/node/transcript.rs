@@ -1,4 +1,4 @@
-//! The transcript as a page of the documentation: a record of one run, not a file that is compared.
+//! Writes the session as a page of the documentation: a record of one run, which no check compares.
 
 use super::args::InsideArgs;
 use super::process::output;
@@ -20,9 +20,9 @@ pub(crate) fn write(root: &Path, inside: &InsideArgs, session: &Session) -> Resu
     let head = format!(
         "# tidewaiter on a real node\n\n\
          A record of `{command}` on {}: a real kubelet and containerd, images\n\
-         that are pulled, Pods that run. tidewaiter (its {programs} programs) is installed and taken out by the README's\n\
-         commands, which are read from there. The command checks every exit code, and what is waited for. Names, times and\n\
-         digests differ with every run.\n\n\
+         that are pulled, Pods that run. tidewaiter (its {programs} programs) is installed and uninstalled by the README's\n\
+         commands, which are read from there. The command checks every exit code, and each output that it waits for. Names,\n\
+         times and digests differ with every run.\n\n\
          | Kubernetes | containerd | runc | kernel |\n|---|---|---|---|\n| {} | {} | {} | {} |\n",
         first(said("date", "-I")?),
         kubernetes.trim().trim_start_matches("Server Version: "),
@@ -36,13 +36,13 @@ pub(crate) fn write(root: &Path, inside: &InsideArgs, session: &Session) -> Resu
     Ok(())
 }
 
-/// The word with a version's number.
+/// The first word of a line that looks like a version.
 fn version(line: &str) -> String {
     let numbers = |word: &&str| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
     line.split_whitespace().find(numbers).unwrap_or(line).to_owned()
 }
 
-/// A heading for each title, and a block of text for what follows it.
+/// A heading for each title, with a block of the text below it.
 fn sections(text: &str) -> String {
     let mut page = String::new();
     for section in text.split("\n== ").filter(|section| !section.trim().is_empty()) {

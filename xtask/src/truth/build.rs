@@ -1,4 +1,5 @@
-//! Images made from the registries, each with the list of the package manager that made it. Never from a scanner.
+//! Builds images from package registries, each with the list of the package manager that built it. The lists never come
+//! from a scanner, which could share our mistakes.
 
 mod debian;
 mod go;
@@ -15,14 +16,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tidewaiter_testkit::cluster::which;
 
-/// How one image is made.
+/// How to build one image.
 struct Recipe {
     name: &'static str,
     /// The types of packages that its list is complete for.
     types: &'static [&'static str],
     /// Programs it needs on PATH.
     tools: &'static [&'static str],
-    /// Makes the root file system in a folder, with another one for what is only needed meanwhile.
+    /// Builds the root file system in one folder, with another one for temporary files.
     make: fn(&Path, &Path) -> Result<Vec<Listed>>,
 }
 
@@ -35,7 +36,7 @@ const RECIPES: [Recipe; 6] = [
     Recipe { name: "java", types: &["maven"], tools: &["mvn"], make: java::make },
 ];
 
-/// The folder of images and lists, of which those that are there already are kept.
+/// Builds missing images; returns the folder of images and lists.
 pub(crate) fn ensure(root: &Path) -> Result<PathBuf> {
     let dir = root.join("target/truth");
     let missing: Vec<&str> = RECIPES.iter().flat_map(|r| r.tools).filter(|t| which(t).is_none()).copied().collect();
@@ -64,7 +65,7 @@ fn make(recipe: &Recipe, dir: &Path) -> Result<()> {
     }
     let packages = (recipe.make)(&image, &work)?;
     let types = recipe.types.iter().map(|kind| (*kind).to_owned()).collect();
-    // Last, so that an interrupted build leaves nothing that looks finished.
+    // Last, so that an interrupted build does not look finished.
     fs::write(list, serde_json::to_vec_pretty(&Truth { types, packages })?)?;
     fs::remove_dir_all(work)?;
     Ok(())
@@ -76,7 +77,7 @@ fn command(program: impl AsRef<OsStr>, args: &[&str]) -> Command {
     command
 }
 
-/// Runs a program; gives what it prints.
+/// Runs a program; returns its output.
 fn output(command: &mut Command) -> Result<String> {
     let line = command_line(command);
     let out = command.output().with_context(|| format!("{line} cannot be run"))?;
@@ -85,7 +86,7 @@ fn output(command: &mut Command) -> Result<String> {
         let last: Vec<&str> = said.lines().rev().take(20).collect();
         bail!("{line} failed:\n{}", last.into_iter().rev().collect::<Vec<_>>().join("\n"));
     }
-    String::from_utf8(out.stdout).with_context(|| format!("{line} prints what is no text"))
+    String::from_utf8(out.stdout).with_context(|| format!("{line} printed something other than UTF-8"))
 }
 
 fn command_line(command: &Command) -> String {
@@ -93,7 +94,7 @@ fn command_line(command: &Command) -> String {
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 
-/// A path as text, for programs' arguments.
+/// A path as text, for arguments of programs.
 fn text(path: &Path) -> Result<&str> {
-    path.to_str().with_context(|| format!("{}: its name is no text", path.display()))
+    path.to_str().with_context(|| format!("{}: the name is not UTF-8", path.display()))
 }

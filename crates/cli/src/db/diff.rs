@@ -74,8 +74,8 @@ fn text(diff: &DatabaseDiff<'_>) -> Result<()> {
     }
     let (old, new) = (&diff.old, &diff.new);
     writeln!(out, "\n{} added, {} removed, {} changed", diff.added, diff.removed, diff.changed)?;
-    writeln!(out, "old: {}, built {}", old.id, render::time(old.built))?;
-    writeln!(out, "new: {}, built {}", new.id, render::time(new.built))?;
+    writeln!(out, "old: {}, built {}", old.id, render::built(old.built))?;
+    writeln!(out, "new: {}, built {}", new.id, render::built(new.built))?;
     Ok(out.flush()?)
 }
 
@@ -86,7 +86,7 @@ fn width<'a>(head: &'a str, cells: impl Iterator<Item = &'a str>) -> usize {
 
 /// "Debian:12 curl, npm left-pad and 3 more".
 fn packages(all: &[NamedPackage<'_>]) -> String {
-    let listed = all.iter().take(LISTED).map(|p| printable(&format!("{} {}", p.ecosystem, p.name)));
+    let listed = all.iter().take(LISTED).map(|p| printable(format!("{} {}", p.ecosystem, p.name)));
     let mut out = listed.collect::<Vec<_>>().join(", ");
     if let Some(more) = all.len().checked_sub(LISTED).filter(|more| *more > 0) {
         let _ = write!(out, " and {more} more");
@@ -100,5 +100,5 @@ fn coverage(coverage: &Coverage) -> String {
     let rated = if coverage.rated { "rated" } else { "not rated" };
     let Some(support) = &coverage.support else { return format!("{complete}, {rated}") };
     let extended = support.extended_until.as_ref().map_or(String::new(), |until| format!(" (extended {until})"));
-    printable(&format!("{complete}, {rated}, fixes until {}{extended}", support.until))
+    printable(format!("{complete}, {rated}, fixes until {}{extended}", support.until))
 }

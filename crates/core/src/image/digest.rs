@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// The only accepted algorithm, so that two digests of one blob are equal as texts.
 const PREFIX: &str = "sha256:";
 
 /// A SHA-256 content digest, written `sha256:<64 lower-case hex digits>`.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Digest;
 
+// As containerd and Docker complete a short name, so that the scanned image is the one that a node pulls.
 const DEFAULT_REGISTRY: &str = "docker.io";
 const DEFAULT_TAG: &str = "latest";
 /// Longest name of a host (RFC 1035 §2.3.4, as text).

@@ -49,6 +49,7 @@ enum Value<'a> {
     Nothing,
 }
 
+/// Suffixes in apk's order: negative before the release, positive after it.
 const SUFFIXES: [(&str, i8); 9] =
     [("alpha", -4), ("beta", -3), ("pre", -2), ("rc", -1), ("cvs", 1), ("svn", 2), ("git", 3), ("hg", 4), ("p", 5)];
 

@@ -53,8 +53,10 @@ enum Token<'a> {
 
 /// Rank of a release: `""`, `final`, `ga`.
 const RELEASE: u8 = 5;
+/// Rank of every other qualifier: after all known ones, and ordered by text among each other.
 const UNKNOWN: u8 = 7;
 
+/// The known qualifiers in Maven's order; those of equal rank are aliases.
 const QUALIFIERS: [(&str, u8); 11] = [
     ("alpha", 0),
     ("beta", 1),

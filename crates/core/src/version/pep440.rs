@@ -73,6 +73,7 @@ impl<'a> Version<'a> {
     }
 }
 
+// Longer spellings first: `a` and `r` are prefixes of others. Equal ranks are aliases (PEP 440, "Normalization").
 const PRE: [(&str, u8); 8] =
     [("alpha", 1), ("beta", 2), ("preview", 3), ("pre", 3), ("rc", 3), ("a", 1), ("b", 2), ("c", 3)];
 const POST: [(&str, u8); 3] = [("post", 0), ("rev", 0), ("r", 0)];

@@ -2,7 +2,7 @@
 
 use super::{AdvisoryChange, ChangeKind, NamedPackage};
 use crate::DatabaseError;
-use crate::format::{AdvisoryEntry, CveEntry, Section};
+use crate::format::{AdvisoryEntry, CveEntry, DatabaseSection};
 use crate::reader::Database;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -40,7 +40,7 @@ impl<'a> Details<'a> {
 pub(super) fn changed_facts<'a>(old: &'a Database, new: &'a Database) -> Result<HashSet<&'a str>, DatabaseError> {
     let (mut before, mut after) = (Details::new(old), Details::new(new));
     let mut out = HashSet::new();
-    let (a, b): (&[CveEntry], &[CveEntry]) = (old.records(Section::Cves), new.records(Section::Cves));
+    let (a, b): (&[CveEntry], &[CveEntry]) = (old.records(DatabaseSection::Cves), new.records(DatabaseSection::Cves));
     let (mut i, mut j) = (0, 0);
     loop {
         let (x, y) = (a.get(i), b.get(j));
@@ -110,7 +110,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(db: &'a Database, facts: &'a HashSet<&'a str>) -> Self {
-        Walk { details: Details::new(db), entries: db.records(Section::Advisories).iter(), facts }
+        Walk { details: Details::new(db), entries: db.records(DatabaseSection::Advisories).iter(), facts }
     }
 
     fn next(&mut self) -> Result<Option<Record>, DatabaseError> {
@@ -173,7 +173,7 @@ pub(super) fn named<'a>(
             _ => ChangeKind::Changed,
         };
         let (details, index) = if b.is_some() { (&mut after, b) } else { (&mut before, a) };
-        let entries: &[AdvisoryEntry] = details.db.records(Section::Advisories);
+        let entries: &[AdvisoryEntry] = details.db.records(DatabaseSection::Advisories);
         let entry = index.and_then(|index| entries.get(index)).ok_or_else(|| details.corrupt())?;
         let db = details.db;
         let names: Names<'_> =

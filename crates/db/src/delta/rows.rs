@@ -2,7 +2,7 @@
 
 use super::records::{Ranks, RecordDigest};
 use super::{ChangedRows, Key, NamedPackage};
-use crate::format::{PackageEntry, Section};
+use crate::format::{DatabaseSection, PackageEntry};
 use crate::reader::{Database, Row};
 use crate::writer::{key_code, key_kind};
 use std::cmp::Ordering;
@@ -38,8 +38,8 @@ impl<'a> Side<'a, '_> {
 pub(super) fn changed<'a>(old: &'a Database, new: &'a Database, ranks: &Ranks) -> RowDifferences<'a> {
     let (before, after) = (Side { db: old, said: &ranks.old }, Side { db: new, said: &ranks.new });
     let mut found = RowDifferences::default();
-    let mut a = old.records::<PackageEntry>(Section::Packages).iter().peekable();
-    let mut b = new.records::<PackageEntry>(Section::Packages).iter().peekable();
+    let mut a = old.records::<PackageEntry>(DatabaseSection::Packages).iter().peekable();
+    let mut b = new.records::<PackageEntry>(DatabaseSection::Packages).iter().peekable();
     loop {
         let next = match (a.peek(), b.peek()) {
             (Some(a), Some(b)) => order(before.key(a)).cmp(&order(after.key(b))),

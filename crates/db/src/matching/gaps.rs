@@ -9,7 +9,7 @@ use tidewaiter_core::ecosystem::{Ecosystem, Os};
 use tidewaiter_core::package::Package;
 use tidewaiter_core::report::{Gap, GapKind, Inventory};
 
-/// How many names a message lists.
+/// How many names a message lists: enough to recognise the software, on one line of a terminal.
 const LISTED: usize = 5;
 
 pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) -> Vec<Gap> {

@@ -52,7 +52,7 @@ fn exception(rule: Rule, source: &str) -> Result<Exception, String> {
     ];
     let state = |text: &str| {
         let known = states.iter().find(|(word, _)| *word == text).map(|(_, state)| *state);
-        known.ok_or_else(|| format!("{text:?} is no fix-state"))
+        known.ok_or_else(|| format!("{text:?} is not a fix-state"))
     };
     Ok(Exception {
         vulnerabilities: rule.vulnerability.iter().map(|v| v.as_str().into()).collect(),

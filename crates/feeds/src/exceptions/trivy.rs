@@ -5,6 +5,7 @@ use serde::Deserialize;
 use tidewaiter_core::exception::{Exception, ExceptionTarget};
 use tidewaiter_core::finding::SuppressionStatus;
 
+/// The reason where the file gives none.
 const REASON: &str = "ignored";
 
 /// The plain form. Lines about other kinds of findings (`AVD-…`, secrets) match no vulnerability and are harmless.

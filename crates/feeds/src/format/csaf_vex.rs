@@ -51,17 +51,18 @@ struct Vulnerability {
     #[serde(default)]
     product_status: BTreeMap<String, Vec<String>>,
     #[serde(default)]
-    remediations: Vec<Remediation>,
+    remediations: Vec<Statement>,
     #[serde(default)]
     scores: Vec<Score>,
     #[serde(default)]
-    threats: Vec<Threat>,
+    threats: Vec<Statement>,
     #[serde(default)]
     references: Vec<Reference>,
 }
 
+/// A remediation or a threat: the fields that both have.
 #[derive(Deserialize)]
-struct Remediation {
+struct Statement {
     category: String,
     #[serde(default)]
     details: String,
@@ -80,15 +81,6 @@ struct Score {
 #[serde(rename_all = "camelCase")]
 struct Cvss {
     vector_string: String,
-}
-
-#[derive(Deserialize)]
-struct Threat {
-    category: String,
-    #[serde(default)]
-    details: String,
-    #[serde(default)]
-    product_ids: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -191,7 +183,7 @@ fn tidy(mut row: Affected) -> Affected {
 }
 
 /// The fix state of packages without a fix, by product id.
-fn states(remediations: &[Remediation]) -> BTreeMap<&str, FixState> {
+fn states(remediations: &[Statement]) -> BTreeMap<&str, FixState> {
     let mut out = BTreeMap::new();
     for remediation in remediations {
         let details = remediation.details.to_lowercase();
@@ -206,7 +198,7 @@ fn states(remediations: &[Remediation]) -> BTreeMap<&str, FixState> {
     out
 }
 
-fn severities(threats: &[Threat]) -> BTreeMap<&str, Severity> {
+fn severities(threats: &[Statement]) -> BTreeMap<&str, Severity> {
     let impacts = threats.iter().filter(|t| t.category == "impact");
     let rated = impacts.filter_map(|t| Some((t, t.details.parse::<Severity>().ok()?)));
     rated.flat_map(|(t, severity)| t.product_ids.iter().map(move |id| (id.as_str(), severity))).collect()

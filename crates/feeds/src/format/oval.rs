@@ -59,7 +59,7 @@ struct Document {
 /// Reads one document.
 ///
 /// # Errors
-/// When it is no well-formed XML.
+/// When it is not well-formed XML.
 pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     if !name.ends_with(".xml") {
         return Ok(false);

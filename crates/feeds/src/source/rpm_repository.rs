@@ -8,8 +8,9 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
+/// Where createrepo puts the index of a repository.
 const INDEX: &str = "repodata/repomd.xml";
-/// Most bytes of a list of mirrors, which has a few lines.
+/// Mirrors that are tried. Lists have a few; a longer one must not keep a build busy.
 const MAX_MIRRORS: usize = 16;
 
 /// The location and digest of the file, as an index names them.

@@ -1,4 +1,4 @@
-//! pacman: `var/lib/pacman/local/NAME-VERSION-RELEASE/desc` for each package, and `files` beside it (libalpm, `be_local.c`).
+//! pacman: `var/lib/pacman/local/NAME-VERSION-RELEASE/desc` for each package, and `files` next to it (libalpm, `be_local.c`).
 
 use super::ParsedFile;
 use super::analyzer::{Analyzer, all};
@@ -28,7 +28,7 @@ pub(super) const FILE_LISTS: Analyzer = Analyzer {
     read: files,
 };
 
-/// The files of one package: the lines of the section `%FILES%`; those of folders end with a slash.
+/// The files of one package: the lines of the section `%FILES%`; those of directories end with a slash.
 fn files(path: &str, bytes: &[u8]) -> ParsedFile {
     // Neither a version nor a release has a hyphen.
     let entry = path.strip_prefix(LOCAL).and_then(|path| path.strip_suffix("/files"));
@@ -65,7 +65,7 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::analyzer::is_for;
+    use super::super::analyzers::is_for;
     use super::super::listing::summary;
     use super::super::wants;
     use super::*;

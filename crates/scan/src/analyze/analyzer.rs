@@ -1,10 +1,7 @@
-//! What an analyzer is, and the table of those that are chosen by a file's path.
+//! What an analyzer is. [`super::analyzers`] lists them.
 
-use super::{
-    ParsedFile, alpm, apk, chisel, composer, conda, cran, dart, dotnet, dpkg, erlang, gem, julia, luarocks, npm,
-    os_release, python, rpm, sbom, swift, unsupported, yarn,
-};
-use tidewaiter_core::package::PackageType::{self, Cargo, Generic, Golang, Maven, Nuget};
+use super::ParsedFile;
+use tidewaiter_core::package::PackageType;
 
 /// Reads one kind of file and returns packages. `docs/adding.md` shows how to add one.
 #[derive(Debug)]
@@ -24,89 +21,14 @@ pub struct Analyzer {
     pub(super) read: fn(&str, &[u8]) -> ParsedFile,
 }
 
+impl Analyzer {
+    /// A path that it wants for each of its patterns.
+    pub fn sample_paths(&self) -> impl Iterator<Item = String> {
+        self.files.iter().map(|file| super::pattern::sample(file))
+    }
+}
+
 /// For analyzers that want every file that fits their patterns.
 pub(super) fn all(_path: &str) -> bool {
     true
-}
-
-/// All analyzers; the first that wants a path reads it.
-pub const ANALYZERS: &[Analyzer] = &[
-    os_release::ANALYZER,
-    dpkg::ANALYZER,
-    dpkg::FILE_LISTS,
-    chisel::ANALYZER,
-    apk::ANALYZER,
-    rpm::ANALYZER,
-    alpm::ANALYZER,
-    alpm::FILE_LISTS,
-    npm::ANALYZER,
-    yarn::ANALYZER,
-    python::ANALYZER,
-    conda::ANALYZER,
-    gem::ANALYZER,
-    composer::ANALYZER,
-    dotnet::ANALYZER,
-    cran::ANALYZER,
-    dart::ANALYZER,
-    erlang::ANALYZER,
-    julia::ANALYZER,
-    luarocks::ANALYZER,
-    swift::ANALYZER,
-    sbom::ANALYZER,
-    unsupported::ANALYZER,
-    unsupported::PORTAGE,
-];
-
-/// Formats that are detected by a file's first bytes, wherever it lies.
-pub const DETECTED_BY_CONTENT: &[(&str, &[PackageType])] = &[
-    ("Go programs (ELF, PE, Mach-O): build info", &[Golang]),
-    ("Rust programs: the list of cargo-auditable", &[Cargo]),
-    (".NET applications in a single file: the deps.json in it", &[Nuget]),
-    ("programs of the table below", &[Generic]),
-    ("Java archives (jar, war, ear and others), nested: pom.properties, manifest, file name", &[Maven]),
-];
-
-/// One number for the versions of all analyzers: another version of any of them makes another number.
-pub(super) const fn versions(analyzers: &[Analyzer], content: u32) -> u32 {
-    let (mut number, mut index) = (content, 0);
-    // A loop by index: iterators do not work in constants. 31 is larger than the steps between versions.
-    while index < analyzers.len() {
-        number = number.wrapping_mul(31).wrapping_add(analyzers[index].version);
-        index += 1;
-    }
-    number
-}
-
-/// For tests: whether a path's analyzer is this one.
-#[cfg(test)]
-pub(super) fn is_for(analyzer: &Analyzer, path: &str) -> bool {
-    super::analyzer_of(path).is_some_and(|found| found.name == analyzer.name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::pattern::{PathIndex, sample};
-    use super::*;
-
-    #[test]
-    fn every_pattern_has_its_analyzer() {
-        let index = PathIndex::new(ANALYZERS);
-        for analyzer in ANALYZERS {
-            for pattern in analyzer.files {
-                for dir in ["", "opt/app/"] {
-                    let dir = if pattern.starts_with("**/") { dir } else { "" };
-                    let path = format!("{dir}{}", sample(pattern));
-                    assert_eq!(index.find(&path).map(|found| found.name), Some(analyzer.name), "{path}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn names_are_unique() {
-        let mut names: Vec<&str> = ANALYZERS.iter().map(|analyzer| analyzer.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), ANALYZERS.len());
-    }
 }

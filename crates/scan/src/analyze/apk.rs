@@ -17,6 +17,7 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
 fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let mut parsed = ParsedFile { database: Some(PackageType::Apk), ..ParsedFile::default() };
+    // apk ends every line; a cut between two lines leaves no trace.
     if !text.is_empty() && !text.ends_with('\n') {
         parsed.gaps.push(unreadable(path, "its last line has no end, so it is truncated"));
     }

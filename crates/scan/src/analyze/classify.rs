@@ -1,4 +1,4 @@
-//! Programs that no package manager installed, told by a file's name and by text inside it ([`table`]).
+//! Programs that no package manager installed, detected by a file's name and by text inside it ([`table`]).
 
 mod mark;
 mod table;
@@ -11,15 +11,15 @@ use std::sync::LazyLock;
 use table::{PROGRAMS, Program};
 use tidewaiter_core::package::{Package, PackageType};
 
-/// Stands in a mark for the version in the file's name.
+/// In a mark, the version in the file's name.
 const FILE: &str = "{file}";
 
-/// What kind of file a row of the table speaks of.
+/// The kind of file that a row of the table is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum In {
+pub(super) enum ProgramFile {
     /// ELF, PE or Mach-O.
     Executable,
-    /// A Java archive, told by its name alone.
+    /// A Java archive, detected by its name alone.
     Archive,
     /// Anything else, read because of its name.
     Text,
@@ -33,18 +33,18 @@ pub fn programs() -> impl Iterator<Item = (&'static str, &'static [&'static str]
 
 /// Whether a file is read because of its name.
 pub(super) fn wants(path: &str) -> bool {
-    rows(path, In::Text).next().is_some()
+    rows(path, ProgramFile::Text).next().is_some()
 }
 
 /// Reads a file that is wanted by its name.
 pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
-    let mut search = Search::new(path, In::Text);
+    let mut search = ProgramSearch::new(path, ProgramFile::Text);
     search.part(bytes);
     ParsedFile { packages: search.packages(), ..ParsedFile::default() }
 }
 
 /// The rows whose file this may be, each with the version in the file's name.
-fn rows(path: &str, kind: In) -> impl Iterator<Item = (&'static Program, &str)> {
+fn rows(path: &str, kind: ProgramFile) -> impl Iterator<Item = (&'static Program, &str)> {
     let first = split(path).1.bytes().next().unwrap_or_default();
     let some = BY_FIRST.get(usize::from(first)).map(Vec::as_slice).unwrap_or_default();
     some.iter().copied().filter(move |program| program.kind == kind).filter_map(move |program| {
@@ -53,37 +53,39 @@ fn rows(path: &str, kind: In) -> impl Iterator<Item = (&'static Program, &str)> 
     })
 }
 
-/// The table by the first byte of the file's name, because every file of an image is asked for.
+/// The table by the first byte of the file's name: every file of an image is looked up.
 static BY_FIRST: LazyLock<Vec<Vec<&'static Program>>> = LazyLock::new(|| {
-    let may_begin = |program: &Program, first: u8| {
-        let names = program.files.iter().filter_map(|pattern| pattern.rsplit('/').next()?.bytes().next());
-        names.into_iter().any(|byte| byte == first || matches!(byte, b'*' | b'{'))
-    };
     (0..=u8::MAX).map(|first| PROGRAMS.iter().filter(|program| may_begin(program, first)).collect()).collect()
 });
 
-/// Looks for the programs that a file may be, in all of it or in one part after the other.
-pub(super) struct Search<'p> {
+/// Whether one of the program's files may have a name with this first byte.
+fn may_begin(program: &Program, first: u8) -> bool {
+    let mut names = program.files.iter().filter_map(|pattern| pattern.rsplit('/').next()?.bytes().next());
+    names.any(|byte| byte == first || matches!(byte, b'*' | b'{'))
+}
+
+/// Searches a file for the programs that it may be, whole or window by window.
+pub(super) struct ProgramSearch<'p> {
     /// With the versions found.
     rows: Vec<(&'static Program, &'p str, Option<String>)>,
 }
 
-impl<'p> Search<'p> {
-    pub(super) fn new(path: &'p str, kind: In) -> Self {
+impl<'p> ProgramSearch<'p> {
+    pub(super) fn new(path: &'p str, kind: ProgramFile) -> Self {
         let rows = rows(path, kind).map(|(program, named)| {
             let version = program.marks.is_empty().then(|| mark::version(named)).flatten();
             (program, named, version.filter(|version| is_long(version, program)))
         });
-        Search { rows: rows.collect() }
+        ProgramSearch { rows: rows.collect() }
     }
 
-    /// Looks at the next part.
+    /// Searches the next part.
     pub(super) fn part(&mut self, bytes: &[u8]) {
         for (program, named, version) in self.rows.iter_mut().filter(|(_, _, version)| version.is_none()) {
             *version = program.marks.iter().find_map(|mark| {
                 let captured = mark.contains(FILE);
                 let text = if captured { Cow::Owned(mark.replace(FILE, named)) } else { Cow::Borrowed(*mark) };
-                // A version in the file's name and the dot after it begin the whole one.
+                // The version in the file's name and the dot after it are the beginning of the whole one.
                 let own = if captured { named.len() + 1 } else { 0 };
                 let mut found = Mark::of(&text, own)?.versions(bytes);
                 found.find(|version| is_long(version, program))
@@ -97,7 +99,7 @@ impl<'p> Search<'p> {
     }
 }
 
-/// Whether a version has as many numbers as the program's versions have: `Apache/2.4` is none.
+/// Whether a version has as many numbers as the program's versions have: `Apache/2.4` is not one.
 fn is_long(version: &str, program: &Program) -> bool {
     let numbers = version.split('-').next().unwrap_or_default();
     numbers.split('.').count() >= program.numbers
@@ -107,8 +109,8 @@ fn is_long(version: &str, program: &Program) -> bool {
 mod tests {
     use super::*;
 
-    fn check(path: &str, kind: In, bytes: &[u8], expected: &[&str]) {
-        let mut search = Search::new(path, kind);
+    fn check(path: &str, kind: ProgramFile, bytes: &[u8], expected: &[&str]) {
+        let mut search = ProgramSearch::new(path, kind);
         search.part(bytes);
         let found: Vec<String> = search.packages().iter().map(|p| format!("{} {}", p.name, p.version)).collect();
         assert_eq!(found, expected, "{path}");
@@ -116,7 +118,8 @@ mod tests {
 
     #[test]
     fn programs_by_their_text() {
-        let check = |path: &str, text: &str, expected: &[&str]| check(path, In::Executable, text.as_bytes(), expected);
+        let check =
+            |path: &str, text: &str, expected: &[&str]| check(path, ProgramFile::Executable, text.as_bytes(), expected);
         check("usr/local/bin/node", "x\0node.js/v20.11.1\0x", &["node 20.11.1"]);
         check("usr/local/bin/nodes", "x\0node.js/v20.11.1\0x", &[]);
         check("usr/local/bin/python3.12", "\x003.1.2\x003.12.1\0", &["python 3.12.1"]);
@@ -149,7 +152,7 @@ mod tests {
     fn programs_by_their_files() {
         let text = |path: &str, text: &str, expected: &[&str]| {
             assert!(wants(path), "{path}");
-            check(path, In::Text, text.as_bytes(), expected);
+            check(path, ProgramFile::Text, text.as_bytes(), expected);
         };
         text("opt/java/openjdk/release", "JAVA_VERSION=\"17.0.10\"\n", &["java 17.0.10"]);
         text("opt/java/openjdk/release", "JAVA_VERSION=\"1.8.0_402\"\n", &["java 8.0.402"]);
@@ -163,7 +166,7 @@ mod tests {
         text("usr/share/kibana/package.json", "{\"name\": \"kibana\",\n\"version\": \"8.12.0\"}", &["kibana 8.12.0"]);
         let dotnet = "usr/share/dotnet/shared/Microsoft.NETCore.App/8.0.1/Microsoft.NETCore.App.deps.json";
         text(dotnet, "{}", &["dotnet 8.0.1"]);
-        let archive = |path: &str, expected: &[&str]| check(path, In::Archive, b"", expected);
+        let archive = |path: &str, expected: &[&str]| check(path, ProgramFile::Archive, b"", expected);
         archive("opt/kafka/libs/kafka_2.13-3.6.1.jar", &["kafka 3.6.1"]);
         archive("usr/share/elasticsearch/lib/elasticsearch-8.12.0.jar", &["elasticsearch 8.12.0"]);
         archive("app/lib/other-8.12.0.jar", &[]);

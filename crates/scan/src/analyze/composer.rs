@@ -25,13 +25,13 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let Some(list) = list.and_then(Value::as_array) else { return failed(path, "it lists no packages") };
     let mut listing = Listing::new(path);
     for entry in list {
-        // Packagist tells names apart without regard to case.
+        // Packagist ignores the case of names.
         listing.add(PackageType::Composer, &text(entry, "name").to_lowercase(), version(text(entry, "version")));
     }
     listing.done()
 }
 
-/// Releases are tagged `v1.2.3` or `1.2.3` as their authors like; both are the same version. Branches are `dev-main`.
+/// Authors tag releases `v1.2.3` or `1.2.3`; both are the same version. Branches are `dev-main`.
 fn version(tag: &str) -> &str {
     let release = |rest: &&str| rest.starts_with(|c: char| c.is_ascii_digit());
     tag.strip_prefix(['v', 'V']).filter(release).unwrap_or(tag)

@@ -1,5 +1,4 @@
-//! Files told by their content: programs with build info, Java archives. Their path says little, and what they hold is
-//! listed wherever they lie.
+//! Files that are detected by their content: programs with build info, Java archives. They are read wherever they are.
 
 mod binary;
 mod dotnet;
@@ -9,7 +8,7 @@ mod rust;
 #[cfg(test)]
 pub(super) mod testing;
 
-use super::classify::{In, Search};
+use super::classify::{ProgramFile, ProgramSearch};
 use super::{ParsedFile, unreadable};
 use binary::Binary;
 use memchr::memmem;
@@ -33,7 +32,8 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The size up to which a file is held, of what one file may take: what is unpacked of an archive needs as much again.
+    /// The size up to which a file is buffered in memory, of what one file may take: what is unpacked of an archive needs as
+    /// much again.
     pub(crate) fn max_buffered(self, limit: u64) -> u64 {
         match self {
             Format::Executable => limit / 4 * 3,
@@ -47,7 +47,7 @@ pub(crate) fn detect(path: &str, head: &[u8]) -> Option<Format> {
     match head {
         [0x7f, b'E', b'L', b'F', ..] | [b'M', b'Z', ..] => Some(Format::Executable),
         [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] | [0xce | 0xcf, 0xfa, 0xed, 0xfe, ..] => Some(Format::Executable),
-        // Java finds the archive by its end: what it begins with may be a script.
+        // Java finds an archive by its end: it may begin with a script.
         [_, ..] if java::is_named(path) => Some(Format::Archive),
         // Java classes begin like universal files.
         [0xca, 0xfe, 0xba, 0xbe | 0xbf, 0, 0, 0, 1..=44, ..] => Some(Format::Executable),
@@ -62,8 +62,9 @@ pub(crate) fn parse(format: Format, path: &str, bytes: &[u8]) -> ParsedFile {
         Format::Archive => java::archive(path, bytes),
     };
     if format == Format::Archive {
-        out.packages.extend(Search::new(path, In::Archive).packages());
+        out.packages.extend(ProgramSearch::new(path, ProgramFile::Archive).packages());
     }
+    // It counts at every path, so that links to it change nothing.
     out.by_content = true;
     out
 }
@@ -76,22 +77,22 @@ fn executable(path: &str, bytes: &[u8]) -> ParsedFile {
         match go::find(&binary, slice) {
             Some(info) => {
                 go = true;
-                out.add(info.says(path));
+                out.add(info.packages(path));
             }
             None if binary.is_go() => out.gaps.push(unreadable(path, "this Go program has no build info")),
             None => {}
         }
         out.add(rust::crates(path, &binary, slice));
-        let mut bundle = dotnet::Search::new(path);
+        let mut bundle = dotnet::BundleSearch::new(path);
         bundle.part(slice, slice.len());
         out.add(bundle.result());
         if binary.packed {
             out.gaps.push(unreadable(path, "this program is packed by UPX; unpack it to have it read"));
         }
     }
-    // What Go says of its programs is more than their text does.
+    // The build info of a Go program is better evidence than its text.
     if !go {
-        let mut program = Search::new(path, In::Executable);
+        let mut program = ProgramSearch::new(path, ProgramFile::Executable);
         program.part(bytes);
         out.packages.extend(program.packages());
     }
@@ -100,12 +101,13 @@ fn executable(path: &str, bytes: &[u8]) -> ParsedFile {
     out
 }
 
-/// Bytes of a large file that are in memory at a time.
+/// Bytes of a streamed file that are in memory at a time.
 const WINDOW: usize = 4 << 20;
-/// How far what is found may reach.
+/// Bytes that overlap with the next window: what is searched for must fit into them. The largest is a `deps.json`, of up
+/// to 2 MiB.
 const REACH: usize = WINDOW / 2;
 
-/// Reads a file that is too large to hold: it passes by once, and what identifies it is looked for.
+/// Streams a file that is too large to buffer, and searches it for what identifies it.
 ///
 /// # Errors
 /// When the stream fails.
@@ -115,18 +117,18 @@ pub(crate) fn parse_stream(format: Format, path: &str, content: &mut impl Read) 
         Format::Archive => java::large_archive(path, &mut BufReader::with_capacity(64 << 10, content)),
     };
     if format == Format::Archive {
-        out.packages.extend(Search::new(path, In::Archive).packages());
+        out.packages.extend(ProgramSearch::new(path, ProgramFile::Archive).packages());
     }
     out.by_content = true;
     Ok(out)
 }
 
 fn stream_executable(path: &str, content: &mut impl Read) -> io::Result<ParsedFile> {
-    let mut found = go::Search::default();
+    let mut found = go::GoSearch::default();
     let mut head = Binary::default();
     let mut audited = false;
-    let mut bundle = dotnet::Search::new(path);
-    let mut program = Search::new(path, In::Executable);
+    let mut bundle = dotnet::BundleSearch::new(path);
+    let mut program = ProgramSearch::new(path, ProgramFile::Executable);
     windows(content, |start, window, new| {
         if start == 0 {
             head = Binary::parse(window);
@@ -138,7 +140,7 @@ fn stream_executable(path: &str, content: &mut impl Read) -> io::Result<ParsedFi
         audited |= memmem::find(window, b"\0.dep-v0\0").is_some();
     })?;
     let mut out = match found.result(&head) {
-        Some(info) => info.says(path),
+        Some(info) => info.packages(path),
         None => ParsedFile { packages: program.packages(), ..ParsedFile::default() },
     };
     out.add(bundle.result());
@@ -149,11 +151,11 @@ fn stream_executable(path: &str, content: &mut impl Read) -> io::Result<ParsedFi
 }
 
 fn too_large(path: &str, what: &str) -> Gap {
-    let message = format!("{what} is too large to be held; what it holds is not judged");
+    let message = format!("{what} is too large to be buffered; its packages are not judged");
     Gap { kind: GapKind::LimitReached, subject: path.to_owned(), message }
 }
 
-/// Shows a stream in windows that overlap: (where it is, its bytes, how many of them no later window shows).
+/// Shows a stream in windows that overlap: (offset, bytes, how many of them no later window has).
 fn windows(content: &mut impl Read, mut show: impl FnMut(u64, &[u8], usize)) -> io::Result<()> {
     let mut window = Vec::with_capacity(WINDOW);
     let mut start = 0_u64;
@@ -189,11 +191,11 @@ mod tests {
     }
 
     #[test]
-    fn large_files_are_read_as_they_pass() {
+    fn large_files_are_streamed() {
         let check = |what: &str, bytes: &[u8]| {
             let whole = parse(Format::Executable, "app", bytes);
-            let passed = parse_stream(Format::Executable, "app", &mut &*bytes).unwrap();
-            assert_eq!(passed, whole, "{what}");
+            let streamed = parse_stream(Format::Executable, "app", &mut &*bytes).unwrap();
+            assert_eq!(streamed, whole, "{what}");
             assert!(!whole.packages.is_empty(), "{what}");
         };
         let program = go_program("go1.22.4", "path\ta\nmod\ta\tv1.0.0\t\n");
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_said() {
+    fn what_cannot_be_read_is_a_gap() {
         let check = |bytes: &[u8], expected: &str| {
             let parsed = parse(Format::Executable, "app", bytes);
             let message = parsed.gaps.first().map(|gap| gap.message.as_str()).unwrap_or_default();

@@ -16,13 +16,13 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
     read: parse,
 };
 
-/// R says by `Built` that a package is installed; without it the file is one of its sources, or something else.
+/// R writes `Built` when it installs a package; without it the file is a part of its sources, or something else.
 fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let stanza = Stanza::parse(text.lines().take_while(|line| !line.trim().is_empty()));
-    let says_built = text.lines().any(|line| line.starts_with("Built:"));
+    let is_installed = text.lines().any(|line| line.starts_with("Built:"));
     let stanza = match stanza {
-        Err(line) if says_built => return failed(path, &format!("a line is not a field: {line:.60}")),
+        Err(line) if is_installed => return failed(path, &format!("a line is not a field: {line:.60}")),
         stanza => stanza.ok().filter(|stanza| stanza.get("Built").is_some()),
     };
     let mut listing = Listing::new(path);
@@ -35,7 +35,7 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     listing.done()
 }
 
-/// Whether R keeps installed packages there.
+/// Whether the directory is one of R's libraries.
 fn in_library(path: &str) -> bool {
     let library = path.rsplit('/').nth(2).unwrap_or_default();
     library == "site-library" || library == "library" && path.contains("/R/")

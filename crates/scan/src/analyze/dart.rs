@@ -2,7 +2,7 @@
 
 use super::ParsedFile;
 use super::analyzer::Analyzer;
-use super::listing::{Listing, held};
+use super::listing::{Listing, within_tree_limit};
 use super::parsed::failed;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -38,8 +38,8 @@ struct Entry {
 }
 
 fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
-    let lock =
-        held(bytes).and_then(|b| serde_saphyr::from_slice(b).map_err(|_| "it is not a lock file of pub".to_owned()));
+    let lock = within_tree_limit(bytes)
+        .and_then(|b| serde_saphyr::from_slice(b).map_err(|_| "it is not a lock file of pub".to_owned()));
     let lock: Lock = match lock {
         Ok(lock) => lock,
         Err(cause) => return failed(path, &cause),

@@ -35,7 +35,7 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
         let (name, version) = key.split_once('/').unwrap_or((key, ""));
         if let Some(framework) = framework.as_ref().filter(|framework| framework.is(name)) {
             found = true;
-            // Advisories of those days name the framework, whatever the platform.
+            // Advisories for these versions name the framework, not the platform.
             let old = name.to_lowercase().starts_with("runtime.");
             listing.add(PackageType::Nuget, if old { framework.name } else { name }, framework.version);
             continue;
@@ -56,10 +56,10 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
 }
 
 /// Whether a library's files are part of the application. Many packages only bring others, or serve the compiler; the
-/// target says which. What it does not speak of may be there.
+/// target says which. A library that it does not mention may be there.
 fn ships(files: Option<&Map<String, Value>>, key: &str) -> bool {
     let Some(library) = files.and_then(|files| files.get(key)) else { return true };
-    // `_._` stands for no file.
+    // NuGet writes `_._` for no file.
     let real = |files: &Map<String, Value>| files.keys().any(|file| !file.ends_with("_._"));
     let assets = ["runtime", "runtimeTargets", "native", "resources"];
     assets.iter().any(|kind| library.get(kind).and_then(Value::as_object).is_some_and(real))

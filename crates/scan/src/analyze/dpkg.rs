@@ -7,7 +7,7 @@ use super::{MAX_GAPS, ParsedFile, is_text, unreadable};
 use tidewaiter_core::package::{Package, PackageType};
 
 const STATUS: &str = "var/lib/dpkg/status";
-/// The end of the lists of checksums in `status.d`, which are no stanzas.
+/// The end of the lists of checksums in `status.d`, which are not stanzas.
 const SUMS: &str = ".md5sums";
 
 pub(super) const ANALYZER: Analyzer = Analyzer {
@@ -101,7 +101,7 @@ fn installed(stanza: &Stanza) -> Result<Option<Package>, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::analyzer::is_for;
+    use super::super::analyzers::is_for;
     use super::*;
 
     #[test]

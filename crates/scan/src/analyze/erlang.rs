@@ -120,7 +120,7 @@ fn vsn(text: &str) -> Option<&str> {
     values.next()?.split_once('"').map(|(version, _)| version).filter(|version| !version.is_empty())
 }
 
-/// The text of the term `{<<"FIELD">>,<<"…">>}.`; terms begin lines, and those inside others do not.
+/// The text of the term `{<<"FIELD">>,<<"…">>}.`, which begins a line; terms inside others do not.
 fn term<'a>(text: &'a str, field: &str) -> Option<&'a str> {
     let start = format!("{{<<\"{field}\">>,");
     let value = text.lines().find_map(|line| line.strip_prefix(start.as_str()))?;

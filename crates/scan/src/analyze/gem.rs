@@ -58,7 +58,7 @@ fn literal(value: &str) -> Option<&str> {
         }
     };
     let text = rest.split_once(end)?.0;
-    // What has to be computed is not known: `"#{version}"`.
+    // A computed value is not known: `"#{version}"`.
     (!text.is_empty() && !text.contains(['#', '\\', ' '])).then_some(text)
 }
 

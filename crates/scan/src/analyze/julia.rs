@@ -3,7 +3,7 @@
 
 use super::ParsedFile;
 use super::analyzer::Analyzer;
-use super::listing::{Listing, held};
+use super::listing::{Listing, within_tree_limit};
 use super::parsed::failed;
 use tidewaiter_core::package::PackageType;
 use toml::{Table, Value};
@@ -36,8 +36,8 @@ fn is_project(path: &str) -> bool {
 }
 
 fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
-    let table: Result<Table, String> =
-        held(bytes).and_then(|b| String::from_utf8_lossy(b).parse().map_err(|_| "it is not TOML".to_owned()));
+    let table: Result<Table, String> = within_tree_limit(bytes)
+        .and_then(|b| String::from_utf8_lossy(b).parse().map_err(|_| "it is not TOML".to_owned()));
     match table {
         Ok(table) if is_project(path) => project(path, &table),
         Ok(table) => manifest(path, &table),

@@ -5,25 +5,25 @@ use serde_json::Value;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
-/// Packages that one file may list: several times as many as the largest true ones do.
+/// Packages that one file may list: several times as many as the largest real ones do.
 const MAX_PACKAGES: usize = 50_000;
 
-/// What one file lists so far.
+/// The packages that one file lists, within bounds, and what is wrong with it.
 pub(super) struct Listing<'a> {
     path: &'a str,
     parsed: ParsedFile,
 }
 
-/// A place in what one file lists.
+/// A position in a listing.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place(usize);
+pub(super) struct ListingMark(usize);
 
 impl<'a> Listing<'a> {
     pub(super) fn new(path: &'a str) -> Self {
         Listing { path, parsed: ParsedFile::default() }
     }
 
-    /// Adds a package. One without version is listed all the same, so that the report says it was not judged.
+    /// Adds a package. One without version is listed too, so that the report has a gap for it.
     pub(super) fn add(&mut self, kind: PackageType, name: &str, version: &str) {
         self.package(Package::new(kind, name.trim(), version.trim()));
     }
@@ -38,7 +38,7 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// Whether it takes no more packages, which a gap says then.
+    /// Whether it takes no more packages; then a gap says so.
     pub(super) fn is_full(&mut self) -> bool {
         let full = self.parsed.packages.len() >= MAX_PACKAGES;
         if full && self.parsed.gaps.iter().all(|gap| gap.kind != GapKind::LimitReached) {
@@ -48,21 +48,21 @@ impl<'a> Listing<'a> {
         full
     }
 
-    /// Notes what is not understood; the first few say enough.
+    /// Adds a gap for what is not understood, for the first few.
     pub(super) fn unreadable(&mut self, cause: &str) {
         if self.parsed.gaps.len() < MAX_GAPS {
             self.parsed.gaps.push(unreadable(self.path, cause));
         }
     }
 
-    /// Where it is now.
-    pub(super) fn place(&self) -> Place {
-        Place(self.parsed.packages.len())
+    /// The current end.
+    pub(super) fn mark(&self) -> ListingMark {
+        ListingMark(self.parsed.packages.len())
     }
 
-    /// Takes back the packages that were added since.
-    pub(super) fn back_to(&mut self, place: Place) {
-        self.parsed.packages.truncate(place.0);
+    /// Removes the packages that were added since a mark.
+    pub(super) fn truncate(&mut self, mark: ListingMark) {
+        self.parsed.packages.truncate(mark.0);
     }
 
     pub(super) fn done(self) -> ParsedFile {
@@ -70,11 +70,11 @@ impl<'a> Listing<'a> {
     }
 }
 
-/// Most bytes of a file that is held as a tree, which takes ten times as many. The largest true ones have a few million.
+/// Bytes of a file that is parsed into a tree, which takes ten times as many. The largest real ones have a few million.
 const MAX_TREE: usize = 16 << 20;
 
-/// A file that may be held as a tree.
-pub(super) fn held(bytes: &[u8]) -> Result<&[u8], String> {
+/// Refuses a file that is too large to be parsed into a tree.
+pub(super) fn within_tree_limit(bytes: &[u8]) -> Result<&[u8], String> {
     if bytes.len() > MAX_TREE {
         return Err(format!("it has {} bytes, the limit for files of its kind is {MAX_TREE}", bytes.len()));
     }
@@ -83,7 +83,7 @@ pub(super) fn held(bytes: &[u8]) -> Result<&[u8], String> {
 
 /// A JSON file, with or without a byte order mark.
 pub(super) fn json(bytes: &[u8]) -> Result<Value, String> {
-    let bytes = held(bytes)?;
+    let bytes = within_tree_limit(bytes)?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     serde_json::from_slice(bytes).map_err(|e| format!("it is not JSON ({e})"))
 }

@@ -1,4 +1,4 @@
-//! Lua: rocks lie in `rocks-LUA/NAME/VERSION-REVISION/` (luarocks, "File locations"), so that the path is enough.
+//! Lua: rocks are in `rocks-LUA/NAME/VERSION-REVISION/` (luarocks, "File locations"), so that the path is enough.
 
 use super::ParsedFile;
 use super::analyzer::Analyzer;

@@ -19,7 +19,7 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
 
 /// Whether the directory is a package's, and not in the tests or examples of another.
 fn is_installed(path: &str) -> bool {
-    let Some((dir, name)) = path.strip_suffix("/package.json").map(|dir| (dir, folder(dir))) else { return false };
+    let Some((dir, name)) = path.strip_suffix("/package.json").map(|dir| (dir, name_of(dir))) else { return false };
     name.is_some_and(|name| name.contains('/') || !name.starts_with(['.', '@'])) && !in_tests(dir)
 }
 
@@ -31,7 +31,7 @@ fn in_tests(dir: &str) -> bool {
         let own = if package.starts_with('@') { 2 } else { 1 };
         let tests = ["test", "tests", "__tests__", "example", "examples", "fixtures", "__fixtures__"];
         // The last one is the package of the path itself.
-        if packages.peek().is_some() && package.split('/').skip(own).any(|folder| tests.contains(&folder)) {
+        if packages.peek().is_some() && package.split('/').skip(own).any(|dir| tests.contains(&dir)) {
             return true;
         }
     }
@@ -45,13 +45,13 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     };
     let field = |name: &str| json.get(name).and_then(Value::as_str).map(str::trim).filter(|v| !v.is_empty());
     let version = field("version");
-    // npm knows a package without a name by its folder; a folder with neither is not installed as a package.
-    let name = field("name").or_else(|| version.and(path.strip_suffix("/package.json").and_then(folder)));
+    // npm names a package without a name by its directory; a file without name and version is not a package's.
+    let name = field("name").or_else(|| version.and(path.strip_suffix("/package.json").and_then(name_of)));
     let Some(name) = name else { return ParsedFile::default() };
     if json.get("version").is_some_and(|v| !v.is_string()) {
         return failed(path, "its version is not text");
     }
-    // Without a version it is listed all the same, so that the report says it was not judged.
+    // Without a version it is listed too, so that the report has a gap for it.
     ParsedFile {
         packages: vec![Package::new(PackageType::Npm, name, version.unwrap_or_default())],
         ..ParsedFile::default()
@@ -59,7 +59,7 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
 }
 
 /// `NAME` or `@SCOPE/NAME` of a package's directory.
-fn folder(dir: &str) -> Option<&str> {
+fn name_of(dir: &str) -> Option<&str> {
     dir.rsplit_once("node_modules/").map(|(_, name)| name)
 }
 
@@ -87,7 +87,7 @@ mod tests {
         check("my_node_modules/a/package.json", false);
     }
     #[test]
-    fn packages_are_named_by_their_file_or_folder() {
+    fn packages_are_named_by_their_file_or_directory() {
         let check = |json: &str, expected: &[(&str, &str)], gaps: usize| {
             let parsed = parse("app/node_modules/@s/a/package.json", json.as_bytes());
             let found: Vec<_> = parsed.packages.iter().map(|p| (p.name.as_str(), p.version.as_str())).collect();

@@ -16,6 +16,7 @@ fn parse(_: &str, bytes: &[u8]) -> ParsedFile {
     for (key, value) in text.lines().filter_map(|line| line.trim().split_once('=')) {
         let value = unquote(value);
         match key {
+            // Lower case by the specification; another case must not hide the distribution.
             "ID" => os.id = value.to_ascii_lowercase(),
             "VERSION_ID" => os.version_id = value,
             "VERSION_CODENAME" => os.codename = value,

@@ -1,10 +1,10 @@
-//! Which files a package manager of the operating system put where they are, so that what is found in them is judged by the
-//! distribution, which may have fixed it without changing its version.
+//! Files that the operating system's package manager installed. What is found in them is matched with the distribution's
+//! advisories, because it may have fixed a flaw without a change of the version.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// Directories that distributions merged into `/usr`: a package names either.
+/// Directories that distributions merged into `/usr`: a package may list either path.
 const MERGED: [&str; 4] = ["bin/", "sbin/", "lib/", "lib64/"];
 
 /// The files of one OS package.
@@ -22,7 +22,8 @@ impl OwnedFiles {
     }
 }
 
-/// Stands for a path: a hundred thousand of them fit in a megabyte. No image can be made in which two paths meet.
+/// A number for a path: a hundred thousand of them take less than a megabyte. No image can be crafted in which two paths
+/// collide.
 pub(crate) fn id(path: &str) -> u64 {
     let path = path.trim_start_matches('/');
     let mut hash = Sha256::new();

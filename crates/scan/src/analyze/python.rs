@@ -1,4 +1,4 @@
-//! Python distributions: `*.dist-info/METADATA` (PEP 376, core metadata) and eggs, as files, folders and zip archives.
+//! Python distributions: `*.dist-info/METADATA` (PEP 376, core metadata) and eggs, as files, directories and zip archives.
 
 use super::analyzer::Analyzer;
 use super::headers::Stanza;
@@ -46,7 +46,7 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
 fn distribution(path: &str, bytes: &[u8]) -> ParsedFile {
     let text = String::from_utf8_lossy(bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    // The body after the first empty line is the description; what is no field in the head is ignored as pip does.
+    // The body after the first empty line is the description; a line that is not a field is ignored, as by pip.
     let head = text.lines().take_while(|l| !l.trim_end().is_empty()).filter(|l| l.contains(':') || l.starts_with(' '));
     let stanza = Stanza::parse(head).unwrap_or_default();
     match (stanza.get("Name"), stanza.get("Version")) {
@@ -79,7 +79,7 @@ pub(super) fn vendored(path: &str) -> bool {
     let inside = root.and_then(|at| path.get(at..)).unwrap_or(path);
     let parts: Vec<&str> = inside.split('/').collect();
     match root {
-        // An egg is a folder of its own around its EGG-INFO.
+        // An egg is a directory of its own around its EGG-INFO.
         Some(_) => {
             !parts.first().is_some_and(|p| p.ends_with(".dist-info") || p.ends_with(".egg-info") || p.ends_with(".egg"))
         }

@@ -1,7 +1,7 @@
 //! rpm's package databases: Berkeley DB, NDB, SQLite, and the list that distroless images of Azure Linux carry.
 //!
-//! Own readers, bounded by the file they read: each page and each blob is read once, so that neither time nor memory
-//! is the file's to choose. What does not hold is told, and what can be read beside it is kept.
+//! Own readers, bounded by the file they read: each page and each blob is read once, so that the file chooses neither time
+//! nor memory. Damage is a gap, and what can be read in spite of it is listed.
 
 mod bdb;
 #[cfg(test)]
@@ -22,12 +22,12 @@ mod wal;
 use super::analyzer::{Analyzer, all};
 use super::owned::OwnedFiles;
 use super::{ParsedFile, unreadable};
-use header::Header;
+use header::RpmHeader;
 use std::collections::BTreeMap;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
-/// Wherever a release of rpm has put its database, and whatever it has called it there.
+/// The paths of the database in all releases of rpm and its distributions.
 const PATHS: &[&str] = &[
     "usr/lib/sysimage/rpm/rpmdb.sqlite",
     "usr/lib/sysimage/rpm/rpmdb.sqlite-wal",
@@ -47,7 +47,7 @@ const MANIFEST: &str = "var/lib/rpmmanifest/container-manifest-2";
 /// What SQLite adds to a database's name for its write-ahead log.
 pub(super) const WAL_SUFFIX: &str = "-wal";
 
-/// Many more than any image installs; memory is bounded by it.
+/// Packages of one database: many more than any image installs.
 const MAX_PACKAGES: usize = 200_000;
 
 pub(super) const ANALYZER: Analyzer = Analyzer {
@@ -68,9 +68,9 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     if path.ends_with(WAL_SUFFIX) {
         return log(path, bytes);
     }
-    let mut out = Contents::default();
+    let mut out = RpmContents::default();
     match path.rsplit('/').next() {
-        Some("rpmdb.sqlite") => sqlite::read(bytes, &wal::Log::default(), &mut out),
+        Some("rpmdb.sqlite") => sqlite::read(bytes, &wal::WalPages::default(), &mut out),
         Some("Packages.db") => ndb::read(bytes, &mut out),
         Some("Packages") => bdb::read(bytes, &mut out),
         _ => manifest::read(bytes, &mut out),
@@ -78,7 +78,7 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     out.parsed(path)
 }
 
-/// A log by itself says only whether its database can be read without it.
+/// Of a log by itself only matters whether its database can be read without it.
 fn log(path: &str, bytes: &[u8]) -> ParsedFile {
     let (log, cause) = match wal::read(bytes) {
         Ok(log) => (log.count != 0, log.damage),
@@ -91,25 +91,25 @@ fn log(path: &str, bytes: &[u8]) -> ParsedFile {
     }
 }
 
-/// Reads a database together with its write-ahead log. What is amiss with the log itself is told where it is parsed.
+/// Reads a database together with its write-ahead log. Damage of the log itself is a gap where it is parsed alone.
 pub(super) fn with_wal(path: &str, database: &[u8], log: &[u8]) -> ParsedFile {
-    let mut out = Contents::default();
+    let mut out = RpmContents::default();
     sqlite::read(database, &wal::read(log).unwrap_or_default(), &mut out);
     out.parsed(path)
 }
 
-/// What a database yields: packages, and each kind of damage with the number of times it was met.
+/// The contents of a database: packages, and each kind of damage with how often it occurred.
 #[derive(Default)]
-struct Contents {
+struct RpmContents {
     packages: Vec<Package>,
     owned: Vec<OwnedFiles>,
     damage: BTreeMap<&'static str, u64>,
     too_many: bool,
 }
 
-impl Contents {
+impl RpmContents {
     fn header(&mut self, blob: &[u8]) {
-        let header = match Header::parse(blob) {
+        let header = match RpmHeader::parse(blob) {
             Ok(header) => header,
             Err(cause) => return self.damaged(cause),
         };
@@ -138,7 +138,7 @@ impl Contents {
     }
 
     fn parsed(self, path: &str) -> ParsedFile {
-        let told = self.damage.into_iter().map(|(cause, times)| match times {
+        let damage = self.damage.into_iter().map(|(cause, times)| match times {
             1 => unreadable(path, cause),
             _ => unreadable(path, &format!("{cause} ({times} times)")),
         });
@@ -148,7 +148,7 @@ impl Contents {
             message: format!("it lists more than {MAX_PACKAGES} packages; the others are not judged"),
         });
         ParsedFile {
-            gaps: told.chain(limit).collect(),
+            gaps: damage.chain(limit).collect(),
             packages: self.packages,
             owned: self.owned,
             database: Some(PackageType::Rpm),

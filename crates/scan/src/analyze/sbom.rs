@@ -1,9 +1,9 @@
-//! SBOMs that lie in an image: CycloneDX and SPDX as JSON, among them those of Bitnami's images.
+//! SBOMs in an image: CycloneDX and SPDX as JSON, among them those of Bitnami's images.
 //!
-//! Components are listed where a purl names them. Nothing tells whether an SBOM describes what lies beside it: it is
-//! believed, as leaving it out would hide what is listed nowhere else. Packages of operating systems are not taken:
-//! their databases say what is installed. Other software of which advisories cannot be found by a purl is counted in a
-//! gap. A statement about an SBOM (in-toto) is none.
+//! Components are listed where a purl names them. Whether an SBOM describes the files next to it cannot be verified: it is
+//! trusted, because leaving it out would hide what is listed nowhere else. Packages of operating systems are left out:
+//! their databases list what is installed. Other software, whose advisories cannot be found by a purl, is counted in a
+//! gap. A statement about an SBOM (in-toto) is not one.
 
 mod cyclonedx;
 mod spdx;
@@ -11,7 +11,7 @@ mod stream;
 
 use super::ParsedFile;
 use super::analyzer::{Analyzer, all};
-use super::listing::{Listing, Place};
+use super::listing::{Listing, ListingMark};
 use super::parsed::failed;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -27,7 +27,7 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
     read: parse,
 };
 
-/// What tells the formats apart.
+/// The members by which the formats are distinguished.
 #[derive(Deserialize)]
 struct Head {
     #[serde(rename = "bomFormat")]
@@ -42,12 +42,13 @@ struct Head {
 
 fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    // What else is called so, and is no object, is no SBOM either.
+    // Other files with such a name, whose content is not an object, are not SBOMs.
     if serde_json::from_slice::<Vec<IgnoredAny>>(bytes).is_ok() {
         return ParsedFile::default();
     }
-    let mut found = Found { path, listing: Listing::new(path), unnamed: Unnamed::default() };
+    let mut found = SbomComponents { path, listing: Listing::new(path), unnamed: Unnamed::default() };
     let read = serde_json::from_slice(bytes).and_then(|head| match head {
+        // First: a statement may quote a whole SBOM.
         Head { statement: Some(_), .. } => Ok(()),
         Head { cyclonedx: Some(_), .. } => cyclonedx::read(bytes, &mut found),
         Head { spdx: Some(_), .. } => spdx::read(bytes, &mut found),
@@ -60,14 +61,14 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     }
 }
 
-/// What a document names so far.
-struct Found<'p> {
+/// The components of a document so far.
+struct SbomComponents<'p> {
     path: &'p str,
     listing: Listing<'p>,
     unnamed: Unnamed,
 }
 
-/// Software without a purl, or with one of a type without advisories: who speaks of it cannot be told.
+/// Software without a purl, or with one of a type without advisories.
 #[derive(Debug, Clone, Default)]
 struct Unnamed {
     count: usize,
@@ -75,9 +76,9 @@ struct Unnamed {
     example: String,
 }
 
-impl Found<'_> {
-    /// Adds what a purl names; the version beside it counts where the purl has none. False when nobody would know
-    /// advisories by that purl.
+impl SbomComponents<'_> {
+    /// Adds what a purl names; the component's own version counts where the purl has none. False when no advisories
+    /// use such a purl.
     fn purl(&mut self, purl: &str, version: &str) -> bool {
         if self.listing.is_full() {
             return true;
@@ -89,20 +90,20 @@ impl Found<'_> {
                 self.listing.package(Package { version: version.to_owned(), ..package });
             }
             Ok(Some(package)) => self.listing.package(package),
-            // Images are no software: what is in them is listed beside them.
+            // Images are not software: what is in them is listed as components of their own.
             Ok(None) => return purl.starts_with("pkg:oci/") || purl.starts_with("pkg:docker/"),
-            Err(cause) => self.listing.unreadable(&format!("{purl:.80} is no purl ({cause})")),
+            Err(cause) => self.listing.unreadable(&format!("{purl:.80} is not a purl ({cause})")),
         }
         true
     }
 
-    /// Counts software without a purl, or with one that says no more than its name. What has no version is a place
-    /// where software lies, as some tools list them.
+    /// Counts software without a purl, or with one that has only its name. Components without a version are the places
+    /// of software, as some tools list them.
     fn unnamed(&mut self, purl: Option<&str>, name: &str, version: &str) {
         let (in_purl, name) =
             (purl.map_or("", version_of), if name.is_empty() { purl.unwrap_or_default() } else { name });
         let version = if version.is_empty() { in_purl } else { version };
-        // There a package of apk says what it was made of, and apk's database that it is there.
+        // There each package of apk has an SBOM of its sources; apk's database lists the package.
         let of_apk = self.path.starts_with("var/lib/db/sbom/") && self.path.ends_with(".spdx.json");
         if name.is_empty() || version.is_empty() || of_apk {
             return;
@@ -113,14 +114,14 @@ impl Found<'_> {
         self.unnamed.count += 1;
     }
 
-    /// Remembers what is found so far, for [`Found::forget`].
-    fn mark(&self) -> (Place, Unnamed) {
-        (self.listing.place(), self.unnamed.clone())
+    /// The current state, for [`SbomComponents::forget`].
+    fn mark(&self) -> (ListingMark, Unnamed) {
+        (self.listing.mark(), self.unnamed.clone())
     }
 
-    /// Forgets what was found since a mark.
-    fn forget(&mut self, (place, unnamed): (Place, Unnamed)) {
-        self.listing.back_to(place);
+    /// Removes what was added since a mark.
+    fn forget(&mut self, (mark, unnamed): (ListingMark, Unnamed)) {
+        self.listing.truncate(mark);
         self.unnamed = unnamed;
     }
 
@@ -131,7 +132,7 @@ impl Found<'_> {
         let Unnamed { count, example } = self.unnamed;
         if count > 0 {
             let message = format!(
-                "{count} of its components have no purl of a type that advisories speak of (the first is {example}); \
+                "{count} of its components have no purl of a type that advisories use (the first is {example}); \
                  they are not judged"
             );
             parsed.gaps.push(Gap { kind: GapKind::Unclear, subject: self.path.to_owned(), message });

@@ -31,7 +31,7 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let mut listing = Listing::new(path);
     for pin in pins.iter().filter(|pin| text(pin, "kind") != "localSourceControl") {
         let location = [text(pin, "location"), text(pin, "repositoryURL")].into_iter().find(|url| !url.is_empty());
-        // Those of a registry have no repository.
+        // Packages of a registry have no repository.
         let name = location.map_or_else(|| text(pin, "identity").to_owned(), repository);
         listing.add(
             PackageType::Swift,

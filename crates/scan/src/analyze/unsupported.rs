@@ -42,7 +42,7 @@ fn portage(_: &str, bytes: &[u8]) -> ParsedFile {
 
 #[cfg(test)]
 mod tests {
-    use super::super::analyzer::is_for;
+    use super::super::analyzers::is_for;
     use super::super::{parse, wants};
     use super::*;
 

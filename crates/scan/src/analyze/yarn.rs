@@ -1,5 +1,5 @@
-//! Yarn's Plug'n'Play: `.pnp.cjs`, or `.pnp.data.json` where its data lies apart. Packages run from the zip archives of a
-//! cache and have no folder of their own. Archives that no such file names are not run.
+//! Yarn's Plug'n'Play: `.pnp.cjs`, or `.pnp.data.json` where its data is a file of its own. Packages run from the zip archives
+//! of a cache and have no directory of their own. Archives that no such file names are not run.
 
 use super::ParsedFile;
 use super::analyzer::{Analyzer, all};
@@ -20,7 +20,7 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
     read: parse,
 };
 
-/// A reference, and where what it refers to lies. The image's own project has neither name nor reference.
+/// A reference and its location. The image's own project has neither name nor reference.
 type Reference = (Option<String>, IgnoredAny);
 
 #[derive(Deserialize)]
@@ -37,7 +37,7 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
         false => match inlined(&text) {
             Some(state) => state,
             None if text.contains(DATA) => return ParsedFile::default(),
-            None => return failed(path, "it is of a form that is not read"),
+            None => return failed(path, "it has an unknown form"),
         },
     };
     let state: State = match state {
@@ -56,7 +56,7 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     }
     let mut parsed = listing.done();
     parsed.packages.sort();
-    // One package, once for each set of peers that it meets.
+    // Yarn lists a package once for each set of its peers.
     parsed.packages.dedup();
     parsed
 }
@@ -88,7 +88,7 @@ fn unescaped(literal: &str) -> String {
 }
 
 /// The name and version behind a reference: `npm:1.0.0`, `npm:other@1.0.0` for an alias, `virtual:HASH#npm:1.0.0`,
-/// `patch:name@npm%3A1.0.0#…`. `None` is the image's own; what comes from elsewhere has no version that is known.
+/// `patch:name@npm%3A1.0.0#…`. `None` is the image's own code; what is from elsewhere has no known version.
 fn resolved(name: &str, reference: &str) -> Option<(String, String)> {
     let reference = match reference.strip_prefix("virtual:") {
         Some(rest) => rest.split_once('#').map(|(_, reference)| reference).unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! What the merged views of an image hold: packages, since which layer each is there, and gaps.
+//! The contents of an image, by its merged views: packages, since which layer each is there, and gaps.
 
 use crate::analyze::{self, ParsedFile, owned};
 use crate::engine::sqlite_wal::{FilesInView, WalDatabases};

@@ -30,6 +30,7 @@ pub(super) fn reread_linked(
     let mut wanted = WantedPaths::default();
     let mut view = MergedView::default();
     for diff in layers.iter().filter_map(LayerRead::diff) {
+        // After every layer: a link that a later layer deletes still leads to files that a package may be in until then.
         view.apply(diff, &scan.hashes);
         wanted.learn(&view, diff);
     }
@@ -56,7 +57,7 @@ fn read_layer(
     if let Some(known) = cache.layer(digest, &key, limits) {
         // The cache is keyed by the stored bytes' digest; what this image's config claims of the tar is its own.
         expect_diff_id(layer.descriptor, &known.diff_id)?;
-        return Ok(LayerRead::Read(known));
+        return Ok(LayerRead::Read(Box::new(known)));
     }
     let layer = read::read(layer, wanted, scan)?;
     if let LayerRead::Read(verified) = &layer {

@@ -38,10 +38,10 @@ fn pairs(view: &MergedView) -> impl Iterator<Item = Pair<'_>> {
     })
 }
 
-/// Path → the path by which it is wanted, and what the file there holds.
+/// Path → the path by which it is wanted, and the parsed file.
 pub(super) type FilesInView<'v> = BTreeMap<&'v str, (&'v str, Arc<ParsedFile>)>;
 
-/// The recorded files, and what each database holds together with its log.
+/// The recorded files, and each database parsed together with its log.
 #[derive(Default)]
 pub(super) struct WalDatabases {
     recorded: BTreeMap<FileId, Vec<u8>>,
@@ -98,7 +98,7 @@ impl WalDatabases {
         }
     }
 
-    /// What a view's files hold, each database read together with its log.
+    /// A view's files, each database read together with its log.
     pub(super) fn files<'v>(&mut self, view: &'v MergedView) -> FilesInView<'v> {
         let all = view.files().map(|(path, wanted, parsed)| (path, (wanted, Arc::clone(parsed))));
         let mut out: FilesInView<'_> = all.collect();

@@ -2,25 +2,28 @@
 
 use super::{HistoryEntry, Image, SourceError};
 
-/// What the history tells: an image repeats the steps of the one it was built on, and most of those end with a command to
-/// run, which makes no layer. The last such step below a layer of the image's own is the base's end.
+/// The number of the base image's layers, by the history: an image repeats the steps of the one it was built on, and most
+/// of those end with a command to run, which makes no layer. The last such step below a layer of the image's own is the
+/// base's end.
 pub(crate) fn guess(history: &[HistoryEntry]) -> Option<usize> {
-    let is_command = |step: &&HistoryEntry| {
-        let by = step.created_by.as_deref().unwrap_or_default();
-        let by = by.strip_prefix("/bin/sh -c #(nop)").unwrap_or(by).trim_start();
-        step.empty_layer && (by.starts_with("CMD") || by.starts_with("ENTRYPOINT"))
-    };
     let own = history.iter().rposition(|step| !step.empty_layer)?;
     let below = history.get(..own)?;
-    let end = below.iter().rposition(|step| is_command(&step))?;
+    let end = below.iter().rposition(is_command)?;
     let layers = below.get(..=end)?.iter().filter(|step| !step.empty_layer).count();
     (layers > 0).then_some(layers)
+}
+
+/// Whether a step only sets the command to run. Docker's classic builder wrote such steps as a shell's comment.
+fn is_command(step: &HistoryEntry) -> bool {
+    let by = step.created_by.as_deref().unwrap_or_default();
+    let by = by.strip_prefix("/bin/sh -c #(nop)").unwrap_or(by).trim_start();
+    step.empty_layer && (by.starts_with("CMD") || by.starts_with("ENTRYPOINT"))
 }
 
 /// How many layers an image shares with the base it was built on: all of the base's.
 ///
 /// # Errors
-/// When it was not built on it.
+/// When it is not built on it.
 pub fn shared(image: &Image, base: &Image) -> Result<usize, SourceError> {
     let same = image.layers.iter().zip(&base.layers).take_while(|(a, b)| a.diff_id == b.diff_id).count();
     if same == base.layers.len() {

@@ -2,19 +2,17 @@
 
 mod bolt;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use tidewaiter_core::image::{Digest, Platform, Reference};
-
 use super::files::{Directory, Files as _};
 use super::manifest::{MAX_MANIFEST, assemble, follow};
 use super::oci_layout::{Store, blob_path};
 use super::read::verify;
 use super::{Image, SourceError};
 use bolt::Bolt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tidewaiter_core::image::{Digest, Platform, Reference};
 
-/// Where containerd keeps its data, by distribution.
+/// The directories of containerd's data, by distribution.
 pub const ROOTS: [&str; 4] = [
     "/var/lib/containerd",
     "/var/lib/rancher/k3s/agent/containerd",
@@ -22,13 +20,14 @@ pub const ROOTS: [&str; 4] = [
     "/var/snap/microk8s/common/var/lib/containerd",
 ];
 
+/// The database with the names of images (containerd's plugin `io.containerd.metadata.v1`).
 const METADATA: &str = "io.containerd.metadata.v1.bolt/meta.db";
 const CONTENT: &str = "io.containerd.content.v1.content";
 
 /// Opens an image that containerd knows by this reference, in any of its namespaces, Kubernetes' own first.
 ///
 /// # Errors
-/// When there is no containerd, the image is not known, or its blobs are gone.
+/// When there is no containerd, it does not know the image, or lacks its blobs.
 pub fn open(roots: &[PathBuf], reference: &Reference, platform: Option<&Platform>) -> Result<Image, SourceError> {
     let name = reference.to_string();
     let Some(root) = roots.iter().find(|root| root.join(METADATA).is_file()) else {
@@ -51,7 +50,7 @@ pub fn open(roots: &[PathBuf], reference: &Reference, platform: Option<&Platform
     assemble(&store, &name, found, platform, blobs)
 }
 
-/// The digest an image name stands for: bucket `v1/NAMESPACE/images/NAME/target`, key `digest`.
+/// The digest that containerd has for an image name: bucket `v1/NAMESPACE/images/NAME/target`, key `digest`.
 fn target(database: &Path, name: &str) -> Result<Digest, SourceError> {
     let what = database.display().to_string();
     let broken = |cause: String| SourceError::bad(&what, cause);

@@ -88,6 +88,7 @@ fn list(root: &Path) -> Result<Vec<PathBuf>, SourceError> {
         for name in names.map_err(|e| broken(&full, &e))? {
             let path = dir.join(name);
             let metadata = fs::symlink_metadata(root.join(&path)).map_err(|e| broken(&root.join(&path), &e))?;
+            // `/proc`, `/sys` and mounted volumes are not part of the root file system.
             if metadata.is_dir() && metadata.dev() == device {
                 todo.push(path.clone());
             }
@@ -95,11 +96,12 @@ fn list(root: &Path) -> Result<Vec<PathBuf>, SourceError> {
             if entries.len() > MAX_ENTRIES {
                 return Err(SourceError::bad(
                     &root.display().to_string(),
-                    format!("it holds more than {MAX_ENTRIES} entries"),
+                    format!("it has more than {MAX_ENTRIES} entries"),
                 ));
             }
         }
     }
+    // The order of `read_dir` differs between file systems, and the digest must not.
     entries.sort();
     Ok(entries)
 }

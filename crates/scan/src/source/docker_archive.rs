@@ -1,20 +1,19 @@
 //! Archives made by `docker save` (and OCI layouts packed in a tar file), read without unpacking.
 
-use std::io::Read;
-use std::path::Path;
-use std::sync::Arc;
-
-use serde::Deserialize;
-use tidewaiter_core::image::{Digest, Platform};
-
 use super::files::{Files, TarArchive};
 use super::manifest::{MAX_CONFIG, MAX_MANIFEST, StoredLayer, describe_layers, parse_config, platform_of};
 use super::read::sha256;
 use super::{BlobKey, BlobSource, Image, LayerDescriptor, SourceError, oci_layout};
+use serde::Deserialize;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use tidewaiter_core::image::{Digest, Platform};
 
+/// An entry of `manifest.json`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Saved {
+struct SavedImage {
     config: String,
     #[serde(default)]
     repo_tags: Option<Vec<String>>,
@@ -24,7 +23,7 @@ struct Saved {
 /// Opens the image in a `docker save` archive; one that also is an OCI layout is read as such.
 ///
 /// # Errors
-/// When the file is not such an archive, holds several images, or the image is damaged.
+/// When the file is not such an archive, has several images, or the image is damaged.
 pub fn open(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceError> {
     let name = path.display().to_string();
     let files: Arc<dyn Files> = Arc::new(TarArchive::index(path)?);
@@ -34,14 +33,14 @@ pub fn open(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceErr
     if !files.has("manifest.json") {
         return Err(SourceError::bad(&name, "it has neither index.json nor manifest.json"));
     }
-    let list: Vec<Saved> = serde_json::from_slice(&files.read("manifest.json", MAX_MANIFEST)?)
+    let list: Vec<SavedImage> = serde_json::from_slice(&files.read("manifest.json", MAX_MANIFEST)?)
         .map_err(|error| SourceError::bad(&name, format!("manifest.json is malformed: {error}")))?;
     match &list[..] {
         [saved] => open_saved(files, &name, saved, platform),
         several => {
             let tags: Vec<&str> =
                 several.iter().flat_map(|s| s.repo_tags.iter().flatten()).map(String::as_str).collect();
-            let cause = format!("it holds {} images ({}); save one image per archive", several.len(), tags.join(", "));
+            let cause = format!("it has {} images ({}); save one image per archive", several.len(), tags.join(", "));
             Err(SourceError::bad(&name, cause))
         }
     }
@@ -50,7 +49,7 @@ pub fn open(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceErr
 fn open_saved(
     files: Arc<dyn Files>,
     name: &str,
-    saved: &Saved,
+    saved: &SavedImage,
     wanted: Option<&Platform>,
 ) -> Result<Image, SourceError> {
     let bytes = files.read(&saved.config, MAX_CONFIG)?;

@@ -10,7 +10,7 @@ pub enum SourceError {
     /// Image, manifest, blob or file does not exist.
     #[error("{what} does not exist ({cause}); check the name, the tag and the registry")]
     NotFound {
-        /// What was asked for.
+        /// What was requested.
         what: String,
         /// What the registry or the file system said.
         cause: String,
@@ -18,7 +18,7 @@ pub enum SourceError {
     /// The registry refused the credentials, or wants some.
     #[error("{what}: the registry refused access ({cause}); check the credentials for this registry and repository")]
     Unauthorized {
-        /// What was asked for.
+        /// What was requested.
         what: String,
         /// What the registry said.
         cause: String,
@@ -26,7 +26,7 @@ pub enum SourceError {
     /// No answer, or no useful one.
     #[error("{what}: the registry cannot be reached ({cause}); {advice}")]
     Unreachable {
-        /// What was asked for.
+        /// What was requested.
         what: String,
         /// Connection error or status.
         cause: String,
@@ -34,9 +34,9 @@ pub enum SourceError {
         advice: &'static str,
     },
     /// The scan's own settings for the network cannot be used.
-    #[error("{what}: it was not asked for: {cause}")]
+    #[error("{what}: no request was sent: {cause}")]
     Setup {
-        /// What was to be asked for.
+        /// What was to be requested.
         what: String,
         /// The file or variable, what is wrong with it, and the next step.
         cause: String,
@@ -58,7 +58,7 @@ pub enum SourceError {
     DigestMismatch {
         /// What was read.
         what: String,
-        /// Digest by which it was asked for.
+        /// The digest that was requested.
         expected: Digest,
         /// Digest of the bytes read.
         actual: Digest,
@@ -73,12 +73,12 @@ pub enum SourceError {
         /// The media type found.
         media_type: String,
     },
-    /// The index has nothing for the platform asked for.
+    /// The index has nothing for the requested platform.
     #[error("{what} has no image for platform {wanted}; it has {available}: choose one of these with --platform")]
     NoMatchingPlatform {
         /// The image.
         what: String,
-        /// Platform asked for.
+        /// The requested platform.
         wanted: Platform,
         /// Platforms the image has.
         available: String,
@@ -94,7 +94,7 @@ pub enum SourceError {
     /// The address rule forbids the connection.
     #[error("{what}: connections to this host are not allowed ({cause}); {advice}")]
     HostNotAllowed {
-        /// What was asked for.
+        /// What was requested.
         what: String,
         /// Which address or scheme was refused.
         cause: String,

@@ -121,3 +121,60 @@ impl Files for TarArchive {
         self.locate(&clean(path.to_owned())).is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::io::Write as _;
+
+    /// The content of a file of a tar, or the error.
+    fn read(tar: &[u8], path: &str) -> String {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(tar).unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        match TarArchive::index(file.path()).and_then(|archive| archive.read(path, 1 << 20)) {
+            Ok(bytes) => text(bytes),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn files_are_found_by_their_offset_and_through_links() {
+        let mut builder = tar::Builder::new(Vec::new());
+        let header = |kind: tar::EntryType, size: u64| {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(size);
+            header
+        };
+        let large = "x".repeat(200_000);
+        for (path, content) in [("large", large.as_str()), ("./a/layer.tar", "first"), ("b/other", "second")] {
+            let size = content.len() as u64;
+            builder.append_data(&mut header(tar::EntryType::Regular, size), path, content.as_bytes()).unwrap();
+        }
+        for (path, target) in [("b/layer.tar", "../a/layer.tar"), ("b/loop", "loop"), ("c", "/a/layer.tar")] {
+            builder.append_link(&mut header(tar::EntryType::Symlink, 0), path, target).unwrap();
+        }
+        builder.append_link(&mut header(tar::EntryType::Link, 0), "d/hard", "b/other").unwrap();
+        let tar = builder.into_inner().unwrap();
+        let check = |path: &str, expected: &str| {
+            assert!(read(&tar, path).contains(expected), "{path}: {}", read(&tar, path));
+        };
+        check("a/layer.tar", "first");
+        check("/a/./layer.tar", "first");
+        check("b/layer.tar", "first");
+        check("c", "first");
+        check("d/hard", "second");
+        check("b/loop", "no such entry");
+        check("a", "no such entry");
+        assert_eq!(read(&tar, "large"), large);
+        // A tar that is cut inside an entry is refused, although nothing of the entry is read.
+        for end in [600, 100_000, 512 + large.len() - 1] {
+            let error = read(&tar[..end], "large");
+            assert!(error.contains("its tar is corrupt: it ends inside an entry"), "{end}: {error}");
+        }
+        assert!(read(b"not a tar", "large").contains("it cannot be read as a tar file"));
+        assert!(fs::metadata("large").is_err(), "nothing is unpacked");
+    }
+}

@@ -1,23 +1,21 @@
 //! Manifests, indexes and configs: parsing, platform choice, verification.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-use tidewaiter_core::image::{Digest, Platform};
-
 use super::read::{sha256, verify};
 use super::{BlobKey, BlobSource, HistoryEntry, Image, ImageConfig, LayerDescriptor, SourceError};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use tidewaiter_core::image::{Digest, Platform};
 
 /// Largest manifest or index read; the limit registries themselves use.
 pub(super) const MAX_MANIFEST: u64 = 4 << 20;
-/// Largest config read.
+/// Largest config: those of a thousand steps have some hundred kilobytes.
 pub(super) const MAX_CONFIG: u64 = 8 << 20;
-/// Indexes within indexes followed.
+/// Indexes within indexes: build tools make one level.
 const MAX_NESTING: usize = 4;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Descriptor {
+pub(super) struct BlobDescriptor {
     #[serde(default)]
     pub media_type: String,
     pub digest: Digest,
@@ -28,8 +26,8 @@ pub(super) struct Descriptor {
     pub annotations: BTreeMap<String, String>,
 }
 
-impl Descriptor {
-    /// Attestations share an index with the images but are none.
+impl BlobDescriptor {
+    /// Whether it is one: attestations share an index with the images.
     pub(super) fn is_image(&self) -> bool {
         let unknown = |p: &Platform| p.os == "unknown" || p.architecture == "unknown";
         !self.annotations.contains_key("vnd.docker.reference.type") && !self.platform.as_ref().is_some_and(unknown)
@@ -42,25 +40,25 @@ impl Descriptor {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Raw {
+struct RawManifest {
     #[serde(default)]
     schema_version: u32,
     #[serde(default)]
     media_type: Option<String>,
     #[serde(default)]
-    config: Option<Descriptor>,
+    config: Option<BlobDescriptor>,
     #[serde(default)]
-    layers: Option<Vec<Descriptor>>,
+    layers: Option<Vec<BlobDescriptor>>,
     #[serde(default)]
-    manifests: Option<Vec<Descriptor>>,
+    manifests: Option<Vec<BlobDescriptor>>,
     #[serde(default, rename = "fsLayers")]
     fs_layers: Option<serde::de::IgnoredAny>,
 }
 
 /// What a manifest document turned out to be.
-pub(super) enum Document {
-    Index(Vec<Descriptor>),
-    Manifest { config: Descriptor, layers: Vec<Descriptor> },
+pub(super) enum ManifestDocument {
+    Index(Vec<BlobDescriptor>),
+    Manifest { config: BlobDescriptor, layers: Vec<BlobDescriptor> },
 }
 
 fn is_index_type(media_type: &str) -> bool {
@@ -77,16 +75,13 @@ fn is_manifest_type(media_type: &str) -> bool {
     )
 }
 
-impl Document {
+impl ManifestDocument {
     pub(super) fn parse(bytes: &[u8], what: &str) -> Result<Self, SourceError> {
-        let raw: Raw = serde_json::from_slice(bytes)
+        let raw: RawManifest = serde_json::from_slice(bytes)
             .map_err(|error| SourceError::bad(what, format!("the manifest is malformed: {error}")))?;
-        let unsupported = |media_type: &str| SourceError::UnsupportedMediaType {
-            what: format!("the manifest of {what}"),
-            media_type: media_type.to_owned(),
-        };
+        let subject = format!("the manifest of {what}");
         if raw.schema_version == 1 || raw.fs_layers.is_some() {
-            return Err(unsupported("application/vnd.docker.distribution.manifest.v1+json"));
+            return Err(unsupported(subject, "application/vnd.docker.distribution.manifest.v1+json"));
         }
         let stated = raw.media_type.as_deref().unwrap_or_default();
         match (raw.manifests, raw.config, raw.layers) {
@@ -98,83 +93,102 @@ impl Document {
             (None, Some(config), Some(layers)) if stated.is_empty() || is_manifest_type(stated) => {
                 Ok(Self::Manifest { config, layers })
             }
-            _ => Err(unsupported(stated)),
+            _ => Err(unsupported(subject, stated)),
         }
     }
 }
 
-/// Fetches what a source stores by digest. Nothing it returns is trusted before it is verified here.
-pub(super) trait Fetch {
-    fn manifest(&self, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError>;
-    fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError>;
+fn unsupported(what: String, media_type: &str) -> SourceError {
+    SourceError::UnsupportedMediaType { what, media_type: media_type.to_owned() }
 }
 
-/// The platform to prefer when none is asked for.
+/// Fetches what a source stores by digest. The caller verifies it before it trusts anything in it.
+pub(super) trait FetchByDigest {
+    fn manifest(&self, descriptor: &BlobDescriptor) -> Result<Vec<u8>, SourceError>;
+    fn config(&self, descriptor: &BlobDescriptor) -> Result<Vec<u8>, SourceError>;
+}
+
+/// The platform to prefer when none is requested.
 pub(super) fn host_platform() -> Platform {
     Platform::new("linux", std::env::consts::ARCH).normalised()
 }
 
 /// Chooses the entry of an index for a platform: an exact one before one that merely runs there.
 pub(super) fn choose<'a>(
-    list: &'a [Descriptor],
+    list: &'a [BlobDescriptor],
     wanted: Option<&Platform>,
     what: &str,
-) -> Result<&'a Descriptor, SourceError> {
-    let images: Vec<&Descriptor> = list.iter().filter(|entry| entry.is_image()).collect();
+) -> Result<&'a BlobDescriptor, SourceError> {
+    let images: Vec<&BlobDescriptor> = list.iter().filter(|entry| entry.is_image()).collect();
     if let ([only], true) = (&images[..], wanted.is_none() || images.iter().all(|entry| entry.platform.is_none())) {
         return Ok(only);
     }
     let host = host_platform();
     let target = wanted.unwrap_or(&host);
-    let rank = |entry: &&&Descriptor| match &entry.platform {
-        Some(platform) if platform.normalised() == target.normalised() => 0,
-        Some(platform) if target.matches(platform) => 1,
-        Some(_) => 3,
-        // A nested index may carry no platform itself.
-        None => 2,
-    };
-    images.iter().filter(|entry| rank(entry) < 3).min_by_key(rank).copied().ok_or_else(|| {
-        let mut available: Vec<String> =
-            images.iter().filter_map(|entry| entry.platform.as_ref()).map(Platform::to_string).collect();
-        available.dedup();
-        let available = if available.is_empty() { "none".to_owned() } else { available.join(", ") };
-        SourceError::NoMatchingPlatform { what: what.to_owned(), wanted: target.clone(), available }
+    let ranked = images.iter().filter_map(|entry| Some((rank(entry, target)?, *entry)));
+    let best = ranked.min_by_key(|(rank, _)| *rank).map(|(_, entry)| entry);
+    best.ok_or_else(|| SourceError::NoMatchingPlatform {
+        what: what.to_owned(),
+        wanted: target.clone(),
+        available: platforms(&images),
     })
 }
 
+/// How well an entry fits a platform, the best first; `None` for another platform's.
+fn rank(entry: &BlobDescriptor, target: &Platform) -> Option<u8> {
+    match &entry.platform {
+        Some(platform) if platform.normalised() == target.normalised() => Some(0),
+        Some(platform) if target.matches(platform) => Some(1),
+        Some(_) => None,
+        // A nested index may have no platform itself.
+        None => Some(2),
+    }
+}
+
+/// The platforms of an index, for an error's message.
+fn platforms(images: &[&BlobDescriptor]) -> String {
+    let platforms = images.iter().filter_map(|entry| entry.platform.as_ref());
+    let mut platforms: Vec<String> = platforms.map(Platform::to_string).collect();
+    platforms.dedup();
+    if platforms.is_empty() { "none".to_owned() } else { platforms.join(", ") }
+}
+
 /// A manifest found by following indexes.
-pub(super) struct Found {
+pub(super) struct FoundManifest {
     pub manifest_digest: Digest,
     pub index_digest: Option<Digest>,
     pub platform: Option<Platform>,
-    pub config: Descriptor,
-    pub layers: Vec<Descriptor>,
+    pub config: BlobDescriptor,
+    pub layers: Vec<BlobDescriptor>,
 }
 
 /// Follows indexes from a document, whose digest is given if it has one, to the manifest for a platform.
 pub(super) fn follow(
-    fetch: &dyn Fetch,
+    fetch: &dyn FetchByDigest,
     what: &str,
     root: &[u8],
     root_digest: Option<Digest>,
     wanted: Option<&Platform>,
-) -> Result<Found, SourceError> {
-    let mut document = Document::parse(root, what)?;
+) -> Result<FoundManifest, SourceError> {
+    let mut document = ManifestDocument::parse(root, what)?;
     let (mut digest, mut index_digest, mut platform) = (root_digest, None, None);
     for _ in 0..=MAX_NESTING {
         match document {
-            Document::Manifest { config, layers } => {
+            ManifestDocument::Manifest { config, layers } => {
                 let manifest_digest = digest.unwrap_or_else(|| sha256(root));
-                return Ok(Found { manifest_digest, index_digest, platform, config, layers });
+                return Ok(FoundManifest { manifest_digest, index_digest, platform, config, layers });
             }
-            Document::Index(list) => {
+            ManifestDocument::Index(list) => {
+                // The outermost one: it is what a tag names and what can be pinned.
                 index_digest = index_digest.or(digest);
                 let chosen = choose(&list, wanted, what)?;
                 let name = format!("manifest {} of {what}", chosen.digest);
                 let bytes = fetch.manifest(chosen)?;
                 verify(&bytes, &name, &chosen.digest, Some(chosen.size))?;
-                document = Document::parse(&bytes, &name)?;
-                if matches!(document, Document::Index(_)) != chosen.is_index() && !chosen.media_type.is_empty() {
+                document = ManifestDocument::parse(&bytes, &name)?;
+                // Another type than the index states would be read in another way by a runtime that trusts the index.
+                if matches!(document, ManifestDocument::Index(_)) != chosen.is_index() && !chosen.media_type.is_empty()
+                {
                     return Err(SourceError::bad(&name, format!("it is not of its type {}", chosen.media_type)));
                 }
                 platform = chosen.platform.clone().or(platform);
@@ -219,9 +233,9 @@ pub(super) fn parse_config(bytes: &[u8], what: &str) -> Result<ImageConfig, Sour
 
 /// Makes an image of a manifest: fetches and verifies its config and describes its layers.
 pub(super) fn assemble(
-    fetch: &dyn Fetch,
+    fetch: &dyn FetchByDigest,
     reference: &str,
-    found: Found,
+    found: FoundManifest,
     wanted: Option<&Platform>,
     blobs: Box<dyn BlobSource>,
 ) -> Result<Image, SourceError> {
@@ -237,7 +251,7 @@ pub(super) fn assemble(
     verify(&bytes, &what, &found.config.digest, Some(found.config.size))?;
     let config = parse_config(&bytes, &what)?;
     let mut layers = Vec::with_capacity(found.layers.len());
-    for Descriptor { digest, size, media_type, .. } in found.layers {
+    for BlobDescriptor { digest, size, media_type, .. } in found.layers {
         let foreign = is_foreign(&media_type, &digest, reference)?;
         layers.push(StoredLayer { digest, size: Some(size), foreign, key: BlobKey::Digest });
     }
@@ -254,7 +268,7 @@ pub(super) fn assemble(
     })
 }
 
-/// The platform the index names, else the config's; it must be one that was asked for.
+/// The platform the index names, else the config's; it must be a requested one.
 pub(super) fn platform_of(
     config: &ImageConfig,
     named: Option<Platform>,
@@ -309,21 +323,15 @@ pub(super) fn describe_layers(
 
 /// Whether a layer is a foreign one. Its bytes tell how it is compressed; its media type must say that it is a tar at all.
 fn is_foreign(media_type: &str, digest: &Digest, reference: &str) -> Result<bool, SourceError> {
-    let tar = |prefix: &str, suffixes: &[&str]| {
-        media_type.strip_prefix(prefix).is_some_and(|suffix| suffixes.contains(&suffix))
-    };
-    if tar("application/vnd.oci.image.layer.v1.tar", &["", "+gzip", "+zstd"])
-        || tar("application/vnd.docker.image.rootfs.diff.tar", &["", ".gzip", ".zstd"])
-    {
-        return Ok(false);
+    // OCI appends the compression with a plus, Docker with a dot.
+    let tar = media_type.strip_suffix("+gzip").or_else(|| media_type.strip_suffix("+zstd"));
+    let docker_tar = media_type.strip_suffix(".gzip").or_else(|| media_type.strip_suffix(".zstd"));
+    match (tar.unwrap_or(media_type), docker_tar.unwrap_or(media_type)) {
+        ("application/vnd.oci.image.layer.v1.tar", _) | (_, "application/vnd.docker.image.rootfs.diff.tar") => {
+            Ok(false)
+        }
+        ("application/vnd.oci.image.layer.nondistributable.v1.tar", _)
+        | (_, "application/vnd.docker.image.rootfs.foreign.diff.tar") => Ok(true),
+        _ => Err(unsupported(format!("layer {digest} of {reference}"), media_type)),
     }
-    if tar("application/vnd.oci.image.layer.nondistributable.v1.tar", &["", "+gzip", "+zstd"])
-        || tar("application/vnd.docker.image.rootfs.foreign.diff.tar", &["", ".gzip", ".zstd"])
-    {
-        return Ok(true);
-    }
-    Err(SourceError::UnsupportedMediaType {
-        what: format!("layer {digest} of {reference}"),
-        media_type: media_type.to_owned(),
-    })
 }

@@ -1,14 +1,14 @@
 //! OCI image layouts: a directory with `index.json` and `blobs/sha256/…`.
 
+use super::files::{Directory, Files, TarArchive};
+use super::manifest::{
+    BlobDescriptor, FetchByDigest, MAX_CONFIG, MAX_MANIFEST, ManifestDocument, assemble, choose, follow,
+};
+use super::{BlobSource, Image, LayerDescriptor, SourceError};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
-
 use tidewaiter_core::image::{Digest, Platform};
-
-use super::files::{Directory, Files, TarArchive};
-use super::manifest::{Descriptor, Document, Fetch, MAX_CONFIG, MAX_MANIFEST, assemble, choose, follow};
-use super::{BlobSource, Image, LayerDescriptor, SourceError};
 
 /// Opens the image for a platform from an OCI layout directory. Without a platform, the only image is taken,
 /// else the one for Linux on this machine's architecture.
@@ -34,19 +34,19 @@ pub(super) fn open_files(files: Arc<dyn Files>, name: &str, platform: Option<&Pl
         return Err(SourceError::NotFound { what: format!("the OCI layout {name}"), cause });
     }
     let index = files.read("index.json", MAX_MANIFEST)?;
-    if let Document::Index(list) = Document::parse(&index, name)? {
+    if let ManifestDocument::Index(list) = ManifestDocument::parse(&index, name)? {
         refuse_ambiguity(&list, platform, name)?;
     }
     let store = Store { files };
     let mut found = follow(&store, name, &index, None, platform)?;
-    // The layout's own index.json is only a directory of images, no index anybody can pull by digest.
+    // The layout's own index.json only lists its images: it is not an index that can be pulled by digest.
     found.index_digest = found.index_digest.filter(|digest| store.files.has(&blob_path(digest)));
     let blobs = Box::new(Store { files: Arc::clone(&store.files) });
     assemble(&store, name, found, platform, blobs)
 }
 
-/// A layout may hold several images under different names; choosing one silently would judge the wrong one.
-fn refuse_ambiguity(list: &[Descriptor], platform: Option<&Platform>, name: &str) -> Result<(), SourceError> {
+/// A layout may have several images under different names; choosing one silently could judge the wrong one.
+fn refuse_ambiguity(list: &[BlobDescriptor], platform: Option<&Platform>, name: &str) -> Result<(), SourceError> {
     let Ok(chosen) = choose(list, platform, name) else { return Ok(()) };
     let rival = list
         .iter()
@@ -54,7 +54,7 @@ fn refuse_ambiguity(list: &[Descriptor], platform: Option<&Platform>, name: &str
     match rival {
         None => Ok(()),
         Some(rival) => {
-            let cause = format!("it holds several images for one platform, {} and {}", chosen.digest, rival.digest);
+            let cause = format!("it has several images for one platform, {} and {}", chosen.digest, rival.digest);
             Err(SourceError::bad(name, cause))
         }
     }
@@ -69,12 +69,12 @@ pub(super) fn blob_path(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 
-impl Fetch for Store {
-    fn manifest(&self, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError> {
+impl FetchByDigest for Store {
+    fn manifest(&self, descriptor: &BlobDescriptor) -> Result<Vec<u8>, SourceError> {
         self.files.read(&blob_path(&descriptor.digest), MAX_MANIFEST)
     }
 
-    fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError> {
+    fn config(&self, descriptor: &BlobDescriptor) -> Result<Vec<u8>, SourceError> {
         self.files.read(&blob_path(&descriptor.digest), MAX_CONFIG)
     }
 }

@@ -1,11 +1,9 @@
 //! Bounded and verifying readers.
 
-use std::io::{self, Read};
-
-use sha2::{Digest as _, Sha256};
-use tidewaiter_core::image::Digest;
-
 use super::SourceError;
+use sha2::{Digest as _, Sha256};
+use std::io::{self, Read};
+use tidewaiter_core::image::Digest;
 
 /// The digest of `bytes`.
 #[must_use]

@@ -8,7 +8,7 @@ pub mod auth;
 mod client;
 pub mod credentials;
 
-use super::manifest::{self, Descriptor, Fetch};
+use super::manifest::{self, BlobDescriptor, FetchByDigest};
 use super::{BlobSource, Image, LayerDescriptor, SourceError};
 use address::Addresses;
 use client::RegistryClient;
@@ -143,13 +143,13 @@ struct Store {
     client: Arc<RegistryClient>,
 }
 
-impl Fetch for Store {
-    fn manifest(&self, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError> {
+impl FetchByDigest for Store {
+    fn manifest(&self, descriptor: &BlobDescriptor) -> Result<Vec<u8>, SourceError> {
         let digest = &descriptor.digest;
         self.client.manifest(digest.as_str(), &format!("manifest {digest}"))
     }
 
-    fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError> {
+    fn config(&self, descriptor: &BlobDescriptor) -> Result<Vec<u8>, SourceError> {
         let what = format!("config {}", descriptor.digest);
         let blob = self.client.resuming(&descriptor.digest, Some(descriptor.size), &what)?;
         super::read::read_capped(blob, &what, manifest::MAX_CONFIG)

@@ -39,13 +39,13 @@ impl Header {
         self.field(257, 8) == b"ustar  \0"
     }
 
-    /// What precedes the name, by the format that the magic tells.
+    /// The directories before the name, where the format has them.
     fn prefix(&self) -> String {
         if self.field(257, 6) == b"ustar\0" {
             let star = self.field(508, 4) == b"tar\0";
             return text(self.field(345, if star { 131 } else { 155 }));
         }
-        // GNU archives keep times here. Old versions of Go wrote a prefix all the same, and Go still reads it.
+        // GNU archives have times here. Old versions of Go wrote a prefix all the same, and Go still reads it.
         let time = |from: usize| self.field(from, 1) == [0] || number(self.field(from, 12)).is_ok();
         if self.is_gnu() && !(time(345) && time(357)) {
             return Some(text(self.field(345, 155))).filter(|p| p.is_ascii()).unwrap_or_default();
@@ -84,7 +84,7 @@ fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.get(..end).unwrap_or_default()
 }
 
-/// As UTF-8; bytes that are none become U+FFFD and two hex digits, and U+FFFD itself is doubled: two paths that differ
+/// As UTF-8; bytes that are not become U+FFFD and two hex digits, and U+FFFD itself is doubled: two paths that differ
 /// stay different, or one could hide the other.
 pub(super) fn lossless(bytes: &[u8]) -> String {
     const MARK: char = char::REPLACEMENT_CHARACTER;

@@ -50,7 +50,7 @@ impl Pax {
         Ok(())
     }
 
-    /// A record; an empty value keeps what the header says.
+    /// A record; an empty value leaves the header's.
     pub(super) fn get(&self, key: &str) -> Option<&str> {
         self.records.get(key).map(String::as_str).filter(|value| !value.is_empty())
     }

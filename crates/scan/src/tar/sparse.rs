@@ -1,11 +1,11 @@
-//! Sparse files: old GNU (type `S`), and PAX formats 0.0, 0.1 and 1.0. What is stored are the parts that hold data.
+//! Sparse files: old GNU (type `S`), and PAX formats 0.0, 0.1 and 1.0. Only the parts with data are stored.
 
 use super::header::{Header, number};
 use super::pax::Pax;
 use super::{BLOCK, TarError, TarReader};
 use std::io::{self, BufRead, Read};
 
-/// Most bytes of a map, as in Go.
+/// Bytes of a map: the limit of Go's reader.
 const MAX_MAP: usize = 1 << 20;
 const BAD: TarError = TarError::Corrupt("a sparse file's map");
 
@@ -47,7 +47,7 @@ impl Sparse {
     }
 
     /// The map that PAX records name; `None` for a file that is not sparse. Format 1.0 also names the file anew and
-    /// keeps its map at the start of the content.
+    /// has its map at the start of the content.
     pub(super) fn pax<R: BufRead>(
         pax: &Pax,
         stored: u64,
@@ -82,18 +82,10 @@ impl Sparse {
 
     /// In order, without overlap, inside the file.
     pub(super) fn is_sound(&self) -> bool {
-        let mut end = 0;
-        let mut fits = |(offset, length): &(i64, i64)| {
-            let fine = *offset >= end && *length >= 0;
-            match offset.checked_add(*length) {
-                Some(next) if fine && next <= self.size => {
-                    end = next;
-                    true
-                }
-                _ => false,
-            }
+        let after = |end: i64, (offset, length): &(i64, i64)| {
+            offset.checked_add(*length).filter(|next| *offset >= end && *length >= 0 && *next <= self.size)
         };
-        self.size >= 0 && self.parts.iter().all(&mut fits)
+        self.size >= 0 && self.parts.iter().try_fold(0, after).is_some()
     }
 
     /// Bytes of the file, holes included.
@@ -146,26 +138,28 @@ fn entries(fields: &[u8], parts: &mut Vec<(i64, i64)>) -> Result<(), TarError> {
 /// The map of format 1.0: decimal lines, padded to whole blocks.
 fn leading_map<R: BufRead>(reader: &mut TarReader<R>) -> Result<Vec<(i64, i64)>, TarError> {
     let mut text = Vec::new();
-    let mut lines = 0;
-    let mut feed = |text: &mut Vec<u8>, wanted: usize| -> Result<(), TarError> {
-        while lines < wanted {
-            if text.len() + BLOCK > MAX_MAP {
-                return Err(TarError::TooLong(MAX_MAP as u64));
-            }
-            let mut block = [0; BLOCK];
-            reader.read_exact(&mut block).map_err(|_| BAD)?;
-            lines += block.iter().filter(|b| **b == b'\n').count();
-            text.extend_from_slice(&block);
-        }
-        Ok(())
-    };
-    feed(&mut text, 1)?;
+    read_lines(reader, &mut text, 1)?;
     let first = text.split(|b| *b == b'\n').next().and_then(|line| std::str::from_utf8(line).ok());
     let count: usize = first.and_then(|line| line.parse().ok()).ok_or(BAD)?;
     let numbers = count.checked_mul(2).filter(|n| *n < MAX_MAP).ok_or(BAD)?;
-    feed(&mut text, numbers + 1)?;
+    read_lines(reader, &mut text, numbers + 1)?;
     let lines = text.split(|b| *b == b'\n').skip(1).take(numbers);
     pairs(lines.map(|line| std::str::from_utf8(line).unwrap_or_default()))
+}
+
+/// Reads blocks until there are so many lines.
+fn read_lines<R: BufRead>(reader: &mut TarReader<R>, text: &mut Vec<u8>, wanted: usize) -> Result<(), TarError> {
+    let mut lines = memchr::memchr_iter(b'\n', text).count();
+    while lines < wanted {
+        if text.len() + BLOCK > MAX_MAP {
+            return Err(TarError::TooLong(MAX_MAP as u64));
+        }
+        let mut block = [0; BLOCK];
+        reader.read_exact(&mut block).map_err(|_| BAD)?;
+        lines += memchr::memchr_iter(b'\n', &block).count();
+        text.extend_from_slice(&block);
+    }
+    Ok(())
 }
 
 fn pairs<'a>(mut numbers: impl Iterator<Item = &'a str>) -> Result<Vec<(i64, i64)>, TarError> {

@@ -11,7 +11,7 @@ use tidewaiter_core::report::Gap;
 #[derive(Debug)]
 pub(crate) enum LayerRead {
     /// It was read to its end and verified.
-    Read(VerifiedLayer),
+    Read(Box<VerifiedLayer>),
     /// A foreign layer that its registry does not have.
     Absent(Gap),
 }
@@ -53,7 +53,7 @@ pub(crate) struct LayerDiff {
     pub(crate) dirs: EntryPositions,
     /// Hashes of all directories above any entry.
     pub(crate) above: PathSet,
-    /// The bytes of the files that were asked for as they are; none where one is too large.
+    /// The bytes of the files that were wanted as they are; none where one is too large.
     pub(crate) raw: Vec<(String, Option<Vec<u8>>)>,
 }
 

@@ -30,6 +30,7 @@ impl PathHash {
 
     /// The hash at a point that was drawn before.
     pub(crate) fn at(point: u64) -> Self {
+        // At 0 only the last word of a path would count, at 1 only the sum of its words: neither is ever drawn.
         PathHash { point: point % (MODULUS - 512) + 256 }
     }
 

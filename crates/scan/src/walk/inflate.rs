@@ -11,6 +11,7 @@ const MAX_WINDOW_LOG: u32 = 27;
 pub(super) fn reader<'a>(stored: &'a mut impl BufRead) -> io::Result<Option<Box<dyn Read + 'a>>> {
     let head = stored.fill_buf()?;
     if head.starts_with(&[0x1f, 0x8b, 0x08]) {
+        // All members: `pigz` and concatenated layers have several, and runtimes unpack them all.
         return Ok(Some(Box::new(MultiGzDecoder::new(stored))));
     }
     if is_zstd(head) {

@@ -29,7 +29,7 @@ struct Node {
 
 #[derive(Debug, Clone)]
 enum Content {
-    /// What it holds, and the path by which it is wanted.
+    /// Its parsed content, and the path by which it is wanted.
     File(Arc<ParsedFile>, Arc<str>),
     Symlink(String),
     /// A hard link to a file that was not recorded; the path is the one it had when it was linked.
@@ -180,7 +180,7 @@ impl MergedView {
         !diff.files.between(hash, since, *position) && !diff.dirs.between(hash, since, *position)
     }
 
-    /// Every path at which an installed package's evidence lies, and the path by which an analyzer wants it.
+    /// Every path of a file that counts, and the path by which an analyzer wants it.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &str, &Arc<ParsedFile>)> {
         self.nodes.iter().filter_map(|(path, node)| {
             let Content::File(parsed, wanted) = &node.content else { return None };

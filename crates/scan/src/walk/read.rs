@@ -19,7 +19,7 @@ use tidewaiter_core::report::{Gap, GapKind};
 /// Reads a layer.
 ///
 /// # Errors
-/// When its bytes cannot be had, are not what the image says, or exceed the limits.
+/// When its bytes cannot be read, differ from what the image says, or exceed the limits.
 pub(crate) fn read(layer: Layer<'_>, wanted: &WantedPaths, scan: &ScanResources<'_>) -> Result<LayerRead, ScanError> {
     let descriptor = layer.descriptor;
     scan.progress.layer_started(layer.number, layer.siblings(), descriptor.size);
@@ -47,7 +47,7 @@ pub(crate) fn read(layer: Layer<'_>, wanted: &WantedPaths, scan: &ScanResources<
     expect_diff_id(descriptor, &diff_id)?;
     let diff = walk.into_diff();
     scan.progress.layer_done(layer.number);
-    Ok(LayerRead::Read(VerifiedLayer { digest, diff_id, size, diff }))
+    Ok(LayerRead::Read(Box::new(VerifiedLayer { digest, diff_id, size, diff })))
 }
 
 /// The gap of a layer that its registry need not have and does not have.
@@ -75,6 +75,7 @@ impl<'a> StoredLayer<'a> {
         let by_ratio = |size: u64| size.saturating_mul(limits.ratio).max(limits.ratio_from);
         let max = limits.layer_bytes.min(self.descriptor.size.map_or(u64::MAX, by_ratio));
         let Some(inner) = inflate::reader(bytes).map_err(|e| self.failed(&e))? else {
+            // Not compressed: the stored bytes are the tar, and there is one digest to compute.
             return self.walk_tar(bytes, walk, limits.layer_bytes).map(|()| None);
         };
         let mut tar = HashedStream::new(inner, max, &self.scan.buffers, scope);
@@ -94,6 +95,7 @@ impl<'a> StoredLayer<'a> {
         let result = walk.entries(&mut *tar).and_then(|()| tar.drain().map_err(TarError::from));
         match result {
             Ok(()) => Ok(()),
+            // First: a stream cut at the limit fails in many other ways too.
             Err(_) if tar.is_over() => Err(self.limit("uncompressed bytes", max)),
             Err(TarError::Io(error)) => Err(self.failed(&error)),
             Err(TarError::TooLong(limit)) => Err(self.limit("bytes of a path or header", limit)),
@@ -101,7 +103,7 @@ impl<'a> StoredLayer<'a> {
         }
     }
 
-    /// What an I/O error on the way means: a cancelled scan, a limit, the source's own error, or bytes that are no layer.
+    /// What an I/O error on the way means: a cancelled scan, a limit, the source's own error, or bytes that are not a layer.
     fn failed(&self, error: &io::Error) -> ScanError {
         if is_set(self.scan.cancel) {
             return ScanError::Cancelled;

@@ -8,7 +8,7 @@ use crate::walk::wanted::{Wanted, WantedPaths};
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 
-/// Bytes that a recorded path or link takes beside its text: its place in vectors and maps, rounded.
+/// Bytes that a recorded path or link takes in addition to its text: its place in vectors and maps, rounded.
 const ENTRY_COST: u64 = 64;
 
 /// A walk through one tar.
@@ -50,10 +50,12 @@ impl<'a> TarWalk<'a> {
                 return Err(limit_hit("entries", limits.entries));
             }
             let TarEntry { path, kind, size } = entry;
+            // Cleaned before it is measured, as runtimes do: `./` and `//` cost an unpacked path nothing.
             let path = path::clean(path);
             if path.len() as u64 > limits.path_bytes {
                 return Err(TarError::TooLong(limits.path_bytes));
             }
+            // The root itself is in most tars and never a file.
             if path.is_empty() || self.whiteout(&path)? {
                 continue;
             }

@@ -42,12 +42,12 @@ pub(crate) fn places(spec: &PodSpec) -> Vec<ImagePlace> {
 }
 
 fn container_places(field: &str, containers: &[Container]) -> Vec<ImagePlace> {
-    let place = |(i, container): (usize, &Container)| ImagePlace {
-        pointer: format!("/spec/{field}/{i}/image"),
-        name: container.name.clone(),
-        image: container.image.clone().unwrap_or_default(),
-    };
-    containers.iter().enumerate().map(place).collect()
+    let mut places = Vec::with_capacity(containers.len());
+    for (i, container) in containers.iter().enumerate() {
+        let (name, image) = (container.name.clone(), container.image.clone().unwrap_or_default());
+        places.push(ImagePlace { pointer: format!("/spec/{field}/{i}/image"), name, image });
+    }
+    places
 }
 
 /// Name → image reference of everything that a Pod of this spec runs or mounts.
@@ -57,7 +57,7 @@ pub(crate) fn of(spec: &PodSpec) -> BTreeMap<String, String> {
 
 /// The digest that an image reference ends with.
 pub(crate) fn digest(image: &str) -> Option<&str> {
-    // 71: `sha256:` and 64 hexadecimal figures; what is shorter is no digest and must not count as a pin.
+    // 71: `sha256:` and 64 hexadecimal figures; a shorter text is not a digest and must not count as a pin.
     image.rsplit_once('@').map(|(_, digest)| digest).filter(|d| d.starts_with("sha256:") && d.len() == 71)
 }
 

@@ -13,6 +13,15 @@ pub(crate) enum ImageUse {
     Pod,
 }
 
+/// Whether a decision permits a use: retained images restart, and start no new rollout.
+fn permits(decision: Decision, purpose: ImageUse) -> bool {
+    match decision {
+        Decision::Approved => true,
+        Decision::Retained => purpose == ImageUse::Pod,
+        Decision::Held => false,
+    }
+}
+
 /// Name → pinned image, when this workload may use all of these images; `hash` names their template.
 pub(crate) fn pins(
     status: &WorkloadScanStatus,
@@ -20,11 +29,7 @@ pub(crate) fn pins(
     wanted: &BTreeMap<String, String>,
     purpose: ImageUse,
 ) -> Option<BTreeMap<String, String>> {
-    let counts = |revision: &&Revision| match revision.decision {
-        Decision::Approved => true,
-        Decision::Retained => purpose == ImageUse::Pod,
-        Decision::Held => false,
-    };
+    let counts = |revision: &&Revision| permits(revision.decision, purpose);
     if let Some(revision) = status.revisions.get(hash).filter(counts) {
         return wanted
             .iter()

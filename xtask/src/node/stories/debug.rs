@@ -1,4 +1,4 @@
-//! Debugging a running Pod: an ephemeral container, by an approved digest only. And image volumes, which are only named.
+//! An ephemeral container in a running Pod: only with an approved digest.
 
 use crate::node::registry;
 use crate::node::stage::Stage;

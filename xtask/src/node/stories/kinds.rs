@@ -1,4 +1,4 @@
-//! Every other kind of workload: scanned, pinned, run; or not.
+//! Every other kind of workload: scanned, pinned and run, or held.
 
 use crate::node::registry;
 use crate::node::stage::Stage;

@@ -1,6 +1,6 @@
-//! The node is lost, with everything on it, and comes back.
+//! The node crashes with everything on it, and restarts.
 
-use crate::node::process::{PATIENCE, until};
+use crate::node::process::{LONGEST_WAIT, until};
 use crate::node::stage::Stage;
 use anyhow::Result;
 use serde_json::Value;
@@ -13,7 +13,7 @@ pub(super) fn play(stage: &mut Stage) -> Result<()> {
     );
     stage.machine.crash()?;
     stage.machine.start()?;
-    until("every Pod that ran runs again", PATIENCE, || restarted(stage))?;
+    until("every Pod that ran runs again", LONGEST_WAIT, || restarted(stage))?;
     stage.machine.still_runs()?;
     stage.session.becomes("kubectl -n tidewaiter-system get pods", &["1/1", "Running"])?;
     stage.session.run("kubectl get pods")?;
@@ -22,7 +22,7 @@ pub(super) fn play(stage: &mut Stage) -> Result<()> {
     stage.session.run("kubectl rollout status deployment/afterwards --timeout=60s").map(drop)
 }
 
-/// Every Pod with a node that has not done its work is ready, and was started more than once.
+/// `Some` if every scheduled Pod is back: completed, or restarted and ready.
 fn restarted(stage: &Stage) -> Result<Option<()>> {
     let pods = stage.pods()?;
     let again = pods.iter().filter(|pod| pod.pointer("/spec/nodeName").is_some()).all(is_back);

@@ -1,4 +1,4 @@
-//! The server is lost, and is away for longer.
+//! The server is killed, and is down for a while.
 
 use crate::node::registry;
 use crate::node::stage::Stage;
@@ -7,7 +7,7 @@ use anyhow::Result;
 const SERVER: &str = "kubectl -n tidewaiter-system";
 const LABEL: &str = "-l app.kubernetes.io/name=tidewaiter";
 
-/// Its Pod is killed: another one takes over.
+/// Its Pod is killed: the next one takes over.
 pub(super) fn killed(stage: &mut Stage) -> Result<()> {
     let image = stage.clean("next:v1")?;
     let session = &mut stage.session;
@@ -18,22 +18,22 @@ pub(super) fn killed(stage: &mut Stage) -> Result<()> {
     session.run("kubectl rollout status deployment/next --timeout=60s").map(drop)
 }
 
-/// It is scaled to nothing: what was approved by digest starts, approved tags wait, all else is refused.
+/// It is scaled to zero: approved digests start, approved tags wait, everything else is refused.
 pub(super) fn scaled_down(stage: &mut Stage) -> Result<()> {
     let stranger = stage.clean("stranger:v1")?;
     let digest = stage.images.clean("next:v1").digest();
     let unknown = stage.images.clean("stranger:v1").digest();
     let host = registry::host();
     let session = &mut stage.session;
-    session.title("The server is scaled to nothing");
+    session.title("The server is scaled to zero");
     session.run(&format!("{SERVER} scale deployment/tidewaiter --replicas=0"))?;
     session.run(&format!("{SERVER} wait --for=delete pod {LABEL} --timeout=60s"))?;
-    session.note("What was approved starts, named by its digest: alone, and in a Deployment.");
+    session.note("An approved image starts if it is named by its digest: as a Pod, and in a Deployment.");
     session.run(&format!("kubectl run known --image={host}/next@{digest}"))?;
     session.run("kubectl wait --for=condition=Ready pod/known --timeout=60s")?;
     session.run(&format!("kubectl create deployment byname --image={host}/next@{digest}"))?;
     session.run("kubectl rollout status deployment/byname --timeout=60s")?;
-    session.note("What nobody scanned is refused, by tag and by digest.");
+    session.note("An image that was not scanned is refused, by tag and by digest.");
     session.refused(&format!("kubectl run stranger --image={stranger}"), "not approved")?;
     session.refused(&format!("kubectl run stranger --image={host}/stranger@{unknown}"), "not approved")?;
     session.note("Tags wait: a second replica of an approved Deployment, and a new Deployment.");
@@ -44,7 +44,7 @@ pub(super) fn scaled_down(stage: &mut Stage) -> Result<()> {
     session.run("kubectl get deployments next later")?;
     session.becomes("kubectl scan status deployment/later", &["warning: nothing new is scanned"])?;
 
-    session.title("The server is back: what waited starts");
+    session.title("The server is back: waiting Pods start");
     session.run(&format!("{SERVER} scale deployment/tidewaiter --replicas=1"))?;
     session.run(&format!("{SERVER} rollout status deployment/tidewaiter --timeout=120s"))?;
     session.run("kubectl rollout status deployment/next --timeout=120s")?;

@@ -1,4 +1,4 @@
-//! The way back: what was held goes on, and nothing is left.
+//! The uninstallation: held workloads continue, and nothing is left.
 
 use crate::node::stage::Stage;
 use crate::node::{install, leftovers};
@@ -7,10 +7,10 @@ use std::path::Path;
 
 pub(super) fn play(root: &Path, stage: &mut Stage) -> Result<()> {
     let session = &mut stage.session;
-    session.title("Taken out by the README's command");
+    session.title("Uninstalled by the README's command");
     install::undo(root, session)?;
     session.run("kubectl wait --for=delete namespace/tidewaiter-system --timeout=60s")?;
-    session.note("What was held is free.");
+    session.note("Held workloads continue.");
     session.run("kubectl wait --for=condition=Ready pod/badpod --timeout=60s")?;
     session.run("kubectl get pods")?;
     leftovers::check(session)

@@ -1,25 +1,26 @@
-//! A Debian server with more than 300 packages, by the machine's apt and dpkg in a root of its own; listed by dpkg-query.
+//! A Debian server with more than 300 packages, installed by the machine's apt and dpkg in a root of its own; listed by
+//! dpkg-query.
 
 use super::{Listed, command, output, text};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What is asked for; apt adds what these need.
+/// Requested packages; apt adds their dependencies.
 const WANTED: &str = "?essential apt nginx postgresql redis-server haproxy php-fpm php-mysql php-gd ruby-sinatra \
                       python3-django curl git openssh-server cron rsyslog supervisor memcached apache2 bind9 postfix \
                       dovecot-imapd squid vim";
 
 pub(super) fn make(image: &Path, work: &Path) -> Result<Vec<Listed>> {
     if !nix::unistd::geteuid().is_root() {
-        bail!("dpkg unpacks files of several users, which only root may");
+        bail!("dpkg unpacks files of several users, which needs root");
     }
     let archives = download(work)?;
     let admin = image.join("var/lib/dpkg");
     fs::create_dir_all(admin.join("info"))?;
     fs::create_dir_all(admin.join("updates"))?;
     fs::write(admin.join("status"), "")?;
-    // Scripts that run before a package is unpacked need a system to run in.
+    // All files first: scripts that run before a package is unpacked need a system to run in.
     for archive in &archives {
         output(&mut command("dpkg-deb", &["-x", text(archive)?, text(image)?]))?;
     }
@@ -28,7 +29,7 @@ pub(super) fn make(image: &Path, work: &Path) -> Result<Vec<Listed>> {
     list(&admin)
 }
 
-/// Downloads with an empty state, so that what this machine has installed counts for nothing.
+/// Downloads with an empty state: packages of this machine must not count as installed.
 fn download(work: &Path) -> Result<Vec<PathBuf>> {
     let archives = work.join("cache/archives");
     fs::create_dir_all(work.join("lists/partial"))?;
@@ -62,5 +63,5 @@ fn list(admin: &Path) -> Result<Vec<Listed>> {
             ..Listed::default()
         })
     });
-    listed.collect::<Option<_>>().context("dpkg-query prints other fields than it was asked for")
+    listed.collect::<Option<_>>().context("dpkg-query printed other fields than requested")
 }

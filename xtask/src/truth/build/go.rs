@@ -1,5 +1,5 @@
-//! Five Go programs; listed by `go version -m`. The last is built from a source tree without a version, and replaces
-//! a module by another version of it, another by a fork, and a third by a folder.
+//! Five Go programs; listed by `go version -m`. The last is built from a source tree without a version, and replaces one
+//! module by another version, one by a fork and one by a folder.
 
 use super::{Listed, command, output, text};
 use anyhow::{Context, Result};
@@ -59,7 +59,7 @@ pub(super) fn make(image: &Path, work: &Path) -> Result<Vec<Listed>> {
     Ok(out)
 }
 
-/// `FILE: go1.22.4`, then lines of `path`, `mod`, `dep`, and `=>` for what replaces the line above.
+/// Parses `FILE: go1.22.4`, then lines of `path`, `mod`, `dep`, and `=>` with the replacement of the line above.
 fn modules(text: &str, path: &str) -> Vec<Listed> {
     let listed = |name: &str, version: &str| Listed {
         kind: "golang".into(),
@@ -73,7 +73,7 @@ fn modules(text: &str, path: &str) -> Vec<Listed> {
         let fields: Vec<&str> = line.trim_start_matches('\t').split('\t').collect();
         match fields[..] {
             ["mod" | "dep", name, version, ..] => out.push(listed(name, version)),
-            // A folder has no version of its own: its code is known by the name it is imported by.
+            // A folder has no version: its module keeps the name that it is imported by.
             ["=>", folder, "(devel)", ..] if folder.starts_with(['.', '/']) => {
                 out.last_mut().into_iter().for_each(|last| last.version = "(devel)".into());
             }

@@ -1,5 +1,5 @@
-//! Jars that Maven resolves for a pom, listed by the coordinates under which it stores them; some as they are, some in a
-//! war in an ear, some in a jar in that war, and a few unpacked into one jar.
+//! Jars that Maven resolves for a POM, listed by the coordinates that Maven stores them under: some as they are, some in a
+//! WAR in an EAR, some in a jar in that WAR, and a few unpacked into one jar.
 
 use super::{Listed, command, output};
 use anyhow::{Context, Result};
@@ -36,7 +36,8 @@ const WANTED: [&str; 24] = [
     "org.quartz-scheduler:quartz:2.3.2",
 ];
 
-/// Bytes of jars that are put into others, at most.
+/// Largest jar in bytes that is put into others: the engine buffers nested archives in memory up to a limit, and reports
+/// larger ones as a gap.
 const NESTED: usize = 150_000;
 
 /// A jar with its coordinates.
@@ -53,7 +54,7 @@ pub(super) fn make(image: &Path, work: &Path) -> Result<Vec<Listed>> {
     let app = image.join("app/lib");
     fs::create_dir_all(&app)?;
     let mut out = Vec::new();
-    // What is nested is small, so that the engine may hold the war: larger ones it reports as not read.
+    // Only small jars are nested: see `NESTED`.
     let place = |index: usize, jar: &Jar| if jar.bytes.len() < NESTED { index % 3 } else { 0 };
     let part = |n: usize| jars.iter().enumerate().filter(move |(i, jar)| place(*i, jar) == n).map(|(_, jar)| jar);
     for jar in part(0) {
@@ -120,7 +121,7 @@ fn jar(stored: &Path, path: &Path) -> Result<Jar> {
     let mut parts: Vec<&str> = inside.split('/').collect();
     let (file, version, artifact) = (parts.pop(), parts.pop(), parts.pop());
     let (Some(file), Some(version), Some(artifact)) = (file, version, artifact) else {
-        anyhow::bail!("{inside}: no place of a repository");
+        anyhow::bail!("{inside}: not a path of a Maven repository");
     };
     let bytes = fs::read(path)?;
     let listed = maven(&parts.join("."), artifact, version, "");
@@ -153,7 +154,7 @@ fn poms(file: File) -> Result<Vec<(String, Vec<u8>)>> {
     Ok(out)
 }
 
-/// What a `pom.properties` says.
+/// Parses a `pom.properties`.
 fn pom(name: &str, text: &[u8], path: &str) -> Result<Listed> {
     let text = String::from_utf8_lossy(text).into_owned();
     let value = |key: &str| {
@@ -164,7 +165,7 @@ fn pom(name: &str, text: &[u8], path: &str) -> Result<Listed> {
 }
 
 impl Jar {
-    /// The jar itself, and what was unpacked into it by those who made it.
+    /// The jar itself, and the jars that were unpacked into it.
     fn listed_at(&self, path: &str) -> Result<Vec<Listed>> {
         let own = Listed { path: path.to_owned(), kind: "maven".into(), ..self.listed.clone() };
         let others = self.poms.iter().map(|(name, text)| pom(name, text, path));

@@ -1,5 +1,5 @@
-//! An application with hundreds of npm packages; listed by `node_modules/.package-lock.json`, in which npm keeps what it
-//! installed where.
+//! An application with more than a thousand npm packages; listed by `node_modules/.package-lock.json`, where npm records
+//! its installed packages.
 
 use super::{Listed, command, output};
 use anyhow::{Context, Result};
@@ -19,7 +19,7 @@ pub(super) fn make(image: &Path, _: &Path) -> Result<Vec<Listed>> {
     let lock: Value = serde_json::from_slice(&fs::read(app.join("node_modules/.package-lock.json"))?)?;
     let packages = lock["packages"].as_object().context("npm's list has no packages")?;
     let listed = packages.iter().map(|(path, package)| {
-        // The folder is the name, unless it was installed as an alias.
+        // The folder is the name, unless the package was installed under an alias.
         let folder = path.rsplit_once("node_modules/").map(|(_, name)| name);
         Some(Listed {
             kind: "npm".into(),

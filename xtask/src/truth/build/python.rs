@@ -1,4 +1,4 @@
-//! More than a hundred wheels, by pip, and listed by it.
+//! More than a hundred wheels, installed and listed by pip.
 
 use super::{Listed, command, output, text};
 use anyhow::Result;

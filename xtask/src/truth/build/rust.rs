@@ -1,5 +1,5 @@
-//! A Rust program built by `cargo auditable`; listed by `rust-audit-info`, which reads what that left in it: what it is
-//! linked of, without what only its build runs.
+//! A Rust program built by `cargo auditable`; listed by `rust-audit-info`, which reads the embedded list: linked crates,
+//! without those that only the build runs.
 
 use super::{Listed, command, output, text};
 use anyhow::{Context, Result};
@@ -20,12 +20,12 @@ pub(super) fn make(image: &Path, work: &Path) -> Result<Vec<Listed>> {
     let path = env::var_os("PATH").unwrap_or_default();
     let paths = env::join_paths([tools.join("bin")].into_iter().chain(env::split_paths(&path)))?;
     let (name, version) = PROGRAM;
-    // A home of its own, where the source is found again.
+    // A CARGO_HOME of its own, in which cargo-auditable finds the source of this build again.
     let home = work.join("home");
     let program = format!("{name}@{version}");
     let to = text(image)?;
     let mut install = cargo(&["auditable", "install", "--locked", "--no-track", "--root", to, &program])?;
-    // What it is linked of counts, not how well.
+    // Only the list of crates matters, so the build may be quick.
     let quick = [("LTO", "off"), ("OPT_LEVEL", "0"), ("CODEGEN_UNITS", "16")];
     install.envs(quick.map(|(setting, value)| (format!("CARGO_PROFILE_RELEASE_{setting}"), value)));
     output(install.env("PATH", &paths).env("CARGO_HOME", &home).env("CARGO_TARGET_DIR", work.join("target")))?;
@@ -35,7 +35,7 @@ pub(super) fn make(image: &Path, work: &Path) -> Result<Vec<Listed>> {
     Ok(list.packages.into_iter().filter(|package| package.kind != "build").map(listed).collect())
 }
 
-/// What cargo-auditable leaves in a program.
+/// The list that cargo-auditable embeds in a program.
 #[derive(Debug, Deserialize)]
 struct Audited {
     packages: Vec<Crate>,
@@ -45,7 +45,7 @@ struct Audited {
 struct Crate {
     name: String,
     version: String,
-    /// `build`; nothing for what is linked.
+    /// `build`; empty for linked crates.
     #[serde(default)]
     kind: String,
 }
@@ -54,7 +54,7 @@ fn listed(package: Crate) -> Listed {
     Listed { kind: "cargo".into(), name: package.name, version: package.version, ..Listed::default() }
 }
 
-/// cargo, as it would be called outside of this workspace.
+/// cargo without the variables that `cargo xtask` inherits: they would make it build for this workspace.
 fn cargo(args: &[&str]) -> Result<std::process::Command> {
     let mut cargo = command(env!("CARGO"), args);
     let set =

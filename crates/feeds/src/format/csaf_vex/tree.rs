@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use tidewaiter_core::advisory::ModuleScope;
 use tidewaiter_core::ecosystem::Ecosystem;
 
-/// Steps from a package to its product: a package of a module of a product is three steps away.
+/// Most steps from a package to its product: a package of a module of a product is three away. Bounds relationships that
+/// form a circle.
 const STEPS: usize = 4;
 
 /// The tree by product id.

@@ -1,13 +1,13 @@
-//! Patterns of the table: where in a file a version stands, and which paths are meant.
+//! Patterns of the table: where in a file a version is, and which paths are meant.
 
 use memchr::memmem;
 
-/// Bytes of a version, at most.
+/// Bytes of a version.
 const MAX_VERSION: usize = 64;
-/// Places looked at in one part of a file, so that no file made of marks takes for ever.
+/// Places tried in one part of a file, so that a file made of marks ends soon.
 const MAX_PLACES: usize = 10_000;
 
-/// Text around a version: `before{}after`; `^` before it stands for the beginning of the file.
+/// Text around a version: `before{}after`; `^` before it is the beginning of the file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark<'m> {
     before: &'m str,
@@ -18,8 +18,8 @@ pub(super) struct Mark<'m> {
 }
 
 impl<'m> Mark<'m> {
-    /// Reads a pattern, of whose text before the version the last `own` bytes are part of it; `None` when it does not say
-    /// where the version is.
+    /// Reads a pattern, of whose text before the version the last `own` bytes are part of it; `None` when it has no place
+    /// for the version.
     pub(super) fn of(pattern: &'m str, own: usize) -> Option<Self> {
         let (before, after) = pattern.split_once("{}")?;
         let anchored = before.strip_prefix('^');
@@ -53,6 +53,7 @@ impl<'m> Mark<'m> {
 
     /// Where the version begins that ends at `end`.
     fn start_before(self, bytes: &[u8], end: usize) -> Option<usize> {
+        // Only as far back as a version reaches: a search of the whole file for each place would take its square.
         let from = end.saturating_sub(MAX_VERSION + self.before.len());
         let before = memmem::rfind(bytes.get(from..end)?, self.before.as_bytes())?;
         Some(from + before + self.before.len())
@@ -80,7 +81,7 @@ const PRE_RELEASES: [&str; 6] = ["alpha", "beta", "rc", "preview", "dev", "pre"]
 const GLUED_PRE_RELEASES: [&str; 2] = ["a", "b"];
 
 /// The version at the beginning of a text, as Semantic Versioning writes it: at most three numbers, and a hyphen before
-/// what precedes a release. A letter after the numbers stays, as OpenSSL has it.
+/// a pre-release. A letter after the numbers is kept, as OpenSSL has it.
 pub(super) fn version(text: &str) -> Option<String> {
     let numbers: Vec<&str> = text.get(..numbers_length(text))?.split(['.', '_']).collect();
     if numbers.iter().any(|number| number.is_empty()) {
@@ -134,7 +135,7 @@ fn length(text: &str) -> usize {
     if word == 1 && digits == 0 && glued { numbers + 1 } else { numbers }
 }
 
-/// Whether the end of a path fits a pattern, and the version that `{}` stands for. `*` is anything in one part.
+/// Whether the end of a path fits a pattern, and the version at `{}`. `*` is anything in one name.
 pub(super) fn fits<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     let mut version = "";
     let mut parts = path.rsplit('/');

@@ -1,23 +1,23 @@
 //! The table of programs.
 //!
 //! To add a program, add a row:
-//! - `name`: Bitnami's name of the component, where it has one (its records judge by that name), else the project's;
-//! - `kind`: what the file is ([`In`]). Text files are read because of their name, so it must be a telling one;
-//! - `files`: ends of paths. `*` is anything in one part, `{}` is a version;
+//! - `name`: Bitnami's name of the component, where it has one (its advisories use that name), else the project's;
+//! - `kind`: what the file is ([`ProgramFile`]). Text files are read because of their name, so it must be distinctive;
+//! - `files`: ends of paths. `*` is anything in one name, `{}` is a version;
 //! - `marks`: text in the file around the version, `before{}after`; the first one that is found counts. `{file}` is the
 //!   version in the file's name. Text should be in every build of the program and not in others: a user agent, the
 //!   answer to `--version`; `^` is the beginning of the file. Without marks the version is the one in the file's name;
-//! - `numbers`: how many numbers its versions have at least, which tells `Apache/2.4` from `Apache/2.4.58`.
+//! - `numbers`: how many numbers its versions have at least, so that `Apache/2.4` is not taken for `Apache/2.4.58`.
 //!
-//! Programs written in Go need no row: their build info says more.
+//! Programs written in Go need no row: their build info is better evidence.
 
-use super::In;
+use super::ProgramFile;
 
 /// A row.
 #[derive(Debug)]
 pub(super) struct Program {
     pub(super) name: &'static str,
-    pub(super) kind: In,
+    pub(super) kind: ProgramFile,
     pub(super) files: &'static [&'static str],
     pub(super) marks: &'static [&'static str],
     pub(super) numbers: usize,
@@ -29,11 +29,11 @@ const fn executable(
     marks: &'static [&'static str],
     numbers: usize,
 ) -> Program {
-    Program { name, kind: In::Executable, files, marks, numbers }
+    Program { name, kind: ProgramFile::Executable, files, marks, numbers }
 }
 
 const fn archive(name: &'static str, files: &'static [&'static str]) -> Program {
-    Program { name, kind: In::Archive, files, marks: &[], numbers: 2 }
+    Program { name, kind: ProgramFile::Archive, files, marks: &[], numbers: 2 }
 }
 
 const fn text(
@@ -42,7 +42,7 @@ const fn text(
     marks: &'static [&'static str],
     numbers: usize,
 ) -> Program {
-    Program { name, kind: In::Text, files, marks, numbers }
+    Program { name, kind: ProgramFile::Text, files, marks, numbers }
 }
 
 pub(super) const PROGRAMS: &[Program] = &[

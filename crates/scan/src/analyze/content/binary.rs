@@ -11,10 +11,10 @@ pub(super) use macho::slices;
 use crate::bytes::{number, slice};
 use std::ops::Range;
 
-/// Segments and wanted sections of one file, at most: real files have a dozen.
+/// Segments and wanted sections of one file: real files have a dozen.
 const MAX_PARTS: usize = 256;
 
-/// What a section holds, of those that are looked for.
+/// The sections that are searched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     /// The Go linker's build info.
@@ -36,7 +36,7 @@ impl Section {
     }
 }
 
-/// Bytes of the file that are mapped into memory.
+/// A part of the file that is mapped into memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Segment {
     address: u64,
@@ -55,7 +55,7 @@ pub(super) struct Binary {
 }
 
 impl Binary {
-    /// Reads headers. Those that are broken or lie beyond `bytes` are left out.
+    /// Reads headers. Those that are broken or beyond `bytes` are left out.
     pub(super) fn parse(bytes: &[u8]) -> Self {
         match bytes.get(..4) {
             Some(b"\x7fELF") => elf::parse(bytes),

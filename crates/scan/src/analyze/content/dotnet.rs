@@ -5,23 +5,23 @@ use crate::analyze::{ParsedFile, dotnet, unreadable};
 use memchr::memmem;
 use serde::de::IgnoredAny;
 
-/// Every host has it; what comes before it says where its bundle is.
+/// In every host; the number before it is the place of its bundle.
 const MARK: &[u8] = b"\x8b\x12\x02\xb9\x6a\x61\x20\x38\x72\x7b\x93\x02\x14\xd7\xa0\x32\
     \x13\xf5\xb9\xe6\xef\xae\x33\x18\xee\x3b\x2d\xce\x24\xb3\x6a\xae";
-/// Bytes of the place before it: zero in a host without a bundle.
+/// Bytes of that number: zero in a host without a bundle.
 const PLACE: usize = 8;
-/// No file is so large: other bytes stand before a mark that a program only knows.
+/// No file is so large: a program that only knows the mark has other bytes before it.
 const MAX_PLACE: u64 = 1 << 40;
 /// The first key of a `deps.json`.
 const FIRST_KEY: &[u8] = b"\"runtimeTarget\"";
-/// Bytes of a `deps.json`: a large one has a tenth of it.
+/// Bytes of a `deps.json`: large ones have a tenth of it. It must fit into the overlap of two windows.
 const MAX_JSON: usize = 2 << 20;
-/// Places with that key that are looked at: an application has one.
+/// Places with that key that are read: an application has one.
 const MAX_PLACES: usize = 32;
 
-/// What a host says of its application, found on its way through.
+/// Searches a host, whole or window by window, for its application's `deps.json`.
 #[derive(Debug)]
-pub(super) struct Search<'p> {
+pub(super) struct BundleSearch<'p> {
     path: &'p str,
     /// There is a bundle.
     bundled: bool,
@@ -30,9 +30,9 @@ pub(super) struct Search<'p> {
     places: usize,
 }
 
-impl<'p> Search<'p> {
+impl<'p> BundleSearch<'p> {
     pub(super) fn new(path: &'p str) -> Self {
-        Search { path, bundled: false, found: Vec::new(), places: 0 }
+        BundleSearch { path, bundled: false, found: Vec::new(), places: 0 }
     }
 
     /// Looks at a part of the file: for what begins in its first `new` bytes. The mark comes before all files.
@@ -56,7 +56,7 @@ impl<'p> Search<'p> {
     pub(super) fn result(self) -> ParsedFile {
         let mut out = ParsedFile::default();
         if self.bundled && (self.found.is_empty() || self.places > MAX_PLACES) {
-            let message = "this .NET application in a single file does not list its packages where they can be told";
+            let message = "this .NET application in a single file does not list its packages in a readable form";
             out.gaps.push(unreadable(self.path, message));
         }
         self.found.into_iter().for_each(|found| out.add(found));
@@ -96,8 +96,8 @@ mod tests {
     fn bundles_list_their_packages() {
         let check = |bytes: &[u8], expected: &str, gaps: usize| {
             for step in [bytes.len().max(1), 50] {
-                let mut search = Search::new("app/App");
-                // As a large file passes: what is new, and what follows it.
+                let mut search = BundleSearch::new("app/App");
+                // As windows of a large file: what is new, and what follows it.
                 for start in (0..bytes.len()).step_by(step) {
                     search.part(&bytes[start..(start + step + 300).min(bytes.len())], step);
                 }

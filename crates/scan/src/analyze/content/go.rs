@@ -33,15 +33,16 @@ pub(super) struct BuildInfo {
 
 impl BuildInfo {
     /// Packages and gaps of the program at a path.
-    pub(super) fn says(&self, path: &str) -> ParsedFile {
+    pub(super) fn packages(&self, path: &str) -> ParsedFile {
         modules::packages(path, self)
     }
 }
 
 /// The build info of a whole file.
 pub(super) fn find(binary: &Binary, bytes: &[u8]) -> Option<BuildInfo> {
-    // A program may carry another one as data: its own blob is the one in its own section or segment.
+    // A program may embed another one as data: its own blob is the one in its own section or segment.
     let own = binary.build_info().find_map(|range| within(binary, range.start, part(bytes, &range)?, bytes));
+    // Packers and strippers move or drop headers; the marks stay.
     own.or_else(|| within(binary, 0, bytes, bytes)).or_else(|| framed(bytes))
 }
 
@@ -53,7 +54,7 @@ fn within(binary: &Binary, start: u64, area: &[u8], bytes: &[u8]) -> Option<Buil
     })
 }
 
-/// Reads a blob of Go 1.18 and later; `None` when it is none, or is cut.
+/// Reads a blob of Go 1.18 and later; `None` when it is not one, or is cut.
 pub(super) fn inline(blob: &[u8]) -> Option<BuildInfo> {
     let text = blob.get(HEADER..).filter(|_| blob.get(15).is_some_and(|flags| flags & FLAG_INLINE != 0))?;
     let (version, rest) = varint_text(text)?;
@@ -71,7 +72,7 @@ fn varint_text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
             break;
         }
         shift += 7;
-        // Four bytes say more than any string may have.
+        // Four bytes are enough for any length up to `MAX_TEXT`.
         if used >= 4 {
             return None;
         }
@@ -86,14 +87,30 @@ fn pointers(binary: &Binary, blob: &[u8], bytes: &[u8]) -> Option<BuildInfo> {
     if flags & FLAG_INLINE != 0 || (size != 4 && size != 8) {
         return None;
     }
-    let word = |bytes: &[u8], index: usize| number(bytes, index * size, size, flags & FLAG_BIG_ENDIAN != 0);
-    // A pointer leads to a string's header: where its bytes are, and how many.
-    let text = |index: usize| {
-        let header = binary.at(word(blob.get(16..)?, index)?, bytes)?;
-        let length = usize::try_from(word(header, 1)?).ok().filter(|length| *length <= MAX_TEXT)?;
-        binary.at(word(header, 0)?, bytes)?.get(..length)
-    };
-    build_info(text(0)?, text(1).unwrap_or_default())
+    let pointers = Pointers { binary, bytes, size, big_endian: flags & FLAG_BIG_ENDIAN != 0 };
+    let blob = blob.get(16..)?;
+    build_info(pointers.text(blob, 0)?, pointers.text(blob, 1).unwrap_or_default())
+}
+
+/// Follows pointers of one size and byte order.
+struct Pointers<'a> {
+    binary: &'a Binary,
+    bytes: &'a [u8],
+    size: usize,
+    big_endian: bool,
+}
+
+impl<'a> Pointers<'a> {
+    fn word(&self, bytes: &[u8], index: usize) -> Option<u64> {
+        number(bytes, index * self.size, self.size, self.big_endian)
+    }
+
+    /// A pointer leads to a Go string: the address of its bytes, and how many they are.
+    fn text(&self, blob: &[u8], index: usize) -> Option<&'a [u8]> {
+        let string = self.binary.at(self.word(blob, index)?, self.bytes)?;
+        let length = usize::try_from(self.word(string, 1)?).ok().filter(|length| *length <= MAX_TEXT)?;
+        self.binary.at(self.word(string, 0)?, self.bytes)?.get(..length)
+    }
 }
 
 fn build_info(version: &[u8], modules: &[u8]) -> Option<BuildInfo> {
@@ -120,20 +137,20 @@ fn framed_at(bytes: &[u8]) -> Option<BuildInfo> {
     Some(BuildInfo { version: String::new(), modules: modules.to_owned() })
 }
 
-/// What a file too large to hold says of itself, found on its way through.
+/// Searches the windows of a streamed file for build info.
 #[derive(Debug, Default)]
-pub(super) struct Search {
+pub(super) struct GoSearch {
     /// By where they are in the file.
     found: Vec<(u64, BuildInfo)>,
     framed: Option<BuildInfo>,
-    /// A blob of the older form, whose strings may lie in what has passed.
+    /// Whether there is a blob of the older form, whose strings may be in earlier windows.
     older: bool,
 }
 
-/// Blobs remembered: a program carries few others.
+/// Blobs recorded: programs that embed others embed a few.
 const MAX_FOUND: usize = 8;
 
-impl Search {
+impl GoSearch {
     /// Looks at a part of the file: for what begins in its first `new` bytes; `start` is where it is in the file.
     pub(super) fn part(&mut self, start: u64, window: &[u8], new: usize) {
         for at in memmem::find_iter(window, MARK).take_while(|at| *at < new) {

@@ -1,4 +1,4 @@
-//! Java archives: what each says that it is, and the archives inside it.
+//! Java archives: the artifacts that each names, and the archives inside it.
 //!
 //! `META-INF/maven/GROUP/ARTIFACT/pom.properties` names an artifact for certain; an archive with several is one into
 //! which others were unpacked. Where there is none, the manifest and the file's name are used ([`identity`]).
@@ -60,7 +60,7 @@ pub(super) fn large_archive(path: &str, content: &mut impl BufRead) -> ParsedFil
 }
 
 /// What an entry means for its archive.
-enum Role {
+enum EntryRole {
     /// A manifest or `pom.properties`.
     Text,
     Archive,
@@ -68,17 +68,14 @@ enum Role {
     Other,
 }
 
-impl Role {
+impl EntryRole {
     fn of(name: &str) -> Self {
-        let is_text = || {
-            name.eq_ignore_ascii_case("META-INF/MANIFEST.MF")
-                || (name.starts_with("META-INF/maven/") && name.ends_with("/pom.properties"))
-        };
         match name {
-            _ if is_named(name) => Role::Archive,
-            _ if name.ends_with(".class") => Role::Class,
-            _ if is_text() => Role::Text,
-            _ => Role::Other,
+            _ if is_named(name) => EntryRole::Archive,
+            _ if name.ends_with(".class") => EntryRole::Class,
+            _ if name.eq_ignore_ascii_case("META-INF/MANIFEST.MF") => EntryRole::Text,
+            _ if name.starts_with("META-INF/maven/") && name.ends_with("/pom.properties") => EntryRole::Text,
+            _ => EntryRole::Other,
         }
     }
 }
@@ -125,11 +122,11 @@ impl<'p> JavaArchiveReader<'p> {
         identity: &mut Identity,
     ) {
         let Ok(name) = std::str::from_utf8(entry.name) else { return };
-        match Role::of(name) {
-            Role::Archive => self.nested(&format!("{inside}!/{name}"), name, archive, entry, depth),
-            Role::Class => identity.class(name),
-            Role::Other => {}
-            Role::Text => match self.unpack(archive, entry, MAX_TEXT) {
+        match EntryRole::of(name) {
+            EntryRole::Archive => self.nested(&format!("{inside}!/{name}"), name, archive, entry, depth),
+            EntryRole::Class => identity.class(name),
+            EntryRole::Other => {}
+            EntryRole::Text => match self.unpack(archive, entry, MAX_TEXT) {
                 Ok(bytes) => identity.text(name, &bytes),
                 Err(error) => self.unreadable(inside, &error),
             },
@@ -151,18 +148,18 @@ impl<'p> JavaArchiveReader<'p> {
                 break self.limit(inside, "it has too many entries");
             }
             let (name, left) = (header.name.as_str(), self.unpacked);
-            let unpacked = match Role::of(name) {
+            let unpacked = match EntryRole::of(name) {
                 // Half: an archive inside this one may have to be buffered at the same time.
-                Role::Archive => archive.content(&header, self.memory / 2, left, |content| {
+                EntryRole::Archive => archive.content(&header, self.memory / 2, left, |content| {
                     self.streamed(&format!("{inside}!/{name}"), name, content, depth);
                 }),
-                Role::Text => archive.content(&header, MAX_TEXT, left, |content| match content {
+                EntryRole::Text => archive.content(&header, MAX_TEXT, left, |content| match content {
                     StreamedContent::Whole(bytes) => identity.text(name, &bytes),
                     StreamedContent::Longer(_) => self.unreadable(inside, &ZipError::TooLarge),
                     StreamedContent::Unreadable(error) => self.unreadable(inside, &error),
                 }),
                 role => {
-                    if let Role::Class = role {
+                    if let EntryRole::Class = role {
                         identity.class(name);
                     }
                     archive.skip(&header, left)
@@ -274,7 +271,7 @@ impl<'p> JavaArchiveReader<'p> {
     }
 
     fn too_deep(&mut self, inside: &str) {
-        self.limit(inside, "it lies too deep in other archives: skipped nesting");
+        self.limit(inside, "it is nested too deep in other archives, and skipped");
     }
 
     fn limit(&mut self, inside: &str, cause: &str) {

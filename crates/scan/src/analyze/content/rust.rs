@@ -1,4 +1,4 @@
-//! Rust programs built by `cargo auditable`: the section `.dep-v0` holds JSON, compressed by zlib
+//! Rust programs built by `cargo auditable`: the section `.dep-v0` has JSON, compressed by zlib
 //! (cargo-auditable's `PARSING.md`).
 
 use super::binary::{Binary, Section};
@@ -8,16 +8,16 @@ use serde::Deserialize;
 use std::io::Read as _;
 use tidewaiter_core::package::{Package, PackageType, UNRELEASED};
 
-/// Bytes of the JSON, at most: the format's own limit is 8 MiB.
+/// Bytes of the JSON: the format's own limit.
 const MAX_JSON: u64 = 8 << 20;
 
 #[derive(Debug, Deserialize)]
-struct Audit {
-    packages: Vec<Listed>,
+struct AuditedCrates {
+    packages: Vec<AuditedCrate>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Listed {
+struct AuditedCrate {
     name: String,
     version: String,
     source: String,
@@ -43,7 +43,7 @@ pub(super) fn crates(path: &str, binary: &Binary, bytes: &[u8]) -> ParsedFile {
     out
 }
 
-fn audit(section: &[u8]) -> Option<Audit> {
+fn audit(section: &[u8]) -> Option<AuditedCrates> {
     let mut json = Vec::new();
     let read = ZlibDecoder::new(section).take(MAX_JSON + 1).read_to_end(&mut json).ok()?;
     if u64::try_from(read).ok()? > MAX_JSON {
@@ -52,12 +52,12 @@ fn audit(section: &[u8]) -> Option<Audit> {
     serde_json::from_slice(&json).ok()
 }
 
-fn listed_package(listed: &Listed) -> Package {
+fn listed_package(listed: &AuditedCrate) -> Package {
     let found = Package::new(PackageType::Cargo, &listed.name, &listed.version);
     match listed.source.as_str() {
-        // Other registries mirror it, or hold what nobody else can judge.
+        // Other registries mirror crates.io, or have crates without public advisories.
         "crates.io" | "registry" => found,
-        // Of a directory or a repository: the name and number alone do not make it the crate that advisories mean.
+        // From a directory or a repository: with the same name and number it may be other code than advisories mean.
         source => {
             Package { source_version: UNRELEASED.to_owned(), vendored: source == "local" && !listed.root, ..found }
         }

@@ -1,9 +1,9 @@
 //! Berkeley DB hash files (`dbinc/db_page.h`, `dbinc/hash.h`): a page of metadata, hash pages with key and data
 //! items, chains of overflow pages for large items. Written in the byte order of the machine that made them.
 //!
-//! Every page is read once, whatever buckets and chains say, so that no loop in the file can be one of ours.
+//! Every page is read once, whatever buckets and chains say, so that a loop in the file is not a loop of the reader.
 
-use super::Contents;
+use super::RpmContents;
 use crate::bytes::{array, slice};
 
 const MAGIC: u32 = 0x0006_1561;
@@ -23,7 +23,7 @@ const OFF_PAGE: u8 = 3;
 
 type Cause = &'static str;
 
-struct File<'a> {
+struct BdbFile<'a> {
     bytes: &'a [u8],
     page_size: usize,
     little: bool,
@@ -32,8 +32,8 @@ struct File<'a> {
 }
 
 /// Reads the header of every package in a `Packages` file.
-pub(super) fn read(bytes: &[u8], out: &mut Contents) {
-    let mut file = match File::open(bytes) {
+pub(super) fn read(bytes: &[u8], out: &mut RpmContents) {
+    let mut file = match BdbFile::open(bytes) {
         Ok(file) => file,
         Err(cause) => return out.damaged(cause),
     };
@@ -53,15 +53,15 @@ pub(super) fn read(bytes: &[u8], out: &mut Contents) {
     }
 }
 
-impl<'a> File<'a> {
+impl<'a> BdbFile<'a> {
     fn open(bytes: &'a [u8]) -> Result<Self, Cause> {
         let mark = array(bytes, MAGIC_AT).ok_or("it ends within its first page")?;
         let little = match (u32::from_le_bytes(mark), u32::from_be_bytes(mark)) {
             (MAGIC, _) => true,
             (_, MAGIC) => false,
-            _ => return Err("it is no Berkeley DB hash file"),
+            _ => return Err("it is not a Berkeley DB hash file"),
         };
-        let mut file = File { bytes, page_size: 0, little, used: Vec::new() };
+        let mut file = BdbFile { bytes, page_size: 0, little, used: Vec::new() };
         let (version, size) = (file.u32(bytes, 16), file.u32(bytes, 20));
         let size = size.filter(|s| (512..=65536).contains(s) && s.is_power_of_two());
         if !version.is_some_and(|v| (7..=10).contains(&v)) {
@@ -73,7 +73,7 @@ impl<'a> File<'a> {
         }
         match bytes.get(24..26) {
             Some([0, HASH_META]) => {}
-            Some([0, _]) => return Err("it is no Berkeley DB hash file"),
+            Some([0, _]) => return Err("it is not a Berkeley DB hash file"),
             _ => return Err("it is encrypted"),
         }
         file.used = vec![false; file.pages()];
@@ -109,7 +109,7 @@ impl<'a> File<'a> {
     }
 
     /// The data of all pairs of a hash page: items grow down from its end, their offsets up from its header.
-    fn hash_page(&mut self, page: &'a [u8], out: &mut Contents) {
+    fn hash_page(&mut self, page: &'a [u8], out: &mut RpmContents) {
         let count = self.u16(page, 20).unwrap_or_default();
         if PAGE_HEADER + 2 * count > page.len() || !count.is_multiple_of(2) {
             return out.damaged("a page has more items than room");
@@ -117,7 +117,7 @@ impl<'a> File<'a> {
         for pair in (0..count).step_by(2) {
             let data = self.item(page, pair).and_then(|key| Ok((key, self.item(page, pair + 1)?)));
             let blob = data.and_then(|(key, data)| match (key, data) {
-                // Number 0 is no package: it holds the highest number given so far.
+                // Number 0 is not a package but the highest number given so far.
                 ([INLINE, 0, 0, 0, 0], _) => Ok(None),
                 (_, [INLINE, blob @ ..]) => Ok(Some(std::borrow::Cow::Borrowed(blob))),
                 (_, [OFF_PAGE, ..]) => self.overflow(data).map(|blob| Some(blob.into())),
@@ -158,6 +158,6 @@ impl<'a> File<'a> {
             content.extend_from_slice(here.ok_or("a page has more data than room")?);
             next = self.u32(page, 16).unwrap_or_default() as usize;
         }
-        if content.len() == len { Ok(content) } else { Err("a package's data has not the length it should have") }
+        if content.len() == len { Ok(content) } else { Err("a package's data is not as long as it should be") }
     }
 }

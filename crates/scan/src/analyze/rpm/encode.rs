@@ -82,7 +82,7 @@ pub(super) fn ndb(blobs: &[Vec<u8>]) -> Vec<u8> {
     file
 }
 
-/// A hash file whose second page holds all items.
+/// A hash file whose second page has all items.
 pub(super) fn bdb(blobs: &[Vec<u8>], little: bool) -> Vec<u8> {
     const PAGE: usize = 512;
     let w4 = |n: usize| if little { (n as u32).to_le_bytes() } else { (n as u32).to_be_bytes() };

@@ -15,10 +15,10 @@ const VENDOR: u32 = 1011;
 const ARCH: u32 = 1022;
 const SOURCERPM: u32 = 1044;
 const MODULARITYLABEL: u32 = 5096;
-/// `HEADERIMAGE`, `HEADERSIGNATURES`, `HEADERIMMUTABLE`: the first entry says how far the signed part reaches.
+/// `HEADERIMAGE`, `HEADERSIGNATURES`, `HEADERIMMUTABLE`: the first entry says where the signed part ends.
 const REGIONS: std::ops::RangeInclusive<u32> = 61..=63;
 
-/// Files of one package that are listed.
+/// Files listed of one package: the largest, of documentation and fonts, have some ten thousand.
 const MAX_FILES: usize = 500_000;
 const DIRINDEXES: u32 = 1116;
 const BASENAMES: u32 = 1117;
@@ -29,27 +29,27 @@ const BIN: u32 = 7;
 const STRINGS: [u32; 3] = [6, 8, 9];
 
 const ENTRY: usize = 16;
-/// rpm reads no header of more entries.
+/// Entries of a header: rpm's own limit.
 const MAX_ENTRIES: usize = 0xffff;
-/// No field that is read here is longer in any distribution; a longer one would only cost memory.
+/// Bytes of a field: no distribution has longer ones of those that are read here.
 const MAX_TEXT: usize = 4096;
 
 type Cause = &'static str;
 
-/// A header whose two parts lie within its blob.
-pub(super) struct Header<'a> {
+/// A header whose two parts are within its blob.
+pub(super) struct RpmHeader<'a> {
     index: &'a [u8],
     data: &'a [u8],
 }
 
-struct Entry {
+struct IndexEntry {
     tag: u32,
     kind: u32,
     offset: usize,
     count: usize,
 }
 
-impl<'a> Header<'a> {
+impl<'a> RpmHeader<'a> {
     pub(super) fn parse(blob: &'a [u8]) -> Result<Self, Cause> {
         let (Some(entries), Some(bytes)) = (be32(blob, 0), be32(blob, 4)) else {
             return Err("a package header ends before its index");
@@ -63,7 +63,7 @@ impl<'a> Header<'a> {
         if 8 + index.len() + data.len() != blob.len() {
             return Err("a package header is shorter than its record");
         }
-        Ok(Header { index, data })
+        Ok(RpmHeader { index, data })
     }
 
     /// What is not sound in the index, even where it hides none of the fields read here.
@@ -75,8 +75,8 @@ impl<'a> Header<'a> {
         std::iter::once(region).chain(checks).find_map(Result::err)
     }
 
-    fn check_region(&self, region: &Entry) -> Result<(), Cause> {
-        let bad = "a package header's signed region does not hold";
+    fn check_region(&self, region: &IndexEntry) -> Result<(), Cause> {
+        let bad = "a package header's signed region is not sound";
         let trailer = slice(self.data, region.offset, ENTRY).ok_or(bad)?;
         let (tag, kind, back, count) =
             (be32(trailer, 0), be32(trailer, 4), be32(trailer, 8).ok_or(bad)?, be32(trailer, 12));
@@ -91,7 +91,7 @@ impl<'a> Header<'a> {
         if sound { Ok(()) } else { Err(bad) }
     }
 
-    fn check(&self, entry: &Entry) -> Result<(), Cause> {
+    fn check(&self, entry: &IndexEntry) -> Result<(), Cause> {
         let width = match entry.kind {
             0..=2 | 6..=9 => 1,
             3 => 2,
@@ -106,9 +106,9 @@ impl<'a> Header<'a> {
         }
     }
 
-    fn entries(&self) -> impl DoubleEndedIterator<Item = Entry> + '_ {
+    fn entries(&self) -> impl DoubleEndedIterator<Item = IndexEntry> + '_ {
         self.index.chunks_exact(ENTRY).filter_map(|e| {
-            Some(Entry {
+            Some(IndexEntry {
                 tag: be32(e, 0)?,
                 kind: be32(e, 4)?,
                 offset: be32(e, 8)? as usize,
@@ -117,15 +117,15 @@ impl<'a> Header<'a> {
         })
     }
 
-    /// What rpm adds when it installs stands after the region and replaces the same tag within it: the last one holds.
-    fn find(&self, tag: u32) -> Option<Entry> {
+    /// The last entry of a tag counts: what rpm adds when it installs follows the signed region and replaces its tags.
+    fn find(&self, tag: u32) -> Option<IndexEntry> {
         self.entries().rev().find(|e| e.tag == tag)
     }
 
     fn text(&self, tag: u32) -> Result<Option<Cow<'a, str>>, Cause> {
         let Some(entry) = self.find(tag) else { return Ok(None) };
         let bytes = self.data.get(entry.offset..).filter(|_| STRINGS.contains(&entry.kind));
-        let bytes = bytes.ok_or("a field of a package is no text")?;
+        let bytes = bytes.ok_or("a field of a package is not text")?;
         let near = bytes.get(..MAX_TEXT).unwrap_or(bytes);
         let end = near.iter().position(|b| *b == 0).ok_or("a field of a package does not end")?;
         Ok(near.get(..end).map(String::from_utf8_lossy))
@@ -138,19 +138,17 @@ impl<'a> Header<'a> {
     fn epoch(&self) -> Result<u32, Cause> {
         let Some(entry) = self.find(EPOCH) else { return Ok(0) };
         let value = be32(self.data, entry.offset).filter(|_| entry.kind == INT32);
-        value.ok_or("a package's epoch is no number")
+        value.ok_or("a package's epoch is not a number")
     }
 
-    /// Paths of its files: each a name and the number of its directory. Lists that do not fit each other name none.
+    /// Paths of its files: each a name and the number of its directory. Lists that do not fit together name no files.
     pub(super) fn files(&self) -> Vec<String> {
         let (names, dirs) = (self.texts(BASENAMES), self.texts(DIRNAMES));
         let Some(numbers) = self.find(DIRINDEXES).filter(|e| e.kind == INT32) else { return Vec::new() };
         let number = |index: usize| be32(self.data, numbers.offset.checked_add(index.checked_mul(4)?)?);
-        let path = |(index, name): (usize, Cow<'_, str>)| {
-            let dir = dirs.get(number(index).filter(|_| index < numbers.count)? as usize)?;
-            Some(format!("{dir}{name}"))
-        };
-        names.into_iter().enumerate().filter_map(path).collect()
+        let dir = |index: usize| dirs.get(number(index)? as usize);
+        let named = names.iter().take(numbers.count).enumerate();
+        named.filter_map(|(index, name)| Some(format!("{}{name}", dir(index)?))).collect()
     }
 
     /// The texts of an array.
@@ -160,7 +158,7 @@ impl<'a> Header<'a> {
         bytes.split(|b| *b == 0).take(entry.count.min(MAX_FILES)).map(String::from_utf8_lossy).collect()
     }
 
-    /// The installed package; `None` for what is none: a key of rpm's own key ring.
+    /// The installed package; `None` for a key of rpm's own key ring, which is stored as if it were one.
     pub(super) fn package(&self) -> Result<Option<Package>, Cause> {
         let name = self.required(NAME, "a package without name")?;
         if name == "gpg-pubkey" {
@@ -169,7 +167,7 @@ impl<'a> Header<'a> {
         let version = self.required(VERSION, "a package without version")?;
         let release = self.required(RELEASE, "a package without release")?;
         let optional = |tag| Ok::<_, Cause>(self.text(tag)?.unwrap_or_default());
-        Ok(Some(installed(&Fields {
+        Ok(Some(installed(&RpmFields {
             name: &name,
             epoch: self.epoch()?,
             version_release: &format!("{version}-{release}"),
@@ -181,8 +179,8 @@ impl<'a> Header<'a> {
     }
 }
 
-/// What rpm knows of a package, however it is stored.
-pub(super) struct Fields<'a> {
+/// A package's fields, however they are stored.
+pub(super) struct RpmFields<'a> {
     pub(super) name: &'a str,
     pub(super) epoch: u32,
     pub(super) version_release: &'a str,
@@ -192,16 +190,18 @@ pub(super) struct Fields<'a> {
     pub(super) label: &'a str,
 }
 
-pub(super) fn installed(fields: &Fields<'_>) -> Package {
-    let with_epoch = |version: &str| match fields.epoch {
-        0 => version.to_owned(),
-        epoch => format!("{epoch}:{version}"),
-    };
+impl RpmFields<'_> {
+    fn with_epoch(&self, version: &str) -> String {
+        if self.epoch == 0 { version.to_owned() } else { format!("{}:{version}", self.epoch) }
+    }
+}
+
+pub(super) fn installed(fields: &RpmFields<'_>) -> Package {
     let (source_name, source_version) = source(fields.source_rpm).unwrap_or_default();
     // A source rpm's file name has no epoch. Where its version is the package's own, so is its epoch;
     // else it is not known, and none is claimed.
     let source_version = match source_version.as_str() {
-        same if same == fields.version_release => with_epoch(same),
+        same if same == fields.version_release => fields.with_epoch(same),
         other => other.to_owned(),
     };
     Package {
@@ -210,11 +210,11 @@ pub(super) fn installed(fields: &Fields<'_>) -> Package {
         source_version,
         vendor: fields.vendor.to_owned(),
         module: module(fields.label),
-        ..Package::new(PackageType::Rpm, fields.name, with_epoch(fields.version_release))
+        ..Package::new(PackageType::Rpm, fields.name, fields.with_epoch(fields.version_release))
     }
 }
 
-/// `name-version-release.src.rpm`: the name may hold `-`, version and release may not.
+/// `name-version-release.src.rpm`: the name may contain `-`, version and release may not.
 fn source(file: &str) -> Option<(String, String)> {
     let (nvr, _arch) = file.strip_suffix(".rpm")?.rsplit_once('.')?;
     let (rest, release) = nvr.rsplit_once('-')?;
@@ -233,7 +233,7 @@ mod tests {
     use crate::analyze::rpm::encode::{Field, header, rpm};
 
     fn one(blob: &[u8]) -> Package {
-        let header = Header::parse(blob).unwrap();
+        let header = RpmHeader::parse(blob).unwrap();
         assert_eq!(header.defect(), None);
         header.package().unwrap().unwrap()
     }
@@ -261,7 +261,7 @@ mod tests {
         let zero = one(&rpm("a", Some(0), "1", "1", &[]));
         assert_eq!((zero.version.as_str(), zero.source_name.as_str()), ("1-1", ""));
         let keys = rpm("gpg-pubkey", None, "1", "1", &[]);
-        assert_eq!(Header::parse(&keys).unwrap().package(), Ok(None));
+        assert_eq!(RpmHeader::parse(&keys).unwrap().package(), Ok(None));
     }
 
     #[test]
@@ -272,8 +272,8 @@ mod tests {
             (1118, Field::Texts(&["/etc/", "/usr/bin/"])),
         ];
         let blob = rpm("a", None, "1", "1", &lists);
-        assert_eq!(Header::parse(&blob).unwrap().files(), ["/usr/bin/b", "/etc/x"]);
-        assert!(Header::parse(&rpm("a", None, "1", "1", &[])).unwrap().files().is_empty());
+        assert_eq!(RpmHeader::parse(&blob).unwrap().files(), ["/usr/bin/b", "/etc/x"]);
+        assert!(RpmHeader::parse(&rpm("a", None, "1", "1", &[])).unwrap().files().is_empty());
     }
 
     #[test]
@@ -303,9 +303,9 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_hold_is_told() {
+    fn damage_is_named() {
         let good = rpm("a", Some(1), "1", "1", &[]);
-        let parse = |blob: &[u8]| Header::parse(blob).err();
+        let parse = |blob: &[u8]| RpmHeader::parse(blob).err();
         let with = |at: usize, byte: u8| {
             let mut blob = good.clone();
             blob[at] = byte;
@@ -317,12 +317,13 @@ mod tests {
         assert!(parse(&good[..good.len() - 1]).is_some_and(|c| c.contains("within its data")));
         assert!(parse(&[&good[..], b"x"].concat()).is_some_and(|c| c.contains("shorter than its record")));
         // The region entry, then the name: tag, type, offset, count.
-        let defect = |at: usize, byte: u8| Header::parse(&with(at, byte)).unwrap().defect().unwrap_or_default();
+        let defect = |at: usize, byte: u8| RpmHeader::parse(&with(at, byte)).unwrap().defect().unwrap_or_default();
         assert!(defect(8 + 8, 1).contains("region"));
         assert!(defect(8 + 16 + 7, 10).contains("unknown type"));
         assert!(defect(8 + 16 + 8, 1).contains("outside"));
-        let package = |at: usize, byte: u8| Header::parse(&with(at, byte)).unwrap().package().err().unwrap_or_default();
-        assert!(package(8 + 16 + 7, 4).contains("no text"));
+        let package =
+            |at: usize, byte: u8| RpmHeader::parse(&with(at, byte)).unwrap().package().err().unwrap_or_default();
+        assert!(package(8 + 16 + 7, 4).contains("not text"));
         assert!(package(8 + 16 + 2, 1).contains("without name"));
     }
 }

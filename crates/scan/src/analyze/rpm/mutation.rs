@@ -30,7 +30,7 @@ fn bounded(parsed: &ParsedFile, case: &str) {
 }
 
 #[test]
-fn every_truncation_is_told() {
+fn every_truncation_is_a_gap() {
     for (path, file) in files() {
         for len in 1..file.len() {
             let parsed = parse(path, &file[..len]);

@@ -1,6 +1,6 @@
 //! NDB, rpm's own format (`lib/backend/ndb/rpmpkg.c`): little-endian; a header, pages of slots, blobs.
 
-use super::Contents;
+use super::RpmContents;
 use crate::bytes::{le32, slice};
 
 pub(super) const MAGIC: &[u8] = b"RpmP";
@@ -15,14 +15,14 @@ const TAIL: usize = 12;
 
 type Cause = &'static str;
 
-struct Slot {
+struct NdbSlot {
     package: u32,
     start: usize,
     len: usize,
 }
 
 /// Reads every blob that a slot names.
-pub(super) fn read(bytes: &[u8], out: &mut Contents) {
+pub(super) fn read(bytes: &[u8], out: &mut RpmContents) {
     let slots = match slots(bytes) {
         Ok(slots) => slots,
         Err(cause) => return out.damaged(cause),
@@ -40,7 +40,7 @@ pub(super) fn read(bytes: &[u8], out: &mut Contents) {
             Ok(Some((blob, sound))) => {
                 out.header(blob);
                 if !sound {
-                    out.damaged("a blob's checksum does not hold");
+                    out.damaged("a blob's checksum is wrong");
                 }
             }
             Err(cause) => out.damaged(cause),
@@ -50,7 +50,7 @@ pub(super) fn read(bytes: &[u8], out: &mut Contents) {
 
 fn slots(bytes: &[u8]) -> Result<&[u8], Cause> {
     if !bytes.starts_with(MAGIC) {
-        return Err("it is no NDB database");
+        return Err("it is not an NDB database");
     }
     let (Some(version), Some(pages)) = (le32(bytes, 4), le32(bytes, 12)) else {
         return Err("it ends within its header");
@@ -63,25 +63,25 @@ fn slots(bytes: &[u8]) -> Result<&[u8], Cause> {
 }
 
 /// A slot in use; offsets and lengths are checked against the file where the blob is read.
-fn slot(entry: &[u8]) -> Result<Option<Slot>, Cause> {
+fn slot(entry: &[u8]) -> Result<Option<NdbSlot>, Cause> {
     let word = |at: usize| le32(entry, at).unwrap_or_default();
     if !entry.starts_with(b"Slot") {
-        return Err("a slot has no mark");
+        return Err("a slot has no magic number");
     }
     if word(4) == 0 {
         return Ok(None);
     }
     let bytes = |blocks: u32| (blocks as usize).checked_mul(BLOCK).ok_or("a slot points outside the file");
-    Ok(Some(Slot { package: word(4), start: bytes(word(8))?, len: bytes(word(12))? }))
+    Ok(Some(NdbSlot { package: word(4), start: bytes(word(8))?, len: bytes(word(12))? }))
 }
 
-/// A package header, and whether its checksum holds.
-fn blob<'a>(bytes: &'a [u8], slot: &Slot) -> Result<(&'a [u8], bool), Cause> {
+/// A package header, and whether its checksum is right.
+fn blob<'a>(bytes: &'a [u8], slot: &NdbSlot) -> Result<(&'a [u8], bool), Cause> {
     let whole = slice(bytes, slot.start, slot.len).ok_or("a slot points outside the file")?;
     let (summed, tail) = whole.split_last_chunk::<TAIL>().ok_or("a blob is too short")?;
     let (head, body) = summed.split_at_checked(HEAD).ok_or("a blob is too short")?;
     if !head.starts_with(b"BlbS") || le32(head, 4) != Some(slot.package) || !tail.ends_with(b"BlbE") {
-        return Err("a blob has no marks of its own");
+        return Err("a blob lacks its magic numbers");
     }
     let len = le32(head, 12);
     if le32(tail, 4) != len {

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const PATH: &str = "var/lib/rpm/rpmdb.sqlite";
-/// rpm's own tables, as far as they matter: another table and an index lie between the pages of the packages.
+/// rpm's own tables, as far as they matter: another table and an index have pages between those of the packages.
 const SCHEMA: &str = "CREATE TABLE Packages (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL);
     CREATE TABLE Name (key TEXT NOT NULL, hnum INTEGER NOT NULL, idx INTEGER NOT NULL);
     CREATE INDEX Name_key_idx ON Name (key ASC);";
@@ -47,7 +47,7 @@ impl Database {
         let reader = Connection::open(&self.file).unwrap();
         let mut query = reader.prepare("SELECT blob FROM Packages").unwrap();
         let rows = query.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
-        let name = |blob: &[u8]| super::Header::parse(blob).unwrap().package().unwrap().unwrap().name;
+        let name = |blob: &[u8]| super::RpmHeader::parse(blob).unwrap().package().unwrap().unwrap().name;
         let mut names: Vec<String> = rows.map(|blob| name(&blob.unwrap())).collect();
         names.sort_unstable();
         names

@@ -4,7 +4,7 @@ use crate::bytes::array;
 
 /// One column of a row, as far as rpm uses them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(super) enum SqliteValue<'a> {
     Int(i64),
     Text(&'a [u8]),
     Blob(&'a [u8]),
@@ -12,22 +12,22 @@ pub(super) enum Value<'a> {
     Other,
 }
 
-impl<'a> Value<'a> {
+impl<'a> SqliteValue<'a> {
     pub(super) fn int(self) -> Option<i64> {
-        if let Value::Int(value) = self { Some(value) } else { None }
+        if let SqliteValue::Int(value) = self { Some(value) } else { None }
     }
 
     pub(super) fn text(self) -> Option<&'a [u8]> {
-        if let Value::Text(text) = self { Some(text) } else { None }
+        if let SqliteValue::Text(text) = self { Some(text) } else { None }
     }
 
     pub(super) fn blob(self) -> Option<&'a [u8]> {
-        if let Value::Blob(blob) = self { Some(blob) } else { None }
+        if let SqliteValue::Blob(blob) = self { Some(blob) } else { None }
     }
 }
 
-/// The values of a record, up to the first that does not lie within it.
-pub(super) fn values(record: &[u8]) -> impl Iterator<Item = Value<'_>> {
+/// The values of a record, up to the first that is not within it.
+pub(super) fn values(record: &[u8]) -> impl Iterator<Item = SqliteValue<'_>> {
     let split = varint(record).and_then(|(len, types)| {
         let body = record.get(usize::try_from(len).ok()?..)?;
         Some((types.get(..types.len().checked_sub(body.len())?)?, body))
@@ -39,15 +39,15 @@ pub(super) fn values(record: &[u8]) -> impl Iterator<Item = Value<'_>> {
         let (value, left) = body.split_at_checked(size(kind)?)?;
         body = left;
         Some(match kind {
-            1 => Value::Int(i64::from(i8::from_be_bytes(array(value, 0)?))),
-            2 => Value::Int(i64::from(i16::from_be_bytes(array(value, 0)?))),
-            3 => Value::Int(i64::from(i32::from_be_bytes([0, *value.first()?, *value.get(1)?, *value.get(2)?]))),
-            4 => Value::Int(i64::from(i32::from_be_bytes(array(value, 0)?))),
-            8 => Value::Int(0),
-            9 => Value::Int(1),
-            0..12 => Value::Other,
-            kind if kind % 2 == 0 => Value::Blob(value),
-            _ => Value::Text(value),
+            1 => SqliteValue::Int(i64::from(i8::from_be_bytes(array(value, 0)?))),
+            2 => SqliteValue::Int(i64::from(i16::from_be_bytes(array(value, 0)?))),
+            3 => SqliteValue::Int(i64::from(i32::from_be_bytes([0, *value.first()?, *value.get(1)?, *value.get(2)?]))),
+            4 => SqliteValue::Int(i64::from(i32::from_be_bytes(array(value, 0)?))),
+            8 => SqliteValue::Int(0),
+            9 => SqliteValue::Int(1),
+            0..12 => SqliteValue::Other,
+            kind if kind % 2 == 0 => SqliteValue::Blob(value),
+            _ => SqliteValue::Text(value),
         })
     })
 }
@@ -93,11 +93,11 @@ mod tests {
 
     #[test]
     fn records_end_where_their_bytes_do() {
-        let check = |record: &[u8], expected: &[Value<'_>]| {
+        let check = |record: &[u8], expected: &[SqliteValue<'_>]| {
             assert_eq!(values(record).collect::<Vec<_>>(), expected, "{record:?}");
         };
-        check(&[4, 0, 2, 16, 1, 2, 7, 8], &[Value::Other, Value::Int(258), Value::Blob(&[7, 8])]);
-        check(&[3, 17, 9, b'a', b'b'], &[Value::Text(b"ab"), Value::Int(1)]);
+        check(&[4, 0, 2, 16, 1, 2, 7, 8], &[SqliteValue::Other, SqliteValue::Int(258), SqliteValue::Blob(&[7, 8])]);
+        check(&[3, 17, 9, b'a', b'b'], &[SqliteValue::Text(b"ab"), SqliteValue::Int(1)]);
         check(&[2, 17, b'a'], &[]);
         check(&[9, 1], &[]);
         check(&[2, 10, 0], &[]);

@@ -1,10 +1,10 @@
 //! SQLite files (`fileformat2.html`), read only: the b-tree of the table `Packages` and its overflow pages.
 //!
-//! Every page is read once, whatever pointers say, so that no loop in the file can be one of ours.
+//! Every page is read once, whatever pointers say, so that a loop in the file is not a loop of the reader.
 
-use super::Contents;
-use super::record::{self, Value};
-use super::wal::Log;
+use super::RpmContents;
+use super::record::{self, SqliteValue};
+use super::wal::WalPages;
 use crate::bytes::{be16, be32, slice};
 
 pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -14,15 +14,15 @@ const LEAF: u8 = 0x0d;
 const INTERIOR: u8 = 0x05;
 
 type Cause = &'static str;
-type Each<'c> = &'c mut dyn FnMut(&[u8], &mut Contents);
+type Each<'c> = &'c mut dyn FnMut(&[u8], &mut RpmContents);
 
 /// Reads the header of every package, with the pages of a write-ahead log in place of the file's own.
-pub(super) fn read(bytes: &[u8], log: &Log<'_>, out: &mut Contents) {
-    // SQLite makes an empty database of an empty file, and discards a log beside it.
+pub(super) fn read(bytes: &[u8], log: &WalPages<'_>, out: &mut RpmContents) {
+    // To SQLite an empty file is an empty database, and it discards a log next to it.
     if bytes.is_empty() {
         return;
     }
-    let mut file = match File::open(bytes, log) {
+    let mut file = match SqliteFile::open(bytes, log) {
         Ok(file) => file,
         Err(cause) => return out.damaged(cause),
     };
@@ -32,9 +32,9 @@ pub(super) fn read(bytes: &[u8], log: &Log<'_>, out: &mut Contents) {
     let mut root = None;
     file.rows(1, out, &mut |row, _| root = root.or_else(|| packages_root(row)));
     match root {
-        Some(root) => file.rows(root, out, &mut |row, out| match record::values(row).find_map(Value::blob) {
+        Some(root) => file.rows(root, out, &mut |row, out| match record::values(row).find_map(SqliteValue::blob) {
             Some(blob) => out.header(blob),
-            None => out.damaged("a row holds no package header"),
+            None => out.damaged("a row has no package header"),
         }),
         None => out.damaged("it has no table of packages"),
     }
@@ -44,13 +44,13 @@ pub(super) fn read(bytes: &[u8], log: &Log<'_>, out: &mut Contents) {
 fn packages_root(row: &[u8]) -> Option<u32> {
     let mut values = record::values(row);
     let (kind, name, _, root) = (values.next()?, values.next()?, values.next()?, values.next()?);
-    let named = kind == Value::Text(b"table") && name.text().is_some_and(|n| n.eq_ignore_ascii_case(b"Packages"));
+    let named = kind == SqliteValue::Text(b"table") && name.text().is_some_and(|n| n.eq_ignore_ascii_case(b"Packages"));
     root.int().filter(|_| named).and_then(|page| u32::try_from(page).ok())
 }
 
-struct File<'a> {
+struct SqliteFile<'a> {
     bytes: &'a [u8],
-    log: &'a Log<'a>,
+    log: &'a WalPages<'a>,
     page_size: usize,
     /// A page's bytes without those reserved at its end.
     usable: usize,
@@ -59,11 +59,12 @@ struct File<'a> {
     cut_off: bool,
 }
 
-impl<'a> File<'a> {
-    fn open(bytes: &'a [u8], log: &'a Log<'a>) -> Result<Self, Cause> {
+impl<'a> SqliteFile<'a> {
+    fn open(bytes: &'a [u8], log: &'a WalPages<'a>) -> Result<Self, Cause> {
+        // A database that was just created has its first page in the log alone.
         let header = log.pages.get(&1).copied().unwrap_or(bytes);
         if !header.starts_with(MAGIC) {
-            return Err("it is no SQLite file");
+            return Err("it is not a SQLite file");
         }
         let header = header.get(..FILE_HEADER).ok_or("it ends within its header")?;
         // 65536 does not fit its field and is written as 1.
@@ -82,19 +83,20 @@ impl<'a> File<'a> {
         }
         let in_file = bytes.len() / page_size;
         let count = if log.count == 0 { in_file } else { log.count as usize };
-        // The header's count holds only where the same writer set both counters.
+        // The header's count is valid only where the same writer set both counters.
         let stated = be32(header, 28).filter(|_| be32(header, 24) == be32(header, 92)).unwrap_or_default() as usize;
         let in_log = log.pages.last_key_value().map_or(0, |(last, _)| *last as usize);
         let present = count.min(in_file.max(in_log));
         let ragged = log.count == 0 && !bytes.len().is_multiple_of(page_size);
         let cut_off = ragged || stated > count || present < count;
-        Ok(File { bytes, log, page_size, usable, used: vec![false; present], cut_off })
+        Ok(SqliteFile { bytes, log, page_size, usable, used: vec![false; present], cut_off })
     }
 
     /// A page that was not read before.
     fn take(&mut self, number: u32) -> Result<&'a [u8], Cause> {
         let index = (number as usize).checked_sub(1).ok_or("a page has no number")?;
         let used = self.used.get_mut(index).ok_or("a page lies outside the file")?;
+        // Before the page is looked up, so that a damaged one is not tried again either.
         if std::mem::replace(used, true) {
             return Err("a page is used twice");
         }
@@ -106,7 +108,7 @@ impl<'a> File<'a> {
     }
 
     /// Calls `each` with every row of the table that begins at page `root`.
-    fn rows(&mut self, root: u32, out: &mut Contents, each: Each<'_>) {
+    fn rows(&mut self, root: u32, out: &mut RpmContents, each: Each<'_>) {
         let mut todo = vec![root];
         while let Some(number) = todo.pop() {
             let read = self.take(number).and_then(|page| {
@@ -123,7 +125,7 @@ impl<'a> File<'a> {
         }
     }
 
-    fn leaf(&mut self, page: &[u8], start: usize, out: &mut Contents, each: Each<'_>) -> Result<(), Cause> {
+    fn leaf(&mut self, page: &[u8], start: usize, out: &mut RpmContents, each: Each<'_>) -> Result<(), Cause> {
         for cell in cells(page, start, 8)? {
             match cell.ok_or("a row lies outside its page").and_then(|cell| self.row(cell)) {
                 Ok(row) => each(&row, out),
@@ -133,7 +135,7 @@ impl<'a> File<'a> {
         Ok(())
     }
 
-    /// A row's record: what the page holds of it, and the rest from its overflow pages.
+    /// A row's record: the part in its page, and the rest from its overflow pages.
     fn row(&mut self, cell: &[u8]) -> Result<Vec<u8>, Cause> {
         let outside = "a row lies outside its page";
         let (len, cell) = record::varint(cell).ok_or(outside)?;
@@ -163,7 +165,7 @@ impl<'a> File<'a> {
     }
 }
 
-/// The cells of a page, each up to the page's end; `None` for one whose pointer does not hold.
+/// The cells of a page, each up to the page's end; `None` for one whose pointer is outside.
 fn cells(page: &[u8], start: usize, header: usize) -> Result<impl Iterator<Item = Option<&[u8]>>, Cause> {
     let first = start + header;
     let count = usize::from(be16(page, start + 3).unwrap_or_default());

@@ -33,7 +33,7 @@ fn every_format_is_read() {
 }
 
 #[test]
-fn damage_is_named_and_the_rest_is_kept() {
+fn damage_is_named_and_the_rest_is_listed() {
     let check = |path: &str, file: &[u8], at: usize, bytes: &[u8], packages: usize, cause: &str| {
         let mut file = file.to_vec();
         file[at..at + bytes.len()].copy_from_slice(bytes);
@@ -43,7 +43,7 @@ fn damage_is_named_and_the_rest_is_kept() {
         assert_eq!(parsed.packages.len(), packages, "{cause}");
     };
     let file = sqlite(&three());
-    check(SQLITE, &file, 0, b"x", 0, "no SQLite file");
+    check(SQLITE, &file, 0, b"x", 0, "not a SQLite file");
     check(SQLITE, &file, 16, &[0, 3], 0, "page size");
     check(SQLITE, &file, 21, &[63], 0, "not sound");
     check(SQLITE, &file, 59, &[2], 0, "not UTF-8");
@@ -55,16 +55,16 @@ fn damage_is_named_and_the_rest_is_kept() {
     check(SQLITE, &file, 1024 + 8, &[1, 0, 0, 0], 2, "outside the file");
     check(SQLITE, &file, 2048 + 3, &[0xff, 0xff], 2, "more rows than room");
     let file = ndb(&three());
-    check(NDB, &file, 0, b"x", 0, "no NDB");
+    check(NDB, &file, 0, b"x", 0, "not an NDB");
     check(NDB, &file, 4, &[1], 0, "version");
     check(NDB, &file, 12, &[9], 0, "within its slots");
-    check(NDB, &file, 32, b"x", 2, "no mark");
+    check(NDB, &file, 32, b"x", 2, "no magic number");
     check(NDB, &file, 32 + 11, &[9], 2, "outside the file");
-    check(NDB, &file, 4096, b"x", 2, "marks of its own");
+    check(NDB, &file, 4096, b"x", 2, "lacks its magic numbers");
     check(NDB, &file, 4096 + 12, &[9], 2, "lengths differ");
     check(NDB, &file, 4096 + 24 + 15, &[1], 3, "checksum");
     let file = bdb(&three(), true);
-    check(BDB, &file, 12, b"x", 0, "no Berkeley DB");
+    check(BDB, &file, 12, b"x", 0, "not a Berkeley DB");
     check(BDB, &file, 16, &[99], 0, "version");
     check(BDB, &file, 20, &[3], 0, "page size");
     check(BDB, &file, 24, &[1], 0, "encrypted");
@@ -76,7 +76,7 @@ fn damage_is_named_and_the_rest_is_kept() {
 }
 
 #[test]
-fn an_empty_list_is_no_answer_of_its_own() {
+fn an_empty_file_is_a_database() {
     for (path, gaps) in [(SQLITE, 0), (NDB, 1), (BDB, 1), (MANIFEST, 0)] {
         let parsed = parse(path, b"");
         assert_eq!((parsed.packages.len(), parsed.gaps.len()), (0, gaps), "{path}");
@@ -98,7 +98,7 @@ fn a_log_is_read_with_its_database() {
     let joined = with_wal(SQLITE, &before, &log);
     assert_eq!(listed(&joined), ["added 1-1", "large 2:2.0-1", "last 3.0-1"]);
     assert_eq!(causes(&joined), "");
-    // Nothing of a transaction without its commit counts; a page that does not hold its checksum is told.
+    // Nothing of a transaction without its commit counts; a page with a wrong checksum is a gap.
     let frame = 24 + 1024;
     let open = &log[..log.len() - frame];
     assert!(!parse(&path, open).is_wal);
@@ -108,7 +108,7 @@ fn a_log_is_read_with_its_database() {
     assert!(causes(&parse(&path, &bad)).contains("checksum"));
     assert!(causes(&parse(&path, &log[..log.len() - 1])).contains("ends within a page"));
     bad[0] = 0;
-    assert!(causes(&parse(&path, &bad)).contains("no mark"));
+    assert!(causes(&parse(&path, &bad)).contains("no magic number"));
     // Frames of an earlier round follow the last one of this round.
     let mut stale = log[log.len() - frame..].to_vec();
     stale[8] = 1;

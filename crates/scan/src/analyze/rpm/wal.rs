@@ -1,5 +1,5 @@
 //! SQLite's write-ahead log (`fileformat2.html`, "The Write-Ahead Log"): frames of whole pages, each with a checksum
-//! over all before it. Those up to the last commit belong to the database; the last frame of a page holds.
+//! over all before it. Those up to the last commit belong to the database; the last frame of a page counts.
 
 use crate::bytes::{be32, slice};
 use std::collections::BTreeMap;
@@ -12,29 +12,29 @@ const VERSION: u32 = 3_007_000;
 
 type Cause = &'static str;
 
-/// What a log adds to its database.
+/// The pages that a log adds to its database.
 #[derive(Debug, Default)]
-pub(super) struct Log<'a> {
+pub(super) struct WalPages<'a> {
     /// Bytes of a page.
     pub(super) page_size: usize,
     /// Pages by number, as of the last commit.
     pub(super) pages: BTreeMap<u32, &'a [u8]>,
     /// How many pages the database has since then; 0 when nothing is committed.
     pub(super) count: u32,
-    /// What was met after the last sound frame.
+    /// The damage after the last sound frame.
     pub(super) damage: Option<Cause>,
 }
 
 /// Reads a log as SQLite recovers one. A log of zeros is one that was emptied.
-pub(super) fn read(bytes: &[u8]) -> Result<Log<'_>, Cause> {
+pub(super) fn read(bytes: &[u8]) -> Result<WalPages<'_>, Cause> {
     if bytes.iter().all(|b| *b == 0) {
-        return Ok(Log::default());
+        return Ok(WalPages::default());
     }
     let word = |at: usize| be32(bytes, at).ok_or("the write-ahead log ends within its header");
     let little = match word(0)? {
         LITTLE => true,
         BIG => false,
-        _ => return Err("the write-ahead log has no mark"),
+        _ => return Err("the write-ahead log has no magic number"),
     };
     let (version, size) = (word(4)?, word(8)?);
     if version != VERSION || !(512..=65536).contains(&size) || !size.is_power_of_two() {
@@ -42,7 +42,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Log<'_>, Cause> {
     }
     let sums = checksum(little, (0, 0), slice(bytes, 0, 24).unwrap_or_default());
     if sums != (word(24)?, word(28)?) {
-        return Err("the write-ahead log's header does not hold its checksum");
+        return Err("the checksum of the write-ahead log's header is wrong");
     }
     let mut frames = Frames { bytes, little, sums, salts: (word(16)?, word(20)?), page_size: size as usize };
     Ok(frames.read())
@@ -57,13 +57,13 @@ struct Frames<'a> {
 }
 
 impl<'a> Frames<'a> {
-    fn read(&mut self) -> Log<'a> {
-        let mut log = Log { page_size: self.page_size, ..Log::default() };
+    fn read(&mut self) -> WalPages<'a> {
+        let mut log = WalPages { page_size: self.page_size, ..WalPages::default() };
         let mut open: Vec<(u32, &[u8])> = Vec::new();
         let mut at = HEADER;
         while let Some(head) = slice(self.bytes, at, FRAME_HEADER) {
             let word = |at: usize| be32(head, at).unwrap_or_default();
-            // Frames of an earlier round follow where the log was begun again: they are none of this one's.
+            // A log that was begun again is followed by frames of the round before, with other salts.
             if (word(8), word(12)) != self.salts {
                 break;
             }
@@ -74,7 +74,7 @@ impl<'a> Frames<'a> {
             self.sums = checksum(self.little, self.sums, head.get(..8).unwrap_or_default());
             self.sums = checksum(self.little, self.sums, page);
             if self.sums != (word(16), word(20)) || word(0) == 0 {
-                log.damage = Some("a page of the write-ahead log does not hold its checksum");
+                log.damage = Some("the checksum of a page of the write-ahead log is wrong");
                 break;
             }
             open.push((word(0), page));

@@ -1,18 +1,18 @@
 //! CycloneDX as JSON, versions 1.2 to 1.7.
 
-use super::Found;
+use super::SbomComponents;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
-/// Types of components that are software others publish; files, devices, data and the like can be judged by nobody.
-/// The specification requires a type; what lacks one may be anything.
+/// Types of components that are published software; files, devices, data and the like have no advisories. The
+/// specification requires a type; a component without one may be anything.
 const SOFTWARE: [&str; 4] = ["", "library", "framework", "application"];
 
 /// Lists what the document describes, and all components with those inside them.
 ///
 /// # Errors
 /// When it does not fit the format.
-pub(super) fn read(bytes: &[u8], found: &mut Found<'_>) -> serde_json::Result<()> {
+pub(super) fn read(bytes: &[u8], found: &mut SbomComponents<'_>) -> serde_json::Result<()> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     Object { role: Role::Document, found }.deserialize(&mut json)
 }
@@ -22,30 +22,30 @@ pub(super) fn read(bytes: &[u8], found: &mut Found<'_>) -> serde_json::Result<()
 enum Role {
     Document,
     Metadata,
-    /// What the document describes: its own software, whose name means nothing to others.
+    /// The software that the document describes, which is its author's own.
     Subject,
     Component,
 }
 
-/// An object that is read, and what is found in it.
+/// An object that is read, and where its components are added.
 struct Object<'f, 'p> {
     role: Role,
-    found: &'f mut Found<'p>,
+    found: &'f mut SbomComponents<'p>,
 }
 
 /// An array of components.
-struct Components<'f, 'p>(&'f mut Found<'p>);
+struct Components<'f, 'p>(&'f mut SbomComponents<'p>);
 
-/// What a component says of itself.
+/// The members of a component that are read.
 #[derive(Default)]
-struct Fields {
+struct ComponentFields {
     purl: Option<String>,
     name: Option<String>,
     version: Option<String>,
     kind: Option<String>,
     /// `excluded`: used to build or test.
     scope: Option<String>,
-    /// Needed, and brought by somebody else.
+    /// Needed, and provided from elsewhere.
     external: Option<bool>,
 }
 
@@ -72,7 +72,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
         let Object { role, found } = self;
         let described = matches!(role, Role::Subject | Role::Component);
         let before = found.mark();
-        let mut fields = Fields::default();
+        let mut fields = ComponentFields::default();
         while let Some(key) = map.next_key::<String>()? {
             match (key.as_str(), role) {
                 ("metadata", Role::Document) => map.next_value_seed(Object { role: Role::Metadata, found })?,
@@ -87,13 +87,13 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
         if fields.scope.as_deref() == Some("excluded") || fields.external == Some(true) {
             found.forget(before);
         } else if described {
-            fields.tell(role, found);
+            fields.add_to(role, found);
         }
         Ok(())
     }
 }
 
-impl Fields {
+impl ComponentFields {
     fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
         let (field, name) = match key {
             "purl" => (&mut self.purl, "purl"),
@@ -107,7 +107,7 @@ impl Fields {
             }
             _ => return map.next_value::<IgnoredAny>().map(drop),
         };
-        // Readers differ in which of two they believe.
+        // Readers differ in which of two members of one name they take.
         if field.is_some() {
             return Err(A::Error::duplicate_field(name));
         }
@@ -115,7 +115,7 @@ impl Fields {
         Ok(())
     }
 
-    fn tell(self, role: Role, found: &mut Found<'_>) {
+    fn add_to(self, role: Role, found: &mut SbomComponents<'_>) {
         let version = self.version.unwrap_or_default();
         let purl = self.purl.filter(|purl| !purl.is_empty());
         let is_known = purl.as_ref().is_some_and(|purl| found.purl(purl, &version));

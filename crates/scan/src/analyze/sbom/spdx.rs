@@ -1,16 +1,16 @@
 //! SPDX as JSON: 2.2 and 2.3 with `packages`, 3.0 with a graph of elements.
 
-use super::Found;
+use super::SbomComponents;
 use super::stream::{Texts, elements};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
-/// Purposes of packages that are software others publish; containers, files, systems and the like can be judged by nobody.
+/// Purposes of packages that are published software; containers, files, systems and the like have no advisories.
 const SOFTWARE: [&str; 4] = ["", "library", "framework", "application"];
-/// What SPDX writes where something is unknown.
+/// What SPDX has in place of an unknown value.
 const UNKNOWN: [&str; 2] = ["NOASSERTION", "NONE"];
 
-/// The part of a document that says what it describes: its own software, whose name means nothing to others.
+/// The part of a document that says what it describes: its author's own software.
 #[derive(Deserialize)]
 struct Described {
     #[serde(rename = "documentDescribes")]
@@ -39,7 +39,7 @@ impl From<Relationship> for Option<String> {
 }
 
 #[derive(Deserialize)]
-struct Package {
+struct SpdxPackage {
     #[serde(rename = "SPDXID")]
     id: Option<String>,
     name: Option<String>,
@@ -83,14 +83,14 @@ struct Element {
     purls: Option<Texts<Identifier>>,
 }
 
-/// What an element is the root of others by.
+/// The member that makes other elements the roots of a document.
 #[derive(Deserialize)]
 struct Root {
     #[serde(rename = "rootElement")]
     roots: Option<Texts<Option<String>>>,
 }
 
-/// As a graph has it: an object, or the name of an element elsewhere in it.
+/// In a graph: an object, or the name of an element elsewhere in it.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Identifier {
@@ -111,19 +111,19 @@ impl From<Identifier> for Option<String> {
     }
 }
 
-/// Lists all packages of SPDX 2. Several purls say where else the same package is known.
+/// Lists all packages of SPDX 2. Several purls are other names of the same package.
 ///
 /// # Errors
 /// When it does not fit the format.
-pub(super) fn read(bytes: &[u8], found: &mut Found<'_>) -> serde_json::Result<()> {
+pub(super) fn read(bytes: &[u8], found: &mut SbomComponents<'_>) -> serde_json::Result<()> {
     let head: Described = serde_json::from_slice(bytes)?;
     let by = head.relationships.map(|texts| texts.0).unwrap_or_default();
     let subjects: BTreeSet<String> =
         head.described.map(|texts| texts.0).unwrap_or_default().into_iter().chain(by).collect();
-    elements(bytes, "packages", |package: Package| {
+    elements(bytes, "packages", |package: SpdxPackage| {
         let is_subject = package.id.is_some_and(|id| subjects.contains(&id));
         let purls = package.purls.map(|texts| texts.0).unwrap_or_default();
-        tell(purls, is_subject, [package.name, package.version, package.purpose], found);
+        add(purls, is_subject, [package.name, package.version, package.purpose], found);
     })
 }
 
@@ -131,7 +131,7 @@ pub(super) fn read(bytes: &[u8], found: &mut Found<'_>) -> serde_json::Result<()
 ///
 /// # Errors
 /// When it does not fit the format.
-pub(super) fn graph(bytes: &[u8], found: &mut Found<'_>) -> serde_json::Result<()> {
+pub(super) fn graph(bytes: &[u8], found: &mut SbomComponents<'_>) -> serde_json::Result<()> {
     let mut subjects = BTreeSet::new();
     elements(bytes, "@graph", |root: Root| subjects.extend(root.roots.map(|texts| texts.0).unwrap_or_default()))?;
     elements(bytes, "@graph", |element: Element| {
@@ -139,11 +139,11 @@ pub(super) fn graph(bytes: &[u8], found: &mut Found<'_>) -> serde_json::Result<(
             element.purl.into_iter().chain(element.purls.map(|texts| texts.0).unwrap_or_default()).collect();
         let is_package = element.kind.is_some_and(|kind| kind == "software_Package");
         let is_subject = !is_package || element.id.is_some_and(|id| subjects.contains(&id));
-        tell(purls, is_subject, [element.name, element.version, element.purpose], found);
+        add(purls, is_subject, [element.name, element.version, element.purpose], found);
     })
 }
 
-fn tell(purls: Vec<String>, is_subject: bool, texts: [Option<String>; 3], found: &mut Found<'_>) {
+fn add(purls: Vec<String>, is_subject: bool, texts: [Option<String>; 3], found: &mut SbomComponents<'_>) {
     let [name, version, purpose] = texts.map(Option::unwrap_or_default);
     let version = if UNKNOWN.contains(&version.as_str()) { "" } else { &version };
     // The same software under several names.

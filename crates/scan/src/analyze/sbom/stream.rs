@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 /// Shows each element of the array that an object holds under a name.
 ///
 /// # Errors
-/// When the bytes are no object, or an element is none of its kind.
+/// When the bytes are not an object, or an element is of another kind.
 pub(super) fn elements<'b, T: Deserialize<'b>>(
     bytes: &'b [u8],
     member: &str,
@@ -81,22 +81,19 @@ impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Each<F, T> {
     }
 }
 
-/// The elements of an array that say something, as texts.
+/// The elements of an array that have a text.
 #[derive(Debug)]
 pub(super) struct Texts<T>(pub(super) Vec<String>, PhantomData<T>);
 
-/// Texts of one array: a package has a few names, a document a few roots.
+/// Texts of one array: a package has a few names, a document some roots.
 const MAX_TEXTS: usize = 10_000;
 
 impl<'de, T: Deserialize<'de> + Into<Option<String>>> Deserialize<'de> for Texts<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut texts = Vec::new();
-        let mut keep = |element: T| {
-            if texts.len() <= MAX_TEXTS {
-                texts.extend(element.into());
-            }
-        };
-        Each(&mut keep, PhantomData).deserialize(deserializer)?;
+        // One more than the limit shows that there are too many; the others are not in memory.
+        let mut add = |element: T| texts.extend(element.into().filter(|_| texts.len() <= MAX_TEXTS));
+        Each(&mut add, PhantomData).deserialize(deserializer)?;
         if texts.len() > MAX_TEXTS {
             return Err(D::Error::custom(format!("one thing has more than {MAX_TEXTS} names")));
         }

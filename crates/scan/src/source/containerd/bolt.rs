@@ -1,4 +1,4 @@
-//! Read-only look-ups in a bbolt file (go.etcd.io/bbolt, file format version 2): a B+ tree of pages whose leaves hold keys
+//! Read-only look-ups in a bbolt file (go.etcd.io/bbolt, file format version 2): a B+ tree of pages whose leaves have keys
 //! with values or with buckets. Pages are read by offset; a writer replaces pages by new ones and never changes them in
 //! place, so that a reader that took the newest valid meta page sees one state.
 
@@ -16,11 +16,11 @@ const ELEMENT: usize = 16;
 const BRANCH: u16 = 1;
 const LEAF: u16 = 2;
 const BUCKET: u32 = 1;
-/// Larger pages are not believed.
+/// Bytes of a page with its overflow pages: a value of containerd has a few kilobytes.
 const MAX_PAGE: u64 = 64 << 20;
-/// Deeper trees are not believed.
+/// Levels of a tree: with 32 keys on a page, a tree of any file is shallower.
 const MAX_DEPTH: usize = 32;
-/// Keys listed of one bucket.
+/// Keys listed of one bucket: a node has some hundred images, and a few namespaces.
 const MAX_KEYS: usize = 10_000;
 
 /// An open file.
@@ -30,9 +30,9 @@ pub(super) struct Bolt {
     root: u64,
 }
 
-/// What stands under a key.
-enum Found {
-    Value(Vec<u8>),
+/// What a key leads to.
+enum BoltValue {
+    Bytes(Vec<u8>),
     Bucket(Tree),
 }
 
@@ -43,7 +43,7 @@ enum Tree {
 }
 
 fn bad(cause: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("it is no readable bbolt database: {cause}"))
+    io::Error::new(io::ErrorKind::InvalidData, format!("not a readable bbolt database: {cause}"))
 }
 
 const EARLY_END: &str = "a page ends early";
@@ -85,8 +85,8 @@ impl Bolt {
     pub(super) fn get(&self, path: &[&[u8]], key: &[u8]) -> io::Result<Option<Vec<u8>>> {
         let Some(bucket) = self.bucket(path)? else { return Ok(None) };
         Ok(self.look_up(&bucket, key)?.and_then(|found| match found {
-            Found::Value(value) => Some(value),
-            Found::Bucket(_) => None,
+            BoltValue::Bytes(value) => Some(value),
+            BoltValue::Bucket(_) => None,
         }))
     }
 
@@ -105,7 +105,7 @@ impl Bolt {
                     Element::Leaf { .. } => {}
                 }
                 if names.len() > MAX_KEYS || todo.len() > MAX_KEYS {
-                    return Err(bad("a bucket holds too many keys"));
+                    return Err(bad("a bucket has too many keys"));
                 }
             }
         }
@@ -116,14 +116,14 @@ impl Bolt {
         let mut tree = Tree::Root(self.root);
         for name in path {
             match self.look_up(&tree, name)? {
-                Some(Found::Bucket(below)) => tree = below,
+                Some(BoltValue::Bucket(below)) => tree = below,
                 _ => return Ok(None),
             }
         }
         Ok(Some(tree))
     }
 
-    fn look_up(&self, tree: &Tree, wanted: &[u8]) -> io::Result<Option<Found>> {
+    fn look_up(&self, tree: &Tree, wanted: &[u8]) -> io::Result<Option<BoltValue>> {
         let mut page = self.load(tree)?;
         for _ in 0..MAX_DEPTH {
             let mut next = None;
@@ -131,9 +131,9 @@ impl Bolt {
                 match element? {
                     Element::Leaf { key, value, bucket } if key == wanted => {
                         return Ok(Some(if bucket {
-                            Found::Bucket(below(value)?)
+                            BoltValue::Bucket(below(value)?)
                         } else {
-                            Found::Value(value.to_vec())
+                            BoltValue::Bytes(value.to_vec())
                         }));
                     }
                     Element::Leaf { .. } => {}
@@ -181,7 +181,7 @@ fn meta(file: &File, at: u64) -> io::Result<(u64, u64, u64)> {
     if right { Ok((page_size, u64_at(meta, 16)?, u64_at(meta, 48)?)) } else { Err(bad("a meta page is damaged")) }
 }
 
-/// The pages of a bucket, by what its parent holds: root page and sequence, then the page itself where it is small.
+/// The pages of a bucket, by its value in the parent: root page and sequence, then the page itself where it is small.
 fn below(value: &[u8]) -> io::Result<Tree> {
     match u64_at(value, 0)? {
         0 => Ok(Tree::Inline(value.get(16..).unwrap_or_default().to_vec())),
@@ -197,7 +197,7 @@ enum Element<'a> {
 fn elements(page: &[u8]) -> io::Result<impl Iterator<Item = io::Result<Element<'_>>>> {
     let (flags, count) = (u16_at(page, 8)?, usize::from(u16_at(page, 10)?));
     if flags & (BRANCH | LEAF) == 0 {
-        return Err(bad("a page of the tree is none"));
+        return Err(bad("a page of the tree is of another kind"));
     }
     Ok((0..count).map(move |index| element(page, HEADER + index * ELEMENT, flags & LEAF != 0)))
 }

@@ -8,23 +8,23 @@ use tidewaiter_http::ureq::http::Uri;
 use tidewaiter_http::ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use tidewaiter_http::ureq::unversioned::transport::NextTimeout;
 
-/// Whom a scan may connect to.
+/// The addresses that a scan may connect to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Addresses {
-    /// Anybody: the user's own machine decides.
+    /// All: the user's own machine decides.
     #[default]
     Any,
-    /// Public addresses, and these networks. What a server does for people who may not reach its network themselves.
+    /// Public addresses, and these networks: for a server, whose users must not reach its network through it.
     Public {
-        /// Networks that are allowed beside the public ones.
+        /// Networks that are allowed in addition to the public ones.
         allowed: Vec<IpNet>,
     },
 }
 
 /// A name resolved to an address that the rule forbids.
 #[derive(Debug, thiserror::Error)]
-#[error("{host} is at {address}, which is no public address")]
-pub(super) struct Refused {
+#[error("{host} is at {address}, which is not a public address")]
+pub(super) struct RefusedAddress {
     host: String,
     address: IpAddr,
 }
@@ -49,7 +49,7 @@ fn is_public(address: IpAddr) -> bool {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => match embedded(v6) {
             Some(v4) => is_public_v4(v4),
-            // 2000::/3 is all that is handed out; documentation and benchmarking lie inside.
+            // Only 2000::/3 is assigned; documentation and benchmarking are inside.
             None => {
                 let [a, b, ..] = v6.segments();
                 a >> 13 == 1 && !(a == 0x2001 && (b < 0x200 || b == 0xdb8)) && a >> 4 != 0x3ff
@@ -86,26 +86,26 @@ fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// Resolves as usual and refuses a name with any forbidden address, so that no second answer slips in.
+/// Resolves as usual and refuses a name with any forbidden address: a second answer must not be tried in its place.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub(super) struct AddressGuard {
     rule: Addresses,
     inner: DefaultResolver,
 }
 
-impl Guard {
+impl AddressGuard {
     pub(super) fn new(rule: Addresses) -> Self {
-        Guard { rule, inner: DefaultResolver::default() }
+        AddressGuard { rule, inner: DefaultResolver::default() }
     }
 }
 
-impl Resolver for Guard {
+impl Resolver for AddressGuard {
     fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.inner.resolve(uri, config, timeout)?;
         match found.iter().map(|a| a.ip()).find(|address| !self.rule.allow(*address)) {
             Some(address) => {
                 let host = uri.host().unwrap_or_default().to_owned();
-                Err(ureq::Error::Other(Box::new(Refused { host, address })))
+                Err(ureq::Error::Other(Box::new(RefusedAddress { host, address })))
             }
             None => Ok(found),
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// Parameters of a challenge, by their lower-case names.
 pub type Parameters = BTreeMap<String, String>;
 
-/// What a registry asks for.
+/// What a registry wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Challenge {
     /// User name and password.
@@ -14,7 +14,7 @@ pub enum Challenge {
     Bearer(Parameters),
 }
 
-/// Reads a challenge; `None` for schemes that are not spoken here.
+/// Parses a challenge; `None` for other schemes than these two.
 pub fn parse(header: &str) -> Option<Challenge> {
     let (scheme, rest) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
     if scheme.eq_ignore_ascii_case("basic") {
@@ -23,7 +23,7 @@ pub fn parse(header: &str) -> Option<Challenge> {
     scheme.eq_ignore_ascii_case("bearer").then(|| Challenge::Bearer(parameters(rest)))
 }
 
-/// `key="value",key=value`; quoted values may hold commas.
+/// `key="value",key=value`; quoted values may contain commas.
 fn parameters(mut rest: &str) -> Parameters {
     let mut out = BTreeMap::new();
     while let Some((key, after)) = rest.split_once('=') {

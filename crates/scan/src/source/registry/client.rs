@@ -1,7 +1,7 @@
 //! Requests to one repository: authentication, redirects, retries.
 
 use super::super::read::read_capped;
-use super::address::{Guard, Refused};
+use super::address::{AddressGuard, RefusedAddress};
 use super::auth::{self, Challenge};
 use super::credentials::Login;
 use super::{RegistryConfig, SourceError, manifest};
@@ -41,11 +41,12 @@ pub(super) struct RegistryClient {
 impl RegistryClient {
     pub(super) fn new(config: &RegistryConfig, reference: &Reference) -> Result<Self, SourceError> {
         let host = match reference.registry() {
+            // Docker Hub answers at another host than its images are named by.
             "docker.io" => "registry-1.docker.io",
             host => host,
         };
         let settings = Settings { extra_roots: config.ca_pem.clone(), total: None };
-        let http = Http::with_resolver(&settings, Guard::new(config.addresses.clone()));
+        let http = Http::with_resolver(&settings, AddressGuard::new(config.addresses.clone()));
         let http = http.map_err(|e| SourceError::Setup { what: reference.to_string(), cause: e.to_string() })?;
         Ok(RegistryClient {
             base: format!("{}://{host}", http.scheme(host, config.plain_http.iter().any(|named| named == host))),
@@ -102,7 +103,7 @@ impl RegistryClient {
                 Ok(response) => return Ok(response),
                 Err(failure) => failure,
             };
-            let Some(pause) = pauses.next().filter(|_| failure.is_transient) else { return Err(failure.error) };
+            let Some(pause) = pauses.next().filter(|_| failure.is_transient) else { return Err(*failure.error) };
             thread::sleep(failure.retry_after.unwrap_or(pause).min(MAX_PAUSE));
         }
     }
@@ -200,9 +201,11 @@ impl RegistryClient {
                 let cause = format!("its token service answers {status}");
                 return Err(FailedAttempt::transient(SourceError::unreachable(what, cause)));
             }
+            // Whatever else a token service answers, it gave no token for this login.
             status => return Err(refusal(if status == 403 { 403 } else { 401 }, what).into()),
         }
         let bytes = read_capped(response.into_body().into_reader(), what, MAX_TOKEN)?;
+        // Older services answer `token`, those of OAuth 2 `access_token`; some both.
         let answer: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let token = ["token", "access_token"].iter().find_map(|key| answer.get(key)?.as_str());
         Ok(format!("Bearer {}", token.ok_or_else(|| refusal(401, what))?))
@@ -212,7 +215,7 @@ impl RegistryClient {
     /// would fail again.
     fn failed(&self, url: &str, error: ureq::Error, what: &str) -> FailedAttempt {
         match error {
-            ureq::Error::Other(error) if error.is::<Refused>() => {
+            ureq::Error::Other(error) if error.is::<RefusedAddress>() => {
                 let advice =
                     "allow its network with --allow-registry-network CIDR of tidewaiter serve, or use another registry";
                 SourceError::HostNotAllowed { what: what.to_owned(), cause: error.to_string(), advice }.into()
@@ -220,7 +223,7 @@ impl RegistryClient {
             error => {
                 let failure = self.http.failure(url, &error);
                 let is_transient = !failure.kind.lasts();
-                FailedAttempt { error: not_reached(what, failure), is_transient, retry_after: None }
+                FailedAttempt { error: Box::new(not_reached(what, failure)), is_transient, retry_after: None }
             }
         }
     }
@@ -231,7 +234,7 @@ type Attempt<T> = Result<T, FailedAttempt>;
 
 /// A try that failed, and whether the next one may not.
 struct FailedAttempt {
-    error: SourceError,
+    error: Box<SourceError>,
     is_transient: bool,
     /// The pause that the registry asks for.
     retry_after: Option<Duration>,
@@ -239,14 +242,14 @@ struct FailedAttempt {
 
 impl FailedAttempt {
     fn transient(error: SourceError) -> Self {
-        FailedAttempt { error, is_transient: true, retry_after: None }
+        FailedAttempt { error: Box::new(error), is_transient: true, retry_after: None }
     }
 }
 
 /// An error that another try would get again.
 impl From<SourceError> for FailedAttempt {
     fn from(error: SourceError) -> Self {
-        FailedAttempt { error, is_transient: false, retry_after: None }
+        FailedAttempt { error: Box::new(error), is_transient: false, retry_after: None }
     }
 }
 
@@ -279,6 +282,7 @@ impl Read for Resuming {
                 result if self.left == 0 => return result,
                 _ => {}
             }
+            // Counted for the whole blob: a registry that breaks every stream must not make a scan endless.
             self.left -= 1;
             self.body = self.client.blob(&self.digest, self.read, &self.what).map_err(io::Error::other)?;
         }

@@ -49,7 +49,7 @@ impl Credentials {
     /// Reads the `auths` of a `config.json`.
     ///
     /// # Errors
-    /// When it is no such file.
+    /// When it is not such a file.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let config: DockerConfig = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         Ok(Self::of(config.auths))
@@ -58,7 +58,7 @@ impl Credentials {
     /// Reads a `.dockercfg`: the `auths` of a `config.json` without the rest.
     ///
     /// # Errors
-    /// When it is no such file.
+    /// When it is not such a file.
     pub fn parse_legacy(bytes: &[u8]) -> Result<Self, String> {
         let auths: BTreeMap<String, Auth> = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         Ok(Self::of(auths))
@@ -69,7 +69,7 @@ impl Credentials {
         Credentials { entries: entries.collect() }
     }
 
-    /// Adds others; of two for the same key the earlier one counts.
+    /// Adds others; of two with the same key the earlier one counts.
     pub fn extend(&mut self, others: Credentials) {
         for (key, login) in others.entries {
             if self.entries.iter().all(|(known, _)| *known != key) {
@@ -97,6 +97,7 @@ fn normalize(key: &str) -> String {
 }
 
 fn login(auth: Auth) -> Option<Login> {
+    // `kubectl create secret` writes both forms; the fields need no decoding.
     if let (Some(user), Some(password)) = (auth.username, auth.password) {
         return Some(Login { user, password });
     }
@@ -111,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logins_go_to_their_host_and_path_alone() {
+    fn logins_are_for_their_host_and_path_alone() {
         let config = br#"{"auths":{"https://index.docker.io/v1/":{"auth":"aHViOng="},"r.example":{"auth":"YTp4"},
             "r.example/team":{"username":"b","password":"x"}}}"#;
         let credentials = Credentials::parse(config).unwrap();

@@ -6,13 +6,13 @@ const PT_LOAD: u64 = 1;
 const PF_X: u64 = 1;
 const PF_W: u64 = 2;
 const SHT_NOBITS: u64 = 8;
-/// `e_shnum` when there are more, `e_shstrndx` when it does not fit: the first section header says.
+/// `e_shstrndx` when the number does not fit: the first section header has it.
 const SHN_XINDEX: u64 = 0xffff;
-/// Section headers read, at most: objects made of one section per function have tens of thousands.
+/// Section headers: objects with a section for each function have tens of thousands.
 const MAX_SECTIONS: u64 = 1 << 20;
 /// Program headers fit in two bytes.
 const MAX_SEGMENTS: u64 = 0xffff;
-/// Where UPX's mark is: after the program headers.
+/// Bytes within which UPX's mark is: it follows the program headers.
 const UPX_WITHIN: usize = 1024;
 
 pub(super) fn parse(bytes: &[u8]) -> Binary {
@@ -52,7 +52,7 @@ fn sections(header: &HeaderFields<'_>, out: &mut Binary) -> Option<bool> {
     }
     let numbers = if header.wide { [58, 60, 62] } else { [46, 48, 50] };
     let [entry, mut count, mut names] = numbers.map(|at| header.u16(at).unwrap_or_default());
-    // Headers over one another would be read again and again; nothing that makes files makes such ones.
+    // Overlapping headers would make a small file take long; no linker makes them.
     if entry < if header.wide { 64 } else { 40 } {
         return Some(false);
     }
@@ -83,7 +83,7 @@ mod tests {
     use crate::analyze::content::binary::Section;
 
     #[test]
-    fn headers_over_one_another_are_no_headers() {
+    fn overlapping_headers_are_ignored() {
         let check = |entry: u8, expected: usize| {
             let mut file = vec![0; 256];
             file[..6].copy_from_slice(b"\x7fELF\x02\x01");

@@ -6,10 +6,10 @@ const LC_SEGMENT: u64 = 1;
 const LC_SEGMENT_64: u64 = 0x19;
 /// Readable and writable, not executable.
 const PROT_RW: u64 = 3;
-/// Load commands, and sections of one segment, at most: real files have a few dozen.
+/// Load commands, and sections of one segment: real files have a few dozen.
 const MAX_COMMANDS: u64 = 4096;
 const MAX_SECTIONS: u64 = 1024;
-/// Architectures in one file, at most; a Java class begins with the same bytes and then has 45 or more.
+/// Architectures in one file. A Java class begins with the same bytes, followed by a version of 45 or more.
 pub(crate) const MAX_SLICES: u32 = 44;
 
 pub(super) fn parse(bytes: &[u8]) -> Binary {
@@ -61,10 +61,11 @@ pub(crate) fn slices(bytes: &[u8]) -> Vec<&[u8]> {
     };
     let header = HeaderFields { bytes, big_endian: true, wide };
     let count = header.u32(4).unwrap_or_default().min(MAX_SLICES.into());
-    let slice = |index: u64| {
-        let arch = header.from(8 + index * if wide { 32 } else { 20 })?;
-        let (offset, size) = (arch.word(8, 8)?, arch.word(12, 16)?);
-        part(bytes, &(offset..offset.saturating_add(size)))
-    };
-    (0..count).filter_map(slice).collect()
+    (0..count).filter_map(|index| slice(&header, index)).collect()
+}
+
+fn slice<'a>(header: &HeaderFields<'a>, index: u64) -> Option<&'a [u8]> {
+    let arch = header.from(8 + index * if header.wide { 32 } else { 20 })?;
+    let (offset, size) = (arch.word(8, 8)?, arch.word(12, 16)?);
+    part(header.bytes, &(offset..offset.saturating_add(size)))
 }

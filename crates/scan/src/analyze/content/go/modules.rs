@@ -5,7 +5,7 @@ use crate::analyze::{ParsedFile, unreadable};
 use std::borrow::Cow;
 use tidewaiter_core::package::{Package, PackageType, UNRELEASED};
 
-/// A module as one line names it.
+/// A module of one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Module<'a> {
     path: &'a str,
@@ -18,13 +18,13 @@ impl<'a> Module<'a> {
         Module { path: fields.next().unwrap_or_default(), version: fields.next().unwrap_or_default() }
     }
 
-    /// A directory, not a module: what `replace x => ./y` gives.
+    /// Whether it is a directory and not a module, by `replace x => ./y`.
     fn is_local(&self) -> bool {
         self.version.is_empty() || self.version == UNRELEASED || self.path.starts_with(['.', '/'])
     }
 }
 
-/// All lines.
+/// All lines of a build info that are read.
 #[derive(Debug, Default)]
 struct Lines<'a> {
     path: &'a str,
@@ -96,7 +96,7 @@ pub(super) fn packages(path: &str, info: &BuildInfo) -> ParsedFile {
     out.packages.sort();
     out.packages.dedup();
     if info.version.is_empty() {
-        out.gaps.push(unreadable(path, "the version of Go that made this program cannot be told"));
+        out.gaps.push(unreadable(path, "the version of Go that built this program is not known"));
     }
     if lines.path.is_empty() && lines.main.is_none() {
         out.gaps.push(unreadable(path, "this Go program was built without naming its modules"));
@@ -119,7 +119,7 @@ fn toolchain(version: &str) -> String {
 
 /// The program's own module. Its version is what Go wrote, or what the build put into a variable by the linker's flags.
 fn main_module(main: Module<'_>, lines: &Lines<'_>) -> Package {
-    // A pseudo-version without a tag below it says when, not what: it sorts below every release.
+    // A pseudo-version without a tag is only a time: it sorts below every release.
     let untagged = main.version.starts_with("v0.0.0-");
     if !untagged && !main.version.is_empty() && main.version != UNRELEASED {
         return go(main.path, main.version);
@@ -140,7 +140,7 @@ fn dependency(dep: Module<'_>, replacement: Option<Module<'_>>) -> Package {
     }
 }
 
-/// Names of variables that hold a program's version, in lower case.
+/// Names of variables with a program's version, in lower case.
 const VARIABLES: [&str; 13] = [
     "version",
     "ver",

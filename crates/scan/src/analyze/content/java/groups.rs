@@ -1,6 +1,6 @@
-//! Groups of widespread artifacts whose archives do not name theirs: mostly those that Gradle builds.
+//! Groups of widespread artifacts whose archives do not name their group: mostly those that Gradle builds.
 //!
-//! The longest pattern counts; `*` at its end stands for anything. Where a name is an everyday word, a directory that the
+//! The longest pattern counts; `*` at its end is anything. Where a name is an everyday word, a directory that the
 //! archive's classes must have proves that it is the one that is meant. To add one: a line here, in alphabetical order
 //! of the groups.
 
@@ -272,7 +272,7 @@ const OLD_COMMONS: [&str; 20] = [
     "commons-validator",
 ];
 
-/// The group of an artifact; `has` tells whether it has classes below a directory.
+/// The group of an artifact; `has` returns whether it has classes below a directory.
 pub(super) fn of_artifact(artifact: &str, version: &str, has: impl Fn(&str) -> bool) -> Option<&'static str> {
     let major = version.split(['.', '-']).next().and_then(|n| n.parse::<u64>().ok()).unwrap_or_default();
     if artifact == "rxjava" && major >= 3 {
@@ -288,7 +288,7 @@ pub(super) fn of_artifact(artifact: &str, version: &str, has: impl Fn(&str) -> b
     fitting.max_by_key(|(pattern, ..)| pattern.len()).map(|(_, group, _)| *group)
 }
 
-/// Archives of Tomcat's own distribution, which bear other names than their artifacts.
+/// Archives of Tomcat's own distribution, whose names differ from their artifacts'.
 const TOMCAT: [(&str, &str); 12] = [
     ("catalina", "tomcat-catalina"),
     ("catalina-ant", "tomcat-catalina-ant"),

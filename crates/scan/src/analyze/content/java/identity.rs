@@ -4,13 +4,13 @@
 use super::groups;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Directories of classes remembered: enough to tell whose they are.
+/// Directories of classes recorded: enough to know whose they are.
 const MAX_DIRECTORIES: usize = 64;
 
 /// Maven coordinates.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Artifact {
-    /// Empty when nothing tells it: then no advisory is asked, and the name alone is listed.
+    /// Empty when it is not known: then the name alone is listed, and no advisory matches.
     pub(super) group: String,
     pub(super) artifact: String,
     pub(super) version: String,
@@ -23,7 +23,7 @@ impl Artifact {
     }
 }
 
-/// What was read of one archive.
+/// The evidence of one archive's identity.
 #[derive(Debug, Default)]
 pub(super) struct Identity {
     /// The file's name without its suffix.
@@ -40,7 +40,7 @@ impl Identity {
         Identity { stem: stem.to_owned(), ..Identity::default() }
     }
 
-    /// Reads one of the texts that say what it is, by the name of its entry.
+    /// Reads a manifest or properties, by the name of the entry.
     pub(super) fn text(&mut self, name: &str, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         match name.strip_prefix("META-INF/maven/").and_then(|rest| rest.strip_suffix("/pom.properties")) {
@@ -70,22 +70,17 @@ impl Identity {
     /// Reads `pom.properties`; `place` is `GROUP/ARTIFACT`, which fills in what the text lacks.
     fn properties(&mut self, place: &str, text: &str) {
         let Some((group, artifact)) = place.split_once('/') else { return };
-        let property = |key: &str| {
-            let pairs = text.lines().filter_map(|line| line.trim().split_once(['=', ':']));
-            let value = pairs.filter(|(k, _)| k.trim() == key).map(|(_, value)| value.trim()).next_back();
-            value.filter(|value| !value.is_empty() && !value.contains("${")).map(|value| value.replace('\\', ""))
-        };
-        let (group, artifact) =
-            (property("groupId").unwrap_or(group.into()), property("artifactId").unwrap_or(artifact.into()));
-        let version = property("version").or_else(|| {
+        let group = property(text, "groupId").unwrap_or_else(|| group.to_owned());
+        let artifact = property(text, "artifactId").unwrap_or_else(|| artifact.to_owned());
+        let version = property(text, "version").or_else(|| {
             let (name, version) = split_name(&self.stem)?;
             (name == artifact).then(|| version.to_owned())
         });
-        // Without a version it is listed, and a gap says that it is not judged.
+        // Without a version it is listed too, so that the report has a gap for it.
         self.poms.insert(Artifact { group, artifact, version: version.unwrap_or_default() });
     }
 
-    /// Notes where a class lies.
+    /// Records the directory of a class.
     pub(super) fn class(&mut self, name: &str) {
         let of_no_package = name == "module-info.class";
         if self.directories.len() >= MAX_DIRECTORIES || name.starts_with("META-INF/") || of_no_package {
@@ -99,7 +94,7 @@ impl Identity {
         }
     }
 
-    /// Everything that the archive is.
+    /// All artifacts of the archive.
     pub(super) fn artifacts(self) -> Vec<Artifact> {
         let own = self.own();
         let mut out: Vec<Artifact> = self.poms.iter().cloned().collect();
@@ -109,13 +104,13 @@ impl Identity {
         out
     }
 
-    /// Whether the manifest and the file's name say something that no `pom.properties` does.
+    /// Whether the manifest and the file's name identify an artifact that no `pom.properties` names.
     fn adds(&self, own: &Artifact) -> bool {
         if self.poms.is_empty() {
             return true;
         }
-        // Others were unpacked into it, and its own build does not write properties. A name that was only changed, or
-        // whose group is a guess, proves nothing beside them.
+        // Other archives were unpacked into it, and its own build writes no properties. A name that was only changed, or
+        // whose group is a guess, proves nothing against them.
         let same = |pom: &Artifact| own.artifact.starts_with(&pom.artifact) || pom.artifact.ends_with(&own.artifact);
         let stem = |pom: &Artifact| self.stem.starts_with(&pom.artifact);
         let only = self.poms.len() == 1 && self.poms.iter().all(|pom| pom.version == own.version);
@@ -146,15 +141,15 @@ impl Identity {
         Some(Artifact { group, artifact: artifact.to_owned(), version })
     }
 
-    /// The version by the file's name, unless the manifest speaks of quite another.
+    /// The version of the file's name, unless the manifest has quite another.
     fn version(&self, named: Option<&str>) -> Option<String> {
-        let said = ["implementation-version", "bundle-version", "specification-version"];
-        let mut said = said.iter().filter_map(|key| self.header(key)).filter(|v| is_version(v)).peekable();
-        let Some(named) = named else { return said.next().map(str::to_owned) };
-        let first = said.peek().map(|version| (*version).to_owned());
+        let stated = ["implementation-version", "bundle-version", "specification-version"];
+        let mut stated = stated.iter().filter_map(|key| self.header(key)).filter(|v| is_version(v)).peekable();
+        let Some(named) = named else { return stated.next().map(str::to_owned) };
+        let first = stated.peek().map(|version| (*version).to_owned());
         let begins = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|r| !r.starts_with(|c: char| c.is_ascii_digit()));
         let agrees = |version: &str| begins(version, named) || begins(named, version) || same_numbers(version, named);
-        if first.is_none() || said.any(agrees) { Some(named.to_owned()) } else { first }
+        if first.is_none() || stated.any(agrees) { Some(named.to_owned()) } else { first }
     }
 
     fn group(&self, artifact: &str, version: &str) -> Option<String> {
@@ -165,36 +160,42 @@ impl Identity {
         let vendor = self.header("implementation-vendor-id").filter(|id| is_group(id));
         let names = [self.symbolic_name(), self.header("automatic-module-name")];
         let names = || names.into_iter().flatten();
-        // A bundle is by default named group.artifact, without what both have in common.
-        let below = |name: &str| {
-            let dotted = artifact.replace('-', ".");
-            let cut = |end: &str| name.strip_suffix(end)?.strip_suffix('.').map(str::to_owned);
-            cut(artifact).or_else(|| cut(&dotted)).filter(|group| is_group(group))
-        };
-        vendor
-            .map(str::to_owned)
-            .or_else(|| names().find_map(below))
-            .or_else(|| {
-                let last =
-                    |name: &str| name.rsplit_once('.').map(|(group, _)| group.to_owned()).filter(|g| is_group(g));
-                // The artifact's last word is the bundle's: org.apache.commons.text is commons-text.
-                let word = artifact.rsplit(['-', '.']).next().unwrap_or(artifact);
-                names().filter(|name| name.ends_with(word)).find_map(last)
-            })
-            .or_else(|| self.root(artifact))
+        // The artifact's last word is the bundle's: org.apache.commons.text is commons-text.
+        let word = artifact.rsplit(['-', '.']).next().unwrap_or(artifact);
+        let by_word = || names().filter(|name| name.ends_with(word)).find_map(without_last_name);
+        let group = vendor.or_else(|| names().find_map(|name| without_artifact(name, artifact))).or_else(by_word);
+        group.map(str::to_owned).or_else(|| self.root(artifact))
     }
 
     /// By the convention of projects with one artifact: `org.pcollections:pcollections` has its classes below
     /// `org/pcollections`, and none elsewhere.
     fn root(&self, artifact: &str) -> Option<String> {
-        let root = |domain: &&str| {
-            let own = format!("{domain}/{artifact}");
-            let inside =
-                |dir: &String| dir.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            !self.directories.is_empty() && self.directories.iter().all(inside)
-        };
-        ["org", "com", "io", "net"].iter().find(|domain| root(domain)).map(|domain| format!("{domain}.{artifact}"))
+        let is_root = |domain: &&&str| self.is_all_below(&format!("{domain}/{artifact}"));
+        ["org", "com", "io", "net"].iter().find(is_root).map(|domain| format!("{domain}.{artifact}"))
     }
+
+    fn is_all_below(&self, root: &str) -> bool {
+        let is_below =
+            |dir: &String| dir.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        !self.directories.is_empty() && self.directories.iter().all(is_below)
+    }
+}
+
+/// The last value of a key in properties, unless the build left a placeholder in it.
+fn property(text: &str, key: &str) -> Option<String> {
+    let pairs = text.lines().filter_map(|line| line.trim().split_once(['=', ':']));
+    let value = pairs.filter(|(k, _)| k.trim() == key).map(|(_, value)| value.trim()).next_back()?;
+    (!value.is_empty() && !value.contains("${")).then(|| value.replace('\\', ""))
+}
+
+/// The group in the name of a bundle, which by default is group.artifact without what both have in common.
+fn without_artifact<'n>(name: &'n str, artifact: &str) -> Option<&'n str> {
+    let cut = |end: &str| name.strip_suffix(end)?.strip_suffix('.');
+    cut(artifact).or_else(|| cut(&artifact.replace('-', "."))).filter(|group| is_group(group))
+}
+
+fn without_last_name(name: &str) -> Option<&str> {
+    name.rsplit_once('.').map(|(group, _)| group).filter(|group| is_group(group))
 }
 
 fn is_group(text: &str) -> bool {
@@ -212,13 +213,12 @@ fn is_version(text: &str) -> bool {
 
 /// Whether two versions begin with the same numbers, as OSGi's `6.1.4.qualifier` does, or `9.6.0` for `9.6`.
 fn same_numbers(a: &str, b: &str) -> bool {
-    let numbers = |text: &str| {
-        let numbers = text.split(['.', '-', '_']).map_while(|n| n.parse::<u64>().ok());
-        let mut numbers: Vec<u64> = numbers.collect();
-        numbers.resize(2, 0);
-        numbers
-    };
-    numbers(a) == numbers(b)
+    first_numbers(a) == first_numbers(b)
+}
+
+fn first_numbers(text: &str) -> [u64; 2] {
+    let mut numbers = text.split(['.', '-', '_']).map_while(|n| n.parse().ok()).fuse();
+    [0; 2].map(|absent| numbers.next().unwrap_or(absent))
 }
 
 /// Words that may follow a version's numbers and belong to it.
