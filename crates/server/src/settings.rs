@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// ServerSettings that hold for the life of the process.
+/// Settings that hold for the life of the process.
 #[derive(Debug, Clone)]
 pub(crate) struct ServerSettings {
     /// Namespaces that are never touched.
