@@ -8,7 +8,7 @@ use tidewaiter_db::Database;
 use tidewaiter_feeds::exceptions;
 use tidewaiter_feeds::format::{FeedContext, FeedFormat};
 
-/// What a database is made from, and what is read beside it.
+/// Feeds, exceptions and the database file.
 pub(crate) const TARGETS: &[Target] = &[
     ("database", seeds::database, database),
     ("feed-osv", seeds::osv, |b| feed("osv", "a.json", b)),

@@ -3,7 +3,7 @@ package main
 // up: a whole control plane on loopback.
 //
 //	controlplane up --dir D [--port 0] [--fake-node N]
-//	controlplane up --dir D --port P --address A --node N --node-address A    for a kubelet that is started beside it
+//	controlplane up --dir D --port P --address A --node N --node-address A    for a kubelet that is started next to it
 //
 // It makes the certificates, starts etcd (unix socket), kube-apiserver, kube-controller-manager and
 // kube-scheduler, waits for /readyz, writes D/kubeconfig and prints one line "ready <kubeconfig>".

@@ -29,7 +29,7 @@ and not judged is named in each report, which then is incomplete.
 
 /// What no table says.
 const NEVER_SEEN: &str = "\
-What nobody can see, or this scanner does not look at, and no report speaks of:
+What no scanner can see, or this one does not read, without a gap in the report:
 
 - C and C++ libraries linked into programs, or copied without their package manager, but for the programs of the table.
 - JavaScript that was bundled into one file, Java classes that were moved to other packages without their

@@ -96,7 +96,7 @@ fn steps(lab: &Lab) -> Result<()> {
     lab.until("myapp", "NoVulnerabilities PendingApproval");
     status(lab)?;
 
-    title("6. A person approves, here the namespace's admin: the rollout goes on");
+    title("6. A person approves, here the namespace's admin: the rollout continues");
     show_as_lead(lab, &["scan", "approve", "deployment/myapp", "--reason=fixed"], 0)?;
     show(lab, &["rollout", "status", "deployment/myapp", "--timeout=60s"], 0)?;
     lab.until("myapp", "Approved Deployed");

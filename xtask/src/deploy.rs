@@ -53,7 +53,7 @@ const SERVER: &[(&str, &[&str], &[&str])] = &[
     (GROUP, &["imagescans/status"], &["patch"]),
     (GROUP, &["workloadscans"], &["get", "list", "watch", "create"]),
     (GROUP, &["workloadscans/status"], &["update"]),
-    // Kubernetes requires whoever binds a policy to be able to read its parameters.
+    // Kubernetes requires that the account which binds a policy can read its parameters.
     (GROUP, &["imageallowlists"], &["get", "list", "create", "patch"]),
     (GROUP, &["rolloutapprovals", "clusterscanpolicies"], &["get", "list", "watch"]),
     (

@@ -48,7 +48,7 @@ fn record(root: &Path) -> Result<PathBuf> {
 fn test(root: &Path, args: &[&str], record: &Path) -> Command {
     let mut command = Command::new(env!("CARGO"));
     command.args(["test", "--locked"]).args(args).current_dir(root);
-    // A changed snapshot fails and leaves no file: whoever changes an output accepts it on purpose.
+    // A changed snapshot fails and leaves no file: an output is changed and accepted on purpose.
     command.env(skip::RECORD, record).env("INSTA_UPDATE", "no");
     command
 }

@@ -275,7 +275,7 @@ pub(crate) struct ClusterArgs {
 }
 
 impl ClusterArgs {
-    /// Whether a cluster was named: then a local scan is no substitute.
+    /// Whether a cluster was named: then a local scan must not replace the one in the cluster.
     pub(crate) fn is_given(&self) -> bool {
         // Exhaustive: a new option must be considered here.
         let Self { namespace, context, kubeconfig, server } = self;

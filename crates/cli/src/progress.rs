@@ -15,7 +15,7 @@ const TICK: Duration = Duration::from_millis(120);
 /// One bar per layer, live.
 #[derive(Debug)]
 pub(crate) struct LayerBars {
-    /// `None` where stderr is no terminal: hidden bars cost as much CPU time as visible ones.
+    /// `None` where stderr is not a terminal: hidden bars cost as much CPU time as visible ones.
     all: Option<MultiProgress>,
     bars: Mutex<Vec<(usize, ProgressBar)>>,
 }

@@ -66,7 +66,7 @@ fn what_is_missing_is_named_with_the_next_step() {
         let said = scan(home.path(), &[("KUBECONFIG", &config)], &["image", &image]);
         check(&said, 0, &["scanning locally: the cluster cannot be used", "No vulnerabilities found"]);
     }
-    // No authority at all is no fault of the network.
+    // A missing certificate authority is not a failure of the network.
     let empty = home.path().join("empty.pem");
     fs::write(&empty, "").unwrap();
     let toml = home.path().join("far.toml");

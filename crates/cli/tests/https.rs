@@ -1,4 +1,4 @@
-//! Every HTTP client of the program over TLS, by an authority that only those trust who are told, and through a proxy.
+//! Every HTTP client of the program over TLS, with a private certificate authority, and through a proxy.
 #![allow(clippy::unwrap_used, reason = "a test may panic, and says why")]
 
 use std::fs;
@@ -29,7 +29,7 @@ impl Machine {
         self.dir.path().join(name).display().to_string()
     }
 
-    /// `kubectl-scan ARGS` with these variables beside its own.
+    /// `kubectl-scan ARGS` with these variables in addition to its own.
     fn scan_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Said {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-scan"));
         for name in ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"] {
@@ -71,7 +71,7 @@ fn feeds_over_tls() {
     let web = Web::start(&[("/a.tar.gz", advisories())], Some(&machine.authority));
     let said = machine.scan(&["db", "build", "--feeds", &machine.feeds(&web.url("/a.tar.gz"))]).ok();
     assert!(said.contains("8 advisories") && said.contains("downloaded"), "{said}");
-    // A server of another authority is not believed, and a folder that cannot be written is no fault of a feed.
+    // The certificate of another authority is refused, and a folder that cannot be written is not a feed's fault.
     let stranger = Web::start(&[("/a.tar.gz", advisories())], Some(&Authority::new()));
     let refused = machine.scan(&["db", "build", "--feeds", &machine.feeds(&stranger.url("/a.tar.gz"))]).refused();
     assert!(refused.contains("signed by no authority") && refused.contains("SSL_CERT_FILE"), "{refused}");

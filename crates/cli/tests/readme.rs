@@ -106,7 +106,7 @@ fn two_commands_to_a_result_and_more() {
     assert!(said.contains("tidewaiter.db"), "{said}");
 }
 
-/// What `docker save` writes since Docker 25: an OCI layout in a tar, with a `manifest.json` beside its index.
+/// The format of `docker save` since Docker 25: an OCI layout in a tar, with a `manifest.json` next to its index.
 fn docker_archive(layout: &Path, to: &Path) {
     let read = |path: PathBuf| -> serde_json::Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
     let blob = |digest: &serde_json::Value| format!("blobs/sha256/{}", &digest.as_str().unwrap()[7..]);

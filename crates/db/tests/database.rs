@@ -215,7 +215,7 @@ fn a_distribution_answers_for_what_lies_in_its_packages() {
     };
     check("", &["CVE-1", "CVE-2"]);
     check("x", &["CVE-2"]);
-    // Of an owner that no record speaks of, upstream's data is all there is.
+    // Where no record covers the owner, upstream's advisories decide.
     check("y", &["CVE-1", "CVE-2"]);
 }
 

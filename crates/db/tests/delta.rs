@@ -1,4 +1,4 @@
-//! What changed between two databases is told by content.
+//! Two databases are compared by content.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
@@ -57,7 +57,7 @@ fn records_are_compared_by_content() {
     // A row came, another went.
     let moved = advisory("CVE-1", "f", &[("Debian:12", "curl", "2"), ("npm", "y", "1")]);
     check(vec![a()], vec![moved], &["~CVE-1 npm/x npm/y"]);
-    // The text changed: everything it speaks of is concerned.
+    // The text changed: all packages of the record are listed.
     check(vec![a()], vec![Advisory { summary: "s".into(), ..a() }], &["~CVE-1 Debian:12/curl npm/x"]);
     // The same id in another feed is another record.
     check(vec![a()], vec![a(), advisory("CVE-1", "g", &[("npm", "x", "1")])], &["+CVE-1 npm/x"]);

@@ -1,4 +1,4 @@
-//! What no question of an inventory is answered otherwise for has the same report: the incremental result is the full one.
+//! Re-matching by the changed rows alone gives the same report as matching everything.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use proptest::collection::vec;

@@ -24,7 +24,7 @@ pub use records::Records;
 use serde::Deserialize;
 use tidewaiter_core::ecosystem::Ecosystem;
 
-/// What is wrong with one document, without its name: its feed counts it as unreadable and goes on.
+/// What is wrong with one document, without its name: its feed counts it as unreadable and continues.
 pub type Problem = String;
 
 /// A format of feeds.

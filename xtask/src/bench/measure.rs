@@ -42,7 +42,7 @@ pub(crate) fn run(command: &mut Command) -> Result<Sample> {
     let mut child = command.spawn().with_context(|| format!("{name} cannot be run"))?;
     let pid = child.id();
     let counts = || format!("the I/O counts of {name}");
-    // Opened while the process runs: the files of a zombie belong to root, but stay readable to whoever has them open.
+    // Opened while the process runs: the files of a zombie belong to root, but stay readable through an open descriptor.
     let mut io = File::open(format!("/proc/{pid}/io")).with_context(counts)?;
     let over = AtomicBool::new(false);
     let (wall, rss_anon) = thread::scope(|scope| -> Result<(Duration, u64)> {

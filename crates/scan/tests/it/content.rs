@@ -1,4 +1,4 @@
-//! Files told by their content, merged like those that a path names.
+//! Files detected by their content, merged like those that a path selects.
 
 use crate::fixture::{E, OS, inventory, layer, listed, scan_layers, write_layout};
 use tidewaiter_core::report::GapKind;

@@ -37,7 +37,7 @@ fn database(path: &Path) -> Database {
         advisory("DSA-1", &["CVE-1", "CVE-4"], vec![row("Debian:12", "bash")]),
         advisory("CVE-4", &[], vec![row("Debian:12", "bash"), row("npm", "b")]),
     ];
-    // Nothing speaks of Maven: a gap of the database.
+    // No advisory covers Maven: a gap of the database.
     let feed = FeedInfo {
         name: "test".into(),
         ecosystems: ["Debian:12", "npm", "PyPI"].map(Into::into).to_vec(),

@@ -31,7 +31,7 @@ fn is_for(approval: &RolloutApproval, workload: &WorkloadRef, wanted: &BTreeSet<
     let spec = &approval.spec;
     let given: BTreeSet<&str> = spec.digests.iter().map(String::as_str).collect();
     let expires = spec.expires.as_ref().map(|time| time.parse::<Timestamp>());
-    // A time that cannot be read is no promise to approve without end.
+    // An unreadable expiry must not make an approval permanent.
     let valid = expires.is_none_or(|time| time.is_ok_and(|time| time > now));
     approval.metadata.namespace.as_ref() == Some(&workload.namespace)
         && spec.uid == workload.uid

@@ -1,4 +1,4 @@
-//! Watch events by hand, as the API server would send them: what the index knows then, and what it enqueues.
+//! Watch events as the API server would send them: the state of the index after each, and what it enqueues.
 
 use super::*;
 use crate::decide::fixtures::{image_scan as scan, pinned};
@@ -149,7 +149,7 @@ fn a_change_enqueues_what_depends_on_it() {
     check(|fed| fed.image("b"), &[&b, &db, pods[0], pods[1]]);
     check(|fed| fed.image(&pinned("b", 1)), &[&image_key(&pinned("b", 1)), &db, pods[0], pods[1]]);
     check(|fed| fed.image("unused"), &[&image_key("unused"), pods[0], pods[1]]);
-    // A heartbeat of a node is no change; another platform is.
+    // A node's heartbeat is not a change; another platform is.
     check(|fed| fed.node("one", "amd64"), &[]);
     check(|fed| fed.node("two", "amd64"), &[]);
     check(|fed| fed.node("two", "arm64"), &[&a, &b]);

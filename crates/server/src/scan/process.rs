@@ -96,7 +96,7 @@ mod tests {
         };
         check("/bin/true", Reason::ScannerStopped).await;
         check("/bin/false", Reason::ScannerStopped).await;
-        // It echoes its argument, which is no result.
+        // It echoes its argument, which is not a result.
         check("/bin/echo", Reason::ScannerStopped).await;
         check("/does/not/exist", Reason::Internal).await;
     }

@@ -13,11 +13,11 @@ pub(crate) const DEBIAN_PACKAGES: usize = 500;
 pub(crate) const NPM_PACKAGES: usize = 1000;
 /// Jars of the Java image.
 pub(crate) const JARS: usize = 80;
-/// Files beside `package.json` in each npm package.
+/// Further files next to `package.json` in each npm package.
 const NPM_FILES: usize = 55;
 /// Entries of the layer of many.
 const ENTRIES: usize = 1_000_000;
-/// Entries of a jar beside its metadata.
+/// Entries of a jar in addition to its metadata.
 const JAR_ENTRIES: usize = 40;
 
 /// Name of the Debian package with this number.
