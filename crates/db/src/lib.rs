@@ -5,8 +5,20 @@
 //!                                  ↑ packages ───┘
 //! ```
 //!
-//! A file is written once, verified once when it is imported, mapped read-only and replaced by rename.
-//! Opening reads the header, the section table and the provenance; a look-up is a binary search that allocates nothing.
+//! ```no_run
+//! # fn main() -> Result<(), tidewaiter_db::DatabaseError> {
+//! use tidewaiter_db::{Database, matching};
+//!
+//! let database = Database::open("tidewaiter.db".as_ref())?;
+//! let found = matching::vulnerabilities(&database, &"npm".into(), "lodash", "4.17.20")?;
+//! # let _ = found;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/look_up.rs` is a whole program. A file is written once, verified once when it is imported, mapped read-only and
+//! replaced by rename. Opening reads the header, the section table and the provenance; a look-up is a binary search that
+//! allocates nothing.
 //! This crate must never know the network or any feed's format. The only `unsafe` of the workspace is [`map`].
 
 mod blocks;
