@@ -19,11 +19,7 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ),
     ("tidewaiter-scan", &["tokio", "kube", "tidewaiter-feeds", "indicatif"], "the engine is synchronous and silent"),
     ("tidewaiter-feeds", &["tokio", "kube", "tidewaiter-scan"], "feeds build databases and nothing else"),
-    (
-        "tidewaiter-http",
-        &["tokio", "kube", "tidewaiter-core"],
-        "the way to other machines knows nothing of what it carries",
-    ),
+    ("tidewaiter-http", &["tokio", "kube", "tidewaiter-core"], "the HTTP client does not depend on what it transfers"),
     ("tidewaiter-io", &["tokio", "kube", "ureq", "tidewaiter-core"], "files and threads, whatever they are for"),
     ("tidewaiter-crd", &["tidewaiter-db", "tidewaiter-scan", "ureq", "tokio"], "resources are types without a client"),
     ("kubectl-scan", &["tidewaiter", "rusqlite"], "the CLI does not know the server, nor its store"),
@@ -100,12 +96,26 @@ fn is_pure(root: &Path, module: &str) -> Result<bool> {
     Ok(good)
 }
 
-fn floors_look_down(root: &Path) -> Result<bool> {
+fn every_module_has_a_floor(root: &Path) -> Result<bool> {
+    let folder = root.join(SERVER);
     let mut good = true;
+    for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        let module = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
+        if !["lib", "main"].contains(&module.as_str()) && !FLOORS.iter().any(|floor| floor.contains(&module.as_str())) {
+            println!("{}: {module} is on no floor of the table", path.display());
+            good = false;
+        }
+    }
+    Ok(good)
+}
+
+fn floors_look_down(root: &Path) -> Result<bool> {
+    let mut good = every_module_has_a_floor(root)?;
     for (floor, modules) in FLOORS.iter().enumerate() {
         for module in *modules {
             for (file, code) in sources(&root.join(SERVER).join(module))? {
-                for used in used_modules(&code).filter(|used| used != module) {
+                for used in used_modules(&code).into_iter().filter(|used| used != module) {
                     let below = FLOORS.iter().take(floor).any(|lower| lower.contains(&used));
                     if !below {
                         println!("{}: {module} must not use {used}: it is not on a lower floor", file.display());
@@ -119,14 +129,41 @@ fn floors_look_down(root: &Path) -> Result<bool> {
 }
 
 /// First segments of the paths that begin with `crate`.
-fn used_modules(code: &str) -> impl Iterator<Item = &str> {
-    let is_name = |c: char| c.is_alphanumeric() || c == '_';
-    let paths = code.split("crate::").skip(1).flat_map(|rest| match rest.strip_prefix('{') {
-        // `use crate::{index, patches};`
-        Some(list) => list.split('}').next().unwrap_or_default().split(',').collect(),
-        None => vec![rest],
-    });
-    paths.map(move |path| path.trim().split(|c| !is_name(c)).next().unwrap_or_default()).filter(|name| !name.is_empty())
+fn used_modules(code: &str) -> Vec<&str> {
+    let mut out = Vec::new();
+    for rest in code.split("crate::").skip(1) {
+        match rest.strip_prefix('{') {
+            // `use crate::{decide::{a, b}, http};`
+            Some(list) => out.extend(top_level(list).into_iter().map(first_name)),
+            None => out.push(first_name(rest)),
+        }
+    }
+    out.retain(|name| !name.is_empty());
+    out
+}
+
+/// The elements of a list in braces, after the opening one; those of inner lists stay with their element.
+fn top_level(list: &str) -> Vec<&str> {
+    let (mut out, mut depth, mut start) = (Vec::new(), 0, 0);
+    for (at, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            ',' | '}' if depth == 0 => {
+                out.extend(list.get(start..at));
+                start = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    out
+}
+
+fn first_name(path: &str) -> &str {
+    path.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
 }
 
 /// The files of a module, without lines that are comments.
@@ -170,10 +207,10 @@ mod tests {
 
     #[test]
     fn the_modules_that_a_file_uses() {
-        let check =
-            |code: &str, expected: &[&str]| assert_eq!(used_modules(code).collect::<Vec<_>>(), expected, "{code}");
+        let check = |code: &str, expected: &[&str]| assert_eq!(used_modules(code), expected, "{code}");
         check("use crate::index::Index;", &["index"]);
         check("use crate::{index, patches};", &["index", "patches"]);
+        check("use crate::{decide::{a, b}, http, scan::{c::{d, e}}}; f({1}, g)", &["decide", "http", "scan"]);
         check("crate::decide::pod::pin(x); super::y()", &["decide"]);
         check("use std::fmt;", &[]);
     }

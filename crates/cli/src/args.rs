@@ -283,7 +283,7 @@ impl ClusterArgs {
     }
 }
 
-/// How to open and judge images on this machine.
+/// Options of local scans on this machine.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Local scans")]
 pub(crate) struct LocalArgs {

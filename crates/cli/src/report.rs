@@ -8,7 +8,7 @@ use crate::workload::WorkloadName;
 use anyhow::{Result, bail};
 use std::collections::BTreeSet;
 
-/// Prints them. The exit code is not a verdict: these reports are read, not judged again.
+/// Prints them. The exit code is not a verdict: stored reports are printed, not re-evaluated.
 pub(crate) fn run(args: &ReportArgs) -> Result<Exit> {
     let cluster = cluster::with_tidewaiter(&args.cluster)?;
     cluster.run(async {

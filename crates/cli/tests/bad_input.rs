@@ -1,4 +1,4 @@
-//! What can be wrong with an image, its registry or the database, told by the real program: one clear message with the
+//! What can be wrong with an image, its registry or the database, reported by the real program: one clear message with the
 //! next step, and the exit code that scripts rely on.
 #![allow(clippy::unwrap_used, reason = "a test may panic, and says why")]
 

@@ -103,7 +103,7 @@ pub struct InstalledPackage {
     pub version: String,
     /// Its package URL.
     pub purl: String,
-    /// Its address.
+    /// Where it was found, sorted.
     pub locations: Vec<Location>,
 }
 

@@ -23,7 +23,7 @@ pub struct Inventory {
     /// The operating system, when an os-release was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os: Option<Os>,
-    /// InstalledPackage packages, sorted.
+    /// Installed packages, sorted.
     pub packages: Vec<Package>,
     /// What could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

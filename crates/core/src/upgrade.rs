@@ -75,8 +75,8 @@ pub fn plan(report: &Report, policy: &Policy, now: Timestamp) -> UpgradePlan {
     let (mut upgrades, mut unfixed, mut left) = (Vec::new(), Vec::new(), Vec::new());
     for findings in by_package.into_values() {
         let blocking = findings.iter().copied().filter(|f| policy::blocks(f, policy));
-        let (fixable, hopeless): (Vec<&Finding>, Vec<&Finding>) = blocking.partition(|f| !f.fixed_versions.is_empty());
-        unfixed.extend(hopeless.into_iter().map(without_fix));
+        let (fixable, unfixable): (Vec<&Finding>, Vec<&Finding>) = blocking.partition(|f| !f.fixed_versions.is_empty());
+        unfixed.extend(unfixable.into_iter().map(without_fix));
         match upgrade(report, &fixable) {
             Some((upgrade, scheme)) => {
                 left.extend(findings.into_iter().filter(|f| !is_cleared(f, &upgrade.to, scheme)).cloned());
@@ -201,7 +201,7 @@ mod tests {
         let lenient = Policy { incomplete: IncompleteAction::Allow, ..Policy::default() };
         check(lenient, young, true, Outcome::Pass);
         // Findings that block and have no fix are a violation before anything else.
-        let hopeless = report(vec![], vec![found("CVE-1", Severity::Critical, &[])]);
-        assert_eq!(plan(&hopeless, &Policy::default(), now).verdict.outcome, Outcome::Violated);
+        let unfixable = report(vec![], vec![found("CVE-1", Severity::Critical, &[])]);
+        assert_eq!(plan(&unfixable, &Policy::default(), now).verdict.outcome, Outcome::Violated);
     }
 }

@@ -36,8 +36,12 @@ fn take_turns<T, R, E>(
     work: &impl Fn(&T) -> Result<R, E>,
 ) {
     loop {
+        // Before an item is taken, never after: one that is taken is worked on, so none before a failure is left out.
+        if failed.load(Ordering::Relaxed) {
+            return;
+        }
         let index = next.fetch_add(1, Ordering::Relaxed);
-        let Some(item) = items.get(index).filter(|_| !failed.load(Ordering::Relaxed)) else { return };
+        let Some(item) = items.get(index) else { return };
         let result = work(item);
         failed.fetch_or(result.is_err(), Ordering::Relaxed);
         results.lock().insert(index, result);
@@ -60,6 +64,19 @@ mod tests {
             check(threads, &[2, 3], Err(3));
         }
         check(1, &[2, 5, 4, 3], Err(5));
+    }
+
+    #[test]
+    fn of_several_failures_the_first_in_order_is_returned() {
+        let items: Vec<u32> = (0..64).collect();
+        for _ in 0..200 {
+            // Later items fail sooner.
+            let failing = |item: &u32| {
+                (*item..64).for_each(|_| std::thread::yield_now());
+                Err::<(), _>(*item)
+            };
+            assert_eq!(in_order(4, &items, failing), Err(0));
+        }
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl LayerDescriptor {
     }
 }
 
-/// One layer of an image: its description, and the way to its bytes.
+/// One layer of an image: its descriptor, and how to open it.
 #[derive(Debug, Clone, Copy)]
 pub struct Layer<'a> {
     /// What the manifest and the config say of it.

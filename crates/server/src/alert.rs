@@ -20,7 +20,7 @@ use tidewaiter_http::{Client, Settings};
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Longest pause: a receiver that is back should hear of what happened within minutes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// Attempts, about an hour and a half in all; after that somebody has noticed that the receiver is away, and the record of
+/// Attempts, about an hour and a half in all; by then the outage of the receiver has been noticed, and the record of
 /// the workload still shows the state.
 const MAX_ATTEMPTS: usize = 25;
 /// Time limit of one attempt.

@@ -24,7 +24,7 @@ pub fn shared(name: &str) -> Option<PathBuf> {
 /// Records that a test was skipped.
 ///
 /// # Panics
-/// When the record cannot be written: a skip that nobody counts is the failure this module is for.
+/// When the record cannot be written: an uncounted skip is the failure this module is for.
 pub fn skipped(test: &str, reason: &str) {
     match std::env::var_os(RECORD) {
         // One write of one short line: tests of several processes append at once.

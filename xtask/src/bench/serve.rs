@@ -8,6 +8,9 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::thread;
 
+/// The first byte of a TLS connection (RFC 8446 §5.1).
+const TLS_HANDSHAKE: u8 = 22;
+
 /// Serves a layout until this process ends; returns the image's reference.
 pub(crate) fn start(layout: &Path) -> Result<String> {
     let index = std::fs::read(layout.join("index.json")).with_context(|| layout.display().to_string())?;
@@ -28,6 +31,12 @@ pub(crate) fn start(layout: &Path) -> Result<String> {
 /// Answers requests until the client leaves.
 fn answer(connection: &TcpStream, blobs: &Path, root: &str) -> io::Result<()> {
     connection.set_nodelay(true)?;
+    let mut first = [0];
+    if connection.peek(&mut first)? == 1 && first[0] == TLS_HANDSHAKE {
+        // As a web server does: the client learns that this is plain HTTP, and comes back.
+        let mut connection = connection;
+        return connection.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    }
     let mut reader = BufReader::new(connection);
     loop {
         let (mut first, mut line) = (String::new(), String::new());

@@ -94,7 +94,7 @@ fn alert(ctx: &ServerContext, record: &mut WorkloadRecord, news: &WorkloadNews<'
         return;
     }
     let receivers = ctx.policy(&news.workload.namespace).alerts;
-    // Without a receiver it counts as delivered: one that is added later is not told of old news.
+    // Without a receiver it counts as delivered: one that is added later does not receive earlier alerts.
     if receivers.is_empty() || ctx.alerts.take_delivered(&alert.id) {
         record.draft.alerted = Some(alert.id);
         return;

@@ -103,7 +103,7 @@ impl WorkloadRecord {
         record::prune(&mut self.draft, templates, &ctx.index.gated_pods(&self.workload.namespace));
     }
 
-    /// Writes the draft when it differs. A write of somebody else in between is a conflict.
+    /// Writes the draft when it differs. A concurrent write is a conflict.
     pub(crate) async fn save(&mut self, ctx: &ServerContext) -> Result<(), ReconcileError> {
         self.draft.observed_generation = self.object.metadata.generation.unwrap_or_default();
         self.draft.set_condition(&Timestamp::now().to_string());

@@ -26,7 +26,7 @@ pub(crate) fn approval(
     }
 }
 
-/// All digests or none: who approved two containers did not approve a third that was added since.
+/// All digests or none: an approval of two containers does not cover one that was added later.
 fn is_for(approval: &RolloutApproval, workload: &WorkloadRef, wanted: &BTreeSet<&str>, now: Timestamp) -> bool {
     let spec = &approval.spec;
     let given: BTreeSet<&str> = spec.digests.iter().map(String::as_str).collect();

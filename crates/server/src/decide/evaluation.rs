@@ -110,7 +110,7 @@ pub(crate) fn requested_scan(container: &Container, scan: Option<&ImageScan>) ->
     }
 }
 
-/// Whether a scan failed for want of credentials: other pull secrets may open the registry.
+/// Whether a scan failed because credentials were missing: other pull secrets may open the registry.
 pub(crate) fn lacks_credentials(scan: &ImageScan) -> bool {
     scan.status.as_ref().is_some_and(|status| status.reason == Some(Reason::Unauthorized))
 }

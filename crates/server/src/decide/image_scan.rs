@@ -102,7 +102,7 @@ pub(crate) fn upkeep(scan: &ImageScan, used: bool, now: Timestamp) -> Upkeep {
 pub(crate) enum Urgency {
     /// A held workload, or a person.
     Urgent,
-    /// Nobody: what it is of runs already.
+    /// No one is waiting: the image already runs.
     Background,
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn failed(
     now: Timestamp,
 ) -> ImageScanStatus {
     let generation = generation(scan);
-    // Who requests a scan anew has mended something: the pauses begin anew, too.
+    // A new request implies a fix, so the back-off restarts.
     let before = scan.status.as_ref().filter(|s| s.observed_generation == generation).and_then(|s| s.failures);
     ImageScanStatus {
         image_status: ImageStatus::ScanFailed,

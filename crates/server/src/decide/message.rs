@@ -21,7 +21,7 @@ pub(crate) struct WorkloadNews<'a> {
 }
 
 impl WorkloadNews<'_> {
-    /// Whether somebody should act: Events warn then, and alerts are sent.
+    /// Whether action is needed: Events warn then, and alerts are sent.
     pub(crate) fn is_bad(&self) -> bool {
         self.lost || self.status.deployment == DeploymentStatus::Blocked
     }
@@ -41,7 +41,7 @@ impl WorkloadNews<'_> {
             ),
             (DeploymentStatus::Created, _) => format!("held until its images are scanned: {lines}"),
             (DeploymentStatus::Blocked, ImageStatus::ScanFailed) => {
-                format!("held: {lines}. It is scanned again automatically once that is solved, or at once: {rescan}")
+                format!("held: {lines}. It is scanned again automatically once that is solved; to rescan now: {rescan}")
             }
             (DeploymentStatus::Blocked, _) => format!(
                 "blocked by policy: {lines}. {reasons}. Push a fixed image and set it (kubectl set image {name} …), or \
@@ -112,7 +112,7 @@ mod tests {
             (ScanFailed, Blocked),
             "c (i): no such tag",
             &[],
-            "held: c (i): no such tag. It is scanned again automatically once that is solved, or at once: \
+            "held: c (i): no such tag. It is scanned again automatically once that is solved; to rescan now: \
              kubectl scan deployment web",
         );
         check(
@@ -120,7 +120,7 @@ mod tests {
             (ScanFailed, Blocked),
             "c (i): no such tag",
             &[],
-            "held: c (i): no such tag. It is scanned again automatically once that is solved, or at once: \
+            "held: c (i): no such tag. It is scanned again automatically once that is solved; to rescan now: \
              kubectl scan image IMAGE",
         );
         check(

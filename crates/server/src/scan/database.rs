@@ -67,7 +67,7 @@ impl DatabaseFile {
         state
     }
 
-    /// Gives the database up, when reading it failed in a way that nobody foresaw.
+    /// Discards the database after an unexpected read failure.
     pub(crate) fn give_up(&self, why: String) -> DatabaseState {
         let state = DatabaseState::Missing(why);
         *self.state.write() = state.clone();
