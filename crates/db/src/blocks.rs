@@ -4,8 +4,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Most bytes of cached blocks. The cache is emptied when it is full: without an order of use to maintain, and the blocks of
-/// one image fit in.
+/// Most bytes of cached blocks. The cache is emptied when it is full, so that there is no order of use to maintain.
 const MAX_BYTES: usize = 4 << 20;
 
 /// Decompressed blocks by their index.

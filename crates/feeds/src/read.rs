@@ -13,8 +13,7 @@ use std::thread;
 use tidewaiter_db::meta::FeedInfo;
 use tidewaiter_http::{Client, Settings};
 
-/// Feeds read at once, at most: a database of some feeds holds all of their records in memory, and their upstreams are
-/// asked at the same time.
+/// Most feeds that are read at the same time: each has a document in memory and a connection to its upstream.
 const MAX_THREADS: usize = 4;
 
 /// Reads every feed; returns records and provenance in the order of the configuration.

@@ -40,7 +40,7 @@ pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) ->
     gaps
 }
 
-/// A program that was built from its source tree is usually nobody else's, and no advisory covers it. Where one does, its
+/// A program that was built from its source tree is usually private, and no advisory covers it. Where one does, its
 /// version is needed and not known. Code inside such a tree is judged with it.
 fn unreleased_gap(package: &Package, ecosystem: &Ecosystem, db: &Database) -> Option<Gap> {
     let name = ecosystem.normalize(&package.name);

@@ -21,13 +21,6 @@ pub struct Analyzer {
     pub(super) read: fn(&str, &[u8]) -> ParsedFile,
 }
 
-impl Analyzer {
-    /// A path that it wants for each of its patterns.
-    pub fn sample_paths(&self) -> impl Iterator<Item = String> {
-        self.files.iter().map(|file| super::pattern::sample(file))
-    }
-}
-
 /// For analyzers that want every file that fits their patterns.
 pub(super) fn all(_path: &str) -> bool {
     true

@@ -199,6 +199,13 @@ fn probes_of(end: &str) -> impl Iterator<Item = String> {
     named.map(|(_, rest)| sample(rest.trim_start_matches('/')))
 }
 
+impl Analyzer {
+    /// A path that it wants for each of its patterns.
+    pub fn sample_paths(&self) -> impl Iterator<Item = String> {
+        self.files.iter().map(|file| sample(file))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
