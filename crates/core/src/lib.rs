@@ -17,6 +17,7 @@ pub mod finding;
 mod hex;
 pub mod image;
 pub mod package;
+mod package_type;
 pub mod pattern;
 pub mod policy;
 mod reason;

@@ -14,7 +14,7 @@ mod coverage;
 mod records;
 mod rows;
 
-use crate::DatabaseError;
+use crate::error::DatabaseError;
 use crate::reader::{Database, Row};
 pub use coverage::{Coverage, CoverageChange};
 use serde::Serialize;

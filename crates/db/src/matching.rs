@@ -15,7 +15,7 @@ mod ownership;
 mod rematch;
 mod subject;
 
-use crate::DatabaseError;
+use crate::error::DatabaseError;
 use crate::reader::Database;
 pub use explain::{ExplainedRow, explain};
 use hit::{Applicability, Hit};
@@ -54,7 +54,7 @@ pub fn judge(inventory: Inventory, db: &Database) -> Result<Report, DatabaseErro
 /// Whether advisories can cover a package: a distribution's do not cover other vendors' packages.
 fn judged(package: &Package, os: Option<&Os>) -> bool {
     let comparable = !package.advisory_version().is_empty() && !package.is_unreleased();
-    comparable && (!package.kind.is_os() || os.is_none_or(|os| os.covers(package)))
+    comparable && (!package.kind.is_os() || os.is_none_or(|os| os.covers(package.kind, &package.vendor)))
 }
 
 fn support(os: Option<&Os>, db: &Database) -> Option<SupportPeriod> {

@@ -1,7 +1,7 @@
 //! Reads a database file through a memory map. Every access is bounds-checked: a corrupt file gives errors or no rows.
 
-use crate::DatabaseError;
 use crate::blocks::Blocks;
+use crate::error::DatabaseError;
 use crate::format;
 use crate::format::{
     AdvisoryEntry, BlockEntry, CveEntry, DatabaseHeader, DatabaseSection, FLAG_NEVER, FROM_START, HI_EXACT, HI_FIXED,

@@ -1,6 +1,6 @@
 //! Writes a database file: sorted, deterministic, complete before it takes its name.
 
-use crate::DatabaseError;
+use crate::error::DatabaseError;
 use crate::format;
 use crate::format::{
     AdvisoryEntry, BLOCK_BYTES, BlockEntry, CveEntry, DatabaseHeader, FLAG_NEVER, FROM_START, HI_EXACT, HI_FIXED,

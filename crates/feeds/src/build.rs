@@ -1,8 +1,8 @@
 //! From `feeds.toml` to a database file.
 
-use crate::FeedError;
 use crate::combine;
 use crate::debian_fixes;
+use crate::error::FeedError;
 use crate::format::Records;
 use crate::options::BuildOptions;
 use crate::read;

@@ -1,6 +1,6 @@
 //! `feeds.toml`: which feeds make a database, and what each is complete for.
 
-use crate::FeedError;
+use crate::error::FeedError;
 use crate::format::{FeedContext, FeedFormat};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Reading feeds: from an address or a path to the records of each.
 
-use crate::FeedError;
 use crate::config::Feed;
+use crate::error::FeedError;
 use crate::format::{Address, Records};
 use crate::options::BuildOptions;
 use crate::rpm_modules;

@@ -1,8 +1,9 @@
 //! A client: one agent for each route.
 
+use crate::error::ClientError;
 use crate::failure::{FailureKind, RequestFailure};
 use crate::proxy::{Named, Proxies};
-use crate::{ClientError, roots};
+use crate::roots;
 use std::net::IpAddr;
 use std::time::Duration;
 use ureq::config::Config;
@@ -184,7 +185,7 @@ fn agent(config: Config, resolver: impl Resolver) -> Agent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::FailureKind;
+    use crate::failure::FailureKind;
     use tidewaiter_testkit::authority::Authority;
     use tidewaiter_testkit::web::Web;
 

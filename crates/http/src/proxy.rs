@@ -5,7 +5,7 @@
 //!   in CIDR form; each with `:port` where only that port is meant; `*` is everything.
 //! - `localhost` and loopback addresses never take a proxy.
 
-use crate::ClientError;
+use crate::error::ClientError;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use ureq::Proxy;

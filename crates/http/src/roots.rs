@@ -1,6 +1,6 @@
 //! Trusted certificate authorities: the system's, and those that were named.
 
-use crate::ClientError;
+use crate::error::ClientError;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// The system's certificate authorities, and those of these PEM documents in addition.

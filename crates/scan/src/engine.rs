@@ -6,8 +6,8 @@ mod layers;
 mod os;
 mod sqlite_wal;
 
-use crate::ScanError;
 use crate::cache::Cache;
+use crate::error::ScanError;
 use crate::limits::Limits;
 use crate::progress::ScanProgress;
 use crate::source::{Image, Layer, base};

@@ -2,7 +2,7 @@
 //! whose packages their advisories cover.
 
 use super::{Ecosystem, Os};
-use crate::package::{Package, PackageType};
+use crate::package_type::PackageType;
 use crate::pattern;
 
 /// A distribution.
@@ -101,13 +101,13 @@ impl Os {
         self.distribution().map(|distribution| distribution.kind)
     }
 
-    /// Whether the distribution's advisories cover this package: one of its package manager, and not of another vendor. A
-    /// package without a vendor counts as the distribution's, which errs on the side of a finding.
-    pub fn covers(&self, package: &Package) -> bool {
+    /// Whether the distribution's advisories cover packages of this type and vendor: those of its package manager, and not
+    /// of another vendor. A package without a vendor counts as the distribution's, which errs on the side of a finding.
+    pub fn covers(&self, kind: PackageType, vendor: &str) -> bool {
         let Some(distribution) = self.distribution() else { return false };
-        let (known, vendor) = (distribution.vendors, package.vendor.as_str());
+        let known = distribution.vendors;
         let own = known.is_empty() || vendor.is_empty() || known.iter().any(|v| vendor.starts_with(v));
-        distribution.kind == package.kind && own
+        distribution.kind == kind && own
     }
 
     /// The namespace of this distribution's packages in purls (purl-spec, `rpm`): the vendor where it has a name.
@@ -268,8 +268,7 @@ mod tests {
     #[test]
     fn other_vendors_packages_are_not_covered() {
         let check = |id: &str, kind: PackageType, vendor: &str, expected: bool| {
-            let package = Package { vendor: vendor.into(), ..Package::new(kind, "x", "1") };
-            assert_eq!(os(id, "9", "", "").covers(&package), expected, "{id} {vendor}");
+            assert_eq!(os(id, "9", "", "").covers(kind, vendor), expected, "{id} {vendor}");
         };
         check("rhel", PackageType::Rpm, "Red Hat, Inc.", true);
         check("rhel", PackageType::Rpm, "Fedora Project", false);

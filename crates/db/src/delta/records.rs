@@ -1,7 +1,7 @@
 //! Records of both databases side by side.
 
 use super::{AdvisoryChange, ChangeKind, NamedPackage};
-use crate::DatabaseError;
+use crate::error::DatabaseError;
 use crate::format::{AdvisoryEntry, CveEntry, DatabaseSection};
 use crate::reader::Database;
 use serde::Deserialize;

@@ -4,7 +4,7 @@ use super::finding::because;
 use super::hit::{self, Applicability, Hit};
 use super::judged;
 use super::subject::{self, Query};
-use crate::DatabaseError;
+use crate::error::DatabaseError;
 use crate::reader::{Database, LowerBound, Row, VersionSpan};
 use tidewaiter_core::advisory::Advisory;
 use tidewaiter_core::ecosystem::Ecosystem;

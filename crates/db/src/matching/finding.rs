@@ -2,7 +2,7 @@
 
 use super::hit::Hit;
 use super::subject::{Subject, without_epoch};
-use crate::DatabaseError;
+use crate::error::DatabaseError;
 use crate::reader::{Database, LowerBound, VersionSpan};
 use std::cmp::Ordering;
 use tidewaiter_core::advisory::{Advisory, CveFacts, FixState, KeyKind};

@@ -77,7 +77,7 @@ fn ecosystem_gap(ecosystem: &Ecosystem, db: &Database) -> Option<Gap> {
 fn foreign(packages: &[Package], os: Option<&Os>) -> Vec<Gap> {
     let mut vendors: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let own_kind = |p: &&Package, os: &Os| p.kind.is_os() && os.package_type() == Some(p.kind);
-    for package in packages.iter().filter(|p| os.is_some_and(|os| own_kind(p, os) && !os.covers(p))) {
+    for package in packages.iter().filter(|p| os.is_some_and(|os| own_kind(p, os) && !os.covers(p.kind, &p.vendor))) {
         vendors.entry(&package.vendor).or_default().insert(&package.name);
     }
     vendors.into_iter().map(|(vendor, names)| vendor_gap(vendor, &names)).collect()

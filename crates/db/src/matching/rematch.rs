@@ -3,8 +3,8 @@
 use super::lookup::whole_inventory_lookups;
 use super::subject::{self, Subject};
 use super::{Matched, Ownership, judge, judged, match_subject};
-use crate::DatabaseError;
 use crate::delta::Delta;
+use crate::error::DatabaseError;
 use crate::reader::Database;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! All layers of an image: from the cache, or read in parallel.
 
-use crate::ScanError;
 use crate::cache::Cache;
+use crate::error::ScanError;
 use crate::source::{Image, Layer};
 use crate::walk::diff::LayerRead;
 use crate::walk::merge::MergedView;

@@ -4,8 +4,8 @@
 //! has such a log next to its database, whichever layers they are in, those layers are read again and the two files are
 //! recorded. These reads go past the cache, which has no files.
 
-use crate::ScanError;
 use crate::analyze::{self, ParsedFile, WAL_SUFFIX};
+use crate::error::ScanError;
 use crate::source::Image;
 use crate::walk::diff::{LayerDiff, LayerRead};
 use crate::walk::merge::MergedView;

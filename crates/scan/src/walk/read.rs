@@ -1,6 +1,6 @@
 //! Reads one layer to its end: inflated, hashed, verified, and reduced to its changeset.
 
-use crate::ScanError;
+use crate::error::ScanError;
 use crate::source::{Layer, LayerDescriptor, SourceError};
 use crate::tar::TarError;
 use crate::walk::diff::{LayerRead, VerifiedLayer};

@@ -1,7 +1,7 @@
 //! Digests of what was read against those that name it.
 
+use crate::error::{NamedDigest, ScanError};
 use crate::source::LayerDescriptor;
-use crate::{NamedDigest, ScanError};
 use tidewaiter_core::image::Digest;
 
 /// Compares the digest of a layer's stored bytes with the one that its manifest states, where it states one.
