@@ -1,7 +1,7 @@
 //! The path of the control plane's binary, which `cargo xtask controlplane` builds once for each hash of its sources.
 
 use crate::cluster::which;
-use crate::sha256;
+use crate::digest::sha256;
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! Images and indexes: the documents, and the blobs they name.
 
 use crate::layer::{Compression, Layer, LayerBuilder};
-use crate::sha256;
+use crate::digest::sha256;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! Layers: tar streams, compressed as wanted.
 
-use crate::sha256;
+use crate::digest::sha256;
 use flate2::write::GzEncoder;
 use std::io::Write;
 

@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod confined;
 pub mod controlplane;
 pub mod demo;
+mod digest;
 pub mod image;
 pub mod lab;
 pub mod layer;
@@ -30,13 +31,4 @@ pub mod skip;
 pub mod upstream;
 pub mod web;
 
-use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
-
-/// `sha256:…` of some bytes.
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
-}
+pub use digest::sha256;

@@ -3,7 +3,7 @@
 use crate::authority::Authority;
 use crate::image::{Blob, Image, Manifest};
 use crate::serve::{Pair, Served, pair};
-use crate::sha256;
+use crate::digest::sha256;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Query, Request, State};

@@ -100,7 +100,7 @@ impl Feed {
     fn rpm_repository(&self) -> Vec<(String, Vec<u8>)> {
         let folder = format!("{}/mirror", self.path.trim_end_matches("/mirror.list"));
         let update = br#"<?xml version="1.0"?><updates><update type="security"><id>ALAS-1</id><title>A</title><severity>important</severity><updated date="2026-11-01 00:00"/><references><reference id="CVE-2026-0001" href="https://a" type="cve"/></references><pkglist><collection short="x"><name>Amazon Linux 2023</name><package name="curl" version="8.1" release="1" epoch="1" arch="noarch"><filename>f</filename></package></collection></pkglist></update></updates>"#;
-        let digest = crate::sha256(update);
+        let digest = crate::digest::sha256(update);
         let index = format!(
             r#"<repomd xmlns="http://linux.duke.edu/metadata/repo"><data type="updateinfo"><checksum type="sha256">{}</checksum><location href="repodata/updateinfo.xml"/></data></repomd>"#,
             digest.trim_start_matches("sha256:")
