@@ -1,24 +1,15 @@
 //! `docs/coverage.md`, from the tables that the programs themselves use.
 
-use anyhow::{Context, Result};
+use crate::generated::GeneratedArgs;
+use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 use tidewaiter_core::ecosystem::{self, DISTRIBUTIONS, Ecosystem};
 use tidewaiter_core::package::PackageType;
 use tidewaiter_feeds::config::{DEFAULT, FeedsConfig};
 use tidewaiter_scan::analyze::{ANALYZERS, DETECTED_BY_CONTENT, programs};
 use tidewaiter_scan::limits::Limits;
-
-/// What is done with the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Check {
-    /// It is written.
-    Write,
-    /// It is compared.
-    Compare,
-}
 
 const INTRODUCTION: &str = "\
 # What is covered
@@ -46,8 +37,7 @@ What the default feeds cannot tell:
 ";
 
 /// Writes or checks the file; true when it is up to date.
-pub(crate) fn run(root: &Path, check: Check) -> Result<bool> {
-    let path = root.join("docs/coverage.md");
+pub(crate) fn run(root: &Path, args: &GeneratedArgs) -> Result<bool> {
     let feeds = FeedsConfig::parse(DEFAULT, Path::new("default-feeds.toml"))?;
     let covered: BTreeSet<&Ecosystem> = feeds.feeds.iter().flat_map(|f| &f.ecosystems).collect();
     let text = [
@@ -59,15 +49,7 @@ pub(crate) fn run(root: &Path, check: Check) -> Result<bool> {
         not_covered(),
     ]
     .join("\n");
-    if check == Check::Write {
-        fs::write(&path, text).with_context(|| path.display().to_string())?;
-        return Ok(true);
-    }
-    let current = fs::read_to_string(&path).unwrap_or_default() == text;
-    if !current {
-        println!("docs/coverage.md is not up to date; run: cargo xtask coverage");
-    }
-    Ok(current)
+    args.apply(root, "docs/coverage.md", &text, "cargo xtask coverage")
 }
 
 fn systems(covered: &BTreeSet<&Ecosystem>) -> String {

@@ -1,7 +1,8 @@
-//! The import rules: tables of the edges that must not exist between crates, and between the modules of one.
+//! The import rules: tables of the edges that must not exist between crates, and between the modules of one. And the names
+//! of types, which imports leave to the reader: each is unique.
 
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -125,7 +126,10 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Checks the tables; true if no forbidden edge exists.
+/// The folders of all code whose types have unique names.
+const CODE: &[&str] = &["crates", "xtask/src", "tests/e2e", "fuzz/src"];
+
+/// Checks the tables and the names; true if no rule is broken.
 pub(crate) fn run(root: &Path) -> Result<bool> {
     let mut good = true;
     for module in PURE {
@@ -134,6 +138,7 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     for (folder, floors) in FLOORS {
         good &= floors_look_down(&root.join(folder), floors)?;
     }
+    good &= names_are_unique(root)?;
     for (krate, forbidden, why) in FORBIDDEN {
         let tree = tree(krate)?;
         for name in forbidden.iter().chain(BANNED) {
@@ -178,6 +183,30 @@ fn floors_look_down(folder: &Path, floors: &[&str]) -> Result<bool> {
         }
     }
     Ok(good)
+}
+
+fn names_are_unique(root: &Path) -> Result<bool> {
+    let mut good = true;
+    let mut seen = BTreeMap::new();
+    for folder in CODE {
+        for (file, code) in sources_in(&root.join(folder))? {
+            for name in code.lines().filter_map(visible_type) {
+                if let Some(other) = seen.insert(name.to_owned(), file.clone()) {
+                    println!("{}: {name} is also a type of {}", file.display(), other.display());
+                    good = false;
+                }
+            }
+        }
+    }
+    Ok(good)
+}
+
+/// The name of the type that a line declares for other modules: with `pub`, `pub(crate)`, `pub(super)`.
+fn visible_type(line: &str) -> Option<&str> {
+    let rest = line.trim_start().strip_prefix("pub")?;
+    let rest = rest.strip_prefix('(').map_or(Some(rest), |scope| Some(scope.split_once(')')?.1))?;
+    let (keyword, name) = rest.trim_start().split_once(' ')?;
+    ["struct", "enum", "trait", "type", "union"].contains(&keyword).then(|| first_name(name))
 }
 
 /// The modules that a crate's root declares: each is a file next to it.
@@ -245,25 +274,36 @@ fn first_name(path: &str) -> &str {
 
 /// The files of a module, without lines that are comments.
 fn sources(module: &Path) -> Result<Vec<(PathBuf, String)>> {
-    let mut all = Vec::new();
-    let mut folders = vec![module.to_owned()];
-    let mut files: Vec<PathBuf> = vec![module.with_extension("rs")];
-    while let Some(folder) = folders.pop().filter(|folder| folder.is_dir()) {
+    let mut all = vec![without_comments(module.with_extension("rs"))?];
+    if module.is_dir() {
+        all.extend(sources_in(module)?);
+    }
+    Ok(all)
+}
+
+/// The files of a folder and those below it, without lines that are comments.
+fn sources_in(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
+    let (mut folders, mut all) = (vec![folder.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
             let path = entry?.path();
             match path.is_dir() {
                 true => folders.push(path),
-                false if path.extension().is_some_and(|extension| extension == "rs") => files.push(path),
+                false if path.extension().is_some_and(|extension| extension == "rs") => {
+                    all.push(without_comments(path)?)
+                }
                 false => {}
             }
         }
     }
-    for file in files {
-        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-        all.push((file, code.collect::<Vec<_>>().join("\n")));
-    }
     Ok(all)
+}
+
+fn without_comments(file: PathBuf) -> Result<(PathBuf, String)> {
+    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code = code.join("\n");
+    Ok((file, code))
 }
 
 /// Names of all normal dependencies of a crate, without itself.
@@ -293,6 +333,18 @@ mod tests {
     }
 
     #[test]
+    fn the_types_that_other_modules_see() {
+        let check = |line: &str, expected: Option<&str>| assert_eq!(visible_type(line), expected, "{line}");
+        check("pub struct Image {", Some("Image"));
+        check("    pub(crate) enum Side {", Some("Side"));
+        check("pub(in crate::analyze) type Pair<T> = (T, T);", Some("Pair"));
+        check("pub trait Store: Send {", Some("Store"));
+        check("struct Private;", None);
+        check("pub fn structure()", None);
+        check("pub(crate) name: String,", None);
+    }
+
+    #[test]
     fn modules_use_lower_floors() {
         let floors = ["error", "store index", "serve"];
         let check = |module: &str, code: &str, expected: &[&str]| {
@@ -302,6 +354,5 @@ mod tests {
         check("store", "use crate::{index, serve};", &["index", "serve"]);
         check("serve", "use crate::store; crate::index::f()", &[]);
         check("index", "use crate::ReExported;", &["ReExported"]);
-        check("on_no_floor", "use crate::error::E;", &[]);
     }
 }

@@ -7,6 +7,7 @@ mod coverage;
 mod demo;
 mod deploy;
 mod fuzz;
+mod generated;
 mod image;
 mod imports;
 mod latency;
@@ -58,20 +59,12 @@ enum XtaskCommand {
     #[command(hide = true)]
     NodeInside(node::InsideArgs),
     /// Write the generated manifests
-    Deploy {
-        /// Only check that they are up to date
-        #[arg(long)]
-        check: bool,
-    },
+    Deploy(generated::GeneratedArgs),
     /// Write docs/coverage.md: supported files, systems, programs and feeds
-    Coverage {
-        /// Only check that it is up to date
-        #[arg(long)]
-        check: bool,
-    },
+    Coverage(generated::GeneratedArgs),
     /// Measure the time that the gate adds to a rollout
     Latency,
-    /// Check the import rules between crates
+    /// Check the import rules of crates and modules, and that names of types are unique
     Imports,
     /// Compare the engine with package managers' own lists (images in DIR, lists in DIR/truth)
     Truth {
@@ -123,12 +116,8 @@ fn main() -> ExitCode {
         }
         XtaskCommand::Node(args) => node::run(&root, &args),
         XtaskCommand::NodeInside(inside) => node::run_inside(&root, &inside),
-        XtaskCommand::Deploy { check } => {
-            deploy::run(&root, if check { deploy::Check::Compare } else { deploy::Check::Write })
-        }
-        XtaskCommand::Coverage { check } => {
-            coverage::run(&root, if check { coverage::Check::Compare } else { coverage::Check::Write })
-        }
+        XtaskCommand::Deploy(args) => deploy::run(&root, &args),
+        XtaskCommand::Coverage(args) => coverage::run(&root, &args),
         XtaskCommand::Test => test::run(&root),
         XtaskCommand::Latency => latency::run(&root),
         XtaskCommand::Imports => imports::run(&root),

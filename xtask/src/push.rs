@@ -9,7 +9,7 @@ use tidewaiter_http::ureq::http::{Request, Response};
 use tidewaiter_http::{Client, FailureKind, Settings, ureq};
 use tidewaiter_scan::source::registry::auth::{self, Challenge};
 use tidewaiter_scan::source::registry::credentials::{Credentials, Login};
-use tidewaiter_testkit::image::{Image, Manifest};
+use tidewaiter_testkit::image::{ImageFixture, Manifest};
 
 /// The repository to push to.
 struct PushTarget {
@@ -28,7 +28,7 @@ pub(crate) enum Transport {
 }
 
 /// Pushes an image: blobs, manifests, and the tag last, so that it never names an incomplete image.
-pub(crate) fn push(reference: &str, image: &Image, transport: Transport, settings: &Settings) -> Result<()> {
+pub(crate) fn push(reference: &str, image: &ImageFixture, transport: Transport, settings: &Settings) -> Result<()> {
     let parsed: Reference = reference.parse().with_context(|| reference.to_owned())?;
     let tag = parsed.tag().context("give a tag to push to")?.to_owned();
     let host = parsed.registry();

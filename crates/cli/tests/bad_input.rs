@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use tidewaiter_testkit::authority::Authority;
 use tidewaiter_testkit::cluster::{Said, run};
 use tidewaiter_testkit::demo::{base, clean, medium, vulnerable};
-use tidewaiter_testkit::image::{Image, MANIFEST};
-use tidewaiter_testkit::layer::{Compression, LayerBuilder};
+use tidewaiter_testkit::image::{ImageFixture, MANIFEST};
+use tidewaiter_testkit::layer::{LayerBuilder, LayerCompression};
 use tidewaiter_testkit::packages::{debian, npm};
 use tidewaiter_testkit::registry::Registry;
 use tidewaiter_testkit::sha256;
@@ -62,7 +62,7 @@ impl Machine {
 #[test]
 fn exit_codes_follow_the_verdict() {
     let machine = Machine::new();
-    let push = |name: &str, image: &Image| machine.registry.push(name, "v1", image);
+    let push = |name: &str, image: &ImageFixture| machine.registry.push(name, "v1", image);
     machine.check(&[&push("clean", &clean().build())], 0, &["No vulnerabilities found"]);
     machine.check(&[&push("medium", &medium().build())], 0, &["Vulnerabilities found: 3 medium"]);
     let bad = push("bad", &vulnerable().build());
@@ -86,7 +86,7 @@ fn registries_and_names() {
     machine.check(&["UPPER/case:"], 2, &["UPPER/case:"]);
     machine.check(&[&image, "--platform", "linux/s390x"], 3, &["linux/s390x", "--platform"]);
     machine.check(&[&image, "--in-cluster"], 3, &["no cluster is configured", "KUBECONFIG"]);
-    let index = machine.registry.push("index", "v1", &Image::index(&[clean().architecture("arm64").build()]));
+    let index = machine.registry.push("index", "v1", &ImageFixture::index(&[clean().architecture("arm64").build()]));
     machine.check(&[&index, "--platform", "linux/amd64"], 3, &["has no image for platform linux/amd64", "linux/arm64"]);
     machine.registry.require_login("user", "right");
     machine.check(&[&image], 3, &["refused access", "check the credentials"]);
@@ -143,7 +143,8 @@ fn damaged_images() {
     machine.check(&[&image], 0, &["No vulnerabilities found"]);
 
     // A config that claims another diff ID.
-    let mut lie = LayerBuilder::new().file("etc/os-release", "ID=debian\nVERSION_ID=99\n").build(Compression::Gzip);
+    let mut lie =
+        LayerBuilder::new().file("etc/os-release", "ID=debian\nVERSION_ID=99\n").build(LayerCompression::Gzip);
     lie.diff_id = sha256(b"something else");
     let lie = tidewaiter_testkit::image::ImageBuilder::new().stored("lie", lie).build();
     machine.check(&[&machine.registry.push("lie", "v1", &lie)], 3, &["has diff ID"]);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// A running control plane; it stops when dropped.
 #[derive(Debug)]
-pub struct Cluster {
+pub struct ClusterFixture {
     dir: tempfile::TempDir,
     process: Child,
     binary: PathBuf,
@@ -58,7 +58,7 @@ pub fn eventually<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Optio
     }
 }
 
-impl Cluster {
+impl ClusterFixture {
     /// Starts the control plane that `binary` holds, with one simulated node.
     pub fn start(binary: &Path) -> Self {
         Self::start_with(binary, &["--fake-node", "node-0"])
@@ -73,7 +73,7 @@ impl Cluster {
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.starts_with("ready "), "the control plane did not start: see {}/log", dir.path().display());
-        Cluster { dir, process, binary: binary.to_owned() }
+        ClusterFixture { dir, process, binary: binary.to_owned() }
     }
 
     /// The control plane's process, whose network others can join.
@@ -173,7 +173,7 @@ impl Cluster {
     }
 }
 
-impl Drop for Cluster {
+impl Drop for ClusterFixture {
     fn drop(&mut self) {
         // It stops at the end of its standard input.
         drop(self.process.stdin.take());

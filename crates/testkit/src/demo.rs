@@ -1,6 +1,6 @@
 //! The images of the demo and of most stories, for the demo's advisory set.
 
-use crate::image::{Image, ImageBuilder};
+use crate::image::{ImageBuilder, ImageFixture};
 use crate::layer::LayerBuilder;
 use crate::packages::debian;
 
@@ -36,6 +36,6 @@ pub fn base(packages: &[(&str, &str)]) -> ImageBuilder {
 }
 
 /// A clean image that differs from every other one in its digest alone.
-pub fn distinct(name: &str) -> Image {
+pub fn distinct(name: &str) -> ImageFixture {
     clean().label("name", name).build()
 }

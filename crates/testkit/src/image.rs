@@ -1,7 +1,7 @@
 //! Images and indexes: the documents, and the blobs they name.
 
-use crate::layer::{Compression, Layer, LayerBuilder};
 use crate::digest::sha256;
+use crate::layer::{LayerBuilder, LayerCompression, LayerFixture};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub struct Manifest {
 
 /// An image or an index with everything it needs.
 #[derive(Debug, Clone)]
-pub struct Image {
+pub struct ImageFixture {
     /// What a tag would name.
     pub root: Manifest,
     /// Manifests below an index, by digest.
@@ -41,15 +41,15 @@ pub struct Image {
     platform: Value,
 }
 
-impl Image {
+impl ImageFixture {
     /// Digest of the root document.
     pub fn digest(&self) -> String {
         sha256(&self.root.bytes)
     }
 
     /// An index of several images.
-    pub fn index(images: &[Image]) -> Image {
-        let entry = |image: &Image| {
+    pub fn index(images: &[ImageFixture]) -> ImageFixture {
+        let entry = |image: &ImageFixture| {
             json!({"mediaType": image.root.media_type, "digest": image.digest(), "size": image.root.bytes.len(),
                 "platform": image.platform})
         };
@@ -58,19 +58,19 @@ impl Image {
         let root = Manifest { media_type: INDEX.to_owned(), bytes };
         let manifests = images.iter().map(|image| (image.digest(), image.root.clone())).collect();
         let blobs = images.iter().flat_map(|image| image.blobs.clone()).collect();
-        Image { root, manifests, blobs, platform: Value::Null }
+        ImageFixture { root, manifests, blobs, platform: Value::Null }
     }
 
     /// An image from documents that are already there.
-    pub fn of(root: Manifest, manifests: BTreeMap<String, Manifest>, blobs: BTreeMap<String, Blob>) -> Image {
-        Image { root, manifests, blobs, platform: Value::Null }
+    pub fn of(root: Manifest, manifests: BTreeMap<String, Manifest>, blobs: BTreeMap<String, Blob>) -> ImageFixture {
+        ImageFixture { root, manifests, blobs, platform: Value::Null }
     }
 }
 
 /// Collects an image's layers.
 #[derive(Debug)]
 pub struct ImageBuilder {
-    layers: Vec<(Layer, String)>,
+    layers: Vec<(LayerFixture, String)>,
     architecture: String,
     labels: BTreeMap<String, String>,
     entrypoint: Vec<String>,
@@ -129,17 +129,17 @@ impl ImageBuilder {
 
     /// Adds a layer made by a build step.
     pub fn layer(self, step: &str, layer: LayerBuilder) -> Self {
-        self.stored(step, layer.build(Compression::default()))
+        self.stored(step, layer.build(LayerCompression::default()))
     }
 
     /// Adds a layer that is already built.
-    pub fn stored(mut self, step: &str, layer: Layer) -> Self {
+    pub fn stored(mut self, step: &str, layer: LayerFixture) -> Self {
         self.layers.push((layer, step.to_owned()));
         self
     }
 
     /// The finished image.
-    pub fn build(self) -> Image {
+    pub fn build(self) -> ImageFixture {
         let diff_ids: Vec<&str> = self.layers.iter().map(|(l, _)| l.diff_id.as_str()).collect();
         let history: Vec<Value> = self.layers.iter().map(|(_, step)| json!({"created_by": step})).collect();
         let config = json!({"os": "linux", "architecture": self.architecture,
@@ -159,6 +159,6 @@ impl ImageBuilder {
         let stored = self.layers.into_iter().map(|(l, _)| l.bytes).chain([config]);
         let blobs = stored.map(|bytes| (sha256(&bytes), Blob::Bytes(bytes))).collect();
         let platform = json!({"os": "linux", "architecture": self.architecture});
-        Image { root, manifests: BTreeMap::new(), blobs, platform }
+        ImageFixture { root, manifests: BTreeMap::new(), blobs, platform }
     }
 }

@@ -1,6 +1,6 @@
-//! Cluster, registry, database and server together: the environment of the demo and the stories.
+//! ClusterFixture, registry, database and server together: the environment of the demo and the stories.
 
-use crate::cluster::{Cluster, Said, eventually, run};
+use crate::cluster::{ClusterFixture, Said, eventually, run};
 use crate::confined::{self, Pod};
 use crate::people::People;
 use crate::readme;
@@ -30,7 +30,7 @@ pub struct Places {
 #[derive(Debug)]
 pub struct Lab {
     /// The control plane.
-    pub cluster: Cluster,
+    pub cluster: ClusterFixture,
     /// A registry on loopback.
     pub registry: Registry,
     people: People,
@@ -69,7 +69,7 @@ impl Lab {
         if confined {
             confined::enter_network();
         }
-        let cluster = Cluster::start(&places.controlplane);
+        let cluster = ClusterFixture::start(&places.controlplane);
         let readme = places.root.join("README.md");
         // There is no storage class here, as on many clusters.
         let volume = readme::script(&readme, "volume").replace("NODE", "node-0");
@@ -377,19 +377,19 @@ impl Lab {
     }
 }
 
-fn shell(cluster: &Cluster, places: &Places, folder: &Path, script: &str) -> Said {
+fn shell(cluster: &ClusterFixture, places: &Places, folder: &Path, script: &str) -> Said {
     run(&mut shell_command(cluster, places, folder, script))
 }
 
 /// A shell that stops at the first command that fails, with kubectl and both programs on PATH.
-fn shell_command(cluster: &Cluster, places: &Places, folder: &Path, script: &str) -> Command {
+fn shell_command(cluster: &ClusterFixture, places: &Places, folder: &Path, script: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-euc", script]).current_dir(folder);
     command.env("PATH", path(cluster, places)).env("KUBECONFIG", cluster.kubeconfig());
     command
 }
 
-fn path(cluster: &Cluster, places: &Places) -> std::ffi::OsString {
+fn path(cluster: &ClusterFixture, places: &Places) -> std::ffi::OsString {
     let before = std::env::var_os("PATH").unwrap_or_default();
     let own = [cluster.tools(), places.programs.clone()];
     std::env::join_paths(own.into_iter().chain(std::env::split_paths(&before))).unwrap()

@@ -6,7 +6,7 @@ use std::io::Write;
 
 /// How a layer is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Compression {
+pub enum LayerCompression {
     /// As it is.
     Plain,
     /// gzip.
@@ -16,9 +16,20 @@ pub enum Compression {
     Zstd,
 }
 
+impl LayerCompression {
+    /// The media type of such a layer.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            LayerCompression::Plain => "application/vnd.oci.image.layer.v1.tar",
+            LayerCompression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+            LayerCompression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        }
+    }
+}
+
 /// One layer, as a registry stores it.
 #[derive(Debug, Clone)]
-pub struct Layer {
+pub struct LayerFixture {
     /// The stored bytes.
     pub bytes: Vec<u8>,
     /// Their media type.
@@ -115,21 +126,19 @@ impl LayerBuilder {
     }
 
     /// The finished layer.
-    pub fn build(self, compression: Compression) -> Layer {
+    pub fn build(self, compression: LayerCompression) -> LayerFixture {
         let tar = self.tar.into_inner().unwrap();
         let diff_id = sha256(&tar);
-        let (bytes, media_type) = match compression {
-            Compression::Plain => (tar, "application/vnd.oci.image.layer.v1.tar"),
-            Compression::Gzip => {
+        let bytes = match compression {
+            LayerCompression::Plain => tar,
+            LayerCompression::Gzip => {
                 let mut out = GzEncoder::new(Vec::new(), flate2::Compression::fast());
                 out.write_all(&tar).unwrap();
-                (out.finish().unwrap(), "application/vnd.oci.image.layer.v1.tar+gzip")
+                out.finish().unwrap()
             }
-            Compression::Zstd => {
-                (zstd::encode_all(&tar[..], 1).unwrap(), "application/vnd.oci.image.layer.v1.tar+zstd")
-            }
+            LayerCompression::Zstd => zstd::encode_all(&tar[..], 1).unwrap(),
         };
-        Layer { bytes, media_type, diff_id }
+        LayerFixture { bytes, media_type: compression.media_type(), diff_id }
     }
 }
 

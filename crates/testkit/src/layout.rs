@@ -1,13 +1,13 @@
 //! OCI image layouts on disk.
 
-use crate::image::{Blob, INDEX, Image, MANIFEST, Manifest};
+use crate::image::{Blob, INDEX, ImageFixture, MANIFEST, Manifest};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 /// Writes an image as an OCI layout.
-pub fn write(dir: &Path, image: &Image) {
+pub fn write(dir: &Path, image: &ImageFixture) {
     let blobs = dir.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
     let put = |digest: &str, bytes: &[u8]| fs::write(blobs.join(hex(digest)), bytes).unwrap();
@@ -23,7 +23,7 @@ pub fn write(dir: &Path, image: &Image) {
 }
 
 /// Reads the first image of a layout; its blobs stay in their files.
-pub fn read(dir: &Path) -> Image {
+pub fn read(dir: &Path) -> ImageFixture {
     let index: Value = serde_json::from_slice(&fs::read(dir.join("index.json")).unwrap()).unwrap();
     let root = manifest(dir, &index["manifests"][0]);
     let document: Value = serde_json::from_slice(&root.bytes).unwrap();
@@ -38,7 +38,7 @@ pub fn read(dir: &Path) -> Image {
             blobs.insert(digest.to_owned(), Blob::File(dir.join("blobs/sha256").join(hex(digest))));
         }
     }
-    Image::of(root, manifests, blobs)
+    ImageFixture::of(root, manifests, blobs)
 }
 
 fn manifest(dir: &Path, descriptor: &Value) -> Manifest {

@@ -1,6 +1,6 @@
 //! The users of a cluster, with the roles that Kubernetes ships: none of them is its administrator.
 
-use crate::cluster::Cluster;
+use crate::cluster::ClusterFixture;
 use std::path::{Path, PathBuf};
 
 /// The namespace of their accounts, in which they have no rights.
@@ -15,7 +15,7 @@ pub struct People {
 
 impl People {
     /// Makes both accounts, and binds them in namespace `default`.
-    pub fn new(cluster: &Cluster) -> Self {
+    pub fn new(cluster: &ClusterFixture) -> Self {
         cluster.kubectl(&["create", "namespace", HOME]).ok();
         let account = |name: &str| {
             cluster.kubectl(&["create", "serviceaccount", "-n", HOME, name]).ok();
@@ -29,7 +29,7 @@ impl People {
 
     /// Binds both in a namespace.
     #[track_caller]
-    pub fn join(&self, cluster: &Cluster, namespace: &str) {
+    pub fn join(&self, cluster: &ClusterFixture, namespace: &str) {
         for (name, role) in [("developer", "edit"), ("lead", "admin")] {
             let (role, account) = (format!("--clusterrole={role}"), format!("--serviceaccount={HOME}:{name}"));
             cluster.kubectl(&["create", "rolebinding", name, "-n", namespace, &role, &account]).ok();
@@ -38,7 +38,7 @@ impl People {
 
     /// Makes a namespace the current one of their kubeconfigs.
     #[track_caller]
-    pub fn work_in(&self, cluster: &Cluster, namespace: &str) {
+    pub fn work_in(&self, cluster: &ClusterFixture, namespace: &str) {
         let administrator = cluster.kubeconfig();
         for config in [&self.developer, &self.lead, &administrator] {
             let mut command = cluster.kubectl_command();

@@ -1,7 +1,7 @@
 //! The server's OCI image, made without any other tool: both programs, the shared libraries they need, a resolver
 //! configuration, a CA bundle, and nothing else. No shell, no package manager.
 
-use crate::image::{Blob, Image, ImageBuilder};
+use crate::image::{Blob, ImageBuilder, ImageFixture};
 use crate::layer::LayerBuilder;
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,7 +23,7 @@ const CA_BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
 ///
 /// # Errors
 /// When a file cannot be read, or this machine lacks a CA bundle or a shared library.
-pub fn build(programs: &Path) -> io::Result<Image> {
+pub fn build(programs: &Path) -> io::Result<ImageFixture> {
     let paths: Vec<PathBuf> = PROGRAMS.iter().map(|name| programs.join(name)).collect();
     let mut base = LayerBuilder::new()
         .file("etc/passwd", format!("tidewaiter:x:{USER}:{USER}::/:/sbin/nologin\n"))
@@ -52,7 +52,7 @@ pub fn build(programs: &Path) -> io::Result<Image> {
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub fn unpack(image: &Image, to: &Path) -> io::Result<()> {
+pub fn unpack(image: &ImageFixture, to: &Path) -> io::Result<()> {
     let manifest: serde_json::Value = serde_json::from_slice(&image.root.bytes)?;
     for layer in manifest["layers"].as_array().into_iter().flatten() {
         let blob = image.blobs.get(layer["digest"].as_str().unwrap_or_default());

@@ -1,9 +1,9 @@
 //! A registry on loopback that speaks the OCI distribution protocol: pull and push, with a login when wanted.
 
 use crate::authority::Authority;
-use crate::image::{Blob, Image, Manifest};
-use crate::serve::{Pair, Served, pair};
 use crate::digest::sha256;
+use crate::image::{Blob, ImageFixture, Manifest};
+use crate::serve::{Pair, Served, pair};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
@@ -81,7 +81,7 @@ impl Registry {
     }
 
     /// Stores an image; gives its full reference.
-    pub fn push(&self, repository: &str, tag: &str, image: &Image) -> String {
+    pub fn push(&self, repository: &str, tag: &str, image: &ImageFixture) -> String {
         let mut content = self.content();
         content.blobs.extend(image.blobs.clone());
         let repo = content.manifests.entry(repository.to_owned()).or_default();

@@ -3,7 +3,7 @@
 use crate::{create, lab, places, within};
 use std::fs;
 use std::process::Command;
-use tidewaiter_testkit::cluster::{Cluster, run};
+use tidewaiter_testkit::cluster::{ClusterFixture, run};
 use tidewaiter_testkit::demo::clean;
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
@@ -109,7 +109,7 @@ fn a_server_without_a_permission_says_which() {
 #[test]
 fn a_cluster_without_the_custom_resources() {
     let places = places();
-    let cluster = Cluster::start(&places.controlplane);
+    let cluster = ClusterFixture::start(&places.controlplane);
     let scan = |args: &[&str]| {
         let mut command = Command::new(places.programs.join("kubectl-scan"));
         run(command.args(args).env("KUBECONFIG", cluster.kubeconfig()))

@@ -3,7 +3,7 @@
 use crate::{all_run, create, lab, pod_images, rolled_out, within};
 use std::fs;
 use tidewaiter_testkit::demo::{clean, distinct};
-use tidewaiter_testkit::image::Image;
+use tidewaiter_testkit::image::ImageFixture;
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
 /// Replaces the database by one in which curl below this version is critical.
@@ -23,7 +23,7 @@ fn curl_is_critical(lab: &Lab, fixed: &str) {
     lab.build_database(&toml);
 }
 
-fn with_curl(version: &str) -> Image {
+fn with_curl(version: &str) -> ImageFixture {
     tidewaiter_testkit::demo::base(&[("curl", version)]).build()
 }
 
@@ -77,7 +77,7 @@ fn a_user_cannot_have_less_scanned() {
     lab.admin(&["create", "rolebinding", "alice", "--clusterrole=edit", "--user=alice"]).ok();
     let arm = clean().architecture("arm64").build();
     let amd = tidewaiter_testkit::demo::vulnerable().build();
-    let image = lab.registry.push("app", "v1", &Image::index(&[amd, arm]));
+    let image = lab.registry.push("app", "v1", &ImageFixture::index(&[amd, arm]));
     create(&lab, "app", &image);
     lab.until("app", "VulnerabilitiesFound Blocked");
     let scan = lab.field("imagescans", ".items[0].metadata.name");
@@ -121,7 +121,7 @@ fn a_workload_is_deleted_with_its_pods_kept() {
 fn images_are_scanned_for_a_new_platform() {
     let lab = lab();
     let arm = tidewaiter_testkit::demo::vulnerable().architecture("arm64").build();
-    let image = lab.registry.push("app", "v1", &Image::index(&[clean().build(), arm]));
+    let image = lab.registry.push("app", "v1", &ImageFixture::index(&[clean().build(), arm]));
     create(&lab, "app", &image);
     rolled_out(&lab, "app");
     lab.until("app", "Approved Deployed");

@@ -7,10 +7,11 @@ mod layer;
 use anyhow::{Context, Result};
 use content::{DEBIAN_PACKAGES, debian_database, entries, fill, jars, node_modules};
 use corpus::Corpus;
-use layer::{Compression, LayerWriter, Tar, finish_layout, store, write_archive, write_layout};
+use layer::{LayerWriter, Tar, finish_layout, store, write_archive, write_layout};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tidewaiter_testkit::layer::LayerCompression;
 
 /// Raised with every change of the images, so that older ones are not measured.
 const VERSION: u32 = 1;
@@ -106,7 +107,7 @@ impl BenchImages {
     /// Writes an image with gzip layers and drops their tar streams.
     fn image(&self, name: &str, layers: impl IntoIterator<Item = Result<Tar>>) -> Result<()> {
         let layers = layers.into_iter().collect::<Result<Vec<_>>>()?;
-        write_layout(&self.layout(name), &layers, Compression::Gzip)?;
+        write_layout(&self.layout(name), &layers, LayerCompression::Gzip)?;
         layers.iter().try_for_each(|layer| Ok(fs::remove_file(&layer.path)?))
     }
 
@@ -124,9 +125,9 @@ impl BenchImages {
                 fill(layer, &mut corpus, &dir, bytes)
             })?);
         }
-        write_layout(&self.layout("debian-gzip"), &layers, Compression::Gzip)?;
-        write_layout(&self.layout("debian-zstd"), &layers, Compression::Zstd)?;
-        write_layout(&self.layout("debian-plain"), &layers, Compression::Plain)?;
+        write_layout(&self.layout("debian-gzip"), &layers, LayerCompression::Gzip)?;
+        write_layout(&self.layout("debian-zstd"), &layers, LayerCompression::Zstd)?;
+        write_layout(&self.layout("debian-plain"), &layers, LayerCompression::Plain)?;
         write_archive(&self.archive(), &layers)?;
         self.changed(&mut corpus, &layers)?;
         layers.iter().try_for_each(|layer| Ok(fs::remove_file(&layer.path)?))
@@ -146,7 +147,7 @@ impl BenchImages {
             let file = blob(layer)?;
             fs::hard_link(from.join("blobs/sha256").join(file), blobs.join(file))?;
         }
-        stored.push(store(&blobs, &top, Compression::Gzip)?);
+        stored.push(store(&blobs, &top, LayerCompression::Gzip)?);
         let diff_ids: Vec<&str> = base.iter().chain([&top]).map(|layer| layer.diff_id.as_str()).collect();
         finish_layout(&to, &stored, &diff_ids)
     }
@@ -181,7 +182,7 @@ mod tests {
         fs::create_dir_all(dir.join("tars")).unwrap();
         let images = BenchImages { dir: dir.clone() };
         let layer = images.layer("base", |layer| debian_database(layer, 3)).unwrap();
-        for compression in [Compression::Gzip, Compression::Zstd, Compression::Plain] {
+        for compression in [LayerCompression::Gzip, LayerCompression::Zstd, LayerCompression::Plain] {
             let layout = images.layout(&format!("{compression:?}"));
             write_layout(&layout, std::slice::from_ref(&layer), compression).unwrap();
             let image = oci_layout::open(&layout, None).unwrap();
@@ -192,8 +193,8 @@ mod tests {
             let stored = layout.join("blobs/sha256").join(blob(&descriptors(&layout).unwrap()[0]).unwrap());
             fs::write(stored, b"not what it was").unwrap();
             // Plain bytes can only be hashed; a hash is compared with nothing here.
-            assert_eq!(run(Way::Whole).is_err(), compression != Compression::Plain, "{compression:?}");
-            assert_eq!(run(Way::Piped).is_err(), compression != Compression::Plain, "{compression:?}");
+            assert_eq!(run(Way::Whole).is_err(), compression != LayerCompression::Plain, "{compression:?}");
+            assert_eq!(run(Way::Piped).is_err(), compression != LayerCompression::Plain, "{compression:?}");
         }
         fs::remove_dir_all(dir).unwrap();
     }

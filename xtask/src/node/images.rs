@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use std::fs;
 use tidewaiter_testkit::cluster::which;
 use tidewaiter_testkit::demo::{CLEAN, RELEASE, VULNERABLE};
-use tidewaiter_testkit::image::{Image, ImageBuilder};
+use tidewaiter_testkit::image::{ImageBuilder, ImageFixture};
 use tidewaiter_testkit::layer::LayerBuilder;
 use tidewaiter_testkit::packages::debian;
 use tidewaiter_testkit::program_image::architecture;
@@ -29,21 +29,21 @@ impl RunnableImages {
     }
 
     /// An image without vulnerabilities; each name has another digest.
-    pub(crate) fn clean(&self, name: &str) -> Image {
+    pub(crate) fn clean(&self, name: &str) -> ImageFixture {
         self.with(&CLEAN, name)
     }
 
     /// An image with three critical vulnerabilities; each name has another digest.
-    pub(crate) fn vulnerable(&self, name: &str) -> Image {
+    pub(crate) fn vulnerable(&self, name: &str) -> ImageFixture {
         self.with(&VULNERABLE, name)
     }
 
     /// The image of the container that keeps a Pod's namespaces.
-    pub(crate) fn pause(&self) -> Image {
+    pub(crate) fn pause(&self) -> ImageFixture {
         self.waiting().layer("COPY busybox", LayerBuilder::new().executable(BUSYBOX, &self.busybox)).build()
     }
 
-    fn with(&self, packages: &[(&str, &str)], name: &str) -> Image {
+    fn with(&self, packages: &[(&str, &str)], name: &str) -> ImageFixture {
         // busybox belongs to a package, as in a real image: a program without one would be a gap.
         let all = [packages, &[("busybox-static", "1:1.35.0-4")]].concat();
         let system = debian(RELEASE, &all)

@@ -15,7 +15,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
-use tidewaiter_testkit::cluster::{Cluster, which};
+use tidewaiter_testkit::cluster::{ClusterFixture, which};
 
 /// Sets the stage, installs and plays; true if everything was as expected.
 pub(crate) fn run(root: &Path, inside: &InsideArgs) -> Result<bool> {
@@ -42,7 +42,7 @@ fn stage(root: &Path, inside: &InsideArgs) -> Result<Stage> {
     let registry = NodeRegistry::start(work)?;
     registry.push(machine::PAUSE, &images.pause())?;
     let node = ["--address", API_SERVER, "--port", "443", "--node", machine::NAME, "--node-address", NODE];
-    let cluster = Cluster::start_with(&inside.controlplane, &node);
+    let cluster = ClusterFixture::start_with(&inside.controlplane, &node);
     let mut machine = NodeMachine::new(inside, cluster.dir())?;
     machine.start()?;
     let shell = Shell { folder: project(root, inside)?, path: path(inside)?, kubeconfig: cluster.kubeconfig() };

@@ -6,7 +6,7 @@ use super::registry::NodeRegistry;
 use super::session::Session;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use tidewaiter_testkit::cluster::Cluster;
+use tidewaiter_testkit::cluster::ClusterFixture;
 
 /// A node with an installed cluster.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct Stage {
     /// Makes images.
     pub(crate) images: RunnableImages,
     /// The control plane, which runs as long as this does.
-    pub(crate) _cluster: Cluster,
+    pub(crate) _cluster: ClusterFixture,
 }
 
 impl Stage {

@@ -4,7 +4,7 @@ mod bolt;
 
 use super::files::{Directory, Files as _};
 use super::manifest::{MAX_MANIFEST, assemble, follow};
-use super::oci_layout::{Store, blob_path};
+use super::oci_layout::{LayoutBlobs, blob_path};
 use super::read::verify;
 use super::{Image, SourceError};
 use bolt::Bolt;
@@ -44,9 +44,9 @@ pub fn open(roots: &[PathBuf], reference: &Reference, platform: Option<&Platform
     }
     let bytes = content.read(&path, MAX_MANIFEST)?;
     verify(&bytes, &format!("manifest {digest} of {name}"), &digest, None)?;
-    let store = Store { files: Arc::new(content) };
+    let store = LayoutBlobs { files: Arc::new(content) };
     let found = follow(&store, &name, &bytes, Some(digest), platform)?;
-    let blobs = Box::new(Store { files: Arc::clone(&store.files) });
+    let blobs = Box::new(LayoutBlobs { files: Arc::clone(&store.files) });
     assemble(&store, &name, found, platform, blobs)
 }
 

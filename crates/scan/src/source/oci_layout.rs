@@ -37,11 +37,11 @@ pub(super) fn open_files(files: Arc<dyn Files>, name: &str, platform: Option<&Pl
     if let ManifestDocument::Index(list) = ManifestDocument::parse(&index, name)? {
         refuse_ambiguity(&list, platform, name)?;
     }
-    let store = Store { files };
+    let store = LayoutBlobs { files };
     let mut found = follow(&store, name, &index, None, platform)?;
     // The layout's own index.json only lists its images: it is not an index that can be pulled by digest.
     found.index_digest = found.index_digest.filter(|digest| store.files.has(&blob_path(digest)));
-    let blobs = Box::new(Store { files: Arc::clone(&store.files) });
+    let blobs = Box::new(LayoutBlobs { files: Arc::clone(&store.files) });
     assemble(&store, name, found, platform, blobs)
 }
 
@@ -61,7 +61,7 @@ fn refuse_ambiguity(list: &[BlobDescriptor], platform: Option<&Platform>, name: 
 }
 
 /// Blobs by digest in `blobs/sha256`.
-pub(super) struct Store {
+pub(super) struct LayoutBlobs {
     pub(super) files: Arc<dyn Files>,
 }
 
@@ -69,7 +69,7 @@ pub(super) fn blob_path(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 
-impl FetchByDigest for Store {
+impl FetchByDigest for LayoutBlobs {
     fn manifest(&self, descriptor: &BlobDescriptor) -> Result<Vec<u8>, SourceError> {
         self.files.read(&blob_path(&descriptor.digest), MAX_MANIFEST)
     }
@@ -79,7 +79,7 @@ impl FetchByDigest for Store {
     }
 }
 
-impl BlobSource for Store {
+impl BlobSource for LayoutBlobs {
     fn open(&self, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         Ok(self.files.open(&blob_path(&layer.digest))?.0)
     }

@@ -113,7 +113,7 @@ impl Root {
     }
 
     fn image(&self, platform: Option<&Platform>) -> Result<Image, SourceError> {
-        let store = || Store { client: Arc::clone(&self.client) };
+        let store = || RegistryBlobs { client: Arc::clone(&self.client) };
         let found = manifest::follow(&store(), &self.what, &self.bytes, Some(self.digest.clone()), platform)?;
         manifest::assemble(&store(), &self.what, found, platform, Box::new(store()))
     }
@@ -139,11 +139,11 @@ fn selector(reference: &Reference) -> String {
     }
 }
 
-struct Store {
+struct RegistryBlobs {
     client: Arc<RegistryClient>,
 }
 
-impl FetchByDigest for Store {
+impl FetchByDigest for RegistryBlobs {
     fn manifest(&self, descriptor: &BlobDescriptor) -> Result<Vec<u8>, SourceError> {
         let digest = &descriptor.digest;
         self.client.manifest(digest.as_str(), &format!("manifest {digest}"))
@@ -156,7 +156,7 @@ impl FetchByDigest for Store {
     }
 }
 
-impl BlobSource for Store {
+impl BlobSource for RegistryBlobs {
     fn open(&self, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         let what = format!("layer {}", layer.digest);
         Ok(Box::new(self.client.resuming(&layer.digest, layer.size, &what)?))

@@ -4,7 +4,7 @@ use crate::fixture::{E, OS, inventory, layer, listed, scan_layers, write_layout}
 use tidewaiter_core::report::GapKind;
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::source::{oci_layout, sha256};
-use tidewaiter_testkit::layer::{Compression, LayerBuilder};
+use tidewaiter_testkit::layer::{LayerBuilder, LayerCompression};
 
 const NOTHING: E<'_> = E::File("usr/bin/plain", "\x7fELF\x02\x01\x01 and nothing more");
 
@@ -22,7 +22,7 @@ fn program(name: &str, version: &str) -> Vec<u8> {
 }
 
 fn one(path: &str, program: &[u8]) -> Vec<u8> {
-    LayerBuilder::new().file(path, program).build(Compression::Plain).bytes
+    LayerBuilder::new().file(path, program).build(LayerCompression::Plain).bytes
 }
 
 /// Compares the modules of an image, without the standard library.

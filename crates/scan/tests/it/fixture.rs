@@ -9,7 +9,7 @@ use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::{Image, oci_layout};
 use tidewaiter_testkit::image::ImageBuilder;
-use tidewaiter_testkit::layer::{Compression, Layer, LayerBuilder};
+use tidewaiter_testkit::layer::{LayerBuilder, LayerCompression, LayerFixture};
 use tidewaiter_testkit::{layout, sha256};
 
 /// An entry of a layer: path and what it is.
@@ -42,7 +42,7 @@ pub(crate) fn builder(entries: &[E<'_>]) -> LayerBuilder {
 
 /// A tar of these entries.
 pub(crate) fn layer(entries: &[E<'_>]) -> Vec<u8> {
-    builder(entries).build(Compression::Plain).bytes
+    builder(entries).build(LayerCompression::Plain).bytes
 }
 
 pub(crate) const TAR: &str = "application/vnd.oci.image.layer.v1.tar";
@@ -50,7 +50,7 @@ pub(crate) const TAR: &str = "application/vnd.oci.image.layer.v1.tar";
 /// Writes a layout; `stored` are the layers' bytes, `diff_ids` what the config claims of them.
 pub(crate) fn write_layout(dir: &Path, stored: &[Vec<u8>], diff_ids: &[String]) {
     let layers = stored.iter().zip(diff_ids);
-    let layers = layers.map(|(bytes, id)| Layer { bytes: bytes.clone(), media_type: TAR, diff_id: id.clone() });
+    let layers = layers.map(|(bytes, id)| LayerFixture { bytes: bytes.clone(), media_type: TAR, diff_id: id.clone() });
     layout::write(dir, &layers.fold(ImageBuilder::new(), |image, layer| image.stored("step", layer)).build());
 }
 

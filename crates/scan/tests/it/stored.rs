@@ -7,8 +7,8 @@ use std::io::Write;
 use tidewaiter_core::report::GapKind;
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::source::oci_layout;
-use tidewaiter_testkit::image::{Image, ImageBuilder};
-use tidewaiter_testkit::layer::{Compression, Layer};
+use tidewaiter_testkit::image::{ImageBuilder, ImageFixture};
+use tidewaiter_testkit::layer::{LayerCompression, LayerFixture};
 use tidewaiter_testkit::{layout, sha256};
 
 const TAR: &str = "application/vnd.oci.image.layer.v1.tar";
@@ -25,7 +25,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Packages and gaps, or the reason of the failure.
-fn scan(image: &Image, limits: Limits, absent: Option<&str>) -> String {
+fn scan(image: &ImageFixture, limits: Limits, absent: Option<&str>) -> String {
     let dir = tempfile::tempdir().unwrap();
     layout::write(dir.path(), image);
     if let Some(digest) = absent {
@@ -41,14 +41,14 @@ fn scan(image: &Image, limits: Limits, absent: Option<&str>) -> String {
     }
 }
 
-fn image(bytes: Vec<u8>, media_type: &'static str) -> Image {
-    let diff_id = sha256(&builder(&[OS, E::File(DB, MUSL)]).build(Compression::Plain).bytes);
-    ImageBuilder::new().stored("step", Layer { bytes, media_type, diff_id }).build()
+fn image(bytes: Vec<u8>, media_type: &'static str) -> ImageFixture {
+    let diff_id = sha256(&builder(&[OS, E::File(DB, MUSL)]).build(LayerCompression::Plain).bytes);
+    ImageBuilder::new().stored("step", LayerFixture { bytes, media_type, diff_id }).build()
 }
 
 #[test]
 fn bytes_say_how_a_layer_is_compressed() {
-    let tar = builder(&[OS, E::File(DB, MUSL)]).build(Compression::Plain).bytes;
+    let tar = builder(&[OS, E::File(DB, MUSL)]).build(LayerCompression::Plain).bytes;
     let (first, second) = tar.split_at(700);
     let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
     let check = |what: &str, bytes: Vec<u8>, media_type: &'static str, expected: &str| {
@@ -76,9 +76,9 @@ fn bytes_say_how_a_layer_is_compressed() {
 
 #[test]
 fn only_a_foreign_layer_may_be_absent() {
-    let tar = builder(&[OS, E::File(DB, MUSL)]).build(Compression::Gzip);
+    let tar = builder(&[OS, E::File(DB, MUSL)]).build(LayerCompression::Gzip);
     let check = |media_type: &'static str, expected: &str| {
-        let absent = Layer { bytes: gzip(b"x"), media_type, diff_id: sha256(b"x") };
+        let absent = LayerFixture { bytes: gzip(b"x"), media_type, diff_id: sha256(b"x") };
         let digest = sha256(&absent.bytes);
         let image = ImageBuilder::new().stored("base", absent).stored("step", tar.clone()).build();
         assert_eq!(scan(&image, Limits::default(), Some(&digest)), expected, "{media_type}");

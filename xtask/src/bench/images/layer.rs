@@ -8,26 +8,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
-
-/// How layers are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Compression {
-    Plain,
-    /// Level 6, as builders use.
-    Gzip,
-    /// Level 3, as builders use.
-    Zstd,
-}
-
-impl Compression {
-    fn media_type(self) -> &'static str {
-        match self {
-            Compression::Plain => "application/vnd.oci.image.layer.v1.tar",
-            Compression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
-            Compression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
-        }
-    }
-}
+use tidewaiter_testkit::layer::LayerCompression;
 
 /// A layer's tar stream on disk, before it is stored anywhere.
 #[derive(Debug)]
@@ -70,7 +51,7 @@ impl LayerWriter {
 }
 
 /// Writes an OCI layout of these layers.
-pub(super) fn write_layout(dir: &Path, layers: &[Tar], compression: Compression) -> Result<()> {
+pub(super) fn write_layout(dir: &Path, layers: &[Tar], compression: LayerCompression) -> Result<()> {
     let blobs = dir.join("blobs/sha256");
     fs::create_dir_all(&blobs)?;
     let stored = layers.iter().map(|layer| store(&blobs, layer, compression)).collect::<Result<Vec<_>>>()?;
@@ -106,15 +87,17 @@ fn put(dir: &Path, document: &Value, media_type: &str) -> Result<Value> {
     Ok(json!({"mediaType": media_type, "digest": format!("sha256:{hex}"), "size": bytes.len()}))
 }
 
-/// Stores a layer; gives its descriptor.
-pub(super) fn store(blobs: &Path, layer: &Tar, compression: Compression) -> Result<Value> {
+/// Stores a layer, compressed at the level that builders use; returns its descriptor.
+pub(super) fn store(blobs: &Path, layer: &Tar, compression: LayerCompression) -> Result<Value> {
     let part = blobs.join("part");
     let out = Hashing::new(BufWriter::with_capacity(1 << 20, create(&part)?));
     let mut from = File::open(&layer.path).with_context(|| layer.path.display().to_string())?;
     let (digest, size) = match compression {
-        Compression::Plain => copied(&mut from, out)?.finish()?,
-        Compression::Gzip => copied(&mut from, GzEncoder::new(out, flate2::Compression::new(6)))?.finish()?.finish()?,
-        Compression::Zstd => copied(&mut from, zstd::Encoder::new(out, 3)?)?.finish()?.finish()?,
+        LayerCompression::Plain => copied(&mut from, out)?.finish()?,
+        LayerCompression::Gzip => {
+            copied(&mut from, GzEncoder::new(out, flate2::Compression::new(6)))?.finish()?.finish()?
+        }
+        LayerCompression::Zstd => copied(&mut from, zstd::Encoder::new(out, 3)?)?.finish()?.finish()?,
     };
     fs::rename(&part, blobs.join(digest.trim_start_matches("sha256:")))?;
     Ok(json!({"mediaType": compression.media_type(), "digest": digest, "size": size}))
