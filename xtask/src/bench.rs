@@ -18,8 +18,8 @@ use crate::image;
 use anyhow::{Context, Result, bail};
 use cases::{BenchCase, BenchSetting};
 use images::BenchImages;
-use measure::{Sample, medians};
-use report::{BenchResult, Comparison, Figure, MachineInfo};
+use measure::Sample;
+use report::{BenchResult, Figure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,9 +42,6 @@ pub(crate) struct BenchArgs {
     /// Database for the other build, if it reads another format
     #[arg(long, value_name = "FILE", requires = "against")]
     against_db: Option<PathBuf>,
-    /// Also write all samples to this file
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
     /// Use the release programs as they are
     #[arg(long)]
     no_build: bool,
@@ -80,11 +77,7 @@ pub(crate) fn run(root: &Path, args: &BenchArgs) -> Result<bool> {
     let setting = BenchSetting { scanner: &scanner, against, helper: &helper, db, images: &images, scratch: &scratch };
     let measured = measure_all(&setting, args, &release);
     let _ = fs::remove_dir_all(&scratch);
-    let measured = measured?;
-    measured.print();
-    if let Some(path) = &args.json {
-        fs::write(path, serde_json::to_vec_pretty(&measured)?).with_context(|| path.display().to_string())?;
-    }
+    measured?.print();
     Ok(true)
 }
 
@@ -99,15 +92,12 @@ fn build(root: &Path) -> Result<()> {
 }
 
 fn measure_all(setting: &BenchSetting<'_>, args: &BenchArgs, release: &Path) -> Result<BenchResult> {
-    let (machine, rounds) = (MachineInfo::here(), usize::from(args.rounds));
+    let machine = report::machine();
     let scans = checked(setting, setting.with_against(setting.scans()?))?;
     let (peers, remarks) = peers::find(setting);
     let others = setting.with_against(setting.others());
     let cases = cases::grouped([setting.floors(), scans, others, peers].concat());
-    let samples = interleave(&cases, rounds)?;
-    let medians: Vec<Sample> = samples.iter().map(|s| medians(s)).collect();
-    let comparisons = Comparison::of_pairs(&cases, &samples);
-    let rows = report::rows(&cases, medians, samples);
+    let samples = interleave(&cases, args.rounds)?;
     let mut figures = match (&args.feeds, &args.db) {
         (Some(feeds), _) => built(setting, feeds)?,
         (None, Some(db)) => database::figures(db)?,
@@ -115,7 +105,7 @@ fn measure_all(setting: &BenchSetting<'_>, args: &BenchArgs, release: &Path) -> 
         (None, None) => Vec::new(),
     };
     figures.extend(weights(release)?);
-    Ok(BenchResult { machine, rounds, rows, comparisons, figures, remarks })
+    Ok(BenchResult { machine, cases, samples, figures, remarks })
 }
 
 /// Runs every scan once, unmeasured: it must find packages, and fills the page cache and the cache for warm scans.
@@ -133,7 +123,7 @@ fn checked(setting: &BenchSetting<'_>, mut scans: Vec<BenchCase>) -> Result<Vec<
 
 /// Every case once, then every case again: other work on the machine disturbs all of them alike. The order is reversed in
 /// every second round, so that of two builds each is the first one half of the time.
-fn interleave(cases: &[BenchCase], rounds: usize) -> Result<Vec<Vec<Sample>>> {
+fn interleave(cases: &[BenchCase], rounds: u16) -> Result<Vec<Vec<Sample>>> {
     let mut samples: Vec<Vec<Sample>> = cases.iter().map(|_| Vec::new()).collect();
     for round in 1..=rounds {
         eprintln!("round {round} of {rounds}");

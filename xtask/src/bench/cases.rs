@@ -71,18 +71,11 @@ pub(crate) struct BenchCase {
     env: Vec<(&'static str, &'static str)>,
 }
 
-/// A floor's name, its layout, and whether only the uppermost layer counts.
-const FLOORS: [(&str, &str, bool); 9] = [
-    ("debian-gzip", "debian-gzip", false),
-    ("debian-zstd", "debian-zstd", false),
-    ("debian-plain", "debian-plain", false),
-    ("changed-layer", "debian-changed", true),
-    ("many", "many", false),
-    ("node", "node", false),
-    ("java", "java", false),
-    ("single", "single", false),
-    ("entries", "entries", false),
-];
+/// The layouts that have a floor, in the order of the table.
+const FLOORS: [&str; 9] =
+    ["debian-gzip", "debian-zstd", "debian-plain", CHANGED, "many", "node", "java", "single", "entries"];
+/// The layout of which only the uppermost layer counts: the others are in the cache.
+const CHANGED: &str = "debian-changed";
 
 /// What all cases share.
 #[derive(Debug)]
@@ -105,47 +98,39 @@ impl BenchSetting<'_> {
     /// Every floor, both ways.
     pub(crate) fn floors(&self) -> Vec<BenchCase> {
         let ways = Way::value_variants();
-        FLOORS.iter().flat_map(|floor| ways.iter().map(move |way| self.floor(floor, *way))).collect()
+        FLOORS.iter().flat_map(|floor| ways.iter().map(|way| self.floor(floor, *way))).collect()
     }
 
-    fn floor(&self, (name, layout, top): &(&'static str, &str, bool), way: Way) -> BenchCase {
+    fn floor(&self, layout: &'static str, way: Way) -> BenchCase {
         let way = way.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned());
         let mut args: Vec<OsString> = vec!["bench-floor".into(), self.images.layout(layout).into()];
         args.extend(["--way".into(), way.clone().into()]);
-        args.extend(top.then(|| "--top".into()));
-        let case = self.case(&format!("floor {name}, {way}"), self.helper, args);
-        BenchCase { kind: CaseKind::Floor, floor: Some(name), ..case }
+        args.extend((layout == CHANGED).then(|| "--top".into()));
+        let case = self.case(&format!("floor {layout}, {way}"), self.helper, args);
+        BenchCase { kind: CaseKind::Floor, floor: Some(layout), ..case }
     }
 
     /// Every scan.
     pub(crate) fn scans(&self) -> Result<Vec<BenchCase>> {
-        let oci = |layout: &str| format!("oci:{}", self.images.layout(layout).display());
         let cold = Budget::Floor(1.3, 10.0);
         let served = format!("registry:{}", serve::start(&self.images.layout("debian-gzip"))?);
         let archive = format!("docker-archive:{}", self.images.archive().display());
+        let entries = self.scan("cold, one layer, 1,000,000 entries", "entries", Budget::None);
+        let changed = self.scan("one changed layer", CHANGED, Budget::Floor(1.3, 20.0));
+        let warm = self.scan("warm, Debian, 500 packages", "debian-gzip", Budget::Ms(20.0));
         Ok(vec![
-            self.scan("cold, Debian 1.1 GB gzip", &oci("debian-gzip"), "debian-gzip", cold),
-            self.scan("cold, the same as zstd", &oci("debian-zstd"), "debian-zstd", cold),
-            self.scan("cold, the same uncompressed", &oci("debian-plain"), "debian-plain", cold),
-            self.scan("cold, the same as docker archive", &archive, "debian-plain", cold),
-            self.scan("cold, the same from a registry", &served, "debian-gzip", Budget::Floor(1.4, 20.0)),
-            self.scan("cold, 60 layers", &oci("many"), "many", cold),
-            self.scan("cold, node, 57,000 files", &oci("node"), "node", cold),
-            self.scan("cold, Java, 80 jars", &oci("java"), "java", cold),
-            self.scan("cold, one layer of 1.5 GB", &oci("single"), "single", cold),
-            BenchCase {
-                max_anon: Some(MAX_ANON_ENTRIES),
-                ..self.scan("cold, one layer, 1,000,000 entries", &oci("entries"), "entries", Budget::None)
-            },
-            BenchCase {
-                cache: CacheState::LowerLayers,
-                ..self.scan("one changed layer", &oci("debian-changed"), "changed-layer", Budget::Floor(1.3, 20.0))
-            },
-            BenchCase {
-                cache: CacheState::Filled,
-                floor: None,
-                ..self.scan("warm, Debian, 500 packages", &oci("debian-gzip"), "", Budget::Ms(20.0))
-            },
+            self.scan("cold, Debian 1.1 GB gzip", "debian-gzip", cold),
+            self.scan("cold, the same as zstd", "debian-zstd", cold),
+            self.scan("cold, the same uncompressed", "debian-plain", cold),
+            self.scan_of("cold, the same as docker archive", &archive, "debian-plain", cold),
+            self.scan_of("cold, the same from a registry", &served, "debian-gzip", Budget::Floor(1.4, 20.0)),
+            self.scan("cold, 60 layers", "many", cold),
+            self.scan("cold, node, 57,000 files", "node", cold),
+            self.scan("cold, Java, 80 jars", "java", cold),
+            self.scan("cold, one layer of 1.5 GB", "single", cold),
+            BenchCase { max_anon: Some(MAX_ANON_ENTRIES), ..entries },
+            BenchCase { cache: CacheState::LowerLayers, ..changed },
+            BenchCase { cache: CacheState::Filled, floor: None, ..warm },
         ])
     }
 
@@ -168,7 +153,12 @@ impl BenchSetting<'_> {
         pairs.flat_map(|[other, case]| [case, other]).collect()
     }
 
-    fn scan(&self, name: &str, image: &str, floor: &'static str, budget: Budget) -> BenchCase {
+    /// A scan of a layout, compared with the layout's floor.
+    fn scan(&self, name: &str, layout: &'static str, budget: Budget) -> BenchCase {
+        self.scan_of(name, &format!("oci:{}", self.images.layout(layout).display()), layout, budget)
+    }
+
+    fn scan_of(&self, name: &str, image: &str, floor: &'static str, budget: Budget) -> BenchCase {
         let mut args: Vec<OsString> = ["image", image, "--local", "-o", "json", "--db"].map(OsString::from).to_vec();
         args.push(self.db.into());
         BenchCase { budget, floor: Some(floor), max_anon: Some(MAX_ANON), ..self.case(name, self.scanner, args) }
@@ -212,8 +202,7 @@ impl BenchSetting<'_> {
 
 /// Sorts the cases: each floor, then what is compared with it; then the rest.
 pub(crate) fn grouped(mut cases: Vec<BenchCase>) -> Vec<BenchCase> {
-    let place =
-        |case: &BenchCase| FLOORS.iter().position(|(name, ..)| case.floor == Some(*name)).unwrap_or(FLOORS.len());
+    let place = |case: &BenchCase| FLOORS.iter().position(|name| case.floor == Some(*name)).unwrap_or(FLOORS.len());
     cases.sort_by_key(|case| (place(case), case.kind == CaseKind::Work));
     cases
 }

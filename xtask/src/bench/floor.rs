@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 use std::sync::mpsc;
 use std::thread;
 use tidewaiter_io::in_order;
+use tidewaiter_testkit::layer::LayerCompression;
 
 /// Size of a piece in the pipe: it stays in the second-level cache between the two threads.
 const PIECE: usize = 256 << 10;
@@ -41,17 +42,10 @@ pub(crate) enum Way {
     Piped,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Packing {
-    Plain,
-    Gzip,
-    Zstd,
-}
-
 #[derive(Debug)]
 struct FloorLayer {
     path: PathBuf,
-    packing: Packing,
+    stored_as: LayerCompression,
     bytes: OnceLock<Result<Vec<u8>, String>>,
 }
 
@@ -67,7 +61,7 @@ pub(crate) fn run(args: &FloorArgs) -> Result<bool> {
     match args.way {
         Way::Whole => {
             // A plain layer's two digests are one.
-            let packed = layers.iter().filter(|layer| layer.packing != Packing::Plain);
+            let packed = layers.iter().filter(|layer| layer.stored_as != LayerCompression::Plain);
             let jobs: Vec<(&FloorLayer, FloorJob)> =
                 layers.iter().map(|l| (l, FloorJob::Content)).chain(packed.map(|l| (l, FloorJob::Stored))).collect();
             in_order(cores, &jobs, |(layer, job)| job.run(layer)).map(drop)?;
@@ -79,16 +73,7 @@ pub(crate) fn run(args: &FloorArgs) -> Result<bool> {
 }
 
 fn layers(layout: &Path) -> Result<Vec<FloorLayer>> {
-    let layer = |descriptor: &serde_json::Value| {
-        let packing = match descriptor["mediaType"].as_str().unwrap_or_default() {
-            kind if kind.ends_with("gzip") => Packing::Gzip,
-            kind if kind.ends_with("zstd") => Packing::Zstd,
-            _ => Packing::Plain,
-        };
-        let path = layout.join("blobs/sha256").join(blob(descriptor)?);
-        Ok(FloorLayer { path, packing, bytes: OnceLock::new() })
-    };
-    descriptors(layout)?.iter().map(layer).collect()
+    descriptors(layout)?.iter().map(|descriptor| FloorLayer::of(layout, descriptor)).collect()
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -102,16 +87,26 @@ enum FloorJob {
 impl FloorJob {
     fn run(self, layer: &FloorLayer) -> Result<()> {
         let stored = layer.stored()?;
-        match (self, layer.packing) {
-            (FloorJob::Stored, _) | (FloorJob::Content, Packing::Plain) => hash(stored),
-            (FloorJob::Content, Packing::Gzip) => hash(&inflate(stored)?),
-            (FloorJob::Content, Packing::Zstd) => hash_all(&mut zstd::Decoder::with_buffer(stored)?)?,
+        match (self, layer.stored_as) {
+            (FloorJob::Stored, _) | (FloorJob::Content, LayerCompression::Plain) => hash(stored),
+            (FloorJob::Content, LayerCompression::Gzip) => hash(&inflate(stored)?),
+            (FloorJob::Content, LayerCompression::Zstd) => hash_all(&mut zstd::Decoder::with_buffer(stored)?)?,
         }
         Ok(())
     }
 }
 
 impl FloorLayer {
+    fn of(layout: &Path, descriptor: &serde_json::Value) -> Result<Self> {
+        let stored_as = match descriptor["mediaType"].as_str().unwrap_or_default() {
+            kind if kind.ends_with("gzip") => LayerCompression::Gzip,
+            kind if kind.ends_with("zstd") => LayerCompression::Zstd,
+            _ => LayerCompression::Plain,
+        };
+        let path = layout.join("blobs/sha256").join(blob(descriptor)?);
+        Ok(FloorLayer { path, stored_as, bytes: OnceLock::new() })
+    }
+
     fn stored(&self) -> Result<&[u8]> {
         let read = self.bytes.get_or_init(|| fs::read(&self.path).map_err(|e| e.to_string()));
         read.as_deref().map_err(|e| anyhow::anyhow!("{}: {e}", self.path.display()))
@@ -143,10 +138,12 @@ fn hash_all(from: &mut impl Read) -> Result<()> {
 
 fn piped(layer: &FloorLayer) -> Result<()> {
     let mut stored = HashingReader { from: File::open(&layer.path)?, hash: Sha256::new() };
-    match layer.packing {
-        Packing::Plain => hash_all(&mut stored.from)?,
-        Packing::Gzip => pipe(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(PIECE, &mut stored)))?,
-        Packing::Zstd => pipe(zstd::Decoder::with_buffer(BufReader::with_capacity(PIECE, &mut stored))?)?,
+    match layer.stored_as {
+        LayerCompression::Plain => hash_all(&mut stored.from)?,
+        LayerCompression::Gzip => {
+            pipe(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(PIECE, &mut stored)))?
+        }
+        LayerCompression::Zstd => pipe(zstd::Decoder::with_buffer(BufReader::with_capacity(PIECE, &mut stored))?)?,
     }
     std::hint::black_box(stored.hash.finalize());
     Ok(())
@@ -160,30 +157,40 @@ fn pipe(mut from: impl Read) -> Result<()> {
         let _ = empty.send(vec![0; PIECE]);
     }
     thread::scope(|scope| {
-        scope.spawn(move || {
-            let mut hash = Sha256::new();
-            for (piece, len) in to_hash {
-                hash.update(piece.get(..len).unwrap_or_default());
-                let _ = empty.send(piece);
-            }
-            std::hint::black_box(hash.finalize());
-        });
-        loop {
-            let mut piece = free.recv().context("the hashing thread is gone")?;
-            let mut len = 0;
-            while let Some(room) = piece.get_mut(len..).filter(|room| !room.is_empty()) {
-                match from.read(room)? {
-                    0 => break,
-                    n => len += n,
-                }
-            }
-            if len == 0 {
-                drop(full);
-                return Ok(());
-            }
-            full.send((piece, len)).context("the hashing thread is gone")?;
-        }
+        scope.spawn(move || hash_pieces(to_hash, &empty));
+        inflate_pieces(&mut from, &free, full)
     })
+}
+
+fn hash_pieces(pieces: mpsc::Receiver<(Vec<u8>, usize)>, empty: &mpsc::Sender<Vec<u8>>) {
+    let mut hash = Sha256::new();
+    for (piece, len) in pieces {
+        hash.update(piece.get(..len).unwrap_or_default());
+        let _ = empty.send(piece);
+    }
+    std::hint::black_box(hash.finalize());
+}
+
+/// Fills pieces until the end; the other thread ends when `full` is dropped.
+fn inflate_pieces(
+    from: &mut impl Read,
+    free: &mpsc::Receiver<Vec<u8>>,
+    full: mpsc::SyncSender<(Vec<u8>, usize)>,
+) -> Result<()> {
+    loop {
+        let mut piece = free.recv().context("the hashing thread is gone")?;
+        let mut len = 0;
+        while let Some(room) = piece.get_mut(len..).filter(|room| !room.is_empty()) {
+            match from.read(room)? {
+                0 => break,
+                n => len += n,
+            }
+        }
+        if len == 0 {
+            return Ok(());
+        }
+        full.send((piece, len)).context("the hashing thread is gone")?;
+    }
 }
 
 /// Hashes the bytes that are read through it.

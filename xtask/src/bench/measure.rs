@@ -5,7 +5,6 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
-use serde::Serialize;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::process::{Command, Stdio};
@@ -17,18 +16,18 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_millis(2);
 
 /// One run's figures.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sample {
     /// From the start to the end, in milliseconds.
     pub(crate) wall_ms: f64,
     /// User and system time of all threads (`ru_utime` + `ru_stime`), in milliseconds.
     pub(crate) cpu_ms: f64,
-    /// The most `RssAnon` of `/proc/PID/status` of all samples, in bytes; 0 when the process ended before the first one.
-    pub(crate) rss_anon: u64,
-    /// `rchar` of `/proc/PID/io` after the end: bytes returned by read calls, from the page cache too.
-    pub(crate) read: u64,
-    /// `wchar` of `/proc/PID/io`: bytes passed to write calls, to pipes and sockets too.
-    pub(crate) written: u64,
+    /// The most `RssAnon` of `/proc/PID/status` of all samples, in MiB; 0 when the process ended before the first one.
+    pub(crate) rss_anon: f64,
+    /// `rchar` of `/proc/PID/io` after the end: MiB returned by read calls, from the page cache too.
+    pub(crate) read: f64,
+    /// `wchar` of `/proc/PID/io`: MiB passed to write calls, to pipes and sockets too.
+    pub(crate) written: f64,
     /// Exit code; -1 after a signal.
     pub(crate) code: i32,
 }
@@ -60,9 +59,9 @@ pub(crate) fn run(command: &mut Command) -> Result<Sample> {
     Ok(Sample {
         wall_ms: wall.as_secs_f64() * 1000.0,
         cpu_ms: children_ms()? - before,
-        rss_anon,
-        read: field(&text, "rchar:").unwrap_or_default(),
-        written: field(&text, "wchar:").unwrap_or_default(),
+        rss_anon: mib(rss_anon),
+        read: mib(field(&text, "rchar:").unwrap_or_default()),
+        written: mib(field(&text, "wchar:").unwrap_or_default()),
         code: status.code().unwrap_or(-1),
     })
 }
@@ -98,9 +97,9 @@ pub(crate) fn medians(samples: &[Sample]) -> Sample {
     Sample {
         wall_ms: median(samples.iter().map(|s| s.wall_ms)),
         cpu_ms: median(samples.iter().map(|s| s.cpu_ms)),
-        rss_anon: median_count(samples.iter().map(|s| s.rss_anon)),
-        read: median_count(samples.iter().map(|s| s.read)),
-        written: median_count(samples.iter().map(|s| s.written)),
+        rss_anon: median(samples.iter().map(|s| s.rss_anon)),
+        read: median(samples.iter().map(|s| s.read)),
+        written: median(samples.iter().map(|s| s.written)),
         code: samples.first().map_or(-1, |s| s.code),
     }
 }
@@ -112,10 +111,9 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     all.get(all.len() / 2).copied().unwrap_or_default()
 }
 
-fn median_count(values: impl Iterator<Item = u64>) -> u64 {
-    let mut all: Vec<u64> = values.collect();
-    all.sort_unstable();
-    all.get(all.len() / 2).copied().unwrap_or_default()
+/// Mebibytes of bytes.
+fn mib(bytes: u64) -> f64 {
+    u32::try_from(bytes >> 10).map_or(f64::INFINITY, |kib| f64::from(kib) / 1024.0)
 }
 
 #[cfg(test)]
@@ -126,7 +124,7 @@ mod tests {
     fn a_child_is_measured() {
         let sample = run(Command::new("sh").args(["-c", "head -c 300000 /dev/zero | wc -c; exit 3"])).unwrap();
         assert_eq!(sample.code, 3);
-        assert!(sample.wall_ms > 0.0 && sample.read >= 300_000, "{sample:?}");
+        assert!(sample.wall_ms > 0.0 && sample.read >= 0.28, "{sample:?}");
     }
 
     #[test]
@@ -135,5 +133,6 @@ mod tests {
         assert_eq!(field("Name: x\n", "RssAnon:"), None);
         assert!((median([5.0, 1.0, 3.0].into_iter()) - 3.0).abs() < f64::EPSILON);
         assert!(median(std::iter::empty()).abs() < f64::EPSILON);
+        assert!((mib(3 << 20) - 3.0).abs() < f64::EPSILON);
     }
 }

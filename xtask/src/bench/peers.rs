@@ -3,7 +3,7 @@
 use super::cases::{BenchCase, BenchSetting};
 use super::images::BenchImages;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use tidewaiter_testkit::cluster::which;
 
 const NAMES: [&str; 4] = ["trivy", "grype", "syft", "osv-scanner"];
 
@@ -11,7 +11,7 @@ const NAMES: [&str; 4] = ["trivy", "grype", "syft", "osv-scanner"];
 pub(crate) fn find(setting: &BenchSetting<'_>) -> (Vec<BenchCase>, Vec<String>) {
     let (mut cases, mut remarks) = (Vec::new(), Vec::new());
     for name in NAMES {
-        let Some(program) = on_path(name) else { continue };
+        let Some(program) = which(name) else { continue };
         let (args, env) = invocation(name, setting.images);
         let case = setting.peer(&format!("{name}, Debian docker archive"), &program, args, env);
         match case.run() {
@@ -25,11 +25,6 @@ pub(crate) fn find(setting: &BenchSetting<'_>) -> (Vec<BenchCase>, Vec<String>) 
         remarks.push(format!("no other scanner on PATH ({})", NAMES.join(", ")));
     }
     (cases, remarks)
-}
-
-fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
 fn invocation(name: &str, images: &BenchImages) -> (Vec<OsString>, Vec<(&'static str, &'static str)>) {

@@ -4,10 +4,10 @@ use anyhow::{Context, Result};
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
+use tidewaiter_core::hex;
 use tidewaiter_testkit::layer::LayerCompression;
 
 /// A layer's tar stream on disk, before it is stored anywhere.
@@ -146,13 +146,6 @@ impl<W: Write> Write for Hashing<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.to.flush()
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 /// Writes a `docker save` archive of the old kind: plain layers, named by their digest.
