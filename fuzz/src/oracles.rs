@@ -4,10 +4,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::{Cursor, Read};
+use tidewaiter_archive::tar::{HEADER_BYTES, TarEntryKind, TarReader};
+use tidewaiter_archive::zip::{ZipArchive, ZipFile};
 use tidewaiter_scan::analyze;
-use tidewaiter_scan::limits::Limits;
-use tidewaiter_scan::tar::{TarEntryKind, TarReader};
-use tidewaiter_scan::zip::ZipArchive;
 
 /// Bytes of an entry that are compared.
 const MAX_CONTENT: u64 = 1 << 20;
@@ -40,7 +39,7 @@ fn with_checksums(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn own_tar(bytes: &[u8]) -> Option<Vec<TarEntry>> {
-    let mut reader = TarReader::new(bytes, &Limits::default());
+    let mut reader = TarReader::new(bytes, HEADER_BYTES);
     let mut out = Vec::new();
     while let Some(entry) = reader.next_entry().ok()? {
         let (kind, link) = match entry.kind {
@@ -105,6 +104,7 @@ fn text(bytes: &[u8]) -> Option<String> {
 /// The zip reader against the crate `zip`. Where bytes follow the end of an archive, readers differ in the end that they
 /// choose: ours chooses as Java does.
 pub(crate) fn zip(bytes: &[u8]) {
+    zip_in_file(bytes);
     let Some((_, end)) = bytes.split_last_chunk::<END_BYTES>() else { return };
     if !end.starts_with(b"PK\x05\x06") || !end.ends_with(&[0, 0]) {
         return;
@@ -128,6 +128,23 @@ pub(crate) fn zip(bytes: &[u8]) {
         let read = file.by_ref().take(MAX_CONTENT).read_to_end(&mut content);
         if let (Ok(_), Ok(own)) = (read, own.content(&entry, MAX_CONTENT)) {
             assert_eq!(own, content, "{name:?}");
+        }
+    }
+}
+
+/// The zip reader of files against the one in memory, which compares neither sizes nor checksums.
+fn zip_in_file(bytes: &[u8]) {
+    let memory = ZipArchive::open(bytes).ok().flatten();
+    let file = ZipFile::open(Cursor::new(bytes)).ok().flatten();
+    assert_eq!(memory.is_some(), file.is_some());
+    let (Some(memory), Some(mut file)) = (memory, file) else { return };
+    let directory = file.directory(u64::MAX).expect("it lies in the file");
+    assert_eq!(memory.entries().count(), directory.entries().count());
+    for (own, same) in memory.entries().zip(directory.entries()) {
+        let (Ok(own), Ok(same)) = (own, same) else { return };
+        assert_eq!((own.name, own.size), (same.name, same.size));
+        if let Ok(content) = file.content(&same, MAX_CONTENT) {
+            assert_eq!(memory.content(&own, MAX_CONTENT).as_deref(), Ok(content.as_slice()));
         }
     }
 }
@@ -168,6 +185,9 @@ mod tests {
         let zip = seeds::zip_archive();
         let own = ZipArchive::open(&zip).unwrap().unwrap();
         assert!(own.entries().all(|entry| own.content(&entry.unwrap(), MAX_CONTENT).unwrap().len() == 100));
+        let mut file = ZipFile::open(Cursor::new(&zip)).unwrap().unwrap();
+        let directory = file.directory(u64::MAX).unwrap();
+        assert!(directory.entries().all(|entry| file.content(&entry.unwrap(), MAX_CONTENT).unwrap().len() == 100));
         let mut other = zip::ZipArchive::new(Cursor::new(&zip)).unwrap();
         assert!((0..2).all(|index| other.by_index(index).unwrap().bytes().count() == 100));
         let database = seeds::rpm_database();

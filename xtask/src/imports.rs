@@ -15,6 +15,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "core is pure: no I/O, no async, no Kubernetes",
     ),
     (
+        "tidewaiter-archive",
+        &["tokio", "kube", "ureq", "tidewaiter-core", "tidewaiter-io", "tidewaiter-scan"],
+        "it reads archives, whatever they hold",
+    ),
+    (
         "tidewaiter-db",
         &["tokio", "kube", "ureq", "rustls", "tidewaiter-http", "tidewaiter-feeds", "tidewaiter-scan"],
         "db knows neither network nor feeds",
@@ -25,8 +30,14 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ("tidewaiter-io", &["tokio", "kube", "ureq", "tidewaiter-core"], "files and threads, whatever they are for"),
     ("tidewaiter-crd", &["tidewaiter-db", "tidewaiter-scan", "ureq", "tokio"], "resources are types without a client"),
     ("kubectl-scan", &["tidewaiter", "rusqlite"], "the CLI does not know the server, nor its store"),
+    ("kubectl-scan", &["tar", "zip"], "archives are read by tidewaiter-archive; other readers are for tests"),
+    ("tidewaiter", &["tar", "zip"], "archives are read by tidewaiter-archive; other readers are for tests"),
     ("tidewaiter", &["tidewaiter-feeds"], "the server is given its database"),
-    ("tidewaiter-testkit", &["tidewaiter-core", "tidewaiter-scan"], "it implements the formats independently"),
+    (
+        "tidewaiter-testkit",
+        &["tidewaiter-core", "tidewaiter-archive", "tidewaiter-scan"],
+        "it implements the formats independently",
+    ),
 ];
 
 /// Dependencies that no crate may have; `deny.toml` has the reasons.

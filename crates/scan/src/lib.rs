@@ -25,7 +25,6 @@
 //! prints: progress is a trait.
 
 pub mod analyze;
-mod bytes;
 pub mod cache;
 pub mod engine;
 mod error;
@@ -33,8 +32,6 @@ pub mod limits;
 mod path;
 pub mod progress;
 pub mod source;
-pub mod tar;
 mod walk;
-pub mod zip;
 
 pub use error::{NamedDigest, ScanError};

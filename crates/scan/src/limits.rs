@@ -1,5 +1,7 @@
 //! What one image may cost. Reaching a limit is an error or a gap that names it, never a silent stop.
 
+use tidewaiter_archive::tar::HEADER_BYTES;
+
 /// Bounds on one scan. The defaults are several times what the largest images take that people build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -14,7 +16,7 @@ pub struct Limits {
     pub database_bytes: u64,
     /// Bytes of a path or of a link's target: no runtime unpacks longer ones.
     pub path_bytes: u64,
-    /// Bytes of a PAX header or of a long name; the limit of Go's reader.
+    /// Bytes of a PAX header or of a long name.
     pub header_bytes: u64,
     /// Bytes recorded of one layer: paths, links and the content of wanted files.
     pub recorded_bytes: u64,
@@ -36,7 +38,7 @@ impl Default for Limits {
             database_bytes: 256 << 20,
             // PATH_MAX of Linux.
             path_bytes: 4096,
-            header_bytes: 1 << 20,
+            header_bytes: HEADER_BYTES,
             recorded_bytes: 512 << 20,
             ratio: 200,
             ratio_from: 1 << 30,

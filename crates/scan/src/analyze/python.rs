@@ -4,8 +4,8 @@ use super::analyzer::Analyzer;
 use super::headers::Stanza;
 use super::parsed::failed;
 use super::{ParsedFile, is_text};
-use crate::zip::ZipArchive;
 use std::borrow::Cow;
+use tidewaiter_archive::zip::ZipArchive;
 use tidewaiter_core::package::{Package, PackageType};
 
 /// The metadata in a zipped egg.

@@ -2,13 +2,13 @@
 //! a layer of a million entries would be ten times as large in JSON.
 
 use crate::analyze::ParsedFile;
-use crate::bytes::{array, take};
 use crate::walk::diff::{EntryKind, LayerDiff, LayerEntry, VerifiedLayer};
 use crate::walk::positions::EntryPositions;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read};
 use std::sync::Arc;
+use tidewaiter_archive::bytes::{array, take};
 use tidewaiter_core::image::Digest;
 
 /// Raised whenever the form changes.

@@ -3,9 +3,10 @@
 //! It becomes a tar stream in a fixed form (sorted names, no times, no owners), so that it is read as images are, and its
 //! digest names what was judged: the same files give the same digest.
 
+mod tar_headers;
+
 use super::manifest::host_platform;
 use super::{BlobKey, BlobSource, Image, ImageConfig, LayerDescriptor, SourceError};
-use crate::tar::writer;
 use sha2::{Digest as _, Sha256};
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
@@ -192,13 +193,13 @@ impl Read for Stream {
 fn header(path: &Path, full: &Path, metadata: &Metadata) -> io::Result<Vec<u8>> {
     let kind = metadata.file_type();
     let (typeflag, size) = match () {
-        () if kind.is_symlink() => return Ok(writer::link(path, &fs::read_link(full)?)),
-        () if kind.is_dir() => (writer::DIRECTORY, 0),
-        () if kind.is_file() => (writer::FILE, metadata.len()),
-        () if kind.is_block_device() => (writer::BLOCK_DEVICE, 0),
-        () if kind.is_char_device() => (writer::CHAR_DEVICE, 0),
+        () if kind.is_symlink() => return Ok(tar_headers::link(path, &fs::read_link(full)?)),
+        () if kind.is_dir() => (tar_headers::DIRECTORY, 0),
+        () if kind.is_file() => (tar_headers::FILE, metadata.len()),
+        () if kind.is_block_device() => (tar_headers::BLOCK_DEVICE, 0),
+        () if kind.is_char_device() => (tar_headers::CHAR_DEVICE, 0),
         // Sockets have no type of their own in a tar; like pipes they have no content.
-        () => (writer::FIFO, 0),
+        () => (tar_headers::FIFO, 0),
     };
-    Ok(writer::entry(typeflag, path, size))
+    Ok(tar_headers::entry(typeflag, path, size))
 }

@@ -2,13 +2,12 @@
 
 use super::SourceError;
 use super::read::read_capped;
-use crate::limits::Limits;
 use crate::path::{clean, join, split};
-use crate::tar::{TarEntryKind, TarError, TarReader};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use tidewaiter_archive::tar::{HEADER_BYTES, TarEntryKind, TarError, TarReader};
 
 /// Most entries an archive of an image may have; real ones have a few hundred.
 const MAX_ENTRIES: usize = 100_000;
@@ -67,7 +66,7 @@ impl TarArchive {
         let what = path.display().to_string();
         let file = File::open(path).map_err(|error| SourceError::file(&what, &error))?;
         let len = file.metadata().map_err(|error| SourceError::file(&what, &error))?.len();
-        let mut reader = TarReader::new(BufReader::new(file), &Limits::default());
+        let mut reader = TarReader::new(BufReader::new(file), HEADER_BYTES);
         let mut entries = HashMap::new();
         while let Some(entry) = reader.next_entry().map_err(|error| not_a_tar(&what, &error))? {
             if entries.len() >= MAX_ENTRIES {

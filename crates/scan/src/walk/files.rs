@@ -2,9 +2,9 @@
 
 use crate::analyze::content::{self, Format};
 use crate::analyze::{self, ParsedFile};
-use crate::tar::TarError;
 use crate::walk::tar_walk::TarWalk;
 use std::io::{self, Read};
+use tidewaiter_archive::tar::TarError;
 use tidewaiter_core::package::Package;
 use tidewaiter_core::report::{Gap, GapKind};
 

@@ -2,7 +2,6 @@
 
 use crate::error::ScanError;
 use crate::source::{Layer, LayerDescriptor, SourceError};
-use crate::tar::TarError;
 use crate::walk::diff::{LayerRead, VerifiedLayer};
 use crate::walk::stream::HashedStream;
 use crate::walk::tar_walk::{LimitHit, TarWalk};
@@ -13,6 +12,7 @@ use crate::walk::{ScanResources, inflate};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Scope;
+use tidewaiter_archive::tar::TarError;
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::{Gap, GapKind};
 

@@ -1,12 +1,12 @@
 //! The entries of one layer's tar, reduced to its changeset within the limits.
 
 use crate::path;
-use crate::tar::{TarEntry, TarEntryKind, TarError, TarReader};
 use crate::walk::ScanResources;
 use crate::walk::diff::{EntryKind, LayerDiff, LayerEntry};
 use crate::walk::wanted::{Wanted, WantedPaths};
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
+use tidewaiter_archive::tar::{TarEntry, TarEntryKind, TarError, TarReader};
 
 /// Bytes that a recorded path or link takes in addition to its text: its place in vectors and maps, rounded.
 const ENTRY_COST: u64 = 64;
@@ -43,7 +43,7 @@ impl<'a> TarWalk<'a> {
     /// Reads all entries of a tar.
     pub(super) fn entries(&mut self, bytes: impl BufRead) -> Result<(), TarError> {
         let limits = self.scan.limits;
-        let mut reader = TarReader::new(bytes, &limits);
+        let mut reader = TarReader::new(bytes, limits.header_bytes);
         while let Some(entry) = reader.next_entry()? {
             self.position = self.position.saturating_add(1);
             if u64::from(self.position) > limits.entries {

@@ -1,7 +1,6 @@
 //! The engine on images made in code.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
-mod archive;
 mod cached;
 mod content;
 mod deterministic;

@@ -8,8 +8,8 @@ mod pe;
 
 pub(super) use macho::slices;
 
-use crate::bytes::{number, slice};
 use std::ops::Range;
+use tidewaiter_archive::bytes::{number, slice};
 
 /// Segments and wanted sections of one file: real files have a dozen.
 const MAX_PARTS: usize = 256;

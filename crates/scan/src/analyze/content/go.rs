@@ -7,8 +7,8 @@ mod modules;
 
 use super::binary::{Binary, part};
 use crate::analyze::ParsedFile;
-use crate::bytes::number;
 use memchr::memmem;
+use tidewaiter_archive::bytes::number;
 
 /// Begins the blob.
 pub(super) const MARK: &[u8] = b"\xff Go buildinf:";

@@ -7,11 +7,11 @@ mod groups;
 mod identity;
 
 use crate::analyze::ParsedFile;
-use crate::zip::stream::{StreamedContent, ZipStream};
-use crate::zip::{ZipArchive, ZipEntry, ZipError};
 use identity::{Artifact, Identity};
 use std::borrow::Cow;
 use std::io::BufRead;
+use tidewaiter_archive::zip::stream::{StreamedContent, ZipStream};
+use tidewaiter_archive::zip::{ZipArchive, ZipEntry, ZipError};
 use tidewaiter_core::package::{Location, Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 

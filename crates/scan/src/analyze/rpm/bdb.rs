@@ -4,7 +4,7 @@
 //! Every page is read once, whatever buckets and chains say, so that a loop in the file is not a loop of the reader.
 
 use super::RpmContents;
-use crate::bytes::{array, slice};
+use tidewaiter_archive::bytes::{array, slice};
 
 const MAGIC: u32 = 0x0006_1561;
 const MAGIC_AT: usize = 12;

@@ -3,8 +3,8 @@
 //! Big-endian: number of index entries, bytes of data, then the entries (tag, type, offset, count) and the data.
 //! An entry that is not sound is a defect of the header; what can be read all the same is read.
 
-use crate::bytes::{be32, slice};
 use std::borrow::Cow;
+use tidewaiter_archive::bytes::{be32, slice};
 use tidewaiter_core::package::{Package, PackageType};
 
 const NAME: u32 = 1000;

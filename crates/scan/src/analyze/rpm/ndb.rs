@@ -1,7 +1,7 @@
 //! NDB, rpm's own format (`lib/backend/ndb/rpmpkg.c`): little-endian; a header, pages of slots, blobs.
 
 use super::RpmContents;
-use crate::bytes::{le32, slice};
+use tidewaiter_archive::bytes::{le32, slice};
 
 pub(super) const MAGIC: &[u8] = b"RpmP";
 const PAGE: usize = 4096;

@@ -1,6 +1,6 @@
 //! SQLite's records ("Record Format"): a header of types, then the values.
 
-use crate::bytes::array;
+use tidewaiter_archive::bytes::array;
 
 /// One column of a row, as far as rpm uses them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

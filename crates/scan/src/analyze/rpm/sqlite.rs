@@ -5,7 +5,7 @@
 use super::RpmContents;
 use super::record::{self, SqliteValue};
 use super::wal::WalPages;
-use crate::bytes::{be16, be32, slice};
+use tidewaiter_archive::bytes::{be16, be32, slice};
 
 pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
 /// The first page begins with the header of the file.

@@ -1,8 +1,8 @@
 //! SQLite's write-ahead log (`fileformat2.html`, "The Write-Ahead Log"): frames of whole pages, each with a checksum
 //! over all before it. Those up to the last commit belong to the database; the last frame of a page counts.
 
-use crate::bytes::{be32, slice};
 use std::collections::BTreeMap;
+use tidewaiter_archive::bytes::{be32, slice};
 
 const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;

@@ -2,11 +2,11 @@
 //! with values or with buckets. Pages are read by offset; a writer replaces pages by new ones and never changes them in
 //! place, so that a reader that took the newest valid meta page sees one state.
 
-use crate::bytes::{le16, le32, le64, slice};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use tidewaiter_archive::bytes::{le16, le32, le64, slice};
 
 const MAGIC: u32 = 0xED0C_DAED;
 const VERSION: u32 = 2;

@@ -1,4 +1,4 @@
-//! Zip archives that are too large to buffer, streamed entry by entry: by their local headers, because the directory comes
+//! Zip archives that are too large to buffer and not in a file, streamed entry by entry: by their local headers, because the directory comes
 //! last (APPNOTE.TXT, 4.3.7 and 4.3.9). Bytes that belong to no entry could hide one, so they are an error.
 
 use super::{CENTRAL, DEFLATED, END, END_64, LOCAL, LOCATOR_64, NARROW, STORED, ZIP64_EXTRA, ZipError, length, narrow};
@@ -13,15 +13,15 @@ const ENCRYPTED: u16 = 1;
 /// Sizes follow the data.
 const SIZES_FOLLOW: u16 = 8;
 
-/// A zip archive that is streamed.
-pub(crate) struct ZipStream<'i> {
+/// A zip archive that is streamed. After an error it is of no use.
+pub struct ZipStream<'i> {
     input: &'i mut dyn BufRead,
     /// Entries so far.
     entries: u64,
 }
 
 /// The content of an entry of a stream.
-pub(crate) enum StreamedContent<'c> {
+pub enum StreamedContent<'c> {
     /// All of it.
     Whole(Vec<u8>),
     /// More than was asked for, from its beginning.
@@ -31,8 +31,9 @@ pub(crate) enum StreamedContent<'c> {
 }
 
 /// The header before an entry's content.
-pub(crate) struct LocalHeader {
-    pub(crate) name: String,
+pub struct LocalHeader {
+    /// The name; what is not UTF-8 in it is replaced.
+    pub name: String,
     flags: u16,
     method: u16,
     stored: u64,
@@ -41,12 +42,16 @@ pub(crate) struct LocalHeader {
 }
 
 impl<'i> ZipStream<'i> {
-    pub(crate) fn new(input: &'i mut dyn BufRead) -> Self {
+    /// Reads from the start of an archive or of the script before it.
+    pub fn new(input: &'i mut dyn BufRead) -> Self {
         ZipStream { input, entries: 0 }
     }
 
-    /// The next entry. [`ZipStream::content`] or [`ZipStream::skip`] comes before the one after it.
-    pub(crate) fn next_entry(&mut self) -> Result<Option<LocalHeader>, ZipError> {
+    /// The next entry; `None` at the end. [`ZipStream::content`] or [`ZipStream::skip`] comes before the one after it.
+    ///
+    /// # Errors
+    /// When the stream fails or ends, bytes belong to no entry, or the directory does not list the entries.
+    pub fn next_entry(&mut self) -> Result<Option<LocalHeader>, ZipError> {
         if self.entries == 0 {
             first_mark(self.input)?;
         } else {
@@ -92,7 +97,10 @@ impl<'i> ZipStream<'i> {
     }
 
     /// Moves past an entry, and returns how many bytes were unpacked for that, at most `budget`.
-    pub(crate) fn skip(&mut self, header: &LocalHeader, budget: u64) -> Result<u64, ZipError> {
+    ///
+    /// # Errors
+    /// When the stream fails or ends, the entry's end cannot be found, or more bytes would have to be unpacked.
+    pub fn skip(&mut self, header: &LocalHeader, budget: u64) -> Result<u64, ZipError> {
         if header.is_deflated() && header.sizes_follow() {
             return self.content(header, 0, budget, |_| {});
         }
@@ -102,7 +110,11 @@ impl<'i> ZipStream<'i> {
 
     /// Shows an entry's content, whole if it has at most `max` bytes; moves past it, and returns how many bytes were
     /// unpacked for that, at most `budget`.
-    pub(crate) fn content(
+    ///
+    /// # Errors
+    /// As [`ZipStream::skip`], and when the entry's compressed data is damaged. An entry that alone cannot be unpacked is
+    /// shown as [`StreamedContent::Unreadable`].
+    pub fn content(
         &mut self,
         header: &LocalHeader,
         max: u64,
@@ -122,7 +134,7 @@ impl<'i> ZipStream<'i> {
             _ if header.flags & ENCRYPTED != 0 => show(StreamedContent::Unreadable(ZipError::Encrypted)),
             STORED => header.show(&mut part, max, show)?,
             DEFLATED => unpacked = header.inflated(&mut DeflateDecoder::new(&mut part), max, budget, show)?,
-            _ => show(StreamedContent::Unreadable(ZipError::Method)),
+            method => show(StreamedContent::Unreadable(ZipError::Method(method))),
         }
         drain(&mut part)?;
         Ok(unpacked)
@@ -159,7 +171,7 @@ impl LocalHeader {
             _ if !self.sizes_follow() => Ok(input.take(self.stored)),
             _ if self.flags & ENCRYPTED != 0 => Err(ZipError::Encrypted),
             STORED => Err(ZipError::Corrupt("an entry without a size")),
-            _ => Err(ZipError::Method),
+            method => Err(ZipError::Method(method)),
         }
     }
 

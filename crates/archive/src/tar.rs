@@ -7,15 +7,16 @@
 mod header;
 mod pax;
 mod sparse;
-pub(crate) mod writer;
 
-use crate::limits::Limits;
 use header::Header;
 use pax::Pax;
 use sparse::Sparse;
 use std::io::{self, BufRead, Read, Seek};
 
 const BLOCK: usize = 512;
+
+/// Bytes of a PAX header or of a long name: the limit of Go's reader.
+pub const HEADER_BYTES: u64 = 1 << 20;
 
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,15 +88,16 @@ struct Pending {
 }
 
 impl<R: BufRead> TarReader<R> {
-    /// Reads from the start of an uncompressed tar.
-    pub fn new(inner: R, limits: &Limits) -> Self {
-        TarReader { inner, left: 0, padding: 0, sparse: None, header_bytes: limits.header_bytes }
+    /// Reads from the start of an uncompressed tar. A PAX header or a long name of more than `header_bytes`, which are
+    /// buffered, is [`TarError::TooLong`]; usually [`HEADER_BYTES`].
+    pub fn new(inner: R, header_bytes: u64) -> Self {
+        TarReader { inner, left: 0, padding: 0, sparse: None, header_bytes }
     }
 
-    /// The next entry; `None` at the end of the archive.
+    /// The next entry; `None` at the end of the archive. What was not read of the entry before is skipped.
     ///
     /// # Errors
-    /// When the stream fails or the format is broken.
+    /// When the stream fails, the format is broken, or a header exceeds the limit. The reader is of no use then.
     pub fn next_entry(&mut self) -> Result<Option<TarEntry>, TarError> {
         let mut pending = Pending::default();
         loop {
@@ -240,7 +242,10 @@ impl<R: BufRead> TarReader<R> {
 impl<R: BufRead + Seek> TarReader<R> {
     /// Moves past the current entry's content without reading it, in a stream of `len` bytes. Returns where the content
     /// begins; `None` for sparse files, which are not stored as they are.
-    pub(crate) fn seek_past(&mut self, len: u64) -> Result<Option<u64>, TarError> {
+    ///
+    /// # Errors
+    /// When the stream fails or ends before the content does.
+    pub fn seek_past(&mut self, len: u64) -> Result<Option<u64>, TarError> {
         let start = self.inner.stream_position()?;
         // Seeking past the end would succeed and look like the end of the archive.
         let end = start.checked_add(self.left).filter(|end| *end <= len);
@@ -252,7 +257,7 @@ impl<R: BufRead + Seek> TarReader<R> {
     }
 }
 
-/// The content of the current entry, holes as zeros.
+/// The content of the current entry, holes as zeros: [`TarEntry::size`] bytes, or `UnexpectedEof`.
 impl<R: BufRead> Read for TarReader<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let Some(mut sparse) = self.sparse.take() else { return self.read_stored(buf) };

@@ -1,44 +1,59 @@
-//! Numbers and slices at offsets that a hostile file chooses: `None` wherever the bytes end before.
+//! Numbers and slices at offsets that a hostile file chooses: `None` wherever the bytes end before. A field at an offset that overflows
+//! is outside the bytes too.
 
 /// `N` bytes from `at`.
-pub(crate) fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+#[inline]
+pub fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     slice(bytes, at, N)?.try_into().ok()
 }
 
 /// `len` bytes from `at`.
-pub(crate) fn slice(bytes: &[u8], at: usize, len: usize) -> Option<&[u8]> {
+#[inline]
+pub fn slice(bytes: &[u8], at: usize, len: usize) -> Option<&[u8]> {
     bytes.get(at..at.checked_add(len)?)
 }
 
-/// The first `len` bytes, which are removed.
-pub(crate) fn take<'a>(rest: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
+/// The first `len` bytes, which are removed; `None`, and nothing removed, when there are fewer.
+#[inline]
+pub fn take<'a>(rest: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
     let (part, after) = rest.split_at_checked(len)?;
     *rest = after;
     Some(part)
 }
 
-pub(crate) fn be16(bytes: &[u8], at: usize) -> Option<u16> {
+/// A big-endian number of two bytes at `at`.
+#[inline]
+pub fn be16(bytes: &[u8], at: usize) -> Option<u16> {
     array(bytes, at).map(u16::from_be_bytes)
 }
 
-pub(crate) fn be32(bytes: &[u8], at: usize) -> Option<u32> {
+/// A big-endian number of four bytes at `at`.
+#[inline]
+pub fn be32(bytes: &[u8], at: usize) -> Option<u32> {
     array(bytes, at).map(u32::from_be_bytes)
 }
 
-pub(crate) fn le16(bytes: &[u8], at: usize) -> Option<u16> {
+/// A little-endian number of two bytes at `at`.
+#[inline]
+pub fn le16(bytes: &[u8], at: usize) -> Option<u16> {
     array(bytes, at).map(u16::from_le_bytes)
 }
 
-pub(crate) fn le32(bytes: &[u8], at: usize) -> Option<u32> {
+/// A little-endian number of four bytes at `at`.
+#[inline]
+pub fn le32(bytes: &[u8], at: usize) -> Option<u32> {
     array(bytes, at).map(u32::from_le_bytes)
 }
 
-pub(crate) fn le64(bytes: &[u8], at: usize) -> Option<u64> {
+/// A little-endian number of eight bytes at `at`.
+#[inline]
+pub fn le64(bytes: &[u8], at: usize) -> Option<u64> {
     array(bytes, at).map(u64::from_le_bytes)
 }
 
 /// A number of `size` bytes, at most 8, of a file that says its own byte order.
-pub(crate) fn number(bytes: &[u8], at: usize, size: usize, big_endian: bool) -> Option<u64> {
+#[inline]
+pub fn number(bytes: &[u8], at: usize, size: usize, big_endian: bool) -> Option<u64> {
     let field = slice(bytes, at, size)?;
     let step = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
     Some(if big_endian { field.iter().fold(0, step) } else { field.iter().rev().fold(0, step) })

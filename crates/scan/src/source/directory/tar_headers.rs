@@ -1,15 +1,16 @@
 //! Headers of GNU tars, as the crate `tar` writes them: the digest of a directory is the one of these bytes.
 
-use super::BLOCK;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-pub(crate) const FILE: u8 = b'0';
-pub(crate) const CHAR_DEVICE: u8 = b'3';
-pub(crate) const BLOCK_DEVICE: u8 = b'4';
-pub(crate) const DIRECTORY: u8 = b'5';
-pub(crate) const FIFO: u8 = b'6';
+const BLOCK: usize = 512;
+
+pub(super) const FILE: u8 = b'0';
+pub(super) const CHAR_DEVICE: u8 = b'3';
+pub(super) const BLOCK_DEVICE: u8 = b'4';
+pub(super) const DIRECTORY: u8 = b'5';
+pub(super) const FIFO: u8 = b'6';
 const SYMLINK: u8 = b'2';
 /// The content is the long name, or the long link, of the entry that follows.
 const LONG_NAME: u8 = b'L';
@@ -30,7 +31,7 @@ const MAGIC: Range<usize> = 257..265;
 const MAX_OCTAL: u64 = 1 << 33;
 
 /// The header of an entry that is not a link.
-pub(crate) fn entry(typeflag: u8, path: &Path, size: u64) -> Vec<u8> {
+pub(super) fn entry(typeflag: u8, path: &Path, size: u64) -> Vec<u8> {
     let mut header = Header::new(typeflag, size);
     let mut out = header.name(path);
     out.extend(header.finish());
@@ -38,7 +39,7 @@ pub(crate) fn entry(typeflag: u8, path: &Path, size: u64) -> Vec<u8> {
 }
 
 /// A symbolic link.
-pub(crate) fn link(path: &Path, target: &Path) -> Vec<u8> {
+pub(super) fn link(path: &Path, target: &Path) -> Vec<u8> {
     let mut header = Header::new(SYMLINK, 0);
     let mut out = header.name(path);
     if !put_path(header.field(LINK), target) {
