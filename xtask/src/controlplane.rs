@@ -80,11 +80,12 @@ pub(crate) fn tools() -> Result<()> {
 }
 
 fn link_flags() -> String {
+    format!("-s -w {} {}", set_version("k8s.io/component-base/version"), set_version("k8s.io/client-go/pkg/version"))
+}
+
+fn set_version(package: &str) -> String {
     let (version, major, minor) = VERSION;
-    let set = |package: &str| {
-        format!(
-            "-X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor} -X {package}.gitTreeState=clean"
-        )
-    };
-    format!("-s -w {} {}", set("k8s.io/component-base/version"), set("k8s.io/client-go/pkg/version"))
+    format!(
+        "-X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor} -X {package}.gitTreeState=clean"
+    )
 }

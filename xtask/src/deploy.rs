@@ -58,50 +58,62 @@ const OWN: &[(&str, &[&str])] = &[
 const POLICIES: &[&str] =
     &["tidewaiter-shape", "tidewaiter-allowlist", "tidewaiter-records", "tidewaiter-approvals", "tidewaiter-in-force"];
 
+const RBAC: &str = "rbac.authorization.k8s.io/v1";
+
 fn rbac() -> Result<String> {
-    let rule = |(group, resources, verbs): &(&str, &[&str], &[&str])| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
-    let own = |(resource, names): &(&str, &[&str])| {
-        json!({"apiGroups": ["admissionregistration.k8s.io"], "resources": [resource], "resourceNames": names,
-            "verbs": ["get", "patch"]})
-    };
-    let server: Vec<Value> = SERVER.iter().map(rule).chain(OWN.iter().map(own)).collect();
+    let server: Vec<Value> = SERVER.iter().map(rule).chain(OWN.iter().map(own_rule)).collect();
     let subject = json!([{"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": NAMESPACE}]);
     let role = |kind: &str, name: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name});
-    let api = "rbac.authorization.k8s.io/v1";
-    let user = |name: &str, to: &str, resources: &[&str], verbs: &[&str]| {
-        let aggregate = format!("rbac.authorization.k8s.io/aggregate-to-{to}");
-        json!({"apiVersion": api, "kind": "ClusterRole",
-            "metadata": {"name": name, "labels": {aggregate: "true"}},
-            "rules": [{"apiGroups": [GROUP], "resources": resources, "verbs": verbs}]})
-    };
     let read = ["get", "list", "watch"];
     let write = ["create", "update", "patch", "delete"];
     documents(&[
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}),
         json!({"apiVersion": "v1", "kind": "ServiceAccount",
             "metadata": {"name": SERVICE_ACCOUNT, "namespace": NAMESPACE}}),
-        json!({"apiVersion": api, "kind": "ClusterRole", "metadata": {"name": CLUSTER_ROLES[0]},
+        json!({"apiVersion": RBAC, "kind": "ClusterRole", "metadata": {"name": CLUSTER_ROLES[0]},
             "rules": server}),
-        json!({"apiVersion": api, "kind": "ClusterRoleBinding",
+        json!({"apiVersion": RBAC, "kind": "ClusterRoleBinding",
             "metadata": {"name": CLUSTER_ROLES[0]},
             "roleRef": role("ClusterRole", "tidewaiter"), "subjects": subject}),
         // The webhooks' CA.
-        json!({"apiVersion": api, "kind": "Role", "metadata": {"name": "tidewaiter", "namespace": NAMESPACE},
+        json!({"apiVersion": RBAC, "kind": "Role", "metadata": {"name": "tidewaiter", "namespace": NAMESPACE},
             "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}]}),
-        json!({"apiVersion": api, "kind": "RoleBinding", "metadata": {"name": "tidewaiter", "namespace": NAMESPACE},
+        json!({"apiVersion": RBAC, "kind": "RoleBinding", "metadata": {"name": "tidewaiter", "namespace": NAMESPACE},
             "roleRef": role("Role", "tidewaiter"), "subjects": subject}),
         // Reports and the state of the database, for all authenticated users: a report is found by its key alone, which only
         // readers of its ImageScan know, and the API has nothing else about workloads (ADR 0008).
-        json!({"apiVersion": api, "kind": "Role", "metadata": {"name": "tidewaiter-reports", "namespace": NAMESPACE},
+        json!({"apiVersion": RBAC, "kind": "Role", "metadata": {"name": "tidewaiter-reports", "namespace": NAMESPACE},
             "rules": [{"apiGroups": [""], "resources": ["services/proxy"], "resourceNames": ["http:tidewaiter:8080"],
                 "verbs": ["get"]}]}),
-        json!({"apiVersion": api, "kind": "RoleBinding", "metadata": {"name": "tidewaiter-reports", "namespace": NAMESPACE},
+        json!({"apiVersion": RBAC, "kind": "RoleBinding", "metadata": {"name": "tidewaiter-reports", "namespace": NAMESPACE},
             "roleRef": role("Role", "tidewaiter-reports"),
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:authenticated"}]}),
-        user(CLUSTER_ROLES[1], "view", &["imagescans", "workloadscans", "imageallowlists", "rolloutapprovals"], &read),
-        user(CLUSTER_ROLES[2], "edit", &["imagescans"], &write),
-        user(CLUSTER_ROLES[3], "admin", &["rolloutapprovals"], &["create", "delete"]),
+        aggregated(
+            CLUSTER_ROLES[1],
+            "view",
+            &["imagescans", "workloadscans", "imageallowlists", "rolloutapprovals"],
+            &read,
+        ),
+        aggregated(CLUSTER_ROLES[2], "edit", &["imagescans"], &write),
+        aggregated(CLUSTER_ROLES[3], "admin", &["rolloutapprovals"], &["create", "delete"]),
     ])
+}
+
+fn rule((group, resources, verbs): &(&str, &[&str], &[&str])) -> Value {
+    json!({"apiGroups": [group], "resources": resources, "verbs": verbs})
+}
+
+fn own_rule((resource, names): &(&str, &[&str])) -> Value {
+    json!({"apiGroups": ["admissionregistration.k8s.io"], "resources": [resource], "resourceNames": names,
+        "verbs": ["get", "patch"]})
+}
+
+/// A role that Kubernetes adds to its own `view`, `edit` or `admin`.
+fn aggregated(name: &str, to: &str, resources: &[&str], verbs: &[&str]) -> Value {
+    let aggregate = format!("rbac.authorization.k8s.io/aggregate-to-{to}");
+    json!({"apiVersion": RBAC, "kind": "ClusterRole",
+        "metadata": {"name": name, "labels": {aggregate: "true"}},
+        "rules": [{"apiGroups": [GROUP], "resources": resources, "verbs": verbs}]})
 }
 
 /// The feeds of the database in the cluster: the default ones.

@@ -79,10 +79,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/io/src", &["replace workers"]),
     ("crates/db/src", &["blocks error format map meta", "writer", "reader", "delta", "matching"]),
     ("crates/http/src", &["error", "proxy roots", "failure", "client"]),
-    (
-        "crates/scan/src",
-        &["bytes limits path progress", "tar zip", "analyze source", "error", "walk", "cache", "engine"],
-    ),
+    ("crates/archive/src", &["bytes tar", "zip"]),
+    ("crates/scan/src", &["limits path progress", "analyze source", "error", "walk", "cache", "engine"]),
     (
         "crates/feeds/src",
         &[

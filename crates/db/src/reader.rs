@@ -229,6 +229,21 @@ impl Database {
         strings.get(at + 2..at + 2 + usize::from(u16::from_le_bytes([*a, *b]))).unwrap_or_default()
     }
 
+    fn span(&self, entry: &IntervalEntry) -> VersionSpan<'_> {
+        let (lo, hi) = (entry.lo.get(), entry.hi.get());
+        let low = match lo {
+            FROM_START => LowerBound::Start,
+            lo if lo & LO_AFTER != 0 => LowerBound::After(self.text(lo & HI_MASK)),
+            lo => LowerBound::From(self.text(lo)),
+        };
+        match hi & !HI_MASK {
+            HI_FIXED => VersionSpan::Fixed(low, self.text(hi & HI_MASK)),
+            HI_LAST => VersionSpan::Last(low, self.text(hi & HI_MASK)),
+            HI_EXACT => VersionSpan::Exact(self.text(lo)),
+            _ => VersionSpan::Open(low),
+        }
+    }
+
     pub(crate) fn text(&self, offset: u32) -> &str {
         std::str::from_utf8(self.bytes(offset)).unwrap_or_default()
     }
@@ -295,20 +310,7 @@ impl<'a> Row<'a> {
         let all: &'a [IntervalEntry] = db.records(DatabaseSection::Intervals);
         let first = self.entry.first_interval.get() as usize;
         let range = first..first + usize::from(self.entry.intervals.get());
-        all.get(range).unwrap_or_default().iter().map(move |entry| {
-            let (lo, hi) = (entry.lo.get(), entry.hi.get());
-            let low = match lo {
-                FROM_START => LowerBound::Start,
-                lo if lo & LO_AFTER != 0 => LowerBound::After(db.text(lo & HI_MASK)),
-                lo => LowerBound::From(db.text(lo)),
-            };
-            match hi & !HI_MASK {
-                HI_FIXED => VersionSpan::Fixed(low, db.text(hi & HI_MASK)),
-                HI_LAST => VersionSpan::Last(low, db.text(hi & HI_MASK)),
-                HI_EXACT => VersionSpan::Exact(db.text(lo)),
-                _ => VersionSpan::Open(low),
-            }
-        })
+        all.get(range).unwrap_or_default().iter().map(|entry| db.span(entry))
     }
 
     /// The advisory's details.

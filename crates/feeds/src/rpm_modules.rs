@@ -69,12 +69,16 @@ fn key(row: &Affected) -> (String, String) {
 
 /// `1:20.11.1-1.module_el9` → `20.11`.
 fn branches(row: &Affected) -> impl Iterator<Item = String> {
-    row.intervals.iter().filter_map(|interval| {
-        let IntervalEnd::Fixed(version) = &interval.end else { return None };
-        let upstream = version.split_once(':').map_or(version.as_str(), |(_, v)| v);
-        let upstream = upstream.split('-').next().unwrap_or_default();
-        Some(upstream.split('.').take(2).collect::<Vec<_>>().join("."))
+    row.intervals.iter().filter_map(|interval| match &interval.end {
+        IntervalEnd::Fixed(version) => Some(branch(version)),
+        _ => None,
     })
+}
+
+fn branch(version: &str) -> String {
+    let upstream = version.split_once(':').map_or(version, |(_, rest)| rest);
+    let upstream = upstream.split('-').next().unwrap_or_default();
+    upstream.split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
 #[cfg(test)]

@@ -96,12 +96,7 @@ impl BenchImages {
     }
 
     fn many(&self, number: usize, corpus: &mut Corpus) -> Result<Tar> {
-        self.layer(&format!("many-{number}"), |layer| {
-            if number < 2 {
-                debian_database(layer, 100 * (number + 1))?;
-            }
-            fill(layer, corpus, &format!("opt/step-{number}"), 4 * MIB)
-        })
+        self.layer(&format!("many-{number}"), |layer| step(layer, corpus, number))
     }
 
     /// Writes an image with gzip layers and drops their tar streams.
@@ -115,15 +110,8 @@ impl BenchImages {
         let mut corpus = Corpus::open()?;
         let mut layers = Vec::new();
         for (number, bytes) in DEBIAN_LAYERS.into_iter().enumerate() {
-            layers.push(self.layer(&format!("debian-{number}"), |layer| {
-                match number {
-                    0 => debian_database(layer, 100)?,
-                    1 => debian_database(layer, DEBIAN_PACKAGES)?,
-                    _ => {}
-                }
-                let dir = if number < 2 { "usr/lib".to_owned() } else { format!("srv/app-{number}") };
-                fill(layer, &mut corpus, &dir, bytes)
-            })?);
+            let content = |layer: &mut LayerWriter| server_layer(layer, &mut corpus, number, bytes);
+            layers.push(self.layer(&format!("debian-{number}"), content)?);
         }
         write_layout(&self.layout("debian-gzip"), &layers, LayerCompression::Gzip)?;
         write_layout(&self.layout("debian-zstd"), &layers, LayerCompression::Zstd)?;
@@ -151,6 +139,25 @@ impl BenchImages {
         let diff_ids: Vec<&str> = base.iter().chain([&top]).map(|layer| layer.diff_id.as_str()).collect();
         finish_layout(&to, &stored, &diff_ids)
     }
+}
+
+/// A layer of the image of many: the first two have package lists.
+fn step(layer: &mut LayerWriter, corpus: &mut Corpus, number: usize) -> Result<()> {
+    if number < 2 {
+        debian_database(layer, 100 * (number + 1))?;
+    }
+    fill(layer, corpus, &format!("opt/step-{number}"), 4 * MIB)
+}
+
+/// A layer of the server image: a distribution, its packages, and an application in two.
+fn server_layer(layer: &mut LayerWriter, corpus: &mut Corpus, number: usize, bytes: u64) -> Result<()> {
+    match number {
+        0 => debian_database(layer, 100)?,
+        1 => debian_database(layer, DEBIAN_PACKAGES)?,
+        _ => {}
+    }
+    let dir = if number < 2 { "usr/lib".to_owned() } else { format!("srv/app-{number}") };
+    fill(layer, corpus, &dir, bytes)
 }
 
 /// Descriptors of a layout's layers, lowest first.

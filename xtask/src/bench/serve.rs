@@ -19,13 +19,15 @@ pub(crate) fn start(layout: &Path) -> Result<String> {
     let blobs = layout.join("blobs/sha256");
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let address = listener.local_addr()?;
-    thread::spawn(move || {
-        for connection in listener.incoming().flatten() {
-            let (blobs, root) = (blobs.clone(), root.clone());
-            thread::spawn(move || answer(&connection, &blobs, &root));
-        }
-    });
+    thread::spawn(move || accept(&listener, &blobs, &root));
     Ok(format!("{address}/bench:latest"))
+}
+
+fn accept(listener: &TcpListener, blobs: &Path, root: &str) {
+    for connection in listener.incoming().flatten() {
+        let (blobs, root) = (blobs.to_owned(), root.to_owned());
+        thread::spawn(move || answer(&connection, &blobs, &root));
+    }
 }
 
 /// Answers requests until the client leaves.

@@ -65,13 +65,11 @@ impl ExceptionTarget {
                 (name.matches(&installed.name) || name.matches(&finding.package))
                     && version.as_ref().is_none_or(|v| *v == installed.version || *v == finding.installed_version)
             }
-            ExceptionTarget::PurlPattern(wanted) => PurlPattern::parse(&installed.purl).is_some_and(|mut own| {
-                wanted.covers(&own) || {
-                    own.name.clone_from(&finding.package);
-                    own.version = Some(finding.installed_version.clone());
-                    wanted.covers(&own)
-                }
-            }),
+            ExceptionTarget::PurlPattern(wanted) => {
+                let Some(own) = PurlPattern::parse(&installed.purl) else { return false };
+                let version = Some(finding.installed_version.clone());
+                wanted.covers(&own) || wanted.covers(&PurlPattern { name: finding.package.clone(), version, ..own })
+            }
         }
     }
 
@@ -110,12 +108,10 @@ impl PurlPattern {
         let Ok(reference) = Reference::from_str(&image.name) else { return false };
         let repository = format!("{}/{}", reference.registry(), reference.repository());
         let last = reference.repository().rsplit('/').next().unwrap_or_default();
-        let hub = |url: &str| url.replacen("index.docker.io/", "docker.io/", 1);
-        let named = self.qualifiers.get("repository_url").is_none_or(|url| {
-            let url = hub(url.trim_start_matches("https://"));
-            // Some tools write the repository without its last part, which is the purl's name.
-            url == repository || format!("{url}/{last}") == repository
-        });
+        let url = self.qualifiers.get("repository_url");
+        // Some tools write the repository without its last part, which is the purl's name.
+        let url = url.map(|url| url.trim_start_matches("https://").replacen("index.docker.io/", "docker.io/", 1));
+        let named = url.is_none_or(|url| url == repository || format!("{url}/{last}") == repository);
         (self.kind == "oci" || self.kind == "docker")
             && self.name.eq_ignore_ascii_case(last)
             && named

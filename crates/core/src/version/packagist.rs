@@ -47,16 +47,18 @@ impl Part<'_> {
 fn parts(version: &str) -> impl Iterator<Item = Part<'_>> {
     let version = version.trim();
     let mut rest = version.strip_prefix(['v', 'V']).unwrap_or(version);
-    iter::from_fn(move || {
-        rest = rest.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
-        let (number, after) = digits(rest);
-        if !number.is_empty() {
-            rest = after;
-            let number = number.trim_start_matches('0');
-            return Some(Part::Number(number.len(), number));
-        }
-        let (word, after) = letters(rest);
-        rest = after;
-        (!word.is_empty()).then(|| Part::of_word(word))
-    })
+    iter::from_fn(move || next_part(&mut rest))
+}
+
+fn next_part<'a>(rest: &mut &'a str) -> Option<Part<'a>> {
+    *rest = rest.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+    let (number, after) = digits(rest);
+    if !number.is_empty() {
+        *rest = after;
+        let number = number.trim_start_matches('0');
+        return Some(Part::Number(number.len(), number));
+    }
+    let (word, after) = letters(rest);
+    *rest = after;
+    (!word.is_empty()).then(|| Part::of_word(word))
 }

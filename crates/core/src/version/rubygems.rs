@@ -53,21 +53,23 @@ fn segments(version: &str) -> impl Iterator<Item = Segment<'_>> {
 
 fn scan(text: &str) -> impl Iterator<Item = Segment<'_>> {
     let mut rest = text;
-    iter::from_fn(move || {
-        rest = rest.trim_start_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-        if let Some(after) = rest.strip_prefix('-') {
-            rest = after;
-            return Some(Segment::Word("pre"));
-        }
-        let (number, after) = digits(rest);
-        if !number.is_empty() {
-            rest = after;
-            return Some(Segment::Number(number));
-        }
-        let (word, after) = letters(rest);
-        rest = after;
-        (!word.is_empty()).then_some(Segment::Word(word))
-    })
+    iter::from_fn(move || next_segment(&mut rest))
+}
+
+fn next_segment<'a>(rest: &mut &'a str) -> Option<Segment<'a>> {
+    *rest = rest.trim_start_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    if let Some(after) = rest.strip_prefix('-') {
+        *rest = after;
+        return Some(Segment::Word("pre"));
+    }
+    let (number, after) = digits(rest);
+    if !number.is_empty() {
+        *rest = after;
+        return Some(Segment::Number(number));
+    }
+    let (word, after) = letters(rest);
+    *rest = after;
+    (!word.is_empty()).then_some(Segment::Word(word))
 }
 
 /// Processors and systems that begin the platform of a gem (`Gem::Platform`).

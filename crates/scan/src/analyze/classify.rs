@@ -82,14 +82,7 @@ impl<'p> ProgramSearch<'p> {
     /// Searches the next part.
     pub(super) fn part(&mut self, bytes: &[u8]) {
         for (program, named, version) in self.rows.iter_mut().filter(|(_, _, version)| version.is_none()) {
-            *version = program.marks.iter().find_map(|mark| {
-                let captured = mark.contains(FILE);
-                let text = if captured { Cow::Owned(mark.replace(FILE, named)) } else { Cow::Borrowed(*mark) };
-                // The version in the file's name and the dot after it are the beginning of the whole one.
-                let own = if captured { named.len() + 1 } else { 0 };
-                let mut found = Mark::of(&text, own)?.versions(bytes);
-                found.find(|version| is_long(version, program))
-            });
+            *version = program.marks.iter().find_map(|mark| marked_version(mark, program, named, bytes));
         }
     }
 
@@ -97,6 +90,16 @@ impl<'p> ProgramSearch<'p> {
         let found = self.rows.into_iter().filter_map(|(program, _, version)| Some((program, version?)));
         found.map(|(program, version)| Package::new(PackageType::Generic, program.name, version)).collect()
     }
+}
+
+/// The version next to a mark of a program whose file is named `named`.
+fn marked_version(mark: &str, program: &Program, named: &str, bytes: &[u8]) -> Option<String> {
+    let captured = mark.contains(FILE);
+    let text = if captured { Cow::Owned(mark.replace(FILE, named)) } else { Cow::Borrowed(mark) };
+    // The version in the file's name and the dot after it are the beginning of the whole one.
+    let own = if captured { named.len() + 1 } else { 0 };
+    let mut found = Mark::of(&text, own)?.versions(bytes);
+    found.find(|version| is_long(version, program))
 }
 
 /// Whether a version has as many numbers as the program's versions have: `Apache/2.4` is not one.

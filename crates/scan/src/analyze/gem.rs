@@ -37,12 +37,14 @@ fn stub(text: &str) -> Option<(&str, &str)> {
 
 /// What the first `VARIABLE.FIELD = VALUE` assigns, where that is a literal. The platform is a field of its own.
 fn assigned<'a>(text: &'a str, field: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| {
-        let (left, right) = line.split_once('=')?;
-        let (variable, name) = left.trim().split_once('.')?;
-        let is_plain = variable.chars().all(|c| c.is_alphanumeric() || c == '_');
-        (is_plain && name == field).then(|| literal(right.trim())).flatten()
-    })
+    text.lines().find_map(|line| assigned_in(line, field))
+}
+
+fn assigned_in<'a>(line: &'a str, field: &str) -> Option<&'a str> {
+    let (left, right) = line.split_once('=')?;
+    let (variable, name) = left.trim().split_once('.')?;
+    let is_plain = variable.chars().all(|c| c.is_alphanumeric() || c == '_');
+    (is_plain && name == field).then(|| literal(right.trim())).flatten()
 }
 
 /// `"x".freeze`, `'x'`, `%q{x}`, and `Gem::Version.new("x")` around any of them.

@@ -56,14 +56,18 @@ impl PathHash {
     /// The hashes of the path up to each of its names.
     fn names(&self, path: &str) -> impl Iterator<Item = u64> {
         path.as_bytes().split(|byte| *byte == b'/').scan(0, |hash, name| {
-            let mut words = name.chunks_exact(WORD);
-            for word in &mut words {
-                *hash = self.step(*hash, coefficient(word));
-            }
-            // Empty where the name ends with a whole word.
-            *hash = self.step(*hash, coefficient(words.remainder()) | END);
+            *hash = self.with_name(*hash, name);
             Some(*hash)
         })
+    }
+
+    fn with_name(&self, mut hash: u64, name: &[u8]) -> u64 {
+        let mut words = name.chunks_exact(WORD);
+        for word in &mut words {
+            hash = self.step(hash, coefficient(word));
+        }
+        // Empty where the name ends with a whole word.
+        self.step(hash, coefficient(words.remainder()) | END)
     }
 
     fn step(&self, hash: u64, coefficient: u64) -> u64 {

@@ -182,14 +182,16 @@ impl MergedView {
 
     /// Every path of a file that counts, and the path by which an analyzer wants it.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &str, &Arc<ParsedFile>)> {
-        self.nodes.iter().filter_map(|(path, node)| {
-            let Content::File(parsed, wanted) = &node.content else { return None };
-            if parsed.by_content || analyze::wants(path) {
-                return Some((path.as_str(), path.as_str(), parsed));
-            }
-            // Elsewhere, a file counts while the link that leads to it is there.
-            (self.canonical(wanted) == *path).then_some((path.as_str(), &**wanted, parsed))
-        })
+        self.nodes.iter().filter_map(|(path, node)| self.counted(path, node))
+    }
+
+    fn counted<'a>(&'a self, path: &'a str, node: &'a Node) -> Option<(&'a str, &'a str, &'a Arc<ParsedFile>)> {
+        let Content::File(parsed, wanted) = &node.content else { return None };
+        if parsed.by_content || analyze::wants(path) {
+            return Some((path, path, parsed));
+        }
+        // Elsewhere, a file counts while the link that leads to it is there.
+        (self.canonical(wanted) == *path).then_some((path, &**wanted, parsed))
     }
 
     /// The parsed content behind a path, through links.

@@ -69,17 +69,19 @@ impl<'scope> Hasher<'scope> {
     fn start(scope: &'scope Scope<'scope, '_>) -> Self {
         let (full, to_hash) = sync_channel::<Chunk>(CHUNKS);
         let (hashed, free) = sync_channel(CHUNKS);
-        let digest = scope.spawn(move || {
-            let mut hash = Sha256::new();
-            for chunk in to_hash {
-                hash.update(chunk.bytes());
-                // At the end of the stream the last buffers are not taken back.
-                let _ = hashed.send(chunk.bytes);
-            }
-            Digest::from_sha256(hash.finalize().into())
-        });
+        let digest = scope.spawn(move || hash_chunks(to_hash, &hashed));
         Hasher { full, free, digest }
     }
+}
+
+fn hash_chunks(chunks: Receiver<Chunk>, hashed: &SyncSender<Arc<Vec<u8>>>) -> Digest {
+    let mut hash = Sha256::new();
+    for chunk in chunks {
+        hash.update(chunk.bytes());
+        // At the end of the stream the last buffers are not taken back.
+        let _ = hashed.send(chunk.bytes);
+    }
+    Digest::from_sha256(hash.finalize().into())
 }
 
 fn give_back(pool: &BufferPool, buffers: impl IntoIterator<Item = Arc<Vec<u8>>>) {

@@ -33,34 +33,43 @@ async fn deployments(
     State(ctx): State<Arc<ServerContext>>,
     Json(review): Json<AdmissionReview<Deployment>>,
 ) -> Json<AdmissionReview<DynamicObject>> {
-    respond(review, &ctx, |request, namespace, new| {
-        let old = request.old_object.as_ref();
-        let status = old.and_then(|old| ctx.index.deployment_status(old));
-        let facts = deployment::DeploymentFacts { enforced: ctx.enforced(namespace), workload: status.as_ref() };
-        let by_server = request.user_info.username.as_deref() == Some(SERVER_USER);
-        deployment::review(&deployment::DeploymentRequest { new, old, by_server }, &facts)
-    })
+    respond(review, &ctx, review_deployment)
+}
+
+fn review_deployment(
+    ctx: &ServerContext,
+    request: &AdmissionRequest<Deployment>,
+    namespace: &str,
+    new: &Deployment,
+) -> AdmissionDecision {
+    let old = request.old_object.as_ref();
+    let status = old.and_then(|old| ctx.index.deployment_status(old));
+    let facts = deployment::DeploymentFacts { enforced: ctx.enforced(namespace), workload: status.as_ref() };
+    let by_server = request.user_info.username.as_deref() == Some(SERVER_USER);
+    deployment::review(&deployment::DeploymentRequest { new, old, by_server }, &facts)
 }
 
 async fn created_pods(
     State(ctx): State<Arc<ServerContext>>,
     Json(review): Json<AdmissionReview<Pod>>,
 ) -> Json<AdmissionReview<DynamicObject>> {
-    respond(review, &ctx, |request, namespace, new| {
-        let enforced = ctx.enforced(namespace);
-        if !enforced && ctx.in_scope(namespace) && !request.dry_run {
-            scan_unheld(&ctx, namespace, new);
-        }
-        let by_node = request.user_info.groups.iter().flatten().any(|group| group == "system:nodes");
-        let facts = pod::PodFacts {
-            enforced,
-            pins: ctx.index.allowed_pins(new, namespace),
-            recently_approved: ctx.recent_approvals.is_recent(namespace),
-            // The annotation alone could be set by anybody.
-            mirror: by_node && new.annotations().contains_key("kubernetes.io/config.mirror"),
-        };
-        pod::review(new, &facts)
-    })
+    respond(review, &ctx, review_pod)
+}
+
+fn review_pod(ctx: &ServerContext, request: &AdmissionRequest<Pod>, namespace: &str, new: &Pod) -> AdmissionDecision {
+    let enforced = ctx.enforced(namespace);
+    if !enforced && ctx.in_scope(namespace) && !request.dry_run {
+        scan_unheld(ctx, namespace, new);
+    }
+    let by_node = request.user_info.groups.iter().flatten().any(|group| group == "system:nodes");
+    let facts = pod::PodFacts {
+        enforced,
+        pins: ctx.index.allowed_pins(new, namespace),
+        recently_approved: ctx.recent_approvals.is_recent(namespace),
+        // The annotation alone could be set by anybody.
+        mirror: by_node && new.annotations().contains_key("kubernetes.io/config.mirror"),
+    };
+    pod::review(new, &facts)
 }
 
 /// Enqueues the images of a Pod that audit lets run at once: they are scanned all the same.
@@ -80,7 +89,7 @@ fn scan_unheld(ctx: &ServerContext, namespace: &str, pod: &Pod) {
 fn respond<K>(
     review: AdmissionReview<K>,
     ctx: &ServerContext,
-    decide: impl FnOnce(&AdmissionRequest<K>, &str, &K) -> AdmissionDecision,
+    decide: fn(&ServerContext, &AdmissionRequest<K>, &str, &K) -> AdmissionDecision,
 ) -> Json<AdmissionReview<DynamicObject>>
 where
     K: Resource<DynamicType = ()> + DeserializeOwned,
@@ -90,7 +99,7 @@ where
         Err(e) => return Json(AdmissionResponse::invalid(e).into_review()),
     };
     let namespace = request.namespace.clone().unwrap_or_default();
-    let decision = request.object.as_ref().map(|new| decide(&request, &namespace, new)).unwrap_or_default();
+    let decision = request.object.as_ref().map(|new| decide(ctx, &request, &namespace, new)).unwrap_or_default();
     ctx.metrics.admission(&request.resource.resource, metric(&decision));
     Json(response(&request, decision).into_review())
 }

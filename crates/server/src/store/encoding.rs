@@ -31,17 +31,21 @@ pub(super) fn decoded(bytes: &[u8]) -> impl Iterator<Item = u32> {
     let mut bytes = bytes.iter();
     let mut last = 0_u32;
     std::iter::from_fn(move || {
-        let (mut difference, mut shift) = (0_u32, 0);
-        loop {
-            let byte = *bytes.next()?;
-            difference |= u32::from(byte & 0x7f).checked_shl(shift).unwrap_or_default();
-            shift += 7;
-            if byte & 0x80 == 0 {
-                last = last.wrapping_add(difference);
-                return Some(last);
-            }
-        }
+        last = last.wrapping_add(difference(&mut bytes)?);
+        Some(last)
     })
+}
+
+fn difference<'a>(bytes: &mut impl Iterator<Item = &'a u8>) -> Option<u32> {
+    let (mut difference, mut shift) = (0_u32, 0);
+    loop {
+        let byte = *bytes.next()?;
+        difference |= u32::from(byte & 0x7f).checked_shl(shift).unwrap_or_default();
+        shift += 7;
+        if byte & 0x80 == 0 {
+            return Some(difference);
+        }
+    }
 }
 
 /// Compresses a document.

@@ -3,7 +3,7 @@
 use super::encoding::decoded;
 use super::open::{SqliteStore, TransactionError, now};
 use super::{References, StoreError};
-use rusqlite::Transaction;
+use rusqlite::{Connection, Transaction};
 use std::collections::HashSet;
 use std::time::Duration;
 use tidewaiter_core::image::Digest;
@@ -16,25 +16,8 @@ const BATCH: usize = 500;
 pub(super) fn collect(store: &SqliteStore, used: &References, age: Duration) -> Result<usize, StoreError> {
     // A report is stored before the object that refers to it is written: what is young may be referred to in a moment.
     let until = now().saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
-    let reports = store.read(|reader| {
-        let mut list = reader.prepare("SELECT rowid, lower(hex(key)) FROM reports WHERE at <= ?1")?;
-        let rows = list.query_map([until], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-        let unused = rows.filter(|row| row.as_ref().map_or(true, |(_, key)| !used.reports.contains(key)));
-        Ok(unused.map(|row| row.map(|(id, _)| id)).collect::<Result<Vec<_>, _>>()?)
-    })?;
-    let inventories = store.read(|reader| {
-        // Inventories by analyzers of another version are of no use to this one.
-        let mut list = reader.prepare("SELECT id, image, analyzers FROM inventories WHERE at <= ?1")?;
-        let rows = list.query_map([until], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        let mut out = Vec::new();
-        for row in rows {
-            let (id, image, analyzers): (i64, [u8; 32], u32) = row?;
-            if analyzers != analyze::VERSION || !used.images.contains(&Digest::from_sha256(image)) {
-                out.push(id);
-            }
-        }
-        Ok(out)
-    })?;
+    let reports = store.read(|reader| unused_reports(reader, used, until))?;
+    let inventories = store.read(|reader| unused_inventories(reader, used, until))?;
     remove(store, &["DELETE FROM reports WHERE rowid = ?1"], &reports)?;
     remove(store, &["DELETE FROM inventories WHERE id = ?1", "DELETE FROM bodies WHERE id = ?1"], &inventories)?;
     if !inventories.is_empty() {
@@ -43,15 +26,38 @@ pub(super) fn collect(store: &SqliteStore, used: &References, age: Duration) -> 
     Ok(reports.len() + inventories.len())
 }
 
+fn unused_reports(reader: &Connection, used: &References, until: i64) -> Result<Vec<i64>, TransactionError> {
+    let mut list = reader.prepare("SELECT rowid, lower(hex(key)) FROM reports WHERE at <= ?1")?;
+    let rows = list.query_map([until], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+    let unused = rows.filter(|row| row.as_ref().map_or(true, |(_, key)| !used.reports.contains(key)));
+    Ok(unused.map(|row| row.map(|(id, _)| id)).collect::<Result<Vec<_>, _>>()?)
+}
+
+fn unused_inventories(reader: &Connection, used: &References, until: i64) -> Result<Vec<i64>, TransactionError> {
+    // Inventories by analyzers of another version are of no use to this one.
+    let mut list = reader.prepare("SELECT id, image, analyzers FROM inventories WHERE at <= ?1")?;
+    let rows = list.query_map([until], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let mut out = Vec::new();
+    for row in rows {
+        let (id, image, analyzers): (i64, [u8; 32], u32) = row?;
+        if analyzers != analyze::VERSION || !used.images.contains(&Digest::from_sha256(image)) {
+            out.push(id);
+        }
+    }
+    Ok(out)
+}
+
 fn remove(store: &SqliteStore, statements: &[&str], ids: &[i64]) -> Result<(), StoreError> {
     for batch in ids.chunks(BATCH) {
-        store.write(|transaction| {
-            for statement in statements {
-                let mut statement = transaction.prepare_cached(statement)?;
-                batch.iter().try_for_each(|id| statement.execute([id]).map(|_| ()))?;
-            }
-            Ok(())
-        })?;
+        store.write(|transaction| remove_in(transaction, statements, batch))?;
+    }
+    Ok(())
+}
+
+fn remove_in(transaction: &Transaction<'_>, statements: &[&str], ids: &[i64]) -> Result<(), TransactionError> {
+    for statement in statements {
+        let mut statement = transaction.prepare_cached(statement)?;
+        ids.iter().try_for_each(|id| statement.execute([id]).map(|_| ()))?;
     }
     Ok(())
 }

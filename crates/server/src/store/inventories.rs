@@ -14,22 +14,27 @@ impl SqliteStore {
     pub(super) fn write_inventory(&self, inventory: &Inventory) -> Result<(), StoreError> {
         let body = pack(&serde_json::to_vec(inventory)?)?;
         let questions = lookups(inventory);
-        let image = inventory.image.digest.hex().to_owned();
-        self.write(|transaction| {
-            let asked = coded(&numbers(transaction, &questions)?);
-            let old = "SELECT id FROM inventories WHERE image = unhex(?1) AND analyzers = ?2";
-            let key = params![image, analyze::VERSION];
-            transaction.prepare_cached(&format!("DELETE FROM bodies WHERE id = ({old})"))?.execute(key)?;
-            // A new id: a re-match that is running has not seen this inventory (`RematchSummary::last`).
-            transaction.prepare_cached(&format!("DELETE FROM inventories WHERE id = ({old})"))?.execute(key)?;
-            let insert = "INSERT INTO inventories (image, analyzers, at, asked) VALUES (unhex(?1), ?2, ?3, ?4)";
-            let at = now();
-            transaction.prepare_cached(insert)?.execute(params![image, analyze::VERSION, at, asked])?;
-            let id = transaction.last_insert_rowid();
-            transaction.prepare_cached("INSERT INTO bodies VALUES (?1, ?2)")?.execute(params![id, body])?;
-            Ok(())
-        })
+        self.write(|transaction| replace(transaction, inventory.image.digest.hex(), &body, &questions))
     }
+}
+
+fn replace(
+    transaction: &Transaction<'_>,
+    image: &str,
+    body: &[u8],
+    questions: &BTreeSet<Lookup>,
+) -> Result<(), TransactionError> {
+    let asked = coded(&numbers(transaction, questions)?);
+    let old = "SELECT id FROM inventories WHERE image = unhex(?1) AND analyzers = ?2";
+    let key = params![image, analyze::VERSION];
+    transaction.prepare_cached(&format!("DELETE FROM bodies WHERE id = ({old})"))?.execute(key)?;
+    // A new id: a re-match that is running has not seen this inventory (`RematchSummary::last`).
+    transaction.prepare_cached(&format!("DELETE FROM inventories WHERE id = ({old})"))?.execute(key)?;
+    let insert = "INSERT INTO inventories (image, analyzers, at, asked) VALUES (unhex(?1), ?2, ?3, ?4)";
+    transaction.prepare_cached(insert)?.execute(params![image, analyze::VERSION, now(), asked])?;
+    let id = transaction.last_insert_rowid();
+    transaction.prepare_cached("INSERT INTO bodies VALUES (?1, ?2)")?.execute(params![id, body])?;
+    Ok(())
 }
 
 impl StoreLocation {

@@ -136,18 +136,20 @@ impl SqliteStore {
         image: &Digest,
         summary: &RematchSummary,
     ) -> Result<Option<Rematched>, StoreError> {
-        self.read(|reader| {
-            let known = "SELECT id FROM inventories WHERE image = unhex(?1) AND analyzers = ?2 AND id <= ?3";
-            let values = params![image.hex(), analyze::VERSION, summary.last];
-            let id: Option<i64> = reader.prepare_cached(known)?.query_row(values, |row| row.get(0)).optional()?;
-            if id.is_none() {
-                return Ok(None);
-            }
-            let changed = "SELECT body FROM rematched WHERE image = unhex(?1)";
-            let body: Option<Vec<u8>> =
-                reader.prepare_cached(changed)?.query_row([image.hex()], |row| row.get(0)).optional()?;
-            let Some(body) = body else { return Ok(Some(Rematched::Same)) };
-            Ok(Some(serde_json::from_slice(&unpack(&body)?)?))
-        })
+        self.read(|reader| find(reader, image, summary))
     }
+}
+
+fn find(reader: &Connection, image: &Digest, summary: &RematchSummary) -> Result<Option<Rematched>, TransactionError> {
+    let known = "SELECT id FROM inventories WHERE image = unhex(?1) AND analyzers = ?2 AND id <= ?3";
+    let values = params![image.hex(), analyze::VERSION, summary.last];
+    let id: Option<i64> = reader.prepare_cached(known)?.query_row(values, |row| row.get(0)).optional()?;
+    if id.is_none() {
+        return Ok(None);
+    }
+    let changed = "SELECT body FROM rematched WHERE image = unhex(?1)";
+    let body: Option<Vec<u8>> =
+        reader.prepare_cached(changed)?.query_row([image.hex()], |row| row.get(0)).optional()?;
+    let Some(body) = body else { return Ok(Some(Rematched::Same)) };
+    Ok(Some(serde_json::from_slice(&unpack(&body)?)?))
 }

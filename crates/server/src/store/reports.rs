@@ -1,9 +1,9 @@
 //! Reports by their unguessable key, and the trait [`Store`] of the SQLite store.
 
 use super::encoding::{pack, unpack};
-use super::open::{SqliteStore, now};
+use super::open::{SqliteStore, TransactionError, now};
 use super::{ChangedReport, References, RematchSummary, Store, StoreError, StoreLocation, garbage};
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use std::io;
 use std::time::Duration;
 use tidewaiter_core::hex;
@@ -27,15 +27,16 @@ fn new_key() -> Result<String, StoreError> {
 
 impl SqliteStore {
     fn read_report(&self, key: &str) -> Result<Option<Report>, StoreError> {
-        self.read(|reader| {
-            let mut find = reader.prepare_cached("SELECT database, body FROM reports WHERE key = unhex(?1)")?;
-            let found: Option<(String, Vec<u8>)> =
-                find.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-            let Some((database, body)) = found else { return Ok(None) };
-            let report: Report = serde_json::from_slice(&unpack(&body)?)?;
-            Ok(Some(Report { database: serde_json::from_str(&database)?, ..report }))
-        })
+        self.read(|reader| find(reader, key))
     }
+}
+
+fn find(reader: &Connection, key: &str) -> Result<Option<Report>, TransactionError> {
+    let mut find = reader.prepare_cached("SELECT database, body FROM reports WHERE key = unhex(?1)")?;
+    let found: Option<(String, Vec<u8>)> = find.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((database, body)) = found else { return Ok(None) };
+    let report: Report = serde_json::from_slice(&unpack(&body)?)?;
+    Ok(Some(Report { database: serde_json::from_str(&database)?, ..report }))
 }
 
 impl Store for SqliteStore {

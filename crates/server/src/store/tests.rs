@@ -149,33 +149,9 @@ fn only_what_a_delta_concerns_is_matched_again() {
     all.iter().for_each(|inventory| store.put_inventory(inventory).unwrap());
     let old = [("a", "1.0.1"), ("b", "1.1.0")];
     let check = |new: &[(&str, &str)], complete: bool, visited: u64, changed: &[u8]| {
-        let (old, new) =
-            (database(&dir.path().join("old"), &old, true), database(&dir.path().join("new"), new, complete));
-        let delta = Delta::between(&old, &new).unwrap();
-        store.clear_rematched().unwrap();
-        let mut found = Vec::new();
-        let seen = store.location().rematch(&delta, |one| {
-            store.put_rematched(&one)?;
-            found.push(one.image);
-            Ok(())
-        });
-        let seen = seen.unwrap();
-        assert_eq!((seen.inventories, seen.visited, found), (4, visited, changed.iter().map(|n| digest(*n)).collect()));
-        for inventory in &all {
-            // The incremental result equals that of matching everything.
-            let [before, after] = [&old, &new].map(|db| matching::judge(inventory.clone(), db).unwrap());
-            let again = match store.rematched(&inventory.image.digest, &seen).unwrap() {
-                Rematched::Same => Report { database: new.info(), ..before },
-                Rematched::Findings { removed, added } => before.patched(&removed, &added, new.info()).unwrap(),
-                Rematched::Whole(report) => *report,
-            };
-            assert_eq!(again, after);
-        }
-        // A later inventory was not seen.
-        store.put_inventory(&inventory(9, &[("z", "1.0.0")])).unwrap();
-        assert_eq!(store.rematched(&digest(9), &seen), None);
-        let used = References { reports: HashSet::new(), images: all.iter().map(|i| i.image.digest.clone()).collect() };
-        assert_eq!(store.collect_garbage(&used, Duration::ZERO).unwrap(), 1);
+        let (before, after) = (dir.path().join("old"), dir.path().join("new"));
+        let databases = [database(&before, &old, true), database(&after, new, complete)];
+        assert_rematch(&store, &all, &databases, visited, changed);
     };
     check(&old, true, 0, &[]);
     check(&[("b", "1.1.0"), ("a", "1.0.1"), ("d", "9.0.0")], true, 0, &[]);
@@ -184,4 +160,32 @@ fn only_what_a_delta_concerns_is_matched_again() {
     check(&[("a", "1.6.0"), ("b", "1.1.0")], true, 2, &[1, 4]);
     check(&[("a", "1.0.1")], true, 1, &[2]);
     check(&old, false, 4, &[1, 2, 3, 4]);
+}
+
+/// The incremental result equals that of matching everything, after visiting this many inventories.
+fn assert_rematch(store: &SqliteStore, all: &[Inventory], [old, new]: &[Database; 2], visited: u64, changed: &[u8]) {
+    let delta = Delta::between(old, new).unwrap();
+    store.clear_rematched().unwrap();
+    let mut found = Vec::new();
+    let seen = store.location().rematch(&delta, |one| {
+        store.put_rematched(&one)?;
+        found.push(one.image);
+        Ok(())
+    });
+    let seen = seen.unwrap();
+    assert_eq!((seen.inventories, seen.visited, found), (4, visited, changed.iter().map(|n| digest(*n)).collect()));
+    for inventory in all {
+        let [before, after] = [old, new].map(|db| matching::judge(inventory.clone(), db).unwrap());
+        let again = match store.rematched(&inventory.image.digest, &seen).unwrap() {
+            Rematched::Same => Report { database: new.info(), ..before },
+            Rematched::Findings { removed, added } => before.patched(&removed, &added, new.info()).unwrap(),
+            Rematched::Whole(report) => *report,
+        };
+        assert_eq!(again, after);
+    }
+    // A later inventory was not seen.
+    store.put_inventory(&inventory(9, &[("z", "1.0.0")])).unwrap();
+    assert_eq!(store.rematched(&digest(9), &seen), None);
+    let used = References { reports: HashSet::new(), images: all.iter().map(|i| i.image.digest.clone()).collect() };
+    assert_eq!(store.collect_garbage(&used, Duration::ZERO).unwrap(), 1);
 }

@@ -154,22 +154,23 @@ pub(super) fn write_archive(path: &Path, layers: &[Tar]) -> Result<()> {
     let config = serde_json::to_vec(&config(&diff_ids))?;
     let config_name = format!("{}.json", hex(&Sha256::digest(&config)));
     let mut out = tar::Builder::new(BufWriter::with_capacity(1 << 20, create(path)?));
-    let mut add = |name: &str, size: u64, content: &mut dyn io::Read| -> Result<()> {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(size);
-        header.set_mode(0o644);
-        Ok(out.append_data(&mut header, name, content)?)
-    };
-    add(&config_name, config.len() as u64, &mut &config[..])?;
+    add(&mut out, &config_name, config.len() as u64, &config[..])?;
     let name = |diff_id: &str| format!("{}/layer.tar", diff_id.trim_start_matches("sha256:"));
     for layer in layers {
-        let mut file = File::open(&layer.path)?;
-        add(&name(&layer.diff_id), file.metadata()?.len(), &mut file)?;
+        let file = File::open(&layer.path)?;
+        add(&mut out, &name(&layer.diff_id), file.metadata()?.len(), file)?;
     }
     let names: Vec<String> = diff_ids.iter().map(|id| name(id)).collect();
     let list = json!([{"Config": config_name, "RepoTags": ["bench/debian:latest"], "Layers": names}]);
     let list = serde_json::to_vec(&list)?;
-    add("manifest.json", list.len() as u64, &mut &list[..])?;
+    add(&mut out, "manifest.json", list.len() as u64, &list[..])?;
     out.into_inner()?.flush()?;
     Ok(())
+}
+
+fn add(out: &mut tar::Builder<impl Write>, name: &str, size: u64, content: impl io::Read) -> Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(size);
+    header.set_mode(0o644);
+    Ok(out.append_data(&mut header, name, content)?)
 }

@@ -52,16 +52,17 @@ fn download(work: &Path) -> Result<Vec<PathBuf>> {
 fn list(admin: &Path) -> Result<Vec<Listed>> {
     let format = "${Package}\t${Version}\t${Architecture}\n";
     let lines = output(&mut command("dpkg-query", &["--admindir", text(admin)?, "--show", "--showformat", format]))?;
-    let listed = lines.lines().map(|line| {
-        let fields: Vec<&str> = line.split('\t').collect();
-        let [name, version, arch] = fields[..] else { return None };
-        Some(Listed {
-            kind: "deb".into(),
-            name: name.into(),
-            version: version.into(),
-            arch: arch.into(),
-            ..Listed::default()
-        })
-    });
-    listed.collect::<Option<_>>().context("dpkg-query printed other fields than requested")
+    lines.lines().map(listed).collect::<Option<_>>().context("dpkg-query printed other fields than requested")
+}
+
+fn listed(line: &str) -> Option<Listed> {
+    let fields: Vec<&str> = line.split('\t').collect();
+    let [name, version, arch] = fields[..] else { return None };
+    Some(Listed {
+        kind: "deb".into(),
+        name: name.into(),
+        version: version.into(),
+        arch: arch.into(),
+        ..Listed::default()
+    })
 }

@@ -5,6 +5,7 @@ use super::{Listed, command, output, text};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 const INSTALLED: [&str; 4] = [
     "github.com/mikefarah/yq/v4@v4.44.3",
@@ -36,20 +37,15 @@ const TREE: [(&str, &str); 5] = [
 pub(super) fn make(image: &Path, work: &Path) -> Result<Vec<Listed>> {
     let bin = image.join("usr/local/bin");
     fs::create_dir_all(&bin)?;
-    let go = |args: &[&str]| {
-        let mut go = command("go", args);
-        go.env("CGO_ENABLED", "0").env("GOBIN", &bin).env_remove("GOFLAGS");
-        go
-    };
     for program in INSTALLED {
-        output(go(&["install", program]).current_dir(work))?;
+        output(go(&["install", program], &bin).current_dir(work))?;
     }
     for (path, content) in TREE {
         let file = work.join(path);
         fs::create_dir_all(file.parent().context("it has a parent")?)?;
         fs::write(file, content)?;
     }
-    output(go(&["build", "-mod=mod", "-o", text(&bin.join("own"))?, "."]).current_dir(work))?;
+    output(go(&["build", "-mod=mod", "-o", text(&bin.join("own"))?, "."], &bin).current_dir(work))?;
     let mut out = Vec::new();
     for entry in fs::read_dir(&bin)? {
         let file = entry?.path();
@@ -57,6 +53,13 @@ pub(super) fn make(image: &Path, work: &Path) -> Result<Vec<Listed>> {
         out.extend(modules(&output(&mut command("go", &["version", "-m", text(&file)?]))?, path));
     }
     Ok(out)
+}
+
+/// A command whose programs are static and in `bin`, whatever the machine's settings are.
+fn go(args: &[&str], bin: &Path) -> Command {
+    let mut go = command("go", args);
+    go.env("CGO_ENABLED", "0").env("GOBIN", bin).env_remove("GOFLAGS");
+    go
 }
 
 /// Parses `FILE: go1.22.4`, then lines of `path`, `mod`, `dep`, and `=>` with the replacement of the line above.

@@ -83,13 +83,7 @@ pub(super) fn make(image: &Path, work: &Path) -> Result<Vec<Listed>> {
 }
 
 fn download(work: &Path) -> Result<Vec<Jar>> {
-    let element = |wanted: &&str| {
-        let parts: Vec<&str> = wanted.split(':').collect();
-        let [group, artifact, version] = parts[..] else { return None };
-        let tags = format!("<groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>");
-        Some(format!("<dependency>{tags}</dependency>"))
-    };
-    let wanted: Option<String> = WANTED.iter().map(element).collect();
+    let wanted: Option<String> = WANTED.iter().map(|wanted| dependency(wanted)).collect();
     let pom = format!(
         "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><modelVersion>4.0.0</modelVersion><groupId>example</groupId>\
          <artifactId>truth</artifactId><version>1</version><packaging>pom</packaging>\
@@ -105,6 +99,14 @@ fn download(work: &Path) -> Result<Vec<Jar>> {
     walk(&stored, &mut files)?;
     files.sort();
     files.iter().filter(|file| file.extension().is_some_and(|e| e == "jar")).map(|file| jar(&stored, file)).collect()
+}
+
+/// `GROUP:ARTIFACT:VERSION` as an element of a pom.
+fn dependency(coordinates: &str) -> Option<String> {
+    let parts: Vec<&str> = coordinates.split(':').collect();
+    let [group, artifact, version] = parts[..] else { return None };
+    let tags = format!("<groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>");
+    Some(format!("<dependency>{tags}</dependency>"))
 }
 
 fn walk(dir: &Path, out: &mut Vec<PathBuf>) -> Result<()> {

@@ -18,15 +18,16 @@ pub(super) fn make(image: &Path, _: &Path) -> Result<Vec<Listed>> {
     output(install.args(WANTED).current_dir(&app))?;
     let lock: Value = serde_json::from_slice(&fs::read(app.join("node_modules/.package-lock.json"))?)?;
     let packages = lock["packages"].as_object().context("npm's list has no packages")?;
-    let listed = packages.iter().map(|(path, package)| {
-        // The folder is the name, unless the package was installed under an alias.
-        let folder = path.rsplit_once("node_modules/").map(|(_, name)| name);
-        Some(Listed {
-            kind: "npm".into(),
-            name: package["name"].as_str().or(folder)?.into(),
-            version: package["version"].as_str()?.into(),
-            ..Listed::default()
-        })
-    });
-    listed.collect::<Option<_>>().context("npm's list has an entry without name or version")
+    packages.iter().map(listed).collect::<Option<_>>().context("npm's list has an entry without name or version")
+}
+
+fn listed((path, package): (&String, &Value)) -> Option<Listed> {
+    // The folder is the name, unless the package was installed under an alias.
+    let folder = path.rsplit_once("node_modules/").map(|(_, name)| name);
+    Some(Listed {
+        kind: "npm".into(),
+        name: package["name"].as_str().or(folder)?.into(),
+        version: package["version"].as_str()?.into(),
+        ..Listed::default()
+    })
 }

@@ -65,12 +65,14 @@ impl<'p> BundleSearch<'p> {
 }
 
 fn has_bundle(window: &[u8]) -> bool {
-    memmem::find_iter(window, MARK).any(|at| {
-        let place = at.checked_sub(PLACE).and_then(|start| window.get(start..)?.first_chunk());
-        let place = place.map(|bytes| u64::from_le_bytes(*bytes)).unwrap_or_default();
-        // The bundle comes after its host.
-        (1..MAX_PLACE).contains(&place) && usize::try_from(place).is_ok_and(|place| place > at)
-    })
+    memmem::find_iter(window, MARK).any(|at| is_bundle_mark(window, at))
+}
+
+fn is_bundle_mark(window: &[u8], at: usize) -> bool {
+    let place = at.checked_sub(PLACE).and_then(|start| window.get(start..)?.first_chunk());
+    let place = place.map(|bytes| u64::from_le_bytes(*bytes)).unwrap_or_default();
+    // The bundle comes after its host.
+    (1..MAX_PLACE).contains(&place) && usize::try_from(place).is_ok_and(|place| place > at)
 }
 
 /// Where the object begins whose first key is at a place.

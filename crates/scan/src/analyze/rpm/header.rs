@@ -49,6 +49,17 @@ struct IndexEntry {
     count: usize,
 }
 
+impl IndexEntry {
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        Some(IndexEntry {
+            tag: be32(bytes, 0)?,
+            kind: be32(bytes, 4)?,
+            offset: be32(bytes, 8)? as usize,
+            count: be32(bytes, 12)? as usize,
+        })
+    }
+}
+
 impl<'a> RpmHeader<'a> {
     pub(super) fn parse(blob: &'a [u8]) -> Result<Self, Cause> {
         let (Some(entries), Some(bytes)) = (be32(blob, 0), be32(blob, 4)) else {
@@ -107,14 +118,7 @@ impl<'a> RpmHeader<'a> {
     }
 
     fn entries(&self) -> impl DoubleEndedIterator<Item = IndexEntry> + '_ {
-        self.index.chunks_exact(ENTRY).filter_map(|e| {
-            Some(IndexEntry {
-                tag: be32(e, 0)?,
-                kind: be32(e, 4)?,
-                offset: be32(e, 8)? as usize,
-                count: be32(e, 12)? as usize,
-            })
-        })
+        self.index.chunks_exact(ENTRY).filter_map(IndexEntry::parse)
     }
 
     /// The last entry of a tag counts: what rpm adds when it installs follows the signed region and replaces its tags.

@@ -33,22 +33,24 @@ pub(super) fn values(record: &[u8]) -> impl Iterator<Item = SqliteValue<'_>> {
         Some((types.get(..types.len().checked_sub(body.len())?)?, body))
     });
     let (mut types, mut body) = split.unwrap_or_default();
-    std::iter::from_fn(move || {
-        let (kind, rest) = varint(types)?;
-        types = rest;
-        let (value, left) = body.split_at_checked(size(kind)?)?;
-        body = left;
-        Some(match kind {
-            1 => SqliteValue::Int(i64::from(i8::from_be_bytes(array(value, 0)?))),
-            2 => SqliteValue::Int(i64::from(i16::from_be_bytes(array(value, 0)?))),
-            3 => SqliteValue::Int(i64::from(i32::from_be_bytes([0, *value.first()?, *value.get(1)?, *value.get(2)?]))),
-            4 => SqliteValue::Int(i64::from(i32::from_be_bytes(array(value, 0)?))),
-            8 => SqliteValue::Int(0),
-            9 => SqliteValue::Int(1),
-            0..12 => SqliteValue::Other,
-            kind if kind % 2 == 0 => SqliteValue::Blob(value),
-            _ => SqliteValue::Text(value),
-        })
+    std::iter::from_fn(move || next_value(&mut types, &mut body))
+}
+
+fn next_value<'a>(types: &mut &'a [u8], body: &mut &'a [u8]) -> Option<SqliteValue<'a>> {
+    let (kind, rest) = varint(types)?;
+    *types = rest;
+    let (value, left) = body.split_at_checked(size(kind)?)?;
+    *body = left;
+    Some(match kind {
+        1 => SqliteValue::Int(i64::from(i8::from_be_bytes(array(value, 0)?))),
+        2 => SqliteValue::Int(i64::from(i16::from_be_bytes(array(value, 0)?))),
+        3 => SqliteValue::Int(i64::from(i32::from_be_bytes([0, *value.first()?, *value.get(1)?, *value.get(2)?]))),
+        4 => SqliteValue::Int(i64::from(i32::from_be_bytes(array(value, 0)?))),
+        8 => SqliteValue::Int(0),
+        9 => SqliteValue::Int(1),
+        0..12 => SqliteValue::Other,
+        kind if kind % 2 == 0 => SqliteValue::Blob(value),
+        _ => SqliteValue::Text(value),
     })
 }
 

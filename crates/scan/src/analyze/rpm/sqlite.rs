@@ -111,17 +111,20 @@ impl<'a> SqliteFile<'a> {
     fn rows(&mut self, root: u32, out: &mut RpmContents, each: Each<'_>) {
         let mut todo = vec![root];
         while let Some(number) = todo.pop() {
-            let read = self.take(number).and_then(|page| {
-                let start = if number == 1 { FILE_HEADER } else { 0 };
-                match page.get(start) {
-                    Some(&LEAF) => self.leaf(page, start, out, each),
-                    Some(&INTERIOR) => children(page, start, &mut todo, self.used.len()),
-                    _ => Err("a page is of an unknown kind"),
-                }
-            });
-            if let Err(cause) = read {
+            if let Err(cause) = self.page(number, &mut todo, out, each) {
                 out.damaged(cause);
             }
+        }
+    }
+
+    /// Reads the rows of a page, or adds the pages below it to `todo`.
+    fn page(&mut self, number: u32, todo: &mut Vec<u32>, out: &mut RpmContents, each: Each<'_>) -> Result<(), Cause> {
+        let page = self.take(number)?;
+        let start = if number == 1 { FILE_HEADER } else { 0 };
+        match page.get(start) {
+            Some(&LEAF) => self.leaf(page, start, out, each),
+            Some(&INTERIOR) => children(page, start, todo, self.used.len()),
+            _ => Err("a page is of an unknown kind"),
         }
     }
 
