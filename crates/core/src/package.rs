@@ -2,7 +2,7 @@
 
 mod purl;
 
-use crate::ecosystem::{Ecosystem, Os};
+use crate::ecosystem::{Ecosystem, EcosystemBase, Os};
 use serde::{Deserialize, Serialize};
 
 /// The kind of a package, named by its purl type.
@@ -233,7 +233,7 @@ impl Package {
 
     fn purl_name(&self) -> String {
         match self.kind {
-            PackageType::Pypi => Ecosystem::new("PyPI").normalize(&self.name),
+            PackageType::Pypi => Ecosystem::new(EcosystemBase::PyPi).normalize(&self.name),
             _ => self.split_name().1.to_owned(),
         }
     }
