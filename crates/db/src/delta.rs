@@ -88,6 +88,7 @@ impl<'a> Delta<'a> {
     /// # Errors
     /// When a file is corrupt.
     pub fn between(old: &'a Database, new: &'a Database) -> Result<Self, DatabaseError> {
+        // Facts first: a record whose CVE has other ratings counts as changed although its own bytes are the same.
         let facts = records::changed_facts(old, new)?;
         let ranks = records::ranks(old, new, &facts)?;
         let found = rows::changed(old, new, &ranks);

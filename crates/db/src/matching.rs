@@ -38,6 +38,7 @@ pub fn judge(inventory: Inventory, db: &Database) -> Result<Report, DatabaseErro
     let os = inventory.os.as_ref();
     let mut found = Vec::new();
     let ownership = Ownership::of(&inventory, db);
+    // Before the inventory is moved into the report; gaps of single rows follow.
     let mut gaps = gaps::of(&inventory, db, &ownership);
     let judged = inventory.packages.iter().filter(|p| judged(p, os) && !ownership.covers(p));
     for (subject, packages) in subject::all(judged) {
@@ -46,6 +47,7 @@ pub fn judge(inventory: Inventory, db: &Database) -> Result<Report, DatabaseErro
         gaps.extend(matched.gaps);
     }
     let support = support(os, db);
+    // Duplicates last: a program is compared with the findings of all packages.
     let mut report = Report::new(inventory, db.info(), duplicate::removed(found), gaps);
     report.support = support;
     Ok(report)
@@ -89,6 +91,7 @@ fn match_subject(
             }
         }
     }
+    // Most packages have no hit: marks of "never affected" need not be read for them.
     if hits.is_empty() {
         return Ok(Matched { findings: Vec::new(), gaps });
     }
@@ -96,6 +99,8 @@ fn match_subject(
     let mut findings = Vec::new();
     for group in group::by_vulnerability(hits.iter().map(|(advisory, _)| advisory)) {
         let denied = |hit: &Hit<'_>| {
+            // What is said of the source package holds for all of its binaries; what is said of one binary, for that
+            // one.
             let by = queries.iter().zip(&never).filter(|(q, _)| q.key == KeyKind::Source || *q == hit.query);
             by.flat_map(|(_, never)| never).any(|name| group.names().any(|n| n == name))
         };

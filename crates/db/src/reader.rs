@@ -93,6 +93,7 @@ impl Database {
             }
             found => return Err(corrupt(&format!("it has format {found}, which this program no longer reads"))),
         }
+        // A copy that was cut off is found at once; the checksum costs reading the whole file.
         if header.file_len.get() != map.len() as u64 {
             return Err(corrupt("its length is not the one it was written with"));
         }
@@ -197,6 +198,7 @@ impl Database {
         let block = blocks.get(number as usize)?;
         let start = usize::try_from(block.offset.get()).ok()?;
         let packed = self.section(DatabaseSection::Details).get(start..start.checked_add(block.len.get() as usize)?)?;
+        // The file says how long it is; zstd allocates as much before it reads.
         let raw_len = (block.raw_len.get() as usize).min(MAX_BLOCK_BYTES);
         zstd::bulk::decompress(packed, raw_len).ok()
     }
@@ -277,6 +279,7 @@ impl<'a> Row<'a> {
     /// Whether it applies to packages of this architecture.
     pub fn covers_arch(&self, arch: &str) -> bool {
         let arches = self.arches();
+        // Where either side names none, or the package is for all, the row holds: a finding too many is seen.
         arches.is_empty() || arch.is_empty() || arch == "noarch" || arches.split(',').any(|a| a == arch)
     }
 

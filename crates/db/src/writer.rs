@@ -81,7 +81,10 @@ impl Builder {
     }
 
     fn build(mut self, input: &BuildInput) -> Result<Vec<u8>, DatabaseError> {
+        // Records without rows are reached by no look-up.
         let mut advisories: Vec<&Advisory> = input.advisories.iter().filter(|a| !a.affected.is_empty()).collect();
+        // By id and feed: the same feeds give the same bytes in whatever order they are read, and two files are
+        // compared in one walk.
         advisories.sort_by(|a, b| (&a.id, &a.feed).cmp(&(&b.id, &b.feed)));
         self.write_details(&advisories, &input.cves)?;
         self.write_rows(&advisories)?;
@@ -105,6 +108,7 @@ impl Builder {
             self.advisories.push(entry);
         }
         let names = advisories.iter().flat_map(|a| std::iter::once(&a.id).chain(&a.aliases).chain(&a.upstream));
+        // Feeds of ratings know every CVE: those that no record names would only fill the file.
         let named: HashSet<&str> = names.map(String::as_str).collect();
         for (cve, facts) in cves.iter().filter(|(cve, _)| named.contains(cve.as_str())) {
             let details = self.write_detail(cve, facts, &mut raw)?;
@@ -122,6 +126,7 @@ impl Builder {
         raw: &mut Vec<u8>,
     ) -> Result<AdvisoryEntry, DatabaseError> {
         let json = serde_json::to_vec(what).map_err(|e| self.too_large(&e.to_string()))?;
+        // A block is closed once it is full, so it holds one record more: both must stay below what a reader accepts.
         if json.len() > MAX_BLOCK_BYTES / 2 {
             return Err(self.too_large(&format!("{id} has {} bytes", json.len())));
         }
@@ -211,6 +216,7 @@ impl Builder {
             self.intervals.push(IntervalEntry { lo: lo.into(), hi: hi.into() });
         }
         let mut versions: Vec<&String> = affected.versions.iter().collect();
+        // As texts: the order only makes the bytes the same in every build.
         versions.sort_unstable();
         for version in versions {
             let lo = self.intern(version)?;
@@ -290,6 +296,7 @@ impl Builder {
             rest.extend_from_slice(entry.as_bytes());
             offset += body.len() as u64;
         }
+        // The id is of what matching uses, not of times and counts: a rebuild with the same content is the same database.
         let mut id = Sha256::new();
         id.update((coverage.len() as u64).to_le_bytes());
         id.update(coverage);

@@ -88,6 +88,7 @@ impl Client {
     /// When there was no response, or redirects lead nowhere.
     pub fn follow(&self, url: &str, headers: &[(&str, &str)]) -> Result<Response<Body>, RequestFailure> {
         let mut here = url.to_owned();
+        // One at a time: each hop may need another route (proxy or none) than the one before.
         for _ in 0..=HOPS {
             let request = headers.iter().fold(self.get(&here), |request, (name, value)| request.header(*name, *value));
             let response = request.call().map_err(|error| self.failure(&here, &error))?;
@@ -97,6 +98,7 @@ impl Client {
             let location = response.headers().get("location").and_then(|l| l.to_str().ok());
             let next = location.and_then(|location| absolute(&here, location));
             let next = next.ok_or_else(|| RequestFailure::astray(&here, "it redirects to no address"))?;
+            // Whoever listens on the way could replace the bytes.
             if here.starts_with("https://") && !next.starts_with("https://") {
                 return Err(RequestFailure::astray(&here, "it redirects from https to plain HTTP"));
             }
@@ -164,7 +166,9 @@ fn is_loopback(host: &str) -> bool {
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 fn config(settings: &Settings, tls: ureq::tls::TlsConfig, proxy: Option<&Named>) -> Config {
     Agent::config_builder()
+        // Callers decide by status: a registry answers 401 with where to get a token, a feed 304.
         .http_status_as_error(false)
+        // Redirects are followed by [`Client::follow`], which looks at every address.
         .max_redirects(0)
         .max_redirects_will_error(false)
         .timeout_connect(Some(CONNECT))

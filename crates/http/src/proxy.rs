@@ -60,6 +60,7 @@ pub const VARIABLES: [&str; 10] = [
 // In the order of precedence: capitals first, and a variable for one scheme before that for all.
 const HTTPS: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const HTTP: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+// In the same order.
 const EXCEPT: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 impl Proxies {
@@ -90,6 +91,7 @@ impl Proxies {
         let host = uri.host()?.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
         let port = uri.port_u16().unwrap_or(usual);
         let address: Option<IpAddr> = host.parse().ok().map(|ip: IpAddr| ip.to_canonical());
+        // As in Go, whatever the variables say: a proxy elsewhere has another loopback.
         let here = host == "localhost" || address.is_some_and(|ip| ip.is_loopback());
         let excepted = self.except.iter().any(|entry| entry.covers(&host, address, port));
         (!here && !excepted).then_some(proxy)
@@ -134,6 +136,7 @@ fn exception(entry: &str) -> Option<Exception> {
     if entry == "*" {
         return Some(Exception::Everything);
     }
+    // Networks before addresses, addresses before names: `10.0.0.0/8` has a slash, `::1` colons that are no port.
     if let Ok(network) = entry.parse() {
         return Some(Exception::Network(network));
     }

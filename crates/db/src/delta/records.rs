@@ -51,6 +51,7 @@ pub(super) fn changed_facts<'a>(old: &'a Database, new: &'a Database) -> Result<
             (None, Some(_)) => Ordering::Greater,
             (None, None) => return Ok(out),
         };
+        // Whichever name comes first is on this side alone; equal names are compared, and both sides go on.
         let (x, y) = (x.filter(|_| next.is_le()), y.filter(|_| next.is_ge()));
         let same = match (x, y) {
             (Some(x), Some(y)) => before.get(&x.details)? == after.get(&y.details)?,
@@ -140,6 +141,7 @@ pub(super) fn ranks(old: &Database, new: &Database, facts: &HashSet<&str>) -> Re
         };
         let least = (least.0.clone(), least.1.clone());
         let is_least = |r: &Record| (&r.id, &r.feed) == (&least.0, &least.1);
+        // A feed may use an id twice, for different releases: all records of an id have one rank.
         while let Some(record) = a.take_if(|r| is_least(r)) {
             ranks.old.push(RecordDigest { rank, hash: record.hash, facts: record.facts });
             a = before.next()?;

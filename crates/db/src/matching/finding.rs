@@ -63,6 +63,7 @@ impl FindingContext<'_> {
         let (severity, severity_source) = severity::select(row, own, &ratings);
         Some(Finding {
             vulnerability: vulnerability.to_owned(),
+            // The most severe class of those that the records name: malware in one feed is malware.
             class: records().map(|a| a.class).min().unwrap_or_default(),
             fixed_versions: fixed_versions(fixing, self.order),
             because: because(hit, &advisory.id),
@@ -130,6 +131,7 @@ fn fixed_versions(hit: &Hit<'_>, order: VersionScheme) -> Vec<String> {
             _ => None,
         })
         .collect();
+    // The smallest first, and before all the end of the interval that the version is in: the fix of its own branch.
     later.sort_by(|a, b| order.compare(a, b));
     later.dedup();
     if let VersionSpan::Fixed(_, own) = hit.span {

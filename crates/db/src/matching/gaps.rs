@@ -32,6 +32,7 @@ pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) ->
         } else {
             gaps.extend(version_gap(package, &ecosystem));
         }
+        // Once for an ecosystem, not once for each of its packages.
         if !asked.contains(&ecosystem) {
             gaps.extend(ecosystem_gap(&ecosystem, db));
             asked.insert(ecosystem);

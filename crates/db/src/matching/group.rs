@@ -43,6 +43,7 @@ pub(super) fn by_vulnerability<'a>(advisories: impl Iterator<Item = &'a Advisory
             let other = *owner.entry(name).or_insert(index);
             let (a, b) = (root(&parent, other), root(&parent, index));
             if let Some(slot) = parent.get_mut(a.max(b)) {
+                // The lower index is the root, so that groups have the order of the records: reports are deterministic.
                 *slot = a.min(b);
             }
         }
@@ -83,6 +84,7 @@ fn root(parent: &[usize], mut index: usize) -> usize {
 
 fn rank(id: &str) -> u8 {
     match id {
+        // As most tools name a vulnerability: by its CVE, else its GHSA, else the id of the feed.
         _ if id.starts_with("CVE-") => 0,
         _ if id.starts_with("GHSA-") => 1,
         _ => 2,

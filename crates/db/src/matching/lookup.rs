@@ -56,6 +56,7 @@ fn rows_differ(delta: &Delta<'_>, keyed: &str, ecosystem: &Ecosystem, query: &Qu
     let Some(order) = ecosystem.version_scheme() else { return false };
     let changed = delta.rows(keyed, query.key, &query.name);
     changed.into_iter().flat_map(|changed| &changed.rows).any(|row| {
+        // A mark of "never affected" holds for every version, and takes findings away.
         let holds = row.never_affected() || hit::matching(row, ecosystem, query, order).is_some();
         holds && hit::applies(row, query) != hit::Applicability::No
     })

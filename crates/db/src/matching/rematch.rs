@@ -45,6 +45,7 @@ pub fn rematch(inventory: Inventory, delta: &Delta<'_>) -> Result<Rematched, Dat
     let named: BTreeSet<_> = packages().filter(|p| is_named(p, os, delta)).map(subject_name).collect();
     let subjects = subject::all(packages().filter(|p| named.contains(&subject_name(p)) && !ownership.covers(p)));
     let (mut old, mut new) = (ask(delta.old(), &subjects, os)?, ask(delta.new_database(), &subjects, os)?);
+    // `Rematched::Findings` has no place for other gaps.
     if old.gaps != new.gaps {
         return whole(inventory, delta);
     }

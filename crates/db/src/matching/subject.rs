@@ -67,6 +67,7 @@ pub(super) fn all<'a>(packages: impl Iterator<Item = &'a Package>) -> Vec<(Subje
         let subject = Subject {
             kind: package.kind,
             name: package.advisory_name().to_owned(),
+            // Without the epoch, which SOURCERPM does not have: binaries of one source would be two subjects.
             version: if package.kind == PackageType::Rpm { without_epoch(version) } else { version }.to_owned(),
             module: package.module.clone(),
         };
@@ -83,6 +84,7 @@ pub(super) fn all<'a>(packages: impl Iterator<Item = &'a Package>) -> Vec<(Subje
 /// The version of a source package: with its epoch where one of its binaries names it.
 fn version_with_epoch<'a>(packages: &[&'a Package]) -> &'a str {
     let versions = packages.iter().map(|package| package.advisory_version());
+    // One with an epoch says more; of several the largest text, so that it is always the same one.
     versions.max_by_key(|version| (version.contains(':'), *version)).unwrap_or_default()
 }
 
