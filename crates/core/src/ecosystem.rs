@@ -1,6 +1,7 @@
 //! Ecosystems: where names and versions of packages have their meaning; for distributions, with a release.
 
 mod base;
+mod debian;
 mod distro;
 
 pub use base::EcosystemBase;
@@ -49,6 +50,9 @@ impl Ecosystem {
         let one = match &self.base {
             EcosystemBase::RedHat => red_hat_release(release),
             EcosystemBase::Suse => suse_release(release),
+            EcosystemBase::Debian => debian::release(release).map(str::to_owned),
+            // The suffix of a language names the repository that the package is from: an image does not know it.
+            _ if self.is_language() => return Ecosystem { release: None, ..self },
             _ => None,
         };
         match one {
@@ -103,6 +107,13 @@ impl Ecosystem {
         }
     }
 
+    /// Whether its packages are a programming language's: they have no releases of a distribution.
+    fn is_language(&self) -> bool {
+        use VersionScheme as S;
+        let languages = [S::SemVer, S::SemVerBuild, S::Go, S::Pep440, S::Maven, S::RubyGems, S::NuGet, S::Packagist];
+        self.base != EcosystemBase::Echo && self.version_scheme().is_some_and(|scheme| languages.contains(&scheme) || scheme == S::Cran)
+    }
+
     /// Echo rebuilds packages of other ecosystems as `+echo.N`; its own packages have Debian's versions.
     fn echo_scheme(&self) -> VersionScheme {
         match self.release() {
@@ -124,10 +135,10 @@ impl Ecosystem {
     }
 }
 
-/// One name for each repository: `enterprise_linux:9::appstream`. Extended support: `rhel_eus:9.2::baseos`.
+/// One name for each repository and minor version: `enterprise_linux:9::appstream`, from 10 on `enterprise_linux:10.1`.
+/// Extended support: `rhel_eus:9.2::baseos`, `enterprise_linux_eus:10.2`.
 fn red_hat_release(release: &str) -> Option<String> {
-    let version = release.strip_prefix("enterprise_linux:")?;
-    let major: u16 = version.split_once("::").map_or(version, |(version, _)| version).parse().ok()?;
+    let major: u16 = release.strip_prefix("enterprise_linux:")?.split([':', '.']).next()?.parse().ok()?;
     Some(format!("enterprise_linux:{major}::{}", if major < 8 { "server" } else { "baseos" }))
 }
 
@@ -232,7 +243,9 @@ mod tests {
         };
         check("debian", "12", "bookworm", Some("Debian:12"));
         check("debian", "12.5", "bookworm", Some("Debian:12"));
-        check("debian", "", "trixie", Some("Debian:trixie"));
+        check("debian", "", "trixie", Some("Debian:13"));
+        check("debian", "", "forky", Some("Debian:14"));
+        check("debian", "", "sid", Some("Debian:sid"));
         check("debian", "", "", None);
         check("alpine", "3.18.4", "", Some("Alpine:v3.18"));
         check("alpine", "3.19_alpha20230901", "", Some("Alpine:edge"));
@@ -280,6 +293,9 @@ mod tests {
         check("Red Hat:enterprise_linux:8", "Red Hat:enterprise_linux:8::baseos");
         check("Red Hat:enterprise_linux:7::client", "Red Hat:enterprise_linux:7::server");
         check("Red Hat:rhel_eus:9.2::baseos", "Red Hat:rhel_eus:9.2::baseos");
+        check("Red Hat:enterprise_linux:10.0", "Red Hat:enterprise_linux:10::baseos");
+        check("Red Hat:enterprise_linux:10.2::appstream", "Red Hat:enterprise_linux:10::baseos");
+        check("Red Hat:enterprise_linux_eus:10.2", "Red Hat:enterprise_linux_eus:10.2");
         let suse = |product: &str, expected: &str| check(&format!("SUSE:{product}"), &format!("SUSE:{expected}"));
         let server = "Linux Enterprise Server 15 SP6";
         for product in ["Server", "Module for Basesystem", "Module for Python 3", "Server for SAP Applications"] {
@@ -292,6 +308,12 @@ mod tests {
             suse(own, own);
         }
         check("Debian:12", "Debian:12");
+        check("Debian:forky", "Debian:14");
+        check("Debian:unstable", "Debian:sid");
+        check("Packagist:https://packages.drupal.org/8", "Packagist");
+        check("Maven:https://repo1.maven.org/maven2", "Maven");
+        check("Echo:PyPI", "Echo:PyPI");
+        check("Alpine:v3.20", "Alpine:v3.20");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Distributions by the `ID` of their os-release: their package manager, the ecosystems of their releases, and the vendors
 //! whose packages their advisories cover.
 
-use super::{Ecosystem, EcosystemBase as Base, Os};
+use super::{Ecosystem, EcosystemBase as Base, Os, debian};
 use crate::package_type::PackageType;
 use crate::pattern;
 
@@ -134,11 +134,12 @@ fn major(os: &Os) -> Option<String> {
     os.version_id.split('.').next().filter(|major| !major.is_empty()).map(str::to_owned)
 }
 
-/// Testing and unstable carry no VERSION_ID; their codename is all there is.
+/// Testing and unstable carry no VERSION_ID; their codename is all there is, and both have that of testing.
 fn debian(os: &Os) -> Option<String> {
-    let named = Some(os.codename.clone()).filter(|codename| !codename.is_empty());
+    let named = Some(os.codename.as_str()).filter(|codename| !codename.is_empty());
+    let release = named.map(|codename| debian::release(codename).unwrap_or(codename).to_owned());
     let sid = || os.pretty_name.rsplit('/').next().filter(|c| *c == "sid").map(str::to_owned);
-    major(os).or(named).or_else(sid)
+    major(os).or(release).or_else(sid)
 }
 
 /// Every second April release is long-term support, and the ecosystem's name says so.

@@ -7,22 +7,6 @@ use tidewaiter_core::advisory::{Advisory, Affected, FixState, Interval, Interval
 use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 use tidewaiter_core::severity::Severity;
 
-/// Codenames and their release; others (sid, experimental) keep their name.
-const RELEASES: [(&str, &str); 12] = [
-    ("squeeze", "6"),
-    ("wheezy", "7"),
-    ("jessie", "8"),
-    ("stretch", "9"),
-    ("buster", "10"),
-    ("bullseye", "11"),
-    ("bookworm", "12"),
-    ("trixie", "13"),
-    ("forky", "14"),
-    ("duke", "15"),
-    ("etch", "4"),
-    ("lenny", "5"),
-];
-
 type Tracker = BTreeMap<String, BTreeMap<String, Vulnerability>>;
 
 #[derive(Deserialize)]
@@ -93,8 +77,7 @@ fn affected(source: &str, codename: &str, release: &Release) -> Option<Affected>
 
 /// The ecosystem of a codename; sid and experimental keep their name.
 pub(super) fn ecosystem(codename: &str) -> Ecosystem {
-    let number = RELEASES.iter().find(|(name, _)| *name == codename).map_or(codename, |(_, number)| number);
-    Ecosystem::with_release(EcosystemBase::Debian, number)
+    Ecosystem::with_release(EcosystemBase::Debian, codename).canonical()
 }
 
 fn open_state(release: &Release) -> FixState {

@@ -111,6 +111,7 @@ fn ecosystem(product: &Product) -> Option<Ecosystem> {
     let cpe = product.product_identification_helper.cpe.as_str();
     let rest = cpe.strip_prefix("cpe:/o:redhat:").or_else(|| cpe.strip_prefix("cpe:/a:redhat:"))?;
     let version = rest.strip_prefix("enterprise_linux:")?.split(':').next()?;
-    version.parse::<u16>().ok()?;
+    // From 10 on with a minor version.
+    version.split('.').next()?.parse::<u16>().ok()?;
     Some(Ecosystem::with_release(EcosystemBase::RedHat, rest).canonical())
 }
