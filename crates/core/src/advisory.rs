@@ -62,10 +62,13 @@ impl Advisory {
     }
 }
 
-/// The kind of a record. Only vulnerabilities count against an image (RustSec `informational`).
+/// The kind of a record; where several records are about one thing, the first of these is its kind. Malware and
+/// vulnerabilities count against an image, the others inform (RustSec `informational`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum AdvisoryClass {
+    /// The package itself is malicious (OSV ids `MAL-`): it violates every policy, whatever its rating.
+    Malware,
     /// A flaw that can be exploited.
     #[default]
     Vulnerability,
@@ -78,9 +81,14 @@ pub enum AdvisoryClass {
 }
 
 impl AdvisoryClass {
-    /// Whether it counts as a vulnerability.
+    /// Whether it is a vulnerability, which is what findings are unless they say otherwise.
     pub fn is_vulnerability(&self) -> bool {
         *self == AdvisoryClass::Vulnerability
+    }
+
+    /// Whether it counts against an image.
+    pub fn counts(&self) -> bool {
+        *self <= AdvisoryClass::Vulnerability
     }
 }
 

@@ -1,5 +1,6 @@
 //! Policy: what a report must fulfil for its image to be approved. The one place where "fail closed" is decided.
 
+use crate::advisory::AdvisoryClass;
 use crate::finding::Finding;
 use crate::report::{DatabaseInfo, Gap, Report};
 use crate::severity::Severity;
@@ -113,6 +114,7 @@ impl fmt::Display for Outcome {
 /// Whether a finding by itself violates a policy.
 pub fn blocks(finding: &Finding, policy: &Policy) -> bool {
     match finding.severity {
+        _ if finding.class == AdvisoryClass::Malware => true,
         Severity::Unknown => policy.unrated == UnratedAction::Hold,
         rated => rated >= policy.block_at.max(Severity::Negligible),
     }
@@ -196,6 +198,14 @@ mod tests {
         check(&Policy { block_at: Medium, ..default.clone() }, &[Medium], &[], Outcome::Violated);
         check(&Policy { block_at: Unknown, ..default.clone() }, &[Unknown], &[], Outcome::Pass);
         check(&Policy { incomplete: IncompleteAction::Allow, ..default }, &[], &[GapKind::NotCovered], Outcome::Pass);
+    }
+
+    #[test]
+    fn malware_violates_every_policy() {
+        let mut report = report(&[Severity::Unknown], &[]);
+        report.findings[0].class = AdvisoryClass::Malware;
+        let lenient = Policy { unrated: UnratedAction::Allow, ..Policy::default() };
+        assert_eq!(decide(&report, &lenient, Timestamp::UNIX_EPOCH).outcome, Outcome::Violated);
     }
 
     #[test]

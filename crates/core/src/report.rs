@@ -191,7 +191,7 @@ impl Report {
         inventory.gaps.dedup();
         findings.sort_by(order);
         let (findings, informational): (Vec<_>, Vec<_>) =
-            findings.into_iter().partition(|f| f.class.is_vulnerability());
+            findings.into_iter().partition(|f| f.class.counts());
         Report {
             schema_version: SCHEMA_VERSION,
             complete: inventory.gaps.is_empty(),

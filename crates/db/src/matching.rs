@@ -10,6 +10,7 @@ mod finding;
 mod gaps;
 mod group;
 mod hit;
+mod kernel;
 mod lookup;
 mod ownership;
 mod rematch;
@@ -53,9 +54,11 @@ pub fn judge(inventory: Inventory, db: &Database) -> Result<Report, DatabaseErro
     Ok(report)
 }
 
-/// Whether advisories can cover a package: a distribution's do not cover other vendors' packages.
+/// Whether advisories can cover a package: a distribution's do not cover other vendors' packages, and a kernel's do not
+/// cover its headers.
 fn judged(package: &Package, os: Option<&Os>) -> bool {
-    let comparable = !package.advisory_version().is_empty() && !package.is_unreleased();
+    let comparable =
+        !package.advisory_version().is_empty() && !package.is_unreleased() && !kernel::is_headers(package);
     comparable && (!package.kind.is_os() || os.is_none_or(|os| os.covers(package.kind, &package.vendor)))
 }
 

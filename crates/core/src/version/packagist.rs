@@ -34,6 +34,8 @@ enum Part<'a> {
 impl Part<'_> {
     fn of_word(word: &str) -> Self {
         match word {
+            // Composer's name of a branch of releases: `1.x-dev` is newer than all of them.
+            "x" | "X" => Part::Number(7, "9999999"),
             _ if word.starts_with("dev") => Part::Dev,
             _ if word.starts_with('a') => Part::Alpha,
             _ if word.starts_with('b') => Part::Beta,

@@ -88,6 +88,10 @@ fn same_flavour(span: &VersionSpan<'_>, version: &str) -> bool {
 }
 
 fn contains(span: VersionSpan<'_>, query: &Query, order: VersionScheme) -> bool {
+    // Composer compares a branch with no number: no range holds `dev-main`.
+    if order == VersionScheme::Packagist && query.version.starts_with("dev-") {
+        return span == VersionSpan::Exact(&query.version);
+    }
     let above = match span {
         VersionSpan::Fixed(lo, _) | VersionSpan::Last(lo, _) | VersionSpan::Open(lo) => is_above(lo, query, order),
         VersionSpan::Exact(_) => true,
@@ -95,9 +99,9 @@ fn contains(span: VersionSpan<'_>, query: &Query, order: VersionScheme) -> bool 
     above
         && match span {
             VersionSpan::Fixed(_, fixed) => compare(query, fixed, order) == Ordering::Less,
-            VersionSpan::Last(_, last) => compare(query, last, order) != Ordering::Greater,
+            VersionSpan::Last(_, last) => compare_inclusive(query, last, order) != Ordering::Greater,
             VersionSpan::Open(_) => true,
-            VersionSpan::Exact(exact) => compare(query, exact, order) == Ordering::Equal,
+            VersionSpan::Exact(exact) => compare_inclusive(query, exact, order) == Ordering::Equal,
         }
 }
 
@@ -107,6 +111,28 @@ fn is_above(lo: LowerBound<'_>, query: &Query, order: VersionScheme) -> bool {
         LowerBound::From(lo) => compare(query, lo, order) != Ordering::Less,
         LowerBound::After(lo) => compare(query, lo, order) == Ordering::Greater,
     }
+}
+
+/// The queried version against a bound that is vulnerable itself. A local build of Python (`2.10.0+cu128`) is of the
+/// version that it is made from (PEP 440, "Version matching", "Inclusive ordered comparison").
+///
+/// Composer fills a version up with zeros: `1.0` is `1.0.0` (Composer, "Versions and constraints").
+fn compare_inclusive(query: &Query, bound: &str, order: VersionScheme) -> Ordering {
+    match order {
+        VersionScheme::Pep440 if !bound.contains('+') => {
+            order.compare(query.version.split_once('+').map_or(query.version.as_str(), |(public, _)| public), bound)
+        }
+        VersionScheme::Packagist => order.compare(&query.version, &filled_up(bound, &query.version)),
+        _ => compare(query, bound, order),
+    }
+}
+
+/// A version with as many numbers as `like` has: `1.0` like `1.0.0-beta1` is `1.0.0`.
+fn filled_up(version: &str, like: &str) -> String {
+    let numbers = |v: &str| v.split('.').take_while(|part| part.starts_with(|c: char| c.is_ascii_digit())).count();
+    let plain = version.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let missing = if plain { numbers(like).saturating_sub(numbers(version)) } else { 0 };
+    version.to_owned() + &".0".repeat(missing)
 }
 
 /// The queried version against a bound.

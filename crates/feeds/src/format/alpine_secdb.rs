@@ -53,7 +53,7 @@ fn ecosystem(secdb: &Secdb) -> Option<Ecosystem> {
     let hosts = [
         ("wolfi.dev", EcosystemBase::Wolfi),
         ("cgr.dev", EcosystemBase::Chainguard),
-        ("minimal.dev", EcosystemBase::MinimOs),
+        ("packages.mini.dev", EcosystemBase::MinimOs),
     ];
     let prefix = secdb.urlprefix.as_deref()?;
     hosts.into_iter().find(|(host, _)| prefix.contains(host)).map(|(_, name)| Ecosystem::new(name))
@@ -137,6 +137,7 @@ mod tests {
         };
         check(r#""urlprefix":"https://packages.wolfi.dev","reponame":"os","#, Some("Wolfi"));
         check(r#""urlprefix":"https://packages.cgr.dev/chainguard","#, Some("Chainguard"));
+        check(r#""urlprefix":"https://packages.mini.dev","reponame":"os","#, Some("MinimOS"));
         check(r#""distroversion":"v3.20","urlprefix":"https://dl-cdn.alpinelinux.org/alpine","#, Some("Alpine:v3.20"));
         check(r#""urlprefix":"https://packages.example","#, None);
         check("", None);

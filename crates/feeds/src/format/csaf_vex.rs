@@ -140,17 +140,20 @@ fn rows(vulnerability: &Vulnerability, products: &Products<'_>) -> Vec<Affected>
     let mut out: BTreeMap<String, Affected> = BTreeMap::new();
     for (status, ids) in &vulnerability.product_status {
         for id in ids {
-            let Some(component) = products.component(id).filter(|c| c.arch != "src") else { continue };
+            // Beside a fixed source package stand its binary packages; without a fix it may stand alone.
+            let Some(component) = products.component(id).filter(|c| c.arch != "src" || c.version.is_empty()) else {
+                continue;
+            };
             let Some(mut row) = row(status, &component) else { continue };
             row.severity = severities.get(id.as_str()).copied().unwrap_or_default();
             if row.fix_state == FixState::NotFixed {
                 row.fix_state = states.get(id.as_str()).copied().unwrap_or(FixState::NotFixed);
             }
             // A package is listed once for each architecture.
-            let Affected { ecosystem, package, module, intervals, never_affected, .. } = &row;
-            let key = format!("{ecosystem} {package} {module:?} {intervals:?} {never_affected}");
+            let Affected { ecosystem, package, key, module, intervals, never_affected, .. } = &row;
+            let key = format!("{ecosystem} {package} {key:?} {module:?} {intervals:?} {never_affected}");
             let known = out.entry(key).or_insert(row);
-            known.arches.extend(Some(component.arch).filter(|arch| !arch.is_empty()));
+            known.arches.extend(Some(component.arch).filter(|arch| !arch.is_empty() && arch != "src"));
         }
     }
     out.into_values().map(tidy).collect()
@@ -162,14 +165,16 @@ fn row(status: &str, component: &Component) -> Option<Affected> {
             (vec![Interval::until(IntervalEnd::Fixed(version.to_owned()))], FixState::Fixed, false)
         }
         // A version here is only the one that the vendor examined.
-        ("known_affected" | "first_affected" | "last_affected", _) => {
+        // What is still under investigation may be: nothing says that it is not.
+        ("known_affected" | "first_affected" | "last_affected" | "under_investigation", _) => {
             (vec![Interval::until(IntervalEnd::Open)], FixState::NotFixed, false)
         }
         // "Not affected" for one build says nothing about other builds.
         ("known_not_affected", "") => (Vec::new(), FixState::Unknown, true),
         _ => return None,
     };
-    let row = Affected::new(component.ecosystem.clone(), &component.name, KeyKind::Binary);
+    let key = if component.arch == "src" { KeyKind::Source } else { KeyKind::Binary };
+    let row = Affected::new(component.ecosystem.clone(), &component.name, key);
     Some(Affected { intervals, fix_state, never_affected, module: component.module(), ..row })
 }
 
@@ -222,6 +227,7 @@ mod tests {
               {{"product":{{"product_id":"c.a","name":"c","product_identification_helper":{{"purl":"pkg:rpm/redhat/curl@7.76-26.el9_3.2?arch=aarch64&epoch=1"}}}}}},
               {{"product":{{"product_id":"c.src","name":"c","product_identification_helper":{{"purl":"pkg:rpm/redhat/curl@7.76-26.el9_3.2?arch=src"}}}}}},
               {{"product":{{"product_id":"c","name":"curl","product_identification_helper":{{"purl":"pkg:rpm/redhat/curl"}}}}}},
+              {{"product":{{"product_id":"c.source","name":"c","product_identification_helper":{{"purl":"pkg:rpm/redhat/libxml2?arch=src"}}}}}},
               {{"product":{{"product_id":"n","name":"n","product_identification_helper":{{"purl":"pkg:rpm/redhat/nodejs@18.1-1.module%2Bel8?arch=x86_64&rpmmod=nodejs:18:8090:abc"}}}}}},
               {{"product":{{"product_id":"x","name":"x","product_identification_helper":{{"purl":"pkg:rpm/redhat/npm@9-1?arch=x86_64"}}}}}},
               {{"product":{{"product_id":"nodejs:20/npm","name":"nodejs:20/npm"}}}}]}}],
@@ -231,6 +237,7 @@ mod tests {
               {{"full_product_name":{{"product_id":"B9:c.src"}},"product_reference":"c.src","relates_to_product_reference":"B9"}},
               {{"full_product_name":{{"product_id":"E9:c.x"}},"product_reference":"c.x","relates_to_product_reference":"E9"}},
               {{"full_product_name":{{"product_id":"R8:c"}},"product_reference":"c","relates_to_product_reference":"R8"}},
+              {{"full_product_name":{{"product_id":"R8:c.source"}},"product_reference":"c.source","relates_to_product_reference":"R8"}},
               {{"full_product_name":{{"product_id":"R8:n"}},"product_reference":"n","relates_to_product_reference":"R8"}},
               {{"full_product_name":{{"product_id":"R8:M"}},"product_reference":"M","relates_to_product_reference":"R8"}},
               {{"full_product_name":{{"product_id":"R8:M:x"}},"product_reference":"x","relates_to_product_reference":"R8:M"}},
@@ -247,8 +254,14 @@ mod tests {
         let line = |r: &Affected| {
             let end = r.intervals.first().map_or("never".to_owned(), |i| format!("{:?}", i.end));
             format!(
-                "{} {} {end} {:?} {} {:?} {:?}",
-                r.ecosystem, r.package, r.fix_state, r.severity, r.arches, r.module
+                "{} {} {end} {:?} {} {:?} {:?}{}",
+                r.ecosystem,
+                r.package,
+                r.fix_state,
+                r.severity,
+                r.arches,
+                r.module,
+                if r.key == KeyKind::Source { " of a source" } else { "" }
             )
         };
         records.advisories.iter().flat_map(|a| a.affected.iter().map(line)).collect()
@@ -282,7 +295,14 @@ mod tests {
             r#"{"known_not_affected":["R8:c","B9:c.x"]}"#,
             &["Red Hat:enterprise_linux:8::baseos curl never Unknown low [] Outside"],
         );
-        check(r#"{"under_investigation":["R8:c"]}"#, &[]);
+        check(
+            r#"{"known_affected":["R8:c.source"]}"#,
+            &["Red Hat:enterprise_linux:8::baseos libxml2 Open NotFixed unknown [] Outside of a source"],
+        );
+        check(
+            r#"{"under_investigation":["R8:c"]}"#,
+            &["Red Hat:enterprise_linux:8::baseos curl Open EndOfLife low [] Outside"],
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::{FeedContext, Problem, Records};
 use crate::rpm_modules;
 use events::{holds, intervals};
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, AdvisoryClass, Affected, FixState, Interval, IntervalEnd, KeyKind};
 use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
@@ -37,7 +38,7 @@ struct Record {
     #[serde(default)]
     references: Option<Vec<Reference>>,
     #[serde(default)]
-    database_specific: Option<BTreeMap<String, serde_json::Value>>,
+    database_specific: Option<BTreeMap<String, Value>>,
 }
 
 #[derive(Deserialize)]
@@ -50,7 +51,7 @@ struct RawAffected {
     #[serde(default)]
     severity: Option<Vec<RawSeverity>>,
     #[serde(default)]
-    database_specific: Option<BTreeMap<String, serde_json::Value>>,
+    database_specific: Option<BTreeMap<String, Value>>,
 }
 
 #[derive(Deserialize)]
@@ -64,14 +65,15 @@ struct Range {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
-    events: Vec<BTreeMap<String, String>>,
+    events: Vec<BTreeMap<String, Value>>,
 }
 
 #[derive(Deserialize)]
 struct RawSeverity {
     #[serde(rename = "type")]
     kind: String,
-    score: String,
+    #[serde(default)]
+    score: Value,
 }
 
 #[derive(Deserialize)]
@@ -114,6 +116,12 @@ fn advisory(id: String, record: Record, feed: &str) -> Advisory {
     let affected = record.affected.unwrap_or_default();
     // A rating of one package replaces the record's; the worst of them is shown as the record's.
     ratings.extend(affected.iter().flat_map(|a| self::ratings(a.severity.as_deref(), feed)));
+    let aliases = record.aliases.unwrap_or_default();
+    let malware = std::iter::once(&id).chain(&aliases).any(|name| name.starts_with(MALWARE));
+    if malware {
+        // These records have no vector: there is no degree of malice.
+        ratings.push(Rating::of_level(feed, Severity::Critical));
+    }
     let mut upstream = record.upstream.unwrap_or_default();
     let of_rpm = |p: &RawPackage| Ecosystem::from(p.ecosystem.as_str()).version_scheme() == Some(VersionScheme::Rpm);
     // Distributions with rpm list their CVEs as related; elsewhere "related" does not mean the same vulnerability.
@@ -122,19 +130,26 @@ fn advisory(id: String, record: Record, feed: &str) -> Advisory {
     }
     upstream.sort();
     upstream.dedup();
+    // The vector of a record about several CVEs is that of the worst of them.
+    if upstream.iter().filter(|name| name.starts_with("CVE-")).count() > 1 {
+        ratings.retain(|rating| rating.vector.is_none());
+    }
     Advisory {
         feed: feed.to_owned(),
-        aliases: record.aliases.unwrap_or_default(),
+        aliases,
         upstream,
         summary: record.summary,
         modified: record.modified,
         references: record.references.unwrap_or_default().into_iter().map(|r| r.url).take(8).collect(),
-        class: affected.iter().map(class).min().unwrap_or_default(),
+        class: if malware { AdvisoryClass::Malware } else { affected.iter().map(class).min().unwrap_or_default() },
         affected: rows(&affected),
         ratings,
         id,
     }
 }
+
+/// Records of malicious packages (OSV schema, "Database prefixes"; <https://github.com/ossf/malicious-packages>).
+const MALWARE: &str = "MAL-";
 
 /// RustSec's `unmaintained`, `unsound` and `notice` records are not vulnerabilities.
 fn class(affected: &RawAffected) -> AdvisoryClass {
@@ -151,12 +166,16 @@ fn row(affected: &RawAffected) -> Option<Affected> {
     let package = affected.package.as_ref()?;
     let ecosystem = Ecosystem::from(package.ecosystem.as_str());
     let ranges = || affected.ranges.iter().flatten().filter(|r| r.kind != "GIT");
-    let intervals: Vec<Interval> = ranges().flat_map(|range| intervals(range, &ecosystem)).collect();
+    let mut intervals: Vec<Interval> = ranges().flat_map(|range| intervals(range, &ecosystem)).collect();
+    if let Some(last_known) = specific(affected.database_specific.as_ref(), "last_known_affected_version_range") {
+        events::bound(&mut intervals, last_known);
+    }
     let mut events = ranges().flat_map(|range| range.events.iter().flatten().map(|(kind, _)| kind.as_str()));
     let fixed = events.any(|kind| kind == "fixed");
     let bounded = intervals.iter().any(|i| matches!(i.end, IntervalEnd::Fixed(_)));
     let versions = affected.versions.clone().unwrap_or_default();
-    if intervals.is_empty() && versions.is_empty() {
+    let never_affected = is_distribution(&ecosystem) && ranges().count() > 0 && ranges().all(events::is_denial);
+    if intervals.is_empty() && versions.is_empty() && !never_affected {
         return None;
     }
     let key = if source_keyed(ecosystem.base()) { KeyKind::Source } else { KeyKind::Binary };
@@ -164,7 +183,9 @@ fn row(affected: &RawAffected) -> Option<Affected> {
         module: rpm_modules::of(&ecosystem, &intervals),
         intervals,
         versions,
+        never_affected,
         fix_state: match (fixed, bounded) {
+            _ if never_affected => FixState::Unknown,
             (true, _) => FixState::Fixed,
             // Bounded by a `limit` only.
             (false, true) => FixState::NotFixed,
@@ -184,7 +205,7 @@ fn rows(affected: &[RawAffected]) -> Vec<Affected> {
     for row in affected.iter().filter(|a| Some(class(a)) == lowest).filter_map(row) {
         let same = |known: &&mut Affected| {
             (&known.ecosystem, &known.package, known.severity) == (&row.ecosystem, &row.package, row.severity)
-                && known.module == row.module
+                && (&known.module, known.never_affected) == (&row.module, row.never_affected)
         };
         match out.iter_mut().find(same) {
             Some(known) => {
@@ -212,7 +233,14 @@ fn tidy(row: &mut Affected) {
     row.versions.dedup();
 }
 
-/// Distributions whose OSV records name source packages. AlmaLinux and Red Hat name the binary packages.
+/// Whether the vendor of the packages also writes the records about them.
+fn is_distribution(ecosystem: &Ecosystem) -> bool {
+    let scheme = ecosystem.version_scheme();
+    scheme.is_some_and(|scheme| [VersionScheme::Deb, VersionScheme::Apk, VersionScheme::Rpm].contains(&scheme))
+}
+
+/// Distributions whose OSV records name source packages. AlmaLinux and Red Hat name the binary packages, Wolfi, Chainguard
+/// and MinimOS the packages that an origin is split into (OSV schema, "Defined ecosystems").
 fn source_keyed(base: &EcosystemBase) -> bool {
     use EcosystemBase as Base;
     matches!(
@@ -221,9 +249,6 @@ fn source_keyed(base: &EcosystemBase) -> bool {
             | Base::Ubuntu
             | Base::Echo
             | Base::Alpine
-            | Base::Wolfi
-            | Base::Chainguard
-            | Base::MinimOs
             | Base::Alpaquita
             | Base::BellSoft
             | Base::RockyLinux
@@ -241,15 +266,19 @@ fn ratings(raw: Option<&[RawSeverity]>, feed: &str) -> Vec<Rating> {
 
 fn rating(raw: &RawSeverity, feed: &str) -> Option<Rating> {
     match raw.kind.starts_with("CVSS") {
-        true => Rating::from_vector(feed, &raw.score),
-        false => raw.score.parse().ok().map(|severity| Rating::of_level(feed, severity)),
+        true => Rating::from_vector(feed, raw.score.as_str()?),
+        false => raw.score.as_str()?.parse().ok().map(|severity| Rating::of_level(feed, severity)),
     }
 }
 
 /// GHSA's own level: LOW, MODERATE, HIGH, CRITICAL.
-fn word(specific: Option<&BTreeMap<String, serde_json::Value>>, feed: &str) -> Option<Rating> {
-    let severity: Severity = specific?.get("severity")?.as_str()?.parse().ok()?;
-    Some(Rating::of_level(feed, severity))
+fn word(fields: Option<&BTreeMap<String, Value>>, feed: &str) -> Option<Rating> {
+    Some(Rating::of_level(feed, specific(fields, "severity")?.parse().ok()?))
+}
+
+/// A text of `database_specific`, whose fields each database defines for itself.
+fn specific<'a>(fields: Option<&'a BTreeMap<String, Value>>, name: &str) -> Option<&'a str> {
+    fields?.get(name)?.as_str()
 }
 
 #[cfg(test)]
@@ -269,6 +298,79 @@ mod tests {
         let rows = &records.advisories[0].affected;
         let found: Vec<_> = rows.iter().map(|r| (r.package.as_str(), r.intervals.len(), r.severity)).collect();
         assert_eq!(found, [("a", 2, Severity::Unknown), ("b", 0, Severity::Medium)]);
+    }
+
+    /// The rows of a record of one npm package with these fields.
+    fn rows_of(fields: &str) -> Vec<Affected> {
+        let json = format!(r#"{{"id":"X-1","affected":[{{"package":{{"ecosystem":"npm","name":"a"}},{fields}}}]}}"#);
+        let mut records = Records::default();
+        assert!(parse("a.json", json.as_bytes(), &feed("osv", &[]), &mut records).unwrap());
+        records.advisories.remove(0).affected
+    }
+
+    #[test]
+    fn ranges_without_a_fix_end_where_the_database_says() {
+        let check = |last_known: &str, events: &str, expected: IntervalEnd| {
+            let rows = rows_of(&format!(
+                r#""ranges":[{{"type":"SEMVER","events":[{{"introduced":"0"}}{events}]}}],
+                "database_specific":{{"last_known_affected_version_range":"{last_known}"}}"#
+            ));
+            assert_eq!(rows[0].intervals, [Interval::until(expected)], "{last_known}");
+            assert!(!matches!(rows[0].fix_state, FixState::Fixed) || !events.is_empty(), "{last_known}");
+        };
+        check("< 2.3.1", "", IntervalEnd::Fixed("2.3.1".into()));
+        check("<= 2.3.1", "", IntervalEnd::LastAffected("2.3.1".into()));
+        check("> 2.3.1", "", IntervalEnd::Open);
+        check("< 2.3.1", r#",{"fixed":"2.0.0"}"#, IntervalEnd::Fixed("2.0.0".into()));
+    }
+
+    #[test]
+    fn a_distribution_says_what_it_never_had() {
+        let check = |ecosystem: &str, expected: Option<(KeyKind, bool)>| {
+            let json = format!(
+                r#"{{"id":"CGA-1","upstream":["CVE-1"],"affected":[{{"package":{{"ecosystem":"{ecosystem}","name":"syncthing-compat"}},
+                "ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}},{{"fixed":"0"}}]}}]}}]}}"#
+            );
+            let mut records = Records::default();
+            assert!(parse("a.json", json.as_bytes(), &feed("osv", &[]), &mut records).unwrap());
+            let row = records.advisories[0].affected.first();
+            assert_eq!(row.map(|row| (row.key, row.never_affected)), expected, "{ecosystem}");
+        };
+        check("Chainguard", Some((KeyKind::Binary, true)));
+        check("Wolfi", Some((KeyKind::Binary, true)));
+        check("Alpine:v3.20", Some((KeyKind::Source, true)));
+        check("npm", None);
+    }
+
+    #[test]
+    fn one_odd_value_does_not_lose_a_record() {
+        let check = |fields: &str, expected: &[IntervalEnd]| {
+            let ends: Vec<_> = rows_of(fields)[0].intervals.iter().map(|i| i.end.clone()).collect();
+            assert_eq!(ends, expected, "{fields}");
+        };
+        let range = |fixed: &str| format!(r#""ranges":[{{"type":"SEMVER","events":[{{"introduced":"0"}},{{"fixed":{fixed}}}]}}]"#);
+        check(&range("null"), &[IntervalEnd::Open]);
+        check(&range("2"), &[IntervalEnd::Fixed("2".into())]);
+        check(
+            &format!(r#"{},"severity":[{{"type":"CVSS_V3","score":9.8}},{{"type":"CVSS_V3"}}]"#, range(r#""2.0.0""#)),
+            &[IntervalEnd::Fixed("2.0.0".into())],
+        );
+    }
+
+    #[test]
+    fn malicious_packages_are_a_class_of_their_own() {
+        let check = |id: &str, aliases: &str, expected: (AdvisoryClass, Option<Severity>)| {
+            let json = format!(
+                r#"{{"id":"{id}","aliases":{aliases},"affected":[{{"package":{{"ecosystem":"npm","name":"a"}},"versions":["5.6.1"]}}]}}"#
+            );
+            let mut records = Records::default();
+            assert!(parse("a.json", json.as_bytes(), &feed("osv", &[]), &mut records).unwrap());
+            let advisory = &records.advisories[0];
+            assert_eq!((advisory.class, advisory.ratings.first().map(|r| r.severity)), expected, "{id}");
+        };
+        check("MAL-2025-46969", "[]", (AdvisoryClass::Malware, Some(Severity::Critical)));
+        check("GHSA-1", r#"["MAL-2025-46969"]"#, (AdvisoryClass::Malware, Some(Severity::Critical)));
+        check("GHSA-1", "[]", (AdvisoryClass::Vulnerability, None));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! A range's events as intervals (OSV schema, "Evaluation").
 
 use super::Range;
+use serde_json::Value;
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use tidewaiter_core::advisory::{Interval, IntervalEnd};
 use tidewaiter_core::ecosystem::Ecosystem;
@@ -11,8 +13,9 @@ pub(super) fn intervals(range: &Range, ecosystem: &Ecosystem) -> Vec<Interval> {
     let compare = |a: &str, b: &str| compare(a, b, ecosystem);
     let mut events: Vec<(u8, &str)> = Vec::new();
     let mut limits: Vec<&str> = Vec::new();
-    for (kind, version) in range.events.iter().flatten() {
-        match kind.as_str() {
+    let texts: Vec<(&str, Cow<'_, str>)> = range.events.iter().flatten().filter_map(text).collect();
+    for (kind, version) in &texts {
+        match *kind {
             "introduced" => events.push((0, version)),
             "last_affected" => events.push((1, version)),
             "fixed" => events.push((2, version)),
@@ -44,6 +47,34 @@ pub(super) fn intervals(range: &Range, ecosystem: &Ecosystem) -> Vec<Interval> {
     }
     out.extend(open.map(|from| interval(from, IntervalEnd::Open)));
     limited(out, &limits, ecosystem)
+}
+
+/// An event with its version; `None` where that is neither text nor a number.
+fn text<'a>((kind, version): (&'a String, &'a Value)) -> Option<(&'a str, Cow<'a, str>)> {
+    match version {
+        Value::String(version) => Some((kind, version.into())),
+        Value::Number(version) => Some((kind, version.to_string().into())),
+        _ => None,
+    }
+}
+
+/// Whether a range says that no version is affected: it is fixed before the first one.
+pub(super) fn is_denial(range: &Range) -> bool {
+    let mut fixes = range.events.iter().flatten().filter_map(text).filter(|(kind, _)| *kind == "fixed");
+    fixes.next().is_some_and(|(_, version)| version == "0") && fixes.next().is_none()
+}
+
+/// Ends the open intervals where the database says that its knowledge ends: `< 2.3.1`, `<= 2.3.1` (GitHub's
+/// `last_known_affected_version_range`). That is not a fix.
+pub(super) fn bound(intervals: &mut [Interval], last_known: &str) {
+    let end = match (last_known.strip_prefix("<="), last_known.strip_prefix('<')) {
+        (Some(version), _) => IntervalEnd::LastAffected(version.trim().to_owned()),
+        (None, Some(version)) => IntervalEnd::Fixed(version.trim().to_owned()),
+        (None, None) => return,
+    };
+    for interval in intervals.iter_mut().filter(|interval| interval.end == IntervalEnd::Open) {
+        interval.end = end.clone();
+    }
 }
 
 /// "0" is before all versions, even those that sort below it.

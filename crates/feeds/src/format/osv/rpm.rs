@@ -13,9 +13,8 @@ pub(super) fn is_rpm(advisory: &Advisory) -> bool {
 
 /// One advisory for each release that a record covers: ids are reused for other releases.
 pub(super) fn advisories(mut advisory: Advisory, details: &str) -> Vec<Advisory> {
-    if advisory.ratings.is_empty() {
-        advisory.ratings.extend(word(&advisory));
-    }
+    let word = word(&advisory).filter(|word| !advisory.ratings.contains(word));
+    advisory.ratings.extend(word);
     let streams = streams(&advisory.summary, details);
     let mut releases: BTreeMap<Ecosystem, Vec<Affected>> = BTreeMap::new();
     for mut row in std::mem::take(&mut advisory.affected) {
