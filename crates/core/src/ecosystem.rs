@@ -111,7 +111,8 @@ impl Ecosystem {
     fn is_language(&self) -> bool {
         use VersionScheme as S;
         let languages = [S::SemVer, S::SemVerBuild, S::Go, S::Pep440, S::Maven, S::RubyGems, S::NuGet, S::Packagist];
-        self.base != EcosystemBase::Echo && self.version_scheme().is_some_and(|scheme| languages.contains(&scheme) || scheme == S::Cran)
+        self.base != EcosystemBase::Echo
+            && self.version_scheme().is_some_and(|scheme| languages.contains(&scheme) || scheme == S::Cran)
     }
 
     /// Echo rebuilds packages of other ecosystems as `+echo.N`; its own packages have Debian's versions.

@@ -190,8 +190,7 @@ impl Report {
         inventory.gaps.sort();
         inventory.gaps.dedup();
         findings.sort_by(order);
-        let (findings, informational): (Vec<_>, Vec<_>) =
-            findings.into_iter().partition(|f| f.class.counts());
+        let (findings, informational): (Vec<_>, Vec<_>) = findings.into_iter().partition(|f| f.class.counts());
         Report {
             schema_version: SCHEMA_VERSION,
             complete: inventory.gaps.is_empty(),

@@ -4,6 +4,7 @@
 //! packages → subjects (one source package each) → queries (by source, by binary) → hits → groups (one per CVE) → findings
 //! ```
 
+mod denial;
 mod duplicate;
 mod explain;
 mod finding;
@@ -18,12 +19,12 @@ mod subject;
 
 use crate::error::DatabaseError;
 use crate::reader::Database;
+use denial::Denials;
 pub use explain::{ExplainedRow, explain};
 use hit::{Applicability, Hit};
 pub use lookup::{Lookup, lookups};
 use ownership::Ownership;
 pub use rematch::{Rematched, rematch};
-use std::collections::BTreeSet;
 use subject::{Query, Subject};
 use tidewaiter_core::advisory::{Advisory, KeyKind};
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
@@ -57,8 +58,7 @@ pub fn judge(inventory: Inventory, db: &Database) -> Result<Report, DatabaseErro
 /// Whether advisories can cover a package: a distribution's do not cover other vendors' packages, and a kernel's do not
 /// cover its headers.
 fn judged(package: &Package, os: Option<&Os>) -> bool {
-    let comparable =
-        !package.advisory_version().is_empty() && !package.is_unreleased() && !kernel::is_headers(package);
+    let comparable = !package.advisory_version().is_empty() && !package.is_unreleased() && !kernel::is_headers(package);
     comparable && (!package.kind.is_os() || os.is_none_or(|os| os.covers(package.kind, &package.vendor)))
 }
 
@@ -98,15 +98,10 @@ fn match_subject(
     if hits.is_empty() {
         return Ok(Matched { findings: Vec::new(), gaps });
     }
-    let never = queries.iter().map(|q| never_affected(db, &ecosystem, q)).collect::<Result<Vec<_>, _>>()?;
+    let denials = queries.iter().map(|q| Denials::of(db, &ecosystem, q)).collect::<Result<Vec<_>, _>>()?;
     let mut findings = Vec::new();
     for group in group::by_vulnerability(hits.iter().map(|(advisory, _)| advisory)) {
-        let denied = |hit: &Hit<'_>| {
-            // What is said of the source package holds for all of its binaries; what is said of one binary, for that
-            // one.
-            let by = queries.iter().zip(&never).filter(|(q, _)| q.key == KeyKind::Source || *q == hit.query);
-            by.flat_map(|(_, never)| never).any(|name| group.names().any(|n| n == name))
-        };
+        let denied = |hit: &Hit<'_>| denials.iter().any(|denials| denials.deny(&group, hit));
         let members = group.members.iter().filter_map(|i| hits.get(*i)).filter(|(_, hit)| !denied(hit));
         let facts = finding::facts(db, group.names())?;
         let members: Vec<_> = members.collect();
@@ -114,18 +109,6 @@ fn match_subject(
         findings.extend(context.finding(group.vulnerability, &members, facts));
     }
     Ok(Matched { findings, gaps })
-}
-
-/// Vulnerabilities that the vendor says this package never had: they overrule other feeds' records.
-fn never_affected(db: &Database, ecosystem: &Ecosystem, query: &Query) -> Result<BTreeSet<String>, DatabaseError> {
-    let mut out = BTreeSet::new();
-    for row in hit::rows(db, ecosystem, query).filter(|row| row.never_affected()) {
-        if hit::applies(&row, query) != Applicability::No {
-            let advisory = row.advisory()?;
-            out.extend(advisory.vulnerabilities().into_iter().map(str::to_owned));
-        }
-    }
-    Ok(out)
 }
 
 /// The records that apply to one package, by either of its names, for spot checks. Of a package built in a module, also

@@ -91,6 +91,43 @@ fn versions_match_their_intervals() {
 }
 
 #[test]
+fn local_builds_and_branches_have_their_rules() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let last =
+        |ecosystem: &str, version: &str| row(ecosystem, "a", &[(None, IntervalEnd::LastAffected(version.into()))]);
+    let mut listed = row("PyPI", "listed", &[]);
+    listed.versions = vec!["2.10.0".into(), "3.0+local".into()];
+    let open = row("Packagist", "open", &[(None, fixed("2.0"))]);
+    build(&path, vec![advisory("X-1", &[], vec![last("PyPI", "2.10.0"), listed, last("Packagist", "1.0"), open])]);
+    let db = Database::open_verified(&path).unwrap();
+    let check = |ecosystem: &str, name: &str, version: &str, expected: bool| {
+        let found = matching::vulnerabilities(&db, &Ecosystem::new(ecosystem), name, version).unwrap();
+        assert_eq!(!found.is_empty(), expected, "{name} {version}");
+    };
+    check("PyPI", "a", "2.10.0+cu128", true);
+    check("PyPI", "a", "2.10.1+cu128", false);
+    check("PyPI", "listed", "2.10.0+cpu", true);
+    check("PyPI", "listed", "3.0+local", true);
+    check("PyPI", "listed", "3.0", false);
+    check("Packagist", "a", "1.0.0", true);
+    check("Packagist", "a", "1.0.0-beta1", true);
+    check("Packagist", "a", "1.0.1", false);
+    check("Packagist", "open", "dev-main", false);
+    check("Packagist", "open", "2.x-dev", false);
+    check("Packagist", "open", "1.x-dev", true);
+}
+
+#[test]
+fn kernel_headers_have_no_vulnerabilities_of_kernels() {
+    let found = |name: &str| {
+        let advisory = advisory("CVE-1", &[], vec![row("Debian:12", "linux", &[(None, IntervalEnd::Open)])]);
+        judged(vec![advisory], package(PackageType::Deb, name, "6.1.99-1", "linux")).len()
+    };
+    assert_eq!((found("linux-libc-dev"), found("linux-image-6.1.0-21-amd64")), (0, 1));
+}
+
+#[test]
 fn binaries_of_one_source_and_records_of_one_vulnerability_are_one_finding() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");

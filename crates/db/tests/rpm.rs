@@ -136,6 +136,29 @@ fn architectures_and_epochs_limit_rows() {
 }
 
 #[test]
+fn the_advisory_of_the_installed_minor_release_counts() {
+    let plain = |fixed: &str| row("kernel-core", fixed, ModuleScope::Outside);
+    let advisories = || {
+        vec![
+            advisory("ALSA-1", &["CVE-1"], vec![plain("5.14.0-427.40.1.el9_4")]),
+            advisory("ALSA-2", &["CVE-1"], vec![plain("5.14.0-503.11.1.el9_5")]),
+            advisory("ALSA-3", &["CVE-3"], vec![plain("5.14.0-503.11.1.el9_5")]),
+        ]
+    };
+    let check = |version: &str, expected: &[&str]| {
+        let report = judge(advisories(), vec![rpm("kernel-core", version, "", "")]);
+        let found: Vec<&str> = report.findings.iter().map(|f| f.vulnerability.as_str()).collect();
+        assert_eq!(found, expected, "{version}");
+    };
+    check("5.14.0-427.13.1.el9_4", &["CVE-1", "CVE-3"]);
+    check("5.14.0-427.40.1.el9_4", &["CVE-3"]);
+    check("5.14.0-427.42.1.el9_4", &["CVE-3"]);
+    check("5.14.0-362.8.1.el9_3", &["CVE-1", "CVE-3"]);
+    check("5.14.0-503.11.1.el9_5", &[]);
+    check("5.14.0-570.el9_6", &[]);
+}
+
+#[test]
 fn other_vendors_packages_are_named_and_not_judged() {
     let advisories = vec![advisory("ALSA-1", &["CVE-1"], vec![row("docker", "3-1", ModuleScope::Outside)])];
     let package = Package { vendor: "Docker".into(), ..rpm("docker", "2-1", "", "") };

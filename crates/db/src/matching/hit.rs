@@ -87,7 +87,7 @@ fn same_flavour(span: &VersionSpan<'_>, version: &str) -> bool {
     }
 }
 
-fn contains(span: VersionSpan<'_>, query: &Query, order: VersionScheme) -> bool {
+pub(super) fn contains(span: VersionSpan<'_>, query: &Query, order: VersionScheme) -> bool {
     // Composer compares a branch with no number: no range holds `dev-main`.
     if order == VersionScheme::Packagist && query.version.starts_with("dev-") {
         return span == VersionSpan::Exact(&query.version);

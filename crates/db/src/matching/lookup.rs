@@ -2,7 +2,7 @@
 //! inventories for which a look-up may return something else.
 
 use super::subject::{self, Query};
-use super::{hit, judged};
+use super::{denial, hit, judged};
 use crate::delta::Delta;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -56,8 +56,8 @@ fn rows_differ(delta: &Delta<'_>, keyed: &str, ecosystem: &Ecosystem, query: &Qu
     let Some(order) = ecosystem.version_scheme() else { return false };
     let changed = delta.rows(keyed, query.key, &query.name);
     changed.into_iter().flat_map(|changed| &changed.rows).any(|row| {
-        // A mark of "never affected" holds for every version, and takes findings away.
-        let holds = row.never_affected() || hit::matching(row, ecosystem, query, order).is_some();
+        // A denial takes findings away, for versions that its row does not match.
+        let holds = denial::may_deny(row, query) || hit::matching(row, ecosystem, query, order).is_some();
         holds && hit::applies(row, query) != hit::Applicability::No
     })
 }

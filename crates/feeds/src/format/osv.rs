@@ -348,7 +348,9 @@ mod tests {
             let ends: Vec<_> = rows_of(fields)[0].intervals.iter().map(|i| i.end.clone()).collect();
             assert_eq!(ends, expected, "{fields}");
         };
-        let range = |fixed: &str| format!(r#""ranges":[{{"type":"SEMVER","events":[{{"introduced":"0"}},{{"fixed":{fixed}}}]}}]"#);
+        let range = |fixed: &str| {
+            format!(r#""ranges":[{{"type":"SEMVER","events":[{{"introduced":"0"}},{{"fixed":{fixed}}}]}}]"#)
+        };
         check(&range("null"), &[IntervalEnd::Open]);
         check(&range("2"), &[IntervalEnd::Fixed("2".into())]);
         check(
