@@ -15,7 +15,7 @@ use tidewaiter_core::package::{Location, Package, PackageType};
 use tidewaiter_core::report::{
     DatabaseInfo, Gap, GapKind, ImageInfo, Inventory, LayerInfo, Report, SCHEMA_VERSION, SupportPeriod,
 };
-use tidewaiter_core::severity::{Rating, Severity};
+use tidewaiter_core::severity::{Rating, RatingRole, Severity};
 
 /// Lists whose elements the page describes elsewhere: they are findings, or locations.
 const ELSEWHERE: [&str; 3] = ["suppressed[].finding", "informational[]", "findings[].installed[].locations[]"];
@@ -93,6 +93,7 @@ fn finding() -> Finding {
             severity: Severity::Critical,
             score: Some(9.8),
             vector: Some("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".into()),
+            role: Some(RatingRole::Nvd),
         }],
         kev: Some(date(2025, 2, 3)),
         epss: Some(Epss { score: 0.42, percentile: 0.97 }),
@@ -240,7 +241,7 @@ fn the_page_names_every_value_of_the_enumerations() {
     states.iter().for_each(|state| check(serde_json::to_value(state).unwrap()));
     let statuses = [SuppressionStatus::NotAffected, SuppressionStatus::Fixed, SuppressionStatus::Accepted];
     statuses.iter().for_each(|status| check(serde_json::to_value(status).unwrap()));
-    let classes = [AdvisoryClass::Unmaintained, AdvisoryClass::Unsound, AdvisoryClass::Notice];
+    let classes = [AdvisoryClass::Malware, AdvisoryClass::Unmaintained, AdvisoryClass::Unsound, AdvisoryClass::Notice];
     classes.iter().for_each(|class| check(serde_json::to_value(class).unwrap()));
 }
 

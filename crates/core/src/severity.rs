@@ -1,6 +1,7 @@
 //! Severities and ratings: how bad a vulnerability is, by which source.
 
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::fmt;
 use std::str::FromStr;
 
@@ -118,12 +119,27 @@ pub struct Rating {
     /// The CVSS vector as published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vector: Option<String>,
+    /// What the source is to the CVE's record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<RatingRole>,
+}
+
+/// What a source is to a CVE's record (CVE Program, "CVE Record Format"). Lower ones are preferred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RatingRole {
+    /// The numbering authority that published it: usually the vendor.
+    Cna,
+    /// An authorized data publisher, which adds to it: CISA.
+    Adp,
+    /// The National Vulnerability Database.
+    Nvd,
 }
 
 impl Rating {
     /// A rating without a score.
     pub fn of_level(source: &str, severity: Severity) -> Self {
-        Rating { source: source.to_owned(), severity, score: None, vector: None }
+        Rating { source: source.to_owned(), severity, score: None, vector: None, role: None }
     }
 
     /// A rating from a CVSS vector of any version (2.0 without prefix, `CVSS:3.0/…`, `CVSS:3.1/…`, `CVSS:4.0/…`).
@@ -140,6 +156,7 @@ impl Rating {
             severity: Severity::from_score(score),
             score: Some(score),
             vector: Some(vector.to_owned()),
+            role: None,
         })
     }
 
@@ -155,8 +172,8 @@ impl Rating {
     }
 }
 
-/// The rating that policy uses, in this order: the row of this package, the advisory's own source,
-/// the other sources' CVSS by version. Returns the severity and where it comes from.
+/// The rating that policy uses, in this order: the row of this package, the advisory's own source, the other sources by
+/// their role (CNA, ADP, NVD, others), of one role the newest CVSS. Returns the severity and where it comes from.
 pub fn select(row: Option<(Severity, &str)>, own_source: &str, ratings: &[Rating]) -> (Severity, String) {
     if let Some((severity, source)) = row.filter(|(s, _)| *s != Severity::Unknown) {
         return (severity, source.to_owned());
@@ -165,7 +182,7 @@ pub fn select(row: Option<(Severity, &str)>, own_source: &str, ratings: &[Rating
     let best = rated()
         .filter(|r| r.source == own_source)
         .max_by_key(|r| (r.vector.is_none(), r.method_rank()))
-        .or_else(|| rated().max_by(|a, b| a.method_rank().cmp(&b.method_rank()).then_with(|| b.source.cmp(&a.source))));
+        .or_else(|| rated().min_by_key(|r| (r.role.is_none(), r.role, Reverse(r.method_rank()), &r.source)));
     best.map_or((Severity::Unknown, String::new()), |r| (r.severity, r.source.clone()))
 }
 
@@ -195,5 +212,19 @@ mod tests {
         assert_eq!(select(Some((Severity::Unknown, "debian")), "ghsa", &all), (Severity::Medium, "ghsa".into()));
         assert_eq!(select(None, "other", &all), (Severity::Critical, "nvd".into()));
         assert_eq!(select(None, "other", &[]), (Severity::Unknown, String::new()));
+    }
+
+    #[test]
+    fn other_sources_are_ranked_by_their_role() {
+        let rating = |source: &str, role, severity| Rating { role, ..Rating::of_level(source, severity) };
+        let check = |ratings: &[(&str, Option<RatingRole>)], expected: &str| {
+            let all: Vec<Rating> = ratings.iter().map(|(source, role)| rating(source, *role, Severity::High)).collect();
+            assert_eq!(select(None, "own", &all).1, expected);
+        };
+        let (cna, adp, nvd) = (Some(RatingRole::Cna), Some(RatingRole::Adp), Some(RatingRole::Nvd));
+        check(&[("nvd", nvd), ("security@example.org", cna), ("134c704f", adp)], "security@example.org");
+        check(&[("nvd", nvd), ("134c704f", adp)], "134c704f");
+        check(&[("a-third@example.org", None), ("nvd", nvd)], "nvd");
+        check(&[("b", None), ("a", None)], "a");
     }
 }

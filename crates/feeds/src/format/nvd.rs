@@ -3,7 +3,7 @@
 use super::{FeedContext, Problem, Records};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use tidewaiter_core::severity::Rating;
+use tidewaiter_core::severity::{Rating, RatingRole};
 
 #[derive(Deserialize)]
 struct Page {
@@ -16,8 +16,12 @@ struct Item {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Cve {
     id: String,
+    /// The numbering authority that published it.
+    #[serde(default)]
+    source_identifier: String,
     #[serde(default)]
     metrics: BTreeMap<String, Vec<Metric>>,
 }
@@ -49,13 +53,26 @@ pub(super) fn parse(name: &str, bytes: &[u8], _: &FeedContext, records: &mut Rec
     for item in items {
         let metrics = item.cve.metrics.into_iter().filter(|(kind, _)| kind.starts_with("cvssMetric"));
         for metric in metrics.flat_map(|(_, metrics)| metrics) {
-            // NVD's records also hold ratings by CNAs and other authorized publishers.
-            let source = if metric.source == "nvd@nist.gov" { "nvd" } else { metric.source.as_str() };
+            let (source, role) = source(&metric.source, &item.cve.source_identifier);
             let rating = metric.cvss_data.and_then(|data| Rating::from_vector(source, &data.vector_string));
+            let rating = rating.map(|rating| Rating { role, ..rating });
             records.ratings.entry(item.cve.id.clone()).or_default().extend(rating);
         }
     }
     Ok(true)
+}
+
+/// CISA's container of additional data ("Vulnrichment"), by its identifier in the CVE Program.
+const CISA_ADP: &str = "134c704f-9b21-4f2e-91b3-4a467353bcc0";
+
+/// The name and role of a rating's source. NVD's records also hold ratings by others.
+fn source<'a>(source: &'a str, authority: &str) -> (&'a str, Option<RatingRole>) {
+    match source {
+        "nvd@nist.gov" => ("nvd", Some(RatingRole::Nvd)),
+        CISA_ADP => ("cisa-adp", Some(RatingRole::Adp)),
+        _ if source == authority => (source, Some(RatingRole::Cna)),
+        _ => (source, None),
+    }
 }
 
 #[cfg(test)]
@@ -72,5 +89,16 @@ mod tests {
         assert!(parse("a.json", json, &FeedContext::default(), &mut records).unwrap());
         let found: Vec<Severity> = records.ratings["CVE-1"].iter().map(|r| r.severity).collect();
         assert_eq!(found, [Severity::High, Severity::Critical]);
+    }
+
+    #[test]
+    fn sources_have_a_role() {
+        let check = |name: &str, expected: (&str, Option<RatingRole>)| {
+            assert_eq!(source(name, "security@apache.org"), expected);
+        };
+        check("nvd@nist.gov", ("nvd", Some(RatingRole::Nvd)));
+        check("134c704f-9b21-4f2e-91b3-4a467353bcc0", ("cisa-adp", Some(RatingRole::Adp)));
+        check("security@apache.org", ("security@apache.org", Some(RatingRole::Cna)));
+        check("cna@vuldb.com", ("cna@vuldb.com", None));
     }
 }

@@ -75,7 +75,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
 }
 
 fn rating(feed: &str, score: f64) -> Rating {
-    Rating { source: feed.to_owned(), severity: Severity::from_score(score), score: Some(score), vector: None }
+    Rating { score: Some(score), ..Rating::of_level(feed, Severity::from_score(score)) }
 }
 
 fn requirements(texts: Option<&[String]>) -> Result<Set, String> {
