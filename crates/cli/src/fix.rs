@@ -22,8 +22,7 @@ pub(crate) fn run(args: &FixArgs) -> Result<Exit> {
         OutputFormat::Json => render::json(&plan)?,
         OutputFormat::Table => {
             let mut text = fix_text(&plan);
-            text.extend(report.inventory.gaps.iter().map(render::gap));
-            text.extend(verdict.old_database.map(|why| format!("{why}\n")));
+            text.extend(report.inventory.gaps.iter().chain(&verdict.gaps).map(render::gap));
             write!(io::stdout(), "{text}")?;
         }
     }

@@ -132,7 +132,7 @@ pub(crate) async fn print(
     match (output, reports.as_slice()) {
         (OutputFormat::Json, [one]) => render::json(one)?,
         (OutputFormat::Json, several) => render::json(several)?,
-        (OutputFormat::Table, all) => all.iter().try_for_each(|report| render::table(report, outcome, None))?,
+        (OutputFormat::Table, all) => all.iter().try_for_each(|report| render::table(report, outcome, &[]))?,
     }
     Ok(outcome)
 }

@@ -21,15 +21,15 @@ pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<()> {
     Ok(())
 }
 
-/// Prints a report as a table. `old_database`: why the database's age makes the report incomplete.
-pub(crate) fn table(report: &Report, outcome: Outcome, old_database: Option<&str>) -> Result<()> {
-    let text = table_text(report, outcome, old_database, Colour::of_stdout(), Timestamp::now());
+/// Prints a report as a table. `gaps`: those that the day of the evaluation adds to the report's own.
+pub(crate) fn table(report: &Report, outcome: Outcome, gaps: &[Gap]) -> Result<()> {
+    let text = table_text(report, outcome, gaps, Colour::of_stdout(), Timestamp::now());
     Ok(write!(io::stdout().lock(), "{text}")?)
 }
 
 const HEAD: [&str; 7] = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "EXPLOITED"];
 
-fn table_text(report: &Report, outcome: Outcome, old_database: Option<&str>, colour: Colour, now: Timestamp) -> String {
+fn table_text(report: &Report, outcome: Outcome, gaps: &[Gap], colour: Colour, now: Timestamp) -> String {
     // In UTC, as the dates of releases are compared everywhere: the report of one day is the same in every time zone.
     let today = now.to_zoned(TimeZone::UTC).date();
     let mut out = heading(report);
@@ -38,13 +38,12 @@ fn table_text(report: &Report, outcome: Outcome, old_database: Option<&str>, col
     }
     out.push_str(&suppressed(report));
     out.extend(report.support.iter().filter_map(|support| ended(support, today)));
-    out.extend(report.inventory.gaps.iter().map(gap));
+    out.extend(report.inventory.gaps.iter().chain(gaps).map(gap));
     out.push_str(&format!("Database: built {}\n", built_as_of(report.database.built, now)));
-    out.extend(old_database.map(|why| format!("gap: vulnerabilities published since the database was built: {why}\n")));
-    if !report.complete || old_database.is_some() {
+    if !report.complete || !gaps.is_empty() {
         out.push_str("This report is incomplete: the image cannot be called clean.\n");
     }
-    out.push_str(&format!("Policy: {}\n", outcome));
+    out.push_str(&format!("Policy: {outcome}\n"));
     // Last, where a person and `tail -1` look.
     out.push_str(&format!("{}\n", report.counts.sentence()));
     out
@@ -189,6 +188,7 @@ fn built_as_of(built: Option<Timestamp>, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidewaiter_core::policy::{self, Policy};
 
     #[test]
     fn the_end_of_support_is_shown_from_the_day_after() {
@@ -220,7 +220,8 @@ mod tests {
         });
         let report: Report = serde_json::from_value(report).unwrap_or_else(|e| unreachable!("{e}"));
         let now = "2025-01-10T00:00:00Z".parse().unwrap_or_default();
-        let old_database = Some("the database is too old");
-        insta::assert_snapshot!(table_text(&report, Outcome::Incomplete, old_database, Colour::Off, now));
+        let policy = Policy { max_database_age_days: Some(5), ..Policy::default() };
+        let verdict = policy::decide(&report, &policy, now);
+        insta::assert_snapshot!(table_text(&report, verdict.outcome, &verdict.gaps, Colour::Off, now));
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::advisory::AdvisoryClass;
 use crate::finding::Finding;
-use crate::report::{DatabaseInfo, Gap, Report};
+use crate::report::{DatabaseInfo, Gap, GapKind, Report};
 use crate::severity::Severity;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -84,10 +85,9 @@ pub struct Verdict {
     /// Findings and gaps that the policy allows and that deserve attention.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// Why the database is too old, if it is; a reason or a warning says so too. Not a part of the report, which depends
-    /// on no clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub old_database: Option<String>,
+    /// The gaps that the day of the evaluation makes, which reasons or warnings name too: the report depends on no clock.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
 }
 
 /// The results of policy, least severe first. A violation wins over incompleteness: it is certain.
@@ -132,9 +132,9 @@ pub fn decide(report: &Report, policy: &Policy, now: Timestamp) -> Verdict {
         }
     }
     let violated = !reasons.is_empty();
-    let old_database = old_database(&report.database, policy, now);
-    let mut incomplete: Vec<String> = report.inventory.gaps.iter().map(gap_sentence).collect();
-    incomplete.extend(old_database.iter().map(|why| format!("OldDatabase: {why}")));
+    let gaps: Vec<Gap> =
+        old_database(&report.database, policy, now).into_iter().chain(end_of_support(report, now)).collect();
+    let incomplete: Vec<String> = report.inventory.gaps.iter().chain(&gaps).map(gap_sentence).collect();
     let held = policy.incomplete == IncompleteAction::Hold && !incomplete.is_empty();
     if held { &mut reasons } else { &mut warnings }.extend(incomplete);
     let outcome = match (violated, held) {
@@ -142,7 +142,7 @@ pub fn decide(report: &Report, policy: &Policy, now: Timestamp) -> Verdict {
         (false, true) => Outcome::Incomplete,
         (false, false) => Outcome::Pass,
     };
-    Verdict { outcome, reasons, warnings, old_database }
+    Verdict { outcome, reasons, warnings, gaps }
 }
 
 fn sentence(f: &Finding) -> String {
@@ -150,15 +150,28 @@ fn sentence(f: &Finding) -> String {
     format!("{} ({}) in {} {}, {fix}", f.vulnerability, f.severity, f.package, f.installed_version)
 }
 
-/// Why the database is too old, if it is.
-fn old_database(database: &DatabaseInfo, policy: &Policy, now: Timestamp) -> Option<String> {
+/// The gap of a database that is too old.
+fn old_database(database: &DatabaseInfo, policy: &Policy, now: Timestamp) -> Option<Gap> {
     let most = policy.max_database_age_days?;
-    let next = "build a new one, or import it";
-    let Some(built) = database.built else {
-        return Some(format!("the database does not say when it was built; {next}"));
+    let why = match database.built.map(|built| now.duration_since(built).as_hours() / 24) {
+        None => "the database does not say when it was built".to_owned(),
+        Some(days) if days >= i64::from(most) => format!("the database is {days} days old; the limit is {most} days"),
+        Some(_) => return None,
     };
-    let days = now.duration_since(built).as_hours() / 24;
-    (days >= i64::from(most)).then(|| format!("the database is {days} days old; the limit is {most} days; {next}"))
+    let message = format!("{why}; build a new one, or import it");
+    Some(Gap { kind: GapKind::OldDatabase, subject: "database".to_owned(), message })
+}
+
+/// The gap of a release without advisories: none tells of a new vulnerability. Days are those of UTC, so that the verdict
+/// of one moment is the same everywhere.
+fn end_of_support(report: &Report, now: Timestamp) -> Option<Gap> {
+    let support = report.support.as_ref()?;
+    let (until, release) = (support.advisories_until(), &support.ecosystem);
+    (until < now.to_zoned(TimeZone::UTC).date()).then(|| Gap {
+        kind: GapKind::EndOfSupport,
+        subject: release.to_string(),
+        message: format!("{release} has had no advisories since {until}; move to a release that is supported"),
+    })
 }
 
 fn gap_sentence(gap: &Gap) -> String {
@@ -168,7 +181,7 @@ fn gap_sentence(gap: &Gap) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{GapKind, testing};
+    use crate::report::{SupportPeriod, testing};
 
     fn report(severities: &[Severity], gaps: &[GapKind]) -> Report {
         let gap = |kind: &GapKind| Gap { kind: *kind, subject: "s".into(), message: "m".into() };
@@ -201,6 +214,24 @@ mod tests {
     }
 
     #[test]
+    fn a_release_without_advisories_is_a_gap() {
+        let check = |release: &str, extended: Option<&str>, today: &str, expected: Outcome| {
+            let day = |text: &str| text.parse().unwrap();
+            let mut report = report(&[], &[]);
+            let (ecosystem, extended_until) = (release.into(), extended.map(day));
+            report.support = Some(SupportPeriod { ecosystem, until: day("2024-08-14"), extended_until });
+            let now = format!("{today}T12:00:00Z").parse().unwrap();
+            assert_eq!(decide(&report, &Policy::default(), now).outcome, expected, "{release} {today}");
+        };
+        check("Debian:11", Some("2026-08-31"), "2026-08-31", Outcome::Pass);
+        check("Debian:11", Some("2026-08-31"), "2026-09-01", Outcome::Incomplete);
+        check("Ubuntu:20.04:LTS", Some("2030-04-30"), "2026-09-01", Outcome::Pass);
+        check("Red Hat:enterprise_linux:7::server", Some("2028-06-30"), "2026-09-01", Outcome::Incomplete);
+        check("Alpine:v3.18", None, "2024-08-14", Outcome::Pass);
+        check("Alpine:v3.18", None, "2024-08-15", Outcome::Incomplete);
+    }
+
+    #[test]
     fn malware_violates_every_policy() {
         let mut report = report(&[Severity::Unknown], &[]);
         report.findings[0].class = AdvisoryClass::Malware;
@@ -217,8 +248,7 @@ mod tests {
             let now = "2026-01-06T00:00:00Z".parse().unwrap();
             let verdict = decide(&report, &policy, now);
             assert_eq!(verdict.outcome, expected, "{most:?} {built}");
-            let reason = verdict.old_database.map(|why| format!("OldDatabase: {why}"));
-            assert_eq!(verdict.reasons, Vec::from_iter(reason), "{most:?} {built}");
+            assert_eq!(verdict.reasons, verdict.gaps.iter().map(gap_sentence).collect::<Vec<_>>(), "{most:?} {built}");
         };
         check(None, "2001-01-01T00:00:00Z", Outcome::Pass);
         check(Some(5), "2026-01-01T00:00:01Z", Outcome::Pass);

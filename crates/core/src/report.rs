@@ -1,6 +1,6 @@
 //! The report: everything one scan saw, in a documented and versioned form.
 
-use crate::ecosystem::{Ecosystem, Os};
+use crate::ecosystem::{Ecosystem, EcosystemBase, Os};
 use crate::finding::{Counts, Finding, SuppressedFinding};
 use crate::image::{Digest, Platform};
 use crate::package::Package;
@@ -106,6 +106,10 @@ pub enum GapKind {
     Unclear,
     /// No package was found in the image.
     NothingRecognized,
+    /// The database is too old to know what matters.
+    OldDatabase,
+    /// The image's release gets no security fixes any more, and no advisories.
+    EndOfSupport,
 }
 
 /// The database that findings are from.
@@ -153,6 +157,15 @@ pub struct SupportPeriod {
     /// Last day of extended support, by volunteers or for subscribers (LTS, ESM), where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extended_until: Option<Date>,
+}
+
+impl SupportPeriod {
+    /// Last day on which advisories are published for the release as an image names it. Extended support is another
+    /// product with its own advisories, but for Debian and Ubuntu.
+    pub fn advisories_until(&self) -> Date {
+        let extended = matches!(self.ecosystem.base(), EcosystemBase::Debian | EcosystemBase::Ubuntu);
+        self.extended_until.filter(|_| extended).unwrap_or(self.until)
+    }
 }
 
 /// A finished scan.
