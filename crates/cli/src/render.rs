@@ -9,7 +9,7 @@ use std::io::{self, BufWriter, Write};
 use tidewaiter_core::advisory::FixState;
 use tidewaiter_core::finding::{Finding, SuppressedFinding, SuppressionStatus};
 use tidewaiter_core::policy::Outcome;
-use tidewaiter_core::report::{Gap, Report, SupportPeriod};
+use tidewaiter_core::report::{Gap, GapKind, Report, SupportPeriod};
 
 /// Prints a value as JSON.
 pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<()> {
@@ -37,7 +37,9 @@ fn table_text(report: &Report, outcome: Outcome, gaps: &[Gap], colour: Colour, n
         out.push_str(&format!("\n{}\n", findings(report, colour)));
     }
     out.push_str(&suppressed(report));
-    out.extend(report.support.iter().filter_map(|support| ended(support, today)));
+    if !gaps.iter().any(|gap| gap.kind == GapKind::EndOfSupport) {
+        out.extend(report.support.iter().filter_map(|support| ended(support, today)));
+    }
     out.extend(report.inventory.gaps.iter().chain(gaps).map(gap));
     out.push_str(&format!("Database: built {}\n", built_as_of(report.database.built, now)));
     if !report.complete || !gaps.is_empty() {

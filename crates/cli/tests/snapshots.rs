@@ -99,7 +99,7 @@ impl Machine {
     fn other_feeds(&self) {
         self.write("kev.json", r#"{"vulnerabilities": [{"cveID": "CVE-2025-0001", "dateAdded": "2025-02-03"}]}"#);
         self.write("epss.csv", "cve,epss,percentile\nCVE-2025-0002,0.42,0.97\n");
-        let releases = "version,codename,series,created,release,eol,eol-lts\n98,Test,test,2015-01-01,2015-02-01,2018-03-01,2020-04-01\n";
+        let releases = "version,codename,series,created,release,eol,eol-lts\n98,Test,test,2015-01-01,2015-02-01,2018-03-01,2999-04-01\n";
         self.write("debian.csv", &releases.replace(",test,", ",98,"));
         self.write("feeds.toml", FEEDS);
     }
