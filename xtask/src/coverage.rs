@@ -59,7 +59,7 @@ fn systems(covered: &BTreeSet<&Ecosystem>) -> String {
         | `ID` | package manager | ecosystem | releases judged with the default feeds |\n|---|---|---|---|\n"
             .to_owned();
     for distribution in DISTRIBUTIONS {
-        let of = |ecosystem: &&&Ecosystem| ecosystem.base() == distribution.base;
+        let of = |ecosystem: &&&Ecosystem| *ecosystem.base() == distribution.base;
         let releases: Vec<String> =
             covered.iter().filter(of).map(|e| e.release().unwrap_or("rolling").to_owned()).collect();
         let releases =

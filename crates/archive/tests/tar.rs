@@ -3,7 +3,7 @@
 
 use std::io::Read;
 use tidewaiter_archive::tar::{HEADER_BYTES, TarEntryKind, TarReader};
-use tidewaiter_testkit::layer::{Compression, LayerBuilder, entry, header, padded, pax};
+use tidewaiter_testkit::layer::{LayerCompression, LayerBuilder, entry, header, padded, pax};
 
 /// "kind path size content" of each entry, or the error at the end.
 fn read(tar: &[u8]) -> Vec<String> {
@@ -242,7 +242,7 @@ fn sparse_files_are_expanded() {
 fn own_reader_agrees_with_another_one() {
     let long = format!("{}/x", "d".repeat(180));
     let layer = LayerBuilder::new().file("f", "x".repeat(600)).file(&long, "abc").symlink("a", &long).dir("b/");
-    let bytes = layer.file("c/d", "").build(Compression::Plain).bytes;
+    let bytes = layer.file("c/d", "").build(LayerCompression::Plain).bytes;
     let mut other = tar::Archive::new(bytes.as_slice());
     let entries = other.entries().unwrap().map(|e| e.unwrap());
     let expected: Vec<String> =

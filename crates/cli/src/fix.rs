@@ -16,17 +16,18 @@ pub(crate) fn run(args: &FixArgs) -> Result<Exit> {
     let report = local::scan(&args.image, &args.local)?;
     let policy = args.local.policy();
     let now = Timestamp::now();
+    let verdict = policy::decide(&report, &policy, now);
     let plan = upgrade::plan(&report, &policy, now);
     match args.output {
         OutputFormat::Json => render::json(&plan)?,
         OutputFormat::Table => {
             let mut text = fix_text(&plan);
             text.extend(report.inventory.gaps.iter().map(render::gap));
-            text.extend(policy::too_old(&report.database, &policy, now).map(|why| format!("{why}\n")));
+            text.extend(verdict.old_database.map(|why| format!("{why}\n")));
             write!(io::stdout(), "{text}")?;
         }
     }
-    Ok(exit::of(policy::decide(&report, &policy, now).outcome))
+    Ok(exit::of(verdict.outcome))
 }
 
 fn fix_text(plan: &UpgradePlan) -> String {

@@ -31,12 +31,9 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit> {
 
 fn here(args: &ImageArgs) -> Result<Exit> {
     let report = local::scan(&args.image, &args.local)?;
-    let (policy, now) = (args.local.policy(), Timestamp::now());
-    let verdict = policy::decide(&report, &policy, now);
+    let verdict = policy::decide(&report, &args.local.policy(), Timestamp::now());
     match args.output {
-        OutputFormat::Table => {
-            render::table(&report, verdict.outcome, policy::too_old(&report.database, &policy, now).as_deref())?;
-        }
+        OutputFormat::Table => render::table(&report, verdict.outcome, verdict.old_database.as_deref())?,
         OutputFormat::Json => render::json(&report)?,
     }
     Ok(exit::of(verdict.outcome))

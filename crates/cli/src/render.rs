@@ -21,15 +21,15 @@ pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<()> {
     Ok(())
 }
 
-/// Prints a report as a table. `too_old`: why the database's age makes the report incomplete.
-pub(crate) fn table(report: &Report, outcome: Outcome, too_old: Option<&str>) -> Result<()> {
-    let text = table_text(report, outcome, too_old, Colour::of_stdout(), Timestamp::now());
+/// Prints a report as a table. `old_database`: why the database's age makes the report incomplete.
+pub(crate) fn table(report: &Report, outcome: Outcome, old_database: Option<&str>) -> Result<()> {
+    let text = table_text(report, outcome, old_database, Colour::of_stdout(), Timestamp::now());
     Ok(write!(io::stdout().lock(), "{text}")?)
 }
 
 const HEAD: [&str; 7] = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "EXPLOITED"];
 
-fn table_text(report: &Report, outcome: Outcome, too_old: Option<&str>, colour: Colour, now: Timestamp) -> String {
+fn table_text(report: &Report, outcome: Outcome, old_database: Option<&str>, colour: Colour, now: Timestamp) -> String {
     // In UTC, as the dates of releases are compared everywhere: the report of one day is the same in every time zone.
     let today = now.to_zoned(TimeZone::UTC).date();
     let mut out = heading(report);
@@ -40,8 +40,8 @@ fn table_text(report: &Report, outcome: Outcome, too_old: Option<&str>, colour: 
     out.extend(report.support.iter().filter_map(|support| ended(support, today)));
     out.extend(report.inventory.gaps.iter().map(gap));
     out.push_str(&format!("Database: built {}\n", built_as_of(report.database.built, now)));
-    out.extend(too_old.map(|why| format!("gap: vulnerabilities published since the database was built: {why}\n")));
-    if !report.complete || too_old.is_some() {
+    out.extend(old_database.map(|why| format!("gap: vulnerabilities published since the database was built: {why}\n")));
+    if !report.complete || old_database.is_some() {
         out.push_str("This report is incomplete: the image cannot be called clean.\n");
     }
     out.push_str(&format!("Policy: {}\n", outcome));
@@ -221,7 +221,7 @@ mod tests {
         });
         let report: Report = serde_json::from_value(report).unwrap_or_else(|e| unreachable!("{e}"));
         let now = "2025-01-10T00:00:00Z".parse().unwrap_or_default();
-        let too_old = Some("the database is too old");
-        insta::assert_snapshot!(table_text(&report, Outcome::Incomplete, too_old, Colour::Off, now));
+        let old_database = Some("the database is too old");
+        insta::assert_snapshot!(table_text(&report, Outcome::Incomplete, old_database, Colour::Off, now));
     }
 }

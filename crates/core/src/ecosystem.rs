@@ -1,7 +1,9 @@
 //! Ecosystems: where names and versions of packages have their meaning; for distributions, with a release.
 
+mod base;
 mod distro;
 
+pub use base::EcosystemBase;
 pub use distro::{DISTRIBUTIONS, Distribution};
 
 use crate::version::VersionScheme;
@@ -13,23 +15,23 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Ecosystem {
-    base: String,
+    base: EcosystemBase,
     release: Option<String>,
 }
 
 impl Ecosystem {
     /// The ecosystem without a release: `npm`.
-    pub fn new(base: &str) -> Self {
-        Ecosystem { base: base.to_owned(), release: None }
+    pub fn new(base: impl Into<EcosystemBase>) -> Self {
+        Ecosystem { base: base.into(), release: None }
     }
 
     /// The ecosystem of one release: `Debian` and `12`.
-    pub fn with_release(base: &str, release: &str) -> Self {
-        Ecosystem { base: base.to_owned(), release: Some(release.to_owned()) }
+    pub fn with_release(base: impl Into<EcosystemBase>, release: &str) -> Self {
+        Ecosystem { base: base.into(), release: Some(release.to_owned()) }
     }
 
     /// The part before the first colon.
-    pub fn base(&self) -> &str {
+    pub fn base(&self) -> &EcosystemBase {
         &self.base
     }
 
@@ -44,39 +46,60 @@ impl Ecosystem {
     #[must_use]
     pub fn canonical(self) -> Self {
         let release = self.release.as_deref().unwrap_or_default();
-        let one = match self.base.as_str() {
-            "Red Hat" => red_hat_release(release),
-            "SUSE" => suse_release(release),
+        let one = match &self.base {
+            EcosystemBase::RedHat => red_hat_release(release),
+            EcosystemBase::Suse => suse_release(release),
             _ => None,
         };
-        one.map(|release| Ecosystem::with_release(&self.base, &release)).unwrap_or(self)
+        match one {
+            Some(release) => Ecosystem { release: Some(release), ..self },
+            None => self,
+        }
     }
 
     /// How this ecosystem's versions are ordered (OSV schema, "Defined ecosystems"); `None` where they are not: `GIT`, whose
     /// versions are commits, and unknown names.
     pub fn version_scheme(&self) -> Option<VersionScheme> {
-        match self.base.as_str() {
-            "Echo" => Some(self.echo_scheme()),
-            "Debian" | "Ubuntu" => Some(VersionScheme::Deb),
-            "Alpine" | "Wolfi" | "Chainguard" | "MinimOS" | "Alpaquita" | "BellSoft Hardened Containers" => {
+        use EcosystemBase as Base;
+        match &self.base {
+            Base::Echo => Some(self.echo_scheme()),
+            Base::Debian | Base::Ubuntu => Some(VersionScheme::Deb),
+            Base::Alpine | Base::Wolfi | Base::Chainguard | Base::MinimOs | Base::Alpaquita | Base::BellSoft => {
                 Some(VersionScheme::Apk)
             }
-            "AlmaLinux" | "Amazon Linux" | "Azure Linux" | "CentOS" | "CentOS Stream" | "Fedora" | "Mageia"
-            | "Oracle Linux" | "Photon OS" | "Red Hat" | "Rocky Linux" | "SUSE" | "openEuler" | "openSUSE" => {
-                Some(VersionScheme::Rpm)
-            }
-            "npm" | "crates.io" | "Hex" | "Bitnami" | "Bioconductor" | "ConanCenter" | "GitHub Actions"
-            | "SwiftURL" | "VSCode" => Some(VersionScheme::SemVer),
-            "Pub" | "Julia" => Some(VersionScheme::SemVerBuild),
-            "Go" => Some(VersionScheme::Go),
-            "PyPI" => Some(VersionScheme::Pep440),
-            "Maven" => Some(VersionScheme::Maven),
-            "RubyGems" => Some(VersionScheme::RubyGems),
-            "NuGet" => Some(VersionScheme::NuGet),
-            "Packagist" => Some(VersionScheme::Packagist),
-            "CRAN" => Some(VersionScheme::Cran),
-            "Hackage" | "GHC" => Some(VersionScheme::Hackage),
-            _ => None,
+            Base::AlmaLinux
+            | Base::AmazonLinux
+            | Base::AzureLinux
+            | Base::CentOs
+            | Base::CentOsStream
+            | Base::Fedora
+            | Base::Mageia
+            | Base::OracleLinux
+            | Base::PhotonOs
+            | Base::RedHat
+            | Base::RockyLinux
+            | Base::Suse
+            | Base::OpenEuler
+            | Base::OpenSuse => Some(VersionScheme::Rpm),
+            Base::Npm
+            | Base::CratesIo
+            | Base::Hex
+            | Base::Bitnami
+            | Base::Bioconductor
+            | Base::ConanCenter
+            | Base::GitHubActions
+            | Base::SwiftUrl
+            | Base::VsCode => Some(VersionScheme::SemVer),
+            Base::Pub | Base::Julia => Some(VersionScheme::SemVerBuild),
+            Base::Go => Some(VersionScheme::Go),
+            Base::PyPi => Some(VersionScheme::Pep440),
+            Base::Maven => Some(VersionScheme::Maven),
+            Base::RubyGems => Some(VersionScheme::RubyGems),
+            Base::NuGet => Some(VersionScheme::NuGet),
+            Base::Packagist => Some(VersionScheme::Packagist),
+            Base::Cran => Some(VersionScheme::Cran),
+            Base::Hackage | Base::Ghc => Some(VersionScheme::Hackage),
+            Base::ArchLinux | Base::Other(_) => None,
         }
     }
 
@@ -93,9 +116,9 @@ impl Ecosystem {
     /// A package name as this ecosystem compares it: PEP 503 for PyPI, without regard to case for NuGet
     /// and Packagist, elsewhere the name itself.
     pub fn normalize(&self, name: &str) -> String {
-        match self.base.as_str() {
-            "PyPI" => pep503(name),
-            "NuGet" | "Packagist" => name.to_lowercase(),
+        match &self.base {
+            EcosystemBase::PyPi => pep503(name),
+            EcosystemBase::NuGet | EcosystemBase::Packagist => name.to_lowercase(),
             _ => name.to_owned(),
         }
     }
@@ -151,7 +174,7 @@ impl From<String> for Ecosystem {
     fn from(s: String) -> Self {
         match s.split_once(':') {
             Some((base, release)) => Ecosystem::with_release(base, release),
-            None => Ecosystem { base: s, release: None },
+            None => Ecosystem::new(s.as_str()),
         }
     }
 }
@@ -172,7 +195,7 @@ impl fmt::Display for Ecosystem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.release {
             Some(r) => write!(f, "{}:{r}", self.base),
-            None => f.write_str(&self.base),
+            None => self.base.fmt(f),
         }
     }
 }

@@ -4,7 +4,7 @@ mod purl;
 
 pub use crate::package_type::PackageType;
 
-use crate::ecosystem::{Ecosystem, Os};
+use crate::ecosystem::{Ecosystem, EcosystemBase, Os};
 use serde::{Deserialize, Serialize};
 
 impl PackageType {
@@ -148,7 +148,7 @@ impl Package {
 
     fn purl_name(&self) -> String {
         match self.kind {
-            PackageType::Pypi => Ecosystem::new("PyPI").normalize(&self.name),
+            PackageType::Pypi => Ecosystem::new(EcosystemBase::PyPi).normalize(&self.name),
             _ => self.split_name().1.to_owned(),
         }
     }

@@ -83,6 +83,10 @@ pub struct Verdict {
     /// Findings and gaps that the policy allows and that deserve attention.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Why the database is too old, if it is; a reason or a warning says so too. Not a part of the report, which depends
+    /// on no clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_database: Option<String>,
 }
 
 /// The results of policy, least severe first. A violation wins over incompleteness: it is certain.
@@ -126,13 +130,9 @@ pub fn decide(report: &Report, policy: &Policy, now: Timestamp) -> Verdict {
         }
     }
     let violated = !reasons.is_empty();
-    let incomplete: Vec<String> = report
-        .inventory
-        .gaps
-        .iter()
-        .map(gap_sentence)
-        .chain(too_old(&report.database, policy, now).map(|why| format!("OldDatabase: {why}")))
-        .collect();
+    let old_database = old_database(&report.database, policy, now);
+    let mut incomplete: Vec<String> = report.inventory.gaps.iter().map(gap_sentence).collect();
+    incomplete.extend(old_database.iter().map(|why| format!("OldDatabase: {why}")));
     let held = policy.incomplete == IncompleteAction::Hold && !incomplete.is_empty();
     if held { &mut reasons } else { &mut warnings }.extend(incomplete);
     let outcome = match (violated, held) {
@@ -140,7 +140,7 @@ pub fn decide(report: &Report, policy: &Policy, now: Timestamp) -> Verdict {
         (false, true) => Outcome::Incomplete,
         (false, false) => Outcome::Pass,
     };
-    Verdict { outcome, reasons, warnings }
+    Verdict { outcome, reasons, warnings, old_database }
 }
 
 fn sentence(f: &Finding) -> String {
@@ -148,8 +148,8 @@ fn sentence(f: &Finding) -> String {
     format!("{} ({}) in {} {}, {fix}", f.vulnerability, f.severity, f.package, f.installed_version)
 }
 
-/// Why the database is too old, if it is. Not a part of the report, which depends on no clock.
-pub fn too_old(database: &DatabaseInfo, policy: &Policy, now: Timestamp) -> Option<String> {
+/// Why the database is too old, if it is.
+fn old_database(database: &DatabaseInfo, policy: &Policy, now: Timestamp) -> Option<String> {
     let most = policy.max_database_age_days?;
     let next = "build a new one, or import it";
     let Some(built) = database.built else {
@@ -205,7 +205,10 @@ mod tests {
             report.database.built = built.parse().ok();
             let policy = Policy { max_database_age_days: most, ..Policy::default() };
             let now = "2026-01-06T00:00:00Z".parse().unwrap();
-            assert_eq!(decide(&report, &policy, now).outcome, expected, "{most:?} {built}");
+            let verdict = decide(&report, &policy, now);
+            assert_eq!(verdict.outcome, expected, "{most:?} {built}");
+            let reason = verdict.old_database.map(|why| format!("OldDatabase: {why}"));
+            assert_eq!(verdict.reasons, Vec::from_iter(reason), "{most:?} {built}");
         };
         check(None, "2001-01-01T00:00:00Z", Outcome::Pass);
         check(Some(5), "2026-01-01T00:00:01Z", Outcome::Pass);

@@ -8,7 +8,7 @@ use crate::options::BuildOptions;
 use crate::read;
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::Advisory;
-use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 use tidewaiter_core::report::SupportPeriod;
 use tidewaiter_db::Database;
 use tidewaiter_db::meta::{DroppedRows, Meta};
@@ -57,11 +57,11 @@ fn first_of_each(mut support: Vec<SupportPeriod>) -> Vec<SupportPeriod> {
 /// Drops rows of ecosystems whose versions have no order yet, counts them, and takes those ecosystems out of the coverage.
 fn drop_unordered(advisories: &mut [Advisory], meta: &mut Meta) {
     let has_order = |ecosystem: &Ecosystem| ecosystem.version_scheme().is_some();
-    let mut dropped: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut dropped: BTreeMap<&EcosystemBase, u64> = BTreeMap::new();
     for row in advisories.iter().flat_map(|advisory| &advisory.affected).filter(|row| !has_order(&row.ecosystem)) {
         *dropped.entry(row.ecosystem.base()).or_default() += 1;
     }
-    let rows = |(base, rows): (&str, u64)| DroppedRows { ecosystem: Ecosystem::new(base), rows };
+    let rows = |(base, rows): (&EcosystemBase, u64)| DroppedRows { ecosystem: Ecosystem::new(base.clone()), rows };
     meta.left_out = dropped.into_iter().map(rows).collect();
     for advisory in advisories {
         advisory.affected.retain(|row| has_order(&row.ecosystem));

@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, Affected, IntervalEnd};
+use tidewaiter_core::ecosystem::EcosystemBase;
 use tidewaiter_core::version::VersionScheme;
 
 /// Lowers the bounds of rows for which another feed has a fix of the release itself.
@@ -36,7 +37,7 @@ pub(crate) fn reconcile(advisories: &mut [Advisory]) {
 }
 
 fn fixes(row: &Affected) -> impl Iterator<Item = &str> {
-    let debian = row.ecosystem.base() == "Debian";
+    let debian = *row.ecosystem.base() == EcosystemBase::Debian;
     row.intervals.iter().filter(move |_| debian).filter_map(|interval| match &interval.end {
         IntervalEnd::Fixed(version) => Some(version.as_str()),
         _ => None,

@@ -53,7 +53,7 @@ fn real_archives_become_a_database() {
     let meta = build::build(&options).unwrap();
     assert!(meta.rows > 30_000, "{meta:?}");
     assert_eq!(meta.feeds.iter().map(|f| f.unreadable).sum::<u64>(), 0, "{:?}", meta.feeds);
-    let left: Vec<&str> = meta.left_out.iter().map(|l| l.ecosystem.base()).collect();
+    let left: Vec<&str> = meta.left_out.iter().map(|l| l.ecosystem.base().as_str()).collect();
     assert!(!left.contains(&"Maven") && !left.contains(&"Go"), "{left:?}");
     assert!(meta.covers(&"Maven".into()) && meta.covers(&"PyPI".into()));
     let db = Database::open_verified(&out).unwrap();

@@ -1,7 +1,7 @@
 //! Distributions by the `ID` of their os-release: their package manager, the ecosystems of their releases, and the vendors
 //! whose packages their advisories cover.
 
-use super::{Ecosystem, Os};
+use super::{Ecosystem, EcosystemBase as Base, Os};
 use crate::package_type::PackageType;
 use crate::pattern;
 
@@ -14,7 +14,7 @@ pub struct Distribution {
     pub kind: PackageType,
     /// The ecosystem of its advisories (OSV schema, "Defined ecosystems"). Those that OSV does not list have names of
     /// their own, so that a report says which release no feed covers.
-    pub base: &'static str,
+    pub base: Base,
     release: Release,
     /// How the vendors of its own packages begin; none when packages don't name a vendor.
     vendors: &'static [&'static str],
@@ -31,37 +31,37 @@ enum Release {
 
 /// All that are known.
 pub const DISTRIBUTIONS: &[Distribution] = &[
-    of(&["debian"], PackageType::Deb, "Debian", Release::By(debian), &[]),
-    of(&["ubuntu"], PackageType::Deb, "Ubuntu", Release::By(ubuntu), &[]),
-    of(&["echo"], PackageType::Deb, "Echo", Release::Rolling, &[]),
-    of(&["alpine"], PackageType::Apk, "Alpine", Release::By(alpine), &[]),
-    of(&["wolfi"], PackageType::Apk, "Wolfi", Release::Rolling, &[]),
-    of(&["chainguard"], PackageType::Apk, "Chainguard", Release::Rolling, &[]),
-    of(&["minimos"], PackageType::Apk, "MinimOS", Release::Rolling, &[]),
-    of(&["arch", "archlinux"], PackageType::Alpm, "Arch Linux", Release::Rolling, &[]),
-    of(&["rhel"], PackageType::Rpm, "Red Hat", Release::By(red_hat), &["Red Hat"]),
-    of(&["centos"], PackageType::Rpm, "CentOS", Release::By(major), &["CentOS"]),
-    of(&["almalinux"], PackageType::Rpm, "AlmaLinux", Release::By(major), &["AlmaLinux"]),
-    of(&["rocky"], PackageType::Rpm, "Rocky Linux", Release::By(major), &["Rocky"]),
-    of(&["ol"], PackageType::Rpm, "Oracle Linux", Release::By(major), &["Oracle"]),
-    of(&["amzn"], PackageType::Rpm, "Amazon Linux", Release::By(amazon), &["Amazon"]),
-    of(&["fedora"], PackageType::Rpm, "Fedora", Release::By(full), &["Fedora Project"]),
-    of(&["mariner", "azurelinux"], PackageType::Rpm, "Azure Linux", Release::By(major), &["Microsoft"]),
-    of(&["photon"], PackageType::Rpm, "Photon OS", Release::By(full), &["VMware", "Broadcom"]),
-    of(&["mageia"], PackageType::Rpm, "Mageia", Release::By(full), &["Mageia"]),
+    of(&["debian"], PackageType::Deb, Base::Debian, Release::By(debian), &[]),
+    of(&["ubuntu"], PackageType::Deb, Base::Ubuntu, Release::By(ubuntu), &[]),
+    of(&["echo"], PackageType::Deb, Base::Echo, Release::Rolling, &[]),
+    of(&["alpine"], PackageType::Apk, Base::Alpine, Release::By(alpine), &[]),
+    of(&["wolfi"], PackageType::Apk, Base::Wolfi, Release::Rolling, &[]),
+    of(&["chainguard"], PackageType::Apk, Base::Chainguard, Release::Rolling, &[]),
+    of(&["minimos"], PackageType::Apk, Base::MinimOs, Release::Rolling, &[]),
+    of(&["arch", "archlinux"], PackageType::Alpm, Base::ArchLinux, Release::Rolling, &[]),
+    of(&["rhel"], PackageType::Rpm, Base::RedHat, Release::By(red_hat), &["Red Hat"]),
+    of(&["centos"], PackageType::Rpm, Base::CentOs, Release::By(major), &["CentOS"]),
+    of(&["almalinux"], PackageType::Rpm, Base::AlmaLinux, Release::By(major), &["AlmaLinux"]),
+    of(&["rocky"], PackageType::Rpm, Base::RockyLinux, Release::By(major), &["Rocky"]),
+    of(&["ol"], PackageType::Rpm, Base::OracleLinux, Release::By(major), &["Oracle"]),
+    of(&["amzn"], PackageType::Rpm, Base::AmazonLinux, Release::By(amazon), &["Amazon"]),
+    of(&["fedora"], PackageType::Rpm, Base::Fedora, Release::By(full), &["Fedora Project"]),
+    of(&["mariner", "azurelinux"], PackageType::Rpm, Base::AzureLinux, Release::By(major), &["Microsoft"]),
+    of(&["photon"], PackageType::Rpm, Base::PhotonOs, Release::By(full), &["VMware", "Broadcom"]),
+    of(&["mageia"], PackageType::Rpm, Base::Mageia, Release::By(full), &["Mageia"]),
     of(
         &["openeuler"],
         PackageType::Rpm,
-        "openEuler",
+        Base::OpenEuler,
         Release::By(open_euler),
         &["openEuler", "http://openeuler.org", "https://openeuler.org"],
     ),
     // Leap is built from SUSE's own binaries.
-    of(&["opensuse*"], PackageType::Rpm, "openSUSE", Release::By(open_suse), &["openSUSE", "SUSE"]),
+    of(&["opensuse*"], PackageType::Rpm, Base::OpenSuse, Release::By(open_suse), &["openSUSE", "SUSE"]),
     of(
         &["sles", "sled", "sles_sap", "sle_hpc", "sle-micro", "sl-micro", "suse-microos"],
         PackageType::Rpm,
-        "SUSE",
+        Base::Suse,
         Release::By(suse),
         &["SUSE"],
     ),
@@ -70,7 +70,7 @@ pub const DISTRIBUTIONS: &[Distribution] = &[
 const fn of(
     ids: &'static [&'static str],
     kind: PackageType,
-    base: &'static str,
+    base: Base,
     release: Release,
     vendors: &'static [&'static str],
 ) -> Distribution {
@@ -88,8 +88,8 @@ impl Os {
     pub fn ecosystem(&self) -> Option<Ecosystem> {
         let distribution = self.distribution()?;
         // Both have the same ID.
-        let stream = distribution.base == "CentOS" && self.pretty_name.contains("Stream");
-        let base = if stream { "CentOS Stream" } else { distribution.base };
+        let stream = distribution.base == Base::CentOs && self.pretty_name.contains("Stream");
+        let base = if stream { Base::CentOsStream } else { distribution.base.clone() };
         match distribution.release {
             Release::Rolling => Some(Ecosystem::new(base)),
             Release::By(release) => Some(Ecosystem::with_release(base, &release(self)?)),
@@ -112,10 +112,10 @@ impl Os {
 
     /// The namespace of this distribution's packages in purls (purl-spec, `rpm`): the vendor where it has a name.
     pub fn purl_namespace(&self) -> &str {
-        match self.distribution().map(|distribution| distribution.base) {
-            Some("Red Hat") => "redhat",
-            Some("openSUSE") => "opensuse",
-            Some("SUSE") => "suse",
+        match self.distribution().map(|distribution| &distribution.base) {
+            Some(Base::RedHat) => "redhat",
+            Some(Base::OpenSuse) => "opensuse",
+            Some(Base::Suse) => "suse",
             _ => &self.id,
         }
     }

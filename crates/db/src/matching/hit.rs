@@ -4,7 +4,7 @@ use super::subject::{Query, without_epoch};
 use crate::reader::{Database, LowerBound, Row, RowModuleScope, VersionSpan};
 use std::cmp::Ordering;
 use tidewaiter_core::advisory::FixState;
-use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 use tidewaiter_core::version::VersionScheme;
 
 /// A row that applies to a query.
@@ -57,7 +57,7 @@ pub(super) fn matching<'a>(
     query: &Query,
     order: VersionScheme,
 ) -> Option<VersionSpan<'a>> {
-    let oracle = ecosystem.base() == "Oracle Linux";
+    let oracle = *ecosystem.base() == EcosystemBase::OracleLinux;
     let comparable = |span: &VersionSpan<'_>| !oracle || same_flavour(span, &query.version);
     row.spans().find(|span| comparable(span) && contains(*span, query, order))
 }
@@ -71,7 +71,7 @@ pub(super) fn rows<'a>(db: &'a Database, ecosystem: &Ecosystem, query: &'a Query
 /// The ecosystems that rows about packages of one ecosystem are keyed by.
 pub(super) fn ecosystems(ecosystem: &Ecosystem) -> Vec<String> {
     let ecosystem = ecosystem.clone().canonical();
-    let all = ecosystem.release().map(|_| ecosystem.base().to_owned());
+    let all = ecosystem.release().map(|_| ecosystem.base().to_string());
     std::iter::once(ecosystem.to_string()).chain(all).collect()
 }
 

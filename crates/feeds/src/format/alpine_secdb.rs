@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::advisory::{Advisory, Affected, KeyKind};
-use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 use tidewaiter_core::version::VersionScheme;
 
 #[derive(Deserialize)]
@@ -48,11 +48,15 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
 
 fn ecosystem(secdb: &Secdb) -> Option<Ecosystem> {
     if let Some(branch) = &secdb.distroversion {
-        return Some(Ecosystem::with_release("Alpine", branch));
+        return Some(Ecosystem::with_release(EcosystemBase::Alpine, branch));
     }
-    let hosts = [("wolfi.dev", "Wolfi"), ("cgr.dev", "Chainguard"), ("minimal.dev", "MinimOS")];
+    let hosts = [
+        ("wolfi.dev", EcosystemBase::Wolfi),
+        ("cgr.dev", EcosystemBase::Chainguard),
+        ("minimal.dev", EcosystemBase::MinimOs),
+    ];
     let prefix = secdb.urlprefix.as_deref()?;
-    hosts.iter().find(|(host, _)| prefix.contains(host)).map(|(_, name)| Ecosystem::new(name))
+    hosts.into_iter().find(|(host, _)| prefix.contains(host)).map(|(_, name)| Ecosystem::new(name))
 }
 
 /// The entries of a package about one vulnerability.

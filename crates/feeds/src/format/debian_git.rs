@@ -10,7 +10,7 @@ use super::{FeedContext, FeedReader, Problem, Records};
 use rows::{Statement, Tag};
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, Affected};
-use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 
 /// References of one advisory: the page of the vulnerability, and those of its newest bulletins. Some have dozens.
 const MAX_REFERENCES: usize = 8;
@@ -57,7 +57,8 @@ impl FeedReader for ListReader {
     }
 
     fn finish(self: Box<Self>) -> Records {
-        let declared: Vec<&Ecosystem> = self.feed.ecosystems.iter().filter(|e| e.base() == "Debian").collect();
+        let declared: Vec<&Ecosystem> =
+            self.feed.ecosystems.iter().filter(|e| *e.base() == EcosystemBase::Debian).collect();
         let advisory = |(id, vulnerability): (String, Vulnerability)| vulnerability.advisory(id, &self.feed, &declared);
         let advisories = self.vulnerabilities.into_iter().map(advisory).collect();
         Records { advisories, ..self.records }

@@ -4,7 +4,7 @@ use super::{FeedContext, Problem, Records};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, Affected, FixState, Interval, IntervalEnd, KeyKind};
-use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 use tidewaiter_core::severity::Severity;
 
 /// Codenames and their release; others (sid, experimental) keep their name.
@@ -95,7 +95,7 @@ fn affected(source: &str, codename: &str, release: &Release) -> Option<Affected>
 /// The ecosystem of a codename; sid and experimental keep their name.
 pub(super) fn ecosystem(codename: &str) -> Ecosystem {
     let number = RELEASES.iter().find(|(name, _)| *name == codename).map_or(codename, |(_, number)| number);
-    Ecosystem::with_release("Debian", number)
+    Ecosystem::with_release(EcosystemBase::Debian, number)
 }
 
 fn open_state(release: &Release) -> FixState {

@@ -10,7 +10,7 @@ use events::{holds, intervals};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, AdvisoryClass, Affected, FixState, Interval, IntervalEnd, KeyKind};
-use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 use tidewaiter_core::severity::{Rating, Severity};
 use tidewaiter_core::version::VersionScheme;
 
@@ -214,24 +214,25 @@ fn tidy(row: &mut Affected) {
 }
 
 /// Distributions whose OSV records name source packages. AlmaLinux and Red Hat name the binary packages.
-fn source_keyed(base: &str) -> bool {
+fn source_keyed(base: &EcosystemBase) -> bool {
+    use EcosystemBase as Base;
     matches!(
         base,
-        "Debian"
-            | "Ubuntu"
-            | "Echo"
-            | "Alpine"
-            | "Wolfi"
-            | "Chainguard"
-            | "MinimOS"
-            | "Alpaquita"
-            | "BellSoft Hardened Containers"
-            | "Rocky Linux"
-            | "SUSE"
-            | "openSUSE"
-            | "Azure Linux"
-            | "openEuler"
-            | "Mageia"
+        Base::Debian
+            | Base::Ubuntu
+            | Base::Echo
+            | Base::Alpine
+            | Base::Wolfi
+            | Base::Chainguard
+            | Base::MinimOs
+            | Base::Alpaquita
+            | Base::BellSoft
+            | Base::RockyLinux
+            | Base::Suse
+            | Base::OpenSuse
+            | Base::AzureLinux
+            | Base::OpenEuler
+            | Base::Mageia
     )
 }
 

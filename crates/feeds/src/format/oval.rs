@@ -10,7 +10,7 @@ use super::{FeedContext, Problem, Records};
 use criteria::{Criteria, Criterion};
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::Advisory;
-use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 use tidewaiter_core::severity::{Rating, Severity};
 
 /// One definition as it is read.
@@ -219,15 +219,18 @@ fn negated(attributes: &Attributes) -> bool {
 /// The ecosystem of a release, as platforms and comments name it. Azure Linux' documents name no release; versions do.
 fn release(platform: &str) -> Option<Ecosystem> {
     let after = |prefix: &str| platform.strip_prefix(prefix).map(str::trim).filter(|r| !r.is_empty());
-    let of = |base: &str, release: &str| Some(Ecosystem::with_release(base, release));
+    let of = |base: EcosystemBase, release: &str| Some(Ecosystem::with_release(base, release));
     if let Some(release) = after("Oracle Linux ").filter(|r| r.chars().all(|c| c.is_ascii_digit())) {
-        return of("Oracle Linux", release);
+        return of(EcosystemBase::OracleLinux, release);
     }
     if let Some(release) = after("Photon OS ").or_else(|| after("Photon ")) {
-        return of("Photon OS", &if release.contains('.') { release.to_owned() } else { format!("{release}.0") });
+        return of(
+            EcosystemBase::PhotonOs,
+            &if release.contains('.') { release.to_owned() } else { format!("{release}.0") },
+        );
     }
     if let Some(release) = after("openSUSE ") {
-        return of("openSUSE", release);
+        return of(EcosystemBase::OpenSuse, release);
     }
-    after("SUSE ").filter(|r| r.starts_with("Linux")).and_then(|release| of("SUSE", release))
+    after("SUSE ").filter(|r| r.starts_with("Linux")).and_then(|release| of(EcosystemBase::Suse, release))
 }

@@ -7,7 +7,7 @@ use super::{FeedContext, Problem, Records};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, Affected, FixState, IntervalEnd, KeyKind};
-use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 use tidewaiter_core::version::VersionScheme;
 
 #[derive(Deserialize)]
@@ -113,7 +113,7 @@ fn row(package: &str, set: &Set) -> Affected {
     Affected {
         intervals,
         fix_state: if fixed { FixState::Fixed } else { FixState::Unknown },
-        ..Affected::new(Ecosystem::new("Packagist"), package, KeyKind::Binary)
+        ..Affected::new(Ecosystem::new(EcosystemBase::Packagist), package, KeyKind::Binary)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{FeedContext, Problem, Records};
 use serde::Deserialize;
 use tidewaiter_core::advisory::{Advisory, Affected, Interval, IntervalEnd, KeyKind};
-use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 use tidewaiter_core::severity::{Rating, Severity};
 
 #[derive(Deserialize)]
@@ -32,7 +32,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
     }
     let release = file.strip_prefix("cve_data_photon").and_then(|rest| rest.strip_suffix(".json"));
     let release = release.ok_or("its name is not cve_data_photonRELEASE.json, which tells the release")?;
-    let ecosystem = Ecosystem::with_release("Photon OS", release);
+    let ecosystem = Ecosystem::with_release(EcosystemBase::PhotonOs, release);
     let entries: Vec<Entry> = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
     for entry in entries {
         if entry.cve.starts_with("CVE-") {

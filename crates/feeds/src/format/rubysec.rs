@@ -5,7 +5,7 @@ use super::ranges::{Cut, Set, split};
 use super::{FeedContext, Problem, Records};
 use serde::Deserialize;
 use tidewaiter_core::advisory::{Advisory, Affected, FixState, KeyKind};
-use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 use tidewaiter_core::severity::{Rating, Severity};
 use tidewaiter_core::version::VersionScheme;
 
@@ -47,7 +47,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
     let row = Affected {
         intervals: safe.complement().intervals(),
         fix_state: if patched.intervals().is_empty() { FixState::NotFixed } else { FixState::Fixed },
-        ..Affected::new(Ecosystem::new("RubyGems"), gem, KeyKind::Binary)
+        ..Affected::new(Ecosystem::new(EcosystemBase::RubyGems), gem, KeyKind::Binary)
     };
     let stem = name.rsplit('/').next().unwrap_or(name).trim_end_matches(".yml").trim_end_matches(".yaml");
     let cve = record.cve.as_ref().map(|cve| format!("CVE-{}", cve.trim_start_matches("CVE-")));

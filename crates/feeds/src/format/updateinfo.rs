@@ -7,7 +7,7 @@ use super::{FeedContext, Problem, Records};
 use crate::rpm_modules;
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, Affected, KeyKind, ModuleScope};
-use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 use tidewaiter_core::severity::Rating;
 
 #[derive(Default)]
@@ -141,16 +141,23 @@ impl Update {
 
 /// "Amazon Linux 2023", "Rocky Linux 8", "amazon-linux-2-core"; where a collection names none, `.amzn2` in a version.
 fn release(collection: &str, release: &str) -> Option<Ecosystem> {
-    for base in ["Amazon Linux", "Rocky Linux", "AlmaLinux", "Oracle Linux", "Fedora", "openEuler"] {
+    for base in [
+        EcosystemBase::AmazonLinux,
+        EcosystemBase::RockyLinux,
+        EcosystemBase::AlmaLinux,
+        EcosystemBase::OracleLinux,
+        EcosystemBase::Fedora,
+        EcosystemBase::OpenEuler,
+    ] {
         let plain = collection.replace('-', " ").to_lowercase();
-        let number = plain.strip_prefix(&base.to_lowercase()).map(str::trim);
+        let number = plain.strip_prefix(&base.as_str().to_lowercase()).map(str::trim);
         let number = number.map(|n| n.split([' ', '.', '/']).next().unwrap_or_default());
         if let Some(number) = number.filter(|n| n.parse::<u16>().is_ok()) {
             return Some(Ecosystem::with_release(base, number));
         }
     }
     let tag = release.split('.').find_map(|part| part.strip_prefix("amzn"))?;
-    tag.parse::<u16>().ok().map(|_| Ecosystem::with_release("Amazon Linux", tag))
+    tag.parse::<u16>().ok().map(|_| Ecosystem::with_release(EcosystemBase::AmazonLinux, tag))
 }
 
 #[cfg(test)]

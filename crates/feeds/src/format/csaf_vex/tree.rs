@@ -3,7 +3,7 @@
 use crate::csaf::{Product, ProductTree, Relationship};
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::ModuleScope;
-use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 
 /// Most steps from a package to its product: a package of a module of a product is three away. Bounds relationships that
 /// form a circle.
@@ -112,5 +112,5 @@ fn ecosystem(product: &Product) -> Option<Ecosystem> {
     let rest = cpe.strip_prefix("cpe:/o:redhat:").or_else(|| cpe.strip_prefix("cpe:/a:redhat:"))?;
     let version = rest.strip_prefix("enterprise_linux:")?.split(':').next()?;
     version.parse::<u16>().ok()?;
-    Some(Ecosystem::with_release("Red Hat", rest).canonical())
+    Some(Ecosystem::with_release(EcosystemBase::RedHat, rest).canonical())
 }

@@ -1,7 +1,7 @@
 //! Ubuntu: fixes of Ubuntu Pro (ESM) are not fixes for an image without a subscription.
 
 use tidewaiter_core::advisory::{Affected, FixState, IntervalEnd};
-use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 
 /// Adds the fixes of Pro to the rows of plain releases: a version that has one is not vulnerable, and none is offered.
 /// Where only Pro covers a package, the plain release is vulnerable and has no fix.
@@ -28,10 +28,10 @@ pub(super) fn pro(rows: &mut Vec<Affected>) {
 
 /// `Ubuntu:Pro:22.04:LTS` → `Ubuntu:22.04:LTS`. Other products of Pro (FIPS, real-time kernels) are other packages.
 fn plain(ecosystem: &Ecosystem) -> Option<Ecosystem> {
-    let release = ecosystem.release().filter(|_| ecosystem.base() == "Ubuntu")?.strip_prefix("Pro:")?;
+    let release = ecosystem.release().filter(|_| *ecosystem.base() == EcosystemBase::Ubuntu)?.strip_prefix("Pro:")?;
     let version = release.strip_suffix(":LTS").unwrap_or(release);
     let digits = version.chars().all(|c| c.is_ascii_digit() || c == '.');
-    digits.then(|| Ecosystem::with_release("Ubuntu", release))
+    digits.then(|| Ecosystem::with_release(EcosystemBase::Ubuntu, release))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::{Definition, Document, release};
 use crate::rpm_modules;
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Affected, FixState, Interval, IntervalEnd, KeyKind, ModuleScope};
-use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 
 /// One node of the tree.
 #[derive(Default)]
@@ -119,7 +119,7 @@ impl Scope {
         let mut out = Vec::with_capacity(releases.len());
         for ecosystem in releases {
             // Azure Linux' definitions name source packages; the others, installed packages.
-            let key = if ecosystem.base() == "Azure Linux" { KeyKind::Source } else { KeyKind::Binary };
+            let key = if *ecosystem.base() == EcosystemBase::AzureLinux { KeyKind::Source } else { KeyKind::Binary };
             let (intervals, arches) = (intervals.clone(), arches.clone());
             let module = self.module(&ecosystem, &intervals);
             out.push(Affected { module, arches, intervals, fix_state, ..Affected::new(ecosystem, name, key) });
@@ -140,7 +140,7 @@ fn azure(version: &str) -> Option<Ecosystem> {
     let tag = version.rsplit('.').next()?;
     let number = tag.strip_prefix("azl").or_else(|| tag.strip_prefix("cm"))?;
     let number = number.trim_end_matches(|c: char| !c.is_ascii_digit());
-    number.parse::<u16>().ok().map(|_| Ecosystem::with_release("Azure Linux", number))
+    number.parse::<u16>().ok().map(|_| Ecosystem::with_release(EcosystemBase::AzureLinux, number))
 }
 
 #[cfg(test)]
