@@ -3,7 +3,7 @@
 
 use std::io::Read;
 use tidewaiter_archive::tar::{HEADER_BYTES, TarEntryKind, TarReader};
-use tidewaiter_testkit::layer::{LayerCompression, LayerBuilder, entry, header, padded, pax};
+use tidewaiter_testkit::layer::{LayerBuilder, LayerCompression, entry, header, padded, pax};
 
 /// "kind path size content" of each entry, or the error at the end.
 fn read(tar: &[u8]) -> Vec<String> {
