@@ -25,6 +25,7 @@ const LOCAL_BYTES: usize = 30;
 /// In place of a number that does not fit into four bytes.
 const NARROW: u64 = 0xffff_ffff;
 const ZIP64_EXTRA: u16 = 1;
+// The methods that Java's `java.util.zip` reads (4.4.5).
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 

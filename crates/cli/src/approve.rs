@@ -60,6 +60,7 @@ async fn digests(cluster: &Cluster, status: &WorkloadScanStatus) -> Result<Vec<S
         let digest = scan.and_then(|s| s.status?.digest);
         digests.push(digest.with_context(|| format!("the scan of {} has no result; try again", container.image))?);
     }
+    // Two containers may run one image; the server compares sets.
     digests.sort();
     digests.dedup();
     Ok(digests)
@@ -83,6 +84,7 @@ async fn create(cluster: &Cluster, scan: &WorkloadScan, digests: Vec<String>, re
     };
     let mut approval = RolloutApproval::new("", spec);
     approval.metadata.name = None;
+    // Within the 253 characters of a name, with what the API server appends.
     approval.metadata.generate_name = Some(format!("{}-", scan.name_any().chars().take(230).collect::<String>()));
     approval.metadata.owner_references = Some(scan.owner_references().to_vec());
     let api: Api<RolloutApproval> = Api::namespaced(cluster.client.clone(), &cluster.namespace);

@@ -63,6 +63,7 @@ pub(crate) fn with_tidewaiter(args: &ClusterArgs) -> Result<Cluster, ClusterUnav
         let client = Client::try_from(config).map_err(|e| broken(&e))?;
         let version = format!("{GROUP}/v1alpha1");
         let found = client.list_api_group_resources(&version);
+        // The connection, and as long again for the answer.
         match tokio::time::timeout(CONNECT * 2, found).await {
             Ok(Ok(_)) => Ok((client, without_retries, namespace)),
             Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(ClusterUnavailable::NotInstalled),
@@ -87,6 +88,7 @@ async fn config(args: &ClusterArgs) -> Result<Config, ClusterUnavailable> {
             Err(_) => return Config::incluster().map_err(|_| ClusterUnavailable::NoCluster),
         },
     };
+    // A file without a context names no cluster, and is no mistake.
     if found.contexts.is_empty() {
         return Err(ClusterUnavailable::NoCluster);
     }

@@ -62,6 +62,7 @@ fn build(feeds: Option<&Path>, db: Option<&Path>, downloads: Option<&Path>) -> R
         fs::create_dir_all(folder).with_context(advice)?;
     }
     let downloads = dirs::downloads(downloads)?;
+    // Whole seconds, as people read and compare it.
     let now = jiff::Timestamp::now().round(jiff::Unit::Second)?;
     let remote = config.feeds.iter().filter(|feed| feed.url.is_some()).count();
     let total = config.feeds.len();
@@ -101,6 +102,7 @@ enum ImportAge {
 
 fn export(file: &Path, db: Option<&Path>) -> Result<Exit> {
     let path = dirs::existing_database(db)?;
+    // A damaged file must not be handed on.
     let found = Database::open_verified(&path)?;
     place(&path, file)?;
     writeln!(io::stdout(), "{}: {}, built {}", file.display(), found.id(), render::built(found.meta().built))?;
@@ -108,6 +110,7 @@ fn export(file: &Path, db: Option<&Path>) -> Result<Exit> {
 }
 
 fn import(file: &Path, db: Option<&Path>, age: ImportAge) -> Result<Exit> {
+    // Before the current database is touched.
     let new = Database::open_verified(file)?;
     let path = dirs::database(db)?;
     if let Ok(old) = Database::open(&path)

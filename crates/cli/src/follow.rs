@@ -162,6 +162,7 @@ async fn reports(
             Some(scan) => end(cluster, &scan).await?,
             None => break,
         };
+        // The same keys: the report is gone and was not replaced.
         if newer.platforms == status.platforms {
             break;
         }

@@ -11,6 +11,8 @@ use tidewaiter_core::policy;
 
 /// Chooses where to scan, scans, and prints the report.
 pub(crate) fn run(args: &ImageArgs) -> Result<Exit> {
+    // A file, or an option of local scans, can only mean this machine; a plain reference means the cluster if there is
+    // one.
     if args.local_only || !args.in_cluster && (local::is_here(&args.image) || args.local.is_given()) {
         return here(args);
     }

@@ -119,6 +119,7 @@ fn reference(text: &str) -> Result<Reference> {
 
 fn from_registry(text: &str, args: &LocalArgs) -> Result<Image> {
     let reference = reference(text)?;
+    // Files first: a wrong name must not cost a request.
     let ca_pem = args.ca_file.iter().map(|file| read(file)).collect::<Result<_>>()?;
     let plain_http = if args.plain_http { vec![reference.registry().to_owned()] } else { Vec::new() };
     let config = RegistryConfig { credentials: credentials(args)?, ca_pem, plain_http, ..RegistryConfig::default() };

@@ -77,6 +77,7 @@ fn row(finding: &Finding, base: usize) -> [String; 7] {
         (None, FixState::EndOfLife) => "end of life".to_owned(),
         (None, _) => "-".to_owned(),
     };
+    // The lowest: from there on it is in every image that is built on that layer.
     let layers = finding.installed.iter().flat_map(|i| &i.locations).map(|l| l.layer + 1).min();
     [
         finding.severity.to_string(),

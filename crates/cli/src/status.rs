@@ -43,6 +43,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<Exit> {
 /// Warns about what blocks every workload: no database, or no server. Without permission to ask, there is no warning.
 async fn warn(cluster: &Cluster) -> Result<()> {
     let why = match tokio::time::timeout(READINESS_LIMIT, cluster.get("/readyz/scans")).await {
+        // Who may not ask the server itself may still read the statuses.
         Ok(Ok(_) | Err(ServerApiError::Forbidden)) => return Ok(()),
         Ok(Err(why)) => why.to_string(),
         Err(_) => {
@@ -99,6 +100,7 @@ fn detail(title: &str, status: &WorkloadScanStatus) -> String {
         out.push_str("  transitions\n");
     }
     for transition in &status.transitions {
+        // Without fractions of a second.
         let time = transition.time.get(..19).unwrap_or(&transition.time);
         let _ = writeln!(out, "    {time}Z  {}  {}", transition.image_status, transition.deployment_status);
     }
@@ -125,6 +127,7 @@ fn table(all: &[WorkloadScan], everywhere: bool) -> String {
 
 /// Shortens a message for the table; `status WORKLOAD` shows all of it.
 fn short(message: &str) -> String {
+    // With the columns before it about a wide terminal's line; `status WORKLOAD` has the whole message.
     const LONG: usize = 80;
     match message.chars().count() > LONG {
         true => message.chars().take(LONG).collect::<String>() + "…",

@@ -26,17 +26,20 @@ pub fn build(options: &BuildOptions<'_>) -> Result<Meta, FeedError> {
         all.extend(records);
     }
     debian_fixes::reconcile(&mut all.advisories);
+    // Before rows are dropped: the ratings of a record count whether or not its versions can be compared.
     let cves = combine::facts(&mut all);
     drop_unordered(&mut all.advisories, &mut meta);
     meta.support = first_of_each(all.support);
     let input = BuildInput { advisories: combine::join(all.advisories), cves, meta };
     check_loss(options, &input)?;
     writer::write(options.out, &input)?;
+    // Read back as a scanner reads it: a file that cannot be used is an error of the build.
     Ok(Database::open_verified(options.out)?.meta().clone())
 }
 
 /// Refuses a database that lost too many rows against the one it would replace: some feed was cut short.
 fn check_loss(options: &BuildOptions<'_>, input: &BuildInput) -> Result<(), FeedError> {
+    // The first build, or a file of another format: there is nothing to compare with.
     let Ok(previous) = Database::open(options.out) else { return Ok(()) };
     let (old, new) = (previous.meta().rows, input.advisories.iter().map(|a| a.affected.len() as u64).sum::<u64>());
     let lost = (new as f64) < old as f64 * (1.0 - options.max_loss);
@@ -45,6 +48,7 @@ fn check_loss(options: &BuildOptions<'_>, input: &BuildInput) -> Result<(), Feed
 
 /// One period for each release, of the feed that is first in the configuration.
 fn first_of_each(mut support: Vec<SupportPeriod>) -> Vec<SupportPeriod> {
+    // Stable: of one release the first one stays the first.
     support.sort_by(|a, b| a.ecosystem.cmp(&b.ecosystem));
     support.dedup_by(|a, b| a.ecosystem == b.ecosystem);
     support

@@ -27,6 +27,7 @@ pub(crate) fn facts(all: &mut Records) -> BTreeMap<String, CveFacts> {
         out.entry(cve).or_default().epss = Some(epss);
     }
     for facts in out.values_mut() {
+        // Equal ones side by side, and the same bytes in every build.
         facts.ratings.sort_by(|a, b| (&a.source, &a.vector, a.severity).cmp(&(&b.source, &b.vector, b.severity)));
         facts.ratings.dedup();
     }

@@ -45,6 +45,7 @@ pub struct Feed {
 }
 
 fn max_bytes() -> u64 {
+    // Bounds what a wrong address can write to a disk; a feed that is larger says so (`max_bytes`).
     2 << 30
 }
 
@@ -80,6 +81,7 @@ impl FeedsConfig {
                 _ => return Err(error(format!("feed {}: give either path or an http(s) url", feed.name))),
             }
         }
+        // The name is the folder of its downloads and what findings carry: two feeds of one name would be mixed up.
         let mut names: Vec<&str> = config.feeds.iter().map(|f| f.name.as_str()).collect();
         names.sort_unstable();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {

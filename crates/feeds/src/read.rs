@@ -58,6 +58,7 @@ fn read_one(
     let documents = source::documents(&path, &mut |name, bytes| match reader.document(name, bytes) {
         Ok(true) => read += 1,
         Ok(false) => {}
+        // One broken record must not cost the whole feed; their number is in the provenance.
         Err(_) => unreadable += 1,
     });
     documents.map_err(|e| {
@@ -65,6 +66,7 @@ fn read_one(
         unavailable(feed, e.to_string(), advice.to_owned())
     })?;
     let mut records = reader.finish();
+    // An archive that moved, or a page that says so, is read without a failure too.
     if read == 0 || records.is_empty() {
         let format = feed.format.name.to_owned();
         return Err(FeedError::Empty { feed: feed.name.clone(), location: feed.location(), format });

@@ -27,6 +27,7 @@ pub(crate) fn of(ecosystem: &Ecosystem, intervals: &[Interval]) -> ModuleScope {
 
 /// Names the streams that can be derived.
 pub(crate) fn resolve(advisories: &mut [Advisory]) {
+    // Other feeds than those of rpm end here.
     if !advisories.iter().flat_map(|a| &a.affected).any(|row| row.module == ModuleScope::Unnamed) {
         return;
     }

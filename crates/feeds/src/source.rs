@@ -139,6 +139,7 @@ fn inside(document: &str, archive: &str) -> String {
 
 fn capped(reader: impl Read, name: &str) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
+    // One more, to tell what fits from what was cut.
     reader.take(DOCUMENT_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
     if bytes.len() as u64 > DOCUMENT_BYTES { Err(too_large(name)) } else { Ok(bytes) }
 }

@@ -166,7 +166,7 @@ fn is_loopback(host: &str) -> bool {
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 fn config(settings: &Settings, tls: ureq::tls::TlsConfig, proxy: Option<&Named>) -> Config {
     Agent::config_builder()
-        // Callers decide by status: a registry answers 401 with where to get a token, a feed 304.
+        // Callers decide by status: a registry answers 401 and says where to get a token.
         .http_status_as_error(false)
         // Redirects are followed by [`Client::follow`], which looks at every address.
         .max_redirects(0)

@@ -163,6 +163,7 @@ impl Cache {
             let entry = entry?;
             // Another process may remove it in between.
             let Ok(metadata) = entry.metadata() else { continue };
+            // The point is no entry: without it no stored layer could be used again.
             if metadata.is_file() && entry.file_name() != POINT {
                 let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
                 all.push(StoredEntry { path: entry.path(), bytes: metadata.len(), used });
@@ -188,6 +189,7 @@ fn remove(path: &Path) -> io::Result<()> {
 fn key(what: &str, digest: &Digest, wanted: &str, limits: &Limits) -> String {
     let all = format!("{} {} {wanted} {limits:?}", analyze::VERSION, entry::FORMAT);
     let context = Digest::from_sha256(Sha256::digest(all.as_bytes()).into());
+    // 64 bits tell versions, limits and paths apart; what names the bytes is the whole digest.
     format!("{what}-{}-{}", digest.hex(), context.hex().get(..16).unwrap_or_default())
 }
 

@@ -48,6 +48,7 @@ pub fn inventory(image: &Image, options: &ScanOptions<'_>) -> Result<Inventory, 
     // A legacy docker archive states no digests of its layers' bytes: the digest of its config names none of them.
     let cache = options.cache.filter(|_| image.layers().all(|layer| layer.descriptor.has_stored_digest()));
     if let Some(known) = cache.and_then(|cache| cache.image(&image.manifest_digest, &options.limits)) {
+        // The same manifest may have been read under another name.
         return Ok(Inventory { image: info(image), ..known });
     }
     let hashes = cache.map_or_else(PathHash::new, Cache::hashes);

@@ -46,6 +46,7 @@ impl Alert {
         reasons: &[String],
         text: &str,
     ) -> Self {
+        // Not the time: the same news twice are one alert.
         let content =
             format!("{}\n{template}\n{}\n{}\n{}", workload.uid, status.image, status.deployment, reasons.join("\n"));
         let hash: [u8; 32] = Sha256::digest(content.as_bytes()).into();
@@ -111,6 +112,7 @@ impl AlertChannel {
         {
             let mut progress = self.progress.lock();
             progress.under_way.remove(&alert.id);
+            // Given up counts as well: the record must not send it again for ever.
             progress.delivered.insert(alert.id.clone());
         }
         self.index.enqueue_workload(&alert.workload);

@@ -177,6 +177,7 @@ impl Index {
     /// The platforms of the cluster's nodes; this machine's while there is no node.
     pub(crate) fn platforms(&self) -> Vec<Platform> {
         let mut all: Vec<Platform> = self.nodes.state().iter().filter_map(|node| platform_of(node)).collect();
+        // In one order, so that a node that joins with a known platform changes nothing.
         all.sort();
         all.dedup();
         if all.is_empty() { vec![Platform::new("linux", std::env::consts::ARCH).normalised()] } else { all }

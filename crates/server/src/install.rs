@@ -72,6 +72,7 @@ pub(crate) async fn keep(ctx: Arc<ServerContext>, ca_pem: String) {
 }
 
 async fn apply(ctx: &ServerContext, ca_pem: &str) -> Result<()> {
+    // Before the webhooks: what runs must be known as retained when the first Pod is judged.
     retain(ctx).await?;
     put::<MutatingWebhookConfiguration>(ctx, manifests::webhooks(&ctx.settings, ca_pem)).await?;
     for policy in manifests::policies()? {

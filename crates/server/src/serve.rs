@@ -35,6 +35,7 @@ const ROTATION: Duration = Duration::from_secs(24 * 3600);
 pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
     let settings = args.settings()?;
     let queues = Queues::new();
+    // The watches start first: they list the cluster while the store and the database are opened.
     let index = Index::start(&client, &queues);
     let store = SqliteStore::open(&args.store).with_context(|| format!("the store {}", args.store.display()))?;
     let database = DatabaseFile::open(&args.db, &args.store, &settings.program);
@@ -85,6 +86,7 @@ async fn start(ctx: &Arc<ServerContext>, args: &ServeArgs) -> Result<()> {
     tokio::spawn(rotate(Arc::clone(ctx), authority));
     ctx.ready.store(true, Ordering::Release);
     tracing::info!("ready");
+    // Last: the Pods that are created then find the webhooks and the lists.
     install::nudge::nudge(ctx).await;
     Ok(())
 }

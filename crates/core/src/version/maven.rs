@@ -91,6 +91,7 @@ impl<'a> Token<'a> {
 }
 
 impl<'a> Item<'a> {
+    // What is compared with the rest of the longer version.
     const END: Item<'static> = Item { class: Class::End, token: Token::List };
 
     /// `older`: whether the next item is older than its own absence.

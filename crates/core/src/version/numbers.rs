@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 /// What separates the numbers of a version.
 type Separators<'a> = &'a [char];
 
+// R's `package_version` takes either; Haskell's `Version` has dots alone.
 pub(super) const CRAN: Separators<'_> = &['.', '-'];
 pub(super) const HACKAGE: Separators<'_> = &['.'];
 

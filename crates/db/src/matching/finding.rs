@@ -63,7 +63,7 @@ impl FindingContext<'_> {
         let (severity, severity_source) = severity::select(row, own, &ratings);
         Some(Finding {
             vulnerability: vulnerability.to_owned(),
-            // The most severe class of those that the records name: malware in one feed is malware.
+            // A vulnerability in one record counts, whatever less the others call it.
             class: records().map(|a| a.class).min().unwrap_or_default(),
             fixed_versions: fixed_versions(fixing, self.order),
             because: because(hit, &advisory.id),

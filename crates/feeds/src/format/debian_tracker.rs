@@ -58,6 +58,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
 fn affected(source: &str, codename: &str, release: &Release) -> Option<Affected> {
     let fixed = release.fixed_version.as_deref();
     let (end, fix_state) = match (release.status.as_str(), fixed) {
+        // Version 0 is the tracker's word for a release that never had the flaw.
         ("resolved", Some("0")) => (None, FixState::Unknown),
         // A fixed version counts even where tags contradict it: tags become outdated.
         ("resolved" | "open", Some(version)) if version != "0" => {

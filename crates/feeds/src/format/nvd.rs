@@ -51,6 +51,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], _: &FeedContext, records: &mut Rec
     let page: Page = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
     let Some(items) = page.vulnerabilities else { return Ok(false) };
     for item in items {
+        // All versions of CVSS: which of them counts is decided when severities are compared.
         let metrics = item.cve.metrics.into_iter().filter(|(kind, _)| kind.starts_with("cvssMetric"));
         for metric in metrics.flat_map(|(_, metrics)| metrics) {
             let (source, role) = source(&metric.source, &item.cve.source_identifier);

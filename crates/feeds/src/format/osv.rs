@@ -140,6 +140,7 @@ fn advisory(id: String, record: Record, feed: &str) -> Advisory {
         upstream,
         summary: record.summary,
         modified: record.modified,
+        // Bounds the details of a finding: readers follow one or two.
         references: record.references.unwrap_or_default().into_iter().map(|r| r.url).take(8).collect(),
         class: if malware { AdvisoryClass::Malware } else { affected.iter().map(class).min().unwrap_or_default() },
         affected: rows(&affected),

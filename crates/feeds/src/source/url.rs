@@ -75,6 +75,7 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
+        // Pauses of 1, 2, 4 and 8 s: a build runs unattended, and a feed that is missing ends it.
         Retry { tries: 5, pause: Duration::from_secs(1) }
     }
 }
@@ -95,6 +96,7 @@ pub fn download(
     let name = url.rsplit('/').next().filter(|n| n.contains('.')).unwrap_or("download.json");
     let target = folder.join(name.split(['?', '#']).next().unwrap_or(name));
     let part = target.with_extension("part");
+    // What an earlier build left may be of another version of the file.
     let _ = fs::remove_file(&part);
     let delays = ExponentialBuilder::new().with_min_delay(retry.pause).with_max_times(retry.tries.saturating_sub(1));
     let attempt = || attempt_download(client, url, &part, max_bytes, progress);
@@ -116,6 +118,7 @@ fn attempt_download(
     let response = client.follow(url, if have > 0 { &headers } else { &[] }).map_err(DownloadError::NotReached)?;
     let status = response.status().as_u16();
     let append = match status {
+        // Everything, although only the rest was asked for: the file begins anew.
         200 => false,
         206 => true,
         _ => return Err(DownloadError::Status(status)),
@@ -166,6 +169,7 @@ fn copy(
         file.write_all(buffer.get(..n).unwrap_or_default()).map_err(Copied::Write)?;
         progress(have, total);
     }
+    // A body without a length ends with its connection, broken or not; one with a length tells.
     if total.is_some_and(|t| have < t) {
         return Err(Copied::Read(io::Error::other("the connection ended early")));
     }

@@ -23,6 +23,7 @@ const LEVEL: i32 = 1;
 /// Adds a checksum to bytes, which it compresses.
 pub(super) fn wrap(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let packed = zstd::encode_all(bytes, LEVEL)?;
+    // Of the packed bytes, so that a damaged entry is never decompressed.
     let mut out = Sha256::digest(&packed).to_vec();
     out.extend(packed);
     Ok(out)
@@ -37,6 +38,7 @@ pub(super) fn unwrap(mut file: impl Read) -> Option<Vec<u8>> {
         return None;
     }
     let mut out = Vec::new();
+    // The checksum shows damage, not intent: it does not bound what the bytes become.
     zstd::Decoder::new(packed).ok()?.take(MAX_BYTES).read_to_end(&mut out).ok()?;
     Some(out)
 }

@@ -99,6 +99,7 @@ fn present_since(parsed: &ParsedFile, path: &str, wanted: &str, old: &PresentSin
 
 /// Notes the owners of packages in files that a package manager of the operating system put there.
 fn with_owners(since: PresentSince, files: &FilesInView<'_>) -> PresentSince {
+    // Only other packages have owners, and the lists of files are long.
     if since.keys().all(|(package, _)| package.kind.is_os()) {
         return since;
     }

@@ -15,6 +15,7 @@ pub(super) fn of_view(view: &MergedView) -> Option<Os> {
 /// it must never look clean.
 pub(super) fn gap(view: &MergedView, os: Option<&Os>, packages: &[Package]) -> Option<Gap> {
     let Some(os) = os else {
+        // Whoever deletes os-release must not get the packages of the distribution passed over.
         if view.files().any(|(_, _, parsed)| parsed.database.is_some()) {
             let message = "there is none, so the distribution's packages cannot be judged";
             return some_gap(GapKind::UnsupportedOs, "etc/os-release", message);
@@ -30,6 +31,7 @@ pub(super) fn gap(view: &MergedView, os: Option<&Os>, packages: &[Package]) -> O
     if os.ecosystem().is_none() {
         return some_gap(GapKind::UnsupportedOs, named, "os-release does not name its release");
     }
+    // Before the check of its own packages: those of the other database are judged by no advisory.
     if packages.iter().any(|p| p.kind.is_os() && p.kind != expected) {
         let message = "its os-release does not fit the package database of another distribution next to it";
         return some_gap(GapKind::UnsupportedOs, named, message);

@@ -53,6 +53,7 @@ impl WalDatabases {
     pub(super) fn read(image: &Image, layers: &[LayerRead], scan: &ScanResources<'_>) -> Result<Self, ScanError> {
         let mut out = WalDatabases::default();
         let diffs = || layers.iter().filter_map(LayerRead::diff);
+        // SQLite deletes the log when the last connection closes: most scans end here.
         if !diffs().flat_map(LayerDiff::wanted_files).any(|(_, parsed)| parsed.is_wal) {
             return Ok(out);
         }
@@ -63,6 +64,7 @@ impl WalDatabases {
             let both = pairs(&view).filter_map(|pair| Some([id(pair.log), id(pair.database?)]));
             needed.extend(both.flatten());
         }
+        // One limit for all: an image may have any number of such pairs.
         let mut room = usize::try_from(scan.limits.database_bytes).unwrap_or(usize::MAX);
         for (layer, known) in image.layers().zip(layers) {
             let Some(known) = known.diff() else { continue };

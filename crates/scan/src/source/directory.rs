@@ -30,6 +30,8 @@ pub fn open(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceErr
     let name = path.display().to_string();
     let tree = Arc::new(Tree { root: path.to_owned(), entries: list(path)? });
     let mut hash = HashWriter(Sha256::new());
+    // Read twice: the digest names the image before anything in it is judged, and the second reading must give the
+    // same.
     let size = io::copy(&mut Stream::of(&tree), &mut hash).map_err(|e| failed(&name, &e))?;
     let digest = Digest::from_sha256(hash.0.finalize().into());
     let layer = LayerDescriptor {

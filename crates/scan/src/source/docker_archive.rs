@@ -27,6 +27,7 @@ struct SavedImage {
 pub fn open(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceError> {
     let name = path.display().to_string();
     let files: Arc<dyn Files> = Arc::new(TarArchive::index(path)?);
+    // Docker 25 and later write both: the layout states digests of the stored bytes, `manifest.json` none.
     if files.has("oci-layout") && files.has("index.json") {
         return oci_layout::open_files(files, &name, platform);
     }

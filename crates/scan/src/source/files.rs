@@ -72,6 +72,7 @@ impl TarArchive {
             if entries.len() >= MAX_ENTRIES {
                 return Err(SourceError::bad(&what, format!("it has more than {MAX_ENTRIES} entries")));
             }
+            // Past the content, which is read by offset when somebody asks for it.
             let offset = reader.seek_past(len).map_err(|error| not_a_tar(&what, &error))?;
             let name = clean(entry.path);
             let indexed = match entry.kind {

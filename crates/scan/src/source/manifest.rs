@@ -80,6 +80,7 @@ impl ManifestDocument {
         let raw: RawManifest = serde_json::from_slice(bytes)
             .map_err(|error| SourceError::bad(what, format!("the manifest is malformed: {error}")))?;
         let subject = format!("the manifest of {what}");
+        // Schema 1 states neither sizes nor diff IDs: there is nothing to verify its layers by.
         if raw.schema_version == 1 || raw.fs_layers.is_some() {
             return Err(unsupported(subject, "application/vnd.docker.distribution.manifest.v1+json"));
         }
@@ -110,6 +111,7 @@ pub(super) trait FetchByDigest {
 
 /// The platform to prefer when none is requested.
 pub(super) fn host_platform() -> Platform {
+    // Linux on every machine: elsewhere containers run in a virtual machine with it.
     Platform::new("linux", std::env::consts::ARCH).normalised()
 }
 
@@ -120,6 +122,7 @@ pub(super) fn choose<'a>(
     what: &str,
 ) -> Result<&'a BlobDescriptor, SourceError> {
     let images: Vec<&BlobDescriptor> = list.iter().filter(|entry| entry.is_image()).collect();
+    // One image, and no platform asked for or stated: there is nothing to choose.
     if let ([only], true) = (&images[..], wanted.is_none() || images.iter().all(|entry| entry.platform.is_none())) {
         return Ok(only);
     }
@@ -239,6 +242,7 @@ pub(super) fn assemble(
     wanted: Option<&Platform>,
     blobs: Box<dyn BlobSource>,
 ) -> Result<Image, SourceError> {
+    // Signatures, charts and other artifacts have manifests too, with configs of other types.
     if !matches!(
         found.config.media_type.as_str(),
         "" | "application/vnd.oci.image.config.v1+json" | "application/vnd.docker.container.image.v1+json"
@@ -301,6 +305,7 @@ pub(super) fn describe_layers(
     config: &ImageConfig,
     what: &str,
 ) -> Result<Vec<LayerDescriptor>, SourceError> {
+    // Runtimes refuse it too: a layer without a diff ID could not be verified.
     if layers.len() != config.diff_ids.len() {
         let cause = format!("it has {} layers but {} diff IDs", layers.len(), config.diff_ids.len());
         return Err(SourceError::bad(what, cause));

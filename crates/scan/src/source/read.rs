@@ -14,6 +14,7 @@ pub fn sha256(bytes: &[u8]) -> Digest {
 /// Reads everything, at most `limit` bytes.
 pub(super) fn read_capped(reader: impl Read, what: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
     let mut bytes = Vec::new();
+    // One more than allowed, to tell what fits from what was cut.
     match reader.take(limit + 1).read_to_end(&mut bytes) {
         Ok(read) if read as u64 > limit => Err(SourceError::LimitExceeded { what: what.to_owned(), limit }),
         Ok(_) => Ok(bytes),
@@ -26,6 +27,7 @@ pub(super) fn read_capped(reader: impl Read, what: &str, limit: u64) -> Result<V
 /// Checks bytes against the descriptor that named them.
 pub(super) fn verify(bytes: &[u8], what: &str, digest: &Digest, size: Option<u64>) -> Result<(), SourceError> {
     let got = bytes.len() as u64;
+    // Before the digest, which is wrong as well then: missing bytes are another fault than other bytes.
     if let Some(expected) = size.filter(|expected| got < *expected) {
         return Err(SourceError::Truncated { what: what.to_owned(), expected, got });
     }
@@ -55,6 +57,7 @@ impl<R> Exact<R> {
 
 impl<R: Read> Read for Exact<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // A read of nothing returns 0, which below means the end.
         if buffer.is_empty() {
             return Ok(0);
         }

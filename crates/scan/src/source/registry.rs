@@ -42,6 +42,8 @@ impl Default for RegistryConfig {
             ca_pem: Vec::new(),
             plain_http: Vec::new(),
             addresses: Addresses::Any,
+            // With the pauses below 3.5 s: a registry that restarts or limits requests for a moment is not a failed
+            // scan.
             tries: 4,
             pause: Duration::from_millis(500),
         }
@@ -80,6 +82,7 @@ pub fn open_for_nodes(
     let mut nothing = None;
     for node in nodes {
         match root.image_for_node(node) {
+            // Nodes of several platforms may run one image: it is judged once.
             Ok(image) if images.iter().any(|(_, known)| known.manifest_digest == image.manifest_digest) => {}
             Ok(image) => images.push((node.clone(), image)),
             Err(error @ SourceError::NoMatchingPlatform { .. }) => nothing = Some(error),
@@ -106,6 +109,7 @@ impl Root {
         let what = reference.to_string();
         let bytes = client.manifest(&selector(reference), &what)?;
         if let Some(named) = reference.digest() {
+            // The bytes are hashed: what a registry says of them in a header proves nothing (CVE-2022-47633).
             super::read::verify(&bytes, &what, named, None)?;
         }
         let digest = super::sha256(&bytes);

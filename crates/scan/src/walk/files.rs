@@ -61,6 +61,7 @@ impl TarWalk<'_> {
         let mut rest = content.take(size);
         let filled = fill(&mut rest, &mut head)?;
         let head = head.get(..filled).unwrap_or_default();
+        // Nearly all files end here, after eight bytes.
         let Some(format) = content::detect(path, head) else { return Ok(None) };
         let parsed = self.detected(format, path, size, &mut head.chain(rest))?;
         if parsed.is_empty() {

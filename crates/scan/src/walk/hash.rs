@@ -76,6 +76,7 @@ impl PathHash {
         let low = u64::try_from(product & u128::from(MODULUS)).unwrap_or_default();
         let high = u64::try_from(product >> 61).unwrap_or_default();
         let sum = low + high;
+        // Both parts are below the modulus or equal to it: one subtraction is enough.
         if sum >= MODULUS { sum - MODULUS } else { sum }
     }
 }

@@ -10,6 +10,7 @@ const MAX_WINDOW_LOG: u32 = 27;
 /// The uncompressed bytes of a layer; `None` where it is stored as it is.
 pub(super) fn reader<'a>(stored: &'a mut impl BufRead) -> io::Result<Option<Box<dyn Read + 'a>>> {
     let head = stored.fill_buf()?;
+    // gzip with DEFLATE, the only method there is (RFC 1952).
     if head.starts_with(&[0x1f, 0x8b, 0x08]) {
         // All members: `pigz` and concatenated layers have several, and runtimes unpack them all.
         return Ok(Some(Box::new(MultiGzDecoder::new(stored))));

@@ -108,6 +108,8 @@ impl MergedView {
     fn links_written_through(&self, diff: &LayerDiff, hashes: &PathHash) -> HashMap<String, Vec<String>> {
         let symlinks = || self.nodes.iter().filter(|(_, node)| matches!(node.content, Content::Symlink(_)));
         let mut links: HashMap<String, Vec<String>> = HashMap::new();
+        // Resolving all links for every layer would cost far more than asking whether one of them is a directory of an
+        // entry.
         if symlinks().any(|(path, _)| diff.above.contains(&hashes.of(path))) {
             for (path, _) in symlinks() {
                 links.entry(self.canonical(path)).or_default().push(path.clone());
@@ -152,6 +154,7 @@ impl MergedView {
             match part.as_str() {
                 "." => continue,
                 ".." => {
+                    // Of what the links led to, as the kernel resolves it, not of the text; above the root is the root.
                     done = path::split(&done).0.to_owned();
                     continue;
                 }
@@ -159,6 +162,7 @@ impl MergedView {
             }
             let here = path::join(&done, &part);
             match self.nodes.get(&here).filter(|node| self.is_live(&here, node, now)) {
+                // Beyond, a link counts as a file of its name: a loop must end.
                 Some(Node { content: Content::Symlink(target), .. }) if hops < HOPS => {
                     hops += 1;
                     if target.starts_with('/') {

@@ -73,6 +73,7 @@ impl<'a> StoredLayer<'a> {
     ) -> Result<Option<Digest>, ScanError> {
         let limits = &self.scan.limits;
         let by_ratio = |size: u64| size.saturating_mul(limits.ratio).max(limits.ratio_from);
+        // The descriptor's size is verified, so the ratio cannot be talked up.
         let max = limits.layer_bytes.min(self.descriptor.size.map_or(u64::MAX, by_ratio));
         let Some(inner) = inflate::reader(bytes).map_err(|e| self.failed(&e))? else {
             // Not compressed: the stored bytes are the tar, and there is one digest to compute.

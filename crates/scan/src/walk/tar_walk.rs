@@ -46,6 +46,7 @@ impl<'a> TarWalk<'a> {
         let mut reader = TarReader::new(bytes, limits.header_bytes);
         while let Some(entry) = reader.next_entry()? {
             self.position = self.position.saturating_add(1);
+            // Before anything is recorded of it.
             if u64::from(self.position) > limits.entries {
                 return Err(limit_hit("entries", limits.entries));
             }
@@ -101,6 +102,7 @@ impl<'a> TarWalk<'a> {
 
     /// Reads a file if its path is wanted, or if its first bytes say that it is a program or an archive.
     fn file(&mut self, path: String, size: u64, content: &mut impl Read) -> Result<(), TarError> {
+        // By path first: a package database must not be taken for a program because of its first bytes.
         match self.wanted.find(&path) {
             Some(Wanted::Raw) => {
                 let bytes = self.raw(&path, size, content)?;

@@ -55,6 +55,7 @@ impl WantedPaths {
         if self.raw.contains(file) {
             return Some(Wanted::Raw);
         }
+        // Its own path counts before that of a link to it.
         if analyze::wants(file) {
             return Some(Wanted::As(file.to_owned()));
         }
@@ -117,6 +118,7 @@ impl WantedPaths {
     }
 
     fn file(&mut self, view: &MergedView, real: String, wanted: &str) {
+        // What is wanted by its own path, or was recorded anyway, needs no second reading.
         if !analyze::wants(&real) && !view.has_recorded(&real) {
             self.files.entry(real).or_insert_with(|| wanted.to_owned());
         }

@@ -39,6 +39,7 @@ pub(crate) fn review(request: &DeploymentRequest<'_>, facts: &DeploymentFacts<'_
     let hash = template_hash(request.new);
     let changed = request.old.is_none_or(|old| template_hash(old) != hash);
     let decided = facts.workload.and_then(|w| w.revisions.get(&hash)).map(|r| r.decision);
+    // Before all else: going back to an approved template ends the hold in the same request.
     if may_roll_out(request.new, &hash, facts) {
         return release(request, facts);
     }

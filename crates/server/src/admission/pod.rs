@@ -30,6 +30,7 @@ pub(crate) fn review(pod: &Pod, facts: &PodFacts) -> AdmissionDecision {
             ..AdmissionDecision::allow()
         },
         pins => {
+            // The API server refuses a Pod with both a node and gates; this text says what to do.
             if spec.node_name.is_some() {
                 return AdmissionDecision::deny(
                     "a Pod that names its node cannot wait for its image scan: leave nodeName out (use nodeAffinity), \

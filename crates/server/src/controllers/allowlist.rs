@@ -37,6 +37,7 @@ pub(crate) async fn update(ctx: &ServerContext, namespace: &str) -> Result<(), R
     }
     let api: Api<ImageAllowlist> = Api::namespaced(ctx.client.clone(), namespace);
     let list = ImageAllowlist::new(ALLOWLIST, spec.clone());
+    // Forced: the list is the server's alone, and a field that somebody else took over is taken back.
     api.patch(ALLOWLIST, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&list)).await?;
     ctx.written_allowlists.note(namespace, spec);
     Ok(())

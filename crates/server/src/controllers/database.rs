@@ -33,12 +33,14 @@ async fn reconcile(ctx: &Arc<ServerContext>, last: &mut FileStamp) {
     if now == *last {
         return;
     }
+    // Before the file is opened: one that cannot be read is not opened again every second.
     *last = now;
     let (database, program) = (ctx.database.clone(), ctx.settings.program.clone());
     let state = tokio::task::spawn_blocking(move || database.reopen(&program)).await;
     let state = state.unwrap_or_else(|e| ctx.database.give_up(format!("the database cannot be read: {e}")));
     ctx.index.enqueue_images();
     publish(ctx, &state).await;
+    // Without a database the scans above say so, and there is nothing to compare.
     if state.id().is_some() {
         rematch(ctx).await;
     }

@@ -14,6 +14,7 @@ const MIN_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Collects until the process ends.
 pub(super) async fn run(ctx: Arc<ServerContext>) {
     loop {
+        // The references first: a row that is stored after that is too young to be deleted.
         let (store, references) = (Arc::clone(&ctx.store), references(&ctx));
         let collected = tokio::task::spawn_blocking(move || store.collect_garbage(&references, MIN_AGE)).await;
         match collected {

@@ -72,6 +72,7 @@ async fn rescan(
 ) -> Result<Action, ReconcileError> {
     let users = ctx.index.users(scan);
     let urgency = image_scan::urgency(scan, users.iter().filter_map(|user| user.status.as_ref()));
+    // Before the status says `Scanning`: a scan that waits for its turn does not run.
     let _slot = ctx.slots.take(urgency).await;
     write(scan, ctx, &image_scan::scanning(scan)).await?;
     ctx.metrics.scan_started();
@@ -85,6 +86,7 @@ async fn rescan(
     ctx.metrics.scan_ended(&status);
     write(scan, ctx, &status).await?;
     let old = scan.status.clone().unwrap_or_default();
+    // After the status names the new reports: until then its keys lead to the old ones.
     reports::remove_replaced(ctx, &old, &status);
     Ok(match image_scan::has_failed(&status) {
         true => Action::requeue(image_scan::retry_after(&status)),

@@ -81,6 +81,7 @@ async fn decide(
         let news = WorkloadNews { workload: &workload, template: &hash, evaluation, status, lost: false };
         publish::publish(ctx, &mut record, &news).await?;
     }
+    // First: the list follows from the saved records.
     record.save(ctx).await?;
     if evaluated.changed {
         ctx.recent_approvals.note(&workload.namespace);

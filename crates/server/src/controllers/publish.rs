@@ -34,6 +34,7 @@ pub(super) async fn publish(
     let changed = record::transition(&mut record.draft, news.status, Timestamp::now());
     let reworded = record.draft.message != text;
     record.draft.message.clone_from(&text);
+    // Also when nothing is new: an alert whose receiver was away is not delivered yet.
     if news.is_bad() {
         alert(ctx, record, news, &text);
     }

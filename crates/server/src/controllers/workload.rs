@@ -40,6 +40,7 @@ async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Dur
     let changed = record.re_evaluate_others(ctx, None, &PodSpec::default()).await?;
     record.prune(ctx, &BTreeSet::new());
     let current = record.draft.current.clone().unwrap_or_default();
+    // What is held does not start: its Pods wait for the Pod controller.
     let revision = record.draft.revisions.get(&current).filter(|r| r.decision != Decision::Held).cloned();
     let next_look = match revision {
         Some(revision) => publish_running(ctx, &mut record, &current, &revision).await?,

@@ -87,6 +87,7 @@ pub(crate) fn next_result(
         RematchState::Done(change) if known == change.from && change.to.id == database => {
             NextResult::Rematch(Arc::clone(change))
         }
+        // Also for a result of an older database than the one that was compared.
         _ => NextResult::Rescan,
     }
 }

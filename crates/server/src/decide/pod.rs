@@ -69,6 +69,7 @@ pub(crate) fn allowed_pins(
     wanted: &BTreeMap<String, String>,
 ) -> Option<BTreeMap<String, String>> {
     let own = images::images_hash(wanted);
+    // The template first: its decision covers the Pod unless something was injected.
     let by_template = template.and_then(|hash| pins(record, hash, wanted, ImageUse::Pod));
     by_template.or_else(|| pins(record, &own, wanted, ImageUse::Pod))
 }
@@ -124,6 +125,7 @@ pub(crate) fn release_patch(pod: &Pod, pins: &BTreeMap<String, String>) -> Vec<V
     let gates = pod.spec.as_ref().and_then(|s| s.scheduling_gates.clone()).unwrap_or_default();
     let mut patch = vec![test("/metadata/resourceVersion", json!(pod.metadata.resource_version))];
     patch.extend(places.iter().map(|place| test(&place.pointer, json!(place.image))));
+    // All of them: the patch removes ours by its index.
     patch.push(test("/spec/schedulingGates", json!(gates)));
     // Volumes of an existing Pod are immutable: they name a digest already, or admission refused the Pod.
     let is_volume = |op: &Value| op["path"].as_str().is_some_and(|path| path.starts_with(images::VOLUMES));

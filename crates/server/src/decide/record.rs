@@ -104,6 +104,7 @@ pub(crate) fn prune(record: &mut WorkloadScanStatus, templates: &BTreeSet<String
     let mut of_pods: Vec<(String, String)> =
         record.revisions.iter().map(|(hash, revision)| (revision.added.clone(), hash.clone())).collect();
     of_pods.retain(|(_, hash)| images::is_images_hash(hash));
+    // Times of one form and zone: the order of the texts is theirs, to the second.
     of_pods.sort();
     let newest: BTreeSet<String> = of_pods.into_iter().rev().take(MAX_POD_REVISIONS).map(|(_, hash)| hash).collect();
     let current = record.current.clone();

@@ -32,6 +32,7 @@ fn decide(before: Decision, evaluation: &Evaluation, approval: Approval, enforce
     let scanned = evaluation.facts.iter().all(|f| f.scan != ImageStatus::NotScanned);
     let approved = derive(&evaluation.facts, approval, RolloutProgress::Running).image == ImageStatus::Approved;
     match before {
+        // Before audit: an approved revision may be rolled out anew when enforcement begins, a retained one not.
         Decision::Held if approved => Decision::Approved,
         Decision::Held if !enforced => Decision::Retained,
         Decision::Retained if scanned && approved => Decision::Approved,

@@ -94,6 +94,7 @@ pub(crate) fn release_patch(deployment: &Deployment, record: &WorkloadScanStatus
             patch.push(json!({"op": "remove", "path": metadata_path("annotations", key)}));
         }
     }
+    // The test goes first, and alone it would be a patch that changes nothing.
     if !patch.is_empty() {
         patch.insert(0, test_generation(deployment));
     }

@@ -13,6 +13,7 @@ use tidewaiter_crd::names::NUDGED;
 pub(crate) async fn nudge(ctx: &ServerContext) {
     for set in ctx.index.replica_sets.state_filter(is_failing) {
         let namespace = set.namespace().unwrap_or_default();
+        // Elsewhere something else refused its Pods.
         if !ctx.in_scope(&namespace) {
             continue;
         }

@@ -12,6 +12,7 @@ use tidewaiter_crd::ImageScan;
 /// # Errors
 /// When the ServiceAccount cannot be read.
 pub(crate) async fn names(client: &Client, namespace: &str, spec: &PodSpec) -> Result<Vec<String>, kube::Error> {
+    // What the API server fills in where a template names none.
     let account = spec.service_account_name.as_deref().filter(|name| !name.is_empty()).unwrap_or("default");
     let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let of_account = api.get_opt(account).await?.and_then(|a| a.image_pull_secrets).unwrap_or_default();

@@ -84,6 +84,7 @@ impl MatchedDatabase {
         if known.as_deref() == Some(Database::open(current)?.id()) {
             return Ok(None);
         }
+        // A copy: the file on the volume may be replaced while it is compared.
         let next = self.dir.join("next.db");
         fs::copy(current, &next).context("storing the database")?;
         let to = Database::open_verified(&next)?.info();
@@ -113,6 +114,7 @@ fn hash_file(path: &Path) -> io::Result<String> {
 
 /// Starts the process and stores what it finds.
 fn run(store: &dyn Store, old: &Path, new: &Path, settings: &ServerSettings) -> Result<RematchSummary> {
+    // Results of an earlier re-match are of other databases.
     store.clear_rematched()?;
     let (old, new) = (old.to_owned(), new.to_owned());
     let job = RematchJob { store: store.location(), old, new, memory: settings.scan_memory };
@@ -152,6 +154,7 @@ pub(crate) fn main() -> Result<()> {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
     let job: RematchJob = serde_json::from_str(&text)?;
+    // Before the store is opened: inventories are what came from images.
     setrlimit(Resource::Data, Rlimit { current: Some(job.memory), maximum: Some(job.memory) })?;
     let (old, new) = (Database::open(&job.old)?, Database::open(&job.new)?);
     let delta = Delta::between(&old, &new)?;

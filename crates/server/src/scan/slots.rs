@@ -30,6 +30,7 @@ impl ScanSlots {
         // The semaphores are never closed, so that acquiring cannot fail.
         let background = match urgency {
             Urgency::Urgent => None,
+            // Its own semaphore first: whoever waits here holds no slot.
             Urgency::Background => self.background.acquire().await.ok(),
         };
         ScanSlot { _background: background, _slot: self.all.acquire().await.ok() }

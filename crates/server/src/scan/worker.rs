@@ -157,6 +157,7 @@ pub(crate) fn main() -> anyhow::Result<()> {
 fn scan(job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
     let reference: Reference = job.image.parse().map_err(|e| ScanFailure::new(Reason::BadReference, e))?;
     let database = Database::open(&job.database)?;
+    // The registry before the store: what is known is given only to those who may pull it.
     let found = registry::open_for_nodes(&config(job)?, &reference, &job.platforms)?;
     let report = |(platform, image)| platform_report(job, &database, platform, &image);
     let results = found.images.into_iter().map(report).collect::<Result<_, ScanFailure>>()?;

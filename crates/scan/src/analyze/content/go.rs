@@ -12,6 +12,7 @@ use tidewaiter_archive::bytes::number;
 
 /// Begins the blob.
 pub(super) const MARK: &[u8] = b"\xff Go buildinf:";
+// `buildInfoHeaderSize` and `buildInfoAlign` there; the flags are byte 15 of the header.
 const HEADER: usize = 32;
 const ALIGN: u64 = 16;
 const FLAG_BIG_ENDIAN: u8 = 1;

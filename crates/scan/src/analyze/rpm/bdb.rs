@@ -6,6 +6,7 @@
 use super::RpmContents;
 use tidewaiter_archive::bytes::{array, slice};
 
+// `DB_HASHMAGIC`, after the log sequence number and the page's number (`DBMETA`); `SIZEOF_PAGE`.
 const MAGIC: u32 = 0x0006_1561;
 const MAGIC_AT: usize = 12;
 const PAGE_HEADER: usize = 26;

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use tidewaiter_archive::bytes::{be32, slice};
 use tidewaiter_core::package::{Package, PackageType};
 
+// Tags (`rpmtag.h`).
 const NAME: u32 = 1000;
 const VERSION: u32 = 1001;
 const RELEASE: u32 = 1002;
@@ -23,11 +24,13 @@ const MAX_FILES: usize = 500_000;
 const DIRINDEXES: u32 = 1116;
 const BASENAMES: u32 = 1117;
 const DIRNAMES: u32 = 1118;
+// Types of values (`rpmTagType`).
 const INT32: u32 = 4;
 const BIN: u32 = 7;
 /// One string, several, several by language.
 const STRINGS: [u32; 3] = [6, 8, 9];
 
+// Tag, type, offset and count, of four bytes each.
 const ENTRY: usize = 16;
 /// Entries of a header: rpm's own limit.
 const MAX_ENTRIES: usize = 0xffff;

@@ -4,6 +4,7 @@ use super::RpmContents;
 use tidewaiter_archive::bytes::{le32, slice};
 
 pub(super) const MAGIC: &[u8] = b"RpmP";
+// `PAGE_SIZE`, `SLOT_SIZE`, `BLK_SIZE`, `BLOBHEAD_SIZE` and `BLOBTAIL_SIZE` there.
 const PAGE: usize = 4096;
 const SLOT: usize = 16;
 /// The header takes the place of the first two slots.

@@ -10,6 +10,7 @@ use tidewaiter_archive::bytes::{be16, be32, slice};
 pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
 /// The first page begins with the header of the file.
 const FILE_HEADER: usize = 100;
+// Pages of a table; those of an index (0x02, 0x0a) are not reached from one.
 const LEAF: u8 = 0x0d;
 const INTERIOR: u8 = 0x05;
 

@@ -6,8 +6,10 @@ use tidewaiter_archive::bytes::{be32, slice};
 
 const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
+// The byte order of the words that the checksums add; all else is big-endian.
 const LITTLE: u32 = 0x377f_0682;
 const BIG: u32 = 0x377f_0683;
+// The one version of the format: that of SQLite 3.7.0, the first with logs.
 const VERSION: u32 = 3_007_000;
 
 type Cause = &'static str;

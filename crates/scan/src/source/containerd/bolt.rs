@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use tidewaiter_archive::bytes::{le16, le32, le64, slice};
 
+// Numbers of the file format: `Page`, `Meta` and the page elements of bbolt's `internal/common`.
 const MAGIC: u32 = 0xED0C_DAED;
 const VERSION: u32 = 2;
 const HEADER: usize = 16;
@@ -176,6 +177,7 @@ fn meta(file: &File, at: u64) -> io::Result<(u64, u64, u64)> {
         && u32_at(meta, 4)? == VERSION
         && page_size.is_power_of_two()
         && (512..=1 << 16).contains(&page_size)
+        // The second meta page is the second page; bytes elsewhere that look like one are a value.
         && (at == 0 || at == page_size)
         && checksum(meta.get(..META - 8).unwrap_or_default()) == u64_at(meta, META - 8)?;
     if right { Ok((page_size, u64_at(meta, 16)?, u64_at(meta, 48)?)) } else { Err(bad("a meta page is damaged")) }

@@ -35,6 +35,7 @@ impl Addresses {
         match self {
             Addresses::Any => true,
             Addresses::Public { allowed } => {
+                // `::ffff:10.0.0.1` is 10.0.0.1 to the kernel.
                 let plain = address.to_canonical();
                 is_public(plain) || allowed.iter().any(|net| net.contains(&plain) || net.contains(&address))
             }
@@ -60,6 +61,7 @@ fn is_public(address: IpAddr) -> bool {
 
 fn is_public_v4(v4: Ipv4Addr) -> bool {
     let [a, b, c, _] = v4.octets();
+    // Carrier-grade NAT (RFC 6598), from which some clusters take the addresses of Pods.
     let shared = a == 100 && (64..128).contains(&b);
     let benchmark = a == 198 && (18..20).contains(&b);
     let protocol = a == 192 && b == 0 && c == 0 || a == 192 && b == 88 && c == 99;

@@ -104,6 +104,7 @@ impl RegistryClient {
                 Err(failure) => failure,
             };
             let Some(pause) = pauses.next().filter(|_| failure.is_transient) else { return Err(*failure.error) };
+            // What the registry asks for is better than a guess; both are bounded.
             thread::sleep(failure.retry_after.unwrap_or(pause).min(MAX_PAUSE));
         }
     }
@@ -161,6 +162,7 @@ impl RegistryClient {
                 return Err(in_the_clear(what, "a redirect from https to plain http").into());
             }
             let known = self.authorization.lock().clone();
+            // Storage signs its addresses, and another host must not learn the token.
             let is_same_host = here.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'));
             response = self.send(&here, known.as_deref().filter(|_| is_same_host), range, what)?;
         }
@@ -175,6 +177,7 @@ impl RegistryClient {
             (Some(Challenge::Basic), Some(login)) => Ok(basic(login)),
             (Some(Challenge::Bearer(parameters)), _) => {
                 let realm = parameters.get("realm").map(String::as_str).unwrap_or_default();
+                // A realm may have a query of its own.
                 let separator = if realm.contains('?') { '&' } else { '?' };
                 let scope = format!("repository:{}:pull", self.repository);
                 let service = parameters.get("service").map(|s| format!("&service={}", auth::encode(s)));
@@ -255,6 +258,7 @@ impl From<SourceError> for FailedAttempt {
 
 /// Too many requests, or a server's failure.
 fn is_busy(status: u16) -> bool {
+    // All others are answers about this request, and would be given again.
     matches!(status, 429 | 500..=599)
 }
 

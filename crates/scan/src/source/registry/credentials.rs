@@ -82,6 +82,7 @@ impl Credentials {
     pub fn login(&self, reference: &Reference) -> Option<&Login> {
         let name = format!("{}/{}", reference.registry(), reference.repository());
         let holds = |key: &str| name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        // As the kubelet chooses: the most specific entry.
         self.entries.iter().filter(|(key, _)| holds(key)).max_by_key(|(key, _)| key.len()).map(|(_, login)| login)
     }
 }
