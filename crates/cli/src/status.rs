@@ -12,9 +12,9 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
-use tidewaiter_crd::WorkloadScan;
 use tidewaiter_crd::names::NAMESPACE;
 use tidewaiter_crd::workload_scan::WorkloadScanStatus;
+use tidewaiter_crd::{ObjectTime, WorkloadScan};
 
 /// Longest wait for the server: only the warning needs it, the statuses do not.
 const READINESS_LIMIT: Duration = Duration::from_secs(10);
@@ -99,8 +99,11 @@ fn detail(title: &str, status: &WorkloadScanStatus) -> String {
         out.push_str("  transitions\n");
     }
     for transition in &status.transitions {
-        let time = transition.time.get(..19).unwrap_or(&transition.time);
-        let _ = writeln!(out, "    {time}Z  {}  {}", transition.image_status, transition.deployment_status);
+        let time = match &transition.time {
+            ObjectTime::At(time) => time.strftime("%FT%TZ").to_string(),
+            ObjectTime::Unreadable(text) => printable(text),
+        };
+        let _ = writeln!(out, "    {time}  {}  {}", transition.image_status, transition.deployment_status);
     }
     out
 }

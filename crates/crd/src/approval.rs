@@ -1,5 +1,6 @@
 //! `RolloutApproval`: a person's consent to one workload running exactly these images.
 
+use crate::time::ObjectTime;
 use crate::workload_kind::WorkloadKind;
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -35,5 +36,5 @@ pub struct RolloutApprovalSpec {
     pub approved_by: String,
     /// RFC 3339 time from which the approval is void.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires: Option<String>,
+    pub expires: Option<ObjectTime>,
 }

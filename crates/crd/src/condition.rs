@@ -1,5 +1,6 @@
 //! Conditions, as every Kubernetes object has them (API conventions, "Typical status properties").
 
+use crate::ObjectTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidewaiter_core::status::ImageStatus;
@@ -24,7 +25,7 @@ pub struct Condition {
     #[serde(default)]
     pub message: String,
     /// RFC 3339 time of the last change of `status`.
-    pub last_transition_time: String,
+    pub last_transition_time: ObjectTime,
     /// Generation of the object that the condition describes.
     #[serde(default)]
     pub observed_generation: i64,
@@ -63,7 +64,7 @@ mod tests {
             status: text(status),
             reason: text("R"),
             message: text(message),
-            last_transition_time: text(time),
+            last_transition_time: ObjectTime::from(text(time)),
             observed_generation: 1,
         }
     }

@@ -2,6 +2,8 @@
 
 use crate::condition::{self, Condition};
 use crate::schema;
+use crate::time::ObjectTime;
+use jiff::Timestamp;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -92,22 +94,22 @@ pub struct ImageScanStatus {
     pub message: String,
     /// RFC 3339 time at which the scan ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished: Option<String>,
+    pub finished: Option<ObjectTime>,
     /// `Scanned`: whether the scan has a result.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }
 
 impl ImageScanStatus {
-    /// Sets the condition that follows from the status, as of `now` (RFC 3339).
-    pub fn set_condition(&mut self, now: &str) {
+    /// Sets the condition that follows from the status, as of `now`.
+    pub fn set_condition(&mut self, now: Timestamp) {
         let reason = self.reason.as_ref().map_or_else(|| self.image_status.to_string(), Reason::to_string);
         let new = Condition {
             type_: condition::SCANNED.to_owned(),
             status: condition::status(self.image_status, self.image_status != ImageStatus::ScanFailed).to_owned(),
             reason,
             message: self.message.clone(),
-            last_transition_time: now.to_owned(),
+            last_transition_time: now.into(),
             observed_generation: self.observed_generation,
         };
         condition::set(&mut self.conditions, new);

@@ -13,6 +13,7 @@ pub mod image_scan;
 pub mod names;
 pub mod policy;
 mod schema;
+pub mod time;
 pub mod workload_kind;
 pub mod workload_scan;
 
@@ -20,6 +21,7 @@ pub use allowlist::ImageAllowlist;
 pub use approval::RolloutApproval;
 pub use image_scan::ImageScan;
 pub use policy::ClusterScanPolicy;
+pub use time::ObjectTime;
 pub use workload_kind::WorkloadKind;
 pub use workload_scan::WorkloadScan;
 

@@ -2,7 +2,9 @@
 
 use crate::condition::{self, Condition};
 use crate::schema;
+use crate::time::ObjectTime;
 use crate::workload_kind::WorkloadKind;
+use jiff::Timestamp;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -81,14 +83,14 @@ pub struct WorkloadScanStatus {
 }
 
 impl WorkloadScanStatus {
-    /// Sets the condition that follows from the status, as of `now` (RFC 3339).
-    pub fn set_condition(&mut self, now: &str) {
+    /// Sets the condition that follows from the status, as of `now`.
+    pub fn set_condition(&mut self, now: Timestamp) {
         let new = Condition {
             type_: condition::IMAGE_APPROVED.to_owned(),
             status: condition::status(self.image_status, self.image_status == ImageStatus::Approved).to_owned(),
             reason: self.image_status.to_string(),
             message: self.message.clone(),
-            last_transition_time: now.to_owned(),
+            last_transition_time: now.into(),
             observed_generation: self.observed_generation,
         };
         condition::set(&mut self.conditions, new);
@@ -109,8 +111,9 @@ pub struct Revision {
     /// Container name → its image.
     pub containers: BTreeMap<String, Container>,
     /// RFC 3339 time at which it was first seen; of single Pods' revisions only the newest are recorded.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub added: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub added: Option<ObjectTime>,
     /// Whether it was approved before a new finding made it retained.
     #[serde(default, skip_serializing_if = "is_false")]
     pub lost: bool,
@@ -169,7 +172,7 @@ pub struct ScanRef {
 #[serde(rename_all = "camelCase")]
 pub struct Transition {
     /// RFC 3339.
-    pub time: String,
+    pub time: ObjectTime,
     /// Image status from then on.
     #[schemars(schema_with = "schema::image_status")]
     pub image_status: ImageStatus,

@@ -21,7 +21,7 @@ pub struct Records {
     pub support: Vec<SupportPeriod>,
     /// Records that were read and dropped, by reason.
     pub skipped: BTreeMap<String, u64>,
-    /// The newest date that the documents themselves name, RFC 3339.
+    /// The newest time or day that the documents themselves name, as published.
     pub as_of: String,
 }
 

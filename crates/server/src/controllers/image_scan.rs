@@ -167,7 +167,7 @@ async fn write(scan: &ImageScan, ctx: &ServerContext, status: &ImageScanStatus) 
     let op = if scan.status.is_some() { "replace" } else { "add" };
     let mut status = status.clone();
     status.conditions = scan.status.as_ref().map(|s| s.conditions.clone()).unwrap_or_default();
-    status.set_condition(&Timestamp::now().to_string());
+    status.set_condition(Timestamp::now());
     let patch = vec![
         // Another object of this name may have another image.
         json!({"op": "test", "path": "/metadata/uid", "value": scan.uid()}),

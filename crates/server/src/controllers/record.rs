@@ -106,7 +106,7 @@ impl WorkloadRecord {
     /// Writes the draft when it differs. A concurrent write is a conflict.
     pub(crate) async fn save(&mut self, ctx: &ServerContext) -> Result<(), ReconcileError> {
         self.draft.observed_generation = self.object.metadata.generation.unwrap_or_default();
-        self.draft.set_condition(&Timestamp::now().to_string());
+        self.draft.set_condition(Timestamp::now());
         if self.object.status.as_ref() == Some(&self.draft) {
             return Ok(());
         }

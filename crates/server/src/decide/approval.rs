@@ -30,9 +30,8 @@ pub(crate) fn approval(
 fn is_for(approval: &RolloutApproval, workload: &WorkloadRef, wanted: &BTreeSet<&str>, now: Timestamp) -> bool {
     let spec = &approval.spec;
     let given: BTreeSet<&str> = spec.digests.iter().map(String::as_str).collect();
-    let expires = spec.expires.as_ref().map(|time| time.parse::<Timestamp>());
     // An unreadable expiry must not make an approval permanent.
-    let valid = expires.is_none_or(|time| time.is_ok_and(|time| time > now));
+    let valid = spec.expires.as_ref().is_none_or(|expires| expires.timestamp().is_some_and(|time| time > now));
     approval.metadata.namespace.as_ref() == Some(&workload.namespace)
         && spec.uid == workload.uid
         && spec.kind == workload.kind

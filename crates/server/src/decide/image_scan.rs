@@ -68,7 +68,7 @@ pub(crate) fn retry_after(status: &ImageScanStatus) -> Duration {
 }
 
 fn age(status: &ImageScanStatus, now: Timestamp) -> Option<SignedDuration> {
-    let finished: Timestamp = status.finished.as_ref()?.parse().ok()?;
+    let finished = status.finished.as_ref()?.timestamp()?;
     // Whole seconds of both, as the object is compared by people.
     Some(SignedDuration::from_secs(now.as_second() - finished.as_second()))
 }
@@ -145,7 +145,7 @@ pub(crate) fn failed(
         reason: Some(reason),
         message,
         database,
-        finished: Some(now.to_string()),
+        finished: Some(now.into()),
         ..ImageScanStatus::default()
     }
 }
@@ -176,7 +176,7 @@ pub(crate) fn finished(
         node_platforms: platforms.iter().map(ToString::to_string).collect(),
         platforms: results,
         database: Some(database),
-        finished: Some(now.to_string()),
+        finished: Some(now.into()),
         ..ImageScanStatus::default()
     }
 }
@@ -189,7 +189,7 @@ pub(crate) fn rematched(
     now: Timestamp,
 ) -> ImageScanStatus {
     // Unchanged reports are not news: `finished` says since when the findings are what they are.
-    let finished = if platforms == old.platforms { old.finished.clone() } else { Some(now.to_string()) };
+    let finished = if platforms == old.platforms { old.finished.clone() } else { Some(now.into()) };
     ImageScanStatus { database: Some(database.to_owned()), platforms, finished, ..old.clone() }
 }
 

@@ -83,7 +83,10 @@ fn failures_in_a_row_are_counted_by_generation() {
         let status = failed(&scan, Reason::RegistryUnreachable, "no route".to_owned(), Some("one".to_owned()), now());
         assert_eq!(status.failures, Some(failures), "{:?}", scan.status);
         assert_eq!((status.image_status, status.observed_generation), (ImageStatus::ScanFailed, 1));
-        assert_eq!((status.reason.clone(), status.finished.as_deref()), (Some(Reason::RegistryUnreachable), Some(NOW)));
+        assert_eq!(
+            (status.reason.clone(), status.finished.clone()),
+            (Some(Reason::RegistryUnreachable), Some(now().into()))
+        );
         assert!(has_failed(&status) && status.verdict.is_none());
     };
     check(Value::Null, 1);
@@ -163,11 +166,11 @@ fn a_rematch_without_changes_is_no_news() {
         let old = ImageScanStatus {
             database: Some("one".to_owned()),
             platforms: vec![result("a")],
-            finished: Some(before.to_owned()),
+            finished: Some(before.to_owned().into()),
             ..ImageScanStatus::default()
         };
         let new = rematched(&old, vec![result(key)], "two", now());
-        assert_eq!((new.database.as_deref(), new.finished.as_deref()), (Some("two"), Some(finished)), "{key}");
+        assert_eq!((new.database.as_deref(), new.finished), (Some("two"), Some(finished.to_owned().into())), "{key}");
     };
     check("a", "2026-01-01T00:00:00Z");
     check("b", NOW);

@@ -7,8 +7,8 @@ use k8s_openapi::api::core::v1::Pod;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidewaiter_core::status::WorkloadStatus;
-use tidewaiter_crd::WorkloadKind;
 use tidewaiter_crd::workload_scan::{Container, Decision, Revision, Transition, WorkloadScanStatus};
+use tidewaiter_crd::{ObjectTime, WorkloadKind};
 
 /// Recorded transitions: enough to follow one rollout from creation to completion twice. Events tell the rest.
 const MAX_TRANSITIONS: usize = 10;
@@ -39,7 +39,7 @@ fn new_revision(
         containers.insert(name.clone(), Container { image: image.clone(), pinned, scan: None });
     }
     let decision = if approved.is_some() { Decision::Approved } else { Decision::Held };
-    Revision { decision, containers, added: now.to_string(), lost: false }
+    Revision { decision, containers, added: Some(now.into()), lost: false }
 }
 
 /// Records what already runs as retained. What audit recorded was what the tag named; what counts is what runs.
@@ -52,7 +52,7 @@ pub(crate) fn retain(
 ) {
     let revision = record.revisions.entry(hash.to_owned()).or_insert_with(|| Revision {
         decision: Decision::Retained,
-        added: now.to_string(),
+        added: Some(now.into()),
         ..Revision::default()
     });
     if revision.decision == Decision::Retained {
@@ -89,7 +89,7 @@ pub(crate) fn transition(record: &mut WorkloadScanStatus, to: WorkloadStatus, no
         return false;
     }
     (record.image_status, record.deployment_status) = (to.image, to.deployment);
-    let time = now.to_string();
+    let time = now.into();
     record.transitions.push(Transition { time, image_status: to.image, deployment_status: to.deployment });
     let old = record.transitions.len().saturating_sub(MAX_TRANSITIONS);
     record.transitions.drain(..old);
@@ -101,8 +101,9 @@ pub(crate) fn transition(record: &mut WorkloadScanStatus, to: WorkloadStatus, no
 pub(crate) fn prune(record: &mut WorkloadScanStatus, templates: &BTreeSet<String>, gated: &[Arc<Pod>]) {
     let awaited: BTreeSet<String> =
         gated.iter().filter_map(|pod| Some(images::images_hash(&images::of(pod.spec.as_ref()?)))).collect();
-    let mut of_pods: Vec<(String, String)> =
-        record.revisions.iter().map(|(hash, revision)| (revision.added.clone(), hash.clone())).collect();
+    let added = |revision: &Revision| revision.added.as_ref().and_then(ObjectTime::timestamp);
+    let mut of_pods: Vec<(Option<Timestamp>, String)> =
+        record.revisions.iter().map(|(hash, revision)| (added(revision), hash.clone())).collect();
     of_pods.retain(|(_, hash)| images::is_images_hash(hash));
     of_pods.sort();
     let newest: BTreeSet<String> = of_pods.into_iter().rev().take(MAX_POD_REVISIONS).map(|(_, hash)| hash).collect();
@@ -116,7 +117,7 @@ pub(crate) fn prune(record: &mut WorkloadScanStatus, templates: &BTreeSet<String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::fixtures::{NOW, now, pinned, record, revision as fixture};
+    use crate::decide::fixtures::{now, pinned, record, revision as fixture};
     use Decision::{Approved, Held, Retained};
     use serde_json::json;
     use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
@@ -133,7 +134,7 @@ mod tests {
             let mut record = record(&[("old", fixture(known, &[("c", "x:1", Some(&before))]))]);
             let new = revision(&mut record, "new", &wanted(image), now());
             assert_eq!((new.decision, new.containers["c"].pinned.as_deref()), (expected, pinned), "{image}");
-            assert_eq!((new.containers["c"].image.as_str(), new.added.as_str()), (image, NOW));
+            assert_eq!((new.containers["c"].image.as_str(), new.added.clone()), (image, Some(now().into())));
         };
         check(Approved, "x:1", Held, None);
         check(Approved, &digest, Approved, Some(&digest));
@@ -231,7 +232,8 @@ mod tests {
     #[test]
     fn the_newest_revisions_of_single_pods_remain() {
         let one = |number: usize| {
-            let revision = Revision { added: format!("2026-01-01T00:00:{number:02}Z"), ..fixture(Approved, &[]) };
+            let revision =
+                Revision { added: Some(format!("2026-01-01T00:00:{number:02}Z").into()), ..fixture(Approved, &[]) };
             (format!("pods-{:02}", 99 - number), revision)
         };
         let all: Vec<(String, Revision)> = (0..MAX_POD_REVISIONS + 3).map(one).collect();

@@ -43,7 +43,7 @@ fn belongs_to(pod: &Pod, uid: &str) -> bool {
 
 /// When to list a workload's Pods again. Not at a fixed rate: most Pods start within seconds, some wait for days for a node.
 pub(crate) fn next_look(record: &WorkloadScanStatus, now: Timestamp) -> Duration {
-    let released = record.transitions.last().and_then(|t| t.time.parse::<Timestamp>().ok());
+    let released = record.transitions.last().and_then(|t| t.time.timestamp());
     let since = released.map_or(Duration::ZERO, |released| now.duration_since(released).unsigned_abs());
     (since / 4).clamp(FIRST_PAUSE, LONGEST_PAUSE)
 }
@@ -177,7 +177,7 @@ mod tests {
     fn pods_are_listed_ever_more_rarely() {
         let check = |released: Option<&str>, seconds: u64| {
             let transition = |time: &str| Transition {
-                time: time.to_owned(),
+                time: time.to_owned().into(),
                 image_status: ImageStatus::Approved,
                 deployment_status: DeploymentStatus::RollingOut,
             };
