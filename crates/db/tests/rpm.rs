@@ -53,8 +53,11 @@ fn judge(advisories: Vec<Advisory>, packages: Vec<Package>) -> Report {
         rates: true,
         ..FeedInfo::default()
     };
-    let facts =
-        CveFacts { ratings: vec![], kev: "2024-01-01".parse().ok(), epss: Some(Epss { score: 0.5, percentile: 0.9 }) };
+    let facts = CveFacts {
+        ratings: vec![],
+        kev: Some("2024-01-01".to_owned().into()),
+        epss: Some(Epss { score: 0.5, percentile: 0.9 }),
+    };
     let cves = [("CVE-2".to_owned(), facts)].into();
     let meta = Meta { feeds: vec![feed], ..Meta::default() };
     writer::write(&path, &BuildInput { advisories, cves, meta }).unwrap();
@@ -81,7 +84,7 @@ fn binaries_of_one_source_are_one_finding_for_each_cve() {
     assert_eq!(last.installed.iter().map(|i| i.name.as_str()).collect::<Vec<_>>(), ["openssl", "openssl-libs"]);
     assert_eq!((last.advisory.as_str(), last.fixed_versions.as_slice()), ("ALSA-1", &["1:3.0.1-43.el9_0".into()][..]));
     assert_eq!(
-        (last.severity, last.kev.map(|day| day.to_string()).as_deref(), last.epss.map(|e| e.score)),
+        (last.severity, last.kev.map(String::from).as_deref(), last.epss.map(|e| e.score)),
         (Severity::High, Some("2024-01-01"), Some(0.5))
     );
     assert_eq!(report.findings[0].kev, None, "one CVE's facts are not another's");

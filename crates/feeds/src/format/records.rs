@@ -1,8 +1,7 @@
 //! What feeds contain, in one model whatever their format.
 
-use jiff::civil::Date;
 use std::collections::BTreeMap;
-use tidewaiter_core::advisory::{Advisory, Epss};
+use tidewaiter_core::advisory::{Advisory, Epss, KnownExploited};
 use tidewaiter_core::report::SupportPeriod;
 use tidewaiter_core::severity::Rating;
 
@@ -11,8 +10,8 @@ use tidewaiter_core::severity::Rating;
 pub struct Records {
     /// Advisories with their affected packages.
     pub advisories: Vec<Advisory>,
-    /// CVE → date it was listed as exploited.
-    pub exploited: BTreeMap<String, Date>,
+    /// CVE → its entry in the catalog of exploited vulnerabilities.
+    pub exploited: BTreeMap<String, KnownExploited>,
     /// CVE → ratings.
     pub ratings: BTreeMap<String, Vec<Rating>>,
     /// CVE → probability of exploitation.
