@@ -119,6 +119,13 @@ fn refused(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable | TimedOut)
 }
 
+/// Whether the other side closed the connection.
+pub(crate) fn is_closed(error: &ureq::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let kinds = [UnexpectedEof, ConnectionReset, ConnectionAborted, BrokenPipe];
+    matches!(error, ureq::Error::Io(io) if kinds.contains(&io.kind()))
+}
+
 /// The error of TLS inside, if that is what it is.
 fn tls(error: &ureq::Error) -> Option<rustls::Error> {
     match error {
