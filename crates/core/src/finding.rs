@@ -20,7 +20,7 @@ pub struct Finding {
     /// All other names, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
-    /// The ecosystem that judged it: `Debian:12`.
+    /// The ecosystem whose version scheme and advisories were used: `Debian:12`.
     pub ecosystem: Ecosystem,
     /// The package that the advisory names: the source package for OS packages.
     pub package: String,

@@ -11,7 +11,7 @@ use tidewaiter_core::package::{Location, Package, PackageType};
 use tidewaiter_core::report::{ImageInfo, Inventory, Report, SupportPeriod};
 use tidewaiter_core::severity::Severity;
 use tidewaiter_db::delta::Delta;
-use tidewaiter_db::matching::{Rematched, judge, lookups, rematch};
+use tidewaiter_db::matching::{Rematched, lookups, match_inventory, rematch};
 use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_db::writer::{BuildInput, write};
 use tidewaiter_db::{Database, DatabaseError};
@@ -114,7 +114,7 @@ fn inventory() -> impl Strategy<Value = Inventory> {
     })
 }
 
-/// The report without the name of the database that judged.
+/// The report without the name of its database.
 fn unnamed(report: Result<Report, DatabaseError>) -> Report {
     Report { database: Default::default(), ..report.unwrap() }
 }
@@ -132,7 +132,7 @@ proptest! {
         let (old, new) = (open("old", &old), open("new", &new));
         let delta = Delta::between(&old, &new).unwrap();
         for inventory in inventories {
-            let (before, after) = (unnamed(judge(inventory.clone(), &old)), unnamed(judge(inventory.clone(), &new)));
+            let (before, after) = (unnamed(match_inventory(inventory.clone(), &old)), unnamed(match_inventory(inventory.clone(), &new)));
             let asked_otherwise = lookups(&inventory).iter().any(|lookup| lookup.answer_may_change(&delta));
             let same = before == after;
             prop_assert!(same || asked_otherwise, "a report changed unseen:\n{before:#?}\n{after:#?}");

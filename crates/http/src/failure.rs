@@ -70,7 +70,7 @@ impl RequestFailure {
             }
             (_, Some(rustls::Error::InvalidCertificate(why))) => (FailureKind::Certificate, certificate(why)),
             (_, Some(rustls::Error::General(why))) => {
-                (FailureKind::Certificate, format!("no authority could be loaded to judge its certificate by ({why})"))
+                (FailureKind::Certificate, format!("no authority could be loaded to verify its certificate ({why})"))
             }
             (ureq::Error::ConnectProxyFailed(why), _) => (FailureKind::Proxy, by(proxy, why)),
             (error, _) if unknown_name(error) => match proxy {

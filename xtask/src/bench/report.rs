@@ -20,12 +20,12 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
-    /// A number that is not judged.
+    /// A number without a limit.
     pub(crate) fn new(what: &str, value: f64, unit: &'static str) -> Self {
         Figure { what: what.to_owned(), value, unit, budget: None }
     }
 
-    /// The same, judged.
+    /// The same, with a limit.
     pub(crate) fn at_most(self, budget: f64) -> Self {
         Figure { budget: Some(budget), ..self }
     }
@@ -84,7 +84,7 @@ fn floors(cases: &[BenchCase], medians: &[Sample]) -> BTreeMap<&'static str, Flo
 }
 
 impl BenchRow {
-    /// Judges the medians of a case.
+    /// Compares the medians of a case with its budget.
     fn new(case: &BenchCase, medians: Sample, samples: Vec<Sample>, floor: Option<FloorTimes>) -> Self {
         let limits = match (case.budget, floor) {
             (Budget::Floor(times, plus), Some(floor)) => {
