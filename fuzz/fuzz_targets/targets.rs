@@ -1,5 +1,6 @@
 //! The target that `FUZZ_TARGET` names, under libFuzzer. `FUZZ_SEED=FILE` writes its sound input there first.
 #![no_main]
+#![allow(clippy::print_stderr, reason = "a program for developers")]
 
 use std::sync::OnceLock;
 use tidewaiter_fuzz::{Target, targets};

@@ -1,12 +1,12 @@
 //! Sound inputs, made in code.
 
 /// For all analyzers of JSON at once.
-pub const JSON: &str = r#"{"name":"a","version":"1","bomFormat":"CycloneDX","components":[{"purl":"pkg:npm/a@1"}],
+pub(crate) const JSON: &str = r#"{"name":"a","version":"1","bomFormat":"CycloneDX","components":[{"purl":"pkg:npm/a@1"}],
     "runtimeTarget":{"name":"T/x"},"targets":{"T/x":{"A/1":{"runtime":{"a":{}}}}},"libraries":{"A/1":{"type":"package"}},
     "packages":[{"name":"a/b","version":"v1"}],
     "pins":[{"location":"https://x.example/a/b.git","state":{"version":"1"}}]}"#;
 /// For all analyzers of text at once.
-pub const TEXT: &str = "Package: a\nVersion: 1\nBuilt: x\n\n%NAME%\na\n\n%VERSION%\n1-1\n\n# stub: a 1 ruby lib\n  s.name = \"a\"\n\
+pub(crate) const TEXT: &str = "Package: a\nVersion: 1\nBuilt: x\n\n%NAME%\na\n\n%VERSION%\n1-1\n\n# stub: a 1 ruby lib\n  s.name = \"a\"\n\
     {application,a,[{vsn,\"1\"}]}.\n{<<\"name\">>,<<\"a\">>}.\n[[deps.A]]\nuuid = \"a\"\nversion = \"1\"\n";
 
 use std::io::Write as _;
@@ -33,18 +33,18 @@ fn entry(path: &str, content: &[u8]) -> Vec<u8> {
     block
 }
 
-pub fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut out: Vec<u8> = entries.iter().flat_map(|(path, content)| entry(path, content)).collect();
     out.resize(out.len() + 1024, 0);
     out
 }
 
-pub fn tar() -> Vec<u8> {
+pub(crate) fn tar() -> Vec<u8> {
     archive(&[("etc/os-release", b"ID=debian\n"), ("var/lib/dpkg/status", b"Package: a\nVersion: 1\n")])
 }
 
 /// Entries of every kind, and every way to write a long name.
-pub fn all_tar_entries() -> Vec<u8> {
+pub(crate) fn all_tar_entries() -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     let long = "d/".repeat(60) + "f";
     let header = |kind: tar::EntryType, size: u64| {
@@ -74,7 +74,7 @@ pub fn all_tar_entries() -> Vec<u8> {
 }
 
 /// A deflated and a stored entry, with their checksums.
-pub fn zip_archive() -> Vec<u8> {
+pub(crate) fn zip_archive() -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for method in [zip::CompressionMethod::Deflated, zip::CompressionMethod::Stored] {
         let options = zip::write::SimpleFileOptions::default().compression_method(method);
@@ -99,7 +99,7 @@ fn rpm_header(name: &str, description: &str) -> Vec<u8> {
 }
 
 /// A database of SQLite's own making with rpm's tables: small rows, and one with overflow pages.
-pub fn rpm_database() -> Vec<u8> {
+pub(crate) fn rpm_database() -> Vec<u8> {
     let mut connection = rusqlite::Connection::open_in_memory().expect("a database");
     let schema =
         "PRAGMA page_size = 512; CREATE TABLE Packages (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL);
@@ -112,12 +112,12 @@ pub fn rpm_database() -> Vec<u8> {
     connection.serialize(rusqlite::MAIN_DB).expect("a database").to_vec()
 }
 
-pub fn docker_archive() -> Vec<u8> {
+pub(crate) fn docker_archive() -> Vec<u8> {
     image(&tar())
 }
 
 /// A docker archive of one layer.
-pub fn image(layer: &[u8]) -> Vec<u8> {
+pub(crate) fn image(layer: &[u8]) -> Vec<u8> {
     let config = format!(
         r#"{{"os":"linux","architecture":"amd64","rootfs":{{"type":"layers","diff_ids":["{}"]}}}}"#,
         sha256(layer)
@@ -128,7 +128,7 @@ pub fn image(layer: &[u8]) -> Vec<u8> {
 }
 
 /// A program's headers, then Go's build info and a list of crates at an aligned place, and what else programs hold.
-pub fn go_program(headers: &[u8]) -> Vec<u8> {
+pub(crate) fn go_program(headers: &[u8]) -> Vec<u8> {
     let mut out = headers.to_vec();
     out.resize(512, 0);
     out.extend(b"\xff Go buildinf:\x08\x02");
@@ -149,7 +149,7 @@ fn put(out: &mut [u8], at: usize, value: u64, size: usize) {
     out[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
 }
 
-pub fn elf() -> Vec<u8> {
+pub(crate) fn elf() -> Vec<u8> {
     let mut out = vec![0; 512];
     out[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
     for (at, value, size) in [(32, 64, 8), (40, 128, 8), (54, 56, 2), (56, 1, 2), (58, 64, 2), (60, 3, 2), (62, 2, 2)] {
@@ -168,7 +168,7 @@ pub fn elf() -> Vec<u8> {
     out
 }
 
-pub fn pe() -> Vec<u8> {
+pub(crate) fn pe() -> Vec<u8> {
     let mut out = vec![0; 512];
     out[..2].copy_from_slice(b"MZ");
     out[64..68].copy_from_slice(b"PE\0\0");
@@ -182,7 +182,7 @@ pub fn pe() -> Vec<u8> {
     out
 }
 
-pub fn mach_o() -> Vec<u8> {
+pub(crate) fn mach_o() -> Vec<u8> {
     let mut out = vec![0; 512];
     for (at, value, size) in [(0, 0xfeed_facf, 4), (16, 1, 4), (20, 152, 4), (32, 0x19, 4), (36, 152, 4)] {
         put(&mut out, at, value, size);
@@ -198,7 +198,7 @@ pub fn mach_o() -> Vec<u8> {
 }
 
 /// Stored entries: a manifest, properties, and an archive inside.
-pub fn jar() -> Vec<u8> {
+pub(crate) fn jar() -> Vec<u8> {
     let properties: &[u8] = b"groupId=a\nartifactId=b\nversion=1\n";
     let inner = stored_zip(&[("META-INF/maven/a/b/pom.properties", properties)]);
     stored_zip(&[
@@ -225,13 +225,13 @@ fn stored_zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
     out
 }
 
-pub fn osv() -> Vec<u8> {
+pub(crate) fn osv() -> Vec<u8> {
     br#"{"id":"ALSA-1","summary":"Important: nodejs:20 update","related":["CVE-1"],"affected":[{"package":{"ecosystem":
     "AlmaLinux:9","name":"a"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"1:2-3.module_el9"}]}]}]}"#
         .to_vec()
 }
 
-pub fn csaf() -> Vec<u8> {
+pub(crate) fn csaf() -> Vec<u8> {
     br#"{"document":{"csaf_version":"2.0"},"product_tree":{"branches":[{"product":{"product_id":"B","product_identification_helper":
     {"cpe":"cpe:/o:redhat:enterprise_linux:9::baseos"}}},{"product":{"product_id":"c","product_identification_helper":{"purl":
     "pkg:rpm/redhat/curl@7-1?arch=x86_64"}}}],"relationships":[{"full_product_name":{"product_id":"B:c"},"product_reference":"c",
@@ -239,7 +239,7 @@ pub fn csaf() -> Vec<u8> {
         .to_vec()
 }
 
-pub fn oval() -> Vec<u8> {
+pub(crate) fn oval() -> Vec<u8> {
     br#"<oval_definitions><definitions><definition id="d"><metadata><affected><platform>Oracle Linux 8</platform></affected>
     <reference source="CVE" ref_id="CVE-1"/></metadata><criteria operator="AND"><criterion test_ref="t" comment="c"/></criteria>
     </definition></definitions><tests><rpminfo_test id="t"><object object_ref="o"/><state state_ref="s"/></rpminfo_test></tests>
@@ -248,14 +248,14 @@ pub fn oval() -> Vec<u8> {
         .to_vec()
 }
 
-pub fn updateinfo() -> Vec<u8> {
+pub(crate) fn updateinfo() -> Vec<u8> {
     br#"<updates><update type="security"><id>A</id><references><reference id="CVE-1" href="https://a"/></references><pkglist>
     <collection short="x"><name>Rocky Linux 8</name><module name="m" stream="1"/><package name="a" version="1" release="2"
     epoch="0" arch="noarch"/></collection></pkglist></update></updates>"#
         .to_vec()
 }
 
-pub fn database() -> Vec<u8> {
+pub(crate) fn database() -> Vec<u8> {
     let affected = Affected {
         versions: vec!["3".to_owned()],
         severity: Severity::High,
@@ -275,18 +275,18 @@ pub fn database() -> Vec<u8> {
     std::fs::read(&path).expect("the database")
 }
 
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     out.write_all(bytes).expect("memory can be written");
     out.finish().expect("memory can be written")
 }
 
-pub fn zstd(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 3).expect("memory can be written")
 }
 
 /// An OCI layout in a tar archive.
-pub fn oci_archive() -> Vec<u8> {
+pub(crate) fn oci_archive() -> Vec<u8> {
     let layer = tar();
     let config = format!(
         r#"{{"os":"linux","architecture":"amd64","rootfs":{{"type":"layers","diff_ids":["{}"]}}}}"#,

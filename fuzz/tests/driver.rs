@@ -1,5 +1,7 @@
 //! Runs every target over mutations of sound inputs, the same ones every time.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test, whose helpers clippy does not know as such")]
+
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread;

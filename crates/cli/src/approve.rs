@@ -51,7 +51,7 @@ fn is_retained(status: &WorkloadScanStatus) -> bool {
     status.current_revision().is_some_and(|revision| revision.decision == Decision::Retained)
 }
 
-/// The digests of the scans that were judged. The approval names them, so it never covers what a tag names later.
+/// The digests that were scanned. The approval names them, so it never covers what a tag names later.
 async fn digests(cluster: &Cluster, status: &WorkloadScanStatus) -> Result<Vec<String>> {
     let revision = status.current_revision().context("the WorkloadScan has no current revision; try again")?;
     let mut digests = Vec::new();

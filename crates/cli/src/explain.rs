@@ -8,6 +8,7 @@ use crate::terminal::printable;
 use anyhow::Result;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use tidewaiter_core::advisory::KnownExploited;
 use tidewaiter_core::finding::Finding;
 use tidewaiter_core::report::Report;
 use tidewaiter_db::matching::{self, ExplainedRow};
@@ -72,7 +73,8 @@ fn detail(finding: &Finding, state: &str, report: &Report) -> String {
         let vector = rating.vector.as_deref().unwrap_or_default();
         line(&mut out, "rating", &format!("{}: {} {vector}", rating.source, rating.severity));
     }
-    line(&mut out, "exploited", &finding.kev.map(|date| date.to_string()).unwrap_or_default());
+    let since = |entry: KnownExploited| entry.since.map_or_else(|| "date unknown".to_owned(), |date| date.to_string());
+    line(&mut out, "exploited", &finding.kev.map(since).unwrap_or_default());
     line(&mut out, "fixed in", &finding.fixed_versions.join(", "));
     line(&mut out, "aliases", &finding.aliases.join(", "));
     for installed in &finding.installed {

@@ -90,7 +90,7 @@ pub(crate) fn scan_with(image: &str, args: &LocalArgs, database: &Database) -> R
     if let Some(named) = &args.base {
         inventory.image.base_layers = Some(base::shared(&opened, &open(named, args)?)?);
     }
-    let mut report = matching::judge(inventory, database)?;
+    let mut report = matching::match_inventory(inventory, database)?;
     let today = jiff::Zoned::now().date();
     exception::apply(&mut report, &exceptions, today);
     Ok(report)

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::io::{self, BufWriter, Write};
-use tidewaiter_core::advisory::FixState;
+use tidewaiter_core::advisory::{FixState, KnownExploited};
 use tidewaiter_core::finding::{Finding, SuppressedFinding, SuppressionStatus};
 use tidewaiter_core::policy::Outcome;
 use tidewaiter_core::report::{Gap, GapKind, Report, SupportPeriod};
@@ -93,7 +93,8 @@ fn row(finding: &Finding, base: usize) -> [String; 7] {
 /// KEV or, if it is not listed there, EPSS: the probability of exploitation in the next 30 days.
 fn exploited(finding: &Finding) -> String {
     match (&finding.kev, &finding.epss) {
-        (Some(since), _) => format!("known since {}", printable(since)),
+        (Some(KnownExploited { since: Some(date) }), _) => format!("known since {date}"),
+        (Some(KnownExploited { since: None }), _) => "known".to_owned(),
         (None, Some(epss)) => format!("{:.1} %", epss.score * 100.0),
         (None, None) => String::new(),
     }
@@ -191,6 +192,7 @@ fn built_as_of(built: Option<Timestamp>, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidewaiter_core::advisory::Epss;
     use tidewaiter_core::policy::{self, Policy};
 
     #[test]
@@ -208,6 +210,19 @@ mod tests {
         check(Some("2024-06-30"), "2024-06-30", only);
         let both = "end of life: security fixes of Debian:10 ended on 2022-09-10, extended support on 2024-06-30\n";
         check(Some("2024-06-30"), "2024-07-01", both);
+    }
+
+    #[test]
+    fn what_is_exploited_says_since_when_if_that_is_known() {
+        let check = |kev: Option<Option<&str>>, epss: Option<f64>, expected: &str| {
+            let kev = kev.map(|since| KnownExploited { since: since.and_then(|date| date.parse().ok()) });
+            let epss = epss.map(|score| Epss { score, percentile: 0.9 });
+            assert_eq!(exploited(&Finding { kev, epss, ..Finding::default() }), expected);
+        };
+        check(Some(Some("2025-02-03")), Some(0.5), "known since 2025-02-03");
+        check(Some(None), Some(0.5), "known");
+        check(None, Some(0.5), "50.0 %");
+        check(None, None, "");
     }
 
     #[test]

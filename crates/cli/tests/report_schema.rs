@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use tidewaiter_core::advisory::{AdvisoryClass, Epss, FixState};
+use tidewaiter_core::advisory::{AdvisoryClass, Epss, FixState, KnownExploited};
 use tidewaiter_core::ecosystem::Os;
 use tidewaiter_core::finding::{Counts, Finding, InstalledPackage, SuppressedFinding, SuppressionStatus};
 use tidewaiter_core::image::{Digest, Platform};
@@ -95,7 +95,7 @@ fn finding() -> Finding {
             vector: Some("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".into()),
             role: Some(RatingRole::Nvd),
         }],
-        kev: Some(date(2025, 2, 3)),
+        kev: Some(KnownExploited { since: Some(date(2025, 2, 3)) }),
         epss: Some(Epss { score: 0.42, percentile: 0.97 }),
         summary: "a flaw".into(),
         references: vec!["https://advisories.example/CVE-2025-0001".into()],

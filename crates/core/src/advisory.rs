@@ -99,12 +99,32 @@ pub struct CveFacts {
     /// The CVSS ratings of all sources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ratings: Vec<Rating>,
-    /// Known to be exploited (CISA KEV), with the date it was added.
+    /// Its entry in CISA's catalog of known exploited vulnerabilities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kev: Option<Date>,
+    pub kev: Option<KnownExploited>,
     /// The probability that it will be exploited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epss: Option<Epss>,
+}
+
+/// An entry of CISA's catalog of known exploited vulnerabilities; in JSON its date, an empty text without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct KnownExploited {
+    /// Date on which it was listed; `None` where the catalog has no readable one.
+    pub since: Option<Date>,
+}
+
+impl From<String> for KnownExploited {
+    fn from(date: String) -> Self {
+        KnownExploited { since: date.parse().ok() }
+    }
+}
+
+impl From<KnownExploited> for String {
+    fn from(entry: KnownExploited) -> Self {
+        entry.since.map(|date| date.to_string()).unwrap_or_default()
+    }
 }
 
 /// FIRST's Exploit Prediction Scoring System: the probability of exploitation in the next 30 days.
@@ -259,5 +279,24 @@ impl FixState {
             5 => FixState::EndOfLife,
             _ => FixState::Unknown,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_exploited_vulnerability_without_a_date_is_not_one_that_is_not_listed() {
+        let check = |json: serde_json::Value, expected: Option<Option<&str>>| {
+            let facts: CveFacts = serde_json::from_value(json.clone()).unwrap();
+            let expected = expected.map(|since| KnownExploited { since: since.map(|date| date.parse().unwrap()) });
+            assert_eq!(facts.kev, expected, "{json}");
+            assert_eq!(serde_json::to_value(&facts).unwrap(), json);
+        };
+        check(json!({}), None);
+        check(json!({"kev": "2025-02-03"}), Some(Some("2025-02-03")));
+        check(json!({"kev": ""}), Some(None));
     }
 }

@@ -212,7 +212,7 @@ impl fmt::Display for Ecosystem {
     }
 }
 
-/// An operating system as its os-release names it, and the ecosystem its packages are judged by.
+/// An operating system as its os-release names it, and the ecosystem of its packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Os {

@@ -1,10 +1,9 @@
 //! Findings: installed packages that an advisory applies to, each with the comparison that was made.
 
-use crate::advisory::{AdvisoryClass, Epss, FixState};
+use crate::advisory::{AdvisoryClass, Epss, FixState, KnownExploited};
 use crate::ecosystem::Ecosystem;
 use crate::package::Location;
 use crate::severity::{Rating, Severity};
-use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 /// One (vulnerability, package) pair. For OS packages the package is the source package and its binaries are listed.
@@ -21,7 +20,7 @@ pub struct Finding {
     /// All other names, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
-    /// The ecosystem that judged it: `Debian:12`.
+    /// The ecosystem whose version scheme and advisories were used: `Debian:12`.
     pub ecosystem: Ecosystem,
     /// The package that the advisory names: the source package for OS packages.
     pub package: String,
@@ -42,9 +41,9 @@ pub struct Finding {
     /// The ratings of all sources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ratings: Vec<Rating>,
-    /// Date on which CISA listed it as exploited.
+    /// Its entry in CISA's catalog of known exploited vulnerabilities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kev: Option<Date>,
+    pub kev: Option<KnownExploited>,
     /// The probability that it will be exploited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epss: Option<Epss>,

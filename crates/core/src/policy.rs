@@ -13,7 +13,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Policy {
-    /// Findings of this severity or worse block. `Unknown` findings are judged by `unrated` alone.
+    /// Findings of this severity or worse block. For `Unknown` findings `unrated` alone counts.
     pub block_at: Severity,
     /// What a finding without a rating does.
     pub unrated: UnratedAction,

@@ -100,7 +100,7 @@ pub enum GapKind {
     NotCovered,
     /// No feed rates this ecosystem's vulnerabilities.
     NotRated,
-    /// A package without a version cannot be judged.
+    /// A package without a version cannot be matched.
     Unversioned,
     /// An advisory may apply to a package, and does not say enough to decide.
     Unclear,

@@ -24,7 +24,7 @@ pub enum ImageStatus {
 }
 
 impl ImageStatus {
-    /// The status of an image whose report policy judged: a report that policy refuses as incomplete is a failed scan.
+    /// The status of an image whose report was evaluated: a report that policy refuses as incomplete is a failed scan.
     pub fn of(outcome: Outcome, counts: Counts) -> Self {
         match outcome {
             Outcome::Incomplete => ImageStatus::ScanFailed,
@@ -46,7 +46,7 @@ pub enum DeploymentStatus {
     /// There is none.
     #[default]
     NotCreated,
-    /// Held: its images are not judged yet.
+    /// Held: its images are not evaluated yet.
     Created,
     /// Held: policy blocks, or a scan failed.
     Blocked,
@@ -64,9 +64,9 @@ impl fmt::Display for DeploymentStatus {
     }
 }
 
-/// The state of one container's image, as policy judged it.
+/// The state of one container's image, as policy evaluated it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct JudgedImage {
+pub struct EvaluatedImage {
     /// The scan's status (never `Approved`: that belongs to a workload).
     pub scan: ImageStatus,
     /// Whether the policy lets the result pass.
@@ -105,7 +105,7 @@ pub struct WorkloadStatus {
 
 /// Derives both statuses of an existing workload. Pure: the same input gives the same status, whatever happened before,
 /// so a restart loses nothing and no transition can be skipped over.
-pub fn derive(images: &[JudgedImage], approval: Approval, rollout: RolloutProgress) -> WorkloadStatus {
+pub fn derive(images: &[EvaluatedImage], approval: Approval, rollout: RolloutProgress) -> WorkloadStatus {
     // Ties within a rank are broken, so that the order of containers does not matter.
     let worst = images.iter().copied().min_by_key(|fact| (rank(*fact), fact.scan != ImageStatus::VulnerabilitiesFound));
     let Some(worst) = worst else {
@@ -133,7 +133,7 @@ pub fn derive(images: &[JudgedImage], approval: Approval, rollout: RolloutProgre
 
 /// Worst first: ScanFailed, VulnerabilitiesFound (blocking), Scanning, NotScanned, VulnerabilitiesFound (allowed),
 /// NoVulnerabilities, Approved.
-const fn rank(fact: JudgedImage) -> u8 {
+const fn rank(fact: EvaluatedImage) -> u8 {
     match (fact.scan, fact.allowed) {
         (ImageStatus::ScanFailed, _) => 0,
         (ImageStatus::VulnerabilitiesFound | ImageStatus::NoVulnerabilities | ImageStatus::Approved, false) => 1,
@@ -153,13 +153,13 @@ mod tests {
     use ImageStatus::{Approved, NoVulnerabilities, NotScanned, ScanFailed, Scanning, VulnerabilitiesFound};
     use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_oneof, proptest};
 
-    const fn fact(scan: ImageStatus, allowed: bool) -> JudgedImage {
-        JudgedImage { scan, allowed }
+    const fn fact(scan: ImageStatus, allowed: bool) -> EvaluatedImage {
+        EvaluatedImage { scan, allowed }
     }
 
     #[test]
     fn the_worst_container_decides() {
-        let check = |images: &[JudgedImage], approval, rollout, image, deployment| {
+        let check = |images: &[EvaluatedImage], approval, rollout, image, deployment| {
             assert_eq!(derive(images, approval, rollout), WorkloadStatus { image, deployment }, "{images:?}");
         };
         let clean = fact(NoVulnerabilities, true);
@@ -188,7 +188,7 @@ mod tests {
         check(&[clean], Given, RolloutProgress::Complete, Approved, Deployed);
     }
 
-    fn facts() -> impl Strategy<Value = Vec<JudgedImage>> {
+    fn facts() -> impl Strategy<Value = Vec<EvaluatedImage>> {
         let status = prop_oneof![
             Just(NotScanned),
             Just(Scanning),
@@ -196,7 +196,10 @@ mod tests {
             Just(VulnerabilitiesFound),
             Just(NoVulnerabilities)
         ];
-        prop::collection::vec((status, any::<bool>()).prop_map(|(scan, allowed)| JudgedImage { scan, allowed }), 1..5)
+        prop::collection::vec(
+            (status, any::<bool>()).prop_map(|(scan, allowed)| EvaluatedImage { scan, allowed }),
+            1..5,
+        )
     }
 
     proptest! {

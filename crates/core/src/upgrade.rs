@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plan_is_judged_as_a_scan_after_it_would_be() {
+    fn the_plan_is_evaluated_as_a_scan_after_it_would_be() {
         let now: Timestamp = "2026-01-10T00:00:00Z".parse().unwrap();
         let check = |policy: Policy, built: &str, gap: bool, expected: Outcome| {
             let mut report = report(vec![], vec![found("CVE-1", Severity::Critical, &["1.0.2"])]);

@@ -36,14 +36,14 @@ use tidewaiter_core::report::{Gap, Inventory, Report, SupportPeriod};
 ///
 /// # Errors
 /// When the database file is corrupt.
-pub fn judge(inventory: Inventory, db: &Database) -> Result<Report, DatabaseError> {
+pub fn match_inventory(inventory: Inventory, db: &Database) -> Result<Report, DatabaseError> {
     let os = inventory.os.as_ref();
     let mut found = Vec::new();
     let ownership = Ownership::of(&inventory, db);
     // Before the inventory is moved into the report; gaps of single rows follow.
     let mut gaps = gaps::of(&inventory, db, &ownership);
-    let judged = inventory.packages.iter().filter(|p| judged(p, os) && !ownership.covers(p));
-    for (subject, packages) in subject::all(judged) {
+    let matchable = inventory.packages.iter().filter(|p| is_matchable(p, os) && !ownership.covers(p));
+    for (subject, packages) in subject::all(matchable) {
         let matched = match_subject(db, &subject, &packages, os)?;
         found.extend(matched.findings.into_iter().map(|finding| (subject.kind, finding)));
         gaps.extend(matched.gaps);
@@ -57,7 +57,7 @@ pub fn judge(inventory: Inventory, db: &Database) -> Result<Report, DatabaseErro
 
 /// Whether advisories can cover a package: a distribution's do not cover other vendors' packages, and a kernel's do not
 /// cover its headers.
-fn judged(package: &Package, os: Option<&Os>) -> bool {
+fn is_matchable(package: &Package, os: Option<&Os>) -> bool {
     let comparable = !package.advisory_version().is_empty() && !package.is_unreleased() && !kernel::is_headers(package);
     comparable && (!package.kind.is_os() || os.is_none_or(|os| os.covers(package.kind, &package.vendor)))
 }

@@ -39,7 +39,8 @@ pub struct FeedInfo {
     pub format: String,
     /// Path or URL it was read from.
     pub source: String,
-    /// RFC 3339 time of the newest record, or of the file; empty when neither is known.
+    /// Time or day of the newest record, or of the file, as text in the publisher's form and precision; empty when neither
+    /// is known.
     #[serde(default)]
     pub as_of: String,
     /// Licence of the data.

@@ -122,7 +122,7 @@ fn local_builds_and_branches_have_their_rules() {
 fn kernel_headers_have_no_vulnerabilities_of_kernels() {
     let found = |name: &str| {
         let advisory = advisory("CVE-1", &[], vec![row("Debian:12", "linux", &[(None, IntervalEnd::Open)])]);
-        judged(vec![advisory], package(PackageType::Deb, name, "6.1.99-1", "linux")).len()
+        findings(vec![advisory], package(PackageType::Deb, name, "6.1.99-1", "linux")).len()
     };
     assert_eq!((found("linux-libc-dev"), found("linux-image-6.1.0-21-amd64")), (0, 1));
 }
@@ -140,7 +140,7 @@ fn binaries_of_one_source_and_records_of_one_vulnerability_are_one_finding() {
         package(PackageType::Deb, "libssl3", "3.0-1", "openssl"),
         package(PackageType::Deb, "openssl", "3.0-1", "openssl"),
     ];
-    let report = matching::judge(inventory(packages), &db).unwrap();
+    let report = matching::match_inventory(inventory(packages), &db).unwrap();
     assert_eq!(report.findings.len(), 1);
     let finding = &report.findings[0];
     assert_eq!((finding.vulnerability.as_str(), finding.package.as_str()), ("CVE-1", "openssl"));
@@ -152,12 +152,12 @@ fn binaries_of_one_source_and_records_of_one_vulnerability_are_one_finding() {
 }
 
 /// "vulnerability severity(source) fixed state" of each finding of one package under these advisories.
-fn judged(advisories: Vec<Advisory>, package: Package) -> Vec<String> {
+fn findings(advisories: Vec<Advisory>, package: Package) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");
     build(&path, advisories);
     let db = Database::open_verified(&path).unwrap();
-    let report = matching::judge(inventory(vec![package]), &db).unwrap();
+    let report = matching::match_inventory(inventory(vec![package]), &db).unwrap();
     let line = |f: &tidewaiter_core::finding::Finding| {
         let (fixed, state) = (f.fixed_versions.join(","), f.fix_state);
         format!("{} {}({}) [{fixed}] {state:?}", f.vulnerability, f.severity, f.severity_source)
@@ -185,7 +185,7 @@ const V2: &str = "AV:N/AC:L/Au:N/C:P/I:P/A:P";
 fn the_closest_rating_counts() {
     let npm = || package(PackageType::Npm, "a", "1.0.0", "");
     let open = || row("npm", "a", &[(None, IntervalEnd::Open)]);
-    let check = |advisories: Vec<Advisory>, expected: &str| assert_eq!(judged(advisories, npm()), [expected]);
+    let check = |advisories: Vec<Advisory>, expected: &str| assert_eq!(findings(advisories, npm()), [expected]);
     let one =
         |row: Affected, ratings: &[(&str, &str)]| rated(advisory("GHSA-1", &["CVE-1"], vec![row]), "ghsa", ratings);
     check(vec![one(open(), &[])], "CVE-1 unknown() [] Unknown");
@@ -205,7 +205,7 @@ fn fixes_are_those_of_the_branch_first() {
     let npm = |version: &str| package(PackageType::Npm, "a", version, "");
     let branches = || row("npm", "a", &[(None, fixed("1.5.0")), (Some("2.0.0"), fixed("2.5.0"))]);
     let check = |advisories: Vec<Advisory>, version: &str, expected: &[&str]| {
-        assert_eq!(judged(advisories, npm(version)), expected, "{version}");
+        assert_eq!(findings(advisories, npm(version)), expected, "{version}");
     };
     check(vec![advisory("CVE-1", &[], vec![branches()])], "1.0.0", &["CVE-1 unknown() [1.5.0,2.5.0] Fixed"]);
     check(vec![advisory("CVE-1", &[], vec![branches()])], "2.1.0", &["CVE-1 unknown() [2.5.0] Fixed"]);
@@ -219,7 +219,7 @@ fn fixes_are_those_of_the_branch_first() {
 #[test]
 fn distributions_have_the_last_word_on_their_packages() {
     let deb = || package(PackageType::Deb, "libx", "1.0-1", "x");
-    let check = |advisories: Vec<Advisory>, expected: &[&str]| assert_eq!(judged(advisories, deb()), expected);
+    let check = |advisories: Vec<Advisory>, expected: &[&str]| assert_eq!(findings(advisories, deb()), expected);
     let open = || row("Debian:12", "x", &[(None, IntervalEnd::Open)]);
     let never = || Affected { never_affected: true, ..row("Debian:12", "x", &[]) };
     check(vec![advisory("CVE-1", &[], vec![open()])], &["CVE-1 unknown() [] Unknown"]);
@@ -246,7 +246,7 @@ fn a_distribution_answers_for_what_lies_in_its_packages() {
     let check = |owner: &str, expected: &[&str]| {
         let lib = Package { owner: owner.into(), ..package(PackageType::Npm, "a", "1.0.0", "") };
         let debs = ["x", "y"].map(|name| package(PackageType::Deb, name, "1.0-1", name));
-        let report = matching::judge(inventory(debs.into_iter().chain([lib]).collect()), &db).unwrap();
+        let report = matching::match_inventory(inventory(debs.into_iter().chain([lib]).collect()), &db).unwrap();
         let found: Vec<_> = report.findings.iter().map(|f| f.vulnerability.as_str()).collect();
         assert_eq!(found, expected, "{owner}");
     };
@@ -266,7 +266,7 @@ fn informational_records_are_no_vulnerabilities() {
     let all = vec![notice("RUSTSEC-1", AdvisoryClass::Unmaintained), joined, advisory("CVE-1", &[], vec![open()])];
     build(&path, all);
     let db = Database::open(&path).unwrap();
-    let report = matching::judge(inventory(vec![package(PackageType::Npm, "a", "1.0.0", "")]), &db).unwrap();
+    let report = matching::match_inventory(inventory(vec![package(PackageType::Npm, "a", "1.0.0", "")]), &db).unwrap();
     let names = |found: &[Finding]| found.iter().map(|f| f.vulnerability.clone()).collect::<Vec<_>>();
     assert_eq!(
         (names(&report.findings), names(&report.informational)),
@@ -287,7 +287,7 @@ fn ratings_prefer_the_newest_cvss_and_all_are_kept() {
     writer::write(&path, &BuildInput { advisories, cves, meta }).unwrap();
     let db = Database::open_verified(&path).unwrap();
     assert!(db.cve("CVE-2").unwrap().is_none(), "facts that no advisory asks for are not kept");
-    let report = matching::judge(inventory(vec![package(PackageType::Npm, "a", "1.0.0", "")]), &db).unwrap();
+    let report = matching::match_inventory(inventory(vec![package(PackageType::Npm, "a", "1.0.0", "")]), &db).unwrap();
     let finding = &report.findings[0];
     assert_eq!((finding.ratings.len(), finding.severity), (3, Rating::from_vector("nvd", V4).unwrap().severity));
 }
@@ -299,7 +299,8 @@ fn versions_that_say_nothing_are_gaps() {
     build(&path, vec![advisory("X-1", &[], vec![row("npm", "a", &[(None, fixed("1.0.0"))])])]);
     let db = Database::open(&path).unwrap();
     let check = |version: &str, expected: &[GapKind]| {
-        let report = matching::judge(inventory(vec![package(PackageType::Npm, "a", version, "")]), &db).unwrap();
+        let report =
+            matching::match_inventory(inventory(vec![package(PackageType::Npm, "a", version, "")]), &db).unwrap();
         assert_eq!(report.inventory.gaps.iter().map(|g| g.kind).collect::<Vec<_>>(), expected, "{version}");
     };
     check("1.0.0", &[]);
@@ -315,7 +316,7 @@ fn programs_without_a_version_are_gaps_where_advisories_speak_of_them() {
     let db = Database::open(&path).unwrap();
     let check = |name: &str, vendored: bool, expected: &[GapKind]| {
         let program = Package { vendored, ..package(PackageType::Golang, name, "(devel)", "") };
-        let report = matching::judge(inventory(vec![program]), &db).unwrap();
+        let report = matching::match_inventory(inventory(vec![program]), &db).unwrap();
         let gaps = report.inventory.gaps.iter().map(|g| g.kind).filter(|kind| *kind != GapKind::NotCovered);
         assert_eq!(gaps.collect::<Vec<_>>(), expected, "{name} {vendored}");
         assert!(report.findings.is_empty());
@@ -331,7 +332,7 @@ fn what_no_feed_is_complete_for_is_a_gap() {
     let path = dir.path().join("db");
     build(&path, vec![advisory("X-1", &[], vec![row("PyPI", "a", &[(None, IntervalEnd::Open)])])]);
     let db = Database::open(&path).unwrap();
-    let report = matching::judge(inventory(vec![package(PackageType::Pypi, "a", "1.0", "")]), &db).unwrap();
+    let report = matching::match_inventory(inventory(vec![package(PackageType::Pypi, "a", "1.0", "")]), &db).unwrap();
     assert_eq!(report.findings.len(), 1);
     assert_eq!(report.inventory.gaps.iter().map(|g| g.kind).collect::<Vec<_>>(), [GapKind::NotCovered]);
     assert!(!report.complete);

@@ -87,7 +87,7 @@ fn what_is_known_of_a_cve_counts_for_all_that_name_it() {
             Advisory { upstream: vec!["CVE-1".into()], ..advisory("DSA-1", "f", &[("Debian:12", "y", "1")]) },
             advisory("CVE-2", "f", &[("npm", "z", "1")]),
         ],
-        cves: [("CVE-1".to_owned(), CveFacts { kev: kev.map(|day| day.parse().unwrap()), ..CveFacts::default() })]
+        cves: [("CVE-1".to_owned(), CveFacts { kev: kev.map(|day| day.to_owned().into()), ..CveFacts::default() })]
             .into(),
         ..BuildInput::default()
     };

@@ -11,7 +11,7 @@ use tidewaiter_core::package::{Location, Package, PackageType};
 use tidewaiter_core::report::{ImageInfo, Inventory, Report, SupportPeriod};
 use tidewaiter_core::severity::Severity;
 use tidewaiter_db::delta::Delta;
-use tidewaiter_db::matching::{Rematched, judge, lookups, rematch};
+use tidewaiter_db::matching::{Rematched, lookups, match_inventory, rematch};
 use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_db::writer::{BuildInput, write};
 use tidewaiter_db::{Database, DatabaseError};
@@ -56,7 +56,7 @@ fn input() -> impl Strategy<Value = BuildInput> {
     (vec(advisory(), 0..10), vec(facts, 0..3), covered).prop_map(|(advisories, facts, (covered, rates, support))| {
         let fact = |(cve, kev, epss): (u8, bool, u8)| {
             let epss = Some(Epss { score: f64::from(epss) / 10.0, percentile: 0.5 });
-            (format!("CVE-{cve}"), CveFacts { kev: kev.then(|| "2026-01-01".parse().unwrap()), epss, ratings: vec![] })
+            (format!("CVE-{cve}"), CveFacts { kev: kev.then(|| "2026-01-01".to_owned().into()), epss, ratings: vec![] })
         };
         let ecosystems = covered.into_iter().map(Ecosystem::from).collect();
         let feed = FeedInfo { name: "f".into(), ecosystems, rates, ..FeedInfo::default() };
@@ -114,7 +114,7 @@ fn inventory() -> impl Strategy<Value = Inventory> {
     })
 }
 
-/// The report without the name of the database that judged.
+/// The report without the name of its database.
 fn unnamed(report: Result<Report, DatabaseError>) -> Report {
     Report { database: Default::default(), ..report.unwrap() }
 }
@@ -132,7 +132,7 @@ proptest! {
         let (old, new) = (open("old", &old), open("new", &new));
         let delta = Delta::between(&old, &new).unwrap();
         for inventory in inventories {
-            let (before, after) = (unnamed(judge(inventory.clone(), &old)), unnamed(judge(inventory.clone(), &new)));
+            let (before, after) = (unnamed(match_inventory(inventory.clone(), &old)), unnamed(match_inventory(inventory.clone(), &new)));
             let asked_otherwise = lookups(&inventory).iter().any(|lookup| lookup.answer_may_change(&delta));
             let same = before == after;
             prop_assert!(same || asked_otherwise, "a report changed unseen:\n{before:#?}\n{after:#?}");

@@ -44,7 +44,7 @@ fn rpm(name: &str, version: &str, source: &str, module: &str) -> Package {
     }
 }
 
-fn judge(advisories: Vec<Advisory>, packages: Vec<Package>) -> Report {
+fn report(advisories: Vec<Advisory>, packages: Vec<Package>) -> Report {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");
     let feed = FeedInfo {
@@ -53,8 +53,11 @@ fn judge(advisories: Vec<Advisory>, packages: Vec<Package>) -> Report {
         rates: true,
         ..FeedInfo::default()
     };
-    let facts =
-        CveFacts { ratings: vec![], kev: "2024-01-01".parse().ok(), epss: Some(Epss { score: 0.5, percentile: 0.9 }) };
+    let facts = CveFacts {
+        ratings: vec![],
+        kev: Some("2024-01-01".to_owned().into()),
+        epss: Some(Epss { score: 0.5, percentile: 0.9 }),
+    };
     let cves = [("CVE-2".to_owned(), facts)].into();
     let meta = Meta { feeds: vec![feed], ..Meta::default() };
     writer::write(&path, &BuildInput { advisories, cves, meta }).unwrap();
@@ -62,7 +65,7 @@ fn judge(advisories: Vec<Advisory>, packages: Vec<Package>) -> Report {
     let image = ImageInfo::new("x", digest.clone(), digest, "linux/amd64".parse().unwrap());
     let os = Os { id: "almalinux".into(), version_id: "9.4".into(), ..Os::default() };
     let inventory = Inventory { image, layers: vec![], os: Some(os), packages, gaps: vec![] };
-    matching::judge(inventory, &Database::open_verified(&path).unwrap()).unwrap()
+    matching::match_inventory(inventory, &Database::open_verified(&path).unwrap()).unwrap()
 }
 
 #[test]
@@ -74,14 +77,14 @@ fn binaries_of_one_source_are_one_finding_for_each_cve() {
         rpm("openssl-libs", "1:3.0.1-41.el9_0", source, ""),
         rpm("openssl-perl", "1:3.0.1-41.el9_0", source, ""),
     ];
-    let report = judge(vec![advisory("ALSA-1", &["CVE-1", "CVE-2"], rows)], packages);
+    let report = report(vec![advisory("ALSA-1", &["CVE-1", "CVE-2"], rows)], packages);
     let found: Vec<_> = report.findings.iter().map(|f| (f.vulnerability.as_str(), f.package.as_str())).collect();
     assert_eq!(found, [("CVE-1", "openssl"), ("CVE-2", "openssl")]);
     let last = &report.findings[1];
     assert_eq!(last.installed.iter().map(|i| i.name.as_str()).collect::<Vec<_>>(), ["openssl", "openssl-libs"]);
     assert_eq!((last.advisory.as_str(), last.fixed_versions.as_slice()), ("ALSA-1", &["1:3.0.1-43.el9_0".into()][..]));
     assert_eq!(
-        (last.severity, last.kev.map(|day| day.to_string()).as_deref(), last.epss.map(|e| e.score)),
+        (last.severity, last.kev.map(String::from).as_deref(), last.epss.map(|e| e.score)),
         (Severity::High, Some("2024-01-01"), Some(0.5))
     );
     assert_eq!(report.findings[0].kev, None, "one CVE's facts are not another's");
@@ -95,7 +98,7 @@ fn modules_match_their_own_stream_only() {
         let version = if version.contains('-') { version.to_owned() } else { build(version) };
         let fixed = if fixed.contains('-') { fixed.to_owned() } else { build(fixed) };
         let advisories = vec![advisory("ALSA-1", &["CVE-1"], vec![row("nodejs", &fixed, module.clone())])];
-        let report = judge(advisories, vec![rpm("nodejs", &version, "", label)]);
+        let report = report(advisories, vec![rpm("nodejs", &version, "", label)]);
         assert_eq!(report.findings.len(), findings, "{module:?} {label} {version}");
         assert_eq!(report.inventory.gaps.iter().map(|g| g.kind).collect::<Vec<_>>(), gaps, "{module:?} {label}");
     };
@@ -121,7 +124,7 @@ fn modules_match_their_own_stream_only() {
 #[test]
 fn architectures_and_epochs_limit_rows() {
     let check = |row: Affected, package: Package, expected: usize| {
-        let report = judge(vec![advisory("A-1", &["CVE-1"], vec![row])], vec![package.clone()]);
+        let report = report(vec![advisory("A-1", &["CVE-1"], vec![row])], vec![package.clone()]);
         assert_eq!(report.findings.len(), expected, "{package:?}");
     };
     let arch = |arch: &str| Affected { arches: vec![arch.into()], ..row("a", "2-1.el9", ModuleScope::Outside) };
@@ -146,7 +149,7 @@ fn the_advisory_of_the_installed_minor_release_counts() {
         ]
     };
     let check = |version: &str, expected: &[&str]| {
-        let report = judge(advisories(), vec![rpm("kernel-core", version, "", "")]);
+        let report = report(advisories(), vec![rpm("kernel-core", version, "", "")]);
         let found: Vec<&str> = report.findings.iter().map(|f| f.vulnerability.as_str()).collect();
         assert_eq!(found, expected, "{version}");
     };
@@ -159,10 +162,10 @@ fn the_advisory_of_the_installed_minor_release_counts() {
 }
 
 #[test]
-fn other_vendors_packages_are_named_and_not_judged() {
+fn other_vendors_packages_are_named_and_not_matched() {
     let advisories = vec![advisory("ALSA-1", &["CVE-1"], vec![row("docker", "3-1", ModuleScope::Outside)])];
     let package = Package { vendor: "Docker".into(), ..rpm("docker", "2-1", "", "") };
-    let report = judge(advisories, vec![package, rpm("zlib", "1-1", "", "")]);
+    let report = report(advisories, vec![package, rpm("zlib", "1-1", "", "")]);
     assert_eq!(report.findings.len(), 0);
     let gaps: Vec<_> = report.inventory.gaps.iter().map(|g| (g.kind, g.subject.as_str())).collect();
     assert_eq!(gaps, [(GapKind::NotCovered, "Docker")]);
@@ -173,7 +176,7 @@ fn ecosystems_without_an_order_are_named() {
     for (kind, name) in [(PackageType::Luarocks, "LuaRocks"), (PackageType::Conda, "conda")] {
         let package = Package { kind, ..rpm("a", "1.0", "", "") };
         let report =
-            judge(vec![advisory("ALSA-1", &["CVE-1"], vec![row("x", "1-1", ModuleScope::Outside)])], vec![package]);
+            report(vec![advisory("ALSA-1", &["CVE-1"], vec![row("x", "1-1", ModuleScope::Outside)])], vec![package]);
         let gaps: Vec<_> = report.inventory.gaps.iter().map(|g| (g.kind, g.subject.as_str())).collect();
         assert_eq!(gaps, [(GapKind::NotCovered, name)]);
     }

@@ -20,8 +20,8 @@ pub(crate) fn facts(all: &mut Records) -> BTreeMap<String, CveFacts> {
             out.entry(cve.clone()).or_default().ratings.extend(rated.iter().copied().cloned());
         }
     }
-    for (cve, date) in std::mem::take(&mut all.exploited) {
-        out.entry(cve).or_default().kev = Some(date);
+    for (cve, entry) in std::mem::take(&mut all.exploited) {
+        out.entry(cve).or_default().kev = Some(entry);
     }
     for (cve, epss) in std::mem::take(&mut all.epss) {
         out.entry(cve).or_default().epss = Some(epss);

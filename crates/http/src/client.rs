@@ -1,13 +1,13 @@
 //! A client: one agent for each route.
 
 use crate::error::ClientError;
-use crate::failure::{FailureKind, RequestFailure};
+use crate::failure::{FailureKind, RequestFailure, is_closed};
 use crate::proxy::{Named, Proxies};
 use crate::roots;
 use std::net::IpAddr;
 use std::time::Duration;
 use ureq::config::Config;
-use ureq::http::{Request, Response, Uri};
+use ureq::http::{Request, Response, StatusCode, Uri};
 use ureq::typestate::{WithBody, WithoutBody};
 use ureq::unversioned::resolver::{DefaultResolver, Resolver};
 use ureq::unversioned::transport::DefaultConnector;
@@ -120,15 +120,27 @@ impl Client {
         RequestFailure::of(error, self.proxy(url))
     }
 
-    /// The scheme of a registry at `host[:port]`: `http` where `plain_http` says so, and on loopback where the server does
-    /// not speak TLS, as Docker does; else `https`.
+    /// The scheme of a registry at `host[:port]`: `http` where `plain` says so, and on loopback where the server does not
+    /// use TLS, as Docker has it; else `https`.
     pub fn scheme(&self, host: &str, plain: bool) -> &'static str {
         if plain || is_loopback(host) && self.speaks_plain_http(host) { "http" } else { "https" }
     }
 
     fn speaks_plain_http(&self, host: &str) -> bool {
         let url = format!("https://{host}/v2/");
-        self.get(&url).call().is_err_and(|error| self.failure(&url, &error).kind == FailureKind::PlainHttp)
+        let Err(error) = self.get(&url).call() else { return false };
+        match self.failure(&url, &error).kind {
+            FailureKind::PlainHttp => true,
+            // Some servers respond to a TLS greeting by closing the connection.
+            FailureKind::Network if is_closed(&error) => self.responds_without_tls(host),
+            _ => false,
+        }
+    }
+
+    /// A server of TLS has status 400 for plain HTTP (Go, nginx).
+    fn responds_without_tls(&self, host: &str) -> bool {
+        let response = self.get(&format!("http://{host}/v2/")).call();
+        response.is_ok_and(|response| response.status() != StatusCode::BAD_REQUEST)
     }
 
     fn proxy(&self, url: &str) -> Option<&Named> {
@@ -190,6 +202,9 @@ fn agent(config: Config, resolver: impl Resolver) -> Agent {
 mod tests {
     use super::*;
     use crate::failure::FailureKind;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
     use tidewaiter_testkit::authority::Authority;
     use tidewaiter_testkit::web::Web;
 
@@ -203,6 +218,48 @@ mod tests {
         check("//b.example/z", Some("https://b.example/z"));
         check("z", None);
         check("ftp://b.example/z", None);
+    }
+
+    /// A server on loopback that closes a connection on which TLS begins, after it read the greeting or without, and
+    /// responds to plain HTTP with `response`; an empty one closes that connection too.
+    fn closing(reads: bool, response: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut first = [0; 1];
+                let _ = stream.peek(&mut first);
+                let is_tls = first[0] == 0x16;
+                if reads || !is_tls {
+                    let _ = stream.read(&mut [0; 4096]);
+                }
+                if !is_tls {
+                    let _ = stream.write_all(response.as_bytes());
+                }
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn registries_on_loopback_are_probed() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let client = Client::new(&Settings::default()).unwrap();
+        let check =
+            |host: &str, plain: bool, expected: &str| assert_eq!(client.scheme(host, plain), expected, "{host}");
+        let plain = Web::start(&[], None);
+        let secure = Web::start(&[], Some(&Authority::new()));
+        check(&format!("localhost:{}", plain.port()), false, "http");
+        check(&format!("localhost:{}", secure.port()), false, "https");
+        check(&format!("localhost:{}", secure.port()), true, "http");
+        check("registry.example", false, "https");
+        check("registry.example", true, "http");
+        for reads in [true, false] {
+            check(&closing(reads, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"), false, "http");
+            check(&closing(reads, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"), false, "https");
+            check(&closing(reads, ""), false, "https");
+        }
     }
 
     #[test]

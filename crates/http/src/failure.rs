@@ -70,7 +70,7 @@ impl RequestFailure {
             }
             (_, Some(rustls::Error::InvalidCertificate(why))) => (FailureKind::Certificate, certificate(why)),
             (_, Some(rustls::Error::General(why))) => {
-                (FailureKind::Certificate, format!("no authority could be loaded to judge its certificate by ({why})"))
+                (FailureKind::Certificate, format!("no authority could be loaded to verify its certificate ({why})"))
             }
             (ureq::Error::ConnectProxyFailed(why), _) => (FailureKind::Proxy, by(proxy, why)),
             (error, _) if unknown_name(error) => match proxy {
@@ -117,6 +117,13 @@ fn unknown_name(error: &ureq::Error) -> bool {
 fn refused(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
     matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable | TimedOut)
+}
+
+/// Whether the other side closed the connection.
+pub(crate) fn is_closed(error: &ureq::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let kinds = [UnexpectedEof, ConnectionReset, ConnectionAborted, BrokenPipe];
+    matches!(error, ureq::Error::Io(io) if kinds.contains(&io.kind()))
 }
 
 /// The error of TLS inside, if that is what it is.

@@ -14,7 +14,7 @@ use std::process::Command;
 /// What a run may cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Budget {
-    /// Printed, not judged.
+    /// Printed, without a limit.
     None,
     /// Wall and CPU time: a factor of the floor's, plus milliseconds for starting a process and for reading small files.
     Floor(f64, f64),
@@ -164,7 +164,7 @@ impl BenchSetting<'_> {
         BenchCase { budget, floor: Some(floor), max_anon: Some(MAX_ANON), ..self.case(name, self.scanner, args) }
     }
 
-    /// Another scanner's run, printed and not judged.
+    /// Another scanner's run, printed, without a limit.
     pub(crate) fn peer(
         &self,
         name: &str,
@@ -208,7 +208,7 @@ pub(crate) fn grouped(mut cases: Vec<BenchCase>) -> Vec<BenchCase> {
 }
 
 impl BenchCase {
-    /// The same case of another build, with `databases.1` in the place of `databases.0`: printed, and judged by the
+    /// The same case of another build, with `databases.1` in the place of `databases.0`: printed, and checked by the
     /// comparison alone. It has a home of its own, since builds may differ in what they cache.
     fn of_build(&self, program: &Path, databases: (&Path, &Path), home: &Path) -> BenchCase {
         let argument = |arg: &OsString| if arg == databases.0 { databases.1.into() } else { arg.clone() };

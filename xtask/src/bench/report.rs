@@ -16,12 +16,12 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
-    /// A number that is not judged.
+    /// A number without a limit.
     pub(crate) fn new(what: &str, value: f64, unit: &'static str) -> Self {
         Figure { what: what.to_owned(), value, unit, budget: None }
     }
 
-    /// The same, judged.
+    /// The same, with a limit.
     pub(crate) fn at_most(self, budget: f64) -> Self {
         Figure { budget: Some(budget), ..self }
     }

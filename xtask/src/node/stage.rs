@@ -42,7 +42,7 @@ impl Stage {
     }
 
     /// Checks that each container that containerd runs has the digest that its Pod is pinned to, which is the one that was
-    /// judged.
+    /// scanned.
     pub(super) fn check_digests(&mut self) -> Result<()> {
         let mut checked = 0;
         for pod in self.pods()? {

@@ -2,7 +2,7 @@
 
 use super::finding::because;
 use super::hit::{self, Applicability, Hit};
-use super::judged;
+use super::is_matchable;
 use super::subject::{self, Query};
 use crate::error::DatabaseError;
 use crate::reader::{Database, LowerBound, Row, VersionSpan};
@@ -37,7 +37,7 @@ pub struct ExplainedRow {
 pub fn explain(inventory: &Inventory, db: &Database, vulnerability: &str) -> Result<Vec<ExplainedRow>, DatabaseError> {
     let os = inventory.os.as_ref();
     let mut out = Vec::new();
-    for (subject, packages) in subject::all(inventory.packages.iter().filter(|p| judged(p, os))) {
+    for (subject, packages) in subject::all(inventory.packages.iter().filter(|p| is_matchable(p, os))) {
         let Some((ecosystem, order)) = subject.kind.ecosystem(os).and_then(|e| e.version_scheme().map(|o| (e, o)))
         else {
             continue;

@@ -1,4 +1,4 @@
-//! Packages that the database cannot judge, as gaps: an incomplete report is never clean.
+//! Packages that the database cannot match, as gaps: an incomplete report is never clean.
 
 use super::hit::Hit;
 use super::ownership::Ownership;
@@ -21,7 +21,7 @@ pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) ->
             gaps.push(Gap {
                 kind: GapKind::Unversioned,
                 subject: package.locations.first().map(|l| l.path.clone()).unwrap_or_default(),
-                message: format!("{} has no version and cannot be judged", package.name),
+                message: format!("{} has no version and cannot be matched", package.name),
             });
             continue;
         }
@@ -42,7 +42,7 @@ pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) ->
 }
 
 /// A program that was built from its source tree is usually private, and no advisory covers it. Where one does, its
-/// version is needed and not known. Code inside such a tree is judged with it.
+/// version is needed and not known. Code inside such a tree has no gap of its own.
 fn unreleased_gap(package: &Package, ecosystem: &Ecosystem, db: &Database) -> Option<Gap> {
     let name = ecosystem.normalize(&package.name);
     let known = !package.vendored && db.rows(&ecosystem.to_string(), KeyKind::Binary, &name).next().is_some();
@@ -63,7 +63,7 @@ fn version_gap(package: &Package, ecosystem: &Ecosystem) -> Option<Gap> {
 
 fn ecosystem_gap(ecosystem: &Ecosystem, db: &Database) -> Option<Gap> {
     let (kind, message) = if ecosystem.version_scheme().is_none() {
-        (GapKind::NotCovered, format!("packages of {ecosystem} are listed and not judged; judge them by other means"))
+        (GapKind::NotCovered, format!("packages of {ecosystem} are listed and not matched; check them by other means"))
     } else if !db.meta().covers(ecosystem) {
         (GapKind::NotCovered, format!("no feed of the database is complete for {ecosystem}; add one to feeds.toml"))
     } else if !db.meta().rates(ecosystem) {
@@ -88,7 +88,7 @@ fn vendor_gap(vendor: &str, names: &BTreeSet<&str>) -> Gap {
     let listed = names.iter().take(LISTED).copied().collect::<Vec<_>>().join(", ");
     let more = if names.len() > LISTED { format!(" and {} more", names.len() - LISTED) } else { String::new() };
     let message = format!(
-        "the distribution's advisories do not cover packages by {vendor} ({listed}{more}); judge them by other means"
+        "the distribution's advisories do not cover packages by {vendor} ({listed}{more}); check them by other means"
     );
     Gap { kind: GapKind::NotCovered, subject: vendor.to_owned(), message }
 }

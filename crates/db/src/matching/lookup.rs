@@ -2,7 +2,7 @@
 //! inventories for which a look-up may return something else.
 
 use super::subject::{self, Query};
-use super::{denial, hit, judged};
+use super::{denial, hit, is_matchable};
 use crate::delta::Delta;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -62,11 +62,11 @@ fn rows_differ(delta: &Delta<'_>, keyed: &str, ecosystem: &Ecosystem, query: &Qu
     })
 }
 
-/// All look-ups of [`super::judge`] for an inventory.
+/// All look-ups of [`super::match_inventory`] for an inventory.
 pub fn lookups(inventory: &Inventory) -> BTreeSet<Lookup> {
     let os = inventory.os.as_ref();
     let mut out = whole_inventory_lookups(inventory);
-    for (subject, packages) in subject::all(inventory.packages.iter().filter(|p| judged(p, os))) {
+    for (subject, packages) in subject::all(inventory.packages.iter().filter(|p| is_matchable(p, os))) {
         let Some(ecosystem) = subject.kind.ecosystem(os) else { continue };
         let queries = subject.queries(&packages, &ecosystem);
         out.extend(queries.into_iter().map(|query| Lookup(LookupKind::Rows(ecosystem.clone(), query))));

@@ -2,7 +2,7 @@
 
 use super::lookup::whole_inventory_lookups;
 use super::subject::{self, Subject};
-use super::{Matched, Ownership, judge, judged, match_subject};
+use super::{Matched, Ownership, is_matchable, match_inventory, match_subject};
 use crate::delta::Delta;
 use crate::error::DatabaseError;
 use crate::reader::Database;
@@ -41,7 +41,7 @@ pub fn rematch(inventory: Inventory, delta: &Delta<'_>) -> Result<Rematched, Dat
     }
     let ownership = Ownership::of(&inventory, delta.new_database());
     let os = inventory.os.as_ref();
-    let packages = || inventory.packages.iter().filter(|p| judged(p, os));
+    let packages = || inventory.packages.iter().filter(|p| is_matchable(p, os));
     let named: BTreeSet<_> = packages().filter(|p| is_named(p, os, delta)).map(subject_name).collect();
     let subjects = subject::all(packages().filter(|p| named.contains(&subject_name(p)) && !ownership.covers(p)));
     let (mut old, mut new) = (ask(delta.old(), &subjects, os)?, ask(delta.new_database(), &subjects, os)?);
@@ -62,8 +62,8 @@ pub fn rematch(inventory: Inventory, delta: &Delta<'_>) -> Result<Rematched, Dat
 }
 
 fn whole(inventory: Inventory, delta: &Delta<'_>) -> Result<Rematched, DatabaseError> {
-    let old = judge(inventory.clone(), delta.old())?;
-    let new = judge(inventory, delta.new_database())?;
+    let old = match_inventory(inventory.clone(), delta.old())?;
+    let new = match_inventory(inventory, delta.new_database())?;
     let old = Report { database: new.database.clone(), ..old };
     Ok(if new == old { Rematched::Same } else { Rematched::Whole(Box::new(new)) })
 }

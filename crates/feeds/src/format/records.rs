@@ -1,8 +1,7 @@
 //! What feeds contain, in one model whatever their format.
 
-use jiff::civil::Date;
 use std::collections::BTreeMap;
-use tidewaiter_core::advisory::{Advisory, Epss};
+use tidewaiter_core::advisory::{Advisory, Epss, KnownExploited};
 use tidewaiter_core::report::SupportPeriod;
 use tidewaiter_core::severity::Rating;
 
@@ -11,8 +10,8 @@ use tidewaiter_core::severity::Rating;
 pub struct Records {
     /// Advisories with their affected packages.
     pub advisories: Vec<Advisory>,
-    /// CVE → date it was listed as exploited.
-    pub exploited: BTreeMap<String, Date>,
+    /// CVE → its entry in the catalog of exploited vulnerabilities.
+    pub exploited: BTreeMap<String, KnownExploited>,
     /// CVE → ratings.
     pub ratings: BTreeMap<String, Vec<Rating>>,
     /// CVE → probability of exploitation.
@@ -21,7 +20,7 @@ pub struct Records {
     pub support: Vec<SupportPeriod>,
     /// Records that were read and dropped, by reason.
     pub skipped: BTreeMap<String, u64>,
-    /// The newest date that the documents themselves name, RFC 3339.
+    /// The newest time or day that the documents themselves name, as published.
     pub as_of: String,
 }
 

@@ -151,7 +151,7 @@ fn stream_executable(path: &str, content: &mut impl Read) -> io::Result<ParsedFi
 }
 
 fn too_large(path: &str, what: &str) -> Gap {
-    let message = format!("{what} is too large to be buffered; its packages are not judged");
+    let message = format!("{what} is too large to be buffered; its packages are not scanned");
     Gap { kind: GapKind::LimitReached, subject: path.to_owned(), message }
 }
 

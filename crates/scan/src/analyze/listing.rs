@@ -42,7 +42,7 @@ impl<'a> Listing<'a> {
     pub(super) fn is_full(&mut self) -> bool {
         let full = self.parsed.packages.len() >= MAX_PACKAGES;
         if full && self.parsed.gaps.iter().all(|gap| gap.kind != GapKind::LimitReached) {
-            let message = format!("it lists more than {MAX_PACKAGES} packages; the others are not judged");
+            let message = format!("it lists more than {MAX_PACKAGES} packages; the others are not scanned");
             self.parsed.gaps.push(Gap { kind: GapKind::LimitReached, subject: self.path.to_owned(), message });
         }
         full

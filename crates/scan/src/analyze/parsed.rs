@@ -49,7 +49,7 @@ pub(super) fn failed(path: &str, cause: &str) -> ParsedFile {
 }
 
 pub(super) fn unreadable(path: &str, cause: &str) -> Gap {
-    let message = format!("{cause}; its packages are not judged");
+    let message = format!("{cause}; its packages are not scanned");
     Gap { kind: GapKind::UnreadableFile, subject: path.to_owned(), message }
 }
 

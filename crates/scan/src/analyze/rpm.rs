@@ -145,7 +145,7 @@ impl RpmContents {
         let limit = self.too_many.then(|| Gap {
             kind: GapKind::LimitReached,
             subject: path.to_owned(),
-            message: format!("it lists more than {MAX_PACKAGES} packages; the others are not judged"),
+            message: format!("it lists more than {MAX_PACKAGES} packages; the others are not scanned"),
         });
         ParsedFile {
             gaps: damage.chain(limit).collect(),

@@ -133,7 +133,7 @@ impl SbomComponents<'_> {
         if count > 0 {
             let message = format!(
                 "{count} of its components have no purl of a type that advisories use (the first is {example}); \
-                 they are not judged"
+                 they are not matched"
             );
             parsed.gaps.push(Gap { kind: GapKind::Unclear, subject: self.path.to_owned(), message });
         }

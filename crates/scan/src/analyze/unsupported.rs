@@ -30,7 +30,7 @@ pub(super) const PORTAGE: Analyzer = Analyzer {
 };
 
 fn database(path: &str, _: &[u8]) -> ParsedFile {
-    let message = "this package database is not read yet; its packages are not judged".to_owned();
+    let message = "this package database is not read yet; its packages are not scanned".to_owned();
     let gap = Gap { kind: GapKind::UnsupportedOs, subject: path.to_owned(), message };
     ParsedFile { gaps: vec![gap], ..ParsedFile::default() }
 }

@@ -22,7 +22,7 @@ pub(super) fn gap(packages: &[Package]) -> Option<Gap> {
     let subject = package.locations.first().map(|l| l.path.clone()).unwrap_or_default();
     let message =
         "it does not name the source packages of what it lists, and advisories do; packages whose names differ \
-                   from their source's are not judged"
+                   from their source's are not matched"
             .to_owned();
     Some(Gap { kind: GapKind::Unclear, subject, message })
 }

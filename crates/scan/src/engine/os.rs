@@ -11,21 +11,21 @@ pub(super) fn of_view(view: &MergedView) -> Option<Os> {
     analyze::OS_RELEASE.iter().find_map(|path| view.get(path).and_then(|parsed| parsed.os.clone()))
 }
 
-/// The gap of an operating system whose packages cannot be judged. An image in which nothing is recognised has one too:
+/// The gap of an operating system whose packages cannot be matched. An image in which nothing is recognised has one too:
 /// it must never look clean.
 pub(super) fn gap(view: &MergedView, os: Option<&Os>, packages: &[Package]) -> Option<Gap> {
     let Some(os) = os else {
         // Whoever deletes os-release must not get the packages of the distribution passed over.
         if view.files().any(|(_, _, parsed)| parsed.database.is_some()) {
-            let message = "there is none, so the distribution's packages cannot be judged";
+            let message = "there is none, so the distribution's packages cannot be matched";
             return some_gap(GapKind::UnsupportedOs, "etc/os-release", message);
         }
-        let nothing = some_gap(GapKind::NothingRecognized, "image", "it holds nothing that can be judged");
+        let nothing = some_gap(GapKind::NothingRecognized, "image", "it holds nothing that can be scanned");
         return nothing.filter(|_| packages.is_empty());
     };
     let named = if os.pretty_name.is_empty() { &os.id } else { &os.pretty_name };
     let Some(expected) = os.package_type() else {
-        let message = "this distribution is not supported yet; its packages are not judged";
+        let message = "this distribution is not supported yet; its packages are not matched";
         return some_gap(GapKind::UnsupportedOs, named, message);
     };
     if os.ecosystem().is_none() {
@@ -41,7 +41,7 @@ pub(super) fn gap(view: &MergedView, os: Option<&Os>, packages: &[Package]) -> O
     }
     let present = view.files().any(|(_, _, parsed)| parsed.database == Some(expected));
     let state = if present { "lists nothing" } else { "is absent" };
-    let message = format!("its package database {state}, so its packages cannot be judged");
+    let message = format!("its package database {state}, so its packages cannot be scanned");
     some_gap(GapKind::NoPackageDatabase, named, &message)
 }
 

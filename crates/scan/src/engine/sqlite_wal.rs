@@ -137,6 +137,6 @@ impl WalDatabases {
 }
 
 fn unreadable(path: &str, cause: &str) -> Gap {
-    let message = format!("{cause}; what it holds is not judged");
+    let message = format!("{cause}; what it holds is not scanned");
     Gap { kind: GapKind::UnreadableFile, subject: path.to_owned(), message }
 }

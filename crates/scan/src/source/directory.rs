@@ -1,7 +1,7 @@
 //! A root file system in a directory (`dir:`), read as if it were an image of one layer.
 //!
 //! It becomes a tar stream in a fixed form (sorted names, no times, no owners), so that it is read as images are, and its
-//! digest names what was judged: the same files give the same digest.
+//! digest names what was scanned: the same files give the same digest.
 
 mod tar_headers;
 

@@ -45,7 +45,7 @@ pub(super) fn open_files(files: Arc<dyn Files>, name: &str, platform: Option<&Pl
     assemble(&store, name, found, platform, blobs)
 }
 
-/// A layout may have several images under different names; choosing one silently could judge the wrong one.
+/// A layout may have several images under different names; choosing one silently could scan the wrong one.
 fn refuse_ambiguity(list: &[BlobDescriptor], platform: Option<&Platform>, name: &str) -> Result<(), SourceError> {
     let Ok(chosen) = choose(list, platform, name) else { return Ok(()) };
     let rival = list

@@ -34,7 +34,7 @@ impl TarWalk<'_> {
         let limits = &self.scan.limits;
         let max = if analyze::is_database(wanted) { limits.database_bytes } else { limits.file_bytes };
         if size > max {
-            let message = format!("it has {size} bytes, the limit is {max}; its packages are not judged");
+            let message = format!("it has {size} bytes, the limit is {max}; its packages are not scanned");
             let gap = Gap { kind: GapKind::LimitReached, subject: path.to_owned(), message };
             return Ok(ParsedFile { gaps: vec![gap], ..ParsedFile::default() });
         }

@@ -52,7 +52,7 @@ pub(crate) fn read(layer: Layer<'_>, wanted: &WantedPaths, scan: &ScanResources<
 
 /// The gap of a layer that its registry need not have and does not have.
 fn absent(layer: &LayerDescriptor) -> Gap {
-    let message = "the registry does not have this nondistributable layer; what it installs is not judged".to_owned();
+    let message = "the registry does not have this nondistributable layer; what it installs is not scanned".to_owned();
     Gap { kind: GapKind::UnreadableFile, subject: format!("layer {}", layer.digest), message }
 }
 

@@ -91,7 +91,7 @@ fn reports_are_the_same_however_they_were_made() {
         let cancel = AtomicBool::new(false);
         let options =
             ScanOptions { limits: Limits::default(), threads, cancel: &cancel, progress: &Silent, cache: None };
-        matching::judge(engine::inventory(&image, &options).unwrap(), &db).unwrap()
+        matching::match_inventory(engine::inventory(&image, &options).unwrap(), &db).unwrap()
     };
     let first = report(1);
     let kinds: BTreeSet<_> = first.inventory.packages.iter().map(|package| package.kind).collect();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidewaiter_core::Reason;
 use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::policy::Outcome;
-use tidewaiter_core::status::{ImageStatus, JudgedImage};
+use tidewaiter_core::status::{EvaluatedImage, ImageStatus};
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanStatus;
 use tidewaiter_crd::workload_scan::{Container, Decision, Revision, WorkloadScanStatus};
@@ -35,7 +35,7 @@ impl KnownScans {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Evaluation {
     /// One for each container.
-    pub(crate) facts: Vec<JudgedImage>,
+    pub(crate) facts: Vec<EvaluatedImage>,
     /// Container name → pinned image, for those with a result.
     pub(crate) pins: BTreeMap<String, String>,
     /// One line for each container that is not simply clean.
@@ -143,7 +143,7 @@ fn valid_status(
 }
 
 struct ImageEvaluation {
-    fact: JudgedImage,
+    fact: EvaluatedImage,
     pinned: Option<String>,
     line: Option<String>,
 }
@@ -156,17 +156,17 @@ fn evaluate_new(
     record: &WorkloadScanStatus,
 ) -> ImageEvaluation {
     let Some(status) = status else {
-        let fact = JudgedImage { scan: ImageStatus::NotScanned, allowed: false };
+        let fact = EvaluatedImage { scan: ImageStatus::NotScanned, allowed: false };
         return ImageEvaluation { fact, pinned: None, line: Some("waits for its scan".to_owned()) };
     };
     if is_unreachable(status)
         && let Some(pinned) = approved_pin(name, container, record)
     {
         // These bytes were approved before; the registry only cannot say whether the tag moved.
-        let fact = JudgedImage { scan: ImageStatus::NoVulnerabilities, allowed: true };
+        let fact = EvaluatedImage { scan: ImageStatus::NoVulnerabilities, allowed: true };
         return ImageEvaluation { fact, pinned: Some(pinned), line: Some(UNREACHABLE.to_owned()) };
     }
-    let fact = JudgedImage { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) };
+    let fact = EvaluatedImage { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) };
     let pinned = status.digest.as_deref().and_then(|digest| pin(&container.image, digest));
     let clean = status.image_status == ImageStatus::NoVulnerabilities;
     ImageEvaluation { fact, pinned, line: (!clean).then(|| status.message.clone()) }
@@ -178,8 +178,8 @@ fn evaluate_running(container: &Container, status: Option<&ImageScanStatus>) -> 
     let running = container.pinned.as_deref().and_then(images::digest);
     let same = status.filter(|s| s.verdict.is_some() && s.digest.as_deref() == running);
     let fact = match same {
-        Some(status) => JudgedImage { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) },
-        None => JudgedImage { scan: ImageStatus::NotScanned, allowed: true },
+        Some(status) => EvaluatedImage { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) },
+        None => EvaluatedImage { scan: ImageStatus::NotScanned, allowed: true },
     };
     let line = match same.filter(|s| s.image_status != ImageStatus::NoVulnerabilities) {
         Some(status) => Some(status.message.clone()),

@@ -55,7 +55,7 @@ fn evaluated(decision: Decision, container: Container, scans: &[(&str, Value)]) 
 fn a_held_image_is_what_its_scan_says() {
     let check = |scan: Value, scanned: ImageStatus, allowed: bool, pin: Option<u8>, line: Option<&str>| {
         let found = evaluated(Decision::Held, container(None, Some(1)), &[(IMAGE, scan.clone())]);
-        assert_eq!(found.facts, [JudgedImage { scan: scanned, allowed }], "{scan}");
+        assert_eq!(found.facts, [EvaluatedImage { scan: scanned, allowed }], "{scan}");
         assert_eq!(found.pins.get("c"), pin.map(|figure| pinned(IMAGE, figure)).as_ref(), "{scan}");
         let expected: Vec<String> = line.map(|line| format!("c ({IMAGE}): {line}")).into_iter().collect();
         assert_eq!(found.lines, expected, "{scan}");
@@ -122,10 +122,10 @@ fn a_completed_result_is_valid_while_a_rescan_runs() {
 }
 
 #[test]
-fn what_runs_is_judged_by_results_for_its_digest_alone() {
+fn what_runs_is_evaluated_by_results_for_its_digest_alone() {
     let check = |decision, pin: u8, scans: &[(&str, Value)], scanned: ImageStatus, allowed: bool| {
         let found = evaluated(decision, container(Some(pin), Some(1)), scans);
-        assert_eq!(found.facts, [JudgedImage { scan: scanned, allowed }], "{decision:?} {scans:?}");
+        assert_eq!(found.facts, [EvaluatedImage { scan: scanned, allowed }], "{decision:?} {scans:?}");
         // The pin stays, whatever the tag names now.
         assert_eq!(found.pins.get("c"), Some(&pinned(IMAGE, pin)));
     };
@@ -155,7 +155,7 @@ fn what_runs_is_judged_by_results_for_its_digest_alone() {
 fn what_started_in_audit_mode_is_pinned_by_its_scan() {
     let found = evaluated(Decision::Retained, container(None, Some(1)), &[(IMAGE, status(1, json!({})))]);
     assert_eq!(found.pins.get("c"), Some(&pinned(IMAGE, 1)));
-    assert_eq!(found.facts, [JudgedImage { scan: NoVulnerabilities, allowed: true }]);
+    assert_eq!(found.facts, [EvaluatedImage { scan: NoVulnerabilities, allowed: true }]);
 }
 
 #[test]

@@ -118,7 +118,7 @@ pub(crate) fn prune(record: &mut WorkloadScanStatus, templates: &BTreeSet<String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::fixtures::{NOW, now, pinned, record, revision as fixture};
+    use crate::decide::fixtures::{now, pinned, record, revision as fixture};
     use Decision::{Approved, Held, Retained};
     use serde_json::json;
     use tidewaiter_core::status::{DeploymentStatus, ImageStatus};

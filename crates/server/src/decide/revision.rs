@@ -70,10 +70,10 @@ mod tests {
     use Decision::{Approved, Held, Retained};
     use ImageStatus::{NoVulnerabilities, NotScanned, ScanFailed, Scanning, VulnerabilitiesFound};
     use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
-    use tidewaiter_core::status::JudgedImage;
+    use tidewaiter_core::status::EvaluatedImage;
 
     fn evaluation(facts: &[(ImageStatus, bool)]) -> Evaluation {
-        let facts = facts.iter().map(|(scan, allowed)| JudgedImage { scan: *scan, allowed: *allowed }).collect();
+        let facts = facts.iter().map(|(scan, allowed)| EvaluatedImage { scan: *scan, allowed: *allowed }).collect();
         Evaluation { facts, ..Evaluation::default() }
     }
 

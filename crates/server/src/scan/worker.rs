@@ -171,10 +171,10 @@ fn platform_report(
     image: &Image,
 ) -> Result<PlatformReport, ScanFailure> {
     if let Some(known) = known_inventory(&job.store, image) {
-        return Ok(PlatformReport { platform, inventory: None, report: matching::judge(known, database)? });
+        return Ok(PlatformReport { platform, inventory: None, report: matching::match_inventory(known, database)? });
     }
     let new = inventory(image)?;
-    let report = matching::judge(new.clone(), database)?;
+    let report = matching::match_inventory(new.clone(), database)?;
     Ok(PlatformReport { platform, inventory: Some(new), report })
 }
 

@@ -175,7 +175,7 @@ fn assert_rematch(store: &SqliteStore, all: &[Inventory], [old, new]: &[Database
     let seen = seen.unwrap();
     assert_eq!((seen.inventories, seen.visited, found), (4, visited, changed.iter().map(|n| digest(*n)).collect()));
     for inventory in all {
-        let [before, after] = [old, new].map(|db| matching::judge(inventory.clone(), db).unwrap());
+        let [before, after] = [old, new].map(|db| matching::match_inventory(inventory.clone(), db).unwrap());
         let again = match store.rematched(&inventory.image.digest, &seen).unwrap() {
             Rematched::Same => Report { database: new.info(), ..before },
             Rematched::Findings { removed, added } => before.patched(&removed, &added, new.info()).unwrap(),

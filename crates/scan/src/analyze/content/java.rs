@@ -282,7 +282,7 @@ impl<'p> JavaArchiveReader<'p> {
         let gap = Gap {
             kind,
             subject: format!("{}{inside}", self.path),
-            message: format!("{cause}; the Java packages in it are not judged"),
+            message: format!("{cause}; the Java packages in it are not scanned"),
         };
         if self.out.gaps.len() < crate::analyze::MAX_GAPS && !self.out.gaps.contains(&gap) {
             self.out.gaps.push(gap);

@@ -44,7 +44,7 @@ impl Addresses {
 }
 
 /// Whether an address belongs to the open internet (IANA special-purpose registries). Addresses that carry an IPv4
-/// address inside are judged by that one.
+/// address inside are classified by that one.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
