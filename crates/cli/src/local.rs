@@ -21,7 +21,7 @@ use tidewaiter_scan::source::registry::credentials::Credentials;
 use tidewaiter_scan::source::registry::{self, RegistryConfig};
 use tidewaiter_scan::source::{Image, base, containerd, directory, docker_archive, oci_layout};
 
-/// Layers read at once: each has its own buffers (some MiB) and its own connection to the registry.
+/// Layers read concurrently: each has its own buffers (some MiB) and its own connection to the registry.
 const THREADS: usize = 4;
 
 /// Maximum age of the database in days, as Grype's `max-allowed-built-age` (120 h) and the README's cluster policy have it.

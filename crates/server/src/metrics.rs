@@ -32,7 +32,7 @@ impl Metrics {
         let running = Gauge::default();
         registry.register("workload_transitions", "Changes of a workload's statuses", transitions.clone());
         registry.register("scans", "Finished scans by their image status and reason", scans.clone());
-        registry.register("scans_running", "Scans that run now", running.clone());
+        registry.register("scans_running", "Running scans", running.clone());
         registry.register("admissions", "Admission requests by resource and answer", admissions.clone());
         Metrics { registry: Arc::new(registry), transitions, scans, running, admissions }
     }
