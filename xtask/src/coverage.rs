@@ -28,7 +28,7 @@ What no scanner can see, or this one does not read, without a gap in the report:
 - Programs packed by other tools than UPX; Rust programs built without `cargo auditable`.
 - Lock files of projects (`package-lock.json`, `yarn.lock`, `requirements.txt`, `go.sum`, `Cargo.lock`): they say what was
   wanted, not what is installed. Where nothing else says what is installed, they are read: see the table of files.
-- Kernels and their modules, firmware; secrets and misconfiguration.
+- Kernels and their modules, firmware (headers of kernels have no vulnerabilities of theirs); secrets and misconfiguration.
 
 What the default feeds cannot tell:
 

@@ -111,9 +111,8 @@ impl Ecosystem {
     /// Whether its packages are a programming language's: they have no releases of a distribution.
     fn is_language(&self) -> bool {
         use VersionScheme as S;
-        let languages = [S::SemVer, S::SemVerBuild, S::Go, S::Pep440, S::Maven, S::RubyGems, S::NuGet, S::Packagist];
-        self.base != EcosystemBase::Echo
-            && self.version_scheme().is_some_and(|scheme| languages.contains(&scheme) || scheme == S::Cran)
+        let of_os = |scheme| matches!(scheme, S::Deb | S::Apk | S::Rpm | S::Alpm);
+        self.base != EcosystemBase::Echo && self.version_scheme().is_some_and(|scheme| !of_os(scheme))
     }
 
     /// Echo rebuilds packages of other ecosystems as `+echo.N`; its own packages have Debian's versions.

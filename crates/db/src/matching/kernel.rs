@@ -6,9 +6,16 @@ use tidewaiter_core::package::Package;
 /// `kernel-devel`. Images with a compiler have them.
 pub(super) fn is_headers(package: &Package) -> bool {
     let (name, source) = (package.name.as_str(), package.advisory_name());
-    let of_kernel = source.starts_with("linux") || source.starts_with("kernel");
-    let headers = name.contains("headers") || name.starts_with("linux-libc-dev") || name.ends_with("-devel");
+    let of_kernel = is_of(source, "linux") || is_of(source, "kernel");
+    let devel = is_of(name, "kernel") && name.ends_with("-devel");
+    let headers = devel || name.contains("headers") || name.starts_with("linux-libc-dev");
     package.kind.is_os() && of_kernel && headers
+}
+
+/// Whether a name is a kernel's, or one of its flavours' or versions': `linux-aws`, `kernel6.12`; not `kernelshark`.
+fn is_of(name: &str, kernel: &str) -> bool {
+    let rest = name.strip_prefix(kernel);
+    rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
 #[cfg(test)]
@@ -36,6 +43,8 @@ mod tests {
         check(Rpm, "kernel-core", "kernel", false);
         check(Rpm, "bpftool", "kernel", false);
         check(Deb, "libxcb-headers", "libxcb", false);
+        check(Rpm, "linux-pam-devel", "linux-pam", false);
+        check(Rpm, "kernelshark-devel", "kernelshark", false);
         check(Npm, "linux-headers", "", false);
     }
 }

@@ -175,7 +175,9 @@ fn row(affected: &RawAffected) -> Option<Affected> {
     let fixed = events.any(|kind| kind == "fixed");
     let bounded = intervals.iter().any(|i| matches!(i.end, IntervalEnd::Fixed(_)));
     let versions = affected.versions.clone().unwrap_or_default();
-    let never_affected = is_distribution(&ecosystem) && ranges().count() > 0 && ranges().all(events::is_denial);
+    // Versions that are listed nevertheless are vulnerable.
+    let denied = versions.is_empty() && ranges().next().is_some() && ranges().all(events::is_denial);
+    let never_affected = denied && is_distribution(&ecosystem);
     if intervals.is_empty() && versions.is_empty() && !never_affected {
         return None;
     }
@@ -327,20 +329,21 @@ mod tests {
 
     #[test]
     fn a_distribution_says_what_it_never_had() {
-        let check = |ecosystem: &str, expected: Option<(KeyKind, bool)>| {
+        let check = |ecosystem: &str, versions: &str, expected: Option<(KeyKind, bool)>| {
             let json = format!(
                 r#"{{"id":"CGA-1","upstream":["CVE-1"],"affected":[{{"package":{{"ecosystem":"{ecosystem}","name":"syncthing-compat"}},
-                "ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}},{{"fixed":"0"}}]}}]}}]}}"#
+                "versions":{versions},"ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}},{{"fixed":"0"}}]}}]}}]}}"#
             );
             let mut records = Records::default();
             assert!(parse("a.json", json.as_bytes(), &feed("osv", &[]), &mut records).unwrap());
             let row = records.advisories[0].affected.first();
             assert_eq!(row.map(|row| (row.key, row.never_affected)), expected, "{ecosystem}");
         };
-        check("Chainguard", Some((KeyKind::Binary, true)));
-        check("Wolfi", Some((KeyKind::Binary, true)));
-        check("Alpine:v3.20", Some((KeyKind::Source, true)));
-        check("npm", None);
+        check("Chainguard", "[]", Some((KeyKind::Binary, true)));
+        check("Wolfi", "[]", Some((KeyKind::Binary, true)));
+        check("Alpine:v3.20", "[]", Some((KeyKind::Source, true)));
+        check("Wolfi", r#"["1-r0"]"#, Some((KeyKind::Binary, false)));
+        check("npm", "[]", None);
     }
 
     #[test]

@@ -93,6 +93,22 @@ mod tests {
     }
 
     #[test]
+    fn the_word_of_a_vendor_rates_and_the_vector_of_several_cves_does_not() {
+        let check = |related: &str, expected: &[(Severity, bool)]| {
+            let found = records(&format!(
+                r#"{{"id":"RHSA-1","summary":"Important: nodejs security update","upstream":{related},
+                "severity":[{{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}],"affected":[
+                {{"package":{{"ecosystem":"Red Hat:enterprise_linux:9::appstream","name":"nodejs"}},
+                "ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}},{{"fixed":"1:2-3.el9"}}]}}]}}]}}"#
+            ));
+            let ratings = found.advisories[0].ratings.iter().map(|r| (r.severity, r.vector.is_some()));
+            assert_eq!(ratings.collect::<Vec<_>>(), expected, "{related}");
+        };
+        check(r#"["CVE-1"]"#, &[(Severity::Critical, true), (Severity::High, false)]);
+        check(r#"["CVE-1","CVE-2"]"#, &[(Severity::High, false)]);
+    }
+
+    #[test]
     fn modules_are_told_by_release_and_words() {
         let check = |summary: &str, details: &str, fixed: &str, expected: ModuleScope| {
             let found = records(&format!(
