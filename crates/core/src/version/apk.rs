@@ -1,15 +1,11 @@
 //! apk-tools' order: apk-package(5) and the tokeniser of `src/version.c`.
 //!
 //! A version is `digits(.digits)*[letter[digits]](_suffix[digits])*(~hex)?(-rN)?`.
-//! Both texts are read token by token; where the kinds of their tokens differ, the kinds decide.
+//! Both texts are read token by token; where the kinds of their tokens differ, the kinds decide. What is no token is the
+//! lowest kind: a malformed version compares by its valid beginning.
 
 use super::{digits, numeric};
 use std::cmp::Ordering;
-
-pub(super) fn compare(a: &str, b: &str) -> Ordering {
-    // Versions that are invalid for apk sort below valid ones, and among each other by their valid beginning.
-    is_valid(a).cmp(&is_valid(b)).then_with(|| tokens(a, b))
-}
 
 pub(super) fn is_valid(version: &str) -> bool {
     let mut reader = Reader::new(version);
@@ -44,8 +40,8 @@ enum Value<'a> {
     Letter(u8),
     /// Below zero before the release, above zero after it.
     Suffix(i8),
-    /// Commit hashes have no order.
-    Hash,
+    /// Of a commit; compared as text.
+    Hash(&'a str),
     Nothing,
 }
 
@@ -106,8 +102,9 @@ impl<'a> Reader<'a> {
     fn hash(&mut self) -> Value<'a> {
         let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         let end = self.rest.bytes().position(|b| !hex(b)).unwrap_or(self.rest.len());
-        self.rest = &self.rest[end..];
-        if end == 0 { Value::Nothing } else { Value::Hash }
+        let (hash, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        if end == 0 { Value::Nothing } else { Value::Hash(hash) }
     }
 
     fn next_kind(&mut self) {
@@ -131,7 +128,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn tokens(a: &str, b: &str) -> Ordering {
+pub(super) fn compare(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (Reader::new(a), Reader::new(b));
     while a.kind == b.kind && a.kind != Kind::End && a.kind != Kind::Invalid {
         match values(a.take(), b.take()) {
@@ -157,6 +154,7 @@ fn values(a: Value<'_>, b: Value<'_>) -> Ordering {
         (Value::Number(x), Value::Number(y)) => numeric(x, y),
         (Value::Letter(x), Value::Letter(y)) => x.cmp(&y),
         (Value::Suffix(x), Value::Suffix(y)) => x.cmp(&y),
+        (Value::Hash(x), Value::Hash(y)) => x.cmp(y),
         (Value::Later(x), Value::Later(y)) if x.starts_with('0') || y.starts_with('0') => x.cmp(y),
         (Value::Later(x), Value::Later(y)) => numeric(x, y),
         (x, y) => (x != Value::Nothing).cmp(&(y != Value::Nothing)),

@@ -2,7 +2,7 @@
 //!
 //! Module versions are Semantic Versioning with a `v`; a pseudo-version is a pre-release, and
 //! `+incompatible` and `+dirty` are build metadata. The toolchain writes `go1.21rc2`, which advisories
-//! write `1.21.0-rc.2`, and adds what the build was made with: `go1.22.4 X:boringcrypto`.
+//! write `1.21.0-rc.2`, and adds what the build was made with, or by whom: `go1.22.4 X:boringcrypto`, `go1.22.4-fips`.
 
 use super::letters;
 use super::semver::{Version, identifiers, numbers};
@@ -23,10 +23,9 @@ pub(super) fn is_valid(version: &str) -> bool {
 
 fn parse(text: &str) -> Version<'_> {
     let text = text.trim();
-    let text = text.strip_prefix("go").filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(text);
-    let text = text.split_once(' ').map_or(text, |(version, _)| version);
-    let text = text.split_once("-X:").map_or(text, |(version, _)| version);
-    Version::parse(text)
+    let toolchain = text.strip_prefix("go").filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let end = |c: char| c == ' ' || (toolchain.is_some() && c == '-');
+    Version::parse(toolchain.unwrap_or(text).split(end).next().unwrap_or_default())
 }
 
 /// The identifiers of a pre-release; the toolchain's `rc2` is two of them.

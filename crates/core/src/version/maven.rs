@@ -1,5 +1,5 @@
-//! Maven's order: `ComparableVersion` of Maven 3.8 (POM reference, "Version Order Specification").
-//! Maven 3.9 reads a qualifier's `.` as `-` and so turns `1.RC1 < 1-RC0` around; advisories keep to the specification.
+//! Maven's order: `ComparableVersion` up to Maven 3.8.6 (POM reference, "Version Order Specification"). From 3.8.7 on
+//! (MNG-7559) a qualifier's `.` is read as `-`, which turns `1.RC1 < 1-RC0` around; advisories keep to the specification.
 //!
 //! A version is a list of numbers and qualifiers; a hyphen and every change between digits and letters
 //! begin a nested list. Numbers sort above lists, lists above qualifiers, and missing items count as zero. Since a nested

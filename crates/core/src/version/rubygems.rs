@@ -73,7 +73,7 @@ fn next_segment<'a>(rest: &mut &'a str) -> Option<Segment<'a>> {
 }
 
 /// Processors and systems that begin the platform of a gem (`Gem::Platform`).
-const PLATFORMS: [&str; 16] = [
+const PLATFORMS: [&str; 27] = [
     "x86_64",
     "x86",
     "x64",
@@ -90,6 +90,17 @@ const PLATFORMS: [&str; 16] = [
     "mingw32",
     "universal",
     "powerpc64le",
+    "riscv64",
+    "s390x",
+    "ppc64le",
+    "amd64",
+    "armv6l",
+    "i586",
+    "mswin",
+    "dalvik",
+    "truffleruby",
+    "wasm32",
+    "sparc",
 ];
 
 fn without_platform(version: &str) -> &str {

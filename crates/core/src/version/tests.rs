@@ -66,7 +66,15 @@ fn apk() {
             "1.0 < 1.0a",
             "1.0a < 1.0.1",
             "1.2.3_git20200101 > 1.2.3",
-            "1.0~abc = 1.0~def",
+            // Hashes are text, before the revision.
+            "1.0~abc < 1.0~def",
+            "1.0~abc-r9 < 1.0~def-r0",
+            // What is no token is lower than all that are, and no more: the beginning counts.
+            "1.0-rc1 > 1.0",
+            "2.0-foo > 1.0",
+            "1.0-foo < 1.0",
+            "1.0_foo < 1.0",
+            "1.0-r = 1.0-r0",
             // A later number with a leading zero is text; the first is a number all the same.
             "1.010 < 1.09",
             "1.0 < 1.00",
@@ -145,6 +153,7 @@ fn go() {
     );
     assert_eq!(VersionScheme::Go.compare("go1.22.4 X:boringcrypto", "1.22.4"), Ordering::Equal);
     assert_eq!(VersionScheme::Go.compare("go1.22.4-X:nocoverage", "1.22.4"), Ordering::Equal);
+    assert_eq!(VersionScheme::Go.compare("go1.22.4-fips", "1.22.4"), Ordering::Equal);
 }
 
 #[test]
@@ -216,6 +225,9 @@ fn rubygems() {
             "1.0.A < 1.0.a",
             "1.9 < 1.10",
             "1.13.10-x86_64-linux = 1.13.10",
+            "1.13.10-riscv64-linux-musl = 1.13.10",
+            "1.13.10-truffleruby = 1.13.10",
+            "1.13.10-mswin = 1.13.10",
             "9.4.0.0-java = 9.4",
         ],
     );
