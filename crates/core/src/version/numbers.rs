@@ -1,4 +1,4 @@
-//! Plain sequences of numbers: R's `package_version` (CRAN, split by `.` and `-`) and Haskell's
+//! Plain sequences of numbers: R's `compareVersion` (CRAN, split by `.` and `-`) and Haskell's
 //! `Data.Version` (Hackage, split by `.`). Of two with the same beginning the longer is newer: `1.0 < 1.0.0`.
 
 use super::numeric;
@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 /// What separates the numbers of a version.
 type Separators<'a> = &'a [char];
 
-// R's `package_version` takes either; Haskell's `Version` has dots alone.
+// R's `compareVersion` takes either; Haskell's `Version` has dots alone.
 pub(super) const CRAN: Separators<'_> = &['.', '-'];
 pub(super) const HACKAGE: Separators<'_> = &['.'];
 
