@@ -103,7 +103,8 @@ impl Ecosystem {
             Base::Packagist => Some(VersionScheme::Packagist),
             Base::Cran => Some(VersionScheme::Cran),
             Base::Hackage | Base::Ghc => Some(VersionScheme::Hackage),
-            Base::ArchLinux | Base::Other(_) => None,
+            Base::ArchLinux => Some(VersionScheme::Alpm),
+            Base::Other(_) => None,
         }
     }
 

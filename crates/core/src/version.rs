@@ -3,6 +3,7 @@
 //! Every order is defined for every text: a version that is invalid in its scheme still has a place, so that sorting
 //! hostile input never fails.
 
+mod alpm;
 mod apk;
 mod deb;
 mod go;
@@ -29,6 +30,8 @@ pub enum VersionScheme {
     Apk,
     /// rpm: rpm-version(7), `rpmvercmp`.
     Rpm,
+    /// pacman: vercmp(8).
+    Alpm,
     /// Semantic Versioning 2.0.0, lenient about a leading `v` and missing parts.
     SemVer,
     /// Semantic Versioning where build metadata counts: pub_semver, Julia's `VersionNumber`.
@@ -45,7 +48,7 @@ pub enum VersionScheme {
     NuGet,
     /// Packagist: PHP's `version_compare`.
     Packagist,
-    /// CRAN: R's `package_version`.
+    /// CRAN: R's `compareVersion`.
     Cran,
     /// Hackage: Haskell's `Data.Version`.
     Hackage,
@@ -60,6 +63,7 @@ impl VersionScheme {
             "redhat" | "rpm" | "almalinux" | "rocky" | "suse" | "opensuse" | "mageia" | "openeuler" => {
                 Some(VersionScheme::Rpm)
             }
+            "arch" => Some(VersionScheme::Alpm),
             "semver" | "npm" | "crates" | "cargo" | "hex" | "bitnami" => Some(VersionScheme::SemVer),
             "pub" | "julia" | "echo-npm" => Some(VersionScheme::SemVerBuild),
             "go" => Some(VersionScheme::Go),
@@ -80,6 +84,7 @@ impl VersionScheme {
             VersionScheme::Deb => deb::compare(a, b),
             VersionScheme::Apk => apk::compare(a, b),
             VersionScheme::Rpm => rpm::compare(a, b),
+            VersionScheme::Alpm => alpm::compare(a, b),
             VersionScheme::SemVer => semver::compare(a, b),
             VersionScheme::SemVerBuild => semver_build::compare(a, b),
             VersionScheme::Go => go::compare(a, b),
@@ -98,7 +103,7 @@ impl VersionScheme {
         match self {
             VersionScheme::Deb => deb::is_valid(version),
             VersionScheme::Apk => apk::is_valid(version),
-            VersionScheme::Rpm => rpm::is_valid(version),
+            VersionScheme::Rpm | VersionScheme::Alpm => rpm::is_valid(version),
             VersionScheme::SemVer | VersionScheme::SemVerBuild => semver::is_valid(version),
             VersionScheme::Go => go::is_valid(version),
             VersionScheme::Pep440 => pep440::is_valid(version),

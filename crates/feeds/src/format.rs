@@ -3,6 +3,7 @@
 //! A new format is a module here and a row of [`FORMATS`].
 
 mod alpine_secdb;
+mod arch;
 mod csaf_vex;
 mod debian_git;
 mod debian_tracker;
@@ -82,7 +83,7 @@ pub trait FeedReader {
 }
 
 /// Every format.
-pub const FORMATS: [FeedFormat; 16] = [
+pub const FORMATS: [FeedFormat; 17] = [
     // OSV schema, JSON or YAML.
     each("osv", osv::parse),
     // Debian security tracker, JSON.
@@ -91,6 +92,8 @@ pub const FORMATS: [FeedFormat; 16] = [
     FeedFormat { reader: Reader::WholeFeed(debian_git::reader), ..each("debian-git", osv::parse) },
     // Alpine secdb, JSON.
     each("alpine-secdb", alpine_secdb::parse),
+    // Arch Linux security tracker, JSON.
+    each("arch", arch::parse),
     // CISA known exploited vulnerabilities.
     each("kev", kev::parse),
     // NVD 2.0 API, JSON.

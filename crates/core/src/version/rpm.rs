@@ -20,14 +20,15 @@ pub(super) fn is_valid(version: &str) -> bool {
     plain(parts.version) && parts.release.is_none_or(plain)
 }
 
-struct Parts<'a> {
-    epoch: &'a str,
-    version: &'a str,
-    release: Option<&'a str>,
+/// `[epoch:]version[-release]`, which pacman has too.
+pub(super) struct Parts<'a> {
+    pub(super) epoch: &'a str,
+    pub(super) version: &'a str,
+    pub(super) release: Option<&'a str>,
 }
 
 impl<'a> Parts<'a> {
-    fn of(text: &'a str) -> Self {
+    pub(super) fn of(text: &'a str) -> Self {
         let text = text.trim();
         let (epoch, rest) = match digits(text) {
             (epoch, rest) if rest.starts_with(':') => (epoch, &rest[1..]),

@@ -3,10 +3,11 @@
 use super::*;
 use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-const ALL: [VersionScheme; 13] = [
+const ALL: [VersionScheme; 14] = [
     VersionScheme::Deb,
     VersionScheme::Apk,
     VersionScheme::Rpm,
+    VersionScheme::Alpm,
     VersionScheme::SemVer,
     VersionScheme::SemVerBuild,
     VersionScheme::Go,
@@ -261,6 +262,36 @@ fn packagist() {
             "1.0.0-whatever < 1.0.0-dev",
             "1.0.0+1 < 1.0.0+2",
             "dev-main < 0.1",
+        ],
+    );
+}
+
+#[test]
+fn arch() {
+    check_all(
+        VersionScheme::Alpm,
+        &[
+            // The examples of vercmp(8).
+            "1.0a < 1.0b",
+            "1.0b < 1.0beta",
+            "1.0beta < 1.0p",
+            "1.0p < 1.0pre",
+            "1.0pre < 1.0rc",
+            "1.0rc < 1.0",
+            "1.0 < 1.0.a",
+            "1.0.a < 1.0.1",
+            "1 < 1.0",
+            "1.0 < 1.1",
+            "1.1 < 1.1.1",
+            "1.1.1 < 1.2",
+            "1.2 < 2.0",
+            "2.0 < 3.0.0",
+            "1:0.9 > 2.0",
+            "1.0-1 < 1.0-2",
+            "1.0-1.1 > 1.0-1",
+            "1.0_1 = 1.0.1",
+            "1..0 > 1.0",
+            "1.09 = 1.9",
         ],
     );
 }
