@@ -4,12 +4,14 @@
 //! feeds.toml → config → source (directory, file, archive, URL) → format::* (bytes → advisories) → build → db::writer
 //! ```
 //!
-//! What a feed is complete for is declared in `feeds.toml`, never inferred from its rows.
+//! What a feed is complete for is declared in `feeds.toml`, never inferred from its rows; a declaration without rows does not
+//! count (`coverage`).
 //! This crate must never know the server or Kubernetes, and is never linked into the server.
 
 pub mod build;
 mod combine;
 pub mod config;
+mod coverage;
 mod csaf;
 mod debian_fixes;
 mod error;
