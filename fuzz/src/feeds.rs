@@ -149,6 +149,6 @@ fn feed(format: &str, name: &str, bytes: &[u8]) {
     let context = FeedContext { name: "f".to_owned(), ecosystems: vec!["Debian:12".into()] };
     let Some(format) = FeedFormat::named(format) else { panic!("no format is named {format}") };
     let mut reader = format.reader(&context);
-    let _ = reader.document(name, bytes);
+    let _ = reader.document(name, &mut &*bytes, &mut |_| {});
     let _ = reader.finish();
 }

@@ -49,6 +49,12 @@ pub struct FeedInfo {
     /// RFC 3339 time of the newest record, or of the file; empty when neither is known.
     #[serde(default)]
     pub as_of: String,
+    /// When its records were read, or last found unchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<Timestamp>,
+    /// Why it could not be read this time: its records are those of the last time that it could.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stale: String,
     /// Licence of the data.
     #[serde(default)]
     pub licence: String,
