@@ -168,7 +168,12 @@ fn feed_line(feed: &FeedInfo) -> String {
     format!("{name:20} {:16} {:>8}  {newest:20.20}  {complete}{unreadable}", feed.format, feed.records)
 }
 
+/// What is declared and not covered comes first: it changes verdicts.
 fn print_skipped(meta: &Meta) -> Result<()> {
+    for ecosystem in &meta.not_covered {
+        let advice = "check the feed, or remove the ecosystem from it in feeds.toml";
+        writeln!(io::stdout(), "NOT COVERED: {}; {advice}", printable(ecosystem))?;
+    }
     for left in &meta.left_out {
         writeln!(
             io::stdout(),
@@ -176,6 +181,10 @@ fn print_skipped(meta: &Meta) -> Result<()> {
             left.rows,
             printable(&left.ecosystem)
         )?;
+    }
+    for unasked in &meta.unasked {
+        let (rows, ecosystem) = (unasked.rows, printable(&unasked.ecosystem));
+        writeln!(io::stdout(), "skipped: {rows} rows of {ecosystem} (products that no image names as its release)")?;
     }
     for feed in &meta.feeds {
         for (reason, records) in &feed.skipped {

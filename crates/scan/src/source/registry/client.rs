@@ -45,7 +45,7 @@ impl RegistryClient {
             "docker.io" => "registry-1.docker.io",
             host => host,
         };
-        let settings = Settings { extra_roots: config.ca_pem.clone(), total: None };
+        let settings = Settings { extra_roots: config.ca_pem.clone(), ..Settings::default() };
         let http = Http::with_resolver(&settings, AddressGuard::new(config.addresses.clone()));
         let http = http.map_err(|e| SourceError::Setup { what: reference.to_string(), cause: e.to_string() })?;
         Ok(RegistryClient {
