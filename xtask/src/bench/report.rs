@@ -30,6 +30,11 @@ impl Figure {
         Figure { budget: Some(budget), ..self }
     }
 
+    /// As it is printed.
+    pub(crate) fn line(&self) -> String {
+        format!("{:41} {:>12.3} {:15} {}", self.what, self.value, self.unit, self.verdict())
+    }
+
     fn holds(&self) -> bool {
         self.budget.is_none_or(|budget| self.value <= budget)
     }
@@ -173,11 +178,17 @@ impl MachineInfo {
     }
 }
 
+impl MachineInfo {
+    /// As it is printed.
+    pub(crate) fn line(&self) -> String {
+        format!("{} cores, {}, load {} before the run", self.cores, self.model, self.load)
+    }
+}
+
 impl BenchResult {
     /// Prints the tables.
     pub(crate) fn print(&self) {
-        let machine = &self.machine;
-        println!("{} cores, {}, load {} before the run", machine.cores, machine.model, machine.load);
+        println!("{}", self.machine.line());
         println!("medians of {} interleaved rounds; ×: times the floor\n", self.rounds);
         println!(
             "{:41} {:>9} {:>9} {:>6} {:>6} {:>8} {:>9} {:>9}  BUDGET",
@@ -186,9 +197,7 @@ impl BenchResult {
         self.rows.iter().for_each(|row| println!("{}", row.line()));
         self.print_comparisons();
         println!();
-        for figure in &self.figures {
-            println!("{:41} {:>12.3} {:15} {}", figure.what, figure.value, figure.unit, figure.verdict());
-        }
+        self.figures.iter().for_each(|figure| println!("{}", figure.line()));
         self.remarks.iter().for_each(|remark| println!("{remark}"));
     }
 }
