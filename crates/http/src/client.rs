@@ -6,7 +6,7 @@ use crate::{ClientError, roots};
 use std::net::IpAddr;
 use std::time::Duration;
 use ureq::config::Config;
-use ureq::http::{Request, Response, Uri};
+use ureq::http::{Request, Response, StatusCode, Uri};
 use ureq::typestate::{WithBody, WithoutBody};
 use ureq::unversioned::resolver::{DefaultResolver, Resolver};
 use ureq::unversioned::transport::DefaultConnector;
@@ -94,7 +94,8 @@ impl Client {
         for _ in 0..=HOPS {
             let request = headers.iter().fold(self.get(&here), |request, (name, value)| request.header(*name, *value));
             let response = request.call().map_err(|error| self.failure(&here, &error))?;
-            if !response.status().is_redirection() {
+            // "Not modified" is of the same class, and leads nowhere.
+            if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED {
                 return Ok(response);
             }
             let location = response.headers().get("location").and_then(|l| l.to_str().ok());
