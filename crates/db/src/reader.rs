@@ -314,7 +314,7 @@ impl<'a> Row<'a> {
     }
 
     /// Architectures it is limited to, separated by commas; empty for all.
-    pub(crate) fn arches(&self) -> &'a str {
+    pub fn arches(&self) -> &'a str {
         self.qualifier().map_or("", |q| self.db.text(q.arches.get()))
     }
 

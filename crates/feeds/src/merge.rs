@@ -1,5 +1,8 @@
 //! The parts of all feeds as one database.
 
+#[cfg(test)]
+mod in_memory;
+
 use crate::combine;
 use crate::debian_fixes::DebianFixes;
 use crate::part::sort::Merged;

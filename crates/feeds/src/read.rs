@@ -23,7 +23,7 @@ const UNREADABLE: u64 = 100;
 /// So many unreadable documents are never damage.
 const FEW: u64 = 10;
 /// The name of a part in the folder of its feed.
-const PART: &str = "records.part";
+const PART: &str = "records.sorted";
 
 /// A feed's records, and what the database says about it.
 pub(crate) struct FeedRead {

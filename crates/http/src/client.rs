@@ -96,7 +96,8 @@ impl Client {
         for _ in 0..=HOPS {
             let request = headers.iter().fold(self.get(&here), |request, (name, value)| request.header(*name, *value));
             let response = request.call().map_err(|error| self.failure(&here, &error))?;
-            if !response.status().is_redirection() {
+            // "Not modified" is of the same class, and leads nowhere.
+            if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED {
                 return Ok(response);
             }
             let location = response.headers().get("location").and_then(|l| l.to_str().ok());
