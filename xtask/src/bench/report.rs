@@ -36,11 +36,6 @@ impl Figure {
         format!("{:41} {:>12.3} {:15} {}", self.what, self.value, self.unit, self.verdict())
     }
 
-    /// Whether it is within its budget.
-    pub(crate) fn holds(&self) -> bool {
-        self.budget.is_none_or(|budget| self.value <= budget)
-    }
-
     fn verdict(&self) -> String {
         match self.budget {
             None => "-".to_owned(),
