@@ -168,11 +168,15 @@ fn feed_line(feed: &FeedInfo) -> String {
     format!("{name:20} {:16} {:>8}  {newest:20.20}  {complete}{unreadable}", feed.format, feed.records)
 }
 
-/// What is declared and not covered comes first: it changes verdicts.
+/// What is declared and not covered comes first, for it changes verdicts; then what is older than the rest.
 fn print_skipped(meta: &Meta) -> Result<()> {
     for ecosystem in &meta.not_covered {
         let advice = "check the feed, or remove the ecosystem from it in feeds.toml";
         writeln!(io::stdout(), "NOT COVERED: {}; {advice}", printable(ecosystem))?;
+    }
+    for feed in meta.feeds.iter().filter(|feed| !feed.stale.is_empty()) {
+        let (read, cause) = (render::built(feed.read), printable(&feed.stale));
+        writeln!(io::stdout(), "STALE: the records of {} were read {read}: {cause}", printable(&feed.name))?;
     }
     for left in &meta.left_out {
         writeln!(

@@ -143,6 +143,7 @@ impl tidewaiter_feeds::options::BuildProgress for FeedProgress {
         let name = printable(&info.name);
         state.running.retain(|running| *running != name);
         self.show(&state);
-        self.spinner.bar.println(format!("{name}: {} records", info.records));
+        let stale = if info.stale.is_empty() { "" } else { ", of the last time that it could be read" };
+        self.spinner.bar.println(format!("{name}: {} records{stale}", info.records));
     }
 }

@@ -68,7 +68,7 @@ pub struct FeedInfo {
     /// Whether it rates vulnerabilities of every ecosystem by CVE (NVD).
     #[serde(default)]
     pub rates_all: bool,
-    /// Records read.
+    /// Advisories and facts that were read; those of one advisory count once.
     #[serde(default)]
     pub records: u64,
     /// Documents that could not be read.
