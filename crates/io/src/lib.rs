@@ -5,5 +5,5 @@
 mod replace;
 mod workers;
 
-pub use replace::replace;
+pub use replace::{replace, replace_if};
 pub use workers::in_order;
