@@ -57,6 +57,6 @@ mod tests {
         push(&to, &image, Transport::Tls).unwrap();
         let config = RegistryConfig::default();
         let found = tidewaiter_scan::source::registry::open(&config, &to.parse().unwrap(), None).unwrap();
-        assert_eq!(found.manifest_digest.unwrap().as_str(), image.digest());
+        assert_eq!(found.manifest_digest.as_str(), image.digest());
     }
 }

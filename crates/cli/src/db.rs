@@ -1,6 +1,10 @@
 //! `kubectl scan db`: builds, moves and inspects the vulnerability database.
 
+mod artifact;
 mod diff;
+mod push;
+mod signature;
+pub(crate) mod update;
 
 use crate::args::{DbCommand, OutputFormat};
 use crate::exit::{self, Exit, UsageError};
@@ -37,6 +41,8 @@ pub(crate) fn run(command: &DbCommand) -> Result<Exit> {
                 other => other,
             }
         }
+        DbCommand::Update(args) => update::run(args),
+        DbCommand::Push(args) => push::run(args),
         DbCommand::Diff { old, new, output } => diff::run(old, new, *output),
         DbCommand::Export { file, db } => export(file, db.as_deref()),
         DbCommand::Import { file, db, allow_older } => {
