@@ -4,7 +4,7 @@ use crate::args::LocalArgs;
 use crate::exit::UsageError;
 use crate::progress::LayerBars;
 use crate::terminal::printable;
-use crate::{cache, dirs, login};
+use crate::{cache, db, dirs, login};
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -45,8 +45,9 @@ impl LocalArgs {
         Ok(all)
     }
 
-    /// Opens the database.
+    /// Opens the database; offers to get one if there is none yet.
     pub(crate) fn database(&self) -> Result<Database> {
+        db::offer(&dirs::database(self.db.as_deref())?, &self.registry)?;
         Ok(Database::open(&dirs::existing_database(self.db.as_deref())?)?)
     }
 }

@@ -36,8 +36,10 @@ pub(super) const SCHEME: &str = "oci://";
 
 /// The reference of an address `oci://REGISTRY/REPOSITORY:TAG`.
 pub(super) fn reference(address: &str) -> Result<Reference, String> {
-    let named = address.strip_prefix(SCHEME).ok_or_else(|| format!("{address}: not an address of a registry"));
-    let parsed = named?.parse().map_err(|e| format!("{address}: {e}"));
+    let parsed = match address.strip_prefix(SCHEME) {
+        Some(named) => named.parse().map_err(|e| format!("{address}: {e}")),
+        None => Err(format!("{address}: not an address of a registry")),
+    };
     parsed.map_err(|e| format!("{e}; name it as oci://REGISTRY/REPOSITORY:TAG"))
 }
 

@@ -19,13 +19,10 @@ use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::DatabaseInfo;
-use tidewaiter_db::Database;
+use tidewaiter_db::{Database, DatabaseError};
 use tidewaiter_http::{Client, RequestFailure, Settings};
 use tidewaiter_scan::source::SourceError;
 use tidewaiter_scan::source::registry::artifact::ArtifactRepository;
-
-/// The address that is used where none is given: of whoever built this program, at build time.
-const DEFAULT_SOURCE: Option<&str> = option_env!("TIDEWAITER_DEFAULT_DB_SOURCE");
 
 /// Most bytes of a database: five times those of all feeds today, and less than fills a disk unnoticed.
 const MAX_BYTES: u64 = 16 << 30;
@@ -35,11 +32,6 @@ const MAX_SIGNATURE: u64 = 64 << 10;
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Tries of one download.
 const TRIES: u32 = 3;
-
-/// The source of updates: the one given, else the default.
-pub(crate) fn source(given: Option<&str>) -> Option<String> {
-    given.filter(|given| !given.is_empty()).or(DEFAULT_SOURCE).map(str::to_owned)
-}
 
 /// What became of the database in place.
 enum Update {
@@ -59,8 +51,8 @@ struct Updater<'a> {
     key: Option<VerifyingKey>,
 }
 
-/// Updates the database, and says which it is.
-pub(super) fn run(args: &UpdateArgs) -> Result<Exit> {
+/// Updates the database, and writes to `out` which it is.
+pub(super) fn run(args: &UpdateArgs, out: &mut dyn Write) -> Result<Exit> {
     let none = || {
         UsageError(
             "no source to update from: name one, as oci://REGISTRY/REPOSITORY:TAG, or set TIDEWAITER_DB_SOURCE; to build \
@@ -68,7 +60,7 @@ pub(super) fn run(args: &UpdateArgs) -> Result<Exit> {
                 .to_owned(),
         )
     };
-    let source = source(args.source.as_deref()).ok_or_else(none)?;
+    let source = dirs::database_source(args.source.as_deref()).ok_or_else(none)?;
     let key = args.key.as_deref().map(VerifyingKey::read).transpose()?;
     let path = dirs::database(args.db.as_deref())?;
     if let Some(folder) = path.parent() {
@@ -93,7 +85,7 @@ pub(super) fn run(args: &UpdateArgs) -> Result<Exit> {
     let size = fs::metadata(&updater.path).map_or(0, |meta| meta.len());
     let signed = if updater.key.is_some() { "signature verified" } else { "signature not verified (no --key)" };
     let (path, built, size) = (updater.path.display(), render::built(info.built), HumanBytes(size));
-    writeln!(io::stdout(), "{path}: {what}, {}, built {built}, {size}, {signed}", info.id)?;
+    writeln!(out, "{path}: {what}, {}, built {built}, {size}, {signed}", info.id)?;
     Ok(Exit::Clean)
 }
 
@@ -101,7 +93,7 @@ impl Updater<'_> {
     fn from_registry(&self, address: &str) -> Result<Update> {
         let reference = artifact::reference(address).map_err(UsageError)?;
         let repository = ArtifactRepository::new(&self.args.registry.config(&reference)?, &reference)?;
-        let (bytes, digest) = repository.manifest().with_context(|| address.to_owned())?;
+        let (bytes, digest) = repository.manifest()?;
         // Before anything in it is believed.
         self.verify_artifact(&repository, &digest).with_context(|| address.to_owned())?;
         let DatabaseArtifact { layer, info } = artifact::parse(&bytes).with_context(|| address.to_owned())?;
@@ -110,7 +102,7 @@ impl Updater<'_> {
         }
         self.refuse_older(address, &info)?;
         let bar = ByteBar::new(Some(layer.size));
-        let blob = repository.blob(&layer.digest, layer.size).with_context(|| address.to_owned())?;
+        let blob = repository.blob(&layer.digest, layer.size)?;
         let taken = self.take(address, &mut bar.read(blob), |found| {
             if *found == info {
                 return Ok(());
@@ -175,7 +167,7 @@ impl Updater<'_> {
         let mut file = BufReader::new(File::open(path).map_err(io)?);
         let is_compressed = file.fill_buf().map_err(io)?.starts_with(&ZSTD);
         if !is_compressed {
-            let info = Database::open(path)?.info();
+            let info = Database::open(path).map_err(|e| unsound(name, e))?.info();
             if self.is_current(&info) {
                 return Ok(Update::Current(info));
             }
@@ -236,7 +228,7 @@ impl Updater<'_> {
             Ok(file.sync_all()?)
         };
         let check = |new: &Path| {
-            let found = Database::open_verified(new).map_err(|e| anyhow!("{source}: {e}"))?.info();
+            let found = Database::open_verified(new).map_err(|e| unsound(source, e))?.info();
             accept(&found)?;
             self.refuse_older(source, &found)?;
             taken = Some(found);
@@ -247,10 +239,23 @@ impl Updater<'_> {
     }
 }
 
+/// The error of a file that is not a database, by the name of where it is from.
+fn unsound(source: &str, error: DatabaseError) -> anyhow::Error {
+    match error {
+        DatabaseError::Corrupt { what, .. } => {
+            anyhow!("{source}: not a sound database ({what}); have it published again, or use another source")
+        }
+        DatabaseError::NewerFormat { found, supported, .. } => {
+            anyhow!("{source}: it has format {found}, this program reads format {supported}; update tidewaiter")
+        }
+        other => anyhow!("{source}: {other}"),
+    }
+}
+
 /// The error of reading a source: what the registry's client says, as it says it.
 fn from_io(source: &str, error: &io::Error) -> anyhow::Error {
     match SourceError::from_io(error) {
-        Some(said) => anyhow!("{source}: {said}"),
+        Some(said) => said.clone().into(),
         None => anyhow!("{source}: {error}; try again"),
     }
 }
@@ -311,20 +316,5 @@ fn answer(client: &Client, url: &str) -> Result<tidewaiter_http::ureq::http::Res
     match response.status().as_u16() {
         200 => Ok(response),
         status => bail!("the server answers {status}; check the address"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_source_given_is_used_before_the_default() {
-        let check = |given: Option<&str>, expected: Option<&str>| {
-            assert_eq!(source(given).as_deref(), expected, "{given:?}");
-        };
-        check(Some("oci://r.example/db"), Some("oci://r.example/db"));
-        check(None, DEFAULT_SOURCE);
-        check(Some(""), DEFAULT_SOURCE);
     }
 }

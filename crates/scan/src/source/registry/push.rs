@@ -87,7 +87,7 @@ impl PushTarget {
             url => url.to_owned(),
         };
         // An upload over plain HTTP could be replaced on its way, and would carry what is not public.
-        if !place.starts_with("https://") && !(place.starts_with("http://") && self.base.starts_with("http://")) {
+        if !(place.starts_with("https://") || place.starts_with("http://") && self.base.starts_with("http://")) {
             let cause = "its answer has no upload location that is reached over https".to_owned();
             return Err(PushError::NotAccepted { what, cause });
         }
