@@ -116,7 +116,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "args terminal",
             "exit progress render",
-            "cluster completion dirs",
+            "cluster completion dirs login",
             "cache db follow workload",
             "approve local report status",
             "deployment diff explain fix image",

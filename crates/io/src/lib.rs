@@ -7,6 +7,6 @@ mod replace;
 mod scratch;
 mod workers;
 
-pub use replace::replace;
+pub use replace::{replace, replace_if};
 pub use scratch::scratch;
 pub use workers::in_order;
