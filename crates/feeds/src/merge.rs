@@ -5,9 +5,10 @@ mod in_memory;
 
 use crate::combine;
 use crate::debian_fixes::DebianFixes;
+use crate::error::FeedError;
+use crate::part::PartHeader;
 use crate::part::sort::Merged;
 use crate::part::{self, Decoder, Fact, Part, PartSection};
-use crate::{FeedError, part::PartHeader};
 use std::io;
 use std::path::Path;
 use tidewaiter_core::advisory::CveFacts;

@@ -7,7 +7,7 @@
 mod content;
 
 use super::database;
-use super::measure::{self, Limits, Sample};
+use super::measure::{self, ProcessLimits, Sample};
 use super::report::{self, Figure};
 use anyhow::{Context, Result, bail};
 use flate2::write::GzEncoder;
@@ -68,7 +68,7 @@ pub(super) fn run(bench: &Path, scanner: &Path, against: Option<&Path>, scale: f
     };
     fresh()?;
     let mut builds = Vec::new();
-    let build = |name: &str, program: &Path, toml: &Path, limits: Limits| -> Result<Build> {
+    let build = |name: &str, program: &Path, toml: &Path, limits: ProcessLimits| -> Result<Build> {
         eprintln!("{name}");
         let mut command = Command::new(program);
         command.args(["db", "build", "--feeds"]).arg(toml).arg("--db").arg(scratch.join("feeds.db"));
@@ -77,7 +77,7 @@ pub(super) fn run(bench: &Path, scanner: &Path, against: Option<&Path>, scale: f
         Ok(Build { name: name.to_owned(), sample, said: if sample.code == 0 { String::new() } else { said } })
     };
     let mine = |name: &str, toml: &Path| -> Result<Build> {
-        let build = build(name, scanner, toml, Limits::default())?;
+        let build = build(name, scanner, toml, ProcessLimits::default())?;
         if build.sample.code != 0 {
             bail!("{name}: exit code {}: {}", build.sample.code, build.said);
         }
@@ -89,7 +89,7 @@ pub(super) fn run(bench: &Path, scanner: &Path, against: Option<&Path>, scale: f
     builds.push(mine("build: Debian's feed changed", &feeds.changed())?);
     if let Some(other) = against {
         fresh()?;
-        let limits = Limits { memory: Some(OTHER_BYTES), cpu_seconds: Some(OTHER_SECONDS) };
+        let limits = ProcessLimits { memory: Some(OTHER_BYTES), cpu_seconds: Some(OTHER_SECONDS) };
         builds.push(build("the other build", other, &feeds.toml(), limits)?);
     }
     let _ = fs::remove_dir_all(&scratch);

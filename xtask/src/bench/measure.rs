@@ -37,7 +37,7 @@ pub(crate) struct Sample {
 
 /// What a child may take.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Limits {
+pub(crate) struct ProcessLimits {
     /// Bytes of address space.
     pub(crate) memory: Option<u64>,
     /// Seconds of CPU time.
@@ -46,7 +46,7 @@ pub(crate) struct Limits {
 
 /// Runs a command within limits, which a shell sets before it becomes the command. Returns the last line of its messages too,
 /// which are written to `messages`.
-pub(crate) fn run_limited(command: &Command, messages: &Path, limits: Limits) -> Result<(Sample, String)> {
+pub(crate) fn run_limited(command: &Command, messages: &Path, limits: ProcessLimits) -> Result<(Sample, String)> {
     let limit = |flag: &str, value: Option<u64>| value.map_or(String::new(), |v| format!("ulimit {flag} {v}; "));
     let script =
         limit("-v", limits.memory.map(|bytes| bytes >> 10)) + &limit("-t", limits.cpu_seconds) + "exec \"$0\" \"$@\"";
