@@ -148,6 +148,6 @@ fn database(bytes: &[u8]) {
 fn feed(format: &str, name: &str, bytes: &[u8]) {
     let context = FeedContext { name: "f".to_owned(), ecosystems: vec!["Debian:12".into()] };
     let mut reader = FeedFormat::named(format).expect("a row names a format").reader(&context);
-    let _ = reader.document(name, bytes);
+    let _ = reader.document(name, &mut &*bytes, &mut |_| {});
     let _ = reader.finish();
 }

@@ -7,6 +7,7 @@
 
 mod cases;
 mod database;
+mod feeds;
 pub(crate) mod floor;
 mod images;
 mod measure;
@@ -36,6 +37,9 @@ pub(crate) struct BenchArgs {
     /// Also build a database from the feeds of this feeds.toml, and measure it
     #[arg(long, value_name = "FILE")]
     feeds: Option<PathBuf>,
+    /// Build databases of feeds at real size, made in code, and measure only that; SIZE is a share of the full size
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, default_missing_value = "1", conflicts_with = "db")]
+    feeds_at_size: Option<f64>,
     /// Also run another build of kubectl-scan, in the same rounds, and compare with it
     #[arg(long, value_name = "PROGRAM")]
     against: Option<PathBuf>,
@@ -64,6 +68,10 @@ pub(crate) fn run(root: &Path, args: &BenchArgs) -> Result<bool> {
         }
     }
     let bench = target.join("bench");
+    if let Some(scale) = args.feeds_at_size {
+        feeds::run(&bench, &scanner, args.against.as_deref(), scale)?;
+        return Ok(true);
+    }
     let images = BenchImages::ready(&bench)?;
     let small = bench.join("small.db");
     database::write_small(&small)?;

@@ -5,7 +5,6 @@ use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tidewaiter_http::Settings;
 use tidewaiter_testkit::layout;
 use tidewaiter_testkit::program_image::{self, PROGRAMS};
 
@@ -24,7 +23,7 @@ pub(crate) fn run(root: &Path, to: Option<&str>, transport: Transport, programs:
     layout::write(&out, &image);
     println!("{}: {}", out.display(), image.digest());
     if let Some(reference) = to {
-        push::push(reference, &image, transport, &Settings::default())?;
+        push::push(reference, &image, transport)?;
         println!("pushed {reference}@{}", image.digest());
     }
     Ok(true)

@@ -214,6 +214,17 @@ pub(crate) enum DbCommand {
         #[arg(long)]
         keep_going: bool,
     },
+    /// Download the database that others built, if it is newer
+    ///
+    /// Its digest is verified before it replaces the one in place, and an older one is refused. With `--key` it must be
+    /// signed: an artifact as `db push` or `cosign sign --key` signs it, a file or URL by a file next to it,
+    /// `SOURCE.sig`, as `cosign sign-blob --key` writes it. If the registry has the database that is in place, only the
+    /// manifest is transferred.
+    Update(UpdateArgs),
+    /// Push the database to a registry, from which others update theirs
+    ///
+    /// It is pushed as an OCI artifact with a layer of the compressed file; the tag last.
+    Push(PushArgs),
     /// Write the database to a file, for a machine without a network
     Export {
         /// File to write
@@ -255,6 +266,51 @@ pub(crate) enum DbCommand {
         #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
         output: OutputFormat,
     },
+}
+
+/// What `db update` reads and writes.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  kubectl scan db update oci://registry.example/tidewaiter-db:latest
+  kubectl scan db update https://mirror.example/tidewaiter.db.zst --key database.pub
+  TIDEWAITER_DB_SOURCE=oci://registry.example/tidewaiter-db:latest kubectl scan db update")]
+pub(crate) struct UpdateArgs {
+    /// Database to take: `oci://REGISTRY/REPOSITORY:TAG`, `https://…`, or a file (as it is, or compressed with zstd)
+    #[arg(env = "TIDEWAITER_DB_SOURCE", value_name = "SOURCE")]
+    pub(crate) source: Option<String>,
+    /// PEM file of the public key that must have signed it: ed25519, or ECDSA with P-256
+    #[arg(long, env = "TIDEWAITER_DB_KEY", value_name = "PUBLIC_KEY")]
+    pub(crate) key: Option<PathBuf>,
+    /// Take it even if older than the database in place
+    #[arg(long)]
+    pub(crate) allow_older: bool,
+    /// Database to replace
+    #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}
+
+/// What `db push` reads, and where it goes.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example, with a new pair of keys:
+  openssl genpkey -algorithm ed25519 -out database.key
+  openssl pkey -in database.key -pubout -out database.pub
+  kubectl scan db push oci://registry.example/tidewaiter-db:latest --key database.key")]
+pub(crate) struct PushArgs {
+    /// Where to push: `oci://REGISTRY/REPOSITORY:TAG`
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: String,
+    /// Database to push
+    #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+    /// PEM file (PKCS #8) of the private key to sign with: ed25519, or ECDSA with P-256
+    #[arg(long, value_name = "PRIVATE_KEY")]
+    pub(crate) key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
 }
 
 /// Which cluster, which namespace, which server.
@@ -309,7 +365,14 @@ pub(crate) struct LocalArgs {
     /// Maximum age of the database in days, above which the report is incomplete (default: 5); 0: no maximum
     #[arg(long, value_name = "DAYS")]
     pub(crate) max_database_age: Option<u32>,
-    /// Use plain HTTP for the image's registry; registries on loopback need no flag
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}
+
+/// How a registry is reached.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct RegistryArgs {
+    /// Use plain HTTP for the registry; registries on loopback need no flag
     #[arg(long)]
     pub(crate) plain_http: bool,
     /// PEM file of authorities to trust, in addition to the system's
@@ -332,9 +395,7 @@ impl LocalArgs {
             no_cache,
             db: _,
             max_database_age,
-            plain_http,
-            ca_file,
-            docker_config,
+            registry: RegistryArgs { plain_http, ca_file, docker_config },
         } = self;
         platform.is_some()
             || block_at.is_some()

@@ -1,8 +1,12 @@
 //! `kubectl scan db`: builds, moves and inspects the vulnerability database.
 
+mod artifact;
 mod diff;
+mod push;
+mod signature;
+mod update;
 
-use crate::args::{DbCommand, OutputFormat};
+use crate::args::{DbCommand, OutputFormat, RegistryArgs, UpdateArgs};
 use crate::exit::{self, Exit, UsageError};
 use crate::progress::FeedProgress;
 use crate::terminal::printable;
@@ -10,8 +14,8 @@ use crate::{dirs, render};
 use anyhow::{Context, Result, bail};
 use indicatif::HumanBytes;
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::Path;
+use std::io::{self, BufRead, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
 use tidewaiter_core::ecosystem;
 use tidewaiter_db::Database;
 use tidewaiter_db::meta::{FeedInfo, Meta};
@@ -27,7 +31,7 @@ const MAX_LOSS: f64 = 0.1;
 pub(crate) fn run(command: &DbCommand) -> Result<Exit> {
     match command {
         DbCommand::Build { feeds, db, downloads, keep_going } => {
-            match build(feeds.as_deref(), db.as_deref(), downloads.as_deref()) {
+            match build(feeds.as_deref(), db.as_deref(), downloads.as_deref(), &mut io::stdout()) {
                 // For the init container of the server, which must start even if an upstream is down: without a database it
                 // holds every rollout, and reports that.
                 Err(error) if *keep_going => {
@@ -37,6 +41,8 @@ pub(crate) fn run(command: &DbCommand) -> Result<Exit> {
                 other => other,
             }
         }
+        DbCommand::Update(args) => update::run(args, &mut io::stdout()),
+        DbCommand::Push(args) => push::run(args),
         DbCommand::Diff { old, new, output } => diff::run(old, new, *output),
         DbCommand::Export { file, db } => export(file, db.as_deref()),
         DbCommand::Import { file, db, allow_older } => {
@@ -46,7 +52,44 @@ pub(crate) fn run(command: &DbCommand) -> Result<Exit> {
     }
 }
 
-fn build(feeds: Option<&Path>, db: Option<&Path>, downloads: Option<&Path>) -> Result<Exit> {
+/// Offers whoever has no database yet to get one, where a person looks and can answer. What it prints goes to stderr: the
+/// scan's result is on stdout.
+pub(crate) fn offer(path: &Path, registry: &RegistryArgs) -> Result<()> {
+    if path.exists() || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(());
+    }
+    let source = dirs::default_source();
+    let how = match &source {
+        Some(source) => format!("Download it from {}", printable(source)),
+        None => "Build it from the default feeds (they are downloaded: gigabytes, and minutes)".to_owned(),
+    };
+    let question = format!("There is no vulnerability database at {} yet. {how} now? [y/N] ", path.display());
+    if !is_yes(&question, &mut io::stdin().lock(), &mut io::stderr())? {
+        return Ok(());
+    }
+    let db = Some(path.to_owned());
+    match source {
+        Some(_) => {
+            let key = std::env::var_os("TIDEWAITER_DB_KEY").map(PathBuf::from);
+            // Plain HTTP was allowed for the image's registry alone.
+            let registry = RegistryArgs { plain_http: false, ..registry.clone() };
+            update::run(&UpdateArgs { source, key, allow_older: false, db, registry }, &mut io::stderr())?;
+        }
+        None => drop(build(None, db.as_deref(), None, &mut io::stderr())?),
+    }
+    Ok(())
+}
+
+/// Asks a question; no answer is a no.
+fn is_yes(question: &str, answers: &mut dyn BufRead, to: &mut dyn Write) -> io::Result<bool> {
+    write!(to, "{question}")?;
+    to.flush()?;
+    let mut answer = String::new();
+    answers.read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+fn build(feeds: Option<&Path>, db: Option<&Path>, downloads: Option<&Path>, said: &mut dyn Write) -> Result<Exit> {
     let config = match feeds {
         Some(file) => {
             let text = fs::read_to_string(file).with_context(|| format!("{}", file.display()));
@@ -81,7 +124,7 @@ fn build(feeds: Option<&Path>, db: Option<&Path>, downloads: Option<&Path>) -> R
     let meta = built?;
     let size = fs::metadata(&out).map_or(0, |m| m.len());
     writeln!(
-        io::stdout(),
+        said,
         "{}: {} advisories, {} rows, {} ({} downloaded)",
         out.display(),
         meta.advisories,
@@ -89,7 +132,7 @@ fn build(feeds: Option<&Path>, db: Option<&Path>, downloads: Option<&Path>) -> R
         HumanBytes(size),
         HumanBytes(progress.bytes())
     )?;
-    print_skipped(&meta)?;
+    print_skipped(&meta, said)?;
     Ok(Exit::Clean)
 }
 
@@ -156,7 +199,7 @@ fn status(db: Option<&Path>, output: OutputFormat) -> Result<Exit> {
         writeln!(out, "{}", feed_line(feed))?;
     }
     drop(out);
-    print_skipped(meta)?;
+    print_skipped(meta, &mut io::stdout())?;
     Ok(Exit::Clean)
 }
 
@@ -168,19 +211,52 @@ fn feed_line(feed: &FeedInfo) -> String {
     format!("{name:20} {:16} {:>8}  {newest:20.20}  {complete}{unreadable}", feed.format, feed.records)
 }
 
-fn print_skipped(meta: &Meta) -> Result<()> {
+/// What is declared and not covered comes first, for it changes verdicts; then what is older than the rest.
+fn print_skipped(meta: &Meta, out: &mut dyn Write) -> Result<()> {
+    for ecosystem in &meta.not_covered {
+        let advice = "check the feed, or remove the ecosystem from it in feeds.toml";
+        writeln!(out, "NOT COVERED: {}; {advice}", printable(ecosystem))?;
+    }
+    for feed in meta.feeds.iter().filter(|feed| !feed.stale.is_empty()) {
+        let (read, cause) = (render::built(feed.read), printable(&feed.stale));
+        writeln!(out, "STALE: the records of {} were read {read}: {cause}", printable(&feed.name))?;
+    }
     for left in &meta.left_out {
         writeln!(
-            io::stdout(),
+            out,
             "skipped: {} rows of {} (its version scheme is not supported)",
             left.rows,
             printable(&left.ecosystem)
         )?;
     }
+    for unasked in &meta.unasked {
+        let (rows, ecosystem) = (unasked.rows, printable(&unasked.ecosystem));
+        writeln!(out, "skipped: {rows} rows of {ecosystem} (products that no image names as its release)")?;
+    }
     for feed in &meta.feeds {
         for (reason, records) in &feed.skipped {
-            writeln!(io::stdout(), "skipped: {records} records of {} ({reason})", printable(&feed.name))?;
+            writeln!(out, "skipped: {records} records of {} ({reason})", printable(&feed.name))?;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_yes_is_one() {
+        let check = |answer: &str, expected: bool| {
+            let mut said = Vec::new();
+            assert_eq!(is_yes("now? ", &mut answer.as_bytes(), &mut said).unwrap(), expected, "{answer:?}");
+            assert_eq!(said, b"now? ");
+        };
+        check("y\n", true);
+        check(" Yes\n", true);
+        check("\n", false);
+        check("", false);
+        check("n\n", false);
+        check("yesterday\n", false);
+    }
 }

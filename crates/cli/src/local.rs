@@ -4,7 +4,7 @@ use crate::args::LocalArgs;
 use crate::exit::UsageError;
 use crate::progress::LayerBars;
 use crate::terminal::printable;
-use crate::{cache, dirs};
+use crate::{cache, db, dirs, login};
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,9 +17,7 @@ use tidewaiter_db::{Database, matching};
 use tidewaiter_feeds::exceptions;
 use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
-use tidewaiter_scan::source::registry::credentials::Credentials;
-use tidewaiter_scan::source::registry::{self, RegistryConfig};
-use tidewaiter_scan::source::{Image, base, containerd, directory, docker_archive, oci_layout};
+use tidewaiter_scan::source::{Image, base, containerd, directory, docker_archive, oci_layout, registry};
 
 /// Layers read concurrently: each has its own buffers (some MiB) and its own connection to the registry.
 const THREADS: usize = 4;
@@ -42,13 +40,14 @@ impl LocalArgs {
     pub(crate) fn exceptions(&self) -> Result<Vec<Exception>> {
         let mut all = Vec::new();
         for path in &self.exceptions {
-            all.extend(exceptions::parse(path, &read(path)?).map_err(|e| UsageError(e.to_string()))?);
+            all.extend(exceptions::parse(path, &login::read(path)?).map_err(|e| UsageError(e.to_string()))?);
         }
         Ok(all)
     }
 
-    /// Opens the database.
+    /// Opens the database; offers to get one if there is none yet.
     pub(crate) fn database(&self) -> Result<Database> {
+        db::offer(&dirs::database(self.db.as_deref())?, &self.registry)?;
         Ok(Database::open(&dirs::existing_database(self.db.as_deref())?)?)
     }
 }
@@ -119,27 +118,5 @@ fn reference(text: &str) -> Result<Reference> {
 
 fn from_registry(text: &str, args: &LocalArgs) -> Result<Image> {
     let reference = reference(text)?;
-    // Files first: a wrong name must not cost a request.
-    let ca_pem = args.ca_file.iter().map(|file| read(file)).collect::<Result<_>>()?;
-    let plain_http = if args.plain_http { vec![reference.registry().to_owned()] } else { Vec::new() };
-    let config = RegistryConfig { credentials: credentials(args)?, ca_pem, plain_http, ..RegistryConfig::default() };
-    Ok(registry::open(&config, &reference, args.platform.as_ref())?)
-}
-
-/// Reads the file on the command line, else `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`; the last two may be
-/// missing.
-fn credentials(args: &LocalArgs) -> Result<Credentials> {
-    let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-    let folder = folder.or_else(|| std::env::home_dir().map(|home| home.join(".docker")));
-    let path = match (&args.docker_config, folder.map(|folder| folder.join("config.json"))) {
-        (Some(named), _) => named.clone(),
-        (None, Some(usual)) if usual.is_file() => usual,
-        _ => return Ok(Credentials::default()),
-    };
-    let parsed = Credentials::parse(&read(&path)?);
-    parsed.map_err(|e| UsageError(format!("{}: not a Docker config.json: {e}", path.display())).into())
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|e| UsageError(format!("{}: {e}", path.display())).into())
+    Ok(registry::open(&args.registry.config(&reference)?, &reference, args.platform.as_ref())?)
 }

@@ -23,6 +23,7 @@ mod fix;
 mod follow;
 mod image;
 mod local;
+mod login;
 mod progress;
 mod render;
 mod report;

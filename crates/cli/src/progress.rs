@@ -61,6 +61,34 @@ impl tidewaiter_scan::progress::ScanProgress for LayerBars {
     }
 }
 
+/// One bar of bytes.
+#[derive(Debug)]
+pub(crate) struct ByteBar {
+    bar: ProgressBar,
+}
+
+impl ByteBar {
+    /// Of so many bytes, where that is known.
+    pub(crate) fn new(total: Option<u64>) -> Self {
+        let is_seen = io::stderr().is_terminal();
+        let target = if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(total, target);
+        let template = "[{bar:24}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+        let template = if total.is_some() { template } else { "{bytes} {bytes_per_sec}" };
+        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        ByteBar { bar }
+    }
+
+    /// A reader whose bytes are shown.
+    pub(crate) fn read<R: io::Read>(&self, inner: R) -> impl io::Read + use<R> {
+        self.bar.wrap_read(inner)
+    }
+
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// One line with a spinner and a message.
 #[derive(Debug)]
 pub(crate) struct Spinner {
@@ -143,6 +171,7 @@ impl tidewaiter_feeds::options::BuildProgress for FeedProgress {
         let name = printable(&info.name);
         state.running.retain(|running| *running != name);
         self.show(&state);
-        self.spinner.bar.println(format!("{name}: {} records", info.records));
+        let stale = if info.stale.is_empty() { "" } else { ", of the last time that it could be read" };
+        self.spinner.bar.println(format!("{name}: {} records{stale}", info.records));
     }
 }

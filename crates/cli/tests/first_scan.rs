@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, and says why")]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use tidewaiter_testkit::cluster::{Said, run};
 use tidewaiter_testkit::demo::clean;
 use tidewaiter_testkit::registry::Registry;
@@ -78,4 +79,43 @@ fn what_is_missing_is_named_with_the_next_step() {
     check(&said, 3, &["feed a"]);
     let dead = dead.display().to_string();
     check(&scan(home.path(), &[], &["image", &image, "--kubeconfig", &dead, "--context", "x"]), 3, &["x"]);
+}
+
+/// `kubectl-scan ARGS` on a terminal on which this is typed; `None` where no terminal can be made.
+fn on_a_terminal(home: &Path, source: &str, typed: &str, args: &str) -> Option<Said> {
+    let mut command = Command::new("script");
+    command.args(["-qec", &format!("{} {args}", env!("CARGO_BIN_EXE_kubectl-scan")), "/dev/null"]);
+    command.env_clear().env("HOME", home).env("TIDEWAITER_DB_SOURCE", source).env("PATH", "/usr/bin:/bin");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let Ok(mut child) = command.spawn() else {
+        tidewaiter_testkit::skip::skipped("a_terminal_is_offered_a_database", "needs script");
+        return None;
+    };
+    child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Some(Said { code: output.status.code().unwrap(), text })
+}
+
+#[test]
+fn a_terminal_is_offered_a_database() {
+    let (builder, home, registry) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), Registry::start());
+    let image = registry.push("app", "v1", &clean().build());
+    let feeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/feeds.toml").display().to_string();
+    check(&scan(builder.path(), &[], &["db", "build", "--feeds", &feeds]), 0, &[]);
+    let at = format!("oci://{}/db:latest", registry.host());
+    check(&scan(builder.path(), &[], &["db", "push", &at]), 0, &[]);
+    let args = format!("image --local {image}");
+    // In a pipe the line says what to run, and nobody is asked.
+    let said = scan(home.path(), &[("TIDEWAITER_DB_SOURCE", &at)], &["image", "--local", &image]);
+    check(&said, 3, &["no vulnerability database", "download it with: kubectl scan db update"]);
+    assert!(!said.text.contains("[y/N]"), "{}", said.text);
+    let question = format!("Download it from {at} now? [y/N]");
+    let Some(said) = on_a_terminal(home.path(), &at, "n\n", &args) else { return };
+    check(&said, 3, &[&question, "kubectl scan db update"]);
+    let Some(said) = on_a_terminal(home.path(), &at, "y\n", &args) else { return };
+    check(&said, 0, &[&question, "updated, sha256:", "No vulnerabilities found"]);
+    let Some(said) = on_a_terminal(home.path(), &at, "", &args) else { return };
+    check(&said, 0, &["No vulnerabilities found"]);
+    assert!(!said.text.contains("[y/N]"), "{}", said.text);
 }

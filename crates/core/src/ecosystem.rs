@@ -1,5 +1,6 @@
 //! Ecosystems: where names and versions of packages have their meaning; for distributions, with a release.
 
+mod askable;
 mod base;
 mod debian;
 mod distro;

@@ -23,12 +23,15 @@
 
 mod blocks;
 pub mod delta;
+pub mod details;
 mod error;
 mod format;
 pub mod map;
 pub mod matching;
 pub mod meta;
 pub mod reader;
+mod spool;
+mod strings;
 pub mod writer;
 
 pub use error::DatabaseError;

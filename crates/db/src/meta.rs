@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::report::{SupportPeriod, build_time};
 
@@ -18,6 +19,12 @@ pub struct Meta {
     /// Ecosystems whose rows were left out because tidewaiter has no order for their versions yet.
     #[serde(default)]
     pub left_out: Vec<DroppedRows>,
+    /// Rows that were left out because no image can ask for them: products that no os-release names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unasked: Vec<DroppedRows>,
+    /// Ecosystems that a feed is declared complete for, and that the database does not cover.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_covered: Vec<NotCovered>,
     /// Until when releases get security fixes.
     #[serde(default)]
     pub support: Vec<SupportPeriod>,
@@ -43,6 +50,12 @@ pub struct FeedInfo {
     /// is known.
     #[serde(default)]
     pub as_of: String,
+    /// When its records were read, or last found unchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<Timestamp>,
+    /// Why it could not be read this time: its records are those of the last time that it could.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stale: String,
     /// Licence of the data.
     #[serde(default)]
     pub licence: String,
@@ -55,7 +68,7 @@ pub struct FeedInfo {
     /// Whether it rates vulnerabilities of every ecosystem by CVE (NVD).
     #[serde(default)]
     pub rates_all: bool,
-    /// Records read.
+    /// Advisories and facts that were read; those of one advisory count once.
     #[serde(default)]
     pub records: u64,
     /// Documents that could not be read.
@@ -74,6 +87,33 @@ pub struct DroppedRows {
     pub ecosystem: Ecosystem,
     /// How many rows.
     pub rows: u64,
+}
+
+/// An ecosystem that a feed is declared complete for, and that has no rows, or far fewer than before: it is not covered.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotCovered {
+    /// The ecosystem, release included.
+    pub ecosystem: Ecosystem,
+    /// The feed that is declared complete for it.
+    pub feed: String,
+    /// Its rows, of all feeds.
+    pub rows: u64,
+    /// Its rows when it was covered last; 0 when it never was.
+    #[serde(default)]
+    pub before: u64,
+}
+
+impl fmt::Display for NotCovered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NotCovered { ecosystem, feed, rows, before } = self;
+        match (rows, before) {
+            (0, 0) => write!(f, "{ecosystem}: feed {feed} is declared complete for it, and no feed has rows for it"),
+            (rows, before) => {
+                write!(f, "{ecosystem}: feed {feed} is declared complete for it; it has {rows} rows, and had {before}")
+            }
+        }
+    }
 }
 
 impl Meta {

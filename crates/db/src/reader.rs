@@ -12,10 +12,12 @@ use crate::map::Map;
 use crate::meta::Meta;
 use crate::writer::{key_code, key_kind};
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use tidewaiter_core::advisory::{Advisory, CveFacts, FixState, KeyKind};
+use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::report::DatabaseInfo;
 use tidewaiter_core::severity::Severity;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -154,6 +156,20 @@ impl Database {
     pub fn packages(&self) -> impl Iterator<Item = (&str, KeyKind, &str)> {
         let packages: &[PackageEntry] = self.records(DatabaseSection::Packages);
         packages.iter().map(|p| (self.text(p.ecosystem.get()), key_kind(p.key), self.text(p.name.get())))
+    }
+
+    /// How many rows each ecosystem has, release included.
+    pub fn row_counts(&self) -> BTreeMap<Ecosystem, u64> {
+        let packages: &[PackageEntry] = self.records(DatabaseSection::Packages);
+        // Packages are sorted by ecosystem, whose name is one string of the file.
+        let same = |a: &PackageEntry, b: &PackageEntry| a.ecosystem == b.ecosystem;
+        let rows = |group: &[PackageEntry]| -> u64 { group.iter().map(|p| u64::from(p.rows.get())).sum() };
+        let mut out = BTreeMap::new();
+        for group in packages.chunk_by(same) {
+            let name = group.first().map_or("", |package| self.text(package.ecosystem.get()));
+            *out.entry(Ecosystem::from(name)).or_default() += rows(group);
+        }
+        out
     }
 
     /// All rows of one package. Allocates nothing.
@@ -298,7 +314,7 @@ impl<'a> Row<'a> {
     }
 
     /// Architectures it is limited to, separated by commas; empty for all.
-    pub(crate) fn arches(&self) -> &'a str {
+    pub fn arches(&self) -> &'a str {
         self.qualifier().map_or("", |q| self.db.text(q.arches.get()))
     }
 

@@ -1,72 +1,100 @@
 //! From `feeds.toml` to a database file.
 
-use crate::combine;
-use crate::debian_fixes;
+use crate::coverage::{self, Previous, RowCounts};
 use crate::error::FeedError;
-use crate::format::Records;
+use crate::merge::{self, NamedPart};
 use crate::options::BuildOptions;
-use crate::read;
+use crate::read::{self, FeedRead};
 use std::collections::BTreeMap;
-use tidewaiter_core::advisory::Advisory;
-use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
+use std::fs;
+use std::path::PathBuf;
+use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::report::SupportPeriod;
 use tidewaiter_db::Database;
 use tidewaiter_db::meta::{DroppedRows, Meta};
-use tidewaiter_db::writer::{self, BuildInput};
 
 /// Reads every feed and writes the database.
 ///
 /// # Errors
-/// When a feed cannot be read or has no records, or the result lost too many rows.
+/// When a feed cannot be read or has no records, and never could or had; when the result lost too many rows.
 pub fn build(options: &BuildOptions<'_>) -> Result<Meta, FeedError> {
-    let mut all = Records::default();
-    let mut meta = Meta { built: Some(options.now), ..Meta::default() };
-    for (records, info) in read::all(options)? {
-        meta.feeds.push(info);
-        all.extend(records);
+    let folder = PartsFolder::of(options);
+    let read = read::all(options, &folder.path)?;
+    let rows: Vec<RowCounts> = read.iter().map(|feed| feed.part.rows()).collect();
+    let previous = Database::open(options.out).map(|database| Previous::of(&database)).unwrap_or_default();
+    let mut meta = meta(&read, options);
+    coverage::settle(&mut meta, &rows, &previous, options.max_loss);
+    check_loss(options, rows.iter().flat_map(RowCounts::values).sum(), &previous)?;
+    let names = options.config.feeds.iter().map(|feed| feed.name.as_str());
+    let parts: Vec<NamedPart<'_>> = names.zip(&read).map(|(name, feed)| NamedPart { name, part: &feed.part }).collect();
+    merge::write(options.out, &parts, meta)?;
+    Ok(Database::open(options.out)?.meta().clone())
+}
+
+/// Where parts are: with the downloads; where those cannot be stored, next to the database until it is built.
+struct PartsFolder {
+    path: PathBuf,
+    is_temporary: bool,
+}
+
+impl PartsFolder {
+    fn of(options: &BuildOptions<'_>) -> Self {
+        let stored = fs::create_dir_all(options.downloads).and_then(|()| tidewaiter_io::scratch(options.downloads));
+        match stored {
+            Ok(_) => PartsFolder { path: options.downloads.to_owned(), is_temporary: false },
+            Err(_) => {
+                let mut name = options.out.file_name().unwrap_or_default().to_owned();
+                name.push(format!(".{}.parts", std::process::id()));
+                PartsFolder { path: options.out.with_file_name(name), is_temporary: true }
+            }
+        }
     }
-    debian_fixes::reconcile(&mut all.advisories);
-    // Before rows are dropped: the ratings of a record count whether or not its versions can be compared.
-    let cves = combine::facts(&mut all);
-    drop_unordered(&mut all.advisories, &mut meta);
-    meta.support = first_of_each(all.support);
-    let input = BuildInput { advisories: combine::join(all.advisories), cves, meta };
-    check_loss(options, &input)?;
-    writer::write(options.out, &input)?;
-    // Read back as a scanner reads it: a file that cannot be used is an error of the build.
-    Ok(Database::open_verified(options.out)?.meta().clone())
+}
+
+impl Drop for PartsFolder {
+    fn drop(&mut self) {
+        if self.is_temporary {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// What the database says about itself, before coverage is settled.
+fn meta(read: &[FeedRead], options: &BuildOptions<'_>) -> Meta {
+    let headers = || read.iter().map(|feed| &feed.part.header);
+    let has_order = |ecosystem: &Ecosystem| ecosystem.version_scheme().is_some();
+    let mut feeds: Vec<_> = read.iter().map(|feed| feed.info.clone()).collect();
+    for feed in &mut feeds {
+        feed.ecosystems.retain(has_order);
+    }
+    Meta {
+        built: Some(options.now),
+        feeds,
+        left_out: dropped(headers().map(|header| &header.left_out)),
+        unasked: dropped(headers().map(|header| &header.unasked)),
+        support: first_of_each(headers().flat_map(|header| header.support.clone()).collect()),
+        ..Meta::default()
+    }
+}
+
+fn dropped<'a>(of_feeds: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> Vec<DroppedRows> {
+    let mut all: BTreeMap<&str, u64> = BTreeMap::new();
+    for (base, rows) in of_feeds.flatten() {
+        *all.entry(base).or_default() += rows;
+    }
+    all.into_iter().map(|(base, rows)| DroppedRows { ecosystem: Ecosystem::new(base), rows }).collect()
 }
 
 /// Refuses a database that lost too many rows against the one it would replace: some feed was cut short.
-fn check_loss(options: &BuildOptions<'_>, input: &BuildInput) -> Result<(), FeedError> {
-    // The first build, or a file of another format: there is nothing to compare with.
-    let Ok(previous) = Database::open(options.out) else { return Ok(()) };
-    let (old, new) = (previous.meta().rows, input.advisories.iter().map(|a| a.affected.len() as u64).sum::<u64>());
+fn check_loss(options: &BuildOptions<'_>, new: u64, previous: &Previous) -> Result<(), FeedError> {
+    let old = previous.total();
     let lost = (new as f64) < old as f64 * (1.0 - options.max_loss);
     if lost { Err(FeedError::Shrunk { old, new }) } else { Ok(()) }
 }
 
 /// One period for each release, of the feed that is first in the configuration.
 fn first_of_each(mut support: Vec<SupportPeriod>) -> Vec<SupportPeriod> {
-    // Stable: of one release the first one stays the first.
     support.sort_by(|a, b| a.ecosystem.cmp(&b.ecosystem));
     support.dedup_by(|a, b| a.ecosystem == b.ecosystem);
     support
-}
-
-/// Drops rows of ecosystems whose versions have no order yet, counts them, and takes those ecosystems out of the coverage.
-fn drop_unordered(advisories: &mut [Advisory], meta: &mut Meta) {
-    let has_order = |ecosystem: &Ecosystem| ecosystem.version_scheme().is_some();
-    let mut dropped: BTreeMap<&EcosystemBase, u64> = BTreeMap::new();
-    for row in advisories.iter().flat_map(|advisory| &advisory.affected).filter(|row| !has_order(&row.ecosystem)) {
-        *dropped.entry(row.ecosystem.base()).or_default() += 1;
-    }
-    let rows = |(base, rows): (&EcosystemBase, u64)| DroppedRows { ecosystem: Ecosystem::new(base.clone()), rows };
-    meta.left_out = dropped.into_iter().map(rows).collect();
-    for advisory in advisories {
-        advisory.affected.retain(|row| has_order(&row.ecosystem));
-    }
-    for feed in &mut meta.feeds {
-        feed.ecosystems.retain(has_order);
-    }
 }

@@ -30,7 +30,7 @@ pub struct Feed {
     pub path: Option<PathBuf>,
     /// An http(s) address. Exclusive with `path`.
     pub url: Option<String>,
-    /// Ecosystems and releases (`Debian:12`, `npm`) it is complete for.
+    /// Ecosystems and releases (`Debian:12`, `npm`) it is complete for; `Alpine:*` is every release that it has rows of.
     #[serde(default)]
     pub ecosystems: Vec<Ecosystem>,
     /// Whether its records rate the vulnerabilities of these ecosystems.
@@ -52,7 +52,9 @@ fn max_bytes() -> u64 {
 impl Feed {
     /// What readers of its documents need to know.
     pub fn context(&self) -> FeedContext {
-        FeedContext { name: self.name.clone(), ecosystems: self.ecosystems.clone() }
+        // A reader needs names of releases.
+        let named = self.ecosystems.iter().filter(|ecosystem| !ecosystem.is_every_release());
+        FeedContext { name: self.name.clone(), ecosystems: named.cloned().collect() }
     }
 
     /// Path or URL, as the user wrote it.

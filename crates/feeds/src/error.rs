@@ -59,6 +59,36 @@ pub enum FeedError {
         /// Its format.
         format: String,
     },
+    /// Too many of a feed's documents cannot be read.
+    #[error(
+        "feed {feed}: {location} is damaged: {unreadable} of {documents} documents cannot be read, the first one {first}; \
+         check its address and format in feeds.toml, or try again later"
+    )]
+    Damaged {
+        /// Its name.
+        feed: String,
+        /// Path or URL.
+        location: String,
+        /// Documents that cannot be read.
+        unreadable: u64,
+        /// All documents.
+        documents: u64,
+        /// The name of the first one that cannot be read, and what is wrong with it.
+        first: String,
+    },
+    /// The records of a feed cannot be stored on disk while they are sorted.
+    #[error("the records of feed {feed} cannot be stored in {}: {cause}; make room, or name another folder with --downloads DIR", folder.display())]
+    Disk {
+        /// Its name.
+        feed: String,
+        /// The folder.
+        folder: PathBuf,
+        /// The operating system's error.
+        cause: String,
+    },
+    /// Records that were stored cannot be read back.
+    #[error("records of feeds cannot be read back: {0}; delete the folder of downloads and build again")]
+    Part(#[from] std::io::Error),
     /// The result has far fewer rows than the file it would replace.
     #[error(
         "the new database has {new} rows, the previous one {old}; a feed may be broken: check `kubectl scan db status`, or write to another file"

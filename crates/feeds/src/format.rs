@@ -8,6 +8,7 @@ mod csaf_vex;
 mod debian_git;
 mod debian_tracker;
 mod epss;
+mod json;
 mod kev;
 mod nvd;
 mod osv;
@@ -23,6 +24,7 @@ pub(crate) mod xml;
 
 pub use records::Records;
 use serde::Deserialize;
+use std::io::Read;
 use tidewaiter_core::ecosystem::Ecosystem;
 
 /// What is wrong with one document, without its name: its feed counts it as unreadable and continues.
@@ -51,8 +53,10 @@ pub(crate) enum Address {
 
 #[derive(Debug)]
 enum Reader {
-    /// Each document is complete in itself.
+    /// Each document is complete in itself, and small.
     EachDocument(ReadDocument),
+    /// Each document is complete in itself and read as a stream: it may be larger than memory.
+    Stream(ReadStream),
     /// Documents refer to each other.
     WholeFeed(fn(&FeedContext) -> Box<dyn FeedReader>),
 }
@@ -60,6 +64,21 @@ enum Reader {
 /// Adds the records of one document, given its name and content. `Ok(false)`: it is not of the format, as a README or a
 /// schema that lies among the documents.
 type ReadDocument = fn(&str, &[u8], &FeedContext, &mut Records) -> Result<bool, Problem>;
+
+/// As [`ReadDocument`], from a stream; calls its last argument now and then, which takes the records.
+type ReadStream = fn(&str, &mut dyn Read, &FeedContext, &mut Records, Drain<'_>) -> Result<bool, Problem>;
+
+/// Takes the records so far, so that they need not stay in memory.
+pub type Drain<'a> = &'a mut dyn FnMut(&mut Records);
+
+/// Records in memory before they are taken.
+const WAITING: usize = 256;
+/// Most bytes of a document that is read whole: this bounds memory.
+const DOCUMENT_BYTES: u64 = 1 << 30;
+/// Most bytes of a document that is read as a stream. All of NVD has a fourth of them.
+const STREAM_BYTES: u64 = 16 << 30;
+/// Bytes of a buffer that is used again for the next document.
+const BUFFER_BYTES: usize = 16 << 20;
 
 /// What `feeds.toml` says of a feed, as far as readers need it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -72,13 +91,14 @@ pub struct FeedContext {
 
 /// Reads the documents of one feed, one after the other.
 pub trait FeedReader {
-    /// Reads one document, given its name and content. `Ok(false)`: it is not of the format.
+    /// Reads one document, given its name and content. `Ok(false)`: it is not of the format. Calls `drain` when there are many
+    /// records.
     ///
     /// # Errors
     /// When it is of the format and malformed.
-    fn document(&mut self, name: &str, bytes: &[u8]) -> Result<bool, Problem>;
+    fn document(&mut self, name: &str, content: &mut dyn Read, drain: Drain<'_>) -> Result<bool, Problem>;
 
-    /// The records of all documents.
+    /// The records that were not taken yet.
     fn finish(self: Box<Self>) -> Records;
 }
 
@@ -87,7 +107,7 @@ pub const FORMATS: [FeedFormat; 17] = [
     // OSV schema, JSON or YAML.
     each("osv", osv::parse),
     // Debian security tracker, JSON.
-    each("debian-tracker", debian_tracker::parse),
+    stream("debian-tracker", debian_tracker::parse),
     // Debian security tracker, its own lists (CVE, DSA, DLA).
     FeedFormat { reader: Reader::WholeFeed(debian_git::reader), ..each("debian-git", osv::parse) },
     // Alpine secdb, JSON.
@@ -97,7 +117,7 @@ pub const FORMATS: [FeedFormat; 17] = [
     // CISA known exploited vulnerabilities.
     each("kev", kev::parse),
     // NVD 2.0 API, JSON.
-    FeedFormat { rates_every_ecosystem: true, ..each("nvd", nvd::parse) },
+    FeedFormat { rates_every_ecosystem: true, ..stream("nvd", nvd::parse) },
     // OVAL definitions of distributions with rpm.
     each("oval", oval::parse),
     // `updateinfo.xml` of an rpm repository.
@@ -125,6 +145,10 @@ const fn each(name: &'static str, read: ReadDocument) -> FeedFormat {
     FeedFormat { name, address: Address::Documents, rates_every_ecosystem: false, reader }
 }
 
+const fn stream(name: &'static str, read: ReadStream) -> FeedFormat {
+    FeedFormat { reader: Reader::Stream(read), ..each(name, osv::parse) }
+}
+
 impl FeedFormat {
     /// The format of this name.
     pub fn named(name: &str) -> Option<&'static Self> {
@@ -137,9 +161,15 @@ impl FeedFormat {
         match self.reader {
             Reader::WholeFeed(new) => new(feed),
             Reader::EachDocument(read) => {
-                Box::new(EachDocument { read, feed: feed.clone(), records: Records::default() })
+                Box::new(EachDocument { read, feed: feed.clone(), records: Records::default(), buffer: Vec::new() })
             }
+            Reader::Stream(read) => Box::new(Stream { read, feed: feed.clone(), records: Records::default() }),
         }
+    }
+
+    /// Most bytes of one document.
+    pub(crate) fn document_bytes(&self) -> u64 {
+        if let Reader::Stream(_) = self.reader { STREAM_BYTES } else { DOCUMENT_BYTES }
     }
 }
 
@@ -147,16 +177,55 @@ struct EachDocument {
     read: ReadDocument,
     feed: FeedContext,
     records: Records,
+    buffer: Vec<u8>,
 }
 
 impl FeedReader for EachDocument {
-    fn document(&mut self, name: &str, bytes: &[u8]) -> Result<bool, Problem> {
-        (self.read)(name, bytes, &self.feed, &mut self.records)
+    fn document(&mut self, name: &str, content: &mut dyn Read, drain: Drain<'_>) -> Result<bool, Problem> {
+        self.buffer.clear();
+        content.read_to_end(&mut self.buffer).map_err(|e| e.to_string())?;
+        let read = (self.read)(name, &self.buffer, &self.feed, &mut self.records);
+        if self.buffer.capacity() > BUFFER_BYTES {
+            self.buffer = Vec::new();
+        }
+        if self.records.len() >= WAITING {
+            drain(&mut self.records);
+        }
+        read
     }
 
     fn finish(self: Box<Self>) -> Records {
         self.records
     }
+}
+
+struct Stream {
+    read: ReadStream,
+    feed: FeedContext,
+    records: Records,
+}
+
+impl FeedReader for Stream {
+    fn document(&mut self, name: &str, content: &mut dyn Read, drain: Drain<'_>) -> Result<bool, Problem> {
+        let records = &mut self.records;
+        let mut when_many = |records: &mut Records| {
+            if records.len() >= WAITING {
+                drain(records);
+            }
+        };
+        (self.read)(name, content, &self.feed, records, &mut when_many)
+    }
+
+    fn finish(self: Box<Self>) -> Records {
+        self.records
+    }
+}
+
+/// The whole content of a document.
+pub(crate) fn whole(content: &mut dyn Read) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    content.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    Ok(bytes)
 }
 
 impl<'de> Deserialize<'de> for &'static FeedFormat {

@@ -11,7 +11,7 @@ pub struct BuildOptions<'a> {
     pub config: &'a FeedsConfig,
     /// The file to write.
     pub out: &'a Path,
-    /// Where downloads are stored, one folder for each feed.
+    /// Where downloads and the records read from them are stored, one folder for each feed.
     pub downloads: &'a Path,
     /// The time of the build.
     pub now: Timestamp,
@@ -27,6 +27,6 @@ pub trait BuildProgress: Sync {
     fn feed_started(&self, name: &str, location: &str);
     /// So many of its bytes were downloaded, of so many where the server says.
     fn downloaded(&self, name: &str, bytes: u64, total: Option<u64>);
-    /// It is read.
+    /// It is read, or stands in for what could not be read ([`FeedInfo::stale`]).
     fn feed_done(&self, info: &FeedInfo);
 }

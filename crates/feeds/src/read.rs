@@ -1,23 +1,48 @@
-//! Reading feeds: from an address or a path to the records of each.
+//! Reading feeds: from an address or a path to the part of each.
 
 use crate::config::Feed;
 use crate::error::FeedError;
-use crate::format::{Address, Records};
+use crate::format::Address;
 use crate::options::BuildOptions;
-use crate::rpm_modules;
+use crate::part::{Part, PartBuilder};
 use crate::source::{self, rpm_repository, url};
-use std::fs;
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::thread;
 use tidewaiter_db::meta::FeedInfo;
 use tidewaiter_http::{Client, Settings};
 
-/// Most feeds that are read at the same time: each has a document in memory and a connection to its upstream.
+/// Most feeds that are read at the same time: each has records in memory and a connection to its upstream.
 const MAX_THREADS: usize = 4;
+/// A feed with more unreadable documents than one in so many is damaged.
+const UNREADABLE: u64 = 100;
+/// So many unreadable documents are never damage.
+const FEW: u64 = 10;
+/// The name of a part in the folder of its feed.
+const PART: &str = "records.sorted";
 
-/// Reads every feed; returns records and provenance in the order of the configuration.
-pub(crate) fn all(options: &BuildOptions<'_>) -> Result<Vec<(Records, FeedInfo)>, FeedError> {
+/// A feed's records, and what the database says about it.
+pub(crate) struct FeedRead {
+    pub(crate) part: Part,
+    pub(crate) info: FeedInfo,
+}
+
+/// Where things are while feeds are read.
+struct Reading<'a> {
+    options: &'a BuildOptions<'a>,
+    client: Option<Client>,
+    /// Where parts are stored.
+    parts: &'a Path,
+    /// Which program this is: another one may read documents in another way.
+    program: String,
+}
+
+/// Reads every feed; returns them in the order of the configuration. Parts are stored in `parts`.
+pub(crate) fn all(options: &BuildOptions<'_>, parts: &Path) -> Result<Vec<FeedRead>, FeedError> {
     let feeds = &options.config.feeds;
     // Before any request: a folder that cannot be written is not the fault of a feed.
     let client = match feeds.iter().any(|feed| feed.url.is_some()) {
@@ -27,8 +52,131 @@ pub(crate) fn all(options: &BuildOptions<'_>) -> Result<Vec<(Records, FeedInfo)>
         }
         false => None,
     };
+    let reading = Reading { options, client, parts, program: program() };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-    tidewaiter_io::in_order(threads, feeds, |feed| catch_panic(feed, || read_one(feed, options, client.as_ref())))
+    // The largest first: the last ones to be read take little time alone.
+    let mut order: Vec<(usize, &Feed)> = feeds.iter().enumerate().collect();
+    order.sort_by_key(|(_, feed)| std::cmp::Reverse(size(&reading.source(feed))));
+    let one = |(index, feed): &(usize, &Feed)| reading.feed(feed).map(|read| (*index, read));
+    let mut read: Vec<(usize, FeedRead)> = tidewaiter_io::in_order(threads, &order, one)?;
+    read.sort_by_key(|(index, _)| *index);
+    Ok(read.into_iter().map(|(_, read)| read).collect())
+}
+
+fn check_writable(folder: &Path) -> Result<(), FeedError> {
+    let tried = fs::create_dir_all(folder).and_then(|()| tidewaiter_io::scratch(folder));
+    tried.map(drop).map_err(|e| FeedError::Downloads { folder: folder.to_owned(), cause: e.to_string() })
+}
+
+/// The digest of this program's file; its version where that cannot be read.
+fn program() -> String {
+    let digest = std::env::current_exe().and_then(|path| {
+        let mut hash = Sha256::new();
+        hash_file(&path, &mut hash)?;
+        Ok(tidewaiter_core::hex(&hash.finalize()))
+    });
+    digest.unwrap_or_else(|_| env!("CARGO_PKG_VERSION").to_owned())
+}
+
+impl Reading<'_> {
+    /// Reads one feed; where that fails, its part of the last time stands in.
+    fn feed(&self, feed: &Feed) -> Result<FeedRead, FeedError> {
+        let folder = self.parts.join(&feed.name);
+        let path = folder.join(PART);
+        let read = catch_panic(feed, || {
+            self.options.progress.feed_started(&feed.name, &feed.location());
+            let disk = |e: io::Error| disk(feed, &folder, &e);
+            fs::create_dir_all(&folder).map_err(disk)?;
+            self.read(feed, &folder, &path)
+        });
+        let (part, stale) = match read {
+            Ok(part) => (part, String::new()),
+            Err(error) => match Part::open(&path).filter(|part| part.header.feed == identity(feed)) {
+                Some(part) => (part, error.to_string()),
+                None => return Err(error),
+            },
+        };
+        if stale.is_empty() {
+            // The part's age: its records were the feed's at this time.
+            let set = File::options().write(true).open(&path).and_then(|f| f.set_modified(self.options.now.into()));
+            set.map_err(|e| disk(feed, &folder, &e))?;
+        }
+        let modified = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
+        let read = modified.and_then(|time| Timestamp::try_from(time).ok()?.round(jiff::Unit::Second).ok());
+        let info = FeedInfo { read, stale, ..provenance(feed, &part) };
+        self.options.progress.feed_done(&info);
+        Ok(FeedRead { part, info })
+    }
+
+    fn read(&self, feed: &Feed, folder: &Path, path: &Path) -> Result<Part, FeedError> {
+        let source = self.fetch(feed).map_err(|e| unavailable(feed, e.to_string(), e.advice()))?;
+        let damaged = |e: io::Error| {
+            let advice = "check that it is whole, and the path or address in feeds.toml";
+            unavailable(feed, e.to_string(), advice.to_owned())
+        };
+        let key = self.key(feed, &source).map_err(damaged)?;
+        if let Some(part) = Part::open(path).filter(|part| part.header.key == key) {
+            return Ok(part);
+        }
+        let mut reader = feed.format.reader(&feed.context());
+        let mut builder = PartBuilder::new(folder);
+        let (mut read, mut first, mut failed) = (0, String::new(), None);
+        source::documents(&source, feed.format.document_bytes(), &mut |name, content| {
+            let mut drain = |records: &mut _| failed = failed.take().or(builder.add(records).err());
+            match reader.document(name, content, &mut drain) {
+                Ok(true) => read += 1,
+                Ok(false) => {}
+                Err(problem) => {
+                    if first.is_empty() {
+                        first = format!("{name}: {problem}");
+                    }
+                    builder.unreadable();
+                }
+            }
+        })
+        .map_err(damaged)?;
+        failed.map_or_else(|| builder.add(&mut reader.finish()), Err).map_err(|e| disk(feed, folder, &e))?;
+        let (unreadable, location) = (builder.count_unreadable(), feed.location());
+        let documents = read + unreadable;
+        if unreadable > 0 && (read == 0 || unreadable > FEW && unreadable > documents / UNREADABLE) {
+            return Err(FeedError::Damaged { feed: feed.name.clone(), location, unreadable, documents, first });
+        }
+        if read == 0 || builder.is_empty() {
+            let format = feed.format.name.to_owned();
+            return Err(FeedError::Empty { feed: feed.name.clone(), location, format });
+        }
+        builder.finish(path, &key, &identity(feed)).map_err(|e| disk(feed, folder, &e))
+    }
+
+    /// What a part of this feed is made from: equal keys are equal parts.
+    fn key(&self, feed: &Feed, source: &Path) -> io::Result<String> {
+        let mut hash = Sha256::new();
+        hash.update(&self.program);
+        hash.update([0]);
+        hash.update(identity(feed));
+        hash_source(source, &mut hash)?;
+        Ok(tidewaiter_core::hex(&hash.finalize()))
+    }
+
+    /// The file or directory with the documents: downloaded where the feed has an address.
+    fn fetch(&self, feed: &Feed) -> Result<PathBuf, url::DownloadError> {
+        let (Some(address), Some(client)) = (feed.url.as_deref(), &self.client) else {
+            return Ok(feed.path.clone().unwrap_or_default());
+        };
+        let folder = self.source(feed);
+        let progress = |bytes, total| self.options.progress.downloaded(&feed.name, bytes, total);
+        let get =
+            |address: &str| url::download(client, address, &folder, feed.max_bytes, url::Retry::default(), &progress);
+        match feed.format.address {
+            Address::Documents => get(address),
+            Address::RpmRepository => rpm_repository::updateinfo(address, &get),
+        }
+    }
+
+    /// Where the feed's documents are, or will be downloaded to.
+    fn source(&self, feed: &Feed) -> PathBuf {
+        feed.path.clone().unwrap_or_else(|| self.options.downloads.join(&feed.name))
+    }
 }
 
 /// Makes a panic in a reader the error of its feed: a build without that feed must be possible.
@@ -40,74 +188,73 @@ fn catch_panic<T>(feed: &Feed, read: impl FnOnce() -> Result<T, FeedError>) -> R
     })
 }
 
-fn check_writable(folder: &Path) -> Result<(), FeedError> {
-    let probe = folder.join(format!(".writable-{}", std::process::id()));
-    let tried = fs::create_dir_all(folder).and_then(|()| fs::write(&probe, b"")).and_then(|()| fs::remove_file(&probe));
-    tried.map_err(|e| FeedError::Downloads { folder: folder.to_owned(), cause: e.to_string() })
-}
-
-fn read_one(
-    feed: &Feed,
-    options: &BuildOptions<'_>,
-    client: Option<&Client>,
-) -> Result<(Records, FeedInfo), FeedError> {
-    options.progress.feed_started(&feed.name, &feed.location());
-    let path = fetch(feed, options, client).map_err(|e| unavailable(feed, e.to_string(), e.advice()))?;
-    let mut reader = feed.format.reader(&feed.context());
-    let (mut read, mut unreadable) = (0, 0);
-    let documents = source::documents(&path, &mut |name, bytes| match reader.document(name, bytes) {
-        Ok(true) => read += 1,
-        Ok(false) => {}
-        // One broken record must not cost the whole feed; their number is in the provenance.
-        Err(_) => unreadable += 1,
-    });
-    documents.map_err(|e| {
-        let advice = "check that it is whole, and the path or address in feeds.toml";
-        unavailable(feed, e.to_string(), advice.to_owned())
-    })?;
-    let mut records = reader.finish();
-    // An archive that moved, or a page that says so, is read without a failure too.
-    if read == 0 || records.is_empty() {
-        let format = feed.format.name.to_owned();
-        return Err(FeedError::Empty { feed: feed.name.clone(), location: feed.location(), format });
-    }
-    rpm_modules::resolve(&mut records.advisories);
-    let info = provenance(feed, &mut records, unreadable);
-    options.progress.feed_done(&info);
-    Ok((records, info))
-}
-
 fn unavailable(feed: &Feed, cause: String, advice: String) -> FeedError {
     FeedError::Unavailable { feed: feed.name.clone(), location: feed.location(), cause, advice }
 }
 
-/// The file or directory with the documents: downloaded where the feed has an address.
-fn fetch(feed: &Feed, options: &BuildOptions<'_>, client: Option<&Client>) -> Result<PathBuf, url::DownloadError> {
-    let (Some(address), Some(client)) = (feed.url.as_deref(), client) else {
-        return Ok(feed.path.clone().unwrap_or_default());
-    };
-    let folder = options.downloads.join(&feed.name);
-    let progress = |bytes, total| options.progress.downloaded(&feed.name, bytes, total);
-    let get = |address: &str| url::download(client, address, &folder, feed.max_bytes, url::Retry::default(), &progress);
-    match feed.format.address {
-        Address::Documents => get(address),
-        Address::RpmRepository => rpm_repository::updateinfo(address, &get),
+fn disk(feed: &Feed, folder: &Path, cause: &io::Error) -> FeedError {
+    FeedError::Disk { feed: feed.name.clone(), folder: folder.to_owned(), cause: cause.to_string() }
+}
+
+/// Which feed a part is of: its name, format and location, and what its reader is told.
+fn identity(feed: &Feed) -> String {
+    let declared: Vec<String> = feed.context().ecosystems.iter().map(ToString::to_string).collect();
+    [&feed.name, feed.format.name, &feed.location(), &declared.join(",")].join("\n")
+}
+
+/// Adds the names and contents of the documents.
+fn hash_source(path: &Path, hash: &mut Sha256) -> io::Result<()> {
+    hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+    hash.update([0]);
+    if !fs::metadata(path)?.is_dir() {
+        return hash_file(path, hash);
+    }
+    let mut entries = fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let kind = entry.file_type()?;
+        if kind.is_dir() || kind.is_file() {
+            hash_source(&entry.path(), hash)?;
+        }
+    }
+    Ok(())
+}
+
+fn hash_file(path: &Path, hash: &mut Sha256) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    hash.update(file.metadata()?.len().to_le_bytes());
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(()),
+            n => hash.update(buffer.get(..n).unwrap_or_default()),
+        }
     }
 }
 
-fn provenance(feed: &Feed, records: &mut Records, unreadable: u64) -> FeedInfo {
-    let newest = records.advisories.iter().map(|a| a.modified.as_str()).max().unwrap_or_default();
+/// Bytes below a path, as far as they can be counted.
+fn size(path: &Path) -> u64 {
+    let Ok(metadata) = fs::metadata(path) else { return 0 };
+    if !metadata.is_dir() {
+        return metadata.len();
+    }
+    fs::read_dir(path).into_iter().flatten().flatten().map(|entry| size(&entry.path())).sum()
+}
+
+fn provenance(feed: &Feed, part: &Part) -> FeedInfo {
+    let header = &part.header;
     FeedInfo {
         name: feed.name.clone(),
         format: feed.format.name.to_owned(),
         source: feed.location(),
-        as_of: newest.max(records.as_of.as_str()).to_owned(),
+        as_of: header.as_of.clone(),
         licence: feed.licence.clone(),
         ecosystems: feed.ecosystems.clone(),
         rates: feed.rates,
         rates_all: feed.rates && feed.format.rates_every_ecosystem,
-        records: records.len() as u64,
-        unreadable,
-        skipped: std::mem::take(&mut records.skipped),
+        records: header.records,
+        unreadable: header.unreadable,
+        skipped: header.skipped.clone(),
+        ..FeedInfo::default()
     }
 }

@@ -6,7 +6,7 @@
 //! several, the stream stays unnamed, and matching reports a gap.
 
 use std::collections::{BTreeMap, BTreeSet};
-use tidewaiter_core::advisory::{Advisory, Affected, Interval, IntervalEnd, ModuleScope};
+use tidewaiter_core::advisory::{Affected, Interval, IntervalEnd, ModuleScope};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::version::VersionScheme;
 
@@ -25,25 +25,25 @@ pub(crate) fn of(ecosystem: &Ecosystem, intervals: &[Interval]) -> ModuleScope {
     }
 }
 
-/// Names the streams that can be derived.
-pub(crate) fn resolve(advisories: &mut [Advisory]) {
-    // Other feeds than those of rpm end here.
-    if !advisories.iter().flat_map(|a| &a.affected).any(|row| row.module == ModuleScope::Unnamed) {
-        return;
-    }
-    let mut known: BTreeMap<(String, String), Streams> = BTreeMap::new();
-    for row in advisories.iter().flat_map(|a| &a.affected) {
+/// The streams that the records of a feed name, by ecosystem and package.
+#[derive(Debug, Default)]
+pub(crate) struct KnownStreams(BTreeMap<(String, String), Streams>);
+
+impl KnownStreams {
+    /// Learns from a row.
+    pub(crate) fn learn(&mut self, row: &Affected) {
         if let ModuleScope::Streams(names) = &row.module
             && let [name] = names.as_slice()
         {
-            known.entry(key(row)).or_default().entry(name.clone()).or_default().extend(branches(row));
+            self.0.entry(key(row)).or_default().entry(name.clone()).or_default().extend(branches(row));
         }
     }
-    for advisory in advisories {
-        let unnamed = |row: &&Affected| row.module == ModuleScope::Unnamed;
-        let rows: Vec<&Affected> = advisory.affected.iter().filter(unnamed).collect();
-        if let Some(stream) = stream(&rows, &known) {
-            for row in advisory.affected.iter_mut().filter(|row| row.module == ModuleScope::Unnamed) {
+
+    /// Names the stream of the rows of one record, if it can be derived.
+    pub(crate) fn resolve(&self, rows: &mut [Affected]) {
+        let unnamed: Vec<&Affected> = rows.iter().filter(|row| row.module == ModuleScope::Unnamed).collect();
+        if let Some(stream) = stream(&unnamed, &self.0) {
+            for row in rows.iter_mut().filter(|row| row.module == ModuleScope::Unnamed) {
                 row.module = ModuleScope::Streams(vec![stream.clone()]);
             }
         }
@@ -70,16 +70,12 @@ fn key(row: &Affected) -> (String, String) {
 
 /// `1:20.11.1-1.module_el9` → `20.11`.
 fn branches(row: &Affected) -> impl Iterator<Item = String> {
-    row.intervals.iter().filter_map(|interval| match &interval.end {
-        IntervalEnd::Fixed(version) => Some(branch(version)),
-        _ => None,
+    row.intervals.iter().filter_map(|interval| {
+        let IntervalEnd::Fixed(version) = &interval.end else { return None };
+        let upstream = version.split_once(':').map_or(version.as_str(), |(_, v)| v);
+        let upstream = upstream.split('-').next().unwrap_or_default();
+        Some(upstream.split('.').take(2).collect::<Vec<_>>().join("."))
     })
-}
-
-fn branch(version: &str) -> String {
-    let upstream = version.split_once(':').map_or(version, |(_, rest)| rest);
-    let upstream = upstream.split('-').next().unwrap_or_default();
-    upstream.split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
 #[cfg(test)]
@@ -87,24 +83,26 @@ mod tests {
     use super::*;
     use tidewaiter_core::advisory::KeyKind;
 
-    fn advisory(stream: Option<&str>, package: &str, version: &str) -> Advisory {
+    fn row(stream: Option<&str>, package: &str, version: &str) -> Affected {
         let row = Affected::new(Ecosystem::from("AlmaLinux:8"), package, KeyKind::Binary).fixed_in(version);
         let module = stream.map_or(ModuleScope::Unnamed, |s| ModuleScope::Streams(vec![s.to_owned()]));
-        Advisory { affected: vec![Affected { module, ..row }], ..Advisory::default() }
+        Affected { module, ..row }
     }
 
     #[test]
     fn streams_are_told_by_other_records() {
         let check = |package: &str, version: &str, expected: Option<&str>| {
             let mut all = [
-                advisory(Some("ruby:3.0"), "ruby", "3.0.7-1.module_el8"),
-                advisory(Some("ruby:3.1"), "ruby", "3.1.5-1.module_el8"),
-                advisory(Some("go-toolset:rhel8"), "golang", "1.19.1-1.module_el8"),
-                advisory(None, package, version),
+                row(Some("ruby:3.0"), "ruby", "3.0.7-1.module_el8"),
+                row(Some("ruby:3.1"), "ruby", "3.1.5-1.module_el8"),
+                row(Some("go-toolset:rhel8"), "golang", "1.19.1-1.module_el8"),
+                row(None, package, version),
             ];
-            resolve(&mut all);
+            let mut known = KnownStreams::default();
+            all.iter().for_each(|row| known.learn(row));
+            known.resolve(&mut all[3..]);
             let expected = expected.map_or(ModuleScope::Unnamed, |s| ModuleScope::Streams(vec![s.to_owned()]));
-            assert_eq!(all[3].affected[0].module, expected, "{package} {version}");
+            assert_eq!(all[3].module, expected, "{package} {version}");
         };
         check("ruby", "3.1.4-142.module_el8", Some("ruby:3.1"));
         check("ruby", "3.3.1-1.module_el8", None);

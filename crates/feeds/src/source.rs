@@ -10,8 +10,8 @@ use std::path::Path;
 use tidewaiter_archive::tar::{HEADER_BYTES, TarEntryKind, TarReader};
 use tidewaiter_archive::zip::ZipFile;
 
-/// Most bytes of one document: it is read whole, so this bounds memory.
-const DOCUMENT_BYTES: u64 = 1 << 30;
+/// Most bytes of a document in a zip, which is read whole.
+const ZIPPED_BYTES: u64 = 1 << 30;
 
 /// Most bytes of the directory of a zip, which is read whole: room for two million entries, ten times as many as OSV's
 /// archive of every ecosystem has.
@@ -19,47 +19,96 @@ const DIRECTORY_BYTES: u64 = 256 << 20;
 /// Bytes read at once from an archive.
 const BUFFER: usize = 64 << 10;
 
-/// Calls `each` with the name and bytes of every document below or in `path`, in a stable order: that of names in a
+/// Takes the name and content of a document.
+pub type Each<'a> = &'a mut dyn FnMut(&str, &mut dyn Read);
+
+/// Calls `each` with the name and content of every document below or in `path`, in a stable order: that of names in a
 /// directory, of the entries in an archive. What is no regular file is skipped.
 ///
 /// # Errors
-/// When the path or something in it cannot be read, or a document exceeds 1 GiB. The message names the archive and the
+/// When the path or something in it cannot be read, or a document exceeds `max` bytes. The message names the archive and the
 /// document in it.
-pub fn documents(path: &Path, each: &mut dyn FnMut(&str, &[u8])) -> io::Result<()> {
+pub fn documents(path: &Path, max: u64, each: Each<'_>) -> io::Result<()> {
     if fs::metadata(path)?.is_dir() {
-        return directory(path, each);
+        return directory(path, max, each);
     }
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
     let file = BufReader::with_capacity(BUFFER, File::open(path)?);
     if let Some(archive) = Archive::named(name) {
-        return archive.documents(file, name, each);
+        return archive.documents(file, name, max, each);
     }
-    let (document, bytes) = match name {
+    match name {
         _ if name.ends_with(".bz2") => {
-            (name.trim_end_matches(".bz2"), capped(bzip2::bufread::MultiBzDecoder::new(file), name)?)
+            let content = bzip2::bufread::MultiBzDecoder::new(file);
+            document(name.trim_end_matches(".bz2"), name, max, content, each)
         }
         _ if name.ends_with(".gz") => {
-            (name.trim_end_matches(".gz"), capped(flate2::bufread::MultiGzDecoder::new(file), name)?)
+            let content = flate2::bufread::MultiGzDecoder::new(file);
+            document(name.trim_end_matches(".gz"), name, max, content, each)
         }
-        _ => (name, capped(file, name)?),
-    };
-    each(document, &bytes);
-    Ok(())
+        _ => document(name, name, max, file, each),
+    }
 }
 
-fn directory(path: &Path, each: &mut dyn FnMut(&str, &[u8])) -> io::Result<()> {
+fn directory(path: &Path, max: u64, each: Each<'_>) -> io::Result<()> {
     let mut entries = fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let (path, kind) = (entry.path(), entry.file_type()?);
         if kind.is_dir() {
-            directory(&path, each)?;
+            directory(&path, max, each)?;
         } else if kind.is_file() {
             let name = path.to_string_lossy().into_owned();
-            each(&name, &capped(File::open(&path)?, &name)?);
+            document(&name, &name, max, File::open(&path)?, each)?;
         }
     }
     Ok(())
+}
+
+/// Gives one document to `each`. A reader of a format cannot tell a document that cannot be read from one that is malformed,
+/// so failures of the stream are remembered here. `place`: its name for messages.
+fn document(name: &str, place: &str, max: u64, content: impl Read, each: Each<'_>) -> io::Result<()> {
+    let mut content = Content { inner: content, left: max, failed: None };
+    each(name, &mut content);
+    match content.failed {
+        Some(Failure::Stream(error)) => Err(unreadable(place, &error)),
+        Some(Failure::TooLarge) => Err(too_large(place, max)),
+        None => Ok(()),
+    }
+}
+
+/// The content of a document.
+struct Content<R> {
+    inner: R,
+    /// Bytes that it may still have.
+    left: u64,
+    failed: Option<Failure>,
+}
+
+/// Why a content was not read to its end.
+enum Failure {
+    Stream(String),
+    TooLarge,
+}
+
+impl<R: Read> Read for Content<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = match self.inner.read(buffer) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                self.failed = Some(Failure::Stream(error.to_string()));
+                return Err(error);
+            }
+            other => other?,
+        };
+        match self.left.checked_sub(read as u64) {
+            Some(left) => self.left = left,
+            None => {
+                self.failed = Some(Failure::TooLarge);
+                return Err(io::Error::other("it is too large"));
+            }
+        }
+        Ok(read)
+    }
 }
 
 /// A form of archive.
@@ -87,23 +136,24 @@ impl Archive {
     }
 
     /// Reads the documents of the archive `name`.
-    fn documents(self, file: BufReader<File>, name: &str, each: &mut dyn FnMut(&str, &[u8])) -> io::Result<()> {
+    fn documents(self, file: BufReader<File>, name: &str, max: u64, each: Each<'_>) -> io::Result<()> {
         match self {
-            Archive::Zip => zip(file, name, each),
-            Archive::Tar => tar(file, name, each),
-            Archive::TarGz => tar(flate2::bufread::MultiGzDecoder::new(file), name, each),
-            Archive::TarBz2 => tar(bzip2::bufread::MultiBzDecoder::new(file), name, each),
+            Archive::Zip => zip(file, name, max, each),
+            Archive::Tar => tar(file, name, max, each),
+            Archive::TarGz => tar(flate2::bufread::MultiGzDecoder::new(file), name, max, each),
+            Archive::TarBz2 => tar(bzip2::bufread::MultiBzDecoder::new(file), name, max, each),
             Archive::TarZst => {
                 let mut decoder = zstd::Decoder::with_buffer(file)?;
                 // Archives made with `zstd --long` need a larger window than the default allows.
                 decoder.window_log_max(31)?;
-                tar(decoder, name, each)
+                tar(decoder, name, max, each)
             }
         }
     }
 }
 
-fn zip(file: BufReader<File>, archive: &str, each: &mut dyn FnMut(&str, &[u8])) -> io::Result<()> {
+fn zip(file: BufReader<File>, archive: &str, max: u64, each: Each<'_>) -> io::Result<()> {
+    let max = max.min(ZIPPED_BYTES);
     let failed = |error: io::Error| unreadable(archive, &error);
     let mut zip = ZipFile::open(file).map_err(failed)?.ok_or_else(|| failed(io::Error::other("not a zip archive")))?;
     let directory =
@@ -112,21 +162,21 @@ fn zip(file: BufReader<File>, archive: &str, each: &mut dyn FnMut(&str, &[u8])) 
         let entry = entry.map_err(|error| failed(error.into()))?;
         if entry.is_file() {
             let name = String::from_utf8_lossy(entry.name);
-            if entry.size > DOCUMENT_BYTES {
-                return Err(too_large(&inside(&name, archive)));
+            if entry.size > max {
+                return Err(too_large(&inside(&name, archive), max));
             }
-            let content = zip.content(&entry, DOCUMENT_BYTES);
-            each(&name, &content.map_err(|error| unreadable(&inside(&name, archive), &error))?);
+            let content = zip.content(&entry, max).map_err(|error| unreadable(&inside(&name, archive), &error))?;
+            document(&name, &inside(&name, archive), max, content.as_slice(), each)?;
         }
     }
     Ok(())
 }
 
-fn tar(reader: impl Read, archive: &str, each: &mut dyn FnMut(&str, &[u8])) -> io::Result<()> {
+fn tar(reader: impl Read, archive: &str, max: u64, each: Each<'_>) -> io::Result<()> {
     let mut tar = TarReader::new(BufReader::with_capacity(BUFFER, reader), HEADER_BYTES);
     while let Some(entry) = tar.next_entry().map_err(|error| unreadable(archive, &error))? {
         if entry.kind == TarEntryKind::File {
-            each(&entry.path, &capped(&mut tar, &inside(&entry.path, archive))?);
+            document(&entry.path, &inside(&entry.path, archive), max, &mut tar, each)?;
         }
     }
     Ok(())
@@ -137,19 +187,12 @@ fn inside(document: &str, archive: &str) -> String {
     format!("{document} in {archive}")
 }
 
-fn capped(reader: impl Read, name: &str) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    // One more, to tell what fits from what was cut.
-    reader.take(DOCUMENT_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
-    if bytes.len() as u64 > DOCUMENT_BYTES { Err(too_large(name)) } else { Ok(bytes) }
-}
-
 fn unreadable(name: &str, cause: &dyn Display) -> io::Error {
     io::Error::other(format!("cannot read {name}: {cause}"))
 }
 
-fn too_large(name: &str) -> io::Error {
-    io::Error::other(format!("{name} exceeds {DOCUMENT_BYTES} bytes"))
+fn too_large(name: &str, max: u64) -> io::Error {
+    io::Error::other(format!("{name} exceeds {max} bytes"))
 }
 
 #[cfg(test)]
@@ -164,8 +207,12 @@ mod tests {
         let path = dir.path().join(name);
         fs::write(&path, bytes).unwrap();
         let mut out = Vec::new();
-        let result =
-            documents(&path, &mut |name, bytes| out.push(format!("{name} {}", String::from_utf8_lossy(bytes))));
+        let result = documents(&path, 64 << 10, &mut |name, content| {
+            let mut text = String::new();
+            if content.read_to_string(&mut text).is_ok() {
+                out.push(format!("{name} {text}"));
+            }
+        });
         out.extend(result.err().map(|error| error.to_string()));
         out
     }
@@ -215,6 +262,7 @@ mod tests {
         // Mirrors append streams.
         check("a.json.gz", &[gzip(b"{}"), gzip(b"{}")].concat(), &["a.json {}{}"]);
         check("a.xml.bz2", &bzip2(b"{}"), &["a.xml {}"]);
+        check("a.json.gz", &gzip(&[b'a'; 70_000]), &["a.json.gz exceeds 65536 bytes"]);
         check("a.json.gz", b"not compressed", &["cannot read a.json.gz: invalid gzip header"]);
     }
 

@@ -1,9 +1,11 @@
-//! Failures of a build that are not a feed's fault, and their messages.
+//! Failures of a build, their messages, and what stands in for a feed that fails.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic, and says why")]
 
 use std::fs;
 use std::path::Path;
-use tidewaiter_db::meta::FeedInfo;
+use tidewaiter_core::advisory::KeyKind;
+use tidewaiter_db::Database;
+use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_feeds::FeedError;
 use tidewaiter_feeds::build;
 use tidewaiter_feeds::config::FeedsConfig;
@@ -20,11 +22,36 @@ impl BuildProgress for Defective {
     fn feed_done(&self, _: &FeedInfo) {}
 }
 
-fn build(folder: &Path, downloads: &Path, toml: &str) -> FeedError {
+fn build_at(folder: &Path, downloads: &Path, toml: &str, now: &str) -> Result<Meta, FeedError> {
     let config = FeedsConfig::parse(toml, &folder.join("feeds.toml")).unwrap();
-    let (out, now) = (folder.join("db"), "2026-01-01T00:00:00Z".parse().unwrap());
+    let (out, now) = (folder.join("db"), now.parse().unwrap());
     let options = BuildOptions { config: &config, out: &out, downloads, now, max_loss: 0.1, progress: &Defective };
-    build::build(&options).unwrap_err()
+    build::build(&options)
+}
+
+fn build(folder: &Path, downloads: &Path, toml: &str) -> FeedError {
+    build_at(folder, downloads, toml, "2026-01-01T00:00:00Z").unwrap_err()
+}
+
+/// A record about the npm package of this number.
+fn record(number: usize) -> String {
+    format!(
+        r#"{{"id":"GHSA-{number}","aliases":["CVE-2024-{number}"],"affected":[{{"package":{{"ecosystem":"npm","name":"p{number}"}},
+        "ranges":[{{"type":"SEMVER","events":[{{"introduced":"0"}},{{"fixed":"2.0.0"}}]}}]}}]}}"#
+    )
+}
+
+/// Replaces the records of a feed that is a folder.
+fn records(folder: &Path, documents: &[String]) {
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir(folder).unwrap();
+    for (number, text) in documents.iter().enumerate() {
+        fs::write(folder.join(format!("{number}.json")), text).unwrap();
+    }
+}
+
+fn osv(name: &str, more: &str) -> String {
+    format!("[[feed]]\nname = \"{name}\"\nformat = \"osv\"\npath = \"{name}\"\necosystems = [\"npm\"{more}]\n")
 }
 
 #[test]
@@ -46,5 +73,105 @@ fn a_folder_that_cannot_be_written_is_named_before_anything_is_asked_for() {
     match build(dir.path(), &downloads, toml) {
         FeedError::Downloads { folder, .. } => assert_eq!(folder, downloads),
         other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_does_not_matter_without_downloads() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "").unwrap();
+    records(&dir.path().join("a"), &[record(1)]);
+    let downloads = dir.path().join("file/downloads");
+    let meta = build_at(dir.path(), &downloads, &osv("a", ""), "2026-01-01T00:00:00Z").unwrap();
+    assert_eq!(meta.rows, 1);
+    let mut left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["a", "db", "file"]);
+}
+
+#[test]
+fn a_feed_that_fails_keeps_its_last_records_and_their_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let downloads = dir.path().join("downloads");
+    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+    let toml = osv("a", "") + &osv("b", "");
+    let build = |toml: &str, now: &str| build_at(dir.path(), &downloads, toml, now);
+    let check = |meta: &Meta, feed: usize, read: &str, stale: &str| {
+        let info = &meta.feeds[feed];
+        assert_eq!(info.read.unwrap().to_string(), read, "{info:?}");
+        assert!(info.stale.contains(stale) && info.stale.is_empty() == stale.is_empty(), "{info:?}");
+    };
+    records(&a, &[record(1)]);
+    assert!(matches!(build(&toml, "2026-01-01T00:00:00Z"), Err(FeedError::Unavailable { .. })), "b never worked");
+    records(&b, &(2..40).map(record).collect::<Vec<_>>());
+    let first = build(&toml, "2026-01-02T00:00:00Z").unwrap();
+    assert_eq!((first.rows, first.feeds[1].records), (39, 38));
+    check(&first, 1, "2026-01-02T00:00:00Z", "");
+
+    // Gone.
+    fs::remove_dir_all(&b).unwrap();
+    records(&a, &[record(1), record(100)]);
+    let second = build(&toml, "2026-01-03T00:00:00Z").unwrap();
+    assert_eq!((second.rows, second.feeds[1].records), (40, 38));
+    check(&second, 0, "2026-01-03T00:00:00Z", "");
+    check(&second, 1, "2026-01-02T00:00:00Z", "feed b: ");
+    assert!(second.covers(&"npm".into()));
+    let db = Database::open_verified(&dir.path().join("db")).unwrap();
+    assert_eq!(db.rows("npm", KeyKind::Binary, "p39").count(), 1);
+
+    // Damaged, then empty.
+    let broken = |number: usize| if number < 14 { "{".to_owned() } else { record(number) };
+    records(&b, &(2..40).map(broken).collect::<Vec<_>>());
+    let third = build(&toml, "2026-01-04T00:00:00Z").unwrap();
+    check(&third, 1, "2026-01-02T00:00:00Z", "12 of 38 documents cannot be read, the first one ");
+    records(&b, &["{}".to_owned()]);
+    check(&build(&toml, "2026-01-04T00:00:00Z").unwrap(), 1, "2026-01-02T00:00:00Z", "holds no record of format osv");
+
+    // Records of another feed do not stand in: another declaration, another path.
+    let moved = toml.replace("path = \"b\"", "path = \"c\"");
+    assert!(matches!(build(&moved, "2026-01-05T00:00:00Z"), Err(FeedError::Unavailable { .. })));
+
+    // It works again.
+    records(&b, &(2..41).map(record).collect::<Vec<_>>());
+    let last = build(&toml, "2026-01-06T00:00:00Z").unwrap();
+    assert_eq!(last.rows, 41);
+    check(&last, 1, "2026-01-06T00:00:00Z", "");
+}
+
+#[test]
+fn a_few_unreadable_documents_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let build = |broken: usize, whole: usize| {
+        let all: Vec<String> = (0..broken).map(|_| "{".to_owned()).chain((0..whole).map(record)).collect();
+        records(&dir.path().join("a"), &all);
+        let _ = fs::remove_file(dir.path().join("db"));
+        let downloads = tempfile::tempdir().unwrap();
+        build_at(dir.path(), downloads.path(), &osv("a", ""), "2026-01-01T00:00:00Z")
+            .map(|meta| meta.feeds[0].unreadable)
+    };
+    assert!(matches!(build(10, 5), Ok(10)));
+    assert!(matches!(build(11, 5), Err(FeedError::Damaged { unreadable: 11, documents: 16, .. })));
+    assert!(matches!(build(11, 1089), Ok(11)));
+    assert!(matches!(build(1, 0), Err(FeedError::Damaged { .. })));
+}
+
+#[test]
+fn damaged_parts_are_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    records(&dir.path().join("a"), &[record(1), record(2)]);
+    let build = || {
+        let downloads = dir.path().join("downloads");
+        build_at(dir.path(), &downloads, &osv("a", ""), "2026-01-01T00:00:00Z").unwrap();
+        fs::read(dir.path().join("db")).unwrap()
+    };
+    let first = build();
+    let part = dir.path().join("downloads/a/records.sorted");
+    let whole = fs::read(&part).unwrap();
+    let mut changed = whole.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    for damage in [&whole[..whole.len() - 1], &whole[..20], &changed, b""] {
+        fs::write(&part, damage).unwrap();
+        assert!(build() == first);
+        assert!(fs::read(&part).unwrap() == whole);
     }
 }

@@ -22,6 +22,8 @@ const CONNECT: Duration = Duration::from_secs(15);
 const RESPONSE: Duration = Duration::from_secs(60);
 /// Longest time for a body: two gigabytes at ten megabit a second.
 const BODY: Duration = Duration::from_secs(30 * 60);
+/// Longest wait for the next bytes: a server that sends none for so long sends no more.
+const STALL: Duration = Duration::from_secs(60);
 
 /// Redirects that are followed, as many as by Go's client.
 const HOPS: usize = 10;
@@ -33,6 +35,8 @@ pub struct Settings {
     pub extra_roots: Vec<Vec<u8>>,
     /// Longest time for a whole request, where it is less than those for its parts.
     pub total: Option<Duration>,
+    /// Longest wait for the next bytes, where it is not a minute.
+    pub stall: Option<Duration>,
 }
 
 /// A client. A response of any status is a result, not an error.
@@ -92,7 +96,8 @@ impl Client {
         for _ in 0..=HOPS {
             let request = headers.iter().fold(self.get(&here), |request, (name, value)| request.header(*name, *value));
             let response = request.call().map_err(|error| self.failure(&here, &error))?;
-            if !response.status().is_redirection() {
+            // "Not modified" is of the same class, and leads nowhere.
+            if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED {
                 return Ok(response);
             }
             let location = response.headers().get("location").and_then(|l| l.to_str().ok());
@@ -186,6 +191,7 @@ fn config(settings: &Settings, tls: ureq::tls::TlsConfig, proxy: Option<&Named>)
         .timeout_connect(Some(CONNECT))
         .timeout_recv_response(Some(RESPONSE))
         .timeout_recv_body(Some(BODY))
+        .timeout_per_read(Some(settings.stall.unwrap_or(STALL)))
         .timeout_global(settings.total)
         .user_agent(USER_AGENT)
         .proxy(proxy.map(|named| named.proxy.clone()))

@@ -98,6 +98,16 @@ impl Registry {
         format!("{}/{repository}:{tag}", self.host())
     }
 
+    /// The document of a tag or digest.
+    pub fn manifest(&self, repository: &str, selector: &str) -> Vec<u8> {
+        self.content().manifests[repository][selector].bytes.clone()
+    }
+
+    /// The bytes of a blob.
+    pub fn blob(&self, digest: &str) -> Vec<u8> {
+        self.content().blobs[digest].read()
+    }
+
     /// Stores other bytes under a digest than those it names.
     pub fn forge_blob(&self, digest: &str, bytes: &[u8]) {
         self.content().blobs.insert(digest.to_owned(), Blob::Bytes(bytes.to_vec()));

@@ -7,6 +7,7 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -24,6 +25,8 @@ pub(crate) struct Sample {
     pub(crate) cpu_ms: f64,
     /// The most `RssAnon` of `/proc/PID/status` of all samples, in MiB; 0 when the process ended before the first one.
     pub(crate) rss_anon: f64,
+    /// The last `VmHWM` of `/proc/PID/status` that was sampled, in MiB: the most resident memory, mapped files included.
+    pub(crate) rss_peak: f64,
     /// `rchar` of `/proc/PID/io` after the end: MiB returned by read calls, from the page cache too.
     pub(crate) read: f64,
     /// `wchar` of `/proc/PID/io`: MiB passed to write calls, to pipes and sockets too.
@@ -32,10 +35,40 @@ pub(crate) struct Sample {
     pub(crate) code: i32,
 }
 
-/// Runs a command to its end and drops its output. One at a time: CPU time is that of all ended children.
+/// What a child may take.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ProcessLimits {
+    /// Bytes of address space.
+    pub(crate) memory: Option<u64>,
+    /// Seconds of CPU time.
+    pub(crate) cpu_seconds: Option<u64>,
+}
+
+/// Runs a command within limits, which a shell sets before it becomes the command. Returns the last line of its messages too,
+/// which are written to `messages`.
+pub(crate) fn run_limited(command: &Command, messages: &Path, limits: ProcessLimits) -> Result<(Sample, String)> {
+    let limit = |flag: &str, value: Option<u64>| value.map_or(String::new(), |v| format!("ulimit {flag} {v}; "));
+    let script =
+        limit("-v", limits.memory.map(|bytes| bytes >> 10)) + &limit("-t", limits.cpu_seconds) + "exec \"$0\" \"$@\"";
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(script).arg(command.get_program()).args(command.get_args());
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let file = File::create(messages).with_context(|| messages.display().to_string())?;
+    let sample = measured(&mut shell, file.into())?;
+    let said = fs::read_to_string(messages).unwrap_or_default();
+    let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+    Ok((sample, last.to_owned()))
+}
+
+/// Runs a command to its end and drops its output.
 pub(crate) fn run(command: &mut Command) -> Result<Sample> {
+    measured(command, Stdio::null())
+}
+
+/// One at a time: CPU time is that of all ended children.
+fn measured(command: &mut Command, messages: Stdio) -> Result<Sample> {
     let name = command.get_program().to_string_lossy().into_owned();
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(messages);
     let before = children_ms()?;
     let begun = Instant::now();
     let mut child = command.spawn().with_context(|| format!("{name} cannot be run"))?;
@@ -44,7 +77,7 @@ pub(crate) fn run(command: &mut Command) -> Result<Sample> {
     // Opened while the process runs: the files of a zombie belong to root, but stay readable through an open descriptor.
     let mut io = File::open(format!("/proc/{pid}/io")).with_context(counts)?;
     let over = AtomicBool::new(false);
-    let (wall, rss_anon) = thread::scope(|scope| -> Result<(Duration, u64)> {
+    let (wall, (rss_anon, rss_peak)) = thread::scope(|scope| -> Result<(Duration, (u64, u64))> {
         let watcher = scope.spawn(|| watch(pid, &over));
         // WNOWAIT leaves the zombie, whose /proc files still have the I/O counts.
         let ended = waitid(Id::Pid(Pid::from_raw(pid.try_into()?)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
@@ -60,21 +93,24 @@ pub(crate) fn run(command: &mut Command) -> Result<Sample> {
         wall_ms: wall.as_secs_f64() * 1000.0,
         cpu_ms: children_ms()? - before,
         rss_anon: mib(rss_anon),
+        rss_peak: mib(rss_peak),
         read: mib(field(&text, "rchar:").unwrap_or_default()),
         written: mib(field(&text, "wchar:").unwrap_or_default()),
         code: status.code().unwrap_or(-1),
     })
 }
 
-fn watch(pid: u32, over: &AtomicBool) -> u64 {
+/// The most `RssAnon` and the last `VmHWM`.
+fn watch(pid: u32, over: &AtomicBool) -> (u64, u64) {
     let path = format!("/proc/{pid}/status");
-    let mut most = 0;
+    let (mut most, mut peak) = (0, 0);
     while !over.load(Ordering::Relaxed) {
         let status = fs::read_to_string(&path).unwrap_or_default();
         most = most.max(field(&status, "RssAnon:").unwrap_or_default() << 10);
+        peak = peak.max(field(&status, "VmHWM:").unwrap_or_default() << 10);
         thread::sleep(EVERY);
     }
-    most
+    (most, peak)
 }
 
 /// The number after a label at the beginning of a line.
@@ -98,6 +134,7 @@ pub(crate) fn medians(samples: &[Sample]) -> Sample {
         wall_ms: median(samples.iter().map(|s| s.wall_ms)),
         cpu_ms: median(samples.iter().map(|s| s.cpu_ms)),
         rss_anon: median(samples.iter().map(|s| s.rss_anon)),
+        rss_peak: median(samples.iter().map(|s| s.rss_peak)),
         read: median(samples.iter().map(|s| s.read)),
         written: median(samples.iter().map(|s| s.written)),
         code: samples.first().map_or(-1, |s| s.code),

@@ -26,6 +26,16 @@ impl Figure {
         Figure { budget: Some(budget), ..self }
     }
 
+    /// Whether it measures this.
+    pub(crate) fn is(&self, what: &str) -> bool {
+        self.what == what
+    }
+
+    /// As it is printed.
+    pub(crate) fn line(&self) -> String {
+        format!("{:41} {:>12.3} {:15} {}", self.what, self.value, self.unit, self.verdict())
+    }
+
     fn verdict(&self) -> String {
         match self.budget {
             None => "-".to_owned(),
@@ -77,9 +87,7 @@ impl BenchResult {
         }
         self.print_comparisons();
         println!();
-        for figure in &self.figures {
-            println!("{:41} {:>12.3} {:15} {}", figure.what, figure.value, figure.unit, figure.verdict());
-        }
+        self.figures.iter().for_each(|figure| println!("{}", figure.line()));
         self.remarks.iter().for_each(|remark| println!("{remark}"));
     }
 

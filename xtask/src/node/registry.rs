@@ -8,7 +8,6 @@ use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
-use tidewaiter_http::Settings;
 use tidewaiter_testkit::image::ImageFixture;
 
 const PORT: u16 = 5000;
@@ -52,7 +51,7 @@ impl NodeRegistry {
 
     /// Pushes an image; returns its reference.
     pub(crate) fn push(&self, name: &str, image: &ImageFixture) -> Result<String> {
-        push::push(&format!("{}/{name}", host()), image, Transport::PlainHttp, &Settings::default())
+        push::push(&format!("{}/{name}", host()), image, Transport::PlainHttp)
             .with_context(|| format!("pushing {name}"))?;
         Ok(format!("{}/{name}", host()))
     }

@@ -6,9 +6,10 @@
 
 mod rows;
 
-use super::{FeedContext, FeedReader, Problem, Records};
+use super::{Drain, FeedContext, FeedReader, Problem, Records};
 use rows::{Statement, Tag};
 use std::collections::BTreeMap;
+use std::io::Read;
 use tidewaiter_core::advisory::{Advisory, Affected};
 use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 
@@ -45,12 +46,12 @@ pub(crate) fn reader(feed: &FeedContext) -> Box<dyn FeedReader> {
 }
 
 impl FeedReader for ListReader {
-    fn document(&mut self, name: &str, bytes: &[u8]) -> Result<bool, Problem> {
+    fn document(&mut self, name: &str, content: &mut dyn Read, _: Drain<'_>) -> Result<bool, Problem> {
         let list = name.strip_suffix("/list").and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-        let text = || std::str::from_utf8(bytes).map_err(|e| e.to_string());
+        let mut text = || String::from_utf8(super::whole(content)?).map_err(|e| e.to_string());
         match list {
-            "CVE" => self.vulnerabilities(text()?),
-            "DSA" | "DLA" => self.bulletins(text()?),
+            "CVE" => self.vulnerabilities(&text()?),
+            "DSA" | "DLA" => self.bulletins(&text()?),
             _ => return Ok(false),
         }
         Ok(true)

@@ -1,13 +1,12 @@
 //! Debian security tracker JSON: source package → CVE → release.
 
-use super::{FeedContext, Problem, Records};
+use super::{Drain, FeedContext, Problem, Records, json};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::io::Read;
 use tidewaiter_core::advisory::{Advisory, Affected, FixState, Interval, IntervalEnd, KeyKind};
 use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 use tidewaiter_core::severity::Severity;
-
-type Tracker = BTreeMap<String, BTreeMap<String, Vulnerability>>;
 
 #[derive(Deserialize)]
 struct Vulnerability {
@@ -32,25 +31,30 @@ struct Release {
 ///
 /// # Errors
 /// When it is JSON of another shape.
-pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
+pub(super) fn parse(
+    name: &str,
+    content: &mut dyn Read,
+    feed: &FeedContext,
+    records: &mut Records,
+    drain: Drain<'_>,
+) -> Result<bool, Problem> {
     if !(name.ends_with(".json") || name == "json") {
         return Ok(false);
     }
-    let tracker: Tracker = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-    let mut by_id: BTreeMap<String, Advisory> = BTreeMap::new();
-    for (source, vulnerabilities) in tracker {
+    // One record for each source package and CVE; those of a CVE are joined later.
+    json::entries(content, |source, vulnerabilities: BTreeMap<String, Vulnerability>| {
         for (id, vulnerability) in vulnerabilities {
-            let advisory = by_id.entry(id.clone()).or_insert_with(|| Advisory {
+            let rows = vulnerability.releases.iter();
+            records.advisories.push(Advisory {
                 id,
                 feed: feed.name.clone(),
-                summary: vulnerability.description.clone(),
+                affected: rows.filter_map(|(codename, release)| affected(&source, codename, release)).collect(),
+                summary: vulnerability.description,
                 ..Advisory::default()
             });
-            let rows = vulnerability.releases.iter();
-            advisory.affected.extend(rows.filter_map(|(codename, release)| affected(&source, codename, release)));
         }
-    }
-    records.advisories.extend(by_id.into_values());
+        drain(records);
+    })?;
     Ok(true)
 }
 
@@ -111,7 +115,7 @@ mod tests {
         let check = |release: &str, expected: Option<(Option<IntervalEnd>, FixState, Severity)>| {
             let json = format!(r#"{{"openssl":{{"CVE-1":{{"releases":{{"bookworm":{release}}}}}}}}}"#);
             let mut records = Records::default();
-            assert!(parse("data.json", json.as_bytes(), &feed("debian", &[]), &mut records).unwrap());
+            assert!(parse("data.json", &mut json.as_bytes(), &feed("debian", &[]), &mut records, &mut |_| {}).unwrap());
             let row = records.advisories[0].affected.first();
             let found = row.map(|r| (r.intervals.first().map(|i| i.end.clone()), r.fix_state, r.severity));
             assert_eq!(found, expected, "{release}");

@@ -1,14 +1,10 @@
 //! NVD 2.0 API JSON: CVSS ratings by CVE.
 
-use super::{FeedContext, Problem, Records};
+use super::{Drain, FeedContext, Problem, Records, json};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::io::Read;
 use tidewaiter_core::severity::{Rating, RatingRole};
-
-#[derive(Deserialize)]
-struct Page {
-    vulnerabilities: Option<Vec<Item>>,
-}
 
 #[derive(Deserialize)]
 struct Item {
@@ -44,13 +40,17 @@ struct CvssData {
 ///
 /// # Errors
 /// When it is JSON of another shape.
-pub(super) fn parse(name: &str, bytes: &[u8], _: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
+pub(super) fn parse(
+    name: &str,
+    content: &mut dyn Read,
+    _: &FeedContext,
+    records: &mut Records,
+    drain: Drain<'_>,
+) -> Result<bool, Problem> {
     if !name.ends_with(".json") {
         return Ok(false);
     }
-    let page: Page = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-    let Some(items) = page.vulnerabilities else { return Ok(false) };
-    for item in items {
+    json::list(content, "vulnerabilities", |item: Item| {
         // All versions of CVSS: which of them counts is decided when severities are compared.
         let metrics = item.cve.metrics.into_iter().filter(|(kind, _)| kind.starts_with("cvssMetric"));
         for metric in metrics.flat_map(|(_, metrics)| metrics) {
@@ -59,8 +59,8 @@ pub(super) fn parse(name: &str, bytes: &[u8], _: &FeedContext, records: &mut Rec
             let rating = rating.map(|rating| Rating { role, ..rating });
             records.ratings.entry(item.cve.id.clone()).or_default().extend(rating);
         }
-    }
-    Ok(true)
+        drain(records);
+    })
 }
 
 /// CISA's container of additional data ("Vulnrichment"), by its identifier in the CVE Program.
@@ -87,7 +87,7 @@ mod tests {
             "cvssMetricV31":[{"source":"nvd@nist.gov","cvssData":{"vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}],
             "cvssMetricV2":[{"source":"nvd@nist.gov","cvssData":{"vectorString":"AV:N/AC:L/Au:N/C:P/I:P/A:P"}}]}}}]}"#;
         let mut records = Records::default();
-        assert!(parse("a.json", json, &FeedContext::default(), &mut records).unwrap());
+        assert!(parse("a.json", &mut &json[..], &FeedContext::default(), &mut records, &mut |_| {}).unwrap());
         let found: Vec<Severity> = records.ratings["CVE-1"].iter().map(|r| r.severity).collect();
         assert_eq!(found, [Severity::High, Severity::Critical]);
     }

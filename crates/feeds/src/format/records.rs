@@ -39,15 +39,4 @@ impl Records {
     pub(crate) fn skip(&mut self, reason: &str) {
         *self.skipped.entry(reason.to_owned()).or_default() += 1;
     }
-
-    /// Adds the records of another feed, without their counts.
-    pub(crate) fn extend(&mut self, other: Records) {
-        self.advisories.extend(other.advisories);
-        self.exploited.extend(other.exploited);
-        self.epss.extend(other.epss);
-        self.support.extend(other.support);
-        for (cve, ratings) in other.ratings {
-            self.ratings.entry(cve).or_default().extend(ratings);
-        }
-    }
 }

@@ -1,4 +1,5 @@
-//! Downloads: resumed after an interruption, retried with back-off, limited in size.
+//! Downloads: resumed after an interruption, retried with back-off, limited in size, and not repeated while the server says that
+//! its file is the one from the last time (RFC 9110 §13).
 
 use backon::{BlockingRetryable as _, ExponentialBuilder};
 use std::fs::{self, File, OpenOptions};
@@ -80,7 +81,12 @@ impl Default for Retry {
     }
 }
 
-/// Downloads `url` into `folder` and returns the file. Calls `progress` with the bytes so far and, where known, all bytes.
+/// The header that asks for a file only if it changed, by the one that names its version.
+const VALIDATORS: [(&str, &str); 2] = [("etag", "If-None-Match"), ("last-modified", "If-Modified-Since")];
+/// The end of the name of the file that holds that header.
+const VALIDATOR: &str = "validator";
+
+/// Downloads `url` into `folder` and returns the file: the one from the last time if the server's has not changed. Calls `progress` with the bytes so far and, where known, all bytes.
 ///
 /// # Errors
 /// When the last try fails, the file exceeds `max_bytes`, or the folder cannot be written.
@@ -98,26 +104,50 @@ pub fn download(
     let part = target.with_extension("part");
     // What an earlier build left may be of another version of the file.
     let _ = fs::remove_file(&part);
+    let beside = target.with_extension(VALIDATOR);
+    // The validator is of the file at this address.
+    let validator = fs::read_to_string(&beside).ok().filter(|_| target.is_file());
+    let mut lines = validator.as_deref().unwrap_or_default().splitn(3, '\n');
+    let known = match (lines.next(), lines.next(), lines.next()) {
+        (Some(of), Some(name), Some(value)) if of == url => Some((name, value)),
+        _ => None,
+    };
     let delays = ExponentialBuilder::new().with_min_delay(retry.pause).with_max_times(retry.tries.saturating_sub(1));
-    let attempt = || attempt_download(client, url, &part, max_bytes, progress);
-    attempt.retry(delays).when(DownloadError::is_transient).call()?;
+    let attempt = || attempt_download(client, url, &part, known, max_bytes, progress);
+    let Downloaded::New(validator) = attempt.retry(delays).when(DownloadError::is_transient).call()? else {
+        return Ok(target);
+    };
+    let _ = fs::remove_file(&beside);
     fs::rename(&part, &target).map_err(|e| DownloadError::disk(&target, e))?;
+    if let Some((name, value)) = validator {
+        fs::write(&beside, format!("{url}\n{name}\n{value}")).map_err(|e| DownloadError::disk(&beside, e))?;
+    }
     Ok(target)
+}
+
+/// What a server sent.
+enum Downloaded {
+    /// The file, and the header that asks for it only if it changed.
+    New(Option<(&'static str, String)>),
+    /// The file is the one from the last time.
+    Unchanged,
 }
 
 fn attempt_download(
     client: &Client,
     url: &str,
     part: &Path,
+    known: Option<(&str, &str)>,
     max_bytes: u64,
     progress: &dyn Fn(u64, Option<u64>),
-) -> Result<(), DownloadError> {
+) -> Result<Downloaded, DownloadError> {
     let have = fs::metadata(part).map_or(0, |m| m.len());
     let range = format!("bytes={have}-");
-    let headers = [("Range", range.as_str())];
-    let response = client.follow(url, if have > 0 { &headers } else { &[] }).map_err(DownloadError::NotReached)?;
+    let headers = if have > 0 { vec![("Range", range.as_str())] } else { known.into_iter().collect() };
+    let response = client.follow(url, &headers).map_err(DownloadError::NotReached)?;
     let status = response.status().as_u16();
     let append = match status {
+        304 if have == 0 && known.is_some() => return Ok(Downloaded::Unchanged),
         // Everything, although only the rest was asked for: the file begins anew.
         200 => false,
         206 => true,
@@ -125,6 +155,8 @@ fn attempt_download(
     };
     let length =
         response.headers().get("content-length").and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let validator = VALIDATORS.iter().find_map(|(name, ask)| Some((*ask, header(name)?)));
     let start = if append { have } else { 0 };
     let total = length.map(|l| l + start);
     if total.is_some_and(|t| t > max_bytes) {
@@ -137,7 +169,7 @@ fn attempt_download(
         Err(Copied::Read(error)) => Err(DownloadError::Broken(error)),
         Err(Copied::Write(error)) => Err(DownloadError::disk(part, error)),
         Err(Copied::TooLong) => Err(DownloadError::TooLong(max_bytes)),
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(Downloaded::New(validator)),
     }
 }
 
@@ -184,7 +216,7 @@ mod tests {
     use std::thread;
     use tidewaiter_http::Settings;
 
-    /// Serves one canned answer per connection and returns the requests' Range headers.
+    /// Serves one canned answer per connection and returns the requests' conditions: Range, If-None-Match, If-Modified-Since.
     fn serve(answers: Vec<String>) -> (String, thread::JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/feed.json", listener.local_addr().unwrap());
@@ -194,8 +226,9 @@ mod tests {
                 let (mut stream, _) = listener.accept().unwrap();
                 let lines = BufReader::new(stream.try_clone().unwrap()).lines().map(|l| l.unwrap());
                 let head: Vec<String> = lines.take_while(|l| !l.is_empty()).collect();
-                let range = head.iter().find(|l| l.to_lowercase().starts_with("range:"));
-                ranges.push(range.cloned().unwrap_or_default().to_lowercase());
+                let is_condition = |line: &&String| line.starts_with("range:") || line.starts_with("if-");
+                let head: Vec<String> = head.iter().map(|line| line.to_lowercase()).collect();
+                ranges.push(head.iter().find(is_condition).cloned().unwrap_or_default());
                 stream.write_all(answer.as_bytes()).unwrap();
             }
             ranges
@@ -224,6 +257,54 @@ mod tests {
         let file = download(&client(), &url, dir.path(), 100, RETRY, &|_, _| {}).unwrap();
         assert_eq!(fs::read_to_string(file).unwrap(), "0123456789");
         assert_eq!(server.join().unwrap(), ["", "", "range: bytes=5-"]);
+    }
+
+    #[test]
+    fn an_unchanged_file_is_not_sent_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let with = |header: &str, body: &str| {
+            let length = body.len();
+            format!("HTTP/1.1 200 OK\r\n{header}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+        };
+        let unchanged = || "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n".to_owned();
+        let (url, server) = serve(vec![
+            with("ETag: \"a\"\r\n", "one"),
+            unchanged(),
+            with("Last-Modified: Mon\r\n", "two"),
+            with("", "three"),
+            with("", "four"),
+        ]);
+        for expected in ["one", "one", "two", "three", "four"] {
+            let file = download(&client(), &url, dir.path(), 100, RETRY, &|_, _| {}).unwrap();
+            assert_eq!(fs::read_to_string(file).unwrap(), expected);
+        }
+        let conditions = ["", "if-none-match: \"a\"", "if-none-match: \"a\"", "if-modified-since: mon", ""];
+        assert_eq!(server.join().unwrap(), conditions);
+        // Another address with a file of the same name.
+        let (url, server) = serve(vec![with("ETag: \"a\"\r\n", "one"), with("", "two")]);
+        download(&client(), &url, dir.path(), 100, RETRY, &|_, _| {}).unwrap();
+        download(&client(), &format!("{url}?other"), dir.path(), 100, RETRY, &|_, _| {}).unwrap();
+        assert_eq!(server.join().unwrap(), ["", ""]);
+    }
+
+    #[test]
+    fn a_server_that_stalls_is_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/feed.json", listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            // Held open until the client is gone.
+            let streams: Vec<_> = (0..2).map(|_| listener.accept().unwrap().0).collect();
+            for mut stream in streams {
+                let _ = stream.write_all(answer("200 OK", 10, "01234").as_bytes());
+                let _ = stream.read_to_end(&mut Vec::new());
+            }
+        });
+        let settings = Settings { stall: Some(Duration::from_millis(100)), ..Settings::default() };
+        let retry = Retry { tries: 2, ..RETRY };
+        let error = download(&Client::new(&settings).unwrap(), &url, dir.path(), 100, retry, &|_, _| {}).unwrap_err();
+        assert!(matches!(error, DownloadError::NotReached(_) | DownloadError::Broken(_)), "{error}");
+        server.join().unwrap();
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! Blobs are streamed and resumed where a stream breaks; `walk` verifies layers, `manifest` the rest.
 
 pub mod address;
+pub mod artifact;
 pub mod auth;
 mod client;
 pub mod credentials;
+pub mod push;
 
 use super::manifest::{self, BlobDescriptor, FetchByDigest};
 use super::{BlobSource, Image, LayerDescriptor, SourceError};

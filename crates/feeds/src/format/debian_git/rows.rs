@@ -113,9 +113,9 @@ mod tests {
     fn rows(cve: &str, dsa: &str) -> BTreeMap<String, String> {
         let mut reader = debian_git::reader(&feed("debian", &["Debian:12"]));
         let list = format!("CVE-2023-1 (A flaw)\n{cve}");
-        assert!(reader.document("data/CVE/list", list.as_bytes()).unwrap());
+        assert!(reader.document("data/CVE/list", &mut list.as_bytes(), &mut |_| {}).unwrap());
         let list = format!("[29 Mar 2023] DSA-1-1 a - security update\n\t{{CVE-2023-1}}\n{dsa}");
-        assert!(reader.document("x/data/DSA/list", list.as_bytes()).unwrap());
+        assert!(reader.document("x/data/DSA/list", &mut list.as_bytes(), &mut |_| {}).unwrap());
         let records = reader.finish();
         assert_eq!(records.as_of, "2023-03-29");
         let rows = records.advisories.iter().flat_map(|a| &a.affected);
@@ -182,10 +182,10 @@ mod tests {
     #[test]
     fn other_files_and_rejected_names_have_no_records() {
         let mut reader = debian_git::reader(&feed("debian", &[]));
-        assert!(!reader.document("data/CPE/list", b"x").unwrap());
-        assert!(!reader.document("data/config.json", b"x").unwrap());
+        assert!(!reader.document("data/CPE/list", &mut &b"x"[..], &mut |_| {}).unwrap());
+        assert!(!reader.document("data/config.json", &mut &b"x"[..], &mut |_| {}).unwrap());
         let list = b"CVE-2023-2\n\tREJECTED\nCVE-2023-3\n\tRESERVED\n";
-        assert!(reader.document("data/CVE/list", list).unwrap());
+        assert!(reader.document("data/CVE/list", &mut &list[..], &mut |_| {}).unwrap());
         assert!(reader.finish().advisories.is_empty());
     }
 }

@@ -40,12 +40,8 @@ pub(super) struct RegistryClient {
 
 impl RegistryClient {
     pub(super) fn new(config: &RegistryConfig, reference: &Reference) -> Result<Self, SourceError> {
-        let host = match reference.registry() {
-            // Docker Hub answers at another host than its images are named by.
-            "docker.io" => "registry-1.docker.io",
-            host => host,
-        };
-        let settings = Settings { extra_roots: config.ca_pem.clone(), total: None };
+        let host = host_of(reference);
+        let settings = Settings { extra_roots: config.ca_pem.clone(), ..Settings::default() };
         let http = Http::with_resolver(&settings, AddressGuard::new(config.addresses.clone()));
         let http = http.map_err(|e| SourceError::Setup { what: reference.to_string(), cause: e.to_string() })?;
         Ok(RegistryClient {
@@ -293,7 +289,16 @@ impl Read for Resuming {
     }
 }
 
-fn basic(login: &Login) -> String {
+/// The host that answers for a reference's registry.
+pub(super) fn host_of(reference: &Reference) -> &str {
+    match reference.registry() {
+        // Docker Hub answers at another host than its images are named by.
+        "docker.io" => "registry-1.docker.io",
+        host => host,
+    }
+}
+
+pub(super) fn basic(login: &Login) -> String {
     let text = format!("{}:{}", login.user, login.password);
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(text))
 }
@@ -316,7 +321,7 @@ fn in_the_clear(what: &str, cause: &str) -> SourceError {
     SourceError::HostNotAllowed { what: what.to_owned(), cause: cause.to_owned(), advice }
 }
 
-fn not_reached(what: &str, RequestFailure { kind, cause }: RequestFailure) -> SourceError {
+pub(super) fn not_reached(what: &str, RequestFailure { kind, cause }: RequestFailure) -> SourceError {
     let advice = match kind {
         FailureKind::PlainHttp => {
             "if plain HTTP is meant: --plain-http of kubectl scan, --plain-http-registry HOST of tidewaiter serve"

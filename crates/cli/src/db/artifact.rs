@@ -1,0 +1,198 @@
+//! A database as an OCI artifact (OCI image-spec 1.1, "Guidelines for Artifact Usage"): its manifest, and where its
+//! signature is.
+
+use anyhow::{Result, anyhow, bail};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tidewaiter_core::image::{Digest, Reference};
+use tidewaiter_core::report::DatabaseInfo;
+
+/// The media type of manifests.
+pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// The type of the artifact.
+const ARTIFACT: &str = "application/vnd.tidewaiter.database.v1";
+/// The media type of its one layer: the file, compressed with zstd.
+const LAYER: &str = "application/vnd.tidewaiter.database.layer.v1+zstd";
+/// The empty config of artifacts.
+const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+/// Bytes of the empty config.
+pub(super) const EMPTY_CONFIG: &[u8] = b"{}";
+/// Media types of a signature's config and of its layer, as cosign has them.
+const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const SIGNED: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+/// The annotation of that layer with the signature in base64.
+const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+/// Annotations of the database.
+const ID: &str = "dev.tidewaiter.database.id";
+const BUILT: &str = "dev.tidewaiter.database.built";
+
+/// Most signatures of one artifact that are looked at: each signer adds one.
+const SIGNATURES: usize = 16;
+
+/// What an address of a registry begins with.
+pub(super) const SCHEME: &str = "oci://";
+
+/// The reference of an address `oci://REGISTRY/REPOSITORY:TAG`.
+pub(super) fn reference(address: &str) -> Result<Reference, String> {
+    let parsed = match address.strip_prefix(SCHEME) {
+        Some(named) => named.parse().map_err(|e| format!("{address}: {e}")),
+        None => Err(format!("{address}: not an address of a registry")),
+    };
+    parsed.map_err(|e| format!("{e}; name it as oci://REGISTRY/REPOSITORY:TAG"))
+}
+
+/// A blob that a manifest names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NamedBlob {
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+}
+
+/// What a manifest says of a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DatabaseArtifact {
+    pub(super) layer: NamedBlob,
+    pub(super) info: DatabaseInfo,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ArtifactManifest {
+    #[serde(default)]
+    artifact_type: String,
+    #[serde(default)]
+    layers: Vec<ArtifactLayer>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ArtifactLayer {
+    media_type: String,
+    digest: Digest,
+    size: u64,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+/// Writes the manifest of a database.
+pub(super) fn manifest(layer: &NamedBlob, config: &Digest, id: &str, built: Timestamp) -> Vec<u8> {
+    let title = json!({"org.opencontainers.image.title": "tidewaiter.db.zst"});
+    let annotations = json!({"org.opencontainers.image.created": built, ID: id, BUILT: built});
+    let value = json!({"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": ARTIFACT,
+        "config": descriptor(EMPTY, config.as_str(), EMPTY_CONFIG.len() as u64, &json!({})),
+        "layers": [descriptor(LAYER, layer.digest.as_str(), layer.size, &title)], "annotations": annotations});
+    value.to_string().into_bytes()
+}
+
+/// Reads the manifest of a database.
+pub(super) fn parse(bytes: &[u8]) -> Result<DatabaseArtifact> {
+    let found: ArtifactManifest =
+        serde_json::from_slice(bytes).map_err(|e| anyhow!("its manifest is malformed: {e}"))?;
+    if found.artifact_type != ARTIFACT {
+        bail!(
+            "it is not a database but {:?}; name one that was pushed with: kubectl scan db push",
+            found.artifact_type
+        );
+    }
+    let [layer] = &found.layers[..] else { bail!("its manifest has {} layers, not one", found.layers.len()) };
+    if layer.media_type != LAYER {
+        bail!("its layer has the unknown media type {:?}; update tidewaiter", layer.media_type);
+    }
+    let annotation = |name: &str| found.annotations.get(name).ok_or_else(|| anyhow!("its manifest has no {name}"));
+    let built = annotation(BUILT)?.parse().map_err(|e| anyhow!("its {BUILT} is no time: {e}"))?;
+    let info = DatabaseInfo { id: annotation(ID)?.clone(), built: Some(built) };
+    Ok(DatabaseArtifact { layer: NamedBlob { digest: layer.digest.clone(), size: layer.size }, info })
+}
+
+/// The tag of a manifest's signatures, as cosign has it: `sha256-….sig`.
+pub(super) fn signature_tag(manifest: &Digest) -> String {
+    format!("{}.sig", manifest.as_str().replace(':', "-"))
+}
+
+/// Writes the manifest of one signature.
+pub(super) fn signature_manifest(config: &NamedBlob, payload: &NamedBlob, signature: &str) -> Vec<u8> {
+    let annotation = json!({SIGNATURE: signature});
+    let value = json!({"schemaVersion": 2, "mediaType": MANIFEST,
+        "config": descriptor(IMAGE_CONFIG, config.digest.as_str(), config.size, &json!({})),
+        "layers": [descriptor(SIGNED, payload.digest.as_str(), payload.size, &annotation)]});
+    value.to_string().into_bytes()
+}
+
+/// The config of a signature: an image without files, because registries and cosign expect one.
+pub(super) fn signature_config(payload: &Digest) -> Vec<u8> {
+    let value = json!({"architecture": "", "os": "", "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [payload.as_str()]}});
+    value.to_string().into_bytes()
+}
+
+/// The signatures in a manifest: each with the blob of its payload.
+pub(super) fn signatures(bytes: &[u8]) -> Vec<(NamedBlob, String)> {
+    let Ok(found) = serde_json::from_slice::<ArtifactManifest>(bytes) else { return Vec::new() };
+    let signed = found.layers.into_iter().filter(|layer| layer.media_type == SIGNED).take(SIGNATURES);
+    let pair = |layer: ArtifactLayer| {
+        let blob = NamedBlob { digest: layer.digest, size: layer.size };
+        Some((blob, layer.annotations.get(SIGNATURE)?.clone()))
+    };
+    signed.filter_map(pair).collect()
+}
+
+fn descriptor(media_type: &str, digest: &str, size: u64, annotations: &Value) -> Value {
+    let mut value = json!({"mediaType": media_type, "digest": digest, "size": size});
+    if annotations.as_object().is_some_and(|map| !map.is_empty()) {
+        value["annotations"] = annotations.clone();
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blob(byte: u8) -> NamedBlob {
+        NamedBlob { digest: Digest::from_sha256([byte; 32]), size: 7 }
+    }
+
+    #[test]
+    fn a_manifest_is_read_as_it_was_written() {
+        let built = "2026-11-29T00:00:00Z".parse().unwrap();
+        let text = manifest(&blob(1), &blob(2).digest, "sha256:facts", built);
+        let expected = DatabaseInfo { id: "sha256:facts".to_owned(), built: Some(built) };
+        assert_eq!(parse(&text).unwrap(), DatabaseArtifact { layer: blob(1), info: expected });
+        let check = |from: &str, to: &str, cause: &str| {
+            let other = String::from_utf8(text.clone()).unwrap().replace(from, to);
+            let said = parse(other.as_bytes()).unwrap_err().to_string();
+            assert!(said.contains(cause), "{said}");
+        };
+        check("{", "", "malformed");
+        check(ARTIFACT, "application/vnd.cncf.helm.config.v1+json", "not a database");
+        check("layer.v1+zstd", "layer.v9", "update tidewaiter");
+        check("database.id", "other", "no dev.tidewaiter.database.id");
+        check("2026-11-29T", "yesterday ", "is no time");
+    }
+
+    #[test]
+    fn signatures_are_found_by_tag_and_annotation() {
+        let tag = signature_tag(&Digest::from_sha256([1; 32]));
+        assert_eq!(tag, format!("sha256-{}.sig", "01".repeat(32)));
+        let text = signature_manifest(&blob(3), &blob(4), "c2ln");
+        assert_eq!(signatures(&text), [(blob(4), "c2ln".to_owned())]);
+        assert_eq!(signatures(b"{}"), []);
+        assert_eq!(signatures(b"x"), []);
+    }
+
+    #[test]
+    fn addresses_are_references_with_a_scheme() {
+        let check = |address: &str, expected: Result<&str, &str>| match (reference(address), expected) {
+            (Ok(found), Ok(name)) => assert_eq!(found.to_string(), name, "{address}"),
+            (Err(found), Err(cause)) => assert!(found.contains(cause), "{found}"),
+            (found, _) => panic!("{address}: {found:?}"),
+        };
+        check("oci://r.example/db:latest", Ok("r.example/db:latest"));
+        check("r.example/db", Err("oci://REGISTRY/REPOSITORY:TAG"));
+        check("oci://R.example/DB", Err("oci://REGISTRY/REPOSITORY:TAG"));
+    }
+}

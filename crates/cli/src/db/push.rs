@@ -1,0 +1,89 @@
+//! `kubectl scan db push`: the database as an OCI artifact, compressed, and signed if there is a key.
+
+use super::artifact::{self, NamedBlob};
+use super::signature::{self, SigningKey};
+use crate::args::PushArgs;
+use crate::exit::{Exit, UsageError};
+use crate::progress::Spinner;
+use crate::{dirs, render};
+use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use indicatif::HumanBytes;
+use std::fs::File;
+use std::io::{self, Write};
+use tidewaiter_core::image::Digest;
+use tidewaiter_db::Database;
+use tidewaiter_scan::source::registry::push::PushTarget;
+use tidewaiter_scan::source::sha256;
+
+/// The level of zstd: higher ones take minutes more for the last percents.
+const LEVEL: i32 = 9;
+
+/// Verifies, compresses and pushes the database; then signs it, so that the signature is never of something else.
+pub(super) fn run(args: &PushArgs) -> Result<Exit> {
+    let reference = artifact::reference(&args.target).map_err(UsageError)?;
+    let tag = reference.tag().context(UsageError(format!("{}: give a tag to push to", args.target)))?.to_owned();
+    let key = args.key.as_deref().map(SigningKey::read).transpose()?;
+    let config = args.registry.config(&reference)?;
+    let path = dirs::existing_database(args.db.as_deref())?;
+    // A damaged file must not be handed on.
+    let database = Database::open_verified(&path)?;
+    // By it clients refuse an older one.
+    let built = database.meta().built.with_context(|| {
+        format!("{}: it does not say when it was built; build it with: kubectl scan db build", path.display())
+    })?;
+    let progress = Spinner::new();
+    progress.say("compressing");
+    let bytes = compressed(&path).with_context(|| path.display().to_string())?;
+    progress.say(&format!("pushing {}", HumanBytes(bytes.len() as u64)));
+    let target = PushTarget::new(&config, &reference)?;
+    let pushed = || -> Result<Digest> {
+        let layer = push(&target, &bytes)?;
+        let config = target.blob(artifact::EMPTY_CONFIG)?;
+        let manifest = artifact::manifest(&layer, &config, database.id(), built);
+        let digest = sha256(&manifest);
+        if let Some(key) = &key {
+            let name = format!("{}/{}", reference.registry(), reference.repository());
+            sign(&target, key, &name, &digest)?;
+        }
+        // The tag last: whoever finds it finds the signature too.
+        target.manifest(&tag, artifact::MANIFEST, &manifest)?;
+        Ok(digest)
+    };
+    let digest = pushed().with_context(|| args.target.clone());
+    progress.clear();
+    let (size, signed) = (HumanBytes(bytes.len() as u64), if key.is_some() { "signed" } else { "not signed" });
+    writeln!(
+        io::stdout(),
+        "{}@{}: {}, built {}, {size}, {signed}",
+        args.target,
+        digest?,
+        database.id(),
+        render::built(Some(built))
+    )?;
+    Ok(Exit::Clean)
+}
+
+fn compressed(path: &std::path::Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
+    encoder.include_checksum(true)?;
+    io::copy(&mut file, &mut encoder)?;
+    encoder.finish()
+}
+
+fn push(target: &PushTarget, bytes: &[u8]) -> Result<NamedBlob> {
+    Ok(NamedBlob { digest: target.blob(bytes)?, size: bytes.len() as u64 })
+}
+
+/// Pushes the signature of a manifest.
+fn sign(target: &PushTarget, key: &SigningKey, repository: &str, manifest: &Digest) -> Result<()> {
+    let payload = signature::payload(repository, manifest.as_str());
+    let text = STANDARD.encode(key.sign(&payload)?);
+    let payload = push(target, &payload)?;
+    let config = push(target, &artifact::signature_config(&payload.digest))?;
+    let signed = artifact::signature_manifest(&config, &payload, &text);
+    target.manifest(&artifact::signature_tag(manifest), artifact::MANIFEST, &signed)?;
+    Ok(())
+}

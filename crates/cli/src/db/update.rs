@@ -1,0 +1,320 @@
+//! `kubectl scan db update`: takes a database that others built, from a registry, a web server or a file.
+//!
+//! ```text
+//! source → manifest, signature → newer? → bytes, digest → decompressed next to the old one → verified, newer? → in place
+//! ```
+
+use super::artifact::{self, DatabaseArtifact};
+use super::signature::{self, VerifyingKey};
+use crate::args::UpdateArgs;
+use crate::exit::{Exit, UsageError};
+use crate::progress::ByteBar;
+use crate::{dirs, render};
+use anyhow::{Context, Result, anyhow, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use indicatif::HumanBytes;
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use tidewaiter_core::image::Digest;
+use tidewaiter_core::report::DatabaseInfo;
+use tidewaiter_db::{Database, DatabaseError};
+use tidewaiter_http::{Client, RequestFailure, Settings};
+use tidewaiter_scan::source::SourceError;
+use tidewaiter_scan::source::registry::artifact::ArtifactRepository;
+
+/// Most bytes of a database: five times those of all feeds today, and less than fills a disk unnoticed.
+const MAX_BYTES: u64 = 16 << 30;
+/// Most bytes of a signature or its payload.
+const MAX_SIGNATURE: u64 = 64 << 10;
+/// The first bytes of what zstd compressed (RFC 8878 §3.1.1).
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Tries of one download.
+const TRIES: u32 = 3;
+
+/// What became of the database in place.
+enum Update {
+    /// It is the one of the source.
+    Current(DatabaseInfo),
+    /// It was replaced.
+    Taken(DatabaseInfo),
+}
+
+/// An update in progress: what is asked of the database.
+struct Updater<'a> {
+    args: &'a UpdateArgs,
+    /// The database to replace.
+    path: PathBuf,
+    /// What is in place.
+    current: Option<DatabaseInfo>,
+    key: Option<VerifyingKey>,
+}
+
+/// Updates the database, and writes to `out` which it is.
+pub(super) fn run(args: &UpdateArgs, out: &mut dyn Write) -> Result<Exit> {
+    let none = || {
+        UsageError(
+            "no source to update from: name one, as oci://REGISTRY/REPOSITORY:TAG, or set TIDEWAITER_DB_SOURCE; to build \
+             a database from the feeds: kubectl scan db build"
+                .to_owned(),
+        )
+    };
+    let source = dirs::database_source(args.source.as_deref()).ok_or_else(none)?;
+    let key = args.key.as_deref().map(VerifyingKey::read).transpose()?;
+    let path = dirs::database(args.db.as_deref())?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    // One that cannot be read is replaced whatever its age.
+    let current = Database::open(&path).ok().map(|found| found.info());
+    let updater = Updater { args, path, current, key };
+    let update = match &source {
+        oci if oci.starts_with(artifact::SCHEME) => updater.registry_update(oci),
+        url if url.starts_with("https://") || url.starts_with("http://") => updater.web_update(url),
+        other if other.contains("://") => Err(UsageError(format!(
+            "{other}: not a source; name one as oci://REGISTRY/REPOSITORY:TAG, https://… or a file"
+        ))
+        .into()),
+        file => updater.file_update(file, Path::new(file)),
+    };
+    let (info, what) = match update? {
+        Update::Current(info) => (info, "already current"),
+        Update::Taken(info) => (info, "updated"),
+    };
+    let size = fs::metadata(&updater.path).map_or(0, |meta| meta.len());
+    let signed = if updater.key.is_some() { "signature verified" } else { "signature not verified (no --key)" };
+    let (path, built, size) = (updater.path.display(), render::built(info.built), HumanBytes(size));
+    writeln!(out, "{path}: {what}, {}, built {built}, {size}, {signed}", info.id)?;
+    Ok(Exit::Clean)
+}
+
+impl Updater<'_> {
+    fn registry_update(&self, address: &str) -> Result<Update> {
+        let reference = artifact::reference(address).map_err(UsageError)?;
+        let repository = ArtifactRepository::new(&self.args.registry.config(&reference)?, &reference)?;
+        let (bytes, digest) = repository.manifest()?;
+        // Before anything in it is believed.
+        self.verify_artifact(&repository, &digest).with_context(|| address.to_owned())?;
+        let DatabaseArtifact { layer, info } = artifact::parse(&bytes).with_context(|| address.to_owned())?;
+        if self.is_current(&info) {
+            return Ok(Update::Current(info));
+        }
+        self.refuse_older(address, &info)?;
+        let bar = ByteBar::new(Some(layer.size));
+        let blob = repository.blob(&layer.digest, layer.size)?;
+        let taken = self.take(address, &mut bar.read(blob), |found| {
+            if *found == info {
+                return Ok(());
+            }
+            bail!("{address}: its manifest says {}, its database {}; push it again", info.id, found.id)
+        });
+        bar.clear();
+        Ok(Update::Taken(taken?))
+    }
+
+    /// Compares the signatures of a manifest with the key, if there is one.
+    fn verify_artifact(&self, repository: &ArtifactRepository, digest: &Digest) -> Result<()> {
+        let Some(key) = &self.key else { return Ok(()) };
+        let advice = "use the key of whoever pushed it, or have it signed: kubectl scan db push --key, or cosign sign \
+                      --key";
+        let Some(found) = repository.tagged(&artifact::signature_tag(digest))? else {
+            bail!("it is not signed; {advice}");
+        };
+        for (blob, text) in artifact::signatures(&found) {
+            let payload = repository.small_blob(&blob.digest, blob.size, MAX_SIGNATURE)?;
+            let Ok(signed) = STANDARD.decode(text.trim()) else { continue };
+            if key.verifies(&payload, &signed) && signature::names(&payload, digest.as_str()) {
+                return Ok(());
+            }
+        }
+        bail!("no signature of it is by this key; {advice}")
+    }
+
+    fn web_update(&self, url: &str) -> Result<Update> {
+        let settings = Settings { extra_roots: self.args.registry.ca_pem()?, ..Settings::default() };
+        let client = Client::new(&settings)?;
+        let part = Part::next_to(&self.path);
+        download(&client, url, &part.0)?;
+        let signed = match &self.key {
+            Some(_) => Some(small(&client, &format!("{url}.sig"))?),
+            None => None,
+        };
+        self.update_of_bytes(url, &part.0, signed)
+    }
+
+    fn file_update(&self, name: &str, path: &Path) -> Result<Update> {
+        let sig = format!("{name}.sig");
+        let signed = match &self.key {
+            Some(_) => Some(fs::read_to_string(&sig).with_context(|| {
+                format!("{sig}; the file must be signed, as by: cosign sign-blob --key KEY {name} > {sig}")
+            })?),
+            None => None,
+        };
+        self.update_of_bytes(name, path, signed)
+    }
+
+    /// Takes a file, compressed or not.
+    fn update_of_bytes(&self, name: &str, path: &Path, signed: Option<String>) -> Result<Update> {
+        let io = |e: io::Error| UsageError(format!("{}: {e}", path.display()));
+        if let (Some(key), Some(signed)) = (&self.key, signed) {
+            let bytes = fs::read(path).map_err(io)?;
+            let signature = STANDARD.decode(signed.trim()).unwrap_or_default();
+            if !key.verifies(&bytes, &signature) {
+                bail!("{name}: its signature {name}.sig is not by this key; use the key of whoever published it");
+            }
+        }
+        let mut file = BufReader::new(File::open(path).map_err(io)?);
+        let is_compressed = file.fill_buf().map_err(io)?.starts_with(&ZSTD);
+        if !is_compressed {
+            let info = Database::open(path).map_err(|e| unsound(name, e))?.info();
+            if self.is_current(&info) {
+                return Ok(Update::Current(info));
+            }
+            self.refuse_older(name, &info)?;
+        }
+        let before = self.current.clone();
+        let accept = |_: &DatabaseInfo| Ok(());
+        let taken =
+            if is_compressed { self.take(name, &mut file, accept)? } else { self.place(name, &mut file, accept)? };
+        Ok(if before.as_ref() == Some(&taken) { Update::Current(taken) } else { Update::Taken(taken) })
+    }
+
+    fn is_current(&self, found: &DatabaseInfo) -> bool {
+        // The build time too: the same facts, seen later, are younger.
+        self.current.as_ref() == Some(found)
+    }
+
+    fn refuse_older(&self, source: &str, found: &DatabaseInfo) -> Result<()> {
+        let Some(current) = &self.current else { return Ok(()) };
+        if self.args.allow_older || found.built >= current.built {
+            return Ok(());
+        }
+        let (built, there) = (render::built(found.built), render::built(current.built));
+        bail!(
+            "{source}: built {built}, older than the current database, built {there}; to take it anyway, use --allow-older"
+        )
+    }
+
+    /// As [`Updater::place`], of compressed bytes.
+    fn take(
+        &self,
+        source: &str,
+        compressed: &mut dyn Read,
+        accept: impl FnOnce(&DatabaseInfo) -> Result<()>,
+    ) -> Result<DatabaseInfo> {
+        let mut compressed = compressed;
+        let mut decoder = zstd::Decoder::new(&mut compressed).with_context(|| source.to_owned())?;
+        let info = self.place(source, &mut decoder, |info| accept(info))?;
+        Ok(info)
+    }
+
+    /// Replaces the database by these bytes, once all of them are there and verified.
+    fn place(
+        &self,
+        source: &str,
+        bytes: &mut dyn Read,
+        accept: impl FnOnce(&DatabaseInfo) -> Result<()>,
+    ) -> Result<DatabaseInfo> {
+        let mut taken = None;
+        let write = |file: &mut File| {
+            let mut limited = bytes.take(MAX_BYTES + 1);
+            let copied = io::copy(&mut limited, file).map_err(|e| from_io(source, &e))?;
+            if copied > MAX_BYTES {
+                bail!("{source}: larger than the limit of {MAX_BYTES} bytes; check where it comes from");
+            }
+            // Whatever follows (nothing, in a sound file) is part of what the digest is of.
+            io::copy(bytes, &mut io::sink()).map_err(|e| from_io(source, &e))?;
+            Ok(file.sync_all()?)
+        };
+        let check = |new: &Path| {
+            let found = Database::open_verified(new).map_err(|e| unsound(source, e))?.info();
+            accept(&found)?;
+            self.refuse_older(source, &found)?;
+            taken = Some(found);
+            Ok(())
+        };
+        tidewaiter_io::replace_if(&self.path, write, check)?;
+        taken.context("the database was not opened")
+    }
+}
+
+/// The error of a file that is not a database, by the name of where it is from.
+fn unsound(source: &str, error: DatabaseError) -> anyhow::Error {
+    match error {
+        DatabaseError::Corrupt { what, .. } => {
+            anyhow!("{source}: not a sound database ({what}); have it published again, or use another source")
+        }
+        DatabaseError::NewerFormat { found, supported, .. } => {
+            anyhow!("{source}: it has format {found}, this program reads format {supported}; update tidewaiter")
+        }
+        other => anyhow!("{source}: {other}"),
+    }
+}
+
+/// The error of reading a source: what the registry's client says, as it says it.
+fn from_io(source: &str, error: &io::Error) -> anyhow::Error {
+    match SourceError::from_io(error) {
+        Some(said) => said.clone().into(),
+        None => anyhow!("{source}: {error}; try again"),
+    }
+}
+
+/// A file of a download, deleted when dropped.
+struct Part(PathBuf);
+
+impl Part {
+    fn next_to(path: &Path) -> Self {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.download", std::process::id()));
+        Part(path.with_file_name(name))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn download(client: &Client, url: &str, to: &Path) -> Result<()> {
+    let mut left = TRIES;
+    loop {
+        left -= 1;
+        match attempt(client, url, to) {
+            Err(error) if left > 0 && error.is::<io::Error>() => {}
+            other => return other.with_context(|| url.to_owned()),
+        }
+    }
+}
+
+fn attempt(client: &Client, url: &str, to: &Path) -> Result<()> {
+    let response = answer(client, url)?;
+    let length = response.headers().get("content-length").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+    let bar = ByteBar::new(length);
+    let mut file =
+        File::create(to).map_err(|e| anyhow!("{}: {e}; make room, or name another file with --db", to.display()))?;
+    let copied = io::copy(&mut bar.read(response.into_body().into_reader().take(MAX_BYTES)), &mut file);
+    bar.clear();
+    let copied = copied?;
+    if length.is_some_and(|length: u64| length != copied) {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
+    Ok(())
+}
+
+/// A small text.
+fn small(client: &Client, url: &str) -> Result<String> {
+    let response = answer(client, url).with_context(|| url.to_owned())?;
+    let mut text = String::new();
+    response.into_body().into_reader().take(MAX_SIGNATURE).read_to_string(&mut text).with_context(|| url.to_owned())?;
+    Ok(text)
+}
+
+fn answer(client: &Client, url: &str) -> Result<tidewaiter_http::ureq::http::Response<tidewaiter_http::ureq::Body>> {
+    let response = client.follow(url, &[]).map_err(|failure: RequestFailure| anyhow!("{failure}"))?;
+    match response.status().as_u16() {
+        200 => Ok(response),
+        status => bail!("the server answers {status}; check the address"),
+    }
+}

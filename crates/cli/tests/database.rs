@@ -1,0 +1,260 @@
+//! A database that one builds and others take: pushed to a registry, updated from it, from a web server or a file.
+#![allow(clippy::unwrap_used, reason = "a test may panic, and says why")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use tempfile::TempDir;
+use tidewaiter_core::advisory::{Advisory, Affected, KeyKind};
+use tidewaiter_db::meta::Meta;
+use tidewaiter_db::writer::{self, BuildInput};
+use tidewaiter_testkit::authority::Authority;
+use tidewaiter_testkit::cluster::{Said, run};
+use tidewaiter_testkit::demo::clean;
+use tidewaiter_testkit::registry::Registry;
+use tidewaiter_testkit::web::Web;
+
+/// Of `openssl genpkey`; the second pair is a stranger's.
+const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEICfhmu+AZLkAuL2Y6XYBU9Bo9Zq8W96qorTfTajTbPS1\n-----END PRIVATE KEY-----\n";
+const PUB: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEACrKOTMSRiPjEOIEBrXes3GLNRnNMmhSQ8DU/yEsOd+Q=\n-----END PUBLIC KEY-----\n";
+const STRANGER: &str = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEK9TgZQhP2+yU1epfYbXrOGd2YYSn\n9k+qb/ZiY1u9iJKDjaeqpLHsbm9YE4ObPgXpGG4P0Jq8QE9sfmv9GQ+CMw==\n-----END PUBLIC KEY-----\n";
+
+/// A machine with a database of its own.
+struct Machine {
+    dir: TempDir,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let machine = Machine { dir: tempfile::tempdir().unwrap() };
+        for (name, text) in [("key", KEY), ("pub", PUB), ("stranger", STRANGER)] {
+            fs::write(machine.dir.path().join(name), text).unwrap();
+        }
+        machine
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn name(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    /// Writes a database that was built on this day of November 2026, with so many advisories.
+    fn build(&self, name: &str, day: u8, advisories: u32) {
+        let advisory = |number| Advisory {
+            id: format!("CVE-2026-{number:04}"),
+            feed: "f".into(),
+            affected: vec![Affected::new("npm".into(), "left-pad", KeyKind::Binary).fixed_in("1.0")],
+            ..Advisory::default()
+        };
+        let built = Some(format!("2026-11-{day:02}T00:00:00Z").parse().unwrap());
+        let meta = Meta { built, ..Meta::default() };
+        let input = BuildInput { advisories: (0..advisories).map(advisory).collect(), meta, ..BuildInput::default() };
+        writer::write(&self.path(name), &input).unwrap();
+    }
+
+    fn scan_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Said {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-scan"));
+        command.env_clear().env("HOME", self.dir.path()).env("TIDEWAITER_DB", self.path("db"));
+        let said = run(command.envs(variables.iter().copied()).args(args));
+        assert!(!said.text.contains("panicked"), "{}", said.text);
+        said
+    }
+
+    fn scan(&self, args: &[&str]) -> Said {
+        self.scan_with(&[], args)
+    }
+
+    /// Files next to the database, with what an interrupted update would leave.
+    fn leftovers(&self) -> Vec<String> {
+        let names = fs::read_dir(self.dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("db.")).collect()
+    }
+}
+
+/// Checks exit code and words.
+#[track_caller]
+fn check(said: &Said, code: i32, words: &[&str]) {
+    assert_eq!(said.code, code, "{}", said.text);
+    for word in words {
+        assert!(said.text.contains(word), "{word:?}: {}", said.text);
+    }
+}
+
+#[test]
+fn a_database_is_pushed_and_updated() {
+    let (builder, user, registry) = (Machine::new(), Machine::new(), Registry::start());
+    let at = format!("oci://{}/db:latest", registry.host());
+    let push = |day: u8, advisories: u32| {
+        builder.build("db", day, advisories);
+        check(&builder.scan(&["db", "push", &at]), 0, &[&at, "@sha256:", "not signed", "built 2026-11-"]);
+    };
+    push(10, 3);
+    let said = user.scan(&["db", "update", &at]);
+    check(&said, 0, &["updated, sha256:", "built 2026-11-10T00:00:00Z", "signature not verified (no --key)"]);
+    assert_eq!(said.text.lines().count(), 1, "nothing else in a pipe: {}", said.text);
+    assert_eq!(fs::read(user.path("db")).unwrap(), fs::read(builder.path("db")).unwrap());
+    // The same again: only the manifest is transferred (and the registry's scheme learned).
+    let before = registry.requests();
+    check(&user.scan_with(&[("TIDEWAITER_DB_SOURCE", &at)], &["db", "update"]), 0, &["already current"]);
+    assert!(registry.requests() - before <= 2, "{} requests", registry.requests() - before);
+    // The same facts, seen later, are taken: they are younger.
+    push(11, 3);
+    check(&user.scan(&["db", "update", &at]), 0, &["updated", "built 2026-11-11"]);
+    // An older one is refused, before it is downloaded, unless it is meant.
+    push(9, 4);
+    let before = registry.requests();
+    let words = ["built 2026-11-09", "older than the current database, built 2026-11-11", "--allow-older", &at];
+    check(&user.scan(&["db", "update", &at]), 3, &words);
+    assert!(registry.requests() - before <= 2);
+    check(&user.scan(&["db", "update", &at, "--allow-older"]), 0, &["updated", "built 2026-11-09"]);
+    assert_eq!(user.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn signatures_are_required_where_a_key_is_given() {
+    let (builder, user, registry) = (Machine::new(), Machine::new(), Registry::start());
+    builder.build("db", 10, 3);
+    let at = format!("oci://{}/team/db:v1", registry.host());
+    let update = |key: &str, code: i32, words: &[&str]| {
+        check(&user.scan(&["db", "update", &at, "--key", &user.name(key)]), code, words);
+    };
+    check(&builder.scan(&["db", "push", &at]), 0, &["not signed"]);
+    update("pub", 3, &[&at, "it is not signed", "kubectl scan db push --key"]);
+    assert!(!user.path("db").exists());
+    check(&builder.scan(&["db", "push", &at, "--key", &builder.name("key")]), 0, &[", signed"]);
+    update("stranger", 3, &[&at, "no signature of it is by this key"]);
+    assert!(!user.path("db").exists());
+    update("pub", 0, &["updated", "signature verified"]);
+    update("pub", 0, &["already current", "signature verified"]);
+    // By its digest, too; and another database has another signature.
+    builder.build("db", 11, 4);
+    check(&builder.scan(&["db", "push", &at]), 0, &["not signed"]);
+    update("pub", 3, &["it is not signed"]);
+    update("missing", 2, &["missing"]);
+    update("key", 2, &["not a public key", "-pubout"]);
+    check(&builder.scan(&["db", "push", &at, "--key", &builder.name("pub")]), 2, &["not a private key"]);
+}
+
+#[test]
+fn damaged_and_other_things_leave_the_database_alone() {
+    let (builder, user, registry) = (Machine::new(), Machine::new(), Registry::start());
+    let at = format!("oci://{}/db:latest", registry.host());
+    user.build("db", 1, 1);
+    let old = fs::read(user.path("db")).unwrap();
+    let update = |at: &str, code: i32, words: &[&str]| {
+        check(&user.scan(&["db", "update", at]), code, words);
+        assert_eq!(fs::read(user.path("db")).unwrap(), old);
+        assert_eq!(user.leftovers(), Vec::<String>::new());
+    };
+    update(&at, 3, &["does not exist", "check the name"]);
+    let image = registry.push("app", "v1", &clean().build());
+    update(&format!("oci://{image}"), 3, &["it is not a database", "kubectl scan db push"]);
+    update("oci://r.example/UPPER", 2, &["oci://REGISTRY/REPOSITORY:TAG"]);
+    update("ftp://a.example/db", 2, &["not a source"]);
+    update("oci://registry.invalid/db:v1", 3, &["registry.invalid/db:v1", "name is unknown", "HTTPS_PROXY"]);
+    // Bytes that are another sound database's, cut off, or none at all.
+    builder.build("db", 10, 3);
+    check(&builder.scan(&["db", "push", &at]), 0, &[]);
+    let layer = registry.manifest("db", "latest");
+    let layer: serde_json::Value = serde_json::from_slice(&layer).unwrap();
+    let digest = layer["layers"][0]["digest"].as_str().unwrap().to_owned();
+    let sound = registry.blob(&digest);
+    registry.forge_blob(&digest, &vec![0; sound.len()]);
+    update(&at, 3, &[&at]);
+    // The same file, compressed otherwise: nothing but the digest says so.
+    let mut forged = sound.clone();
+    forged.splice(sound.len() - 4.., [0; 4]);
+    registry.forge_blob(&digest, &forged);
+    update(&at, 3, &[]);
+    registry.forge_blob(&digest, &[&sound[..], b"more"].concat());
+    update(&at, 3, &["more than the"]);
+    registry.forge_blob(&digest, &sound[..sound.len() / 2]);
+    update(&at, 3, &["is truncated"]);
+    registry.forge_blob(&digest, &sound);
+    check(&user.scan(&["db", "update", &at]), 0, &["updated"]);
+    // A database in place that cannot be read is replaced.
+    fs::write(user.path("db"), "damaged").unwrap();
+    check(&user.scan(&["db", "update", &at]), 0, &["updated"]);
+    // A manifest that promises another database than its layer is.
+    let lying = String::from_utf8(registry.manifest("db", "latest")).unwrap().replace("2026-11-10T", "2026-11-12T");
+    registry.put_manifest("db", "latest", "application/vnd.oci.image.manifest.v1+json", lying.as_bytes());
+    check(&user.scan(&["db", "update", &at]), 3, &["its manifest says"]);
+}
+
+#[test]
+fn without_a_source_the_next_step_is_said() {
+    let user = Machine::new();
+    let words = ["no source to update from", "TIDEWAITER_DB_SOURCE", "kubectl scan db build"];
+    check(&user.scan(&["db", "update"]), 2, &words);
+    check(&user.scan(&["db", "push", "oci://r.example/db:latest"]), 3, &["no vulnerability database"]);
+    check(&user.scan(&["db", "push", "r.example/db:latest"]), 2, &["oci://REGISTRY/REPOSITORY:TAG"]);
+}
+
+#[test]
+fn registries_with_tls_and_logins() {
+    let (builder, user, authority) = (Machine::new(), Machine::new(), Authority::new());
+    builder.build("db", 10, 3);
+    let registry = Registry::start_tls(&authority);
+    registry.require_login("robot", "secret");
+    let at = format!("oci://{}/db:latest", registry.host());
+    fs::write(builder.path("ca.pem"), authority.pem()).unwrap();
+    let login = format!(r#"{{"auths":{{"{}":{{"username":"robot","password":"secret"}}}}}}"#, registry.host());
+    fs::write(builder.path("config.json"), login).unwrap();
+    let (ca, config) = (builder.name("ca.pem"), builder.name("config.json"));
+    check(&builder.scan(&["db", "push", &at]), 3, &["signed by no authority", "--ca-file"]);
+    check(&builder.scan(&["db", "push", &at, "--ca-file", &ca]), 3, &[&at, "wants a login", "docker login"]);
+    check(&builder.scan(&["db", "push", &at, "--ca-file", &ca, "--docker-config", &config]), 0, &["not signed"]);
+    check(&user.scan(&["db", "update", &at, "--ca-file", &ca]), 3, &["refused access"]);
+    check(&user.scan(&["db", "update", &at, "--ca-file", &ca, "--docker-config", &config]), 0, &["updated"]);
+}
+
+#[test]
+fn web_servers_and_files() {
+    let (builder, user, authority) = (Machine::new(), Machine::new(), Authority::new());
+    builder.build("db", 10, 3);
+    let raw = fs::read(builder.path("db")).unwrap();
+    let packed = zstd::encode_all(&raw[..], 3).unwrap();
+    fs::write(user.path("ca.pem"), authority.pem()).unwrap();
+    let files = [("/db", raw.clone()), ("/db.zst", packed.clone()), ("/text", b"text".to_vec())];
+    let web = Web::start(&files, Some(&authority));
+    let update = |source: &str, more: &[&str], code: i32, words: &[&str]| {
+        let ca = user.name("ca.pem");
+        check(&user.scan(&[&["db", "update", source, "--ca-file", &ca], more].concat()), code, words);
+        assert_eq!(user.leftovers(), Vec::<String>::new());
+    };
+    for path in ["/db", "/db.zst"] {
+        let _ = fs::remove_file(user.path("db"));
+        update(&web.url(path), &[], 0, &["updated", "built 2026-11-10"]);
+        assert_eq!(fs::read(user.path("db")).unwrap(), raw);
+        update(&web.url(path), &[], 0, &["already current"]);
+    }
+    update(&web.url("/text"), &[], 3, &["/text", "not a sound database"]);
+    update(&web.url("/none"), &[], 3, &["/none", "the server answers 404"]);
+    update(&web.url("/db"), &["--key", &user.name("pub")], 3, &["/db.sig", "404"]);
+    // Of a volume.
+    let _ = fs::remove_file(user.path("db"));
+    fs::write(user.path("volume"), &packed).unwrap();
+    update(&user.name("volume"), &[], 0, &["updated"]);
+    user.build("volume", 9, 1);
+    update(&user.name("volume"), &[], 3, &["older than the current database", "--allow-older"]);
+    update(&user.name("none"), &[], 2, &["none"]);
+    update(
+        &user.name("volume"),
+        &["--key", &user.name("pub"), "--allow-older"],
+        3,
+        &["volume.sig", "cosign sign-blob"],
+    );
+    fs::write(user.path("volume.sig"), "c2ln").unwrap();
+    update(&user.name("volume"), &["--key", &user.name("pub"), "--allow-older"], 3, &["not by this key"]);
+    // Signed by OpenSSL, over the bytes.
+    let sign = "openssl pkeyutl -sign -rawin -inkey key -in volume | base64 -w0 > volume.sig";
+    if Command::new("sh").args(["-c", sign]).current_dir(user.dir.path()).status().unwrap().success() {
+        let args = ["--key", &user.name("pub"), "--allow-older"];
+        update(&user.name("volume"), &args, 0, &["updated", "signature verified"]);
+    } else {
+        tidewaiter_testkit::skip::skipped("web_servers_and_files", "needs openssl");
+    }
+}

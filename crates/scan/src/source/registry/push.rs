@@ -1,0 +1,246 @@
+//! Pushing to one repository: blobs and manifests, with a login when the registry asks for one.
+
+use super::RegistryConfig;
+use super::address::AddressGuard;
+use super::auth::{self, Challenge};
+use super::client::{basic, host_of, not_reached};
+use super::credentials::Login;
+use crate::source::{SourceError, sha256};
+use parking_lot::Mutex;
+use tidewaiter_core::image::{Digest, Reference};
+use tidewaiter_http::ureq::Body;
+use tidewaiter_http::ureq::http::{Request, Response};
+use tidewaiter_http::{Client, Settings};
+
+/// Characters of a registry's answer that an error quotes.
+const QUOTED: usize = 300;
+
+/// Why something was not pushed. Every message names what, the cause and the next step.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PushError {
+    /// No answer, or settings that cannot be used.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The registry wants a login, or refuses this one.
+    #[error("{what}: the registry refuses the push ({cause}); store a login that may push with docker login")]
+    Login {
+        /// What was pushed.
+        what: String,
+        /// What the registry said.
+        cause: String,
+    },
+    /// The registry does not take it.
+    #[error("{what}: the registry does not accept it ({cause}); check the name of the repository and its limits")]
+    NotAccepted {
+        /// What was pushed.
+        what: String,
+        /// What the registry said.
+        cause: String,
+    },
+}
+
+/// The repository to push to.
+pub struct PushTarget {
+    http: Client,
+    base: String,
+    name: String,
+    login: Option<Login>,
+    /// The `Authorization` value that was accepted last.
+    authorization: Mutex<Option<String>>,
+}
+
+impl PushTarget {
+    /// The repository that a reference names. Sends a request only to a registry on loopback, to learn its scheme.
+    ///
+    /// # Errors
+    /// When authorities or proxies of the settings cannot be used.
+    pub fn new(config: &RegistryConfig, reference: &Reference) -> Result<Self, PushError> {
+        let host = host_of(reference);
+        let settings = Settings { extra_roots: config.ca_pem.clone(), ..Settings::default() };
+        let http = Client::with_resolver(&settings, AddressGuard::new(config.addresses.clone()));
+        let http = http.map_err(|e| SourceError::Setup { what: reference.to_string(), cause: e.to_string() })?;
+        Ok(PushTarget {
+            base: format!("{}://{host}", http.scheme(host, config.plain_http.iter().any(|named| named == host))),
+            http,
+            name: reference.repository().to_owned(),
+            login: config.credentials.login(reference).cloned(),
+            authorization: Mutex::new(None),
+        })
+    }
+
+    /// Pushes a blob, unless the registry has it.
+    ///
+    /// # Errors
+    /// When the registry does not answer or does not take it.
+    pub fn blob(&self, bytes: &[u8]) -> Result<Digest, PushError> {
+        let digest = sha256(bytes);
+        let what = format!("blob {digest}");
+        let known = self.send("HEAD", &format!("{}/v2/{}/blobs/{digest}", self.base, self.name), "", &[], &what)?;
+        if known.status() == 200 {
+            return Ok(digest);
+        }
+        let begun = self.send("POST", &format!("{}/v2/{}/blobs/uploads/", self.base, self.name), "", &[], &what)?;
+        let begun = accepted(begun, &what)?;
+        let location = begun.headers().get("location").and_then(|l| l.to_str().ok()).unwrap_or_default();
+        let place = match location {
+            path if path.starts_with('/') => format!("{}{path}", self.base),
+            url => url.to_owned(),
+        };
+        // An upload over plain HTTP could be replaced on its way, and would carry what is not public.
+        if !(place.starts_with("https://") || place.starts_with("http://") && self.base.starts_with("http://")) {
+            let cause = "its answer has no upload location that is reached over https".to_owned();
+            return Err(PushError::NotAccepted { what, cause });
+        }
+        let separator = if place.contains('?') { '&' } else { '?' };
+        let url = format!("{place}{separator}digest={}", auth::encode(digest.as_str()));
+        accepted(self.send("PUT", &url, "application/octet-stream", bytes, &what)?, &what)?;
+        Ok(digest)
+    }
+
+    /// Pushes a manifest under a tag or its digest.
+    ///
+    /// # Errors
+    /// As for [`PushTarget::blob`].
+    pub fn manifest(&self, selector: &str, media_type: &str, bytes: &[u8]) -> Result<Digest, PushError> {
+        let url = format!("{}/v2/{}/manifests/{selector}", self.base, self.name);
+        let what = format!("manifest {selector}");
+        accepted(self.send("PUT", &url, media_type, bytes, &what)?, &what)?;
+        Ok(sha256(bytes))
+    }
+
+    /// Sends a request; authenticates and sends it again if the registry asks for that.
+    fn send(
+        &self,
+        method: &str,
+        url: &str,
+        media_type: &str,
+        body: &[u8],
+        what: &str,
+    ) -> Result<Response<Body>, PushError> {
+        let response = self.once(method, url, media_type, body, what)?;
+        if response.status() != 401 {
+            return Ok(response);
+        }
+        let headers = response.headers().get_all("www-authenticate");
+        let challenge = headers.iter().filter_map(|h| h.to_str().ok()).find_map(auth::parse);
+        let authorization = self.authorize(challenge, what)?;
+        *self.authorization.lock() = Some(authorization);
+        self.once(method, url, media_type, body, what)
+    }
+
+    fn once(
+        &self,
+        method: &str,
+        url: &str,
+        media_type: &str,
+        body: &[u8],
+        what: &str,
+    ) -> Result<Response<Body>, PushError> {
+        let mut request = Request::builder().method(method).uri(url);
+        if !media_type.is_empty() {
+            request = request.header("Content-Type", media_type);
+        }
+        // Only to the registry itself: an upload location may be another host, which must not get the login.
+        let own = url.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'));
+        let authorization = self.authorization.lock().clone();
+        if let Some(value) = authorization.filter(|_| own) {
+            request = request.header("Authorization", value);
+        }
+        let malformed =
+            |e| PushError::NotAccepted { what: what.to_owned(), cause: format!("it names no address: {url}: {e}") };
+        let request = request.body(body).map_err(malformed)?;
+        Ok(self.http.run(request).map_err(|e| not_reached(url, self.http.failure(url, &e)))?)
+    }
+
+    fn authorize(&self, challenge: Option<Challenge>, what: &str) -> Result<String, PushError> {
+        match (challenge, &self.login) {
+            (Some(Challenge::Basic), Some(login)) => Ok(basic(login)),
+            (Some(Challenge::Bearer(parameters)), _) => self.token(&parameters, what),
+            _ => Err(login(what, format!("{} wants a login", self.base))),
+        }
+    }
+
+    fn token(&self, parameters: &auth::Parameters, what: &str) -> Result<String, PushError> {
+        let realm = parameters.get("realm").map(String::as_str).unwrap_or_default();
+        if !(realm.starts_with("https://") || realm.starts_with("http://") && self.base.starts_with("http://")) {
+            return Err(login(what, format!("its token service {realm:?} is not reached over https")));
+        }
+        let scope = auth::encode(&format!("repository:{}:pull,push", self.name));
+        let service = parameters.get("service").map(|s| format!("&service={}", auth::encode(s))).unwrap_or_default();
+        // A realm may have a query of its own.
+        let separator = if realm.contains('?') { '&' } else { '?' };
+        let url = format!("{realm}{separator}scope={scope}{service}");
+        let mut request = self.http.get(&url);
+        if let Some(login) = &self.login {
+            request = request.header("Authorization", basic(login));
+        }
+        let mut response = request.call().map_err(|e| not_reached(&url, self.http.failure(&url, &e)))?;
+        let text = response.body_mut().read_to_string().unwrap_or_default();
+        let body: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        let token = ["token", "access_token"].iter().find_map(|key| body.get(key)?.as_str());
+        let none = || login(what, format!("its token service answers {} without a token", response.status().as_u16()));
+        Ok(format!("Bearer {}", token.ok_or_else(none)?))
+    }
+}
+
+fn login(what: &str, cause: String) -> PushError {
+    PushError::Login { what: what.to_owned(), cause }
+}
+
+fn accepted(mut response: Response<Body>, what: &str) -> Result<Response<Body>, PushError> {
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let status = response.status().as_u16();
+    let text = response.body_mut().read_to_string().unwrap_or_default();
+    let cause = format!("it answers {status}: {}", text.chars().take(QUOTED).collect::<String>());
+    let cause = cause.trim_end_matches([':', ' ', '\n']).to_owned();
+    match status {
+        401 | 403 => Err(login(what, cause)),
+        _ => Err(PushError::NotAccepted { what: what.to_owned(), cause }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::registry::credentials::Credentials;
+    use tidewaiter_testkit::authority::Authority;
+    use tidewaiter_testkit::registry::Registry;
+
+    const TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+
+    #[test]
+    fn pushes_over_tls_without_and_with_a_login() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let authority = Authority::new();
+        let (private, plain, closed) = (Registry::start_tls(&authority), Registry::start(), Registry::start());
+        closed.require_login("robot", "secret");
+        let trusting =
+            RegistryConfig { ca_pem: vec![authority.pem().as_bytes().to_vec()], ..RegistryConfig::default() };
+        let auths = |registry: &Registry, user: &str| {
+            let json = format!(r#"{{"auths":{{"{}":{{"username":"{user}","password":"secret"}}}}}}"#, registry.host());
+            RegistryConfig { credentials: Credentials::parse(json.as_bytes()).unwrap(), ..RegistryConfig::default() }
+        };
+        let check = |registry: &Registry, config: &RegistryConfig, expected: Result<(), &str>| {
+            let reference: Reference = format!("{}/app:v1", registry.host()).parse().unwrap();
+            let push = || {
+                let target = PushTarget::new(config, &reference)?;
+                target.blob(b"bytes")?;
+                target.blob(b"bytes")?;
+                target.manifest("v1", TYPE, b"{}")
+            };
+            match (push(), expected) {
+                (Ok(digest), Ok(())) => assert_eq!(digest, sha256(b"{}")),
+                (Err(error), Err(cause)) => assert!(error.to_string().contains(cause), "{error}"),
+                (found, expected) => panic!("{found:?}, not {expected:?}"),
+            }
+        };
+        check(&private, &trusting, Ok(()));
+        check(&private, &RegistryConfig::default(), Err("signed by no authority that is trusted here"));
+        check(&plain, &trusting, Ok(()));
+        check(&closed, &RegistryConfig::default(), Err("wants a login); store a login that may push"));
+        check(&closed, &auths(&closed, "other"), Err("it answers 401); store a login that may push"));
+        check(&closed, &auths(&closed, "robot"), Ok(()));
+    }
+}
