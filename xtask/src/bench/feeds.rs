@@ -48,7 +48,7 @@ struct BenchFeeds {
 struct Build {
     name: String,
     sample: Sample,
-    /// The last line of its messages, where it failed.
+    /// What it said, where it failed.
     said: String,
 }
 
@@ -116,7 +116,7 @@ fn sizes(db: &Path) -> Result<(Vec<Figure>, Meta)> {
 fn judged(builds: &[Build], scale: f64) -> Vec<Figure> {
     let [full, unchanged, changed, other @ ..] = builds else { return Vec::new() };
     let seconds = |ms: f64| ms / 1000.0;
-    let mib = |sample: &Sample| database::ratio(usize::try_from(sample.rss_peak).unwrap_or(usize::MAX), 1 << 20);
+    let mib = |sample: &Sample| database::ratio(usize::try_from(sample.rss_peak >> 20).unwrap_or(usize::MAX), 1);
     let mut figures = vec![
         Figure::new("build: resident memory, peak", mib(&full.sample), "MiB").at_most(512.0),
         Figure::new("build: CPU", seconds(full.sample.cpu_ms), "s").at_most(240.0 * scale.max(0.05)),

@@ -147,7 +147,7 @@ impl PartBuilder {
             }
         }
         let Buffers { key, value, content } = &mut self.buffers;
-        (key.clear(), value.clear());
+        [&mut *key, &mut *value].into_iter().for_each(Vec::clear);
         coding::advisory_key(key, &advisory.id, release(&advisory.affected));
         value.push(if is_unnamed { UNNAMED } else { FINAL });
         coding::bytes(value, &details);
@@ -303,7 +303,7 @@ impl Joined {
 
     fn row(&mut self, row: &PackedRow<'_>, rows: &mut RowCounts) -> io::Result<()> {
         let Buffers { key, value, .. } = &mut self.buffers;
-        (key.clear(), value.clear());
+        [&mut *key, &mut *value].into_iter().for_each(Vec::clear);
         coding::row_key(key, row);
         coding::number(value, self.count.into());
         value.extend_from_slice(row.content);

@@ -117,7 +117,7 @@ const KERNEL_VERSIONS: usize = 160;
 /// A record of Ubuntu's OSV feed; one in six is of the kernel and lists 8,000 versions.
 pub(super) fn ubuntu(number: usize) -> (String, String) {
     let mut dice = Dice::of(1, number);
-    let is_kernel = number % 6 == 0;
+    let is_kernel = number.is_multiple_of(6);
     let mut affected = Vec::new();
     for (place, product) in UBUNTU.iter().enumerate() {
         let packages: Vec<String> = match is_kernel {
@@ -166,7 +166,7 @@ pub(super) fn ubuntu(number: usize) -> (String, String) {
 /// A record of npm's OSV feed: one in thirty is a vulnerability, the others are malware.
 pub(super) fn npm(number: usize) -> (String, String) {
     let mut dice = Dice::of(2, number);
-    let is_malware = number % 30 != 0;
+    let is_malware = !number.is_multiple_of(30);
     let package = format!("{}-{}-{}", dice.one(&WORDS), dice.one(&WORDS), number / 2);
     let (id, summary, aliases, ranges, severity) = if is_malware {
         let (range, none) = ("", "");
