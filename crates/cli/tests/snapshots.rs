@@ -215,8 +215,10 @@ fn databases() {
     let record = fs::read_to_string(machine.dir.path().join("advisories/CVE-2025-0004.json")).unwrap();
     machine.write("advisories/CVE-2025-0004.json", &record.replace("1.3.0", "1.4.0"));
     machine.write("advisories/new.json", &record.replace("2025-0004", "2025-0007").replace("left-pad", "is-even"));
+    machine.write("advisories/pypi.json", &record.replace("2025-0004", "2025-0008").replace("\"npm\"", "\"PyPI\""));
     let feeds = fs::read_to_string(machine.dir.path().join("feeds.toml")).unwrap();
-    machine.write("feeds.toml", &feeds.replace("\"npm\"]", "\"npm\", \"PyPI\"]"));
+    // Complete for two more ecosystems, of which one has no rows.
+    machine.write("feeds.toml", &feeds.replace("\"npm\"]", "\"npm\", \"PyPI\", \"Hex\"]"));
     assert_snapshot!("db_build", machine.run(&["db", "build", "--feeds", "feeds.toml", "--db", "new.db"]));
     assert_snapshot!("db_diff", machine.run(&["db", "diff", "old.db", "new.db"]));
     assert_snapshot!("db_diff_same", machine.run(&["db", "diff", "old.db", "old.db"]));

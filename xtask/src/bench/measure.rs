@@ -44,7 +44,7 @@ pub(crate) struct ProcessLimits {
     pub(crate) cpu_seconds: Option<u64>,
 }
 
-/// Runs a command within limits, which a shell sets before it becomes the command. Returns the last line of its messages too,
+/// Runs a command within limits, which a shell sets before it becomes the command. Returns the cause among its messages too,
 /// which are written to `messages`.
 pub(crate) fn run_limited(command: &Command, messages: &Path, limits: ProcessLimits) -> Result<(Sample, String)> {
     let limit = |flag: &str, value: Option<u64>| value.map_or(String::new(), |v| format!("ulimit {flag} {v}; "));
@@ -56,8 +56,9 @@ pub(crate) fn run_limited(command: &Command, messages: &Path, limits: ProcessLim
     let file = File::create(messages).with_context(|| messages.display().to_string())?;
     let sample = measured(&mut shell, file.into())?;
     let said = fs::read_to_string(messages).unwrap_or_default();
-    let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-    Ok((sample, last.to_owned()))
+    let is_cause = |line: &&str| line.starts_with("error") || line.contains("panicked at");
+    let cause = said.lines().find(is_cause).or_else(|| said.lines().last()).unwrap_or_default();
+    Ok((sample, cause.to_owned()))
 }
 
 /// Runs a command to its end and drops its output.

@@ -277,12 +277,12 @@ const RED_HAT: [&str; 12] = [
 ];
 const ARCHES: [&str; 5] = ["x86_64", "aarch64", "s390x", "ppc64le", "src"];
 
-/// A VEX document of Red Hat: most are short, one in fifty lists thousands of builds.
+/// A VEX document of Red Hat: most are short, one in fifty lists hundreds of builds.
 pub(super) fn vex(number: usize) -> (String, String) {
     let mut dice = Dice::of(4, number);
     let (products, builds) = match number % 50 {
-        0 => (RED_HAT.len(), 30),
-        1..=7 => (8, 8),
+        0 => (RED_HAT.len(), 12),
+        1..=7 => (8, 4),
         _ => (3, 0),
     };
     let id = cve(number);
