@@ -70,13 +70,13 @@ pub(super) fn run(args: &UpdateArgs, out: &mut dyn Write) -> Result<Exit> {
     let current = Database::open(&path).ok().map(|found| found.info());
     let updater = Updater { args, path, current, key };
     let update = match &source {
-        oci if oci.starts_with(artifact::SCHEME) => updater.from_registry(oci),
-        url if url.starts_with("https://") || url.starts_with("http://") => updater.from_web(url),
+        oci if oci.starts_with(artifact::SCHEME) => updater.take_from_registry(oci),
+        url if url.starts_with("https://") || url.starts_with("http://") => updater.take_from_web(url),
         other if other.contains("://") => Err(UsageError(format!(
             "{other}: not a source; name one as oci://REGISTRY/REPOSITORY:TAG, https://… or a file"
         ))
         .into()),
-        file => updater.from_file(file, Path::new(file)),
+        file => updater.take_from_file(file, Path::new(file)),
     };
     let (info, what) = match update? {
         Update::Current(info) => (info, "already current"),
@@ -90,7 +90,7 @@ pub(super) fn run(args: &UpdateArgs, out: &mut dyn Write) -> Result<Exit> {
 }
 
 impl Updater<'_> {
-    fn from_registry(&self, address: &str) -> Result<Update> {
+    fn take_from_registry(&self, address: &str) -> Result<Update> {
         let reference = artifact::reference(address).map_err(UsageError)?;
         let repository = ArtifactRepository::new(&self.args.registry.config(&reference)?, &reference)?;
         let (bytes, digest) = repository.manifest()?;
@@ -131,7 +131,7 @@ impl Updater<'_> {
         bail!("no signature of it is by this key; {advice}")
     }
 
-    fn from_web(&self, url: &str) -> Result<Update> {
+    fn take_from_web(&self, url: &str) -> Result<Update> {
         let settings = Settings { extra_roots: self.args.registry.ca_pem()?, total: None };
         let client = Client::new(&settings)?;
         let part = Part::next_to(&self.path);
@@ -140,10 +140,10 @@ impl Updater<'_> {
             Some(_) => Some(small(&client, &format!("{url}.sig"))?),
             None => None,
         };
-        self.from_bytes(url, &part.0, signed)
+        self.take_bytes(url, &part.0, signed)
     }
 
-    fn from_file(&self, name: &str, path: &Path) -> Result<Update> {
+    fn take_from_file(&self, name: &str, path: &Path) -> Result<Update> {
         let sig = format!("{name}.sig");
         let signed = match &self.key {
             Some(_) => Some(fs::read_to_string(&sig).with_context(|| {
@@ -151,11 +151,11 @@ impl Updater<'_> {
             })?),
             None => None,
         };
-        self.from_bytes(name, path, signed)
+        self.take_bytes(name, path, signed)
     }
 
     /// Takes a file, compressed or not.
-    fn from_bytes(&self, name: &str, path: &Path, signed: Option<String>) -> Result<Update> {
+    fn take_bytes(&self, name: &str, path: &Path, signed: Option<String>) -> Result<Update> {
         let io = |e: io::Error| UsageError(format!("{}: {e}", path.display()));
         if let (Some(key), Some(signed)) = (&self.key, signed) {
             let bytes = fs::read(path).map_err(io)?;
