@@ -39,6 +39,10 @@ fn installation_arguments_and_feeds() {
     let keys = ["get", "configmap", "feeds", "-n", "tidewaiter-system", "-o", "jsonpath={.data}{.binaryData}"];
     let map = lab.admin(&keys).ok();
     assert!(map.contains("feeds.toml") && map.contains("advisories.tar.gz"), "{map:.200}");
+    lab.shell(&folder, &readme::script(&readme(), "source")).ok();
+    let env = server(".containers[?(@.name==\"database\")].env");
+    assert!(env.contains("TIDEWAITER_DB_SOURCE") && env.contains("oci://registry.example/team/tidewaiter-db"), "{env}");
+    assert_eq!(server(".containers[?(@.name==\"tidewaiter\")].env"), "", "the server is not concerned");
     let said = lab.build_database(&folder.join("feeds.toml"));
     assert!(said.contains("8 advisories"), "{said}");
 }

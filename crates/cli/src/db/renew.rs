@@ -1,4 +1,4 @@
-//! `kubectl scan db renew`: builds or downloads the database on a schedule (ADR 0013).
+//! `kubectl scan db renew`: builds or downloads the database on a schedule (ADR 0012).
 //!
 //! ```text
 //! look: age, source, feeds → due? → `db update` or `db build`, in a process of its own → the file is replaced, or is as it was
