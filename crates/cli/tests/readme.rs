@@ -121,7 +121,8 @@ fn the_workflow_publishes_a_database() {
     let workflow = fs::read_to_string(root().join("integrations/database.yml")).unwrap();
     let (_, step) = workflow.split_once("- name: Build and push").unwrap();
     let (_, lines) = step.split_once("run: |\n").unwrap();
-    let script: String = lines.lines().map(|line| format!("{}\n", line.strip_prefix("        ").unwrap_or(line))).collect();
+    let script: String =
+        lines.lines().map(|line| format!("{}\n", line.strip_prefix("        ").unwrap_or(line))).collect();
     let run = |key: &str| {
         let variables = format!("export OWNER=Team REGISTRY=registry.example DATABASE_KEY='{key}'\n");
         laptop.shell(&(variables + &script)).ok()
