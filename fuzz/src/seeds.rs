@@ -1,11 +1,11 @@
 //! Sound inputs, made in code.
 
-/// For all analyzers of JSON at once.
+/// One for all analyzers of JSON.
 pub(crate) const JSON: &str = r#"{"name":"a","version":"1","bomFormat":"CycloneDX","components":[{"purl":"pkg:npm/a@1"}],
     "runtimeTarget":{"name":"T/x"},"targets":{"T/x":{"A/1":{"runtime":{"a":{}}}}},"libraries":{"A/1":{"type":"package"}},
     "packages":[{"name":"a/b","version":"v1"}],
     "pins":[{"location":"https://x.example/a/b.git","state":{"version":"1"}}]}"#;
-/// For all analyzers of text at once.
+/// One for all analyzers of text.
 pub(crate) const TEXT: &str = "Package: a\nVersion: 1\nBuilt: x\n\n%NAME%\na\n\n%VERSION%\n1-1\n\n# stub: a 1 ruby lib\n  s.name = \"a\"\n\
     {application,a,[{vsn,\"1\"}]}.\n{<<\"name\">>,<<\"a\">>}.\n[[deps.A]]\nuuid = \"a\"\nversion = \"1\"\n";
 

@@ -94,7 +94,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     (
         "crates/crd/src",
-        &["names schema workload_kind", "allowlist approval condition", "image_scan policy workload_scan"],
+        &["names schema time workload_kind", "allowlist approval condition", "image_scan policy workload_scan"],
     ),
     (
         "crates/server/src",

@@ -101,7 +101,7 @@ impl<'a> ZipArchive<'a> {
             STORED => Err(ZipError::TooLarge),
             DEFLATED => {
                 let claimed = usize::try_from(entry.size.min(max)).unwrap_or_default();
-                // All at once: growing would for a moment need twice the memory. What is only claimed is never touched.
+                // In one allocation: growing would for a moment need twice the memory. What is only claimed is never touched.
                 let mut out = Vec::with_capacity(claimed);
                 let read = DeflateDecoder::new(stored).take(max.saturating_add(1)).read_to_end(&mut out);
                 let read = read.map_err(|_| ZipError::Corrupt("compressed data"))?;

@@ -31,7 +31,7 @@ pub(crate) enum ClusterUnavailable {
     #[error("the cluster cannot be used ({0}); check it with: kubectl cluster-info")]
     NoAnswer(String),
     /// The API server refuses the user.
-    #[error("the cluster refuses ({0}); log in again, or choose another context: kubectl config get-contexts")]
+    #[error("the cluster denies access ({0}); log in again, or choose another context: kubectl config get-contexts")]
     Refused(String),
     /// The cluster does not have the custom resources.
     #[error(
@@ -44,7 +44,7 @@ pub(crate) enum ClusterUnavailable {
 pub(crate) struct Cluster {
     runtime: Runtime,
     pub(crate) client: Client,
-    /// For the server's API, without retries: if it is down, the user wants to know at once.
+    /// For the server's API, without retries: if it is down, the user wants to know immediately.
     without_retries: Client,
     pub(crate) namespace: String,
     server: Option<String>,

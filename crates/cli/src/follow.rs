@@ -58,7 +58,7 @@ pub(crate) async fn start(cluster: &Cluster, image: &str, secrets: &[String]) ->
             api.create(&PostParams::default(), &ImageScan::new(&name, spec)).await
         }
     };
-    asked.context("asking for the scan")
+    asked.context("requesting the scan")
 }
 
 /// Waits until the requested scan ends.

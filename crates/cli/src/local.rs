@@ -19,7 +19,7 @@ use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::source::{Image, base, containerd, directory, docker_archive, oci_layout, registry};
 
-/// Layers read at once: each has its own buffers (some MiB) and its own connection to the registry.
+/// Layers read concurrently: each has its own buffers (some MiB) and its own connection to the registry.
 const THREADS: usize = 4;
 
 impl LocalArgs {

@@ -122,7 +122,7 @@ pub(crate) struct FeedProgress {
     state: Mutex<FeedsRead>,
 }
 
-/// Several feeds are read at once, so the line is made of all of them.
+/// Several feeds are read concurrently, so the line is made of all of them.
 #[derive(Default)]
 struct FeedsRead {
     done: usize,

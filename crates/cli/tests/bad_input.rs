@@ -45,7 +45,7 @@ impl Machine {
         run(&mut command)
     }
 
-    /// Scans an image and checks the exit code and the words that must be told.
+    /// Scans an image and checks the exit code and the words that must be printed.
     #[track_caller]
     fn check(&self, args: &[&str], code: i32, words: &[&str]) {
         let mut all = vec!["image"];
@@ -191,7 +191,7 @@ fn databases_and_feeds() {
     build(&feed("path = \"gone\""), 3, &["feed f", "gone"]);
     build(&feed("url = \"ftp://x\""), 2, &["path or an http(s) url"]);
     build(&feed("url = \"http://127.0.0.1:1/x.zip\"\nmax_bytes = 10"), 3, &["feed f", "127.0.0.1:1"]);
-    // Told to, it keeps what is there and lets its caller go on.
+    // With that option it keeps what is there and lets its caller go on.
     let args =
         ["db", "build", "--keep-going", "--feeds", &feed("path = \"gone\""), "--db", &machine.path("tidewaiter.db")];
     assert!(machine.scan(&args).ok().contains("gone"));

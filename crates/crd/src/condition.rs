@@ -1,6 +1,6 @@
 //! Conditions, as every Kubernetes object has them (API conventions, "Typical status properties").
 
-use crate::ObjectTime;
+use crate::time::ObjectTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidewaiter_core::status::ImageStatus;

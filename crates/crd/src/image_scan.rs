@@ -122,7 +122,7 @@ impl ImageScanStatus {
     }
 
     /// The last completed result, if it is valid for a generation although a newer scan runs: a workload that requested
-    /// that generation does not wait for a rescan that somebody else requested later.
+    /// that generation does not wait for a rescan that another one requested later.
     pub fn last_valid(&self, generation: i64) -> Option<ImageScanStatus> {
         let counts = self.counts.filter(|_| self.image_status == ImageStatus::Scanning)?;
         let verdict = self.verdict.filter(|_| self.observed_generation >= generation)?;

@@ -15,7 +15,7 @@ pub const HELD: &str = "tidewaiter.dev/held-for";
 pub const USER_PAUSE: &str = "tidewaiter.dev/user-pause";
 /// Type of the condition on workloads.
 pub const CONDITION: &str = "tidewaiter.dev/ImageApproved";
-/// Annotation of a ReplicaSet; a change of it makes the ReplicaSet controller retry at once. It has no other meaning.
+/// Annotation of a ReplicaSet; a change of it makes the ReplicaSet controller retry immediately. It has no other meaning.
 pub const NUDGED: &str = "tidewaiter.dev/nudged";
 
 // Objects of tidewaiter's own.

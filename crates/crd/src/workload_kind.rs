@@ -7,7 +7,7 @@ use std::fmt;
 
 /// The kind of a workload, as Kubernetes writes it.
 ///
-/// Any controller may own Pods, also one of a custom resource that nobody here has heard of: the type is open, and its
+/// Any controller may own Pods, also one of a custom resource that is not known here: the type is open, and its
 /// schema is a plain string.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]

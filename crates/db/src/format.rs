@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-/// The first bytes of every database, so that another file is recognised at once.
+/// The first bytes of every database, so that another file is refused before anything else is read.
 pub(crate) const MAGIC: [u8; 8] = *b"TIDEWVDB";
 /// The version of this layout. It rises whenever an older program would misread a newer file.
 pub(crate) const VERSION: u32 = 2;

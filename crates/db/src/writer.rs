@@ -39,7 +39,7 @@ pub struct BuildInput {
 /// When the file system refuses, or the input exceeds the format's limits.
 pub fn write(path: &Path, input: &BuildInput) -> Result<(), DatabaseError> {
     let bytes = Builder::new(path).build(input)?;
-    // Synced: a database that a power failure truncates would be refused as corrupt until somebody builds a new one.
+    // Synced: a database that a power failure truncates would be refused as corrupt until a new one is built.
     tidewaiter_io::replace(path, |file| file.write_all(&bytes).and_then(|()| file.sync_all()))
         .map_err(|source| DatabaseError::Io { path: path.to_owned(), source })
 }

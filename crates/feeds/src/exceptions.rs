@@ -1,7 +1,7 @@
 //! Files of exceptions: VEX documents, the ignore files of other scanners, and our own.
 //!
 //! A file is recognised by its name, else by its content. A rule that is not understood is an error: an ignore file that is
-//! read in part would suppress findings that nobody meant to suppress, or show those that somebody did.
+//! read in part would suppress findings that its author did not mean to suppress, or show those that they did.
 
 mod csaf;
 mod cyclonedx;

@@ -156,6 +156,7 @@ fn too_large(name: &str) -> io::Error {
 mod tests {
     use super::*;
     use std::io::{Cursor, Write as _};
+    use tidewaiter_testkit::upstream::{bzip2, gzip};
 
     /// "name content" of each document of a file with this name, then the error.
     fn read(name: &str, bytes: &[u8]) -> Vec<String> {
@@ -171,18 +172,6 @@ mod tests {
 
     fn check(name: &str, bytes: &[u8], expected: &[&str]) {
         assert_eq!(read(name, bytes), expected, "{name}");
-    }
-
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        out.write_all(bytes).unwrap();
-        out.finish().unwrap()
-    }
-
-    fn bzip2(bytes: &[u8]) -> Vec<u8> {
-        let mut out = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
-        out.write_all(bytes).unwrap();
-        out.finish().unwrap()
     }
 
     /// Files, a directory and a link, `b.json` first; each file's content is compressed in its own way.

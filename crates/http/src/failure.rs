@@ -16,7 +16,7 @@ pub struct RequestFailure {
 /// Kinds of causes, each with its own next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// The server does not speak TLS.
+    /// The server does not use TLS.
     PlainHttp,
     /// The server's certificate is not signed by a trusted authority, or is for another name or time.
     Certificate,
@@ -65,9 +65,7 @@ impl RequestFailure {
     pub(crate) fn of(error: &ureq::Error, proxy: Option<&Named>) -> Self {
         let tls = tls(error);
         let (kind, cause) = match (error, &tls) {
-            (_, Some(rustls::Error::InvalidMessage(_))) => {
-                (FailureKind::PlainHttp, "it speaks plain HTTP, or something else that is not TLS".to_owned())
-            }
+            (_, Some(rustls::Error::InvalidMessage(_))) => (FailureKind::PlainHttp, "it does not use TLS".to_owned()),
             (_, Some(rustls::Error::InvalidCertificate(why))) => (FailureKind::Certificate, certificate(why)),
             (_, Some(rustls::Error::General(why))) => {
                 (FailureKind::Certificate, format!("no authority could be loaded to verify its certificate ({why})"))

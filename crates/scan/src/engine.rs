@@ -23,7 +23,7 @@ use tidewaiter_core::report::{ImageInfo, Inventory, LayerInfo};
 pub struct ScanOptions<'a> {
     /// What the image may cost.
     pub limits: Limits,
-    /// Maximum number of layers that are read at once.
+    /// Maximum number of layers that are read concurrently.
     pub threads: usize,
     /// Set by the caller to stop.
     pub cancel: &'a AtomicBool,

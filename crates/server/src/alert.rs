@@ -107,7 +107,7 @@ impl AlertChannel {
     }
 
     async fn deliver_to_all(self, alert: Alert, receivers: Vec<AlertReceiver>) {
-        // All at once: a receiver that is away does not delay the others.
+        // Concurrently: an unreachable receiver does not delay the others.
         futures::future::join_all(receivers.iter().map(|receiver| deliver(&receiver.url, &alert.event))).await;
         {
             let mut progress = self.progress.lock();
@@ -134,7 +134,7 @@ async fn deliver(url: &str, event: &Value) {
         }
         tokio::time::sleep(pause).await;
     }
-    tracing::error!("alert not delivered to {url} in {MAX_ATTEMPTS} attempts: given up");
+    tracing::error!("alert not delivered to {url} in {MAX_ATTEMPTS} attempts; giving up");
 }
 
 fn post(url: &str, body: &str) -> Result<(), String> {

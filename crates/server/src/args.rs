@@ -50,14 +50,14 @@ pub(crate) struct ServeArgs {
     /// URL at which the API server reaches the webhooks, when not through the Service: https://HOST:PORT
     #[arg(long, value_name = "URL")]
     pub(crate) webhook_url: Option<String>,
-    /// Namespace that is never touched, like the server's own
+    /// Namespace to exclude, in addition to the server's own
     #[arg(
         long = "exclude-namespace",
         value_name = "NAME",
         default_values = ["kube-system", "kube-public", "kube-node-lease"]
     )]
     pub(crate) excluded: Vec<String>,
-    /// Private network in which registries may be, as 10.0.0.0/8
+    /// Private network that registries may be in, such as 10.0.0.0/8
     #[arg(long = "allow-registry-network", value_name = "CIDR")]
     pub(crate) allowed_networks: Vec<IpNet>,
     /// Registry that is reached over plain HTTP, as host:port

@@ -41,7 +41,7 @@ use std::time::Duration;
 const AFTER_CONFLICT: Duration = Duration::from_millis(50);
 /// Requeue after any other error: the API server is asked again soon, and not hammered while it is down.
 const AFTER_ERROR: Duration = Duration::from_secs(2);
-/// Objects of one kind reconciled at once: more only wait for the API server's own limits.
+/// Objects of one kind that are reconciled concurrently: more only wait for the API server's own limits.
 const CONCURRENCY: u16 = 16;
 /// ImageScans are reconciled without bound: most reconciliations only compare, and scans are bounded by their slots, where an
 /// urgent one overtakes others that wait.

@@ -17,7 +17,7 @@ fn described(error: &kube::Error) -> String {
 }
 
 impl ReconcileError {
-    /// Whether somebody else wrote at the same time: another version, or a failed test of a JSON patch. API servers word
+    /// Whether another client wrote at the same time: another version, or a failed test of a JSON patch. API servers word
     /// the latter differently; from 1.37 on it is a refusal as invalid that names neither object nor cause, unlike those of
     /// refused fields and of webhooks.
     pub(crate) fn is_conflict(&self) -> bool {

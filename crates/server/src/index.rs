@@ -152,7 +152,7 @@ impl Index {
         pod_owner(pod, namespace, set.as_deref())
     }
 
-    /// The pinned images of a Pod that may run at once.
+    /// The pinned images of a Pod that may run immediately.
     pub(crate) fn allowed_pins(&self, pod: &Pod, namespace: &str) -> Option<BTreeMap<String, String>> {
         let wanted = images::of(pod.spec.as_ref()?);
         let (workload, template) = match self.pod_owner(pod, namespace) {
@@ -305,7 +305,7 @@ impl Index {
 
 /// Looks at a store until it shows a write: a watch is milliseconds behind. After a second something else was written, and
 /// that is reconciled anyway.
-const SETTLE_LOOKS: u32 = 500;
+const SETTLE_ATTEMPTS: u32 = 500;
 const SETTLE_PAUSE: Duration = Duration::from_millis(2);
 
 /// Waits until a store shows a write of the server's own, so that the next reconciliation does not decide on what was
@@ -315,7 +315,7 @@ where
     K: Resource<DynamicType = ()> + Clone,
 {
     let key = ObjectRef::from_obj(written);
-    for _ in 0..SETTLE_LOOKS {
+    for _ in 0..SETTLE_ATTEMPTS {
         if store.get(&key).is_some_and(|seen| version(&*seen) >= version(written)) {
             return;
         }

@@ -4,7 +4,7 @@
 //! retain what runs in namespaces that become enforced → webhooks → policies → bindings → in force
 //! ```
 //!
-//! Everything is applied again when policies change, and every minute, so that objects that somebody deleted are restored.
+//! Everything is applied again when policies change, and every minute, so that deleted objects are restored.
 
 pub(crate) mod certificate;
 mod manifests;
@@ -31,10 +31,10 @@ use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanSpec;
 use tidewaiter_crd::names::{FIELD_MANAGER, NAMESPACE};
 
-/// Pause between two applications of everything: as long as somebody's deletion may last.
+/// Pause between two applications of everything: as long as a deletion may last.
 const APPLY_PAUSE: Duration = Duration::from_secs(60);
 /// Policies are in force within a second or two; on a busy API server within some more.
-const IN_FORCE_LOOKS: u32 = 300;
+const IN_FORCE_ATTEMPTS: u32 = 300;
 const IN_FORCE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Registers everything and waits until it is in force.
@@ -50,7 +50,7 @@ async fn in_force(ctx: &ServerContext) -> Result<()> {
     let spec = ImageScanSpec { image: "none".to_owned(), platforms: vec![], pull_secrets: vec![], rescan: None };
     let probe = ImageScan::new("in-force", spec);
     let dry = PostParams { dry_run: true, field_manager: None };
-    for _ in 0..IN_FORCE_LOOKS {
+    for _ in 0..IN_FORCE_ATTEMPTS {
         match api.create(&dry, &probe).await {
             Err(kube::Error::Api(status)) if status.message.contains(manifests::IN_FORCE) => return Ok(()),
             Err(error) => return Err(error).context("asking whether the admission policies are in force"),

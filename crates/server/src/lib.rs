@@ -19,7 +19,7 @@
 //! decide                             pure: what images and workloads may do
 //! ```
 //!
-//! Decisions are read from WorkloadScans alone, which nobody else can write. Everything that the server must know after a
+//! Decisions are read from WorkloadScans alone, which no other user can write. Everything that the server must know after a
 //! restart is in objects of the cluster. It never links the feeds, and scans in a process without a token.
 //!
 //! A library, so that `benches` measures the store that the server uses.

@@ -40,7 +40,7 @@ impl RecentApprovals {
 /// The ImageAllowlist that was last written in each namespace.
 #[derive(Debug, Default)]
 pub(crate) struct WrittenAllowlists {
-    /// Held from reading the records to writing the list: an older reading must not overwrite a newer one.
+    /// Locked from reading the records to writing the list: an older reading must not overwrite a newer one.
     pub(crate) turn: tokio::sync::Mutex<()>,
     written: Mutex<BTreeMap<String, ImageAllowlistSpec>>,
 }
@@ -56,7 +56,7 @@ impl WrittenAllowlists {
         self.written.lock().insert(namespace.to_owned(), spec);
     }
 
-    /// Forgets all lists, so that those that somebody deleted are written again.
+    /// Forgets all lists, so that deleted ones are written again.
     pub(crate) fn clear(&self) {
         self.written.lock().clear();
     }

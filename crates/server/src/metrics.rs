@@ -34,7 +34,7 @@ impl Metrics {
         let running = Gauge::default();
         registry.register("workload_transitions", "Changes of a workload's statuses", transitions.clone());
         registry.register("scans", "Finished scans by their image status and reason", scans.clone());
-        registry.register("scans_running", "Scans that run now", running.clone());
+        registry.register("scans_running", "Running scans", running.clone());
         registry.register("admissions", "Admission requests by resource and answer", admissions.clone());
         let database_age = Family::<Labels, Gauge>::default();
         let age = "Seconds since the vulnerability database was built; absent while there is none";

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Settings that hold for the life of the process.
 #[derive(Debug, Clone)]
 pub(crate) struct ServerSettings {
-    /// Namespaces that are never touched.
+    /// Excluded namespaces.
     pub(crate) excluded: Vec<String>,
     /// How registries are reached.
     pub(crate) registries: RegistrySettings,

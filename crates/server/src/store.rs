@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! scan → inventory → put_inventory → inventories (questions of each), bodies, asked (every question once)
-//! database → delta → rematch: asked → inventories whose answers may change → matched again → changed reports
+//! database → delta → rematch: asked → inventories whose answers may change → re-matched → changed reports
 //! ```
 //!
 //! Everything is behind the trait [`Store`]: the server needs one store for all of its replicas, and this one is a file.

@@ -27,7 +27,7 @@ pub fn shared(name: &str) -> Option<PathBuf> {
 /// When the record cannot be written: an uncounted skip is the failure this module is for.
 pub fn skipped(test: &str, reason: &str) {
     match std::env::var_os(RECORD) {
-        // One write of one short line: tests of several processes append at once.
+        // One write of one short line: tests of several processes append concurrently.
         Some(record) => {
             let mut file = File::options().create(true).append(true).open(record).unwrap();
             file.write_all(format!("{test}\t{reason}\n").as_bytes()).unwrap();

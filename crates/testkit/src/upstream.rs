@@ -121,13 +121,15 @@ impl Feed {
     }
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+/// The bytes as one gzip member.
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     out.write_all(bytes).unwrap();
     out.finish().unwrap()
 }
 
-fn bzip2(bytes: &[u8]) -> Vec<u8> {
+/// The bytes as one bzip2 stream.
+pub fn bzip2(bytes: &[u8]) -> Vec<u8> {
     let mut out = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
     out.write_all(bytes).unwrap();
     out.finish().unwrap()

@@ -27,7 +27,8 @@ fn with_the_server_down() {
     // Unknown images are refused, with a next step; so is a digest that is not approved.
     let refused = lab.cluster.apply(&pod("unknown", &good.replace("good", "unknown"))).refused();
     // Two policies refuse it; the API server chooses whose message it returns.
-    let texts = ["not approved here and tidewaiter, which would let the pod wait", "while tidewaiter is away only"];
+    let texts =
+        ["not approved here and tidewaiter, which would let the pod wait", "while tidewaiter is unreachable only"];
     assert!(texts.iter().any(|text| refused.contains(text)), "{refused}");
     // No controller creates a bare Pod again.
     assert!(!refused.contains("starts by itself") && !refused.contains("its controller"), "{refused}");

@@ -56,13 +56,13 @@ fn only_concerned_reports_change() {
     });
     assert_eq!(scan(&lab, &other, "status.finished"), finished, "its report did not change");
     let log = fs::read_to_string(lab.log()).unwrap();
-    assert!(log.contains("changes 1 of 2 inventories (1 were matched again)"), "{log}");
+    assert!(log.contains("changes 1 of 2 inventories (1 re-matched)"), "{log}");
     let report = lab.kubectl(&["scan", "report", &curl]).ok();
     assert!(report.contains("CVE-2026-0001"), "{report}");
     let report = lab.kubectl(&["scan", "report", &other, "-o", "json"]).ok();
     assert!(report.contains(&scan(&lab, &other, "status.database")), "{report}");
 
-    // A database that was replaced while the server was away is found when it is back.
+    // A database that was replaced while the server was down is found when it is back.
     lab.kill_server();
     database(&lab, "8.0");
     lab.start_server();

@@ -20,7 +20,7 @@ fn an_image_that_cannot_be_pulled() {
     assert!(said.text.contains("ImageNotFound"), "{}", said.text);
     let refused = lab.lead(&["scan", "approve", "deployment/app"]).refused();
     assert!(refused.contains("cannot be approved"), "{refused}");
-    // It is pushed; nobody needs to request a scan.
+    // It is pushed; no person needs to request a scan.
     lab.registry.push("app", "v1", &clean().build());
     lab.until("app", "Approved Deployed");
     rolled_out(&lab, "app");

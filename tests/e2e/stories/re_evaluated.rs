@@ -48,7 +48,7 @@ fn a_rollback_to_what_became_critical_is_held() {
     all_run(&lab, "app", |image| image.starts_with(&new));
     lab.kubectl(&["rollout", "resume", "deployment/app"]).refused();
     assert_eq!(lab.field("deployment/app", ".spec.paused"), "true");
-    // Back to what is approved: released at once.
+    // Back to what is approved: released immediately.
     lab.kubectl(&["set", "image", "deployment/app", &format!("app={new}")]).ok();
     rolled_out(&lab, "app");
     lab.until("app", "Approved Deployed");
@@ -88,7 +88,7 @@ fn a_user_cannot_have_less_scanned() {
     });
     lab.until("app", "VulnerabilitiesFound Blocked");
     // Nor by giving the name of an image's scan to the scan of another image. While the server runs it takes the name again
-    // before kubectl does; so it is away, and the attacker succeeds.
+    // before kubectl does; so it is not there, and the attacker succeeds.
     let good = lab.registry.push("good", "v1", &distinct("good"));
     let forged = format!(
         r#"{{"apiVersion":"tidewaiter.dev/v1alpha1","kind":"ImageScan","metadata":{{"name":"{scan}"}},"spec":{{"image":"{good}"}}}}"#

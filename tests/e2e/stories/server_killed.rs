@@ -21,7 +21,7 @@ fn the_server_is_killed_between_every_two_steps() {
     let v1 = lab.registry.push("myapp", "v1", &vulnerable().build());
     let fixed = v1.replace(":v1", ":v1-fixed");
     lab.kill_server();
-    // Created while the server is away: paused afterwards, and no Pod ever ran.
+    // Created while the server is down: paused afterwards, and no Pod ever ran.
     lab.kubectl(&["create", "deployment", "myapp", &format!("--image={v1}")]).ok();
     lab.start_server();
     lab.until("myapp", "VulnerabilitiesFound Blocked");
@@ -47,7 +47,7 @@ fn the_server_is_killed_between_every_two_steps() {
     assert_ne!(ever_scheduled(&lab), "", "what runs was scheduled, and its Events show that");
 }
 
-/// An approval is given while the server is away.
+/// An approval is given while the server is down.
 #[test]
 fn an_approval_from_while_the_server_was_away_counts() {
     let mut lab = lab();

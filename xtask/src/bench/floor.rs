@@ -2,7 +2,7 @@
 //! compressed and its uncompressed bytes. Two ways, of which each image is compared with the better one:
 //!
 //! - whole: libdeflate inflates a layer in one buffer, layers and hashes spread over the cores;
-//! - piped: zlib-rs inflates into a pipe of small buffers, so that even one layer is inflated and hashed at once.
+//! - piped: zlib-rs inflates into a pipe of small buffers, so that even one layer is inflated and hashed concurrently.
 
 use super::images::{blob, descriptors};
 use anyhow::{Context, Result};

@@ -87,7 +87,7 @@ impl NodeMachine {
         running.kubelet.still_runs().context("the kubelet")
     }
 
-    /// Kills both, every shim and every container at once, as a power failure does.
+    /// Kills both, every shim and every container at the same time, as a power failure does.
     pub(crate) fn crash(&mut self) -> Result<()> {
         self.running = None;
         until("no container and no shim runs", LONGEST_WAIT, || self.kill_containers())

@@ -84,7 +84,7 @@ impl<R: BufRead + Seek> ZipFile<R> {
         let start = self.content_start(entry)?;
         self.seek(start)?;
         let mut part = self.inner.by_ref().take(entry.stored);
-        // All at once, as in memory. What is only claimed is never touched.
+        // In one allocation, as in memory. What is only claimed is never touched.
         let mut out = Vec::with_capacity(usize::try_from(entry.size).unwrap_or_default());
         // One byte more shows that there are too many.
         let most = entry.size.saturating_add(1);

@@ -195,7 +195,7 @@ impl LocalHeader {
             show(StreamedContent::Longer(&mut BufReader::new(content)));
             return Ok(());
         }
-        // All at once: growing would for a moment need twice the memory.
+        // In one allocation: growing would for a moment need twice the memory.
         let mut bytes = Vec::with_capacity(usize::try_from(self.size).unwrap_or_default());
         let read = content.by_ref().take(max.saturating_add(1)).read_to_end(&mut bytes);
         let read = read.map_err(|_| ZipError::Corrupt("compressed data"))?;

@@ -8,7 +8,7 @@ use crate::walk::merge::MergedView;
 use crate::walk::wanted::WantedPaths;
 use crate::walk::{ScanResources, expect_diff_id, read};
 
-/// Reads every layer, with at most `threads` at once.
+/// Reads every layer, at most `threads` of them concurrently.
 pub(super) fn read_all(
     image: &Image,
     threads: usize,

@@ -88,7 +88,7 @@ impl ManifestDocument {
         match (raw.manifests, raw.config, raw.layers) {
             // A document that is both would be one thing here and another to the runtime (CVE-2021-41190).
             (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
-                Err(SourceError::bad(what, "the manifest is an index and an image at once"))
+                Err(SourceError::bad(what, "the manifest is both an index and an image"))
             }
             (Some(list), None, None) if stated.is_empty() || is_index_type(stated) => Ok(Self::Index(list)),
             (None, Some(config), Some(layers)) if stated.is_empty() || is_manifest_type(stated) => {

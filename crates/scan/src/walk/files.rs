@@ -9,7 +9,7 @@ use tidewaiter_core::package::Package;
 use tidewaiter_core::report::{Gap, GapKind};
 
 /// Bytes of a program up to which every thread buffers its own: nearly all programs of an image are smaller, and those of
-/// several layers are then read at once.
+/// several layers are then read concurrently.
 const SMALL: u64 = 4 << 20;
 /// Bytes allocated for a file before any of it is read: its size is only claimed.
 const FIRST_ALLOCATION: u64 = 1 << 20;

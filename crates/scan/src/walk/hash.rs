@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// 2^61 - 1, a prime.
 const MODULUS: u64 = (1 << 61) - 1;
-/// Bytes of a name that are taken at once: with their number above them they are smaller than the modulus.
+/// Bytes of a name that are taken together: with their number above them they are smaller than the modulus.
 const WORD: usize = 7;
 /// Above the bytes of a word: how many they are, and whether a name ends with them.
 const COUNT: u32 = 56;

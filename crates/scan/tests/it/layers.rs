@@ -144,7 +144,7 @@ fn links_on_the_way_are_followed() {
 #[test]
 fn hard_links_are_files_of_their_own() {
     let musl = "musl 1.0-r0 0 lib/apk/db/installed";
-    check("to a file nobody wanted", &[&[OS, E::File("x/y", MUSL), E::Hardlink(DB, "x/y")]], &[musl]);
+    check("to an unwanted file", &[&[OS, E::File("x/y", MUSL), E::Hardlink(DB, "x/y")]], &[musl]);
     check(
         "across layers",
         &[&[OS, E::File("x/y", MUSL)], &[E::Hardlink(DB, "x/y")]],
@@ -156,7 +156,7 @@ fn hard_links_are_files_of_their_own() {
         &[&[OS, E::File("x/y", MUSL), E::Hardlink(DB, "x/y")], &[E::File("x/.wh.y", "")]],
         &[musl],
     );
-    check("from a wanted file to one nobody wants", &[&[OS, E::File(DB, MUSL), E::Hardlink("backup", DB)]], &[musl]);
+    check("from a wanted file to an unwanted one", &[&[OS, E::File(DB, MUSL), E::Hardlink("backup", DB)]], &[musl]);
     check(
         "the same layer first",
         &[&[OS, E::File("x", BOTH)], &[E::File("x", MUSL), E::Hardlink(DB, "x")]],

@@ -1,4 +1,4 @@
-//! The registry client against a loopback server that speaks the distribution protocol and misbehaves when told.
+//! The registry client against a loopback server that implements the distribution protocol and misbehaves on request.
 
 use crate::fixture::{E, layer, write_layout};
 use std::fs;

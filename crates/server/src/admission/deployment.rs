@@ -45,7 +45,7 @@ pub(crate) fn review(request: &DeploymentRequest<'_>, facts: &DeploymentFacts<'_
     }
     match request.old {
         _ if changed => hold(request, &hash),
-        // Also without our annotation: somebody may have removed it in an earlier request.
+        // Also without our annotation: a user may have removed it in an earlier request.
         // Ending one's own pause of a retained revision is not a rollout.
         Some(old)
             if paused(old)

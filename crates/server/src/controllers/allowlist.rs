@@ -1,4 +1,4 @@
-//! Writes the ImageAllowlist of each namespace: what the API server lets run also while the server is away.
+//! Writes the ImageAllowlist of each namespace: what the API server lets run even while the server is unreachable.
 
 use super::concerns;
 use crate::context::ServerContext;
@@ -43,7 +43,7 @@ pub(crate) async fn update(ctx: &ServerContext, namespace: &str) -> Result<(), R
     Ok(())
 }
 
-/// Enqueues every namespace, and forgets what was written, so that lists that somebody deleted are written again.
+/// Enqueues every namespace, and forgets what was written, so that deleted lists are written again.
 pub(crate) fn refresh(ctx: &ServerContext) {
     ctx.written_allowlists.clear();
     ctx.index.enqueue_namespaces();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tidewaiter_core::Reason;
 use tidewaiter_crd::names::{NAMESPACE, SERVER};
 
-/// Pause between two looks at the file. Volumes have no notifications that work everywhere, and a look is one system call.
+/// Pause between two checks of the file. Volumes have no notifications that work everywhere, and a check is one system call.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 /// Characters of an Event's note; the API server accepts 1024 bytes.
 const MAX_NOTE: usize = 1000;
@@ -27,7 +27,7 @@ pub(super) async fn follow(ctx: Arc<ServerContext>) {
     }
 }
 
-/// Takes up a file that was replaced since the last look.
+/// Takes up a file that was replaced since the last check.
 async fn reconcile(ctx: &Arc<ServerContext>, last: &mut FileStamp) {
     let now = ctx.database.stamp();
     if now == *last {
@@ -55,7 +55,7 @@ async fn rematch(ctx: &Arc<ServerContext>) {
         Ok(Some(change)) => {
             let summary = &change.summary;
             let (all, visited, changed) = (summary.inventories, summary.visited, summary.changed);
-            tracing::info!("the new database changes {changed} of {all} inventories ({visited} were matched again)");
+            tracing::info!("the new database changes {changed} of {all} inventories ({visited} re-matched)");
             RematchState::Done(Arc::new(change))
         }
         Ok(None) => RematchState::None,

@@ -1,7 +1,7 @@
 //! Reconciles ImageScans: resolves, scans and evaluates one image of one namespace.
 //!
 //! ```text
-//! of the current database? → re-evaluate by policy → delete when nobody uses it
+//! of the current database? → re-evaluate by policy → delete when unused
 //!         ↓ no
 //! re-matched?              → confirm or patch the reports
 //!         ↓ no
@@ -153,7 +153,7 @@ async fn without_database(scan: &ImageScan, ctx: &ServerContext, why: String) ->
 async fn keep_or_delete(scan: &ImageScan, ctx: &ServerContext) -> Result<Action, ReconcileError> {
     let used = !ctx.index.users(scan).is_empty();
     match image_scan::upkeep(scan, used, Timestamp::now()) {
-        Upkeep::LookAgain(pause) => Ok(Action::requeue(pause)),
+        Upkeep::Requeue(pause) => Ok(Action::requeue(pause)),
         Upkeep::Delete => {
             let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), &scan.namespace().unwrap_or_default());
             api.delete(&scan.name_any(), &kube::api::DeleteParams::default()).await?;

@@ -30,11 +30,11 @@ pub(super) async fn reconcile(scan: Arc<WorkloadScan>, ctx: Arc<ServerContext>) 
         return Ok(Action::await_change());
     }
     let workload = WorkloadRef::recorded(&scan.namespace().unwrap_or_default(), &scan.spec);
-    let next_look = update(workload, &ctx).await?;
-    Ok(next_look.map_or_else(Action::await_change, Action::requeue))
+    let requeue_after = update(workload, &ctx).await?;
+    Ok(requeue_after.map_or_else(Action::await_change, Action::requeue))
 }
 
-/// Returns when to look again whether the workload has started.
+/// Returns the pause until the requeue, while the workload has not started.
 async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Duration>, ReconcileError> {
     let mut record = WorkloadRecord::open(ctx, workload).await?;
     let changed = record.re_evaluate_others(ctx, None, &PodSpec::default()).await?;
@@ -42,7 +42,7 @@ async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Dur
     let current = record.draft.current.clone().unwrap_or_default();
     // What is held does not start: its Pods wait for the Pod controller.
     let revision = record.draft.revisions.get(&current).filter(|r| r.decision != Decision::Held).cloned();
-    let next_look = match revision {
+    let requeue_after = match revision {
         Some(revision) => publish_running(ctx, &mut record, &current, &revision).await?,
         None => None,
     };
@@ -50,7 +50,7 @@ async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Dur
     if changed {
         allowlist::update(ctx, &record.workload.namespace).await?;
     }
-    Ok(next_look)
+    Ok(requeue_after)
 }
 
 async fn publish_running(
@@ -62,12 +62,13 @@ async fn publish_running(
     let workload = record.workload.clone();
     let (evaluation, approval) = record.evaluate(ctx, revision);
     let progress = progress(ctx, record, revision.decision).await?;
-    let next_look = (progress == RolloutProgress::Running).then(|| rollout::next_look(&record.draft, Timestamp::now()));
+    let requeue_after =
+        (progress == RolloutProgress::Running).then(|| rollout::requeue_after(&record.draft, Timestamp::now()));
     let status = workload_status(revision.decision, &evaluation, approval, progress);
     let news =
         WorkloadNews { workload: &workload, template: hash, evaluation: &evaluation, status, lost: revision.lost };
     publish::publish(ctx, record, &news).await?;
-    Ok(next_look)
+    Ok(requeue_after)
 }
 
 /// Whether a released workload has started. What is retained ran before, and what has started once needs no list.

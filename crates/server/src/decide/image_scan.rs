@@ -19,7 +19,7 @@ const RETRY: Duration = Duration::from_secs(30);
 const MAX_DOUBLINGS: u32 = 6;
 /// A finished scan that no workload uses is deleted after this long: what is deployed every night is not read every night.
 const UNUSED_AGE: SignedDuration = SignedDuration::from_hours(24);
-/// Pause between two looks whether a scan is still used.
+/// Shortest requeue of a scan that may become unused.
 const MIN_EXPIRY_PAUSE: Duration = Duration::from_secs(3600);
 /// Reasons in the object, of which etcd limits the size; the report holds all.
 const MAX_REASONS: usize = 20;
@@ -76,8 +76,8 @@ fn age(status: &ImageScanStatus, now: Timestamp) -> Option<SignedDuration> {
 /// What to do with a current ImageScan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Upkeep {
-    /// Look again after this long.
-    LookAgain(Duration),
+    /// Requeue it after this long.
+    Requeue(Duration),
     /// Delete it together with its reports.
     Delete,
 }
@@ -85,7 +85,7 @@ pub(crate) enum Upkeep {
 /// Decides what to do with a current ImageScan; `used` says whether a workload uses its image.
 pub(crate) fn upkeep(scan: &ImageScan, used: bool, now: Timestamp) -> Upkeep {
     if let Some(failed) = scan.status.as_ref().filter(|s| has_failed(s)) {
-        return Upkeep::LookAgain(retry_after(failed));
+        return Upkeep::Requeue(retry_after(failed));
     }
     let left = match &scan.status {
         None => UNUSED_AGE,
@@ -94,7 +94,7 @@ pub(crate) fn upkeep(scan: &ImageScan, used: bool, now: Timestamp) -> Upkeep {
     if !used && left <= SignedDuration::ZERO {
         return Upkeep::Delete;
     }
-    Upkeep::LookAgain(Duration::try_from(left).unwrap_or_default().max(MIN_EXPIRY_PAUSE))
+    Upkeep::Requeue(Duration::try_from(left).unwrap_or_default().max(MIN_EXPIRY_PAUSE))
 }
 
 /// Who waits for a scan.

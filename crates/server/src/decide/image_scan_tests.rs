@@ -96,12 +96,12 @@ fn failures_in_a_row_are_counted_by_generation() {
 }
 
 #[test]
-fn what_nobody_uses_is_deleted_after_a_day() {
+fn unused_scans_are_deleted_after_a_day() {
     let check = |status: Value, used: bool, expected: Upkeep| {
         let scan = image_scan("i", status);
         assert_eq!(upkeep(&scan, used, now()), expected, "{:?} {used}", scan.status);
     };
-    let after = |seconds: u64| Upkeep::LookAgain(Duration::from_secs(seconds));
+    let after = |seconds: u64| Upkeep::Requeue(Duration::from_secs(seconds));
     let at = |finished: &str| status(&json!({"finished": finished}));
     check(at(NOW), false, after(86_400));
     check(at(NOW), true, after(86_400));

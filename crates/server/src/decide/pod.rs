@@ -61,7 +61,7 @@ fn controller(references: Option<&[OwnerReference]>) -> Option<&OwnerReference> 
     references.into_iter().flatten().find(|o| o.controller == Some(true))
 }
 
-/// Name → pinned image of a Pod that may run at once, by the decisions about its workload: those of its template, else
+/// Name → pinned image of a Pod that may run immediately, by the decisions about its workload: those of its template, else
 /// those of its very images, which something may have injected containers into.
 pub(crate) fn allowed_pins(
     record: &WorkloadScanStatus,
@@ -117,7 +117,7 @@ pub(crate) fn ungate_patch(pod: &Pod) -> Vec<Value> {
     patch
 }
 
-/// Pins and un-gates a Pod in one patch. It tests what was read: the index of a gate means another one if somebody added
+/// Pins and un-gates a Pod in one patch. It tests what was read: the index of a gate means another one if a controller added
 /// or removed gates meanwhile.
 pub(crate) fn release_patch(pod: &Pod, pins: &BTreeMap<String, String>) -> Vec<Value> {
     let test = |path: &str, value: Value| json!({"op": "test", "path": path, "value": value});

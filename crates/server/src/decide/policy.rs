@@ -26,7 +26,7 @@ impl Default for EffectivePolicy {
 }
 
 /// The policies that name the namespace, else those that name none; of several the strictest value of each field.
-/// Without any policy the defaults apply: a namespace that nobody listed is enforced.
+/// Without any policy the defaults apply: an unlisted namespace is enforced.
 pub(crate) fn effective(policies: &[Arc<ClusterScanPolicy>], namespace: &str) -> EffectivePolicy {
     let named: Vec<_> = policies.iter().filter(|p| p.spec.namespaces.iter().any(|n| n == namespace)).collect();
     let applying = match named.is_empty() {

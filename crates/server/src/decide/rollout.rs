@@ -41,8 +41,8 @@ fn belongs_to(pod: &Pod, uid: &str) -> bool {
     pod.metadata.uid.as_deref() == Some(uid) || owners.any(|owner| owner.uid == uid)
 }
 
-/// When to list a workload's Pods again. Not at a fixed rate: most Pods start within seconds, some wait for days for a node.
-pub(crate) fn next_look(record: &WorkloadScanStatus, now: Timestamp) -> Duration {
+/// Pause until the requeue that lists a workload's Pods again. Not at a fixed rate: most Pods start within seconds, some wait for days for a node.
+pub(crate) fn requeue_after(record: &WorkloadScanStatus, now: Timestamp) -> Duration {
     let released = record.transitions.last().and_then(|t| t.time.timestamp());
     let since = released.map_or(Duration::ZERO, |released| now.duration_since(released).unsigned_abs());
     (since / 4).clamp(FIRST_PAUSE, LONGEST_PAUSE)
@@ -71,7 +71,7 @@ pub(crate) fn is_paused_by_server(deployment: &Deployment, record: &WorkloadScan
     !own
 }
 
-/// Pauses a Deployment that was created or changed while the webhook was away; empty when it is paused.
+/// Pauses a Deployment that was created or changed while the webhook was unreachable; empty when it is paused.
 pub(crate) fn pause_patch(deployment: &Deployment, template: &str) -> Vec<Value> {
     if paused(deployment) {
         return Vec::new();
@@ -184,7 +184,7 @@ mod tests {
             };
             let transitions = released.map(transition).into_iter().collect();
             let record = WorkloadScanStatus { transitions, ..WorkloadScanStatus::default() };
-            assert_eq!(next_look(&record, now()), Duration::from_secs(seconds), "{released:?}");
+            assert_eq!(requeue_after(&record, now()), Duration::from_secs(seconds), "{released:?}");
         };
         check(None, 1);
         check(Some("no time"), 1);
@@ -208,7 +208,7 @@ mod tests {
         check(true, &[], false, false);
         check(true, &[HELD, USER_PAUSE], true, false);
         check(false, &[USER_PAUSE], true, false);
-        // Somebody removed our annotation from a Deployment that we paused.
+        // A user removed our annotation from a Deployment that we paused.
         check(true, &[], true, true);
     }
 

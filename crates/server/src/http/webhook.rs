@@ -72,7 +72,7 @@ fn review_pod(ctx: &ServerContext, request: &AdmissionRequest<Pod>, namespace: &
     pod::review(new, &facts)
 }
 
-/// Enqueues the images of a Pod that audit lets run at once: they are scanned all the same.
+/// Enqueues the images of a Pod that audit lets run immediately: they are scanned all the same.
 fn scan_unheld(ctx: &ServerContext, namespace: &str, pod: &Pod) {
     let Some(spec) = &pod.spec else { return };
     let secrets = spec.image_pull_secrets.iter().flatten().map(|s| s.name.clone());
@@ -131,7 +131,7 @@ fn response<K: Resource<DynamicType = ()>>(
     match patch.map(|patch| response.clone().with_patch(patch)) {
         Ok(Ok(patched)) => patched,
         // Without the patch it would run without a scan.
-        _ => response.deny("the image gate could not describe its change; try again"),
+        _ => response.deny("tidewaiter could not encode its change as a patch; try again"),
     }
 }
 

@@ -9,16 +9,16 @@ use std::sync::Arc;
 use tidewaiter_crd::ClusterScanPolicy;
 use tidewaiter_crd::names::{ALLOWLIST, NAMESPACE, SERVER, SERVER_USER, WEBHOOKS};
 
-/// The backstop: admission policies, which the API server enforces while the server is away.
+/// The backstop: admission policies, which the API server enforces while the server is unreachable.
 const BACKSTOP: &str = include_str!("backstop.yaml");
 /// The policy whose refusal shows that all others are in force: it is bound last.
 pub(super) const IN_FORCE: &str = "tidewaiter-in-force";
 /// The policy whose binding names the enforced namespaces.
 pub(super) const SHAPE: &str = "tidewaiter-shape";
-/// The label of every namespace that holds its name; the API server sets it, and nobody can change it.
+/// The label of every namespace that holds its name; the API server sets it, and no client can change it.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Replaces an empty list, which selectors do not accept; no namespace can have this name, which holds a dot.
-const NOBODY: &str = "tidewaiter.none";
+const NO_NAMESPACE: &str = "tidewaiter.none";
 
 /// Both webhooks.
 pub(super) fn webhooks(settings: &ServerSettings, ca_pem: &str) -> Value {
@@ -46,7 +46,7 @@ fn webhook(settings: &ServerSettings, ca_pem: &str, name: &str) -> Value {
         "name": format!("{name}.tidewaiter.dev"),
         "clientConfig": client,
         "namespaceSelector": requirement(&NamespaceSelection::AllBut(settings.excluded.clone())),
-        // While the server is away the policies refuse what it did not approve: nothing else needs to stop.
+        // While the server is unreachable the policies refuse what it did not approve: nothing else needs to stop.
         "failurePolicy": "Ignore",
         "matchPolicy": "Equivalent",
         "sideEffects": "NoneOnDryRun",
@@ -101,7 +101,7 @@ pub(super) fn bound(binding: &ValidatingAdmissionPolicyBinding) -> Option<Namesp
     let selector = binding.spec.as_ref()?.match_resources.as_ref()?.namespace_selector.as_ref()?;
     let requirement = selector.match_expressions.iter().flatten().find(|r| r.key == NAME_LABEL)?;
     let mut names = requirement.values.clone().unwrap_or_default();
-    names.retain(|name| name != NOBODY);
+    names.retain(|name| name != NO_NAMESPACE);
     match requirement.operator.as_str() {
         "NotIn" => Some(NamespaceSelection::AllBut(names)),
         "In" => Some(NamespaceSelection::Only(names)),
@@ -114,7 +114,7 @@ fn requirement(selection: &NamespaceSelection) -> Value {
         NamespaceSelection::AllBut(names) => ("NotIn", names),
         NamespaceSelection::Only(names) => ("In", names),
     };
-    let values = if names.is_empty() { vec![NOBODY.to_owned()] } else { names.clone() };
+    let values = if names.is_empty() { vec![NO_NAMESPACE.to_owned()] } else { names.clone() };
     json!({"matchExpressions": [{"key": NAME_LABEL, "operator": operator, "values": values}]})
 }
 

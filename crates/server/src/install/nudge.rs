@@ -1,4 +1,4 @@
-//! Nudges ReplicaSets whose Pods were refused while the server was away: they retry at once, and not after a back-off of
+//! Nudges ReplicaSets whose Pods were refused while the server was unreachable: they retry immediately, not after a back-off of
 //! minutes.
 
 use crate::context::ServerContext;

@@ -23,10 +23,10 @@ use tidewaiter_crd::WorkloadScan;
 use tidewaiter_crd::names::{CLUSTER_ROLES, CONDITION, GATED, HELD, NAMESPACE, NUDGED, SERVER, USER_PAUSE, WEBHOOKS};
 
 /// Looks whether the server's Pods, or a definition, are gone: a minute, twice the grace period of a Pod.
-const STOP_LOOKS: u32 = 120;
+const STOP_ATTEMPTS: u32 = 120;
 /// Attempts while the API server still enforces a deleted policy: half a minute.
 const UNGATE_ATTEMPTS: u32 = 60;
-/// Pause between two looks or attempts.
+/// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Removes tidewaiter from the cluster; every workload continues to run.
@@ -66,7 +66,7 @@ async fn stop_server(client: &Client) -> Result<()> {
         Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
         other => other.context("stopping the server")?,
     };
-    for _ in 0..STOP_LOOKS {
+    for _ in 0..STOP_ATTEMPTS {
         if api.get_opt(SERVER).await?.is_none() {
             return Ok(());
         }
@@ -95,7 +95,7 @@ async fn deleted<K>(client: &Client, name: &str) -> Result<()>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
-    for _ in 0..STOP_LOOKS {
+    for _ in 0..STOP_ATTEMPTS {
         if Api::<K>::all(client.clone()).get_opt(name).await?.is_none() {
             return Ok(());
         }

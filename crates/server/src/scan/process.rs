@@ -51,7 +51,7 @@ async fn run_child(program: &Path, job: &[u8], memory: u64) -> Result<ScanResult
     drop(stdin);
     let (mut out, mut log) = (Vec::new(), Vec::new());
     let (mut stdout, mut stderr) = (stdout.take(MAX_OUTPUT), stderr.take(MAX_LOG));
-    // Both at once: a child that fills one pipe waits until somebody reads it.
+    // Concurrently: a child that fills one pipe waits until it is read.
     let (read, _) = tokio::join!(stdout.read_to_end(&mut out), stderr.read_to_end(&mut log));
     read.map_err(internal)?;
     let status = child.wait().await.map_err(internal)?;

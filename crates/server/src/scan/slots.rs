@@ -1,4 +1,4 @@
-//! How many scans run at once, and whose turn it is: a held workload never waits behind what already runs.
+//! How many scans run concurrently, and whose turn it is: a held workload never waits behind what already runs.
 
 use crate::decide::image_scan::Urgency;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -19,7 +19,7 @@ pub(crate) struct ScanSlot<'a> {
 }
 
 impl ScanSlots {
-    /// As many slots as scans may run at once; one at least.
+    /// As many slots as scans may run concurrently; at least one.
     pub(crate) fn new(scans: u16) -> Self {
         let all = usize::from(scans.max(1));
         ScanSlots { all: Semaphore::new(all), background: Semaphore::new((all - 1).max(1)) }

@@ -198,7 +198,7 @@ fn config(job: &ScanJob) -> Result<RegistryConfig, ScanFailure> {
 }
 
 /// The inventory of an earlier scan of the same bytes. Manifest and config were fetched with this namespace's own
-/// credentials before: nobody learns about an image that they may not pull.
+/// credentials before: no user learns about an image that they may not pull.
 fn known_inventory(store: &StoreLocation, image: &Image) -> Option<Inventory> {
     let mut inventory = store.inventory(&image.manifest_digest)?;
     inventory.image.name.clone_from(&image.reference);

@@ -30,7 +30,7 @@ const FILE: &str = "store.db";
 /// How long a reader waits for a checkpoint or for a writer of another process: longer than a checkpoint of the whole log
 /// takes on a slow disk.
 const BUSY: Duration = Duration::from_secs(10);
-/// Idle readers that remain open: reports are read by people and by re-evaluation, seldom more than a few at once.
+/// Idle readers that remain open: reports are read by people and by re-evaluation, seldom more than a few concurrently.
 const MAX_IDLE_READERS: usize = 4;
 
 /// The store in one file.

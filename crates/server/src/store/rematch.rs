@@ -1,4 +1,4 @@
-//! Re-matching: only the inventories whose answers a new database may change are matched again.
+//! Re-matching: only the inventories whose answers a new database may change are matched.
 
 use super::encoding::{decoded, pack, unpack};
 use super::inventories::body;
@@ -30,7 +30,7 @@ pub struct RematchSummary {
     pub last: i64,
     /// Number of inventories.
     pub inventories: u64,
-    /// Those that were matched again.
+    /// Those that were re-matched.
     pub visited: u64,
     /// Those whose report changed.
     pub changed: u64,

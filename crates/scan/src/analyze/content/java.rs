@@ -25,7 +25,7 @@ const MAX_ENTRIES: u64 = 4_000_000;
 const MAX_UNPACKED: u64 = 1 << 30;
 /// Bytes that may be unpacked of an archive that is streamed.
 const MAX_STREAMED: u64 = 8 << 30;
-/// Bytes of a file and of the archives unpacked from it that are in memory at once: what [`super::Format::max_buffered`]
+/// Bytes of a file and of the archives unpacked from it that are in memory at the same time: what [`super::Format::max_buffered`]
 /// leaves of a file's limit, and a little more.
 const MAX_MEMORY: u64 = 72 << 20;
 /// Bytes that each streamed archive counts for at least: millions of empty ones must not be free.
