@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use jiff::SignedDuration;
 use std::path::PathBuf;
 use tidewaiter_core::image::Platform;
 use tidewaiter_core::severity::Severity;
@@ -225,6 +226,13 @@ pub(crate) enum DbCommand {
     ///
     /// It is pushed as an OCI artifact with a layer of the compressed file; the tag last.
     Push(PushArgs),
+    /// Renew the database on a schedule, until it is stopped
+    ///
+    /// Downloads it from the source if there is one, else builds it from the feeds; at once if there is none, if it is older
+    /// than `--every`, or when the source or a file next to `feeds.toml` has changed. A failure leaves the database in
+    /// place and is tried again after a minute, then after two, four and so on, at most an hour. The container `database`
+    /// of the server's Pod runs it.
+    Renew(RenewArgs),
     /// Write the database to a file, for a machine without a network
     Export {
         /// File to write
@@ -290,6 +298,32 @@ pub(crate) struct UpdateArgs {
     pub(crate) db: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
+}
+
+/// When `db renew` renews the database, and how.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RenewArgs {
+    /// Pause from one renewal to the next, as `24h` or `90m`
+    #[arg(long, value_name = "DURATION", default_value = "24h")]
+    pub(crate) every: SignedDuration,
+    /// Source to download from, as of `db update`; without one the database is built
+    #[arg(long, env = "TIDEWAITER_DB_SOURCE", value_name = "SOURCE")]
+    pub(crate) source: Option<String>,
+    /// PEM file of the public key that must have signed what is downloaded
+    #[arg(long, env = "TIDEWAITER_DB_KEY", value_name = "PUBLIC_KEY")]
+    pub(crate) key: Option<PathBuf>,
+    /// Feeds to build from, as a `feeds.toml`; default: the upstream feeds
+    #[arg(long, value_name = "FILE")]
+    pub(crate) feeds: Option<PathBuf>,
+    /// File to write
+    #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+    /// Folder for downloads of feeds
+    #[arg(long, env = "TIDEWAITER_DOWNLOADS", value_name = "DIR")]
+    pub(crate) downloads: Option<PathBuf>,
+    /// Memory limit of one renewal, in MiB; one that needs more fails, and the next is tried
+    #[arg(long, value_name = "MIB")]
+    pub(crate) memory: Option<u64>,
 }
 
 /// What `db push` reads, and where it goes.

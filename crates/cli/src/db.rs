@@ -3,6 +3,7 @@
 mod artifact;
 mod diff;
 mod push;
+mod renew;
 mod signature;
 mod update;
 
@@ -43,6 +44,7 @@ pub(crate) fn run(command: &DbCommand) -> Result<Exit> {
         }
         DbCommand::Update(args) => update::run(args, &mut io::stdout()),
         DbCommand::Push(args) => push::run(args),
+        DbCommand::Renew(args) => renew::run(args),
         DbCommand::Diff { old, new, output } => diff::run(old, new, *output),
         DbCommand::Export { file, db } => export(file, db.as_deref()),
         DbCommand::Import { file, db, allow_older } => {

@@ -22,16 +22,13 @@ use tidewaiter_scan::source::{Image, base, containerd, directory, docker_archive
 /// Layers read concurrently: each has its own buffers (some MiB) and its own connection to the registry.
 const THREADS: usize = 4;
 
-/// Maximum age of the database in days, as Grype's `max-allowed-built-age` (120 h) and the README's cluster policy have it.
-const MAX_DATABASE_AGE: u32 = 5;
-
 impl LocalArgs {
     /// The policy of a local scan.
     pub(crate) fn policy(&self) -> Policy {
         let default = Policy::default();
         Policy {
             block_at: self.block_at.unwrap_or(default.block_at),
-            max_database_age_days: Some(self.max_database_age.unwrap_or(MAX_DATABASE_AGE)).filter(|days| *days > 0),
+            max_database_age_days: self.max_database_age.or(default.max_database_age_days).filter(|days| *days > 0),
             ..default
         }
     }

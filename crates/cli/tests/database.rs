@@ -258,3 +258,52 @@ fn web_servers_and_files() {
         tidewaiter_testkit::skip::skipped("web_servers_and_files", "needs openssl");
     }
 }
+
+/// A process that is killed when dropped.
+struct Renewal(std::process::Child);
+
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_database_is_renewed_on_a_schedule_and_after_a_correction() {
+    use std::time::Duration;
+    use tidewaiter_testkit::cluster::eventually;
+    let machine = Machine::new();
+    let log = || fs::read_to_string(machine.path("log")).unwrap_or_default();
+    let until = |what: &str, holds: &dyn Fn() -> bool| {
+        eventually(what, Duration::from_secs(60), || holds().then_some(()));
+    };
+    let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo");
+    let toml = fs::read_to_string(demo.join("feeds.toml")).unwrap();
+    let sound = toml.replace("\"advisories\"", &format!("{:?}", demo.join("advisories").display().to_string()));
+    fs::create_dir(machine.path("feeds")).unwrap();
+    fs::write(machine.path("feeds/feeds.toml"), sound.replace("advisories\"", "nothing\"")).unwrap();
+    fs::write(machine.path("db.1-0.new"), "left by a renewal that was killed").unwrap();
+    let start = |every: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-scan"));
+        command.env_clear().env("HOME", machine.dir.path());
+        command.args(["db", "renew", "--every", every, "--memory", "4096", "--db"]).arg(machine.path("db"));
+        command.arg("--feeds").arg(machine.path("feeds/feeds.toml"));
+        let log = fs::File::options().create(true).append(true).open(machine.path("log")).unwrap();
+        Renewal(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap())
+    };
+    let mut renewal = start("24h");
+    until("the failure and the next try", &|| log().contains("not renewed") && log().contains("next try is in 1m"));
+    assert!(!machine.path("db").exists() && !machine.path("db.1-0.new").exists());
+    fs::write(machine.path("feeds/feeds.toml"), &sound).unwrap();
+    until("the corrected feeds", &|| machine.path("db").exists() && log().contains("the next renewal is in 24h"));
+    // It ends when asked to: a container's first process without a handler would not.
+    let term = Command::new("kill").args(["-TERM", &renewal.0.id().to_string()]).status().unwrap();
+    assert!(term.success() && renewal.0.wait().unwrap().success());
+    // A database that is due is built again.
+    let stamp = || fs::metadata(machine.path("db")).unwrap().modified().unwrap();
+    let first = stamp();
+    let _renewal = start("2s");
+    until("a renewal that is due", &|| stamp() > first);
+    check(&machine.scan(&["db", "renew", "--every", "0s"]), 2, &["--every must be a second at least"]);
+}

@@ -12,10 +12,12 @@ use tidewaiter_testkit::readme::{blocks, script};
 use tidewaiter_testkit::upstream::Internet;
 
 /// Blocks that tests run: here, and in `tests/e2e/stories/readme.rs`.
-const RUN: [&str; 12] = [
+const RUN: [&str; 14] = [
     "laptop",
     "more",
     "offline",
+    "shared",
+    "source",
     "install",
     "volume",
     "arguments",
@@ -26,6 +28,10 @@ const RUN: [&str; 12] = [
     "removal",
     "freeing",
 ];
+
+/// A pair of `openssl genpkey`.
+const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEICfhmu+AZLkAuL2Y6XYBU9Bo9Zq8W96qorTfTajTbPS1\n-----END PRIVATE KEY-----";
+const PUB: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEACrKOTMSRiPjEOIEBrXes3GLNRnNMmhSQ8DU/yEsOd+Q=\n-----END PUBLIC KEY-----";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -102,8 +108,32 @@ fn two_commands_to_a_result_and_more() {
     docker_archive(&path("layout"), &path("app.tar"));
     let said = laptop.shell(&script(&readme, "more")).ok();
     assert!(said.contains("COMPLETE FOR") && said.contains("complete -F"), "{said}");
+    let said = laptop.shell(&script(&readme, "shared")).ok();
+    assert!(said.contains("not signed") && said.contains("already current"), "{said}");
     let said = laptop.shell(&script(&readme, "offline")).ok();
     assert!(said.contains("tidewaiter.db"), "{said}");
+}
+
+/// The workflow's last step, as GitHub's runner runs it, twice: the second time there is a database to compare with.
+#[test]
+fn the_workflow_publishes_a_database() {
+    let laptop = Laptop::new();
+    let workflow = fs::read_to_string(root().join("integrations/database.yml")).unwrap();
+    let (_, step) = workflow.split_once("- name: Build and push").unwrap();
+    let (_, lines) = step.split_once("run: |\n").unwrap();
+    let script: String =
+        lines.lines().map(|line| format!("{}\n", line.strip_prefix("        ").unwrap_or(line))).collect();
+    let run = |key: &str| {
+        let variables = format!("export OWNER=Team REGISTRY=registry.example DATABASE_KEY='{key}'\n");
+        laptop.shell(&(variables + &script)).ok()
+    };
+    let said = run("");
+    assert!(said.contains("no database to compare with yet") && said.contains("not signed"), "{said}");
+    let said = run(KEY);
+    assert!(!said.contains("no database to compare with yet") && said.contains(", signed"), "{said}");
+    fs::write(laptop.home.path().join("database.pub"), PUB).unwrap();
+    let update = "kubectl scan db update oci://registry.example/team/tidewaiter-db:latest --key database.pub";
+    assert!(laptop.shell(update).ok().contains("signature verified"));
 }
 
 /// The format of `docker save` since Docker 25: an OCI layout in a tar, with a `manifest.json` next to its index.

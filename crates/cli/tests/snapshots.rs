@@ -231,7 +231,7 @@ fn help() {
     for command in ["image", "deployment", "status", "approve", "report", "explain", "diff", "fix", "cache"] {
         assert_snapshot!(format!("help_{command}"), machine.run(&[command, "--help"]));
     }
-    for command in ["build", "export", "import", "diff", "status"] {
+    for command in ["build", "update", "push", "renew", "export", "import", "diff", "status"] {
         assert_snapshot!(format!("help_db_{command}"), machine.run(&["db", command, "--help"]));
     }
 }

@@ -24,14 +24,18 @@ pub struct Policy {
     pub max_database_age_days: Option<u32>,
 }
 
+/// The age limit of a database in days where a policy says none, as Grype's `max-allowed-built-age` (120 h): long enough for a
+/// weekend's failure of a daily renewal, and short enough that a new vulnerability is found within a week.
+pub const MAX_DATABASE_AGE_DAYS: u32 = 5;
+
 impl Default for Policy {
-    /// No critical vulnerability; unrated findings warn; incomplete reports are held.
+    /// No critical vulnerability; unrated findings warn; incomplete reports are held; a database of five days is too old.
     fn default() -> Self {
         Policy {
             block_at: Severity::Critical,
             unrated: UnratedAction::Warn,
             incomplete: IncompleteAction::Hold,
-            max_database_age_days: None,
+            max_database_age_days: Some(MAX_DATABASE_AGE_DAYS),
         }
     }
 }

@@ -254,7 +254,9 @@ pub(crate) mod testing {
         let platform = "linux/amd64".parse().unwrap();
         let image = ImageInfo::new("registry.example/team/app:v1", digest.clone(), digest, platform);
         let inventory = Inventory { image, layers: vec![], os: Some(Os::default()), packages, gaps: vec![] };
-        Report::new(inventory, DatabaseInfo::default(), findings, vec![])
+        // Never too old.
+        let database = DatabaseInfo { built: "2100-01-01T00:00:00Z".parse().ok(), ..DatabaseInfo::default() };
+        Report::new(inventory, database, findings, vec![])
     }
 
     pub(crate) fn package(name: &str, version: &str) -> Package {

@@ -4,7 +4,7 @@ use crate::schema;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tidewaiter_core::policy::{IncompleteAction, Policy, UnratedAction};
+use tidewaiter_core::policy::{IncompleteAction, MAX_DATABASE_AGE_DAYS, Policy, UnratedAction};
 use tidewaiter_core::severity::Severity;
 
 /// What a report must satisfy. Where several policies name a namespace, the strictest value of each field applies.
@@ -38,16 +38,20 @@ pub struct ClusterScanPolicySpec {
     #[serde(default)]
     #[schemars(schema_with = "schema::incomplete")]
     pub incomplete: IncompleteAction,
-    /// Maximum age of the database in days; reports of an older one are incomplete. Without it, any age is accepted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::natural")]
-    pub max_database_age_days: Option<u32>,
+    /// Maximum age of the database in days; reports of an older one are incomplete. 0: any age is accepted.
+    #[serde(default = "max_database_age_days")]
+    #[schemars(schema_with = "schema::days")]
+    pub max_database_age_days: u32,
     /// Who approves what the policy allows.
     #[serde(default)]
     pub approval: ApprovalMode,
     /// Receivers of alerts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alerts: Vec<AlertReceiver>,
+}
+
+fn max_database_age_days() -> u32 {
+    MAX_DATABASE_AGE_DAYS
 }
 
 fn block_at() -> Severity {
@@ -89,7 +93,7 @@ impl ClusterScanPolicySpec {
             block_at: self.block_at,
             unrated: self.unrated,
             incomplete: self.incomplete,
-            max_database_age_days: self.max_database_age_days,
+            max_database_age_days: Some(self.max_database_age_days).filter(|days| *days > 0),
         }
     }
 }

@@ -36,6 +36,10 @@ pub(crate) fn outcome(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": ["Pass", "Incomplete", "Violated"]})
 }
 
+pub(crate) fn days(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "integer", "minimum": 0, "maximum": u32::MAX})
+}
+
 /// Without the format `uint32`: API servers do not know it and print a warning for each definition.
 pub(crate) fn natural(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX})

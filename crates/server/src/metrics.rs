@@ -20,6 +20,8 @@ pub(crate) struct Metrics {
     scans: Family<Labels, Counter>,
     running: Gauge,
     admissions: Family<Labels, Counter>,
+    /// Without labels; empty while there is no database.
+    database_age: Family<Labels, Gauge>,
 }
 
 impl Metrics {
@@ -34,7 +36,10 @@ impl Metrics {
         registry.register("scans", "Finished scans by their image status and reason", scans.clone());
         registry.register("scans_running", "Running scans", running.clone());
         registry.register("admissions", "Admission requests by resource and answer", admissions.clone());
-        Metrics { registry: Arc::new(registry), transitions, scans, running, admissions }
+        let database_age = Family::<Labels, Gauge>::default();
+        let age = "Seconds since the vulnerability database was built; absent while there is none";
+        registry.register("database_age_seconds", age, database_age.clone());
+        Metrics { registry: Arc::new(registry), transitions, scans, running, admissions, database_age }
     }
 
     /// Counts a change of a workload's statuses.
@@ -65,8 +70,12 @@ impl Metrics {
         self.admissions.get_or_create(&labels(&[("resource", resource), ("answer", answer)])).inc();
     }
 
-    /// All metrics in the OpenMetrics text format.
-    pub(crate) fn text(&self) -> String {
+    /// All metrics in the OpenMetrics text format; the database's age is that of this moment.
+    pub(crate) fn text(&self, database_age: Option<i64>) -> String {
+        match database_age {
+            Some(seconds) => drop(self.database_age.get_or_create(&Labels::new()).set(seconds)),
+            None => drop(self.database_age.remove(&Labels::new())),
+        }
         let mut out = String::new();
         match encode(&mut out, &self.registry) {
             Ok(()) => out,
@@ -77,4 +86,19 @@ impl Metrics {
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {
     pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_age_of_the_database_is_a_metric_while_there_is_one() {
+        let metrics = Metrics::new();
+        let line =
+            |age| metrics.text(age).lines().find(|l| l.starts_with("tidewaiter_database_age")).map(str::to_owned);
+        assert_eq!(line(None), None);
+        assert_eq!(line(Some(3600)).as_deref(), Some("tidewaiter_database_age_seconds{} 3600"));
+        assert_eq!(line(None), None);
+    }
 }

@@ -55,7 +55,7 @@ pub fn enter_network() {
 }
 
 /// What a container of the server's Pod sees.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Pod {
     volume: PathBuf,
     account: PathBuf,
@@ -77,6 +77,14 @@ impl Pod {
         // As fsGroup does.
         chown(&pod.volume, Some(Uid::from_raw(USER)), Some(Gid::from_raw(USER))).unwrap();
         pod
+    }
+
+    /// The same with nothing where the token is, as a container sees it that does not mount it.
+    #[must_use]
+    pub fn without_account(&self) -> Self {
+        let account = self.account.with_file_name("no-account");
+        fs::create_dir_all(&account).unwrap();
+        Pod { account, ..self.clone() }
     }
 
     /// The folder at `/var/lib/tidewaiter`.

@@ -36,6 +36,7 @@ pub struct Lab {
     people: People,
     places: Places,
     server: Option<Server>,
+    renewal: Option<Server>,
     stands: Stands,
     variables: Vec<(String, String)>,
 }
@@ -88,7 +89,7 @@ impl Lab {
         };
         let people = People::new(&cluster);
         let registry = Registry::start();
-        let lab = Lab { cluster, registry, people, places, server: None, stands, variables: Vec::new() };
+        let lab = Lab { cluster, registry, people, places, server: None, renewal: None, stands, variables: Vec::new() };
         lab.build_database(&lab.places.root.join("demo/feeds.toml"));
         lab
     }
@@ -128,16 +129,19 @@ impl Lab {
         path.display().to_string()
     }
 
-    /// Builds the server's database from a `feeds.toml`, by the init container of `deploy/` where the server is confined.
-    /// Returns the output of the build.
+    /// Builds the server's database once from a `feeds.toml`, as the container `database` of `deploy/` does on its schedule
+    /// where the server is confined. Returns the output of the build.
     #[track_caller]
     pub fn build_database(&self, feeds: &Path) -> String {
         let mut command = match &self.stands {
             Stands::Confined(pod) => {
-                let folder = feeds.parent().unwrap();
-                copy(folder, pod.feeds());
-                fs::rename(pod.feeds().join(feeds.file_name().unwrap()), pod.feeds().join("feeds.toml")).unwrap();
-                pod.command(&self.places.programs, &self.variables, &self.words("initContainers", "command"))
+                self.mount_feeds(feeds);
+                let mut words = self.words("database", "command");
+                // The one renewal instead of the schedule.
+                assert_eq!(words[..3], ["kubectl-scan", "db", "renew"], "{words:?}");
+                words[2] = "build".to_owned();
+                words.retain(|word| !word.starts_with("--every=") && !word.starts_with("--memory="));
+                pod.without_account().command(&self.places.programs, &self.variables, &words)
             }
             Stands::Plain { .. } => {
                 let mut command = Command::new(self.places.programs.join("kubectl-scan"));
@@ -151,12 +155,54 @@ impl Lab {
         said
     }
 
-    /// Command and arguments of the first container in the server's Deployment, as it is in the cluster.
-    fn words(&self, containers: &str, field: &str) -> Vec<String> {
+    /// Puts a `feeds.toml` and the files next to it where the container `database` reads them.
+    pub fn mount_feeds(&self, feeds: &Path) {
+        let Stands::Confined(pod) = &self.stands else { return };
+        copy(feeds.parent().unwrap(), pod.feeds());
+        fs::rename(pod.feeds().join(feeds.file_name().unwrap()), pod.feeds().join("feeds.toml")).unwrap();
+    }
+
+    /// Starts the container `database` as `deploy/` has it, without the server's token, and with another pause between two
+    /// renewals. It reads what [`Lab::mount_feeds`] put there, or `feeds` where the server is not confined.
+    pub fn start_renewal(&mut self, every: &str, feeds: &Path) {
+        let every = format!("--every={every}");
+        let mut command = match &self.stands {
+            Stands::Confined(pod) => {
+                let mut words = self.words("database", "command");
+                words.iter_mut().filter(|word| word.starts_with("--every=")).for_each(|word| word.clone_from(&every));
+                pod.without_account().command(&self.places.programs, &self.variables, &words)
+            }
+            Stands::Plain { .. } => {
+                let mut command = Command::new(self.places.programs.join("kubectl-scan"));
+                command.args(["db", "renew", &every, "--feeds"]).arg(feeds).arg("--db").arg(self.database());
+                command.envs(self.variables.iter().cloned());
+                command
+            }
+        };
+        let log = fs::File::options().create(true).append(true).open(self.renewal_log()).unwrap();
+        let started = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn();
+        self.renewal = Some(Server(started.unwrap()));
+    }
+
+    /// What the container `database` prints.
+    pub fn renewal_log(&self) -> PathBuf {
+        self.cluster.dir().join("database.log")
+    }
+
+    /// Command or arguments of a container in the server's Deployment, as it is in the cluster.
+    fn words(&self, container: &str, field: &str) -> Vec<String> {
         let args = ["get", "deployment", "tidewaiter", "-n", "tidewaiter-system", "-o", "json"];
         let deployment: Value = serde_json::from_str(&self.cluster.kubectl(&args).ok()).unwrap();
-        let container = &deployment["spec"]["template"]["spec"][containers][0];
+        let pod = &deployment["spec"]["template"]["spec"];
+        assert_eq!(pod["automountServiceAccountToken"], false, "{pod}");
+        let container = pod["containers"].as_array().unwrap().iter().find(|c| c["name"] == container).unwrap();
         assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true, "{container}");
+        let mounts = container["volumeMounts"].as_array().unwrap().iter().filter(|m| m["name"] == "account").count();
+        assert_eq!(
+            mounts,
+            usize::from(container["name"] == "tidewaiter"),
+            "the token is the server's alone: {container}"
+        );
         container[field].as_array().into_iter().flatten().map(|word| word.as_str().unwrap().to_owned()).collect()
     }
 
@@ -182,7 +228,7 @@ impl Lab {
         let mut command = match &self.stands {
             Stands::Confined(pod) => {
                 let mut words = vec!["/usr/local/bin/tidewaiter".to_owned()];
-                words.extend(self.words("containers", "args"));
+                words.extend(self.words("tidewaiter", "args"));
                 words.extend(["--allow-registry-network", "127.0.0.0/8"].map(str::to_owned));
                 words.extend(more.iter().map(|word| (*word).to_owned()));
                 pod.command(&self.places.programs, &self.variables, &words)

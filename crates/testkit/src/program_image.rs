@@ -9,7 +9,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The programs of the image: the server, and the plugin, with which the init container builds the database.
+/// The programs of the image: the server, and the plugin, which builds and renews the database.
 pub const PROGRAMS: [&str; 2] = ["tidewaiter", "kubectl-scan"];
 /// The user that runs them, as in the manifests.
 pub const USER: u32 = 65532;

@@ -22,6 +22,7 @@ mod python_bookworm;
 mod re_evaluated;
 mod readme;
 mod registry_down;
+mod renewal;
 mod same_tag;
 mod server_killed;
 mod six_steps;

@@ -2,11 +2,12 @@
 
 use crate::{create, lab, rolled_out, within};
 use std::fs;
+use std::path::PathBuf;
 use tidewaiter_testkit::demo::base;
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
-/// Builds the demo's database, in which curl below this version is critical, too.
-fn database(lab: &Lab, fixed: &str) {
+/// The demo's feeds, in which curl below this version is critical, too. Returns the `feeds.toml`.
+pub(crate) fn feeds(lab: &Lab, fixed: &str) -> PathBuf {
     let feeds = lab.cluster.dir().join("feeds");
     fs::create_dir_all(feeds.join("advisories")).unwrap();
     for record in fs::read_dir(lab.root().join("demo/advisories")).unwrap() {
@@ -21,11 +22,16 @@ fn database(lab: &Lab, fixed: &str) {
     fs::write(feeds.join("advisories/CVE-2026-0001.json"), record).unwrap();
     let toml = fs::read_to_string(lab.root().join("demo/feeds.toml")).unwrap();
     fs::write(feeds.join("feeds.toml"), toml).unwrap();
-    lab.build_database(&feeds.join("feeds.toml"));
+    feeds.join("feeds.toml")
+}
+
+/// Builds a database of them.
+fn database(lab: &Lab, fixed: &str) {
+    lab.build_database(&feeds(lab, fixed));
 }
 
 /// One field of the ImageScan of an image.
-fn scan(lab: &Lab, image: &str, field: &str) -> String {
+pub(crate) fn scan(lab: &Lab, image: &str, field: &str) -> String {
     lab.field("imagescans", &format!(".items[?(@.spec.image==\"{image}\")].{field}"))
 }
 

@@ -30,8 +30,8 @@ fn installation_arguments_and_feeds() {
     assert!(server(".containers[0].args").contains("--registry-ca=/etc/registry-ca/ca.pem"));
     assert!(server(".containers[0].volumeMounts[*].mountPath").contains("/var/lib/tidewaiter"));
     assert_eq!(server(".containers[0].image"), "registry.example/tidewaiter:0.1.0");
-    assert_eq!(server(".initContainers[0].image"), "registry.example/tidewaiter:0.1.0");
-    // Feeds from files: the init container reads the ConfigMap.
+    assert_eq!(server(".containers[1].image"), "registry.example/tidewaiter:0.1.0");
+    // Feeds from files: the container `database` reads the ConfigMap.
     lab.shell(&lab.root().join("demo"), &format!("tar -czf {}/advisories.tar.gz advisories", folder.display())).ok();
     let toml = fs::read_to_string(lab.root().join("demo/feeds.toml")).unwrap();
     fs::write(folder.join("feeds.toml"), toml.replace("\"advisories\"", "\"advisories.tar.gz\"")).unwrap();
@@ -39,6 +39,10 @@ fn installation_arguments_and_feeds() {
     let keys = ["get", "configmap", "feeds", "-n", "tidewaiter-system", "-o", "jsonpath={.data}{.binaryData}"];
     let map = lab.admin(&keys).ok();
     assert!(map.contains("feeds.toml") && map.contains("advisories.tar.gz"), "{map:.200}");
+    lab.shell(&folder, &readme::script(&readme(), "source")).ok();
+    let env = server(".containers[?(@.name==\"database\")].env");
+    assert!(env.contains("TIDEWAITER_DB_SOURCE") && env.contains("oci://registry.example/team/tidewaiter-db"), "{env}");
+    assert_eq!(server(".containers[?(@.name==\"tidewaiter\")].env"), "", "the server is not concerned");
     let said = lab.build_database(&folder.join("feeds.toml"));
     assert!(said.contains("8 advisories"), "{said}");
 }

@@ -73,7 +73,10 @@ async fn rematch(ctx: &Arc<ServerContext>) {
 /// everything new waits.
 async fn publish(ctx: &ServerContext, state: &DatabaseState) {
     let why = match state {
-        DatabaseState::Ready(id) => return tracing::info!(%id, "database loaded"),
+        DatabaseState::Ready(info) => {
+            let built = info.built.map(|built| built.to_string()).unwrap_or_default();
+            return tracing::info!(id = %info.id, built, "database loaded");
+        }
         DatabaseState::Missing(why) => why,
     };
     tracing::error!("{why}");

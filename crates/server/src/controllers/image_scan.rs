@@ -38,7 +38,7 @@ pub(super) async fn reconcile(scan: Arc<ImageScan>, ctx: Arc<ServerContext>) -> 
         return Ok(Action::await_change());
     }
     let database = match ctx.database.state() {
-        DatabaseState::Ready(id) => id,
+        DatabaseState::Ready(info) => info.id,
         DatabaseState::Missing(why) => return without_database(&scan, &ctx, why).await,
     };
     // Once: a node that joins during the scan must find an image that was not scanned for it.
@@ -50,10 +50,10 @@ pub(super) async fn reconcile(scan: Arc<ImageScan>, ctx: Arc<ServerContext>) -> 
     match next_result(&scan, &platforms, &ctx.database.rematch_state(), &database) {
         NextResult::Wait => return Ok(Action::requeue(REMATCH_PAUSE)),
         NextResult::Rematch(change) => {
-            if let Some((results, reports)) = reports::rematched(&ctx, &scan, change).await {
+            if let Some((results, mut reports)) = reports::rematched(&ctx, &scan, change).await {
                 let old = scan.status.clone().unwrap_or_default();
                 let status = image_scan::rematched(&old, results, &database, Timestamp::now());
-                let status = with_verdict(&scan, &ctx, status, &reports);
+                let status = with_verdict(&scan, &ctx, status, &mut reports);
                 write(&scan, &ctx, &status).await?;
                 reports::remove_replaced(&ctx, &old, &status);
                 return Ok(Action::await_change());
@@ -113,17 +113,17 @@ async fn finished(
     platforms: &[Platform],
     output: ScanOutput,
 ) -> ImageScanStatus {
-    let (results, reports) = reports::put(ctx, output.results).await;
+    let (results, mut reports) = reports::put(ctx, output.results).await;
     let digest = output.digest.to_string();
     let status = image_scan::finished(scan, platforms, digest, results, output.database, Timestamp::now());
-    with_verdict(scan, ctx, status, &reports)
+    with_verdict(scan, ctx, status, &mut reports)
 }
 
 /// Re-evaluates the stored reports by the policy as it is now.
 async fn re_evaluate(scan: &ImageScan, ctx: &Arc<ServerContext>) -> Result<Stored, ReconcileError> {
     let Some(old) = scan.status.as_ref().filter(|s| s.digest.is_some()) else { return Ok(Stored::Found) };
-    let Some(reports) = reports::get(ctx, old).await else { return Ok(Stored::Lost) };
-    let new = with_verdict(scan, ctx, old.clone(), &reports);
+    let Some(mut reports) = reports::get(ctx, old).await else { return Ok(Stored::Lost) };
+    let new = with_verdict(scan, ctx, old.clone(), &mut reports);
     if new != *old {
         write(scan, ctx, &new).await?;
     }
@@ -134,8 +134,10 @@ fn with_verdict(
     scan: &ImageScan,
     ctx: &ServerContext,
     status: ImageScanStatus,
-    reports: &[tidewaiter_core::report::Report],
+    reports: &mut [tidewaiter_core::report::Report],
 ) -> ImageScanStatus {
+    let database = ctx.database.state();
+    reports.iter_mut().for_each(|report| database.confirm(&mut report.database));
     let criteria = ctx.policy(&scan.namespace().unwrap_or_default()).criteria;
     image_scan::with_verdict(status, reports, &criteria, Timestamp::now())
 }

@@ -1,6 +1,7 @@
 //! The vulnerability database as the server knows it, and what a new one means for finished scans.
 
 use crate::store::RematchSummary;
+use jiff::Timestamp;
 use std::sync::Arc;
 use tidewaiter_core::image::Platform;
 use tidewaiter_core::report::DatabaseInfo;
@@ -11,18 +12,36 @@ use super::image_scan;
 /// What is known of the database file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DatabaseState {
-    /// Its id.
-    Ready(String),
+    /// Its id, and when it was built.
+    Ready(DatabaseInfo),
     /// Why there is none, and what to do.
     Missing(String),
 }
 
 impl DatabaseState {
+    /// A database that can be used.
+    pub(crate) fn info(&self) -> Option<&DatabaseInfo> {
+        match self {
+            DatabaseState::Ready(info) => Some(info),
+            DatabaseState::Missing(_) => None,
+        }
+    }
+
     /// The id of a database that can be used.
     pub(crate) fn id(&self) -> Option<&str> {
-        match self {
-            DatabaseState::Ready(id) => Some(id),
-            DatabaseState::Missing(_) => None,
+        self.info().map(|info| info.id.as_str())
+    }
+
+    /// Seconds since it was built.
+    pub(crate) fn age(&self, now: Timestamp) -> Option<i64> {
+        Some(now.duration_since(self.info()?.built?).as_secs())
+    }
+
+    /// Makes what a report says of its database as young as this one, if this one has the same facts: they were seen again
+    /// when it was built again.
+    pub(crate) fn confirm(&self, known: &mut DatabaseInfo) {
+        if let Some(info) = self.info().filter(|info| info.id == known.id) {
+            known.built = info.built;
         }
     }
 }
@@ -99,7 +118,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn ready(id: &str) -> DatabaseState {
-        DatabaseState::Ready(id.to_owned())
+        DatabaseState::Ready(DatabaseInfo { id: id.to_owned(), built: "2026-01-01T00:00:00Z".parse().ok() })
     }
 
     #[test]
@@ -113,6 +132,21 @@ mod tests {
         check(Some("one"), &ready("two"), running.clone());
         // A file that is broken for a while: finished scans wait for the next one.
         check(Some("one"), &DatabaseState::Missing("why".to_owned()), running);
+    }
+
+    #[test]
+    fn a_database_ages_and_confirms_reports_of_its_facts() {
+        let at = |text: &str| -> Timestamp { text.parse().unwrap() };
+        assert_eq!(ready("one").age(at("2026-01-01T01:00:00Z")), Some(3600));
+        assert_eq!(DatabaseState::Missing("why".to_owned()).age(at("2026-01-01T01:00:00Z")), None);
+        let check = |id: &str, state: &DatabaseState, expected: &str| {
+            let mut known = DatabaseInfo { id: id.to_owned(), built: Some(at("2025-01-01T00:00:00Z")) };
+            state.confirm(&mut known);
+            assert_eq!(known.built, Some(at(expected)), "{id} {state:?}");
+        };
+        check("one", &ready("one"), "2026-01-01T00:00:00Z");
+        check("one", &ready("two"), "2025-01-01T00:00:00Z");
+        check("one", &DatabaseState::Missing("why".to_owned()), "2025-01-01T00:00:00Z");
     }
 
     fn change(from: &str, to: &str) -> Arc<DatabaseChange> {

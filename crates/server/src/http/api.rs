@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use jiff::Timestamp;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,13 +24,19 @@ pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
 }
 
 async fn ready(State(ctx): State<Arc<ServerContext>>) -> Response {
-    let (code, text) = readiness(ctx.index.problems(), ctx.ready.load(Ordering::Acquire), ctx.database.state());
+    let started = ctx.ready.load(Ordering::Acquire);
+    let (code, text) = readiness(ctx.index.problems(), started, &ctx.database.state(), Timestamp::now());
     (code, text).into_response()
 }
 
 /// Readiness for admission and control. A missing database is reported, and does not make the server unready: admission
-/// works, holds remain.
-fn readiness(mut problems: Vec<String>, started: bool, database: DatabaseState) -> (StatusCode, String) {
+/// works, holds remain. So is one that is old: policy says what that means.
+fn readiness(
+    mut problems: Vec<String>,
+    started: bool,
+    database: &DatabaseState,
+    now: Timestamp,
+) -> (StatusCode, String) {
     if !started {
         problems.push("starting: the objects of the cluster are being listed".to_owned());
     }
@@ -38,14 +45,26 @@ fn readiness(mut problems: Vec<String>, started: bool, database: DatabaseState) 
         (true, DatabaseState::Missing(why)) => {
             (StatusCode::OK, format!("ok, but not ready for scans; holds remain: {why}\n"))
         }
-        (true, DatabaseState::Ready(_)) => (StatusCode::OK, "ok\n".to_owned()),
+        (true, DatabaseState::Ready(_)) => (StatusCode::OK, format!("ok, {}\n", age(database, now))),
     }
 }
 
 async fn ready_for_scans(State(ctx): State<Arc<ServerContext>>) -> Response {
     match ctx.database.state() {
-        DatabaseState::Ready(id) => format!("ok, database {id}\n").into_response(),
+        state @ DatabaseState::Ready(_) => {
+            let id = state.id().unwrap_or_default();
+            format!("ok, database {id}, {}\n", age(&state, Timestamp::now())).into_response()
+        }
         DatabaseState::Missing(why) => refusal(StatusCode::SERVICE_UNAVAILABLE, Reason::NoDatabase, &why),
+    }
+}
+
+/// The age of the database, in hours for two days: it is meant to be renewed daily.
+fn age(database: &DatabaseState, now: Timestamp) -> String {
+    match database.age(now).map(|seconds| seconds / 3600) {
+        None => "the database does not say when it was built".to_owned(),
+        Some(hours) if hours < 48 => format!("the database is {hours} hours old"),
+        Some(hours) => format!("the database is {} days old", hours / 24),
     }
 }
 
@@ -60,7 +79,12 @@ fn refusal(code: StatusCode, reason: Reason, message: &str) -> Response {
 /// A report by its key, which only readers of its ImageScan know.
 async fn report(State(ctx): State<Arc<ServerContext>>, Path(key): Path<String>) -> Response {
     let store = Arc::clone(&ctx.store);
-    let read = move || store.report(&key).and_then(|report| serde_json::to_vec(&report).ok());
+    let database = ctx.database.state();
+    let read = move || {
+        let mut report = store.report(&key)?;
+        database.confirm(&mut report.database);
+        serde_json::to_vec(&report).ok()
+    };
     let found = tokio::task::spawn_blocking(read).await.ok().flatten();
     match found {
         Some(report) => ([(header::CONTENT_TYPE, "application/json")], report).into_response(),
@@ -74,18 +98,22 @@ async fn report(State(ctx): State<Arc<ServerContext>>, Path(key): Path<String>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidewaiter_core::report::DatabaseInfo;
 
     #[test]
     fn readiness_is_that_of_admission() {
         let missing = || DatabaseState::Missing("no file".to_owned());
         let check = |problems: &[&str], started: bool, database: DatabaseState, code: u16, text: &str| {
             let problems = problems.iter().map(|p| (*p).to_owned()).collect();
-            let (found, said) = readiness(problems, started, database);
+            let (found, said) = readiness(problems, started, &database, "2026-01-09T06:00:00Z".parse().unwrap());
             assert_eq!((found.as_u16(), said.as_str()), (code, text));
         };
-        let ready = || DatabaseState::Ready("id".to_owned());
+        let built = |at: &str| DatabaseState::Ready(DatabaseInfo { id: "id".to_owned(), built: at.parse().ok() });
+        let ready = || built("2026-01-09T03:30:00Z");
         let starting = "starting: the objects of the cluster are being listed\n";
-        check(&[], true, ready(), 200, "ok\n");
+        check(&[], true, ready(), 200, "ok, the database is 2 hours old\n");
+        check(&[], true, built("2026-01-01T00:00:00Z"), 200, "ok, the database is 8 days old\n");
+        check(&[], true, built(""), 200, "ok, the database does not say when it was built\n");
         check(&[], true, missing(), 200, "ok, but not ready for scans; holds remain: no file\n");
         check(&[], false, ready(), 503, starting);
         check(&["no rights"], true, ready(), 503, "no rights\n");

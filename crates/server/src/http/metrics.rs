@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use jiff::Timestamp;
 use std::sync::Arc;
 
 /// The route.
@@ -15,5 +16,5 @@ pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
 
 async fn metrics(State(ctx): State<Arc<ServerContext>>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], ctx.metrics.text()).into_response()
+    ([(header::CONTENT_TYPE, kind)], ctx.metrics.text(ctx.database.state().age(Timestamp::now()))).into_response()
 }

@@ -89,11 +89,11 @@ impl DatabaseFile {
 
 fn read(path: &Path) -> DatabaseState {
     match Database::open_verified(path) {
-        Ok(database) => DatabaseState::Ready(database.id().to_owned()),
+        Ok(database) => DatabaseState::Ready(database.info()),
         Err(error) => DatabaseState::Missing(format!(
             "no vulnerability database: {error}; see the output of its build: kubectl -n {NAMESPACE} logs \
-             deployment/{SERVER} -c database; correct the feeds (docs/user-guide.md, The database), then: kubectl -n \
-             {NAMESPACE} rollout restart deployment/{SERVER}"
+             deployment/{SERVER} -c database; if it failed, correct the feeds (docs/user-guide.md, The database): it is \
+             then built again, without a restart"
         )),
     }
 }
