@@ -50,6 +50,7 @@ fn inventory() -> Inventory {
         version_id: "12".into(),
         codename: "bookworm".into(),
         cpe_name: "cpe:/o:debian:debian_linux:12".into(),
+        id_like: "debian".into(),
         pretty_name: "Debian GNU/Linux 12 (bookworm)".into(),
     };
     let package = Package {

@@ -52,6 +52,8 @@ impl Ecosystem {
             EcosystemBase::RedHat => red_hat_release(release),
             EcosystemBase::Suse => suse_release(release),
             EcosystemBase::Debian => debian::release(release).map(str::to_owned),
+            EcosystemBase::DockerHardenedImages => docker_release(release),
+            EcosystemBase::CentOs | EcosystemBase::CentOsStream => return red_hat_of(release),
             // The suffix of a language names the repository that the package is from: an image does not know it.
             _ if self.is_language() => return Ecosystem { release: None, ..self },
             _ => None,
@@ -68,10 +70,16 @@ impl Ecosystem {
         use EcosystemBase as Base;
         match &self.base {
             Base::Echo => Some(self.echo_scheme()),
+            Base::DockerHardenedImages => self.upstream().and_then(|upstream| upstream.version_scheme()),
             Base::Debian | Base::Ubuntu => Some(VersionScheme::Deb),
-            Base::Alpine | Base::Wolfi | Base::Chainguard | Base::MinimOs | Base::Alpaquita | Base::BellSoft => {
-                Some(VersionScheme::Apk)
-            }
+            Base::Alpine
+            | Base::Wolfi
+            | Base::Chainguard
+            | Base::MinimOs
+            | Base::Alpaquita
+            | Base::BellSoft
+            | Base::CleanStart
+            | Base::SecureOs => Some(VersionScheme::Apk),
             Base::AlmaLinux
             | Base::AmazonLinux
             | Base::AzureLinux
@@ -126,6 +134,14 @@ impl Ecosystem {
         }
     }
 
+    /// The release whose packages Docker hardens: `Alpine:3.24` of `Docker Hardened Images:Alpine:3.24`.
+    fn upstream(&self) -> Option<Ecosystem> {
+        self.release
+            .as_deref()
+            .map(Ecosystem::from)
+            .filter(|upstream| upstream.base != EcosystemBase::DockerHardenedImages)
+    }
+
     /// A package name as this ecosystem compares it: PEP 503 for PyPI, without regard to case for NuGet
     /// and Packagist, elsewhere the name itself.
     pub fn normalize(&self, name: &str) -> String {
@@ -142,6 +158,24 @@ impl Ecosystem {
 fn red_hat_release(release: &str) -> Option<String> {
     let major: u16 = release.strip_prefix("enterprise_linux:")?.split([':', '.']).next()?.parse().ok()?;
     Some(format!("enterprise_linux:{major}::{}", if major < 8 { "server" } else { "baseos" }))
+}
+
+/// CentOS has no advisories of its own: CentOS Linux is Red Hat's sources built again, and the packages of CentOS Stream
+/// become Red Hat's.
+fn red_hat_of(release: &str) -> Ecosystem {
+    let plain = format!("enterprise_linux:{release}");
+    let release = red_hat_release(&plain).unwrap_or(plain);
+    Ecosystem::with_release(EcosystemBase::RedHat, &release)
+}
+
+/// `Alpine:3.24` for `Alpine:v3.24`, `Debian:13` for `Debian:trixie`.
+fn docker_release(release: &str) -> Option<String> {
+    let (base, release) = release.split_once(':')?;
+    let release = match base {
+        "Debian" => debian::release(release).unwrap_or(release),
+        _ => release.strip_prefix('v').unwrap_or(release),
+    };
+    Some(format!("{base}:{release}"))
 }
 
 /// One name for each product and module: `Linux Enterprise Module for Basesystem 15 SP6`, `Linux Enterprise Server for
@@ -228,6 +262,9 @@ pub struct Os {
     /// `CPE_NAME`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cpe_name: String,
+    /// `ID_LIKE`: names of distributions, separated by spaces.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id_like: String,
     /// `PRETTY_NAME`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub pretty_name: String,
@@ -284,6 +321,9 @@ mod tests {
         check("Go", Some(VersionScheme::Go));
         check("Echo", Some(VersionScheme::Deb));
         check("Echo:npm", Some(VersionScheme::SemVerBuild));
+        check("Docker Hardened Images:Alpine:3.24", Some(VersionScheme::Apk));
+        check("Docker Hardened Images:Debian:13", Some(VersionScheme::Deb));
+        check("Docker Hardened Images", None);
         check("GIT", None);
         check("nonsense", None);
     }
@@ -315,6 +355,11 @@ mod tests {
         check("Packagist:https://packages.drupal.org/8", "Packagist");
         check("Maven:https://repo1.maven.org/maven2", "Maven");
         check("Echo:PyPI", "Echo:PyPI");
+        check("CentOS:7", "Red Hat:enterprise_linux:7::server");
+        check("CentOS Stream:10", "Red Hat:enterprise_linux:10::baseos");
+        check("Docker Hardened Images:Debian:trixie", "Docker Hardened Images:Debian:13");
+        check("Docker Hardened Images:Alpine:v3.24", "Docker Hardened Images:Alpine:3.24");
+        check("Docker Hardened Images:Alpine:3.24", "Docker Hardened Images:Alpine:3.24");
         check("Alpine:v3.20", "Alpine:v3.20");
     }
 

@@ -104,6 +104,14 @@ pub struct NotCovered {
     pub before: u64,
 }
 
+impl FeedInfo {
+    /// By the names that rows are stored under: an image of CentOS is covered by a feed of Red Hat.
+    fn covers(&self, ecosystem: &Ecosystem) -> bool {
+        let canonical = ecosystem.clone().canonical();
+        self.ecosystems.iter().any(|own| own == ecosystem || own.clone().canonical() == canonical)
+    }
+}
+
 impl fmt::Display for NotCovered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let NotCovered { ecosystem, feed, rows, before } = self;
@@ -130,11 +138,11 @@ impl Meta {
 
     /// Whether a feed is declared complete for `ecosystem`, which is compared with its release.
     pub fn covers(&self, ecosystem: &Ecosystem) -> bool {
-        self.feeds.iter().any(|f| f.ecosystems.contains(ecosystem))
+        self.feeds.iter().any(|feed| feed.covers(ecosystem))
     }
 
     /// Whether vulnerabilities of `ecosystem` carry ratings: by its own feed, or by a CVE-wide one.
     pub fn rates(&self, ecosystem: &Ecosystem) -> bool {
-        self.feeds.iter().any(|f| f.rates_all || (f.rates && f.ecosystems.contains(ecosystem)))
+        self.feeds.iter().any(|feed| feed.rates_all || (feed.rates && feed.covers(ecosystem)))
     }
 }

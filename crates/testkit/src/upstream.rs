@@ -55,17 +55,27 @@ impl Feed {
         let url = value("url");
         let (host, path) = url.trim_start_matches("https://").split_once('/').unwrap();
         let ecosystem = value("ecosystems");
+        let ecosystem = match ecosystem.strip_suffix(":*") {
+            Some("Red Hat") => "Red Hat:enterprise_linux:9::baseos".to_owned(),
+            Some("Docker Hardened Images") => "Docker Hardened Images:Debian:13".to_owned(),
+            Some(base) => format!("{base}:9"),
+            None => ecosystem,
+        };
         Feed { host: host.to_owned(), path: format!("/{path}"), format: value("format"), ecosystem }
     }
 
     /// (path, content) pairs.
     fn files(&self) -> Vec<(String, Vec<u8>)> {
         let text = match self.format.as_str() {
-            "debian-tracker" => r#"{"curl":{"CVE-2026-0001":{"releases":{"bookworm":{"status":"resolved","fixed_version":"8.0","urgency":"high"}}}}}"#.to_owned(),
+            "debian-tracker" => r#"{"curl":{"CVE-2026-0001":{"releases":{"bookworm":{"status":"resolved","fixed_version":"8.0","urgency":"high"},"buster":{"status":"open","urgency":"high"}}}}}"#.to_owned(),
+            "alpine-secdb" if !self.host.ends_with("alpinelinux.org") => r#"{"packages":[{"pkg":{"name":"curl","secfixes":{"8.0-r0":["CVE-2026-0001"]}}}]}"#.to_owned(),
             "alpine-secdb" => {
                 let branch = self.path.split('/').nth(1).unwrap_or_default();
                 format!(r#"{{"distroversion":"{branch}","reponame":"main","urlprefix":"https://dl-cdn.alpinelinux.org/alpine","packages":[{{"pkg":{{"name":"curl","secfixes":{{"8.0-r0":["CVE-2026-0001"]}}}}}}]}}"#)
             }
+            "arch" => r#"[{"name":"AVG-1","packages":["curl"],"status":"Fixed","severity":"High","fixed":"8.0-1","issues":["CVE-2026-0001"]}]"#.to_owned(),
+            "endoflife" => r#"{"result":[{"name":"rhel","releases":[{"name":"9","eolFrom":"2032-05-31"}]}]}"#.to_owned(),
+            "osv" if self.path.ends_with(".tar.gz") => return vec![(self.path.clone(), gzip(&tar("TEST-2026-1.json", self.record().as_bytes())))],
             "osv" => return vec![(self.path.clone(), self.osv())],
             "kev" => r#"{"vulnerabilities":[{"cveID":"CVE-2026-0001","dateAdded":"2026-11-01"}]}"#.to_owned(),
             "nvd" => r#"{"vulnerabilities":[{"cve":{"id":"CVE-2026-0001","metrics":{"cvssMetricV31":[{"source":"nvd@nist.gov","cvssData":{"vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}]}}}]}"#.to_owned(),
@@ -85,14 +95,17 @@ impl Feed {
         vec![(self.path.clone(), bytes)]
     }
 
-    fn osv(&self) -> Vec<u8> {
-        let record = format!(
+    fn record(&self) -> String {
+        format!(
             r#"{{"id":"TEST-2026-1","modified":"2026-11-01T00:00:00Z","aliases":["CVE-2026-0001"],"upstream":["CVE-2026-0001"],"related":["CVE-2026-0001"],"affected":[{{"package":{{"ecosystem":"{}","name":"curl"}},"ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}},{{"fixed":"8.0"}}]}}]}}],"severity":[{{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}]}}"#,
             self.ecosystem
-        );
+        )
+    }
+
+    fn osv(&self) -> Vec<u8> {
         let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
         zip.start_file("TEST-2026-1.json", zip::write::SimpleFileOptions::default()).unwrap();
-        zip.write_all(record.as_bytes()).unwrap();
+        zip.write_all(self.record().as_bytes()).unwrap();
         zip.finish().unwrap().into_inner()
     }
 
@@ -113,12 +126,24 @@ impl Feed {
     }
 
     fn oval(&self) -> String {
-        let (platform, suffix) =
-            if self.path.contains("azurelinux") { ("Azure Linux", ".azl3") } else { ("Oracle Linux 8", "") };
+        let (platform, suffix) = match self.path.as_str() {
+            path if path.contains("azurelinux") => ("Azure Linux", ".azl3"),
+            path if path.contains("mariner") => ("CBL-Mariner", ".cm2"),
+            _ => ("Oracle Linux 8", ""),
+        };
         format!(
             r#"<oval_definitions><definitions><definition id="d"><metadata><affected><platform>{platform}</platform></affected><reference source="CVE" ref_id="CVE-2026-0001"/></metadata><criteria operator="AND"><criterion test_ref="t" comment="c"/></criteria></definition></definitions><tests><rpminfo_test id="t"><object object_ref="o"/><state state_ref="s"/></rpminfo_test></tests><objects><rpminfo_object id="o"><name>curl</name></rpminfo_object></objects><states><rpminfo_state id="s"><evr operation="less than">0:8.1-1{suffix}</evr></rpminfo_state></states></oval_definitions>"#
         )
     }
+}
+
+fn tar(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o644);
+    archive.append_data(&mut header, name, bytes).unwrap();
+    archive.into_inner().unwrap()
 }
 
 /// The bytes as one gzip member.

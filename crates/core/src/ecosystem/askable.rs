@@ -17,7 +17,7 @@ impl Ecosystem {
         match self.base() {
             EcosystemBase::Ubuntu => is_ubuntu_release(release),
             EcosystemBase::Debian => release != "experimental",
-            EcosystemBase::RedHat => release.split(':').next() == Some("enterprise_linux"),
+            EcosystemBase::RedHat => matches!(release.split(':').next(), Some("enterprise_linux" | "hummingbird")),
             EcosystemBase::Suse => !SUSE_PRODUCTS.iter().any(|product| release.contains(product)),
             _ => true,
         }
@@ -58,6 +58,7 @@ mod tests {
         check("Ubuntu:22.04:LTS:for:NVIDIA:BlueField", false);
         check("Red Hat:enterprise_linux:9::baseos", true);
         check("Red Hat:enterprise_linux:10.0", true);
+        check("Red Hat:hummingbird:1", true);
         check("Red Hat:enterprise_linux_eus:10.0", false);
         check("Red Hat:rhel_eus:9.2::baseos", false);
         check("Red Hat:openshift:4.14::el9", false);
@@ -75,7 +76,8 @@ mod tests {
     fn what_an_image_asks_for_is_kept() {
         let check = |id: &str, version: &str, codename: &str, pretty: &str, cpe: &str| {
             let [id, version_id, codename] = [id, version, codename].map(str::to_owned);
-            let os = Os { id, version_id, codename, pretty_name: pretty.into(), cpe_name: cpe.into() };
+            let (pretty_name, cpe_name) = (pretty.into(), cpe.into());
+            let os = Os { id, version_id, codename, pretty_name, cpe_name, ..Os::default() };
             let ecosystem = os.ecosystem().unwrap();
             assert!(ecosystem.is_askable() && ecosystem.clone().canonical().is_askable(), "{ecosystem}");
         };

@@ -10,6 +10,8 @@ use crate::pattern;
 pub struct Distribution {
     /// `ID` of its os-release; one that ends in `*` is the beginning of it.
     pub ids: &'static [&'static str],
+    /// The name that its `ID_LIKE` has, where several distributions share an `ID`; empty otherwise.
+    pub like: &'static str,
     /// Its package manager.
     pub kind: PackageType,
     /// The ecosystem of its advisories (OSV schema, "Defined ecosystems"). Those that OSV does not list have names of
@@ -35,11 +37,19 @@ pub const DISTRIBUTIONS: &[Distribution] = &[
     of(&["ubuntu"], PackageType::Deb, Base::Ubuntu, Release::By(ubuntu), &[]),
     of(&["echo"], PackageType::Deb, Base::Echo, Release::Rolling, &[]),
     of(&["alpine"], PackageType::Apk, Base::Alpine, Release::By(alpine), &[]),
+    hardened("debian", PackageType::Deb, docker_debian),
+    hardened("alpine", PackageType::Apk, docker_alpine),
+    of(&["alpaquita"], PackageType::Apk, Base::Alpaquita, Release::By(full), &[]),
+    of(&["bellsoft-hardened-containers"], PackageType::Apk, Base::BellSoft, Release::By(full), &[]),
+    of(&["cleanstart"], PackageType::Apk, Base::CleanStart, Release::Rolling, &[]),
+    of(&["secureos"], PackageType::Apk, Base::SecureOs, Release::Rolling, &[]),
     of(&["wolfi"], PackageType::Apk, Base::Wolfi, Release::Rolling, &[]),
     of(&["chainguard"], PackageType::Apk, Base::Chainguard, Release::Rolling, &[]),
     of(&["minimos"], PackageType::Apk, Base::MinimOs, Release::Rolling, &[]),
     of(&["arch", "archlinux"], PackageType::Alpm, Base::ArchLinux, Release::Rolling, &[]),
     of(&["rhel"], PackageType::Rpm, Base::RedHat, Release::By(red_hat), &["Red Hat"]),
+    // Red Hat Hardened Images: one stream, with advisories in Red Hat's feed.
+    of(&["hummingbird"], PackageType::Rpm, Base::RedHat, Release::By(hummingbird), &[]),
     of(&["centos"], PackageType::Rpm, Base::CentOs, Release::By(major), &["CentOS"]),
     of(&["almalinux"], PackageType::Rpm, Base::AlmaLinux, Release::By(major), &["AlmaLinux"]),
     of(&["rocky"], PackageType::Rpm, Base::RockyLinux, Release::By(major), &["Rocky"]),
@@ -74,13 +84,26 @@ const fn of(
     release: Release,
     vendors: &'static [&'static str],
 ) -> Distribution {
-    Distribution { ids, kind, base, release, vendors }
+    Distribution { ids, like: "", kind, base, release, vendors }
+}
+
+/// Docker Hardened Images: packages of another distribution, built again.
+const fn hardened(like: &'static str, kind: PackageType, release: fn(&Os) -> Option<String>) -> Distribution {
+    let (base, release) = (Base::DockerHardenedImages, Release::By(release));
+    Distribution { ids: &["dhi"], like, kind, base, release, vendors: &[] }
+}
+
+impl Distribution {
+    fn is_of(&self, os: &Os) -> bool {
+        let is = |pattern: &&str| pattern::matches(pattern, &os.id);
+        let is_like = self.like.is_empty() || os.id_like.split_whitespace().any(|id| id == self.like);
+        self.ids.iter().any(is) && is_like
+    }
 }
 
 impl Os {
     fn distribution(&self) -> Option<&'static Distribution> {
-        let is = |pattern: &&str| pattern::matches(pattern, &self.id);
-        DISTRIBUTIONS.iter().find(|distribution| distribution.ids.iter().any(is))
+        DISTRIBUTIONS.iter().find(|distribution| distribution.is_of(self))
     }
 
     /// The advisory ecosystem of exactly this release; `None` when os-release names none.
@@ -159,9 +182,24 @@ fn alpine(os: &Os) -> Option<String> {
     })
 }
 
-/// The first one was numbered by dates: 2018.03.
+/// The first one was numbered by dates, up to 2018.03; later ones may name their minor release: `2023.8.20250721`.
 fn amazon(os: &Os) -> Option<String> {
-    full(os).map(|version| if version.contains('.') { "1".to_owned() } else { version })
+    let first = os.version_id.contains('.') && ("2010".."2019").contains(&os.version_id.get(..4)?);
+    if first { Some("1".to_owned()) } else { major(os) }
+}
+
+/// The names by <https://github.com/docker-hardened-images/advisories>, "Package Identity and Versioning".
+fn docker_debian(os: &Os) -> Option<String> {
+    debian(os).map(|release| format!("Debian:{release}"))
+}
+
+fn docker_alpine(os: &Os) -> Option<String> {
+    alpine(os).map(|release| format!("Alpine:{}", release.trim_start_matches('v')))
+}
+
+/// Its `VERSION_ID` is the day of its packages; advisories are of the product, as its CPE is.
+fn hummingbird(_: &Os) -> Option<String> {
+    Some("hummingbird:1".to_owned())
 }
 
 /// The CPE of the base repository: `enterprise_linux:9::baseos`. Older releases name their minor version and "GA"
@@ -225,6 +263,9 @@ mod tests {
         check("amzn", "2", "", Some("Amazon Linux:2"));
         check("amzn", "2023", "", Some("Amazon Linux:2023"));
         check("amzn", "2018.03", "", Some("Amazon Linux:1"));
+        check("amzn", "2023.8.20250721", "", Some("Amazon Linux:2023"));
+        check("amzn", "2027", "", Some("Amazon Linux:2027"));
+        check("hummingbird", "20260728", "", Some("Red Hat:hummingbird:1"));
         check("fedora", "40", "", Some("Fedora:40"));
         check("sles", "15.6", "SUSE Linux Enterprise Server 15 SP6", Some("SUSE:Linux Enterprise Server 15 SP6"));
         check("sles", "15.6", "", None);
@@ -261,9 +302,25 @@ mod tests {
         check("echo", Some(PackageType::Deb), Some("Echo"));
         check("arch", Some(PackageType::Alpm), Some("Arch Linux"));
         check("archlinux", Some(PackageType::Alpm), Some("Arch Linux"));
+        check("alpaquita", Some(PackageType::Apk), Some("Alpaquita:1"));
+        check("bellsoft-hardened-containers", Some(PackageType::Apk), Some("BellSoft Hardened Containers:1"));
+        check("cleanstart", Some(PackageType::Apk), Some("CleanStart"));
+        check("secureos", Some(PackageType::Apk), Some("SecureOS"));
+        check("dhi", None, None);
         check("manjaro", None, None);
         check("eurolinux", None, None);
         check("linuxmint", None, None);
+    }
+
+    #[test]
+    fn one_id_of_several_distributions() {
+        let check = |like: &str, version: &str, kind: PackageType, expected: &str| {
+            let os = Os { id_like: like.into(), ..os("dhi", version, "", "") };
+            assert_eq!(os.ecosystem().map(|e| e.to_string()).as_deref(), Some(expected), "{like}");
+            assert_eq!(os.package_type(), Some(kind), "{like}");
+        };
+        check("alpine", "3.24.1", PackageType::Apk, "Docker Hardened Images:Alpine:3.24");
+        check("debian", "13", PackageType::Deb, "Docker Hardened Images:Debian:13");
     }
 
     #[test]

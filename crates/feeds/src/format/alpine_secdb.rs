@@ -1,5 +1,5 @@
-//! Alpine secdb: fixed versions by origin package, one file per branch and repository; also of Wolfi, Chainguard and
-//! MinimOS, which have no branches.
+//! Alpine secdb: fixed versions by origin package, one file per branch and repository; also of Wolfi, Chainguard,
+//! MinimOS and SecureOS, which have no branches.
 
 use super::{FeedContext, Problem, Records};
 use serde::Deserialize;
@@ -39,14 +39,14 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
         return Ok(false);
     }
     let secdb: Secdb = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-    let Some(ecosystem) = ecosystem(&secdb) else { return Ok(false) };
+    let Some(ecosystem) = ecosystem(&secdb, feed) else { return Ok(false) };
     for entry in secdb.packages {
         records.advisories.extend(package(&entry.pkg, &ecosystem, &feed.name));
     }
     Ok(true)
 }
 
-fn ecosystem(secdb: &Secdb) -> Option<Ecosystem> {
+fn ecosystem(secdb: &Secdb, feed: &FeedContext) -> Option<Ecosystem> {
     if let Some(branch) = &secdb.distroversion {
         return Some(Ecosystem::with_release(EcosystemBase::Alpine, branch));
     }
@@ -55,8 +55,17 @@ fn ecosystem(secdb: &Secdb) -> Option<Ecosystem> {
         ("cgr.dev", EcosystemBase::Chainguard),
         ("packages.mini.dev", EcosystemBase::MinimOs),
     ];
-    let prefix = secdb.urlprefix.as_deref()?;
-    hosts.into_iter().find(|(host, _)| prefix.contains(host)).map(|(_, name)| Ecosystem::new(name))
+    let prefix = secdb.urlprefix.as_deref().unwrap_or_default();
+    let named = hosts.into_iter().find(|(host, _)| prefix.contains(host)).map(|(_, base)| Ecosystem::new(base));
+    named.or_else(|| only_declared(feed))
+}
+
+/// The one ecosystem that feeds.toml names for this feed, where the file names none.
+fn only_declared(feed: &FeedContext) -> Option<Ecosystem> {
+    match feed.ecosystems.as_slice() {
+        [only] if only.version_scheme() == Some(VersionScheme::Apk) => Some(only.clone()),
+        _ => None,
+    }
 }
 
 /// The entries of a package about one vulnerability.

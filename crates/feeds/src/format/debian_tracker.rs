@@ -44,7 +44,7 @@ pub(super) fn parse(
     // One record for each source package and CVE; those of a CVE are joined later.
     json::entries(content, |source, vulnerabilities: BTreeMap<String, Vulnerability>| {
         for (id, vulnerability) in vulnerabilities {
-            let rows = vulnerability.releases.iter();
+            let rows = vulnerability.releases.iter().filter(|(codename, _)| is_wanted(codename, feed));
             records.advisories.push(Advisory {
                 id,
                 feed: feed.name.clone(),
@@ -56,6 +56,12 @@ pub(super) fn parse(
         drain(records);
     })?;
     Ok(true)
+}
+
+/// A feed that names releases is read for these alone: the tracker of extended support repeats all others, more or less up to
+/// date.
+fn is_wanted(codename: &str, feed: &FeedContext) -> bool {
+    feed.ecosystems.is_empty() || feed.ecosystems.contains(&ecosystem(codename))
 }
 
 /// The row of one release. No row means "unknown", never "vulnerable": undetermined rows are dropped.

@@ -1,4 +1,5 @@
-//! Until when releases get security fixes: distro-info-data (CSV) and endoflife.date (YAML before Markdown).
+//! Until when releases get security fixes: distro-info-data (CSV) and endoflife.date (its API, JSON, and its pages, YAML
+//! before Markdown).
 //!
 //! Dates are stored as published, and compared with the day when a report is evaluated or shown.
 
@@ -43,29 +44,44 @@ pub(super) fn distro_info(name: &str, bytes: &[u8], _: &FeedContext, records: &m
     Ok(true)
 }
 
+/// A product's page, and a product of the API.
 #[derive(Deserialize)]
 struct Product {
+    #[serde(default)]
+    name: String,
     #[serde(default)]
     releases: Vec<Release>,
 }
 
+/// The pages and the API name the same three things differently.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Release {
+    #[serde(alias = "name")]
     release_cycle: Value,
-    #[serde(default)]
+    #[serde(default, alias = "eolFrom")]
     eol: Value,
-    #[serde(default)]
+    #[serde(default, alias = "eoesFrom")]
     eoes: Value,
 }
 
+/// `/api/v1/products/full`.
+#[derive(Deserialize)]
+struct ApiAnswer {
+    result: Vec<Product>,
+}
+
+/// Stands for `ID=centos` with the name of the stream, which os-release has elsewhere.
+const CENTOS_STREAM: &str = "centos-stream";
+
 /// The products of endoflife.date that are distributions, and their `ID` in os-release.
-const PRODUCTS: [(&str, &str); 17] = [
+const PRODUCTS: [(&str, &str); 18] = [
     ("almalinux", "almalinux"),
     ("alpine-linux", "alpine"),
     ("amazon-linux", "amzn"),
     ("azure-linux", "azurelinux"),
     ("centos", "centos"),
+    ("centos-stream", CENTOS_STREAM),
     ("debian", "debian"),
     ("fedora", "fedora"),
     ("mageia", "mageia"),
@@ -80,17 +96,34 @@ const PRODUCTS: [(&str, &str); 17] = [
     ("openeuler", "openeuler"),
 ];
 
-/// Reads one product's page; other products are ignored.
+/// Reads all products as the API lists them, or one product's page; other products are ignored.
 ///
 /// # Errors
-/// When its front matter is YAML of another shape.
+/// When it is JSON, or its front matter YAML, of another shape.
 pub(super) fn endoflife(name: &str, bytes: &[u8], _: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
     let file = name.rsplit('/').next().unwrap_or(name);
-    let product = file.strip_suffix(".md").unwrap_or_default();
-    let Some((_, id)) = PRODUCTS.iter().find(|(product_name, _)| *product_name == product) else { return Ok(false) };
+    if bytes.trim_ascii_start().starts_with(b"{") {
+        let answer: ApiAnswer = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        answer.result.iter().for_each(|product| product_releases(&product.name, product, records));
+        return Ok(true);
+    }
+    let name = file.strip_suffix(".md").unwrap_or_default();
+    if os_id(name).is_none() {
+        return Ok(false);
+    }
     let text = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
     let matter = text.strip_prefix("---").and_then(|rest| rest.split_once("\n---")).map(|(matter, _)| matter);
     let product: Product = serde_saphyr::from_str(matter.unwrap_or_default()).map_err(|e| e.to_string())?;
+    product_releases(name, &product, records);
+    Ok(true)
+}
+
+fn os_id(product: &str) -> Option<&'static str> {
+    PRODUCTS.iter().find(|(name, _)| *name == product).map(|(_, id)| *id)
+}
+
+fn product_releases(name: &str, product: &Product, records: &mut Records) {
+    let Some(id) = os_id(name) else { return };
     for cycle in &product.releases {
         let version = match &cycle.release_cycle {
             Value::String(text) => text.clone(),
@@ -102,7 +135,6 @@ pub(super) fn endoflife(name: &str, bytes: &[u8], _: &FeedContext, records: &mut
         let found = release(id, &version).zip(date(&cycle.eol));
         records.support.extend(found.map(|(ecosystem, until)| support(ecosystem, until, date(&cycle.eoes))));
     }
-    Ok(true)
 }
 
 /// The ecosystem that an image of this release would have.
@@ -110,8 +142,10 @@ fn release(id: &str, version: &str) -> Option<Ecosystem> {
     let pretty_name = match id {
         "sles" => format!("SUSE Linux Enterprise Server {}", version.replace('.', " SP")),
         "opensuse-leap" => format!("openSUSE Leap {version}"),
+        CENTOS_STREAM => format!("CentOS Stream {version}"),
         _ => String::new(),
     };
+    let id = if id == CENTOS_STREAM { "centos" } else { id };
     Os { id: id.to_owned(), version_id: version.to_owned(), pretty_name, ..Os::default() }.ecosystem()
 }
 
@@ -159,6 +193,23 @@ mod tests {
         );
         assert!(distro_info("debian.csv", b"a,b", &FeedContext::default(), &mut Records::default()).is_err());
         assert!(!distro_info("other.csv", b"a,b", &FeedContext::default(), &mut Records::default()).unwrap());
+    }
+
+    #[test]
+    fn products_of_the_api() {
+        let text = br#"{"schema_version":"1.2.1","result":[
+            {"name":"python","releases":[{"name":"3.14","eolFrom":"2030-10-31"}]},
+            {"name":"centos-stream","releases":[{"name":"9","isEol":false,"eolFrom":"2027-05-31"}]},
+            {"name":"sles","releases":[{"name":"15.6","isEol":true,"eolFrom":"2025-12-31","eoesFrom":"2028-12-31"}]},
+            {"name":"rhel","releases":[{"name":"11","isEol":false,"eolFrom":null}]}]}"#;
+        let mut records = Records::default();
+        assert!(endoflife("full", text, &FeedContext::default(), &mut records).unwrap());
+        let expected = [
+            ("CentOS Stream:9", "2027-05-31", None),
+            ("SUSE:Linux Enterprise Server 15 SP6", "2025-12-31", Some("2028-12-31")),
+        ];
+        assert_eq!(found(&records), owned(&expected));
+        assert!(endoflife("full", b"{}", &FeedContext::default(), &mut records).is_err());
     }
 
     #[test]

@@ -20,6 +20,7 @@ fn parse(_: &str, bytes: &[u8]) -> ParsedFile {
             "ID" => os.id = value.to_ascii_lowercase(),
             "VERSION_ID" => os.version_id = value,
             "VERSION_CODENAME" => os.codename = value,
+            "ID_LIKE" => os.id_like = value.to_ascii_lowercase(),
             "CPE_NAME" => os.cpe_name = value,
             "PRETTY_NAME" => os.pretty_name = value,
             _ => {}
