@@ -122,6 +122,21 @@ fn modules_match_their_own_stream_only() {
 }
 
 #[test]
+fn denials_of_an_unclear_stream_hide_nothing() {
+    let build = "1:20.1.0-1.module_el9.4.0+1+a";
+    let check = |module: ModuleScope, label: &str, findings: usize| {
+        let fixed = row("nodejs", "1:20.2.0-1.module_el9.4.0+1+a", streams(&["nodejs:20"]));
+        let never = Affected { never_affected: true, intervals: vec![], ..row("nodejs", "1", module.clone()) };
+        let advisories = vec![advisory("A-1", &["CVE-1"], vec![fixed]), advisory("A-2", &["CVE-1"], vec![never])];
+        let report = report(advisories, vec![rpm("nodejs", build, "", label)]);
+        assert_eq!(report.findings.len(), findings, "{module:?} {label}");
+    };
+    check(streams(&["nodejs:20"]), "nodejs:20", 0);
+    check(ModuleScope::Unnamed, "nodejs:20", 1);
+    check(streams(&["tools:rhel8"]), "", 1);
+}
+
+#[test]
 fn architectures_and_epochs_limit_rows() {
     let check = |row: Affected, package: Package, expected: usize| {
         let report = report(vec![advisory("A-1", &["CVE-1"], vec![row])], vec![package.clone()]);

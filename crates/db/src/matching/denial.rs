@@ -28,7 +28,8 @@ impl<'a> Denials<'a> {
                 () if has_fix_of_stream(&row, query) => &mut out.fixed_in_stream,
                 () => continue,
             };
-            if hit::applies(&row, query) != Applicability::No {
+            // A denial of a stream that may be another one hides nothing.
+            if hit::applies(&row, query) == Applicability::Yes {
                 names.extend(row.advisory()?.vulnerabilities().into_iter().map(str::to_owned));
             }
         }
