@@ -17,7 +17,7 @@ use tidewaiter_core::report::{Gap, GapKind};
 
 /// Raised whenever programs or archives are read otherwise, or a row of [`super::classify`] changes: it is a part of
 /// [`super::VERSION`].
-pub(super) const VERSION: u32 = 9;
+pub(super) const VERSION: u32 = 10;
 
 /// Bytes from which a format is detected.
 pub(crate) const HEAD: usize = 8;

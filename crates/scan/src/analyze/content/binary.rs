@@ -5,6 +5,7 @@
 mod elf;
 mod macho;
 mod pe;
+mod symbols;
 
 pub(super) use macho::slices;
 
@@ -23,6 +24,10 @@ pub(super) enum Section {
     Go,
     /// The crates of a Rust program (cargo-auditable).
     CargoAudit,
+    /// The symbols of an ELF file.
+    Symbols,
+    /// Their names.
+    SymbolNames,
 }
 
 impl Section {
@@ -31,6 +36,8 @@ impl Section {
             b".go.buildinfo" | b"__go_buildinfo" => Some(Section::GoBuildInfo),
             b".gopclntab" | b"__gopclntab" | b".note.go.buildid" | b".data.rel.ro.gopclntab" => Some(Section::Go),
             b".dep-v0" => Some(Section::CargoAudit),
+            b".symtab" => Some(Section::Symbols),
+            b".strtab" => Some(Section::SymbolNames),
             _ => None,
         }
     }

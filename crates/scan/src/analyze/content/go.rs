@@ -30,6 +30,8 @@ pub(super) struct BuildInfo {
     pub(super) version: String,
     /// Lines for the modules and settings; empty when it was built without modules.
     pub(super) modules: String,
+    /// Variables that the linker was told to set (`-X`) and their values, by the symbols that it writes for them.
+    pub(super) variables: Vec<(String, String)>,
 }
 
 impl BuildInfo {
@@ -44,7 +46,28 @@ pub(super) fn find(binary: &Binary, bytes: &[u8]) -> Option<BuildInfo> {
     // A program may embed another one as data: its own blob is the one in its own section or segment.
     let own = binary.build_info().find_map(|range| within(binary, range.start, part(bytes, &range)?, bytes));
     // Packers and strippers move or drop headers; the marks stay.
-    own.or_else(|| within(binary, 0, bytes, bytes)).or_else(|| framed(bytes))
+    let mut found = own.or_else(|| within(binary, 0, bytes, bytes)).or_else(|| framed(bytes))?;
+    found.variables = variables(binary, bytes);
+    Some(found)
+}
+
+/// Longest value of a variable that is read.
+const MAX_VALUE: usize = 128;
+
+/// The linker names the text of a variable that `-X` sets after it (Go's `cmd/link`, `addstrdata`): `main.version.str`. Build info
+/// leaves the flags out of a build with `-trimpath`.
+fn variables(binary: &Binary, bytes: &[u8]) -> Vec<(String, String)> {
+    let texts = binary.symbols(bytes, |name| name.ends_with(TEXT));
+    texts.into_iter().filter(|(_, value)| value.len() <= MAX_VALUE).filter_map(variable).collect()
+}
+
+/// Ends the name of such a text.
+const TEXT: &str = ".str";
+
+fn variable((name, value): (&str, &[u8])) -> Option<(String, String)> {
+    // A zero follows the text.
+    let value = std::str::from_utf8(value.strip_suffix(b"\0").unwrap_or(value)).ok()?;
+    Some((name.strip_suffix(TEXT)?.to_owned(), value.to_owned()))
 }
 
 fn within(binary: &Binary, start: u64, area: &[u8], bytes: &[u8]) -> Option<BuildInfo> {
@@ -122,7 +145,8 @@ fn build_info(version: &[u8], modules: &[u8]) -> Option<BuildInfo> {
     // Sixteen bytes frame the modules on each side, after a line's end.
     let framed = modules.len() >= 33 && modules.get(modules.len() - 17) == Some(&b'\n');
     let modules = if framed { modules.get(16..modules.len() - 16)? } else { &[] };
-    Some(BuildInfo { version: version.to_owned(), modules: String::from_utf8_lossy(modules).into_owned() })
+    let modules = String::from_utf8_lossy(modules).into_owned();
+    Some(BuildInfo { version: version.to_owned(), modules, ..BuildInfo::default() })
 }
 
 /// Modules without a blob, by what frames them.
@@ -135,7 +159,7 @@ fn framed_at(bytes: &[u8]) -> Option<BuildInfo> {
     let text = text.get(..MAX_TEXT).unwrap_or(text);
     let text = text.get(..memmem::find(text, MODULES_END)?)?;
     let modules = std::str::from_utf8(text).ok().filter(|text| text.ends_with('\n'))?;
-    Some(BuildInfo { version: String::new(), modules: modules.to_owned() })
+    Some(BuildInfo { modules: modules.to_owned(), ..BuildInfo::default() })
 }
 
 /// Searches the windows of a streamed file for build info.

@@ -90,7 +90,7 @@ pub(super) fn packages(path: &str, info: &BuildInfo) -> ParsedFile {
     if !info.version.is_empty() {
         out.packages.push(go("stdlib", &toolchain(&info.version)));
     }
-    out.packages.extend(lines.main.filter(|main| !main.path.is_empty()).map(|main| main_module(main, &lines)));
+    out.packages.extend(lines.main.filter(|main| !main.path.is_empty()).map(|main| main_module(main, &lines, info)));
     out.packages
         .extend(lines.deps.iter().filter(|(dep, _)| !dep.path.is_empty()).map(|(dep, by)| dependency(*dep, *by)));
     out.packages.sort();
@@ -117,18 +117,49 @@ fn toolchain(version: &str) -> String {
     number.unwrap_or(UNRELEASED).to_owned()
 }
 
-/// The program's own module. Its version is what Go wrote, or what the build put into a variable by the linker's flags.
-fn main_module(main: Module<'_>, lines: &Lines<'_>) -> Package {
-    // A pseudo-version without a tag is only a time: it sorts below every release.
-    let untagged = main.version.starts_with("v0.0.0-");
-    if !untagged && !main.version.is_empty() && main.version != UNRELEASED {
-        return go(main.path, main.version);
+/// The program's own module. Its version is the release that Go wrote, or else what the build put into a variable by the
+/// linker's flags: a pseudo-version only says which commit was built.
+fn main_module(main: Module<'_>, lines: &Lines<'_>, info: &BuildInfo) -> Package {
+    let stamped = Some(main.version).filter(|version| !version.is_empty() && *version != UNRELEASED);
+    let base = stamped.map(pseudo_base);
+    if let (Some(version), Some(PseudoBase::None)) = (stamped, base) {
+        return go(main.path, version);
     }
-    if let Some(version) = lines.ldflags.as_deref().and_then(|flags| flagged(flags, main.path)) {
+    let flags = lines.ldflags.as_deref().map(assignments).unwrap_or_default();
+    if let Some(version) = flagged(flags, main.path).or_else(|| flagged(info.variables.clone(), main.path)) {
         return go(main.path, &version);
     }
-    let version = if untagged { main.version } else { UNRELEASED };
-    Package { source_version: UNRELEASED.to_owned(), ..go(main.path, version) }
+    match (stamped, base) {
+        (Some(version), Some(PseudoBase::Release)) => go(main.path, version),
+        // Without a release before it, it is only a time, and sorts below every release.
+        (version, _) => {
+            Package { source_version: UNRELEASED.to_owned(), ..go(main.path, version.unwrap_or(UNRELEASED)) }
+        }
+    }
+}
+
+/// What a version says of the release before it (Go Modules Reference, "Pseudo-versions").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PseudoBase {
+    /// It is no pseudo-version.
+    None,
+    /// `v1.4.1-0.20260105101112-abcdef012345`: after v1.4.0.
+    Release,
+    /// `v2.0.0-20251210145848-0123456789ab`: no release came before.
+    Nothing,
+}
+
+fn pseudo_base(version: &str) -> PseudoBase {
+    let plain = version.split('+').next().unwrap_or_default();
+    let Some((before, revision)) = plain.rsplit_once('-') else { return PseudoBase::None };
+    let at = before.len().saturating_sub(14);
+    let (Some(base), Some(time)) = (before.get(..at), before.get(at..)) else { return PseudoBase::None };
+    let is_revision = revision.len() == 12 && revision.bytes().all(|b| b.is_ascii_alphanumeric());
+    match is_revision && time.len() == 14 && time.bytes().all(|b| b.is_ascii_digit()) {
+        true if base.ends_with(".0.0-") => PseudoBase::Nothing,
+        true if base.ends_with("-0.") || base.ends_with(".0.") => PseudoBase::Release,
+        _ => PseudoBase::None,
+    }
 }
 
 fn dependency(dep: Module<'_>, replacement: Option<Module<'_>>) -> Package {
@@ -157,11 +188,11 @@ const VARIABLES: [&str; 13] = [
     "currentversion",
 ];
 
-/// The version in `-X importpath.name=value`: of the program's own packages first, then of a package named `version`.
-fn flagged(flags: &str, module: &str) -> Option<String> {
+/// The version in a variable that the linker set, `importpath.name`: of the program's own packages first, then of a package named `version`.
+fn flagged(variables: Vec<(String, String)>, module: &str) -> Option<String> {
     let mut own = None;
     let mut other = None;
-    for (variable, value) in assignments(flags) {
+    for (variable, value) in variables {
         let Some((package, name)) = variable.rsplit_once('.') else { continue };
         if !VARIABLES.contains(&name.to_ascii_lowercase().as_str()) || !is_release(&value) {
             continue;
@@ -226,7 +257,7 @@ mod tests {
     use super::*;
 
     fn check(version: &str, modules: &str, expected: &[&str]) {
-        let info = BuildInfo { version: version.to_owned(), modules: modules.to_owned() };
+        let info = BuildInfo { version: version.to_owned(), modules: modules.to_owned(), ..BuildInfo::default() };
         let parsed = packages("app", &info);
         let line = |p: &Package| format!("{} {}{}", p.name, p.version, if p.vendored { " vendored" } else { "" });
         assert_eq!(parsed.packages.iter().map(line).collect::<Vec<_>>(), expected, "{modules}");
@@ -267,7 +298,8 @@ mod tests {
     fn main_modules_without_a_version() {
         let check = |main: &str, flags: &str, expected: &str, compared: &str| {
             let modules = format!("path\tgithub.com/a/b/cmd\nmod\tgithub.com/a/b\t{main}\t\nbuild\t-ldflags={flags}\n");
-            let parsed = packages("app", &BuildInfo { version: "go1.22".to_owned(), modules });
+            let info = BuildInfo { version: "go1.22".to_owned(), modules, ..BuildInfo::default() };
+            let parsed = packages("app", &info);
             let package = parsed.packages.iter().find(|p| p.name == "github.com/a/b").unwrap();
             assert_eq!((package.version.as_str(), package.advisory_version()), (expected, compared), "{main} {flags}");
         };
@@ -280,5 +312,35 @@ mod tests {
         check("v0.0.0-20240101000000-abcdefabcdef", "-s", "v0.0.0-20240101000000-abcdefabcdef", "(devel)");
         check("v0.0.0-20240101000000-abcdefabcdef", r#""-X main.version=v3.1.4""#, "v3.1.4", "v3.1.4");
         check("v1.4.0+dirty", r#""-X main.version=v3.1.4""#, "v1.4.0+dirty", "v1.4.0+dirty");
+        let untagged = "v2.0.0-20251210145848-0123456789ab";
+        check(untagged, r#""-X main.version=v2.5.1""#, "v2.5.1", "v2.5.1");
+        check(untagged, "-s", untagged, "(devel)");
+        let tagged = "v1.4.1-0.20260105101112-abcdef012345+dirty";
+        check(tagged, r#""-X github.com/a/b/internal/version.Version=1.6.0""#, "v1.6.0", "v1.6.0");
+        check(tagged, "-s", tagged, tagged);
+    }
+
+    #[test]
+    fn pseudo_versions() {
+        let check = |version: &str, expected: PseudoBase| assert_eq!(pseudo_base(version), expected, "{version}");
+        check("v1.4.0", PseudoBase::None);
+        check("v1.4.0-rc.1", PseudoBase::None);
+        check("v1.4.0-20260105101112", PseudoBase::None);
+        check("v0.0.0-20260105101112-abcdef012345", PseudoBase::Nothing);
+        check("v2.0.0-20260105101112-abcdef012345+incompatible", PseudoBase::Nothing);
+        check("v1.4.1-0.20260105101112-abcdef012345", PseudoBase::Release);
+        check("v1.4.0-rc.1.0.20260105101112-abcdef012345", PseudoBase::Release);
+    }
+
+    #[test]
+    fn symbols_say_what_trimmed_flags_do_not() {
+        let variables =
+            vec![("main.commit".to_owned(), "1.2.3".to_owned()), ("main.version".to_owned(), "12.3.3".to_owned())];
+        let modules = "path\ta/b\nmod\ta/b\t(devel)\t\n".to_owned();
+        let parsed = packages("app", &BuildInfo { version: "go1.26".to_owned(), modules, variables });
+        assert_eq!(
+            (parsed.packages[0].version.as_str(), parsed.packages[0].advisory_version()),
+            ("v12.3.3", "v12.3.3")
+        );
     }
 }

@@ -44,6 +44,36 @@ fn both_forms_in_all_classes() {
 }
 
 #[test]
+fn variables_by_their_symbols() {
+    for class in Class::ALL {
+        let blob = inline_blob("go1.26.1", &frame(MODULES));
+        let names = b"\0main.version\0main.version.str\0main.long.str\0";
+        let symbols = [(1, 0, 16), (14, 0, 7), (31, 0, 1 << 20), (14, 1 << 24, 6), (1 << 20, 0, 6)];
+        let table: Vec<u8> =
+            symbols.iter().flat_map(|(name, offset, size)| symbol(class, *name, *offset, *size)).collect();
+        let parts: [(&str, &[u8]); 4] =
+            [(".go.buildinfo", &blob), (".symtab", &table), (".strtab", names), (".rodata", b"12.3.3\0and more")];
+        let bytes = elf(class, &parts);
+        let found = find(&Binary::parse(&bytes), &bytes).unwrap().variables;
+        assert_eq!(found, [("main.version".to_owned(), "12.3.3".to_owned())], "{class:?}");
+    }
+}
+
+/// An entry of a symbol table: of a name, `offset` bytes into the mapped part.
+fn symbol(class: Class, name: u64, offset: u64, size: u64) -> Vec<u8> {
+    let number = |value: u64, size: usize| {
+        let bytes = value.to_be_bytes()[8 - size..].to_vec();
+        if class.big_endian { bytes } else { bytes.into_iter().rev().collect::<Vec<u8>>() }
+    };
+    let (address, size) = (Class::ADDRESS + offset, size);
+    if class.wide {
+        [number(name, 4), vec![1, 0, 1, 0], number(address, 8), number(size, 8)].concat()
+    } else {
+        [number(name, 4), number(address, 4), number(size, 4), vec![1, 0, 1, 0]].concat()
+    }
+}
+
+#[test]
 fn what_is_no_build_info() {
     let class = Class::ALL[0];
     check("none", &elf(class, &[(".text", b"code")]), None);
