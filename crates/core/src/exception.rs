@@ -5,13 +5,15 @@ mod target;
 
 use crate::advisory::FixState;
 use crate::finding::{Counts, Finding, InstalledPackage, SuppressedFinding, SuppressionStatus};
+use crate::package::Package;
 use crate::pattern::Pattern;
-use crate::report::{ImageInfo, Report};
+use crate::report::{Inventory, Report};
+use jiff::Timestamp;
 use jiff::civil::Date;
 
 pub use target::{ExceptionTarget, PurlPattern};
 
-/// Suppresses the findings that fulfil all of its conditions. An empty condition is always fulfilled.
+/// Concerns the findings that fulfil all of its conditions. An empty condition is always fulfilled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exception {
     /// Names of vulnerabilities, aliases included.
@@ -22,10 +24,14 @@ pub struct Exception {
     pub paths: Vec<Pattern>,
     /// Image references or digests.
     pub images: Vec<ExceptionTarget>,
+    /// The program that has the package built in: another one in the same image is not meant.
+    pub program: Option<ExceptionTarget>,
     /// Whether the vendor has fixed it, or will.
     pub fix_state: Option<FixState>,
-    /// The status to give them.
-    pub status: SuppressionStatus,
+    /// What it says of them.
+    pub effect: ExceptionEffect,
+    /// When a statement of VEX was made; `None`: a rule, which no statement replaces.
+    pub stated_at: Option<Timestamp>,
     /// Why.
     pub reason: String,
     /// The first day on which it no longer applies.
@@ -34,16 +40,33 @@ pub struct Exception {
     pub source: String,
 }
 
+/// What an exception says of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExceptionEffect {
+    /// They do not count.
+    Suppress(SuppressionStatus),
+    /// They count: an earlier statement that they do not is replaced.
+    Count,
+}
+
+impl From<SuppressionStatus> for ExceptionEffect {
+    fn from(status: SuppressionStatus) -> Self {
+        ExceptionEffect::Suppress(status)
+    }
+}
+
 impl Exception {
     /// An exception without conditions.
-    pub fn new(status: SuppressionStatus, reason: &str, source: &str) -> Self {
+    pub fn new(effect: impl Into<ExceptionEffect>, reason: &str, source: &str) -> Self {
         Exception {
             vulnerabilities: Vec::new(),
             packages: Vec::new(),
             paths: Vec::new(),
             images: Vec::new(),
+            program: None,
             fix_state: None,
-            status,
+            effect: effect.into(),
+            stated_at: None,
             reason: reason.to_owned(),
             expires: None,
             source: source.to_owned(),
@@ -54,44 +77,80 @@ impl Exception {
         self.expires.is_none_or(|expires| today < expires)
     }
 
-    fn selects(&self, finding: &Finding, image: &ImageInfo) -> bool {
+    fn selects(&self, finding: &Finding, inventory: &Inventory) -> bool {
         let named = self.vulnerabilities.is_empty()
             || finding.names().any(|n| self.vulnerabilities.iter().any(|p| p.matches(n)));
         named
             && self.fix_state.is_none_or(|state| state == finding.fix_state)
-            && (self.images.is_empty() || self.images.iter().any(|t| t.is_image(image)))
+            && (self.images.is_empty() || self.images.iter().any(|t| t.is_image(&inventory.image)))
     }
 
-    fn covers(&self, finding: &Finding, installed: &InstalledPackage) -> bool {
+    fn covers(&self, finding: &Finding, installed: &InstalledPackage, inventory: &Inventory) -> bool {
         let package = self.packages.is_empty() || self.packages.iter().any(|t| t.is_package(finding, installed));
         let at = |path: &str| self.paths.iter().any(|p| p.matches(path) || p.matches(&format!("/{path}")));
         // All locations must match: another one may be the vulnerable one.
         let placed = || !installed.locations.is_empty() && installed.locations.iter().all(|l| at(&l.path));
-        package && (self.paths.is_empty() || placed())
+        let built_in = |program: &ExceptionTarget| is_built_into(program, installed, inventory);
+        package && (self.paths.is_empty() || placed()) && self.program.as_ref().is_none_or(built_in)
     }
+
+    /// A statement on a package in one image, or one program, is not replaced by one on the package wherever it is.
+    fn specificity(&self) -> (bool, bool) {
+        (!self.images.is_empty() || self.program.is_some(), !self.packages.is_empty())
+    }
+}
+
+/// Whether a package is only in files of this program.
+fn is_built_into(program: &ExceptionTarget, installed: &InstalledPackage, inventory: &Inventory) -> bool {
+    let os = inventory.os.as_ref();
+    let programs: Vec<&Package> = inventory.packages.iter().filter(|p| program.is_purl(&p.purl(os))).collect();
+    let in_program = |path: &str| programs.iter().flat_map(|p| &p.locations).any(|location| location.path == path);
+    !installed.locations.is_empty() && installed.locations.iter().all(|location| in_program(&location.path))
+}
+
+/// The exception that suppresses a finding in one package. Of statements on the same product the latest one holds, and of two
+/// of one time the one that is read last (OpenVEX 0.2.0, "Updating Statements").
+fn suppressing<'a>(
+    exceptions: &[&'a Exception],
+    finding: &Finding,
+    installed: &InstalledPackage,
+    inventory: &Inventory,
+) -> Option<&'a Exception> {
+    let covering = || exceptions.iter().copied().filter(|e| e.covers(finding, installed, inventory));
+    let rule = covering().find(|exception| exception.stated_at.is_none());
+    let statement = || covering().max_by_key(|exception| (exception.specificity(), exception.stated_at));
+    rule.or_else(statement).filter(|exception| exception.effect != ExceptionEffect::Count)
 }
 
 /// Applies exceptions to a report: findings that one of them covers move to [`Report::suppressed`]. A finding that is
 /// covered in part is split.
 pub fn apply(report: &mut Report, exceptions: &[Exception], today: Date) {
     let valid: Vec<&Exception> = exceptions.iter().filter(|e| e.applies_on(today)).collect();
-    let image = report.inventory.image.clone();
     let mut counted = Vec::new();
     for mut finding in std::mem::take(&mut report.findings) {
         let all = std::mem::take(&mut finding.installed);
         let whole = all.is_empty();
-        let mut left = all;
-        for exception in valid.iter().filter(|e| e.selects(&finding, &image)) {
-            let (covered, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(|i| exception.covers(&finding, i));
-            left = rest;
-            if !covered.is_empty() {
-                report.suppressed.push(SuppressedFinding {
-                    finding: Finding { installed: covered, ..finding.clone() },
-                    status: exception.status,
-                    reason: exception.reason.clone(),
-                    source: exception.source.clone(),
-                });
+        let selected: Vec<&Exception> =
+            valid.iter().copied().filter(|e| e.selects(&finding, &report.inventory)).collect();
+        let mut left = Vec::new();
+        let mut covered: Vec<(&Exception, Vec<InstalledPackage>)> = Vec::new();
+        for installed in all {
+            match suppressing(&selected, &finding, &installed, &report.inventory) {
+                None => left.push(installed),
+                Some(by) => match covered.iter_mut().find(|(exception, _)| std::ptr::eq(*exception, by)) {
+                    Some((_, packages)) => packages.push(installed),
+                    None => covered.push((by, vec![installed])),
+                },
             }
+        }
+        for (exception, installed) in covered {
+            let ExceptionEffect::Suppress(status) = exception.effect else { continue };
+            report.suppressed.push(SuppressedFinding {
+                finding: Finding { installed, ..finding.clone() },
+                status,
+                reason: exception.reason.clone(),
+                source: exception.source.clone(),
+            });
         }
         if whole || !left.is_empty() {
             counted.push(Finding { installed: left, ..finding });
@@ -145,6 +204,52 @@ mod tests {
         // Other locations still count.
         check(&|e| e.paths = vec!["app/**".into()], 1, 1);
         check(&|e| e.paths = vec!["/app/**".into(), "opt/**".into()], 0, 1);
+    }
+
+    #[test]
+    fn the_latest_statement_on_a_product_holds() {
+        let time = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+        let (early, late) = (time("2026-01-10T00:00:00Z"), time("2026-06-10T00:00:00Z"));
+        let safe = |at| Exception {
+            packages: vec![ExceptionTarget::parse("pkg:npm/a@1")],
+            stated_at: at,
+            ..Exception::new(SuppressionStatus::NotAffected, "no", "file")
+        };
+        let affected = |at| Exception { effect: ExceptionEffect::Count, ..safe(at) };
+        let check = |exceptions: &[Exception], counted: u32| {
+            let mut report = found();
+            apply(&mut report, exceptions, "2026-06-11".parse().unwrap());
+            assert_eq!(report.counts.critical, counted, "{exceptions:?}");
+        };
+        check(&[safe(early), affected(late)], 1);
+        check(&[affected(late), safe(early)], 1);
+        check(&[affected(early), safe(late)], 0);
+        check(&[affected(early), safe(early)], 0);
+        check(&[safe(early), affected(early)], 1);
+        // A rule is a person's decision, and one image is another product than the package everywhere.
+        check(&[Exception { stated_at: None, ..safe(None) }, affected(late)], 0);
+        let image = vec![ExceptionTarget::parse("registry.example/team/app:v1")];
+        check(&[Exception { images: image.clone(), ..safe(early) }, affected(late)], 0);
+        check(&[Exception { images: image, ..affected(early) }, safe(late)], 1);
+    }
+
+    #[test]
+    fn a_statement_on_a_program_is_on_what_is_built_into_it() {
+        let program = |path: &str| Package {
+            locations: vec![Location { path: path.into(), layer: 0 }],
+            ..Package::new(crate::package::PackageType::Golang, "example.org/tool", "v1.0.0")
+        };
+        let exception = Exception {
+            program: Some(ExceptionTarget::parse("pkg:golang/example.org/tool")),
+            packages: vec![ExceptionTarget::parse("pkg:npm/a")],
+            stated_at: Some(Timestamp::UNIX_EPOCH),
+            ..Exception::new(SuppressionStatus::NotAffected, "no", "file")
+        };
+        let mut report = found();
+        report.inventory.packages = vec![program("app/node_modules/a/package.json")];
+        apply(&mut report, std::slice::from_ref(&exception), "2026-06-01".parse().unwrap());
+        assert_eq!((report.counts.critical, report.suppressed.len()), (1, 1));
+        assert_eq!(report.suppressed[0].finding.installed[0].locations[0].path, "app/node_modules/a/package.json");
     }
 
     #[test]

@@ -15,6 +15,11 @@ impl Pattern {
     pub fn matches(&self, text: &str) -> bool {
         matches(&self.0, text)
     }
+
+    /// The digest of an image's name: `sha256:…` of `registry.example/app@sha256:…`.
+    pub fn digest(&self) -> Option<&str> {
+        self.0.rsplit_once('@').map(|(_, digest)| digest)
+    }
 }
 
 /// Whether the whole text fits a pattern written as [`Pattern`] says.

@@ -11,9 +11,11 @@ mod osv_scanner;
 mod own;
 mod trivy;
 
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use tidewaiter_core::exception::Exception;
+use tidewaiter_core::exception::ExceptionEffect;
 use tidewaiter_core::finding::SuppressionStatus;
 
 /// Why a file was refused.
@@ -91,11 +93,17 @@ fn day(text: &str) -> Result<jiff::civil::Date, String> {
     day.parse().map_err(|e| format!("{text:?} is not a date ({e})"))
 }
 
-/// The suppression that a VEX status means; `None`: the finding stays.
-fn vex_status(status: &str) -> Result<Option<SuppressionStatus>, String> {
+/// The time of a statement: the first text that is one. One without any is older than all others.
+fn stated_at(texts: &[Option<&str>]) -> Option<Timestamp> {
+    let time = texts.iter().flatten().find_map(|text| text.parse().ok());
+    Some(time.unwrap_or(Timestamp::MIN))
+}
+
+/// What a VEX status means for findings.
+fn vex_effect(status: &str) -> Result<ExceptionEffect, String> {
     match status {
-        "not_affected" | "known_not_affected" | "false_positive" => Ok(Some(SuppressionStatus::NotAffected)),
-        "fixed" | "first_fixed" | "resolved" | "resolved_with_pedigree" => Ok(Some(SuppressionStatus::Fixed)),
+        "not_affected" | "known_not_affected" | "false_positive" => Ok(SuppressionStatus::NotAffected.into()),
+        "fixed" | "first_fixed" | "resolved" | "resolved_with_pedigree" => Ok(SuppressionStatus::Fixed.into()),
         "affected"
         | "known_affected"
         | "under_investigation"
@@ -103,7 +111,7 @@ fn vex_status(status: &str) -> Result<Option<SuppressionStatus>, String> {
         | "in_triage"
         | "recommended"
         | "first_affected"
-        | "last_affected" => Ok(None),
+        | "last_affected" => Ok(ExceptionEffect::Count),
         other => Err(format!("{other:?} is not a VEX status")),
     }
 }

@@ -53,6 +53,7 @@ impl ExceptionTarget {
                 let full = Reference::from_str(&image.name).map(|r| r.to_string()).unwrap_or_default();
                 name.matches(&image.name)
                     || name.matches(&full)
+                    || name.digest().is_some_and(is_digest)
                     || digests.iter().flatten().any(|d| name.matches(d.as_str()))
             }
         }
@@ -71,6 +72,12 @@ impl ExceptionTarget {
                 wanted.covers(&own) || wanted.covers(&PurlPattern { name: finding.package.clone(), version, ..own })
             }
         }
+    }
+
+    /// Whether it is a package, by its purl.
+    pub(super) fn is_purl(&self, purl: &str) -> bool {
+        let ExceptionTarget::PurlPattern(wanted) = self else { return false };
+        PurlPattern::parse(purl).is_some_and(|own| wanted.covers(&own))
     }
 
     /// Whether it names an image rather than a package.
@@ -105,6 +112,13 @@ impl PurlPattern {
 
     /// `pkg:oci/NAME@DIGEST?repository_url=HOST/PATH/NAME&tag=TAG`.
     fn is_image(&self, image: &ImageInfo, is_digest: impl Fn(&str) -> bool) -> bool {
+        if self.kind != "oci" && self.kind != "docker" {
+            return false;
+        }
+        // An image is the same one wherever its digest is.
+        if let Some(digest) = self.version.as_deref().filter(|version| version.contains(':')) {
+            return is_digest(digest);
+        }
         let Ok(reference) = Reference::from_str(&image.name) else { return false };
         let repository = format!("{}/{}", reference.registry(), reference.repository());
         let last = reference.repository().rsplit('/').next().unwrap_or_default();
@@ -112,10 +126,9 @@ impl PurlPattern {
         // Some tools write the repository without its last part, which is the purl's name.
         let url = url.map(|url| url.trim_start_matches("https://").replacen("index.docker.io/", "docker.io/", 1));
         let named = url.is_none_or(|url| url == repository || format!("{url}/{last}") == repository);
-        (self.kind == "oci" || self.kind == "docker")
-            && self.name.eq_ignore_ascii_case(last)
+        self.name.eq_ignore_ascii_case(last)
             && named
-            && self.version.as_ref().is_none_or(|v| is_digest(v) || Some(v.as_str()) == reference.tag())
+            && self.version.as_ref().is_none_or(|v| Some(v.as_str()) == reference.tag())
             && self.qualifiers.get("tag").is_none_or(|tag| Some(tag.as_str()) == reference.tag())
     }
 }
@@ -165,7 +178,10 @@ mod tests {
         check("pkg:oci/app?repository_url=registry.example/team", true);
         check("pkg:oci/app?repository_url=registry.example/other/app", false);
         check(&format!("pkg:oci/app@{}", digest.replace(':', "%3A")), true);
+        check(&format!("mirror.example/app@{digest}"), true);
+        check(&format!("pkg:oci/other@{}?repository_url=mirror.example", digest.replace(':', "%3A")), true);
         check("pkg:oci/app@sha256%3Aabc", false);
+        check("pkg:oci/app@v1", true);
         check("pkg:oci/app?tag=v2", false);
     }
 }

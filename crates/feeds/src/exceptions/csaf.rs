@@ -1,6 +1,6 @@
 //! CSAF 2.0, profile VEX.
 
-use super::{reason, vex_status};
+use super::{reason, stated_at, vex_effect};
 use crate::csaf::{Product, ProductTree};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -8,10 +8,22 @@ use tidewaiter_core::exception::{Exception, ExceptionTarget};
 
 #[derive(Deserialize)]
 struct Document {
+    document: Metadata,
     #[serde(default)]
     product_tree: ProductTree,
     #[serde(default)]
     vulnerabilities: Vec<Vulnerability>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    tracking: Tracking,
+}
+
+#[derive(Deserialize, Default)]
+struct Tracking {
+    current_release_date: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -72,12 +84,13 @@ fn purls(tree: &ProductTree) -> BTreeMap<&str, Vec<&str>> {
 pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> {
     let document: Document = super::json(text)?;
     let purls = purls(&document.product_tree);
+    let at = stated_at(&[document.document.tracking.current_release_date.as_deref()]);
     let mut out = Vec::new();
     for vulnerability in &document.vulnerabilities {
         let names = vulnerability.cve.iter().chain(vulnerability.ids.iter().map(|id| &id.text));
         let names: Vec<_> = names.map(|n| n.as_str().into()).collect();
         for (word, products) in &vulnerability.product_status {
-            let Some(status) = vex_status(word)? else { continue };
+            let effect = vex_effect(word)?;
             for product in products {
                 let targets = purls.get(product.as_str()).into_iter().flatten().map(|p| ExceptionTarget::parse(p));
                 let (images, packages): (Vec<ExceptionTarget>, Vec<ExceptionTarget>) =
@@ -85,7 +98,7 @@ pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> 
                 // A product without a purl identifies no finding.
                 if !images.is_empty() || !packages.is_empty() {
                     let why = why(vulnerability, product, word);
-                    let base = Exception::new(status, &why, source);
+                    let base = Exception { stated_at: at, ..Exception::new(effect, &why, source) };
                     out.push(Exception { vulnerabilities: names.clone(), images, packages, ..base });
                 }
             }
@@ -116,6 +129,6 @@ mod tests {
               {"full_product_name":{"product_id":"X:A"},"product_reference":"A","relates_to_product_reference":"X"}]},
             "vulnerabilities":[{"cve":"CVE-1","product_status":{"known_not_affected":["I:A","X","X:A"],"known_affected":["A"]},
               "flags":[{"label":"component_not_present","product_ids":["I:A"]}]}]}"#;
-        check("x.json", text, &[(&["CVE-1"], 1, None)]);
+        check("x.json", text, &[(&["CVE-1"], 1, None), (&["CVE-1"], 1, None)]);
     }
 }

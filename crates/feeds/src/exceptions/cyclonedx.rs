@@ -1,6 +1,6 @@
 //! CycloneDX VEX: `vulnerabilities[].analysis`, stand-alone or in an SBOM.
 
-use super::{reason, vex_status};
+use super::{reason, stated_at, vex_effect};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tidewaiter_core::exception::{Exception, ExceptionTarget};
@@ -17,6 +17,7 @@ struct Bom {
 
 #[derive(Deserialize, Default)]
 struct Metadata {
+    timestamp: Option<String>,
     component: Option<Component>,
 }
 
@@ -45,7 +46,10 @@ struct Reference {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Analysis {
+    first_issued: Option<String>,
+    last_updated: Option<String>,
     state: Option<String>,
     justification: Option<String>,
     detail: Option<String>,
@@ -74,7 +78,9 @@ pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> 
     for vulnerability in &bom.vulnerabilities {
         let Some(analysis) = &vulnerability.analysis else { continue };
         let Some(state) = &analysis.state else { continue };
-        let Some(status) = vex_status(state)? else { continue };
+        let effect = vex_effect(state)?;
+        let [updated, issued] = [&analysis.last_updated, &analysis.first_issued].map(Option::as_deref);
+        let at = stated_at(&[updated, issued, bom.metadata.timestamp.as_deref()]);
         let names = vulnerability.id.iter().chain(vulnerability.references.iter().map(|r| &r.id));
         let names: Vec<_> = names.map(|n| n.as_str().into()).collect();
         if names.is_empty() {
@@ -83,7 +89,8 @@ pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> 
         let why = reason(&[analysis.justification.as_deref(), analysis.detail.as_deref()]);
         for affects in &vulnerability.affects {
             let target = ExceptionTarget::parse(purl(&affects.reference, &purls));
-            let base = Exception::new(status, if why.is_empty() { state } else { &why }, source);
+            let why = if why.is_empty() { state } else { &why };
+            let base = Exception { stated_at: at, ..Exception::new(effect, why, source) };
             let (images, packages) =
                 if target.names_image() { (vec![target], Vec::new()) } else { (Vec::new(), vec![target]) };
             out.push(Exception { vulnerabilities: names.clone(), images, packages, ..base });
@@ -108,6 +115,6 @@ mod tests {
             {"id":"CVE-1","analysis":{"state":"not_affected","justification":"code_not_reachable"},"affects":[{"ref":"c"}]},
             {"id":"CVE-2","analysis":{"state":"exploitable"},"affects":[{"ref":"c"}]},
             {"id":"CVE-3","affects":[{"ref":"pkg:npm/b@1"}]}]}"#;
-        check("vex.json", text, &[(&["CVE-1"], 1, None)]);
+        check("vex.json", text, &[(&["CVE-1"], 1, None), (&["CVE-2"], 1, None)]);
     }
 }

@@ -1,12 +1,13 @@
 //! OpenVEX 0.2.0.
 
-use super::{reason, vex_status};
+use super::{reason, stated_at, vex_effect};
 use serde::Deserialize;
 use tidewaiter_core::exception::{Exception, ExceptionTarget};
 use tidewaiter_core::pattern::Pattern;
 
 #[derive(Deserialize)]
 struct Document {
+    timestamp: Option<String>,
     #[serde(default)]
     statements: Vec<Statement>,
 }
@@ -17,6 +18,8 @@ struct Statement {
     #[serde(default)]
     products: Vec<Product>,
     status: String,
+    /// The document's when it is missing.
+    timestamp: Option<String>,
     justification: Option<String>,
     impact_statement: Option<String>,
 }
@@ -72,18 +75,20 @@ impl Product {
 
 pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> {
     let mut out = Vec::new();
-    for statement in super::json::<Document>(text)?.statements {
-        let Some(status) = vex_status(&statement.status)? else { continue };
+    let document: Document = super::json(text)?;
+    for statement in document.statements {
+        let effect = vex_effect(&statement.status)?;
         let why = reason(&[statement.justification.as_deref(), statement.impact_statement.as_deref()]);
         let base = Exception {
             vulnerabilities: names(&statement.vulnerability),
-            ..Exception::new(status, if why.is_empty() { &statement.status } else { &why }, source)
+            stated_at: stated_at(&[statement.timestamp.as_deref(), document.timestamp.as_deref()]),
+            ..Exception::new(effect, if why.is_empty() { &statement.status } else { &why }, source)
         };
         if base.vulnerabilities.is_empty() {
             return Err("a statement names no vulnerability".to_owned());
         }
         for product in &statement.products {
-            out.extend(of_product(&base, product)?);
+            out.push(of_product(&base, product)?);
         }
     }
     Ok(out)
@@ -101,22 +106,20 @@ fn names(vulnerability: &Vulnerability) -> Vec<Pattern> {
 }
 
 /// A product is an image with those of its packages that are meant, or a package itself.
-fn of_product(base: &Exception, product: &Product) -> Result<Option<Exception>, String> {
+fn of_product(base: &Exception, product: &Product) -> Result<Exception, String> {
     let name = product.name().ok_or("a product has neither @id nor purl")?;
     let target = ExceptionTarget::parse(name);
     let parts = product.parts().iter().filter_map(Product::name).map(ExceptionTarget::parse).collect();
+    let base = base.clone();
     Ok(match &target {
         // A product that is not a purl names an image by reference or digest, or something outside of images.
-        ExceptionTarget::Named { .. } => Some(Exception { images: vec![target], packages: parts, ..base.clone() }),
+        ExceptionTarget::Named { .. } => Exception { images: vec![target], packages: parts, ..base },
         ExceptionTarget::PurlPattern(_) if target.names_image() => {
-            Some(Exception { images: vec![target], packages: parts, ..base.clone() })
+            Exception { images: vec![target], packages: parts, ..base }
         }
-        ExceptionTarget::PurlPattern(_) if product.parts().is_empty() => {
-            Some(Exception { packages: vec![target], ..base.clone() })
-        }
-        // A library in one program is not the same library in another. Which one a finding is in is not known here, so the
-        // finding stays.
-        ExceptionTarget::PurlPattern(_) => None,
+        ExceptionTarget::PurlPattern(_) if product.parts().is_empty() => Exception { packages: vec![target], ..base },
+        // A library in one program is not the same library in another.
+        ExceptionTarget::PurlPattern(_) => Exception { program: Some(target), packages: parts, ..base },
     })
 }
 
@@ -125,13 +128,15 @@ mod tests {
     use crate::exceptions::tests::check;
 
     #[test]
-    fn statements_that_answer_are_read() {
+    fn all_statements_are_read() {
         let text = r#"{"@context":"https://openvex.dev/ns/v0.2.0","statements":[
             {"vulnerability":{"name":"CVE-1","aliases":["GHSA-1"]},"status":"not_affected","justification":"component_not_present",
              "products":[{"@id":"pkg:oci/app?repository_url=r.example/app","subcomponents":[{"@id":"pkg:npm/a"},{"@id":"pkg:npm/b"}]}]},
             {"vulnerability":{"name":"CVE-2"},"status":"affected","products":[{"@id":"pkg:npm/a"}]},
             {"vulnerability":"CVE-4","status":"not_affected","products":[{"@id":"pkg:golang/x.example/a","subcomponents":[{"@id":"pkg:golang/stdlib"}]}]},
             {"vulnerability":"CVE-3","status":"fixed","products":["pkg:npm/a"]}]}"#;
-        check("x.json", text, &[(&["CVE-1", "GHSA-1"], 2, None), (&["CVE-3"], 1, None)]);
+        let expected: [(&[&str], usize, Option<&str>); 4] =
+            [(&["CVE-1", "GHSA-1"], 2, None), (&["CVE-2"], 1, None), (&["CVE-4"], 1, None), (&["CVE-3"], 1, None)];
+        check("x.json", text, &expected);
     }
 }
