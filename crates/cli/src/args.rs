@@ -384,7 +384,7 @@ pub(crate) struct LocalArgs {
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) block_at: Option<Severity>,
     /// File of exceptions: OpenVEX, CSAF or CycloneDX VEX, .trivyignore[.yaml], .grype.yaml, osv-scanner.toml,
-    /// tidewaiter-exceptions.toml; repeatable
+    /// tidewaiter-exceptions.toml; or the directory of a VEX repository; repeatable
     #[arg(long, value_name = "FILE")]
     pub(crate) exceptions: Vec<PathBuf>,
     /// Base image, whose layers are marked; default: derived from the image's history

@@ -37,7 +37,12 @@ impl LocalArgs {
     pub(crate) fn exceptions(&self) -> Result<Vec<Exception>> {
         let mut all = Vec::new();
         for path in &self.exceptions {
-            all.extend(exceptions::parse(path, &login::read(path)?).map_err(|e| UsageError(e.to_string()))?);
+            let read = if path.is_dir() {
+                exceptions::repository::read(path)
+            } else {
+                exceptions::parse(path, &login::read(path)?)
+            };
+            all.extend(read.map_err(|e| UsageError(e.to_string()))?);
         }
         Ok(all)
     }

@@ -9,6 +9,7 @@ mod grype;
 mod openvex;
 mod osv_scanner;
 mod own;
+pub mod repository;
 mod trivy;
 
 use jiff::Timestamp;
