@@ -1,6 +1,8 @@
 //! Compares version orders with the tools that define them: each is asked for the same pairs as we are.
 
+mod contradictions;
 mod folder;
+mod intended;
 mod pairs;
 mod shapes;
 mod tools;
@@ -38,6 +40,8 @@ pub(crate) struct OrdersArgs {
 struct Comparison<'a> {
     refused: usize,
     intended: usize,
+    /// Differences where the tool contradicts itself.
+    contradicted: usize,
     /// The pair, the tool's answer and ours.
     differences: Vec<(&'a VersionPair, Ordering, Ordering)>,
 }
@@ -53,8 +57,8 @@ pub(crate) fn run(root: &Path, args: &OrdersArgs) -> Result<bool> {
     fs::create_dir_all(&folder.dir)?;
     let (mut asked, mut differ, mut not_asked) = (0, 0, Vec::new());
     println!(
-        "{:10} {:26} {:28} {:>8} {:>8} {:>8} {:>8}",
-        "ECOSYSTEM", "TOOL", "VERSION", "PAIRS", "REFUSED", "INTENDED", "DIFFER"
+        "{:10} {:25} {:22} {:>7} {:>7} {:>8} {:>6} {:>6}",
+        "ECOSYSTEM", "TOOL", "VERSION", "PAIRS", "REFUSED", "INTENDED", "CYCLES", "DIFFER"
     );
     for tool in TOOLS.iter().filter(|tool| wanted(tool.ecosystem)) {
         match compare(root, tool, &folder, args) {
@@ -78,15 +82,21 @@ fn compare(root: &Path, tool: &OrderTool, folder: &ToolFolder, args: &OrdersArgs
     let known = pairs::known(&root.join("../shared/vectors/versions"), scheme)?;
     let pairs = pairs::of(&known, tool.shape, args.pairs, args.seed);
     let answers = ask(&mut installed.command, &folder.dir, &pairs)?;
-    let comparison = compared(tool, scheme, &pairs, &answers);
+    let mut comparison = compared(tool, scheme, &pairs, &answers);
+    let differing: Vec<_> = comparison.differences.iter().map(|(pair, theirs, _)| (*pair, *theirs)).collect();
+    let contradicted = contradictions::find(&differing, |pairs| ask(&mut installed.command, &folder.dir, pairs))?;
+    let mut kept = contradicted.iter().map(|contradicted| !contradicted);
+    comparison.differences.retain(|_| kept.next().unwrap_or(true));
+    comparison.contradicted = contradicted.iter().filter(|contradicted| **contradicted).count();
     println!(
-        "{:10} {:26} {:28} {:>8} {:>8} {:>8} {:>8}",
+        "{:10} {:25} {:22} {:>7} {:>7} {:>8} {:>6} {:>6}",
         tool.ecosystem,
         tool.name,
         installed.version,
         pairs.len(),
         comparison.refused,
         comparison.intended,
+        comparison.contradicted,
         comparison.differences.len()
     );
     for ((a, b), theirs, ours) in comparison.differences.iter().take(PRINTED) {

@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tidewaiter_testkit::cluster::which;
@@ -128,7 +129,21 @@ fn unpack(dir: &Path, packages: &[&str]) -> Result<String> {
     for archive in debian_archives(dir, None, packages)? {
         output(command("dpkg-deb", &["-x", text(&archive)?]).arg(dir))?;
     }
+    let mut files = Vec::new();
+    walk(dir, &mut files)?;
+    files.iter().filter(|file| file.is_symlink()).try_for_each(|link| keep_inside(dir, link))?;
     Ok(String::new())
+}
+
+/// Makes a link to an absolute path one to the same path of the unpacked files, wherever these are moved.
+fn keep_inside(root: &Path, link: &Path) -> Result<()> {
+    let target = fs::read_link(link)?;
+    let (Ok(target), Some(folder)) = (target.strip_prefix("/"), link.strip_prefix(root)?.parent()) else {
+        return Ok(());
+    };
+    let up: PathBuf = folder.components().map(|_| "..").collect();
+    fs::remove_file(link)?;
+    Ok(symlink(up.join(target), link)?)
 }
 
 impl Unpacked {
@@ -137,15 +152,15 @@ impl Unpacked {
         self.root.join(inside)
     }
 
-    /// The first file of this name.
-    pub(super) fn file(&self, name: &str) -> Result<&Path> {
-        let file = self.files.iter().find(|file| file.file_name().is_some_and(|n| n == name));
-        file.map(PathBuf::as_path).with_context(|| format!("{name}: not in the unpacked packages"))
+    /// The first file whose path ends like this; `*` is any rest of a name.
+    pub(super) fn file(&self, end: &str) -> Result<&Path> {
+        let file = self.files.iter().find(|file| ends_like(file, end));
+        file.map(PathBuf::as_path).with_context(|| format!("{end}: not in the unpacked packages"))
     }
 
-    /// The folder of the first file of this name.
-    pub(super) fn folder(&self, name: &str) -> Result<&Path> {
-        self.file(name)?.parent().with_context(|| format!("{name} has no folder"))
+    /// The folder of the first file whose path ends like this.
+    pub(super) fn folder(&self, end: &str) -> Result<&Path> {
+        self.file(end)?.parent().with_context(|| format!("{end} has no folder"))
     }
 
     /// A program that finds the unpacked shared libraries.
@@ -165,6 +180,16 @@ impl Unpacked {
         folders.dedup();
         folders
     }
+}
+
+fn ends_like(file: &Path, end: &str) -> bool {
+    let names = file.components().rev().map(|name| name.as_os_str().to_str().unwrap_or_default());
+    let wanted: Vec<&str> = end.rsplit('/').collect();
+    let matching = wanted.iter().zip(names).filter(|(wanted, name)| match wanted.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => *wanted == name,
+    });
+    matching.count() == wanted.len()
 }
 
 /// A program on PATH, or the Debian package to install.

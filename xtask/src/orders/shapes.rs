@@ -304,9 +304,6 @@ pub(super) const PHP: &[Slot] = &[
             "-RC1",
             "-p1",
             "-whatever",
-            "#",
-            "é",
-            "~",
         ],
     ),
 ];

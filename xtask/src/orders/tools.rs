@@ -1,11 +1,13 @@
 //! The tools: what each defines the order of, how it is installed and how it is run.
 
 use super::folder::{ToolFolder, program};
+use super::intended;
 use super::shapes::{self, Slot};
 use crate::install::{command, output};
 use anyhow::{Context, Result};
-use std::env;
+use std::path::Path;
 use std::process::Command;
+use std::{env, fs};
 use tidewaiter_testkit::cluster::which;
 
 /// A tool that defines an order, and how to ask it.
@@ -38,19 +40,39 @@ pub(super) const TOOLS: &[OrderTool] = &[
     OrderTool { install: dpkg, ..row("debian", "dpkg", "", shapes::DEB) },
     OrderTool { install: rpm, ..row("redhat", "rpm", "", shapes::RPM) },
     OrderTool { install: apk, ..row("alpine", "apk-tools", "", shapes::APK) },
-    OrderTool { install: pacman, ..row("arch", "pacman", "", shapes::RPM) },
-    OrderTool { install: node_semver, ..row("npm", "node-semver", "7.8.6", shapes::NPM) },
+    OrderTool { install: pacman, intended: intended::pacman, ..row("arch", "pacman", "", shapes::RPM) },
+    OrderTool {
+        install: node_semver,
+        intended: intended::node_semver,
+        ..row("npm", "node-semver", "7.8.6", shapes::NPM)
+    },
     OrderTool { install: elixir, ..row("hex", "Elixir's Version", "", shapes::HEX) },
     OrderTool { install: go_modules, ..row("go", "x/mod/semver", "v0.43.0", shapes::GO_MODULE) },
-    OrderTool { install: go_toolchains, ..row("go", "go/version", "", shapes::GO_TOOLCHAIN) },
+    OrderTool {
+        install: go_toolchains,
+        intended: intended::go_toolchain,
+        ..row("go", "go/version", "", shapes::GO_TOOLCHAIN)
+    },
     OrderTool { install: packaging, ..row("pypi", "packaging", "26.4", shapes::PYPI) },
     OrderTool { install: packaging, ..row("pypi", "packaging (LegacyVersion)", "21.3", shapes::PYPI_LEGACY) },
     OrderTool { install: maven, ..row("maven", "ComparableVersion", "3.8.6", shapes::MAVEN) },
-    OrderTool { install: maven, ..row("maven", "ComparableVersion", "3.9.11", shapes::MAVEN) },
-    OrderTool { install: maven, ..row("maven", "ComparableVersion", "4.0.0-rc-4", shapes::MAVEN) },
+    OrderTool {
+        install: maven,
+        intended: intended::maven_3_9,
+        ..row("maven", "ComparableVersion", "3.9.16", shapes::MAVEN)
+    },
+    OrderTool {
+        install: maven,
+        intended: intended::maven_4,
+        ..row("maven", "ComparableVersion", "4.0.0-rc-6", shapes::MAVEN)
+    },
     OrderTool { install: ruby, ..row("rubygems", "Gem::Version", "", shapes::RUBYGEMS) },
-    OrderTool { install: php, ..row("packagist", "version_compare", "", shapes::PHP) },
-    OrderTool { install: composer, ..row("packagist", "composer/semver", "", shapes::COMPOSER) },
+    OrderTool { install: php, intended: intended::php, ..row("packagist", "version_compare", "", shapes::PHP) },
+    OrderTool {
+        install: composer,
+        intended: intended::composer,
+        ..row("packagist", "composer/semver", "", shapes::COMPOSER)
+    },
     OrderTool { install: r, ..row("cran", "compareVersion", "", shapes::CRAN) },
 ];
 
@@ -63,11 +85,7 @@ pub(super) const UNREACHABLE: &[(&str, &str, &str)] = &[
 ];
 
 const fn row(ecosystem: &'static str, name: &'static str, version: &'static str, shape: &'static [Slot]) -> OrderTool {
-    OrderTool { ecosystem, name, version, shape, install: apk, intended: never }
-}
-
-fn never(_: &str, _: &str) -> bool {
-    false
+    OrderTool { ecosystem, name, version, shape, install: apk, intended: intended::never }
 }
 
 fn dpkg(folder: &ToolFolder, _: &str) -> Result<InstalledTool> {
@@ -153,25 +171,27 @@ fn maven(folder: &ToolFolder, version: &str) -> Result<InstalledTool> {
 
 fn ruby(folder: &ToolFolder, _: &str) -> Result<InstalledTool> {
     let unpacked = folder.debian(&["ruby-rubygems", "ruby"])?;
-    let mut command = unpacked.command(unpacked.file("ruby3.1")?)?;
-    let libraries = [unpacked.folder("rubygems.rb")?, unpacked.folder("set.rb")?, unpacked.folder("rbconfig.rb")?];
+    let mut command = unpacked.command(unpacked.path("usr/bin/ruby"))?;
+    // RubyGems itself, Ruby's own library, and the part of it that is built for this processor.
+    let libraries = ["vendor_ruby/rubygems.rb", "ruby/*/singleton.rb", "ruby/*/rbconfig.rb"];
+    let libraries: Vec<&Path> = libraries.iter().map(|file| unpacked.folder(file)).collect::<Result<_>>()?;
     command.env("RUBYLIB", env::join_paths(libraries)?).env("LC_ALL", "C.UTF-8");
     command.arg(folder.script("gem_version.rb", include_str!("gem_version.rb"))?);
     Ok(InstalledTool { version: unpacked.version, command })
 }
 
 fn php(folder: &ToolFolder, _: &str) -> Result<InstalledTool> {
-    let unpacked = folder.debian(&["php8.2-cli"])?;
-    let mut command = unpacked.command(unpacked.file("php8.2")?)?;
+    let unpacked = folder.debian(&["php-cli"])?;
+    let mut command = unpacked.command(unpacked.file("bin/php*")?)?;
     command.arg("-n").arg(folder.script("version_compare.php", include_str!("version_compare.php"))?);
     Ok(InstalledTool { version: unpacked.version, command })
 }
 
 fn composer(folder: &ToolFolder, _: &str) -> Result<InstalledTool> {
-    let unpacked = folder.debian(&["php-composer-semver", "php8.2-cli"])?;
-    let mut command = unpacked.command(unpacked.file("php8.2")?)?;
+    let unpacked = folder.debian(&["php-composer-semver", "php-cli"])?;
+    let mut command = unpacked.command(unpacked.file("bin/php*")?)?;
     command.arg("-n").arg(folder.script("composer_semver.php", include_str!("composer_semver.php"))?);
-    command.arg(unpacked.folder("Comparator.php")?);
+    command.arg(unpacked.folder("Semver/Comparator.php")?);
     Ok(InstalledTool { version: unpacked.version, command })
 }
 
@@ -179,6 +199,8 @@ fn r(folder: &ToolFolder, _: &str) -> Result<InstalledTool> {
     let unpacked = folder.debian(&["r-base-core"])?;
     let home = unpacked.path("usr/lib/R");
     let mut command = unpacked.command(home.join("bin/exec/R"))?;
+    // The package's own script would write this file; without it R complains on standard output.
+    fs::write(unpacked.path("etc/R/Renviron"), "")?;
     // Without an editor the package `utils` does not load.
     command.env("R_HOME", home).env("R_DEFAULT_PACKAGES", "utils").env("EDITOR", "vi").env("LC_ALL", "C.UTF-8");
     command.args(["--vanilla", "--no-echo", "-f"]);

@@ -32,7 +32,8 @@ impl<'a> Version<'a> {
         let (text, build) = text.split_once('+').unwrap_or((text, ""));
         let end = text.bytes().position(|b| !b.is_ascii_digit() && b != b'.').unwrap_or(text.len());
         let (numbers, rest) = text.split_at(end);
-        let hyphenated = rest.strip_prefix('-');
+        // A hyphen before nothing is the pre-release itself.
+        let hyphenated = rest.strip_prefix('-').filter(|pre| !pre.is_empty() && !pre.starts_with('.'));
         Version { numbers, pre: hyphenated.unwrap_or(rest), glued: hyphenated.is_none(), build }
     }
 
