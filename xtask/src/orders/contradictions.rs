@@ -16,6 +16,9 @@ pub(super) fn find(
     pairs: &[(&VersionPair, Ordering)],
     mut ask: impl FnMut(&[VersionPair]) -> Result<Answers>,
 ) -> Result<Vec<bool>> {
+    if pairs.is_empty() {
+        return Ok(Vec::new());
+    }
     let looked = pairs.get(..MOST).unwrap_or(pairs);
     let questions: Vec<Vec<VersionPair>> = looked.iter().map(|(pair, _)| questions(pair)).collect();
     let mut answers = ask(&questions.concat())?.into_iter();
@@ -41,7 +44,7 @@ fn questions((a, b): &VersionPair) -> Vec<VersionPair> {
 fn contradicts(answer: Ordering, answers: &[Option<Ordering>]) -> bool {
     let (own, between) = answers.split_at(answers.len().min(3));
     let expected = [Ordering::Equal, Ordering::Equal, answer.reverse()];
-    let consistent = own.iter().zip(expected).all(|(answer, expected)| *answer == Some(expected));
+    let consistent = own.iter().zip(expected).all(|(answer, expected)| answer.is_none_or(|answer| answer == expected));
     let shows_cycle = |two: &[Option<Ordering>]| match two {
         [Some(first), Some(second)] => follows(*first, *second).is_some_and(|follows| follows != answer),
         _ => false,

@@ -5,6 +5,12 @@ pub(super) fn never(_: &str, _: &str) -> bool {
     false
 }
 
+/// dpkg's C takes a sign before an epoch (`+1:2`), which dpkg's Perl refuses: no package has one.
+pub(super) fn dpkg(a: &str, b: &str) -> bool {
+    let signed = |version: &str| version.starts_with(['+', '-']);
+    signed(a) || signed(b)
+}
+
 /// A missing pkgrel equals every one in pacman, which is no order (`core::version::alpm`); and a separator at the end counts
 /// there, newer than `1..a`, which is newer than `1.0`, which is newer than the separator. No package has one.
 pub(super) fn pacman(a: &str, b: &str) -> bool {
@@ -41,15 +47,23 @@ pub(super) fn maven_3_9(a: &str, b: &str) -> bool {
     dotted(a) || dotted(b)
 }
 
-/// In Maven 4 a qualifier and the number that touches it are one item, too: `1-ga21` equals `1`, and `1-rc2` is newer than
-/// `1-rc.3`. And zeros next to a hyphen count: `1-x-0` is newer than `1-x`.
+/// In Maven 4 a qualifier and the number that follows it, with or without a hyphen, are one item, too: `1-ga21` equals `1`,
+/// and `1-rc2` is newer than `1-rc.3`. Zeros next to a hyphen count: `1-x-0` is newer than `1-x`. And what follows a
+/// release's name is older than any pre-release: `1.Final-redhat-1` than `1.Alpha1`.
 pub(super) fn maven_4(a: &str, b: &str) -> bool {
     let word = |byte: &u8| !byte.is_ascii_digit() && !b".-".contains(byte);
-    let joined = |two: &[u8]| {
-        matches!(two, [x, y] if (word(x) && y.is_ascii_digit()) || (x.is_ascii_digit() && word(y)))
-            || matches!(two, b"-0" | b"0-")
+    let joined = |two: &[u8]| match two {
+        b"-0" | b"0-" => true,
+        [x, y] => (word(x) && y.is_ascii_digit()) || (x.is_ascii_digit() && word(y)),
+        _ => false,
     };
-    let other = |version: &str| version.as_bytes().windows(2).any(joined);
+    let hyphenated = |three: &[u8]| matches!(three, [x, b'-', y] if word(x) && y.is_ascii_digit());
+    let other = |version: &str| {
+        let lower = version.to_ascii_lowercase();
+        lower.as_bytes().windows(2).any(joined)
+            || lower.as_bytes().windows(3).any(hyphenated)
+            || ["ga-", "final-", "release-"].iter().any(|name| lower.contains(name))
+    };
     maven_3_9(a, b) || other(a) || other(b)
 }
 

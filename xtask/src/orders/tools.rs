@@ -37,7 +37,7 @@ impl OrderTool {
 }
 
 pub(super) const TOOLS: &[OrderTool] = &[
-    OrderTool { install: dpkg, ..row("debian", "dpkg", "", shapes::DEB) },
+    OrderTool { install: dpkg, intended: intended::dpkg, ..row("debian", "dpkg", "", shapes::DEB) },
     OrderTool { install: rpm, ..row("redhat", "rpm", "", shapes::RPM) },
     OrderTool { install: apk, ..row("alpine", "apk-tools", "", shapes::APK) },
     OrderTool { install: pacman, intended: intended::pacman, ..row("arch", "pacman", "", shapes::RPM) },
