@@ -3,7 +3,9 @@
 mod contradictions;
 mod folder;
 mod intended;
+mod known;
 mod pairs;
+mod records;
 mod shapes;
 mod tools;
 
@@ -16,6 +18,7 @@ use std::process::{Command, Stdio};
 use tidewaiter_core::version::VersionScheme;
 
 use folder::ToolFolder;
+use known::KnownVersions;
 use pairs::VersionPair;
 use tools::{OrderTool, TOOLS, UNREACHABLE};
 
@@ -24,7 +27,7 @@ const PRINTED: usize = 10;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct OrdersArgs {
-    /// Pairs made for each tool, in addition to those of the vector files
+    /// Pairs made for each tool, in addition to those of ../shared/vectors/versions and ../shared/feeds
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     pairs: usize,
     /// Seed of the made pairs
@@ -55,13 +58,14 @@ pub(crate) fn run(root: &Path, args: &OrdersArgs) -> Result<bool> {
     }
     let folder = ToolFolder { dir: root.join("target/orders") };
     fs::create_dir_all(&folder.dir)?;
+    let known = KnownVersions::read(&root.join("../shared"))?;
     let (mut asked, mut differ, mut not_asked) = (0, 0, Vec::new());
     println!(
         "{:10} {:25} {:22} {:>7} {:>7} {:>8} {:>6} {:>6}",
         "ECOSYSTEM", "TOOL", "VERSION", "PAIRS", "REFUSED", "INTENDED", "CYCLES", "DIFFER"
     );
     for tool in TOOLS.iter().filter(|tool| wanted(tool.ecosystem)) {
-        match compare(root, tool, &folder, args) {
+        match compare(&known, tool, &folder, args) {
             Ok(differences) => {
                 asked += 1;
                 differ += differences;
@@ -76,11 +80,10 @@ pub(crate) fn run(root: &Path, args: &OrdersArgs) -> Result<bool> {
 }
 
 /// Prints a tool's row; returns the number of unintended differences.
-fn compare(root: &Path, tool: &OrderTool, folder: &ToolFolder, args: &OrdersArgs) -> Result<usize> {
+fn compare(known: &KnownVersions, tool: &OrderTool, folder: &ToolFolder, args: &OrdersArgs) -> Result<usize> {
     let scheme = VersionScheme::named(tool.ecosystem).context("no version scheme")?;
     let mut installed = tool.installed(folder)?;
-    let known = pairs::known(&root.join("../shared/vectors/versions"), scheme)?;
-    let pairs = pairs::of(&known, tool.shape, args.pairs, args.seed);
+    let pairs = pairs::of(&known.of(scheme), tool.shape, args.pairs, args.seed);
     let answers = ask(&mut installed.command, &folder.dir, &pairs)?;
     let mut comparison = compared(tool, scheme, &pairs, &answers);
     let differing: Vec<_> = comparison.differences.iter().map(|(pair, theirs, _)| (*pair, *theirs)).collect();

@@ -91,3 +91,32 @@ fn is_normal(version: &str) -> bool {
     let word = stability.trim_end_matches(|c: char| c.is_ascii_digit());
     four && numbers.matches('.').count() == 3 && ["", "dev", "alpha", "beta", "RC", "patch"].contains(&word)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_intended_differences() {
+        let check = |is_one: fn(&str, &str) -> bool, a: &str, b: &str, expected: bool| {
+            assert_eq!(is_one(a, b), expected, "{a} {b}");
+        };
+        check(dpkg, "+1:2.0", "1:2.0", true);
+        check(dpkg, "2:2.0", "1:2.0", false);
+        check(pacman, "1.0", "1.0-1", true);
+        check(pacman, "1.0.-1", "1.0-1", true);
+        check(pacman, "1.0-2", "1.0-1", false);
+        check(node_semver, "1.2.34.5", "1.2.3", true);
+        check(node_semver, "v1.2.34-5.6.7", "1.2.3", false);
+        check(go_toolchain, "go1.21", "go1.21rc1", true);
+        check(go_toolchain, "go1.21.0-fips", "go1.21rc1", false);
+        check(maven_3_9, "1.RC1", "1-RC0", true);
+        check(maven_3_9, "1.0-RC1", "1.0-RC0", false);
+        check(maven_4, "1-rc2", "1-rc.3", true);
+        check(maven_4, "1-alpha", "1-beta", false);
+        check(php, "1.99999999999999999999", "2", true);
+        check(php, "1.0-RC1", "1.0", false);
+        check(composer, "1.0", "1.0.0", true);
+        check(composer, "1.0.0.0-beta2", "1.0.0.0", false);
+    }
+}

@@ -1,52 +1,22 @@
-//! The pairs that a tool is asked for: neighbours of the vector files, and made ones.
+//! The pairs that a tool is asked for: neighbours among real versions, and made ones.
 
 use super::shapes::Slot;
 use crate::dice::Dice;
-use anyhow::{Context, Result};
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
-use tidewaiter_core::version::VersionScheme;
 
 /// Two versions to compare.
 pub(super) type VersionPair = (String, String);
 
-/// All versions of the vector files of a scheme, in their order, in which neighbours are close; none without the folder.
-pub(super) fn known(dir: &Path, scheme: VersionScheme) -> Result<Vec<String>> {
-    let mut seen = BTreeSet::new();
-    let mut versions = Vec::new();
-    let Ok(entries) = fs::read_dir(dir) else { return Ok(versions) };
-    let mut files: Vec<_> = entries.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
-    files.sort();
-    for file in files.iter().filter(|file| is_of(file, scheme)) {
-        let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let words = line.split_whitespace().step_by(2).take(2).map(str::to_owned);
-            versions.extend(words.filter(|version| seen.insert(version.clone())));
-        }
-    }
-    Ok(versions)
-}
-
-fn is_of(file: &Path, scheme: VersionScheme) -> bool {
-    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    name.split_once("-versions").is_some_and(|(ecosystem, _)| VersionScheme::named(ecosystem) == Some(scheme))
-}
-
 /// Neighbours of the known versions, and `made` pairs of a shape; those of a seed are always the same.
-pub(super) fn of(known: &[String], shape: &[Slot], made: usize, seed: u64) -> Vec<VersionPair> {
-    let neighbours = known.windows(2).filter_map(|two| Some((two.first()?.clone(), two.get(1)?.clone())));
+pub(super) fn of(known: &[&str], shape: &[Slot], made: usize, seed: u64) -> Vec<VersionPair> {
+    let neighbours = known.windows(2).filter_map(|two| Some((two.first()?.to_string(), two.get(1)?.to_string())));
     neighbours.chain((0..made).map(|number| pair(&mut Dice::of(seed, number), known, shape))).collect()
 }
 
 /// Most pairs differ in one place: what comes first hides the rest.
-fn pair(dice: &mut Dice, known: &[String], shape: &[Slot]) -> VersionPair {
-    // The first numbers of a series that begins with its own number are alike.
-    dice.below(2);
+fn pair(dice: &mut Dice, known: &[&str], shape: &[Slot]) -> VersionPair {
     if !known.is_empty() && dice.below(4) == 0 {
-        let base = known.get(dice.below(known.len())).cloned().unwrap_or_default();
-        let edited = edited(dice, &base, shape);
-        return (base, edited);
+        let base = dice.one(known);
+        return (base.to_owned(), edited(dice, base, shape));
     }
     let base: Vec<String> = shape.iter().map(|slot| filled(dice, slot)).collect();
     let (mut other, text) = (base.clone(), base.concat());
@@ -95,7 +65,7 @@ mod tests {
 
     #[test]
     fn pairs_of_a_seed_are_always_the_same_and_mostly_close() {
-        let known = ["1.0", "1.1", "2.0"].map(str::to_owned);
+        let known = ["1.0", "1.1", "2.0"];
         let pairs = of(&known, shapes::DEB, 1000, 1);
         assert_eq!(pairs.len(), 1002);
         assert_eq!(pairs, of(&known, shapes::DEB, 1000, 1));
