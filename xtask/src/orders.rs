@@ -53,8 +53,9 @@ struct Comparison<'a> {
 pub(crate) fn run(root: &Path, args: &OrdersArgs) -> Result<bool> {
     let wanted = |ecosystem: &str| args.only.as_deref().is_none_or(|only| only == ecosystem);
     if !TOOLS.iter().map(|tool| tool.ecosystem).chain(UNREACHABLE.iter().map(|row| row.0)).any(wanted) {
-        let known: Vec<&str> = TOOLS.iter().map(|tool| tool.ecosystem).collect();
-        bail!("no tool for this ecosystem; known: {}", known.join(", "));
+        let mut known: Vec<&str> = TOOLS.iter().map(|tool| tool.ecosystem).collect();
+        known.dedup();
+        bail!("no tool for this ecosystem; use one of {}", known.join(", "));
     }
     let folder = ToolFolder { dir: root.join("target/orders") };
     fs::create_dir_all(&folder.dir)?;

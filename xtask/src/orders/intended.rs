@@ -68,12 +68,13 @@ pub(super) fn maven_4(a: &str, b: &str) -> bool {
 }
 
 /// PHP reads numbers of more than 64 bits as the largest. What begins with a separator begins with an empty word there, and
-/// is no version to Composer. And `x` is Composer's name of a branch here, newer than its releases.
+/// is no version to Composer. A `#` stands
+/// for any number there. And `x` is Composer's name of a branch here, newer than its releases.
 pub(super) fn php(a: &str, b: &str) -> bool {
     let other = |version: &str| {
         let begins = version.trim_start_matches(['v', 'V']);
         !begins.starts_with(|c: char| c.is_ascii_alphanumeric())
-            || version.contains(['x', 'X'])
+            || version.contains(['x', 'X', '#'])
             || version.split(|c: char| !c.is_ascii_digit()).any(|number| number.len() > 18)
     };
     other(a) || other(b)
