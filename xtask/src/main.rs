@@ -6,12 +6,15 @@ mod controlplane;
 mod coverage;
 mod demo;
 mod deploy;
+mod dice;
 mod fuzz;
 mod generated;
 mod image;
 mod imports;
+mod install;
 mod latency;
 mod node;
+mod orders;
 mod push;
 mod spotcheck;
 mod test;
@@ -83,6 +86,8 @@ enum XtaskCommand {
         /// Folder of vector files
         dir: PathBuf,
     },
+    /// Compare version orders with the tools that define them (network; apt, pip, npm, Go, mvn; not in CI)
+    Orders(orders::OrdersArgs),
     /// Fuzz every parser of hostile bytes, guided by coverage
     Fuzz(fuzz::FuzzArgs),
     /// Measure scans, and the sizes of the database and the programs
@@ -126,6 +131,7 @@ fn main() -> ExitCode {
             truth::build::ensure(&root).and_then(|dir| truth::run(&dir, differences))
         }
         XtaskCommand::Vectors { dir } => vectors::run(&dir),
+        XtaskCommand::Orders(args) => orders::run(&root, &args),
         XtaskCommand::Fuzz(args) => fuzz::run(&root, &args),
         XtaskCommand::Bench(args) => bench::run(&root, &args),
         XtaskCommand::BenchFloor(args) => bench::floor::run(&args),

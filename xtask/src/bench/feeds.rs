@@ -9,6 +9,7 @@ mod content;
 use super::database;
 use super::measure::{self, ProcessLimits, Sample};
 use super::report::{self, Figure};
+use crate::dice::Dice;
 use anyhow::{Context, Result, bail};
 use flate2::write::GzEncoder;
 use std::fs::{self, File};
@@ -266,7 +267,7 @@ impl BenchFeeds {
         let mut out = GzEncoder::new(self.file("epss.csv.gz")?, flate2::Compression::new(4));
         writeln!(out, "#model_version:v5,score_date:2026-11-28T00:00:00+0000\ncve,epss,percentile")?;
         for number in 0..records {
-            let mut dice = content::Dice::of(7, number);
+            let mut dice = Dice::of(7, number);
             writeln!(out, "{},0.{:05},0.{:05}", content::cve(number), dice.below(99_999), dice.below(99_999))?;
         }
         Ok(out.finish()?.flush()?)

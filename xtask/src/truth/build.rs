@@ -10,10 +10,8 @@ mod rust;
 
 use super::{Listed, Truth};
 use anyhow::{Context, Result, bail};
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use tidewaiter_testkit::cluster::which;
 
 /// How to build one image.
@@ -69,32 +67,4 @@ fn make(recipe: &Recipe, dir: &Path) -> Result<()> {
     fs::write(list, serde_json::to_vec_pretty(&Truth { types, packages })?)?;
     fs::remove_dir_all(work)?;
     Ok(())
-}
-
-fn command(program: impl AsRef<OsStr>, args: &[&str]) -> Command {
-    let mut command = Command::new(program);
-    command.args(args);
-    command
-}
-
-/// Runs a program; returns its output.
-fn output(command: &mut Command) -> Result<String> {
-    let line = command_line(command);
-    let out = command.output().with_context(|| format!("{line} cannot be run"))?;
-    if !out.status.success() {
-        let said = String::from_utf8_lossy(&out.stderr);
-        let last: Vec<&str> = said.lines().rev().take(20).collect();
-        bail!("{line} failed:\n{}", last.into_iter().rev().collect::<Vec<_>>().join("\n"));
-    }
-    String::from_utf8(out.stdout).with_context(|| format!("{line} printed something other than UTF-8"))
-}
-
-fn command_line(command: &Command) -> String {
-    let words = [command.get_program()].into_iter().chain(command.get_args()).take(6);
-    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
-}
-
-/// A path as text, for arguments of programs.
-fn text(path: &Path) -> Result<&str> {
-    path.to_str().with_context(|| format!("{}: the name is not UTF-8", path.display()))
 }

@@ -3,6 +3,7 @@
 //! Module versions are Semantic Versioning with a `v`; a pseudo-version is a pre-release, and
 //! `+incompatible` and `+dirty` are build metadata. The toolchain writes `go1.21rc2`, which advisories
 //! write `1.21.0-rc.2`, and adds what the build was made with, or by whom: `go1.22.4 X:boringcrypto`, `go1.22.4-fips`.
+//! To `go/version`, `go1.21` is the language and older than its toolchains; here it is `1.21.0`.
 
 use super::letters;
 use super::semver::{Version, identifiers, numbers};

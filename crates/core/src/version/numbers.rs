@@ -1,5 +1,6 @@
 //! Plain sequences of numbers: R's `compareVersion` (CRAN, split by `.` and `-`) and Haskell's
-//! `Data.Version` (Hackage, split by `.`). Of two with the same beginning the longer is newer: `1.0 < 1.0.0`.
+//! `Data.Version` (Hackage, split by `.`). Of two with the same beginning the longer is newer: `1.0 < 1.0.0`. One
+//! separator at the end does not count, as to R's `strsplit`.
 
 use super::numeric;
 use std::cmp::Ordering;
@@ -12,7 +13,7 @@ pub(super) const CRAN: Separators<'_> = &['.', '-'];
 pub(super) const HACKAGE: Separators<'_> = &['.'];
 
 pub(super) fn compare(a: &str, b: &str, separators: Separators<'_>) -> Ordering {
-    let (mut a, mut b) = (a.trim().split(separators), b.trim().split(separators));
+    let (mut a, mut b) = (a.trim().split_terminator(separators), b.trim().split_terminator(separators));
     loop {
         match (a.next(), b.next()) {
             (None, None) => return Ordering::Equal,

@@ -28,11 +28,12 @@ pub(super) struct Version<'a> {
 
 impl<'a> Version<'a> {
     pub(super) fn parse(text: &'a str) -> Self {
-        let text = text.trim().trim_start_matches(['v', 'V', '=']).trim_start();
+        let text = text.trim().trim_start_matches(|c: char| matches!(c, 'v' | 'V' | '=') || c.is_whitespace());
         let (text, build) = text.split_once('+').unwrap_or((text, ""));
         let end = text.bytes().position(|b| !b.is_ascii_digit() && b != b'.').unwrap_or(text.len());
         let (numbers, rest) = text.split_at(end);
-        let hyphenated = rest.strip_prefix('-');
+        // A hyphen before nothing is the pre-release itself.
+        let hyphenated = rest.strip_prefix('-').filter(|pre| !pre.is_empty() && !pre.starts_with('.'));
         Version { numbers, pre: hyphenated.unwrap_or(rest), glued: hyphenated.is_none(), build }
     }
 

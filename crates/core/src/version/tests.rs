@@ -122,8 +122,13 @@ fn semver() {
             "1.0.0beta1 = 1.0.0-beta1",
             "1.2.3.4 > 1.2.3",
             "latest < 0.0.1",
+            // node-semver 7.8.6, loose.
+            "1.2.3- < 1.2.3-a",
+            "1.2.3- < 1.2.3",
         ],
     );
+    // node-semver 7.8.6, loose: white space within what leads.
+    assert_eq!(VersionScheme::SemVer.compare("v = 1.2.3", "1.2.3"), Ordering::Equal);
 }
 
 #[test]
@@ -298,7 +303,17 @@ fn arch() {
 
 #[test]
 fn cran_and_hackage() {
-    check_all(VersionScheme::Cran, &["1.0-1 = 1.0.1", "1.0 < 1.0-0", "1.10 > 1.9", "1.x < 1.0"]);
+    check_all(
+        VersionScheme::Cran,
+        &[
+            "1.0-1 = 1.0.1",
+            "1.0 < 1.0-0",
+            "1.10 > 1.9",
+            "1.x < 1.0",
+            // R 4.2.2.
+            "1.0- = 1.0",
+        ],
+    );
     check_all(VersionScheme::Hackage, &["1.0 < 1.0.0", "1.10 > 1.9", "0.1.2 < 0.1.10"]);
 }
 

@@ -1,5 +1,6 @@
 //! Records of feeds, made in code: as many, as long and with as many rows as upstream's of autumn 2026; names are invented.
 
+use crate::dice::Dice;
 use std::fmt::Write as _;
 
 /// Words of descriptions: compression and parsing depend on text, not on its meaning.
@@ -61,35 +62,15 @@ const VECTORS: [&str; 5] = [
     "CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:H/I:H/A:H",
 ];
 
-/// Numbers that look random and are the same in every run.
-pub(super) struct Dice(u64);
-
-impl Dice {
-    /// Of the record with this number in this feed.
-    pub(super) fn of(feed: u64, record: usize) -> Self {
-        Dice(feed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (record as u64 + 1).wrapping_mul(0xd6e8_feb8_6659_fd93))
-    }
-
-    /// A number below `end`.
-    pub(super) fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap_or_default() % end.max(1)
-    }
-
-    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of.get(self.below(of.len())).copied().unwrap_or_default()
-    }
-
-    fn sentence(&mut self, words: usize) -> String {
-        let mut out = String::new();
-        for _ in 0..words {
-            let _ = write!(out, "{} ", self.one(&WORDS));
-            if self.below(12) == 0 {
-                let _ = write!(out, "{:x} ", self.below(1 << 24));
-            }
+fn sentence(dice: &mut Dice, words: usize) -> String {
+    let mut out = String::new();
+    for _ in 0..words {
+        let _ = write!(out, "{} ", dice.one(&WORDS));
+        if dice.below(12) == 0 {
+            let _ = write!(out, "{:x} ", dice.below(1 << 24));
         }
-        out
     }
+    out
 }
 
 /// The CVE with this number; numbers grow by year as they do.
@@ -155,7 +136,7 @@ pub(super) fn ubuntu(number: usize) -> (String, String) {
          \"severity\":[{{\"type\":\"CVSS_V3\",\"score\":\"{}\"}},{{\"type\":\"Ubuntu\",\"score\":\"{level}\"}}],\
          \"references\":[{{\"type\":\"REPORT\",\"url\":\"https://feeds.invalid/security/{id}\"}},\
          {{\"type\":\"REPORT\",\"url\":\"https://cve.invalid/{id}\"}}],\"affected\":[{}]}}",
-        dice.sentence(60),
+        sentence(&mut dice, 60),
         1 + number % 28,
         dice.one(&VECTORS),
         affected.join(",")
@@ -181,7 +162,7 @@ pub(super) fn npm(number: usize) -> (String, String) {
         let fixed = format!("{}.{}.0", 1 + dice.below(9), dice.below(20));
         (
             format!("GHSA-{:04x}-{:04x}-{:04x}", number % 65_536, dice.below(65_536), dice.below(65_536)),
-            dice.sentence(9),
+            sentence(&mut dice, 9),
             format!("\"aliases\":[\"{}\"],", cve(number)),
             format!(
                 "\"ranges\":[{{\"type\":\"SEMVER\",\"events\":[{{\"introduced\":\"0\"}},{{\"fixed\":\"{fixed}\"}}]}}],"
@@ -200,7 +181,7 @@ pub(super) fn npm(number: usize) -> (String, String) {
          \"credits\":[{{\"name\":\"a research team\",\"type\":\"FINDER\",\"contact\":[\"https://feeds.invalid\"]}}],\
          \"database_specific\":{{\"malicious-packages-origins\":[{{\"source\":\"reported\",\"sha256\":\"{:064x}\",\"import_time\":\"2025-06-01T00:00:00Z\"}}]}}}}",
         1 + number % 28,
-        dice.sentence(45),
+        sentence(&mut dice, 45),
         versions.join(","),
         dice.below(1 << 31),
     );
@@ -249,7 +230,7 @@ pub(super) fn nvd(number: usize) -> String {
             dice.below(1 << 31)
         );
     }
-    let (english, spanish) = (dice.sentence(80), dice.sentence(90));
+    let (english, spanish) = (sentence(&mut dice, 80), sentence(&mut dice, 90));
     format!(
         "{{\"cve\":{{\"id\":\"{id}\",\"sourceIdentifier\":\"cna@example.org\",\"published\":\"2024-02-20T13:15:00.000\",\
          \"lastModified\":\"2026-03-10T17:39:00.000\",\"vulnStatus\":\"Analyzed\",\"cveTags\":[],\"descriptions\":[{{\"lang\":\"en\",\"value\":\"{english}\"}},\
@@ -333,7 +314,7 @@ pub(super) fn vex(number: usize) -> (String, String) {
     }
     let quoted = |ids: &[String]| ids.iter().map(|id| format!("\"{id}\"")).collect::<Vec<_>>().join(",");
     let (not, affected) = open.split_at(open.len() / 2);
-    let notes = dice.sentence(160);
+    let notes = sentence(&mut dice, 160);
     let all: Vec<String> = fixed.iter().chain(affected).cloned().collect();
     let text = format!(
         "{{\"document\":{{\"aggregate_severity\":{{\"namespace\":\"https://feeds.invalid/classification/\",\"text\":\"{}\"}},\"category\":\"csaf_vex\",\
@@ -350,7 +331,7 @@ pub(super) fn vex(number: usize) -> (String, String) {
          \"threats\":[{{\"category\":\"impact\",\"details\":\"Moderate\",\"product_ids\":[{}]}}],\"title\":\"{}\"}}]}}",
         dice.one(&["Important", "Moderate", "Low", "Critical"]),
         1 + number % 28,
-        dice.sentence(80),
+        sentence(&mut dice, 80),
         quoted(&fixed),
         quoted(affected),
         quoted(not),
@@ -359,7 +340,7 @@ pub(super) fn vex(number: usize) -> (String, String) {
         dice.one(&VECTORS),
         quoted(&all),
         quoted(&all),
-        dice.sentence(8)
+        sentence(&mut dice, 8)
     );
     (format!("{}/{}.json", id.get(4..8).unwrap_or_default(), id.to_lowercase()), text)
 }
@@ -408,7 +389,7 @@ pub(super) fn suse(number: usize) -> (String, String) {
         1 + number % 28,
         cves.join(","),
         number % 2500,
-        dice.sentence(120),
+        sentence(&mut dice, 120),
         affected.join(",")
     );
     (format!("{id}.json"), text)
@@ -450,7 +431,7 @@ pub(super) fn debian(number: usize, edition: usize) -> String {
             "{}\"{}\":{{\"description\":\"{}\",\"scope\":\"local\",\"releases\":{{{releases}}}}}",
             if n > 0 { "," } else { "" },
             cve(last % 340_000),
-            dice.sentence(25)
+            sentence(&mut dice, 25)
         );
     }
     format!("\"source-{number}\":{{{cves}}}")

@@ -1,7 +1,8 @@
 //! Five Go programs; listed by `go version -m`. The last is built from a source tree without a version, and replaces one
 //! module by another version, one by a fork and one by a folder.
 
-use super::{Listed, command, output, text};
+use super::Listed;
+use crate::install::{command, output, text};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::Path;

@@ -1,11 +1,12 @@
 //! Jars that Maven resolves for a POM, listed by the coordinates that Maven stores them under: some as they are, some in a
 //! WAR in an EAR, some in a jar in that WAR, and a few unpacked into one jar.
 
-use super::{Listed, command, output};
+use super::Listed;
+use crate::install::{self, text};
 use anyhow::{Context, Result};
 use std::fs::{self, File};
 use std::io::{Cursor, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
@@ -83,43 +84,13 @@ pub(super) fn make(image: &Path, work: &Path) -> Result<Vec<Listed>> {
 }
 
 fn download(work: &Path) -> Result<Vec<Jar>> {
-    let wanted: Option<String> = WANTED.iter().map(|wanted| dependency(wanted)).collect();
-    let pom = format!(
-        "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><modelVersion>4.0.0</modelVersion><groupId>example</groupId>\
-         <artifactId>truth</artifactId><version>1</version><packaging>pom</packaging>\
-         <dependencies>{}</dependencies></project>",
-        wanted.context("coordinates have three parts")?
-    );
-    fs::write(work.join("pom.xml"), pom)?;
     let stored = work.join("stored");
-    let to = format!("-DoutputDirectory={}", stored.display());
-    let goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
-    output(command("mvn", &["-B", "-q", goal, "-Dmdep.useRepositoryLayout=true", &to]).current_dir(work))?;
-    let mut files = Vec::new();
-    walk(&stored, &mut files)?;
-    files.sort();
-    files.iter().filter(|file| file.extension().is_some_and(|e| e == "jar")).map(|file| jar(&stored, file)).collect()
-}
-
-/// `GROUP:ARTIFACT:VERSION` as an element of a pom.
-fn dependency(coordinates: &str) -> Option<String> {
-    let parts: Vec<&str> = coordinates.split(':').collect();
-    let [group, artifact, version] = parts[..] else { return None };
-    let tags = format!("<groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>");
-    Some(format!("<dependency>{tags}</dependency>"))
-}
-
-fn walk(dir: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.is_dir() { walk(&path, out)? } else { out.push(path) }
-    }
-    Ok(())
+    install::jars(work, &stored, &WANTED)?.iter().map(|file| jar(&stored, file)).collect()
 }
 
 /// `GROUP/ARTIFACT/VERSION/FILE`, where the group's dots are slashes.
 fn jar(stored: &Path, path: &Path) -> Result<Jar> {
-    let inside = super::text(path.strip_prefix(stored)?)?;
+    let inside = text(path.strip_prefix(stored)?)?;
     let mut parts: Vec<&str> = inside.split('/').collect();
     let (file, version, artifact) = (parts.pop(), parts.pop(), parts.pop());
     let (Some(file), Some(version), Some(artifact)) = (file, version, artifact) else {

@@ -1,7 +1,8 @@
 //! An application with more than a thousand npm packages; listed by `node_modules/.package-lock.json`, where npm records
 //! its installed packages.
 
-use super::{Listed, command, output};
+use super::Listed;
+use crate::install::{command, output};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::fs;

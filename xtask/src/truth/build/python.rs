@@ -1,6 +1,7 @@
 //! More than a hundred wheels, installed and listed by pip.
 
-use super::{Listed, command, output, text};
+use super::Listed;
+use crate::install::{command, output, text};
 use anyhow::Result;
 use serde::Deserialize;
 use std::path::Path;

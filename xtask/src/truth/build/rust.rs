@@ -1,7 +1,8 @@
 //! A Rust program built by `cargo auditable`; listed by `rust-audit-info`, which reads the embedded list: linked crates,
 //! without those that only the build runs.
 
-use super::{Listed, command, output, text};
+use super::Listed;
+use crate::install::{command, output, text};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::env;
