@@ -4,6 +4,7 @@
 //! packages → subjects (one source package each) → queries (by source, by binary) → hits → groups (one per CVE) → findings
 //! ```
 
+mod artifact;
 mod denial;
 mod duplicate;
 mod explain;

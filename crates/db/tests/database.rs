@@ -327,6 +327,27 @@ fn programs_without_a_version_are_gaps_where_advisories_speak_of_them() {
 }
 
 #[test]
+fn archives_without_a_group_are_gaps_where_advisories_name_the_artifact() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    build(&path, vec![advisory("X-1", &[], vec![row("Maven", "org.example:core", &[(None, fixed("1.0.0"))])])]);
+    let db = Database::open(&path).unwrap();
+    let check = |name: &str, version: &str, expected: &[&str]| {
+        let location = Location { path: "app/x.jar".into(), layer: 0 };
+        let archive = Package { locations: vec![location], ..package(PackageType::Maven, name, version, "") };
+        let report = matching::match_inventory(inventory(vec![archive]), &db).unwrap();
+        let unclear = report.inventory.gaps.iter().filter(|gap| gap.kind == GapKind::Unclear);
+        let found: Vec<&str> = unclear.map(|gap| gap.message.as_str()).collect();
+        assert_eq!(found.len(), expected.len(), "{name}: {found:?}");
+        assert!(found.iter().zip(expected).all(|(found, words)| found.contains(words)), "{found:?}");
+    };
+    check("core", "0.9", &["may be org.example:core"]);
+    check("core", "1.0.0", &[]);
+    check("org.other:core", "0.9", &[]);
+    check("other", "0.9", &[]);
+}
+
+#[test]
 fn what_no_feed_is_complete_for_is_a_gap() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");

@@ -16,9 +16,9 @@ use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_db::writer::{BuildInput, write};
 use tidewaiter_db::{Database, DatabaseError};
 
-const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+const NAMES: [&str; 5] = ["a", "b", "c", "d", "g:a"];
 const VERSIONS: [&str; 6] = ["1.0", "1:0.5", "2.0", "2.0.module_el9", "3.0", "1:2.5"];
-const ECOSYSTEMS: [&str; 7] = ["Debian:12", "Debian", "Rocky Linux:9", "Rocky Linux", "npm", "Go", "Bitnami"];
+const ECOSYSTEMS: [&str; 8] = ["Debian:12", "Debian", "Rocky Linux:9", "Rocky Linux", "npm", "Go", "Bitnami", "Maven"];
 
 fn row() -> impl Strategy<Value = Affected> {
     let key = prop_oneof![Just(KeyKind::Source), Just(KeyKind::Binary)];
@@ -88,7 +88,14 @@ fn later() -> impl Strategy<Value = (BuildInput, BuildInput)> {
 }
 
 fn package() -> impl Strategy<Value = Package> {
-    let kinds = vec![PackageType::Deb, PackageType::Rpm, PackageType::Npm, PackageType::Golang, PackageType::Generic];
+    let kinds = vec![
+        PackageType::Deb,
+        PackageType::Rpm,
+        PackageType::Npm,
+        PackageType::Golang,
+        PackageType::Generic,
+        PackageType::Maven,
+    ];
     let names = (select(kinds), select(&NAMES[..]), select(vec!["", "a", "b", "e"]), select(vec!["", "", "a", "b"]));
     let versions = (select(&VERSIONS[..]), select(vec!["", "1.0", "2.0", "(devel)"]));
     let rest = (select(vec!["", "m:1"]), select(vec!["x86_64", "noarch"]));

@@ -1,5 +1,6 @@
 //! Packages that the database cannot match, as gaps: an incomplete report is never clean.
 
+use super::artifact;
 use super::hit::Hit;
 use super::ownership::Ownership;
 use crate::reader::Database;
@@ -10,7 +11,7 @@ use tidewaiter_core::package::Package;
 use tidewaiter_core::report::{Gap, GapKind, Inventory};
 
 /// How many names a message lists: enough to recognise the software, on one line of a terminal.
-const LISTED: usize = 5;
+pub(super) const LISTED: usize = 5;
 
 pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) -> Vec<Gap> {
     let os = inventory.os.as_ref();
@@ -38,6 +39,7 @@ pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) ->
             asked.insert(ecosystem);
         }
     }
+    gaps.extend(artifact::gaps(inventory.packages.iter().filter(|p| !ownership.covers(p)), db));
     gaps
 }
 

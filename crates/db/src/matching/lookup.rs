@@ -1,6 +1,7 @@
 //! The look-ups that matching makes for an inventory, as values that can be stored: a new database re-matches only those
 //! inventories for which a look-up may return something else.
 
+use super::artifact::{self, is_ungrouped};
 use super::subject::{self, Query};
 use super::{denial, hit, is_matchable};
 use crate::delta::Delta;
@@ -23,16 +24,19 @@ enum LookupKind {
     /// Is there any row of this name? (ecosystem, kind of name, name)
     #[serde(rename = "x")]
     Exists(Ecosystem, KeyKind, String),
+    /// Is there any artifact of this name, whatever its group is?
+    #[serde(rename = "a")]
+    Artifact(String),
     /// Which rows hold? (ecosystem, question)
     #[serde(rename = "q")]
     Rows(Ecosystem, Query),
 }
 
 impl Lookup {
-    /// The package's name, as rows are keyed by it; empty for a look-up of an ecosystem.
+    /// The package's name, as rows are keyed by it; empty for a look-up that names none.
     pub fn name(&self) -> &str {
         match &self.0 {
-            LookupKind::Ecosystem(_) => "",
+            LookupKind::Ecosystem(_) | LookupKind::Artifact(_) => "",
             LookupKind::Exists(_, _, name) | LookupKind::Rows(_, Query { name, .. }) => name,
         }
     }
@@ -41,6 +45,7 @@ impl Lookup {
     pub fn answer_may_change(&self, delta: &Delta<'_>) -> bool {
         match &self.0 {
             LookupKind::Ecosystem(ecosystem) => delta.coverage_differs(ecosystem),
+            LookupKind::Artifact(wanted) => delta.names().iter().any(|name| artifact::artifact(name) == wanted),
             LookupKind::Exists(ecosystem, key, name) => hit::ecosystems(ecosystem)
                 .iter()
                 .any(|eco| delta.rows(eco, *key, name).is_some_and(|changed| changed.one_sided)),
@@ -81,6 +86,8 @@ pub(super) fn whole_inventory_lookups(inventory: &Inventory) -> BTreeSet<Lookup>
     let own = os.and_then(|os| os.ecosystem());
     let ecosystems = kinds.into_iter().filter_map(|kind| kind.ecosystem(os)).chain(own);
     let mut out: BTreeSet<LookupKind> = ecosystems.map(LookupKind::Ecosystem).collect();
+    let ungrouped = inventory.packages.iter().filter(|package| is_ungrouped(package));
+    out.extend(ungrouped.map(|package| LookupKind::Artifact(package.name.clone())));
     // Owners are looked up for the existence of any record, and so are programs that were built without a version.
     let owners: BTreeSet<&str> = inventory.packages.iter().map(|p| p.owner.as_str()).collect();
     let asked = |p: &&Package| owners.contains(p.name.as_str()) || p.is_unreleased();

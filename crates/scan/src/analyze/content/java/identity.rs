@@ -77,7 +77,20 @@ impl Identity {
             (name == artifact).then(|| version.to_owned())
         });
         // Without a version it is listed too, so that the report has a gap for it.
-        self.poms.insert(Artifact { group, artifact, version: version.unwrap_or_default() });
+        let version = self.released(&artifact, version.unwrap_or_default());
+        self.poms.insert(Artifact { group, artifact, version });
+    }
+
+    /// The version under which an artifact was released. Some builds publish one project for several runtimes, under
+    /// versions that its properties do not have: `12.10.2.jre11`.
+    fn released(&self, artifact: &str, version: String) -> String {
+        let longer = split_name(&self.stem).and_then(|(name, named)| {
+            let is_it = name == artifact || name.ends_with(&format!(".{artifact}"));
+            let more = named.strip_prefix(&version).filter(|_| is_it && !version.is_empty())?;
+            // A hyphen would begin a classifier, which is not a part of the version.
+            more.starts_with('.').then_some(named)
+        });
+        longer.map_or(version, str::to_owned)
     }
 
     /// Records the directory of a class.
@@ -132,6 +145,9 @@ impl Identity {
             return Some(Artifact { group: group.into(), artifact: artifact.into(), version: version.to_owned() });
         }
         let version = self.version(made_by.map(|(_, version)| version))?;
+        if let Some((group, artifact)) = made_by.and_then(|(name, _)| self.with_group(name)) {
+            return Some(Artifact { group: group.to_owned(), artifact: artifact.to_owned(), version });
+        }
         let artifact =
             made_by.map(|(name, _)| name).or_else(|| title.filter(|title| is_artifact(title))).or_else(|| {
                 let name = self.symbolic_name()?;
@@ -150,6 +166,14 @@ impl Identity {
         let begins = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|r| !r.starts_with(|c: char| c.is_ascii_digit()));
         let agrees = |version: &str| begins(version, named) || begins(named, version) || same_numbers(version, named);
         if first.is_none() || stated.any(agrees) { Some(named.to_owned()) } else { first }
+    }
+
+    /// Group and artifact of `GROUP.ARTIFACT`, as Quarkus and sbt-native-packager name the files of an application. A bundle that
+    /// has the whole name as its own is an artifact with dots: `org.eclipse.osgi`.
+    fn with_group<'n>(&self, name: &'n str) -> Option<(&'n str, &'n str)> {
+        let own = [self.symbolic_name(), self.header("automatic-module-name")];
+        let is_bundle = own.iter().flatten().any(|own| *own == name);
+        if is_bundle || groups::of_artifact(name, "", |_| false).is_some() { None } else { split_group(name) }
     }
 
     fn group(&self, artifact: &str, version: &str) -> Option<String> {
@@ -265,6 +289,29 @@ pub(super) fn split_name(stem: &str) -> Option<(&str, &str)> {
     cut(at, at + 1 + version_length(stem.get(at + 1..)?)).filter(|(name, _)| !name.is_empty())
 }
 
+/// `com.h2database.h2` → `com.h2database` and `h2`; `None` where the dots may be the artifact's.
+fn split_group(name: &str) -> Option<(&str, &str)> {
+    // A dot before a digit is a version's: `scala-xml_2.13`.
+    let dots: Vec<usize> = name.match_indices('.').map(|(at, _)| at).collect();
+    let begins = |at: &&usize| name.get(*at + 1..).is_some_and(|r| r.starts_with(|c: char| c.is_ascii_alphabetic()));
+    let dots: Vec<usize> = dots.iter().filter(begins).copied().collect();
+    let cut = |at: usize| Some((name.get(..at)?, name.get(at + 1..)?));
+    // Many artifacts repeat their group: `jakarta.servlet.jakarta.servlet-api`, `commons-io.commons-io`.
+    let repeated = dots.iter().filter_map(|at| cut(*at)).find(|(group, artifact)| artifact.starts_with(group));
+    if repeated.is_some() {
+        return repeated;
+    }
+    // Those of Java EE and Jakarta EE have a dot of their own: `com.sun.mail.jakarta.mail`.
+    let of_enterprise = dots.iter().rev().nth(1).and_then(|at| cut(*at));
+    if let Some((group, artifact)) =
+        of_enterprise.filter(|(_, a)| ["jakarta.", "javax."].iter().any(|p| a.starts_with(p)))
+    {
+        return Some((group, artifact));
+    }
+    let plain = dots.len() > 1 && !["jakarta.", "javax."].iter().any(|prefix| name.starts_with(prefix));
+    cut(*dots.last()?).filter(|_| plain)
+}
+
 /// How much of a text is a version: numbers, and words that qualify them.
 fn version_length(text: &str) -> usize {
     let mut length = 0;
@@ -278,4 +325,30 @@ fn version_length(text: &str) -> usize {
         length += part.len() + usize::from(index > 0);
     }
     length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_before_artifacts() {
+        let check = |name: &str, expected: Option<(&str, &str)>| assert_eq!(split_group(name), expected, "{name}");
+        check("com.h2database.h2", Some(("com.h2database", "h2")));
+        check("org.postgresql.postgresql", Some(("org.postgresql", "postgresql")));
+        check("commons-io.commons-io", Some(("commons-io", "commons-io")));
+        check("javax.inject.javax.inject", Some(("javax.inject", "javax.inject")));
+        check("jakarta.servlet.jakarta.servlet-api", Some(("jakarta.servlet", "jakarta.servlet-api")));
+        check("com.sun.mail.jakarta.mail", Some(("com.sun.mail", "jakarta.mail")));
+        check("org.scala-lang.modules.scala-xml_2.13", Some(("org.scala-lang.modules", "scala-xml_2.13")));
+        check(
+            "org.jboss.spec.javax.ws.rs.jboss-jaxrs-api_2.1_spec",
+            Some(("org.jboss.spec.javax.ws.rs", "jboss-jaxrs-api_2.1_spec")),
+        );
+        check("com.github.ben-manes.caffeine.caffeine", Some(("com.github.ben-manes.caffeine", "caffeine")));
+        check("jakarta.xml.bind-api", None);
+        check("javax.inject", None);
+        check("jackson-core", None);
+        check("jackson-module-scala_2.13", None);
+    }
 }

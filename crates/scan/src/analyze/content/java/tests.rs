@@ -88,6 +88,15 @@ fn what_an_archive_is() {
         &jar(&[("org/apache/commons/logging/L.class", b"")]),
         &["org.springframework:spring-jcl"],
     );
+    check("lib/main/com.h2database.h2-2.1.210.jar", &jar(&[("org/h2/D.class", b"")]), &["com.h2database:h2 2.1.210"]);
+    let bundle = "Bundle-SymbolicName: org.eclipse.osgi;singleton:=true\nBundle-Version: 3.18.0\n";
+    check("plugins/org.eclipse.osgi-3.18.0.jar", &manifest(bundle), &["org.eclipse:org.eclipse.osgi 3.18.0"]);
+    let jdbc = pom("com.microsoft.sqlserver", "mssql-jdbc", "12.10.2");
+    let jdbc = jar(&[(&jdbc.0, &jdbc.1)]);
+    check("mssql-jdbc-12.10.2.jre11.jar", &jdbc, &["com.microsoft.sqlserver:mssql-jdbc 12.10.2.jre11"]);
+    let quarkus = "com.microsoft.sqlserver.mssql-jdbc-12.10.2.jre11.jar";
+    check(quarkus, &jdbc, &["com.microsoft.sqlserver:mssql-jdbc 12.10.2.jre11"]);
+    check("a-1.0-jdk15.jar", &jar(&[a]), &["org.a:a 1.0"]);
     check("grpc-context-1.60.0.jar", &jar(&[("x", b"")]), &["io.grpc:grpc-context 1.60.0"]);
     check("app.jar", &jar(&[("x", b"")]), &[]);
     let tomcat = "Implementation-Title: Apache Tomcat\nImplementation-Version: 9.0.70\n";
