@@ -45,7 +45,7 @@ pub struct FeedFormat {
 /// What the URL of a feed leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Address {
-    /// A document, or an archive of documents.
+    /// A document, an archive of documents, or the text file that names one.
     Documents,
     /// An rpm repository, or a list of its mirrors: `repodata/repomd.xml` names the document.
     RpmRepository,

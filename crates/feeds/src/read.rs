@@ -5,7 +5,7 @@ use crate::error::FeedError;
 use crate::format::Address;
 use crate::options::BuildOptions;
 use crate::part::{Part, PartBuilder};
-use crate::source::{self, rpm_repository, url};
+use crate::source::{self, latest_archive, rpm_repository, url};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
@@ -168,7 +168,7 @@ impl Reading<'_> {
         let get =
             |address: &str| url::download(client, address, &folder, feed.max_bytes, url::Retry::default(), &progress);
         match feed.format.address {
-            Address::Documents => get(address),
+            Address::Documents => latest_archive::follow(address, &get),
             Address::RpmRepository => rpm_repository::updateinfo(address, &get),
         }
     }

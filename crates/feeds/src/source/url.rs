@@ -65,6 +65,9 @@ impl DownloadError {
     }
 }
 
+/// Downloads the file at an address.
+pub type Get<'a> = &'a dyn Fn(&str) -> Result<PathBuf, DownloadError>;
+
 /// How to download.
 #[derive(Debug, Clone, Copy)]
 pub struct Retry {
