@@ -42,7 +42,7 @@ pub(crate) fn run(root: &Path, args: &GeneratedArgs) -> Result<bool> {
     let covered: BTreeSet<&Ecosystem> = feeds.feeds.iter().flat_map(|f| &f.ecosystems).collect();
     let text = [
         INTRODUCTION.to_owned(),
-        systems(&covered),
+        systems(&feeds, &covered),
         files(&covered),
         table_of_programs(),
         sources(&feeds),
@@ -52,7 +52,7 @@ pub(crate) fn run(root: &Path, args: &GeneratedArgs) -> Result<bool> {
     args.apply(root, "docs/coverage.md", &text, "cargo xtask coverage")
 }
 
-fn systems(covered: &BTreeSet<&Ecosystem>) -> String {
+fn systems(feeds: &FeedsConfig, covered: &BTreeSet<&Ecosystem>) -> String {
     let mut out =
         "## Operating systems\n\nBy `ID` of os-release; a derivative is not taken for its original, and is a gap.\
         \nThe releases are those that the default feeds are complete for.\n\n\
@@ -60,8 +60,7 @@ fn systems(covered: &BTreeSet<&Ecosystem>) -> String {
             .to_owned();
     for distribution in DISTRIBUTIONS {
         let of = |ecosystem: &&&Ecosystem| *ecosystem.base() == distribution.base;
-        let releases: Vec<String> =
-            covered.iter().filter(of).map(|e| e.release().unwrap_or("rolling").to_owned()).collect();
+        let releases: Vec<String> = covered.iter().filter(of).map(|e| releases(feeds, e)).collect();
         let releases =
             if releases.is_empty() { "none: needs a feed of your own".to_owned() } else { releases.join(", ") };
         let ids: Vec<String> = distribution.ids.iter().map(|id| format!("`{id}`")).collect();
@@ -69,6 +68,15 @@ fn systems(covered: &BTreeSet<&Ecosystem>) -> String {
         let _ = writeln!(out, "| {} | {kind} | {} | {releases} |", ids.join(", "), distribution.base);
     }
     out
+}
+
+/// The release of an ecosystem; what a placeholder stands for in its place.
+fn releases(feeds: &FeedsConfig, ecosystem: &Ecosystem) -> String {
+    let row = feeds.feeds.iter().find(|feed| feed.ecosystems.contains(ecosystem));
+    match (row.and_then(|row| row.releases.as_ref()), ecosystem.release()) {
+        (Some(listed), Some("{release}")) => listed.to_string(),
+        (_, release) => release.unwrap_or("rolling").to_owned(),
+    }
 }
 
 fn files(covered: &BTreeSet<&Ecosystem>) -> String {

@@ -8,6 +8,11 @@ use std::collections::BTreeSet;
 use std::io::{Cursor, Write as _};
 use std::path::Path;
 
+/// What the index of Alpine's branches lists, apart from `edge`.
+const BRANCHES: [&str; 2] = ["v3.23", "v3.24"];
+/// The last year with a file, in every feed of years: later than any clock of a test.
+const LAST_YEAR: u16 = 2099;
+
 /// A simulated internet behind one proxy: the upstreams of a `feeds.toml`, and `registry.example`.
 #[derive(Debug)]
 pub struct Internet {
@@ -24,8 +29,10 @@ impl Internet {
     /// With the upstreams of this file.
     pub fn new(feeds: &Path) -> Self {
         let text = std::fs::read_to_string(feeds).unwrap();
-        let feeds: Vec<Feed> = text.split("[[feed]]").skip(1).map(Feed::parse).collect();
-        let files: Vec<(String, Vec<u8>)> = feeds.iter().flat_map(Feed::files).collect();
+        let rows: Vec<Feed> = text.split("[[feed]]").skip(1).map(Feed::parse).collect();
+        let feeds: Vec<Feed> = rows.iter().flat_map(Feed::members).collect();
+        let indexes = rows.iter().filter_map(Feed::index);
+        let files: Vec<(String, Vec<u8>)> = feeds.iter().flat_map(Feed::files).chain(indexes).collect();
         let files: Vec<(&str, Vec<u8>)> = files.iter().map(|(path, bytes)| (path.as_str(), bytes.clone())).collect();
         let hosts: BTreeSet<&str> = feeds.iter().map(|feed| feed.host.as_str()).collect();
         let authority = Authority::new();
@@ -39,11 +46,16 @@ impl Internet {
 }
 
 /// One feed of a `feeds.toml`.
+#[derive(Clone)]
 struct Feed {
     host: String,
     path: String,
     format: String,
     ecosystem: String,
+    /// The first year, where the path has a placeholder for years.
+    years: String,
+    /// The path of the index, where the path has a placeholder for releases.
+    releases: String,
 }
 
 impl Feed {
@@ -52,10 +64,43 @@ impl Feed {
             let line = text.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));
             line.unwrap_or_default().trim().trim_start_matches('[').split('"').nth(1).unwrap_or_default().to_owned()
         };
-        let url = value("url");
-        let (host, path) = url.trim_start_matches("https://").split_once('/').unwrap();
-        let ecosystem = value("ecosystems");
-        Feed { host: host.to_owned(), path: format!("/{path}"), format: value("format"), ecosystem }
+        let split = |url: &str| {
+            let (host, path) = url.trim_start_matches("https://").split_once('/').unwrap_or_default();
+            (host.to_owned(), format!("/{path}"))
+        };
+        let (host, path) = split(&value("url"));
+        let years = text.lines().find_map(|line| line.strip_prefix("years = { from = ")?.strip_suffix(" }"));
+        Feed {
+            host,
+            path,
+            format: value("format"),
+            ecosystem: value("ecosystems"),
+            years: years.unwrap_or_default().to_owned(),
+            releases: split(&value("releases")).1,
+        }
+    }
+
+    /// The feeds that a row with a placeholder stands for.
+    fn members(&self) -> Vec<Feed> {
+        let with =
+            |placeholder: &str, value: String| Feed { path: self.path.replace(placeholder, &value), ..self.clone() };
+        if let Ok(first) = self.years.parse::<u16>() {
+            return (first..=LAST_YEAR).map(|year| with("{year}", year.to_string())).collect();
+        }
+        if self.path.contains("{release}") {
+            return BRANCHES.iter().chain(&["edge"]).map(|release| with("{release}", (*release).to_owned())).collect();
+        }
+        vec![self.clone()]
+    }
+
+    /// The page that lists releases, as nginx makes it.
+    fn index(&self) -> Option<(String, Vec<u8>)> {
+        let link = |name: &&str| format!("<a href=\"{name}/\">{name}/</a>  28-Nov-2026 00:00   -\n");
+        let links: String = BRANCHES.iter().chain(&["edge"]).map(link).collect();
+        let page = format!(
+            "<html><head><title>Index of /</title></head><body><pre><a href=\"../\">../</a>\n{links}</pre></body></html>"
+        );
+        self.path.contains("{release}").then(|| (self.releases.clone(), page.into_bytes()))
     }
 
     /// (path, content) pairs.
