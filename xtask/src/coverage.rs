@@ -33,6 +33,7 @@ What no scanner can see, or this one does not read, without a gap in the report:
 What the default feeds cannot tell:
 
 - Red Hat's feed has fixes only: flaws without one are not in it, nor are streams of extended support.
+- Fedora's updates are fixes only, too.
 - Amazon Linux: the core repository of 2023; not the extras of 2, nor live patches of kernels.
 ";
 

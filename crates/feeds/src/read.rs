@@ -6,7 +6,7 @@ use crate::format::Address;
 use crate::members::{self, Member, Needed};
 use crate::options::BuildOptions;
 use crate::part::{self, Part, PartBuilder};
-use crate::source::{self, latest_archive, rpm_repository, url};
+use crate::source::{self, latest_archive, pages, rpm_repository, url};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -191,6 +191,7 @@ impl Reading<'_> {
         match feed.format.address {
             Address::Documents => latest_archive::follow(address, &get),
             Address::RpmRepository => rpm_repository::updateinfo(address, &get),
+            Address::Pages => pages::all(address, &folder, &get),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod compression;
 pub mod latest_archive;
+pub mod pages;
 pub mod rpm_repository;
 pub mod url;
 

@@ -8,8 +8,10 @@ use std::collections::BTreeSet;
 use std::io::{Cursor, Write as _};
 use std::path::Path;
 
-/// What the index of Alpine's branches lists, apart from `edge`.
-const BRANCHES: [&str; 2] = ["v3.23", "v3.24"];
+/// What the index of Alpine's branches lists.
+const BRANCHES: [&str; 3] = ["v3.23", "v3.24", "edge"];
+/// What Bodhi's list of releases has.
+const FEDORA: [&str; 2] = ["43", "44"];
 /// The last year with a file, in every feed of years: later than any clock of a test.
 const LAST_YEAR: u16 = 2099;
 
@@ -88,19 +90,26 @@ impl Feed {
             return (first..=LAST_YEAR).map(|year| with("{year}", year.to_string())).collect();
         }
         if self.path.contains("{release}") {
-            return BRANCHES.iter().chain(&["edge"]).map(|release| with("{release}", (*release).to_owned())).collect();
+            return self.listed().iter().map(|release| with("{release}", (*release).to_owned())).collect();
         }
         vec![self.clone()]
     }
 
-    /// The page that lists releases, as nginx makes it.
+    fn listed(&self) -> &'static [&'static str] {
+        if self.format == "bodhi" { &FEDORA } else { &BRANCHES }
+    }
+
+    /// The list of releases: a page of folders as nginx makes it, or Bodhi's.
     fn index(&self) -> Option<(String, Vec<u8>)> {
         let link = |name: &&str| format!("<a href=\"{name}/\">{name}/</a>  28-Nov-2026 00:00   -\n");
-        let links: String = BRANCHES.iter().chain(&["edge"]).map(link).collect();
+        let links: String = self.listed().iter().map(link).collect();
         let page = format!(
             "<html><head><title>Index of /</title></head><body><pre><a href=\"../\">../</a>\n{links}</pre></body></html>"
         );
-        self.path.contains("{release}").then(|| (self.releases.clone(), page.into_bytes()))
+        let release = |name: &&str| serde_json::json!({"version": name, "id_prefix": "FEDORA", "state": "current"});
+        let list = serde_json::json!({"releases": self.listed().iter().map(release).collect::<Vec<_>>()});
+        let text = if self.format == "bodhi" { list.to_string() } else { page };
+        self.path.contains("{release}").then(|| (without_query(&self.releases), text.into_bytes()))
     }
 
     /// (path, content) pairs.
@@ -112,6 +121,7 @@ impl Feed {
                 format!(r#"{{"distroversion":"{branch}","reponame":"main","urlprefix":"https://dl-cdn.alpinelinux.org/alpine","packages":[{{"pkg":{{"name":"curl","secfixes":{{"8.0-r0":["CVE-2026-0001"]}}}}}}]}}"#)
             }
             "osv" => return vec![(self.path.clone(), self.osv())],
+            "bodhi" => return vec![(without_query(&self.path), bodhi())],
             "kev" => r#"{"vulnerabilities":[{"cveID":"CVE-2026-0001","dateAdded":"2026-11-01"}]}"#.to_owned(),
             "nvd" => r#"{"vulnerabilities":[{"cve":{"id":"CVE-2026-0001","metrics":{"cvssMetricV31":[{"source":"nvd@nist.gov","cvssData":{"vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}]}}}]}"#.to_owned(),
             "epss" => "#model_version:v1,score_date:2026-11-01T00:00:00+0000\ncve,epss,percentile\nCVE-2026-0001,0.5,0.9\n".to_owned(),
@@ -164,6 +174,23 @@ impl Feed {
             r#"<oval_definitions><definitions><definition id="d"><metadata><affected><platform>{platform}</platform></affected><reference source="CVE" ref_id="CVE-2026-0001"/></metadata><criteria operator="AND"><criterion test_ref="t" comment="c"/></criteria></definition></definitions><tests><rpminfo_test id="t"><object object_ref="o"/><state state_ref="s"/></rpminfo_test></tests><objects><rpminfo_object id="o"><name>curl</name></rpminfo_object></objects><states><rpminfo_state id="s"><evr operation="less than">0:8.1-1{suffix}</evr></rpminfo_state></states></oval_definitions>"#
         )
     }
+}
+
+/// Files are served whatever the query is.
+fn without_query(path: &str) -> String {
+    path.split('?').next().unwrap_or_default().to_owned()
+}
+
+/// One page with an update for each release.
+fn bodhi() -> Vec<u8> {
+    let update = |release: &&str| {
+        serde_json::json!({"alias": format!("FEDORA-2026-{release}"), "type": "security", "status": "stable", "severity": "high",
+            "release": {"version": release, "id_prefix": "FEDORA"}, "bugs": [{"security": true, "title": "CVE-2026-0001 curl: x"}],
+            "builds": [{"nvr": format!("curl-8.0-1.fc{release}"), "type": "rpm", "epoch": 0}]})
+    };
+    serde_json::json!({"updates": FEDORA.iter().map(update).collect::<Vec<_>>(), "page": 1, "pages": 1})
+        .to_string()
+        .into_bytes()
 }
 
 /// The bytes as one gzip member.

@@ -30,9 +30,10 @@ pub struct Releases {
 
 impl fmt::Display for Releases {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let index = self.index.split('?').next().unwrap_or_default();
         match &self.from {
-            Some(from) => write!(f, "from {from} on, those that {} lists", self.index),
-            None => write!(f, "those that {} lists", self.index),
+            Some(from) => write!(f, "from {from} on, those that {index} lists"),
+            None => write!(f, "those that {index} lists"),
         }
     }
 }
