@@ -34,6 +34,8 @@ What the default feeds cannot tell:
 
 - Red Hat's feed has fixes only: flaws without one are not in it, nor are streams of extended support.
 - Fedora's updates are fixes only, too.
+- Alpine: packages of `testing`, which has no advisories, and of repositories with a tag, which are compared with the
+  advisories of the image's own branch.
 - Amazon Linux: the core repository of 2023; not the extras of 2, nor live patches of kernels.
 ";
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use tidewaiter_core::advisory::{AdvisoryClass, Epss, FixState, KnownExploited};
-use tidewaiter_core::ecosystem::Os;
+use tidewaiter_core::ecosystem::{AlpineBranch, Os};
 use tidewaiter_core::finding::{Counts, Finding, InstalledPackage, SuppressedFinding, SuppressionStatus};
 use tidewaiter_core::image::{Digest, Platform};
 use tidewaiter_core::package::{Location, Package, PackageType};
@@ -51,6 +51,7 @@ fn inventory() -> Inventory {
         codename: "bookworm".into(),
         cpe_name: "cpe:/o:debian:debian_linux:12".into(),
         pretty_name: "Debian GNU/Linux 12 (bookworm)".into(),
+        repository_branch: Some(AlpineBranch::Edge),
     };
     let package = Package {
         kind: PackageType::Deb,

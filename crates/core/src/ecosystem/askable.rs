@@ -75,7 +75,7 @@ mod tests {
     fn what_an_image_asks_for_is_kept() {
         let check = |id: &str, version: &str, codename: &str, pretty: &str, cpe: &str| {
             let [id, version_id, codename] = [id, version, codename].map(str::to_owned);
-            let os = Os { id, version_id, codename, pretty_name: pretty.into(), cpe_name: cpe.into() };
+            let os = Os { id, version_id, codename, pretty_name: pretty.into(), cpe_name: cpe.into(), ..Os::default() };
             let ecosystem = os.ecosystem().unwrap();
             assert!(ecosystem.is_askable() && ecosystem.clone().canonical().is_askable(), "{ecosystem}");
         };
