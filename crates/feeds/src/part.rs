@@ -9,6 +9,7 @@
 
 mod builder;
 mod coding;
+mod notices;
 pub(crate) mod sort;
 
 pub(crate) use builder::PartBuilder;
