@@ -25,7 +25,7 @@ pub fn build(options: &BuildOptions<'_>) -> Result<Meta, FeedError> {
     let previous = Database::open(options.out).map(|database| Previous::of(&database)).unwrap_or_default();
     let mut meta = meta(&read, options);
     coverage::settle(&mut meta, &rows, &previous, options.max_loss);
-    check_loss(options, rows.iter().flat_map(RowCounts::values).sum(), &previous)?;
+    check_loss(options, rows.iter().flat_map(RowCounts::values).sum(), previous.total(&meta.feeds))?;
     merge::write(options.out, &read.iter().filter_map(named).collect::<Vec<_>>(), meta)?;
     Ok(Database::open(options.out)?.meta().clone())
 }
@@ -89,8 +89,7 @@ fn dropped<'a>(of_feeds: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> Vec
 }
 
 /// Refuses a database that lost too many rows against the one it would replace: some feed was cut short.
-fn check_loss(options: &BuildOptions<'_>, new: u64, previous: &Previous) -> Result<(), FeedError> {
-    let old = previous.total();
+fn check_loss(options: &BuildOptions<'_>, new: u64, old: u64) -> Result<(), FeedError> {
     let lost = (new as f64) < old as f64 * (1.0 - options.max_loss);
     if lost { Err(FeedError::Shrunk { old, new }) } else { Ok(()) }
 }

@@ -40,9 +40,16 @@ impl Previous {
         remembered.unwrap_or_else(|| self.rows.get(ecosystem).copied().unwrap_or_default())
     }
 
-    /// All rows that a database of today would have, too.
-    pub(crate) fn total(&self) -> u64 {
-        self.rows.iter().filter(|(ecosystem, _)| ecosystem.is_askable()).map(|(_, rows)| rows).sum()
+    /// All rows that a database of these feeds would have, too.
+    pub(crate) fn total(&self, feeds: &[FeedInfo]) -> u64 {
+        let expected = |ecosystem: &Ecosystem| ecosystem.is_askable() && !self.is_given_up(ecosystem, feeds);
+        self.rows.iter().filter(|(ecosystem, _)| expected(ecosystem)).map(|(_, rows)| rows).sum()
+    }
+
+    /// Whether no feed that covered an ecosystem is left: an index no longer lists a release whose support has ended.
+    fn is_given_up(&self, ecosystem: &Ecosystem, feeds: &[FeedInfo]) -> bool {
+        let mut covering = self.covered.iter().filter(|(_, covered)| covered.contains(ecosystem)).peekable();
+        covering.peek().is_some() && covering.all(|(name, _)| feeds.iter().all(|feed| feed.name != *name))
     }
 }
 
@@ -189,6 +196,23 @@ mod tests {
         check("gone", [rows, &[]], false, said);
         let said = "Alpine:v3.24: feed community is declared complete for it, and no feed has rows for it";
         check("gone", [&[], &[]], false, said);
+    }
+
+    #[test]
+    fn releases_that_are_no_longer_listed_are_not_missed() {
+        let check = |feeds: &[&str], expected: u64| {
+            let covered = |name: &str, ecosystem: &str| (name.to_owned(), vec![Ecosystem::from(ecosystem)]);
+            let previous = Previous {
+                rows: counts(&[("Alpine:v3.23", 100), ("Alpine:v3.24", 10), ("npm", 1)]),
+                covered: [covered("a-v3.23", "Alpine:v3.23"), covered("a-v3.24", "Alpine:v3.24")].into(),
+                not_covered: Vec::new(),
+            };
+            let feeds = feeds.iter().map(|name| FeedInfo { name: (*name).to_owned(), ..FeedInfo::default() });
+            assert_eq!(previous.total(&feeds.collect::<Vec<_>>()), expected);
+        };
+        check(&["a-v3.23", "a-v3.24"], 111);
+        check(&["a-v3.24"], 11);
+        check(&[], 1);
     }
 
     #[test]

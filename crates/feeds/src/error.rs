@@ -23,8 +23,8 @@ pub enum FeedError {
         /// The next step for this kind of cause.
         advice: String,
     },
-    /// The server of a feed's address has no such file.
-    #[error("feed {feed}: {location}: the server answers {status}: there is no such file; {advice}")]
+    /// The server of a feed's address has no such file, or does not give it away.
+    #[error("feed {feed}: {location}: the server answers {status}; {advice}")]
     Absent {
         /// Its name.
         feed: String,
