@@ -41,6 +41,15 @@ pub(crate) const TARGETS: &[Target] = &[
         |b| feed("alpine-secdb", "a.json", b),
     ),
     (
+        "feed-bodhi",
+        || {
+            br#"{"updates":[{"alias":"FEDORA-2025-1","type":"security","status":"stable","release":{"version":"40","id_prefix":
+            "FEDORA"},"bugs":[{"security":true,"title":"CVE-2025-1234 a: b"}],"builds":[{"nvr":"a-1-2.fc40","epoch":1}]}]}"#
+                .to_vec()
+        },
+        |b| feed("bodhi", "0001.json", b),
+    ),
+    (
         "feed-rubysec",
         || b"gem: a\ncve: 2022-1\npatched_versions:\n- '~> 2.0.9, >= 2.0.9.2'\n- '>= 2.1'\n".to_vec(),
         |b| feed("rubysec", "a.yml", b),

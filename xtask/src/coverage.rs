@@ -1,13 +1,15 @@
 //! `docs/coverage.md`, from the tables that the programs themselves use.
 
+mod bases;
+
 use crate::generated::GeneratedArgs;
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
-use tidewaiter_core::ecosystem::{self, DISTRIBUTIONS, Ecosystem, Os};
+use tidewaiter_core::ecosystem::{self, DISTRIBUTIONS, Ecosystem};
 use tidewaiter_core::package::PackageType;
-use tidewaiter_feeds::config::{DEFAULT, Feed, FeedsConfig};
+use tidewaiter_feeds::config::{DEFAULT, FeedsConfig};
 use tidewaiter_scan::analyze::{ANALYZERS, DETECTED_BY_CONTENT, programs};
 use tidewaiter_scan::limits::Limits;
 
@@ -40,6 +42,9 @@ What the default feeds cannot tell:
 - Packages rebuilt by Root and TuxCare are judged as the original's.
 
 - Red Hat's feed has fixes only: flaws without one are not in it, nor are streams of extended support.
+- Fedora's updates are fixes only, too.
+- Alpine: packages of `testing`, which has no advisories, and of repositories with a tag, which are compared with the
+  advisories of the image's own branch.
 - Amazon Linux: the core repositories of 2 and 2023; not the extras of 2, nor live patches of kernels.
 ";
 
@@ -49,8 +54,8 @@ pub(crate) fn run(root: &Path, args: &GeneratedArgs) -> Result<bool> {
     let covered: BTreeSet<&Ecosystem> = feeds.feeds.iter().flat_map(|f| &f.ecosystems).collect();
     let text = [
         INTRODUCTION.to_owned(),
-        systems(&covered),
-        bases(&feeds),
+        systems(&feeds, &covered),
+        bases::table(&feeds),
         files(&covered),
         table_of_programs(),
         sources(&feeds),
@@ -60,7 +65,7 @@ pub(crate) fn run(root: &Path, args: &GeneratedArgs) -> Result<bool> {
     args.apply(root, "docs/coverage.md", &text, "cargo xtask coverage")
 }
 
-fn systems(covered: &BTreeSet<&Ecosystem>) -> String {
+fn systems(feeds: &FeedsConfig, covered: &BTreeSet<&Ecosystem>) -> String {
     let mut out =
         "## Operating systems\n\nBy `ID` of os-release; a derivative is not taken for its original, and is a gap.\
         \nThe releases are those that the default feeds are complete for.\n\n\
@@ -68,7 +73,7 @@ fn systems(covered: &BTreeSet<&Ecosystem>) -> String {
             .to_owned();
     for distribution in DISTRIBUTIONS {
         let of = |ecosystem: &&&Ecosystem| *ecosystem.base() == distribution.base;
-        let releases: Vec<String> = covered.iter().filter(of).map(|ecosystem| release(ecosystem)).collect();
+        let releases: Vec<String> = covered.iter().filter(of).map(|e| releases(feeds, e)).collect();
         let releases =
             if releases.is_empty() { "none: needs a feed of your own".to_owned() } else { releases.join(", ") };
         let ids: Vec<String> = distribution.ids.iter().map(|id| format!("`{id}`")).collect();
@@ -78,90 +83,14 @@ fn systems(covered: &BTreeSet<&Ecosystem>) -> String {
     out
 }
 
-fn release(ecosystem: &Ecosystem) -> String {
-    match ecosystem.release() {
-        None => "rolling".to_owned(),
-        Some("*") => "all that the feed has rows of".to_owned(),
-        Some(release) => release.to_owned(),
+/// The release of an ecosystem; what a placeholder stands for in its place.
+fn releases(feeds: &FeedsConfig, ecosystem: &Ecosystem) -> String {
+    let row = feeds.feeds.iter().find(|feed| feed.ecosystems.contains(ecosystem));
+    match (row.and_then(|row| row.releases.as_ref()), ecosystem.release()) {
+        (Some(listed), Some("{release}")) => listed.to_string(),
+        (_, Some("*")) => "all that the feed has rows of".to_owned(),
+        (_, release) => release.unwrap_or("rolling").to_owned(),
     }
-}
-
-/// Bases of Docker's official images and of vendors, as their os-release names them: name, `ID`, `VERSION_ID`, and what else
-/// their release is read from (`PRETTY_NAME`, `ID_LIKE` or the codename).
-const BASES: [(&str, &str, &str, &str); 44] = [
-    ("debian:11", "debian", "11", ""),
-    ("debian:12", "debian", "12", ""),
-    ("debian:13; buildpack-deps, gcc, golang, httpd, images of languages and servers", "debian", "13", ""),
-    ("debian:testing, debian:forky", "debian", "", "forky"),
-    ("debian:sid", "debian", "", "sid"),
-    ("ubuntu:20.04", "ubuntu", "20.04", ""),
-    ("ubuntu:22.04", "ubuntu", "22.04", ""),
-    ("ubuntu:24.04; eclipse-temurin", "ubuntu", "24.04", ""),
-    ("ubuntu:25.10", "ubuntu", "25.10", ""),
-    ("ubuntu:26.04", "ubuntu", "26.04", ""),
-    ("ubuntu:26.10", "ubuntu", "26.10", ""),
-    ("alpine:3.22", "alpine", "3.22.2", ""),
-    ("alpine:3.23", "alpine", "3.23.3", ""),
-    ("alpine:3.24; the `-alpine` images of languages and servers", "alpine", "3.24.1", ""),
-    ("alpine:edge", "alpine", "3.25_alpha20261101", ""),
-    ("ubi8", "rhel", "8.10", ""),
-    ("ubi9", "rhel", "9.8", ""),
-    ("ubi10", "rhel", "10.2", ""),
-    ("Red Hat Hardened Images", "hummingbird", "20261101", ""),
-    ("quay.io centos:stream9", "centos", "9", "CentOS Stream 9"),
-    ("quay.io centos:stream10", "centos", "10", "CentOS Stream 10"),
-    ("centos:7", "centos", "7", "CentOS Linux 7 (Core)"),
-    ("almalinux:8, 9, 10", "almalinux", "10.1", ""),
-    ("rockylinux:8, 9, 10", "rocky", "10.1", ""),
-    ("oraclelinux:8, 9, 10; mysql", "ol", "9.7", ""),
-    ("amazonlinux:2", "amzn", "2", ""),
-    ("amazonlinux:2023; amazoncorretto", "amzn", "2023", ""),
-    ("fedora:42, 43, 44", "fedora", "44", ""),
-    ("archlinux", "arch", "", ""),
-    ("opensuse/leap:15.6", "opensuse-leap", "15.6", "openSUSE Leap 15.6"),
-    ("opensuse/leap:16.0", "opensuse-leap", "16.0", "openSUSE Leap 16.0"),
-    ("opensuse/tumbleweed", "opensuse-tumbleweed", "20261101", "openSUSE Tumbleweed"),
-    ("bci-base:15.7", "sles", "15.7", "SUSE Linux Enterprise Server 15 SP7"),
-    ("bci-base:16.0", "sles", "16.0", "SUSE Linux Enterprise Server 16.0"),
-    ("sle-micro 5.5", "sle-micro", "5.5", "SUSE Linux Enterprise Micro 5.5"),
-    ("azurelinux/base/core:3.0", "azurelinux", "3.0", ""),
-    ("photon:5.0", "photon", "5.0", ""),
-    ("mageia:9", "mageia", "9", ""),
-    ("openeuler:24.03-lts-sp3", "openeuler", "24.03", "openEuler 24.03 (LTS-SP3)"),
-    ("chainguard; wolfi-base", "chainguard", "20230214", ""),
-    ("dhi (Debian 13)", "dhi", "13", "debian"),
-    ("dhi (Alpine 3.24)", "dhi", "3.24.1", "alpine"),
-    ("bellsoft/liberica-runtime-container", "alpaquita", "stream", ""),
-    ("clearlinux", "clear-linux-os", "43760", ""),
-];
-
-/// Whether the images that people start from are judged by default, and by what.
-fn bases(config: &FeedsConfig) -> String {
-    let mut out = "## Bases of images\n\nWhether packages of the operating system are judged with the default feeds. Packages of \
-        languages are, whatever the base is.\n\n\
-        | base | ecosystem | judged by |\n|---|---|---|\n"
-        .to_owned();
-    for (name, id, version, more) in BASES {
-        let more = more.to_owned();
-        let (pretty_name, id_like, codename) = (more.clone(), more.clone(), more);
-        let os = Os { id: id.into(), version_id: version.into(), pretty_name, id_like, codename, ..Os::default() };
-        let Some(ecosystem) = os.ecosystem() else {
-            let _ = writeln!(out, "| {name} | not known | nothing: always a gap |");
-            continue;
-        };
-        let covers = |feed: &&Feed| feed.ecosystems.iter().any(|declared| is_declared(declared, &ecosystem));
-        let feeds: Vec<&str> = config.feeds.iter().filter(covers).map(|feed| feed.name.as_str()).collect();
-        let judged = if feeds.is_empty() { "nothing: needs a feed of your own".to_owned() } else { feeds.join(", ") };
-        let _ = writeln!(out, "| {name} | {ecosystem} | {judged} |");
-    }
-    out
-}
-
-/// Whether a feed that is declared complete for `declared` is so for this release, as far as it has rows of it.
-fn is_declared(declared: &Ecosystem, ecosystem: &Ecosystem) -> bool {
-    let canonical = ecosystem.clone().canonical();
-    let every = declared.is_every_release() && declared.base() == canonical.base();
-    every || declared.clone().canonical() == canonical
 }
 
 fn files(covered: &BTreeSet<&Ecosystem>) -> String {

@@ -91,6 +91,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "exceptions format",
             "combine config coverage source",
             "options part",
+            "members",
             "merge read",
             "build",
         ],

@@ -109,10 +109,7 @@ fn build(feeds: Option<&Path>, db: Option<&Path>, downloads: Option<&Path>, said
     let downloads = dirs::downloads(downloads)?;
     // Whole seconds, as people read and compare it.
     let now = jiff::Timestamp::now().round(jiff::Unit::Second)?;
-    let remote = config.feeds.iter().filter(|feed| feed.url.is_some()).count();
-    let total = config.feeds.len();
-    writeln!(io::stderr(), "Building {} from {total} feeds, {remote} of them downloaded", out.display())?;
-    let progress = FeedProgress::new(total);
+    let progress = FeedProgress::new(&out);
     let options = BuildOptions {
         config: &config,
         out: &out,
@@ -221,7 +218,10 @@ fn print_skipped(meta: &Meta, out: &mut dyn Write) -> Result<()> {
     }
     for feed in meta.feeds.iter().filter(|feed| !feed.stale.is_empty()) {
         let (read, cause) = (render::built(feed.read), printable(&feed.stale));
-        writeln!(out, "STALE: the records of {} were read {read}: {cause}", printable(&feed.name))?;
+        match feed.is_unread() {
+            true => writeln!(out, "NOT READ: {cause}")?,
+            false => writeln!(out, "STALE: the records of {} were read {read}: {cause}", printable(&feed.name))?,
+        }
     }
     for left in &meta.left_out {
         writeln!(

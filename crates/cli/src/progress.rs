@@ -5,7 +5,8 @@ use crate::terminal::printable;
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tidewaiter_db::meta::FeedInfo;
 
@@ -117,14 +118,16 @@ impl Spinner {
 
 /// One line that says how many feeds are read, how much was downloaded, and what is being read.
 pub(crate) struct FeedProgress {
+    /// The database that is built.
+    out: PathBuf,
     spinner: Spinner,
-    total: usize,
     state: Mutex<FeedsRead>,
 }
 
 /// Several feeds are read concurrently, so the line is made of all of them.
 #[derive(Default)]
 struct FeedsRead {
+    total: usize,
     done: usize,
     running: Vec<String>,
     /// Bytes downloaded, by feed: each call says the feed's total.
@@ -132,8 +135,8 @@ struct FeedsRead {
 }
 
 impl FeedProgress {
-    pub(crate) fn new(total: usize) -> Self {
-        FeedProgress { spinner: Spinner::new(), total, state: Mutex::default() }
+    pub(crate) fn new(out: &Path) -> Self {
+        FeedProgress { out: out.to_owned(), spinner: Spinner::new(), state: Mutex::default() }
     }
 
     /// Bytes downloaded of all feeds.
@@ -148,11 +151,19 @@ impl FeedProgress {
     fn show(&self, state: &FeedsRead) {
         let bytes = HumanBytes(state.bytes.values().sum());
         let running = state.running.join(", ");
-        self.spinner.say(&format!("{} of {} feeds read, {bytes} downloaded; now {running}", state.done, self.total));
+        self.spinner.say(&format!("{} of {} feeds read, {bytes} downloaded; now {running}", state.done, state.total));
     }
 }
 
 impl tidewaiter_feeds::options::BuildProgress for FeedProgress {
+    fn feeds_known(&self, feeds: usize, downloaded: usize) {
+        self.state.lock().total = feeds;
+        let out = self.out.display();
+        // A stderr that is closed is no reason to end the build.
+        let said = || writeln!(io::stderr(), "Building {out} from {feeds} feeds, {downloaded} of them downloaded");
+        drop(self.spinner.bar.suspend(said));
+    }
+
     fn feed_started(&self, name: &str, _: &str) {
         let mut state = self.state.lock();
         state.running.push(printable(name));
@@ -171,7 +182,11 @@ impl tidewaiter_feeds::options::BuildProgress for FeedProgress {
         let name = printable(&info.name);
         state.running.retain(|running| *running != name);
         self.show(&state);
-        let stale = if info.stale.is_empty() { "" } else { ", of the last time that it could be read" };
+        let stale = match info.stale.as_str() {
+            "" => "",
+            _ if info.is_unread() => ", for it could not be read",
+            _ => ", of the last time that it could be read",
+        };
         self.spinner.bar.println(format!("{name}: {} records{stale}", info.records));
     }
 }

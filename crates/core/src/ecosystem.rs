@@ -1,10 +1,12 @@
 //! Ecosystems: where names and versions of packages have their meaning; for distributions, with a release.
 
+mod alpine;
 mod askable;
 mod base;
 mod debian;
 mod distro;
 
+pub use alpine::AlpineBranch;
 pub use base::EcosystemBase;
 pub use distro::{DISTRIBUTIONS, Distribution};
 
@@ -247,7 +249,7 @@ impl fmt::Display for Ecosystem {
     }
 }
 
-/// An operating system as its os-release names it, and the ecosystem of its packages.
+/// An operating system as its os-release and its repositories name it, and the ecosystem of its packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Os {
@@ -268,6 +270,9 @@ pub struct Os {
     /// `PRETTY_NAME`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub pretty_name: String,
+    /// The newest branch of Alpine that the repositories of the package manager are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository_branch: Option<AlpineBranch>,
 }
 
 #[cfg(test)]

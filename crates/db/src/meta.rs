@@ -53,7 +53,8 @@ pub struct FeedInfo {
     /// When its records were read, or last found unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<Timestamp>,
-    /// Why it could not be read this time: its records are those of the last time that it could.
+    /// Why it could not be read this time: its records are those of the last time that it could; there are none when it never
+    /// could ([`FeedInfo::is_unread`]).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stale: String,
     /// Licence of the data.
@@ -79,6 +80,13 @@ pub struct FeedInfo {
     pub skipped: BTreeMap<String, u64>,
 }
 
+impl FeedInfo {
+    /// Whether it has no records because it never could be read.
+    pub fn is_unread(&self) -> bool {
+        self.read.is_none() && !self.stale.is_empty()
+    }
+}
+
 /// Rows that are not in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -89,7 +97,8 @@ pub struct DroppedRows {
     pub rows: u64,
 }
 
-/// An ecosystem that a feed is declared complete for, and that has no rows, or far fewer than before: it is not covered.
+/// An ecosystem that a feed is declared complete for, and that is not covered: it has no rows, or far fewer than before, or
+/// one of the feeds that are declared complete for it was never read.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NotCovered {
@@ -117,6 +126,12 @@ impl fmt::Display for NotCovered {
         let NotCovered { ecosystem, feed, rows, before } = self;
         match (rows, before) {
             (0, 0) => write!(f, "{ecosystem}: feed {feed} is declared complete for it, and no feed has rows for it"),
+            (rows, before) if rows >= before => {
+                write!(
+                    f,
+                    "{ecosystem}: feed {feed} is declared complete for it, and was never read; it has {rows} rows of others"
+                )
+            }
             (rows, before) => {
                 write!(f, "{ecosystem}: feed {feed} is declared complete for it; it has {rows} rows, and had {before}")
             }

@@ -4,6 +4,7 @@ use crate::coverage::{self, Previous, RowCounts};
 use crate::error::FeedError;
 use crate::merge::{self, NamedPart};
 use crate::options::BuildOptions;
+use crate::part::Part;
 use crate::read::{self, FeedRead};
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,19 +17,21 @@ use tidewaiter_db::meta::{DroppedRows, Meta};
 /// Reads every feed and writes the database.
 ///
 /// # Errors
-/// When a feed cannot be read or has no records, and never could or had; when the result lost too many rows.
+/// When a feed cannot be read or has no records, and never could or had (a new release or year may be missing); when the result lost too many rows.
 pub fn build(options: &BuildOptions<'_>) -> Result<Meta, FeedError> {
     let folder = PartsFolder::of(options);
     let read = read::all(options, &folder.path)?;
-    let rows: Vec<RowCounts> = read.iter().map(|feed| feed.part.rows()).collect();
+    let rows: Vec<RowCounts> = read.iter().map(|feed| feed.part.as_ref().map(Part::rows).unwrap_or_default()).collect();
     let previous = Database::open(options.out).map(|database| Previous::of(&database)).unwrap_or_default();
     let mut meta = meta(&read, options);
     coverage::settle(&mut meta, &rows, &previous, options.max_loss);
-    check_loss(options, rows.iter().flat_map(RowCounts::values).sum(), &previous)?;
-    let names = options.config.feeds.iter().map(|feed| feed.name.as_str());
-    let parts: Vec<NamedPart<'_>> = names.zip(&read).map(|(name, feed)| NamedPart { name, part: &feed.part }).collect();
-    merge::write(options.out, &parts, meta)?;
+    check_loss(options, rows.iter().flat_map(RowCounts::values).sum(), previous.total(&meta.feeds))?;
+    merge::write(options.out, &read.iter().filter_map(named).collect::<Vec<_>>(), meta)?;
     Ok(Database::open(options.out)?.meta().clone())
+}
+
+fn named(feed: &FeedRead) -> Option<NamedPart<'_>> {
+    Some(NamedPart { name: &feed.info.name, part: feed.part.as_ref()? })
 }
 
 /// Where parts are: with the downloads; where those cannot be stored, next to the database until it is built.
@@ -61,7 +64,7 @@ impl Drop for PartsFolder {
 
 /// What the database says about itself, before coverage is settled.
 fn meta(read: &[FeedRead], options: &BuildOptions<'_>) -> Meta {
-    let headers = || read.iter().map(|feed| &feed.part.header);
+    let headers = || read.iter().filter_map(|feed| Some(&feed.part.as_ref()?.header));
     let has_order = |ecosystem: &Ecosystem| ecosystem.version_scheme().is_some();
     let mut feeds: Vec<_> = read.iter().map(|feed| feed.info.clone()).collect();
     for feed in &mut feeds {
@@ -86,8 +89,7 @@ fn dropped<'a>(of_feeds: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> Vec
 }
 
 /// Refuses a database that lost too many rows against the one it would replace: some feed was cut short.
-fn check_loss(options: &BuildOptions<'_>, new: u64, previous: &Previous) -> Result<(), FeedError> {
-    let old = previous.total();
+fn check_loss(options: &BuildOptions<'_>, new: u64, old: u64) -> Result<(), FeedError> {
     let lost = (new as f64) < old as f64 * (1.0 - options.max_loss);
     if lost { Err(FeedError::Shrunk { old, new }) } else { Ok(()) }
 }

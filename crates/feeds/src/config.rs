@@ -1,5 +1,9 @@
 //! `feeds.toml`: which feeds make a database, and what each is complete for.
 
+mod placeholder;
+
+pub use placeholder::{ReleaseName, Releases, Years};
+
 use crate::error::FeedError;
 use crate::format::{FeedContext, FeedFormat};
 use serde::Deserialize;
@@ -28,9 +32,14 @@ pub struct Feed {
     pub format: &'static FeedFormat,
     /// A directory, file or archive; relative to the file that names it. Exclusive with `url`.
     pub path: Option<PathBuf>,
-    /// An http(s) address. Exclusive with `path`.
+    /// An http(s) address, maybe with a placeholder: then the row is a feed for each of its values. Exclusive with `path`.
     pub url: Option<String>,
-    /// Ecosystems and releases (`Debian:12`, `npm`) it is complete for; `Alpine:*` is every release that it has rows of.
+    /// What `{year}` stands for.
+    pub years: Option<Years>,
+    /// What `{release}` stands for.
+    pub releases: Option<Releases>,
+    /// Ecosystems and releases (`Debian:12`, `npm`) it is complete for; `Alpine:*` is every release that it has rows of,
+    /// `Alpine:{release}` that of the placeholder.
     #[serde(default)]
     pub ecosystems: Vec<Ecosystem>,
     /// Whether its records rate the vulnerabilities of these ecosystems.
@@ -42,6 +51,10 @@ pub struct Feed {
     /// Most bytes to download.
     #[serde(default = "max_bytes")]
     pub max_bytes: u64,
+}
+
+fn is_http(address: &str) -> bool {
+    address.starts_with("http://") || address.starts_with("https://")
 }
 
 fn max_bytes() -> u64 {
@@ -79,9 +92,10 @@ impl FeedsConfig {
         for feed in &mut config.feeds {
             match (&feed.path, &feed.url) {
                 (Some(relative), None) => feed.path = Some(folder.join(relative)),
-                (None, Some(url)) if url.starts_with("http://") || url.starts_with("https://") => {}
+                (None, Some(url)) if is_http(url) => {}
                 _ => return Err(error(format!("feed {}: give either path or an http(s) url", feed.name))),
             }
+            feed.check_placeholders().map_err(|cause| error(format!("feed {}: {cause}", feed.name)))?;
         }
         // The name is the folder of its downloads and what findings carry: two feeds of one name would be mixed up.
         let mut names: Vec<&str> = config.feeds.iter().map(|f| f.name.as_str()).collect();

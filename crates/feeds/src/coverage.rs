@@ -2,7 +2,8 @@
 //!
 //! A declaration alone would judge images of a release clean that its feed no longer lists: Debian's tracker drops a release
 //! when its support ends. So an ecosystem without rows, or one that lost too many of its rows, is not covered; a scan
-//! reports that as a gap.
+//! reports that as a gap. Nor is one that several feeds are declared complete for together while one of them was never read:
+//! Alpine's `main` without `community`.
 
 use std::collections::BTreeMap;
 use tidewaiter_core::ecosystem::Ecosystem;
@@ -39,9 +40,16 @@ impl Previous {
         remembered.unwrap_or_else(|| self.rows.get(ecosystem).copied().unwrap_or_default())
     }
 
-    /// All rows that a database of today would have, too.
-    pub(crate) fn total(&self) -> u64 {
-        self.rows.iter().filter(|(ecosystem, _)| ecosystem.is_askable()).map(|(_, rows)| rows).sum()
+    /// All rows that a database of these feeds would have, too.
+    pub(crate) fn total(&self, feeds: &[FeedInfo]) -> u64 {
+        let expected = |ecosystem: &Ecosystem| ecosystem.is_askable() && !self.is_given_up(ecosystem, feeds);
+        self.rows.iter().filter(|(ecosystem, _)| expected(ecosystem)).map(|(_, rows)| rows).sum()
+    }
+
+    /// Whether no feed that covered an ecosystem is left: an index no longer lists a release whose support has ended.
+    fn is_given_up(&self, ecosystem: &Ecosystem, feeds: &[FeedInfo]) -> bool {
+        let mut covering = self.covered.iter().filter(|(_, covered)| covered.contains(ecosystem)).peekable();
+        covering.peek().is_some() && covering.all(|(name, _)| feeds.iter().all(|feed| feed.name != *name))
     }
 }
 
@@ -52,14 +60,16 @@ pub(crate) fn settle(meta: &mut Meta, rows: &[RowCounts], previous: &Previous, m
     for (ecosystem, rows) in rows.iter().flatten() {
         *total.entry(ecosystem.clone()).or_default() += rows;
     }
+    let unread = unread(&meta.feeds);
     let mut not_covered: BTreeMap<Ecosystem, NotCovered> = BTreeMap::new();
     for (feed, own) in meta.feeds.iter_mut().zip(rows) {
         let mut covered = Vec::new();
         for ecosystem in releases(feed, own, previous) {
             let rows = total.get(&ecosystem.clone().canonical()).copied().unwrap_or_default();
             let before = previous.rows(&ecosystem);
-            if rows == 0 || is_loss(rows, before, max_loss) {
-                let feed = feed.name.clone();
+            let unread = unread.get(&ecosystem);
+            if rows == 0 || unread.is_some() || is_loss(rows, before, max_loss) {
+                let feed = unread.unwrap_or(&feed.name).clone();
                 not_covered.entry(ecosystem.clone()).or_insert(NotCovered { ecosystem, feed, rows, before });
             } else if !covered.contains(&ecosystem) {
                 covered.push(ecosystem);
@@ -68,6 +78,12 @@ pub(crate) fn settle(meta: &mut Meta, rows: &[RowCounts], previous: &Previous, m
         feed.ecosystems = covered;
     }
     meta.not_covered = not_covered.into_values().collect();
+}
+
+/// What feeds without records are declared complete for, each with the name of the feed: the others alone are not.
+fn unread(feeds: &[FeedInfo]) -> BTreeMap<Ecosystem, String> {
+    let named = |feed: &FeedInfo| feed.ecosystems.iter().map(|e| (e.clone(), feed.name.clone())).collect::<Vec<_>>();
+    feeds.iter().filter(|feed| feed.is_unread()).flat_map(named).collect()
 }
 
 /// What a feed is declared complete for, release by release: `Alpine:*` is every release that it has rows of, or covered
@@ -155,6 +171,48 @@ mod tests {
         next(&[("Debian:12", 800), ("Alpine:v3.23", 500)], &["Alpine:v3.23"], &["Debian:12 800 950"]);
         next(&[("Debian:12", 800)], &[], &["Alpine:v3.23 0 500", "Debian:12 800 950"]);
         next(&[("Debian:12", 900), ("Alpine:v3.23", 500)], &["Debian:12", "Alpine:v3.23"], &[]);
+    }
+
+    #[test]
+    fn what_feeds_cover_together_needs_each_of_them() {
+        let feed = |name: &str, stale: &str| FeedInfo {
+            name: name.to_owned(),
+            stale: stale.to_owned(),
+            ecosystems: vec!["Alpine:v3.24".into()],
+            ..FeedInfo::default()
+        };
+        let check = |community: &str, rows: [&[(&str, u64)]; 2], covered: bool, said: &str| {
+            let mut meta = Meta { feeds: vec![feed("main", ""), feed("community", community)], ..Meta::default() };
+            settle(&mut meta, &rows.map(counts), &Previous::default(), 0.1);
+            assert_eq!(meta.covers(&"Alpine:v3.24".into()), covered, "{meta:?}");
+            let not: Vec<String> = meta.not_covered.iter().map(ToString::to_string).collect();
+            assert_eq!(not.join("\n"), said);
+        };
+        let rows: &[(&str, u64)] = &[("Alpine:v3.24", 9)];
+        check("", [rows, rows], true, "");
+        check("", [rows, &[]], true, "");
+        let said =
+            "Alpine:v3.24: feed community is declared complete for it, and was never read; it has 9 rows of others";
+        check("gone", [rows, &[]], false, said);
+        let said = "Alpine:v3.24: feed community is declared complete for it, and no feed has rows for it";
+        check("gone", [&[], &[]], false, said);
+    }
+
+    #[test]
+    fn releases_that_are_no_longer_listed_are_not_missed() {
+        let check = |feeds: &[&str], expected: u64| {
+            let covered = |name: &str, ecosystem: &str| (name.to_owned(), vec![Ecosystem::from(ecosystem)]);
+            let previous = Previous {
+                rows: counts(&[("Alpine:v3.23", 100), ("Alpine:v3.24", 10), ("npm", 1)]),
+                covered: [covered("a-v3.23", "Alpine:v3.23"), covered("a-v3.24", "Alpine:v3.24")].into(),
+                not_covered: Vec::new(),
+            };
+            let feeds = feeds.iter().map(|name| FeedInfo { name: (*name).to_owned(), ..FeedInfo::default() });
+            assert_eq!(previous.total(&feeds.collect::<Vec<_>>()), expected);
+        };
+        check(&["a-v3.23", "a-v3.24"], 111);
+        check(&["a-v3.24"], 11);
+        check(&[], 1);
     }
 
     #[test]

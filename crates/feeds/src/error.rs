@@ -23,6 +23,36 @@ pub enum FeedError {
         /// The next step for this kind of cause.
         advice: String,
     },
+    /// The server of a feed's address has no such file, or does not give it away.
+    #[error("feed {feed}: {location}: the server answers {status}; {advice}")]
+    Absent {
+        /// Its name.
+        feed: String,
+        /// Its URL.
+        location: String,
+        /// 404 or its like.
+        status: u16,
+        /// The next step.
+        advice: String,
+    },
+    /// A row with a placeholder stands for no feed, or for one that there is already.
+    #[error("feed {feed}: {cause}; correct it in feeds.toml")]
+    NoMember {
+        /// The name of the row, or of the feed.
+        feed: String,
+        /// The cause.
+        cause: String,
+    },
+    /// None of the feeds that a row stands for can be read.
+    #[error("feed {row}: none of its {members} members can be read, the first one: {first}")]
+    NoneRead {
+        /// The name of the row.
+        row: String,
+        /// How many there are.
+        members: usize,
+        /// The error of the first one.
+        first: String,
+    },
     /// Downloads cannot be stored.
     #[error(
         "downloads cannot be stored in {}: {cause}; name a writable folder with --downloads DIR (TIDEWAITER_DOWNLOADS)",

@@ -4,6 +4,7 @@
 
 mod alpine_secdb;
 mod arch;
+mod bodhi;
 mod csaf_vex;
 mod debian_git;
 mod debian_tracker;
@@ -45,10 +46,12 @@ pub struct FeedFormat {
 /// What the URL of a feed leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Address {
-    /// A document, or an archive of documents.
+    /// A document, an archive of documents, or the text file that names one.
     Documents,
     /// An rpm repository, or a list of its mirrors: `repodata/repomd.xml` names the document.
     RpmRepository,
+    /// A list in pages.
+    Pages,
 }
 
 #[derive(Debug)]
@@ -103,7 +106,7 @@ pub trait FeedReader {
 }
 
 /// Every format.
-pub const FORMATS: [FeedFormat; 17] = [
+pub const FORMATS: [FeedFormat; 18] = [
     // OSV schema, JSON or YAML.
     each("osv", osv::parse),
     // Debian security tracker, JSON.
@@ -114,6 +117,8 @@ pub const FORMATS: [FeedFormat; 17] = [
     each("alpine-secdb", alpine_secdb::parse),
     // Arch Linux security tracker, JSON.
     each("arch", arch::parse),
+    // Bodhi's updates of Fedora, JSON.
+    FeedFormat { address: Address::Pages, ..each("bodhi", bodhi::parse) },
     // CISA known exploited vulnerabilities.
     each("kev", kev::parse),
     // NVD 2.0 API, JSON.

@@ -1,8 +1,9 @@
 //! Feeds of advisories, and the database that is built from them.
 //!
 //! ```text
-//! feeds.toml → config → source (directory, file, archive, URL) → format::* (bytes → records) → part (sorted, on disk)
-//!                                                                  all parts → merge → db::writer
+//! feeds.toml → config → members (a feed for each year or release) → source (directory, file, archive, URL) ┐
+//!      ┌───────────────────────────────────────────────────────────────────────────────────────────────────┘
+//!      └→ format::* (bytes → records) → part (sorted, on disk); all parts → merge → db::writer
 //! ```
 //!
 //! What a feed is complete for is declared in `feeds.toml`, never inferred from its rows; a declaration without rows does not
@@ -18,6 +19,7 @@ mod debian_fixes;
 mod error;
 pub mod exceptions;
 pub mod format;
+mod members;
 mod merge;
 pub mod options;
 mod part;

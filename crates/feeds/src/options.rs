@@ -23,6 +23,8 @@ pub struct BuildOptions<'a> {
 
 /// Follows a build, whose feeds are read at the same time.
 pub trait BuildProgress: Sync {
+    /// So many feeds will be read, so many of them downloaded.
+    fn feeds_known(&self, feeds: usize, downloaded: usize);
     /// A feed is opened.
     fn feed_started(&self, name: &str, location: &str);
     /// So many of its bytes were downloaded, of so many where the server says.

@@ -9,6 +9,7 @@
 
 mod builder;
 mod coding;
+mod notices;
 pub(crate) mod sort;
 
 pub(crate) use builder::PartBuilder;
@@ -16,6 +17,7 @@ pub(crate) use coding::{Decoder, Fact, corrupt, id_of, package_of};
 
 use crate::coverage::RowCounts;
 use crate::debian_fixes::DebianFixes;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use sort::RecordReader;
@@ -80,6 +82,17 @@ pub(crate) struct PartHeader {
     pub(crate) fixes: DebianFixes,
     /// Bytes of each section.
     sections: [u64; SECTIONS],
+}
+
+/// Says that what a file holds was the upstream's at this time: its age.
+pub(crate) fn set_read(path: &Path, now: Timestamp) -> io::Result<()> {
+    File::options().write(true).open(path)?.set_modified(now.into())
+}
+
+/// When what a file holds was the upstream's last.
+pub(crate) fn last_read(path: &Path) -> Option<Timestamp> {
+    let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?;
+    Timestamp::try_from(modified).ok()?.round(jiff::Unit::Second).ok()
 }
 
 /// A part on disk.

@@ -3,11 +3,12 @@
 use crate::config::Feed;
 use crate::error::FeedError;
 use crate::format::Address;
+use crate::members::{self, Member, Needed};
 use crate::options::BuildOptions;
-use crate::part::{Part, PartBuilder};
-use crate::source::{self, rpm_repository, url};
-use jiff::Timestamp;
+use crate::part::{self, Part, PartBuilder};
+use crate::source::{self, latest_archive, pages, rpm_repository, url};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::panic::{self, AssertUnwindSafe};
@@ -27,7 +28,8 @@ const PART: &str = "records.sorted";
 
 /// A feed's records, and what the database says about it.
 pub(crate) struct FeedRead {
-    pub(crate) part: Part,
+    /// `None` when it could not be read, never could, and the build does without it.
+    pub(crate) part: Option<Part>,
     pub(crate) info: FeedInfo,
 }
 
@@ -43,24 +45,45 @@ struct Reading<'a> {
 
 /// Reads every feed; returns them in the order of the configuration. Parts are stored in `parts`.
 pub(crate) fn all(options: &BuildOptions<'_>, parts: &Path) -> Result<Vec<FeedRead>, FeedError> {
-    let feeds = &options.config.feeds;
     // Before any request: a folder that cannot be written is not the fault of a feed.
-    let client = match feeds.iter().any(|feed| feed.url.is_some()) {
+    let client = match options.config.feeds.iter().any(|feed| feed.url.is_some()) {
         true => {
             check_writable(options.downloads)?;
             Some(Client::new(&Settings::default())?)
         }
         false => None,
     };
+    let members = members::all(options, client.as_ref())?;
+    let feeds = &members.feeds;
+    options.progress.feeds_known(feeds.len(), feeds.iter().filter(|member| member.feed.url.is_some()).count());
     let reading = Reading { options, client, parts, program: program() };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
     // The largest first: the last ones to be read take little time alone.
-    let mut order: Vec<(usize, &Feed)> = feeds.iter().enumerate().collect();
-    order.sort_by_key(|(_, feed)| std::cmp::Reverse(size(&reading.source(feed))));
-    let one = |(index, feed): &(usize, &Feed)| reading.feed(feed).map(|read| (*index, read));
+    let mut order: Vec<(usize, &Member)> = feeds.iter().enumerate().collect();
+    order.sort_by_key(|(_, member)| std::cmp::Reverse(size(&reading.source(&member.feed))));
+    let one = |(index, member): &(usize, &Member)| reading.member(member).map(|read| (*index, read));
     let mut read: Vec<(usize, FeedRead)> = tidewaiter_io::in_order(threads, &order, one)?;
     read.sort_by_key(|(index, _)| *index);
-    Ok(read.into_iter().map(|(_, read)| read).collect())
+    let mut read: Vec<FeedRead> = read.into_iter().map(|(_, read)| read).collect();
+    check_rows(feeds, &read)?;
+    read.extend(members.outdated.into_iter().map(|info| FeedRead { part: None, info }));
+    Ok(read)
+}
+
+/// Checks that some member of each row was read: only then the build may do without the others.
+fn check_rows(members: &[Member], read: &[FeedRead]) -> Result<(), FeedError> {
+    let mut rows: BTreeMap<&str, Vec<&FeedRead>> = BTreeMap::new();
+    for (member, read) in members.iter().zip(read) {
+        rows.entry(&member.row).or_default().push(read);
+    }
+    match rows.into_iter().find(|(_, read)| read.iter().all(|read| read.part.is_none())) {
+        Some((row, read)) => Err(FeedError::NoneRead {
+            row: row.to_owned(),
+            members: read.len(),
+            first: read.first().map(|read| read.info.stale.clone()).unwrap_or_default(),
+        }),
+        None => Ok(()),
+    }
 }
 
 fn check_writable(folder: &Path) -> Result<(), FeedError> {
@@ -79,8 +102,9 @@ fn program() -> String {
 }
 
 impl Reading<'_> {
-    /// Reads one feed; where that fails, its part of the last time stands in.
-    fn feed(&self, feed: &Feed) -> Result<FeedRead, FeedError> {
+    /// Reads one feed; where that fails, its part of the last time stands in, or nothing where the build does without it.
+    fn member(&self, member: &Member) -> Result<FeedRead, FeedError> {
+        let feed = &member.feed;
         let folder = self.parts.join(&feed.name);
         let path = folder.join(PART);
         let read = catch_panic(feed, || {
@@ -90,26 +114,23 @@ impl Reading<'_> {
             self.read(feed, &folder, &path)
         });
         let (part, stale) = match read {
-            Ok(part) => (part, String::new()),
+            Ok(part) => {
+                part::set_read(&path, self.options.now).map_err(|e| disk(feed, &folder, &e))?;
+                (Some(part), String::new())
+            }
             Err(error) => match Part::open(&path).filter(|part| part.header.feed == identity(feed)) {
-                Some(part) => (part, error.to_string()),
+                Some(part) => (Some(part), error.to_string()),
+                None if is_dispensable(member.needed, &error) => (None, error.to_string()),
                 None => return Err(error),
             },
         };
-        if stale.is_empty() {
-            // The part's age: its records were the feed's at this time.
-            let set = File::options().write(true).open(&path).and_then(|f| f.set_modified(self.options.now.into()));
-            set.map_err(|e| disk(feed, &folder, &e))?;
-        }
-        let modified = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
-        let read = modified.and_then(|time| Timestamp::try_from(time).ok()?.round(jiff::Unit::Second).ok());
-        let info = FeedInfo { read, stale, ..provenance(feed, &part) };
+        let info = provenance(feed, part.as_ref(), &path, stale);
         self.options.progress.feed_done(&info);
         Ok(FeedRead { part, info })
     }
 
     fn read(&self, feed: &Feed, folder: &Path, path: &Path) -> Result<Part, FeedError> {
-        let source = self.fetch(feed).map_err(|e| unavailable(feed, e.to_string(), e.advice()))?;
+        let source = self.fetch(feed).map_err(|e| not_downloaded(feed, &e))?;
         let damaged = |e: io::Error| {
             let advice = "check that it is whole, and the path or address in feeds.toml";
             unavailable(feed, e.to_string(), advice.to_owned())
@@ -168,8 +189,9 @@ impl Reading<'_> {
         let get =
             |address: &str| url::download(client, address, &folder, feed.max_bytes, url::Retry::default(), &progress);
         match feed.format.address {
-            Address::Documents => get(address),
+            Address::Documents => latest_archive::follow(address, &get),
             Address::RpmRepository => rpm_repository::updateinfo(address, &get),
+            Address::Pages => pages::all(address, &folder, &get),
         }
     }
 
@@ -186,6 +208,25 @@ fn catch_panic<T>(feed: &Feed, read: impl FnOnce() -> Result<T, FeedError>) -> R
         let cause = text.or_else(|| message.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned();
         Err(FeedError::Defect { feed: feed.name.clone(), location: feed.location(), cause })
     })
+}
+
+/// Whether a build can do without a feed that has no records at all.
+fn is_dispensable(needed: Needed, error: &FeedError) -> bool {
+    match needed {
+        Needed::Always => false,
+        Needed::IfItExists => matches!(error, FeedError::Absent { .. }),
+        Needed::WithoutOthers => true,
+    }
+}
+
+fn not_downloaded(feed: &Feed, error: &url::DownloadError) -> FeedError {
+    match *error {
+        // Object stores answer 403 for what they don't have.
+        url::DownloadError::Status(status @ (403 | 404 | 410)) => {
+            FeedError::Absent { feed: feed.name.clone(), location: feed.location(), status, advice: error.advice() }
+        }
+        _ => unavailable(feed, error.to_string(), error.advice()),
+    }
 }
 
 fn unavailable(feed: &Feed, cause: String, advice: String) -> FeedError {
@@ -241,20 +282,26 @@ fn size(path: &Path) -> u64 {
     fs::read_dir(path).into_iter().flatten().flatten().map(|entry| size(&entry.path())).sum()
 }
 
-fn provenance(feed: &Feed, part: &Part) -> FeedInfo {
-    let header = &part.header;
-    FeedInfo {
+/// What the database says about a feed with this part at `path`, and why its records are not those of today.
+fn provenance(feed: &Feed, part: Option<&Part>, path: &Path, stale: String) -> FeedInfo {
+    let info = FeedInfo {
         name: feed.name.clone(),
         format: feed.format.name.to_owned(),
         source: feed.location(),
-        as_of: header.as_of.clone(),
         licence: feed.licence.clone(),
         ecosystems: feed.ecosystems.clone(),
+        stale,
+        ..FeedInfo::default()
+    };
+    let Some(Part { header, .. }) = part else { return info };
+    FeedInfo {
+        as_of: header.as_of.clone(),
+        read: part::last_read(path),
         rates: feed.rates,
         rates_all: feed.rates && feed.format.rates_every_ecosystem,
         records: header.records,
         unreadable: header.unreadable,
         skipped: header.skipped.clone(),
-        ..FeedInfo::default()
+        ..info
     }
 }

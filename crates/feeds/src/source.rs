@@ -1,8 +1,12 @@
 //! The documents of a feed, in a directory, a file, a zip or a compressed tar.
 
+mod compression;
+pub mod latest_archive;
+pub mod pages;
 pub mod rpm_repository;
 pub mod url;
 
+use compression::Compression;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
@@ -37,16 +41,12 @@ pub fn documents(path: &Path, max: u64, each: Each<'_>) -> io::Result<()> {
     if let Some(archive) = Archive::named(name) {
         return archive.documents(file, name, max, each);
     }
-    match name {
-        _ if name.ends_with(".bz2") => {
-            let content = bzip2::bufread::MultiBzDecoder::new(file);
-            document(name.trim_end_matches(".bz2"), name, max, content, each)
+    match Compression::named(name) {
+        Some((inner, compression)) => {
+            let content = compression.content(file).map_err(|error| unreadable(name, &error))?;
+            document(inner, name, max, content, each)
         }
-        _ if name.ends_with(".gz") => {
-            let content = flate2::bufread::MultiGzDecoder::new(file);
-            document(name.trim_end_matches(".gz"), name, max, content, each)
-        }
-        _ => document(name, name, max, file, each),
+        None => document(name, name, max, file, each),
     }
 }
 
@@ -112,41 +112,36 @@ impl<R: Read> Read for Content<R> {
 }
 
 /// A form of archive.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Archive {
     Zip,
-    Tar,
-    TarGz,
-    TarBz2,
-    TarZst,
+    Tar(Option<Compression>),
 }
 
 impl Archive {
     /// By the name of its file.
     fn named(name: &str) -> Option<Self> {
-        let forms = [
-            (".zip", Archive::Zip),
-            (".tar", Archive::Tar),
-            (".tar.gz", Archive::TarGz),
-            (".tgz", Archive::TarGz),
-            (".tar.bz2", Archive::TarBz2),
-            (".tar.zst", Archive::TarZst),
-        ];
-        forms.into_iter().find(|(suffix, _)| name.ends_with(suffix)).map(|(_, form)| form)
+        if name.ends_with(".zip") {
+            return Some(Archive::Zip);
+        }
+        if name.ends_with(".tgz") {
+            return Some(Archive::Tar(Some(Compression::Gzip)));
+        }
+        let (inner, compression) = match Compression::named(name) {
+            Some((inner, compression)) => (inner, Some(compression)),
+            None => (name, None),
+        };
+        inner.ends_with(".tar").then_some(Archive::Tar(compression))
     }
 
     /// Reads the documents of the archive `name`.
     fn documents(self, file: BufReader<File>, name: &str, max: u64, each: Each<'_>) -> io::Result<()> {
         match self {
             Archive::Zip => zip(file, name, max, each),
-            Archive::Tar => tar(file, name, max, each),
-            Archive::TarGz => tar(flate2::bufread::MultiGzDecoder::new(file), name, max, each),
-            Archive::TarBz2 => tar(bzip2::bufread::MultiBzDecoder::new(file), name, max, each),
-            Archive::TarZst => {
-                let mut decoder = zstd::Decoder::with_buffer(file)?;
-                // Archives made with `zstd --long` need a larger window than the default allows.
-                decoder.window_log_max(31)?;
-                tar(decoder, name, max, each)
+            Archive::Tar(None) => tar(file, name, max, each),
+            Archive::Tar(Some(compression)) => {
+                let content = compression.content(file).map_err(|error| unreadable(name, &error))?;
+                tar(content, name, max, each)
             }
         }
     }
@@ -199,7 +194,7 @@ fn too_large(name: &str, max: u64) -> io::Error {
 mod tests {
     use super::*;
     use std::io::{Cursor, Write as _};
-    use tidewaiter_testkit::upstream::{bzip2, gzip};
+    use tidewaiter_testkit::upstream::{bzip2, gzip, xz};
 
     /// "name content" of each document of a file with this name, then the error.
     fn read(name: &str, bytes: &[u8]) -> Vec<String> {
@@ -262,6 +257,10 @@ mod tests {
         // Mirrors append streams.
         check("a.json.gz", &[gzip(b"{}"), gzip(b"{}")].concat(), &["a.json {}{}"]);
         check("a.xml.bz2", &bzip2(b"{}"), &["a.xml {}"]);
+        check("a.xml.xz", &xz(b"{}"), &["a.xml {}"]);
+        check("a.xml.xz", &[xz(b"{}"), xz(b"{}")].concat(), &["a.xml {}{}"]);
+        check("a.xml.zst", &zstd(b"{}"), &["a.xml {}"]);
+        check("a.xml.zst", &[zstd(b"{}"), zstd(b"{}")].concat(), &["a.xml {}{}"]);
         check("a.json.gz", &gzip(&[b'a'; 70_000]), &["a.json.gz exceeds 65536 bytes"]);
         check("a.json.gz", b"not compressed", &["cannot read a.json.gz: invalid gzip header"]);
     }
@@ -276,7 +275,50 @@ mod tests {
         check("a.tar.gz", &gzip(&tar), &documents);
         check("a.tgz", &gzip(&tar), &documents);
         check("a.tar.bz2", &bzip2(&tar), &documents);
-        check("a.tar.zst", &zstd::encode_all(tar.as_slice(), 3).unwrap(), &documents);
+        check("a.tar.xz", &xz(&tar), &documents);
+        check("a.tar.zst", &zstd(&tar), &documents);
+    }
+
+    #[test]
+    fn a_file_that_is_cut_short_is_an_error() {
+        let content = vec![b'a'; 5000];
+        let check = |name: &str, bytes: Vec<u8>| {
+            for left in [bytes.len() / 2, bytes.len() - 1] {
+                let said = read(name, &bytes[..left]);
+                let named = said.last().is_some_and(|error| error.starts_with(&format!("cannot read {name}: ")));
+                assert!(named && said.len() == 1, "{name}, {left} bytes: {said:?}");
+            }
+        };
+        check("a.json.gz", gzip(&content));
+        check("a.json.bz2", bzip2(&content));
+        check("a.json.xz", xz(&content));
+        check("a.json.zst", zstd(&content));
+    }
+
+    /// The headers alone: the first block or frame asks for a window of 1.5 GiB, and of 2 GiB.
+    #[test]
+    fn a_file_does_not_decide_about_memory() {
+        let check = |name: &str, bytes: &[u8], expected: &str| check(name, bytes, &[expected]);
+        let mut big = xz(b"{}");
+        // Block header (xz format, 3.1): size, flags, filter 0x21, its size 1, the dictionary's size; padding; CRC32.
+        assert_eq!(big[12..16], [2, 0, 0x21, 1]);
+        big[16] = 37;
+        let sum = crc32(&big[12..20]);
+        big[20..24].copy_from_slice(&sum.to_le_bytes());
+        check("a.json.xz", &big, "cannot read a.json.xz: needed memory too big for mem_limit_kb");
+        // Frame header (RFC 8878, 3.1.1.1): no single segment, no checksum; a window of 2^31 bytes.
+        let frame = [0x28, 0xb5, 0x2f, 0xfd, 0, 21 << 3, 1, 0, 0];
+        check("a.json.zst", &frame, "cannot read a.json.zst: Frame requires too much memory for decoding");
+    }
+
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        ::zstd::encode_all(bytes, 3).unwrap()
+    }
+
+    fn crc32(bytes: &[u8]) -> u32 {
+        let mut sum = flate2::Crc::new();
+        sum.update(bytes);
+        sum.sum()
     }
 
     #[test]

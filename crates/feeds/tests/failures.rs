@@ -15,6 +15,7 @@ use tidewaiter_feeds::options::{BuildOptions, BuildProgress};
 struct Defective;
 
 impl BuildProgress for Defective {
+    fn feeds_known(&self, _: usize, _: usize) {}
     fn feed_started(&self, name: &str, _: &str) {
         assert_ne!(name, "broken", "a defect");
     }

@@ -11,6 +11,7 @@ use tidewaiter_feeds::options::{BuildOptions, BuildProgress};
 struct Quiet;
 
 impl BuildProgress for Quiet {
+    fn feeds_known(&self, _: usize, _: usize) {}
     fn feed_started(&self, _: &str, _: &str) {}
     fn downloaded(&self, _: &str, _: u64, _: Option<u64>) {}
     fn feed_done(&self, _: &FeedInfo) {}

@@ -7,6 +7,7 @@ mod alpm;
 mod analyzer;
 mod analyzers;
 mod apk;
+mod apk_repositories;
 mod chisel;
 mod classify;
 mod composer;

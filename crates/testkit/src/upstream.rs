@@ -8,6 +8,13 @@ use std::collections::BTreeSet;
 use std::io::{Cursor, Write as _};
 use std::path::Path;
 
+/// What the index of Alpine's branches lists.
+const BRANCHES: [&str; 3] = ["v3.23", "v3.24", "edge"];
+/// What Bodhi's list of releases has.
+const FEDORA: [&str; 2] = ["43", "44"];
+/// The last year with a file, in every feed of years: later than any clock of a test.
+const LAST_YEAR: u16 = 2099;
+
 /// A simulated internet behind one proxy: the upstreams of a `feeds.toml`, and `registry.example`.
 #[derive(Debug)]
 pub struct Internet {
@@ -24,8 +31,10 @@ impl Internet {
     /// With the upstreams of this file.
     pub fn new(feeds: &Path) -> Self {
         let text = std::fs::read_to_string(feeds).unwrap();
-        let feeds: Vec<Feed> = text.split("[[feed]]").skip(1).map(Feed::parse).collect();
-        let files: Vec<(String, Vec<u8>)> = feeds.iter().flat_map(Feed::files).collect();
+        let rows: Vec<Feed> = text.split("[[feed]]").skip(1).map(Feed::parse).collect();
+        let feeds: Vec<Feed> = rows.iter().flat_map(Feed::members).collect();
+        let indexes = rows.iter().filter_map(Feed::index);
+        let files: Vec<(String, Vec<u8>)> = feeds.iter().flat_map(Feed::files).chain(indexes).collect();
         let files: Vec<(&str, Vec<u8>)> = files.iter().map(|(path, bytes)| (path.as_str(), bytes.clone())).collect();
         let hosts: BTreeSet<&str> = feeds.iter().map(|feed| feed.host.as_str()).collect();
         let authority = Authority::new();
@@ -39,11 +48,16 @@ impl Internet {
 }
 
 /// One feed of a `feeds.toml`.
+#[derive(Clone)]
 struct Feed {
     host: String,
     path: String,
     format: String,
     ecosystem: String,
+    /// The first year, where the path has a placeholder for years.
+    years: String,
+    /// The path of the index, where the path has a placeholder for releases.
+    releases: String,
 }
 
 impl Feed {
@@ -52,16 +66,50 @@ impl Feed {
             let line = text.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));
             line.unwrap_or_default().trim().trim_start_matches('[').split('"').nth(1).unwrap_or_default().to_owned()
         };
-        let url = value("url");
-        let (host, path) = url.trim_start_matches("https://").split_once('/').unwrap();
-        let ecosystem = value("ecosystems");
-        let ecosystem = match ecosystem.strip_suffix(":*") {
-            Some("Red Hat") => "Red Hat:enterprise_linux:9::baseos".to_owned(),
-            Some("Docker Hardened Images") => "Docker Hardened Images:Debian:13".to_owned(),
-            Some(base) => format!("{base}:9"),
-            None => ecosystem,
+        let split = |url: &str| {
+            let (host, path) = url.trim_start_matches("https://").split_once('/').unwrap_or_default();
+            (host.to_owned(), format!("/{path}"))
         };
-        Feed { host: host.to_owned(), path: format!("/{path}"), format: value("format"), ecosystem }
+        let (host, path) = split(&value("url"));
+        let years = text.lines().find_map(|line| line.strip_prefix("years = { from = ")?.strip_suffix(" }"));
+        Feed {
+            host,
+            path,
+            format: value("format"),
+            ecosystem: one_release(value("ecosystems")),
+            years: years.unwrap_or_default().to_owned(),
+            releases: split(&value("releases")).1,
+        }
+    }
+
+    /// The feeds that a row with a placeholder stands for.
+    fn members(&self) -> Vec<Feed> {
+        let with =
+            |placeholder: &str, value: String| Feed { path: self.path.replace(placeholder, &value), ..self.clone() };
+        if let Ok(first) = self.years.parse::<u16>() {
+            return (first..=LAST_YEAR).map(|year| with("{year}", year.to_string())).collect();
+        }
+        if self.path.contains("{release}") {
+            return self.listed().iter().map(|release| with("{release}", (*release).to_owned())).collect();
+        }
+        vec![self.clone()]
+    }
+
+    fn listed(&self) -> &'static [&'static str] {
+        if self.format == "bodhi" { &FEDORA } else { &BRANCHES }
+    }
+
+    /// The list of releases: a page of folders as nginx makes it, or Bodhi's.
+    fn index(&self) -> Option<(String, Vec<u8>)> {
+        let link = |name: &&str| format!("<a href=\"{name}/\">{name}/</a>  28-Nov-2026 00:00   -\n");
+        let links: String = self.listed().iter().map(link).collect();
+        let page = format!(
+            "<html><head><title>Index of /</title></head><body><pre><a href=\"../\">../</a>\n{links}</pre></body></html>"
+        );
+        let release = |name: &&str| serde_json::json!({"version": name, "id_prefix": "FEDORA", "state": "current"});
+        let list = serde_json::json!({"releases": self.listed().iter().map(release).collect::<Vec<_>>()});
+        let text = if self.format == "bodhi" { list.to_string() } else { page };
+        self.path.contains("{release}").then(|| (without_query(&self.releases), text.into_bytes()))
     }
 
     /// (path, content) pairs.
@@ -77,6 +125,7 @@ impl Feed {
             "endoflife" => r#"{"result":[{"name":"rhel","releases":[{"name":"9","eolFrom":"2032-05-31"}]}]}"#.to_owned(),
             "osv" if self.path.ends_with(".tar.gz") => return vec![(self.path.clone(), gzip(&tar("TEST-2026-1.json", self.record().as_bytes())))],
             "osv" => return vec![(self.path.clone(), self.osv())],
+            "bodhi" => return vec![(without_query(&self.path), bodhi())],
             "kev" => r#"{"vulnerabilities":[{"cveID":"CVE-2026-0001","dateAdded":"2026-11-01"}]}"#.to_owned(),
             "nvd" => r#"{"vulnerabilities":[{"cve":{"id":"CVE-2026-0001","metrics":{"cvssMetricV31":[{"source":"nvd@nist.gov","cvssData":{"vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}]}}}]}"#.to_owned(),
             "epss" => "#model_version:v1,score_date:2026-11-01T00:00:00+0000\ncve,epss,percentile\nCVE-2026-0001,0.5,0.9\n".to_owned(),
@@ -146,6 +195,33 @@ fn tar(name: &str, bytes: &[u8]) -> Vec<u8> {
     archive.into_inner().unwrap()
 }
 
+/// A release of an ecosystem of which all are declared.
+fn one_release(ecosystem: String) -> String {
+    match ecosystem.strip_suffix(":*") {
+        Some("Red Hat") => "Red Hat:enterprise_linux:9::baseos".to_owned(),
+        Some("Docker Hardened Images") => "Docker Hardened Images:Debian:13".to_owned(),
+        Some(base) => format!("{base}:9"),
+        None => ecosystem,
+    }
+}
+
+/// Files are served whatever the query is.
+fn without_query(path: &str) -> String {
+    path.split('?').next().unwrap_or_default().to_owned()
+}
+
+/// One page with an update for each release.
+fn bodhi() -> Vec<u8> {
+    let update = |release: &&str| {
+        serde_json::json!({"alias": format!("FEDORA-2026-{release}"), "type": "security", "status": "stable", "severity": "high",
+            "release": {"version": release, "id_prefix": "FEDORA"}, "bugs": [{"security": true, "title": "CVE-2026-0001 curl: x"}],
+            "builds": [{"nvr": format!("curl-8.0-1.fc{release}"), "type": "rpm", "epoch": 0}]})
+    };
+    serde_json::json!({"updates": FEDORA.iter().map(update).collect::<Vec<_>>(), "page": 1, "pages": 1})
+        .to_string()
+        .into_bytes()
+}
+
 /// The bytes as one gzip member.
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -156,6 +232,14 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
 /// The bytes as one bzip2 stream.
 pub fn bzip2(bytes: &[u8]) -> Vec<u8> {
     let mut out = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
+    out.write_all(bytes).unwrap();
+    out.finish().unwrap()
+}
+
+/// The bytes as one xz stream.
+pub fn xz(bytes: &[u8]) -> Vec<u8> {
+    let options = lzma_rust2::XzOptions::with_preset(0);
+    let mut out = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
     out.write_all(bytes).unwrap();
     out.finish().unwrap()
 }

@@ -1,7 +1,7 @@
 //! Distributions by the `ID` of their os-release: their package manager, the ecosystems of their releases, and the vendors
 //! whose packages their advisories cover.
 
-use super::{Ecosystem, EcosystemBase as Base, Os, debian};
+use super::{AlpineBranch, Ecosystem, EcosystemBase as Base, Os, debian};
 use crate::package_type::PackageType;
 use crate::pattern;
 
@@ -173,13 +173,7 @@ fn ubuntu(os: &Os) -> Option<String> {
 }
 
 fn alpine(os: &Os) -> Option<String> {
-    let mut parts = os.version_id.split('.');
-    Some(match (parts.next(), parts.next()) {
-        (Some(major), Some(minor)) if !os.version_id.contains("_alpha") && !minor.is_empty() => {
-            format!("v{major}.{minor}")
-        }
-        _ => "edge".to_owned(),
-    })
+    Some(AlpineBranch::of(os).to_string())
 }
 
 /// The first one was numbered by dates, up to 2018.03; later ones may name their minor release: `2023.8.20250721`.

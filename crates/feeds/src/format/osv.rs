@@ -122,7 +122,7 @@ fn advisory(id: String, record: Record, feed: &str) -> Advisory {
         // These records have no vector: there is no degree of malice.
         ratings.push(Rating::of_level(feed, Severity::Critical));
     }
-    let mut upstream = record.upstream.unwrap_or_default();
+    let mut upstream: Vec<String> = record.upstream.unwrap_or_default().into_iter().map(plain_cve).collect();
     let of_rpm = |p: &RawPackage| Ecosystem::from(p.ecosystem.as_str()).version_scheme() == Some(VersionScheme::Rpm);
     // Distributions with rpm list their CVEs as related; elsewhere "related" does not mean the same vulnerability.
     if upstream.is_empty() && affected.iter().filter_map(|a| a.package.as_ref()).any(of_rpm) {
@@ -146,6 +146,14 @@ fn advisory(id: String, record: Record, feed: &str) -> Advisory {
         affected: rows(&affected),
         ratings,
         id,
+    }
+}
+
+/// The CVE of a distribution's record about it: Ubuntu's notices name `UBUNTU-CVE-2021-3782`.
+fn plain_cve(name: String) -> String {
+    match name.split_once("-CVE-") {
+        Some((distribution, number)) if distribution.bytes().all(|b| b.is_ascii_uppercase()) => format!("CVE-{number}"),
+        _ => name,
     }
 }
 
@@ -361,6 +369,19 @@ mod tests {
             &format!(r#"{},"severity":[{{"type":"CVSS_V3","score":9.8}},{{"type":"CVSS_V3"}}]"#, range(r#""2.0.0""#)),
             &[IntervalEnd::Fixed("2.0.0".into())],
         );
+    }
+
+    #[test]
+    fn records_of_a_distribution_are_about_the_cve_in_their_name() {
+        let check = |upstream: &str, expected: &[&str]| {
+            let json = format!(r#"{{"id":"USN-1-1","upstream":{upstream},"affected":[]}}"#);
+            let mut records = Records::default();
+            assert!(parse("a.json", json.as_bytes(), &feed("ubuntu", &[]), &mut records).unwrap());
+            assert_eq!(records.advisories[0].upstream, expected, "{upstream}");
+        };
+        check(r#"["UBUNTU-CVE-2021-2","CVE-2021-1"]"#, &["CVE-2021-1", "CVE-2021-2"]);
+        check(r#"["CVE-2021-1","DEBIAN-CVE-2021-1"]"#, &["CVE-2021-1"]);
+        check(r#"["GHSA-a-CVE-1","DSA-1"]"#, &["DSA-1", "GHSA-a-CVE-1"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Makes a part: sorts the records of a feed on disk, joins those of one advisory, and packs their details.
 
 use super::coding::{self, Decoder, Fact, PackedRow};
+use super::notices::SingleFixes;
 use super::sort::{RecordWriter, Sorter};
 use super::{Part, PartHeader, SECTIONS};
 use crate::combine;
@@ -32,6 +33,7 @@ pub(crate) struct PartBuilder {
     names: Sorter,
     facts: Sorter,
     streams: KnownStreams,
+    single: SingleFixes,
     /// Reused.
     buffers: Buffers,
 }
@@ -65,6 +67,7 @@ impl PartBuilder {
             names: Sorter::new(folder, NAME_BYTES),
             facts: Sorter::new(folder, FACT_BYTES),
             streams: KnownStreams::default(),
+            single: SingleFixes::default(),
             buffers: Buffers::default(),
         }
     }
@@ -135,9 +138,10 @@ impl PartBuilder {
             self.header.records += 1;
             return Ok(());
         }
+        self.single.learn(&advisory);
         let details = serde_json::to_vec(&advisory)?;
         if !details::fits(&details) || !advisory.affected.iter().all(fits) {
-            *self.header.skipped.entry("exceeds the limits of the database".to_owned()).or_default() += 1;
+            self.skip("exceeds the limits of the database");
             self.unreadable();
             return Ok(());
         }
@@ -206,7 +210,8 @@ impl PartBuilder {
         let mut rows = RowCounts::new();
         while merged.next(&mut key, &mut value)?.is_some() {
             let alone = merged.peek() != Some(key.as_slice());
-            if alone && value.first() == Some(&FINAL) {
+            let is_notice = coding::id_of(&key).is_some_and(|id| self.single.concern(&id));
+            if alone && !is_notice && value.first() == Some(&FINAL) {
                 out.add_as_is(&key, &value, &mut rows)?;
                 continue;
             }
@@ -215,8 +220,10 @@ impl PartBuilder {
                 merged.next(&mut key, &mut next)?;
                 all.push(std::mem::take(&mut next));
             }
-            if let Some(advisory) = self.joined(&all)? {
-                out.add(&key, &advisory, &mut rows)?;
+            match self.joined(&all, is_notice)? {
+                Some(advisory) => out.add(&key, &advisory, &mut rows)?,
+                None if is_notice => self.skip("notices that repeat the records of their CVEs"),
+                None => {}
             }
         }
         self.header.advisories = out.count;
@@ -225,8 +232,12 @@ impl PartBuilder {
         out.finish(&self.folder)
     }
 
+    fn skip(&mut self, reason: &str) {
+        *self.header.skipped.entry(reason.to_owned()).or_default() += 1;
+    }
+
     /// One advisory of several records; `None` when no row remains.
-    fn joined(&mut self, records: &[Vec<u8>]) -> io::Result<Option<Advisory>> {
+    fn joined(&mut self, records: &[Vec<u8>], is_notice: bool) -> io::Result<Option<Advisory>> {
         let mut out: Option<Advisory> = None;
         for record in records {
             let mut decoder = Decoder(record);
@@ -237,6 +248,9 @@ impl PartBuilder {
             }
             self.streams.resolve(&mut advisory.affected);
             self.drop_rows(&mut advisory.affected);
+            if is_notice {
+                self.single.remove_repeated(&mut advisory);
+            }
             match &mut out {
                 Some(known) => combine::merge(known, advisory),
                 None => out = Some(advisory),

@@ -1,7 +1,7 @@
 //! From the address of an rpm repository to its `updateinfo.xml`, as dnf resolves it: a list of mirrors names the repository,
 //! `repodata/repomd.xml` the file and its digest (createrepo).
 
-use super::url::DownloadError;
+use super::url::{DownloadError, Get};
 use crate::format::xml::{self, Step};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
@@ -20,9 +20,6 @@ struct Located {
     /// In hexadecimal.
     sha256: String,
 }
-
-/// Downloads the file at an address.
-pub type Get<'a> = &'a dyn Fn(&str) -> Result<PathBuf, DownloadError>;
 
 /// Downloads the file of an address that ends with `mirror.list` or `INDEX`, or the file at the address itself.
 ///

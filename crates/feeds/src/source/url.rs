@@ -65,6 +65,9 @@ impl DownloadError {
     }
 }
 
+/// Downloads the file at an address.
+pub type Get<'a> = &'a dyn Fn(&str) -> Result<PathBuf, DownloadError>;
+
 /// How to download.
 #[derive(Debug, Clone, Copy)]
 pub struct Retry {
@@ -83,6 +86,8 @@ impl Default for Retry {
 
 /// The header that asks for a file only if it changed, by the one that names its version.
 const VALIDATORS: [(&str, &str); 2] = [("etag", "If-None-Match"), ("last-modified", "If-Modified-Since")];
+/// Bodhi answers with a page for people where JSON is not preferred; servers of files do not look at it.
+const ACCEPT: (&str, &str) = ("Accept", "application/json, */*;q=0.8");
 /// The end of the name of the file that holds that header.
 const VALIDATOR: &str = "validator";
 
@@ -143,7 +148,8 @@ fn attempt_download(
 ) -> Result<Downloaded, DownloadError> {
     let have = fs::metadata(part).map_or(0, |m| m.len());
     let range = format!("bytes={have}-");
-    let headers = if have > 0 { vec![("Range", range.as_str())] } else { known.into_iter().collect() };
+    let condition = if have > 0 { Some(("Range", range.as_str())) } else { known };
+    let headers: Vec<(&str, &str)> = std::iter::once(ACCEPT).chain(condition).collect();
     let response = client.follow(url, &headers).map_err(DownloadError::NotReached)?;
     let status = response.status().as_u16();
     let append = match status {
@@ -229,6 +235,8 @@ mod tests {
                 let is_condition = |line: &&String| line.starts_with("range:") || line.starts_with("if-");
                 let head: Vec<String> = head.iter().map(|line| line.to_lowercase()).collect();
                 ranges.push(head.iter().find(is_condition).cloned().unwrap_or_default());
+                let accepted: Vec<&String> = head.iter().filter(|line| line.starts_with("accept:")).collect();
+                assert_eq!(accepted, ["accept: application/json, */*;q=0.8"]);
                 stream.write_all(answer.as_bytes()).unwrap();
             }
             ranges

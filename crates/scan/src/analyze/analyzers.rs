@@ -2,8 +2,8 @@
 
 use super::analyzer::Analyzer;
 use super::{
-    alpm, apk, chisel, composer, conda, cran, dart, dotnet, dpkg, erlang, gem, julia, luarocks, npm, os_release,
-    python, rpm, sbom, swift, unsupported, yarn,
+    alpm, apk, apk_repositories, chisel, composer, conda, cran, dart, dotnet, dpkg, erlang, gem, julia, luarocks, npm,
+    os_release, python, rpm, sbom, swift, unsupported, yarn,
 };
 use tidewaiter_core::package::PackageType::{self, Cargo, Generic, Golang, Maven, Nuget};
 
@@ -14,6 +14,7 @@ pub const ANALYZERS: &[Analyzer] = &[
     dpkg::FILE_LISTS,
     chisel::ANALYZER,
     apk::ANALYZER,
+    apk_repositories::ANALYZER,
     rpm::ANALYZER,
     alpm::ANALYZER,
     alpm::FILE_LISTS,

@@ -2,7 +2,7 @@
 
 use super::owned::OwnedFiles;
 use serde::{Deserialize, Serialize};
-use tidewaiter_core::ecosystem::Os;
+use tidewaiter_core::ecosystem::{AlpineBranch, Os};
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
@@ -16,6 +16,9 @@ pub struct ParsedFile {
     pub packages: Vec<Package>,
     /// The operating system.
     pub os: Option<Os>,
+    /// The newest branch of Alpine that repositories are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository_branch: Option<AlpineBranch>,
     /// The package manager whose database this is, even when it lists nothing.
     pub database: Option<PackageType>,
     /// What could not be understood.

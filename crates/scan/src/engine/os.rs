@@ -6,9 +6,11 @@ use tidewaiter_core::ecosystem::Os;
 use tidewaiter_core::package::Package;
 use tidewaiter_core::report::{Gap, GapKind};
 
-/// The operating system by the first os-release that names one.
+/// The operating system by the first os-release that names one, and by the repositories of its package manager.
 pub(super) fn of_view(view: &MergedView) -> Option<Os> {
-    analyze::OS_RELEASE.iter().find_map(|path| view.get(path).and_then(|parsed| parsed.os.clone()))
+    let os = analyze::OS_RELEASE.iter().find_map(|path| view.get(path).and_then(|parsed| parsed.os.clone()))?;
+    let repository_branch = view.files().filter_map(|(_, _, parsed)| parsed.repository_branch).max();
+    Some(Os { repository_branch, ..os })
 }
 
 /// The gap of an operating system whose packages cannot be matched. An image in which nothing is recognised has one too:

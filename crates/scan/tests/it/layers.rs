@@ -39,6 +39,21 @@ fn layers_merge_as_runtimes_unpack_them() {
 }
 
 #[test]
+fn repositories_of_a_newer_branch_choose_the_advisories() {
+    let check = |layers: &[&[E<'_>]], expected: &str| {
+        let layers: Vec<Vec<u8>> = layers.iter().map(|l| layer(l)).collect();
+        let os = scan_layers(&layers).unwrap().os.unwrap();
+        assert_eq!(os.ecosystem().map(|ecosystem| ecosystem.to_string()).as_deref(), Some(expected), "{os:?}");
+    };
+    let (own, edge) = ("https://a/alpine/v3.18/main\n", "https://a/alpine/edge/community\n");
+    let image = [OS, E::File(DB, MUSL), E::File("etc/apk/repositories", own)];
+    check(&[&image], "Alpine:v3.18");
+    check(&[&image, &[E::File("etc/apk/repositories", edge)]], "Alpine:edge");
+    check(&[&image, &[E::File("etc/apk/repositories.d/edge.list", edge)]], "Alpine:edge");
+    check(&[&[OS, E::File("etc/apk/repositories", edge)], &[E::File("etc/apk/.wh.repositories", "")]], "Alpine:v3.18");
+}
+
+#[test]
 fn the_layer_is_the_one_since_which_a_package_is_there() {
     let (musl, zlib) = ("musl 1.0-r0 0 lib/apk/db/installed", "zlib 1.3-r0 2 lib/apk/db/installed");
     let os = [OS, E::File(DB, MUSL)];

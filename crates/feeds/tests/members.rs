@@ -1,0 +1,188 @@
+//! Rows with placeholders: a feed for each year, and for each release that an index lists.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic, and says why")]
+
+use std::fs;
+use std::path::Path;
+use tidewaiter_db::meta::{FeedInfo, Meta};
+use tidewaiter_feeds::FeedError;
+use tidewaiter_feeds::build;
+use tidewaiter_feeds::config::FeedsConfig;
+use tidewaiter_feeds::options::{BuildOptions, BuildProgress};
+use tidewaiter_testkit::web::Web;
+
+struct Quiet;
+
+impl BuildProgress for Quiet {
+    fn feeds_known(&self, _: usize, _: usize) {}
+    fn feed_started(&self, _: &str, _: &str) {}
+    fn downloaded(&self, _: &str, _: u64, _: Option<u64>) {}
+    fn feed_done(&self, _: &FeedInfo) {}
+}
+
+/// Serves these (path, content) pairs from now on.
+fn serve(web: &Web, files: &[(&str, &str)]) {
+    let files: Vec<(&str, Vec<u8>)> = files.iter().map(|(path, text)| (*path, text.as_bytes().to_vec())).collect();
+    web.replace(&files);
+}
+
+fn alpine(web: &Web) -> String {
+    let row = |repository: &str| {
+        format!(
+            "[[feed]]\nname = \"alpine-{{release}}-{repository}\"\nformat = \"alpine-secdb\"\nurl = \"{}\"\n\
+             releases = {{ index = \"{}\", from = \"v3.18\" }}\necosystems = [\"Alpine:{{release}}\"]\n",
+            web.url(&format!("/{{release}}/{repository}.json")),
+            web.url("/")
+        )
+    };
+    row("main") + &row("community")
+}
+
+fn nvd(web: &Web) -> String {
+    let url = web.url("/{year}.json");
+    format!(
+        "[[feed]]\nname = \"nvd-{{year}}\"\nformat = \"nvd\"\nurl = \"{url}\"\nyears = {{ from = 2025 }}\nrates = true\n"
+    )
+}
+
+fn build(folder: &Path, toml: &str, now: &str) -> Result<Meta, FeedError> {
+    let config = FeedsConfig::parse(toml, &folder.join("feeds.toml")).unwrap();
+    let (out, downloads, now) = (folder.join("db"), folder.join("downloads"), now.parse().unwrap());
+    let options =
+        BuildOptions { config: &config, out: &out, downloads: &downloads, now, max_loss: 0.5, progress: &Quiet };
+    build::build(&options)
+}
+
+/// The names of the feeds; `!` after those that never were read, `?` after those of the last time.
+fn names(meta: &Meta) -> Vec<String> {
+    let mark = |feed: &FeedInfo| if feed.is_unread() { "!" } else { ["?", ""][usize::from(feed.stale.is_empty())] };
+    meta.feeds.iter().map(|feed| format!("{}{}", feed.name, mark(feed))).collect()
+}
+
+fn covered(meta: &Meta) -> Vec<String> {
+    let mut all: Vec<String> = meta.feeds.iter().flat_map(|f| &f.ecosystems).map(ToString::to_string).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn secdb(branch: &str) -> String {
+    format!(r#"{{"distroversion":"{branch}","packages":[{{"pkg":{{"name":"a","secfixes":{{"1-r0":["CVE-1"]}}}}}}]}}"#)
+}
+
+fn index(branches: &[&str]) -> String {
+    branches.iter().map(|name| format!("<a href=\"{name}/\">{name}/</a>\n")).collect()
+}
+
+const NOW: &str = "2026-11-29T00:00:00Z";
+
+#[test]
+fn each_listed_branch_is_two_feeds() {
+    let (dir, site) = (tempfile::tempdir().unwrap(), Web::start(&[], None));
+    let build = || build(dir.path(), &alpine(&site), NOW);
+    let [v17, v24, v25, edge] = ["v3.17", "v3.24", "v3.25", "edge"].map(secdb);
+    let listed = index(&["v3.17", "v3.24", "edge"]);
+    let mut files = vec![("/v3.17/main.json", v17.as_str()), ("/v3.24/main.json", &v24)];
+    files.extend([
+        ("/v3.24/community.json", v24.as_str()),
+        ("/edge/main.json", &edge),
+        ("/edge/community.json", &edge),
+    ]);
+    serve(&site, &files);
+    let error = build().unwrap_err().to_string();
+    assert!(error.contains("its releases are not known: the server answers 404"), "{error}");
+    files.push(("/", &listed));
+    serve(&site, &files);
+    let meta = build().unwrap();
+    let all = ["alpine-edge-main", "alpine-v3.24-main", "alpine-edge-community", "alpine-v3.24-community"];
+    assert_eq!(names(&meta), all);
+    assert_eq!(covered(&meta), ["Alpine:edge", "Alpine:v3.24"]);
+    assert!(meta.not_covered.is_empty(), "{:?}", meta.not_covered);
+
+    // A new branch without its second repository is named and not covered.
+    let listed = index(&["v3.24", "v3.25", "edge"]);
+    files.retain(|(path, _)| *path != "/");
+    files.extend([("/", listed.as_str()), ("/v3.25/main.json", &v25)]);
+    serve(&site, &files);
+    let meta = build().unwrap();
+    assert_eq!(names(&meta).last().unwrap(), "alpine-v3.25-community!");
+    let last = &meta.feeds.last().unwrap().stale;
+    assert!(last.contains("/v3.25/community.json: the server answers 404"), "{last}");
+    assert_eq!(covered(&meta), ["Alpine:edge", "Alpine:v3.24"]);
+    assert_eq!(meta.not_covered.iter().map(|n| n.ecosystem.to_string()).collect::<Vec<_>>(), ["Alpine:v3.25"]);
+
+    // A branch that was read keeps its records, and the list of branches is that of the last time.
+    files.push(("/v3.25/community.json", &v25));
+    serve(&site, &files);
+    assert_eq!(covered(&build().unwrap()), ["Alpine:edge", "Alpine:v3.24", "Alpine:v3.25"]);
+    files.retain(|(path, _)| !path.starts_with("/v3.25/") && *path != "/");
+    serve(&site, &files);
+    let meta = build().unwrap();
+    let mut rest = vec!["alpine-edge-main", "alpine-v3.24-main", "alpine-v3.25-main?", "alpine-edge-community"];
+    rest.extend(["alpine-v3.24-community", "alpine-v3.25-community?"]);
+    rest.extend(["alpine-{release}-main?", "alpine-{release}-community?"]);
+    assert_eq!(names(&meta), rest);
+    assert_eq!(covered(&meta), ["Alpine:edge", "Alpine:v3.24", "Alpine:v3.25"]);
+}
+
+#[test]
+fn one_changed_branch_is_read_again_alone() {
+    let (dir, site) = (tempfile::tempdir().unwrap(), Web::start(&[], None));
+    let (listed, v23, v24) = (index(&["v3.23", "v3.24"]), secdb("v3.23"), secdb("v3.24"));
+    let changed = v24.replace("CVE-1", "CVE-2");
+    let part = |branch: &str| {
+        let path = dir.path().join(format!("downloads/alpine-{branch}-main/records.sorted"));
+        std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap())
+    };
+    let built = |v24: &str| {
+        let mut files = vec![("/", listed.as_str()), ("/v3.23/main.json", &v23), ("/v3.24/main.json", v24)];
+        files.extend([("/v3.23/community.json", v23.as_str()), ("/v3.24/community.json", v24)]);
+        serve(&site, &files);
+        build(dir.path(), &alpine(&site), NOW).unwrap();
+        (part("v3.23"), part("v3.24"))
+    };
+    let (first, second) = (built(&v24), built(&changed));
+    assert_eq!(first.0, second.0);
+    assert_ne!(first.1, second.1);
+}
+
+#[test]
+fn a_row_needs_one_member() {
+    let (dir, site) = (tempfile::tempdir().unwrap(), Web::start(&[], None));
+    let (old, new) = (index(&["v3.17"]), index(&["v3.24"]));
+    let check = |listed: &str, expected: &str| {
+        serve(&site, &[("/", listed)]);
+        let error = build(dir.path(), &alpine(&site), NOW).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    check(&old, "lists no release from v3.18 on; correct it in feeds.toml");
+    check(
+        &new,
+        "feed alpine-{release}-community: none of its 1 members can be read, the first one: feed alpine-v3.24-community",
+    );
+}
+
+#[test]
+fn each_year_is_a_feed() {
+    let (dir, site) = (tempfile::tempdir().unwrap(), Web::start(&[], None));
+    let text = r#"{"vulnerabilities":[{"cve":{"id":"CVE-2025-1","metrics":{"cvssMetricV31":[{"source":"nvd@nist.gov","cvssData":
+        {"vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}]}}}]}"#;
+    let check = |years: &[&str], now: &str, expected: Result<&[&str], &str>| {
+        let paths: Vec<String> = years.iter().map(|year| format!("/{year}.json")).collect();
+        serve(&site, &paths.iter().map(|path| (path.as_str(), text)).collect::<Vec<_>>());
+        match (build(dir.path(), &nvd(&site), now), expected) {
+            (Ok(meta), Ok(names_of_feeds)) => assert_eq!(names(&meta), names_of_feeds),
+            (Err(error), Err(cause)) => assert!(error.to_string().contains(cause), "{error}"),
+            (other, _) => panic!("{other:?}"),
+        }
+    };
+    check(&[], "2024-01-01T00:00:00Z", Err("feed nvd-{year}: its years begin in 2025, and it is 2024; correct it"));
+    check(&[], "2026-01-02T00:00:00Z", Err("feed nvd-2025: "));
+    // The new year's file comes some days later.
+    check(&["2025"], "2026-01-02T00:00:00Z", Ok(&["nvd-2025", "nvd-2026!"]));
+    check(&["2025", "2026"], "2026-01-09T00:00:00Z", Ok(&["nvd-2025", "nvd-2026"]));
+    check(&["2025", "2026"], "2027-01-01T00:00:00Z", Ok(&["nvd-2025", "nvd-2026", "nvd-2027!"]));
+    check(&["2026", "2027"], "2027-01-09T00:00:00Z", Ok(&["nvd-2025?", "nvd-2026", "nvd-2027"]));
+    let twice = nvd(&site) + "[[feed]]\nname = \"nvd-2026\"\nformat = \"nvd\"\npath = \"x\"\n";
+    let error = build(dir.path(), &twice, NOW).unwrap_err().to_string();
+    assert!(error.contains("feed nvd-2026: a row with a placeholder and another one both stand for it"), "{error}");
+}
