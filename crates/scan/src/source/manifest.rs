@@ -23,14 +23,19 @@ pub(super) struct BlobDescriptor {
     #[serde(default)]
     pub platform: Option<Platform>,
     #[serde(default)]
+    artifact_type: Option<String>,
+    #[serde(default)]
     pub annotations: BTreeMap<String, String>,
 }
 
 impl BlobDescriptor {
-    /// Whether it is one: attestations share an index with the images.
-    pub(super) fn is_image(&self) -> bool {
+    /// Whether it may be an image: attestations, signatures and other artifacts share an index with the images.
+    fn may_be_image(&self) -> bool {
         let unknown = |p: &Platform| p.os == "unknown" || p.architecture == "unknown";
-        !self.annotations.contains_key("vnd.docker.reference.type") && !self.platform.as_ref().is_some_and(unknown)
+        let marks = ["vnd.docker.reference.type", "kind"];
+        let cosign = |key: &&str| *key != "kind" || self.annotations.get(*key).is_some_and(|k| k.contains("cosign"));
+        let marked = marks.iter().any(|key| self.annotations.contains_key(*key) && cosign(key));
+        !marked && is_image_config(self.artifact_type.as_deref()) && !self.platform.as_ref().is_some_and(unknown)
     }
 
     fn is_index(&self) -> bool {
@@ -45,6 +50,8 @@ struct RawManifest {
     schema_version: u32,
     #[serde(default)]
     media_type: Option<String>,
+    #[serde(default)]
+    artifact_type: Option<String>,
     #[serde(default)]
     config: Option<BlobDescriptor>,
     #[serde(default)]
@@ -65,6 +72,15 @@ fn is_index_type(media_type: &str) -> bool {
     matches!(
         media_type,
         "application/vnd.oci.image.index.v1+json" | "application/vnd.docker.distribution.manifest.list.v2+json"
+    )
+}
+
+/// Whether this is the type of an image's config, or not stated. Signatures, charts and other artifacts have manifests with configs
+/// of other types (OCI image spec, "Guidelines for Artifact Usage").
+fn is_image_config(media_type: Option<&str>) -> bool {
+    matches!(
+        media_type.unwrap_or_default(),
+        "" | "application/vnd.oci.image.config.v1+json" | "application/vnd.docker.container.image.v1+json"
     )
 }
 
@@ -107,6 +123,11 @@ fn unsupported(what: String, media_type: &str) -> SourceError {
 pub(super) trait FetchByDigest {
     fn manifest(&self, descriptor: &BlobDescriptor) -> Result<Vec<u8>, SourceError>;
     fn config(&self, descriptor: &BlobDescriptor) -> Result<Vec<u8>, SourceError>;
+
+    /// Whether it surely does not have a manifest: an archive or a store may have one platform of an index.
+    fn is_missing(&self, _: &BlobDescriptor) -> bool {
+        false
+    }
 }
 
 /// The platform to prefer when none is requested.
@@ -117,11 +138,12 @@ pub(super) fn host_platform() -> Platform {
 
 /// Chooses the entry of an index for a platform: an exact one before one that merely runs there.
 pub(super) fn choose<'a>(
+    fetch: &dyn FetchByDigest,
     list: &'a [BlobDescriptor],
     wanted: Option<&Platform>,
     what: &str,
 ) -> Result<&'a BlobDescriptor, SourceError> {
-    let images: Vec<&BlobDescriptor> = list.iter().filter(|entry| entry.is_image()).collect();
+    let images = images(fetch, list);
     // One image, and no platform asked for or stated: there is nothing to choose.
     if let ([only], true) = (&images[..], wanted.is_none() || images.iter().all(|entry| entry.platform.is_none())) {
         return Ok(only);
@@ -130,11 +152,34 @@ pub(super) fn choose<'a>(
     let target = wanted.unwrap_or(&host);
     let ranked = images.iter().filter_map(|entry| Some((rank(entry, target)?, *entry)));
     let best = ranked.min_by_key(|(rank, _)| *rank).map(|(_, entry)| entry);
+    let present: Vec<&BlobDescriptor> = images.iter().copied().filter(|entry| !fetch.is_missing(entry)).collect();
+    // Where nothing is there at all, the error of reading it says more.
+    let best = best.filter(|best| present.is_empty() || !fetch.is_missing(best));
     best.ok_or_else(|| SourceError::NoMatchingPlatform {
         what: what.to_owned(),
         wanted: target.clone(),
-        available: platforms(&images),
+        available: platforms(if present.is_empty() { &images } else { &present }),
     })
+}
+
+/// The images of an index. What an entry does not say of itself, its manifest does, if there is a choice.
+pub(super) fn images<'a>(fetch: &dyn FetchByDigest, list: &'a [BlobDescriptor]) -> Vec<&'a BlobDescriptor> {
+    let stated: Vec<&BlobDescriptor> = list.iter().filter(|entry| entry.may_be_image()).collect();
+    if stated.len() < 2 || stated.len() > MAX_ASKED {
+        return stated;
+    }
+    stated.into_iter().filter(|entry| entry.platform.is_some() || says_image(fetch, entry)).collect()
+}
+
+/// Manifests of an index that are asked what they are.
+const MAX_ASKED: usize = 64;
+
+/// Whether a manifest does not say that it is something else; reading a damaged one is another step's error.
+fn says_image(fetch: &dyn FetchByDigest, entry: &BlobDescriptor) -> bool {
+    let Ok(bytes) = fetch.manifest(entry) else { return true };
+    let Ok(raw) = serde_json::from_slice::<RawManifest>(&bytes) else { return true };
+    let config = raw.config.map(|config| config.media_type);
+    is_image_config(raw.artifact_type.as_deref()) && is_image_config(config.as_deref())
 }
 
 /// How well an entry fits a platform, the best first; `None` for another platform's.
@@ -184,7 +229,7 @@ pub(super) fn follow(
             ManifestDocument::Index(list) => {
                 // The outermost one: it is what a tag names and what can be pinned.
                 index_digest = index_digest.or(digest);
-                let chosen = choose(&list, wanted, what)?;
+                let chosen = choose(fetch, &list, wanted, what)?;
                 let name = format!("manifest {} of {what}", chosen.digest);
                 let bytes = fetch.manifest(chosen)?;
                 verify(&bytes, &name, &chosen.digest, Some(chosen.size))?;
@@ -242,11 +287,7 @@ pub(super) fn assemble(
     wanted: Option<&Platform>,
     blobs: Box<dyn BlobSource>,
 ) -> Result<Image, SourceError> {
-    // Signatures, charts and other artifacts have manifests too, with configs of other types.
-    if !matches!(
-        found.config.media_type.as_str(),
-        "" | "application/vnd.oci.image.config.v1+json" | "application/vnd.docker.container.image.v1+json"
-    ) {
+    if !is_image_config(Some(&found.config.media_type)) {
         let what = format!("the config of {reference}");
         return Err(SourceError::UnsupportedMediaType { what, media_type: found.config.media_type });
     }

@@ -2,7 +2,7 @@
 
 use super::files::{Directory, Files, TarArchive};
 use super::manifest::{
-    BlobDescriptor, FetchByDigest, MAX_CONFIG, MAX_MANIFEST, ManifestDocument, assemble, choose, follow,
+    BlobDescriptor, FetchByDigest, MAX_CONFIG, MAX_MANIFEST, ManifestDocument, assemble, choose, follow, images,
 };
 use super::{BlobSource, Image, LayerDescriptor, SourceError};
 use std::io::Read;
@@ -34,10 +34,10 @@ pub(super) fn open_files(files: Arc<dyn Files>, name: &str, platform: Option<&Pl
         return Err(SourceError::NotFound { what: format!("the OCI layout {name}"), cause });
     }
     let index = files.read("index.json", MAX_MANIFEST)?;
-    if let ManifestDocument::Index(list) = ManifestDocument::parse(&index, name)? {
-        refuse_ambiguity(&list, platform, name)?;
-    }
     let store = LayoutBlobs { files };
+    if let ManifestDocument::Index(list) = ManifestDocument::parse(&index, name)? {
+        refuse_ambiguity(&store, &list, platform, name)?;
+    }
     let mut found = follow(&store, name, &index, None, platform)?;
     // The layout's own index.json only lists its images: it is not an index that can be pulled by digest.
     found.index_digest = found.index_digest.filter(|digest| store.files.has(&blob_path(digest)));
@@ -46,12 +46,15 @@ pub(super) fn open_files(files: Arc<dyn Files>, name: &str, platform: Option<&Pl
 }
 
 /// A layout may have several images under different names; choosing one silently could scan the wrong one.
-fn refuse_ambiguity(list: &[BlobDescriptor], platform: Option<&Platform>, name: &str) -> Result<(), SourceError> {
-    let Ok(chosen) = choose(list, platform, name) else { return Ok(()) };
-    let rival = list
-        .iter()
-        .find(|entry| entry.is_image() && entry.digest != chosen.digest && entry.platform == chosen.platform);
-    match rival {
+fn refuse_ambiguity(
+    store: &LayoutBlobs,
+    list: &[BlobDescriptor],
+    platform: Option<&Platform>,
+    name: &str,
+) -> Result<(), SourceError> {
+    let Ok(chosen) = choose(store, list, platform, name) else { return Ok(()) };
+    let is_rival = |entry: &&BlobDescriptor| entry.digest != chosen.digest && entry.platform == chosen.platform;
+    match images(store, list).into_iter().find(is_rival) {
         None => Ok(()),
         Some(rival) => {
             let cause = format!("it has several images for one platform, {} and {}", chosen.digest, rival.digest);
@@ -76,6 +79,10 @@ impl FetchByDigest for LayoutBlobs {
 
     fn config(&self, descriptor: &BlobDescriptor) -> Result<Vec<u8>, SourceError> {
         self.files.read(&blob_path(&descriptor.digest), MAX_CONFIG)
+    }
+
+    fn is_missing(&self, descriptor: &BlobDescriptor) -> bool {
+        !self.files.has(&blob_path(&descriptor.digest))
     }
 }
 
