@@ -343,6 +343,9 @@ pub(crate) struct PushArgs {
     /// PEM file (PKCS #8) of the private key to sign with: ed25519, or ECDSA with P-256
     #[arg(long, value_name = "PRIVATE_KEY")]
     pub(crate) key: Option<PathBuf>,
+    /// Publish the whole file alone, without the delta from what TARGET named before
+    #[arg(long)]
+    pub(crate) no_delta: bool,
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
 }

@@ -1,7 +1,9 @@
 //! `kubectl scan db`: builds, moves and inspects the vulnerability database.
 
 mod artifact;
+mod deltas;
 mod diff;
+mod part;
 mod push;
 mod renew;
 mod signature;

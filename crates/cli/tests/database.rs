@@ -114,6 +114,77 @@ fn a_database_is_pushed_and_updated() {
 }
 
 #[test]
+fn a_delta_is_taken_where_one_leads_to_the_new_database() {
+    let (builder, user, registry) = (Machine::new(), Machine::new(), Registry::start());
+    let at = format!("oci://{}/db:latest", registry.host());
+    let push = |day: u8, advisories: u32, words: &[&str]| {
+        builder.build("db", day, advisories);
+        check(&builder.scan(&["db", "push", &at, "--key", &builder.name("key")]), 0, words);
+        assert_eq!(builder.leftovers(), Vec::<String>::new());
+    };
+    let update = |words: &[&str]| {
+        let said = user.scan(&["db", "update", &at, "--key", &user.name("pub")]);
+        check(&said, 0, words);
+        assert_eq!(fs::read(user.path("db")).unwrap(), fs::read(builder.path("db")).unwrap());
+        assert_eq!(user.leftovers(), Vec::<String>::new());
+        said.text.lines().count()
+    };
+    let layers = || {
+        let manifest: serde_json::Value = serde_json::from_slice(&registry.manifest("db", "latest")).unwrap();
+        manifest["layers"].as_array().unwrap().clone()
+    };
+    push(1, 20_000, &[", signed"]);
+    assert_eq!((layers().len(), update(&["updated, sha256:"])), (1, 1));
+    push(2, 20_005, &["delta from the one before (", "), signed"]);
+    let blobs = registry.requests();
+    assert_eq!(update(&["updated by a delta of ", "built 2026-11-02", "signature verified"]), 1);
+    assert!(registry.requests() - blobs <= 6, "{} requests", registry.requests() - blobs);
+    // Two days later: one after the other. The same file again keeps what led to it.
+    push(3, 20_010, &["deltas from 2 earlier ones ("]);
+    push(4, 20_015, &["deltas from 3 earlier ones ("]);
+    push(4, 20_015, &["deltas from 3 earlier ones ("]);
+    assert_eq!(update(&["updated by a delta of ", "built 2026-11-04"]), 1);
+    // A delta that is damaged, or whose result is not what was signed: the whole file, with a word.
+    push(5, 20_020, &["deltas from 4 earlier ones ("]);
+    let delta = layers()[1]["digest"].as_str().unwrap().to_owned();
+    let sound = registry.blob(&delta);
+    registry.forge_blob(&delta, &sound[..sound.len() - 9]);
+    let again = fs::read(user.path("db")).unwrap();
+    let fallback = "; downloading the whole database";
+    assert_eq!(update(&["warning: the delta is not used: ", "is truncated", fallback, "updated, sha256:"]), 2);
+    fs::write(user.path("db"), &again).unwrap();
+    registry.forge_blob(&delta, &vec![0; sound.len()]);
+    assert_eq!(update(&["warning: the delta is not used: ", fallback, "updated, sha256:"]), 2);
+    registry.forge_blob(&delta, &sound);
+    // One that is from another database is not asked for.
+    user.build("db", 1, 7);
+    assert_eq!(update(&["updated, sha256:"]), 1);
+    // A database in place whose bytes are not those that its checksum says.
+    let mut damaged = again.clone();
+    let end = damaged.len() - 9;
+    damaged[end] ^= 1;
+    fs::write(user.path("db"), &damaged).unwrap();
+    assert_eq!(update(&["warning: the delta is not used: ", fallback, "updated, sha256:"]), 2);
+    // An older one is refused whatever leads to it, and needs no delta where none is wanted.
+    builder.build("db", 3, 20_010);
+    check(&builder.scan(&["db", "push", &at]), 0, &["deltas from 5 earlier ones ("]);
+    check(&user.scan(&["db", "update", &at]), 3, &["older than the current database", "--allow-older"]);
+    check(&user.scan(&["db", "update", &at, "--allow-older"]), 0, &["updated by a delta of ", "built 2026-11-03"]);
+    check(&builder.scan(&["db", "push", &at, "--no-delta"]), 0, &[", not signed"]);
+    assert_eq!(layers().len(), 1);
+    // What the tag named cannot be read: the database is published all the same.
+    let whole = layers()[0]["digest"].as_str().unwrap().to_owned();
+    registry.forge_blob(&whole, b"");
+    builder.build("db", 6, 20_030);
+    check(
+        &builder.scan(&["db", "push", &at]),
+        0,
+        &["warning: ", "no delta from the last database: ", "built 2026-11-06"],
+    );
+    check(&user.scan(&["db", "update", &at]), 0, &["updated, sha256:", "built 2026-11-06"]);
+}
+
+#[test]
 fn signatures_are_required_where_a_key_is_given() {
     let (builder, user, registry) = (Machine::new(), Machine::new(), Registry::start());
     builder.build("db", 10, 3);

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! source → manifest, signature → newer? → bytes, digest → decompressed next to the old one → verified, newer? → in place
+//!                                       ↘ deltas, digests → applied to the old one       ↗
 //! ```
 
-use super::artifact::{self, DatabaseArtifact};
+use super::artifact::{self, DatabaseArtifact, DeltaLayer};
+use super::deltas;
+use super::part::Part;
 use super::signature::{self, VerifyingKey};
 use crate::args::UpdateArgs;
-use crate::exit::{Exit, UsageError};
+use crate::exit::{self, Exit, UsageError};
 use crate::progress::ByteBar;
 use crate::{dirs, render};
 use anyhow::{Context, Result, anyhow, bail};
@@ -25,7 +28,7 @@ use tidewaiter_scan::source::SourceError;
 use tidewaiter_scan::source::registry::artifact::ArtifactRepository;
 
 /// Most bytes of a database: five times those of all feeds today, and less than fills a disk unnoticed.
-const MAX_BYTES: u64 = 16 << 30;
+pub(super) const MAX_BYTES: u64 = 16 << 30;
 /// Most bytes of a signature or its payload.
 const MAX_SIGNATURE: u64 = 64 << 10;
 /// The first bytes of what zstd compressed (RFC 8878 §3.1.1).
@@ -39,6 +42,8 @@ enum Update {
     Current(DatabaseInfo),
     /// It was replaced.
     Taken(DatabaseInfo),
+    /// It was replaced by what deltas of so many bytes made of it.
+    Patched(DatabaseInfo, u64),
 }
 
 /// An update in progress: what is asked of the database.
@@ -47,7 +52,7 @@ struct Updater<'a> {
     /// The database to replace.
     path: PathBuf,
     /// What is in place.
-    current: Option<DatabaseInfo>,
+    current: Option<Database>,
     key: Option<VerifyingKey>,
 }
 
@@ -67,7 +72,7 @@ pub(super) fn run(args: &UpdateArgs, out: &mut dyn Write) -> Result<Exit> {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
     // One that cannot be read is replaced whatever its age.
-    let current = Database::open(&path).ok().map(|found| found.info());
+    let current = Database::open(&path).ok();
     let updater = Updater { args, path, current, key };
     let update = match &source {
         oci if oci.starts_with(artifact::SCHEME) => updater.registry_update(oci),
@@ -79,8 +84,9 @@ pub(super) fn run(args: &UpdateArgs, out: &mut dyn Write) -> Result<Exit> {
         file => updater.file_update(file, Path::new(file)),
     };
     let (info, what) = match update? {
-        Update::Current(info) => (info, "already current"),
-        Update::Taken(info) => (info, "updated"),
+        Update::Current(info) => (info, "already current".to_owned()),
+        Update::Taken(info) => (info, "updated".to_owned()),
+        Update::Patched(info, bytes) => (info, format!("updated by a delta of {}", HumanBytes(bytes))),
     };
     let size = fs::metadata(&updater.path).map_or(0, |meta| meta.len());
     let signed = if updater.key.is_some() { "signature verified" } else { "signature not verified (no --key)" };
@@ -96,21 +102,63 @@ impl Updater<'_> {
         let (bytes, digest) = repository.manifest()?;
         // Before anything in it is believed.
         self.verify_artifact(&repository, &digest).with_context(|| address.to_owned())?;
-        let DatabaseArtifact { layer, info } = artifact::parse(&bytes).with_context(|| address.to_owned())?;
-        if self.is_current(&info) {
-            return Ok(Update::Current(info));
+        let artifact = artifact::parse(&bytes).with_context(|| address.to_owned())?;
+        if self.is_current(&artifact.info) {
+            return Ok(Update::Current(artifact.info));
         }
-        self.refuse_older(address, &info)?;
-        let bar = ByteBar::new(Some(layer.size));
-        let blob = repository.blob(&layer.digest, layer.size)?;
-        let taken = self.take(address, &mut bar.read(blob), |found| {
-            if *found == info {
-                return Ok(());
+        self.refuse_older(address, &artifact.info)?;
+        if let Some(old) = &self.current
+            && let Some(steps) = deltas::route(&artifact, &old.checksum())
+        {
+            match self.patch(address, &repository, &artifact, old, &steps) {
+                Ok(update) => return Ok(update),
+                Err(error) => {
+                    exit::warn(&format!("the delta is not used: {error:#}; downloading the whole database"));
+                }
             }
-            bail!("{address}: its manifest says {}, its database {}; push it again", info.id, found.id)
-        });
+        }
+        let bar = ByteBar::new(Some(artifact.layer.size));
+        let blob = repository.blob(&artifact.layer.digest, artifact.layer.size)?;
+        let taken = self.take(address, &mut bar.read(blob), |found| is_promised(address, &artifact, found));
         bar.clear();
         Ok(Update::Taken(taken?))
+    }
+
+    /// Applies deltas one after the other: the last one makes the new database.
+    fn patch(
+        &self,
+        address: &str,
+        repository: &ArtifactRepository,
+        artifact: &DatabaseArtifact,
+        old: &Database,
+        steps: &[&DeltaLayer],
+    ) -> Result<Update> {
+        let bytes = steps.iter().map(|step| step.blob.size).sum();
+        let bar = ByteBar::new(Some(bytes));
+        let patched = || -> Result<DatabaseInfo> {
+            // Each needs the file of the one before, which is deleted as soon as the next one is there.
+            let mut before: Option<(Part, Database)> = None;
+            let Some((last, steps)) = steps.split_last() else { bail!("there is none") };
+            for (number, step) in steps.iter().enumerate() {
+                let part = Part::next_to(&self.path, &format!("delta-{number}"));
+                let from = before.as_ref().map_or(old, |(_, database)| database);
+                let mut file = File::create(&part.0).with_context(|| part.0.display().to_string())?;
+                let blob = repository.blob(&step.blob.digest, step.blob.size)?;
+                deltas::apply(from, &mut bar.read(blob), &mut file)?;
+                let database = Database::open(&part.0)?;
+                before = Some((part, database));
+            }
+            let from = before.as_ref().map_or(old, |(_, database)| database);
+            let blob = repository.blob(&last.blob.digest, last.blob.size)?;
+            let write = |file: &mut File| {
+                deltas::apply(from, &mut bar.read(blob), file)?;
+                Ok(file.sync_all()?)
+            };
+            self.replace(address, write, |found| is_promised(address, artifact, found))
+        };
+        let patched = patched();
+        bar.clear();
+        Ok(Update::Patched(patched?, bytes))
     }
 
     /// Compares the signatures of a manifest with the key, if there is one.
@@ -134,7 +182,7 @@ impl Updater<'_> {
     fn web_update(&self, url: &str) -> Result<Update> {
         let settings = Settings { extra_roots: self.args.registry.ca_pem()?, ..Settings::default() };
         let client = Client::new(&settings)?;
-        let part = Part::next_to(&self.path);
+        let part = Part::next_to(&self.path, "download");
         download(&client, url, &part.0)?;
         let signed = match &self.key {
             Some(_) => Some(small(&client, &format!("{url}.sig"))?),
@@ -173,8 +221,8 @@ impl Updater<'_> {
             }
             self.refuse_older(name, &info)?;
         }
-        let before = self.current.clone();
-        let accept = |_: &DatabaseInfo| Ok(());
+        let before = self.current.as_ref().map(Database::info);
+        let accept = |_: &Database| Ok(());
         let taken =
             if is_compressed { self.take(name, &mut file, accept)? } else { self.place(name, &mut file, accept)? };
         Ok(if before.as_ref() == Some(&taken) { Update::Current(taken) } else { Update::Taken(taken) })
@@ -182,11 +230,11 @@ impl Updater<'_> {
 
     fn is_current(&self, found: &DatabaseInfo) -> bool {
         // The build time too: the same facts, seen later, are younger.
-        self.current.as_ref() == Some(found)
+        self.current.as_ref().map(Database::info).as_ref() == Some(found)
     }
 
     fn refuse_older(&self, source: &str, found: &DatabaseInfo) -> Result<()> {
-        let Some(current) = &self.current else { return Ok(()) };
+        let Some(current) = self.current.as_ref().map(Database::info) else { return Ok(()) };
         if self.args.allow_older || found.built >= current.built {
             return Ok(());
         }
@@ -201,12 +249,11 @@ impl Updater<'_> {
         &self,
         source: &str,
         compressed: &mut dyn Read,
-        accept: impl FnOnce(&DatabaseInfo) -> Result<()>,
+        accept: impl FnOnce(&Database) -> Result<()>,
     ) -> Result<DatabaseInfo> {
         let mut compressed = compressed;
         let mut decoder = zstd::Decoder::new(&mut compressed).with_context(|| source.to_owned())?;
-        let info = self.place(source, &mut decoder, |info| accept(info))?;
-        Ok(info)
+        self.place(source, &mut decoder, accept)
     }
 
     /// Replaces the database by these bytes, once all of them are there and verified.
@@ -214,9 +261,8 @@ impl Updater<'_> {
         &self,
         source: &str,
         bytes: &mut dyn Read,
-        accept: impl FnOnce(&DatabaseInfo) -> Result<()>,
+        accept: impl FnOnce(&Database) -> Result<()>,
     ) -> Result<DatabaseInfo> {
-        let mut taken = None;
         let write = |file: &mut File| {
             let mut limited = bytes.take(MAX_BYTES + 1);
             let copied = io::copy(&mut limited, file).map_err(|e| from_io(source, &e))?;
@@ -227,15 +273,40 @@ impl Updater<'_> {
             io::copy(bytes, &mut io::sink()).map_err(|e| from_io(source, &e))?;
             Ok(file.sync_all()?)
         };
+        self.replace(source, write, accept)
+    }
+
+    /// Replaces the database by what `write` writes, once it is verified.
+    fn replace(
+        &self,
+        source: &str,
+        write: impl FnOnce(&mut File) -> Result<()>,
+        accept: impl FnOnce(&Database) -> Result<()>,
+    ) -> Result<DatabaseInfo> {
+        let mut taken = None;
         let check = |new: &Path| {
-            let found = Database::open_verified(new).map_err(|e| unsound(source, e))?.info();
+            let found = Database::open_verified(new).map_err(|e| unsound(source, e))?;
             accept(&found)?;
-            self.refuse_older(source, &found)?;
-            taken = Some(found);
+            self.refuse_older(source, &found.info())?;
+            taken = Some(found.info());
             Ok(())
         };
         tidewaiter_io::replace_if(&self.path, write, check)?;
         taken.context("the database was not opened")
+    }
+}
+
+/// Compares a database with what its manifest says, which the signature covers.
+fn is_promised(source: &str, artifact: &DatabaseArtifact, found: &Database) -> Result<()> {
+    let (info, checksum) = (found.info(), found.checksum());
+    if info != artifact.info {
+        bail!("{source}: its manifest says {}, its database {}; push it again", artifact.info.id, info.id);
+    }
+    match &artifact.checksum {
+        Some(said) if *said != checksum => {
+            bail!("{source}: its manifest says checksum {said}, its database has {checksum}; push it again")
+        }
+        _ => Ok(()),
     }
 }
 
@@ -257,23 +328,6 @@ fn from_io(source: &str, error: &io::Error) -> anyhow::Error {
     match SourceError::from_io(error) {
         Some(said) => said.clone().into(),
         None => anyhow!("{source}: {error}; try again"),
-    }
-}
-
-/// A file of a download, deleted when dropped.
-struct Part(PathBuf);
-
-impl Part {
-    fn next_to(path: &Path) -> Self {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.download", std::process::id()));
-        Part(path.with_file_name(name))
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
     }
 }
 
