@@ -49,22 +49,31 @@ impl<T: UnitRecord> Units for Records<'_, T> {
     }
 }
 
-/// Where what was at some place of the old sequence is in the new one.
+/// Where what was at some place of the old sequence is in the new one: old places, each with the new one, in order.
 #[derive(Debug, Default)]
 pub(super) struct Relocation(Vec<(u64, u64)>);
 
 impl Relocation {
-    /// By the ranges that were copied.
+    /// By the ranges that were copied. Of what was copied more than once, the range that begins first counts: the others are
+    /// short repetitions.
     pub(super) fn of(copies: &[CopyRange]) -> Self {
         let mut new = 0;
-        let mut out = Vec::with_capacity(copies.len());
+        let mut ranges = Vec::with_capacity(copies.len());
         for copy in copies {
             new += copy.literals as u64;
-            out.push((copy.old as u64, new));
+            ranges.push((copy.old as u64, new, copy.len as u64));
             new += copy.len as u64;
         }
-        out.sort_unstable();
-        Relocation(out)
+        ranges.sort_unstable_by_key(|(old, new, len)| (*old, std::cmp::Reverse(*len), *new));
+        let mut end = 0_u64;
+        ranges.retain_mut(|(old, new, len)| {
+            let covered = end.saturating_sub(*old);
+            let is_more = covered < *len;
+            end = end.max(*old + *len);
+            (*old, *new) = (*old + covered, *new + covered);
+            is_more
+        });
+        Relocation(ranges.into_iter().map(|(old, new, _)| (old, new)).collect())
     }
 
     /// The new place; of what was not copied, as far from the copied range before it as it was. It need not be right: the
@@ -234,5 +243,70 @@ impl UnitRecord for BlockEntry {
 
     fn of_lanes([raw_len, ..]: Lanes, _: Option<&Self>, _: &Space) -> Option<Self> {
         Some(BlockEntry { offset: 0.into(), len: 0.into(), raw_len: raw_len.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_moved_with_what_they_refer_to() {
+        let copy = |literals, old, len| CopyRange { literals, old, len };
+        // 0..10 stays, 20..40 moves to 12, of which 25..30 is found a second time, later.
+        let moved = Relocation::of(&[copy(0, 0, 10), copy(2, 20, 20), copy(100, 25, 5)]);
+        let check = |old: u64, expected: u64| assert_eq!(moved.place(old), expected, "{old}");
+        check(0, 0);
+        check(9, 9);
+        check(15, 15);
+        check(20, 12);
+        check(27, 19);
+        check(39, 31);
+        check(50, 42);
+        assert_eq!(Relocation::default().place(7), 7);
+        assert_eq!(moved.flagged(FROM_START), FROM_START);
+        assert_eq!(moved.flagged(20 | !HI_MASK), 12 | !HI_MASK);
+        assert_eq!(Relocation::of(&[copy(5, 0, 9)]).flagged(0), 0);
+    }
+
+    #[test]
+    fn records_are_made_again_from_their_units() {
+        fn check<T: UnitRecord + Copy>(record: T, before: Option<&T>) {
+            let space = Space { starts: vec![0, 100, 100, 300], ..Space::default() };
+            let made = T::of_lanes(record.lanes(before, &space), before, &space).unwrap();
+            assert_eq!(made.as_bytes(), record.as_bytes());
+        }
+        let package = |first: u32| PackageEntry {
+            ecosystem: 1.into(),
+            name: u32::MAX.into(),
+            first_row: first.into(),
+            rows: u16::MAX.into(),
+            key: 1,
+        };
+        check(package(7), None);
+        check(package(7), Some(&package(u32::MAX)));
+        let row = |first: u32| RowEntry {
+            advisory: 9.into(),
+            first_interval: first.into(),
+            intervals: 300.into(),
+            qualifiers: 2.into(),
+            fix_state: 1,
+            severity: 2,
+            flags: 3,
+        };
+        check(row(5), None);
+        check(row(5), Some(&row(1)));
+        check(IntervalEntry { lo: FROM_START.into(), hi: 7.into() }, None);
+        check(QualifierEntry { modules: 0.into(), arches: 7.into() }, None);
+        let entry =
+            |block: u32, offset: u32| AdvisoryEntry { block: block.into(), offset: offset.into(), len: 9.into() };
+        check(entry(0, 99), None);
+        // An empty block before it.
+        check(entry(2, 0), None);
+        check(CveEntry { name: 3.into(), details: entry(3, 1000) }, None);
+        let odd = [0, 0, 0, u32::MAX];
+        assert!(RowEntry::of_lanes(odd, None, &Space::default()).is_none());
+        assert!(PackageEntry::of_lanes(odd, None, &Space::default()).is_none());
+        assert!(AdvisoryEntry::of_lanes(odd, None, &Space::default()).is_none());
     }
 }
