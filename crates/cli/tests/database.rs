@@ -12,6 +12,8 @@ use tidewaiter_testkit::authority::Authority;
 use tidewaiter_testkit::cluster::{Said, run};
 use tidewaiter_testkit::demo::clean;
 use tidewaiter_testkit::registry::Registry;
+#[cfg(feature = "sigstore")]
+use tidewaiter_testkit::sha256 as digest;
 use tidewaiter_testkit::web::Web;
 
 /// Of `openssl genpkey`; the second pair is a stranger's.
@@ -328,6 +330,89 @@ fn web_servers_and_files() {
     } else {
         tidewaiter_testkit::skip::skipped("web_servers_and_files", "needs openssl");
     }
+}
+
+/// A blob that a person signed with cosign 3, and the roots of Sigstore's public instance: of sigstore-verify's tests
+/// (Apache-2.0). Nobody can sign a database so without the network, so what is verified here is no database.
+#[cfg(feature = "sigstore")]
+const BLOB: &[u8] = include_bytes!("data/sigstore-blob.txt");
+#[cfg(feature = "sigstore")]
+const BUNDLE: &[u8] = include_bytes!("data/sigstore-blob.txt.sigstore.json");
+#[cfg(feature = "sigstore")]
+const ROOT: &[u8] = include_bytes!("data/trusted_root.json");
+
+#[cfg(not(feature = "sigstore"))]
+#[test]
+fn without_sigstore_an_identity_is_never_taken_as_verified() {
+    let user = Machine::new();
+    user.build("file", 1, 1);
+    let args = ["db", "update", &user.name("file"), "--certificate-identity", "a", "--certificate-oidc-issuer", "b"];
+    let words = ["built without Sigstore", "--features sigstore", "cosign verify-blob"];
+    check(&user.scan(&[&args[..], &["--trusted-root", "c"]].concat()), 2, &words);
+    assert!(!user.path("db").exists());
+}
+
+#[cfg(feature = "sigstore")]
+#[test]
+fn bundles_are_required_where_an_identity_is_given() {
+    let (builder, user, registry) = (Machine::new(), Machine::new(), Registry::start());
+    user.build("db", 1, 1);
+    builder.build("db", 10, 3);
+    for (name, bytes) in
+        [("root", ROOT), ("blob", BLOB), ("blob.sigstore.json", BUNDLE), ("other", b"other".as_slice())]
+    {
+        fs::write(user.path(name), bytes).unwrap();
+    }
+    fs::write(user.path("other.sigstore.json"), BUNDLE).unwrap();
+    let (signer, root) = ("w.vollprecht@gmail.com", user.name("root"));
+    let update = |source: &str, identity: &str, code: i32, words: &[&str]| {
+        let issuer = "https://github.com/login/oauth";
+        let args = ["db", "update", source, "--certificate-identity", identity, "--certificate-oidc-issuer", issuer];
+        check(&user.scan(&[&args[..], &["--trusted-root", &root]].concat()), code, words);
+        assert_eq!(user.leftovers(), Vec::<String>::new());
+    };
+    // Of a volume: what is soundly signed is looked at, and is no database.
+    update(&user.name("blob"), signer, 3, &["blob: not a sound database"]);
+    update(&user.name("blob"), "other@example.com", 3, &["blob.sigstore.json", "does not say that other@example.com"]);
+    update(&user.name("other"), signer, 3, &["other.sigstore.json", "does not say that"]);
+    fs::remove_file(user.path("other.sigstore.json")).unwrap();
+    update(&user.name("other"), signer, 3, &["other.sigstore.json", "cosign sign-blob --bundle"]);
+    // Of a web server.
+    let files = [("/blob", BLOB.to_vec()), ("/blob.sigstore.json", BUNDLE.to_vec()), ("/bare", BLOB.to_vec())];
+    let web = Web::start(&files, None);
+    update(&web.url("/blob"), signer, 3, &["/blob: not a sound database"]);
+    update(&web.url("/bare"), signer, 3, &["/bare.sigstore.json", "404"]);
+    // Of a registry: the bundle refers to the manifest. By tag, and by the list of a registry that has one.
+    let at = format!("oci://{}/db:latest", registry.host());
+    check(&builder.scan(&["db", "push", &at]), 0, &[]);
+    update(&at, signer, 3, &[&at, "it has no Sigstore bundle", "cosign sign"]);
+    let manifest = "application/vnd.oci.image.manifest.v1+json";
+    let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    registry.forge_blob(&digest(BUNDLE), BUNDLE);
+    let layer = serde_json::json!({"mediaType": kind, "digest": digest(BUNDLE), "size": BUNDLE.len()});
+    let referrer = serde_json::json!({"artifactType": kind, "layers": [layer]}).to_string();
+    registry.put_manifest("db", &digest(referrer.as_bytes()), manifest, referrer.as_bytes());
+    let listed = serde_json::json!({"digest": digest(referrer.as_bytes()), "artifactType": kind});
+    let index = serde_json::json!({"schemaVersion": 2, "manifests": [listed]}).to_string();
+    let tag = digest(&registry.manifest("db", "latest")).replace(':', "-");
+    registry.put_manifest("db", &tag, "application/vnd.oci.image.index.v1+json", index.as_bytes());
+    update(&at, signer, 3, &[&at, "the bundle does not say that w.vollprecht@gmail.com"]);
+    registry.serve_referrers();
+    update(&at, signer, 3, &[&at, "the bundle does not say that w.vollprecht@gmail.com"]);
+    // What is signed by that person is no database, and is no longer refused for its signature.
+    registry.put_manifest("db", "blob", manifest, BLOB);
+    registry.put_manifest("db", &digest(BLOB).replace(':', "-"), manifest, index.as_bytes());
+    update(&format!("oci://{}/db:blob", registry.host()), signer, 3, &["its manifest is malformed"]);
+    // Options that belong together, and files that are none.
+    let some = user.scan(&["db", "update", &at, "--certificate-identity", signer]);
+    check(&some, 2, &["--certificate-oidc-issuer", "--trusted-root"]);
+    let bad =
+        ["--certificate-identity", signer, "--certificate-oidc-issuer", "x", "--trusted-root", &user.name("blob")];
+    check(
+        &user.scan(&[&["db", "update", &at], &bad[..]].concat()),
+        2,
+        &["not a trusted root", "cosign trusted-root create"],
+    );
 }
 
 /// A process that is killed when dropped.

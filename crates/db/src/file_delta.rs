@@ -97,7 +97,10 @@ impl RawDetails {
     /// One block; empty when there is none of this number.
     fn block(&self, number: usize) -> &[u8] {
         let bytes = self.bytes();
-        let start = |number: usize| self.starts.get(number).map_or(bytes.len(), |start| *start as usize);
+        let start = |number: usize| {
+            let start = self.starts.get(number).and_then(|start| usize::try_from(*start).ok());
+            start.unwrap_or(bytes.len())
+        };
         bytes.get(start(number)..start(number.saturating_add(1))).unwrap_or_default()
     }
 }

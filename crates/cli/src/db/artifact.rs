@@ -25,6 +25,8 @@ const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const SIGNED: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 /// The annotation of that layer with the signature in base64.
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+/// The type of a Sigstore bundle that refers to a manifest, and of its layer.
+pub(super) const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// Annotations of the database.
 const ID: &str = "dev.tidewaiter.database.id";
 const BUILT: &str = "dev.tidewaiter.database.built";
@@ -178,6 +180,13 @@ pub(super) fn signatures(bytes: &[u8]) -> Vec<(NamedBlob, String)> {
         Some((blob, layer.annotations.get(SIGNATURE)?.clone()))
     };
     signed.filter_map(pair).collect()
+}
+
+/// The bundle that a manifest has, if it has one.
+pub(super) fn bundle(bytes: &[u8]) -> Option<NamedBlob> {
+    let found: ArtifactManifest = serde_json::from_slice(bytes).ok()?;
+    let layer = found.layers.into_iter().find(|layer| layer.media_type == BUNDLE)?;
+    Some(NamedBlob { digest: layer.digest, size: layer.size })
 }
 
 fn descriptor(media_type: &str, digest: &str, size: u64, annotations: &Value) -> Value {

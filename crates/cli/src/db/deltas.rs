@@ -161,7 +161,7 @@ mod tests {
         let check = |deltas: &[(u8, u8, u64)], expected: Option<&[u64]>| {
             let artifact = artifact(deltas);
             let found = route(&artifact, &checksum(1));
-            assert_eq!(found.map(|steps| sizes(steps)).as_deref(), expected, "{deltas:?}");
+            assert_eq!(found.map(sizes).as_deref(), expected, "{deltas:?}");
         };
         check(&[], None);
         check(&[(1, 9, 20)], Some(&[20]));

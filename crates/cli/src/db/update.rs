@@ -6,10 +6,14 @@
 //! ```
 
 use super::artifact::{self, DatabaseArtifact, DeltaLayer};
+#[cfg(feature = "sigstore")]
+use super::bundle::KeylessVerifier;
 use super::deltas;
+#[cfg(not(feature = "sigstore"))]
+use super::no_bundle::NoVerifier as KeylessVerifier;
 use super::part::Part;
 use super::signature::{self, VerifyingKey};
-use crate::args::UpdateArgs;
+use crate::args::{KeylessArgs, UpdateArgs};
 use crate::exit::{self, Exit, UsageError};
 use crate::progress::ByteBar;
 use crate::{dirs, render};
@@ -29,7 +33,7 @@ use tidewaiter_scan::source::registry::artifact::ArtifactRepository;
 
 /// Most bytes of a database: five times those of all feeds today, and less than fills a disk unnoticed.
 pub(super) const MAX_BYTES: u64 = 16 << 30;
-/// Most bytes of a signature or its payload.
+/// Most bytes of a signature, its payload or a bundle.
 const MAX_SIGNATURE: u64 = 64 << 10;
 /// The first bytes of what zstd compressed (RFC 8878 §3.1.1).
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -53,7 +57,41 @@ struct Updater<'a> {
     path: PathBuf,
     /// What is in place.
     current: Option<Database>,
-    key: Option<VerifyingKey>,
+    trust: Trust,
+}
+
+/// Whose signature is required.
+enum Trust {
+    Anyone,
+    Key(VerifyingKey),
+    Keyless(Box<KeylessVerifier>),
+}
+
+impl Trust {
+    fn of(args: &UpdateArgs) -> Result<Self> {
+        let KeylessArgs { certificate_identity, certificate_oidc_issuer, trusted_root } = &args.keyless;
+        match (&args.key, certificate_identity, certificate_oidc_issuer, trusted_root) {
+            (Some(key), ..) => Ok(Trust::Key(VerifyingKey::read(key)?)),
+            (None, Some(identity), Some(issuer), Some(root)) => {
+                Ok(Trust::Keyless(Box::new(KeylessVerifier::read(identity, issuer, root)?)))
+            }
+            // Of what is in the environment; clap compares the rest.
+            (None, Some(_), ..) => {
+                Err(UsageError("--certificate-identity needs --certificate-oidc-issuer and --trusted-root".to_owned())
+                    .into())
+            }
+            (None, None, ..) => Ok(Trust::Anyone),
+        }
+    }
+
+    /// What the name of a signature has after that of the signed file, and what makes it.
+    fn suffix(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Trust::Anyone => None,
+            Trust::Key(_) => Some(("sig", "cosign sign-blob --key KEY")),
+            Trust::Keyless(_) => Some(("sigstore.json", "cosign sign-blob --bundle")),
+        }
+    }
 }
 
 /// Updates the database, and writes to `out` which it is.
@@ -66,14 +104,14 @@ pub(super) fn run(args: &UpdateArgs, out: &mut dyn Write) -> Result<Exit> {
         )
     };
     let source = dirs::database_source(args.source.as_deref()).ok_or_else(none)?;
-    let key = args.key.as_deref().map(VerifyingKey::read).transpose()?;
+    let trust = Trust::of(args)?;
     let path = dirs::database(args.db.as_deref())?;
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
     // One that cannot be read is replaced whatever its age.
     let current = Database::open(&path).ok();
-    let updater = Updater { args, path, current, key };
+    let updater = Updater { args, path, current, trust };
     let update = match &source {
         oci if oci.starts_with(artifact::SCHEME) => updater.registry_update(oci),
         url if url.starts_with("https://") || url.starts_with("http://") => updater.web_update(url),
@@ -89,7 +127,10 @@ pub(super) fn run(args: &UpdateArgs, out: &mut dyn Write) -> Result<Exit> {
         Update::Patched(info, bytes) => (info, format!("updated by a delta of {}", HumanBytes(bytes))),
     };
     let size = fs::metadata(&updater.path).map_or(0, |meta| meta.len());
-    let signed = if updater.key.is_some() { "signature verified" } else { "signature not verified (no --key)" };
+    let signed = match updater.trust {
+        Trust::Anyone => "signature not verified (no --key)",
+        Trust::Key(_) | Trust::Keyless(_) => "signature verified",
+    };
     let (path, built, size) = (updater.path.display(), render::built(info.built), HumanBytes(size));
     writeln!(out, "{path}: {what}, {}, built {built}, {size}, {signed}", info.id)?;
     Ok(Exit::Clean)
@@ -101,7 +142,7 @@ impl Updater<'_> {
         let repository = ArtifactRepository::new(&self.args.registry.config(&reference)?, &reference)?;
         let (bytes, digest) = repository.manifest()?;
         // Before anything in it is believed.
-        self.verify_artifact(&repository, &digest).with_context(|| address.to_owned())?;
+        self.verify_artifact(&repository, &bytes, &digest).with_context(|| address.to_owned())?;
         let artifact = artifact::parse(&bytes).with_context(|| address.to_owned())?;
         if self.is_current(&artifact.info) {
             return Ok(Update::Current(artifact.info));
@@ -161,22 +202,13 @@ impl Updater<'_> {
         Ok(Update::Patched(patched?, bytes))
     }
 
-    /// Compares the signatures of a manifest with the key, if there is one.
-    fn verify_artifact(&self, repository: &ArtifactRepository, digest: &Digest) -> Result<()> {
-        let Some(key) = &self.key else { return Ok(()) };
-        let advice = "use the key of whoever pushed it, or have it signed: kubectl scan db push --key, or cosign sign \
-                      --key";
-        let Some(found) = repository.tagged(&artifact::signature_tag(digest))? else {
-            bail!("it is not signed; {advice}");
-        };
-        for (blob, text) in artifact::signatures(&found) {
-            let payload = repository.small_blob(&blob.digest, blob.size, MAX_SIGNATURE)?;
-            let Ok(signed) = STANDARD.decode(text.trim()) else { continue };
-            if key.verifies(&payload, &signed) && signature::names(&payload, digest.as_str()) {
-                return Ok(());
-            }
+    /// Verifies that a manifest was signed, if it must be.
+    fn verify_artifact(&self, repository: &ArtifactRepository, manifest: &[u8], digest: &Digest) -> Result<()> {
+        match &self.trust {
+            Trust::Anyone => Ok(()),
+            Trust::Key(key) => verify_by_key(key, repository, digest),
+            Trust::Keyless(keyless) => verify_keyless(keyless, repository, manifest, digest),
         }
-        bail!("no signature of it is by this key; {advice}")
     }
 
     fn web_update(&self, url: &str) -> Result<Update> {
@@ -184,33 +216,43 @@ impl Updater<'_> {
         let client = Client::new(&settings)?;
         let part = Part::next_to(&self.path, "download");
         download(&client, url, &part.0)?;
-        let signed = match &self.key {
-            Some(_) => Some(small(&client, &format!("{url}.sig"))?),
-            None => None,
-        };
+        let signed = self.trust.suffix().map(|(suffix, _)| small(&client, &format!("{url}.{suffix}"))).transpose()?;
         self.update_of_bytes(url, &part.0, signed)
     }
 
     fn file_update(&self, name: &str, path: &Path) -> Result<Update> {
-        let sig = format!("{name}.sig");
-        let signed = match &self.key {
-            Some(_) => Some(fs::read_to_string(&sig).with_context(|| {
-                format!("{sig}; the file must be signed, as by: cosign sign-blob --key KEY {name} > {sig}")
-            })?),
-            None => None,
+        let read = |(suffix, command): (&str, &str)| {
+            let signature = format!("{name}.{suffix}");
+            let advice = format!("{signature}; the file must be signed, as by: {command} … {name}");
+            fs::read_to_string(&signature).context(advice)
         };
-        self.update_of_bytes(name, path, signed)
+        self.update_of_bytes(name, path, self.trust.suffix().map(read).transpose()?)
+    }
+
+    /// Verifies the signature of a file.
+    fn verify_file(&self, name: &str, path: &Path, signed: &str) -> Result<()> {
+        let io = |e: io::Error| UsageError(format!("{}: {e}", path.display()));
+        match &self.trust {
+            Trust::Anyone => Ok(()),
+            Trust::Key(key) => {
+                let signature = STANDARD.decode(signed.trim()).unwrap_or_default();
+                if key.verifies(&fs::read(path).map_err(io)?, &signature) {
+                    return Ok(());
+                }
+                bail!("{name}: its signature {name}.sig is not by this key; use the key of whoever published it");
+            }
+            Trust::Keyless(keyless) => {
+                let file = File::open(path).map_err(io)?;
+                keyless.verify(&mut BufReader::new(file), signed).with_context(|| format!("{name}.sigstore.json"))
+            }
+        }
     }
 
     /// Takes a file, compressed or not.
     fn update_of_bytes(&self, name: &str, path: &Path, signed: Option<String>) -> Result<Update> {
         let io = |e: io::Error| UsageError(format!("{}: {e}", path.display()));
-        if let (Some(key), Some(signed)) = (&self.key, signed) {
-            let bytes = fs::read(path).map_err(io)?;
-            let signature = STANDARD.decode(signed.trim()).unwrap_or_default();
-            if !key.verifies(&bytes, &signature) {
-                bail!("{name}: its signature {name}.sig is not by this key; use the key of whoever published it");
-            }
+        if let Some(signed) = signed {
+            self.verify_file(name, path, &signed)?;
         }
         let mut file = BufReader::new(File::open(path).map_err(io)?);
         let is_compressed = file.fill_buf().map_err(io)?.starts_with(&ZSTD);
@@ -294,6 +336,42 @@ impl Updater<'_> {
         tidewaiter_io::replace_if(&self.path, write, check)?;
         taken.context("the database was not opened")
     }
+}
+
+/// Compares the signatures of a manifest with a key.
+fn verify_by_key(key: &VerifyingKey, repository: &ArtifactRepository, digest: &Digest) -> Result<()> {
+    let advice =
+        "use the key of whoever pushed it, or have it signed: kubectl scan db push --key, or cosign sign --key";
+    let Some(found) = repository.tagged(&artifact::signature_tag(digest))? else {
+        bail!("it is not signed; {advice}");
+    };
+    for (blob, text) in artifact::signatures(&found) {
+        let payload = repository.small_blob(&blob.digest, blob.size, MAX_SIGNATURE)?;
+        let Ok(signed) = STANDARD.decode(text.trim()) else { continue };
+        if key.verifies(&payload, &signed) && signature::names(&payload, digest.as_str()) {
+            return Ok(());
+        }
+    }
+    bail!("no signature of it is by this key; {advice}")
+}
+
+/// Verifies the bundles that refer to a manifest: one of them must be sound, and by whom it must be.
+fn verify_keyless(
+    keyless: &KeylessVerifier,
+    repository: &ArtifactRepository,
+    manifest: &[u8],
+    digest: &Digest,
+) -> Result<()> {
+    let mut refused = anyhow!("it has no Sigstore bundle; have it signed: cosign sign --new-bundle-format");
+    for referrer in repository.referrers(digest, artifact::BUNDLE)? {
+        let Some(blob) = artifact::bundle(&repository.manifest_of(&referrer)?) else { continue };
+        let bundle = repository.small_blob(&blob.digest, blob.size, MAX_SIGNATURE)?;
+        match keyless.verify(&mut &*manifest, &String::from_utf8_lossy(&bundle)) {
+            Ok(()) => return Ok(()),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 /// Compares a database with what its manifest says, which the signature covers.

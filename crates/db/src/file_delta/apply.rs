@@ -175,7 +175,10 @@ impl Maker<'_> {
     fn lengths(&mut self) -> Result<Vec<u32>, FileDeltaError> {
         let mut lengths = Vec::new();
         self.each::<BlockEntry>(DatabaseSection::Blocks, |_, block| match block.raw_len.get() {
-            len if len as usize <= MAX_BLOCK_BYTES => Ok(lengths.push(len)),
+            len if len as usize <= MAX_BLOCK_BYTES => {
+                lengths.push(len);
+                Ok(())
+            }
             _ => Err(FileDeltaError::Malformed("the length of a block")),
         })?;
         Ok(lengths)
