@@ -75,12 +75,12 @@ impl Trust {
             (None, Some(identity), Some(issuer), Some(root)) => {
                 Ok(Trust::Keyless(Box::new(KeylessVerifier::read(identity, issuer, root)?)))
             }
-            // Of what is in the environment; clap compares the rest.
-            (None, Some(_), ..) => {
-                Err(UsageError("--certificate-identity needs --certificate-oidc-issuer and --trusted-root".to_owned())
-                    .into())
+            (None, None, None, None) => Ok(Trust::Anyone),
+            // Of what is in the environment; clap compares the rest. Never less than what was asked.
+            _ => {
+                let all = "--certificate-identity, --certificate-oidc-issuer and --trusted-root";
+                Err(UsageError(format!("{all} are needed together")).into())
             }
-            (None, None, ..) => Ok(Trust::Anyone),
         }
     }
 
