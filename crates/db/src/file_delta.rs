@@ -7,7 +7,7 @@
 //!
 //! One inserted string moves the offsets in all records after it, and one changed advisory the blocks of details: as plain
 //! bytes, two daily editions share little. Therefore records are compared with their references moved to where the new file
-//! has what they refer to ([`units::Space`]), and details as they are before compression. A delta is needed for speed, not
+//! has what they refer to (`units::Space`), and details as they are before compression. A delta is needed for speed, not
 //! for trust: whoever applies one compares the checksum of what it made.
 //!
 //! Sections follow each other in an order in which each finds what its references need: lengths of blocks, STRINGS, details,

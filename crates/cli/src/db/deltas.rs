@@ -7,7 +7,7 @@
 //! A push makes the delta from what the tag named before, and names the deltas that led there again.
 
 use super::artifact::{self, DatabaseArtifact, DeltaLayer, NamedBlob};
-use super::part::Part;
+use super::part::TransferFile;
 use crate::progress::Spinner;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
@@ -89,7 +89,7 @@ pub(super) fn of_push(
         return Ok(PushedDeltas { made: None, kept: kept(&previous, 0, whole) });
     }
     progress.say("downloading the last database, to compare");
-    let part = Part::next_to(database.path(), "last");
+    let part = TransferFile::next_to(database.path(), "last");
     let old = fetched(repository, &previous.layer, &part.0)?;
     if old.checksum() != from {
         bail!("its manifest says that its checksum is {from}, it is {}", old.checksum());

@@ -11,7 +11,7 @@ use super::bundle::KeylessVerifier;
 use super::deltas;
 #[cfg(not(feature = "sigstore"))]
 use super::no_bundle::NoVerifier as KeylessVerifier;
-use super::part::Part;
+use super::part::TransferFile;
 use super::signature::{self, VerifyingKey};
 use crate::args::{KeylessArgs, UpdateArgs};
 use crate::exit::{self, Exit, UsageError};
@@ -176,30 +176,38 @@ impl Updater<'_> {
     ) -> Result<Update> {
         let bytes = steps.iter().map(|step| step.blob.size).sum();
         let bar = ByteBar::new(Some(bytes));
-        let patched = || -> Result<DatabaseInfo> {
-            // Each needs the file of the one before, which is deleted as soon as the next one is there.
-            let mut before: Option<(Part, Database)> = None;
-            let Some((last, steps)) = steps.split_last() else { bail!("there is none") };
-            for (number, step) in steps.iter().enumerate() {
-                let part = Part::next_to(&self.path, &format!("delta-{number}"));
-                let from = before.as_ref().map_or(old, |(_, database)| database);
-                let mut file = File::create(&part.0).with_context(|| part.0.display().to_string())?;
-                let blob = repository.blob(&step.blob.digest, step.blob.size)?;
-                deltas::apply(from, &mut bar.read(blob), &mut file)?;
-                let database = Database::open(&part.0)?;
-                before = Some((part, database));
-            }
-            let from = before.as_ref().map_or(old, |(_, database)| database);
-            let blob = repository.blob(&last.blob.digest, last.blob.size)?;
-            let write = |file: &mut File| {
-                deltas::apply(from, &mut bar.read(blob), file)?;
-                Ok(file.sync_all()?)
-            };
-            self.replace(address, write, |found| is_promised(address, artifact, found))
-        };
-        let patched = patched();
+        let patched = self.apply_all(address, repository, artifact, old, steps, &bar);
         bar.clear();
         Ok(Update::Patched(patched?, bytes))
+    }
+
+    fn apply_all(
+        &self,
+        address: &str,
+        repository: &ArtifactRepository,
+        artifact: &DatabaseArtifact,
+        old: &Database,
+        steps: &[&DeltaLayer],
+        bar: &ByteBar,
+    ) -> Result<DatabaseInfo> {
+        let (last, steps) = steps.split_last().context("there is none")?;
+        let apply = |from: &Database, step: &DeltaLayer, to: &mut File| -> Result<()> {
+            deltas::apply(from, &mut bar.read(repository.blob(&step.blob.digest, step.blob.size)?), to)
+        };
+        // Each needs the file of the one before, which is deleted as soon as the next one is there.
+        let mut before: Option<(TransferFile, Database)> = None;
+        for (number, step) in steps.iter().enumerate() {
+            let part = TransferFile::next_to(&self.path, &format!("delta-{number}"));
+            let mut file = File::create(&part.0).with_context(|| part.0.display().to_string())?;
+            apply(before.as_ref().map_or(old, |(_, database)| database), step, &mut file)?;
+            let database = Database::open(&part.0)?;
+            before = Some((part, database));
+        }
+        let write = |file: &mut File| {
+            apply(before.as_ref().map_or(old, |(_, database)| database), last, file)?;
+            Ok(file.sync_all()?)
+        };
+        self.replace(address, write, |found| is_promised(address, artifact, found))
     }
 
     /// Verifies that a manifest was signed, if it must be.
@@ -214,7 +222,7 @@ impl Updater<'_> {
     fn web_update(&self, url: &str) -> Result<Update> {
         let settings = Settings { extra_roots: self.args.registry.ca_pem()?, ..Settings::default() };
         let client = Client::new(&settings)?;
-        let part = Part::next_to(&self.path, "download");
+        let part = TransferFile::next_to(&self.path, "download");
         download(&client, url, &part.0)?;
         let signed = self.trust.suffix().map(|(suffix, _)| small(&client, &format!("{url}.{suffix}"))).transpose()?;
         self.update_of_bytes(url, &part.0, signed)

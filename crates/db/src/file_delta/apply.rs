@@ -2,7 +2,7 @@
 //! size allows.
 
 use super::copies::CopyRange;
-use super::units::{Records, Relocation, Space, UnitRecord, Units as _};
+use super::units::{RecordUnits, Relocation, Space, UnitRecord, Units as _};
 use super::wire::{self, DeltaHead};
 use super::{FileDeltaError, RawDetails, max_result};
 use crate::details;
@@ -133,7 +133,7 @@ impl Maker<'_> {
         mut each: impl FnMut(&mut File, &T) -> Result<(), FileDeltaError>,
     ) -> Result<Vec<CopyRange>, FileDeltaError> {
         let count = self.count::<T>(section)?;
-        let old = Records::<T> { records: self.old.records(section), space: &self.from };
+        let old = RecordUnits::<T> { records: self.old.records(section), space: &self.from };
         let copies = wire::copies(self.input, old.len(), count)?;
         let (mut before, mut produced, mut left) = (None::<T>, 0, 0);
         let rest = CopyRange { literals: count, old: 0, len: 0 };

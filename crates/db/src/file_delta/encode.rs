@@ -1,7 +1,7 @@
 //! Makes a delta.
 
 use super::copies::{self, CopyRange, Thresholds};
-use super::units::{Bytes, Lanes, Records, Relocation, Space, UnitRecord, Units};
+use super::units::{Bytes, Lanes, RecordUnits, Relocation, Space, UnitRecord, Units};
 use super::wire::{self, DeltaHead};
 use super::{FileDeltaError, MAX_COPIES, RawDetails, apply, max_result};
 use crate::format::{
@@ -73,8 +73,8 @@ impl Both<'_> {
         from: &Space,
         to: &Space,
     ) -> Result<Vec<CopyRange>, FileDeltaError> {
-        let old = Records::<T> { records: self.old.records(section), space: from };
-        let new = Records::<T> { records: self.new.records(section), space: to };
+        let old = RecordUnits::<T> { records: self.old.records(section), space: from };
+        let new = RecordUnits::<T> { records: self.new.records(section), space: to };
         self.section(&old, &new, copies::OF_RECORDS, wire::put_unit)
     }
 

@@ -33,12 +33,12 @@ impl Units for Bytes<'_> {
 }
 
 /// The records of a section, one to a unit.
-pub(super) struct Records<'a, T> {
+pub(super) struct RecordUnits<'a, T> {
     pub(super) records: &'a [T],
     pub(super) space: &'a Space,
 }
 
-impl<T: UnitRecord> Units for Records<'_, T> {
+impl<T: UnitRecord> Units for RecordUnits<'_, T> {
     fn len(&self) -> usize {
         self.records.len()
     }
