@@ -3,14 +3,19 @@
 use crate::images::with_file;
 use crate::{Target, seeds};
 use std::path::Path;
+use std::sync::LazyLock;
 use tidewaiter_core::advisory::KeyKind;
-use tidewaiter_db::Database;
+use tidewaiter_db::{Database, file_delta};
 use tidewaiter_feeds::exceptions;
 use tidewaiter_feeds::format::{FeedContext, FeedFormat};
+
+/// What deltas begin at; made once, for it is synced to the disk.
+static DATABASE: LazyLock<Vec<u8>> = LazyLock::new(seeds::database);
 
 /// Feeds, exceptions and the database file.
 pub(crate) const TARGETS: &[Target] = &[
     ("database", seeds::database, database),
+    ("file-delta", seeds::file_delta, file_delta),
     ("feed-osv", seeds::osv, |b| feed("osv", "a.json", b)),
     (
         "feed-osv-yaml",
@@ -136,6 +141,20 @@ pub(crate) const TARGETS: &[Target] = &[
 
 fn exception(name: &str, bytes: &[u8]) {
     drop(exceptions::parse(Path::new(name), bytes));
+}
+
+/// A delta before its compression, whose checksum would stop most changes.
+fn file_delta(bytes: &[u8]) {
+    let Ok(dir) = tempfile::tempdir() else { return };
+    let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+    if std::fs::write(&old, DATABASE.as_slice()).is_err() {
+        return;
+    }
+    let (Ok(old), Ok(mut out)) = (Database::open(&old), std::fs::File::create(&new)) else { return };
+    let packed = seeds::zstd(bytes);
+    if file_delta::apply(&old, &mut &packed[..], &mut out, dir.path()).is_ok() {
+        drop(Database::open_verified(&new));
+    }
 }
 
 /// Opened without its checksum, as after an import, and asked.

@@ -10,10 +10,12 @@ pub(crate) const TEXT: &str = "Package: a\nVersion: 1\nBuilt: x\n\n%NAME%\na\n\n
     {application,a,[{vsn,\"1\"}]}.\n{<<\"name\">>,<<\"a\">>}.\n[[deps.A]]\nuuid = \"a\"\nversion = \"1\"\n";
 
 use std::io::Write as _;
+use std::path::Path;
 use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, KeyKind, ModuleScope};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::Severity;
 use tidewaiter_db::meta::Meta;
+use tidewaiter_db::{Database, file_delta};
 use tidewaiter_db::writer::{self, BuildInput};
 use tidewaiter_scan::source::sha256;
 
@@ -256,23 +258,35 @@ pub(crate) fn updateinfo() -> Vec<u8> {
 }
 
 pub(crate) fn database() -> Vec<u8> {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    std::fs::read(write_database(&dir.path().join("db"), "2").path()).expect("the database")
+}
+
+/// From [`database`] to one with another version, before compression.
+pub(crate) fn file_delta() -> Vec<u8> {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let old = write_database(&dir.path().join("old"), "2");
+    let new = write_database(&dir.path().join("new"), "2.1");
+    let delta = file_delta::encode(&old, &new, dir.path()).expect("a delta");
+    zstd::decode_all(&delta[..]).expect("a frame of zstd")
+}
+
+fn write_database(path: &Path, fixed: &str) -> Database {
     let affected = Affected {
         versions: vec!["3".to_owned()],
         severity: Severity::High,
         module: ModuleScope::Streams(vec!["a:1".to_owned()]),
-        ..Affected::new(Ecosystem::from("Debian:99"), "zlib", KeyKind::Source).fixed_in("2")
+        ..Affected::new(Ecosystem::from("Debian:99"), "zlib", KeyKind::Source).fixed_in(fixed)
     };
     let advisory =
         Advisory { id: "CVE-1".to_owned(), feed: "f".to_owned(), affected: vec![affected], ..Advisory::default() };
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let path = dir.path().join("db");
     let input = BuildInput {
         advisories: vec![advisory],
         cves: [("CVE-1".to_owned(), CveFacts::default())].into(),
         meta: Meta::default(),
     };
-    writer::write(&path, &input).expect("a database");
-    std::fs::read(&path).expect("the database")
+    writer::write(path, &input).expect("a database");
+    Database::open(path).expect("the database")
 }
 
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {

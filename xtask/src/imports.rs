@@ -79,7 +79,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/io/src", &["replace scratch workers"]),
     (
         "crates/db/src",
-        &["blocks error format map meta spool strings", "details", "writer", "reader", "delta", "matching"],
+        &["blocks error format map meta spool strings", "details", "writer", "reader", "delta file_delta", "matching"],
     ),
     ("crates/http/src", &["error", "proxy roots", "failure", "client"]),
     ("crates/archive/src", &["bytes tar", "zip"]),

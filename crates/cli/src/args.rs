@@ -290,6 +290,8 @@ pub(crate) struct UpdateArgs {
     /// PEM file of the public key that must have signed it: ed25519, or ECDSA with P-256
     #[arg(long, env = "TIDEWAITER_DB_KEY", value_name = "PUBLIC_KEY")]
     pub(crate) key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keyless: KeylessArgs,
     /// Take it even if older than the database in place
     #[arg(long)]
     pub(crate) allow_older: bool,
@@ -298,6 +300,28 @@ pub(crate) struct UpdateArgs {
     pub(crate) db: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
+}
+
+/// Who must have signed a database without a key of their own, by a Sigstore bundle. All of them together; named as cosign names
+/// them.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct KeylessArgs {
+    /// Identity in the certificate of the Sigstore bundle that must have signed it, as
+    /// `https://github.com/OWNER/REPOSITORY/.github/workflows/database.yml@refs/heads/main`
+    #[arg(
+        long,
+        env = "TIDEWAITER_DB_IDENTITY",
+        value_name = "IDENTITY",
+        requires_all = ["certificate_oidc_issuer", "trusted_root"],
+        conflicts_with = "key"
+    )]
+    pub(crate) certificate_identity: Option<String>,
+    /// Who vouched for that identity, as `https://token.actions.githubusercontent.com`
+    #[arg(long, env = "TIDEWAITER_DB_ISSUER", value_name = "URL", requires = "certificate_identity")]
+    pub(crate) certificate_oidc_issuer: Option<String>,
+    /// File with Sigstore's certificates and keys, as of `cosign trusted-root create`; nothing is downloaded
+    #[arg(long, env = "TIDEWAITER_DB_TRUSTED_ROOT", value_name = "FILE", requires = "certificate_identity")]
+    pub(crate) trusted_root: Option<PathBuf>,
 }
 
 /// When `db renew` renews the database, and how.
@@ -312,6 +336,8 @@ pub(crate) struct RenewArgs {
     /// PEM file of the public key that must have signed what is downloaded
     #[arg(long, env = "TIDEWAITER_DB_KEY", value_name = "PUBLIC_KEY")]
     pub(crate) key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keyless: KeylessArgs,
     /// Feeds to build from, as a `feeds.toml`; default: the upstream feeds
     #[arg(long, value_name = "FILE")]
     pub(crate) feeds: Option<PathBuf>,
@@ -343,6 +369,9 @@ pub(crate) struct PushArgs {
     /// PEM file (PKCS #8) of the private key to sign with: ed25519, or ECDSA with P-256
     #[arg(long, value_name = "PRIVATE_KEY")]
     pub(crate) key: Option<PathBuf>,
+    /// Publish the whole file alone, without the delta from what TARGET named before
+    #[arg(long)]
+    pub(crate) no_delta: bool,
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
 }
@@ -415,6 +444,17 @@ pub(crate) struct RegistryArgs {
     /// Registry credentials file; default: Docker's `config.json`
     #[arg(long, value_name = "FILE")]
     pub(crate) docker_config: Option<PathBuf>,
+}
+
+impl KeylessArgs {
+    /// As they are where no command line gives them.
+    pub(crate) fn of_environment() -> Self {
+        KeylessArgs {
+            certificate_identity: std::env::var("TIDEWAITER_DB_IDENTITY").ok(),
+            certificate_oidc_issuer: std::env::var("TIDEWAITER_DB_ISSUER").ok(),
+            trusted_root: std::env::var_os("TIDEWAITER_DB_TRUSTED_ROOT").map(PathBuf::from),
+        }
+    }
 }
 
 impl LocalArgs {

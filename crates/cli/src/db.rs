@@ -1,13 +1,19 @@
 //! `kubectl scan db`: builds, moves and inspects the vulnerability database.
 
 mod artifact;
+#[cfg(feature = "sigstore")]
+mod bundle;
+mod deltas;
 mod diff;
+#[cfg(not(feature = "sigstore"))]
+mod no_bundle;
+mod part;
 mod push;
 mod renew;
 mod signature;
 mod update;
 
-use crate::args::{DbCommand, OutputFormat, RegistryArgs, UpdateArgs};
+use crate::args::{DbCommand, KeylessArgs, OutputFormat, RegistryArgs, UpdateArgs};
 use crate::exit::{self, Exit, UsageError};
 use crate::progress::FeedProgress;
 use crate::terminal::printable;
@@ -75,7 +81,8 @@ pub(crate) fn offer(path: &Path, registry: &RegistryArgs) -> Result<()> {
             let key = std::env::var_os("TIDEWAITER_DB_KEY").map(PathBuf::from);
             // Plain HTTP was allowed for the image's registry alone.
             let registry = RegistryArgs { plain_http: false, ..registry.clone() };
-            update::run(&UpdateArgs { source, key, allow_older: false, db, registry }, &mut io::stderr())?;
+            let keyless = KeylessArgs::of_environment();
+            update::run(&UpdateArgs { source, key, keyless, allow_older: false, db, registry }, &mut io::stderr())?;
         }
         None => drop(build(None, db.as_deref(), None, &mut io::stderr())?),
     }

@@ -42,6 +42,11 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
     if error.is::<UsageError>() { Exit::Usage } else { Exit::Failed }
 }
 
+/// Prints what does not keep the command from its end.
+pub(crate) fn warn(text: &str) {
+    let _ = writeln!(std::io::stderr(), "warning: {}", crate::terminal::printable(text));
+}
+
 fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
     let of_json = || cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
     let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind).or_else(of_json);

@@ -12,6 +12,8 @@ use tidewaiter_testkit::authority::Authority;
 use tidewaiter_testkit::cluster::{Said, run};
 use tidewaiter_testkit::demo::clean;
 use tidewaiter_testkit::registry::Registry;
+#[cfg(feature = "sigstore")]
+use tidewaiter_testkit::sha256 as digest;
 use tidewaiter_testkit::web::Web;
 
 /// Of `openssl genpkey`; the second pair is a stranger's.
@@ -111,6 +113,77 @@ fn a_database_is_pushed_and_updated() {
     assert!(registry.requests() - before <= 2);
     check(&user.scan(&["db", "update", &at, "--allow-older"]), 0, &["updated", "built 2026-11-09"]);
     assert_eq!(user.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn a_delta_is_taken_where_one_leads_to_the_new_database() {
+    let (builder, user, registry) = (Machine::new(), Machine::new(), Registry::start());
+    let at = format!("oci://{}/db:latest", registry.host());
+    let push = |day: u8, advisories: u32, words: &[&str]| {
+        builder.build("db", day, advisories);
+        check(&builder.scan(&["db", "push", &at, "--key", &builder.name("key")]), 0, words);
+        assert_eq!(builder.leftovers(), Vec::<String>::new());
+    };
+    let update = |words: &[&str]| {
+        let said = user.scan(&["db", "update", &at, "--key", &user.name("pub")]);
+        check(&said, 0, words);
+        assert_eq!(fs::read(user.path("db")).unwrap(), fs::read(builder.path("db")).unwrap());
+        assert_eq!(user.leftovers(), Vec::<String>::new());
+        said.text.lines().count()
+    };
+    let layers = || {
+        let manifest: serde_json::Value = serde_json::from_slice(&registry.manifest("db", "latest")).unwrap();
+        manifest["layers"].as_array().unwrap().clone()
+    };
+    push(1, 20_000, &[", signed"]);
+    assert_eq!((layers().len(), update(&["updated, sha256:"])), (1, 1));
+    push(2, 20_005, &["delta from the one before (", "), signed"]);
+    let blobs = registry.requests();
+    assert_eq!(update(&["updated by a delta of ", "built 2026-11-02", "signature verified"]), 1);
+    assert!(registry.requests() - blobs <= 6, "{} requests", registry.requests() - blobs);
+    // Two days later: one after the other. The same file again keeps what led to it.
+    push(3, 20_010, &["deltas from 2 earlier ones ("]);
+    push(4, 20_015, &["deltas from 3 earlier ones ("]);
+    push(4, 20_015, &["deltas from 3 earlier ones ("]);
+    assert_eq!(update(&["updated by a delta of ", "built 2026-11-04"]), 1);
+    // A delta that is damaged, or whose result is not what was signed: the whole file, with a word.
+    push(5, 20_020, &["deltas from 4 earlier ones ("]);
+    let delta = layers()[1]["digest"].as_str().unwrap().to_owned();
+    let sound = registry.blob(&delta);
+    registry.forge_blob(&delta, &sound[..sound.len() - 9]);
+    let again = fs::read(user.path("db")).unwrap();
+    let fallback = "; downloading the whole database";
+    assert_eq!(update(&["warning: the delta is not used: ", "is truncated", fallback, "updated, sha256:"]), 2);
+    fs::write(user.path("db"), &again).unwrap();
+    registry.forge_blob(&delta, &vec![0; sound.len()]);
+    assert_eq!(update(&["warning: the delta is not used: ", fallback, "updated, sha256:"]), 2);
+    registry.forge_blob(&delta, &sound);
+    // One that is from another database is not asked for.
+    user.build("db", 1, 7);
+    assert_eq!(update(&["updated, sha256:"]), 1);
+    // A database in place whose bytes are not those that its checksum says.
+    let mut damaged = again.clone();
+    let end = damaged.len() - 9;
+    damaged[end] ^= 1;
+    fs::write(user.path("db"), &damaged).unwrap();
+    assert_eq!(update(&["warning: the delta is not used: ", fallback, "updated, sha256:"]), 2);
+    // An older one is refused whatever leads to it, and needs no delta where none is wanted.
+    builder.build("db", 3, 20_010);
+    check(&builder.scan(&["db", "push", &at]), 0, &["deltas from 5 earlier ones ("]);
+    check(&user.scan(&["db", "update", &at]), 3, &["older than the current database", "--allow-older"]);
+    check(&user.scan(&["db", "update", &at, "--allow-older"]), 0, &["updated by a delta of ", "built 2026-11-03"]);
+    check(&builder.scan(&["db", "push", &at, "--no-delta"]), 0, &[", not signed"]);
+    assert_eq!(layers().len(), 1);
+    // What the tag named cannot be read: the database is published all the same.
+    let whole = layers()[0]["digest"].as_str().unwrap().to_owned();
+    registry.forge_blob(&whole, b"");
+    builder.build("db", 6, 20_030);
+    check(
+        &builder.scan(&["db", "push", &at]),
+        0,
+        &["warning: ", "no delta from the last database: ", "built 2026-11-06"],
+    );
+    check(&user.scan(&["db", "update", &at]), 0, &["updated, sha256:", "built 2026-11-06"]);
 }
 
 #[test]
@@ -257,6 +330,89 @@ fn web_servers_and_files() {
     } else {
         tidewaiter_testkit::skip::skipped("web_servers_and_files", "needs openssl");
     }
+}
+
+/// A blob that a person signed with cosign 3, and the roots of Sigstore's public instance: of sigstore-verify's tests
+/// (Apache-2.0). Nobody can sign a database so without the network, so what is verified here is no database.
+#[cfg(feature = "sigstore")]
+const BLOB: &[u8] = include_bytes!("data/sigstore-blob.txt");
+#[cfg(feature = "sigstore")]
+const BUNDLE: &[u8] = include_bytes!("data/sigstore-blob.txt.sigstore.json");
+#[cfg(feature = "sigstore")]
+const ROOT: &[u8] = include_bytes!("data/trusted_root.json");
+
+#[cfg(not(feature = "sigstore"))]
+#[test]
+fn without_sigstore_an_identity_is_never_taken_as_verified() {
+    let user = Machine::new();
+    user.build("file", 1, 1);
+    let args = ["db", "update", &user.name("file"), "--certificate-identity", "a", "--certificate-oidc-issuer", "b"];
+    let words = ["built without Sigstore", "--features sigstore", "cosign verify-blob"];
+    check(&user.scan(&[&args[..], &["--trusted-root", "c"]].concat()), 2, &words);
+    assert!(!user.path("db").exists());
+}
+
+#[cfg(feature = "sigstore")]
+#[test]
+fn bundles_are_required_where_an_identity_is_given() {
+    let (builder, user, registry) = (Machine::new(), Machine::new(), Registry::start());
+    user.build("db", 1, 1);
+    builder.build("db", 10, 3);
+    for (name, bytes) in
+        [("root", ROOT), ("blob", BLOB), ("blob.sigstore.json", BUNDLE), ("other", b"other".as_slice())]
+    {
+        fs::write(user.path(name), bytes).unwrap();
+    }
+    fs::write(user.path("other.sigstore.json"), BUNDLE).unwrap();
+    let (signer, root) = ("w.vollprecht@gmail.com", user.name("root"));
+    let update = |source: &str, identity: &str, code: i32, words: &[&str]| {
+        let issuer = "https://github.com/login/oauth";
+        let args = ["db", "update", source, "--certificate-identity", identity, "--certificate-oidc-issuer", issuer];
+        check(&user.scan(&[&args[..], &["--trusted-root", &root]].concat()), code, words);
+        assert_eq!(user.leftovers(), Vec::<String>::new());
+    };
+    // Of a volume: what is soundly signed is looked at, and is no database.
+    update(&user.name("blob"), signer, 3, &["blob: not a sound database"]);
+    update(&user.name("blob"), "other@example.com", 3, &["blob.sigstore.json", "does not say that other@example.com"]);
+    update(&user.name("other"), signer, 3, &["other.sigstore.json", "does not say that"]);
+    fs::remove_file(user.path("other.sigstore.json")).unwrap();
+    update(&user.name("other"), signer, 3, &["other.sigstore.json", "cosign sign-blob --bundle"]);
+    // Of a web server.
+    let files = [("/blob", BLOB.to_vec()), ("/blob.sigstore.json", BUNDLE.to_vec()), ("/bare", BLOB.to_vec())];
+    let web = Web::start(&files, None);
+    update(&web.url("/blob"), signer, 3, &["/blob: not a sound database"]);
+    update(&web.url("/bare"), signer, 3, &["/bare.sigstore.json", "404"]);
+    // Of a registry: the bundle refers to the manifest. By tag, and by the list of a registry that has one.
+    let at = format!("oci://{}/db:latest", registry.host());
+    check(&builder.scan(&["db", "push", &at]), 0, &[]);
+    update(&at, signer, 3, &[&at, "it has no Sigstore bundle", "cosign sign"]);
+    let manifest = "application/vnd.oci.image.manifest.v1+json";
+    let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    registry.forge_blob(&digest(BUNDLE), BUNDLE);
+    let layer = serde_json::json!({"mediaType": kind, "digest": digest(BUNDLE), "size": BUNDLE.len()});
+    let referrer = serde_json::json!({"artifactType": kind, "layers": [layer]}).to_string();
+    registry.put_manifest("db", &digest(referrer.as_bytes()), manifest, referrer.as_bytes());
+    let listed = serde_json::json!({"digest": digest(referrer.as_bytes()), "artifactType": kind});
+    let index = serde_json::json!({"schemaVersion": 2, "manifests": [listed]}).to_string();
+    let tag = digest(&registry.manifest("db", "latest")).replace(':', "-");
+    registry.put_manifest("db", &tag, "application/vnd.oci.image.index.v1+json", index.as_bytes());
+    update(&at, signer, 3, &[&at, "the bundle does not say that w.vollprecht@gmail.com"]);
+    registry.serve_referrers();
+    update(&at, signer, 3, &[&at, "the bundle does not say that w.vollprecht@gmail.com"]);
+    // What is signed by that person is no database, and is no longer refused for its signature.
+    registry.put_manifest("db", "blob", manifest, BLOB);
+    registry.put_manifest("db", &digest(BLOB).replace(':', "-"), manifest, index.as_bytes());
+    update(&format!("oci://{}/db:blob", registry.host()), signer, 3, &["its manifest is malformed"]);
+    // Options that belong together, and files that are none.
+    let some = user.scan(&["db", "update", &at, "--certificate-identity", signer]);
+    check(&some, 2, &["--certificate-oidc-issuer", "--trusted-root"]);
+    let bad =
+        ["--certificate-identity", signer, "--certificate-oidc-issuer", "x", "--trusted-root", &user.name("blob")];
+    check(
+        &user.scan(&[&["db", "update", &at], &bad[..]].concat()),
+        2,
+        &["not a trusted root", "cosign trusted-root create"],
+    );
 }
 
 /// A process that is killed when dropped.

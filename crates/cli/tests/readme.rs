@@ -123,14 +123,22 @@ fn the_workflow_publishes_a_database() {
     let (_, lines) = step.split_once("run: |\n").unwrap();
     let script: String =
         lines.lines().map(|line| format!("{}\n", line.strip_prefix("        ").unwrap_or(line))).collect();
+    // cosign signs with an identity that GitHub gives, and with its services: here it says what it would sign.
+    let cosign = "cosign() { echo \"cosign $*\"; }\nexport ACTIONS_ID_TOKEN_REQUEST_URL=https://token.example\n";
     let run = |key: &str| {
-        let variables = format!("export OWNER=Team REGISTRY=registry.example DATABASE_KEY='{key}'\n");
+        let variables = format!("export OWNER=Team REGISTRY=registry.example DATABASE_KEY='{key}'\n{cosign}");
         laptop.shell(&(variables + &script)).ok()
     };
     let said = run("");
     assert!(said.contains("no database to compare with yet") && said.contains("not signed"), "{said}");
     let said = run(KEY);
     assert!(!said.contains("no database to compare with yet") && said.contains(", signed"), "{said}");
+    let (_, pushed) = said.split_once("tidewaiter-db:latest@").unwrap();
+    let (digest, _) = pushed.split_once(": ").unwrap();
+    assert!(
+        said.contains(&format!("cosign sign --yes registry.example/team/tidewaiter-db:latest@{digest}\n")),
+        "{said}"
+    );
     fs::write(laptop.home.path().join("database.pub"), PUB).unwrap();
     let update = "kubectl scan db update oci://registry.example/team/tidewaiter-db:latest --key database.pub";
     assert!(laptop.shell(update).ok().contains("signature verified"));

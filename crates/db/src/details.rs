@@ -54,7 +54,7 @@ impl DetailPacker {
     /// # Errors
     /// When zstd fails.
     pub fn new() -> io::Result<Self> {
-        Ok(DetailPacker { raw: Vec::new(), blocks: 0, compressor: zstd::bulk::Compressor::new(LEVEL)? })
+        Ok(DetailPacker { raw: Vec::new(), blocks: 0, compressor: compressor()? })
     }
 
     /// Adds details. Returns their place, and the block if it is full now.
@@ -87,6 +87,11 @@ impl DetailPacker {
         self.blocks = self.blocks.saturating_add(1);
         Ok(Some(PackedBlock { bytes, raw_len }))
     }
+}
+
+/// What compresses blocks: by the same version of zstd, the same bytes to the same block.
+pub(crate) fn compressor() -> io::Result<zstd::bulk::Compressor<'static>> {
+    zstd::bulk::Compressor::new(LEVEL)
 }
 
 /// Whether details can be stored: a reader refuses blocks that are much larger than usual.

@@ -25,6 +25,7 @@ mod blocks;
 pub mod delta;
 pub mod details;
 mod error;
+pub mod file_delta;
 mod format;
 pub mod map;
 pub mod matching;

@@ -18,6 +18,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use tidewaiter_core::advisory::{Advisory, CveFacts, FixState, KeyKind};
 use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::DatabaseInfo;
 use tidewaiter_core::severity::Severity;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -30,7 +31,7 @@ pub struct Database {
     sections: [Range<usize>; SECTIONS.len()],
     meta: Meta,
     id: String,
-    blocks: Blocks,
+    inflated: Blocks,
 }
 
 /// One advisory for one package.
@@ -103,7 +104,7 @@ impl Database {
         let id = format!("sha256:{}", tidewaiter_core::hex(&header.id));
         let meta = map.get(sections[0].clone()).and_then(|bytes| serde_json::from_slice(bytes).ok());
         let meta = meta.ok_or_else(|| corrupt("its provenance"))?;
-        Ok(Database { path: path.to_owned(), map, sections, meta, id, blocks: Blocks::default() })
+        Ok(Database { path: path.to_owned(), map, sections, meta, id, inflated: Blocks::default() })
     }
 
     /// Opens `path` and compares all of its bytes with their checksum: once, when a file comes from elsewhere.
@@ -145,6 +146,23 @@ impl Database {
     /// Id and build time, as reports carry them.
     pub fn info(&self) -> DatabaseInfo {
         DatabaseInfo { id: self.id.clone(), built: self.meta.built }
+    }
+
+    /// Digest of the whole file but of the digest itself, as its header has it: [`Database::verify`] compares it.
+    pub fn checksum(&self) -> Digest {
+        Digest::from_sha256(self.head().map(|(header, _)| header.sha256).unwrap_or_default())
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn size(&self) -> u64 {
+        self.map.len() as u64
+    }
+
+    /// The header and the section table.
+    pub(crate) fn head(&self) -> Result<(DatabaseHeader, [SectionEntry; SECTIONS.len()]), DatabaseError> {
+        let found = DatabaseHeader::read_from_prefix(&self.map).ok();
+        let found = found.and_then(|(header, rest)| Some((header, FromBytes::read_from_prefix(rest).ok()?.0)));
+        found.ok_or_else(|| self.corrupt("its header"))
     }
 
     /// Size of each section in bytes, by name, in file order.
@@ -204,19 +222,30 @@ impl Database {
 
     fn detail<T: DeserializeOwned>(&self, entry: &AdvisoryEntry) -> Option<T> {
         let index = entry.block.get();
-        let raw = self.blocks.get(index, || self.block(index))?;
+        let raw = self.inflated.get(index, || self.block(index))?;
         serde_json::from_slice(entry.range().and_then(|range| raw.get(range))?).ok()
+    }
+
+    /// How many blocks of details there are.
+    pub(crate) fn blocks(&self) -> u32 {
+        let blocks: &[BlockEntry] = self.records(DatabaseSection::Blocks);
+        u32::try_from(blocks.len()).unwrap_or(u32::MAX)
     }
 
     /// Inflates one block of details.
     pub(crate) fn block(&self, number: u32) -> Option<Vec<u8>> {
         let blocks: &[BlockEntry] = self.records(DatabaseSection::Blocks);
-        let block = blocks.get(number as usize)?;
-        let start = usize::try_from(block.offset.get()).ok()?;
-        let packed = self.section(DatabaseSection::Details).get(start..start.checked_add(block.len.get() as usize)?)?;
         // The file says how long it is; zstd allocates as much before it reads.
-        let raw_len = (block.raw_len.get() as usize).min(MAX_BLOCK_BYTES);
-        zstd::bulk::decompress(packed, raw_len).ok()
+        let raw_len = (blocks.get(number as usize)?.raw_len.get() as usize).min(MAX_BLOCK_BYTES);
+        zstd::bulk::decompress(self.packed_block(number as usize)?, raw_len).ok()
+    }
+
+    /// One block of details as it is stored.
+    pub(crate) fn packed_block(&self, number: usize) -> Option<&[u8]> {
+        let blocks: &[BlockEntry] = self.records(DatabaseSection::Blocks);
+        let block = blocks.get(number)?;
+        let start = usize::try_from(block.offset.get()).ok()?;
+        self.section(DatabaseSection::Details).get(start..start.checked_add(block.len.get() as usize)?)
     }
 
     /// Rows of one entry of the package index.
@@ -231,7 +260,7 @@ impl Database {
         DatabaseError::Corrupt { path: self.path.clone(), what: what.to_owned() }
     }
 
-    fn section(&self, section: DatabaseSection) -> &[u8] {
+    pub(crate) fn section(&self, section: DatabaseSection) -> &[u8] {
         let range = self.sections.get(section as usize - 1).cloned().unwrap_or(0..0);
         self.map.get(range).unwrap_or_default()
     }

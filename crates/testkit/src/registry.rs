@@ -37,6 +37,8 @@ struct Content {
     /// Every blob takes this long.
     delay: Duration,
     requests: u64,
+    /// Whether it lists what refers to a digest.
+    has_referrers: bool,
 }
 
 type Shared = Arc<Mutex<Content>>;
@@ -101,6 +103,11 @@ impl Registry {
     /// The document of a tag or digest.
     pub fn manifest(&self, repository: &str, selector: &str) -> Vec<u8> {
         self.content().manifests[repository][selector].bytes.clone()
+    }
+
+    /// Answers the referrers API, which not every registry has, with the document of the tag that stands in for it.
+    pub fn serve_referrers(&self) {
+        self.content().has_referrers = true;
     }
 
     /// The bytes of a blob.
@@ -171,6 +178,9 @@ async fn answer(
     let path = parts.uri.path().trim_start_matches("/v2/").to_owned();
     let split = |word: &str| path.rsplit_once(word).map(|(name, rest)| (name.to_owned(), rest.to_owned()));
     let read = parts.method == Method::GET || parts.method == Method::HEAD;
+    if let Some((name, digest)) = split("/referrers/") {
+        return content.referrers(&name, &digest);
+    }
     match (split("/manifests/"), split("/blobs/")) {
         (Some((name, selector)), _) if read => content.manifest(&name, &selector),
         (Some((name, selector)), _) => content.put(&name, &selector, &parts.headers, body),
@@ -193,6 +203,15 @@ fn carries(headers: &HeaderMap, wanted: &str) -> bool {
 }
 
 impl Content {
+    /// As a registry that has this part of the specification, of what clients of others store under a tag.
+    fn referrers(&self, name: &str, digest: &str) -> Response {
+        if self.has_referrers {
+            self.manifest(name, &digest.replace(':', "-"))
+        } else {
+            StatusCode::NOT_FOUND.into_response()
+        }
+    }
+
     fn manifest(&self, name: &str, selector: &str) -> Response {
         let Some(manifest) = self.manifests.get(name).and_then(|tags| tags.get(selector)) else {
             return StatusCode::NOT_FOUND.into_response();

@@ -2,7 +2,6 @@
 //! signature is.
 
 use anyhow::{Result, anyhow, bail};
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -13,8 +12,10 @@ use tidewaiter_core::report::DatabaseInfo;
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// The type of the artifact.
 const ARTIFACT: &str = "application/vnd.tidewaiter.database.v1";
-/// The media type of its one layer: the file, compressed with zstd.
+/// The media type of its first layer: the file, compressed with zstd.
 const LAYER: &str = "application/vnd.tidewaiter.database.layer.v1+zstd";
+/// The media type of further layers: deltas between two files. A client that does not know it takes the first layer.
+const DELTA: &str = "application/vnd.tidewaiter.database.delta.v1+zstd";
 /// The empty config of artifacts.
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 /// Bytes of the empty config.
@@ -24,12 +25,20 @@ const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const SIGNED: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 /// The annotation of that layer with the signature in base64.
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+/// The type of a Sigstore bundle that refers to a manifest, and of its layer.
+pub(super) const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// Annotations of the database.
 const ID: &str = "dev.tidewaiter.database.id";
 const BUILT: &str = "dev.tidewaiter.database.built";
+const CHECKSUM: &str = "dev.tidewaiter.database.checksum";
+/// Annotations of a delta: the checksums of the files that it begins at and makes.
+const DELTA_FROM: &str = "dev.tidewaiter.delta.from";
+const DELTA_TO: &str = "dev.tidewaiter.delta.to";
 
 /// Most signatures of one artifact that are looked at: each signer adds one.
 const SIGNATURES: usize = 16;
+/// Most deltas of one artifact that are looked at.
+const DELTAS: usize = 16;
 
 /// What an address of a registry begins with.
 pub(super) const SCHEME: &str = "oci://";
@@ -55,6 +64,17 @@ pub(super) struct NamedBlob {
 pub(super) struct DatabaseArtifact {
     pub(super) layer: NamedBlob,
     pub(super) info: DatabaseInfo,
+    /// The checksum in the file's header; `None` if an older program pushed it.
+    pub(super) checksum: Option<Digest>,
+    pub(super) deltas: Vec<DeltaLayer>,
+}
+
+/// A layer that makes one file from another, both named by the checksums in their headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DeltaLayer {
+    pub(super) blob: NamedBlob,
+    pub(super) from: Digest,
+    pub(super) to: Digest,
 }
 
 #[derive(Deserialize)]
@@ -78,14 +98,32 @@ struct ArtifactLayer {
     annotations: BTreeMap<String, String>,
 }
 
-/// Writes the manifest of a database.
-pub(super) fn manifest(layer: &NamedBlob, config: &Digest, id: &str, built: Timestamp) -> Vec<u8> {
+/// Writes the manifest of a database that says when it was built.
+pub(super) fn manifest(artifact: &DatabaseArtifact, config: &Digest) -> Vec<u8> {
+    let DatabaseArtifact { layer, info, checksum, deltas } = artifact;
     let title = json!({"org.opencontainers.image.title": "tidewaiter.db.zst"});
-    let annotations = json!({"org.opencontainers.image.created": built, ID: id, BUILT: built});
+    let mut annotations = json!({"org.opencontainers.image.created": info.built, ID: info.id, BUILT: info.built});
+    if let Some(checksum) = checksum {
+        annotations[CHECKSUM] = checksum.as_str().into();
+    }
+    let whole = descriptor(LAYER, layer.digest.as_str(), layer.size, &title);
+    let layers: Vec<Value> = std::iter::once(whole).chain(deltas.iter().map(delta_descriptor)).collect();
     let value = json!({"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": ARTIFACT,
         "config": descriptor(EMPTY, config.as_str(), EMPTY_CONFIG.len() as u64, &json!({})),
-        "layers": [descriptor(LAYER, layer.digest.as_str(), layer.size, &title)], "annotations": annotations});
+        "layers": layers, "annotations": annotations});
     value.to_string().into_bytes()
+}
+
+fn delta_descriptor(delta: &DeltaLayer) -> Value {
+    let ends = json!({DELTA_FROM: delta.from.as_str(), DELTA_TO: delta.to.as_str()});
+    descriptor(DELTA, delta.blob.digest.as_str(), delta.blob.size, &ends)
+}
+
+/// The delta of a layer, if it is one.
+fn delta(layer: &ArtifactLayer) -> Option<DeltaLayer> {
+    let end = |name: &str| layer.annotations.get(name)?.parse().ok();
+    let blob = NamedBlob { digest: layer.digest.clone(), size: layer.size };
+    (layer.media_type == DELTA).then_some(DeltaLayer { blob, from: end(DELTA_FROM)?, to: end(DELTA_TO)? })
 }
 
 /// Reads the manifest of a database.
@@ -98,14 +136,18 @@ pub(super) fn parse(bytes: &[u8]) -> Result<DatabaseArtifact> {
             found.artifact_type
         );
     }
-    let [layer] = &found.layers[..] else { bail!("its manifest has {} layers, not one", found.layers.len()) };
+    let Some(layer) = found.layers.first() else { bail!("its manifest has no layer; push it again") };
     if layer.media_type != LAYER {
         bail!("its layer has the unknown media type {:?}; update tidewaiter", layer.media_type);
     }
     let annotation = |name: &str| found.annotations.get(name).ok_or_else(|| anyhow!("its manifest has no {name}"));
     let built = annotation(BUILT)?.parse().map_err(|e| anyhow!("its {BUILT} is no time: {e}"))?;
-    let info = DatabaseInfo { id: annotation(ID)?.clone(), built: Some(built) };
-    Ok(DatabaseArtifact { layer: NamedBlob { digest: layer.digest.clone(), size: layer.size }, info })
+    Ok(DatabaseArtifact {
+        layer: NamedBlob { digest: layer.digest.clone(), size: layer.size },
+        info: DatabaseInfo { id: annotation(ID)?.clone(), built: Some(built) },
+        checksum: found.annotations.get(CHECKSUM).and_then(|text| text.parse().ok()),
+        deltas: found.layers.iter().filter_map(delta).take(DELTAS).collect(),
+    })
 }
 
 /// The tag of a manifest's signatures, as cosign has it: `sha256-….sig`.
@@ -140,6 +182,13 @@ pub(super) fn signatures(bytes: &[u8]) -> Vec<(NamedBlob, String)> {
     signed.filter_map(pair).collect()
 }
 
+/// The bundle that a manifest has, if it has one.
+pub(super) fn bundle(bytes: &[u8]) -> Option<NamedBlob> {
+    let found: ArtifactManifest = serde_json::from_slice(bytes).ok()?;
+    let layer = found.layers.into_iter().find(|layer| layer.media_type == BUNDLE)?;
+    Some(NamedBlob { digest: layer.digest, size: layer.size })
+}
+
 fn descriptor(media_type: &str, digest: &str, size: u64, annotations: &Value) -> Value {
     let mut value = json!({"mediaType": media_type, "digest": digest, "size": size});
     if annotations.as_object().is_some_and(|map| !map.is_empty()) {
@@ -159,9 +208,23 @@ mod tests {
     #[test]
     fn a_manifest_is_read_as_it_was_written() {
         let built = "2026-11-29T00:00:00Z".parse().unwrap();
-        let text = manifest(&blob(1), &blob(2).digest, "sha256:facts", built);
-        let expected = DatabaseInfo { id: "sha256:facts".to_owned(), built: Some(built) };
-        assert_eq!(parse(&text).unwrap(), DatabaseArtifact { layer: blob(1), info: expected });
+        let delta = DeltaLayer { blob: blob(3), from: Digest::from_sha256([4; 32]), to: Digest::from_sha256([5; 32]) };
+        let written = DatabaseArtifact {
+            layer: blob(1),
+            info: DatabaseInfo { id: "sha256:facts".to_owned(), built: Some(built) },
+            checksum: Some(Digest::from_sha256([5; 32])),
+            deltas: vec![delta],
+        };
+        let text = manifest(&written, &blob(2).digest);
+        assert_eq!(parse(&text).unwrap(), written);
+        // Layers of types to come, and deltas that do not say what they are between, are left alone.
+        for (from, to) in [("delta.v1", "delta.v9"), ("delta.from", "delta.of"), ("sha256:0404", "sha999:0404")] {
+            let other = String::from_utf8(text.clone()).unwrap().replace(from, to);
+            assert_eq!(parse(other.as_bytes()).unwrap(), DatabaseArtifact { deltas: vec![], ..written.clone() });
+        }
+        // Of a program that knew no deltas.
+        let older = DatabaseArtifact { checksum: None, deltas: vec![], ..written };
+        assert_eq!(parse(&manifest(&older, &blob(2).digest)).unwrap(), older);
         let check = |from: &str, to: &str, cause: &str| {
             let other = String::from_utf8(text.clone()).unwrap().replace(from, to);
             let said = parse(other.as_bytes()).unwrap_err().to_string();

@@ -1,9 +1,11 @@
-//! `kubectl scan db push`: the database as an OCI artifact, compressed, and signed if there is a key.
+//! `kubectl scan db push`: the database as an OCI artifact, compressed, with the delta from the last one, and signed if there is a
+//! key.
 
-use super::artifact::{self, NamedBlob};
+use super::artifact::{self, DatabaseArtifact, DeltaLayer, NamedBlob};
+use super::deltas::{self, MadeDelta, PushedDeltas};
 use super::signature::{self, SigningKey};
 use crate::args::PushArgs;
-use crate::exit::{Exit, UsageError};
+use crate::exit::{self, Exit, UsageError};
 use crate::progress::Spinner;
 use crate::{dirs, render};
 use anyhow::{Context, Result};
@@ -13,7 +15,9 @@ use indicatif::HumanBytes;
 use std::fs::File;
 use std::io::{self, Write};
 use tidewaiter_core::image::Digest;
+use tidewaiter_core::report::DatabaseInfo;
 use tidewaiter_db::Database;
+use tidewaiter_scan::source::registry::artifact::ArtifactRepository;
 use tidewaiter_scan::source::registry::push::PushTarget;
 use tidewaiter_scan::source::sha256;
 
@@ -37,11 +41,35 @@ pub(super) fn run(args: &PushArgs) -> Result<Exit> {
     progress.say("compressing");
     let bytes = compressed(&path).with_context(|| path.display().to_string())?;
     progress.say(&format!("pushing {}", HumanBytes(bytes.len() as u64)));
+    let whole = bytes.len() as u64;
+    let deltas = if args.no_delta {
+        PushedDeltas::default()
+    } else {
+        let found = ArtifactRepository::new(&config, &reference)?;
+        deltas::of_push(&found, &tag, &database, whole, &progress).unwrap_or_else(|error| {
+            progress.clear();
+            // A delta saves bytes; without one the database is still published.
+            exit::warn(&format!("{}: no delta from the last database: {error:#}", args.target));
+            PushedDeltas::default()
+        })
+    };
+    progress.say(&format!("pushing {}", HumanBytes(whole)));
     let target = PushTarget::new(&config, &reference)?;
-    let pushed = || -> Result<Digest> {
-        let layer = push(&target, &bytes)?;
+    let pushed = || -> Result<(Digest, DatabaseArtifact)> {
+        let info = DatabaseInfo { id: database.id().to_owned(), built: Some(built) };
+        let mut artifact = DatabaseArtifact {
+            layer: push(&target, &bytes)?,
+            info,
+            checksum: Some(database.checksum()),
+            deltas: vec![],
+        };
+        if let Some(MadeDelta { bytes, from }) = &deltas.made {
+            let (blob, from, to) = (push(&target, bytes)?, from.clone(), database.checksum());
+            artifact.deltas.push(DeltaLayer { blob, from, to });
+        }
+        artifact.deltas.extend(deltas.kept.iter().cloned());
         let config = target.blob(artifact::EMPTY_CONFIG)?;
-        let manifest = artifact::manifest(&layer, &config, database.id(), built);
+        let manifest = artifact::manifest(&artifact, &config);
         let digest = sha256(&manifest);
         if let Some(key) = &key {
             let name = format!("{}/{}", reference.registry(), reference.repository());
@@ -49,20 +77,31 @@ pub(super) fn run(args: &PushArgs) -> Result<Exit> {
         }
         // The tag last: whoever finds it finds the signature too.
         target.manifest(&tag, artifact::MANIFEST, &manifest)?;
-        Ok(digest)
+        Ok((digest, artifact))
     };
-    let digest = pushed().with_context(|| args.target.clone());
+    let pushed = pushed().with_context(|| args.target.clone());
     progress.clear();
-    let (size, signed) = (HumanBytes(bytes.len() as u64), if key.is_some() { "signed" } else { "not signed" });
+    let (digest, artifact) = pushed?;
+    let (size, signed) = (HumanBytes(whole), if key.is_some() { "signed" } else { "not signed" });
     writeln!(
         io::stdout(),
-        "{}@{}: {}, built {}, {size}, {signed}",
+        "{}@{digest}: {}, built {}, {size}{}, {signed}",
         args.target,
-        digest?,
         database.id(),
-        render::built(Some(built))
+        render::built(Some(built)),
+        listed(&artifact.deltas)
     )?;
     Ok(Exit::Clean)
+}
+
+/// `, deltas from 3 earlier ones (1.2 MiB)`; nothing if there are none.
+fn listed(deltas: &[DeltaLayer]) -> String {
+    let size = HumanBytes(deltas.iter().map(|delta| delta.blob.size).sum());
+    match deltas.len() {
+        0 => String::new(),
+        1 => format!(", delta from the one before ({size})"),
+        several => format!(", deltas from {several} earlier ones ({size})"),
+    }
 }
 
 fn compressed(path: &std::path::Path) -> io::Result<Vec<u8>> {

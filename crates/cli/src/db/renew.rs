@@ -4,7 +4,7 @@
 //! look: age, source, feeds → due? → `db update` or `db build`, in a process of its own → the file is replaced, or is as it was
 //! ```
 
-use crate::args::RenewArgs;
+use crate::args::{KeylessArgs, RenewArgs};
 use crate::dirs;
 use crate::exit::{Exit, UsageError};
 use anyhow::{Context, Result};
@@ -95,6 +95,10 @@ async fn renew(args: &RenewArgs, path: &Path) -> Result<ExitStatus> {
         Some(source) => {
             command.arg("update").arg(source);
             option(&mut command, "--key", args.key.as_deref());
+            let KeylessArgs { certificate_identity, certificate_oidc_issuer, trusted_root } = &args.keyless;
+            option(&mut command, "--certificate-identity", certificate_identity.as_deref().map(Path::new));
+            option(&mut command, "--certificate-oidc-issuer", certificate_oidc_issuer.as_deref().map(Path::new));
+            option(&mut command, "--trusted-root", trusted_root.as_deref());
         }
         None => {
             command.arg("build");

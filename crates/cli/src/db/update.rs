@@ -2,12 +2,19 @@
 //!
 //! ```text
 //! source → manifest, signature → newer? → bytes, digest → decompressed next to the old one → verified, newer? → in place
+//!                                       ↘ deltas, digests → applied to the old one       ↗
 //! ```
 
-use super::artifact::{self, DatabaseArtifact};
+use super::artifact::{self, DatabaseArtifact, DeltaLayer};
+#[cfg(feature = "sigstore")]
+use super::bundle::KeylessVerifier;
+use super::deltas;
+#[cfg(not(feature = "sigstore"))]
+use super::no_bundle::NoVerifier as KeylessVerifier;
+use super::part::TransferFile;
 use super::signature::{self, VerifyingKey};
-use crate::args::UpdateArgs;
-use crate::exit::{Exit, UsageError};
+use crate::args::{KeylessArgs, UpdateArgs};
+use crate::exit::{self, Exit, UsageError};
 use crate::progress::ByteBar;
 use crate::{dirs, render};
 use anyhow::{Context, Result, anyhow, bail};
@@ -25,8 +32,8 @@ use tidewaiter_scan::source::SourceError;
 use tidewaiter_scan::source::registry::artifact::ArtifactRepository;
 
 /// Most bytes of a database: five times those of all feeds today, and less than fills a disk unnoticed.
-const MAX_BYTES: u64 = 16 << 30;
-/// Most bytes of a signature or its payload.
+pub(super) const MAX_BYTES: u64 = 16 << 30;
+/// Most bytes of a signature, its payload or a bundle.
 const MAX_SIGNATURE: u64 = 64 << 10;
 /// The first bytes of what zstd compressed (RFC 8878 §3.1.1).
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -39,6 +46,8 @@ enum Update {
     Current(DatabaseInfo),
     /// It was replaced.
     Taken(DatabaseInfo),
+    /// It was replaced by what deltas of so many bytes made of it.
+    Patched(DatabaseInfo, u64),
 }
 
 /// An update in progress: what is asked of the database.
@@ -47,8 +56,42 @@ struct Updater<'a> {
     /// The database to replace.
     path: PathBuf,
     /// What is in place.
-    current: Option<DatabaseInfo>,
-    key: Option<VerifyingKey>,
+    current: Option<Database>,
+    trust: Trust,
+}
+
+/// Whose signature is required.
+enum Trust {
+    Anyone,
+    Key(VerifyingKey),
+    Keyless(Box<KeylessVerifier>),
+}
+
+impl Trust {
+    fn of(args: &UpdateArgs) -> Result<Self> {
+        let KeylessArgs { certificate_identity, certificate_oidc_issuer, trusted_root } = &args.keyless;
+        match (&args.key, certificate_identity, certificate_oidc_issuer, trusted_root) {
+            (Some(key), ..) => Ok(Trust::Key(VerifyingKey::read(key)?)),
+            (None, Some(identity), Some(issuer), Some(root)) => {
+                Ok(Trust::Keyless(Box::new(KeylessVerifier::read(identity, issuer, root)?)))
+            }
+            (None, None, None, None) => Ok(Trust::Anyone),
+            // Of what is in the environment; clap compares the rest. Never less than what was asked.
+            _ => {
+                let all = "--certificate-identity, --certificate-oidc-issuer and --trusted-root";
+                Err(UsageError(format!("{all} are needed together")).into())
+            }
+        }
+    }
+
+    /// What the name of a signature has after that of the signed file, and what makes it.
+    fn suffix(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Trust::Anyone => None,
+            Trust::Key(_) => Some(("sig", "cosign sign-blob --key KEY")),
+            Trust::Keyless(_) => Some(("sigstore.json", "cosign sign-blob --bundle")),
+        }
+    }
 }
 
 /// Updates the database, and writes to `out` which it is.
@@ -61,14 +104,14 @@ pub(super) fn run(args: &UpdateArgs, out: &mut dyn Write) -> Result<Exit> {
         )
     };
     let source = dirs::database_source(args.source.as_deref()).ok_or_else(none)?;
-    let key = args.key.as_deref().map(VerifyingKey::read).transpose()?;
+    let trust = Trust::of(args)?;
     let path = dirs::database(args.db.as_deref())?;
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
     // One that cannot be read is replaced whatever its age.
-    let current = Database::open(&path).ok().map(|found| found.info());
-    let updater = Updater { args, path, current, key };
+    let current = Database::open(&path).ok();
+    let updater = Updater { args, path, current, trust };
     let update = match &source {
         oci if oci.starts_with(artifact::SCHEME) => updater.registry_update(oci),
         url if url.starts_with("https://") || url.starts_with("http://") => updater.web_update(url),
@@ -79,11 +122,15 @@ pub(super) fn run(args: &UpdateArgs, out: &mut dyn Write) -> Result<Exit> {
         file => updater.file_update(file, Path::new(file)),
     };
     let (info, what) = match update? {
-        Update::Current(info) => (info, "already current"),
-        Update::Taken(info) => (info, "updated"),
+        Update::Current(info) => (info, "already current".to_owned()),
+        Update::Taken(info) => (info, "updated".to_owned()),
+        Update::Patched(info, bytes) => (info, format!("updated by a delta of {}", HumanBytes(bytes))),
     };
     let size = fs::metadata(&updater.path).map_or(0, |meta| meta.len());
-    let signed = if updater.key.is_some() { "signature verified" } else { "signature not verified (no --key)" };
+    let signed = match updater.trust {
+        Trust::Anyone => "signature not verified (no --key)",
+        Trust::Key(_) | Trust::Keyless(_) => "signature verified",
+    };
     let (path, built, size) = (updater.path.display(), render::built(info.built), HumanBytes(size));
     writeln!(out, "{path}: {what}, {}, built {built}, {size}, {signed}", info.id)?;
     Ok(Exit::Clean)
@@ -95,74 +142,125 @@ impl Updater<'_> {
         let repository = ArtifactRepository::new(&self.args.registry.config(&reference)?, &reference)?;
         let (bytes, digest) = repository.manifest()?;
         // Before anything in it is believed.
-        self.verify_artifact(&repository, &digest).with_context(|| address.to_owned())?;
-        let DatabaseArtifact { layer, info } = artifact::parse(&bytes).with_context(|| address.to_owned())?;
-        if self.is_current(&info) {
-            return Ok(Update::Current(info));
+        self.verify_artifact(&repository, &bytes, &digest).with_context(|| address.to_owned())?;
+        let artifact = artifact::parse(&bytes).with_context(|| address.to_owned())?;
+        if self.is_current(&artifact.info) {
+            return Ok(Update::Current(artifact.info));
         }
-        self.refuse_older(address, &info)?;
-        let bar = ByteBar::new(Some(layer.size));
-        let blob = repository.blob(&layer.digest, layer.size)?;
-        let taken = self.take(address, &mut bar.read(blob), |found| {
-            if *found == info {
-                return Ok(());
+        self.refuse_older(address, &artifact.info)?;
+        if let Some(old) = &self.current
+            && let Some(steps) = deltas::route(&artifact, &old.checksum())
+        {
+            match self.patch(address, &repository, &artifact, old, &steps) {
+                Ok(update) => return Ok(update),
+                Err(error) => {
+                    exit::warn(&format!("the delta is not used: {error:#}; downloading the whole database"));
+                }
             }
-            bail!("{address}: its manifest says {}, its database {}; push it again", info.id, found.id)
-        });
+        }
+        let bar = ByteBar::new(Some(artifact.layer.size));
+        let blob = repository.blob(&artifact.layer.digest, artifact.layer.size)?;
+        let taken = self.take(address, &mut bar.read(blob), |found| is_promised(address, &artifact, found));
         bar.clear();
         Ok(Update::Taken(taken?))
     }
 
-    /// Compares the signatures of a manifest with the key, if there is one.
-    fn verify_artifact(&self, repository: &ArtifactRepository, digest: &Digest) -> Result<()> {
-        let Some(key) = &self.key else { return Ok(()) };
-        let advice = "use the key of whoever pushed it, or have it signed: kubectl scan db push --key, or cosign sign \
-                      --key";
-        let Some(found) = repository.tagged(&artifact::signature_tag(digest))? else {
-            bail!("it is not signed; {advice}");
+    /// Applies deltas one after the other: the last one makes the new database.
+    fn patch(
+        &self,
+        address: &str,
+        repository: &ArtifactRepository,
+        artifact: &DatabaseArtifact,
+        old: &Database,
+        steps: &[&DeltaLayer],
+    ) -> Result<Update> {
+        let bytes = steps.iter().map(|step| step.blob.size).sum();
+        let bar = ByteBar::new(Some(bytes));
+        let patched = self.apply_all(address, repository, artifact, old, steps, &bar);
+        bar.clear();
+        Ok(Update::Patched(patched?, bytes))
+    }
+
+    fn apply_all(
+        &self,
+        address: &str,
+        repository: &ArtifactRepository,
+        artifact: &DatabaseArtifact,
+        old: &Database,
+        steps: &[&DeltaLayer],
+        bar: &ByteBar,
+    ) -> Result<DatabaseInfo> {
+        let (last, steps) = steps.split_last().context("there is none")?;
+        let apply = |from: &Database, step: &DeltaLayer, to: &mut File| -> Result<()> {
+            deltas::apply(from, &mut bar.read(repository.blob(&step.blob.digest, step.blob.size)?), to)
         };
-        for (blob, text) in artifact::signatures(&found) {
-            let payload = repository.small_blob(&blob.digest, blob.size, MAX_SIGNATURE)?;
-            let Ok(signed) = STANDARD.decode(text.trim()) else { continue };
-            if key.verifies(&payload, &signed) && signature::names(&payload, digest.as_str()) {
-                return Ok(());
-            }
+        // Each needs the file of the one before, which is deleted as soon as the next one is there.
+        let mut before: Option<(TransferFile, Database)> = None;
+        for (number, step) in steps.iter().enumerate() {
+            let part = TransferFile::next_to(&self.path, &format!("delta-{number}"));
+            let mut file = File::create(&part.0).with_context(|| part.0.display().to_string())?;
+            apply(before.as_ref().map_or(old, |(_, database)| database), step, &mut file)?;
+            let database = Database::open(&part.0)?;
+            before = Some((part, database));
         }
-        bail!("no signature of it is by this key; {advice}")
+        let write = |file: &mut File| {
+            apply(before.as_ref().map_or(old, |(_, database)| database), last, file)?;
+            Ok(file.sync_all()?)
+        };
+        self.replace(address, write, |found| is_promised(address, artifact, found))
+    }
+
+    /// Verifies that a manifest was signed, if it must be.
+    fn verify_artifact(&self, repository: &ArtifactRepository, manifest: &[u8], digest: &Digest) -> Result<()> {
+        match &self.trust {
+            Trust::Anyone => Ok(()),
+            Trust::Key(key) => verify_by_key(key, repository, digest),
+            Trust::Keyless(keyless) => verify_keyless(keyless, repository, manifest, digest),
+        }
     }
 
     fn web_update(&self, url: &str) -> Result<Update> {
         let settings = Settings { extra_roots: self.args.registry.ca_pem()?, ..Settings::default() };
         let client = Client::new(&settings)?;
-        let part = Part::next_to(&self.path);
+        let part = TransferFile::next_to(&self.path, "download");
         download(&client, url, &part.0)?;
-        let signed = match &self.key {
-            Some(_) => Some(small(&client, &format!("{url}.sig"))?),
-            None => None,
-        };
+        let signed = self.trust.suffix().map(|(suffix, _)| small(&client, &format!("{url}.{suffix}"))).transpose()?;
         self.update_of_bytes(url, &part.0, signed)
     }
 
     fn file_update(&self, name: &str, path: &Path) -> Result<Update> {
-        let sig = format!("{name}.sig");
-        let signed = match &self.key {
-            Some(_) => Some(fs::read_to_string(&sig).with_context(|| {
-                format!("{sig}; the file must be signed, as by: cosign sign-blob --key KEY {name} > {sig}")
-            })?),
-            None => None,
+        let read = |(suffix, command): (&str, &str)| {
+            let signature = format!("{name}.{suffix}");
+            let advice = format!("{signature}; the file must be signed, as by: {command} … {name}");
+            fs::read_to_string(&signature).context(advice)
         };
-        self.update_of_bytes(name, path, signed)
+        self.update_of_bytes(name, path, self.trust.suffix().map(read).transpose()?)
+    }
+
+    /// Verifies the signature of a file.
+    fn verify_file(&self, name: &str, path: &Path, signed: &str) -> Result<()> {
+        let io = |e: io::Error| UsageError(format!("{}: {e}", path.display()));
+        match &self.trust {
+            Trust::Anyone => Ok(()),
+            Trust::Key(key) => {
+                let signature = STANDARD.decode(signed.trim()).unwrap_or_default();
+                if key.verifies(&fs::read(path).map_err(io)?, &signature) {
+                    return Ok(());
+                }
+                bail!("{name}: its signature {name}.sig is not by this key; use the key of whoever published it");
+            }
+            Trust::Keyless(keyless) => {
+                let file = File::open(path).map_err(io)?;
+                keyless.verify(&mut BufReader::new(file), signed).with_context(|| format!("{name}.sigstore.json"))
+            }
+        }
     }
 
     /// Takes a file, compressed or not.
     fn update_of_bytes(&self, name: &str, path: &Path, signed: Option<String>) -> Result<Update> {
         let io = |e: io::Error| UsageError(format!("{}: {e}", path.display()));
-        if let (Some(key), Some(signed)) = (&self.key, signed) {
-            let bytes = fs::read(path).map_err(io)?;
-            let signature = STANDARD.decode(signed.trim()).unwrap_or_default();
-            if !key.verifies(&bytes, &signature) {
-                bail!("{name}: its signature {name}.sig is not by this key; use the key of whoever published it");
-            }
+        if let Some(signed) = signed {
+            self.verify_file(name, path, &signed)?;
         }
         let mut file = BufReader::new(File::open(path).map_err(io)?);
         let is_compressed = file.fill_buf().map_err(io)?.starts_with(&ZSTD);
@@ -173,8 +271,8 @@ impl Updater<'_> {
             }
             self.refuse_older(name, &info)?;
         }
-        let before = self.current.clone();
-        let accept = |_: &DatabaseInfo| Ok(());
+        let before = self.current.as_ref().map(Database::info);
+        let accept = |_: &Database| Ok(());
         let taken =
             if is_compressed { self.take(name, &mut file, accept)? } else { self.place(name, &mut file, accept)? };
         Ok(if before.as_ref() == Some(&taken) { Update::Current(taken) } else { Update::Taken(taken) })
@@ -182,11 +280,11 @@ impl Updater<'_> {
 
     fn is_current(&self, found: &DatabaseInfo) -> bool {
         // The build time too: the same facts, seen later, are younger.
-        self.current.as_ref() == Some(found)
+        self.current.as_ref().map(Database::info).as_ref() == Some(found)
     }
 
     fn refuse_older(&self, source: &str, found: &DatabaseInfo) -> Result<()> {
-        let Some(current) = &self.current else { return Ok(()) };
+        let Some(current) = self.current.as_ref().map(Database::info) else { return Ok(()) };
         if self.args.allow_older || found.built >= current.built {
             return Ok(());
         }
@@ -201,12 +299,11 @@ impl Updater<'_> {
         &self,
         source: &str,
         compressed: &mut dyn Read,
-        accept: impl FnOnce(&DatabaseInfo) -> Result<()>,
+        accept: impl FnOnce(&Database) -> Result<()>,
     ) -> Result<DatabaseInfo> {
         let mut compressed = compressed;
         let mut decoder = zstd::Decoder::new(&mut compressed).with_context(|| source.to_owned())?;
-        let info = self.place(source, &mut decoder, |info| accept(info))?;
-        Ok(info)
+        self.place(source, &mut decoder, accept)
     }
 
     /// Replaces the database by these bytes, once all of them are there and verified.
@@ -214,9 +311,8 @@ impl Updater<'_> {
         &self,
         source: &str,
         bytes: &mut dyn Read,
-        accept: impl FnOnce(&DatabaseInfo) -> Result<()>,
+        accept: impl FnOnce(&Database) -> Result<()>,
     ) -> Result<DatabaseInfo> {
-        let mut taken = None;
         let write = |file: &mut File| {
             let mut limited = bytes.take(MAX_BYTES + 1);
             let copied = io::copy(&mut limited, file).map_err(|e| from_io(source, &e))?;
@@ -227,15 +323,76 @@ impl Updater<'_> {
             io::copy(bytes, &mut io::sink()).map_err(|e| from_io(source, &e))?;
             Ok(file.sync_all()?)
         };
+        self.replace(source, write, accept)
+    }
+
+    /// Replaces the database by what `write` writes, once it is verified.
+    fn replace(
+        &self,
+        source: &str,
+        write: impl FnOnce(&mut File) -> Result<()>,
+        accept: impl FnOnce(&Database) -> Result<()>,
+    ) -> Result<DatabaseInfo> {
+        let mut taken = None;
         let check = |new: &Path| {
-            let found = Database::open_verified(new).map_err(|e| unsound(source, e))?.info();
+            let found = Database::open_verified(new).map_err(|e| unsound(source, e))?;
             accept(&found)?;
-            self.refuse_older(source, &found)?;
-            taken = Some(found);
+            self.refuse_older(source, &found.info())?;
+            taken = Some(found.info());
             Ok(())
         };
         tidewaiter_io::replace_if(&self.path, write, check)?;
         taken.context("the database was not opened")
+    }
+}
+
+/// Compares the signatures of a manifest with a key.
+fn verify_by_key(key: &VerifyingKey, repository: &ArtifactRepository, digest: &Digest) -> Result<()> {
+    let advice =
+        "use the key of whoever pushed it, or have it signed: kubectl scan db push --key, or cosign sign --key";
+    let Some(found) = repository.tagged(&artifact::signature_tag(digest))? else {
+        bail!("it is not signed; {advice}");
+    };
+    for (blob, text) in artifact::signatures(&found) {
+        let payload = repository.small_blob(&blob.digest, blob.size, MAX_SIGNATURE)?;
+        let Ok(signed) = STANDARD.decode(text.trim()) else { continue };
+        if key.verifies(&payload, &signed) && signature::names(&payload, digest.as_str()) {
+            return Ok(());
+        }
+    }
+    bail!("no signature of it is by this key; {advice}")
+}
+
+/// Verifies the bundles that refer to a manifest: one of them must be sound, and by whom it must be.
+fn verify_keyless(
+    keyless: &KeylessVerifier,
+    repository: &ArtifactRepository,
+    manifest: &[u8],
+    digest: &Digest,
+) -> Result<()> {
+    let mut refused = anyhow!("it has no Sigstore bundle; have it signed: cosign sign --new-bundle-format");
+    for referrer in repository.referrers(digest, artifact::BUNDLE)? {
+        let Some(blob) = artifact::bundle(&repository.manifest_of(&referrer)?) else { continue };
+        let bundle = repository.small_blob(&blob.digest, blob.size, MAX_SIGNATURE)?;
+        match keyless.verify(&mut &*manifest, &String::from_utf8_lossy(&bundle)) {
+            Ok(()) => return Ok(()),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
+}
+
+/// Compares a database with what its manifest says, which the signature covers.
+fn is_promised(source: &str, artifact: &DatabaseArtifact, found: &Database) -> Result<()> {
+    let (info, checksum) = (found.info(), found.checksum());
+    if info != artifact.info {
+        bail!("{source}: its manifest says {}, its database {}; push it again", artifact.info.id, info.id);
+    }
+    match &artifact.checksum {
+        Some(said) if *said != checksum => {
+            bail!("{source}: its manifest says checksum {said}, its database has {checksum}; push it again")
+        }
+        _ => Ok(()),
     }
 }
 
@@ -257,23 +414,6 @@ fn from_io(source: &str, error: &io::Error) -> anyhow::Error {
     match SourceError::from_io(error) {
         Some(said) => said.clone().into(),
         None => anyhow!("{source}: {error}; try again"),
-    }
-}
-
-/// A file of a download, deleted when dropped.
-struct Part(PathBuf);
-
-impl Part {
-    fn next_to(path: &Path) -> Self {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.download", std::process::id()));
-        Part(path.with_file_name(name))
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
     }
 }
 

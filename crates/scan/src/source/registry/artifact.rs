@@ -2,10 +2,14 @@
 
 use super::client::{RegistryClient, Resuming};
 use super::{RegistryConfig, SourceError, selector};
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read};
 use std::sync::Arc;
 use tidewaiter_core::image::{Digest, Reference};
+
+/// Most referrers of one digest that are looked at: each signer adds one.
+const MAX_REFERRERS: usize = 16;
 
 /// A repository of artifacts.
 pub struct ArtifactRepository {
@@ -50,6 +54,47 @@ impl ArtifactRepository {
             Err(SourceError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The manifest of a digest.
+    ///
+    /// # Errors
+    /// When the registry does not give it, or it is another one.
+    pub fn manifest_of(&self, digest: &Digest) -> Result<Vec<u8>, SourceError> {
+        let what = format!("{}/{}@{digest}", self.reference.registry(), self.reference.repository());
+        let bytes = self.client.manifest(digest.as_str(), &what)?;
+        super::super::read::verify(&bytes, &what, digest, None)?;
+        Ok(bytes)
+    }
+
+    /// The manifests of a type that refer to a digest, some at most: of the registry's list, or of the tag that stands in for
+    /// it where a registry has no list (OCI distribution-spec 1.1, "Referrers Tag Schema").
+    ///
+    /// # Errors
+    /// When the registry does not answer, or not with an index.
+    pub fn referrers(&self, digest: &Digest, artifact_type: &str) -> Result<Vec<Digest>, SourceError> {
+        #[derive(Deserialize)]
+        struct ReferrersIndex {
+            #[serde(default)]
+            manifests: Vec<Referrer>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Referrer {
+            digest: Digest,
+            #[serde(default)]
+            artifact_type: String,
+        }
+        let what = format!("the referrers of {}/{}@{digest}", self.reference.registry(), self.reference.repository());
+        let listed = match self.client.referrers(digest, &what) {
+            Ok(bytes) => Some(bytes),
+            Err(SourceError::NotFound { .. }) => self.tagged(&digest.as_str().replace(':', "-"))?,
+            Err(error) => return Err(error),
+        };
+        let Some(listed) = listed else { return Ok(Vec::new()) };
+        let index: ReferrersIndex = serde_json::from_slice(&listed).map_err(|e| SourceError::bad(&what, e))?;
+        let of_type = index.manifests.into_iter().filter(|referrer| referrer.artifact_type == artifact_type);
+        Ok(of_type.map(|referrer| referrer.digest).take(MAX_REFERRERS).collect())
     }
 
     /// A blob; a read at its end fails unless its size and digest are these.

@@ -62,6 +62,13 @@ impl RegistryClient {
         read_capped(response.into_body().into_reader(), what, manifest::MAX_MANIFEST)
     }
 
+    /// The index of the manifests that refer to a digest (OCI distribution-spec 1.1, "Listing Referrers").
+    pub(super) fn referrers(&self, digest: &Digest, what: &str) -> Result<Vec<u8>, SourceError> {
+        let url = format!("{}/v2/{}/referrers/{digest}", self.base, self.repository);
+        let response = self.get(&url, None, what)?;
+        read_capped(response.into_body().into_reader(), what, manifest::MAX_MANIFEST)
+    }
+
     /// A blob from byte `from` on.
     fn blob(&self, digest: &Digest, from: u64, what: &str) -> Result<Box<dyn Read + Send>, SourceError> {
         let url = format!("{}/v2/{}/blobs/{digest}", self.base, self.repository);
