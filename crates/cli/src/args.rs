@@ -47,7 +47,8 @@ pub(crate) enum CliCommand {
 /// A scan in the cluster uses the cluster's credentials, database and policy; a local scan changes nothing there.
 /// IMAGE is a reference (`nginx:1.27`, `registry:host/name:tag`), an OCI layout (`oci:DIR`, `oci-archive:FILE`),
 /// a `docker save` archive (`docker-archive:FILE`), a root file system (`dir:DIR`) or an image of containerd
-/// (`containerd:REFERENCE`; data in $CONTAINERD_ROOT, default /var/lib/containerd).
+/// (`containerd:REFERENCE`; data in $CONTAINERD_ROOT, default /var/lib/containerd), Docker (`docker:NAME`; $DOCKER_HOST) or
+/// Podman (`podman:NAME`; $CONTAINER_HOST).
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

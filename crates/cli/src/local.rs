@@ -4,7 +4,7 @@ use crate::args::LocalArgs;
 use crate::exit::UsageError;
 use crate::progress::LayerBars;
 use crate::terminal::printable;
-use crate::{cache, db, dirs, login};
+use crate::{cache, db, dirs, engines, login};
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,9 @@ use tidewaiter_db::{Database, matching};
 use tidewaiter_feeds::exceptions;
 use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
-use tidewaiter_scan::source::{Image, base, containerd, directory, docker_archive, oci_layout, registry};
+use tidewaiter_scan::source::{
+    Image, base, container_engine, containerd, directory, docker_archive, oci_layout, registry,
+};
 
 /// Layers read concurrently: each has its own buffers (some MiB) and its own connection to the registry.
 const THREADS: usize = 4;
@@ -56,7 +58,7 @@ impl LocalArgs {
 
 /// Whether an image is named by its place on this machine (or by `registry:`, which asks for a local scan).
 pub(crate) fn is_here(image: &str) -> bool {
-    let schemes = ["oci", "oci-archive", "docker-archive", "dir", "containerd", "registry"];
+    let schemes = ["oci", "oci-archive", "docker-archive", "dir", "containerd", "docker", "podman", "registry"];
     image.split_once(':').is_some_and(|(scheme, _)| schemes.contains(&scheme))
 }
 
@@ -109,6 +111,8 @@ fn open(image: &str, args: &LocalArgs) -> Result<Image> {
             let roots = own.unwrap_or_else(|| containerd::ROOTS.map(PathBuf::from).to_vec());
             Ok(containerd::open(&roots, &reference(name)?, platform)?)
         }
+        Some(("docker", name)) => Ok(container_engine::open("Docker", &engines::docker(), name, platform)?),
+        Some(("podman", name)) => Ok(container_engine::open("Podman", &engines::podman(), name, platform)?),
         Some(("registry", name)) => from_registry(name, args),
         _ => from_registry(image, args),
     }
@@ -120,5 +124,15 @@ fn reference(text: &str) -> Result<Reference> {
 
 fn from_registry(text: &str, args: &LocalArgs) -> Result<Image> {
     let reference = reference(text)?;
-    Ok(registry::open(&args.registry.config(&reference)?, &reference, args.platform.as_ref())?)
+    let opened = registry::open(&args.registry.config(&reference)?, &reference, args.platform.as_ref());
+    // A name without a registry is Docker Hub's, which surprises whoever built it here.
+    let elsewhere = || {
+        let advice = format!("docker:{text}, podman:{text} or containerd:{text}");
+        format!("{text} names no registry, so it was looked for at {reference}; for one of this machine write {advice}")
+    };
+    let named = text.starts_with(reference.registry());
+    match opened {
+        Err(error) if !named => Err(anyhow::Error::new(error).context(elsewhere())),
+        opened => Ok(opened?),
+    }
 }

@@ -17,6 +17,7 @@ mod db;
 mod deployment;
 mod diff;
 mod dirs;
+mod engines;
 mod exit;
 mod explain;
 mod fix;

@@ -12,6 +12,7 @@ mod error;
 pub mod failure;
 pub mod proxy;
 mod roots;
+pub mod socket;
 
 pub use client::{Client, Settings, absolute};
 pub use error::ClientError;

@@ -4,6 +4,7 @@
 //! anything in them is believed. A [`Layer`] gives its bytes as stored; `walk` verifies them when it has read them to the end.
 
 pub mod base;
+pub mod container_engine;
 pub mod containerd;
 pub mod directory;
 pub mod docker_archive;

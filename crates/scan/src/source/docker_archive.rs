@@ -25,24 +25,27 @@ struct SavedImage {
 /// # Errors
 /// When the file is not such an archive, has several images, or the image is damaged.
 pub fn open(path: &Path, platform: Option<&Platform>) -> Result<Image, SourceError> {
-    let name = path.display().to_string();
-    let files: Arc<dyn Files> = Arc::new(TarArchive::index(path)?);
+    open_files(Arc::new(TarArchive::index(path)?), &path.display().to_string(), platform)
+}
+
+/// Opens the image in an archive that has these files.
+pub(super) fn open_files(files: Arc<dyn Files>, name: &str, platform: Option<&Platform>) -> Result<Image, SourceError> {
     // Docker 25 and later write both: the layout states digests of the stored bytes, `manifest.json` none.
     if files.has("oci-layout") && files.has("index.json") {
-        return oci_layout::open_files(files, &name, platform);
+        return oci_layout::open_files(files, name, platform);
     }
     if !files.has("manifest.json") {
-        return Err(SourceError::bad(&name, "it has neither index.json nor manifest.json"));
+        return Err(SourceError::bad(name, "it has neither index.json nor manifest.json"));
     }
     let list: Vec<SavedImage> = serde_json::from_slice(&files.read("manifest.json", MAX_MANIFEST)?)
-        .map_err(|error| SourceError::bad(&name, format!("manifest.json is malformed: {error}")))?;
+        .map_err(|error| SourceError::bad(name, format!("manifest.json is malformed: {error}")))?;
     match &list[..] {
-        [saved] => open_saved(files, &name, saved, platform),
+        [saved] => open_saved(files, name, saved, platform),
         several => {
             let tags: Vec<&str> =
                 several.iter().flat_map(|s| s.repo_tags.iter().flatten()).map(String::as_str).collect();
             let cause = format!("it has {} images ({}); save one image per archive", several.len(), tags.join(", "));
-            Err(SourceError::bad(&name, cause))
+            Err(SourceError::bad(name, cause))
         }
     }
 }
