@@ -81,7 +81,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "crates/db/src",
         &["blocks error format map meta spool strings", "details", "writer", "reader", "delta file_delta", "matching"],
     ),
-    ("crates/http/src", &["error", "proxy roots", "failure", "client"]),
+    ("crates/http/src", &["error", "proxy roots", "failure", "client", "socket"]),
     ("crates/archive/src", &["bytes tar", "zip"]),
     ("crates/scan/src", &["limits path progress", "analyze source", "error", "walk", "cache", "engine"]),
     (
@@ -120,7 +120,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "args terminal",
             "exit progress render",
-            "cluster completion dirs login",
+            "cluster completion dirs engines login",
             "cache db follow workload",
             "approve local report status",
             "deployment diff explain fix image",

@@ -11,7 +11,7 @@ const NAME: &str = "archive_latest.txt";
 /// Most bytes of the text file that are shown when it cannot be used.
 const SHOWN: usize = 80;
 
-/// Downloads the archive that an address with this [`NAME`] leads to, or the file at any other address.
+/// Downloads the archive that an address with this name (`archive_latest.txt`) leads to, or the file at any other address.
 ///
 /// # Errors
 /// When a download fails, or the text does not name an archive next to itself.
