@@ -39,6 +39,8 @@ What the default feeds cannot tell:
 - CentOS Linux and CentOS Stream are judged by Red Hat's advisories; a build of Stream that has the number of a fix of
   Red Hat's is older by its name, and reported until the next one.
 - Packages that a derived image adds to a Docker Hardened Image from Debian or Alpine: they are judged by Docker's records.
+- Old Debian is judged by extended support (ELTS), whose newest fixes are paid for; SLES by general support: fixes of LTSS are
+  another product's, so a release ends with general support.
 - Packages rebuilt by Root and TuxCare are judged as the original's.
 
 - Red Hat's feed has fixes only: flaws without one are not in it, nor are streams of extended support.
@@ -72,7 +74,9 @@ fn systems(feeds: &FeedsConfig, covered: &BTreeSet<&Ecosystem>) -> String {
         | `ID` | package manager | ecosystem | releases with a default feed |\n|---|---|---|---|\n"
             .to_owned();
     for distribution in DISTRIBUTIONS {
-        let of = |ecosystem: &&&Ecosystem| *ecosystem.base() == distribution.base;
+        // CentOS has no advisories of its own.
+        let judge = Ecosystem::with_release(distribution.base.clone(), "1").canonical();
+        let of = |ecosystem: &&&Ecosystem| ecosystem.base() == judge.base();
         let releases: Vec<String> = covered.iter().filter(of).map(|e| releases(feeds, e)).collect();
         let releases =
             if releases.is_empty() { "none: needs a feed of your own".to_owned() } else { releases.join(", ") };

@@ -64,8 +64,7 @@ fn is_matchable(package: &Package, os: Option<&Os>) -> bool {
 }
 
 fn support(os: Option<&Os>, db: &Database) -> Option<SupportPeriod> {
-    let ecosystem = os?.ecosystem()?;
-    db.meta().support.iter().find(|s| s.ecosystem == ecosystem).cloned()
+    db.meta().support_of(&os?.release_ecosystem()?).cloned()
 }
 
 #[derive(Default)]

@@ -156,6 +156,13 @@ impl Meta {
         self.feeds.iter().any(|feed| feed.covers(ecosystem))
     }
 
+    /// Until when a release gets fixes; of one product under several names, under each. CentOS has ends of its own.
+    pub fn support_of(&self, ecosystem: &Ecosystem) -> Option<&SupportPeriod> {
+        let canonical = ecosystem.clone().canonical();
+        let is_it = |own: &Ecosystem| own.base() == ecosystem.base() && own.clone().canonical() == canonical;
+        self.support.iter().find(|support| is_it(&support.ecosystem))
+    }
+
     /// Whether vulnerabilities of `ecosystem` carry ratings: by its own feed, or by a CVE-wide one.
     pub fn rates(&self, ecosystem: &Ecosystem) -> bool {
         self.feeds.iter().any(|feed| feed.rates_all || (feed.rates && feed.covers(ecosystem)))

@@ -146,6 +146,8 @@ mod tests {
         };
         refused("notes.txt", "hello", "not supported");
         refused("a.json", "{}", "not supported");
+        let unnamed = r#"{"document":{"csaf_version":"2.0"},"vulnerabilities":[{"product_status":{"fixed":["A"]}}]}"#;
+        refused("x.json", unnamed, "neither cve nor ids");
         refused(".trivyignore", "CVE-1 exp:soon", "is not a date");
         refused(".trivyignore.yaml", "vulnerabilities: 7", "cannot be read");
         refused(".grype.yaml", "ignore:\n  - vulnerability: CVE-1\n    match-type: exact-indirect-match", "match-type");

@@ -33,7 +33,7 @@ enum Release {
 
 /// All that are known.
 pub const DISTRIBUTIONS: &[Distribution] = &[
-    of(&["debian"], PackageType::Deb, Base::Debian, Release::By(debian), &[]),
+    of(&["debian"], PackageType::Deb, Base::Debian, Release::By(debian), &["Debian"]),
     of(&["ubuntu"], PackageType::Deb, Base::Ubuntu, Release::By(ubuntu), &[]),
     of(&["echo"], PackageType::Deb, Base::Echo, Release::Rolling, &[]),
     of(&["alpine"], PackageType::Apk, Base::Alpine, Release::By(alpine), &[]),
@@ -117,6 +117,11 @@ impl Os {
             Release::Rolling => Some(Ecosystem::new(base)),
             Release::By(release) => Some(Ecosystem::with_release(base, &release(self)?)),
         }
+    }
+
+    /// The ecosystem of the release that os-release alone names, whose support has an end whatever is installed on it.
+    pub fn release_ecosystem(&self) -> Option<Ecosystem> {
+        Os { repository_branch: None, ..self.clone() }.ecosystem()
     }
 
     /// The package manager whose database this distribution has; `None` for one that is not known, or not read yet.
@@ -334,5 +339,6 @@ mod tests {
         check("centos", PackageType::Rpm, "Docker", false);
         check("debian", PackageType::Rpm, "", false);
         check("debian", PackageType::Deb, "", true);
+        check("debian", PackageType::Deb, "Docker Hardened Images", false);
     }
 }

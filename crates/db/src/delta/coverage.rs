@@ -24,7 +24,7 @@ impl Coverage {
         Coverage {
             complete: meta.covers(ecosystem),
             rated: meta.rates(ecosystem),
-            support: meta.support.iter().find(|s| s.ecosystem == *ecosystem).cloned(),
+            support: meta.support_of(ecosystem).cloned(),
         }
     }
 }

@@ -84,7 +84,8 @@ pub(super) fn whole_inventory_lookups(inventory: &Inventory) -> BTreeSet<Lookup>
     let os = inventory.os.as_ref();
     let kinds: BTreeSet<PackageType> = inventory.packages.iter().map(|p| p.kind).collect();
     let own = os.and_then(|os| os.ecosystem());
-    let ecosystems = kinds.into_iter().filter_map(|kind| kind.ecosystem(os)).chain(own);
+    let release = os.and_then(|os| os.release_ecosystem());
+    let ecosystems = kinds.into_iter().filter_map(|kind| kind.ecosystem(os)).chain(own).chain(release);
     let mut out: BTreeSet<LookupKind> = ecosystems.map(LookupKind::Ecosystem).collect();
     let ungrouped = inventory.packages.iter().filter(|package| is_ungrouped(package));
     out.extend(ungrouped.map(|package| LookupKind::Artifact(package.name.clone())));

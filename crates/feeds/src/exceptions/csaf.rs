@@ -74,7 +74,9 @@ fn purls(tree: &ProductTree) -> BTreeMap<&str, Vec<&str>> {
         let of = |id: &str| out.get(id).cloned().unwrap_or_default();
         let whole = of(&relation.relates_to_product_reference);
         let in_image = whole.iter().any(|purl| ExceptionTarget::parse(purl).names_image());
-        let mut all = if in_image { [of(&relation.product_reference), whole].concat() } else { Vec::new() };
+        let part = of(&relation.product_reference);
+        // Without a purl of the component, the image's alone would stand for all of its packages.
+        let mut all = if in_image && !part.is_empty() { [part, whole].concat() } else { Vec::new() };
         all.extend(purl(&relation.full_product_name));
         out.insert(&relation.full_product_name.product_id, all);
     }
@@ -89,6 +91,9 @@ pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> 
     for vulnerability in &document.vulnerabilities {
         let names = vulnerability.cve.iter().chain(vulnerability.ids.iter().map(|id| &id.text));
         let names: Vec<_> = names.map(|n| n.as_str().into()).collect();
+        if names.is_empty() {
+            return Err("a vulnerability has neither cve nor ids".to_owned());
+        }
         for (word, products) in &vulnerability.product_status {
             let effect = vex_effect(word)?;
             for product in products {
@@ -130,5 +135,14 @@ mod tests {
             "vulnerabilities":[{"cve":"CVE-1","product_status":{"known_not_affected":["I:A","X","X:A"],"known_affected":["A"]},
               "flags":[{"label":"component_not_present","product_ids":["I:A"]}]}]}"#;
         check("x.json", text, &[(&["CVE-1"], 1, None), (&["CVE-1"], 1, None)]);
+    }
+
+    #[test]
+    fn a_component_without_a_purl_stands_for_no_other() {
+        let text = r#"{"document":{"csaf_version":"2.0"},"product_tree":{"branches":[{"branches":[
+              {"product":{"product_id":"A"}},{"product":{"product_id":"I","product_identification_helper":{"purl":"pkg:oci/app"}}}]}],
+            "relationships":[{"full_product_name":{"product_id":"I:A"},"product_reference":"A","relates_to_product_reference":"I"}]},
+            "vulnerabilities":[{"cve":"CVE-1","product_status":{"known_not_affected":["I:A"]}}]}"#;
+        check("x.json", text, &[]);
     }
 }

@@ -169,8 +169,8 @@ fn row(status: &str, component: &Component) -> Option<Affected> {
         ("known_affected" | "first_affected" | "last_affected" | "under_investigation", _) => {
             (vec![Interval::until(IntervalEnd::Open)], FixState::NotFixed, false)
         }
-        // "Not affected" for one build says nothing about other builds.
-        ("known_not_affected", "") => (Vec::new(), FixState::Unknown, true),
+        // "Not affected" for one build, or one minor release, says nothing about others.
+        ("known_not_affected", "") if !component.of_minor_release => (Vec::new(), FixState::Unknown, true),
         _ => return None,
     };
     let key = if component.arch == "src" { KeyKind::Source } else { KeyKind::Binary };
@@ -221,6 +221,7 @@ mod tests {
             "product_tree":{{"branches":[{{"branches":[
               {{"product":{{"product_id":"B9","name":"BaseOS","product_identification_helper":{{"cpe":"cpe:/o:redhat:enterprise_linux:9::baseos"}}}}}},
               {{"product":{{"product_id":"E9","name":"EUS","product_identification_helper":{{"cpe":"cpe:/o:redhat:rhel_eus:9.2::baseos"}}}}}},
+              {{"product":{{"product_id":"R10","name":"R","product_identification_helper":{{"cpe":"cpe:/o:redhat:enterprise_linux:10.1"}}}}}},
               {{"product":{{"product_id":"R8","name":"RHEL 8","product_identification_helper":{{"cpe":"cpe:/o:redhat:enterprise_linux:8"}}}}}},
               {{"product":{{"product_id":"M","name":"m","product_identification_helper":{{"purl":"pkg:rpmmod/redhat/nodejs@18:8090:abc"}}}}}},
               {{"product":{{"product_id":"c.x","name":"c","product_identification_helper":{{"purl":"pkg:rpm/redhat/curl@7.76-26.el9_3.2?arch=x86_64&epoch=1"}}}}}},
@@ -237,6 +238,7 @@ mod tests {
               {{"full_product_name":{{"product_id":"B9:c.src"}},"product_reference":"c.src","relates_to_product_reference":"B9"}},
               {{"full_product_name":{{"product_id":"E9:c.x"}},"product_reference":"c.x","relates_to_product_reference":"E9"}},
               {{"full_product_name":{{"product_id":"R8:c"}},"product_reference":"c","relates_to_product_reference":"R8"}},
+              {{"full_product_name":{{"product_id":"R10:c"}},"product_reference":"c","relates_to_product_reference":"R10"}},
               {{"full_product_name":{{"product_id":"R8:c.source"}},"product_reference":"c.source","relates_to_product_reference":"R8"}},
               {{"full_product_name":{{"product_id":"R8:n"}},"product_reference":"n","relates_to_product_reference":"R8"}},
               {{"full_product_name":{{"product_id":"R8:M"}},"product_reference":"M","relates_to_product_reference":"R8"}},
@@ -292,7 +294,7 @@ mod tests {
             &[r#"Red Hat:enterprise_linux:8::baseos npm Open Deferred unknown [] Streams(["nodejs:20"])"#],
         );
         check(
-            r#"{"known_not_affected":["R8:c","B9:c.x"]}"#,
+            r#"{"known_not_affected":["R8:c","B9:c.x","R10:c"]}"#,
             &["Red Hat:enterprise_linux:8::baseos curl never Unknown low [] Outside"],
         );
         check(

@@ -75,7 +75,7 @@ struct ApiAnswer {
 const CENTOS_STREAM: &str = "centos-stream";
 
 /// The products of endoflife.date that are distributions, and their `ID` in os-release.
-const PRODUCTS: [(&str, &str); 18] = [
+const PRODUCTS: [(&str, &str); 19] = [
     ("almalinux", "almalinux"),
     ("alpine-linux", "alpine"),
     ("amazon-linux", "amzn"),
@@ -90,6 +90,7 @@ const PRODUCTS: [(&str, &str); 18] = [
     ("rhel", "rhel"),
     ("rocky-linux", "rocky"),
     ("sles", "sles"),
+    ("suse-linux-micro", "sle-micro"),
     ("ubuntu", "ubuntu"),
     ("vmware-photon", "photon"),
     ("cbl-mariner", "mariner"),
@@ -140,8 +141,18 @@ fn product_releases(name: &str, product: &Product, records: &mut Records) {
 /// The ecosystem that an image of this release would have.
 fn release(id: &str, version: &str) -> Option<Ecosystem> {
     let pretty_name = match id {
-        "sles" => format!("SUSE Linux Enterprise Server {}", version.replace('.', " SP")),
+        // Service packs until 15, minor releases since 16.
+        "sles" if version.starts_with("1") && !version.starts_with("16") => {
+            format!("SUSE Linux Enterprise Server {}", version.replace('.', " SP"))
+        }
+        "sles" => format!("SUSE Linux Enterprise Server {version}"),
+        "sle-micro" if version.starts_with('5') => format!("SUSE Linux Enterprise Micro {version}"),
+        "sle-micro" => format!("SUSE Linux Micro {version}"),
         "opensuse-leap" => format!("openSUSE Leap {version}"),
+        "openeuler" => match version.split_once('-') {
+            Some((number, pack)) => format!("openEuler {number} ({})", pack.to_uppercase()),
+            None => format!("openEuler {version}"),
+        },
         CENTOS_STREAM => format!("CentOS Stream {version}"),
         _ => String::new(),
     };
@@ -193,6 +204,25 @@ mod tests {
         );
         assert!(distro_info("debian.csv", b"a,b", &FeedContext::default(), &mut Records::default()).is_err());
         assert!(!distro_info("other.csv", b"a,b", &FeedContext::default(), &mut Records::default()).unwrap());
+    }
+
+    #[test]
+    fn releases_are_those_of_images() {
+        let check = |id: &str, version: &str, expected: &str| {
+            assert_eq!(release(id, version).map(|e| e.to_string()).as_deref(), Some(expected), "{id} {version}");
+        };
+        check("sles", "15.7", "SUSE:Linux Enterprise Server 15 SP7");
+        check("sles", "16.0", "SUSE:Linux Enterprise Server 16.0");
+        check("sle-micro", "5.5", "SUSE:Linux Enterprise Micro 5.5");
+        check("sle-micro", "6.1", "SUSE:Linux Micro 6.1");
+        check("opensuse-leap", "15.6", "openSUSE:Leap 15.6");
+        check("openeuler", "22.03-lts-sp3", "openEuler:22.03-LTS-SP3");
+        check("openeuler", "24.03-lts", "openEuler:24.03-LTS");
+        check(CENTOS_STREAM, "9", "CentOS Stream:9");
+        check("rhel", "9", "Red Hat:enterprise_linux:9::baseos");
+        for (product, id) in PRODUCTS {
+            assert!(release(id, "9.4").is_some(), "{product}");
+        }
     }
 
     #[test]

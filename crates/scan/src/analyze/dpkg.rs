@@ -14,7 +14,7 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
     name: "dpkg",
     files: &[STATUS, "var/lib/dpkg/status.d/*"],
     types: &[PackageType::Deb],
-    version: 1,
+    version: 2,
     accepts: is_status,
     read: parse,
 };
@@ -95,8 +95,16 @@ fn installed(stanza: &Stanza) -> Result<Option<Package>, &'static str> {
         arch: stanza.get("Architecture").unwrap_or_default().to_owned(),
         source_name: source_name.to_owned(),
         source_version: source_version.to_owned(),
+        vendor: vendor(version).to_owned(),
         ..Package::new(PackageType::Deb, name, version)
     }))
+}
+
+/// Who built a package, where its version says so: Docker Hardened Images have packages of their own, as `3.5.1-1+dhi2`, in images
+/// that call themselves Debian.
+fn vendor(version: &str) -> &'static str {
+    let ours = version.split_once("+dhi").is_some_and(|(_, rest)| rest.starts_with(|c: char| c.is_ascii_digit()));
+    if ours { "Docker Hardened Images" } else { "" }
 }
 
 #[cfg(test)]
@@ -117,6 +125,14 @@ mod tests {
         check("var/lib/dpkg/info/libssl3:amd64.list", "/usr/lib/x.so\n", "libssl3", "usr/lib/x.so");
         let sums = "d41d8cd98f00b204e9800998ecf8427e  usr/bin/python3\n";
         check("var/lib/dpkg/status.d/python3.md5sums", sums, "python3", "usr/bin/python3");
+    }
+
+    #[test]
+    fn versions_may_name_their_vendor() {
+        let check = |version: &str, expected: &str| assert_eq!(vendor(version), expected, "{version}");
+        check("9.7-3+dhi3", "Docker Hardened Images");
+        check("3.5.1-1+deb13u1", "");
+        check("1.0+dhison-1", "");
     }
 
     #[test]

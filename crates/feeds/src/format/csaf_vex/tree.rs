@@ -23,6 +23,8 @@ pub(super) struct Component {
     /// `epoch:version-release`; empty when the document names none.
     pub(super) version: String,
     pub(super) arch: String,
+    /// Whether the product is one minor release: what it says holds for no other.
+    pub(super) of_minor_release: bool,
     stream: String,
 }
 
@@ -62,7 +64,7 @@ impl<'a> Products<'a> {
 }
 
 fn part_of(package: &Product, product: &Product, module: &str) -> Option<Component> {
-    let ecosystem = ecosystem(product)?;
+    let (ecosystem, of_minor_release) = ecosystem(product)?;
     let purl = package.product_identification_helper.purl.as_str();
     if purl.is_empty() {
         // "nodejs:20/npm": a package of a module, or of none.
@@ -75,6 +77,7 @@ fn part_of(package: &Product, product: &Product, module: &str) -> Option<Compone
             name: name.to_owned(),
             version: String::new(),
             arch: arch.to_owned(),
+            of_minor_release,
             stream: stream.to_owned(),
         });
     }
@@ -89,6 +92,7 @@ fn part_of(package: &Product, product: &Product, module: &str) -> Option<Compone
         name: purl.name().to_owned(),
         version: purl.version().map(|v| format!("{epoch}:{v}")).unwrap_or_default(),
         arch: qualifier("arch"),
+        of_minor_release,
         stream,
     })
 }
@@ -106,12 +110,12 @@ fn stream_of(label: &str) -> Option<String> {
     (!name.is_empty() && !stream.is_empty()).then(|| format!("{name}:{stream}"))
 }
 
-/// The ecosystem of the release whose main repositories a CPE names.
-fn ecosystem(product: &Product) -> Option<Ecosystem> {
+/// The ecosystem of the release whose main repositories a CPE names, and whether it is one minor release of it.
+fn ecosystem(product: &Product) -> Option<(Ecosystem, bool)> {
     let cpe = product.product_identification_helper.cpe.as_str();
     let rest = cpe.strip_prefix("cpe:/o:redhat:").or_else(|| cpe.strip_prefix("cpe:/a:redhat:"))?;
     let version = rest.strip_prefix("enterprise_linux:")?.split(':').next()?;
     // From 10 on with a minor version.
     version.split('.').next()?.parse::<u16>().ok()?;
-    Some(Ecosystem::with_release(EcosystemBase::RedHat, rest).canonical())
+    Some((Ecosystem::with_release(EcosystemBase::RedHat, rest).canonical(), version.contains('.')))
 }

@@ -110,10 +110,12 @@ fn go(name: &str, version: &str) -> Package {
 
 /// `go1.22.4 X:boringcrypto` → `1.22.4`; of an unreleased toolchain the release it leads to, as a pre-release.
 fn toolchain(version: &str) -> String {
+    let unreleased = version.starts_with("devel ");
     let version = version.strip_prefix("devel ").unwrap_or(version);
     let version = version.split(' ').next().unwrap_or_default();
-    let version = version.split("-X:").next().unwrap_or_default();
     let number = version.strip_prefix("go").filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    // What follows a hyphen in a release is the vendor's (Go's `go/version`): `go1.22.4-1` of Microsoft, `-X:nocoverageredesign`.
+    let number = number.map(|number| if unreleased { number } else { number.split('-').next().unwrap_or_default() });
     number.unwrap_or(UNRELEASED).to_owned()
 }
 
@@ -287,6 +289,8 @@ mod tests {
             ("go1.21rc2", "1.21rc2"),
             ("go1.21.13 (Red Hat 1.21.13-4.el9)", "1.21.13"),
             ("go1.20.1-X:nocoverageredesign", "1.20.1"),
+            ("go1.22.4-fips", "1.22.4"),
+            ("go1.22.4-1", "1.22.4"),
             ("devel go1.23-3b2d3c Thu Jan 1", "1.23-3b2d3c"),
             ("devel +a1b2c3 Thu Jan 1", "(devel)"),
         ] {

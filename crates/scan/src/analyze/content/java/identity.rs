@@ -298,8 +298,11 @@ fn split_group(name: &str) -> Option<(&str, &str)> {
     let cut = |at: usize| Some((name.get(..at)?, name.get(at + 1..)?));
     // Many artifacts repeat their group: `jakarta.servlet.jakarta.servlet-api`, `commons-io.commons-io`.
     let repeated = dots.iter().filter_map(|at| cut(*at)).find(|(group, artifact)| artifact.starts_with(group));
-    if repeated.is_some() {
-        return repeated;
+    // Others begin as their group does: `org.eclipse.platform.org.eclipse.osgi`.
+    let domain = name.split_inclusive('.').next().unwrap_or_default();
+    let begun_again = || dots.iter().filter_map(|at| cut(*at)).find(|(_, artifact)| artifact.starts_with(domain));
+    if let Some(cut) = repeated.or_else(begun_again) {
+        return Some(cut);
     }
     // Those of Java EE and Jakarta EE have a dot of their own: `com.sun.mail.jakarta.mail`.
     let of_enterprise = dots.iter().rev().nth(1).and_then(|at| cut(*at));
@@ -346,6 +349,7 @@ mod tests {
             Some(("org.jboss.spec.javax.ws.rs", "jboss-jaxrs-api_2.1_spec")),
         );
         check("com.github.ben-manes.caffeine.caffeine", Some(("com.github.ben-manes.caffeine", "caffeine")));
+        check("org.eclipse.platform.org.eclipse.osgi", Some(("org.eclipse.platform", "org.eclipse.osgi")));
         check("jakarta.xml.bind-api", None);
         check("javax.inject", None);
         check("jackson-core", None);
