@@ -183,7 +183,8 @@ fn alpine(os: &Os) -> Option<String> {
 
 /// The first one was numbered by dates, up to 2018.03; later ones may name their minor release: `2023.8.20250721`.
 fn amazon(os: &Os) -> Option<String> {
-    let first = os.version_id.contains('.') && ("2010".."2019").contains(&os.version_id.get(..4)?);
+    let year = os.version_id.split_once('.').map_or("", |(year, _)| year);
+    let first = ("2010".."2019").contains(&year);
     if first { Some("1".to_owned()) } else { major(os) }
 }
 
