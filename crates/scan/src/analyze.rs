@@ -24,6 +24,7 @@ mod listing;
 mod luarocks;
 mod npm;
 mod os_release;
+pub(crate) mod own;
 pub(crate) mod owned;
 mod parsed;
 mod pattern;
@@ -37,6 +38,7 @@ mod yarn;
 pub use analyzer::Analyzer;
 pub use analyzers::{ANALYZERS, DETECTED_BY_CONTENT};
 pub use classify::programs;
+pub use own::OwnFolder;
 pub use parsed::ParsedFile;
 
 use parsed::{MAX_GAPS, is_text, unreadable};
@@ -116,9 +118,14 @@ pub(crate) fn is_database(path: &str) -> bool {
     rpm::is_database(path)
 }
 
+/// Whether a path is that of the `package.json` of a package of Node.js.
+pub(crate) fn is_npm_package(path: &str) -> bool {
+    npm::is_installed(path)
+}
+
 /// The package as found at a path: whether a Python distribution is vendored depends on it alone.
 pub(crate) fn at(package: &Package, path: &str) -> Package {
-    let vendored = if package.kind == PackageType::Pypi { python::vendored(path) } else { package.vendored };
+    let vendored = package.vendored || package.kind == PackageType::Pypi && python::vendored(path);
     Package { vendored, locations: Vec::new(), ..package.clone() }
 }
 

@@ -4,6 +4,7 @@ mod contents;
 mod debian_sources;
 mod layers;
 mod os;
+mod own_code;
 mod sqlite_wal;
 
 use crate::cache::Cache;

@@ -1,5 +1,6 @@
 //! What an analyzer returns, and what all analyzers need to make it.
 
+use super::own::OwnFolder;
 use super::owned::OwnedFiles;
 use serde::{Deserialize, Serialize};
 use tidewaiter_core::ecosystem::Os;
@@ -28,6 +29,9 @@ pub struct ParsedFile {
     /// Files of OS packages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owned: Vec<OwnedFiles>,
+    /// Folders of the image's own code.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own: Vec<OwnFolder>,
 }
 
 impl ParsedFile {

@@ -1,5 +1,7 @@
 //! Python distributions: `*.dist-info/METADATA` (PEP 376, core metadata) and eggs, as files, directories and zip archives.
 
+pub(super) mod origin;
+
 use super::analyzer::Analyzer;
 use super::headers::Stanza;
 use super::parsed::failed;
@@ -23,7 +25,7 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
         "**/*.egg",
     ],
     types: &[PackageType::Pypi],
-    version: 1,
+    version: 2,
     accepts: is_installed,
     read: parse,
 };
@@ -52,7 +54,7 @@ fn distribution(path: &str, bytes: &[u8]) -> ParsedFile {
     match (stanza.get("Name"), stanza.get("Version")) {
         (Some(name), Some(version)) if !is_text(&[name, version]) => failed(path, "its name or version is not UTF-8"),
         (Some(name), Some(version)) if !name.is_empty() && !version.is_empty() => {
-            let package = Package { vendored: vendored(path), ..Package::new(PackageType::Pypi, name, version) };
+            let package = Package::new(PackageType::Pypi, name, version);
             ParsedFile { packages: vec![package], ..ParsedFile::default() }
         }
         _ => failed(path, "it names no distribution and version"),
@@ -89,7 +91,7 @@ pub(super) fn vendored(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wants;
+    use super::super::{at, wants};
     use super::*;
     use std::io::Cursor;
 
@@ -97,7 +99,7 @@ mod tests {
     fn metadata_becomes_a_package() {
         let check = |path: &str, expected: bool| {
             let parsed = parse(path, b"Metadata-Version: 2.1\nName: Foo_Bar\nVersion: 1.0\n\nbody: x\n");
-            let p = parsed.packages.first().unwrap();
+            let p = at(parsed.packages.first().unwrap(), path);
             assert_eq!((p.name.as_str(), p.version.as_str(), p.vendored), ("Foo_Bar", "1.0", expected), "{path}");
         };
         check("usr/lib/python3/dist-packages/foo-1.0.dist-info/METADATA", false);
@@ -125,7 +127,7 @@ mod tests {
         let bytes = zip.finish().unwrap().into_inner();
         let path = "usr/lib/python3.9/site-packages/a-1.0-py3.9.egg";
         let parsed = parse(path, &bytes);
-        assert_eq!((parsed.packages[0].name.as_str(), parsed.packages[0].vendored), ("a", false));
+        assert_eq!((parsed.packages[0].name.as_str(), at(&parsed.packages[0], path).vendored), ("a", false));
         assert_eq!(parse(path, &bytes[..bytes.len() / 2]).gaps.len(), 1);
         assert!(wants(path) && !wants("site-packages/~ip-20.0.dist-info/METADATA"));
     }

@@ -214,6 +214,11 @@ impl MergedView {
         }
     }
 
+    /// Whether a path, the links above it followed, is a symbolic link.
+    pub(crate) fn is_symlink(&self, path: &str) -> bool {
+        self.nodes.get(path).is_some_and(|node| matches!(node.content, Content::Symlink(_)))
+    }
+
     /// Whether the file's content was recorded.
     pub(crate) fn has_recorded(&self, path: &str) -> bool {
         self.nodes.get(path).is_some_and(|node| matches!(node.content, Content::File(..)))

@@ -141,6 +141,58 @@ fn links_on_the_way_are_followed() {
     );
 }
 
+/// Compares which packages of an image are its own code, as "name path".
+fn check_own(what: &str, entries: &[E<'_>], expected: &[&str]) {
+    let found = scan_layers(&[layer(entries)]).unwrap();
+    let own = found.packages.iter().filter(|p| p.own);
+    let own: Vec<String> = own.map(|p| format!("{} {}", p.name, p.locations[0].path)).collect();
+    assert_eq!(own, expected, "{what}");
+}
+
+#[test]
+fn own_code_is_told_from_releases() {
+    let source = E::File("packages/a/package.json", PACKAGE);
+    let link = E::Symlink("node_modules/a", "../packages/a");
+    check_own("a workspace", &[source, link], &["a packages/a/package.json"]);
+    let scoped = E::Symlink("node_modules/@s/a", "../../packages/a");
+    check_own("a workspace with a scope", &[source, scoped], &["a packages/a/package.json"]);
+    let all = [E::File("deps/a/package.json", PACKAGE), E::Symlink("app/node_modules", "/deps")];
+    check_own("node_modules elsewhere", &all, &[]);
+    let store = E::File("node_modules/.pnpm/a@1.0.0/node_modules/a/package.json", PACKAGE);
+    check_own("a store", &[store, E::Symlink("node_modules/a", ".pnpm/a@1.0.0/node_modules/a")], &[]);
+    let copied = E::File("app/node_modules/a/package.json", PACKAGE);
+    let lock = r#"{"packages":{"node_modules/a":{"resolved":"packages/a","link":true}}}"#;
+    let lock = E::File("app/node_modules/.package-lock.json", lock);
+    check_own("a link that was copied", &[copied, lock], &["a app/node_modules/a/package.json"]);
+    let node = [
+        DEBIAN,
+        E::File(STATUS, BASH),
+        E::File("var/lib/dpkg/info/bash.list", "/usr/share/nodejs/a/package.json\n"),
+        E::File("usr/share/nodejs/a/package.json", PACKAGE),
+        E::Symlink("usr/share/nodejs/b/node_modules/a", "../../a"),
+    ];
+    check_own("a link of the distribution's", &node, &[]);
+}
+
+#[test]
+fn folders_of_python_projects_are_own_code() {
+    let site = |rest: &str| format!("usr/lib/python3/site-packages/{rest}");
+    let (metadata, url) = (site("a-1.0.dist-info/METADATA"), site("a-1.0.dist-info/direct_url.json"));
+    let installed = E::File(&metadata, METADATA);
+    let folder = E::File(&url, r#"{"url":"file:///src","dir_info":{}}"#);
+    check_own("a folder", &[installed, folder], &[&format!("a {metadata}")]);
+    let wheel = E::File(&url, r#"{"url":"file:///whl/a-1.0-py3-none-any.whl","archive_info":{}}"#);
+    check_own("a wheel", &[installed, wheel], &[]);
+    let built = E::File("src/lib/a.egg-info/PKG-INFO", METADATA);
+    check_own("what its build left", &[installed, folder, built], &["a src/lib/a.egg-info/PKG-INFO"]);
+    let (moved, at) = (E::Symlink("src", "/work"), E::File("work/a.egg-info/PKG-INFO", METADATA));
+    check_own("through a link", &[installed, folder, moved, at], &[&format!("a {metadata}")]);
+    let egg_link = site("a.egg-link");
+    check_own("developed", &[built, E::File(&egg_link, "/src/lib\n.")], &["a src/lib/a.egg-info/PKG-INFO"]);
+    let other = E::File("src/b.egg-info/PKG-INFO", "Name: b\nVersion: 1\n");
+    check_own("another one there", &[installed, folder, other], &[&format!("a {metadata}")]);
+}
+
 #[test]
 fn hard_links_are_files_of_their_own() {
     let musl = "musl 1.0-r0 0 lib/apk/db/installed";
