@@ -123,6 +123,11 @@ pub(crate) fn is_npm_package(path: &str) -> bool {
     npm::is_installed(path)
 }
 
+/// Whether a path is that of an SBOM.
+pub(crate) fn is_sbom(path: &str) -> bool {
+    analyzer_of(path).is_some_and(|analyzer| analyzer.name == sbom::ANALYZER.name)
+}
+
 /// The package as found at a path: whether a Python distribution is vendored depends on it alone.
 pub(crate) fn at(package: &Package, path: &str) -> Package {
     let vendored = package.vendored || package.kind == PackageType::Pypi && python::vendored(path);

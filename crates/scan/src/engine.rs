@@ -5,6 +5,7 @@ mod debian_sources;
 mod layers;
 mod os;
 mod own_code;
+mod spelling;
 mod sqlite_wal;
 
 use crate::cache::Cache;

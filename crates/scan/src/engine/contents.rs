@@ -2,7 +2,7 @@
 
 use crate::analyze::{self, ParsedFile, owned};
 use crate::engine::sqlite_wal::{FilesInView, WalDatabases};
-use crate::engine::{debian_sources, os, own_code};
+use crate::engine::{debian_sources, os, own_code, spelling};
 use crate::walk::diff::LayerRead;
 use crate::walk::hash::PathHash;
 use crate::walk::merge::MergedView;
@@ -35,11 +35,8 @@ impl ImageContents {
         }
         let files = databases.files(&view);
         let since = present.into_values().flat_map(|file: PresentFile| file.since).collect();
-        let packages = debian_sources::without_duplicates(with_locations(own_code::marked(
-            with_owners(since, &files),
-            &files,
-            &view,
-        )));
+        let marked = own_code::marked(with_owners(since, &files), &files, &view);
+        let packages = debian_sources::without_duplicates(with_locations(spelling::unified(marked)));
         let os = os::of_view(&view);
         let mut gaps: Vec<Gap> = layers.iter().filter_map(gap_of).collect();
         gaps.extend(files.values().flat_map(|(_, parsed)| parsed.gaps.clone()));
