@@ -7,6 +7,7 @@ mod alpm;
 mod analyzer;
 mod analyzers;
 mod apk;
+mod cached;
 mod chisel;
 mod classify;
 mod composer;
@@ -37,6 +38,7 @@ mod yarn;
 
 pub use analyzer::Analyzer;
 pub use analyzers::{ANALYZERS, DETECTED_BY_CONTENT};
+pub(crate) use cached::is_in_conda_cache;
 pub use classify::programs;
 pub use own::OwnFolder;
 pub use parsed::ParsedFile;
@@ -61,7 +63,7 @@ static SAMPLES: LazyLock<Vec<String>> = LazyLock::new(|| pattern::samples(ANALYZ
 static PROBES: LazyLock<Vec<String>> = LazyLock::new(|| pattern::probes(ANALYZERS));
 
 fn analyzer_of(path: &str) -> Option<&'static Analyzer> {
-    INDEX.find(path)
+    INDEX.find(path).filter(|_| !cached::is_cached(path))
 }
 
 /// Paths at which a file is looked for even where links lead elsewhere.
@@ -81,13 +83,17 @@ pub(crate) fn probes() -> impl Iterator<Item = &'static str> {
 
 /// Whether a file at this (cleaned) path is worth reading.
 pub fn wants(path: &str) -> bool {
-    analyzer_of(path).is_some() || classify::wants(path)
+    analyzer_of(path).is_some() || wants_as_program(path)
+}
+
+fn wants_as_program(path: &str) -> bool {
+    classify::wants(path) && !cached::is_cached(path)
 }
 
 /// Reads a file that is wanted by its path, or detected by its content. Never fails: what cannot be understood is a gap.
 pub fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     // A package manager's file may identify a program too.
-    let program = classify::wants(path).then(|| classify::parse(path, bytes));
+    let program = wants_as_program(path).then(|| classify::parse(path, bytes));
     if let Some(analyzer) = analyzer_of(path) {
         let mut parsed = (analyzer.read)(path, bytes);
         parsed.add(program.unwrap_or_default());

@@ -5,7 +5,7 @@ pub(super) mod hidden_lock;
 use super::ParsedFile;
 use super::analyzer::Analyzer;
 use super::listing::json;
-use super::parsed::failed;
+use super::parsed::{TEST_DIRS, failed};
 use serde_json::Value;
 use tidewaiter_core::package::{Package, PackageType};
 
@@ -36,9 +36,8 @@ fn in_tests(dir: &str) -> bool {
     while let Some(package) = packages.next() {
         // The first directory is the package's own, or its scope's.
         let own = if package.starts_with('@') { 2 } else { 1 };
-        let tests = ["test", "tests", "__tests__", "example", "examples", "fixtures", "__fixtures__"];
         // The last one is the package of the path itself.
-        if packages.peek().is_some() && package.split('/').skip(own).any(|dir| tests.contains(&dir)) {
+        if packages.peek().is_some() && package.split('/').skip(own).any(|dir| TEST_DIRS.contains(&dir)) {
             return true;
         }
     }

@@ -10,6 +10,10 @@ use tidewaiter_core::report::{Gap, GapKind};
 /// Unreadable parts of one file that are reported one by one; more would say nothing new.
 pub(super) const MAX_GAPS: usize = 8;
 
+/// Directories of tests and examples: what is installed below one, inside a package, is their data.
+pub(super) const TEST_DIRS: [&str; 9] =
+    ["test", "tests", "testdata", "test_data", "__tests__", "example", "examples", "fixtures", "__fixtures__"];
+
 /// The parsed content of one file.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ParsedFile {

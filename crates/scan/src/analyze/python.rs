@@ -4,7 +4,7 @@ pub(super) mod origin;
 
 use super::analyzer::Analyzer;
 use super::headers::Stanza;
-use super::parsed::failed;
+use super::parsed::{TEST_DIRS, failed};
 use super::{ParsedFile, is_text};
 use std::borrow::Cow;
 use tidewaiter_archive::zip::ZipArchive;
@@ -30,9 +30,16 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
     read: parse,
 };
 
-/// pip renames a distribution to `~name` while it removes it, and ignores what an aborted removal leaves behind.
+/// pip renames a distribution to `~name` while it removes it, and ignores what an aborted removal leaves behind. What is
+/// among the tests of an installed one is their data.
 fn is_installed(path: &str) -> bool {
-    !path.split('/').any(|part| part.starts_with('~') && part.contains(".dist-info"))
+    !path.split('/').any(|part| part.starts_with('~') && part.contains(".dist-info")) && !in_tests(path)
+}
+
+/// Whether it is in a directory of tests below a directory that distributions are installed to.
+fn in_tests(path: &str) -> bool {
+    let installed = ["site-packages/", "dist-packages/"].iter().filter_map(|dir| path.split_once(dir));
+    installed.map(|(_, inside)| inside).any(|inside| inside.split('/').any(|dir| TEST_DIRS.contains(&dir)))
 }
 
 fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
@@ -130,5 +137,7 @@ mod tests {
         assert_eq!((parsed.packages[0].name.as_str(), at(&parsed.packages[0], path).vendored), ("a", false));
         assert_eq!(parse(path, &bytes[..bytes.len() / 2]).gaps.len(), 1);
         assert!(wants(path) && !wants("site-packages/~ip-20.0.dist-info/METADATA"));
+        assert!(!wants("site-packages/conda/tests/data/lib/site-packages/a-1.dist-info/METADATA"));
+        assert!(wants("app/tests/venv/site-packages/a-1.dist-info/METADATA"));
     }
 }

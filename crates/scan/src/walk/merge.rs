@@ -191,6 +191,9 @@ impl MergedView {
 
     fn counted<'a>(&'a self, path: &'a str, node: &'a Node) -> Option<(&'a str, &'a str, &'a Arc<ParsedFile>)> {
         let Content::File(parsed, wanted) = &node.content else { return None };
+        if parsed.by_content && analyze::is_in_conda_cache(path) {
+            return None;
+        }
         if parsed.by_content || analyze::wants(path) {
             return Some((path, path, parsed));
         }
