@@ -7,6 +7,7 @@ mod os;
 mod own_code;
 mod spelling;
 mod sqlite_wal;
+mod stores;
 
 use crate::cache::Cache;
 use crate::error::ScanError;

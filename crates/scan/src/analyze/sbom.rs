@@ -64,12 +64,21 @@ struct Head {
 
 /// Reads an SBOM, wherever it is from; gaps name `path`.
 pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
+    read(SbomComponents::new(path), bytes)
+}
+
+/// Reads the SBOM of a Java program. GraalVM before 23 wrote no purls, and the groups that they are made of.
+pub(super) fn of_java(path: &str, bytes: &[u8]) -> ParsedFile {
+    read(SbomComponents { is_java: true, ..SbomComponents::new(path) }, bytes)
+}
+
+fn read(mut found: SbomComponents<'_>, bytes: &[u8]) -> ParsedFile {
+    let path = found.path;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     // Other files with such a name, whose content is not an object, are not SBOMs.
     if serde_json::from_slice::<Vec<IgnoredAny>>(bytes).is_ok() {
         return ParsedFile::default();
     }
-    let mut found = SbomComponents::new(path);
     let read = serde_json::from_slice(bytes).and_then(|head| match head {
         // First: a statement may quote a whole SBOM.
         Head { statement: Some(_), .. } => Ok(()),
@@ -90,6 +99,8 @@ struct SbomComponents<'p> {
     path: &'p str,
     listing: Listing<'p>,
     unnamed: Unnamed,
+    /// Whether it is a Java program's: what has a group there is an artifact of Maven.
+    is_java: bool,
     /// The distribution of Python that it is in.
     wheel: Option<Wheel<'p>>,
 }
@@ -104,7 +115,8 @@ struct Unnamed {
 
 impl<'p> SbomComponents<'p> {
     fn new(path: &'p str) -> Self {
-        SbomComponents { path, listing: Listing::new(path), unnamed: Unnamed::default(), wheel: Wheel::at(path) }
+        let (listing, unnamed, wheel) = (Listing::new(path), Unnamed::default(), Wheel::at(path));
+        SbomComponents { path, listing, unnamed, is_java: false, wheel }
     }
 
     /// Adds what a purl names; the component's own version counts where the purl has none. False when no advisories

@@ -2,7 +2,7 @@
 
 use crate::analyze::{self, ParsedFile, owned};
 use crate::engine::sqlite_wal::{FilesInView, WalDatabases};
-use crate::engine::{debian_sources, os, own_code, spelling};
+use crate::engine::{debian_sources, os, own_code, spelling, stores};
 use crate::walk::diff::LayerRead;
 use crate::walk::hash::PathHash;
 use crate::walk::merge::MergedView;
@@ -40,6 +40,7 @@ impl ImageContents {
         let os = os::of_view(&view);
         let mut gaps: Vec<Gap> = layers.iter().filter_map(gap_of).collect();
         gaps.extend(files.values().flat_map(|(_, parsed)| parsed.gaps.clone()));
+        gaps.extend(stores::gaps(layers, hashes));
         gaps.extend(debian_sources::gap(&packages));
         gaps.extend(os::gap(&view, os.as_ref(), &packages));
         gaps.sort();

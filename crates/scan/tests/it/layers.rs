@@ -239,6 +239,9 @@ fn what_was_not_seen_is_said() {
         assert_eq!(found, expected, "{entries:?}");
     };
     let npm = |json| E::File("node_modules/a/package.json", json);
+    let zlib = E::File("nix/store/3bmd8hwd-zlib-1.2.11/lib/libz.so", "x");
+    check(&[npm(PACKAGE), zlib], &[GapKind::UnsupportedOs]);
+    check(&[npm(PACKAGE), E::Dir("nix/store")], &[]);
     check(&[E::File("hello", "x")], &[GapKind::NothingRecognized]);
     check(&[OS], &[GapKind::NoPackageDatabase]);
     check(&[OS, E::File(DB, "")], &[GapKind::NoPackageDatabase]);
