@@ -76,11 +76,12 @@ fn is_setuptools_build(parts: &[&str]) -> bool {
     above(parts).contains(&".eggs") || above(parts).windows(2).any(is_bdist)
 }
 
-/// `archive-vN/ID/…`, unless it is a whole environment; `wheels-vN` links there, `builds-vN` has environments of builds.
+/// `archive-vN/ID/…`, unless it is a whole environment; `wheels-vN` and `sdists-vN` link there, `builds-vN` has environments of
+/// builds.
 fn is_uv_wheel(parts: &[&str]) -> bool {
     let dirs = above(parts);
     let bucket = |dir: &str, name: &str| dir.strip_prefix(name).is_some_and(is_number);
-    dirs.iter().any(|dir| bucket(dir, "wheels-v") || bucket(dir, "builds-v"))
+    dirs.iter().any(|dir| ["wheels-v", "sdists-v", "builds-v"].iter().any(|name| bucket(dir, name)))
         || dirs.windows(3).any(|dirs| bucket(dirs[0], "archive-v") && !matches!(dirs[2], "lib" | "lib64" | "Lib"))
 }
 

@@ -61,7 +61,7 @@ fn distribution(path: &str, bytes: &[u8]) -> ParsedFile {
     match (stanza.get("Name"), stanza.get("Version")) {
         (Some(name), Some(version)) if !is_text(&[name, version]) => failed(path, "its name or version is not UTF-8"),
         (Some(name), Some(version)) if !name.is_empty() && !version.is_empty() => {
-            let package = Package::new(PackageType::Pypi, name, version);
+            let package = Package { own: is_source(path), ..Package::new(PackageType::Pypi, name, version) };
             ParsedFile { packages: vec![package], ..ParsedFile::default() }
         }
         _ => failed(path, "it names no distribution and version"),
@@ -80,6 +80,15 @@ fn zipped(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     }
     let entry = metadata.ok_or("it has no metadata")?;
     archive.content(&entry, MAX_METADATA).map_err(|e| format!("its metadata cannot be read: {e}"))
+}
+
+/// Whether it is what setuptools leaves in the source folder of a project that it builds: `NAME.egg-info`. An installation
+/// adds the version to the name of the directory (setuptools, `install_egg_info`), and a dash in a project's name is no dash
+/// there.
+fn is_source(path: &str) -> bool {
+    let dir = path.strip_suffix(".egg-info/PKG-INFO").map(|dir| dir.rsplit('/').next().unwrap_or(dir));
+    let installed = ["site-packages/", "dist-packages/", "_vendor/"].iter().any(|dir| path.contains(dir));
+    dir.is_some_and(|name| !name.contains('-')) && !installed
 }
 
 /// Whether the metadata is inside another distribution instead of next to it.
@@ -113,6 +122,18 @@ mod tests {
         check("usr/lib/python3.8/site-packages/setuptools/_vendor/foo-1.0.dist-info/METADATA", true);
         check("usr/lib/python3.8/site-packages/foo-1.0-py3.egg/EGG-INFO/PKG-INFO", false);
         check("app/_vendor/foo-1.0.dist-info/METADATA", true);
+    }
+
+    #[test]
+    fn what_a_build_leaves_in_its_source_is_own_code() {
+        let check = |path: &str, expected: bool| {
+            let parsed = parse(path, b"Name: a\nVersion: 1.0\n");
+            assert_eq!(parsed.packages[0].own, expected, "{path}");
+        };
+        check("src/lib/my_app.egg-info/PKG-INFO", true);
+        check("opt/python/my_app-1.0-py3.8.egg-info/PKG-INFO", false);
+        check("usr/lib/python3/dist-packages/my_app.egg-info/PKG-INFO", false);
+        check("opt/python/my_app-1.0.dist-info/METADATA", false);
     }
 
     #[test]

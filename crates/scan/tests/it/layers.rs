@@ -141,6 +141,21 @@ fn links_on_the_way_are_followed() {
     );
 }
 
+#[test]
+fn caches_count_where_something_leads_to_them() {
+    let wheel = |rest: &str| format!("root/.cache/uv/{rest}/a-1.0.dist-info");
+    let (unpacked, link) = (wheel("archive-v0/x1") + "/METADATA", "venv/lib/python3/site-packages/a-1.0.dist-info");
+    let cache = [
+        E::File(&unpacked, METADATA),
+        E::Symlink("root/.cache/uv/wheels-v8/pypi/a/1.0-py3-none-any", "../../../archive-v0/x1"),
+    ];
+    check("a cache alone", &[&cache], &[]);
+    let file = format!("{link}/METADATA");
+    let target = format!("/{unpacked}");
+    check("a link to it", &[&[cache[0], cache[1], E::Symlink(&file, &target)]], &[&format!("a 1.0 0 {unpacked}")]);
+    check("a hard link to it", &[&[cache[0], E::Hardlink(&file, &unpacked)]], &[&format!("a 1.0 0 {file}")]);
+}
+
 /// Compares which packages of an image are its own code, as "name path".
 fn check_own(what: &str, entries: &[E<'_>], expected: &[&str]) {
     let found = scan_layers(&[layer(entries)]).unwrap();
@@ -189,7 +204,7 @@ fn folders_of_python_projects_are_own_code() {
     check_own("through a link", &[installed, folder, moved, at], &[&format!("a {metadata}")]);
     let egg_link = site("a.egg-link");
     check_own("developed", &[built, E::File(&egg_link, "/src/lib\n.")], &["a src/lib/a.egg-info/PKG-INFO"]);
-    let other = E::File("src/b.egg-info/PKG-INFO", "Name: b\nVersion: 1\n");
+    let other = E::File("src/b-1.egg-info/PKG-INFO", "Name: b\nVersion: 1\n");
     check_own("another one there", &[installed, folder, other], &[&format!("a {metadata}")]);
 }
 
