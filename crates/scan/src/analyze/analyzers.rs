@@ -44,9 +44,13 @@ pub const ANALYZERS: &[Analyzer] = &[
 pub const DETECTED_BY_CONTENT: &[(&str, &[PackageType])] = &[
     ("Go programs (ELF, PE, Mach-O): build info", &[Golang]),
     ("Rust programs: the list of cargo-auditable", &[Cargo]),
+    ("Java programs that GraalVM compiled: the SBOM in them; without one, a gap", &[Maven]),
     (".NET applications in a single file: the deps.json in it", &[Nuget]),
     ("programs of the table below", &[Generic]),
-    ("Java archives (jar, war, ear and others), nested: pom.properties, manifest, file name", &[Maven]),
+    (
+        "Java archives (jar, war, ear and others), nested: pom.properties, manifest, file name, SBOM of the application",
+        &[Maven],
+    ),
 ];
 
 /// One number for the versions of all analyzers: another version of any of them makes another number.
