@@ -40,6 +40,7 @@ pub use analyzer::Analyzer;
 pub use analyzers::{ANALYZERS, DETECTED_BY_CONTENT};
 pub(crate) use cached::is_in_conda_cache;
 pub use classify::programs;
+pub use npm::virtual_store::VirtualStore;
 pub use own::OwnFolder;
 pub use parsed::ParsedFile;
 

@@ -3,6 +3,7 @@
 mod contents;
 mod debian_sources;
 mod layers;
+mod left_over;
 mod os;
 mod own_code;
 mod spelling;

@@ -19,6 +19,7 @@ pub const ANALYZERS: &[Analyzer] = &[
     alpm::FILE_LISTS,
     npm::ANALYZER,
     npm::hidden_lock::ANALYZER,
+    npm::virtual_store::ANALYZER,
     yarn::ANALYZER,
     python::ANALYZER,
     python::origin::ANALYZER,

@@ -1,6 +1,7 @@
 //! npm: the `package.json` of each installed package.
 
 pub(super) mod hidden_lock;
+pub(super) mod virtual_store;
 
 use super::ParsedFile;
 use super::analyzer::Analyzer;

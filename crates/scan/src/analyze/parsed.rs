@@ -1,5 +1,6 @@
 //! What an analyzer returns, and what all analyzers need to make it.
 
+use super::npm::virtual_store::VirtualStore;
 use super::own::OwnFolder;
 use super::owned::OwnedFiles;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub struct ParsedFile {
     /// Folders of the image's own code.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub own: Vec<OwnFolder>,
+    /// What is in use of the store that this file lies in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<VirtualStore>,
 }
 
 impl ParsedFile {

@@ -37,7 +37,7 @@ fn is_installed(path: &str) -> bool {
 }
 
 /// Whether it is in a directory of tests below a directory that distributions are installed to.
-fn in_tests(path: &str) -> bool {
+pub(super) fn in_tests(path: &str) -> bool {
     let installed = ["site-packages/", "dist-packages/"].iter().filter_map(|dir| path.split_once(dir));
     installed.map(|(_, inside)| inside).any(|inside| inside.split('/').any(|dir| TEST_DIRS.contains(&dir)))
 }

@@ -156,6 +156,17 @@ fn caches_count_where_something_leads_to_them() {
     check("a hard link to it", &[&[cache[0], E::Hardlink(&file, &unpacked)]], &[&format!("a 1.0 0 {file}")]);
 }
 
+#[test]
+fn what_pnpm_no_longer_uses_is_not_installed() {
+    let stored = |dir: &str| format!("node_modules/.pnpm/{dir}/node_modules/a/package.json");
+    let (old, new) = (stored("a@1.0.0"), stored("a@1.0.1"));
+    let packages = [E::File(&old, PACKAGE), E::File(&new, r#"{"name":"a","version":"1.0.1"}"#)];
+    let both = [format!("a 1.0.0 0 {old}"), format!("a 1.0.1 0 {new}")];
+    check("without a list", &[&packages], &[&both[0], &both[1]]);
+    let lock = E::File("node_modules/.pnpm/lock.yaml", "packages:\n  a@1.0.1:\n    resolution: {integrity: x}\n");
+    check("left over", &[&[packages[0], packages[1], lock]], &[&both[1]]);
+}
+
 /// Compares which packages of an image are its own code, as "name path".
 fn check_own(what: &str, entries: &[E<'_>], expected: &[&str]) {
     let found = scan_layers(&[layer(entries)]).unwrap();
