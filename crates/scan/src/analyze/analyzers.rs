@@ -33,6 +33,7 @@ pub const ANALYZERS: &[Analyzer] = &[
     dart::ANALYZER,
     erlang::ANALYZER,
     erlang::lock::ANALYZER,
+    erlang::project::ANALYZER,
     julia::ANALYZER,
     luarocks::ANALYZER,
     swift::ANALYZER,

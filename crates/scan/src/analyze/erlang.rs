@@ -2,6 +2,7 @@
 //! `ebin/NAME.app` of each application of a release (Erlang/OTP, `app(4)`).
 
 pub(super) mod lock;
+pub(super) mod project;
 
 use super::ParsedFile;
 use super::analyzer::Analyzer;

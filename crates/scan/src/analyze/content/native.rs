@@ -9,7 +9,10 @@ use memchr::memmem;
 use std::io::Read as _;
 
 /// In the table of names of every such program: a symbol, and a section.
-const MARKS: [&[u8]; 2] = [b"\0__svm_version_info\0", b"\0.svm_heap\0"];
+const VERSION: &[u8] = b"\0__svm_version_info\0";
+const HEAP: &[u8] = b"\0.svm_heap\0";
+/// In that of a program with an SBOM.
+const LENGTH: &[u8] = b"\0sbom_length\0";
 /// The beginning of a file of gzip that is compressed by deflate (RFC 1952 §2.3).
 const GZIP: &[u8] = b"\x1f\x8b\x08";
 /// Bytes of an SBOM, unpacked: one of 20,000 components has four million.
@@ -21,15 +24,15 @@ const MAX_PLACES: usize = 1000;
 
 /// The packages of a program in memory.
 pub(super) fn packages(path: &str, binary: &Binary, bytes: &[u8]) -> ParsedFile {
-    if !is_native_image(binary, bytes) {
-        return ParsedFile::default();
+    let names = || binary.sections(Section::SymbolNames, bytes).chain(binary.sections(Section::DynamicNames, bytes));
+    let has = |name: &[u8]| names().any(|names| memmem::find(names, name).is_some());
+    // Cheaper than reading the symbols of every program.
+    let json = if has(LENGTH) { embedded(binary, bytes) } else { None };
+    match json {
+        Some(json) => sbom::of_java(path, &json),
+        None if binary.has(Section::NativeHeap) || has(VERSION) => without_sbom(path),
+        None => ParsedFile::default(),
     }
-    embedded(binary, bytes).map_or_else(|| without_sbom(path), |json| sbom::of_java(path, &json))
-}
-
-fn is_native_image(binary: &Binary, bytes: &[u8]) -> bool {
-    let names = binary.sections(Section::SymbolNames, bytes).chain(binary.sections(Section::DynamicNames, bytes));
-    binary.has(Section::NativeHeap) || names.into_iter().any(|names| memmem::find(names, MARKS[0]).is_some())
 }
 
 fn embedded(binary: &Binary, bytes: &[u8]) -> Option<Vec<u8>> {
@@ -55,18 +58,22 @@ fn without_sbom(path: &str) -> ParsedFile {
 pub(super) struct NativeImageSearch<'p> {
     path: &'p str,
     is_native_image: bool,
+    /// There is a symbol of an SBOM.
+    has_sbom: bool,
     json: Option<Vec<u8>>,
     places: usize,
 }
 
 impl<'p> NativeImageSearch<'p> {
     pub(super) fn new(path: &'p str) -> Self {
-        NativeImageSearch { path, is_native_image: false, json: None, places: 0 }
+        NativeImageSearch { path, is_native_image: false, has_sbom: false, json: None, places: 0 }
     }
 
     /// Looks at a part of the file: for what begins in its first `new` bytes.
     pub(super) fn part(&mut self, window: &[u8], new: usize) {
-        self.is_native_image |= MARKS.iter().any(|mark| memmem::find(window, mark).is_some());
+        let has = |mark: &[u8]| memmem::find(window, mark).is_some();
+        self.is_native_image |= has(VERSION) || has(HEAP);
+        self.has_sbom |= has(LENGTH);
         if self.json.is_some() || self.places > MAX_PLACES {
             return;
         }
@@ -82,9 +89,9 @@ impl<'p> NativeImageSearch<'p> {
 
     pub(super) fn result(self) -> ParsedFile {
         match self.json {
-            _ if !self.is_native_image => ParsedFile::default(),
-            Some(json) => sbom::of_java(self.path, &json),
-            None => without_sbom(self.path),
+            Some(json) if self.has_sbom => sbom::of_java(self.path, &json),
+            _ if self.is_native_image => without_sbom(self.path),
+            _ => ParsedFile::default(),
         }
     }
 }

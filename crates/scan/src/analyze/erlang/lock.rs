@@ -17,7 +17,7 @@ pub(in crate::analyze) const ANALYZER: Analyzer = Analyzer {
 };
 
 /// Dependencies have lock files of their own, which are not used there.
-fn is_project(path: &str) -> bool {
+pub(super) fn is_project(path: &str) -> bool {
     !["/deps/", "/_build/"].iter().any(|dir| format!("/{path}").contains(dir))
 }
 
