@@ -38,7 +38,7 @@ mod yarn;
 
 pub use analyzer::Analyzer;
 pub use analyzers::{ANALYZERS, DETECTED_BY_CONTENT};
-pub(crate) use cached::is_in_conda_cache;
+pub(crate) use cached::is_never_run;
 pub use classify::programs;
 pub use npm::virtual_store::VirtualStore;
 pub use own::OwnFolder;

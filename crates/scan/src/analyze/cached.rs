@@ -34,10 +34,15 @@ pub(super) fn is_cached(path: &str) -> bool {
     RULES.iter().any(|rule| rule(&parts))
 }
 
-/// Whether it lies in conda's cache. What conda installs of it is linked, and has a path of its own.
-pub(crate) fn is_in_conda_cache(path: &str) -> bool {
+/// Whether a program or an archive lies in a cache that none is run from: what conda installs of its cache is linked and has
+/// a path of its own; among sources of modules and crates they are data of tests.
+pub(crate) fn is_never_run(path: &str) -> bool {
     // Asked about every program and archive of an image.
-    path.contains("pkgs/") && is_conda_package(&path.split('/').collect::<Vec<_>>())
+    if !["pkgs/", "pkg/mod/", "registry/src/", "git/checkouts/"].iter().any(|dir| path.contains(dir)) {
+        return false;
+    }
+    let parts: Vec<&str> = path.split('/').collect();
+    is_conda_package(&parts) || is_go_module(&parts) || is_crate(&parts)
 }
 
 /// Whether directories of these names follow each other, above the file.
@@ -142,8 +147,11 @@ mod tests {
     }
 
     #[test]
-    fn programs_in_condas_cache_are_not_installed() {
-        let check = |path: &str, expected: bool| assert_eq!(is_in_conda_cache(path), expected, "{path}");
+    fn programs_in_some_caches_are_not_installed() {
+        let check = |path: &str, expected: bool| assert_eq!(is_never_run(path), expected, "{path}");
+        check("go/pkg/mod/github.com/a/b@v1.0.0/testdata/a.jar", true);
+        check("go/pkg/mod/golang.org/toolchain@v0.0.1-go1.22.1.linux-amd64/bin/go", false);
+        check("root/.m2/repository/a/b/1/b-1.jar", false);
         check("opt/conda/pkgs/openjdk-17.0.3-h_0/lib/a.jar", true);
         check("opt/conda/lib/a.jar", false);
         check("opt/pkgs/a.jar", false);

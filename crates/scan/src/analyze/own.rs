@@ -84,11 +84,13 @@ impl OwnFolders {
         }
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.folders.is_empty() && self.all_but.is_empty()
+    }
+
     /// Whether a package is own code, by its type and name and the path of its metadata.
     pub(crate) fn cover(&self, package: &Package, file: &str) -> bool {
-        if self.folders.is_empty() && self.all_but.is_empty() {
-            return false;
-        }
         let name = comparable(package.kind, &package.name);
         let nearest = path::split(file).0.to_owned();
         self.folders.contains(&(package.kind, None, nearest))

@@ -13,6 +13,9 @@ use tidewaiter_core::package::{Package, PackageType};
 /// to another.
 pub(super) fn marked(since: PresentSince, files: &FilesInView<'_>, view: &MergedView) -> PresentSince {
     let folders = folders(files, view);
+    if folders.is_empty() {
+        return since;
+    }
     since.into_iter().map(|((package, path), layer)| ((mark(package, &path, &folders), path), layer)).collect()
 }
 

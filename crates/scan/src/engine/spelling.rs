@@ -17,6 +17,9 @@ pub(super) fn unified(since: PresentSince) -> PresentSince {
         let best = spellings.entry(comparable(package)).or_insert_with(|| spelling.clone());
         *best = spelling.min(best.clone());
     }
+    if spellings.is_empty() {
+        return since;
+    }
     since.into_iter().map(|((package, path), layer)| ((spelled(package, &spellings), path), layer)).collect()
 }
 

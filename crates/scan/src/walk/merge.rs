@@ -191,7 +191,7 @@ impl MergedView {
 
     fn counted<'a>(&'a self, path: &'a str, node: &'a Node) -> Option<(&'a str, &'a str, &'a Arc<ParsedFile>)> {
         let Content::File(parsed, wanted) = &node.content else { return None };
-        if parsed.by_content && analyze::is_in_conda_cache(path) {
+        if parsed.by_content && analyze::is_never_run(path) {
             return None;
         }
         if parsed.by_content || analyze::wants(path) {
