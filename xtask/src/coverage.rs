@@ -30,6 +30,11 @@ What no scanner can see, or this one does not read, without a gap in the report:
 - Programs packed by other tools than UPX; Rust programs built without `cargo auditable`.
 - Lock files of projects (`package-lock.json`, `yarn.lock`, `requirements.txt`, `go.sum`, `Cargo.lock`): they say what was
   wanted, not what is installed. Where nothing else says what is installed, they are read: see the table of files.
+- What lies in caches of package managers (conda's `pkgs`, uv, Yarn 1, Bun, modules of Go and crates of Cargo), what builds
+  left behind, and data of tests: not installed, and not listed. Maven's and Gradle's repositories count as installed,
+  because programs run from them.
+- Own code of the image (workspaces, linked folders, paths, editable installs) is listed as such and never judged.
+  Applications of an Elixir or Erlang release whose lock file is not in the image are judged as the packages of their names.
 - Kernels and their modules, firmware (headers of kernels have no vulnerabilities of theirs); secrets and misconfiguration.
 
 What the default feeds cannot tell:

@@ -62,6 +62,7 @@ fn inventory() -> Inventory {
         source_name: "curl".into(),
         source_version: "7.88.1-10".into(),
         vendored: true,
+        own: true,
         vendor: "Debian".into(),
         module: "curl:7".into(),
         owner: "curl".into(),

@@ -50,6 +50,10 @@ pub struct Package {
     /// Copied into another package, not installed by its own package manager.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub vendored: bool,
+    /// The image's own code: its package manager records a folder that it came from, in place of a registry. No advisory is
+    /// about it, whoever published a package of its name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
     /// The vendor that built it, where the package manager records that.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub vendor: String,
@@ -78,6 +82,7 @@ impl Package {
             source_name: String::new(),
             source_version: String::new(),
             vendored: false,
+            own: false,
             vendor: String::new(),
             module: String::new(),
             owner: String::new(),
@@ -88,6 +93,17 @@ impl Package {
     /// Whether it was never released and has no version that could be compared with advisories.
     pub fn is_unreleased(&self) -> bool {
         matches!(self.kind, PackageType::Golang | PackageType::Cargo) && self.advisory_version() == UNRELEASED
+    }
+
+    /// Whether advisories may be about it: not about the image's own code, nor about a file that was copied out of another
+    /// distribution, whose releases and epoch are not known.
+    pub fn is_judged(&self) -> bool {
+        !self.own && !self.is_foreign_copy()
+    }
+
+    /// Whether it was copied out of some distribution's package into a package of a language, as tools do that repair wheels.
+    pub fn is_foreign_copy(&self) -> bool {
+        self.vendored && self.kind.is_os()
     }
 
     /// The name advisories are keyed by: the source package for OS packages, else the package's own.
@@ -119,7 +135,7 @@ impl Package {
         if let Some(namespace) = self.purl_namespace(os) {
             let _ = purl.with_namespace(namespace);
         }
-        if let (true, Some(os)) = (self.kind.is_os(), os) {
+        if let (true, Some(os)) = (self.kind.is_os() && !self.vendored, os) {
             if !self.arch.is_empty() {
                 let _ = purl.add_qualifier("arch", self.arch.clone());
             }
@@ -155,6 +171,8 @@ impl Package {
 
     fn purl_namespace(&self, os: Option<&Os>) -> Option<String> {
         match self.kind {
+            // Its own distribution, where that is known.
+            _ if self.is_foreign_copy() => Some(self.vendor.clone()).filter(|vendor| !vendor.is_empty()),
             PackageType::Rpm => os.map(|o| o.purl_namespace().to_owned()),
             kind if kind.is_os() => os.map(|o| o.id.clone()),
             _ => self.split_name().0.map(str::to_owned),
@@ -207,5 +225,24 @@ mod tests {
             "openssl",
             "pkg:deb/debian/libssl3@3.0.11-1?arch=amd64&distro=debian-12&upstream=openssl",
         );
+        let copied = |vendor: &str| {
+            let plain = Package::new(PackageType::Rpm, "libgomp", "8.5.0-26.el8_10");
+            Package { vendored: true, vendor: vendor.into(), ..plain }.purl(Some(&os))
+        };
+        assert_eq!(copied("almalinux"), "pkg:rpm/almalinux/libgomp@8.5.0-26.el8_10");
+        assert_eq!(copied(""), "pkg:rpm/libgomp@8.5.0-26.el8_10");
+    }
+
+    #[test]
+    fn own_code_and_foreign_copies_are_not_judged() {
+        let check = |kind, own: bool, vendored: bool, expected: bool| {
+            let package = Package { own, vendored, ..Package::new(kind, "a", "1") };
+            assert_eq!(package.is_judged(), expected, "{package:?}");
+        };
+        check(PackageType::Npm, false, false, true);
+        check(PackageType::Npm, false, true, true);
+        check(PackageType::Npm, true, false, false);
+        check(PackageType::Deb, false, false, true);
+        check(PackageType::Deb, false, true, false);
     }
 }

@@ -56,10 +56,13 @@ pub fn match_inventory(inventory: Inventory, db: &Database) -> Result<Report, Da
     Ok(report)
 }
 
-/// Whether advisories can cover a package: a distribution's do not cover other vendors' packages, and a kernel's do not
-/// cover its headers.
+/// Whether advisories can cover a package: none cover the image's own code, a distribution's do not cover other vendors'
+/// packages, and a kernel's do not cover its headers.
 fn is_matchable(package: &Package, os: Option<&Os>) -> bool {
-    let comparable = !package.advisory_version().is_empty() && !package.is_unreleased() && !kernel::is_headers(package);
+    let comparable = package.is_judged()
+        && !package.advisory_version().is_empty()
+        && !package.is_unreleased()
+        && !kernel::is_headers(package);
     comparable && (!package.kind.is_os() || os.is_none_or(|os| os.covers(package.kind, &package.vendor)))
 }
 

@@ -348,6 +348,27 @@ fn archives_without_a_group_are_gaps_where_advisories_name_the_artifact() {
 }
 
 #[test]
+fn own_code_and_foreign_copies_are_never_judged() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let rows = vec![row("npm", "a", &[(None, IntervalEnd::Open)]), row("Debian:12", "a", &[(None, IntervalEnd::Open)])];
+    build(&path, vec![advisory("X-1", &[], rows)]);
+    let db = Database::open(&path).unwrap();
+    let check = |kind, version: &str, own: bool, vendored: bool, expected: usize| {
+        let package = Package { own, vendored, ..package(kind, "a", version, "") };
+        let report = matching::match_inventory(inventory(vec![package.clone()]), &db).unwrap();
+        assert_eq!(report.findings.len(), expected, "{package:?}");
+        let unversioned = report.inventory.gaps.iter().any(|gap| gap.kind == GapKind::Unversioned);
+        assert!(!unversioned, "{:?}", report.inventory.gaps);
+    };
+    check(PackageType::Npm, "1.0.0", false, false, 1);
+    check(PackageType::Npm, "1.0.0", true, false, 0);
+    check(PackageType::Npm, "", true, false, 0);
+    check(PackageType::Deb, "1.0", false, false, 1);
+    check(PackageType::Deb, "1.0", false, true, 0);
+}
+
+#[test]
 fn what_no_feed_is_complete_for_is_a_gap() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");

@@ -8,6 +8,7 @@ mod analyzer;
 mod analyzers;
 mod apk;
 mod apk_repositories;
+mod cached;
 mod chisel;
 mod classify;
 mod composer;
@@ -25,6 +26,7 @@ mod listing;
 mod luarocks;
 mod npm;
 mod os_release;
+pub(crate) mod own;
 pub(crate) mod owned;
 mod parsed;
 mod pattern;
@@ -37,7 +39,10 @@ mod yarn;
 
 pub use analyzer::Analyzer;
 pub use analyzers::{ANALYZERS, DETECTED_BY_CONTENT};
+pub(crate) use cached::is_never_run;
 pub use classify::programs;
+pub use npm::virtual_store::VirtualStore;
+pub use own::OwnFolder;
 pub use parsed::ParsedFile;
 
 use parsed::{MAX_GAPS, is_text, unreadable};
@@ -60,7 +65,7 @@ static SAMPLES: LazyLock<Vec<String>> = LazyLock::new(|| pattern::samples(ANALYZ
 static PROBES: LazyLock<Vec<String>> = LazyLock::new(|| pattern::probes(ANALYZERS));
 
 fn analyzer_of(path: &str) -> Option<&'static Analyzer> {
-    INDEX.find(path)
+    INDEX.find(path).filter(|_| !cached::is_cached(path))
 }
 
 /// Paths at which a file is looked for even where links lead elsewhere.
@@ -80,13 +85,17 @@ pub(crate) fn probes() -> impl Iterator<Item = &'static str> {
 
 /// Whether a file at this (cleaned) path is worth reading.
 pub fn wants(path: &str) -> bool {
-    analyzer_of(path).is_some() || classify::wants(path)
+    analyzer_of(path).is_some() || wants_as_program(path)
+}
+
+fn wants_as_program(path: &str) -> bool {
+    classify::wants(path) && !cached::is_cached(path)
 }
 
 /// Reads a file that is wanted by its path, or detected by its content. Never fails: what cannot be understood is a gap.
 pub fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     // A package manager's file may identify a program too.
-    let program = classify::wants(path).then(|| classify::parse(path, bytes));
+    let program = wants_as_program(path).then(|| classify::parse(path, bytes));
     if let Some(analyzer) = analyzer_of(path) {
         let mut parsed = (analyzer.read)(path, bytes);
         parsed.add(program.unwrap_or_default());
@@ -117,9 +126,19 @@ pub(crate) fn is_database(path: &str) -> bool {
     rpm::is_database(path)
 }
 
+/// Whether a path is that of the `package.json` of a package of Node.js.
+pub(crate) fn is_npm_package(path: &str) -> bool {
+    npm::is_installed(path)
+}
+
+/// Whether a path is that of an SBOM.
+pub(crate) fn is_sbom(path: &str) -> bool {
+    analyzer_of(path).is_some_and(|analyzer| analyzer.name == sbom::ANALYZER.name)
+}
+
 /// The package as found at a path: whether a Python distribution is vendored depends on it alone.
 pub(crate) fn at(package: &Package, path: &str) -> Package {
-    let vendored = if package.kind == PackageType::Pypi { python::vendored(path) } else { package.vendored };
+    let vendored = package.vendored || package.kind == PackageType::Pypi && python::vendored(path);
     Package { vendored, locations: Vec::new(), ..package.clone() }
 }
 

@@ -3,8 +3,12 @@
 mod contents;
 mod debian_sources;
 mod layers;
+mod left_over;
 mod os;
+mod own_code;
+mod spelling;
 mod sqlite_wal;
+mod stores;
 
 use crate::cache::Cache;
 use crate::error::ScanError;

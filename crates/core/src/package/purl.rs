@@ -66,7 +66,9 @@ impl Package {
         let version = version(kind, &name, &purl);
         let source_version = upstream(kind, &version).unwrap_or_default().to_owned();
         let name = if kind == PackageType::Composer { name.to_lowercase() } else { name };
-        Ok(Some(Package { source_version, ..Package::new(kind, name, version) }))
+        // What path dependencies have in the SBOMs of cargo-cyclonedx.
+        let own = purl.qualifiers().get("download_url").is_some_and(|url| url.starts_with("file:"));
+        Ok(Some(Package { source_version, own, ..Package::new(kind, name, version) }))
     }
 }
 

@@ -13,7 +13,7 @@ use tidewaiter_core::report::{Gap, GapKind};
 
 /// Whether a package is an archive without a group.
 pub(super) fn is_ungrouped(package: &Package) -> bool {
-    package.kind == PackageType::Maven && !package.name.contains(':')
+    package.is_judged() && package.kind == PackageType::Maven && !package.name.contains(':')
 }
 
 /// The artifact of `GROUP:ARTIFACT`.

@@ -17,7 +17,7 @@ pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) ->
     let os = inventory.os.as_ref();
     let mut gaps = foreign(&inventory.packages, os);
     let mut asked: BTreeSet<Ecosystem> = BTreeSet::new();
-    for package in inventory.packages.iter().filter(|p| !ownership.covers(p)) {
+    for package in inventory.packages.iter().filter(|p| p.is_judged() && !ownership.covers(p)) {
         if package.advisory_version().is_empty() {
             gaps.push(Gap {
                 kind: GapKind::Unversioned,
@@ -79,7 +79,7 @@ fn ecosystem_gap(ecosystem: &Ecosystem, db: &Database) -> Option<Gap> {
 /// Packages of other vendors, which the distribution's advisories do not cover. One gap for each vendor.
 fn foreign(packages: &[Package], os: Option<&Os>) -> Vec<Gap> {
     let mut vendors: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    let own_kind = |p: &&Package, os: &Os| p.kind.is_os() && os.package_type() == Some(p.kind);
+    let own_kind = |p: &&Package, os: &Os| p.is_judged() && p.kind.is_os() && os.package_type() == Some(p.kind);
     for package in packages.iter().filter(|p| os.is_some_and(|os| own_kind(p, os) && !os.covers(p.kind, &p.vendor))) {
         vendors.entry(&package.vendor).or_default().insert(&package.name);
     }

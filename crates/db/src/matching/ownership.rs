@@ -23,8 +23,10 @@ impl Ownership {
             inventory.packages.iter().map(|p| p.owner.as_str()).filter(|o| !o.is_empty()).collect();
         let mut recorded = BTreeSet::new();
         let mut complete = BTreeSet::new();
-        let of_os =
-            inventory.packages.iter().filter(|p| p.kind.is_os() && os.is_none_or(|os| os.covers(p.kind, &p.vendor)));
+        let of_os = inventory
+            .packages
+            .iter()
+            .filter(|p| p.is_judged() && p.kind.is_os() && os.is_none_or(|os| os.covers(p.kind, &p.vendor)));
         for (subject, packages) in subject::all(of_os.filter(|p| owners.contains(p.name.as_str()))) {
             let Some(ecosystem) = subject.kind.ecosystem(os) else { continue };
             if db.meta().covers(&ecosystem) {

@@ -19,15 +19,22 @@ pub const ANALYZERS: &[Analyzer] = &[
     alpm::ANALYZER,
     alpm::FILE_LISTS,
     npm::ANALYZER,
+    npm::hidden_lock::ANALYZER,
+    npm::virtual_store::ANALYZER,
     yarn::ANALYZER,
     python::ANALYZER,
+    python::origin::ANALYZER,
     conda::ANALYZER,
     gem::ANALYZER,
+    gem::bundler::CHECKOUTS,
+    gem::bundler::LOCK,
     composer::ANALYZER,
     dotnet::ANALYZER,
     cran::ANALYZER,
     dart::ANALYZER,
     erlang::ANALYZER,
+    erlang::lock::ANALYZER,
+    erlang::project::ANALYZER,
     julia::ANALYZER,
     luarocks::ANALYZER,
     swift::ANALYZER,
@@ -40,9 +47,13 @@ pub const ANALYZERS: &[Analyzer] = &[
 pub const DETECTED_BY_CONTENT: &[(&str, &[PackageType])] = &[
     ("Go programs (ELF, PE, Mach-O): build info", &[Golang]),
     ("Rust programs: the list of cargo-auditable", &[Cargo]),
+    ("Java programs that GraalVM compiled: the SBOM in them; without one, a gap", &[Maven]),
     (".NET applications in a single file: the deps.json in it", &[Nuget]),
     ("programs of the table below", &[Generic]),
-    ("Java archives (jar, war, ear and others), nested: pom.properties, manifest, file name", &[Maven]),
+    (
+        "Java archives (jar, war, ear and others), nested: pom.properties, manifest, file name, SBOM of the application",
+        &[Maven],
+    ),
 ];
 
 /// One number for the versions of all analyzers: another version of any of them makes another number.

@@ -11,7 +11,7 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
     name: "Composer",
     files: &["**/composer/installed.json"],
     types: &[PackageType::Composer],
-    version: 1,
+    version: 2,
     accepts: all,
     read: parse,
 };
@@ -26,7 +26,12 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let mut listing = Listing::new(path);
     for entry in list {
         // Packagist ignores the case of names.
-        listing.add(PackageType::Composer, &text(entry, "name").to_lowercase(), version(text(entry, "version")));
+        let (name, version) = (text(entry, "name").to_lowercase(), version(text(entry, "version")));
+        // A folder of the project, linked or copied (Composer, "Repositories", "Path").
+        match entry.pointer("/dist/type").and_then(Value::as_str) {
+            Some("path") => listing.own(PackageType::Composer, &name, version),
+            _ => listing.add(PackageType::Composer, &name, version),
+        }
     }
     listing.done()
 }
@@ -56,6 +61,9 @@ mod tests {
         check(r#"[{"name":"a/b","version":"vendor-1"}]"#, "a/b vendor-1", 0);
         check(r#"[{"name":"a/b"}]"#, "a/b ", 0);
         check(r#"[{"version":"1"}]"#, "", 1);
+        let path = r#"[{"name":"a/b","version":"1.0.0","dist":{"type":"path","url":"../b"}}]"#;
+        check(path, "a/b 1.0.0 (own)", 0);
+        check(&path.replace("path", "zip"), "a/b 1.0.0", 0);
         check("[]", "", 0);
         check(r#"{"packages":{}}"#, "", 1);
         check("[{", "", 1);

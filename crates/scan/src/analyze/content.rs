@@ -4,6 +4,7 @@ mod binary;
 mod dotnet;
 mod go;
 mod java;
+mod native;
 mod rust;
 #[cfg(test)]
 pub(super) mod testing;
@@ -83,6 +84,7 @@ fn executable(path: &str, bytes: &[u8]) -> ParsedFile {
             None => {}
         }
         out.add(rust::crates(path, &binary, slice));
+        out.add(native::packages(path, &binary, slice));
         let mut bundle = dotnet::BundleSearch::new(path);
         bundle.part(slice, slice.len());
         out.add(bundle.result());
@@ -129,6 +131,7 @@ fn stream_executable(path: &str, content: &mut impl Read) -> io::Result<ParsedFi
     let mut audited = false;
     let mut bundle = dotnet::BundleSearch::new(path);
     let mut program = ProgramSearch::new(path, ProgramFile::Executable);
+    let mut native = native::NativeImageSearch::new(path);
     windows(content, |start, window, new| {
         if start == 0 {
             head = Binary::parse(window);
@@ -136,6 +139,7 @@ fn stream_executable(path: &str, content: &mut impl Read) -> io::Result<ParsedFi
         found.part(start, window, new);
         program.part(window);
         bundle.part(window, new);
+        native.part(window, new);
         // The name of the section, in the table of names.
         audited |= memmem::find(window, b"\0.dep-v0\0").is_some();
     })?;
@@ -144,6 +148,7 @@ fn stream_executable(path: &str, content: &mut impl Read) -> io::Result<ParsedFi
         None => ParsedFile { packages: program.packages(), ..ParsedFile::default() },
     };
     out.add(bundle.result());
+    out.add(native.result());
     if audited {
         out.gaps.push(too_large(path, "this Rust program"));
     }
@@ -205,7 +210,12 @@ mod tests {
             let rodata = vec![b'x'; padding];
             check("padded", &elf(Class::ALL[0], &[(".rodata", &rodata), (".go.buildinfo", &blob)]));
         }
-        let plain = elf(Class::ALL[0], &[(".text", &vec![0; 3 * WINDOW])]);
+        let heap = vec![0; 3 * WINDOW];
+        let native = elf(Class::ALL[0], &[(".svm_heap", &heap)]);
+        let streamed = parse_stream(Format::Executable, "app", &mut native.as_slice()).unwrap();
+        assert_eq!(streamed, parse(Format::Executable, "app", &native));
+        assert_eq!(streamed.gaps.len(), 1);
+        let plain = elf(Class::ALL[0], &[(".text", &heap)]);
         assert!(parse_stream(Format::Executable, "app", &mut plain.as_slice()).unwrap().is_empty());
     }
 

@@ -12,7 +12,7 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
     name: ".NET",
     files: &["**/*.deps.json"],
     types: &[PackageType::Nuget],
-    version: 1,
+    version: 2,
     accepts: all,
     read: parse,
 };
@@ -41,6 +41,7 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
             continue;
         }
         match text(library, "type") {
+            "project" => listing.own(PackageType::Nuget, name, version),
             "package" if ships(files, key) => listing.add(PackageType::Nuget, name, version),
             "runtimepack" => {
                 let name = name.strip_prefix("runtimepack.").unwrap_or(name);
@@ -112,7 +113,7 @@ mod tests {
         let deps = |libraries: &str, target: &str| {
             format!(r#"{{"runtimeTarget":{{"name":"T"}},"targets":{{"T":{{{target}}}}},"libraries":{{{libraries}}}}}"#)
         };
-        check(APP, &deps(r#""App/1.0":{"type":"project"},"A/1.2":{"type":"package"}"#, ""), "A 1.2", 0);
+        check(APP, &deps(r#""App/1.0":{"type":"project"},"A/1.2":{"type":"package"}"#, ""), "A 1.2, App 1.0 (own)", 0);
         let runtime = r#""A/1":{"runtime":{"lib/A.dll":{}}}"#;
         check(APP, &deps(r#""A/1":{"type":"package"}"#, runtime), "A 1", 0);
         check(APP, &deps(r#""A/1":{"type":"package"}"#, r#""A/1":{"dependencies":{"B":"1"}}"#), "", 0);

@@ -1,6 +1,9 @@
 //! Erlang and Elixir: the metadata of packages fetched by Hex (hexpm/specifications, `package_metadata.md`), and the
 //! `ebin/NAME.app` of each application of a release (Erlang/OTP, `app(4)`).
 
+pub(super) mod lock;
+pub(super) mod project;
+
 use super::ParsedFile;
 use super::analyzer::Analyzer;
 use super::listing::Listing;

@@ -1,5 +1,7 @@
 //! Ruby gems: the specification that RubyGems writes for each installed gem (rubygems `Gem::Specification#to_ruby`).
 
+pub(super) mod bundler;
+
 use super::ParsedFile;
 use super::analyzer::{Analyzer, all};
 use super::listing::Listing;

@@ -20,7 +20,7 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
         "**/Manifest-v*.toml",
     ],
     types: &[PackageType::Julia],
-    version: 1,
+    version: 2,
     accepts: is_installed,
     read: parse,
 };
@@ -65,7 +65,9 @@ fn manifest(path: &str, table: &Table) -> ParsedFile {
     for (name, entries) in packages.into_iter().flatten() {
         for entry in entries.as_array().into_iter().flatten().filter(|entry| entry.get("uuid").is_some()) {
             // Libraries of Julia itself have no version of their own.
-            if let Some(version) = entry.get("version").and_then(Value::as_str) {
+            if entry.get("path").is_some() {
+                listing.own(PackageType::Julia, name, entry.get("version").and_then(Value::as_str).unwrap_or_default());
+            } else if let Some(version) = entry.get("version").and_then(Value::as_str) {
                 listing.add(PackageType::Julia, name, version);
             } else if entry.get("git-tree-sha1").is_some() {
                 listing.add(PackageType::Julia, name, "");
@@ -91,6 +93,9 @@ mod tests {
         check(&format!("[[JSON]]\n{sha}version = \"0.21.4\"\n"), "JSON 0.21.4", 0);
         check(&format!("{head}[[deps.Dates]]\nuuid = \"b\"\n"), "", 0);
         check(&format!("{head}[[deps.X]]\n{sha}"), "X ", 0);
+        let path = "path = \"dev/X\"\nuuid = \"b\"\n";
+        check(&format!("{head}[[deps.X]]\n{path}version = \"0.1.0\"\n"), "X 0.1.0 (own)", 0);
+        check(&format!("{head}[[deps.X]]\n{path}"), "X  (own)", 0);
         check(&format!("{head}[deps]\n"), "", 0);
         check("[package]\nname = \"other\"\n", "", 0);
         check("[[", "", 1);

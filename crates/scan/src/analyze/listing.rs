@@ -28,6 +28,11 @@ impl<'a> Listing<'a> {
         self.package(Package::new(kind, name.trim(), version.trim()));
     }
 
+    /// Adds own code of the image.
+    pub(super) fn own(&mut self, kind: PackageType, name: &str, version: &str) {
+        self.package(Package { own: true, ..Package::new(kind, name.trim(), version.trim()) });
+    }
+
     pub(super) fn package(&mut self, package: Package) {
         if package.name.is_empty() {
             self.unreadable("an entry has no name");
@@ -93,10 +98,11 @@ pub(super) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value.get(field).and_then(Value::as_str).map(str::trim).unwrap_or_default()
 }
 
-/// For tests: `name version` of each package, and the number of gaps.
+/// For tests: `name version` of each package, whether it is own code, and the number of gaps.
 #[cfg(test)]
 pub(super) fn summary(parsed: &ParsedFile) -> (String, usize) {
-    let listed: Vec<String> = parsed.packages.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
+    let own = |p: &Package| if p.own { " (own)" } else { "" };
+    let listed: Vec<String> = parsed.packages.iter().map(|p| format!("{} {}{}", p.name, p.version, own(p))).collect();
     (listed.join(", "), parsed.gaps.len())
 }
 

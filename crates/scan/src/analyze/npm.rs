@@ -1,9 +1,12 @@
 //! npm: the `package.json` of each installed package.
 
+pub(super) mod hidden_lock;
+pub(super) mod virtual_store;
+
 use super::ParsedFile;
 use super::analyzer::Analyzer;
 use super::listing::json;
-use super::parsed::failed;
+use super::parsed::{TEST_DIRS, failed};
 use serde_json::Value;
 use tidewaiter_core::package::{Package, PackageType};
 
@@ -12,15 +15,20 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
     name: "Node.js packages",
     files: &["**/node_modules/*/package.json", "**/node_modules/@*/*/package.json"],
     types: &[PackageType::Npm],
-    version: 1,
+    version: 2,
     accepts: is_installed,
     read: parse,
 };
 
 /// Whether the directory is a package's, and not in the tests or examples of another.
-fn is_installed(path: &str) -> bool {
+pub(super) fn is_installed(path: &str) -> bool {
     let Some((dir, name)) = path.strip_suffix("/package.json").map(|dir| (dir, name_of(dir))) else { return false };
-    name.is_some_and(|name| name.contains('/') || !name.starts_with(['.', '@'])) && !in_tests(dir)
+    // npm and pnpm rename what they are about to remove to a name with a dot.
+    let is_name = |name: &str| match name.split_once('/') {
+        Some((_, name)) => !name.starts_with('.'),
+        None => !name.starts_with(['.', '@']),
+    };
+    name.is_some_and(is_name) && !in_tests(dir)
 }
 
 /// Whether a `node_modules` above is in a directory of tests or examples of a package that is in another.
@@ -29,9 +37,8 @@ fn in_tests(dir: &str) -> bool {
     while let Some(package) = packages.next() {
         // The first directory is the package's own, or its scope's.
         let own = if package.starts_with('@') { 2 } else { 1 };
-        let tests = ["test", "tests", "__tests__", "example", "examples", "fixtures", "__fixtures__"];
         // The last one is the package of the path itself.
-        if packages.peek().is_some() && package.split('/').skip(own).any(|dir| tests.contains(&dir)) {
+        if packages.peek().is_some() && package.split('/').skip(own).any(|dir| TEST_DIRS.contains(&dir)) {
             return true;
         }
     }
@@ -52,10 +59,19 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
         return failed(path, "its version is not text");
     }
     // Without a version it is listed too, so that the report has a gap for it.
-    ParsedFile {
-        packages: vec![Package::new(PackageType::Npm, name, version.unwrap_or_default())],
-        ..ParsedFile::default()
-    }
+    let package = Package::new(PackageType::Npm, name, version.unwrap_or_default());
+    ParsedFile { packages: vec![Package { own: is_copied_folder(path), ..package }], ..ParsedFile::default() }
+}
+
+/// Whether pnpm copied it from a folder: it names directories of its store by the package and where it is from, as
+/// `NAME@file+PATH`, before pnpm 8 as `file+PATH` (pnpm, `dependency-path`). Archives end in `.tgz` there.
+fn is_copied_folder(path: &str) -> bool {
+    let stored = path.split("/.pnpm/").skip(1).filter_map(|rest| rest.split('/').next());
+    let mut folders =
+        stored.filter_map(|dir| dir.strip_prefix("file+").or(dir.split_once("@file+").map(|(_, from)| from)));
+    folders.any(|from| {
+        ![".tgz", ".tar.gz", ".tar"].iter().any(|end| from.split(['(', '_']).any(|part| part.ends_with(end)))
+    })
 }
 
 /// `NAME` or `@SCOPE/NAME` of a package's directory.
@@ -76,7 +92,7 @@ mod tests {
         check("app/node_modules/a/node_modules/b/package.json", true);
         check("app/node_modules/a/test/package.json", false);
         check("app/node_modules/a/dist/esm/package.json", false);
-        check("app/node_modules/.package-lock.json", false);
+        check("app/node_modules/@s/.a-x1Y2/package.json", false);
         check("app/package.json", false);
         check("app/node_modules/.pnpm/a@1.0.0/node_modules/@s/a/package.json", true);
         check("app/node_modules/a/test/fixtures/node_modules/b/package.json", false);
@@ -100,5 +116,20 @@ mod tests {
         check(r#"{"type":"module"}"#, &[], 0);
         check(r#"{"name":"b","version":1}"#, &[], 1);
         check(r#"{"name":"b","#, &[], 1);
+    }
+
+    #[test]
+    fn folders_that_pnpm_copied_are_own_code() {
+        let check = |dir: &str, expected: bool| {
+            let path = format!("app/node_modules/.pnpm/{dir}/node_modules/a/package.json");
+            let parsed = parse(&path, br#"{"name":"a","version":"1.0.0"}"#);
+            assert_eq!(parsed.packages[0].own, expected, "{dir}");
+        };
+        check("a@file+packages+a", true);
+        check("@s+a@file+..+a_react@18.2.0", true);
+        check("file+packages+a", true);
+        check("a@file+a-1.0.0.tgz", false);
+        check("a@1.0.0", false);
+        check("a@https+++codeload.github.com+x+a+tar.gz+1", false);
     }
 }

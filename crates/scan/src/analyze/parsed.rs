@@ -1,5 +1,7 @@
 //! What an analyzer returns, and what all analyzers need to make it.
 
+use super::npm::virtual_store::VirtualStore;
+use super::own::OwnFolder;
 use super::owned::OwnedFiles;
 use serde::{Deserialize, Serialize};
 use tidewaiter_core::ecosystem::{AlpineBranch, Os};
@@ -8,6 +10,10 @@ use tidewaiter_core::report::{Gap, GapKind};
 
 /// Unreadable parts of one file that are reported one by one; more would say nothing new.
 pub(super) const MAX_GAPS: usize = 8;
+
+/// Directories of tests and examples: what is installed below one, inside a package, is their data.
+pub(super) const TEST_DIRS: [&str; 9] =
+    ["test", "tests", "testdata", "test_data", "__tests__", "example", "examples", "fixtures", "__fixtures__"];
 
 /// The parsed content of one file.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -31,6 +37,12 @@ pub struct ParsedFile {
     /// Files of OS packages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owned: Vec<OwnedFiles>,
+    /// Folders of the image's own code.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own: Vec<OwnFolder>,
+    /// What is in use of the store that this file lies in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<VirtualStore>,
 }
 
 impl ParsedFile {

@@ -1,8 +1,10 @@
 //! Python distributions: `*.dist-info/METADATA` (PEP 376, core metadata) and eggs, as files, directories and zip archives.
 
+pub(super) mod origin;
+
 use super::analyzer::Analyzer;
 use super::headers::Stanza;
-use super::parsed::failed;
+use super::parsed::{TEST_DIRS, failed};
 use super::{ParsedFile, is_text};
 use std::borrow::Cow;
 use tidewaiter_archive::zip::ZipArchive;
@@ -23,14 +25,21 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
         "**/*.egg",
     ],
     types: &[PackageType::Pypi],
-    version: 1,
+    version: 2,
     accepts: is_installed,
     read: parse,
 };
 
-/// pip renames a distribution to `~name` while it removes it, and ignores what an aborted removal leaves behind.
+/// pip renames a distribution to `~name` while it removes it, and ignores what an aborted removal leaves behind. What is
+/// among the tests of an installed one is their data.
 fn is_installed(path: &str) -> bool {
-    !path.split('/').any(|part| part.starts_with('~') && part.contains(".dist-info"))
+    !path.split('/').any(|part| part.starts_with('~') && part.contains(".dist-info")) && !in_tests(path)
+}
+
+/// Whether it is in a directory of tests below a directory that distributions are installed to.
+pub(super) fn in_tests(path: &str) -> bool {
+    let installed = ["site-packages/", "dist-packages/"].iter().filter_map(|dir| path.split_once(dir));
+    installed.map(|(_, inside)| inside).any(|inside| inside.split('/').any(|dir| TEST_DIRS.contains(&dir)))
 }
 
 fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
@@ -52,7 +61,7 @@ fn distribution(path: &str, bytes: &[u8]) -> ParsedFile {
     match (stanza.get("Name"), stanza.get("Version")) {
         (Some(name), Some(version)) if !is_text(&[name, version]) => failed(path, "its name or version is not UTF-8"),
         (Some(name), Some(version)) if !name.is_empty() && !version.is_empty() => {
-            let package = Package { vendored: vendored(path), ..Package::new(PackageType::Pypi, name, version) };
+            let package = Package { own: is_source(path), ..Package::new(PackageType::Pypi, name, version) };
             ParsedFile { packages: vec![package], ..ParsedFile::default() }
         }
         _ => failed(path, "it names no distribution and version"),
@@ -73,6 +82,15 @@ fn zipped(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     archive.content(&entry, MAX_METADATA).map_err(|e| format!("its metadata cannot be read: {e}"))
 }
 
+/// Whether it is what setuptools leaves in the source folder of a project that it builds: `NAME.egg-info`. An installation
+/// adds the version to the name of the directory (setuptools, `install_egg_info`), and a dash in a project's name is no dash
+/// there.
+fn is_source(path: &str) -> bool {
+    let dir = path.strip_suffix(".egg-info/PKG-INFO").map(|dir| dir.rsplit('/').next().unwrap_or(dir));
+    let installed = ["site-packages/", "dist-packages/", "_vendor/"].iter().any(|dir| path.contains(dir));
+    dir.is_some_and(|name| !name.contains('-')) && !installed
+}
+
 /// Whether the metadata is inside another distribution instead of next to it.
 pub(super) fn vendored(path: &str) -> bool {
     let root = ["site-packages/", "dist-packages/"].iter().filter_map(|r| path.rfind(r).map(|at| at + r.len())).max();
@@ -89,7 +107,7 @@ pub(super) fn vendored(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wants;
+    use super::super::{at, wants};
     use super::*;
     use std::io::Cursor;
 
@@ -97,13 +115,25 @@ mod tests {
     fn metadata_becomes_a_package() {
         let check = |path: &str, expected: bool| {
             let parsed = parse(path, b"Metadata-Version: 2.1\nName: Foo_Bar\nVersion: 1.0\n\nbody: x\n");
-            let p = parsed.packages.first().unwrap();
+            let p = at(parsed.packages.first().unwrap(), path);
             assert_eq!((p.name.as_str(), p.version.as_str(), p.vendored), ("Foo_Bar", "1.0", expected), "{path}");
         };
         check("usr/lib/python3/dist-packages/foo-1.0.dist-info/METADATA", false);
         check("usr/lib/python3.8/site-packages/setuptools/_vendor/foo-1.0.dist-info/METADATA", true);
         check("usr/lib/python3.8/site-packages/foo-1.0-py3.egg/EGG-INFO/PKG-INFO", false);
         check("app/_vendor/foo-1.0.dist-info/METADATA", true);
+    }
+
+    #[test]
+    fn what_a_build_leaves_in_its_source_is_own_code() {
+        let check = |path: &str, expected: bool| {
+            let parsed = parse(path, b"Name: a\nVersion: 1.0\n");
+            assert_eq!(parsed.packages[0].own, expected, "{path}");
+        };
+        check("src/lib/my_app.egg-info/PKG-INFO", true);
+        check("opt/python/my_app-1.0-py3.8.egg-info/PKG-INFO", false);
+        check("usr/lib/python3/dist-packages/my_app.egg-info/PKG-INFO", false);
+        check("opt/python/my_app-1.0.dist-info/METADATA", false);
     }
 
     #[test]
@@ -125,8 +155,10 @@ mod tests {
         let bytes = zip.finish().unwrap().into_inner();
         let path = "usr/lib/python3.9/site-packages/a-1.0-py3.9.egg";
         let parsed = parse(path, &bytes);
-        assert_eq!((parsed.packages[0].name.as_str(), parsed.packages[0].vendored), ("a", false));
+        assert_eq!((parsed.packages[0].name.as_str(), at(&parsed.packages[0], path).vendored), ("a", false));
         assert_eq!(parse(path, &bytes[..bytes.len() / 2]).gaps.len(), 1);
         assert!(wants(path) && !wants("site-packages/~ip-20.0.dist-info/METADATA"));
+        assert!(!wants("site-packages/conda/tests/data/lib/site-packages/a-1.dist-info/METADATA"));
+        assert!(wants("app/tests/venv/site-packages/a-1.dist-info/METADATA"));
     }
 }

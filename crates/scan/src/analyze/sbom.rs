@@ -1,31 +1,50 @@
-//! SBOMs in an image: CycloneDX and SPDX as JSON, among them those of Bitnami's images.
+//! SBOMs in an image: CycloneDX, SPDX and syft's own form as JSON, among them those of Bitnami's images, of the layers of Cloud
+//! Native Buildpacks and of Python wheels (PEP 770).
 //!
 //! Components are listed where a purl names them. Whether an SBOM describes the files next to it cannot be verified: it is
 //! trusted, because leaving it out would hide what is listed nowhere else. Packages of operating systems are left out:
-//! their databases list what is installed. Other software, whose advisories cannot be found by a purl, is counted in a
+//! their databases list what is installed. But those in a wheel's SBOM were copied into the wheel ([`wheel`]). Other software, whose advisories cannot be found by a purl, is counted in a
 //! gap. A statement about an SBOM (in-toto) is not one.
 
 mod cyclonedx;
 mod spdx;
 mod stream;
+mod syft;
+mod wheel;
 
 use super::ParsedFile;
-use super::analyzer::{Analyzer, all};
+use super::analyzer::Analyzer;
 use super::listing::{Listing, ListingMark};
 use super::parsed::failed;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
+use wheel::Wheel;
 
 pub(super) const ANALYZER: Analyzer = Analyzer {
-    name: "bills of materials (CycloneDX, SPDX 2 and 3, Bitnami)",
-    files: &["**/*.cdx.json", "**/*.cyclonedx.json", "**/*.spdx.json", "**/*bom.json", "**/.spdx-*.spdx"],
+    name: "bills of materials (CycloneDX, SPDX 2 and 3, syft, Bitnami, wheels)",
+    files: &[
+        "**/*.cdx.json",
+        "**/*.cyclonedx.json",
+        "**/*.spdx.json",
+        "**/*.syft.json",
+        "**/*bom.json",
+        "**/.spdx-*.spdx",
+        "**/META-INF/sbom/*.json",
+        "**/*.dist-info/sboms/*",
+    ],
     types: &[],
-    version: 1,
-    accepts: all,
+    version: 2,
+    accepts: is_installed,
     read: parse,
 };
+
+/// Whether it describes what is in the image: buildpacks record next to it what was there during the build (Cloud Native
+/// Buildpacks, "Software Bill of Materials").
+fn is_installed(path: &str) -> bool {
+    !["layers/sbom/build/", "layers/sbom/cache/"].iter().any(|dir| path.starts_with(dir))
+}
 
 /// The members by which the formats are distinguished.
 #[derive(Deserialize)]
@@ -36,23 +55,37 @@ struct Head {
     spdx: Option<IgnoredAny>,
     #[serde(rename = "@graph")]
     graph: Option<IgnoredAny>,
+    /// Of syft's own form, which also says what made it.
+    artifacts: Option<IgnoredAny>,
+    descriptor: Option<IgnoredAny>,
     #[serde(rename = "_type")]
     statement: Option<IgnoredAny>,
 }
 
-fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
+/// Reads an SBOM, wherever it is from; gaps name `path`.
+pub(super) fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
+    read(SbomComponents::new(path), bytes)
+}
+
+/// Reads the SBOM of a Java program. GraalVM before 23 wrote no purls, and the groups that they are made of.
+pub(super) fn of_java(path: &str, bytes: &[u8]) -> ParsedFile {
+    read(SbomComponents { is_java: true, ..SbomComponents::new(path) }, bytes)
+}
+
+fn read(mut found: SbomComponents<'_>, bytes: &[u8]) -> ParsedFile {
+    let path = found.path;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     // Other files with such a name, whose content is not an object, are not SBOMs.
     if serde_json::from_slice::<Vec<IgnoredAny>>(bytes).is_ok() {
         return ParsedFile::default();
     }
-    let mut found = SbomComponents { path, listing: Listing::new(path), unnamed: Unnamed::default() };
     let read = serde_json::from_slice(bytes).and_then(|head| match head {
         // First: a statement may quote a whole SBOM.
         Head { statement: Some(_), .. } => Ok(()),
         Head { cyclonedx: Some(_), .. } => cyclonedx::read(bytes, &mut found),
         Head { spdx: Some(_), .. } => spdx::read(bytes, &mut found),
         Head { graph: Some(_), .. } => spdx::graph(bytes, &mut found),
+        Head { artifacts: Some(_), descriptor: Some(_), .. } => syft::read(bytes, &mut found),
         _ => Ok(()),
     });
     match read {
@@ -66,6 +99,10 @@ struct SbomComponents<'p> {
     path: &'p str,
     listing: Listing<'p>,
     unnamed: Unnamed,
+    /// Whether it is a Java program's: what has a group there is an artifact of Maven.
+    is_java: bool,
+    /// The distribution of Python that it is in.
+    wheel: Option<Wheel<'p>>,
 }
 
 /// Software without a purl, or with one of a type without advisories.
@@ -76,7 +113,12 @@ struct Unnamed {
     example: String,
 }
 
-impl SbomComponents<'_> {
+impl<'p> SbomComponents<'p> {
+    fn new(path: &'p str) -> Self {
+        let (listing, unnamed, wheel) = (Listing::new(path), Unnamed::default(), Wheel::at(path));
+        SbomComponents { path, listing, unnamed, is_java: false, wheel }
+    }
+
     /// Adds what a purl names; the component's own version counts where the purl has none. False when no advisories
     /// use such a purl.
     fn purl(&mut self, purl: &str, version: &str) -> bool {
@@ -85,11 +127,12 @@ impl SbomComponents<'_> {
         }
         match Package::from_purl(purl) {
             Ok(Some(package)) if package.kind == PackageType::Generic => return false,
-            Ok(Some(package)) if package.kind.is_os() => {}
-            Ok(Some(package)) if package.version.is_empty() => {
-                self.listing.package(Package { version: version.to_owned(), ..package });
+            Ok(Some(package)) if package.kind.is_os() && self.wheel.is_none() => {}
+            Ok(Some(package)) => {
+                let own = if package.version.is_empty() { version } else { &package.version }.to_owned();
+                let package = Package { version: own, ..package };
+                self.listing.package(self.wheel.iter().fold(package, |package, wheel| wheel.part(package, purl)));
             }
-            Ok(Some(package)) => self.listing.package(package),
             // Images are not software: what is in them is listed as components of their own.
             Ok(None) => return purl.starts_with("pkg:oci/") || purl.starts_with("pkg:docker/"),
             Err(cause) => self.listing.unreadable(&format!("{purl:.80} is not a purl ({cause})")),
@@ -190,6 +233,47 @@ mod tests {
         check(unnamed, "", 0);
         check(r#"{"bomFormat":"CycloneDX"}"#, "", 0);
         check("{", "", 1);
+    }
+
+    #[test]
+    fn artifacts_of_syft_become_packages() {
+        let syft = |artifact: &str| {
+            let descriptor = r#"{"name":"syft","version":"1.0.0"}"#;
+            format!(r#"{{"artifacts":[{artifact}],"source":{{}},"descriptor":{descriptor}}}"#)
+        };
+        let path = "layers/sbom/launch/paketo-buildpacks_npm-install/launch-modules/sbom.syft.json";
+        let check = |artifact: &str, expected: &str, gaps: usize| check(path, &syft(artifact), expected, gaps);
+        check(r#"{"name":"a","version":"1.0.0","type":"npm","purl":"pkg:npm/a@1.0.0"}"#, "a 1.0.0", 0);
+        check(r#"{"name":"bash","version":"5.2","type":"deb","purl":"pkg:deb/debian/bash@5.2"}"#, "", 0);
+        check(r#"{"name":"jre","version":"17","type":"UnknownPackage","purl":""}"#, "", 1);
+        check("", "", 0);
+        super::tests::check(path, r#"{"artifacts":[{"name":"a","version":"1"}]}"#, "", 0);
+        let launched = "layers/sbom/launch/b/l/sbom.cdx.json";
+        assert!(wants(launched) && !wants("layers/sbom/build/b/l/sbom.cdx.json") && wants("cnb/sbom/a.cdx.json"));
+    }
+
+    #[test]
+    fn sboms_of_wheels_name_what_was_copied_into_them() {
+        let check = |purls: &str, expected: &str| {
+            let components: Vec<String> = purls.split(' ').map(|purl| format!(r#"{{"purl":"{purl}"}}"#)).collect();
+            let json = format!(r#"{{"bomFormat":"CycloneDX","components":[{}]}}"#, components.join(","));
+            let path = "usr/lib/python3/site-packages/psycopg_binary-3.3.9.dist-info/sboms/auditwheel.cdx.json";
+            assert!(wants(path));
+            let parsed = parse(path, json.as_bytes());
+            let line = |p: &Package| format!("{} {} {} {}", p.name, p.version, p.vendor, p.vendored);
+            let found: Vec<String> = parsed.packages.iter().map(line).collect();
+            assert_eq!((found.join(", "), parsed.gaps.len()), (expected.to_owned(), 0), "{purls}");
+        };
+        check("pkg:pypi/psycopg_binary@3.3.9?file_name=x.whl", "psycopg_binary 3.3.9  false");
+        check("pkg:pypi/Psycopg.Binary@3.3.9", "Psycopg.Binary 3.3.9  false");
+        check("pkg:pypi/six@1.0", "six 1.0  true");
+        check("pkg:cargo/pyo3@0.20.0", "pyo3 0.20.0  true");
+        let copied = "pkg:rpm/almalinux/libgomp@8.5.0-26.el8_10 pkg:rpm/almalinux/libgomp@8.5.0-26.el8_10#ab";
+        check(copied, "libgomp 8.5.0-26.el8_10 almalinux true");
+        check(
+            "pkg:apk/alpine/libgcc@13.2.1 pkg:deb/debian/zlib1g@1.2",
+            "zlib1g 1.2 debian true, libgcc 13.2.1 alpine true",
+        );
     }
 
     #[test]

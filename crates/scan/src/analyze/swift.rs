@@ -11,7 +11,7 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
     name: "Swift",
     files: &["**/Package.resolved"],
     types: &[PackageType::Swift],
-    version: 1,
+    version: 2,
     accepts: is_project,
     read: parse,
 };
@@ -29,15 +29,17 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let pins = json.get("pins").or_else(|| json.pointer("/object/pins"));
     let Some(pins) = pins.and_then(Value::as_array) else { return failed(path, "it pins no packages") };
     let mut listing = Listing::new(path);
-    for pin in pins.iter().filter(|pin| text(pin, "kind") != "localSourceControl") {
+    for pin in pins {
+        let version = pin.get("state").map(|state| text(state, "version")).unwrap_or_default();
+        // Folders, and repositories in folders.
+        if matches!(text(pin, "kind"), "localSourceControl" | "fileSystem") {
+            listing.own(PackageType::Swift, text(pin, "identity"), version);
+            continue;
+        }
         let location = [text(pin, "location"), text(pin, "repositoryURL")].into_iter().find(|url| !url.is_empty());
         // Packages of a registry have no repository.
         let name = location.map_or_else(|| text(pin, "identity").to_owned(), repository);
-        listing.add(
-            PackageType::Swift,
-            &name,
-            pin.get("state").map(|state| text(state, "version")).unwrap_or_default(),
-        );
+        listing.add(PackageType::Swift, &name, version);
     }
     listing.done()
 }
@@ -74,6 +76,9 @@ mod tests {
         check(&format!(r#"{{"originHash":"a","pins":[{branch}],"version":3}}"#), "x.example/a/b ", 0);
         let registry = r#"{"identity":"mona.LinkedList","kind":"registry","location":"","state":{"version":"1.2.0"}}"#;
         check(&format!(r#"{{"pins":[{registry}],"version":2}}"#), "mona.LinkedList 1.2.0", 0);
+        let local =
+            r#"{"identity":"core","kind":"localSourceControl","location":"/src/core","state":{"version":"1.0.0"}}"#;
+        check(&format!(r#"{{"pins":[{local}],"version":2}}"#), "core 1.0.0 (own)", 0);
         check(r#"{"pins":[],"version":2}"#, "", 0);
         check(r#"{"version":2}"#, "", 1);
         check("{", "", 1);

@@ -4,6 +4,7 @@
 use super::ParsedFile;
 use super::analyzer::{Analyzer, all};
 use super::listing::Listing;
+use super::npm::hidden_lock::is_own_reference;
 use super::parsed::failed;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -15,7 +16,7 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
     name: "Yarn Plug'n'Play",
     files: &["**/.pnp.cjs", "**/.pnp.js", "**/.pnp.data.json"],
     types: &[PackageType::Npm],
-    version: 1,
+    version: 2,
     accepts: all,
     read: parse,
 };
@@ -47,10 +48,10 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let mut listing = Listing::new(path);
     for (name, references) in &state.packages {
         for (reference, _) in references {
-            if let (Some(name), Some(reference)) = (name, reference)
-                && let Some((name, version)) = resolved(name, reference)
-            {
-                listing.add(PackageType::Npm, &name, &version);
+            let (Some(name), Some(reference)) = (name, reference) else { continue };
+            match resolved(name, reference) {
+                Some((name, version)) => listing.add(PackageType::Npm, &name, &version),
+                None => listing.own(PackageType::Npm, name, ""),
             }
         }
     }
@@ -88,13 +89,13 @@ fn unescaped(literal: &str) -> String {
 }
 
 /// The name and version behind a reference: `npm:1.0.0`, `npm:other@1.0.0` for an alias, `virtual:HASH#npm:1.0.0`,
-/// `patch:name@npm%3A1.0.0#…`. `None` is the image's own code; what is from elsewhere has no known version.
+/// `patch:name@npm%3A1.0.0#…`. `None` is the image's own code, whose version is not recorded; what is from elsewhere has no known version.
 fn resolved(name: &str, reference: &str) -> Option<(String, String)> {
     let reference = match reference.strip_prefix("virtual:") {
         Some(rest) => rest.split_once('#').map(|(_, reference)| reference).unwrap_or_default(),
         None => reference,
     };
-    if ["workspace:", "link:", "portal:"].iter().any(|own| reference.starts_with(own)) {
+    if is_own_reference(reference) {
         return None;
     }
     if let Some(patched) = reference.strip_prefix("patch:") {
@@ -129,8 +130,9 @@ mod tests {
         ["alias",[["npm:@c/d@2.0.0",{}]]],
         ["e",[["patch:e@npm%3A3.0.0#optional!builtin",{}]]],
         ["app",[["workspace:.",{}]]],
+        ["g",[["file:../g#../g::hash=1&locator=app",{}]]],
         ["f",[["https://x.example/f.tgz",{}]]]]}"#;
-    const LISTED: &str = "@a/b 1.0.0, @c/d 2.0.0, e 3.0.0, f ";
+    const LISTED: &str = "@a/b 1.0.0, @c/d 2.0.0, app  (own), e 3.0.0, f , g  (own)";
 
     #[test]
     fn states_list_what_runs() {

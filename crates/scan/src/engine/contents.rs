@@ -2,7 +2,7 @@
 
 use crate::analyze::{self, ParsedFile, owned};
 use crate::engine::sqlite_wal::{FilesInView, WalDatabases};
-use crate::engine::{debian_sources, os};
+use crate::engine::{debian_sources, left_over, os, own_code, spelling, stores};
 use crate::walk::diff::LayerRead;
 use crate::walk::hash::PathHash;
 use crate::walk::merge::MergedView;
@@ -20,7 +20,7 @@ pub(super) struct ImageContents {
 }
 
 /// Packages and where they are, with the first layer since which each is there without a break.
-type PresentSince = BTreeMap<(Package, String), usize>;
+pub(super) type PresentSince = BTreeMap<(Package, String), usize>;
 
 impl ImageContents {
     /// Merges the layers one by one, so that the layer that brought a package is known.
@@ -35,10 +35,13 @@ impl ImageContents {
         }
         let files = databases.files(&view);
         let since = present.into_values().flat_map(|file: PresentFile| file.since).collect();
-        let packages = debian_sources::without_duplicates(with_locations(with_owners(since, &files)));
+        let used = left_over::removed(since, &files);
+        let marked = own_code::marked(with_owners(used, &files), &files, &view);
+        let packages = debian_sources::without_duplicates(with_locations(spelling::unified(marked)));
         let os = os::of_view(&view);
         let mut gaps: Vec<Gap> = layers.iter().filter_map(gap_of).collect();
         gaps.extend(files.values().flat_map(|(_, parsed)| parsed.gaps.clone()));
+        gaps.extend(stores::gaps(layers, hashes));
         gaps.extend(debian_sources::gap(&packages));
         gaps.extend(os::gap(&view, os.as_ref(), &packages));
         gaps.sort();

@@ -10,7 +10,7 @@ pub(super) fn without_duplicates(packages: Vec<Package>) -> Vec<Package> {
     if !packages.iter().any(sourceless) {
         return packages;
     }
-    let known = packages.iter().filter(|p| p.kind == PackageType::Deb && !sourceless(p));
+    let known = packages.iter().filter(|p| p.kind == PackageType::Deb && !p.source_name.is_empty());
     let known: BTreeSet<(String, String)> = known.map(|p| (p.name.clone(), p.version.clone())).collect();
     let is_duplicate = |p: &Package| sourceless(p) && known.contains(&(p.name.clone(), p.version.clone()));
     packages.into_iter().filter(|p| !is_duplicate(p)).collect()
@@ -28,7 +28,7 @@ pub(super) fn gap(packages: &[Package]) -> Option<Gap> {
 }
 
 fn sourceless(package: &Package) -> bool {
-    package.kind == PackageType::Deb && package.source_name.is_empty()
+    package.kind == PackageType::Deb && package.source_name.is_empty() && !package.is_foreign_copy()
 }
 
 #[cfg(test)]

@@ -34,11 +34,12 @@ pub(super) fn gap(view: &MergedView, os: Option<&Os>, packages: &[Package]) -> O
         return some_gap(GapKind::UnsupportedOs, named, "os-release does not name its release");
     }
     // Before the check of its own packages: those of the other database are judged by no advisory.
-    if packages.iter().any(|p| p.kind.is_os() && p.kind != expected) {
+    let of_os = || packages.iter().filter(|p| p.kind.is_os() && !p.is_foreign_copy());
+    if of_os().any(|p| p.kind != expected) {
         let message = "its os-release does not fit the package database of another distribution next to it";
         return some_gap(GapKind::UnsupportedOs, named, message);
     }
-    if packages.iter().any(|p| p.kind == expected) {
+    if of_os().any(|p| p.kind == expected) {
         return None;
     }
     let present = view.files().any(|(_, _, parsed)| parsed.database == Some(expected));

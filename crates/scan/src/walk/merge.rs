@@ -191,6 +191,9 @@ impl MergedView {
 
     fn counted<'a>(&'a self, path: &'a str, node: &'a Node) -> Option<(&'a str, &'a str, &'a Arc<ParsedFile>)> {
         let Content::File(parsed, wanted) = &node.content else { return None };
+        if parsed.by_content && analyze::is_never_run(path) {
+            return None;
+        }
         if parsed.by_content || analyze::wants(path) {
             return Some((path, path, parsed));
         }
@@ -212,6 +215,11 @@ impl MergedView {
             Content::Unrecorded(target) => Some(target),
             _ => None,
         }
+    }
+
+    /// Whether a path, the links above it followed, is a symbolic link.
+    pub(crate) fn is_symlink(&self, path: &str) -> bool {
+        self.nodes.get(path).is_some_and(|node| matches!(node.content, Content::Symlink(_)))
     }
 
     /// Whether the file's content was recorded.

@@ -157,6 +157,84 @@ fn links_on_the_way_are_followed() {
 }
 
 #[test]
+fn caches_count_where_something_leads_to_them() {
+    let wheel = |rest: &str| format!("root/.cache/uv/{rest}/a-1.0.dist-info");
+    let (unpacked, link) = (wheel("archive-v0/x1") + "/METADATA", "venv/lib/python3/site-packages/a-1.0.dist-info");
+    let cache = [
+        E::File(&unpacked, METADATA),
+        E::Symlink("root/.cache/uv/wheels-v8/pypi/a/1.0-py3-none-any", "../../../archive-v0/x1"),
+    ];
+    check("a cache alone", &[&cache], &[]);
+    let file = format!("{link}/METADATA");
+    let target = format!("/{unpacked}");
+    check("a link to it", &[&[cache[0], cache[1], E::Symlink(&file, &target)]], &[&format!("a 1.0 0 {unpacked}")]);
+    check("a hard link to it", &[&[cache[0], E::Hardlink(&file, &unpacked)]], &[&format!("a 1.0 0 {file}")]);
+}
+
+#[test]
+fn what_pnpm_no_longer_uses_is_not_installed() {
+    let stored = |dir: &str| format!("node_modules/.pnpm/{dir}/node_modules/a/package.json");
+    let (old, new) = (stored("a@1.0.0"), stored("a@1.0.1"));
+    let packages = [E::File(&old, PACKAGE), E::File(&new, r#"{"name":"a","version":"1.0.1"}"#)];
+    let both = [format!("a 1.0.0 0 {old}"), format!("a 1.0.1 0 {new}")];
+    check("without a list", &[&packages], &[&both[0], &both[1]]);
+    let lock = E::File("node_modules/.pnpm/lock.yaml", "packages:\n  a@1.0.1:\n    resolution: {integrity: x}\n");
+    check("left over", &[&[packages[0], packages[1], lock]], &[&both[1]]);
+}
+
+/// Compares which packages of an image are its own code, as "name path".
+fn check_own(what: &str, entries: &[E<'_>], expected: &[&str]) {
+    let found = scan_layers(&[layer(entries)]).unwrap();
+    let own = found.packages.iter().filter(|p| p.own);
+    let own: Vec<String> = own.map(|p| format!("{} {}", p.name, p.locations[0].path)).collect();
+    assert_eq!(own, expected, "{what}");
+}
+
+#[test]
+fn own_code_is_told_from_releases() {
+    let source = E::File("packages/a/package.json", PACKAGE);
+    let link = E::Symlink("node_modules/a", "../packages/a");
+    check_own("a workspace", &[source, link], &["a packages/a/package.json"]);
+    let scoped = E::Symlink("node_modules/@s/a", "../../packages/a");
+    check_own("a workspace with a scope", &[source, scoped], &["a packages/a/package.json"]);
+    let all = [E::File("deps/a/package.json", PACKAGE), E::Symlink("app/node_modules", "/deps")];
+    check_own("node_modules elsewhere", &all, &[]);
+    let store = E::File("node_modules/.pnpm/a@1.0.0/node_modules/a/package.json", PACKAGE);
+    check_own("a store", &[store, E::Symlink("node_modules/a", ".pnpm/a@1.0.0/node_modules/a")], &[]);
+    let copied = E::File("app/node_modules/a/package.json", PACKAGE);
+    let lock = r#"{"packages":{"node_modules/a":{"resolved":"packages/a","link":true}}}"#;
+    let lock = E::File("app/node_modules/.package-lock.json", lock);
+    check_own("a link that was copied", &[copied, lock], &["a app/node_modules/a/package.json"]);
+    let node = [
+        DEBIAN,
+        E::File(STATUS, BASH),
+        E::File("var/lib/dpkg/info/bash.list", "/usr/share/nodejs/a/package.json\n"),
+        E::File("usr/share/nodejs/a/package.json", PACKAGE),
+        E::Symlink("usr/share/nodejs/b/node_modules/a", "../../a"),
+    ];
+    check_own("a link of the distribution's", &node, &[]);
+}
+
+#[test]
+fn folders_of_python_projects_are_own_code() {
+    let site = |rest: &str| format!("usr/lib/python3/site-packages/{rest}");
+    let (metadata, url) = (site("a-1.0.dist-info/METADATA"), site("a-1.0.dist-info/direct_url.json"));
+    let installed = E::File(&metadata, METADATA);
+    let folder = E::File(&url, r#"{"url":"file:///src","dir_info":{}}"#);
+    check_own("a folder", &[installed, folder], &[&format!("a {metadata}")]);
+    let wheel = E::File(&url, r#"{"url":"file:///whl/a-1.0-py3-none-any.whl","archive_info":{}}"#);
+    check_own("a wheel", &[installed, wheel], &[]);
+    let built = E::File("src/lib/a.egg-info/PKG-INFO", METADATA);
+    check_own("what its build left", &[installed, folder, built], &["a src/lib/a.egg-info/PKG-INFO"]);
+    let (moved, at) = (E::Symlink("src", "/work"), E::File("work/a.egg-info/PKG-INFO", METADATA));
+    check_own("through a link", &[installed, folder, moved, at], &[&format!("a {metadata}")]);
+    let egg_link = site("a.egg-link");
+    check_own("developed", &[built, E::File(&egg_link, "/src/lib\n.")], &["a src/lib/a.egg-info/PKG-INFO"]);
+    let other = E::File("src/b-1.egg-info/PKG-INFO", "Name: b\nVersion: 1\n");
+    check_own("another one there", &[installed, folder, other], &[&format!("a {metadata}")]);
+}
+
+#[test]
 fn hard_links_are_files_of_their_own() {
     let musl = "musl 1.0-r0 0 lib/apk/db/installed";
     check("to an unwanted file", &[&[OS, E::File("x/y", MUSL), E::Hardlink(DB, "x/y")]], &[musl]);
@@ -202,6 +280,9 @@ fn what_was_not_seen_is_said() {
         assert_eq!(found, expected, "{entries:?}");
     };
     let npm = |json| E::File("node_modules/a/package.json", json);
+    let zlib = E::File("nix/store/3bmd8hwd-zlib-1.2.11/lib/libz.so", "x");
+    check(&[npm(PACKAGE), zlib], &[GapKind::UnsupportedOs]);
+    check(&[npm(PACKAGE), E::Dir("nix/store")], &[]);
     check(&[E::File("hello", "x")], &[GapKind::NothingRecognized]);
     check(&[OS], &[GapKind::NoPackageDatabase]);
     check(&[OS, E::File(DB, "")], &[GapKind::NoPackageDatabase]);

@@ -28,6 +28,12 @@ pub(super) enum Section {
     Symbols,
     /// Their names.
     SymbolNames,
+    /// The symbols that an ELF file shares with others at run time, which stay when it is stripped.
+    DynamicSymbols,
+    /// Their names.
+    DynamicNames,
+    /// The objects of a Java program that GraalVM compiled.
+    NativeHeap,
 }
 
 impl Section {
@@ -38,6 +44,9 @@ impl Section {
             b".dep-v0" => Some(Section::CargoAudit),
             b".symtab" => Some(Section::Symbols),
             b".strtab" => Some(Section::SymbolNames),
+            b".dynsym" => Some(Section::DynamicSymbols),
+            b".dynstr" => Some(Section::DynamicNames),
+            b".svm_heap" => Some(Section::NativeHeap),
             _ => None,
         }
     }
@@ -74,6 +83,11 @@ impl Binary {
     /// The bytes of the sections of one kind.
     pub(super) fn sections<'a>(&self, kind: Section, bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         self.sections.iter().filter(move |(k, _)| *k == kind).filter_map(|(_, range)| part(bytes, range))
+    }
+
+    /// Whether it has a section of a kind.
+    pub(super) fn has(&self, kind: Section) -> bool {
+        self.sections.iter().any(|(k, _)| *k == kind)
     }
 
     /// Whether Go's linker made it.

@@ -113,11 +113,12 @@ mod tests {
             [b"\x7fELF".as_slice(), &[0; 60], before, MARK, &[1; 100], after.as_bytes(), b"\0\x06\0\0"].concat()
         };
         let host = |place: u64, after: &str| knows(&place.to_le_bytes(), after);
-        check(&host(900, json), "A 1", 0);
-        check(&host(900, &format!("runtimeTarget \"runtimeTarget\" {json}")), "A 1", 0);
+        let both = "A 1, App 1.0.0 (own)";
+        check(&host(900, json), both, 0);
+        check(&host(900, &format!("runtimeTarget \"runtimeTarget\" {json}")), both, 0);
         check(&host(900, "MZ"), "", 1);
         check(&host(900, &json[..200]), "", 1);
-        check(&host(900, &json.repeat(MAX_PLACES + 1)), &["A 1"; MAX_PLACES].join(", "), 1);
+        check(&host(900, &json.repeat(MAX_PLACES + 1)), &[both; MAX_PLACES].join(", "), 1);
         check(&host(0, json), "", 0);
         check(&knows(b" program", json), "", 0);
         check(json.as_bytes(), "", 0);

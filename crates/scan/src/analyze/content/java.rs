@@ -6,7 +6,7 @@
 mod groups;
 mod identity;
 
-use crate::analyze::ParsedFile;
+use crate::analyze::{ParsedFile, sbom};
 use identity::{Artifact, Identity};
 use std::borrow::Cow;
 use std::io::BufRead;
@@ -32,6 +32,8 @@ const MAX_MEMORY: u64 = 72 << 20;
 const MIN_COST: u64 = 64 << 10;
 /// Bytes of a manifest or of properties: true ones have a few hundred kilobytes at most.
 const MAX_TEXT: u64 = 1 << 20;
+/// Bytes of an SBOM: as of one that is a file.
+const MAX_SBOM: u64 = 16 << 20;
 /// Artifacts of one file: the largest distributions have some thousands.
 const MAX_PACKAGES: usize = 100_000;
 
@@ -42,6 +44,14 @@ pub(super) fn is_named(path: &str) -> bool {
         let end = tail.len().checked_sub(suffix.len()).and_then(|start| tail.get(start..));
         end.is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes()))
     })
+}
+
+/// Whether an entry is an SBOM of an application, as the plugins of Spring Boot and Quarkus put them into the archive that is
+/// run. Of archives inside it none is read: a library's names what the library was built with.
+fn is_sbom(name: &str) -> bool {
+    let name = ["BOOT-INF/classes/", "WEB-INF/classes/"].iter().find_map(|dir| name.strip_prefix(dir)).unwrap_or(name);
+    let file = name.strip_prefix("META-INF/sbom/").and_then(|file| file.strip_suffix(".json"));
+    file.is_some_and(|file| !file.contains('/'))
 }
 
 /// The artifacts of an archive.
@@ -64,6 +74,8 @@ enum EntryRole {
     /// A manifest or `pom.properties`.
     Text,
     Archive,
+    /// An SBOM of the application.
+    Sbom,
     Class,
     Other,
 }
@@ -72,6 +84,7 @@ impl EntryRole {
     fn of(name: &str) -> Self {
         match name {
             _ if is_named(name) => EntryRole::Archive,
+            _ if is_sbom(name) => EntryRole::Sbom,
             _ if name.ends_with(".class") => EntryRole::Class,
             _ if name.eq_ignore_ascii_case("META-INF/MANIFEST.MF") => EntryRole::Text,
             _ if name.starts_with("META-INF/maven/") && name.ends_with("/pom.properties") => EntryRole::Text,
@@ -126,6 +139,11 @@ impl<'p> JavaArchiveReader<'p> {
             EntryRole::Archive => self.nested(&format!("{inside}!/{name}"), name, archive, entry, depth),
             EntryRole::Class => identity.class(name),
             EntryRole::Other => {}
+            EntryRole::Sbom if depth > 0 => {}
+            EntryRole::Sbom => match self.unpack(archive, entry, MAX_SBOM) {
+                Ok(bytes) => self.sbom(inside, name, &bytes),
+                Err(error) => self.unreadable(inside, &error),
+            },
             EntryRole::Text => match self.unpack(archive, entry, MAX_TEXT) {
                 Ok(bytes) => identity.text(name, &bytes),
                 Err(error) => self.unreadable(inside, &error),
@@ -155,6 +173,11 @@ impl<'p> JavaArchiveReader<'p> {
                 }),
                 EntryRole::Text => archive.content(&header, MAX_TEXT, left, |content| match content {
                     StreamedContent::Whole(bytes) => identity.text(name, &bytes),
+                    StreamedContent::Longer(_) => self.unreadable(inside, &ZipError::TooLarge),
+                    StreamedContent::Unreadable(error) => self.unreadable(inside, &error),
+                }),
+                EntryRole::Sbom if depth == 0 => archive.content(&header, MAX_SBOM, left, |content| match content {
+                    StreamedContent::Whole(bytes) => self.sbom(inside, name, &bytes),
                     StreamedContent::Longer(_) => self.unreadable(inside, &ZipError::TooLarge),
                     StreamedContent::Unreadable(error) => self.unreadable(inside, &error),
                 }),
@@ -244,6 +267,17 @@ impl<'p> JavaArchiveReader<'p> {
         let cost = content.as_ref().map_or(max, |bytes| u64::try_from(bytes.len()).unwrap_or(max));
         self.unpacked = self.unpacked.saturating_sub(cost);
         content
+    }
+
+    /// Adds what an SBOM of the archive names.
+    fn sbom(&mut self, inside: &str, name: &str, bytes: &[u8]) {
+        let place = format!("{inside}!/{name}");
+        let mut parsed = sbom::of_java(&format!("{}{place}", self.path), bytes);
+        parsed.packages.truncate(MAX_PACKAGES.saturating_sub(self.out.packages.len()));
+        for package in &mut parsed.packages {
+            package.locations.push(Location { path: place.clone(), layer: 0 });
+        }
+        self.out.add(parsed);
     }
 
     fn found_all(&mut self, inside: &str, identity: Identity) {

@@ -24,9 +24,6 @@ struct AuditedCrate {
     /// `build` for what only the build needs; runtime, when absent.
     #[serde(default)]
     kind: String,
-    /// The program itself.
-    #[serde(default)]
-    root: bool,
 }
 
 /// The crates of a program, and a gap when it has a list that cannot be read.
@@ -57,10 +54,10 @@ fn listed_package(listed: &AuditedCrate) -> Package {
     match listed.source.as_str() {
         // Other registries mirror crates.io, or have crates without public advisories.
         "crates.io" | "registry" => found,
-        // From a directory or a repository: with the same name and number it may be other code than advisories mean.
-        source => {
-            Package { source_version: UNRELEASED.to_owned(), vendored: source == "local" && !listed.root, ..found }
-        }
+        // The program itself and its workspace.
+        "local" => Package { own: true, ..found },
+        // From a repository: with the same name and number it may be other code than advisories mean.
+        _ => Package { source_version: UNRELEASED.to_owned(), ..found },
     }
 }
 
@@ -77,7 +74,7 @@ mod tests {
         zlib.write_all(json.as_bytes()).unwrap();
         let bytes = elf(Class::ALL[0], &[(".dep-v0", &zlib.finish().unwrap()), (".data", b"x")]);
         let parsed = crates("app", &Binary::parse(&bytes), &bytes);
-        let line = |p: &Package| format!("{} {} {} {}", p.name, p.version, p.advisory_version(), p.vendored);
+        let line = |p: &Package| format!("{} {} {} {}", p.name, p.version, p.advisory_version(), p.own);
         assert_eq!(parsed.packages.iter().map(line).collect::<Vec<_>>(), expected, "{json}");
         assert_eq!(parsed.gaps.is_empty(), json.starts_with("{\"packages\""), "{json}");
     }
@@ -92,11 +89,11 @@ mod tests {
             {"name":"e","version":"1.0.0","source":"git"},
             {"name":"f","version":"1.0.0","source":"local"}],"format":1}"#;
         let expected = [
-            "a 1.0.0 (devel) false",
+            "a 1.0.0 1.0.0 true",
             "b 1.0.0 1.0.0 false",
             "d 1.0.0 1.0.0 false",
             "e 1.0.0 (devel) false",
-            "f 1.0.0 (devel) true",
+            "f 1.0.0 1.0.0 true",
         ];
         check(list, &expected);
         check("[]", &[]);

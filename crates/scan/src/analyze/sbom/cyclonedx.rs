@@ -40,6 +40,7 @@ struct Components<'f, 'p>(&'f mut SbomComponents<'p>);
 #[derive(Default)]
 struct ComponentFields {
     purl: Option<String>,
+    group: Option<String>,
     name: Option<String>,
     version: Option<String>,
     kind: Option<String>,
@@ -97,6 +98,7 @@ impl ComponentFields {
     fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
         let (field, name) = match key {
             "purl" => (&mut self.purl, "purl"),
+            "group" => (&mut self.group, "group"),
             "name" => (&mut self.name, "name"),
             "version" => (&mut self.version, "version"),
             "type" => (&mut self.kind, "type"),
@@ -115,9 +117,18 @@ impl ComponentFields {
         Ok(())
     }
 
+    /// The purl of an artifact of Maven with this group and name.
+    fn maven_purl(&self) -> Option<String> {
+        let (group, name) = (self.group.as_ref()?, self.name.as_ref()?);
+        let is_name =
+            |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        (is_name(group) && is_name(name)).then(|| format!("pkg:maven/{group}/{name}"))
+    }
+
     fn add_to(self, role: Role, found: &mut SbomComponents<'_>) {
+        let made = (found.is_java && role == Role::Component).then(|| self.maven_purl()).flatten();
         let version = self.version.unwrap_or_default();
-        let purl = self.purl.filter(|purl| !purl.is_empty());
+        let purl = self.purl.filter(|purl| !purl.is_empty()).or(made);
         let is_known = purl.as_ref().is_some_and(|purl| found.purl(purl, &version));
         let is_software = role == Role::Component && SOFTWARE.contains(&self.kind.unwrap_or_default().as_str());
         if is_software && !is_known {

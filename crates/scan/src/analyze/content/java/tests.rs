@@ -232,3 +232,18 @@ fn names_split_before_their_version() {
     check("app", None);
     check("-1.0", None);
 }
+
+#[test]
+fn sboms_name_what_an_application_is_built_of() {
+    let bom: &[u8] = br#"{"bomFormat":"CycloneDX","components":[{"purl":"pkg:maven/org.acme/parser@1.0.0"}]}"#;
+    let spring = "META-INF/sbom/application.cdx.json";
+    let app = jar(&[(spring, bom)]);
+    check("app.jar", &app, &[&format!("org.acme:parser 1.0.0 !/{spring}")]);
+    let quarkus = "BOOT-INF/classes/META-INF/sbom/dependency.cdx.json";
+    check("app.war", &jar(&[(quarkus, bom)]), &[&format!("org.acme:parser 1.0.0 !/{quarkus}")]);
+    check("app.jar", &jar(&[("BOOT-INF/lib/a.jar", &app)]), &[]);
+    check("app.jar", &jar(&[("META-INF/other/a.json", bom)]), &[]);
+    check("app.jar", &jar(&[(spring, b"{")]), &["UnreadableFile app.jar!/META-INF/sbom/application.cdx.json"]);
+    let whole = large_archive("app.jar", &mut Cursor::new(&app));
+    assert_eq!(lines(&whole), [format!("org.acme:parser 1.0.0 !/{spring}")]);
+}
