@@ -17,6 +17,8 @@ impl Ecosystem {
         match self.base() {
             EcosystemBase::Ubuntu => is_ubuntu_release(release),
             EcosystemBase::Debian => release != "experimental",
+            // Its builds of languages' packages, which are named as the originals are.
+            EcosystemBase::Echo => false,
             EcosystemBase::RedHat => matches!(release.split(':').next(), Some("enterprise_linux" | "hummingbird")),
             EcosystemBase::Suse => !SUSE_PRODUCTS.iter().any(|product| release.contains(product)),
             _ => true,
@@ -50,6 +52,8 @@ mod tests {
         check("Debian:12", true);
         check("Debian:sid", true);
         check("Debian:experimental", false);
+        check("Echo", true);
+        check("Echo:npm", false);
         check("Debian", true);
         check("Ubuntu:24.04:LTS", true);
         check("Ubuntu:25.10", true);
