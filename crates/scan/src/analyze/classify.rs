@@ -164,6 +164,7 @@ mod tests {
         check("usr/sbin/nginx", "\0nginx version: openresty/1.25.3.1\n\0", &["openresty 1.25.3"]);
         check("usr/local/apache2/bin/httpd", "Apache/2.4\0Apache/2.4.58 (Unix)", &["apache 2.4.58"]);
         check("usr/local/bin/redis-cli", "\x007.0.0\0x\x007.2.4\0 (git:%s\0", &["redis 7.2.4"]);
+        check("usr/bin/valkey-benchmark", "\09.1.2\000000000\0 (git:%s\0", &["valkey 9.1.2"]);
         check("usr/local/bin/php", "X-Powered-By: PHP/8.3.2\0", &["php 8.3.2"]);
         check("usr/local/bin/postgres", "to PostgreSQL 9.1.\0PostgreSQL 16.1 (Debian", &["postgresql 16.1"]);
         check("usr/sbin/mariadbd", "\x0011.2.2-MariaDB\0", &["mariadb 11.2.2"]);

@@ -91,7 +91,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     executable("envoy", &["envoy"], &["/{}/Clean/RELEASE", "\0{1.##.}\0"], 3).signed("envoy.config.bootstrap"),
     executable("lighttpd", &["lighttpd"], &["lighttpd/{}"], 3).signed("server.document-root"),
     executable("varnish", &["varnishd"], &["varnish-{} revision"], 3).signed("VCL"),
-    executable("squid", &["squid"], &["squid/{}\0"], 2).signed("squid.conf"),
+    executable("squid", &["squid", "squid-gnutls", "squid-openssl"], &["squid/{}\0"], 2).signed("squid.conf"),
     text("tomcat", &["RELEASE-NOTES"], &["Apache Tomcat Version {}"], 3),
     // Databases, caches, queues.
     executable(
@@ -104,8 +104,10 @@ pub(super) const PROGRAMS: &[Program] = &[
     executable("mariadb", &["mariadbd", "mysqld", "mariadb", "mysql"], &["\0{}-MariaDB"], 3).signed("MariaDB"),
     executable("mysql", &["mysqld"], &["/mysql-{}/"], 3).signed("innodb_"),
     executable("mysql-client", &["mysql"], &["/mysql-{}/"], 3),
-    executable("redis", &["redis-cli", "redis-benchmark"], &["\0{}\0 (git:%s"], 3).signed("REDISCLI_AUTH"),
-    executable("valkey", &["valkey-cli", "valkey-benchmark"], &["\0{}\0 (git:%s"], 3).signed("valkey-cli"),
+    executable("redis", &["redis-cli", "redis-benchmark"], &["\0{}\0 (git:%s", "\0{}\000000000\0 (git:%s"], 3)
+        .signed("REDISCLI_AUTH"),
+    executable("valkey", &["valkey-cli", "valkey-benchmark"], &["\0{}\0 (git:%s", "\0{}\000000000\0 (git:%s"], 3)
+        .signed("valkey-cli"),
     executable("keydb", &["keydb-cli", "keydb-benchmark"], &["\0{}\0 (git:%s"], 3),
     // Next to its version are names of its build info: the allocator's, or what comes after where that is elsewhere.
     executable(
