@@ -2,6 +2,7 @@
 
 mod bases;
 
+use crate::classify;
 use crate::generated::GeneratedArgs;
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
@@ -142,13 +143,16 @@ fn table_of_programs() -> String {
     }
     let mut out = format!(
         "## Programs outside any package manager\n\n{} programs, matched with Bitnami's records of upstream versions. `*` is \
-         anything in one part of a path, `{{}}` a version. Programs written in Go need no row: their build info says more.\
-         \n\n| program | files |\n|---|---|\n",
+         anything in one part of a path, `{{}}` a version. Programs written in Go need no row: their build info says more. Seen: the packages with \
+         real files of the program, with which `cargo xtask classify --real` compares.\
+         \n\n| program | files | seen |\n|---|---|---|\n",
         known.len()
     );
     for (name, files) in known {
         let files: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
-        let _ = writeln!(out, "| {name} | {} |", files.join(", "));
+        let seen = classify::seen_in(name);
+        let seen = if seen.is_empty() { "never".to_owned() } else { seen.join("<br>") };
+        let _ = writeln!(out, "| {name} | {} | {seen} |", files.join(", "));
     }
     out
 }

