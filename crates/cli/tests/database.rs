@@ -45,14 +45,18 @@ impl Machine {
 
     /// Writes a database that was built on this day of November 2026, with so many advisories.
     fn build(&self, name: &str, day: u8, advisories: u32) {
+        self.build_at(name, &format!("2026-11-{day:02}T00:00:00Z"), advisories);
+    }
+
+    /// Writes a database that was built at this time, with so many advisories.
+    fn build_at(&self, name: &str, built: &str, advisories: u32) {
         let advisory = |number| Advisory {
             id: format!("CVE-2026-{number:04}"),
             feed: "f".into(),
             affected: vec![Affected::new("npm".into(), "left-pad", KeyKind::Binary).fixed_in("1.0")],
             ..Advisory::default()
         };
-        let built = Some(format!("2026-11-{day:02}T00:00:00Z").parse().unwrap());
-        let meta = Meta { built, ..Meta::default() };
+        let meta = Meta { built: Some(built.parse().unwrap()), ..Meta::default() };
         let input = BuildInput { advisories: (0..advisories).map(advisory).collect(), meta, ..BuildInput::default() };
         writer::write(&self.path(name), &input).unwrap();
     }
@@ -113,6 +117,31 @@ fn a_database_is_pushed_and_updated() {
     assert!(registry.requests() - before <= 2);
     check(&user.scan(&["db", "update", &at, "--allow-older"]), 0, &["updated", "built 2026-11-09"]);
     assert_eq!(user.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn a_database_from_the_future_is_refused_and_replaced() {
+    let (builder, user, registry) = (Machine::new(), Machine::new(), Registry::start());
+    let at = format!("oci://{}/db:latest", registry.host());
+    let future = "2999-01-01T00:00:00Z";
+    builder.build_at("db", future, 3);
+    check(&builder.scan(&["db", "push", &at]), 0, &["built 2999-01-01"]);
+    user.build_at("volume", future, 3);
+    let words = ["built 2999-01-01T00:00:00Z (in the future), and this machine's clock says", "correct the clock"];
+    let check_all = |code: i32, words: &[&str]| {
+        check(&user.scan(&["db", "update", &at]), code, words);
+        check(&user.scan(&["db", "update", &user.name("volume"), "--allow-older"]), code, words);
+        check(&user.scan(&["db", "import", &user.name("volume")]), code, words);
+        assert_eq!(user.leftovers(), Vec::<String>::new());
+    };
+    check_all(3, &words);
+    assert!(!user.path("db").exists());
+    // One that is in place all the same does not keep correct ones out, and is not called current.
+    user.build_at("db", future, 3);
+    check_all(3, &words);
+    builder.build("db", 10, 3);
+    check(&builder.scan(&["db", "push", &at]), 0, &["built 2026-11-10"]);
+    check(&user.scan(&["db", "update", &at]), 0, &["updated", "built 2026-11-10"]);
 }
 
 #[test]

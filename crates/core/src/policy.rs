@@ -154,12 +154,19 @@ fn sentence(f: &Finding) -> String {
     format!("{} ({}) in {} {}, {fix}", f.vulnerability, f.severity, f.package, f.installed_version)
 }
 
-/// The gap of a database that is too old.
+/// The gap of a database that is too old, or whose age is not known.
 fn old_database(database: &DatabaseInfo, policy: &Policy, now: Timestamp) -> Option<Gap> {
     let most = policy.max_database_age_days?;
-    let why = match database.built.map(|built| now.duration_since(built).as_hours() / 24) {
+    let why = match database.built.map(|built| (built, now.duration_since(built).as_hours() / 24)) {
         None => "the database does not say when it was built".to_owned(),
-        Some(days) if days >= i64::from(most) => format!("the database is {days} days old; the limit is {most} days"),
+        Some((built, _)) if database.is_from_the_future(now) => {
+            format!(
+                "the database says that it was built {built}, and the clock says {now}; correct the clock that is wrong"
+            )
+        }
+        Some((_, days)) if days >= i64::from(most) => {
+            format!("the database is {days} days old; the limit is {most} days")
+        }
         Some(_) => return None,
     };
     let message = format!("{why}; build a new one, or import it");
@@ -225,6 +232,7 @@ mod tests {
             let (ecosystem, extended_until) = (release.into(), extended.map(day));
             report.support = Some(SupportPeriod { ecosystem, until: day("2024-08-14"), extended_until });
             let now = format!("{today}T12:00:00Z").parse().unwrap();
+            report.database.built = Some(now);
             assert_eq!(decide(&report, &Policy::default(), now).outcome, expected, "{release} {today}");
         };
         check("Debian:11", Some("2026-08-31"), "2026-08-31", Outcome::Pass);
@@ -257,7 +265,11 @@ mod tests {
         check(None, "2001-01-01T00:00:00Z", Outcome::Pass);
         check(Some(5), "2026-01-01T00:00:01Z", Outcome::Pass);
         check(Some(5), "2026-01-01T00:00:00Z", Outcome::Incomplete);
+        // Clocks differ; a time that no clock can have hides any age.
         check(Some(5), "2026-01-07T00:00:00Z", Outcome::Pass);
+        check(Some(5), "2026-01-07T00:00:01Z", Outcome::Incomplete);
+        check(Some(5), "2099-01-01T00:00:00Z", Outcome::Incomplete);
+        check(None, "2099-01-01T00:00:00Z", Outcome::Pass);
         check(Some(5), "", Outcome::Incomplete);
     }
 

@@ -4,8 +4,8 @@ use crate::ecosystem::{Ecosystem, EcosystemBase, Os};
 use crate::finding::{Counts, Finding, SuppressedFinding};
 use crate::image::{Digest, Platform};
 use crate::package::Package;
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
@@ -121,6 +121,17 @@ pub struct DatabaseInfo {
     /// When it was built; in JSON the RFC 3339 time, empty where a database does not say.
     #[serde(with = "build_time")]
     pub built: Option<Timestamp>,
+}
+
+/// How far clocks of two machines may differ before a time is called one of the future: more than any time zone that was
+/// taken for UTC, and less than any age limit.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_hours(24);
+
+impl DatabaseInfo {
+    /// Whether it says that it was built after `now`: then its age is not known, because one of two clocks is wrong.
+    pub fn is_from_the_future(&self, now: Timestamp) -> bool {
+        self.built.is_some_and(|built| built.duration_since(now) > CLOCK_TOLERANCE)
+    }
 }
 
 /// The JSON form of [`DatabaseInfo::built`], and of the same time inside a database.
@@ -254,8 +265,8 @@ pub(crate) mod testing {
         let platform = "linux/amd64".parse().unwrap();
         let image = ImageInfo::new("registry.example/team/app:v1", digest.clone(), digest, platform);
         let inventory = Inventory { image, layers: vec![], os: Some(Os::default()), packages, gaps: vec![] };
-        // Never too old.
-        let database = DatabaseInfo { built: "2100-01-01T00:00:00Z".parse().ok(), ..DatabaseInfo::default() };
+        // Young for tests that evaluate at the same time.
+        let database = DatabaseInfo { built: Some(Timestamp::UNIX_EPOCH), ..DatabaseInfo::default() };
         Report::new(inventory, database, findings, vec![])
     }
 

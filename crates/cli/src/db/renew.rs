@@ -116,8 +116,10 @@ fn option(command: &mut Command, name: &str, value: Option<&Path>) {
     }
 }
 
+/// When the database in place was built; `None` where there is none whose age is known.
 fn built(path: &Path) -> Option<Timestamp> {
-    Database::open(path).ok()?.meta().built
+    let info = Database::open(path).ok()?.info();
+    info.built.filter(|_| !info.is_from_the_future(Timestamp::now()))
 }
 
 /// What the database is made of, as a digest: the source, or `feeds.toml` and the files next to it.
