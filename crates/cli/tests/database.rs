@@ -106,6 +106,12 @@ fn a_database_is_pushed_and_updated() {
     let before = registry.requests();
     check(&user.scan_with(&[("TIDEWAITER_DB_SOURCE", &at)], &["db", "update"]), 0, &["already current"]);
     assert!(registry.requests() - before <= 2, "{} requests", registry.requests() - before);
+    // Unless its bytes are damaged.
+    let (sound, mut damaged) = (fs::read(user.path("db")).unwrap(), fs::read(user.path("db")).unwrap());
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::write(user.path("db"), damaged).unwrap();
+    check(&user.scan(&["db", "update", &at]), 0, &["updated"]);
+    assert_eq!(fs::read(user.path("db")).unwrap(), sound);
     // The same facts, seen later, are taken: they are younger.
     push(11, 3);
     check(&user.scan(&["db", "update", &at]), 0, &["updated", "built 2026-11-11"]);
@@ -482,6 +488,17 @@ fn a_database_is_renewed_on_a_schedule_and_after_a_correction() {
     assert!(!machine.path("db").exists() && !machine.path("db.1-0.new").exists());
     fs::write(machine.path("feeds/feeds.toml"), &sound).unwrap();
     until("the corrected feeds", &|| machine.path("db").exists() && log().contains("the next renewal is in 24h"));
+    // One that is lost, or damaged anywhere, is renewed without waiting for tomorrow.
+    fs::remove_file(machine.path("db")).unwrap();
+    until("the lost database", &|| machine.path("db").exists());
+    let mut damaged = fs::read(machine.path("db")).unwrap();
+    let (sound, middle) = (damaged.clone(), damaged.len() / 2);
+    damaged[middle] ^= 1;
+    fs::write(machine.path("db"), &damaged).unwrap();
+    until("the damaged database", &|| {
+        fs::read(machine.path("db")).unwrap().len() == sound.len()
+            && fs::read(machine.path("db")).unwrap()[middle] == sound[middle]
+    });
     // It ends when asked to: a container's first process without a handler would not.
     let term = Command::new("kill").args(["-TERM", &renewal.0.id().to_string()]).status().unwrap();
     assert!(term.success() && renewal.0.wait().unwrap().success());

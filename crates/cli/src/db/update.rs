@@ -281,8 +281,8 @@ impl Updater<'_> {
     }
 
     fn is_current(&self, found: &DatabaseInfo) -> bool {
-        // The build time too: the same facts, seen later, are younger.
-        self.current.as_ref().map(Database::info).as_ref() == Some(found)
+        // The build time too: the same facts, seen later, are younger. And all bytes: a damaged one is replaced.
+        self.current.as_ref().is_some_and(|current| current.info() == *found && current.verify().is_ok())
     }
 
     fn check_age(&self, source: &str, found: &DatabaseInfo) -> Result<()> {
