@@ -6,6 +6,7 @@ mod artifact;
 mod bundle;
 mod deltas;
 mod diff;
+mod leftovers;
 #[cfg(not(feature = "sigstore"))]
 mod no_bundle;
 mod part;

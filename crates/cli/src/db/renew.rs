@@ -4,6 +4,7 @@
 //! look: age, source, feeds → due? → `db update` or `db build`, in a process of its own → the file is replaced, or is as it was
 //! ```
 
+use super::leftovers;
 use crate::args::{KeylessArgs, RenewArgs};
 use crate::dirs;
 use crate::exit::{Exit, UsageError};
@@ -66,7 +67,7 @@ async fn follow(args: &RenewArgs, path: &Path) -> Result<()> {
     loop {
         let inputs = inputs(args);
         if schedule.is_due(Timestamp::now(), in_place.built(path), &inputs) {
-            remove_leftovers(path);
+            leftovers::remove(path);
             let failure = match renew(args, path).await {
                 Ok(status) if status.success() && in_place.built(path).is_some() => None,
                 Ok(status) if status.success() => Some("it left no sound database whose age is known".to_owned()),
@@ -162,18 +163,6 @@ fn inputs(args: &RenewArgs) -> String {
     sha256(&text).to_string()
 }
 
-/// Files of renewals that were killed.
-fn remove_leftovers(path: &Path) {
-    let Some((folder, name)) = path.parent().zip(path.file_name().and_then(|n| n.to_str())) else { return };
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let found = entry.file_name();
-        let rest = found.to_str().and_then(|found| found.strip_prefix(name)?.strip_prefix('.'));
-        if rest.is_some_and(|rest| rest.ends_with(".new") || rest.ends_with(".download")) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-}
-
 fn next_to(path: &Path, what: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{what}"));
@@ -262,17 +251,5 @@ mod tests {
         schedule.tried(at("10T12:00:01"), "new".to_owned(), true);
         assert!(!schedule.is_due(at("10T12:01:00"), None, "new"));
         assert!(schedule.is_due(at("10T12:01:01"), None, "new"));
-    }
-
-    #[test]
-    fn only_leftovers_of_renewals_are_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["a.db", "a.db.1-0.new", "a.db.1.download", "a.db.inputs", "b.db.1-0.new"] {
-            fs::write(dir.path().join(name), "").unwrap();
-        }
-        remove_leftovers(&dir.path().join("a.db"));
-        let mut left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-        left.sort();
-        assert_eq!(left, ["a.db", "a.db.inputs", "b.db.1-0.new"]);
     }
 }
