@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 /// Version of the JSON form. It rises when a field is removed or changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -121,6 +122,38 @@ pub struct DatabaseInfo {
     /// When it was built; in JSON the RFC 3339 time, empty where a database does not say.
     #[serde(with = "build_time")]
     pub built: Option<Timestamp>,
+    /// Feeds whose records are older than it, because they could not be read since: of those that cover an ecosystem, and in
+    /// a report an ecosystem of its image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stale: Vec<StaleFeed>,
+}
+
+/// A feed that failed when the database was built: its records of an earlier time stand in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StaleFeed {
+    /// Its name in `feeds.toml`.
+    pub name: String,
+    /// When its records were read, or found unchanged.
+    pub read: Timestamp,
+    /// What it covers.
+    pub ecosystems: Vec<Ecosystem>,
+}
+
+impl StaleFeed {
+    /// By the names that rows are stored under: an image of CentOS is covered by a feed of Red Hat.
+    fn covers(&self, ecosystem: &Ecosystem) -> bool {
+        let canonical = ecosystem.clone().canonical();
+        self.ecosystems.iter().any(|own| own.clone().canonical() == canonical)
+    }
+}
+
+impl Inventory {
+    /// The ecosystems of its packages.
+    pub fn ecosystems(&self) -> BTreeSet<Ecosystem> {
+        let kinds: BTreeSet<_> = self.packages.iter().map(|package| package.kind).collect();
+        kinds.into_iter().filter_map(|kind| kind.ecosystem(self.os.as_ref())).collect()
+    }
 }
 
 /// How far clocks of two machines may differ before a time is called one of the future: more than any time zone that was
@@ -131,6 +164,24 @@ impl DatabaseInfo {
     /// Whether it says that it was built after `now`: then its age is not known, because one of two clocks is wrong.
     pub fn is_from_the_future(&self, now: Timestamp) -> bool {
         self.built.is_some_and(|built| built.duration_since(now) > CLOCK_TOLERANCE)
+    }
+
+    /// Whether both name the same build of the same facts. What an artifact's manifest says is no more than that.
+    pub fn is_build_of(&self, other: &DatabaseInfo) -> bool {
+        (&self.id, self.built) == (&other.id, other.built)
+    }
+
+    /// What of it concerns an inventory: stale feeds that cover one of its ecosystems, with those alone.
+    #[must_use]
+    pub fn for_inventory(mut self, inventory: &Inventory) -> Self {
+        if !self.stale.is_empty() {
+            let all = inventory.ecosystems();
+            for feed in &mut self.stale {
+                feed.ecosystems = all.iter().filter(|ecosystem| feed.covers(ecosystem)).cloned().collect();
+            }
+            self.stale.retain(|feed| !feed.ecosystems.is_empty());
+        }
+        self
     }
 }
 
@@ -219,8 +270,8 @@ impl Report {
             schema_version: SCHEMA_VERSION,
             complete: inventory.gaps.is_empty(),
             counts: Counts::of(&findings),
+            database: database.for_inventory(&inventory),
             inventory,
-            database,
             findings,
             suppressed: Vec::new(),
             informational,

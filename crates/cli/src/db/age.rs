@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn a_database_is_replaced_by_a_younger_one_of_the_past() {
         use AcceptedAge::{Any, NotOlder};
-        let info = |built: &str| DatabaseInfo { id: String::new(), built: built.parse().ok() };
+        let info = |built: &str| DatabaseInfo { built: built.parse().ok(), ..DatabaseInfo::default() };
         let check = |age: AcceptedAge, found: &str, current: Option<&str>, expected: Result<(), &str>| {
             let current = current.map(info);
             let now = "2026-11-10T12:00:00Z".parse().unwrap();

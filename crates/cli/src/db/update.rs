@@ -277,12 +277,16 @@ impl Updater<'_> {
         let accept = |_: &Database| Ok(());
         let taken =
             if is_compressed { self.take(name, &mut file, accept)? } else { self.place(name, &mut file, accept)? };
-        Ok(if before.as_ref() == Some(&taken) { Update::Current(taken) } else { Update::Taken(taken) })
+        Ok(if before.is_some_and(|before| before.is_build_of(&taken)) {
+            Update::Current(taken)
+        } else {
+            Update::Taken(taken)
+        })
     }
 
     fn is_current(&self, found: &DatabaseInfo) -> bool {
         // The build time too: the same facts, seen later, are younger. And all bytes: a damaged one is replaced.
-        self.current.as_ref().is_some_and(|current| current.info() == *found && current.verify().is_ok())
+        self.current.as_ref().is_some_and(|current| current.info().is_build_of(found) && current.verify().is_ok())
     }
 
     fn check_age(&self, source: &str, found: &DatabaseInfo) -> Result<()> {
@@ -381,7 +385,7 @@ fn verify_keyless(
 /// Compares a database with what its manifest says, which the signature covers.
 fn is_promised(source: &str, artifact: &DatabaseArtifact, found: &Database) -> Result<()> {
     let (info, checksum) = (found.info(), found.checksum());
-    if info != artifact.info {
+    if !info.is_build_of(&artifact.info) {
         bail!("{source}: its manifest says {}, its database {}; push it again", artifact.info.id, info.id);
     }
     match &artifact.checksum {
