@@ -246,7 +246,8 @@ impl Updater<'_> {
             Trust::Anyone => Ok(()),
             Trust::Key(key) => {
                 let signature = STANDARD.decode(signed.trim()).unwrap_or_default();
-                if key.verifies(&fs::read(path).map_err(io)?, &signature) {
+                let mut file = File::open(path).map_err(io)?;
+                if key.verifies_file(&mut file, &signature).with_context(|| name.to_owned())? {
                     return Ok(());
                 }
                 bail!("{name}: its signature {name}.sig is not by this key; use the key of whoever published it");
