@@ -1,10 +1,12 @@
 //! `kubectl scan db`: builds, moves and inspects the vulnerability database.
 
+mod age;
 mod artifact;
 #[cfg(feature = "sigstore")]
 mod bundle;
 mod deltas;
 mod diff;
+mod leftovers;
 #[cfg(not(feature = "sigstore"))]
 mod no_bundle;
 mod part;
@@ -18,8 +20,10 @@ use crate::exit::{self, Exit, UsageError};
 use crate::progress::FeedProgress;
 use crate::terminal::printable;
 use crate::{dirs, render};
-use anyhow::{Context, Result, bail};
+use age::AcceptedAge;
+use anyhow::{Context, Result};
 use indicatif::HumanBytes;
+use jiff::Timestamp;
 use std::fs::{self, File};
 use std::io::{self, BufRead, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
@@ -53,9 +57,7 @@ pub(crate) fn run(command: &DbCommand) -> Result<Exit> {
         DbCommand::Renew(args) => renew::run(args),
         DbCommand::Diff { old, new, output } => diff::run(old, new, *output),
         DbCommand::Export { file, db } => export(file, db.as_deref()),
-        DbCommand::Import { file, db, allow_older } => {
-            import(file, db.as_deref(), if *allow_older { ImportAge::Any } else { ImportAge::NotOlder })
-        }
+        DbCommand::Import { file, db, allow_older } => import(file, db.as_deref(), AcceptedAge::of(*allow_older)),
         DbCommand::Status { db, output } => status(db.as_deref(), *output),
     }
 }
@@ -115,7 +117,7 @@ fn build(feeds: Option<&Path>, db: Option<&Path>, downloads: Option<&Path>, said
     }
     let downloads = dirs::downloads(downloads)?;
     // Whole seconds, as people read and compare it.
-    let now = jiff::Timestamp::now().round(jiff::Unit::Second)?;
+    let now = Timestamp::now().round(jiff::Unit::Second)?;
     let progress = FeedProgress::new(&out);
     let options = BuildOptions {
         config: &config,
@@ -142,13 +144,6 @@ fn build(feeds: Option<&Path>, db: Option<&Path>, downloads: Option<&Path>, said
     Ok(Exit::Clean)
 }
 
-/// Which databases `import` accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ImportAge {
-    NotOlder,
-    Any,
-}
-
 fn export(file: &Path, db: Option<&Path>) -> Result<Exit> {
     let path = dirs::existing_database(db)?;
     // A damaged file must not be handed on.
@@ -158,20 +153,12 @@ fn export(file: &Path, db: Option<&Path>) -> Result<Exit> {
     Ok(Exit::Clean)
 }
 
-fn import(file: &Path, db: Option<&Path>, age: ImportAge) -> Result<Exit> {
+fn import(file: &Path, db: Option<&Path>, age: AcceptedAge) -> Result<Exit> {
     // Before the current database is touched.
     let new = Database::open_verified(file)?;
     let path = dirs::database(db)?;
-    if let Ok(old) = Database::open(&path)
-        && age == ImportAge::NotOlder
-        && new.meta().built < old.meta().built
-    {
-        let (built, there) = (render::built(new.meta().built), render::built(old.meta().built));
-        bail!(
-            "{}: built {built}, older than the current database, built {there}; to import it anyway, use --allow-older",
-            file.display()
-        );
-    }
+    let old = Database::open(&path).ok().map(|old| old.info());
+    age.check(&file.display().to_string(), &new.info(), old.as_ref(), Timestamp::now())?;
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }

@@ -183,6 +183,7 @@ pub(crate) fn built(built: Option<Timestamp>) -> String {
 fn built_as_of(built: Option<Timestamp>, now: Timestamp) -> String {
     let Some(built) = built else { return "at an unknown time".to_owned() };
     match now.duration_since(built).as_hours() {
+        hours if hours < 0 => format!("{built} (in the future)"),
         // The first two days in hours: a database is meant to be rebuilt daily.
         hours if hours < 48 => format!("{built} ({hours} h ago)"),
         hours => format!("{built} ({} days ago)", hours / 24),

@@ -45,14 +45,18 @@ impl Machine {
 
     /// Writes a database that was built on this day of November 2026, with so many advisories.
     fn build(&self, name: &str, day: u8, advisories: u32) {
+        self.build_at(name, &format!("2026-11-{day:02}T00:00:00Z"), advisories);
+    }
+
+    /// Writes a database that was built at this time, with so many advisories.
+    fn build_at(&self, name: &str, built: &str, advisories: u32) {
         let advisory = |number| Advisory {
             id: format!("CVE-2026-{number:04}"),
             feed: "f".into(),
             affected: vec![Affected::new("npm".into(), "left-pad", KeyKind::Binary).fixed_in("1.0")],
             ..Advisory::default()
         };
-        let built = Some(format!("2026-11-{day:02}T00:00:00Z").parse().unwrap());
-        let meta = Meta { built, ..Meta::default() };
+        let meta = Meta { built: Some(built.parse().unwrap()), ..Meta::default() };
         let input = BuildInput { advisories: (0..advisories).map(advisory).collect(), meta, ..BuildInput::default() };
         writer::write(&self.path(name), &input).unwrap();
     }
@@ -102,6 +106,12 @@ fn a_database_is_pushed_and_updated() {
     let before = registry.requests();
     check(&user.scan_with(&[("TIDEWAITER_DB_SOURCE", &at)], &["db", "update"]), 0, &["already current"]);
     assert!(registry.requests() - before <= 2, "{} requests", registry.requests() - before);
+    // Unless its bytes are damaged.
+    let (sound, mut damaged) = (fs::read(user.path("db")).unwrap(), fs::read(user.path("db")).unwrap());
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::write(user.path("db"), damaged).unwrap();
+    check(&user.scan(&["db", "update", &at]), 0, &["updated"]);
+    assert_eq!(fs::read(user.path("db")).unwrap(), sound);
     // The same facts, seen later, are taken: they are younger.
     push(11, 3);
     check(&user.scan(&["db", "update", &at]), 0, &["updated", "built 2026-11-11"]);
@@ -113,6 +123,31 @@ fn a_database_is_pushed_and_updated() {
     assert!(registry.requests() - before <= 2);
     check(&user.scan(&["db", "update", &at, "--allow-older"]), 0, &["updated", "built 2026-11-09"]);
     assert_eq!(user.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn a_database_from_the_future_is_refused_and_replaced() {
+    let (builder, user, registry) = (Machine::new(), Machine::new(), Registry::start());
+    let at = format!("oci://{}/db:latest", registry.host());
+    let future = "2999-01-01T00:00:00Z";
+    builder.build_at("db", future, 3);
+    check(&builder.scan(&["db", "push", &at]), 0, &["built 2999-01-01"]);
+    user.build_at("volume", future, 3);
+    let words = ["built 2999-01-01T00:00:00Z (in the future), and this machine's clock says", "correct the clock"];
+    let check_all = |code: i32, words: &[&str]| {
+        check(&user.scan(&["db", "update", &at]), code, words);
+        check(&user.scan(&["db", "update", &user.name("volume"), "--allow-older"]), code, words);
+        check(&user.scan(&["db", "import", &user.name("volume")]), code, words);
+        assert_eq!(user.leftovers(), Vec::<String>::new());
+    };
+    check_all(3, &words);
+    assert!(!user.path("db").exists());
+    // One that is in place all the same does not keep correct ones out, and is not called current.
+    user.build_at("db", future, 3);
+    check_all(3, &words);
+    builder.build("db", 10, 3);
+    check(&builder.scan(&["db", "push", &at]), 0, &["built 2026-11-10"]);
+    check(&user.scan(&["db", "update", &at]), 0, &["updated", "built 2026-11-10"]);
 }
 
 #[test]
@@ -439,7 +474,9 @@ fn a_database_is_renewed_on_a_schedule_and_after_a_correction() {
     let sound = toml.replace("\"advisories\"", &format!("{:?}", demo.join("advisories").display().to_string()));
     fs::create_dir(machine.path("feeds")).unwrap();
     fs::write(machine.path("feeds/feeds.toml"), sound.replace("advisories\"", "nothing\"")).unwrap();
-    fs::write(machine.path("db.1-0.new"), "left by a renewal that was killed").unwrap();
+    // Of a renewal that was killed; no process has such a number.
+    fs::create_dir(machine.path("db.5000000.parts")).unwrap();
+    fs::write(machine.path("db.5000000-0.new"), "").unwrap();
     let start = |every: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-scan"));
         command.env_clear().env("HOME", machine.dir.path());
@@ -450,9 +487,21 @@ fn a_database_is_renewed_on_a_schedule_and_after_a_correction() {
     };
     let mut renewal = start("24h");
     until("the failure and the next try", &|| log().contains("not renewed") && log().contains("next try is in 1m"));
-    assert!(!machine.path("db").exists() && !machine.path("db.1-0.new").exists());
+    assert!(!machine.path("db").exists());
+    assert_eq!(machine.leftovers(), Vec::<String>::new());
     fs::write(machine.path("feeds/feeds.toml"), &sound).unwrap();
     until("the corrected feeds", &|| machine.path("db").exists() && log().contains("the next renewal is in 24h"));
+    // One that is lost, or damaged anywhere, is renewed without waiting for tomorrow.
+    fs::remove_file(machine.path("db")).unwrap();
+    until("the lost database", &|| machine.path("db").exists());
+    let mut damaged = fs::read(machine.path("db")).unwrap();
+    let (sound, middle) = (damaged.clone(), damaged.len() / 2);
+    damaged[middle] ^= 1;
+    fs::write(machine.path("db"), &damaged).unwrap();
+    until("the damaged database", &|| {
+        fs::read(machine.path("db")).unwrap().len() == sound.len()
+            && fs::read(machine.path("db")).unwrap()[middle] == sound[middle]
+    });
     // It ends when asked to: a container's first process without a handler would not.
     let term = Command::new("kill").args(["-TERM", &renewal.0.id().to_string()]).status().unwrap();
     assert!(term.success() && renewal.0.wait().unwrap().success());

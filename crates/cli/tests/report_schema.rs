@@ -13,7 +13,7 @@ use tidewaiter_core::finding::{Counts, Finding, InstalledPackage, SuppressedFind
 use tidewaiter_core::image::{Digest, Platform};
 use tidewaiter_core::package::{Location, Package, PackageType};
 use tidewaiter_core::report::{
-    DatabaseInfo, Gap, GapKind, ImageInfo, Inventory, LayerInfo, Report, SCHEMA_VERSION, SupportPeriod,
+    DatabaseInfo, Gap, GapKind, ImageInfo, Inventory, LayerInfo, Report, SCHEMA_VERSION, StaleFeed, SupportPeriod,
 };
 use tidewaiter_core::severity::{Rating, RatingRole, Severity};
 
@@ -111,7 +111,15 @@ fn full() -> Report {
     Report {
         schema_version: SCHEMA_VERSION,
         inventory: inventory(),
-        database: DatabaseInfo { id: digest('6').to_string(), built: "2025-01-01T00:00:00Z".parse().ok() },
+        database: DatabaseInfo {
+            id: digest('6').to_string(),
+            built: "2025-01-01T00:00:00Z".parse().ok(),
+            stale: vec![StaleFeed {
+                name: "debian".into(),
+                read: "2024-12-01T00:00:00Z".parse().unwrap(),
+                ecosystems: vec!["Debian:12".into()],
+            }],
+        },
         findings: vec![finding()],
         suppressed: vec![SuppressedFinding {
             finding: finding(),

@@ -104,7 +104,7 @@ fn match_subject(
     let denials = queries.iter().map(|q| Denials::of(db, &ecosystem, q)).collect::<Result<Vec<_>, _>>()?;
     let mut findings = Vec::new();
     for group in group::by_vulnerability(hits.iter().map(|(advisory, _)| advisory)) {
-        let denied = |hit: &Hit<'_>| denials.iter().any(|denials| denials.deny(&group, hit));
+        let denied = |hit: &Hit<'_>| denials.iter().any(|denials| denials.reason(group.names(), hit).is_some());
         let members = group.members.iter().filter_map(|i| hits.get(*i)).filter(|(_, hit)| !denied(hit));
         let facts = finding::facts(db, group.names())?;
         let members: Vec<_> = members.collect();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use tidewaiter_core::ecosystem::Ecosystem;
-use tidewaiter_core::report::{SupportPeriod, build_time};
+use tidewaiter_core::report::{StaleFeed, SupportPeriod, build_time};
 
 /// Written as JSON into the file's first section.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -85,6 +85,10 @@ impl FeedInfo {
     pub fn is_unread(&self) -> bool {
         self.read.is_none() && !self.stale.is_empty()
     }
+
+    fn to_stale(&self) -> Option<StaleFeed> {
+        Some(StaleFeed { name: self.name.clone(), read: self.read?, ecosystems: self.ecosystems.clone() })
+    }
 }
 
 /// Rows that are not in the file.
@@ -149,6 +153,12 @@ impl Meta {
         let support: BTreeMap<String, &SupportPeriod> =
             self.support.iter().rev().map(|s| (s.ecosystem.to_string(), s)).collect();
         (self.feeds.iter().any(|feed| feed.rates_all), rated, support)
+    }
+
+    /// The feeds that cover an ecosystem and could not be read for this build. Not part of the id: the facts are the same.
+    pub(crate) fn stale(&self) -> Vec<StaleFeed> {
+        let covering = self.feeds.iter().filter(|feed| !feed.stale.is_empty() && !feed.ecosystems.is_empty());
+        covering.filter_map(FeedInfo::to_stale).collect()
     }
 
     /// Whether a feed is declared complete for `ecosystem`, which is compared with its release.

@@ -143,9 +143,9 @@ impl Database {
         &self.meta
     }
 
-    /// Id and build time, as reports carry them.
+    /// Id, build time and stale feeds, as reports carry them.
     pub fn info(&self) -> DatabaseInfo {
-        DatabaseInfo { id: self.id.clone(), built: self.meta.built }
+        DatabaseInfo { id: self.id.clone(), built: self.meta.built, stale: self.meta.stale() }
     }
 
     /// Digest of the whole file but of the digest itself, as its header has it: [`Database::verify`] compares it.

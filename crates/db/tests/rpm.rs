@@ -1,6 +1,7 @@
 //! Rpm: modules, architectures, epochs, other vendors' packages.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::path::Path;
 use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, Epss, KeyKind, ModuleScope};
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
 use tidewaiter_core::image::Digest;
@@ -44,9 +45,8 @@ fn rpm(name: &str, version: &str, source: &str, module: &str) -> Package {
     }
 }
 
-fn report(advisories: Vec<Advisory>, packages: Vec<Package>) -> Report {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("db");
+fn database(folder: &Path, advisories: Vec<Advisory>) -> Database {
+    let path = folder.join("db");
     let feed = FeedInfo {
         name: "almalinux".into(),
         ecosystems: vec!["AlmaLinux:9".into()],
@@ -61,11 +61,16 @@ fn report(advisories: Vec<Advisory>, packages: Vec<Package>) -> Report {
     let cves = [("CVE-2".to_owned(), facts)].into();
     let meta = Meta { feeds: vec![feed], ..Meta::default() };
     writer::write(&path, &BuildInput { advisories, cves, meta }).unwrap();
+    Database::open_verified(&path).unwrap()
+}
+
+fn report(advisories: Vec<Advisory>, packages: Vec<Package>) -> Report {
+    let dir = tempfile::tempdir().unwrap();
     let digest = Digest::from_sha256([0; 32]);
     let image = ImageInfo::new("x", digest.clone(), digest, "linux/amd64".parse().unwrap());
     let os = Os { id: "almalinux".into(), version_id: "9.4".into(), ..Os::default() };
     let inventory = Inventory { image, layers: vec![], os: Some(os), packages, gaps: vec![] };
-    matching::match_inventory(inventory, &Database::open_verified(&path).unwrap()).unwrap()
+    matching::match_inventory(inventory, &database(dir.path(), advisories)).unwrap()
 }
 
 #[test]
@@ -167,6 +172,13 @@ fn the_advisory_of_the_installed_minor_release_counts() {
         let report = report(advisories(), vec![rpm("kernel-core", version, "", "")]);
         let found: Vec<&str> = report.findings.iter().map(|f| f.vulnerability.as_str()).collect();
         assert_eq!(found, expected, "{version}");
+        // What explains a finding, or its absence, says the same.
+        let dir = tempfile::tempdir().unwrap();
+        let database = database(dir.path(), advisories());
+        let explained = matching::explain(&report.inventory, &database, "CVE-1").unwrap();
+        assert_eq!(explained.iter().any(|row| row.holds), expected.contains(&"CVE-1"), "{explained:?}");
+        let denied = explained.iter().find(|row| row.because.contains("the fix that another record names"));
+        assert_eq!(denied.is_some(), version.contains("427.4"), "{explained:?}");
     };
     check("5.14.0-427.13.1.el9_4", &["CVE-1", "CVE-3"]);
     check("5.14.0-427.40.1.el9_4", &["CVE-3"]);

@@ -17,7 +17,8 @@ use tidewaiter_db::meta::{DroppedRows, Meta};
 /// Reads every feed and writes the database.
 ///
 /// # Errors
-/// When a feed cannot be read or has no records, and never could or had (a new release or year may be missing); when the result lost too many rows.
+/// When a feed cannot be read or has no records, never could or had, and is needed (`members::Needed`); when no feed can be
+/// read; when the result lost too many rows.
 pub fn build(options: &BuildOptions<'_>) -> Result<Meta, FeedError> {
     let folder = PartsFolder::of(options);
     let read = read::all(options, &folder.path)?;

@@ -60,14 +60,14 @@ pub(crate) fn settle(meta: &mut Meta, rows: &[RowCounts], previous: &Previous, m
     for (ecosystem, rows) in rows.iter().flatten() {
         *total.entry(ecosystem.clone()).or_default() += rows;
     }
-    let unread = unread(&meta.feeds);
+    let unread: Vec<FeedInfo> = meta.feeds.iter().filter(|feed| feed.is_unread()).cloned().collect();
     let mut not_covered: BTreeMap<Ecosystem, NotCovered> = BTreeMap::new();
     for (feed, own) in meta.feeds.iter_mut().zip(rows) {
         let mut covered = Vec::new();
         for ecosystem in releases(feed, own, previous) {
             let rows = total.get(&ecosystem.clone().canonical()).copied().unwrap_or_default();
             let before = previous.rows(&ecosystem);
-            let unread = unread.get(&ecosystem);
+            let unread = unread.iter().find(|feed| is_declared(feed, &ecosystem)).map(|feed| &feed.name);
             if rows == 0 || unread.is_some() || is_loss(rows, before, max_loss) {
                 let feed = unread.unwrap_or(&feed.name).clone();
                 not_covered.entry(ecosystem.clone()).or_insert(NotCovered { ecosystem, feed, rows, before });
@@ -80,10 +80,14 @@ pub(crate) fn settle(meta: &mut Meta, rows: &[RowCounts], previous: &Previous, m
     meta.not_covered = not_covered.into_values().collect();
 }
 
-/// What feeds without records are declared complete for, each with the name of the feed: the others alone are not.
-fn unread(feeds: &[FeedInfo]) -> BTreeMap<Ecosystem, String> {
-    let named = |feed: &FeedInfo| feed.ecosystems.iter().map(|e| (e.clone(), feed.name.clone())).collect::<Vec<_>>();
-    feeds.iter().filter(|feed| feed.is_unread()).flat_map(named).collect()
+/// Whether a feed is declared complete for an ecosystem, by its release or by `*`: where it has no records, others alone are
+/// not.
+fn is_declared(feed: &FeedInfo, ecosystem: &Ecosystem) -> bool {
+    let canonical = ecosystem.clone().canonical();
+    feed.ecosystems.iter().map(|declared| declared.clone().canonical()).any(|declared| {
+        let every = declared.is_every_release() && canonical.release().is_some();
+        declared == canonical || every && declared.base() == canonical.base()
+    })
 }
 
 /// What a feed is declared complete for, release by release: `Alpine:*` is every release that it has rows of, or covered
@@ -182,7 +186,11 @@ mod tests {
             ..FeedInfo::default()
         };
         let check = |community: &str, rows: [&[(&str, u64)]; 2], covered: bool, said: &str| {
+            let every = FeedInfo { ecosystems: vec!["Alpine:*".into()], ..feed("community", community) };
             let mut meta = Meta { feeds: vec![feed("main", ""), feed("community", community)], ..Meta::default() };
+            let mut of_all = Meta { feeds: vec![feed("main", ""), every], ..Meta::default() };
+            settle(&mut of_all, &rows.map(counts), &Previous::default(), 0.1);
+            assert_eq!(of_all.covers(&"Alpine:v3.24".into()), covered, "{of_all:?}");
             settle(&mut meta, &rows.map(counts), &Previous::default(), 0.1);
             assert_eq!(meta.covers(&"Alpine:v3.24".into()), covered, "{meta:?}");
             let not: Vec<String> = meta.not_covered.iter().map(ToString::to_string).collect();

@@ -53,6 +53,14 @@ pub enum FeedError {
         /// The error of the first one.
         first: String,
     },
+    /// No feed at all can be read.
+    #[error("none of {feeds} feeds can be read, the first one: {first}")]
+    NothingRead {
+        /// How many there are.
+        feeds: usize,
+        /// The error of the first one.
+        first: String,
+    },
     /// Downloads cannot be stored.
     #[error(
         "downloads cannot be stored in {}: {cause}; name a writable folder with --downloads DIR (TIDEWAITER_DOWNLOADS)",

@@ -39,7 +39,10 @@ pub(crate) enum Needed {
     IfItExists,
     /// It does not fail while others of the row can be read: a new release may be listed before it has content, and what
     /// nobody wrote into `feeds.toml` must not keep all else from being renewed.
-    WithoutOthers,
+    UnlessOthersOfRowAreRead,
+    /// It does not fail while any other feed can be read: one vendor's server must not keep all else from being built. Its
+    /// ecosystems are not covered, so that scans say what is missing.
+    UnlessAnyIsRead,
 }
 
 /// All feeds, and what is to be said about rows whose index could not be read.
@@ -61,11 +64,17 @@ pub(crate) fn all(options: &BuildOptions<'_>, client: Option<&Client>) -> Result
         match (&row.years, &row.releases, client) {
             (Some(years), ..) => out.feeds.extend(of_years(row, years, options)?),
             (_, Some(releases), Some(client)) => of_releases(row, releases, options, client, &mut out)?,
-            _ => out.feeds.push(member(row, row.clone(), Needed::Always)),
+            _ => out.feeds.push(member(row, row.clone(), needed(row))),
         }
     }
     check_names(&out.feeds)?;
     Ok(out)
+}
+
+/// How much a build needs a row without a placeholder. A path that does not exist is a mistake in `feeds.toml`, and without
+/// facts about CVEs or the ends of support no gap would say that they are missing.
+fn needed(row: &Feed) -> Needed {
+    if row.url.is_some() && !row.ecosystems.is_empty() { Needed::UnlessAnyIsRead } else { Needed::Always }
 }
 
 fn member(row: &Feed, feed: Feed, needed: Needed) -> Member {
@@ -100,7 +109,9 @@ fn of_releases(
     };
     let counts = |name: &&ReleaseName| releases.from.as_ref().is_none_or(|from| name.is_from(from));
     let before = out.feeds.len();
-    out.feeds.extend(listed.iter().filter(counts).map(|name| member(row, row.of_release(name), Needed::WithoutOthers)));
+    out.feeds.extend(
+        listed.iter().filter(counts).map(|name| member(row, row.of_release(name), Needed::UnlessOthersOfRowAreRead)),
+    );
     if out.feeds.len() == before {
         let from = releases.from.as_ref().map(ToString::to_string).unwrap_or_default();
         let cause = format!("{} lists no release from {from} on", releases.index);

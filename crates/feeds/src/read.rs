@@ -66,6 +66,7 @@ pub(crate) fn all(options: &BuildOptions<'_>, parts: &Path) -> Result<Vec<FeedRe
     read.sort_by_key(|(index, _)| *index);
     let mut read: Vec<FeedRead> = read.into_iter().map(|(_, read)| read).collect();
     check_rows(feeds, &read)?;
+    check_any(&read)?;
     read.extend(members.outdated.into_iter().map(|info| FeedRead { part: None, info }));
     Ok(read)
 }
@@ -73,7 +74,8 @@ pub(crate) fn all(options: &BuildOptions<'_>, parts: &Path) -> Result<Vec<FeedRe
 /// Checks that some member of each row was read: only then the build may do without the others.
 fn check_rows(members: &[Member], read: &[FeedRead]) -> Result<(), FeedError> {
     let mut rows: BTreeMap<&str, Vec<&FeedRead>> = BTreeMap::new();
-    for (member, read) in members.iter().zip(read) {
+    let of_rows = members.iter().zip(read).filter(|(member, _)| member.needed != Needed::UnlessAnyIsRead);
+    for (member, read) in of_rows {
         rows.entry(&member.row).or_default().push(read);
     }
     match rows.into_iter().find(|(_, read)| read.iter().all(|read| read.part.is_none())) {
@@ -83,6 +85,16 @@ fn check_rows(members: &[Member], read: &[FeedRead]) -> Result<(), FeedError> {
             first: read.first().map(|read| read.info.stale.clone()).unwrap_or_default(),
         }),
         None => Ok(()),
+    }
+}
+
+/// Checks that some feed was read at all: where none was, the network is the cause, and an empty database no help.
+fn check_any(read: &[FeedRead]) -> Result<(), FeedError> {
+    match read.first() {
+        Some(first) if read.iter().all(|read| read.part.is_none()) => {
+            Err(FeedError::NothingRead { feeds: read.len(), first: first.info.stale.clone() })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -215,7 +227,9 @@ fn is_dispensable(needed: Needed, error: &FeedError) -> bool {
     match needed {
         Needed::Always => false,
         Needed::IfItExists => matches!(error, FeedError::Absent { .. }),
-        Needed::WithoutOthers => true,
+        Needed::UnlessOthersOfRowAreRead => true,
+        // What this machine lacks is nothing that a vendor did.
+        Needed::UnlessAnyIsRead => !matches!(error, FeedError::Disk { .. }),
     }
 }
 

@@ -117,6 +117,17 @@ fn a_feed_that_fails_keeps_its_last_records_and_their_age() {
     check(&second, 0, "2026-01-03T00:00:00Z", "");
     check(&second, 1, "2026-01-02T00:00:00Z", "feed b: ");
     assert!(second.covers(&"npm".into()));
+    let info = Database::open(&dir.path().join("db")).unwrap().info();
+    assert_eq!(
+        info.stale.iter().map(|f| format!("{} {}", f.name, f.read)).collect::<Vec<_>>(),
+        ["b 2026-01-02T00:00:00Z"]
+    );
+    assert_eq!(info.stale[0].ecosystems, ["npm".into()]);
+    // Of the same facts, later: younger, and neither another id nor younger records.
+    build(&toml, "2026-02-03T00:00:00Z").unwrap();
+    let again = Database::open(&dir.path().join("db")).unwrap().info();
+    assert_eq!((&again.id, &again.stale), (&info.id, &info.stale));
+    build(&toml, "2026-01-03T00:00:00Z").unwrap();
     let db = Database::open_verified(&dir.path().join("db")).unwrap();
     assert_eq!(db.rows("npm", KeyKind::Binary, "p39").count(), 1);
 

@@ -162,6 +162,50 @@ fn a_row_needs_one_member() {
 }
 
 #[test]
+fn one_vendors_server_does_not_keep_others_from_being_built() {
+    let site = Web::start(&[], None);
+    let v24 = secdb("v3.24");
+    let row = |name: &str, place: &str, ecosystems: &str| {
+        format!(
+            "[[feed]]\nname = \"{name}\"\nformat = \"alpine-secdb\"\n{place}\necosystems = [{ecosystems}]\nrates = true\n"
+        )
+    };
+    let far = |name: &str| row(name, &format!("url = \"{}\"", site.url(&format!("/{name}.json"))), "\"Alpine:v3.24\"");
+    let other = |name: &str| far(name).replace("v3.24", "edge");
+    // Names and coverage, or words of the error.
+    let check = |toml: &str, files: &[(&str, &str)], expected: Result<(&[&str], &[&str]), &str>| {
+        let dir = tempfile::tempdir().unwrap();
+        serve(&site, files);
+        match (build(dir.path(), toml, NOW), expected) {
+            (Ok(meta), Ok((feeds, ecosystems))) => {
+                assert_eq!(
+                    (names(&meta).as_slice(), covered(&meta).as_slice()),
+                    (&owned(feeds)[..], &owned(ecosystems)[..])
+                );
+            }
+            (Err(error), Err(cause)) => assert!(error.to_string().contains(cause), "{error}"),
+            (other, _) => panic!("{other:?}"),
+        }
+    };
+    let one = [("/a.json", v24.as_str())];
+    check(&(far("a") + &other("b")), &one, Ok((&["a", "b!"], &["Alpine:v3.24"])));
+    // A page in the place of a feed.
+    let page = [("/a.json", v24.as_str()), ("/b.json", "<html>")];
+    check(&(far("a") + &other("b")), &page, Ok((&["a", "b!"], &["Alpine:v3.24"])));
+    // What others cover with it is not covered without it.
+    check(&(far("a") + &far("b")), &one, Ok((&["a", "b!"], &[])));
+    check(&(far("a") + &other("b")), &[], Err("none of 2 feeds can be read, the first one: feed a: "));
+    // A path is a person's; facts are missed by no gap.
+    check(&(far("a") + &row("b", "path = \"b.json\"", "\"Alpine:edge\"")), &one, Err("feed b: "));
+    let facts = format!("[[feed]]\nname = \"facts\"\nformat = \"nvd\"\nurl = \"{}\"\n", site.url("/facts.json"));
+    check(&(far("a") + &facts), &one, Err("feed facts: "));
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
 fn each_year_is_a_feed() {
     let (dir, site) = (tempfile::tempdir().unwrap(), Web::start(&[], None));
     let text = r#"{"vulnerabilities":[{"cve":{"id":"CVE-2025-1","metrics":{"cvssMetricV31":[{"source":"nvd@nist.gov","cvssData":

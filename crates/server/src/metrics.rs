@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     admissions: Family<Labels, Counter>,
     /// Without labels; empty while there is no database.
     database_age: Family<Labels, Gauge>,
+    feed_age: Family<Labels, Gauge>,
 }
 
 impl Metrics {
@@ -39,7 +40,10 @@ impl Metrics {
         let database_age = Family::<Labels, Gauge>::default();
         let age = "Seconds since the vulnerability database was built; absent while there is none";
         registry.register("database_age_seconds", age, database_age.clone());
-        Metrics { registry: Arc::new(registry), transitions, scans, running, admissions, database_age }
+        let feed_age = Family::<Labels, Gauge>::default();
+        let age = "Seconds since the oldest feed of the vulnerability database that covers an ecosystem was read";
+        registry.register("feed_age_seconds", age, feed_age.clone());
+        Metrics { registry: Arc::new(registry), transitions, scans, running, admissions, database_age, feed_age }
     }
 
     /// Counts a change of a workload's statuses.
@@ -70,11 +74,13 @@ impl Metrics {
         self.admissions.get_or_create(&labels(&[("resource", resource), ("answer", answer)])).inc();
     }
 
-    /// All metrics in the OpenMetrics text format; the database's age is that of this moment.
-    pub(crate) fn text(&self, database_age: Option<i64>) -> String {
-        match database_age {
-            Some(seconds) => drop(self.database_age.get_or_create(&Labels::new()).set(seconds)),
-            None => drop(self.database_age.remove(&Labels::new())),
+    /// All metrics in the OpenMetrics text format; the ages of the database and of its oldest feed are those of this moment.
+    pub(crate) fn text(&self, database_age: Option<i64>, feed_age: Option<i64>) -> String {
+        for (gauge, age) in [(&self.database_age, database_age), (&self.feed_age, feed_age)] {
+            match age {
+                Some(seconds) => drop(gauge.get_or_create(&Labels::new()).set(seconds)),
+                None => drop(gauge.remove(&Labels::new())),
+            }
         }
         let mut out = String::new();
         match encode(&mut out, &self.registry) {
@@ -95,10 +101,14 @@ mod tests {
     #[test]
     fn the_age_of_the_database_is_a_metric_while_there_is_one() {
         let metrics = Metrics::new();
-        let line =
-            |age| metrics.text(age).lines().find(|l| l.starts_with("tidewaiter_database_age")).map(str::to_owned);
-        assert_eq!(line(None), None);
-        assert_eq!(line(Some(3600)).as_deref(), Some("tidewaiter_database_age_seconds{} 3600"));
-        assert_eq!(line(None), None);
+        let check = |database: Option<i64>, feed: Option<i64>, expected: &[&str]| {
+            let text = metrics.text(database, feed);
+            let ages: Vec<&str> = text.lines().filter(|line| line.contains("_age_seconds{}")).collect();
+            assert_eq!(ages, expected);
+        };
+        check(None, None, &[]);
+        let both = ["tidewaiter_database_age_seconds{} 3600", "tidewaiter_feed_age_seconds{} 7200"];
+        check(Some(3600), Some(7200), &both);
+        check(None, None, &[]);
     }
 }

@@ -144,7 +144,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<DatabaseArtifact> {
     let built = annotation(BUILT)?.parse().map_err(|e| anyhow!("its {BUILT} is no time: {e}"))?;
     Ok(DatabaseArtifact {
         layer: NamedBlob { digest: layer.digest.clone(), size: layer.size },
-        info: DatabaseInfo { id: annotation(ID)?.clone(), built: Some(built) },
+        info: DatabaseInfo { id: annotation(ID)?.clone(), built: Some(built), ..DatabaseInfo::default() },
         checksum: found.annotations.get(CHECKSUM).and_then(|text| text.parse().ok()),
         deltas: found.layers.iter().filter_map(delta).take(DELTAS).collect(),
     })
@@ -211,7 +211,7 @@ mod tests {
         let delta = DeltaLayer { blob: blob(3), from: Digest::from_sha256([4; 32]), to: Digest::from_sha256([5; 32]) };
         let written = DatabaseArtifact {
             layer: blob(1),
-            info: DatabaseInfo { id: "sha256:facts".to_owned(), built: Some(built) },
+            info: DatabaseInfo { id: "sha256:facts".to_owned(), built: Some(built), ..DatabaseInfo::default() },
             checksum: Some(Digest::from_sha256([5; 32])),
             deltas: vec![delta],
         };

@@ -146,7 +146,7 @@ mod tests {
         };
         DatabaseArtifact {
             layer: NamedBlob { digest: checksum(0), size: 100 },
-            info: DatabaseInfo { id: String::new(), built: None },
+            info: DatabaseInfo::default(),
             checksum: Some(checksum(9)),
             deltas: deltas.iter().map(delta).collect(),
         }

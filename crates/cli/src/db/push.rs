@@ -56,7 +56,7 @@ pub(super) fn run(args: &PushArgs) -> Result<Exit> {
     progress.say(&format!("pushing {}", HumanBytes(whole)));
     let target = PushTarget::new(&config, &reference)?;
     let pushed = || -> Result<(Digest, DatabaseArtifact)> {
-        let info = DatabaseInfo { id: database.id().to_owned(), built: Some(built) };
+        let info = DatabaseInfo { id: database.id().to_owned(), built: Some(built), ..DatabaseInfo::default() };
         let mut artifact = DatabaseArtifact {
             layer: push(&target, &bytes)?,
             info,

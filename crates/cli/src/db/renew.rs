@@ -4,6 +4,7 @@
 //! look: age, source, feeds → due? → `db update` or `db build`, in a process of its own → the file is replaced, or is as it was
 //! ```
 
+use super::leftovers;
 use crate::args::{KeylessArgs, RenewArgs};
 use crate::dirs;
 use crate::exit::{Exit, UsageError};
@@ -12,9 +13,11 @@ use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+use tidewaiter_core::report::DatabaseInfo;
 use tidewaiter_db::Database;
 use tidewaiter_scan::source::sha256;
 use tokio::process::Command;
@@ -60,12 +63,14 @@ pub(super) fn run(args: &RenewArgs) -> Result<Exit> {
 async fn follow(args: &RenewArgs, path: &Path) -> Result<()> {
     let record = next_to(path, "inputs");
     let mut schedule = Schedule::new(args.every, fs::read_to_string(&record).unwrap_or_default());
+    let mut in_place = VerifiedFile::default();
     loop {
         let inputs = inputs(args);
-        if schedule.is_due(Timestamp::now(), built(path), &inputs) {
-            remove_leftovers(path);
+        if schedule.is_due(Timestamp::now(), in_place.built(path), &inputs) {
+            leftovers::remove(path);
             let failure = match renew(args, path).await {
-                Ok(status) if status.success() => None,
+                Ok(status) if status.success() && in_place.built(path).is_some() => None,
+                Ok(status) if status.success() => Some("it left no sound database whose age is known".to_owned()),
                 Ok(status) => Some(format!("it ended with {status}; see above")),
                 Err(error) => Some(format!("{error:#}")),
             };
@@ -116,8 +121,29 @@ fn option(command: &mut Command, name: &str, value: Option<&Path>) {
     }
 }
 
-fn built(path: &Path) -> Option<Timestamp> {
-    Database::open(path).ok()?.meta().built
+/// The database in place, which is read as a whole once after each change: its checksum is over all of it.
+#[derive(Debug, Default)]
+struct VerifiedFile {
+    /// Size, time of the last change and inode of the file that was read.
+    stamp: Option<(u64, SystemTime, u64)>,
+    built: Option<Timestamp>,
+}
+
+impl VerifiedFile {
+    /// When it was built; `None` where there is no sound one whose age is known.
+    fn built(&mut self, path: &Path) -> Option<Timestamp> {
+        let meta = fs::metadata(path).ok();
+        let stamp = meta.and_then(|meta| Some((meta.len(), meta.modified().ok()?, meta.ino())));
+        if stamp.is_none() || stamp != self.stamp {
+            let info = Database::open_verified(path).ok().map(|database| database.info());
+            *self = VerifiedFile { stamp, built: info.and_then(|info| known_age(&info)) };
+        }
+        self.built
+    }
+}
+
+fn known_age(info: &DatabaseInfo) -> Option<Timestamp> {
+    info.built.filter(|_| !info.is_from_the_future(Timestamp::now()))
 }
 
 /// What the database is made of, as a digest: the source, or `feeds.toml` and the files next to it.
@@ -135,18 +161,6 @@ fn inputs(args: &RenewArgs) -> String {
         }
     }
     sha256(&text).to_string()
-}
-
-/// Files of renewals that were killed.
-fn remove_leftovers(path: &Path) {
-    let Some((folder, name)) = path.parent().zip(path.file_name().and_then(|n| n.to_str())) else { return };
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let found = entry.file_name();
-        let rest = found.to_str().and_then(|found| found.strip_prefix(name)?.strip_prefix('.'));
-        if rest.is_some_and(|rest| rest.ends_with(".new") || rest.ends_with(".download")) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
 }
 
 fn next_to(path: &Path, what: &str) -> PathBuf {
@@ -176,6 +190,8 @@ impl Schedule {
             return true;
         }
         match (self.last, built) {
+            // After a success there was one: it is lost or damaged, and whoever needs it waits.
+            (Some(_), None) if self.failures == 0 => true,
             // Since the last try, not since the build: a source may have nothing newer.
             (Some((at, pause)), _) => now.duration_since(at) >= pause,
             (None, Some(built)) => now.duration_since(built) >= self.every,
@@ -230,17 +246,10 @@ mod tests {
         // A source with nothing newer is not asked without a pause.
         schedule.tried(at("10T12:00:00"), "new".to_owned(), false);
         assert!(!schedule.is_due(at("11T11:59:59"), Some(at("01T00:00:00")), "new"));
-    }
-
-    #[test]
-    fn only_leftovers_of_renewals_are_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["a.db", "a.db.1-0.new", "a.db.1.download", "a.db.inputs", "b.db.1-0.new"] {
-            fs::write(dir.path().join(name), "").unwrap();
-        }
-        remove_leftovers(&dir.path().join("a.db"));
-        let mut left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-        left.sort();
-        assert_eq!(left, ["a.db", "a.db.inputs", "b.db.1-0.new"]);
+        // One that was lost is renewed at once; where that fails, with pauses.
+        assert!(schedule.is_due(at("10T12:00:01"), None, "new"));
+        schedule.tried(at("10T12:00:01"), "new".to_owned(), true);
+        assert!(!schedule.is_due(at("10T12:01:00"), None, "new"));
+        assert!(schedule.is_due(at("10T12:01:01"), None, "new"));
     }
 }

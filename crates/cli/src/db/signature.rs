@@ -3,7 +3,8 @@
 
 use crate::exit::UsageError;
 use crate::login;
-use anyhow::Result;
+use anyhow::{Result, bail};
+use aws_lc_rs::digest;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     self, ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, UnparsedPublicKey,
@@ -13,6 +14,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 use serde::Deserialize;
 use serde_json::json;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 /// The encodings of public keys before the keys themselves (RFC 8410 §4, RFC 5480 §2.1.1 with an uncompressed point).
@@ -64,9 +67,15 @@ fn is_encrypted(pem: &[u8]) -> bool {
     String::from_utf8_lossy(pem).lines().any(|line| line.starts_with("-----BEGIN ENCRYPTED "))
 }
 
+/// Most bytes of a file that a key without a hash of its own (ed25519) signs: all of them are in memory to be verified, before
+/// anything in them can be trusted. A compressed database of all feeds has half as many.
+const MAX_UNHASHED: u64 = 1 << 30;
+
 /// A key that verifies.
 pub(super) struct VerifyingKey {
     algorithm: &'static dyn VerificationAlgorithm,
+    /// What of a message is signed: its digest, or `None` for all of it.
+    hash: Option<&'static digest::Algorithm>,
     bytes: Vec<u8>,
 }
 
@@ -77,18 +86,50 @@ impl VerifyingKey {
         let refuse = |why: &str| UsageError(format!("{}: not a public key ({why}); {advice}", path.display()));
         let der = SubjectPublicKeyInfoDer::from_pem_slice(&login::read(path)?);
         let der = der.map_err(|e| refuse(&e.to_string()))?;
-        let (algorithm, bytes): (&'static dyn VerificationAlgorithm, _) =
+        let (algorithm, hash, bytes): (&'static dyn VerificationAlgorithm, _, _) =
             match (der.strip_prefix(ED25519), der.strip_prefix(P256)) {
-                (Some(bytes), _) if bytes.len() == 32 => (&signature::ED25519, bytes),
-                (_, Some(bytes)) if bytes.len() == 65 => (&ECDSA_P256_SHA256_ASN1, bytes),
+                (Some(bytes), _) if bytes.len() == 32 => (&signature::ED25519, None, bytes),
+                (_, Some(bytes)) if bytes.len() == 65 => (&ECDSA_P256_SHA256_ASN1, Some(&digest::SHA256), bytes),
                 _ => return Err(refuse("it is of another kind").into()),
             };
-        Ok(VerifyingKey { algorithm, bytes: bytes.to_vec() })
+        Ok(VerifyingKey { algorithm, hash, bytes: bytes.to_vec() })
     }
 
     /// Whether this key signed a message.
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(self.algorithm, &self.bytes).verify(message, signature).is_ok()
+        self.public().verify(message, signature).is_ok()
+    }
+
+    /// Whether this key signed the content of a file, in bounded memory whatever its size.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is too large for a key that signs no digest.
+    pub(super) fn verifies_file(&self, file: &mut File, signature: &[u8]) -> Result<bool> {
+        let Some(hash) = self.hash else {
+            if file.metadata()?.len() > MAX_UNHASHED {
+                bail!(
+                    "larger than {MAX_UNHASHED} bytes, the limit of what an ed25519 key verifies; have it compressed with \
+                     zstd, signed by a P-256 key, or pushed to a registry"
+                );
+            }
+            let mut content = Vec::new();
+            // It may grow while it is read.
+            file.take(MAX_UNHASHED).read_to_end(&mut content)?;
+            return Ok(self.verifies(&content, signature));
+        };
+        let mut context = digest::Context::new(hash);
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                n => context.update(buffer.get(..n).unwrap_or_default()),
+            }
+        }
+        Ok(self.public().verify_digest(&context.finish(), signature).is_ok())
+    }
+
+    fn public(&self) -> UnparsedPublicKey<&[u8]> {
+        UnparsedPublicKey::new(self.algorithm, self.bytes.as_slice())
     }
 }
 
@@ -148,10 +189,16 @@ mod tests {
             fs::write(dir.path().join(name), text).unwrap();
             dir.path().join(name)
         };
+        let file_of = |message: &[u8]| {
+            fs::write(dir.path().join("message"), message).unwrap();
+            dir.path().join("message")
+        };
         let ed = (SigningKey::read(&file("a", ED_KEY)).unwrap(), VerifyingKey::read(&file("b", ED_PUB)).unwrap());
         let ec = (SigningKey::read(&file("c", EC_KEY)).unwrap(), VerifyingKey::read(&file("d", EC_PUB)).unwrap());
         let check = |key: &VerifyingKey, message: &[u8], signature: &[u8], expected: bool| {
             assert_eq!(key.verifies(message, signature), expected, "{message:?} {signature:?}");
+            let mut opened = File::open(file_of(message)).unwrap();
+            assert_eq!(key.verifies_file(&mut opened, signature).unwrap(), expected, "{message:?} {signature:?}");
         };
         for (keys, openssl, other) in [(&ed, ED_SIGNATURE, &ec.1), (&ec, EC_SIGNATURE, &ed.1)] {
             for signature in [unhex(openssl), keys.0.sign(b"message").unwrap()] {
@@ -161,6 +208,26 @@ mod tests {
                 check(other, b"message", &signature, false);
             }
         }
+    }
+
+    #[test]
+    fn files_are_verified_in_bounded_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        // The database of an attacker: sparse, so that it costs them nothing.
+        let large = dir.path().join("large");
+        File::create(&large).unwrap().set_len(MAX_UNHASHED + 1).unwrap();
+        let key = dir.path().join("key");
+        let check = |pem: &str, expected: Result<bool, &str>| {
+            fs::write(&key, pem).unwrap();
+            let found = VerifyingKey::read(&key).unwrap().verifies_file(&mut File::open(&large).unwrap(), b"signature");
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+                (Err(said), Err(words)) => assert!(said.to_string().contains(words), "{said}"),
+                (found, _) => panic!("{found:?}"),
+            }
+        };
+        check(ED_PUB, Err("the limit of what an ed25519 key verifies"));
+        check(EC_PUB, Ok(false));
     }
 
     #[test]

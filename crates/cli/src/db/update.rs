@@ -5,6 +5,7 @@
 //!                                       ↘ deltas, digests → applied to the old one       ↗
 //! ```
 
+use super::age::AcceptedAge;
 use super::artifact::{self, DatabaseArtifact, DeltaLayer};
 #[cfg(feature = "sigstore")]
 use super::bundle::KeylessVerifier;
@@ -21,6 +22,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use indicatif::HumanBytes;
+use jiff::Timestamp;
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -144,10 +146,10 @@ impl Updater<'_> {
         // Before anything in it is believed.
         self.verify_artifact(&repository, &bytes, &digest).with_context(|| address.to_owned())?;
         let artifact = artifact::parse(&bytes).with_context(|| address.to_owned())?;
+        self.check_age(address, &artifact.info)?;
         if self.is_current(&artifact.info) {
             return Ok(Update::Current(artifact.info));
         }
-        self.refuse_older(address, &artifact.info)?;
         if let Some(old) = &self.current
             && let Some(steps) = deltas::route(&artifact, &old.checksum())
         {
@@ -244,7 +246,8 @@ impl Updater<'_> {
             Trust::Anyone => Ok(()),
             Trust::Key(key) => {
                 let signature = STANDARD.decode(signed.trim()).unwrap_or_default();
-                if key.verifies(&fs::read(path).map_err(io)?, &signature) {
+                let mut file = File::open(path).map_err(io)?;
+                if key.verifies_file(&mut file, &signature).with_context(|| name.to_owned())? {
                     return Ok(());
                 }
                 bail!("{name}: its signature {name}.sig is not by this key; use the key of whoever published it");
@@ -266,32 +269,30 @@ impl Updater<'_> {
         let is_compressed = file.fill_buf().map_err(io)?.starts_with(&ZSTD);
         if !is_compressed {
             let info = Database::open(path).map_err(|e| unsound(name, e))?.info();
+            self.check_age(name, &info)?;
             if self.is_current(&info) {
                 return Ok(Update::Current(info));
             }
-            self.refuse_older(name, &info)?;
         }
         let before = self.current.as_ref().map(Database::info);
         let accept = |_: &Database| Ok(());
         let taken =
             if is_compressed { self.take(name, &mut file, accept)? } else { self.place(name, &mut file, accept)? };
-        Ok(if before.as_ref() == Some(&taken) { Update::Current(taken) } else { Update::Taken(taken) })
+        Ok(if before.is_some_and(|before| before.is_build_of(&taken)) {
+            Update::Current(taken)
+        } else {
+            Update::Taken(taken)
+        })
     }
 
     fn is_current(&self, found: &DatabaseInfo) -> bool {
-        // The build time too: the same facts, seen later, are younger.
-        self.current.as_ref().map(Database::info).as_ref() == Some(found)
+        // The build time too: the same facts, seen later, are younger. And all bytes: a damaged one is replaced.
+        self.current.as_ref().is_some_and(|current| current.info().is_build_of(found) && current.verify().is_ok())
     }
 
-    fn refuse_older(&self, source: &str, found: &DatabaseInfo) -> Result<()> {
-        let Some(current) = self.current.as_ref().map(Database::info) else { return Ok(()) };
-        if self.args.allow_older || found.built >= current.built {
-            return Ok(());
-        }
-        let (built, there) = (render::built(found.built), render::built(current.built));
-        bail!(
-            "{source}: built {built}, older than the current database, built {there}; to take it anyway, use --allow-older"
-        )
+    fn check_age(&self, source: &str, found: &DatabaseInfo) -> Result<()> {
+        let current = self.current.as_ref().map(Database::info);
+        AcceptedAge::of(self.args.allow_older).check(source, found, current.as_ref(), Timestamp::now())
     }
 
     /// As [`Updater::place`], of compressed bytes.
@@ -337,7 +338,7 @@ impl Updater<'_> {
         let check = |new: &Path| {
             let found = Database::open_verified(new).map_err(|e| unsound(source, e))?;
             accept(&found)?;
-            self.refuse_older(source, &found.info())?;
+            self.check_age(source, &found.info())?;
             taken = Some(found.info());
             Ok(())
         };
@@ -385,7 +386,7 @@ fn verify_keyless(
 /// Compares a database with what its manifest says, which the signature covers.
 fn is_promised(source: &str, artifact: &DatabaseArtifact, found: &Database) -> Result<()> {
     let (info, checksum) = (found.info(), found.checksum());
-    if info != artifact.info {
+    if !info.is_build_of(&artifact.info) {
         bail!("{source}: its manifest says {}, its database {}; push it again", artifact.info.id, info.id);
     }
     match &artifact.checksum {

@@ -1,6 +1,5 @@
 //! Rows by which a vendor says that a package does not have a vulnerability, whatever other rows say.
 
-use super::group::Group;
 use super::hit::{self, Applicability, Hit};
 use super::subject::Query;
 use crate::error::DatabaseError;
@@ -9,6 +8,15 @@ use std::collections::BTreeSet;
 use tidewaiter_core::advisory::KeyKind;
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::version::VersionScheme;
+
+/// Why a hit is denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DenialReason {
+    /// The package never had the vulnerability.
+    NeverAffected,
+    /// The installed build has the fix of its own minor release.
+    FixedInStream,
+}
 
 /// What the rows of one query deny.
 pub(super) struct Denials<'a> {
@@ -36,15 +44,18 @@ impl<'a> Denials<'a> {
         Ok(out)
     }
 
-    /// Whether the hit of a vulnerability is denied. A source package speaks for what is built from it; other packages for
+    /// Why the hit of a vulnerability with these names is denied, if it is. A source package speaks for what is built from it; other packages for
     /// themselves.
-    pub(super) fn deny(&self, group: &Group<'_>, hit: &Hit<'_>) -> bool {
-        let concerns = self.query.key == KeyKind::Source || *self.query == *hit.query;
-        let other_stream = || !hit.row.spans().any(|span| is_fix_of_stream(&span, self.query));
-        concerns
-            && group.names().any(|name| {
-                self.never_affected.contains(name) || (self.fixed_in_stream.contains(name) && other_stream())
-            })
+    pub(super) fn reason<'n>(&self, mut names: impl Iterator<Item = &'n str>, hit: &Hit<'_>) -> Option<DenialReason> {
+        if self.query.key != KeyKind::Source && *self.query != *hit.query {
+            return None;
+        }
+        let other_stream = !hit.row.spans().any(|span| is_fix_of_stream(&span, self.query));
+        names.find_map(|name| match () {
+            () if self.never_affected.contains(name) => Some(DenialReason::NeverAffected),
+            () if other_stream && self.fixed_in_stream.contains(name) => Some(DenialReason::FixedInStream),
+            () => None,
+        })
     }
 }
 

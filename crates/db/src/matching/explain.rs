@@ -1,6 +1,8 @@
 //! Why a vulnerability is, or is not, reported: every row about it for an installed package, and the comparison.
 
+use super::denial::{DenialReason, Denials};
 use super::finding::because;
+use super::group::{self, Group};
 use super::hit::{self, Applicability, Hit};
 use super::is_matchable;
 use super::subject::{self, Query};
@@ -42,13 +44,25 @@ pub fn explain(inventory: &Inventory, db: &Database, vulnerability: &str) -> Res
         else {
             continue;
         };
-        for query in &subject.queries(&packages, &ecosystem) {
+        let queries = subject.queries(&packages, &ecosystem);
+        let advisories = advisories(db, &ecosystem, &queries, order)?;
+        let comparison = Comparison {
+            ecosystem: &ecosystem,
+            order,
+            denials: queries.iter().map(|query| Denials::of(db, &ecosystem, query)).collect::<Result<_, _>>()?,
+            groups: group::by_vulnerability(advisories.iter()),
+        };
+        for query in &queries {
             for row in hit::rows(db, &ecosystem, query) {
                 let advisory = row.advisory()?;
                 if !names(&advisory, vulnerability) {
                     continue;
                 }
-                let (holds, because) = compare(&row, &ecosystem, query, order, &advisory.id);
+                let (mut holds, mut because) = compare(&row, &ecosystem, query, order, &advisory.id);
+                let denied = || comparison.denied(&row, query, &advisory, vulnerability);
+                if let Some(denied) = holds.then(denied).flatten() {
+                    (holds, because) = (false, format!("{because}, but {denied}"));
+                }
                 out.push(ExplainedRow {
                     package: query.name.clone(),
                     version: query.version.clone(),
@@ -85,6 +99,51 @@ fn compare(
         (None, _) => format!("{advisory}: {} {} is not in {}", query.name, query.version, ranges(row)),
     };
     (holds, because)
+}
+
+/// The records of the hits of a subject, as matching groups them.
+fn advisories(
+    db: &Database,
+    ecosystem: &Ecosystem,
+    queries: &[Query],
+    order: VersionScheme,
+) -> Result<Vec<Advisory>, DatabaseError> {
+    let hits = queries.iter().flat_map(|query| hit::of(db, ecosystem, query, order));
+    hits.filter(|hit| hit.applies == Applicability::Yes).map(|hit| hit.row.advisory()).collect()
+}
+
+/// What is known of a subject when one of its rows holds.
+struct Comparison<'a> {
+    ecosystem: &'a Ecosystem,
+    order: VersionScheme,
+    denials: Vec<Denials<'a>>,
+    groups: Vec<Group<'a>>,
+}
+
+impl Comparison<'_> {
+    /// Why matching takes away a row that holds, if it does: other rows deny the vulnerability, or all of its record where
+    /// the record itself is asked for.
+    fn denied(&self, row: &Row<'_>, query: &Query, advisory: &Advisory, asked: &str) -> Option<String> {
+        let span = hit::matching(row, self.ecosystem, query, self.order)?;
+        let hit = Hit { row: *row, span, query, applies: hit::applies(row, query) };
+        let mut own = advisory.vulnerabilities();
+        if own.iter().any(|name| name.eq_ignore_ascii_case(asked)) {
+            own.retain(|name| name.eq_ignore_ascii_case(asked));
+        }
+        let reasons = own.into_iter().map(|name| self.reason(name, &hit)).collect::<Option<Vec<_>>>()?;
+        Some(match reasons.first()? {
+            DenialReason::NeverAffected => format!("another record says that {} was never affected", query.name),
+            DenialReason::FixedInStream => {
+                format!("{} has the fix that another record names for its own minor release", query.version)
+            }
+        })
+    }
+
+    /// Why a hit of one vulnerability is denied, by any of its names.
+    fn reason(&self, vulnerability: &str, hit: &Hit<'_>) -> Option<DenialReason> {
+        let group = self.groups.iter().find(|group| group.names().any(|name| name == vulnerability))?;
+        self.denials.iter().find_map(|denials| denials.reason(group.names(), hit))
+    }
 }
 
 fn names(advisory: &Advisory, vulnerability: &str) -> bool {

@@ -137,7 +137,7 @@ fn with_verdict(
     reports: &mut [tidewaiter_core::report::Report],
 ) -> ImageScanStatus {
     let database = ctx.database.state();
-    reports.iter_mut().for_each(|report| database.confirm(&mut report.database));
+    reports.iter_mut().for_each(|report| database.confirm(report));
     let criteria = ctx.policy(&scan.namespace().unwrap_or_default()).criteria;
     image_scan::with_verdict(status, reports, &criteria, Timestamp::now())
 }

@@ -4,7 +4,7 @@ use crate::store::RematchSummary;
 use jiff::Timestamp;
 use std::sync::Arc;
 use tidewaiter_core::image::Platform;
-use tidewaiter_core::report::DatabaseInfo;
+use tidewaiter_core::report::{DatabaseInfo, Report, StaleFeed};
 use tidewaiter_crd::ImageScan;
 
 use super::image_scan;
@@ -37,11 +37,22 @@ impl DatabaseState {
         Some(now.duration_since(self.info()?.built?).as_secs())
     }
 
+    /// Seconds since the oldest of the feeds that cover something was read: those that did not fail, when it was built.
+    pub(crate) fn feed_age(&self, now: Timestamp) -> Option<i64> {
+        let read = self.oldest_feed().map(|feed| now.duration_since(feed.read).as_secs());
+        read.max(self.age(now))
+    }
+
+    /// The feed that could not be read for the longest time, if one could not.
+    pub(crate) fn oldest_feed(&self) -> Option<&StaleFeed> {
+        self.info()?.stale.iter().min_by_key(|feed| feed.read)
+    }
+
     /// Makes what a report says of its database as young as this one, if this one has the same facts: they were seen again
-    /// when it was built again.
-    pub(crate) fn confirm(&self, known: &mut DatabaseInfo) {
-        if let Some(info) = self.info().filter(|info| info.id == known.id) {
-            known.built = info.built;
+    /// when it was built again, but for those of stale feeds.
+    pub(crate) fn confirm(&self, report: &mut Report) {
+        if let Some(info) = self.info().filter(|info| info.id == report.database.id) {
+            report.database = info.clone().for_inventory(&report.inventory);
         }
     }
 }
@@ -116,9 +127,33 @@ mod tests {
     use super::*;
     use crate::decide::fixtures::{digest, image_scan};
     use serde_json::{Value, json};
+    use tidewaiter_core::package::{Package, PackageType};
+    use tidewaiter_core::report::{ImageInfo, Inventory};
 
     fn ready(id: &str) -> DatabaseState {
-        DatabaseState::Ready(DatabaseInfo { id: id.to_owned(), built: "2026-01-01T00:00:00Z".parse().ok() })
+        let built = "2026-01-01T00:00:00Z".parse().ok();
+        DatabaseState::Ready(DatabaseInfo { id: id.to_owned(), built, ..DatabaseInfo::default() })
+    }
+
+    /// As [`ready`]; the feed of npm was last read a month before.
+    fn stale(id: &str) -> DatabaseState {
+        let DatabaseState::Ready(info) = ready(id) else { return ready(id) };
+        let feed = |name: &str, read: &str, ecosystem: &str| StaleFeed {
+            name: name.to_owned(),
+            read: read.parse().unwrap(),
+            ecosystems: vec![ecosystem.into()],
+        };
+        let npm = feed("npm", "2025-12-01T00:00:00Z", "npm");
+        DatabaseState::Ready(DatabaseInfo { stale: vec![feed("pypi", "2025-12-09T00:00:00Z", "PyPI"), npm], ..info })
+    }
+
+    fn report(id: &str) -> Report {
+        let digest: tidewaiter_core::image::Digest = digest(1).parse().unwrap();
+        let image = ImageInfo::new("i", digest.clone(), digest, "linux/amd64".parse().unwrap());
+        let packages = vec![Package::new(PackageType::Npm, "a", "1")];
+        let inventory = Inventory { image, layers: vec![], os: None, packages, gaps: vec![] };
+        let built = "2025-01-01T00:00:00Z".parse().ok();
+        Report::new(inventory, DatabaseInfo { id: id.to_owned(), built, ..DatabaseInfo::default() }, vec![], vec![])
     }
 
     #[test]
@@ -139,18 +174,24 @@ mod tests {
         let at = |text: &str| -> Timestamp { text.parse().unwrap() };
         assert_eq!(ready("one").age(at("2026-01-01T01:00:00Z")), Some(3600));
         assert_eq!(DatabaseState::Missing("why".to_owned()).age(at("2026-01-01T01:00:00Z")), None);
-        let check = |id: &str, state: &DatabaseState, expected: &str| {
-            let mut known = DatabaseInfo { id: id.to_owned(), built: Some(at("2025-01-01T00:00:00Z")) };
+        let check = |id: &str, state: &DatabaseState, expected: &str, stale: &[&str]| {
+            let mut known = report(id);
             state.confirm(&mut known);
-            assert_eq!(known.built, Some(at(expected)), "{id} {state:?}");
+            let feeds: Vec<&str> = known.database.stale.iter().map(|feed| feed.name.as_str()).collect();
+            assert_eq!((known.database.built, feeds.as_slice()), (Some(at(expected)), stale), "{id} {state:?}");
         };
-        check("one", &ready("one"), "2026-01-01T00:00:00Z");
-        check("one", &ready("two"), "2025-01-01T00:00:00Z");
-        check("one", &DatabaseState::Missing("why".to_owned()), "2025-01-01T00:00:00Z");
+        check("one", &ready("one"), "2026-01-01T00:00:00Z", &[]);
+        check("one", &ready("two"), "2025-01-01T00:00:00Z", &[]);
+        check("one", &DatabaseState::Missing("why".to_owned()), "2025-01-01T00:00:00Z", &[]);
+        // Of the feeds that failed since, those of the image.
+        check("one", &stale("one"), "2026-01-01T00:00:00Z", &["npm"]);
+        check("one", &stale("two"), "2025-01-01T00:00:00Z", &[]);
+        assert_eq!(ready("one").feed_age(at("2026-01-01T01:00:00Z")), Some(3600));
+        assert_eq!(stale("one").feed_age(at("2025-12-01T01:00:00Z")), Some(3600));
     }
 
     fn change(from: &str, to: &str) -> Arc<DatabaseChange> {
-        let to = DatabaseInfo { id: to.to_owned(), built: None };
+        let to = DatabaseInfo { id: to.to_owned(), ..DatabaseInfo::default() };
         let summary = RematchSummary { database: to.id.clone(), last: 1, inventories: 1, visited: 1, changed: 0 };
         Arc::new(DatabaseChange { from: from.to_owned(), to, summary })
     }

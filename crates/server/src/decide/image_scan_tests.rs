@@ -189,7 +189,8 @@ fn report(findings: &[(&str, Severity)], complete: bool) -> Report {
     };
     let gap = Gap { kind: GapKind::UnreadableFile, subject: "x".into(), message: "y".into() };
     let gaps = if complete { vec![] } else { vec![gap] };
-    let database = DatabaseInfo { id: "one".into(), built: "2026-01-01T00:00:00Z".parse().ok() };
+    let database =
+        DatabaseInfo { id: "one".into(), built: "2026-01-01T00:00:00Z".parse().ok(), ..DatabaseInfo::default() };
     Report::new(inventory, database, findings.iter().map(finding).collect(), gaps)
 }
 

@@ -59,8 +59,14 @@ async fn ready_for_scans(State(ctx): State<Arc<ServerContext>>) -> Response {
     }
 }
 
-/// The age of the database, in hours for two days: it is meant to be renewed daily.
+/// The age of the database, and of the feed that could not be read for the longest time.
 fn age(database: &DatabaseState, now: Timestamp) -> String {
+    let stale = database.oldest_feed().map(|feed| format!("; its feed {} was last read {}", feed.name, feed.read));
+    database_age(database, now) + &stale.unwrap_or_default()
+}
+
+/// In hours for two days: it is meant to be renewed daily.
+fn database_age(database: &DatabaseState, now: Timestamp) -> String {
     match database.age(now).map(|seconds| seconds / 3600) {
         None => "the database does not say when it was built".to_owned(),
         Some(hours) if hours < 48 => format!("the database is {hours} hours old"),
@@ -82,7 +88,7 @@ async fn report(State(ctx): State<Arc<ServerContext>>, Path(key): Path<String>) 
     let database = ctx.database.state();
     let read = move || {
         let mut report = store.report(&key)?;
-        database.confirm(&mut report.database);
+        database.confirm(&mut report);
         serde_json::to_vec(&report).ok()
     };
     let found = tokio::task::spawn_blocking(read).await.ok().flatten();
@@ -98,7 +104,7 @@ async fn report(State(ctx): State<Arc<ServerContext>>, Path(key): Path<String>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidewaiter_core::report::DatabaseInfo;
+    use tidewaiter_core::report::{DatabaseInfo, StaleFeed};
 
     #[test]
     fn readiness_is_that_of_admission() {
@@ -108,11 +114,17 @@ mod tests {
             let (found, said) = readiness(problems, started, &database, "2026-01-09T06:00:00Z".parse().unwrap());
             assert_eq!((found.as_u16(), said.as_str()), (code, text));
         };
-        let built = |at: &str| DatabaseState::Ready(DatabaseInfo { id: "id".to_owned(), built: at.parse().ok() });
+        let built = |at: &str| DatabaseState::Ready(DatabaseInfo { built: at.parse().ok(), ..DatabaseInfo::default() });
         let ready = || built("2026-01-09T03:30:00Z");
         let starting = "starting: the objects of the cluster are being listed\n";
         check(&[], true, ready(), 200, "ok, the database is 2 hours old\n");
         check(&[], true, built("2026-01-01T00:00:00Z"), 200, "ok, the database is 8 days old\n");
+        let feed =
+            |name: &str, read: &str| StaleFeed { name: name.into(), read: read.parse().unwrap(), ecosystems: vec![] };
+        let stale = vec![feed("new", "2026-01-08T00:00:00Z"), feed("old", "2025-12-01T00:00:00Z")];
+        let stale = DatabaseInfo { built: "2026-01-09T06:00:00Z".parse().ok(), stale, ..DatabaseInfo::default() };
+        let said = "ok, the database is 0 hours old; its feed old was last read 2025-12-01T00:00:00Z\n";
+        check(&[], true, DatabaseState::Ready(stale), 200, said);
         check(&[], true, built(""), 200, "ok, the database does not say when it was built\n");
         check(&[], true, missing(), 200, "ok, but not ready for scans; holds remain: no file\n");
         check(&[], false, ready(), 503, starting);

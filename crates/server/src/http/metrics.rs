@@ -16,5 +16,6 @@ pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
 
 async fn metrics(State(ctx): State<Arc<ServerContext>>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], ctx.metrics.text(ctx.database.state().age(Timestamp::now()))).into_response()
+    let (database, now) = (ctx.database.state(), Timestamp::now());
+    ([(header::CONTENT_TYPE, kind)], ctx.metrics.text(database.age(now), database.feed_age(now))).into_response()
 }

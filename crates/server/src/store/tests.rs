@@ -27,7 +27,7 @@ fn inventory(number: u8, packages: &[(&str, &str)]) -> Inventory {
 }
 
 fn report(number: u8) -> Report {
-    let database = DatabaseInfo { id: "one".into(), built: None };
+    let database = DatabaseInfo { id: "one".into(), ..DatabaseInfo::default() };
     Report::new(inventory(number, &[("a", "1.0.0")]), database, vec![], vec![])
 }
 
@@ -41,7 +41,7 @@ fn reports_are_found_by_their_key_alone() {
     for bad in ["", "../inventories/x", "/etc/passwd", &"0".repeat(32), &key[1..], &key.to_uppercase(), "%"] {
         assert_eq!(store.report(bad), None, "{bad}");
     }
-    let two = DatabaseInfo { id: "two".into(), built: "2026-01-01T00:00:00Z".parse().ok() };
+    let two = DatabaseInfo { id: "two".into(), built: "2026-01-01T00:00:00Z".parse().ok(), stale: vec![] };
     store.confirm_report(&key, &two).unwrap();
     assert_eq!(store.report(&key), Some(Report { database: two, ..report(1) }));
     store.remove_report(&key);

@@ -79,8 +79,9 @@ fn rematched_one(
     let old = store.report(&result.report_key)?;
     let report = match store.rematched(&image, &change.summary)? {
         Rematched::Same => {
-            store.confirm_report(&result.report_key, &change.to).ok()?;
-            return Some((result, Report { database: change.to.clone(), ..old }));
+            let database = change.to.clone().for_inventory(&old.inventory);
+            store.confirm_report(&result.report_key, &database).ok()?;
+            return Some((result, Report { database, ..old }));
         }
         Rematched::Findings { removed, added } => old.patched(&removed, &added, change.to.clone())?,
         // The same bytes, under the name by which this ImageScan requested them.
