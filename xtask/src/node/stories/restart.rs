@@ -15,7 +15,7 @@ pub(super) fn play(stage: &mut Stage) -> Result<()> {
     stage.machine.start()?;
     until("every Pod that ran runs again", LONGEST_WAIT, || restarted(stage))?;
     stage.machine.still_runs()?;
-    stage.session.becomes("kubectl -n tidewaiter-system get pods", &["1/1", "Running"])?;
+    stage.session.becomes("kubectl -n tidewaiter-system get pods", &["2/2", "Running"])?;
     stage.session.run("kubectl get pods")?;
     stage.check_digests()?;
     stage.session.run(&format!("kubectl create deployment afterwards --image={image}"))?;
