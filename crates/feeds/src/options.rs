@@ -32,3 +32,14 @@ pub trait BuildProgress: Sync {
     /// It is read, or stands in for what could not be read ([`FeedInfo::stale`]).
     fn feed_done(&self, info: &FeedInfo);
 }
+
+/// Follows nothing.
+#[derive(Debug)]
+pub struct SilentBuild;
+
+impl BuildProgress for SilentBuild {
+    fn feeds_known(&self, _: usize, _: usize) {}
+    fn feed_started(&self, _: &str, _: &str) {}
+    fn downloaded(&self, _: &str, _: u64, _: Option<u64>) {}
+    fn feed_done(&self, _: &FeedInfo) {}
+}

@@ -7,17 +7,8 @@ use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_feeds::FeedError;
 use tidewaiter_feeds::build;
 use tidewaiter_feeds::config::FeedsConfig;
-use tidewaiter_feeds::options::{BuildOptions, BuildProgress};
+use tidewaiter_feeds::options::{BuildOptions, SilentBuild};
 use tidewaiter_testkit::web::Web;
-
-struct Quiet;
-
-impl BuildProgress for Quiet {
-    fn feeds_known(&self, _: usize, _: usize) {}
-    fn feed_started(&self, _: &str, _: &str) {}
-    fn downloaded(&self, _: &str, _: u64, _: Option<u64>) {}
-    fn feed_done(&self, _: &FeedInfo) {}
-}
 
 /// Serves these (path, content) pairs from now on.
 fn serve(web: &Web, files: &[(&str, &str)]) {
@@ -48,7 +39,7 @@ fn build(folder: &Path, toml: &str, now: &str) -> Result<Meta, FeedError> {
     let config = FeedsConfig::parse(toml, &folder.join("feeds.toml")).unwrap();
     let (out, downloads, now) = (folder.join("db"), folder.join("downloads"), now.parse().unwrap());
     let options =
-        BuildOptions { config: &config, out: &out, downloads: &downloads, now, max_loss: 0.5, progress: &Quiet };
+        BuildOptions { config: &config, out: &out, downloads: &downloads, now, max_loss: 0.5, progress: &SilentBuild };
     build::build(&options)
 }
 

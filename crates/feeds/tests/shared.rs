@@ -2,20 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use tidewaiter_core::ecosystem::Ecosystem;
-use tidewaiter_db::meta::FeedInfo;
 use tidewaiter_db::{Database, matching};
 use tidewaiter_feeds::build;
 use tidewaiter_feeds::config::FeedsConfig;
-use tidewaiter_feeds::options::{BuildOptions, BuildProgress};
-
-struct Quiet;
-
-impl BuildProgress for Quiet {
-    fn feeds_known(&self, _: usize, _: usize) {}
-    fn feed_started(&self, _: &str, _: &str) {}
-    fn downloaded(&self, _: &str, _: u64, _: Option<u64>) {}
-    fn feed_done(&self, _: &FeedInfo) {}
-}
+use tidewaiter_feeds::options::{BuildOptions, SilentBuild};
 
 const FEEDS: [(&str, &str, &str); 10] = [
     ("debian-changelog-tracker", "debian-tracker", "\"Debian:11\", \"Debian:12\", \"Debian:13\""),
@@ -49,7 +39,7 @@ fn real_archives_become_a_database() {
         downloads: dir.path(),
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
         max_loss: 0.1,
-        progress: &Quiet,
+        progress: &SilentBuild,
     };
     let meta = build::build(&options).unwrap();
     assert!(meta.rows > 30_000, "{meta:?}");

@@ -2,20 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, and says why")]
 
 use std::fs;
-use tidewaiter_db::meta::FeedInfo;
 use tidewaiter_db::{Database, matching};
 use tidewaiter_feeds::build;
 use tidewaiter_feeds::config::FeedsConfig;
-use tidewaiter_feeds::options::{BuildOptions, BuildProgress};
-
-struct Quiet;
-
-impl BuildProgress for Quiet {
-    fn feeds_known(&self, _: usize, _: usize) {}
-    fn feed_started(&self, _: &str, _: &str) {}
-    fn downloaded(&self, _: &str, _: u64, _: Option<u64>) {}
-    fn feed_done(&self, _: &FeedInfo) {}
-}
+use tidewaiter_feeds::options::{BuildOptions, SilentBuild};
 
 #[test]
 fn a_notice_that_repairs_a_fix_does_not_report_it_again() {
@@ -37,7 +27,7 @@ fn a_notice_that_repairs_a_fix_does_not_report_it_again() {
     let config = FeedsConfig::parse(toml, &dir.path().join("feeds.toml")).unwrap();
     let (out, downloads, now) = (dir.path().join("db"), dir.path().join("d"), "2026-11-29T00:00:00Z".parse().unwrap());
     let options =
-        BuildOptions { config: &config, out: &out, downloads: &downloads, now, max_loss: 0.1, progress: &Quiet };
+        BuildOptions { config: &config, out: &out, downloads: &downloads, now, max_loss: 0.1, progress: &SilentBuild };
     let meta = build::build(&options).unwrap();
     assert_eq!(meta.feeds[0].skipped["notices that repeat the records of their CVEs"], 2);
     let db = Database::open_verified(&out).unwrap();
