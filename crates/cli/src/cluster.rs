@@ -12,8 +12,8 @@ use std::time::Duration;
 use tidewaiter_core::Reason;
 use tidewaiter_core::report::Report;
 use tidewaiter_crd::names::{GROUP, NAMESPACE};
-use tidewaiter_crd::workload_scan;
-use tidewaiter_crd::{ImageScan, WorkloadScan, image_scan};
+use tidewaiter_crd::workload_scan::WorkloadScanSpec;
+use tidewaiter_crd::{ImageScan, WorkloadKind, WorkloadScan, image_scan};
 use tidewaiter_http::proxy::Proxies;
 use tidewaiter_http::{Client as Http, Settings};
 use tokio::runtime::Runtime;
@@ -155,12 +155,13 @@ impl Cluster {
         Ok(api.list(&ListParams::default()).await.context("listing WorkloadScans")?.items)
     }
 
-    /// The WorkloadScan of an object.
-    pub(crate) async fn workload(&self, kind: &str, name: &str, uid: &str) -> Result<Option<WorkloadScan>> {
+    /// The WorkloadScan of a Deployment.
+    pub(crate) async fn deployment_record(&self, name: &str, uid: &str) -> Result<Option<WorkloadScan>> {
         let api: Api<WorkloadScan> = Api::namespaced(self.client.clone(), &self.namespace);
-        let found =
-            api.get_opt(&workload_scan::name(&kind.into(), name, uid)).await.context("reading the WorkloadScan")?;
-        Ok(found.filter(|w| w.spec.uid == uid))
+        let (api_version, kind) = ("apps/v1".to_owned(), WorkloadKind::Deployment);
+        let spec = WorkloadScanSpec { api_version, kind, name: name.to_owned(), uid: uid.to_owned() };
+        let found = api.get_opt(&spec.record_name()).await.context("reading the WorkloadScan")?;
+        Ok(found.filter(|record| record.spec == spec))
     }
 
     /// A full report, by its key.

@@ -4,7 +4,7 @@ use crate::args::{DeploymentArgs, OutputFormat};
 use crate::cluster;
 use crate::exit::Exit;
 use crate::terminal::printable;
-use crate::workload::WorkloadName;
+use crate::workload::{DEPLOYMENT, WorkloadName};
 use crate::{follow, status};
 use anyhow::Result;
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use std::io::Write as _;
 /// Rescans and shows each image; the exit code is the worst.
 pub(crate) fn run(args: &DeploymentArgs) -> Result<Exit> {
     let cluster = cluster::with_tidewaiter(&args.cluster)?;
-    let workload = WorkloadName { kind: "Deployment", name: args.name.trim_start_matches("deployment/") };
+    let workload = WorkloadName { kind: DEPLOYMENT, name: args.name.trim_start_matches("deployment/") };
     cluster.run(async {
         let images = workload.images(&cluster).await?;
         // All are started before the first is followed: the server scans them side by side.

@@ -1,7 +1,7 @@
 //! `kubectl scan report`: the full reports that the server stores.
 
 use crate::args::ReportArgs;
-use crate::cluster;
+use crate::cluster::{self, Cluster};
 use crate::exit::Exit;
 use crate::follow;
 use crate::workload::WorkloadName;
@@ -12,10 +12,9 @@ use std::collections::BTreeSet;
 pub(crate) fn run(args: &ReportArgs) -> Result<Exit> {
     let cluster = cluster::with_tidewaiter(&args.cluster)?;
     cluster.run(async {
-        // An image reference has slashes too, but no kind before the first one.
-        let images = match WorkloadName::parse(&args.subject) {
-            Ok(workload) if args.subject.contains('/') => workload.images(&cluster).await?,
-            _ => BTreeSet::from([args.subject.clone()]),
+        let images = match workload(&cluster, &args.subject).await? {
+            Some(workload) => workload.images(&cluster).await?,
+            None => BTreeSet::from([args.subject.clone()]),
         };
         for image in images {
             let status = cluster.scan(&image).await?.and_then(|s| s.status);
@@ -26,4 +25,12 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit> {
         }
         Ok(Exit::Clean)
     })
+}
+
+/// The workload that is meant. An image reference has slashes, too: what is before the first one may be the kind of an
+/// operator's, if a workload of that kind and name was scanned.
+async fn workload<'a>(cluster: &Cluster, subject: &'a str) -> Result<Option<WorkloadName<'a>>> {
+    let Some(workload) = WorkloadName::parse(subject).ok().filter(|_| subject.contains('/')) else { return Ok(None) };
+    let is_meant = workload.is_known() || workload.newest_scan(cluster).await?.is_some();
+    Ok(is_meant.then_some(workload))
 }

@@ -5,7 +5,7 @@ use crate::cluster::{self, Cluster, ServerApiError};
 use crate::exit::Exit;
 use crate::render;
 use crate::terminal::printable;
-use crate::workload::WorkloadName;
+use crate::workload::{DEPLOYMENT, WorkloadName};
 use anyhow::Result;
 use kube::ResourceExt as _;
 use std::fmt::Write as _;
@@ -60,9 +60,9 @@ async fn warn(cluster: &Cluster) -> Result<()> {
 pub(crate) async fn print_one(cluster: &Cluster, workload: &WorkloadName<'_>) -> Result<()> {
     let title = workload.to_string();
     let (status, missing) = match workload.kind {
-        "Deployment" => match workload.deployment(cluster).await?.and_then(|d| d.uid()) {
+        DEPLOYMENT => match workload.deployment(cluster).await?.and_then(|d| d.uid()) {
             Some(uid) => {
-                let found = cluster.workload(workload.kind, workload.name, &uid).await?;
+                let found = cluster.deployment_record(workload.name, &uid).await?;
                 (found, (DeploymentStatus::Created, "it has no WorkloadScan yet"))
             }
             None => (None, (DeploymentStatus::NotCreated, "it does not exist")),

@@ -8,23 +8,27 @@ use kube::core::PartialObjectMeta;
 use kube::{Api, ResourceExt as _};
 use std::collections::BTreeSet;
 use std::fmt;
-use tidewaiter_crd::WorkloadScan;
+use tidewaiter_crd::{WorkloadKind, WorkloadScan};
 
 /// Kind and name of a workload: `deployment/myapp`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WorkloadName<'a> {
-    /// As Kubernetes spells it.
-    pub(crate) kind: &'static str,
+    /// As Kubernetes spells it; a kind that is not known here as the user spells it.
+    pub(crate) kind: &'a str,
     pub(crate) name: &'a str,
 }
 
-/// Each kind, with the names and short names that kubectl knows.
-const KINDS: [(&str, [&str; 3]); 6] = [
+/// The kind that is paused, and the one meant where none is given.
+pub(crate) const DEPLOYMENT: &str = "Deployment";
+
+/// Each kind, with the names and short names that kubectl knows. Any other kind may own Pods, too.
+const KINDS: [(&str, [&str; 3]); 7] = [
     ("Deployment", ["deployment", "deployments", "deploy"]),
     ("ReplicaSet", ["replicaset", "replicasets", "rs"]),
     ("StatefulSet", ["statefulset", "statefulsets", "sts"]),
     ("DaemonSet", ["daemonset", "daemonsets", "ds"]),
     ("Job", ["job", "jobs", "job"]),
+    ("ReplicationController", ["replicationcontroller", "replicationcontrollers", "rc"]),
     ("Pod", ["pod", "pods", "po"]),
 ];
 
@@ -32,19 +36,24 @@ impl<'a> WorkloadName<'a> {
     /// Parses `KIND/NAME`; a name without a kind is a Deployment's.
     pub(crate) fn parse(text: &'a str) -> Result<Self, UsageError> {
         let Some((kind, name)) = text.split_once('/') else {
-            return Ok(WorkloadName { kind: "Deployment", name: text });
+            return Ok(WorkloadName { kind: DEPLOYMENT, name: text });
         };
-        match KINDS.iter().find(|(_, words)| words.contains(&kind)) {
-            Some((kind, _)) if !name.is_empty() => Ok(WorkloadName { kind, name }),
-            _ => Err(UsageError(format!("{text} is not a workload; give KIND/NAME, for example deployment/{name}"))),
+        if kind.is_empty() || name.is_empty() {
+            return Err(UsageError(format!("{text} is not a workload; give KIND/NAME, for example deployment/myapp")));
         }
+        Ok(known_kind(kind).map_or(WorkloadName { kind, name }, |kind| WorkloadName { kind, name }))
+    }
+
+    /// Whether the kind is one that Kubernetes defines.
+    pub(crate) fn is_known(&self) -> bool {
+        KINDS.iter().any(|(kind, _)| *kind == self.kind)
     }
 
     /// Reads its WorkloadScan.
     pub(crate) async fn find(&self, cluster: &Cluster) -> Result<WorkloadScan> {
         let found = match self.kind {
-            "Deployment" => match self.deployment(cluster).await? {
-                Some(found) => cluster.workload(self.kind, self.name, &found.uid().unwrap_or_default()).await?,
+            DEPLOYMENT => match self.deployment(cluster).await? {
+                Some(found) => cluster.deployment_record(self.name, &found.uid().unwrap_or_default()).await?,
                 None => bail!("{self} does not exist in namespace {}; check the name and -n", cluster.namespace),
             },
             _ => self.newest_scan(cluster).await?,
@@ -74,9 +83,19 @@ impl<'a> WorkloadName<'a> {
     /// Reads the newest WorkloadScan of this kind and name: one of a deleted namesake may not be collected yet.
     pub(crate) async fn newest_scan(&self, cluster: &Cluster) -> Result<Option<WorkloadScan>> {
         let all = cluster.workloads(false).await?.into_iter();
-        let mine = all.filter(|w| w.spec.kind.as_str() == self.kind && w.spec.name == self.name);
+        let mine = all.filter(|w| is_kind(&w.spec.kind, self.kind) && w.spec.name == self.name);
         Ok(mine.max_by_key(|w| w.metadata.creation_timestamp.clone()))
     }
+}
+
+fn known_kind(word: &str) -> Option<&'static str> {
+    let word = word.to_ascii_lowercase();
+    KINDS.iter().find(|(_, words)| words.contains(&word.as_str())).map(|(kind, _)| *kind)
+}
+
+/// Whether a user's word is a kind: `Cluster`, `cluster`, and with the group as kubectl accepts it (`cluster.postgresql.cnpg.io`).
+fn is_kind(kind: &WorkloadKind, word: &str) -> bool {
+    word.split('.').next().is_some_and(|word| kind.as_str().eq_ignore_ascii_case(word))
 }
 
 impl fmt::Display for WorkloadName<'_> {
@@ -98,7 +117,21 @@ mod tests {
         check("deploy/myapp", Some(("Deployment", "myapp")));
         check("po/x", Some(("Pod", "x")));
         check("sts/x", Some(("StatefulSet", "x")));
+        check("StatefulSet/x", Some(("StatefulSet", "x")));
+        check("rc/x", Some(("ReplicationController", "x")));
+        // An operator's own kind may own Pods.
+        check("cluster/pg", Some(("cluster", "pg")));
         check("pod/", None);
-        check("service/x", None);
+        check("/x", None);
+    }
+
+    #[test]
+    fn kinds_of_others_are_found_by_any_spelling() {
+        let check = |word: &str, expected: bool| assert_eq!(is_kind(&"Cluster".into(), word), expected, "{word}");
+        check("cluster", true);
+        check("Cluster", true);
+        check("cluster.postgresql.cnpg.io", true);
+        check("clusters", false);
+        check("", false);
     }
 }

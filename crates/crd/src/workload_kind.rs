@@ -48,6 +48,53 @@ impl WorkloadKind {
     }
 }
 
+impl WorkloadKind {
+    /// Every kind that is known here.
+    const KNOWN: [WorkloadKind; 6] = [
+        WorkloadKind::Deployment,
+        WorkloadKind::ReplicaSet,
+        WorkloadKind::StatefulSet,
+        WorkloadKind::DaemonSet,
+        WorkloadKind::Job,
+        WorkloadKind::Pod,
+    ];
+
+    /// The API group of a kind that is known here.
+    fn group(&self) -> Option<&'static str> {
+        match self {
+            WorkloadKind::Deployment
+            | WorkloadKind::ReplicaSet
+            | WorkloadKind::StatefulSet
+            | WorkloadKind::DaemonSet => Some("apps"),
+            WorkloadKind::Job => Some("batch"),
+            WorkloadKind::Pod => Some(""),
+            WorkloadKind::Other(_) => None,
+        }
+    }
+
+    /// Whether this is the kind that Kubernetes itself defines, and not one of the same name in another API group, as
+    /// OpenKruise's StatefulSet is.
+    pub fn is_built_in(&self, api_version: &str) -> bool {
+        self.group() == Some(group_of(api_version))
+    }
+
+    /// Lower case, and with the API group where it would else be taken for a kind that Kubernetes itself defines: as
+    /// `kubectl` tells them apart.
+    pub fn qualified(&self, api_version: &str) -> String {
+        let lowercase = self.lowercase();
+        let like_known = Self::KNOWN.iter().any(|known| known.lowercase() == lowercase);
+        match like_known && !self.is_built_in(api_version) {
+            true => format!("{lowercase}.{}", group_of(api_version)),
+            false => lowercase,
+        }
+    }
+}
+
+/// The group of an `apiVersion`; the core's is empty.
+fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}
+
 impl From<&str> for WorkloadKind {
     fn from(kind: &str) -> Self {
         match kind {
@@ -113,5 +160,22 @@ mod tests {
         check("Pod", WorkloadKind::Pod);
         check("Rollout", WorkloadKind::Other("Rollout".to_owned()));
         check("deployment", WorkloadKind::Other("deployment".to_owned()));
+    }
+
+    #[test]
+    fn a_kind_of_the_same_name_is_another_kind() {
+        let check = |kind: &str, api_version: &str, built_in: bool, expected: &str| {
+            let kind = WorkloadKind::from(kind);
+            assert_eq!(kind.is_built_in(api_version), built_in, "{kind} {api_version}");
+            assert_eq!(kind.qualified(api_version), expected);
+        };
+        check("StatefulSet", "apps/v1", true, "statefulset");
+        check("StatefulSet", "apps.kruise.io/v1beta1", false, "statefulset.apps.kruise.io");
+        check("Job", "batch/v1", true, "job");
+        check("Job", "batch.volcano.sh/v1alpha1", false, "job.batch.volcano.sh");
+        check("Pod", "v1", true, "pod");
+        check("deployment", "example.com/v1", false, "deployment.example.com");
+        check("deployment", "apps/v1", false, "deployment.apps");
+        check("Rollout", "argoproj.io/v1alpha1", false, "rollout");
     }
 }

@@ -7,7 +7,7 @@ use crate::workload_kind::WorkloadKind;
 use jiff::Timestamp;
 use kube::CustomResource;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
 
@@ -38,12 +38,25 @@ pub struct WorkloadScanSpec {
     pub uid: String,
 }
 
-/// Name of a workload's WorkloadScan: readable, and unique to the UID.
-pub fn name(kind: &WorkloadKind, name: &str, uid: &str) -> String {
-    // Names are limited to 253 characters; kind and UID need the rest.
-    let short: String = name.chars().take(200).collect();
-    let tail: String = uid.chars().filter(char::is_ascii_hexdigit).take(8).collect();
-    format!("{}-{short}-{tail}", kind.lowercase())
+impl WorkloadScanSpec {
+    /// Name of the workload's WorkloadScan: readable, and unique to its kind and UID.
+    pub fn record_name(&self) -> String {
+        // Names are limited to 253 characters; kind and UID need the rest.
+        let short: String = self.name.chars().take(MAX_SHORT_NAME).collect();
+        let tail: String = self.uid.chars().filter(char::is_ascii_hexdigit).take(8).collect();
+        // Users write owner references, with any text for a kind: the object's name must be one all the same.
+        let kind: String = self.kind.qualified(&self.api_version).chars().map(name_character).take(MAX_KIND).collect();
+        format!("{kind}-{short}-{tail}")
+    }
+}
+
+/// Characters of the workload's name in that of its record; with those of the kind and the UID no more than 253.
+const MAX_SHORT_NAME: usize = 180;
+const MAX_KIND: usize = 63;
+
+/// A character of a kind, as object names allow it (RFC 1123).
+fn name_character(c: char) -> char {
+    if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' { c } else { 'x' }
 }
 
 /// The state of a workload.
@@ -65,9 +78,9 @@ pub struct WorkloadScanStatus {
     /// Template hash → decision about it.
     #[serde(default)]
     pub revisions: BTreeMap<String, Revision>,
-    /// Id of the alert that was delivered last; it is not sent again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alerted: Option<String>,
+    /// Ids of delivered alerts, the oldest first; none is sent again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    pub alerted: Vec<String>,
     /// State and next step, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
@@ -102,6 +115,20 @@ impl WorkloadScanStatus {
     }
 }
 
+/// Reads a list, or the single text that earlier versions wrote.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(id) => vec![id],
+        OneOrMany::Many(ids) => ids,
+    })
+}
+
 /// One template of a workload.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -117,6 +144,14 @@ pub struct Revision {
     /// Whether it was approved before a new finding made it retained.
     #[serde(default, skip_serializing_if = "is_false")]
     pub lost: bool,
+}
+
+impl Revision {
+    /// Container name → pinned image, of those that have one.
+    pub fn pins(&self) -> BTreeMap<String, String> {
+        let pinned = self.containers.iter().filter_map(|(name, c)| Some((name.clone(), c.pinned.clone()?)));
+        pinned.collect()
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

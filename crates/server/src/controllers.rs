@@ -41,6 +41,8 @@ use std::time::Duration;
 const AFTER_CONFLICT: Duration = Duration::from_millis(50);
 /// Requeue after any other error: the API server is asked again soon, and not hammered while it is down.
 const AFTER_ERROR: Duration = Duration::from_secs(2);
+/// Requeue after a mistake of a user's: it stays until they change the object, and must cost next to nothing until then.
+const AFTER_MISTAKE: Duration = Duration::from_secs(300);
 /// Objects of one kind that are reconciled concurrently: more only wait for the API server's own limits.
 const CONCURRENCY: u16 = 16;
 /// ImageScans are reconciled without bound: most reconciliations only compare, and scans are bounded by their slots, where an
@@ -96,7 +98,7 @@ fn error_policy<K: Resource<DynamicType = ()>>(
     }
     let namespace = object.namespace().unwrap_or_default();
     tracing::warn!("{} {namespace}/{}: {error}", K::kind(&()), object.name_any());
-    Action::requeue(AFTER_ERROR)
+    Action::requeue(if matches!(error, ReconcileError::RecordTaken(_)) { AFTER_MISTAKE } else { AFTER_ERROR })
 }
 
 /// Whether an object is to be reconciled: in a namespace in scope, and not being deleted.

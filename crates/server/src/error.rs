@@ -2,8 +2,15 @@
 
 /// Why an object could not be reconciled.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", described(.0))]
-pub(crate) struct ReconcileError(#[from] pub(crate) kube::Error);
+pub(crate) enum ReconcileError {
+    /// The API server refused, or could not be asked.
+    #[error("{}", described(.0))]
+    Api(#[from] kube::Error),
+    /// The name of a workload's record is taken by that of another one. Two UIDs that begin alike do not happen; somebody
+    /// wrote an owner reference by hand.
+    #[error("its WorkloadScan would be {0}, which is that of another workload: its owner reference is wrong")]
+    RecordTaken(String),
+}
 
 /// What API servers say of a patch that cannot be applied, from version 1.37 on.
 const REJECTED: &str = "the server rejected our request due to an error in our request";
@@ -21,7 +28,7 @@ impl ReconcileError {
     /// the latter differently; from 1.37 on it is a refusal as invalid that names neither object nor cause, unlike those of
     /// refused fields and of webhooks.
     pub(crate) fn is_conflict(&self) -> bool {
-        let kube::Error::Api(status) = &self.0 else { return false };
+        let Self::Api(kube::Error::Api(status)) = self else { return false };
         let causes: Vec<&str> = status.details.iter().flat_map(|d| &d.causes).map(|c| c.message.as_str()).collect();
         let nameless = causes.is_empty() && status.reason == "Invalid" && status.message == REJECTED;
         let tested = nameless || causes.iter().any(|text| names_a_test(text)) || names_a_test(&status.message);
@@ -30,7 +37,7 @@ impl ReconcileError {
 
     /// Whether the object is deleted, or its namespace is being deleted.
     pub(crate) fn is_gone(&self) -> bool {
-        matches!(&self.0, kube::Error::Api(status)
+        matches!(self, Self::Api(kube::Error::Api(status))
             if status.code == 404 || status.code == 403 && status.message.contains("is being terminated"))
     }
 }
@@ -47,7 +54,7 @@ mod tests {
     #[test]
     fn conflicts_are_distinguished_from_mistakes() {
         let check = |answer: &str, expected: bool| {
-            let error = ReconcileError(kube::Error::Api(serde_json::from_str(answer).unwrap()));
+            let error = ReconcileError::Api(kube::Error::Api(serde_json::from_str(answer).unwrap()));
             assert_eq!(error.is_conflict(), expected, "{answer}");
             assert!(!error.to_string().contains("Status {"), "{error}");
         };
@@ -75,7 +82,7 @@ mod tests {
     fn what_is_deleted_needs_no_retry() {
         let check = |code: u16, message: &str, expected: bool| {
             let status = serde_json::json!({"code": code, "message": message});
-            let error = ReconcileError(kube::Error::Api(serde_json::from_value(status).unwrap()));
+            let error = ReconcileError::Api(kube::Error::Api(serde_json::from_value(status).unwrap()));
             assert_eq!(error.is_gone(), expected, "{code} {message}");
         };
         check(404, "not found", true);

@@ -10,6 +10,7 @@ mod watch;
 use crate::decide::evaluation::KnownScans;
 use crate::decide::images;
 use crate::decide::pod::{PodOwner, allowed_pins, pod_owner, replica_set_of};
+use crate::decide::rollout::belongs_to;
 use crate::decide::workload_ref::WorkloadRef;
 use crate::queues::Queues;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
@@ -126,7 +127,7 @@ impl Index {
     /// The record of a workload.
     pub(crate) fn record(&self, workload: &WorkloadRef) -> Option<Arc<WorkloadScan>> {
         let key = ObjectRef::new(&workload.record_name()).within(&workload.namespace);
-        self.workloads.get(&key).filter(|record| record.spec.uid == workload.uid)
+        self.workloads.get(&key).filter(|record| workload.is_recorded_in(&record.spec))
     }
 
     /// The recorded status of a Deployment, by UID: decisions about another Deployment of this name say nothing about it.
@@ -172,6 +173,23 @@ impl Index {
     /// The gated Pods of a namespace.
     pub(crate) fn gated_pods(&self, namespace: &str) -> Vec<Arc<Pod>> {
         self.gated.state_filter(|pod| pod.namespace().as_deref() == Some(namespace))
+    }
+
+    /// The gated Pods that a workload's UID owns.
+    pub(crate) fn gated_pods_of(&self, workload: &WorkloadRef) -> Vec<Arc<Pod>> {
+        let mut pods = self.gated_pods(&workload.namespace);
+        pods.retain(|pod| belongs_to(pod, &workload.uid));
+        pods
+    }
+
+    /// The gated Pods of a Deployment's ReplicaSets.
+    pub(crate) fn gated_pods_of_deployment(&self, workload: &WorkloadRef) -> Vec<Arc<Pod>> {
+        let mut pods = self.gated_pods(&workload.namespace);
+        pods.retain(|pod| match self.pod_owner(pod, &workload.namespace) {
+            PodOwner::Deployment { workload: owner, .. } => owner.uid == workload.uid,
+            PodOwner::Other(_) | PodOwner::Unknown => false,
+        });
+        pods
     }
 
     /// The platforms of the cluster's nodes; this machine's while there is no node.

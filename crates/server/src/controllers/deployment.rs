@@ -18,9 +18,9 @@ use kube::{Api, ResourceExt as _};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tidewaiter_core::status::{DeploymentStatus, ImageStatus, WorkloadStatus};
+use tidewaiter_core::status::{DeploymentStatus, ImageStatus, RolloutProgress, WorkloadStatus};
 use tidewaiter_crd::names::HELD;
-use tidewaiter_crd::workload_scan::Decision;
+use tidewaiter_crd::workload_scan::{Decision, Revision};
 
 /// Reconciles one Deployment.
 pub(super) async fn reconcile(deployment: Arc<Deployment>, ctx: Arc<ServerContext>) -> Result<Action, ReconcileError> {
@@ -87,10 +87,41 @@ async fn evaluate(
         note_pause(deployment, record);
     }
     let progress = rollout::of_deployment(deployment);
-    let status = workload_status(decision, &current.evaluation, current.approval, progress);
-    let news = WorkloadNews { workload: &workload, template: hash, evaluation: &current.evaluation, status, lost };
-    publish::publish(ctx, record, &news).await?;
+    if decision != Decision::Held
+        && let Some((hash, revision)) = injected(ctx, record)
+    {
+        publish_injected(ctx, record, &hash, &revision, progress).await?;
+    } else {
+        let status = workload_status(decision, &current.evaluation, current.approval, progress);
+        let evaluation = &current.evaluation;
+        let mut news = WorkloadNews { lost, ..WorkloadNews::new(&workload, hash, evaluation, status) };
+        news.paused_by_user = decision != Decision::Held && rollout::is_paused_by_user(deployment, &record.draft);
+        publish::publish(ctx, record, &news).await?;
+    }
     Ok(current.changed || others_changed)
+}
+
+/// The held revision, with its hash, of gated Pods that something injected other images into.
+fn injected(ctx: &ServerContext, record: &WorkloadRecord) -> Option<(String, Revision)> {
+    let awaited = record::awaited(&ctx.index.gated_pods_of_deployment(&record.workload));
+    let mut known = awaited.into_iter().filter_map(|hash| Some((record.draft.revisions.get(&hash)?.clone(), hash)));
+    known.find(|(revision, _)| revision.decision == Decision::Held).map(|(revision, hash)| (hash, revision))
+}
+
+/// Publishes why Pods with injected images wait: that is the state of the workload then, whatever was decided about its
+/// template.
+async fn publish_injected(
+    ctx: &ServerContext,
+    record: &mut WorkloadRecord,
+    hash: &str,
+    revision: &Revision,
+    progress: RolloutProgress,
+) -> Result<(), ReconcileError> {
+    let workload = record.workload.clone();
+    let (evaluation, approval) = record.evaluate(ctx, revision);
+    let status = workload_status(Decision::Held, &evaluation, approval, progress);
+    let news = WorkloadNews { injected: true, ..WorkloadNews::new(&workload, hash, &evaluation, status) };
+    publish::publish(ctx, record, &news).await
 }
 
 fn note_pause(deployment: &Deployment, record: &mut WorkloadRecord) {

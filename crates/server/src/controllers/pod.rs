@@ -6,6 +6,7 @@ use crate::context::ServerContext;
 use crate::decide::images;
 use crate::decide::message::WorkloadNews;
 use crate::decide::pod::{PodOwner, has_injected_images, is_gated, release_patch};
+use crate::decide::record::{awaited, takes_over};
 use crate::decide::workload_ref::WorkloadRef;
 use crate::error::ReconcileError;
 use crate::patches;
@@ -16,9 +17,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewaiter_core::status::{RolloutProgress, derive};
+use tidewaiter_crd::WorkloadKind;
 
 /// Requeue of a Pod whose ReplicaSet the watch has not delivered: it is milliseconds behind.
 const REPLICA_SET_PAUSE: Duration = Duration::from_millis(200);
+
+/// Requeue of a Pod while another one of its workload shows the workload's state.
+const TAKE_OVER_PAUSE: Duration = Duration::from_secs(60);
 
 /// Reconciles one gated Pod.
 pub(super) async fn reconcile(pod: Arc<Pod>, ctx: Arc<ServerContext>) -> Result<Action, ReconcileError> {
@@ -45,40 +50,42 @@ async fn await_decision(
 ) -> Result<Action, ReconcileError> {
     let wanted = images::of(spec);
     match ctx.index.pod_owner(pod, namespace) {
-        PodOwner::Unknown => return Ok(Action::requeue(REPLICA_SET_PAUSE)),
+        PodOwner::Unknown => Ok(Action::requeue(REPLICA_SET_PAUSE)),
         PodOwner::Deployment { workload, template } => {
-            // The Deployment controller decides about the template. What something injected into this Pod is decided here,
-            // and does not concern the Deployment's state.
+            // The Deployment controller decides about the template. What something injected into this Pod is decided here;
+            // the Deployment controller shows it.
             let known = ctx.index.record(&workload);
             let revision = known.as_ref().and_then(|w| w.status.as_ref()?.revisions.get(&template));
-            if revision.is_some_and(|revision| has_injected_images(revision, &wanted)) {
-                decide(workload, &wanted, spec, ctx, false).await?;
+            if revision.is_none_or(|revision| has_injected_images(revision, &wanted)) {
+                decide(workload, &wanted, spec, ctx).await?;
             }
+            // The change of the record enqueues the Pod.
+            Ok(Action::await_change())
         }
-        PodOwner::Other(workload) => decide(workload, &wanted, spec, ctx, true).await?,
+        PodOwner::Other(workload) => decide(workload, &wanted, spec, ctx).await,
     }
-    // The change of the record enqueues the Pod.
-    Ok(Action::await_change())
 }
 
-/// Decides about a Pod's images; `is_state` says whether that is the state of its workload, too.
+/// Decides about a Pod's images, which is the state of its workload, too, unless that is a Deployment or another of its Pods
+/// shows its state.
 async fn decide(
     workload: WorkloadRef,
     wanted: &BTreeMap<String, String>,
     spec: &PodSpec,
     ctx: &ServerContext,
-    is_state: bool,
-) -> Result<(), ReconcileError> {
+) -> Result<Action, ReconcileError> {
     let hash = images::images_hash(wanted);
     let mut record = WorkloadRecord::open(ctx, workload.clone()).await?;
     record.add_revision(&hash, wanted);
     let evaluated = record.re_evaluate(ctx, &hash, spec, true).await?;
+    let awaited = awaited(&ctx.index.gated_pods_of(&workload));
+    let is_state = workload.kind != WorkloadKind::Deployment && takes_over(&record.draft, &hash, &awaited);
     if is_state {
         record.draft.current = Some(hash.clone());
         // Released is not started: the workload controller follows that.
         let status = derive(&evaluated.evaluation.facts, evaluated.approval, RolloutProgress::Running);
         let evaluation = &evaluated.evaluation;
-        let news = WorkloadNews { workload: &workload, template: &hash, evaluation, status, lost: false };
+        let news = WorkloadNews::new(&workload, &hash, evaluation, status);
         publish::publish(ctx, &mut record, &news).await?;
     }
     // First: the list follows from the saved records.
@@ -87,7 +94,8 @@ async fn decide(
         ctx.recent_approvals.note(&workload.namespace);
         allowlist::update(ctx, &workload.namespace).await?;
     }
-    Ok(())
+    // The change of the record enqueues the Pod; that the other one, whose state is shown, was deleted changes no record.
+    Ok(if is_state { Action::await_change() } else { Action::requeue(TAKE_OVER_PAUSE) })
 }
 
 async fn release(pod: &Pod, pins: &BTreeMap<String, String>, ctx: &ServerContext) -> Result<Action, ReconcileError> {

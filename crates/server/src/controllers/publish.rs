@@ -88,16 +88,16 @@ fn published_condition(ctx: &ServerContext, workload: &WorkloadRef) -> Option<St
     known.status.as_ref()?.conditions.iter().flatten().find(|c| c.type_ == CONDITION).map(|c| c.status.clone())
 }
 
-/// Sends an alert unless it was delivered; the record notes the last delivered one.
+/// Sends an alert unless it was delivered; the record notes those delivered.
 fn alert(ctx: &ServerContext, record: &mut WorkloadRecord, news: &WorkloadNews<'_>, text: &str) {
     let alert = Alert::new(news.workload, news.template, news.status, &news.evaluation.reasons, text);
-    if record.draft.alerted.as_ref() == Some(&alert.id) {
+    if record.draft.alerted.contains(&alert.id) {
         return;
     }
     let receivers = ctx.policy(&news.workload.namespace).alerts;
     // Without a receiver it counts as delivered: one that is added later does not receive earlier alerts.
     if receivers.is_empty() || ctx.alerts.take_delivered(&alert.id) {
-        record.draft.alerted = Some(alert.id);
+        record::note_alert(&mut record.draft, alert.id);
         return;
     }
     ctx.alerts.send(alert, receivers);

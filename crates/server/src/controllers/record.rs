@@ -2,7 +2,7 @@
 
 use super::requests::request_scans;
 use crate::context::ServerContext;
-use crate::decide::approval::approval;
+use crate::decide::approval::{approval, approved_pins};
 use crate::decide::evaluation::{Evaluation, evaluate};
 use crate::decide::workload_ref::WorkloadRef;
 use crate::decide::{record, revision};
@@ -92,9 +92,9 @@ impl WorkloadRecord {
         let namespace = &self.workload.namespace;
         let evaluation = evaluate(revision, &self.draft, &ctx.index.known_scans(namespace, revision));
         let mode = ctx.policy(namespace).approval;
-        let approval = approval(mode, &self.workload, &evaluation.pins, Timestamp::now(), |test| {
-            ctx.index.approvals.find(test).is_some()
-        });
+        let pins = approved_pins(&self.draft, revision, &evaluation.pins);
+        let approval =
+            approval(mode, &self.workload, &pins, Timestamp::now(), |test| ctx.index.approvals.find(test).is_some());
         (evaluation, approval)
     }
 
@@ -127,8 +127,11 @@ async fn create(ctx: &ServerContext, workload: &WorkloadRef) -> Result<WorkloadS
         Ok(created) => Ok(created),
         Err(kube::Error::Api(status)) if status.code == 409 => {
             let found = api.get(&new.name_any()).await?;
-            // The record of a deleted object under the same name: garbage collection deletes it soon.
-            if found.spec.uid == workload.uid { Ok(found) } else { Err(kube::Error::Api(status).into()) }
+            if workload.is_recorded_in(&found.spec) {
+                Ok(found)
+            } else {
+                Err(ReconcileError::RecordTaken(found.name_any()))
+            }
         }
         Err(error) => Err(error.into()),
     }

@@ -65,8 +65,7 @@ async fn publish_running(
     let requeue_after =
         (progress == RolloutProgress::Running).then(|| rollout::requeue_after(&record.draft, Timestamp::now()));
     let status = workload_status(revision.decision, &evaluation, approval, progress);
-    let news =
-        WorkloadNews { workload: &workload, template: hash, evaluation: &evaluation, status, lost: revision.lost };
+    let news = WorkloadNews { lost: revision.lost, ..WorkloadNews::new(&workload, hash, &evaluation, status) };
     publish::publish(ctx, record, &news).await?;
     Ok(requeue_after)
 }

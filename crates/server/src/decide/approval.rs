@@ -3,10 +3,12 @@
 use super::images;
 use super::workload_ref::WorkloadRef;
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::status::Approval;
 use tidewaiter_crd::RolloutApproval;
 use tidewaiter_crd::policy::ApprovalMode;
+use tidewaiter_crd::workload_scan::{Container, Decision, Revision, WorkloadScanStatus};
 
 /// The approval of a workload for exactly these pinned images; `given` is asked whether any approval satisfies a test.
 pub(crate) fn approval(
@@ -26,6 +28,27 @@ pub(crate) fn approval(
     }
 }
 
+/// The pinned images that a person's approval of a revision names: all of its own, or, where something injected containers
+/// into the Pods of an approved template, those of the template. Nobody chose the injected ones; policy decides about them.
+pub(crate) fn approved_pins<'a>(
+    record: &'a WorkloadScanStatus,
+    revision: &Revision,
+    pins: &'a BTreeMap<String, String>,
+) -> Cow<'a, BTreeMap<String, String>> {
+    let template = record.revisions.iter().find(|(hash, template)| {
+        !images::is_images_hash(hash) && template.decision == Decision::Approved && is_within(template, revision)
+    });
+    template.map_or(Cow::Borrowed(pins), |(_, template)| Cow::Owned(template.pins()))
+}
+
+/// Whether a revision has every container of a template, with its image, and more.
+fn is_within(template: &Revision, revision: &Revision) -> bool {
+    let has = |(name, container): (&String, &Container)| {
+        revision.containers.get(name).is_some_and(|own| own.image == container.image)
+    };
+    template.containers.len() < revision.containers.len() && template.containers.iter().all(has)
+}
+
 /// All digests or none: an approval of two containers does not cover one that was added later.
 fn is_for(approval: &RolloutApproval, workload: &WorkloadRef, wanted: &BTreeSet<&str>, now: Timestamp) -> bool {
     let spec = &approval.spec;
@@ -42,7 +65,7 @@ fn is_for(approval: &RolloutApproval, workload: &WorkloadRef, wanted: &BTreeSet<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::fixtures::{digest, now, pinned};
+    use crate::decide::fixtures::{digest, now, pinned, record, revision};
     use serde_json::{Value, json};
 
     fn ask(mode: ApprovalMode, change: Value) -> Approval {
@@ -87,6 +110,28 @@ mod tests {
         check(json!({"expires": "2026-01-02T00:00:01Z"}), Approval::Given);
         check(json!({"expires": "2026-01-02T00:00:00Z"}), Approval::Awaited);
         check(json!({"expires": "tomorrow"}), Approval::Awaited);
+    }
+
+    #[test]
+    fn what_is_injected_needs_no_person() {
+        let template = |decision| revision(decision, &[("c", "a:1", Some(&pinned("a:1", 1)))]);
+        let own = BTreeMap::from([("c".to_owned(), pinned("a:1", 2))]);
+        let check = |hash: &str, decision: Decision, containers: &[(&str, &str)], by_template: bool| {
+            let record = record(&[(hash, template(decision))]);
+            let containers: Vec<_> = containers.iter().map(|(name, image)| (*name, *image, None)).collect();
+            let pins = approved_pins(&record, &revision(Decision::Held, &containers), &own).into_owned();
+            let expected = if by_template { record.revisions[hash].pins() } else { own.clone() };
+            assert_eq!(pins, expected, "{hash} {decision:?} {containers:?}");
+        };
+        check("t", Decision::Approved, &[("c", "a:1"), ("proxy", "p:1")], true);
+        check("t", Decision::Approved, &[("c", "a:2"), ("proxy", "p:1")], false);
+        check("t", Decision::Approved, &[("proxy", "p:1"), ("other", "p:2")], false);
+        // The template itself, or less than it.
+        check("t", Decision::Approved, &[("c", "a:1")], false);
+        check("t", Decision::Retained, &[("c", "a:1"), ("proxy", "p:1")], false);
+        check("t", Decision::Held, &[("c", "a:1"), ("proxy", "p:1")], false);
+        // Of another Pod with injected containers, which nobody approved as such.
+        check("pods-1", Decision::Approved, &[("c", "a:1"), ("proxy", "p:1")], false);
     }
 
     #[test]

@@ -8,6 +8,10 @@ use tidewaiter_crd::WorkloadKind;
 /// Reasons named in a message; a condition is read in one terminal line or two, and the report holds all of them.
 const NAMED_REASONS: usize = 3;
 
+/// What to do about a container that the workload's template does not name.
+const INJECTED: &str =
+    "set it in what injects it (a sidecar injector or an admission policy) and delete the Pods that wait";
+
 /// What an evaluation of a workload brought, for people.
 #[derive(Debug)]
 pub(crate) struct WorkloadNews<'a> {
@@ -18,9 +22,23 @@ pub(crate) struct WorkloadNews<'a> {
     pub(crate) status: WorkloadStatus,
     /// Whether a running revision lost its approval to a new finding.
     pub(crate) lost: bool,
+    /// Whether the images are those of Pods that something injected containers into.
+    pub(crate) injected: bool,
+    /// Whether only a pause of the user's own keeps it from rolling out.
+    pub(crate) paused_by_user: bool,
 }
 
-impl WorkloadNews<'_> {
+impl<'a> WorkloadNews<'a> {
+    /// News of a workload's own images.
+    pub(crate) fn new(
+        workload: &'a WorkloadRef,
+        template: &'a str,
+        evaluation: &'a Evaluation,
+        status: WorkloadStatus,
+    ) -> Self {
+        WorkloadNews { workload, template, evaluation, status, lost: false, injected: false, paused_by_user: false }
+    }
+
     /// Whether action is needed: Events warn then, and alerts are sent.
     pub(crate) fn is_bad(&self) -> bool {
         self.lost || self.status.deployment == DeploymentStatus::Blocked
@@ -34,6 +52,7 @@ impl WorkloadNews<'_> {
             WorkloadKind::Deployment => format!("kubectl scan deployment {}", self.workload.name),
             _ => "kubectl scan image IMAGE".to_owned(),
         };
+        let rescan = if self.injected { "kubectl scan image IMAGE" } else { &rescan };
         let reasons = self.named_reasons();
         match (self.status.deployment, self.status.image) {
             _ if self.lost => format!(
@@ -43,18 +62,43 @@ impl WorkloadNews<'_> {
             (DeploymentStatus::Blocked, ImageStatus::ScanFailed) => {
                 format!("held: {lines}. It is scanned again automatically once that is solved; to rescan now: {rescan}")
             }
-            (DeploymentStatus::Blocked, _) => format!(
-                "blocked by policy: {lines}. {reasons}. Push a fixed image and set it (kubectl set image {name} …), or \
-                 push it under the same tag and: {rescan}"
-            ),
+            (DeploymentStatus::Blocked, _) => {
+                let advice = if self.injected { INJECTED.to_owned() } else { self.way_to_another_image() };
+                format!(
+                    "blocked by policy: {lines}. {reasons}. Push a fixed image and {advice}, or push it under the same tag \
+                     and: {rescan}"
+                )
+            }
             (DeploymentStatus::PendingApproval, _) => {
                 let found = if lines.is_empty() { "No vulnerabilities found".to_owned() } else { lines };
                 format!("{found}. Policy allows it; a person must approve: kubectl scan approve {name}")
+            }
+            (_, ImageStatus::Approved) if self.paused_by_user => {
+                format!("every image is approved; its user paused it, and ends that by: kubectl rollout resume {name}")
             }
             (_, ImageStatus::Approved) if lines.is_empty() => "every image is approved".to_owned(),
             (_, ImageStatus::Approved) => format!("every image is approved: {lines}"),
             _ if lines.is_empty() => "runs as before: its images are not scanned yet".to_owned(),
             _ => format!("runs as before; its next rollout is held: {lines}"),
+        }
+    }
+
+    /// How a fixed image of another name gets into the workload: not every kind's template may be changed, and not every
+    /// controller replaces the Pods that wait.
+    fn way_to_another_image(&self) -> String {
+        let name = self.workload.label();
+        match &self.workload.kind {
+            WorkloadKind::Deployment | WorkloadKind::StatefulSet | WorkloadKind::DaemonSet => {
+                format!("set it (kubectl set image {name} …)")
+            }
+            WorkloadKind::ReplicaSet => {
+                format!("set it (kubectl set image {name} …) and delete the Pods that wait")
+            }
+            WorkloadKind::Job => {
+                format!("create {name} again with it (if a CronJob made it: set it there, and delete {name})")
+            }
+            WorkloadKind::Pod => format!("create {name} again with it"),
+            WorkloadKind::Other(_) => format!("set it in {name} and delete the Pods that wait"),
         }
     }
 
@@ -91,7 +135,42 @@ mod tests {
         let reasons = reasons.iter().map(|reason| (*reason).to_owned()).collect();
         let evaluation = Evaluation { lines, reasons, ..Evaluation::default() };
         let status = WorkloadStatus { image: status.0, deployment: status.1 };
-        WorkloadNews { workload: &workload, template: "h", evaluation: &evaluation, status, lost }.message()
+        WorkloadNews { lost, ..WorkloadNews::new(&workload, "h", &evaluation, status) }.message()
+    }
+
+    #[test]
+    fn the_advice_can_be_followed() {
+        let check = |kind: &str, expected: &str| {
+            let text = message(kind, (VulnerabilitiesFound, Blocked), false, "c (i): 1 critical", &["A"]);
+            assert!(
+                text.contains(&format!("Push a fixed image and {expected}, or push it under the same tag")),
+                "{text}"
+            );
+        };
+        check("Deployment", "set it (kubectl set image deployment/web …)");
+        check("StatefulSet", "set it (kubectl set image statefulset/web …)");
+        check("ReplicaSet", "set it (kubectl set image replicaset/web …) and delete the Pods that wait");
+        check("Job", "create job/web again with it (if a CronJob made it: set it there, and delete job/web)");
+        check("Pod", "create pod/web again with it");
+        check("Cluster", "set it in cluster/web and delete the Pods that wait");
+    }
+
+    #[test]
+    fn who_else_keeps_a_workload_from_running_is_named() {
+        let evaluation = Evaluation { lines: vec!["proxy (p): 1 critical".to_owned()], ..Evaluation::default() };
+        let workload = WorkloadRef {
+            namespace: "n".to_owned(),
+            api_version: "apps/v1".to_owned(),
+            kind: "Deployment".into(),
+            name: "web".to_owned(),
+            uid: "u".to_owned(),
+        };
+        let status = |image, deployment| WorkloadStatus { image, deployment };
+        let news = |status| WorkloadNews::new(&workload, "h", &evaluation, status);
+        let injected = WorkloadNews { injected: true, ..news(status(VulnerabilitiesFound, Blocked)) };
+        assert!(injected.message().contains("image and set it in what injects it"));
+        let paused = WorkloadNews { paused_by_user: true, ..news(status(Approved, RollingOut)) };
+        assert!(paused.message().ends_with("by: kubectl rollout resume deployment/web"), "{}", paused.message());
     }
 
     #[test]

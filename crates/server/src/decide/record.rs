@@ -12,6 +12,8 @@ use tidewaiter_crd::{ObjectTime, WorkloadKind};
 
 /// Recorded transitions: enough to follow one rollout from creation to completion twice. Events tell the rest.
 const MAX_TRANSITIONS: usize = 10;
+/// Ids of delivered alerts: more than a workload has revisions.
+const MAX_ALERTS: usize = 40;
 /// Recorded revisions of single Pods. Controllers that inject something different into each Pod would grow the object
 /// without bound; etcd limits it to 1.5 MiB.
 const MAX_POD_REVISIONS: usize = 20;
@@ -96,11 +98,30 @@ pub(crate) fn transition(record: &mut WorkloadScanStatus, to: WorkloadStatus, no
     true
 }
 
+/// Notes a delivered alert.
+pub(crate) fn note_alert(record: &mut WorkloadScanStatus, id: String) {
+    record.alerted.push(id);
+    let old = record.alerted.len().saturating_sub(MAX_ALERTS);
+    record.alerted.drain(..old);
+}
+
+/// Whether the revision of a gated Pod becomes its workload's current one. Not while another one is held and `awaited` by a
+/// Pod: two Pods of one owner with different images would else take turns without end.
+pub(crate) fn takes_over(record: &WorkloadScanStatus, hash: &str, awaited: &BTreeSet<String>) -> bool {
+    let Some(current) = record.current.as_deref().filter(|current| *current != hash) else { return true };
+    let held = record.revisions.get(current).is_some_and(|revision| revision.decision == Decision::Held);
+    !(held && awaited.contains(current))
+}
+
+/// Hashes of the images of some Pods.
+pub(crate) fn awaited(pods: &[Arc<Pod>]) -> BTreeSet<String> {
+    pods.iter().filter_map(|pod| Some(images::images_hash(&images::of(pod.spec.as_ref()?)))).collect()
+}
+
 /// Deletes revisions that nothing uses. In use are the current one, those of `templates` that the workload can be rolled
 /// back to, those that a gated Pod waits for, and the newest of single Pods.
 pub(crate) fn prune(record: &mut WorkloadScanStatus, templates: &BTreeSet<String>, gated: &[Arc<Pod>]) {
-    let awaited: BTreeSet<String> =
-        gated.iter().filter_map(|pod| Some(images::images_hash(&images::of(pod.spec.as_ref()?)))).collect();
+    let awaited = awaited(gated);
     let added = |revision: &Revision| revision.added.as_ref().and_then(ObjectTime::timestamp);
     let mut of_pods: Vec<(Option<Timestamp>, String)> =
         record.revisions.iter().map(|(hash, revision)| (added(revision), hash.clone())).collect();
@@ -208,6 +229,36 @@ mod tests {
         }
         assert_eq!(record.transitions.len(), MAX_TRANSITIONS);
         assert_eq!(record.transitions.last().map(|t| t.image_status), Some(ImageStatus::NotScanned));
+    }
+
+    #[test]
+    fn two_pods_of_one_owner_do_not_take_turns() {
+        let check = |current: Option<&str>, decision: Decision, awaited: &[&str], expected: bool| {
+            let mut record = record(&[("a", fixture(decision, &[]))]);
+            record.current = current.map(str::to_owned);
+            let awaited = awaited.iter().map(|hash| (*hash).to_owned()).collect();
+            assert_eq!(takes_over(&record, "b", &awaited), expected, "{current:?} {decision:?} {awaited:?}");
+        };
+        check(None, Held, &["a", "b"], true);
+        check(Some("b"), Held, &["a", "b"], true);
+        check(Some("a"), Held, &["a", "b"], false);
+        check(Some("a"), Held, &["b"], true);
+        check(Some("a"), Approved, &["a", "b"], true);
+        check(Some("a"), Retained, &["b"], true);
+        check(Some("unknown"), Held, &["unknown", "b"], true);
+    }
+
+    #[test]
+    fn delivered_alerts_are_noted_within_bounds() {
+        let mut record = WorkloadScanStatus::default();
+        (0..MAX_ALERTS + 2).for_each(|i| note_alert(&mut record, i.to_string()));
+        assert_eq!(record.alerted.len(), MAX_ALERTS);
+        assert_eq!(record.alerted.first().map(String::as_str), Some("2"));
+        // As it was written before.
+        let old: WorkloadScanStatus =
+            serde_json::from_value(json!({"imageStatus": "Scanning", "deploymentStatus": "Created", "alerted": "x"}))
+                .unwrap();
+        assert_eq!(old.alerted, ["x"]);
     }
 
     #[test]

@@ -35,8 +35,8 @@ pub(crate) fn of_pods<'a>(pods: impl IntoIterator<Item = &'a Pod>, uid: &str) ->
     if pods.into_iter().filter(lives).any(waits) { RolloutProgress::Running } else { RolloutProgress::Complete }
 }
 
-/// A Pod without a controller is its own workload.
-fn belongs_to(pod: &Pod, uid: &str) -> bool {
+/// Whether a Pod is a workload's; a Pod without a controller is its own.
+pub(crate) fn belongs_to(pod: &Pod, uid: &str) -> bool {
     let mut owners = pod.metadata.owner_references.iter().flatten();
     pod.metadata.uid.as_deref() == Some(uid) || owners.any(|owner| owner.uid == uid)
 }
@@ -69,6 +69,11 @@ pub(crate) fn is_paused_by_server(deployment: &Deployment, record: &WorkloadScan
     let own = annotation(metadata, USER_PAUSE)
         || paused(deployment) && !annotation(metadata, HELD) && !record.paused_by_server;
     !own
+}
+
+/// Whether only a pause of the user's own keeps a Deployment from rolling out.
+pub(crate) fn is_paused_by_user(deployment: &Deployment, record: &WorkloadScanStatus) -> bool {
+    paused(deployment) && !is_paused_by_server(deployment, record)
 }
 
 /// Pauses a Deployment that was created or changed while the webhook was unreachable; empty when it is paused.

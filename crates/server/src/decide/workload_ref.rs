@@ -4,7 +4,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use tidewaiter_crd::WorkloadKind;
-use tidewaiter_crd::workload_scan::{self, WorkloadScanSpec};
+use tidewaiter_crd::workload_scan::WorkloadScanSpec;
 
 /// A workload by name and UID. Names are reused; decisions belong to the UID.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,13 @@ impl WorkloadRef {
 
     /// Name of its WorkloadScan.
     pub(crate) fn record_name(&self) -> String {
-        workload_scan::name(&self.kind, &self.name, &self.uid)
+        self.record_spec().record_name()
+    }
+
+    /// Whether a WorkloadScan is its record. Not by the name alone: users write owner references, and a Pod must not write
+    /// into another workload's record. The version of the API may change; kind, group and UID do not.
+    pub(crate) fn is_recorded_in(&self, spec: &WorkloadScanSpec) -> bool {
+        self.uid == spec.uid && self.record_name() == spec.record_name()
     }
 
     /// The spec of its WorkloadScan.

@@ -5,6 +5,7 @@ use crate::decide::fixtures::{image_scan as scan, pinned};
 use kube::runtime::watcher::{self, Event};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, from_value, json};
+use tidewaiter_crd::workload_scan::WorkloadScanSpec;
 
 struct Fed {
     index: Index,
@@ -54,11 +55,11 @@ impl Fed {
     /// The record of a workload whose only container uses an image.
     fn workload(&mut self, kind: &str, name: &str, image: &str) {
         let uid = format!("uid-{name}");
-        let record = tidewaiter_crd::workload_scan::name(&kind.into(), name, &uid);
+        let record = record_name(kind, name);
         let container = json!({"image": image, "pinned": pinned(image, 1)});
         let object = json!({"apiVersion": "tidewaiter.dev/v1alpha1", "kind": "WorkloadScan",
             "metadata": {"name": record, "namespace": "n", "uid": "r"},
-            "spec": {"apiVersion": "v1", "kind": kind, "name": name, "uid": uid},
+            "spec": {"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": uid},
             "status": {"imageStatus": "Approved", "deploymentStatus": "Deployed",
                 "revisions": {"h": {"decision": "Approved", "containers": {"c": container}}}}});
         self.apply(|w| &mut w.workloads, Index::workload_changed, object);
@@ -124,8 +125,13 @@ fn image_key(image: &str) -> String {
     format!("image/{}", tidewaiter_crd::image_scan::name(image))
 }
 
+fn record_name(kind: &str, name: &str) -> String {
+    let (kind, uid) = (kind.into(), format!("uid-{name}"));
+    WorkloadScanSpec { api_version: "apps/v1".to_owned(), kind, name: name.to_owned(), uid }.record_name()
+}
+
 fn record_key(kind: &str, name: &str) -> String {
-    format!("record/{}", tidewaiter_crd::workload_scan::name(&kind.into(), name, &format!("uid-{name}")))
+    format!("record/{}", record_name(kind, name))
 }
 
 #[test]
@@ -207,20 +213,25 @@ fn enqueueing_a_workload_reaches_its_controller() {
 #[test]
 fn a_record_belongs_to_a_uid() {
     let fed = cluster();
-    let check = |kind: &str, name: &str, uid: &str, expected: bool| {
+    let check = |api_version: &str, kind: &str, name: &str, uid: &str, expected: bool| {
         let workload = WorkloadRef {
             namespace: "n".into(),
-            api_version: "v1".into(),
+            api_version: api_version.into(),
             kind: kind.into(),
             name: name.into(),
             uid: uid.into(),
         };
         assert_eq!(fed.index.record(&workload).is_some(), expected, "{kind} {name} {uid}");
     };
-    check("Deployment", "web", "uid-web", true);
-    check("Deployment", "web", "uid-web-of-another", false);
-    check("StatefulSet", "web", "uid-web", false);
-    check("StatefulSet", "db", "uid-db", true);
+    check("apps/v1", "Deployment", "web", "uid-web", true);
+    check("apps/v1", "Deployment", "web", "uid-web-of-another", false);
+    check("apps/v1", "StatefulSet", "web", "uid-web", false);
+    check("apps/v1", "StatefulSet", "db", "uid-db", true);
+    check("apps/v2", "StatefulSet", "db", "uid-db", true);
+    // Owner references that a user wrote.
+    check("example.com/v1", "deployment", "web", "uid-web", false);
+    check("apps/v1", "deployment", "web", "uid-web", false);
+    check("apps.kruise.io/v1", "StatefulSet", "db", "uid-db", false);
 }
 
 #[test]
