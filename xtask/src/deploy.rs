@@ -30,7 +30,9 @@ const SERVER: &[(&str, &[&str], &[&str])] = &[
     ("apps", &["deployments"], &["get", "list", "watch", "patch"]),
     ("apps", &["deployments/status"], &["patch"]),
     ("apps", &["replicasets"], &["get", "list", "watch", "patch"]),
-    ("", &["pods"], &["get", "list", "watch", "patch"]),
+    ("apps", &["statefulsets"], &["get", "list", "watch"]),
+    // Only gated ones are deleted; the policy `tidewaiter-server` sees to that.
+    ("", &["pods"], &["get", "list", "watch", "patch", "delete"]),
     ("", &["nodes", "namespaces"], &["get", "list", "watch"]),
     // Pull secrets are read one by one, by the names that Pods and ServiceAccounts give.
     ("", &["secrets", "serviceaccounts"], &["get"]),
@@ -55,8 +57,14 @@ const OWN: &[(&str, &[&str])] = &[
     ("validatingadmissionpolicies", POLICIES),
     ("validatingadmissionpolicybindings", POLICIES),
 ];
-const POLICIES: &[&str] =
-    &["tidewaiter-shape", "tidewaiter-allowlist", "tidewaiter-records", "tidewaiter-approvals", "tidewaiter-in-force"];
+const POLICIES: &[&str] = &[
+    "tidewaiter-shape",
+    "tidewaiter-allowlist",
+    "tidewaiter-records",
+    "tidewaiter-approvals",
+    "tidewaiter-server",
+    "tidewaiter-in-force",
+];
 
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
 

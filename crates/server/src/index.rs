@@ -13,7 +13,7 @@ use crate::decide::pod::{PodOwner, allowed_pins, pod_owner, replica_set_of};
 use crate::decide::rollout::belongs_to;
 use crate::decide::workload_ref::WorkloadRef;
 use crate::queues::Queues;
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
 use kube::{Client, Resource, ResourceExt as _};
@@ -30,6 +30,7 @@ use tidewaiter_crd::{ClusterScanPolicy, ImageScan, RolloutApproval, WorkloadKind
 pub(crate) struct Index {
     pub(crate) deployments: Store<Deployment>,
     pub(crate) replica_sets: Store<ReplicaSet>,
+    pub(crate) stateful_sets: Store<StatefulSet>,
     /// Gated Pods alone: a cluster has many Pods, and only these wait for the server.
     pub(crate) gated: Store<Pod>,
     pub(crate) workloads: Store<WorkloadScan>,
@@ -49,6 +50,7 @@ pub(crate) struct Index {
 struct IndexWriters {
     deployments: Writer<Deployment>,
     replica_sets: Writer<ReplicaSet>,
+    stateful_sets: Writer<StatefulSet>,
     gated: Writer<Pod>,
     workloads: Writer<WorkloadScan>,
     images: Writer<ImageScan>,
@@ -70,6 +72,7 @@ impl Index {
     fn new(queues: Queues) -> (Self, IndexWriters) {
         let (deployments, deployments_writer) = reflector::store();
         let (replica_sets, replica_sets_writer) = reflector::store();
+        let (stateful_sets, stateful_sets_writer) = reflector::store();
         let (gated, gated_writer) = reflector::store();
         let (workloads, workloads_writer) = reflector::store();
         let (images, images_writer) = reflector::store();
@@ -80,6 +83,7 @@ impl Index {
         let writers = IndexWriters {
             deployments: deployments_writer,
             replica_sets: replica_sets_writer,
+            stateful_sets: stateful_sets_writer,
             gated: gated_writer,
             workloads: workloads_writer,
             images: images_writer,
@@ -92,6 +96,7 @@ impl Index {
         let index = Index {
             deployments,
             replica_sets,
+            stateful_sets,
             gated,
             workloads,
             images,
@@ -110,6 +115,7 @@ impl Index {
     pub(crate) async fn ready(&self) {
         let _ = self.deployments.wait_until_ready().await;
         let _ = self.replica_sets.wait_until_ready().await;
+        let _ = self.stateful_sets.wait_until_ready().await;
         let _ = self.gated.wait_until_ready().await;
         let _ = self.workloads.wait_until_ready().await;
         let _ = self.images.wait_until_ready().await;
@@ -262,8 +268,18 @@ impl Index {
 
     /// The Pods of a ReplicaSet may have waited for it: it names their Deployment.
     fn replica_set_changed(&self, changed: &ReplicaSet) {
-        let (namespace, uid) = (changed.namespace().unwrap_or_default(), changed.uid());
-        for pod in self.gated_pods(&namespace) {
+        self.enqueue_pods_of(changed);
+    }
+
+    /// A new revision supersedes the Pods that wait for the images of the last one.
+    fn stateful_set_changed(&self, changed: &StatefulSet) {
+        self.enqueue_pods_of(changed);
+    }
+
+    /// Enqueues the gated Pods that an object owns.
+    fn enqueue_pods_of<K: Resource>(&self, owner: &K) {
+        let uid = owner.uid();
+        for pod in self.gated_pods(&owner.namespace().unwrap_or_default()) {
             if pod.owner_references().iter().any(|o| Some(&o.uid) == uid.as_ref()) {
                 self.queues.pods.add(ObjectRef::from_obj(&*pod));
             }

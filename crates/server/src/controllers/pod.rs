@@ -5,13 +5,15 @@ use super::{allowlist, publish};
 use crate::context::ServerContext;
 use crate::decide::images;
 use crate::decide::message::WorkloadNews;
-use crate::decide::pod::{PodOwner, has_injected_images, is_gated, release_patch};
+use crate::decide::pod::{PodOwner, has_injected_images, is_gated, is_superseded, release_patch};
 use crate::decide::record::{awaited, takes_over};
 use crate::decide::workload_ref::WorkloadRef;
 use crate::error::ReconcileError;
 use crate::patches;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use kube::api::{DeleteParams, Preconditions};
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt as _};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,8 +64,26 @@ async fn await_decision(
             // The change of the record enqueues the Pod.
             Ok(Action::await_change())
         }
+        PodOwner::Other(workload) if is_superseded_here(pod, &workload, ctx) => remove(pod, ctx).await,
         PodOwner::Other(workload) => decide(workload, &wanted, spec, ctx).await,
     }
+}
+
+fn is_superseded_here(pod: &Pod, workload: &WorkloadRef, ctx: &ServerContext) -> bool {
+    let built_in = workload.kind == WorkloadKind::StatefulSet && workload.kind.is_built_in(&workload.api_version);
+    let set = ctx.index.stateful_sets.get(&ObjectRef::new(&workload.name).within(&workload.namespace));
+    let set = set.filter(|set| built_in && set.metadata.uid.as_ref() == Some(&workload.uid));
+    set.is_some_and(|set| is_superseded(pod, &set))
+}
+
+/// Deletes a Pod that never ran, so that its StatefulSet puts the wanted revision in its place (ADR 0016).
+async fn remove(pod: &Pod, ctx: &ServerContext) -> Result<Action, ReconcileError> {
+    let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &pod.namespace().unwrap_or_default());
+    // Not one that was released meanwhile.
+    let preconditions = Preconditions { uid: pod.uid(), resource_version: pod.metadata.resource_version.clone() };
+    let delete = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+    api.delete(&pod.name_any(), &delete).await?;
+    Ok(Action::await_change())
 }
 
 /// Decides about a Pod's images, which is the state of its workload, too, unless that is a Deployment or another of its Pods

@@ -5,7 +5,7 @@ use super::marks::{add_metadata, metadata_path};
 use super::pins::{ImageUse, pins};
 use super::rollout::template_of;
 use super::workload_ref::WorkloadRef;
-use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
@@ -134,6 +134,30 @@ pub(crate) fn release_patch(pod: &Pod, pins: &BTreeMap<String, String>) -> Vec<V
     patch
 }
 
+/// The label in which StatefulSets note a Pod's revision.
+const REVISION: &str = "controller-revision-hash";
+
+/// Whether a StatefulSet wants a Pod of another revision in the place of this one. Kubernetes waits until the Pod that is
+/// there is ready before it looks at revisions, so that one that waits for its images would block even their fix.
+pub(crate) fn is_superseded(pod: &Pod, set: &StatefulSet) -> bool {
+    let (Some(spec), Some(status)) = (&set.spec, &set.status) else { return false };
+    let observed = status.observed_generation >= set.metadata.generation;
+    let Some(ordinal) = ordinal(pod, set).filter(|_| observed) else { return false };
+    let start = spec.ordinals.as_ref().and_then(|o| o.start).unwrap_or_default();
+    let rolling = spec.update_strategy.as_ref().and_then(|s| s.rolling_update.as_ref());
+    let partition = rolling.and_then(|r| r.partition).unwrap_or_default();
+    let wanted = if ordinal < start + partition { &status.current_revision } else { &status.update_revision };
+    let own = pod.metadata.labels.as_ref().and_then(|labels| labels.get(REVISION));
+    own.is_some()
+        && wanted.as_deref().is_some_and(|wanted| !wanted.is_empty() && own.map(String::as_str) != Some(wanted))
+}
+
+/// The number in the name of a StatefulSet's Pod.
+fn ordinal(pod: &Pod, set: &StatefulSet) -> Option<i32> {
+    let rest = pod.metadata.name.as_deref()?.strip_prefix(set.metadata.name.as_deref()?)?;
+    rest.strip_prefix('-')?.parse().ok()
+}
+
 /// Whether an image volume's image is not named by digest.
 pub(crate) fn has_floating_volume(spec: &PodSpec) -> bool {
     let volumes = images::places(spec).into_iter().filter(|place| place.name.starts_with(images::VOLUME));
@@ -235,6 +259,34 @@ mod tests {
         check(&[("c", "i")], false);
         check(&[("c", "i"), ("proxy", "k")], true);
         check(&[("c", "other")], true);
+    }
+
+    #[test]
+    fn a_stateful_set_wants_one_revision_in_each_place() {
+        let check = |name: &str, revision: Option<&str>, partition: i32, start: i32, observed: i64, expected: bool| {
+            let labels = revision.map(|revision| json!({REVISION: revision}));
+            let pod = from_value(json!({"metadata": {"name": name, "labels": labels}})).unwrap();
+            let set = json!({"metadata": {"name": "db", "generation": 2}, "spec": {"selector": {}, "template": {},
+                "serviceName": "db", "ordinals": {"start": start},
+                "updateStrategy": {"rollingUpdate": {"partition": partition}}},
+                "status": {"replicas": 3, "observedGeneration": observed, "currentRevision": "db-1", "updateRevision": "db-3"}});
+            assert_eq!(is_superseded(&pod, &from_value(set).unwrap()), expected, "{name} {revision:?} {partition}");
+        };
+        check("db-2", Some("db-2"), 0, 0, 2, true);
+        check("db-2", Some("db-3"), 0, 0, 2, false);
+        // Nothing has run yet: the first revision is the current one all the same.
+        check("db-0", Some("db-1"), 0, 0, 2, true);
+        // Below the partition the current revision stays.
+        check("db-0", Some("db-1"), 1, 0, 2, false);
+        check("db-0", Some("db-3"), 1, 0, 2, true);
+        check("db-1", Some("db-1"), 1, 0, 2, true);
+        check("db-5", Some("db-1"), 1, 5, 2, false);
+        check("db-6", Some("db-1"), 1, 5, 2, true);
+        // The status describes the set as it was; the Pod is not of its making.
+        check("db-2", Some("db-2"), 0, 0, 1, false);
+        check("db-2", None, 0, 0, 2, false);
+        check("other-2", Some("db-2"), 0, 0, 2, false);
+        check("db-x", Some("db-2"), 0, 0, 2, false);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub(super) fn start(client: &Client, index: &Arc<Index>, writers: IndexWriters) 
     let gated = all().labels(names::GATED);
     watch(client, index, "deployments", all(), writers.deployments, Index::deployment_changed);
     watch(client, index, "replicasets", all(), writers.replica_sets, Index::replica_set_changed);
+    watch(client, index, "statefulsets", all(), writers.stateful_sets, Index::stateful_set_changed);
     watch(client, index, "pods", gated, writers.gated, Index::pod_changed);
     watch(client, index, "workloadscans", all(), writers.workloads, Index::workload_changed);
     watch(client, index, "imagescans", all(), writers.images, Index::image_changed);

@@ -85,6 +85,7 @@ pub(super) fn bindings(policies: &[Arc<ClusterScanPolicy>], excluded: &[String])
         // Everywhere, also where nothing is enforced: who could write records in audit mode would own them afterwards.
         binding("tidewaiter-records", json!({})),
         binding("tidewaiter-approvals", json!({})),
+        binding("tidewaiter-server", json!({})),
         binding(IN_FORCE, json!({})),
     ]
 }
