@@ -43,19 +43,22 @@ pub(super) fn parse(
     }
     // One record for each source package and CVE; those of a CVE are joined later.
     json::entries(content, |source, vulnerabilities: BTreeMap<String, Vulnerability>| {
-        for (id, vulnerability) in vulnerabilities {
-            let rows = vulnerability.releases.iter().filter(|(codename, _)| is_wanted(codename, feed));
-            records.advisories.push(Advisory {
-                id,
-                feed: feed.name.clone(),
-                affected: rows.filter_map(|(codename, release)| affected(&source, codename, release)).collect(),
-                summary: vulnerability.description,
-                ..Advisory::default()
-            });
-        }
+        let advisories = vulnerabilities.into_iter().map(|(id, found)| advisory(&source, id, found, feed));
+        records.advisories.extend(advisories);
         drain(records);
     })?;
     Ok(true)
+}
+
+fn advisory(source: &str, id: String, vulnerability: Vulnerability, feed: &FeedContext) -> Advisory {
+    let rows = vulnerability.releases.iter().filter(|(codename, _)| is_wanted(codename, feed));
+    Advisory {
+        id,
+        feed: feed.name.clone(),
+        affected: rows.filter_map(|(codename, release)| affected(source, codename, release)).collect(),
+        summary: vulnerability.description,
+        ..Advisory::default()
+    }
 }
 
 /// A feed that names releases is read for these alone: the tracker of extended support repeats all others, more or less up to

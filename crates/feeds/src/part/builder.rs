@@ -11,7 +11,7 @@ use crate::rpm_modules::KnownStreams;
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use tidewaiter_core::advisory::{Advisory, Affected, IntervalEnd, ModuleScope};
+use tidewaiter_core::advisory::{Advisory, Affected, Interval, IntervalEnd, ModuleScope};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::version::VersionScheme;
 use tidewaiter_db::details::{self, DetailPacker, DetailPosition, PackedBlock};
@@ -162,16 +162,11 @@ impl PartBuilder {
 
     /// Drops rows that are not stored, and counts them.
     fn drop_rows(&mut self, rows: &mut Vec<Affected>) {
-        let header = &mut self.header;
-        rows.retain(|row| {
+        for row in rows.extract_if(.., |row| !is_kept(&row.ecosystem)) {
             let has_order = row.ecosystem.version_scheme().is_some();
-            let is_asked = row.ecosystem.is_askable();
-            if !(has_order && is_asked) {
-                let dropped = if has_order { &mut header.unasked } else { &mut header.left_out };
-                *dropped.entry(row.ecosystem.base().to_string()).or_default() += 1;
-            }
-            has_order && is_asked
-        });
+            let dropped = if has_order { &mut self.header.unasked } else { &mut self.header.left_out };
+            *dropped.entry(row.ecosystem.base().to_string()).or_default() += 1;
+        }
     }
 
     /// Writes the part to `path`. `key` says what it was made from, `feed` of which feed it is.
@@ -360,15 +355,17 @@ fn release(rows: &[Affected]) -> Option<&Ecosystem> {
     first.map(|row| &row.ecosystem).filter(|ecosystem| ecosystem.version_scheme() == Some(VersionScheme::Rpm))
 }
 
+fn bounds(interval: &Interval) -> impl Iterator<Item = &String> {
+    let end = match &interval.end {
+        IntervalEnd::Fixed(end) | IntervalEnd::LastAffected(end) => Some(end),
+        IntervalEnd::Open => None,
+    };
+    interval.introduced.iter().chain(end)
+}
+
 /// Whether the format of databases can hold a row.
 fn fits(row: &Affected) -> bool {
-    let bounds = row.intervals.iter().flat_map(|interval| {
-        let end = match &interval.end {
-            IntervalEnd::Fixed(end) | IntervalEnd::LastAffected(end) => Some(end),
-            IntervalEnd::Open => None,
-        };
-        interval.introduced.iter().chain(end)
-    });
+    let bounds = row.intervals.iter().flat_map(bounds);
     let mut texts = bounds.chain(&row.versions).chain(Some(&row.package));
     row.intervals.len() + row.versions.len() <= MAX_INTERVALS && texts.all(|text| text.len() <= MAX_TEXT)
 }
