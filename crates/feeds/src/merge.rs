@@ -157,7 +157,7 @@ fn facts(writer: &mut DatabaseWriter, parts: &[NamedPart<'_>], blocks: u32) -> R
         if names.peek() != Some(key.as_slice()) {
             continue;
         }
-        combine::settle(&mut facts.ratings);
+        combine::sort_ratings(&mut facts.ratings);
         let json = serde_json::to_vec(&facts).map_err(io::Error::from)?;
         let (position, block) = packer.add(&json)?;
         block.map_or(Ok(()), |block| writer.block(&block).map(drop))?;

@@ -13,11 +13,11 @@ struct Vulnerability {
     #[serde(default)]
     description: String,
     #[serde(default)]
-    releases: BTreeMap<String, Release>,
+    releases: BTreeMap<String, TrackerRelease>,
 }
 
 #[derive(Deserialize)]
-struct Release {
+struct TrackerRelease {
     status: String,
     #[serde(default)]
     fixed_version: Option<String>,
@@ -68,7 +68,7 @@ fn is_wanted(codename: &str, feed: &FeedContext) -> bool {
 }
 
 /// The row of one release. No row means "unknown", never "vulnerable": undetermined rows are dropped.
-fn affected(source: &str, codename: &str, release: &Release) -> Option<Affected> {
+fn affected(source: &str, codename: &str, release: &TrackerRelease) -> Option<Affected> {
     let fixed = release.fixed_version.as_deref();
     let (end, fix_state) = match (release.status.as_str(), fixed) {
         // Version 0 is the tracker's word for a release that never had the flaw.
@@ -94,7 +94,7 @@ pub(super) fn ecosystem(codename: &str) -> Ecosystem {
     Ecosystem::with_release(EcosystemBase::Debian, codename).canonical()
 }
 
-fn open_state(release: &Release) -> FixState {
+fn open_state(release: &TrackerRelease) -> FixState {
     match release.nodsa_reason.as_deref() {
         Some("ignored") => FixState::WontFix,
         Some("postponed") => FixState::Deferred,

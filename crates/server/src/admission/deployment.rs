@@ -127,7 +127,7 @@ fn without_pause(deployment: &Deployment) -> DeploymentSpec {
 /// field that they manage.
 fn asks_for_its_own_pause(new: &Deployment, old: &Deployment) -> bool {
     let held = annotation(&old.metadata, HELD) && !annotation(&new.metadata, USER_PAUSE);
-    held && paused(old) && paused(new) && (unchanged(new, old) || applies_pause(&new.metadata))
+    held && paused(old) && paused(new) && (unchanged(new, old) || manages_pause(&new.metadata))
 }
 
 fn unchanged(new: &Deployment, old: &Deployment) -> bool {
@@ -135,7 +135,7 @@ fn unchanged(new: &Deployment, old: &Deployment) -> bool {
     meaning(new) == meaning(old)
 }
 
-fn applies_pause(metadata: &ObjectMeta) -> bool {
+fn manages_pause(metadata: &ObjectMeta) -> bool {
     let applied = metadata.managed_fields.iter().flatten().filter(|m| m.operation.as_deref() == Some("Apply"));
     applied.filter_map(|m| m.fields_v1.as_ref()).any(|fields| fields.0.pointer("/f:spec/f:paused").is_some())
 }
