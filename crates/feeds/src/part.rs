@@ -27,6 +27,7 @@ use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use tidewaiter_core::report::SupportPeriod;
 use tidewaiter_db::details::PackedBlock;
+use tidewaiter_db::meta::AsOf;
 
 /// The first bytes of every part; the number rises with every change of the layout.
 const MAGIC: [u8; 8] = *b"TIDEPT01";
@@ -61,8 +62,8 @@ pub(crate) struct PartHeader {
     pub(crate) key: String,
     /// Name, format and location of the feed, and what its reader was told: a part of another feed is not used in its place.
     pub(crate) feed: String,
-    /// The newest date in the records, RFC 3339.
-    pub(crate) as_of: String,
+    /// The newest time or day in the records.
+    pub(crate) as_of: AsOf,
     /// Advisories and facts.
     pub(crate) records: u64,
     /// Advisories with rows.

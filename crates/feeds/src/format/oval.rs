@@ -84,7 +84,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
             Err(reason) => records.skip(reason),
         }
     }
-    records.as_of = std::mem::take(&mut document.timestamp).max(std::mem::take(&mut records.as_of));
+    records.as_of.advance(&document.timestamp);
     Ok(true)
 }
 

@@ -89,7 +89,7 @@ impl PartBuilder {
         for (reason, count) in skipped {
             *self.header.skipped.entry(reason).or_default() += count;
         }
-        self.newest(&as_of);
+        self.header.as_of.advance(as_of.as_str());
         advisories.into_iter().try_for_each(|advisory| self.advisory(advisory))
     }
 
@@ -108,19 +108,13 @@ impl PartBuilder {
         self.header.unreadable
     }
 
-    fn newest(&mut self, date: &str) {
-        if date > self.header.as_of.as_str() {
-            date.clone_into(&mut self.header.as_of);
-        }
-    }
-
     fn fact(&mut self, cve: &str, fact: &Fact) -> io::Result<()> {
         self.header.records += 1;
         self.facts.add(cve.as_bytes(), &fact.encode()?)
     }
 
     fn advisory(&mut self, mut advisory: Advisory) -> io::Result<()> {
-        self.newest(&advisory.modified);
+        self.header.as_of.advance(&advisory.modified);
         if let Some((cves, ratings)) = combine::rated(&advisory) {
             let fact = Fact::Ratings(ratings).encode()?;
             cves.into_iter().try_for_each(|cve| self.facts.add(cve.as_bytes(), &fact))?;
