@@ -70,7 +70,7 @@ impl Metrics {
     }
 
     /// Counts the response to an admission request.
-    pub(crate) fn admission(&self, resource: &str, answer: &str) {
+    pub(crate) fn admission(&self, resource: &'static str, answer: &'static str) {
         self.admissions.get_or_create(&labels(&[("resource", resource), ("answer", answer)])).inc();
     }
 

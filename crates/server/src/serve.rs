@@ -4,6 +4,7 @@ use crate::alert::AlertChannel;
 use crate::args::ServeArgs;
 use crate::context::ServerContext;
 use crate::index::Index;
+use crate::http::admission_limits::PeerConnections;
 use crate::install::certificate::WebhookAuthority;
 use crate::memory::{RecentApprovals, WrittenAllowlists};
 use crate::metrics::Metrics;
@@ -14,7 +15,7 @@ use crate::store::SqliteStore;
 use crate::{controllers, http, install};
 use anyhow::{Context as _, Result};
 use axum::Router;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
 use std::net::SocketAddr;
@@ -27,6 +28,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Age at which the webhooks' certificate is replaced: a day, so that a leaked key is of little use.
 const ROTATION: Duration = Duration::from_secs(24 * 3600);
+
+/// Time limit of a connection's first request to the webhooks: the API server connects when it has one.
+const FIRST_REQUEST: Duration = Duration::from_secs(10);
 
 /// Runs until a signal stops it.
 ///
@@ -98,8 +102,9 @@ async fn webhooks(ctx: &Arc<ServerContext>, args: &ServeArgs, authority: &Webhoo
     let listener = std::net::TcpListener::bind(args.webhook_listen);
     let listener = listener.with_context(|| format!("listening on {}", args.webhook_listen))?;
     listener.set_nonblocking(true)?;
-    let app = http::webhook::router(Arc::clone(ctx)).into_make_service();
-    let server = axum_server::from_tcp_rustls(listener, tls)?;
+    let app = http::webhook::router(Arc::clone(ctx)).into_make_service_with_connect_info::<SocketAddr>();
+    let acceptor = RustlsAcceptor::new(tls).acceptor(PeerConnections::new());
+    let server = axum_server::from_tcp(listener)?.acceptor(acceptor).first_request_timeout(FIRST_REQUEST);
     tokio::spawn(async move { server.serve(app).await });
     Ok(())
 }

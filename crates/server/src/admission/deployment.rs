@@ -6,9 +6,12 @@ use crate::decide::pins::{ImageUse, pins};
 use crate::decide::{images, rollout};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde_json::json;
+use serde_json::{Value, json};
 use tidewaiter_crd::names::{HELD, USER_PAUSE};
 use tidewaiter_crd::workload_scan::{Decision, WorkloadScanStatus};
+
+/// Where `kubectl apply` notes the manifest that it applied last.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A request to create or change a Deployment.
 #[derive(Debug)]
@@ -86,8 +89,9 @@ fn release(request: &DeploymentRequest<'_>, facts: &DeploymentFacts<'_>) -> Admi
 /// Pauses a new template. A pause from before the hold is the user's own and outlives it.
 fn hold(request: &DeploymentRequest<'_>, hash: &str) -> AdmissionDecision {
     let own_pause = match request.old {
-        None => paused(request.new),
-        Some(old) => paused(old) && (!annotation(&old.metadata, HELD) || annotation(&old.metadata, USER_PAUSE)),
+        // A manifest that was read during a hold (by a backup) brings our annotation along: then the pause is ours, too.
+        None => paused(request.new) && is_users_pause(&request.new.metadata),
+        Some(old) => paused(old) && is_users_pause(&old.metadata),
     };
     let mut entries = vec![(HELD, hash)];
     if own_pause {
@@ -123,21 +127,29 @@ fn without_pause(deployment: &Deployment) -> DeploymentSpec {
     DeploymentSpec { paused: None, ..deployment.spec.clone().unwrap_or_default() }
 }
 
-/// Whether a user pauses what is paused already: by a request that changes nothing, or by applying `paused: true` as a
-/// field that they manage.
+/// Whether the pause of a Deployment is its user's, by its annotations.
+fn is_users_pause(metadata: &ObjectMeta) -> bool {
+    !annotation(metadata, HELD) || annotation(metadata, USER_PAUSE)
+}
+
+/// Whether a user pauses what is paused already: their manifest says `paused: true`. A request that changes nothing says
+/// nothing: every second `apply` of a manifest is one.
 fn asks_for_its_own_pause(new: &Deployment, old: &Deployment) -> bool {
     let held = annotation(&old.metadata, HELD) && !annotation(&new.metadata, USER_PAUSE);
-    held && paused(old) && paused(new) && (unchanged(new, old) || manages_pause(&new.metadata))
+    held && paused(old) && paused(new) && (applies_pause(&new.metadata) || last_applied_pause(&new.metadata))
 }
 
-fn unchanged(new: &Deployment, old: &Deployment) -> bool {
-    let meaning = |d: &Deployment| (d.spec.clone(), d.metadata.labels.clone(), d.metadata.annotations.clone());
-    meaning(new) == meaning(old)
-}
-
-fn manages_pause(metadata: &ObjectMeta) -> bool {
+/// Server-side apply: somebody manages the field. What admission sets is nobody's.
+fn applies_pause(metadata: &ObjectMeta) -> bool {
     let applied = metadata.managed_fields.iter().flatten().filter(|m| m.operation.as_deref() == Some("Apply"));
     applied.filter_map(|m| m.fields_v1.as_ref()).any(|fields| fields.0.pointer("/f:spec/f:paused").is_some())
+}
+
+/// Client-side apply: the manifest stands in an annotation, and the request does not repeat what did not change.
+fn last_applied_pause(metadata: &ObjectMeta) -> bool {
+    let manifest = metadata.annotations.iter().flatten().find(|(key, _)| *key == LAST_APPLIED);
+    let manifest = manifest.and_then(|(_, text)| serde_json::from_str::<Value>(text).ok());
+    manifest.is_some_and(|manifest| manifest.pointer("/spec/paused") == Some(&Value::Bool(true)))
 }
 
 fn mark_user_pause(new: &Deployment) -> AdmissionDecision {
@@ -149,7 +161,7 @@ fn mark_user_pause(new: &Deployment) -> AdmissionDecision {
     }
 }
 
-fn pause(new: &Deployment, entries: &[(&str, &str)]) -> Vec<serde_json::Value> {
+fn pause(new: &Deployment, entries: &[(&str, &str)]) -> Vec<Value> {
     let mut patch = add_metadata("annotations", new.metadata.annotations.is_some(), entries);
     patch.push(json!({"op": "add", "path": "/spec/paused", "value": true}));
     patch

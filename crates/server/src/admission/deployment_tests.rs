@@ -1,5 +1,4 @@
 use super::*;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use tidewaiter_crd::workload_scan::{Container, Revision};
 
@@ -23,6 +22,24 @@ fn held(image: &str, user_pause: bool) -> Deployment {
             d["metadata"]["annotations"][USER_PAUSE] = json!("true");
         }
     })
+}
+
+/// A Deployment whose manifest was applied in one way; `paused` says whether the manifest names its pause.
+fn deployment_with(mut deployment: Deployment, by: fn(&mut Deployment, bool), paused: bool) -> Deployment {
+    by(&mut deployment, paused);
+    deployment
+}
+
+fn by_server_side_apply(deployment: &mut Deployment, paused: bool) {
+    let fields = if paused { json!({"f:spec": {"f:paused": {}}}) } else { json!({"f:spec": {"f:replicas": {}}}) };
+    let entry = json!([{"manager": "helm", "operation": "Apply", "fieldsV1": fields}]);
+    deployment.metadata.managed_fields = serde_json::from_value(entry).unwrap();
+}
+
+fn by_client_side_apply(deployment: &mut Deployment, paused: bool) {
+    let manifest = if paused { json!({"spec": {"paused": true}}) } else { json!({"spec": {}}) };
+    let annotations = deployment.metadata.annotations.get_or_insert_default();
+    annotations.insert(LAST_APPLIED.to_owned(), manifest.to_string());
 }
 
 fn status(decisions: &[(&str, Decision)]) -> WorkloadScanStatus {
@@ -69,6 +86,9 @@ fn the_hold() {
     // Creation.
     check(None, &plain("a"), &[], "hold");
     check(None, &paused("a"), &[], "hold and keep the user's pause");
+    // What a backup read during a hold is created again.
+    check(None, &held("a", false), &[], "hold");
+    check(None, &held("a", true), &[], "hold and keep the user's pause");
     // A new template.
     check(Some(&plain("a")), &plain("b"), &[("a", Approved)], "hold");
     check(Some(&paused("a")), &paused("b"), &[("a", Approved)], "hold and keep the user's pause");
@@ -92,9 +112,15 @@ fn the_hold() {
     check(Some(&held("a", false)), &scaled(&held("a", false)), &[("a", Held)], "pass");
     check(Some(&paused("a")), &plain("a"), &[("a", Approved)], "pass");
     check(Some(&paused("a")), &plain("a"), &[("a", Retained)], "pass");
+    // The same manifest again.
+    check(Some(&held("a", false)), &held("a", false), &[("a", Held)], "pass");
     // The user's own pause during the hold.
-    check(Some(&held("a", false)), &held("a", false), &[("a", Held)], "note the user's pause");
-    check(Some(&held("a", true)), &held("a", true), &[("a", Held)], "pass");
+    for by in [by_server_side_apply, by_client_side_apply] {
+        let with = |user_pause: bool, says: bool| deployment_with(held("a", user_pause), by, says);
+        check(Some(&held("a", false)), &with(false, true), &[("a", Held)], "note the user's pause");
+        check(Some(&held("a", false)), &with(false, false), &[("a", Held)], "pass");
+        check(Some(&held("a", true)), &with(true, true), &[("a", Held)], "pass");
+    }
 }
 
 #[test]

@@ -4,9 +4,10 @@ use crate::admission::{AdmissionDecision, deployment, pod};
 use crate::context::ServerContext;
 use crate::decide::images;
 use crate::queues::UnheldImage;
+use super::admission_limits::{BodyBudget, limit_bodies};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
-use axum::{Json, Router};
+use axum::{Json, Router, middleware};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::DynamicObject;
@@ -17,15 +18,13 @@ use serde_json::Value;
 use std::sync::Arc;
 use tidewaiter_crd::names::SERVER_USER;
 
-/// The API server accepts objects of 3 MiB; a review holds the old one and the new one.
-const MAX_BODY: usize = 8 << 20;
-
-/// Both webhooks.
+/// Both webhooks; served with the peer's address (`into_make_service_with_connect_info`).
 pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
     Router::new()
         .route("/deployments", post(deployments))
         .route("/pods", post(created_pods))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(BodyBudget::new(), limit_bodies))
         .with_state(ctx)
 }
 
@@ -33,7 +32,7 @@ async fn deployments(
     State(ctx): State<Arc<ServerContext>>,
     Json(review): Json<AdmissionReview<Deployment>>,
 ) -> Json<AdmissionReview<DynamicObject>> {
-    respond(review, &ctx, review_deployment)
+    respond(review, &ctx, "deployments", review_deployment)
 }
 
 fn review_deployment(
@@ -53,7 +52,7 @@ async fn created_pods(
     State(ctx): State<Arc<ServerContext>>,
     Json(review): Json<AdmissionReview<Pod>>,
 ) -> Json<AdmissionReview<DynamicObject>> {
-    respond(review, &ctx, review_pod)
+    respond(review, &ctx, "pods", review_pod)
 }
 
 fn review_pod(ctx: &ServerContext, request: &AdmissionRequest<Pod>, namespace: &str, new: &Pod) -> AdmissionDecision {
@@ -86,9 +85,12 @@ fn scan_unheld(ctx: &ServerContext, namespace: &str, pod: &Pod) {
     }
 }
 
+/// `resource` is the route's, not the review's: a stranger who reaches the port must not choose labels of metrics, whose
+/// series stay for ever.
 fn respond<K>(
     review: AdmissionReview<K>,
     ctx: &ServerContext,
+    resource: &'static str,
     decide: fn(&ServerContext, &AdmissionRequest<K>, &str, &K) -> AdmissionDecision,
 ) -> Json<AdmissionReview<DynamicObject>>
 where
@@ -100,7 +102,7 @@ where
     };
     let namespace = request.namespace.clone().unwrap_or_default();
     let decision = request.object.as_ref().map(|new| decide(ctx, &request, &namespace, new)).unwrap_or_default();
-    ctx.metrics.admission(&request.resource.resource, metric(&decision));
+    ctx.metrics.admission(resource, metric(&decision));
     Json(response(&request, decision).into_review())
 }
 

@@ -1,0 +1,242 @@
+//! Bounds of the admission port. The API server identifies itself to a webhook only where an administrator gave it a client
+//! certificate, so that any Pod may reach the port: what one peer can take is limited, and memory with it.
+//!
+//! ```text
+//! connection → connections of its peer → TLS → length of the body → bytes of its peer, of all → webhook
+//! ```
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use axum_server::accept::Accept;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::future::{Ready, ready};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The API server accepts objects of 3 MiB; a review holds the old one and the new one.
+const MAX_BODY: usize = 8 << 20;
+/// Bytes of bodies in memory; parsed they take some times as much. Four of the largest, and thousands of usual ones.
+const MAX_BYTES: usize = 32 << 20;
+/// Bytes of one peer: an API server alone needs no more, and a flood from one Pod leaves the rest to it.
+const MAX_PEER_BYTES: usize = 16 << 20;
+/// Connections of one peer. An API server opens a few; behind one address may be several.
+const MAX_PEER_CONNECTIONS: usize = 128;
+/// The webhooks' time limit at the API server (see `install::manifests`): an answer after it is read by nobody.
+const TIME_LIMIT: Duration = Duration::from_secs(3);
+/// Unit of the semaphores, which count in `u32`.
+const UNIT: usize = 1024;
+
+/// One semaphore per address, as long as something holds a permit of it.
+#[derive(Debug, Clone)]
+struct PerPeer {
+    permits: usize,
+    peers: Arc<Mutex<BTreeMap<IpAddr, Arc<Semaphore>>>>,
+}
+
+impl PerPeer {
+    fn new(permits: usize) -> Self {
+        PerPeer { permits, peers: Arc::default() }
+    }
+
+    fn of(&self, peer: IpAddr) -> Arc<Semaphore> {
+        let mut peers = self.peers.lock();
+        // Or a stranger with many addresses (IPv6) makes the map grow.
+        peers.retain(|_, semaphore| Arc::strong_count(semaphore) > 1);
+        Arc::clone(peers.entry(peer).or_insert_with(|| Arc::new(Semaphore::new(self.permits))))
+    }
+}
+
+/// The bytes of bodies that may be in memory.
+#[derive(Debug, Clone)]
+pub(crate) struct BodyBudget {
+    all: Arc<Semaphore>,
+    per_peer: PerPeer,
+}
+
+impl BodyBudget {
+    /// The whole budget, unused.
+    pub(crate) fn new() -> Self {
+        Self::of(MAX_BYTES, MAX_PEER_BYTES)
+    }
+
+    fn of(all: usize, of_a_peer: usize) -> Self {
+        BodyBudget { all: Arc::new(Semaphore::new(all / UNIT)), per_peer: PerPeer::new(of_a_peer / UNIT) }
+    }
+
+    /// Waits for the bytes of a body; its peer's first, so that a peer that waits for its own takes nothing from others.
+    async fn take(&self, peer: IpAddr, bytes: usize) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
+        let of_peer = self.per_peer.of(peer).acquire_many_owned(units).await.ok()?;
+        Some((of_peer, Arc::clone(&self.all).acquire_many_owned(units).await.ok()?))
+    }
+}
+
+/// Reads a body within the budget and the time limit, then lets the webhook answer.
+pub(crate) async fn limit_bodies(
+    State(budget): State<BodyBudget>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let length = match declared_length(request.headers()) {
+        Ok(length) => length,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let (parts, body) = request.into_parts();
+    let read = async {
+        let permits = budget.take(peer.ip(), length).await?;
+        Some((permits, to_bytes(body, length).await.ok()?))
+    };
+    match tokio::time::timeout(TIME_LIMIT, read).await {
+        Ok(Some((_permits, bytes))) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Ok(None) => StatusCode::BAD_REQUEST.into_response(),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the body did not come in time, or too many are read at once\n")
+            .into_response(),
+    }
+}
+
+/// The length that a request declares. The API server always declares it; without it nothing could be budgeted.
+fn declared_length(headers: &HeaderMap) -> Result<usize, (StatusCode, &'static str)> {
+    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    match declared {
+        None => Err((StatusCode::LENGTH_REQUIRED, "the request declares no Content-Length\n")),
+        Some(length) if length > MAX_BODY => Err((StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 8 MiB\n")),
+        Some(length) => Ok(length),
+    }
+}
+
+/// Accepts connections while their peer has few. Stands before TLS, so that those refused cost no handshake.
+#[derive(Debug, Clone)]
+pub(crate) struct PeerConnections(PerPeer);
+
+impl PeerConnections {
+    /// No connection yet.
+    pub(crate) fn new() -> Self {
+        PeerConnections(PerPeer::new(MAX_PEER_CONNECTIONS))
+    }
+
+    fn admit(&self, stream: TcpStream) -> io::Result<CountedStream> {
+        let peer = stream.peer_addr()?.ip();
+        let permit = self.0.of(peer).try_acquire_owned();
+        let permit = permit.map_err(|_| io::Error::other(format!("{peer} has {MAX_PEER_CONNECTIONS} connections")))?;
+        Ok(CountedStream { stream, _permit: permit })
+    }
+}
+
+impl<S> Accept<TcpStream, S> for PeerConnections {
+    type Stream = CountedStream;
+    type Service = S;
+    type Future = Ready<io::Result<(CountedStream, S)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        ready(self.admit(stream).map(|stream| (stream, service)))
+    }
+}
+
+/// A connection that counts until it is closed.
+#[derive(Debug)]
+pub(crate) struct CountedStream {
+    stream: TcpStream,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsyncRead for CountedStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for CountedStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+    use std::net::Ipv4Addr;
+
+    const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    const TWO: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+
+    #[test]
+    fn a_peer_takes_no_more_than_its_share() {
+        let check = |taken: &[(IpAddr, usize)], next: (IpAddr, usize), expected: bool| {
+            let budget = BodyBudget::of(4 * UNIT, 3 * UNIT);
+            let held: Vec<_> = taken.iter().map(|(peer, bytes)| budget.take(*peer, *bytes).now_or_never()).collect();
+            let found = budget.take(next.0, next.1).now_or_never().flatten().is_some();
+            assert_eq!(found, expected, "{taken:?} {next:?}");
+            drop(held);
+        };
+        check(&[], (ONE, 3 * UNIT), true);
+        check(&[], (ONE, 3 * UNIT + 1), false);
+        check(&[(ONE, 3 * UNIT)], (ONE, 1), false);
+        check(&[(ONE, 3 * UNIT)], (TWO, UNIT), true);
+        check(&[(ONE, 3 * UNIT)], (TWO, UNIT + 1), false);
+        // What waits for its peer's share takes nothing.
+        check(&[(ONE, 2 * UNIT), (ONE, 2 * UNIT)], (TWO, 2 * UNIT), true);
+        check(&[(ONE, 0)], (ONE, 0), true);
+    }
+
+    #[test]
+    fn peers_are_forgotten() {
+        let per_peer = PerPeer::new(1);
+        let held = per_peer.of(ONE);
+        (0..100).for_each(|i| drop(per_peer.of(IpAddr::V4(Ipv4Addr::new(10, 1, 0, i)))));
+        assert!(per_peer.peers.lock().len() <= 2, "{:?}", per_peer.peers);
+        assert!(Arc::ptr_eq(&held, &per_peer.of(ONE)));
+    }
+
+    #[test]
+    fn the_length_is_declared() {
+        let check = |declared: Option<&str>, expected: Result<usize, u16>| {
+            let mut headers = HeaderMap::new();
+            declared.map(|value| headers.insert(CONTENT_LENGTH, value.parse().unwrap()));
+            assert_eq!(declared_length(&headers).map_err(|(code, _)| code.as_u16()), expected, "{declared:?}");
+        };
+        check(Some("7"), Ok(7));
+        check(Some("8388608"), Ok(MAX_BODY));
+        check(Some("8388609"), Err(413));
+        check(Some("-1"), Err(411));
+        check(None, Err(411));
+    }
+
+    #[tokio::test]
+    async fn connections_of_a_peer_are_counted() {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let connections = PeerConnections(PerPeer::new(2));
+        let mut open = Vec::new();
+        for expected in [true, true, false, false] {
+            let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let admitted = connections.admit(listener.accept().await.unwrap().0);
+            assert_eq!(admitted.is_ok(), expected);
+            open.push((client, admitted));
+        }
+        // One that closes makes room.
+        open.remove(0);
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        assert!(connections.admit(listener.accept().await.unwrap().0).is_ok());
+    }
+}
