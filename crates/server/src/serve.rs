@@ -3,8 +3,8 @@
 use crate::alert::AlertChannel;
 use crate::args::ServeArgs;
 use crate::context::ServerContext;
-use crate::index::Index;
 use crate::http::admission_limits::PeerConnections;
+use crate::index::Index;
 use crate::install::certificate::WebhookAuthority;
 use crate::memory::{RecentApprovals, WrittenAllowlists};
 use crate::metrics::Metrics;

@@ -1,10 +1,10 @@
 //! The admission webhooks: AdmissionReview → facts from the index → `admission` → AdmissionReview.
 
+use super::admission_limits::{BodyBudget, limit_bodies};
 use crate::admission::{AdmissionDecision, deployment, pod};
 use crate::context::ServerContext;
 use crate::decide::images;
 use crate::queues::UnheldImage;
-use super::admission_limits::{BodyBudget, limit_bodies};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
 use axum::{Json, Router, middleware};
