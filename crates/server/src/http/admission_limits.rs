@@ -235,7 +235,7 @@ mod tests {
             open.push((client, admitted));
         }
         // One that closes makes room.
-        open.remove(0);
+        drop(open.remove(0));
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         assert!(connections.admit(listener.accept().await.unwrap().0).is_ok());
     }
