@@ -198,7 +198,10 @@ fn status(db: Option<&Path>, output: OutputFormat) -> Result<Exit> {
 
 fn feed_line(feed: &FeedInfo) -> String {
     let complete = ecosystem::listed(&feed.ecosystems);
-    let newest = if feed.as_of.is_empty() { "-" } else { feed.as_of.as_str() };
+    let newest = match feed.as_of.as_str() {
+        "" => "-",
+        text => text,
+    };
     let unreadable = if feed.unreadable > 0 { format!("  ({} unreadable)", feed.unreadable) } else { String::new() };
     let (name, complete) = (printable(&feed.name), printable(&complete));
     format!("{name:20} {:16} {:>8}  {newest:20.20}  {complete}{unreadable}", feed.format, feed.records)

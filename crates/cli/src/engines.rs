@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 /// Docker's: the one that $DOCKER_HOST names, else the system's, a user's own (rootless mode), and Docker Desktop's.
 pub(crate) fn docker() -> Vec<PathBuf> {
-    named("DOCKER_HOST").unwrap_or_else(|| {
-        let system = Some(PathBuf::from("/var/run/docker.sock"));
-        let own = below("XDG_RUNTIME_DIR", "docker.sock");
-        let desktop = below("HOME", ".docker/run/docker.sock");
-        [system, own, desktop].into_iter().flatten().collect()
-    })
+    named("DOCKER_HOST").unwrap_or_else(default_docker)
+}
+
+fn default_docker() -> Vec<PathBuf> {
+    let system = Some(PathBuf::from("/var/run/docker.sock"));
+    let own = below("XDG_RUNTIME_DIR", "docker.sock");
+    let desktop = below("HOME", ".docker/run/docker.sock");
+    [system, own, desktop].into_iter().flatten().collect()
 }
 
 /// Podman's: the one that $CONTAINER_HOST names, else the user's own, and the system's.

@@ -42,7 +42,7 @@ fn text(args: &ExplainArgs, report: &Report, considered: &[ExplainedRow]) -> Str
         out.push_str("\nadvisories that were compared\n");
     }
     for one in considered {
-        let word = if one.holds { "applies" } else { "does not apply" };
+        let word = if one.applies { "applies" } else { "does not apply" };
         let (because, ecosystem, feed) = (printable(&one.because), printable(&one.ecosystem), printable(&one.feed));
         let _ = writeln!(out, "  {word}: {because}  ({ecosystem}, feed {feed})");
     }

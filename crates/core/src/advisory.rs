@@ -2,6 +2,7 @@
 
 use crate::ecosystem::Ecosystem;
 use crate::severity::{Rating, Severity};
+use crate::version::span::{LowerBound, VersionSpan};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
@@ -223,6 +224,20 @@ impl Interval {
     /// From the first version on.
     pub fn until(end: IntervalEnd) -> Self {
         Interval { introduced: None, after: false, end }
+    }
+
+    /// Its versions.
+    pub fn span(&self) -> VersionSpan<'_> {
+        let low = match self.introduced.as_deref() {
+            None => LowerBound::Start,
+            Some(low) if self.after => LowerBound::After(low),
+            Some(low) => LowerBound::From(low),
+        };
+        match &self.end {
+            IntervalEnd::Fixed(end) => VersionSpan::Fixed(low, end),
+            IntervalEnd::LastAffected(end) => VersionSpan::Last(low, end),
+            IntervalEnd::Open => VersionSpan::Open(low),
+        }
     }
 }
 

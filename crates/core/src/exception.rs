@@ -73,7 +73,7 @@ impl Exception {
         }
     }
 
-    fn applies_on(&self, today: Date) -> bool {
+    fn is_valid_on(&self, today: Date) -> bool {
         self.expires.is_none_or(|expires| today < expires)
     }
 
@@ -125,7 +125,7 @@ fn suppressing<'a>(
 /// Applies exceptions to a report: findings that one of them covers move to [`Report::suppressed`]. A finding that is
 /// covered in part is split.
 pub fn apply(report: &mut Report, exceptions: &[Exception], today: Date) {
-    let valid: Vec<&Exception> = exceptions.iter().filter(|e| e.applies_on(today)).collect();
+    let valid: Vec<&Exception> = exceptions.iter().filter(|e| e.is_valid_on(today)).collect();
     let mut counted = Vec::new();
     for mut finding in std::mem::take(&mut report.findings) {
         let all = std::mem::take(&mut finding.installed);

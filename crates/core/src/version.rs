@@ -16,6 +16,7 @@ mod rpm;
 mod rubygems;
 mod semver;
 mod semver_build;
+pub mod span;
 #[cfg(test)]
 mod tests;
 

@@ -22,7 +22,7 @@ use crate::error::DatabaseError;
 use crate::reader::Database;
 use denial::Denials;
 pub use explain::{ExplainedRow, explain};
-use hit::{Applicability, Hit};
+use hit::{Hit, ScopeMatch};
 pub use lookup::{Lookup, lookups};
 use ownership::Ownership;
 pub use rematch::{Rematched, rematch};
@@ -91,8 +91,8 @@ fn match_subject(
     for query in &queries {
         for hit in hit::of(db, &ecosystem, query, order) {
             let advisory = hit.row.advisory()?;
-            match hit.applies {
-                Applicability::Unclear => gaps.push(gaps::unclear(&advisory, &hit)),
+            match hit.scope {
+                ScopeMatch::Unclear => gaps.push(gaps::unclear(&advisory, &hit)),
                 _ => hits.push((advisory, hit)),
             }
         }

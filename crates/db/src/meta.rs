@@ -1,11 +1,15 @@
 //! Provenance and coverage: what a database says about itself.
 
+mod as_of;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::report::{StaleFeed, SupportPeriod, build_time};
+
+pub use as_of::AsOf;
 
 /// Written as JSON into the file's first section.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -46,10 +50,9 @@ pub struct FeedInfo {
     pub format: String,
     /// Path or URL it was read from.
     pub source: String,
-    /// Time or day of the newest record, or of the file, as text in the publisher's form and precision; empty when neither
-    /// is known.
+    /// Time or day of the newest record, or of the file.
     #[serde(default)]
-    pub as_of: String,
+    pub as_of: AsOf,
     /// When its records were read, or last found unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<Timestamp>,

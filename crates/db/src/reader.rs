@@ -21,6 +21,7 @@ use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::DatabaseInfo;
 use tidewaiter_core::severity::Severity;
+use tidewaiter_core::version::span::{LowerBound, VersionSpan};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// An open database.
@@ -39,30 +40,6 @@ pub struct Database {
 pub struct Row<'a> {
     db: &'a Database,
     entry: RowEntry,
-}
-
-/// Where a vulnerable interval begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LowerBound<'a> {
-    /// At the first version.
-    Start,
-    /// At this version, included.
-    From(&'a str),
-    /// At the first version after this one.
-    After(&'a str),
-}
-
-/// One vulnerable interval or version, as stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum VersionSpan<'a> {
-    /// Up to, not including, `fixed`.
-    Fixed(LowerBound<'a>, &'a str),
-    /// Up to and including `last`.
-    Last(LowerBound<'a>, &'a str),
-    /// Without an end.
-    Open(LowerBound<'a>),
-    /// Exactly this version.
-    Exact(&'a str),
 }
 
 /// Which module an installed package must belong to for a row to apply.

@@ -15,6 +15,7 @@ use crate::strings::Strings;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, FixState, Interval, IntervalEnd, KeyKind, ModuleScope};
@@ -353,7 +354,7 @@ impl DatabaseWriter {
                 Ok(())
             })?;
         }
-        let mut header = DatabaseHeader {
+        let header = DatabaseHeader {
             magic: MAGIC,
             version: VERSION.into(),
             sections: u32::try_from(SECTIONS.len()).map_err(io::Error::other)?.into(),
@@ -362,20 +363,7 @@ impl DatabaseWriter {
             id: id.finalize().into(),
         };
         // Synced: a database that a power failure truncates would be refused as corrupt until somebody builds a new one.
-        tidewaiter_io::replace(&self.path, |file| {
-            let mut checksum = Sha256::new();
-            let mut both = |bytes: &[u8]| {
-                checksum.update(bytes);
-                file.write_all(bytes)
-            };
-            both(header.as_bytes())?;
-            both(&sections)?;
-            bodies.iter_mut().try_for_each(|body| body.read(&mut both))?;
-            header.sha256 = checksum.finalize().into();
-            file.seek(SeekFrom::Start(0))?;
-            file.write_all(header.as_bytes())?;
-            file.sync_all()
-        })
+        tidewaiter_io::replace(&self.path, |file| write_file(file, header, &sections, &mut bodies))
     }
 
     fn number(&self, value: usize) -> Result<u32, DatabaseError> {
@@ -389,6 +377,22 @@ impl DatabaseWriter {
     fn io(&self, source: io::Error) -> DatabaseError {
         DatabaseError::Io { path: self.path.clone(), source }
     }
+}
+
+/// Writes the file, then its header again: with the checksum of everything.
+fn write_file(file: &mut File, mut header: DatabaseHeader, sections: &[u8], bodies: &mut [Body<'_>]) -> io::Result<()> {
+    let mut checksum = Sha256::new();
+    let mut both = |bytes: &[u8]| {
+        checksum.update(bytes);
+        file.write_all(bytes)
+    };
+    both(header.as_bytes())?;
+    both(sections)?;
+    bodies.iter_mut().try_for_each(|body| body.read(&mut both))?;
+    header.sha256 = checksum.finalize().into();
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(header.as_bytes())?;
+    file.sync_all()
 }
 
 /// The content of a section.

@@ -176,7 +176,7 @@ fn the_advisory_of_the_installed_minor_release_counts() {
         let dir = tempfile::tempdir().unwrap();
         let database = database(dir.path(), advisories());
         let explained = matching::explain(&report.inventory, &database, "CVE-1").unwrap();
-        assert_eq!(explained.iter().any(|row| row.holds), expected.contains(&"CVE-1"), "{explained:?}");
+        assert_eq!(explained.iter().any(|row| row.applies), expected.contains(&"CVE-1"), "{explained:?}");
         let denied = explained.iter().find(|row| row.because.contains("the fix that another record names"));
         assert_eq!(denied.is_some(), version.contains("427.4"), "{explained:?}");
     };

@@ -25,7 +25,7 @@ pub fn build(options: &BuildOptions<'_>) -> Result<Meta, FeedError> {
     let rows: Vec<RowCounts> = read.iter().map(|feed| feed.part.as_ref().map(Part::rows).unwrap_or_default()).collect();
     let previous = Database::open(options.out).map(|database| Previous::of(&database)).unwrap_or_default();
     let mut meta = meta(&read, options);
-    coverage::settle(&mut meta, &rows, &previous, options.max_loss);
+    coverage::confirm(&mut meta, &rows, &previous, options.max_loss);
     check_loss(options, rows.iter().flat_map(RowCounts::values).sum(), previous.total(&meta.feeds))?;
     merge::write(options.out, &read.iter().filter_map(named).collect::<Vec<_>>(), meta)?;
     Ok(Database::open(options.out)?.meta().clone())
@@ -63,7 +63,7 @@ impl Drop for PartsFolder {
     }
 }
 
-/// What the database says about itself, before coverage is settled.
+/// What the database says about itself, before coverage is confirmed.
 fn meta(read: &[FeedRead], options: &BuildOptions<'_>) -> Meta {
     let headers = || read.iter().filter_map(|feed| Some(&feed.part.as_ref()?.header));
     let has_order = |ecosystem: &Ecosystem| ecosystem.version_scheme().is_some();

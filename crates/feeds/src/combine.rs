@@ -10,7 +10,7 @@ pub(crate) fn rated(advisory: &Advisory) -> Option<(Vec<&String>, Vec<Rating>)> 
 }
 
 /// Orders the ratings of all feeds; equal ones are one.
-pub(crate) fn settle(ratings: &mut Vec<Rating>) {
+pub(crate) fn sort_ratings(ratings: &mut Vec<Rating>) {
     ratings.sort_by(|a, b| (&a.source, &a.vector, a.severity).cmp(&(&b.source, &b.vector, b.severity)));
     ratings.dedup();
 }

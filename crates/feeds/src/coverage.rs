@@ -55,7 +55,7 @@ impl Previous {
 
 /// Replaces what feeds are declared complete for by what they cover, and names the rest in `meta.not_covered`.
 /// `rows`: those of each feed, in the order of `meta.feeds`.
-pub(crate) fn settle(meta: &mut Meta, rows: &[RowCounts], previous: &Previous, max_loss: f64) {
+pub(crate) fn confirm(meta: &mut Meta, rows: &[RowCounts], previous: &Previous, max_loss: f64) {
     let mut total = RowCounts::new();
     for (ecosystem, rows) in rows.iter().flatten() {
         *total.entry(ecosystem.clone()).or_default() += rows;
@@ -134,7 +134,7 @@ mod tests {
             covered: meta.feeds.iter().map(|feed| (feed.name.clone(), feed.ecosystems.clone())).collect(),
             not_covered: meta.not_covered.clone(),
         });
-        settle(&mut meta, std::slice::from_ref(rows), &previous.unwrap_or_default(), 0.1);
+        confirm(&mut meta, std::slice::from_ref(rows), &previous.unwrap_or_default(), 0.1);
         meta
     }
 
@@ -189,9 +189,9 @@ mod tests {
             let every = FeedInfo { ecosystems: vec!["Alpine:*".into()], ..feed("community", community) };
             let mut meta = Meta { feeds: vec![feed("main", ""), feed("community", community)], ..Meta::default() };
             let mut of_all = Meta { feeds: vec![feed("main", ""), every], ..Meta::default() };
-            settle(&mut of_all, &rows.map(counts), &Previous::default(), 0.1);
+            confirm(&mut of_all, &rows.map(counts), &Previous::default(), 0.1);
             assert_eq!(of_all.covers(&"Alpine:v3.24".into()), covered, "{of_all:?}");
-            settle(&mut meta, &rows.map(counts), &Previous::default(), 0.1);
+            confirm(&mut meta, &rows.map(counts), &Previous::default(), 0.1);
             assert_eq!(meta.covers(&"Alpine:v3.24".into()), covered, "{meta:?}");
             let not: Vec<String> = meta.not_covered.iter().map(ToString::to_string).collect();
             assert_eq!(not.join("\n"), said);

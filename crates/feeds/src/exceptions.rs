@@ -39,11 +39,11 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Exception>, ExceptionError
     let refuse = |cause: String| ExceptionError { path: path.to_owned(), cause };
     let text = std::str::from_utf8(bytes).map_err(|e| refuse(format!("it is not UTF-8 ({e})")))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let parse = recognise(path, text).ok_or_else(|| {
+    let Some(parse) = recognise(path, text) else {
         let known = "OpenVEX, CSAF or CycloneDX (JSON), .trivyignore, .trivyignore.yaml, .grype.yaml, osv-scanner.toml, \
                      tidewaiter-exceptions.toml";
-        refuse(format!("its format is not supported; supported are {known}"))
-    })?;
+        return Err(refuse(format!("its format is not supported; supported are {known}")));
+    };
     parse(text, &path.display().to_string()).map_err(refuse)
 }
 

@@ -193,9 +193,7 @@ impl FeedReader for EachDocument {
         if self.buffer.capacity() > BUFFER_BYTES {
             self.buffer = Vec::new();
         }
-        if self.records.len() >= WAITING {
-            drain(&mut self.records);
-        }
+        drain_many(&mut self.records, drain);
         read
     }
 
@@ -213,16 +211,18 @@ struct Stream {
 impl FeedReader for Stream {
     fn document(&mut self, name: &str, content: &mut dyn Read, drain: Drain<'_>) -> Result<bool, Problem> {
         let records = &mut self.records;
-        let mut when_many = |records: &mut Records| {
-            if records.len() >= WAITING {
-                drain(records);
-            }
-        };
-        (self.read)(name, content, &self.feed, records, &mut when_many)
+        (self.read)(name, content, &self.feed, records, &mut |records| drain_many(records, drain))
     }
 
     fn finish(self: Box<Self>) -> Records {
         self.records
+    }
+}
+
+/// Passes records on, once there are many.
+fn drain_many(records: &mut Records, drain: Drain<'_>) {
+    if records.len() >= WAITING {
+        drain(records);
     }
 }
 

@@ -77,11 +77,8 @@ fn advisories(
     let mut order: Vec<usize> = (0..parts.len()).collect();
     order.sort_by_key(|index| parts.get(*index).map(|named| named.name));
     let has_debian = |header: &PartHeader| header.rows.iter().any(|(ecosystem, _)| ecosystem.starts_with("Debian"));
-    let of_part = |named: &NamedPart<'_>| Places {
-        numbers: Vec::new(),
-        ids: (!fixes.is_empty() && has_debian(&named.part.header)).then(Vec::new),
-    };
-    let mut out: Vec<Places> = parts.iter().map(of_part).collect();
+    let ids = |named: &NamedPart<'_>| (!fixes.is_empty() && has_debian(&named.part.header)).then(Vec::new);
+    let mut out: Vec<Places> = parts.iter().map(|named| Places { numbers: Vec::new(), ids: ids(named) }).collect();
     let streams = order.iter().filter_map(|index| parts.get(*index));
     let streams = streams.map(|named| named.part.records(PartSection::Advisories)).collect::<io::Result<_>>()?;
     let mut merged = Merged::of(streams)?;
@@ -160,7 +157,7 @@ fn facts(writer: &mut DatabaseWriter, parts: &[NamedPart<'_>], blocks: u32) -> R
         if names.peek() != Some(key.as_slice()) {
             continue;
         }
-        combine::settle(&mut facts.ratings);
+        combine::sort_ratings(&mut facts.ratings);
         let json = serde_json::to_vec(&facts).map_err(io::Error::from)?;
         let (position, block) = packer.add(&json)?;
         block.map_or(Ok(()), |block| writer.block(&block).map(drop))?;

@@ -27,6 +27,7 @@ use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use tidewaiter_core::report::SupportPeriod;
 use tidewaiter_db::details::PackedBlock;
+use tidewaiter_db::meta::AsOf;
 
 /// The first bytes of every part; the number rises with every change of the layout.
 const MAGIC: [u8; 8] = *b"TIDEPT01";
@@ -61,8 +62,8 @@ pub(crate) struct PartHeader {
     pub(crate) key: String,
     /// Name, format and location of the feed, and what its reader was told: a part of another feed is not used in its place.
     pub(crate) feed: String,
-    /// The newest date in the records, RFC 3339.
-    pub(crate) as_of: String,
+    /// The newest time or day in the records.
+    pub(crate) as_of: AsOf,
     /// Advisories and facts.
     pub(crate) records: u64,
     /// Advisories with rows.
@@ -177,26 +178,29 @@ fn write(path: &Path, header: &mut PartHeader, sections: &mut [File; SECTIONS]) 
         file.rewind()?;
     }
     let json = serde_json::to_vec(header)?;
-    tidewaiter_io::replace(path, |out| {
-        let mut hash = Sha256::new();
-        out.write_all(&MAGIC)?;
-        out.write_all(&[0; SUM])?;
-        let mut both = |bytes: &[u8]| {
-            hash.update(bytes);
-            out.write_all(bytes)
-        };
-        both(&(json.len() as u64).to_le_bytes())?;
-        both(&json)?;
-        let mut buffer = vec![0; BUFFER];
-        for file in sections {
-            loop {
-                match file.read(&mut buffer)? {
-                    0 => break,
-                    n => both(buffer.get(..n).unwrap_or_default())?,
-                }
+    tidewaiter_io::replace(path, |out| write_file(out, &json, sections))
+}
+
+/// Writes the header and the sections, and before them their checksum.
+fn write_file(out: &mut File, header: &[u8], sections: &mut [File; SECTIONS]) -> io::Result<()> {
+    let mut hash = Sha256::new();
+    out.write_all(&MAGIC)?;
+    out.write_all(&[0; SUM])?;
+    let mut both = |bytes: &[u8]| {
+        hash.update(bytes);
+        out.write_all(bytes)
+    };
+    both(&(header.len() as u64).to_le_bytes())?;
+    both(header)?;
+    let mut buffer = vec![0; BUFFER];
+    for file in sections {
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                n => both(buffer.get(..n).unwrap_or_default())?,
             }
         }
-        out.seek(SeekFrom::Start(MAGIC.len() as u64))?;
-        out.write_all(&hash.finalize())
-    })
+    }
+    out.seek(SeekFrom::Start(MAGIC.len() as u64))?;
+    out.write_all(&hash.finalize())
 }

@@ -1,13 +1,17 @@
 //! Reading feeds: from an address or a path to the part of each.
 
+mod documents;
+
 use crate::config::Feed;
 use crate::error::FeedError;
 use crate::format::Address;
 use crate::members::{self, Member, Needed};
 use crate::options::BuildOptions;
-use crate::part::{self, Part, PartBuilder};
+use crate::part::{self, Part};
 use crate::source::{self, latest_archive, pages, rpm_repository, url};
+use documents::FeedDocuments;
 use sha2::{Digest as _, Sha256};
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -19,10 +23,6 @@ use tidewaiter_http::{Client, Settings};
 
 /// Most feeds that are read at the same time: each has records in memory and a connection to its upstream.
 const MAX_THREADS: usize = 4;
-/// A feed with more unreadable documents than one in so many is damaged.
-const UNREADABLE: u64 = 100;
-/// So many unreadable documents are never damage.
-const FEW: u64 = 10;
 /// The name of a part in the folder of its feed.
 const PART: &str = "records.sorted";
 
@@ -105,12 +105,14 @@ fn check_writable(folder: &Path) -> Result<(), FeedError> {
 
 /// The digest of this program's file; its version where that cannot be read.
 fn program() -> String {
-    let digest = std::env::current_exe().and_then(|path| {
-        let mut hash = Sha256::new();
-        hash_file(&path, &mut hash)?;
-        Ok(tidewaiter_core::hex(&hash.finalize()))
-    });
+    let digest = std::env::current_exe().and_then(|path| digest_of(&path));
     digest.unwrap_or_else(|_| env!("CARGO_PKG_VERSION").to_owned())
+}
+
+fn digest_of(path: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    hash_file(path, &mut hash)?;
+    Ok(tidewaiter_core::hex(&hash.finalize()))
 }
 
 impl Reading<'_> {
@@ -119,12 +121,7 @@ impl Reading<'_> {
         let feed = &member.feed;
         let folder = self.parts.join(&feed.name);
         let path = folder.join(PART);
-        let read = catch_panic(feed, || {
-            self.options.progress.feed_started(&feed.name, &feed.location());
-            let disk = |e: io::Error| disk(feed, &folder, &e);
-            fs::create_dir_all(&folder).map_err(disk)?;
-            self.read(feed, &folder, &path)
-        });
+        let read = catch_panic(feed, || self.read(feed, &folder, &path));
         let (part, stale) = match read {
             Ok(part) => {
                 part::set_read(&path, self.options.now).map_err(|e| disk(feed, &folder, &e))?;
@@ -142,6 +139,8 @@ impl Reading<'_> {
     }
 
     fn read(&self, feed: &Feed, folder: &Path, path: &Path) -> Result<Part, FeedError> {
+        self.options.progress.feed_started(&feed.name, &feed.location());
+        fs::create_dir_all(folder).map_err(|e| disk(feed, folder, &e))?;
         let source = self.fetch(feed).map_err(|e| not_downloaded(feed, &e))?;
         let damaged = |e: io::Error| {
             let advice = "check that it is whole, and the path or address in feeds.toml";
@@ -151,33 +150,10 @@ impl Reading<'_> {
         if let Some(part) = Part::open(path).filter(|part| part.header.key == key) {
             return Ok(part);
         }
-        let mut reader = feed.format.reader(&feed.context());
-        let mut builder = PartBuilder::new(folder);
-        let (mut read, mut first, mut failed) = (0, String::new(), None);
-        source::documents(&source, feed.format.document_bytes(), &mut |name, content| {
-            let mut drain = |records: &mut _| failed = failed.take().or(builder.add(records).err());
-            match reader.document(name, content, &mut drain) {
-                Ok(true) => read += 1,
-                Ok(false) => {}
-                Err(problem) => {
-                    if first.is_empty() {
-                        first = format!("{name}: {problem}");
-                    }
-                    builder.unreadable();
-                }
-            }
-        })
-        .map_err(damaged)?;
-        failed.map_or_else(|| builder.add(&mut reader.finish()), Err).map_err(|e| disk(feed, folder, &e))?;
-        let (unreadable, location) = (builder.count_unreadable(), feed.location());
-        let documents = read + unreadable;
-        if unreadable > 0 && (read == 0 || unreadable > FEW && unreadable > documents / UNREADABLE) {
-            return Err(FeedError::Damaged { feed: feed.name.clone(), location, unreadable, documents, first });
-        }
-        if read == 0 || builder.is_empty() {
-            let format = feed.format.name.to_owned();
-            return Err(FeedError::Empty { feed: feed.name.clone(), location, format });
-        }
+        let mut documents = FeedDocuments::new(feed, folder);
+        let bytes = feed.format.document_bytes();
+        source::documents(&source, bytes, &mut |name, content| documents.document(name, content)).map_err(damaged)?;
+        let builder = documents.finish().map_err(|e| disk(feed, folder, &e))?.sound(feed)?;
         builder.finish(path, &key, &identity(feed)).map_err(|e| disk(feed, folder, &e))
     }
 
@@ -215,11 +191,14 @@ impl Reading<'_> {
 
 /// Makes a panic in a reader the error of its feed: a build without that feed must be possible.
 fn catch_panic<T>(feed: &Feed, read: impl FnOnce() -> Result<T, FeedError>) -> Result<T, FeedError> {
-    panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|message| {
-        let text = message.downcast_ref::<String>().map(String::as_str);
-        let cause = text.or_else(|| message.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned();
-        Err(FeedError::Defect { feed: feed.name.clone(), location: feed.location(), cause })
-    })
+    panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|message| Err(defect(feed, message.as_ref())))
+}
+
+/// The error of a panic with this message.
+fn defect(feed: &Feed, message: &(dyn Any + Send)) -> FeedError {
+    let text = message.downcast_ref::<String>().map(String::as_str);
+    let cause = text.or_else(|| message.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned();
+    FeedError::Defect { feed: feed.name.clone(), location: feed.location(), cause }
 }
 
 /// Whether a build can do without a feed that has no records at all.

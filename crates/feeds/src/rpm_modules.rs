@@ -68,14 +68,16 @@ fn key(row: &Affected) -> (String, String) {
     (row.ecosystem.to_string(), row.package.clone())
 }
 
-/// `1:20.11.1-1.module_el9` → `20.11`.
 fn branches(row: &Affected) -> impl Iterator<Item = String> {
-    row.intervals.iter().filter_map(|interval| {
-        let IntervalEnd::Fixed(version) = &interval.end else { return None };
-        let upstream = version.split_once(':').map_or(version.as_str(), |(_, v)| v);
-        let upstream = upstream.split('-').next().unwrap_or_default();
-        Some(upstream.split('.').take(2).collect::<Vec<_>>().join("."))
-    })
+    row.intervals.iter().filter_map(branch)
+}
+
+/// `1:20.11.1-1.module_el9` → `20.11`.
+fn branch(interval: &Interval) -> Option<String> {
+    let IntervalEnd::Fixed(version) = &interval.end else { return None };
+    let upstream = version.split_once(':').map_or(version.as_str(), |(_, v)| v);
+    let upstream = upstream.split('-').next().unwrap_or_default();
+    Some(upstream.split('.').take(2).collect::<Vec<_>>().join("."))
 }
 
 #[cfg(test)]

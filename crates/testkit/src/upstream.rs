@@ -212,14 +212,14 @@ fn without_query(path: &str) -> String {
 
 /// One page with an update for each release.
 fn bodhi() -> Vec<u8> {
-    let update = |release: &&str| {
-        serde_json::json!({"alias": format!("FEDORA-2026-{release}"), "type": "security", "status": "stable", "severity": "high",
-            "release": {"version": release, "id_prefix": "FEDORA"}, "bugs": [{"security": true, "title": "CVE-2026-0001 curl: x"}],
-            "builds": [{"nvr": format!("curl-8.0-1.fc{release}"), "type": "rpm", "epoch": 0}]})
-    };
-    serde_json::json!({"updates": FEDORA.iter().map(update).collect::<Vec<_>>(), "page": 1, "pages": 1})
-        .to_string()
-        .into_bytes()
+    let updates: Vec<_> = FEDORA.iter().map(|release| bodhi_update(release)).collect();
+    serde_json::json!({"updates": updates, "page": 1, "pages": 1}).to_string().into_bytes()
+}
+
+fn bodhi_update(release: &str) -> serde_json::Value {
+    serde_json::json!({"alias": format!("FEDORA-2026-{release}"), "type": "security", "status": "stable", "severity": "high",
+        "release": {"version": release, "id_prefix": "FEDORA"}, "bugs": [{"security": true, "title": "CVE-2026-0001 curl: x"}],
+        "builds": [{"nvr": format!("curl-8.0-1.fc{release}"), "type": "rpm", "epoch": 0}]})
 }
 
 /// The bytes as one gzip member.

@@ -60,43 +60,51 @@ pub(super) fn run(bench: &Path, scanner: &Path, against: Option<&Path>, scale: f
     }
     let feeds = BenchFeeds::ready(bench, scale)?;
     let machine = report::machine();
-    let scratch = bench.join("feeds-run");
-    let fresh = || -> Result<()> {
-        if scratch.exists() {
-            fs::remove_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
+    let run = BuildFolder(bench.join("feeds-run"));
+    run.clear()?;
+    let mut builds = vec![run.succeeded("build: all feeds read", scanner, &feeds.toml())?];
+    let (figures, meta) = sizes(&run.0.join("feeds.db"))?;
+    builds.push(run.succeeded("build: no feed changed", scanner, &feeds.toml())?);
+    builds.push(run.succeeded("build: Debian's feed changed", scanner, &feeds.changed())?);
+    if let Some(other) = against {
+        run.clear()?;
+        let limits = ProcessLimits { memory: Some(OTHER_BYTES), cpu_seconds: Some(OTHER_SECONDS) };
+        builds.push(run.build("the other build", other, &feeds.toml(), limits)?);
+    }
+    let _ = fs::remove_dir_all(&run.0);
+    let figures = [budgets(&builds, scale), figures].concat();
+    print(&machine, &feeds, &builds, &figures, &meta)?;
+    Ok(())
+}
+
+/// The folder of builds: each finds the parts of the one before.
+struct BuildFolder(PathBuf);
+
+impl BuildFolder {
+    fn clear(&self) -> Result<()> {
+        if self.0.exists() {
+            fs::remove_dir_all(&self.0).with_context(|| self.0.display().to_string())?;
         }
-        fs::create_dir_all(&scratch).with_context(|| scratch.display().to_string())
-    };
-    fresh()?;
-    let mut builds = Vec::new();
-    let build = |name: &str, program: &Path, toml: &Path, limits: ProcessLimits| -> Result<Build> {
+        fs::create_dir_all(&self.0).with_context(|| self.0.display().to_string())
+    }
+
+    fn build(&self, name: &str, program: &Path, toml: &Path, limits: ProcessLimits) -> Result<Build> {
         eprintln!("{name}");
         let mut command = Command::new(program);
-        command.args(["db", "build", "--feeds"]).arg(toml).arg("--db").arg(scratch.join("feeds.db"));
-        command.env("XDG_CACHE_HOME", &scratch);
-        let (sample, said) = measure::run_limited(&command, &scratch.join("stderr"), limits)?;
+        command.args(["db", "build", "--feeds"]).arg(toml).arg("--db").arg(self.0.join("feeds.db"));
+        command.env("XDG_CACHE_HOME", &self.0);
+        let (sample, said) = measure::run_limited(&command, &self.0.join("stderr"), limits)?;
         Ok(Build { name: name.to_owned(), sample, said: if sample.code == 0 { String::new() } else { said } })
-    };
-    let mine = |name: &str, toml: &Path| -> Result<Build> {
-        let build = build(name, scanner, toml, ProcessLimits::default())?;
+    }
+
+    /// A build without limits, which must succeed.
+    fn succeeded(&self, name: &str, program: &Path, toml: &Path) -> Result<Build> {
+        let build = self.build(name, program, toml, ProcessLimits::default())?;
         if build.sample.code != 0 {
             bail!("{name}: exit code {}: {}", build.sample.code, build.said);
         }
         Ok(build)
-    };
-    builds.push(mine("build: all feeds read", &feeds.toml())?);
-    let (figures, meta) = sizes(&scratch.join("feeds.db"))?;
-    builds.push(mine("build: no feed changed", &feeds.toml())?);
-    builds.push(mine("build: Debian's feed changed", &feeds.changed())?);
-    if let Some(other) = against {
-        fresh()?;
-        let limits = ProcessLimits { memory: Some(OTHER_BYTES), cpu_seconds: Some(OTHER_SECONDS) };
-        builds.push(build("the other build", other, &feeds.toml(), limits)?);
     }
-    let _ = fs::remove_dir_all(&scratch);
-    let figures = [budgets(&builds, scale), figures].concat();
-    print(&machine, &feeds, &builds, &figures, &meta)?;
-    Ok(())
 }
 
 /// The size of the file and of its parts.
@@ -289,13 +297,14 @@ fn nvd_name(year: usize) -> String {
     format!("nvdcve-2.0-{}.json.gz", 2016 + year)
 }
 
+fn feed(name: &str, format: &str, path: &str, ecosystems: &str) -> String {
+    format!(
+        "[[feed]]\nname = \"{name}\"\nformat = \"{format}\"\npath = \"{path}\"\necosystems = [{ecosystems}]\nrates = true\n\n"
+    )
+}
+
 /// The configuration; `debian` is the file of that feed.
 fn toml(debian: &str) -> String {
-    let feed = |name: &str, format: &str, path: &str, ecosystems: &str| {
-        format!(
-            "[[feed]]\nname = \"{name}\"\nformat = \"{format}\"\npath = \"{path}\"\necosystems = [{ecosystems}]\nrates = true\n\n"
-        )
-    };
     let mut out = [
         feed("debian", "debian-tracker", debian, "\"Debian:11\", \"Debian:12\", \"Debian:13\""),
         feed(

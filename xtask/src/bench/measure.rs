@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -78,15 +78,13 @@ fn measured(command: &mut Command, messages: Stdio) -> Result<Sample> {
     // Opened while the process runs: the files of a zombie belong to root, but stay readable through an open descriptor.
     let mut io = File::open(format!("/proc/{pid}/io")).with_context(counts)?;
     let over = AtomicBool::new(false);
-    let (wall, (rss_anon, rss_peak)) = thread::scope(|scope| -> Result<(Duration, (u64, u64))> {
+    let id = Id::Pid(Pid::from_raw(pid.try_into()?));
+    let (ended, wall, (rss_anon, rss_peak)) = thread::scope(|scope| {
         let watcher = scope.spawn(|| watch(pid, &over));
-        // WNOWAIT leaves the zombie, whose /proc files still have the I/O counts.
-        let ended = waitid(Id::Pid(Pid::from_raw(pid.try_into()?)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
-        let wall = begun.elapsed();
-        over.store(true, Ordering::Relaxed);
-        ended.with_context(|| name.clone())?;
-        Ok((wall, watcher.join().unwrap_or_default()))
-    })?;
+        let (ended, wall) = wait(id, begun, &over);
+        (ended, wall, watcher.join().unwrap_or_default())
+    });
+    ended.with_context(|| name.clone())?;
     let mut text = String::new();
     io.read_to_string(&mut text).with_context(counts)?;
     let status = child.wait()?;
@@ -99,6 +97,15 @@ fn measured(command: &mut Command, messages: Stdio) -> Result<Sample> {
         written: mib(field(&text, "wchar:").unwrap_or_default()),
         code: status.code().unwrap_or(-1),
     })
+}
+
+/// Waits until the process ends, and says so to who watches it. WNOWAIT leaves the zombie, whose /proc files still have the
+/// I/O counts.
+fn wait(id: Id<'_>, begun: Instant, over: &AtomicBool) -> (nix::Result<WaitStatus>, Duration) {
+    let ended = waitid(id, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+    let wall = begun.elapsed();
+    over.store(true, Ordering::Relaxed);
+    (ended, wall)
 }
 
 /// The most `RssAnon` and the last `VmHWM`.

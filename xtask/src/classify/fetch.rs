@@ -23,22 +23,24 @@ const DEPENDENCY_PLUGIN: &str = "org.apache.maven.plugins:maven-dependency-plugi
 pub(super) fn fetch(dir: &Path, registry: &PackageRegistry) -> Result<FetchedPackage> {
     let name: String = registry.to_string().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let apt = dir.join("apt");
-    // What is scanned is a folder of its own: files next to it are ours.
-    let fetched = once(dir, &name, |work| {
-        let root = work.join("files");
-        fs::create_dir_all(&root)?;
-        match registry {
-            PackageRegistry::Debian { release, packages } => debian(&apt, work, &root, release, packages),
-            PackageRegistry::Pypi(wanted) => pip(&root, wanted),
-            PackageRegistry::Npm(wanted) => npm(&root, wanted),
-            PackageRegistry::Maven(coordinates) => maven("unpack", coordinates, &root),
-            PackageRegistry::Jar { coordinates, folder } => {
-                maven("copy", &format!("{coordinates}:jar"), &root.join(folder))
-            }
-        }
-    })?;
+    let fetched = once(dir, &name, |work| fetch_into(work, &apt, registry))?;
     let version = fs::read_to_string(fetched.join("version")).ok();
     Ok(FetchedPackage { root: fetched.join("files"), version })
+}
+
+fn fetch_into(work: &Path, apt: &Path, registry: &PackageRegistry) -> Result<()> {
+    // What is scanned is a folder of its own: files next to it are ours.
+    let root = work.join("files");
+    fs::create_dir_all(&root)?;
+    match registry {
+        PackageRegistry::Debian { release, packages } => debian(apt, work, &root, release, packages),
+        PackageRegistry::Pypi(wanted) => pip(&root, wanted),
+        PackageRegistry::Npm(wanted) => npm(&root, wanted),
+        PackageRegistry::Maven(coordinates) => maven("unpack", coordinates, &root),
+        PackageRegistry::Jar { coordinates, folder } => {
+            maven("copy", &format!("{coordinates}:jar"), &root.join(folder))
+        }
+    }
 }
 
 fn maven(goal: &str, coordinates: &str, into: &Path) -> Result<()> {

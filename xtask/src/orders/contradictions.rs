@@ -45,11 +45,15 @@ fn contradicts(answer: Ordering, answers: &[Option<Ordering>]) -> bool {
     let (own, between) = answers.split_at(answers.len().min(3));
     let expected = [Ordering::Equal, Ordering::Equal, answer.reverse()];
     let consistent = own.iter().zip(expected).all(|(answer, expected)| answer.is_none_or(|answer| answer == expected));
-    let shows_cycle = |two: &[Option<Ordering>]| match two {
+    !consistent || between.chunks(2).any(|two| shows_cycle(answer, two))
+}
+
+/// Whether what A is to B cannot follow from what A is to C and C to B.
+fn shows_cycle(answer: Ordering, two: &[Option<Ordering>]) -> bool {
+    match two {
         [Some(first), Some(second)] => follows(*first, *second).is_some_and(|follows| follows != answer),
         _ => false,
-    };
-    !consistent || between.chunks(2).any(shows_cycle)
+    }
 }
 
 /// What A is to B, if `first` is what A is to C and `second` what C is to B; none if that leaves it open.

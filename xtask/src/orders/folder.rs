@@ -56,13 +56,9 @@ impl ToolFolder {
     /// A program built from one file of Go and a module (empty: the standard library alone) of this version.
     pub(super) fn go(&self, name: &str, source: &str, module: &str, version: &str) -> Result<PathBuf> {
         let go = program("go", "golang")?;
-        let built = self.once(&format!("{name}-{version}"), |dir| {
-            let require = if module.is_empty() { String::new() } else { format!("require {module} {version}\n") };
-            fs::write(dir.join("go.mod"), format!("module example.org/{name}\n\ngo 1.22\n\n{require}"))?;
-            fs::write(dir.join("main.go"), source)?;
-            let mut build = command(&go, &["build", "-mod=mod", "-o", "program", "."]);
-            output(build.current_dir(dir).env_remove("GOFLAGS")).map(|_| ())
-        })?;
+        let require = if module.is_empty() { String::new() } else { format!("require {module} {version}\n") };
+        let go_mod = format!("module example.org/{name}\n\ngo 1.22\n\n{require}");
+        let built = self.once(&format!("{name}-{version}"), |dir| build_go(&go, dir, &go_mod, source))?;
         Ok(built.join("program"))
     }
 
@@ -70,14 +66,14 @@ impl ToolFolder {
     pub(super) fn c(&self, name: &str, source: &str, unpacked: &Unpacked, libraries: &[&str]) -> Result<PathBuf> {
         let cc = program("cc", "gcc")?;
         let source = self.script(name, source)?;
-        let built = self.once(&format!("{name}-{}", unpacked.version), |dir| {
-            let mut build = command(&cc, &[]);
-            build.arg(&source).arg("-o").arg(dir.join("program")).arg("-I").arg(unpacked.root.join("usr/include"));
-            unpacked.folders_of("lib", ".a").iter().for_each(|folder| {
-                build.arg("-L").arg(folder);
-            });
-            output(build.args(libraries)).map(|_| ())
-        })?;
+        let mut build = command(&cc, &[]);
+        build.arg(&source).arg("-I").arg(unpacked.root.join("usr/include"));
+        for folder in unpacked.folders_of("lib", ".a") {
+            build.arg("-L").arg(folder);
+        }
+        build.args(libraries).args(["-o", "program"]);
+        let built =
+            self.once(&format!("{name}-{}", unpacked.version), |dir| output(build.current_dir(dir)).map(|_| ()))?;
         Ok(built.join("program"))
     }
 
@@ -100,6 +96,13 @@ impl ToolFolder {
     fn once(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         once(&self.dir, name, make)
     }
+}
+
+fn build_go(go: &Path, dir: &Path, go_mod: &str, source: &str) -> Result<()> {
+    fs::write(dir.join("go.mod"), go_mod)?;
+    fs::write(dir.join("main.go"), source)?;
+    let mut build = command(go, &["build", "-mod=mod", "-o", "program", "."]);
+    output(build.current_dir(dir).env_remove("GOFLAGS")).map(|_| ())
 }
 
 fn unpack(dir: &Path, packages: &[&str]) -> Result<()> {

@@ -22,23 +22,24 @@ pub(super) fn pacman(a: &str, b: &str) -> bool {
 /// node-semver's loose mode takes digits of a number for a pre-release where it must: `1.2.34.5` is `1.2.3-4.5`, and
 /// `1.2.34.a` is `1.2.3-4.a`. Here they have four parts.
 pub(super) fn node_semver(a: &str, b: &str) -> bool {
-    let long = |version: &str| {
-        let numbers = version.trim_start_matches(['v', '=', ' ']);
-        let end = numbers.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(numbers.len());
-        numbers.split_at(end).0.matches('.').count() > 2
-    };
-    long(a) || long(b)
+    has_four_numbers(a) || has_four_numbers(b)
+}
+
+fn has_four_numbers(version: &str) -> bool {
+    let numbers = version.trim_start_matches(['v', '=', ' ']);
+    let end = numbers.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(numbers.len());
+    numbers.split_at(end).0.matches('.').count() > 2
 }
 
 /// From 1.21 on `go1.21` is the language, older than `go1.21rc1`; no toolchain has that version, and advisories that write
 /// `1.21` mean `1.21.0`.
 pub(super) fn go_toolchain(a: &str, b: &str) -> bool {
-    let language = |version: &str| {
-        let release = version.split('-').next().unwrap_or_default();
-        release.matches('.').count() < 2
-            && !release.trim_start_matches("go").contains(|c: char| c.is_ascii_alphabetic())
-    };
-    language(a) || language(b)
+    is_go_language(a) || is_go_language(b)
+}
+
+fn is_go_language(version: &str) -> bool {
+    let release = version.split('-').next().unwrap_or_default();
+    release.matches('.').count() < 2 && !release.trim_start_matches("go").contains(|c: char| c.is_ascii_alphabetic())
 }
 
 /// Since 3.8.7 (MNG-7559) a dot before a qualifier reads as a hyphen; advisories keep to the older specification.
@@ -51,33 +52,28 @@ pub(super) fn maven_3_9(a: &str, b: &str) -> bool {
 /// and `1-rc2` is newer than `1-rc.3`. Zeros next to a hyphen count: `1-x-0` is newer than `1-x`. And what follows a
 /// release's name is older than any pre-release: `1.Final-redhat-1` than `1.Alpha1`.
 pub(super) fn maven_4(a: &str, b: &str) -> bool {
+    maven_3_9(a, b) || differs_in_maven_4(a) || differs_in_maven_4(b)
+}
+
+fn differs_in_maven_4(version: &str) -> bool {
+    let lower = version.to_ascii_lowercase();
     let word = |byte: &u8| !byte.is_ascii_digit() && !b".-".contains(byte);
-    let joined = |two: &[u8]| match two {
-        b"-0" | b"0-" => true,
-        [x, y] => (word(x) && y.is_ascii_digit()) || (x.is_ascii_digit() && word(y)),
-        _ => false,
-    };
-    let hyphenated = |three: &[u8]| matches!(three, [x, b'-', y] if word(x) && y.is_ascii_digit());
-    let other = |version: &str| {
-        let lower = version.to_ascii_lowercase();
-        lower.as_bytes().windows(2).any(joined)
-            || lower.as_bytes().windows(3).any(hyphenated)
-            || ["ga-", "final-", "release-"].iter().any(|name| lower.contains(name))
-    };
-    maven_3_9(a, b) || other(a) || other(b)
+    let joined = |x: &u8, y: &u8| word(x) && y.is_ascii_digit() || x.is_ascii_digit() && word(y);
+    lower.as_bytes().windows(2).any(|two| matches!(two, b"-0" | b"0-") || matches!(two, [x, y] if joined(x, y)))
+        || lower.as_bytes().windows(3).any(|three| matches!(three, [x, b'-', y] if word(x) && y.is_ascii_digit()))
+        || ["ga-", "final-", "release-"].iter().any(|name| lower.contains(name))
 }
 
 /// PHP reads numbers of more than 64 bits as the largest. What begins with a separator begins with an empty word there, and
-/// is no version to Composer. A `#` stands
-/// for any number there. And `x` is Composer's name of a branch here, newer than its releases.
+/// is no version to Composer. A `#` stands for any number there. And `x` is Composer's name of a branch here, newer than its releases.
 pub(super) fn php(a: &str, b: &str) -> bool {
-    let other = |version: &str| {
-        let begins = version.trim_start_matches(['v', 'V']);
-        !begins.starts_with(|c: char| c.is_ascii_alphanumeric())
-            || version.contains(['x', 'X', '#'])
-            || version.split(|c: char| !c.is_ascii_digit()).any(|number| number.len() > 18)
-    };
-    other(a) || other(b)
+    differs_in_php(a) || differs_in_php(b)
+}
+
+fn differs_in_php(version: &str) -> bool {
+    !version.trim_start_matches(['v', 'V']).starts_with(|c: char| c.is_ascii_alphanumeric())
+        || version.contains(['x', 'X', '#'])
+        || version.split(|c: char| !c.is_ascii_digit()).any(|number| number.len() > 18)
 }
 
 /// Composer brings versions into a normal form first; advisories are matched by `version_compare` of what they say.

@@ -1,15 +1,16 @@
 //! The pairs that a tool is asked for: neighbours among real versions, and made ones.
 
-use super::shapes::Slot;
+use super::shapes::{self, Shape, Slot};
 use crate::dice::Dice;
 
 /// Two versions to compare.
 pub(super) type VersionPair = (String, String);
 
 /// Neighbours of the known versions, and `made` pairs of a shape; those of a seed are always the same.
-pub(super) fn of(known: &[&str], shape: &[Slot], made: usize, seed: u64) -> Vec<VersionPair> {
+pub(super) fn of(known: &[&str], shape: Shape, made: usize, seed: u64) -> Vec<VersionPair> {
+    let slots = shapes::slots(shape);
     let neighbours = known.windows(2).filter_map(|two| Some((two.first()?.to_string(), two.get(1)?.to_string())));
-    neighbours.chain((0..made).map(|number| pair(&mut Dice::of(seed, number), known, shape))).collect()
+    neighbours.chain((0..made).map(|number| pair(&mut Dice::of(seed, number), known, &slots))).collect()
 }
 
 /// Most pairs differ in one place: what comes first hides the rest.
@@ -43,7 +44,7 @@ fn filled(dice: &mut Dice, slot: &Slot) -> String {
         return String::new();
     }
     let count = dice.below(slot.most) + 1;
-    (0..count).map(|_| dice.one(slot.tokens)).collect()
+    (0..count).map(|_| dice.one(&slot.tokens)).collect()
 }
 
 /// A version with a character less, or with a token more.
@@ -53,7 +54,7 @@ fn edited(dice: &mut Dice, version: &str, shape: &[Slot]) -> String {
     if place < chars.len() && dice.below(2) == 0 {
         chars.remove(place);
     } else if let Some(slot) = shape.get(dice.below(shape.len())) {
-        chars.insert(place, dice.one(slot.tokens).to_owned());
+        chars.insert(place, dice.one(&slot.tokens).to_owned());
     }
     chars.concat()
 }
@@ -61,7 +62,6 @@ fn edited(dice: &mut Dice, version: &str, shape: &[Slot]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orders::shapes;
 
     #[test]
     fn pairs_of_a_seed_are_always_the_same_and_mostly_close() {

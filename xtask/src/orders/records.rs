@@ -39,15 +39,17 @@ struct OsvRange {
 
 /// Adds the versions of the JSON records of a file or archive; what is no OSV record is skipped.
 pub(super) fn add(file: &Path, known: &mut KnownVersions) -> Result<()> {
-    let mut each = |name: &str, content: &mut dyn Read| {
-        let mut bytes = Vec::new();
-        // An error of the archive ends `documents` too.
-        if name.ends_with(".json") && content.read_to_end(&mut bytes).is_ok() {
-            let record = serde_json::from_slice::<OsvVersions>(&bytes);
-            record.into_iter().flat_map(|record| record.affected).for_each(|affected| add_affected(affected, known));
-        }
-    };
-    documents(file, LONGEST, &mut each).with_context(|| file.display().to_string())
+    let added = documents(file, LONGEST, &mut |name, content| add_document(name, content, known));
+    added.with_context(|| file.display().to_string())
+}
+
+fn add_document(name: &str, content: &mut dyn Read, known: &mut KnownVersions) {
+    let mut bytes = Vec::new();
+    // An error of the archive ends `documents` too.
+    if name.ends_with(".json") && content.read_to_end(&mut bytes).is_ok() {
+        let record = serde_json::from_slice::<OsvVersions>(&bytes);
+        record.into_iter().flat_map(|record| record.affected).for_each(|affected| add_affected(affected, known));
+    }
 }
 
 fn add_affected(affected: OsvAffected, known: &mut KnownVersions) {

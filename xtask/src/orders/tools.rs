@@ -2,7 +2,7 @@
 
 use super::folder::ToolFolder;
 use super::intended;
-use super::shapes::{self, Slot};
+use super::shapes::{self, Shape};
 use crate::install::{command, output, program};
 use anyhow::{Context, Result};
 use std::path::Path;
@@ -17,7 +17,7 @@ pub(super) struct OrderTool {
     pub(super) name: &'static str,
     /// The version that is installed; empty: that of the machine's Debian release, or on PATH.
     version: &'static str,
-    pub(super) shape: &'static [Slot],
+    pub(super) shape: Shape,
     /// Installs the tool of this version.
     install: fn(&ToolFolder, &str) -> Result<InstalledTool>,
     /// Whether our difference on two versions is intended.
@@ -84,7 +84,7 @@ pub(super) const UNREACHABLE: &[(&str, &str, &str)] = &[
     ("hackage", "Data.Version", "needs GHC"),
 ];
 
-const fn row(ecosystem: &'static str, name: &'static str, version: &'static str, shape: &'static [Slot]) -> OrderTool {
+const fn row(ecosystem: &'static str, name: &'static str, version: &'static str, shape: Shape) -> OrderTool {
     OrderTool { ecosystem, name, version, shape, install: apk, intended: intended::never }
 }
 

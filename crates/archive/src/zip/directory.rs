@@ -100,15 +100,17 @@ fn ending_at(tail: &[u8], tail_at: u64, at: usize) -> Option<(Place, bool)> {
 
 /// The entries of a directory, up to the first that is broken.
 pub(super) fn entries(mut rest: &[u8]) -> impl Iterator<Item = Result<ZipEntry<'_>, ZipError>> {
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let (entry, after) =
-            entry(rest).map_or((Err(ZipError::Corrupt("an entry")), [].as_slice()), |(e, r)| (Ok(e), r));
-        rest = after;
-        Some(entry)
-    })
+    std::iter::from_fn(move || next_entry(&mut rest))
+}
+
+/// Takes the next entry off `rest`; all of it where that is broken.
+fn next_entry<'a>(rest: &mut &'a [u8]) -> Option<Result<ZipEntry<'a>, ZipError>> {
+    if rest.is_empty() {
+        return None;
+    }
+    let (entry, after) = entry(rest).map_or((Err(ZipError::Corrupt("an entry")), [].as_slice()), |(e, r)| (Ok(e), r));
+    *rest = after;
+    Some(entry)
 }
 
 /// The first entry of a directory, and what follows.

@@ -42,15 +42,17 @@ impl<R: BufRead + Seek> ZipFile<R> {
         let mut tail = Vec::new();
         file.seek(tail_at)?;
         file.inner.by_ref().take(len - tail_at).read_to_end(&mut tail)?;
-        let place = directory::find(&tail, tail_at, |at, mark| {
-            let mut found = [0; 4];
-            match file.read_exact_at(at, &mut found) {
-                Ok(()) => Ok(found == mark),
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-                Err(error) => Err(error),
-            }
-        })?;
+        let place = directory::find(&tail, tail_at, |at, mark| file.has_mark(at, mark))?;
         Ok(place.map(|place| ZipFile { place, ..file }))
+    }
+
+    fn has_mark(&mut self, at: u64, mark: &[u8]) -> io::Result<bool> {
+        let mut found = [0; 4];
+        match self.read_exact_at(at, &mut found) {
+            Ok(()) => Ok(found == mark),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads the directory, which is in memory as it is stored: about a hundred bytes an entry.

@@ -40,6 +40,9 @@ const SIGNATURES: usize = 16;
 /// Most deltas of one artifact that are looked at.
 const DELTAS: usize = 16;
 
+/// Most bytes of a database: five times those of all feeds today, and less than fills a disk unnoticed.
+pub(super) const MAX_BYTES: u64 = 16 << 30;
+
 /// What an address of a registry begins with.
 pub(super) const SCHEME: &str = "oci://";
 

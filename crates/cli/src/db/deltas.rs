@@ -108,7 +108,7 @@ fn fetched(repository: &ArtifactRepository, layer: &NamedBlob, path: &Path) -> R
     let mut blob = repository.blob(&layer.digest, layer.size)?;
     let mut file = File::create(path).with_context(|| path.display().to_string())?;
     let decoder = zstd::Decoder::new(&mut blob)?;
-    io::copy(&mut decoder.take(super::update::MAX_BYTES), &mut file)?;
+    io::copy(&mut decoder.take(artifact::MAX_BYTES), &mut file)?;
     // The digest is compared at the end.
     io::copy(&mut blob, &mut io::sink())?;
     Ok(Database::open_verified(path)?)

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use indicatif::HumanBytes;
 use std::fs::File;
 use std::io::{self, Write};
-use tidewaiter_core::image::Digest;
+use tidewaiter_core::image::{Digest, Reference};
 use tidewaiter_core::report::DatabaseInfo;
 use tidewaiter_db::Database;
 use tidewaiter_scan::source::registry::artifact::ArtifactRepository;
@@ -40,58 +40,69 @@ pub(super) fn run(args: &PushArgs) -> Result<Exit> {
     let progress = Spinner::new();
     progress.say("compressing");
     let bytes = compressed(&path).with_context(|| path.display().to_string())?;
-    progress.say(&format!("pushing {}", HumanBytes(bytes.len() as u64)));
     let whole = bytes.len() as u64;
-    let deltas = if args.no_delta {
-        PushedDeltas::default()
-    } else {
-        let found = ArtifactRepository::new(&config, &reference)?;
-        deltas::of_push(&found, &tag, &database, whole, &progress).unwrap_or_else(|error| {
-            progress.clear();
-            // A delta saves bytes; without one the database is still published.
-            exit::warn(&format!("{}: no delta from the last database: {error:#}", args.target));
-            PushedDeltas::default()
-        })
+    progress.say(&format!("pushing {}", HumanBytes(whole)));
+    let deltas = match args.no_delta {
+        true => PushedDeltas::default(),
+        false => {
+            let repository = ArtifactRepository::new(&config, &reference)?;
+            let made = deltas::of_push(&repository, &tag, &database, whole, &progress);
+            made.unwrap_or_else(|error| without_delta(&args.target, &error, &progress))
+        }
     };
     progress.say(&format!("pushing {}", HumanBytes(whole)));
     let target = PushTarget::new(&config, &reference)?;
-    let pushed = || -> Result<(Digest, DatabaseArtifact)> {
-        let info = DatabaseInfo { id: database.id().to_owned(), built: Some(built), ..DatabaseInfo::default() };
+    let push = DatabasePush { target, reference: &reference, tag: &tag, key };
+    let pushed = push.publish(&database, &bytes, deltas).with_context(|| args.target.clone());
+    progress.clear();
+    let (digest, artifact) = pushed?;
+    let (size, signed) = (HumanBytes(whole), if push.key.is_some() { "signed" } else { "not signed" });
+    let (id, built, deltas) = (database.id(), render::built(Some(built)), listed(&artifact.deltas));
+    writeln!(io::stdout(), "{}@{digest}: {id}, built {built}, {size}{deltas}, {signed}", args.target)?;
+    Ok(Exit::Clean)
+}
+
+/// A delta saves bytes; without one the database is still published.
+fn without_delta(target: &str, error: &anyhow::Error, progress: &Spinner) -> PushedDeltas {
+    progress.clear();
+    exit::warn(&format!("{target}: no delta from the last database: {error:#}"));
+    PushedDeltas::default()
+}
+
+/// A push in progress: where to, and signed by whom.
+struct DatabasePush<'a> {
+    target: PushTarget,
+    reference: &'a Reference,
+    tag: &'a str,
+    key: Option<SigningKey>,
+}
+
+impl DatabasePush<'_> {
+    /// Pushes the compressed `bytes` of a database and its deltas, then the signature, then the tag.
+    fn publish(&self, database: &Database, bytes: &[u8], deltas: PushedDeltas) -> Result<(Digest, DatabaseArtifact)> {
+        let layer = push(&self.target, bytes)?;
+        let (id, built) = (database.id().to_owned(), database.meta().built);
         let mut artifact = DatabaseArtifact {
-            layer: push(&target, &bytes)?,
-            info,
+            layer,
+            info: DatabaseInfo { id, built, ..DatabaseInfo::default() },
             checksum: Some(database.checksum()),
             deltas: vec![],
         };
-        if let Some(MadeDelta { bytes, from }) = &deltas.made {
-            let (blob, from, to) = (push(&target, bytes)?, from.clone(), database.checksum());
-            artifact.deltas.push(DeltaLayer { blob, from, to });
+        if let Some(MadeDelta { bytes, from }) = deltas.made {
+            artifact.deltas.push(DeltaLayer { blob: push(&self.target, &bytes)?, from, to: database.checksum() });
         }
-        artifact.deltas.extend(deltas.kept.iter().cloned());
-        let config = target.blob(artifact::EMPTY_CONFIG)?;
+        artifact.deltas.extend(deltas.kept);
+        let config = self.target.blob(artifact::EMPTY_CONFIG)?;
         let manifest = artifact::manifest(&artifact, &config);
         let digest = sha256(&manifest);
-        if let Some(key) = &key {
-            let name = format!("{}/{}", reference.registry(), reference.repository());
-            sign(&target, key, &name, &digest)?;
+        if let Some(key) = &self.key {
+            let name = format!("{}/{}", self.reference.registry(), self.reference.repository());
+            sign(&self.target, key, &name, &digest)?;
         }
         // The tag last: whoever finds it finds the signature too.
-        target.manifest(&tag, artifact::MANIFEST, &manifest)?;
+        self.target.manifest(self.tag, artifact::MANIFEST, &manifest)?;
         Ok((digest, artifact))
-    };
-    let pushed = pushed().with_context(|| args.target.clone());
-    progress.clear();
-    let (digest, artifact) = pushed?;
-    let (size, signed) = (HumanBytes(whole), if key.is_some() { "signed" } else { "not signed" });
-    writeln!(
-        io::stdout(),
-        "{}@{digest}: {}, built {}, {size}{}, {signed}",
-        args.target,
-        database.id(),
-        render::built(Some(built)),
-        listed(&artifact.deltas)
-    )?;
-    Ok(Exit::Clean)
+    }
 }
 
 /// `, deltas from 3 earlier ones (1.2 MiB)`; nothing if there are none.

@@ -159,14 +159,7 @@ impl Maker<'_> {
     fn records<T: UnitRecord>(&mut self, section: DatabaseSection) -> Result<Vec<CopyRange>, FileDeltaError> {
         self.seek(section)?;
         let mut buffer = Vec::with_capacity(BUFFER);
-        let copies = self.each::<T>(section, |out, record| {
-            buffer.extend_from_slice(record.as_bytes());
-            if buffer.len() >= BUFFER {
-                out.write_all(&buffer)?;
-                buffer.clear();
-            }
-            Ok(())
-        })?;
+        let copies = self.each::<T>(section, |out, record| write_buffered(out, &mut buffer, record.as_bytes()))?;
         self.out.write_all(&buffer)?;
         Ok(copies)
     }
@@ -312,4 +305,13 @@ impl BlockMaker<'_> {
         }
         Err(FileDeltaError::Malformed("its details are shorter than their section"))
     }
+}
+
+fn write_buffered(out: &mut File, buffer: &mut Vec<u8>, bytes: &[u8]) -> Result<(), FileDeltaError> {
+    buffer.extend_from_slice(bytes);
+    if buffer.len() >= BUFFER {
+        out.write_all(buffer)?;
+        buffer.clear();
+    }
+    Ok(())
 }

@@ -53,6 +53,15 @@ impl<T: UnitRecord> Units for RecordUnits<'_, T> {
 #[derive(Debug, Default)]
 pub(super) struct Relocation(Vec<(u64, u64)>);
 
+/// Moves the beginning of a range (old place, new place, length) to where the ranges before it end; false if nothing is left.
+fn cut((old, new, len): &mut (u64, u64, u64), end: &mut u64) -> bool {
+    let covered = end.saturating_sub(*old);
+    let is_more = covered < *len;
+    *end = (*end).max(*old + *len);
+    (*old, *new) = (*old + covered, *new + covered);
+    is_more
+}
+
 impl Relocation {
     /// By the ranges that were copied. Of what was copied more than once, the range that begins first counts: the others are
     /// short repetitions.
@@ -66,13 +75,7 @@ impl Relocation {
         }
         ranges.sort_unstable_by_key(|(old, new, len)| (*old, std::cmp::Reverse(*len), *new));
         let mut end = 0_u64;
-        ranges.retain_mut(|(old, new, len)| {
-            let covered = end.saturating_sub(*old);
-            let is_more = covered < *len;
-            end = end.max(*old + *len);
-            (*old, *new) = (*old + covered, *new + covered);
-            is_more
-        });
+        ranges.retain_mut(|range| cut(range, &mut end));
         Relocation(ranges.into_iter().map(|(old, new, _)| (old, new)).collect())
     }
 

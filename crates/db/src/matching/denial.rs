@@ -1,13 +1,14 @@
 //! Rows by which a vendor says that a package does not have a vulnerability, whatever other rows say.
 
-use super::hit::{self, Applicability, Hit};
+use super::hit::{self, Hit, ScopeMatch};
 use super::subject::Query;
 use crate::error::DatabaseError;
-use crate::reader::{Database, Row, VersionSpan};
+use crate::reader::{Database, Row};
 use std::collections::BTreeSet;
 use tidewaiter_core::advisory::KeyKind;
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::version::VersionScheme;
+use tidewaiter_core::version::span::VersionSpan;
 
 /// Why a hit is denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl<'a> Denials<'a> {
                 () => continue,
             };
             // A denial of a stream that may be another one hides nothing.
-            if hit::applies(&row, query) == Applicability::Yes {
+            if hit::scope(&row, query) == ScopeMatch::Inside {
                 names.extend(row.advisory()?.vulnerabilities().into_iter().map(str::to_owned));
             }
         }

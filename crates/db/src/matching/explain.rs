@@ -3,15 +3,16 @@
 use super::denial::{DenialReason, Denials};
 use super::finding::because;
 use super::group::{self, Group};
-use super::hit::{self, Applicability, Hit};
+use super::hit::{self, Hit, ScopeMatch};
 use super::is_matchable;
 use super::subject::{self, Query};
 use crate::error::DatabaseError;
-use crate::reader::{Database, LowerBound, Row, VersionSpan};
+use crate::reader::{Database, Row};
 use tidewaiter_core::advisory::Advisory;
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::report::Inventory;
 use tidewaiter_core::version::VersionScheme;
+use tidewaiter_core::version::span::{LowerBound, VersionSpan};
 
 /// One row of the database, as it was compared with one installed package.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +28,7 @@ pub struct ExplainedRow {
     /// The feed it is from.
     pub feed: String,
     /// Whether it applies to the package.
-    pub holds: bool,
+    pub applies: bool,
     /// The comparison that was made, as a person would write it.
     pub because: String,
 }
@@ -58,10 +59,10 @@ pub fn explain(inventory: &Inventory, db: &Database, vulnerability: &str) -> Res
                 if !names(&advisory, vulnerability) {
                     continue;
                 }
-                let (mut holds, mut because) = compare(&row, &ecosystem, query, order, &advisory.id);
+                let (mut applies, mut because) = compare(&row, &ecosystem, query, order, &advisory.id);
                 let denied = || comparison.denied(&row, query, &advisory, vulnerability);
-                if let Some(denied) = holds.then(denied).flatten() {
-                    (holds, because) = (false, format!("{because}, but {denied}"));
+                if let Some(denied) = applies.then(denied).flatten() {
+                    (applies, because) = (false, format!("{because}, but {denied}"));
                 }
                 out.push(ExplainedRow {
                     package: query.name.clone(),
@@ -69,7 +70,7 @@ pub fn explain(inventory: &Inventory, db: &Database, vulnerability: &str) -> Res
                     ecosystem: ecosystem.clone(),
                     advisory: advisory.id,
                     feed: advisory.feed,
-                    holds,
+                    applies,
                     because,
                 });
             }
@@ -88,17 +89,17 @@ fn compare(
     order: VersionScheme,
     advisory: &str,
 ) -> (bool, String) {
-    let applies = hit::applies(row, query);
+    let scope = hit::scope(row, query);
     let span = hit::matching(row, ecosystem, query, order);
-    let holds = span.is_some() && applies == Applicability::Yes && !row.never_affected();
-    let because = match (span, applies) {
+    let applies = span.is_some() && scope == ScopeMatch::Inside && !row.never_affected();
+    let because = match (span, scope) {
         _ if row.never_affected() => format!("{advisory}: {} was never affected", query.name),
-        (_, Applicability::No) => format!("{advisory}: it covers another module or architecture"),
-        (_, Applicability::Unclear) => format!("{advisory}: the stream of its module is not known"),
-        (Some(span), _) => because(&Hit { row: *row, span, query, applies }, advisory),
+        (_, ScopeMatch::Outside) => format!("{advisory}: it covers another module or architecture"),
+        (_, ScopeMatch::Unclear) => format!("{advisory}: the stream of its module is not known"),
+        (Some(span), _) => because(&Hit { row: *row, span, query, scope }, advisory),
         (None, _) => format!("{advisory}: {} {} is not in {}", query.name, query.version, ranges(row)),
     };
-    (holds, because)
+    (applies, because)
 }
 
 /// The records of the hits of a subject, as matching groups them.
@@ -109,7 +110,7 @@ fn advisories(
     order: VersionScheme,
 ) -> Result<Vec<Advisory>, DatabaseError> {
     let hits = queries.iter().flat_map(|query| hit::of(db, ecosystem, query, order));
-    hits.filter(|hit| hit.applies == Applicability::Yes).map(|hit| hit.row.advisory()).collect()
+    hits.filter(|hit| hit.scope == ScopeMatch::Inside).map(|hit| hit.row.advisory()).collect()
 }
 
 /// What is known of a subject when one of its rows holds.
@@ -125,7 +126,7 @@ impl Comparison<'_> {
     /// the record itself is asked for.
     fn denied(&self, row: &Row<'_>, query: &Query, advisory: &Advisory, asked: &str) -> Option<String> {
         let span = hit::matching(row, self.ecosystem, query, self.order)?;
-        let hit = Hit { row: *row, span, query, applies: hit::applies(row, query) };
+        let hit = Hit { row: *row, span, query, scope: hit::scope(row, query) };
         let mut own = advisory.vulnerabilities();
         if own.iter().any(|name| name.eq_ignore_ascii_case(asked)) {
             own.retain(|name| name.eq_ignore_ascii_case(asked));

@@ -3,7 +3,7 @@
 use super::hit::Hit;
 use super::subject::{Subject, without_epoch};
 use crate::error::DatabaseError;
-use crate::reader::{Database, LowerBound, VersionSpan};
+use crate::reader::Database;
 use std::cmp::Ordering;
 use tidewaiter_core::advisory::{Advisory, CveFacts, FixState, KeyKind};
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
@@ -11,6 +11,7 @@ use tidewaiter_core::finding::{Finding, InstalledPackage};
 use tidewaiter_core::package::Package;
 use tidewaiter_core::severity::{self, Severity};
 use tidewaiter_core::version::VersionScheme;
+use tidewaiter_core::version::span::{LowerBound, VersionSpan};
 
 /// What the database knows of the CVEs among the names of a vulnerability.
 pub(super) fn facts<'a>(db: &Database, names: impl Iterator<Item = &'a str>) -> Result<CveFacts, DatabaseError> {

@@ -1,25 +1,25 @@
 //! Rows whose comparison says "vulnerable".
 
 use super::subject::{Query, without_epoch};
-use crate::reader::{Database, LowerBound, Row, RowModuleScope, VersionSpan};
-use std::cmp::Ordering;
+use crate::reader::{Database, Row, RowModuleScope};
 use tidewaiter_core::advisory::FixState;
 use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 use tidewaiter_core::version::VersionScheme;
+use tidewaiter_core::version::span::VersionSpan;
 
 /// A row that applies to a query.
 pub(super) struct Hit<'a> {
     pub(super) row: Row<'a>,
     pub(super) span: VersionSpan<'a>,
     pub(super) query: &'a Query,
-    pub(super) applies: Applicability,
+    pub(super) scope: ScopeMatch,
 }
 
-/// Whether a row applies to a package, whatever the versions.
+/// Whether a package is of the architectures and the module that a row is for, whatever the versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Applicability {
-    Yes,
-    No,
+pub(super) enum ScopeMatch {
+    Inside,
+    Outside,
     /// The record does not name its module's stream, or the package does not name its own.
     Unclear,
 }
@@ -43,11 +43,14 @@ pub(super) fn of<'a>(
     order: VersionScheme,
 ) -> impl Iterator<Item = Hit<'a>> {
     let asked = ecosystem.clone();
-    rows(db, ecosystem, query).filter(|row| !row.never_affected()).filter_map(move |row| {
-        let span = matching(&row, &asked, query, order)?;
-        let applies = applies(&row, query);
-        (applies != Applicability::No).then_some(Hit { row, span, query, applies })
-    })
+    let affecting = rows(db, ecosystem, query).filter(|row| !row.never_affected());
+    affecting.filter_map(move |row| hit(row, &asked, query, order))
+}
+
+fn hit<'a>(row: Row<'a>, ecosystem: &Ecosystem, query: &'a Query, order: VersionScheme) -> Option<Hit<'a>> {
+    let span = matching(&row, ecosystem, query, order)?;
+    let scope = scope(&row, query);
+    (scope != ScopeMatch::Outside).then_some(Hit { row, span, query, scope })
 }
 
 /// The interval of a row that contains the version.
@@ -87,84 +90,36 @@ fn same_flavour(span: &VersionSpan<'_>, version: &str) -> bool {
     }
 }
 
+/// Whether a span contains the queried version.
 pub(super) fn contains(span: VersionSpan<'_>, query: &Query, order: VersionScheme) -> bool {
-    // Composer compares a branch with no number: no range holds `dev-main`.
-    if order == VersionScheme::Packagist && query.version.starts_with("dev-") {
-        return span == VersionSpan::Exact(&query.version);
-    }
-    let above = match span {
-        VersionSpan::Fixed(lo, _) | VersionSpan::Last(lo, _) | VersionSpan::Open(lo) => is_above(lo, query, order),
-        VersionSpan::Exact(_) => true,
-    };
-    above
-        && match span {
-            VersionSpan::Fixed(_, fixed) => compare(query, fixed, order) == Ordering::Less,
-            VersionSpan::Last(_, last) => compare_inclusive(query, last, order) != Ordering::Greater,
-            VersionSpan::Open(_) => true,
-            VersionSpan::Exact(exact) => compare_inclusive(query, exact, order) == Ordering::Equal,
-        }
-}
-
-fn is_above(lo: LowerBound<'_>, query: &Query, order: VersionScheme) -> bool {
-    match lo {
-        LowerBound::Start => true,
-        LowerBound::From(lo) => compare(query, lo, order) != Ordering::Less,
-        LowerBound::After(lo) => compare(query, lo, order) == Ordering::Greater,
-    }
-}
-
-/// The queried version against a bound that is vulnerable itself. A local build of Python (`2.10.0+cu128`) is of the
-/// version that it is made from (PEP 440, "Version matching", "Inclusive ordered comparison").
-///
-/// Composer fills a version up with zeros: `1.0` is `1.0.0` (Composer, "Versions and constraints").
-fn compare_inclusive(query: &Query, bound: &str, order: VersionScheme) -> Ordering {
-    match order {
-        VersionScheme::Pep440 if !bound.contains('+') => {
-            order.compare(query.version.split_once('+').map_or(query.version.as_str(), |(public, _)| public), bound)
-        }
-        VersionScheme::Packagist => order.compare(&query.version, &filled_up(bound, &query.version)),
-        _ => compare(query, bound, order),
-    }
-}
-
-/// A version with as many numbers as `like` has: `1.0` like `1.0.0-beta1` is `1.0.0`.
-fn filled_up(version: &str, like: &str) -> String {
-    let numbers = |v: &str| v.split('.').take_while(|part| part.starts_with(|c: char| c.is_ascii_digit())).count();
-    let plain = version.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let missing = if plain { numbers(like).saturating_sub(numbers(version)) } else { 0 };
-    version.to_owned() + &".0".repeat(missing)
-}
-
-/// The queried version against a bound.
-fn compare(query: &Query, bound: &str, order: VersionScheme) -> Ordering {
-    let bound = if query.epoch_unknown { without_epoch(bound) } else { bound };
-    order.compare(&query.version, bound)
+    let span = if query.epoch_unknown { span.map(without_epoch) } else { span };
+    span.contains(&query.version, order)
 }
 
 /// Modules: a row of a module applies to packages of the same module and stream only; a row without one, to packages
 /// outside of modules only. A package can be built in a module and carry no label (Oracle's default streams): then its
 /// release says `.module`, and the stream follows from the version where versions begin with it.
-pub(super) fn applies(row: &Row<'_>, query: &Query) -> Applicability {
+pub(super) fn scope(row: &Row<'_>, query: &Query) -> ScopeMatch {
     let inside = !query.module.is_empty() || query.version.contains(".module");
-    let yes = |is| if is { Applicability::Yes } else { Applicability::No };
+    let inside_if = |is| if is { ScopeMatch::Inside } else { ScopeMatch::Outside };
     if !row.covers_arch(&query.arch) {
-        return Applicability::No;
+        return ScopeMatch::Outside;
     }
     match row.module() {
-        RowModuleScope::Outside => yes(!inside),
-        _ if !inside => Applicability::No,
-        RowModuleScope::Unnamed => Applicability::Unclear,
+        RowModuleScope::Outside => inside_if(!inside),
+        _ if !inside => ScopeMatch::Outside,
+        RowModuleScope::Unnamed => ScopeMatch::Unclear,
         RowModuleScope::Streams(streams) if !query.module.is_empty() => {
-            yes(streams.split(',').any(|s| s == query.module))
+            inside_if(streams.split(',').any(|s| s == query.module))
         }
         RowModuleScope::Streams(streams) => {
             let answers = streams.split(',').map(|s| unlabelled(s, row, query));
-            answers.reduce(|a, b| if a == b { a } else { Applicability::Unclear }).unwrap_or(Applicability::Unclear)
+            answers.reduce(|a, b| if a == b { a } else { ScopeMatch::Unclear }).unwrap_or(ScopeMatch::Unclear)
         }
     }
 }
 
-fn unlabelled(module: &str, row: &Row<'_>, query: &Query) -> Applicability {
+fn unlabelled(module: &str, row: &Row<'_>, query: &Query) -> ScopeMatch {
     let stream = module.split_once(':').map_or("", |(_, stream)| stream);
     let follows = |version: &str| {
         let rest = without_epoch(version).strip_prefix(stream);
@@ -172,8 +127,8 @@ fn unlabelled(module: &str, row: &Row<'_>, query: &Query) -> Applicability {
     };
     let fixed = |span| if let VersionSpan::Fixed(_, fixed) = span { Some(fixed) } else { None };
     match (row.spans().filter_map(fixed).any(follows), follows(&query.version)) {
-        (true, true) => Applicability::Yes,
-        (true, false) => Applicability::No,
-        (false, _) => Applicability::Unclear,
+        (true, true) => ScopeMatch::Inside,
+        (true, false) => ScopeMatch::Outside,
+        (false, _) => ScopeMatch::Unclear,
     }
 }

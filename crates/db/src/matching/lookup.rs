@@ -5,12 +5,14 @@ use super::artifact::{self, is_ungrouped};
 use super::subject::{self, Query};
 use super::{denial, hit, is_matchable};
 use crate::delta::Delta;
+use crate::reader::Row;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tidewaiter_core::advisory::KeyKind;
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::Inventory;
+use tidewaiter_core::version::VersionScheme;
 
 /// One look-up. The report of an inventory depends on the database through its look-ups alone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,11 +62,13 @@ impl Lookup {
 fn rows_differ(delta: &Delta<'_>, keyed: &str, ecosystem: &Ecosystem, query: &Query) -> bool {
     let Some(order) = ecosystem.version_scheme() else { return false };
     let changed = delta.rows(keyed, query.key, &query.name);
-    changed.into_iter().flat_map(|changed| &changed.rows).any(|row| {
-        // A denial takes findings away, for versions that its row does not match.
-        let holds = denial::may_deny(row, query) || hit::matching(row, ecosystem, query, order).is_some();
-        holds && hit::applies(row, query) != hit::Applicability::No
-    })
+    changed.into_iter().flat_map(|changed| &changed.rows).any(|row| is_seen(row, ecosystem, query, order))
+}
+
+fn is_seen(row: &Row<'_>, ecosystem: &Ecosystem, query: &Query, order: VersionScheme) -> bool {
+    // A denial takes findings away, for versions that its row does not match.
+    let counts = denial::may_deny(row, query) || hit::matching(row, ecosystem, query, order).is_some();
+    counts && hit::scope(row, query) != hit::ScopeMatch::Outside
 }
 
 /// All look-ups of [`super::match_inventory`] for an inventory.

@@ -29,7 +29,7 @@ struct BodhiUpdate {
     url: Option<String>,
     /// "2025-03-29 12:00:00", in UTC.
     date_stable: Option<String>,
-    release: Release,
+    release: BodhiRelease,
     #[serde(default)]
     bugs: Vec<Bug>,
     #[serde(default)]
@@ -37,7 +37,7 @@ struct BodhiUpdate {
 }
 
 #[derive(Deserialize)]
-struct Release {
+struct BodhiRelease {
     /// `42`; `eln` has no number.
     version: String,
     /// `FEDORA`; EPEL, modules, containers and Flatpaks have others.

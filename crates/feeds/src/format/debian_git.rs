@@ -103,7 +103,7 @@ impl ListReader {
                 self.records.skip("names no CVE");
                 continue;
             }
-            self.records.as_of = iso(date).unwrap_or_default().max(std::mem::take(&mut self.records.as_of));
+            self.records.as_of.advance(&iso(date).unwrap_or_default());
             for statement in body.iter().filter_map(|line| Statement::parse(line)) {
                 let Some(release) = &statement.release else { continue };
                 for cve in &cves {

@@ -13,11 +13,11 @@ struct Vulnerability {
     #[serde(default)]
     description: String,
     #[serde(default)]
-    releases: BTreeMap<String, Release>,
+    releases: BTreeMap<String, TrackerRelease>,
 }
 
 #[derive(Deserialize)]
-struct Release {
+struct TrackerRelease {
     status: String,
     #[serde(default)]
     fixed_version: Option<String>,
@@ -43,19 +43,22 @@ pub(super) fn parse(
     }
     // One record for each source package and CVE; those of a CVE are joined later.
     json::entries(content, |source, vulnerabilities: BTreeMap<String, Vulnerability>| {
-        for (id, vulnerability) in vulnerabilities {
-            let rows = vulnerability.releases.iter().filter(|(codename, _)| is_wanted(codename, feed));
-            records.advisories.push(Advisory {
-                id,
-                feed: feed.name.clone(),
-                affected: rows.filter_map(|(codename, release)| affected(&source, codename, release)).collect(),
-                summary: vulnerability.description,
-                ..Advisory::default()
-            });
-        }
+        let advisories = vulnerabilities.into_iter().map(|(id, found)| advisory(&source, id, found, feed));
+        records.advisories.extend(advisories);
         drain(records);
     })?;
     Ok(true)
+}
+
+fn advisory(source: &str, id: String, vulnerability: Vulnerability, feed: &FeedContext) -> Advisory {
+    let rows = vulnerability.releases.iter().filter(|(codename, _)| is_wanted(codename, feed));
+    Advisory {
+        id,
+        feed: feed.name.clone(),
+        affected: rows.filter_map(|(codename, release)| affected(source, codename, release)).collect(),
+        summary: vulnerability.description,
+        ..Advisory::default()
+    }
 }
 
 /// A feed that names releases is read for these alone: the tracker of extended support repeats all others, more or less up to
@@ -65,7 +68,7 @@ fn is_wanted(codename: &str, feed: &FeedContext) -> bool {
 }
 
 /// The row of one release. No row means "unknown", never "vulnerable": undetermined rows are dropped.
-fn affected(source: &str, codename: &str, release: &Release) -> Option<Affected> {
+fn affected(source: &str, codename: &str, release: &TrackerRelease) -> Option<Affected> {
     let fixed = release.fixed_version.as_deref();
     let (end, fix_state) = match (release.status.as_str(), fixed) {
         // Version 0 is the tracker's word for a release that never had the flaw.
@@ -91,7 +94,7 @@ pub(super) fn ecosystem(codename: &str) -> Ecosystem {
     Ecosystem::with_release(EcosystemBase::Debian, codename).canonical()
 }
 
-fn open_state(release: &Release) -> FixState {
+fn open_state(release: &TrackerRelease) -> FixState {
     match release.nodsa_reason.as_deref() {
         Some("ignored") => FixState::WontFix,
         Some("postponed") => FixState::Deferred,

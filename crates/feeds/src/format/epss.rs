@@ -17,7 +17,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], _: &FeedContext, records: &mut Rec
     if let Some(comment) = header.filter(|line| line.starts_with('#')) {
         if let Some((_, date)) = comment.split_once("score_date:") {
             // "2025-02-20T00:00:00+0000"
-            records.as_of = date.split([',', '+']).next().unwrap_or_default().trim().to_owned();
+            records.as_of.advance(date.split([',', '+']).next().unwrap_or_default().trim());
         }
         header = lines.next();
     }

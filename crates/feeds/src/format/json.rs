@@ -20,15 +20,9 @@ pub(super) fn list<T: DeserializeOwned>(
 ) -> Result<bool, Problem> {
     let mut tokens = Tokens::new(content);
     let mut found = false;
-    tokens.object(|tokens, key| {
-        if key != name {
-            return parse::<IgnoredAny>(tokens.value()?).map(drop);
-        }
-        if tokens.peek()? == Some(b'n') {
-            return parse::<()>(tokens.value()?);
-        }
-        found = true;
-        tokens.list(|tokens| parse(tokens.value()?).map(&mut each))
+    tokens.object(|tokens, key| match key == name {
+        true => tokens.list_or_null(&mut each).map(|is_list| found |= is_list),
+        false => parse::<IgnoredAny>(tokens.value()?).map(drop),
     })?;
     Ok(found)
 }
@@ -77,6 +71,15 @@ impl<'a> Tokens<'a> {
             None => Ok(()),
             Some(_) => Err("something follows the end of the document".to_owned()),
         }
+    }
+
+    /// Calls `each` with every element of a list. `Ok(false)`: it is `null`.
+    fn list_or_null<T: DeserializeOwned>(&mut self, mut each: impl FnMut(T)) -> Result<bool, Problem> {
+        if self.peek()? == Some(b'n') {
+            return parse::<()>(self.value()?).map(|()| false);
+        }
+        self.list(|tokens| parse(tokens.value()?).map(&mut each))?;
+        Ok(true)
     }
 
     /// A list: calls `each` for every element, which it takes.

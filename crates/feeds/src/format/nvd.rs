@@ -51,16 +51,20 @@ pub(super) fn parse(
         return Ok(false);
     }
     json::list(content, "vulnerabilities", |item: Item| {
-        // All versions of CVSS: which of them counts is decided when severities are compared.
-        let metrics = item.cve.metrics.into_iter().filter(|(kind, _)| kind.starts_with("cvssMetric"));
-        for metric in metrics.flat_map(|(_, metrics)| metrics) {
-            let (source, role) = source(&metric.source, &item.cve.source_identifier);
-            let rating = metric.cvss_data.and_then(|data| Rating::from_vector(source, &data.vector_string));
-            let rating = rating.map(|rating| Rating { role, ..rating });
-            records.ratings.entry(item.cve.id.clone()).or_default().extend(rating);
-        }
+        add_ratings(item, records);
         drain(records);
     })
+}
+
+fn add_ratings(item: Item, records: &mut Records) {
+    // All versions of CVSS: which of them counts is decided when severities are compared.
+    let metrics = item.cve.metrics.into_iter().filter(|(kind, _)| kind.starts_with("cvssMetric"));
+    for metric in metrics.flat_map(|(_, metrics)| metrics) {
+        let (source, role) = source(&metric.source, &item.cve.source_identifier);
+        let rating = metric.cvss_data.and_then(|data| Rating::from_vector(source, &data.vector_string));
+        let rating = rating.map(|rating| Rating { role, ..rating });
+        records.ratings.entry(item.cve.id.clone()).or_default().extend(rating);
+    }
 }
 
 /// CISA's container of additional data ("Vulnrichment"), by its identifier in the CVE Program.

@@ -6,7 +6,7 @@ mod ubuntu;
 
 use super::{FeedContext, Problem, Records};
 use crate::rpm_modules;
-use events::{holds, intervals};
+use events::intervals;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -237,8 +237,8 @@ fn tidy(row: &mut Affected) {
     row.intervals.sort();
     row.intervals.dedup();
     if let Some(order) = row.ecosystem.version_scheme() {
-        // Listed versions inside an interval are redundant.
-        row.versions.retain(|v| !row.intervals.iter().any(|i| holds(i, v, order)));
+        // Listed versions inside an interval are redundant: by the rule of matching, which finds them there.
+        row.versions.retain(|v| !row.intervals.iter().any(|i| i.span().contains(v, order)));
     }
     row.versions.sort();
     row.versions.dedup();
@@ -428,6 +428,23 @@ mod tests {
             (row.package.as_str(), row.versions.as_slice()),
             ("foo-bar", &["1.0".to_owned(), "2.10".to_owned()][..])
         );
+    }
+
+    #[test]
+    fn listed_versions_that_a_range_contains_are_dropped() {
+        let check = |ecosystem: &str, versions: &str, expected: &[&str]| {
+            let json = format!(
+                r#"{{"id":"X-1","affected":[{{"package":{{"ecosystem":"{ecosystem}","name":"a"}},"versions":{versions},
+                "ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}},{{"last_affected":"2.0"}}]}}]}}]}}"#
+            );
+            let mut records = Records::default();
+            assert!(parse("a.json", json.as_bytes(), &feed("osv", &[]), &mut records).unwrap());
+            assert_eq!(records.advisories[0].affected[0].versions, expected, "{ecosystem} {versions}");
+        };
+        check("npm", r#"["1.0.0","2.0.0","3.0.0"]"#, &["3.0.0"]);
+        // Matching finds a local build in the range of its release, and a branch in no range.
+        check("PyPI", r#"["2.0+cu128","2.1+cu128"]"#, &["2.1+cu128"]);
+        check("Packagist", r#"["1.0","2.0.0","dev-main"]"#, &["dev-main"]);
     }
 
     #[test]

@@ -84,7 +84,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
             Err(reason) => records.skip(reason),
         }
     }
-    records.as_of = std::mem::take(&mut document.timestamp).max(std::mem::take(&mut records.as_of));
+    records.as_of.advance(&document.timestamp);
     Ok(true)
 }
 
@@ -138,14 +138,13 @@ impl Document {
         let cve = id.find("CVE-").and_then(|at| id.get(at..)).unwrap_or_default().to_owned();
         let id = id.to_owned();
         let ours = attributes.get("source").to_ascii_uppercase();
-        self.last(|d| {
-            if cve.is_empty() && !ours.contains("CVE") && !id.is_empty() {
-                d.names.push(id);
-            } else if !cve.is_empty() {
-                d.cves.push(cve);
-            }
-            d.urls.push(url);
-        });
+        let Some(definition) = self.definitions.last_mut() else { return };
+        if cve.is_empty() && !ours.contains("CVE") && !id.is_empty() {
+            definition.names.push(id);
+        } else if !cve.is_empty() {
+            definition.cves.push(cve);
+        }
+        definition.urls.push(url);
     }
 
     fn close(&mut self, name: &str, text: &str) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, Epss, KnownExploited};
 use tidewaiter_core::report::SupportPeriod;
 use tidewaiter_core::severity::Rating;
+use tidewaiter_db::meta::AsOf;
 
 /// The records of a feed.
 #[derive(Debug, Default)]
@@ -20,8 +21,8 @@ pub struct Records {
     pub support: Vec<SupportPeriod>,
     /// Records that were read and dropped, by reason.
     pub skipped: BTreeMap<String, u64>,
-    /// The newest time or day that the documents themselves name, as published.
-    pub as_of: String,
+    /// The newest time or day that the documents themselves name.
+    pub as_of: AsOf,
 }
 
 impl Records {

@@ -135,7 +135,7 @@ mod tests {
         advisory.affected[0].intervals.clone()
     }
 
-    fn holds(intervals: &[Interval], version: &str) -> bool {
+    fn is_vulnerable(intervals: &[Interval], version: &str) -> bool {
         let compare = |bound: &str| VersionScheme::RubyGems.compare(version, bound);
         intervals.iter().any(|i| {
             let low = i.introduced.as_deref().is_none_or(|lo| match compare(lo) {
@@ -155,8 +155,8 @@ mod tests {
     fn affected_is_neither_patched_nor_unaffected() {
         let check = |yaml: &str, vulnerable: &[&str], safe: &[&str]| {
             let intervals = affected(yaml);
-            vulnerable.iter().for_each(|v| assert!(holds(&intervals, v), "{yaml} {v} {intervals:?}"));
-            safe.iter().for_each(|v| assert!(!holds(&intervals, v), "{yaml} {v} {intervals:?}"));
+            vulnerable.iter().for_each(|v| assert!(is_vulnerable(&intervals, v), "{yaml} {v} {intervals:?}"));
+            safe.iter().for_each(|v| assert!(!is_vulnerable(&intervals, v), "{yaml} {v} {intervals:?}"));
         };
         check("patched_versions:\n  - '>= 1.13.4'\n", &["1.13.3", "1.13.4.rc1"], &["1.13.4", "2.0"]);
         check(

@@ -50,13 +50,13 @@ struct Product {
     #[serde(default)]
     name: String,
     #[serde(default)]
-    releases: Vec<Release>,
+    releases: Vec<EndOfLifeRelease>,
 }
 
 /// The pages and the API name the same three things differently.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Release {
+struct EndOfLifeRelease {
     #[serde(alias = "name")]
     release_cycle: Value,
     #[serde(default, alias = "eolFrom")]

@@ -38,7 +38,7 @@ fn in_memory(path: &Path, feeds: Vec<Records>) {
         feed.epss.into_iter().for_each(|(cve, epss)| cves.entry(cve).or_default().epss = Some(epss));
         advisories.extend(feed.advisories);
     }
-    cves.values_mut().for_each(|facts| combine::settle(&mut facts.ratings));
+    cves.values_mut().for_each(|facts| combine::sort_ratings(&mut facts.ratings));
     for advisory in &mut advisories {
         if let Some(of_id) = fixes.of(&advisory.id) {
             let rows = advisory.affected.iter_mut();

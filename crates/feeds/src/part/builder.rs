@@ -11,7 +11,7 @@ use crate::rpm_modules::KnownStreams;
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use tidewaiter_core::advisory::{Advisory, Affected, IntervalEnd, ModuleScope};
+use tidewaiter_core::advisory::{Advisory, Affected, Interval, IntervalEnd, ModuleScope};
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::version::VersionScheme;
 use tidewaiter_db::details::{self, DetailPacker, DetailPosition, PackedBlock};
@@ -89,7 +89,7 @@ impl PartBuilder {
         for (reason, count) in skipped {
             *self.header.skipped.entry(reason).or_default() += count;
         }
-        self.newest(&as_of);
+        self.header.as_of.advance(as_of.as_str());
         advisories.into_iter().try_for_each(|advisory| self.advisory(advisory))
     }
 
@@ -108,19 +108,13 @@ impl PartBuilder {
         self.header.unreadable
     }
 
-    fn newest(&mut self, date: &str) {
-        if date > self.header.as_of.as_str() {
-            date.clone_into(&mut self.header.as_of);
-        }
-    }
-
     fn fact(&mut self, cve: &str, fact: &Fact) -> io::Result<()> {
         self.header.records += 1;
         self.facts.add(cve.as_bytes(), &fact.encode()?)
     }
 
     fn advisory(&mut self, mut advisory: Advisory) -> io::Result<()> {
-        self.newest(&advisory.modified);
+        self.header.as_of.advance(&advisory.modified);
         if let Some((cves, ratings)) = combine::rated(&advisory) {
             let fact = Fact::Ratings(ratings).encode()?;
             cves.into_iter().try_for_each(|cve| self.facts.add(cve.as_bytes(), &fact))?;
@@ -162,16 +156,11 @@ impl PartBuilder {
 
     /// Drops rows that are not stored, and counts them.
     fn drop_rows(&mut self, rows: &mut Vec<Affected>) {
-        let header = &mut self.header;
-        rows.retain(|row| {
+        for row in rows.extract_if(.., |row| !is_kept(&row.ecosystem)) {
             let has_order = row.ecosystem.version_scheme().is_some();
-            let is_asked = row.ecosystem.is_askable();
-            if !(has_order && is_asked) {
-                let dropped = if has_order { &mut header.unasked } else { &mut header.left_out };
-                *dropped.entry(row.ecosystem.base().to_string()).or_default() += 1;
-            }
-            has_order && is_asked
-        });
+            let dropped = if has_order { &mut self.header.unasked } else { &mut self.header.left_out };
+            *dropped.entry(row.ecosystem.base().to_string()).or_default() += 1;
+        }
     }
 
     /// Writes the part to `path`. `key` says what it was made from, `feed` of which feed it is.
@@ -360,15 +349,17 @@ fn release(rows: &[Affected]) -> Option<&Ecosystem> {
     first.map(|row| &row.ecosystem).filter(|ecosystem| ecosystem.version_scheme() == Some(VersionScheme::Rpm))
 }
 
+fn bounds(interval: &Interval) -> impl Iterator<Item = &String> {
+    let end = match &interval.end {
+        IntervalEnd::Fixed(end) | IntervalEnd::LastAffected(end) => Some(end),
+        IntervalEnd::Open => None,
+    };
+    interval.introduced.iter().chain(end)
+}
+
 /// Whether the format of databases can hold a row.
 fn fits(row: &Affected) -> bool {
-    let bounds = row.intervals.iter().flat_map(|interval| {
-        let end = match &interval.end {
-            IntervalEnd::Fixed(end) | IntervalEnd::LastAffected(end) => Some(end),
-            IntervalEnd::Open => None,
-        };
-        interval.introduced.iter().chain(end)
-    });
+    let bounds = row.intervals.iter().flat_map(bounds);
     let mut texts = bounds.chain(&row.versions).chain(Some(&row.package));
     row.intervals.len() + row.versions.len() <= MAX_INTERVALS && texts.all(|text| text.len() <= MAX_TEXT)
 }

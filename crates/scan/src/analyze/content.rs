@@ -126,33 +126,60 @@ pub(crate) fn parse_stream(format: Format, path: &str, content: &mut impl Read) 
 }
 
 fn stream_executable(path: &str, content: &mut impl Read) -> io::Result<ParsedFile> {
-    let mut found = go::GoSearch::default();
-    let mut head = Binary::default();
-    let mut audited = false;
-    let mut bundle = dotnet::BundleSearch::new(path);
-    let mut program = ProgramSearch::new(path, ProgramFile::Executable);
-    let mut native = native::NativeImageSearch::new(path);
-    windows(content, |start, window, new| {
-        if start == 0 {
-            head = Binary::parse(window);
+    let mut search = ExecutableSearch::new(path);
+    windows(content, |start, window, new| search.part(start, window, new))?;
+    Ok(search.finish())
+}
+
+/// What is looked for in the windows of an executable that is too large to be buffered.
+struct ExecutableSearch<'a> {
+    path: &'a str,
+    head: Binary,
+    go: go::GoSearch,
+    program: ProgramSearch<'a>,
+    bundle: dotnet::BundleSearch<'a>,
+    native: native::NativeImageSearch<'a>,
+    /// It has packages of Rust (cargo-auditable), which only a whole file can show.
+    audited: bool,
+}
+
+impl<'a> ExecutableSearch<'a> {
+    fn new(path: &'a str) -> Self {
+        ExecutableSearch {
+            path,
+            head: Binary::default(),
+            go: go::GoSearch::default(),
+            program: ProgramSearch::new(path, ProgramFile::Executable),
+            bundle: dotnet::BundleSearch::new(path),
+            native: native::NativeImageSearch::new(path),
+            audited: false,
         }
-        found.part(start, window, new);
-        program.part(window);
-        bundle.part(window, new);
-        native.part(window, new);
-        // The name of the section, in the table of names.
-        audited |= memmem::find(window, b"\0.dep-v0\0").is_some();
-    })?;
-    let mut out = match found.result(&head) {
-        Some(info) => info.packages(path),
-        None => ParsedFile { packages: program.packages(), ..ParsedFile::default() },
-    };
-    out.add(bundle.result());
-    out.add(native.result());
-    if audited {
-        out.gaps.push(too_large(path, "this Rust program"));
     }
-    Ok(out)
+
+    fn part(&mut self, start: u64, window: &[u8], new: usize) {
+        if start == 0 {
+            self.head = Binary::parse(window);
+        }
+        self.go.part(start, window, new);
+        self.program.part(window);
+        self.bundle.part(window, new);
+        self.native.part(window, new);
+        // The name of the section, in the table of names.
+        self.audited |= memmem::find(window, b"\0.dep-v0\0").is_some();
+    }
+
+    fn finish(self) -> ParsedFile {
+        let mut out = match self.go.result(&self.head) {
+            Some(info) => info.packages(self.path),
+            None => ParsedFile { packages: self.program.packages(), ..ParsedFile::default() },
+        };
+        out.add(self.bundle.result());
+        out.add(self.native.result());
+        if self.audited {
+            out.gaps.push(too_large(self.path, "this Rust program"));
+        }
+        out
+    }
 }
 
 fn too_large(path: &str, what: &str) -> Gap {

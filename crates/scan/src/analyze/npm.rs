@@ -23,12 +23,15 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
 /// Whether the directory is a package's, and not in the tests or examples of another.
 pub(super) fn is_installed(path: &str) -> bool {
     let Some((dir, name)) = path.strip_suffix("/package.json").map(|dir| (dir, name_of(dir))) else { return false };
-    // npm and pnpm rename what they are about to remove to a name with a dot.
-    let is_name = |name: &str| match name.split_once('/') {
+    name.is_some_and(is_name) && !in_tests(dir)
+}
+
+/// npm and pnpm rename what they are about to remove to a name with a dot.
+fn is_name(name: &str) -> bool {
+    match name.split_once('/') {
         Some((_, name)) => !name.starts_with('.'),
         None => !name.starts_with(['.', '@']),
-    };
-    name.is_some_and(is_name) && !in_tests(dir)
+    }
 }
 
 /// Whether a `node_modules` above is in a directory of tests or examples of a package that is in another.

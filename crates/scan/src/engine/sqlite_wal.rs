@@ -124,16 +124,18 @@ impl WalDatabases {
 
     fn join(&mut self, pair: &Pair<'_>, database: &Arc<ParsedFile>) -> Arc<ParsedFile> {
         let ids = (id(database), id(pair.log));
-        let joined = self.joined.entry(ids).or_insert_with(|| {
-            let (Some(bytes), Some(log)) = (self.recorded.get(&ids.0), self.recorded.get(&ids.1)) else {
-                let mut alone = ParsedFile::clone(database);
-                alone.gaps.push(unreadable(&pair.path, "it is too large to be read together with its write-ahead log"));
-                return Arc::new(alone);
-            };
-            Arc::new(analyze::with_wal(&pair.path, bytes, log))
-        });
-        Arc::clone(joined)
+        let files = self.recorded.get(&ids.0).zip(self.recorded.get(&ids.1));
+        let read = || files.map(|(bytes, log)| analyze::with_wal(&pair.path, bytes, log));
+        let joined = || Arc::new(read().unwrap_or_else(|| without_log(pair, database)));
+        Arc::clone(self.joined.entry(ids).or_insert_with(joined))
     }
+}
+
+/// The database alone, with a gap.
+fn without_log(pair: &Pair<'_>, database: &ParsedFile) -> ParsedFile {
+    let mut alone = database.clone();
+    alone.gaps.push(unreadable(&pair.path, "it is too large to be read together with its write-ahead log"));
+    alone
 }
 
 fn unreadable(path: &str, cause: &str) -> Gap {

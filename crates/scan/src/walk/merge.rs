@@ -92,15 +92,14 @@ impl MergedView {
         }
         let links = self.links_written_through(diff, hashes);
         let layer = self.layers;
-        let mut parents = Vec::new();
+        let mut replaced = ReplacedPaths { diff, hashes, parents: Vec::new() };
         self.nodes.retain(|path, node| {
             let since = node.position_in(layer);
-            let file = |hash| diff.files.between(hash, since, u32::MAX);
-            let mut gone = |p: &str| {
-                let own = hashes.with_parents(p, &mut parents);
-                file(own) || diff.dirs.between(own, since, u32::MAX) || parents.iter().copied().any(file)
-            };
-            if links.is_empty() { !gone(path) } else { !spellings(path, &links).iter().any(|p| gone(p)) }
+            if links.is_empty() {
+                !replaced.has(path, since)
+            } else {
+                !spellings(path, &links).iter().any(|p| replaced.has(p, since))
+            }
         });
     }
 
@@ -232,6 +231,23 @@ impl Node {
     /// Its position in the tar of `layer`; what lower layers put there precedes all.
     fn position_in(&self, layer: usize) -> u32 {
         if self.layer == layer { self.position } else { 0 }
+    }
+}
+
+/// The paths that files and directories of a layer replace.
+struct ReplacedPaths<'a> {
+    diff: &'a LayerDiff,
+    hashes: &'a PathHash,
+    /// Used again for each path.
+    parents: Vec<u64>,
+}
+
+impl ReplacedPaths<'_> {
+    /// Whether an entry after the position `since` replaces the path.
+    fn has(&mut self, path: &str, since: u32) -> bool {
+        let own = self.hashes.with_parents(path, &mut self.parents);
+        let file = |hash| self.diff.files.between(hash, since, u32::MAX);
+        file(own) || self.diff.dirs.between(own, since, u32::MAX) || self.parents.iter().copied().any(file)
     }
 }
 

@@ -82,16 +82,16 @@ fn refusal(code: StatusCode, reason: Reason, message: &str) -> Response {
     (code, Json(status)).into_response()
 }
 
+fn read_report(ctx: &ServerContext, key: &str) -> Option<Vec<u8>> {
+    let database = ctx.database.state();
+    let mut report = ctx.store.report(key)?;
+    database.confirm(&mut report);
+    serde_json::to_vec(&report).ok()
+}
+
 /// A report by its key, which only readers of its ImageScan know.
 async fn report(State(ctx): State<Arc<ServerContext>>, Path(key): Path<String>) -> Response {
-    let store = Arc::clone(&ctx.store);
-    let database = ctx.database.state();
-    let read = move || {
-        let mut report = store.report(&key)?;
-        database.confirm(&mut report);
-        serde_json::to_vec(&report).ok()
-    };
-    let found = tokio::task::spawn_blocking(read).await.ok().flatten();
+    let found = tokio::task::spawn_blocking(move || read_report(&ctx, &key)).await.ok().flatten();
     match found {
         Some(report) => ([(header::CONTENT_TYPE, "application/json")], report).into_response(),
         None => {

@@ -108,10 +108,9 @@ pub(super) fn ubuntu(number: usize) -> (String, String) {
         for package in packages {
             let count = if is_kernel { KERNEL_VERSIONS } else { 3 + dice.below(12) };
             let abi = 15 + place * 3;
-            let version = |n: usize| match is_kernel {
-                true => format!("5.{abi}.0-{}.{}", 10 + n, 20 + n),
-                false => format!("1.{}.{n}-{}ubuntu0.{}", number % 30, place + 1, n % 7),
-            };
+            let kernel = |n: usize| format!("5.{abi}.0-{}.{}", 10 + n, 20 + n);
+            let other = |n: usize| format!("1.{}.{n}-{}ubuntu0.{}", number % 30, place + 1, n % 7);
+            let version = |n: usize| if is_kernel { kernel(n) } else { other(n) };
             let mut versions = String::new();
             (0..count).for_each(|n| {
                 let _ = write!(versions, "{}\"{}\"", if n > 0 { "," } else { "" }, version(n));
@@ -188,18 +187,19 @@ pub(super) fn npm(number: usize) -> (String, String) {
     (format!("{id}.json"), text)
 }
 
+fn metric(source: &str, kind: &str, vector: &str) -> String {
+    format!(
+        "{{\"source\":\"{source}\",\"type\":\"{kind}\",\"cvssData\":{{\"version\":\"3.1\",\"vectorString\":\"{vector}\",\"baseScore\":7.5,\
+         \"baseSeverity\":\"HIGH\",\"attackVector\":\"NETWORK\",\"attackComplexity\":\"LOW\",\"privilegesRequired\":\"NONE\",\
+         \"userInteraction\":\"NONE\",\"scope\":\"UNCHANGED\",\"confidentialityImpact\":\"NONE\",\"integrityImpact\":\"NONE\",\
+         \"availabilityImpact\":\"HIGH\"}},\"exploitabilityScore\":3.9,\"impactScore\":3.6}}"
+    )
+}
+
 /// An element of NVD's `vulnerabilities`.
 pub(super) fn nvd(number: usize) -> String {
     let mut dice = Dice::of(3, number);
     let id = cve(number);
-    let metric = |source: &str, kind: &str, vector: &str| {
-        format!(
-            "{{\"source\":\"{source}\",\"type\":\"{kind}\",\"cvssData\":{{\"version\":\"3.1\",\"vectorString\":\"{vector}\",\"baseScore\":7.5,\
-             \"baseSeverity\":\"HIGH\",\"attackVector\":\"NETWORK\",\"attackComplexity\":\"LOW\",\"privilegesRequired\":\"NONE\",\
-             \"userInteraction\":\"NONE\",\"scope\":\"UNCHANGED\",\"confidentialityImpact\":\"NONE\",\"integrityImpact\":\"NONE\",\
-             \"availabilityImpact\":\"HIGH\"}},\"exploitabilityScore\":3.9,\"impactScore\":3.6}}"
-        )
-    };
     let mut metrics = vec![metric("nvd@nist.gov", "Primary", dice.one(&VECTORS))];
     if dice.below(2) == 0 {
         metrics.push(metric(&format!("cna-{}@example.org", dice.below(300)), "Secondary", dice.one(&VECTORS)));
@@ -258,6 +258,17 @@ const RED_HAT: [&str; 12] = [
 ];
 const ARCHES: [&str; 5] = ["x86_64", "aarch64", "s390x", "ppc64le", "src"];
 
+/// Adds the relationship of a component to a product; returns the id of both together.
+fn related(relationships: &mut String, product: usize, component: &str) -> String {
+    let separator = if relationships.is_empty() { "" } else { "," };
+    let _ = write!(
+        relationships,
+        "{separator}{{\"category\":\"default_component_of\",\"full_product_name\":{{\"name\":\"{component} as a component of Product {product}\",\
+         \"product_id\":\"P{product}:{component}\"}},\"product_reference\":\"{component}\",\"relates_to_product_reference\":\"P{product}\"}}"
+    );
+    format!("P{product}:{component}")
+}
+
 /// A VEX document of Red Hat: most are short, one in fifty lists hundreds of builds.
 pub(super) fn vex(number: usize) -> (String, String) {
     let mut dice = Dice::of(4, number);
@@ -271,15 +282,6 @@ pub(super) fn vex(number: usize) -> (String, String) {
     let (mut branches, mut relationships) = (String::new(), String::new());
     let mut fixed: Vec<String> = Vec::new();
     let mut open: Vec<String> = Vec::new();
-    let related = |relationships: &mut String, product: usize, component: &str| {
-        let separator = if relationships.is_empty() { "" } else { "," };
-        let _ = write!(
-            relationships,
-            "{separator}{{\"category\":\"default_component_of\",\"full_product_name\":{{\"name\":\"{component} as a component of Product {product}\",\
-             \"product_id\":\"P{product}:{component}\"}},\"product_reference\":\"{component}\",\"relates_to_product_reference\":\"P{product}\"}}"
-        );
-        format!("P{product}:{component}")
-    };
     for (place, cpe) in RED_HAT.iter().enumerate().take(products) {
         let _ = write!(
             branches,

@@ -63,15 +63,13 @@ fn go(args: &[&str], bin: &Path) -> Command {
     go
 }
 
+fn module(name: &str, version: &str, path: &str) -> Listed {
+    Listed { kind: "golang".into(), name: name.into(), version: version.into(), path: path.into(), ..Listed::default() }
+}
+
 /// Parses `FILE: go1.22.4`, then lines of `path`, `mod`, `dep`, and `=>` with the replacement of the line above.
 fn modules(text: &str, path: &str) -> Vec<Listed> {
-    let listed = |name: &str, version: &str| Listed {
-        kind: "golang".into(),
-        name: name.into(),
-        version: version.into(),
-        path: path.into(),
-        ..Listed::default()
-    };
+    let listed = |name: &str, version: &str| module(name, version, path);
     let mut out: Vec<Listed> = Vec::new();
     for line in text.lines() {
         let fields: Vec<&str> = line.trim_start_matches('\t').split('\t').collect();

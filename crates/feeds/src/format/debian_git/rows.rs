@@ -117,7 +117,7 @@ mod tests {
         let list = format!("[29 Mar 2023] DSA-1-1 a - security update\n\t{{CVE-2023-1}}\n{dsa}");
         assert!(reader.document("x/data/DSA/list", &mut list.as_bytes(), &mut |_| {}).unwrap());
         let records = reader.finish();
-        assert_eq!(records.as_of, "2023-03-29");
+        assert_eq!(records.as_of.as_str(), "2023-03-29");
         let rows = records.advisories.iter().flat_map(|a| &a.affected);
         rows.map(|r| {
             let bound = r.intervals.first().map_or("never".to_owned(), |i| format!("{:?}", i.end));

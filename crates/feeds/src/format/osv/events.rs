@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use tidewaiter_core::advisory::{Interval, IntervalEnd};
 use tidewaiter_core::ecosystem::Ecosystem;
-use tidewaiter_core::version::VersionScheme;
 
 /// Walks a range's events in version order.
 pub(super) fn intervals(range: &Range, ecosystem: &Ecosystem) -> Vec<Interval> {
@@ -113,16 +112,6 @@ const fn rank(event: (u8, &str)) -> u8 {
         2 => 0,
         0 => 1,
         _ => 2,
-    }
-}
-
-/// Whether an interval contains a version.
-pub(super) fn holds(interval: &Interval, version: &str, order: VersionScheme) -> bool {
-    let from = interval.introduced.as_deref().is_none_or(|lo| order.compare(version, lo) != Ordering::Less);
-    from && match &interval.end {
-        IntervalEnd::Fixed(end) => order.compare(version, end) == Ordering::Less,
-        IntervalEnd::LastAffected(end) => order.compare(version, end) != Ordering::Greater,
-        IntervalEnd::Open => true,
     }
 }
 

@@ -120,11 +120,13 @@ pub(super) fn read(bytes: &[u8], found: &mut SbomComponents<'_>) -> serde_json::
     let by = head.relationships.map(|texts| texts.0).unwrap_or_default();
     let subjects: BTreeSet<String> =
         head.described.map(|texts| texts.0).unwrap_or_default().into_iter().chain(by).collect();
-    elements(bytes, "packages", |package: SpdxPackage| {
-        let is_subject = package.id.is_some_and(|id| subjects.contains(&id));
-        let purls = package.purls.map(|texts| texts.0).unwrap_or_default();
-        add(purls, is_subject, [package.name, package.version, package.purpose], found);
-    })
+    elements(bytes, "packages", |package: SpdxPackage| add_package(package, &subjects, found))
+}
+
+fn add_package(package: SpdxPackage, subjects: &BTreeSet<String>, found: &mut SbomComponents<'_>) {
+    let is_subject = package.id.is_some_and(|id| subjects.contains(&id));
+    let purls = package.purls.map(|texts| texts.0).unwrap_or_default();
+    add(purls, is_subject, [package.name, package.version, package.purpose], found);
 }
 
 /// Lists all packages of SPDX 3.
@@ -134,13 +136,15 @@ pub(super) fn read(bytes: &[u8], found: &mut SbomComponents<'_>) -> serde_json::
 pub(super) fn graph(bytes: &[u8], found: &mut SbomComponents<'_>) -> serde_json::Result<()> {
     let mut subjects = BTreeSet::new();
     elements(bytes, "@graph", |root: Root| subjects.extend(root.roots.map(|texts| texts.0).unwrap_or_default()))?;
-    elements(bytes, "@graph", |element: Element| {
-        let purls: Vec<String> =
-            element.purl.into_iter().chain(element.purls.map(|texts| texts.0).unwrap_or_default()).collect();
-        let is_package = element.kind.is_some_and(|kind| kind == "software_Package");
-        let is_subject = !is_package || element.id.is_some_and(|id| subjects.contains(&id));
-        add(purls, is_subject, [element.name, element.version, element.purpose], found);
-    })
+    elements(bytes, "@graph", |element: Element| add_element(element, &subjects, found))
+}
+
+fn add_element(element: Element, subjects: &BTreeSet<String>, found: &mut SbomComponents<'_>) {
+    let purls: Vec<String> =
+        element.purl.into_iter().chain(element.purls.map(|texts| texts.0).unwrap_or_default()).collect();
+    let is_package = element.kind.is_some_and(|kind| kind == "software_Package");
+    let is_subject = !is_package || element.id.is_some_and(|id| subjects.contains(&id));
+    add(purls, is_subject, [element.name, element.version, element.purpose], found);
 }
 
 fn add(purls: Vec<String>, is_subject: bool, texts: [Option<String>; 3], found: &mut SbomComponents<'_>) {

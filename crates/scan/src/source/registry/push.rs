@@ -39,6 +39,27 @@ pub enum PushError {
     },
 }
 
+/// A request of a push.
+struct PushRequest<'a> {
+    method: &'a str,
+    url: &'a str,
+    /// Of the body; empty if there is none.
+    media_type: &'a str,
+    body: &'a [u8],
+    /// What is pushed, as errors name it.
+    what: &'a str,
+}
+
+impl<'a> PushRequest<'a> {
+    fn without_body(method: &'a str, url: &'a str, what: &'a str) -> Self {
+        PushRequest { method, url, media_type: "", body: &[], what }
+    }
+
+    fn put(url: &'a str, media_type: &'a str, body: &'a [u8], what: &'a str) -> Self {
+        PushRequest { method: "PUT", url, media_type, body, what }
+    }
+}
+
 /// The repository to push to.
 pub struct PushTarget {
     http: Client,
@@ -75,11 +96,12 @@ impl PushTarget {
     pub fn blob(&self, bytes: &[u8]) -> Result<Digest, PushError> {
         let digest = sha256(bytes);
         let what = format!("blob {digest}");
-        let known = self.send("HEAD", &format!("{}/v2/{}/blobs/{digest}", self.base, self.name), "", &[], &what)?;
+        let blobs = format!("{}/v2/{}/blobs", self.base, self.name);
+        let known = self.send(&PushRequest::without_body("HEAD", &format!("{blobs}/{digest}"), &what))?;
         if known.status() == 200 {
             return Ok(digest);
         }
-        let begun = self.send("POST", &format!("{}/v2/{}/blobs/uploads/", self.base, self.name), "", &[], &what)?;
+        let begun = self.send(&PushRequest::without_body("POST", &format!("{blobs}/uploads/"), &what))?;
         let begun = accepted(begun, &what)?;
         let location = begun.headers().get("location").and_then(|l| l.to_str().ok()).unwrap_or_default();
         let place = match location {
@@ -93,7 +115,7 @@ impl PushTarget {
         }
         let separator = if place.contains('?') { '&' } else { '?' };
         let url = format!("{place}{separator}digest={}", auth::encode(digest.as_str()));
-        accepted(self.send("PUT", &url, "application/octet-stream", bytes, &what)?, &what)?;
+        accepted(self.send(&PushRequest::put(&url, "application/octet-stream", bytes, &what))?, &what)?;
         Ok(digest)
     }
 
@@ -104,38 +126,25 @@ impl PushTarget {
     pub fn manifest(&self, selector: &str, media_type: &str, bytes: &[u8]) -> Result<Digest, PushError> {
         let url = format!("{}/v2/{}/manifests/{selector}", self.base, self.name);
         let what = format!("manifest {selector}");
-        accepted(self.send("PUT", &url, media_type, bytes, &what)?, &what)?;
+        accepted(self.send(&PushRequest::put(&url, media_type, bytes, &what))?, &what)?;
         Ok(sha256(bytes))
     }
 
     /// Sends a request; authenticates and sends it again if the registry asks for that.
-    fn send(
-        &self,
-        method: &str,
-        url: &str,
-        media_type: &str,
-        body: &[u8],
-        what: &str,
-    ) -> Result<Response<Body>, PushError> {
-        let response = self.once(method, url, media_type, body, what)?;
+    fn send(&self, request: &PushRequest<'_>) -> Result<Response<Body>, PushError> {
+        let response = self.once(request)?;
         if response.status() != 401 {
             return Ok(response);
         }
         let headers = response.headers().get_all("www-authenticate");
         let challenge = headers.iter().filter_map(|h| h.to_str().ok()).find_map(auth::parse);
-        let authorization = self.authorize(challenge, what)?;
+        let authorization = self.authorize(challenge, request.what)?;
         *self.authorization.lock() = Some(authorization);
-        self.once(method, url, media_type, body, what)
+        self.once(request)
     }
 
-    fn once(
-        &self,
-        method: &str,
-        url: &str,
-        media_type: &str,
-        body: &[u8],
-        what: &str,
-    ) -> Result<Response<Body>, PushError> {
+    fn once(&self, request: &PushRequest<'_>) -> Result<Response<Body>, PushError> {
+        let PushRequest { method, url, media_type, body, what } = *request;
         let mut request = Request::builder().method(method).uri(url);
         if !media_type.is_empty() {
             request = request.header("Content-Type", media_type);

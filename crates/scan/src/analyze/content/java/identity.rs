@@ -84,13 +84,17 @@ impl Identity {
     /// The version under which an artifact was released. Some builds publish one project for several runtimes, under
     /// versions that its properties do not have: `12.10.2.jre11`.
     fn released(&self, artifact: &str, version: String) -> String {
-        let longer = split_name(&self.stem).and_then(|(name, named)| {
-            let is_it = name == artifact || name.ends_with(&format!(".{artifact}"));
-            let more = named.strip_prefix(&version).filter(|_| is_it && !version.is_empty())?;
-            // A hyphen would begin a classifier, which is not a part of the version.
-            more.starts_with('.').then_some(named)
-        });
-        longer.map_or(version, str::to_owned)
+        let longer = self.longer(artifact, &version).map(str::to_owned);
+        longer.unwrap_or(version)
+    }
+
+    /// The version in the file's name, if that is of the artifact and has more parts than `version`.
+    fn longer(&self, artifact: &str, version: &str) -> Option<&str> {
+        let (name, named) = split_name(&self.stem)?;
+        let is_it = name == artifact || name.ends_with(&format!(".{artifact}"));
+        let more = named.strip_prefix(version).filter(|_| is_it && !version.is_empty())?;
+        // A hyphen would begin a classifier, which is not a part of the version.
+        more.starts_with('.').then_some(named)
     }
 
     /// Records the directory of a class.
