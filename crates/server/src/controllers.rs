@@ -58,6 +58,7 @@ pub(crate) fn start(ctx: &Arc<ServerContext>) {
     run(ctx, &index.namespaces, &queues.namespaces, CONCURRENCY, |n, c| Box::pin(allowlist::reconcile(n, c)));
     run(ctx, &index.images, &queues.images, UNBOUNDED, |i, c| Box::pin(image_scan::reconcile(i, c)));
     tokio::spawn(requests::follow_unheld(Arc::clone(ctx)));
+    tokio::spawn(workload::follow_returned(Arc::clone(ctx)));
     tokio::spawn(database::follow(Arc::clone(ctx)));
     tokio::spawn(garbage_collection::run(Arc::clone(ctx)));
 }

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewaiter_core::image::Platform;
-use tidewaiter_crd::workload_scan::{Revision, WorkloadScanStatus};
+use tidewaiter_crd::workload_scan::{Decision, Revision, WorkloadScanStatus};
 use tidewaiter_crd::{ClusterScanPolicy, ImageScan, RolloutApproval, WorkloadKind, WorkloadScan, image_scan};
 
 /// One store per kind.
@@ -238,6 +238,15 @@ impl Index {
         }
     }
 
+    /// Enqueues the record of a Pod that may start although its workload's current revision is held: the workload went
+    /// back to what was approved, and no gated Pod tells.
+    pub(crate) fn enqueue_returned(&self, pod: &Pod, namespace: &str) {
+        let PodOwner::Other(workload) = self.pod_owner(pod, namespace) else { return };
+        if let Some(record) = self.record(&workload).filter(|record| is_held(record)) {
+            self.queues.returned.add(ObjectRef::from_obj(&*record));
+        }
+    }
+
     /// Enqueues a record with the controller of its kind.
     fn enqueue_record(&self, record: &WorkloadScan) {
         match record.spec.kind {
@@ -248,6 +257,11 @@ impl Index {
             _ => self.queues.workloads.add(ObjectRef::from_obj(record)),
         }
     }
+}
+
+fn is_held(record: &WorkloadScan) -> bool {
+    let current = record.status.as_ref().and_then(|status| status.current_revision());
+    current.is_some_and(|revision| revision.decision == Decision::Held)
 }
 
 fn platform_of(node: &Node) -> Option<Platform> {

@@ -20,6 +20,8 @@ pub(crate) struct Queues {
     pub(crate) policies: Queue<()>,
     /// Images that run without a decision.
     pub(crate) unheld: Queue<UnheldImage>,
+    /// Records of held workloads of which a Pod starts all the same: it has another, approved revision.
+    pub(crate) returned: Queue<ObjectRef<WorkloadScan>>,
 }
 
 /// An image that runs without a decision (in audit mode), and is scanned for the record.
@@ -61,6 +63,12 @@ impl<T> Queue<T> {
         self.receiver.lock().await.recv().await
     }
 
+    /// Takes all keys that are enqueued now.
+    pub(crate) async fn take_all(&self) -> Vec<T> {
+        let mut receiver = self.receiver.lock().await;
+        std::iter::from_fn(|| receiver.try_recv().ok()).collect()
+    }
+
     /// All keys that are enqueued now.
     #[cfg(test)]
     pub(crate) fn drain(&self) -> Vec<T> {
@@ -80,6 +88,7 @@ impl Queues {
             namespaces: Queue::new(),
             policies: Queue::new(),
             unheld: Queue::new(),
+            returned: Queue::new(),
         }
     }
 }

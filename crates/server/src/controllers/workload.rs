@@ -9,20 +9,23 @@ use super::{allowlist, concerns, publish};
 use crate::context::ServerContext;
 use crate::decide::message::WorkloadNews;
 use crate::decide::revision::workload_status;
-use crate::decide::rollout;
 use crate::decide::workload_ref::WorkloadRef;
+use crate::decide::{record, rollout};
 use crate::error::ReconcileError;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use kube::api::ListParams;
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt as _};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tidewaiter_core::status::{DeploymentStatus, RolloutProgress};
 use tidewaiter_crd::workload_scan::{Decision, Revision};
 use tidewaiter_crd::{WorkloadKind, WorkloadScan};
+
+/// From the admission of a Pod until the API server's cache shows it.
+const ADMISSION_PAUSE: Duration = Duration::from_secs(1);
 
 /// Reconciles one record.
 pub(super) async fn reconcile(scan: Arc<WorkloadScan>, ctx: Arc<ServerContext>) -> Result<Action, ReconcileError> {
@@ -39,6 +42,7 @@ async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Dur
     let mut record = WorkloadRecord::open(ctx, workload).await?;
     let changed = record.re_evaluate_others(ctx, None, &PodSpec::default()).await?;
     record.prune(ctx, &BTreeSet::new());
+    go_back_to_what_runs(ctx, &mut record).await?;
     let current = record.draft.current.clone().unwrap_or_default();
     // What is held does not start: its Pods wait for the Pod controller.
     let revision = record.draft.revisions.get(&current).filter(|r| r.decision != Decision::Held).cloned();
@@ -51,6 +55,33 @@ async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Dur
         allowlist::update(ctx, &record.workload.namespace).await?;
     }
     Ok(requeue_after)
+}
+
+/// Makes the revision that runs the current one, where the current one is held and no Pod waits for it any more: a DaemonSet
+/// or StatefulSet that went back to an approved image, whose Pods admission pins at once.
+async fn go_back_to_what_runs(ctx: &ServerContext, record: &mut WorkloadRecord) -> Result<(), ReconcileError> {
+    let held = record.draft.current_revision().is_some_and(|revision| revision.decision == Decision::Held);
+    if !held || !ctx.index.gated_pods_of(&record.workload).is_empty() {
+        return Ok(());
+    }
+    let all = pods(ctx, &record.workload.namespace).await?;
+    let own = all.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+    let own = own.filter(|pod| rollout::belongs_to(pod, &record.workload.uid));
+    if let Some(running) = record::running_revision(&record.draft, own).map(str::to_owned) {
+        record.draft.current = Some(running);
+    }
+    Ok(())
+}
+
+/// Enqueues the workloads of Pods that started although their workload is held, until the process ends. Some time after the
+/// Pods were admitted: until then none of them exists.
+pub(super) async fn follow_returned(ctx: Arc<ServerContext>) {
+    while let Some(first) = ctx.queues.returned.next().await {
+        tokio::time::sleep(ADMISSION_PAUSE).await;
+        let mut records = HashSet::from([first]);
+        records.extend(ctx.queues.returned.take_all().await);
+        records.into_iter().for_each(|record| ctx.queues.workloads.add(record));
+    }
 }
 
 async fn publish_running(
@@ -79,8 +110,11 @@ async fn progress(
     if decision != Decision::Approved || record.draft.deployment_status == DeploymentStatus::Deployed {
         return Ok(RolloutProgress::Complete);
     }
-    let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &record.workload.namespace);
-    // From the API server's cache, which costs etcd nothing: a look that comes too early is repeated.
-    let all = api.list(&ListParams::default().match_any()).await?;
-    Ok(rollout::of_pods(&all.items, &record.workload.uid))
+    Ok(rollout::of_pods(&pods(ctx, &record.workload.namespace).await?, &record.workload.uid))
+}
+
+/// The Pods of a namespace, from the API server's cache, which costs etcd nothing: a look that comes too early is repeated.
+async fn pods(ctx: &ServerContext, namespace: &str) -> Result<Vec<Pod>, ReconcileError> {
+    let api: Api<Pod> = Api::namespaced(ctx.client.clone(), namespace);
+    Ok(api.list(&ListParams::default().match_any()).await?.items)
 }

@@ -113,6 +113,18 @@ pub(crate) fn takes_over(record: &WorkloadScanStatus, hash: &str, awaited: &BTre
     !(held && awaited.contains(current))
 }
 
+/// The newest revision that may run and whose pinned images are those of a Pod that runs.
+pub(crate) fn running_revision<'a>(
+    record: &'a WorkloadScanStatus,
+    pods: impl IntoIterator<Item = &'a Pod>,
+) -> Option<&'a str> {
+    let newest = pods.into_iter().max_by_key(|pod| pod.metadata.creation_timestamp.clone())?;
+    let images: BTreeSet<String> = images::of(newest.spec.as_ref()?).into_values().collect();
+    let may_run = record.revisions.iter().filter(|(_, revision)| revision.decision != Decision::Held);
+    let mut same = may_run.filter(|(_, revision)| revision.pins().into_values().collect::<BTreeSet<_>>() == images);
+    same.next().map(|(hash, _)| hash.as_str())
+}
+
 /// Hashes of the images of some Pods.
 pub(crate) fn awaited(pods: &[Arc<Pod>]) -> BTreeSet<String> {
     pods.iter().filter_map(|pod| Some(images::images_hash(&images::of(pod.spec.as_ref()?)))).collect()
@@ -246,6 +258,27 @@ mod tests {
         check(Some("a"), Approved, &["a", "b"], true);
         check(Some("a"), Retained, &["b"], true);
         check(Some("unknown"), Held, &["unknown", "b"], true);
+    }
+
+    #[test]
+    fn what_runs_names_its_revision() {
+        let (one, two) = (pinned("x:1", 1), pinned("x:2", 2));
+        let record = record(&[
+            ("a", fixture(Approved, &[("c", "x:1", Some(&one))])),
+            ("b", fixture(Held, &[("c", "x:2", Some(&two))])),
+        ]);
+        let pod = |image: &str, second: u32| -> Pod {
+            let spec = json!({"containers": [{"name": "c", "image": image}]});
+            let created = format!("2026-01-01T00:00:{second:02}Z");
+            serde_json::from_value(json!({"metadata": {"creationTimestamp": created}, "spec": spec})).unwrap()
+        };
+        let check = |pods: &[Pod], expected: Option<&str>| assert_eq!(running_revision(&record, pods), expected);
+        check(&[], None);
+        check(&[pod(&one, 0)], Some("a"));
+        check(&[pod(&two, 0)], None);
+        check(&[pod("x:1", 0)], None);
+        check(&[pod(&two, 0), pod(&one, 1)], Some("a"));
+        check(&[pod(&one, 0), pod(&two, 1)], None);
     }
 
     #[test]

@@ -60,10 +60,14 @@ fn review_pod(ctx: &ServerContext, request: &AdmissionRequest<Pod>, namespace: &
     if !enforced && ctx.in_scope(namespace) && !request.dry_run {
         scan_unheld(ctx, namespace, new);
     }
+    let pins = ctx.index.allowed_pins(new, namespace);
+    if enforced && pins.is_some() && !request.dry_run {
+        ctx.index.enqueue_returned(new, namespace);
+    }
     let by_node = request.user_info.groups.iter().flatten().any(|group| group == "system:nodes");
     let facts = pod::PodFacts {
         enforced,
-        pins: ctx.index.allowed_pins(new, namespace),
+        pins,
         recently_approved: ctx.recent_approvals.is_recent(namespace),
         // The annotation alone could be set by anybody.
         mirror: by_node && new.annotations().contains_key("kubernetes.io/config.mirror"),
