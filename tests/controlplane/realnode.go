@@ -23,7 +23,7 @@ func (n realNode) arguments(p *plane) []string {
 	}
 	return []string{"--kubelet-client-certificate=" + p.pki + "/kubelet-client.crt",
 		"--kubelet-client-key=" + p.pki + "/kubelet-client.key", "--kubelet-certificate-authority=" + p.pki + "/ca.crt",
-		"--kubelet-preferred-address-types=InternalIP", "--enable-admission-plugins=NodeRestriction"}
+		"--kubelet-preferred-address-types=InternalIP"}
 }
 
 // controllers to run. A simulated node sends no heartbeats: it would count as lost.

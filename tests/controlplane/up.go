@@ -129,6 +129,17 @@ func (p *plane) certificates() {
 		TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}}}}
 }
 
+// What tidewaiter's own account writes: stories end when it writes nothing any more.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+  users: ["system:serviceaccount:tidewaiter-system:tidewaiter"]
+  verbs: [create, update, patch, delete, deletecollection]
+- level: None
+`
+
 func (p *plane) startEtcd(socket string) {
 	p.start("etcd", "--name=default", "--data-dir="+p.dir+"/etcd", "--unsafe-no-fsync", "--log-level=warn",
 		"--listen-client-urls=unix://"+socket, "--advertise-client-urls=http://localhost:1",
@@ -137,7 +148,11 @@ func (p *plane) startEtcd(socket string) {
 }
 
 func (p *plane) startAPIServer(socket string) {
+	policy := p.dir + "/audit-policy.yaml"
+	check(os.WriteFile(policy, []byte(auditPolicy), 0o600))
 	p.start("kube-apiserver", append(p.node.arguments(p),
+		"--audit-policy-file="+policy, "--audit-log-path="+p.dir+"/audit.log",
+		"--enable-admission-plugins=NodeRestriction",
 		"--etcd-servers=unix://"+socket,
 		"--bind-address="+p.address, fmt.Sprintf("--secure-port=%d", p.port), "--advertise-address="+p.address,
 		"--endpoint-reconciler-type=none",

@@ -44,7 +44,12 @@ pub(crate) enum Keep {
 /// Builds both programs and the control plane.
 pub(crate) fn places(root: &Path) -> Result<Places> {
     controlplane::tools()?;
-    Ok(Places { root: root.to_owned(), programs: programs(root)?, controlplane: controlplane::ensure(root)? })
+    Ok(Places {
+        root: root.to_owned(),
+        programs: programs(root)?,
+        controlplane: controlplane::ensure(root)?,
+        ends_quietly: false,
+    })
 }
 
 /// Builds both debug programs; returns their folder.

@@ -3,6 +3,7 @@
 use crate::cluster::{ClusterFixture, Said, eventually, run};
 use crate::confined::{self, Pod};
 use crate::people::People;
+use crate::quiet::{CheckedEnd, QuietEnd};
 use crate::readme;
 use crate::registry::Registry;
 use serde_json::Value;
@@ -24,11 +25,15 @@ pub struct Places {
     pub programs: PathBuf,
     /// The control plane's binary.
     pub controlplane: PathBuf,
+    /// Whether it is asserted, when the lab is dropped, that the server's account writes nothing for five seconds.
+    pub ends_quietly: bool,
 }
 
 /// A cluster with tidewaiter installed from `deploy/`.
 #[derive(Debug)]
 pub struct Lab {
+    /// First, so that it is dropped while everything still runs.
+    _quiet: Option<CheckedEnd>,
     /// The control plane.
     pub cluster: ClusterFixture,
     /// A registry on loopback.
@@ -89,7 +94,18 @@ impl Lab {
         };
         let people = People::new(&cluster);
         let registry = Registry::start();
-        let lab = Lab { cluster, registry, people, places, server: None, renewal: None, stands, variables: Vec::new() };
+        let quiet = places.ends_quietly.then(|| CheckedEnd(QuietEnd::new(cluster.dir())));
+        let lab = Lab {
+            _quiet: quiet,
+            cluster,
+            registry,
+            people,
+            places,
+            server: None,
+            renewal: None,
+            stands,
+            variables: Vec::new(),
+        };
         lab.build_database(&lab.places.root.join("demo/feeds.toml"));
         lab
     }
@@ -99,6 +115,12 @@ impl Lab {
         let mut lab = Lab::new(places);
         lab.start_server();
         lab
+    }
+
+    /// Waits until the server's account has written nothing for five seconds.
+    #[track_caller]
+    pub fn comes_to_rest(&self) {
+        QuietEnd::new(self.cluster.dir()).check();
     }
 
     /// The project's folder.

@@ -22,6 +22,7 @@ pub mod packages;
 pub mod people;
 pub mod program_image;
 pub mod proxy;
+mod quiet;
 pub mod quotes;
 pub mod readme;
 pub mod receiver;

@@ -9,6 +9,7 @@ mod audit;
 mod backstop;
 mod bad_input;
 mod bare_pods;
+mod gitops;
 mod image_changed;
 mod installation;
 mod medium_findings;
@@ -25,10 +26,13 @@ mod registry_down;
 mod renewal;
 mod same_tag;
 mod server_killed;
+mod sidecars;
 mod six_steps;
+mod stateful_sets;
 mod strangers;
 mod tls;
 mod two_containers;
+mod two_images_of_one_owner;
 mod uninstall;
 
 use std::path::{Path, PathBuf};
@@ -47,7 +51,7 @@ fn places() -> Places {
         assert!(programs.join(program).is_file(), "{program} is not built; run: cargo xtask test");
     }
     let controlplane = controlplane::find(&root).unwrap_or_else(|why| panic!("{why}"));
-    Places { root, programs, controlplane }
+    Places { root, programs, controlplane, ends_quietly: true }
 }
 
 /// A cluster with the server running.

@@ -1,0 +1,77 @@
+//! StatefulSets and DaemonSets: a held update is reverted or fixed without anybody deleting Pods.
+
+use crate::{lab, until_field, within};
+use tidewaiter_testkit::demo::{clean, distinct, vulnerable};
+use tidewaiter_testkit::lab::{Lab, PATIENCE};
+
+fn manifest(kind: &str, image: &str) -> String {
+    let own = if kind == "StatefulSet" { r#""serviceName":"db","replicas":2,"# } else { "" };
+    format!(
+        r#"{{"apiVersion":"apps/v1","kind":"{kind}","metadata":{{"name":"db"}},"spec":{{{own}"selector":{{"matchLabels":
+        {{"app":"db"}}}},"template":{{"metadata":{{"labels":{{"app":"db"}}}},"spec":{{"containers":[{{"name":"db","image":
+        "{image}"}}]}}}}}}}}"#
+    )
+}
+
+#[track_caller]
+fn until_status(lab: &Lab, workload: &str, words: &str) {
+    within(PATIENCE, &format!("{workload} is {words}"), || {
+        let said = lab.kubectl(&["scan", "status", workload]).text;
+        words.split(' ').all(|word| said.contains(word))
+            && said.lines().nth(2).is_some_and(|l| l.ends_with(words.rsplit(' ').next().unwrap_or_default()))
+    });
+}
+
+#[test]
+fn a_blocked_update_is_reverted_and_fixed() {
+    let lab = lab();
+    let good = lab.registry.push("db", "v1", &clean().build());
+    let bad = lab.registry.push("db", "v2", &vulnerable().build());
+    let fixed = lab.registry.push("db", "v3", &distinct("fixed"));
+    let set = "statefulset/db";
+    lab.apply(&manifest("StatefulSet", &good)).ok();
+    until_field(&lab, set, ".status.readyReplicas", "2");
+    until_status(&lab, set, "Approved Deployed");
+    // The revert.
+    lab.kubectl(&["set", "image", set, &format!("db={bad}")]).ok();
+    until_status(&lab, set, "VulnerabilitiesFound Blocked");
+    lab.kubectl(&["rollout", "undo", set]).ok();
+    lab.kubectl(&["rollout", "status", set, "--timeout=60s"]).ok();
+    until_field(&lab, set, ".status.readyReplicas", "2");
+    until_status(&lab, set, "Approved Deployed");
+    // The fix.
+    lab.kubectl(&["set", "image", set, &format!("db={bad}")]).ok();
+    until_status(&lab, set, "VulnerabilitiesFound Blocked");
+    lab.kubectl(&["set", "image", set, &format!("db={fixed}")]).ok();
+    lab.kubectl(&["rollout", "status", set, "--timeout=60s"]).ok();
+    until_status(&lab, set, "Approved Deployed");
+}
+
+/// A first version that is blocked: its revision is the current one for Kubernetes, although it never ran.
+#[test]
+fn a_blocked_first_version_is_fixed() {
+    let lab = lab();
+    let bad = lab.registry.push("db", "v1", &vulnerable().build());
+    let good = lab.registry.push("db", "v2", &clean().build());
+    lab.apply(&manifest("StatefulSet", &bad)).ok();
+    until_status(&lab, "statefulset/db", "VulnerabilitiesFound Blocked");
+    lab.apply(&manifest("StatefulSet", &good)).ok();
+    lab.kubectl(&["rollout", "status", "statefulset/db", "--timeout=60s"]).ok();
+    until_status(&lab, "statefulset/db", "Approved Deployed");
+}
+
+#[test]
+fn a_daemon_set_that_went_back_is_not_blocked_any_more() {
+    let lab = lab();
+    let good = lab.registry.push("db", "v1", &clean().build());
+    let bad = lab.registry.push("db", "v2", &vulnerable().build());
+    let set = "daemonset/db";
+    lab.apply(&manifest("DaemonSet", &good)).ok();
+    until_field(&lab, set, ".status.numberReady", "1");
+    until_status(&lab, set, "Approved Deployed");
+    lab.kubectl(&["set", "image", set, &format!("db={bad}")]).ok();
+    until_status(&lab, set, "VulnerabilitiesFound Blocked");
+    lab.kubectl(&["rollout", "undo", set]).ok();
+    lab.kubectl(&["rollout", "status", set, "--timeout=60s"]).ok();
+    until_status(&lab, set, "Approved Deployed");
+}
