@@ -3,7 +3,7 @@
 use super::AdmissionDecision;
 use crate::decide::marks::{add_metadata, annotation, metadata_path, paused};
 use crate::decide::pins::{ImageUse, pins};
-use crate::decide::{images, rollout};
+use crate::decide::{images, record, rollout};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
@@ -65,7 +65,10 @@ pub(crate) fn review(request: &DeploymentRequest<'_>, facts: &DeploymentFacts<'_
 fn may_roll_out(new: &Deployment, hash: &str, facts: &DeploymentFacts<'_>) -> bool {
     let spec = new.spec.as_ref().and_then(|s| s.template.spec.as_ref());
     let wanted = spec.map(images::of).unwrap_or_default();
-    facts.workload.is_some_and(|workload| pins(workload, hash, &wanted, ImageUse::Rollout).is_some())
+    let may = |workload: &WorkloadScanStatus| {
+        pins(workload, hash, &wanted, ImageUse::Rollout).is_some() || record::restarted(workload, &wanted).is_some()
+    };
+    facts.workload.is_some_and(may)
 }
 
 /// Ends the server's hold in the request that sets an approved template.

@@ -71,7 +71,8 @@ fn word(decision: &AdmissionDecision) -> &'static str {
 fn the_hold() {
     use Decision::{Approved, Held, Retained};
     let check = |old: Option<&Deployment>, new: &Deployment, decisions: &[(&str, Decision)], expected: &str| {
-        let status = status(decisions);
+        let mut status = status(decisions);
+        status.current = old.map(template_hash);
         let facts = DeploymentFacts { enforced: true, workload: Some(&status) };
         let decision = review(&DeploymentRequest { new, old, by_server: false }, &facts);
         assert_eq!(word(&decision), expected, "{decision:?}");
@@ -99,6 +100,12 @@ fn the_hold() {
     check(Some(&plain("a")), &plain(&digest), &[("a", Approved)], "pass");
     check(Some(&plain("a")), &plain(&digest), &[("a", Retained)], "hold");
     check(Some(&held("b", false)), &held("a", false), &[("a", Approved), ("b", Held)], "release");
+    // A restart of what runs, for a changed variable.
+    let restarted =
+        |image: &str| deployment(image, |d| d["spec"]["template"]["metadata"] = json!({"annotations": {"at": "2"}}));
+    check(Some(&plain("a")), &restarted("a"), &[("a", Retained)], "pass");
+    check(Some(&plain("a")), &restarted("b"), &[("a", Retained)], "hold");
+    check(Some(&plain("a")), &restarted("a"), &[("a", Approved)], "hold");
     // Un-pausing.
     let resumed = deployment("a", |d| d["metadata"]["annotations"][HELD] = json!("h"));
     check(Some(&held("a", false)), &resumed, &[("a", Held)], "deny");

@@ -18,8 +18,16 @@ const MAX_ALERTS: usize = 40;
 /// without bound; etcd limits it to 1.5 MiB.
 const MAX_POD_REVISIONS: usize = 20;
 
+/// The current revision, if it is retained and a new template has its very images: a restart, for a changed variable or
+/// certificate. What runs may restart, whatever is known about it by now.
+pub(crate) fn restarted<'a>(record: &'a WorkloadScanStatus, wanted: &BTreeMap<String, String>) -> Option<&'a Revision> {
+    let current = record.current_revision().filter(|revision| revision.decision == Decision::Retained)?;
+    let images = current.containers.iter().map(|(name, container)| (name, &container.image));
+    (!wanted.is_empty() && images.eq(wanted.iter())).then_some(current)
+}
+
 /// The revision of a template. A new one names its images and is held, unless it names nothing but digests that were
-/// approved for this workload before.
+/// approved for this workload before, or restarts what is retained.
 pub(crate) fn revision<'a>(
     record: &'a mut WorkloadScanStatus,
     hash: &str,
@@ -27,7 +35,9 @@ pub(crate) fn revision<'a>(
     now: Timestamp,
 ) -> &'a mut Revision {
     let approved = pins(record, hash, wanted, ImageUse::Rollout);
-    record.revisions.entry(hash.to_owned()).or_insert_with(|| new_revision(wanted, approved.as_ref(), now))
+    let restarted = restarted(record, wanted).map(|retained| Revision { added: Some(now.into()), ..retained.clone() });
+    let new = || restarted.unwrap_or_else(|| new_revision(wanted, approved.as_ref(), now));
+    record.revisions.entry(hash.to_owned()).or_insert_with(new)
 }
 
 fn new_revision(
@@ -75,7 +85,8 @@ pub(crate) fn roll_out(
     runs: bool,
     now: Timestamp,
 ) {
-    let returns = record.current.as_deref() != Some(hash) && !runs;
+    let known = record.revisions.contains_key(hash);
+    let returns = known && record.current.as_deref() != Some(hash) && !runs && restarted(record, wanted).is_none();
     let revision = revision(record, hash, wanted, now);
     if returns && revision.decision == Decision::Retained {
         revision.decision = Decision::Held;
@@ -219,6 +230,27 @@ mod tests {
         check(Retained, Some("h"), false, Retained);
         check(Approved, Some("other"), false, Approved);
         check(Held, Some("other"), false, Held);
+    }
+
+    #[test]
+    fn what_is_retained_restarts() {
+        let check = |current: Decision, is_current: bool, images: &[(&str, &str)], expected: Decision| {
+            let pin = pinned("x:1", 1);
+            let mut record = record(&[("h", fixture(current, &[("c", "x:1", Some(&pin))]))]);
+            record.current = is_current.then(|| "h".to_owned());
+            let wanted = images.iter().map(|(name, image)| ((*name).to_owned(), (*image).to_owned())).collect();
+            roll_out(&mut record, "new", &wanted, false, now());
+            let new = &record.revisions["new"];
+            assert_eq!(new.decision, expected, "{current:?} {images:?}");
+            assert_eq!(new.containers["c"].pinned.is_some(), expected != Held);
+        };
+        check(Retained, true, &[("c", "x:1")], Retained);
+        check(Retained, true, &[("c", "x:2")], Held);
+        check(Retained, true, &[("c", "x:1"), ("d", "y:1")], Held);
+        check(Retained, false, &[("c", "x:1")], Held);
+        // Approved images are scanned anew: a restart takes what the tag names now.
+        check(Approved, true, &[("c", "x:1")], Held);
+        check(Held, true, &[("c", "x:1")], Held);
     }
 
     #[test]
