@@ -122,14 +122,14 @@ const FLOORS: &[(&str, &[&str])] = &[
             "exit progress render",
             "cluster completion dirs engines login",
             "cache db follow workload",
-            "approve local report status",
-            "deployment diff explain fix image",
+            "approve local report rollback status",
+            "deployment diff explain fix image wait",
         ],
     ),
     (
         "crates/testkit/src",
         &[
-            "authority cluster digest proxy quotes readme skip",
+            "authority cluster digest proxy quiet quotes readme skip",
             "controlplane layer people serve",
             "image packages receiver web",
             "demo layout program_image registry",

@@ -24,7 +24,9 @@ pub(crate) enum CliCommand {
     Image(ImageArgs),
     Deployment(DeploymentArgs),
     Status(StatusArgs),
+    Wait(WaitArgs),
     Approve(ApproveArgs),
+    Rollback(RollbackArgs),
     Report(ReportArgs),
     Explain(ExplainArgs),
     Diff(DiffArgs),
@@ -159,6 +161,40 @@ pub(crate) struct ApproveArgs {
     /// Reason, recorded for audit
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+}
+
+/// Wait until a workload is decided about, and show it.
+///
+/// While policy waits for a person's approval, it is not decided about.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 its images may run, 1 policy blocks them, 3 not decided in time.\n
+Example:
+  kubectl apply -f app.yaml && kubectl scan wait deployment/app && kubectl rollout status deployment/app")]
+pub(crate) struct WaitArgs {
+    /// Workload, as `KIND/NAME`: `deployment/NAME`, `pod/NAME`, ...
+    #[arg(value_name = "WORKLOAD")]
+    pub(crate) workload: String,
+    /// Longest time to wait, as `90s` or `10m`
+    #[arg(long, default_value = "10m", value_name = "DURATION")]
+    pub(crate) timeout: SignedDuration,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+}
+
+/// Roll a Deployment back to an earlier template, also while it is held.
+///
+/// `kubectl rollout undo` refuses a held Deployment, because it is paused. Without `--to-revision`, the newest template that
+/// ran before the current one is taken. Is it approved, the hold ends with this request.
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArgs {
+    /// Workload: `deployment/NAME`, or its NAME
+    #[arg(value_name = "WORKLOAD")]
+    pub(crate) workload: String,
+    /// Revision, as `kubectl rollout history` numbers it
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) to_revision: Option<i64>,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
 }

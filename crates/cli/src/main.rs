@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! args → image, diff, fix, explain (local), db → engine and database → report → render → stdout, exit code
-//! args → image (in the cluster), deployment, status, approve, report → cluster → custom resources, server → render
+//! args → image (in the cluster), deployment, status, wait, approve, rollback, report → cluster → custom resources, server → render
 //! ```
 //!
 //! This is the only crate that prints. It must never depend on the server.
@@ -28,8 +28,10 @@ mod login;
 mod progress;
 mod render;
 mod report;
+mod rollback;
 mod status;
 mod terminal;
+mod wait;
 mod workload;
 
 use args::{Cli, CliCommand};
@@ -43,7 +45,9 @@ fn main() -> std::process::ExitCode {
         CliCommand::Image(args) => image::run(&args),
         CliCommand::Deployment(args) => deployment::run(&args),
         CliCommand::Status(args) => status::run(&args),
+        CliCommand::Wait(args) => wait::run(&args),
         CliCommand::Approve(args) => approve::run(&args),
+        CliCommand::Rollback(args) => rollback::run(&args),
         CliCommand::Report(args) => report::run(&args),
         CliCommand::Explain(args) => explain::run(&args),
         CliCommand::Diff(args) => diff::run(&args),

@@ -49,16 +49,23 @@ impl<'a> WorkloadName<'a> {
         KINDS.iter().any(|(kind, _)| *kind == self.kind)
     }
 
-    /// Reads its WorkloadScan.
+    /// Its WorkloadScan, if there is one.
+    pub(crate) async fn record(&self, cluster: &Cluster) -> Result<Option<WorkloadScan>> {
+        if self.kind != DEPLOYMENT {
+            return self.newest_scan(cluster).await;
+        }
+        match self.deployment(cluster).await?.and_then(|found| found.uid()) {
+            Some(uid) => cluster.deployment_record(self.name, &uid).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Reads its WorkloadScan, which must be there.
     pub(crate) async fn find(&self, cluster: &Cluster) -> Result<WorkloadScan> {
-        let found = match self.kind {
-            DEPLOYMENT => match self.deployment(cluster).await? {
-                Some(found) => cluster.deployment_record(self.name, &found.uid().unwrap_or_default()).await?,
-                None => bail!("{self} does not exist in namespace {}; check the name and -n", cluster.namespace),
-            },
-            _ => self.newest_scan(cluster).await?,
-        };
-        found.with_context(|| {
+        if self.kind == DEPLOYMENT && self.deployment(cluster).await?.is_none() {
+            bail!("{self} does not exist in namespace {}; check the name and -n", cluster.namespace);
+        }
+        self.record(cluster).await?.with_context(|| {
             format!(
                 "{self} has no WorkloadScan: it does not exist, its namespace {} is excluded, or the server is not \
                  running (kubectl -n tidewaiter-system get pods)",

@@ -1,0 +1,89 @@
+//! `kubectl scan wait`: until a workload is decided about, for pipelines.
+
+use crate::args::WaitArgs;
+use crate::cluster::{self, Cluster};
+use crate::exit::{Exit, UsageError};
+use crate::status;
+use crate::workload::{DEPLOYMENT, WorkloadName};
+use anyhow::{Result, bail};
+use kube::ResourceExt as _;
+use std::time::Duration;
+use tidewaiter_core::status::DeploymentStatus;
+use tidewaiter_crd::names::HELD;
+use tidewaiter_crd::workload_scan::WorkloadScanStatus;
+
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Waits, then prints the workload. Blocked is exit code 1; not decided in time is 3.
+pub(crate) fn run(args: &WaitArgs) -> Result<Exit> {
+    let workload = WorkloadName::parse(&args.workload)?;
+    let cluster = cluster::with_tidewaiter(&args.cluster)?;
+    let limit = Duration::try_from(args.timeout).map_err(|_| UsageError("--timeout is negative".to_owned()))?;
+    cluster.run(async {
+        let decided = tokio::time::timeout(limit, decided(&cluster, &workload)).await;
+        status::print_one(&cluster, &workload).await?;
+        match decided {
+            Ok(exit) => exit,
+            Err(_) => bail!("{workload} was not decided about within {}; see why above", args.timeout),
+        }
+    })
+}
+
+async fn decided(cluster: &Cluster, workload: &WorkloadName<'_>) -> Result<Exit> {
+    loop {
+        let held = held_template(cluster, workload).await?;
+        let record = workload.record(cluster).await?;
+        if let Some(exit) = record.and_then(|record| exit(&record.status?, held.as_deref())) {
+            return Ok(exit);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// The template that a Deployment is held for: admission notes it in the request that changes the template, before any record
+/// says so.
+async fn held_template(cluster: &Cluster, workload: &WorkloadName<'_>) -> Result<Option<String>> {
+    if workload.kind != DEPLOYMENT {
+        return Ok(None);
+    }
+    let deployment = workload.deployment(cluster).await?;
+    Ok(deployment.and_then(|deployment| deployment.annotations().get(HELD).cloned()))
+}
+
+/// The exit code of a decision; `None` while there is none about the template that is held.
+fn exit(status: &WorkloadScanStatus, held: Option<&str>) -> Option<Exit> {
+    let is_current = held.is_none() || status.current.as_deref() == held;
+    match status.deployment_status {
+        DeploymentStatus::Blocked if is_current => Some(Exit::Violated),
+        DeploymentStatus::Blocked => None,
+        // The hold ends after the decision.
+        DeploymentStatus::RollingOut | DeploymentStatus::Deployed => held.is_none().then_some(Exit::Clean),
+        DeploymentStatus::NotCreated | DeploymentStatus::Created | DeploymentStatus::PendingApproval => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decision_has_an_exit_code() {
+        let check = |deployment_status: DeploymentStatus, held: Option<&str>, expected: Option<Exit>| {
+            let current = Some("now".to_owned());
+            let status = WorkloadScanStatus { deployment_status, current, ..WorkloadScanStatus::default() };
+            assert_eq!(exit(&status, held), expected, "{deployment_status} {held:?}");
+        };
+        check(DeploymentStatus::Created, Some("now"), None);
+        check(DeploymentStatus::PendingApproval, Some("now"), None);
+        check(DeploymentStatus::Blocked, Some("now"), Some(Exit::Violated));
+        check(DeploymentStatus::RollingOut, None, Some(Exit::Clean));
+        check(DeploymentStatus::Deployed, None, Some(Exit::Clean));
+        check(DeploymentStatus::Deployed, Some("now"), None);
+        // The record still describes the last template.
+        check(DeploymentStatus::Deployed, Some("next"), None);
+        check(DeploymentStatus::Blocked, Some("next"), None);
+        // Pods without a Deployment.
+        check(DeploymentStatus::Blocked, None, Some(Exit::Violated));
+    }
+}
