@@ -13,7 +13,8 @@ use tidewaiter_core::finding::{Counts, Finding, InstalledPackage, SuppressedFind
 use tidewaiter_core::image::{Digest, Platform};
 use tidewaiter_core::package::{Location, Package, PackageType};
 use tidewaiter_core::report::{
-    DatabaseInfo, Gap, GapKind, ImageInfo, Inventory, LayerInfo, Report, SCHEMA_VERSION, StaleFeed, SupportPeriod,
+    DatabaseInfo, FeedContent, Gap, GapKind, ImageInfo, Inventory, LayerInfo, Report, SCHEMA_VERSION, StaleFeed,
+    SupportPeriod,
 };
 use tidewaiter_core::severity::{Rating, RatingRole, Severity};
 
@@ -118,6 +119,7 @@ fn full() -> Report {
                 name: "debian".into(),
                 read: "2024-12-01T00:00:00Z".parse().unwrap(),
                 ecosystems: vec!["Debian:12".into()],
+                content: FeedContent::Ratings,
             }],
         },
         findings: vec![finding()],

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use tidewaiter_core::ecosystem::Ecosystem;
-use tidewaiter_core::report::{StaleFeed, SupportPeriod, build_time};
+use tidewaiter_core::report::{FeedContent, StaleFeed, SupportPeriod, build_time};
 
 /// Written as JSON into the file's first section.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -69,6 +69,9 @@ pub struct FeedInfo {
     /// Whether it rates vulnerabilities of every ecosystem by CVE (NVD).
     #[serde(default)]
     pub rates_all: bool,
+    /// What its records are about.
+    #[serde(default, skip_serializing_if = "FeedContent::is_advisories")]
+    pub content: FeedContent,
     /// Advisories and facts that were read; those of one advisory count once.
     #[serde(default)]
     pub records: u64,
@@ -87,7 +90,8 @@ impl FeedInfo {
     }
 
     fn to_stale(&self) -> Option<StaleFeed> {
-        Some(StaleFeed { name: self.name.clone(), read: self.read?, ecosystems: self.ecosystems.clone() })
+        let (name, ecosystems) = (self.name.clone(), self.ecosystems.clone());
+        Some(StaleFeed { name, read: self.read?, ecosystems, content: self.content })
     }
 }
 
@@ -155,10 +159,12 @@ impl Meta {
         (self.feeds.iter().any(|feed| feed.rates_all), rated, support)
     }
 
-    /// The feeds that cover an ecosystem and could not be read for this build. Not part of the id: the facts are the same.
+    /// The feeds that cover an ecosystem, or have facts about all, and could not be read for this build. Not part of the id:
+    /// the facts are the same.
     pub(crate) fn stale(&self) -> Vec<StaleFeed> {
-        let covering = self.feeds.iter().filter(|feed| !feed.stale.is_empty() && !feed.ecosystems.is_empty());
-        covering.filter_map(FeedInfo::to_stale).collect()
+        let tells = |feed: &&FeedInfo| !feed.ecosystems.is_empty() || !feed.content.is_advisories();
+        let stale = self.feeds.iter().filter(|feed| !feed.stale.is_empty()).filter(tells);
+        stale.filter_map(FeedInfo::to_stale).collect()
     }
 
     /// Whether a feed is declared complete for `ecosystem`, which is compared with its release.

@@ -27,6 +27,7 @@ pub use records::Records;
 use serde::Deserialize;
 use std::io::Read;
 use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::report::FeedContent;
 
 /// What is wrong with one document, without its name: its feed counts it as unreadable and continues.
 pub type Problem = String;
@@ -38,8 +39,8 @@ pub struct FeedFormat {
     pub name: &'static str,
     /// How its documents are found at a URL.
     pub(crate) address: Address,
-    /// Whether its ratings are by CVE and hold for packages of every ecosystem.
-    pub(crate) rates_every_ecosystem: bool,
+    /// What its records are about. Ratings are by CVE and hold for packages of every ecosystem.
+    pub(crate) content: FeedContent,
     reader: Reader,
 }
 
@@ -120,9 +121,9 @@ pub const FORMATS: [FeedFormat; 18] = [
     // Bodhi's updates of Fedora, JSON.
     FeedFormat { address: Address::Pages, ..each("bodhi", bodhi::parse) },
     // CISA known exploited vulnerabilities.
-    each("kev", kev::parse),
+    facts(FeedContent::KnownExploited, each("kev", kev::parse)),
     // NVD 2.0 API, JSON.
-    FeedFormat { rates_every_ecosystem: true, ..stream("nvd", nvd::parse) },
+    facts(FeedContent::Ratings, stream("nvd", nvd::parse)),
     // OVAL definitions of distributions with rpm.
     each("oval", oval::parse),
     // `updateinfo.xml` of an rpm repository.
@@ -138,16 +139,20 @@ pub const FORMATS: [FeedFormat; 18] = [
     // Photon OS: `cve_data_photonRELEASE.json`.
     each("photon", photon::parse),
     // FIRST's EPSS scores, CSV.
-    each("epss", epss::parse),
+    facts(FeedContent::ExploitProbability, each("epss", epss::parse)),
     // Releases of Debian and Ubuntu with their ends (distro-info-data), CSV.
-    each("distro-info", support::distro_info),
+    facts(FeedContent::EndsOfSupport, each("distro-info", support::distro_info)),
     // The product pages of endoflife.date.
-    each("endoflife", support::endoflife),
+    facts(FeedContent::EndsOfSupport, each("endoflife", support::endoflife)),
 ];
 
 const fn each(name: &'static str, read: ReadDocument) -> FeedFormat {
     let reader = Reader::EachDocument(read);
-    FeedFormat { name, address: Address::Documents, rates_every_ecosystem: false, reader }
+    FeedFormat { name, address: Address::Documents, content: FeedContent::Advisories, reader }
+}
+
+const fn facts(content: FeedContent, format: FeedFormat) -> FeedFormat {
+    FeedFormat { content, ..format }
 }
 
 const fn stream(name: &'static str, read: ReadStream) -> FeedFormat {

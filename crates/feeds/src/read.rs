@@ -14,6 +14,7 @@ use std::io::{self, Read as _};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::thread;
+use tidewaiter_core::report::FeedContent;
 use tidewaiter_db::meta::FeedInfo;
 use tidewaiter_http::{Client, Settings};
 
@@ -66,8 +67,8 @@ pub(crate) fn all(options: &BuildOptions<'_>, parts: &Path) -> Result<Vec<FeedRe
     read.sort_by_key(|(index, _)| *index);
     let mut read: Vec<FeedRead> = read.into_iter().map(|(_, read)| read).collect();
     check_rows(feeds, &read)?;
-    check_any(&read)?;
     read.extend(members.outdated.into_iter().map(|info| FeedRead { part: None, info }));
+    check_any(&read)?;
     Ok(read)
 }
 
@@ -227,7 +228,6 @@ fn is_dispensable(needed: Needed, error: &FeedError) -> bool {
     match needed {
         Needed::Always => false,
         Needed::IfItExists => matches!(error, FeedError::Absent { .. }),
-        Needed::UnlessOthersOfRowAreRead => true,
         // What this machine lacks is nothing that a vendor did.
         Needed::UnlessAnyIsRead => !matches!(error, FeedError::Disk { .. }),
     }
@@ -304,6 +304,7 @@ fn provenance(feed: &Feed, part: Option<&Part>, path: &Path, stale: String) -> F
         source: feed.location(),
         licence: feed.licence.clone(),
         ecosystems: feed.ecosystems.clone(),
+        content: feed.format.content,
         stale,
         ..FeedInfo::default()
     };
@@ -312,7 +313,7 @@ fn provenance(feed: &Feed, part: Option<&Part>, path: &Path, stale: String) -> F
         as_of: header.as_of.clone(),
         read: part::last_read(path),
         rates: feed.rates,
-        rates_all: feed.rates && feed.format.rates_every_ecosystem,
+        rates_all: feed.rates && feed.format.content == FeedContent::Ratings,
         records: header.records,
         unreadable: header.unreadable,
         skipped: header.skipped.clone(),
