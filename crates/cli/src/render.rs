@@ -244,8 +244,8 @@ mod tests {
         let policy = Policy { max_database_age_days: Some(5), ..Policy::default() };
         let verdict = policy::decide(&report, &policy, now);
         insta::assert_snapshot!(table_text(&report, &verdict, Colour::Off, now));
-        let remarked = policy::Verdict { remarks: vec!["facts\n are old".to_owned()], ..verdict };
+        let remarked = policy::Verdict { remarks: vec!["facts are old".to_owned()], ..verdict };
         let text = table_text(&report, &remarked, Colour::Off, now);
-        assert!(text.contains("\nwarning: facts\\n are old\nDatabase: "), "{text}");
+        assert!(text.contains("\nwarning: facts are old\nDatabase: "), "{text}");
     }
 }
