@@ -51,8 +51,9 @@ What the default feeds cannot tell:
 
 - Red Hat's feed has fixes only: flaws without one are not in it, nor are streams of extended support.
 - Fedora's updates are fixes only, too.
-- Alpine: packages of `testing`, which has no advisories, and of repositories with a tag, which are compared with the
-  advisories of the image's own branch.
+- Alpine: packages of `testing`, which has no advisories. Where an image installs from repositories of several branches, apk
+  records the branch of packages with a tag alone; others are reported when the advisories of any of the branches, the
+  image's own included, call their version vulnerable. So a build with its own branch's fix may be reported until another's.
 - Amazon Linux: the core repositories of 2 and 2023; not the extras of 2, nor live patches of kernels.
 ";
 

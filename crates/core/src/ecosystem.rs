@@ -6,7 +6,7 @@ mod base;
 mod debian;
 mod distro;
 
-pub use alpine::AlpineBranch;
+pub use alpine::{AlpineBranch, ApkRepository};
 pub use base::EcosystemBase;
 pub use distro::{DISTRIBUTIONS, Distribution};
 
@@ -270,9 +270,9 @@ pub struct Os {
     /// `PRETTY_NAME`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub pretty_name: String,
-    /// The newest branch of Alpine that the repositories of the package manager are of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub repository_branch: Option<AlpineBranch>,
+    /// The repositories of Alpine that its package manager installs from, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<ApkRepository>,
 }
 
 #[cfg(test)]

@@ -119,8 +119,8 @@ pub enum GapKind {
 impl Inventory {
     /// The ecosystems of its packages.
     pub fn ecosystems(&self) -> BTreeSet<Ecosystem> {
-        let kinds: BTreeSet<_> = self.packages.iter().map(|package| package.kind).collect();
-        kinds.into_iter().filter_map(|kind| kind.ecosystem(self.os.as_ref())).collect()
+        let kinds: BTreeSet<_> = self.packages.iter().map(|package| (package.kind, package.tag.as_str())).collect();
+        kinds.into_iter().flat_map(|(kind, tag)| kind.ecosystems(self.os.as_ref(), tag)).collect()
     }
 }
 

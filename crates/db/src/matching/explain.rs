@@ -40,43 +40,53 @@ pub fn explain(inventory: &Inventory, db: &Database, vulnerability: &str) -> Res
     let os = inventory.os.as_ref();
     let mut out = Vec::new();
     for (subject, packages) in subject::all(inventory.packages.iter().filter(|p| is_matchable(p, os))) {
-        let Some((ecosystem, order)) = subject.kind.ecosystem(os).and_then(|e| e.version_scheme().map(|o| (e, o)))
-        else {
-            continue;
-        };
-        let queries = subject.queries(&packages, &ecosystem);
-        let advisories = advisories(db, &ecosystem, &queries, order)?;
-        let comparison = Comparison {
-            ecosystem: &ecosystem,
-            order,
-            denials: queries.iter().map(|query| Denials::of(db, &ecosystem, query)).collect::<Result<_, _>>()?,
-            groups: group::by_vulnerability(advisories.iter()),
-        };
-        for query in &queries {
-            for row in hit::rows(db, &ecosystem, query) {
-                let advisory = row.advisory()?;
-                if !names(&advisory, vulnerability) {
-                    continue;
-                }
-                let (mut holds, mut because) = compare(&row, &ecosystem, query, order, &advisory.id);
-                let denied = || comparison.denied(&row, query, &advisory, vulnerability);
-                if let Some(denied) = holds.then(denied).flatten() {
-                    (holds, because) = (false, format!("{because}, but {denied}"));
-                }
-                out.push(ExplainedRow {
-                    package: query.name.clone(),
-                    version: query.version.clone(),
-                    ecosystem: ecosystem.clone(),
-                    advisory: advisory.id,
-                    feed: advisory.feed,
-                    holds,
-                    because,
-                });
-            }
+        for ecosystem in subject.ecosystems(os) {
+            let queries = subject.queries(&packages, &ecosystem);
+            out.extend(explain_queries(db, &ecosystem, &queries, vulnerability)?);
         }
     }
     out.sort();
     out.dedup();
+    Ok(out)
+}
+
+fn explain_queries(
+    db: &Database,
+    ecosystem: &Ecosystem,
+    queries: &[Query],
+    vulnerability: &str,
+) -> Result<Vec<ExplainedRow>, DatabaseError> {
+    let Some(order) = ecosystem.version_scheme() else { return Ok(Vec::new()) };
+    let advisories = advisories(db, ecosystem, queries, order)?;
+    let comparison = Comparison {
+        ecosystem,
+        order,
+        denials: queries.iter().map(|query| Denials::of(db, ecosystem, query)).collect::<Result<_, _>>()?,
+        groups: group::by_vulnerability(advisories.iter()),
+    };
+    let mut out = Vec::new();
+    for query in queries {
+        for row in hit::rows(db, ecosystem, query) {
+            let advisory = row.advisory()?;
+            if !names(&advisory, vulnerability) {
+                continue;
+            }
+            let (mut holds, mut because) = compare(&row, ecosystem, query, order, &advisory.id);
+            let denied = || comparison.denied(&row, query, &advisory, vulnerability);
+            if let Some(denied) = holds.then(denied).flatten() {
+                (holds, because) = (false, format!("{because}, but {denied}"));
+            }
+            out.push(ExplainedRow {
+                package: query.name.clone(),
+                version: query.version.clone(),
+                ecosystem: ecosystem.clone(),
+                advisory: advisory.id,
+                feed: advisory.feed,
+                holds,
+                because,
+            });
+        }
+    }
     Ok(out)
 }
 
