@@ -45,8 +45,10 @@ What the default feeds cannot tell:
 - CentOS Linux and CentOS Stream are judged by Red Hat's advisories; a build of Stream that has the number of a fix of
   Red Hat's is older by its name, and reported until the next one.
 - Packages that a derived image adds to a Docker Hardened Image from Debian or Alpine: they are judged by Docker's records.
-- Old Debian is judged by extended support (ELTS), whose newest fixes are paid for; SLES by general support: fixes of LTSS are
-  another product's, so a release ends with general support.
+- Old Debian is judged by extended support (ELTS), and old Ubuntu by Ubuntu Pro too: a version with such a fix is not vulnerable,
+  and the fix is not offered, because an image without the subscription cannot install it. Of ELTS, that is also said of fixes
+  that Debian's own long-term support published before. SLES is judged by general support: fixes of LTSS are another product's,
+  so a release ends with general support.
 - Packages rebuilt by Root and TuxCare are judged as the original's.
 
 - Red Hat's feed has fixes only: flaws without one are not in it, nor are streams of extended support.

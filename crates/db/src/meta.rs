@@ -63,6 +63,9 @@ pub struct FeedInfo {
     /// Ecosystems and releases it is declared complete for.
     #[serde(default)]
     pub ecosystems: Vec<Ecosystem>,
+    /// Whether its fixes are for subscribers of extended support.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paid: bool,
     /// Whether it rates the vulnerabilities of its ecosystems.
     #[serde(default)]
     pub rates: bool,
@@ -156,7 +159,8 @@ impl Meta {
         let rated: BTreeMap<String, bool> = named.map(|eco| (eco.to_string(), self.rates(eco))).collect();
         let support: BTreeMap<String, &SupportPeriod> =
             self.support.iter().rev().map(|s| (s.ecosystem.to_string(), s)).collect();
-        (self.feeds.iter().any(|feed| feed.rates_all), rated, support)
+        let paid: Vec<&str> = self.feeds.iter().filter(|feed| feed.paid).map(|feed| feed.name.as_str()).collect();
+        (self.feeds.iter().any(|feed| feed.rates_all), rated, support, paid)
     }
 
     /// The feeds that cover an ecosystem, or have facts about all, and could not be read for this build. Not part of the id:
@@ -170,6 +174,11 @@ impl Meta {
     /// Whether a feed is declared complete for `ecosystem`, which is compared with its release.
     pub fn covers(&self, ecosystem: &Ecosystem) -> bool {
         self.feeds.iter().any(|feed| feed.covers(ecosystem))
+    }
+
+    /// Whether the fixes of a feed are for subscribers of extended support.
+    pub(crate) fn is_paid(&self, feed: &str) -> bool {
+        self.feeds.iter().any(|info| info.paid && info.name == feed)
     }
 
     /// Until when a release gets fixes; of one product under several names, under each. CentOS has ends of its own.

@@ -2,7 +2,7 @@
 
 use crate::config::Feed;
 use crate::error::FeedError;
-use crate::format::Address;
+use crate::format::{Address, Records};
 use crate::members::{self, Member, Needed};
 use crate::options::BuildOptions;
 use crate::part::{self, Part, PartBuilder};
@@ -156,7 +156,7 @@ impl Reading<'_> {
         let mut builder = PartBuilder::new(folder);
         let (mut read, mut first, mut failed) = (0, String::new(), None);
         source::documents(&source, feed.format.document_bytes(), &mut |name, content| {
-            let mut drain = |records: &mut _| failed = failed.take().or(builder.add(records).err());
+            let mut drain = |records: &mut _| failed = failed.take().or(add(feed, records, &mut builder).err());
             match reader.document(name, content, &mut drain) {
                 Ok(true) => read += 1,
                 Ok(false) => {}
@@ -169,7 +169,9 @@ impl Reading<'_> {
             }
         })
         .map_err(damaged)?;
-        failed.map_or_else(|| builder.add(&mut reader.finish()), Err).map_err(|e| disk(feed, folder, &e))?;
+        failed
+            .map_or_else(|| add(feed, &mut reader.finish(), &mut builder), Err)
+            .map_err(|e| disk(feed, folder, &e))?;
         let (unreadable, location) = (builder.count_unreadable(), feed.location());
         let documents = read + unreadable;
         if unreadable > 0 && (read == 0 || unreadable > FEW && unreadable > documents / UNREADABLE) {
@@ -214,6 +216,14 @@ impl Reading<'_> {
     }
 }
 
+/// Adds records as their feed declares them.
+fn add(feed: &Feed, records: &mut Records, builder: &mut PartBuilder) -> io::Result<()> {
+    if feed.paid {
+        records.without_offers();
+    }
+    builder.add(records)
+}
+
 /// Makes a panic in a reader the error of its feed: a build without that feed must be possible.
 fn catch_panic<T>(feed: &Feed, read: impl FnOnce() -> Result<T, FeedError>) -> Result<T, FeedError> {
     panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|message| {
@@ -254,7 +264,8 @@ fn disk(feed: &Feed, folder: &Path, cause: &io::Error) -> FeedError {
 /// Which feed a part is of: its name, format and location, and what its reader is told.
 fn identity(feed: &Feed) -> String {
     let declared: Vec<String> = feed.context().ecosystems.iter().map(ToString::to_string).collect();
-    [&feed.name, feed.format.name, &feed.location(), &declared.join(",")].join("\n")
+    let paid = if feed.paid { "\npaid" } else { "" };
+    [&feed.name, feed.format.name, &feed.location(), &declared.join(",")].join("\n") + paid
 }
 
 /// Adds the names and contents of the documents.
@@ -305,6 +316,7 @@ fn provenance(feed: &Feed, part: Option<&Part>, path: &Path, stale: String) -> F
         licence: feed.licence.clone(),
         ecosystems: feed.ecosystems.clone(),
         content: feed.format.content,
+        paid: feed.paid,
         stale,
         ..FeedInfo::default()
     };

@@ -71,7 +71,7 @@ fn explain_queries(
             if !names(&advisory, vulnerability) {
                 continue;
             }
-            let (mut holds, mut because) = compare(&row, ecosystem, query, order, &advisory.id);
+            let (mut holds, mut because) = compare(&row, ecosystem, query, order, &advisory);
             let denied = || comparison.denied(&row, query, &advisory, vulnerability);
             if let Some(denied) = holds.then(denied).flatten() {
                 (holds, because) = (false, format!("{because}, but {denied}"));
@@ -96,8 +96,9 @@ fn compare(
     ecosystem: &Ecosystem,
     query: &Query,
     order: VersionScheme,
-    advisory: &str,
+    record: &Advisory,
 ) -> (bool, String) {
+    let advisory = &record.id;
     let applies = hit::applies(row, query);
     let span = hit::matching(row, ecosystem, query, order);
     let holds = span.is_some() && applies == Applicability::Yes && !row.never_affected();
@@ -105,7 +106,7 @@ fn compare(
         _ if row.never_affected() => format!("{advisory}: {} was never affected", query.name),
         (_, Applicability::No) => format!("{advisory}: it covers another module or architecture"),
         (_, Applicability::Unclear) => format!("{advisory}: the stream of its module is not known"),
-        (Some(span), _) => because(&Hit { row: *row, span, query, applies }, advisory),
+        (Some(span), _) => because(&Hit { row: *row, span, query, applies }, record),
         (None, _) => format!("{advisory}: {} {} is not in {}", query.name, query.version, ranges(row)),
     };
     (holds, because)

@@ -93,7 +93,7 @@ impl FindingContext<'_> {
             // A vulnerability in one record counts, whatever less the others call it.
             class: records().map(|a| a.class).min().unwrap_or_default(),
             fixed_versions: fixed_versions(fixing, self.order),
-            because: because(hit, &advisory.id),
+            because: because(hit, advisory),
             kev: facts.kev,
             epss: facts.epss,
             advisory: advisory.id.clone(),
@@ -169,13 +169,15 @@ fn fixed_versions(hit: &Hit<'_>, order: VersionScheme) -> Vec<String> {
 }
 
 /// The comparison that matched, as a person would write it: `CVE-1: openssl 1.0 <= 1.1 < 1.2 (fixed)`.
-pub(super) fn because(hit: &Hit<'_>, advisory: &str) -> String {
+pub(super) fn because(hit: &Hit<'_>, record: &Advisory) -> String {
+    let advisory = &record.id;
     let (name, version) = (&hit.query.name, &hit.query.version);
     match hit.span {
         VersionSpan::Fixed(lo, end) => {
             // Ubuntu's extended maintenance marks its versions; others' bounds are the record's limit.
             let what = match end {
                 _ if hit.is_fixed() => "fixed",
+                _ if hit.row.is_of_paid_feed(&record.feed) => "fixed for subscribers of extended support only",
                 end if end.contains("esm") => "fixed for subscribers of Ubuntu Pro only",
                 _ => "limit",
             };
