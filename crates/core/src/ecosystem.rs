@@ -73,7 +73,9 @@ impl Ecosystem {
         match &self.base {
             Base::Echo => Some(self.echo_scheme()),
             Base::DockerHardenedImages => self.upstream().and_then(|upstream| upstream.version_scheme()),
-            Base::Debian | Base::Ubuntu => Some(VersionScheme::Deb),
+            Base::Debian | Base::Ubuntu | Base::Raspbian => Some(VersionScheme::Deb),
+            // Two products with different package managers, and no advisories of either that are open.
+            Base::Kylin => None,
             Base::Alpine
             | Base::Wolfi
             | Base::Chainguard
@@ -81,7 +83,8 @@ impl Ecosystem {
             | Base::Alpaquita
             | Base::BellSoft
             | Base::CleanStart
-            | Base::SecureOs => Some(VersionScheme::Apk),
+            | Base::SecureOs
+            | Base::PostmarketOs => Some(VersionScheme::Apk),
             Base::AlmaLinux
             | Base::AmazonLinux
             | Base::AzureLinux

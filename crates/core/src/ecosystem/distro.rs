@@ -7,8 +7,8 @@ use super::{AlpineBranch, Ecosystem, EcosystemBase as Base, Os};
 use crate::package_type::PackageType;
 use crate::pattern;
 use releases::{
-    alpine, amazon, debian, docker_alpine, docker_debian, full, hummingbird, major, open_euler, open_suse, red_hat,
-    suse, ubuntu,
+    alpine, amazon, debian, docker_alpine, docker_debian, full, hummingbird, major, open_euler, open_suse,
+    original_of_postmarket_os, original_of_raspbian, red_hat, suse, ubuntu,
 };
 
 /// A distribution.
@@ -26,6 +26,9 @@ pub struct Distribution {
     release: Release,
     /// How the vendors of its own packages begin; none when packages don't name a vendor.
     vendors: &'static [&'static str],
+    /// The system whose packages it takes over, built again or not, and whose advisories are about them too. Its own packages
+    /// stay without advisories where no feed covers its own ecosystem.
+    original: Option<fn(&Os) -> Os>,
 }
 
 /// How its releases are named.
@@ -42,9 +45,11 @@ enum Release {
 /// All that are known.
 pub const DISTRIBUTIONS: &[Distribution] = &[
     of(&["debian"], PackageType::Deb, Base::Debian, Release::By(debian), &["Debian"]),
+    derived(&["raspbian"], PackageType::Deb, Base::Raspbian, Release::By(debian), original_of_raspbian),
     of(&["ubuntu"], PackageType::Deb, Base::Ubuntu, Release::By(ubuntu), &[]),
     of(&["echo"], PackageType::Deb, Base::Echo, Release::Rolling, &[]),
     of(&["alpine"], PackageType::Apk, Base::Alpine, Release::Branches(alpine), &[]),
+    derived(&["postmarketos"], PackageType::Apk, Base::PostmarketOs, Release::By(full), original_of_postmarket_os),
     hardened("debian", PackageType::Deb, Release::By(docker_debian)),
     hardened("alpine", PackageType::Apk, Release::Branches(docker_alpine)),
     of(&["alpaquita"], PackageType::Apk, Base::Alpaquita, Release::By(full), &[]),
@@ -66,6 +71,17 @@ pub const DISTRIBUTIONS: &[Distribution] = &[
     of(&["fedora"], PackageType::Rpm, Base::Fedora, Release::By(full), &["Fedora Project"]),
     of(&["mariner", "azurelinux"], PackageType::Rpm, Base::AzureLinux, Release::By(major), &["Microsoft"]),
     of(&["photon"], PackageType::Rpm, Base::PhotonOs, Release::By(full), &["VMware", "Broadcom"]),
+    // The desktop has packages of dpkg, the server of rpm.
+    Distribution {
+        ids: &["kylin"],
+        like: "debian",
+        kind: PackageType::Deb,
+        base: Base::Kylin,
+        release: Release::By(full),
+        vendors: &[],
+        original: None,
+    },
+    of(&["kylin"], PackageType::Rpm, Base::Kylin, Release::By(full), &[]),
     of(&["mageia"], PackageType::Rpm, Base::Mageia, Release::By(full), &["Mageia"]),
     of(
         &["openeuler"],
@@ -92,12 +108,23 @@ const fn of(
     release: Release,
     vendors: &'static [&'static str],
 ) -> Distribution {
-    Distribution { ids, like: "", kind, base, release, vendors }
+    Distribution { ids, like: "", kind, base, release, vendors, original: None }
+}
+
+/// A derivative whose packages are largely its original's, in the original's versions.
+const fn derived(
+    ids: &'static [&'static str],
+    kind: PackageType,
+    base: Base,
+    release: Release,
+    original: fn(&Os) -> Os,
+) -> Distribution {
+    Distribution { ids, like: "", kind, base, release, vendors: &[], original: Some(original) }
 }
 
 /// Docker Hardened Images: packages of another distribution, built again.
 const fn hardened(like: &'static str, kind: PackageType, release: Release) -> Distribution {
-    Distribution { ids: &["dhi"], like, kind, base: Base::DockerHardenedImages, release, vendors: &[] }
+    Distribution { ids: &["dhi"], like, kind, base: Base::DockerHardenedImages, release, vendors: &[], original: None }
 }
 
 impl Distribution {
@@ -128,15 +155,16 @@ impl Os {
     }
 
     /// The ecosystems whose advisories may be about a package of the package manager: that of os-release, and of Alpine those
-    /// of the branches that a package with this tag (`Package::tag`) may be from. It is vulnerable when it is in any of them.
+    /// of the branches that a package with this tag (`Package::tag`) may be from; of a derivative the original's too. It is
+    /// vulnerable when it is in any of them.
     pub fn ecosystems(&self, tag: &str) -> Vec<Ecosystem> {
-        match self.distribution().map(|distribution| (&distribution.base, &distribution.release)) {
-            Some((base, Release::Branches(name))) => {
-                let branches = AlpineBranch::all_of(self, tag).into_iter();
-                branches.map(|branch| Ecosystem::with_release(base.clone(), &name(branch))).collect()
-            }
-            _ => self.ecosystem().into_iter().collect(),
+        let Some(distribution) = self.distribution() else { return Vec::new() };
+        if let Release::Branches(name) = distribution.release {
+            let of = |branch| Ecosystem::with_release(distribution.base.clone(), &name(branch));
+            return AlpineBranch::all_of(self, tag).into_iter().map(of).collect();
         }
+        let original = distribution.original.map(|original| original(self).ecosystems(tag)).unwrap_or_default();
+        self.ecosystem().into_iter().chain(original).collect()
     }
 
     /// The package manager whose database this distribution has; `None` for one that is not known, or not read yet.

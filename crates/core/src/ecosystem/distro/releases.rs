@@ -79,6 +79,26 @@ pub(super) fn suse(os: &Os) -> Option<String> {
     after(os, "SUSE ")
 }
 
+/// Debian for a processor that Debian's own builds do not run on: the same sources and versions, some changed (`+rpi1`).
+pub(super) fn original_of_raspbian(os: &Os) -> Os {
+    Os { id: "debian".to_owned(), ..os.clone() }
+}
+
+/// It installs from Alpine's repositories beside its own (<https://wiki.postmarketos.org/wiki/Releases>): `v25.06` from
+/// 3.22, and a branch later every half year.
+pub(super) fn original_of_postmarket_os(os: &Os) -> Os {
+    let version_id = branch_of_postmarket_os(&os.version_id).map(|minor| format!("3.{minor}.0")).unwrap_or_default();
+    Os { id: "alpine".to_owned(), version_id, ..os.clone() }
+}
+
+/// The minor version of Alpine's branch; `None` for `edge`. The first one that was a half year after the last is 21.06.
+fn branch_of_postmarket_os(version: &str) -> Option<u16> {
+    let mut parts = version.strip_prefix('v')?.split('.');
+    let (year, month) = (parts.next()?.parse::<u16>().ok()?, parts.next()?);
+    let half = [("06", 0), ("12", 1)].into_iter().find(|(name, _)| *name == month)?.1;
+    Some(14 + year.checked_sub(21)? * 2 + half)
+}
+
 /// `PRETTY_NAME` without the distribution's name, which the ecosystem's base says already.
 fn after(os: &Os, name: &str) -> Option<String> {
     os.pretty_name.strip_prefix(name).filter(|release| !release.is_empty()).map(str::to_owned)

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ecosystem::ApkRepository;
 
 fn os(id: &str, version_id: &str, pretty_name: &str, cpe_name: &str) -> Os {
     Os {
@@ -86,6 +87,36 @@ fn one_id_of_several_distributions() {
     };
     check("alpine", "3.24.1", PackageType::Apk, "Docker Hardened Images:Alpine:3.24");
     check("debian", "13", PackageType::Deb, "Docker Hardened Images:Debian:13");
+}
+
+#[test]
+fn a_derivative_is_judged_by_its_originals_advisories_too() {
+    let check = |id: &str, version: &str, repositories: &[&str], expected: &[&str]| {
+        let repository =
+            |branch: &&str| ApkRepository { branch: AlpineBranch::parse(branch).unwrap(), tag: String::new() };
+        let os = Os { repositories: repositories.iter().map(repository).collect(), ..os(id, version, "", "") };
+        assert_eq!(os.ecosystems("").iter().map(ToString::to_string).collect::<Vec<_>>(), expected, "{id} {version}");
+    };
+    check("raspbian", "12", &[], &["Raspbian:12", "Debian:12"]);
+    check("raspbian", "", &[], &[]);
+    check("postmarketos", "v25.06", &[], &["postmarketOS:v25.06", "Alpine:v3.22"]);
+    check("postmarketos", "v23.12.1", &[], &["postmarketOS:v23.12.1", "Alpine:v3.19"]);
+    check("postmarketos", "v24.06", &["v3.20"], &["postmarketOS:v24.06", "Alpine:v3.20"]);
+    check("postmarketos", "edge", &["edge"], &["postmarketOS:edge", "Alpine:edge"]);
+    check("postmarketos", "v20.05", &[], &["postmarketOS:v20.05", "Alpine:edge"]);
+    check("debian", "12", &[], &["Debian:12"]);
+    check("linuxmint", "22", &[], &[]);
+}
+
+#[test]
+fn kylin_is_two_products() {
+    let check = |like: &str, kind: PackageType| {
+        let os = Os { id_like: like.into(), ..os("kylin", "V10", "", "") };
+        assert_eq!((os.package_type(), os.ecosystem()), (Some(kind), Some("Kylin:V10".into())), "{like}");
+    };
+    check("debian", PackageType::Deb);
+    check("fedora", PackageType::Rpm);
+    check("", PackageType::Rpm);
 }
 
 #[test]
