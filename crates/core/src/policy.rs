@@ -143,9 +143,9 @@ pub fn decide(report: &Report, policy: &Policy, now: Timestamp) -> Verdict {
     let mut warnings = Vec::new();
     for finding in &report.findings {
         if blocks(finding, policy) {
-            reasons.push(sentence(finding));
+            reasons.push(sentence(finding, policy));
         } else if finding.severity == Severity::Unknown && policy.unrated == UnratedAction::Warn {
-            warnings.push(sentence(finding));
+            warnings.push(sentence(finding, policy));
         }
     }
     let violated = !reasons.is_empty();
@@ -163,9 +163,19 @@ pub fn decide(report: &Report, policy: &Policy, now: Timestamp) -> Verdict {
     Verdict { outcome, reasons, warnings, gaps, remarks }
 }
 
-fn sentence(f: &Finding) -> String {
+fn sentence(f: &Finding, policy: &Policy) -> String {
     let fix = f.fixed_versions.first().map_or_else(|| "no fixed version".to_owned(), |v| format!("fixed in {v}"));
-    format!("{} ({}) in {} {}, {fix}", f.vulnerability, f.severity, f.package, f.installed_version)
+    let counts = if f.severity == Severity::Unknown { counts_unrated(f, policy) } else { "" };
+    format!("{} ({}{counts}) in {} {}, {fix}", f.vulnerability, f.severity, f.package, f.installed_version)
+}
+
+/// What policy does with a finding that no source rates.
+fn counts_unrated(finding: &Finding, policy: &Policy) -> &'static str {
+    match policy.unrated {
+        _ if finding.class == AdvisoryClass::Malware => ": malware blocks without a rating",
+        UnratedAction::Hold => ": no source rates it, which the policy holds",
+        UnratedAction::Warn | UnratedAction::Allow => ": no source rates it, which the policy allows",
+    }
 }
 
 /// The gap of a release without advisories: none tells of a new vulnerability. Days are those of UTC, so that the verdict
@@ -236,6 +246,28 @@ mod tests {
         check("Red Hat:enterprise_linux:7::server", Some("2028-06-30"), "2026-09-01", Outcome::Incomplete);
         check("Alpine:v3.18", None, "2024-08-14", Outcome::Pass);
         check("Alpine:v3.18", None, "2024-08-15", Outcome::Incomplete);
+    }
+
+    #[test]
+    fn what_nobody_rated_says_how_it_counts() {
+        let check = |unrated: UnratedAction, class: AdvisoryClass, outcome: Outcome, reason: &str, warning: &str| {
+            let mut report = report(&[Severity::Unknown], &[]);
+            report.findings[0].class = class;
+            // However low the limit is: unknown is not low.
+            let policy = Policy { unrated, block_at: Severity::Negligible, ..Policy::default() };
+            let verdict = decide(&report, &policy, Timestamp::UNIX_EPOCH);
+            let said = (verdict.outcome, verdict.reasons.concat(), verdict.warnings.concat());
+            assert_eq!(said, (outcome, reason.to_owned(), warning.to_owned()));
+            assert_eq!((report.counts.unknown, report.counts.total()), (1, 1));
+        };
+        use AdvisoryClass::{Malware, Vulnerability};
+        let held = "CVE-1 (unknown: no source rates it, which the policy holds) in p 1, fixed in 2";
+        let allowed = "CVE-1 (unknown: no source rates it, which the policy allows) in p 1, fixed in 2";
+        let malware = "CVE-1 (unknown: malware blocks without a rating) in p 1, fixed in 2";
+        check(UnratedAction::Hold, Vulnerability, Outcome::Violated, held, "");
+        check(UnratedAction::Warn, Vulnerability, Outcome::Pass, "", allowed);
+        check(UnratedAction::Allow, Vulnerability, Outcome::Pass, "", "");
+        check(UnratedAction::Allow, Malware, Outcome::Violated, malware, "");
     }
 
     #[test]

@@ -69,7 +69,8 @@ pub struct FeedInfo {
     /// Whether it rates the vulnerabilities of its ecosystems.
     #[serde(default)]
     pub rates: bool,
-    /// Whether it rates vulnerabilities of every ecosystem by CVE (NVD).
+    /// Whether its ratings are by CVE and hold in every ecosystem (NVD). It does not promise one for each: NVD enriches few of
+    /// the CVEs published since April 2026. A finding that no source rates has severity `UNKNOWN`, and policy says what that does.
     #[serde(default)]
     pub rates_all: bool,
     /// What its records are about.
@@ -188,7 +189,7 @@ impl Meta {
         self.support.iter().find(|support| is_it(&support.ecosystem))
     }
 
-    /// Whether vulnerabilities of `ecosystem` carry ratings: by its own feed, or by a CVE-wide one.
+    /// Whether vulnerabilities of `ecosystem` may carry ratings: by its own feed, or by a CVE-wide one.
     pub fn rates(&self, ecosystem: &Ecosystem) -> bool {
         self.feeds.iter().any(|feed| feed.rates_all || (feed.rates && feed.covers(ecosystem)))
     }

@@ -41,6 +41,8 @@ pub struct FeedFormat {
     pub(crate) address: Address,
     /// What its records are about. Ratings are by CVE and hold for packages of every ecosystem.
     pub(crate) content: FeedContent,
+    /// Most bytes of one document.
+    pub(crate) document_bytes: u64,
     reader: Reader,
 }
 
@@ -77,7 +79,7 @@ pub type Drain<'a> = &'a mut dyn FnMut(&mut Records);
 
 /// Records in memory before they are taken.
 const WAITING: usize = 256;
-/// Most bytes of a document that is read whole: this bounds memory.
+/// Most bytes of a document that is read whole, or whose parts refer to each other: this bounds memory.
 const DOCUMENT_BYTES: u64 = 1 << 30;
 /// Most bytes of a document that is read as a stream. All of NVD has a fourth of them.
 const STREAM_BYTES: u64 = 16 << 30;
@@ -125,7 +127,7 @@ pub const FORMATS: [FeedFormat; 18] = [
     // NVD 2.0 API, JSON.
     facts(FeedContent::Ratings, stream("nvd", nvd::parse)),
     // OVAL definitions of distributions with rpm.
-    each("oval", oval::parse),
+    FeedFormat { document_bytes: DOCUMENT_BYTES, ..stream("oval", oval::parse) },
     // `updateinfo.xml` of an rpm repository.
     FeedFormat { address: Address::RpmRepository, ..each("updateinfo", updateinfo::parse) },
     // CSAF documents of the profile VEX.
@@ -148,7 +150,13 @@ pub const FORMATS: [FeedFormat; 18] = [
 
 const fn each(name: &'static str, read: ReadDocument) -> FeedFormat {
     let reader = Reader::EachDocument(read);
-    FeedFormat { name, address: Address::Documents, content: FeedContent::Advisories, reader }
+    FeedFormat {
+        name,
+        address: Address::Documents,
+        content: FeedContent::Advisories,
+        document_bytes: DOCUMENT_BYTES,
+        reader,
+    }
 }
 
 const fn facts(content: FeedContent, format: FeedFormat) -> FeedFormat {
@@ -156,7 +164,7 @@ const fn facts(content: FeedContent, format: FeedFormat) -> FeedFormat {
 }
 
 const fn stream(name: &'static str, read: ReadStream) -> FeedFormat {
-    FeedFormat { reader: Reader::Stream(read), ..each(name, osv::parse) }
+    FeedFormat { reader: Reader::Stream(read), document_bytes: STREAM_BYTES, ..each(name, osv::parse) }
 }
 
 impl FeedFormat {
@@ -175,11 +183,6 @@ impl FeedFormat {
             }
             Reader::Stream(read) => Box::new(Stream { read, feed: feed.clone(), records: Records::default() }),
         }
-    }
-
-    /// Most bytes of one document.
-    pub(crate) fn document_bytes(&self) -> u64 {
-        if let Reader::Stream(_) = self.reader { STREAM_BYTES } else { DOCUMENT_BYTES }
     }
 }
 

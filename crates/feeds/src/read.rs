@@ -155,7 +155,7 @@ impl Reading<'_> {
         let mut reader = feed.format.reader(&feed.context());
         let mut builder = PartBuilder::new(folder);
         let (mut read, mut first, mut failed) = (0, String::new(), None);
-        source::documents(&source, feed.format.document_bytes(), &mut |name, content| {
+        source::documents(&source, feed.format.document_bytes, &mut |name, content| {
             let mut drain = |records: &mut _| failed = failed.take().or(add(feed, records, &mut builder).err());
             match reader.document(name, content, &mut drain) {
                 Ok(true) => read += 1,
