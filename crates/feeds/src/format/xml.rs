@@ -11,7 +11,7 @@ const DEPTH: usize = 64;
 /// Bytes read at once.
 const BUFFER: usize = 64 << 10;
 /// Most bytes of one tag or text: those are in memory, the document is not.
-const EVENT_BYTES: usize = 16 << 20;
+const EVENT_BYTES: usize = 4 << 20;
 
 /// A step of the stream, in document order. Names are without their prefix.
 pub(crate) enum Step<'a> {
