@@ -45,15 +45,21 @@ What the default feeds cannot tell:
 - CentOS Linux and CentOS Stream are judged by Red Hat's advisories; a build of Stream that has the number of a fix of
   Red Hat's is older by its name, and reported until the next one.
 - Packages that a derived image adds to a Docker Hardened Image from Debian or Alpine: they are judged by Docker's records.
-- Old Debian is judged by extended support (ELTS), whose newest fixes are paid for; SLES by general support: fixes of LTSS are
-  another product's, so a release ends with general support.
-- Packages rebuilt by Root and TuxCare are judged as the original's.
+- Old Debian is judged by extended support (ELTS), and old Ubuntu by Ubuntu Pro too: a version with such a fix is not vulnerable,
+  and the fix is not offered, because an image without the subscription cannot install it. Of ELTS, that is also said of fixes
+  that Debian's own long-term support published before. So are fixes of LTSS for SLES; a gap says that general support ended.
+- Packages that Root or TuxCare built again are judged as the original's: their fixes are reported as missing, because no
+  image says for certain whose build a package is. Rows of OSV's ecosystems Root and TuxCare are left out, and counted.
+- Raspbian's and postmarketOS' packages are judged by Debian's and Alpine's advisories, whose versions they have; their own
+  packages have none, which is a gap. Of Kylin, Amazon Linux 2027 and Azure Linux 4 no open feed is known, which is one too.
 
 - Red Hat's feed has fixes only: flaws without one are not in it, nor are streams of extended support.
 - Fedora's updates are fixes only, too.
-- Alpine: packages of `testing`, which has no advisories, and of repositories with a tag, which are compared with the
-  advisories of the image's own branch.
-- Amazon Linux: the core repositories of 2 and 2023; not the extras of 2, nor live patches of kernels.
+- Alpine: packages of `testing`, which has no advisories. Where an image installs from repositories of several branches, apk
+  records the branch of packages with a tag alone; others are reported when the advisories of any of the branches, the
+  image's own included, call their version vulnerable. So a build with its own branch's fix may be reported until another's.
+- Amazon Linux: the core repositories of 2 and 2023; not the extras of 2 (several topics have one package in different
+  versions, and rpm does not record from which a package is; support of 2 ended in June 2026), nor live patches of kernels.
 ";
 
 /// Writes or checks the file; true when it is up to date.

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::Duration;
 use tidewaiter_core::Reason;
-use tidewaiter_core::policy::Outcome;
+use tidewaiter_core::policy::{Outcome, Verdict};
 use tidewaiter_core::report::Report;
 use tidewaiter_core::status::ImageStatus;
 use tidewaiter_crd::ImageScan;
@@ -132,7 +132,7 @@ pub(crate) async fn print(
     match (output, reports.as_slice()) {
         (OutputFormat::Json, [one]) => render::json(one)?,
         (OutputFormat::Json, several) => render::json(several)?,
-        (OutputFormat::Table, all) => all.iter().try_for_each(|report| render::table(report, outcome, &[]))?,
+        (OutputFormat::Table, all) => all.iter().try_for_each(|report| render::table(report, &Verdict::of(outcome)))?,
     }
     Ok(outcome)
 }

@@ -33,7 +33,7 @@ fn here(args: &ImageArgs) -> Result<Exit> {
     let report = local::scan(&args.image, &args.local)?;
     let verdict = policy::decide(&report, &args.local.policy(), Timestamp::now());
     match args.output {
-        OutputFormat::Table => render::table(&report, verdict.outcome, &verdict.gaps)?,
+        OutputFormat::Table => render::table(&report, &verdict)?,
         OutputFormat::Json => render::json(&report)?,
     }
     Ok(exit::of(verdict.outcome))

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use std::io::{self, BufWriter, Write};
 use tidewaiter_core::advisory::{FixState, KnownExploited};
 use tidewaiter_core::finding::{Finding, SuppressedFinding, SuppressionStatus};
-use tidewaiter_core::policy::Outcome;
+use tidewaiter_core::policy::Verdict;
 use tidewaiter_core::report::{Gap, GapKind, Report, SupportPeriod};
 
 /// Prints a value as JSON.
@@ -21,15 +21,16 @@ pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<()> {
     Ok(())
 }
 
-/// Prints a report as a table. `gaps`: those that the day of the evaluation adds to the report's own.
-pub(crate) fn table(report: &Report, outcome: Outcome, gaps: &[Gap]) -> Result<()> {
-    let text = table_text(report, outcome, gaps, Colour::of_stdout(), Timestamp::now());
+/// Prints a report and its verdict as a table.
+pub(crate) fn table(report: &Report, verdict: &Verdict) -> Result<()> {
+    let text = table_text(report, verdict, Colour::of_stdout(), Timestamp::now());
     Ok(write!(io::stdout().lock(), "{text}")?)
 }
 
 const HEAD: [&str; 7] = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "EXPLOITED"];
 
-fn table_text(report: &Report, outcome: Outcome, gaps: &[Gap], colour: Colour, now: Timestamp) -> String {
+fn table_text(report: &Report, verdict: &Verdict, colour: Colour, now: Timestamp) -> String {
+    let gaps = &verdict.gaps;
     // In UTC, as the dates of releases are compared everywhere: the report of one day is the same in every time zone.
     let today = now.to_zoned(TimeZone::UTC).date();
     let mut out = heading(report);
@@ -41,11 +42,12 @@ fn table_text(report: &Report, outcome: Outcome, gaps: &[Gap], colour: Colour, n
         out.extend(report.support.iter().filter_map(|support| ended(support, today)));
     }
     out.extend(report.inventory.gaps.iter().chain(gaps).map(gap));
+    out.extend(verdict.remarks.iter().map(|remark| format!("warning: {}\n", printable(remark))));
     out.push_str(&format!("Database: built {}\n", built_as_of(report.database.built, now)));
     if !report.complete || !gaps.is_empty() {
         out.push_str("This report is incomplete: the image cannot be called clean.\n");
     }
-    out.push_str(&format!("Policy: {outcome}\n"));
+    out.push_str(&format!("Policy: {}\n", verdict.outcome));
     // Last, where a person and `tail -1` look.
     out.push_str(&format!("{}\n", report.counts.sentence()));
     out
@@ -241,6 +243,9 @@ mod tests {
         let now = "2025-01-10T00:00:00Z".parse().unwrap_or_default();
         let policy = Policy { max_database_age_days: Some(5), ..Policy::default() };
         let verdict = policy::decide(&report, &policy, now);
-        insta::assert_snapshot!(table_text(&report, verdict.outcome, &verdict.gaps, Colour::Off, now));
+        insta::assert_snapshot!(table_text(&report, &verdict, Colour::Off, now));
+        let remarked = policy::Verdict { remarks: vec!["facts are old".to_owned()], ..verdict };
+        let text = table_text(&report, &remarked, Colour::Off, now);
+        assert!(text.contains("\nwarning: facts are old\nDatabase: "), "{text}");
     }
 }

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use tidewaiter_core::advisory::{AdvisoryClass, Epss, FixState, KnownExploited};
-use tidewaiter_core::ecosystem::{AlpineBranch, Os};
+use tidewaiter_core::ecosystem::{AlpineBranch, ApkRepository, Os};
 use tidewaiter_core::finding::{Counts, Finding, InstalledPackage, SuppressedFinding, SuppressionStatus};
 use tidewaiter_core::image::{Digest, Platform};
 use tidewaiter_core::package::{Location, Package, PackageType};
 use tidewaiter_core::report::{
-    DatabaseInfo, Gap, GapKind, ImageInfo, Inventory, LayerInfo, Report, SCHEMA_VERSION, StaleFeed, SupportPeriod,
+    DatabaseInfo, FeedContent, Gap, GapKind, ImageInfo, Inventory, LayerInfo, Report, SCHEMA_VERSION, StaleFeed,
+    SupportPeriod,
 };
 use tidewaiter_core::severity::{Rating, RatingRole, Severity};
 
@@ -52,7 +53,7 @@ fn inventory() -> Inventory {
         cpe_name: "cpe:/o:debian:debian_linux:12".into(),
         id_like: "debian".into(),
         pretty_name: "Debian GNU/Linux 12 (bookworm)".into(),
-        repository_branch: Some(AlpineBranch::Edge),
+        repositories: vec![ApkRepository { branch: AlpineBranch::Edge, tag: "edge".into() }],
     };
     let package = Package {
         kind: PackageType::Deb,
@@ -65,6 +66,7 @@ fn inventory() -> Inventory {
         own: true,
         vendor: "Debian".into(),
         module: "curl:7".into(),
+        tag: "edge".into(),
         owner: "curl".into(),
         locations: vec![location()],
     };
@@ -118,6 +120,7 @@ fn full() -> Report {
                 name: "debian".into(),
                 read: "2024-12-01T00:00:00Z".parse().unwrap(),
                 ecosystems: vec!["Debian:12".into()],
+                content: FeedContent::Ratings,
             }],
         },
         findings: vec![finding()],

@@ -6,7 +6,7 @@ mod base;
 mod debian;
 mod distro;
 
-pub use alpine::AlpineBranch;
+pub use alpine::{AlpineBranch, ApkRepository};
 pub use base::EcosystemBase;
 pub use distro::{DISTRIBUTIONS, Distribution};
 
@@ -73,7 +73,9 @@ impl Ecosystem {
         match &self.base {
             Base::Echo => Some(self.echo_scheme()),
             Base::DockerHardenedImages => self.upstream().and_then(|upstream| upstream.version_scheme()),
-            Base::Debian | Base::Ubuntu => Some(VersionScheme::Deb),
+            Base::Debian | Base::Ubuntu | Base::Raspbian => Some(VersionScheme::Deb),
+            // Two products with different package managers, and no advisories of either that are open.
+            Base::Kylin => None,
             Base::Alpine
             | Base::Wolfi
             | Base::Chainguard
@@ -81,7 +83,8 @@ impl Ecosystem {
             | Base::Alpaquita
             | Base::BellSoft
             | Base::CleanStart
-            | Base::SecureOs => Some(VersionScheme::Apk),
+            | Base::SecureOs
+            | Base::PostmarketOs => Some(VersionScheme::Apk),
             Base::AlmaLinux
             | Base::AmazonLinux
             | Base::AzureLinux
@@ -270,9 +273,9 @@ pub struct Os {
     /// `PRETTY_NAME`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub pretty_name: String,
-    /// The newest branch of Alpine that the repositories of the package manager are of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub repository_branch: Option<AlpineBranch>,
+    /// The repositories of Alpine that its package manager installs from, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<ApkRepository>,
 }
 
 #[cfg(test)]

@@ -15,6 +15,14 @@ impl PackageType {
             name => Some(Ecosystem::new(name)),
         }
     }
+
+    /// As [`PackageType::ecosystem`], of a package with this tag: all that may have advisories about it.
+    pub fn ecosystems(self, os: Option<&Os>, tag: &str) -> Vec<Ecosystem> {
+        match (self.is_os(), os) {
+            (true, Some(os)) if os.package_type() == Some(self) => os.ecosystems(tag),
+            _ => self.ecosystem(os).into_iter().collect(),
+        }
+    }
 }
 
 /// Where in the image a package was found.
@@ -60,6 +68,9 @@ pub struct Package {
     /// The module it belongs to, with its stream: `nodejs:20`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub module: String,
+    /// The tag of the repository that apk installed it from, where that has one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tag: String,
     /// The OS package that its file belongs to: the distribution may have fixed it without changing its version.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub owner: String,
@@ -85,9 +96,15 @@ impl Package {
             own: false,
             vendor: String::new(),
             module: String::new(),
+            tag: String::new(),
             owner: String::new(),
             locations: Vec::new(),
         }
+    }
+
+    /// The ecosystems whose advisories may be about it.
+    pub fn ecosystems(&self, os: Option<&Os>) -> Vec<Ecosystem> {
+        self.kind.ecosystems(os, &self.tag)
     }
 
     /// Whether it was never released and has no version that could be compared with advisories.

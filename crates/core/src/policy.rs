@@ -1,10 +1,12 @@
 //! Policy: what a report must fulfil for its image to be approved. The one place where "fail closed" is decided.
 
+mod age;
+
 use crate::advisory::AdvisoryClass;
-use crate::ecosystem;
 use crate::finding::Finding;
-use crate::report::{DatabaseInfo, Gap, GapKind, Report, StaleFeed};
+use crate::report::{Gap, GapKind, Report};
 use crate::severity::Severity;
+use age::TooOld;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -93,6 +95,16 @@ pub struct Verdict {
     /// The gaps that the day of the evaluation makes, which reasons or warnings name too: the report depends on no clock.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
+    /// Facts that are too old and that the policy does not use, which warnings name too: which findings are exploited.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
+}
+
+impl Verdict {
+    /// A verdict that another program made, of which only the outcome is known.
+    pub fn of(outcome: Outcome) -> Self {
+        Verdict { outcome, reasons: vec![], warnings: vec![], gaps: vec![], remarks: vec![] }
+    }
 }
 
 /// The results of policy, least severe first. A violation wins over incompleteness: it is certain.
@@ -131,14 +143,15 @@ pub fn decide(report: &Report, policy: &Policy, now: Timestamp) -> Verdict {
     let mut warnings = Vec::new();
     for finding in &report.findings {
         if blocks(finding, policy) {
-            reasons.push(sentence(finding));
+            reasons.push(sentence(finding, policy));
         } else if finding.severity == Severity::Unknown && policy.unrated == UnratedAction::Warn {
-            warnings.push(sentence(finding));
+            warnings.push(sentence(finding, policy));
         }
     }
     let violated = !reasons.is_empty();
-    let by_age = old_database(&report.database, policy, now).into_iter().chain(stale_feeds(report, policy, now));
-    let gaps: Vec<Gap> = by_age.chain(end_of_support(report, now)).collect();
+    let TooOld { mut gaps, remarks } = age::too_old(report, policy, now);
+    gaps.extend(end_of_support(report, now));
+    warnings.extend(remarks.iter().cloned());
     let incomplete: Vec<String> = report.inventory.gaps.iter().chain(&gaps).map(gap_sentence).collect();
     let held = policy.incomplete == IncompleteAction::Hold && !incomplete.is_empty();
     if held { &mut reasons } else { &mut warnings }.extend(incomplete);
@@ -147,54 +160,22 @@ pub fn decide(report: &Report, policy: &Policy, now: Timestamp) -> Verdict {
         (false, true) => Outcome::Incomplete,
         (false, false) => Outcome::Pass,
     };
-    Verdict { outcome, reasons, warnings, gaps }
+    Verdict { outcome, reasons, warnings, gaps, remarks }
 }
 
-fn sentence(f: &Finding) -> String {
+fn sentence(f: &Finding, policy: &Policy) -> String {
     let fix = f.fixed_versions.first().map_or_else(|| "no fixed version".to_owned(), |v| format!("fixed in {v}"));
-    format!("{} ({}) in {} {}, {fix}", f.vulnerability, f.severity, f.package, f.installed_version)
+    let counts = if f.severity == Severity::Unknown { counts_unrated(f, policy) } else { "" };
+    format!("{} ({}{counts}) in {} {}, {fix}", f.vulnerability, f.severity, f.package, f.installed_version)
 }
 
-/// The gap of a database that is too old, or whose age is not known.
-fn old_database(database: &DatabaseInfo, policy: &Policy, now: Timestamp) -> Option<Gap> {
-    let most = policy.max_database_age_days?;
-    let why = match database.built.map(|built| (built, days_since(built, now))) {
-        None => "the database does not say when it was built".to_owned(),
-        Some((built, _)) if database.is_from_the_future(now) => {
-            format!(
-                "the database says that it was built {built}, and the clock says {now}; correct the clock that is wrong"
-            )
-        }
-        Some((_, days)) if days >= i64::from(most) => {
-            format!("the database is {days} days old; the limit is {most} days")
-        }
-        Some(_) => return None,
-    };
-    let message = format!("{why}; build a new one, or import it");
-    Some(Gap { kind: GapKind::OldDatabase, subject: "database".to_owned(), message })
-}
-
-/// The gaps of feeds that cover the image and were not read for too long: a database that is built again every day knows of
-/// their ecosystems what it knew then.
-fn stale_feeds(report: &Report, policy: &Policy, now: Timestamp) -> Vec<Gap> {
-    let Some(most) = policy.max_database_age_days else { return Vec::new() };
-    let of_image = report.database.clone().for_inventory(&report.inventory).stale;
-    let old = of_image.into_iter().filter(|feed| days_since(feed.read, now) >= i64::from(most));
-    old.map(|feed| stale_feed(&feed, most, now)).collect()
-}
-
-fn stale_feed(feed: &StaleFeed, most: u32, now: Timestamp) -> Gap {
-    let (days, subject) = (days_since(feed.read, now), ecosystem::listed(&feed.ecosystems));
-    let (name, read) = (&feed.name, feed.read);
-    let message = format!(
-        "the advisories of {subject} are {days} days old: feed {name} was last read {read}; the limit is {most} days; \
-         why it fails: kubectl scan db status"
-    );
-    Gap { kind: GapKind::OldDatabase, subject, message }
-}
-
-fn days_since(then: Timestamp, now: Timestamp) -> i64 {
-    now.duration_since(then).as_hours() / 24
+/// What policy does with a finding that no source rates.
+fn counts_unrated(finding: &Finding, policy: &Policy) -> &'static str {
+    match policy.unrated {
+        _ if finding.class == AdvisoryClass::Malware => ": malware blocks without a rating",
+        UnratedAction::Hold => ": no source rates it, which the policy holds",
+        UnratedAction::Warn | UnratedAction::Allow => ": no source rates it, which the policy allows",
+    }
 }
 
 /// The gap of a release without advisories: none tells of a new vulnerability. Days are those of UTC, so that the verdict
@@ -268,56 +249,33 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_rated_says_how_it_counts() {
+        let check = |unrated: UnratedAction, class: AdvisoryClass, outcome: Outcome, reason: &str, warning: &str| {
+            let mut report = report(&[Severity::Unknown], &[]);
+            report.findings[0].class = class;
+            // However low the limit is: unknown is not low.
+            let policy = Policy { unrated, block_at: Severity::Negligible, ..Policy::default() };
+            let verdict = decide(&report, &policy, Timestamp::UNIX_EPOCH);
+            let said = (verdict.outcome, verdict.reasons.concat(), verdict.warnings.concat());
+            assert_eq!(said, (outcome, reason.to_owned(), warning.to_owned()));
+            assert_eq!((report.counts.unknown, report.counts.total()), (1, 1));
+        };
+        use AdvisoryClass::{Malware, Vulnerability};
+        let held = "CVE-1 (unknown: no source rates it, which the policy holds) in p 1, fixed in 2";
+        let allowed = "CVE-1 (unknown: no source rates it, which the policy allows) in p 1, fixed in 2";
+        let malware = "CVE-1 (unknown: malware blocks without a rating) in p 1, fixed in 2";
+        check(UnratedAction::Hold, Vulnerability, Outcome::Violated, held, "");
+        check(UnratedAction::Warn, Vulnerability, Outcome::Pass, "", allowed);
+        check(UnratedAction::Allow, Vulnerability, Outcome::Pass, "", "");
+        check(UnratedAction::Allow, Malware, Outcome::Violated, malware, "");
+    }
+
+    #[test]
     fn malware_violates_every_policy() {
         let mut report = report(&[Severity::Unknown], &[]);
         report.findings[0].class = AdvisoryClass::Malware;
         let lenient = Policy { unrated: UnratedAction::Allow, ..Policy::default() };
         assert_eq!(decide(&report, &lenient, Timestamp::UNIX_EPOCH).outcome, Outcome::Violated);
-    }
-
-    #[test]
-    fn a_database_may_be_too_old() {
-        let check = |most: Option<u32>, built: &str, expected: Outcome| {
-            let mut report = report(&[], &[]);
-            report.database.built = built.parse().ok();
-            let policy = Policy { max_database_age_days: most, ..Policy::default() };
-            let now = "2026-01-06T00:00:00Z".parse().unwrap();
-            let verdict = decide(&report, &policy, now);
-            assert_eq!(verdict.outcome, expected, "{most:?} {built}");
-            assert_eq!(verdict.reasons, verdict.gaps.iter().map(gap_sentence).collect::<Vec<_>>(), "{most:?} {built}");
-        };
-        check(None, "2001-01-01T00:00:00Z", Outcome::Pass);
-        check(Some(5), "2026-01-01T00:00:01Z", Outcome::Pass);
-        check(Some(5), "2026-01-01T00:00:00Z", Outcome::Incomplete);
-        // Clocks differ; a time that no clock can have hides any age.
-        check(Some(5), "2026-01-07T00:00:00Z", Outcome::Pass);
-        check(Some(5), "2026-01-07T00:00:01Z", Outcome::Incomplete);
-        check(Some(5), "2099-01-01T00:00:00Z", Outcome::Incomplete);
-        check(None, "2099-01-01T00:00:00Z", Outcome::Pass);
-        check(Some(5), "", Outcome::Incomplete);
-    }
-
-    #[test]
-    fn a_feed_that_covers_the_image_may_be_too_old() {
-        let check = |most: Option<u32>, read: &str, ecosystem: &str, expected: Option<&str>| {
-            let mut report = testing::report(vec![testing::package("a", "1")], vec![]);
-            let ecosystems = vec!["Debian:12".into(), ecosystem.into()];
-            let now: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
-            report.database.built = Some(now);
-            report.database.stale = vec![StaleFeed { name: "far".into(), read: read.parse().unwrap(), ecosystems }];
-            let verdict = decide(&report, &Policy { max_database_age_days: most, ..Policy::default() }, now);
-            assert_eq!(verdict.reasons.is_empty(), expected.is_none(), "{verdict:?}");
-            assert!(verdict.reasons.concat().contains(expected.unwrap_or_default()), "{verdict:?}");
-        };
-        let said =
-            "the advisories of npm are 59 days old: feed far was last read 2026-01-01T00:00:00Z; the limit is 5 days";
-        check(Some(5), "2026-01-01T00:00:00Z", "npm", Some(said));
-        check(Some(5), "2026-02-24T00:00:00Z", "npm", Some("5 days old"));
-        check(Some(5), "2026-02-24T00:00:01Z", "npm", None);
-        check(Some(60), "2026-01-01T00:00:00Z", "npm", None);
-        check(None, "2026-01-01T00:00:00Z", "npm", None);
-        // Nothing in the image is of it.
-        check(Some(5), "2026-01-01T00:00:00Z", "PyPI", None);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! The report: everything one scan saw, in a documented and versioned form.
 
+mod database;
+
+pub use database::{DatabaseInfo, FeedContent, StaleFeed, build_time};
+
 use crate::ecosystem::{Ecosystem, EcosystemBase, Os};
 use crate::finding::{Counts, Finding, SuppressedFinding};
 use crate::image::{Digest, Platform};
 use crate::package::Package;
 use jiff::civil::Date;
-use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -113,98 +116,11 @@ pub enum GapKind {
     EndOfSupport,
 }
 
-/// The database that findings are from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct DatabaseInfo {
-    /// Its id, a digest of its content.
-    pub id: String,
-    /// When it was built; in JSON the RFC 3339 time, empty where a database does not say.
-    #[serde(with = "build_time")]
-    pub built: Option<Timestamp>,
-    /// Feeds whose records are older than it, because they could not be read since: of those that cover an ecosystem, and in
-    /// a report an ecosystem of its image.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub stale: Vec<StaleFeed>,
-}
-
-/// A feed that failed when the database was built: its records of an earlier time stand in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StaleFeed {
-    /// Its name in `feeds.toml`.
-    pub name: String,
-    /// When its records were read, or found unchanged.
-    pub read: Timestamp,
-    /// What it covers.
-    pub ecosystems: Vec<Ecosystem>,
-}
-
-impl StaleFeed {
-    /// By the names that rows are stored under: an image of CentOS is covered by a feed of Red Hat.
-    fn covers(&self, ecosystem: &Ecosystem) -> bool {
-        let canonical = ecosystem.clone().canonical();
-        self.ecosystems.iter().any(|own| own.clone().canonical() == canonical)
-    }
-}
-
 impl Inventory {
     /// The ecosystems of its packages.
     pub fn ecosystems(&self) -> BTreeSet<Ecosystem> {
-        let kinds: BTreeSet<_> = self.packages.iter().map(|package| package.kind).collect();
-        kinds.into_iter().filter_map(|kind| kind.ecosystem(self.os.as_ref())).collect()
-    }
-}
-
-/// How far clocks of two machines may differ before a time is called one of the future: more than any time zone that was
-/// taken for UTC, and less than any age limit.
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_hours(24);
-
-impl DatabaseInfo {
-    /// Whether it says that it was built after `now`: then its age is not known, because one of two clocks is wrong.
-    pub fn is_from_the_future(&self, now: Timestamp) -> bool {
-        self.built.is_some_and(|built| built.duration_since(now) > CLOCK_TOLERANCE)
-    }
-
-    /// Whether both name the same build of the same facts. What an artifact's manifest says is no more than that.
-    pub fn is_build_of(&self, other: &DatabaseInfo) -> bool {
-        (&self.id, self.built) == (&other.id, other.built)
-    }
-
-    /// What of it concerns an inventory: stale feeds that cover one of its ecosystems, with those alone.
-    #[must_use]
-    pub fn for_inventory(mut self, inventory: &Inventory) -> Self {
-        if !self.stale.is_empty() {
-            let all = inventory.ecosystems();
-            for feed in &mut self.stale {
-                feed.ecosystems = all.iter().filter(|ecosystem| feed.covers(ecosystem)).cloned().collect();
-            }
-            self.stale.retain(|feed| !feed.ecosystems.is_empty());
-        }
-        self
-    }
-}
-
-/// The JSON form of [`DatabaseInfo::built`], and of the same time inside a database.
-pub mod build_time {
-    use jiff::Timestamp;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    /// Writes an RFC 3339 time; an empty text for none.
-    ///
-    /// # Errors
-    /// When the serializer refuses a text.
-    #[allow(clippy::ref_option, reason = "serde passes a reference to the field")]
-    pub fn serialize<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&time.map(|time| time.to_string()).unwrap_or_default())
-    }
-
-    /// Reads what [`serialize`] wrote. A text that is not a time counts as none: policy then treats the database as old.
-    ///
-    /// # Errors
-    /// When the value is not a text.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-        Ok(String::deserialize(deserializer)?.parse().ok())
+        let kinds: BTreeSet<_> = self.packages.iter().map(|package| (package.kind, package.tag.as_str())).collect();
+        kinds.into_iter().flat_map(|(kind, tag)| kind.ecosystems(self.os.as_ref(), tag)).collect()
     }
 }
 
@@ -317,7 +233,7 @@ pub(crate) mod testing {
         let image = ImageInfo::new("registry.example/team/app:v1", digest.clone(), digest, platform);
         let inventory = Inventory { image, layers: vec![], os: Some(Os::default()), packages, gaps: vec![] };
         // Young for tests that evaluate at the same time.
-        let database = DatabaseInfo { built: Some(Timestamp::UNIX_EPOCH), ..DatabaseInfo::default() };
+        let database = DatabaseInfo { built: Some(jiff::Timestamp::UNIX_EPOCH), ..DatabaseInfo::default() };
         Report::new(inventory, database, findings, vec![])
     }
 

@@ -67,7 +67,7 @@ fn is_matchable(package: &Package, os: Option<&Os>) -> bool {
 }
 
 fn support(os: Option<&Os>, db: &Database) -> Option<SupportPeriod> {
-    db.meta().support_of(&os?.release_ecosystem()?).cloned()
+    db.meta().support_of(&os?.ecosystem()?).cloned()
 }
 
 #[derive(Default)]
@@ -76,20 +76,39 @@ struct Matched {
     gaps: Vec<Gap>,
 }
 
+/// A subject is vulnerable when it is in any of the ecosystems that its packages may be of.
 fn match_subject(
     db: &Database,
     subject: &Subject,
     packages: &[&Package],
     os: Option<&Os>,
 ) -> Result<Matched, DatabaseError> {
-    let Some((ecosystem, order)) = subject.kind.ecosystem(os).and_then(|e| e.version_scheme().map(|o| (e, o))) else {
-        return Ok(Matched::default());
-    };
-    let queries = subject.queries(packages, &ecosystem);
+    let mut all = Matched::default();
+    for ecosystem in subject.ecosystems(os) {
+        let matched = match_ecosystem(db, &ecosystem, subject, packages, os)?;
+        all.gaps.extend(matched.gaps);
+        if all.findings.is_empty() {
+            all.findings = matched.findings;
+        } else {
+            matched.findings.into_iter().for_each(|finding| finding::add(&mut all.findings, finding));
+        }
+    }
+    Ok(all)
+}
+
+fn match_ecosystem(
+    db: &Database,
+    ecosystem: &Ecosystem,
+    subject: &Subject,
+    packages: &[&Package],
+    os: Option<&Os>,
+) -> Result<Matched, DatabaseError> {
+    let Some(order) = ecosystem.version_scheme() else { return Ok(Matched::default()) };
+    let queries = subject.queries(packages, ecosystem);
     let mut gaps = Vec::new();
     let mut hits: Vec<(Advisory, Hit<'_>)> = Vec::new();
     for query in &queries {
-        for hit in hit::of(db, &ecosystem, query, order) {
+        for hit in hit::of(db, ecosystem, query, order) {
             let advisory = hit.row.advisory()?;
             match hit.scope {
                 ScopeMatch::Unclear => gaps.push(gaps::unclear(&advisory, &hit)),
@@ -101,14 +120,14 @@ fn match_subject(
     if hits.is_empty() {
         return Ok(Matched { findings: Vec::new(), gaps });
     }
-    let denials = queries.iter().map(|q| Denials::of(db, &ecosystem, q)).collect::<Result<Vec<_>, _>>()?;
+    let denials = queries.iter().map(|q| Denials::of(db, ecosystem, q)).collect::<Result<Vec<_>, _>>()?;
     let mut findings = Vec::new();
     for group in group::by_vulnerability(hits.iter().map(|(advisory, _)| advisory)) {
         let denied = |hit: &Hit<'_>| denials.iter().any(|denials| denials.reason(group.names(), hit).is_some());
         let members = group.members.iter().filter_map(|i| hits.get(*i)).filter(|(_, hit)| !denied(hit));
         let facts = finding::facts(db, group.names())?;
         let members: Vec<_> = members.collect();
-        let context = finding::FindingContext { ecosystem: &ecosystem, order, subject, packages, os };
+        let context = finding::FindingContext { ecosystem, order, subject, packages, os };
         findings.extend(context.finding(group.vulnerability, &members, facts));
     }
     Ok(Matched { findings, gaps })

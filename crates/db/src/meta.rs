@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use tidewaiter_core::ecosystem::Ecosystem;
-use tidewaiter_core::report::{StaleFeed, SupportPeriod, build_time};
+use tidewaiter_core::report::{FeedContent, StaleFeed, SupportPeriod, build_time};
 
 pub use as_of::AsOf;
 
@@ -66,12 +66,19 @@ pub struct FeedInfo {
     /// Ecosystems and releases it is declared complete for.
     #[serde(default)]
     pub ecosystems: Vec<Ecosystem>,
+    /// Whether its fixes are for subscribers of extended support.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paid: bool,
     /// Whether it rates the vulnerabilities of its ecosystems.
     #[serde(default)]
     pub rates: bool,
-    /// Whether it rates vulnerabilities of every ecosystem by CVE (NVD).
+    /// Whether its ratings are by CVE and hold in every ecosystem (NVD). It does not promise one for each: NVD enriches few of
+    /// the CVEs published since April 2026. A finding that no source rates has severity `UNKNOWN`, and policy says what that does.
     #[serde(default)]
     pub rates_all: bool,
+    /// What its records are about.
+    #[serde(default, skip_serializing_if = "FeedContent::is_advisories")]
+    pub content: FeedContent,
     /// Advisories and facts that were read; those of one advisory count once.
     #[serde(default)]
     pub records: u64,
@@ -90,7 +97,8 @@ impl FeedInfo {
     }
 
     fn to_stale(&self) -> Option<StaleFeed> {
-        Some(StaleFeed { name: self.name.clone(), read: self.read?, ecosystems: self.ecosystems.clone() })
+        let (name, ecosystems) = (self.name.clone(), self.ecosystems.clone());
+        Some(StaleFeed { name, read: self.read?, ecosystems, content: self.content })
     }
 }
 
@@ -155,18 +163,26 @@ impl Meta {
         let rated: BTreeMap<String, bool> = named.map(|eco| (eco.to_string(), self.rates(eco))).collect();
         let support: BTreeMap<String, &SupportPeriod> =
             self.support.iter().rev().map(|s| (s.ecosystem.to_string(), s)).collect();
-        (self.feeds.iter().any(|feed| feed.rates_all), rated, support)
+        let paid: Vec<&str> = self.feeds.iter().filter(|feed| feed.paid).map(|feed| feed.name.as_str()).collect();
+        (self.feeds.iter().any(|feed| feed.rates_all), rated, support, paid)
     }
 
-    /// The feeds that cover an ecosystem and could not be read for this build. Not part of the id: the facts are the same.
+    /// The feeds that cover an ecosystem, or have facts about all, and could not be read for this build. Not part of the id:
+    /// the facts are the same.
     pub(crate) fn stale(&self) -> Vec<StaleFeed> {
-        let covering = self.feeds.iter().filter(|feed| !feed.stale.is_empty() && !feed.ecosystems.is_empty());
-        covering.filter_map(FeedInfo::to_stale).collect()
+        let tells = |feed: &&FeedInfo| !feed.ecosystems.is_empty() || !feed.content.is_advisories();
+        let stale = self.feeds.iter().filter(|feed| !feed.stale.is_empty()).filter(tells);
+        stale.filter_map(FeedInfo::to_stale).collect()
     }
 
     /// Whether a feed is declared complete for `ecosystem`, which is compared with its release.
     pub fn covers(&self, ecosystem: &Ecosystem) -> bool {
         self.feeds.iter().any(|feed| feed.covers(ecosystem))
+    }
+
+    /// Whether the fixes of a feed are for subscribers of extended support.
+    pub(crate) fn is_paid(&self, feed: &str) -> bool {
+        self.feeds.iter().any(|info| info.paid && info.name == feed)
     }
 
     /// Until when a release gets fixes; of one product under several names, under each. CentOS has ends of its own.
@@ -176,7 +192,7 @@ impl Meta {
         self.support.iter().find(|support| is_it(&support.ecosystem))
     }
 
-    /// Whether vulnerabilities of `ecosystem` carry ratings: by its own feed, or by a CVE-wide one.
+    /// Whether vulnerabilities of `ecosystem` may carry ratings: by its own feed, or by a CVE-wide one.
     pub fn rates(&self, ecosystem: &Ecosystem) -> bool {
         self.feeds.iter().any(|feed| feed.rates_all || (feed.rates && feed.covers(ecosystem)))
     }

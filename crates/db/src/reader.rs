@@ -284,6 +284,11 @@ impl<'a> Row<'a> {
         FixState::from_code(self.entry.fix_state)
     }
 
+    /// Whether the fixes of the feed that it is from are for subscribers of extended support.
+    pub(crate) fn is_of_paid_feed(&self, feed: &str) -> bool {
+        self.db.meta.is_paid(feed)
+    }
+
     /// The vendor's rating for this package.
     pub fn severity(&self) -> Severity {
         Severity::from_code(self.entry.severity)

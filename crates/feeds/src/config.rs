@@ -45,6 +45,9 @@ pub struct Feed {
     /// Whether its records rate the vulnerabilities of these ecosystems.
     #[serde(default)]
     pub rates: bool,
+    /// Whether its fixes are for subscribers of extended support: a version that has one is not vulnerable, and none is offered.
+    #[serde(default)]
+    pub paid: bool,
     /// Licence of the data.
     #[serde(default)]
     pub licence: String,

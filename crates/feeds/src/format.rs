@@ -27,6 +27,7 @@ pub use records::Records;
 use serde::Deserialize;
 use std::io::Read;
 use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::report::FeedContent;
 
 /// What is wrong with one document, without its name: its feed counts it as unreadable and continues.
 pub type Problem = String;
@@ -38,8 +39,10 @@ pub struct FeedFormat {
     pub name: &'static str,
     /// How its documents are found at a URL.
     pub(crate) address: Address,
-    /// Whether its ratings are by CVE and hold for packages of every ecosystem.
-    pub(crate) rates_every_ecosystem: bool,
+    /// What its records are about. Ratings are by CVE and hold for packages of every ecosystem.
+    pub(crate) content: FeedContent,
+    /// Most bytes of one document.
+    pub(crate) document_bytes: u64,
     reader: Reader,
 }
 
@@ -76,7 +79,7 @@ pub type Drain<'a> = &'a mut dyn FnMut(&mut Records);
 
 /// Records in memory before they are taken.
 const WAITING: usize = 256;
-/// Most bytes of a document that is read whole: this bounds memory.
+/// Most bytes of a document that is read whole, or whose parts refer to each other: this bounds memory.
 const DOCUMENT_BYTES: u64 = 1 << 30;
 /// Most bytes of a document that is read as a stream. All of NVD has a fourth of them.
 const STREAM_BYTES: u64 = 16 << 30;
@@ -120,11 +123,11 @@ pub const FORMATS: [FeedFormat; 18] = [
     // Bodhi's updates of Fedora, JSON.
     FeedFormat { address: Address::Pages, ..each("bodhi", bodhi::parse) },
     // CISA known exploited vulnerabilities.
-    each("kev", kev::parse),
+    facts(FeedContent::KnownExploited, each("kev", kev::parse)),
     // NVD 2.0 API, JSON.
-    FeedFormat { rates_every_ecosystem: true, ..stream("nvd", nvd::parse) },
+    facts(FeedContent::Ratings, stream("nvd", nvd::parse)),
     // OVAL definitions of distributions with rpm.
-    each("oval", oval::parse),
+    FeedFormat { document_bytes: DOCUMENT_BYTES, ..stream("oval", oval::parse) },
     // `updateinfo.xml` of an rpm repository.
     FeedFormat { address: Address::RpmRepository, ..each("updateinfo", updateinfo::parse) },
     // CSAF documents of the profile VEX.
@@ -138,20 +141,30 @@ pub const FORMATS: [FeedFormat; 18] = [
     // Photon OS: `cve_data_photonRELEASE.json`.
     each("photon", photon::parse),
     // FIRST's EPSS scores, CSV.
-    each("epss", epss::parse),
+    facts(FeedContent::ExploitProbability, each("epss", epss::parse)),
     // Releases of Debian and Ubuntu with their ends (distro-info-data), CSV.
-    each("distro-info", support::distro_info),
+    facts(FeedContent::EndsOfSupport, each("distro-info", support::distro_info)),
     // The product pages of endoflife.date.
-    each("endoflife", support::endoflife),
+    facts(FeedContent::EndsOfSupport, each("endoflife", support::endoflife)),
 ];
 
 const fn each(name: &'static str, read: ReadDocument) -> FeedFormat {
     let reader = Reader::EachDocument(read);
-    FeedFormat { name, address: Address::Documents, rates_every_ecosystem: false, reader }
+    FeedFormat {
+        name,
+        address: Address::Documents,
+        content: FeedContent::Advisories,
+        document_bytes: DOCUMENT_BYTES,
+        reader,
+    }
+}
+
+const fn facts(content: FeedContent, format: FeedFormat) -> FeedFormat {
+    FeedFormat { content, ..format }
 }
 
 const fn stream(name: &'static str, read: ReadStream) -> FeedFormat {
-    FeedFormat { reader: Reader::Stream(read), ..each(name, osv::parse) }
+    FeedFormat { reader: Reader::Stream(read), document_bytes: STREAM_BYTES, ..each(name, osv::parse) }
 }
 
 impl FeedFormat {
@@ -170,11 +183,6 @@ impl FeedFormat {
             }
             Reader::Stream(read) => Box::new(Stream { read, feed: feed.clone(), records: Records::default() }),
         }
-    }
-
-    /// Most bytes of one document.
-    pub(crate) fn document_bytes(&self) -> u64 {
-        if let Reader::Stream(_) = self.reader { STREAM_BYTES } else { DOCUMENT_BYTES }
     }
 }
 

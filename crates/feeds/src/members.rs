@@ -37,27 +37,25 @@ pub(crate) enum Needed {
     Always,
     /// It fails, unless the server says that there is no such file: that of a new year comes some days later.
     IfItExists,
-    /// It does not fail while others of the row can be read: a new release may be listed before it has content, and what
-    /// nobody wrote into `feeds.toml` must not keep all else from being renewed.
-    UnlessOthersOfRowAreRead,
-    /// It does not fail while any other feed can be read: one vendor's server must not keep all else from being built. Its
-    /// ecosystems are not covered, so that scans say what is missing.
+    /// It does not fail while any other feed can be read: one vendor's server must not keep all else from being built, nor a
+    /// release that is listed before it has content. Its ecosystems are not covered, so that scans say what is missing.
     UnlessAnyIsRead,
 }
 
-/// All feeds, and what is to be said about rows whose index could not be read.
+/// All feeds, and what is to be said about rows whose releases are not those of now.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
     /// In the order of the rows.
     pub(crate) feeds: Vec<Member>,
-    /// One for each row whose releases are those of the last time.
+    /// One for each row whose releases are those of the last time, or not known at all.
     pub(crate) outdated: Vec<FeedInfo>,
 }
 
 /// The feeds of all rows. `client`: there is one when a row has an address.
 ///
 /// # Errors
-/// When a row stands for no feed, two feeds have one name, or an index cannot be read and never could.
+/// When a row stands for no feed, two feeds have one name, or a row that is needed has an index that cannot be read and never
+/// could.
 pub(crate) fn all(options: &BuildOptions<'_>, client: Option<&Client>) -> Result<Members, FeedError> {
     let mut out = Members::default();
     for row in &options.config.feeds {
@@ -71,7 +69,7 @@ pub(crate) fn all(options: &BuildOptions<'_>, client: Option<&Client>) -> Result
     Ok(out)
 }
 
-/// How much a build needs a row without a placeholder. A path that does not exist is a mistake in `feeds.toml`, and without
+/// How much a build needs a row, other than one of years. A path that does not exist is a mistake in `feeds.toml`, and without
 /// facts about CVEs or the ends of support no gap would say that they are missing.
 fn needed(row: &Feed) -> Needed {
     if row.url.is_some() && !row.ecosystems.is_empty() { Needed::UnlessAnyIsRead } else { Needed::Always }
@@ -102,25 +100,22 @@ fn of_releases(
     let listed = match download(row, releases, client, &folder, options.now) {
         Ok(listed) => listed,
         Err(error) => {
-            let last = of_last_time(&folder).ok_or_else(|| unlisted(row, releases, &error))?;
+            let last = of_last_time(&folder, releases);
+            // As for a row without a placeholder: what this machine lacks is nothing that a vendor did.
+            let here = matches!(error, DownloadError::Disk { .. });
+            if last.is_empty() && (here || needed(row) == Needed::Always) {
+                return Err(unlisted(row, releases, &error));
+            }
+            // Without a last time the images of all releases are not covered, and the row is named as one that was not read.
             out.outdated.push(outdated(row, releases, &folder, &error));
             last
         }
     };
-    let counts = |name: &&ReleaseName| releases.from.as_ref().is_none_or(|from| name.is_from(from));
-    let before = out.feeds.len();
-    out.feeds.extend(
-        listed.iter().filter(counts).map(|name| member(row, row.of_release(name), Needed::UnlessOthersOfRowAreRead)),
-    );
-    if out.feeds.len() == before {
-        let from = releases.from.as_ref().map(ToString::to_string).unwrap_or_default();
-        let cause = format!("{} lists no release from {from} on", releases.index);
-        return Err(FeedError::NoMember { feed: row.name.clone(), cause });
-    }
+    out.feeds.extend(listed.iter().map(|name| member(row, row.of_release(name), needed(row))));
     Ok(())
 }
 
-/// The releases that the index lists now; they are stored for a time when it cannot be read.
+/// The releases that count and that the index lists now; they are stored for a time when it cannot be read.
 fn download(
     row: &Feed,
     releases: &Releases,
@@ -131,7 +126,11 @@ fn download(
     let retry = url::Retry::default();
     let file = url::download(client, &releases.index, folder, row.max_bytes.min(INDEX_BYTES), retry, &|_, _| {})?;
     let index = fs::read(&file).map_err(|e| DownloadError::disk(&file, e))?;
-    let listed = listing::releases(&index).map_err(DownloadError::Contradicted)?;
+    let mut listed = listing::releases(&index).map_err(DownloadError::Contradicted)?;
+    listed.retain(|name| counts(name, releases));
+    if let (true, Some(from)) = (listed.is_empty(), &releases.from) {
+        return Err(DownloadError::Contradicted(format!("it lists no release from {from} on")));
+    }
     let text: String = listed.iter().map(|name| format!("{name}\n")).collect();
     let path = folder.join(LISTED);
     let written = fs::write(&path, text).and_then(|()| part::set_read(&path, now));
@@ -139,9 +138,13 @@ fn download(
     Ok(listed)
 }
 
-fn of_last_time(folder: &Path) -> Option<Vec<ReleaseName>> {
-    let text = fs::read_to_string(folder.join(LISTED)).ok()?;
-    Some(text.lines().filter_map(ReleaseName::parse).collect())
+fn of_last_time(folder: &Path, releases: &Releases) -> Vec<ReleaseName> {
+    let text = fs::read_to_string(folder.join(LISTED)).unwrap_or_default();
+    text.lines().filter_map(ReleaseName::parse).filter(|name| counts(name, releases)).collect()
+}
+
+fn counts(name: &ReleaseName, releases: &Releases) -> bool {
+    releases.from.as_ref().is_none_or(|from| name.is_from(from))
 }
 
 fn unlisted(row: &Feed, releases: &Releases, error: &DownloadError) -> FeedError {

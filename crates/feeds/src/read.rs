@@ -18,6 +18,7 @@ use std::io::{self, Read as _};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::thread;
+use tidewaiter_core::report::FeedContent;
 use tidewaiter_db::meta::FeedInfo;
 use tidewaiter_http::{Client, Settings};
 
@@ -66,8 +67,8 @@ pub(crate) fn all(options: &BuildOptions<'_>, parts: &Path) -> Result<Vec<FeedRe
     read.sort_by_key(|(index, _)| *index);
     let mut read: Vec<FeedRead> = read.into_iter().map(|(_, read)| read).collect();
     check_rows(feeds, &read)?;
-    check_any(&read)?;
     read.extend(members.outdated.into_iter().map(|info| FeedRead { part: None, info }));
+    check_any(&read)?;
     Ok(read)
 }
 
@@ -151,8 +152,8 @@ impl Reading<'_> {
             return Ok(part);
         }
         let mut documents = FeedDocuments::new(feed, folder);
-        let bytes = feed.format.document_bytes();
-        source::documents(&source, bytes, &mut |name, content| documents.document(name, content)).map_err(damaged)?;
+        source::documents(&source, feed.format.document_bytes, &mut |name, content| documents.document(name, content))
+            .map_err(damaged)?;
         let builder = documents.finish().map_err(|e| disk(feed, folder, &e))?.sound(feed)?;
         builder.finish(path, &key, &identity(feed)).map_err(|e| disk(feed, folder, &e))
     }
@@ -206,7 +207,6 @@ fn is_dispensable(needed: Needed, error: &FeedError) -> bool {
     match needed {
         Needed::Always => false,
         Needed::IfItExists => matches!(error, FeedError::Absent { .. }),
-        Needed::UnlessOthersOfRowAreRead => true,
         // What this machine lacks is nothing that a vendor did.
         Needed::UnlessAnyIsRead => !matches!(error, FeedError::Disk { .. }),
     }
@@ -233,7 +233,8 @@ fn disk(feed: &Feed, folder: &Path, cause: &io::Error) -> FeedError {
 /// Which feed a part is of: its name, format and location, and what its reader is told.
 fn identity(feed: &Feed) -> String {
     let declared: Vec<String> = feed.context().ecosystems.iter().map(ToString::to_string).collect();
-    [&feed.name, feed.format.name, &feed.location(), &declared.join(",")].join("\n")
+    let paid = if feed.paid { "\npaid" } else { "" };
+    [&feed.name, feed.format.name, &feed.location(), &declared.join(",")].join("\n") + paid
 }
 
 /// Adds the names and contents of the documents.
@@ -283,6 +284,8 @@ fn provenance(feed: &Feed, part: Option<&Part>, path: &Path, stale: String) -> F
         source: feed.location(),
         licence: feed.licence.clone(),
         ecosystems: feed.ecosystems.clone(),
+        content: feed.format.content,
+        paid: feed.paid,
         stale,
         ..FeedInfo::default()
     };
@@ -291,7 +294,7 @@ fn provenance(feed: &Feed, part: Option<&Part>, path: &Path, stale: String) -> F
         as_of: header.as_of.clone(),
         read: part::last_read(path),
         rates: feed.rates,
-        rates_all: feed.rates && feed.format.rates_every_ecosystem,
+        rates_all: feed.rates && feed.format.content == FeedContent::Ratings,
         records: header.records,
         unreadable: header.unreadable,
         skipped: header.skipped.clone(),

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 use tidewaiter_core::advisory::KeyKind;
+use tidewaiter_core::report::FeedContent;
 use tidewaiter_db::Database;
 use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_feeds::FeedError;
@@ -148,6 +149,39 @@ fn a_feed_that_fails_keeps_its_last_records_and_their_age() {
     let last = build(&toml, "2026-01-06T00:00:00Z").unwrap();
     assert_eq!(last.rows, 41);
     check(&last, 1, "2026-01-06T00:00:00Z", "");
+}
+
+#[test]
+fn facts_that_fail_are_named_with_what_they_tell() {
+    let dir = tempfile::tempdir().unwrap();
+    records(&dir.path().join("a"), &[record(1)]);
+    let kev = r#"{"catalogVersion":"1","vulnerabilities":[{"cveID":"CVE-1","dateAdded":"2026-01-01"}]}"#;
+    let nvd = r#"{"vulnerabilities":[{"cve":{"id":"CVE-1","metrics":{"cvssMetricV31":[{"source":"nvd@nist.gov","cvssData":
+        {"vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}]}}}]}"#;
+    let ends = "version,codename,series,created,release,eol\n12,Bookworm,bookworm,2021-08-14,2023-06-10,2026-06-10\n";
+    let facts = [
+        ("kev", "kev.json", kev, FeedContent::KnownExploited),
+        ("nvd", "nvd.json", nvd, FeedContent::Ratings),
+        ("epss", "epss.csv", "cve,epss,percentile\nCVE-1,0.5,0.9\n", FeedContent::ExploitProbability),
+        ("distro-info", "debian.csv", ends, FeedContent::EndsOfSupport),
+    ];
+    let mut toml = osv("a", "");
+    for (format, file, text, _) in facts {
+        fs::write(dir.path().join(file), text).unwrap();
+        toml += &format!("[[feed]]\nname = \"{format}\"\nformat = \"{format}\"\npath = \"{file}\"\n");
+    }
+    let stale = |now: &str| {
+        build_at(dir.path(), &dir.path().join("downloads"), &toml, now).unwrap();
+        let info = Database::open(&dir.path().join("db")).unwrap().info();
+        info.stale.into_iter().map(|feed| (feed.name, feed.read.to_string(), feed.content)).collect::<Vec<_>>()
+    };
+    assert_eq!(stale("2026-01-01T00:00:00Z"), []);
+    for (_, file, ..) in facts {
+        fs::remove_file(dir.path().join(file)).unwrap();
+    }
+    let read = "2026-01-01T00:00:00Z".to_owned();
+    let expected = facts.map(|(name, _, _, content)| (name.to_owned(), read.clone(), content));
+    assert_eq!(stale("2026-01-09T00:00:00Z"), expected);
 }
 
 #[test]

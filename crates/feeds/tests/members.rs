@@ -80,6 +80,7 @@ fn each_listed_branch_is_two_feeds() {
     ]);
     serve(&site, &files);
     let error = build().unwrap_err().to_string();
+    assert!(error.contains("none of 2 feeds can be read, the first one: feed alpine-{release}-main: "), "{error}");
     assert!(error.contains("its releases are not known: the server answers 404"), "{error}");
     files.push(("/", &listed));
     serve(&site, &files);
@@ -137,19 +138,51 @@ fn one_changed_branch_is_read_again_alone() {
 }
 
 #[test]
-fn a_row_needs_one_member() {
+fn a_row_whose_releases_are_not_known_is_named_and_others_are_built() {
     let (dir, site) = (tempfile::tempdir().unwrap(), Web::start(&[], None));
-    let (old, new) = (index(&["v3.17"]), index(&["v3.24"]));
-    let check = |listed: &str, expected: &str| {
-        serve(&site, &[("/", listed)]);
-        let error = build(dir.path(), &alpine(&site), NOW).unwrap_err().to_string();
-        assert!(error.contains(expected), "{error}");
+    let (old, new, v24) = (index(&["v3.17"]), index(&["v3.24"]), secdb("v3.24"));
+    fs::write(dir.path().join("a.json"), secdb("v3.20")).unwrap();
+    let near =
+        "[[feed]]\nname = \"a\"\nformat = \"alpine-secdb\"\npath = \"a.json\"\necosystems = [\"Alpine:v3.20\"]\n";
+    let toml = near.to_owned() + &alpine(&site);
+    let check = |files: &[(&str, &str)], feeds: &[&str], ecosystems: &[&str], said: &str| {
+        serve(&site, files);
+        let meta = build(dir.path(), &toml, NOW).unwrap();
+        assert_eq!((names(&meta), covered(&meta)), (owned(feeds), owned(ecosystems)));
+        let last = &meta.feeds.last().unwrap().stale;
+        assert!(last.contains(said) && last.is_empty() == said.is_empty(), "{last}");
     };
-    check(&old, "lists no release from v3.18 on; correct it in feeds.toml");
-    check(
-        &new,
-        "feed alpine-{release}-community: none of its 1 members can be read, the first one: feed alpine-v3.24-community",
+    let unread = ["a", "alpine-{release}-main!", "alpine-{release}-community!"];
+    let near = ["Alpine:v3.20"];
+    check(&[], &unread, &near, "its releases are not known: the server answers 404");
+    check(&[("/", &old)], &unread, &near, "its releases are not known: it lists no release from v3.18 on");
+    check(&[("/", "<html>")], &unread, &near, "its releases are not known: it lists no release");
+    // None of a row's members can be read.
+    let unread = ["a", "alpine-v3.24-main!", "alpine-v3.24-community!"];
+    check(&[("/", &new)], &unread, &near, "/v3.24/community.json: the server answers 404");
+    let all = [("/", new.as_str()), ("/v3.24/main.json", &v24), ("/v3.24/community.json", &v24)];
+    let both = ["Alpine:v3.20", "Alpine:v3.24"];
+    check(&all, &["a", "alpine-v3.24-main", "alpine-v3.24-community"], &both, "");
+    // An index that no longer lists what counts changes nothing but what is said.
+    let feeds = ["a", "alpine-v3.24-main", "alpine-v3.24-community"];
+    let last = [&feeds[..], &["alpine-{release}-main?", "alpine-{release}-community?"]].concat();
+    let all = [("/", old.as_str()), all[1], all[2]];
+    check(&all, &last, &both, "it lists no release from v3.18 on");
+}
+
+#[test]
+fn facts_of_each_release_are_needed() {
+    let (dir, site) = (tempfile::tempdir().unwrap(), Web::start(&[], None));
+    let v24 = secdb("v3.24");
+    let facts = format!(
+        "[[feed]]\nname = \"facts-{{release}}\"\nformat = \"kev\"\nurl = \"{}\"\nreleases = {{ index = \"{}\" }}\n",
+        site.url("/{release}/kev.json"),
+        site.url("/facts")
     );
+    let listed = index(&["v3.24"]);
+    serve(&site, &[("/", &listed), ("/v3.24/main.json", &v24), ("/v3.24/community.json", &v24)]);
+    let error = build(dir.path(), &(alpine(&site) + &facts), NOW).unwrap_err().to_string();
+    assert!(error.contains("feed facts-{release}: ") && error.contains("its releases are not known"), "{error}");
 }
 
 #[test]

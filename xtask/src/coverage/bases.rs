@@ -1,12 +1,12 @@
 //! Which bases of images are judged by default, and by what.
 
 use std::fmt::Write as _;
-use tidewaiter_core::ecosystem::{Ecosystem, Os};
+use tidewaiter_core::ecosystem::{self, Ecosystem, Os};
 use tidewaiter_feeds::config::{Feed, FeedsConfig};
 
 /// Bases of Docker's official images and of vendors, as their os-release names them: name, `ID`, `VERSION_ID`, and what else
 /// their release is read from (`PRETTY_NAME`, `ID_LIKE` or the codename).
-const BASES: [(&str, &str, &str, &str); 44] = [
+const BASES: [(&str, &str, &str, &str); 50] = [
     ("debian:11", "debian", "11", ""),
     ("debian:12", "debian", "12", ""),
     ("debian:13; buildpack-deps, gcc, golang, httpd, images of languages and servers", "debian", "13", ""),
@@ -50,6 +50,12 @@ const BASES: [(&str, &str, &str, &str); 44] = [
     ("dhi (Debian 13)", "dhi", "13", "debian"),
     ("dhi (Alpine 3.24)", "dhi", "3.24.1", "alpine"),
     ("bellsoft/liberica-runtime-container", "alpaquita", "stream", ""),
+    ("amazonlinux:2027", "amzn", "2027", ""),
+    ("azurelinux 4.0", "azurelinux", "4.0", ""),
+    ("raspbian", "raspbian", "12", ""),
+    ("postmarketos", "postmarketos", "v25.06", ""),
+    ("kylin (server)", "kylin", "V10", ""),
+    ("kylin (desktop)", "kylin", "V10", "debian"),
     ("clearlinux", "clear-linux-os", "43760", ""),
 ];
 
@@ -63,16 +69,22 @@ pub(super) fn table(config: &FeedsConfig) -> String {
         let more = more.to_owned();
         let (pretty_name, id_like, codename) = (more.clone(), more.clone(), more);
         let os = Os { id: id.into(), version_id: version.into(), pretty_name, id_like, codename, ..Os::default() };
-        let Some(ecosystem) = os.ecosystem() else {
+        let ecosystems = os.ecosystems("");
+        if ecosystems.is_empty() {
             let _ = writeln!(out, "| {name} | not known | nothing: always a gap |");
             continue;
-        };
-        let covers = |feed: &&Feed| feed.ecosystems.iter().any(|declared| is_declared(declared, &ecosystem));
-        let feeds: Vec<&str> = config.feeds.iter().filter(covers).map(|feed| feed.name.as_str()).collect();
-        let judged = if feeds.is_empty() { "nothing: needs a feed of your own".to_owned() } else { feeds.join(", ") };
-        let _ = writeln!(out, "| {name} | {ecosystem} | {judged} |");
+        }
+        let judged: Vec<String> = ecosystems.iter().map(|ecosystem| judged_by(config, ecosystem)).collect();
+        let _ = writeln!(out, "| {name} | {} | {} |", ecosystem::listed(&ecosystems), judged.join("; "));
     }
     out
+}
+
+/// The feeds of an ecosystem.
+fn judged_by(config: &FeedsConfig, ecosystem: &Ecosystem) -> String {
+    let covers = |feed: &&Feed| feed.ecosystems.iter().any(|declared| is_declared(declared, ecosystem));
+    let feeds: Vec<&str> = config.feeds.iter().filter(covers).map(|feed| feed.name.as_str()).collect();
+    if feeds.is_empty() { "nothing: a gap, and needs a feed of your own".to_owned() } else { feeds.join(", ") }
 }
 
 /// Whether a feed that is declared complete for `declared` is so for this release, as far as it has rows of it.

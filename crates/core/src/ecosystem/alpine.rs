@@ -2,7 +2,19 @@
 
 use super::Os;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
+
+/// A repository with advisories that apk installs from (apk-repositories(5)).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApkRepository {
+    /// Its branch.
+    pub branch: AlpineBranch,
+    /// Its tag: only packages that are asked for with it are installed from there. Empty for a repository without one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tag: String,
+}
 
 /// A branch of Alpine, from the oldest to the newest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,10 +36,22 @@ impl AlpineBranch {
         Some(AlpineBranch::Release(number(major)?, number(minor)?))
     }
 
-    /// The branch whose packages an image has: that of its os-release, or a newer one that its package manager installs from.
+    /// The branch that os-release names.
     pub(super) fn of(os: &Os) -> Self {
-        let named = Self::of_version(&os.version_id).unwrap_or(AlpineBranch::Edge);
-        os.repository_branch.map_or(named, |branch| branch.max(named))
+        Self::of_version(&os.version_id).unwrap_or(AlpineBranch::Edge)
+    }
+
+    /// The branches that a package of an image may be from, by the tag that it was installed with; the oldest first. Without a
+    /// tag these are the image's own, whose packages it began with, and those of the repositories without one: apk takes the
+    /// newest version of all, and does not record from where. A tag that no repository has says nothing.
+    pub(super) fn all_of(os: &Os, tag: &str) -> BTreeSet<Self> {
+        let with = |tag: &str| os.repositories.iter().filter(move |r| r.tag == tag).map(|r| r.branch).collect();
+        let tagged: BTreeSet<Self> = with(tag);
+        match (tag.is_empty(), tagged.is_empty()) {
+            (true, _) => tagged.into_iter().chain([Self::of(os)]).collect(),
+            (false, false) => tagged,
+            (false, true) => os.repositories.iter().map(|r| r.branch).chain([Self::of(os)]).collect(),
+        }
     }
 
     /// `3.24.1`; a version of edge has `_alpha` in it.
@@ -71,22 +95,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newer_of_release_and_repositories_counts() {
-        let check = |version: &str, repositories: Option<&str>, expected: &str| {
-            let repository_branch = repositories.and_then(AlpineBranch::parse);
-            assert_eq!(repository_branch.is_some(), repositories.is_some());
-            let os = Os { id: "alpine".into(), version_id: version.into(), repository_branch, ..Os::default() };
+    fn os_release_names_one_branch() {
+        let check = |version: &str, expected: &str| {
+            let os = Os { id: "alpine".into(), version_id: version.into(), ..Os::default() };
             assert_eq!(os.ecosystem().map(|e| e.to_string()), Some(format!("Alpine:{expected}")), "{version}");
         };
-        check("3.18.4", None, "v3.18");
-        check("3.18.4", Some("v3.18"), "v3.18");
-        check("3.9.6", Some("v3.18"), "v3.18");
-        check("3.18.4", Some("v3.9"), "v3.18");
-        check("3.18.4", Some("edge"), "edge");
-        check("3.24_alpha20251224", Some("v3.23"), "edge");
-        check("3.22.0_rc1", None, "v3.22");
-        check("3.22_rc1", None, "v3.22");
-        check("", Some("v3.18"), "edge");
+        check("3.18.4", "v3.18");
+        check("3.24_alpha20251224", "edge");
+        check("3.22.0_rc1", "v3.22");
+        check("3.22_rc1", "v3.22");
+        check("", "edge");
+    }
+
+    #[test]
+    fn a_package_is_of_the_branches_that_its_repositories_are_of() {
+        // Repositories are `BRANCH` or `@TAG BRANCH`.
+        let check = |version: &str, repositories: &[&str], tag: &str, expected: &[&str]| {
+            let repository = |text: &&str| {
+                let (tag, branch) = text.strip_prefix('@').and_then(|t| t.split_once(' ')).unwrap_or(("", text));
+                ApkRepository { branch: AlpineBranch::parse(branch).unwrap(), tag: tag.to_owned() }
+            };
+            let repositories_of_os = repositories.iter().map(repository).collect();
+            let (id, version_id) = ("alpine".into(), version.into());
+            let os = Os { id, version_id, repositories: repositories_of_os, ..Os::default() };
+            let found: Vec<String> = os.ecosystems(tag).iter().map(ToString::to_string).collect();
+            assert_eq!(found, expected, "{version} {repositories:?} {tag}");
+        };
+        check("3.18.4", &[], "", &["Alpine:v3.18"]);
+        check("3.18.4", &["v3.18", "v3.18"], "", &["Alpine:v3.18"]);
+        check("3.18.4", &["v3.18", "edge"], "", &["Alpine:v3.18", "Alpine:edge"]);
+        // What the image began with may be there still.
+        check("3.18.4", &["v3.20"], "", &["Alpine:v3.18", "Alpine:v3.20"]);
+        check("3.18.4", &["v3.9"], "", &["Alpine:v3.9", "Alpine:v3.18"]);
+        check("3.24_alpha20251224", &["v3.23"], "", &["Alpine:v3.23", "Alpine:edge"]);
+        let tagged = ["v3.18", "@edge edge", "@old v3.9", "@old v3.10"];
+        check("3.18.4", &tagged, "", &["Alpine:v3.18"]);
+        check("3.18.4", &tagged, "edge", &["Alpine:edge"]);
+        check("3.18.4", &tagged, "old", &["Alpine:v3.9", "Alpine:v3.10"]);
+        check("3.18.4", &tagged, "gone", &["Alpine:v3.9", "Alpine:v3.10", "Alpine:v3.18", "Alpine:edge"]);
     }
 
     #[test]

@@ -41,43 +41,53 @@ pub fn explain(inventory: &Inventory, db: &Database, vulnerability: &str) -> Res
     let os = inventory.os.as_ref();
     let mut out = Vec::new();
     for (subject, packages) in subject::all(inventory.packages.iter().filter(|p| is_matchable(p, os))) {
-        let Some((ecosystem, order)) = subject.kind.ecosystem(os).and_then(|e| e.version_scheme().map(|o| (e, o)))
-        else {
-            continue;
-        };
-        let queries = subject.queries(&packages, &ecosystem);
-        let advisories = advisories(db, &ecosystem, &queries, order)?;
-        let comparison = Comparison {
-            ecosystem: &ecosystem,
-            order,
-            denials: queries.iter().map(|query| Denials::of(db, &ecosystem, query)).collect::<Result<_, _>>()?,
-            groups: group::by_vulnerability(advisories.iter()),
-        };
-        for query in &queries {
-            for row in hit::rows(db, &ecosystem, query) {
-                let advisory = row.advisory()?;
-                if !names(&advisory, vulnerability) {
-                    continue;
-                }
-                let (mut applies, mut because) = compare(&row, &ecosystem, query, order, &advisory.id);
-                let denied = || comparison.denied(&row, query, &advisory, vulnerability);
-                if let Some(denied) = applies.then(denied).flatten() {
-                    (applies, because) = (false, format!("{because}, but {denied}"));
-                }
-                out.push(ExplainedRow {
-                    package: query.name.clone(),
-                    version: query.version.clone(),
-                    ecosystem: ecosystem.clone(),
-                    advisory: advisory.id,
-                    feed: advisory.feed,
-                    applies,
-                    because,
-                });
-            }
+        for ecosystem in subject.ecosystems(os) {
+            let queries = subject.queries(&packages, &ecosystem);
+            out.extend(explain_queries(db, &ecosystem, &queries, vulnerability)?);
         }
     }
     out.sort();
     out.dedup();
+    Ok(out)
+}
+
+fn explain_queries(
+    db: &Database,
+    ecosystem: &Ecosystem,
+    queries: &[Query],
+    vulnerability: &str,
+) -> Result<Vec<ExplainedRow>, DatabaseError> {
+    let Some(order) = ecosystem.version_scheme() else { return Ok(Vec::new()) };
+    let advisories = advisories(db, ecosystem, queries, order)?;
+    let comparison = Comparison {
+        ecosystem,
+        order,
+        denials: queries.iter().map(|query| Denials::of(db, ecosystem, query)).collect::<Result<_, _>>()?,
+        groups: group::by_vulnerability(advisories.iter()),
+    };
+    let mut out = Vec::new();
+    for query in queries {
+        for row in hit::rows(db, ecosystem, query) {
+            let advisory = row.advisory()?;
+            if !names(&advisory, vulnerability) {
+                continue;
+            }
+            let (mut applies, mut because) = compare(&row, ecosystem, query, order, &advisory);
+            let denied = || comparison.denied(&row, query, &advisory, vulnerability);
+            if let Some(denied) = applies.then(denied).flatten() {
+                (applies, because) = (false, format!("{because}, but {denied}"));
+            }
+            out.push(ExplainedRow {
+                package: query.name.clone(),
+                version: query.version.clone(),
+                ecosystem: ecosystem.clone(),
+                advisory: advisory.id,
+                feed: advisory.feed,
+                applies,
+                because,
+            });
+        }
+    }
     Ok(out)
 }
 
@@ -87,8 +97,9 @@ fn compare(
     ecosystem: &Ecosystem,
     query: &Query,
     order: VersionScheme,
-    advisory: &str,
+    record: &Advisory,
 ) -> (bool, String) {
+    let advisory = &record.id;
     let scope = hit::scope(row, query);
     let span = hit::matching(row, ecosystem, query, order);
     let applies = span.is_some() && scope == ScopeMatch::Inside && !row.never_affected();
@@ -96,7 +107,7 @@ fn compare(
         _ if row.never_affected() => format!("{advisory}: {} was never affected", query.name),
         (_, ScopeMatch::Outside) => format!("{advisory}: it covers another module or architecture"),
         (_, ScopeMatch::Unclear) => format!("{advisory}: the stream of its module is not known"),
-        (Some(span), _) => because(&Hit { row: *row, span, query, scope }, advisory),
+        (Some(span), _) => because(&Hit { row: *row, span, query, scope }, record),
         (None, _) => format!("{advisory}: {} {} is not in {}", query.name, query.version, ranges(row)),
     };
     (applies, because)

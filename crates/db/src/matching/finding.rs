@@ -5,6 +5,7 @@ use super::subject::{Subject, without_epoch};
 use crate::error::DatabaseError;
 use crate::reader::Database;
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use tidewaiter_core::advisory::{Advisory, CveFacts, FixState, KeyKind};
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
 use tidewaiter_core::finding::{Finding, InstalledPackage};
@@ -26,6 +27,32 @@ pub(super) fn facts<'a>(db: &Database, names: impl Iterator<Item = &'a str>) -> 
         all.epss = all.epss.or(facts.epss);
     }
     Ok(all)
+}
+
+/// Adds a finding of one subject. One vulnerability in several of its ecosystems is one finding, that of the first of them: with
+/// the fixes of all, for any of them can be installed.
+pub(super) fn add(findings: &mut Vec<Finding>, other: Finding) {
+    let Some(known) = findings.iter_mut().find(|known| known.vulnerability == other.vulnerability) else {
+        findings.push(other);
+        return;
+    };
+    if known.fixed_versions.is_empty() && !other.fixed_versions.is_empty() {
+        known.fix_state = other.fix_state;
+    }
+    known.fixed_versions.extend(other.fixed_versions);
+    let mut seen = BTreeSet::new();
+    known.fixed_versions.retain(|version| seen.insert(version.clone()));
+    known.installed.extend(other.installed);
+    known.installed.sort();
+    known.installed.dedup();
+    known.aliases.extend(other.aliases);
+    known.aliases.sort();
+    known.aliases.dedup();
+    known.class = known.class.min(other.class);
+    // A rating of its own in either counts.
+    if other.severity > known.severity {
+        (known.severity, known.severity_source) = (other.severity, other.severity_source);
+    }
 }
 
 /// What all findings of a subject have in common.
@@ -67,7 +94,7 @@ impl FindingContext<'_> {
             // A vulnerability in one record counts, whatever less the others call it.
             class: records().map(|a| a.class).min().unwrap_or_default(),
             fixed_versions: fixed_versions(fixing, self.order),
-            because: because(hit, &advisory.id),
+            because: because(hit, advisory),
             kev: facts.kev,
             epss: facts.epss,
             advisory: advisory.id.clone(),
@@ -143,13 +170,15 @@ fn fixed_versions(hit: &Hit<'_>, order: VersionScheme) -> Vec<String> {
 }
 
 /// The comparison that matched, as a person would write it: `CVE-1: openssl 1.0 <= 1.1 < 1.2 (fixed)`.
-pub(super) fn because(hit: &Hit<'_>, advisory: &str) -> String {
+pub(super) fn because(hit: &Hit<'_>, record: &Advisory) -> String {
+    let advisory = &record.id;
     let (name, version) = (&hit.query.name, &hit.query.version);
     match hit.span {
         VersionSpan::Fixed(lo, end) => {
             // Ubuntu's extended maintenance marks its versions; others' bounds are the record's limit.
             let what = match end {
                 _ if hit.is_fixed() => "fixed",
+                _ if hit.row.is_of_paid_feed(&record.feed) => "fixed for subscribers of extended support only",
                 end if end.contains("esm") => "fixed for subscribers of Ubuntu Pro only",
                 _ => "limit",
             };

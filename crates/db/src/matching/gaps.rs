@@ -27,16 +27,22 @@ pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) ->
             continue;
         }
         // Packages of an OS without an ecosystem are the engine's gap (unsupported OS).
-        let Some(ecosystem) = package.kind.ecosystem(os) else { continue };
-        if package.is_unreleased() {
-            gaps.extend(unreleased_gap(package, &ecosystem, db));
-        } else {
-            gaps.extend(version_gap(package, &ecosystem));
+        let ecosystems = package.ecosystems(os);
+        // Of several, all have one order of versions.
+        if let Some(ecosystem) = ecosystems.first() {
+            let unreleased = package.is_unreleased();
+            gaps.extend(if unreleased {
+                unreleased_gap(package, ecosystem, db)
+            } else {
+                version_gap(package, ecosystem)
+            });
         }
         // Once for an ecosystem, not once for each of its packages.
-        if !asked.contains(&ecosystem) {
-            gaps.extend(ecosystem_gap(&ecosystem, db));
-            asked.insert(ecosystem);
+        for ecosystem in ecosystems {
+            if !asked.contains(&ecosystem) {
+                gaps.extend(ecosystem_gap(&ecosystem, db));
+                asked.insert(ecosystem);
+            }
         }
     }
     gaps.extend(artifact::gaps(inventory.packages.iter().filter(|p| !ownership.covers(p)), db));

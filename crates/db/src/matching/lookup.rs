@@ -9,8 +9,8 @@ use crate::reader::Row;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tidewaiter_core::advisory::KeyKind;
-use tidewaiter_core::ecosystem::Ecosystem;
-use tidewaiter_core::package::{Package, PackageType};
+use tidewaiter_core::ecosystem::{Ecosystem, Os};
+use tidewaiter_core::package::Package;
 use tidewaiter_core::report::Inventory;
 use tidewaiter_core::version::VersionScheme;
 
@@ -76,9 +76,10 @@ pub fn lookups(inventory: &Inventory) -> BTreeSet<Lookup> {
     let os = inventory.os.as_ref();
     let mut out = whole_inventory_lookups(inventory);
     for (subject, packages) in subject::all(inventory.packages.iter().filter(|p| is_matchable(p, os))) {
-        let Some(ecosystem) = subject.kind.ecosystem(os) else { continue };
-        let queries = subject.queries(&packages, &ecosystem);
-        out.extend(queries.into_iter().map(|query| Lookup(LookupKind::Rows(ecosystem.clone(), query))));
+        for ecosystem in subject.ecosystems(os) {
+            let queries = subject.queries(&packages, &ecosystem);
+            out.extend(queries.into_iter().map(|query| Lookup(LookupKind::Rows(ecosystem.clone(), query))));
+        }
     }
     out
 }
@@ -86,10 +87,8 @@ pub fn lookups(inventory: &Inventory) -> BTreeSet<Lookup> {
 /// The look-ups whose results count for more than one package.
 pub(super) fn whole_inventory_lookups(inventory: &Inventory) -> BTreeSet<Lookup> {
     let os = inventory.os.as_ref();
-    let kinds: BTreeSet<PackageType> = inventory.packages.iter().map(|p| p.kind).collect();
-    let own = os.and_then(|os| os.ecosystem());
-    let release = os.and_then(|os| os.release_ecosystem());
-    let ecosystems = kinds.into_iter().filter_map(|kind| kind.ecosystem(os)).chain(own).chain(release);
+    let own = os.and_then(Os::ecosystem);
+    let ecosystems = inventory.ecosystems().into_iter().chain(own);
     let mut out: BTreeSet<LookupKind> = ecosystems.map(LookupKind::Ecosystem).collect();
     let ungrouped = inventory.packages.iter().filter(|package| is_ungrouped(package));
     out.extend(ungrouped.map(|package| LookupKind::Artifact(package.name.clone())));
@@ -97,10 +96,11 @@ pub(super) fn whole_inventory_lookups(inventory: &Inventory) -> BTreeSet<Lookup>
     let owners: BTreeSet<&str> = inventory.packages.iter().map(|p| p.owner.as_str()).collect();
     let asked = |p: &&Package| owners.contains(p.name.as_str()) || p.is_unreleased();
     for package in inventory.packages.iter().filter(asked) {
-        let Some(ecosystem) = package.kind.ecosystem(os) else { continue };
-        let exists = |key, name: &str| LookupKind::Exists(ecosystem.clone(), key, ecosystem.normalize(name));
-        out.insert(exists(KeyKind::Source, package.advisory_name()));
-        out.insert(exists(KeyKind::Binary, &package.name));
+        for ecosystem in package.ecosystems(os) {
+            let exists = |key, name: &str| LookupKind::Exists(ecosystem.clone(), key, ecosystem.normalize(name));
+            out.insert(exists(KeyKind::Source, package.advisory_name()));
+            out.insert(exists(KeyKind::Binary, &package.name));
+        }
     }
     out.into_iter().map(Lookup).collect()
 }

@@ -5,6 +5,7 @@ use super::hit;
 use super::subject;
 use crate::reader::Database;
 use std::collections::BTreeSet;
+use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::Inventory;
 
@@ -28,12 +29,15 @@ impl Ownership {
             .iter()
             .filter(|p| p.is_judged() && p.kind.is_os() && os.is_none_or(|os| os.covers(p.kind, &p.vendor)));
         for (subject, packages) in subject::all(of_os.filter(|p| owners.contains(p.name.as_str()))) {
-            let Some(ecosystem) = subject.kind.ecosystem(os) else { continue };
-            if db.meta().covers(&ecosystem) {
+            let ecosystems = subject.ecosystems(os);
+            if !ecosystems.is_empty() && ecosystems.iter().all(|ecosystem| db.meta().covers(ecosystem)) {
                 complete.extend(packages.iter().map(|p| p.name.clone()));
             }
-            let queries = subject.queries(&packages, &ecosystem);
-            if queries.iter().any(|query| hit::rows(db, &ecosystem, query).next().is_some()) {
+            let is_recorded = |ecosystem: &Ecosystem| {
+                let queries = subject.queries(&packages, ecosystem);
+                queries.iter().any(|query| hit::rows(db, ecosystem, query).next().is_some())
+            };
+            if ecosystems.iter().any(is_recorded) {
                 recorded.extend(packages.iter().map(|p| p.name.clone()));
             }
         }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::KeyKind;
-use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_core::ecosystem::{Ecosystem, Os};
 use tidewaiter_core::package::{Package, PackageType};
 
 /// What findings are about.
@@ -14,6 +14,8 @@ pub(super) struct Subject {
     pub(super) version: String,
     /// The rpm module, as `name:stream`.
     pub(super) module: String,
+    /// The tag of the repository.
+    pub(super) tag: String,
 }
 
 /// One query of the database: the rows of one name.
@@ -70,6 +72,7 @@ pub(super) fn all<'a>(packages: impl Iterator<Item = &'a Package>) -> Vec<(Subje
             // Without the epoch, which SOURCERPM does not have: binaries of one source would be two subjects.
             version: if package.kind == PackageType::Rpm { without_epoch(version) } else { version }.to_owned(),
             module: package.module.clone(),
+            tag: package.tag.clone(),
         };
         groups.entry(subject).or_default().push(package);
     }
@@ -94,6 +97,11 @@ pub(super) fn without_epoch(version: &str) -> &str {
 }
 
 impl Subject {
+    /// The ecosystems whose advisories may be about it.
+    pub(super) fn ecosystems(&self, os: Option<&Os>) -> Vec<Ecosystem> {
+        self.kind.ecosystems(os, &self.tag)
+    }
+
     /// By the source package, and by each of its installed packages.
     pub(super) fn queries(&self, packages: &[&Package], ecosystem: &Ecosystem) -> Vec<Query> {
         let known = self.version.contains(':') || packages.iter().any(|p| p.version == self.version);

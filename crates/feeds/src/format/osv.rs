@@ -1,8 +1,8 @@
 //! OSV schema, JSON and YAML. The peculiarities of distributions are in one file for each family.
 
 mod events;
+mod extended_support;
 mod rpm;
-mod ubuntu;
 
 use super::{FeedContext, Problem, Records};
 use crate::rpm_modules;
@@ -99,7 +99,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
     }
     let details = record.details.clone();
     let mut advisory = advisory(id, record, &feed.name);
-    ubuntu::pro(&mut advisory.affected);
+    extended_support::paid(&mut advisory.affected);
     if !rpm::is_rpm(&advisory) {
         records.advisories.push(advisory);
     } else if advisory.vulnerabilities().iter().any(|id| id.starts_with("CVE-")) {

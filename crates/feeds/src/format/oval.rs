@@ -6,12 +6,16 @@
 mod criteria;
 
 use super::xml::{self, Attributes, Step};
-use super::{FeedContext, Problem, Records};
+use super::{Drain, FeedContext, Problem, Records};
 use criteria::{Criteria, Criterion};
 use std::collections::BTreeMap;
+use std::io::Read;
 use tidewaiter_core::advisory::Advisory;
 use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 use tidewaiter_core::severity::{Rating, Severity};
+
+/// Most references of an advisory: one for each of hundreds of CVEs says nothing more.
+const URLS: usize = 8;
 
 /// One definition as it is read.
 #[derive(Default)]
@@ -56,17 +60,24 @@ struct Document {
     operation: String,
 }
 
-/// Reads one document.
+/// Reads one document. Its tests, objects and states follow its definitions, so all of these are in memory, without what no
+/// row is made of.
 ///
 /// # Errors
 /// When it is not well-formed XML.
-pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut Records) -> Result<bool, Problem> {
+pub(super) fn parse(
+    name: &str,
+    content: &mut dyn Read,
+    feed: &FeedContext,
+    records: &mut Records,
+    drain: Drain<'_>,
+) -> Result<bool, Problem> {
     if !name.ends_with(".xml") {
         return Ok(false);
     }
     let mut document = Document::default();
     let mut root = String::new();
-    xml::walk(bytes, |step| match step {
+    xml::walk(content, |step| match step {
         Step::Open(name, attributes) => {
             if root.is_empty() {
                 name.clone_into(&mut root);
@@ -78,11 +89,12 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
     if root != "oval_definitions" {
         return Ok(false);
     }
-    for definition in &document.definitions {
-        match document.advisory(definition, &feed.name) {
+    for definition in std::mem::take(&mut document.definitions) {
+        match document.advisory(&definition, &feed.name) {
             Ok(advisory) => records.advisories.push(advisory),
             Err(reason) => records.skip(reason),
         }
+        drain(records);
     }
     records.as_of.advance(&document.timestamp);
     Ok(true)
@@ -103,10 +115,7 @@ impl Document {
                 self.stack.push(Criteria { any, negated: negated(attributes), ..Criteria::default() });
             }
             "criterion" => {
-                let criterion = Criterion {
-                    test: attributes.get("test_ref").to_owned(),
-                    comment: attributes.get("comment").to_owned(),
-                };
+                let criterion = Criterion::new(attributes.get("test_ref"), attributes.get("comment"));
                 // A test that a package is absent says nothing about installed ones.
                 if let Some(criteria) = self.stack.last_mut().filter(|_| !negated(attributes)) {
                     criteria.criterions.push(criterion);
@@ -144,7 +153,9 @@ impl Document {
         } else if !cve.is_empty() {
             definition.cves.push(cve);
         }
-        definition.urls.push(url);
+        if url.starts_with("http") && definition.urls.len() < URLS {
+            definition.urls.push(url);
+        }
     }
 
     fn close(&mut self, name: &str, text: &str) {
@@ -203,7 +214,7 @@ impl Document {
             feed: feed.to_owned(),
             summary: definition.title.clone(),
             modified: definition.modified.clone(),
-            references: definition.urls.iter().filter(|u| u.starts_with("http")).take(8).cloned().collect(),
+            references: definition.urls.clone(),
             ratings: Some(rating).filter(|r| r.severity != Severity::Unknown).into_iter().collect(),
             affected,
             ..Advisory::default()

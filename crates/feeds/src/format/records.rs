@@ -1,7 +1,7 @@
 //! What feeds contain, in one model whatever their format.
 
 use std::collections::BTreeMap;
-use tidewaiter_core::advisory::{Advisory, Epss, KnownExploited};
+use tidewaiter_core::advisory::{Advisory, Epss, FixState, IntervalEnd, KnownExploited};
 use tidewaiter_core::report::SupportPeriod;
 use tidewaiter_core::severity::Rating;
 use tidewaiter_db::meta::AsOf;
@@ -36,8 +36,47 @@ impl Records {
         self.len() == 0
     }
 
+    /// Makes fixes bounds that are not offered: those of extended support, which needs a subscription.
+    pub(crate) fn without_offers(&mut self) {
+        for row in self.advisories.iter_mut().flat_map(|advisory| &mut advisory.affected) {
+            let is_bounded = row.intervals.iter().any(|interval| matches!(interval.end, IntervalEnd::Fixed(_)));
+            if is_bounded && matches!(row.fix_state, FixState::Fixed | FixState::Unknown) {
+                row.fix_state = FixState::NotFixed;
+            }
+        }
+    }
+
     /// Counts a record that is dropped.
     pub(crate) fn skip(&mut self, reason: &str) {
         *self.skipped.entry(reason.to_owned()).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidewaiter_core::advisory::{Affected, Interval, KeyKind};
+
+    #[test]
+    fn fixes_of_extended_support_are_bounds_alone() {
+        let check = |end: Option<IntervalEnd>, state: FixState, expected: FixState| {
+            let row = Affected {
+                never_affected: end.is_none(),
+                intervals: end.into_iter().map(Interval::until).collect(),
+                fix_state: state,
+                ..Affected::new("Debian:10".into(), "a", KeyKind::Source)
+            };
+            let advisory = Advisory { affected: vec![row.clone()], ..Advisory::default() };
+            let mut records = Records { advisories: vec![advisory], ..Records::default() };
+            records.without_offers();
+            let found = &records.advisories[0].affected;
+            assert_eq!(found, &[Affected { fix_state: expected, ..row }]);
+        };
+        let fixed = || Some(IntervalEnd::Fixed("1-1+deb10u9".to_owned()));
+        check(fixed(), FixState::Fixed, FixState::NotFixed);
+        check(fixed(), FixState::Unknown, FixState::NotFixed);
+        check(fixed(), FixState::WontFix, FixState::WontFix);
+        check(Some(IntervalEnd::Open), FixState::Deferred, FixState::Deferred);
+        check(None, FixState::Unknown, FixState::Unknown);
     }
 }

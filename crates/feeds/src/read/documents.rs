@@ -2,7 +2,7 @@
 
 use crate::config::Feed;
 use crate::error::FeedError;
-use crate::format::FeedReader;
+use crate::format::{FeedReader, Records};
 use crate::part::PartBuilder;
 use std::io::{self, Read};
 use std::path::Path;
@@ -16,6 +16,8 @@ const FEW: u64 = 10;
 pub(super) struct FeedDocuments {
     reader: Box<dyn FeedReader>,
     builder: PartBuilder,
+    /// Whether the feed's fixes are for subscribers of extended support only.
+    paid: bool,
     /// Documents with records.
     read: u64,
     /// The first document that could not be read, and why.
@@ -30,6 +32,7 @@ impl FeedDocuments {
         FeedDocuments {
             reader: feed.format.reader(&feed.context()),
             builder: PartBuilder::new(folder),
+            paid: feed.paid,
             read: 0,
             first: String::new(),
             failed: None,
@@ -38,8 +41,8 @@ impl FeedDocuments {
 
     /// Reads one document. One that cannot be read is counted.
     pub(super) fn document(&mut self, name: &str, content: &mut dyn Read) {
-        let FeedDocuments { reader, builder, failed, .. } = self;
-        let mut drain = |records: &mut _| *failed = failed.take().or(builder.add(records).err());
+        let FeedDocuments { reader, builder, paid, failed, .. } = self;
+        let mut drain = |records: &mut _| *failed = failed.take().or(add(builder, records, *paid).err());
         match reader.document(name, content, &mut drain) {
             Ok(true) => self.read += 1,
             Ok(false) => {}
@@ -56,10 +59,18 @@ impl FeedDocuments {
     pub(super) fn finish(mut self) -> io::Result<CompleteDocuments> {
         match self.failed {
             Some(error) => return Err(error),
-            None => self.builder.add(&mut self.reader.finish())?,
+            None => add(&mut self.builder, &mut self.reader.finish(), self.paid)?,
         }
         Ok(CompleteDocuments { builder: self.builder, read: self.read, first: self.first })
     }
+}
+
+/// Adds records as their feed declares them.
+fn add(builder: &mut PartBuilder, records: &mut Records, paid: bool) -> io::Result<()> {
+    if paid {
+        records.without_offers();
+    }
+    builder.add(records)
 }
 
 /// All documents of a feed.

@@ -9,7 +9,7 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
     name: "apk",
     files: &["lib/apk/db/installed", "usr/lib/apk/db/installed", "var/lib/apk/db/installed"],
     types: &[PackageType::Apk],
-    version: 1,
+    version: 2,
     accepts: all,
     read: parse,
 };
@@ -50,13 +50,15 @@ fn owned(package: &str, stanza: &str) -> OwnedFiles {
 }
 
 fn installed(stanza: &str) -> Result<Package, &'static str> {
-    let (mut name, mut version, mut arch, mut origin) = ("", "", "", "");
+    let (mut name, mut version, mut arch, mut origin, mut tag) = ("", "", "", "", "");
     for line in stanza.lines() {
         match line.split_once(':') {
             Some(("P", value)) => name = value,
             Some(("V", value)) => version = value,
             Some(("A", value)) => arch = value,
             Some(("o", value)) => origin = value,
+            // Also written with the sign that introduces it in a list of repositories.
+            Some(("s", value)) => tag = value.trim_start_matches('@'),
             Some(_) => {}
             None if line.trim().is_empty() => {}
             None => return Err("a line is not a field"),
@@ -65,13 +67,14 @@ fn installed(stanza: &str) -> Result<Package, &'static str> {
     if name.is_empty() || version.is_empty() {
         return Err("a package without name or version");
     }
-    if !is_text(&[name, version, origin]) {
+    if !is_text(&[name, version, origin, tag]) {
         return Err("a name or version is not UTF-8");
     }
     Ok(Package {
         arch: arch.to_owned(),
         source_name: if origin.is_empty() { name } else { origin }.to_owned(),
         source_version: version.to_owned(),
+        tag: tag.to_owned(),
         ..Package::new(PackageType::Apk, name, version)
     })
 }
@@ -89,6 +92,11 @@ mod tests {
         let found: Vec<_> = parsed.packages.iter().map(|p| (p.name.as_str(), p.source_name.as_str())).collect();
         assert_eq!(found, [("libssl3", "openssl"), ("musl", "musl")]);
         assert!(parsed.gaps.is_empty());
+        let tag = |stanza: &str| installed(stanza).unwrap().tag;
+        assert_eq!(
+            (tag("P:a\nV:1\ns:edge\nF:lib"), tag("P:a\nV:1\ns:@edge"), tag("P:a\nV:1")),
+            ("edge".into(), "edge".into(), "".into())
+        );
         assert_eq!(parse(ANALYZER.files[0], b"P:x\n\nnonsense\n").gaps.len(), 2);
         assert_eq!(parse(ANALYZER.files[0], b"P:a\nV:1\n\nP:b\nV:1.2").gaps.len(), 1, "truncated");
         assert_eq!(parse(ANALYZER.files[0], b"P:\xff\nV:1\n\n").gaps.len(), 1, "not UTF-8");

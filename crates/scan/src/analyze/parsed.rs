@@ -4,7 +4,7 @@ use super::npm::virtual_store::VirtualStore;
 use super::own::OwnFolder;
 use super::owned::OwnedFiles;
 use serde::{Deserialize, Serialize};
-use tidewaiter_core::ecosystem::{AlpineBranch, Os};
+use tidewaiter_core::ecosystem::{ApkRepository, Os};
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
@@ -22,9 +22,9 @@ pub struct ParsedFile {
     pub packages: Vec<Package>,
     /// The operating system.
     pub os: Option<Os>,
-    /// The newest branch of Alpine that repositories are of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub repository_branch: Option<AlpineBranch>,
+    /// Repositories of Alpine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<ApkRepository>,
     /// The package manager whose database this is, even when it lists nothing.
     pub database: Option<PackageType>,
     /// What could not be understood.

@@ -44,6 +44,7 @@ impl ImageContents {
         gaps.extend(stores::gaps(layers, hashes));
         gaps.extend(debian_sources::gap(&packages));
         gaps.extend(os::gap(&view, os.as_ref(), &packages));
+        gaps.extend(os::repositories_gap(&view));
         gaps.sort();
         gaps.dedup();
         ImageContents { os, packages, gaps }

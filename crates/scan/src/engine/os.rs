@@ -2,15 +2,37 @@
 
 use crate::analyze;
 use crate::walk::merge::MergedView;
-use tidewaiter_core::ecosystem::Os;
+use std::collections::BTreeSet;
+use tidewaiter_core::ecosystem::{ApkRepository, Os};
 use tidewaiter_core::package::Package;
 use tidewaiter_core::report::{Gap, GapKind};
+
+/// Most repositories of Alpine that count: each package is compared with the advisories of every branch.
+const MAX_REPOSITORIES: usize = 16;
 
 /// The operating system by the first os-release that names one, and by the repositories of its package manager.
 pub(super) fn of_view(view: &MergedView) -> Option<Os> {
     let os = analyze::OS_RELEASE.iter().find_map(|path| view.get(path).and_then(|parsed| parsed.os.clone()))?;
-    let repository_branch = view.files().filter_map(|(_, _, parsed)| parsed.repository_branch).max();
-    Some(Os { repository_branch, ..os })
+    let mut repositories = repositories(view);
+    // The newest stay, which apk prefers.
+    while repositories.len() > MAX_REPOSITORIES {
+        repositories.pop_first();
+    }
+    Some(Os { repositories: repositories.into_iter().collect(), ..os })
+}
+
+fn repositories(view: &MergedView) -> BTreeSet<ApkRepository> {
+    view.files().flat_map(|(_, _, parsed)| parsed.repositories.clone()).collect()
+}
+
+/// The gap of repositories that do not count.
+pub(super) fn repositories_gap(view: &MergedView) -> Option<Gap> {
+    let all = repositories(view).len();
+    let message = format!(
+        "apk installs from {all} repositories of Alpine, and packages are compared with the advisories of \
+         {MAX_REPOSITORIES} of them; remove those that are not used"
+    );
+    some_gap(GapKind::LimitReached, "etc/apk/repositories", &message).filter(|_| all > MAX_REPOSITORIES)
 }
 
 /// The gap of an operating system whose packages cannot be matched. An image in which nothing is recognised has one too:

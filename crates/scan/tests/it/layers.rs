@@ -39,18 +39,42 @@ fn layers_merge_as_runtimes_unpack_them() {
 }
 
 #[test]
-fn repositories_of_a_newer_branch_choose_the_advisories() {
-    let check = |layers: &[&[E<'_>]], expected: &str| {
+fn repositories_add_their_branch_to_that_of_os_release() {
+    let check = |layers: &[&[E<'_>]], expected: &[&str]| {
         let layers: Vec<Vec<u8>> = layers.iter().map(|l| layer(l)).collect();
         let os = scan_layers(&layers).unwrap().os.unwrap();
-        assert_eq!(os.ecosystem().map(|ecosystem| ecosystem.to_string()).as_deref(), Some(expected), "{os:?}");
+        assert_eq!(os.ecosystems("").iter().map(ToString::to_string).collect::<Vec<_>>(), expected, "{os:?}");
     };
     let (own, edge) = ("https://a/alpine/v3.18/main\n", "https://a/alpine/edge/community\n");
     let image = [OS, E::File(DB, MUSL), E::File("etc/apk/repositories", own)];
-    check(&[&image], "Alpine:v3.18");
-    check(&[&image, &[E::File("etc/apk/repositories", edge)]], "Alpine:edge");
-    check(&[&image, &[E::File("etc/apk/repositories.d/edge.list", edge)]], "Alpine:edge");
-    check(&[&[OS, E::File("etc/apk/repositories", edge)], &[E::File("etc/apk/.wh.repositories", "")]], "Alpine:v3.18");
+    check(&[&image], &["Alpine:v3.18"]);
+    let both = ["Alpine:v3.18", "Alpine:edge"];
+    check(&[&image, &[E::File("etc/apk/repositories", edge)]], &both);
+    check(&[&image, &[E::File("etc/apk/repositories.d/edge.list", edge)]], &both);
+    check(
+        &[&[OS, E::File("etc/apk/repositories", edge)], &[E::File("etc/apk/.wh.repositories", "")]],
+        &["Alpine:v3.18"],
+    );
+}
+
+#[test]
+fn an_image_does_not_decide_how_much_is_compared() {
+    let check = |branches: usize, gaps: usize, first: &str| {
+        let lines =
+            |range: std::ops::Range<usize>| range.map(|n| format!("https://a/v3.{n}/main\n")).collect::<String>();
+        let (one, other) = (lines(0..branches / 2), lines(branches / 2..branches));
+        let image = [
+            OS,
+            E::File(DB, MUSL),
+            E::File("etc/apk/repositories", &one),
+            E::File("etc/apk/repositories.d/a.list", &other),
+        ];
+        let found = scan_layers(&[layer(&image)]).unwrap();
+        let limits = found.gaps.iter().filter(|gap| gap.kind == GapKind::LimitReached).count();
+        assert_eq!((limits, found.os.unwrap().repositories[0].branch.to_string().as_str()), (gaps, first));
+    };
+    check(16, 0, "v3.0");
+    check(18, 1, "v3.2");
 }
 
 #[test]

@@ -128,7 +128,7 @@ mod tests {
     use crate::decide::fixtures::{digest, image_scan};
     use serde_json::{Value, json};
     use tidewaiter_core::package::{Package, PackageType};
-    use tidewaiter_core::report::{ImageInfo, Inventory};
+    use tidewaiter_core::report::{FeedContent, ImageInfo, Inventory};
 
     fn ready(id: &str) -> DatabaseState {
         let built = "2026-01-01T00:00:00Z".parse().ok();
@@ -142,6 +142,7 @@ mod tests {
             name: name.to_owned(),
             read: read.parse().unwrap(),
             ecosystems: vec![ecosystem.into()],
+            content: FeedContent::Advisories,
         };
         let npm = feed("npm", "2025-12-01T00:00:00Z", "npm");
         DatabaseState::Ready(DatabaseInfo { stale: vec![feed("pypi", "2025-12-09T00:00:00Z", "PyPI"), npm], ..info })

@@ -104,7 +104,7 @@ async fn report(State(ctx): State<Arc<ServerContext>>, Path(key): Path<String>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidewaiter_core::report::{DatabaseInfo, StaleFeed};
+    use tidewaiter_core::report::{DatabaseInfo, FeedContent, StaleFeed};
 
     #[test]
     fn readiness_is_that_of_admission() {
@@ -119,8 +119,12 @@ mod tests {
         let starting = "starting: the objects of the cluster are being listed\n";
         check(&[], true, ready(), 200, "ok, the database is 2 hours old\n");
         check(&[], true, built("2026-01-01T00:00:00Z"), 200, "ok, the database is 8 days old\n");
-        let feed =
-            |name: &str, read: &str| StaleFeed { name: name.into(), read: read.parse().unwrap(), ecosystems: vec![] };
+        let feed = |name: &str, read: &str| StaleFeed {
+            name: name.into(),
+            read: read.parse().unwrap(),
+            ecosystems: vec![],
+            content: FeedContent::Advisories,
+        };
         let stale = vec![feed("new", "2026-01-08T00:00:00Z"), feed("old", "2025-12-01T00:00:00Z")];
         let stale = DatabaseInfo { built: "2026-01-09T06:00:00Z".parse().ok(), stale, ..DatabaseInfo::default() };
         let said = "ok, the database is 0 hours old; its feed old was last read 2025-12-01T00:00:00Z\n";

@@ -18,9 +18,22 @@ pub(super) struct Criteria {
 
 /// One leaf.
 pub(super) struct Criterion {
-    pub(super) test: String,
-    pub(super) comment: String,
+    test: String,
+    comment: String,
 }
+
+impl Criterion {
+    /// Without a comment that names neither release nor module: it repeats the test (`curl is earlier than 0:7.61.1-34.el8`).
+    pub(super) fn new(test: &str, comment: &str) -> Self {
+        let comment = Some(comment.trim()).filter(|c| c.ends_with(INSTALLED) || c.starts_with(MODULE));
+        Criterion { test: test.to_owned(), comment: comment.unwrap_or_default().to_owned() }
+    }
+}
+
+/// `Oracle Linux 8 is installed`.
+const INSTALLED: &str = " is installed";
+/// `Module php:7.4 is enabled`.
+const MODULE: &str = "Module ";
 
 /// The tests that surround a package test.
 #[derive(Clone, Default)]
@@ -87,10 +100,10 @@ impl Document {
     }
 
     fn narrow(&self, scope: &mut Scope, criterion: &Criterion) {
-        let comment = criterion.comment.trim();
-        if let Some(release) = comment.strip_suffix(" is installed").and_then(release) {
+        let comment = criterion.comment.as_str();
+        if let Some(release) = comment.strip_suffix(INSTALLED).and_then(release) {
             scope.releases = vec![release];
-        } else if let Some(module) = comment.strip_prefix("Module ").and_then(|m| m.strip_suffix(" is enabled")) {
+        } else if let Some(module) = comment.strip_prefix(MODULE).and_then(|m| m.strip_suffix(" is enabled")) {
             scope.modules = vec![module.to_owned()];
         } else if let Some(state) = self.tests.get(&criterion.test).and_then(|t| self.states.get(&t.state))
             && state.evr.is_none()
@@ -164,7 +177,7 @@ mod tests {
             <rpminfo_state id="s3"><evr operation="greater than or equal">0:1-1</evr></rpminfo_state></states></oval_definitions>"#
         );
         let mut records = Records::default();
-        assert!(oval::parse("a.xml", xml.as_bytes(), &feed("f", &[]), &mut records).unwrap());
+        assert!(oval::parse("a.xml", &mut xml.as_bytes(), &feed("f", &[]), &mut records, &mut |_| {}).unwrap());
         let line = |r: &Affected| {
             format!("{} {} {:?} {:?} {:?} {:?}", r.ecosystem, r.package, r.key, r.intervals[0], r.module, r.arches)
         };
@@ -237,7 +250,7 @@ mod tests {
         let check = |name: &str, text: &str, expected: Result<bool, ()>| {
             let mut records = Records::default();
             assert_eq!(
-                oval::parse(name, text.as_bytes(), &feed("f", &[]), &mut records).map_err(drop),
+                oval::parse(name, &mut text.as_bytes(), &feed("f", &[]), &mut records, &mut |_| {}).map_err(drop),
                 expected,
                 "{text}"
             );

@@ -1,11 +1,12 @@
-//! Ubuntu: fixes of Ubuntu Pro (ESM) are not fixes for an image without a subscription.
+//! Extended support in the records of the plain product: fixes of Ubuntu Pro (ESM) and of SUSE's LTSS are not fixes for an image
+//! without a subscription.
 
 use tidewaiter_core::advisory::{Affected, FixState, IntervalEnd};
 use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 
-/// Adds the fixes of Pro to the rows of plain releases: a version that has one is not vulnerable, and none is offered.
-/// Where only Pro covers a package, the plain release is vulnerable and has no fix.
-pub(super) fn pro(rows: &mut Vec<Affected>) {
+/// Adds paid fixes to the rows of plain releases: a version that has one is not vulnerable, and none is offered.
+/// Where only extended support covers a package, the plain release is vulnerable and has no fix.
+pub(super) fn paid(rows: &mut Vec<Affected>) {
     let paid: Vec<Affected> = rows.iter().filter(|r| plain(&r.ecosystem).is_some()).cloned().collect();
     for row in paid {
         let Some(ecosystem) = plain(&row.ecosystem) else { continue };
@@ -26,9 +27,27 @@ pub(super) fn pro(rows: &mut Vec<Affected>) {
     }
 }
 
-/// `Ubuntu:Pro:22.04:LTS` → `Ubuntu:22.04:LTS`. Other products of Pro (FIPS, real-time kernels) are other packages.
+/// The release without extended support.
 fn plain(ecosystem: &Ecosystem) -> Option<Ecosystem> {
-    let release = ecosystem.release().filter(|_| *ecosystem.base() == EcosystemBase::Ubuntu)?.strip_prefix("Pro:")?;
+    let release = ecosystem.release()?;
+    match ecosystem.base() {
+        EcosystemBase::Ubuntu => without_pro(release),
+        EcosystemBase::Suse => without_ltss(release),
+        _ => None,
+    }
+}
+
+/// `Linux Enterprise Server 15 SP5-LTSS` → `Linux Enterprise Server 15 SP5`: the same packages, built for longer. Of other
+/// products with long support, the server's images name none.
+fn without_ltss(release: &str) -> Option<Ecosystem> {
+    let server = release.strip_suffix("-LTSS").or_else(|| release.strip_suffix(" LTSS"))?;
+    let is_server = server.starts_with("Linux Enterprise Server ") && !server.contains(" for ");
+    is_server.then(|| Ecosystem::with_release(EcosystemBase::Suse, server).canonical())
+}
+
+/// `Pro:22.04:LTS` → `22.04:LTS`. Other products of Pro (FIPS, real-time kernels) are other packages.
+fn without_pro(release: &str) -> Option<Ecosystem> {
+    let release = release.strip_prefix("Pro:")?;
     let version = release.strip_suffix(":LTS").unwrap_or(release);
     let digits = version.chars().all(|c| c.is_ascii_digit() || c == '.');
     digits.then(|| Ecosystem::with_release(EcosystemBase::Ubuntu, release))
@@ -65,6 +84,14 @@ mod tests {
         let free = row("Ubuntu:18.04:LTS", r#",{"fixed":"1-2ubuntu2"}"#);
         let fixed = IntervalEnd::Fixed("1-2ubuntu2".to_owned());
         check(&format!("{free},{esm}"), &[("Ubuntu:18.04:LTS", fixed, FixState::Fixed)]);
+        let server = |more: &str| format!("SUSE:Linux Enterprise Server 15 SP5{more}");
+        let ltss = row(&server("-LTSS"), r#",{"fixed":"1.2-150500.9.1"}"#);
+        let bound = || IntervalEnd::Fixed("1.2-150500.9.1".to_owned());
+        check(&ltss, &[(&server(""), bound(), FixState::NotFixed)]);
+        let general = row("SUSE:Linux Enterprise Module for Basesystem 15 SP5", r#",{"fixed":"1.2-150500.9.1"}"#);
+        check(&format!("{general},{ltss}"), &[(&server(""), bound(), FixState::Fixed)]);
+        let other = "SUSE:Linux Enterprise Micro 5.5-LTSS";
+        check(&row(other, ""), &[(other, IntervalEnd::Open, FixState::Unknown)]);
         check(
             &row("Ubuntu:Pro:FIPS:18.04:LTS", ""),
             &[("Ubuntu:Pro:FIPS:18.04:LTS", IntervalEnd::Open, FixState::Unknown)],
