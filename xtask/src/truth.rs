@@ -4,7 +4,7 @@ pub(crate) mod build;
 mod places;
 
 use anyhow::{Context, Result, bail};
-use places::Places;
+use places::PlaceComparison;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -134,7 +134,7 @@ fn compare(dir: &Path, name: &str, list: &Path, differences: bool) -> Result<boo
         exact &= row(name, kind, listed, found, differences);
         // Every list that is built has the places of its artifacts.
         if kind == "maven" && listed.iter().all(|(_, _, place)| !place.is_empty()) {
-            let places = Places::of(listed, found);
+            let places = PlaceComparison::of(listed, found);
             places.print(differences);
             exact &= places.share() >= GUESSED;
         }

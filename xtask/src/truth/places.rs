@@ -8,17 +8,17 @@ const SHOWN: usize = 20;
 
 /// The comparison of one image.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Places {
+pub(super) struct PlaceComparison {
     /// Artifacts, each at its place, that are named as listed.
     right: usize,
     /// The others: (place, listed, found); one of both may be absent.
     wrong: Vec<(String, String, String)>,
 }
 
-impl Places {
+impl PlaceComparison {
     /// Compares two sets; what is wrong at one place is paired, so that a wrong name counts once.
-    pub(super) fn of(listed: &BTreeSet<Key>, found: &BTreeSet<Key>) -> Places {
-        let mut out = Places { right: listed.intersection(found).count(), wrong: Vec::new() };
+    pub(super) fn of(listed: &BTreeSet<Key>, found: &BTreeSet<Key>) -> PlaceComparison {
+        let mut out = PlaceComparison { right: listed.intersection(found).count(), wrong: Vec::new() };
         let mut differences: BTreeMap<&str, [Vec<String>; 2]> = BTreeMap::new();
         for (side, (ours, theirs)) in [(listed, found), (found, listed)].into_iter().enumerate() {
             for (name, version, place) in ours.difference(theirs) {
@@ -65,7 +65,7 @@ mod tests {
             let set = |keys: &[(&str, &str, &str)]| {
                 keys.iter().map(|(n, v, p)| ((*n).to_owned(), (*v).to_owned(), (*p).to_owned())).collect()
             };
-            let places = Places::of(&set(listed), &set(found));
+            let places = PlaceComparison::of(&set(listed), &set(found));
             assert_eq!((places.right, places.wrong.len()), (right, wrong), "{listed:?} {found:?}");
         };
         check(&[], &[], 0, 0);

@@ -4,8 +4,10 @@
 use super::{Resolved, at_places, mvn, only, project, same_files, unpacked_image};
 use crate::truth::build::{Image, Listed};
 use anyhow::{Context, Result};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
+use zip::ZipArchive;
 
 const PLUGINS: &str = "org.apache.maven.plugins";
 
@@ -33,6 +35,7 @@ pub(in crate::truth::build) fn make(images: &Path, work: &Path) -> Result<Vec<Im
         mvn(&core, &[[goal.as_str(), "-DincludeScope=runtime", &to].as_slice(), options].concat())?;
         let packages = at_places(&libraries, |one| format!("app/lib/{}", one.copied(group, version)))?;
         same_files(&lib, &images.join(name), &packages)?;
+        let packages = if version { packages } else { without_version(&libraries, packages)? };
         out.push(Image::named(name, packages));
     }
     let own = Resolved::new("org.acme", "core", "1.2.0", "core-1.2.0.jar");
@@ -47,6 +50,20 @@ pub(in crate::truth::build) fn make(images: &Path, work: &Path) -> Result<Vec<Im
     mvn(&core, &["package", &format!("{PLUGINS}:maven-shade-plugin:3.6.0:shade")])?;
     out.push(unpacked_image("maven-shade", images, &core.join("target/core-1.2.0.jar"), &all)?);
     Ok(out)
+}
+
+/// The list where names of files have no versions: an archive without metadata about its own is listed without one, and one
+/// without classes not at all.
+fn without_version(libraries: &[Resolved], mut packages: Vec<Listed>) -> Result<Vec<Listed>> {
+    for library in libraries {
+        let (has_classes, has_version) = library.evidence()?;
+        let place = format!("app/lib/{}", library.copied(false, false));
+        if !has_version {
+            packages.iter_mut().filter(|one| one.path == place).for_each(|one| one.version.clear());
+            packages.retain(|one| has_classes || one.path != place);
+        }
+    }
+    Ok(packages)
 }
 
 fn war(images: &Path, work: &Path) -> Result<Image> {
@@ -104,6 +121,20 @@ fn resolved(line: &str) -> Option<Resolved> {
 }
 
 impl Resolved {
+    /// Whether its archive has classes, and whether a version in properties or the manifest.
+    fn evidence(&self) -> Result<(bool, bool)> {
+        let mut archive = ZipArchive::new(File::open(&self.archive)?)?;
+        let names: Vec<String> = archive.file_names().map(|name| Ok(name?.into_owned())).collect::<Result<_>>()?;
+        let mut manifest = String::new();
+        if let Ok(mut entry) = archive.by_name("META-INF/MANIFEST.MF") {
+            entry.read_to_string(&mut manifest)?;
+        }
+        let stated = ["Implementation-Version:", "Specification-Version:", "Bundle-Version:"];
+        let states = manifest.lines().any(|line| stated.iter().any(|key| line.starts_with(key)));
+        let has = |end: &str| names.iter().any(|name| name.ends_with(end));
+        Ok((has(".class"), states || has("/pom.properties")))
+    }
+
     /// The name of the file that `copy-dependencies` makes of it.
     fn copied(&self, group: bool, version: bool) -> String {
         let of = if version { self.file.clone() } else { self.file.replacen(&format!("-{}", self.version), "", 1) };

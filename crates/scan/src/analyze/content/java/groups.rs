@@ -44,6 +44,11 @@ const GROUPS: &[(&str, &str, &str)] = &[
     ("jmustache", "com.samskivert", ""),
     ("javapoet", "com.squareup", ""),
     ("moshi*", "com.squareup.moshi", "com/squareup"),
+    ("mockwebserver", "com.squareup.okhttp", "com/squareup/okhttp"),
+    ("okhttp*", "com.squareup.okhttp", "com/squareup/okhttp"),
+    ("logging-interceptor", "com.squareup.okhttp3", "okhttp3"),
+    ("mockwebserver", "com.squareup.okhttp3", "okhttp3"),
+    ("okhttp*", "com.squareup.okhttp3", "okhttp3"),
     ("okio*", "com.squareup.okio", ""),
     ("retrofit", "com.squareup.retrofit", "retrofit/"),
     ("converter-*", "com.squareup.retrofit2", "retrofit2"),
@@ -281,7 +286,9 @@ pub(super) fn of_artifact(artifact: &str, version: &str, has: impl Fn(&str) -> b
     if artifact == "rxjava" && major >= 3 {
         return Some("io.reactivex.rxjava3");
     }
-    if let Some((_, first, before, since)) = MOVED.iter().find(|(pattern, ..)| matches(pattern, artifact)) {
+    // Without a version it is not known which of two groups it is in, unless its classes tell.
+    let moved = MOVED.iter().find(|(pattern, ..)| !version.is_empty() && matches(pattern, artifact));
+    if let Some((_, first, before, since)) = moved {
         return Some(if major >= *first { since } else { before });
     }
     if let Some(own) = OLD_COMMONS.iter().find(|own| **own == artifact) {

@@ -99,6 +99,10 @@ fn what_an_archive_is() {
     check("a-1.0-jdk15.jar", &jar(&[a]), &["org.a:a 1.0"]);
     check("grpc-context-1.60.0.jar", &jar(&[("x", b"")]), &["io.grpc:grpc-context 1.60.0"]);
     check("app.jar", &jar(&[("x", b"")]), &[]);
+    // A launcher names archives and is none: Quarkus' runner.
+    let runner = "Implementation-Title: shop\nImplementation-Version: 1.2.0\nClass-Path: lib/a.jar\n";
+    check("quarkus-run.jar", &manifest(runner), &[]);
+    check("shop-1.2.0.jar", &manifest(runner), &["shop 1.2.0"]);
     let tomcat = "Implementation-Title: Apache Tomcat\nImplementation-Version: 9.0.70\n";
     check("usr/local/tomcat/lib/catalina.jar", &manifest(tomcat), &["org.apache.tomcat:tomcat-catalina 9.0.70"]);
     // Unpacked into an archive whose own build writes no properties.
@@ -106,6 +110,89 @@ fn what_an_archive_is() {
     check("own-3.0.jar", &own, &["org.b:b 2.0", "org.own:own 3.0"]);
     let unknown = ("META-INF/maven/g/u/pom.properties", b"version=${v}\n".as_slice());
     check("x.jar", &jar(&[unknown]), &["g:u"]);
+}
+
+#[test]
+fn names_with_a_group_in_front() {
+    let with = |text: &str, class: &str| jar(&[("META-INF/MANIFEST.MF", text.as_bytes()), (class, b"")]);
+    // Bundles are named by group and artifact, so that the file's name is the bundle's too.
+    let bundle = with("Bundle-SymbolicName: com.typesafe.config\nBundle-Version: 1.4.3\n", "com/typesafe/A.class");
+    check("lib/com.typesafe.config-1.4.3.jar", &bundle, &["com.typesafe:config 1.4.3"]);
+    check("lib/config-1.4.3.jar", &bundle, &["com.typesafe:config 1.4.3"]);
+    check("lib/com.typesafe-config-1.4.3.jar", &bundle, &["com.typesafe:config 1.4.3"]);
+    let poi =
+        with("Automatic-Module-Name: org.apache.poi.poi\nImplementation-Version: 5.3.0\n", "org/apache/poi/A.class");
+    check("app/org.apache.poi.poi-5.3.0.jar", &poi, &["org.apache.poi:poi 5.3.0"]);
+    check("all.ear/org.apache.poi-poi-5.3.0.jar", &poi, &["org.apache.poi:poi 5.3.0"]);
+    let known = pom("com.fasterxml.woodstox", "woodstox-core", "6.6.2");
+    let bundle = b"Bundle-SymbolicName: com.fasterxml.woodstox.woodstox-core\nBundle-Version: 6.6.2\n";
+    let other = pom("net.java.dev.msv", "xsdlib", "2022.7");
+    let known = jar(&[(&known.0, &known.1), (&other.0, &other.1), ("META-INF/MANIFEST.MF", bundle)]);
+    let expected = ["com.fasterxml.woodstox:woodstox-core 6.6.2", "net.java.dev.msv:xsdlib 2022.7"];
+    for name in ["woodstox-core", "com.fasterxml.woodstox.woodstox-core", "com.fasterxml.woodstox-woodstox-core"] {
+        check(&format!("{name}-6.6.2.jar"), &known, &expected);
+    }
+    let netty = pom("io.netty", "netty-common", "4.1.0.Final");
+    check("modified-io.netty.netty-common-4.1.0.Final.jar", &jar(&[(&netty.0, &netty.1)]), &["io.netty:netty-common"]);
+    let otel = jar(&[("io/opentelemetry/A.class", b"")]);
+    let name = "modified-io.opentelemetry.opentelemetry-exporter-otlp-1.57.0.jar";
+    check(name, &otel, &["io.opentelemetry:opentelemetry-exporter-otlp 1.57.0"]);
+    check("modified-1.0.jar", &otel, &["modified 1.0"]);
+}
+
+#[test]
+fn files_without_a_version_in_their_name() {
+    let with = |text: &str, class: &str| jar(&[("META-INF/MANIFEST.MF", text.as_bytes()), (class, b"")]);
+    let check =
+        |file: &str, manifest: &str, class: &str, expected: &[&str]| check(file, &with(manifest, class), expected);
+    let lucene = "Implementation-Title: org.apache.lucene\nImplementation-Version: 9.12.0 e9137967 - someone\n";
+    check("lucene-core.jar", lucene, "org/apache/lucene/A.class", &["org.apache.lucene:lucene-core 9.12.0"]);
+    let poi =
+        "Implementation-Title: Apache POI\nAutomatic-Module-Name: org.apache.poi.poi\nImplementation-Version: 5.3.0\n";
+    check("poi.jar", poi, "org/apache/poi/A.class", &["org.apache.poi:poi 5.3.0"]);
+    let other =
+        "Implementation-Title: An Example\nAutomatic-Module-Name: org.example.text\nImplementation-Version: 2.0\n";
+    check("example-text.jar", other, "org/example/A.class", &["org.example:example-text 2.0"]);
+    let kotlin = "Implementation-Title: kotlin-stdlib\nImplementation-Version: 1.8.21-release-380(1.8.21)\n";
+    check("kotlin-stdlib.jar", kotlin, "kotlin/A.class", &["org.jetbrains.kotlin:kotlin-stdlib 1.8.21"]);
+    let bundle = "Bundle-SymbolicName: com.squareup.okio\nBundle-Version: 3.6.0\n";
+    check("okio-jvm.jar", bundle, "okio/A.class", &["com.squareup.okio:okio-jvm 3.6.0"]);
+    let vendor = "Implementation-Version: 7.0\nImplementation-Vendor-Id: org.example\n";
+    check("annotations-of-example.jar", vendor, "org/example/A.class", &["org.example:annotations-of-example 7.0"]);
+    // Nothing has its version: it is listed, so that the report has a gap for it.
+    check("okhttp.jar", "Automatic-Module-Name: okhttp3\n", "okhttp3/A.class", &["com.squareup.okhttp3:okhttp"]);
+    check("shop.jar", "Manifest-Version: 1.0\n", "org/acme/A.class", &[]);
+    // Builds of a snapshot are before its release.
+    check("core-1.0-20240102.123456-3.jar", "", "org/acme/A.class", &["core 1.0-SNAPSHOT"]);
+}
+
+#[test]
+fn classes_that_nothing_names_are_a_gap() {
+    let names = ["io/netty", "kotlin", "okhttp3", "org/h2", "com/google", "org/acme", "reactor", "scala"];
+    let classes = names.map(|name| format!("{name}/A.class"));
+    let mut files: Vec<(&str, &[u8])> = classes.iter().map(|class| (class.as_str(), b"".as_slice())).collect();
+    let gap = "UnreadableFile app.jar classes of other archives were unpacked into it without what names them (com/google, \
+               io/netty, kotlin, okhttp3, org/acme and 3 more)";
+    check("app.jar", &jar(&files), &[gap]);
+    assert!(lines(&large_archive("app.jar", &mut jar(&files).as_slice()))[0].starts_with(gap));
+    let bom: &[u8] = br#"{"bomFormat":"CycloneDX","components":[{"purl":"pkg:maven/org.acme/parser@1.0.0"}]}"#;
+    files.push(("META-INF/sbom/application.cdx.json", bom));
+    check("app.jar", &jar(&files), &["org.acme:parser 1.0.0"]);
+}
+
+#[test]
+fn modules_of_the_same_build_are_own_code() {
+    let (own, other) = (pom("org.acme", "core", "1.2.0"), pom("org.other", "a", "1.0"));
+    let (own, other) = (jar(&[(&own.0, &own.1)]), jar(&[(&other.0, &other.1)]));
+    for dir in ["BOOT-INF", "WEB-INF"] {
+        let (core, a) = (format!("{dir}/lib/core-1.2.0.jar"), format!("{dir}/lib/a-1.0.jar"));
+        let index = format!("- \"dependencies\":\n  - \"{a}\"\n- \"application\":\n  - \"{core}\"\n");
+        let app = jar(&[(&core, &own), (&a, &other), (&format!("{dir}/layers.idx"), index.as_bytes())]);
+        for parsed in [archive("app.jar", &app), large_archive("app.jar", &mut app.as_slice())] {
+            let found: Vec<_> = parsed.packages.iter().map(|package| (package.name.as_str(), package.own)).collect();
+            assert_eq!(found, [("org.acme:core", true), ("org.other:a", false)], "{dir}");
+        }
+    }
 }
 
 #[test]
@@ -217,7 +304,7 @@ fn what_cannot_be_read_is_a_gap() {
 
 #[test]
 fn names_split_before_their_version() {
-    let check = |stem: &str, expected: Option<(&str, &str)>| assert_eq!(identity::split_name(stem), expected, "{stem}");
+    let check = |stem: &str, expected: Option<(&str, &str)>| assert_eq!(names::split_name(stem), expected, "{stem}");
     check("commons-io-2.11.0", Some(("commons-io", "2.11.0")));
     check("guava-31.1-jre", Some(("guava", "31.1-jre")));
     check("log4j-1.2-api-2.20.0", Some(("log4j-1.2-api", "2.20.0")));
