@@ -43,7 +43,10 @@ impl Identity {
     pub(super) fn new(file: &str) -> Self {
         let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
         // Quarkus' legacy packages: some classes are taken out, which its own archive has changed.
-        let stem = stem.strip_prefix("modified-").filter(|rest| split_group(rest).is_some()).unwrap_or(stem);
+        let stem = stem
+            .strip_prefix("modified-")
+            .filter(|rest| split_group(rest, |_, _| false, |_| false).is_some())
+            .unwrap_or(stem);
         Identity { stem: stem.to_owned(), ..Identity::default() }
     }
 
@@ -165,7 +168,7 @@ impl Identity {
     }
 
     fn own(&self) -> Option<Artifact> {
-        let (title, made_by) = (self.header("implementation-title"), split_name(&self.stem));
+        let (title, made_by) = (self.header("implementation-title"), self.named());
         if let Some((group, artifact)) = groups::of_distribution(&self.stem, title.unwrap_or_default()) {
             let version = self.header("implementation-version")?;
             return Some(Artifact { group: group.into(), artifact: artifact.into(), version: version.to_owned() });
@@ -174,12 +177,26 @@ impl Identity {
             return None;
         }
         let Some(version) = self.version(made_by.map(|(_, version)| version)) else { return self.unversioned() };
-        if let Some((group, artifact)) = made_by.and_then(|(name, _)| self.with_group(name)) {
+        if let Some((group, artifact)) = made_by.and_then(|(name, _)| self.with_group(name, &version)) {
             return Some(Artifact { group: group.to_owned(), artifact: artifact.to_owned(), version });
         }
         let artifact = made_by.map(|(name, _)| name).or_else(|| self.titled(title, &version))?;
         let group = self.group(artifact, &version).unwrap_or_default();
         Some(Artifact { group, artifact: artifact.to_owned(), version })
+    }
+
+    /// Artifact and version of the file's name; the version that the manifest has tells where it begins.
+    fn named(&self) -> Option<(&str, &str)> {
+        // Numbers of the artifact itself: `log4j-1.2-api`.
+        if self.header("implementation-title") == Some(self.stem.as_str()) {
+            return None;
+        }
+        let stated = ["implementation-version", "bundle-version", "specification-version"];
+        let stated = stated.iter().filter_map(|key| self.header(key)).filter(|version| is_version(version));
+        let end = |version: &&str| Some((self.stem.strip_suffix(*version)?.strip_suffix('-')?, version.len()));
+        let longest = stated.filter_map(|version| end(&version)).max_by_key(|(_, length)| *length);
+        let of_manifest = longest.and_then(|(name, _)| Some((name, self.stem.get(name.len() + 1..)?)));
+        of_manifest.filter(|(name, _)| !name.is_empty()).or_else(|| split_name(&self.stem))
     }
 
     /// Whether it only names the archives that a program is started with: Quarkus' runner, a class path too long for a command.
@@ -212,7 +229,8 @@ impl Identity {
         of_title.or_else(of_bundle).or_else(of_vendor)
     }
 
-    /// The version of the file's name, unless the manifest has quite another.
+    /// The version of the file's name, unless the manifest has quite another and that may be no version: `log4j-1.2-api`. At the
+    /// end of a name it is what the archive was released as; manifests are of older releases, or of what it was made of.
     fn version(&self, named: Option<&str>) -> Option<String> {
         let stated = ["implementation-version", "bundle-version", "specification-version"];
         let stated = stated.iter().filter_map(|key| self.header(key)).map(stated_version);
@@ -221,22 +239,34 @@ impl Identity {
         let first = stated.peek().map(|version| (*version).to_owned());
         let begins = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|r| !r.starts_with(|c: char| c.is_ascii_digit()));
         let agrees = |version: &str| begins(version, named) || begins(named, version) || same_numbers(version, named);
-        if first.is_none() || stated.any(agrees) { Some(snapshot_base(named)) } else { first }
+        let at_end = named.contains('.') && self.stem.ends_with(named);
+        if at_end || first.is_none() || stated.any(agrees) { Some(snapshot_base(named)) } else { first }
     }
 
     /// Group and artifact of `GROUP.ARTIFACT` and `GROUP-ARTIFACT`, as tools name the files of an application. A bundle that has
     /// the whole name as its own may be an artifact with dots: `org.eclipse.osgi`.
-    fn with_group<'n>(&self, name: &'n str) -> Option<(&'n str, &'n str)> {
+    fn with_group<'n>(&self, name: &'n str, version: &str) -> Option<(&'n str, &'n str)> {
         let own = [self.symbolic_name(), self.header("automatic-module-name")];
         let is_bundle = own.iter().flatten().any(|own| *own == name) && names::is_whole_name(name);
-        if is_bundle || groups::of_artifact(name, "", |_| false).is_some() { None } else { split_group(name) }
+        if is_bundle || groups::of_artifact(name, "", |_| false).is_some() {
+            return None;
+        }
+        // sbt writes the group as the vendor.
+        let vendors = ["implementation-vendor-id", "implementation-vendor", "specification-vendor"];
+        let is_stated = |group: &str| is_group(group) && vendors.iter().any(|key| self.header(key) == Some(group));
+        let has = |prefix: &str| self.has_classes_in(prefix);
+        let is_known = |group: &str, artifact: &str| groups::of_artifact(artifact, version, has) == Some(group);
+        split_group(name, is_known, is_stated)
     }
 
     fn group(&self, artifact: &str, version: &str) -> Option<String> {
-        if let Some(group) = groups::of_artifact(artifact, version, |prefix| self.has_classes_in(prefix)) {
-            return Some(group.to_owned());
-        }
         let vendor = self.header("implementation-vendor-id").filter(|id| is_group(id));
+        // Of Scala's artifacts it is what sbt wrote: the group that they were published in.
+        let of_scala = vendor.filter(|_| is_of_scala(artifact)).map(str::to_owned);
+        let known = || groups::of_artifact(artifact, version, |prefix| self.has_classes_in(prefix)).map(str::to_owned);
+        if let Some(group) = of_scala.or_else(known) {
+            return Some(group);
+        }
         let names = [self.symbolic_name(), self.header("automatic-module-name")];
         let names = || names.into_iter().flatten();
         // The artifact's last word is the bundle's: org.apache.commons.text is commons-text.
@@ -262,6 +292,14 @@ impl Identity {
             |dir: &String| dir.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         !self.directories.is_empty() && self.directories.iter().all(is_below)
     }
+}
+
+/// Whether a name ends with a release of Scala: `cats-core_2.13`, `scala3-library_3`.
+fn is_of_scala(artifact: &str) -> bool {
+    let release = artifact.rsplit_once('_').map(|(_, release)| release);
+    release.is_some_and(|release| {
+        release.starts_with(['2', '3']) && release.bytes().all(|b| b == b'.' || b.is_ascii_digit())
+    })
 }
 
 /// The last word of a name.

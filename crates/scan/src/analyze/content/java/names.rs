@@ -1,7 +1,5 @@
 //! What the names of files, modules and versions say: `GROUP.ARTIFACT-VERSION-CLASSIFIER`.
 
-use super::groups;
-
 pub(super) fn is_group(text: &str) -> bool {
     text.contains('.') && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
@@ -70,26 +68,31 @@ pub(super) fn split_name(stem: &str) -> Option<(&str, &str)> {
 }
 
 /// Group and artifact of a name that has both, as tools put them together: with a dot (Quarkus, sbt-native-packager, Maven's
-/// `prependGroupId`) or with a hyphen (Maven's EAR plugin). Each may be in the other part too, so that a cut after which the
-/// artifact repeats a word of the group's end counts first.
-pub(super) fn split_group(name: &str) -> Option<(&str, &str)> {
-    let cut = |(at, separator): (usize, &str)| Some((name.get(..at)?, name.get(at + separator.len()..)?));
+/// `prependGroupId`) or with a hyphen (Maven's EAR plugin). Both characters are in groups and artifacts too: a known cut
+/// counts, then one after which the artifact repeats a word of the group's end, then one whose group the manifest states.
+pub(super) fn split_group(
+    name: &str,
+    is_known: impl Fn(&str, &str) -> bool,
+    is_stated: impl Fn(&str) -> bool,
+) -> Option<(&str, &str)> {
+    let cut = |at: usize| Some((name.get(..at)?, name.get(at + 1..)?)).filter(|(group, rest)| is_cut(group, rest));
+    let all = || name.match_indices(['.', '-']).filter_map(|(at, _)| cut(at));
+    let hyphens = || name.match_indices('-').filter_map(|(at, _)| cut(at));
     let dotted = split_at_dot(name);
-    let hyphens = || name.match_indices('-').filter_map(cut).filter(|(group, artifact)| is_cut(group, artifact));
     let doubled =
         || hyphens().find(|(group, artifact)| group == artifact || group.contains('.') && artifact.starts_with(group));
     let of_dot = || dotted.filter(|(group, artifact)| repeats(group, artifact));
     let of_hyphen = || hyphens().find(|(group, artifact)| group.contains('.') && repeats(group, artifact));
     // Two words before the hyphen are a domain, which is no artifact's name: `com.zaxxer-HikariCP`.
-    let of_domain = || {
-        let (group, artifact) = name.split_once('-')?;
-        let is_domain = group.matches('.').count() == 1 && group.starts_with(|c: char| c.is_ascii_lowercase());
-        let known = groups::of_artifact(artifact, "", |_| true) == Some(group);
-        let is_top = || group.split('.').next().is_some_and(|top| DOMAINS.contains(&top));
-        (is_domain && is_cut(group, artifact) && (known || is_top())).then_some((group, artifact))
-    };
-    let fits = |(group, artifact): &(&str, &str)| !DOMAINS.contains(group) && !artifact.is_empty();
-    doubled().or_else(of_dot).or_else(of_hyphen).or_else(|| dotted.filter(fits)).or_else(of_domain)
+    let of_domain = || hyphens().next().filter(|(group, _)| is_domain(group));
+    let known = all().find(|(group, artifact)| is_known(group, artifact));
+    let stated = || all().find(|(group, _)| is_stated(group));
+    known.or_else(doubled).or_else(of_dot).or_else(of_hyphen).or_else(stated).or(dotted).or_else(of_domain)
+}
+
+/// Whether a group is two words, of which the first is a top-level domain.
+fn is_domain(group: &str) -> bool {
+    group.split_once('.').is_some_and(|(top, name)| DOMAINS.contains(&top) && !name.contains('.'))
 }
 
 /// Whether an artifact's name may begin after a hyphen: versions do not.
@@ -102,9 +105,9 @@ fn is_cut(group: &str, artifact: &str) -> bool {
 fn repeats(group: &str, artifact: &str) -> bool {
     let first = artifact.split(['-', '_', '.']).next().unwrap_or(artifact).to_ascii_lowercase();
     let joined: String = artifact.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    group.split('.').skip(1).collect::<Vec<_>>().iter().rev().take(2).any(|word| {
+    group.split(['.', '-']).skip(1).collect::<Vec<_>>().iter().rev().take(2).any(|word| {
         let word = word.to_ascii_lowercase();
-        word.len() > 2 && (word.starts_with(&first) && first.len() > 2 || joined.starts_with(&word.replace('-', "")))
+        word.len() > 2 && (word.starts_with(&first) && first.len() > 2 || joined.starts_with(&word))
     })
 }
 
@@ -203,7 +206,9 @@ mod tests {
 
     #[test]
     fn groups_before_artifacts() {
-        let check = |name: &str, expected: Option<(&str, &str)>| assert_eq!(split_group(name), expected, "{name}");
+        let check = |name: &str, expected: Option<(&str, &str)>| {
+            assert_eq!(split_group(name, |_, _| false, |_| false), expected, "{name}")
+        };
         check("com.h2database.h2", Some(("com.h2database", "h2")));
         check("org.postgresql.postgresql", Some(("org.postgresql", "postgresql")));
         check("commons-io.commons-io", Some(("commons-io", "commons-io")));
@@ -245,6 +250,8 @@ mod tests {
         check("com.zaxxer-HikariCP", Some(("com.zaxxer", "HikariCP")));
         check("com.fasterxml-classmate", Some(("com.fasterxml", "classmate")));
         check("commons-io-commons-io", Some(("commons-io", "commons-io")));
+        check("org.scala-lang-scala2-sbt-bridge", Some(("org.scala-lang", "scala2-sbt-bridge")));
+        check("org.scala-sbt.sbt-launch", Some(("org.scala-sbt", "sbt-launch")));
         check("commons-io", None);
         check("netty-transport-native-epoll", None);
         check("spring-boot-starter", None);
@@ -253,6 +260,20 @@ mod tests {
         check("javax.inject", None);
         check("jackson-core", None);
         check("jackson-module-scala_2.13", None);
+    }
+
+    #[test]
+    fn what_is_known_of_a_group_cuts() {
+        let check = |name: &str, known: Option<(&str, &str)>, stated: &str, expected: (&str, &str)| {
+            let split = split_group(name, |group, artifact| Some((group, artifact)) == known, |group| group == stated);
+            assert_eq!(split, Some(expected), "{name}");
+        };
+        let reactor = ("io.projectreactor.netty", "reactor-netty-core");
+        check("io.projectreactor.netty.reactor-netty-core", Some(reactor), "", reactor);
+        check("io.projectreactor.netty-reactor-netty-core", Some(reactor), "", reactor);
+        check("org.scala-sbt-util-cache_2.12", None, "org.scala-sbt", ("org.scala-sbt", "util-cache_2.12"));
+        // Some state the group of the project's other parts.
+        check("org.hibernate.orm.hibernate-core", None, "org.hibernate", ("org.hibernate.orm", "hibernate-core"));
     }
 
     #[test]

@@ -159,9 +159,30 @@ fn files_without_a_version_in_their_name() {
     check("okio-jvm.jar", bundle, "okio/A.class", &["com.squareup.okio:okio-jvm 3.6.0"]);
     let vendor = "Implementation-Version: 7.0\nImplementation-Vendor-Id: org.example\n";
     check("annotations-of-example.jar", vendor, "org/example/A.class", &["org.example:annotations-of-example 7.0"]);
+    let bridge = "Implementation-Title: log4j-1.2-api\nImplementation-Version: 2.20.0\n";
+    check(
+        "log4j-1.2-api.jar",
+        bridge,
+        "org/apache/logging/A.class",
+        &["org.apache.logging.log4j:log4j-1.2-api 2.20.0"],
+    );
     // Nothing has its version: it is listed, so that the report has a gap for it.
     check("okhttp.jar", "Automatic-Module-Name: okhttp3\n", "okhttp3/A.class", &["com.squareup.okhttp3:okhttp"]);
     check("shop.jar", "Manifest-Version: 1.0\n", "org/acme/A.class", &[]);
+    // The manifest of an older release was left in it.
+    let old = "Implementation-Version: 1.6\n";
+    check(
+        "commons-beanutils-1.7.0.jar",
+        old,
+        "org/apache/commons/A.class",
+        &["commons-beanutils:commons-beanutils 1.7.0"],
+    );
+    // The manifest tells where a version begins.
+    let odd = "Implementation-Title: ivy\nImplementation-Version: 2.3.0-sbt-396a78\nImplementation-Vendor-Id: org.scala-sbt.ivy\n";
+    check("ivy-2.3.0-sbt-396a78.jar", odd, "org/apache/ivy/A.class", &["org.scala-sbt.ivy:ivy 2.3.0-sbt-396a78"]);
+    // sbt states the group that an artifact was published in.
+    let moved = "Implementation-Vendor-Id: org.playframework\nImplementation-Version: 3.0.4\n";
+    check("play-json_2.13-3.0.4.jar", moved, "play/A.class", &["org.playframework:play-json_2.13 3.0.4"]);
     // Builds of a snapshot are before its release.
     check("core-1.0-20240102.123456-3.jar", "", "org/acme/A.class", &["core 1.0-SNAPSHOT"]);
 }
