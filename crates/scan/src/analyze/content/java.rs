@@ -322,3 +322,7 @@ impl<'p> JavaArchiveReader<'p> {
 #[cfg(test)]
 #[path = "java/tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "java/tests_of_names.rs"]
+mod tests_of_names;

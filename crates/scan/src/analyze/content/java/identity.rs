@@ -63,21 +63,17 @@ impl Identity {
         }
     }
 
-    /// Reads the main section of a manifest; a line that begins with a space continues the one above.
+    /// Reads a manifest. A section about a package (JAR File Specification, "Package Versioning") stands in for a version that
+    /// the main section lacks, unless packages have several.
     fn manifest(&mut self, text: &str) {
-        let mut last = String::new();
-        for line in text.lines() {
-            if let Some(more) = line.strip_prefix(' ') {
-                if let Some(value) = self.manifest.get_mut(&last) {
-                    value.push_str(more);
-                }
-            } else if let Some((key, value)) = line.split_once(':') {
-                last = key.trim().to_ascii_lowercase();
-                self.manifest.insert(last.clone(), value.trim_start().to_owned());
-            } else if !self.manifest.is_empty() {
-                // Sections about single entries follow an empty line.
-                return;
-            }
+        let mut sections = sections(text);
+        self.manifest.append(&mut sections.next().unwrap_or_default());
+        let key = "implementation-version";
+        let is_package =
+            |section: &BTreeMap<String, String>| section.get("name").is_some_and(|name| name.ends_with('/'));
+        let versions: BTreeSet<String> = sections.filter(is_package).filter_map(|mut s| s.remove(key)).collect();
+        if let Some(version) = versions.first().filter(|_| versions.len() == 1 && self.header(key).is_none()) {
+            self.manifest.insert(key.to_owned(), version.clone());
         }
     }
 
@@ -299,6 +295,24 @@ fn is_of_scala(artifact: &str) -> bool {
     let release = artifact.rsplit_once('_').map(|(_, release)| release);
     release.is_some_and(|release| {
         release.starts_with(['2', '3']) && release.bytes().all(|b| b == b'.' || b.is_ascii_digit())
+    })
+}
+
+/// The sections of a manifest, which empty lines divide; a line that begins with a space continues the one above.
+fn sections(text: &str) -> impl Iterator<Item = BTreeMap<String, String>> {
+    let mut lines = text.lines().skip_while(|line| line.is_empty()).peekable();
+    std::iter::from_fn(move || {
+        lines.peek()?;
+        let (mut section, mut last) = (BTreeMap::new(), String::new());
+        for line in lines.by_ref().take_while(|line| !line.is_empty()) {
+            if let Some(more) = line.strip_prefix(' ') {
+                section.get_mut(&last).into_iter().for_each(|value: &mut String| value.push_str(more));
+            } else if let Some((key, value)) = line.split_once(':') {
+                last = key.trim().to_ascii_lowercase();
+                section.insert(last.clone(), value.trim_start().to_owned());
+            }
+        }
+        Some(section)
     })
 }
 
