@@ -47,6 +47,9 @@ struct Listed {
     /// The file, for packages that are detected by a file's content.
     #[serde(default)]
     path: String,
+    /// Whether the build records it as a module of its own.
+    #[serde(default)]
+    own: bool,
 }
 
 /// (name, version, architecture or path); the third is empty for types that are compared without.
@@ -98,7 +101,7 @@ fn compare(dir: &Path, name: &str, list: &Path, differences: bool) -> Result<boo
     let mut listed: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
     for package in &truth.packages {
         let third = if by_path(&package.kind) { package.path.trim_start_matches('/') } else { &package.arch };
-        let key = key(&package.kind, &package.name, &package.version, third);
+        let key = key(&package.kind, &package.name, &version(&package.version, &package.kind, package.own), third);
         listed.entry(package.kind.clone()).or_default().insert(key);
     }
     let mut found: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
@@ -110,7 +113,8 @@ fn compare(dir: &Path, name: &str, list: &Path, differences: bool) -> Result<boo
         let keys = found.entry(kind.to_owned()).or_default();
         if by_path(kind) {
             let paths = package.locations.iter().map(|location| location.path.as_str());
-            keys.extend(paths.map(|path| key(kind, &package.name, &package.version, path)));
+            let version = version(&package.version, kind, package.own);
+            keys.extend(paths.map(|path| key(kind, &package.name, &version, path)));
         } else {
             keys.insert(key(kind, &package.name, &package.version, &package.arch));
         }
@@ -179,6 +183,11 @@ fn row(name: &str, kind: &str, listed: &BTreeSet<Key>, found: &BTreeSet<Key>, di
 /// Whether packages of a type are compared by path too: each program has modules of its own.
 fn by_path(kind: &str) -> bool {
     kind == "golang" || kind == "maven"
+}
+
+/// A version in the comparison: whether it is own code is compared where lists say so.
+fn version(version: &str, kind: &str, own: bool) -> String {
+    if own && kind == "maven" { format!("{version} (own code)") } else { version.to_owned() }
 }
 
 /// The key of a package in the comparison.

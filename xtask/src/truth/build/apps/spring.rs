@@ -25,6 +25,8 @@ pub(in crate::truth::build) fn make(images: &Path, work: &Path) -> Result<Vec<Im
     let tools = "spring-boot-jarmode-tools";
     libraries.push(Resolved::new(&boot.group, tools, &boot.version, &format!("{tools}-{}.jar", boot.version)));
     let mut packages = at_places(&libraries, |one| format!("app/shop-1.2.0.jar!/BOOT-INF/lib/{}", one.file))?;
+    // The index of layers has modules of the same build in the application's layer.
+    packages.iter_mut().filter(|one| one.path.ends_with("/core-1.2.0.jar")).for_each(|one| one.own = true);
     packages.push(own.at("app/shop-1.2.0.jar"));
     let extract =
         ["-Djarmode=tools", "-jar", install::text(&archive)?, "extract", "--layers", "--destination", "layers"];
