@@ -78,6 +78,12 @@ enum XtaskCommand {
         /// Build the images from package registries, once, under target/truth (network, root, several minutes)
         #[arg(long, conflicts_with = "dir")]
         built: bool,
+        /// Only images of recipes whose names begin like this: `maven`, `quarkus`, `debian`
+        #[arg(long, requires = "built", default_value = "", hide_default_value = true)]
+        only: String,
+        /// Succeed although images could not be built
+        #[arg(long, requires = "built")]
+        allow_unmeasured: bool,
         /// Print every missed and every invented package
         #[arg(long)]
         differences: bool,
@@ -130,8 +136,8 @@ fn main() -> ExitCode {
         XtaskCommand::Latency => latency::run(&root),
         XtaskCommand::Imports => imports::run(&root),
         XtaskCommand::Truth { dir: Some(dir), differences, .. } => truth::run(&dir, differences),
-        XtaskCommand::Truth { differences, .. } => {
-            truth::build::ensure(&root).and_then(|dir| truth::run(&dir, differences))
+        XtaskCommand::Truth { only, differences, allow_unmeasured, .. } => {
+            truth::built(&root, &only, differences, allow_unmeasured)
         }
         XtaskCommand::Vectors { dir } => vectors::run(&dir),
         XtaskCommand::Orders(args) => orders::run(&root, &args),

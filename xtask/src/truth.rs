@@ -1,15 +1,18 @@
 //! Compares the engine with the package managers' own lists, of given images or of images built from package registries.
 
 pub(crate) mod build;
+mod places;
 
 use anyhow::{Context, Result, bail};
+use places::PlaceComparison;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::package::{Package, PackageType};
+use tidewaiter_core::report::Inventory;
 use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
@@ -27,6 +30,10 @@ struct Truth {
     #[serde(default)]
     types: Vec<String>,
     packages: Vec<Listed>,
+    /// Archives into which packages were unpacked that no metadata there names, and how many. The report must have a gap for
+    /// each of them.
+    #[serde(default)]
+    unnamed: BTreeMap<String, usize>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -40,10 +47,23 @@ struct Listed {
     /// The file, for packages that are detected by a file's content.
     #[serde(default)]
     path: String,
+    /// Whether the build records it as a module of its own.
+    #[serde(default)]
+    own: bool,
 }
 
 /// (name, version, architecture or path); the third is empty for types that are compared without.
 type Key = (String, String, String);
+
+/// Compares images that were built before, or are built now, with their lists; true if every type is exact and, unless
+/// `unmeasured` allows it, every image could be built.
+pub(crate) fn built(root: &Path, only: &str, differences: bool, unmeasured: bool) -> Result<bool> {
+    let (dir, images, failed) = build::ensure(root, only)?;
+    let lists = images.iter().map(|image| dir.join("truth").join(format!("{image}.json"))).collect();
+    let exact = compare_all(&dir, lists, differences)?;
+    failed.iter().for_each(build::NotMeasured::print);
+    Ok(exact && (unmeasured || failed.is_empty()))
+}
 
 /// Compares every image of `dir` (an OCI layout, or a root file system) with its list; true if every type that the engine
 /// reads is exact.
@@ -56,6 +76,10 @@ pub(crate) fn run(dir: &Path, differences: bool) -> Result<bool> {
     if files.is_empty() {
         bail!("{}: holds no NAME.json", lists.display());
     }
+    compare_all(dir, files, differences)
+}
+
+fn compare_all(dir: &Path, files: Vec<PathBuf>, differences: bool) -> Result<bool> {
     println!("{:28} {:8} {:>7} {:>7} {:>8} {:>9}", "IMAGE", "TYPE", "LISTED", "FOUND", "RECALL", "PRECISION");
     let mut exact = true;
     for file in files {
@@ -77,7 +101,7 @@ fn compare(dir: &Path, name: &str, list: &Path, differences: bool) -> Result<boo
     let mut listed: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
     for package in &truth.packages {
         let third = if by_path(&package.kind) { package.path.trim_start_matches('/') } else { &package.arch };
-        let key = key(&package.kind, &package.name, &package.version, third);
+        let key = key(&package.kind, &package.name, &version(&package.version, &package.kind, package.own), third);
         listed.entry(package.kind.clone()).or_default().insert(key);
     }
     let mut found: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
@@ -89,7 +113,8 @@ fn compare(dir: &Path, name: &str, list: &Path, differences: bool) -> Result<boo
         let keys = found.entry(kind.to_owned()).or_default();
         if by_path(kind) {
             let paths = package.locations.iter().map(|location| location.path.as_str());
-            keys.extend(paths.map(|path| key(kind, &package.name, &package.version, path)));
+            let version = version(&package.version, kind, package.own);
+            keys.extend(paths.map(|path| key(kind, &package.name, &version, path)));
         } else {
             keys.insert(key(kind, &package.name, &package.version, &package.arch));
         }
@@ -111,8 +136,28 @@ fn compare(dir: &Path, name: &str, list: &Path, differences: bool) -> Result<boo
             continue;
         }
         exact &= row(name, kind, listed, found, differences);
+        // Every list that is built has the places of its artifacts.
+        if kind == "maven" && listed.iter().all(|(_, _, place)| !place.is_empty()) {
+            let places = PlaceComparison::of(listed, found);
+            places.print(differences);
+            exact &= places.share() >= GUESSED;
+        }
     }
-    Ok(exact)
+    Ok(unnamed_have_gaps(&truth.unnamed, &inventory) && exact)
+}
+
+/// Prints the archives with packages that nobody can name; true if the inventory has a gap for each.
+fn unnamed_have_gaps(unnamed: &BTreeMap<String, usize>, inventory: &Inventory) -> bool {
+    let mut all = true;
+    for (archive, count) in unnamed {
+        let has = inventory.gaps.iter().any(|gap| gap.subject == *archive);
+        println!(
+            "  {archive}: no metadata names {count} others; {}",
+            if has { "the report says so" } else { "NO GAP" }
+        );
+        all &= has;
+    }
+    all
 }
 
 fn row(name: &str, kind: &str, listed: &BTreeSet<Key>, found: &BTreeSet<Key>, differences: bool) -> bool {
@@ -138,6 +183,11 @@ fn row(name: &str, kind: &str, listed: &BTreeSet<Key>, found: &BTreeSet<Key>, di
 /// Whether packages of a type are compared by path too: each program has modules of its own.
 fn by_path(kind: &str) -> bool {
     kind == "golang" || kind == "maven"
+}
+
+/// A version in the comparison: whether it is own code is compared where lists say so.
+fn version(version: &str, kind: &str, own: bool) -> String {
+    if own && kind == "maven" { format!("{version} (own code)") } else { version.to_owned() }
 }
 
 /// The key of a package in the comparison.

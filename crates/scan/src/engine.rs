@@ -5,6 +5,7 @@ mod debian_sources;
 mod layers;
 mod left_over;
 mod os;
+mod os_copies;
 mod own_code;
 mod spelling;
 mod sqlite_wal;

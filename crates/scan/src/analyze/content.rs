@@ -18,7 +18,7 @@ use tidewaiter_core::report::{Gap, GapKind};
 
 /// Raised whenever programs or archives are read otherwise, or a row of [`super::classify`] changes: it is a part of
 /// [`super::VERSION`].
-pub(super) const VERSION: u32 = 10;
+pub(super) const VERSION: u32 = 11;
 
 /// Bytes from which a format is detected.
 pub(crate) const HEAD: usize = 8;

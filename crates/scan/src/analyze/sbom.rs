@@ -2,8 +2,9 @@
 //! Native Buildpacks and of Python wheels (PEP 770).
 //!
 //! Components are listed where a purl names them. Whether an SBOM describes the files next to it cannot be verified: it is
-//! trusted, because leaving it out would hide what is listed nowhere else. Packages of operating systems are left out:
-//! their databases list what is installed. But those in a wheel's SBOM were copied into the wheel ([`wheel`]). Other software, whose advisories cannot be found by a purl, is counted in a
+//! trusted, because leaving it out would hide what is listed nowhere else. Packages of operating systems
+//! are copies of files out of some distribution, for their databases list what is installed; the engine removes those that the
+//! image's own database has. Other software, whose advisories cannot be found by a purl, is counted in a
 //! gap. A statement about an SBOM (in-toto) is not one.
 
 mod cyclonedx;
@@ -35,7 +36,7 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
         "**/*.dist-info/sboms/*",
     ],
     types: &[],
-    version: 2,
+    version: 3,
     accepts: is_installed,
     read: parse,
 };
@@ -127,11 +128,16 @@ impl<'p> SbomComponents<'p> {
         }
         match Package::from_purl(purl) {
             Ok(Some(package)) if package.kind == PackageType::Generic => return false,
-            Ok(Some(package)) if package.kind.is_os() && self.wheel.is_none() => {}
             Ok(Some(package)) => {
                 let own = if package.version.is_empty() { version } else { &package.version }.to_owned();
                 let package = Package { version: own, ..package };
-                self.listing.package(self.wheel.iter().fold(package, |package, wheel| wheel.part(package, purl)));
+                self.listing.package(match &self.wheel {
+                    Some(wheel) => wheel.part(package, purl),
+                    None if package.kind.is_os() => {
+                        Package { vendored: true, vendor: wheel::namespace(purl).to_owned(), ..package }
+                    }
+                    None => package,
+                });
             }
             // Images are not software: what is in them is listed as components of their own.
             Ok(None) => return purl.starts_with("pkg:oci/") || purl.starts_with("pkg:docker/"),
@@ -210,7 +216,7 @@ mod tests {
         check(&bom(r#"{"version":"2","purl":"pkg:npm/a"}"#), "a 2", 0);
         check(&bom(r#"{"purl":"pkg:npm/a@1","components":[{"purl":"pkg:npm/b@2"}]}"#), "a 1, b 2", 0);
         check(&bom(r#"{"purl":"pkg:npm/a@1","scope":"excluded"}"#), "", 0);
-        check(&bom(r#"{"purl":"pkg:deb/debian/a@1"},{"type":"library","purl":"pkg:oci/a@1","name":"a"}"#), "", 0);
+        check(&bom(r#"{"purl":"pkg:deb/debian/a@1"},{"type":"library","purl":"pkg:oci/a@1","name":"a"}"#), "a 1", 0);
         check(&bom(r#"{"type":"library","name":"a","version":"1","purl":"pkg:generic/a@1"}"#), "", 1);
         check(&bom(r#"{"type":"library","name":"a","purl":"pkg:github/a/a@1"}"#), "", 1);
         check(&bom(r#"{"type":"library","purl":"pkg:generic/a@1?x=y"},{"purl":"pkg:generic/b"}"#), "", 1);
@@ -244,12 +250,22 @@ mod tests {
         let path = "layers/sbom/launch/paketo-buildpacks_npm-install/launch-modules/sbom.syft.json";
         let check = |artifact: &str, expected: &str, gaps: usize| check(path, &syft(artifact), expected, gaps);
         check(r#"{"name":"a","version":"1.0.0","type":"npm","purl":"pkg:npm/a@1.0.0"}"#, "a 1.0.0", 0);
-        check(r#"{"name":"bash","version":"5.2","type":"deb","purl":"pkg:deb/debian/bash@5.2"}"#, "", 0);
+        check(r#"{"name":"bash","version":"5.2","type":"deb","purl":"pkg:deb/debian/bash@5.2"}"#, "bash 5.2", 0);
         check(r#"{"name":"jre","version":"17","type":"UnknownPackage","purl":""}"#, "", 1);
         check("", "", 0);
         super::tests::check(path, r#"{"artifacts":[{"name":"a","version":"1"}]}"#, "", 0);
         let launched = "layers/sbom/launch/b/l/sbom.cdx.json";
         assert!(wants(launched) && !wants("layers/sbom/build/b/l/sbom.cdx.json") && wants("cnb/sbom/a.cdx.json"));
+    }
+
+    #[test]
+    fn packages_of_operating_systems_are_copies() {
+        let bom =
+            r#"{"bomFormat":"CycloneDX","components":[{"purl":"pkg:deb/ubuntu/zlib1g@1.2"},{"purl":"pkg:npm/a@1"}]}"#;
+        let parsed = parse("layers/sbom/launch/b/l/sbom.cdx.json", bom.as_bytes());
+        let line = |p: &Package| format!("{} {} {}", p.name, p.vendor, p.is_judged());
+        let found: Vec<String> = parsed.packages.iter().map(line).collect();
+        assert_eq!(found, ["zlib1g ubuntu false", "a  true"]);
     }
 
     #[test]
@@ -289,7 +305,7 @@ mod tests {
         let bitnami = "opt/bitnami/postgresql/.spdx-postgresql.spdx";
         check(bitnami, &spdx("pkg:bitnami/postgresql@15.4.0-1?arch=amd64"), "postgresql 15.4.0-1", 0);
         check("a.spdx.json", &spdx("pkg:pypi/a"), "a 9", 0);
-        check("a.spdx.json", &spdx("pkg:apk/wolfi/a@1"), "", 0);
+        check("a.spdx.json", &spdx("pkg:apk/wolfi/a@1"), "a 1", 0);
         check("a.spdx.json", r#"{"spdxVersion":"SPDX-2.3"}"#, "", 0);
         check("a.spdx.json", &spdx("pkg:generic/a"), "", 1);
         check("var/lib/db/sbom/a-1.spdx.json", &spdx("pkg:github/a/a@1"), "", 0);

@@ -2,7 +2,7 @@
 
 use crate::analyze::{self, ParsedFile, owned};
 use crate::engine::sqlite_wal::{FilesInView, WalDatabases};
-use crate::engine::{debian_sources, left_over, os, own_code, spelling, stores};
+use crate::engine::{debian_sources, left_over, os, os_copies, own_code, spelling, stores};
 use crate::walk::diff::LayerRead;
 use crate::walk::hash::PathHash;
 use crate::walk::merge::MergedView;
@@ -37,7 +37,8 @@ impl ImageContents {
         let since = present.into_values().flat_map(|file: PresentFile| file.since).collect();
         let used = left_over::removed(since, &files);
         let marked = own_code::marked(with_owners(used, &files), &files, &view);
-        let packages = debian_sources::without_duplicates(with_locations(spelling::unified(marked)));
+        let packages =
+            debian_sources::without_duplicates(with_locations(spelling::unified(os_copies::without_installed(marked))));
         let os = os::of_view(&view);
         let mut gaps: Vec<Gap> = layers.iter().filter_map(gap_of).collect();
         gaps.extend(files.values().flat_map(|(_, parsed)| parsed.gaps.clone()));

@@ -102,7 +102,7 @@ fn jar(stored: &Path, path: &Path) -> Result<Jar> {
     Ok(Jar { file: file.to_owned(), bytes, listed, poms })
 }
 
-fn maven(group: &str, artifact: &str, version: &str, path: &str) -> Listed {
+pub(super) fn maven(group: &str, artifact: &str, version: &str, path: &str) -> Listed {
     Listed {
         kind: "maven".into(),
         name: format!("{group}:{artifact}"),
@@ -112,7 +112,7 @@ fn maven(group: &str, artifact: &str, version: &str, path: &str) -> Listed {
     }
 }
 
-fn poms(file: File) -> Result<Vec<(String, Vec<u8>)>> {
+pub(super) fn poms(file: File) -> Result<Vec<(String, Vec<u8>)>> {
     let mut archive = ZipArchive::new(file)?;
     let mut out = Vec::new();
     for index in 0..archive.len() {
@@ -128,7 +128,7 @@ fn poms(file: File) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 /// Parses a `pom.properties`.
-fn pom(name: &str, text: &[u8], path: &str) -> Result<Listed> {
+pub(super) fn pom(name: &str, text: &[u8], path: &str) -> Result<Listed> {
     let text = String::from_utf8_lossy(text).into_owned();
     let value = |key: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));

@@ -3,10 +3,17 @@
 //! `META-INF/maven/GROUP/ARTIFACT/pom.properties` names an artifact for certain; an archive with several is one into
 //! which others were unpacked. Where there is none, the manifest and the file's name are used ([`identity`]).
 
+mod entry;
 mod groups;
 mod identity;
+mod layers;
+mod names;
+mod unpacked;
+
+pub(super) use entry::is_named;
 
 use crate::analyze::{ParsedFile, sbom};
+use entry::EntryRole;
 use identity::{Artifact, Identity};
 use std::borrow::Cow;
 use std::io::BufRead;
@@ -15,8 +22,6 @@ use tidewaiter_archive::zip::{ZipArchive, ZipEntry, ZipError};
 use tidewaiter_core::package::{Location, Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind};
 
-/// Names of Java archives end like this.
-const SUFFIXES: [&str; 9] = [".jar", ".war", ".ear", ".par", ".sar", ".nar", ".jpi", ".hpi", ".lpkg"];
 /// Archives inside each other: an EAR has a WAR with jars, which may shade others.
 const MAX_DEPTH: usize = 8;
 /// Entries of an archive and all inside it, as many as of a layer.
@@ -34,25 +39,10 @@ const MIN_COST: u64 = 64 << 10;
 const MAX_TEXT: u64 = 1 << 20;
 /// Bytes of an SBOM: as of one that is a file.
 const MAX_SBOM: u64 = 16 << 20;
+/// Packages that a gap names.
+const SHOWN: usize = 5;
 /// Artifacts of one file: the largest distributions have some thousands.
 const MAX_PACKAGES: usize = 100_000;
-
-/// Whether a path is a Java archive's.
-pub(super) fn is_named(path: &str) -> bool {
-    let tail = path.len().checked_sub(5).and_then(|start| path.as_bytes().get(start..)).unwrap_or(path.as_bytes());
-    SUFFIXES.iter().any(|suffix| {
-        let end = tail.len().checked_sub(suffix.len()).and_then(|start| tail.get(start..));
-        end.is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes()))
-    })
-}
-
-/// Whether an entry is an SBOM of an application, as the plugins of Spring Boot and Quarkus put them into the archive that is
-/// run. Of archives inside it none is read: a library's names what the library was built with.
-fn is_sbom(name: &str) -> bool {
-    let name = ["BOOT-INF/classes/", "WEB-INF/classes/"].iter().find_map(|dir| name.strip_prefix(dir)).unwrap_or(name);
-    let file = name.strip_prefix("META-INF/sbom/").and_then(|file| file.strip_suffix(".json"));
-    file.is_some_and(|file| !file.contains('/'))
-}
 
 /// The artifacts of an archive.
 pub(super) fn archive(path: &str, bytes: &[u8]) -> ParsedFile {
@@ -69,34 +59,12 @@ pub(super) fn large_archive(path: &str, content: &mut impl BufRead) -> ParsedFil
     reader.out
 }
 
-/// What an entry means for its archive.
-enum EntryRole {
-    /// A manifest or `pom.properties`.
-    Text,
-    Archive,
-    /// An SBOM of the application.
-    Sbom,
-    Class,
-    Other,
-}
-
-impl EntryRole {
-    fn of(name: &str) -> Self {
-        match name {
-            _ if is_named(name) => EntryRole::Archive,
-            _ if is_sbom(name) => EntryRole::Sbom,
-            _ if name.ends_with(".class") => EntryRole::Class,
-            _ if name.eq_ignore_ascii_case("META-INF/MANIFEST.MF") => EntryRole::Text,
-            _ if name.starts_with("META-INF/maven/") && name.ends_with("/pom.properties") => EntryRole::Text,
-            _ => EntryRole::Other,
-        }
-    }
-}
-
 /// Reads an archive and all inside it: what is left of the limits, and what was found.
 struct JavaArchiveReader<'p> {
     path: &'p str,
     out: ParsedFile,
+    /// Whether the file itself has an SBOM with packages.
+    with_sbom: bool,
     entries: u64,
     unpacked: u64,
     memory: u64,
@@ -104,7 +72,7 @@ struct JavaArchiveReader<'p> {
 
 impl<'p> JavaArchiveReader<'p> {
     fn new(path: &'p str, unpacked: u64, memory: u64) -> Self {
-        JavaArchiveReader { path, out: ParsedFile::default(), entries: MAX_ENTRIES, unpacked, memory }
+        JavaArchiveReader { path, out: ParsedFile::default(), with_sbom: false, entries: MAX_ENTRIES, unpacked, memory }
     }
 
     /// Reads the archive at `inside`, a path in the file that begins with `!/`, or the file itself.
@@ -123,7 +91,7 @@ impl<'p> JavaArchiveReader<'p> {
                 Ok(entry) => self.entry(inside, &archive, &entry, depth, &mut identity),
             }
         }
-        self.found_all(inside, identity);
+        self.found_all(inside, &identity);
     }
 
     fn entry(
@@ -193,7 +161,7 @@ impl<'p> JavaArchiveReader<'p> {
                 Err(error) => break self.unreadable(inside, &error),
             }
         }
-        self.found_all(inside, identity);
+        self.found_all(inside, &identity);
     }
 
     /// Reads an archive inside a streamed one.
@@ -273,6 +241,7 @@ impl<'p> JavaArchiveReader<'p> {
     fn sbom(&mut self, inside: &str, name: &str, bytes: &[u8]) {
         let place = format!("{inside}!/{name}");
         let mut parsed = sbom::of_java(&format!("{}{place}", self.path), bytes);
+        self.with_sbom |= !parsed.packages.is_empty();
         parsed.packages.truncate(MAX_PACKAGES.saturating_sub(self.out.packages.len()));
         for package in &mut parsed.packages {
             package.locations.push(Location { path: place.clone(), layer: 0 });
@@ -280,10 +249,32 @@ impl<'p> JavaArchiveReader<'p> {
         self.out.add(parsed);
     }
 
-    fn found_all(&mut self, inside: &str, identity: Identity) {
-        for artifact in identity.artifacts() {
-            self.found(inside, &artifact);
+    fn found_all(&mut self, inside: &str, identity: &Identity) {
+        let artifacts = identity.artifacts();
+        // An SBOM names what no other metadata does.
+        let listed = self.with_sbom && inside.is_empty();
+        let unnamed = if listed { Vec::new() } else { identity.unnamed(&artifacts) };
+        if !unnamed.is_empty() {
+            self.unpacked(inside, &unnamed);
         }
+        artifacts.iter().for_each(|artifact| self.found(inside, artifact));
+        for module in identity.own_modules() {
+            let place = format!("{inside}!/{module}");
+            let is_it = |package: &&mut Package| package.locations.iter().any(|location| location.path == place);
+            self.out.packages.iter_mut().filter(is_it).for_each(|package| package.own = true);
+        }
+    }
+
+    /// Says that the classes below some packages are of archives that nothing names.
+    fn unpacked(&mut self, inside: &str, packages: &[&str]) {
+        let (shown, more) = packages.split_at(packages.len().min(SHOWN));
+        let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        let message = format!(
+            "classes of other archives were unpacked into it without what names them ({}{more}), so that those libraries are \
+             not scanned; keep META-INF/maven, pack the libraries as archives, or add an SBOM in META-INF/sbom",
+            shown.join(", ")
+        );
+        self.add_gap(Gap { kind: GapKind::UnreadableFile, subject: format!("{}{inside}", self.path), message });
     }
 
     fn found(&mut self, inside: &str, artifact: &Artifact) {
@@ -318,6 +309,10 @@ impl<'p> JavaArchiveReader<'p> {
             subject: format!("{}{inside}", self.path),
             message: format!("{cause}; the Java packages in it are not scanned"),
         };
+        self.add_gap(gap);
+    }
+
+    fn add_gap(&mut self, gap: Gap) {
         if self.out.gaps.len() < crate::analyze::MAX_GAPS && !self.out.gaps.contains(&gap) {
             self.out.gaps.push(gap);
         }
@@ -327,3 +322,7 @@ impl<'p> JavaArchiveReader<'p> {
 #[cfg(test)]
 #[path = "java/tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "java/tests_of_names.rs"]
+mod tests_of_names;

@@ -29,7 +29,7 @@ impl<'p> Wheel<'p> {
 }
 
 /// The distribution that a purl of a package of an operating system names.
-fn namespace(purl: &str) -> &str {
+pub(super) fn namespace(purl: &str) -> &str {
     let mut parts = purl.split(['?', '#']).next().unwrap_or_default().split('/');
     parts.nth(1).filter(|_| parts.next().is_some()).unwrap_or_default()
 }

@@ -168,8 +168,8 @@ fn dependency(dep: Module<'_>, replacement: Option<Module<'_>>) -> Package {
     match replacement {
         Some(by) if !by.is_local() => go(by.path, by.version),
         None if dep.version != UNRELEASED => go(dep.path, dep.version),
-        // Code of the program's own source tree.
-        _ => Package { vendored: true, ..go(dep.path, UNRELEASED) },
+        // Code of the program's own source tree: a folder in `go.mod`, or a module of its workspace.
+        _ => Package { vendored: true, own: true, ..go(dep.path, UNRELEASED) },
     }
 }
 
@@ -261,7 +261,7 @@ mod tests {
     fn check(version: &str, modules: &str, expected: &[&str]) {
         let info = BuildInfo { version: version.to_owned(), modules: modules.to_owned(), ..BuildInfo::default() };
         let parsed = packages("app", &info);
-        let line = |p: &Package| format!("{} {}{}", p.name, p.version, if p.vendored { " vendored" } else { "" });
+        let line = |p: &Package| format!("{} {}{}", p.name, p.version, if p.vendored && p.own { " own" } else { "" });
         assert_eq!(parsed.packages.iter().map(line).collect::<Vec<_>>(), expected, "{modules}");
     }
 
@@ -272,14 +272,7 @@ mod tests {
             "go1.20 X:boringcrypto",
             "path\ta/cmd\nmod\ta\tv1.2.3+incompatible\th1:x\ndep\tb\tv1.0.0\th1:y\ndep\tc\tv1.0.0\n=>\td\tv1.1.0\th1:z\n\
              dep\te\tv0.0.0\n=>\t./e\t(devel)\t\ndep\tf\t(devel)\t\n",
-            &[
-                "a v1.2.3+incompatible",
-                "b v1.0.0",
-                "d v1.1.0",
-                "e (devel) vendored",
-                "f (devel) vendored",
-                "stdlib 1.20",
-            ],
+            &["a v1.2.3+incompatible", "b v1.0.0", "d v1.1.0", "e (devel) own", "f (devel) own", "stdlib 1.20"],
         );
     }
 

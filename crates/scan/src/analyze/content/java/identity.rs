@@ -1,7 +1,9 @@
 //! Which artifact an archive is: Maven's `pom.properties`, else the manifest (JAR File Specification, "Notes on Manifest
 //! and Signature Files"; OSGi Core, "Bundle Manifest Headers"), else the file's name.
 
-use super::groups;
+use super::unpacked::PackageRoots;
+use super::{groups, layers, names};
+use names::{is_artifact, is_group, is_version, same_numbers, snapshot_base, split_group, split_name, stated_version};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Directories of classes recorded: enough to know whose they are.
@@ -30,40 +32,48 @@ pub(super) struct Identity {
     stem: String,
     poms: BTreeSet<Artifact>,
     manifest: BTreeMap<String, String>,
-    /// The first two parts of its classes' directories.
+    /// The first three parts of its classes' directories.
     directories: BTreeSet<String>,
+    roots: PackageRoots,
+    /// Archives in it that are modules of the application itself.
+    own_modules: Vec<String>,
 }
 
 impl Identity {
     pub(super) fn new(file: &str) -> Self {
         let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+        // Quarkus' legacy packages: some classes are taken out, which its own archive has changed.
+        let stem = stem
+            .strip_prefix("modified-")
+            .filter(|rest| split_group(rest, |_, _| false, |_| false).is_some())
+            .unwrap_or(stem);
         Identity { stem: stem.to_owned(), ..Identity::default() }
     }
 
-    /// Reads a manifest or properties, by the name of the entry.
+    /// Reads a manifest, properties or an index of layers, by the name of the entry.
     pub(super) fn text(&mut self, name: &str, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
+        if layers::is_index(name) {
+            self.own_modules = layers::own_modules(&text);
+            return;
+        }
         match name.strip_prefix("META-INF/maven/").and_then(|rest| rest.strip_suffix("/pom.properties")) {
             Some(place) => self.properties(place, &text),
             None => self.manifest(&text),
         }
     }
 
-    /// Reads the main section of a manifest; a line that begins with a space continues the one above.
+    /// Reads a manifest. A section about a package (JAR File Specification, "Package Versioning") stands in for a version that
+    /// the main section lacks, unless packages have several.
     fn manifest(&mut self, text: &str) {
-        let mut last = String::new();
-        for line in text.lines() {
-            if let Some(more) = line.strip_prefix(' ') {
-                if let Some(value) = self.manifest.get_mut(&last) {
-                    value.push_str(more);
-                }
-            } else if let Some((key, value)) = line.split_once(':') {
-                last = key.trim().to_ascii_lowercase();
-                self.manifest.insert(last.clone(), value.trim_start().to_owned());
-            } else if !self.manifest.is_empty() {
-                // Sections about single entries follow an empty line.
-                return;
-            }
+        let mut sections = sections(text);
+        self.manifest.append(&mut sections.next().unwrap_or_default());
+        let key = "implementation-version";
+        let is_package =
+            |section: &BTreeMap<String, String>| section.get("name").is_some_and(|name| name.ends_with('/'));
+        let versions: BTreeSet<String> = sections.filter(is_package).filter_map(|mut s| s.remove(key)).collect();
+        if let Some(version) = versions.first().filter(|_| versions.len() == 1 && self.header(key).is_none()) {
+            self.manifest.insert(key.to_owned(), version.clone());
         }
     }
 
@@ -84,8 +94,7 @@ impl Identity {
     /// The version under which an artifact was released. Some builds publish one project for several runtimes, under
     /// versions that its properties do not have: `12.10.2.jre11`.
     fn released(&self, artifact: &str, version: String) -> String {
-        let longer = self.longer(artifact, &version).map(str::to_owned);
-        longer.unwrap_or(version)
+        snapshot_base(self.longer(artifact, &version).unwrap_or(&version))
     }
 
     /// The version in the file's name, if that is of the artifact and has more parts than `version`.
@@ -99,6 +108,7 @@ impl Identity {
 
     /// Records the directory of a class.
     pub(super) fn class(&mut self, name: &str) {
+        self.roots.class(name);
         let of_no_package = name == "module-info.class";
         if self.directories.len() >= MAX_DIRECTORIES || name.starts_with("META-INF/") || of_no_package {
             return;
@@ -111,8 +121,18 @@ impl Identity {
         }
     }
 
+    /// Archives in it that are modules of the application itself, by their paths in it.
+    pub(super) fn own_modules(&self) -> &[String] {
+        &self.own_modules
+    }
+
+    /// Beginnings of packages whose classes were unpacked into the archive, and are of none of these artifacts.
+    pub(super) fn unnamed(&self, named: &[Artifact]) -> Vec<&str> {
+        self.roots.unnamed(named)
+    }
+
     /// All artifacts of the archive.
-    pub(super) fn artifacts(self) -> Vec<Artifact> {
+    pub(super) fn artifacts(&self) -> Vec<Artifact> {
         let own = self.own();
         let mut out: Vec<Artifact> = self.poms.iter().cloned().collect();
         if let Some(own) = own.filter(|own| self.adds(own)) {
@@ -128,7 +148,11 @@ impl Identity {
         }
         // Other archives were unpacked into it, and its own build writes no properties. A name that was only changed, or
         // whose group is a guess, proves nothing against them.
-        let same = |pom: &Artifact| own.artifact.starts_with(&pom.artifact) || pom.artifact.ends_with(&own.artifact);
+        let same = |pom: &Artifact| {
+            own.artifact.starts_with(&pom.artifact)
+                || own.artifact.ends_with(&pom.artifact)
+                || pom.artifact.ends_with(&own.artifact)
+        };
         let stem = |pom: &Artifact| self.stem.starts_with(&pom.artifact);
         let only = self.poms.len() == 1 && self.poms.iter().all(|pom| pom.version == own.version);
         !own.group.is_empty() && !only && !self.poms.iter().any(|pom| same(pom) || stem(pom))
@@ -143,54 +167,110 @@ impl Identity {
     }
 
     fn own(&self) -> Option<Artifact> {
-        let (title, made_by) = (self.header("implementation-title"), split_name(&self.stem));
+        let (title, made_by) = (self.header("implementation-title"), self.named());
         if let Some((group, artifact)) = groups::of_distribution(&self.stem, title.unwrap_or_default()) {
             let version = self.header("implementation-version")?;
             return Some(Artifact { group: group.into(), artifact: artifact.into(), version: version.to_owned() });
         }
-        let version = self.version(made_by.map(|(_, version)| version))?;
-        if let Some((group, artifact)) = made_by.and_then(|(name, _)| self.with_group(name)) {
+        if made_by.is_none() && self.is_launcher() {
+            return None;
+        }
+        let Some(version) = self.version(made_by.map(|(_, version)| version)) else { return self.unversioned() };
+        if let Some((group, artifact)) = made_by.and_then(|(name, _)| self.with_group(name, &version)) {
             return Some(Artifact { group: group.to_owned(), artifact: artifact.to_owned(), version });
         }
-        let artifact =
-            made_by.map(|(name, _)| name).or_else(|| title.filter(|title| is_artifact(title))).or_else(|| {
-                let name = self.symbolic_name()?;
-                Some(name.rsplit('.').next().unwrap_or(name))
-            })?;
+        let artifact = made_by.map(|(name, _)| name).or_else(|| self.titled(title, &version))?;
         let group = self.group(artifact, &version).unwrap_or_default();
         Some(Artifact { group, artifact: artifact.to_owned(), version })
     }
 
-    /// The version of the file's name, unless the manifest has quite another.
+    /// Artifact and version of the file's name; the version that the manifest has tells where it begins.
+    fn named(&self) -> Option<(&str, &str)> {
+        // Numbers of the artifact itself: `log4j-1.2-api`.
+        if self.header("implementation-title") == Some(self.stem.as_str()) {
+            return None;
+        }
+        let stated = ["implementation-version", "bundle-version", "specification-version"];
+        let stated = stated.iter().filter_map(|key| self.header(key)).filter(|version| is_version(version));
+        let end = |version: &&str| Some((self.stem.strip_suffix(*version)?.strip_suffix('-')?, version.len()));
+        let longest = stated.filter_map(|version| end(&version)).max_by_key(|(_, length)| *length);
+        let of_manifest = longest.and_then(|(name, _)| Some((name, self.stem.get(name.len() + 1..)?)));
+        of_manifest.filter(|(name, _)| !name.is_empty()).or_else(|| split_name(&self.stem))
+    }
+
+    /// Whether it only names the archives that a program is started with: Quarkus' runner, a class path too long for a command.
+    fn is_launcher(&self) -> bool {
+        self.directories.is_empty() && self.header("class-path").is_some()
+    }
+
+    /// What is known by its name and classes alone, so that the report has a gap for its version.
+    fn unversioned(&self) -> Option<Artifact> {
+        let group = groups::of_artifact(&self.stem, "", |prefix| self.has_classes_in(prefix))?;
+        let is_named = !self.directories.is_empty();
+        is_named.then(|| Artifact { group: group.to_owned(), artifact: self.stem.clone(), version: String::new() })
+    }
+
+    /// The artifact of an archive whose file name has no version, and may be any name: the file's, where something else says
+    /// the same, else a title, else the last word of the bundle's name.
+    fn titled<'a>(&'a self, title: Option<&'a str>, version: &str) -> Option<&'a str> {
+        let stem = self.stem.as_str();
+        let names = || [self.symbolic_name(), self.header("automatic-module-name")].into_iter().flatten();
+        let is_known = groups::of_artifact(stem, version, |prefix| self.has_classes_in(prefix)).is_some();
+        let is_module = || names().any(|name| without_artifact(name, stem).is_some() || word(name) == word(stem));
+        let of_title = title.filter(|title| is_artifact(title));
+        // A title may be the group: `org.apache.lucene`.
+        let of_group = of_title.filter(|title| is_group(title) && stem.starts_with(word(title)));
+        if is_known || of_title == Some(stem) || of_group.is_some() || of_title.is_none() && is_module() {
+            return Some(stem);
+        }
+        let of_bundle = || self.symbolic_name().map(|name| name.rsplit('.').next().unwrap_or(name));
+        let of_vendor = || self.header("implementation-vendor-id").filter(|id| is_group(id)).map(|_| stem);
+        of_title.or_else(of_bundle).or_else(of_vendor)
+    }
+
+    /// The version of the file's name, unless the manifest has quite another and that may be no version: `log4j-1.2-api`. At the
+    /// end of a name it is what the archive was released as; manifests are of older releases, or of what it was made of.
     fn version(&self, named: Option<&str>) -> Option<String> {
         let stated = ["implementation-version", "bundle-version", "specification-version"];
-        let mut stated = stated.iter().filter_map(|key| self.header(key)).filter(|v| is_version(v)).peekable();
-        let Some(named) = named else { return stated.next().map(str::to_owned) };
+        let stated = stated.iter().filter_map(|key| self.header(key)).map(stated_version);
+        let mut stated = stated.filter(|v| is_version(v)).peekable();
+        let Some(named) = named else { return stated.next().map(snapshot_base) };
         let first = stated.peek().map(|version| (*version).to_owned());
         let begins = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|r| !r.starts_with(|c: char| c.is_ascii_digit()));
         let agrees = |version: &str| begins(version, named) || begins(named, version) || same_numbers(version, named);
-        if first.is_none() || stated.any(agrees) { Some(named.to_owned()) } else { first }
+        let at_end = named.contains('.') && self.stem.ends_with(named);
+        if at_end || first.is_none() || stated.any(agrees) { Some(snapshot_base(named)) } else { first }
     }
 
-    /// Group and artifact of `GROUP.ARTIFACT`, as Quarkus and sbt-native-packager name the files of an application. A bundle that
-    /// has the whole name as its own is an artifact with dots: `org.eclipse.osgi`.
-    fn with_group<'n>(&self, name: &'n str) -> Option<(&'n str, &'n str)> {
+    /// Group and artifact of `GROUP.ARTIFACT` and `GROUP-ARTIFACT`, as tools name the files of an application. A bundle that has
+    /// the whole name as its own may be an artifact with dots: `org.eclipse.osgi`.
+    fn with_group<'n>(&self, name: &'n str, version: &str) -> Option<(&'n str, &'n str)> {
         let own = [self.symbolic_name(), self.header("automatic-module-name")];
-        let is_bundle = own.iter().flatten().any(|own| *own == name);
-        if is_bundle || groups::of_artifact(name, "", |_| false).is_some() { None } else { split_group(name) }
+        let is_bundle = own.iter().flatten().any(|own| *own == name) && names::is_whole_name(name);
+        if is_bundle || groups::of_artifact(name, "", |_| false).is_some() {
+            return None;
+        }
+        // sbt writes the group as the vendor.
+        let vendors = ["implementation-vendor-id", "implementation-vendor", "specification-vendor"];
+        let is_stated = |group: &str| is_group(group) && vendors.iter().any(|key| self.header(key) == Some(group));
+        let has = |prefix: &str| self.has_classes_in(prefix);
+        let is_known = |group: &str, artifact: &str| groups::of_artifact(artifact, version, has) == Some(group);
+        split_group(name, is_known, is_stated)
     }
 
     fn group(&self, artifact: &str, version: &str) -> Option<String> {
-        let has = |prefix: &str| self.directories.iter().any(|dir| dir.starts_with(prefix));
-        if let Some(group) = groups::of_artifact(artifact, version, has) {
-            return Some(group.to_owned());
-        }
         let vendor = self.header("implementation-vendor-id").filter(|id| is_group(id));
+        // Of Scala's artifacts it is what sbt wrote: the group that they were published in.
+        let of_scala = vendor.filter(|_| is_of_scala(artifact)).map(str::to_owned);
+        let known = || groups::of_artifact(artifact, version, |prefix| self.has_classes_in(prefix)).map(str::to_owned);
+        if let Some(group) = of_scala.or_else(known) {
+            return Some(group);
+        }
         let names = [self.symbolic_name(), self.header("automatic-module-name")];
         let names = || names.into_iter().flatten();
         // The artifact's last word is the bundle's: org.apache.commons.text is commons-text.
-        let word = artifact.rsplit(['-', '.']).next().unwrap_or(artifact);
-        let by_word = || names().filter(|name| name.ends_with(word)).find_map(without_last_name);
+        let last = word(artifact);
+        let by_word = || names().filter(|name| name.ends_with(last)).find_map(without_last_name);
         let group = vendor.or_else(|| names().find_map(|name| without_artifact(name, artifact))).or_else(by_word);
         group.map(str::to_owned).or_else(|| self.root(artifact))
     }
@@ -202,11 +282,46 @@ impl Identity {
         ["org", "com", "io", "net"].iter().find(is_root).map(|domain| format!("{domain}.{artifact}"))
     }
 
+    fn has_classes_in(&self, prefix: &str) -> bool {
+        self.directories.iter().any(|dir| dir.starts_with(prefix))
+    }
+
     fn is_all_below(&self, root: &str) -> bool {
         let is_below =
             |dir: &String| dir.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         !self.directories.is_empty() && self.directories.iter().all(is_below)
     }
+}
+
+/// Whether a name ends with a release of Scala: `cats-core_2.13`, `scala3-library_3`.
+fn is_of_scala(artifact: &str) -> bool {
+    let release = artifact.rsplit_once('_').map(|(_, release)| release);
+    release.is_some_and(|release| {
+        release.starts_with(['2', '3']) && release.bytes().all(|b| b == b'.' || b.is_ascii_digit())
+    })
+}
+
+/// The sections of a manifest, which empty lines divide; a line that begins with a space continues the one above.
+fn sections(text: &str) -> impl Iterator<Item = BTreeMap<String, String>> {
+    let mut lines = text.lines().skip_while(|line| line.is_empty()).peekable();
+    std::iter::from_fn(move || {
+        lines.peek()?;
+        let (mut section, mut last) = (BTreeMap::new(), String::new());
+        for line in lines.by_ref().take_while(|line| !line.is_empty()) {
+            if let Some(more) = line.strip_prefix(' ') {
+                section.get_mut(&last).into_iter().for_each(|value: &mut String| value.push_str(more));
+            } else if let Some((key, value)) = line.split_once(':') {
+                last = key.trim().to_ascii_lowercase();
+                section.insert(last.clone(), value.trim_start().to_owned());
+            }
+        }
+        Some(section)
+    })
+}
+
+/// The last word of a name.
+fn word(name: &str) -> &str {
+    name.rsplit(['-', '.']).next().unwrap_or(name)
 }
 
 /// The last value of a key in properties, unless the build left a placeholder in it.
@@ -224,139 +339,4 @@ fn without_artifact<'n>(name: &'n str, artifact: &str) -> Option<&'n str> {
 
 fn without_last_name(name: &str) -> Option<&str> {
     name.rsplit_once('.').map(|(group, _)| group).filter(|group| is_group(group))
-}
-
-fn is_group(text: &str) -> bool {
-    text.contains('.') && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-}
-
-fn is_artifact(text: &str) -> bool {
-    text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-}
-
-fn is_version(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_digit())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_+".contains(&b))
-}
-
-/// Whether two versions begin with the same numbers, as OSGi's `6.1.4.qualifier` does, or `9.6.0` for `9.6`.
-fn same_numbers(a: &str, b: &str) -> bool {
-    first_numbers(a) == first_numbers(b)
-}
-
-fn first_numbers(text: &str) -> [u64; 2] {
-    let mut numbers = text.split(['.', '-', '_']).map_while(|n| n.parse().ok()).fuse();
-    [0; 2].map(|absent| numbers.next().unwrap_or(absent))
-}
-
-/// Words that may follow a version's numbers and belong to it.
-const QUALIFIERS: [&str; 26] = [
-    "alpha",
-    "beta",
-    "rc",
-    "cr",
-    "m",
-    "b",
-    "sp",
-    "pre",
-    "ga",
-    "final",
-    "release",
-    "snapshot",
-    "jre",
-    "jdk",
-    "android",
-    "incubating",
-    "redhat",
-    "hadoop",
-    "cp",
-    "post",
-    "dev",
-    "ea",
-    "build",
-    "preview",
-    "milestone",
-    "jbossorg",
-];
-
-/// `artifact-1.2.3-jre` → artifact and version; what follows a version is a classifier.
-pub(super) fn split_name(stem: &str) -> Option<(&str, &str)> {
-    let dashes = stem.match_indices('-').map(|(at, _)| at);
-    let starts: Vec<usize> =
-        dashes.filter(|at| stem.get(at + 1..).is_some_and(|r| r.starts_with(|c: char| c.is_ascii_digit()))).collect();
-    let cut = |at: usize, end: usize| Some((stem.get(..at)?, stem.get(at + 1..end)?));
-    let whole = starts.iter().find(|at| stem.get(**at + 1..).is_some_and(|rest| version_length(rest) == rest.len()));
-    if let Some(at) = whole {
-        return cut(*at, stem.len()).filter(|(name, _)| !name.is_empty());
-    }
-    let at = *starts.last()?;
-    cut(at, at + 1 + version_length(stem.get(at + 1..)?)).filter(|(name, _)| !name.is_empty())
-}
-
-/// `com.h2database.h2` → `com.h2database` and `h2`; `None` where the dots may be the artifact's.
-fn split_group(name: &str) -> Option<(&str, &str)> {
-    // A dot before a digit is a version's: `scala-xml_2.13`.
-    let dots: Vec<usize> = name.match_indices('.').map(|(at, _)| at).collect();
-    let begins = |at: &&usize| name.get(*at + 1..).is_some_and(|r| r.starts_with(|c: char| c.is_ascii_alphabetic()));
-    let dots: Vec<usize> = dots.iter().filter(begins).copied().collect();
-    let cut = |at: usize| Some((name.get(..at)?, name.get(at + 1..)?));
-    // Many artifacts repeat their group: `jakarta.servlet.jakarta.servlet-api`, `commons-io.commons-io`.
-    let repeated = dots.iter().filter_map(|at| cut(*at)).find(|(group, artifact)| artifact.starts_with(group));
-    // Others begin as their group does: `org.eclipse.platform.org.eclipse.osgi`.
-    let domain = name.split_inclusive('.').next().unwrap_or_default();
-    let begun_again = || dots.iter().filter_map(|at| cut(*at)).find(|(_, artifact)| artifact.starts_with(domain));
-    if let Some(cut) = repeated.or_else(begun_again) {
-        return Some(cut);
-    }
-    // Those of Java EE and Jakarta EE have a dot of their own: `com.sun.mail.jakarta.mail`.
-    let of_enterprise = dots.iter().rev().nth(1).and_then(|at| cut(*at));
-    if let Some((group, artifact)) =
-        of_enterprise.filter(|(_, a)| ["jakarta.", "javax."].iter().any(|p| a.starts_with(p)))
-    {
-        return Some((group, artifact));
-    }
-    let plain = dots.len() > 1 && !["jakarta.", "javax."].iter().any(|prefix| name.starts_with(prefix));
-    cut(*dots.last()?).filter(|_| plain)
-}
-
-/// How much of a text is a version: numbers, and words that qualify them.
-fn version_length(text: &str) -> usize {
-    let mut length = 0;
-    for (index, part) in text.split('-').enumerate() {
-        let word = part.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').to_ascii_lowercase();
-        let plain = part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'+');
-        let number = part.starts_with(|c: char| c.is_ascii_digit());
-        if index > 0 && !(plain && (number || QUALIFIERS.contains(&word.as_str()))) {
-            break;
-        }
-        length += part.len() + usize::from(index > 0);
-    }
-    length
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_before_artifacts() {
-        let check = |name: &str, expected: Option<(&str, &str)>| assert_eq!(split_group(name), expected, "{name}");
-        check("com.h2database.h2", Some(("com.h2database", "h2")));
-        check("org.postgresql.postgresql", Some(("org.postgresql", "postgresql")));
-        check("commons-io.commons-io", Some(("commons-io", "commons-io")));
-        check("javax.inject.javax.inject", Some(("javax.inject", "javax.inject")));
-        check("jakarta.servlet.jakarta.servlet-api", Some(("jakarta.servlet", "jakarta.servlet-api")));
-        check("com.sun.mail.jakarta.mail", Some(("com.sun.mail", "jakarta.mail")));
-        check("org.scala-lang.modules.scala-xml_2.13", Some(("org.scala-lang.modules", "scala-xml_2.13")));
-        check(
-            "org.jboss.spec.javax.ws.rs.jboss-jaxrs-api_2.1_spec",
-            Some(("org.jboss.spec.javax.ws.rs", "jboss-jaxrs-api_2.1_spec")),
-        );
-        check("com.github.ben-manes.caffeine.caffeine", Some(("com.github.ben-manes.caffeine", "caffeine")));
-        check("org.eclipse.platform.org.eclipse.osgi", Some(("org.eclipse.platform", "org.eclipse.osgi")));
-        check("jakarta.xml.bind-api", None);
-        check("javax.inject", None);
-        check("jackson-core", None);
-        check("jackson-module-scala_2.13", None);
-    }
 }

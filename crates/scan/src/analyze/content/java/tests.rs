@@ -19,7 +19,7 @@ fn written(options: SimpleFileOptions, files: Files<'_>) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-fn jar(files: Files<'_>) -> Vec<u8> {
+pub(super) fn jar(files: Files<'_>) -> Vec<u8> {
     jar_by(Deflated, files)
 }
 
@@ -43,7 +43,7 @@ fn lines(parsed: &ParsedFile) -> Vec<String> {
 
 use tidewaiter_core::package::Package;
 
-fn check(path: &str, bytes: &[u8], expected: &[&str]) {
+pub(super) fn check(path: &str, bytes: &[u8], expected: &[&str]) {
     let found = lines(&archive(path, bytes));
     assert_eq!(found.len(), expected.len(), "{path}: {found:?}");
     for (found, expected) in found.iter().zip(expected) {
@@ -51,7 +51,7 @@ fn check(path: &str, bytes: &[u8], expected: &[&str]) {
     }
 }
 
-fn pom(group: &str, artifact: &str, version: &str) -> (String, Vec<u8>) {
+pub(super) fn pom(group: &str, artifact: &str, version: &str) -> (String, Vec<u8>) {
     let text = format!("#Created\nartifactId={artifact}\r\ngroupId={group}\r\nversion={version}\r\n");
     (format!("META-INF/maven/{group}/{artifact}/pom.properties"), text.into_bytes())
 }
@@ -99,6 +99,10 @@ fn what_an_archive_is() {
     check("a-1.0-jdk15.jar", &jar(&[a]), &["org.a:a 1.0"]);
     check("grpc-context-1.60.0.jar", &jar(&[("x", b"")]), &["io.grpc:grpc-context 1.60.0"]);
     check("app.jar", &jar(&[("x", b"")]), &[]);
+    // A launcher names archives and is none: Quarkus' runner.
+    let runner = "Implementation-Title: shop\nImplementation-Version: 1.2.0\nClass-Path: lib/a.jar\n";
+    check("quarkus-run.jar", &manifest(runner), &[]);
+    check("shop-1.2.0.jar", &manifest(runner), &["shop 1.2.0"]);
     let tomcat = "Implementation-Title: Apache Tomcat\nImplementation-Version: 9.0.70\n";
     check("usr/local/tomcat/lib/catalina.jar", &manifest(tomcat), &["org.apache.tomcat:tomcat-catalina 9.0.70"]);
     // Unpacked into an archive whose own build writes no properties.
@@ -106,6 +110,35 @@ fn what_an_archive_is() {
     check("own-3.0.jar", &own, &["org.b:b 2.0", "org.own:own 3.0"]);
     let unknown = ("META-INF/maven/g/u/pom.properties", b"version=${v}\n".as_slice());
     check("x.jar", &jar(&[unknown]), &["g:u"]);
+}
+
+#[test]
+fn classes_that_nothing_names_are_a_gap() {
+    let names = ["io/netty", "kotlin", "okhttp3", "org/h2", "com/google", "org/acme", "reactor", "scala"];
+    let classes = names.map(|name| format!("{name}/A.class"));
+    let mut files: Vec<(&str, &[u8])> = classes.iter().map(|class| (class.as_str(), b"".as_slice())).collect();
+    let gap = "UnreadableFile app.jar classes of other archives were unpacked into it without what names them (com/google, \
+               io/netty, kotlin, okhttp3, org/acme and 3 more)";
+    check("app.jar", &jar(&files), &[gap]);
+    assert!(lines(&large_archive("app.jar", &mut jar(&files).as_slice()))[0].starts_with(gap));
+    let bom: &[u8] = br#"{"bomFormat":"CycloneDX","components":[{"purl":"pkg:maven/org.acme/parser@1.0.0"}]}"#;
+    files.push(("META-INF/sbom/application.cdx.json", bom));
+    check("app.jar", &jar(&files), &["org.acme:parser 1.0.0"]);
+}
+
+#[test]
+fn modules_of_the_same_build_are_own_code() {
+    let (own, other) = (pom("org.acme", "core", "1.2.0"), pom("org.other", "a", "1.0"));
+    let (own, other) = (jar(&[(&own.0, &own.1)]), jar(&[(&other.0, &other.1)]));
+    for dir in ["BOOT-INF", "WEB-INF"] {
+        let (core, a) = (format!("{dir}/lib/core-1.2.0.jar"), format!("{dir}/lib/a-1.0.jar"));
+        let index = format!("- \"dependencies\":\n  - \"{a}\"\n- \"application\":\n  - \"{core}\"\n");
+        let app = jar(&[(&core, &own), (&a, &other), (&format!("{dir}/layers.idx"), index.as_bytes())]);
+        for parsed in [archive("app.jar", &app), large_archive("app.jar", &mut app.as_slice())] {
+            let found: Vec<_> = parsed.packages.iter().map(|package| (package.name.as_str(), package.own)).collect();
+            assert_eq!(found, [("org.acme:core", true), ("org.other:a", false)], "{dir}");
+        }
+    }
 }
 
 #[test]
@@ -217,7 +250,7 @@ fn what_cannot_be_read_is_a_gap() {
 
 #[test]
 fn names_split_before_their_version() {
-    let check = |stem: &str, expected: Option<(&str, &str)>| assert_eq!(identity::split_name(stem), expected, "{stem}");
+    let check = |stem: &str, expected: Option<(&str, &str)>| assert_eq!(names::split_name(stem), expected, "{stem}");
     check("commons-io-2.11.0", Some(("commons-io", "2.11.0")));
     check("guava-31.1-jre", Some(("guava", "31.1-jre")));
     check("log4j-1.2-api-2.20.0", Some(("log4j-1.2-api", "2.20.0")));

@@ -1,0 +1,1 @@
+package org.acme.core; public class Core { public static String hi() { return "hi"; } }

@@ -1,0 +1,1 @@
+package org.acme.core; object Core { def hi = "hi" }

@@ -1,0 +1,1 @@
+package org.acme; object Shop extends App { println(core.Core.hi) }
