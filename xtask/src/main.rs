@@ -19,6 +19,7 @@ mod orders;
 mod push;
 mod spotcheck;
 mod test;
+mod threats;
 mod truth;
 mod vectors;
 
@@ -64,7 +65,7 @@ enum XtaskCommand {
     NodeInside(node::InsideArgs),
     /// Write the generated manifests
     Deploy(generated::GeneratedArgs),
-    /// Write docs/coverage.md: supported files, systems, programs and feeds
+    /// Write docs/coverage.md: supported files, systems, programs and feeds; check that tests named in documents exist
     Coverage(generated::GeneratedArgs),
     /// Measure the time that the gate adds to a rollout
     Latency,
@@ -131,7 +132,9 @@ fn main() -> ExitCode {
         XtaskCommand::Node(args) => node::run(&root, &args),
         XtaskCommand::NodeInside(inside) => node::run_inside(&root, &inside),
         XtaskCommand::Deploy(args) => deploy::run(&root, &args),
-        XtaskCommand::Coverage(args) => coverage::run(&root, &args),
+        XtaskCommand::Coverage(args) => {
+            coverage::run(&root, &args).and_then(|current| Ok(threats::run(&root)? && current))
+        }
         XtaskCommand::Test => test::run(&root),
         XtaskCommand::Latency => latency::run(&root),
         XtaskCommand::Imports => imports::run(&root),
