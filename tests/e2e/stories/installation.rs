@@ -1,7 +1,7 @@
 //! Installing on a cluster where workloads run: nothing stops, nothing new slips in.
 
 use crate::{all_run, create, places, pod, rolled_out, until_field, within};
-use tidewaiter_testkit::demo::{clean, vulnerable};
+use tidewaiter_testkit::demo::{base, clean, vulnerable};
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
 #[test]
@@ -31,8 +31,17 @@ fn installation_on_a_cluster_with_running_workloads() {
     });
     let digest = vulnerable().build().digest();
     all_run(&lab, "old", |image| image.ends_with(&digest));
-    // The next rollout is held, and so is another workload with that image.
+    // A restart, or a changed variable, is no rollout of an unknown image.
     let said = lab.kubectl(&["rollout", "restart", "deployment/old"]).ok();
+    assert!(!said.contains("held"), "{said}");
+    rolled_out(&lab, "old");
+    lab.kubectl(&["set", "env", "deployment/old", "A=b"]).ok();
+    rolled_out(&lab, "old");
+    all_run(&lab, "old", |image| image.ends_with(&digest));
+    lab.until("old", "VulnerabilitiesFound Deployed");
+    // The next image is held, and so is another workload with that image.
+    let next = lab.registry.push("bad", "v2", &base(&[("openssl", "3.0.2-1")]).build());
+    let said = lab.kubectl(&["set", "image", "deployment/old", &format!("bad={next}")]).ok();
     assert!(said.contains("held"), "{said}");
     lab.until("old", "VulnerabilitiesFound Blocked");
     assert_eq!(lab.field("deployment/old", ".status.readyReplicas"), "2");

@@ -24,6 +24,7 @@ mod re_evaluated;
 mod readme;
 mod registry_down;
 mod renewal;
+mod rollback;
 mod same_tag;
 mod server_killed;
 mod sidecars;

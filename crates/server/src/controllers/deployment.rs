@@ -95,6 +95,7 @@ async fn evaluate(
         let status = workload_status(decision, &current.evaluation, current.approval, progress);
         let evaluation = &current.evaluation;
         let mut news = WorkloadNews { lost, ..WorkloadNews::new(&workload, hash, evaluation, status) };
+        news.has_earlier = record::has_earlier(&record.draft, hash);
         news.paused_by_user = decision != Decision::Held && rollout::is_paused_by_user(deployment, &record.draft);
         publish::publish(ctx, record, &news).await?;
     }

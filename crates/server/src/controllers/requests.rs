@@ -2,6 +2,7 @@
 
 use crate::context::ServerContext;
 use crate::decide::evaluation::{RequestedScan, lacks_credentials, requested_scan, scanned_image};
+use crate::decide::image_scan::is_pending;
 use crate::error::ReconcileError;
 use crate::scan::pull_secrets;
 use jiff::Timestamp;
@@ -42,7 +43,7 @@ pub(super) async fn request_scans(
             Some(secrets) => secrets,
             none => none.insert(pull_secrets::names(&ctx.client, namespace, spec).await?),
         };
-        if refused.is_some_and(|scan| secrets.iter().all(|name| scan.spec.pull_secrets.contains(name))) {
+        if refused.is_some_and(|scan| has_secrets(scan, secrets)) {
             continue;
         }
         container.scan = Some(request(ctx, namespace, &image, secrets).await?);
@@ -69,7 +70,11 @@ async fn is_requested(
     }
 }
 
-/// Requests a scan of an image; returns the run whose result counts.
+fn has_secrets(scan: &ImageScan, secrets: &[String]) -> bool {
+    secrets.iter().all(|name| scan.spec.pull_secrets.contains(name))
+}
+
+/// Requests a scan of an image; returns the run whose result counts, which is one that waits for its turn if there is one.
 async fn request(
     ctx: &ServerContext,
     namespace: &str,
@@ -85,6 +90,7 @@ async fn request(
             api.delete(&name, &DeleteParams::default()).await?;
             api.create(&PostParams::default(), &new_scan(image, secrets, rescan)).await?
         }
+        Some(known) if is_pending(&known) && has_secrets(&known, secrets) => known,
         Some(known) => {
             let all: BTreeSet<&String> = known.spec.pull_secrets.iter().chain(secrets).collect();
             let patch = json!({"spec": {"rescan": rescan, "pullSecrets": all}});

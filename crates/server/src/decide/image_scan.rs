@@ -117,6 +117,14 @@ pub(crate) fn urgency<'a>(scan: &ImageScan, users: impl IntoIterator<Item = &'a 
     if users.peek().is_none() || users.any(is_held) { Urgency::Urgent } else { Urgency::Background }
 }
 
+/// Whether a requested run has not begun: whoever needs one now can wait for that one, because it resolves the tag later than
+/// now. One that runs may have resolved it already.
+pub(crate) fn is_pending(scan: &ImageScan) -> bool {
+    let generation = generation(scan);
+    let begun = |s: &ImageScanStatus| s.image_status == ImageStatus::Scanning || s.observed_generation >= generation;
+    !scan.status.as_ref().is_some_and(begun)
+}
+
 /// The status while a scan runs. The completed result remains, for those who requested that one.
 pub(crate) fn scanning(scan: &ImageScan) -> ImageScanStatus {
     ImageScanStatus {

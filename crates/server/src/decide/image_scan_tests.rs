@@ -248,3 +248,21 @@ fn reasons_are_bounded() {
     let status = with_verdict(ImageScanStatus::default(), &[report(&findings, true)], &Policy::default(), now());
     assert_eq!(status.reasons.len(), MAX_REASONS);
 }
+
+#[test]
+fn a_run_that_has_not_begun_can_be_joined() {
+    let check = |generation: i64, status: Value, expected: bool| {
+        let scan = image_scan_with("i", status, |scan| scan.metadata.generation = Some(generation));
+        assert_eq!(is_pending(&scan), expected, "{generation} {:?}", scan.status);
+    };
+    check(1, Value::Null, true);
+    check(1, status(&json!({})), false);
+    check(2, status(&json!({})), true);
+    // It may have resolved the tag already.
+    check(1, status(&json!({"imageStatus": "Scanning", "observedGeneration": 0})), false);
+    check(2, status(&json!({"imageStatus": "Scanning"})), false);
+    check(2, failure(NOW, 3), true);
+    check(1, failure(NOW, 3), false);
+    // It waits for a database.
+    check(1, status(&json!({"imageStatus": "NotScanned", "observedGeneration": 0, "reason": "NoDatabase"})), true);
+}

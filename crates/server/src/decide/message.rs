@@ -26,6 +26,8 @@ pub(crate) struct WorkloadNews<'a> {
     pub(crate) injected: bool,
     /// Whether only a pause of the user's own keeps it from rolling out.
     pub(crate) paused_by_user: bool,
+    /// Whether it can go back to a template that may run.
+    pub(crate) has_earlier: bool,
 }
 
 impl<'a> WorkloadNews<'a> {
@@ -36,7 +38,16 @@ impl<'a> WorkloadNews<'a> {
         evaluation: &'a Evaluation,
         status: WorkloadStatus,
     ) -> Self {
-        WorkloadNews { workload, template, evaluation, status, lost: false, injected: false, paused_by_user: false }
+        WorkloadNews {
+            workload,
+            template,
+            evaluation,
+            status,
+            lost: false,
+            injected: false,
+            paused_by_user: false,
+            has_earlier: false,
+        }
     }
 
     /// Whether action is needed: Events warn then, and alerts are sent.
@@ -66,7 +77,8 @@ impl<'a> WorkloadNews<'a> {
                 let advice = if self.injected { INJECTED.to_owned() } else { self.way_to_another_image() };
                 format!(
                     "blocked by policy: {lines}. {reasons}. Push a fixed image and {advice}, or push it under the same tag \
-                     and: {rescan}"
+                     and: {rescan}{}",
+                    self.way_back()
                 )
             }
             (DeploymentStatus::PendingApproval, _) => {
@@ -99,6 +111,13 @@ impl<'a> WorkloadNews<'a> {
             }
             WorkloadKind::Pod => format!("create {name} again with it"),
             WorkloadKind::Other(_) => format!("set it in {name} and delete the Pods that wait"),
+        }
+    }
+
+    fn way_back(&self) -> String {
+        match self.has_earlier && self.workload.kind == WorkloadKind::Deployment {
+            true => format!(". Back to what ran: kubectl scan rollback {}", self.workload.label()),
+            false => String::new(),
         }
     }
 
@@ -169,6 +188,8 @@ mod tests {
         let news = |status| WorkloadNews::new(&workload, "h", &evaluation, status);
         let injected = WorkloadNews { injected: true, ..news(status(VulnerabilitiesFound, Blocked)) };
         assert!(injected.message().contains("image and set it in what injects it"));
+        let earlier = WorkloadNews { has_earlier: true, ..news(status(VulnerabilitiesFound, Blocked)) };
+        assert!(earlier.message().ends_with("Back to what ran: kubectl scan rollback deployment/web"));
         let paused = WorkloadNews { paused_by_user: true, ..news(status(Approved, RollingOut)) };
         assert!(paused.message().ends_with("by: kubectl rollout resume deployment/web"), "{}", paused.message());
     }

@@ -116,6 +116,14 @@ pub(crate) fn note_alert(record: &mut WorkloadScanStatus, id: String) {
     record.alerted.drain(..old);
 }
 
+/// Whether another template than this one may run.
+pub(crate) fn has_earlier(record: &WorkloadScanStatus, current: &str) -> bool {
+    let may_run = |(hash, revision): (&String, &Revision)| {
+        hash != current && !images::is_images_hash(hash) && revision.decision != Decision::Held
+    };
+    record.revisions.iter().any(may_run)
+}
+
 /// Whether the revision of a gated Pod becomes its workload's current one. Not while another one is held and `awaited` by a
 /// Pod: two Pods of one owner with different images would else take turns without end.
 pub(crate) fn takes_over(record: &WorkloadScanStatus, hash: &str, awaited: &BTreeSet<String>) -> bool {
@@ -273,6 +281,18 @@ mod tests {
         }
         assert_eq!(record.transitions.len(), MAX_TRANSITIONS);
         assert_eq!(record.transitions.last().map(|t| t.image_status), Some(ImageStatus::NotScanned));
+    }
+
+    #[test]
+    fn an_earlier_template_is_one_that_may_run() {
+        let check = |hash: &str, decision: Decision, expected: bool| {
+            assert_eq!(has_earlier(&record(&[(hash, fixture(decision, &[]))]), "now"), expected, "{hash} {decision:?}");
+        };
+        check("before", Approved, true);
+        check("before", Retained, true);
+        check("before", Held, false);
+        check("now", Approved, false);
+        check("pods-1", Approved, false);
     }
 
     #[test]
