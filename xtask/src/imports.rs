@@ -118,7 +118,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/cli/src",
         &[
-            "args terminal",
+            "args source terminal",
             "exit progress render",
             "cluster completion dirs engines login",
             "cache db follow workload",

@@ -50,7 +50,8 @@ pub(crate) enum CliCommand {
 /// IMAGE is a reference (`nginx:1.27`, `registry:host/name:tag`), an OCI layout (`oci:DIR`, `oci-archive:FILE`),
 /// a `docker save` archive (`docker-archive:FILE`), a root file system (`dir:DIR`) or an image of containerd
 /// (`containerd:REFERENCE`; data in $CONTAINERD_ROOT, default /var/lib/containerd), Docker (`docker:NAME`; $DOCKER_HOST) or
-/// Podman (`podman:NAME`; $CONTAINER_HOST).
+/// Podman (`podman:NAME`; $CONTAINER_HOST). A text such as `docker:27` may be a reference, too: it is one if this machine has no
+/// image `27`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -3,6 +3,7 @@
 use crate::args::{ImageArgs, OutputFormat};
 use crate::cluster::{self, ClusterUnavailable};
 use crate::exit::{self, Exit};
+use crate::source::ImageSource;
 use crate::{follow, local, render};
 use anyhow::Result;
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use tidewaiter_core::policy;
 pub(crate) fn run(args: &ImageArgs) -> Result<Exit> {
     // A file, or an option of local scans, can only mean this machine; a plain reference means the cluster if there is
     // one.
-    if args.local_only || !args.in_cluster && (local::is_here(&args.image) || args.local.is_given()) {
+    if args.local_only || !args.in_cluster && (ImageSource::parse(&args.image).is_here() || args.local.is_given()) {
         return here(args);
     }
     match (cluster::with_tidewaiter(&args.cluster), args.in_cluster) {

@@ -3,6 +3,7 @@
 use crate::args::LocalArgs;
 use crate::exit::UsageError;
 use crate::progress::LayerBars;
+use crate::source::{ImageSource, Scheme};
 use crate::terminal::printable;
 use crate::{cache, db, dirs, engines, login};
 use anyhow::{Context, Result};
@@ -56,12 +57,6 @@ impl LocalArgs {
     }
 }
 
-/// Whether an image is named by its place on this machine (or by `registry:`, which asks for a local scan).
-pub(crate) fn is_here(image: &str) -> bool {
-    let schemes = ["oci", "oci-archive", "docker-archive", "dir", "containerd", "docker", "podman", "registry"];
-    image.split_once(':').is_some_and(|(scheme, _)| schemes.contains(&scheme))
-}
-
 /// Scans an image and applies the exceptions.
 pub(crate) fn scan(image: &str, args: &LocalArgs) -> Result<Report> {
     scan_with(image, args, &args.database()?)
@@ -100,22 +95,30 @@ pub(crate) fn scan_with(image: &str, args: &LocalArgs, database: &Database) -> R
 }
 
 fn open(image: &str, args: &LocalArgs) -> Result<Image> {
-    let platform = args.platform.as_ref();
-    match image.split_once(':') {
-        Some(("oci", path)) => Ok(oci_layout::open(Path::new(path), platform)?),
-        Some(("oci-archive", path)) => Ok(oci_layout::open_archive(Path::new(path), platform)?),
-        Some(("docker-archive", path)) => Ok(docker_archive::open(Path::new(path), platform)?),
-        Some(("dir", path)) => Ok(directory::open(Path::new(path), platform)?),
-        Some(("containerd", name)) => {
+    match ImageSource::parse(image) {
+        ImageSource::Here(scheme, place) => here(scheme, place, args),
+        ImageSource::HereOrReference(scheme, place) => {
+            here(scheme, place, args).or_else(|not_here| from_registry(image, args).context(not_here.to_string()))
+        }
+        ImageSource::Registry(name) | ImageSource::Reference(name) => from_registry(name, args),
+    }
+}
+
+fn here(scheme: Scheme, place: &str, args: &LocalArgs) -> Result<Image> {
+    let (path, platform) = (Path::new(place), args.platform.as_ref());
+    Ok(match scheme {
+        Scheme::OciLayout => oci_layout::open(path, platform)?,
+        Scheme::OciArchive => oci_layout::open_archive(path, platform)?,
+        Scheme::DockerArchive => docker_archive::open(path, platform)?,
+        Scheme::Directory => directory::open(path, platform)?,
+        Scheme::Containerd => {
             let own = std::env::var_os("CONTAINERD_ROOT").map(|root| vec![PathBuf::from(root)]);
             let roots = own.unwrap_or_else(|| containerd::ROOTS.map(PathBuf::from).to_vec());
-            Ok(containerd::open(&roots, &reference(name)?, platform)?)
+            containerd::open(&roots, &reference(place)?, platform)?
         }
-        Some(("docker", name)) => Ok(container_engine::open("Docker", &engines::docker(), name, platform)?),
-        Some(("podman", name)) => Ok(container_engine::open("Podman", &engines::podman(), name, platform)?),
-        Some(("registry", name)) => from_registry(name, args),
-        _ => from_registry(image, args),
-    }
+        Scheme::Docker => container_engine::open("Docker", &engines::docker(), place, platform)?,
+        Scheme::Podman => container_engine::open("Podman", &engines::podman(), place, platform)?,
+    })
 }
 
 fn reference(text: &str) -> Result<Reference> {

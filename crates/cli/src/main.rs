@@ -29,6 +29,7 @@ mod progress;
 mod render;
 mod report;
 mod rollback;
+mod source;
 mod status;
 mod terminal;
 mod wait;

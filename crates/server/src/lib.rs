@@ -45,6 +45,8 @@ pub mod store;
 
 use anyhow::{Context as _, Result};
 use args::{ServerArgs, ServerCommand};
+use axum::http::HeaderValue;
+use axum::http::header::USER_AGENT;
 use clap::Parser as _;
 use kube::{Client, Config};
 use std::io::{IsTerminal as _, Write as _};
@@ -82,9 +84,14 @@ fn run(command: ServerCommand) -> Result<()> {
     })
 }
 
+/// This program, as it names itself to API servers.
+const AGENT: &str = concat!("tidewaiter/", env!("CARGO_PKG_VERSION"));
+
 /// Connects to the cluster of the kubeconfig, or to the one that the process runs in.
 async fn connect() -> Result<Client> {
     let mut config = Config::infer().await.context("no cluster: set KUBECONFIG, or run inside one")?;
+    // Audit logs and managed fields name who writes by it.
+    config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
     // Inside a cluster no proxy leads to the API server, and the client uses none.
     if config.proxy_url.is_some() {
         config.proxy_url = Proxies::from_env()?.for_cluster(&config.cluster_url, config.proxy_url.take());

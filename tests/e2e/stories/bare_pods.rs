@@ -16,6 +16,8 @@ fn a_bare_pod_and_a_directly_created_replica_set() {
     until_field(&lab, "pod/good", ".status.phase", "Running");
     assert_eq!(lab.field("pod/good", ".spec.containers[0].image"), format!("{good}@{}", clean().build().digest()));
     assert_eq!(lab.field("pod/good", ".metadata.labels"), r#"{"app":"good"}"#);
+    let managers = lab.field("pod/good", ".metadata.managedFields[*].manager");
+    assert!(managers.contains("tidewaiter") && !managers.contains("unknown"), "{managers}");
 
     let set = |name: &str, image: &str| {
         format!(

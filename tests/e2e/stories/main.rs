@@ -9,6 +9,7 @@ mod audit;
 mod backstop;
 mod bad_input;
 mod bare_pods;
+mod forged_reviews;
 mod gitops;
 mod image_changed;
 mod installation;
