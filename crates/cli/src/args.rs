@@ -166,11 +166,11 @@ pub(crate) struct ApproveArgs {
     pub(crate) cluster: ClusterArgs,
 }
 
-/// Wait until a workload is decided about, and show it.
+/// Wait for the decision about a workload, and show it.
 ///
-/// While policy waits for a person's approval, it is not decided about.
+/// While policy waits for a person's approval, there is no decision.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 its images may run, 1 policy blocks them, 3 not decided in time.\n
+#[command(after_help = "Exit codes: 0 its images may run, 1 policy blocks them, 3 no decision in time.\n
 Example:
   kubectl apply -f app.yaml && kubectl scan wait deployment/app && kubectl rollout status deployment/app")]
 pub(crate) struct WaitArgs {
@@ -187,7 +187,7 @@ pub(crate) struct WaitArgs {
 /// Roll a Deployment back to an earlier template, also while it is held.
 ///
 /// `kubectl rollout undo` refuses a held Deployment, because it is paused. Without `--to-revision`, the newest template that
-/// ran before the current one is taken. Is it approved, the hold ends with this request.
+/// ran before the current one is taken. If it is approved, the hold ends with this request.
 #[derive(Debug, Args)]
 pub(crate) struct RollbackArgs {
     /// Workload: `deployment/NAME`, or its NAME

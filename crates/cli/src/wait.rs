@@ -1,4 +1,4 @@
-//! `kubectl scan wait`: until a workload is decided about, for pipelines.
+//! `kubectl scan wait`: for the decision about a workload, in pipelines.
 
 use crate::args::WaitArgs;
 use crate::cluster::{self, Cluster};
@@ -18,14 +18,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Waits, then prints the workload. Blocked is exit code 1; not decided in time is 3.
 pub(crate) fn run(args: &WaitArgs) -> Result<Exit> {
     let workload = WorkloadName::parse(&args.workload)?;
-    let cluster = cluster::with_tidewaiter(&args.cluster)?;
     let limit = Duration::try_from(args.timeout).map_err(|_| UsageError("--timeout is negative".to_owned()))?;
+    let cluster = cluster::with_tidewaiter(&args.cluster)?;
     cluster.run(async {
         let decided = tokio::time::timeout(limit, decided(&cluster, &workload)).await;
         status::print_one(&cluster, &workload).await?;
         match decided {
             Ok(exit) => exit,
-            Err(_) => bail!("{workload} was not decided about within {}; see why above", args.timeout),
+            Err(_) => bail!("{workload} has no decision after {}; its state is shown above", args.timeout),
         }
     })
 }

@@ -7,6 +7,7 @@
 //! No network, no clock, no file, no API call: the API server waits for every line here, and the import check keeps it so.
 //! Nothing that a user can write decides: annotations are for display, and can only make more Deployments be paused.
 
+pub(crate) mod applied_pod;
 pub(crate) mod deployment;
 pub(crate) mod pod;
 

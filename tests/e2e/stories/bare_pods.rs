@@ -18,6 +18,10 @@ fn a_bare_pod_and_a_directly_created_replica_set() {
     assert_eq!(lab.field("pod/good", ".metadata.labels"), r#"{"app":"good"}"#);
     let managers = lab.field("pod/good", ".metadata.managedFields[*].manager");
     assert!(managers.contains("tidewaiter") && !managers.contains("unknown"), "{managers}");
+    // Git names the tag; applying it again changes nothing.
+    lab.apply(&pod("good", &good)).ok();
+    assert_eq!(lab.field("pod/good", ".spec.containers[0].image"), format!("{good}@{}", clean().build().digest()));
+    lab.apply(&pod("good", &bad)).refused();
 
     let set = |name: &str, image: &str| {
         format!(

@@ -1,7 +1,7 @@
 //! The admission webhooks: AdmissionReview → facts from the index → `admission` → AdmissionReview.
 
 use super::admission_limits::{BodyBudget, limit_bodies};
-use crate::admission::{AdmissionDecision, deployment, pod};
+use crate::admission::{AdmissionDecision, applied_pod, deployment, pod};
 use crate::context::ServerContext;
 use crate::decide::images;
 use crate::queues::UnheldImage;
@@ -18,11 +18,12 @@ use serde_json::Value;
 use std::sync::Arc;
 use tidewaiter_crd::names::SERVER_USER;
 
-/// Both webhooks; served with the peer's address (`into_make_service_with_connect_info`).
+/// All webhooks; served with the peer's address (`into_make_service_with_connect_info`).
 pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
     Router::new()
         .route("/deployments", post(deployments))
         .route("/pods", post(created_pods))
+        .route("/applied-pods", post(applied_pods))
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(BodyBudget::new(), limit_bodies))
         .with_state(ctx)
@@ -53,6 +54,23 @@ async fn created_pods(
     Json(review): Json<AdmissionReview<Pod>>,
 ) -> Json<AdmissionReview<DynamicObject>> {
     respond(review, &ctx, "pods", review_pod)
+}
+
+async fn applied_pods(
+    State(ctx): State<Arc<ServerContext>>,
+    Json(review): Json<AdmissionReview<Pod>>,
+) -> Json<AdmissionReview<DynamicObject>> {
+    respond(review, &ctx, "pods", review_applied_pod)
+}
+
+fn review_applied_pod(
+    ctx: &ServerContext,
+    request: &AdmissionRequest<Pod>,
+    namespace: &str,
+    new: &Pod,
+) -> AdmissionDecision {
+    let old = request.old_object.as_ref().filter(|_| ctx.enforced(namespace));
+    old.map_or_else(AdmissionDecision::allow, |old| applied_pod::review(new, old))
 }
 
 fn review_pod(ctx: &ServerContext, request: &AdmissionRequest<Pod>, namespace: &str, new: &Pod) -> AdmissionDecision {

@@ -20,18 +20,28 @@ const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Replaces an empty list, which selectors do not accept; no namespace can have this name, which holds a dot.
 const NO_NAMESPACE: &str = "tidewaiter.none";
 
-/// Both webhooks.
+/// Whether the images of a Pod change, but not by the server: other changes of Pods, of which there are many, need no webhook.
+const APPLIED: &str = "request.userInfo.username != '$SERVER' && \
+    (object.spec.containers.map(c, c.image) != oldObject.spec.containers.map(c, c.image) || \
+    (has(object.spec.initContainers) && has(oldObject.spec.initContainers) && \
+    object.spec.initContainers.map(c, c.image) != oldObject.spec.initContainers.map(c, c.image)))";
+
+/// All webhooks.
 pub(super) fn webhooks(settings: &ServerSettings, ca_pem: &str) -> Value {
     let mut deployments = webhook(settings, ca_pem, "deployments");
     deployments["rules"] = rules("apps", "deployments", &["CREATE", "UPDATE"]);
     let mut pods = webhook(settings, ca_pem, "pods");
     // Images of an existing Pod are changed by the server alone; the shape policy refuses anybody else.
     pods["rules"] = rules("", "pods", &["CREATE"]);
+    let mut applied = webhook(settings, ca_pem, "applied-pods");
+    applied["rules"] = rules("", "pods", &["UPDATE"]);
+    applied["matchConditions"] =
+        json!([{"name": "images-change", "expression": APPLIED.replace("$SERVER", SERVER_USER)}]);
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": WEBHOOKS},
-        "webhooks": [deployments, pods],
+        "webhooks": [deployments, pods, applied],
     })
 }
 
