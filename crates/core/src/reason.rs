@@ -87,6 +87,8 @@ reasons! {
     ScanTimeout,
     /// The scan's process ended without a result.
     ScannerStopped,
+    /// The server could not keep the report.
+    ReportNotStored,
     /// A fault of this program.
     Internal,
     // The API of reports.

@@ -45,7 +45,15 @@ pub(super) async fn reconcile(scan: Arc<ImageScan>, ctx: Arc<ServerContext>) -> 
     let platforms = image_scan::platforms(&scan, &ctx.index.platforms());
     let current = image_scan::is_current(&scan, &platforms, &database, Timestamp::now());
     if current && re_evaluate(&scan, &ctx).await? == Stored::Found {
+        ctx.lost_results.forget(&run_of(&scan));
         return keep_or_delete(&scan, &ctx).await;
+    }
+    if let Some(pause) = ctx.lost_results.pause(&run_of(&scan)) {
+        return Ok(Action::requeue(pause));
+    }
+    if current {
+        // At once, and again only after a pause: the store may lose the next one, too.
+        ctx.lost_results.note(&run_of(&scan));
     }
     match next_result(&scan, &platforms, &ctx.database.rematch_state(), &database) {
         NextResult::Wait => return Ok(Action::requeue(REMATCH_PAUSE)),
@@ -76,15 +84,18 @@ async fn rescan(
     let _slot = ctx.slots.take(urgency).await;
     write(scan, ctx, &image_scan::scanning(scan)).await?;
     ctx.metrics.scan_started();
-    let status = match run(scan, ctx, platforms.clone()).await {
+    let done = match run(scan, ctx, platforms.clone()).await {
         Ok(output) => finished(scan, ctx, &platforms, output).await,
-        Err(failure) => {
-            let database = ctx.database.state().id().map(str::to_owned);
-            image_scan::failed(scan, failure.reason, failure.message, database, Timestamp::now())
-        }
+        Err(failure) => Err(failure),
     };
+    let status = done.unwrap_or_else(|failure| {
+        let database = ctx.database.state().id().map(str::to_owned);
+        image_scan::failed(scan, failure.reason, failure.message, database, Timestamp::now())
+    });
     ctx.metrics.scan_ended(&status);
-    write(scan, ctx, &status).await?;
+    if let Err(error) = write(scan, ctx, &status).await {
+        return unwritten(scan, ctx, &status, error);
+    }
     let old = scan.status.clone().unwrap_or_default();
     // After the status names the new reports: until then its keys lead to the old ones.
     reports::remove_replaced(ctx, &old, &status);
@@ -92,6 +103,30 @@ async fn rescan(
         true => Action::requeue(image_scan::retry_after(&status)),
         false => Action::await_change(),
     })
+}
+
+/// A result that no object names is lost, whatever the cause: its reports go, and the next scan waits as after a failure.
+fn unwritten(
+    scan: &ImageScan,
+    ctx: &ServerContext,
+    status: &ImageScanStatus,
+    error: ReconcileError,
+) -> Result<Action, ReconcileError> {
+    reports::remove_replaced(ctx, status, &scan.status.clone().unwrap_or_default());
+    if error.is_gone() || error.is_conflict() {
+        return Err(error);
+    }
+    let pause = ctx.lost_results.note(&run_of(scan));
+    let (namespace, name) = (scan.namespace().unwrap_or_default(), scan.name_any());
+    tracing::error!(
+        "the result of ImageScan {namespace}/{name} was not written; it is scanned again in {pause:?}: {error}"
+    );
+    Ok(Action::requeue(pause))
+}
+
+/// What is requested: a new request implies a fix.
+fn run_of(scan: &ImageScan) -> String {
+    format!("{}/{}", scan.uid().unwrap_or_default(), scan.metadata.generation.unwrap_or_default())
 }
 
 async fn run(scan: &ImageScan, ctx: &ServerContext, platforms: Vec<Platform>) -> Result<ScanOutput, ScanFailure> {
@@ -112,11 +147,11 @@ async fn finished(
     ctx: &Arc<ServerContext>,
     platforms: &[Platform],
     output: ScanOutput,
-) -> ImageScanStatus {
-    let (results, mut reports) = reports::put(ctx, output.results).await;
+) -> Result<ImageScanStatus, ScanFailure> {
+    let (results, mut reports) = reports::put(ctx, output.results).await?;
     let digest = output.digest.to_string();
     let status = image_scan::finished(scan, platforms, digest, results, output.database, Timestamp::now());
-    with_verdict(scan, ctx, status, &mut reports)
+    Ok(with_verdict(scan, ctx, status, &mut reports))
 }
 
 /// Re-evaluates the stored reports by the policy as it is now.
