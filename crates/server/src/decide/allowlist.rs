@@ -9,8 +9,18 @@ use tidewaiter_crd::workload_scan::{Decision, WorkloadScanStatus};
 /// read the list for every Pod.
 pub(crate) const MAX_ENTRIES: usize = 2000;
 
-/// Digests of all decisions that let something run, and image references where all decisions agree on the digest.
-pub(crate) fn allowlist<'a>(records: impl IntoIterator<Item = &'a WorkloadScanStatus>) -> ImageAllowlistSpec {
+/// The list of a namespace.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct NamespaceList {
+    /// What is written.
+    pub(crate) spec: ImageAllowlistSpec,
+    /// Digests for which the list has no room. Their Pods wait for the server, which pins and releases them.
+    pub(crate) left_out: usize,
+}
+
+/// Digests of all decisions that let something run, and image references where all decisions agree on the digest. Where
+/// there is no room for all, what was approved goes before what is retained.
+pub(crate) fn allowlist<'a>(records: impl IntoIterator<Item = &'a WorkloadScanStatus>) -> NamespaceList {
     let mut digests: BTreeMap<String, String> = BTreeMap::new();
     let mut images: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for revision in records.into_iter().flat_map(|record| record.revisions.values()) {
@@ -31,10 +41,16 @@ pub(crate) fn allowlist<'a>(records: impl IntoIterator<Item = &'a WorkloadScanSt
             images.entry(container.image.clone()).or_default().insert(pinned.clone());
         }
     }
-    ImageAllowlistSpec {
-        digests: digests.into_iter().take(MAX_ENTRIES).collect(),
-        images: images.into_iter().filter_map(agreed).take(MAX_ENTRIES).collect(),
-    }
+    let left_out = digests.len().saturating_sub(MAX_ENTRIES);
+    let images = images.into_iter().filter_map(agreed).take(MAX_ENTRIES).collect();
+    NamespaceList { spec: ImageAllowlistSpec { digests: bounded(digests), images }, left_out }
+}
+
+/// The digests that there is room for.
+fn bounded(digests: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut ranked: Vec<(String, String)> = digests.into_iter().collect();
+    ranked.sort_by_key(|(_, why)| why != APPROVED);
+    ranked.into_iter().take(MAX_ENTRIES).collect()
 }
 
 const APPROVED: &str = "approved";
@@ -67,7 +83,7 @@ mod tests {
             record
         };
         let records: Vec<WorkloadScanStatus> = workloads.iter().map(one).collect();
-        allowlist(&records)
+        allowlist(&records).spec
     }
 
     #[test]
@@ -94,12 +110,24 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_bounded() {
-        let pinned = |i: usize| format!("i{i}@sha256:{i:064}");
-        let containers: Vec<(String, String)> = (0..MAX_ENTRIES + 1).map(|i| (format!("i{i}"), pinned(i))).collect();
-        let containers: Vec<(&str, &str, Option<&str>)> =
-            containers.iter().map(|(image, pinned)| (image.as_str(), image.as_str(), Some(pinned.as_str()))).collect();
-        let list = allowlist([&record(&[("h", revision(Approved, &containers))])]);
-        assert_eq!((list.digests.len(), list.images.len()), (MAX_ENTRIES, MAX_ENTRIES));
+    fn approved_digests_go_before_retained_ones() {
+        let check = |approved: usize, retained: usize, expected: (usize, usize, usize)| {
+            // Retained ones come first in the order of digests.
+            let one = |i: usize| (format!("i{i}"), format!("i{i}@sha256:{i:064}"));
+            let all: Vec<(String, String)> = (0..approved + retained).map(one).collect();
+            let all: Vec<(&str, &str, Option<&str>)> =
+                all.iter().map(|(image, pinned)| (image.as_str(), image.as_str(), Some(pinned.as_str()))).collect();
+            let (first, last) = all.split_at(retained);
+            let record = record(&[("r", revision(Retained, first)), ("a", revision(Approved, last))]);
+            let list = allowlist([&record]);
+            let count = |why: &str| list.spec.digests.values().filter(|w| *w == why).count();
+            assert_eq!((count("approved"), count("retained"), list.left_out), expected, "{approved} {retained}");
+            assert_eq!(list.spec.images.len(), (approved + retained).min(MAX_ENTRIES));
+        };
+        check(MAX_ENTRIES, 0, (MAX_ENTRIES, 0, 0));
+        check(1, MAX_ENTRIES - 1, (1, MAX_ENTRIES - 1, 0));
+        check(1, MAX_ENTRIES, (1, MAX_ENTRIES - 1, 1));
+        check(MAX_ENTRIES, 5, (MAX_ENTRIES, 0, 5));
+        check(MAX_ENTRIES + 3, 5, (MAX_ENTRIES, 0, 8));
     }
 }

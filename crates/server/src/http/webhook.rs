@@ -61,10 +61,12 @@ fn review_pod(ctx: &ServerContext, request: &AdmissionRequest<Pod>, namespace: &
         scan_unheld(ctx, namespace, new);
     }
     let by_node = request.user_info.groups.iter().flatten().any(|group| group == "system:nodes");
+    let pins = ctx.index.allowed_pins(new, namespace);
+    let digests = pins.iter().flat_map(|pins| pins.values()).map(|image| images::digest(image));
     let facts = pod::PodFacts {
         enforced,
-        pins: ctx.index.allowed_pins(new, namespace),
-        recently_approved: ctx.recent_approvals.is_recent(namespace),
+        listed: ctx.written_allowlists.enforces(namespace, digests),
+        pins,
         // The annotation alone could be set by anybody.
         mirror: by_node && new.annotations().contains_key("kubernetes.io/config.mirror"),
     };

@@ -144,7 +144,11 @@ mod tests {
         fn put_report(&self, _: &Report) -> Result<String, StoreError> {
             let mut reports = self.reports.lock();
             let key = format!("key{}", reports.len());
-            if reports.len() < self.room { Ok(reports.push(key.clone())).map(|()| key) } else { Err(full()) }
+            if reports.len() >= self.room {
+                return Err(full());
+            }
+            reports.push(key.clone());
+            Ok(key)
         }
         fn report(&self, _: &str) -> Option<Report> {
             None
