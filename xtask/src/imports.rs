@@ -103,7 +103,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/server/src",
         &[
-            "error metrics patches settings store",
+            "error metrics patches settings store unheld",
             "decide",
             "admission memory queues",
             "index scan",

@@ -213,6 +213,11 @@ impl Index {
         self.workloads.state_filter(|w| w.namespace() == namespace && uses(w, &scan.spec.image))
     }
 
+    /// Whether there is a namespace of this name.
+    pub(crate) fn is_namespace(&self, name: &str) -> bool {
+        self.namespaces.get(&ObjectRef::new(name)).is_some()
+    }
+
     /// Enqueues the gated Pods of a namespace.
     pub(crate) fn enqueue_pods(&self, namespace: &str) {
         self.gated_pods(namespace).iter().for_each(|pod| self.queues.pods.add(ObjectRef::from_obj(&**pod)));

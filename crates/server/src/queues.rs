@@ -1,5 +1,6 @@
 //! Keys of objects to reconcile: one queue per controller.
 
+use crate::unheld::UnheldNamespaces;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::runtime::reflector::ObjectRef;
@@ -18,17 +19,8 @@ pub(crate) struct Queues {
     pub(crate) namespaces: Queue<ObjectRef<Namespace>>,
     /// Changes of policies.
     pub(crate) policies: Queue<()>,
-    /// Images that run without a decision.
-    pub(crate) unheld: Queue<UnheldImage>,
-}
-
-/// An image that runs without a decision (in audit mode), and is scanned for the record.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct UnheldImage {
-    pub(crate) namespace: String,
-    pub(crate) image: String,
-    /// Pull secrets of the namespace.
-    pub(crate) pull_secrets: Vec<String>,
+    /// Namespaces in which something starts without a decision.
+    pub(crate) unheld: UnheldNamespaces,
 }
 
 /// A queue. Unbounded: a key is a few names, and the controllers de-duplicate what they take.
@@ -79,7 +71,7 @@ impl Queues {
             workloads: Queue::new(),
             namespaces: Queue::new(),
             policies: Queue::new(),
-            unheld: Queue::new(),
+            unheld: UnheldNamespaces::default(),
         }
     }
 }

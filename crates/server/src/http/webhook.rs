@@ -4,7 +4,6 @@ use super::admission_limits::{BodyBudget, limit_bodies};
 use crate::admission::{AdmissionDecision, deployment, pod};
 use crate::context::ServerContext;
 use crate::decide::images;
-use crate::queues::UnheldImage;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
 use axum::{Json, Router, middleware};
@@ -58,7 +57,8 @@ async fn created_pods(
 fn review_pod(ctx: &ServerContext, request: &AdmissionRequest<Pod>, namespace: &str, new: &Pod) -> AdmissionDecision {
     let enforced = ctx.enforced(namespace);
     if !enforced && ctx.in_scope(namespace) && !request.dry_run {
-        scan_unheld(ctx, namespace, new);
+        // Not the images of this review, which anybody who reaches the port can make up.
+        ctx.queues.unheld.add(namespace, ctx.index.is_namespace(namespace));
     }
     let by_node = request.user_info.groups.iter().flatten().any(|group| group == "system:nodes");
     let pins = ctx.index.allowed_pins(new, namespace);
@@ -71,20 +71,6 @@ fn review_pod(ctx: &ServerContext, request: &AdmissionRequest<Pod>, namespace: &
         mirror: by_node && new.annotations().contains_key("kubernetes.io/config.mirror"),
     };
     pod::review(new, &facts)
-}
-
-/// Enqueues the images of a Pod that audit lets run immediately: they are scanned all the same.
-fn scan_unheld(ctx: &ServerContext, namespace: &str, pod: &Pod) {
-    let Some(spec) = &pod.spec else { return };
-    let secrets = spec.image_pull_secrets.iter().flatten().map(|s| s.name.clone());
-    let pull_secrets: Vec<String> = secrets.filter(|name| !name.is_empty()).collect();
-    for image in images::of(spec).into_values() {
-        ctx.queues.unheld.add(UnheldImage {
-            namespace: namespace.to_owned(),
-            image,
-            pull_secrets: pull_secrets.clone(),
-        });
-    }
 }
 
 /// `resource` is the route's, not the review's: a stranger who reaches the port must not choose labels of metrics, whose
