@@ -42,6 +42,8 @@ reasons! {
     Unauthorized,
     /// The registry did not answer, or not usefully.
     RegistryUnreachable,
+    /// The registry refuses more requests for a while.
+    RateLimited,
     /// The settings of proxies or certificates cannot be used.
     BadNetworkSettings,
     /// The registry's address is one that images must not make us connect to.

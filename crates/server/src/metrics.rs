@@ -69,6 +69,11 @@ impl Metrics {
         self.scans.get_or_create(&labels(&[("status", &status.image_status.to_string()), ("reason", reason)])).inc();
     }
 
+    /// Counts a scan that was cancelled.
+    pub(crate) fn scan_cancelled(&self) {
+        self.running.dec();
+    }
+
     /// Counts the response to an admission request.
     pub(crate) fn admission(&self, resource: &'static str, answer: &'static str) {
         self.admissions.get_or_create(&labels(&[("resource", resource), ("answer", answer)])).inc();

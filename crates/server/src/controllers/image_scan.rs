@@ -13,13 +13,14 @@ mod reports;
 use super::concerns;
 use crate::context::ServerContext;
 use crate::decide::database::{DatabaseState, NextResult, next_result};
-use crate::decide::image_scan::{self, Upkeep};
+use crate::decide::image_scan::{self, FailedScan, Upkeep};
 use crate::error::ReconcileError;
 use crate::scan::worker::{ScanFailure, ScanJob, ScanOutput};
 use crate::scan::{process, pull_secrets};
 use crate::{index, patches};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt as _};
 use reports::Stored;
 use serde_json::json;
@@ -31,6 +32,9 @@ use tidewaiter_crd::image_scan::ImageScanStatus;
 
 /// Requeue while a re-match runs. Its end enqueues every scan; this is for a key that is lost in between.
 const REMATCH_PAUSE: Duration = Duration::from_secs(10);
+
+/// Pause between two looks whether a scan is still wanted: its slot is free that soon.
+const CANCELLED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Reconciles one ImageScan.
 pub(super) async fn reconcile(scan: Arc<ImageScan>, ctx: Arc<ServerContext>) -> Result<Action, ReconcileError> {
@@ -72,7 +76,7 @@ pub(super) async fn reconcile(scan: Arc<ImageScan>, ctx: Arc<ServerContext>) -> 
     rescan(&scan, &ctx, platforms).await
 }
 
-/// Scans the image in a process of its own.
+/// Scans the image in a process of its own, unless nobody wants the result any more.
 async fn rescan(
     scan: &ImageScan,
     ctx: &Arc<ServerContext>,
@@ -80,18 +84,27 @@ async fn rescan(
 ) -> Result<Action, ReconcileError> {
     let users = ctx.index.users(scan);
     let urgency = image_scan::urgency(scan, users.iter().filter_map(|user| user.status.as_ref()));
+    let namespace = scan.namespace().unwrap_or_default();
     // Before the status says `Scanning`: a scan that waits for its turn does not run.
-    let _slot = ctx.slots.take(urgency).await;
+    let _slot = tokio::select! {
+        slot = ctx.slots.take(&namespace, urgency) => slot,
+        () = cancelled(scan, ctx) => return Ok(Action::await_change()),
+    };
     write(scan, ctx, &image_scan::scanning(scan)).await?;
     ctx.metrics.scan_started();
-    let done = match run(scan, ctx, platforms.clone()).await {
+    let done = tokio::select! {
+        done = run(scan, ctx, platforms.clone()) => done,
+        // Dropping the scan kills its process. A changed spec is enqueued already.
+        () = cancelled(scan, ctx) => {
+            ctx.metrics.scan_cancelled();
+            return Ok(Action::await_change());
+        }
+    };
+    let done = match done {
         Ok(output) => finished(scan, ctx, &platforms, output).await,
         Err(failure) => Err(failure),
     };
-    let status = done.unwrap_or_else(|failure| {
-        let database = ctx.database.state().id().map(str::to_owned);
-        image_scan::failed(scan, failure.reason, failure.message, database, Timestamp::now())
-    });
+    let status = done.unwrap_or_else(|failure| failed(scan, ctx, failure));
     ctx.metrics.scan_ended(&status);
     if let Err(error) = write(scan, ctx, &status).await {
         return unwritten(scan, ctx, &status, error);
@@ -103,6 +116,23 @@ async fn rescan(
         true => Action::requeue(image_scan::retry_after(&status)),
         false => Action::await_change(),
     })
+}
+
+/// Waits until the ImageScan is deleted, or requests something else.
+async fn cancelled(scan: &ImageScan, ctx: &ServerContext) {
+    let key = ObjectRef::from_obj(scan);
+    loop {
+        tokio::time::sleep(CANCELLED_PAUSE).await;
+        if !image_scan::is_wanted(scan, ctx.index.images.get(&key).as_deref()) {
+            return;
+        }
+    }
+}
+
+fn failed(scan: &ImageScan, ctx: &ServerContext, failure: ScanFailure) -> ImageScanStatus {
+    let ScanFailure { reason, message, retry_after } = failure;
+    let database = ctx.database.state().id().map(str::to_owned);
+    image_scan::failed(scan, FailedScan { reason, message, retry_after }, database, Timestamp::now())
 }
 
 /// A result that no object names is lost, whatever the cause: its reports go, and the next scan waits as after a failure.
