@@ -303,8 +303,10 @@ impl Index {
         self.enqueue_pods(&namespace);
     }
 
+    /// A verdict concerns the workloads that use the image, and what may debug in its namespace.
     fn image_changed(&self, changed: &ImageScan) {
         let namespace = changed.namespace().unwrap_or_default();
+        self.queues.namespaces.add(ObjectRef::new(&namespace));
         self.queues.images.add(ObjectRef::from_obj(changed));
         self.users(changed).iter().for_each(|workload| self.enqueue_record(workload));
         self.enqueue_pods(&namespace);

@@ -9,6 +9,7 @@ mod audit;
 mod backstop;
 mod bad_input;
 mod bare_pods;
+mod debug;
 mod image_changed;
 mod installation;
 mod medium_findings;

@@ -2,7 +2,7 @@
 
 use super::concerns;
 use crate::context::ServerContext;
-use crate::decide::allowlist::{MAX_ENTRIES, allowlist};
+use crate::decide::allowlist::{MAX_ENTRIES, allowlist, scanned};
 use crate::error::ReconcileError;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Patch, PatchParams};
@@ -27,7 +27,9 @@ pub(super) async fn reconcile(namespace: Arc<Namespace>, ctx: Arc<ServerContext>
 pub(crate) async fn update(ctx: &ServerContext, namespace: &str) -> Result<(), ReconcileError> {
     let _turn = ctx.written_allowlists.turn.lock().await;
     let records = ctx.index.workloads.state_filter(|w| w.namespace().as_deref() == Some(namespace));
-    let list = allowlist(records.iter().filter_map(|record| record.status.as_ref()));
+    let mut list = allowlist(records.iter().filter_map(|record| record.status.as_ref()));
+    let scans = ctx.index.images.state_filter(|scan| scan.namespace().as_deref() == Some(namespace));
+    list.spec.scanned = scanned(scans.iter().map(|scan| &**scan));
     if ctx.written_allowlists.is_written(namespace, &list.spec) {
         return Ok(());
     }
