@@ -66,10 +66,16 @@ const POLICIES: &[&str] = &[
     "tidewaiter-in-force",
 ];
 
+/// The role that owns the registrations: deleting it has the garbage collector delete them.
+fn owner_rule() -> Value {
+    json!({"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"],
+        "resourceNames": [CLUSTER_ROLES[0]], "verbs": ["get"]})
+}
+
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
 
 fn rbac() -> Result<String> {
-    let server: Vec<Value> = SERVER.iter().map(rule).chain(OWN.iter().map(own_rule)).collect();
+    let server: Vec<Value> = SERVER.iter().map(rule).chain(OWN.iter().map(own_rule)).chain([owner_rule()]).collect();
     let subject = json!([{"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": NAMESPACE}]);
     let role = |kind: &str, name: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name});
     let read = ["get", "list", "watch"];

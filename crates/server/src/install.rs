@@ -19,8 +19,10 @@ use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
-use kube::Api;
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -29,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanSpec;
-use tidewaiter_crd::names::{FIELD_MANAGER, NAMESPACE};
+use tidewaiter_crd::names::{CLUSTER_ROLES, FIELD_MANAGER, NAMESPACE};
 
 /// Pause between two applications of everything: as long as a deletion may last.
 const APPLY_PAUSE: Duration = Duration::from_secs(60);
@@ -74,14 +76,32 @@ pub(crate) async fn keep(ctx: Arc<ServerContext>, ca_pem: String) {
 async fn apply(ctx: &ServerContext, ca_pem: &str) -> Result<()> {
     // Before the webhooks: what runs must be known as retained when the first Pod is judged.
     retain(ctx).await?;
-    put::<MutatingWebhookConfiguration>(ctx, manifests::webhooks(&ctx.settings, ca_pem)).await?;
+    let owner = owner(ctx).await;
+    put::<MutatingWebhookConfiguration>(ctx, manifests::webhooks(&ctx.settings, ca_pem), &owner).await?;
     for policy in manifests::policies()? {
-        put::<ValidatingAdmissionPolicy>(ctx, policy).await?;
+        put::<ValidatingAdmissionPolicy>(ctx, policy, &owner).await?;
     }
     for binding in manifests::bindings(&ctx.index.policies.state(), &ctx.settings.excluded) {
-        put::<ValidatingAdmissionPolicyBinding>(ctx, binding).await?;
+        put::<ValidatingAdmissionPolicyBinding>(ctx, binding, &owner).await?;
     }
     Ok(())
+}
+
+/// The owner of everything that is registered: the server's ClusterRole, which `kubectl delete -f deploy/` deletes. The
+/// garbage collector takes the registrations along; without their server they would refuse every new Pod.
+async fn owner(ctx: &ServerContext) -> Vec<OwnerReference> {
+    let roles: Api<ClusterRole> = Api::all(ctx.client.clone());
+    match roles.get_metadata(CLUSTER_ROLES[0]).await {
+        Ok(role) => vec![manifests::owner(role.uid().unwrap_or_default())],
+        Err(error) => {
+            tracing::warn!(
+                "webhooks and policies will remain when deploy/ is deleted before `tidewaiter uninstall`: the ClusterRole \
+                 {} cannot be read (see deploy/rbac.yaml): {error}",
+                CLUSTER_ROLES[0]
+            );
+            Vec::new()
+        }
+    }
 }
 
 /// Retains what runs in namespaces that are about to be enforced. Which ones are enforced until now is read from the
@@ -100,10 +120,11 @@ async fn retain(ctx: &ServerContext) -> Result<()> {
     Ok(())
 }
 
-async fn put<K>(ctx: &ServerContext, object: Value) -> Result<()>
+async fn put<K>(ctx: &ServerContext, mut object: Value, owner: &[OwnerReference]) -> Result<()>
 where
     K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + Debug,
 {
+    object["metadata"]["ownerReferences"] = serde_json::to_value(owner)?;
     let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let api: Api<K> = Api::all(ctx.client.clone());
     let applied = api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&object)).await;

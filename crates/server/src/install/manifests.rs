@@ -4,10 +4,11 @@ use crate::decide::policy::{self, NamespaceSelection};
 use crate::settings::ServerSettings;
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tidewaiter_crd::ClusterScanPolicy;
-use tidewaiter_crd::names::{ALLOWLIST, NAMESPACE, SERVER, SERVER_USER, WEBHOOKS};
+use tidewaiter_crd::names::{ALLOWLIST, CLUSTER_ROLES, NAMESPACE, SERVER, SERVER_USER, WEBHOOKS};
 
 /// The backstop: admission policies, which the API server enforces while the server is unreachable.
 const BACKSTOP: &str = include_str!("backstop.yaml");
@@ -19,6 +20,17 @@ pub(super) const SHAPE: &str = "tidewaiter-shape";
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Replaces an empty list, which selectors do not accept; no namespace can have this name, which holds a dot.
 const NO_NAMESPACE: &str = "tidewaiter.none";
+
+/// A reference to the server's ClusterRole. It blocks no deletion: that would need a right to change finalizers.
+pub(super) fn owner(uid: String) -> OwnerReference {
+    OwnerReference {
+        api_version: "rbac.authorization.k8s.io/v1".to_owned(),
+        kind: "ClusterRole".to_owned(),
+        name: CLUSTER_ROLES[0].to_owned(),
+        uid,
+        ..OwnerReference::default()
+    }
+}
 
 /// Both webhooks.
 pub(super) fn webhooks(settings: &ServerSettings, ca_pem: &str) -> Value {
