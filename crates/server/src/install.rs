@@ -4,17 +4,19 @@
 //! retain what runs in namespaces that become enforced → webhooks → policies → bindings → in force
 //! ```
 //!
-//! Everything is applied again when policies change, and every minute, so that deleted objects are restored.
+//! Everything is applied again when policies change, when something of it is deleted or changed, and every minute.
 
 pub(crate) mod certificate;
+mod enforced;
 mod manifests;
 pub(crate) mod nudge;
 mod retain;
 pub(crate) mod uninstall;
+mod watch;
 
 use crate::context::ServerContext;
 use crate::controllers::allowlist;
-use crate::decide::policy;
+use crate::decide::policy::{self, NamespaceSelection};
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
@@ -33,8 +35,10 @@ use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanSpec;
 use tidewaiter_crd::names::{CLUSTER_ROLES, FIELD_MANAGER, NAMESPACE};
 
-/// Pause between two applications of everything: as long as a deletion may last.
+/// Pause between two applications of everything, should a watch miss a change.
 const APPLY_PAUSE: Duration = Duration::from_secs(60);
+/// Changes in a row are one: whoever deletes everything deletes one object after the other.
+const SETTLE_PAUSE: Duration = Duration::from_secs(1);
 /// Policies are in force within a second or two; on a busy API server within some more.
 const IN_FORCE_ATTEMPTS: u32 = 300;
 const IN_FORCE_PAUSE: Duration = Duration::from_millis(100);
@@ -64,8 +68,11 @@ async fn in_force(ctx: &ServerContext) -> Result<()> {
 
 /// Keeps everything registered until the process ends.
 pub(crate) async fn keep(ctx: Arc<ServerContext>, ca_pem: String) {
+    watch::start(&ctx);
     loop {
         let _ = tokio::time::timeout(APPLY_PAUSE, ctx.queues.policies.next()).await;
+        tokio::time::sleep(SETTLE_PAUSE).await;
+        ctx.queues.policies.clear().await;
         if let Err(error) = apply(&ctx, &ca_pem).await {
             tracing::error!("registering webhooks and policies: {error:#}");
         }
@@ -75,7 +82,7 @@ pub(crate) async fn keep(ctx: Arc<ServerContext>, ca_pem: String) {
 
 async fn apply(ctx: &ServerContext, ca_pem: &str) -> Result<()> {
     // Before the webhooks: what runs must be known as retained when the first Pod is judged.
-    retain(ctx).await?;
+    let news = retain(ctx).await?;
     let owner = owner(ctx).await;
     put::<MutatingWebhookConfiguration>(ctx, manifests::webhooks(&ctx.settings, ca_pem), &owner).await?;
     for policy in manifests::policies()? {
@@ -83,6 +90,10 @@ async fn apply(ctx: &ServerContext, ca_pem: &str) -> Result<()> {
     }
     for binding in manifests::bindings(&ctx.index.policies.state(), &ctx.settings.excluded) {
         put::<ValidatingAdmissionPolicyBinding>(ctx, binding, &owner).await?;
+    }
+    // Last: until it is bound, it is not enforced.
+    if let Some(news) = news {
+        enforced::remember(ctx, &news).await?;
     }
     Ok(())
 }
@@ -104,20 +115,24 @@ async fn owner(ctx: &ServerContext) -> Vec<OwnerReference> {
     }
 }
 
-/// Retains what runs in namespaces that are about to be enforced. Which ones are enforced until now is read from the
-/// cluster, so that a restart in between loses nothing.
-async fn retain(ctx: &ServerContext) -> Result<()> {
-    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(ctx.client.clone());
-    let bound = bindings.get_opt(manifests::SHAPE).await.context("reading the bindings (see deploy/rbac.yaml)")?;
-    let before = bound.as_ref().and_then(manifests::bound);
+/// Retains what runs in namespaces that are about to be enforced for the first time. Which ones were enforced until now is
+/// read from the cluster, so that a restart in between loses nothing. Returns what to remember once it is bound.
+async fn retain(ctx: &ServerContext) -> Result<Option<NamespaceSelection>> {
+    let remembered = enforced::remembered(ctx).await?;
     let after = policy::enforced_namespaces(&ctx.index.policies.state(), &ctx.settings.excluded);
+    let before = policy::enforced_before(remembered.clone(), enforced::bound(ctx).await?, &after);
+    if let Some(enforced) = before.namespaces.as_ref().filter(|_| before.interrupted) {
+        enforced::report_interruption(ctx, enforced).await;
+    }
+    let news = (remembered.as_ref() != Some(&after)).then(|| after.clone());
+    let before = before.namespaces;
     if before.as_ref() == Some(&after) {
-        return Ok(());
+        return Ok(news);
     }
     let new = |namespace: &str| after.contains(namespace) && !before.as_ref().is_some_and(|b| b.contains(namespace));
     let retained = retain::retain(ctx, &new).await.context("retaining what already runs")?;
     tracing::info!(workloads = retained, "what runs in newly enforced namespaces is retained");
-    Ok(())
+    Ok(news)
 }
 
 async fn put<K>(ctx: &ServerContext, mut object: Value, owner: &[OwnerReference]) -> Result<()>

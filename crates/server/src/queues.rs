@@ -53,6 +53,12 @@ impl<T> Queue<T> {
         self.receiver.lock().await.recv().await
     }
 
+    /// Forgets what is enqueued now.
+    pub(crate) async fn clear(&self) {
+        let mut receiver = self.receiver.lock().await;
+        while receiver.try_recv().is_ok() {}
+    }
+
     /// All keys that are enqueued now.
     #[cfg(test)]
     pub(crate) fn drain(&self) -> Vec<T> {

@@ -16,6 +16,11 @@ const BACKSTOP: &str = include_str!("backstop.yaml");
 pub(super) const IN_FORCE: &str = "tidewaiter-in-force";
 /// The policy whose binding names the enforced namespaces.
 pub(super) const SHAPE: &str = "tidewaiter-shape";
+/// The policy that lets listed images start.
+pub(super) const LIST: &str = "tidewaiter-allowlist";
+/// Every policy, in the order in which they are bound; bindings have the same names.
+pub(super) const POLICIES: [&str; 6] =
+    [SHAPE, LIST, "tidewaiter-records", "tidewaiter-approvals", "tidewaiter-server", IN_FORCE];
 /// The label of every namespace that holds its name; the API server sets it, and no client can change it.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Replaces an empty list, which selectors do not accept; no namespace can have this name, which holds a dot.
@@ -91,7 +96,7 @@ pub(super) fn bindings(policies: &[Arc<ClusterScanPolicy>], excluded: &[String])
         binding(SHAPE, json!({"matchResources": enforced})),
         // A namespace without its list enforces nothing less: it refuses every Pod until the server writes one.
         binding(
-            "tidewaiter-allowlist",
+            LIST,
             json!({"matchResources": enforced, "paramRef": {"name": ALLOWLIST, "parameterNotFoundAction": "Deny"}}),
         ),
         // Everywhere, also where nothing is enforced: who could write records in audit mode would own them afterwards.
@@ -145,6 +150,7 @@ mod tests {
         let names = |list: &[Value]| list.iter().map(|v| v["metadata"]["name"].clone()).collect::<Vec<_>>();
         let policies = policies().unwrap();
         assert_eq!(names(&policies), names(&bindings(&[], &[])));
+        assert_eq!(names(&policies), POLICIES);
         assert!(policies.iter().all(|p| p["spec"]["failurePolicy"] == "Fail"));
         assert!(!serde_json::to_string(&policies).unwrap().contains("$SERVER"));
     }

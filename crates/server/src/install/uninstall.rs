@@ -225,7 +225,8 @@ mod tests {
         let check = |deployment: Deployment, recorded: Option<&[&str]>, expected: &[&str]| {
             let recorded: Option<Vec<String>> = recorded.map(|uids| uids.iter().map(|u| (*u).to_owned()).collect());
             let patch = release_hold(&deployment, recorded.as_deref());
-            let removed: Vec<&str> = patch.iter().map(|op| op["path"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
+            let removed: Vec<&str> =
+                patch.iter().map(|op| op["path"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
             assert_eq!(removed, expected, "{deployment:?} {recorded:?}");
         };
         let (held, user) = ("tidewaiter.dev~1held-for", "tidewaiter.dev~1user-pause");
