@@ -7,7 +7,8 @@ use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
 fn debug(lab: &Lab, container: &str, image: &str) -> Said {
     let (container, image) = (format!("--container={container}"), format!("--image={image}"));
-    lab.kubectl(&["debug", "pod/runs", "--profile=general", "--attach=false", &container, &image])
+    // Role `edit` adds no ephemeral container.
+    lab.admin(&["debug", "pod/runs", "--profile=general", "--attach=false", &container, &image])
 }
 
 #[test]

@@ -50,7 +50,9 @@ fn deleting_the_manifests_first() {
     lab.apply(&own.replacen(r#""replicas": 1,"#, r#""replicas": 1, "paused": true,"#, 1)).ok();
     lab.until("own", "VulnerabilitiesFound Blocked");
     let root = lab.root().to_owned();
-    lab.shell(&root, "kubectl delete -f deploy/ --wait=false").ok();
+    // It deletes the definitions before the default policy, and fails there.
+    let said = lab.shell(&root, "kubectl delete -f deploy/ --wait=false").text;
+    assert!(said.contains(r#"clusterrole.rbac.authorization.k8s.io "tidewaiter" deleted"#), "{said}");
     // Its rights and its token went with them; on a real cluster, so does its Pod.
     lab.kill_server();
     let kinds = "mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings";

@@ -8,8 +8,9 @@ use super::record::WorkloadRecord;
 use super::{allowlist, concerns, publish};
 use crate::context::ServerContext;
 use crate::decide::message::WorkloadNews;
+use crate::decide::record::{self, is_crowded};
 use crate::decide::revision::workload_status;
-use crate::decide::rollout;
+use crate::decide::rollout::{self, belongs_to};
 use crate::decide::workload_ref::WorkloadRef;
 use crate::error::ReconcileError;
 use jiff::Timestamp;
@@ -38,7 +39,8 @@ pub(super) async fn reconcile(scan: Arc<WorkloadScan>, ctx: Arc<ServerContext>) 
 async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Duration>, ReconcileError> {
     let mut record = WorkloadRecord::open(ctx, workload).await?;
     let changed = record.re_evaluate_others(ctx, None, &PodSpec::default()).await?;
-    record.prune(ctx, &BTreeSet::new());
+    let used = if is_crowded(&record.draft) { running(ctx, &record).await? } else { BTreeSet::new() };
+    record.prune(ctx, &used);
     let current = record.draft.current.clone().unwrap_or_default();
     // What is held does not start: its Pods wait for the Pod controller.
     let revision = record.draft.revisions.get(&current).filter(|r| r.decision != Decision::Held).cloned();
@@ -51,6 +53,14 @@ async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Dur
         allowlist::update(ctx, &record.workload.namespace).await?;
     }
     Ok(requeue_after)
+}
+
+/// The revisions that Pods of a workload run, asked for where not all revisions can remain.
+async fn running(ctx: &ServerContext, record: &WorkloadRecord) -> Result<BTreeSet<String>, ReconcileError> {
+    let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &record.workload.namespace);
+    let mut pods = api.list(&ListParams::default().match_any()).await?.items;
+    pods.retain(|pod| belongs_to(pod, &record.workload.uid));
+    Ok(record::running(&record.draft, &pods))
 }
 
 async fn publish_running(

@@ -14,9 +14,12 @@ use tidewaiter_crd::{ObjectTime, WorkloadKind};
 const MAX_TRANSITIONS: usize = 10;
 /// Ids of delivered alerts: more than a workload has revisions.
 const MAX_ALERTS: usize = 40;
-/// Recorded revisions of single Pods. Controllers that inject something different into each Pod would grow the object
-/// without bound; etcd limits it to 1.5 MiB.
-const MAX_POD_REVISIONS: usize = 20;
+/// Recorded revisions of single Pods that are held. Controllers that inject something different into each Pod would grow the
+/// object without bound; etcd limits it to 1.5 MiB.
+const MAX_HELD: usize = 20;
+/// The same of those that may run: without its revision a Pod that restarts waits again. At one or two KiB each they take a
+/// quarter of an object.
+const MAX_DECIDED: usize = 200;
 
 /// The revision of a template. A new one names its images and is held, unless it names nothing but digests that were
 /// approved for this workload before.
@@ -118,20 +121,44 @@ pub(crate) fn awaited(pods: &[Arc<Pod>]) -> BTreeSet<String> {
     pods.iter().filter_map(|pod| Some(images::images_hash(&images::of(pod.spec.as_ref()?)))).collect()
 }
 
-/// Deletes revisions that nothing uses. In use are the current one, those of `templates` that the workload can be rolled
-/// back to, those that a gated Pod waits for, and the newest of single Pods.
-pub(crate) fn prune(record: &mut WorkloadScanStatus, templates: &BTreeSet<String>, gated: &[Arc<Pod>]) {
-    let awaited = awaited(gated);
+/// Whether a record has so many decided revisions of single Pods that some of them are deleted, unless a Pod runs them.
+pub(crate) fn is_crowded(record: &WorkloadScanStatus) -> bool {
+    of_single_pods(record, false).len() > MAX_DECIDED
+}
+
+/// The revisions that these Pods run: by the images that they were created with, or the pinned ones.
+pub(crate) fn running(record: &WorkloadScanStatus, pods: &[Pod]) -> BTreeSet<String> {
+    let running: Vec<BTreeMap<String, String>> = pods.iter().filter_map(|p| p.spec.as_ref().map(images::of)).collect();
+    let runs = |revision: &Revision| running.iter().any(|images| is_of(revision, images));
+    record.revisions.iter().filter(|(_, revision)| runs(revision)).map(|(hash, _)| hash.clone()).collect()
+}
+
+fn is_of(revision: &Revision, images: &BTreeMap<String, String>) -> bool {
+    let same = |(name, image): (&String, &String)| revision.containers.get(name).is_some_and(|c| c.names(image));
+    images.len() == revision.containers.len() && images.iter().all(same)
+}
+
+/// The revisions of single Pods, the newest first: those that are held, or those that may run.
+fn of_single_pods(record: &WorkloadScanStatus, held: bool) -> Vec<String> {
     let added = |revision: &Revision| revision.added.as_ref().and_then(ObjectTime::timestamp);
-    let mut of_pods: Vec<(Option<Timestamp>, String)> =
-        record.revisions.iter().map(|(hash, revision)| (added(revision), hash.clone())).collect();
-    of_pods.retain(|(_, hash)| images::is_images_hash(hash));
+    let of_pods = record.revisions.iter().filter(|(hash, _)| images::is_images_hash(hash));
+    let wanted = of_pods.filter(|(_, revision)| (revision.decision == Decision::Held) == held);
+    let mut all: Vec<(Option<Timestamp>, &String)> = wanted.map(|(hash, revision)| (added(revision), hash)).collect();
     // Times of one form and zone: the order of the texts is theirs, to the second.
-    of_pods.sort();
-    let newest: BTreeSet<String> = of_pods.into_iter().rev().take(MAX_POD_REVISIONS).map(|(_, hash)| hash).collect();
+    all.sort();
+    all.into_iter().rev().map(|(_, hash)| hash.clone()).collect()
+}
+
+/// Deletes revisions that nothing uses. In use are the current one, those of `used` (templates that the workload can be rolled
+/// back to, Pods that run), those that a gated Pod waits for, and the newest of single Pods. However many are held, they
+/// displace none that may run.
+pub(crate) fn prune(record: &mut WorkloadScanStatus, used: &BTreeSet<String>, gated: &[Arc<Pod>]) {
+    let awaited = awaited(gated);
+    let held = of_single_pods(record, true).into_iter().take(MAX_HELD);
+    let newest: BTreeSet<String> = of_single_pods(record, false).into_iter().take(MAX_DECIDED).chain(held).collect();
     let current = record.current.clone();
     record.revisions.retain(|hash, _| {
-        let used = templates.contains(hash) || awaited.contains(hash) || newest.contains(hash);
+        let used = used.contains(hash) || awaited.contains(hash) || newest.contains(hash);
         used || current.as_ref() == Some(hash)
     });
 }
@@ -283,15 +310,47 @@ mod tests {
 
     #[test]
     fn the_newest_revisions_of_single_pods_remain() {
-        let one = |number: usize| {
-            let revision =
-                Revision { added: Some(format!("2026-01-01T00:00:{number:02}Z").into()), ..fixture(Approved, &[]) };
-            (format!("pods-{:02}", 99 - number), revision)
+        let one = |decision: Decision, number: usize| {
+            let added = Timestamp::from_second(i64::try_from(number).unwrap()).unwrap();
+            let revision = Revision { added: Some(added.into()), ..fixture(decision, &[]) };
+            // The order of their names is not that of their times.
+            (format!("pods-{decision:?}-{:05}", 99_999 - number), revision)
         };
-        let all: Vec<(String, Revision)> = (0..MAX_POD_REVISIONS + 3).map(one).collect();
-        let mut record = record(&all.iter().map(|(hash, r)| (hash.as_str(), r.clone())).collect::<Vec<_>>());
-        prune(&mut record, &BTreeSet::new(), &[]);
-        let kept: BTreeSet<&String> = record.revisions.keys().collect();
-        assert_eq!(kept, all.iter().skip(3).map(|(hash, _)| hash).collect());
+        let check = |held: usize, approved: usize, used: &[usize], expected: (usize, usize)| {
+            let held = (0..held).map(|i| one(Held, 1000 + i));
+            let all: BTreeMap<String, Revision> = held.chain((0..approved).map(|i| one(Approved, i))).collect();
+            let mut record = WorkloadScanStatus { revisions: all, ..WorkloadScanStatus::default() };
+            let used: BTreeSet<String> = used.iter().map(|number| one(Approved, *number).0).collect();
+            prune(&mut record, &used, &[]);
+            let count = |decision: Decision| record.revisions.values().filter(|r| r.decision == decision).count();
+            assert_eq!((count(Held), count(Approved)), expected, "{approved} {used:?}");
+            assert!(used.iter().all(|hash| record.revisions.contains_key(hash)));
+            if approved > 0 {
+                assert!(record.revisions.contains_key(&one(Approved, approved - 1).0), "the newest");
+            }
+        };
+        check(0, 30, &[], (0, 30));
+        check(MAX_HELD + 3, 0, &[], (MAX_HELD, 0));
+        // Later ones that are held displace none that may run.
+        check(500, 150, &[], (MAX_HELD, 150));
+        check(0, MAX_DECIDED + 9, &[], (0, MAX_DECIDED));
+        // What runs remains, however old.
+        check(0, MAX_DECIDED + 9, &[0, 1], (0, MAX_DECIDED + 2));
+    }
+
+    #[test]
+    fn a_running_pod_is_of_the_revision_that_it_was_created_with() {
+        let x = pinned("r.example/x:1", 1);
+        let check = |containers: &[(&str, &str)], expected: bool| {
+            let containers: Vec<_> = containers.iter().map(|(n, image)| json!({"name": n, "image": image})).collect();
+            let pod: Pod = serde_json::from_value(json!({"spec": {"containers": containers}})).unwrap();
+            let record = record(&[("h", fixture(Approved, &[("c", "x:1", Some(&x)), ("d", "y:1", None)]))]);
+            assert_eq!(running(&record, &[pod]).contains("h"), expected, "{containers:?}");
+        };
+        check(&[("c", "x:1"), ("d", "y:1")], true);
+        check(&[("c", &x), ("d", "y:1")], true);
+        check(&[("c", "x:2"), ("d", "y:1")], false);
+        check(&[("c", "x:1")], false);
+        check(&[("c", "x:1"), ("d", "y:1"), ("e", "z:1")], false);
     }
 }
