@@ -44,7 +44,7 @@ const IN_FORCE_ATTEMPTS: u32 = 300;
 const IN_FORCE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Registers everything and waits until it is in force.
-pub(crate) async fn install(ctx: &ServerContext, ca_pem: &str) -> Result<()> {
+pub(crate) async fn install(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()> {
     apply(ctx, ca_pem).await?;
     in_force(ctx).await
 }
@@ -80,7 +80,7 @@ pub(crate) async fn keep(ctx: Arc<ServerContext>, ca_pem: String) {
     }
 }
 
-async fn apply(ctx: &ServerContext, ca_pem: &str) -> Result<()> {
+async fn apply(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()> {
     // Before the webhooks: what runs must be known as retained when the first Pod is judged.
     let news = retain(ctx).await?;
     let owner = owner(ctx).await;
@@ -117,7 +117,7 @@ async fn owner(ctx: &ServerContext) -> Vec<OwnerReference> {
 
 /// Retains what runs in namespaces that are about to be enforced for the first time. Which ones were enforced until now is
 /// read from the cluster, so that a restart in between loses nothing. Returns what to remember once it is bound.
-async fn retain(ctx: &ServerContext) -> Result<Option<NamespaceSelection>> {
+async fn retain(ctx: &Arc<ServerContext>) -> Result<Option<NamespaceSelection>> {
     let remembered = enforced::remembered(ctx).await?;
     let after = policy::enforced_namespaces(&ctx.index.policies.state(), &ctx.settings.excluded);
     let before = policy::enforced_before(remembered.clone(), enforced::bound(ctx).await?, &after);
@@ -131,7 +131,9 @@ async fn retain(ctx: &ServerContext) -> Result<Option<NamespaceSelection>> {
     }
     let new = |namespace: &str| after.contains(namespace) && !before.as_ref().is_some_and(|b| b.contains(namespace));
     let retained = retain::retain(ctx, &new).await.context("retaining what already runs")?;
-    tracing::info!(workloads = retained, "what runs in newly enforced namespaces is retained");
+    let (workloads, not_retained) = (retained.workloads.len(), retained.not_retained.len());
+    tracing::info!(workloads, not_retained, "what runs in newly enforced namespaces is retained");
+    tokio::spawn(retain::follow(Arc::clone(ctx), retained));
     Ok(news)
 }
 
