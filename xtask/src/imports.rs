@@ -129,7 +129,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/testkit/src",
         &[
-            "authority cluster digest proxy quotes readme skip",
+            "authority cluster digest proxy quotes readme skip stranger",
             "controlplane layer people serve",
             "image packages receiver web",
             "demo layout program_image registry",
