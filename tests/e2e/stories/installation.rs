@@ -70,3 +70,24 @@ fn a_hole_in_enforcement_is_short_and_retains_nothing() {
     within(PATIENCE, "another one waits", || lab.apply(&pod("next", &bad)).code == 0);
     assert!(lab.field("pod/next", ".spec.schedulingGates").contains("tidewaiter.dev/image-scan"));
 }
+
+/// What cannot be named by digest yet is said, and retained once its node reports it.
+#[test]
+fn a_pod_that_still_pulls_is_retained_later() {
+    let mut lab = Lab::new(places());
+    let image = vulnerable().build();
+    let name = format!("{}/late:v1", lab.registry.host());
+    lab.apply(&pod("late", &name)).ok();
+    within(PATIENCE, "the Pod has a node", || !lab.field("pod/late", ".spec.nodeName").is_empty());
+    lab.start_server();
+    within(PATIENCE, "it is named", || {
+        let events = lab.admin(&["get", "events", "-o", "yaml"]).ok();
+        events.contains("NotRetained") && events.contains("has not reported the image of container c yet")
+    });
+    lab.registry.push("late", "v1", &image);
+    until_field(&lab, "pod/late", ".status.phase", "Running");
+    within(PATIENCE, "it is retained", || {
+        let list = lab.field("imageallowlist/images", ".spec.digests");
+        list.contains(&image.digest()) && list.contains("retained")
+    });
+}
