@@ -10,6 +10,7 @@ mod backstop;
 mod bad_input;
 mod bare_pods;
 mod debug;
+mod full_list;
 mod full_volume;
 mod image_changed;
 mod installation;
