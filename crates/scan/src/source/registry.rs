@@ -36,7 +36,8 @@ pub struct RegistryConfig {
     pub tries: u32,
     /// Pause before the second try; doubled for each further one.
     pub pause: Duration,
-    /// Longest pause between two tries. A registry that asks for a longer one has failed.
+    /// Longest pause between two tries. A registry that asks for a longer one has failed, and so has one of which this many
+    /// pauses (`tries`) were spent on waiting for answers.
     pub patience: Duration,
 }
 

@@ -4,7 +4,7 @@ use super::super::read::read_capped;
 use super::address::{AddressGuard, RefusedAddress};
 use super::auth::{self, Challenge};
 use super::credentials::Login;
-use super::pace::Paced;
+use super::pace::{self, Paced};
 use super::{RegistryConfig, SourceError, manifest};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use base64::Engine as _;
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tidewaiter_core::image::{Digest, Reference};
 use tidewaiter_http::ureq::Body;
 use tidewaiter_http::ureq::http::Response;
@@ -104,15 +104,16 @@ impl RegistryClient {
         let retries = usize::try_from(self.tries.saturating_sub(1)).unwrap_or_default();
         let pauses = ExponentialBuilder::new().with_min_delay(self.pause).with_max_delay(self.patience);
         let mut pauses = pauses.with_max_times(retries).build();
+        let began = Instant::now();
         loop {
             let failure = match self.attempt(url, range, what) {
                 Ok(response) => return Ok(response),
                 Err(failure) => failure,
             };
             let Some(pause) = pauses.next().filter(|_| failure.is_transient) else { return Err(*failure.error) };
-            // What the registry asks for is better than a guess. Who asks for more than a scan waits is asked again later.
+            // What the registry asks for is better than a guess.
             let pause = failure.retry_after.unwrap_or(pause);
-            if pause > self.patience {
+            if !pace::may_retry(self.patience, self.tries, began.elapsed(), pause) {
                 return Err(*failure.error);
             }
             thread::sleep(pause);
@@ -262,7 +263,7 @@ fn is_busy(status: u16) -> bool {
 
 /// The failure of a service that is busy.
 fn busy(what: &str, response: &Response<Body>, who: &str) -> FailedAttempt {
-    let (status, retry_after) = (response.status().as_u16(), retry_after(response));
+    let (status, retry_after) = (response.status().as_u16(), pace::retry_after(response));
     let cause = format!("{who} answers {status}");
     let error = match status {
         429 => SourceError::RateLimited { what: what.to_owned(), cause, retry_after },
@@ -316,10 +317,6 @@ pub(super) fn host_of(reference: &Reference) -> &str {
 pub(super) fn basic(login: &Login) -> String {
     let text = format!("{}:{}", login.user, login.password);
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(text))
-}
-
-fn retry_after(response: &Response<Body>) -> Option<Duration> {
-    response.headers().get("retry-after")?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
 fn refusal(status: u16, what: &str) -> SourceError {

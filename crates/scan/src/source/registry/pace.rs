@@ -1,14 +1,27 @@
-//! Ends bodies that drip: a registry that sends a byte every ten seconds never ends and never stalls.
+//! How long a registry is waited for. Who asks for more than that is asked again later; and a body that drips ends: one of which
+//! a byte comes every ten seconds never ends and never stalls.
 
 use super::SourceError;
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 use tidewaiter_http::FailureKind;
+use tidewaiter_http::ureq::http::Response;
 
 /// Time of waiting over which the rate is measured: lines that fail for some seconds recover.
 const WINDOW: Duration = Duration::from_secs(30);
 /// Bytes in that time at least: 4 KiB/s, the rate of a modem, by which no image is pulled.
 const MIN_BYTES: u64 = 120 << 10;
+
+/// Whether a request that failed after this long is tried again after a pause. A try that was not answered at all may have
+/// taken a minute: its registry had its time.
+pub(super) fn may_retry(patience: Duration, tries: u32, waited: Duration, pause: Duration) -> bool {
+    pause <= patience && waited < patience * tries
+}
+
+/// The pause that a response asks for in seconds (RFC 9110, section 10.2.3; registries send no dates).
+pub(super) fn retry_after<B>(response: &Response<B>) -> Option<Duration> {
+    response.headers().get("retry-after")?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+}
 
 /// What was received of a body while its reader waited for it. The reader's own time does not count.
 #[derive(Debug, Default)]
@@ -61,6 +74,22 @@ impl<R: Read> Read for Paced<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_registry_is_waited_for_within_bounds() {
+        let check = |patience: u64, waited: u64, pause: u64, expected: bool| {
+            let [patience, waited, pause] = [patience, waited, pause].map(Duration::from_secs);
+            assert_eq!(may_retry(patience, 4, waited, pause), expected, "{patience:?} {waited:?} {pause:?}");
+        };
+        check(2, 0, 0, true);
+        check(2, 0, 2, true);
+        check(2, 0, 3, false);
+        check(2, 7, 2, true);
+        // It did not answer for a minute.
+        check(2, 60, 1, false);
+        check(30, 60, 1, true);
+        check(30, 120, 1, false);
+    }
 
     #[test]
     fn a_body_that_drips_is_too_slow() {
