@@ -8,7 +8,7 @@ use super::record::WorkloadRecord;
 use super::{allowlist, concerns, publish};
 use crate::context::ServerContext;
 use crate::decide::message::WorkloadNews;
-use crate::decide::record::{self, is_crowded};
+use crate::decide::prune::{self, is_crowded};
 use crate::decide::revision::workload_status;
 use crate::decide::rollout::{self, belongs_to};
 use crate::decide::workload_ref::WorkloadRef;
@@ -60,7 +60,7 @@ async fn running(ctx: &ServerContext, record: &WorkloadRecord) -> Result<BTreeSe
     let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &record.workload.namespace);
     let mut pods = api.list(&ListParams::default().match_any()).await?.items;
     pods.retain(|pod| belongs_to(pod, &record.workload.uid));
-    Ok(record::running(&record.draft, &pods))
+    Ok(prune::running(&record.draft, &pods))
 }
 
 async fn publish_running(
