@@ -103,7 +103,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/server/src",
         &[
-            "error metrics patches settings store",
+            "error metrics patches settings store unheld",
             "decide",
             "admission memory queues",
             "index scan",
@@ -129,7 +129,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/testkit/src",
         &[
-            "authority cluster digest proxy quiet quotes readme skip",
+            "authority cluster digest proxy quiet quotes readme skip stranger",
             "controlplane layer people serve",
             "image packages receiver web",
             "demo layout program_image registry",

@@ -42,6 +42,8 @@ reasons! {
     Unauthorized,
     /// The registry did not answer, or not usefully.
     RegistryUnreachable,
+    /// The registry refuses more requests for a while.
+    RateLimited,
     /// The settings of proxies or certificates cannot be used.
     BadNetworkSettings,
     /// The registry's address is one that images must not make us connect to.
@@ -87,6 +89,8 @@ reasons! {
     ScanTimeout,
     /// The scan's process ended without a result.
     ScannerStopped,
+    /// The server could not keep the report.
+    ReportNotStored,
     /// A fault of this program.
     Internal,
     // The API of reports.

@@ -16,4 +16,7 @@ pub struct ImageAllowlistSpec {
     /// Image string → pinned reference, where all live templates of the namespace agree.
     #[serde(default)]
     pub images: BTreeMap<String, String>,
+    /// Digest → image string of what passed a scan in this namespace. Only ephemeral containers may use these.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scanned: BTreeMap<String, String>,
 }

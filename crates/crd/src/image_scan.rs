@@ -85,6 +85,10 @@ pub struct ImageScanStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::natural")]
     pub failures: Option<u32>,
+    /// Seconds after which the registry accepts requests again, as it said at the last failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::natural")]
+    pub retry_after_seconds: Option<u32>,
     /// Cause of a failed scan, as one CamelCase word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]

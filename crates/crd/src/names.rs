@@ -36,6 +36,8 @@ pub const FIELD_MANAGER: &str = "tidewaiter";
 pub const WEBHOOKS: &str = "tidewaiter";
 /// Secret of the authority that signs the webhooks' certificate.
 pub const CA_SECRET: &str = "tidewaiter-webhook-ca";
+/// ConfigMap that remembers which namespaces are enforced.
+pub const ENFORCED: &str = "tidewaiter-enforced";
 /// ClusterRoles of the installation; the first is the server's own, with a ClusterRoleBinding of the same name.
 pub const CLUSTER_ROLES: [&str; 4] = ["tidewaiter", "tidewaiter-view", "tidewaiter-edit", "tidewaiter-approve"];
 

@@ -5,6 +5,7 @@
 //! What cannot be seen in bytes that are otherwise sound is not an error but a gap of the inventory.
 
 use crate::source::SourceError;
+use std::time::Duration;
 use tidewaiter_core::Reason;
 use tidewaiter_core::image::Digest;
 
@@ -70,6 +71,15 @@ impl std::fmt::Display for NamedDigest {
 }
 
 impl ScanError {
+    /// The pause after which the registry accepts requests again, where it says so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Source(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+
     /// Machine-readable reason for conditions and reports.
     pub fn reason(&self) -> Reason {
         match self {

@@ -3,7 +3,7 @@
 use crate::alert::AlertChannel;
 use crate::decide::policy::{self, EffectivePolicy};
 use crate::index::Index;
-use crate::memory::{RecentApprovals, WrittenAllowlists};
+use crate::memory::{LostResults, WrittenAllowlists};
 use crate::metrics::Metrics;
 use crate::queues::Queues;
 use crate::scan::database::DatabaseFile;
@@ -28,8 +28,8 @@ pub(crate) struct ServerContext {
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Metrics,
     pub(crate) alerts: AlertChannel,
-    pub(crate) recent_approvals: RecentApprovals,
     pub(crate) written_allowlists: WrittenAllowlists,
+    pub(crate) lost_results: LostResults,
     pub(crate) slots: ScanSlots,
     /// Whether admission and controllers run.
     pub(crate) ready: AtomicBool,

@@ -24,6 +24,7 @@ pub(crate) mod message;
 pub(crate) mod pins;
 pub(crate) mod pod;
 pub(crate) mod policy;
+pub(crate) mod prune;
 pub(crate) mod record;
 pub(crate) mod revision;
 pub(crate) mod rollout;

@@ -213,6 +213,11 @@ impl Index {
         self.workloads.state_filter(|w| w.namespace() == namespace && uses(w, &scan.spec.image))
     }
 
+    /// Whether there is a namespace of this name.
+    pub(crate) fn is_namespace(&self, name: &str) -> bool {
+        self.namespaces.get(&ObjectRef::new(name)).is_some()
+    }
+
     /// Enqueues the gated Pods of a namespace.
     pub(crate) fn enqueue_pods(&self, namespace: &str) {
         self.gated_pods(namespace).iter().for_each(|pod| self.queues.pods.add(ObjectRef::from_obj(&**pod)));
@@ -312,8 +317,10 @@ impl Index {
         self.enqueue_pods(&namespace);
     }
 
+    /// A verdict concerns the workloads that use the image, and what may debug in its namespace.
     fn image_changed(&self, changed: &ImageScan) {
         let namespace = changed.namespace().unwrap_or_default();
+        self.queues.namespaces.add(ObjectRef::new(&namespace));
         self.queues.images.add(ObjectRef::from_obj(changed));
         self.users(changed).iter().for_each(|workload| self.enqueue_record(workload));
         self.enqueue_pods(&namespace);

@@ -4,23 +4,27 @@
 //! retain what runs in namespaces that become enforced → webhooks → policies → bindings → in force
 //! ```
 //!
-//! Everything is applied again when policies change, and every minute, so that deleted objects are restored.
+//! Everything is applied again when policies change, when something of it is deleted or changed, and every minute.
 
 pub(crate) mod certificate;
+mod enforced;
 mod manifests;
 pub(crate) mod nudge;
 mod retain;
 pub(crate) mod uninstall;
+mod watch;
 
 use crate::context::ServerContext;
 use crate::controllers::allowlist;
-use crate::decide::policy;
+use crate::decide::policy::{self, NamespaceSelection};
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
-use kube::Api;
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -29,16 +33,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanSpec;
-use tidewaiter_crd::names::{FIELD_MANAGER, NAMESPACE};
+use tidewaiter_crd::names::{CLUSTER_ROLES, FIELD_MANAGER, NAMESPACE};
 
-/// Pause between two applications of everything: as long as a deletion may last.
+/// Pause between two applications of everything, should a watch miss a change.
 const APPLY_PAUSE: Duration = Duration::from_secs(60);
+/// Changes in a row are one: whoever deletes everything deletes one object after the other.
+const SETTLE_PAUSE: Duration = Duration::from_secs(1);
 /// Policies are in force within a second or two; on a busy API server within some more.
 const IN_FORCE_ATTEMPTS: u32 = 300;
 const IN_FORCE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Registers everything and waits until it is in force.
-pub(crate) async fn install(ctx: &ServerContext, ca_pem: &str) -> Result<()> {
+pub(crate) async fn install(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()> {
     apply(ctx, ca_pem).await?;
     in_force(ctx).await
 }
@@ -62,8 +68,11 @@ async fn in_force(ctx: &ServerContext) -> Result<()> {
 
 /// Keeps everything registered until the process ends.
 pub(crate) async fn keep(ctx: Arc<ServerContext>, ca_pem: String) {
+    watch::start(&ctx);
     loop {
         let _ = tokio::time::timeout(APPLY_PAUSE, ctx.queues.policies.next()).await;
+        tokio::time::sleep(SETTLE_PAUSE).await;
+        ctx.queues.policies.clear().await;
         if let Err(error) = apply(&ctx, &ca_pem).await {
             tracing::error!("registering webhooks and policies: {error:#}");
         }
@@ -71,39 +80,68 @@ pub(crate) async fn keep(ctx: Arc<ServerContext>, ca_pem: String) {
     }
 }
 
-async fn apply(ctx: &ServerContext, ca_pem: &str) -> Result<()> {
+async fn apply(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()> {
     // Before the webhooks: what runs must be known as retained when the first Pod is judged.
-    retain(ctx).await?;
-    put::<MutatingWebhookConfiguration>(ctx, manifests::webhooks(&ctx.settings, ca_pem)).await?;
+    let news = retain(ctx).await?;
+    let owner = owner(ctx).await;
+    put::<MutatingWebhookConfiguration>(ctx, manifests::webhooks(&ctx.settings, ca_pem), &owner).await?;
     for policy in manifests::policies()? {
-        put::<ValidatingAdmissionPolicy>(ctx, policy).await?;
+        put::<ValidatingAdmissionPolicy>(ctx, policy, &owner).await?;
     }
     for binding in manifests::bindings(&ctx.index.policies.state(), &ctx.settings.excluded) {
-        put::<ValidatingAdmissionPolicyBinding>(ctx, binding).await?;
+        put::<ValidatingAdmissionPolicyBinding>(ctx, binding, &owner).await?;
+    }
+    // Last: until it is bound, it is not enforced.
+    if let Some(news) = news {
+        enforced::remember(ctx, &news).await?;
     }
     Ok(())
 }
 
-/// Retains what runs in namespaces that are about to be enforced. Which ones are enforced until now is read from the
-/// cluster, so that a restart in between loses nothing.
-async fn retain(ctx: &ServerContext) -> Result<()> {
-    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(ctx.client.clone());
-    let bound = bindings.get_opt(manifests::SHAPE).await.context("reading the bindings (see deploy/rbac.yaml)")?;
-    let before = bound.as_ref().and_then(manifests::bound);
+/// The owner of everything that is registered: the server's ClusterRole, which `kubectl delete -f deploy/` deletes. The
+/// garbage collector takes the registrations along; without their server they would refuse every new Pod.
+async fn owner(ctx: &ServerContext) -> Vec<OwnerReference> {
+    let roles: Api<ClusterRole> = Api::all(ctx.client.clone());
+    match roles.get_metadata(CLUSTER_ROLES[0]).await {
+        Ok(role) => vec![manifests::owner(role.uid().unwrap_or_default())],
+        Err(error) => {
+            tracing::warn!(
+                "webhooks and policies will remain when deploy/ is deleted before `tidewaiter uninstall`: the ClusterRole \
+                 {} cannot be read (see deploy/rbac.yaml): {error}",
+                CLUSTER_ROLES[0]
+            );
+            Vec::new()
+        }
+    }
+}
+
+/// Retains what runs in namespaces that are about to be enforced for the first time. Which ones were enforced until now is
+/// read from the cluster, so that a restart in between loses nothing. Returns what to remember once it is bound.
+async fn retain(ctx: &Arc<ServerContext>) -> Result<Option<NamespaceSelection>> {
+    let remembered = enforced::remembered(ctx).await?;
     let after = policy::enforced_namespaces(&ctx.index.policies.state(), &ctx.settings.excluded);
+    let before = policy::enforced_before(remembered.clone(), enforced::bound(ctx).await?, &after);
+    if let Some(enforced) = before.namespaces.as_ref().filter(|_| before.interrupted) {
+        enforced::report_interruption(ctx, enforced).await;
+    }
+    let news = (remembered.as_ref() != Some(&after)).then(|| after.clone());
+    let before = before.namespaces;
     if before.as_ref() == Some(&after) {
-        return Ok(());
+        return Ok(news);
     }
     let new = |namespace: &str| after.contains(namespace) && !before.as_ref().is_some_and(|b| b.contains(namespace));
     let retained = retain::retain(ctx, &new).await.context("retaining what already runs")?;
-    tracing::info!(workloads = retained, "what runs in newly enforced namespaces is retained");
-    Ok(())
+    let (workloads, not_retained) = (retained.workloads.len(), retained.not_retained.len());
+    tracing::info!(workloads, not_retained, "what runs in newly enforced namespaces is retained");
+    tokio::spawn(retain::follow(Arc::clone(ctx), retained));
+    Ok(news)
 }
 
-async fn put<K>(ctx: &ServerContext, object: Value) -> Result<()>
+async fn put<K>(ctx: &ServerContext, mut object: Value, owner: &[OwnerReference]) -> Result<()>
 where
     K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + Debug,
 {
+    object["metadata"]["ownerReferences"] = serde_json::to_value(owner)?;
     let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let api: Api<K> = Api::all(ctx.client.clone());
     let applied = api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&object)).await;

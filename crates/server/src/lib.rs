@@ -15,6 +15,7 @@
 //! context                            holds all that is below
 //! alert · index · scan · memory      delivery; watches; processes; what only saves work
 //! queues · store · metrics · settings
+//! unheld                             namespaces to be looked at
 //! admission                          pure: what a request may do
 //! decide                             pure: what images and workloads may do
 //! ```
@@ -42,6 +43,7 @@ mod scan;
 mod serve;
 mod settings;
 pub mod store;
+mod unheld;
 
 use anyhow::{Context as _, Result};
 use args::{ServerArgs, ServerCommand};

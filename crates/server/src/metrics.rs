@@ -19,6 +19,7 @@ pub(crate) struct Metrics {
     transitions: Family<Labels, Counter>,
     scans: Family<Labels, Counter>,
     running: Gauge,
+    interruptions: Counter,
     admissions: Family<Labels, Counter>,
     /// Without labels; empty while there is no database.
     database_age: Family<Labels, Gauge>,
@@ -33,6 +34,9 @@ impl Metrics {
         let scans = Family::<Labels, Counter>::default();
         let admissions = Family::<Labels, Counter>::default();
         let running = Gauge::default();
+        let interruptions = Counter::default();
+        let text = "Times that policies or bindings of the server were deleted or changed by others";
+        registry.register("enforcement_interruptions", text, interruptions.clone());
         registry.register("workload_transitions", "Changes of a workload's statuses", transitions.clone());
         registry.register("scans", "Finished scans by their image status and reason", scans.clone());
         registry.register("scans_running", "Running scans", running.clone());
@@ -43,7 +47,16 @@ impl Metrics {
         let feed_age = Family::<Labels, Gauge>::default();
         let age = "Seconds since the oldest feed of the vulnerability database that covers an ecosystem was read";
         registry.register("feed_age_seconds", age, feed_age.clone());
-        Metrics { registry: Arc::new(registry), transitions, scans, running, admissions, database_age, feed_age }
+        Metrics {
+            registry: Arc::new(registry),
+            transitions,
+            scans,
+            running,
+            interruptions,
+            admissions,
+            database_age,
+            feed_age,
+        }
     }
 
     /// Counts a change of a workload's statuses.
@@ -67,6 +80,16 @@ impl Metrics {
         self.running.dec();
         let reason = status.reason.as_ref().map_or("", Reason::as_str);
         self.scans.get_or_create(&labels(&[("status", &status.image_status.to_string()), ("reason", reason)])).inc();
+    }
+
+    /// Counts an interruption of what the API server enforces.
+    pub(crate) fn enforcement_interrupted(&self) {
+        self.interruptions.inc();
+    }
+
+    /// Counts a scan that was cancelled.
+    pub(crate) fn scan_cancelled(&self) {
+        self.running.dec();
     }
 
     /// Counts the response to an admission request.

@@ -1,5 +1,6 @@
 //! Keys of objects to reconcile: one queue per controller.
 
+use crate::unheld::UnheldNamespaces;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::runtime::reflector::ObjectRef;
@@ -18,19 +19,10 @@ pub(crate) struct Queues {
     pub(crate) namespaces: Queue<ObjectRef<Namespace>>,
     /// Changes of policies.
     pub(crate) policies: Queue<()>,
-    /// Images that run without a decision.
-    pub(crate) unheld: Queue<UnheldImage>,
+    /// Namespaces in which something starts without a decision.
+    pub(crate) unheld: UnheldNamespaces,
     /// Records of held workloads of which a Pod starts all the same: it has another, approved revision.
     pub(crate) returned: Queue<ObjectRef<WorkloadScan>>,
-}
-
-/// An image that runs without a decision (in audit mode), and is scanned for the record.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct UnheldImage {
-    pub(crate) namespace: String,
-    pub(crate) image: String,
-    /// Pull secrets of the namespace.
-    pub(crate) pull_secrets: Vec<String>,
 }
 
 /// A queue. Unbounded: a key is a few names, and the controllers de-duplicate what they take.
@@ -69,6 +61,12 @@ impl<T> Queue<T> {
         std::iter::from_fn(|| receiver.try_recv().ok()).collect()
     }
 
+    /// Forgets what is enqueued now.
+    pub(crate) async fn clear(&self) {
+        let mut receiver = self.receiver.lock().await;
+        while receiver.try_recv().is_ok() {}
+    }
+
     /// All keys that are enqueued now.
     #[cfg(test)]
     pub(crate) fn drain(&self) -> Vec<T> {
@@ -87,7 +85,7 @@ impl Queues {
             workloads: Queue::new(),
             namespaces: Queue::new(),
             policies: Queue::new(),
-            unheld: Queue::new(),
+            unheld: UnheldNamespaces::default(),
             returned: Queue::new(),
         }
     }

@@ -10,4 +10,5 @@ pub(crate) mod process;
 pub(crate) mod pull_secrets;
 pub(crate) mod rematch;
 pub(crate) mod slots;
+mod turns;
 pub(crate) mod worker;

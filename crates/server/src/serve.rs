@@ -6,7 +6,7 @@ use crate::context::ServerContext;
 use crate::http::admission_limits::PeerConnections;
 use crate::index::Index;
 use crate::install::certificate::WebhookAuthority;
-use crate::memory::{RecentApprovals, WrittenAllowlists};
+use crate::memory::{LostResults, WrittenAllowlists};
 use crate::metrics::Metrics;
 use crate::queues::Queues;
 use crate::scan::database::DatabaseFile;
@@ -47,6 +47,7 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
     let ctx = Arc::new(ServerContext {
         recorder: Recorder::new(client.clone(), reporter),
         client,
+        lost_results: LostResults::default(),
         slots: ScanSlots::new(settings.scans),
         settings,
         alerts: AlertChannel::new(Arc::clone(&index)),
@@ -55,7 +56,6 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
         store: Arc::new(store),
         database,
         metrics: Metrics::new(),
-        recent_approvals: RecentApprovals::default(),
         written_allowlists: WrittenAllowlists::default(),
         ready: AtomicBool::new(false),
         tls: OnceLock::new(),

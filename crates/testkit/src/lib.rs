@@ -29,6 +29,7 @@ pub mod receiver;
 pub mod registry;
 mod serve;
 pub mod skip;
+pub mod stranger;
 pub mod upstream;
 pub mod web;
 

@@ -3,6 +3,7 @@
 use crate::{create, lab, pod, rolled_out, until_field, within};
 use tidewaiter_testkit::demo::vulnerable;
 use tidewaiter_testkit::lab::PATIENCE;
+use tidewaiter_testkit::stranger;
 
 #[test]
 fn audit_reports_and_holds_nothing() {
@@ -38,4 +39,30 @@ fn audit_reports_and_holds_nothing() {
     let said = lab.kubectl(&["rollout", "restart", "deployment/app"]).ok();
     assert!(said.contains("held"), "{said}");
     lab.until("app", "VulnerabilitiesFound Blocked");
+}
+
+/// Whoever reaches the webhooks can send reviews. One makes the server look at the namespace, and scans nothing that it names.
+#[test]
+fn a_forged_review_scans_nothing() {
+    let lab = lab();
+    lab.policy(r#"{"spec":{"mode":"Audit"}}"#);
+    let real = lab.registry.push("real", "v1", &vulnerable().build());
+    within(PATIENCE, "Pods pass", || {
+        lab.kubectl(&["run", "probe", &format!("--image={real}"), "--dry-run=server"]).code == 0
+    });
+    let forged = format!("{}/forged:v1", lab.registry.host());
+    let pod_of_review =
+        pod("forged", &forged).replace(r#""spec":{"#, r#""spec":{"imagePullSecrets":[{"name":"stolen"}],"#);
+    let review = format!(
+        r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"u","kind":{{"group":"","version":"v1","kind":"Pod"}},"resource":{{"group":"","version":"v1","resource":"pods"}},"name":"forged","namespace":"default","operation":"CREATE","userInfo":{{}},"object":{pod_of_review}}}}}"#
+    );
+    let bundle = lab.field("mutatingwebhookconfiguration/tidewaiter", ".webhooks[0].clientConfig.caBundle");
+    let port = "127.0.0.1:8443".parse().unwrap();
+    let said = stranger::post(port, "tidewaiter.tidewaiter-system.svc", &bundle, "/pods", &review);
+    assert!(said.contains(r#""allowed":true"#), "{said}");
+    // In the same look the server finds a Pod that exists.
+    lab.apply(&pod("real", &real)).ok();
+    within(PATIENCE, "what runs is scanned", || lab.kubectl(&["get", "imagescans"]).ok().contains(&real));
+    let all = lab.kubectl(&["get", "imagescans", "-o", "yaml"]).ok();
+    assert!(!all.contains("forged") && !all.contains("stolen"), "{all}");
 }

@@ -48,3 +48,55 @@ fn installation_on_a_cluster_with_running_workloads() {
     create(&lab, "new", &bad);
     lab.until("new", "VulnerabilitiesFound Blocked");
 }
+
+/// Bindings that are deleted are no new installation: what starts meanwhile is not retained, and they are back at once.
+#[test]
+fn a_hole_in_enforcement_is_short_and_retains_nothing() {
+    let lab = crate::lab();
+    let image = vulnerable().build();
+    let bad = lab.registry.push("bad", "v1", &image);
+    let by_digest = format!("{}@{}", bad.trim_end_matches(":v1"), image.digest());
+    let started = std::time::Instant::now();
+    lab.admin(&["delete", "mutatingwebhookconfigurations", "tidewaiter"]).ok();
+    let all = ["tidewaiter-shape", "tidewaiter-allowlist"];
+    lab.admin(&[&["delete", "validatingadmissionpolicybindings"], &all[..]].concat()).ok();
+    // It may slip in, or find them back already.
+    let slipped = lab.apply(&pod("slipped", &by_digest)).code == 0;
+    within(std::time::Duration::from_secs(10), "the bindings are back", || {
+        all.iter().all(|name| lab.admin(&["get", "validatingadmissionpolicybindings", name]).code == 0)
+            && lab.admin(&["get", "mutatingwebhookconfigurations", "tidewaiter"]).code == 0
+    });
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    within(PATIENCE, "it is reported", || {
+        std::fs::read_to_string(lab.log()).unwrap().contains("what started meanwhile was not decided")
+            && lab
+                .admin(&["get", "events", "-n", "tidewaiter-system", "-o", "yaml"])
+                .ok()
+                .contains("EnforcementInterrupted")
+    });
+    let list = lab.field("imageallowlist/images", ".spec.digests");
+    assert!(!list.contains(&image.digest()), "{slipped} {list}");
+    within(PATIENCE, "another one waits", || lab.apply(&pod("next", &bad)).code == 0);
+    assert!(lab.field("pod/next", ".spec.schedulingGates").contains("tidewaiter.dev/image-scan"));
+}
+
+/// What cannot be named by digest yet is said, and retained once its node reports it.
+#[test]
+fn a_pod_that_still_pulls_is_retained_later() {
+    let mut lab = Lab::new(places());
+    let image = vulnerable().build();
+    let name = format!("{}/late:v1", lab.registry.host());
+    lab.apply(&pod("late", &name)).ok();
+    within(PATIENCE, "the Pod has a node", || !lab.field("pod/late", ".spec.nodeName").is_empty());
+    lab.start_server();
+    within(PATIENCE, "it is named", || {
+        let events = lab.admin(&["get", "events", "-o", "yaml"]).ok();
+        events.contains("NotRetained") && events.contains("has not reported the image of container c yet")
+    });
+    lab.registry.push("late", "v1", &image);
+    until_field(&lab, "pod/late", ".status.phase", "Running");
+    within(PATIENCE, "it is retained", || {
+        let list = lab.field("imageallowlist/images", ".spec.digests");
+        list.contains(&image.digest()) && list.contains("retained")
+    });
+}

@@ -36,3 +36,37 @@ fn uninstall_leaves_nothing_held() {
     // A second run finds nothing to do.
     lab.uninstall().ok();
 }
+
+/// The obvious order: the manifests first. Nothing is refused afterwards, and uninstalling then releases what is held.
+#[test]
+fn deleting_the_manifests_first() {
+    let mut lab = lab();
+    let bad = lab.registry.push("bad", "v1", &vulnerable().build());
+    create(&lab, "app", &bad);
+    lab.apply(&pod("bare", &bad)).ok();
+    lab.until("app", "VulnerabilitiesFound Blocked");
+    let own =
+        lab.kubectl(&["create", "deployment", "own", &format!("--image={bad}"), "--dry-run=client", "-o", "json"]).ok();
+    lab.apply(&own.replacen(r#""replicas": 1,"#, r#""replicas": 1, "paused": true,"#, 1)).ok();
+    lab.until("own", "VulnerabilitiesFound Blocked");
+    let root = lab.root().to_owned();
+    // It deletes the definitions before the default policy, and fails there.
+    let said = lab.shell(&root, "kubectl delete -f deploy/ --wait=false").text;
+    assert!(said.contains(r#"clusterrole.rbac.authorization.k8s.io "tidewaiter" deleted"#), "{said}");
+    // Its rights and its token went with them; on a real cluster, so does its Pod.
+    lab.kill_server();
+    let kinds = "mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings";
+    within(PATIENCE, "the registrations go", || lab.admin(&["get", kinds, "-o", "name"]).ok().is_empty());
+    lab.apply(&pod("new", &bad)).ok();
+    until_field(&lab, "pod/new", ".status.phase", "Running");
+    within(PATIENCE, "the definitions go", || {
+        !lab.admin(&["get", "crd", "-o", "name"]).ok().contains("tidewaiter.dev")
+    });
+    assert_eq!(lab.field("deployment/app", ".spec.paused"), "true");
+    lab.uninstall().ok();
+    rolled_out(&lab, "app");
+    until_field(&lab, "pod/bare", ".status.phase", "Running");
+    assert_eq!(lab.field("deployment/own", ".spec.paused"), "true");
+    let all = lab.kubectl(&["get", "deployments", "-o", "json"]).ok();
+    assert!(!all.contains("tidewaiter.dev"), "{all}");
+}

@@ -1,5 +1,6 @@
 //! Why an image could not be opened or read.
 
+use std::time::Duration;
 use tidewaiter_core::Reason;
 use tidewaiter_core::image::{Digest, Platform};
 use tidewaiter_http::FailureKind;
@@ -32,6 +33,16 @@ pub enum SourceError {
         cause: String,
         /// The next step for this kind of cause.
         advice: &'static str,
+    },
+    /// The registry accepts no more requests for a while (RFC 6585, section 4).
+    #[error("{what}: rate limited: log in, or wait ({cause})")]
+    RateLimited {
+        /// What was requested.
+        what: String,
+        /// What the registry said.
+        cause: String,
+        /// The pause that it asks for.
+        retry_after: Option<Duration>,
     },
     /// The scan's own settings for the network cannot be used.
     #[error("{what}: no request was sent: {cause}")]
@@ -119,6 +130,7 @@ impl SourceError {
             Self::NotFound { .. } => Reason::ImageNotFound,
             Self::Unauthorized { .. } => Reason::Unauthorized,
             Self::Unreachable { .. } => Reason::RegistryUnreachable,
+            Self::RateLimited { .. } => Reason::RateLimited,
             Self::Setup { .. } => Reason::BadNetworkSettings,
             Self::Truncated { .. } => Reason::LayerTruncated,
             Self::DigestMismatch { .. } => Reason::DigestMismatch,
@@ -127,6 +139,15 @@ impl SourceError {
             Self::BadImage { .. } => Reason::BadImage,
             Self::HostNotAllowed { .. } => Reason::HostNotAllowed,
             Self::LimitExceeded { .. } => Reason::LimitExceeded,
+        }
+    }
+
+    /// The pause after which the registry accepts requests again, where it says so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 

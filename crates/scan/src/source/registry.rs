@@ -8,6 +8,7 @@ pub mod artifact;
 pub mod auth;
 mod client;
 pub mod credentials;
+mod pace;
 pub mod push;
 
 use super::manifest::{self, BlobDescriptor, FetchByDigest};
@@ -35,6 +36,9 @@ pub struct RegistryConfig {
     pub tries: u32,
     /// Pause before the second try; doubled for each further one.
     pub pause: Duration,
+    /// Longest pause between two tries. A registry that asks for a longer one has failed, and so has one of which this many
+    /// pauses (`tries`) were spent on waiting for answers.
+    pub patience: Duration,
 }
 
 impl Default for RegistryConfig {
@@ -48,6 +52,7 @@ impl Default for RegistryConfig {
             // scan.
             tries: 4,
             pause: Duration::from_millis(500),
+            patience: Duration::from_secs(30),
         }
     }
 }

@@ -24,6 +24,8 @@ enum Mode {
     Bearer,
     /// Two refusals with this status first.
     Busy(u16),
+    /// 429 always, with a `Retry-After`.
+    Limited(u32),
     /// Every blob is sent by halves.
     Cut,
     /// Blobs live on another host.
@@ -94,6 +96,9 @@ fn answer(stream: &TcpStream, dir: &Path, mode: Mode, host: &str, log: &Mutex<Ve
         && seen <= 2
     {
         return reply(&format!("{status} Busy"), "", 0, b"");
+    }
+    if let Mode::Limited(seconds) = mode {
+        return reply("429 Too Many Requests", &format!("Retry-After: {seconds}\r\n"), 0, b"");
     }
     let is_blob = path.contains("/blobs/");
     if let (true, Some(other)) = (is_blob, other) {
@@ -169,4 +174,28 @@ fn a_registry_that_is_down_is_named_so() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert_eq!(scan(&port.to_string(), "", "app:v1"), "RegistryUnreachable");
+}
+
+/// Who asks for more than the caller waits is not waited for.
+#[test]
+fn a_registry_that_limits_requests_is_not_waited_for() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let dir = tempfile::tempdir().unwrap();
+    let check = |seconds: u32, patience: u64, requests: usize| {
+        let server = serve(dir.path(), Mode::Limited(seconds));
+        let config = RegistryConfig { patience: Duration::from_secs(patience), tries: 2, ..config("", &server.host) };
+        let error = registry::open(&config, &format!("{}/app:v1", server.host).parse().unwrap(), None).unwrap_err();
+        assert_eq!(error.reason().to_string(), "RateLimited", "{error}");
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(seconds.into())));
+        assert!(error.to_string().contains("rate limited: log in, or wait"), "{error}");
+        // The client also asks a loopback host once whether it speaks TLS.
+        let log = server.log.lock().unwrap();
+        let asked = log.iter().filter(|line| line.starts_with("/v2/")).count();
+        assert_eq!(asked, requests, "{seconds} {patience} {log:?}");
+    };
+    check(3600, 2, 1);
+    check(3600, 30, 1);
+    check(3, 2, 1);
+    check(1, 2, 2);
+    check(0, 1, 2);
 }

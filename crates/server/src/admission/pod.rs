@@ -12,9 +12,10 @@ pub(crate) struct PodFacts {
     pub(crate) enforced: bool,
     /// Name → pinned image, when its workload may run all of them.
     pub(crate) pins: Option<BTreeMap<String, String>>,
-    /// Whether the approval is so recent that the API server may not enforce the new ImageAllowlist yet and would refuse
-    /// the Pod: it starts gated then and is released by a patch, which the list does not concern.
-    pub(crate) recently_approved: bool,
+    /// Whether the namespace's ImageAllowlist, as the API server enforces it by now, has all of the pinned digests. Where it
+    /// has not (it was written just now, or has no room), the Pod would be refused: it starts gated and is released by a
+    /// patch, which the list does not concern.
+    pub(crate) listed: bool,
     /// Whether a node mirrors one of its static Pods.
     pub(crate) mirror: bool,
 }
@@ -25,18 +26,14 @@ pub(crate) fn review(pod: &Pod, facts: &PodFacts) -> AdmissionDecision {
         return AdmissionDecision::allow();
     };
     match &facts.pins {
-        Some(pins) if !facts.recently_approved => AdmissionDecision {
+        Some(pins) if facts.listed => AdmissionDecision {
             patch: [pin_patch(pod, pins), ungate_patch(pod)].concat(),
             ..AdmissionDecision::allow()
         },
         pins => {
             // The API server refuses a Pod with both a node and gates; this text says what to do.
             if spec.node_name.is_some() {
-                return AdmissionDecision::deny(
-                    "a Pod that names its node cannot wait for its image scan: leave nodeName out (use nodeAffinity), \
-                     or name only images by digests that are approved in this namespace"
-                        .to_owned(),
-                );
+                return AdmissionDecision::deny(if pins.is_some() { NOT_LISTED } else { NO_WAIT }.to_owned());
             }
             if pins.is_none() && has_floating_volume(spec) {
                 return AdmissionDecision::deny(
@@ -50,6 +47,13 @@ pub(crate) fn review(pod: &Pod, facts: &PodFacts) -> AdmissionDecision {
         }
     }
 }
+
+/// Why a Pod with a node is refused while its images are not decided.
+const NO_WAIT: &str = "a Pod that names its node cannot wait for its image scan: leave nodeName out (use nodeAffinity), \
+                       or name only images by digests that are approved in this namespace";
+/// Why it is refused although they are approved.
+const NOT_LISTED: &str = "the images of this Pod are approved, and the API server does not know it yet: create the Pod \
+                          again in some seconds, or leave nodeName out (use nodeAffinity)";
 
 #[cfg(test)]
 mod tests {
@@ -83,7 +87,8 @@ mod tests {
         let volume = || with("volumes", json!([{"name": "v", "image": {"reference": "j"}}]));
         let unknown = PodFacts { enforced: true, ..PodFacts::default() };
         let pins = Some(BTreeMap::from([("a".to_owned(), "i@sha256:0".to_owned())]));
-        let approved = PodFacts { enforced: true, pins: pins.clone(), ..PodFacts::default() };
+        let approved = PodFacts { enforced: true, listed: true, pins: pins.clone(), ..PodFacts::default() };
+        let unlisted = PodFacts { enforced: true, pins, ..PodFacts::default() };
         check(bare(), &unknown, "gate");
         check(with("schedulingGates", json!([{"name": "other"}])), &unknown, "gate");
         check(with("nodeName", json!("n")), &unknown, "deny");
@@ -91,7 +96,11 @@ mod tests {
         check(bare(), &approved, "pin");
         check(with("nodeName", json!("n")), &approved, "pin");
         check(volume(), &approved, "pin");
-        check(bare(), &PodFacts { enforced: true, pins, recently_approved: true, ..PodFacts::default() }, "gate");
+        check(bare(), &unlisted, "gate");
+        check(volume(), &unlisted, "gate");
+        check(with("nodeName", json!("n")), &unlisted, "deny");
+        let denial = |facts: &PodFacts| review(&pod(with("nodeName", json!("n"))), facts).denial.unwrap();
+        assert!(denial(&unknown).contains("cannot wait") && denial(&unlisted).contains("approved, and the API server"));
         check(bare(), &PodFacts::default(), "pass");
         check(bare(), &PodFacts { enforced: true, mirror: true, ..PodFacts::default() }, "pass");
     }

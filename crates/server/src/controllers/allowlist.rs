@@ -2,12 +2,13 @@
 
 use super::concerns;
 use crate::context::ServerContext;
-use crate::decide::allowlist::{MAX_ENTRIES, allowlist};
+use crate::decide::allowlist::{MAX_ENTRIES, allowlist, scanned};
 use crate::error::ReconcileError;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::Action;
-use kube::{Api, ResourceExt as _};
+use kube::runtime::events::{Event, EventType};
+use kube::{Api, Resource as _, ResourceExt as _};
 use std::sync::Arc;
 use tidewaiter_crd::ImageAllowlist;
 use tidewaiter_crd::names::{ALLOWLIST, FIELD_MANAGER};
@@ -26,25 +27,49 @@ pub(super) async fn reconcile(namespace: Arc<Namespace>, ctx: Arc<ServerContext>
 pub(crate) async fn update(ctx: &ServerContext, namespace: &str) -> Result<(), ReconcileError> {
     let _turn = ctx.written_allowlists.turn.lock().await;
     let records = ctx.index.workloads.state_filter(|w| w.namespace().as_deref() == Some(namespace));
-    let spec = allowlist(records.iter().filter_map(|record| record.status.as_ref()));
-    if spec.digests.len() >= MAX_ENTRIES {
-        tracing::error!(
-            "namespace {namespace} runs {MAX_ENTRIES} images or more; the list is limited to {MAX_ENTRIES}"
-        );
-    }
-    if ctx.written_allowlists.is_written(namespace, &spec) {
+    let mut list = allowlist(records.iter().filter_map(|record| record.status.as_ref()));
+    let scans = ctx.index.images.state_filter(|scan| scan.namespace().as_deref() == Some(namespace));
+    list.spec.scanned = scanned(scans.iter().map(|scan| &**scan));
+    if ctx.written_allowlists.is_written(namespace, &list.spec) {
         return Ok(());
     }
     let api: Api<ImageAllowlist> = Api::namespaced(ctx.client.clone(), namespace);
-    let list = ImageAllowlist::new(ALLOWLIST, spec.clone());
+    if !ctx.written_allowlists.is_known(namespace) {
+        // After a restart: what is there is enforced already.
+        let found = api.get_opt(ALLOWLIST).await?.map(|list| list.spec).unwrap_or_default();
+        ctx.written_allowlists.found(namespace, &found);
+    }
+    let object = ImageAllowlist::new(ALLOWLIST, list.spec.clone());
     // Forced: the list is the server's alone, and a field that somebody else took over is taken back.
-    api.patch(ALLOWLIST, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&list)).await?;
-    ctx.written_allowlists.note(namespace, spec);
+    let written = api.patch(ALLOWLIST, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&object)).await?;
+    ctx.written_allowlists.note(namespace, list.spec);
+    if list.left_out > 0 {
+        report_full(ctx, namespace, &written, list.left_out).await;
+    }
     Ok(())
 }
 
-/// Enqueues every namespace, and forgets what was written, so that deleted lists are written again.
+/// Says that a list has no room for some digests.
+async fn report_full(ctx: &ServerContext, namespace: &str, list: &ImageAllowlist, left_out: usize) {
+    let note = format!(
+        "the list is limited to {MAX_ENTRIES} digests, and {left_out} have no room: Pods with them start only while \
+         tidewaiter runs; delete workloads that are not used, or split the namespace"
+    );
+    tracing::error!("ImageAllowlist {namespace}/{ALLOWLIST}: {note}");
+    let event = Event {
+        type_: EventType::Warning,
+        reason: "ImageAllowlistFull".to_owned(),
+        note: Some(note),
+        action: "ImageGate".to_owned(),
+        secondary: None,
+    };
+    if let Err(e) = ctx.recorder.publish(&event, &list.object_ref(&())).await {
+        tracing::warn!("an Event was not written: {e}");
+    }
+}
+
+/// Enqueues every namespace and writes every list again: it may have been deleted.
 pub(crate) fn refresh(ctx: &ServerContext) {
-    ctx.written_allowlists.clear();
+    ctx.written_allowlists.write_again();
     ctx.index.enqueue_namespaces();
 }

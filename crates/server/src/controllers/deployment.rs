@@ -50,7 +50,6 @@ async fn update(deployment: &Deployment, spec: &DeploymentSpec, ctx: &ServerCont
     record.save(ctx).await?;
     let namespace = &record.workload.namespace;
     if changed {
-        ctx.recent_approvals.note(namespace);
         // Before the release: the Pods that it makes are checked against the list.
         allowlist::update(ctx, namespace).await?;
     }

@@ -13,13 +13,14 @@ mod reports;
 use super::concerns;
 use crate::context::ServerContext;
 use crate::decide::database::{DatabaseState, NextResult, next_result};
-use crate::decide::image_scan::{self, Upkeep};
+use crate::decide::image_scan::{self, FailedScan, Upkeep};
 use crate::error::ReconcileError;
 use crate::scan::worker::{ScanFailure, ScanJob, ScanOutput};
 use crate::scan::{process, pull_secrets};
 use crate::{index, patches};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt as _};
 use reports::Stored;
 use serde_json::json;
@@ -31,6 +32,9 @@ use tidewaiter_crd::image_scan::ImageScanStatus;
 
 /// Requeue while a re-match runs. Its end enqueues every scan; this is for a key that is lost in between.
 const REMATCH_PAUSE: Duration = Duration::from_secs(10);
+
+/// Pause between two looks whether a scan is still wanted: its slot is free that soon.
+const CANCELLED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Reconciles one ImageScan.
 pub(super) async fn reconcile(scan: Arc<ImageScan>, ctx: Arc<ServerContext>) -> Result<Action, ReconcileError> {
@@ -45,7 +49,15 @@ pub(super) async fn reconcile(scan: Arc<ImageScan>, ctx: Arc<ServerContext>) -> 
     let platforms = image_scan::platforms(&scan, &ctx.index.platforms());
     let current = image_scan::is_current(&scan, &platforms, &database, Timestamp::now());
     if current && re_evaluate(&scan, &ctx).await? == Stored::Found {
+        ctx.lost_results.forget(&run_of(&scan));
         return keep_or_delete(&scan, &ctx).await;
+    }
+    if let Some(pause) = ctx.lost_results.pause(&run_of(&scan)) {
+        return Ok(Action::requeue(pause));
+    }
+    if current {
+        // At once, and again only after a pause: the store may lose the next one, too.
+        ctx.lost_results.note(&run_of(&scan));
     }
     match next_result(&scan, &platforms, &ctx.database.rematch_state(), &database) {
         NextResult::Wait => return Ok(Action::requeue(REMATCH_PAUSE)),
@@ -64,7 +76,7 @@ pub(super) async fn reconcile(scan: Arc<ImageScan>, ctx: Arc<ServerContext>) -> 
     rescan(&scan, &ctx, platforms).await
 }
 
-/// Scans the image in a process of its own.
+/// Scans the image in a process of its own, unless nobody wants the result any more.
 async fn rescan(
     scan: &ImageScan,
     ctx: &Arc<ServerContext>,
@@ -72,19 +84,31 @@ async fn rescan(
 ) -> Result<Action, ReconcileError> {
     let users = ctx.index.users(scan);
     let urgency = image_scan::urgency(scan, users.iter().filter_map(|user| user.status.as_ref()));
+    let namespace = scan.namespace().unwrap_or_default();
     // Before the status says `Scanning`: a scan that waits for its turn does not run.
-    let _slot = ctx.slots.take(urgency).await;
+    let _slot = tokio::select! {
+        slot = ctx.slots.take(&namespace, urgency) => slot,
+        () = cancelled(scan, ctx) => return Ok(Action::await_change()),
+    };
     write(scan, ctx, &image_scan::scanning(scan)).await?;
     ctx.metrics.scan_started();
-    let status = match run(scan, ctx, platforms.clone()).await {
-        Ok(output) => finished(scan, ctx, &platforms, output).await,
-        Err(failure) => {
-            let database = ctx.database.state().id().map(str::to_owned);
-            image_scan::failed(scan, failure.reason, failure.message, database, Timestamp::now())
+    let done = tokio::select! {
+        done = run(scan, ctx, platforms.clone()) => done,
+        // Dropping the scan kills its process. A changed spec is enqueued already.
+        () = cancelled(scan, ctx) => {
+            ctx.metrics.scan_cancelled();
+            return Ok(Action::await_change());
         }
     };
+    let done = match done {
+        Ok(output) => finished(scan, ctx, &platforms, output).await,
+        Err(failure) => Err(failure),
+    };
+    let status = done.unwrap_or_else(|failure| failed(scan, ctx, failure));
     ctx.metrics.scan_ended(&status);
-    write(scan, ctx, &status).await?;
+    if let Err(error) = write(scan, ctx, &status).await {
+        return unwritten(scan, ctx, &status, error);
+    }
     let old = scan.status.clone().unwrap_or_default();
     // After the status names the new reports: until then its keys lead to the old ones.
     reports::remove_replaced(ctx, &old, &status);
@@ -92,6 +116,47 @@ async fn rescan(
         true => Action::requeue(image_scan::retry_after(&status)),
         false => Action::await_change(),
     })
+}
+
+/// Waits until the ImageScan is deleted, or requests something else.
+async fn cancelled(scan: &ImageScan, ctx: &ServerContext) {
+    let key = ObjectRef::from_obj(scan);
+    loop {
+        tokio::time::sleep(CANCELLED_PAUSE).await;
+        if !image_scan::is_wanted(scan, ctx.index.images.get(&key).as_deref()) {
+            return;
+        }
+    }
+}
+
+fn failed(scan: &ImageScan, ctx: &ServerContext, failure: ScanFailure) -> ImageScanStatus {
+    let ScanFailure { reason, message, retry_after } = failure;
+    let database = ctx.database.state().id().map(str::to_owned);
+    image_scan::failed(scan, FailedScan { reason, message, retry_after }, database, Timestamp::now())
+}
+
+/// A result that no object names is lost, whatever the cause: its reports go, and the next scan waits as after a failure.
+fn unwritten(
+    scan: &ImageScan,
+    ctx: &ServerContext,
+    status: &ImageScanStatus,
+    error: ReconcileError,
+) -> Result<Action, ReconcileError> {
+    reports::remove_replaced(ctx, status, &scan.status.clone().unwrap_or_default());
+    if error.is_gone() || error.is_conflict() {
+        return Err(error);
+    }
+    let pause = ctx.lost_results.note(&run_of(scan));
+    let (namespace, name) = (scan.namespace().unwrap_or_default(), scan.name_any());
+    tracing::error!(
+        "the result of ImageScan {namespace}/{name} was not written; it is scanned again in {pause:?}: {error}"
+    );
+    Ok(Action::requeue(pause))
+}
+
+/// What is requested: a new request implies a fix.
+fn run_of(scan: &ImageScan) -> String {
+    format!("{}/{}", scan.uid().unwrap_or_default(), scan.metadata.generation.unwrap_or_default())
 }
 
 async fn run(scan: &ImageScan, ctx: &ServerContext, platforms: Vec<Platform>) -> Result<ScanOutput, ScanFailure> {
@@ -112,11 +177,11 @@ async fn finished(
     ctx: &Arc<ServerContext>,
     platforms: &[Platform],
     output: ScanOutput,
-) -> ImageScanStatus {
-    let (results, mut reports) = reports::put(ctx, output.results).await;
+) -> Result<ImageScanStatus, ScanFailure> {
+    let (results, mut reports) = reports::put(ctx, output.results).await?;
     let digest = output.digest.to_string();
     let status = image_scan::finished(scan, platforms, digest, results, output.database, Timestamp::now());
-    with_verdict(scan, ctx, status, &mut reports)
+    Ok(with_verdict(scan, ctx, status, &mut reports))
 }
 
 /// Re-evaluates the stored reports by the policy as it is now.

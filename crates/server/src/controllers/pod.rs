@@ -111,7 +111,6 @@ async fn decide(
     // First: the list follows from the saved records.
     record.save(ctx).await?;
     if evaluated.changed {
-        ctx.recent_approvals.note(&workload.namespace);
         allowlist::update(ctx, &workload.namespace).await?;
     }
     // The change of the record enqueues the Pod; that the other one, whose state is shown, was deleted changes no record.

@@ -5,7 +5,7 @@ use crate::context::ServerContext;
 use crate::decide::approval::{approval, approved_pins};
 use crate::decide::evaluation::{Evaluation, evaluate};
 use crate::decide::workload_ref::WorkloadRef;
-use crate::decide::{record, revision};
+use crate::decide::{prune, record, revision};
 use crate::error::ReconcileError;
 use crate::index;
 use jiff::Timestamp;
@@ -100,7 +100,7 @@ impl WorkloadRecord {
 
     /// Deletes revisions that nothing uses; `templates` can be rolled back to.
     pub(super) fn prune(&mut self, ctx: &ServerContext, templates: &BTreeSet<String>) {
-        record::prune(&mut self.draft, templates, &ctx.index.gated_pods(&self.workload.namespace));
+        prune::prune(&mut self.draft, templates, &ctx.index.gated_pods(&self.workload.namespace));
     }
 
     /// Writes the draft when it differs. A concurrent write is a conflict.

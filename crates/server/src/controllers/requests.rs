@@ -3,14 +3,15 @@
 use crate::context::ServerContext;
 use crate::decide::evaluation::{RequestedScan, lacks_credentials, requested_scan, scanned_image};
 use crate::decide::image_scan::is_pending;
+use crate::decide::images;
 use crate::error::ReconcileError;
 use crate::scan::pull_secrets;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::PodSpec;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::{self, ImageScanSpec};
@@ -104,19 +105,82 @@ async fn request(
 
 /// Creates an ImageScan for every image that runs without a decision, until the process ends.
 pub(super) async fn follow_unheld(ctx: Arc<ServerContext>) {
-    while let Some(unheld) = ctx.queues.unheld.next().await {
-        let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), &unheld.namespace);
-        let created = api.create(&PostParams::default(), &new_scan(&unheld.image, &unheld.pull_secrets, None)).await;
+    loop {
+        for namespace in ctx.queues.unheld.due().await {
+            // Its mode may have changed since.
+            if ctx.in_scope(&namespace)
+                && !ctx.enforced(&namespace)
+                && let Err(error) = scan_unheld(&ctx, &namespace).await
+            {
+                tracing::warn!("what runs in {namespace} is not scanned: {error}");
+            }
+        }
+    }
+}
+
+/// Requests scans of the images of a namespace's Pods that have none, with the pull secrets of those Pods.
+async fn scan_unheld(ctx: &ServerContext, namespace: &str) -> Result<(), ReconcileError> {
+    let pods: Api<Pod> = Api::namespaced(ctx.client.clone(), namespace);
+    // From the API server's cache: reviews decide how often this is asked.
+    let pods = pods.list(&ListParams::default().match_any()).await?;
+    let scans: Api<ImageScan> = Api::namespaced(ctx.client.clone(), namespace);
+    for (image, secrets) in secrets_of_images(pods.iter().filter_map(|pod| pod.spec.as_ref())) {
+        if ctx.index.image_scan(namespace, &image).is_some() {
+            continue;
+        }
+        let secrets: Vec<String> = secrets.into_iter().collect();
+        let created = scans.create(&PostParams::default(), &new_scan(&image, &secrets, None)).await;
         match created.map_err(ReconcileError::from) {
             Ok(_) => {}
             // It exists already, or its namespace is being deleted.
             Err(error) if error.is_conflict() || error.is_gone() => {}
-            Err(error) => tracing::warn!("{} in {} is not scanned: {error}", unheld.image, unheld.namespace),
+            Err(error) => tracing::warn!("{image} in {namespace} is not scanned: {error}"),
         }
     }
+    Ok(())
+}
+
+/// Image → the pull secrets of all Pods that run it; the API server adds those of their ServiceAccounts to Pods.
+fn secrets_of_images<'a>(specs: impl IntoIterator<Item = &'a PodSpec>) -> BTreeMap<String, BTreeSet<String>> {
+    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for spec in specs {
+        let secrets = spec.image_pull_secrets.iter().flatten().map(|s| &s.name).filter(|name| !name.is_empty());
+        let secrets: BTreeSet<String> = secrets.cloned().collect();
+        for image in images::of(spec).into_values().filter(|image| !image.is_empty()) {
+            all.entry(image).or_default().extend(secrets.iter().cloned());
+        }
+    }
+    all
 }
 
 fn new_scan(image: &str, secrets: &[String], rescan: Option<String>) -> ImageScan {
     let spec = ImageScanSpec { image: image.to_owned(), platforms: Vec::new(), pull_secrets: secrets.to_vec(), rescan };
     ImageScan::new(&image_scan::name(image), spec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_scanned_with_the_pull_secrets_of_the_pods_that_run_it() {
+        let check = |pods: &[(&str, &[&str])], expected: &[(&str, &[&str])]| {
+            let spec = |(image, secrets): &(&str, &[&str])| {
+                let secrets: Vec<_> = secrets.iter().map(|name| json!({"name": name})).collect();
+                let containers = json!([{"name": "c", "image": image}]);
+                serde_json::from_value(json!({"containers": containers, "imagePullSecrets": secrets})).unwrap()
+            };
+            let specs: Vec<PodSpec> = pods.iter().map(spec).collect();
+            let found = secrets_of_images(&specs);
+            let found: Vec<(&str, Vec<&str>)> =
+                found.iter().map(|(image, all)| (image.as_str(), all.iter().map(String::as_str).collect())).collect();
+            let expected: Vec<(&str, Vec<&str>)> = expected.iter().map(|(image, all)| (*image, all.to_vec())).collect();
+            assert_eq!(found, expected, "{pods:?}");
+        };
+        check(&[], &[]);
+        check(&[("a", &[])], &[("a", &[])]);
+        check(&[("a", &["x", ""]), ("b", &["y"])], &[("a", &["x"]), ("b", &["y"])]);
+        check(&[("a", &["x"]), ("a", &["y", "x"])], &[("a", &["x", "y"])]);
+        check(&[("", &["x"])], &[]);
+    }
 }

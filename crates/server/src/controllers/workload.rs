@@ -8,6 +8,7 @@ use super::record::WorkloadRecord;
 use super::{allowlist, concerns, publish};
 use crate::context::ServerContext;
 use crate::decide::message::WorkloadNews;
+use crate::decide::prune::{self, is_crowded};
 use crate::decide::revision::workload_status;
 use crate::decide::workload_ref::WorkloadRef;
 use crate::decide::{record, rollout};
@@ -41,7 +42,8 @@ pub(super) async fn reconcile(scan: Arc<WorkloadScan>, ctx: Arc<ServerContext>) 
 async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Duration>, ReconcileError> {
     let mut record = WorkloadRecord::open(ctx, workload).await?;
     let changed = record.re_evaluate_others(ctx, None, &PodSpec::default()).await?;
-    record.prune(ctx, &BTreeSet::new());
+    let used = if is_crowded(&record.draft) { running(ctx, &record).await? } else { BTreeSet::new() };
+    record.prune(ctx, &used);
     go_back_to_what_runs(ctx, &mut record).await?;
     let current = record.draft.current.clone().unwrap_or_default();
     // What is held does not start: its Pods wait for the Pod controller.
@@ -82,6 +84,13 @@ pub(super) async fn follow_returned(ctx: Arc<ServerContext>) {
         records.extend(ctx.queues.returned.take_all().await);
         records.into_iter().for_each(|record| ctx.queues.workloads.add(record));
     }
+}
+
+/// The revisions that Pods of a workload run, asked for where not all revisions can remain.
+async fn running(ctx: &ServerContext, record: &WorkloadRecord) -> Result<BTreeSet<String>, ReconcileError> {
+    let mut pods = pods(ctx, &record.workload.namespace).await?;
+    pods.retain(|pod| rollout::belongs_to(pod, &record.workload.uid));
+    Ok(prune::running(&record.draft, &pods))
 }
 
 async fn publish_running(

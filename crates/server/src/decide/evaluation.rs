@@ -191,7 +191,7 @@ fn evaluate_running(container: &Container, status: Option<&ImageScanStatus>) -> 
 const UNREACHABLE: &str = "the registry cannot be reached; the approved digest continues to be used";
 
 fn is_unreachable(status: &ImageScanStatus) -> bool {
-    status.reason == Some(Reason::RegistryUnreachable)
+    matches!(status.reason, Some(Reason::RegistryUnreachable | Reason::RateLimited))
 }
 
 fn approved_pin(name: &str, container: &Container, record: &WorkloadScanStatus) -> Option<String> {

@@ -17,6 +17,8 @@ use tidewaiter_crd::workload_scan::{Decision, WorkloadScanStatus};
 const RETRY: Duration = Duration::from_secs(30);
 /// Doublings at most, which makes 32 minutes: an image that is pushed late should not wait for hours.
 const MAX_DOUBLINGS: u32 = 6;
+/// Longest pause that a registry is believed: limits of public ones are per six hours at most.
+const MAX_REQUESTED: Duration = Duration::from_secs(6 * 3600);
 /// A finished scan that no workload uses is deleted after this long: what is deployed every night is not read every night.
 const UNUSED_AGE: SignedDuration = SignedDuration::from_hours(24);
 /// Shortest requeue of a scan that may become unused.
@@ -61,10 +63,11 @@ pub(crate) fn has_failed(status: &ImageScanStatus) -> bool {
     status.image_status == ImageStatus::ScanFailed && status.digest.is_none()
 }
 
-/// Pause from a failure to the next attempt.
+/// Pause from a failure to the next attempt: not before the registry accepts requests again.
 pub(crate) fn retry_after(status: &ImageScanStatus) -> Duration {
     let doublings = status.failures.unwrap_or_default().saturating_sub(1).min(MAX_DOUBLINGS);
-    RETRY * 2_u32.pow(doublings)
+    let requested = Duration::from_secs(status.retry_after_seconds.unwrap_or_default().into());
+    (RETRY * 2_u32.pow(doublings)).max(requested.min(MAX_REQUESTED))
 }
 
 fn age(status: &ImageScanStatus, now: Timestamp) -> Option<SignedDuration> {
@@ -125,6 +128,12 @@ pub(crate) fn is_pending(scan: &ImageScan) -> bool {
     !scan.status.as_ref().is_some_and(begun)
 }
 
+/// Whether the result of a running scan is still wanted; `now` is the object that its name leads to. A request for another run
+/// takes nothing from this one: it begins afterwards.
+pub(crate) fn is_wanted(scan: &ImageScan, now: Option<&ImageScan>) -> bool {
+    now.is_some_and(|now| now.metadata.uid == scan.metadata.uid && now.metadata.deletion_timestamp.is_none())
+}
+
 /// The status while a scan runs. The completed result remains, for those who requested that one.
 pub(crate) fn scanning(scan: &ImageScan) -> ImageScanStatus {
     ImageScanStatus {
@@ -135,11 +144,20 @@ pub(crate) fn scanning(scan: &ImageScan) -> ImageScanStatus {
     }
 }
 
+/// Why a scan failed.
+#[derive(Debug, Clone)]
+pub(crate) struct FailedScan {
+    pub(crate) reason: Reason,
+    /// What happened, and what to do next.
+    pub(crate) message: String,
+    /// The pause that the registry asks for.
+    pub(crate) retry_after: Option<Duration>,
+}
+
 /// The status after a failure.
 pub(crate) fn failed(
     scan: &ImageScan,
-    reason: Reason,
-    message: String,
+    failure: FailedScan,
     database: Option<String>,
     now: Timestamp,
 ) -> ImageScanStatus {
@@ -150,8 +168,9 @@ pub(crate) fn failed(
         image_status: ImageStatus::ScanFailed,
         observed_generation: generation,
         failures: Some(before.unwrap_or_default().saturating_add(1)),
-        reason: Some(reason),
-        message,
+        retry_after_seconds: failure.retry_after.map(|pause| u32::try_from(pause.as_secs()).unwrap_or(u32::MAX)),
+        reason: Some(failure.reason),
+        message: failure.message,
         database,
         finished: Some(now.into()),
         ..ImageScanStatus::default()

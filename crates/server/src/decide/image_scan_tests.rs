@@ -77,10 +77,51 @@ fn the_pause_doubles_and_is_bounded() {
 }
 
 #[test]
+fn a_registry_that_limits_requests_is_asked_when_it_allows() {
+    let check = |before: u32, requested: Option<u64>, seconds: u64| {
+        let scan = image_scan("i", failure(NOW, before));
+        let (reason, message) = (Reason::RateLimited, "rate limited".to_owned());
+        let failure = FailedScan { reason, message, retry_after: requested.map(Duration::from_secs) };
+        let status = failed(&scan, failure, None, now());
+        assert_eq!(retry_after(&status), Duration::from_secs(seconds), "{before} {requested:?}");
+    };
+    check(0, None, 30);
+    check(0, Some(10), 30);
+    check(0, Some(3600), 3600);
+    check(3, Some(100), 240);
+    // A registry must not end the scans of an image for ever.
+    check(0, Some(1 << 40), 6 * 3600);
+}
+
+#[test]
+fn a_scan_that_nobody_wants_is_not_wanted() {
+    let with = |uid: &str, rescan: Option<&str>| {
+        let mut scan = ImageScan::clone(&image_scan("i", Value::Null));
+        scan.metadata.uid = Some(uid.to_owned());
+        scan.spec.rescan = rescan.map(str::to_owned);
+        scan
+    };
+    let scan = with("u", Some("1"));
+    let check = |now: Option<ImageScan>, expected: bool| assert_eq!(is_wanted(&scan, now.as_ref()), expected);
+    check(Some(with("u", Some("1"))), true);
+    check(None, false);
+    check(Some(with("v", Some("1"))), false);
+    // Another run was requested: that one begins when this one ends.
+    check(Some(with("u", Some("2"))), true);
+    let mut written = with("u", Some("1"));
+    written.status = Some(scanning(&written));
+    check(Some(written), true);
+    let mut deleted = with("u", Some("1"));
+    deleted.metadata.deletion_timestamp = serde_json::from_value(json!(NOW)).unwrap();
+    check(Some(deleted), false);
+}
+
+#[test]
 fn failures_in_a_row_are_counted_by_generation() {
     let check = |before: Value, failures: u32| {
         let scan = image_scan("i", before);
-        let status = failed(&scan, Reason::RegistryUnreachable, "no route".to_owned(), Some("one".to_owned()), now());
+        let (reason, message) = (Reason::RegistryUnreachable, "no route".to_owned());
+        let status = failed(&scan, FailedScan { reason, message, retry_after: None }, Some("one".to_owned()), now());
         assert_eq!(status.failures, Some(failures), "{:?}", scan.status);
         assert_eq!((status.image_status, status.observed_generation), (ImageStatus::ScanFailed, 1));
         assert_eq!(

@@ -1,5 +1,6 @@
 //! The policy that applies in a namespace, and the namespaces that are enforced.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tidewaiter_core::policy::Policy;
 use tidewaiter_crd::ClusterScanPolicy;
@@ -41,7 +42,8 @@ fn of_one(spec: &ClusterScanPolicySpec) -> EffectivePolicy {
 }
 
 /// The enforced namespaces, as selectors can express them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum NamespaceSelection {
     /// All but these.
     AllBut(Vec<String>),
@@ -76,6 +78,33 @@ pub(crate) fn enforced_namespaces(policies: &[Arc<ClusterScanPolicy>], excluded:
         named.retain(|namespace| enforced(namespace) && !excluded.contains(namespace));
         NamespaceSelection::Only(named)
     }
+}
+
+/// What the policies and bindings of the cluster say about the time before now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EnforcedBefore {
+    /// The namespaces that were enforced; what runs in others is retained. None: nothing ever was.
+    pub(crate) namespaces: Option<NamespaceSelection>,
+    /// Whether enforcement was interrupted: what started meanwhile was not decided.
+    pub(crate) interrupted: bool,
+}
+
+/// Compares what the server remembers with what is bound now. The bindings alone prove nothing: deleted ones look like a new
+/// installation, and whoever deletes them must not have what starts meanwhile retained.
+pub(crate) fn enforced_before(
+    remembered: Option<NamespaceSelection>,
+    bound: Option<NamespaceSelection>,
+    wanted: &NamespaceSelection,
+) -> EnforcedBefore {
+    let Some(remembered) = remembered else {
+        // A first installation, or that of a version without memory.
+        return EnforcedBefore { namespaces: bound, interrupted: false };
+    };
+    // The server ended after it had changed the bindings and before it remembered that.
+    if bound.as_ref() == Some(wanted) {
+        return EnforcedBefore { namespaces: bound, interrupted: false };
+    }
+    EnforcedBefore { interrupted: bound.as_ref() != Some(&remembered), namespaces: Some(remembered) }
 }
 
 fn strictest(a: EffectivePolicy, b: EffectivePolicy) -> EffectivePolicy {
@@ -164,5 +193,27 @@ mod tests {
         check(&[audit(&["a", "b"]), enforce(&["b"])], &[], all_but(names(&["a"])), &[("b", true)]);
         check(&[audit(&[])], &["z"], only(names(&[])), &[("a", false)]);
         check(&[audit(&[]), enforce(&["c", "z"])], &["z"], only(names(&["c"])), &[("c", true), ("z", false)]);
+    }
+
+    #[test]
+    fn deleted_bindings_are_no_new_installation() {
+        let only = |name: &str| NamespaceSelection::Only(vec![name.to_owned()]);
+        let check = |remembered: &str, bound: &str, wanted: &str, expected: (&str, bool)| {
+            let some = |name: &str| (!name.is_empty()).then(|| only(name));
+            let found = enforced_before(some(remembered), some(bound), &only(wanted));
+            let expected = EnforcedBefore { namespaces: some(expected.0), interrupted: expected.1 };
+            assert_eq!(found, expected, "{remembered:?} {bound:?} {wanted:?}");
+        };
+        check("", "", "a", ("", false));
+        check("", "a", "a", ("a", false));
+        check("a", "a", "a", ("a", false));
+        // The policy changed.
+        check("a", "a", "b", ("a", false));
+        // Deleted, or changed by somebody.
+        check("a", "", "a", ("a", true));
+        check("a", "", "b", ("a", true));
+        check("a", "c", "a", ("a", true));
+        // The server was killed between the two writes.
+        check("a", "b", "b", ("b", false));
     }
 }

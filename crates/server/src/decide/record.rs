@@ -7,16 +7,13 @@ use k8s_openapi::api::core::v1::Pod;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidewaiter_core::status::WorkloadStatus;
+use tidewaiter_crd::WorkloadKind;
 use tidewaiter_crd::workload_scan::{Container, Decision, Revision, Transition, WorkloadScanStatus};
-use tidewaiter_crd::{ObjectTime, WorkloadKind};
 
 /// Recorded transitions: enough to follow one rollout from creation to completion twice. Events tell the rest.
 const MAX_TRANSITIONS: usize = 10;
 /// Ids of delivered alerts: more than a workload has revisions.
 const MAX_ALERTS: usize = 40;
-/// Recorded revisions of single Pods. Controllers that inject something different into each Pod would grow the object
-/// without bound; etcd limits it to 1.5 MiB.
-const MAX_POD_REVISIONS: usize = 20;
 
 /// The current revision, if it is retained and a new template has its very images: a restart, for a changed variable or
 /// certificate. What runs may restart, whatever is known about it by now.
@@ -147,24 +144,6 @@ pub(crate) fn running_revision<'a>(
 /// Hashes of the images of some Pods.
 pub(crate) fn awaited(pods: &[Arc<Pod>]) -> BTreeSet<String> {
     pods.iter().filter_map(|pod| Some(images::images_hash(&images::of(pod.spec.as_ref()?)))).collect()
-}
-
-/// Deletes revisions that nothing uses. In use are the current one, those of `templates` that the workload can be rolled
-/// back to, those that a gated Pod waits for, and the newest of single Pods.
-pub(crate) fn prune(record: &mut WorkloadScanStatus, templates: &BTreeSet<String>, gated: &[Arc<Pod>]) {
-    let awaited = awaited(gated);
-    let added = |revision: &Revision| revision.added.as_ref().and_then(ObjectTime::timestamp);
-    let mut of_pods: Vec<(Option<Timestamp>, String)> =
-        record.revisions.iter().map(|(hash, revision)| (added(revision), hash.clone())).collect();
-    of_pods.retain(|(_, hash)| images::is_images_hash(hash));
-    // Times of one form and zone: the order of the texts is theirs, to the second.
-    of_pods.sort();
-    let newest: BTreeSet<String> = of_pods.into_iter().rev().take(MAX_POD_REVISIONS).map(|(_, hash)| hash).collect();
-    let current = record.current.clone();
-    record.revisions.retain(|hash, _| {
-        let used = templates.contains(hash) || awaited.contains(hash) || newest.contains(hash);
-        used || current.as_ref() == Some(hash)
-    });
 }
 
 #[cfg(test)]
@@ -344,39 +323,5 @@ mod tests {
             serde_json::from_value(json!({"imageStatus": "Scanning", "deploymentStatus": "Created", "alerted": "x"}))
                 .unwrap();
         assert_eq!(old.alerted, ["x"]);
-    }
-
-    #[test]
-    fn revisions_without_a_use_are_deleted() {
-        let awaited = images::images_hash(&wanted("waits:1"));
-        let plain = || fixture(Approved, &[("c", "x:1", None)]);
-        let check = |hash: &str, current: Option<&str>, templates: &[&str], kept: bool| {
-            let mut record = record(&[(hash, plain())]);
-            record.current = current.map(str::to_owned);
-            let spec = json!({"spec": {"containers": [{"name": "c", "image": "waits:1"}]}});
-            let gated = [Arc::new(serde_json::from_value(spec).unwrap())];
-            prune(&mut record, &templates.iter().map(|t| (*t).to_owned()).collect(), &gated);
-            assert_eq!(record.revisions.contains_key(hash), kept, "{hash}");
-        };
-        check("a", None, &[], false);
-        check("a", Some("b"), &["b"], false);
-        check("a", Some("a"), &[], true);
-        check("a", None, &["a", "b"], true);
-        check("pods-1", None, &[], true);
-        check(&awaited, None, &[], true);
-    }
-
-    #[test]
-    fn the_newest_revisions_of_single_pods_remain() {
-        let one = |number: usize| {
-            let revision =
-                Revision { added: Some(format!("2026-01-01T00:00:{number:02}Z").into()), ..fixture(Approved, &[]) };
-            (format!("pods-{:02}", 99 - number), revision)
-        };
-        let all: Vec<(String, Revision)> = (0..MAX_POD_REVISIONS + 3).map(one).collect();
-        let mut record = record(&all.iter().map(|(hash, r)| (hash.as_str(), r.clone())).collect::<Vec<_>>());
-        prune(&mut record, &BTreeSet::new(), &[]);
-        let kept: BTreeSet<&String> = record.revisions.keys().collect();
-        assert_eq!(kept, all.iter().skip(3).map(|(hash, _)| hash).collect());
     }
 }

@@ -25,31 +25,46 @@ pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
 
 async fn ready(State(ctx): State<Arc<ServerContext>>) -> Response {
     let started = ctx.ready.load(Ordering::Acquire);
-    let (code, text) = readiness(ctx.index.problems(), started, &ctx.database.state(), Timestamp::now());
+    let store = store_problem(&ctx).await;
+    let (code, text) = readiness(ctx.index.problems(), started, &ctx.database.state(), store, Timestamp::now());
     (code, text).into_response()
 }
 
 /// Readiness for admission and control. A missing database is reported, and does not make the server unready: admission
-/// works, holds remain. So is one that is old: policy says what that means.
+/// works, holds remain. So is a store that cannot be written, and a database that is old: policy says what that means.
 fn readiness(
     mut problems: Vec<String>,
     started: bool,
     database: &DatabaseState,
+    store: Option<String>,
     now: Timestamp,
 ) -> (StatusCode, String) {
     if !started {
         problems.push("starting: the objects of the cluster are being listed".to_owned());
     }
-    match (problems.is_empty(), database) {
-        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n"),
-        (true, DatabaseState::Missing(why)) => {
-            (StatusCode::OK, format!("ok, but not ready for scans; holds remain: {why}\n"))
-        }
-        (true, DatabaseState::Ready(_)) => (StatusCode::OK, format!("ok, {}\n", age(database, now))),
+    if !problems.is_empty() {
+        return (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n");
     }
+    let text = match (&store, database) {
+        (Some(why), _) | (None, DatabaseState::Missing(why)) => {
+            format!("ok, but not ready for scans; holds remain: {why}\n")
+        }
+        (None, DatabaseState::Ready(_)) => format!("ok, {}\n", age(database, now)),
+    };
+    (StatusCode::OK, text)
+}
+
+/// Why no report can be stored. Asked on a thread that may block: it may try to write.
+async fn store_problem(ctx: &ServerContext) -> Option<String> {
+    let store = Arc::clone(&ctx.store);
+    let why = tokio::task::spawn_blocking(move || store.problem()).await.ok().flatten()?;
+    Some(format!("no report can be stored: {why}; make room on the volume of tidewaiter's store"))
 }
 
 async fn ready_for_scans(State(ctx): State<Arc<ServerContext>>) -> Response {
+    if let Some(why) = store_problem(&ctx).await {
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, Reason::ReportNotStored, &why);
+    }
     match ctx.database.state() {
         state @ DatabaseState::Ready(_) => {
             let id = state.id().unwrap_or_default();
@@ -109,10 +124,14 @@ mod tests {
     #[test]
     fn readiness_is_that_of_admission() {
         let missing = || DatabaseState::Missing("no file".to_owned());
-        let check = |problems: &[&str], started: bool, database: DatabaseState, code: u16, text: &str| {
+        let answer = |problems: &[&str], started: bool, database: &DatabaseState, store: Option<&str>| {
             let problems = problems.iter().map(|p| (*p).to_owned()).collect();
-            let (found, said) = readiness(problems, started, &database, "2026-01-09T06:00:00Z".parse().unwrap());
-            assert_eq!((found.as_u16(), said.as_str()), (code, text));
+            let (store, now) = (store.map(str::to_owned), "2026-01-09T06:00:00Z".parse().unwrap());
+            let (code, text) = readiness(problems, started, database, store, now);
+            (code.as_u16(), text)
+        };
+        let check = |problems: &[&str], started: bool, database: DatabaseState, code: u16, text: &str| {
+            assert_eq!(answer(problems, started, &database, None), (code, text.to_owned()));
         };
         let built = |at: &str| DatabaseState::Ready(DatabaseInfo { built: at.parse().ok(), ..DatabaseInfo::default() });
         let ready = || built("2026-01-09T03:30:00Z");
@@ -135,6 +154,11 @@ mod tests {
         check(&["no rights"], true, ready(), 503, "no rights\n");
         check(&["no rights", "no kind"], true, missing(), 503, "no rights\nno kind\n");
         check(&["no rights"], false, missing(), 503, &format!("no rights\n{starting}"));
+        // A full volume ends scans, and neither admission nor holds.
+        let full = (200, "ok, but not ready for scans; holds remain: full\n".to_owned());
+        assert_eq!(answer(&[], true, &ready(), Some("full")), full);
+        assert_eq!(answer(&[], true, &missing(), Some("full")), full);
+        assert_eq!(answer(&["no rights"], true, &ready(), Some("full")), (503, "no rights\n".to_owned()));
     }
 
     #[test]

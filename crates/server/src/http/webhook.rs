@@ -4,7 +4,6 @@ use super::admission_limits::{BodyBudget, limit_bodies};
 use crate::admission::{AdmissionDecision, applied_pod, deployment, pod};
 use crate::context::ServerContext;
 use crate::decide::images;
-use crate::queues::UnheldImage;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
 use axum::{Json, Router, middleware};
@@ -76,35 +75,23 @@ fn review_applied_pod(
 fn review_pod(ctx: &ServerContext, request: &AdmissionRequest<Pod>, namespace: &str, new: &Pod) -> AdmissionDecision {
     let enforced = ctx.enforced(namespace);
     if !enforced && ctx.in_scope(namespace) && !request.dry_run {
-        scan_unheld(ctx, namespace, new);
+        // Not the images of this review, which anybody who reaches the port can make up.
+        ctx.queues.unheld.add(namespace, ctx.index.is_namespace(namespace));
     }
     let pins = ctx.index.allowed_pins(new, namespace);
     if enforced && pins.is_some() && !request.dry_run {
         ctx.index.enqueue_returned(new, namespace);
     }
     let by_node = request.user_info.groups.iter().flatten().any(|group| group == "system:nodes");
+    let digests = pins.iter().flat_map(|pins| pins.values()).map(|image| images::digest(image));
     let facts = pod::PodFacts {
         enforced,
+        listed: ctx.written_allowlists.enforces(namespace, digests),
         pins,
-        recently_approved: ctx.recent_approvals.is_recent(namespace),
         // The annotation alone could be set by anybody.
         mirror: by_node && new.annotations().contains_key("kubernetes.io/config.mirror"),
     };
     pod::review(new, &facts)
-}
-
-/// Enqueues the images of a Pod that audit lets run immediately: they are scanned all the same.
-fn scan_unheld(ctx: &ServerContext, namespace: &str, pod: &Pod) {
-    let Some(spec) = &pod.spec else { return };
-    let secrets = spec.image_pull_secrets.iter().flatten().map(|s| s.name.clone());
-    let pull_secrets: Vec<String> = secrets.filter(|name| !name.is_empty()).collect();
-    for image in images::of(spec).into_values() {
-        ctx.queues.unheld.add(UnheldImage {
-            namespace: namespace.to_owned(),
-            image,
-            pull_secrets: pull_secrets.clone(),
-        });
-    }
 }
 
 /// `resource` is the route's, not the review's: a stranger who reaches the port must not choose labels of metrics, whose

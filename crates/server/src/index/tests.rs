@@ -151,10 +151,10 @@ fn a_change_enqueues_what_depends_on_it() {
     check(|fed| fed.pod("web-1-x", "n", "web-1"), &["pod/web-1-x"]);
     check(|fed| fed.workload("Deployment", "web", "a"), &["deployment/web", "namespace/n", pods[0], pods[1]]);
     check(|fed| fed.workload("StatefulSet", "db", "b"), &[&db, "namespace/n", pods[0], pods[1]]);
-    check(|fed| fed.image("a"), &[&a, "deployment/web", pods[0], pods[1]]);
-    check(|fed| fed.image("b"), &[&b, &db, pods[0], pods[1]]);
-    check(|fed| fed.image(&pinned("b", 1)), &[&image_key(&pinned("b", 1)), &db, pods[0], pods[1]]);
-    check(|fed| fed.image("unused"), &[&image_key("unused"), pods[0], pods[1]]);
+    check(|fed| fed.image("a"), &[&a, "deployment/web", "namespace/n", pods[0], pods[1]]);
+    check(|fed| fed.image("b"), &[&b, &db, "namespace/n", pods[0], pods[1]]);
+    check(|fed| fed.image(&pinned("b", 1)), &[&image_key(&pinned("b", 1)), &db, "namespace/n", pods[0], pods[1]]);
+    check(|fed| fed.image("unused"), &[&image_key("unused"), "namespace/n", pods[0], pods[1]]);
     // A node's heartbeat is not a change; another platform is.
     check(|fed| fed.node("one", "amd64"), &[]);
     check(|fed| fed.node("two", "amd64"), &[]);

@@ -4,10 +4,11 @@ use crate::decide::policy::{self, NamespaceSelection};
 use crate::settings::ServerSettings;
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tidewaiter_crd::ClusterScanPolicy;
-use tidewaiter_crd::names::{ALLOWLIST, NAMESPACE, SERVER, SERVER_USER, WEBHOOKS};
+use tidewaiter_crd::names::{ALLOWLIST, CLUSTER_ROLES, NAMESPACE, SERVER, SERVER_USER, WEBHOOKS};
 
 /// The backstop: admission policies, which the API server enforces while the server is unreachable.
 const BACKSTOP: &str = include_str!("backstop.yaml");
@@ -15,6 +16,11 @@ const BACKSTOP: &str = include_str!("backstop.yaml");
 pub(super) const IN_FORCE: &str = "tidewaiter-in-force";
 /// The policy whose binding names the enforced namespaces.
 pub(super) const SHAPE: &str = "tidewaiter-shape";
+/// The policy that lets listed images start.
+pub(super) const LIST: &str = "tidewaiter-allowlist";
+/// Every policy, in the order in which they are bound; bindings have the same names.
+pub(super) const POLICIES: [&str; 6] =
+    [SHAPE, LIST, "tidewaiter-records", "tidewaiter-approvals", "tidewaiter-server", IN_FORCE];
 /// The label of every namespace that holds its name; the API server sets it, and no client can change it.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Replaces an empty list, which selectors do not accept; no namespace can have this name, which holds a dot.
@@ -25,6 +31,17 @@ const APPLIED: &str = "request.userInfo.username != '$SERVER' && \
     (object.spec.containers.map(c, c.image) != oldObject.spec.containers.map(c, c.image) || \
     (has(object.spec.initContainers) && has(oldObject.spec.initContainers) && \
     object.spec.initContainers.map(c, c.image) != oldObject.spec.initContainers.map(c, c.image)))";
+
+/// A reference to the server's ClusterRole. It blocks no deletion: that would need a right to change finalizers.
+pub(super) fn owner(uid: String) -> OwnerReference {
+    OwnerReference {
+        api_version: "rbac.authorization.k8s.io/v1".to_owned(),
+        kind: "ClusterRole".to_owned(),
+        name: CLUSTER_ROLES[0].to_owned(),
+        uid,
+        ..OwnerReference::default()
+    }
+}
 
 /// All webhooks.
 pub(super) fn webhooks(settings: &ServerSettings, ca_pem: &str) -> Value {
@@ -89,7 +106,7 @@ pub(super) fn bindings(policies: &[Arc<ClusterScanPolicy>], excluded: &[String])
         binding(SHAPE, json!({"matchResources": enforced})),
         // A namespace without its list enforces nothing less: it refuses every Pod until the server writes one.
         binding(
-            "tidewaiter-allowlist",
+            LIST,
             json!({"matchResources": enforced, "paramRef": {"name": ALLOWLIST, "parameterNotFoundAction": "Deny"}}),
         ),
         // Everywhere, also where nothing is enforced: who could write records in audit mode would own them afterwards.
@@ -143,6 +160,7 @@ mod tests {
         let names = |list: &[Value]| list.iter().map(|v| v["metadata"]["name"].clone()).collect::<Vec<_>>();
         let policies = policies().unwrap();
         assert_eq!(names(&policies), names(&bindings(&[], &[])));
+        assert_eq!(names(&policies), POLICIES);
         assert!(policies.iter().all(|p| p["spec"]["failurePolicy"] == "Fail"));
         assert!(!serde_json::to_string(&policies).unwrap().contains("$SERVER"));
     }

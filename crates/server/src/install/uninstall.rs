@@ -162,31 +162,86 @@ fn ignore_deleted<K>(answer: kube::Result<K>) -> Result<()> {
     }
 }
 
-/// Ends the pauses that are the server's according to the records.
+/// Ends the pauses that are the server's: according to the records, or where they are gone, to the marks of a hold.
 async fn release_holds(client: &Client) -> Result<()> {
     let records: Api<WorkloadScan> = Api::all(client.clone());
     let ours = |w: &WorkloadScan| w.status.as_ref().is_some_and(|s| s.paused_by_server).then(|| w.spec.uid.clone());
-    let records = match records.list(&ListParams::default()).await {
-        // The custom resources were deleted in an earlier run, after the holds were released.
-        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
-        other => other.context("listing the records")?,
+    let recorded: Option<Vec<String>> = match records.list(&ListParams::default()).await {
+        // The custom resources were deleted first, as by `kubectl delete -f deploy/`.
+        Err(kube::Error::Api(status)) if status.code == 404 => None,
+        other => Some(other.context("listing the records")?.iter().filter_map(ours).collect()),
     };
-    let ours: Vec<String> = records.iter().filter_map(ours).collect();
     let all: Api<Deployment> = Api::all(client.clone());
     for deployment in all.list(&ListParams::default()).await? {
-        let mut patch: Vec<Value> = Vec::new();
-        if paused(&deployment) && deployment.uid().is_some_and(|uid| ours.contains(&uid)) {
-            patch.push(json!({"op": "remove", "path": "/spec/paused"}));
-        }
-        for key in [HELD, USER_PAUSE] {
-            if annotation(&deployment.metadata, key) {
-                patch.push(json!({"op": "remove", "path": metadata_path("annotations", key)}));
-            }
-        }
+        let patch = release_hold(&deployment, recorded.as_deref());
         if !patch.is_empty() {
             let api: Api<Deployment> = Api::namespaced(client.clone(), &deployment.namespace().unwrap_or_default());
             patches::object(&api, &deployment.name_any(), patch).await?;
         }
     }
     Ok(())
+}
+
+/// Ends the server's pause of a Deployment and removes its marks; `recorded` are the UIDs of those that it paused.
+fn release_hold(deployment: &Deployment, recorded: Option<&[String]>) -> Vec<Value> {
+    let ours = match recorded {
+        Some(uids) => deployment.uid().is_some_and(|uid| uids.contains(&uid)),
+        None => is_marked_as_held(deployment),
+    };
+    let mut patch: Vec<Value> = Vec::new();
+    if paused(deployment) && ours {
+        patch.push(json!({"op": "remove", "path": "/spec/paused"}));
+    }
+    for key in [HELD, USER_PAUSE] {
+        if annotation(&deployment.metadata, key) {
+            patch.push(json!({"op": "remove", "path": metadata_path("annotations", key)}));
+        }
+    }
+    patch
+}
+
+/// Whether a Deployment shows a hold. Both marks: a manifest that was copied from a held Deployment has the annotation, and
+/// a user's own pause is marked as such.
+fn is_marked_as_held(deployment: &Deployment) -> bool {
+    let conditions = deployment.status.iter().flat_map(|s| s.conditions.iter().flatten());
+    let waits = conditions.into_iter().any(|c| c.type_ == CONDITION && c.status != "True");
+    waits && annotation(&deployment.metadata, HELD) && !annotation(&deployment.metadata, USER_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_is_released_by_its_record_or_by_its_marks() {
+        let deployment = |paused: bool, marks: &[&str], condition: Option<&str>| -> Deployment {
+            let marks: serde_json::Map<String, Value> = marks.iter().map(|m| ((*m).to_owned(), json!("h"))).collect();
+            let conditions: Vec<Value> =
+                condition.iter().map(|status| json!({"type": CONDITION, "status": status})).collect();
+            serde_json::from_value(json!({"metadata": {"name": "d", "uid": "u", "annotations": marks},
+                "spec": {"paused": paused, "selector": {}, "template": {}}, "status": {"conditions": conditions}}))
+            .unwrap()
+        };
+        let check = |deployment: Deployment, recorded: Option<&[&str]>, expected: &[&str]| {
+            let recorded: Option<Vec<String>> = recorded.map(|uids| uids.iter().map(|u| (*u).to_owned()).collect());
+            let patch = release_hold(&deployment, recorded.as_deref());
+            let removed: Vec<&str> =
+                patch.iter().map(|op| op["path"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
+            assert_eq!(removed, expected, "{deployment:?} {recorded:?}");
+        };
+        let (held, user) = ("tidewaiter.dev~1held-for", "tidewaiter.dev~1user-pause");
+        // By the record.
+        check(deployment(true, &[HELD], None), Some(&["u"]), &["paused", held]);
+        check(deployment(true, &[HELD], Some("False")), Some(&["other"]), &[held]);
+        check(deployment(false, &[], None), Some(&["u"]), &[]);
+        check(deployment(true, &[], None), Some(&[]), &[]);
+        // By the marks.
+        check(deployment(true, &[HELD], Some("False")), None, &["paused", held]);
+        check(deployment(true, &[HELD], Some("Unknown")), None, &["paused", held]);
+        check(deployment(true, &[HELD, USER_PAUSE], Some("False")), None, &[held, user]);
+        check(deployment(true, &[HELD], None), None, &[held]);
+        check(deployment(true, &[HELD], Some("True")), None, &[held]);
+        check(deployment(true, &[], Some("False")), None, &[]);
+        check(deployment(false, &[HELD], Some("False")), None, &[held]);
+    }
 }

@@ -1,39 +1,84 @@
-//! How many scans run concurrently, and whose turn it is: a held workload never waits behind what already runs.
+//! How many scans run concurrently, and whose turn it is.
 
+use super::turns::{RunningScan, Turns, WaitingScan};
 use crate::decide::image_scan::Urgency;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// The slots of concurrent scans.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ScanSlots {
-    all: Semaphore,
-    /// One fewer: the last slot is reserved for urgent scans, where there are two.
-    background: Semaphore,
+    state: Arc<Mutex<SlotState>>,
+}
+
+#[derive(Debug)]
+struct SlotState {
+    turns: Turns,
+    running: Vec<(u64, RunningScan)>,
+    /// In the order of their arrival.
+    waiting: Vec<(WaitingScan, oneshot::Sender<ScanSlot>)>,
+    next: u64,
 }
 
 /// A slot, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct ScanSlot<'a> {
-    _background: Option<SemaphorePermit<'a>>,
-    _slot: Option<SemaphorePermit<'a>>,
+pub(crate) struct ScanSlot {
+    slots: ScanSlots,
+    number: u64,
+}
+
+impl Drop for ScanSlot {
+    fn drop(&mut self) {
+        self.slots.state.lock().running.retain(|(number, _)| *number != self.number);
+        self.slots.give();
+    }
 }
 
 impl ScanSlots {
     /// As many slots as scans may run concurrently; at least one.
     pub(crate) fn new(scans: u16) -> Self {
-        let all = usize::from(scans.max(1));
-        ScanSlots { all: Semaphore::new(all), background: Semaphore::new((all - 1).max(1)) }
+        let turns = Turns::new(scans.max(1).into());
+        let state = SlotState { turns, running: Vec::new(), waiting: Vec::new(), next: 0 };
+        ScanSlots { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Waits for a slot.
-    pub(crate) async fn take(&self, urgency: Urgency) -> ScanSlot<'_> {
-        // The semaphores are never closed, so that acquiring cannot fail.
-        let background = match urgency {
-            Urgency::Urgent => None,
-            // Its own semaphore first: whoever waits here holds no slot.
-            Urgency::Background => self.background.acquire().await.ok(),
-        };
-        ScanSlot { _background: background, _slot: self.all.acquire().await.ok() }
+    /// Waits for a slot. Who stops waiting (drops the future) gives up the place, or the slot.
+    pub(crate) async fn take(&self, namespace: &str, urgency: Urgency) -> ScanSlot {
+        loop {
+            let (sender, receiver) = oneshot::channel();
+            let waiting = WaitingScan { namespace: namespace.to_owned(), urgency };
+            self.state.lock().waiting.push((waiting, sender));
+            self.give();
+            // The sender is dropped only together with a slot in it.
+            if let Ok(slot) = receiver.await {
+                return slot;
+            }
+        }
+    }
+
+    /// Gives free slots to those whose turn it is.
+    fn give(&self) {
+        loop {
+            let mut state = self.state.lock();
+            let Some((sender, number)) = state.next() else { return };
+            drop(state);
+            // Unlocked: a slot for one who does not wait any more is dropped here, and given to the next one.
+            let _ = sender.send(ScanSlot { slots: self.clone(), number });
+        }
+    }
+}
+
+impl SlotState {
+    fn next(&mut self) -> Option<(oneshot::Sender<ScanSlot>, u64)> {
+        self.waiting.retain(|(_, sender)| !sender.is_closed());
+        let running: Vec<&RunningScan> = self.running.iter().map(|(_, running)| running).collect();
+        let waiting: Vec<&WaitingScan> = self.waiting.iter().map(|(waiting, _)| waiting).collect();
+        let index = self.turns.next(&running, &waiting)?;
+        let (scan, sender) = self.waiting.remove(index);
+        self.next += 1;
+        self.running.push((self.next, scan));
+        Some((sender, self.next))
     }
 }
 
@@ -44,23 +89,32 @@ mod tests {
     use futures::FutureExt as _;
 
     #[test]
-    fn the_last_slot_is_for_urgent_scans() {
-        let check = |scans: u16, taken: &[Urgency], next: Urgency, expected: bool| {
-            let slots = ScanSlots::new(scans);
-            let held: Vec<_> = taken.iter().map(|urgency| slots.take(*urgency).now_or_never().unwrap()).collect();
-            assert_eq!(slots.take(next).now_or_never().is_some(), expected, "{scans} {taken:?} {next:?}");
-            drop(held);
-        };
-        check(2, &[], Background, true);
-        check(2, &[Background], Background, false);
-        check(2, &[Background], Urgent, true);
-        check(2, &[Urgent], Background, true);
-        check(2, &[Background, Urgent], Urgent, false);
-        check(3, &[Background, Background], Background, false);
-        check(3, &[Background, Background], Urgent, true);
-        // One slot is shared, and no slots mean one.
-        check(1, &[], Background, true);
-        check(1, &[Background], Urgent, false);
-        check(0, &[], Background, true);
+    fn a_slot_is_held_until_it_is_dropped() {
+        let slots = ScanSlots::new(1);
+        let first = slots.take("a", Urgent).now_or_never().unwrap();
+        let mut second = Box::pin(slots.take("a", Urgent));
+        let mut third = Box::pin(slots.take("b", Background));
+        assert!((&mut second).now_or_never().is_none() && (&mut third).now_or_never().is_none());
+        drop(first);
+        // Namespace a had its turn.
+        assert!((&mut second).now_or_never().is_none());
+        let slot = (&mut third).now_or_never().unwrap();
+        drop(slot);
+        assert!((&mut second).now_or_never().is_some());
+    }
+
+    #[test]
+    fn who_stops_waiting_keeps_no_slot() {
+        let slots = ScanSlots::new(1);
+        let first = slots.take("a", Urgent).now_or_never().unwrap();
+        let mut gone = Box::pin(slots.take("b", Urgent));
+        let mut given = Box::pin(slots.take("c", Urgent));
+        assert!((&mut gone).now_or_never().is_none() && (&mut given).now_or_never().is_none());
+        drop(gone);
+        drop(first);
+        // It was given to c, which stops before it sees it.
+        drop(given);
+        assert!(slots.take("d", Urgent).now_or_never().is_some());
+        assert!(slots.state.lock().running.is_empty() && slots.state.lock().waiting.is_empty());
     }
 }

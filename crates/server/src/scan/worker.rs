@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use tidewaiter_core::Reason;
 use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::report::{Inventory, Report};
@@ -21,6 +22,9 @@ use tidewaiter_scan::source::registry::address::Addresses;
 use tidewaiter_scan::source::registry::credentials::Credentials;
 use tidewaiter_scan::source::registry::{self, RegistryConfig};
 use tidewaiter_scan::source::{Image, SourceError};
+
+/// Longest pause between two tries of a request. Others wait for the slot: who must wait longer does so without one.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A scan to be done.
 #[derive(Debug, Serialize, Deserialize)]
@@ -94,24 +98,26 @@ pub(crate) struct ScanFailure {
     pub(crate) reason: Reason,
     /// What happened, and what to do next.
     pub(crate) message: String,
+    /// The pause that the registry asks for.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl ScanFailure {
     /// A failure by its reason.
     pub(crate) fn new(reason: Reason, message: impl ToString) -> Self {
-        ScanFailure { reason, message: message.to_string() }
+        ScanFailure { reason, message: message.to_string(), retry_after: None }
     }
 }
 
 impl From<ScanError> for ScanFailure {
     fn from(error: ScanError) -> Self {
-        ScanFailure::new(error.reason(), error)
+        ScanFailure { retry_after: error.retry_after(), ..ScanFailure::new(error.reason(), error) }
     }
 }
 
 impl From<SourceError> for ScanFailure {
     fn from(error: SourceError) -> Self {
-        ScanFailure::new(error.reason(), error)
+        ScanFailure { retry_after: error.retry_after(), ..ScanFailure::new(error.reason(), error) }
     }
 }
 
@@ -193,6 +199,7 @@ fn config(job: &ScanJob) -> Result<RegistryConfig, ScanFailure> {
         ca_pem: registries.ca_pem.into_iter().map(String::into_bytes).collect(),
         plain_http: registries.plain_http,
         addresses: Addresses::Public { allowed: registries.allowed_networks },
+        patience: PATIENCE,
         ..RegistryConfig::default()
     })
 }

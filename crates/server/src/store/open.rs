@@ -39,6 +39,8 @@ pub struct SqliteStore {
     path: PathBuf,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
+    /// Why the last write failed.
+    problem: Mutex<Option<String>>,
 }
 
 impl SqliteStore {
@@ -58,7 +60,7 @@ impl SqliteStore {
             }
             Err(source) => return Err(StoreError::Sqlite { path, source }),
         };
-        Ok(SqliteStore { path, writer: Mutex::new(writer), readers: Mutex::new(Vec::new()) })
+        Ok(SqliteStore { path, writer: Mutex::new(writer), readers: Mutex::default(), problem: Mutex::default() })
     }
 
     /// Returns the location of the store in a folder, without opening it.
@@ -81,7 +83,15 @@ impl SqliteStore {
             transaction.commit()?;
             Ok(done)
         });
-        done.map_err(|error| error.at(&self.path))
+        let done = done.map_err(|error| error.at(&self.path));
+        *self.problem.lock() = done.as_ref().err().map(ToString::to_string);
+        done
+    }
+
+    /// Why the last write failed, unless a row of a report's size can be written now: room may have been made since.
+    pub(super) fn write_problem(&self) -> Option<String> {
+        self.problem.lock().as_ref()?;
+        self.write(write_probe).and_then(|()| self.write(remove_probe)).err().map(|error| error.to_string())
     }
 
     /// Reads the last committed state, concurrently with the writer.
@@ -98,6 +108,19 @@ impl SqliteStore {
         }
         done
     }
+}
+
+/// Bytes of the row that shows whether a report can be written.
+const PROBE: i32 = 1 << 20;
+
+fn write_probe(transaction: &rusqlite::Transaction<'_>) -> Result<(), TransactionError> {
+    let insert = "INSERT OR REPLACE INTO reports VALUES (zeroblob(16), 0, '', zeroblob(?1))";
+    Ok(transaction.execute(insert, [PROBE]).map(drop)?)
+}
+
+/// Where this fails, garbage collection removes the row.
+fn remove_probe(transaction: &rusqlite::Transaction<'_>) -> Result<(), TransactionError> {
+    Ok(transaction.execute("DELETE FROM reports WHERE key = zeroblob(16)", []).map(drop)?)
 }
 
 /// What can go wrong in a transaction.

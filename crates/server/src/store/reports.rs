@@ -79,6 +79,10 @@ impl Store for SqliteStore {
         self.write_inventory(inventory)
     }
 
+    fn problem(&self) -> Option<String> {
+        self.write_problem()
+    }
+
     fn location(&self) -> StoreLocation {
         StoreLocation(self.file().to_owned())
     }

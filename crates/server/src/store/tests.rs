@@ -189,3 +189,26 @@ fn assert_rematch(store: &SqliteStore, all: &[Inventory], [old, new]: &[Database
     let used = References { reports: HashSet::new(), images: all.iter().map(|i| i.image.digest.clone()).collect() };
     assert_eq!(store.collect_garbage(&used, Duration::ZERO).unwrap(), 1);
 }
+
+#[test]
+fn a_full_volume_is_a_problem_until_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path()).unwrap();
+    let limit = |pages: i64| store.write(|t| Ok(t.pragma_update(None, "max_page_count", pages)?));
+    assert_eq!(store.problem(), None);
+    // SQLite says the same of a limit as of a volume: `SQLITE_FULL`.
+    limit(1).unwrap();
+    let (mut stored, large) =
+        (0, (0..4000).map(|i| (format!("package-{i}"), format!("{}.0", i * 7919))).collect::<Vec<_>>());
+    let packages: Vec<(&str, &str)> = large.iter().map(|(name, version)| (name.as_str(), version.as_str())).collect();
+    let report = Report::new(inventory(1, &packages), DatabaseInfo::default(), vec![], vec![]);
+    while store.put_report(&report).is_ok() {
+        stored += 1;
+        assert!(stored < 100, "it is never full");
+    }
+    assert!(store.problem().is_some_and(|why| why.contains("full")), "{:?}", store.problem());
+    limit(1 << 30).unwrap();
+    assert_eq!(store.problem(), None);
+    store.put_report(&report).unwrap();
+    assert_eq!(store.problem(), None);
+}

@@ -4,6 +4,7 @@ use super::super::read::read_capped;
 use super::address::{AddressGuard, RefusedAddress};
 use super::auth::{self, Challenge};
 use super::credentials::Login;
+use super::pace::{self, Paced};
 use super::{RegistryConfig, SourceError, manifest};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use base64::Engine as _;
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tidewaiter_core::image::{Digest, Reference};
 use tidewaiter_http::ureq::Body;
 use tidewaiter_http::ureq::http::Response;
@@ -21,8 +22,6 @@ const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.o
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 /// Redirects followed for one request: registries need one, to their storage; some storage one more.
 const HOPS: u32 = 5;
-/// Longest pause between two tries, whatever a registry asks for: a scan must not hang on one header.
-const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// Bytes of a token service's answer: tokens have a few kilobytes.
 const MAX_TOKEN: u64 = 1 << 20;
 
@@ -34,6 +33,7 @@ pub(super) struct RegistryClient {
     login: Option<Login>,
     tries: u32,
     pause: Duration,
+    patience: Duration,
     /// The `Authorization` value that was accepted last.
     authorization: Mutex<Option<String>>,
 }
@@ -51,6 +51,7 @@ impl RegistryClient {
             login: config.credentials.login(reference).cloned(),
             tries: config.tries,
             pause: config.pause,
+            patience: config.patience,
             authorization: Mutex::new(None),
         })
     }
@@ -59,14 +60,14 @@ impl RegistryClient {
     pub(super) fn manifest(&self, selector: &str, what: &str) -> Result<Vec<u8>, SourceError> {
         let url = format!("{}/v2/{}/manifests/{selector}", self.base, self.repository);
         let response = self.get(&url, None, what)?;
-        read_capped(response.into_body().into_reader(), what, manifest::MAX_MANIFEST)
+        read_capped(Paced::new(response.into_body().into_reader(), what), what, manifest::MAX_MANIFEST)
     }
 
     /// The index of the manifests that refer to a digest (OCI distribution-spec 1.1, "Listing Referrers").
     pub(super) fn referrers(&self, digest: &Digest, what: &str) -> Result<Vec<u8>, SourceError> {
         let url = format!("{}/v2/{}/referrers/{digest}", self.base, self.repository);
         let response = self.get(&url, None, what)?;
-        read_capped(response.into_body().into_reader(), what, manifest::MAX_MANIFEST)
+        read_capped(Paced::new(response.into_body().into_reader(), what), what, manifest::MAX_MANIFEST)
     }
 
     /// A blob from byte `from` on.
@@ -75,11 +76,13 @@ impl RegistryClient {
         let range = (from > 0).then(|| format!("bytes={from}-"));
         let response = self.get(&url, range.as_deref(), what)?;
         let partial = response.status().as_u16() == 206;
-        let mut body: Box<dyn Read + Send> = Box::new(response.into_body().into_reader());
+        let mut body: Box<dyn Read + Send> = Box::new(Paced::new(response.into_body().into_reader(), what));
         if from > 0 && !partial {
             // A server that ignores ranges sends everything again.
             let skipped = io::copy(&mut body.by_ref().take(from), &mut io::sink());
-            skipped.map_err(|e| SourceError::unreachable(what, e))?;
+            let lost =
+                |e: io::Error| SourceError::from_io(&e).cloned().unwrap_or_else(|| SourceError::unreachable(what, e));
+            skipped.map_err(lost)?;
         }
         Ok(body)
     }
@@ -99,16 +102,21 @@ impl RegistryClient {
     /// One GET with authentication, redirects and retries; every answer but success is an error.
     fn get(&self, url: &str, range: Option<&str>, what: &str) -> Result<Response<Body>, SourceError> {
         let retries = usize::try_from(self.tries.saturating_sub(1)).unwrap_or_default();
-        let pauses = ExponentialBuilder::new().with_min_delay(self.pause).with_max_delay(MAX_PAUSE);
+        let pauses = ExponentialBuilder::new().with_min_delay(self.pause).with_max_delay(self.patience);
         let mut pauses = pauses.with_max_times(retries).build();
+        let began = Instant::now();
         loop {
             let failure = match self.attempt(url, range, what) {
                 Ok(response) => return Ok(response),
                 Err(failure) => failure,
             };
             let Some(pause) = pauses.next().filter(|_| failure.is_transient) else { return Err(*failure.error) };
-            // What the registry asks for is better than a guess; both are bounded.
-            thread::sleep(failure.retry_after.unwrap_or(pause).min(MAX_PAUSE));
+            // What the registry asks for is better than a guess.
+            let pause = failure.retry_after.unwrap_or(pause);
+            if !pace::may_retry(self.patience, self.tries, began.elapsed(), pause) {
+                return Err(*failure.error);
+            }
+            thread::sleep(pause);
         }
     }
 
@@ -124,10 +132,7 @@ impl RegistryClient {
         let response = self.redirected(url, response, range, what)?;
         match response.status().as_u16() {
             200 | 206 => Ok(response),
-            status if is_busy(status) => {
-                let failure = FailedAttempt::transient(SourceError::unreachable(what, format!("it answers {status}")));
-                Err(FailedAttempt { retry_after: retry_after(&response), ..failure })
-            }
+            status if is_busy(status) => Err(busy(what, &response, "it")),
             status => Err(refusal(status, what).into()),
         }
     }
@@ -203,14 +208,11 @@ impl RegistryClient {
         let response = request.call().map_err(|error| self.failed(url, error, what))?;
         match response.status().as_u16() {
             200 => {}
-            status if is_busy(status) => {
-                let cause = format!("its token service answers {status}");
-                return Err(FailedAttempt::transient(SourceError::unreachable(what, cause)));
-            }
+            status if is_busy(status) => return Err(busy(what, &response, "its token service")),
             // Whatever else a token service answers, it gave no token for this login.
             status => return Err(refusal(if status == 403 { 403 } else { 401 }, what).into()),
         }
-        let bytes = read_capped(response.into_body().into_reader(), what, MAX_TOKEN)?;
+        let bytes = read_capped(Paced::new(response.into_body().into_reader(), what), what, MAX_TOKEN)?;
         // Older services answer `token`, those of OAuth 2 `access_token`; some both.
         let answer: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let token = ["token", "access_token"].iter().find_map(|key| answer.get(key)?.as_str());
@@ -246,12 +248,6 @@ struct FailedAttempt {
     retry_after: Option<Duration>,
 }
 
-impl FailedAttempt {
-    fn transient(error: SourceError) -> Self {
-        FailedAttempt { error: Box::new(error), is_transient: true, retry_after: None }
-    }
-}
-
 /// An error that another try would get again.
 impl From<SourceError> for FailedAttempt {
     fn from(error: SourceError) -> Self {
@@ -263,6 +259,17 @@ impl From<SourceError> for FailedAttempt {
 fn is_busy(status: u16) -> bool {
     // All others are answers about this request, and would be given again.
     matches!(status, 429 | 500..=599)
+}
+
+/// The failure of a service that is busy.
+fn busy(what: &str, response: &Response<Body>, who: &str) -> FailedAttempt {
+    let (status, retry_after) = (response.status().as_u16(), pace::retry_after(response));
+    let cause = format!("{who} answers {status}");
+    let error = match status {
+        429 => SourceError::RateLimited { what: what.to_owned(), cause, retry_after },
+        _ => SourceError::unreachable(what, cause),
+    };
+    FailedAttempt { error: Box::new(error), is_transient: true, retry_after }
 }
 
 /// A blob that is requested again from where its stream broke.
@@ -286,6 +293,8 @@ impl Read for Resuming {
                     self.read += n as u64;
                     return Ok(n);
                 }
+                // Of one that drips, the rest would drip, too.
+                Err(error) if SourceError::from_io(&error).is_some() => return Err(error),
                 result if self.left == 0 => return result,
                 _ => {}
             }
@@ -308,10 +317,6 @@ pub(super) fn host_of(reference: &Reference) -> &str {
 pub(super) fn basic(login: &Login) -> String {
     let text = format!("{}:{}", login.user, login.password);
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(text))
-}
-
-fn retry_after(response: &Response<Body>) -> Option<Duration> {
-    response.headers().get("retry-after")?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
 fn refusal(status: u16, what: &str) -> SourceError {

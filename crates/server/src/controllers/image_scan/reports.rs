@@ -3,9 +3,10 @@
 
 use crate::context::ServerContext;
 use crate::decide::database::DatabaseChange;
-use crate::scan::worker::PlatformReport;
-use crate::store::Store;
+use crate::scan::worker::{PlatformReport, ScanFailure};
+use crate::store::{Store, StoreError};
 use std::sync::Arc;
+use tidewaiter_core::Reason;
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::{Inventory, Report};
 use tidewaiter_crd::ImageScan;
@@ -21,25 +22,48 @@ pub(super) enum Stored {
     Lost,
 }
 
-/// Stores the reports and inventories of a scan. What cannot be stored is scanned again when it is needed.
-pub(super) async fn put(ctx: &ServerContext, results: Vec<PlatformReport>) -> (Vec<PlatformResult>, Vec<Report>) {
+/// Stores the reports and inventories of a scan.
+///
+/// # Errors
+/// When a report cannot be stored. The verdict is lost with it: as if nothing had been scanned, it is scanned again later.
+pub(super) async fn put(
+    ctx: &ServerContext,
+    results: Vec<PlatformReport>,
+) -> Result<(Vec<PlatformResult>, Vec<Report>), ScanFailure> {
     let store = Arc::clone(&ctx.store);
-    let work = move || results.into_iter().map(|result| put_one(&*store, result)).unzip();
-    tokio::task::spawn_blocking(work).await.unwrap_or_default()
+    let stored = tokio::task::spawn_blocking(move || put_all(&*store, results)).await;
+    stored.unwrap_or_else(|e| Err(ScanFailure::new(Reason::Internal, e)))
 }
 
-fn put_one(store: &dyn Store, result: PlatformReport) -> (PlatformResult, Report) {
+fn put_all(store: &dyn Store, results: Vec<PlatformReport>) -> Result<(Vec<PlatformResult>, Vec<Report>), ScanFailure> {
+    let mut stored: Vec<(PlatformResult, Report)> = Vec::new();
+    for result in results {
+        match put_one(store, result) {
+            Ok(one) => stored.push(one),
+            Err(error) => {
+                stored.iter().for_each(|(platform, _)| store.remove_report(&platform.report_key));
+                return Err(not_stored(&error));
+            }
+        }
+    }
+    Ok(stored.into_iter().unzip())
+}
+
+fn put_one(store: &dyn Store, result: PlatformReport) -> Result<(PlatformResult, Report), StoreError> {
+    // Without it only the next database costs a rescan.
     if let Some(inventory) = &result.inventory
         && let Err(e) = store.put_inventory(inventory)
     {
         tracing::warn!("an inventory was not stored: {e}");
     }
-    let report_key = store.put_report(&result.report).unwrap_or_else(|e| {
-        tracing::warn!("a report was not stored: {e}");
-        String::new()
-    });
+    let report_key = store.put_report(&result.report)?;
     let digest = result.report.inventory.image.digest.to_string();
-    (PlatformResult { platform: result.platform.to_string(), digest, report_key }, result.report)
+    Ok((PlatformResult { platform: result.platform.to_string(), digest, report_key }, result.report))
+}
+
+fn not_stored(error: &StoreError) -> ScanFailure {
+    let next = "make room on the volume of tidewaiter's store; the scan is tried again by itself";
+    ScanFailure::new(Reason::ReportNotStored, format!("the report could not be stored: {error}; {next}"))
 }
 
 /// The reports of a status; `None` when one was deleted.
@@ -92,4 +116,101 @@ fn rematched_one(
     };
     let report_key = store.put_report(&report).ok()?;
     Some((PlatformResult { report_key, ..result }, report))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{ChangedReport, References, RematchSummary, StoreLocation};
+    use parking_lot::Mutex;
+    use std::io;
+    use std::time::Duration;
+    use tidewaiter_core::ecosystem::Os;
+    use tidewaiter_core::report::{DatabaseInfo, ImageInfo};
+
+    /// Accepts some reports and fails from then on, as a volume does that fills up.
+    #[derive(Default)]
+    struct FullStore {
+        room: usize,
+        inventories: bool,
+        reports: Mutex<Vec<String>>,
+    }
+
+    fn full() -> StoreError {
+        StoreError::Io(io::ErrorKind::StorageFull.into())
+    }
+
+    impl Store for FullStore {
+        fn put_report(&self, _: &Report) -> Result<String, StoreError> {
+            let mut reports = self.reports.lock();
+            let key = format!("key{}", reports.len());
+            if reports.len() >= self.room {
+                return Err(full());
+            }
+            reports.push(key.clone());
+            Ok(key)
+        }
+        fn report(&self, _: &str) -> Option<Report> {
+            None
+        }
+        fn confirm_report(&self, _: &str, _: &DatabaseInfo) -> Result<(), StoreError> {
+            Err(full())
+        }
+        fn remove_report(&self, key: &str) {
+            self.reports.lock().retain(|known| known != key);
+        }
+        fn put_inventory(&self, _: &Inventory) -> Result<(), StoreError> {
+            if self.inventories { Ok(()) } else { Err(full()) }
+        }
+        fn problem(&self) -> Option<String> {
+            None
+        }
+        fn location(&self) -> StoreLocation {
+            StoreLocation::default()
+        }
+        fn clear_rematched(&self) -> Result<(), StoreError> {
+            Err(full())
+        }
+        fn put_rematched(&self, _: &ChangedReport) -> Result<(), StoreError> {
+            Err(full())
+        }
+        fn rematched(&self, _: &Digest, _: &RematchSummary) -> Option<Rematched> {
+            None
+        }
+        fn collect_garbage(&self, _: &References, _: Duration) -> Result<usize, StoreError> {
+            Err(full())
+        }
+    }
+
+    fn result(platform: &str) -> PlatformReport {
+        let digest = Digest::from_sha256([1; 32]);
+        let image = ImageInfo::new("r.example/x:1", digest.clone(), digest, platform.parse().unwrap());
+        let inventory = Inventory { image, layers: vec![], os: Some(Os::default()), packages: vec![], gaps: vec![] };
+        let report = Report::new(inventory.clone(), DatabaseInfo::default(), vec![], vec![]);
+        PlatformReport { platform: platform.parse().unwrap(), inventory: Some(inventory), report }
+    }
+
+    #[test]
+    fn a_report_that_cannot_be_stored_is_a_failed_scan() {
+        let check = |room: usize, inventories: bool, expected: Result<&[&str], Reason>| {
+            let store = FullStore { room, inventories, ..FullStore::default() };
+            let put = put_all(&store, vec![result("linux/amd64"), result("linux/arm64")]);
+            let keys = put.map(|(results, _)| results.into_iter().map(|r| r.report_key).collect::<Vec<_>>());
+            let kept = store.reports.lock().clone();
+            match expected {
+                Ok(expected) => assert_eq!(keys.unwrap(), expected),
+                Err(reason) => {
+                    let failure = keys.unwrap_err();
+                    assert_eq!(failure.reason, reason);
+                    assert!(failure.message.contains("make room"), "{}", failure.message);
+                    assert!(kept.is_empty(), "nothing refers to {kept:?}");
+                }
+            }
+        };
+        check(2, true, Ok(&["key0", "key1"]));
+        // An inventory is only for the next database.
+        check(2, false, Ok(&["key0", "key1"]));
+        check(1, true, Err(Reason::ReportNotStored));
+        check(0, false, Err(Reason::ReportNotStored));
+    }
 }
