@@ -5,6 +5,7 @@ mod dotnet;
 mod go;
 mod java;
 mod native;
+mod pyinstaller;
 mod rust;
 #[cfg(test)]
 pub(super) mod testing;
@@ -18,7 +19,7 @@ use tidewaiter_core::report::{Gap, GapKind};
 
 /// Raised whenever programs or archives are read otherwise, or a row of [`super::classify`] changes: it is a part of
 /// [`super::VERSION`].
-pub(super) const VERSION: u32 = 11;
+pub(super) const VERSION: u32 = 12;
 
 /// Bytes from which a format is detected.
 pub(crate) const HEAD: usize = 8;
@@ -92,6 +93,9 @@ fn executable(path: &str, bytes: &[u8]) -> ParsedFile {
             out.gaps.push(unreadable(path, "this program is packed by UPX; unpack it to have it read"));
         }
     }
+    if pyinstaller::is_in(bytes) {
+        out.add(pyinstaller::gap(path));
+    }
     // The build info of a Go program is better evidence than its text.
     if !go {
         let mut program = ProgramSearch::new(path, ProgramFile::Executable);
@@ -141,6 +145,8 @@ struct ExecutableSearch<'a> {
     native: native::NativeImageSearch<'a>,
     /// It has packages of Rust (cargo-auditable), which only a whole file can show.
     audited: bool,
+    /// It has the archive of PyInstaller.
+    with_modules: bool,
 }
 
 impl<'a> ExecutableSearch<'a> {
@@ -153,6 +159,7 @@ impl<'a> ExecutableSearch<'a> {
             bundle: dotnet::BundleSearch::new(path),
             native: native::NativeImageSearch::new(path),
             audited: false,
+            with_modules: false,
         }
     }
 
@@ -164,6 +171,7 @@ impl<'a> ExecutableSearch<'a> {
         self.program.part(window);
         self.bundle.part(window, new);
         self.native.part(window, new);
+        self.with_modules |= pyinstaller::is_in(window);
         // The name of the section, in the table of names.
         self.audited |= memmem::find(window, b"\0.dep-v0\0").is_some();
     }
@@ -175,6 +183,9 @@ impl<'a> ExecutableSearch<'a> {
         };
         out.add(self.bundle.result());
         out.add(self.native.result());
+        if self.with_modules {
+            out.add(pyinstaller::gap(self.path));
+        }
         if self.audited {
             out.gaps.push(too_large(self.path, "this Rust program"));
         }
