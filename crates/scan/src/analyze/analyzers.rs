@@ -5,7 +5,7 @@ use super::{
     alpm, apk, apk_repositories, cargo, chisel, composer, conda, cran, dart, dotnet, dpkg, erlang, gem, julia,
     luarocks, npm, os_release, python, rpm, sbom, swift, unsupported, yarn,
 };
-use tidewaiter_core::package::PackageType::{self, Cargo, Generic, Golang, Maven, Nuget};
+use tidewaiter_core::package::PackageType::{self, Cargo, Generic, Golang, Maven, Nuget, Pypi};
 
 /// All analyzers; the first that wants a path reads it.
 pub const ANALYZERS: &[Analyzer] = &[
@@ -53,6 +53,7 @@ pub const DETECTED_BY_CONTENT: &[(&str, &[PackageType])] = &[
     ("Go programs (ELF, PE, Mach-O): build info", &[Golang]),
     ("Rust programs: the list of cargo-auditable", &[Cargo]),
     ("Java programs that GraalVM compiled: the SBOM in them; without one, a gap", &[Maven]),
+    ("Python applications in one file, without a suffix", &[Pypi]),
     ("Python programs of PyInstaller: not read, always a gap", &[]),
     (".NET applications in a single file: the deps.json in it", &[Nuget]),
     ("programs of the table below", &[Generic]),

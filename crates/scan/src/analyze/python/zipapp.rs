@@ -29,13 +29,23 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     if bytes.starts_with(MODULES_OF_PYINSTALLER) {
         return ParsedFile::default();
     }
+    archive(path, bytes).unwrap_or_else(|| failed(path, "it is not a zip archive"))
+}
+
+/// Reads a file without a suffix that begins like a script, as shiv's documentation names them. Most are plain text.
+pub(in crate::analyze) fn behind_script(path: &str, bytes: &[u8]) -> ParsedFile {
+    archive(path, bytes).unwrap_or_default()
+}
+
+/// What the archive at the end of a file holds; `None` without one.
+fn archive(path: &str, bytes: &[u8]) -> Option<ParsedFile> {
     let mut application = Application { listing: Listing::new(path), folders: BTreeSet::new(), left: MAX_UNPACKED };
     match ZipArchive::open(bytes) {
         Ok(Some(archive)) => application.read(&archive, ""),
-        Ok(None) => return failed(path, "it is not a zip archive"),
-        Err(e) => return failed(path, &e.to_string()),
+        Ok(None) => return None,
+        Err(e) => return Some(failed(path, &e.to_string())),
     }
-    application.done()
+    Some(application.done())
 }
 
 /// What an application holds, so far.
@@ -123,7 +133,7 @@ fn is_origin(place: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::super::listing::summary;
-    use super::super::super::wants;
+    use super::super::super::{parse as analyze, wants};
     use super::*;
     use std::io::{Cursor, Write as _};
 
@@ -158,6 +168,18 @@ mod tests {
         check("app/a.pyzw", &[("site-packages/b/tests/a-1.0.dist-info/METADATA", metadata)], "", 0);
         check("app/a.pyz", &[("__main__.py", b"")], "", 0);
         check("app/a.pyz", &[(&shiv, b"")], "", 1);
+    }
+
+    #[test]
+    fn applications_need_no_suffix() {
+        let check = |script: &str, archive: &[u8], expected: &str| {
+            let bytes = [script.as_bytes(), archive].concat();
+            assert_eq!(summary(&analyze("usr/local/bin/app", &bytes)), (expected.to_owned(), 0), "{script}");
+        };
+        let archive = zip(&[("site-packages/a-1.0.dist-info/METADATA", b"Name: a\nVersion: 1.0\n")]);
+        check("#!/usr/bin/env python3\n", &archive, "a 1.0");
+        check("#!/bin/sh\nexec python3 \"$0\"\n", &archive, "a 1.0");
+        check("#!/bin/sh\necho\n", b"", "");
     }
 
     #[test]
