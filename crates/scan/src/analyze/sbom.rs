@@ -232,24 +232,6 @@ mod tests {
         check(&bom(r#"{"purl":"pkg:npm/a@1"},{"purl":"pkg:npm/a@1"}"#), "a 1", 0);
         check(r#"{"bomFormat":"CycloneDX","components":{}}"#, "", 1);
         check(&bom(r#"{"purl":"npm:a"}"#), "", 1);
-        let from = |url: &str| {
-            let reference = format!(r#"{{"comment":"PackageSource","type":"distribution","url":"{url}"}}"#);
-            bom(&format!(r#"{{"type":"library","name":"a","version":"1","externalReferences":[{reference}]}}"#))
-        };
-        check(&from("file:///src/a"), "", 0);
-        check(&from("file:///wheels/a-1-py3-none-any.whl"), "", 1);
-        check(&from("https://files.example/a-1.tar.gz"), "", 1);
-        check(&from("file:///src/a").replace("distribution", "vcs"), "", 1);
-        let uv = |property: &str| {
-            let property = format!(r#"{{"name":"{property}","value":"packages/a"}}"#);
-            bom(&format!(r#"{{"type":"library","name":"a","version":"1","properties":[{property}]}}"#))
-        };
-        check(&uv("uv:workspace:path"), "", 0);
-        check(&uv("uv:package:is_project_root"), "", 0);
-        check(&uv("uv:package:marker"), "", 1);
-        check(&bom(r#"{"purl":"pkg:pypi/a@1","properties":[{"name":"uv:workspace:path"}]}"#), "a 1", 0);
-        check(&bom(r#"{"type":"library","name":"a","version":"1","properties":null}"#), "", 1);
-        check(&bom(r#"{"type":"library","purl":"pkg:pypi/a@1","properties":[{"name":1}]}"#), "a 1", 0);
         let own = r#"{"bomFormat":"CycloneDX","metadata":{"component":{"purl":"pkg:bitnami/a@1.0.0-3"}}}"#;
         check(own, "a 1.0.0-3", 0);
         let unnamed =

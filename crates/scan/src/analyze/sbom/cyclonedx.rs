@@ -196,3 +196,33 @@ impl<'de> Visitor<'de> for Components<'_, '_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::listing::summary;
+    use super::super::parse;
+
+    #[test]
+    fn folders_have_no_purl() {
+        let check = |component: &str, expected: &str, gaps: usize| {
+            let json = format!(r#"{{"bomFormat":"CycloneDX","components":[{{"type":"library",{component}}}]}}"#);
+            assert_eq!(summary(&parse("a.cdx.json", json.as_bytes())), (expected.to_owned(), gaps), "{component}");
+        };
+        let from = |kind: &str, url: &str| {
+            let reference = format!(r#"{{"comment":"PackageSource: Local","type":"{kind}","url":"{url}"}}"#);
+            format!(r#""name":"a","version":"1","externalReferences":[{reference}]"#)
+        };
+        check(&from("distribution", "file:///src/a"), "", 0);
+        check(&from("distribution", "file:///wheels/a-1-py3-none-any.whl"), "", 1);
+        check(&from("distribution", "https://files.example/a"), "", 1);
+        check(&from("vcs", "file:///src/a"), "", 1);
+        let property =
+            |name: &str| format!(r#""name":"a","version":"1","properties":[{{"name":"{name}","value":"packages/a"}}]"#);
+        check(&property("uv:workspace:path"), "", 0);
+        check(&property("uv:package:is_project_root"), "", 0);
+        check(&property("uv:package:marker"), "", 1);
+        check(&format!(r#"{},"purl":"pkg:pypi/a@1""#, property("uv:workspace:path")), "a 1", 0);
+        check(r#""name":"a","version":"1","properties":null"#, "", 1);
+        check(r#""name":"a","version":"1","properties":[{"name":1}],"purl":"pkg:pypi/a@1""#, "a 1", 0);
+    }
+}
