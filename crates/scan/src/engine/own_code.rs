@@ -25,25 +25,30 @@ pub(super) fn marked(since: PresentSince, files: &FilesInView<'_>, view: &Merged
 /// Marks what SBOMs name of the own code that was found: the same package in the same version. Where a release of that name
 /// and version is there too, the SBOM may mean that one.
 pub(super) fn named_in_sboms(since: PresentSince) -> PresentSince {
-    let key = |p: &Package| (p.kind, own::comparable(p.kind, &p.name), p.version.clone());
-    let found = |is_own: bool| -> HashSet<_> {
-        let packages = since.keys().filter(|(package, path)| package.own == is_own && !analyze::is_sbom(path));
-        packages.map(|(package, _)| key(package)).collect()
-    };
-    let own = found(true);
+    let own = found(&since, true);
     if own.is_empty() {
         return since;
     }
-    let releases = found(false);
-    let is_own = |package: &Package, path: &str| {
-        let key = key(package);
-        package.own || analyze::is_sbom(path) && own.contains(&key) && !releases.contains(&key)
-    };
+    let releases = found(&since, false);
+    let is_meant = |package: &Package| own.contains(&key(package)) && !releases.contains(&key(package));
     let marked = since.into_iter().map(|((package, path), layer)| {
-        let own = is_own(&package, &path);
+        let own = package.own || analyze::is_sbom(&path) && is_meant(&package);
         ((Package { own, ..package }, path), layer)
     });
     marked.collect()
+}
+
+/// What is compared of two packages: type, name and version.
+type ComparedPackage = (PackageType, String, String);
+
+fn key(package: &Package) -> ComparedPackage {
+    (package.kind, own::comparable(package.kind, &package.name), package.version.clone())
+}
+
+/// The packages outside of SBOMs that are own code, or are not.
+fn found(since: &PresentSince, is_own: bool) -> HashSet<ComparedPackage> {
+    let packages = since.keys().filter(|(package, path)| package.own == is_own && !analyze::is_sbom(path));
+    packages.map(|(package, _)| key(package)).collect()
 }
 
 fn mark(package: Package, path: &str, folders: &own::OwnFolders) -> Package {

@@ -37,16 +37,18 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
 
 /// The tree of files, and the bytes that their offsets count in.
 fn header(bytes: &[u8]) -> Result<(Value, &[u8]), String> {
-    let number = |at: usize| le32(bytes, at).and_then(|n| usize::try_from(n).ok());
-    let parts = || {
-        let (outer, size, length) = (number(0)?, number(4)?, number(12)?);
-        let text = slice(bytes, PREFIX, length)?;
-        let content = bytes.get(size.checked_add(8)?..)?;
-        // The first number is the size of the second.
-        (outer == 4 && length.checked_add(8)? <= size).then_some((text, content))
-    };
-    let (text, content) = parts().ok_or("it is not an asar archive, or is cut off")?;
+    let (text, content) = parts(bytes).ok_or("it is not an asar archive, or is cut off")?;
     Ok((json(text)?, content))
+}
+
+/// The text of the header, and what follows it.
+fn parts(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let number = |at: usize| le32(bytes, at).and_then(|n| usize::try_from(n).ok());
+    let (outer, size, length) = (number(0)?, number(4)?, number(12)?);
+    let text = slice(bytes, PREFIX, length)?;
+    let content = bytes.get(size.checked_add(8)?..)?;
+    // The first number is the size of the second.
+    (outer == 4 && length.checked_add(8)? <= size).then_some((text, content))
 }
 
 /// Whether it is of a package itself: below `node_modules` is the package's name, with or without a scope.
@@ -79,12 +81,15 @@ impl AsarArchive<'_> {
         }
     }
 
+    fn content_of(&self, entry: &Value) -> Option<&[u8]> {
+        let size = usize::try_from(entry.get("size")?.as_u64()?).ok()?;
+        slice(self.content, text(entry, "offset").parse().ok()?, size)
+    }
+
     fn package(&mut self, entry: &Value, path: &str) {
-        let place = || {
-            let offset = text(entry, "offset").parse().ok()?;
-            slice(self.content, offset, usize::try_from(entry.get("size")?.as_u64()?).ok()?)
+        let Some(bytes) = self.content_of(entry) else {
+            return self.listing.unreadable(&format!("{path:.200} lies outside of it"));
         };
-        let Some(bytes) = place() else { return self.listing.unreadable(&format!("{path:.200} lies outside of it")) };
         let parsed = super::parse(path, bytes);
         for package in parsed.packages {
             let locations = vec![Location { path: format!("!/{path}"), layer: 0 }];
