@@ -41,6 +41,8 @@ pub(crate) const TARGETS: &[Target] = &[
     ("pe", || seeds::go_program(&seeds::pe()), |b| file("app.exe", b)),
     ("mach-o", || seeds::go_program(&seeds::mach_o()), |b| file("app", b)),
     ("jar", seeds::jar, |b| file("lib/app-1.0.jar", b)),
+    ("asar", seeds::asar, |b| file("app.asar", b)),
+    ("python-application", seeds::python_application, |b| file("app.pex", b)),
     ("large", seeds::jar, large),
     ("program", || b"JAVA_VERSION=\"17.0.1\"\n".to_vec(), |b| file("jdk/release", b)),
     (

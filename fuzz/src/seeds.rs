@@ -15,8 +15,8 @@ use tidewaiter_core::advisory::{Advisory, Affected, CveFacts, KeyKind, ModuleSco
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::severity::Severity;
 use tidewaiter_db::meta::Meta;
-use tidewaiter_db::{Database, file_delta};
 use tidewaiter_db::writer::{self, BuildInput};
+use tidewaiter_db::{Database, file_delta};
 use tidewaiter_scan::source::sha256;
 
 /// One ustar entry.
@@ -84,6 +84,32 @@ pub(crate) fn zip_archive() -> Vec<u8> {
         writer.write_all(&b"text ".repeat(20)).expect("memory can be written");
     }
     writer.finish().expect("memory can be written").into_inner()
+}
+
+/// An application of pex with a wheel in it.
+pub(crate) fn python_application() -> Vec<u8> {
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let archive = |name: &str, content: &[u8]| {
+        let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        writer.start_file(name, options).expect("memory can be written");
+        writer.write_all(content).expect("memory can be written");
+        writer.finish().expect("memory can be written").into_inner()
+    };
+    let wheel = archive("a-1.dist-info/METADATA", b"Name: a\nVersion: 1\n");
+    [b"#!/usr/bin/env python3\n".to_vec(), archive(".deps/a-1-py3-none-any.whl", &wheel)].concat()
+}
+
+/// An archive of Electron with one package.
+pub(crate) fn asar() -> Vec<u8> {
+    let header = r#"{"files":{"node_modules":{"files":{"a":{"files":{"package.json":{"size":26,"offset":"0"}}}}}}}"#;
+    let length = u32::try_from(header.len()).expect("a short header");
+    let padded = length.next_multiple_of(4);
+    let mut out: Vec<u8> =
+        [4, padded + 8, padded + 4, length].iter().flat_map(|number: &u32| number.to_le_bytes()).collect();
+    out.extend(header.as_bytes());
+    out.resize(out.len() + usize::try_from(padded - length).expect("less than four"), 0);
+    out.extend(br#"{"name":"a","version":"1"}"#);
+    out
 }
 
 /// The header of a package as rpm stores it, with a region over all its entries.

@@ -27,8 +27,9 @@ What no scanner can see, or this one does not read, without a gap in the report:
 
 - C and C++ libraries linked into programs, or copied without their package manager, but for the programs of the table.
 - JavaScript that was bundled into one file, Java classes that were moved to other packages without their
-  `pom.properties`, Python frozen into a program.
-- Programs packed by other tools than UPX; Rust programs built without `cargo auditable`.
+  `pom.properties`, Python frozen into a program by other tools than PyInstaller.
+- Programs packed by other tools than UPX; Rust programs built without `cargo auditable`. Of those that `cargo install` built
+  the crate of the program is known, not the crates in it.
 - Lock files of projects (`package-lock.json`, `yarn.lock`, `requirements.txt`, `go.sum`, `Cargo.lock`): they say what was
   wanted, not what is installed. Where nothing else says what is installed, they are read: see the table of files.
 - What lies in caches of package managers (conda's `pkgs`, uv, Yarn 1, Bun, modules of Go and crates of Cargo), what builds

@@ -9,6 +9,7 @@ mod analyzers;
 mod apk;
 mod apk_repositories;
 mod cached;
+mod cargo;
 mod chisel;
 mod classify;
 mod composer;

@@ -2,10 +2,10 @@
 
 use super::analyzer::Analyzer;
 use super::{
-    alpm, apk, apk_repositories, chisel, composer, conda, cran, dart, dotnet, dpkg, erlang, gem, julia, luarocks, npm,
-    os_release, python, rpm, sbom, swift, unsupported, yarn,
+    alpm, apk, apk_repositories, cargo, chisel, composer, conda, cran, dart, dotnet, dpkg, erlang, gem, julia,
+    luarocks, npm, os_release, python, rpm, sbom, swift, unsupported, yarn,
 };
-use tidewaiter_core::package::PackageType::{self, Cargo, Generic, Golang, Maven, Nuget};
+use tidewaiter_core::package::PackageType::{self, Cargo, Generic, Golang, Maven, Nuget, Pypi};
 
 /// All analyzers; the first that wants a path reads it.
 pub const ANALYZERS: &[Analyzer] = &[
@@ -21,9 +21,12 @@ pub const ANALYZERS: &[Analyzer] = &[
     npm::ANALYZER,
     npm::hidden_lock::ANALYZER,
     npm::virtual_store::ANALYZER,
+    npm::bun::ANALYZER,
+    npm::asar::ANALYZER,
     yarn::ANALYZER,
     python::ANALYZER,
     python::origin::ANALYZER,
+    python::zipapp::ANALYZER,
     conda::ANALYZER,
     gem::ANALYZER,
     gem::bundler::CHECKOUTS,
@@ -38,9 +41,11 @@ pub const ANALYZERS: &[Analyzer] = &[
     julia::ANALYZER,
     luarocks::ANALYZER,
     swift::ANALYZER,
+    cargo::ANALYZER,
     sbom::ANALYZER,
     unsupported::ANALYZER,
     unsupported::PORTAGE,
+    unsupported::CPAN,
 ];
 
 /// Formats that are detected by a file's first bytes, wherever it is.
@@ -48,6 +53,8 @@ pub const DETECTED_BY_CONTENT: &[(&str, &[PackageType])] = &[
     ("Go programs (ELF, PE, Mach-O): build info", &[Golang]),
     ("Rust programs: the list of cargo-auditable", &[Cargo]),
     ("Java programs that GraalVM compiled: the SBOM in them; without one, a gap", &[Maven]),
+    ("Python applications in one file, without a suffix", &[Pypi]),
+    ("Python programs of PyInstaller: not read, always a gap", &[]),
     (".NET applications in a single file: the deps.json in it", &[Nuget]),
     ("programs of the table below", &[Generic]),
     (

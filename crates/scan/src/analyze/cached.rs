@@ -22,6 +22,8 @@ const RULES: &[CacheRule] = &[
     is_yarn_package,
     // Bun: unpacked packages, linked into node_modules.
     |dirs| has(dirs, &[".bun", "install", "cache"]),
+    // Bun: the store of an isolated installation, where what an update no longer needs stays; what is in use is linked.
+    is_bun_stored,
     // Go: sources of modules, with their test data.
     is_go_module,
     // Cargo: sources of crates, with their test data.
@@ -100,6 +102,21 @@ fn is_yarn_package(parts: &[&str]) -> bool {
     above(parts).windows(3).any(|d| version(d[0]) && d[1].starts_with("npm-") && d[2] == "node_modules")
 }
 
+/// `node_modules/.bun/NAME@VERSION/node_modules/NAME/…` of a release, with `+` for the slash of a scope (Bun, "Isolated
+/// installs"). Other names next to it are links to its dependencies.
+fn is_bun_stored(parts: &[&str]) -> bool {
+    let Some(at) = parts.windows(2).position(|pair| pair == ["node_modules", ".bun"]) else { return false };
+    let Some((stored, inside)) = parts.get(at + 2..).and_then(<[&str]>::split_first) else { return false };
+    // A scope begins with `@` too.
+    let Some((name, version)) = stored.rsplit_once('@').filter(|(name, _)| !name.is_empty()) else { return false };
+    let is_name = |inside: &[&str]| match name.split_once('+').filter(|_| name.starts_with('@')) {
+        Some((scope, name)) => inside.starts_with(&[scope, name]),
+        None => inside.first() == Some(&name),
+    };
+    let is_release = version.starts_with(|c: char| c.is_ascii_digit());
+    is_release && inside.split_first().is_some_and(|(dir, inside)| *dir == "node_modules" && is_name(inside))
+}
+
 /// `pkg/mod/MODULE@VERSION/…`. Toolchains are modules too, and run from there.
 fn is_go_module(parts: &[&str]) -> bool {
     let Some(at) = parts.windows(2).position(|pair| pair == ["pkg", "mod"]) else { return false };
@@ -138,6 +155,14 @@ mod tests {
         check("app/v6/node_modules/a/package.json", false);
         check("root/.npm/_npx/0a/node_modules/a/package.json", false);
         check("root/.bun/install/cache/a@1.0.0@@@1/node_modules/b/package.json", true);
+        let bun = "app/node_modules/.bun";
+        check(&format!("{bun}/a@1.0.0/node_modules/a/package.json"), true);
+        check(&format!("{bun}/@s+a@1.0.0+5e44392892a7cd3e/node_modules/@s/a/package.json"), true);
+        check(&format!("{bun}/a@1.0.0/node_modules/b/package.json"), false);
+        check(&format!("{bun}/@s+a@1.0.0/node_modules/@s/b/package.json"), false);
+        check(&format!("{bun}/node_modules/a/package.json"), false);
+        check(&format!("{bun}/a@file+..+a/node_modules/a/package.json"), false);
+        check("app/node_modules/a/package.json", false);
         check(&format!("go/pkg/mod/github.com/a/b@v1.0.0/testdata/{site}/{meta}"), true);
         check("go/pkg/mod/golang.org/toolchain@v0.0.1-go1.22.1.linux-amd64/a.cdx.json", false);
         check("srv/pkg/mod/node_modules/a/package.json", false);

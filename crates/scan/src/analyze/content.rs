@@ -5,12 +5,15 @@ mod dotnet;
 mod go;
 mod java;
 mod native;
+mod pyinstaller;
 mod rust;
 #[cfg(test)]
 pub(super) mod testing;
 
 use super::classify::{ProgramFile, ProgramSearch};
+use super::python::zipapp;
 use super::{ParsedFile, unreadable};
+use crate::path;
 use binary::Binary;
 use memchr::memmem;
 use std::io::{self, BufReader, Read};
@@ -18,7 +21,7 @@ use tidewaiter_core::report::{Gap, GapKind};
 
 /// Raised whenever programs or archives are read otherwise, or a row of [`super::classify`] changes: it is a part of
 /// [`super::VERSION`].
-pub(super) const VERSION: u32 = 11;
+pub(super) const VERSION: u32 = 12;
 
 /// Bytes from which a format is detected.
 pub(crate) const HEAD: usize = 8;
@@ -30,6 +33,8 @@ pub(crate) enum Format {
     Executable,
     /// A Java archive.
     Archive,
+    /// A script, which an archive of Python may follow.
+    Script,
 }
 
 impl Format {
@@ -38,7 +43,7 @@ impl Format {
     pub(crate) fn max_buffered(self, limit: u64) -> u64 {
         match self {
             Format::Executable => limit / 4 * 3,
-            Format::Archive => limit / 2,
+            Format::Archive | Format::Script => limit / 2,
         }
     }
 }
@@ -50,6 +55,8 @@ pub(crate) fn detect(path: &str, head: &[u8]) -> Option<Format> {
         [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] | [0xce | 0xcf, 0xfa, 0xed, 0xfe, ..] => Some(Format::Executable),
         // Java finds an archive by its end: it may begin with a script.
         [_, ..] if java::is_named(path) => Some(Format::Archive),
+        // With a suffix Python's are wanted by their paths; nearly all other scripts have one.
+        [b'#', b'!', ..] if !path::split(path).1.contains('.') => Some(Format::Script),
         // Java classes begin like universal files.
         [0xca, 0xfe, 0xba, 0xbe | 0xbf, 0, 0, 0, 1..=44, ..] => Some(Format::Executable),
         _ => None,
@@ -61,6 +68,7 @@ pub(crate) fn parse(format: Format, path: &str, bytes: &[u8]) -> ParsedFile {
     let mut out = match format {
         Format::Executable => executable(path, bytes),
         Format::Archive => java::archive(path, bytes),
+        Format::Script => zipapp::behind_script(path, bytes),
     };
     if format == Format::Archive {
         out.packages.extend(ProgramSearch::new(path, ProgramFile::Archive).packages());
@@ -92,6 +100,9 @@ fn executable(path: &str, bytes: &[u8]) -> ParsedFile {
             out.gaps.push(unreadable(path, "this program is packed by UPX; unpack it to have it read"));
         }
     }
+    if pyinstaller::is_in(bytes) {
+        out.add(pyinstaller::gap(path));
+    }
     // The build info of a Go program is better evidence than its text.
     if !go {
         let mut program = ProgramSearch::new(path, ProgramFile::Executable);
@@ -105,6 +116,8 @@ fn executable(path: &str, bytes: &[u8]) -> ParsedFile {
 
 /// Bytes of a streamed file that are in memory at a time.
 const WINDOW: usize = 4 << 20;
+/// Bytes of a script's first line that Linux reads (`BINPRM_BUF_SIZE`).
+const MAX_SHEBANG: u64 = 256;
 /// Bytes that overlap with the next window: what is searched for must fit into them. The largest is a `deps.json`, of up
 /// to 2 MiB.
 const REACH: usize = WINDOW / 2;
@@ -117,12 +130,22 @@ pub(crate) fn parse_stream(format: Format, path: &str, content: &mut impl Read) 
     let mut out = match format {
         Format::Executable => stream_executable(path, content)?,
         Format::Archive => java::large_archive(path, &mut BufReader::with_capacity(64 << 10, content)),
+        Format::Script => stream_script(path, content)?,
     };
     if format == Format::Archive {
         out.packages.extend(ProgramSearch::new(path, ProgramFile::Archive).packages());
     }
     out.by_content = true;
     Ok(out)
+}
+
+/// A script of that size holds an archive, which is not read if the first line may be Python's.
+fn stream_script(path: &str, content: &mut impl Read) -> io::Result<ParsedFile> {
+    let mut line = Vec::new();
+    content.by_ref().take(MAX_SHEBANG).read_to_end(&mut line)?;
+    let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let gaps = memmem::find(line, b"python").map(|_| too_large(path, "this Python application"));
+    Ok(ParsedFile { gaps: gaps.into_iter().collect(), ..ParsedFile::default() })
 }
 
 fn stream_executable(path: &str, content: &mut impl Read) -> io::Result<ParsedFile> {
@@ -141,6 +164,8 @@ struct ExecutableSearch<'a> {
     native: native::NativeImageSearch<'a>,
     /// It has packages of Rust (cargo-auditable), which only a whole file can show.
     audited: bool,
+    /// It has the archive of PyInstaller.
+    with_modules: bool,
 }
 
 impl<'a> ExecutableSearch<'a> {
@@ -153,6 +178,7 @@ impl<'a> ExecutableSearch<'a> {
             bundle: dotnet::BundleSearch::new(path),
             native: native::NativeImageSearch::new(path),
             audited: false,
+            with_modules: false,
         }
     }
 
@@ -164,6 +190,7 @@ impl<'a> ExecutableSearch<'a> {
         self.program.part(window);
         self.bundle.part(window, new);
         self.native.part(window, new);
+        self.with_modules |= pyinstaller::is_in(window);
         // The name of the section, in the table of names.
         self.audited |= memmem::find(window, b"\0.dep-v0\0").is_some();
     }
@@ -175,6 +202,9 @@ impl<'a> ExecutableSearch<'a> {
         };
         out.add(self.bundle.result());
         out.add(self.native.result());
+        if self.with_modules {
+            out.add(pyinstaller::gap(self.path));
+        }
         if self.audited {
             out.gaps.push(too_large(self.path, "this Rust program"));
         }
@@ -217,7 +247,8 @@ mod tests {
         check(b"\xcf\xfa\xed\xfe\x07\0\0\x01", true);
         check(b"\xca\xfe\xba\xbe\0\0\0\x02", true);
         check(b"\xca\xfe\xba\xbe\0\0\0\x34", false);
-        check(b"#!/bin/s", false);
+        check(b"#!/bin/s", true);
+        assert_eq!(detect("a/x.sh", b"#!/bin/s"), None);
         check(b"", false);
         check(b"\x7fEL", false);
     }
@@ -244,6 +275,16 @@ mod tests {
         assert_eq!(streamed.gaps.len(), 1);
         let plain = elf(Class::ALL[0], &[(".text", &heap)]);
         assert!(parse_stream(Format::Executable, "app", &mut plain.as_slice()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn large_scripts_of_python_are_a_gap() {
+        let check = |text: &str, expected: usize| {
+            let parsed = parse_stream(Format::Script, "app", &mut text.as_bytes()).unwrap();
+            assert_eq!(parsed.gaps.len(), expected, "{text}");
+        };
+        check("#!/usr/bin/env python3\nPK", 1);
+        check("#!/bin/sh\npython", 0);
     }
 
     #[test]

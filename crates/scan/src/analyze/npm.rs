@@ -1,5 +1,7 @@
 //! npm: the `package.json` of each installed package.
 
+pub(super) mod asar;
+pub(super) mod bun;
 pub(super) mod hidden_lock;
 pub(super) mod virtual_store;
 
@@ -15,7 +17,7 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
     name: "Node.js packages",
     files: &["**/node_modules/*/package.json", "**/node_modules/@*/*/package.json"],
     types: &[PackageType::Npm],
-    version: 2,
+    version: 3,
     accepts: is_installed,
     read: parse,
 };
@@ -66,10 +68,13 @@ fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     ParsedFile { packages: vec![Package { own: is_copied_folder(path), ..package }], ..ParsedFile::default() }
 }
 
-/// Whether pnpm copied it from a folder: it names directories of its store by the package and where it is from, as
+/// Whether pnpm or Bun copied it from a folder: they name directories of their store by the package and where it is from, as
 /// `NAME@file+PATH`, before pnpm 8 as `file+PATH` (pnpm, `dependency-path`). Archives end in `.tgz` there.
 fn is_copied_folder(path: &str) -> bool {
-    let stored = path.split("/.pnpm/").skip(1).filter_map(|rest| rest.split('/').next());
+    let stored = ["/.pnpm/", "/.bun/"]
+        .iter()
+        .flat_map(|store| path.split(store).skip(1))
+        .filter_map(|rest| rest.split('/').next());
     let mut folders =
         stored.filter_map(|dir| dir.strip_prefix("file+").or(dir.split_once("@file+").map(|(_, from)| from)));
     folders.any(|from| {
@@ -119,6 +124,18 @@ mod tests {
         check(r#"{"type":"module"}"#, &[], 0);
         check(r#"{"name":"b","version":1}"#, &[], 1);
         check(r#"{"name":"b","#, &[], 1);
+    }
+
+    #[test]
+    fn folders_that_bun_copied_are_own_code() {
+        let check = |dir: &str, expected: bool| {
+            let path = format!("app/node_modules/.bun/{dir}/node_modules/a/package.json");
+            let parsed = parse(&path, br#"{"name":"a","version":"1.0.0"}"#);
+            assert_eq!(parsed.packages[0].own, expected, "{dir}");
+        };
+        check("a@file+..+ext+a", true);
+        check("a@file+..+ext+a.tgz", false);
+        check("a@1.0.0", false);
     }
 
     #[test]

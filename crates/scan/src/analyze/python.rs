@@ -1,6 +1,7 @@
 //! Python distributions: `*.dist-info/METADATA` (PEP 376, core metadata) and eggs, as files, directories and zip archives.
 
 pub(super) mod origin;
+pub(super) mod zipapp;
 
 use super::analyzer::Analyzer;
 use super::headers::Stanza;

@@ -36,7 +36,7 @@ pub(super) const ANALYZER: Analyzer = Analyzer {
         "**/*.dist-info/sboms/*",
     ],
     types: &[],
-    version: 3,
+    version: 4,
     accepts: is_installed,
     read: parse,
 };

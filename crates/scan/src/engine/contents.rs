@@ -37,6 +37,7 @@ impl ImageContents {
         let since = present.into_values().flat_map(|file: PresentFile| file.since).collect();
         let used = left_over::removed(since, &files);
         let marked = own_code::marked(with_owners(used, &files), &files, &view);
+        let marked = own_code::named_in_sboms(marked);
         let packages =
             debian_sources::without_duplicates(with_locations(spelling::unified(os_copies::without_installed(marked))));
         let os = os::of_view(&view);

@@ -84,7 +84,7 @@ impl TarWalk<'_> {
             *one_at_a_time = Vec::new();
             return Ok(content::parse_stream(format, path, content)?);
         }
-        if size <= SMALL && format == Format::Executable {
+        if size <= SMALL && format != Format::Archive {
             self.buffer.clear();
             content.read_to_end(&mut self.buffer)?;
             return Ok(content::parse(format, path, &self.buffer));

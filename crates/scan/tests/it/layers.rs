@@ -206,6 +206,22 @@ fn what_pnpm_no_longer_uses_is_not_installed() {
     check("left over", &[&[packages[0], packages[1], lock]], &[&both[1]]);
 }
 
+#[test]
+fn what_bun_no_longer_uses_is_not_installed() {
+    let stored = |dir: &str, name: &str| format!("node_modules/.bun/{dir}/node_modules/{name}/package.json");
+    let (old, new, b) = (stored("a@1.0.0", "a"), stored("a@1.0.1+0a", "a"), stored("b@2.0.0", "b"));
+    let files = [
+        E::File(&old, PACKAGE),
+        E::File(&new, r#"{"name":"a","version":"1.0.1"}"#),
+        E::File(&b, r#"{"name":"b","version":"2.0.0"}"#),
+    ];
+    check("nothing leads to them", &[&files], &[]);
+    let link = E::Symlink("node_modules/a", ".bun/a@1.0.1+0a/node_modules/a");
+    let dependency = E::Symlink("node_modules/.bun/a@1.0.1+0a/node_modules/b", "../../b@2.0.0/node_modules/b");
+    let used = [format!("a 1.0.1 0 {new}"), format!("b 2.0.0 0 {b}")];
+    check("in use", &[&[files[0], files[1], files[2], link, dependency]], &[&used[0], &used[1]]);
+}
+
 /// Compares which packages of an image are its own code, as "name path".
 fn check_own(what: &str, entries: &[E<'_>], expected: &[&str]) {
     let found = scan_layers(&[layer(entries)]).unwrap();
@@ -229,6 +245,8 @@ fn own_code_is_told_from_releases() {
     let lock = r#"{"packages":{"node_modules/a":{"resolved":"packages/a","link":true}}}"#;
     let lock = E::File("app/node_modules/.package-lock.json", lock);
     check_own("a link that was copied", &[copied, lock], &["a app/node_modules/a/package.json"]);
+    let state = E::File("app/bun.lock", "{\"packages\": {\"a\": [\"a@file:../a\", {}],},}");
+    check_own("a folder that Bun copied", &[copied, state], &["a app/node_modules/a/package.json"]);
     let node = [
         DEBIAN,
         E::File(STATUS, BASH),

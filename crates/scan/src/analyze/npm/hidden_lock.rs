@@ -90,8 +90,8 @@ fn patterns(integrity: &Value) -> Vec<String> {
     own.filter_map(|(key, _)| name(key)).map(|name| format!("node_modules/{name}")).collect()
 }
 
-/// Whether a key has one of Yarn's protocols for folders. A name may begin with `@`.
-fn is_own_key(key: &str) -> bool {
+/// Whether a key has one of the protocols for folders, of Yarn and Bun. A name may begin with `@`.
+pub(super) fn is_own_key(key: &str) -> bool {
     let reference = key.get(1..).and_then(|rest| rest.split_once('@')).map_or("", |(_, reference)| reference);
     let reference =
         reference.rsplit_once("#").filter(|_| reference.starts_with("virtual:")).map_or(reference, |(_, r)| r);

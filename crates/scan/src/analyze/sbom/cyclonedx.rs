@@ -1,7 +1,9 @@
 //! CycloneDX as JSON, versions 1.2 to 1.7.
 
 use super::SbomComponents;
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use std::fmt;
 
 /// Types of components that are published software; files, devices, data and the like have no advisories. The
@@ -48,6 +50,32 @@ struct ComponentFields {
     scope: Option<String>,
     /// Needed, and provided from elsewhere.
     external: Option<bool>,
+    /// It is from a folder of who wrote the document.
+    from_folder: bool,
+}
+
+/// A member of the array `externalReferences` or `properties`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Remark {
+    #[serde(rename = "type")]
+    kind: Option<Value>,
+    url: Option<Value>,
+    name: Option<Value>,
+}
+
+impl Remark {
+    /// Whether it says that a component is from a folder: cyclonedx-py refers to the folder as its distribution, and uv
+    /// writes properties. A local archive may be a release of a registry.
+    fn is_of_folder(&self) -> bool {
+        let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (kind, url, name) = (text(&self.kind), text(&self.url), text(&self.name));
+        let url = url.to_ascii_lowercase();
+        let archives = [".whl", ".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz", ".tar"];
+        let is_archive = archives.iter().any(|end| url.ends_with(end));
+        kind == "distribution" && url.starts_with("file:") && !is_archive
+            || matches!(name.as_str(), "uv:workspace:path" | "uv:package:is_project_root")
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Object<'_, '_> {
@@ -103,6 +131,11 @@ impl ComponentFields {
             "version" => (&mut self.version, "version"),
             "type" => (&mut self.kind, "type"),
             "scope" => (&mut self.scope, "scope"),
+            "externalReferences" | "properties" => {
+                let remarks: Option<Vec<Remark>> = map.next_value()?;
+                self.from_folder |= remarks.iter().flatten().any(Remark::is_of_folder);
+                return Ok(());
+            }
             "isExternal" => {
                 self.external = map.next_value()?;
                 return Ok(());
@@ -131,7 +164,9 @@ impl ComponentFields {
         let purl = self.purl.filter(|purl| !purl.is_empty()).or(made);
         let is_known = purl.as_ref().is_some_and(|purl| found.purl(purl, &version));
         let is_software = role == Role::Component && SOFTWARE.contains(&self.kind.unwrap_or_default().as_str());
-        if is_software && !is_known {
+        // The image's own code: its purl would be one of a registry.
+        let is_own = purl.is_none() && self.from_folder;
+        if is_software && !is_known && !is_own {
             found.unnamed(purl.as_deref(), &self.name.unwrap_or_default(), &version);
         }
     }
@@ -159,5 +194,35 @@ impl<'de> Visitor<'de> for Components<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while seq.next_element_seed(Object { role: Role::Component, found: &mut *self.0 })?.is_some() {}
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::listing::summary;
+    use super::super::parse;
+
+    #[test]
+    fn folders_have_no_purl() {
+        let check = |component: &str, expected: &str, gaps: usize| {
+            let json = format!(r#"{{"bomFormat":"CycloneDX","components":[{{"type":"library",{component}}}]}}"#);
+            assert_eq!(summary(&parse("a.cdx.json", json.as_bytes())), (expected.to_owned(), gaps), "{component}");
+        };
+        let from = |kind: &str, url: &str| {
+            let reference = format!(r#"{{"comment":"PackageSource: Local","type":"{kind}","url":"{url}"}}"#);
+            format!(r#""name":"a","version":"1","externalReferences":[{reference}]"#)
+        };
+        check(&from("distribution", "file:///src/a"), "", 0);
+        check(&from("distribution", "file:///wheels/a-1-py3-none-any.whl"), "", 1);
+        check(&from("distribution", "https://files.example/a"), "", 1);
+        check(&from("vcs", "file:///src/a"), "", 1);
+        let property =
+            |name: &str| format!(r#""name":"a","version":"1","properties":[{{"name":"{name}","value":"packages/a"}}]"#);
+        check(&property("uv:workspace:path"), "", 0);
+        check(&property("uv:package:is_project_root"), "", 0);
+        check(&property("uv:package:marker"), "", 1);
+        check(&format!(r#"{},"purl":"pkg:pypi/a@1""#, property("uv:workspace:path")), "a 1", 0);
+        check(r#""name":"a","version":"1","properties":null"#, "", 1);
+        check(r#""name":"a","version":"1","properties":[{"name":1}],"purl":"pkg:pypi/a@1""#, "a 1", 0);
     }
 }
