@@ -6,6 +6,7 @@ use crate::people::People;
 use crate::quiet::{CheckedEnd, QuietEnd};
 use crate::readme;
 use crate::registry::Registry;
+use crate::stranger;
 use serde_json::Value;
 use std::fs;
 use std::net::TcpListener;
@@ -121,6 +122,13 @@ impl Lab {
     #[track_caller]
     pub fn comes_to_rest(&self) {
         QuietEnd::new(self.cluster.dir()).check();
+    }
+
+    /// Sends a review to the webhook at a path as any Pod can, and returns the response.
+    pub fn forge(&self, path: &str, review: &str) -> String {
+        let bundle = self.field("mutatingwebhookconfiguration/tidewaiter", ".webhooks[0].clientConfig.caBundle");
+        let port = "127.0.0.1:8443".parse().unwrap();
+        stranger::post(port, "tidewaiter.tidewaiter-system.svc", &bundle, path, review)
     }
 
     /// The project's folder.

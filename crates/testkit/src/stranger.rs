@@ -23,8 +23,8 @@ pub fn post(address: SocketAddr, name: &str, bundle: &str, path: &str, body: &st
         "POST {path} HTTP/1.1\r\nHost: webhook\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
-    stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(body.as_bytes()).unwrap();
+    // What is refused is answered before it is read.
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
     let mut answer = Vec::new();
     // The server may end the connection without a farewell.
     let _ = stream.read_to_end(&mut answer);

@@ -3,7 +3,6 @@
 use crate::{create, lab, pod, rolled_out, until_field, within};
 use tidewaiter_testkit::demo::vulnerable;
 use tidewaiter_testkit::lab::PATIENCE;
-use tidewaiter_testkit::stranger;
 
 #[test]
 fn audit_reports_and_holds_nothing() {
@@ -36,7 +35,9 @@ fn audit_reports_and_holds_nothing() {
     });
     lab.kubectl(&["scale", "deployment/app", "--replicas=2"]).ok();
     rolled_out(&lab, "app");
-    let said = lab.kubectl(&["rollout", "restart", "deployment/app"]).ok();
+    lab.kubectl(&["rollout", "restart", "deployment/app"]).ok();
+    rolled_out(&lab, "app");
+    let said = lab.kubectl(&["set", "image", "deployment/app", &format!("bad={bare}")]).ok();
     assert!(said.contains("held"), "{said}");
     lab.until("app", "VulnerabilitiesFound Blocked");
 }
@@ -56,9 +57,7 @@ fn a_forged_review_scans_nothing() {
     let review = format!(
         r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"u","kind":{{"group":"","version":"v1","kind":"Pod"}},"resource":{{"group":"","version":"v1","resource":"pods"}},"name":"forged","namespace":"default","operation":"CREATE","userInfo":{{}},"object":{pod_of_review}}}}}"#
     );
-    let bundle = lab.field("mutatingwebhookconfiguration/tidewaiter", ".webhooks[0].clientConfig.caBundle");
-    let port = "127.0.0.1:8443".parse().unwrap();
-    let said = stranger::post(port, "tidewaiter.tidewaiter-system.svc", &bundle, "/pods", &review);
+    let said = lab.forge("/pods", &review);
     assert!(said.contains(r#""allowed":true"#), "{said}");
     // In the same look the server finds a Pod that exists.
     lab.apply(&pod("real", &real)).ok();
