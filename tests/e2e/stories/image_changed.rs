@@ -9,7 +9,7 @@ fn the_image_changed_while_its_scan_runs() {
     let lab = lab();
     let good = lab.registry.push("app", "good", &clean().build());
     let bad = lab.registry.push("app", "bad", &vulnerable().build());
-    lab.registry.delay_blobs(Duration::from_secs(2));
+    lab.registry.delay_blobs(Duration::from_secs(4));
     create(&lab, "app", &good);
     lab.until("app", "Scanning Created");
     lab.kubectl(&["set", "image", "deployment/app", &format!("app={bad}")]).ok();
@@ -28,7 +28,7 @@ fn the_tag_moved_while_its_scan_runs() {
     let lab = lab();
     let first = distinct("first");
     let image = lab.registry.push("app", "v1", &first);
-    lab.registry.delay_blobs(Duration::from_secs(2));
+    lab.registry.delay_blobs(Duration::from_secs(4));
     create(&lab, "app", &image);
     lab.until("app", "Scanning Created");
     lab.registry.push("app", "v1", &vulnerable().build());

@@ -15,10 +15,13 @@ fn medium_findings_are_approved_automatically() {
     let path = ".items[0].status.transitions[*].imageStatus";
     let images = lab.field("workloadscans", path);
     assert!(images.ends_with("Approved") && !images.contains("ScanFailed"), "{images}");
-    // A stricter policy stops nothing; the next rollout is held.
+    // A stricter policy stops nothing, and no restart; another image is held.
     lab.policy(r#"{"spec":{"blockAt":"MEDIUM"}}"#);
     lab.until("app", "VulnerabilitiesFound Deployed");
-    let said = lab.kubectl(&["rollout", "restart", "deployment/app"]).ok();
+    lab.kubectl(&["rollout", "restart", "deployment/app"]).ok();
+    rolled_out(&lab, "app");
+    let next = lab.registry.push("app", "v2", &medium().label("version", "2").build());
+    let said = lab.kubectl(&["set", "image", "deployment/app", &format!("app={next}")]).ok();
     assert!(said.contains("held"), "{said}");
     lab.until("app", "VulnerabilitiesFound Blocked");
     assert_eq!(lab.field("deployment/app", ".status.readyReplicas"), "1");
