@@ -122,7 +122,8 @@ fn rule((group, resources, verbs): &(&str, &[&str], &[&str])) -> Value {
 
 fn own_rule((resource, names): &(&str, &[&str])) -> Value {
     json!({"apiGroups": ["admissionregistration.k8s.io"], "resources": [resource], "resourceNames": names,
-        "verbs": ["get", "list", "watch", "patch"]})
+        // Where the plugin OwnerReferencesPermissionEnforcement runs (OpenShift), only who may delete an object sets its owner.
+        "verbs": ["get", "list", "watch", "patch", "delete"]})
 }
 
 /// A role that Kubernetes adds to its own `view`, `edit` or `admin`.

@@ -6,6 +6,7 @@ use crate::exit::{Exit, UsageError};
 use crate::status;
 use crate::workload::{DEPLOYMENT, WorkloadName};
 use anyhow::{Result, bail};
+use k8s_openapi::api::core::v1::PodSpec;
 use kube::ResourceExt as _;
 use std::time::Duration;
 use tidewaiter_core::status::DeploymentStatus;
@@ -33,8 +34,9 @@ pub(crate) fn run(args: &WaitArgs) -> Result<Exit> {
 async fn decided(cluster: &Cluster, workload: &WorkloadName<'_>) -> Result<Exit> {
     loop {
         let held = held_template(cluster, workload).await?;
-        let record = workload.record(cluster).await?;
-        if let Some(exit) = record.and_then(|record| exit(&record.status?, held.as_deref())) {
+        let template = workload.template(cluster).await?;
+        let status = workload.record(cluster).await?.and_then(|record| record.status);
+        if let Some(exit) = status.filter(|s| is_about(s, template.as_ref())).and_then(|s| exit(&s, held.as_deref())) {
             return Ok(exit);
         }
         tokio::time::sleep(PAUSE).await;
@@ -49,6 +51,16 @@ async fn held_template(cluster: &Cluster, workload: &WorkloadName<'_>) -> Result
     }
     let deployment = workload.deployment(cluster).await?;
     Ok(deployment.and_then(|deployment| deployment.annotations().get(HELD).cloned()))
+}
+
+/// Whether a status describes the template as it is now; what was injected into its Pods may be described, too.
+fn is_about(status: &WorkloadScanStatus, template: Option<&PodSpec>) -> bool {
+    let Some(template) = template else { return true };
+    let revision = status.current_revision();
+    template.containers.iter().chain(template.init_containers.iter().flatten()).all(|container| {
+        let known = revision.and_then(|revision| revision.containers.get(&container.name));
+        known.is_some_and(|known| container.image.as_deref().is_some_and(|image| known.names(image)))
+    })
 }
 
 /// The exit code of a decision; `None` while there is none about the template that is held.
@@ -66,6 +78,26 @@ fn exit(status: &WorkloadScanStatus, held: Option<&str>) -> Option<Exit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_decision_is_about_the_images_of_now() {
+        let status: WorkloadScanStatus = serde_json::from_value(json!({"imageStatus": "Approved",
+            "deploymentStatus": "Deployed", "current": "h", "revisions": {"h": {"decision": "Approved", "containers":
+                {"c": {"image": "x:1", "pinned": "x:1@sha256:0"}, "proxy": {"image": "p:1"}}}}}))
+        .unwrap();
+        let check = |template: Option<&str>, expected: bool| {
+            let template = template.map(|image| json!({"containers": [{"name": "c", "image": image}]}));
+            let template: Option<PodSpec> = template.map(|spec| serde_json::from_value(spec).unwrap());
+            assert_eq!(is_about(&status, template.as_ref()), expected, "{template:?}");
+        };
+        check(None, true);
+        check(Some("x:1"), true);
+        check(Some("x:1@sha256:0"), true);
+        check(Some("x:2"), false);
+        let unknown = PodSpec::default();
+        assert!(is_about(&WorkloadScanStatus::default(), Some(&unknown)));
+    }
 
     #[test]
     fn a_decision_has_an_exit_code() {

@@ -3,9 +3,11 @@
 use crate::cluster::Cluster;
 use crate::exit::UsageError;
 use anyhow::{Context as _, Result, bail};
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::core::PartialObjectMeta;
-use kube::{Api, ResourceExt as _};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::PodSpec;
+use kube::core::{NamespaceResourceScope, PartialObjectMeta};
+use kube::{Api, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::fmt;
 use tidewaiter_crd::{WorkloadKind, WorkloadScan};
@@ -58,6 +60,34 @@ impl<'a> WorkloadName<'a> {
             Some(uid) => cluster.deployment_record(self.name, &uid).await,
             None => Ok(None),
         }
+    }
+
+    /// The Pods' spec in its template, of the kinds that have one which may change.
+    pub(crate) async fn template(&self, cluster: &Cluster) -> Result<Option<PodSpec>> {
+        let reading = || format!("reading {self}");
+        let template = match self.kind {
+            DEPLOYMENT => {
+                let found = self.get::<Deployment>(cluster).await.with_context(reading)?;
+                found.and_then(|found| found.spec).map(|spec| spec.template)
+            }
+            "StatefulSet" => {
+                let found = self.get::<StatefulSet>(cluster).await.with_context(reading)?;
+                found.and_then(|found| found.spec).map(|spec| spec.template)
+            }
+            "DaemonSet" => {
+                let found = self.get::<DaemonSet>(cluster).await.with_context(reading)?;
+                found.and_then(|found| found.spec).map(|spec| spec.template)
+            }
+            _ => None,
+        };
+        Ok(template.and_then(|template| template.spec))
+    }
+
+    async fn get<K>(&self, cluster: &Cluster) -> Result<Option<K>, kube::Error>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + fmt::Debug,
+    {
+        Api::<K>::namespaced(cluster.client.clone(), &cluster.namespace).get_opt(self.name).await
     }
 
     /// Reads its WorkloadScan, which must be there.

@@ -153,6 +153,16 @@ impl Index {
         KnownScans::new(images.filter_map(|image| self.image_scan(namespace, image)), self.platforms())
     }
 
+    /// Whether a tag of a workload's current revision is known to name another digest than the one that runs.
+    pub(crate) fn tags_moved(&self, namespace: &str, record: &WorkloadScanStatus) -> bool {
+        let current = record.current_revision().into_iter();
+        current.flat_map(|revision| revision.containers.values()).any(|container| {
+            let scan = self.image_scan(namespace, &container.image);
+            let digest = scan.as_ref().and_then(|scan| scan.status.as_ref()?.digest.as_deref());
+            digest.is_some() && digest != container.pinned.as_deref().and_then(images::digest)
+        })
+    }
+
     /// The workload of a Pod.
     pub(crate) fn pod_owner(&self, pod: &Pod, namespace: &str) -> PodOwner {
         let set = replica_set_of(pod).and_then(|o| self.replica_sets.get(&ObjectRef::new(&o.name).within(namespace)));

@@ -30,7 +30,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanSpec;
 use tidewaiter_crd::names::{CLUSTER_ROLES, FIELD_MANAGER, NAMESPACE};
@@ -69,15 +69,27 @@ async fn in_force(ctx: &ServerContext) -> Result<()> {
 /// Keeps everything registered until the process ends.
 pub(crate) async fn keep(ctx: Arc<ServerContext>, ca_pem: String) {
     watch::start(&ctx);
+    let (mut pause, mut refreshed) = (SETTLE_PAUSE, Instant::now());
     loop {
+        let waited = Instant::now();
         let _ = tokio::time::timeout(APPLY_PAUSE, ctx.queues.policies.next()).await;
-        tokio::time::sleep(SETTLE_PAUSE).await;
+        pause = settle_pause(pause, waited.elapsed());
+        tokio::time::sleep(pause).await;
         ctx.queues.policies.clear().await;
         if let Err(error) = apply(&ctx, &ca_pem).await {
             tracing::error!("registering webhooks and policies: {error:#}");
         }
-        allowlist::refresh(&ctx);
+        if refreshed.elapsed() >= APPLY_PAUSE {
+            refreshed = Instant::now();
+            allowlist::refresh(&ctx);
+        }
     }
+}
+
+/// The pause before changes are answered: longer each time while they go on, up to that between two applications. Another
+/// controller may change what is registered, and change it again.
+fn settle_pause(last: Duration, quiet: Duration) -> Duration {
+    if quiet > last { SETTLE_PAUSE } else { (last * 2).min(APPLY_PAUSE) }
 }
 
 async fn apply(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()> {
@@ -147,4 +159,23 @@ where
     let applied = api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&object)).await;
     applied.with_context(|| format!("applying {} {name} (see deploy/rbac.yaml)", K::kind(&())))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_changes_registrations_again_is_answered_ever_later() {
+        let check = |last: u64, quiet: u64, expected: u64| {
+            let pause = settle_pause(Duration::from_secs(last), Duration::from_secs(quiet));
+            assert_eq!(pause, Duration::from_secs(expected), "{last} {quiet}");
+        };
+        check(1, 60, 1);
+        check(1, 0, 2);
+        check(2, 1, 4);
+        check(32, 30, 60);
+        check(60, 60, 60);
+        check(32, 33, 1);
+    }
 }

@@ -32,6 +32,13 @@ const ROTATION: Duration = Duration::from_secs(24 * 3600);
 /// Time limit of a connection's first request to the webhooks: the API server connects when it has one.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
 
+/// Bytes of a connection to the webhooks that are held before its request is counted (`http::admission_limits`): its head in
+/// HTTP/1.1, what came of all bodies in HTTP/2.
+const BUFFER: usize = 64 << 10;
+const WINDOW: u32 = 128 << 10;
+/// Requests of one HTTP/2 connection at once; an API server opens another connection for more.
+const STREAMS: u32 = 100;
+
 /// Runs until a signal stops it.
 ///
 /// # Errors
@@ -104,7 +111,14 @@ async fn webhooks(ctx: &Arc<ServerContext>, args: &ServeArgs, authority: &Webhoo
     listener.set_nonblocking(true)?;
     let app = http::webhook::router(Arc::clone(ctx)).into_make_service_with_connect_info::<SocketAddr>();
     let acceptor = RustlsAcceptor::new(tls).acceptor(PeerConnections::new());
-    let server = axum_server::from_tcp(listener)?.acceptor(acceptor).first_request_timeout(FIRST_REQUEST);
+    let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor).first_request_timeout(FIRST_REQUEST);
+    server.http_builder().http1().max_buf_size(BUFFER);
+    let http2 = server.http_builder();
+    http2
+        .http2()
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .max_concurrent_streams(STREAMS);
     tokio::spawn(async move { server.serve(app).await });
     Ok(())
 }

@@ -29,6 +29,8 @@ pub(crate) struct DeploymentRequest<'a> {
 pub(crate) struct DeploymentFacts<'a> {
     /// Whether the namespace is enforced.
     pub(crate) enforced: bool,
+    /// Whether what is retained may restart: no tag of it is known to name another digest by now.
+    pub(crate) restarts: bool,
     /// The recorded decisions about it.
     pub(crate) workload: Option<&'a WorkloadScanStatus>,
 }
@@ -66,7 +68,8 @@ fn may_roll_out(new: &Deployment, hash: &str, facts: &DeploymentFacts<'_>) -> bo
     let spec = new.spec.as_ref().and_then(|s| s.template.spec.as_ref());
     let wanted = spec.map(images::of).unwrap_or_default();
     let may = |workload: &WorkloadScanStatus| {
-        pins(workload, hash, &wanted, ImageUse::Rollout).is_some() || record::restarted(workload, &wanted).is_some()
+        pins(workload, hash, &wanted, ImageUse::Rollout).is_some()
+            || facts.restarts && record::restarted(workload, hash, &wanted).is_some()
     };
     facts.workload.is_some_and(may)
 }

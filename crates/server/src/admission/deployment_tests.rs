@@ -70,12 +70,16 @@ fn word(decision: &AdmissionDecision) -> &'static str {
 #[test]
 fn the_hold() {
     use Decision::{Approved, Held, Retained};
+    let check_restart =
+        |restarts: bool, old: Option<&Deployment>, new: &Deployment, decisions: &[(&str, Decision)], expected: &str| {
+            let mut status = status(decisions);
+            status.current = old.map(template_hash);
+            let facts = DeploymentFacts { enforced: true, restarts, workload: Some(&status) };
+            let decision = review(&DeploymentRequest { new, old, by_server: false }, &facts);
+            assert_eq!(word(&decision), expected, "{decision:?}");
+        };
     let check = |old: Option<&Deployment>, new: &Deployment, decisions: &[(&str, Decision)], expected: &str| {
-        let mut status = status(decisions);
-        status.current = old.map(template_hash);
-        let facts = DeploymentFacts { enforced: true, workload: Some(&status) };
-        let decision = review(&DeploymentRequest { new, old, by_server: false }, &facts);
-        assert_eq!(word(&decision), expected, "{decision:?}");
+        check_restart(true, old, new, decisions, expected);
     };
     let paused = |image: &str| deployment(image, |d| d["spec"]["paused"] = json!(true));
     let scaled = |d: &Deployment| {
@@ -104,6 +108,7 @@ fn the_hold() {
     let restarted =
         |image: &str| deployment(image, |d| d["spec"]["template"]["metadata"] = json!({"annotations": {"at": "2"}}));
     check(Some(&plain("a")), &restarted("a"), &[("a", Retained)], "pass");
+    check_restart(false, Some(&plain("a")), &restarted("a"), &[("a", Retained)], "hold");
     check(Some(&plain("a")), &restarted("b"), &[("a", Retained)], "hold");
     check(Some(&plain("a")), &restarted("a"), &[("a", Approved)], "hold");
     // Un-pausing.
@@ -133,7 +138,7 @@ fn the_hold() {
 #[test]
 fn what_is_never_held() {
     let check = |enforced: bool, by_server: bool, new: &Deployment| {
-        let facts = DeploymentFacts { enforced, workload: None };
+        let facts = DeploymentFacts { enforced, restarts: true, workload: None };
         assert_eq!(word(&review(&DeploymentRequest { new, old: None, by_server }, &facts)), "pass");
     };
     check(false, false, &plain("a"));
@@ -147,7 +152,7 @@ fn the_patch_adds_the_map_that_it_needs() {
     let bare = deployment("a", |d| d["metadata"] = json!({"name": "x"}));
     let decision = review(
         &DeploymentRequest { new: &bare, old: None, by_server: false },
-        &DeploymentFacts { enforced: true, workload: None },
+        &DeploymentFacts { enforced: true, restarts: true, workload: None },
     );
     assert_eq!(decision.patch[0], json!({"op": "add", "path": "/metadata/annotations", "value": {}}));
     assert!(decision.warnings[0].contains("held: image scan running"), "{decision:?}");

@@ -36,7 +36,10 @@ async fn update(deployment: &Deployment, spec: &DeploymentSpec, ctx: &ServerCont
     let mut record = WorkloadRecord::open(ctx, WorkloadRef::deployment(deployment)).await?;
     let new = !record.draft.revisions.contains_key(&hash);
     let runs = ctx.index.replica_sets_of(deployment).iter().any(|set| rollout::runs(set, &hash));
-    record::roll_out(&mut record.draft, &hash, &images::of(&pod_spec), runs, Timestamp::now());
+    let namespace = record.workload.namespace.clone();
+    // Audit scans what each rollout names: nothing needs to be let through there.
+    let restarts = ctx.enforced(&namespace) && !ctx.index.tags_moved(&namespace, &record.draft);
+    record::roll_out(&mut record.draft, &hash, &images::of(&pod_spec), runs, restarts, Timestamp::now());
     if new || annotation(&deployment.metadata, HELD) {
         note_pause(deployment, &mut record);
     }
@@ -48,14 +51,13 @@ async fn update(deployment: &Deployment, spec: &DeploymentSpec, ctx: &ServerCont
     }
     let changed = evaluate(deployment, &pod_spec, ctx, &mut record, &hash).await?;
     record.save(ctx).await?;
-    let namespace = &record.workload.namespace;
     if changed {
         // Before the release: the Pods that it makes are checked against the list.
-        allowlist::update(ctx, namespace).await?;
+        allowlist::update(ctx, &namespace).await?;
     }
     let decision = record.draft.revisions.get(&hash).map(|r| r.decision).unwrap_or_default();
     match decision {
-        Decision::Held if ctx.enforced(namespace) && !rollout::is_owned(deployment) => {
+        Decision::Held if ctx.enforced(&namespace) && !rollout::is_owned(deployment) => {
             patch(deployment, ctx, rollout::pause_patch(deployment, &hash)).await
         }
         Decision::Held => Ok(()),

@@ -2,7 +2,7 @@
 
 use super::requests::request_scans;
 use crate::context::ServerContext;
-use crate::decide::approval::{approval, approved_pins};
+use crate::decide::approval::{approval, injected_template};
 use crate::decide::evaluation::{Evaluation, evaluate};
 use crate::decide::workload_ref::WorkloadRef;
 use crate::decide::{prune, record, revision};
@@ -14,8 +14,8 @@ use kube::api::PostParams;
 use kube::{Api, ResourceExt as _};
 use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::status::Approval;
-use tidewaiter_crd::WorkloadScan;
 use tidewaiter_crd::workload_scan::{Decision, Revision, WorkloadScanStatus};
+use tidewaiter_crd::{RolloutApproval, WorkloadScan};
 
 /// One workload's record.
 #[derive(Debug)]
@@ -90,12 +90,19 @@ impl WorkloadRecord {
     /// Evaluates a revision with what the index shows now.
     pub(super) fn evaluate(&self, ctx: &ServerContext, revision: &Revision) -> (Evaluation, Approval) {
         let namespace = &self.workload.namespace;
-        let evaluation = evaluate(revision, &self.draft, &ctx.index.known_scans(namespace, revision));
         let mode = ctx.policy(namespace).approval;
-        let pins = approved_pins(&self.draft, revision, &evaluation.pins);
-        let approval =
-            approval(mode, &self.workload, &pins, Timestamp::now(), |test| ctx.index.approvals.find(test).is_some());
-        (evaluation, approval)
+        let known = ctx.index.known_scans(namespace, revision);
+        let given = |test: &dyn Fn(&RolloutApproval) -> bool| ctx.index.approvals.find(test).is_some();
+        let Some(template) = injected_template(&self.draft, revision) else {
+            let evaluation = evaluate(revision, &self.draft, &known);
+            let approval = approval(mode, &self.workload, &evaluation.pins, Timestamp::now(), given);
+            return (evaluation, approval);
+        };
+        let pins = template.pins();
+        let mut injected = revision.clone();
+        injected.containers.retain(|name, _| !pins.contains_key(name));
+        let approval = approval(mode, &self.workload, &pins, Timestamp::now(), given);
+        (evaluate(&injected, &self.draft, &known).with_approved(pins), approval)
     }
 
     /// Deletes revisions that nothing uses; `templates` can be rolled back to.

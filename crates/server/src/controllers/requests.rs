@@ -91,7 +91,8 @@ async fn request(
             api.delete(&name, &DeleteParams::default()).await?;
             api.create(&PostParams::default(), &new_scan(image, secrets, rescan)).await?
         }
-        Some(known) if is_pending(&known) && has_secrets(&known, secrets) => known,
+        // One without `rescan` is nobody's who waits: it would not be urgent.
+        Some(known) if known.spec.rescan.is_some() && is_pending(&known) && has_secrets(&known, secrets) => known,
         Some(known) => {
             let all: BTreeSet<&String> = known.spec.pull_secrets.iter().chain(secrets).collect();
             let patch = json!({"spec": {"rescan": rescan, "pullSecrets": all}});

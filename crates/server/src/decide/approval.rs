@@ -3,7 +3,6 @@
 use super::images;
 use super::workload_ref::WorkloadRef;
 use jiff::Timestamp;
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::status::Approval;
 use tidewaiter_crd::RolloutApproval;
@@ -28,17 +27,14 @@ pub(crate) fn approval(
     }
 }
 
-/// The pinned images that a person's approval of a revision names: all of its own, or, where something injected containers
-/// into the Pods of an approved template, those of the template. Nobody chose the injected ones; policy decides about them.
-pub(crate) fn approved_pins<'a>(
-    record: &'a WorkloadScanStatus,
-    revision: &Revision,
-    pins: &'a BTreeMap<String, String>,
-) -> Cow<'a, BTreeMap<String, String>> {
-    let template = record.revisions.iter().find(|(hash, template)| {
-        !images::is_images_hash(hash) && template.decision == Decision::Approved && is_within(template, revision)
-    });
-    template.map_or(Cow::Borrowed(pins), |(_, template)| Cow::Owned(template.pins()))
+/// The approved template that a Pod has, where something injected more containers into it. The template's digests are what was
+/// approved: the Pod runs those, whatever its tags name by now, and policy decides about the rest, which nobody chose.
+pub(crate) fn injected_template<'a>(record: &'a WorkloadScanStatus, revision: &Revision) -> Option<&'a Revision> {
+    let mut templates = record.revisions.iter().filter(|(hash, _)| !images::is_images_hash(hash)).map(|(_, t)| t);
+    templates.find(|template| {
+        let pinned = template.containers.values().all(|container| container.pinned.is_some());
+        template.decision == Decision::Approved && pinned && is_within(template, revision)
+    })
 }
 
 /// Whether a revision has every container of a template, with its image, and more.
@@ -113,20 +109,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_injected_needs_no_person() {
-        let template = |decision| revision(decision, &[("c", "a:1", Some(&pinned("a:1", 1)))]);
-        let own = BTreeMap::from([("c".to_owned(), pinned("a:1", 2))]);
-        let check = |hash: &str, decision: Decision, containers: &[(&str, &str)], by_template: bool| {
-            let record = record(&[(hash, template(decision))]);
+    fn what_is_injected_has_an_approved_template() {
+        let check = |hash: &str, decision: Decision, containers: &[(&str, &str)], expected: bool| {
+            let record = record(&[(hash, revision(decision, &[("c", "a:1", Some(&pinned("a:1", 1)))]))]);
             let containers: Vec<_> = containers.iter().map(|(name, image)| (*name, *image, None)).collect();
-            let pins = approved_pins(&record, &revision(Decision::Held, &containers), &own).into_owned();
-            let expected = if by_template { record.revisions[hash].pins() } else { own.clone() };
-            assert_eq!(pins, expected, "{hash} {decision:?} {containers:?}");
+            let found = injected_template(&record, &revision(Decision::Held, &containers));
+            assert_eq!(found.is_some(), expected, "{hash} {decision:?} {containers:?}");
         };
         check("t", Decision::Approved, &[("c", "a:1"), ("proxy", "p:1")], true);
         check("t", Decision::Approved, &[("c", "a:2"), ("proxy", "p:1")], false);
         check("t", Decision::Approved, &[("proxy", "p:1"), ("other", "p:2")], false);
-        // The template itself, or less than it.
+        // The template itself.
         check("t", Decision::Approved, &[("c", "a:1")], false);
         check("t", Decision::Retained, &[("c", "a:1"), ("proxy", "p:1")], false);
         check("t", Decision::Held, &[("c", "a:1"), ("proxy", "p:1")], false);

@@ -44,6 +44,16 @@ pub(crate) struct Evaluation {
     pub(crate) reasons: Vec<String>,
 }
 
+impl Evaluation {
+    /// The same, with containers whose digests are approved.
+    pub(crate) fn with_approved(mut self, pins: BTreeMap<String, String>) -> Self {
+        let approved = EvaluatedImage { scan: ImageStatus::NoVulnerabilities, allowed: true };
+        self.facts.extend(pins.iter().map(|_| approved));
+        self.pins.extend(pins);
+        self
+    }
+}
+
 /// Evaluates the images of a revision; `record` is its workload's, for digests that were approved before.
 pub(crate) fn evaluate(revision: &Revision, record: &WorkloadScanStatus, known: &KnownScans) -> Evaluation {
     let mut all = Evaluation::default();

@@ -67,7 +67,7 @@ impl<'a> WorkloadNews<'a> {
         let reasons = self.named_reasons();
         match (self.status.deployment, self.status.image) {
             _ if self.lost => format!(
-                "a new finding in a running image: {lines}. It continues to run; the next rollout is held: {reasons}"
+                "a new finding in a running image: {lines}. It continues to run; a rollout of another image is held: {reasons}"
             ),
             (DeploymentStatus::Created, _) => format!("held until its images are scanned: {lines}"),
             (DeploymentStatus::Blocked, ImageStatus::ScanFailed) => {
@@ -91,7 +91,7 @@ impl<'a> WorkloadNews<'a> {
             (_, ImageStatus::Approved) if lines.is_empty() => "every image is approved".to_owned(),
             (_, ImageStatus::Approved) => format!("every image is approved: {lines}"),
             _ if lines.is_empty() => "runs as before: its images are not scanned yet".to_owned(),
-            _ => format!("runs as before; its next rollout is held: {lines}"),
+            _ => format!("runs as before; a rollout of another image is held: {lines}"),
         }
     }
 
@@ -261,7 +261,7 @@ mod tests {
             (VulnerabilitiesFound, Deployed),
             "c (i): 1 high",
             &[],
-            "runs as before; its next rollout is held: c (i): 1 high",
+            "runs as before; a rollout of another image is held: c (i): 1 high",
         );
     }
 
@@ -272,8 +272,8 @@ mod tests {
             assert_eq!(
                 text,
                 format!(
-                    "a new finding in a running image: c (i): 1 critical. It continues to run; the next \
-                rollout is held: {expected}"
+                    "a new finding in a running image: c (i): 1 critical. It continues to run; a \
+                rollout of another image is held: {expected}"
                 )
             );
         };

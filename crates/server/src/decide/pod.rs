@@ -143,9 +143,9 @@ pub(crate) fn is_superseded(pod: &Pod, set: &StatefulSet) -> bool {
     let (Some(spec), Some(status)) = (&set.spec, &set.status) else { return false };
     let observed = status.observed_generation >= set.metadata.generation;
     let Some(ordinal) = ordinal(pod, set).filter(|_| observed) else { return false };
-    let start = spec.ordinals.as_ref().and_then(|o| o.start).unwrap_or_default();
+    let start = i64::from(spec.ordinals.as_ref().and_then(|o| o.start).unwrap_or_default());
     let rolling = spec.update_strategy.as_ref().and_then(|s| s.rolling_update.as_ref());
-    let partition = rolling.and_then(|r| r.partition).unwrap_or_default();
+    let partition = i64::from(rolling.and_then(|r| r.partition).unwrap_or_default());
     let wanted = if ordinal < start + partition { &status.current_revision } else { &status.update_revision };
     let own = pod.metadata.labels.as_ref().and_then(|labels| labels.get(REVISION));
     own.is_some()
@@ -153,7 +153,7 @@ pub(crate) fn is_superseded(pod: &Pod, set: &StatefulSet) -> bool {
 }
 
 /// The number in the name of a StatefulSet's Pod.
-fn ordinal(pod: &Pod, set: &StatefulSet) -> Option<i32> {
+fn ordinal(pod: &Pod, set: &StatefulSet) -> Option<i64> {
     let rest = pod.metadata.name.as_deref()?.strip_prefix(set.metadata.name.as_deref()?)?;
     rest.strip_prefix('-')?.parse().ok()
 }
@@ -282,6 +282,7 @@ mod tests {
         check("db-1", Some("db-1"), 1, 0, 2, true);
         check("db-5", Some("db-1"), 1, 5, 2, false);
         check("db-6", Some("db-1"), 1, 5, 2, true);
+        check("db-5", Some("db-1"), i32::MAX, 1, 2, false);
         // The status describes the set as it was; the Pod is not of its making.
         check("db-2", Some("db-2"), 0, 0, 1, false);
         check("db-2", None, 0, 0, 2, false);

@@ -15,16 +15,22 @@ const MAX_TRANSITIONS: usize = 10;
 /// Ids of delivered alerts: more than a workload has revisions.
 const MAX_ALERTS: usize = 40;
 
-/// The current revision, if it is retained and a new template has its very images: a restart, for a changed variable or
-/// certificate. What runs may restart, whatever is known about it by now.
-pub(crate) fn restarted<'a>(record: &'a WorkloadScanStatus, wanted: &BTreeMap<String, String>) -> Option<&'a Revision> {
+/// The current revision, if it is retained and a template has its very images: a restart, for a changed variable or
+/// certificate. What runs may restart, whatever is known about it by now. A template that is known, by its hash, with other
+/// digests is a rollback.
+pub(crate) fn restarted<'a>(
+    record: &'a WorkloadScanStatus,
+    hash: &str,
+    wanted: &BTreeMap<String, String>,
+) -> Option<&'a Revision> {
     let current = record.current_revision().filter(|revision| revision.decision == Decision::Retained)?;
     let images = current.containers.iter().map(|(name, container)| (name, &container.image));
-    (!wanted.is_empty() && images.eq(wanted.iter())).then_some(current)
+    let same_digests = record.revisions.get(hash).is_none_or(|known| known.pins() == current.pins());
+    (!wanted.is_empty() && same_digests && images.eq(wanted.iter())).then_some(current)
 }
 
 /// The revision of a template. A new one names its images and is held, unless it names nothing but digests that were
-/// approved for this workload before, or restarts what is retained.
+/// approved for this workload before.
 pub(crate) fn revision<'a>(
     record: &'a mut WorkloadScanStatus,
     hash: &str,
@@ -32,9 +38,16 @@ pub(crate) fn revision<'a>(
     now: Timestamp,
 ) -> &'a mut Revision {
     let approved = pins(record, hash, wanted, ImageUse::Rollout);
-    let restarted = restarted(record, wanted).map(|retained| Revision { added: Some(now.into()), ..retained.clone() });
-    let new = || restarted.unwrap_or_else(|| new_revision(wanted, approved.as_ref(), now));
-    record.revisions.entry(hash.to_owned()).or_insert_with(new)
+    record.revisions.entry(hash.to_owned()).or_insert_with(|| new_revision(wanted, approved.as_ref(), now))
+}
+
+/// Adds the revision of a template that restarts what is retained.
+fn restart(record: &mut WorkloadScanStatus, hash: &str, wanted: &BTreeMap<String, String>, now: Timestamp) {
+    if let Some(retained) = restarted(record, hash, wanted).cloned() {
+        // Its findings were told when the approval was lost.
+        let new = Revision { added: Some(now.into()), lost: false, ..retained };
+        record.revisions.entry(hash.to_owned()).or_insert(new);
+    }
 }
 
 fn new_revision(
@@ -73,17 +86,21 @@ pub(crate) fn retain(
     }
 }
 
-/// Makes a revision current. A retained one that is neither current nor running was rolled back to, and that is a new
+/// Makes a revision current; `restarts` says whether what is retained may restart under another template. A retained one that is neither current nor running was rolled back to, and that is a new
 /// rollout: it is held and scanned again.
 pub(crate) fn roll_out(
     record: &mut WorkloadScanStatus,
     hash: &str,
     wanted: &BTreeMap<String, String>,
     runs: bool,
+    restarts: bool,
     now: Timestamp,
 ) {
-    let known = record.revisions.contains_key(hash);
-    let returns = known && record.current.as_deref() != Some(hash) && !runs && restarted(record, wanted).is_none();
+    if restarts {
+        restart(record, hash, wanted, now);
+    }
+    let is_restart = restarts && restarted(record, hash, wanted).is_some();
+    let returns = record.current.as_deref() != Some(hash) && !runs && !is_restart;
     let revision = revision(record, hash, wanted, now);
     if returns && revision.decision == Decision::Retained {
         revision.decision = Decision::Held;
@@ -207,7 +224,7 @@ mod tests {
         let check = |decision: Decision, current: Option<&str>, runs: bool, expected: Decision| {
             let mut record = record(&[("h", fixture(decision, &[("c", "x:1", None)]))]);
             record.current = current.map(str::to_owned);
-            roll_out(&mut record, "h", &wanted("x:1"), runs, now());
+            roll_out(&mut record, "h", &wanted("x:1"), runs, true, now());
             assert_eq!(record.revisions["h"].decision, expected, "{decision:?} {current:?} {runs}");
             assert_eq!(record.current.as_deref(), Some("h"));
         };
@@ -221,23 +238,40 @@ mod tests {
 
     #[test]
     fn what_is_retained_restarts() {
-        let check = |current: Decision, is_current: bool, images: &[(&str, &str)], expected: Decision| {
-            let pin = pinned("x:1", 1);
-            let mut record = record(&[("h", fixture(current, &[("c", "x:1", Some(&pin))]))]);
-            record.current = is_current.then(|| "h".to_owned());
-            let wanted = images.iter().map(|(name, image)| ((*name).to_owned(), (*image).to_owned())).collect();
-            roll_out(&mut record, "new", &wanted, false, now());
-            let new = &record.revisions["new"];
-            assert_eq!(new.decision, expected, "{current:?} {images:?}");
-            assert_eq!(new.containers["c"].pinned.is_some(), expected != Held);
-        };
-        check(Retained, true, &[("c", "x:1")], Retained);
-        check(Retained, true, &[("c", "x:2")], Held);
-        check(Retained, true, &[("c", "x:1"), ("d", "y:1")], Held);
-        check(Retained, false, &[("c", "x:1")], Held);
+        let check =
+            |current: Decision, is_current: bool, restarts: bool, images: &[(&str, &str)], expected: Decision| {
+                let pin = pinned("x:1", 1);
+                let retained = Revision { lost: true, ..fixture(current, &[("c", "x:1", Some(&pin))]) };
+                let mut record = record(&[("h", retained)]);
+                record.current = is_current.then(|| "h".to_owned());
+                let wanted = images.iter().map(|(name, image)| ((*name).to_owned(), (*image).to_owned())).collect();
+                roll_out(&mut record, "new", &wanted, false, restarts, now());
+                let new = &record.revisions["new"];
+                assert_eq!((new.decision, new.lost), (expected, false), "{current:?} {restarts} {images:?}");
+                assert_eq!(new.containers["c"].pinned.is_some(), expected != Held);
+            };
+        check(Retained, true, true, &[("c", "x:1")], Retained);
+        check(Retained, true, false, &[("c", "x:1")], Held);
+        check(Retained, true, true, &[("c", "x:2")], Held);
+        check(Retained, true, true, &[("c", "x:1"), ("d", "y:1")], Held);
+        check(Retained, false, true, &[("c", "x:1")], Held);
         // Approved images are scanned anew: a restart takes what the tag names now.
-        check(Approved, true, &[("c", "x:1")], Held);
-        check(Held, true, &[("c", "x:1")], Held);
+        check(Approved, true, true, &[("c", "x:1")], Held);
+        check(Held, true, true, &[("c", "x:1")], Held);
+    }
+
+    #[test]
+    fn a_rollback_to_other_digests_is_no_restart() {
+        let check = |figure: u8, expected: Decision| {
+            let (now_runs, before) = (pinned("x:1", 2), pinned("x:1", figure));
+            let of = |pin: &str| fixture(Retained, &[("c", "x:1", Some(pin))]);
+            let mut record = record(&[("now", of(&now_runs)), ("before", of(&before))]);
+            record.current = Some("now".to_owned());
+            roll_out(&mut record, "before", &wanted("x:1"), false, true, now());
+            assert_eq!(record.revisions["before"].decision, expected);
+        };
+        check(1, Held);
+        check(2, Retained);
     }
 
     #[test]

@@ -5,13 +5,14 @@
 //! connection → connections of its peer → TLS → length of the body → bytes of its peer, of all → webhook
 //! ```
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum_server::accept::Accept;
+use futures::StreamExt as _;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::future::{Ready, ready};
@@ -35,6 +36,8 @@ const MAX_PEER_BYTES: usize = 16 << 20;
 const MAX_PEER_CONNECTIONS: usize = 128;
 /// The webhooks' time limit at the API server (see `install::manifests`): an answer after it is read by nobody.
 const TIME_LIMIT: Duration = Duration::from_secs(3);
+/// Bytes of a body that are taken at once: a usual review takes one step.
+const STEP: usize = 16 << 10;
 /// Unit of the semaphores, which count in `u32`.
 const UNIT: usize = 1024;
 
@@ -58,6 +61,9 @@ impl PerPeer {
     }
 }
 
+/// What is taken of a peer's share and of the whole, until it is dropped.
+type BothPermits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
 /// The bytes of bodies that may be in memory.
 #[derive(Debug, Clone)]
 pub(crate) struct BodyBudget {
@@ -75,8 +81,28 @@ impl BodyBudget {
         BodyBudget { all: Arc::new(Semaphore::new(all / UNIT)), per_peer: PerPeer::new(of_a_peer / UNIT) }
     }
 
+    /// Reads a body, whose bytes are taken as they come: what was only declared takes nothing from others. `None` if it is longer
+    /// than `longest`, or breaks.
+    async fn read(&self, peer: IpAddr, body: Body, longest: usize) -> Option<(Vec<BothPermits>, Vec<u8>)> {
+        let mut frames = body.into_data_stream();
+        let (mut permits, mut bytes, mut budgeted) = (Vec::new(), Vec::new(), 0);
+        while let Some(frame) = frames.next().await {
+            let frame = frame.ok()?;
+            if bytes.len() + frame.len() > longest {
+                return None;
+            }
+            bytes.extend_from_slice(&frame);
+            if bytes.len() > budgeted {
+                let more = (bytes.len() - budgeted).next_multiple_of(STEP);
+                permits.push(self.take(peer, more).await?);
+                budgeted += more;
+            }
+        }
+        Some((permits, bytes))
+    }
+
     /// Waits for the bytes of a body; its peer's first, so that a peer that waits for its own takes nothing from others.
-    async fn take(&self, peer: IpAddr, bytes: usize) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
+    async fn take(&self, peer: IpAddr, bytes: usize) -> Option<BothPermits> {
         let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
         let of_peer = self.per_peer.of(peer).acquire_many_owned(units).await.ok()?;
         Some((of_peer, Arc::clone(&self.all).acquire_many_owned(units).await.ok()?))
@@ -95,11 +121,7 @@ pub(crate) async fn limit_bodies(
         return TOO_LARGE.into_response();
     }
     let (parts, body) = request.into_parts();
-    let read = async {
-        let permits = budget.take(peer.ip(), length).await?;
-        Some((permits, to_bytes(body, length).await.ok()?))
-    };
-    match tokio::time::timeout(TIME_LIMIT, read).await {
+    match tokio::time::timeout(TIME_LIMIT, budget.read(peer.ip(), body, length)).await {
         Ok(Some((_permits, bytes))) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
         // Longer than it declared, or than any may be.
         Ok(None) => TOO_LARGE.into_response(),
@@ -117,21 +139,32 @@ fn longest(headers: &HeaderMap) -> usize {
     declared.unwrap_or(MAX_BODY)
 }
 
+/// Connections of all peers. Each may hold some hundred kilobytes before its request is budgeted.
+const MAX_CONNECTIONS: usize = 512;
+
 /// Accepts connections while their peer has few. Stands before TLS, so that those refused cost no handshake.
 #[derive(Debug, Clone)]
-pub(crate) struct PeerConnections(PerPeer);
+pub(crate) struct PeerConnections {
+    all: Arc<Semaphore>,
+    per_peer: PerPeer,
+}
 
 impl PeerConnections {
     /// No connection yet.
     pub(crate) fn new() -> Self {
-        PeerConnections(PerPeer::new(MAX_PEER_CONNECTIONS))
+        Self::of(MAX_CONNECTIONS, MAX_PEER_CONNECTIONS)
+    }
+
+    fn of(all: usize, of_a_peer: usize) -> Self {
+        PeerConnections { all: Arc::new(Semaphore::new(all)), per_peer: PerPeer::new(of_a_peer) }
     }
 
     fn admit(&self, stream: TcpStream) -> io::Result<CountedStream> {
         let peer = stream.peer_addr()?.ip();
-        let permit = self.0.of(peer).try_acquire_owned();
-        let permit = permit.map_err(|_| io::Error::other(format!("{peer} has {MAX_PEER_CONNECTIONS} connections")))?;
-        Ok(CountedStream { stream, _permit: permit })
+        let full = |_| io::Error::other(format!("too many connections; {peer} is refused another one"));
+        let of_peer = self.per_peer.of(peer).try_acquire_owned().map_err(full)?;
+        let of_all = Arc::clone(&self.all).try_acquire_owned().map_err(full)?;
+        Ok(CountedStream { stream, _permits: (of_peer, of_all) })
     }
 }
 
@@ -149,7 +182,7 @@ impl<S> Accept<TcpStream, S> for PeerConnections {
 #[derive(Debug)]
 pub(crate) struct CountedStream {
     stream: TcpStream,
-    _permit: OwnedSemaphorePermit,
+    _permits: BothPermits,
 }
 
 impl AsyncRead for CountedStream {
@@ -200,6 +233,23 @@ mod tests {
         check(&[(ONE, 0)], (ONE, 0), true);
     }
 
+    #[tokio::test]
+    async fn a_body_takes_what_came_of_it() {
+        let budget = BodyBudget::of(4 * STEP, 2 * STEP);
+        let check = async |size: usize, longest: usize, expected: Option<usize>| {
+            let read = budget.read(ONE, Body::from(vec![b'x'; size]), longest).await;
+            assert_eq!(read.map(|(_, bytes)| bytes.len()), expected, "{size} {longest}");
+        };
+        check(0, MAX_BODY, Some(0)).await;
+        check(100, MAX_BODY, Some(100)).await;
+        check(2 * STEP, MAX_BODY, Some(2 * STEP)).await;
+        check(100, 99, None).await;
+        // Nothing of it is taken while nothing comes.
+        let silent = Body::from_stream(futures::stream::pending::<io::Result<Vec<u8>>>());
+        assert!(budget.read(ONE, silent, MAX_BODY).now_or_never().is_none());
+        assert_eq!(budget.all.available_permits(), 4 * STEP / UNIT);
+    }
+
     #[test]
     fn peers_are_forgotten() {
         let per_peer = PerPeer::new(1);
@@ -225,7 +275,7 @@ mod tests {
     #[tokio::test]
     async fn connections_of_a_peer_are_counted() {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let connections = PeerConnections(PerPeer::new(2));
+        let connections = PeerConnections::of(10, 2);
         let mut open = Vec::new();
         for expected in [true, true, false, false] {
             let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();

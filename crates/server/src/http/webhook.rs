@@ -43,7 +43,9 @@ fn review_deployment(
 ) -> AdmissionDecision {
     let old = request.old_object.as_ref();
     let status = old.and_then(|old| ctx.index.deployment_status(old));
-    let facts = deployment::DeploymentFacts { enforced: ctx.enforced(namespace), workload: status.as_ref() };
+    let restarts = status.as_ref().is_some_and(|record| !ctx.index.tags_moved(namespace, record));
+    let enforced = ctx.enforced(namespace);
+    let facts = deployment::DeploymentFacts { enforced, restarts, workload: status.as_ref() };
     let by_server = request.user_info.username.as_deref() == Some(SERVER_USER);
     deployment::review(&deployment::DeploymentRequest { new, old, by_server }, &facts)
 }

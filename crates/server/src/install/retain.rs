@@ -173,10 +173,14 @@ async fn retain_pod(
     namespace: &str,
     all: &mut Retention,
 ) -> Result<(), ReconcileError> {
+    // It does not run, whatever its images are named by.
+    if is_gated(pod) {
+        return Ok(());
+    }
     let owner = ctx.index.pod_owner(pod, namespace);
     let containers = match running_containers(pod) {
         Ok(containers) => containers,
-        Err(_) if is_finished(pod) || is_gated(pod) => return Ok(()),
+        Err(_) if is_finished(pod) => return Ok(()),
         Err(why) => {
             if let Unretained::Waiting(_) = why {
                 let (namespace, name) = (namespace.to_owned(), pod.name_any());
