@@ -1,8 +1,9 @@
 //! A result counts only for the image reference and digest that its scan was started for.
 
-use crate::{create, lab, pod_images, rolled_out};
+use crate::{create, lab, pod_images, rolled_out, within};
 use std::time::Duration;
 use tidewaiter_testkit::demo::{clean, distinct, vulnerable};
+use tidewaiter_testkit::lab::PATIENCE;
 
 #[test]
 fn the_image_changed_while_its_scan_runs() {
@@ -29,8 +30,11 @@ fn the_tag_moved_while_its_scan_runs() {
     let first = distinct("first");
     let image = lab.registry.push("app", "v1", &first);
     lab.registry.delay_blobs(Duration::from_secs(4));
+    let before = lab.registry.requests();
     create(&lab, "app", &image);
     lab.until("app", "Scanning Created");
+    // The manifest was read, and a blob is being waited for.
+    within(PATIENCE, "the tag is resolved", || lab.registry.requests() >= before + 2);
     lab.registry.push("app", "v1", &vulnerable().build());
     lab.registry.delay_blobs(Duration::ZERO);
     rolled_out(&lab, "app");

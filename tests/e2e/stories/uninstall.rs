@@ -57,7 +57,8 @@ fn deleting_the_manifests_first() {
     lab.kill_server();
     let kinds = "mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings";
     within(PATIENCE, "the registrations go", || lab.admin(&["get", kinds, "-o", "name"]).ok().is_empty());
-    lab.apply(&pod("new", &bad)).ok();
+    // The API server enforces a deleted binding for a second or so.
+    within(PATIENCE, "Pods pass", || lab.apply(&pod("new", &bad)).code == 0);
     until_field(&lab, "pod/new", ".status.phase", "Running");
     within(PATIENCE, "the definitions go", || {
         !lab.admin(&["get", "crd", "-o", "name"]).ok().contains("tidewaiter.dev")

@@ -149,8 +149,8 @@ mod tests {
     #[test]
     fn lines_of_the_dependency_plugin() {
         let check = |line: &str, expected: Option<[&str; 4]>| {
-            let expected =
-                expected.map(|[group, artifact, version, file]| Resolved::new(group, artifact, version, file));
+            let expected = expected
+                .map(|[group, artifact, version, file]| Resolved::new(group, artifact, version, file).in_archive("/f"));
             assert_eq!(resolved(line), expected, "{line}");
         };
         check("org.a:a:jar:1.0:compile:/f -- module a (auto)", Some(["org.a", "a", "1.0", "a-1.0.jar"]));
