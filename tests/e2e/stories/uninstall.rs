@@ -2,19 +2,25 @@
 
 use crate::{create, lab, pod, rolled_out, until_field, within};
 use tidewaiter_testkit::demo::vulnerable;
-use tidewaiter_testkit::lab::PATIENCE;
+use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
-#[test]
-fn uninstall_leaves_nothing_held() {
-    let mut lab = lab();
+/// Has a Deployment, a paused one and a bare Pod blocked; returns their image.
+fn held(lab: &Lab) -> String {
     let bad = lab.registry.push("bad", "v1", &vulnerable().build());
-    create(&lab, "app", &bad);
+    create(lab, "app", &bad);
     lab.apply(&pod("bare", &bad)).ok();
     lab.until("app", "VulnerabilitiesFound Blocked");
     let own =
         lab.kubectl(&["create", "deployment", "own", &format!("--image={bad}"), "--dry-run=client", "-o", "json"]).ok();
     lab.apply(&own.replacen(r#""replicas": 1,"#, r#""replicas": 1, "paused": true,"#, 1)).ok();
     lab.until("own", "VulnerabilitiesFound Blocked");
+    bad
+}
+
+#[test]
+fn uninstall_leaves_nothing_held() {
+    let mut lab = lab();
+    held(&lab);
     lab.kill_server();
     let said = lab.uninstall().ok();
     assert!(said.contains("done"), "{said}");
@@ -41,14 +47,7 @@ fn uninstall_leaves_nothing_held() {
 #[test]
 fn deleting_the_manifests_first() {
     let mut lab = lab();
-    let bad = lab.registry.push("bad", "v1", &vulnerable().build());
-    create(&lab, "app", &bad);
-    lab.apply(&pod("bare", &bad)).ok();
-    lab.until("app", "VulnerabilitiesFound Blocked");
-    let own =
-        lab.kubectl(&["create", "deployment", "own", &format!("--image={bad}"), "--dry-run=client", "-o", "json"]).ok();
-    lab.apply(&own.replacen(r#""replicas": 1,"#, r#""replicas": 1, "paused": true,"#, 1)).ok();
-    lab.until("own", "VulnerabilitiesFound Blocked");
+    let bad = held(&lab);
     let root = lab.root().to_owned();
     // It deletes the definitions before the default policy, and fails there.
     let said = lab.shell(&root, "kubectl delete -f deploy/ --wait=false").text;

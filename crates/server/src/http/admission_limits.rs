@@ -2,7 +2,7 @@
 //! certificate, so that any Pod may reach the port: what one peer can take is limited, and memory with it.
 //!
 //! ```text
-//! connection → connections of its peer → TLS → length of the body → bytes of its peer, of all → webhook
+//! connection → connections of its peer, of all → TLS → declared length → bytes of its peer, of all, as they come → webhook
 //! ```
 
 use axum::body::Body;
@@ -123,7 +123,7 @@ pub(crate) async fn limit_bodies(
     let (parts, body) = request.into_parts();
     match tokio::time::timeout(TIME_LIMIT, budget.read(peer.ip(), body, length)).await {
         Ok(Some((_permits, bytes))) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
-        // Longer than it declared, or than any may be.
+        // Longer than it declared, or than any may be; or it broke, and nobody reads the answer.
         Ok(None) => TOO_LARGE.into_response(),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the body did not come in time, or too many are read at once\n")
             .into_response(),
@@ -132,8 +132,7 @@ pub(crate) async fn limit_bodies(
 
 const TOO_LARGE: (StatusCode, &str) = (StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 8 MiB\n");
 
-/// The longest body that a request can have. API servers declare its length; what comes through a proxy may not, and takes as
-/// much of the budget as any.
+/// The longest body that a request can have. API servers declare its length; what comes through a proxy may not.
 fn longest(headers: &HeaderMap) -> usize {
     let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     declared.unwrap_or(MAX_BODY)
