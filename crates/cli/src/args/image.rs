@@ -1,0 +1,87 @@
+//! Commands about images, with a cluster or without.
+
+use super::shared::{ClusterArgs, LocalArgs, OutputFormat};
+use clap::Args;
+
+/// Scan one image: in the cluster if the current context has tidewaiter, else on this machine.
+///
+/// A scan in the cluster uses the cluster's credentials, database and policy; a local scan changes nothing there.
+/// IMAGE is a reference (`nginx:1.27`, `registry:host/name:tag`), an OCI layout (`oci:DIR`, `oci-archive:FILE`),
+/// a `docker save` archive (`docker-archive:FILE`), a root file system (`dir:DIR`) or an image of containerd
+/// (`containerd:REFERENCE`; data in $CONTAINERD_ROOT, default /var/lib/containerd), Docker (`docker:NAME`; $DOCKER_HOST) or
+/// Podman (`podman:NAME`; $CONTAINER_HOST). A text such as `docker:27` may be a reference, too: it is one if this machine has no
+/// image `27`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubectl scan image registry.example/myapp:v1
+  kubectl scan image oci:./layout --output json
+  kubectl scan image docker-archive:myapp.tar --block-at high")]
+pub(crate) struct ImageArgs {
+    /// Image to scan
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: String,
+    /// Scan on this machine
+    #[arg(long = "local", conflicts_with = "in_cluster")]
+    pub(crate) local_only: bool,
+    /// Scan in the cluster
+    #[arg(long, conflicts_with_all = ["platform", "block_at", "exceptions", "base", "no_cache", "plain_http", "ca_file", "docker_config"])]
+    pub(crate) in_cluster: bool,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
+    /// Pull secret of the namespace, for a scan in the cluster; repeatable
+    #[arg(long = "pull-secret", value_name = "NAME")]
+    pub(crate) pull_secrets: Vec<String>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    #[command(flatten)]
+    pub(crate) local: LocalArgs,
+}
+
+/// Show why a vulnerability is, or is not, reported for an image.
+///
+/// Shows every advisory that was compared, and the result. The image is scanned on this machine.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Vulnerability, by any of its names: `CVE-2024-1234`, `GHSA-...`
+    pub(crate) vulnerability: String,
+    /// Image, named as for `image`
+    pub(crate) image: String,
+    /// Name of the only package to show
+    #[arg(long, value_name = "NAME")]
+    pub(crate) package: Option<String>,
+    #[command(flatten)]
+    pub(crate) local: LocalArgs,
+}
+
+/// Compare two images.
+///
+/// Shows packages and findings that were added, removed or changed. Both images are scanned on this machine.
+#[derive(Debug, Args)]
+#[command(after_help = "The exit code is that of the new image.")]
+pub(crate) struct DiffArgs {
+    /// Old image, named as for `image`
+    pub(crate) old: String,
+    /// New image
+    pub(crate) new: String,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
+    #[command(flatten)]
+    pub(crate) local: LocalArgs,
+}
+
+/// Show the smallest upgrades that satisfy the policy, by layer.
+///
+/// The image is scanned on this machine.
+#[derive(Debug, Args)]
+pub(crate) struct FixArgs {
+    /// Image, named as for `image`
+    pub(crate) image: String,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
+    #[command(flatten)]
+    pub(crate) local: LocalArgs,
+}

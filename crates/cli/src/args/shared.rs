@@ -1,0 +1,110 @@
+//! Options that several commands have.
+
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use tidewaiter_core::image::Platform;
+use tidewaiter_core::severity::Severity;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// Text for people
+    Table,
+    /// JSON for programs
+    Json,
+}
+
+/// Which cluster, which namespace, which server.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ClusterArgs {
+    /// Namespace; default: the context's
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+    /// Context of the kubeconfig; default: the current one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// Kubeconfig file; default: `$KUBECONFIG`, else `~/.kube/config`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Address of tidewaiter's API; default: through the API server's service proxy
+    #[arg(long, env = "TIDEWAITER_SERVER", value_name = "URL")]
+    pub(crate) server: Option<String>,
+}
+
+impl ClusterArgs {
+    /// Whether a cluster was named: then a local scan must not replace the one in the cluster.
+    pub(crate) fn is_given(&self) -> bool {
+        // Exhaustive: a new option must be considered here.
+        let Self { namespace, context, kubeconfig, server } = self;
+        namespace.is_some() || context.is_some() || kubeconfig.is_some() || server.is_some()
+    }
+}
+
+/// Options of local scans on this machine.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Local scans")]
+pub(crate) struct LocalArgs {
+    /// Platform to choose from an index, as `os/arch[/variant]`; default: this machine's
+    #[arg(long)]
+    pub(crate) platform: Option<Platform>,
+    /// Lowest severity that violates the policy; default: critical
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) block_at: Option<Severity>,
+    /// File of exceptions: OpenVEX, CSAF or CycloneDX VEX, .trivyignore[.yaml], .grype.yaml, osv-scanner.toml,
+    /// tidewaiter-exceptions.toml; or the directory of a VEX repository; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) exceptions: Vec<PathBuf>,
+    /// Base image, whose layers are marked; default: derived from the image's history
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) base: Option<String>,
+    /// Read every layer, even if the cache has its packages
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// Vulnerability database file
+    #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+    /// Maximum age of the database in days, above which the report is incomplete (default: 5); 0: no maximum
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) max_database_age: Option<u32>,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}
+
+/// How a registry is reached.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct RegistryArgs {
+    /// Use plain HTTP for the registry; registries on loopback need no flag
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+    /// PEM file of authorities to trust, in addition to the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Registry credentials file; default: Docker's `config.json`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) docker_config: Option<PathBuf>,
+}
+
+impl LocalArgs {
+    /// Whether an option was given that only a local scan uses.
+    pub(crate) fn is_given(&self) -> bool {
+        // Exhaustive: a new option must be considered here. The database does not count: it may come from the environment.
+        let Self {
+            platform,
+            block_at,
+            exceptions,
+            base,
+            no_cache,
+            db: _,
+            max_database_age,
+            registry: RegistryArgs { plain_http, ca_file, docker_config },
+        } = self;
+        platform.is_some()
+            || block_at.is_some()
+            || !exceptions.is_empty()
+            || base.is_some()
+            || *no_cache
+            || max_database_age.is_some()
+            || *plain_http
+            || ca_file.is_some()
+            || docker_config.is_some()
+    }
+}
