@@ -10,6 +10,8 @@ mod backstop;
 mod bad_input;
 mod bare_pods;
 mod debug;
+mod every_image;
+mod forged_marks;
 mod forged_reviews;
 mod full_list;
 mod full_volume;
