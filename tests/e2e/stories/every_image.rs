@@ -30,10 +30,11 @@ fn collect(schemas: &Value, kind: &str, path: &str, found: &mut BTreeSet<String>
             if inner != BLOCK_DEVICE {
                 collect(schemas, inner, &path, found);
             }
-        } else if item["type"] == "string" && (is_image(field) || is_image(kind)) {
-            if !PULL_POLICIES.contains(&field.as_str()) {
-                found.insert(path);
-            }
+        } else if item["type"] == "string"
+            && (is_image(field) || is_image(kind))
+            && !PULL_POLICIES.contains(&field.as_str())
+        {
+            found.insert(path);
         }
     }
 }
