@@ -14,13 +14,14 @@ use tidewaiter_core::severity::Severity;
 
 /// Scans both images and prints the differences. The exit code is that of the new image.
 pub(crate) fn run(args: &DiffArgs) -> Result<Exit> {
+    let policy = args.local.policy()?;
     let (old, new) = (local::scan(&args.old, &args.local)?, local::scan(&args.new, &args.local)?);
     let diff = diff::diff(&old, &new);
     match args.output {
         OutputFormat::Json => render::json(&diff)?,
         OutputFormat::Table => write!(io::stdout(), "{}", diff_text(&diff))?,
     }
-    Ok(exit::of(policy::decide(&new, &args.local.policy(), Timestamp::now()).outcome))
+    Ok(exit::of(policy::decide(&new, &policy, Timestamp::now()).outcome))
 }
 
 fn diff_text(diff: &ReportDiff) -> String {

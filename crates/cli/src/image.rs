@@ -31,8 +31,9 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit> {
 }
 
 fn here(args: &ImageArgs) -> Result<Exit> {
+    let policy = args.local.policy()?;
     let report = local::scan(&args.image, &args.local)?;
-    let verdict = policy::decide(&report, &args.local.policy(), Timestamp::now());
+    let verdict = policy::decide(&report, &policy, Timestamp::now());
     match args.output {
         OutputFormat::Table => render::table(&report, &verdict)?,
         OutputFormat::Json => render::json(&report)?,

@@ -5,7 +5,7 @@ use crate::exit::UsageError;
 use crate::progress::LayerBars;
 use crate::source::{ImageSource, Scheme};
 use crate::terminal::printable;
-use crate::{cache, db, dirs, engines, login};
+use crate::{cache, db, dirs, engines, login, policy_file};
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -27,13 +27,13 @@ const THREADS: usize = 4;
 
 impl LocalArgs {
     /// The policy of a local scan.
-    pub(crate) fn policy(&self) -> Policy {
-        let default = Policy::default();
-        Policy {
-            block_at: self.block_at.unwrap_or(default.block_at),
-            max_database_age_days: self.max_database_age.or(default.max_database_age_days).filter(|days| *days > 0),
-            ..default
-        }
+    pub(crate) fn policy(&self) -> Result<Policy> {
+        let base = self.policy.as_deref().map_or_else(|| Ok(Policy::default()), policy_file::read)?;
+        Ok(Policy {
+            block_at: self.block_at.or(base.block_at),
+            max_database_age_days: self.max_database_age.or(base.max_database_age_days).filter(|days| *days > 0),
+            ..base
+        })
     }
 
     /// Reads the files of exceptions.

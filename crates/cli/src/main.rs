@@ -25,6 +25,7 @@ mod follow;
 mod image;
 mod local;
 mod login;
+mod policy_file;
 mod progress;
 mod render;
 mod report;

@@ -48,6 +48,7 @@ fn table_text(report: &Report, verdict: &Verdict, colour: Colour, now: Timestamp
         out.push_str("This report is incomplete: the image cannot be called clean.\n");
     }
     out.push_str(&format!("Policy: {}\n", verdict.outcome));
+    out.extend(verdict.by_rules.iter().map(|reason| format!("  {}\n", printable(reason))));
     // Last, where a person and `tail -1` look.
     out.push_str(&format!("{}\n", report.counts.sentence()));
     out

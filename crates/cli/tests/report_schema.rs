@@ -102,6 +102,7 @@ fn finding() -> Finding {
         }],
         kev: Some(KnownExploited { since: Some(date(2025, 2, 3)) }),
         epss: Some(Epss { score: 0.42, percentile: 0.97 }),
+        published: Some(date(2025, 1, 20)),
         summary: "a flaw".into(),
         references: vec!["https://advisories.example/CVE-2025-0001".into()],
         because: "curl 7.88.1-10 < 7.88.1-11 (fixed)".into(),
@@ -122,6 +123,7 @@ fn full() -> Report {
                 ecosystems: vec!["Debian:12".into()],
                 content: FeedContent::Ratings,
             }],
+            facts: vec![FeedContent::KnownExploited],
         },
         findings: vec![finding()],
         suppressed: vec![SuppressedFinding {

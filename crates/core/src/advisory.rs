@@ -26,6 +26,9 @@ pub struct Advisory {
     /// RFC 3339 time of the last change, as published.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub modified: String,
+    /// The day on which it was published; a vendor's advisory is published with its fix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Date>,
     /// Where to read more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<String>,
@@ -106,6 +109,9 @@ pub struct CveFacts {
     /// The probability that it will be exploited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epss: Option<Epss>,
+    /// The day on which it was published (NVD).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Date>,
 }
 
 /// An entry of CISA's catalog of known exploited vulnerabilities; in JSON its date, an empty text without one.

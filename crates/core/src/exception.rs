@@ -1,17 +1,14 @@
 //! Exceptions and VEX statements: they suppress findings, which stay in the report with the reason and do not count.
 //! Pure: callers pass in the day and read the files.
 
-mod target;
-
 use crate::advisory::FixState;
 use crate::finding::{Counts, Finding, InstalledPackage, SuppressedFinding, SuppressionStatus};
 use crate::package::Package;
 use crate::pattern::Pattern;
 use crate::report::{Inventory, Report};
+use crate::target::TargetPattern;
 use jiff::Timestamp;
 use jiff::civil::Date;
-
-pub use target::{ExceptionTarget, PurlPattern};
 
 /// Concerns the findings that fulfil all of its conditions. An empty condition is always fulfilled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,13 +16,13 @@ pub struct Exception {
     /// Names of vulnerabilities, aliases included.
     pub vulnerabilities: Vec<Pattern>,
     /// Packages, by purl or name; one of them must fit.
-    pub packages: Vec<ExceptionTarget>,
+    pub packages: Vec<TargetPattern>,
     /// Paths in the image; every location of a package must match one of them.
     pub paths: Vec<Pattern>,
     /// Image references or digests.
-    pub images: Vec<ExceptionTarget>,
+    pub images: Vec<TargetPattern>,
     /// The program that has the package built in: another one in the same image is not meant.
-    pub program: Option<ExceptionTarget>,
+    pub program: Option<TargetPattern>,
     /// Whether the vendor has fixed it, or will.
     pub fix_state: Option<FixState>,
     /// What it says of them.
@@ -90,7 +87,7 @@ impl Exception {
         let at = |path: &str| self.paths.iter().any(|p| p.matches(path) || p.matches(&format!("/{path}")));
         // All locations must match: another one may be the vulnerable one.
         let placed = || !installed.locations.is_empty() && installed.locations.iter().all(|l| at(&l.path));
-        let built_in = |program: &ExceptionTarget| is_built_into(program, installed, inventory);
+        let built_in = |program: &TargetPattern| is_built_into(program, installed, inventory);
         package && (self.paths.is_empty() || placed()) && self.program.as_ref().is_none_or(built_in)
     }
 
@@ -101,7 +98,7 @@ impl Exception {
 }
 
 /// Whether a package is only in files of this program.
-fn is_built_into(program: &ExceptionTarget, installed: &InstalledPackage, inventory: &Inventory) -> bool {
+fn is_built_into(program: &TargetPattern, installed: &InstalledPackage, inventory: &Inventory) -> bool {
     let os = inventory.os.as_ref();
     let programs: Vec<&Package> = inventory.packages.iter().filter(|p| program.is_purl(&p.purl(os))).collect();
     let in_program = |path: &str| programs.iter().flat_map(|p| &p.locations).any(|location| location.path == path);
@@ -196,11 +193,11 @@ mod tests {
         check(&|e| e.vulnerabilities = vec!["CVE-2".into()], 1, 0);
         check(&|e| e.expires = Some(day("2026-06-02")), 0, 1);
         check(&|e| e.expires = Some(day("2026-06-01")), 1, 0);
-        check(&|e| e.packages = vec![ExceptionTarget::parse("pkg:npm/a")], 0, 1);
-        check(&|e| e.packages = vec![ExceptionTarget::parse("pkg:npm/b")], 1, 0);
+        check(&|e| e.packages = vec![TargetPattern::parse("pkg:npm/a")], 0, 1);
+        check(&|e| e.packages = vec![TargetPattern::parse("pkg:npm/b")], 1, 0);
         check(&|e| e.fix_state = Some(FixState::WontFix), 1, 0);
-        check(&|e| e.images = vec![ExceptionTarget::parse("registry.example/team/app:v1")], 0, 1);
-        check(&|e| e.images = vec![ExceptionTarget::parse("registry.example/team/other:*")], 1, 0);
+        check(&|e| e.images = vec![TargetPattern::parse("registry.example/team/app:v1")], 0, 1);
+        check(&|e| e.images = vec![TargetPattern::parse("registry.example/team/other:*")], 1, 0);
         // Other locations still count.
         check(&|e| e.paths = vec!["app/**".into()], 1, 1);
         check(&|e| e.paths = vec!["/app/**".into(), "opt/**".into()], 0, 1);
@@ -211,7 +208,7 @@ mod tests {
         let time = |text: &str| Some(text.parse::<Timestamp>().unwrap());
         let (early, late) = (time("2026-01-10T00:00:00Z"), time("2026-06-10T00:00:00Z"));
         let safe = |at| Exception {
-            packages: vec![ExceptionTarget::parse("pkg:npm/a@1")],
+            packages: vec![TargetPattern::parse("pkg:npm/a@1")],
             stated_at: at,
             ..Exception::new(SuppressionStatus::NotAffected, "no", "file")
         };
@@ -228,7 +225,7 @@ mod tests {
         check(&[safe(early), affected(early)], 1);
         // A rule is a person's decision, and one image is another product than the package everywhere.
         check(&[Exception { stated_at: None, ..safe(None) }, affected(late)], 0);
-        let image = vec![ExceptionTarget::parse("registry.example/team/app:v1")];
+        let image = vec![TargetPattern::parse("registry.example/team/app:v1")];
         check(&[Exception { images: image.clone(), ..safe(early) }, affected(late)], 0);
         check(&[Exception { images: image, ..affected(early) }, safe(late)], 1);
     }
@@ -240,8 +237,8 @@ mod tests {
             ..Package::new(crate::package::PackageType::Golang, "example.org/tool", "v1.0.0")
         };
         let exception = Exception {
-            program: Some(ExceptionTarget::parse("pkg:golang/example.org/tool")),
-            packages: vec![ExceptionTarget::parse("pkg:npm/a")],
+            program: Some(TargetPattern::parse("pkg:golang/example.org/tool")),
+            packages: vec![TargetPattern::parse("pkg:npm/a")],
             stated_at: Some(Timestamp::UNIX_EPOCH),
             ..Exception::new(SuppressionStatus::NotAffected, "no", "file")
         };

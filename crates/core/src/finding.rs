@@ -4,6 +4,7 @@ use crate::advisory::{AdvisoryClass, Epss, FixState, KnownExploited};
 use crate::ecosystem::Ecosystem;
 use crate::package::Location;
 use crate::severity::{Rating, Severity};
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 /// One (vulnerability, package) pair. For OS packages the package is the source package and its binaries are listed.
@@ -47,6 +48,9 @@ pub struct Finding {
     /// The probability that it will be exploited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epss: Option<Epss>,
+    /// The day on which the record was published, else the CVE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Date>,
     /// One line on what it is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub summary: String,

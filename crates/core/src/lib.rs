@@ -24,6 +24,7 @@ mod reason;
 pub mod report;
 pub mod severity;
 pub mod status;
+pub mod target;
 pub mod upgrade;
 pub mod version;
 

@@ -1,6 +1,10 @@
 //! Policy: what a report must fulfil for its image to be approved. The one place where "fail closed" is decided.
 
 mod age;
+pub mod block_at;
+mod rule;
+
+pub use rule::Rule;
 
 use crate::advisory::AdvisoryClass;
 use crate::finding::Finding;
@@ -13,11 +17,16 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The conditions for an image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Policy {
-    /// Findings of this severity or worse block. For `Unknown` findings `unrated` alone counts.
-    pub block_at: Severity,
+    /// Findings of this severity or worse block; `None`, in JSON `NEVER`: the rules alone say which. For `Unknown` findings
+    /// `unrated` alone counts.
+    #[serde(with = "block_at")]
+    pub block_at: Option<Severity>,
+    /// Findings that one of these selects block.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
     /// What a finding without a rating does.
     pub unrated: UnratedAction,
     /// What an incomplete report does.
@@ -35,7 +44,8 @@ impl Default for Policy {
     /// No critical vulnerability; unrated findings warn; incomplete reports are held; a database of five days is too old.
     fn default() -> Self {
         Policy {
-            block_at: Severity::Critical,
+            block_at: Some(Severity::Critical),
+            rules: Vec::new(),
             unrated: UnratedAction::Warn,
             incomplete: IncompleteAction::Hold,
             max_database_age_days: Some(MAX_DATABASE_AGE_DAYS),
@@ -66,10 +76,14 @@ pub enum IncompleteAction {
 }
 
 impl Policy {
-    /// The stricter of two policies in every field: what applies where both do.
+    /// The stricter of two policies in every field, and the rules of both: what applies where both do.
+    #[must_use]
     pub fn strictest(&self, other: &Policy) -> Policy {
+        let mut rules = self.rules.clone();
+        rules.extend(other.rules.iter().filter(|rule| !self.rules.contains(rule)).cloned());
         Policy {
-            block_at: self.block_at.min(other.block_at),
+            block_at: [self.block_at, other.block_at].into_iter().flatten().min(),
+            rules,
             unrated: self.unrated.max(other.unrated),
             incomplete: self.incomplete.max(other.incomplete),
             max_database_age_days: [self.max_database_age_days, other.max_database_age_days]
@@ -89,6 +103,9 @@ pub struct Verdict {
     /// Why, one sentence each; empty for a clean pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+    /// The reasons that rules give, which `reasons` has too: the severity of a finding does not explain them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_rules: Vec<String>,
     /// Findings and gaps that the policy allows and that deserve attention.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -103,7 +120,7 @@ pub struct Verdict {
 impl Verdict {
     /// A verdict that another program made, of which only the outcome is known.
     pub fn of(outcome: Outcome) -> Self {
-        Verdict { outcome, reasons: vec![], warnings: vec![], gaps: vec![], remarks: vec![] }
+        Verdict { outcome, reasons: vec![], by_rules: vec![], warnings: vec![], gaps: vec![], remarks: vec![] }
     }
 }
 
@@ -128,26 +145,48 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Whether a finding by itself violates a policy.
-pub fn blocks(finding: &Finding, policy: &Policy) -> bool {
-    match finding.severity {
-        _ if finding.class == AdvisoryClass::Malware => true,
+/// Why a finding by itself violates a policy.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Violation<'a> {
+    /// The package is malicious.
+    Malware,
+    /// By its severity, or for having none.
+    Severity,
+    /// By a rule.
+    Rule(&'a Rule),
+}
+
+/// Why a finding by itself violates a policy, `now`; `None`: it does not.
+pub fn violation<'a>(finding: &Finding, policy: &'a Policy, now: Timestamp) -> Option<Violation<'a>> {
+    let too_severe = match finding.severity {
         Severity::Unknown => policy.unrated == UnratedAction::Hold,
-        rated => rated >= policy.block_at.max(Severity::Negligible),
+        rated => policy.block_at.is_some_and(|least| rated >= least.max(Severity::Negligible)),
+    };
+    if finding.class == AdvisoryClass::Malware {
+        Some(Violation::Malware)
+    } else if too_severe {
+        Some(Violation::Severity)
+    } else {
+        policy.rules.iter().find(|rule| rule.selects(finding, now)).map(Violation::Rule)
     }
 }
 
 /// Evaluates a report, `now`.
 pub fn decide(report: &Report, policy: &Policy, now: Timestamp) -> Verdict {
-    let mut reasons = Vec::new();
-    let mut warnings = Vec::new();
+    let (mut reasons, mut by_rules, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for finding in &report.findings {
-        if blocks(finding, policy) {
-            reasons.push(sentence(finding, policy));
-        } else if finding.severity == Severity::Unknown && policy.unrated == UnratedAction::Warn {
-            warnings.push(sentence(finding, policy));
+        match violation(finding, policy, now) {
+            Some(Violation::Rule(rule)) => {
+                by_rules.push(format!("{}, by rule {}", sentence(finding, policy), rule.name));
+            }
+            Some(Violation::Malware | Violation::Severity) => reasons.push(sentence(finding, policy)),
+            None if finding.severity == Severity::Unknown && policy.unrated == UnratedAction::Warn => {
+                warnings.push(sentence(finding, policy));
+            }
+            None => {}
         }
     }
+    reasons.extend(by_rules.iter().cloned());
     let violated = !reasons.is_empty();
     let TooOld { mut gaps, remarks } = age::too_old(report, policy, now);
     gaps.extend(end_of_support(report, now));
@@ -160,7 +199,7 @@ pub fn decide(report: &Report, policy: &Policy, now: Timestamp) -> Verdict {
         (false, true) => Outcome::Incomplete,
         (false, false) => Outcome::Pass,
     };
-    Verdict { outcome, reasons, warnings, gaps, remarks }
+    Verdict { outcome, reasons, by_rules, warnings, gaps, remarks }
 }
 
 fn sentence(f: &Finding, policy: &Policy) -> String {
@@ -224,9 +263,37 @@ mod tests {
         check(&default, &[], &[GapKind::NotCovered], Outcome::Incomplete);
         check(&default, &[Critical], &[GapKind::NotCovered], Outcome::Violated);
         check(&Policy { unrated: UnratedAction::Hold, ..default.clone() }, &[Unknown], &[], Outcome::Violated);
-        check(&Policy { block_at: Medium, ..default.clone() }, &[Medium], &[], Outcome::Violated);
-        check(&Policy { block_at: Unknown, ..default.clone() }, &[Unknown], &[], Outcome::Pass);
+        check(&Policy { block_at: Some(Medium), ..default.clone() }, &[Medium], &[], Outcome::Violated);
+        check(&Policy { block_at: Some(Unknown), ..default.clone() }, &[Unknown], &[], Outcome::Pass);
         check(&Policy { incomplete: IncompleteAction::Allow, ..default }, &[], &[GapKind::NotCovered], Outcome::Pass);
+    }
+
+    #[test]
+    fn rules_block_beside_the_severity_or_instead_of_it() {
+        let fixable = Rule { name: "fixable".into(), fix_available: Some(true), ..Rule::default() };
+        let check = |block_at: Option<Severity>, severity: Severity, expected: &str| {
+            let policy = Policy { block_at, rules: vec![fixable.clone()], ..Policy::default() };
+            let verdict = decide(&report(&[severity], &[]), &policy, Timestamp::UNIX_EPOCH);
+            assert_eq!(verdict.reasons, [format!("CVE-1 ({severity}) in p 1, fixed in 2{expected}")]);
+        };
+        check(Some(Severity::High), Severity::Critical, "");
+        check(Some(Severity::High), Severity::Medium, ", by rule fixable");
+        check(None, Severity::Critical, ", by rule fixable");
+        let policy = Policy { block_at: None, ..Policy::default() };
+        let verdict = decide(&report(&[Severity::Critical], &[]), &policy, Timestamp::UNIX_EPOCH);
+        assert_eq!(verdict.outcome, Outcome::Pass);
+    }
+
+    #[test]
+    fn a_policy_is_read_as_it_is_written() {
+        let rule = Rule { name: "r".into(), epss: Some(0.5), ..Rule::default() };
+        let check = |policy: &Policy, expected: &str| {
+            let json = serde_json::to_value(policy).unwrap();
+            assert_eq!(json["blockAt"], expected);
+            assert_eq!(serde_json::from_value::<Policy>(json).unwrap(), *policy);
+        };
+        check(&Policy::default(), "CRITICAL");
+        check(&Policy { block_at: None, rules: vec![rule], ..Policy::default() }, "NEVER");
     }
 
     #[test]
@@ -254,7 +321,7 @@ mod tests {
             let mut report = report(&[Severity::Unknown], &[]);
             report.findings[0].class = class;
             // However low the limit is: unknown is not low.
-            let policy = Policy { unrated, block_at: Severity::Negligible, ..Policy::default() };
+            let policy = Policy { unrated, block_at: Some(Severity::Negligible), ..Policy::default() };
             let verdict = decide(&report, &policy, Timestamp::UNIX_EPOCH);
             let said = (verdict.outcome, verdict.reasons.concat(), verdict.warnings.concat());
             assert_eq!(said, (outcome, reason.to_owned(), warning.to_owned()));
@@ -280,16 +347,22 @@ mod tests {
 
     #[test]
     fn the_strictest_of_two_takes_the_worse_of_each_field() {
-        let policy = |block_at, unrated, incomplete, max_database_age_days| Policy {
+        let policy = |block_at: Option<Severity>, rules: &[&str], unrated, incomplete, days| Policy {
             block_at,
+            rules: rules.iter().map(|name| Rule { name: (*name).to_owned(), ..Rule::default() }).collect(),
             unrated,
             incomplete,
-            max_database_age_days,
+            max_database_age_days: days,
         };
-        let a = policy(Severity::High, UnratedAction::Allow, IncompleteAction::Hold, None);
-        let b = policy(Severity::Critical, UnratedAction::Hold, IncompleteAction::Allow, Some(3));
-        let both = policy(Severity::High, UnratedAction::Hold, IncompleteAction::Hold, Some(3));
+        let high = Some(Severity::High);
+        let a = policy(high, &["a", "both"], UnratedAction::Allow, IncompleteAction::Hold, None);
+        let b = policy(Some(Severity::Critical), &["both"], UnratedAction::Hold, IncompleteAction::Allow, Some(3));
+        let both = policy(high, &["a", "both"], UnratedAction::Hold, IncompleteAction::Hold, Some(3));
         assert_eq!(a.strictest(&b), both);
-        assert_eq!(b.strictest(&a), both);
+        let mut other = b.strictest(&a);
+        other.rules.sort_by(|x, y| x.name.cmp(&y.name));
+        assert_eq!(other, both);
+        let never = policy(None, &[], UnratedAction::Allow, IncompleteAction::Allow, None);
+        assert_eq!(never.strictest(&a).block_at, high);
     }
 }

@@ -100,7 +100,7 @@ pub enum GapKind {
     UnreadableFile,
     /// A limit was hit.
     LimitReached,
-    /// No feed of the database is declared complete for this ecosystem or release.
+    /// No feed of the database is declared complete for this ecosystem or release, or tells the facts that a rule needs.
     NotCovered,
     /// No feed rates this ecosystem's vulnerabilities.
     NotRated,

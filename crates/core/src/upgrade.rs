@@ -74,7 +74,7 @@ pub fn plan(report: &Report, policy: &Policy, now: Timestamp) -> UpgradePlan {
     }
     let (mut upgrades, mut unfixed, mut left) = (Vec::new(), Vec::new(), Vec::new());
     for findings in by_package.into_values() {
-        let blocking = findings.iter().copied().filter(|f| policy::blocks(f, policy));
+        let blocking = findings.iter().copied().filter(|f| policy::violation(f, policy, now).is_some());
         let (fixable, unfixable): (Vec<&Finding>, Vec<&Finding>) = blocking.partition(|f| !f.fixed_versions.is_empty());
         unfixed.extend(unfixable.into_iter().map(without_fix));
         match upgrade(report, &fixable) {

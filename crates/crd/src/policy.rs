@@ -4,7 +4,7 @@ use crate::schema;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tidewaiter_core::policy::{IncompleteAction, MAX_DATABASE_AGE_DAYS, Policy, UnratedAction};
+use tidewaiter_core::policy::{IncompleteAction, MAX_DATABASE_AGE_DAYS, Policy, Rule, UnratedAction};
 use tidewaiter_core::severity::Severity;
 
 /// What a report must satisfy. Where several policies name a namespace, the strictest value of each field applies.
@@ -26,10 +26,14 @@ pub struct ClusterScanPolicySpec {
     /// Whether workloads are held or only reported.
     #[serde(default)]
     pub mode: Mode,
-    /// Lowest severity that blocks.
-    #[serde(default = "block_at")]
-    #[schemars(schema_with = "schema::severity")]
-    pub block_at: Severity,
+    /// Lowest severity that blocks; `NEVER`: only rules block.
+    #[serde(default = "block_at", with = "tidewaiter_core::policy::block_at")]
+    #[schemars(schema_with = "schema::block_at")]
+    pub block_at: Option<Severity>,
+    /// Findings that block although their severity does not: those that fulfil all criteria of one rule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::rules")]
+    pub rules: Vec<Rule>,
     /// Effect of a finding without a rating.
     #[serde(default)]
     #[schemars(schema_with = "schema::unrated")]
@@ -54,7 +58,7 @@ fn max_database_age_days() -> u32 {
     MAX_DATABASE_AGE_DAYS
 }
 
-fn block_at() -> Severity {
+fn block_at() -> Option<Severity> {
     Policy::default().block_at
 }
 
@@ -91,6 +95,7 @@ impl ClusterScanPolicySpec {
     pub fn criteria(&self) -> Policy {
         Policy {
             block_at: self.block_at,
+            rules: self.rules.clone(),
             unrated: self.unrated,
             incomplete: self.incomplete,
             max_database_age_days: Some(self.max_database_age_days).filter(|days| *days > 0),

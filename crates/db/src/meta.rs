@@ -5,6 +5,7 @@ mod as_of;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::report::{FeedContent, StaleFeed, SupportPeriod, build_time};
@@ -169,6 +170,12 @@ impl Meta {
 
     /// The feeds that cover an ecosystem, or have facts about all, and could not be read for this build. Not part of the id:
     /// the facts are the same.
+    /// What feeds tell about all CVEs or releases; one that was never read tells nothing.
+    pub(crate) fn facts(&self) -> Vec<FeedContent> {
+        let read = self.feeds.iter().filter(|feed| !feed.is_unread() && !feed.content.is_advisories());
+        read.map(|feed| feed.content).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     pub(crate) fn stale(&self) -> Vec<StaleFeed> {
         let tells = |feed: &&FeedInfo| !feed.ecosystems.is_empty() || !feed.content.is_advisories();
         let stale = self.feeds.iter().filter(|feed| !feed.stale.is_empty()).filter(tells);

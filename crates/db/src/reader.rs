@@ -122,7 +122,7 @@ impl Database {
 
     /// Id, build time and stale feeds, as reports carry them.
     pub fn info(&self) -> DatabaseInfo {
-        DatabaseInfo { id: self.id.clone(), built: self.meta.built, stale: self.meta.stale() }
+        DatabaseInfo { id: self.id.clone(), built: self.meta.built, stale: self.meta.stale(), facts: self.meta.facts() }
     }
 
     /// Digest of the whole file but of the digest itself, as its header has it: [`Database::verify`] compares it.

@@ -56,7 +56,10 @@ fn input() -> impl Strategy<Value = BuildInput> {
     (vec(advisory(), 0..10), vec(facts, 0..3), covered).prop_map(|(advisories, facts, (covered, rates, support))| {
         let fact = |(cve, kev, epss): (u8, bool, u8)| {
             let epss = Some(Epss { score: f64::from(epss) / 10.0, percentile: 0.5 });
-            (format!("CVE-{cve}"), CveFacts { kev: kev.then(|| "2026-01-01".to_owned().into()), epss, ratings: vec![] })
+            (
+                format!("CVE-{cve}"),
+                CveFacts { kev: kev.then(|| "2026-01-01".to_owned().into()), epss, ..CveFacts::default() },
+            )
         };
         let ecosystems = covered.into_iter().map(Ecosystem::from).collect();
         let feed = FeedInfo { name: "f".into(), ecosystems, rates, ..FeedInfo::default() };

@@ -57,6 +57,7 @@ fn database(folder: &Path, advisories: Vec<Advisory>) -> Database {
         ratings: vec![],
         kev: Some("2024-01-01".to_owned().into()),
         epss: Some(Epss { score: 0.5, percentile: 0.9 }),
+        published: None,
     };
     let cves = [("CVE-2".to_owned(), facts)].into();
     let meta = Meta { feeds: vec![feed], ..Meta::default() };

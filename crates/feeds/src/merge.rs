@@ -173,5 +173,6 @@ fn add(facts: &mut CveFacts, fact: Fact) {
         Fact::Ratings(ratings) => facts.ratings.extend(ratings),
         Fact::Exploited(date) => facts.kev = Some(date),
         Fact::Epss(epss) => facts.epss = Some(epss),
+        Fact::Published(day) => facts.published = Some(day),
     }
 }

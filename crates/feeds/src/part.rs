@@ -30,7 +30,7 @@ use tidewaiter_db::details::PackedBlock;
 use tidewaiter_db::meta::AsOf;
 
 /// The first bytes of every part; the number rises with every change of the layout.
-const MAGIC: [u8; 8] = *b"TIDEPT01";
+const MAGIC: [u8; 8] = *b"TIDEPT02";
 /// Bytes of a checksum.
 const SUM: usize = 32;
 /// Most bytes of the header: the counts of a few hundred ecosystems take some tens of kilobytes.

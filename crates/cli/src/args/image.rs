@@ -25,7 +25,7 @@ pub(crate) struct ImageArgs {
     #[arg(long = "local", conflicts_with = "in_cluster")]
     pub(crate) local_only: bool,
     /// Scan in the cluster
-    #[arg(long, conflicts_with_all = ["platform", "block_at", "exceptions", "base", "no_cache", "plain_http", "ca_file", "docker_config"])]
+    #[arg(long, conflicts_with_all = ["platform", "block_at", "policy", "exceptions", "base", "no_cache", "plain_http", "ca_file", "docker_config"])]
     pub(crate) in_cluster: bool,
     /// Output format
     #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]

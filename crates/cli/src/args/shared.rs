@@ -47,8 +47,11 @@ pub(crate) struct LocalArgs {
     #[arg(long)]
     pub(crate) platform: Option<Platform>,
     /// Lowest severity that violates the policy; default: critical
-    #[arg(long, value_name = "SEVERITY")]
+    #[arg(long, value_name = "SEVERITY", conflicts_with = "policy")]
     pub(crate) block_at: Option<Severity>,
+    /// File of ClusterScanPolicy objects, as a cluster has them, to judge the image by; of several the strictest
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
     /// File of exceptions: OpenVEX, CSAF or CycloneDX VEX, .trivyignore[.yaml], .grype.yaml, osv-scanner.toml,
     /// tidewaiter-exceptions.toml; or the directory of a VEX repository; repeatable
     #[arg(long, value_name = "FILE")]
@@ -90,6 +93,7 @@ impl LocalArgs {
         let Self {
             platform,
             block_at,
+            policy,
             exceptions,
             base,
             no_cache,
@@ -99,6 +103,7 @@ impl LocalArgs {
         } = self;
         platform.is_some()
             || block_at.is_some()
+            || policy.is_some()
             || !exceptions.is_empty()
             || base.is_some()
             || *no_cache

@@ -1,7 +1,7 @@
 //! The age of what is known: of the database, and of each feed that a verdict needs. A database that is built again every day
 //! knows of a feed that fails what it knew then.
 
-use super::Policy;
+use super::{Policy, Rule};
 use crate::advisory::AdvisoryClass;
 use crate::ecosystem::{self, Ecosystem};
 use crate::finding::Finding;
@@ -20,19 +20,18 @@ pub(super) struct TooOld {
 
 /// Compares ages with the limit of a policy; nothing is too old where it has none.
 pub(super) fn too_old(report: &Report, policy: &Policy, now: Timestamp) -> TooOld {
-    let Some(most) = policy.max_database_age_days else { return TooOld { gaps: vec![], remarks: vec![] } };
+    let missing = missing(report, policy);
+    let Some(most) = policy.max_database_age_days else { return TooOld { gaps: missing, remarks: vec![] } };
     let mut stale = report.database.clone().for_inventory(&report.inventory).stale;
     stale.retain(|feed| days_since(feed.read, now) >= i64::from(most));
     let of = |content: FeedContent| stale.iter().filter(move |feed| feed.content == content);
-    let mut gaps: Vec<Gap> = old_database(&report.database, most, now).into_iter().collect();
+    let mut gaps: Vec<Gap> = missing.into_iter().chain(old_database(&report.database, most, now)).collect();
     gaps.extend(of(FeedContent::Advisories).map(|feed| advisories(feed, most, now)));
     let mut remarks = Vec::new();
-    for content in
-        [FeedContent::Ratings, FeedContent::KnownExploited, FeedContent::ExploitProbability, FeedContent::EndsOfSupport]
-    {
+    for content in FACTS {
         let feeds: Vec<&StaleFeed> = of(content).collect();
         let Some(age) = age(&feeds, most, now) else { continue };
-        match needed_for(content, report) {
+        match needed_for(content, report, policy) {
             Use::Verdict(subject) => gaps.push(Gap {
                 kind: GapKind::OldDatabase,
                 message: format!("the {} of {subject} {age}", facts(content)),
@@ -45,6 +44,31 @@ pub(super) fn too_old(report: &Report, policy: &Policy, now: Timestamp) -> TooOl
     TooOld { gaps, remarks }
 }
 
+/// The gaps of rules about facts that no feed of the database tells: nothing would fulfil them.
+fn missing(report: &Report, policy: &Policy) -> Vec<Gap> {
+    let absent = FACTS.into_iter().filter(|content| !report.database.facts.contains(content));
+    let needed = absent.filter_map(|content| Some((content, rule_with(content, report, policy)?)));
+    needed.map(|(content, rule)| without(content, &rule.name)).collect()
+}
+
+fn without(content: FeedContent, rule: &str) -> Gap {
+    let facts = facts(content);
+    Gap {
+        kind: GapKind::NotCovered,
+        subject: format!("rule {rule}"),
+        message: format!("rule {rule} needs {facts}, and no feed of the database tells them; add one to feeds.toml"),
+    }
+}
+
+/// A rule that needs facts of a kind to judge this report.
+fn rule_with<'a>(content: FeedContent, report: &Report, policy: &'a Policy) -> Option<&'a Rule> {
+    policy.rules.iter().find(|rule| rule.needs(content)).filter(|_| !report.findings.is_empty())
+}
+
+/// What a database may tell beside advisories.
+const FACTS: [FeedContent; 4] =
+    [FeedContent::Ratings, FeedContent::KnownExploited, FeedContent::ExploitProbability, FeedContent::EndsOfSupport];
+
 /// What facts of a kind are for.
 enum Use {
     /// The verdict depends on them, for these ecosystems.
@@ -55,10 +79,14 @@ enum Use {
     Nothing,
 }
 
-/// Policy compares severities. Ratings by CVE decide about findings that no feed of their own ecosystem rates; exploitation
-/// is shown beside findings. The end of a support period is announced years before, so a date of some days ago is good.
-fn needed_for(content: FeedContent, report: &Report) -> Use {
+/// Policy compares severities, and what its rules name. Ratings by CVE decide about findings that no feed of their own ecosystem
+/// rates; exploitation is shown beside findings. The end of a support period is announced years before, so a date of some days
+/// ago is good.
+fn needed_for(content: FeedContent, report: &Report, policy: &Policy) -> Use {
     let unrated = || report.findings.iter().filter(|finding| is_rated_by_others(finding));
+    if let Some(rule) = rule_with(content, report, policy) {
+        return Use::Verdict(format!("rule {}", rule.name));
+    }
     match content {
         FeedContent::Advisories => Use::Nothing,
         FeedContent::EndsOfSupport if report.inventory.os.is_some() => Use::Report,
@@ -185,6 +213,30 @@ mod tests {
         check(None, "2026-01-01T00:00:00Z", "npm", None);
         // Nothing in the image is of it.
         check(Some(5), "2026-01-01T00:00:00Z", "PyPI", None);
+    }
+
+    #[test]
+    fn rules_need_their_facts() {
+        let check = |rule: &Rule, facts: &[FeedContent], findings: usize, expected: Option<&str>| {
+            let finding = testing::finding("CVE-1", "a", Severity::Low);
+            let mut report = testing::report(vec![testing::package("a", "1")], vec![finding; findings]);
+            report.database.facts = facts.to_vec();
+            let policy = Policy { rules: vec![rule.clone()], max_database_age_days: None, ..Policy::default() };
+            let verdict = decide(&report, &policy, Timestamp::UNIX_EPOCH);
+            assert_eq!(verdict.gaps.first().map(|gap| gap.message.as_str()), expected, "{rule:?} {facts:?}");
+            assert_eq!(verdict.outcome == Outcome::Incomplete, expected.is_some());
+        };
+        let exploited = Rule { name: "kev".into(), known_exploited: Some(true), ..Rule::default() };
+        let probable = Rule { name: "epss".into(), epss: Some(0.5), ..Rule::default() };
+        let missing = "rule kev needs known exploited vulnerabilities, and no feed of the database tells them; add one to \
+                       feeds.toml";
+        check(&exploited, &[], 1, Some(missing));
+        check(&exploited, &[FeedContent::ExploitProbability], 1, Some(missing));
+        check(&exploited, &[FeedContent::KnownExploited], 1, None);
+        check(&probable, &[FeedContent::ExploitProbability], 1, None);
+        // An image without any vulnerability has none that is exploited.
+        check(&exploited, &[], 0, None);
+        check(&Rule { name: "cvss".into(), cvss: Some(9.9), ..Rule::default() }, &[], 1, None);
     }
 
     /// A report of an image with npm's packages, whose feed of this content was read 2026-01-01; and a finding per triple:

@@ -18,6 +18,9 @@ pub struct DatabaseInfo {
     /// report one of its image), and those with facts about every CVE or release.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stale: Vec<StaleFeed>,
+    /// What its feeds tell about CVEs and releases of every ecosystem, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<FeedContent>,
 }
 
 /// A feed that failed when the database was built: its records of an earlier time stand in.

@@ -25,6 +25,7 @@ pub(super) fn facts<'a>(db: &Database, names: impl Iterator<Item = &'a str>) -> 
         all.ratings.extend(facts.ratings);
         all.kev = all.kev.or(facts.kev);
         all.epss = all.epss.or(facts.epss);
+        all.published = all.published.into_iter().chain(facts.published).min();
     }
     Ok(all)
 }
@@ -97,6 +98,7 @@ impl FindingContext<'_> {
             because: because(hit, advisory),
             kev: facts.kev,
             epss: facts.epss,
+            published: records().find_map(|a| a.published).or(facts.published),
             advisory: advisory.id.clone(),
             ecosystem: self.ecosystem.clone(),
             package: self.subject.name.clone(),

@@ -4,7 +4,8 @@ use super::{reason, stated_at, vex_effect};
 use crate::csaf::{Product, ProductTree};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use tidewaiter_core::exception::{Exception, ExceptionTarget};
+use tidewaiter_core::exception::Exception;
+use tidewaiter_core::target::TargetPattern;
 
 #[derive(Deserialize)]
 struct Document {
@@ -73,7 +74,7 @@ fn purls(tree: &ProductTree) -> BTreeMap<&str, Vec<&str>> {
     for relation in &tree.relationships {
         let of = |id: &str| out.get(id).cloned().unwrap_or_default();
         let whole = of(&relation.relates_to_product_reference);
-        let in_image = whole.iter().any(|purl| ExceptionTarget::parse(purl).names_image());
+        let in_image = whole.iter().any(|purl| TargetPattern::parse(purl).names_image());
         let part = of(&relation.product_reference);
         // Without a purl of the component, the image's alone would stand for all of its packages.
         let mut all = if in_image && !part.is_empty() { [part, whole].concat() } else { Vec::new() };
@@ -97,9 +98,9 @@ pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> 
         for (word, products) in &vulnerability.product_status {
             let effect = vex_effect(word)?;
             for product in products {
-                let targets = purls.get(product.as_str()).into_iter().flatten().map(|p| ExceptionTarget::parse(p));
-                let (images, packages): (Vec<ExceptionTarget>, Vec<ExceptionTarget>) =
-                    targets.partition(ExceptionTarget::names_image);
+                let targets = purls.get(product.as_str()).into_iter().flatten().map(|p| TargetPattern::parse(p));
+                let (images, packages): (Vec<TargetPattern>, Vec<TargetPattern>) =
+                    targets.partition(TargetPattern::names_image);
                 // A product without a purl identifies no finding.
                 if !images.is_empty() || !packages.is_empty() {
                     let why = why(vulnerability, product, word);

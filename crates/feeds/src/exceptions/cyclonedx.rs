@@ -3,7 +3,8 @@
 use super::{reason, stated_at, vex_effect};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use tidewaiter_core::exception::{Exception, ExceptionTarget};
+use tidewaiter_core::exception::Exception;
+use tidewaiter_core::target::TargetPattern;
 
 #[derive(Deserialize)]
 struct Bom {
@@ -88,7 +89,7 @@ pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> 
         }
         let why = reason(&[analysis.justification.as_deref(), analysis.detail.as_deref()]);
         for affects in &vulnerability.affects {
-            let target = ExceptionTarget::parse(purl(&affects.reference, &purls));
+            let target = TargetPattern::parse(purl(&affects.reference, &purls));
             let why = if why.is_empty() { state } else { &why };
             let base = Exception { stated_at: at, ..Exception::new(effect, why, source) };
             let (images, packages) =

@@ -2,9 +2,10 @@
 
 use serde::Deserialize;
 use tidewaiter_core::advisory::FixState;
-use tidewaiter_core::exception::{Exception, ExceptionTarget};
+use tidewaiter_core::exception::Exception;
 use tidewaiter_core::finding::SuppressionStatus;
 use tidewaiter_core::pattern::Pattern;
+use tidewaiter_core::target::TargetPattern;
 
 #[derive(Deserialize)]
 struct File {
@@ -42,7 +43,7 @@ fn exception(rule: Rule, source: &str) -> Result<Exception, String> {
     let name = package.name.or(package.upstream_name);
     let named = match (name, package.version) {
         (None, None) => None,
-        (name, version) => Some(ExceptionTarget::Named { name: pattern(name.as_deref().unwrap_or(".*"))?, version }),
+        (name, version) => Some(TargetPattern::Named { name: pattern(name.as_deref().unwrap_or(".*"))?, version }),
     };
     let states = [
         ("fixed", FixState::Fixed),

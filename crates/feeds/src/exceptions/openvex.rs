@@ -2,8 +2,9 @@
 
 use super::{reason, stated_at, vex_effect};
 use serde::Deserialize;
-use tidewaiter_core::exception::{Exception, ExceptionTarget};
+use tidewaiter_core::exception::Exception;
 use tidewaiter_core::pattern::Pattern;
+use tidewaiter_core::target::TargetPattern;
 
 #[derive(Deserialize)]
 struct Document {
@@ -108,18 +109,18 @@ fn names(vulnerability: &Vulnerability) -> Vec<Pattern> {
 /// A product is an image with those of its packages that are meant, or a package itself.
 fn of_product(base: &Exception, product: &Product) -> Result<Exception, String> {
     let name = product.name().ok_or("a product has neither @id nor purl")?;
-    let target = ExceptionTarget::parse(name);
-    let parts = product.parts().iter().filter_map(Product::name).map(ExceptionTarget::parse).collect();
+    let target = TargetPattern::parse(name);
+    let parts = product.parts().iter().filter_map(Product::name).map(TargetPattern::parse).collect();
     let base = base.clone();
     Ok(match &target {
         // A product that is not a purl names an image by reference or digest, or something outside of images.
-        ExceptionTarget::Named { .. } => Exception { images: vec![target], packages: parts, ..base },
-        ExceptionTarget::PurlPattern(_) if target.names_image() => {
+        TargetPattern::Named { .. } => Exception { images: vec![target], packages: parts, ..base },
+        TargetPattern::PurlPattern(_) if target.names_image() => {
             Exception { images: vec![target], packages: parts, ..base }
         }
-        ExceptionTarget::PurlPattern(_) if product.parts().is_empty() => Exception { packages: vec![target], ..base },
+        TargetPattern::PurlPattern(_) if product.parts().is_empty() => Exception { packages: vec![target], ..base },
         // A library in one program is not the same library in another.
-        ExceptionTarget::PurlPattern(_) => Exception { program: Some(target), packages: parts, ..base },
+        TargetPattern::PurlPattern(_) => Exception { program: Some(target), packages: parts, ..base },
     })
 }
 

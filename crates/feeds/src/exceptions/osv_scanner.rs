@@ -2,8 +2,9 @@
 
 use super::day;
 use serde::Deserialize;
-use tidewaiter_core::exception::{Exception, ExceptionTarget};
+use tidewaiter_core::exception::Exception;
 use tidewaiter_core::finding::SuppressionStatus;
+use tidewaiter_core::target::TargetPattern;
 
 #[derive(Deserialize)]
 struct File {
@@ -54,7 +55,7 @@ pub(super) fn parse(text: &str, source: &str) -> Result<Vec<Exception>, String> 
     for rule in file.packages.into_iter().filter(|p| p.ignore || p.vulnerability.as_ref().is_some_and(|v| v.ignore)) {
         let name = rule.name.as_deref().unwrap_or("**").into();
         out.push(Exception {
-            packages: vec![ExceptionTarget::Named { name, version: rule.version }],
+            packages: vec![TargetPattern::Named { name, version: rule.version }],
             expires: until(rule.effective_until.as_ref())?,
             ..Exception::new(SuppressionStatus::Accepted, said(&rule.reason), source)
         });

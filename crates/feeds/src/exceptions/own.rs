@@ -12,8 +12,9 @@
 
 use super::day;
 use serde::Deserialize;
-use tidewaiter_core::exception::{Exception, ExceptionTarget};
+use tidewaiter_core::exception::Exception;
 use tidewaiter_core::finding::SuppressionStatus;
+use tidewaiter_core::target::TargetPattern;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,8 +43,8 @@ fn exception(rule: Rule, source: &str) -> Result<Exception, String> {
     }
     Ok(Exception {
         vulnerabilities: vec![rule.vulnerability.as_str().into()],
-        packages: rule.package.iter().map(|p| ExceptionTarget::parse(p)).collect(),
-        images: rule.image.iter().map(|i| ExceptionTarget::parse(i)).collect(),
+        packages: rule.package.iter().map(|p| TargetPattern::parse(p)).collect(),
+        images: rule.image.iter().map(|i| TargetPattern::parse(i)).collect(),
         paths: rule.path.iter().map(|p| p.as_str().into()).collect(),
         expires: Some(day(&rule.expires)?),
         ..Exception::new(SuppressionStatus::Accepted, &rule.reason, source)

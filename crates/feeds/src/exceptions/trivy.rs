@@ -2,8 +2,9 @@
 
 use super::day;
 use serde::Deserialize;
-use tidewaiter_core::exception::{Exception, ExceptionTarget};
+use tidewaiter_core::exception::Exception;
 use tidewaiter_core::finding::SuppressionStatus;
+use tidewaiter_core::target::TargetPattern;
 
 /// The reason where the file gives none.
 const REASON: &str = "ignored";
@@ -56,7 +57,7 @@ fn exception(rule: Rule, source: &str) -> Result<Exception, String> {
     let reason = rule.statement.filter(|s| !s.trim().is_empty());
     Ok(Exception {
         vulnerabilities: vec![rule.id.as_str().into()],
-        packages: rule.purls.iter().map(|p| ExceptionTarget::parse(p)).collect(),
+        packages: rule.purls.iter().map(|p| TargetPattern::parse(p)).collect(),
         paths: rule.paths.iter().map(|p| p.as_str().into()).collect(),
         expires: rule.expired_at.as_deref().map(day).transpose()?,
         ..Exception::new(SuppressionStatus::Accepted, reason.as_deref().unwrap_or(REASON), source)

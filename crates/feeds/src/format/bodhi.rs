@@ -3,7 +3,7 @@
 //! A build is a source package, named by name-version-release and, apart from that, its epoch. Which CVEs an update fixes stands in
 //! the titles of its security bugs ("CVE-2025-24928 libxml2: …"), else in the name that its packager gave it.
 
-use super::{FeedContext, Problem, Records};
+use super::{FeedContext, Problem, Records, records};
 use serde::Deserialize;
 use tidewaiter_core::advisory::{Advisory, Affected, KeyKind};
 use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
@@ -100,6 +100,7 @@ fn advisory(update: &BodhiUpdate, feed: &str) -> Result<Advisory, &'static str> 
         ratings: rating.map(|severity| Rating::of_level(feed, severity)).into_iter().collect(),
         summary: update.display_name.iter().chain(&update.title).find(|t| !t.is_empty()).cloned().unwrap_or_default(),
         modified: update.date_stable.as_deref().unwrap_or_default().replacen(' ', "T", 1),
+        published: update.date_stable.as_deref().and_then(records::day),
         references: update.url.iter().filter(|url| url.starts_with("https://")).cloned().collect(),
         affected,
         ..Advisory::default()

@@ -6,7 +6,7 @@
 
 mod tree;
 
-use super::{FeedContext, Problem, Records};
+use super::{FeedContext, Problem, Records, records};
 use crate::csaf::ProductTree;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -39,6 +39,8 @@ struct Word {
 
 #[derive(Deserialize)]
 struct Tracking {
+    #[serde(default)]
+    initial_release_date: String,
     #[serde(default)]
     current_release_date: String,
 }
@@ -110,6 +112,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
                 ratings: ratings(&document, &vulnerability.scores, &feed.name),
                 summary: vulnerability.title,
                 modified: document.tracking.as_ref().map(|t| t.current_release_date.clone()).unwrap_or_default(),
+                published: document.tracking.as_ref().and_then(|t| records::day(&t.initial_release_date)),
                 references: vulnerability.references.into_iter().map(|r| r.url).take(8).collect(),
                 affected,
                 ..Advisory::default()

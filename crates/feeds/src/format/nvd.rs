@@ -1,6 +1,6 @@
 //! NVD 2.0 API JSON: CVSS ratings by CVE.
 
-use super::{Drain, FeedContext, Problem, Records, json};
+use super::{Drain, FeedContext, Problem, Records, json, records};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -18,6 +18,8 @@ struct Cve {
     /// The numbering authority that published it.
     #[serde(default)]
     source_identifier: String,
+    #[serde(default)]
+    published: String,
     #[serde(default)]
     metrics: BTreeMap<String, Vec<Metric>>,
 }
@@ -51,12 +53,15 @@ pub(super) fn parse(
         return Ok(false);
     }
     json::list(content, "vulnerabilities", |item: Item| {
-        add_ratings(item, records);
+        add_facts(item, records);
         drain(records);
     })
 }
 
-fn add_ratings(item: Item, records: &mut Records) {
+fn add_facts(item: Item, records: &mut Records) {
+    if let Some(day) = records::day(&item.cve.published) {
+        records.published.insert(item.cve.id.clone(), day);
+    }
     // All versions of CVSS: which of them counts is decided when severities are compared.
     let metrics = item.cve.metrics.into_iter().filter(|(kind, _)| kind.starts_with("cvssMetric"));
     for metric in metrics.flat_map(|(_, metrics)| metrics) {
@@ -87,13 +92,14 @@ mod tests {
 
     #[test]
     fn every_metric_is_kept() {
-        let json = br#"{"vulnerabilities":[{"cve":{"id":"CVE-1","metrics":{
+        let json = br#"{"vulnerabilities":[{"cve":{"id":"CVE-1","published":"2024-03-29T17:15:21.150","metrics":{
             "cvssMetricV31":[{"source":"nvd@nist.gov","cvssData":{"vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}],
             "cvssMetricV2":[{"source":"nvd@nist.gov","cvssData":{"vectorString":"AV:N/AC:L/Au:N/C:P/I:P/A:P"}}]}}}]}"#;
         let mut records = Records::default();
         assert!(parse("a.json", &mut &json[..], &FeedContext::default(), &mut records, &mut |_| {}).unwrap());
         let found: Vec<Severity> = records.ratings["CVE-1"].iter().map(|r| r.severity).collect();
         assert_eq!(found, [Severity::High, Severity::Critical]);
+        assert_eq!(records.published["CVE-1"].to_string(), "2024-03-29");
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod rpm;
 #[cfg(test)]
 mod tests;
 
-use super::{FeedContext, Problem, Records};
+use super::{FeedContext, Problem, Records, records};
 use crate::rpm_modules;
 use events::intervals;
 use serde::Deserialize;
@@ -22,6 +22,8 @@ struct Record {
     id: Option<String>,
     #[serde(default)]
     modified: String,
+    #[serde(default)]
+    published: Option<String>,
     withdrawn: Option<String>,
     #[serde(default)]
     aliases: Option<Vec<String>>,
@@ -142,6 +144,7 @@ fn advisory(id: String, record: Record, feed: &str) -> Advisory {
         upstream,
         summary: record.summary,
         modified: record.modified,
+        published: record.published.as_deref().and_then(records::day),
         // Bounds the details of a finding: readers follow one or two.
         references: record.references.unwrap_or_default().into_iter().map(|r| r.url).take(8).collect(),
         class: if malware { AdvisoryClass::Malware } else { affected.iter().map(class).min().unwrap_or_default() },

@@ -6,8 +6,9 @@
 mod criteria;
 
 use super::xml::{self, Attributes, Step};
-use super::{Drain, FeedContext, Problem, Records};
+use super::{Drain, FeedContext, Problem, Records, records};
 use criteria::{Criteria, Criterion};
+use jiff::civil::Date;
 use std::collections::BTreeMap;
 use std::io::Read;
 use tidewaiter_core::advisory::Advisory;
@@ -29,6 +30,7 @@ struct Definition {
     severity: Severity,
     patchable: String,
     modified: String,
+    published: Option<Date>,
     criteria: Option<Criteria>,
 }
 
@@ -100,6 +102,13 @@ pub(super) fn parse(
     Ok(true)
 }
 
+impl Definition {
+    fn dated(&mut self, modified: String, published: Option<Date>) {
+        self.modified = modified;
+        self.published = self.published.or(published);
+    }
+}
+
 impl Document {
     fn open(&mut self, name: &str, attributes: &Attributes) {
         let id = || attributes.get("id").to_owned();
@@ -108,7 +117,8 @@ impl Document {
             "reference" => self.reference(attributes),
             "issued" | "updated" if !attributes.get("date").is_empty() => {
                 let date = attributes.get("date").to_owned();
-                self.last(|d| d.modified = date);
+                let published = records::day(&date).filter(|_| name == "issued");
+                self.last(|d| d.dated(date, published));
             }
             "criteria" => {
                 let any = attributes.get("operator").eq_ignore_ascii_case("OR");
@@ -171,7 +181,7 @@ impl Document {
             "platform" => self.last(|d| d.platforms.push(text.to_owned())),
             "severity" => self.last(|d| d.severity = text.parse().unwrap_or_default()),
             "patchable" => self.last(|d| d.patchable = text.to_owned()),
-            "advisory_date" => self.last(|d| d.modified = text.to_owned()),
+            "advisory_date" => self.last(|d| d.dated(text.to_owned(), records::day(text))),
             "cve" if text.starts_with("CVE-") => self.last(|d| d.cves.push(text.to_owned())),
             "timestamp" => text.clone_into(&mut self.timestamp),
             "name" => drop(self.objects.insert(self.open.clone(), text.to_owned())),
@@ -214,6 +224,7 @@ impl Document {
             feed: feed.to_owned(),
             summary: definition.title.clone(),
             modified: definition.modified.clone(),
+            published: definition.published,
             references: definition.urls.clone(),
             ratings: Some(rating).filter(|r| r.severity != Severity::Unknown).into_iter().collect(),
             affected,

@@ -3,7 +3,7 @@
 //! FriendsOfPHP: a branch's versions are an AND list, branches are OR. Roave: `,` is AND, `|` is OR.
 
 use super::ranges::{Set, split};
-use super::{FeedContext, Problem, Records};
+use super::{FeedContext, Problem, Records, records};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, Affected, FixState, IntervalEnd, KeyKind};
@@ -59,6 +59,7 @@ pub(super) fn friends_of_php(
         id: cve.unwrap_or_else(|| format!("{package}/{stem}")),
         feed: feed.name.clone(),
         summary: record.title.unwrap_or_default(),
+        published: times.clone().min().and_then(records::day),
         modified: times.max().map(|t| t.replacen(' ', "T", 1)).unwrap_or_default(),
         references: record.link.into_iter().collect(),
         affected: vec![row(package, &set)],

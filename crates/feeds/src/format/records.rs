@@ -1,5 +1,6 @@
 //! What feeds contain, in one model whatever their format.
 
+use jiff::civil::Date;
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, Epss, FixState, IntervalEnd, KnownExploited};
 use tidewaiter_core::report::SupportPeriod;
@@ -17,6 +18,8 @@ pub struct Records {
     pub ratings: BTreeMap<String, Vec<Rating>>,
     /// CVE → probability of exploitation.
     pub epss: BTreeMap<String, Epss>,
+    /// CVE → the day on which it was published.
+    pub published: BTreeMap<String, Date>,
     /// Until when releases get security fixes.
     pub support: Vec<SupportPeriod>,
     /// Records that were read and dropped, by reason.
@@ -52,10 +55,29 @@ impl Records {
     }
 }
 
+/// The day of a time or day as publishers write it: all begin with the day of ISO 8601.
+pub(super) fn day(text: &str) -> Option<Date> {
+    text.trim_start().get(..10)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use tidewaiter_core::advisory::{Affected, Interval, KeyKind};
+
+    #[test]
+    fn days_are_read_from_any_precision() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(day(text).map(|day| day.to_string()).as_deref(), expected, "{text}");
+        };
+        check("2024-03-29", Some("2024-03-29"));
+        check("2024-03-29T17:15:21.150", Some("2024-03-29"));
+        check("2023-02-17 20:41", Some("2023-02-17"));
+        check("2024-03-29T23:30:00-08:00", Some("2024-03-29"));
+        check("29 March 2024", None);
+        check("2024", None);
+        check("", None);
+    }
 
     #[test]
     fn fixes_of_extended_support_are_bounds_alone() {

@@ -2,7 +2,7 @@
 //! unaffected; inside a requirement commas mean AND, between requirements it is OR (`Gem::Requirement`).
 
 use super::ranges::{Cut, Set, split};
-use super::{FeedContext, Problem, Records};
+use super::{FeedContext, Problem, Records, records};
 use serde::Deserialize;
 use tidewaiter_core::advisory::{Advisory, Affected, FixState, KeyKind};
 use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
@@ -58,6 +58,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
         aliases: names.collect(),
         feed: feed.name.clone(),
         summary: record.title.unwrap_or_default(),
+        published: record.date.as_deref().and_then(records::day),
         modified: record.date.unwrap_or_default(),
         references: record.url.into_iter().collect(),
         // The newest scoring system counts.

@@ -3,7 +3,7 @@
 //! A repository covers one release: the one that its feed is declared complete for, else the one that a collection names.
 
 use super::xml::{self, Attributes, Step};
-use super::{FeedContext, Problem, Records};
+use super::{FeedContext, Problem, Records, records};
 use crate::rpm_modules;
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, Affected, KeyKind, ModuleScope};
@@ -83,6 +83,9 @@ impl Update {
             "issued" | "updated" if !attributes.get("date").is_empty() => {
                 // "2023-02-17 20:41" or with seconds.
                 self.advisory.modified = attributes.get("date").replacen(' ', "T", 1);
+                if name == "issued" {
+                    self.advisory.published = records::day(&self.advisory.modified);
+                }
             }
             "reference" => {
                 let (id, url) = (attributes.get("id"), attributes.get("href"));

@@ -36,6 +36,7 @@ fn in_memory(path: &Path, feeds: Vec<Records>) {
         feed.ratings.into_iter().for_each(|(cve, ratings)| rate(&mut cves, &cve, ratings));
         feed.exploited.into_iter().for_each(|(cve, date)| cves.entry(cve).or_default().kev = Some(date));
         feed.epss.into_iter().for_each(|(cve, epss)| cves.entry(cve).or_default().epss = Some(epss));
+        feed.published.into_iter().for_each(|(cve, day)| cves.entry(cve).or_default().published = Some(day));
         advisories.extend(feed.advisories);
     }
     cves.values_mut().for_each(|facts| combine::sort_ratings(&mut facts.ratings));

@@ -74,7 +74,8 @@ impl PartBuilder {
 
     /// Adds records, which are empty afterwards.
     pub(crate) fn add(&mut self, records: &mut Records) -> io::Result<()> {
-        let Records { advisories, exploited, ratings, epss, support, skipped, as_of } = std::mem::take(records);
+        let Records { advisories, exploited, ratings, epss, published, support, skipped, as_of } =
+            std::mem::take(records);
         for (cve, ratings) in ratings {
             self.fact(&cve, &Fact::Ratings(ratings))?;
         }
@@ -83,6 +84,10 @@ impl PartBuilder {
         }
         for (cve, epss) in epss {
             self.fact(&cve, &Fact::Epss(epss))?;
+        }
+        // No record of its own: it comes with ratings.
+        for (cve, day) in published {
+            self.facts.add(cve.as_bytes(), &Fact::Published(day).encode()?)?;
         }
         self.header.records += support.len() as u64;
         self.header.support.extend(support);

@@ -1,5 +1,6 @@
 //! Rows, keys and facts as bytes of a part.
 
+use jiff::civil::Date;
 use std::io;
 use tidewaiter_core::advisory::{
     Affected, Epss, FixState, Interval, IntervalEnd, KeyKind, KnownExploited, ModuleScope,
@@ -257,6 +258,8 @@ pub(crate) enum Fact {
     Exploited(KnownExploited),
     /// The probability of exploitation.
     Epss(Epss),
+    /// When it was published.
+    Published(Date),
 }
 
 impl Fact {
@@ -266,6 +269,7 @@ impl Fact {
             Fact::Exploited(entry) => (1, serde_json::to_vec(entry)?),
             // Text would not be exact.
             Fact::Epss(epss) => (2, [epss.score.to_le_bytes(), epss.percentile.to_le_bytes()].concat()),
+            Fact::Published(day) => (3, serde_json::to_vec(day)?),
         };
         json.push(kind);
         Ok(json)
@@ -276,6 +280,7 @@ impl Fact {
         Ok(match kind {
             0 => Fact::Ratings(serde_json::from_slice(bytes)?),
             1 => Fact::Exploited(serde_json::from_slice(bytes)?),
+            3 => Fact::Published(serde_json::from_slice(bytes)?),
             _ => {
                 let (score, percentile) = bytes.split_at_checked(8).ok_or_else(corrupt)?;
                 let real = |bytes: &[u8]| bytes.try_into().map(f64::from_le_bytes).map_err(|_| corrupt());
@@ -355,7 +360,10 @@ mod tests {
         let rating = Rating::from_vector("nvd", "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H").unwrap();
         let ratings = vec![rating, Rating::of_level("x", Severity::Low)];
         let epss = Epss { score: 0.123_456_789, percentile: 1.0 / 3.0 };
-        for fact in [Fact::Ratings(ratings), Fact::Exploited("2024-02-29".to_owned().into()), Fact::Epss(epss)] {
+        let published = Fact::Published("2024-02-29".parse().unwrap());
+        for fact in
+            [Fact::Ratings(ratings), Fact::Exploited("2024-02-29".to_owned().into()), Fact::Epss(epss), published]
+        {
             assert_eq!(Fact::decode(&fact.encode().unwrap()).unwrap(), fact);
         }
         assert!(Fact::decode(&[]).is_err());

@@ -41,7 +41,7 @@ fn reports_are_found_by_their_key_alone() {
     for bad in ["", "../inventories/x", "/etc/passwd", &"0".repeat(32), &key[1..], &key.to_uppercase(), "%"] {
         assert_eq!(store.report(bad), None, "{bad}");
     }
-    let two = DatabaseInfo { id: "two".into(), built: "2026-01-01T00:00:00Z".parse().ok(), stale: vec![] };
+    let two = DatabaseInfo { id: "two".into(), built: "2026-01-01T00:00:00Z".parse().ok(), ..DatabaseInfo::default() };
     store.confirm_report(&key, &two).unwrap();
     assert_eq!(store.report(&key), Some(Report { database: two, ..report(1) }));
     store.remove_report(&key);

@@ -1,4 +1,4 @@
-//! The packages and images that an exception covers, by purl or by name.
+//! Which packages and images an exception or a rule is about, by purl or by name.
 
 use crate::finding::{Finding, InstalledPackage};
 use crate::image::Reference;
@@ -9,7 +9,7 @@ use std::str::FromStr as _;
 
 /// A package or an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ExceptionTarget {
+pub enum TargetPattern {
     /// By package URL.
     PurlPattern(PurlPattern),
     /// By name, with a version where it matters.
@@ -34,22 +34,22 @@ pub struct PurlPattern {
 /// Qualifiers about a package's origin that are not compared, because tools spell them differently.
 const LENIENT: [&str; 6] = ["distro", "os_name", "os_version", "upstream", "rpmmod", "modularitylabel"];
 
-impl ExceptionTarget {
+impl TargetPattern {
     /// A purl where the text is one, else a name with wildcards.
     pub fn parse(text: &str) -> Self {
         match PurlPattern::parse(text) {
-            Some(purl) => ExceptionTarget::PurlPattern(purl),
-            None => ExceptionTarget::Named { name: Pattern::from(text), version: None },
+            Some(purl) => TargetPattern::PurlPattern(purl),
+            None => TargetPattern::Named { name: Pattern::from(text), version: None },
         }
     }
 
     /// Whether it is the scanned image.
-    pub(super) fn is_image(&self, image: &ImageInfo) -> bool {
+    pub(crate) fn is_image(&self, image: &ImageInfo) -> bool {
         let digests = [Some(&image.digest), image.index_digest.as_ref(), Some(&image.config_digest)];
         let is_digest = |text: &str| digests.iter().flatten().any(|d| d.as_str() == text);
         match self {
-            ExceptionTarget::PurlPattern(purl) => purl.is_image(image, is_digest),
-            ExceptionTarget::Named { name, .. } => {
+            TargetPattern::PurlPattern(purl) => purl.is_image(image, is_digest),
+            TargetPattern::Named { name, .. } => {
                 let full = Reference::from_str(&image.name).map(|r| r.to_string()).unwrap_or_default();
                 name.matches(&image.name)
                     || name.matches(&full)
@@ -60,13 +60,13 @@ impl ExceptionTarget {
     }
 
     /// Whether it is an installed package of a finding, by the name of the package or of its source package.
-    pub(super) fn is_package(&self, finding: &Finding, installed: &InstalledPackage) -> bool {
+    pub(crate) fn is_package(&self, finding: &Finding, installed: &InstalledPackage) -> bool {
         match self {
-            ExceptionTarget::Named { name, version } => {
+            TargetPattern::Named { name, version } => {
                 (name.matches(&installed.name) || name.matches(&finding.package))
                     && version.as_ref().is_none_or(|v| *v == installed.version || *v == finding.installed_version)
             }
-            ExceptionTarget::PurlPattern(wanted) => {
+            TargetPattern::PurlPattern(wanted) => {
                 let Some(own) = PurlPattern::parse(&installed.purl) else { return false };
                 let version = Some(finding.installed_version.clone());
                 wanted.covers(&own) || wanted.covers(&PurlPattern { name: finding.package.clone(), version, ..own })
@@ -75,14 +75,14 @@ impl ExceptionTarget {
     }
 
     /// Whether it is a package, by its purl.
-    pub(super) fn is_purl(&self, purl: &str) -> bool {
-        let ExceptionTarget::PurlPattern(wanted) = self else { return false };
+    pub(crate) fn is_purl(&self, purl: &str) -> bool {
+        let TargetPattern::PurlPattern(wanted) = self else { return false };
         PurlPattern::parse(purl).is_some_and(|own| wanted.covers(&own))
     }
 
     /// Whether it names an image rather than a package.
     pub fn names_image(&self) -> bool {
-        matches!(self, ExceptionTarget::PurlPattern(purl) if purl.kind == "oci" || purl.kind == "docker")
+        matches!(self, TargetPattern::PurlPattern(purl) if purl.kind == "oci" || purl.kind == "docker")
     }
 }
 
@@ -150,7 +150,7 @@ mod tests {
             };
             let finding =
                 Finding { installed_version: "3.0-1".into(), ..testing::finding("CVE-1", source, Severity::Low) };
-            assert_eq!(ExceptionTarget::parse(target).is_package(&finding, &installed), expected, "{target} {purl}");
+            assert_eq!(TargetPattern::parse(target).is_package(&finding, &installed), expected, "{target} {purl}");
         };
         let deb = "pkg:deb/debian/libssl3@3.0-1?arch=amd64&distro=debian-12&upstream=openssl";
         check("libssl*", deb, "openssl", true);
@@ -169,7 +169,7 @@ mod tests {
         let report = testing::report(vec![], vec![]);
         let digest = format!("sha256:{}", "0".repeat(64));
         let check = |target: &str, expected: bool| {
-            assert_eq!(ExceptionTarget::parse(target).is_image(&report.inventory.image), expected, "{target}");
+            assert_eq!(TargetPattern::parse(target).is_image(&report.inventory.image), expected, "{target}");
         };
         check("registry.example/team/app:v1", true);
         check("registry.example/team/**", true);

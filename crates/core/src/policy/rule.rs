@@ -1,0 +1,174 @@
+//! Rules: findings that violate a policy by more than their severity.
+
+use crate::finding::Finding;
+use crate::pattern::Pattern;
+use crate::report::FeedContent;
+use crate::severity::Severity;
+use crate::target::TargetPattern;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+/// A finding that fulfils all criteria of a rule violates the policy. A criterion that is absent is fulfilled by every finding.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rule {
+    /// How verdicts name it.
+    pub name: String,
+    /// The lowest severity; findings without a rating have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// The lowest CVSS base score, 0.0 to 10.0, by the highest that a source gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cvss: Option<f64>,
+    /// The lowest EPSS probability of exploitation, 0.0 to 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epss: Option<f64>,
+    /// Whether CISA's catalog lists it as exploited (KEV).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_exploited: Option<bool>,
+    /// Whether a version without it exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix_available: Option<bool>,
+    /// Days since the record was published, by which a vendor's advisory names its fix, so that there was time to upgrade. A
+    /// record without a date counts as old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days_since_published: Option<u32>,
+    /// Packages, by name with wildcards or by purl; one of them must fit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
+    /// Paths in the image, with wildcards; one location of a package must match one of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
+}
+
+impl Rule {
+    /// Whether a finding fulfils all criteria, `now`.
+    pub fn selects(&self, finding: &Finding, now: Timestamp) -> bool {
+        let at_least = |limit: Option<f64>, value: Option<f64>| limit.is_none_or(|l| value.is_some_and(|v| v >= l));
+        let is = |wanted: Option<bool>, value: bool| wanted.is_none_or(|wanted| wanted == value);
+        self.severity.is_none_or(|least| finding.severity >= least.max(Severity::Negligible))
+            && at_least(self.cvss, highest_score(finding))
+            && at_least(self.epss, finding.epss.map(|epss| epss.score))
+            && is(self.known_exploited, finding.kev.is_some())
+            && is(self.fix_available, !finding.fixed_versions.is_empty())
+            && self.days_since_published.is_none_or(|days| is_older(finding, days, now))
+            && self.concerns_package_of(finding)
+    }
+
+    fn concerns_package_of(&self, finding: &Finding) -> bool {
+        let targets: Vec<TargetPattern> = self.packages.iter().map(|text| TargetPattern::parse(text)).collect();
+        let paths: Vec<Pattern> = self.paths.iter().map(|text| Pattern::from(text.as_str())).collect();
+        let at = |path: &str| paths.iter().any(|p| p.matches(path) || p.matches(&format!("/{path}")));
+        let any = targets.is_empty() && paths.is_empty();
+        any || finding.installed.iter().any(|installed| {
+            (targets.is_empty() || targets.iter().any(|target| target.is_package(finding, installed)))
+                && (paths.is_empty() || installed.locations.iter().any(|location| at(&location.path)))
+        })
+    }
+
+    /// Whether it needs facts of this kind: without them nothing would fulfil it, or everything.
+    pub(super) fn needs(&self, content: FeedContent) -> bool {
+        match content {
+            FeedContent::KnownExploited => self.known_exploited.is_some(),
+            FeedContent::ExploitProbability => self.epss.is_some(),
+            // Advisories have ratings of their own.
+            FeedContent::Ratings | FeedContent::Advisories | FeedContent::EndsOfSupport => false,
+        }
+    }
+}
+
+fn highest_score(finding: &Finding) -> Option<f64> {
+    finding.ratings.iter().filter_map(|rating| rating.score).max_by(f64::total_cmp)
+}
+
+/// Days are those of UTC, so that the verdict of one moment is the same everywhere.
+fn is_older(finding: &Finding, days: u32, now: Timestamp) -> bool {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let age = finding.published.and_then(|published| published.until(today).ok()).map(|age| age.get_days());
+    age.is_none_or(|age| i64::from(age) >= i64::from(days))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::advisory::{Epss, KnownExploited};
+    use crate::finding::InstalledPackage;
+    use crate::package::Location;
+    use crate::report::testing;
+    use crate::severity::Rating;
+    use serde_json::{Value, json};
+
+    /// Critical, CVSS 9.8, EPSS 0.4, exploited, fixed, published 2026-01-01, in `app/node_modules/a`.
+    fn finding() -> Finding {
+        let installed = InstalledPackage {
+            name: "a".into(),
+            version: "1".into(),
+            purl: "pkg:npm/a@1".into(),
+            locations: vec![Location { path: "app/node_modules/a/package.json".into(), layer: 0 }],
+        };
+        Finding {
+            ratings: Rating::from_vector("nvd", "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H").into_iter().collect(),
+            epss: Some(Epss { score: 0.4, percentile: 0.9 }),
+            kev: Some(KnownExploited::default()),
+            published: "2026-01-01".parse().ok(),
+            installed: vec![installed],
+            ..testing::finding("CVE-1", "a", Severity::Critical)
+        }
+    }
+
+    fn rule(criteria: Value) -> Rule {
+        let mut rule = criteria;
+        rule["name"] = json!("r");
+        serde_json::from_value(rule).unwrap()
+    }
+
+    #[test]
+    fn all_criteria_must_be_fulfilled() {
+        let now = "2026-01-08T01:00:00Z".parse().unwrap();
+        let check = |criteria: Value, expected: bool| {
+            assert_eq!(rule(criteria.clone()).selects(&finding(), now), expected, "{criteria}");
+        };
+        check(json!({}), true);
+        check(json!({"severity": "CRITICAL"}), true);
+        check(json!({"severity": "LOW"}), true);
+        check(json!({"cvss": 9.8}), true);
+        check(json!({"cvss": 9.9}), false);
+        check(json!({"epss": 0.4}), true);
+        check(json!({"epss": 0.41}), false);
+        check(json!({"knownExploited": true}), true);
+        check(json!({"knownExploited": false}), false);
+        check(json!({"fixAvailable": true}), true);
+        check(json!({"fixAvailable": false}), false);
+        check(json!({"daysSincePublished": 7}), true);
+        check(json!({"daysSincePublished": 8}), false);
+        check(json!({"packages": ["pkg:npm/a"]}), true);
+        check(json!({"packages": ["b*", "a"]}), true);
+        check(json!({"packages": ["pkg:npm/b"]}), false);
+        check(json!({"paths": ["/app/**"]}), true);
+        check(json!({"paths": ["opt/**"]}), false);
+        check(json!({"severity": "HIGH", "epss": 0.5, "fixAvailable": true}), false);
+        check(json!({"severity": "HIGH", "epss": 0.3, "fixAvailable": true}), true);
+    }
+
+    #[test]
+    fn what_is_not_known() {
+        let now = Timestamp::UNIX_EPOCH;
+        let bare = Finding { fixed_versions: vec![], ..testing::finding("CVE-1", "a", Severity::Unknown) };
+        let check = |criteria: Value, expected: bool| {
+            assert_eq!(rule(criteria.clone()).selects(&bare, now), expected, "{criteria}");
+        };
+        // No rating is not a low one, and no date may hide an old vulnerability.
+        check(json!({"severity": "UNKNOWN"}), false);
+        check(json!({"cvss": 0.0}), false);
+        check(json!({"epss": 0.0}), false);
+        check(json!({"daysSincePublished": 9999}), true);
+        check(json!({"fixAvailable": false}), true);
+    }
+
+    #[test]
+    fn a_misspelt_criterion_is_an_error() {
+        let error = serde_json::from_value::<Rule>(json!({"name": "r", "fixavailable": true})).unwrap_err().to_string();
+        assert!(error.contains("fixavailable") && error.contains("fixAvailable"), "{error}");
+    }
+}
