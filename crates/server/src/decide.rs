@@ -17,8 +17,10 @@ pub(crate) mod database;
 pub(crate) mod evaluation;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub(crate) mod holdable;
 pub(crate) mod image_scan;
 pub(crate) mod images;
+pub(crate) mod job;
 pub(crate) mod marks;
 pub(crate) mod message;
 pub(crate) mod pins;
@@ -26,6 +28,7 @@ pub(crate) mod pod;
 pub(crate) mod policy;
 pub(crate) mod prune;
 pub(crate) mod record;
+pub(crate) mod refused;
 pub(crate) mod revision;
 pub(crate) mod rollout;
 pub(crate) mod workload_ref;
