@@ -25,6 +25,7 @@ pub(crate) mod marks;
 pub(crate) mod message;
 pub(crate) mod pins;
 pub(crate) mod pod;
+pub(crate) mod pod_owner;
 pub(crate) mod policy;
 pub(crate) mod prune;
 pub(crate) mod record;

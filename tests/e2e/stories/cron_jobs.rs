@@ -149,3 +149,29 @@ fn a_cron_job_that_was_created_while_the_server_was_away() {
     assert!(lab.uninstall().ok().contains("done"));
     assert!(!suspended(&lab, "late"));
 }
+
+/// A stolen token of the server's suspends and resumes, and changes no image.
+#[test]
+fn the_servers_account_changes_no_template() {
+    let lab = lab();
+    let image = lab.registry.push("nightly", "v1", &clean().build());
+    lab.apply(&manifest("app", &image, NEVER, "")).ok();
+    until_status(&lab, "cronjob/app", "Approved Deployed");
+    crate::create(&lab, "web", &image);
+    crate::rolled_out(&lab, "web");
+    let namespace = lab.field("cronjob/app", ".metadata.namespace");
+    let as_server = |object: &str, patch: &str| {
+        let account = "--as=system:serviceaccount:tidewaiter-system:tidewaiter";
+        lab.admin(&["patch", object, "-n", &namespace, account, "--type=json", "-p", patch])
+    };
+    let pod = "containers/0/image";
+    for (object, path) in [
+        ("cronjob/app", format!("/spec/jobTemplate/spec/template/spec/{pod}")),
+        ("deployment/web", format!("/spec/template/spec/{pod}")),
+    ] {
+        let patch = format!(r#"[{{"op":"replace","path":"{path}","value":"evil"}}]"#);
+        let said = as_server(object, &patch).refused();
+        assert!(said.contains("tidewaiter changes no template"), "{said}");
+    }
+    as_server("cronjob/app", r#"[{"op":"replace","path":"/spec/suspend","value":true}]"#).ok();
+}
