@@ -4,13 +4,11 @@ use crate::args::WaitArgs;
 use crate::cluster::{self, Cluster};
 use crate::exit::{Exit, UsageError};
 use crate::status;
-use crate::workload::{DEPLOYMENT, WorkloadName};
+use crate::workload::WorkloadName;
 use anyhow::{Result, bail};
 use k8s_openapi::api::core::v1::PodSpec;
-use kube::ResourceExt as _;
 use std::time::Duration;
 use tidewaiter_core::status::DeploymentStatus;
-use tidewaiter_crd::names::HELD;
 use tidewaiter_crd::workload_scan::WorkloadScanStatus;
 
 /// Pause between two looks.
@@ -33,7 +31,7 @@ pub(crate) fn run(args: &WaitArgs) -> Result<Exit> {
 
 async fn decided(cluster: &Cluster, workload: &WorkloadName<'_>) -> Result<Exit> {
     loop {
-        let held = held_template(cluster, workload).await?;
+        let held = workload.held_for(cluster).await?;
         let template = workload.template(cluster).await?;
         let status = workload.record(cluster).await?.and_then(|record| record.status);
         if let Some(exit) = status.filter(|s| is_about(s, template.as_ref())).and_then(|s| exit(&s, held.as_deref())) {
@@ -43,19 +41,10 @@ async fn decided(cluster: &Cluster, workload: &WorkloadName<'_>) -> Result<Exit>
     }
 }
 
-/// The template that a Deployment is held for: admission notes it in the request that changes the template, before any record
-/// says so.
-async fn held_template(cluster: &Cluster, workload: &WorkloadName<'_>) -> Result<Option<String>> {
-    if workload.kind != DEPLOYMENT {
-        return Ok(None);
-    }
-    let deployment = workload.deployment(cluster).await?;
-    Ok(deployment.and_then(|deployment| deployment.annotations().get(HELD).cloned()))
-}
-
-/// Whether a status describes the template as it is now; what was injected into its Pods may be described, too.
+/// Whether a status describes the template as it is now, or an update that was refused; what was injected into its Pods may be
+/// described, too.
 fn is_about(status: &WorkloadScanStatus, template: Option<&PodSpec>) -> bool {
-    let Some(template) = template else { return true };
+    let Some(template) = template.filter(|_| status.refused.is_none()) else { return true };
     let revision = status.current_revision();
     template.containers.iter().chain(template.init_containers.iter().flatten()).all(|container| {
         let known = revision.and_then(|revision| revision.containers.get(&container.name));

@@ -4,12 +4,15 @@ use crate::cluster::Cluster;
 use crate::exit::UsageError;
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{NamespaceResourceScope, PartialObjectMeta};
 use kube::{Api, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::fmt;
+use tidewaiter_crd::names::HELD;
 use tidewaiter_crd::{WorkloadKind, WorkloadScan};
 
 /// Kind and name of a workload: `deployment/myapp`.
@@ -20,16 +23,22 @@ pub(crate) struct WorkloadName<'a> {
     pub(crate) name: &'a str,
 }
 
-/// The kind that is paused, and the one meant where none is given.
+/// The kind that is meant where none is given.
 pub(crate) const DEPLOYMENT: &str = "Deployment";
 
+/// The kind whose Jobs have its record.
+const CRON_JOB: &str = "CronJob";
+/// A kind that is held as an object, too.
+const JOB: &str = "Job";
+
 /// Each kind, with the names and short names that kubectl knows. Any other kind may own Pods, too.
-const KINDS: [(&str, [&str; 3]); 7] = [
+const KINDS: [(&str, [&str; 3]); 8] = [
     ("Deployment", ["deployment", "deployments", "deploy"]),
     ("ReplicaSet", ["replicaset", "replicasets", "rs"]),
     ("StatefulSet", ["statefulset", "statefulsets", "sts"]),
     ("DaemonSet", ["daemonset", "daemonsets", "ds"]),
     ("Job", ["job", "jobs", "job"]),
+    ("CronJob", ["cronjob", "cronjobs", "cj"]),
     ("ReplicationController", ["replicationcontroller", "replicationcontrollers", "rc"]),
     ("Pod", ["pod", "pods", "po"]),
 ];
@@ -78,6 +87,10 @@ impl<'a> WorkloadName<'a> {
                 let found = self.get::<DaemonSet>(cluster).await.with_context(reading)?;
                 found.and_then(|found| found.spec).map(|spec| spec.template)
             }
+            CRON_JOB => {
+                let found = self.get::<CronJob>(cluster).await.with_context(reading)?;
+                found.and_then(|found| found.spec?.job_template.spec).map(|spec| spec.template)
+            }
             _ => None,
         };
         Ok(template.and_then(|template| template.spec))
@@ -104,6 +117,27 @@ impl<'a> WorkloadName<'a> {
         })
     }
 
+    /// The revision that it is held for: admission notes it in the request that changes the template, before any record says
+    /// so.
+    pub(crate) async fn held_for(&self, cluster: &Cluster) -> Result<Option<String>> {
+        let metadata = match self.kind {
+            DEPLOYMENT => self.deployment(cluster).await?.map(|found| found.metadata),
+            JOB => self.metadata::<Job>(cluster).await?,
+            CRON_JOB => self.metadata::<CronJob>(cluster).await?,
+            _ => None,
+        };
+        Ok(metadata.and_then(|metadata| metadata.annotations?.remove(HELD)))
+    }
+
+    async fn metadata<K>(&self, cluster: &Cluster) -> Result<Option<ObjectMeta>>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + fmt::Debug,
+    {
+        let api: Api<K> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+        let found = api.get_metadata_opt(self.name).await.with_context(|| format!("reading {self}"))?;
+        Ok(found.map(|found| found.metadata))
+    }
+
     /// The images of its current template.
     pub(crate) async fn images(&self, cluster: &Cluster) -> Result<BTreeSet<String>> {
         let status = self.find(cluster).await?.status.unwrap_or_default();
@@ -117,11 +151,18 @@ impl<'a> WorkloadName<'a> {
         api.get_metadata_opt(self.name).await.with_context(|| format!("reading {self}"))
     }
 
-    /// Reads the newest WorkloadScan of this kind and name: one of a deleted namesake may not be collected yet.
+    /// Reads the newest WorkloadScan of this kind and name: one of a deleted namesake may not be collected yet. A Job that is a
+    /// run of a CronJob has that one's.
     pub(crate) async fn newest_scan(&self, cluster: &Cluster) -> Result<Option<WorkloadScan>> {
-        let all = cluster.workloads(false).await?.into_iter();
-        let mine = all.filter(|w| is_kind(&w.spec.kind, self.kind) && w.spec.name == self.name);
-        Ok(mine.max_by_key(|w| w.metadata.creation_timestamp.clone()))
+        let all = cluster.workloads(false).await?;
+        let mine = all.iter().filter(|w| is_kind(&w.spec.kind, self.kind) && w.spec.name == self.name);
+        let newest = mine.max_by_key(|w| w.metadata.creation_timestamp.clone());
+        if newest.is_some() || self.kind != JOB {
+            return Ok(newest.cloned());
+        }
+        let owners = self.metadata::<Job>(cluster).await?.and_then(|job| job.owner_references).unwrap_or_default();
+        let is_owner = |w: &&WorkloadScan| owners.iter().any(|o| o.kind == CRON_JOB && o.uid == w.spec.uid);
+        Ok(all.iter().find(is_owner).cloned())
     }
 }
 
@@ -155,6 +196,7 @@ mod tests {
         check("po/x", Some(("Pod", "x")));
         check("sts/x", Some(("StatefulSet", "x")));
         check("StatefulSet/x", Some(("StatefulSet", "x")));
+        check("cj/x", Some(("CronJob", "x")));
         check("rc/x", Some(("ReplicationController", "x")));
         // An operator's own kind may own Pods.
         check("cluster/pg", Some(("cluster", "pg")));

@@ -9,9 +9,9 @@ pub const GROUP: &str = "tidewaiter.dev";
 pub const GATE: &str = "tidewaiter.dev/image-scan";
 /// Label of gated Pods, set and removed together with the gate: watches select by labels and cannot select by gates.
 pub const GATED: &str = "tidewaiter.dev/gated";
-/// Annotation of a Deployment that tidewaiter paused: the hash of the held template. Display only.
+/// Annotation of a workload that tidewaiter paused or suspended: the hash of the held template. Display only.
 pub const HELD: &str = "tidewaiter.dev/held-for";
-/// Annotation of a Deployment whose pause is (also) its user's own and outlives the hold.
+/// Annotation of a workload whose pause is (also) its user's own and outlives the hold.
 pub const USER_PAUSE: &str = "tidewaiter.dev/user-pause";
 /// Type of the condition on workloads.
 pub const CONDITION: &str = "tidewaiter.dev/ImageApproved";

@@ -12,7 +12,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum WorkloadKind {
-    /// `apps/v1`; the only kind that is paused.
+    /// `apps/v1`; held by `spec.paused`.
     Deployment,
     /// `apps/v1`, without a Deployment above it.
     ReplicaSet,
@@ -20,8 +20,10 @@ pub enum WorkloadKind {
     StatefulSet,
     /// `apps/v1`.
     DaemonSet,
-    /// `batch/v1`.
+    /// `batch/v1`; held by `spec.suspend`.
     Job,
+    /// `batch/v1`; held by `spec.suspend`. Its Jobs have its record.
+    CronJob,
     /// `v1`: a Pod without a controller is its own workload.
     Pod,
     /// Any other controller.
@@ -37,6 +39,7 @@ impl WorkloadKind {
             WorkloadKind::StatefulSet => "StatefulSet",
             WorkloadKind::DaemonSet => "DaemonSet",
             WorkloadKind::Job => "Job",
+            WorkloadKind::CronJob => "CronJob",
             WorkloadKind::Pod => "Pod",
             WorkloadKind::Other(kind) => kind,
         }
@@ -50,12 +53,13 @@ impl WorkloadKind {
 
 impl WorkloadKind {
     /// Every kind that is known here.
-    const KNOWN: [WorkloadKind; 6] = [
+    const KNOWN: [WorkloadKind; 7] = [
         WorkloadKind::Deployment,
         WorkloadKind::ReplicaSet,
         WorkloadKind::StatefulSet,
         WorkloadKind::DaemonSet,
         WorkloadKind::Job,
+        WorkloadKind::CronJob,
         WorkloadKind::Pod,
     ];
 
@@ -66,7 +70,7 @@ impl WorkloadKind {
             | WorkloadKind::ReplicaSet
             | WorkloadKind::StatefulSet
             | WorkloadKind::DaemonSet => Some("apps"),
-            WorkloadKind::Job => Some("batch"),
+            WorkloadKind::Job | WorkloadKind::CronJob => Some("batch"),
             WorkloadKind::Pod => Some(""),
             WorkloadKind::Other(_) => None,
         }
@@ -103,6 +107,7 @@ impl From<&str> for WorkloadKind {
             "StatefulSet" => WorkloadKind::StatefulSet,
             "DaemonSet" => WorkloadKind::DaemonSet,
             "Job" => WorkloadKind::Job,
+            "CronJob" => WorkloadKind::CronJob,
             "Pod" => WorkloadKind::Pod,
             other => WorkloadKind::Other(other.to_owned()),
         }
@@ -157,6 +162,7 @@ mod tests {
         check("StatefulSet", WorkloadKind::StatefulSet);
         check("DaemonSet", WorkloadKind::DaemonSet);
         check("Job", WorkloadKind::Job);
+        check("CronJob", WorkloadKind::CronJob);
         check("Pod", WorkloadKind::Pod);
         check("Rollout", WorkloadKind::Other("Rollout".to_owned()));
         check("deployment", WorkloadKind::Other("deployment".to_owned()));
@@ -173,6 +179,8 @@ mod tests {
         check("StatefulSet", "apps.kruise.io/v1beta1", false, "statefulset.apps.kruise.io");
         check("Job", "batch/v1", true, "job");
         check("Job", "batch.volcano.sh/v1alpha1", false, "job.batch.volcano.sh");
+        check("CronJob", "batch/v1beta1", true, "cronjob");
+        check("CronJob", "example.com/v1", false, "cronjob.example.com");
         check("Pod", "v1", true, "pod");
         check("deployment", "example.com/v1", false, "deployment.example.com");
         check("deployment", "apps/v1", false, "deployment.apps");

@@ -69,12 +69,15 @@ pub struct WorkloadScanStatus {
     /// The workload itself.
     #[schemars(schema_with = "schema::deployment_status")]
     pub deployment_status: DeploymentStatus,
-    /// Whether the server paused the Deployment; a pause of the user's own outlives the hold.
+    /// Whether the server paused or suspended the workload; a pause of the user's own outlives the hold.
     #[serde(default)]
     pub paused_by_server: bool,
     /// Hash of the template that the statuses describe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<String>,
+    /// The update of a DaemonSet that admission refused until its images are approved; the statuses describe it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusedUpdate>,
     /// Template hash → decision about it.
     #[serde(default)]
     pub revisions: BTreeMap<String, Revision>,
@@ -113,6 +116,16 @@ impl WorkloadScanStatus {
     pub fn current_revision(&self) -> Option<&Revision> {
         self.revisions.get(self.current.as_ref()?)
     }
+}
+
+/// An update that admission refused until its images are approved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedUpdate {
+    /// Hash of its revision.
+    pub revision: String,
+    /// RFC 3339 time of the last attempt to apply it.
+    pub at: ObjectTime,
 }
 
 /// Reads a list, or the single text that earlier versions wrote.

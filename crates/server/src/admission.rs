@@ -5,10 +5,11 @@
 //! ```
 //!
 //! No network, no clock, no file, no API call: the API server waits for every line here, and the import check keeps it so.
-//! Nothing that a user can write decides: annotations are for display, and can only make more Deployments be paused.
+//! Nothing that a user can write decides: annotations are for display, and can only make more workloads be paused.
 
 pub(crate) mod applied_pod;
-pub(crate) mod deployment;
+pub(crate) mod daemon_set;
+pub(crate) mod hold;
 pub(crate) mod pod;
 
 use serde_json::Value;

@@ -33,6 +33,8 @@ pub(crate) struct ServerContext {
     pub(crate) slots: ScanSlots,
     /// Whether admission and controllers run.
     pub(crate) ready: AtomicBool,
+    /// What the paths of webhooks end with whose reviews are acted on: the API server alone knows it.
+    pub(crate) webhook_token: OnceLock<String>,
     /// The webhooks' certificate.
     pub(crate) tls: OnceLock<RustlsConfig>,
 }

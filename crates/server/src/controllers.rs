@@ -3,6 +3,7 @@
 //! ```text
 //! image_scan   ImageScan     scans, re-matches, re-evaluates, deletes
 //! deployment   Deployment    records and decides; pauses and releases
+//! suspended    Job, CronJob  records and decides; suspends and releases
 //! pod          gated Pod     records and decides what no Deployment owns; pins and releases
 //! workload     WorkloadScan  re-evaluates what no Deployment owns; follows its start
 //! allowlist    Namespace     writes the ImageAllowlist
@@ -13,6 +14,7 @@
 //! is `reconcile(object, context)`; they share [`error_policy`], because API servers fail alike for all of them.
 
 pub(crate) mod allowlist;
+mod daemon_set;
 pub(crate) mod database;
 mod deployment;
 pub(crate) mod garbage_collection;
@@ -21,6 +23,7 @@ mod pod;
 mod publish;
 pub(crate) mod record;
 mod requests;
+mod suspended;
 mod workload;
 
 use crate::context::ServerContext;
@@ -53,12 +56,15 @@ const UNBOUNDED: u16 = 0;
 pub(crate) fn start(ctx: &Arc<ServerContext>) {
     let (index, queues) = (&ctx.index, &ctx.queues);
     run(ctx, &index.deployments, &queues.deployments, CONCURRENCY, |d, c| Box::pin(deployment::reconcile(d, c)));
+    run(ctx, &index.jobs, &queues.jobs, CONCURRENCY, |j, c| Box::pin(suspended::reconcile_job(j, c)));
+    run(ctx, &index.cron_jobs, &queues.cron_jobs, CONCURRENCY, |j, c| Box::pin(suspended::reconcile_cron_job(j, c)));
     run(ctx, &index.workloads, &queues.workloads, CONCURRENCY, |w, c| Box::pin(workload::reconcile(w, c)));
     run(ctx, &index.gated, &queues.pods, CONCURRENCY, |p, c| Box::pin(pod::reconcile(p, c)));
     run(ctx, &index.namespaces, &queues.namespaces, CONCURRENCY, |n, c| Box::pin(allowlist::reconcile(n, c)));
     run(ctx, &index.images, &queues.images, UNBOUNDED, |i, c| Box::pin(image_scan::reconcile(i, c)));
     tokio::spawn(requests::follow_unheld(Arc::clone(ctx)));
     tokio::spawn(workload::follow_returned(Arc::clone(ctx)));
+    tokio::spawn(daemon_set::follow_updates(Arc::clone(ctx)));
     tokio::spawn(database::follow(Arc::clone(ctx)));
     tokio::spawn(garbage_collection::run(Arc::clone(ctx)));
 }

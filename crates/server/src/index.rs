@@ -5,15 +5,19 @@
 //!                   ↘ change → queues → controllers reconcile
 //! ```
 
+mod changes;
+mod jobs;
 mod watch;
 
 use crate::decide::evaluation::KnownScans;
 use crate::decide::images;
-use crate::decide::pod::{PodOwner, allowed_pins, pod_owner, replica_set_of};
+use crate::decide::pod::allowed_pins;
+use crate::decide::pod_owner::{PodOwner, job_of, pod_owner, replica_set_of};
 use crate::decide::rollout::belongs_to;
 use crate::decide::workload_ref::WorkloadRef;
 use crate::queues::Queues;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
 use kube::{Client, Resource, ResourceExt as _};
@@ -31,6 +35,8 @@ pub(crate) struct Index {
     pub(crate) deployments: Store<Deployment>,
     pub(crate) replica_sets: Store<ReplicaSet>,
     pub(crate) stateful_sets: Store<StatefulSet>,
+    pub(crate) jobs: Store<Job>,
+    pub(crate) cron_jobs: Store<CronJob>,
     /// Gated Pods alone: a cluster has many Pods, and only these wait for the server.
     pub(crate) gated: Store<Pod>,
     pub(crate) workloads: Store<WorkloadScan>,
@@ -51,6 +57,8 @@ struct IndexWriters {
     deployments: Writer<Deployment>,
     replica_sets: Writer<ReplicaSet>,
     stateful_sets: Writer<StatefulSet>,
+    jobs: Writer<Job>,
+    cron_jobs: Writer<CronJob>,
     gated: Writer<Pod>,
     workloads: Writer<WorkloadScan>,
     images: Writer<ImageScan>,
@@ -73,6 +81,8 @@ impl Index {
         let (deployments, deployments_writer) = reflector::store();
         let (replica_sets, replica_sets_writer) = reflector::store();
         let (stateful_sets, stateful_sets_writer) = reflector::store();
+        let (jobs, jobs_writer) = reflector::store();
+        let (cron_jobs, cron_jobs_writer) = reflector::store();
         let (gated, gated_writer) = reflector::store();
         let (workloads, workloads_writer) = reflector::store();
         let (images, images_writer) = reflector::store();
@@ -84,6 +94,8 @@ impl Index {
             deployments: deployments_writer,
             replica_sets: replica_sets_writer,
             stateful_sets: stateful_sets_writer,
+            jobs: jobs_writer,
+            cron_jobs: cron_jobs_writer,
             gated: gated_writer,
             workloads: workloads_writer,
             images: images_writer,
@@ -97,6 +109,8 @@ impl Index {
             deployments,
             replica_sets,
             stateful_sets,
+            jobs,
+            cron_jobs,
             gated,
             workloads,
             images,
@@ -116,6 +130,8 @@ impl Index {
         let _ = self.deployments.wait_until_ready().await;
         let _ = self.replica_sets.wait_until_ready().await;
         let _ = self.stateful_sets.wait_until_ready().await;
+        let _ = self.jobs.wait_until_ready().await;
+        let _ = self.cron_jobs.wait_until_ready().await;
         let _ = self.gated.wait_until_ready().await;
         let _ = self.workloads.wait_until_ready().await;
         let _ = self.images.wait_until_ready().await;
@@ -134,11 +150,6 @@ impl Index {
     pub(crate) fn record(&self, workload: &WorkloadRef) -> Option<Arc<WorkloadScan>> {
         let key = ObjectRef::new(&workload.record_name()).within(&workload.namespace);
         self.workloads.get(&key).filter(|record| workload.is_recorded_in(&record.spec))
-    }
-
-    /// The recorded status of a Deployment, by UID: decisions about another Deployment of this name say nothing about it.
-    pub(crate) fn deployment_status(&self, deployment: &Deployment) -> Option<WorkloadScanStatus> {
-        self.record(&WorkloadRef::deployment(deployment))?.status.clone()
     }
 
     /// The ImageScan of an image. Users may create ImageScans too: its name alone proves nothing.
@@ -166,14 +177,15 @@ impl Index {
     /// The workload of a Pod.
     pub(crate) fn pod_owner(&self, pod: &Pod, namespace: &str) -> PodOwner {
         let set = replica_set_of(pod).and_then(|o| self.replica_sets.get(&ObjectRef::new(&o.name).within(namespace)));
-        pod_owner(pod, namespace, set.as_deref())
+        let job = job_of(pod).and_then(|owner| self.job(namespace, &owner.name, &owner.uid));
+        pod_owner(pod, namespace, set.as_deref(), job.map(|job| self.job_owner(&job, namespace)))
     }
 
     /// The pinned images of a Pod that may run immediately.
     pub(crate) fn allowed_pins(&self, pod: &Pod, namespace: &str) -> Option<BTreeMap<String, String>> {
         let wanted = images::of(pod.spec.as_ref()?);
         let (workload, template) = match self.pod_owner(pod, namespace) {
-            PodOwner::Deployment { workload, template } => (workload, Some(template)),
+            PodOwner::Template { workload, template } => (workload, Some(template)),
             PodOwner::Other(workload) => (workload, None),
             PodOwner::Unknown => return None,
         };
@@ -198,11 +210,11 @@ impl Index {
         pods
     }
 
-    /// The gated Pods of a Deployment's ReplicaSets.
-    pub(crate) fn gated_pods_of_deployment(&self, workload: &WorkloadRef) -> Vec<Arc<Pod>> {
+    /// The gated Pods that are made from templates of a workload: of a Deployment's ReplicaSets, of a CronJob's Jobs.
+    pub(crate) fn gated_pods_of_templates(&self, workload: &WorkloadRef) -> Vec<Arc<Pod>> {
         let mut pods = self.gated_pods(&workload.namespace);
         pods.retain(|pod| match self.pod_owner(pod, &workload.namespace) {
-            PodOwner::Deployment { workload: owner, .. } => owner.uid == workload.uid,
+            PodOwner::Template { workload: owner, .. } => owner.uid == workload.uid,
             PodOwner::Other(_) | PodOwner::Unknown => false,
         });
         pods
@@ -243,13 +255,18 @@ impl Index {
         self.namespaces.state().iter().for_each(|n| self.queues.namespaces.add(ObjectRef::from_obj(&**n)));
     }
 
-    /// Enqueues what reconciles a workload: Deployments have their own controller; of anything else the Pods wait.
+    /// Enqueues what reconciles a workload: Deployments, Jobs and CronJobs have their own controllers; of anything else the
+    /// Pods wait.
     pub(crate) fn enqueue_workload(&self, workload: &WorkloadRef) {
+        let (name, namespace) = (&workload.name, &workload.namespace);
         match workload.kind {
-            WorkloadKind::Deployment => {
-                self.queues.deployments.add(ObjectRef::new(&workload.name).within(&workload.namespace));
+            WorkloadKind::Deployment => self.queues.deployments.add(ObjectRef::new(name).within(namespace)),
+            WorkloadKind::CronJob => self.queues.cron_jobs.add(ObjectRef::new(name).within(namespace)),
+            WorkloadKind::Job => {
+                self.queues.jobs.add(ObjectRef::new(name).within(namespace));
+                self.enqueue_pods(namespace);
             }
-            _ => self.enqueue_pods(&workload.namespace),
+            _ => self.enqueue_pods(namespace),
         }
     }
 
@@ -262,12 +279,18 @@ impl Index {
         }
     }
 
-    /// Enqueues a record with the controller of its kind.
+    /// Enqueues a record with the controllers of its kind.
     fn enqueue_record(&self, record: &WorkloadScan) {
-        match record.spec.kind {
-            WorkloadKind::Deployment => {
-                let namespace = record.namespace().unwrap_or_default();
-                self.queues.deployments.add(ObjectRef::new(&record.spec.name).within(&namespace));
+        let (spec, namespace) = (&record.spec, record.namespace().unwrap_or_default());
+        match spec.kind {
+            WorkloadKind::Deployment => self.queues.deployments.add(ObjectRef::new(&spec.name).within(&namespace)),
+            WorkloadKind::CronJob if spec.kind.is_built_in(&spec.api_version) => {
+                self.queues.cron_jobs.add(ObjectRef::new(&spec.name).within(&namespace));
+                self.enqueue_waiting_jobs(&namespace, &spec.uid);
+            }
+            WorkloadKind::Job => {
+                self.queues.jobs.add(ObjectRef::new(&spec.name).within(&namespace));
+                self.queues.workloads.add(ObjectRef::from_obj(record));
             }
             _ => self.queues.workloads.add(ObjectRef::from_obj(record)),
         }
@@ -287,85 +310,6 @@ fn platform_of(node: &Node) -> Option<Platform> {
 fn uses(workload: &WorkloadScan, image: &str) -> bool {
     let revisions = workload.status.iter().flat_map(|s| s.revisions.values());
     revisions.flat_map(|r| r.containers.values()).any(|c| c.names(image))
-}
-
-/// What a change of an object enqueues.
-impl Index {
-    fn deployment_changed(&self, changed: &Deployment) {
-        self.queues.deployments.add(ObjectRef::from_obj(changed));
-    }
-
-    /// The Pods of a ReplicaSet may have waited for it: it names their Deployment.
-    fn replica_set_changed(&self, changed: &ReplicaSet) {
-        self.enqueue_pods_of(changed);
-    }
-
-    /// A new revision supersedes the Pods that wait for the images of the last one.
-    fn stateful_set_changed(&self, changed: &StatefulSet) {
-        self.enqueue_pods_of(changed);
-    }
-
-    /// Enqueues the gated Pods that an object owns.
-    fn enqueue_pods_of<K: Resource>(&self, owner: &K) {
-        let uid = owner.uid();
-        for pod in self.gated_pods(&owner.namespace().unwrap_or_default()) {
-            if pod.owner_references().iter().any(|o| Some(&o.uid) == uid.as_ref()) {
-                self.queues.pods.add(ObjectRef::from_obj(&*pod));
-            }
-        }
-    }
-
-    fn pod_changed(&self, changed: &Pod) {
-        self.queues.pods.add(ObjectRef::from_obj(changed));
-    }
-
-    /// A decision concerns the workload, the namespace's allowlist and the Pods that wait for it.
-    fn workload_changed(&self, changed: &WorkloadScan) {
-        let namespace = changed.namespace().unwrap_or_default();
-        self.enqueue_record(changed);
-        self.queues.namespaces.add(ObjectRef::new(&namespace));
-        self.enqueue_pods(&namespace);
-    }
-
-    /// A verdict concerns the workloads that use the image, and what may debug in its namespace.
-    fn image_changed(&self, changed: &ImageScan) {
-        let namespace = changed.namespace().unwrap_or_default();
-        self.queues.namespaces.add(ObjectRef::new(&namespace));
-        self.queues.images.add(ObjectRef::from_obj(changed));
-        self.users(changed).iter().for_each(|workload| self.enqueue_record(workload));
-        self.enqueue_pods(&namespace);
-    }
-
-    fn policy_changed(&self, _: &ClusterScanPolicy) {
-        self.queues.policies.add(());
-        self.enqueue_images();
-        self.deployments.state().iter().for_each(|d| self.queues.deployments.add(ObjectRef::from_obj(&**d)));
-        self.workloads.state().iter().for_each(|w| self.enqueue_record(w));
-        self.gated.state().iter().for_each(|p| self.queues.pods.add(ObjectRef::from_obj(&**p)));
-    }
-
-    fn approval_changed(&self, changed: &RolloutApproval) {
-        let namespace = changed.namespace().unwrap_or_default();
-        if changed.spec.kind == WorkloadKind::Deployment {
-            self.queues.deployments.add(ObjectRef::new(&changed.spec.name).within(&namespace));
-        }
-        self.enqueue_pods(&namespace);
-    }
-
-    /// Every image must be scanned for a platform that no node had before. Nodes report their state every few seconds:
-    /// only a change of the platforms counts.
-    fn node_changed(&self, _: &Node) {
-        let now = self.platforms();
-        let mut last = self.last_platforms.lock();
-        if *last != now {
-            *last = now;
-            self.enqueue_images();
-        }
-    }
-
-    fn namespace_changed(&self, changed: &Namespace) {
-        self.queues.namespaces.add(ObjectRef::from_obj(changed));
-    }
 }
 
 /// Looks at a store until it shows a write: a watch is milliseconds behind. After a second something else was written, and

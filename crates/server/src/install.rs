@@ -96,7 +96,8 @@ async fn apply(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()> {
     // Before the webhooks: what runs must be known as retained when the first Pod is judged.
     let news = retain(ctx).await?;
     let owner = owner(ctx).await;
-    put::<MutatingWebhookConfiguration>(ctx, manifests::webhooks(&ctx.settings, ca_pem), &owner).await?;
+    let token = ctx.webhook_token.get().context("the webhooks have no token")?;
+    put::<MutatingWebhookConfiguration>(ctx, manifests::webhooks(&ctx.settings, ca_pem, token), &owner).await?;
     for policy in manifests::policies()? {
         put::<ValidatingAdmissionPolicy>(ctx, policy, &owner).await?;
     }

@@ -1,8 +1,10 @@
 //! Keys of objects to reconcile: one queue per controller.
 
+use crate::decide::workload_ref::WorkloadRef;
 use crate::unheld::UnheldNamespaces;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{Namespace, Pod, PodSpec};
 use kube::runtime::reflector::ObjectRef;
 use std::sync::Arc;
 use tidewaiter_crd::{ImageScan, WorkloadScan};
@@ -13,6 +15,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 #[derive(Debug, Clone)]
 pub(crate) struct Queues {
     pub(crate) deployments: Queue<ObjectRef<Deployment>>,
+    pub(crate) jobs: Queue<ObjectRef<Job>>,
+    pub(crate) cron_jobs: Queue<ObjectRef<CronJob>>,
     pub(crate) pods: Queue<ObjectRef<Pod>>,
     pub(crate) images: Queue<ObjectRef<ImageScan>>,
     pub(crate) workloads: Queue<ObjectRef<WorkloadScan>>,
@@ -23,6 +27,17 @@ pub(crate) struct Queues {
     pub(crate) unheld: UnheldNamespaces,
     /// Records of held workloads of which a Pod starts all the same: it has another, approved revision.
     pub(crate) returned: Queue<ObjectRef<WorkloadScan>>,
+    pub(crate) daemon_set_updates: Queue<DaemonSetUpdate>,
+}
+
+/// An update of a DaemonSet that admission reviewed.
+#[derive(Debug)]
+pub(crate) struct DaemonSetUpdate {
+    pub(crate) workload: WorkloadRef,
+    /// The Pods that it wants.
+    pub(crate) spec: Box<PodSpec>,
+    /// Whether it was refused; else it goes on.
+    pub(crate) is_refused: bool,
 }
 
 /// A queue. Unbounded: a key is a few names, and the controllers de-duplicate what they take.
@@ -80,6 +95,8 @@ impl Queues {
     pub(crate) fn new() -> Self {
         Queues {
             deployments: Queue::new(),
+            jobs: Queue::new(),
+            cron_jobs: Queue::new(),
             pods: Queue::new(),
             images: Queue::new(),
             workloads: Queue::new(),
@@ -87,6 +104,7 @@ impl Queues {
             policies: Queue::new(),
             unheld: UnheldNamespaces::default(),
             returned: Queue::new(),
+            daemon_set_updates: Queue::new(),
         }
     }
 }

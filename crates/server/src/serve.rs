@@ -65,6 +65,7 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
         metrics: Metrics::new(),
         written_allowlists: WrittenAllowlists::default(),
         ready: AtomicBool::new(false),
+        webhook_token: OnceLock::new(),
         tls: OnceLock::new(),
     });
     // First, so that probes are answered while the cluster is being listed.
@@ -90,6 +91,7 @@ async fn listen(address: SocketAddr, routes: Router) -> Result<()> {
 async fn start(ctx: &Arc<ServerContext>, args: &ServeArgs) -> Result<()> {
     ctx.index.ready().await;
     let authority = WebhookAuthority::open(&ctx.client).await?;
+    let _ = ctx.webhook_token.set(authority.token.clone());
     webhooks(ctx, args, &authority).await?;
     install::install(ctx, &authority.pem).await?;
     controllers::start(ctx);

@@ -5,7 +5,9 @@ use tidewaiter_testkit::demo::{clean, distinct, vulnerable};
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
 fn manifest(kind: &str, image: &str) -> String {
-    let own = if kind == "StatefulSet" { r#""serviceName":"db","replicas":2,"# } else { "" };
+    // Else an update would be refused until it is approved.
+    let surge = r#""updateStrategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":1,"maxUnavailable":0}},"#;
+    let own = if kind == "StatefulSet" { r#""serviceName":"db","replicas":2,"# } else { surge };
     format!(
         r#"{{"apiVersion":"apps/v1","kind":"{kind}","metadata":{{"name":"db"}},"spec":{{{own}"selector":{{"matchLabels":
         {{"app":"db"}}}},"template":{{"metadata":{{"labels":{{"app":"db"}}}},"spec":{{"containers":[{{"name":"db","image":

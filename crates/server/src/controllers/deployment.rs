@@ -3,6 +3,7 @@
 use super::record::WorkloadRecord;
 use super::{allowlist, concerns, publish};
 use crate::context::ServerContext;
+use crate::decide::holdable::Holdable as _;
 use crate::decide::marks::annotation;
 use crate::decide::message::WorkloadNews;
 use crate::decide::revision::workload_status;
@@ -57,7 +58,7 @@ async fn update(deployment: &Deployment, spec: &DeploymentSpec, ctx: &ServerCont
     }
     let decision = record.draft.revisions.get(&hash).map(|r| r.decision).unwrap_or_default();
     match decision {
-        Decision::Held if ctx.enforced(&namespace) && !rollout::is_owned(deployment) => {
+        Decision::Held if ctx.enforced(&namespace) && !deployment.is_owned() => {
             patch(deployment, ctx, rollout::pause_patch(deployment, &hash)).await
         }
         Decision::Held => Ok(()),
@@ -104,15 +105,15 @@ async fn evaluate(
 }
 
 /// The held revision, with its hash, of gated Pods that something injected other images into.
-fn injected(ctx: &ServerContext, record: &WorkloadRecord) -> Option<(String, Revision)> {
-    let awaited = record::awaited(&ctx.index.gated_pods_of_deployment(&record.workload));
+pub(super) fn injected(ctx: &ServerContext, record: &WorkloadRecord) -> Option<(String, Revision)> {
+    let awaited = record::awaited(&ctx.index.gated_pods_of_templates(&record.workload));
     let mut known = awaited.into_iter().filter_map(|hash| Some((record.draft.revisions.get(&hash)?.clone(), hash)));
     known.find(|(revision, _)| revision.decision == Decision::Held).map(|(revision, hash)| (hash, revision))
 }
 
 /// Publishes why Pods with injected images wait: that is the state of the workload then, whatever was decided about its
 /// template.
-async fn publish_injected(
+pub(super) async fn publish_injected(
     ctx: &ServerContext,
     record: &mut WorkloadRecord,
     hash: &str,

@@ -5,7 +5,8 @@ use super::{allowlist, publish};
 use crate::context::ServerContext;
 use crate::decide::images;
 use crate::decide::message::WorkloadNews;
-use crate::decide::pod::{PodOwner, has_injected_images, is_gated, is_superseded, release_patch};
+use crate::decide::pod::{has_injected_images, is_gated, is_superseded, release_patch};
+use crate::decide::pod_owner::PodOwner;
 use crate::decide::record::{awaited, takes_over};
 use crate::decide::workload_ref::WorkloadRef;
 use crate::error::ReconcileError;
@@ -21,8 +22,8 @@ use std::time::Duration;
 use tidewaiter_core::status::{RolloutProgress, derive};
 use tidewaiter_crd::WorkloadKind;
 
-/// Requeue of a Pod whose ReplicaSet the watch has not delivered: it is milliseconds behind.
-const REPLICA_SET_PAUSE: Duration = Duration::from_millis(200);
+/// Requeue of a Pod whose ReplicaSet or Job the watch has not delivered: it is milliseconds behind.
+const OWNER_PAUSE: Duration = Duration::from_millis(200);
 
 /// Requeue of a Pod while another one of its workload shows the workload's state.
 const TAKE_OVER_PAUSE: Duration = Duration::from_secs(60);
@@ -52,10 +53,10 @@ async fn await_decision(
 ) -> Result<Action, ReconcileError> {
     let wanted = images::of(spec);
     match ctx.index.pod_owner(pod, namespace) {
-        PodOwner::Unknown => Ok(Action::requeue(REPLICA_SET_PAUSE)),
-        PodOwner::Deployment { workload, template } => {
-            // The Deployment controller decides about the template. What something injected into this Pod is decided here;
-            // the Deployment controller shows it.
+        PodOwner::Unknown => Ok(Action::requeue(OWNER_PAUSE)),
+        PodOwner::Template { workload, template } => {
+            // The workload's controller decides about the template. What something injected into this Pod is decided here;
+            // the workload's controller shows it.
             let known = ctx.index.record(&workload);
             let revision = known.as_ref().and_then(|w| w.status.as_ref()?.revisions.get(&template));
             if revision.is_none_or(|revision| has_injected_images(revision, &wanted)) {
@@ -86,8 +87,8 @@ async fn remove(pod: &Pod, ctx: &ServerContext) -> Result<Action, ReconcileError
     Ok(Action::await_change())
 }
 
-/// Decides about a Pod's images, which is the state of its workload, too, unless that is a Deployment or another of its Pods
-/// shows its state.
+/// Decides about a Pod's images, which is the state of its workload, too, unless that is a Deployment or CronJob or another of
+/// its Pods shows its state.
 async fn decide(
     workload: WorkloadRef,
     wanted: &BTreeMap<String, String>,
@@ -99,7 +100,8 @@ async fn decide(
     record.add_revision(&hash, wanted);
     let evaluated = record.re_evaluate(ctx, &hash, spec, true).await?;
     let awaited = awaited(&ctx.index.gated_pods_of(&workload));
-    let is_state = workload.kind != WorkloadKind::Deployment && takes_over(&record.draft, &hash, &awaited);
+    let is_shown_elsewhere = matches!(workload.kind, WorkloadKind::Deployment | WorkloadKind::CronJob);
+    let is_state = !is_shown_elsewhere && takes_over(&record.draft, &hash, &awaited);
     if is_state {
         record.draft.current = Some(hash.clone());
         // Released is not started: the workload controller follows that.

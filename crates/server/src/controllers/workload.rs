@@ -5,10 +5,12 @@
 //! starts, ever more rarely, and not any more once it has started.
 
 use super::record::WorkloadRecord;
-use super::{allowlist, concerns, publish};
+use super::{allowlist, concerns, daemon_set, publish};
 use crate::context::ServerContext;
+use crate::decide::job::is_starting;
 use crate::decide::message::WorkloadNews;
 use crate::decide::prune::{self, is_crowded};
+use crate::decide::refused::is_over;
 use crate::decide::revision::workload_status;
 use crate::decide::workload_ref::WorkloadRef;
 use crate::decide::{record, rollout};
@@ -30,12 +32,21 @@ const ADMISSION_PAUSE: Duration = Duration::from_secs(1);
 
 /// Reconciles one record.
 pub(super) async fn reconcile(scan: Arc<WorkloadScan>, ctx: Arc<ServerContext>) -> Result<Action, ReconcileError> {
-    if scan.spec.kind == WorkloadKind::Deployment || !concerns(&*scan, &ctx) {
+    let workload = WorkloadRef::recorded(&scan.namespace().unwrap_or_default(), &scan.spec);
+    if !concerns(&*scan, &ctx) || is_followed_elsewhere(&workload, &ctx) {
         return Ok(Action::await_change());
     }
-    let workload = WorkloadRef::recorded(&scan.namespace().unwrap_or_default(), &scan.spec);
     let requeue_after = update(workload, &ctx).await?;
     Ok(requeue_after.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Whether another controller has the record: that of Deployments, of CronJobs, of Jobs that wait.
+fn is_followed_elsewhere(workload: &WorkloadRef, ctx: &ServerContext) -> bool {
+    match workload.kind {
+        WorkloadKind::Deployment => true,
+        WorkloadKind::CronJob => workload.kind.is_built_in(&workload.api_version),
+        _ => ctx.index.is_waiting_job(workload),
+    }
 }
 
 /// Returns the pause until the requeue, while the workload has not started.
@@ -44,6 +55,13 @@ async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Dur
     let changed = record.re_evaluate_others(ctx, None, &PodSpec::default()).await?;
     let used = if is_crowded(&record.draft) { running(ctx, &record).await? } else { BTreeSet::new() };
     record.prune(ctx, &used);
+    if let Some(followed) = daemon_set::follow_refused(ctx, &mut record).await? {
+        record.save(ctx).await?;
+        if changed || followed.changed {
+            allowlist::update(ctx, &record.workload.namespace).await?;
+        }
+        return Ok(Some(followed.remaining));
+    }
     go_back_to_what_runs(ctx, &mut record).await?;
     let current = record.draft.current.clone().unwrap_or_default();
     // What is held does not start: its Pods wait for the Pod controller.
@@ -62,10 +80,13 @@ async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Dur
 /// Makes the revision that runs the current one, where the current one is held and no Pod waits for it any more: a DaemonSet
 /// or StatefulSet that went back to an approved image, whose Pods admission pins at once.
 async fn go_back_to_what_runs(ctx: &ServerContext, record: &mut WorkloadRecord) -> Result<(), ReconcileError> {
+    // An update that was refused, and is not wanted any more.
+    let given_up = record.draft.refused.as_ref().is_some_and(|refused| is_over(refused, Timestamp::now()));
     let held = record.draft.current_revision().is_some_and(|revision| revision.decision == Decision::Held);
-    if !held || !ctx.index.gated_pods_of(&record.workload).is_empty() {
+    if !(held || given_up) || !ctx.index.gated_pods_of(&record.workload).is_empty() {
         return Ok(());
     }
+    record.draft.refused = None;
     let all = pods(ctx, &record.workload.namespace).await?;
     let own = all.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
     let own = own.filter(|pod| rollout::belongs_to(pod, &record.workload.uid));
@@ -118,6 +139,9 @@ async fn progress(
 ) -> Result<RolloutProgress, ReconcileError> {
     if decision != Decision::Approved || record.draft.deployment_status == DeploymentStatus::Deployed {
         return Ok(RolloutProgress::Complete);
+    }
+    if ctx.index.job_of_workload(&record.workload).is_some_and(|job| is_starting(&job)) {
+        return Ok(RolloutProgress::Running);
     }
     Ok(rollout::of_pods(&pods(ctx, &record.workload.namespace).await?, &record.workload.uid))
 }

@@ -61,12 +61,21 @@ pub(crate) fn digest(image: &str) -> Option<&str> {
     image.rsplit_once('@').map(|(_, digest)| digest).filter(|d| d.starts_with("sha256:") && d.len() == 71)
 }
 
-/// Hash of a Pod template, the same for a Deployment and its ReplicaSets, which differ only in the label
-/// `pod-template-hash`. That label's own value cannot be used: a held Deployment has no ReplicaSet yet.
+/// Labels that Kubernetes adds to the templates of ReplicaSets and Jobs.
+const ADDED_LABELS: [&str; 5] = [
+    "pod-template-hash",
+    "controller-uid",
+    "job-name",
+    "batch.kubernetes.io/controller-uid",
+    "batch.kubernetes.io/job-name",
+];
+
+/// Hash of a Pod template, the same for a Deployment and its ReplicaSets, and for a CronJob and its Jobs, which differ only in
+/// labels. The value of `pod-template-hash` itself cannot be used: a held Deployment has no ReplicaSet yet.
 pub(crate) fn template_hash(template: &PodTemplateSpec) -> String {
     let mut value = serde_json::to_value(template).unwrap_or_default();
     if let Some(labels) = value.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
-        labels.remove("pod-template-hash");
+        ADDED_LABELS.iter().for_each(|label| drop(labels.remove(*label)));
     }
     hash(&canonical(&value))
 }
@@ -74,13 +83,24 @@ pub(crate) fn template_hash(template: &PodTemplateSpec) -> String {
 /// Prefix of the hashes of Pods without a template.
 const POD_PREFIX: &str = "pods-";
 
+/// Prefix of the hashes of Jobs.
+const JOB_PREFIX: &str = "job-";
+
 /// Hash of what a Pod runs, for Pods without a template.
 pub(crate) fn images_hash(images: &BTreeMap<String, String>) -> String {
-    let text: String = images.iter().fold(String::new(), |mut text, (name, image)| {
+    format!("{POD_PREFIX}{}", hash(&listed(images)))
+}
+
+/// Hash of what a Job's template names; what is injected into its Pods has hashes of [`images_hash`].
+pub(crate) fn job_hash(images: &BTreeMap<String, String>) -> String {
+    format!("{JOB_PREFIX}{}", hash(&listed(images)))
+}
+
+fn listed(images: &BTreeMap<String, String>) -> String {
+    images.iter().fold(String::new(), |mut text, (name, image)| {
         let _ = writeln!(text, "{name}={image}");
         text
-    });
-    format!("{POD_PREFIX}{}", hash(&text))
+    })
 }
 
 /// Whether a hash is one of [`images_hash`].

@@ -1,7 +1,10 @@
 //! The message of a workload's record: state, cause and next step in one paragraph.
 
 use super::evaluation::Evaluation;
+use super::holdable::Holdable as _;
 use super::workload_ref::WorkloadRef;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use tidewaiter_core::status::{DeploymentStatus, ImageStatus, WorkloadStatus};
 use tidewaiter_crd::WorkloadKind;
 
@@ -24,6 +27,8 @@ pub(crate) struct WorkloadNews<'a> {
     pub(crate) lost: bool,
     /// Whether the images are those of Pods that something injected containers into.
     pub(crate) injected: bool,
+    /// Whether it is about an update that admission refused.
+    pub(crate) refused: bool,
     /// Whether only a pause of the user's own keeps it from rolling out.
     pub(crate) paused_by_user: bool,
     /// Whether it can go back to a template that may run.
@@ -45,6 +50,7 @@ impl<'a> WorkloadNews<'a> {
             status,
             lost: false,
             injected: false,
+            refused: false,
             paused_by_user: false,
             has_earlier: false,
         }
@@ -57,6 +63,19 @@ impl<'a> WorkloadNews<'a> {
 
     /// The message.
     pub(crate) fn message(&self) -> String {
+        let state = self.state();
+        match (self.refused, self.status.image) {
+            (false, _) => state,
+            (true, ImageStatus::Approved) => {
+                format!("{state}. The update that was refused may be applied now: apply it again")
+            }
+            (true, _) => {
+                format!("an update waits, and what runs goes on: {state}. Apply it again once its images are approved")
+            }
+        }
+    }
+
+    fn state(&self) -> String {
         let lines = self.evaluation.lines.join("; ");
         let name = self.workload.label();
         let rescan = match self.workload.kind {
@@ -86,7 +105,12 @@ impl<'a> WorkloadNews<'a> {
                 format!("{found}. Policy allows it; a person must approve: kubectl scan approve {name}")
             }
             (_, ImageStatus::Approved) if self.paused_by_user => {
-                format!("every image is approved; its user paused it, and ends that by: kubectl rollout resume {name}")
+                let (stopped, resume) = match self.workload.kind {
+                    WorkloadKind::Job => (Job::STOPPED, Job::resume_command(&name)),
+                    WorkloadKind::CronJob => (CronJob::STOPPED, CronJob::resume_command(&name)),
+                    _ => (Deployment::STOPPED, Deployment::resume_command(&name)),
+                };
+                format!("every image is approved; its user {stopped} it, and ends that by: {resume}")
             }
             (_, ImageStatus::Approved) if lines.is_empty() => "every image is approved".to_owned(),
             (_, ImageStatus::Approved) => format!("every image is approved: {lines}"),
@@ -100,7 +124,7 @@ impl<'a> WorkloadNews<'a> {
     fn way_to_another_image(&self) -> String {
         let name = self.workload.label();
         match &self.workload.kind {
-            WorkloadKind::Deployment | WorkloadKind::StatefulSet | WorkloadKind::DaemonSet => {
+            WorkloadKind::Deployment | WorkloadKind::StatefulSet | WorkloadKind::DaemonSet | WorkloadKind::CronJob => {
                 format!("set it (kubectl set image {name} …)")
             }
             WorkloadKind::ReplicaSet => {
@@ -170,6 +194,7 @@ mod tests {
         check("StatefulSet", "set it (kubectl set image statefulset/web …)");
         check("ReplicaSet", "set it (kubectl set image replicaset/web …) and delete the Pods that wait");
         check("Job", "create job/web again with it (if a CronJob made it: set it there, and delete job/web)");
+        check("CronJob", "set it (kubectl set image cronjob/web …)");
         check("Pod", "create pod/web again with it");
         check("Cluster", "set it in cluster/web and delete the Pods that wait");
     }
@@ -192,6 +217,34 @@ mod tests {
         assert!(earlier.message().ends_with("Back to what ran: kubectl scan rollback deployment/web"));
         let paused = WorkloadNews { paused_by_user: true, ..news(status(Approved, RollingOut)) };
         assert!(paused.message().ends_with("by: kubectl rollout resume deployment/web"), "{}", paused.message());
+    }
+
+    #[test]
+    fn an_update_that_was_refused_is_to_be_applied_again() {
+        let check = |image, deployment, expected: &str| {
+            let evaluation = Evaluation { lines: vec!["c (i): line".to_owned()], ..Evaluation::default() };
+            let workload = WorkloadRef {
+                namespace: "n".to_owned(),
+                api_version: "apps/v1".to_owned(),
+                kind: "DaemonSet".into(),
+                name: "agent".to_owned(),
+                uid: "u".to_owned(),
+            };
+            let status = WorkloadStatus { image, deployment };
+            let news = WorkloadNews { refused: true, ..WorkloadNews::new(&workload, "h", &evaluation, status) };
+            assert!(news.message().contains(expected), "{}", news.message());
+        };
+        check(
+            NotScanned,
+            Created,
+            "what runs goes on: held until its images are scanned: c (i): line. Apply it again once",
+        );
+        check(VulnerabilitiesFound, Blocked, "what runs goes on: blocked by policy: c (i): line");
+        check(
+            Approved,
+            RollingOut,
+            "every image is approved: c (i): line. The update that was refused may be applied now",
+        );
     }
 
     #[test]

@@ -1,65 +1,14 @@
-//! Whose a Pod is, and the patches that gate, pin and release it.
+//! What a Pod may run, and the patches that gate, pin and release it.
 
 use super::images;
 use super::marks::{add_metadata, metadata_path};
 use super::pins::{ImageUse, pins};
-use super::rollout::template_of;
-use super::workload_ref::WorkloadRef;
-use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use tidewaiter_crd::WorkloadKind;
 use tidewaiter_crd::names::{GATE, GATED};
 use tidewaiter_crd::workload_scan::{Revision, WorkloadScanStatus};
-
-/// The workload that a Pod belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PodOwner {
-    /// A Deployment, by the template of one of its ReplicaSets.
-    Deployment { workload: WorkloadRef, template: String },
-    /// Any other controller; without a controller the Pod itself.
-    Other(WorkloadRef),
-    /// A ReplicaSet that the watch has not delivered yet.
-    Unknown,
-}
-
-/// The owner reference to look up as a ReplicaSet before [`pod_owner`] can decide.
-pub(crate) fn replica_set_of(pod: &Pod) -> Option<&OwnerReference> {
-    controller(pod.metadata.owner_references.as_deref())
-        .filter(|o| o.kind == WorkloadKind::ReplicaSet.as_str() && o.api_version.starts_with("apps/"))
-}
-
-/// Finds a Pod's workload; `replica_set` is the object of the name that [`replica_set_of`] refers to. Users write owner
-/// references: they are believed only where the object of that name has the same UID.
-pub(crate) fn pod_owner(pod: &Pod, namespace: &str, replica_set: Option<&ReplicaSet>) -> PodOwner {
-    let reference = controller(pod.metadata.owner_references.as_deref());
-    // No controller creates Pods for a Deployment itself: such a reference is a user's claim, and gains nothing.
-    let Some(reference) = reference.filter(|o| o.kind != WorkloadKind::Deployment.as_str()) else {
-        return PodOwner::Other(WorkloadRef { namespace: namespace.to_owned(), ..WorkloadRef::pod(pod) });
-    };
-    let other = || PodOwner::Other(WorkloadRef::owner(namespace, reference));
-    if replica_set_of(pod).is_none() {
-        return other();
-    }
-    match replica_set.filter(|set| set.metadata.uid.as_ref() == Some(&reference.uid)) {
-        None => PodOwner::Unknown,
-        Some(set) => deployment_of(set, namespace).unwrap_or_else(other),
-    }
-}
-
-fn deployment_of(set: &ReplicaSet, namespace: &str) -> Option<PodOwner> {
-    let owner = controller(set.metadata.owner_references.as_deref());
-    let owner = owner.filter(|o| o.kind == WorkloadKind::Deployment.as_str())?;
-    // The Deployment's API version is ours, not the reference's: it names the record, whose name must be one.
-    let workload = WorkloadRef { api_version: "apps/v1".to_owned(), ..WorkloadRef::owner(namespace, owner) };
-    Some(PodOwner::Deployment { workload, template: template_of(set)? })
-}
-
-fn controller(references: Option<&[OwnerReference]>) -> Option<&OwnerReference> {
-    references.into_iter().flatten().find(|o| o.controller == Some(true))
-}
 
 /// Name → pinned image of a Pod that may run immediately, by the decisions about its workload: those of its template, else
 /// those of its very images, which something may have injected containers into.
@@ -183,47 +132,6 @@ mod tests {
     use crate::decide::fixtures::{pinned, record, revision};
     use serde_json::from_value;
     use tidewaiter_crd::workload_scan::Decision;
-
-    fn owned(kind: &str, api_version: &str, controller: bool) -> Pod {
-        let owner =
-            json!([{"kind": kind, "apiVersion": api_version, "name": "o", "uid": "u", "controller": controller}]);
-        from_value(json!({"metadata": {"name": "p", "uid": "pod", "ownerReferences": owner}})).unwrap()
-    }
-
-    fn replica_set(uid: &str, owner: Option<&str>) -> ReplicaSet {
-        let owners: Vec<Value> = owner
-            .map(|kind| json!({"kind": kind, "apiVersion": "apps/v1", "name": "d", "uid": "du", "controller": true}))
-            .into_iter()
-            .collect();
-        let spec = json!({"selector": {}, "template": {"spec": {"containers": []}}});
-        from_value(json!({"metadata": {"name": "o", "uid": uid, "ownerReferences": owners}, "spec": spec})).unwrap()
-    }
-
-    #[test]
-    fn whose_a_pod_is() {
-        let check = |pod: &Pod, set: Option<&ReplicaSet>, expected: &str| {
-            let label = match pod_owner(pod, "n", set) {
-                PodOwner::Deployment { workload, .. } => format!("template of {}", workload.label()),
-                PodOwner::Other(workload) => workload.label(),
-                PodOwner::Unknown => "unknown".to_owned(),
-            };
-            assert_eq!(label, expected, "{pod:?} {set:?}");
-        };
-        let of_set = owned("ReplicaSet", "apps/v1", true);
-        check(&of_set, Some(&replica_set("u", Some("Deployment"))), "template of deployment/d");
-        check(&of_set, Some(&replica_set("u", None)), "replicaset/o");
-        check(&of_set, Some(&replica_set("u", Some("Rollout"))), "replicaset/o");
-        // The watch lags behind, or the reference names another object's UID.
-        check(&of_set, None, "unknown");
-        check(&of_set, Some(&replica_set("other", Some("Deployment"))), "unknown");
-        check(&owned("ReplicaSet", "extensions/v1", true), None, "replicaset/o");
-        check(&owned("StatefulSet", "apps/v1", true), None, "statefulset/o");
-        check(&owned("Job", "batch/v1", true), None, "job/o");
-        check(&owned("Rollout", "argoproj.io/v1alpha1", true), None, "rollout/o");
-        check(&owned("Deployment", "apps/v1", true), None, "pod/p");
-        check(&owned("StatefulSet", "apps/v1", false), None, "pod/p");
-        check(&from_value(json!({"metadata": {"name": "p"}})).unwrap(), None, "pod/p");
-    }
 
     #[test]
     fn what_a_pod_may_run_at_once() {

@@ -80,8 +80,8 @@ pub(crate) fn retain(
     if revision.decision == Decision::Retained {
         revision.containers.clone_from(running);
     }
-    // The Deployment controller makes the current template current.
-    if *kind != WorkloadKind::Deployment {
+    // The controllers of these make the current template current.
+    if !matches!(kind, WorkloadKind::Deployment | WorkloadKind::CronJob) {
         record.current.get_or_insert_with(|| hash.to_owned());
     }
 }

@@ -1,7 +1,8 @@
-//! How far a rollout is, and the patches that pause and release a Deployment.
+//! How far a rollout is, and the patches that pause and release a workload.
 
+use super::holdable::Holdable;
 use super::images;
-use super::marks::{add_metadata, annotation, metadata_path, paused};
+use super::marks::{add_metadata, annotation, metadata_path};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::Pod;
@@ -58,63 +59,72 @@ pub(crate) fn runs(set: &ReplicaSet, template: &str) -> bool {
     set.status.as_ref().is_some_and(|s| s.replicas > 0) && template_of(set).as_deref() == Some(template)
 }
 
-/// Whether another controller owns the Deployment. It would set a pause back again and again: there the gate alone holds.
-pub(crate) fn is_owned(deployment: &Deployment) -> bool {
-    deployment.metadata.owner_references.iter().flatten().any(|o| o.controller == Some(true))
-}
-
-/// Whether the pause of a held Deployment is the server's. A pause of the user's own, once noted, stays theirs.
-pub(crate) fn is_paused_by_server(deployment: &Deployment, record: &WorkloadScanStatus) -> bool {
-    let metadata = &deployment.metadata;
-    let own = annotation(metadata, USER_PAUSE)
-        || paused(deployment) && !annotation(metadata, HELD) && !record.paused_by_server;
+/// Whether the pause of a held workload is the server's. A pause of the user's own, once noted, stays theirs.
+pub(crate) fn is_paused_by_server<K: Holdable>(object: &K, record: &WorkloadScanStatus) -> bool {
+    let metadata = object.metadata();
+    let own =
+        annotation(metadata, USER_PAUSE) || object.paused() && !annotation(metadata, HELD) && !record.paused_by_server;
     !own
 }
 
-/// Whether only a pause of the user's own keeps a Deployment from rolling out.
-pub(crate) fn is_paused_by_user(deployment: &Deployment, record: &WorkloadScanStatus) -> bool {
-    paused(deployment) && !is_paused_by_server(deployment, record)
+/// Whether only a pause of the user's own keeps a workload from rolling out.
+pub(crate) fn is_paused_by_user<K: Holdable>(object: &K, record: &WorkloadScanStatus) -> bool {
+    object.paused() && !is_paused_by_server(object, record)
 }
 
-/// Pauses a Deployment that was created or changed while the webhook was unreachable; empty when it is paused.
-pub(crate) fn pause_patch(deployment: &Deployment, template: &str) -> Vec<Value> {
-    if paused(deployment) {
+/// Pauses a workload that was created or changed while the webhook was unreachable; empty when it is paused.
+pub(crate) fn pause_patch<K: Holdable>(object: &K, template: &str) -> Vec<Value> {
+    if object.paused() {
         return Vec::new();
     }
-    let mut patch = vec![test_generation(deployment)];
-    let metadata = &deployment.metadata;
-    patch.extend(add_metadata("annotations", metadata.annotations.is_some(), &[(HELD, template)]));
-    patch.push(json!({"op": "add", "path": "/spec/paused", "value": true}));
+    let mut patch = vec![test_generation(object)];
+    patch.extend(add_metadata("annotations", object.metadata().annotations.is_some(), &[(HELD, template)]));
+    patch.push(json!({"op": "add", "path": K::pointer(), "value": true}));
     patch
 }
 
 /// Ends a hold: the server's pause is removed, the user's own remains; empty when there is no mark of a hold.
-pub(crate) fn release_patch(deployment: &Deployment, record: &WorkloadScanStatus) -> Vec<Value> {
+pub(crate) fn release_patch<K: Holdable>(object: &K, record: &WorkloadScanStatus) -> Vec<Value> {
+    release(object, record.paused_by_server)
+}
+
+/// Ends the hold of a Job that has no record of its own, by its marks: whoever removes ours keeps the pause.
+pub(crate) fn release_run_patch<K: Holdable>(object: &K) -> Vec<Value> {
+    release(object, is_marked(object))
+}
+
+/// Whether the marks of an object say that the server paused it.
+pub(crate) fn is_marked<K: Holdable>(object: &K) -> bool {
+    annotation(object.metadata(), HELD) && !annotation(object.metadata(), USER_PAUSE)
+}
+
+fn release<K: Holdable>(object: &K, by_server: bool) -> Vec<Value> {
     let mut patch = Vec::new();
-    if paused(deployment) && record.paused_by_server {
-        patch.push(json!({"op": "remove", "path": "/spec/paused"}));
+    if object.paused() && by_server {
+        patch.push(K::unpause());
     }
     for key in [HELD, USER_PAUSE] {
-        if annotation(&deployment.metadata, key) {
+        if annotation(object.metadata(), key) {
             patch.push(json!({"op": "remove", "path": metadata_path("annotations", key)}));
         }
     }
     // The test goes first, and alone it would be a patch that changes nothing.
     if !patch.is_empty() {
-        patch.insert(0, test_generation(deployment));
+        patch.insert(0, test_generation(object));
     }
     patch
 }
 
 /// The generation changes with the spec alone: conditions that are written meanwhile cause no conflict.
-fn test_generation(deployment: &Deployment) -> Value {
-    json!({"op": "test", "path": "/metadata/generation", "value": deployment.metadata.generation})
+fn test_generation<K: Holdable>(object: &K) -> Value {
+    json!({"op": "test", "path": "/metadata/generation", "value": object.metadata().generation})
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::decide::fixtures::now;
+    use k8s_openapi::api::batch::v1::Job;
     use serde_json::from_value;
     use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
     use tidewaiter_crd::workload_scan::Transition;
@@ -238,6 +248,22 @@ mod tests {
         check(true, &[HELD, USER_PAUSE], false, &[TEST, UNMARK, UNMARK_USER]);
         check(false, &[HELD], true, &[TEST, UNMARK]);
         check(true, &[], true, &[TEST, UNPAUSE]);
+    }
+
+    #[test]
+    fn a_run_of_a_cron_job_is_released_by_its_marks() {
+        let check = |suspend: bool, marks: &[&str], expected: &[&str]| {
+            let marks: serde_json::Map<String, Value> = marks.iter().map(|m| ((*m).to_owned(), json!("x"))).collect();
+            let job: Job = from_value(json!({"metadata": {"generation": 1, "annotations": marks},
+                "spec": {"suspend": suspend, "template": {}}}))
+            .unwrap();
+            assert_eq!(paths(&release_run_patch(&job)), expected, "{suspend} {marks:?}");
+        };
+        let unsuspend = "replace /spec/suspend";
+        check(true, &[HELD], &[TEST, unsuspend, UNMARK]);
+        check(true, &[HELD, USER_PAUSE], &[TEST, UNMARK, UNMARK_USER]);
+        check(true, &[], &[]);
+        check(false, &[HELD], &[TEST, UNMARK]);
     }
 
     #[test]

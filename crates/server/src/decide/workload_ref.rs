@@ -1,6 +1,7 @@
 //! The workload that a decision is about.
 
-use k8s_openapi::api::apps::v1::Deployment;
+use super::holdable::Holdable;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use tidewaiter_crd::WorkloadKind;
@@ -20,6 +21,17 @@ impl WorkloadRef {
     /// A Deployment.
     pub(crate) fn deployment(deployment: &Deployment) -> Self {
         Self::of("apps/v1", WorkloadKind::Deployment, &deployment.metadata)
+    }
+
+    /// A DaemonSet of a request.
+    pub(crate) fn daemon_set(set: &DaemonSet, namespace: &str) -> Self {
+        let namespace = namespace.to_owned();
+        WorkloadRef { namespace, ..Self::of("apps/v1", WorkloadKind::DaemonSet, &set.metadata) }
+    }
+
+    /// A workload that is held as an object. In a request its namespace may stand outside the object.
+    pub(crate) fn held<K: Holdable>(object: &K, namespace: &str) -> Self {
+        WorkloadRef { namespace: namespace.to_owned(), ..Self::of(K::API_VERSION, K::KIND, object.metadata()) }
     }
 
     /// A Pod without a controller.

@@ -1,13 +1,20 @@
 //! The admission webhooks: AdmissionReview → facts from the index → `admission` → AdmissionReview.
 
 use super::admission_limits::{BodyBudget, limit_bodies};
-use crate::admission::{AdmissionDecision, applied_pod, deployment, pod};
+use crate::admission::daemon_set::UpdateReview;
+use crate::admission::{AdmissionDecision, applied_pod, daemon_set, hold, pod};
 use crate::context::ServerContext;
+use crate::decide::holdable::Holdable;
 use crate::decide::images;
-use axum::extract::{DefaultBodyLimit, State};
+use crate::decide::job::{JobOwner, pins_of_run};
+use crate::decide::workload_ref::WorkloadRef;
+use crate::queues::DaemonSetUpdate;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router, middleware};
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
@@ -21,6 +28,9 @@ use tidewaiter_crd::names::SERVER_USER;
 pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
     Router::new()
         .route("/deployments", post(deployments))
+        .route("/jobs", post(jobs))
+        .route("/cronjobs", post(cron_jobs))
+        .route("/daemonsets/{token}", post(daemon_sets))
         .route("/pods", post(created_pods))
         .route("/applied-pods", post(applied_pods))
         .layer(DefaultBodyLimit::disable())
@@ -32,22 +42,98 @@ async fn deployments(
     State(ctx): State<Arc<ServerContext>>,
     Json(review): Json<AdmissionReview<Deployment>>,
 ) -> Json<AdmissionReview<DynamicObject>> {
-    respond(review, &ctx, "deployments", review_deployment)
+    respond(review, &ctx, "deployments", review_held)
 }
 
-fn review_deployment(
+async fn jobs(
+    State(ctx): State<Arc<ServerContext>>,
+    Json(review): Json<AdmissionReview<Job>>,
+) -> Json<AdmissionReview<DynamicObject>> {
+    respond(review, &ctx, "jobs", review_job)
+}
+
+async fn cron_jobs(
+    State(ctx): State<Arc<ServerContext>>,
+    Json(review): Json<AdmissionReview<CronJob>>,
+) -> Json<AdmissionReview<DynamicObject>> {
+    respond(review, &ctx, "cronjobs", review_held)
+}
+
+fn review_held<K: Holdable + Resource<DynamicType = ()>>(
     ctx: &ServerContext,
-    request: &AdmissionRequest<Deployment>,
+    request: &AdmissionRequest<K>,
     namespace: &str,
-    new: &Deployment,
+    new: &K,
+) -> AdmissionDecision {
+    review_hold(ctx, request, namespace, new, false)
+}
+
+fn review_job(ctx: &ServerContext, request: &AdmissionRequest<Job>, namespace: &str, new: &Job) -> AdmissionDecision {
+    let is_approved_run = match ctx.index.job_owner(new, namespace) {
+        JobOwner::CronJob(cron_job, revision) => {
+            let record = ctx.index.record(&cron_job);
+            let status = record.as_ref().and_then(|record| record.status.as_ref());
+            status.is_some_and(|status| pins_of_run(status, &revision, new).is_some())
+        }
+        JobOwner::Itself(..) | JobOwner::Unknown => false,
+    };
+    review_hold(ctx, request, namespace, new, is_approved_run)
+}
+
+fn review_hold<K: Holdable + Resource<DynamicType = ()>>(
+    ctx: &ServerContext,
+    request: &AdmissionRequest<K>,
+    namespace: &str,
+    new: &K,
+    is_approved_run: bool,
 ) -> AdmissionDecision {
     let old = request.old_object.as_ref();
-    let status = old.and_then(|old| ctx.index.deployment_status(old));
-    let restarts = status.as_ref().is_some_and(|record| !ctx.index.tags_moved(namespace, record));
+    // By UID: decisions about another workload of this name say nothing about it.
+    let record = old.and_then(|old| ctx.index.record(&WorkloadRef::held(old, namespace)));
+    let status = record.as_ref().and_then(|record| record.status.as_ref());
+    let restarts = status.is_some_and(|record| !ctx.index.tags_moved(namespace, record));
     let enforced = ctx.enforced(namespace);
-    let facts = deployment::DeploymentFacts { enforced, restarts, workload: status.as_ref() };
+    let facts = hold::HoldFacts { enforced, restarts, workload: status, is_approved_run };
     let by_server = request.user_info.username.as_deref() == Some(SERVER_USER);
-    deployment::review(&deployment::DeploymentRequest { new, old, by_server }, &facts)
+    hold::review(&hold::HoldRequest { new, old, by_server }, &facts)
+}
+
+async fn daemon_sets(
+    State(ctx): State<Arc<ServerContext>>,
+    Path(token): Path<String>,
+    Json(review): Json<AdmissionReview<DaemonSet>>,
+) -> Result<Json<AdmissionReview<DynamicObject>>, StatusCode> {
+    if !ctx.webhook_token.get().is_some_and(|known| is_same(known, &token)) {
+        return Err(StatusCode::NOT_FOUND);
+    }
+    Ok(respond(review, &ctx, "daemonsets", review_daemon_set))
+}
+
+/// Compares secrets in a time that says nothing about where they differ.
+fn is_same(known: &str, given: &str) -> bool {
+    known.len() == given.len() && known.bytes().zip(given.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
+
+fn review_daemon_set(
+    ctx: &ServerContext,
+    request: &AdmissionRequest<DaemonSet>,
+    namespace: &str,
+    new: &DaemonSet,
+) -> AdmissionDecision {
+    let by_server = request.user_info.username.as_deref() == Some(SERVER_USER);
+    let Some(old) = request.old_object.as_ref().filter(|_| !by_server && ctx.enforced(namespace)) else {
+        return AdmissionDecision::allow();
+    };
+    let workload = WorkloadRef::daemon_set(old, namespace);
+    let record = ctx.index.record(&workload);
+    let status = record.as_ref().and_then(|record| record.status.as_ref());
+    let review = daemon_set::review(new, old, status);
+    let spec = new.spec.as_ref().and_then(|spec| spec.template.spec.clone());
+    if let Some(spec) = spec.filter(|_| review != UpdateReview::Passes && !request.dry_run) {
+        let is_refused = review == UpdateReview::Refused;
+        ctx.queues.daemon_set_updates.add(DaemonSetUpdate { workload, spec: Box::new(spec), is_refused });
+    }
+    daemon_set::answer(review, new, status, request.dry_run)
 }
 
 async fn created_pods(

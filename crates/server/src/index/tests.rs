@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::decide::fixtures::{image_scan as scan, pinned};
+use crate::decide::job::JobOwner;
 use kube::runtime::watcher::{self, Event};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, from_value, json};
@@ -85,6 +86,8 @@ impl Fed {
         }
         let queues = &self.index.queues;
         let mut all: Vec<String> = names("deployment", queues.deployments.drain())
+            .chain(names("job", queues.jobs.drain()))
+            .chain(names("cronjob", queues.cron_jobs.drain()))
             .chain(names("pod", queues.pods.drain()))
             .chain(names("image", queues.images.drain()))
             .chain(names("record", queues.workloads.drain()))
@@ -180,6 +183,68 @@ fn policies_and_approvals_enqueue_what_they_decide() {
     };
     approve("Deployment", &["deployment/web", "pod/db-0", "pod/web-1-x"]);
     approve("StatefulSet", &["pod/db-0", "pod/web-1-x"]);
+    approve("CronJob", &["cronjob/web", "pod/db-0", "pod/web-1-x"]);
+    approve("Job", &["job/web", "pod/db-0", "pod/web-1-x"]);
+}
+
+/// A Job of the CronJob `nightly`, or of none.
+fn job(name: &str, of_cron_job: bool, suspend: bool) -> Value {
+    let owner = json!({"kind": "CronJob", "apiVersion": "batch/v1", "name": "nightly", "uid": "uid-nightly", "controller": true});
+    let owners: Vec<Value> = of_cron_job.then_some(owner).into_iter().collect();
+    json!({"metadata": {"name": name, "namespace": "n", "uid": format!("uid-{name}"), "ownerReferences": owners},
+        "spec": {"suspend": suspend, "template": {"spec": {"containers": [{"name": "c", "image": "a"}]}}}})
+}
+
+fn cron_job() -> Value {
+    let template = json!({"spec": {"containers": [{"name": "c", "image": "a"}]}});
+    json!({"metadata": {"name": "nightly", "namespace": "n", "uid": "uid-nightly"},
+        "spec": {"schedule": "@daily", "jobTemplate": {"spec": {"template": template}}}})
+}
+
+#[test]
+fn a_job_waits_for_the_decision_about_its_cron_job() {
+    let mut fed = cluster();
+    fed.apply(|w| &mut w.jobs, Index::job_changed, job("run", true, true));
+    let run: Job = from_value(job("run", true, true)).unwrap();
+    assert_eq!(fed.index.job_owner(&run, "n"), JobOwner::Unknown);
+    fed.apply(|w| &mut w.jobs, Index::job_changed, job("running", true, false));
+    fed.apply(|w| &mut w.jobs, Index::job_changed, job("own", false, true));
+    fed.enqueued();
+    fed.apply(|w| &mut w.cron_jobs, Index::cron_job_changed, cron_job());
+    assert_eq!(fed.enqueued(), ["cronjob/nightly", "job/run"]);
+    assert!(matches!(fed.index.job_owner(&run, "n"), JobOwner::CronJob(workload, _) if workload.name == "nightly"));
+    // Only what has no decision elsewhere is decided about as a Job.
+    let check = |name: &str, expected: bool| {
+        let owner = json!({"kind": "Job", "apiVersion": "batch/v1", "name": name, "uid": format!("uid-{name}")});
+        let workload = WorkloadRef::owner("n", &from_value(owner).unwrap());
+        assert_eq!(fed.index.is_waiting_job(&workload), expected, "{name}");
+    };
+    check("run", false);
+    check("running", false);
+    check("own", true);
+    check("none", false);
+}
+
+#[test]
+fn a_pod_of_a_job_belongs_to_its_cron_job() {
+    let mut fed = cluster();
+    fed.apply(|w| &mut w.jobs, Index::job_changed, job("run", true, false));
+    fed.apply(|w| &mut w.jobs, Index::job_changed, job("own", false, false));
+    fed.apply(|w| &mut w.cron_jobs, Index::cron_job_changed, cron_job());
+    let check = |job: &str, uid: &str, expected: &str| {
+        let owner = json!([{"kind": "Job", "apiVersion": "batch/v1", "name": job, "uid": uid, "controller": true}]);
+        let pod = json!({"metadata": {"name": "p", "namespace": "n", "uid": "pu", "ownerReferences": owner},
+            "spec": {"containers": []}});
+        let label = match fed.index.pod_owner(&from_value(pod).unwrap(), "n") {
+            PodOwner::Template { workload, .. } | PodOwner::Other(workload) => workload.label(),
+            PodOwner::Unknown => "unknown".to_owned(),
+        };
+        assert_eq!(label, expected, "{job} {uid}");
+    };
+    check("run", "uid-run", "cronjob/nightly");
+    check("own", "uid-own", "job/own");
+    check("own", "uid-of-another", "unknown");
+    check("none", "uid-none", "unknown");
 }
 
 #[test]
@@ -252,7 +317,7 @@ fn a_pod_of_a_replica_set_belongs_to_its_deployment() {
     let fed = cluster();
     let check = |replica_set: &str, expected: &str| {
         let label = match fed.index.pod_owner(&from_value(pod("p", "n", replica_set)).unwrap(), "n") {
-            PodOwner::Deployment { workload, .. } => workload.label(),
+            PodOwner::Template { workload, .. } => workload.label(),
             PodOwner::Other(workload) => workload.label(),
             PodOwner::Unknown => "unknown".to_owned(),
         };

@@ -17,6 +17,8 @@ pub(super) fn start(client: &Client, index: &Arc<Index>, writers: IndexWriters) 
     watch(client, index, "deployments", all(), writers.deployments, Index::deployment_changed);
     watch(client, index, "replicasets", all(), writers.replica_sets, Index::replica_set_changed);
     watch(client, index, "statefulsets", all(), writers.stateful_sets, Index::stateful_set_changed);
+    watch(client, index, "jobs", all(), writers.jobs, Index::job_changed);
+    watch(client, index, "cronjobs", all(), writers.cron_jobs, Index::cron_job_changed);
     watch(client, index, "pods", gated, writers.gated, Index::pod_changed);
     watch(client, index, "workloadscans", all(), writers.workloads, Index::workload_changed);
     watch(client, index, "imagescans", all(), writers.images, Index::image_changed);

@@ -7,13 +7,17 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
+use tidewaiter_core::hex;
 use tidewaiter_crd::names::{CA_SECRET, NAMESPACE, SERVER};
 
 /// The authority, and its key.
 pub(crate) struct WebhookAuthority {
     /// Its certificate, for the API server.
     pub(crate) pem: String,
+    /// What only the API server, and who reads its registrations or this Secret, knows: the same for every server.
+    pub(crate) token: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -52,8 +56,10 @@ impl WebhookAuthority {
 
     fn of(secret: &Secret) -> Result<Self> {
         let broken = || format!("the Secret {NAMESPACE}/{CA_SECRET} is broken: delete it and restart the server");
-        let key = KeyPair::from_pem(&entry(secret, "ca.key").with_context(broken)?).with_context(broken)?;
-        Ok(WebhookAuthority { pem: entry(secret, "ca.crt").with_context(broken)?, issuer: Issuer::new(params()?, key) })
+        let text = entry(secret, "ca.key").with_context(broken)?;
+        let key = KeyPair::from_pem(&text).with_context(broken)?;
+        let pem = entry(secret, "ca.crt").with_context(broken)?;
+        Ok(WebhookAuthority { pem, token: token(&text), issuer: Issuer::new(params()?, key) })
     }
 
     /// Issues a certificate for the names by which the API server reaches the webhooks.
@@ -69,6 +75,12 @@ impl WebhookAuthority {
         let certificate = CertificateParams::new(names)?.signed_by(&key, &self.issuer)?;
         Ok(LeafCertificate { certificate: certificate.pem(), key: key.serialize_pem() })
     }
+}
+
+/// A secret of 128 bits that follows from the key and says nothing about it.
+fn token(key: &str) -> String {
+    let hash: [u8; 32] = Sha256::new().chain_update("tidewaiter webhook path").chain_update(key).finalize().into();
+    hex(&hash[..16])
 }
 
 fn entry(secret: &Secret, key: &str) -> Result<String> {

@@ -44,7 +44,7 @@ pub(super) fn owner(uid: String) -> OwnerReference {
 }
 
 /// All webhooks.
-pub(super) fn webhooks(settings: &ServerSettings, ca_pem: &str) -> Value {
+pub(super) fn webhooks(settings: &ServerSettings, ca_pem: &str, token: &str) -> Value {
     let mut deployments = webhook(settings, ca_pem, "deployments");
     deployments["rules"] = rules("apps", "deployments", &["CREATE", "UPDATE"]);
     let mut pods = webhook(settings, ca_pem, "pods");
@@ -54,19 +54,30 @@ pub(super) fn webhooks(settings: &ServerSettings, ca_pem: &str) -> Value {
     applied["rules"] = rules("", "pods", &["UPDATE"]);
     applied["matchConditions"] =
         json!([{"name": "images-change", "expression": APPLIED.replace("$SERVER", SERVER_USER)}]);
+    let mut jobs = webhook(settings, ca_pem, "jobs");
+    jobs["rules"] = rules("batch", "jobs", &["CREATE", "UPDATE"]);
+    let mut cron_jobs = webhook(settings, ca_pem, "cronjobs");
+    cron_jobs["rules"] = rules("batch", "cronjobs", &["CREATE", "UPDATE"]);
+    // What is refused here is scanned: strangers must not have reviews of their own acted on.
+    let mut daemon_sets = webhook_at(settings, ca_pem, "daemonsets", &format!("daemonsets/{token}"));
+    daemon_sets["rules"] = rules("apps", "daemonsets", &["UPDATE"]);
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": WEBHOOKS},
-        "webhooks": [deployments, pods, applied],
+        "webhooks": [deployments, pods, applied, jobs, cron_jobs, daemon_sets],
     })
 }
 
 /// A webhook without its rules, served at the path of this name.
 fn webhook(settings: &ServerSettings, ca_pem: &str, name: &str) -> Value {
+    webhook_at(settings, ca_pem, name, name)
+}
+
+fn webhook_at(settings: &ServerSettings, ca_pem: &str, name: &str, path: &str) -> Value {
     let mut client = match &settings.webhook_url {
-        Some(url) => json!({"url": format!("{url}/{name}")}),
-        None => json!({"service": {"namespace": NAMESPACE, "name": SERVER, "path": format!("/{name}"), "port": 443}}),
+        Some(url) => json!({"url": format!("{url}/{path}")}),
+        None => json!({"service": {"namespace": NAMESPACE, "name": SERVER, "path": format!("/{path}"), "port": 443}}),
     };
     client["caBundle"] = base64_of_bytes(ca_pem);
     json!({
@@ -196,7 +207,7 @@ mod tests {
                 webhook_url: url.map(str::to_owned),
                 program: Default::default(),
             };
-            let webhooks = webhooks(&settings, "PEM");
+            let webhooks = webhooks(&settings, "PEM", "0123");
             assert_eq!(webhooks.pointer(pointer), Some(&expected), "{pointer}");
         };
         let url = Some("https://10.0.0.1:8443");
@@ -207,6 +218,8 @@ mod tests {
         check(None, "/webhooks/0/name", json!("deployments.tidewaiter.dev"));
         check(None, "/webhooks/0/rules/0/operations", json!(["CREATE", "UPDATE"]));
         check(None, "/webhooks/1/rules/0/operations", json!(["CREATE"]));
+        check(None, "/webhooks/5/name", json!("daemonsets.tidewaiter.dev"));
+        check(None, "/webhooks/5/clientConfig/service/path", json!("/daemonsets/0123"));
         check(None, "/webhooks/1/failurePolicy", json!("Ignore"));
         let requirement = json!({"key": NAME_LABEL, "operator": "NotIn", "values": ["kube-system"]});
         check(None, "/webhooks/0/namespaceSelector/matchExpressions/0", requirement);

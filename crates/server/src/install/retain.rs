@@ -5,7 +5,8 @@ use crate::controllers::allowlist;
 use crate::controllers::record::WorkloadRecord;
 use crate::decide::evaluation::pin;
 use crate::decide::images;
-use crate::decide::pod::{PodOwner, is_gated};
+use crate::decide::pod::is_gated;
+use crate::decide::pod_owner::PodOwner;
 use crate::decide::record;
 use crate::decide::workload_ref::WorkloadRef;
 use crate::error::ReconcileError;
@@ -186,14 +187,14 @@ async fn retain_pod(
                 let (namespace, name) = (namespace.to_owned(), pod.name_any());
                 all.waiting.push(PodKey { namespace, name, uid: pod.uid() });
             }
-            if let PodOwner::Deployment { workload, .. } | PodOwner::Other(workload) = owner {
+            if let PodOwner::Template { workload, .. } | PodOwner::Other(workload) = owner {
                 all.not_retained.insert(workload.uid.clone(), (workload, why));
             }
             return Ok(());
         }
     };
     let (workload, hash) = match owner {
-        PodOwner::Deployment { workload, template } => (workload, template),
+        PodOwner::Template { workload, template } => (workload, template),
         PodOwner::Other(workload) => {
             let images = containers.iter().map(|(name, container)| (name.clone(), container.image.clone()));
             (workload, images::images_hash(&images.collect()))

@@ -2,18 +2,23 @@
 //! custom resources, the roles and the namespace last. Runs with an administrator's kubeconfig.
 
 use super::manifests;
-use crate::decide::marks::{annotation, metadata_path, paused};
+use crate::decide::holdable::Holdable;
+use crate::decide::job::cron_job_of;
+use crate::decide::marks::{annotation, metadata_path};
 use crate::decide::pod::{is_gated, ungate_patch};
+use crate::decide::rollout::is_marked;
 use crate::patches;
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -171,41 +176,74 @@ async fn release_holds(client: &Client) -> Result<()> {
         Err(kube::Error::Api(status)) if status.code == 404 => None,
         other => Some(other.context("listing the records")?.iter().filter_map(ours).collect()),
     };
-    let all: Api<Deployment> = Api::all(client.clone());
-    for deployment in all.list(&ListParams::default()).await? {
-        let patch = release_hold(&deployment, recorded.as_deref());
+    release_kind::<Deployment>(client, recorded.as_deref()).await?;
+    release_kind::<Job>(client, recorded.as_deref()).await?;
+    release_kind::<CronJob>(client, recorded.as_deref()).await
+}
+
+async fn release_kind<K>(client: &Client, recorded: Option<&[String]>) -> Result<()>
+where
+    K: Holdable + MarkedKind + Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    K: Clone + DeserializeOwned + Debug,
+{
+    for object in Api::<K>::all(client.clone()).list(&ListParams::default()).await? {
+        let patch = release_hold(&object, recorded);
         if !patch.is_empty() {
-            let api: Api<Deployment> = Api::namespaced(client.clone(), &deployment.namespace().unwrap_or_default());
-            patches::object(&api, &deployment.name_any(), patch).await?;
+            let api: Api<K> = Api::namespaced(client.clone(), &object.namespace().unwrap_or_default());
+            ignore_deleted(patches::object(&api, &object.name_any(), patch).await)?;
         }
     }
     Ok(())
 }
 
-/// Ends the server's pause of a Deployment and removes its marks; `recorded` are the UIDs of those that it paused.
-fn release_hold(deployment: &Deployment, recorded: Option<&[String]>) -> Vec<Value> {
+/// Ends the server's pause of a workload and removes its marks; `recorded` are the UIDs of those that it paused.
+fn release_hold<K: Holdable + MarkedKind>(object: &K, recorded: Option<&[String]>) -> Vec<Value> {
     let ours = match recorded {
-        Some(uids) => deployment.uid().is_some_and(|uid| uids.contains(&uid)),
-        None => is_marked_as_held(deployment),
+        Some(uids) => {
+            object.metadata().uid.as_ref().is_some_and(|uid| uids.contains(uid)) || object.is_unrecorded_run()
+        }
+        None => object.shows_hold(),
     };
     let mut patch: Vec<Value> = Vec::new();
-    if paused(deployment) && ours {
-        patch.push(json!({"op": "remove", "path": "/spec/paused"}));
+    if object.paused() && ours {
+        patch.push(K::unpause());
     }
     for key in [HELD, USER_PAUSE] {
-        if annotation(&deployment.metadata, key) {
+        if annotation(object.metadata(), key) {
             patch.push(json!({"op": "remove", "path": metadata_path("annotations", key)}));
         }
     }
     patch
 }
 
-/// Whether a Deployment shows a hold. Both marks: a manifest that was copied from a held Deployment has the annotation, and
-/// a user's own pause is marked as such.
-fn is_marked_as_held(deployment: &Deployment) -> bool {
-    let conditions = deployment.status.iter().flat_map(|s| s.conditions.iter().flatten());
-    let waits = conditions.into_iter().any(|c| c.type_ == CONDITION && c.status != "True");
-    waits && annotation(&deployment.metadata, HELD) && !annotation(&deployment.metadata, USER_PAUSE)
+/// What the marks of a hold are on each kind.
+trait MarkedKind: Holdable {
+    /// Whether an object shows a hold, where no record says so.
+    fn shows_hold(&self) -> bool {
+        is_marked(self)
+    }
+
+    /// Whether it has no record because it is a run of a CronJob, and shows a hold.
+    fn is_unrecorded_run(&self) -> bool {
+        false
+    }
+}
+
+impl MarkedKind for Deployment {
+    /// Both marks: a manifest that was copied from a held Deployment has the annotation, and a user's own pause is marked as
+    /// such.
+    fn shows_hold(&self) -> bool {
+        let conditions = self.status.iter().flat_map(|s| s.conditions.iter().flatten());
+        conditions.into_iter().any(|c| c.type_ == CONDITION && c.status != "True") && is_marked(self)
+    }
+}
+
+impl MarkedKind for CronJob {}
+
+impl MarkedKind for Job {
+    fn is_unrecorded_run(&self) -> bool {
+        cron_job_of(self).is_some() && is_marked(self)
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
 use super::*;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use std::collections::BTreeMap;
 use tidewaiter_crd::workload_scan::{Container, Revision};
 
@@ -47,7 +49,7 @@ fn status(decisions: &[(&str, Decision)]) -> WorkloadScanStatus {
         let pinned = Some(format!("r/{image}@sha256:{}", "1".repeat(64)));
         let container = Container { image: (*image).to_owned(), pinned, scan: None };
         let containers = BTreeMap::from([("c".to_owned(), container)]);
-        (template_hash(&plain(image)), Revision { decision: *decision, containers, ..Revision::default() })
+        (plain(image).revision(), Revision { decision: *decision, containers, ..Revision::default() })
     };
     let revisions = decisions.iter().map(revision).collect();
     WorkloadScanStatus { paused_by_server: true, revisions, ..WorkloadScanStatus::default() }
@@ -55,9 +57,12 @@ fn status(decisions: &[(&str, Decision)]) -> WorkloadScanStatus {
 
 /// What a decision does, in a word.
 fn word(decision: &AdmissionDecision) -> &'static str {
-    let does = |path: &str, op: &str| decision.patch.iter().any(|p| p["path"] == path && p["op"] == op);
+    let does = |op: &str| {
+        let fields = ["/spec/paused", "/spec/suspend"];
+        decision.patch.iter().any(|p| fields.iter().any(|field| p["path"] == *field) && p["op"] == op)
+    };
     let marks = decision.patch.iter().any(|p| p["path"] == metadata_path("annotations", USER_PAUSE));
-    match (&decision.denial, does("/spec/paused", "add"), does("/spec/paused", "remove"), marks) {
+    match (&decision.denial, does("add"), does("remove") || does("replace"), marks) {
         (Some(_), ..) => "deny",
         (None, true, _, true) => "hold and keep the user's pause",
         (None, true, _, false) => "hold",
@@ -73,9 +78,9 @@ fn the_hold() {
     let check_restart =
         |restarts: bool, old: Option<&Deployment>, new: &Deployment, decisions: &[(&str, Decision)], expected: &str| {
             let mut status = status(decisions);
-            status.current = old.map(template_hash);
-            let facts = DeploymentFacts { enforced: true, restarts, workload: Some(&status) };
-            let decision = review(&DeploymentRequest { new, old, by_server: false }, &facts);
+            status.current = old.map(Holdable::revision);
+            let facts = HoldFacts { enforced: true, restarts, workload: Some(&status), is_approved_run: false };
+            let decision = review(&HoldRequest { new, old, by_server: false }, &facts);
             assert_eq!(word(&decision), expected, "{decision:?}");
         };
     let check = |old: Option<&Deployment>, new: &Deployment, decisions: &[(&str, Decision)], expected: &str| {
@@ -98,6 +103,11 @@ fn the_hold() {
     check(Some(&plain("a")), &plain("b"), &[("a", Approved)], "hold");
     check(Some(&paused("a")), &paused("b"), &[("a", Approved)], "hold and keep the user's pause");
     check(Some(&held("a", false)), &held("b", false), &[], "hold");
+    // The template and the pause in one request.
+    check(Some(&plain("a")), &paused("b"), &[("a", Approved)], "hold and keep the user's pause");
+    check(Some(&plain("a")), &held("b", false), &[("a", Approved)], "hold");
+    let applied = deployment_with(held("b", false), by_server_side_apply, true);
+    check(Some(&held("a", false)), &applied, &[], "hold and keep the user's pause");
     check(Some(&held("a", true)), &held("b", true), &[], "hold and keep the user's pause");
     check(Some(&plain("a")), &plain("b"), &[("b", Approved)], "pass");
     check(Some(&plain("a")), &plain("b"), &[("b", Retained)], "hold");
@@ -138,8 +148,8 @@ fn the_hold() {
 #[test]
 fn what_is_never_held() {
     let check = |enforced: bool, by_server: bool, new: &Deployment| {
-        let facts = DeploymentFacts { enforced, restarts: true, workload: None };
-        assert_eq!(word(&review(&DeploymentRequest { new, old: None, by_server }, &facts)), "pass");
+        let facts = HoldFacts { enforced, restarts: true, ..HoldFacts::default() };
+        assert_eq!(word(&review(&HoldRequest { new, old: None, by_server }, &facts)), "pass");
     };
     check(false, false, &plain("a"));
     check(true, true, &plain("a"));
@@ -151,9 +161,78 @@ fn what_is_never_held() {
 fn the_patch_adds_the_map_that_it_needs() {
     let bare = deployment("a", |d| d["metadata"] = json!({"name": "x"}));
     let decision = review(
-        &DeploymentRequest { new: &bare, old: None, by_server: false },
-        &DeploymentFacts { enforced: true, restarts: true, workload: None },
+        &HoldRequest { new: &bare, old: None, by_server: false },
+        &HoldFacts { enforced: true, restarts: true, ..HoldFacts::default() },
     );
     assert_eq!(decision.patch[0], json!({"op": "add", "path": "/metadata/annotations", "value": {}}));
     assert!(decision.warnings[0].contains("held: image scan running"), "{decision:?}");
+}
+
+fn job(image: &str, suspend: bool, marks: &[&str]) -> Job {
+    let marks: serde_json::Map<String, Value> = marks.iter().map(|mark| ((*mark).to_owned(), json!("h"))).collect();
+    serde_json::from_value(json!({"metadata": {"name": "x", "annotations": marks}, "spec": {"suspend": suspend,
+        "template": {"spec": {"containers": [{"name": "c", "image": image}]}}}}))
+    .unwrap()
+}
+
+fn cron_job(image: &str, suspend: bool, marks: &[&str]) -> CronJob {
+    let marks: serde_json::Map<String, Value> = marks.iter().map(|mark| ((*mark).to_owned(), json!("h"))).collect();
+    serde_json::from_value(json!({"metadata": {"name": "x", "annotations": marks}, "spec": {"suspend": suspend,
+        "schedule": "@daily", "jobTemplate": {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": image}]}}}}}}))
+    .unwrap()
+}
+
+/// A request about an object whose image `approved` is approved.
+fn word_of<K: Holdable>(old: Option<&K>, new: &K, approved: &K, is_approved_run: bool) -> &'static str {
+    let pinned = |(name, image): (String, String)| {
+        let pinned = Some(format!("r/{image}@sha256:{}", "1".repeat(64)));
+        (name, Container { image, pinned, scan: None })
+    };
+    let containers = approved.images().into_iter().map(pinned).collect();
+    let revision = Revision { decision: Decision::Approved, containers, ..Revision::default() };
+    let revisions = BTreeMap::from([(approved.revision(), revision)]);
+    let status = WorkloadScanStatus { paused_by_server: true, revisions, ..WorkloadScanStatus::default() };
+    let workload = old.is_some().then_some(&status);
+    let facts = HoldFacts { enforced: true, restarts: true, workload, is_approved_run };
+    word(&review(&HoldRequest { new, old, by_server: false }, &facts))
+}
+
+#[test]
+fn a_suspended_job() {
+    let check = |old: Option<&Job>, new: &Job, is_approved_run: bool, expected: &str| {
+        assert_eq!(word_of(old, new, &job("good", false, &[]), is_approved_run), expected, "{old:?} {new:?}");
+    };
+    check(None, &job("a", false, &[]), false, "hold");
+    check(None, &job("a", true, &[]), false, "hold and keep the user's pause");
+    check(None, &job("a", true, &[HELD]), false, "hold");
+    check(None, &job("a", false, &[]), true, "pass");
+    let held = job("a", true, &[HELD]);
+    check(Some(&held), &job("a", false, &[HELD]), false, "deny");
+    check(Some(&held), &job("a", false, &[]), false, "hold");
+    check(Some(&held), &held, false, "pass");
+    check(Some(&held), &job("a", false, &[HELD]), true, "pass");
+    check(Some(&job("good", true, &[])), &job("good", false, &[]), false, "pass");
+    // Without a record, as a namespace is enforced that was not.
+    check(Some(&job("a", true, &[])), &job("a", false, &[]), false, "hold");
+    let denial = review(
+        &HoldRequest { new: &job("a", false, &[HELD]), old: Some(&held), by_server: false },
+        &HoldFacts { enforced: true, ..HoldFacts::default() },
+    );
+    assert!(denial.denial.unwrap().starts_with("job/x is held until its images are approved. See why: "));
+}
+
+#[test]
+fn a_suspended_cron_job() {
+    let check = |old: Option<&CronJob>, new: &CronJob, expected: &str| {
+        assert_eq!(word_of(old, new, &cron_job("good", false, &[]), false), expected, "{old:?} {new:?}");
+    };
+    check(None, &cron_job("a", false, &[]), "hold");
+    check(None, &cron_job("a", true, &[]), "hold and keep the user's pause");
+    let (good, held) = (cron_job("good", false, &[]), cron_job("a", true, &[HELD]));
+    check(Some(&good), &cron_job("a", false, &[]), "hold");
+    check(Some(&cron_job("good", true, &[])), &cron_job("a", true, &[]), "hold and keep the user's pause");
+    check(Some(&held), &cron_job("good", true, &[HELD]), "release");
+    check(Some(&held), &cron_job("a", false, &[HELD]), "deny");
+    check(Some(&good), &cron_job("good", true, &[]), "pass");
+    check(Some(&cron_job("good", true, &[])), &good, "pass");
 }

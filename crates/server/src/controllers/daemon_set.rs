@@ -1,0 +1,96 @@
+//! Updates of DaemonSets that admission refused until their images are approved: recorded, scanned, decided about and shown, so
+//! that applying them again goes through. Until then the nodes run what they run.
+
+use super::publish;
+use super::record::WorkloadRecord;
+use crate::context::ServerContext;
+use crate::decide::images;
+use crate::decide::message::WorkloadNews;
+use crate::decide::refused::{is_over, remaining};
+use crate::decide::revision::workload_status;
+use crate::error::ReconcileError;
+use crate::queues::DaemonSetUpdate;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::PodSpec;
+use std::sync::Arc;
+use std::time::Duration;
+use tidewaiter_core::status::RolloutProgress;
+use tidewaiter_crd::workload_scan::RefusedUpdate;
+
+/// Attempts to write a record that another controller writes, too.
+const MAX_ATTEMPTS: u32 = 6;
+
+/// Records the updates that admission saw, until the process ends.
+pub(super) async fn follow_updates(ctx: Arc<ServerContext>) {
+    while let Some(update) = ctx.queues.daemon_set_updates.next().await {
+        for attempt in 1..=MAX_ATTEMPTS {
+            match note(&ctx, &update).await {
+                Ok(()) => break,
+                Err(error) if error.is_conflict() && attempt < MAX_ATTEMPTS => {}
+                // The next attempt to apply is reviewed again.
+                Err(error) => {
+                    tracing::warn!("{} in {}: {error}", update.workload.label(), update.workload.namespace);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+async fn note(ctx: &ServerContext, update: &DaemonSetUpdate) -> Result<(), ReconcileError> {
+    let wanted = images::of(&update.spec);
+    let hash = images::images_hash(&wanted);
+    let mut record = WorkloadRecord::open(ctx, update.workload.clone()).await?;
+    record.add_revision(&hash, &wanted);
+    record.draft.current = Some(hash.clone());
+    record.draft.refused =
+        update.is_refused.then(|| RefusedUpdate { revision: hash.clone(), at: Timestamp::now().into() });
+    if update.is_refused {
+        show(ctx, &mut record, &hash, &update.spec).await?;
+    }
+    // The change of the record enqueues it.
+    record.save(ctx).await
+}
+
+/// What following a refused update brought.
+#[derive(Debug)]
+pub(super) struct FollowedUpdate {
+    /// Whether a decision changed.
+    pub(super) changed: bool,
+    /// When it is forgotten, unless it is applied again.
+    pub(super) remaining: Duration,
+}
+
+/// Re-evaluates the refused update of a record and shows its state; `None` where there is none, any more.
+pub(super) async fn follow_refused(
+    ctx: &ServerContext,
+    record: &mut WorkloadRecord,
+) -> Result<Option<FollowedUpdate>, ReconcileError> {
+    // What waits as a Pod shows its own state.
+    if !ctx.index.gated_pods_of(&record.workload).is_empty() {
+        return Ok(None);
+    }
+    let Some(refused) = record.draft.refused.clone().filter(|refused| !is_over(refused, Timestamp::now())) else {
+        return Ok(None);
+    };
+    record.draft.current = Some(refused.revision.clone());
+    let changed = show(ctx, record, &refused.revision, &PodSpec::default()).await?;
+    Ok(Some(FollowedUpdate { changed, remaining: remaining(&refused, Timestamp::now()) }))
+}
+
+/// Evaluates a revision and publishes it as the state of the workload; true when its decision changed.
+async fn show(
+    ctx: &ServerContext,
+    record: &mut WorkloadRecord,
+    hash: &str,
+    spec: &PodSpec,
+) -> Result<bool, ReconcileError> {
+    let workload = record.workload.clone();
+    let evaluated = record.re_evaluate(ctx, hash, spec, ctx.enforced(&workload.namespace)).await?;
+    let decision = record.draft.revisions.get(hash).map(|revision| revision.decision).unwrap_or_default();
+    // Approved is not applied.
+    let status = workload_status(decision, &evaluated.evaluation, evaluated.approval, RolloutProgress::Running);
+    let news = WorkloadNews { refused: true, ..WorkloadNews::new(&workload, hash, &evaluated.evaluation, status) };
+    publish::publish(ctx, record, &news).await?;
+    Ok(evaluated.changed)
+}

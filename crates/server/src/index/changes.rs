@@ -1,0 +1,99 @@
+//! What a change of an object enqueues.
+
+use super::Index;
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use kube::runtime::reflector::ObjectRef;
+use kube::{Resource, ResourceExt as _};
+use tidewaiter_crd::{ClusterScanPolicy, ImageScan, RolloutApproval, WorkloadKind, WorkloadScan};
+
+impl Index {
+    pub(super) fn deployment_changed(&self, changed: &Deployment) {
+        self.queues.deployments.add(ObjectRef::from_obj(changed));
+    }
+
+    /// The Pods of a ReplicaSet may have waited for it: it names their Deployment.
+    pub(super) fn replica_set_changed(&self, changed: &ReplicaSet) {
+        self.enqueue_pods_of(changed);
+    }
+
+    /// A new revision supersedes the Pods that wait for the images of the last one.
+    pub(super) fn stateful_set_changed(&self, changed: &StatefulSet) {
+        self.enqueue_pods_of(changed);
+    }
+
+    /// Enqueues the gated Pods that an object owns.
+    pub(super) fn enqueue_pods_of<K: Resource>(&self, owner: &K) {
+        let uid = owner.uid();
+        for pod in self.gated_pods(&owner.namespace().unwrap_or_default()) {
+            if pod.owner_references().iter().any(|o| Some(&o.uid) == uid.as_ref()) {
+                self.queues.pods.add(ObjectRef::from_obj(&*pod));
+            }
+        }
+    }
+
+    pub(super) fn pod_changed(&self, changed: &Pod) {
+        self.queues.pods.add(ObjectRef::from_obj(changed));
+    }
+
+    /// A decision concerns the workload, the namespace's allowlist and the Pods that wait for it.
+    pub(super) fn workload_changed(&self, changed: &WorkloadScan) {
+        let namespace = changed.namespace().unwrap_or_default();
+        self.enqueue_record(changed);
+        self.queues.namespaces.add(ObjectRef::new(&namespace));
+        self.enqueue_pods(&namespace);
+    }
+
+    /// A verdict concerns the workloads that use the image, and what may debug in its namespace.
+    pub(super) fn image_changed(&self, changed: &ImageScan) {
+        let namespace = changed.namespace().unwrap_or_default();
+        self.queues.namespaces.add(ObjectRef::new(&namespace));
+        self.queues.images.add(ObjectRef::from_obj(changed));
+        self.users(changed).iter().for_each(|workload| self.enqueue_record(workload));
+        self.enqueue_pods(&namespace);
+    }
+
+    pub(super) fn policy_changed(&self, _: &ClusterScanPolicy) {
+        self.queues.policies.add(());
+        self.enqueue_images();
+        self.deployments.state().iter().for_each(|d| self.queues.deployments.add(ObjectRef::from_obj(&**d)));
+        self.enqueue_jobs();
+        self.workloads.state().iter().for_each(|w| self.enqueue_record(w));
+        self.gated.state().iter().for_each(|p| self.queues.pods.add(ObjectRef::from_obj(&**p)));
+    }
+
+    pub(super) fn approval_changed(&self, changed: &RolloutApproval) {
+        let namespace = changed.namespace().unwrap_or_default();
+        let key = &changed.spec.name;
+        match changed.spec.kind {
+            WorkloadKind::Deployment => self.queues.deployments.add(ObjectRef::new(key).within(&namespace)),
+            WorkloadKind::CronJob => self.queues.cron_jobs.add(ObjectRef::new(key).within(&namespace)),
+            WorkloadKind::Job => self.queues.jobs.add(ObjectRef::new(key).within(&namespace)),
+            _ => self.enqueue_refused(&changed.spec.uid),
+        }
+        self.enqueue_pods(&namespace);
+    }
+
+    /// Enqueues the record of an update that was refused: no Pod waits for it.
+    pub(super) fn enqueue_refused(&self, uid: &str) {
+        let is_meant = |record: &WorkloadScan| {
+            record.spec.uid == uid && record.status.as_ref().is_some_and(|status| status.refused.is_some())
+        };
+        self.workloads.state_filter(is_meant).iter().for_each(|record| self.enqueue_record(record));
+    }
+
+    /// Every image must be scanned for a platform that no node had before. Nodes report their state every few seconds:
+    /// only a change of the platforms counts.
+    pub(super) fn node_changed(&self, _: &Node) {
+        let now = self.platforms();
+        let mut last = self.last_platforms.lock();
+        if *last != now {
+            *last = now;
+            self.enqueue_images();
+        }
+    }
+
+    pub(super) fn namespace_changed(&self, changed: &Namespace) {
+        self.queues.namespaces.add(ObjectRef::from_obj(changed));
+    }
+}
