@@ -14,6 +14,7 @@ mod forged_reviews;
 mod full_list;
 mod full_volume;
 mod gitops;
+mod helm;
 mod image_changed;
 mod installation;
 mod medium_findings;
