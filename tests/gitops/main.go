@@ -5,6 +5,10 @@
 //	gitops diff FILE         the same, of what an apply would do
 //	gitops wait FILE TIME    waits until they are ready
 //
+// and Argo CD's comparison (github.com/argoproj/argo-cd/gitops-engine):
+//
+//	gitops argo FILE LIVE    prints whether the object of the cluster in the file LIVE is out of sync
+//
 // Helm is the other tool of this module (`go build helm.sh/helm/v4/cmd/helm`).
 package main
 
@@ -29,6 +33,10 @@ import (
 var owner = ssa.Owner{Field: "kustomize-controller", Group: "kustomize.toolkit.fluxcd.io"}
 
 func main() {
+	if os.Args[1] == "argo" {
+		argo(os.Args[2], os.Args[3])
+		return
+	}
 	manager, namespace := cluster()
 	objects := must(utils.ReadObjects(must(os.Open(os.Args[2]))))
 	for _, object := range objects {

@@ -1,4 +1,4 @@
-//! Builds the tools of GitOps for tests, Helm and Flux's apply library: once, cached under `target/`.
+//! Builds the tools of GitOps for tests, Helm, Flux's apply library and Argo CD's comparison: once, cached under `target/`.
 
 use crate::controlplane::{go_build, tools};
 use anyhow::{Context, Result, bail};
@@ -10,14 +10,14 @@ use tidewaiter_testkit::gitops;
 /// Helm 3, whose main package no module of ours can name.
 const HELM_3: &str = "helm.sh/helm/v3/cmd/helm@v3.22.0";
 
-/// Builds Helm 4 and Flux's library, unless they are cached.
+/// Builds Helm 4 and the libraries of Flux and Argo CD, unless they are cached.
 pub(crate) fn ensure(root: &Path) -> Result<()> {
     let folder = gitops::folder(root);
     if folder.is_dir() {
         return Ok(());
     }
     tools()?;
-    println!("building Helm 4 and Flux's apply library; the first time it takes about three minutes");
+    println!("building Helm 4 and the libraries of Flux and Argo CD; the first time it takes about three minutes");
     let mut command = go_build();
     command.args(["-ldflags", "-s -w", "-o"]);
     make(&folder, |unfinished| {

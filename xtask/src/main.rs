@@ -47,7 +47,7 @@ enum XtaskCommand {
     },
     /// Build the control plane for tests, unless it is cached
     Controlplane,
-    /// Build Helm 4 and Flux's apply library for tests, unless they are cached
+    /// Build Helm 4 and the libraries of Flux and Argo CD for tests, unless they are cached
     Gitops {
         /// Helm 3, too; its story is skipped without it
         #[arg(long)]

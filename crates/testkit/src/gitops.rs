@@ -4,14 +4,14 @@ use crate::digest::sha256;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folder of the sources: of a program with Flux's apply library, and the version of Helm 4.
+/// The folder of the sources: of a program with Flux's apply library and Argo CD's comparison, and the version of Helm 4.
 pub fn sources(root: &Path) -> PathBuf {
     root.join("tests/gitops")
 }
 
 /// Where the programs of these sources belong.
 pub fn folder(root: &Path) -> PathBuf {
-    let files = ["go.mod", "go.sum", "main.go"].map(|name| fs::read(sources(root).join(name)).unwrap());
+    let files = ["argo.go", "go.mod", "go.sum", "main.go"].map(|name| fs::read(sources(root).join(name)).unwrap());
     let hash = sha256(&files.concat());
     root.join("target/gitops").join(&hash[7..23])
 }
@@ -34,11 +34,11 @@ pub fn helm_4(root: &Path) -> PathBuf {
     program(root, "helm")
 }
 
-/// The program with Flux's apply library.
+/// The program with Flux's apply library and Argo CD's comparison.
 ///
 /// # Panics
 /// When it is not built.
-pub fn flux(root: &Path) -> PathBuf {
+pub fn libraries(root: &Path) -> PathBuf {
     program(root, "gitops")
 }
 

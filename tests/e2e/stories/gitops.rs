@@ -50,7 +50,7 @@ fn the_same_manifest_any_number_of_times() {
 fn flux(lab: &Lab, command: &str, image: &str, more: &[&str]) -> Said {
     let file = lab.cluster.dir().join("manifest.json");
     std::fs::write(&file, manifest("app", image, "")).unwrap();
-    run(lab.tool(&gitops::flux(&places().root)).arg(command).arg(&file).args(more))
+    run(lab.tool(&gitops::libraries(&places().root)).arg(command).arg(&file).args(more))
 }
 
 #[test]
@@ -79,6 +79,32 @@ fn flux_sees_no_drift() {
         check(command, &good, "unchanged");
     }
     flux(&lab, "wait", &good, &["50s"]).ok();
+}
+
+/// Argo CD applies as kubectl does on the client's side, and compares with what was applied last.
+#[test]
+fn argo_cd_sees_no_drift() {
+    let lab = lab();
+    let bad = lab.registry.push("app", "bad", &vulnerable().build());
+    let good = lab.registry.push("app", "good", &clean().build());
+    let file = lab.cluster.dir().join("manifest.json");
+    let compare = |image: &str| {
+        let live = lab.cluster.dir().join("live.json");
+        std::fs::write(&live, lab.kubectl(&["get", "deployment/app", "-o", "json"]).ok()).unwrap();
+        std::fs::write(&file, manifest("app", image, "")).unwrap();
+        run(lab.tool(&gitops::libraries(&places().root)).arg("argo").args([&file, &live])).ok()
+    };
+    for _ in 0..3 {
+        lab.apply(&manifest("app", &bad, "")).ok();
+        assert_eq!(compare(&bad), "Synced\n");
+    }
+    lab.until("app", "VulnerabilitiesFound Blocked");
+    assert_eq!((compare(&bad).as_str(), lab.field("deployment/app", ".spec.paused").as_str()), ("Synced\n", "true"));
+    let said = compare(&good);
+    assert!(said.starts_with("OutOfSync\n"), "{said}");
+    lab.apply(&manifest("app", &good, "")).ok();
+    rolled_out(&lab, "app");
+    assert_eq!(compare(&good), "Synced\n");
 }
 
 #[test]
