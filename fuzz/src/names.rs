@@ -17,8 +17,14 @@ pub(crate) const TARGETS: &[Target] = &[
     ("reference", || b"registry.example:5000/team/app:v1@sha256:0000".to_vec(), reference),
     ("versions", || b"1:2.0~rc1-3 1:2.0-3".to_vec(), versions),
     ("challenge", || br#"Bearer realm="https://a/t",service="r""#.to_vec(), |b| drop(text(b).map(auth::parse))),
-    ("docker-config", || br#"{"auths":{"r.example":{"auth":"YTpi"}}}"#.to_vec(), |b| drop(Credentials::parse(b))),
+    ("docker-config", || br#"{"auths":{"r[a-z]*.ex?mple/team":{"auth":"YTpi"}}}"#.to_vec(), logins),
 ];
+
+/// A `config.json`, whose keys are patterns of hosts.
+fn logins(bytes: &[u8]) {
+    let (Ok(stored), Ok(image)) = (Credentials::parse(bytes), "r.example/team/app".parse()) else { return };
+    assert!(stored.logins(&image).iter().all(|login| !format!("{login:?}").is_empty()));
+}
 
 fn reference(bytes: &[u8]) {
     let Some(text) = text(bytes) else { return };

@@ -1,6 +1,6 @@
 // A real Kubernetes control plane for tests, in one binary chosen by its first argument:
 // etcd, kube-apiserver, kube-controller-manager, kube-scheduler and (tag kubectl) kubectl as their projects ship them,
-// `up`, which runs them on loopback, and `fakenode`, a simulated node (no kubelet).
+// `up`, which runs them on loopback, `fakenode`, a simulated node (no kubelet), and `keyring`, which reads pull secrets as kubelets do.
 package main
 
 import (

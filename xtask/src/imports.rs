@@ -131,7 +131,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "crates/testkit/src",
         &[
             "authority cluster digest proxy quiet quotes readme skip stranger",
-            "controlplane layer people serve",
+            "controlplane gitops layer people serve",
             "image packages receiver web",
             "demo layout program_image registry",
             "confined upstream",

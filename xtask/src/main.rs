@@ -10,6 +10,7 @@ mod deploy;
 mod dice;
 mod fuzz;
 mod generated;
+mod gitops;
 mod image;
 mod imports;
 mod install;
@@ -46,6 +47,12 @@ enum XtaskCommand {
     },
     /// Build the control plane for tests, unless it is cached
     Controlplane,
+    /// Build Helm 4 and the libraries of Flux and Argo CD for tests, unless they are cached
+    Gitops {
+        /// Helm 3, too; its story is skipped without it
+        #[arg(long)]
+        helm3: bool,
+    },
     /// Build the server's OCI image, under target/image
     Image {
         /// Push it to HOST/NAME:TAG, with Docker's stored logins
@@ -124,6 +131,12 @@ fn main() -> ExitCode {
         XtaskCommand::Controlplane => controlplane::ensure(&root).map(|path| {
             println!("{}", path.display());
             true
+        }),
+        XtaskCommand::Gitops { helm3 } => gitops::ensure(&root).and_then(|()| {
+            if helm3 {
+                gitops::ensure_helm_3(&root)?;
+            }
+            Ok(true)
         }),
         XtaskCommand::Image { push, plain_http, programs } => {
             let transport = if plain_http { push::Transport::PlainHttp } else { push::Transport::Tls };

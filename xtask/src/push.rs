@@ -1,10 +1,9 @@
-//! Pushes an image by the OCI distribution protocol, with Docker's stored logins.
+//! Pushes an image by the OCI distribution protocol, with the logins that Docker and Podman stored.
 
 use anyhow::{Context, Result};
-use std::path::PathBuf;
 use tidewaiter_core::image::Reference;
 use tidewaiter_scan::source::registry::RegistryConfig;
-use tidewaiter_scan::source::registry::credentials::Credentials;
+use tidewaiter_scan::source::registry::login_files;
 use tidewaiter_scan::source::registry::push::PushTarget;
 use tidewaiter_testkit::image::ImageFixture;
 
@@ -20,7 +19,8 @@ pub(crate) fn push(reference: &str, image: &ImageFixture, transport: Transport) 
     let parsed: Reference = reference.parse().with_context(|| reference.to_owned())?;
     let tag = parsed.tag().context("give a tag to push to")?.to_owned();
     let plain_http = if transport == Transport::PlainHttp { vec![parsed.registry().to_owned()] } else { Vec::new() };
-    let config = RegistryConfig { credentials: credentials()?, plain_http, ..RegistryConfig::default() };
+    let credentials = login_files::read(&login_files::existing(), &parsed)?;
+    let config = RegistryConfig { credentials, plain_http, ..RegistryConfig::default() };
     let repository = PushTarget::new(&config, &parsed)?;
     for blob in image.blobs.values() {
         repository.blob(&blob.read())?;
@@ -30,17 +30,6 @@ pub(crate) fn push(reference: &str, image: &ImageFixture, transport: Transport) 
     }
     repository.manifest(&tag, &image.root.media_type, &image.root.bytes)?;
     Ok(())
-}
-
-/// The logins of Docker's `config.json`, if it exists.
-fn credentials() -> Result<Credentials> {
-    let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-    let folder = folder.or_else(|| std::env::home_dir().map(|home| home.join(".docker")));
-    let Some(file) = folder.map(|folder| folder.join("config.json")).filter(|file| file.is_file()) else {
-        return Ok(Credentials::default());
-    };
-    let bytes = std::fs::read(&file).with_context(|| file.display().to_string())?;
-    Credentials::parse(&bytes).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Runs every test, and says which ones this machine skipped.
 
-use crate::demo;
+use crate::{demo, gitops};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +22,9 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     // Without a target like `--all-targets`, cargo runs the libraries' documentation tests too.
     let mut command = test(root, &["--workspace", "--no-fail-fast"], &record);
     let confined = confined::is_possible();
-    if !confined {
+    if confined {
+        gitops::ensure(root)?;
+    } else {
         command.args(["--exclude", STORIES]);
         for story in stories(root)? {
             fs::write(

@@ -12,7 +12,6 @@ use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::wait::await_condition;
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::Duration;
 use tidewaiter_core::Reason;
@@ -44,7 +43,9 @@ pub(crate) async fn start(cluster: &Cluster, image: &str, secrets: &[String]) ->
     let rescan = Some(Timestamp::now().to_string());
     let asked = match cluster.scan(image).await? {
         Some(known) => {
-            let all: BTreeSet<&String> = known.spec.pull_secrets.iter().chain(secrets).collect();
+            // In their order, by which logins are tried.
+            let mut all = known.spec.pull_secrets.clone();
+            all.extend(secrets.iter().filter(|name| !known.spec.pull_secrets.contains(name)).cloned());
             let patch = json!({"spec": {"rescan": rescan, "pullSecrets": all}});
             api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await
         }

@@ -1,12 +1,13 @@
-//! How a registry is reached: authorities, plain HTTP, and the logins that Docker stored.
+//! How a registry is reached: authorities, plain HTTP, and the logins that Docker and Podman stored.
 
 use crate::args::RegistryArgs;
 use crate::exit::UsageError;
 use anyhow::Result;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tidewaiter_core::image::Reference;
 use tidewaiter_scan::source::registry::RegistryConfig;
 use tidewaiter_scan::source::registry::credentials::Credentials;
+use tidewaiter_scan::source::registry::login_files;
 
 impl RegistryArgs {
     /// The settings for the registry of a reference.
@@ -14,7 +15,12 @@ impl RegistryArgs {
         // Files first: a wrong name must not cost a request.
         let ca_pem = self.ca_pem()?;
         let plain_http = if self.plain_http { vec![reference.registry().to_owned()] } else { Vec::new() };
-        Ok(RegistryConfig { credentials: self.credentials()?, ca_pem, plain_http, ..RegistryConfig::default() })
+        Ok(RegistryConfig {
+            credentials: self.credentials(reference)?,
+            ca_pem,
+            plain_http,
+            ..RegistryConfig::default()
+        })
     }
 
     /// The authorities that are trusted in addition to the system's.
@@ -22,18 +28,10 @@ impl RegistryArgs {
         self.ca_file.iter().map(|file| read(file)).collect()
     }
 
-    /// Reads the file on the command line, else `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`; the last two may
-    /// be missing.
-    fn credentials(&self) -> Result<Credentials> {
-        let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-        let folder = folder.or_else(|| std::env::home_dir().map(|home| home.join(".docker")));
-        let path = match (&self.docker_config, folder.map(|folder| folder.join("config.json"))) {
-            (Some(named), _) => named.clone(),
-            (None, Some(usual)) if usual.is_file() => usual,
-            _ => return Ok(Credentials::default()),
-        };
-        let parsed = Credentials::parse(&read(&path)?);
-        parsed.map_err(|e| UsageError(format!("{}: not a Docker config.json: {e}", path.display())).into())
+    /// The logins of the file on the command line, else of those that Docker and Podman stored.
+    fn credentials(&self, reference: &Reference) -> Result<Credentials> {
+        let files = self.docker_config.clone().map_or_else(login_files::existing, |named| vec![named]);
+        Ok(login_files::read(&files, reference).map_err(|error| UsageError(error.to_string()))?)
     }
 }
 

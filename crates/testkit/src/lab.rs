@@ -334,6 +334,13 @@ impl Lab {
         self.command_of(self.people.developer())
     }
 
+    /// Another program that reads KUBECONFIG, as the developer; what it stores is the cluster's.
+    pub fn tool(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env("KUBECONFIG", self.people.developer()).env("HOME", self.cluster.dir());
+        command
+    }
+
     /// `kubectl ARGS` as the lead, who has role `admin` and may approve.
     pub fn lead(&self, args: &[&str]) -> Said {
         run(self.lead_command().args(args))

@@ -14,6 +14,7 @@ pub mod confined;
 pub mod controlplane;
 pub mod demo;
 mod digest;
+pub mod gitops;
 pub mod image;
 pub mod lab;
 pub mod layer;

@@ -1,4 +1,4 @@
-//! A registry on loopback that speaks the OCI distribution protocol: pull and push, with a login when wanted.
+//! A registry on loopback that speaks the OCI distribution protocol: pull and push, with a login or a token when wanted.
 
 use crate::authority::Authority;
 use crate::digest::sha256;
@@ -32,6 +32,12 @@ struct Content {
     manifests: BTreeMap<String, BTreeMap<String, Manifest>>,
     /// The `Authorization` value that it requires; none: it is public.
     authorization: Option<String>,
+    /// What its token service gives tokens for; none: it has no such service.
+    tokens: Option<TokenService>,
+    /// The `WWW-Authenticate` value of its refusals.
+    challenge: String,
+    /// `METHOD PATH AUTHORIZATION` of each request.
+    log: Vec<String>,
     /// Bytes after which blobs are cut off.
     cut: Option<usize>,
     /// Every blob takes this long.
@@ -40,6 +46,18 @@ struct Content {
     /// Whether it lists what refers to a digest.
     has_referrers: bool,
 }
+
+/// What a token service gives tokens for.
+#[derive(Debug)]
+struct TokenService {
+    /// The `Authorization` value of a GET.
+    basic: String,
+    /// The refresh token of a POST.
+    refresh: String,
+}
+
+/// The access token of every token service.
+const TOKEN: &str = "testkit-access-token";
 
 type Shared = Arc<Mutex<Content>>;
 
@@ -122,8 +140,27 @@ impl Registry {
 
     /// Requires this login from now on.
     pub fn require_login(&self, user: &str, password: &str) {
-        let text = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-        self.content().authorization = Some(format!("Basic {text}"));
+        let mut content = self.content();
+        content.authorization = Some(basic(user, password));
+        content.challenge = "Basic realm=\"testkit\"".to_owned();
+    }
+
+    /// Requires an access token from now on, which the token service at `realm` (a URL that ends with `/token`) gives.
+    pub fn require_token(&self, realm: &str) {
+        let mut content = self.content();
+        content.authorization = Some(format!("Bearer {TOKEN}"));
+        content.challenge = format!("Bearer realm=\"{realm}\",service=\"testkit\"");
+    }
+
+    /// Gives tokens at `/token` from now on: for this login by GET, for this refresh token by POST.
+    pub fn give_tokens(&self, user: &str, password: &str, refresh: &str) {
+        let service = TokenService { basic: basic(user, password), refresh: refresh.to_owned() };
+        self.content().tokens = Some(service);
+    }
+
+    /// `METHOD PATH AUTHORIZATION` of each request so far.
+    pub fn log(&self) -> Vec<String> {
+        self.content().log.clone()
     }
 
     /// Cuts every blob after this many bytes from now on.
@@ -172,8 +209,14 @@ async fn answer(
     }
     let mut content = shared.lock().unwrap();
     content.requests += 1;
-    if content.authorization.as_deref().is_some_and(|wanted| !carries(&parts.headers, wanted)) {
-        return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Basic realm=\"testkit\"")]).into_response();
+    let sent = parts.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    content.log.push(format!("{} {} {sent}", parts.method, parts.uri.path()));
+    if parts.uri.path() == "/token" {
+        return content.token(&parts.method, sent, &body);
+    }
+    if content.authorization.as_deref().is_some_and(|wanted| sent != wanted) {
+        let challenge = content.challenge.clone();
+        return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response();
     }
     let path = parts.uri.path().trim_start_matches("/v2/").to_owned();
     let split = |word: &str| path.rsplit_once(word).map(|(name, rest)| (name.to_owned(), rest.to_owned()));
@@ -198,11 +241,28 @@ async fn answer(
     }
 }
 
-fn carries(headers: &HeaderMap, wanted: &str) -> bool {
-    headers.get(header::AUTHORIZATION).is_some_and(|value| value == wanted)
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }
 
 impl Content {
+    /// As a token service (distribution, "Token Authentication" and "Authenticate with OAuth2").
+    fn token(&self, method: &Method, sent: &str, body: &[u8]) -> Response {
+        let form = String::from_utf8_lossy(body);
+        let has = |pair: &str| form.split('&').any(|given| given == pair);
+        let answer = self.tokens.as_ref().and_then(|service| match *method {
+            Method::GET if sent == service.basic => Some("token"),
+            Method::POST if has("grant_type=refresh_token") && has(&format!("refresh_token={}", service.refresh)) => {
+                Some("access_token")
+            }
+            _ => None,
+        });
+        match answer {
+            Some(name) => format!("{{\"{name}\":\"{TOKEN}\"}}").into_response(),
+            None => StatusCode::UNAUTHORIZED.into_response(),
+        }
+    }
+
     /// As a registry that has this part of the specification, of what clients of others store under a tag.
     fn referrers(&self, name: &str, digest: &str) -> Response {
         if self.has_referrers {

@@ -1,7 +1,9 @@
 //! Tools that apply a manifest again and again: the same one while it is held is no wish of anybody's.
 
-use crate::{create, lab, rolled_out, until_field};
+use crate::{create, lab, places, rolled_out, until_field};
+use tidewaiter_testkit::cluster::{Said, run};
 use tidewaiter_testkit::demo::{clean, vulnerable};
+use tidewaiter_testkit::gitops;
 use tidewaiter_testkit::lab::Lab;
 
 /// A Deployment as Git says it.
@@ -42,6 +44,67 @@ fn the_same_manifest_any_number_of_times() {
         .cluster
         .with_input(&["diff", "--server-side", "--field-manager=helm", "-f", "-"], &manifest("ssa", &good, ""));
     assert_eq!((said.code, said.text.as_str()), (0, ""));
+}
+
+/// Flux's apply library with a manifest of `app`.
+fn flux(lab: &Lab, command: &str, image: &str, more: &[&str]) -> Said {
+    let file = lab.cluster.dir().join("manifest.json");
+    std::fs::write(&file, manifest("app", image, "")).unwrap();
+    run(lab.tool(&gitops::libraries(&places().root)).arg(command).arg(&file).args(more))
+}
+
+#[test]
+fn flux_sees_no_drift() {
+    let lab = lab();
+    let bad = lab.registry.push("app", "bad", &vulnerable().build());
+    let good = lab.registry.push("app", "good", &clean().build());
+    let check = |command: &str, image: &str, action: &str| {
+        let said = flux(&lab, command, image, &[]).ok();
+        assert!(said.starts_with("Deployment/") && said.ends_with(&format!("/app {action}\n")), "{command}: {said}");
+    };
+    check("apply", &bad, "created");
+    for _ in 0..3 {
+        check("apply", &bad, "unchanged");
+    }
+    lab.until("app", "VulnerabilitiesFound Blocked");
+    check("diff", &bad, "unchanged");
+    check("apply", &bad, "unchanged");
+    assert_eq!(lab.field("deployment/app", ".spec.paused"), "true");
+    // It is not ready, and Flux says so.
+    let said = flux(&lab, "wait", &bad, &["5s"]).refused();
+    assert!(said.contains("timeout waiting for"), "{said}");
+    check("apply", &good, "configured");
+    rolled_out(&lab, "app");
+    for command in ["diff", "apply"] {
+        check(command, &good, "unchanged");
+    }
+    flux(&lab, "wait", &good, &["50s"]).ok();
+}
+
+/// Argo CD applies as kubectl does on the client's side, and compares with what was applied last.
+#[test]
+fn argo_cd_sees_no_drift() {
+    let lab = lab();
+    let bad = lab.registry.push("app", "bad", &vulnerable().build());
+    let good = lab.registry.push("app", "good", &clean().build());
+    let file = lab.cluster.dir().join("manifest.json");
+    let compare = |image: &str| {
+        let live = lab.cluster.dir().join("live.json");
+        std::fs::write(&live, lab.kubectl(&["get", "deployment/app", "-o", "json"]).ok()).unwrap();
+        std::fs::write(&file, manifest("app", image, "")).unwrap();
+        run(lab.tool(&gitops::libraries(&places().root)).arg("argo").args([&file, &live])).ok()
+    };
+    for _ in 0..3 {
+        lab.apply(&manifest("app", &bad, "")).ok();
+        assert_eq!(compare(&bad), "Synced\n");
+    }
+    lab.until("app", "VulnerabilitiesFound Blocked");
+    assert_eq!((compare(&bad).as_str(), lab.field("deployment/app", ".spec.paused").as_str()), ("Synced\n", "true"));
+    let said = compare(&good);
+    assert!(said.starts_with("OutOfSync\n"), "{said}");
+    lab.apply(&manifest("app", &good, "")).ok();
+    rolled_out(&lab, "app");
+    assert_eq!(compare(&good), "Synced\n");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod forged_reviews;
 mod full_list;
 mod full_volume;
 mod gitops;
+mod helm;
 mod image_changed;
 mod installation;
 mod jobs;

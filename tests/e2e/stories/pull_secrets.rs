@@ -2,6 +2,7 @@
 
 use crate::{create, lab, rolled_out};
 use tidewaiter_testkit::demo::clean;
+use tidewaiter_testkit::lab::Lab;
 
 #[test]
 fn a_private_image_is_scanned_with_the_namespaces_own_secret() {
@@ -56,4 +57,50 @@ fn a_registry_inside_is_refused() {
     let image = lab.registry.push("app", "v1", &clean().build());
     create(&lab, "app", &image);
     rolled_out(&lab, "app");
+}
+
+/// A pull secret whose `config.json` has this login under this key.
+fn pull_secret(lab: &Lab, name: &str, key: &str, password: &str) {
+    let auth = format!(r#"{{"auths":{{"{key}":{{"username":"user","password":"{password}"}}}}}}"#);
+    let file = lab.cluster.dir().join(format!("{name}.json"));
+    std::fs::write(&file, auth).unwrap();
+    let from = format!("--from-file=.dockerconfigjson={}", file.display());
+    lab.kubectl(&["create", "secret", "generic", name, "--type=kubernetes.io/dockerconfigjson", &from]).ok();
+}
+
+/// As kubelets pull: by patterns, with each login that fits in turn; the ServiceAccount's where the Pod has none of its own.
+#[test]
+fn every_login_of_a_pod_is_tried() {
+    let lab = lab();
+    let host = lab.registry.host();
+    lab.registry.require_login("user", "secret");
+    pull_secret(&lab, "glob", &format!("*.0.0.1:{}", lab.registry.port()), "secret");
+    pull_secret(&lab, "exact", &host, "secret");
+    pull_secret(&lab, "awrong", &host, "wrong");
+    pull_secret(&lab, "wrongpath", &format!("{host}/team"), "wrong");
+    let check = |name: &str, secrets: &[&str], expected: &str| {
+        let image = lab.registry.push(&format!("team/{name}"), "v1", &clean().build());
+        let list: Vec<String> = secrets.iter().map(|secret| format!(r#"{{"name":"{secret}"}}"#)).collect();
+        let spec = format!(r#""spec":{{"imagePullSecrets":[{}],"#, list.join(","));
+        lab.apply(&crate::pod(name, &image).replace(r#""spec":{"#, &spec)).ok();
+        let status = || lab.kubectl(&["scan", "status", &format!("pod/{name}")]).ok();
+        crate::within(tidewaiter_testkit::lab::PATIENCE, name, || status().contains(expected));
+        // Secrets are noted in the Pod's own order, by which logins of one key are tried.
+        let scans = lab.admin(&[
+            "get",
+            "imagescans",
+            "-o",
+            "jsonpath={range .items[*]}{.spec.image}{.spec.pullSecrets}\n{end}",
+        ]);
+        let noted = scans.ok().lines().find_map(|line| line.strip_prefix(&image).map(str::to_owned)).unwrap();
+        let own: Vec<String> = secrets.iter().map(|secret| format!("\"{secret}\"")).collect();
+        assert_eq!(noted, format!("[{}]", own.join(",")));
+    };
+    let (released, refused) = ("Approved  RollingOut", "ScanFailed");
+    check("exact", &["exact"], released);
+    check("glob", &["glob"], released);
+    check("both", &["exact", "awrong"], released);
+    check("path", &["wrongpath", "glob"], released);
+    check("wrong", &["awrong", "wrongpath"], refused);
+    check("none", &[], refused);
 }

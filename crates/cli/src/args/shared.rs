@@ -81,7 +81,7 @@ pub(crate) struct RegistryArgs {
     /// PEM file of authorities to trust, in addition to the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
-    /// Registry credentials file; default: Docker's `config.json`
+    /// Registry credentials file; default: Docker's `config.json`, then Podman's `auth.json`
     #[arg(long, value_name = "FILE")]
     pub(crate) docker_config: Option<PathBuf>,
 }

@@ -3,11 +3,16 @@
 //! Manifests are fetched by tag or digest and always named by the digest of their bytes; what a header claims is ignored.
 //! Blobs are streamed and resumed where a stream breaks; `walk` verifies layers, `manifest` the rest.
 
+mod access;
 pub mod address;
 pub mod artifact;
+mod attempt;
 pub mod auth;
 mod client;
 pub mod credentials;
+mod helper;
+mod keys;
+pub mod login_files;
 mod pace;
 pub mod push;
 

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::{self, ImageScanSpec};
@@ -94,7 +94,7 @@ async fn request(
         // One without `rescan` is nobody's who waits: it would not be urgent.
         Some(known) if known.spec.rescan.is_some() && is_pending(&known) && has_secrets(&known, secrets) => known,
         Some(known) => {
-            let all: BTreeSet<&String> = known.spec.pull_secrets.iter().chain(secrets).collect();
+            let all = pull_secrets::joined(known.spec.pull_secrets.iter().chain(secrets));
             let patch = json!({"spec": {"rescan": rescan, "pullSecrets": all}});
             api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await?
         }
@@ -129,7 +129,6 @@ async fn scan_unheld(ctx: &ServerContext, namespace: &str) -> Result<(), Reconci
         if ctx.index.image_scan(namespace, &image).is_some() {
             continue;
         }
-        let secrets: Vec<String> = secrets.into_iter().collect();
         let created = scans.create(&PostParams::default(), &new_scan(&image, &secrets, None)).await;
         match created.map_err(ReconcileError::from) {
             Ok(_) => {}
@@ -141,14 +140,15 @@ async fn scan_unheld(ctx: &ServerContext, namespace: &str) -> Result<(), Reconci
     Ok(())
 }
 
-/// Image → the pull secrets of all Pods that run it; the API server adds those of their ServiceAccounts to Pods.
-fn secrets_of_images<'a>(specs: impl IntoIterator<Item = &'a PodSpec>) -> BTreeMap<String, BTreeSet<String>> {
-    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+/// Image → the pull secrets of all Pods that run it, in their order; the API server adds those of their ServiceAccounts to
+/// Pods.
+fn secrets_of_images<'a>(specs: impl IntoIterator<Item = &'a PodSpec>) -> BTreeMap<String, Vec<String>> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for spec in specs {
-        let secrets = spec.image_pull_secrets.iter().flatten().map(|s| &s.name).filter(|name| !name.is_empty());
-        let secrets: BTreeSet<String> = secrets.cloned().collect();
+        let secrets = pull_secrets::in_order(spec.image_pull_secrets.as_deref().unwrap_or_default());
         for image in images::of(spec).into_values().filter(|image| !image.is_empty()) {
-            all.entry(image).or_default().extend(secrets.iter().cloned());
+            let known = all.entry(image).or_default();
+            *known = pull_secrets::joined(known.iter().chain(&secrets));
         }
     }
     all
@@ -181,7 +181,7 @@ mod tests {
         check(&[], &[]);
         check(&[("a", &[])], &[("a", &[])]);
         check(&[("a", &["x", ""]), ("b", &["y"])], &[("a", &["x"]), ("b", &["y"])]);
-        check(&[("a", &["x"]), ("a", &["y", "x"])], &[("a", &["x", "y"])]);
+        check(&[("a", &["y"]), ("a", &["x", "y"])], &[("a", &["y", "x"])]);
         check(&[("", &["x"])], &[]);
     }
 }

@@ -1,28 +1,45 @@
 //! Pull secrets: read one by one with `get`, for the namespace that they are in and no other.
 
 use super::worker::{PullSecret, ScanFailure};
-use k8s_openapi::api::core::v1::{PodSpec, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{LocalObjectReference, PodSpec, Secret, ServiceAccount};
 use kube::{Api, Client, ResourceExt as _};
-use std::collections::BTreeSet;
 use tidewaiter_core::Reason;
 use tidewaiter_crd::ImageScan;
 
-/// Names of the pull secrets that a Pod would use: its own and its ServiceAccount's.
+/// Names of the pull secrets that a Pod would use, in the order in which kubelets try them: its own, else its
+/// ServiceAccount's, which the API server gives to a Pod without any.
 ///
 /// # Errors
 /// When the ServiceAccount cannot be read.
 pub(crate) async fn names(client: &Client, namespace: &str, spec: &PodSpec) -> Result<Vec<String>, kube::Error> {
+    if let Some(own) = spec.image_pull_secrets.as_deref().filter(|own| !own.is_empty()) {
+        return Ok(in_order(own));
+    }
     // What the API server fills in where a template names none.
     let account = spec.service_account_name.as_deref().filter(|name| !name.is_empty()).unwrap_or("default");
     let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let of_account = api.get_opt(account).await?.and_then(|a| a.image_pull_secrets).unwrap_or_default();
-    let own = spec.image_pull_secrets.clone().unwrap_or_default();
-    let names: BTreeSet<String> = own.into_iter().chain(of_account).map(|secret| secret.name).collect();
-    Ok(names.into_iter().filter(|name| !name.is_empty()).collect())
+    Ok(in_order(&of_account))
+}
+
+/// The names of these secrets, each once.
+pub(crate) fn in_order(secrets: &[LocalObjectReference]) -> Vec<String> {
+    joined(secrets.iter().map(|secret| &secret.name).filter(|name| !name.is_empty()))
+}
+
+/// Names in their order, each once.
+pub(crate) fn joined<'a>(names: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for name in names {
+        if !all.contains(name) {
+            all.push(name.clone());
+        }
+    }
+    all
 }
 
 /// The secrets of a scan: those that the ImageScan names, then those of the namespace's default ServiceAccount, which a
-/// Pod of this image uses unless it names another one. A missing secret counts as empty, as for a kubelet.
+/// Pod of this image uses unless it names another one or secrets of its own. A missing secret counts as empty, as for a kubelet.
 ///
 /// # Errors
 /// When one cannot be read.
@@ -59,6 +76,17 @@ fn unreadable(what: &str, error: &kube::Error) -> ScanFailure {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+
+    #[test]
+    fn names_keep_the_order_of_the_pod() {
+        let check = |names: &[&str], expected: &[&str]| {
+            let secrets: Vec<_> = names.iter().map(|name| LocalObjectReference { name: (*name).to_owned() }).collect();
+            assert_eq!(in_order(&secrets), expected);
+        };
+        check(&["b", "a"], &["b", "a"]);
+        check(&["b", "", "a", "b"], &["b", "a"]);
+        check(&[], &[]);
+    }
 
     #[test]
     fn both_formats_are_read() {

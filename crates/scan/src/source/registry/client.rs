@@ -1,14 +1,12 @@
 //! Requests to one repository: authentication, redirects, retries.
 
 use super::super::read::read_capped;
-use super::address::{AddressGuard, RefusedAddress};
-use super::auth::{self, Challenge};
-use super::credentials::Login;
+use super::access::{Access, Actions};
+use super::address::AddressGuard;
+use super::attempt::{Attempt, busy, failed, in_the_clear, is_busy, refusal};
 use super::pace::{self, Paced};
 use super::{RegistryConfig, SourceError, manifest};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use base64::Engine as _;
-use parking_lot::Mutex;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::thread;
@@ -16,26 +14,22 @@ use std::time::{Duration, Instant};
 use tidewaiter_core::image::{Digest, Reference};
 use tidewaiter_http::ureq::Body;
 use tidewaiter_http::ureq::http::Response;
-use tidewaiter_http::{Client as Http, FailureKind, RequestFailure, Settings, absolute, ureq};
+use tidewaiter_http::{Client as Http, Settings, absolute};
 
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 /// Redirects followed for one request: registries need one, to their storage; some storage one more.
 const HOPS: u32 = 5;
-/// Bytes of a token service's answer: tokens have a few kilobytes.
-const MAX_TOKEN: u64 = 1 << 20;
 
 /// Requests to one repository, with what it takes to be let in.
 pub(super) struct RegistryClient {
     http: Http,
     base: String,
     repository: String,
-    login: Option<Login>,
+    access: Access,
     tries: u32,
     pause: Duration,
     patience: Duration,
-    /// The `Authorization` value that was accepted last.
-    authorization: Mutex<Option<String>>,
 }
 
 impl RegistryClient {
@@ -44,15 +38,15 @@ impl RegistryClient {
         let settings = Settings { extra_roots: config.ca_pem.clone(), ..Settings::default() };
         let http = Http::with_resolver(&settings, AddressGuard::new(config.addresses.clone()));
         let http = http.map_err(|e| SourceError::Setup { what: reference.to_string(), cause: e.to_string() })?;
+        let base = format!("{}://{host}", http.scheme(host, config.plain_http.iter().any(|named| named == host)));
         Ok(RegistryClient {
-            base: format!("{}://{host}", http.scheme(host, config.plain_http.iter().any(|named| named == host))),
+            access: Access::new(config, reference, &base, Actions::Pull),
+            base,
             http,
             repository: reference.repository().to_owned(),
-            login: config.credentials.login(reference).cloned(),
             tries: config.tries,
             pause: config.pause,
             patience: config.patience,
-            authorization: Mutex::new(None),
         })
     }
 
@@ -122,12 +116,10 @@ impl RegistryClient {
 
     /// One try of [`RegistryClient::get`].
     fn attempt(&self, url: &str, range: Option<&str>, what: &str) -> Attempt<Response<Body>> {
-        let known = self.authorization.lock().clone();
-        let mut response = self.send(url, known.as_deref(), range, what)?;
+        let mut response = self.send(url, self.access.known().as_deref(), range, what)?;
         if response.status().as_u16() == 401 {
-            let authorization = self.authorize(&response, what)?;
-            *self.authorization.lock() = Some(authorization.clone());
-            response = self.send(url, Some(&authorization), range, what)?;
+            let send = |authorization: &str| self.send(url, Some(authorization), range, what);
+            response = self.access.let_in(&self.http, &response, what, send)?;
         }
         let response = self.redirected(url, response, range, what)?;
         match response.status().as_u16() {
@@ -146,7 +138,7 @@ impl RegistryClient {
         if let Some(value) = range {
             request = request.header("Range", value);
         }
-        request.call().map_err(|error| self.failed(url, error, what))
+        request.call().map_err(|error| failed(&self.http, url, error, what))
     }
 
     /// Follows redirects; credentials stay with the host they are for.
@@ -169,107 +161,13 @@ impl RegistryClient {
             if here.starts_with("http://") && self.base.starts_with("https://") {
                 return Err(in_the_clear(what, "a redirect from https to plain http").into());
             }
-            let known = self.authorization.lock().clone();
+            let known = self.access.known();
             // Storage signs its addresses, and another host must not learn the token.
             let is_same_host = here.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'));
             response = self.send(&here, known.as_deref().filter(|_| is_same_host), range, what)?;
         }
         Err(SourceError::unreachable(what, "too many redirects").into())
     }
-
-    /// Answers a challenge: returns the `Authorization` value to send.
-    fn authorize(&self, response: &Response<Body>, what: &str) -> Attempt<String> {
-        let headers = response.headers().get_all("www-authenticate");
-        let challenge = headers.iter().filter_map(|h| h.to_str().ok()).find_map(auth::parse);
-        match (challenge, &self.login) {
-            (Some(Challenge::Basic), Some(login)) => Ok(basic(login)),
-            (Some(Challenge::Bearer(parameters)), _) => {
-                let realm = parameters.get("realm").map(String::as_str).unwrap_or_default();
-                // A realm may have a query of its own.
-                let separator = if realm.contains('?') { '&' } else { '?' };
-                let scope = format!("repository:{}:pull", self.repository);
-                let service = parameters.get("service").map(|s| format!("&service={}", auth::encode(s)));
-                let url = format!("{realm}{separator}scope={}{}", auth::encode(&scope), service.unwrap_or_default());
-                self.token(&url, what)
-            }
-            _ => Err(refusal(401, what).into()),
-        }
-    }
-
-    /// Asks a token service. It may be another host, but never a plaintext one for an encrypted registry.
-    fn token(&self, url: &str, what: &str) -> Attempt<String> {
-        if !(url.starts_with("https://") || url.starts_with("http://") && self.base.starts_with("http://")) {
-            return Err(in_the_clear(what, "its token service is not reached over https").into());
-        }
-        let mut request = self.http.get(url);
-        if let Some(login) = &self.login {
-            request = request.header("Authorization", basic(login));
-        }
-        let response = request.call().map_err(|error| self.failed(url, error, what))?;
-        match response.status().as_u16() {
-            200 => {}
-            status if is_busy(status) => return Err(busy(what, &response, "its token service")),
-            // Whatever else a token service answers, it gave no token for this login.
-            status => return Err(refusal(if status == 403 { 403 } else { 401 }, what).into()),
-        }
-        let bytes = read_capped(Paced::new(response.into_body().into_reader(), what), what, MAX_TOKEN)?;
-        // Older services answer `token`, those of OAuth 2 `access_token`; some both.
-        let answer: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let token = ["token", "access_token"].iter().find_map(|key| answer.get(key)?.as_str());
-        Ok(format!("Bearer {}", token.ok_or_else(|| refusal(401, what))?))
-    }
-
-    /// Why there is no answer. A forbidden address is not a failure of the network: it ends the scan, as does whatever
-    /// would fail again.
-    fn failed(&self, url: &str, error: ureq::Error, what: &str) -> FailedAttempt {
-        match error {
-            ureq::Error::Other(error) if error.is::<RefusedAddress>() => {
-                let advice =
-                    "allow its network with --allow-registry-network CIDR of tidewaiter serve, or use another registry";
-                SourceError::HostNotAllowed { what: what.to_owned(), cause: error.to_string(), advice }.into()
-            }
-            error => {
-                let failure = self.http.failure(url, &error);
-                let is_transient = !failure.kind.lasts();
-                FailedAttempt { error: Box::new(not_reached(what, failure)), is_transient, retry_after: None }
-            }
-        }
-    }
-}
-
-/// The result of one try.
-type Attempt<T> = Result<T, FailedAttempt>;
-
-/// A try that failed, and whether the next one may not.
-struct FailedAttempt {
-    error: Box<SourceError>,
-    is_transient: bool,
-    /// The pause that the registry asks for.
-    retry_after: Option<Duration>,
-}
-
-/// An error that another try would get again.
-impl From<SourceError> for FailedAttempt {
-    fn from(error: SourceError) -> Self {
-        FailedAttempt { error: Box::new(error), is_transient: false, retry_after: None }
-    }
-}
-
-/// Too many requests, or a server's failure.
-fn is_busy(status: u16) -> bool {
-    // All others are answers about this request, and would be given again.
-    matches!(status, 429 | 500..=599)
-}
-
-/// The failure of a service that is busy.
-fn busy(what: &str, response: &Response<Body>, who: &str) -> FailedAttempt {
-    let (status, retry_after) = (response.status().as_u16(), pace::retry_after(response));
-    let cause = format!("{who} answers {status}");
-    let error = match status {
-        429 => SourceError::RateLimited { what: what.to_owned(), cause, retry_after },
-        _ => SourceError::unreachable(what, cause),
-    };
-    FailedAttempt { error: Box::new(error), is_transient: true, retry_after }
 }
 
 /// A blob that is requested again from where its stream broke.
@@ -312,36 +210,4 @@ pub(super) fn host_of(reference: &Reference) -> &str {
         "docker.io" => "registry-1.docker.io",
         host => host,
     }
-}
-
-pub(super) fn basic(login: &Login) -> String {
-    let text = format!("{}:{}", login.user, login.password);
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(text))
-}
-
-fn refusal(status: u16, what: &str) -> SourceError {
-    let cause = format!("it answers {status}");
-    match status {
-        401 | 403 => SourceError::Unauthorized { what: what.to_owned(), cause },
-        404 => SourceError::NotFound { what: what.to_owned(), cause },
-        _ => SourceError::unreachable(what, cause),
-    }
-}
-
-fn in_the_clear(what: &str, cause: &str) -> SourceError {
-    let advice = "have it answer over https, or use another registry";
-    SourceError::HostNotAllowed { what: what.to_owned(), cause: cause.to_owned(), advice }
-}
-
-pub(super) fn not_reached(what: &str, RequestFailure { kind, cause }: RequestFailure) -> SourceError {
-    let advice = match kind {
-        FailureKind::PlainHttp => {
-            "if plain HTTP is meant: --plain-http of kubectl scan, --plain-http-registry HOST of tidewaiter serve"
-        }
-        FailureKind::Certificate => {
-            "give its authority: --ca-file of kubectl scan, --registry-ca of tidewaiter serve, or SSL_CERT_FILE"
-        }
-        other => other.advice(),
-    };
-    SourceError::Unreachable { what: what.to_owned(), cause, advice }
 }

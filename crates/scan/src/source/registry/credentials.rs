@@ -1,28 +1,50 @@
-//! Credentials from Docker's `config.json`: sent to the host (and path) they were stored for, and to no other.
+//! Logins of `auths` in Docker's `config.json` and in pull secrets: sent to the hosts (and paths) that they were stored for,
+//! and to no other.
 
+use super::keys::CredentialKey;
 use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use tidewaiter_core::image::Reference;
 
-/// Credentials by the key they were stored under.
+/// Tools write `auth` with and without padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Logins by the keys that they were stored under, in the order in which they were read.
 #[derive(Clone, Default)]
 pub struct Credentials {
-    entries: Vec<(String, Login)>,
+    entries: Vec<(CredentialKey, Login)>,
 }
 
-/// A user name and a password.
+/// What lets a client in.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Login {
-    /// User name.
-    pub user: String,
-    /// Password or token.
-    pub password: String,
+pub enum Login {
+    /// User name and password.
+    Password {
+        /// User name.
+        user: String,
+        /// Password, or a token that stands in for one.
+        password: String,
+    },
+    /// A refresh token, which a token service exchanges for an access token (distribution, "Authenticate with OAuth2").
+    IdentityToken(String),
+    /// An access token for the registry itself.
+    RegistryToken(String),
 }
 
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Login({}, …)", self.user)
+        match self {
+            Login::Password { user, .. } => write!(f, "Login({user}, …)"),
+            Login::IdentityToken(_) => f.write_str("Login(identity token)"),
+            Login::RegistryToken(_) => f.write_str("Login(registry token)"),
+        }
     }
 }
 
@@ -33,25 +55,29 @@ impl std::fmt::Debug for Credentials {
 }
 
 #[derive(Deserialize)]
-struct DockerConfig {
+struct Auths {
     #[serde(default)]
     auths: BTreeMap<String, Auth>,
 }
 
+/// One of `auths`.
 #[derive(Deserialize)]
 struct Auth {
     auth: Option<String>,
     username: Option<String>,
     password: Option<String>,
+    identitytoken: Option<String>,
+    registrytoken: Option<String>,
 }
 
 impl Credentials {
-    /// Reads the `auths` of a `config.json`.
+    /// Reads the `auths` of a `config.json`. The programs that it may name (`credsStore`, `credHelpers`) are not run: who wrote
+    /// a pull secret must not choose what runs here ([`super::login_files`] runs those of this machine's user).
     ///
     /// # Errors
     /// When it is not such a file.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let config: DockerConfig = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        let config: Auths = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         Ok(Self::of(config.auths))
     }
 
@@ -65,67 +91,137 @@ impl Credentials {
     }
 
     fn of(auths: BTreeMap<String, Auth>) -> Self {
-        let entries = auths.into_iter().filter_map(|(key, auth)| Some((normalize(&key), login(auth)?)));
-        Credentials { entries: entries.collect() }
+        let mut entries = Vec::new();
+        for (key, auth) in auths {
+            let key = CredentialKey::new(&key);
+            entries.extend(logins(auth).into_iter().map(|login| (key.clone(), login)));
+        }
+        Credentials { entries }
     }
 
-    /// Adds others; of two with the same key the earlier one counts.
+    /// Adds a login for a registry (`host[:port]`).
+    pub(super) fn add(&mut self, registry: &str, login: Login) {
+        self.entries.push((CredentialKey::new(registry), login));
+    }
+
+    /// Adds others, after those with the same key.
     pub fn extend(&mut self, others: Credentials) {
-        for (key, login) in others.entries {
-            if self.entries.iter().all(|(known, _)| *known != key) {
-                self.entries.push((key, login));
+        self.entries.extend(others.entries);
+    }
+
+    /// The logins for an image in the order in which kubelets try them: most specific keys first, those of one key as they
+    /// were read. Each once.
+    pub fn logins(&self, reference: &Reference) -> Vec<&Login> {
+        let mut found: Vec<_> = self.entries.iter().filter(|(key, _)| key.fits(reference)).collect();
+        found.sort_by_key(|(key, _)| Reverse(key));
+        if found.is_empty() && reference.registry() == "docker.io" {
+            found = self.entries.iter().filter(|(key, _)| key.hub_rank().is_some()).collect();
+            found.sort_by_key(|(key, _)| key.hub_rank());
+        }
+        let mut logins: Vec<&Login> = Vec::new();
+        for (_, login) in found {
+            if !logins.contains(&login) {
+                logins.push(login);
             }
         }
-    }
-
-    /// The login for an image: of its longest matching path, at whole path components.
-    pub fn login(&self, reference: &Reference) -> Option<&Login> {
-        let name = format!("{}/{}", reference.registry(), reference.repository());
-        let holds = |key: &str| name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        // As the kubelet chooses: the most specific entry.
-        self.entries.iter().filter(|(key, _)| holds(key)).max_by_key(|(key, _)| key.len()).map(|(_, login)| login)
+        logins
     }
 }
 
-/// `https://index.docker.io/v1/` and its kin are Docker Hub; schemes and trailing slashes do not count.
-fn normalize(key: &str) -> String {
-    let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-    let key = key.trim_end_matches('/').trim_end_matches("/v1").trim_end_matches("/v2");
-    match key {
-        "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => "docker.io".to_owned(),
-        key => key.to_owned(),
-    }
+/// Tokens first: Docker stores the name of a token's user next to it, without a password.
+fn logins(auth: Auth) -> Vec<Login> {
+    let given = |token: Option<String>| token.filter(|token| !token.is_empty());
+    let identity = given(auth.identitytoken).map(Login::IdentityToken);
+    let registry = given(auth.registrytoken).map(Login::RegistryToken);
+    let has_token = identity.is_some() || registry.is_some();
+    let fields = auth.username.filter(|user| !user.is_empty()).zip(auth.password);
+    // `kubectl create secret` writes both forms; kubelets read the fields only where there is no `auth`.
+    let pair = match given(auth.auth) {
+        Some(text) => decoded(&text),
+        None => fields,
+    };
+    let pair = pair.filter(|(_, password)| !(has_token && password.is_empty()));
+    let password = pair.map(|(user, password)| Login::Password { user, password });
+    identity.into_iter().chain(registry).chain(password).collect()
 }
 
-fn login(auth: Auth) -> Option<Login> {
-    // `kubectl create secret` writes both forms; the fields need no decoding.
-    if let (Some(user), Some(password)) = (auth.username, auth.password) {
-        return Some(Login { user, password });
-    }
-    let bytes = base64::engine::general_purpose::STANDARD.decode(auth.auth?).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
+/// `auth`: the base64 of `user:password`.
+fn decoded(auth: &str) -> Option<(String, String)> {
+    let auth: String = auth.split_ascii_whitespace().collect();
+    let text = String::from_utf8(BASE64.decode(auth).ok()?).ok()?;
     let (user, password) = text.split_once(':')?;
-    Some(Login { user: user.to_owned(), password: password.trim_end_matches('\0').to_owned() })
+    Some((user.to_owned(), password.trim_end_matches('\0').to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
+
+    /// Users of the logins for an image, in their order; `auths` of each document.
+    fn users(documents: &[Value], image: &str) -> Vec<String> {
+        let mut all = Credentials::default();
+        for auths in documents {
+            all.extend(Credentials::parse(json!({"auths": auths}).to_string().as_bytes()).unwrap());
+        }
+        let name = |login: &&Login| match login {
+            Login::Password { user, password } => format!("{user}:{password}"),
+            Login::IdentityToken(token) => format!("identity {token}"),
+            Login::RegistryToken(token) => format!("registry {token}"),
+        };
+        all.logins(&image.parse().unwrap()).iter().map(name).collect()
+    }
+
+    fn of(user: &str) -> Value {
+        json!({"username": user, "password": "x"})
+    }
 
     #[test]
-    fn logins_are_for_their_host_and_path_alone() {
-        let config = br#"{"auths":{"https://index.docker.io/v1/":{"auth":"aHViOng="},"r.example":{"auth":"YTp4"},
-            "r.example/team":{"username":"b","password":"x"}}}"#;
-        let credentials = Credentials::parse(config).unwrap();
-        let check = |image: &str, expected: Option<&str>| {
-            let found = credentials.login(&image.parse().unwrap()).map(|l| l.user.as_str());
-            assert_eq!(found, expected, "{image}");
+    fn logins_are_tried_as_kubelets_try_them() {
+        let check = |documents: &[Value], image: &str, expected: &[&str]| {
+            assert_eq!(users(documents, image), expected, "{image} {documents:?}");
         };
-        check("nginx", Some("hub"));
-        check("r.example/app:1", Some("a"));
-        check("r.example/team/app:1", Some("b"));
-        check("r.example/teams/app:1", Some("a"));
-        check("r.example.evil.org/app:1", None);
-        check("r.example:5000/app:1", None);
+        let one = json!({"https://index.docker.io/v1/": of("hub"), "r.example": of("a"), "r.example/team": of("b")});
+        check(std::slice::from_ref(&one), "nginx", &["hub:x"]);
+        check(std::slice::from_ref(&one), "r.example/app:1", &["a:x"]);
+        check(std::slice::from_ref(&one), "r.example/team/app:1", &["b:x", "a:x"]);
+        check(std::slice::from_ref(&one), "r.example.evil.org/app:1", &[]);
+        // Documents in their order, below the rank of keys; the same login once.
+        let two = json!({"r.example": of("c"), "*.example": of("d"), "r.example/team/app": of("a")});
+        check(&[one.clone(), two.clone()], "r.example/app", &["a:x", "c:x", "d:x"]);
+        check(&[two.clone(), one.clone()], "r.example/app", &["c:x", "a:x", "d:x"]);
+        check(&[one, two], "r.example/team/app", &["a:x", "b:x", "c:x", "d:x"]);
+        // Docker Hub by its own name before its addresses.
+        let hub = json!({"docker.io": of("a"), "https://index.docker.io/v1/": of("b")});
+        check(&[hub], "nginx", &["a:x"]);
+        let old = json!({"registry-1.docker.io": of("a"), "index.docker.io": of("b")});
+        check(&[old], "nginx", &["b:x", "a:x"]);
+    }
+
+    #[test]
+    fn entries_are_read() {
+        let check = |entry: Value, expected: &[&str]| {
+            assert_eq!(users(&[json!({ "r.example": entry })], "r.example/app"), expected, "{entry}");
+        };
+        check(json!({"auth": "YTp4"}), &["a:x"]);
+        // `ab:x`, `a:b:c`, with padding, without, and in two lines.
+        check(json!({"auth": "YWI6eA=="}), &["ab:x"]);
+        check(json!({"auth": "YWI6eA"}), &["ab:x"]);
+        check(json!({"auth": "YTpi\nOmM=\n"}), &["a:b:c"]);
+        check(json!({"auth": "YTp4", "username": "b", "password": "y"}), &["a:x"]);
+        check(json!({"auth": "", "username": "b", "password": "y"}), &["b:y"]);
+        check(json!({"username": "b", "password": ""}), &["b:"]);
+        check(json!({"auth": "YTp4", "identitytoken": "T"}), &["identity T", "a:x"]);
+        check(json!({"auth": "MDAwMDA6", "identitytoken": "T"}), &["identity T"]);
+        check(json!({"registrytoken": "T", "identitytoken": ""}), &["registry T"]);
+        check(json!({}), &[]);
+        check(json!({"auth": "no base64"}), &[]);
+        check(json!({"auth": "YWI="}), &[]);
+    }
+
+    #[test]
+    fn helpers_of_a_pull_secret_are_nothing() {
+        let text = br#"{"auths":{"r.example":{}},"credsStore":"x","credHelpers":{"r.example":"x"}}"#;
+        assert_eq!(Credentials::parse(text).unwrap().logins(&"r.example/app".parse().unwrap()), Vec::<&Login>::new());
     }
 }

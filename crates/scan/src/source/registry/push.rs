@@ -1,12 +1,12 @@
 //! Pushing to one repository: blobs and manifests, with a login when the registry asks for one.
 
 use super::RegistryConfig;
+use super::access::{Access, Actions};
 use super::address::AddressGuard;
-use super::auth::{self, Challenge};
-use super::client::{basic, host_of, not_reached};
-use super::credentials::Login;
+use super::attempt::{Attempt, FailedAttempt, failed};
+use super::auth;
+use super::client::host_of;
 use crate::source::{SourceError, sha256};
-use parking_lot::Mutex;
 use tidewaiter_core::image::{Digest, Reference};
 use tidewaiter_http::ureq::Body;
 use tidewaiter_http::ureq::http::{Request, Response};
@@ -65,9 +65,7 @@ pub struct PushTarget {
     http: Client,
     base: String,
     name: String,
-    login: Option<Login>,
-    /// The `Authorization` value that was accepted last.
-    authorization: Mutex<Option<String>>,
+    access: Access,
 }
 
 impl PushTarget {
@@ -80,12 +78,12 @@ impl PushTarget {
         let settings = Settings { extra_roots: config.ca_pem.clone(), ..Settings::default() };
         let http = Client::with_resolver(&settings, AddressGuard::new(config.addresses.clone()));
         let http = http.map_err(|e| SourceError::Setup { what: reference.to_string(), cause: e.to_string() })?;
+        let base = format!("{}://{host}", http.scheme(host, config.plain_http.iter().any(|named| named == host)));
         Ok(PushTarget {
-            base: format!("{}://{host}", http.scheme(host, config.plain_http.iter().any(|named| named == host))),
+            access: Access::new(config, reference, &base, Actions::Push),
+            base,
             http,
             name: reference.repository().to_owned(),
-            login: config.credentials.login(reference).cloned(),
-            authorization: Mutex::new(None),
         })
     }
 
@@ -132,18 +130,15 @@ impl PushTarget {
 
     /// Sends a request; authenticates and sends it again if the registry asks for that.
     fn send(&self, request: &PushRequest<'_>) -> Result<Response<Body>, PushError> {
-        let response = self.once(request)?;
+        let response = self.once(request, self.access.known())?;
         if response.status() != 401 {
             return Ok(response);
         }
-        let headers = response.headers().get_all("www-authenticate");
-        let challenge = headers.iter().filter_map(|h| h.to_str().ok()).find_map(auth::parse);
-        let authorization = self.authorize(challenge, request.what)?;
-        *self.authorization.lock() = Some(authorization);
-        self.once(request)
+        let once = |authorization: &str| self.once(request, Some(authorization.to_owned()));
+        Ok(self.access.let_in(&self.http, &response, request.what, once)?)
     }
 
-    fn once(&self, request: &PushRequest<'_>) -> Result<Response<Body>, PushError> {
+    fn once(&self, request: &PushRequest<'_>, authorization: Option<String>) -> Attempt<Response<Body>> {
         let PushRequest { method, url, media_type, body, what } = *request;
         let mut request = Request::builder().method(method).uri(url);
         if !media_type.is_empty() {
@@ -151,44 +146,22 @@ impl PushTarget {
         }
         // Only to the registry itself: an upload location may be another host, which must not get the login.
         let own = url.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'));
-        let authorization = self.authorization.lock().clone();
         if let Some(value) = authorization.filter(|_| own) {
             request = request.header("Authorization", value);
         }
-        let malformed =
-            |e| PushError::NotAccepted { what: what.to_owned(), cause: format!("it names no address: {url}: {e}") };
-        let request = request.body(body).map_err(malformed)?;
-        Ok(self.http.run(request).map_err(|e| not_reached(url, self.http.failure(url, &e)))?)
+        let request = request.body(body);
+        let request =
+            request.map_err(|e| SourceError::unreachable(what, format!("it names no address: {url}: {e}")))?;
+        self.http.run(request).map_err(|error| failed(&self.http, url, error, what))
     }
+}
 
-    fn authorize(&self, challenge: Option<Challenge>, what: &str) -> Result<String, PushError> {
-        match (challenge, &self.login) {
-            (Some(Challenge::Basic), Some(login)) => Ok(basic(login)),
-            (Some(Challenge::Bearer(parameters)), _) => self.token(&parameters, what),
-            _ => Err(login(what, format!("{} wants a login", self.base))),
+impl From<FailedAttempt> for PushError {
+    fn from(failure: FailedAttempt) -> Self {
+        match *failure.error {
+            SourceError::Unauthorized { what, cause } => PushError::Login { what, cause },
+            other => PushError::Source(other),
         }
-    }
-
-    fn token(&self, parameters: &auth::Parameters, what: &str) -> Result<String, PushError> {
-        let realm = parameters.get("realm").map(String::as_str).unwrap_or_default();
-        if !(realm.starts_with("https://") || realm.starts_with("http://") && self.base.starts_with("http://")) {
-            return Err(login(what, format!("its token service {realm:?} is not reached over https")));
-        }
-        let scope = auth::encode(&format!("repository:{}:pull,push", self.name));
-        let service = parameters.get("service").map(|s| format!("&service={}", auth::encode(s))).unwrap_or_default();
-        // A realm may have a query of its own.
-        let separator = if realm.contains('?') { '&' } else { '?' };
-        let url = format!("{realm}{separator}scope={scope}{service}");
-        let mut request = self.http.get(&url);
-        if let Some(login) = &self.login {
-            request = request.header("Authorization", basic(login));
-        }
-        let mut response = request.call().map_err(|e| not_reached(&url, self.http.failure(&url, &e)))?;
-        let text = response.body_mut().read_to_string().unwrap_or_default();
-        let body: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-        let token = ["token", "access_token"].iter().find_map(|key| body.get(key)?.as_str());
-        let none = || login(what, format!("its token service answers {} without a token", response.status().as_u16()));
-        Ok(format!("Bearer {}", token.ok_or_else(none)?))
     }
 }
 
@@ -248,7 +221,7 @@ mod tests {
         check(&private, &trusting, Ok(()));
         check(&private, &RegistryConfig::default(), Err("signed by no authority that is trusted here"));
         check(&plain, &trusting, Ok(()));
-        check(&closed, &RegistryConfig::default(), Err("wants a login); store a login that may push"));
+        check(&closed, &RegistryConfig::default(), Err("it answers 401); store a login that may push"));
         check(&closed, &auths(&closed, "other"), Err("it answers 401); store a login that may push"));
         check(&closed, &auths(&closed, "robot"), Ok(()));
     }
