@@ -129,8 +129,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/testkit/src",
         &[
-            "authority cluster digest proxy quiet quotes readme skip stranger",
-            "controlplane layer people serve",
+            "audit authority cluster digest proxy quotes readme skip stranger",
+            "controlplane layer people quiet serve",
             "image packages receiver web",
             "demo layout program_image registry",
             "confined upstream",

@@ -14,7 +14,7 @@ use crate::decide::rollout::belongs_to;
 use crate::decide::workload_ref::WorkloadRef;
 use crate::queues::Queues;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ServiceAccount};
 use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
 use kube::{Client, Resource, ResourceExt as _};
 use parking_lot::Mutex;
@@ -39,6 +39,8 @@ pub(crate) struct Index {
     pub(crate) approvals: Store<RolloutApproval>,
     pub(crate) nodes: Store<Node>,
     pub(crate) namespaces: Store<Namespace>,
+    /// For the pull secrets that they name.
+    pub(crate) service_accounts: Store<ServiceAccount>,
     queues: Queues,
     /// Failing watches: plural of the kind → what to do.
     problems: Mutex<BTreeMap<String, String>>,
@@ -58,6 +60,7 @@ struct IndexWriters {
     approvals: Writer<RolloutApproval>,
     nodes: Writer<Node>,
     namespaces: Writer<Namespace>,
+    service_accounts: Writer<ServiceAccount>,
 }
 
 impl Index {
@@ -80,6 +83,7 @@ impl Index {
         let (approvals, approvals_writer) = reflector::store();
         let (nodes, nodes_writer) = reflector::store();
         let (namespaces, namespaces_writer) = reflector::store();
+        let (service_accounts, service_accounts_writer) = reflector::store();
         let writers = IndexWriters {
             deployments: deployments_writer,
             replica_sets: replica_sets_writer,
@@ -91,6 +95,7 @@ impl Index {
             approvals: approvals_writer,
             nodes: nodes_writer,
             namespaces: namespaces_writer,
+            service_accounts: service_accounts_writer,
         };
         let (problems, last_platforms) = (Mutex::default(), Mutex::default());
         let index = Index {
@@ -104,6 +109,7 @@ impl Index {
             approvals,
             nodes,
             namespaces,
+            service_accounts,
             queues,
             problems,
             last_platforms,
@@ -123,6 +129,7 @@ impl Index {
         let _ = self.approvals.wait_until_ready().await;
         let _ = self.nodes.wait_until_ready().await;
         let _ = self.namespaces.wait_until_ready().await;
+        let _ = self.service_accounts.wait_until_ready().await;
     }
 
     /// Problems of the watches, one sentence each.
@@ -363,6 +370,10 @@ impl Index {
         }
     }
 
+    /// It is read when a scan is requested.
+    #[allow(clippy::unused_self, reason = "as every other kind has it")]
+    fn service_account_changed(&self, _: &ServiceAccount) {}
+
     fn namespace_changed(&self, changed: &Namespace) {
         self.queues.namespaces.add(ObjectRef::from_obj(changed));
     }
@@ -382,6 +393,20 @@ where
     let key = ObjectRef::from_obj(written);
     for _ in 0..SETTLE_ATTEMPTS {
         if store.get(&key).is_some_and(|seen| version(&*seen) >= version(written)) {
+            return;
+        }
+        tokio::time::sleep(SETTLE_PAUSE).await;
+    }
+}
+
+/// Waits until a store shows a write after which it shows the object no more, or does not show it any longer.
+pub(crate) async fn left<K>(store: &Store<K>, written: &K)
+where
+    K: Resource<DynamicType = ()> + Clone,
+{
+    let key = ObjectRef::from_obj(written);
+    for _ in 0..SETTLE_ATTEMPTS {
+        if store.get(&key).is_none_or(|seen| version(&*seen) >= version(written)) {
             return;
         }
         tokio::time::sleep(SETTLE_PAUSE).await;

@@ -8,6 +8,7 @@
 //! formats independently of the code under test.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "a test may panic, and says why")]
 
+pub mod audit;
 pub mod authority;
 pub mod cluster;
 pub mod confined;

@@ -2,23 +2,22 @@
 
 use super::worker::{PullSecret, ScanFailure};
 use k8s_openapi::api::core::v1::{PodSpec, Secret, ServiceAccount};
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, ResourceExt as _};
 use std::collections::BTreeSet;
 use tidewaiter_core::Reason;
 use tidewaiter_crd::ImageScan;
 
-/// Names of the pull secrets that a Pod would use: its own and its ServiceAccount's.
-///
-/// # Errors
-/// When the ServiceAccount cannot be read.
-pub(crate) async fn names(client: &Client, namespace: &str, spec: &PodSpec) -> Result<Vec<String>, kube::Error> {
+/// Names of the pull secrets that a Pod would use: its own and its ServiceAccount's, as its watch shows it: a change counts
+/// milliseconds later, and a scan that came too early is refused by the registry and requested again.
+pub(crate) fn names(accounts: &Store<ServiceAccount>, namespace: &str, spec: &PodSpec) -> Vec<String> {
     // What the API server fills in where a template names none.
     let account = spec.service_account_name.as_deref().filter(|name| !name.is_empty()).unwrap_or("default");
-    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
-    let of_account = api.get_opt(account).await?.and_then(|a| a.image_pull_secrets).unwrap_or_default();
+    let account = accounts.get(&ObjectRef::new(account).within(namespace));
+    let of_account = account.and_then(|a| a.image_pull_secrets.clone()).unwrap_or_default();
     let own = spec.image_pull_secrets.clone().unwrap_or_default();
     let names: BTreeSet<String> = own.into_iter().chain(of_account).map(|secret| secret.name).collect();
-    Ok(names.into_iter().filter(|name| !name.is_empty()).collect())
+    names.into_iter().filter(|name| !name.is_empty()).collect()
 }
 
 /// The secrets of a scan: those that the ImageScan names, then those of the namespace's default ServiceAccount, which a
@@ -26,10 +25,13 @@ pub(crate) async fn names(client: &Client, namespace: &str, spec: &PodSpec) -> R
 ///
 /// # Errors
 /// When one cannot be read.
-pub(crate) async fn of_scan(client: &Client, scan: &ImageScan) -> Result<Vec<PullSecret>, ScanFailure> {
+pub(crate) async fn of_scan(
+    client: &Client,
+    accounts: &Store<ServiceAccount>,
+    scan: &ImageScan,
+) -> Result<Vec<PullSecret>, ScanFailure> {
     let namespace = scan.namespace().unwrap_or_default();
-    let default = names(client, &namespace, &PodSpec::default()).await;
-    let default = default.map_err(|e| unreadable("the default ServiceAccount", &e))?;
+    let default = names(accounts, &namespace, &PodSpec::default());
     let more = default.iter().filter(|name| !scan.spec.pull_secrets.contains(name));
     let api: Api<Secret> = Api::namespaced(client.clone(), &namespace);
     let mut all = Vec::new();

@@ -1,0 +1,58 @@
+//! What the gate costs the API server: the requests of the server's account, counted in the audit log.
+
+use crate::{create, lab, rolled_out, within};
+use std::time::Duration;
+use tidewaiter_testkit::audit::ApiRequest;
+use tidewaiter_testkit::demo::distinct;
+use tidewaiter_testkit::lab::{Lab, PATIENCE};
+
+/// Requests for one Deployment, from its creation until its record says `Deployed`: record, its first status, ImageScan, its
+/// result, decision, condition, Event, list, release, Pod, `Deployed`.
+const PER_DEPLOYMENT: usize = 11;
+/// Requests for a Pod that takes the place of another one: nothing is decided. It may start gated, while the API server
+/// does not know the list yet.
+const PER_POD: usize = 1;
+/// How long the API server may take to know a new list: until then Pods start gated.
+const LIST_IS_NEW: Duration = Duration::from_secs(6);
+
+/// What is asked for while something is done, and until the server rests.
+fn requests(lab: &Lab, act: impl FnOnce()) -> Vec<ApiRequest> {
+    let before = lab.requests_about("default").len();
+    act();
+    lab.comes_to_rest();
+    lab.requests_about("default").split_off(before)
+}
+
+#[track_caller]
+fn at_most(limit: usize, what: &str, found: &[ApiRequest]) {
+    let listed: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert!(found.len() <= limit, "{what}: {} requests, at most {limit}:\n{}", found.len(), listed.join("\n"));
+}
+
+#[test]
+fn a_deployment_costs_eleven_requests_and_a_restarted_pod_one() {
+    let lab = lab();
+    // The list of the namespace is made when the server starts.
+    lab.comes_to_rest();
+    for name in ["first", "second"] {
+        let image = lab.registry.push(name, "v1", &distinct(name));
+        let found = requests(&lab, || {
+            create(&lab, name, &image);
+            lab.until(name, "Approved Deployed");
+        });
+        assert!(found.iter().any(|r| r.resource == "workloadscans/status"), "the audit log has our requests");
+        println!("{name}: {} requests", found.len());
+        at_most(PER_DEPLOYMENT, name, &found);
+    }
+    std::thread::park_timeout(LIST_IS_NEW);
+    let pods = || lab.kubectl(&["get", "pods", "-l", "app=second", "-o", "name"]).ok();
+    let old = pods();
+    let found = requests(&lab, || {
+        lab.kubectl(&["delete", "pods", "-l", "app=second", "--wait"]).ok();
+        within(PATIENCE, "another Pod is there", || !pods().is_empty() && pods() != old);
+        rolled_out(&lab, "second");
+    });
+    println!("a Pod: {} requests", found.len());
+    at_most(PER_POD, "a Pod that takes the place of another one", &found);
+    assert_eq!(lab.statuses("second"), "Approved Deployed");
+}
