@@ -129,9 +129,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/testkit/src",
         &[
-            "audit authority cluster digest proxy quotes readme skip stranger",
+            "audit authority cluster digest https proxy quotes readme skip stranger",
             "controlplane layer people quiet serve",
-            "image packages receiver web",
+            "image noop_webhook packages receiver web",
             "demo layout program_image registry",
             "confined upstream",
             "lab",

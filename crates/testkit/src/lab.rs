@@ -1,6 +1,7 @@
 //! ClusterFixture, registry, database and server together: the environment of the demo and the stories.
 
-use crate::audit::{self, ApiRequest};
+mod ports;
+
 use crate::cluster::{ClusterFixture, Said, eventually, run};
 use crate::confined::{self, Pod};
 use crate::people::People;
@@ -123,13 +124,6 @@ impl Lab {
     #[track_caller]
     pub fn comes_to_rest(&self) {
         QuietEnd::new(self.cluster.dir()).check();
-    }
-
-    /// The requests of the server's account about a namespace so far, oldest first.
-    pub fn requests_about(&self, namespace: &str) -> Vec<ApiRequest> {
-        let mut all = audit::read(&self.cluster.dir().join("audit.log"));
-        all.retain(|request| request.namespace == namespace);
-        all
     }
 
     /// Sends a review to the webhook at a path as any Pod can, and returns the response.

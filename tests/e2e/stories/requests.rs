@@ -1,6 +1,6 @@
 //! What the gate costs the API server: the requests of the server's account, counted in the audit log.
 
-use crate::{create, lab, rolled_out, within};
+use crate::{create, lab, pod_images, rolled_out, within};
 use std::time::Duration;
 use tidewaiter_testkit::audit::ApiRequest;
 use tidewaiter_testkit::demo::distinct;
@@ -55,4 +55,31 @@ fn a_deployment_costs_eleven_requests_and_a_restarted_pod_one() {
     println!("a Pod: {} requests", found.len());
     at_most(PER_POD, "a Pod that takes the place of another one", &found);
     assert_eq!(lab.statuses("second"), "Approved Deployed");
+}
+
+/// A new workload takes what the tag was a moment ago; a restart asks the registry again.
+#[test]
+fn workloads_of_one_image_need_one_scan() {
+    let lab = lab();
+    let image = lab.registry.push("app", "v1", &distinct("one"));
+    let by_digest = format!("{}@{}", image.trim_end_matches(":v1"), distinct("one").digest());
+    let runs =
+        |image: &str| lab.field("imagescans", &format!(r#".items[?(@.spec.image=="{image}")].metadata.generation"#));
+    for (name, image) in [("a", &image), ("b", &image), ("c", &image), ("d", &by_digest), ("e", &by_digest)] {
+        create(&lab, name, image);
+        lab.until(name, "Approved Deployed");
+        assert_eq!(runs(image), "1", "{name}");
+    }
+    let next = distinct("two");
+    lab.registry.push("app", "v1", &next);
+    lab.kubectl(&["rollout", "restart", "deployment/b"]).ok();
+    within(PATIENCE, "the restarted one runs what the tag names now", || {
+        pod_images(&lab, "b").iter().any(|image| image.ends_with(&next.digest()))
+    });
+    rolled_out(&lab, "b");
+    assert_eq!(runs(&image), "2");
+    // By a digest nothing can have changed.
+    lab.kubectl(&["rollout", "restart", "deployment/d"]).ok();
+    rolled_out(&lab, "d");
+    assert_eq!(runs(&by_digest), "1");
 }
