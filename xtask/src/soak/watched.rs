@@ -21,12 +21,12 @@ pub(super) struct Seen {
 
 /// A watch; it ends when dropped.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct WatchedObjects {
     process: Child,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
-impl Watched {
+impl WatchedObjects {
     /// Watches the objects of a kind; `state` is a JSONPath of what is wanted of them.
     pub(super) fn start(lab: &Lab, namespace: &str, kind: &str, name: &str, state: &str) -> Result<Self> {
         let path = format!("jsonpath={{{name}}} {state}{{\"\\n\"}}");
@@ -38,7 +38,7 @@ impl Watched {
         let seen = Arc::default();
         let notes = Arc::clone(&seen);
         thread::spawn(move || note(out, &notes));
-        Ok(Watched { process, seen })
+        Ok(WatchedObjects { process, seen })
     }
 
     /// Everything that was seen.
@@ -60,7 +60,7 @@ fn note(out: ChildStdout, seen: &Mutex<Vec<Seen>>) {
     }
 }
 
-impl Drop for Watched {
+impl Drop for WatchedObjects {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();

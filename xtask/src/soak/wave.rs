@@ -2,7 +2,7 @@
 
 use super::fleet::Fleet;
 use super::usage::Usage;
-use super::watched::{Seen, Watched};
+use super::watched::{Seen, WatchedObjects};
 use super::{GATED, start};
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,9 +60,10 @@ pub(super) fn run(lab: &mut Lab, fleet: &Fleet, namespace: &str, deployments: u3
     let folder = lab.cluster.dir().join(format!("wave-{namespace}"));
     fleet.write(&folder, namespace, deployments)?;
     let state = "{.spec.schedulingGates[*].name}|{.spec.containers[*].image}";
-    let pods = Watched::start(lab, namespace, "pods", ".metadata.name", state)?;
-    let available = Watched::start(lab, namespace, "deployments", ".metadata.name", "{.status.availableReplicas}")?;
-    let records = Watched::start(lab, namespace, "workloadscans", ".spec.name", "{.status.deploymentStatus}")?;
+    let pods = WatchedObjects::start(lab, namespace, "pods", ".metadata.name", state)?;
+    let available =
+        WatchedObjects::start(lab, namespace, "deployments", ".metadata.name", "{.status.availableReplicas}")?;
+    let records = WatchedObjects::start(lab, namespace, "workloadscans", ".spec.name", "{.status.deploymentStatus}")?;
     let before = (lab.requests_about(namespace).len(), Usage::of_server(lab), plane(lab));
     let mut wave = Wave { began: Instant::now(), server: before.1, result: WaveResult::default() };
     let mut apply = spawn_apply(lab, &folder)?;
