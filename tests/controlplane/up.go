@@ -129,14 +129,15 @@ func (p *plane) certificates() {
 		TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}}}}
 }
 
-// What tidewaiter's own account writes: stories end when it writes nothing any more.
+// What tidewaiter's own account asks for: stories end when it writes nothing any more, and count its requests. Watches are
+// left out: they are open for minutes.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
 - level: Metadata
   users: ["system:serviceaccount:tidewaiter-system:tidewaiter"]
-  verbs: [create, update, patch, delete, deletecollection]
+  verbs: [create, update, patch, delete, deletecollection, get, list]
 - level: None
 `
 

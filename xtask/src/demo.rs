@@ -44,12 +44,13 @@ pub(crate) enum Keep {
 /// Builds both programs and the control plane.
 pub(crate) fn places(root: &Path) -> Result<Places> {
     controlplane::tools()?;
-    Ok(Places {
-        root: root.to_owned(),
-        programs: programs(root)?,
-        controlplane: controlplane::ensure(root)?,
-        ends_quietly: false,
-    })
+    Ok(Places { programs: programs(root)?, ..control_plane(root)? })
+}
+
+/// Builds the control plane; the programs are to be named.
+pub(crate) fn control_plane(root: &Path) -> Result<Places> {
+    let controlplane = controlplane::ensure(root)?;
+    Ok(Places { root: root.to_owned(), programs: PathBuf::new(), controlplane, ends_quietly: false })
 }
 
 /// Builds both debug programs; returns their folder.
@@ -73,7 +74,7 @@ fn steps(lab: &Lab) -> Result<()> {
     status(lab)?;
 
     // Slow enough that each status can be shown before the next.
-    lab.registry.delay_blobs(Duration::from_secs(1));
+    lab.registry.delay_blobs(Duration::from_secs(2));
     title("1. A Deployment is created: it is held before any Pod exists");
     show(lab, &["create", "deployment", "myapp", &format!("--image={v1}")], 0)?;
     status(lab)?;

@@ -36,8 +36,9 @@ const SERVER: &[(&str, &[&str], &[&str])] = &[
     // Only gated ones are deleted; the policy `tidewaiter-server` sees to that.
     ("", &["pods"], &["get", "list", "watch", "patch", "delete"]),
     ("", &["nodes", "namespaces"], &["get", "list", "watch"]),
-    // Pull secrets are read one by one, by the names that Pods and ServiceAccounts give.
-    ("", &["secrets", "serviceaccounts"], &["get"]),
+    // Which name pull secrets; those are read one by one.
+    ("", &["serviceaccounts"], &["get", "list", "watch"]),
+    ("", &["secrets"], &["get"]),
     ("events.k8s.io", &["events"], &["create", "patch"]),
     (GROUP, &["imagescans"], &["get", "list", "watch", "create", "patch", "delete"]),
     (GROUP, &["imagescans/status"], &["patch"]),

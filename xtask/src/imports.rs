@@ -130,9 +130,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/testkit/src",
         &[
-            "authority cluster digest proxy quiet quotes readme skip stranger",
-            "controlplane gitops layer people serve",
-            "image packages receiver web",
+            "audit authority cluster digest https proxy quotes readme skip stranger",
+            "controlplane gitops layer people quiet serve",
+            "image noop_webhook packages receiver web",
             "demo layout program_image registry",
             "confined upstream",
             "lab",

@@ -14,10 +14,10 @@ mod gitops;
 mod image;
 mod imports;
 mod install;
-mod latency;
 mod node;
 mod orders;
 mod push;
+mod soak;
 mod spotcheck;
 mod test;
 mod threats;
@@ -74,8 +74,8 @@ enum XtaskCommand {
     Deploy(generated::GeneratedArgs),
     /// Write docs/coverage.md: supported files, systems, programs and feeds; check that tests named in documents exist
     Coverage(generated::GeneratedArgs),
-    /// Measure the time that the gate adds to a rollout
-    Latency,
+    /// Measure the gate under load: many Deployments at once, reviews at a fixed rate, forged ones (root; not in CI)
+    Soak(soak::SoakArgs),
     /// Check the import rules of crates and modules, and that names of types are unique
     Imports,
     /// Compare the engine with package managers' own lists (images in DIR, lists in DIR/truth)
@@ -149,7 +149,7 @@ fn main() -> ExitCode {
             coverage::run(&root, &args).and_then(|current| Ok(threats::run(&root)? && current))
         }
         XtaskCommand::Test => test::run(&root),
-        XtaskCommand::Latency => latency::run(&root),
+        XtaskCommand::Soak(args) => soak::run(&root, &args),
         XtaskCommand::Imports => imports::run(&root),
         XtaskCommand::Truth { dir: Some(dir), differences, .. } => truth::run(&dir, differences),
         XtaskCommand::Truth { only, differences, allow_unmeasured, .. } => {

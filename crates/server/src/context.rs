@@ -3,7 +3,7 @@
 use crate::alert::AlertChannel;
 use crate::decide::policy::{self, EffectivePolicy};
 use crate::index::Index;
-use crate::memory::{LostResults, WrittenAllowlists};
+use crate::memory::{LostResults, ScanRuns, WrittenAllowlists};
 use crate::metrics::Metrics;
 use crate::queues::Queues;
 use crate::scan::database::DatabaseFile;
@@ -30,6 +30,7 @@ pub(crate) struct ServerContext {
     pub(crate) alerts: AlertChannel,
     pub(crate) written_allowlists: WrittenAllowlists,
     pub(crate) lost_results: LostResults,
+    pub(crate) runs: ScanRuns,
     pub(crate) slots: ScanSlots,
     /// Whether admission and controllers run.
     pub(crate) ready: AtomicBool,

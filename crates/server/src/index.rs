@@ -18,7 +18,7 @@ use crate::decide::workload_ref::WorkloadRef;
 use crate::queues::Queues;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ServiceAccount};
 use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
 use kube::{Client, Resource, ResourceExt as _};
 use parking_lot::Mutex;
@@ -45,6 +45,8 @@ pub(crate) struct Index {
     pub(crate) approvals: Store<RolloutApproval>,
     pub(crate) nodes: Store<Node>,
     pub(crate) namespaces: Store<Namespace>,
+    /// For the pull secrets that they name.
+    pub(crate) service_accounts: Store<ServiceAccount>,
     queues: Queues,
     /// Failing watches: plural of the kind → what to do.
     problems: Mutex<BTreeMap<String, String>>,
@@ -66,6 +68,7 @@ struct IndexWriters {
     approvals: Writer<RolloutApproval>,
     nodes: Writer<Node>,
     namespaces: Writer<Namespace>,
+    service_accounts: Writer<ServiceAccount>,
 }
 
 impl Index {
@@ -90,6 +93,7 @@ impl Index {
         let (approvals, approvals_writer) = reflector::store();
         let (nodes, nodes_writer) = reflector::store();
         let (namespaces, namespaces_writer) = reflector::store();
+        let (service_accounts, service_accounts_writer) = reflector::store();
         let writers = IndexWriters {
             deployments: deployments_writer,
             replica_sets: replica_sets_writer,
@@ -103,6 +107,7 @@ impl Index {
             approvals: approvals_writer,
             nodes: nodes_writer,
             namespaces: namespaces_writer,
+            service_accounts: service_accounts_writer,
         };
         let (problems, last_platforms) = (Mutex::default(), Mutex::default());
         let index = Index {
@@ -118,6 +123,7 @@ impl Index {
             approvals,
             nodes,
             namespaces,
+            service_accounts,
             queues,
             problems,
             last_platforms,
@@ -139,6 +145,7 @@ impl Index {
         let _ = self.approvals.wait_until_ready().await;
         let _ = self.nodes.wait_until_ready().await;
         let _ = self.namespaces.wait_until_ready().await;
+        let _ = self.service_accounts.wait_until_ready().await;
     }
 
     /// Problems of the watches, one sentence each.
@@ -326,6 +333,20 @@ where
     let key = ObjectRef::from_obj(written);
     for _ in 0..SETTLE_ATTEMPTS {
         if store.get(&key).is_some_and(|seen| version(&*seen) >= version(written)) {
+            return;
+        }
+        tokio::time::sleep(SETTLE_PAUSE).await;
+    }
+}
+
+/// Waits until a store shows a write after which it shows the object no more, or does not show it any longer.
+pub(crate) async fn left<K>(store: &Store<K>, written: &K)
+where
+    K: Resource<DynamicType = ()> + Clone,
+{
+    let key = ObjectRef::from_obj(written);
+    for _ in 0..SETTLE_ATTEMPTS {
+        if store.get(&key).is_none_or(|seen| version(&*seen) >= version(written)) {
             return;
         }
         tokio::time::sleep(SETTLE_PAUSE).await;

@@ -45,6 +45,8 @@ const IN_FORCE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Registers everything and waits until it is in force.
 pub(crate) async fn install(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()> {
+    // What was enqueued while the cluster was listed is read by this application.
+    ctx.queues.policies.clear().await;
     apply(ctx, ca_pem).await?;
     in_force(ctx).await
 }

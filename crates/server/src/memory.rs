@@ -1,5 +1,9 @@
 //! What the server remembers between two reconciliations. All of it only saves work: a restart loses it, and nothing else.
 
+mod scan_runs;
+
+pub(crate) use scan_runs::ScanRuns;
+
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,6 +12,9 @@ use tidewaiter_crd::allowlist::ImageAllowlistSpec;
 /// How long the API server may take to enforce a new ImageAllowlist. Its informers need milliseconds, on a busy API server
 /// some seconds; a Pod that is gated needlessly starts a moment later, one that is refused after its controller's back-off.
 const ENFORCED_AFTER: Duration = Duration::from_secs(5);
+
+/// How long a new image that may only debug waits for its place in the list.
+const DEBUGGERS_AFTER: Duration = Duration::from_secs(1);
 
 /// The ImageAllowlist that was last written in each namespace.
 #[derive(Debug, Default)]
@@ -20,6 +27,8 @@ pub(crate) struct WrittenAllowlists {
 #[derive(Debug, Default)]
 struct WrittenAllowlist {
     spec: ImageAllowlistSpec,
+    /// Since when only what may debug differs from what is wanted.
+    debuggers_since: Option<Instant>,
     /// Whether it must be written again although nothing changed.
     again: bool,
     /// Digest → since when it is listed; digests that are not here are listed for long.
@@ -37,6 +46,22 @@ impl WrittenAllowlists {
     /// Whether this list was written last.
     pub(crate) fn is_written(&self, namespace: &str, spec: &ImageAllowlistSpec) -> bool {
         self.written.lock().get(namespace).is_some_and(|written| !written.again && written.spec == *spec)
+    }
+
+    /// How long the list may wait, because it differs in nothing but what may debug.
+    pub(crate) fn pause(&self, namespace: &str, spec: &ImageAllowlistSpec) -> Option<Duration> {
+        self.pause_at(namespace, spec, Instant::now())
+    }
+
+    fn pause_at(&self, namespace: &str, spec: &ImageAllowlistSpec, now: Instant) -> Option<Duration> {
+        let mut all = self.written.lock();
+        let written = all.get_mut(namespace)?;
+        let same = written.spec.digests == spec.digests && written.spec.images == spec.images;
+        if written.again || !same || written.spec.scanned == spec.scanned {
+            return None;
+        }
+        let since = *written.debuggers_since.get_or_insert(now);
+        Some(DEBUGGERS_AFTER.saturating_sub(now.saturating_duration_since(since))).filter(|pause| !pause.is_zero())
     }
 
     /// Whether it is known which list a namespace has.
@@ -72,7 +97,7 @@ impl WrittenAllowlists {
         let is_new = |digest: &String| !old.enforces(digest, now);
         let since = |digest: &String| (digest.clone(), old.new.get(digest).copied().unwrap_or(now));
         let new = spec.digests.keys().filter(|digest| is_new(digest)).map(since).collect();
-        all.insert(namespace.to_owned(), WrittenAllowlist { spec, again: false, new });
+        all.insert(namespace.to_owned(), WrittenAllowlist { spec, again: false, debuggers_since: None, new });
     }
 
     fn enforces_at<'a>(
@@ -197,6 +222,30 @@ mod tests {
         check("a", &["x"], 9001, false);
         check("a", &["y"], 9001, true);
         check("a", &["x"], 14000, true);
+    }
+
+    #[test]
+    fn what_may_only_debug_waits_for_a_second() {
+        let lists = WrittenAllowlists::default();
+        let start = Instant::now();
+        let check = |digest: &str, debugger: &str, milliseconds: u64, expected: Option<u64>| {
+            let mut wanted = spec(&[digest]);
+            wanted.scanned = BTreeMap::from([(debugger.to_owned(), "i".to_owned())]);
+            let pause = lists.pause_at("a", &wanted, start + Duration::from_millis(milliseconds));
+            assert_eq!(pause, expected.map(Duration::from_millis), "{digest} {debugger} {milliseconds}");
+        };
+        // Nothing is known of the list.
+        check("x", "d", 0, None);
+        lists.note_at("a", spec(&["x"]), start);
+        check("x", "d", 0, Some(1000));
+        check("x", "d", 400, Some(600));
+        check("y", "d", 400, None);
+        check("x", "d", 1000, None);
+        // Written since: the next one waits again.
+        lists.note_at("a", spec(&["x"]), start);
+        check("x", "e", 2000, Some(1000));
+        lists.write_again();
+        check("x", "e", 2000, None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::context::ServerContext;
 use crate::http::admission_limits::PeerConnections;
 use crate::index::Index;
 use crate::install::certificate::WebhookAuthority;
-use crate::memory::{LostResults, WrittenAllowlists};
+use crate::memory::{LostResults, ScanRuns, WrittenAllowlists};
 use crate::metrics::Metrics;
 use crate::queues::Queues;
 use crate::scan::database::DatabaseFile;
@@ -55,6 +55,7 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
         recorder: Recorder::new(client.clone(), reporter),
         client,
         lost_results: LostResults::default(),
+        runs: ScanRuns::default(),
         slots: ScanSlots::new(settings.scans),
         settings,
         alerts: AlertChannel::new(Arc::clone(&index)),

@@ -1,5 +1,7 @@
 //! ClusterFixture, registry, database and server together: the environment of the demo and the stories.
 
+mod ports;
+
 use crate::cluster::{ClusterFixture, Said, eventually, run};
 use crate::confined::{self, Pod};
 use crate::people::People;

@@ -8,6 +8,7 @@
 //! formats independently of the code under test.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "a test may panic, and says why")]
 
+pub mod audit;
 pub mod authority;
 pub mod cluster;
 pub mod confined;
@@ -15,10 +16,12 @@ pub mod controlplane;
 pub mod demo;
 mod digest;
 pub mod gitops;
+pub mod https;
 pub mod image;
 pub mod lab;
 pub mod layer;
 pub mod layout;
+pub mod noop_webhook;
 pub mod packages;
 pub mod people;
 pub mod program_image;

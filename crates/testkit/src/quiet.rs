@@ -1,6 +1,6 @@
 //! The quiet that every story must end in: a decision that two objects pull back and forth writes without end.
 
-use serde_json::Value;
+use crate::audit::{self, ApiRequest};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -23,15 +23,14 @@ pub(crate) struct QuietEnd {
 }
 
 impl QuietEnd {
-    /// Reads the audit log of a control plane in this folder, which holds the writes of the server's account.
+    /// Reads the audit log of a control plane in this folder, which holds the requests of the server's account.
     pub(crate) fn new(folder: &Path) -> Self {
         QuietEnd { log: folder.join("audit.log") }
     }
 
     /// The writes so far, and when the file grew last.
     fn writes(&self) -> Vec<String> {
-        let text = fs::read_to_string(&self.log).unwrap_or_default();
-        text.lines().filter_map(|line| described(&serde_json::from_str(line).ok()?)).collect()
+        audit::read(&self.log).iter().filter(|request| counts(request)).map(ToString::to_string).collect()
     }
 
     /// Waits until nothing was written for five seconds.
@@ -53,14 +52,9 @@ impl QuietEnd {
     }
 }
 
-/// `patch deployments/status n/web`; `None` for what does not count.
-fn described(event: &Value) -> Option<String> {
-    let object = &event["objectRef"];
-    let text = |field: &str| object[field].as_str().unwrap_or_default();
-    let counts = !matches!(text("apiGroup"), REGISTRATIONS | LEASES);
-    let verb = event["verb"].as_str()?;
-    counts
-        .then(|| format!("{verb} {}/{} {}/{}", text("resource"), text("subresource"), text("namespace"), text("name")))
+/// Whether it is a write about a workload.
+fn counts(request: &ApiRequest) -> bool {
+    request.is_write() && !matches!(request.group.as_str(), REGISTRATIONS | LEASES)
 }
 
 fn last_change(log: &Path) -> SystemTime {
@@ -82,17 +76,24 @@ impl Drop for CheckedEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn writes_about_workloads_count() {
-        let check = |group: &str, resource: &str, expected: Option<&str>| {
-            let event = json!({"verb": "patch", "objectRef": {"apiGroup": group, "resource": resource,
-                "subresource": "status", "namespace": "n", "name": "web"}});
-            assert_eq!(described(&event).as_deref(), expected);
+        let check = |verb: &str, group: &str, resource: &str, expected: bool| {
+            let text = str::to_owned;
+            let request = ApiRequest {
+                verb: text(verb),
+                group: text(group),
+                resource: text(resource),
+                namespace: text("n"),
+                name: text("web"),
+                code: 200,
+            };
+            assert_eq!(counts(&request), expected, "{request}");
         };
-        check("apps", "deployments", Some("patch deployments/status n/web"));
-        check(LEASES, "leases", None);
-        check(REGISTRATIONS, "validatingadmissionpolicies", None);
+        check("patch", "apps", "deployments/status", true);
+        check("list", "", "pods", false);
+        check("patch", LEASES, "leases", false);
+        check("patch", REGISTRATIONS, "validatingadmissionpolicies", false);
     }
 }

@@ -34,6 +34,7 @@ mod re_evaluated;
 mod readme;
 mod registry_down;
 mod renewal;
+mod requests;
 mod rollback;
 mod same_tag;
 mod server_killed;

@@ -2,7 +2,7 @@
 
 use super::concerns;
 use crate::context::ServerContext;
-use crate::decide::allowlist::{MAX_ENTRIES, allowlist, scanned};
+use crate::decide::allowlist::{MAX_ENTRIES, NamespaceList, allowlist, scanned};
 use crate::error::ReconcileError;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Patch, PatchParams};
@@ -18,18 +18,29 @@ pub(super) async fn reconcile(namespace: Arc<Namespace>, ctx: Arc<ServerContext>
     let name = namespace.name_any();
     let terminating = namespace.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Terminating"));
     if concerns(&*namespace, &ctx) && ctx.in_scope(&name) && !terminating {
+        let list = wanted(&ctx, &name);
+        // A decision often follows the scan, and writes both.
+        if let Some(pause) = ctx.written_allowlists.pause(&name, &list.spec) {
+            return Ok(Action::requeue(pause));
+        }
         update(&ctx, &name).await?;
     }
     Ok(Action::await_change())
 }
 
-/// Writes the list that follows from the recorded decisions, where it differs from the one that was written last.
-pub(crate) async fn update(ctx: &ServerContext, namespace: &str) -> Result<(), ReconcileError> {
-    let _turn = ctx.written_allowlists.turn.lock().await;
+/// The list that follows from the recorded decisions and scans.
+fn wanted(ctx: &ServerContext, namespace: &str) -> NamespaceList {
     let records = ctx.index.workloads.state_filter(|w| w.namespace().as_deref() == Some(namespace));
     let mut list = allowlist(records.iter().filter_map(|record| record.status.as_ref()));
     let scans = ctx.index.images.state_filter(|scan| scan.namespace().as_deref() == Some(namespace));
     list.spec.scanned = scanned(scans.iter().map(|scan| &**scan));
+    list
+}
+
+/// Writes the list that follows from the recorded decisions, where it differs from the one that was written last.
+pub(crate) async fn update(ctx: &ServerContext, namespace: &str) -> Result<(), ReconcileError> {
+    let _turn = ctx.written_allowlists.turn.lock().await;
+    let list = wanted(ctx, namespace);
     if ctx.written_allowlists.is_written(namespace, &list.spec) {
         return Ok(());
     }

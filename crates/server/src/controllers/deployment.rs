@@ -36,6 +36,7 @@ async fn update(deployment: &Deployment, spec: &DeploymentSpec, ctx: &ServerCont
     let pod_spec = spec.template.spec.clone().unwrap_or_default();
     let mut record = WorkloadRecord::open(ctx, WorkloadRef::deployment(deployment)).await?;
     let new = !record.draft.revisions.contains_key(&hash);
+    let progress = progress(deployment, &record, &hash);
     let runs = ctx.index.replica_sets_of(deployment).iter().any(|set| rollout::runs(set, &hash));
     let namespace = record.workload.namespace.clone();
     // Audit scans what each rollout names: nothing needs to be let through there.
@@ -47,27 +48,43 @@ async fn update(deployment: &Deployment, spec: &DeploymentSpec, ctx: &ServerCont
     if new {
         let created = WorkloadStatus { image: ImageStatus::NotScanned, deployment: DeploymentStatus::Created };
         record::transition(&mut record.draft, created, Timestamp::now());
-        // Saved before anything is scanned: whose pause it is can be read from the Deployment only now.
-        record.save(ctx).await?;
     }
-    let changed = evaluate(deployment, &pod_spec, ctx, &mut record, &hash).await?;
+    let changed = evaluate(deployment, &pod_spec, ctx, &mut record, (&hash, progress)).await?;
+    let decision = record.draft.revisions.get(&hash).map(|r| r.decision).unwrap_or_default();
+    let release = match decision {
+        Decision::Held => Vec::new(),
+        Decision::Approved | Decision::Retained => rollout::release_patch(deployment, &record.draft),
+    };
+    // Until the release, the mark of the hold says whose pause it is.
+    if decision != Decision::Held && annotation(&deployment.metadata, HELD) {
+        record.draft.paused_by_server = false;
+    }
+    // Before any patch: whose pause it is can be read from the Deployment only now.
     record.save(ctx).await?;
     if changed {
         // Before the release: the Pods that it makes are checked against the list.
         allowlist::update(ctx, &namespace).await?;
     }
-    let decision = record.draft.revisions.get(&hash).map(|r| r.decision).unwrap_or_default();
     match decision {
         Decision::Held if ctx.enforced(&namespace) && !deployment.is_owned() => {
             patch(deployment, ctx, rollout::pause_patch(deployment, &hash)).await
         }
         Decision::Held => Ok(()),
         Decision::Approved | Decision::Retained => {
-            patch(deployment, ctx, rollout::release_patch(deployment, &record.draft)).await?;
+            patch(deployment, ctx, release).await?;
             record.draft.paused_by_server = false;
             record.save(ctx).await
         }
     }
+}
+
+/// How far the rollout of a template is. What was deployed once stays so: Pods come and go, and none of that is a rollout.
+fn progress(deployment: &Deployment, record: &WorkloadRecord, hash: &str) -> RolloutProgress {
+    let draft = &record.draft;
+    if draft.deployment_status == DeploymentStatus::Deployed && draft.current.as_deref() == Some(hash) {
+        return RolloutProgress::Complete;
+    }
+    rollout::of_deployment(deployment)
 }
 
 /// Re-evaluates all revisions and publishes the current one; true when a decision changed.
@@ -76,7 +93,7 @@ async fn evaluate(
     pod_spec: &PodSpec,
     ctx: &ServerContext,
     record: &mut WorkloadRecord,
-    hash: &str,
+    (hash, progress): (&str, RolloutProgress),
 ) -> Result<bool, ReconcileError> {
     let workload = record.workload.clone();
     let current = record.re_evaluate(ctx, hash, pod_spec, ctx.enforced(&workload.namespace)).await?;
@@ -88,7 +105,6 @@ async fn evaluate(
     if decision == Decision::Held {
         note_pause(deployment, record);
     }
-    let progress = rollout::of_deployment(deployment);
     if decision != Decision::Held
         && let Some((hash, revision)) = injected(ctx, record)
     {

@@ -24,6 +24,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt as _};
 use reports::Stored;
 use serde_json::json;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewaiter_core::image::Platform;
@@ -32,6 +33,10 @@ use tidewaiter_crd::image_scan::ImageScanStatus;
 
 /// Requeue while a re-match runs. Its end enqueues every scan; this is for a key that is lost in between.
 const REMATCH_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long a scan runs before its status, and that of the workloads that wait for it, says `Scanning`: most are over by then,
+/// and nobody would see it.
+const VISIBLE_AFTER: Duration = Duration::from_secs(1);
 
 /// Pause between two looks whether a scan is still wanted: its slot is free that soon.
 const CANCELLED_PAUSE: Duration = Duration::from_secs(1);
@@ -85,15 +90,15 @@ async fn rescan(
     let users = ctx.index.users(scan);
     let urgency = image_scan::urgency(scan, users.iter().filter_map(|user| user.status.as_ref()));
     let namespace = scan.namespace().unwrap_or_default();
-    // Before the status says `Scanning`: a scan that waits for its turn does not run.
+    // First: a scan that waits for its turn does not run.
     let _slot = tokio::select! {
         slot = ctx.slots.take(&namespace, urgency) => slot,
         () = cancelled(scan, ctx) => return Ok(Action::await_change()),
     };
-    write(scan, ctx, &image_scan::scanning(scan)).await?;
+    ctx.runs.begin(&scan.uid().unwrap_or_default(), scan.metadata.generation.unwrap_or_default());
     ctx.metrics.scan_started();
     let done = tokio::select! {
-        done = run(scan, ctx, platforms.clone()) => done,
+        done = run_visibly(scan, ctx, platforms.clone()) => done?,
         // Dropping the scan kills its process. A changed spec is enqueued already.
         () = cancelled(scan, ctx) => {
             ctx.metrics.scan_cancelled();
@@ -159,11 +164,26 @@ fn run_of(scan: &ImageScan) -> String {
     format!("{}/{}", scan.uid().unwrap_or_default(), scan.metadata.generation.unwrap_or_default())
 }
 
+/// Runs a scan. The status says so only once it takes long enough to be seen.
+async fn run_visibly(
+    scan: &ImageScan,
+    ctx: &ServerContext,
+    platforms: Vec<Platform>,
+) -> Result<Result<ScanOutput, ScanFailure>, ReconcileError> {
+    let mut running = pin!(run(scan, ctx, platforms));
+    tokio::select! {
+        done = &mut running => return Ok(done),
+        () = tokio::time::sleep(VISIBLE_AFTER) => {}
+    }
+    write(scan, ctx, &image_scan::scanning(scan)).await?;
+    Ok(running.await)
+}
+
 async fn run(scan: &ImageScan, ctx: &ServerContext, platforms: Vec<Platform>) -> Result<ScanOutput, ScanFailure> {
     let job = ScanJob {
         image: scan.spec.image.clone(),
         platforms,
-        secrets: pull_secrets::of_scan(&ctx.client, scan).await?,
+        secrets: pull_secrets::of_scan(&ctx.client, &ctx.index.service_accounts, scan).await?,
         registries: ctx.settings.registries.clone(),
         database: ctx.database.path().to_owned(),
         store: ctx.store.location(),

@@ -10,7 +10,7 @@ use crate::decide::pod_owner::PodOwner;
 use crate::decide::record::{awaited, takes_over};
 use crate::decide::workload_ref::WorkloadRef;
 use crate::error::ReconcileError;
-use crate::patches;
+use crate::{index, patches};
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use kube::api::{DeleteParams, Preconditions};
 use kube::runtime::controller::Action;
@@ -121,6 +121,8 @@ async fn decide(
 
 async fn release(pod: &Pod, pins: &BTreeMap<String, String>, ctx: &ServerContext) -> Result<Action, ReconcileError> {
     let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &pod.namespace().unwrap_or_default());
-    patches::object(&api, &pod.name_any(), release_patch(pod, pins)).await?;
+    let written = patches::object(&api, &pod.name_any(), release_patch(pod, pins)).await?;
+    // Else a change of its workload's record meanwhile would release it once more.
+    index::left(&ctx.index.gated, &written).await;
     Ok(Action::await_change())
 }

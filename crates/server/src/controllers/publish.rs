@@ -9,13 +9,13 @@ use crate::decide::workload_ref::WorkloadRef;
 use crate::error::ReconcileError;
 use crate::index;
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
 use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
-use tidewaiter_core::status::ImageStatus;
+use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
 use tidewaiter_crd::WorkloadKind;
 use tidewaiter_crd::condition;
 use tidewaiter_crd::names::CONDITION;
@@ -41,14 +41,24 @@ pub(super) async fn publish(
     if !changed && !reworded {
         return Ok(());
     }
-    if news.workload.kind == WorkloadKind::Deployment {
+    // A condition that says that nothing is known yet is worth no request at the beginning.
+    if news.workload.kind == WorkloadKind::Deployment && !record.is_new() {
         condition(ctx, news, &text).await?;
     }
     if changed || news.lost {
         ctx.metrics.transition(from, news.status);
-        event(ctx, news, &text).await;
+        if is_told(from.1, news) {
+            event(ctx, news, &text).await;
+        }
     }
     Ok(())
+}
+
+/// Whether a transition has an Event: a hold, a block, a release, what was found since. That a released workload has started
+/// is said by the Events of Kubernetes.
+fn is_told(from: DeploymentStatus, news: &WorkloadNews<'_>) -> bool {
+    let started = from == DeploymentStatus::RollingOut && news.status.deployment == DeploymentStatus::Deployed;
+    !started || news.lost || news.is_bad()
 }
 
 /// Writes an Event. When that fails nothing is lost: the record and the condition say the same.
@@ -65,14 +75,23 @@ async fn event(ctx: &ServerContext, news: &WorkloadNews<'_>, text: &str) {
     }
 }
 
+/// Writes the condition, unless the Deployment has it.
 async fn condition(ctx: &ServerContext, news: &WorkloadNews<'_>, text: &str) -> Result<(), ReconcileError> {
     let image = news.status.image;
     let state = condition::status(image, image == ImageStatus::Approved);
+    let reason = image.to_string();
+    let published = published_condition(ctx, news.workload);
+    let same = |old: &DeploymentCondition| {
+        (old.status.as_str(), old.reason.as_deref(), old.message.as_deref()) == (state, Some(&reason), Some(text))
+    };
+    if published.as_ref().is_some_and(same) {
+        return Ok(());
+    }
     let now = Timestamp::now().to_string();
-    let mut condition = json!({"type": CONDITION, "status": state, "reason": image.to_string(),
+    let mut condition = json!({"type": CONDITION, "status": state, "reason": reason,
         "message": text, "lastUpdateTime": now});
     // A strategic merge keeps the time of the last transition where none is given.
-    if published_condition(ctx, news.workload).as_deref() != Some(state) {
+    if published.is_none_or(|old| old.status != state) {
         condition["lastTransitionTime"] = json!(now);
     }
     let patch = json!({"status": {"conditions": [condition]}});
@@ -82,10 +101,10 @@ async fn condition(ctx: &ServerContext, news: &WorkloadNews<'_>, text: &str) -> 
     Ok(())
 }
 
-/// The status of the condition now.
-fn published_condition(ctx: &ServerContext, workload: &WorkloadRef) -> Option<String> {
+/// The condition now.
+fn published_condition(ctx: &ServerContext, workload: &WorkloadRef) -> Option<DeploymentCondition> {
     let known = ctx.index.deployments.get(&ObjectRef::new(&workload.name).within(&workload.namespace))?;
-    known.status.as_ref()?.conditions.iter().flatten().find(|c| c.type_ == CONDITION).map(|c| c.status.clone())
+    known.status.as_ref()?.conditions.iter().flatten().find(|c| c.type_ == CONDITION).cloned()
 }
 
 /// Sends an alert unless it was delivered; the record notes those delivered.

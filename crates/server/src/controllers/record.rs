@@ -1,6 +1,6 @@
 //! The WorkloadScan of a workload: opened, changed as a draft, saved when it differs.
 
-use super::requests::request_scans;
+use super::requests::{WorkloadAge, request_scans};
 use crate::context::ServerContext;
 use crate::decide::approval::{approval, injected_template};
 use crate::decide::evaluation::{Evaluation, evaluate};
@@ -60,7 +60,8 @@ impl WorkloadRecord {
         enforced: bool,
     ) -> Result<EvaluatedRevision, ReconcileError> {
         let mut revision = self.draft.revisions.get(hash).cloned().unwrap_or_default();
-        request_scans(ctx, &self.workload.namespace, &mut revision, spec).await?;
+        let age = if self.draft.revisions.len() > 1 { WorkloadAge::Known } else { WorkloadAge::New };
+        request_scans(ctx, &self.workload.namespace, &mut revision, spec, age).await?;
         let (evaluation, approval) = self.evaluate(ctx, &revision);
         let changed = revision::re_evaluate(&mut revision, &evaluation, approval, enforced);
         self.draft.revisions.insert(hash.to_owned(), revision);
@@ -103,6 +104,11 @@ impl WorkloadRecord {
         injected.containers.retain(|name, _| !pins.contains_key(name));
         let approval = approval(mode, &self.workload, &pins, Timestamp::now(), given);
         (evaluate(&injected, &self.draft, &known).with_approved(pins), approval)
+    }
+
+    /// Whether it was never saved.
+    pub(super) fn is_new(&self) -> bool {
+        self.object.status.is_none()
     }
 
     /// Deletes revisions that nothing uses; `templates` can be rolled back to.

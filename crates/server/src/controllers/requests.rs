@@ -2,13 +2,14 @@
 
 use crate::context::ServerContext;
 use crate::decide::evaluation::{RequestedScan, lacks_credentials, requested_scan, scanned_image};
-use crate::decide::image_scan::is_pending;
+use crate::decide::image_scan::{self as decide_scan, is_pending};
 use crate::decide::images;
 use crate::error::ReconcileError;
 use crate::scan::pull_secrets;
+use crate::{index, patches};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -24,10 +25,10 @@ pub(super) async fn request_scans(
     namespace: &str,
     revision: &mut Revision,
     spec: &PodSpec,
+    age: WorkloadAge,
 ) -> Result<(), ReconcileError> {
     let known = ctx.index.known_scans(namespace, revision);
-    // Read for the first container that needs them, and once.
-    let mut secrets: Option<Vec<String>> = None;
+    let secrets = pull_secrets::names(&ctx.index.service_accounts, namespace, spec);
     let decision = revision.decision;
     for container in revision.containers.values_mut() {
         let image = scanned_image(container, decision, &known);
@@ -40,16 +41,21 @@ pub(super) async fn request_scans(
         if refused.is_none() && is_requested(ctx, namespace, &image, container, scan).await? {
             continue;
         }
-        let secrets = match &mut secrets {
-            Some(secrets) => secrets,
-            none => none.insert(pull_secrets::names(&ctx.client, namespace, spec).await?),
-        };
-        if refused.is_some_and(|scan| has_secrets(scan, secrets)) {
+        if refused.is_some_and(|scan| has_secrets(scan, &secrets)) {
             continue;
         }
-        container.scan = Some(request(ctx, namespace, &image, secrets).await?);
+        container.scan = Some(request(ctx, namespace, &image, &secrets, age).await?);
     }
     Ok(())
+}
+
+/// Whether a workload was seen before, which decides how old the digest of a tag may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WorkloadAge {
+    /// It has no other revision.
+    New,
+    /// Its rollout may be meant to fetch what was pushed just now.
+    Known,
 }
 
 /// Whether the requested scan still exists; asks the API server where the index shows none.
@@ -75,33 +81,94 @@ fn has_secrets(scan: &ImageScan, secrets: &[String]) -> bool {
     secrets.iter().all(|name| scan.spec.pull_secrets.contains(name))
 }
 
-/// Requests a scan of an image; returns the run whose result counts, which is one that waits for its turn if there is one.
+/// Requests a scan of an image; returns the run whose result counts: one that answers for this workload, if there is one.
 async fn request(
     ctx: &ServerContext,
     namespace: &str,
     image: &str,
     secrets: &[String],
+    age: WorkloadAge,
 ) -> Result<ScanRef, ReconcileError> {
-    let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), namespace);
-    let name = image_scan::name(image);
-    let rescan = Some(Timestamp::now().to_string());
-    let requested = match api.get_opt(&name).await? {
-        // A user's ImageScan of another image under this name.
-        Some(other) if other.spec.image != image => {
-            api.delete(&name, &DeleteParams::default()).await?;
-            api.create(&PostParams::default(), &new_scan(image, secrets, rescan)).await?
-        }
-        // One without `rescan` is nobody's who waits: it would not be urgent.
-        Some(known) if known.spec.rescan.is_some() && is_pending(&known) && has_secrets(&known, secrets) => known,
-        Some(known) => {
-            let all = pull_secrets::joined(known.spec.pull_secrets.iter().chain(secrets));
-            let patch = json!({"spec": {"rescan": rescan, "pullSecrets": all}});
-            api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await?
-        }
-        None => api.create(&PostParams::default(), &new_scan(image, secrets, rescan)).await?,
+    let requested = match ctx.index.image_scan(namespace, image) {
+        Some(known) if answers(ctx, &known, secrets, age) => (*known).clone(),
+        Some(known) => rescan(ctx, namespace, &known, secrets).await?,
+        None => create(ctx, namespace, image, secrets).await?,
     };
     let generation = requested.metadata.generation.unwrap_or_default();
     Ok(ScanRef { uid: requested.uid().unwrap_or_default(), generation })
+}
+
+/// Whether the requested run of an ImageScan answers for a workload that needs one now: it resolves the tag later than now,
+/// or did it so recently that a new workload may use it, or there is no tag.
+fn answers(ctx: &ServerContext, scan: &ImageScan, secrets: &[String], age: WorkloadAge) -> bool {
+    // One without `rescan` is nobody's who waits: it would not be urgent.
+    if scan.spec.rescan.is_none() || !has_secrets(scan, secrets) {
+        return false;
+    }
+    let (uid, generation) = (scan.uid().unwrap_or_default(), scan.metadata.generation.unwrap_or_default());
+    if is_pending(scan) && !ctx.runs.has_begun(&uid, generation) {
+        return true;
+    }
+    let fresh =
+        images::digest(&scan.spec.image).is_some() || age == WorkloadAge::New && ctx.runs.is_recent(&uid, generation);
+    let ended = scan.status.as_ref().is_some_and(|status| status.is_final(generation));
+    fresh && (!ended || is_valid(ctx, scan))
+}
+
+/// Whether an ImageScan has a result by the database as it is, for all nodes.
+fn is_valid(ctx: &ServerContext, scan: &ImageScan) -> bool {
+    let platforms = decide_scan::platforms(scan, &ctx.index.platforms());
+    let database = ctx.database.state();
+    let current = database.id().is_some_and(|id| decide_scan::is_current(scan, &platforms, id, Timestamp::now()));
+    current && scan.status.as_ref().is_some_and(|status| !decide_scan::has_failed(status))
+}
+
+/// Asks for another run of an ImageScan. Another object of this name is a conflict.
+async fn rescan(
+    ctx: &ServerContext,
+    namespace: &str,
+    known: &ImageScan,
+    secrets: &[String],
+) -> Result<ImageScan, ReconcileError> {
+    let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), namespace);
+    let all = pull_secrets::joined(known.spec.pull_secrets.iter().chain(secrets));
+    let patch = vec![
+        json!({"op": "test", "path": "/metadata/uid", "value": known.uid()}),
+        json!({"op": "add", "path": "/spec/rescan", "value": Timestamp::now().to_string()}),
+        json!({"op": "add", "path": "/spec/pullSecrets", "value": all}),
+    ];
+    let written = patches::object(&api, &known.name_any(), patch).await?;
+    index::settled(&ctx.index.images, &written).await;
+    Ok(written)
+}
+
+/// Creates the ImageScan of an image that the index shows none of.
+async fn create(
+    ctx: &ServerContext,
+    namespace: &str,
+    image: &str,
+    secrets: &[String],
+) -> Result<ImageScan, ReconcileError> {
+    let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), namespace);
+    let new = new_scan(image, secrets, Some(Timestamp::now().to_string()));
+    let created = match api.create(&PostParams::default(), &new).await.map_err(ReconcileError::from) {
+        Err(error) if error.is_conflict() => {
+            let name = new.name_any();
+            match api.get_opt(&name).await? {
+                // A user's ImageScan of another image under this name.
+                Some(other) if other.spec.image != image => {
+                    api.delete(&name, &DeleteParams::default()).await?;
+                    api.create(&PostParams::default(), &new).await?
+                }
+                // The watch is behind.
+                Some(known) => rescan(ctx, namespace, &known, secrets).await?,
+                None => return Err(error),
+            }
+        }
+        created => created?,
+    };
+    index::settled(&ctx.index.images, &created).await;
+    Ok(created)
 }
 
 /// Creates an ImageScan for every image that runs without a decision, until the process ends.

@@ -66,13 +66,14 @@ pub(crate) fn ungate_patch(pod: &Pod) -> Vec<Value> {
     patch
 }
 
-/// Pins and un-gates a Pod in one patch. It tests what was read: the index of a gate means another one if a controller added
-/// or removed gates meanwhile.
+/// Pins and un-gates a Pod in one patch. It tests what was decided about: the Pod itself, its images, and its gates, since the
+/// index of a gate means another one if a controller added or removed gates meanwhile. Not its version: the scheduler writes
+/// a condition into each gated Pod, at the same time.
 pub(crate) fn release_patch(pod: &Pod, pins: &BTreeMap<String, String>) -> Vec<Value> {
     let test = |path: &str, value: Value| json!({"op": "test", "path": path, "value": value});
     let places = pod.spec.as_ref().map(images::places).unwrap_or_default();
     let gates = pod.spec.as_ref().and_then(|s| s.scheduling_gates.clone()).unwrap_or_default();
-    let mut patch = vec![test("/metadata/resourceVersion", json!(pod.metadata.resource_version))];
+    let mut patch = vec![test("/metadata/uid", json!(pod.metadata.uid))];
     patch.extend(places.iter().map(|place| test(&place.pointer, json!(place.image))));
     // All of them: the patch removes ours by its index.
     patch.push(test("/spec/schedulingGates", json!(gates)));
@@ -215,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_release_tests_what_it_changes() {
-        let pod = json!({"metadata": {"resourceVersion": "7", "labels": {GATED: "true"}},
+        let pod = json!({"metadata": {"uid": "u", "labels": {GATED: "true"}},
             "spec": {"schedulingGates": [{"name": GATE}], "containers": [{"name": "a", "image": "i"}, {"name": "b", "image": "j"}],
                 "volumes": [{"name": "v", "image": {"reference": "k"}}]}});
         let pin = |name: &str, image: &str| (name.to_owned(), pinned(image, 1));
@@ -224,7 +225,7 @@ mod tests {
         let ops: Vec<String> =
             patch.iter().map(|op| format!("{} {}", op["op"].as_str().unwrap(), op["path"].as_str().unwrap())).collect();
         let expected = [
-            "test /metadata/resourceVersion",
+            "test /metadata/uid",
             "test /spec/containers/0/image",
             "test /spec/containers/1/image",
             "test /spec/volumes/0/image/reference",

@@ -2,7 +2,7 @@
 
 use super::Index;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ServiceAccount};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt as _};
 use tidewaiter_crd::{ClusterScanPolicy, ImageScan, RolloutApproval, WorkloadKind, WorkloadScan};
@@ -92,6 +92,10 @@ impl Index {
             self.enqueue_images();
         }
     }
+
+    /// It is read when a scan is requested.
+    #[allow(clippy::unused_self, reason = "as every other kind has it")]
+    pub(super) fn service_account_changed(&self, _: &ServiceAccount) {}
 
     pub(super) fn namespace_changed(&self, changed: &Namespace) {
         self.queues.namespaces.add(ObjectRef::from_obj(changed));

@@ -26,6 +26,7 @@ pub(super) fn start(client: &Client, index: &Arc<Index>, writers: IndexWriters) 
     watch(client, index, "rolloutapprovals", all(), writers.approvals, Index::approval_changed);
     watch(client, index, "nodes", all(), writers.nodes, Index::node_changed);
     watch(client, index, "namespaces", all(), writers.namespaces, Index::namespace_changed);
+    watch(client, index, "serviceaccounts", all(), writers.service_accounts, Index::service_account_changed);
 }
 
 /// Watches one kind; `changed` is called for every object that is created, changed or deleted.

@@ -32,11 +32,16 @@ where
     let mut events = Box::pin(watcher(Api::<K>::all(ctx.client.clone()), config).default_backoff());
     let ctx = Arc::clone(ctx);
     tokio::spawn(async move {
+        // What the first list shows was applied just before it.
+        let mut expected = false;
+        let mut first = true;
         while let Some(event) = events.next().await {
             match event {
+                Ok(Event::InitDone) if std::mem::take(&mut first) && expected => {}
                 // Also the server's own changes; applying them once more changes nothing.
                 Ok(Event::Apply(_) | Event::Delete(_) | Event::InitDone) => ctx.queues.policies.add(()),
-                Ok(Event::Init | Event::InitApply(_)) => {}
+                Ok(Event::Init) => {}
+                Ok(Event::InitApply(_)) => expected = true,
                 Err(error) => tracing::warn!("watching {} {name} fails (see deploy/rbac.yaml): {error}", K::kind(&())),
             }
         }

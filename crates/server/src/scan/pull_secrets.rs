@@ -2,24 +2,22 @@
 
 use super::worker::{PullSecret, ScanFailure};
 use k8s_openapi::api::core::v1::{LocalObjectReference, PodSpec, Secret, ServiceAccount};
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, ResourceExt as _};
 use tidewaiter_core::Reason;
 use tidewaiter_crd::ImageScan;
 
 /// Names of the pull secrets that a Pod would use, in the order in which kubelets try them: its own, else its
-/// ServiceAccount's, which the API server gives to a Pod without any.
-///
-/// # Errors
-/// When the ServiceAccount cannot be read.
-pub(crate) async fn names(client: &Client, namespace: &str, spec: &PodSpec) -> Result<Vec<String>, kube::Error> {
+/// ServiceAccount's, which the API server gives to a Pod without any. The watch shows the account: a change counts milliseconds
+/// later, and a scan that came too early is refused by the registry and requested again.
+pub(crate) fn names(accounts: &Store<ServiceAccount>, namespace: &str, spec: &PodSpec) -> Vec<String> {
     if let Some(own) = spec.image_pull_secrets.as_deref().filter(|own| !own.is_empty()) {
-        return Ok(in_order(own));
+        return in_order(own);
     }
     // What the API server fills in where a template names none.
     let account = spec.service_account_name.as_deref().filter(|name| !name.is_empty()).unwrap_or("default");
-    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
-    let of_account = api.get_opt(account).await?.and_then(|a| a.image_pull_secrets).unwrap_or_default();
-    Ok(in_order(&of_account))
+    let account = accounts.get(&ObjectRef::new(account).within(namespace));
+    in_order(account.and_then(|account| account.image_pull_secrets.clone()).as_deref().unwrap_or_default())
 }
 
 /// The names of these secrets, each once.
@@ -43,10 +41,13 @@ pub(crate) fn joined<'a>(names: impl IntoIterator<Item = &'a String>) -> Vec<Str
 ///
 /// # Errors
 /// When one cannot be read.
-pub(crate) async fn of_scan(client: &Client, scan: &ImageScan) -> Result<Vec<PullSecret>, ScanFailure> {
+pub(crate) async fn of_scan(
+    client: &Client,
+    accounts: &Store<ServiceAccount>,
+    scan: &ImageScan,
+) -> Result<Vec<PullSecret>, ScanFailure> {
     let namespace = scan.namespace().unwrap_or_default();
-    let default = names(client, &namespace, &PodSpec::default()).await;
-    let default = default.map_err(|e| unreadable("the default ServiceAccount", &e))?;
+    let default = names(accounts, &namespace, &PodSpec::default());
     let more = default.iter().filter(|name| !scan.spec.pull_secrets.contains(name));
     let api: Api<Secret> = Api::namespaced(client.clone(), &namespace);
     let mut all = Vec::new();
