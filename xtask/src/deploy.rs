@@ -46,7 +46,8 @@ const SERVER: &[(&str, &[&str], &[&str])] = &[
     (GROUP, &["workloadscans/status"], &["update"]),
     // Kubernetes requires that the account which binds a policy can read its parameters.
     (GROUP, &["imageallowlists"], &["get", "list", "create", "patch"]),
-    (GROUP, &["rolloutapprovals", "clusterscanpolicies"], &["get", "list", "watch"]),
+    (GROUP, &["rolloutapprovals", "clusterscanpolicies", "scanexceptions"], &["get", "list", "watch"]),
+    (GROUP, &["scanexceptions/status"], &["patch"]),
     (
         "admissionregistration.k8s.io",
         &["mutatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings"],
@@ -65,6 +66,7 @@ const POLICIES: &[&str] = &[
     "tidewaiter-allowlist",
     "tidewaiter-records",
     "tidewaiter-approvals",
+    "tidewaiter-exceptions",
     "tidewaiter-server",
     "tidewaiter-in-force",
 ];
@@ -111,11 +113,19 @@ fn rbac() -> Result<String> {
         aggregated(
             CLUSTER_ROLES[1],
             "view",
-            &["imagescans", "workloadscans", "imageallowlists", "rolloutapprovals"],
-            &read,
+            &[(&["imagescans", "workloadscans", "imageallowlists", "rolloutapprovals", "scanexceptions"], &read)],
         ),
-        aggregated(CLUSTER_ROLES[2], "edit", &["imagescans"], &write),
-        aggregated(CLUSTER_ROLES[3], "admin", &["rolloutapprovals"], &["create", "delete"]),
+        aggregated(
+            CLUSTER_ROLES[2],
+            "edit",
+            &[(&["imagescans"], &write), (&["scanexceptions"], &["create", "delete"])],
+        ),
+        aggregated(
+            CLUSTER_ROLES[3],
+            "admin",
+            // To change an exception is to approve it: the policy `tidewaiter-exceptions` lets nothing else through.
+            &[(&["rolloutapprovals"], &["create", "delete"]), (&["scanexceptions"], &["update", "patch"])],
+        ),
     ])
 }
 
@@ -130,11 +140,12 @@ fn own_rule((resource, names): &(&str, &[&str])) -> Value {
 }
 
 /// A role that Kubernetes adds to its own `view`, `edit` or `admin`.
-fn aggregated(name: &str, to: &str, resources: &[&str], verbs: &[&str]) -> Value {
+fn aggregated(name: &str, to: &str, grants: &[(&[&str], &[&str])]) -> Value {
     let aggregate = format!("rbac.authorization.k8s.io/aggregate-to-{to}");
+    let rules: Vec<Value> = grants.iter().map(|(resources, verbs)| rule(&(GROUP, resources, verbs))).collect();
     json!({"apiVersion": RBAC, "kind": "ClusterRole",
         "metadata": {"name": name, "labels": {aggregate: "true"}},
-        "rules": [{"apiGroups": [GROUP], "resources": resources, "verbs": verbs}]})
+        "rules": rules})
 }
 
 /// The feeds of the database in the cluster: the default ones.

@@ -124,7 +124,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "cluster completion dirs engines login",
             "cache db follow policy_file workload",
             "approve local report rollback status",
-            "deployment diff explain fix image wait",
+            "deployment diff exceptions explain fix image wait",
         ],
     ),
     (

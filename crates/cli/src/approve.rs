@@ -6,7 +6,6 @@ use crate::exit::Exit;
 use crate::terminal::printable;
 use crate::workload::WorkloadName;
 use anyhow::{Context as _, Result, bail};
-use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt as _};
 use std::io::Write as _;
@@ -67,12 +66,7 @@ async fn digests(cluster: &Cluster, status: &WorkloadScanStatus) -> Result<Vec<S
 }
 
 async fn create(cluster: &Cluster, scan: &WorkloadScan, digests: Vec<String>, reason: &str) -> Result<String> {
-    let review: Api<SelfSubjectReview> = Api::all(cluster.client.clone());
-    let me = review
-        .create(&PostParams::default(), &SelfSubjectReview::default())
-        .await
-        .context("asking the API server for your user name")?;
-    let by = me.status.and_then(|s| s.user_info?.username).unwrap_or_default();
+    let by = cluster.user_name().await?;
     let spec = RolloutApprovalSpec {
         kind: scan.spec.kind.clone(),
         name: scan.spec.name.clone(),

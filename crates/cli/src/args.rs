@@ -1,11 +1,13 @@
 //! The command line: its commands and options, and no more, so that everything else may use it.
 
 mod db;
+mod exception;
 mod image;
 mod shared;
 mod workload;
 
 pub(crate) use self::db::{DbArgs, DbCommand, KeylessArgs, PushArgs, RenewArgs, UpdateArgs};
+pub(crate) use self::exception::{ExceptionArgs, ExceptionCommand, RequestArgs};
 pub(crate) use self::image::{DiffArgs, ExplainArgs, FixArgs, ImageArgs};
 pub(crate) use self::shared::{ClusterArgs, LocalArgs, OutputFormat, RegistryArgs};
 pub(crate) use self::workload::{ApproveArgs, DeploymentArgs, ReportArgs, RollbackArgs, StatusArgs, WaitArgs};
@@ -32,6 +34,7 @@ pub(crate) enum CliCommand {
     Status(StatusArgs),
     Wait(WaitArgs),
     Approve(ApproveArgs),
+    Exception(ExceptionArgs),
     Rollback(RollbackArgs),
     Report(ReportArgs),
     Explain(ExplainArgs),

@@ -3,7 +3,8 @@
 use crate::args::ClusterArgs;
 use crate::exit;
 use anyhow::{Context as _, Result};
-use kube::api::ListParams;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use kube::api::{ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::core::Status;
 use kube::{Api, Client, Config};
@@ -130,6 +131,14 @@ pub(crate) enum ServerApiError {
 }
 
 impl Cluster {
+    /// The user's name, as the API server sees it.
+    pub(crate) async fn user_name(&self) -> Result<String> {
+        let review: Api<SelfSubjectReview> = Api::all(self.client.clone());
+        let me = review.create(&PostParams::default(), &SelfSubjectReview::default()).await;
+        let me = me.context("asking the API server for your user name")?;
+        Ok(me.status.and_then(|s| s.user_info?.username).unwrap_or_default())
+    }
+
     /// Runs a request.
     pub(crate) fn run<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)

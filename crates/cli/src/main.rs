@@ -18,6 +18,7 @@ mod deployment;
 mod diff;
 mod dirs;
 mod engines;
+mod exceptions;
 mod exit;
 mod explain;
 mod fix;
@@ -49,6 +50,7 @@ fn main() -> std::process::ExitCode {
         CliCommand::Status(args) => status::run(&args),
         CliCommand::Wait(args) => wait::run(&args),
         CliCommand::Approve(args) => approve::run(&args),
+        CliCommand::Exception(args) => exceptions::run(&args),
         CliCommand::Rollback(args) => rollback::run(&args),
         CliCommand::Report(args) => report::run(&args),
         CliCommand::Explain(args) => explain::run(&args),

@@ -25,6 +25,8 @@ pub struct Exception {
     pub program: Option<TargetPattern>,
     /// Whether the vendor has fixed it, or will.
     pub fix_state: Option<FixState>,
+    /// Whether it ends for a finding as soon as a version without it exists.
+    pub until_fixed: bool,
     /// What it says of them.
     pub effect: ExceptionEffect,
     /// When a statement of VEX was made; `None`: a rule, which no statement replaces.
@@ -62,6 +64,7 @@ impl Exception {
             images: Vec::new(),
             program: None,
             fix_state: None,
+            until_fixed: false,
             effect: effect.into(),
             stated_at: None,
             reason: reason.to_owned(),
@@ -79,6 +82,7 @@ impl Exception {
             || finding.names().any(|n| self.vulnerabilities.iter().any(|p| p.matches(n)));
         named
             && self.fix_state.is_none_or(|state| state == finding.fix_state)
+            && (!self.until_fixed || finding.fixed_versions.is_empty())
             && (self.images.is_empty() || self.images.iter().any(|t| t.is_image(&inventory.image)))
     }
 

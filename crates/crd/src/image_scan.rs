@@ -78,6 +78,9 @@ pub struct ImageScanStatus {
     /// Reasons of the verdict, worst first; at most twenty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+    /// ScanExceptions that some findings are excepted by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<String>,
     /// Id of the vulnerability database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,

@@ -1,7 +1,7 @@
 //! Custom resources, labels and annotations that users and the server write in a cluster.
 //!
 //! ```text
-//! user → ImageScan, RolloutApproval, ClusterScanPolicy → server → status, WorkloadScan, ImageAllowlist → API server
+//! user → ImageScan, RolloutApproval, ClusterScanPolicy, ScanException → server → status, WorkloadScan, ImageAllowlist → API server
 //! ```
 //!
 //! Types only: this crate holds no client and decides nothing.
@@ -9,6 +9,7 @@
 pub mod allowlist;
 pub mod approval;
 pub mod condition;
+pub mod exception;
 pub mod image_scan;
 pub mod names;
 pub mod policy;
@@ -19,6 +20,7 @@ pub mod workload_scan;
 
 pub use allowlist::ImageAllowlist;
 pub use approval::RolloutApproval;
+pub use exception::ScanException;
 pub use image_scan::ImageScan;
 pub use policy::ClusterScanPolicy;
 pub use time::ObjectTime;
@@ -29,7 +31,14 @@ use kube::CustomResourceExt;
 
 /// All definitions, in the order in which they are installed.
 pub fn all() -> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> {
-    vec![ImageScan::crd(), WorkloadScan::crd(), RolloutApproval::crd(), ClusterScanPolicy::crd(), ImageAllowlist::crd()]
+    vec![
+        ImageScan::crd(),
+        WorkloadScan::crd(),
+        RolloutApproval::crd(),
+        ClusterScanPolicy::crd(),
+        ScanException::crd(),
+        ImageAllowlist::crd(),
+    ]
 }
 
 #[cfg(test)]

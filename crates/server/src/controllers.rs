@@ -17,6 +17,7 @@ pub(crate) mod allowlist;
 mod daemon_set;
 pub(crate) mod database;
 mod deployment;
+mod exceptions;
 pub(crate) mod garbage_collection;
 mod image_scan;
 mod pod;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! ImageScan + nodes + policy          → image_scan: scan, re-evaluate, retry or delete
+//! ScanExceptions + report              → exception: findings that do not count
 //! Pod template + ImageScans           → evaluation: one fact, pin and line for each container
 //! evaluation + approval + revision    → revision: approved, retained or held
 //! all revisions of a namespace        → allowlist
@@ -15,6 +16,7 @@ pub(crate) mod allowlist;
 pub(crate) mod approval;
 pub(crate) mod database;
 pub(crate) mod evaluation;
+pub(crate) mod exception;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub(crate) mod holdable;

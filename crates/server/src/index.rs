@@ -27,7 +27,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidewaiter_core::image::Platform;
 use tidewaiter_crd::workload_scan::{Decision, Revision, WorkloadScanStatus};
-use tidewaiter_crd::{ClusterScanPolicy, ImageScan, RolloutApproval, WorkloadKind, WorkloadScan, image_scan};
+use tidewaiter_crd::{
+    ClusterScanPolicy, ImageScan, RolloutApproval, ScanException, WorkloadKind, WorkloadScan, image_scan,
+};
 
 /// One store per kind.
 #[derive(Debug)]
@@ -43,6 +45,7 @@ pub(crate) struct Index {
     pub(crate) images: Store<ImageScan>,
     pub(crate) policies: Store<ClusterScanPolicy>,
     pub(crate) approvals: Store<RolloutApproval>,
+    exceptions: Store<ScanException>,
     pub(crate) nodes: Store<Node>,
     pub(crate) namespaces: Store<Namespace>,
     /// For the pull secrets that they name.
@@ -66,6 +69,7 @@ struct IndexWriters {
     images: Writer<ImageScan>,
     policies: Writer<ClusterScanPolicy>,
     approvals: Writer<RolloutApproval>,
+    exceptions: Writer<ScanException>,
     nodes: Writer<Node>,
     namespaces: Writer<Namespace>,
     service_accounts: Writer<ServiceAccount>,
@@ -91,6 +95,7 @@ impl Index {
         let (images, images_writer) = reflector::store();
         let (policies, policies_writer) = reflector::store();
         let (approvals, approvals_writer) = reflector::store();
+        let (exceptions, exceptions_writer) = reflector::store();
         let (nodes, nodes_writer) = reflector::store();
         let (namespaces, namespaces_writer) = reflector::store();
         let (service_accounts, service_accounts_writer) = reflector::store();
@@ -105,6 +110,7 @@ impl Index {
             images: images_writer,
             policies: policies_writer,
             approvals: approvals_writer,
+            exceptions: exceptions_writer,
             nodes: nodes_writer,
             namespaces: namespaces_writer,
             service_accounts: service_accounts_writer,
@@ -121,6 +127,7 @@ impl Index {
             images,
             policies,
             approvals,
+            exceptions,
             nodes,
             namespaces,
             service_accounts,
@@ -143,9 +150,21 @@ impl Index {
         let _ = self.images.wait_until_ready().await;
         let _ = self.policies.wait_until_ready().await;
         let _ = self.approvals.wait_until_ready().await;
+        let _ = self.exceptions.wait_until_ready().await;
         let _ = self.nodes.wait_until_ready().await;
         let _ = self.namespaces.wait_until_ready().await;
         let _ = self.service_accounts.wait_until_ready().await;
+    }
+
+    /// The ScanExceptions of a namespace.
+    pub(crate) fn exceptions_in(&self, namespace: &str) -> Vec<Arc<ScanException>> {
+        self.exceptions.state_filter(|exception| exception.namespace().as_deref() == Some(namespace))
+    }
+
+    /// The namespace of the ImageScan that a report belongs to.
+    pub(crate) fn namespace_of_report(&self, key: &str) -> Option<String> {
+        let names = |scan: &ImageScan| scan.status.iter().flat_map(|s| &s.platforms).any(|p| p.report_key == key);
+        self.images.find(names).and_then(|scan| scan.namespace())
     }
 
     /// Problems of the watches, one sentence each.

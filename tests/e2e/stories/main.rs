@@ -13,6 +13,7 @@ mod cron_jobs;
 mod daemon_sets;
 mod debug;
 mod every_image;
+mod exceptions;
 mod forged_marks;
 mod forged_reviews;
 mod full_list;

@@ -1,6 +1,6 @@
 //! Writes the ImageAllowlist of each namespace: what the API server lets run even while the server is unreachable.
 
-use super::concerns;
+use super::{concerns, exceptions};
 use crate::context::ServerContext;
 use crate::decide::allowlist::{MAX_ENTRIES, NamespaceList, allowlist, scanned};
 use crate::error::ReconcileError;
@@ -24,6 +24,9 @@ pub(super) async fn reconcile(namespace: Arc<Namespace>, ctx: Arc<ServerContext>
             return Ok(Action::requeue(pause));
         }
         update(&ctx, &name).await?;
+        if let Some(pause) = exceptions::reconcile(&ctx, &name).await? {
+            return Ok(Action::requeue(pause));
+        }
     }
     Ok(Action::await_change())
 }

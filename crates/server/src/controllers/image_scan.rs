@@ -13,6 +13,7 @@ mod reports;
 use super::concerns;
 use crate::context::ServerContext;
 use crate::decide::database::{DatabaseState, NextResult, next_result};
+use crate::decide::exception;
 use crate::decide::image_scan::{self, FailedScan, Upkeep};
 use crate::error::ReconcileError;
 use crate::scan::worker::{ScanFailure, ScanJob, ScanOutput};
@@ -223,8 +224,10 @@ fn with_verdict(
 ) -> ImageScanStatus {
     let database = ctx.database.state();
     reports.iter_mut().for_each(|report| database.confirm(report));
-    let criteria = ctx.policy(&scan.namespace().unwrap_or_default()).criteria;
-    image_scan::with_verdict(status, reports, &criteria, Timestamp::now())
+    let (namespace, now) = (scan.namespace().unwrap_or_default(), Timestamp::now());
+    let exceptions = ctx.index.exceptions_in(&namespace);
+    reports.iter_mut().for_each(|report| exception::apply(report, exceptions.iter().map(|e| &**e), now));
+    image_scan::with_verdict(status, reports, &ctx.policy(&namespace).criteria, now)
 }
 
 async fn without_database(scan: &ImageScan, ctx: &ServerContext, why: String) -> Result<Action, ReconcileError> {

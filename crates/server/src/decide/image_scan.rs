@@ -1,5 +1,6 @@
 //! What an ImageScan needs next, and the statuses that it gets.
 
+use super::exception;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -237,12 +238,16 @@ pub(crate) fn with_verdict(
             reasons.push(reason);
         }
     }
+    let exceptions = exception::used(reports);
+    let found = match exceptions.as_slice() {
+        [] => counts.sentence(),
+        names => format!("{}, others are excepted by {}", counts.sentence(), names.join(", ")),
+    };
     let (reason, message) = match outcome {
         Outcome::Incomplete => {
-            let text = format!("{}; the scan is incomplete: {}", counts.sentence(), reasons.join("; "));
-            (Some(Reason::Incomplete), text)
+            (Some(Reason::Incomplete), format!("{found}; the scan is incomplete: {}", reasons.join("; ")))
         }
-        _ => (None, counts.sentence()),
+        _ => (None, found),
     };
     ImageScanStatus {
         image_status: ImageStatus::of(outcome, counts),
@@ -252,6 +257,7 @@ pub(crate) fn with_verdict(
         complete: reports.iter().all(|r| r.complete),
         verdict: Some(outcome),
         reasons,
+        exceptions,
         ..status
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::context::ServerContext;
 use crate::decide::database::DatabaseState;
+use crate::decide::exception;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -101,6 +102,11 @@ fn read_report(ctx: &ServerContext, key: &str) -> Option<Vec<u8>> {
     let database = ctx.database.state();
     let mut report = ctx.store.report(key)?;
     database.confirm(&mut report);
+    if let Some(namespace) = ctx.index.namespace_of_report(key) {
+        // As the gate judges it.
+        let exceptions = ctx.index.exceptions_in(&namespace);
+        exception::apply(&mut report, exceptions.iter().map(|e| &**e), Timestamp::now());
+    }
     serde_json::to_vec(&report).ok()
 }
 

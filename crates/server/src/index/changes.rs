@@ -5,7 +5,7 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ServiceAccount};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt as _};
-use tidewaiter_crd::{ClusterScanPolicy, ImageScan, RolloutApproval, WorkloadKind, WorkloadScan};
+use tidewaiter_crd::{ClusterScanPolicy, ImageScan, RolloutApproval, ScanException, WorkloadKind, WorkloadScan};
 
 impl Index {
     pub(super) fn deployment_changed(&self, changed: &Deployment) {
@@ -80,6 +80,14 @@ impl Index {
             record.spec.uid == uid && record.status.as_ref().is_some_and(|status| status.refused.is_some())
         };
         self.workloads.state_filter(is_meant).iter().for_each(|record| self.enqueue_record(record));
+    }
+
+    /// An exception concerns the verdicts of its namespace, and has a status of its own.
+    pub(super) fn exception_changed(&self, changed: &ScanException) {
+        let namespace = changed.namespace().unwrap_or_default();
+        let images = self.images.state_filter(|scan| scan.namespace().as_deref() == Some(&namespace));
+        images.iter().for_each(|scan| self.queues.images.add(ObjectRef::from_obj(&**scan)));
+        self.queues.namespaces.add(ObjectRef::new(&namespace));
     }
 
     /// Every image must be scanned for a platform that no node had before. Nodes report their state every few seconds:

@@ -24,6 +24,7 @@ pub(super) fn start(client: &Client, index: &Arc<Index>, writers: IndexWriters) 
     watch(client, index, "imagescans", all(), writers.images, Index::image_changed);
     watch(client, index, "clusterscanpolicies", all(), writers.policies, Index::policy_changed);
     watch(client, index, "rolloutapprovals", all(), writers.approvals, Index::approval_changed);
+    watch(client, index, "scanexceptions", all(), writers.exceptions, Index::exception_changed);
     watch(client, index, "nodes", all(), writers.nodes, Index::node_changed);
     watch(client, index, "namespaces", all(), writers.namespaces, Index::namespace_changed);
     watch(client, index, "serviceaccounts", all(), writers.service_accounts, Index::service_account_changed);

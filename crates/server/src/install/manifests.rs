@@ -19,8 +19,8 @@ pub(super) const SHAPE: &str = "tidewaiter-shape";
 /// The policy that lets listed images start.
 pub(super) const LIST: &str = "tidewaiter-allowlist";
 /// Every policy, in the order in which they are bound; bindings have the same names.
-pub(super) const POLICIES: [&str; 6] =
-    [SHAPE, LIST, "tidewaiter-records", "tidewaiter-approvals", "tidewaiter-server", IN_FORCE];
+pub(super) const POLICIES: [&str; 7] =
+    [SHAPE, LIST, "tidewaiter-records", "tidewaiter-approvals", "tidewaiter-exceptions", "tidewaiter-server", IN_FORCE];
 /// The label of every namespace that holds its name; the API server sets it, and no client can change it.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Replaces an empty list, which selectors do not accept; no namespace can have this name, which holds a dot.
@@ -123,6 +123,7 @@ pub(super) fn bindings(policies: &[Arc<ClusterScanPolicy>], excluded: &[String])
         // Everywhere, also where nothing is enforced: who could write records in audit mode would own them afterwards.
         binding("tidewaiter-records", json!({})),
         binding("tidewaiter-approvals", json!({})),
+        binding("tidewaiter-exceptions", json!({})),
         binding("tidewaiter-server", json!({})),
         binding(IN_FORCE, json!({})),
     ]
