@@ -75,7 +75,7 @@ pub struct WorkloadScanStatus {
     /// Hash of the template that the statuses describe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<String>,
-    /// The update of a DaemonSet that admission refused until its images are approved; the statuses describe it.
+    /// The update of a DaemonSet or StatefulSet that admission refused until its images are approved; the statuses describe it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<RefusedUpdate>,
     /// Template hash → decision about it.

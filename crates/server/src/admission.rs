@@ -8,8 +8,8 @@
 //! Nothing that a user can write decides: annotations are for display, and can only make more workloads be paused.
 
 pub(crate) mod applied_pod;
-pub(crate) mod daemon_set;
 pub(crate) mod hold;
+pub(crate) mod in_place;
 pub(crate) mod pod;
 
 use serde_json::Value;

@@ -14,7 +14,6 @@
 //! is `reconcile(object, context)`; they share [`error_policy`], because API servers fail alike for all of them.
 
 pub(crate) mod allowlist;
-mod daemon_set;
 pub(crate) mod database;
 mod deployment;
 mod exceptions;
@@ -23,6 +22,7 @@ mod image_scan;
 mod pod;
 mod publish;
 pub(crate) mod record;
+mod refused;
 mod requests;
 mod suspended;
 mod workload;
@@ -65,7 +65,7 @@ pub(crate) fn start(ctx: &Arc<ServerContext>) {
     run(ctx, &index.images, &queues.images, UNBOUNDED, |i, c| Box::pin(image_scan::reconcile(i, c)));
     tokio::spawn(requests::follow_unheld(Arc::clone(ctx)));
     tokio::spawn(workload::follow_returned(Arc::clone(ctx)));
-    tokio::spawn(daemon_set::follow_updates(Arc::clone(ctx)));
+    tokio::spawn(refused::follow_updates(Arc::clone(ctx)));
     tokio::spawn(database::follow(Arc::clone(ctx)));
     tokio::spawn(garbage_collection::run(Arc::clone(ctx)));
 }

@@ -27,12 +27,12 @@ pub(crate) struct Queues {
     pub(crate) unheld: UnheldNamespaces,
     /// Records of held workloads of which a Pod starts all the same: it has another, approved revision.
     pub(crate) returned: Queue<ObjectRef<WorkloadScan>>,
-    pub(crate) daemon_set_updates: Queue<DaemonSetUpdate>,
+    pub(crate) updates: Queue<ReviewedUpdate>,
 }
 
-/// An update of a DaemonSet that admission reviewed.
+/// An update of a DaemonSet or StatefulSet that admission reviewed.
 #[derive(Debug)]
-pub(crate) struct DaemonSetUpdate {
+pub(crate) struct ReviewedUpdate {
     pub(crate) workload: WorkloadRef,
     /// The Pods that it wants.
     pub(crate) spec: Box<PodSpec>,
@@ -104,7 +104,7 @@ impl Queues {
             policies: Queue::new(),
             unheld: UnheldNamespaces::default(),
             returned: Queue::new(),
-            daemon_set_updates: Queue::new(),
+            updates: Queue::new(),
         }
     }
 }

@@ -24,9 +24,37 @@ fn until_status(lab: &Lab, workload: &str, words: &str) {
     });
 }
 
+/// An update whose images are not approved is refused, and goes through once they are.
+#[test]
+fn no_member_is_missing_during_an_update() {
+    let lab = lab();
+    let good = lab.registry.push("db", "v1", &clean().build());
+    let bad = lab.registry.push("db", "v2", &vulnerable().build());
+    let set = "statefulset/db";
+    lab.apply(&manifest("StatefulSet", &good)).ok();
+    until_field(&lab, set, ".status.readyReplicas", "2");
+    until_status(&lab, set, "Approved Deployed");
+    let pods = lab.field("pods", ".items[*].metadata.uid");
+    let said = lab.apply(&manifest("StatefulSet", &bad)).refused();
+    assert!(said.contains("statefulset/db is unchanged, so that no member is missing"), "{said}");
+    until_status(&lab, set, "VulnerabilitiesFound Blocked");
+    assert_eq!(lab.field("pods", ".items[*].metadata.uid"), pods);
+    // Scaling is no update.
+    lab.kubectl(&["scale", set, "--replicas=3"]).ok();
+    until_field(&lab, set, ".status.readyReplicas", "3");
+    // The fix under the same tag.
+    lab.apply(&manifest("StatefulSet", &bad)).refused();
+    lab.registry.push("db", "v2", &distinct("fixed"));
+    lab.kubectl(&["scan", "image", &bad]).ok();
+    within(PATIENCE, "the update goes through", || lab.apply(&manifest("StatefulSet", &bad)).code == 0);
+    lab.kubectl(&["rollout", "status", set, "--timeout=60s"]).ok();
+    until_status(&lab, set, "Approved Deployed");
+}
+
+/// With the server away an update is accepted, and one member waits.
 #[test]
 fn a_blocked_update_is_reverted_and_fixed() {
-    let lab = lab();
+    let mut lab = lab();
     let good = lab.registry.push("db", "v1", &clean().build());
     let bad = lab.registry.push("db", "v2", &vulnerable().build());
     let fixed = lab.registry.push("db", "v3", &distinct("fixed"));
@@ -35,18 +63,28 @@ fn a_blocked_update_is_reverted_and_fixed() {
     until_field(&lab, set, ".status.readyReplicas", "2");
     until_status(&lab, set, "Approved Deployed");
     // The revert.
-    lab.kubectl(&["set", "image", set, &format!("db={bad}")]).ok();
+    update_unseen(&mut lab, set, &bad);
     until_status(&lab, set, "VulnerabilitiesFound Blocked");
     lab.kubectl(&["rollout", "undo", set]).ok();
     lab.kubectl(&["rollout", "status", set, "--timeout=60s"]).ok();
     until_field(&lab, set, ".status.readyReplicas", "2");
     until_status(&lab, set, "Approved Deployed");
     // The fix.
-    lab.kubectl(&["set", "image", set, &format!("db={bad}")]).ok();
+    update_unseen(&mut lab, set, &bad);
     until_status(&lab, set, "VulnerabilitiesFound Blocked");
     lab.kubectl(&["set", "image", set, &format!("db={fixed}")]).ok();
     lab.kubectl(&["rollout", "status", set, "--timeout=60s"]).ok();
     until_status(&lab, set, "Approved Deployed");
+}
+
+/// Sets an image while the server is away; its controller makes the new Pod once the server is back.
+fn update_unseen(lab: &mut Lab, set: &str, image: &str) {
+    lab.kill_server();
+    lab.kubectl(&["set", "image", set, &format!("db={image}")]).ok();
+    until_field(lab, set, ".status.readyReplicas", "1");
+    lab.start_server();
+    // Its controller was refused the Pod, and comes back after ever longer pauses; any change brings it back at once.
+    lab.kubectl(&["annotate", set, "--overwrite", &format!("at={image}")]).ok();
 }
 
 /// A first version that is blocked: its revision is the current one for Kubernetes, although it never ran.

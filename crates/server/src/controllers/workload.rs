@@ -5,7 +5,7 @@
 //! starts, ever more rarely, and not any more once it has started.
 
 use super::record::WorkloadRecord;
-use super::{allowlist, concerns, daemon_set, publish};
+use super::{allowlist, concerns, publish, refused};
 use crate::context::ServerContext;
 use crate::decide::job::is_starting;
 use crate::decide::message::WorkloadNews;
@@ -55,7 +55,7 @@ async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Dur
     let changed = record.re_evaluate_others(ctx, None, &PodSpec::default()).await?;
     let used = if is_crowded(&record.draft) { running(ctx, &record).await? } else { BTreeSet::new() };
     record.prune(ctx, &used);
-    if let Some(followed) = daemon_set::follow_refused(ctx, &mut record).await? {
+    if let Some(followed) = refused::follow_refused(ctx, &mut record).await? {
         record.save(ctx).await?;
         if changed || followed.changed {
             allowlist::update(ctx, &record.workload.namespace).await?;

@@ -1,7 +1,7 @@
 //! The workload that a decision is about.
 
 use super::holdable::Holdable;
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use tidewaiter_crd::WorkloadKind;
@@ -23,10 +23,9 @@ impl WorkloadRef {
         Self::of("apps/v1", WorkloadKind::Deployment, &deployment.metadata)
     }
 
-    /// A DaemonSet of a request.
-    pub(crate) fn daemon_set(set: &DaemonSet, namespace: &str) -> Self {
-        let namespace = namespace.to_owned();
-        WorkloadRef { namespace, ..Self::of("apps/v1", WorkloadKind::DaemonSet, &set.metadata) }
+    /// An object of `apps/v1` in a request.
+    pub(crate) fn of_apps(kind: WorkloadKind, metadata: &ObjectMeta, namespace: &str) -> Self {
+        WorkloadRef { namespace: namespace.to_owned(), ..Self::of("apps/v1", kind, metadata) }
     }
 
     /// A workload that is held as an object. In a request its namespace may stand outside the object.

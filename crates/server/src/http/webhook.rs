@@ -1,19 +1,19 @@
 //! The admission webhooks: AdmissionReview → facts from the index → `admission` → AdmissionReview.
 
 use super::admission_limits::{BodyBudget, limit_bodies};
-use crate::admission::daemon_set::UpdateReview;
-use crate::admission::{AdmissionDecision, applied_pod, daemon_set, hold, pod};
+use crate::admission::in_place::{UpdateReview, UpdatedInPlace};
+use crate::admission::{AdmissionDecision, applied_pod, hold, in_place, pod};
 use crate::context::ServerContext;
 use crate::decide::holdable::Holdable;
 use crate::decide::images;
 use crate::decide::job::{JobOwner, pins_of_run};
 use crate::decide::workload_ref::WorkloadRef;
-use crate::queues::DaemonSetUpdate;
+use crate::queues::ReviewedUpdate;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router, middleware};
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::DynamicObject;
@@ -31,6 +31,7 @@ pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
         .route("/jobs", post(jobs))
         .route("/cronjobs", post(cron_jobs))
         .route("/daemonsets/{token}", post(daemon_sets))
+        .route("/statefulsets/{token}", post(stateful_sets))
         .route("/pods", post(created_pods))
         .route("/applied-pods", post(applied_pods))
         .layer(DefaultBodyLimit::disable())
@@ -99,14 +100,27 @@ fn review_hold<K: Holdable + Resource<DynamicType = ()>>(
 }
 
 async fn daemon_sets(
-    State(ctx): State<Arc<ServerContext>>,
-    Path(token): Path<String>,
-    Json(review): Json<AdmissionReview<DaemonSet>>,
+    state: State<Arc<ServerContext>>,
+    token: Path<String>,
+    review: Json<AdmissionReview<DaemonSet>>,
 ) -> Result<Json<AdmissionReview<DynamicObject>>, StatusCode> {
-    if !ctx.webhook_token.get().is_some_and(|known| is_same(known, &token)) {
-        return Err(StatusCode::NOT_FOUND);
-    }
-    Ok(respond(review, &ctx, "daemonsets", review_daemon_set))
+    known(&state, &token)?;
+    Ok(respond(review.0, &state, "daemonsets", review_update))
+}
+
+async fn stateful_sets(
+    state: State<Arc<ServerContext>>,
+    token: Path<String>,
+    review: Json<AdmissionReview<StatefulSet>>,
+) -> Result<Json<AdmissionReview<DynamicObject>>, StatusCode> {
+    known(&state, &token)?;
+    Ok(respond(review.0, &state, "statefulsets", review_update))
+}
+
+/// Whether the path of a request ends with what only the API server knows.
+fn known(ctx: &ServerContext, token: &str) -> Result<(), StatusCode> {
+    let known = ctx.webhook_token.get().is_some_and(|known| is_same(known, token));
+    if known { Ok(()) } else { Err(StatusCode::NOT_FOUND) }
 }
 
 /// Compares secrets in a time that says nothing about where they differ.
@@ -114,26 +128,26 @@ fn is_same(known: &str, given: &str) -> bool {
     known.len() == given.len() && known.bytes().zip(given.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }
 
-fn review_daemon_set(
+fn review_update<K: UpdatedInPlace + Resource<DynamicType = ()>>(
     ctx: &ServerContext,
-    request: &AdmissionRequest<DaemonSet>,
+    request: &AdmissionRequest<K>,
     namespace: &str,
-    new: &DaemonSet,
+    new: &K,
 ) -> AdmissionDecision {
     let by_server = request.user_info.username.as_deref() == Some(SERVER_USER);
     let Some(old) = request.old_object.as_ref().filter(|_| !by_server && ctx.enforced(namespace)) else {
         return AdmissionDecision::allow();
     };
-    let workload = WorkloadRef::daemon_set(old, namespace);
+    let workload = old.workload(namespace);
     let record = ctx.index.record(&workload);
     let status = record.as_ref().and_then(|record| record.status.as_ref());
-    let review = daemon_set::review(new, old, status);
-    let spec = new.spec.as_ref().and_then(|spec| spec.template.spec.clone());
-    if let Some(spec) = spec.filter(|_| review != UpdateReview::Passes && !request.dry_run) {
+    let review = in_place::review(new, old, status);
+    let spec = new.pod_spec().filter(|_| review != UpdateReview::Passes && !request.dry_run);
+    if let Some(spec) = spec.cloned().map(Box::new) {
         let is_refused = review == UpdateReview::Refused;
-        ctx.queues.daemon_set_updates.add(DaemonSetUpdate { workload, spec: Box::new(spec), is_refused });
+        ctx.queues.updates.add(ReviewedUpdate { workload, spec, is_refused });
     }
-    daemon_set::answer(review, new, status, request.dry_run)
+    in_place::answer(review, new, status, request.dry_run)
 }
 
 async fn created_pods(

@@ -61,11 +61,13 @@ pub(super) fn webhooks(settings: &ServerSettings, ca_pem: &str, token: &str) -> 
     // What is refused here is scanned: strangers must not have reviews of their own acted on.
     let mut daemon_sets = webhook_at(settings, ca_pem, "daemonsets", &format!("daemonsets/{token}"));
     daemon_sets["rules"] = rules("apps", "daemonsets", &["UPDATE"]);
+    let mut stateful_sets = webhook_at(settings, ca_pem, "statefulsets", &format!("statefulsets/{token}"));
+    stateful_sets["rules"] = rules("apps", "statefulsets", &["UPDATE"]);
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": WEBHOOKS},
-        "webhooks": [deployments, pods, applied, jobs, cron_jobs, daemon_sets],
+        "webhooks": [deployments, pods, applied, jobs, cron_jobs, daemon_sets, stateful_sets],
     })
 }
 

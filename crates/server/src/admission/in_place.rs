@@ -1,14 +1,87 @@
-//! Updates of DaemonSets: refused until their images are approved. A DaemonSet deletes the Pod of a node before it makes the
-//! next one, which would wait for its images: the node would be without its agent (ADR 0018).
+//! Updates of DaemonSets and StatefulSets: refused until their images are approved. Their controllers delete a Pod before they
+//! make the next one, which would wait for its images: a node would be without its agent, a set without a member (ADR 0018).
 
 use super::AdmissionDecision;
 use crate::decide::images;
 use crate::decide::pod::allowed_pins;
-use k8s_openapi::api::apps::v1::DaemonSet;
+use crate::decide::workload_ref::WorkloadRef;
+use k8s_openapi::api::apps::v1::{DaemonSet, StatefulSet};
+use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::BTreeMap;
 use tidewaiter_core::status::DeploymentStatus;
+use tidewaiter_crd::WorkloadKind;
 use tidewaiter_crd::workload_scan::WorkloadScanStatus;
+
+/// A workload whose controller deletes a Pod before it makes the next one.
+pub(crate) trait UpdatedInPlace {
+    /// Its kind.
+    const KIND: WorkloadKind;
+    /// What a refusal keeps from happening, for people.
+    const KEPT: &'static str;
+
+    /// Its metadata.
+    fn metadata(&self) -> &ObjectMeta;
+
+    /// The spec of its Pods.
+    fn pod_spec(&self) -> Option<&PodSpec>;
+
+    /// Whether an update leaves the old Pods until the new ones are ready.
+    fn keeps_old_pods(&self) -> bool;
+
+    /// Name → image reference of everything that its Pods run.
+    fn images(&self) -> BTreeMap<String, String> {
+        self.pod_spec().map(images::of).unwrap_or_default()
+    }
+
+    /// The workload; in a request the namespace may stand outside the object.
+    fn workload(&self, namespace: &str) -> WorkloadRef {
+        WorkloadRef::of_apps(Self::KIND, self.metadata(), namespace)
+    }
+}
+
+impl UpdatedInPlace for DaemonSet {
+    const KIND: WorkloadKind = WorkloadKind::DaemonSet;
+    const KEPT: &'static str = "so that no node loses its agent";
+
+    fn metadata(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn pod_spec(&self) -> Option<&PodSpec> {
+        self.spec.as_ref()?.template.spec.as_ref()
+    }
+
+    /// With a surge and nothing unavailable the new Pod of a node is made first.
+    fn keeps_old_pods(&self) -> bool {
+        let rolling = self.spec.as_ref().and_then(|s| s.update_strategy.as_ref()?.rolling_update.as_ref());
+        let is_some = |value: Option<&IntOrString>| match value {
+            Some(IntOrString::Int(number)) => *number > 0,
+            Some(IntOrString::String(share)) => share.trim_end_matches('%') != "0",
+            None => false,
+        };
+        rolling.is_some_and(|r| is_some(r.max_surge.as_ref()) && !is_some(r.max_unavailable.as_ref()))
+    }
+}
+
+impl UpdatedInPlace for StatefulSet {
+    const KIND: WorkloadKind = WorkloadKind::StatefulSet;
+    const KEPT: &'static str = "so that no member is missing";
+
+    fn metadata(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn pod_spec(&self) -> Option<&PodSpec> {
+        self.spec.as_ref()?.template.spec.as_ref()
+    }
+
+    /// A set has each member once.
+    fn keeps_old_pods(&self) -> bool {
+        false
+    }
+}
 
 /// What becomes of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,9 +94,9 @@ pub(crate) enum UpdateReview {
     Refused,
 }
 
-/// Decides about an update; `record` has the decisions about the DaemonSet.
-pub(crate) fn review(new: &DaemonSet, old: &DaemonSet, record: Option<&WorkloadScanStatus>) -> UpdateReview {
-    let (wanted, before) = (images_of(new), images_of(old));
+/// Decides about an update; `record` has the decisions about the workload.
+pub(crate) fn review<K: UpdatedInPlace>(new: &K, old: &K, record: Option<&WorkloadScanStatus>) -> UpdateReview {
+    let (wanted, before) = (new.images(), old.images());
     let Some(record) = record else { return UpdateReview::Passes };
     let may_run = |images: &BTreeMap<String, String>| allowed_pins(record, None, images).is_some();
     if wanted == before {
@@ -34,13 +107,13 @@ pub(crate) fn review(new: &DaemonSet, old: &DaemonSet, record: Option<&WorkloadS
         return UpdateReview::Applies;
     }
     // What waits itself has nothing to lose.
-    if !may_run(&before) || keeps_old_pods(new) { UpdateReview::Passes } else { UpdateReview::Refused }
+    if !may_run(&before) || new.keeps_old_pods() { UpdateReview::Passes } else { UpdateReview::Refused }
 }
 
 /// The answer to a request.
-pub(crate) fn answer(
+pub(crate) fn answer<K: UpdatedInPlace>(
     review: UpdateReview,
-    new: &DaemonSet,
+    new: &K,
     record: Option<&WorkloadScanStatus>,
     dry_run: bool,
 ) -> AdmissionDecision {
@@ -50,17 +123,15 @@ pub(crate) fn answer(
     let why = refusal(new, record);
     // Tools make a dry run before they apply: a refusal would keep them from ever asking for the scan.
     if dry_run {
-        return AdmissionDecision {
-            warnings: vec![format!("refused outside of a dry run: {why}")],
-            ..AdmissionDecision::allow()
-        };
+        let warnings = vec![format!("refused outside of a dry run: {why}")];
+        return AdmissionDecision { warnings, ..AdmissionDecision::allow() };
     }
     AdmissionDecision::deny(why)
 }
 
-fn refusal(new: &DaemonSet, record: Option<&WorkloadScanStatus>) -> String {
-    let name = format!("daemonset/{}", new.metadata.name.as_deref().unwrap_or_default());
-    let hash = images::images_hash(&images_of(new));
+fn refusal<K: UpdatedInPlace>(new: &K, record: Option<&WorkloadScanStatus>) -> String {
+    let name = format!("{}/{}", K::KIND.lowercase(), new.metadata().name.as_deref().unwrap_or_default());
+    let hash = images::images_hash(&new.images());
     let known = record.filter(|record| record.refused.as_ref().is_some_and(|refused| refused.revision == hash));
     let state = match known.map(|record| record.deployment_status) {
         Some(DeploymentStatus::Blocked) => {
@@ -71,22 +142,7 @@ fn refusal(new: &DaemonSet, record: Option<&WorkloadScanStatus>) -> String {
         }
         _ => format!("its images are being scanned; apply it again once this returns: kubectl scan wait {name}"),
     };
-    format!("{name} is unchanged, so that no node loses its agent: {state}")
-}
-
-/// Whether an update makes the new Pod of a node first, and deletes the old one once it is ready.
-fn keeps_old_pods(set: &DaemonSet) -> bool {
-    let rolling = set.spec.as_ref().and_then(|s| s.update_strategy.as_ref()?.rolling_update.as_ref());
-    let is_some = |value: Option<&IntOrString>| match value {
-        Some(IntOrString::Int(number)) => *number > 0,
-        Some(IntOrString::String(share)) => share.trim_end_matches('%') != "0",
-        None => false,
-    };
-    rolling.is_some_and(|r| is_some(r.max_surge.as_ref()) && !is_some(r.max_unavailable.as_ref()))
-}
-
-fn images_of(set: &DaemonSet) -> BTreeMap<String, String> {
-    set.spec.as_ref().and_then(|s| s.template.spec.as_ref()).map(images::of).unwrap_or_default()
+    format!("{name} is unchanged, {}: {state}", K::KEPT)
 }
 
 #[cfg(test)]
@@ -154,6 +210,26 @@ mod tests {
         check(rolling(json!("0%"), json!("10%")), Refused);
         // Whoever deletes a Pod to have the new one would wait for it.
         check(json!({"type": "OnDelete"}), Refused);
+    }
+
+    #[test]
+    fn no_member_is_missing() {
+        let set = |image: &str| -> StatefulSet {
+            from_value(json!({"metadata": {"name": "db"}, "spec": {"selector": {}, "serviceName": "db",
+                "template": {"spec": {"containers": [{"name": "c", "image": image}]}}}}))
+            .unwrap()
+        };
+        let check = |decisions: &[(&str, Decision)], expected: UpdateReview| {
+            let record = known(decisions);
+            let review = review(&set("b"), &set("a"), Some(&record));
+            assert_eq!(review, expected, "{decisions:?}");
+            let denial = answer(review, &set("b"), Some(&record), false).denial;
+            let text = "statefulset/db is unchanged, so that no member is missing: its images are being scanned";
+            assert_eq!(denial.is_some_and(|denial| denial.starts_with(text)), expected == Refused);
+        };
+        check(&[("a", Decision::Approved)], Refused);
+        check(&[("a", Decision::Held)], Passes);
+        check(&[("a", Decision::Approved), ("b", Decision::Approved)], Applies);
     }
 
     #[test]

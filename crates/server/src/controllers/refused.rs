@@ -1,5 +1,5 @@
-//! Updates of DaemonSets that admission refused until their images are approved: recorded, scanned, decided about and shown, so
-//! that applying them again goes through. Until then the nodes run what they run.
+//! Updates of DaemonSets and StatefulSets that admission refused until their images are approved: recorded, scanned, decided
+//! about and shown, so that applying them again goes through. Until then what runs goes on.
 
 use super::publish;
 use super::record::WorkloadRecord;
@@ -9,7 +9,7 @@ use crate::decide::message::WorkloadNews;
 use crate::decide::refused::{is_over, remaining};
 use crate::decide::revision::workload_status;
 use crate::error::ReconcileError;
-use crate::queues::DaemonSetUpdate;
+use crate::queues::ReviewedUpdate;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodSpec;
 use std::sync::Arc;
@@ -19,14 +19,16 @@ use tidewaiter_crd::workload_scan::RefusedUpdate;
 
 /// Attempts to write a record that another controller writes, too.
 const MAX_ATTEMPTS: u32 = 6;
+/// Pause between them: the watch delivers the other write within milliseconds.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Records the updates that admission saw, until the process ends.
 pub(super) async fn follow_updates(ctx: Arc<ServerContext>) {
-    while let Some(update) = ctx.queues.daemon_set_updates.next().await {
+    while let Some(update) = ctx.queues.updates.next().await {
         for attempt in 1..=MAX_ATTEMPTS {
             match note(&ctx, &update).await {
                 Ok(()) => break,
-                Err(error) if error.is_conflict() && attempt < MAX_ATTEMPTS => {}
+                Err(error) if error.is_conflict() && attempt < MAX_ATTEMPTS => tokio::time::sleep(PAUSE).await,
                 // The next attempt to apply is reviewed again.
                 Err(error) => {
                     tracing::warn!("{} in {}: {error}", update.workload.label(), update.workload.namespace);
@@ -37,7 +39,7 @@ pub(super) async fn follow_updates(ctx: Arc<ServerContext>) {
     }
 }
 
-async fn note(ctx: &ServerContext, update: &DaemonSetUpdate) -> Result<(), ReconcileError> {
+async fn note(ctx: &ServerContext, update: &ReviewedUpdate) -> Result<(), ReconcileError> {
     let wanted = images::of(&update.spec);
     let hash = images::images_hash(&wanted);
     let mut record = WorkloadRecord::open(ctx, update.workload.clone()).await?;
