@@ -99,7 +99,11 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     (
         "crates/crd/src",
-        &["names schema time workload_kind", "allowlist approval condition", "image_scan policy workload_scan"],
+        &[
+            "names schema time workload_kind",
+            "allowlist approval condition exception",
+            "image_scan policy workload_scan",
+        ],
     ),
     (
         "crates/server/src",

@@ -39,12 +39,10 @@ async fn write(
     let api: Api<ScanException> = Api::namespaced(ctx.client.clone(), namespace);
     // With every field: what is no longer used must go.
     let patch = json!({"status": {"state": status.state, "usedBy": status.used_by}});
-    match api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await {
-        Err(error) => {
-            let error = ReconcileError::from(error);
-            return if error.is_gone() { Ok(()) } else { Err(error) };
-        }
-        Ok(_) => {}
+    let written = api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await;
+    if let Err(error) = written.map_err(ReconcileError::from) {
+        // It was deleted meanwhile.
+        return if error.is_gone() { Ok(()) } else { Err(error) };
     }
     let before = object.status.as_ref().map(|status| status.state);
     if before != Some(status.state) {
