@@ -49,7 +49,7 @@ func fakenode(args []string) int {
 
 func (n *paperNode) register(ctx context.Context) {
 	room := v1.ResourceList{v1.ResourceCPU: resource.MustParse("64"), v1.ResourceMemory: resource.MustParse("256Gi"),
-		v1.ResourcePods: resource.MustParse("1000"), v1.ResourceEphemeralStorage: resource.MustParse("1Ti")}
+		v1.ResourcePods: resource.MustParse("5000"), v1.ResourceEphemeralStorage: resource.MustParse("1Ti")}
 	now := metav1.Now()
 	nodes := n.client.CoreV1().Nodes()
 	node := must(nodes.Create(ctx, &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.name, Labels: map[string]string{

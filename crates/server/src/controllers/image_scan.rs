@@ -99,7 +99,7 @@ async fn rescan(
     ctx.runs.begin(&scan.uid().unwrap_or_default(), scan.metadata.generation.unwrap_or_default());
     ctx.metrics.scan_started();
     let done = tokio::select! {
-        done = run_visibly(scan, ctx, platforms.clone()) => done?,
+        done = run_visibly(scan, ctx, platforms.clone()) => done.inspect_err(|_| ctx.metrics.scan_cancelled())?,
         // Dropping the scan kills its process. A changed spec is enqueued already.
         () = cancelled(scan, ctx) => {
             ctx.metrics.scan_cancelled();

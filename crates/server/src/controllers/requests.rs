@@ -91,7 +91,11 @@ async fn request(
 ) -> Result<ScanRef, ReconcileError> {
     let requested = match ctx.index.image_scan(namespace, image) {
         Some(known) if answers(ctx, &known, secrets, age) => (*known).clone(),
-        Some(known) => rescan(ctx, namespace, &known, secrets).await?,
+        Some(known) => match rescan(ctx, namespace, &known, secrets).await {
+            // It was deleted a moment ago.
+            Err(error) if error.is_gone() => create(ctx, namespace, image, secrets).await?,
+            requested => requested?,
+        },
         None => create(ctx, namespace, image, secrets).await?,
     };
     let generation = requested.metadata.generation.unwrap_or_default();
