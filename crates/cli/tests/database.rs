@@ -313,7 +313,7 @@ fn registries_with_tls_and_logins() {
     fs::write(builder.path("config.json"), login).unwrap();
     let (ca, config) = (builder.name("ca.pem"), builder.name("config.json"));
     check(&builder.scan(&["db", "push", &at]), 3, &["signed by no authority", "--ca-file"]);
-    check(&builder.scan(&["db", "push", &at, "--ca-file", &ca]), 3, &[&at, "wants a login", "docker login"]);
+    check(&builder.scan(&["db", "push", &at, "--ca-file", &ca]), 3, &[&at, "answers 401", "docker login"]);
     check(&builder.scan(&["db", "push", &at, "--ca-file", &ca, "--docker-config", &config]), 0, &["not signed"]);
     check(&user.scan(&["db", "update", &at, "--ca-file", &ca]), 3, &["refused access"]);
     check(&user.scan(&["db", "update", &at, "--ca-file", &ca, "--docker-config", &config]), 0, &["updated"]);
@@ -495,13 +495,11 @@ fn a_database_is_renewed_on_a_schedule_and_after_a_correction() {
     fs::remove_file(machine.path("db")).unwrap();
     until("the lost database", &|| machine.path("db").exists());
     let mut damaged = fs::read(machine.path("db")).unwrap();
-    let (sound, middle) = (damaged.clone(), damaged.len() / 2);
+    let middle = damaged.len() / 2;
     damaged[middle] ^= 1;
     fs::write(machine.path("db"), &damaged).unwrap();
-    until("the damaged database", &|| {
-        fs::read(machine.path("db")).unwrap().len() == sound.len()
-            && fs::read(machine.path("db")).unwrap()[middle] == sound[middle]
-    });
+    // Not compared with the first one: the times of two builds differ.
+    until("the damaged database", &|| fs::read(machine.path("db")).unwrap() != damaged);
     // It ends when asked to: a container's first process without a handler would not.
     let term = Command::new("kill").args(["-TERM", &renewal.0.id().to_string()]).status().unwrap();
     assert!(term.success() && renewal.0.wait().unwrap().success());

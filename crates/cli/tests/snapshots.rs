@@ -228,8 +228,24 @@ fn databases() {
 fn help() {
     let machine = Machine::new();
     assert_snapshot!("help", machine.run(&["--help"]));
-    for command in ["image", "deployment", "status", "approve", "report", "explain", "diff", "fix", "cache"] {
+    for command in [
+        "image",
+        "deployment",
+        "status",
+        "wait",
+        "approve",
+        "rollback",
+        "exception",
+        "report",
+        "explain",
+        "diff",
+        "fix",
+        "cache",
+    ] {
         assert_snapshot!(format!("help_{command}"), machine.run(&[command, "--help"]));
+    }
+    for command in ["request", "approve", "list"] {
+        assert_snapshot!(format!("help_exception_{command}"), machine.run(&["exception", command, "--help"]));
     }
     for command in ["build", "update", "push", "renew", "export", "import", "diff", "status"] {
         assert_snapshot!(format!("help_db_{command}"), machine.run(&["db", command, "--help"]));
