@@ -5,11 +5,11 @@ use crate::login;
 use anyhow::Result;
 use serde_json::Value;
 use std::path::Path;
-use tidewaiter_core::policy::Policy;
+use tidewaiter_core::policy::{Policy, Rule};
 use tidewaiter_crd::policy::ClusterScanPolicySpec;
 
 /// Reads the criteria of a file of `ClusterScanPolicy` objects; of several the strictest, as for a namespace that all of them
-/// name.
+/// name. Which namespaces they name, and their mode, is not asked.
 pub(crate) fn read(path: &Path) -> Result<Policy> {
     let bytes = login::read(path)?;
     parse(&String::from_utf8_lossy(&bytes)).map_err(|why| UsageError(format!("{}: {why}", path.display())).into())
@@ -18,11 +18,19 @@ pub(crate) fn read(path: &Path) -> Result<Policy> {
 fn parse(text: &str) -> Result<Policy, String> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|e| format!("it cannot be read ({e})"))?;
     let mut all: Option<Policy> = None;
-    for document in documents {
+    for document in documents.into_iter().flat_map(objects) {
         let policy = criteria(document)?;
         all = Some(all.map_or_else(|| policy.clone(), |others| others.strictest(&policy)));
     }
     all.ok_or_else(|| "it has no ClusterScanPolicy".to_owned())
+}
+
+/// The objects of a document: `kubectl get` writes several as a List.
+fn objects(mut document: Value) -> Vec<Value> {
+    match document["items"].take() {
+        Value::Array(items) if document["kind"].as_str().is_some_and(|kind| kind.ends_with("List")) => items,
+        _ => vec![document],
+    }
 }
 
 fn criteria(mut document: Value) -> Result<Policy, String> {
@@ -31,14 +39,18 @@ fn criteria(mut document: Value) -> Result<Policy, String> {
         let found = if kind.is_empty() { "an object without a kind".to_owned() } else { format!("a {kind}") };
         return Err(format!("it has {found}; write a ClusterScanPolicy, as docs/policy.md shows"));
     }
+    if !document["spec"].is_object() {
+        return Err("a ClusterScanPolicy has no spec; docs/policy.md shows what it holds".to_owned());
+    }
     let mut unknown = Vec::new();
     let spec: ClusterScanPolicySpec =
         serde_ignored::deserialize(document["spec"].take(), |field| unknown.push(field.to_string()))
             .map_err(|e| format!("spec: {e}"))?;
-    match unknown.first() {
-        None => Ok(spec.criteria()),
-        Some(field) => Err(format!("spec has no field {field}; docs/policy.md lists all")),
+    if let Some(field) = unknown.first() {
+        return Err(format!("spec has no field {field}; docs/policy.md lists all"));
     }
+    spec.rules.iter().try_for_each(Rule::check).map_err(|e| e.to_string())?;
+    Ok(spec.criteria())
 }
 
 #[cfg(test)]
@@ -55,6 +67,9 @@ mod tests {
         assert_eq!(read(&object("{}")), Ok((Some(Severity::Critical), 0)));
         let rule = object("{blockAt: NEVER, rules: [{name: a, epss: 0.5}]}");
         assert_eq!(read(&rule), Ok((None, 1)));
+        let list =
+            r#"{"apiVersion":"v1","kind":"List","items":[{"kind":"ClusterScanPolicy","spec":{"blockAt":"LOW"}}]}"#;
+        assert_eq!(read(list), Ok((Some(Severity::Low), 0)));
         assert_eq!(read(&format!("{rule}---\n{}", object("{blockAt: LOW}"))), Ok((Some(Severity::Low), 1)));
     }
 
@@ -70,6 +85,8 @@ mod tests {
         check("kind: ClusterScanPolicy\nspec: {blockat: HIGH}", "no field blockat");
         check("kind: ClusterScanPolicy\nspec: {blockAt: EVER}", "EVER");
         check("kind: ClusterScanPolicy\nspec: {rules: [{name: a, espp: 1}]}", "espp");
+        check("kind: ClusterScanPolicy\nspec: {rules: [{name: a, epss: 50}]}", "rule \"a\": epss is a probability");
+        check("kind: ClusterScanPolicy", "has no spec");
         check("kind: [", "cannot be read");
     }
 }

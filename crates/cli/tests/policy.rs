@@ -35,9 +35,9 @@ const CRITICAL: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
 const HIGH: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H";
 const MEDIUM: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:L/I:N/A:N";
 
-/// The findings of the document: number, package, vector, whether it is fixed, day of publication.
+/// The findings of the document: number, package, vector, whether it is fixed, day of publication (empty: yesterday).
 const FINDINGS: [(&str, &str, &str, bool, &str); 4] = [
-    ("CVE-2026-0001", "young", CRITICAL, true, "2999-01-01"),
+    ("CVE-2026-0001", "young", CRITICAL, true, ""),
     ("CVE-2026-0002", "unfixed", CRITICAL, false, "2020-01-01"),
     ("CVE-2026-0003", "parser", HIGH, true, "2020-01-01"),
     ("CVE-2026-0004", "vendored", MEDIUM, false, "2020-01-01"),
@@ -51,7 +51,10 @@ fn scan(home: &Path, args: &[&str]) -> Said {
 /// The image and the database of the document.
 fn prepare(home: &Path) {
     fs::create_dir(home.join("advisories")).unwrap();
+    let yesterday = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24);
+    let yesterday = yesterday.to_zoned(jiff::tz::TimeZone::UTC).date().to_string();
     for (id, package, vector, fixed, published) in FINDINGS {
+        let published = if published.is_empty() { &yesterday } else { published };
         let mut events = vec![json!({"introduced": "0"})];
         events.extend(fixed.then(|| json!({"fixed": "2.0.0"})));
         let record = json!({"id": id, "published": format!("{published}T00:00:00Z"), "modified": "2026-01-01T00:00:00Z",

@@ -1,7 +1,7 @@
 //! Exceptions and VEX statements: they suppress findings, which stay in the report with the reason and do not count.
 //! Pure: callers pass in the day and read the files.
 
-use crate::advisory::FixState;
+use crate::advisory::{AdvisoryClass, FixState};
 use crate::finding::{Counts, Finding, InstalledPackage, SuppressedFinding, SuppressionStatus};
 use crate::package::Package;
 use crate::pattern::Pattern;
@@ -78,8 +78,12 @@ impl Exception {
     }
 
     fn selects(&self, finding: &Finding, inventory: &Inventory) -> bool {
-        let named = self.vulnerabilities.is_empty()
-            || finding.names().any(|n| self.vulnerabilities.iter().any(|p| p.matches(n)));
+        let named = match finding.class {
+            // A wildcard, or no name at all, was not written about malware that became known later.
+            AdvisoryClass::Malware => finding.names().any(|n| self.vulnerabilities.contains(&Pattern::from(n))),
+            _ if self.vulnerabilities.is_empty() => true,
+            _ => finding.names().any(|n| self.vulnerabilities.iter().any(|p| p.matches(n))),
+        };
         named
             && self.fix_state.is_none_or(|state| state == finding.fix_state)
             && (!self.until_fixed || finding.fixed_versions.is_empty())
@@ -205,6 +209,22 @@ mod tests {
         // Other locations still count.
         check(&|e| e.paths = vec!["app/**".into()], 1, 1);
         check(&|e| e.paths = vec!["/app/**".into(), "opt/**".into()], 0, 1);
+    }
+
+    #[test]
+    fn malware_is_accepted_by_its_own_name_alone() {
+        let check = |vulnerabilities: &[&str], counted: u32| {
+            let mut report = found();
+            report.findings[0].class = AdvisoryClass::Malware;
+            let vulnerabilities = vulnerabilities.iter().map(|name| Pattern::from(*name)).collect();
+            let exception = Exception { vulnerabilities, ..Exception::new(SuppressionStatus::Accepted, "r", "file") };
+            apply(&mut report, &[exception], "2026-06-01".parse().unwrap());
+            assert_eq!(report.counts.critical, counted);
+        };
+        check(&[], 1);
+        check(&["*"], 1);
+        check(&["CVE-*"], 1);
+        check(&["CVE-1"], 0);
     }
 
     #[test]

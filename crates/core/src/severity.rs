@@ -40,6 +40,18 @@ impl Severity {
         }
     }
 
+    /// The lowest CVSS base score of the level; the reverse of [`Severity::from_score`].
+    pub fn lowest_score(self) -> Option<f64> {
+        match self {
+            Severity::Unknown => None,
+            Severity::Negligible => Some(0.0),
+            Severity::Low => Some(0.1),
+            Severity::Medium => Some(4.0),
+            Severity::High => Some(7.0),
+            Severity::Critical => Some(9.0),
+        }
+    }
+
     /// A small stable number for the database file.
     pub const fn code(self) -> u8 {
         match self {

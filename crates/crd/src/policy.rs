@@ -23,7 +23,7 @@ pub struct ClusterScanPolicySpec {
     /// Namespaces it applies to; empty: all that no other policy names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<String>,
-    /// Whether workloads are held or only reported.
+    /// Whether workloads are held, or only warned about, or only reported.
     #[serde(default)]
     pub mode: Mode,
     /// Lowest severity that blocks; `NEVER`: only rules block.
@@ -62,14 +62,16 @@ fn block_at() -> Option<Severity> {
     Policy::default().block_at
 }
 
-/// Whether a policy is enforced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+/// Whether a policy is enforced; the stricter modes come later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {
+    /// Scan and report only.
+    Audit,
+    /// As Audit, and say to whoever creates or changes a workload what would be held.
+    Warn,
     /// Hold, gate and refuse.
     #[default]
     Enforce,
-    /// Scan and report only.
-    Audit,
 }
 
 /// Who approves a rollout.

@@ -33,12 +33,12 @@ pub(crate) fn rules(_: &mut SchemaGenerator) -> Schema {
         "properties": {
             "name": {"type": "string", "minLength": 1, "maxLength": 63, "description": "How verdicts name it."},
             "severity": {"type": "string", "enum": &SEVERITIES[1..], "description": "Lowest severity; findings without a rating have none."},
-            "cvss": share(10.0, "Lowest CVSS base score, by the highest that a source gives."),
+            "cvss": share(10.0, "Lowest CVSS base score, by the highest that a source gives; without any the lowest score of the severity."),
             "epss": share(1.0, "Lowest EPSS probability of exploitation."),
             "knownExploited": yes_or_no("Whether CISA's catalog lists it as exploited (KEV)."),
             "fixAvailable": yes_or_no("Whether a version without it exists."),
             "daysSincePublished": {"type": "integer", "minimum": 0, "maximum": 36500, "description":
-                "Days since the record was published, by which a vendor's advisory names its fix. A record without a date counts as old."},
+                "Days since publication: of the vendor's fix where its feed dates that, else of the vulnerability. One without a date counts as old."},
             "packages": texts("Packages, by name with wildcards or by purl; one must fit."),
             "paths": texts("Paths in the image, with wildcards; one location of a package must match."),
         },

@@ -168,14 +168,14 @@ impl Meta {
         (self.feeds.iter().any(|feed| feed.rates_all), rated, support, paid)
     }
 
-    /// The feeds that cover an ecosystem, or have facts about all, and could not be read for this build. Not part of the id:
-    /// the facts are the same.
     /// What feeds tell about all CVEs or releases; one that was never read tells nothing.
     pub(crate) fn facts(&self) -> Vec<FeedContent> {
         let read = self.feeds.iter().filter(|feed| !feed.is_unread() && !feed.content.is_advisories());
         read.map(|feed| feed.content).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// The feeds that cover an ecosystem, or have facts about all, and could not be read for this build. Not part of the id:
+    /// the facts are the same.
     pub(crate) fn stale(&self) -> Vec<StaleFeed> {
         let tells = |feed: &&FeedInfo| !feed.ecosystems.is_empty() || !feed.content.is_advisories();
         let stale = self.feeds.iter().filter(|feed| !feed.stale.is_empty()).filter(tells);

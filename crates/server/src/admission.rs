@@ -11,6 +11,7 @@ pub(crate) mod applied_pod;
 pub(crate) mod hold;
 pub(crate) mod in_place;
 pub(crate) mod pod;
+pub(crate) mod preview;
 
 use serde_json::Value;
 

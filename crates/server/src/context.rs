@@ -51,6 +51,11 @@ impl ServerContext {
         !self.settings.excluded.iter().any(|excluded| excluded == namespace)
     }
 
+    /// Whether users of a namespace are told what would be held.
+    pub(crate) fn warns(&self, namespace: &str) -> bool {
+        self.in_scope(namespace) && self.policy(namespace).mode == Mode::Warn
+    }
+
     /// Whether workloads of a namespace are held.
     pub(crate) fn enforced(&self, namespace: &str) -> bool {
         self.in_scope(namespace) && self.policy(namespace).mode == Mode::Enforce

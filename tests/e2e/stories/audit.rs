@@ -2,7 +2,7 @@
 
 use crate::{create, lab, pod, rolled_out, until_field, within};
 use tidewaiter_testkit::demo::vulnerable;
-use tidewaiter_testkit::lab::PATIENCE;
+use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
 #[test]
 fn audit_reports_and_holds_nothing() {
@@ -40,6 +40,37 @@ fn audit_reports_and_holds_nothing() {
     let said = lab.kubectl(&["set", "image", "deployment/app", &format!("bad={bare}")]).ok();
     assert!(said.contains("held"), "{said}");
     lab.until("app", "VulnerabilitiesFound Blocked");
+}
+
+#[test]
+fn warn_says_what_would_be_held() {
+    let lab = lab();
+    let bad = lab.registry.push("bad", "v1", &vulnerable().build());
+    lab.policy(r#"{"spec":{"mode":"Warn"}}"#);
+    let said = within_warning(&lab, &bad, "it is not scanned yet");
+    assert!(said.contains("Warning: mode Enforce would hold container"), "{said}");
+    create(&lab, "app", &bad);
+    rolled_out(&lab, "app");
+    lab.until("app", "VulnerabilitiesFound Deployed");
+    // Once it is scanned, the warning says what was found.
+    within_warning(&lab, &bad, "3 critical, 5 medium");
+    let said = lab.apply(&pod("bare", &bad)).ok();
+    assert!(said.contains("3 critical, 5 medium"), "{said}");
+    until_field(&lab, "pod/bare", ".status.phase", "Running");
+    // What changes no template is no reason to warn.
+    let said = lab.kubectl(&["scale", "deployment/app", "--replicas=2"]).ok();
+    assert!(!said.contains("Warning"), "{said}");
+}
+
+/// Waits until creating a Deployment with the image is answered with these words; policies and scans are seen with a delay.
+fn within_warning(lab: &Lab, image: &str, words: &str) -> String {
+    let mut said = String::new();
+    let args = ["create", "deployment", "probe", &format!("--image={image}"), "--dry-run=server"];
+    within(PATIENCE, words, || {
+        said = lab.kubectl(&args).text;
+        said.contains(words)
+    });
+    said
 }
 
 /// Whoever reaches the webhooks can send reviews. One makes the server look at the namespace, and scans nothing that it names.

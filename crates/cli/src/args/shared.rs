@@ -49,7 +49,7 @@ pub(crate) struct LocalArgs {
     /// Lowest severity that violates the policy; default: critical
     #[arg(long, value_name = "SEVERITY", conflicts_with = "policy")]
     pub(crate) block_at: Option<Severity>,
-    /// File of ClusterScanPolicy objects, as a cluster has them, to judge the image by; of several the strictest
+    /// File of ClusterScanPolicy objects to judge the image by; of several the strictest, whatever their namespaces and mode
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
     /// File of exceptions: OpenVEX, CSAF or CycloneDX VEX, .trivyignore[.yaml], .grype.yaml, osv-scanner.toml,
@@ -66,7 +66,7 @@ pub(crate) struct LocalArgs {
     #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
     pub(crate) db: Option<PathBuf>,
     /// Maximum age of the database in days, above which the report is incomplete (default: 5); 0: no maximum
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", conflicts_with = "policy")]
     pub(crate) max_database_age: Option<u32>,
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,

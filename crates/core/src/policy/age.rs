@@ -56,7 +56,9 @@ fn without(content: FeedContent, rule: &str) -> Gap {
     Gap {
         kind: GapKind::NotCovered,
         subject: format!("rule {rule}"),
-        message: format!("rule {rule} needs {facts}, and no feed of the database tells them; add one to feeds.toml"),
+        message: format!(
+            "rule {rule} needs {facts}, and no feed of the database has them: add one to feeds.toml, and build the database again"
+        ),
     }
 }
 
@@ -228,8 +230,8 @@ mod tests {
         };
         let exploited = Rule { name: "kev".into(), known_exploited: Some(true), ..Rule::default() };
         let probable = Rule { name: "epss".into(), epss: Some(0.5), ..Rule::default() };
-        let missing = "rule kev needs known exploited vulnerabilities, and no feed of the database tells them; add one to \
-                       feeds.toml";
+        let missing = "rule kev needs known exploited vulnerabilities, and no feed of the database has them: add one to \
+                       feeds.toml, and build the database again";
         check(&exploited, &[], 1, Some(missing));
         check(&exploited, &[FeedContent::ExploitProbability], 1, Some(missing));
         check(&exploited, &[FeedContent::KnownExploited], 1, None);

@@ -18,7 +18,8 @@ pub struct Rule {
     /// The lowest severity; findings without a rating have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<Severity>,
-    /// The lowest CVSS base score, 0.0 to 10.0, by the highest that a source gives.
+    /// The lowest CVSS base score, 0.0 to 10.0, by the highest that a source gives; without any the lowest score of the
+    /// finding's severity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cvss: Option<f64>,
     /// The lowest EPSS probability of exploitation, 0.0 to 1.0.
@@ -30,8 +31,8 @@ pub struct Rule {
     /// Whether a version without it exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix_available: Option<bool>,
-    /// Days since the record was published, by which a vendor's advisory names its fix, so that there was time to upgrade. A
-    /// record without a date counts as old.
+    /// Days since publication, so that there was time to upgrade: of the vendor's fix where its feed dates that, else of the
+    /// vulnerability. One without a date counts as old.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days_since_published: Option<u32>,
     /// Packages, by name with wildcards or by purl; one of them must fit.
@@ -42,7 +43,42 @@ pub struct Rule {
     pub paths: Vec<String>,
 }
 
+/// Why a rule is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("rule {rule:?}: {cause}")]
+pub struct InvalidRule {
+    rule: String,
+    cause: String,
+}
+
 impl Rule {
+    /// Checks what types do not: values that no finding has would let everything through.
+    ///
+    /// # Errors
+    /// The first criterion that is out of its range.
+    pub fn check(&self) -> Result<(), InvalidRule> {
+        let invalid = |cause: String| Err(InvalidRule { rule: self.name.clone(), cause });
+        let within = |value: Option<f64>, most: f64| value.is_none_or(|value| (0.0..=most).contains(&value));
+        if self.name.is_empty() || self.name.chars().count() > MAX_NAME {
+            return invalid(format!("name must have 1 to {MAX_NAME} characters"));
+        }
+        if self.severity == Some(Severity::Unknown) {
+            return invalid(
+                "severity UNKNOWN selects nothing; what no source rates is the policy's `unrated`".to_owned(),
+            );
+        }
+        if !within(self.cvss, 10.0) {
+            return invalid("cvss must be between 0 and 10".to_owned());
+        }
+        if !within(self.epss, 1.0) {
+            return invalid("epss is a probability, between 0 and 1".to_owned());
+        }
+        match self.packages.iter().find(|text| is_dead_purl(text)) {
+            Some(text) => invalid(format!("{text} is not a package URL, in which no wildcards are allowed")),
+            None => Ok(()),
+        }
+    }
+
     /// Whether a finding fulfils all criteria, `now`.
     pub fn selects(&self, finding: &Finding, now: Timestamp) -> bool {
         let at_least = |limit: Option<f64>, value: Option<f64>| limit.is_none_or(|l| value.is_some_and(|v| v >= l));
@@ -78,15 +114,27 @@ impl Rule {
     }
 }
 
-fn highest_score(finding: &Finding) -> Option<f64> {
-    finding.ratings.iter().filter_map(|rating| rating.score).max_by(f64::total_cmp)
+/// The highest score of all sources. Vendors rate by words alone: then the lowest score of the finding's level.
+/// Characters of a name at most.
+const MAX_NAME: usize = 63;
+
+/// A text that is meant as a purl and fits nothing.
+fn is_dead_purl(text: &str) -> bool {
+    text.starts_with("pkg:")
+        && (text.contains('*') || !matches!(TargetPattern::parse(text), TargetPattern::PurlPattern(_)))
 }
 
-/// Days are those of UTC, so that the verdict of one moment is the same everywhere.
+fn highest_score(finding: &Finding) -> Option<f64> {
+    let scores = finding.ratings.iter().filter_map(|rating| rating.score);
+    scores.max_by(f64::total_cmp).or_else(|| finding.severity.lowest_score())
+}
+
+/// Days are those of UTC, so that the verdict of one moment is the same everywhere. A day that has not come is no day: it would
+/// hide the finding until then.
 fn is_older(finding: &Finding, days: u32, now: Timestamp) -> bool {
     let today = now.to_zoned(TimeZone::UTC).date();
     let age = finding.published.and_then(|published| published.until(today).ok()).map(|age| age.get_days());
-    age.is_none_or(|age| i64::from(age) >= i64::from(days))
+    age.is_none_or(|age| age < 0 || i64::from(age) >= i64::from(days))
 }
 
 #[cfg(test)]
@@ -161,9 +209,32 @@ mod tests {
         // No rating is not a low one, and no date may hide an old vulnerability.
         check(json!({"severity": "UNKNOWN"}), false);
         check(json!({"cvss": 0.0}), false);
+        let in_a_word = Finding { severity: Severity::High, ..bare.clone() };
+        assert!(rule(json!({"cvss": 7.0})).selects(&in_a_word, now));
+        assert!(!rule(json!({"cvss": 7.1})).selects(&in_a_word, now));
+        let future = Finding { published: "2999-01-01".parse().ok(), ..bare.clone() };
+        assert!(rule(json!({"daysSincePublished": 1})).selects(&future, now));
         check(json!({"epss": 0.0}), false);
         check(json!({"daysSincePublished": 9999}), true);
         check(json!({"fixAvailable": false}), true);
+    }
+
+    #[test]
+    fn a_rule_that_selects_nothing_by_mistake_is_refused() {
+        let check = |criteria: Value, expected: &str| {
+            let found = rule(criteria.clone()).check().map_err(|e| e.to_string());
+            assert!(found.err().unwrap_or_default().contains(expected), "{criteria}");
+            assert_eq!(rule(criteria.clone()).check().is_ok(), expected.is_empty(), "{criteria}");
+        };
+        check(json!({}), "");
+        check(json!({"cvss": 10.0, "epss": 1.0, "packages": ["pkg:npm/a", "pkg:npm/%40s/a@1", "a*"]}), "");
+        check(json!({"cvss": 98}), "between 0 and 10");
+        check(json!({"epss": 50}), "between 0 and 1");
+        check(json!({"epss": -0.1}), "between 0 and 1");
+        check(json!({"severity": "UNKNOWN"}), "selects nothing");
+        check(json!({"packages": ["pkg:npm/lod*"]}), "pkg:npm/lod* is not a package URL");
+        check(json!({"packages": ["pkg:npm"]}), "pkg:npm is not a package URL");
+        assert!(Rule::default().check().is_err());
     }
 
     #[test]

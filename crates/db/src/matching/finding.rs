@@ -4,6 +4,7 @@ use super::hit::Hit;
 use super::subject::{Subject, without_epoch};
 use crate::error::DatabaseError;
 use crate::reader::Database;
+use jiff::civil::Date;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use tidewaiter_core::advisory::{Advisory, CveFacts, FixState, KeyKind};
@@ -50,10 +51,23 @@ pub(super) fn add(findings: &mut Vec<Finding>, other: Finding) {
     known.aliases.sort();
     known.aliases.dedup();
     known.class = known.class.min(other.class);
+    known.published = known.published.into_iter().chain(other.published).min();
     // A rating of its own in either counts.
     if other.severity > known.severity {
         (known.severity, known.severity_source) = (other.severity, other.severity_source);
     }
+}
+
+/// The earliest day that records name: aggregators date theirs by the day on which they imported it. A distribution's advisory
+/// is published with its fix, whenever the CVE was; elsewhere, and where none has a date, the CVE's day counts, too.
+fn published<'a>(
+    records: impl Iterator<Item = &'a Advisory>,
+    of_cve: Option<Date>,
+    order: VersionScheme,
+) -> Option<Date> {
+    let own = records.filter_map(|advisory| advisory.published).min();
+    let by_vendor = matches!(order, VersionScheme::Deb | VersionScheme::Apk | VersionScheme::Rpm | VersionScheme::Alpm);
+    if by_vendor && own.is_some() { own } else { own.into_iter().chain(of_cve).min() }
 }
 
 /// What all findings of a subject have in common.
@@ -98,7 +112,7 @@ impl FindingContext<'_> {
             because: because(hit, advisory),
             kev: facts.kev,
             epss: facts.epss,
-            published: records().find_map(|a| a.published).or(facts.published),
+            published: published(records(), facts.published, self.order),
             advisory: advisory.id.clone(),
             ecosystem: self.ecosystem.clone(),
             package: self.subject.name.clone(),

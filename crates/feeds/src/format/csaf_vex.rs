@@ -8,6 +8,7 @@ mod tree;
 
 use super::{FeedContext, Problem, Records, records};
 use crate::csaf::ProductTree;
+use jiff::civil::Date;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, Affected, FixState, Interval, IntervalEnd, KeyKind};
@@ -68,6 +69,9 @@ struct Statement {
     category: String,
     #[serde(default)]
     details: String,
+    /// When it was issued; of remediations only.
+    #[serde(default)]
+    date: String,
     #[serde(default)]
     product_ids: Vec<String>,
 }
@@ -103,6 +107,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
     let products = Products::of(&csaf.product_tree);
     for vulnerability in csaf.vulnerabilities {
         let affected = rows(&vulnerability, &products);
+        let published = published(&document, &vulnerability.remediations);
         match &vulnerability.cve {
             None => records.skip("names no CVE"),
             Some(_) if affected.is_empty() => records.skip("covers no package of a known release"),
@@ -112,7 +117,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
                 ratings: ratings(&document, &vulnerability.scores, &feed.name),
                 summary: vulnerability.title,
                 modified: document.tracking.as_ref().map(|t| t.current_release_date.clone()).unwrap_or_default(),
-                published: document.tracking.as_ref().and_then(|t| records::day(&t.initial_release_date)),
+                published,
                 references: vulnerability.references.into_iter().map(|r| r.url).take(8).collect(),
                 affected,
                 ..Advisory::default()
@@ -120,6 +125,13 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
         }
     }
     Ok(true)
+}
+
+/// The day of the first fix; without one that of the document.
+fn published(document: &Document, remediations: &[Statement]) -> Option<Date> {
+    let fixes = remediations.iter().filter(|remediation| remediation.category == "vendor_fix");
+    let first = fixes.filter_map(|fix| records::day(&fix.date)).min();
+    first.or_else(|| records::day(&document.tracking.as_ref()?.initial_release_date))
 }
 
 fn ratings(document: &Document, scores: &[Score], feed: &str) -> Vec<Rating> {

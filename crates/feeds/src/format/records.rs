@@ -29,7 +29,7 @@ pub struct Records {
 }
 
 impl Records {
-    /// How many there are.
+    /// How many there are; days of publication are no records of their own.
     pub fn len(&self) -> usize {
         self.advisories.len() + self.exploited.len() + self.ratings.len() + self.epss.len() + self.support.len()
     }

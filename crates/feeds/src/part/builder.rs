@@ -85,7 +85,7 @@ impl PartBuilder {
         for (cve, epss) in epss {
             self.fact(&cve, &Fact::Epss(epss))?;
         }
-        // No record of its own: it comes with ratings.
+        // Not counted as records: NVD, whose days they are, counts its ratings.
         for (cve, day) in published {
             self.facts.add(cve.as_bytes(), &Fact::Published(day).encode()?)?;
         }

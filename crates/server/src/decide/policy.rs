@@ -111,11 +111,10 @@ fn strictest(a: EffectivePolicy, b: EffectivePolicy) -> EffectivePolicy {
     let mut alerts = a.alerts;
     alerts.extend(b.alerts);
     alerts.dedup();
-    let enforce = a.mode == Mode::Enforce || b.mode == Mode::Enforce;
     let manual = a.approval == ApprovalMode::Manual || b.approval == ApprovalMode::Manual;
     EffectivePolicy {
         criteria: a.criteria.strictest(&b.criteria),
-        mode: if enforce { Mode::Enforce } else { Mode::Audit },
+        mode: a.mode.max(b.mode),
         approval: if manual { ApprovalMode::Manual } else { ApprovalMode::Automatic },
         alerts,
     }
@@ -125,7 +124,7 @@ fn strictest(a: EffectivePolicy, b: EffectivePolicy) -> EffectivePolicy {
 mod tests {
     use super::*;
     use ApprovalMode::{Automatic, Manual};
-    use Mode::{Audit, Enforce};
+    use Mode::{Audit, Enforce, Warn};
     use serde_json::{Value, json};
     use tidewaiter_core::severity::Severity;
 
@@ -167,6 +166,8 @@ mod tests {
             Manual,
             Severity::Low,
         );
+        check(&[here(json!({"mode": "Audit"})), here(json!({"mode": "Warn"}))], Warn, Automatic, Severity::Critical);
+        check(&[here(json!({"mode": "Warn"})), here(json!({}))], Enforce, Automatic, Severity::Critical);
         check(&[json!({"blockAt": "LOW"}), json!({"blockAt": "HIGH"})], Enforce, Automatic, Severity::Low);
     }
 
@@ -196,6 +197,7 @@ mod tests {
         check(&[audit(&["a"])], &["z"], all_but(names(&["a", "z"])), &[("a", false), ("b", true)]);
         check(&[audit(&["a", "b"]), enforce(&["b"])], &[], all_but(names(&["a"])), &[("b", true)]);
         check(&[audit(&[])], &["z"], only(names(&[])), &[("a", false)]);
+        check(&[json!({"mode": "Warn"})], &["z"], only(names(&[])), &[("a", false)]);
         check(&[audit(&[]), enforce(&["c", "z"])], &["z"], only(names(&["c"])), &[("c", true), ("z", false)]);
     }
 

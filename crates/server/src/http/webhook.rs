@@ -2,7 +2,7 @@
 
 use super::admission_limits::{BodyBudget, limit_bodies};
 use crate::admission::in_place::{UpdateReview, UpdatedInPlace};
-use crate::admission::{AdmissionDecision, applied_pod, hold, in_place, pod};
+use crate::admission::{AdmissionDecision, applied_pod, hold, in_place, pod, preview};
 use crate::context::ServerContext;
 use crate::decide::holdable::Holdable;
 use crate::decide::images;
@@ -21,6 +21,7 @@ use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview
 use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewaiter_crd::names::SERVER_USER;
 
@@ -96,7 +97,16 @@ fn review_hold<K: Holdable + Resource<DynamicType = ()>>(
     let enforced = ctx.enforced(namespace);
     let facts = hold::HoldFacts { enforced, restarts, workload: status, is_approved_run };
     let by_server = request.user_info.username.as_deref() == Some(SERVER_USER);
+    if ctx.warns(namespace) && !new.is_owned() && old.is_none_or(|old| old.revision() != new.revision()) {
+        return preview_of(ctx, namespace, &new.images());
+    }
     hold::review(&hold::HoldRequest { new, old, by_server }, &facts)
+}
+
+/// In mode Warn nothing is held.
+fn preview_of(ctx: &ServerContext, namespace: &str, images: &BTreeMap<String, String>) -> AdmissionDecision {
+    let status = |image: &str| ctx.index.image_scan(namespace, image).and_then(|scan| scan.status.clone());
+    AdmissionDecision { warnings: preview::warnings(images, status), ..AdmissionDecision::allow() }
 }
 
 async fn daemon_sets(
@@ -179,6 +189,10 @@ fn review_pod(ctx: &ServerContext, request: &AdmissionRequest<Pod>, namespace: &
     if !enforced && ctx.in_scope(namespace) && !request.dry_run {
         // Not the images of this review, which anybody who reaches the port can make up.
         ctx.queues.unheld.add(namespace, ctx.index.is_namespace(namespace));
+    }
+    // The Pods of a controller are nobody's who could read it.
+    if ctx.warns(namespace) && new.owner_references().is_empty() {
+        return preview_of(ctx, namespace, &new.spec.as_ref().map(images::of).unwrap_or_default());
     }
     let pins = ctx.index.allowed_pins(new, namespace);
     if enforced && pins.is_some() && !request.dry_run {

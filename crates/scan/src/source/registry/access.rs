@@ -79,10 +79,16 @@ impl Access {
         let challenge = headers.iter().filter_map(|h| h.to_str().ok()).find_map(auth::parse);
         let Some(challenge) = challenge else { return Err(refusal(401, what).into()) };
         let mut last = refusal(401, what).into();
-        for (place, login) in self.in_turn() {
+        let turns = self.in_turn();
+        let count = turns.len();
+        for (turn, (place, login)) in turns.into_iter().enumerate() {
             let answered = self.authorization(http, &challenge, login, what);
             let sent = answered.and_then(|value| Ok((send(&value)?, value)));
             match sent {
+                // Some registries hide what a login may not see.
+                Ok((response, _)) if response.status() == 404 && turn + 1 < count => {
+                    last = refusal(404, what).into();
+                }
                 Ok((response, _)) if matches!(response.status().as_u16(), 401 | 403) => {
                     last = refusal(response.status().as_u16(), what).into();
                 }

@@ -32,7 +32,9 @@ pub enum LoginFileError {
         cause: String,
     },
     /// A helper gives no answer.
-    #[error("the credential helper {program}, which {file} names for {registry}, gives no login: {cause}")]
+    #[error(
+        "the credential helper {program}, which {file} names for {registry}, gives no login: {cause}; or name another file with --docker-config"
+    )]
     Helper {
         /// The program.
         program: String,
@@ -55,12 +57,13 @@ struct Helpers {
 }
 
 impl Helpers {
-    /// The helper for a registry: its own, else that for all; `None` if its logins are in the file.
-    fn of(&self, registry: &str) -> Option<&str> {
-        // Docker names Docker Hub by an address, Podman by its name.
+    /// The helper for a registry, and the address by which it knows it: its own, else that for all; `None` if its logins are in
+    /// the file.
+    fn of<'a>(&'a self, registry: &'a str) -> Option<(&'a str, &'a str)> {
+        // Docker names Docker Hub by an address, Podman by its name; each asks by the name that it wrote.
         let mut names = [registry, server(registry)].into_iter();
-        let own = names.find_map(|name| self.cred_helpers.get(name));
-        Some(own.unwrap_or(&self.creds_store).as_str()).filter(|helper| !helper.is_empty())
+        let own = names.find_map(|name| Some((self.cred_helpers.get(name)?.as_str(), name)));
+        Some(own.unwrap_or((&self.creds_store, server(registry)))).filter(|(helper, _)| !helper.is_empty())
     }
 }
 
@@ -105,14 +108,14 @@ pub fn read(files: &[PathBuf], reference: &Reference) -> Result<Credentials, Log
         let stored = Credentials::parse(&bytes).map_err(malformed)?;
         let helpers: Helpers = serde_json::from_slice(&bytes).map_err(|e| malformed(e.to_string()))?;
         let registry = reference.registry();
-        if let Some(name) = helpers.of(registry) {
+        if let Some((name, address)) = helpers.of(registry) {
             let failed = |cause| LoginFileError::Helper {
                 program: helper::program(name),
                 file: file.clone(),
                 registry: registry.to_owned(),
                 cause,
             };
-            if let Some(login) = helper::get(name, server(registry)).map_err(failed)? {
+            if let Some(login) = helper::get(name, address).map_err(failed)? {
                 all.add(registry, login);
             }
         }
@@ -146,16 +149,17 @@ mod tests {
 
     #[test]
     fn a_registry_has_one_helper() {
-        let check = |config: &str, registry: &str, expected: Option<&str>| {
+        let check = |config: &str, registry: &str, expected: Option<(&str, &str)>| {
             let helpers: Helpers = serde_json::from_str(config).unwrap();
             assert_eq!(helpers.of(registry), expected, "{config} {registry}");
         };
         let both = r#"{"credsStore":"all","credHelpers":{"r.example":"one","https://index.docker.io/v1/":"hub","f.example":""}}"#;
-        check(both, "r.example", Some("one"));
-        check(both, "other.example", Some("all"));
-        check(both, "docker.io", Some("hub"));
+        check(both, "r.example", Some(("one", "r.example")));
+        check(both, "other.example", Some(("all", "other.example")));
+        check(both, "docker.io", Some(("hub", HUB)));
         check(both, "f.example", None);
         check("{}", "r.example", None);
-        check(r#"{"credHelpers":{"docker.io":"hub"}}"#, "docker.io", Some("hub"));
+        check(r#"{"credHelpers":{"docker.io":"hub"}}"#, "docker.io", Some(("hub", "docker.io")));
+        check(r#"{"credsStore":"all"}"#, "docker.io", Some(("all", HUB)));
     }
 }
