@@ -69,7 +69,8 @@ async fn approve(cluster: &Cluster, name: &str) -> Result<Exit> {
         writeln!(out, "exception {name} is already approved by {}", printable(before))?;
         return Ok(Exit::Clean);
     }
-    // Of the object that was read: what is approved is what was seen.
+    write!(out, "{}", described(&found))?;
+    // Of the object that was read: what is approved is what was shown.
     let patch = json!([
         {"op": "test", "path": "/metadata/uid", "value": found.uid()},
         {"op": "add", "path": "/spec/approvedBy", "value": by},
@@ -77,8 +78,28 @@ async fn approve(cluster: &Cluster, name: &str) -> Result<Exit> {
     let patch: Patch<()> = Patch::Json(serde_json::from_value(patch)?);
     let approved = api.patch(name, &PatchParams::default(), &patch).await;
     approved.with_context(|| format!("approving the exception {name}"))?;
-    writeln!(out, "exception {name} approved by {}, until {}", printable(&by), printable(&found.spec.expires))?;
+    writeln!(out, "exception {name} approved by {}", printable(&by))?;
     Ok(Exit::Clean)
+}
+
+/// What is approved, for whoever approves it.
+fn described(object: &ScanException) -> String {
+    let spec = &object.spec;
+    let all = |texts: &[String], every: &str| match texts {
+        [] => every.to_owned(),
+        some => printable(some.join(", ")),
+    };
+    format!(
+        "vulnerabilities  {}\npackages         {}\nimages           {}\nreason           {}\nuntil            {}{}\n\
+         requested by     {}\n",
+        printable(spec.vulnerabilities.join(", ")),
+        all(&spec.packages, "every package"),
+        all(&spec.images, "every image of the namespace"),
+        printable(&spec.reason),
+        printable(&spec.expires),
+        if spec.until_fixed { ", or until there is a fix" } else { "" },
+        printable(&spec.requested_by),
+    )
 }
 
 async fn list(cluster: &Cluster) -> Result<Exit> {
@@ -92,13 +113,24 @@ fn table(all: &[ScanException]) -> String {
     if all.is_empty() {
         return "no exceptions in this namespace\n".to_owned();
     }
-    let head = ["NAME", "STATE", "UNTIL", "VULNERABILITIES", "REQUESTED BY", "APPROVED BY", "USED BY", "REASON"];
+    let head = [
+        "NAME",
+        "STATE",
+        "UNTIL",
+        "VULNERABILITIES",
+        "PACKAGES",
+        "IMAGES",
+        "REQUESTED BY",
+        "APPROVED BY",
+        "USED BY",
+        "REASON",
+    ];
     let mut rows = vec![head.map(str::to_owned)];
     rows.extend(all.iter().map(row));
     render::columns(&rows)
 }
 
-fn row(object: &ScanException) -> [String; 8] {
+fn row(object: &ScanException) -> [String; 10] {
     let (spec, status) = (&object.spec, object.status.clone().unwrap_or_default());
     let images = status.used_by.len();
     [
@@ -106,11 +138,17 @@ fn row(object: &ScanException) -> [String; 8] {
         format!("{:?}", status.state),
         printable(&spec.expires),
         printable(spec.vulnerabilities.join(",")),
+        all_or(&spec.packages),
+        all_or(&spec.images),
         printable(&spec.requested_by),
         spec.approved_by.as_ref().map_or_else(|| "-".to_owned(), printable),
         format!("{images} image{}", if images == 1 { "" } else { "s" }),
         printable(&spec.reason),
     ]
+}
+
+fn all_or(texts: &[String]) -> String {
+    if texts.is_empty() { "all".to_owned() } else { printable(texts.join(",")) }
 }
 
 #[cfg(test)]
@@ -127,6 +165,6 @@ mod tests {
             "status": {"state": "Active", "usedBy": ["r/app:v1"]}
         }))
         .unwrap();
-        insta::assert_snapshot!(table(&[object]));
+        insta::assert_snapshot!(described(&object) + &table(&[object]));
     }
 }

@@ -206,9 +206,30 @@ mod tests {
         check(&|e| e.fix_state = Some(FixState::WontFix), 1, 0);
         check(&|e| e.images = vec![TargetPattern::parse("registry.example/team/app:v1")], 0, 1);
         check(&|e| e.images = vec![TargetPattern::parse("registry.example/team/other:*")], 1, 0);
+        check(&|e| e.images = vec![TargetPattern::parse("*:*")], 1, 0);
         // Other locations still count.
         check(&|e| e.paths = vec!["app/**".into()], 1, 1);
         check(&|e| e.paths = vec!["/app/**".into(), "opt/**".into()], 0, 1);
+    }
+
+    #[test]
+    fn an_image_is_meant_by_its_tag_also_where_it_is_pinned() {
+        let check = |pattern: &str, counted: u32| {
+            let mut report = found();
+            let digest = report.inventory.image.digest.clone();
+            report.inventory.image.name = format!("registry.example/team/app:v1@{digest}");
+            let images = vec![TargetPattern::parse(pattern)];
+            let exception = Exception { images, ..Exception::new(SuppressionStatus::Accepted, "r", "file") };
+            apply(&mut report, &[exception], "2026-06-01".parse().unwrap());
+            assert_eq!(report.counts.critical, counted, "{pattern}");
+        };
+        check("registry.example/team/app:v1", 0);
+        check("registry.example/team/*:v1", 0);
+        check("registry.example/team/app:v2", 1);
+        // A wildcard is about names, not about digests.
+        check("*", 1);
+        check("sha256:*", 1);
+        check(found().inventory.image.digest.as_str(), 0);
     }
 
     #[test]

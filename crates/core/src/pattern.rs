@@ -16,6 +16,11 @@ impl Pattern {
         matches(&self.0, text)
     }
 
+    /// The text as it was written.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
     /// The digest of an image's name: `sha256:…` of `registry.example/app@sha256:…`.
     pub fn digest(&self) -> Option<&str> {
         self.0.rsplit_once('@').map(|(_, digest)| digest)

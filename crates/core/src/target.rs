@@ -51,10 +51,15 @@ impl TargetPattern {
             TargetPattern::PurlPattern(purl) => purl.is_image(image, is_digest),
             TargetPattern::Named { name, .. } => {
                 let full = Reference::from_str(&image.name).map(|r| r.to_string()).unwrap_or_default();
+                // A running image is scanned by the digest that was pinned, behind the name that its template has.
+                let tagged = |text: &str| text.split_once('@').is_some_and(|(tagged, _)| name.matches(tagged));
                 name.matches(&image.name)
                     || name.matches(&full)
+                    || tagged(&image.name)
+                    || tagged(&full)
                     || name.digest().is_some_and(is_digest)
-                    || digests.iter().flatten().any(|d| name.matches(d.as_str()))
+                    // In full: a wildcard is about names.
+                    || is_digest(name.text())
             }
         }
     }

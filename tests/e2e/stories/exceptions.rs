@@ -37,6 +37,12 @@ fn one_person_requests_and_another_one_approves() {
     assert!(lab.cluster.apply(&manifest("bob", "")).refused().contains("requestedBy must be who requests"));
     lab.cluster.apply(&manifest(&own, "")).ok();
     assert!(lab.admin(&["scan", "exception", "approve", "own"]).refused().contains("another person"));
+    // Whoever administers the namespace can be each of its ServiceAccounts.
+    let (account, role) = ("--as=system:serviceaccount:default:robot", "--clusterrole=cluster-admin");
+    lab.admin(&["create", "clusterrolebinding", "robots", role, "--serviceaccount=default:robot"]).ok();
+    let patch = r#"{"spec":{"approvedBy":"system:serviceaccount:default:robot"}}"#;
+    let refused = lab.admin(&["patch", "scanexception", "own", account, "--type=merge", "-p", patch]).refused();
+    assert!(refused.contains("a ServiceAccount of the namespace cannot approve"), "{refused}");
     let change =
         |patch: &str| lab.admin(&["patch", "scanexception", "accepted", "--type=merge", "-p", patch]).refused();
     assert!(change(r#"{"spec":{"expires":"3000-01-01"}}"#).contains("cannot be changed"));

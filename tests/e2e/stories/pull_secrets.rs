@@ -94,7 +94,7 @@ fn every_login_of_a_pod_is_tried() {
         ]);
         let noted = scans.ok().lines().find_map(|line| line.strip_prefix(&image).map(str::to_owned)).unwrap();
         let own: Vec<String> = secrets.iter().map(|secret| format!("\"{secret}\"")).collect();
-        assert_eq!(noted, format!("[{}]", own.join(",")));
+        assert_eq!(noted.trim_matches(['[', ']']), own.join(","));
     };
     let (released, refused) = ("Approved  RollingOut", "ScanFailed");
     check("exact", &["exact"], released);

@@ -137,7 +137,13 @@ fn is_users_pause(metadata: &ObjectMeta) -> bool {
 /// nothing: every second `apply` of a manifest is one.
 fn asks_for_its_own_pause<K: Holdable>(new: &K, old: &K) -> bool {
     let held = annotation(old.metadata(), HELD) && !annotation(new.metadata(), USER_PAUSE);
-    held && old.paused() && new.paused() && (applies_pause(new) || last_applied_pause(new))
+    held && old.paused() && new.paused() && (comes_to_apply_pause(new, old) || last_applied_pause(new))
+}
+
+/// Whether a manifest names the field that did not before. One that named it all along may say `paused: false`: of its value
+/// nothing is left in the object, which the hold paused.
+fn comes_to_apply_pause<K: Holdable>(new: &K, old: &K) -> bool {
+    applies_pause(new) && !applies_pause(old)
 }
 
 /// Server-side apply: somebody manages the field. What admission sets is nobody's.

@@ -108,6 +108,10 @@ fn the_hold() {
     check(Some(&plain("a")), &held("b", false), &[("a", Approved)], "hold");
     let applied = deployment_with(held("b", false), by_server_side_apply, true);
     check(Some(&held("a", false)), &applied, &[], "hold and keep the user's pause");
+    // A manifest with `paused: false` manages the field, too: what others change afterwards is no pause of its user.
+    let managed = |image: &str| deployment_with(held(image, false), by_server_side_apply, true);
+    check(Some(&managed("a")), &managed("b"), &[], "hold");
+    check(Some(&managed("a")), &scaled(&managed("a")), &[("a", Held)], "pass");
     check(Some(&held("a", true)), &held("b", true), &[], "hold and keep the user's pause");
     check(Some(&plain("a")), &plain("b"), &[("b", Approved)], "pass");
     check(Some(&plain("a")), &plain("b"), &[("b", Retained)], "hold");

@@ -85,8 +85,11 @@ impl Index {
     /// An exception concerns the verdicts of its namespace, and has a status of its own.
     pub(super) fn exception_changed(&self, changed: &ScanException) {
         let namespace = changed.namespace().unwrap_or_default();
-        let images = self.images.state_filter(|scan| scan.namespace().as_deref() == Some(&namespace));
-        images.iter().for_each(|scan| self.queues.images.add(ObjectRef::from_obj(&**scan)));
+        // What nobody approved changes no verdict, and anybody can make many of them.
+        if changed.spec.approved_by.is_some() {
+            let images = self.images.state_filter(|scan| scan.namespace().as_deref() == Some(&namespace));
+            images.iter().for_each(|scan| self.queues.images.add(ObjectRef::from_obj(&**scan)));
+        }
         self.queues.namespaces.add(ObjectRef::new(&namespace));
     }
 

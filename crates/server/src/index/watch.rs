@@ -10,6 +10,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use tidewaiter_crd::names;
 
+const EXCEPTIONS: &str = "scanexceptions";
+
 /// Starts one watch per kind.
 pub(super) fn start(client: &Client, index: &Arc<Index>, writers: IndexWriters) {
     let all = watcher::Config::default;
@@ -24,7 +26,7 @@ pub(super) fn start(client: &Client, index: &Arc<Index>, writers: IndexWriters) 
     watch(client, index, "imagescans", all(), writers.images, Index::image_changed);
     watch(client, index, "clusterscanpolicies", all(), writers.policies, Index::policy_changed);
     watch(client, index, "rolloutapprovals", all(), writers.approvals, Index::approval_changed);
-    watch(client, index, "scanexceptions", all(), writers.exceptions, Index::exception_changed);
+    watch(client, index, EXCEPTIONS, all(), writers.exceptions, Index::exception_changed);
     watch(client, index, "nodes", all(), writers.nodes, Index::node_changed);
     watch(client, index, "namespaces", all(), writers.namespaces, Index::namespace_changed);
     watch(client, index, "serviceaccounts", all(), writers.service_accounts, Index::service_account_changed);
@@ -68,6 +70,10 @@ impl Index {
             }
             Ok(watcher::Event::Init | watcher::Event::InitDone) => {
                 self.problems.lock().remove(plural);
+                // No event tells what was deleted while the watch was lost: exceptions that ended must not apply longer.
+                if plural == EXCEPTIONS && matches!(event, Ok(watcher::Event::InitDone)) {
+                    self.enqueue_images();
+                }
             }
             Err(error) => {
                 let text = problem(plural, error);
