@@ -16,6 +16,7 @@
 pub(crate) mod allowlist;
 pub(crate) mod database;
 mod deployment;
+pub(crate) mod disown;
 mod exceptions;
 pub(crate) mod garbage_collection;
 mod image_scan;

@@ -148,6 +148,10 @@ fn a_cron_job_that_was_created_while_the_server_was_away() {
     lab.kill_server();
     assert!(lab.uninstall().ok().contains("done"));
     assert!(!suspended(&lab, "late"));
+    // The field is nobody's: whoever applies another value has no conflict.
+    let own = manifest("late", &image, NEVER, r#""suspend":true,"#);
+    lab.cluster.with_input(&["apply", "--server-side", "--field-manager=helm", "-f", "-"], &own).ok();
+    assert!(suspended(&lab, "late"));
 }
 
 /// A stolen token of the server's suspends and resumes, and changes no image.

@@ -2,12 +2,13 @@
 //! approved ones. A Job that is a run of a CronJob has that one's decision.
 
 use super::deployment::{injected, publish_injected};
+use super::disown::disown;
 use super::record::WorkloadRecord;
 use super::{allowlist, concerns, publish};
 use crate::context::ServerContext;
 use crate::decide::holdable::Holdable;
 use crate::decide::job::{JobOwner, awaits_decision, is_active, is_finished, is_waiting, pins_of_run};
-use crate::decide::marks::{annotation, disown_patch};
+use crate::decide::marks::annotation;
 use crate::decide::message::WorkloadNews;
 use crate::decide::revision::workload_status;
 use crate::decide::rollout::{is_marked, is_paused_by_server, is_paused_by_user};
@@ -34,9 +35,6 @@ use tidewaiter_crd::workload_scan::{Decision, WorkloadScanStatus};
 
 /// Requeue of a Job whose CronJob the watch has not delivered: it is milliseconds behind.
 const OWNER_PAUSE: Duration = Duration::from_millis(200);
-
-/// Attempts to give up fields of an object that its controller writes, too.
-const DISOWN_ATTEMPTS: u32 = 4;
 
 /// What differs between both kinds.
 trait SuspendedKind:
@@ -238,23 +236,4 @@ async fn patch<K: SuspendedKind>(object: &K, ctx: &ServerContext, patch: Vec<Val
     let written = disown(&api, written).await?;
     index::settled(K::store(&ctx.index), &written).await;
     Ok(())
-}
-
-/// Gives up the fields of a write, so that applying a manifest never conflicts with it.
-async fn disown<K: SuspendedKind>(api: &Api<K>, mut written: K) -> Result<K, ReconcileError> {
-    for _ in 0..DISOWN_ATTEMPTS {
-        let patch = disown_patch(written.metadata());
-        if patch.is_empty() {
-            break;
-        }
-        match patches::object(api, &written.name_any(), patch).await {
-            Ok(disowned) => return Ok(disowned),
-            // Somebody wrote meanwhile: the test of what was read failed.
-            Err(kube::Error::Api(status)) if matches!(status.code, 409 | 422) => {
-                written = api.get(&written.name_any()).await?;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(written)
 }
