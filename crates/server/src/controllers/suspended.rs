@@ -11,7 +11,7 @@ use crate::decide::job::{JobOwner, awaits_decision, is_active, is_finished, is_w
 use crate::decide::marks::annotation;
 use crate::decide::message::WorkloadNews;
 use crate::decide::revision::workload_status;
-use crate::decide::rollout::{is_marked, is_paused_by_server, is_paused_by_user};
+use crate::decide::rollout::{LatePause, is_marked, is_paused_by_server, is_paused_by_user};
 use crate::decide::workload_ref::WorkloadRef;
 use crate::decide::{record, rollout};
 use crate::error::ReconcileError;
@@ -154,7 +154,8 @@ async fn update<K: SuspendedKind>(object: &K, ctx: &ServerContext) -> Result<(),
     let restarts = ctx.enforced(&namespace) && !ctx.index.tags_moved(&namespace, &record.draft);
     record::roll_out(&mut record.draft, &hash, &object.images(), runs, restarts, Timestamp::now());
     if new || annotation(object.metadata(), HELD) {
-        note_pause(object, &mut record.draft);
+        // Whether it is paused late is known once it is decided about.
+        note_pause(object, &mut record.draft, LatePause::Never);
     }
     if new {
         let created = WorkloadStatus { image: ImageStatus::NotScanned, deployment: DeploymentStatus::Created };
@@ -181,10 +182,10 @@ async fn follow_decision<K: SuspendedKind>(
 ) -> Result<(), ReconcileError> {
     let decision = record.draft.revisions.get(hash).map(|r| r.decision).unwrap_or_default();
     match decision {
-        Decision::Held if K::IS_SUSPENDED_LATE && ctx.enforced(&record.workload.namespace) && !object.is_owned() => {
+        Decision::Held if late_pause(object, ctx) == LatePause::Due => {
             patch(object, ctx, rollout::pause_patch(object, hash)).await
         }
-        Decision::Held => Ok(()),
+        Decision::Held => patch(object, ctx, rollout::unmark_patch(object)).await,
         Decision::Approved | Decision::Retained => {
             patch(object, ctx, rollout::release_patch(object, &record.draft)).await?;
             record.draft.paused_by_server = false;
@@ -206,7 +207,7 @@ async fn evaluate<K: SuspendedKind>(
     let others_changed = record.re_evaluate_others(ctx, Some(hash), &spec).await?;
     let (decision, lost) = record.draft.revisions.get(hash).map(|r| (r.decision, r.lost)).unwrap_or_default();
     if decision == Decision::Held {
-        note_pause(object, &mut record.draft);
+        note_pause(object, &mut record.draft, late_pause(object, ctx));
     }
     let progress = object.progress();
     if decision != Decision::Held
@@ -222,8 +223,12 @@ async fn evaluate<K: SuspendedKind>(
     Ok(current.changed || others_changed)
 }
 
-fn note_pause<K: Holdable>(object: &K, draft: &mut WorkloadScanStatus) {
-    draft.paused_by_server = is_paused_by_server(object, draft);
+fn late_pause<K: SuspendedKind>(object: &K, ctx: &ServerContext) -> LatePause {
+    LatePause::of(object, K::IS_SUSPENDED_LATE, ctx.enforced(&object.namespace().unwrap_or_default()))
+}
+
+fn note_pause<K: Holdable>(object: &K, draft: &mut WorkloadScanStatus, late: LatePause) {
+    draft.paused_by_server = is_paused_by_server(object, draft, late);
 }
 
 /// Applies a patch, unless it is empty.
