@@ -114,3 +114,9 @@ fn error_policy<K: Resource<DynamicType = ()>>(
 fn concerns<K: Resource>(object: &K, ctx: &ServerContext) -> bool {
     object.meta().deletion_timestamp.is_none() && ctx.in_scope(&object.namespace().unwrap_or_default())
 }
+
+/// Whether an object is in a namespace out of scope, and not being deleted: one that was excluded since must not keep what is
+/// held.
+fn is_excluded<K: Resource>(object: &K, ctx: &ServerContext) -> bool {
+    object.meta().deletion_timestamp.is_none() && !ctx.in_scope(&object.namespace().unwrap_or_default())
+}

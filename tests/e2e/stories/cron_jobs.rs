@@ -154,6 +154,35 @@ fn a_cron_job_that_was_created_while_the_server_was_away() {
     assert!(suspended(&lab, "late"));
 }
 
+/// A namespace that is excluded keeps nothing held; a user's own suspension remains.
+#[test]
+fn a_namespace_that_is_excluded_later() {
+    let mut lab = lab();
+    let image = lab.registry.push("nightly", "v1", &vulnerable().build());
+    lab.new_namespace("apart");
+    lab.apply(&manifest("app", &image, NEVER, "")).ok();
+    lab.apply(&manifest("own", &image, NEVER, r#""suspend":true,"#)).ok();
+    crate::create(&lab, "web", &image);
+    for workload in ["cronjob/app", "cronjob/own", "deployment/web"] {
+        until_status(&lab, workload, "VulnerabilitiesFound Blocked");
+    }
+    assert!(suspended(&lab, "app") && lab.field("deployment/web", ".spec.paused") == "true");
+    lab.kill_server();
+    lab.start_server_with(&["--exclude-namespace", "kube-system", "--exclude-namespace", "apart"]);
+    until_field(&lab, "cronjob/app", ".spec.suspend", "false");
+    until_field(&lab, "deployment/web", ".spec.paused", "");
+    let held = r".metadata.annotations.tidewaiter\.dev/held-for";
+    until_field(&lab, "cronjob/own", held, "");
+    assert!(suspended(&lab, "own"));
+    // Later suspensions are nobody else's business.
+    within(PATIENCE, "the hold is forgotten", || {
+        !lab.field("workloadscans", ".items[*].status.pausedByServer").contains("true")
+    });
+    lab.kubectl(&["patch", "cronjob/app", "-p", r#"{"spec":{"suspend":true}}"#]).ok();
+    sleep(Duration::from_secs(2));
+    assert!(suspended(&lab, "app"));
+}
+
 /// A stolen token of the server's suspends and resumes, and changes no image.
 #[test]
 fn the_servers_account_changes_no_template() {

@@ -1,7 +1,7 @@
 //! Reconciles Deployments: records, decides, pauses those that the webhook did not see, releases the approved ones.
 
 use super::record::WorkloadRecord;
-use super::{allowlist, concerns, publish};
+use super::{allowlist, concerns, is_excluded, publish};
 use crate::context::ServerContext;
 use crate::decide::marks::annotation;
 use crate::decide::message::WorkloadNews;
@@ -27,6 +27,9 @@ use tidewaiter_crd::workload_scan::{Decision, Revision};
 pub(super) async fn reconcile(deployment: Arc<Deployment>, ctx: Arc<ServerContext>) -> Result<Action, ReconcileError> {
     if let Some(spec) = deployment.spec.as_ref().filter(|_| concerns(&*deployment, &ctx)) {
         update(&deployment, spec, &ctx).await?;
+    } else if is_excluded(&*deployment, &ctx) {
+        patch(&deployment, &ctx, rollout::release_marked_patch(&*deployment)).await?;
+        WorkloadRecord::forget_hold(&ctx, WorkloadRef::deployment(&deployment)).await?;
     }
     Ok(Action::await_change())
 }

@@ -4,7 +4,7 @@
 use super::deployment::{injected, publish_injected};
 use super::disown::disown;
 use super::record::WorkloadRecord;
-use super::{allowlist, concerns, publish};
+use super::{allowlist, concerns, is_excluded, publish};
 use crate::context::ServerContext;
 use crate::decide::holdable::Holdable;
 use crate::decide::job::{JobOwner, awaits_decision, is_active, is_finished, is_waiting, pins_of_run};
@@ -106,6 +106,8 @@ pub(super) async fn reconcile_cron_job(
 ) -> Result<Action, ReconcileError> {
     if concerns(&*cron_job, &ctx) {
         update(&*cron_job, &ctx).await?;
+    } else if is_excluded(&*cron_job, &ctx) {
+        end_hold(&*cron_job, &ctx).await?;
     }
     Ok(Action::await_change())
 }
@@ -118,7 +120,7 @@ pub(super) async fn reconcile_job(job: Arc<Job>, ctx: Arc<ServerContext>) -> Res
     }
     // Also out of scope: a namespace that was excluded since must not keep suspended Jobs.
     if !ctx.enforced(&namespace) {
-        patch(&*job, &ctx, rollout::release_run_patch(&*job)).await?;
+        end_hold(&*job, &ctx).await?;
         return Ok(Action::await_change());
     }
     match ctx.index.job_owner(&job, &namespace) {
@@ -127,7 +129,7 @@ pub(super) async fn reconcile_job(job: Arc<Job>, ctx: Arc<ServerContext>) -> Res
             let known = ctx.index.record(&cron_job);
             let status = known.as_ref().and_then(|known| known.status.as_ref());
             if status.is_some_and(|status| pins_of_run(status, &revision, &job).is_some()) {
-                patch(&*job, &ctx, rollout::release_run_patch(&*job)).await?;
+                patch(&*job, &ctx, rollout::release_marked_patch(&*job)).await?;
             }
             // The change of the record enqueues the Job.
             Ok(Action::await_change())
@@ -141,6 +143,12 @@ pub(super) async fn reconcile_job(job: Arc<Job>, ctx: Arc<ServerContext>) -> Res
         }
         JobOwner::CronJob(..) | JobOwner::Unknown => Ok(Action::await_change()),
     }
+}
+
+/// Ends a hold in a namespace that is not enforced any more.
+async fn end_hold<K: SuspendedKind>(object: &K, ctx: &ServerContext) -> Result<(), ReconcileError> {
+    patch(object, ctx, rollout::release_marked_patch(object)).await?;
+    WorkloadRecord::forget_hold(ctx, WorkloadRef::held(object, &object.namespace().unwrap_or_default())).await
 }
 
 async fn update<K: SuspendedKind>(object: &K, ctx: &ServerContext) -> Result<(), ReconcileError> {

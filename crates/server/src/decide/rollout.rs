@@ -121,7 +121,7 @@ pub(crate) fn unmark_patch<K: Holdable>(object: &K) -> Vec<Value> {
 
 /// Ends a hold by its marks, of a Job that has no record of its own and in a namespace that is not enforced any more: whoever
 /// removes ours keeps the pause.
-pub(crate) fn release_run_patch<K: Holdable>(object: &K) -> Vec<Value> {
+pub(crate) fn release_marked_patch<K: Holdable>(object: &K) -> Vec<Value> {
     release(object, is_marked(object))
 }
 
@@ -326,13 +326,24 @@ mod tests {
             let job: Job = from_value(json!({"metadata": {"generation": 1, "annotations": marks},
                 "spec": {"suspend": suspend, "template": {}}}))
             .unwrap();
-            assert_eq!(paths(&release_run_patch(&job)), expected, "{suspend} {marks:?}");
+            assert_eq!(paths(&release_marked_patch(&job)), expected, "{suspend} {marks:?}");
         };
         let unsuspend = "replace /spec/suspend";
         check(true, &[HELD], &[TEST, unsuspend, UNMARK]);
         check(true, &[HELD, USER_PAUSE], &[TEST, UNMARK, UNMARK_USER]);
         check(true, &[], &[]);
         check(false, &[HELD], &[TEST, UNMARK]);
+    }
+
+    #[test]
+    fn a_deployment_out_of_scope_is_released_by_its_marks() {
+        let check = |paused: bool, marks: &[&str], expected: &[&str]| {
+            assert_eq!(paths(&release_marked_patch(&deployment(paused, marks))), expected, "{paused} {marks:?}");
+        };
+        check(true, &[HELD], &[TEST, UNPAUSE, UNMARK]);
+        check(true, &[HELD, USER_PAUSE], &[TEST, UNMARK, UNMARK_USER]);
+        check(true, &[], &[]);
+        check(false, &[], &[]);
     }
 
     #[test]
