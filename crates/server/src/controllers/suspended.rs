@@ -7,7 +7,7 @@ use super::record::WorkloadRecord;
 use super::{allowlist, concerns, is_excluded, publish};
 use crate::context::ServerContext;
 use crate::decide::holdable::Holdable;
-use crate::decide::job::{JobOwner, awaits_decision, is_active, is_finished, is_waiting, pins_of_run};
+use crate::decide::job::{JobOwner, awaited_by_runs, awaits_decision, is_active, is_finished, is_waiting, pins_of_run};
 use crate::decide::marks::annotation;
 use crate::decide::message::WorkloadNews;
 use crate::decide::revision::workload_status;
@@ -19,6 +19,7 @@ use crate::index::{self, Index};
 use crate::patches;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::PodSpec;
 use kube::core::NamespaceResourceScope;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::Store;
@@ -35,6 +36,21 @@ use tidewaiter_crd::workload_scan::{Decision, WorkloadScanStatus};
 
 /// Requeue of a Job whose CronJob the watch has not delivered: it is milliseconds behind.
 const OWNER_PAUSE: Duration = Duration::from_millis(200);
+
+/// A revision that Jobs are of.
+struct UsedRevision {
+    hash: String,
+    /// Whether one of them has Pods.
+    runs: bool,
+    /// The spec of their Pods.
+    spec: PodSpec,
+}
+
+impl UsedRevision {
+    fn of(job: &Job, hash: String) -> Self {
+        UsedRevision { hash, runs: is_active(job), spec: job.pod_spec().cloned().unwrap_or_default() }
+    }
+}
 
 /// What differs between both kinds.
 trait SuspendedKind:
@@ -53,8 +69,8 @@ trait SuspendedKind:
     /// Where the index has the objects.
     fn store(index: &Index) -> &Store<Self>;
 
-    /// The revisions of which it has Jobs, and whether they have Pods.
-    fn used(&self, index: &Index) -> Vec<(String, bool)>;
+    /// The revisions of which it has Jobs.
+    fn used(&self, index: &Index) -> Vec<UsedRevision>;
 
     /// How far it is once it may run.
     fn progress(&self) -> RolloutProgress;
@@ -67,8 +83,8 @@ impl SuspendedKind for Job {
         &index.jobs
     }
 
-    fn used(&self, _: &Index) -> Vec<(String, bool)> {
-        vec![(self.revision(), is_active(self))]
+    fn used(&self, _: &Index) -> Vec<UsedRevision> {
+        vec![UsedRevision::of(self, self.revision())]
     }
 
     fn progress(&self) -> RolloutProgress {
@@ -83,11 +99,11 @@ impl SuspendedKind for CronJob {
         &index.cron_jobs
     }
 
-    fn used(&self, index: &Index) -> Vec<(String, bool)> {
+    fn used(&self, index: &Index) -> Vec<UsedRevision> {
         let namespace = self.namespace().unwrap_or_default();
         let jobs = index.jobs_of(self).into_iter().filter(|job| !is_finished(job));
         let of = |job: Arc<Job>| match index.job_owner(&job, &namespace) {
-            JobOwner::CronJob(_, revision) => Some((revision, is_active(&job))),
+            JobOwner::CronJob(_, revision) => Some(UsedRevision::of(&job, revision)),
             JobOwner::Itself(..) | JobOwner::Unknown => None,
         };
         jobs.filter_map(of).collect()
@@ -157,7 +173,7 @@ async fn update<K: SuspendedKind>(object: &K, ctx: &ServerContext) -> Result<(),
     let mut record = WorkloadRecord::open(ctx, WorkloadRef::held(object, &namespace)).await?;
     let new = !record.draft.revisions.contains_key(&hash);
     let used = object.used(&ctx.index);
-    let runs = used.iter().any(|(revision, active)| *active && *revision == hash);
+    let runs = used.iter().any(|used| used.runs && used.hash == hash);
     // Audit scans what each change names: nothing needs to be let through there.
     let restarts = ctx.enforced(&namespace) && !ctx.index.tags_moved(&namespace, &record.draft);
     record::roll_out(&mut record.draft, &hash, &object.images(), runs, restarts, Timestamp::now());
@@ -171,14 +187,33 @@ async fn update<K: SuspendedKind>(object: &K, ctx: &ServerContext) -> Result<(),
         // Saved before anything is scanned: whose pause it is can be read from the object only now.
         record.save(ctx).await?;
     }
-    let changed = evaluate(object, ctx, &mut record, &hash).await?;
-    record.prune(ctx, &used.into_iter().map(|(revision, _)| revision).collect::<BTreeSet<_>>());
+    let waited_changed = re_evaluate_waited(ctx, &mut record, &hash, &used).await?;
+    let changed = evaluate(object, ctx, &mut record, &hash).await? || waited_changed;
+    record.prune(ctx, &used.into_iter().map(|used| used.hash).collect::<BTreeSet<_>>());
     record.save(ctx).await?;
     if changed {
         // Before the release: the Pods that it makes are checked against the list.
         allowlist::update(ctx, &namespace).await?;
     }
     follow_decision(object, ctx, &mut record, &hash).await
+}
+
+/// Re-evaluates the revisions that are not current any more and that runs wait for; true when a decision changed.
+async fn re_evaluate_waited(
+    ctx: &ServerContext,
+    record: &mut WorkloadRecord,
+    current: &str,
+    used: &[UsedRevision],
+) -> Result<bool, ReconcileError> {
+    let enforced = ctx.enforced(&record.workload.namespace);
+    let waited = awaited_by_runs(&record.draft, current, used.iter().map(|used| used.hash.as_str()));
+    let mut changed = false;
+    for hash in waited {
+        // Its own pull secrets, which the current template may not name.
+        let spec = used.iter().find(|used| used.hash == hash).map(|used| used.spec.clone()).unwrap_or_default();
+        changed |= record.re_evaluate(ctx, &hash, &spec, enforced).await?.changed;
+    }
+    Ok(changed)
 }
 
 /// Suspends or releases the object, as was decided.
