@@ -120,6 +120,47 @@ fn the_same_manifest_changes_nothing_and_a_changed_one_is_held() {
     assert_eq!(lab.field("workloadscans", ".items[*].spec.kind"), "CronJob");
 }
 
+/// What a run was made of is decided about, although its CronJob does not need it any more.
+#[test]
+fn a_run_of_a_superseded_template() {
+    let lab = lab();
+    let first = lab.registry.push("nightly", "first", &vulnerable().build());
+    let next = lab.registry.push("nightly", "next", &clean().build());
+    lab.apply(&manifest("app", &first, NEVER, "")).ok();
+    until_status(&lab, "cronjob/app", "VulnerabilitiesFound Blocked");
+    lab.kubectl(&["create", "job", "early", "--from=cronjob/app"]).ok();
+    lab.apply(&manifest("app", &next, NEVER, "")).ok();
+    until_status(&lab, "cronjob/app", "Approved Deployed");
+    assert_eq!(lab.field("job/early", ".spec.suspend"), "true");
+    let said = lab.kubectl(&["scan", "status", "job/early"]).ok();
+    assert!(said.contains("Blocked") && said.contains("an earlier template of cronjob/app"), "{said}");
+    assert!(!said.contains("Approved"), "{said}");
+    lab.kubectl(&["scan", "wait", "job/early", "--timeout=60s"]).refused();
+    lab.registry.push("nightly", "first", &distinct("fixed"));
+    lab.kubectl(&["scan", "image", &first]).ok();
+    until_field(&lab, "job/early", ".status.active", "1");
+    until_status(&lab, "job/early", "Approved earlier template");
+}
+
+/// The same, where the run started while the server was away: its Pod waits, and with it every later run.
+#[test]
+fn a_started_run_of_a_superseded_template() {
+    let mut lab = lab();
+    let first = lab.registry.push("nightly", "first", &vulnerable().build());
+    let next = lab.registry.push("nightly", "next", &clean().build());
+    lab.apply(&manifest("app", &first, NEVER, r#""concurrencyPolicy":"Forbid","#)).ok();
+    until_status(&lab, "cronjob/app", "VulnerabilitiesFound Blocked");
+    lab.kill_server();
+    lab.kubectl(&["create", "job", "early", "--from=cronjob/app"]).ok();
+    lab.apply(&manifest("app", &next, NEVER, r#""concurrencyPolicy":"Forbid","#)).ok();
+    lab.start_server();
+    until_status(&lab, "cronjob/app", "Approved Deployed");
+    assert_ne!(lab.field("job/early", ".status.ready"), "1");
+    lab.registry.push("nightly", "first", &distinct("fixed"));
+    lab.kubectl(&["scan", "image", &first]).ok();
+    within(Duration::from_secs(90), "the Pod starts", || lab.field("job/early", ".status.ready") == "1");
+}
+
 #[test]
 fn a_person_approves_a_cron_job_once() {
     let lab = lab();
