@@ -126,6 +126,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "args source terminal",
             "exit progress render",
             "cluster completion dirs engines login",
+            "cron_run",
             "cache db follow policy_file workload",
             "approve local report rollback status",
             "deployment diff exceptions explain fix image wait",

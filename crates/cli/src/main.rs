@@ -13,6 +13,7 @@ mod args;
 mod cache;
 mod cluster;
 mod completion;
+mod cron_run;
 mod db;
 mod deployment;
 mod diff;

@@ -1,6 +1,7 @@
 //! Workloads as kubectl names them, and their WorkloadScans.
 
 use crate::cluster::Cluster;
+use crate::cron_run;
 use crate::exit::UsageError;
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
@@ -152,7 +153,7 @@ impl<'a> WorkloadName<'a> {
     }
 
     /// Reads the newest WorkloadScan of this kind and name: one of a deleted namesake may not be collected yet. A Job that is a
-    /// run of a CronJob has that one's.
+    /// run of a CronJob has that one's, as it is about the run.
     pub(crate) async fn newest_scan(&self, cluster: &Cluster) -> Result<Option<WorkloadScan>> {
         let all = cluster.workloads(false).await?;
         let mine = all.iter().filter(|w| is_kind(&w.spec.kind, self.kind) && w.spec.name == self.name);
@@ -160,9 +161,15 @@ impl<'a> WorkloadName<'a> {
         if newest.is_some() || self.kind != JOB {
             return Ok(newest.cloned());
         }
-        let owners = self.metadata::<Job>(cluster).await?.and_then(|job| job.owner_references).unwrap_or_default();
-        let is_owner = |w: &&WorkloadScan| owners.iter().any(|o| o.kind == CRON_JOB && o.uid == w.spec.uid);
-        Ok(all.iter().find(is_owner).cloned())
+        let Some(job) = self.get::<Job>(cluster).await.with_context(|| format!("reading {self}"))? else {
+            return Ok(None);
+        };
+        let owners = job.owner_references();
+        let is_owner = |w: &WorkloadScan| owners.iter().any(|o| o.kind == CRON_JOB && o.uid == w.spec.uid);
+        match all.into_iter().find(is_owner) {
+            Some(record) => Ok(Some(cron_run::record_of(cluster, record, &job).await?)),
+            None => Ok(None),
+        }
     }
 }
 

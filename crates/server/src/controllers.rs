@@ -16,6 +16,7 @@
 pub(crate) mod allowlist;
 pub(crate) mod database;
 mod deployment;
+pub(crate) mod disown;
 mod exceptions;
 pub(crate) mod garbage_collection;
 mod image_scan;
@@ -112,4 +113,10 @@ fn error_policy<K: Resource<DynamicType = ()>>(
 /// Whether an object is to be reconciled: in a namespace in scope, and not being deleted.
 fn concerns<K: Resource>(object: &K, ctx: &ServerContext) -> bool {
     object.meta().deletion_timestamp.is_none() && ctx.in_scope(&object.namespace().unwrap_or_default())
+}
+
+/// Whether an object is in a namespace out of scope, and not being deleted: one that was excluded since must not keep what is
+/// held.
+fn is_excluded<K: Resource>(object: &K, ctx: &ServerContext) -> bool {
+    object.meta().deletion_timestamp.is_none() && !ctx.in_scope(&object.namespace().unwrap_or_default())
 }

@@ -286,6 +286,8 @@ impl Index {
     pub(crate) fn enqueue_workload(&self, workload: &WorkloadRef) {
         let (name, namespace) = (&workload.name, &workload.namespace);
         match workload.kind {
+            // One of the same name in another API group has no controller here.
+            _ if !workload.kind.is_built_in(&workload.api_version) => self.enqueue_pods(namespace),
             WorkloadKind::Deployment => self.queues.deployments.add(ObjectRef::new(name).within(namespace)),
             WorkloadKind::CronJob => self.queues.cron_jobs.add(ObjectRef::new(name).within(namespace)),
             WorkloadKind::Job => {

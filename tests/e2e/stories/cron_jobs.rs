@@ -120,6 +120,47 @@ fn the_same_manifest_changes_nothing_and_a_changed_one_is_held() {
     assert_eq!(lab.field("workloadscans", ".items[*].spec.kind"), "CronJob");
 }
 
+/// What a run was made of is decided about, although its CronJob does not need it any more.
+#[test]
+fn a_run_of_a_superseded_template() {
+    let lab = lab();
+    let first = lab.registry.push("nightly", "first", &vulnerable().build());
+    let next = lab.registry.push("nightly", "next", &clean().build());
+    lab.apply(&manifest("app", &first, NEVER, "")).ok();
+    until_status(&lab, "cronjob/app", "VulnerabilitiesFound Blocked");
+    lab.kubectl(&["create", "job", "early", "--from=cronjob/app"]).ok();
+    lab.apply(&manifest("app", &next, NEVER, "")).ok();
+    until_status(&lab, "cronjob/app", "Approved Deployed");
+    assert_eq!(lab.field("job/early", ".spec.suspend"), "true");
+    let said = lab.kubectl(&["scan", "status", "job/early"]).ok();
+    assert!(said.contains("Blocked") && said.contains("an earlier template of cronjob/app"), "{said}");
+    assert!(!said.contains("Approved"), "{said}");
+    lab.kubectl(&["scan", "wait", "job/early", "--timeout=60s"]).refused();
+    lab.registry.push("nightly", "first", &distinct("fixed"));
+    lab.kubectl(&["scan", "image", &first]).ok();
+    until_field(&lab, "job/early", ".status.active", "1");
+    until_status(&lab, "job/early", "Approved earlier template");
+}
+
+/// The same, where the run started while the server was away: its Pod waits, and with it every later run.
+#[test]
+fn a_started_run_of_a_superseded_template() {
+    let mut lab = lab();
+    let first = lab.registry.push("nightly", "first", &vulnerable().build());
+    let next = lab.registry.push("nightly", "next", &clean().build());
+    lab.apply(&manifest("app", &first, NEVER, r#""concurrencyPolicy":"Forbid","#)).ok();
+    until_status(&lab, "cronjob/app", "VulnerabilitiesFound Blocked");
+    lab.kill_server();
+    lab.kubectl(&["create", "job", "early", "--from=cronjob/app"]).ok();
+    lab.apply(&manifest("app", &next, NEVER, r#""concurrencyPolicy":"Forbid","#)).ok();
+    lab.start_server();
+    until_status(&lab, "cronjob/app", "Approved Deployed");
+    assert_ne!(lab.field("job/early", ".status.ready"), "1");
+    lab.registry.push("nightly", "first", &distinct("fixed"));
+    lab.kubectl(&["scan", "image", &first]).ok();
+    within(Duration::from_secs(90), "the Pod starts", || lab.field("job/early", ".status.ready") == "1");
+}
+
 #[test]
 fn a_person_approves_a_cron_job_once() {
     let lab = lab();
@@ -148,6 +189,39 @@ fn a_cron_job_that_was_created_while_the_server_was_away() {
     lab.kill_server();
     assert!(lab.uninstall().ok().contains("done"));
     assert!(!suspended(&lab, "late"));
+    // The field is nobody's: whoever applies another value has no conflict.
+    let own = manifest("late", &image, NEVER, r#""suspend":true,"#);
+    lab.cluster.with_input(&["apply", "--server-side", "--field-manager=helm", "-f", "-"], &own).ok();
+    assert!(suspended(&lab, "late"));
+}
+
+/// A namespace that is excluded keeps nothing held; a user's own suspension remains.
+#[test]
+fn a_namespace_that_is_excluded_later() {
+    let mut lab = lab();
+    let image = lab.registry.push("nightly", "v1", &vulnerable().build());
+    lab.new_namespace("apart");
+    lab.apply(&manifest("app", &image, NEVER, "")).ok();
+    lab.apply(&manifest("own", &image, NEVER, r#""suspend":true,"#)).ok();
+    crate::create(&lab, "web", &image);
+    for workload in ["cronjob/app", "cronjob/own", "deployment/web"] {
+        until_status(&lab, workload, "VulnerabilitiesFound Blocked");
+    }
+    assert!(suspended(&lab, "app") && lab.field("deployment/web", ".spec.paused") == "true");
+    lab.kill_server();
+    lab.start_server_with(&["--exclude-namespace", "kube-system", "--exclude-namespace", "apart"]);
+    until_field(&lab, "cronjob/app", ".spec.suspend", "false");
+    until_field(&lab, "deployment/web", ".spec.paused", "");
+    let held = r".metadata.annotations.tidewaiter\.dev/held-for";
+    until_field(&lab, "cronjob/own", held, "");
+    assert!(suspended(&lab, "own"));
+    // Later suspensions are nobody else's business.
+    within(PATIENCE, "the hold is forgotten", || {
+        !lab.field("workloadscans", ".items[*].status.pausedByServer").contains("true")
+    });
+    lab.kubectl(&["patch", "cronjob/app", "-p", r#"{"spec":{"suspend":true}}"#]).ok();
+    sleep(Duration::from_secs(2));
+    assert!(suspended(&lab, "app"));
 }
 
 /// A stolen token of the server's suspends and resumes, and changes no image.

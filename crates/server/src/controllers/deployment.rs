@@ -1,12 +1,12 @@
 //! Reconciles Deployments: records, decides, pauses those that the webhook did not see, releases the approved ones.
 
 use super::record::WorkloadRecord;
-use super::{allowlist, concerns, publish};
+use super::{allowlist, concerns, is_excluded, publish};
 use crate::context::ServerContext;
-use crate::decide::holdable::Holdable as _;
 use crate::decide::marks::annotation;
 use crate::decide::message::WorkloadNews;
 use crate::decide::revision::workload_status;
+use crate::decide::rollout::LatePause;
 use crate::decide::workload_ref::WorkloadRef;
 use crate::decide::{images, record, rollout};
 use crate::error::ReconcileError;
@@ -27,6 +27,9 @@ use tidewaiter_crd::workload_scan::{Decision, Revision};
 pub(super) async fn reconcile(deployment: Arc<Deployment>, ctx: Arc<ServerContext>) -> Result<Action, ReconcileError> {
     if let Some(spec) = deployment.spec.as_ref().filter(|_| concerns(&*deployment, &ctx)) {
         update(&deployment, spec, &ctx).await?;
+    } else if is_excluded(&*deployment, &ctx) {
+        patch(&deployment, &ctx, rollout::release_marked_patch(&*deployment)).await?;
+        WorkloadRecord::forget_hold(&ctx, WorkloadRef::deployment(&deployment)).await?;
     }
     Ok(Action::await_change())
 }
@@ -43,7 +46,8 @@ async fn update(deployment: &Deployment, spec: &DeploymentSpec, ctx: &ServerCont
     let restarts = ctx.enforced(&namespace) && !ctx.index.tags_moved(&namespace, &record.draft);
     record::roll_out(&mut record.draft, &hash, &images::of(&pod_spec), runs, restarts, Timestamp::now());
     if new || annotation(&deployment.metadata, HELD) {
-        note_pause(deployment, &mut record);
+        // Whether it is paused late is known once it is decided about.
+        note_pause(deployment, &mut record, LatePause::Never);
     }
     if new {
         let created = WorkloadStatus { image: ImageStatus::NotScanned, deployment: DeploymentStatus::Created };
@@ -66,10 +70,10 @@ async fn update(deployment: &Deployment, spec: &DeploymentSpec, ctx: &ServerCont
         allowlist::update(ctx, &namespace).await?;
     }
     match decision {
-        Decision::Held if ctx.enforced(&namespace) && !deployment.is_owned() => {
+        Decision::Held if late_pause(deployment, ctx) == LatePause::Due => {
             patch(deployment, ctx, rollout::pause_patch(deployment, &hash)).await
         }
-        Decision::Held => Ok(()),
+        Decision::Held => patch(deployment, ctx, rollout::unmark_patch(deployment)).await,
         Decision::Approved | Decision::Retained => {
             patch(deployment, ctx, release).await?;
             record.draft.paused_by_server = false;
@@ -103,7 +107,7 @@ async fn evaluate(
     record.prune(ctx, &templates);
     let (decision, lost) = record.draft.revisions.get(hash).map(|r| (r.decision, r.lost)).unwrap_or_default();
     if decision == Decision::Held {
-        note_pause(deployment, record);
+        note_pause(deployment, record, late_pause(deployment, ctx));
     }
     if decision != Decision::Held
         && let Some((hash, revision)) = injected(ctx, record)
@@ -143,8 +147,12 @@ pub(super) async fn publish_injected(
     publish::publish(ctx, record, &news).await
 }
 
-fn note_pause(deployment: &Deployment, record: &mut WorkloadRecord) {
-    record.draft.paused_by_server = rollout::is_paused_by_server(deployment, &record.draft);
+fn late_pause(deployment: &Deployment, ctx: &ServerContext) -> LatePause {
+    LatePause::of(deployment, true, ctx.enforced(&deployment.namespace().unwrap_or_default()))
+}
+
+fn note_pause(deployment: &Deployment, record: &mut WorkloadRecord, late: LatePause) {
+    record.draft.paused_by_server = rollout::is_paused_by_server(deployment, &record.draft, late);
 }
 
 /// Applies a patch, unless it is empty.

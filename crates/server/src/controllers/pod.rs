@@ -100,8 +100,7 @@ async fn decide(
     record.add_revision(&hash, wanted);
     let evaluated = record.re_evaluate(ctx, &hash, spec, true).await?;
     let awaited = awaited(&ctx.index.gated_pods_of(&workload));
-    let is_shown_elsewhere = matches!(workload.kind, WorkloadKind::Deployment | WorkloadKind::CronJob);
-    let is_state = !is_shown_elsewhere && takes_over(&record.draft, &hash, &awaited);
+    let is_state = !workload.is_shown_by_template() && takes_over(&record.draft, &hash, &awaited);
     if is_state {
         record.draft.current = Some(hash.clone());
         // Released is not started: the workload controller follows that.

@@ -46,6 +46,18 @@ impl WorkloadRecord {
         Ok(WorkloadRecord { workload, object, draft })
     }
 
+    /// Notes that a hold ended without a decision, because its namespace is not enforced any more: the next pause is its
+    /// user's.
+    pub(super) async fn forget_hold(ctx: &ServerContext, workload: WorkloadRef) -> Result<(), ReconcileError> {
+        let Some(known) = ctx.index.record(&workload) else { return Ok(()) };
+        let draft = known.status.clone().unwrap_or_default();
+        if !draft.paused_by_server {
+            return Ok(());
+        }
+        let draft = WorkloadScanStatus { paused_by_server: false, ..draft };
+        WorkloadRecord { workload, object: (*known).clone(), draft }.save(ctx).await
+    }
+
     /// Adds the revision of a set of images, unless it is recorded.
     pub(super) fn add_revision(&mut self, hash: &str, wanted: &BTreeMap<String, String>) {
         record::revision(&mut self.draft, hash, wanted, Timestamp::now());

@@ -2,15 +2,16 @@
 //! approved ones. A Job that is a run of a CronJob has that one's decision.
 
 use super::deployment::{injected, publish_injected};
+use super::disown::disown;
 use super::record::WorkloadRecord;
-use super::{allowlist, concerns, publish};
+use super::{allowlist, concerns, is_excluded, publish};
 use crate::context::ServerContext;
 use crate::decide::holdable::Holdable;
-use crate::decide::job::{JobOwner, awaits_decision, is_active, is_finished, is_waiting, pins_of_run};
-use crate::decide::marks::{annotation, disown_patch};
+use crate::decide::job::{JobOwner, awaited_by_runs, awaits_decision, is_active, is_finished, is_waiting, pins_of_run};
+use crate::decide::marks::annotation;
 use crate::decide::message::WorkloadNews;
 use crate::decide::revision::workload_status;
-use crate::decide::rollout::{is_marked, is_paused_by_server, is_paused_by_user};
+use crate::decide::rollout::{LatePause, is_marked, is_paused_by_server, is_paused_by_user};
 use crate::decide::workload_ref::WorkloadRef;
 use crate::decide::{record, rollout};
 use crate::error::ReconcileError;
@@ -18,6 +19,7 @@ use crate::index::{self, Index};
 use crate::patches;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::PodSpec;
 use kube::core::NamespaceResourceScope;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::Store;
@@ -35,8 +37,20 @@ use tidewaiter_crd::workload_scan::{Decision, WorkloadScanStatus};
 /// Requeue of a Job whose CronJob the watch has not delivered: it is milliseconds behind.
 const OWNER_PAUSE: Duration = Duration::from_millis(200);
 
-/// Attempts to give up fields of an object that its controller writes, too.
-const DISOWN_ATTEMPTS: u32 = 4;
+/// A revision that Jobs are of.
+struct UsedRevision {
+    hash: String,
+    /// Whether one of them has Pods.
+    runs: bool,
+    /// The spec of their Pods.
+    spec: PodSpec,
+}
+
+impl UsedRevision {
+    fn of(job: &Job, hash: String) -> Self {
+        UsedRevision { hash, runs: is_active(job), spec: job.pod_spec().cloned().unwrap_or_default() }
+    }
+}
 
 /// What differs between both kinds.
 trait SuspendedKind:
@@ -55,8 +69,8 @@ trait SuspendedKind:
     /// Where the index has the objects.
     fn store(index: &Index) -> &Store<Self>;
 
-    /// The revisions of which it has Jobs, and whether they have Pods.
-    fn used(&self, index: &Index) -> Vec<(String, bool)>;
+    /// The revisions of which it has Jobs.
+    fn used(&self, index: &Index) -> Vec<UsedRevision>;
 
     /// How far it is once it may run.
     fn progress(&self) -> RolloutProgress;
@@ -69,8 +83,8 @@ impl SuspendedKind for Job {
         &index.jobs
     }
 
-    fn used(&self, _: &Index) -> Vec<(String, bool)> {
-        vec![(self.revision(), is_active(self))]
+    fn used(&self, _: &Index) -> Vec<UsedRevision> {
+        vec![UsedRevision::of(self, self.revision())]
     }
 
     fn progress(&self) -> RolloutProgress {
@@ -85,11 +99,11 @@ impl SuspendedKind for CronJob {
         &index.cron_jobs
     }
 
-    fn used(&self, index: &Index) -> Vec<(String, bool)> {
+    fn used(&self, index: &Index) -> Vec<UsedRevision> {
         let namespace = self.namespace().unwrap_or_default();
         let jobs = index.jobs_of(self).into_iter().filter(|job| !is_finished(job));
         let of = |job: Arc<Job>| match index.job_owner(&job, &namespace) {
-            JobOwner::CronJob(_, revision) => Some((revision, is_active(&job))),
+            JobOwner::CronJob(_, revision) => Some(UsedRevision::of(&job, revision)),
             JobOwner::Itself(..) | JobOwner::Unknown => None,
         };
         jobs.filter_map(of).collect()
@@ -108,6 +122,8 @@ pub(super) async fn reconcile_cron_job(
 ) -> Result<Action, ReconcileError> {
     if concerns(&*cron_job, &ctx) {
         update(&*cron_job, &ctx).await?;
+    } else if is_excluded(&*cron_job, &ctx) {
+        end_hold(&*cron_job, &ctx).await?;
     }
     Ok(Action::await_change())
 }
@@ -120,7 +136,7 @@ pub(super) async fn reconcile_job(job: Arc<Job>, ctx: Arc<ServerContext>) -> Res
     }
     // Also out of scope: a namespace that was excluded since must not keep suspended Jobs.
     if !ctx.enforced(&namespace) {
-        patch(&*job, &ctx, rollout::release_run_patch(&*job)).await?;
+        end_hold(&*job, &ctx).await?;
         return Ok(Action::await_change());
     }
     match ctx.index.job_owner(&job, &namespace) {
@@ -129,7 +145,7 @@ pub(super) async fn reconcile_job(job: Arc<Job>, ctx: Arc<ServerContext>) -> Res
             let known = ctx.index.record(&cron_job);
             let status = known.as_ref().and_then(|known| known.status.as_ref());
             if status.is_some_and(|status| pins_of_run(status, &revision, &job).is_some()) {
-                patch(&*job, &ctx, rollout::release_run_patch(&*job)).await?;
+                patch(&*job, &ctx, rollout::release_marked_patch(&*job)).await?;
             }
             // The change of the record enqueues the Job.
             Ok(Action::await_change())
@@ -145,18 +161,25 @@ pub(super) async fn reconcile_job(job: Arc<Job>, ctx: Arc<ServerContext>) -> Res
     }
 }
 
+/// Ends a hold in a namespace that is not enforced any more.
+async fn end_hold<K: SuspendedKind>(object: &K, ctx: &ServerContext) -> Result<(), ReconcileError> {
+    patch(object, ctx, rollout::release_marked_patch(object)).await?;
+    WorkloadRecord::forget_hold(ctx, WorkloadRef::held(object, &object.namespace().unwrap_or_default())).await
+}
+
 async fn update<K: SuspendedKind>(object: &K, ctx: &ServerContext) -> Result<(), ReconcileError> {
     let namespace = object.namespace().unwrap_or_default();
     let hash = object.revision();
     let mut record = WorkloadRecord::open(ctx, WorkloadRef::held(object, &namespace)).await?;
     let new = !record.draft.revisions.contains_key(&hash);
     let used = object.used(&ctx.index);
-    let runs = used.iter().any(|(revision, active)| *active && *revision == hash);
+    let runs = used.iter().any(|used| used.runs && used.hash == hash);
     // Audit scans what each change names: nothing needs to be let through there.
     let restarts = ctx.enforced(&namespace) && !ctx.index.tags_moved(&namespace, &record.draft);
     record::roll_out(&mut record.draft, &hash, &object.images(), runs, restarts, Timestamp::now());
     if new || annotation(object.metadata(), HELD) {
-        note_pause(object, &mut record.draft);
+        // Whether it is paused late is known once it is decided about.
+        note_pause(object, &mut record.draft, LatePause::Never);
     }
     if new {
         let created = WorkloadStatus { image: ImageStatus::NotScanned, deployment: DeploymentStatus::Created };
@@ -164,14 +187,33 @@ async fn update<K: SuspendedKind>(object: &K, ctx: &ServerContext) -> Result<(),
         // Saved before anything is scanned: whose pause it is can be read from the object only now.
         record.save(ctx).await?;
     }
-    let changed = evaluate(object, ctx, &mut record, &hash).await?;
-    record.prune(ctx, &used.into_iter().map(|(revision, _)| revision).collect::<BTreeSet<_>>());
+    let waited_changed = re_evaluate_waited(ctx, &mut record, &hash, &used).await?;
+    let changed = evaluate(object, ctx, &mut record, &hash).await? || waited_changed;
+    record.prune(ctx, &used.into_iter().map(|used| used.hash).collect::<BTreeSet<_>>());
     record.save(ctx).await?;
     if changed {
         // Before the release: the Pods that it makes are checked against the list.
         allowlist::update(ctx, &namespace).await?;
     }
     follow_decision(object, ctx, &mut record, &hash).await
+}
+
+/// Re-evaluates the revisions that are not current any more and that runs wait for; true when a decision changed.
+async fn re_evaluate_waited(
+    ctx: &ServerContext,
+    record: &mut WorkloadRecord,
+    current: &str,
+    used: &[UsedRevision],
+) -> Result<bool, ReconcileError> {
+    let enforced = ctx.enforced(&record.workload.namespace);
+    let waited = awaited_by_runs(&record.draft, current, used.iter().map(|used| used.hash.as_str()));
+    let mut changed = false;
+    for hash in waited {
+        // Its own pull secrets, which the current template may not name.
+        let spec = used.iter().find(|used| used.hash == hash).map(|used| used.spec.clone()).unwrap_or_default();
+        changed |= record.re_evaluate(ctx, &hash, &spec, enforced).await?.changed;
+    }
+    Ok(changed)
 }
 
 /// Suspends or releases the object, as was decided.
@@ -183,10 +225,10 @@ async fn follow_decision<K: SuspendedKind>(
 ) -> Result<(), ReconcileError> {
     let decision = record.draft.revisions.get(hash).map(|r| r.decision).unwrap_or_default();
     match decision {
-        Decision::Held if K::IS_SUSPENDED_LATE && ctx.enforced(&record.workload.namespace) && !object.is_owned() => {
+        Decision::Held if late_pause(object, ctx) == LatePause::Due => {
             patch(object, ctx, rollout::pause_patch(object, hash)).await
         }
-        Decision::Held => Ok(()),
+        Decision::Held => patch(object, ctx, rollout::unmark_patch(object)).await,
         Decision::Approved | Decision::Retained => {
             patch(object, ctx, rollout::release_patch(object, &record.draft)).await?;
             record.draft.paused_by_server = false;
@@ -208,7 +250,7 @@ async fn evaluate<K: SuspendedKind>(
     let others_changed = record.re_evaluate_others(ctx, Some(hash), &spec).await?;
     let (decision, lost) = record.draft.revisions.get(hash).map(|r| (r.decision, r.lost)).unwrap_or_default();
     if decision == Decision::Held {
-        note_pause(object, &mut record.draft);
+        note_pause(object, &mut record.draft, late_pause(object, ctx));
     }
     let progress = object.progress();
     if decision != Decision::Held
@@ -224,8 +266,12 @@ async fn evaluate<K: SuspendedKind>(
     Ok(current.changed || others_changed)
 }
 
-fn note_pause<K: Holdable>(object: &K, draft: &mut WorkloadScanStatus) {
-    draft.paused_by_server = is_paused_by_server(object, draft);
+fn late_pause<K: SuspendedKind>(object: &K, ctx: &ServerContext) -> LatePause {
+    LatePause::of(object, K::IS_SUSPENDED_LATE, ctx.enforced(&object.namespace().unwrap_or_default()))
+}
+
+fn note_pause<K: Holdable>(object: &K, draft: &mut WorkloadScanStatus, late: LatePause) {
+    draft.paused_by_server = is_paused_by_server(object, draft, late);
 }
 
 /// Applies a patch, unless it is empty.
@@ -238,23 +284,4 @@ async fn patch<K: SuspendedKind>(object: &K, ctx: &ServerContext, patch: Vec<Val
     let written = disown(&api, written).await?;
     index::settled(K::store(&ctx.index), &written).await;
     Ok(())
-}
-
-/// Gives up the fields of a write, so that applying a manifest never conflicts with it.
-async fn disown<K: SuspendedKind>(api: &Api<K>, mut written: K) -> Result<K, ReconcileError> {
-    for _ in 0..DISOWN_ATTEMPTS {
-        let patch = disown_patch(written.metadata());
-        if patch.is_empty() {
-            break;
-        }
-        match patches::object(api, &written.name_any(), patch).await {
-            Ok(disowned) => return Ok(disowned),
-            // Somebody wrote meanwhile: the test of what was read failed.
-            Err(kube::Error::Api(status)) if matches!(status.code, 409 | 422) => {
-                written = api.get(&written.name_any()).await?;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(written)
 }

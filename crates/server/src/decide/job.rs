@@ -6,7 +6,7 @@ use super::pins::{ImageUse, pins};
 use super::workload_ref::WorkloadRef;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_crd::workload_scan::{Decision, Revision, WorkloadScanStatus};
 
 /// The workload that a Job belongs to, with the name of the revision.
@@ -45,8 +45,9 @@ pub(crate) fn job_owner(
     }
 }
 
-/// The revision of a CronJob that a run with these images is of: that of the very template; else, where something changed
-/// more than images in the Job, the present one; else any with the same images, one that may run first.
+/// The revision of a CronJob that a run with these images is of: that of the very template, unless it was superseded while it
+/// was held and another one with the same images may run; else, where something changed more than images in the Job, the
+/// present one; else any with the same images, one that may run first.
 fn revision_of_run(
     cron_job: &CronJob,
     record: Option<&WorkloadScanStatus>,
@@ -61,14 +62,26 @@ fn revision_of_run(
     };
     let known = record.iter().flat_map(|record| &record.revisions);
     let same: Vec<_> = known.filter(|(hash, revision)| !images::is_images_hash(hash) && has_images(revision)).collect();
-    if is_present && present == template || same.iter().any(|(hash, _)| *hash == template) {
-        return Some(template.to_owned());
-    }
-    if is_present {
+    let is_known = same.iter().any(|(hash, _)| *hash == template);
+    if is_present && (present == template || !is_known) {
         return Some(present);
     }
-    let best = same.into_iter().max_by_key(|(_, revision)| revision.decision != Decision::Held);
+    // What may run first; of those the very template, then the present one.
+    let rank =
+        |hash: &str, revision: &Revision| (revision.decision != Decision::Held, hash == template, hash == present);
+    let best = same.into_iter().max_by_key(|(hash, revision)| rank(hash, revision));
     best.map(|(hash, _)| hash.clone())
+}
+
+/// The revisions that were superseded before anything was decided about them, and of which there are runs: these wait for a
+/// decision that the CronJob itself needs no more.
+pub(crate) fn awaited_by_runs<'a>(
+    record: &WorkloadScanStatus,
+    current: &str,
+    used: impl IntoIterator<Item = &'a str>,
+) -> BTreeSet<String> {
+    let is_held = |hash: &str| record.revisions.get(hash).is_some_and(|revision| revision.decision == Decision::Held);
+    used.into_iter().filter(|hash| *hash != current && is_held(hash)).map(str::to_owned).collect()
 }
 
 /// Name → pinned image of a run that may start immediately: what a CronJob may run, its Jobs may.
@@ -188,6 +201,36 @@ mod tests {
         // Something changed a variable of the Job: its images are decided about.
         check(&[(&before, Approved), (&present, Held)], "a", "2", &present);
         check(&[("b", Held)], "b", "1", "b");
+        // Superseded while it was held: what may run with the same images runs.
+        check(&[(&before, Held), (&present, Approved)], "a", "0", &present);
+        check(&[(&before, Held), (&present, Retained)], "a", "0", &present);
+        check(&[(&before, Held), ("other", Approved), (&present, Held)], "a", "0", "other");
+        check(&[(&before, Held), ("other", Approved), (&present, Approved)], "a", "0", &present);
+        // Nothing with them may: it is decided about as it is.
+        check(&[(&before, Held), (&present, Held)], "a", "0", &before);
+        // Nor with other images.
+        check(&[(&before, Held), ("b", Approved)], "a", "0", &before);
+        // A run of the present template waits for its decision.
+        check(&[(&before, Approved), (&present, Held)], "a", "1", &present);
+        check(&[(&before, Retained), (&present, Approved)], "a", "0", &before);
+    }
+
+    #[test]
+    fn runs_wait_for_decisions_about_superseded_templates() {
+        let record = record(&[
+            ("held", revision(Held, &[])),
+            ("now", revision(Held, &[])),
+            ("approved", revision(Approved, &[])),
+            ("retained", revision(Retained, &[])),
+        ]);
+        let check = |used: &[&str], expected: &[&str]| {
+            let awaited = awaited_by_runs(&record, "now", used.iter().copied());
+            assert_eq!(awaited.iter().map(String::as_str).collect::<Vec<_>>(), expected, "{used:?}");
+        };
+        check(&[], &[]);
+        check(&["held", "held"], &["held"]);
+        // The current one is decided about anyway; these may run; this was pruned.
+        check(&["now", "approved", "retained", "unknown"], &[]);
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use super::images;
 use super::pins::{ImageUse, pins};
+use super::workload_ref::WorkloadRef;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidewaiter_core::status::WorkloadStatus;
-use tidewaiter_crd::WorkloadKind;
 use tidewaiter_crd::workload_scan::{Container, Decision, Revision, Transition, WorkloadScanStatus};
 
 /// Recorded transitions: enough to follow one rollout from creation to completion twice. Events tell the rest.
@@ -67,7 +67,7 @@ fn new_revision(
 /// Records what already runs as retained. What audit recorded was what the tag named; what counts is what runs.
 pub(crate) fn retain(
     record: &mut WorkloadScanStatus,
-    kind: &WorkloadKind,
+    workload: &WorkloadRef,
     hash: &str,
     running: &BTreeMap<String, Container>,
     now: Timestamp,
@@ -81,7 +81,7 @@ pub(crate) fn retain(
         revision.containers.clone_from(running);
     }
     // The controllers of these make the current template current.
-    if !matches!(kind, WorkloadKind::Deployment | WorkloadKind::CronJob) {
+    if !workload.is_shown_by_template() {
         record.current.get_or_insert_with(|| hash.to_owned());
     }
 }
@@ -203,20 +203,25 @@ mod tests {
     fn what_runs_is_retained() {
         let running = fixture(Retained, &[("c", "x:1", Some("running"))]).containers;
         let check = |known: Option<Decision>, kind: &str, expected: (Decision, &str), current: Option<&str>| {
+            let (api_version, name) = kind.rsplit_once('/').unwrap();
+            let workload = WorkloadRef::of_kind(api_version, name);
             let known = known.map(|decision| ("h", fixture(decision, &[("c", "x:1", Some("audited"))])));
             let mut record = record(known.as_slice());
-            retain(&mut record, &kind.into(), "h", &running, now());
+            retain(&mut record, &workload, "h", &running, now());
             let revision = &record.revisions["h"];
             let pinned = revision.containers["c"].pinned.as_deref().unwrap();
             assert_eq!((revision.decision, pinned), expected, "{known:?} {kind}");
             assert_eq!(record.current.as_deref(), current, "{kind}");
         };
-        check(None, "Deployment", (Retained, "running"), None);
-        check(None, "StatefulSet", (Retained, "running"), Some("h"));
-        check(Some(Retained), "Deployment", (Retained, "running"), None);
+        check(None, "apps/v1/Deployment", (Retained, "running"), None);
+        check(None, "apps/v1/StatefulSet", (Retained, "running"), Some("h"));
+        check(None, "batch/v1/CronJob", (Retained, "running"), None);
+        // One of another API group, which no controller of templates follows.
+        check(None, "example.com/v1/CronJob", (Retained, "running"), Some("h"));
+        check(Some(Retained), "apps/v1/Deployment", (Retained, "running"), None);
         // Decisions that were made are not unmade.
-        check(Some(Approved), "Deployment", (Approved, "audited"), None);
-        check(Some(Held), "Pod", (Held, "audited"), Some("h"));
+        check(Some(Approved), "apps/v1/Deployment", (Approved, "audited"), None);
+        check(Some(Held), "v1/Pod", (Held, "audited"), Some("h"));
     }
 
     #[test]

@@ -59,17 +59,41 @@ pub(crate) fn runs(set: &ReplicaSet, template: &str) -> bool {
     set.status.as_ref().is_some_and(|s| s.replicas > 0) && template_of(set).as_deref() == Some(template)
 }
 
-/// Whether the pause of a held workload is the server's. A pause of the user's own, once noted, stays theirs.
-pub(crate) fn is_paused_by_server<K: Holdable>(object: &K, record: &WorkloadScanStatus) -> bool {
+/// Whether the server pauses a workload that is held and not paused. It leaves those to the gate that another controller
+/// owns, and those whose kind is not paused once it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LatePause {
+    /// It does so next.
+    Due,
+    /// It does not.
+    Never,
+}
+
+impl LatePause {
+    /// For an object of a kind that `is_paused_late`, or is not.
+    pub(crate) fn of<K: Holdable>(object: &K, is_paused_late: bool, enforced: bool) -> Self {
+        let due = is_paused_late && enforced && !object.is_owned() && !object.paused();
+        if due { LatePause::Due } else { LatePause::Never }
+    }
+}
+
+/// Whether the pause of a held workload is the server's, or will be. A pause of the user's own, once noted, stays theirs; so
+/// does one that others set later on what the server never paused.
+pub(crate) fn is_paused_by_server<K: Holdable>(object: &K, record: &WorkloadScanStatus, late: LatePause) -> bool {
     let metadata = object.metadata();
-    let own =
-        annotation(metadata, USER_PAUSE) || object.paused() && !annotation(metadata, HELD) && !record.paused_by_server;
-    !own
+    if annotation(metadata, USER_PAUSE) {
+        return false;
+    }
+    if !object.paused() {
+        return late == LatePause::Due;
+    }
+    // Nothing is marked that another controller owns: there a mark was copied.
+    annotation(metadata, HELD) && !object.is_owned() || record.paused_by_server
 }
 
 /// Whether only a pause of the user's own keeps a workload from rolling out.
 pub(crate) fn is_paused_by_user<K: Holdable>(object: &K, record: &WorkloadScanStatus) -> bool {
-    object.paused() && !is_paused_by_server(object, record)
+    object.paused() && !is_paused_by_server(object, record, LatePause::Never)
 }
 
 /// Pauses a workload that was created or changed while the webhook was unreachable; empty when it is paused.
@@ -88,8 +112,16 @@ pub(crate) fn release_patch<K: Holdable>(object: &K, record: &WorkloadScanStatus
     release(object, record.paused_by_server)
 }
 
-/// Ends the hold of a Job that has no record of its own, by its marks: whoever removes ours keeps the pause.
-pub(crate) fn release_run_patch<K: Holdable>(object: &K) -> Vec<Value> {
+/// Removes the marks of a hold from an object that is not paused any more and that the server does not pause again: they
+/// would claim the next pause, which is another's.
+pub(crate) fn unmark_patch<K: Holdable>(object: &K) -> Vec<Value> {
+    // Its owner would set copied ones again and again.
+    if object.paused() || object.is_owned() { Vec::new() } else { release(object, false) }
+}
+
+/// Ends a hold by its marks, of a Job that has no record of its own and in a namespace that is not enforced any more: whoever
+/// removes ours keeps the pause.
+pub(crate) fn release_marked_patch<K: Holdable>(object: &K) -> Vec<Value> {
     release(object, is_marked(object))
 }
 
@@ -213,10 +245,13 @@ mod tests {
     fn whose_pause_it_is() {
         let check = |paused: bool, marks: &[&str], recorded: bool, expected: bool| {
             let record = WorkloadScanStatus { paused_by_server: recorded, ..WorkloadScanStatus::default() };
-            let by_server = is_paused_by_server(&deployment(paused, marks), &record);
+            let by_server = is_paused_by_server(&deployment(paused, marks), &record, LatePause::Never);
             assert_eq!(by_server, expected, "{paused} {marks:?} {recorded}");
         };
-        check(false, &[], false, true);
+        // Never paused, or not any more: the next pause is another's.
+        check(false, &[], false, false);
+        check(false, &[], true, false);
+        check(false, &[HELD], true, false);
         check(true, &[HELD], false, true);
         check(true, &[HELD], true, true);
         // Paused before the hold, and noted as the user's own.
@@ -225,6 +260,29 @@ mod tests {
         check(false, &[USER_PAUSE], true, false);
         // A user removed our annotation from a Deployment that we paused.
         check(true, &[], true, true);
+    }
+
+    #[test]
+    fn the_servers_next_pause_is_its_own() {
+        let check = |paused: bool, marks: &[&str], owned: bool, late: bool, enforced: bool, expected: bool| {
+            let mut object = deployment(paused, marks);
+            let owner =
+                json!([{"kind": "App", "apiVersion": "example.com/v1", "name": "a", "uid": "u", "controller": true}]);
+            object.metadata.owner_references = owned.then(|| from_value(owner).unwrap());
+            let pause = LatePause::of(&object, late, enforced);
+            let by_server = is_paused_by_server(&object, &WorkloadScanStatus::default(), pause);
+            assert_eq!(by_server, expected, "{paused} {marks:?} owned: {owned} late: {late} enforced: {enforced}");
+        };
+        check(false, &[], false, true, true, true);
+        check(false, &[USER_PAUSE], false, true, true, false);
+        check(false, &[], true, true, true, false);
+        check(false, &[], false, false, true, false);
+        check(false, &[], false, true, false, false);
+        // Paused by others before the server would do it.
+        check(true, &[], false, true, true, false);
+        check(true, &[], true, true, true, false);
+        check(true, &[HELD], false, true, true, true);
+        check(true, &[HELD], true, true, true, false);
     }
 
     fn paths(patch: &[Value]) -> Vec<String> {
@@ -251,19 +309,41 @@ mod tests {
     }
 
     #[test]
+    fn marks_of_an_ended_hold_are_removed() {
+        let check = |paused: bool, marks: &[&str], expected: &[&str]| {
+            assert_eq!(paths(&unmark_patch(&deployment(paused, marks))), expected, "{paused} {marks:?}");
+        };
+        check(false, &[], &[]);
+        check(false, &[HELD], &[TEST, UNMARK]);
+        check(false, &[HELD, USER_PAUSE], &[TEST, UNMARK, UNMARK_USER]);
+        check(true, &[HELD], &[]);
+    }
+
+    #[test]
     fn a_run_of_a_cron_job_is_released_by_its_marks() {
         let check = |suspend: bool, marks: &[&str], expected: &[&str]| {
             let marks: serde_json::Map<String, Value> = marks.iter().map(|m| ((*m).to_owned(), json!("x"))).collect();
             let job: Job = from_value(json!({"metadata": {"generation": 1, "annotations": marks},
                 "spec": {"suspend": suspend, "template": {}}}))
             .unwrap();
-            assert_eq!(paths(&release_run_patch(&job)), expected, "{suspend} {marks:?}");
+            assert_eq!(paths(&release_marked_patch(&job)), expected, "{suspend} {marks:?}");
         };
         let unsuspend = "replace /spec/suspend";
         check(true, &[HELD], &[TEST, unsuspend, UNMARK]);
         check(true, &[HELD, USER_PAUSE], &[TEST, UNMARK, UNMARK_USER]);
         check(true, &[], &[]);
         check(false, &[HELD], &[TEST, UNMARK]);
+    }
+
+    #[test]
+    fn a_deployment_out_of_scope_is_released_by_its_marks() {
+        let check = |paused: bool, marks: &[&str], expected: &[&str]| {
+            assert_eq!(paths(&release_marked_patch(&deployment(paused, marks))), expected, "{paused} {marks:?}");
+        };
+        check(true, &[HELD], &[TEST, UNPAUSE, UNMARK]);
+        check(true, &[HELD, USER_PAUSE], &[TEST, UNMARK, UNMARK_USER]);
+        check(true, &[], &[]);
+        check(false, &[], &[]);
     }
 
     #[test]

@@ -60,6 +60,12 @@ impl WorkloadRef {
         }
     }
 
+    /// One of a kind, for tables of tests.
+    #[cfg(test)]
+    pub(crate) fn of_kind(api_version: &str, kind: &str) -> Self {
+        Self::of(api_version, kind.into(), &ObjectMeta::default())
+    }
+
     fn of(api_version: &str, kind: WorkloadKind, metadata: &ObjectMeta) -> Self {
         WorkloadRef {
             namespace: metadata.namespace.clone().unwrap_or_default(),
@@ -68,6 +74,13 @@ impl WorkloadRef {
             name: metadata.name.clone().unwrap_or_default(),
             uid: metadata.uid.clone().unwrap_or_default(),
         }
+    }
+
+    /// Whether a controller of its own decides about its templates and shows its state: that of Deployments or of CronJobs.
+    /// A kind of the same name in another API group has none: the records of its Pods show its state.
+    pub(crate) fn is_shown_by_template(&self) -> bool {
+        let has_controller = matches!(self.kind, WorkloadKind::Deployment | WorkloadKind::CronJob);
+        has_controller && self.kind.is_built_in(&self.api_version)
     }
 
     /// `deployment/myapp`, as people name it.
@@ -117,5 +130,31 @@ impl WorkloadRef {
             uid: self.uid.clone(),
             ..OwnerReference::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_kinds_have_a_controller_of_their_own() {
+        let check = |api_version: &str, kind: &str, expected: bool| {
+            assert_eq!(
+                WorkloadRef::of_kind(api_version, kind).is_shown_by_template(),
+                expected,
+                "{api_version} {kind}"
+            );
+        };
+        check("apps/v1", "Deployment", true);
+        check("batch/v1", "CronJob", true);
+        check("batch/v1beta1", "CronJob", true);
+        check("batch.volcano.sh/v1alpha1", "CronJob", false);
+        check("example.com/v1", "CronJob", false);
+        check("example.com/v1", "Deployment", false);
+        check("v1", "CronJob", false);
+        check("batch/v1", "Job", false);
+        check("apps/v1", "StatefulSet", false);
+        check("v1", "Pod", false);
     }
 }

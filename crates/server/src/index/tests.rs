@@ -258,11 +258,11 @@ fn a_deleted_object_is_forgotten_and_its_dependents_are_enqueued() {
 
 #[test]
 fn enqueueing_a_workload_reaches_its_controller() {
-    let check = |kind: &str, expected: &[&str]| {
+    let check = |api_version: &str, kind: &str, expected: &[&str]| {
         let fed = cluster();
         let workload = WorkloadRef {
             namespace: "n".into(),
-            api_version: "v1".into(),
+            api_version: api_version.into(),
             kind: kind.into(),
             name: "web".into(),
             uid: "u".into(),
@@ -270,9 +270,14 @@ fn enqueueing_a_workload_reaches_its_controller() {
         fed.index.enqueue_workload(&workload);
         assert_eq!(fed.enqueued(), expected, "{kind}");
     };
-    check("Deployment", &["deployment/web"]);
-    check("StatefulSet", &["pod/db-0", "pod/web-1-x"]);
-    check("Pod", &["pod/db-0", "pod/web-1-x"]);
+    let pods = ["pod/db-0", "pod/web-1-x"];
+    check("apps/v1", "Deployment", &["deployment/web"]);
+    check("batch/v1", "CronJob", &["cronjob/web"]);
+    check("batch/v1", "Job", &["job/web", pods[0], pods[1]]);
+    check("apps/v1", "StatefulSet", &pods);
+    check("v1", "Pod", &pods);
+    check("example.com/v1", "CronJob", &pods);
+    check("example.com/v1", "Job", &pods);
 }
 
 #[test]

@@ -224,7 +224,7 @@ async fn record_retained(
     containers: &BTreeMap<String, Container>,
 ) -> Result<(), ReconcileError> {
     let mut record = WorkloadRecord::open(ctx, workload).await?;
-    record::retain(&mut record.draft, &record.workload.kind, hash, containers, Timestamp::now());
+    record::retain(&mut record.draft, &record.workload, hash, containers, Timestamp::now());
     record.save(ctx).await
 }
 

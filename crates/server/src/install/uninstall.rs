@@ -2,6 +2,7 @@
 //! custom resources, the roles and the namespace last. Runs with an administrator's kubeconfig.
 
 use super::manifests;
+use crate::controllers::disown::disown;
 use crate::decide::holdable::Holdable;
 use crate::decide::job::cron_job_of;
 use crate::decide::marks::{annotation, metadata_path};
@@ -190,10 +191,19 @@ where
         let patch = release_hold(&object, recorded);
         if !patch.is_empty() {
             let api: Api<K> = Api::namespaced(client.clone(), &object.namespace().unwrap_or_default());
-            ignore_deleted(patches::object(&api, &object.name_any(), patch).await)?;
+            ignore_deleted(release(&api, &object.name_any(), patch).await)?;
         }
     }
     Ok(())
+}
+
+/// Applies a release and gives up its fields: `suspend: false` would else conflict with whoever applies `suspend: true`.
+async fn release<K>(api: &Api<K>, name: &str, patch: Vec<Value>) -> kube::Result<K>
+where
+    K: Holdable + Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let written = patches::object(api, name, patch).await?;
+    disown(api, written).await
 }
 
 /// Ends the server's pause of a workload and removes its marks; `recorded` are the UIDs of those that it paused.
