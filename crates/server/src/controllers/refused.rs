@@ -9,49 +9,60 @@ use crate::decide::message::WorkloadNews;
 use crate::decide::refused::{is_over, remaining};
 use crate::decide::revision::workload_status;
 use crate::error::ReconcileError;
-use crate::queues::ReviewedUpdate;
+use crate::queues::updates::ReviewedUpdate;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodSpec;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewaiter_core::status::RolloutProgress;
 use tidewaiter_crd::workload_scan::RefusedUpdate;
 
-/// Attempts to write a record that another controller writes, too.
-const MAX_ATTEMPTS: u32 = 6;
-/// Pause between them: the watch delivers the other write within milliseconds.
-const PAUSE: Duration = Duration::from_millis(50);
-
 /// Records the updates that admission saw, until the process ends.
 pub(super) async fn follow_updates(ctx: Arc<ServerContext>) {
-    while let Some(update) = ctx.queues.updates.next().await {
-        for attempt in 1..=MAX_ATTEMPTS {
-            match note(&ctx, &update).await {
-                Ok(()) => break,
-                Err(error) if error.is_conflict() && attempt < MAX_ATTEMPTS => tokio::time::sleep(PAUSE).await,
-                // The next attempt to apply is reviewed again.
-                Err(error) => {
-                    tracing::warn!("{} in {}: {error}", update.workload.label(), update.workload.namespace);
-                    break;
-                }
+    loop {
+        let waiting = ctx.queues.updates.next().await;
+        let update = Arc::clone(&waiting.update);
+        // A task of its own: a panic in it must not end this one.
+        let noted = tokio::spawn(note(Arc::clone(&ctx), Arc::clone(&update))).await;
+        let problem = match noted {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) if is_final(&error) => {
+                warn(&update, &error);
+                continue;
             }
+            Ok(Err(error)) if error.is_conflict() => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(panic) => Some(panic.to_string()),
+        };
+        problem.iter().for_each(|problem| warn(&update, problem));
+        if !ctx.queues.updates.add_failed(waiting) {
+            warn(&update, &"the update is not recorded; apply it again");
         }
     }
 }
 
-async fn note(ctx: &ServerContext, update: &ReviewedUpdate) -> Result<(), ReconcileError> {
-    let wanted = images::of(&update.spec);
-    let hash = images::images_hash(&wanted);
-    let mut record = WorkloadRecord::open(ctx, update.workload.clone()).await?;
-    record.add_revision(&hash, &wanted);
+/// Whether another attempt ends the same: the workload is gone, or a user wrote a wrong owner reference.
+fn is_final(error: &ReconcileError) -> bool {
+    error.is_gone() || matches!(error, ReconcileError::RecordTaken(_))
+}
+
+fn warn(update: &ReviewedUpdate, problem: &dyn Display) {
+    tracing::warn!("{} in {}: {problem}", update.workload.label(), update.workload.namespace);
+}
+
+async fn note(ctx: Arc<ServerContext>, update: Arc<ReviewedUpdate>) -> Result<(), ReconcileError> {
+    let hash = images::images_hash(&update.wanted);
+    let mut record = WorkloadRecord::open(&ctx, update.workload.clone()).await?;
+    record.add_revision(&hash, &update.wanted);
     record.draft.current = Some(hash.clone());
     record.draft.refused =
         update.is_refused.then(|| RefusedUpdate { revision: hash.clone(), at: Timestamp::now().into() });
     if update.is_refused {
-        show(ctx, &mut record, &hash, &update.spec).await?;
+        show(&ctx, &mut record, &hash, &update.access).await?;
     }
     // The change of the record enqueues it.
-    record.save(ctx).await
+    record.save(&ctx).await
 }
 
 /// What following a refused update brought.
