@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn the_old_manifest_ends_the_wait_for_another_one() {
         let mut record = known(&[("a", Decision::Approved)]);
-        record.refused = Some(RefusedUpdate { revision: "h".to_owned(), at: now().into() });
+        record.refused = Some(RefusedUpdate { revision: "h".to_owned(), running: None, at: now().into() });
         assert_eq!(review(&set("a", &json!({})), &set("a", &json!({})), Some(&record)), Applies);
     }
 
@@ -236,7 +236,8 @@ mod tests {
     fn the_refusal_says_what_to_do() {
         let check = |status: DeploymentStatus, image: &str, dry_run: bool, expected: &str| {
             let images = BTreeMap::from([("c".to_owned(), "b".to_owned())]);
-            let refused = Some(RefusedUpdate { revision: images::images_hash(&images), at: now().into() });
+            let refused =
+                Some(RefusedUpdate { revision: images::images_hash(&images), running: None, at: now().into() });
             let record = WorkloadScanStatus { refused, deployment_status: status, ..WorkloadScanStatus::default() };
             let answer = answer(Refused, &set(image, &json!({})), Some(&record), dry_run);
             let text = answer.denial.clone().or(answer.warnings.first().cloned()).unwrap();

@@ -158,6 +158,7 @@ fn review_update<K: UpdatedInPlace + Resource<DynamicType = ()>>(
             workload,
             wanted: new.images(),
             access: Box::new(new.pod_spec().map(pull_secrets::access).unwrap_or_default()),
+            before: images::images_hash(&old.images()),
             is_refused: review == UpdateReview::Refused,
         });
     }

@@ -28,6 +28,8 @@ pub(crate) struct ReviewedUpdate {
     pub(crate) wanted: BTreeMap<String, String>,
     /// What names the pull secrets of its Pods; nothing else of them waits here.
     pub(crate) access: Box<PodSpec>,
+    /// Hash of the images of the template that it replaces.
+    pub(crate) before: String,
     /// Whether it was refused; else it goes on.
     pub(crate) is_refused: bool,
 }
@@ -175,7 +177,7 @@ mod tests {
             uid: uid.to_owned(),
         };
         let wanted = BTreeMap::from([("c".to_owned(), image.to_owned())]);
-        ReviewedUpdate { workload, wanted, access: Box::default(), is_refused: true }
+        ReviewedUpdate { workload, wanted, access: Box::default(), before: String::new(), is_refused: true }
     }
 
     fn drained(waiting: &mut WaitingUpdates, now: Instant) -> Vec<String> {
