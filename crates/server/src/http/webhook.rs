@@ -162,7 +162,7 @@ fn review_update<K: UpdatedInPlace + Resource<DynamicType = ()>>(
             is_refused: review == UpdateReview::Refused,
         });
     }
-    in_place::answer(review, new, status, request.dry_run)
+    in_place::answer(review, (new, old), status, request.dry_run)
 }
 
 async fn created_pods(
