@@ -20,7 +20,7 @@ pub(crate) fn run(args: &WaitArgs) -> Result<Exit> {
     let limit = Duration::try_from(args.timeout).map_err(|_| UsageError("--timeout is negative".to_owned()))?;
     let cluster = cluster::with_tidewaiter(&args.cluster)?;
     cluster.run(async {
-        let decided = tokio::time::timeout(limit, decided(&cluster, &workload)).await;
+        let decided = tokio::time::timeout(limit, decided(&cluster, &workload, &args.images)).await;
         status::print_one(&cluster, &workload).await?;
         match decided {
             Ok(exit) => exit,
@@ -29,12 +29,15 @@ pub(crate) fn run(args: &WaitArgs) -> Result<Exit> {
     })
 }
 
-async fn decided(cluster: &Cluster, workload: &WorkloadName<'_>) -> Result<Exit> {
+async fn decided(cluster: &Cluster, workload: &WorkloadName<'_>, images: &[String]) -> Result<Exit> {
     loop {
         let held = workload.held_for(cluster).await?;
         let template = workload.template(cluster).await?;
         let status = workload.record(cluster).await?.and_then(|record| record.status);
-        if let Some(exit) = status.filter(|s| is_about(s, template.as_ref())).and_then(|s| exit(&s, held.as_deref())) {
+        let is_meant = |status: &WorkloadScanStatus| {
+            if images.is_empty() { is_about(status, template.as_ref()) } else { has_images(status, images) }
+        };
+        if let Some(exit) = status.filter(is_meant).and_then(|s| exit(&s, held.as_deref())) {
             return Ok(exit);
         }
         tokio::time::sleep(PAUSE).await;
@@ -50,6 +53,13 @@ fn is_about(status: &WorkloadScanStatus, template: Option<&PodSpec>) -> bool {
         let known = revision.and_then(|revision| revision.containers.get(&container.name));
         known.is_some_and(|known| container.image.as_deref().is_some_and(|image| known.names(image)))
     })
+}
+
+/// Whether a status describes a revision with all of these images. An update that was refused is in no template, and for a
+/// moment in no record either.
+fn has_images(status: &WorkloadScanStatus, images: &[String]) -> bool {
+    let Some(revision) = status.current_revision() else { return false };
+    images.iter().all(|image| revision.containers.values().any(|container| container.names(image)))
 }
 
 /// The exit code of a decision; `None` while there is none about the template that is held.
@@ -86,6 +96,26 @@ mod tests {
         check(Some("x:2"), false);
         let unknown = PodSpec::default();
         assert!(is_about(&WorkloadScanStatus::default(), Some(&unknown)));
+    }
+
+    #[test]
+    fn a_decision_is_about_the_images_that_are_named() {
+        let status: WorkloadScanStatus = serde_json::from_value(json!({"imageStatus": "Approved",
+            "deploymentStatus": "Deployed", "current": "h", "revisions": {"h": {"decision": "Approved", "containers":
+                {"c": {"image": "x:1", "pinned": "x:1@sha256:0"}, "d": {"image": "y:1"}}},
+                "other": {"decision": "Held", "containers": {"c": {"image": "x:2"}}}}}))
+        .unwrap();
+        let check = |status: &WorkloadScanStatus, images: &[&str], expected: bool| {
+            let images: Vec<String> = images.iter().map(|image| (*image).to_owned()).collect();
+            assert_eq!(has_images(status, &images), expected, "{images:?}");
+        };
+        check(&status, &["x:1"], true);
+        check(&status, &["x:1@sha256:0"], true);
+        check(&status, &["x:1", "y:1"], true);
+        // The update is not recorded yet.
+        check(&status, &["x:2"], false);
+        check(&status, &["x:1", "z:1"], false);
+        check(&WorkloadScanStatus::default(), &["x:1"], false);
     }
 
     #[test]

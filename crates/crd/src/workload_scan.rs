@@ -124,6 +124,9 @@ impl WorkloadScanStatus {
 pub struct RefusedUpdate {
     /// Hash of its revision.
     pub revision: String,
+    /// Hash of the revision that runs meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<String>,
     /// RFC 3339 time of the last attempt to apply it.
     pub at: ObjectTime,
 }

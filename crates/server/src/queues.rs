@@ -1,15 +1,17 @@
 //! Keys of objects to reconcile: one queue per controller.
 
-use crate::decide::workload_ref::WorkloadRef;
+pub(crate) mod updates;
+
 use crate::unheld::UnheldNamespaces;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Namespace, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::runtime::reflector::ObjectRef;
 use std::sync::Arc;
 use tidewaiter_crd::{ImageScan, WorkloadScan};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use updates::UpdateQueue;
 
 /// The queues of all controllers.
 #[derive(Debug, Clone)]
@@ -27,17 +29,7 @@ pub(crate) struct Queues {
     pub(crate) unheld: UnheldNamespaces,
     /// Records of held workloads of which a Pod starts all the same: it has another, approved revision.
     pub(crate) returned: Queue<ObjectRef<WorkloadScan>>,
-    pub(crate) updates: Queue<ReviewedUpdate>,
-}
-
-/// An update of a DaemonSet or StatefulSet that admission reviewed.
-#[derive(Debug)]
-pub(crate) struct ReviewedUpdate {
-    pub(crate) workload: WorkloadRef,
-    /// The Pods that it wants.
-    pub(crate) spec: Box<PodSpec>,
-    /// Whether it was refused; else it goes on.
-    pub(crate) is_refused: bool,
+    pub(crate) updates: UpdateQueue,
 }
 
 /// A queue. Unbounded: a key is a few names, and the controllers de-duplicate what they take.
@@ -104,7 +96,7 @@ impl Queues {
             policies: Queue::new(),
             unheld: UnheldNamespaces::default(),
             returned: Queue::new(),
-            updates: Queue::new(),
+            updates: UpdateQueue::default(),
         }
     }
 }

@@ -60,7 +60,10 @@ fn no_node_loses_its_agent() {
     assert!(dry.ok().contains("refused outside of a dry run"));
     assert!(!lab.field("imagescans", ".items[*].spec.image").contains(&bad));
     let said = lab.apply(&manifest(&bad)).refused();
-    assert!(said.contains("no node loses its agent") && said.contains("kubectl scan wait daemonset/agent"), "{said}");
+    let wait = format!("kubectl scan wait daemonset/agent --image {bad}");
+    assert!(said.contains("no node loses its agent") && said.contains(&wait), "{said}");
+    // At once, whatever the record says by now.
+    lab.kubectl(&["scan", "wait", AGENT, "--image", &bad, "--timeout=60s"]).refused();
     until_status(&lab, "VulnerabilitiesFound Blocked what runs goes on");
     lab.kubectl(&["scan", "wait", AGENT, "--timeout=60s"]).refused();
     let said = lab.apply(&manifest(&bad)).refused();
@@ -69,8 +72,11 @@ fn no_node_loses_its_agent() {
     // A restart of what is approved goes on at once.
     lab.kubectl(&["rollout", "restart", AGENT]).ok();
     lab.kubectl(&["rollout", "status", AGENT, "--timeout=60s"]).ok();
-    until_status(&lab, "Approved Deployed every image is approved");
     assert!(pod_images(&lab, "agent").iter().all(|image| image.starts_with(&format!("{first}@"))));
+    // Neither it nor an annotation ends the wait for the update.
+    lab.kubectl(&["annotate", AGENT, "note=1"]).ok();
+    lab.comes_to_rest();
+    until_status(&lab, "VulnerabilitiesFound Blocked what runs goes on");
     // The fix under the same tag.
     lab.apply(&manifest(&bad)).refused();
     lab.registry.push("agent", "v2", &distinct("fixed"));
@@ -88,7 +94,10 @@ fn git_applies_until_it_goes_through_or_goes_back() {
     let first = running(&lab);
     let next = lab.registry.push("agent", "v2", &distinct("next"));
     let bad = lab.registry.push("agent", "v3", &vulnerable().build());
-    assert_ne!(lab.apply(&manifest(&next)).code, 0);
+    // As a pipeline does: the first attempt is refused, the one after the wait is not.
+    lab.apply(&manifest(&next)).refused();
+    lab.kubectl(&["scan", "wait", AGENT, "--image", &next, "--timeout=60s"]).ok();
+    lab.apply(&manifest(&next)).ok();
     applied(&lab, &next);
     lab.apply(&manifest(&bad)).refused();
     until_status(&lab, "VulnerabilitiesFound Blocked");

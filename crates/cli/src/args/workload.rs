@@ -48,12 +48,16 @@ pub(crate) struct ApproveArgs {
 /// While policy waits for a person's approval, there is no decision.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 its images may run, 1 policy blocks them, 3 no decision in time.\n
-Example:
-  kubectl apply -f app.yaml && kubectl scan wait deployment/app && kubectl rollout status deployment/app")]
+Examples:
+  kubectl apply -f app.yaml && kubectl scan wait deployment/app && kubectl rollout status deployment/app
+  kubectl scan wait daemonset/agent --image registry.example/agent:v2 && kubectl apply -f agent.yaml")]
 pub(crate) struct WaitArgs {
     /// Workload, as `KIND/NAME`: `deployment/NAME`, `pod/NAME`, ...
     #[arg(value_name = "WORKLOAD")]
     pub(crate) workload: String,
+    /// Image that the decision must be about, as the manifest names it; for an update that was refused; may be repeated
+    #[arg(long = "image", value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
     /// Longest time to wait, as `90s` or `10m`
     #[arg(long, default_value = "10m", value_name = "DURATION")]
     pub(crate) timeout: SignedDuration,

@@ -3,16 +3,21 @@
 
 use super::AdmissionDecision;
 use crate::decide::images;
+use crate::decide::pins::{ImageUse, pins};
 use crate::decide::pod::allowed_pins;
+use crate::decide::refused;
 use crate::decide::workload_ref::WorkloadRef;
 use k8s_openapi::api::apps::v1::{DaemonSet, StatefulSet};
 use k8s_openapi::api::core::v1::PodSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::status::DeploymentStatus;
 use tidewaiter_crd::WorkloadKind;
 use tidewaiter_crd::workload_scan::WorkloadScanStatus;
+
+/// Annotation in which `kubectl apply` notes the manifest.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A workload whose controller deletes a Pod before it makes the next one.
 pub(crate) trait UpdatedInPlace {
@@ -26,6 +31,9 @@ pub(crate) trait UpdatedInPlace {
 
     /// The spec of its Pods.
     fn pod_spec(&self) -> Option<&PodSpec>;
+
+    /// Whether another version of it has the same spec.
+    fn has_spec_of(&self, other: &Self) -> bool;
 
     /// Whether an update leaves the old Pods until the new ones are ready.
     fn keeps_old_pods(&self) -> bool;
@@ -53,6 +61,10 @@ impl UpdatedInPlace for DaemonSet {
         self.spec.as_ref()?.template.spec.as_ref()
     }
 
+    fn has_spec_of(&self, other: &Self) -> bool {
+        self.spec == other.spec
+    }
+
     /// With a surge and nothing unavailable the new Pod of a node is made first.
     fn keeps_old_pods(&self) -> bool {
         let rolling = self.spec.as_ref().and_then(|s| s.update_strategy.as_ref()?.rolling_update.as_ref());
@@ -77,6 +89,10 @@ impl UpdatedInPlace for StatefulSet {
         self.spec.as_ref()?.template.spec.as_ref()
     }
 
+    fn has_spec_of(&self, other: &Self) -> bool {
+        self.spec == other.spec
+    }
+
     /// A set has each member once.
     fn keeps_old_pods(&self) -> bool {
         false
@@ -98,29 +114,61 @@ pub(crate) enum UpdateReview {
 pub(crate) fn review<K: UpdatedInPlace>(new: &K, old: &K, record: Option<&WorkloadScanStatus>) -> UpdateReview {
     let (wanted, before) = (new.images(), old.images());
     let Some(record) = record else { return UpdateReview::Passes };
-    let may_run = |images: &BTreeMap<String, String>| allowed_pins(record, None, images).is_some();
     if wanted == before {
-        // A restart, or the old manifest again after a change that was refused.
-        return if record.refused.is_some() { UpdateReview::Applies } else { UpdateReview::Passes };
+        let ends_wait = record.refused.is_some() && is_applied_again(new, old);
+        return if ends_wait { UpdateReview::Applies } else { UpdateReview::Passes };
     }
-    if may_run(&wanted) {
+    if may_be_rolled_out(record, &before, &wanted) {
         return UpdateReview::Applies;
     }
     // What waits itself has nothing to lose.
-    if !may_run(&before) || new.keeps_old_pods() { UpdateReview::Passes } else { UpdateReview::Refused }
+    let before_may_run = allowed_pins(record, None, &before).is_some();
+    if !before_may_run || new.keeps_old_pods() { UpdateReview::Passes } else { UpdateReview::Refused }
+}
+
+/// Whether images may replace those of `before`: approved ones, or what runs under other names. What lost its approval and
+/// does not run any more is a new rollout (ADR 0004).
+fn may_be_rolled_out(
+    record: &WorkloadScanStatus,
+    before: &BTreeMap<String, String>,
+    wanted: &BTreeMap<String, String>,
+) -> bool {
+    let running = refused::running(record, &images::images_hash(before));
+    let is_running = running.is_some_and(|running| refused::is_of(record, running, wanted));
+    let purpose = if is_running { ImageUse::Pod } else { ImageUse::Rollout };
+    pins(record, &images::images_hash(wanted), wanted, purpose).is_some()
+}
+
+/// Whether the old manifest is applied again, as who wanted a refused update no more does: it changes nothing at all. A
+/// restart, an annotation or a variable says nothing about the update that waits.
+fn is_applied_again<K: UpdatedInPlace>(new: &K, old: &K) -> bool {
+    written(new.metadata()) == written(old.metadata()) && new.has_spec_of(old)
+}
+
+/// The metadata that users write. What `kubectl apply` notes about itself differs with the way of applying.
+fn written(metadata: &ObjectMeta) -> ObjectMeta {
+    let mut annotations = metadata.annotations.clone().unwrap_or_default();
+    annotations.remove(LAST_APPLIED);
+    ObjectMeta {
+        labels: metadata.labels.clone(),
+        annotations: Some(annotations),
+        owner_references: metadata.owner_references.clone(),
+        finalizers: metadata.finalizers.clone(),
+        ..ObjectMeta::default()
+    }
 }
 
 /// The answer to a request.
 pub(crate) fn answer<K: UpdatedInPlace>(
     review: UpdateReview,
-    new: &K,
+    (new, old): (&K, &K),
     record: Option<&WorkloadScanStatus>,
     dry_run: bool,
 ) -> AdmissionDecision {
     if review != UpdateReview::Refused {
         return AdmissionDecision::allow();
     }
-    let why = refusal(new, record);
+    let why = refusal(new, old, record);
     // Tools make a dry run before they apply: a refusal would keep them from ever asking for the scan.
     if dry_run {
         let warnings = vec![format!("refused outside of a dry run: {why}")];
@@ -129,7 +177,7 @@ pub(crate) fn answer<K: UpdatedInPlace>(
     AdmissionDecision::deny(why)
 }
 
-fn refusal<K: UpdatedInPlace>(new: &K, record: Option<&WorkloadScanStatus>) -> String {
+fn refusal<K: UpdatedInPlace>(new: &K, old: &K, record: Option<&WorkloadScanStatus>) -> String {
     let name = format!("{}/{}", K::KIND.lowercase(), new.metadata().name.as_deref().unwrap_or_default());
     let hash = images::images_hash(&new.images());
     let known = record.filter(|record| record.refused.as_ref().is_some_and(|refused| refused.revision == hash));
@@ -140,118 +188,22 @@ fn refusal<K: UpdatedInPlace>(new: &K, record: Option<&WorkloadScanStatus>) -> S
         Some(DeploymentStatus::PendingApproval) => {
             format!("a person must approve its images: kubectl scan approve {name}; then apply it again")
         }
-        _ => format!("its images are being scanned; apply it again once this returns: kubectl scan wait {name}"),
+        _ => {
+            let options = new_images(&new.images(), &old.images());
+            format!("its images are being scanned; apply it again once this returns: kubectl scan wait {name}{options}")
+        }
     };
     format!("{name} is unchanged, {}: {state}", K::KEPT)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::decide::fixtures::{now, pinned, record, revision};
-    use UpdateReview::{Applies, Passes, Refused};
-    use serde_json::{Value, from_value, json};
-    use tidewaiter_crd::workload_scan::{Decision, RefusedUpdate};
-
-    fn set(image: &str, strategy: &Value) -> DaemonSet {
-        from_value(json!({"metadata": {"name": "agent"}, "spec": {"selector": {}, "updateStrategy": strategy,
-            "template": {"spec": {"containers": [{"name": "c", "image": image}]}}}}))
-        .unwrap()
-    }
-
-    fn known(decisions: &[(&str, Decision)]) -> WorkloadScanStatus {
-        let one = |(image, decision): &(&str, Decision)| {
-            let pin = pinned(image, 1);
-            let images = BTreeMap::from([("c".to_owned(), (*image).to_owned())]);
-            (images::images_hash(&images), revision(*decision, &[("c", image, Some(&pin))]))
-        };
-        let all: Vec<_> = decisions.iter().map(one).collect();
-        record(&all.iter().map(|(hash, revision)| (hash.as_str(), revision.clone())).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn no_node_loses_its_agent() {
-        use Decision::{Approved, Held, Retained};
-        let check = |old: &str, new: &str, decisions: &[(&str, Decision)], expected: UpdateReview| {
-            let (old, new) = (set(old, &json!({})), set(new, &json!({})));
-            assert_eq!(review(&new, &old, Some(&known(decisions))), expected, "{decisions:?}");
-        };
-        check("a", "b", &[("a", Approved)], Refused);
-        check("a", "b", &[("a", Retained)], Refused);
-        check("a", "b", &[("a", Approved), ("b", Held)], Refused);
-        check("a", "b", &[("a", Approved), ("b", Approved)], Applies);
-        check("a", "b", &[("a", Approved), ("b", Retained)], Applies);
-        check("a", &pinned("a", 1), &[("a", Approved)], Applies);
-        // A first version that waits: its fix has nothing to take away.
-        check("a", "b", &[("a", Held)], Passes);
-        check("a", "b", &[], Passes);
-        check("a", "a", &[("a", Approved)], Passes);
-        check("a", "a", &[("a", Held)], Passes);
-        assert_eq!(review(&set("b", &json!({})), &set("a", &json!({})), None), Passes);
-    }
-
-    #[test]
-    fn the_old_manifest_ends_the_wait_for_another_one() {
-        let mut record = known(&[("a", Decision::Approved)]);
-        record.refused = Some(RefusedUpdate { revision: "h".to_owned(), at: now().into() });
-        assert_eq!(review(&set("a", &json!({})), &set("a", &json!({})), Some(&record)), Applies);
-    }
-
-    #[test]
-    fn where_the_old_pod_stays_the_new_one_waits() {
-        let check = |strategy: Value, expected: UpdateReview| {
-            let record = known(&[("a", Decision::Approved)]);
-            assert_eq!(review(&set("b", &strategy), &set("a", &strategy), Some(&record)), expected, "{strategy}");
-        };
-        let rolling = |surge: Value, unavailable: Value| json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}});
-        check(rolling(json!(0), json!(1)), Refused);
-        check(rolling(json!(1), json!(0)), Passes);
-        check(rolling(json!("10%"), json!("0%")), Passes);
-        check(rolling(json!("0%"), json!("10%")), Refused);
-        // Whoever deletes a Pod to have the new one would wait for it.
-        check(json!({"type": "OnDelete"}), Refused);
-    }
-
-    #[test]
-    fn no_member_is_missing() {
-        let set = |image: &str| -> StatefulSet {
-            from_value(json!({"metadata": {"name": "db"}, "spec": {"selector": {}, "serviceName": "db",
-                "template": {"spec": {"containers": [{"name": "c", "image": image}]}}}}))
-            .unwrap()
-        };
-        let check = |decisions: &[(&str, Decision)], expected: UpdateReview| {
-            let record = known(decisions);
-            let review = review(&set("b"), &set("a"), Some(&record));
-            assert_eq!(review, expected, "{decisions:?}");
-            let denial = answer(review, &set("b"), Some(&record), false).denial;
-            let text = "statefulset/db is unchanged, so that no member is missing: its images are being scanned";
-            assert_eq!(denial.is_some_and(|denial| denial.starts_with(text)), expected == Refused);
-        };
-        check(&[("a", Decision::Approved)], Refused);
-        check(&[("a", Decision::Held)], Passes);
-        check(&[("a", Decision::Approved), ("b", Decision::Approved)], Applies);
-    }
-
-    #[test]
-    fn the_refusal_says_what_to_do() {
-        let check = |status: DeploymentStatus, image: &str, dry_run: bool, expected: &str| {
-            let images = BTreeMap::from([("c".to_owned(), "b".to_owned())]);
-            let refused = Some(RefusedUpdate { revision: images::images_hash(&images), at: now().into() });
-            let record = WorkloadScanStatus { refused, deployment_status: status, ..WorkloadScanStatus::default() };
-            let answer = answer(Refused, &set(image, &json!({})), Some(&record), dry_run);
-            let text = answer.denial.clone().or(answer.warnings.first().cloned()).unwrap();
-            assert!(text.contains(expected) && answer.denial.is_none() == dry_run, "{answer:?}");
-        };
-        check(
-            DeploymentStatus::Created,
-            "b",
-            false,
-            "apply it again once this returns: kubectl scan wait daemonset/agent",
-        );
-        check(DeploymentStatus::Blocked, "b", false, "see why: kubectl scan status daemonset/agent");
-        check(DeploymentStatus::PendingApproval, "b", false, "kubectl scan approve daemonset/agent");
-        // The state of another update says nothing about this one.
-        check(DeploymentStatus::Blocked, "c", false, "are being scanned");
-        check(DeploymentStatus::Created, "b", true, "refused outside of a dry run: daemonset/agent is unchanged");
-    }
+/// The options of `kubectl scan wait` that name the images that an update brings: without them it may return before the update
+/// is recorded.
+fn new_images(wanted: &BTreeMap<String, String>, before: &BTreeMap<String, String>) -> String {
+    let is_new = |image: &&String| !before.values().any(|known| known == *image);
+    let images: BTreeSet<&String> = wanted.values().filter(is_new).collect();
+    images.into_iter().map(|image| format!(" --image {image}")).collect()
 }
+
+#[cfg(test)]
+#[path = "in_place_tests.rs"]
+mod tests;

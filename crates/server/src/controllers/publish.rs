@@ -54,6 +54,22 @@ pub(super) async fn publish(
     Ok(())
 }
 
+/// Publishes news about what runs while the record shows something else: an Event where they are new, and the alert.
+pub(super) async fn publish_meanwhile(
+    ctx: &ServerContext,
+    record: &mut WorkloadRecord,
+    news: &WorkloadNews<'_>,
+    is_new: bool,
+) {
+    let text = news.message();
+    if news.is_bad() {
+        alert(ctx, record, news, &text);
+    }
+    if is_new {
+        event(ctx, news, &text).await;
+    }
+}
+
 /// Whether a transition has an Event: a hold, a block, a release, what was found since. That a released workload has started
 /// is said by the Events of Kubernetes.
 fn is_told(from: DeploymentStatus, news: &WorkloadNews<'_>) -> bool {

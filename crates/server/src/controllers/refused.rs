@@ -6,52 +6,62 @@ use super::record::WorkloadRecord;
 use crate::context::ServerContext;
 use crate::decide::images;
 use crate::decide::message::WorkloadNews;
-use crate::decide::refused::{is_over, remaining};
+use crate::decide::refused::{self, UpdateFacts, is_over, remaining};
 use crate::decide::revision::workload_status;
 use crate::error::ReconcileError;
-use crate::queues::ReviewedUpdate;
+use crate::queues::updates::ReviewedUpdate;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodSpec;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewaiter_core::status::RolloutProgress;
-use tidewaiter_crd::workload_scan::RefusedUpdate;
-
-/// Attempts to write a record that another controller writes, too.
-const MAX_ATTEMPTS: u32 = 6;
-/// Pause between them: the watch delivers the other write within milliseconds.
-const PAUSE: Duration = Duration::from_millis(50);
+use tidewaiter_crd::workload_scan::{RefusedUpdate, WorkloadScanStatus};
 
 /// Records the updates that admission saw, until the process ends.
 pub(super) async fn follow_updates(ctx: Arc<ServerContext>) {
-    while let Some(update) = ctx.queues.updates.next().await {
-        for attempt in 1..=MAX_ATTEMPTS {
-            match note(&ctx, &update).await {
-                Ok(()) => break,
-                Err(error) if error.is_conflict() && attempt < MAX_ATTEMPTS => tokio::time::sleep(PAUSE).await,
-                // The next attempt to apply is reviewed again.
-                Err(error) => {
-                    tracing::warn!("{} in {}: {error}", update.workload.label(), update.workload.namespace);
-                    break;
-                }
+    loop {
+        let waiting = ctx.queues.updates.next().await;
+        let update = Arc::clone(&waiting.update);
+        // A task of its own: a panic in it must not end this one.
+        let noted = tokio::spawn(note(Arc::clone(&ctx), Arc::clone(&update))).await;
+        let problem = match noted {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) if is_final(&error) => {
+                warn(&update, &error);
+                continue;
             }
+            Ok(Err(error)) if error.is_conflict() => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(panic) => Some(panic.to_string()),
+        };
+        problem.iter().for_each(|problem| warn(&update, problem));
+        if !ctx.queues.updates.add_failed(waiting) {
+            warn(&update, &"the update is not recorded; apply it again");
         }
     }
 }
 
-async fn note(ctx: &ServerContext, update: &ReviewedUpdate) -> Result<(), ReconcileError> {
-    let wanted = images::of(&update.spec);
-    let hash = images::images_hash(&wanted);
-    let mut record = WorkloadRecord::open(ctx, update.workload.clone()).await?;
-    record.add_revision(&hash, &wanted);
-    record.draft.current = Some(hash.clone());
-    record.draft.refused =
-        update.is_refused.then(|| RefusedUpdate { revision: hash.clone(), at: Timestamp::now().into() });
+/// Whether another attempt ends the same: the workload is gone, or a user wrote a wrong owner reference.
+fn is_final(error: &ReconcileError) -> bool {
+    error.is_gone() || matches!(error, ReconcileError::RecordTaken(_))
+}
+
+fn warn(update: &ReviewedUpdate, problem: &dyn Display) {
+    tracing::warn!("{} in {}: {problem}", update.workload.label(), update.workload.namespace);
+}
+
+async fn note(ctx: Arc<ServerContext>, update: Arc<ReviewedUpdate>) -> Result<(), ReconcileError> {
+    let hash = images::images_hash(&update.wanted);
+    let mut record = WorkloadRecord::open(&ctx, update.workload.clone()).await?;
+    let facts =
+        UpdateFacts { hash: &hash, wanted: &update.wanted, before: &update.before, is_refused: update.is_refused };
+    refused::note(&mut record.draft, facts, Timestamp::now());
     if update.is_refused {
-        show(ctx, &mut record, &hash, &update.spec).await?;
+        show(&ctx, &mut record, &hash, &update.access).await?;
     }
     // The change of the record enqueues it.
-    record.save(ctx).await
+    record.save(&ctx).await
 }
 
 /// What following a refused update brought.
@@ -63,6 +73,31 @@ pub(super) struct FollowedUpdate {
     pub(super) remaining: Duration,
 }
 
+/// The refused update of a record, as long as it is remembered.
+fn remembered(record: &WorkloadScanStatus) -> Option<RefusedUpdate> {
+    record.refused.clone().filter(|refused| !is_over(refused, Timestamp::now()))
+}
+
+/// Whether the revision that runs while an update is refused has lost its approval.
+pub(super) fn has_lost(record: &WorkloadScanStatus) -> bool {
+    refused::running_meanwhile(record).is_some_and(|(_, revision)| revision.lost)
+}
+
+/// Tells that what runs has lost its approval: the state that is shown is that of the update. The Event is written once, when
+/// that `is_new`; the alert until it is delivered.
+pub(super) async fn tell_lost(ctx: &ServerContext, record: &mut WorkloadRecord, is_new: bool) {
+    if !has_lost(&record.draft) {
+        return;
+    }
+    let running = refused::running_meanwhile(&record.draft).map(|(hash, revision)| (hash.to_owned(), revision.clone()));
+    let Some((hash, revision)) = running else { return };
+    let workload = record.workload.clone();
+    let (evaluation, approval) = record.evaluate(ctx, &revision);
+    let status = workload_status(revision.decision, &evaluation, approval, RolloutProgress::Complete);
+    let news = WorkloadNews { lost: true, ..WorkloadNews::new(&workload, &hash, &evaluation, status) };
+    publish::publish_meanwhile(ctx, record, &news, is_new).await;
+}
+
 /// Re-evaluates the refused update of a record and shows its state; `None` where there is none, any more.
 pub(super) async fn follow_refused(
     ctx: &ServerContext,
@@ -72,7 +107,7 @@ pub(super) async fn follow_refused(
     if !ctx.index.gated_pods_of(&record.workload).is_empty() {
         return Ok(None);
     }
-    let Some(refused) = record.draft.refused.clone().filter(|refused| !is_over(refused, Timestamp::now())) else {
+    let Some(refused) = remembered(&record.draft) else {
         return Ok(None);
     };
     record.draft.current = Some(refused.revision.clone());
@@ -91,7 +126,8 @@ async fn show(
     let evaluated = record.re_evaluate(ctx, hash, spec, ctx.enforced(&workload.namespace)).await?;
     let decision = record.draft.revisions.get(hash).map(|revision| revision.decision).unwrap_or_default();
     // Approved is not applied.
-    let status = workload_status(decision, &evaluated.evaluation, evaluated.approval, RolloutProgress::Running);
+    let status =
+        workload_status(refused::shown(decision), &evaluated.evaluation, evaluated.approval, RolloutProgress::Running);
     let news = WorkloadNews { refused: true, ..WorkloadNews::new(&workload, hash, &evaluated.evaluation, status) };
     publish::publish(ctx, record, &news).await?;
     Ok(evaluated.changed)

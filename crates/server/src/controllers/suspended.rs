@@ -173,7 +173,8 @@ async fn update<K: SuspendedKind>(object: &K, ctx: &ServerContext) -> Result<(),
     let mut record = WorkloadRecord::open(ctx, WorkloadRef::held(object, &namespace)).await?;
     let new = !record.draft.revisions.contains_key(&hash);
     let used = object.used(&ctx.index);
-    let runs = used.iter().any(|used| used.runs && used.hash == hash);
+    // An old run that is still active does not make its template the present one.
+    let runs = record.draft.current.is_none() && used.iter().any(|used| used.runs && used.hash == hash);
     // Audit scans what each change names: nothing needs to be let through there.
     let restarts = ctx.enforced(&namespace) && !ctx.index.tags_moved(&namespace, &record.draft);
     record::roll_out(&mut record.draft, &hash, &object.images(), runs, restarts, Timestamp::now());

@@ -10,7 +10,7 @@ use crate::context::ServerContext;
 use crate::decide::job::is_starting;
 use crate::decide::message::WorkloadNews;
 use crate::decide::prune::{self, is_crowded};
-use crate::decide::refused::is_over;
+use crate::decide::refused as decide_refused;
 use crate::decide::revision::workload_status;
 use crate::decide::workload_ref::WorkloadRef;
 use crate::decide::{record, rollout};
@@ -52,7 +52,9 @@ fn is_followed_elsewhere(workload: &WorkloadRef, ctx: &ServerContext) -> bool {
 /// Returns the pause until the requeue, while the workload has not started.
 async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Duration>, ReconcileError> {
     let mut record = WorkloadRecord::open(ctx, workload).await?;
+    let had_lost = refused::has_lost(&record.draft);
     let changed = record.re_evaluate_others(ctx, None, &PodSpec::default()).await?;
+    refused::tell_lost(ctx, &mut record, !had_lost).await;
     let used = if is_crowded(&record.draft) { running(ctx, &record).await? } else { BTreeSet::new() };
     record.prune(ctx, &used);
     if let Some(followed) = refused::follow_refused(ctx, &mut record).await? {
@@ -81,18 +83,17 @@ async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Dur
 /// or StatefulSet that went back to an approved image, whose Pods admission pins at once.
 async fn go_back_to_what_runs(ctx: &ServerContext, record: &mut WorkloadRecord) -> Result<(), ReconcileError> {
     // An update that was refused, and is not wanted any more.
-    let given_up = record.draft.refused.as_ref().is_some_and(|refused| is_over(refused, Timestamp::now()));
+    let given_up =
+        record.draft.refused.as_ref().is_some_and(|refused| decide_refused::is_over(refused, Timestamp::now()));
     let held = record.draft.current_revision().is_some_and(|revision| revision.decision == Decision::Held);
     if !(held || given_up) || !ctx.index.gated_pods_of(&record.workload).is_empty() {
         return Ok(());
     }
-    record.draft.refused = None;
     let all = pods(ctx, &record.workload.namespace).await?;
     let own = all.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
     let own = own.filter(|pod| rollout::belongs_to(pod, &record.workload.uid));
-    if let Some(running) = record::running_revision(&record.draft, own).map(str::to_owned) {
-        record.draft.current = Some(running);
-    }
+    let by_pods = record::running_revision(&record.draft, own).map(str::to_owned);
+    decide_refused::go_back(&mut record.draft, by_pods);
     Ok(())
 }
 

@@ -84,9 +84,12 @@ pub(crate) fn awaited_by_runs<'a>(
     used.into_iter().filter(|hash| *hash != current && is_held(hash)).map(str::to_owned).collect()
 }
 
-/// Name → pinned image of a run that may start immediately: what a CronJob may run, its Jobs may.
+/// Name → pinned image of a run that may start immediately: what a CronJob may run, its Jobs may. What is retained runs where
+/// the present template has the same images.
 pub(crate) fn pins_of_run(record: &WorkloadScanStatus, revision: &str, job: &Job) -> Option<BTreeMap<String, String>> {
-    pins(record, revision, &job.images(), ImageUse::Pod)
+    let of_run = record.revisions.get(revision).map(Revision::pins);
+    let is_present = record.current_revision().is_none_or(|current| Some(current.pins()) == of_run);
+    pins(record, revision, &job.images(), if is_present { ImageUse::Pod } else { ImageUse::Rollout })
 }
 
 /// Whether a Job waits to be started: it is suspended, and has not ended.
@@ -244,6 +247,24 @@ mod tests {
         check(Retained, "a", true);
         check(Held, "a", false);
         check(Approved, "b", false);
+    }
+
+    #[test]
+    fn what_lost_its_approval_runs_as_the_present_template_only() {
+        let check = |decision: Decision, present: (&str, u8), expected: bool| {
+            let (a, b) = (pinned("a", 1), pinned(present.0, present.1));
+            let all = [
+                ("h", revision(decision, &[("c", "a", Some(&a))])),
+                ("now", revision(Approved, &[("c", present.0, Some(&b))])),
+            ];
+            let record = WorkloadScanStatus { current: Some("now".to_owned()), ..record(&all) };
+            assert_eq!(pins_of_run(&record, "h", &job(None, "a", "1")).is_some(), expected, "{decision:?} {present:?}");
+        };
+        check(Approved, ("b", 2), true);
+        check(Retained, ("b", 2), false);
+        // Another template of the same images; other images under the same tag.
+        check(Retained, ("a", 1), true);
+        check(Retained, ("a", 2), false);
     }
 
     #[test]

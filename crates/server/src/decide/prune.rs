@@ -28,7 +28,8 @@ pub(crate) fn running(record: &WorkloadScanStatus, pods: &[Pod]) -> BTreeSet<Str
     record.revisions.iter().filter(|(_, revision)| runs(revision)).map(|(hash, _)| hash.clone()).collect()
 }
 
-fn is_of(revision: &Revision, images: &BTreeMap<String, String>) -> bool {
+/// Whether these images are those of a revision, as its template names them or pinned.
+pub(crate) fn is_of(revision: &Revision, images: &BTreeMap<String, String>) -> bool {
     let same = |(name, image): (&String, &String)| revision.containers.get(name).is_some_and(|c| c.names(image));
     images.len() == revision.containers.len() && images.iter().all(same)
 }
@@ -44,7 +45,8 @@ fn of_single_pods(record: &WorkloadScanStatus, held: bool) -> Vec<String> {
     all.into_iter().rev().map(|(_, hash)| hash.clone()).collect()
 }
 
-/// Deletes revisions that nothing uses. In use are the current one, those of `used` (templates that the workload can be rolled
+/// Deletes revisions that nothing uses. In use are the current one, the one that
+/// runs while an update is refused, those of `used` (templates that the workload can be rolled
 /// back to, Pods that run), those that a gated Pod waits for, and the newest of single Pods. However many are held, they
 /// displace none that may run.
 pub(crate) fn prune(record: &mut WorkloadScanStatus, used: &BTreeSet<String>, gated: &[Arc<Pod>]) {
@@ -52,9 +54,10 @@ pub(crate) fn prune(record: &mut WorkloadScanStatus, used: &BTreeSet<String>, ga
     let held = of_single_pods(record, true).into_iter().take(MAX_HELD);
     let newest: BTreeSet<String> = of_single_pods(record, false).into_iter().take(MAX_DECIDED).chain(held).collect();
     let current = record.current.clone();
+    let meanwhile = record.refused.as_ref().and_then(|refused| refused.running.clone());
     record.revisions.retain(|hash, _| {
         let used = used.contains(hash) || awaited.contains(hash) || newest.contains(hash);
-        used || current.as_ref() == Some(hash)
+        used || current.as_ref() == Some(hash) || meanwhile.as_ref() == Some(hash)
     });
 }
 
@@ -64,6 +67,7 @@ mod tests {
     use crate::decide::fixtures::{pinned, record, revision as fixture};
     use Decision::{Approved, Held};
     use serde_json::json;
+    use tidewaiter_crd::workload_scan::RefusedUpdate;
 
     fn wanted(image: &str) -> BTreeMap<String, String> {
         BTreeMap::from([("c".to_owned(), image.to_owned())])
@@ -87,6 +91,16 @@ mod tests {
         check("a", None, &["a", "b"], true);
         check("pods-1", None, &[], true);
         check(&awaited, None, &[], true);
+    }
+
+    #[test]
+    fn what_runs_while_an_update_is_refused_is_in_use() {
+        let mut record = record(&[("a", fixture(Approved, &[])), ("b", fixture(Held, &[])), ("c", fixture(Held, &[]))]);
+        record.current = Some("b".to_owned());
+        let (revision, running) = ("b".to_owned(), Some("a".to_owned()));
+        record.refused = Some(RefusedUpdate { revision, running, at: crate::decide::fixtures::now().into() });
+        prune(&mut record, &BTreeSet::new(), &[]);
+        assert_eq!(record.revisions.keys().collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Changes of a workload's record (the status of its WorkloadScan).
 
-use super::images;
 use super::pins::{ImageUse, pins};
 use super::workload_ref::WorkloadRef;
+use super::{images, prune};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidewaiter_core::status::WorkloadStatus;
+use tidewaiter_crd::ObjectTime;
 use tidewaiter_crd::workload_scan::{Container, Decision, Revision, Transition, WorkloadScanStatus};
 
 /// Recorded transitions: enough to follow one rollout from creation to completion twice. Events tell the rest.
@@ -146,16 +147,18 @@ pub(crate) fn takes_over(record: &WorkloadScanStatus, hash: &str, awaited: &BTre
     !(held && awaited.contains(current))
 }
 
-/// The newest revision that may run and whose pinned images are those of a Pod that runs.
+/// The revision that may run and has the images of the newest Pod: the very digests; else, where the Pod is older than the
+/// gate and has tags, the newest that names them.
 pub(crate) fn running_revision<'a>(
     record: &'a WorkloadScanStatus,
     pods: impl IntoIterator<Item = &'a Pod>,
 ) -> Option<&'a str> {
     let newest = pods.into_iter().max_by_key(|pod| pod.metadata.creation_timestamp.clone())?;
-    let images: BTreeSet<String> = images::of(newest.spec.as_ref()?).into_values().collect();
+    let images = images::of(newest.spec.as_ref()?);
     let may_run = record.revisions.iter().filter(|(_, revision)| revision.decision != Decision::Held);
-    let mut same = may_run.filter(|(_, revision)| revision.pins().into_values().collect::<BTreeSet<_>>() == images);
-    same.next().map(|(hash, _)| hash.as_str())
+    let same = may_run.filter(|(_, revision)| prune::is_of(revision, &images));
+    let added = |revision: &Revision| revision.added.as_ref().and_then(ObjectTime::timestamp);
+    same.max_by_key(|(_, revision)| (revision.pins() == images, added(revision))).map(|(hash, _)| hash.as_str())
 }
 
 /// Hashes of the images of some Pods.
@@ -346,7 +349,10 @@ mod tests {
         check(&[], None);
         check(&[pod(&one, 0)], Some("a"));
         check(&[pod(&two, 0)], None);
-        check(&[pod("x:1", 0)], None);
+        // From before enforcement.
+        check(&[pod("x:1", 0)], Some("a"));
+        check(&[pod("x:2", 0)], None);
+        check(&[pod("x:3", 0)], None);
         check(&[pod(&two, 0), pod(&one, 1)], Some("a"));
         check(&[pod(&one, 0), pod(&two, 1)], None);
     }

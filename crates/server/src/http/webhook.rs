@@ -8,7 +8,8 @@ use crate::decide::holdable::Holdable;
 use crate::decide::images;
 use crate::decide::job::{JobOwner, pins_of_run};
 use crate::decide::workload_ref::WorkloadRef;
-use crate::queues::ReviewedUpdate;
+use crate::queues::updates::ReviewedUpdate;
+use crate::scan::pull_secrets;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::routing::post;
@@ -152,12 +153,16 @@ fn review_update<K: UpdatedInPlace + Resource<DynamicType = ()>>(
     let record = ctx.index.record(&workload);
     let status = record.as_ref().and_then(|record| record.status.as_ref());
     let review = in_place::review(new, old, status);
-    let spec = new.pod_spec().filter(|_| review != UpdateReview::Passes && !request.dry_run);
-    if let Some(spec) = spec.cloned().map(Box::new) {
-        let is_refused = review == UpdateReview::Refused;
-        ctx.queues.updates.add(ReviewedUpdate { workload, spec, is_refused });
+    if review != UpdateReview::Passes && !request.dry_run {
+        ctx.queues.updates.add(ReviewedUpdate {
+            workload,
+            wanted: new.images(),
+            access: Box::new(new.pod_spec().map(pull_secrets::access).unwrap_or_default()),
+            before: images::images_hash(&old.images()),
+            is_refused: review == UpdateReview::Refused,
+        });
     }
-    in_place::answer(review, new, status, request.dry_run)
+    in_place::answer(review, (new, old), status, request.dry_run)
 }
 
 async fn created_pods(

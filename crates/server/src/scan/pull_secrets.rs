@@ -20,6 +20,15 @@ pub(crate) fn names(accounts: &Store<ServiceAccount>, namespace: &str, spec: &Po
     in_order(account.and_then(|account| account.image_pull_secrets.clone()).as_deref().unwrap_or_default())
 }
 
+/// What [`names`] reads of a Pod's spec.
+pub(crate) fn access(spec: &PodSpec) -> PodSpec {
+    PodSpec {
+        image_pull_secrets: spec.image_pull_secrets.clone(),
+        service_account_name: spec.service_account_name.clone(),
+        ..PodSpec::default()
+    }
+}
+
 /// The names of these secrets, each once.
 pub(crate) fn in_order(secrets: &[LocalObjectReference]) -> Vec<String> {
     joined(secrets.iter().map(|secret| &secret.name).filter(|name| !name.is_empty()))
