@@ -78,19 +78,11 @@ fn remembered(record: &WorkloadScanStatus) -> Option<RefusedUpdate> {
     record.refused.clone().filter(|refused| !is_over(refused, Timestamp::now()))
 }
 
-/// Whether the revision that runs while an update is refused has lost its approval.
-pub(super) fn has_lost(record: &WorkloadScanStatus) -> bool {
-    refused::running_meanwhile(record).is_some_and(|(_, revision)| revision.lost)
-}
-
 /// Tells that what runs has lost its approval: the state that is shown is that of the update. The Event is written once, when
 /// that `is_new`; the alert until it is delivered.
 pub(super) async fn tell_lost(ctx: &ServerContext, record: &mut WorkloadRecord, is_new: bool) {
-    if !has_lost(&record.draft) {
-        return;
-    }
-    let running = refused::running_meanwhile(&record.draft).map(|(hash, revision)| (hash.to_owned(), revision.clone()));
-    let Some((hash, revision)) = running else { return };
+    let lost = refused::lost_meanwhile(&record.draft).map(|(hash, revision)| (hash.to_owned(), revision.clone()));
+    let Some((hash, revision)) = lost else { return };
     let workload = record.workload.clone();
     let (evaluation, approval) = record.evaluate(ctx, &revision);
     let status = workload_status(revision.decision, &evaluation, approval, RolloutProgress::Complete);
