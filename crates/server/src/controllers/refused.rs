@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidewaiter_core::status::RolloutProgress;
 use tidewaiter_crd::workload_scan::{RefusedUpdate, WorkloadScanStatus};
+use tokio::task::JoinError;
 
 /// Records the updates that admission saw, until the process ends.
 pub(super) async fn follow_updates(ctx: Arc<ServerContext>) {
@@ -24,27 +25,39 @@ pub(super) async fn follow_updates(ctx: Arc<ServerContext>) {
         let waiting = ctx.queues.updates.next().await;
         let update = Arc::clone(&waiting.update);
         // A task of its own: a panic in it must not end this one.
-        let noted = tokio::spawn(note(Arc::clone(&ctx), Arc::clone(&update))).await;
-        let problem = match noted {
-            Ok(Ok(())) => continue,
-            Ok(Err(error)) if is_final(&error) => {
-                warn(&update, &error);
-                continue;
+        match outcome(tokio::spawn(note(Arc::clone(&ctx), Arc::clone(&update))).await) {
+            NoteOutcome::Done => {}
+            NoteOutcome::GivenUp(problem) => warn(&update, &problem),
+            NoteOutcome::Again(problem) => {
+                problem.iter().for_each(|problem| warn(&update, problem));
+                if !ctx.queues.updates.add_failed(waiting) {
+                    warn(&update, &"the update is not recorded; apply it again");
+                }
             }
-            Ok(Err(error)) if error.is_conflict() => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(panic) => Some(panic.to_string()),
-        };
-        problem.iter().for_each(|problem| warn(&update, problem));
-        if !ctx.queues.updates.add_failed(waiting) {
-            warn(&update, &"the update is not recorded; apply it again");
         }
     }
 }
 
-/// Whether another attempt ends the same: the workload is gone, or a user wrote a wrong owner reference.
-fn is_final(error: &ReconcileError) -> bool {
-    error.is_gone() || matches!(error, ReconcileError::RecordTaken(_))
+/// What an attempt to record an update brought.
+#[derive(Debug, PartialEq, Eq)]
+enum NoteOutcome {
+    Done,
+    /// Another attempt ends the same: the workload is gone, or a user wrote a wrong owner reference.
+    GivenUp(String),
+    /// It is tried again. That another client wrote at the same time is no problem to report.
+    Again(Option<String>),
+}
+
+fn outcome(noted: Result<Result<(), ReconcileError>, JoinError>) -> NoteOutcome {
+    match noted {
+        Ok(Ok(())) => NoteOutcome::Done,
+        Ok(Err(error)) if error.is_gone() || matches!(error, ReconcileError::RecordTaken(_)) => {
+            NoteOutcome::GivenUp(error.to_string())
+        }
+        Ok(Err(error)) if error.is_conflict() => NoteOutcome::Again(None),
+        Ok(Err(error)) => NoteOutcome::Again(Some(error.to_string())),
+        Err(panic) => NoteOutcome::Again(Some(panic.to_string())),
+    }
 }
 
 fn warn(update: &ReviewedUpdate, problem: &dyn Display) {
@@ -78,19 +91,11 @@ fn remembered(record: &WorkloadScanStatus) -> Option<RefusedUpdate> {
     record.refused.clone().filter(|refused| !is_over(refused, Timestamp::now()))
 }
 
-/// Whether the revision that runs while an update is refused has lost its approval.
-pub(super) fn has_lost(record: &WorkloadScanStatus) -> bool {
-    refused::running_meanwhile(record).is_some_and(|(_, revision)| revision.lost)
-}
-
 /// Tells that what runs has lost its approval: the state that is shown is that of the update. The Event is written once, when
 /// that `is_new`; the alert until it is delivered.
 pub(super) async fn tell_lost(ctx: &ServerContext, record: &mut WorkloadRecord, is_new: bool) {
-    if !has_lost(&record.draft) {
-        return;
-    }
-    let running = refused::running_meanwhile(&record.draft).map(|(hash, revision)| (hash.to_owned(), revision.clone()));
-    let Some((hash, revision)) = running else { return };
+    let lost = refused::lost_meanwhile(&record.draft).map(|(hash, revision)| (hash.to_owned(), revision.clone()));
+    let Some((hash, revision)) = lost else { return };
     let workload = record.workload.clone();
     let (evaluation, approval) = record.evaluate(ctx, &revision);
     let status = workload_status(revision.decision, &evaluation, approval, RolloutProgress::Complete);
@@ -131,4 +136,29 @@ async fn show(
     let news = WorkloadNews { refused: true, ..WorkloadNews::new(&workload, hash, &evaluated.evaluation, status) };
     publish::publish(ctx, record, &news).await?;
     Ok(evaluated.changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_fails_for_now_is_tried_again() {
+        let error = |code: u16, reason: &str| {
+            let status = serde_json::json!({"code": code, "reason": reason, "message": "m"});
+            ReconcileError::Api(kube::Error::Api(serde_json::from_value(status).unwrap()))
+        };
+        let check = |noted, expected: fn(&NoteOutcome) -> bool| {
+            let outcome = outcome(noted);
+            assert!(expected(&outcome), "{outcome:?}");
+        };
+        check(Ok(Ok(())), |outcome| *outcome == NoteOutcome::Done);
+        check(Ok(Err(error(409, "Conflict"))), |outcome| *outcome == NoteOutcome::Again(None));
+        check(Ok(Err(error(500, "InternalError"))), |outcome| matches!(outcome, NoteOutcome::Again(Some(_))));
+        check(Ok(Err(error(404, "NotFound"))), |outcome| matches!(outcome, NoteOutcome::GivenUp(_)));
+        let taken = ReconcileError::RecordTaken("x".to_owned());
+        check(Ok(Err(taken)), |outcome| matches!(outcome, NoteOutcome::GivenUp(_)));
+        let panicked = tokio::spawn(async { panic!("in a note") }).await;
+        check(panicked, |outcome| matches!(outcome, NoteOutcome::Again(Some(_))));
+    }
 }

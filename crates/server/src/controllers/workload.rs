@@ -52,7 +52,7 @@ fn is_followed_elsewhere(workload: &WorkloadRef, ctx: &ServerContext) -> bool {
 /// Returns the pause until the requeue, while the workload has not started.
 async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Duration>, ReconcileError> {
     let mut record = WorkloadRecord::open(ctx, workload).await?;
-    let had_lost = refused::has_lost(&record.draft);
+    let had_lost = decide_refused::lost_meanwhile(&record.draft).is_some();
     let changed = record.re_evaluate_others(ctx, None, &PodSpec::default()).await?;
     refused::tell_lost(ctx, &mut record, !had_lost).await;
     let used = if is_crowded(&record.draft) { running(ctx, &record).await? } else { BTreeSet::new() };

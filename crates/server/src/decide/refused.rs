@@ -72,9 +72,14 @@ pub(crate) fn shown(decision: Decision) -> Decision {
 }
 
 /// The revision that runs while an update is refused.
-pub(crate) fn running_meanwhile(record: &WorkloadScanStatus) -> Option<(&str, &Revision)> {
+fn running_meanwhile(record: &WorkloadScanStatus) -> Option<(&str, &Revision)> {
     let hash = record.refused.as_ref()?.running.as_deref()?;
     Some((hash, record.revisions.get(hash)?))
+}
+
+/// The same, where it has lost its approval to a new finding: that must be told, whatever the record shows.
+pub(crate) fn lost_meanwhile(record: &WorkloadScanStatus) -> Option<(&str, &Revision)> {
+    running_meanwhile(record).filter(|(_, revision)| revision.lost)
 }
 
 /// Makes the revision that runs the current one, as its Pods show it; else the one that was so before an update was refused.
@@ -184,6 +189,21 @@ mod tests {
         check(Some(("b", Some("a"))), Approved, Some("c"), "c");
         check(None, Approved, None, "b");
         check(None, Approved, Some("c"), "c");
+    }
+
+    #[test]
+    fn what_runs_loses_its_approval_while_an_update_is_refused() {
+        let check = |refused: Option<(&str, Option<&str>)>, lost: &str, expected: Option<&str>| {
+            let mut record = known(&[("a", Retained), ("b", Held), ("c", Retained)], "b", refused);
+            record.revisions.get_mut(&hash(lost)).unwrap().lost = true;
+            let found = lost_meanwhile(&record).map(|(hash, _)| hash.to_owned());
+            assert_eq!(found, expected.map(hash), "{refused:?} {lost}");
+        };
+        check(Some(("b", Some("a"))), "a", Some("a"));
+        // What does not run, and what is the current one, shown by itself.
+        check(Some(("b", Some("a"))), "c", None);
+        check(Some(("b", None)), "a", None);
+        check(None, "a", None);
     }
 
     #[test]
