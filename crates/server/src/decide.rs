@@ -25,6 +25,7 @@ pub(crate) mod images;
 pub(crate) mod job;
 pub(crate) mod marks;
 pub(crate) mod message;
+pub(crate) mod pause;
 pub(crate) mod pins;
 pub(crate) mod pod;
 pub(crate) mod pod_owner;

@@ -3,7 +3,7 @@
 use crate::{lab, until_field, within};
 use std::thread::sleep;
 use std::time::Duration;
-use tidewaiter_testkit::demo::{clean, vulnerable};
+use tidewaiter_testkit::demo::{clean, distinct, vulnerable};
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
 /// A Job; `more` are further fields of its spec.
@@ -95,6 +95,12 @@ fn a_job_that_was_created_while_the_server_was_away() {
     until_status(&lab, "bad", "VulnerabilitiesFound Blocked");
     within(Duration::from_secs(90), "the Pod starts", || lab.field("job/good", ".status.ready") == "1");
     assert!(!suspended(&lab, "bad") && lab.field("job/bad", ".status.ready") != "1");
+    // The server never suspended it: a suspension that somebody sets now is theirs, and outlives the approval.
+    lab.kubectl(&["patch", "job/bad", "-p", r#"{"spec":{"suspend":true}}"#]).ok();
+    lab.registry.push("job", "bad", &distinct("fixed"));
+    lab.kubectl(&["scan", "image", &bad]).ok();
+    until_status(&lab, "bad", "Approved its user suspended it");
+    assert!(suspended(&lab, "bad"));
 }
 
 #[test]

@@ -5,8 +5,8 @@ use super::{allowlist, concerns, is_excluded, publish};
 use crate::context::ServerContext;
 use crate::decide::marks::annotation;
 use crate::decide::message::WorkloadNews;
+use crate::decide::pause::{LatePause, is_paused_by_server, is_paused_by_user};
 use crate::decide::revision::workload_status;
-use crate::decide::rollout::LatePause;
 use crate::decide::workload_ref::WorkloadRef;
 use crate::decide::{images, record, rollout};
 use crate::error::ReconcileError;
@@ -118,7 +118,7 @@ async fn evaluate(
         let evaluation = &current.evaluation;
         let mut news = WorkloadNews { lost, ..WorkloadNews::new(&workload, hash, evaluation, status) };
         news.has_earlier = record::has_earlier(&record.draft, hash);
-        news.paused_by_user = decision != Decision::Held && rollout::is_paused_by_user(deployment, &record.draft);
+        news.paused_by_user = decision != Decision::Held && is_paused_by_user(deployment, &record.draft);
         publish::publish(ctx, record, &news).await?;
     }
     Ok(current.changed || others_changed)
@@ -152,7 +152,7 @@ fn late_pause(deployment: &Deployment, ctx: &ServerContext) -> LatePause {
 }
 
 fn note_pause(deployment: &Deployment, record: &mut WorkloadRecord, late: LatePause) {
-    record.draft.paused_by_server = rollout::is_paused_by_server(deployment, &record.draft, late);
+    record.draft.paused_by_server = is_paused_by_server(deployment, &record.draft, late);
 }
 
 /// Applies a patch, unless it is empty.
