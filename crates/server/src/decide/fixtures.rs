@@ -1,7 +1,8 @@
 //! Objects that the tables of this module's tests are made of.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use k8s_openapi::api::apps::v1::Deployment;
+use serde_json::{Value, from_value, json};
 use std::sync::Arc;
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::workload_scan::{Container, Decision, Revision, WorkloadScanStatus};
@@ -54,4 +55,12 @@ pub(crate) fn image_scan_with(image: &str, status: Value, change: impl FnOnce(&m
     let mut scan = serde_json::from_value(object).unwrap();
     change(&mut scan);
     Arc::new(scan)
+}
+
+/// A Deployment that is paused or not, with these annotations.
+pub(crate) fn deployment(paused: bool, marks: &[&str]) -> Deployment {
+    let annotations: serde_json::Map<String, Value> =
+        marks.iter().map(|mark| ((*mark).to_owned(), json!("x"))).collect();
+    let metadata = json!({"name": "d", "generation": 3, "annotations": annotations});
+    from_value(json!({"metadata": metadata, "spec": {"paused": paused, "selector": {}, "template": {}}})).unwrap()
 }

@@ -45,15 +45,8 @@ pub(crate) fn is_paused_by_user<K: Holdable>(object: &K, record: &WorkloadScanSt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::apps::v1::Deployment;
-    use serde_json::{Value, from_value, json};
-
-    fn deployment(paused: bool, marks: &[&str]) -> Deployment {
-        let annotations: serde_json::Map<String, Value> =
-            marks.iter().map(|mark| ((*mark).to_owned(), json!("x"))).collect();
-        let metadata = json!({"name": "d", "generation": 3, "annotations": annotations});
-        from_value(json!({"metadata": metadata, "spec": {"paused": paused, "selector": {}, "template": {}}})).unwrap()
-    }
+    use crate::decide::fixtures::deployment;
+    use serde_json::{from_value, json};
 
     #[test]
     fn whose_pause_it_is() {

@@ -118,18 +118,11 @@ fn test_generation<K: Holdable>(object: &K) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::fixtures::now;
+    use crate::decide::fixtures::{deployment, now};
     use k8s_openapi::api::batch::v1::Job;
     use serde_json::from_value;
     use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
     use tidewaiter_crd::workload_scan::Transition;
-
-    fn deployment(paused: bool, marks: &[&str]) -> Deployment {
-        let annotations: serde_json::Map<String, Value> =
-            marks.iter().map(|mark| ((*mark).to_owned(), json!("x"))).collect();
-        let metadata = json!({"name": "d", "generation": 3, "annotations": annotations});
-        from_value(json!({"metadata": metadata, "spec": {"paused": paused, "selector": {}, "template": {}}})).unwrap()
-    }
 
     #[test]
     fn a_rollout_is_complete_when_kubectl_would_say_so() {
