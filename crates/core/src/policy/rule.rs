@@ -96,9 +96,11 @@ impl Rule {
         let targets: Vec<TargetPattern> = self.packages.iter().map(|text| TargetPattern::parse(text)).collect();
         let paths: Vec<Pattern> = self.paths.iter().map(|text| Pattern::from(text.as_str())).collect();
         let at = |path: &str| paths.iter().any(|p| p.matches(path) || p.matches(&format!("/{path}")));
+        // A cluster takes any text: one that can fit nothing must not let everything through.
+        let any_dead = self.packages.iter().any(|text| is_dead_purl(text));
         let any = targets.is_empty() && paths.is_empty();
         any || finding.installed.iter().any(|installed| {
-            (targets.is_empty() || targets.iter().any(|target| target.is_package(finding, installed)))
+            (targets.is_empty() || any_dead || targets.iter().any(|target| target.is_package(finding, installed)))
                 && (paths.is_empty() || installed.locations.iter().any(|location| at(&location.path)))
         })
     }
@@ -114,7 +116,6 @@ impl Rule {
     }
 }
 
-/// The highest score of all sources. Vendors rate by words alone: then the lowest score of the finding's level.
 /// Characters of a name at most.
 const MAX_NAME: usize = 63;
 
@@ -124,6 +125,7 @@ fn is_dead_purl(text: &str) -> bool {
         && (text.contains('*') || !matches!(TargetPattern::parse(text), TargetPattern::PurlPattern(_)))
 }
 
+/// The highest score of all sources. Vendors rate by words alone: then the lowest score of the finding's level.
 fn highest_score(finding: &Finding) -> Option<f64> {
     let scores = finding.ratings.iter().filter_map(|rating| rating.score);
     scores.max_by(f64::total_cmp).or_else(|| finding.severity.lowest_score())
@@ -193,6 +195,7 @@ mod tests {
         check(json!({"packages": ["pkg:npm/a"]}), true);
         check(json!({"packages": ["b*", "a"]}), true);
         check(json!({"packages": ["pkg:npm/b"]}), false);
+        check(json!({"packages": ["pkg:npm/b*"]}), true);
         check(json!({"paths": ["/app/**"]}), true);
         check(json!({"paths": ["opt/**"]}), false);
         check(json!({"severity": "HIGH", "epss": 0.5, "fixAvailable": true}), false);

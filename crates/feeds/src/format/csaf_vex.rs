@@ -229,6 +229,21 @@ mod tests {
     use super::*;
     use crate::format::testing::feed;
 
+    #[test]
+    fn a_vendors_fix_dates_a_vulnerability() {
+        let check = |remediations: &str, expected: Option<&str>| {
+            let document = r#"{"csaf_version":"2.0","tracking":{"initial_release_date":"2023-10-11T00:00:00+00:00"}}"#;
+            let remediations: Vec<Statement> = serde_json::from_str(remediations).unwrap();
+            let found = published(&serde_json::from_str(document).unwrap(), &remediations);
+            assert_eq!(found.map(|day| day.to_string()).as_deref(), expected, "{document}");
+        };
+        check("[]", Some("2023-10-11"));
+        check(r#"[{"category":"workaround","date":"2023-10-12T00:00:00Z"}]"#, Some("2023-10-11"));
+        let fixes = r#"[{"category":"vendor_fix","date":"2024-04-23T10:00:00+00:00"},
+            {"category":"vendor_fix","date":"2023-10-13T10:00:00+00:00"},{"category":"vendor_fix"}]"#;
+        check(fixes, Some("2023-10-13"));
+    }
+
     /// "package version-or-state arches module" of each row.
     fn rows(status: &str) -> Vec<String> {
         let json = format!(
