@@ -46,7 +46,7 @@ const SERVER: &[(&str, &[&str], &[&str])] = &[
     (GROUP, &["workloadscans/status"], &["update"]),
     // Kubernetes requires that the account which binds a policy can read its parameters.
     (GROUP, &["imageallowlists"], &["get", "list", "create", "patch"]),
-    (GROUP, &["rolloutapprovals", "clusterscanpolicies", "scanexceptions"], &["get", "list", "watch"]),
+    (GROUP, &["rolloutapprovals", "clusterscanpolicies", "scanpolicies", "scanexceptions"], &["get", "list", "watch"]),
     (GROUP, &["scanexceptions/status"], &["patch"]),
     (
         "admissionregistration.k8s.io",
@@ -113,7 +113,17 @@ fn rbac() -> Result<String> {
         aggregated(
             CLUSTER_ROLES[1],
             "view",
-            &[(&["imagescans", "workloadscans", "imageallowlists", "rolloutapprovals", "scanexceptions"], &read)],
+            &[(
+                &[
+                    "imagescans",
+                    "workloadscans",
+                    "imageallowlists",
+                    "rolloutapprovals",
+                    "scanexceptions",
+                    "scanpolicies",
+                ],
+                &read,
+            )],
         ),
         aggregated(
             CLUSTER_ROLES[2],
@@ -124,7 +134,11 @@ fn rbac() -> Result<String> {
             CLUSTER_ROLES[3],
             "admin",
             // To change an exception is to approve it: the policy `tidewaiter-exceptions` lets nothing else through.
-            &[(&["rolloutapprovals"], &["create", "delete"]), (&["scanexceptions"], &["update", "patch"])],
+            &[
+                (&["rolloutapprovals"], &["create", "delete"]),
+                (&["scanexceptions"], &["update", "patch"]),
+                (&["scanpolicies"], &write),
+            ],
         ),
     ])
 }

@@ -15,6 +15,10 @@ pub(crate) fn deployment_status(_: &mut SchemaGenerator) -> Schema {
 
 const SEVERITIES: [&str; 6] = ["UNKNOWN", "NEGLIGIBLE", "LOW", "MEDIUM", "HIGH", "CRITICAL"];
 
+pub(crate) fn severity(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": &SEVERITIES[1..]})
+}
+
 pub(crate) fn block_at(_: &mut SchemaGenerator) -> Schema {
     let words: Vec<&str> = SEVERITIES.into_iter().chain(["NEVER"]).collect();
     json_schema!({"type": "string", "enum": words})

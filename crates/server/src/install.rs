@@ -103,7 +103,8 @@ async fn apply(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()> {
     for policy in manifests::policies()? {
         put::<ValidatingAdmissionPolicy>(ctx, policy, &owner).await?;
     }
-    for binding in manifests::bindings(&ctx.index.policies.state(), &ctx.settings.excluded) {
+    let enforced = enforced_namespaces(ctx);
+    for binding in manifests::bindings(&enforced) {
         put::<ValidatingAdmissionPolicyBinding>(ctx, binding, &owner).await?;
     }
     // Last: until it is bound, it is not enforced.
@@ -111,6 +112,12 @@ async fn apply(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()> {
         enforced::remember(ctx, &news).await?;
     }
     Ok(())
+}
+
+/// The namespaces that the policies of this moment enforce.
+fn enforced_namespaces(ctx: &ServerContext) -> NamespaceSelection {
+    let (policies, own) = (ctx.index.policies.state(), ctx.index.namespaced_policies.state());
+    policy::enforced_namespaces(&policies, &own, &ctx.settings.excluded)
 }
 
 /// The owner of everything that is registered: the server's ClusterRole, which `kubectl delete -f deploy/` deletes. The
@@ -134,7 +141,7 @@ async fn owner(ctx: &ServerContext) -> Vec<OwnerReference> {
 /// read from the cluster, so that a restart in between loses nothing. Returns what to remember once it is bound.
 async fn retain(ctx: &Arc<ServerContext>) -> Result<Option<NamespaceSelection>> {
     let remembered = enforced::remembered(ctx).await?;
-    let after = policy::enforced_namespaces(&ctx.index.policies.state(), &ctx.settings.excluded);
+    let after = enforced_namespaces(ctx);
     let before = policy::enforced_before(remembered.clone(), enforced::bound(ctx).await?, &after);
     if let Some(enforced) = before.namespaces.as_ref().filter(|_| before.interrupted) {
         enforced::report_interruption(ctx, enforced).await;

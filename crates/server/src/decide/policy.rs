@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tidewaiter_core::policy::Policy;
-use tidewaiter_crd::ClusterScanPolicy;
 use tidewaiter_crd::policy::{AlertReceiver, ApprovalMode, ClusterScanPolicySpec, Mode};
+use tidewaiter_crd::scan_policy::ScanPolicySpec;
+use tidewaiter_crd::{ClusterScanPolicy, ScanPolicy};
 
 /// The policy of one namespace.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,19 +27,35 @@ impl Default for EffectivePolicy {
     }
 }
 
-/// The policies that name the namespace, else those that name none; of several the strictest value of each field.
-/// Without any policy the defaults apply: an unlisted namespace is enforced.
-pub(crate) fn effective(policies: &[Arc<ClusterScanPolicy>], namespace: &str) -> EffectivePolicy {
+/// The policies that name the namespace, else those that name none, and its own ScanPolicies; of several the strictest value
+/// of each field. Without any policy of the cluster the defaults apply: an unlisted namespace is enforced.
+pub(crate) fn effective(
+    policies: &[Arc<ClusterScanPolicy>],
+    own: &[Arc<ScanPolicy>],
+    namespace: &str,
+) -> EffectivePolicy {
     let named: Vec<_> = policies.iter().filter(|p| p.spec.namespaces.iter().any(|n| n == namespace)).collect();
     let applying = match named.is_empty() {
         true => policies.iter().filter(|p| p.spec.namespaces.is_empty()).collect(),
         false => named,
     };
-    applying.iter().map(|policy| of_one(&policy.spec)).reduce(strictest).unwrap_or_default()
+    let of_cluster = applying.iter().map(|policy| of_one(&policy.spec)).reduce(strictest).unwrap_or_default();
+    let own = own.iter().filter(|policy| policy.metadata.namespace.as_deref() == Some(namespace));
+    own.map(|policy| of_namespace(&policy.spec)).fold(of_cluster, strictest)
 }
 
 fn of_one(spec: &ClusterScanPolicySpec) -> EffectivePolicy {
     EffectivePolicy { criteria: spec.criteria(), mode: spec.mode, approval: spec.approval, alerts: spec.alerts.clone() }
+}
+
+/// As lenient as it can be where it says nothing. Alerts go where the cluster's administrators say: the server sends them.
+fn of_namespace(spec: &ScanPolicySpec) -> EffectivePolicy {
+    EffectivePolicy {
+        criteria: spec.criteria(),
+        mode: spec.mode.unwrap_or(Mode::Audit),
+        approval: spec.approval.unwrap_or(ApprovalMode::Automatic),
+        alerts: Vec::new(),
+    }
 }
 
 /// The enforced namespaces, as selectors can express them.
@@ -62,9 +79,14 @@ impl NamespaceSelection {
 }
 
 /// The enforced namespaces; `excluded` ones never are.
-pub(crate) fn enforced_namespaces(policies: &[Arc<ClusterScanPolicy>], excluded: &[String]) -> NamespaceSelection {
-    let enforced = |namespace: &str| effective(policies, namespace).mode == Mode::Enforce;
+pub(crate) fn enforced_namespaces(
+    policies: &[Arc<ClusterScanPolicy>],
+    own: &[Arc<ScanPolicy>],
+    excluded: &[String],
+) -> NamespaceSelection {
+    let enforced = |namespace: &str| effective(policies, own, namespace).mode == Mode::Enforce;
     let mut named: Vec<String> = policies.iter().flat_map(|p| p.spec.namespaces.clone()).collect();
+    named.extend(own.iter().filter_map(|policy| policy.metadata.namespace.clone()));
     named.sort();
     named.dedup();
     // No namespace has an empty name: what applies to it applies to every namespace that no policy names.
@@ -136,7 +158,7 @@ mod tests {
     #[test]
     fn the_strictest_of_those_that_name_the_namespace_applies() {
         let check = |specs: &[Value], mode: Mode, approval: ApprovalMode, block_at: Severity| {
-            let found = effective(&policies(specs), "a");
+            let found = effective(&policies(specs), &[], "a");
             assert_eq!(
                 (found.mode, found.approval, found.criteria.block_at),
                 (mode, approval, Some(block_at)),
@@ -172,10 +194,44 @@ mod tests {
     }
 
     #[test]
+    fn a_namespace_may_only_be_stricter() {
+        let own = |specs: &[Value]| {
+            let one = |spec: &Value| {
+                let mut policy = ScanPolicy::new("own", serde_json::from_value(spec.clone()).unwrap());
+                policy.metadata.namespace = Some("a".to_owned());
+                Arc::new(policy)
+            };
+            specs.iter().map(one).collect::<Vec<_>>()
+        };
+        let check = |cluster: Value, specs: &[Value], expected: EffectivePolicy| {
+            let (cluster, own) = (policies(&[cluster]), own(specs));
+            assert_eq!(effective(&cluster, &own, "a"), expected, "{specs:?}");
+            assert_eq!(effective(&cluster, &own, "b"), effective(&cluster, &[], "b"), "{specs:?}");
+        };
+        let strict = EffectivePolicy::default();
+        // Nothing it says is weaker than what the cluster's policies say.
+        let weakest = json!({"mode": "Audit", "blockAt": "CRITICAL", "unrated": "Allow", "incomplete": "Allow",
+            "maxDatabaseAgeDays": 0, "approval": "Automatic"});
+        check(json!({}), &[], strict.clone());
+        check(json!({}), &[json!({}), weakest.clone()], strict.clone());
+        check(json!({"approval": "Manual"}), &[weakest], EffectivePolicy { approval: Manual, ..strict.clone() });
+        let high = Policy { block_at: Some(Severity::High), max_database_age_days: Some(1), ..Policy::default() };
+        let stricter = json!({"blockAt": "HIGH", "maxDatabaseAgeDays": 1, "approval": "Manual", "mode": "Enforce"});
+        let expected = EffectivePolicy { criteria: high, approval: Manual, ..strict };
+        check(json!({"mode": "Warn"}), &[stricter.clone()], expected);
+        let enforced = |specs: &[Value], mode: &str, excluded: &[String]| {
+            enforced_namespaces(&policies(&[json!({"mode": mode})]), &own(specs), excluded)
+        };
+        assert_eq!(enforced(&[stricter.clone()], "Warn", &[]), NamespaceSelection::Only(vec!["a".to_owned()]));
+        assert_eq!(enforced(&[stricter], "Warn", &["a".to_owned()]), NamespaceSelection::Only(vec![]));
+        assert_eq!(enforced(&[json!({"mode": "Warn"})], "Enforce", &[]), NamespaceSelection::AllBut(vec![]));
+    }
+
+    #[test]
     fn alerts_go_to_every_receiver_once() {
         let to = |urls: &[&str]| json!({"alerts": urls.iter().map(|url| json!({"url": url})).collect::<Vec<_>>()});
         let check = |specs: &[Value], expected: &[&str]| {
-            let found = effective(&policies(specs), "a").alerts;
+            let found = effective(&policies(specs), &[], "a").alerts;
             assert_eq!(found.iter().map(|receiver| receiver.url.as_str()).collect::<Vec<_>>(), expected);
         };
         check(&[], &[]);
@@ -186,7 +242,7 @@ mod tests {
     fn the_enforced_namespaces() {
         let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
         let check = |specs: &[Value], excluded: &[&str], expected: NamespaceSelection, samples: &[(&str, bool)]| {
-            let found = enforced_namespaces(&policies(specs), &names(excluded));
+            let found = enforced_namespaces(&policies(specs), &[], &names(excluded));
             samples.iter().for_each(|(name, contained)| assert_eq!(found.contains(name), *contained, "{name}"));
             assert_eq!(found, expected, "{specs:?}");
         };

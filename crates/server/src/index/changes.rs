@@ -3,9 +3,11 @@
 use super::Index;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ServiceAccount};
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt as _};
-use tidewaiter_crd::{ClusterScanPolicy, ImageScan, RolloutApproval, ScanException, WorkloadKind, WorkloadScan};
+use tidewaiter_crd::{
+    ClusterScanPolicy, ImageScan, RolloutApproval, ScanException, ScanPolicy, WorkloadKind, WorkloadScan,
+};
 
 impl Index {
     pub(super) fn deployment_changed(&self, changed: &Deployment) {
@@ -55,11 +57,30 @@ impl Index {
 
     pub(super) fn policy_changed(&self, _: &ClusterScanPolicy) {
         self.queues.policies.add(());
-        self.enqueue_images();
-        self.deployments.state().iter().for_each(|d| self.queues.deployments.add(ObjectRef::from_obj(&**d)));
-        self.enqueue_jobs();
-        self.workloads.state().iter().for_each(|w| self.enqueue_record(w));
-        self.gated.state().iter().for_each(|p| self.queues.pods.add(ObjectRef::from_obj(&**p)));
+        self.enqueue_decided(&|_| true);
+    }
+
+    pub(super) fn namespaced_policy_changed(&self, changed: &ScanPolicy) {
+        let namespace = changed.namespace();
+        self.queues.policies.add(());
+        self.enqueue_decided(&|other| other == namespace.as_deref());
+    }
+
+    /// Enqueues everything that a policy decides in these namespaces.
+    fn enqueue_decided(&self, is_meant: &dyn Fn(Option<&str>) -> bool) {
+        fn keys<K>(store: &Store<K>, is_meant: &dyn Fn(Option<&str>) -> bool) -> impl Iterator<Item = ObjectRef<K>>
+        where
+            K: Resource<DynamicType = ()> + Clone,
+        {
+            let objects = store.state_filter(|object| is_meant(object.meta().namespace.as_deref()));
+            objects.into_iter().map(|object| ObjectRef::from_obj(&*object))
+        }
+        keys(&self.images, is_meant).for_each(|key| self.queues.images.add(key));
+        keys(&self.deployments, is_meant).for_each(|key| self.queues.deployments.add(key));
+        self.enqueue_jobs(is_meant);
+        keys(&self.gated, is_meant).for_each(|key| self.queues.pods.add(key));
+        let records = self.workloads.state_filter(|record| is_meant(record.meta().namespace.as_deref()));
+        records.iter().for_each(|record| self.enqueue_record(record));
     }
 
     pub(super) fn approval_changed(&self, changed: &RolloutApproval) {
