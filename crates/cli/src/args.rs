@@ -10,7 +10,9 @@ pub(crate) use self::db::{DbArgs, DbCommand, KeylessArgs, PushArgs, RenewArgs, U
 pub(crate) use self::exception::{ExceptionArgs, ExceptionCommand, RequestArgs};
 pub(crate) use self::image::{DiffArgs, ExplainArgs, FixArgs, ImageArgs};
 pub(crate) use self::shared::{ClusterArgs, LocalArgs, OutputFormat, RegistryArgs};
-pub(crate) use self::workload::{ApproveArgs, DeploymentArgs, ReportArgs, RollbackArgs, StatusArgs, WaitArgs};
+pub(crate) use self::workload::{
+    ApproveArgs, DeploymentArgs, ReportArgs, RevokeArgs, RollbackArgs, StatusArgs, WaitArgs,
+};
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -34,6 +36,7 @@ pub(crate) enum CliCommand {
     Status(StatusArgs),
     Wait(WaitArgs),
     Approve(ApproveArgs),
+    Revoke(RevokeArgs),
     Exception(ExceptionArgs),
     Rollback(RollbackArgs),
     Report(ReportArgs),

@@ -31,6 +31,7 @@ mod policy_file;
 mod progress;
 mod render;
 mod report;
+mod revoke;
 mod rollback;
 mod source;
 mod status;
@@ -51,6 +52,7 @@ fn main() -> std::process::ExitCode {
         CliCommand::Status(args) => status::run(&args),
         CliCommand::Wait(args) => wait::run(&args),
         CliCommand::Approve(args) => approve::run(&args),
+        CliCommand::Revoke(args) => revoke::run(&args),
         CliCommand::Exception(args) => exceptions::run(&args),
         CliCommand::Rollback(args) => rollback::run(&args),
         CliCommand::Report(args) => report::run(&args),

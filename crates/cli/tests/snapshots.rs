@@ -234,6 +234,7 @@ fn help() {
         "status",
         "wait",
         "approve",
+        "revoke",
         "rollback",
         "exception",
         "report",

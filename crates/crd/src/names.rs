@@ -39,7 +39,10 @@ pub const CA_SECRET: &str = "tidewaiter-webhook-ca";
 /// ConfigMap that remembers which namespaces are enforced.
 pub const ENFORCED: &str = "tidewaiter-enforced";
 /// ClusterRoles of the installation; the first is the server's own, with a ClusterRoleBinding of the same name.
-pub const CLUSTER_ROLES: [&str; 4] = ["tidewaiter", "tidewaiter-view", "tidewaiter-edit", "tidewaiter-approve"];
+pub const CLUSTER_ROLES: [&str; 5] =
+    ["tidewaiter", "tidewaiter-view", "tidewaiter-edit", "tidewaiter-approve", "tidewaiter-break-glass"];
+/// Verb on `rolloutapprovals` of who may let images run whatever policy says of them.
+pub const OVERRIDE: &str = "override";
 
 #[cfg(test)]
 mod tests {

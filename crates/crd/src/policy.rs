@@ -49,9 +49,22 @@ pub struct ClusterScanPolicySpec {
     /// Who approves what the policy allows.
     #[serde(default)]
     pub approval: ApprovalMode,
+    /// Number of people who must approve the same images where a person must; 1 by default.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[schemars(schema_with = "schema::people")]
+    pub required_approvals: u32,
     /// Receivers of alerts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alerts: Vec<AlertReceiver>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(value: &u32) -> bool {
+    *value == 1
 }
 
 fn max_database_age_days() -> u32 {

@@ -49,6 +49,10 @@ pub struct ScanPolicySpec {
     /// Who approves what the policy allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalMode>,
+    /// Number of people who must approve the same images where a person must.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::people")]
+    pub required_approvals: Option<u32>,
 }
 
 impl ScanPolicySpec {

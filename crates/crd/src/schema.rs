@@ -74,6 +74,11 @@ pub(crate) fn days(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "integer", "minimum": 0, "maximum": u32::MAX})
 }
 
+/// People who approve: more than ten never agree in time.
+pub(crate) fn people(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "integer", "minimum": 1, "maximum": 10})
+}
+
 /// Without the format `uint32`: API servers do not know it and print a warning for each definition.
 pub(crate) fn natural(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX})

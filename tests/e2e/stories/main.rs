@@ -9,6 +9,7 @@ mod audit;
 mod backstop;
 mod bad_input;
 mod bare_pods;
+mod break_glass;
 mod cron_jobs;
 mod daemon_sets;
 mod debug;

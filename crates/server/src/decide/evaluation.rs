@@ -9,7 +9,7 @@ use tidewaiter_core::policy::Outcome;
 use tidewaiter_core::status::{EvaluatedImage, ImageStatus};
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanStatus;
-use tidewaiter_crd::workload_scan::{Container, Decision, Revision, WorkloadScanStatus};
+use tidewaiter_crd::workload_scan::{Container, Decision, GivenApproval, Revision, WorkloadScanStatus};
 
 /// The ImageScans of a namespace that concern a revision, and the platforms that must be scanned.
 #[derive(Debug, Clone, Default)]
@@ -42,9 +42,25 @@ pub(crate) struct Evaluation {
     pub(crate) lines: Vec<String>,
     /// Reasons of the policy against the images that it does not allow.
     pub(crate) reasons: Vec<String>,
+    /// The approval that lets them run all the same.
+    pub(crate) break_glass: Option<GivenApproval>,
+    /// Who approved, as long as more people must.
+    pub(crate) approved_by: Option<String>,
 }
 
 impl Evaluation {
+    /// The same, where a person overrides policy. Every image has a digest: the approval names them.
+    pub(crate) fn overridden(mut self, by: &GivenApproval) -> Self {
+        if self.facts.iter().all(|fact| fact.allowed && fact.scan != ImageStatus::ScanFailed) {
+            return self;
+        }
+        self.facts
+            .iter_mut()
+            .for_each(|fact| *fact = EvaluatedImage { scan: ImageStatus::NoVulnerabilities, allowed: true });
+        self.break_glass = Some(by.clone());
+        self
+    }
+
     /// The same, with containers whose digests are approved.
     pub(crate) fn with_approved(mut self, pins: BTreeMap<String, String>) -> Self {
         let approved = EvaluatedImage { scan: ImageStatus::NoVulnerabilities, allowed: true };
@@ -167,7 +183,8 @@ fn evaluate_new(
 ) -> ImageEvaluation {
     let Some(status) = status else {
         let fact = EvaluatedImage { scan: ImageStatus::NotScanned, allowed: false };
-        return ImageEvaluation { fact, pinned: None, line: Some("waits for its scan".to_owned()) };
+        let pinned = own_digest(&container.image);
+        return ImageEvaluation { fact, pinned, line: Some("waits for its scan".to_owned()) };
     };
     if is_unreachable(status)
         && let Some(pinned) = approved_pin(name, container, record)
@@ -177,7 +194,8 @@ fn evaluate_new(
         return ImageEvaluation { fact, pinned: Some(pinned), line: Some(UNREACHABLE.to_owned()) };
     }
     let fact = EvaluatedImage { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) };
-    let pinned = status.digest.as_deref().and_then(|digest| pin(&container.image, digest));
+    let scanned = status.digest.as_deref().and_then(|digest| pin(&container.image, digest));
+    let pinned = scanned.or_else(|| own_digest(&container.image));
     let clean = status.image_status == ImageStatus::NoVulnerabilities;
     ImageEvaluation { fact, pinned, line: (!clean).then(|| status.message.clone()) }
 }
@@ -208,6 +226,11 @@ fn approved_pin(name: &str, container: &Container, record: &WorkloadScanStatus) 
     let approved = record.revisions.values().filter(|r| r.decision == Decision::Approved);
     let mut same = approved.filter_map(|r| r.containers.get(name)).filter(|c| c.image == container.image);
     same.find_map(|c| c.pinned.clone())
+}
+
+/// The pin of an image that is named by its digest: which bytes are meant is known without a scan.
+fn own_digest(image: &str) -> Option<String> {
+    pin(image, images::digest(image)?)
 }
 
 /// `docker.io/library/x:1@sha256:…`: fully qualified, with the tag, which tells people what the digest is.

@@ -13,6 +13,8 @@ pub(crate) struct EffectivePolicy {
     pub(crate) criteria: Policy,
     pub(crate) mode: Mode,
     pub(crate) approval: ApprovalMode,
+    /// People who must approve, where one must.
+    pub(crate) required_approvals: usize,
     pub(crate) alerts: Vec<AlertReceiver>,
 }
 
@@ -22,6 +24,7 @@ impl Default for EffectivePolicy {
             criteria: Policy::default(),
             mode: Mode::Enforce,
             approval: ApprovalMode::Automatic,
+            required_approvals: 1,
             alerts: Vec::new(),
         }
     }
@@ -45,7 +48,13 @@ pub(crate) fn effective(
 }
 
 fn of_one(spec: &ClusterScanPolicySpec) -> EffectivePolicy {
-    EffectivePolicy { criteria: spec.criteria(), mode: spec.mode, approval: spec.approval, alerts: spec.alerts.clone() }
+    EffectivePolicy {
+        criteria: spec.criteria(),
+        mode: spec.mode,
+        approval: spec.approval,
+        required_approvals: people(spec.required_approvals),
+        alerts: spec.alerts.clone(),
+    }
 }
 
 /// As lenient as it can be where it says nothing. Alerts go where the cluster's administrators say: the server sends them.
@@ -54,8 +63,14 @@ fn of_namespace(spec: &ScanPolicySpec) -> EffectivePolicy {
         criteria: spec.criteria(),
         mode: spec.mode.unwrap_or(Mode::Audit),
         approval: spec.approval.unwrap_or(ApprovalMode::Automatic),
+        required_approvals: people(spec.required_approvals.unwrap_or(1)),
         alerts: Vec::new(),
     }
+}
+
+/// Nobody is not enough, whatever was written before the schema said so.
+fn people(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX).max(1)
 }
 
 /// The enforced namespaces, as selectors can express them.
@@ -137,6 +152,7 @@ fn strictest(a: EffectivePolicy, b: EffectivePolicy) -> EffectivePolicy {
     EffectivePolicy {
         criteria: a.criteria.strictest(&b.criteria),
         mode: a.mode.max(b.mode),
+        required_approvals: a.required_approvals.max(b.required_approvals),
         approval: if manual { ApprovalMode::Manual } else { ApprovalMode::Automatic },
         alerts,
     }
@@ -216,8 +232,9 @@ mod tests {
         check(json!({}), &[json!({}), weakest.clone()], strict.clone());
         check(json!({"approval": "Manual"}), &[weakest], EffectivePolicy { approval: Manual, ..strict.clone() });
         let high = Policy { block_at: Some(Severity::High), max_database_age_days: Some(1), ..Policy::default() };
-        let stricter = json!({"blockAt": "HIGH", "maxDatabaseAgeDays": 1, "approval": "Manual", "mode": "Enforce"});
-        let expected = EffectivePolicy { criteria: high, approval: Manual, ..strict };
+        let stricter = json!({"blockAt": "HIGH", "maxDatabaseAgeDays": 1, "approval": "Manual", "mode": "Enforce",
+            "requiredApprovals": 2});
+        let expected = EffectivePolicy { criteria: high, approval: Manual, required_approvals: 2, ..strict };
         check(json!({"mode": "Warn"}), &[stricter.clone()], expected);
         let enforced = |specs: &[Value], mode: &str, excluded: &[String]| {
             enforced_namespaces(&policies(&[json!({"mode": mode})]), &own(specs), excluded)

@@ -83,24 +83,24 @@ impl Index {
         records.iter().for_each(|record| self.enqueue_record(record));
     }
 
-    pub(super) fn approval_changed(&self, changed: &RolloutApproval) {
+    pub(crate) fn approval_changed(&self, changed: &RolloutApproval) {
         let namespace = changed.namespace().unwrap_or_default();
         let key = &changed.spec.name;
         match changed.spec.kind {
             WorkloadKind::Deployment => self.queues.deployments.add(ObjectRef::new(key).within(&namespace)),
             WorkloadKind::CronJob => self.queues.cron_jobs.add(ObjectRef::new(key).within(&namespace)),
             WorkloadKind::Job => self.queues.jobs.add(ObjectRef::new(key).within(&namespace)),
-            _ => self.enqueue_refused(&changed.spec.uid),
+            _ => self.enqueue_records(&changed.spec.uid),
         }
         self.enqueue_pods(&namespace);
     }
 
-    /// Enqueues the record of an update that was refused: no Pod waits for it.
-    pub(super) fn enqueue_refused(&self, uid: &str) {
-        let is_meant = |record: &WorkloadScan| {
-            record.spec.uid == uid && record.status.as_ref().is_some_and(|status| status.refused.is_some())
-        };
-        self.workloads.state_filter(is_meant).iter().for_each(|record| self.enqueue_record(record));
+    /// Enqueues the record of a workload: where it runs already, or its update was refused, no Pod waits.
+    fn enqueue_records(&self, uid: &str) {
+        self.workloads
+            .state_filter(|record| record.spec.uid == uid)
+            .iter()
+            .for_each(|record| self.enqueue_record(record));
     }
 
     /// An exception concerns the verdicts of its namespace, and has a status of its own.

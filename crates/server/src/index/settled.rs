@@ -1,7 +1,7 @@
 //! Waits until a store shows a write of the server's own: a watch is milliseconds behind.
 
-use kube::runtime::reflector::{ObjectRef, Store};
 use kube::Resource;
+use kube::runtime::reflector::{ObjectRef, Store};
 use std::time::Duration;
 
 /// Looks at a store until it shows a write: a watch is milliseconds behind. After a second something else was written, and

@@ -188,7 +188,8 @@ fn policies_and_approvals_enqueue_what_they_decide() {
         assert_eq!(fed.enqueued(), expected, "{kind}");
     };
     approve("Deployment", &["deployment/web", "pod/db-0", "pod/web-1-x"]);
-    approve("StatefulSet", &["pod/db-0", "pod/web-1-x"]);
+    // What it runs already is re-evaluated, by the UID.
+    approve("StatefulSet", &["deployment/web", "pod/db-0", "pod/web-1-x"]);
     approve("CronJob", &["cronjob/web", "pod/db-0", "pod/web-1-x"]);
     approve("Job", &["job/web", "pod/db-0", "pod/web-1-x"]);
 }
