@@ -235,11 +235,14 @@ mod tests {
         let stricter = json!({"blockAt": "HIGH", "maxDatabaseAgeDays": 1, "approval": "Manual", "mode": "Enforce",
             "requiredApprovals": 2});
         let expected = EffectivePolicy { criteria: high, approval: Manual, required_approvals: 2, ..strict };
-        check(json!({"mode": "Warn"}), &[stricter.clone()], expected);
+        check(json!({"mode": "Warn"}), std::slice::from_ref(&stricter), expected);
         let enforced = |specs: &[Value], mode: &str, excluded: &[String]| {
             enforced_namespaces(&policies(&[json!({"mode": mode})]), &own(specs), excluded)
         };
-        assert_eq!(enforced(&[stricter.clone()], "Warn", &[]), NamespaceSelection::Only(vec!["a".to_owned()]));
+        assert_eq!(
+            enforced(std::slice::from_ref(&stricter), "Warn", &[]),
+            NamespaceSelection::Only(vec!["a".to_owned()])
+        );
         assert_eq!(enforced(&[stricter], "Warn", &["a".to_owned()]), NamespaceSelection::Only(vec![]));
         assert_eq!(enforced(&[json!({"mode": "Warn"})], "Enforce", &[]), NamespaceSelection::AllBut(vec![]));
     }
