@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tidewaiter_core::policy::Policy;
 use tidewaiter_crd::ClusterScanPolicy;
-use tidewaiter_crd::policy::{AlertReceiver, ApprovalMode, ClusterScanPolicySpec, Mode};
+use tidewaiter_crd::policy::{self, AlertReceiver, ApprovalMode, ClusterScanPolicySpec, Mode};
 
 /// The policy of one namespace.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,16 +29,13 @@ impl Default for EffectivePolicy {
 /// The policies that name the namespace, else those that name none; of several the strictest value of each field.
 /// Without any policy the defaults apply: an unlisted namespace is enforced.
 pub(crate) fn effective(policies: &[Arc<ClusterScanPolicy>], namespace: &str) -> EffectivePolicy {
-    let named: Vec<_> = policies.iter().filter(|p| p.spec.namespaces.iter().any(|n| n == namespace)).collect();
-    let applying = match named.is_empty() {
-        true => policies.iter().filter(|p| p.spec.namespaces.is_empty()).collect(),
-        false => named,
-    };
-    applying.iter().map(|policy| of_one(&policy.spec)).reduce(strictest).unwrap_or_default()
+    let applying = policy::applying(policies, namespace).into_iter();
+    applying.map(|policy| of_one(&policy.spec, namespace)).reduce(strictest).unwrap_or_default()
 }
 
-fn of_one(spec: &ClusterScanPolicySpec) -> EffectivePolicy {
-    EffectivePolicy { criteria: spec.criteria(), mode: spec.mode, approval: spec.approval, alerts: spec.alerts.clone() }
+fn of_one(spec: &ClusterScanPolicySpec, namespace: &str) -> EffectivePolicy {
+    let (criteria, mode) = (spec.criteria(), spec.mode_in(namespace));
+    EffectivePolicy { criteria, mode, approval: spec.approval, alerts: spec.alerts.clone() }
 }
 
 /// The enforced namespaces, as selectors can express them.
@@ -64,7 +61,8 @@ impl NamespaceSelection {
 /// The enforced namespaces; `excluded` ones never are.
 pub(crate) fn enforced_namespaces(policies: &[Arc<ClusterScanPolicy>], excluded: &[String]) -> NamespaceSelection {
     let enforced = |namespace: &str| effective(policies, namespace).mode == Mode::Enforce;
-    let mut named: Vec<String> = policies.iter().flat_map(|p| p.spec.namespaces.clone()).collect();
+    let names = |p: &Arc<ClusterScanPolicy>| [p.spec.namespaces.clone(), p.spec.enforced_namespaces.clone()].concat();
+    let mut named: Vec<String> = policies.iter().flat_map(names).collect();
     named.sort();
     named.dedup();
     // No namespace has an empty name: what applies to it applies to every namespace that no policy names.
@@ -172,6 +170,22 @@ mod tests {
     }
 
     #[test]
+    fn a_weaker_policy_is_enforced_where_it_says_so() {
+        let check = |specs: &[Value], expected: Mode| {
+            assert_eq!(effective(&policies(specs), "a").mode, expected, "{specs:?}");
+        };
+        let warn = |namespaces: &[&str], enforced: &[&str]| json!({"mode": "Warn", "namespaces": namespaces, "enforcedNamespaces": enforced});
+        check(&[warn(&[], &["a"])], Enforce);
+        check(&[warn(&[], &["b"])], Warn);
+        check(&[warn(&["a", "b"], &["b", "a"])], Enforce);
+        // One that does not apply enforces nothing, and one that is enforced anyway is not weakened by its list.
+        check(&[warn(&["b"], &["a"]), warn(&[], &[])], Warn);
+        check(&[warn(&[], &["a"]), warn(&["a"], &[])], Warn);
+        check(&[json!({"enforcedNamespaces": ["b"]})], Enforce);
+        check(&[warn(&[], &[]), warn(&[], &["a"])], Enforce);
+    }
+
+    #[test]
     fn alerts_go_to_every_receiver_once() {
         let to = |urls: &[&str]| json!({"alerts": urls.iter().map(|url| json!({"url": url})).collect::<Vec<_>>()});
         let check = |specs: &[Value], expected: &[&str]| {
@@ -199,6 +213,11 @@ mod tests {
         check(&[audit(&[])], &["z"], only(names(&[])), &[("a", false)]);
         check(&[json!({"mode": "Warn"})], &["z"], only(names(&[])), &[("a", false)]);
         check(&[audit(&[]), enforce(&["c", "z"])], &["z"], only(names(&["c"])), &[("c", true), ("z", false)]);
+        let warn = json!({"mode": "Warn", "enforcedNamespaces": ["c", "z"]});
+        check(std::slice::from_ref(&warn), &["z"], only(names(&["c"])), &[("c", true), ("z", false)]);
+        check(&[warn, audit(&["c"])], &[], only(names(&["z"])), &[("c", false)]);
+        let here = json!({"mode": "Warn", "namespaces": ["a", "b"], "enforcedNamespaces": ["a"]});
+        check(&[here], &[], all_but(names(&["b"])), &[("a", true), ("b", false)]);
     }
 
     #[test]
