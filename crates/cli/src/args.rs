@@ -3,12 +3,14 @@
 mod db;
 mod exception;
 mod image;
+mod policy;
 mod shared;
 mod workload;
 
 pub(crate) use self::db::{DbArgs, DbCommand, KeylessArgs, PushArgs, RenewArgs, UpdateArgs};
 pub(crate) use self::exception::{ExceptionArgs, ExceptionCommand, RequestArgs};
 pub(crate) use self::image::{DiffArgs, ExplainArgs, FixArgs, ImageArgs};
+pub(crate) use self::policy::{EnableArgs, PolicyArgs, PolicyCommand};
 pub(crate) use self::shared::{ClusterArgs, LocalArgs, OutputFormat, RegistryArgs};
 pub(crate) use self::workload::{ApproveArgs, DeploymentArgs, ReportArgs, RollbackArgs, StatusArgs, WaitArgs};
 
@@ -34,6 +36,7 @@ pub(crate) enum CliCommand {
     Status(StatusArgs),
     Wait(WaitArgs),
     Approve(ApproveArgs),
+    Policy(PolicyArgs),
     Exception(ExceptionArgs),
     Rollback(RollbackArgs),
     Report(ReportArgs),

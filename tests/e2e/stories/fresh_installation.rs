@@ -1,7 +1,7 @@
 //! A new installation warns; what was enforced before stays enforced through upgrades, restarts and deletions.
 
 use crate::{create, places, rolled_out, within};
-use tidewaiter_testkit::demo::vulnerable;
+use tidewaiter_testkit::demo::{clean, vulnerable};
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
 const SHAPE: &str = "validatingadmissionpolicybinding/tidewaiter-shape";
@@ -70,4 +70,63 @@ fn what_was_enforced_stays_enforced() {
         let args = ["create", "deployment", "probe", &format!("--image={bad}"), "--dry-run=server"];
         lab.kubectl(&args).text.contains("held")
     });
+}
+
+#[test]
+fn enforcement_begins_namespace_by_namespace() {
+    let mut lab = Lab::fresh(places());
+    lab.start_server();
+    let bad = lab.registry.push("bad", "v1", &vulnerable().build());
+    let good = lab.registry.push("good", "v1", &clean().build());
+    create(&lab, "app", &bad);
+    create(&lab, "fine", &good);
+    lab.until("app", "VulnerabilitiesFound Deployed");
+    within(PATIENCE, "both are scanned", || lab.kubectl(&["get", "imagescans"]).ok().contains("NoVulnerabilities"));
+    // It lists, and without a terminal changes nothing.
+    let listed = lab.admin(&["scan", "policy", "enable", "default", "--dry-run"]).ok();
+    let line =
+        "1 of 2 known workloads would be held at their next rollout: 1 by policy, 0 by incomplete reports, 0 without";
+    assert!(listed.contains("deployment/app") && listed.contains(line), "{listed}");
+    assert!(listed.contains("3 critical, 5 medium") && !listed.contains("deployment/fine"), "{listed}");
+    let asked = lab.admin(&["scan", "policy", "enable", "default"]);
+    assert!(asked.code == 2 && asked.text.contains("add --yes") && asked.text.contains(line), "{}", asked.text);
+    let refused = lab.lead(&["scan", "policy", "enable", "default", "--yes"]).refused();
+    assert!(refused.contains("ask an administrator of the cluster"), "{refused}");
+    assert_eq!(bound_namespaces(&lab), r#"["tidewaiter.none"]"#);
+
+    let enabled = lab.admin(&["scan", "policy", "enable", "default", "--yes"]).ok();
+    assert!(
+        enabled.contains(line) && enabled.contains("ClusterScanPolicy default is enforced in default"),
+        "{enabled}"
+    );
+    let again = lab.admin(&["scan", "policy", "enable", "default", "--yes"]).ok();
+    assert_eq!(again.trim(), "default is enforced already");
+    within(PATIENCE, "it is enforced", || bound_namespaces(&lab) == r#"["default"]"#);
+    let table = lab.admin(&["scan", "policy", "list"]).ok();
+    assert!(table.contains("ENFORCED IN") && table.contains("default  Warn  all others  default"), "{table}");
+    // What runs goes on and scales; what is new is held, here alone.
+    lab.kubectl(&["scale", "deployment/app", "--replicas=2"]).ok();
+    rolled_out(&lab, "app");
+    assert!(create(&lab, "new", &bad).contains("held"));
+    lab.until("new", "VulnerabilitiesFound Blocked");
+    lab.new_namespace("other");
+    assert!(create(&lab, "new", &bad).contains("mode Enforce would hold"));
+    rolled_out(&lab, "new");
+
+    lab.work_in("default");
+    let disabled = lab.admin(&["scan", "policy", "disable", "default"]).ok();
+    assert!(disabled.contains("default is no longer enforced"), "{disabled}");
+    rolled_out(&lab, "new");
+    assert_eq!(bound_namespaces(&lab), r#"["tidewaiter.none"]"#);
+    // Everywhere, by its mode; then a name alone does not take it back.
+    let all = lab.admin(&["scan", "policy", "enable", "--all", "--yes"]).ok();
+    assert!(all.contains("other") && all.contains("enforced in every namespace that no policy names"), "{all}");
+    assert_eq!(mode(&lab), "Enforce");
+    let refused = lab.admin(&["scan", "policy", "disable", "default"]).refused();
+    assert!(refused.contains("ClusterScanPolicy default has mode Enforce"), "{refused}");
+}
+
+/// The namespaces that the binding names.
+fn bound_namespaces(lab: &Lab) -> String {
+    lab.field(SHAPE, ".spec.matchResources.namespaceSelector.matchExpressions[0].values")
 }
