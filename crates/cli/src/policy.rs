@@ -1,11 +1,12 @@
 //! `kubectl scan policy`: where policies are enforced, and what new ones would change.
 //!
 //! ```text
-//! ClusterScanPolicies + WorkloadScans + ImageScans → would_hold → enable
+//! ClusterScanPolicies + WorkloadScans + ImageScans → would_hold → enable → in_force
 //! ```
 
 mod disable;
 mod enable;
+mod in_force;
 mod list;
 mod would_hold;
 

@@ -40,6 +40,8 @@ pub const CA_SECRET: &str = "tidewaiter-webhook-ca";
 pub const ENFORCED: &str = "tidewaiter-enforced";
 /// ClusterScanPolicy that a new installation begins with.
 pub const DEFAULT_POLICY: &str = "default";
+/// Admission policy, and its binding, that names the enforced namespaces.
+pub const SHAPE: &str = "tidewaiter-shape";
 /// ClusterRoles of the installation; the first is the server's own, with a ClusterRoleBinding of the same name.
 pub const CLUSTER_ROLES: [&str; 4] = ["tidewaiter", "tidewaiter-view", "tidewaiter-edit", "tidewaiter-approve"];
 

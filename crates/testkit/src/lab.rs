@@ -366,7 +366,12 @@ impl Lab {
 
     /// `kubectl ARGS` as the administrator of the cluster, with the plugin on PATH.
     pub fn admin(&self, args: &[&str]) -> Said {
-        run(self.command_of(&self.cluster.kubeconfig()).args(args))
+        run(self.admin_command().args(args))
+    }
+
+    /// The administrator's command before its arguments.
+    pub fn admin_command(&self) -> Command {
+        self.command_of(&self.cluster.kubeconfig())
     }
 
     /// Runs a script of a document in a folder, as the administrator.

@@ -1,6 +1,6 @@
 //! `kubectl scan policy disable`: the way back from `enable`.
 
-use super::{patch, policies};
+use super::{in_force, patch, policies};
 use crate::cluster::Cluster;
 use crate::exit::Exit;
 use crate::terminal::printable;
@@ -24,6 +24,7 @@ pub(crate) async fn disable(cluster: &Cluster, namespaces: &[String]) -> Result<
         let left: Vec<&String> = policy.spec.enforced_namespaces.iter().filter(|name| !is_meant(name)).collect();
         patch(cluster, policy, json!({"enforcedNamespaces": left})).await?;
     }
+    in_force::wait(cluster, namespaces, false).await;
     let was =
         |namespace: &String| applying(&before, namespace).iter().any(|p| p.spec.mode_in(namespace) == Mode::Enforce);
     for namespace in namespaces {

@@ -1,7 +1,7 @@
 //! `kubectl scan policy enable`: lists what enforcement would hold, asks, and enforces.
 
 use super::would_hold::{self, by_image, would_hold};
-use super::{named, patch, policies, to_change};
+use super::{in_force, named, patch, policies, to_change};
 use crate::args::EnableArgs;
 use crate::cluster::{self, Cluster};
 use crate::exit::{Exit, UsageError};
@@ -163,11 +163,14 @@ async fn apply(cluster: &Cluster, change: &PolicyChange<'_>) -> Result<String> {
     let name = policy.name_any();
     if namespaces.is_empty() {
         patch(cluster, policy, json!({"mode": Mode::Enforce})).await?;
+        // No namespace has an empty name: no policy names it.
+        in_force::wait(cluster, &[String::new()], true).await;
         return Ok(format!("ClusterScanPolicy {name} is enforced in every namespace that no policy names\n"));
     }
     let mut all = policy.spec.enforced_namespaces.clone();
     all.extend(namespaces.iter().cloned());
     patch(cluster, policy, json!({"enforcedNamespaces": all})).await?;
+    in_force::wait(cluster, namespaces, true).await;
     let one = |namespace: &String| {
         format!("ClusterScanPolicy {name} is enforced in {namespace}; back: kubectl scan policy disable {namespace}\n")
     };
