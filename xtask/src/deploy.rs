@@ -47,6 +47,8 @@ const SERVER: &[(&str, &[&str], &[&str])] = &[
     // Kubernetes requires that the account which binds a policy can read its parameters.
     (GROUP, &["imageallowlists"], &["get", "list", "create", "patch"]),
     (GROUP, &["rolloutapprovals", "clusterscanpolicies", "scanpolicies", "scanexceptions"], &["get", "list", "watch"]),
+    // That of a new installation; the policy `tidewaiter-server` lets that account create no other.
+    (GROUP, &["clusterscanpolicies"], &["create"]),
     (GROUP, &["scanexceptions/status"], &["patch"]),
     (
         "admissionregistration.k8s.io",

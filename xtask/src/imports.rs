@@ -129,7 +129,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "cron_run",
             "cache db follow policy_file workload",
             "approve local report rollback status",
-            "deployment diff exceptions explain fix image wait",
+            "deployment diff exceptions explain fix image policy wait",
         ],
     ),
     (

@@ -3,12 +3,14 @@
 mod db;
 mod exception;
 mod image;
+mod policy;
 mod shared;
 mod workload;
 
 pub(crate) use self::db::{DbArgs, DbCommand, KeylessArgs, PushArgs, RenewArgs, UpdateArgs};
 pub(crate) use self::exception::{ExceptionArgs, ExceptionCommand, RequestArgs};
 pub(crate) use self::image::{DiffArgs, ExplainArgs, FixArgs, ImageArgs};
+pub(crate) use self::policy::{EnableArgs, PolicyArgs, PolicyCommand};
 pub(crate) use self::shared::{ClusterArgs, LocalArgs, OutputFormat, RegistryArgs};
 pub(crate) use self::workload::{
     ApproveArgs, DeploymentArgs, ReportArgs, RevokeArgs, RollbackArgs, StatusArgs, WaitArgs,
@@ -37,6 +39,7 @@ pub(crate) enum CliCommand {
     Wait(WaitArgs),
     Approve(ApproveArgs),
     Revoke(RevokeArgs),
+    Policy(PolicyArgs),
     Exception(ExceptionArgs),
     Rollback(RollbackArgs),
     Report(ReportArgs),

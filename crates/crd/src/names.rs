@@ -38,6 +38,10 @@ pub const WEBHOOKS: &str = "tidewaiter";
 pub const CA_SECRET: &str = "tidewaiter-webhook-ca";
 /// ConfigMap that remembers which namespaces are enforced.
 pub const ENFORCED: &str = "tidewaiter-enforced";
+/// ClusterScanPolicy that a new installation begins with.
+pub const DEFAULT_POLICY: &str = "default";
+/// Admission policy, and its binding, that names the enforced namespaces.
+pub const SHAPE: &str = "tidewaiter-shape";
 /// ClusterRoles of the installation; the first is the server's own, with a ClusterRoleBinding of the same name.
 pub const CLUSTER_ROLES: [&str; 5] =
     ["tidewaiter", "tidewaiter-view", "tidewaiter-edit", "tidewaiter-approve", "tidewaiter-break-glass"];

@@ -6,6 +6,7 @@
 //! Pod template + ImageScans           → evaluation: one fact, pin and line for each container
 //! evaluation + approval + revision    → revision: approved, retained or held
 //! all revisions of a namespace        → allowlist
+//! traces of an installation           → first_policy
 //! decision                            → message, pause, release, gate
 //! ```
 //!
@@ -17,6 +18,7 @@ pub(crate) mod approval;
 pub(crate) mod database;
 pub(crate) mod evaluation;
 pub(crate) mod exception;
+pub(crate) mod first_policy;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub(crate) mod holdable;

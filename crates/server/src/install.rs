@@ -1,13 +1,14 @@
 //! Registers webhooks and admission policies in the cluster, once the server knows what runs there.
 //!
 //! ```text
-//! retain what runs in namespaces that become enforced → webhooks → policies → bindings → in force
+//! first policy → retain what runs in namespaces that become enforced → webhooks → policies → bindings → in force
 //! ```
 //!
 //! Everything is applied again when policies change, when something of it is deleted or changed, and every minute.
 
 pub(crate) mod certificate;
 mod enforced;
+pub(crate) mod first_policy;
 mod manifests;
 pub(crate) mod nudge;
 mod retain;

@@ -17,6 +17,7 @@ mod every_image;
 mod exceptions;
 mod forged_marks;
 mod forged_reviews;
+mod fresh_installation;
 mod full_list;
 mod full_volume;
 mod gitops;

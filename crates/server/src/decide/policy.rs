@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tidewaiter_core::policy::Policy;
-use tidewaiter_crd::policy::{AlertReceiver, ApprovalMode, ClusterScanPolicySpec, Mode};
+use tidewaiter_crd::policy::{self, AlertReceiver, ApprovalMode, ClusterScanPolicySpec, Mode};
 use tidewaiter_crd::scan_policy::ScanPolicySpec;
 use tidewaiter_crd::{ClusterScanPolicy, ScanPolicy};
 
@@ -37,20 +37,16 @@ pub(crate) fn effective(
     own: &[Arc<ScanPolicy>],
     namespace: &str,
 ) -> EffectivePolicy {
-    let named: Vec<_> = policies.iter().filter(|p| p.spec.namespaces.iter().any(|n| n == namespace)).collect();
-    let applying = match named.is_empty() {
-        true => policies.iter().filter(|p| p.spec.namespaces.is_empty()).collect(),
-        false => named,
-    };
-    let of_cluster = applying.iter().map(|policy| of_one(&policy.spec)).reduce(strictest).unwrap_or_default();
+    let applying = policy::applying(policies, namespace).into_iter();
+    let of_cluster = applying.map(|policy| of_one(&policy.spec, namespace)).reduce(strictest).unwrap_or_default();
     let own = own.iter().filter(|policy| policy.metadata.namespace.as_deref() == Some(namespace));
     own.map(|policy| of_namespace(&policy.spec)).fold(of_cluster, strictest)
 }
 
-fn of_one(spec: &ClusterScanPolicySpec) -> EffectivePolicy {
+fn of_one(spec: &ClusterScanPolicySpec, namespace: &str) -> EffectivePolicy {
     EffectivePolicy {
         criteria: spec.criteria(),
-        mode: spec.mode,
+        mode: spec.mode_in(namespace),
         approval: spec.approval,
         required_approvals: people(spec.required_approvals),
         alerts: spec.alerts.clone(),
@@ -100,7 +96,8 @@ pub(crate) fn enforced_namespaces(
     excluded: &[String],
 ) -> NamespaceSelection {
     let enforced = |namespace: &str| effective(policies, own, namespace).mode == Mode::Enforce;
-    let mut named: Vec<String> = policies.iter().flat_map(|p| p.spec.namespaces.clone()).collect();
+    let names = |p: &Arc<ClusterScanPolicy>| [p.spec.namespaces.clone(), p.spec.enforced_namespaces.clone()].concat();
+    let mut named: Vec<String> = policies.iter().flat_map(names).collect();
     named.extend(own.iter().filter_map(|policy| policy.metadata.namespace.clone()));
     named.sort();
     named.dedup();
@@ -248,6 +245,22 @@ mod tests {
     }
 
     #[test]
+    fn a_weaker_policy_is_enforced_where_it_says_so() {
+        let check = |specs: &[Value], expected: Mode| {
+            assert_eq!(effective(&policies(specs), &[], "a").mode, expected, "{specs:?}");
+        };
+        let warn = |namespaces: &[&str], enforced: &[&str]| json!({"mode": "Warn", "namespaces": namespaces, "enforcedNamespaces": enforced});
+        check(&[warn(&[], &["a"])], Enforce);
+        check(&[warn(&[], &["b"])], Warn);
+        check(&[warn(&["a", "b"], &["b", "a"])], Enforce);
+        // One that does not apply enforces nothing, and one that is enforced anyway is not weakened by its list.
+        check(&[warn(&["b"], &["a"]), warn(&[], &[])], Warn);
+        check(&[warn(&[], &["a"]), warn(&["a"], &[])], Warn);
+        check(&[json!({"enforcedNamespaces": ["b"]})], Enforce);
+        check(&[warn(&[], &[]), warn(&[], &["a"])], Enforce);
+    }
+
+    #[test]
     fn alerts_go_to_every_receiver_once() {
         let to = |urls: &[&str]| json!({"alerts": urls.iter().map(|url| json!({"url": url})).collect::<Vec<_>>()});
         let check = |specs: &[Value], expected: &[&str]| {
@@ -275,6 +288,11 @@ mod tests {
         check(&[audit(&[])], &["z"], only(names(&[])), &[("a", false)]);
         check(&[json!({"mode": "Warn"})], &["z"], only(names(&[])), &[("a", false)]);
         check(&[audit(&[]), enforce(&["c", "z"])], &["z"], only(names(&["c"])), &[("c", true), ("z", false)]);
+        let warn = json!({"mode": "Warn", "enforcedNamespaces": ["c", "z"]});
+        check(std::slice::from_ref(&warn), &["z"], only(names(&["c"])), &[("c", true), ("z", false)]);
+        check(&[warn, audit(&["c"])], &[], only(names(&["z"])), &[("c", false)]);
+        let here = json!({"mode": "Warn", "namespaces": ["a", "b"], "enforcedNamespaces": ["a"]});
+        check(&[here], &[], all_but(names(&["b"])), &[("a", true), ("b", false)]);
     }
 
     #[test]
