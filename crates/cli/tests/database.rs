@@ -491,7 +491,8 @@ fn a_database_is_renewed_on_a_schedule_and_after_a_correction() {
     assert_eq!(machine.leftovers(), Vec::<String>::new());
     fs::write(machine.path("feeds/feeds.toml"), &sound).unwrap();
     // The file is in place before the renewal has ended; one damaged in between counts as a failed renewal, with its pause.
-    let renewed = |times: usize| machine.path("db").exists() && log().matches("the next renewal is in 24h").count() == times;
+    let renewed =
+        |times: usize| machine.path("db").exists() && log().matches("the next renewal is in 24h").count() == times;
     until("the corrected feeds", &|| renewed(1));
     // One that is lost, or damaged anywhere, is renewed without waiting for tomorrow.
     fs::remove_file(machine.path("db")).unwrap();

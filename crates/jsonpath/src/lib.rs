@@ -53,7 +53,8 @@ impl<'a> Segment<'a> {
         if let Some(text) = text.strip_prefix('.') {
             let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(text.len());
             let (name, rest) = text.split_at(end);
-            return (!name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit())).then_some((Self::Name(name), rest));
+            return (!name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()))
+                .then_some((Self::Name(name), rest));
         }
         let text = text.strip_prefix('[')?.trim_start();
         let (segment, rest) = match text.chars().next()? {

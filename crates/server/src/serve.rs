@@ -72,12 +72,11 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
     // First, so that probes are answered while the cluster is being listed.
     listen(args.listen, http::api::router(Arc::clone(&ctx))).await?;
     listen(args.metrics_listen, http::metrics::router(Arc::clone(&ctx))).await?;
-    tokio::select! {
-        ready = start(&ctx, &args) => ready?,
-        () = stopped() => return Ok(()),
-    }
-    stopped().await;
-    Ok(())
+    until_stopped(async {
+        start(&ctx, &args).await?;
+        std::future::pending().await
+    })
+    .await
 }
 
 /// Serves plain HTTP until the process ends.
@@ -140,6 +139,17 @@ async fn rotate(ctx: Arc<ServerContext>, authority: WebhookAuthority) {
         if let Err(error) = renewed {
             tracing::error!("the webhooks' certificate was not renewed: {error:#}");
         }
+    }
+}
+
+/// Runs something until it ends or a signal stops it.
+///
+/// # Errors
+/// Those of what runs.
+pub(crate) async fn until_stopped(work: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::select! {
+        ended = work => ended,
+        () = stopped() => Ok(()),
     }
 }
 

@@ -38,6 +38,7 @@ mod renewal;
 mod requests;
 mod rollback;
 mod same_tag;
+mod scanner;
 mod server_killed;
 mod sidecars;
 mod six_steps;
