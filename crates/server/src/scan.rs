@@ -14,7 +14,7 @@ pub(crate) mod process;
 pub(crate) mod protocol;
 pub(crate) mod pull_secrets;
 pub(crate) mod rematch;
-mod sandbox;
+pub(crate) mod sandbox;
 pub(crate) mod scanner;
 pub(crate) mod slots;
 mod turns;

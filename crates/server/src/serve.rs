@@ -10,6 +10,7 @@ use crate::memory::{LostResults, ScanRuns, WrittenAllowlists};
 use crate::metrics::Metrics;
 use crate::queues::Queues;
 use crate::scan::database::DatabaseFile;
+use crate::scan::sandbox;
 use crate::scan::slots::ScanSlots;
 use crate::store::SqliteStore;
 use crate::{controllers, http, install};
@@ -50,6 +51,9 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
     let index = Index::start(&client, &queues);
     let store = SqliteStore::open(&args.store).with_context(|| format!("the store {}", args.store.display()))?;
     let database = DatabaseFile::open(&args.db, &args.store, &settings.program);
+    if settings.scanner.is_none() {
+        tracing::info!("{}", sandbox::support());
+    }
     let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: None };
     let ctx = Arc::new(ServerContext {
         recorder: Recorder::new(client.clone(), reporter),

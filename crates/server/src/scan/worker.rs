@@ -3,6 +3,7 @@
 //! standard output (`protocol`).
 
 use super::protocol::{PlatformReport, ResolvedImages, ScanFailure, ScanJob, ScanOutput, ScanResult, WorkerLine};
+use super::sandbox;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,6 +34,8 @@ pub(crate) fn main() -> anyhow::Result<()> {
     let job: ScanJob = read_line()?;
     // Before anything of the image is read. Data, not address space: the database is mapped, and may be large.
     setrlimit(Resource::Data, Rlimit { current: Some(job.memory), maximum: Some(job.memory) })?;
+    // And what none of it needs is given up, whatever it makes of this process. The parent's log says what the kernel lacks.
+    sandbox::enter(&job.database)?;
     let result = scan(&job).map_or_else(ScanResult::Failed, ScanResult::Done);
     write_line(&WorkerLine::Finished(result))?;
     Ok(())
