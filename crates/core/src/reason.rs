@@ -89,6 +89,10 @@ reasons! {
     ScanTimeout,
     /// The scan's process ended without a result.
     ScannerStopped,
+    /// The scanner did not answer.
+    ScannerUnreachable,
+    /// The scan's process gave a result of something else than its job.
+    BadScanResult,
     /// The server could not keep the report.
     ReportNotStored,
     /// A fault of this program.

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::scan::scanner::ScannerSettings;
 use crate::settings::{RegistrySettings, ServerSettings};
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
@@ -20,6 +21,8 @@ pub(crate) struct ServerArgs {
 pub(crate) enum ServerCommand {
     /// Run the server: admission, controllers, API
     Serve(Box<ServeArgs>),
+    /// Run the scanner: one process for each scan that the server asks for, apart from the server
+    Scanner(ScannerArgs),
     /// Remove tidewaiter from the cluster of the current context; every workload continues to run
     Uninstall,
     /// Run one scan; the server starts it
@@ -28,6 +31,30 @@ pub(crate) enum ServerCommand {
     /// Find what a new database changes; the server starts it
     #[command(hide = true)]
     RematchWorker,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScannerArgs {
+    /// Unix socket to create, for the scanner's user and group
+    #[arg(long, env = "TIDEWAITER_SCANNER", value_name = "PATH")]
+    pub(crate) socket: PathBuf,
+    /// User id of the server, the only one that may connect; default: the scanner's own
+    #[arg(long, value_name = "UID")]
+    pub(crate) server_user: Option<u32>,
+    /// Maximum concurrent scans; as many as the server runs, or more
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(crate) scans: u16,
+}
+
+impl ScannerArgs {
+    /// The settings that these arguments give.
+    ///
+    /// # Errors
+    /// When the path of this program is unknown.
+    pub(crate) fn settings(self) -> Result<ScannerSettings> {
+        let program = std::env::current_exe().context("the path of this program")?;
+        Ok(ScannerSettings { socket: self.socket, user: self.server_user, scans: self.scans, program })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +93,9 @@ pub(crate) struct ServeArgs {
     /// PEM file of authorities that are trusted for registries, in addition to the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) registry_ca: Option<PathBuf>,
+    /// Unix socket of `tidewaiter scanner`; without it, scans run in processes that the server starts itself
+    #[arg(long, env = "TIDEWAITER_SCANNER", value_name = "PATH")]
+    pub(crate) scanner: Option<PathBuf>,
     /// Memory limit of one scan, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 512)]
     pub(crate) scan_memory: u64,
@@ -94,6 +124,7 @@ impl ServeArgs {
             excluded,
             registries,
             scan_memory: self.scan_memory << 20,
+            scanner: self.scanner.clone(),
             scans: self.scans,
             webhook_url: self.webhook_url.clone(),
             program: std::env::current_exe().context("the path of this program")?,

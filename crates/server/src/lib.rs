@@ -3,7 +3,7 @@
 //! ```text
 //! API server → http::webhook → admission            what may run now
 //! API server → index → queues → controllers         scans, decisions, releases
-//!   ImageScan → scan (child process) → store, ImageScan → WorkloadScan → ImageAllowlist, un-pause, un-gate
+//!   ImageScan → scan (another process) → store, ImageScan → WorkloadScan → ImageAllowlist, un-pause, un-gate
 //! ```
 //!
 //! Every floor uses only those below it:
@@ -72,15 +72,15 @@ fn run(command: ServerCommand) -> Result<()> {
     match command {
         ServerCommand::ScanWorker => return scan::worker::main(),
         ServerCommand::RematchWorker => return scan::rematch::main(),
-        ServerCommand::Serve(_) | ServerCommand::Uninstall => {}
+        ServerCommand::Serve(_) | ServerCommand::Scanner(_) | ServerCommand::Uninstall => {}
     }
     log();
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(async {
-        let client = connect().await?;
         match command {
-            ServerCommand::Serve(args) => serve::run(client, *args).await,
-            ServerCommand::Uninstall => install::uninstall::run(client).await,
+            ServerCommand::Serve(args) => serve::run(connect().await?, *args).await,
+            ServerCommand::Scanner(args) => serve::until_stopped(scan::scanner::run(args.settings()?)).await,
+            ServerCommand::Uninstall => install::uninstall::run(connect().await?).await,
             ServerCommand::ScanWorker | ServerCommand::RematchWorker => Ok(()),
         }
     })

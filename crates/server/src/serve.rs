@@ -10,6 +10,7 @@ use crate::memory::{LostResults, ScanRuns, WrittenAllowlists};
 use crate::metrics::Metrics;
 use crate::queues::Queues;
 use crate::scan::database::DatabaseFile;
+use crate::scan::sandbox;
 use crate::scan::slots::ScanSlots;
 use crate::store::SqliteStore;
 use crate::{controllers, http, install};
@@ -50,6 +51,9 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
     let index = Index::start(&client, &queues);
     let store = SqliteStore::open(&args.store).with_context(|| format!("the store {}", args.store.display()))?;
     let database = DatabaseFile::open(&args.db, &args.store, &settings.program);
+    if settings.scanner.is_none() {
+        tracing::info!("{}", sandbox::support());
+    }
     let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: None };
     let ctx = Arc::new(ServerContext {
         recorder: Recorder::new(client.clone(), reporter),
@@ -72,12 +76,11 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
     // First, so that probes are answered while the cluster is being listed.
     listen(args.listen, http::api::router(Arc::clone(&ctx))).await?;
     listen(args.metrics_listen, http::metrics::router(Arc::clone(&ctx))).await?;
-    tokio::select! {
-        ready = start(&ctx, &args) => ready?,
-        () = stopped() => return Ok(()),
-    }
-    stopped().await;
-    Ok(())
+    until_stopped(async {
+        start(&ctx, &args).await?;
+        std::future::pending().await
+    })
+    .await
 }
 
 /// Serves plain HTTP until the process ends.
@@ -141,6 +144,17 @@ async fn rotate(ctx: Arc<ServerContext>, authority: WebhookAuthority) {
         if let Err(error) = renewed {
             tracing::error!("the webhooks' certificate was not renewed: {error:#}");
         }
+    }
+}
+
+/// Runs something until it ends or a signal stops it.
+///
+/// # Errors
+/// Those of what runs.
+pub(crate) async fn until_stopped(work: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::select! {
+        ended = work => ended,
+        () = stopped() => Ok(()),
     }
 }
 

@@ -13,6 +13,8 @@ pub(crate) struct ServerSettings {
     pub(crate) registries: RegistrySettings,
     /// Memory limit of one scan, in bytes.
     pub(crate) scan_memory: u64,
+    /// Socket of the scanner; none: workers are children of this process.
+    pub(crate) scanner: Option<PathBuf>,
     /// Maximum concurrent scans.
     pub(crate) scans: u16,
     /// URL at which the API server reaches the webhooks; none: through the Service.

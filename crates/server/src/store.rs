@@ -67,6 +67,8 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// When it cannot be written.
     fn put_inventory(&self, inventory: &Inventory) -> Result<(), StoreError>;
+    /// Returns the inventory of an image. `None` also when it cannot be read: then the image is.
+    fn inventory(&self, image: &Digest) -> Option<Inventory>;
     /// Why nothing can be written now; `None` when the last write succeeded, or one does now.
     fn problem(&self) -> Option<String>;
     /// Returns the location, by which worker processes open the store to read.

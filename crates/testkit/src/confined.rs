@@ -9,6 +9,7 @@ use crate::program_image::{self, PROGRAMS, USER};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, chown};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -17,12 +18,13 @@ use std::sync::OnceLock;
 const PODS: &str = "10.244.0.0/16";
 
 /// Mounts what a Pod's container has, makes the root read-only and becomes its user.
-/// Arguments: root, volume, service account, feeds, `NAME=value` …, `--`, the command.
+/// Arguments: root, data, its place, its options, service account, feeds, sockets, user, `NAME=value` …, `--`, the command.
 const SCRIPT: &str = r#"
 set -eu
-root=$1 volume=$2 account=$3 feeds=$4; shift 4
+root=$1 data=$2 place=$3 options=$4 account=$5 feeds=$6 sockets=$7 user=$8; shift 8
 mount --bind "$root" "$root"
-mount --bind "$volume" "$root/var/lib/tidewaiter"
+mount --bind -o "$options" "$data" "$root/$place"
+mount --bind "$sockets" "$root/run/tidewaiter"
 mount --bind -o ro "$account" "$root/var/run/secrets/kubernetes.io/serviceaccount"
 mount --bind -o ro "$feeds" "$root/etc/tidewaiter"
 mount -t proc proc "$root/proc"
@@ -33,12 +35,25 @@ variables=
 while [ "$1" != -- ]; do variables="$variables $1"; shift; done
 shift
 chroot=$(command -v chroot)
-exec setpriv --no-new-privs env -i $variables "$chroot" --userspec=65532:65532 --groups=65532 "$root" "$@"
+exec setpriv --no-new-privs env -i $variables "$chroot" --userspec="$user:$user" --groups=65532 "$root" "$@"
 "#;
 
 /// Mount points, which a runtime makes too.
-const MOUNT_POINTS: [&str; 6] =
-    ["var/lib/tidewaiter", "var/run/secrets/kubernetes.io/serviceaccount", "etc/tidewaiter", "proc", "tmp", "dev"];
+const MOUNT_POINTS: [&str; 7] = [
+    DATABASE_PLACE,
+    "run/tidewaiter",
+    "var/run/secrets/kubernetes.io/serviceaccount",
+    "etc/tidewaiter",
+    "proc",
+    "tmp",
+    "dev",
+];
+
+/// Where the data volume is, and where the scanner sees the database's folder of it.
+const DATA_PLACE: &str = "var/lib/tidewaiter";
+const DATABASE_PLACE: &str = "var/lib/tidewaiter/db";
+/// The scanner's user, as in the manifests.
+const SCANNER_USER: u32 = 65533;
 
 /// Whether this process may confine others.
 pub fn is_possible() -> bool {
@@ -60,22 +75,29 @@ pub struct Pod {
     volume: PathBuf,
     account: PathBuf,
     feeds: PathBuf,
+    sockets: PathBuf,
     server: (String, u16),
+    is_scanner: bool,
 }
 
 impl Pod {
     /// Volumes below `dir`; the API server at host and port; the ServiceAccount's token and the cluster's CA.
     pub fn new(dir: &Path, server: (String, u16), token: &str, ca: &[u8]) -> Self {
-        let pod =
-            Pod { volume: dir.join("volume"), account: dir.join("account"), feeds: dir.join("feeds-volume"), server };
-        for folder in [&pod.volume, &pod.account, &pod.feeds] {
+        let [volume, account, feeds, sockets] = ["volume", "account", "feeds-volume", "run"].map(|name| dir.join(name));
+        let pod = Pod { volume, account, feeds, sockets, server, is_scanner: false };
+        let database = pod.volume.join("db");
+        for folder in [&pod.volume, &database, &pod.account, &pod.feeds, &pod.sockets] {
             fs::create_dir_all(folder).unwrap();
         }
         fs::write(pod.account.join("token"), token.trim()).unwrap();
         fs::write(pod.account.join("ca.crt"), ca).unwrap();
         fs::write(pod.account.join("namespace"), "tidewaiter-system").unwrap();
         // As fsGroup does.
-        chown(&pod.volume, Some(Uid::from_raw(USER)), Some(Gid::from_raw(USER))).unwrap();
+        for folder in [&pod.volume, &database] {
+            chown(folder, Some(Uid::from_raw(USER)), Some(Gid::from_raw(USER))).unwrap();
+        }
+        chown(&pod.sockets, None, Some(Gid::from_raw(USER))).unwrap();
+        fs::set_permissions(&pod.sockets, fs::Permissions::from_mode(0o2777)).unwrap();
         pod
     }
 
@@ -85,6 +107,12 @@ impl Pod {
         let account = self.account.with_file_name("no-account");
         fs::create_dir_all(&account).unwrap();
         Pod { account, ..self.clone() }
+    }
+
+    /// As the scanner sees it: another user, no token, and of the data volume the database alone, to read.
+    #[must_use]
+    pub fn of_scanner(&self) -> Self {
+        Pod { is_scanner: true, ..self.without_account() }
     }
 
     /// The folder at `/var/lib/tidewaiter`.
@@ -102,7 +130,13 @@ impl Pod {
         let (host, port) = &self.server;
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "confined"]);
-        command.arg(root(programs)).args([&self.volume, &self.account, &self.feeds]);
+        let database = self.volume.join("db");
+        let (data, place, options, user) = match self.is_scanner {
+            true => (&database, DATABASE_PLACE, "ro", SCANNER_USER),
+            false => (&self.volume, DATA_PLACE, "rw", USER),
+        };
+        command.arg(root(programs)).arg(data).args([place, options]);
+        command.args([&self.account, &self.feeds, &self.sockets]).arg(user.to_string());
         command.args(["HOME=/", "PATH=/usr/local/bin"]);
         command.arg(format!("KUBERNETES_SERVICE_HOST={host}")).arg(format!("KUBERNETES_SERVICE_PORT={port}"));
         command.args(variables.iter().map(|(name, value)| format!("{name}={value}")));

@@ -48,6 +48,7 @@ pub struct Lab {
     people: People,
     places: Places,
     server: Option<Server>,
+    scanner: Option<Server>,
     renewal: Option<Server>,
     stands: Stands,
     variables: Vec<(String, String)>,
@@ -116,6 +117,7 @@ impl Lab {
             people,
             places,
             server: None,
+            scanner: None,
             renewal: None,
             stands,
             variables: Vec::new(),
@@ -232,13 +234,27 @@ impl Lab {
         self.cluster.dir().join("database.log")
     }
 
-    /// Command or arguments of a container in the server's Deployment, as it is in the cluster.
-    fn words(&self, container: &str, field: &str) -> Vec<String> {
+    /// A container of the server's Deployment, as it is in the cluster.
+    fn container(&self, name: &str) -> Value {
         let args = ["get", "deployment", "tidewaiter", "-n", "tidewaiter-system", "-o", "json"];
         let deployment: Value = serde_json::from_str(&self.cluster.kubectl(&args).ok()).unwrap();
         let pod = &deployment["spec"]["template"]["spec"];
         assert_eq!(pod["automountServiceAccountToken"], false, "{pod}");
-        let container = pod["containers"].as_array().unwrap().iter().find(|c| c["name"] == container).unwrap();
+        pod["containers"].as_array().unwrap().iter().find(|c| c["name"] == name).unwrap().clone()
+    }
+
+    /// Its environment, and the variables of this lab.
+    fn environment(&self, container: &str) -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let container = self.container(container);
+        let own = container["env"].as_array().into_iter().flatten();
+        let own = own.map(|variable| (text(&variable["name"]), text(&variable["value"])));
+        own.chain(self.variables.iter().cloned()).collect()
+    }
+
+    /// Command or arguments of a container.
+    fn words(&self, container: &str, field: &str) -> Vec<String> {
+        let container = self.container(container);
         assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true, "{container}");
         let mounts = container["volumeMounts"].as_array().unwrap().iter().filter(|m| m["name"] == "account").count();
         assert_eq!(
@@ -268,13 +284,16 @@ impl Lab {
     }
 
     fn spawn_server_with(&mut self, more: &[&str]) {
+        if self.scanner.is_none() {
+            self.start_scanner();
+        }
         let mut command = match &self.stands {
             Stands::Confined(pod) => {
                 let mut words = vec!["/usr/local/bin/tidewaiter".to_owned()];
                 words.extend(self.words("tidewaiter", "args"));
                 words.extend(["--allow-registry-network", "127.0.0.0/8"].map(str::to_owned));
                 words.extend(more.iter().map(|word| (*word).to_owned()));
-                pod.command(&self.places.programs, &self.variables, &words)
+                pod.command(&self.places.programs, &self.environment("tidewaiter"), &words)
             }
             Stands::Plain { kubeconfig, ports: (api, webhook) } => {
                 let mut command = Command::new(self.places.programs.join("tidewaiter"));
@@ -284,6 +303,7 @@ impl Lab {
                 command.arg("--webhook-listen").arg(format!("127.0.0.1:{webhook}"));
                 command.arg("--webhook-url").arg(format!("https://127.0.0.1:{webhook}"));
                 command.args(["--metrics-listen", "127.0.0.1:0"]);
+                command.arg("--scanner").arg(self.cluster.dir().join("scanner.sock"));
                 command.args(["--allow-registry-network", "127.0.0.0/8"]).args(more);
                 command.envs(self.variables.iter().cloned());
                 command
@@ -300,9 +320,45 @@ impl Lab {
         run(command.arg("uninstall").env("KUBECONFIG", self.cluster.kubeconfig()))
     }
 
-    /// Kills the server, as a lost node would.
+    /// Starts the container `scanner`.
+    pub fn start_scanner(&mut self) {
+        let mut command = match &self.stands {
+            Stands::Confined(pod) => {
+                let mut words = vec!["/usr/local/bin/tidewaiter".to_owned()];
+                words.extend(self.words("scanner", "args"));
+                pod.of_scanner().command(&self.places.programs, &self.environment("scanner"), &words)
+            }
+            Stands::Plain { .. } => {
+                let mut command = Command::new(self.places.programs.join("tidewaiter"));
+                command.arg("scanner").arg("--socket").arg(self.cluster.dir().join("scanner.sock"));
+                command.envs(self.variables.iter().cloned());
+                command
+            }
+        };
+        let log = fs::File::options().create(true).append(true).open(self.scanner_log()).unwrap();
+        let started = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        self.scanner = Some(Server(started.unwrap()));
+    }
+
+    /// Kills the scanner and leaves the server running.
+    pub fn kill_scanner(&mut self) {
+        self.scanner = None;
+    }
+
+    /// Process id of the scanner.
+    pub fn scanner_id(&self) -> u32 {
+        self.scanner.as_ref().unwrap().0.id()
+    }
+
+    /// The scanner's log.
+    pub fn scanner_log(&self) -> PathBuf {
+        self.cluster.dir().join("scanner.log")
+    }
+
+    /// Kills the server and the scanner, as a lost node would.
     pub fn kill_server(&mut self) {
         self.server = None;
+        self.scanner = None;
     }
 
     /// The server's log.

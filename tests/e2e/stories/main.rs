@@ -41,6 +41,7 @@ mod requests;
 mod rollback;
 mod same_tag;
 mod scan_policies;
+mod scanner;
 mod server_killed;
 mod sidecars;
 mod six_steps;

@@ -16,7 +16,7 @@ use crate::decide::database::{DatabaseState, NextResult, next_result};
 use crate::decide::exception;
 use crate::decide::image_scan::{self, FailedScan, Upkeep};
 use crate::error::ReconcileError;
-use crate::scan::worker::{ScanFailure, ScanJob, ScanOutput};
+use crate::scan::protocol::{ScanFailure, ScanJob, ScanOutput};
 use crate::scan::{process, pull_secrets};
 use crate::{index, patches};
 use jiff::Timestamp;
@@ -187,10 +187,9 @@ async fn run(scan: &ImageScan, ctx: &ServerContext, platforms: Vec<Platform>) ->
         secrets: pull_secrets::of_scan(&ctx.client, &ctx.index.service_accounts, scan).await?,
         registries: ctx.settings.registries.clone(),
         database: ctx.database.path().to_owned(),
-        store: ctx.store.location(),
         memory: ctx.settings.scan_memory,
     };
-    process::scan(&ctx.settings.program, &job).await
+    process::scan(&ctx.settings, &ctx.store, &job).await
 }
 
 async fn finished(

@@ -197,6 +197,7 @@ mod tests {
                 excluded: vec!["kube-system".to_owned()],
                 registries: Default::default(),
                 scan_memory: 0,
+                scanner: None,
                 scans: 1,
                 webhook_url: url.map(str::to_owned),
                 program: Default::default(),

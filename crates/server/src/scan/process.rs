@@ -1,71 +1,157 @@
-//! Starts a scan in its own process: with the namespace's pull secrets, and no other credentials.
+//! The server's side of a scan: gives the job to a process of its own, in the scanner's container or started here, answers
+//! what it asks, and checks what it says.
 
-use super::worker::{ScanFailure, ScanJob, ScanOutput, ScanResult};
-use std::ffi::OsString;
-use std::io::ErrorKind;
+use super::protocol::{
+    LIMIT, MAX_LOG, MAX_OUTPUT, ResolvedImages, ScanFailure, ScanJob, ScanOutput, ScanResult, WorkerLine,
+};
+use super::{bridge, check};
+use crate::settings::ServerSettings;
+use crate::store::Store;
+use std::io;
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tidewaiter_core::Reason;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Command;
+use tidewaiter_core::image::Digest;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::net::UnixStream;
 
-/// Time limit of a scan: the largest public images need two minutes on a slow line; a registry that sends a byte a second
-/// must not occupy a slot for hours.
-const LIMIT: Duration = Duration::from_secs(15 * 60);
-/// Largest output that is read: the child is not trusted. A report of 10,000 packages has about 20 MiB.
-const MAX_OUTPUT: u64 = 256 << 20;
-/// Largest text of the child's log; its last line explains an early end.
-const MAX_LOG: u64 = 64 << 10;
+/// How long a scanner that does not answer is waited for: both containers start at the same time, and one that was killed is
+/// back within a second or two.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Pause between two tries.
+const PAUSE: Duration = Duration::from_millis(200);
 
-/// Runs one scan of this program.
+/// Runs one scan. Dropped, the process is killed.
 ///
 /// # Errors
 /// When the image cannot be scanned, or the process fails.
-pub(crate) async fn scan(program: &Path, job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
-    let job_text = serde_json::to_vec(job).map_err(|e| ScanFailure::new(Reason::Internal, e))?;
-    let result = tokio::time::timeout(LIMIT, run_child(program, &job_text, job.memory)).await;
-    let timed_out = |_| ScanFailure::new(Reason::ScanTimeout, format!("the scan took longer than {LIMIT:?}"));
-    match result.map_err(timed_out)?? {
-        ScanResult::Done(output) => Ok(output),
-        ScanResult::Failed(failure) => Err(failure),
-    }
-}
-
-/// Runs the child; dropped (by the time limit), it is killed.
-async fn run_child(program: &Path, job: &[u8], memory: u64) -> Result<ScanResult, ScanFailure> {
-    let internal = |e: std::io::Error| ScanFailure::new(Reason::Internal, format!("the scan process: {e}"));
-    let mut command = Command::new(program);
-    command.arg("scan-worker").env_clear().envs(proxy_variables()).kill_on_drop(true);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(internal)?;
-    let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
-        return Err(ScanFailure::new(Reason::Internal, "the scan process has no pipes"));
+pub(crate) async fn scan(
+    settings: &ServerSettings,
+    store: &Arc<dyn Store>,
+    job: &ScanJob,
+) -> Result<ScanOutput, ScanFailure> {
+    let run = async {
+        match &settings.scanner {
+            Some(socket) => converse(connect(socket).await?, store, job).await,
+            None => run_here(&settings.program, store, job).await,
+        }
     };
-    match stdin.write_all(job).await {
-        // It ended without reading: its status explains more than the pipe.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
-        other => other.map_err(internal)?,
+    let timed_out = |_| ScanFailure::new(Reason::ScanTimeout, format!("the scan took longer than {LIMIT:?}"));
+    tokio::time::timeout(LIMIT, run).await.map_err(timed_out)?
+}
+
+/// With a child of this process, in the same way.
+async fn run_here(program: &Path, store: &Arc<dyn Store>, job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
+    let (ours, theirs) = UnixStream::pair().map_err(internal)?;
+    let mut result = std::pin::pin!(converse(ours, store, job));
+    tokio::select! {
+        done = &mut result => done,
+        ended = bridge::run(program, theirs) => {
+            ended.map_err(internal)?;
+            result.await
+        }
     }
-    drop(stdin);
-    let (mut out, mut log) = (Vec::new(), Vec::new());
-    let (mut stdout, mut stderr) = (stdout.take(MAX_OUTPUT), stderr.take(MAX_LOG));
-    // Concurrently: a child that fills one pipe waits until it is read.
-    let (read, _) = tokio::join!(stdout.read_to_end(&mut out), stderr.read_to_end(&mut log));
-    read.map_err(internal)?;
-    let status = child.wait().await.map_err(internal)?;
-    serde_json::from_slice(&out).map_err(|_| stopped(&status.to_string(), &log, memory))
 }
 
-/// The environment of the child: how registries are reached, and nothing else of this process's.
-fn proxy_variables() -> impl Iterator<Item = (&'static str, OsString)> {
-    tidewaiter_http::proxy::VARIABLES.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)))
+async fn connect(socket: &Path) -> Result<UnixStream, ScanFailure> {
+    let began = Instant::now();
+    loop {
+        match UnixStream::connect(socket).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) if began.elapsed() > PATIENCE => return Err(away(socket, &error)),
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
 }
 
-/// A child that ended without a result. Most often it reached its memory limit, which ends it without a word.
-fn stopped(status: &str, log: &[u8], memory: u64) -> ScanFailure {
-    let last = String::from_utf8_lossy(log).lines().last().unwrap_or_default().to_owned();
+fn away(socket: &Path, error: &io::Error) -> ScanFailure {
+    let next = "see the log of the container `scanner`; the scan is tried again by itself";
+    let text = format!("the scanner at {} does not answer: {error}; {next}", socket.display());
+    ScanFailure::new(Reason::ScannerUnreachable, text)
+}
+
+fn internal(error: io::Error) -> ScanFailure {
+    ScanFailure::new(Reason::Internal, format!("the scan process: {error}"))
+}
+
+/// Gives the job, answers, and returns the checked result.
+async fn converse(stream: UnixStream, store: &Arc<dyn Store>, job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
+    let (from, to) = stream.into_split();
+    let mut lines = BufReader::new(from.take(MAX_OUTPUT + MAX_LOG));
+    let mut worker = Conversation { to, store, known: Vec::new(), resolved: None };
+    worker.write(job).await?;
+    while let Some(line) = next_line(&mut lines).await {
+        // What is no line of the protocol is nothing: the last line says how the process ended.
+        match serde_json::from_slice(&line) {
+            Ok(WorkerLine::Resolved(resolved)) => worker.resolve(job, resolved)?,
+            Ok(WorkerLine::Next) => worker.answer().await?,
+            Ok(WorkerLine::Finished(result)) => return worker.finish(result),
+            Ok(WorkerLine::Ended { status, last }) => return Err(stopped(&status, &last, job.memory)),
+            Err(_) => {}
+        }
+    }
+    Err(stopped("the connection was closed", "", job.memory))
+}
+
+/// One line; `None` at the end, also where the other side closed the connection before it had read everything.
+async fn next_line(lines: &mut (impl AsyncBufRead + Unpin)) -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    matches!(lines.read_until(b'\n', &mut line).await, Ok(1..)).then_some(line)
+}
+
+struct Conversation<'a, W> {
+    to: W,
+    store: &'a Arc<dyn Store>,
+    resolved: Option<ResolvedImages>,
+    /// Of which images the inventory was known, in their order.
+    known: Vec<bool>,
+}
+
+impl<W: AsyncWrite + Unpin> Conversation<'_, W> {
+    async fn write(&mut self, document: &impl serde::Serialize) -> Result<(), ScanFailure> {
+        let mut line = serde_json::to_vec(document).map_err(|e| ScanFailure::new(Reason::Internal, e))?;
+        line.push(b'\n');
+        // A process that ended without reading: its last line explains more than the pipe.
+        let _ = self.to.write_all(&line).await;
+        Ok(())
+    }
+
+    /// Once, before anything else: later the process has read layers.
+    fn resolve(&mut self, job: &ScanJob, resolved: ResolvedImages) -> Result<(), ScanFailure> {
+        if self.resolved.is_some() {
+            return Err(check::unasked("it resolves the image twice"));
+        }
+        check::resolved(job, &resolved)?;
+        self.resolved = Some(resolved);
+        Ok(())
+    }
+
+    /// Sends the inventory of the next image, if it is known.
+    async fn answer(&mut self) -> Result<(), ScanFailure> {
+        let images = self.resolved.as_ref().map(|resolved| &resolved.images);
+        let Some((_, digest)) = images.and_then(|images| images.get(self.known.len())) else {
+            return Err(check::unasked("it asks for images that it did not resolve"));
+        };
+        let (store, digest): (_, Digest) = (Arc::clone(self.store), digest.clone());
+        let found = tokio::task::spawn_blocking(move || store.inventory(&digest)).await.ok().flatten();
+        self.known.push(found.is_some());
+        self.write(&found).await
+    }
+
+    fn finish(&self, result: ScanResult) -> Result<ScanOutput, ScanFailure> {
+        match (result, &self.resolved) {
+            (ScanResult::Failed(failure), _) => Err(failure),
+            (ScanResult::Done(output), Some(resolved)) => {
+                check::output(resolved, &self.known, &output).map(|()| output)
+            }
+            (ScanResult::Done(_), None) => Err(check::unasked("it did not say what the image resolves to")),
+        }
+    }
+}
+
+/// A process that ended without a result. Most often it reached its memory limit, which ends it without a word.
+fn stopped(status: &str, last: &str, memory: u64) -> ScanFailure {
     let limit = memory >> 20;
     let text =
         format!("the scan process ended early ({status}; {last}); its memory limit is {limit} MiB (--scan-memory)");
@@ -75,23 +161,108 @@ fn stopped(status: &str, log: &[u8], memory: u64) -> ScanFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::protocol::PlatformReport;
+    use crate::store::SqliteStore;
+    use tidewaiter_core::report::{DatabaseInfo, ImageInfo, Inventory, Report};
+
+    fn digest(number: u8) -> Digest {
+        Digest::from_sha256([number; 32])
+    }
+
+    fn inventory(number: u8) -> Inventory {
+        let image = ImageInfo::new("r.example/x:1", digest(number), digest(0), "linux/amd64".parse().unwrap());
+        Inventory { image, layers: vec![], os: None, packages: vec![], gaps: vec![] }
+    }
+
+    fn resolved(number: u8) -> WorkerLine {
+        let images = vec![("linux/amd64".parse().unwrap(), digest(number))];
+        WorkerLine::Resolved(ResolvedImages { digest: digest(1), images })
+    }
+
+    fn finished(number: u8, with_inventory: bool) -> WorkerLine {
+        let report = Report::new(inventory(number), DatabaseInfo::default(), vec![], vec![]);
+        let inventory = with_inventory.then(|| inventory(number));
+        let results = vec![PlatformReport { platform: "linux/amd64".parse().unwrap(), inventory, report }];
+        WorkerLine::Finished(ScanResult::Done(ScanOutput { digest: digest(1), database: String::new(), results }))
+    }
+
+    fn ended() -> WorkerLine {
+        WorkerLine::Ended { status: "signal: 9 (SIGKILL)".into(), last: "last".into() }
+    }
+
+    /// What comes of a worker that says these lines, and what it is told.
+    async fn conversation(store: SqliteStore, lines: Vec<WorkerLine>) -> (Result<ScanOutput, ScanFailure>, String) {
+        let store: Arc<dyn Store> = Arc::new(store);
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        for line in lines {
+            theirs.write_all(&serde_json::to_vec(&line).unwrap()).await.unwrap();
+            theirs.write_all(b"\n").await.unwrap();
+        }
+        theirs.shutdown().await.unwrap();
+        let result = converse(ours, &store, &ScanJob::for_tests("r.example/x:1")).await;
+        let mut told = String::new();
+        theirs.read_to_string(&mut told).await.unwrap();
+        (result, told)
+    }
+
+    #[tokio::test]
+    async fn only_what_was_asked_for_is_taken() {
+        use WorkerLine::Next;
+        let check = async |lines: Vec<WorkerLine>, expected: Result<(), Reason>| {
+            let dir = tempfile::tempdir().unwrap();
+            let store = SqliteStore::open(dir.path()).unwrap();
+            store.put_inventory(&inventory(7)).unwrap();
+            let text = format!("{lines:?}");
+            let (result, _) = conversation(store, lines).await;
+            assert_eq!(result.map(|_| ()).map_err(|failure| failure.reason), expected, "{text}");
+        };
+        check(vec![resolved(2), Next, finished(2, true), ended()], Ok(())).await;
+        check(vec![resolved(7), Next, finished(7, false)], Ok(())).await;
+        let bad = Err(Reason::BadScanResult);
+        // An inventory that is known is not replaced, and one of another image not stored.
+        check(vec![resolved(7), Next, finished(7, true)], bad.clone()).await;
+        check(vec![resolved(2), Next, finished(3, true)], bad.clone()).await;
+        check(vec![finished(2, true)], bad.clone()).await;
+        check(vec![Next], bad.clone()).await;
+        check(vec![resolved(2), Next, Next], bad.clone()).await;
+        check(vec![resolved(2), Next, resolved(3), finished(3, true)], bad).await;
+        check(vec![resolved(2), Next, ended()], Err(Reason::ScannerStopped)).await;
+        // The scanner itself was killed.
+        check(vec![resolved(2)], Err(Reason::ScannerStopped)).await;
+    }
+
+    #[tokio::test]
+    async fn known_inventories_are_sent() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(dir.path()).unwrap();
+        store.put_inventory(&inventory(7)).unwrap();
+        let (_, told) = conversation(store, vec![resolved(7), WorkerLine::Next]).await;
+        let answer = told.lines().nth(1).unwrap();
+        assert_eq!(serde_json::from_str::<Option<Inventory>>(answer).unwrap(), Some(inventory(7)));
+        let empty = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(empty.path()).unwrap();
+        let (_, told) = conversation(store, vec![resolved(7), WorkerLine::Next]).await;
+        assert_eq!(told.lines().nth(1), Some("null"));
+    }
 
     #[test]
     fn an_early_end_is_explained() {
-        let check = |log: &[u8], expected: &str| {
-            let failure = stopped("signal: 9 (SIGKILL)", log, 512 << 20);
+        let check = |last: &str, expected: &str| {
+            let failure = stopped("signal: 9 (SIGKILL)", last, 512 << 20);
             assert_eq!((failure.reason, failure.message.as_str()), (Reason::ScannerStopped, expected));
         };
         let end = "its memory limit is 512 MiB (--scan-memory)";
-        check(b"", &format!("the scan process ended early (signal: 9 (SIGKILL); ); {end}"));
-        check(b"a\nlast\n", &format!("the scan process ended early (signal: 9 (SIGKILL); last); {end}"));
+        check("", &format!("the scan process ended early (signal: 9 (SIGKILL); ); {end}"));
+        check("last", &format!("the scan process ended early (signal: 9 (SIGKILL); last); {end}"));
     }
 
     #[tokio::test]
     async fn a_process_that_says_nothing_has_stopped() {
         let check = async |program: &str, expected: Reason| {
+            let dir = tempfile::tempdir().unwrap();
+            let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path()).unwrap());
             let job = ScanJob::for_tests("r.example/x:1");
-            let failure = scan(Path::new(program), &job).await.unwrap_err();
+            let failure = run_here(Path::new(program), &store, &job).await.unwrap_err();
             assert_eq!(failure.reason, expected, "{}", failure.message);
         };
         check("/bin/true", Reason::ScannerStopped).await;
@@ -99,5 +270,21 @@ mod tests {
         // It echoes its argument, which is not a result.
         check("/bin/echo", Reason::ScannerStopped).await;
         check("/does/not/exist", Reason::Internal).await;
+    }
+
+    #[tokio::test]
+    async fn a_scanner_that_is_away_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        let failure = connect(&socket).await.unwrap_err();
+        assert_eq!(failure.reason, Reason::ScannerUnreachable);
+        assert!(failure.message.contains("the container `scanner`"), "{}", failure.message);
+        // One that comes back meanwhile is not away.
+        let back = socket.clone();
+        let (found, _) = tokio::join!(connect(&socket), async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::net::UnixListener::bind(back)
+        });
+        assert!(found.is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! Pull secrets: read one by one with `get`, for the namespace that they are in and no other.
 
-use super::worker::{PullSecret, ScanFailure};
+use super::protocol::{PullSecret, ScanFailure};
 use k8s_openapi::api::core::v1::{LocalObjectReference, PodSpec, Secret, ServiceAccount};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, ResourceExt as _};

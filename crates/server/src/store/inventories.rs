@@ -1,8 +1,8 @@
 //! Inventories, and the questions of each.
 
+use super::StoreError;
 use super::encoding::{coded, pack, unpack};
-use super::open::{SqliteStore, TransactionError, now, reader};
-use super::{StoreError, StoreLocation};
+use super::open::{SqliteStore, TransactionError, now};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use std::collections::BTreeSet;
 use tidewaiter_core::image::Digest;
@@ -15,6 +15,17 @@ impl SqliteStore {
         let body = pack(&serde_json::to_vec(inventory)?)?;
         let questions = lookups(inventory);
         self.write(|transaction| replace(transaction, inventory.image.digest.hex(), &body, &questions))
+    }
+
+    pub(super) fn read_inventory(&self, image: &Digest) -> Result<Option<Inventory>, StoreError> {
+        let query = "SELECT body FROM bodies JOIN inventories USING (id) WHERE image = unhex(?1) AND analyzers = ?2";
+        let body: Option<Vec<u8>> = self.read(|reader| {
+            let mut find = reader.prepare_cached(query)?;
+            Ok(find.query_row(params![image.hex(), analyze::VERSION], |row| row.get(0)).optional()?)
+        })?;
+        let Some(body) = body else { return Ok(None) };
+        let inventory: Inventory = serde_json::from_slice(&unpack(&body)?)?;
+        Ok((inventory.image.digest == *image).then_some(inventory))
     }
 }
 
@@ -35,19 +46,6 @@ fn replace(
     let id = transaction.last_insert_rowid();
     transaction.prepare_cached("INSERT INTO bodies VALUES (?1, ?2)")?.execute(params![id, body])?;
     Ok(())
-}
-
-impl StoreLocation {
-    /// Returns the inventory of an image, in another process than the one that writes. `None` also when the store cannot
-    /// be read: then the image is.
-    pub fn inventory(&self, image: &Digest) -> Option<Inventory> {
-        let reader = reader(&self.0).ok()?;
-        let query = "SELECT body FROM bodies JOIN inventories USING (id) WHERE image = unhex(?1) AND analyzers = ?2";
-        let body: Vec<u8> =
-            reader.query_row(query, params![image.hex(), analyze::VERSION], |row| row.get(0)).optional().ok()??;
-        let inventory: Inventory = serde_json::from_slice(&unpack(&body).ok()?).ok()?;
-        (inventory.image.digest == *image).then_some(inventory)
-    }
 }
 
 /// The numbers of questions; new ones get the next numbers.

@@ -79,6 +79,13 @@ impl Store for SqliteStore {
         self.write_inventory(inventory)
     }
 
+    fn inventory(&self, image: &Digest) -> Option<Inventory> {
+        self.read_inventory(image)
+            .inspect_err(|error| tracing::warn!("an inventory cannot be read: {error}"))
+            .ok()
+            .flatten()
+    }
+
     fn problem(&self) -> Option<String> {
         self.write_problem()
     }

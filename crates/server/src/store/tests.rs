@@ -49,17 +49,16 @@ fn reports_are_found_by_their_key_alone() {
 }
 
 #[test]
-fn another_process_reads_inventories() {
+fn inventories_are_found_by_their_image() {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(dir.path()).unwrap();
     let seen = inventory(1, &[("a", "1.0.0"), ("b", "2.0.0")]);
     store.put_inventory(&seen).unwrap();
-    assert_eq!(store.location().inventory(&digest(1)), Some(seen));
-    assert_eq!(store.location().inventory(&digest(2)), None);
+    assert_eq!(store.inventory(&digest(1)), Some(seen));
+    assert_eq!(store.inventory(&digest(2)), None);
     // A rescan replaces the inventory.
     store.put_inventory(&inventory(1, &[("c", "1.0.0")])).unwrap();
-    assert_eq!(store.location().inventory(&digest(1)), Some(inventory(1, &[("c", "1.0.0")])));
-    assert_eq!(StoreLocation(dir.path().join("none")).inventory(&digest(1)), None);
+    assert_eq!(store.inventory(&digest(1)), Some(inventory(1, &[("c", "1.0.0")])));
 }
 
 #[test]
@@ -76,8 +75,8 @@ fn unreferenced_rows_are_deleted() {
     assert_eq!(store.collect_garbage(&used, Duration::from_secs(3600)).unwrap(), 0);
     assert_eq!(store.collect_garbage(&used, Duration::ZERO).unwrap(), 2);
     assert!(store.report(&kept).is_some() && store.report(&lost).is_none());
-    assert!(store.location().inventory(&digest(1)).is_some());
-    assert!(store.location().inventory(&digest(2)).is_none());
+    assert!(store.inventory(&digest(1)).is_some());
+    assert!(store.inventory(&digest(2)).is_none());
     assert_eq!(questions(), before - 2, "b is asked for by no image");
 }
 
@@ -87,16 +86,15 @@ fn a_damaged_store_begins_anew() {
         let dir = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(dir.path()).unwrap();
         store.put_inventory(&inventory(1, &[("a", "1.0.0")])).unwrap();
-        let location = store.location();
-        let path = location.0.clone();
+        let path = store.location().0;
         drop(store);
         let mut bytes = fs::read(&path).unwrap();
         damage(&mut bytes);
         fs::write(&path, bytes).unwrap();
         let store = SqliteStore::open(dir.path()).unwrap();
-        assert_eq!(location.inventory(&digest(1)), None);
+        assert_eq!(store.inventory(&digest(1)), None);
         store.put_inventory(&inventory(1, &[("a", "1.0.0")])).unwrap();
-        assert!(location.inventory(&digest(1)).is_some());
+        assert!(store.inventory(&digest(1)).is_some());
         assert!(dir.path().join("store.db.damaged").exists());
     };
     check(|bytes| bytes.iter_mut().take(100).for_each(|b| *b = b'x'));
@@ -117,7 +115,7 @@ fn what_was_committed_is_there_after_a_crash() {
         fs::copy(dir.path().join(name), crashed.path().join(name)).unwrap();
     }
     let after = SqliteStore::open(crashed.path()).unwrap();
-    assert!(after.location().inventory(&digest(1)).is_some());
+    assert!(after.inventory(&digest(1)).is_some());
 }
 
 /// A database of the versions in which npm packages are fixed.

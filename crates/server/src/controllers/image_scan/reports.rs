@@ -3,7 +3,7 @@
 
 use crate::context::ServerContext;
 use crate::decide::database::DatabaseChange;
-use crate::scan::worker::{PlatformReport, ScanFailure};
+use crate::scan::protocol::{PlatformReport, ScanFailure};
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
 use tidewaiter_core::Reason;
@@ -161,6 +161,9 @@ mod tests {
         }
         fn put_inventory(&self, _: &Inventory) -> Result<(), StoreError> {
             if self.inventories { Ok(()) } else { Err(full()) }
+        }
+        fn inventory(&self, _: &Digest) -> Option<Inventory> {
+            None
         }
         fn problem(&self) -> Option<String> {
             None

@@ -1,0 +1,118 @@
+//! What a worker may say: results of the images that it resolved before it read their layers, and of no others. A layer that
+//! takes over the process that reads it can so make up the packages of its own image, and nothing else: inventories are
+//! shared by digest between namespaces.
+
+use super::protocol::{ResolvedImages, ScanFailure, ScanJob, ScanOutput};
+use tidewaiter_core::Reason;
+use tidewaiter_core::image::Reference;
+
+/// Whether the job may resolve to this.
+///
+/// # Errors
+/// With what is wrong.
+pub(super) fn resolved(job: &ScanJob, resolved: &ResolvedImages) -> Result<(), ScanFailure> {
+    let pinned = job.image.parse::<Reference>().ok().and_then(|reference| reference.digest().cloned());
+    if pinned.is_some_and(|pinned| pinned != resolved.digest) {
+        return Err(unasked("the digest is not that of the image reference"));
+    }
+    let asked = job.platforms.len();
+    if resolved.images.len() > asked || resolved.images.iter().any(|(platform, _)| !job.platforms.contains(platform)) {
+        return Err(unasked("there are other platforms than the requested ones"));
+    }
+    Ok(())
+}
+
+/// Whether the output is that of the resolved images; `known` says of which the server sent the inventory.
+///
+/// # Errors
+/// With what is wrong.
+pub(super) fn output(resolved: &ResolvedImages, known: &[bool], output: &ScanOutput) -> Result<(), ScanFailure> {
+    if output.digest != resolved.digest || output.results.len() != resolved.images.len() {
+        return Err(unasked("the result is that of other images than the resolved ones"));
+    }
+    for (i, (result, (platform, digest))) in output.results.iter().zip(&resolved.images).enumerate() {
+        let inventories = [Some(&result.report.inventory), result.inventory.as_ref()];
+        if result.platform != *platform || inventories.into_iter().flatten().any(|i| i.image.digest != *digest) {
+            return Err(unasked("a report is that of another image than the resolved one"));
+        }
+        if result.inventory.is_some() && known.get(i).copied().unwrap_or(true) {
+            return Err(unasked("it replaces an inventory that is known"));
+        }
+    }
+    Ok(())
+}
+
+/// A result that is not used.
+pub(super) fn unasked(what: &str) -> ScanFailure {
+    let next = "its image may have taken the scan process over; the result is not used, and the scan is tried again";
+    ScanFailure::new(Reason::BadScanResult, format!("the scan's result does not fit its job: {what}; {next}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::protocol::PlatformReport;
+    use tidewaiter_core::image::Digest;
+    use tidewaiter_core::report::{DatabaseInfo, ImageInfo, Inventory, Report};
+
+    fn digest(number: u8) -> Digest {
+        Digest::from_sha256([number; 32])
+    }
+
+    fn images(root: u8, images: &[(&str, u8)]) -> ResolvedImages {
+        let images = images.iter().map(|(platform, number)| (platform.parse().unwrap(), digest(*number)));
+        ResolvedImages { digest: digest(root), images: images.collect() }
+    }
+
+    fn report(platform: &str, of: u8, inventory: Option<u8>) -> PlatformReport {
+        let platform: tidewaiter_core::image::Platform = platform.parse().unwrap();
+        let inventory_of = |number: u8| Inventory {
+            image: ImageInfo::new("r.example/x:1", digest(number), digest(0), platform.clone()),
+            layers: vec![],
+            os: None,
+            packages: vec![],
+            gaps: vec![],
+        };
+        let report = Report::new(inventory_of(of), DatabaseInfo::default(), vec![], vec![]);
+        PlatformReport { inventory: inventory.map(inventory_of), report, platform }
+    }
+
+    #[test]
+    fn a_job_resolves_to_its_digest_and_platforms() {
+        let pinned = format!("r.example/x@{}", digest(1));
+        let check = |image: &str, to: ResolvedImages, expected: bool| {
+            assert_eq!(resolved(&ScanJob::for_tests(image), &to).is_ok(), expected, "{image} {to:?}");
+        };
+        check("r.example/x:1", images(1, &[("linux/amd64", 2)]), true);
+        check(&pinned, images(1, &[("linux/amd64", 2)]), true);
+        check(&pinned, images(9, &[("linux/amd64", 2)]), false);
+        check("r.example/x:1", images(1, &[("linux/arm64", 2)]), false);
+        check("r.example/x:1", images(1, &[("linux/amd64", 2), ("linux/amd64", 3)]), false);
+    }
+
+    #[test]
+    fn only_the_resolved_images_have_results() {
+        let resolved = images(1, &[("linux/amd64", 2), ("linux/arm64", 3)]);
+        let check = |root: u8, known: [bool; 2], results: Vec<PlatformReport>, expected: bool| {
+            let said = ScanOutput { digest: digest(root), database: String::new(), results };
+            let checked = output(&resolved, &known, &said);
+            assert_eq!(
+                checked.as_ref().map_err(|e| &e.reason),
+                if expected { Ok(&()) } else { Err(&Reason::BadScanResult) }
+            );
+        };
+        let (amd, arm) = ("linux/amd64", "linux/arm64");
+        let new = [false, false];
+        check(1, new, vec![report(amd, 2, Some(2)), report(arm, 3, Some(3))], true);
+        check(1, [true, false], vec![report(amd, 2, None), report(arm, 3, Some(3))], true);
+        // Another digest than the one that was resolved, which the gate would pin.
+        check(9, new, vec![report(amd, 2, Some(2)), report(arm, 3, Some(3))], false);
+        check(1, new, vec![report(amd, 9, Some(2)), report(arm, 3, Some(3))], false);
+        // The inventory of an image of others.
+        check(1, new, vec![report(amd, 2, Some(9)), report(arm, 3, Some(3))], false);
+        check(1, [true, false], vec![report(amd, 2, Some(2)), report(arm, 3, Some(3))], false);
+        check(1, new, vec![report(arm, 3, Some(3)), report(amd, 2, Some(2))], false);
+        check(1, new, vec![report(amd, 2, Some(2))], false);
+        check(1, new, vec![], false);
+    }
+}

@@ -1,0 +1,172 @@
+//! What the server and a scan's own process say to each other: one JSON document a line, over a socket.
+//!
+//! ```text
+//! server → worker   ScanJob
+//!        ← worker   Resolved: the digests of the reference and of its images, before a layer is read
+//!        ← worker   Next      once for each image
+//! server → worker   Option<Inventory>: what the store knows of it
+//!        ← worker   Finished
+//!        ← bridge   Ended: how the process ended
+//! ```
+//!
+//! The worker reads what anybody may have pushed, so that nothing it says is believed beyond its job (`check`). A line that
+//! nobody asked for is not sent: neither side buffers more than one document.
+
+use crate::settings::RegistrySettings;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+use tidewaiter_core::Reason;
+use tidewaiter_core::image::{Digest, Platform};
+use tidewaiter_core::report::{Inventory, Report};
+use tidewaiter_scan::ScanError;
+use tidewaiter_scan::source::SourceError;
+
+/// Time limit of a scan: the largest public images need two minutes on a slow line; a registry that sends a byte a second
+/// must not occupy a slot for hours.
+pub(super) const LIMIT: Duration = Duration::from_secs(15 * 60);
+/// Largest output of a worker that is read. A report of 10,000 packages has about 20 MiB.
+pub(super) const MAX_OUTPUT: u64 = 256 << 20;
+/// Largest text of its log; the last line explains an early end.
+pub(super) const MAX_LOG: u64 = 64 << 10;
+
+/// A scan to be done.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ScanJob {
+    /// The image as the workload names it.
+    pub(crate) image: String,
+    /// Platforms to scan.
+    pub(crate) platforms: Vec<Platform>,
+    /// Pull secrets of the namespace.
+    pub(crate) secrets: Vec<PullSecret>,
+    /// How registries are reached.
+    pub(crate) registries: RegistrySettings,
+    /// The database file.
+    pub(crate) database: PathBuf,
+    /// Memory limit of the process, in bytes.
+    pub(crate) memory: u64,
+}
+
+/// Document of a pull secret.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct PullSecret {
+    /// Whether it is a `.dockercfg` rather than a `config.json`.
+    pub(crate) legacy: bool,
+    /// Its content.
+    pub(crate) document: String,
+}
+
+impl std::fmt::Debug for PullSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PullSecret").field("legacy", &self.legacy).finish_non_exhaustive()
+    }
+}
+
+/// What the server reads.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum WorkerLine {
+    /// What the reference names.
+    Resolved(ResolvedImages),
+    /// The worker wants the inventory of its next image, if it is known.
+    Next,
+    /// The end of the scan.
+    Finished(ScanResult),
+    /// The process ended; written by the bridge.
+    Ended {
+        /// Its exit status.
+        status: String,
+        /// The last line of its log.
+        last: String,
+    },
+}
+
+/// What an image reference names, by the verified bytes of indexes, manifests and configs.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ResolvedImages {
+    /// Digest that the image reference resolved to.
+    pub(crate) digest: Digest,
+    /// The requested platforms, and the digests of their manifests.
+    pub(crate) images: Vec<(Platform, Digest)>,
+}
+
+/// What the worker says last.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ScanResult {
+    /// Every platform was scanned.
+    Done(ScanOutput),
+    /// None was.
+    Failed(ScanFailure),
+}
+
+/// Reports of a finished scan.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ScanOutput {
+    /// Digest that the image reference resolved to.
+    pub(crate) digest: Digest,
+    /// Id of the database.
+    pub(crate) database: String,
+    /// One for each platform.
+    pub(crate) results: Vec<PlatformReport>,
+}
+
+/// Report of one platform.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PlatformReport {
+    /// The requested platform; the image's own may be a variant of it.
+    pub(crate) platform: Platform,
+    /// The inventory, when the store did not know it.
+    pub(crate) inventory: Option<Inventory>,
+    /// The inventory matched with the database.
+    pub(crate) report: Report,
+}
+
+/// Why a scan has no result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ScanFailure {
+    /// Stable cause, one CamelCase word.
+    pub(crate) reason: Reason,
+    /// What happened, and what to do next.
+    pub(crate) message: String,
+    /// The pause that the registry asks for.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl ScanFailure {
+    /// A failure by its reason.
+    pub(crate) fn new(reason: Reason, message: impl ToString) -> Self {
+        ScanFailure { reason, message: message.to_string(), retry_after: None }
+    }
+}
+
+impl From<ScanError> for ScanFailure {
+    fn from(error: ScanError) -> Self {
+        ScanFailure { retry_after: error.retry_after(), ..ScanFailure::new(error.reason(), error) }
+    }
+}
+
+impl From<SourceError> for ScanFailure {
+    fn from(error: SourceError) -> Self {
+        ScanFailure { retry_after: error.retry_after(), ..ScanFailure::new(error.reason(), error) }
+    }
+}
+
+impl From<tidewaiter_db::DatabaseError> for ScanFailure {
+    fn from(error: tidewaiter_db::DatabaseError) -> Self {
+        ScanFailure::new(error.reason(), error)
+    }
+}
+
+#[cfg(test)]
+impl ScanJob {
+    /// A job without a database.
+    pub(crate) fn for_tests(image: &str) -> Self {
+        ScanJob {
+            image: image.to_owned(),
+            platforms: vec![Platform::new("linux", "amd64")],
+            secrets: vec![],
+            registries: RegistrySettings::default(),
+            database: PathBuf::from("/does/not/exist"),
+            memory: 512 << 20,
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! What a worker cannot do, whatever an image makes of it: gain privileges, start programs or processes, read files but the
+//! database and what reaching a registry needs, write but temporary files, or use the parts of the kernel that no scan needs.
+//!
+//! The container confines it too. This is for what the container shares: its own files, the scanner, other scans.
+
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError,
+    RulesetStatus, Scope, path_beneath_rules,
+};
+use libc::c_long;
+use rustix::thread::set_no_new_privs;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What is handled where the kernel has it (Linux 6.12); an older one enforces what it knows. Connections to registries are
+/// not: their ports are theirs to choose.
+const KNOWN: ABI = ABI::V6;
+
+/// Read to reach a registry: names of hosts (`resolv.conf(5)`, `nsswitch.conf(5)`, `hosts(5)`, `gai.conf(5)`), and
+/// certificate authorities where distributions have them (as `openssl-probe` looks for them).
+const NETWORK_FILES: [&str; 14] = [
+    "/etc/resolv.conf",
+    "/etc/nsswitch.conf",
+    "/etc/hosts",
+    "/etc/host.conf",
+    "/etc/gai.conf",
+    "/etc/services",
+    "/etc/ssl",
+    "/etc/pki",
+    "/etc/ca-certificates",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+    "/usr/lib/ssl",
+    "/usr/share/pki",
+    "/dev/urandom",
+];
+/// Where these variables name authorities, the system's are not read.
+const AUTHORITIES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// Calls that no scan makes, and that a program which took the worker over would.
+const DENIED: &[c_long] = &[
+    // Other programs and processes.
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_pidfd_open,
+    libc::SYS_kcmp,
+    // Namespaces and mounts.
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_chroot,
+    libc::SYS_pivot_root,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    libc::SYS_open_by_handle_at,
+    // Parts of the kernel in which most local privilege escalations were found.
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_io_uring_setup,
+    libc::SYS_userfaultfd,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_fanotify_init,
+    // The machine.
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    // A worker connects, and serves nobody.
+    libc::SYS_listen,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+];
+/// Those that only x86-64 has, under its own numbers and under those of its x32 interface, which the kernel tells apart by
+/// this bit alone (`arch/x86/entry/syscalls/syscall_64.tbl`).
+#[cfg(target_arch = "x86_64")]
+const X32: c_long = 0x4000_0000;
+#[cfg(target_arch = "x86_64")]
+const X32_DENIED: [c_long; 6] = [520, 521, 528, 539, 540, 545];
+
+/// Families of the sockets that are needed: to registries, to a resolver or its cache, and to the kernel's routes, which
+/// `getaddrinfo` asks for.
+const FAMILIES: [libc::c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+
+/// How much of the sandbox the kernel enforces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Confinement {
+    /// Files: all that is handled, a part of it, or nothing.
+    files: Enforced,
+    /// System calls.
+    calls: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Enforced {
+    Fully,
+    Partly,
+    Not,
+}
+
+impl From<RulesetStatus> for Enforced {
+    fn from(status: RulesetStatus) -> Self {
+        match status {
+            RulesetStatus::FullyEnforced => Enforced::Fully,
+            RulesetStatus::PartiallyEnforced => Enforced::Partly,
+            RulesetStatus::NotEnforced => Enforced::Not,
+        }
+    }
+}
+
+impl std::fmt::Display for Confinement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("scan processes are confined by ")?;
+        f.write_str(match self.files {
+            Enforced::Fully => "Landlock",
+            Enforced::Partly => "a part of Landlock (this kernel is older than 6.12)",
+            Enforced::Not => "no Landlock (this kernel has none, or it is not enabled)",
+        })?;
+        f.write_str(if self.calls { " and seccomp" } else { " and no seccomp (this kernel has none)" })
+    }
+}
+
+/// Confines the calling thread and the threads that it starts. What the kernel lacks is left out.
+///
+/// # Errors
+/// When the kernel has a part and refuses it.
+pub(super) fn enter(database: &Path) -> io::Result<Confinement> {
+    // By itself, since both parts below may be missing.
+    set_no_new_privs(true)?;
+    // Files first: what they are restricted by is a system call.
+    let files = restrict_files(database).map_err(io::Error::other)?.into();
+    let calls = restrict_calls()?;
+    Ok(Confinement { files, calls })
+}
+
+/// What this kernel enforces, for one line of the log: a thread that does nothing else finds out.
+pub(crate) fn support() -> String {
+    let tried = std::thread::spawn(|| enter(Path::new("/dev/null"))).join();
+    match tried {
+        Ok(Ok(confinement)) => confinement.to_string(),
+        Ok(Err(error)) => format!("scan processes do not start: the sandbox cannot be entered: {error}"),
+        Err(_) => "it is unknown what confines scan processes".to_owned(),
+    }
+}
+
+fn restrict_files(database: &Path) -> Result<RulesetStatus, RulesetError> {
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let named = AUTHORITIES.iter().filter_map(std::env::var_os).map(PathBuf::from);
+    let readable = NETWORK_FILES.iter().map(PathBuf::from).chain(named).chain([database.to_owned()]);
+    let temporary: BitFlags<AccessFs> =
+        read | AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::RemoveFile | AccessFs::Truncate;
+    let restricted = Ruleset::default()
+        .handle_access(AccessFs::from_all(KNOWN))?
+        .handle_access(AccessNet::BindTcp)?
+        // Signals, and sockets that are in no file system, to processes outside: the scanner is of the same user.
+        .scope(Scope::from_all(KNOWN))?
+        .create()?
+        .add_rules(path_beneath_rules(readable, read))?
+        .add_rules(path_beneath_rules([std::env::temp_dir()], temporary))?
+        .restrict_self()?;
+    Ok(restricted.ruleset)
+}
+
+/// False where the kernel has no filters.
+fn restrict_calls() -> io::Result<bool> {
+    for filter in [denied(libc::EPERM, rules().map_err(io::Error::other)?), denied(libc::ENOSYS, unreadable())] {
+        match seccompiler::apply_filter(&filter.map_err(io::Error::other)?) {
+            Ok(()) => {}
+            Err(seccompiler::Error::Seccomp(error)) if is_missing(&error) => return Ok(false),
+            Err(error) => return Err(io::Error::other(error)),
+        }
+    }
+    Ok(true)
+}
+
+/// `seccomp(2)`: without filters the call is not there, or its operation is not.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL))
+}
+
+/// A filter that answers some calls with an error and lets all others through.
+fn denied(error: i32, calls: BTreeMap<c_long, Vec<SeccompRule>>) -> Result<BpfProgram, seccompiler::BackendError> {
+    let architecture = std::env::consts::ARCH.try_into()?;
+    let action = SeccompAction::Errno(error.unsigned_abs());
+    SeccompFilter::new(calls, SeccompAction::Allow, action, architecture)?.try_into()
+}
+
+fn rules() -> Result<BTreeMap<c_long, Vec<SeccompRule>>, seccompiler::BackendError> {
+    let mut all: BTreeMap<c_long, Vec<SeccompRule>> = DENIED.iter().map(|call| (*call, vec![])).collect();
+    let other = |family: &libc::c_int| argument(SeccompCmpOp::Ne, family.unsigned_abs().into());
+    let families = FAMILIES.iter().map(other).collect::<Result<_, _>>()?;
+    all.insert(libc::SYS_socket, vec![SeccompRule::new(families)?]);
+    // Threads, and no processes.
+    let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
+    all.insert(libc::SYS_clone, vec![SeccompRule::new(vec![argument(SeccompCmpOp::MaskedEq(thread), 0)?])?]);
+    #[cfg(target_arch = "x86_64")]
+    {
+        all.extend([libc::SYS_fork, libc::SYS_vfork].map(|call| (call, vec![])));
+        let x32: Vec<c_long> = all.keys().copied().chain(X32_DENIED).map(|call| call | X32).collect();
+        // No program here uses that interface: every one of its calls on the list is denied, whatever its arguments.
+        all.extend(x32.into_iter().map(|call| (call, vec![])));
+    }
+    Ok(all)
+}
+
+/// The first argument of a call, which is an `int` or fits in one.
+fn argument(op: SeccompCmpOp, value: u64) -> Result<SeccompCondition, seccompiler::BackendError> {
+    SeccompCondition::new(0, SeccompCmpArgLen::Dword, op, value)
+}
+
+/// `clone3(2)` has its flags in memory, where no filter looks. Without it, C libraries start threads with `clone`.
+fn unreadable() -> BTreeMap<c_long, Vec<SeccompRule>> {
+    BTreeMap::from([(libc::SYS_clone3, vec![])])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::process::Command;
+
+    /// Runs something in a thread of its own that is confined; the others are not.
+    fn confined<T: Send + 'static>(database: &Path, work: impl FnOnce(Confinement) -> T + Send + 'static) -> T {
+        let database = database.to_owned();
+        std::thread::spawn(move || work(enter(&database).unwrap())).join().unwrap()
+    }
+
+    fn refused(error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::PermissionDenied
+    }
+
+    #[test]
+    fn no_file_but_the_database_and_temporary_ones() {
+        // Not below the folder of temporary files.
+        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let paths = ["database", "other"].map(|name| dir.path().join(name));
+        paths.iter().for_each(|path| fs::write(path, "text").unwrap());
+        let [database, other] = paths;
+        confined(&database.clone(), move |confinement| {
+            if confinement.files == Enforced::Not {
+                tidewaiter_testkit::skip::skipped("no_file_but_the_database_and_temporary_ones", "needs Landlock");
+                return;
+            }
+            assert_eq!(fs::read_to_string(&database).unwrap(), "text");
+            for path in [&other, Path::new("/etc/passwd"), Path::new("/proc/self/environ"), Path::new("/proc/1/status")]
+            {
+                assert!(refused(&fs::File::open(path).unwrap_err()), "{}", path.display());
+            }
+            assert!(refused(&fs::read_dir(other.parent().unwrap()).unwrap_err()));
+            assert!(refused(&fs::write(&database, "other").unwrap_err()));
+            assert!(refused(&fs::remove_file(&database).unwrap_err()));
+            assert!(fs::File::open("/etc/hosts").is_ok());
+            let temporary = std::env::temp_dir().join(format!("sandbox-{}", std::process::id()));
+            fs::write(&temporary, "text").unwrap();
+            assert_eq!(fs::read_to_string(&temporary).unwrap(), "text");
+            fs::remove_file(&temporary).unwrap();
+        });
+    }
+
+    #[test]
+    fn no_program_no_process_no_other_kind_of_socket() {
+        confined(Path::new("/dev/null"), |confinement| {
+            assert!(confinement.calls, "every kernel that runs containers has seccomp");
+            assert!(refused(&Command::new("/bin/true").spawn().unwrap_err()));
+            use rustix::net::{AddressFamily, SocketType, socket};
+            let check = |family: AddressFamily, expected: bool| {
+                assert_eq!(socket(family, SocketType::DGRAM, None).is_ok(), expected, "{family:?}");
+            };
+            check(AddressFamily::INET, true);
+            check(AddressFamily::INET6, true);
+            check(AddressFamily::UNIX, true);
+            check(AddressFamily::PACKET, false);
+            check(AddressFamily::VSOCK, false);
+            // AF_ALG: the kernel's ciphers.
+            check(AddressFamily::from_raw(38), false);
+            assert!(refused(&std::net::TcpListener::bind("127.0.0.1:0").unwrap_err()));
+            // What it is for still works: threads, names, connections.
+            assert_eq!(std::thread::spawn(|| 1).join().unwrap(), 1);
+            assert!(std::net::ToSocketAddrs::to_socket_addrs("localhost:80").unwrap().next().is_some());
+        });
+        // The other threads of this process are not confined.
+        assert!(Command::new("/bin/true").status().unwrap().success());
+    }
+
+    #[test]
+    fn nothing_is_gained_by_another_interface() {
+        let all = rules().unwrap();
+        for call in [libc::SYS_execve, libc::SYS_ptrace, libc::SYS_bpf, libc::SYS_io_uring_setup] {
+            assert!(all[&call].is_empty(), "{call}");
+            #[cfg(target_arch = "x86_64")]
+            assert!(all[&(call | X32)].is_empty(), "{call}");
+        }
+        assert!(!all[&libc::SYS_socket].is_empty());
+    }
+
+    #[test]
+    fn one_line_says_what_is_enforced() {
+        let check = |files: Enforced, calls: bool, expected: &str| {
+            let text = Confinement { files, calls }.to_string();
+            assert_eq!(text, format!("scan processes are confined by {expected}"));
+        };
+        check(Enforced::Fully, true, "Landlock and seccomp");
+        check(Enforced::Partly, true, "a part of Landlock (this kernel is older than 6.12) and seccomp");
+        let none = "no Landlock (this kernel has none, or it is not enabled) and no seccomp (this kernel has none)";
+        check(Enforced::Not, false, none);
+        assert!(support().starts_with("scan processes are confined by "), "{}", support());
+    }
+}

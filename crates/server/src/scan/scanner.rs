@@ -1,0 +1,153 @@
+//! `tidewaiter scanner`: starts a worker for each connection to its socket. It runs in a container of its own, as another
+//! user, without the server's token and without its store: what a hostile image can reach there is the database, to read.
+
+use super::{bridge, sandbox};
+use anyhow::{Context as _, Result, bail};
+use rustix::fs::Mode;
+use rustix::process::{getuid, umask};
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+
+/// Pause after a connection that could not be accepted: too many files are open, and some are closed soon.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How the scanner runs.
+#[derive(Debug)]
+pub(crate) struct ScannerSettings {
+    /// The socket, which is created.
+    pub(crate) socket: PathBuf,
+    /// The user that may connect; without it, the scanner's own.
+    pub(crate) user: Option<u32>,
+    /// Maximum concurrent workers.
+    pub(crate) scans: u16,
+    /// The program of the workers: this one.
+    pub(crate) program: PathBuf,
+}
+
+/// Accepts connections until the process ends.
+///
+/// # Errors
+/// When the socket cannot be created.
+pub(crate) async fn run(settings: ScannerSettings) -> Result<()> {
+    let listener = listen(&settings.socket)?;
+    let user = settings.user.unwrap_or_else(|| getuid().as_raw());
+    let slots = Arc::new(Semaphore::new(settings.scans.max(1).into()));
+    let program: Arc<Path> = Arc::from(settings.program);
+    tracing::info!("listening on {}; {}", settings.socket.display(), sandbox::support());
+    loop {
+        // First: connections beyond the limit wait to be accepted.
+        let slot = Arc::clone(&slots).acquire_owned().await?;
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::error!("a connection was not accepted: {error}");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        if !is_of(&stream, user) {
+            continue;
+        }
+        let program = Arc::clone(&program);
+        tokio::spawn(async move {
+            let _slot = slot;
+            if let Err(error) = bridge::run(&program, stream).await {
+                tracing::error!("a scan process does not start: {error}");
+            }
+        });
+    }
+}
+
+/// Creates the socket for its user and its group alone: from its first moment on, since no other thread creates files yet.
+fn listen(path: &Path) -> Result<UnixListener> {
+    let what = || format!("the socket {}", path.display());
+    match fs::symlink_metadata(path) {
+        // Of a scanner that was killed.
+        Ok(meta) if meta.file_type().is_socket() => fs::remove_file(path).with_context(what)?,
+        Ok(_) => bail!("{} is a file that is no socket; choose another path", path.display()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(what),
+    }
+    let before = umask(Mode::from_raw_mode(0o117));
+    let listener = UnixListener::bind(path);
+    umask(before);
+    listener.with_context(what)
+}
+
+/// Whether the other side is a process of this user (`SO_PEERCRED`): its group has other members, the workers among them.
+fn is_of(stream: &UnixStream, user: u32) -> bool {
+    match stream.peer_cred() {
+        Ok(peer) if peer.uid() == user => true,
+        Ok(peer) => {
+            tracing::warn!("a connection of user {} was refused", peer.uid());
+            false
+        }
+        Err(error) => {
+            tracing::warn!("a connection of an unknown user was refused: {error}");
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    fn start(socket: &Path, user: Option<u32>, scans: u16) {
+        let settings = ScannerSettings { socket: socket.to_owned(), user, scans, program: "/bin/true".into() };
+        tokio::spawn(run(settings));
+    }
+
+    /// What the scanner says to a peer of this user.
+    async fn said(socket: &Path) -> String {
+        let mut stream = loop {
+            match UnixStream::connect(socket).await {
+                Ok(stream) => break stream,
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        };
+        let _ = stream.write_all(b"{}\n").await;
+        let mut text = String::new();
+        let _ = stream.read_to_string(&mut text).await;
+        text
+    }
+
+    #[tokio::test]
+    async fn its_user_may_connect_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        start(&socket, None, 1);
+        // One after the other: the slot is given back.
+        for _ in 0..3 {
+            assert!(said(&socket).await.contains("exit status: 0"));
+        }
+        let mode = fs::metadata(&socket).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o660);
+        let other = dir.path().join("other");
+        start(&other, Some(getuid().as_raw() + 1), 1);
+        for _ in 0..3 {
+            assert_eq!(said(&other).await, "");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_is_replaced_and_a_file_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        drop(listen(&path).unwrap());
+        assert!(path.exists());
+        drop(listen(&path).unwrap());
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "text").unwrap();
+        assert!(listen(&path).unwrap_err().to_string().contains("is no socket"));
+        assert!(listen(&dir.path().join("none/socket")).is_err());
+    }
+}
