@@ -1,13 +1,14 @@
 //! Registers webhooks and admission policies in the cluster, once the server knows what runs there.
 //!
 //! ```text
-//! retain what runs in namespaces that become enforced → webhooks → policies → bindings → in force
+//! retain what runs in namespaces that become enforced → webhooks → policies → bindings → gate in the API server → in force
 //! ```
 //!
 //! Everything is applied again when policies change, when something of it is deleted or changed, and every minute.
 
 pub(crate) mod certificate;
 mod enforced;
+mod gate;
 mod manifests;
 pub(crate) mod nudge;
 mod retain;
@@ -48,6 +49,7 @@ pub(crate) async fn install(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()
     // What was enqueued while the cluster was listed is read by this application.
     ctx.queues.policies.clear().await;
     apply(ctx, ca_pem).await?;
+    gate::report(ctx).await;
     in_force(ctx).await
 }
 
@@ -106,6 +108,8 @@ async fn apply(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()> {
     for binding in manifests::bindings(&ctx.index.policies.state(), &ctx.settings.excluded) {
         put::<ValidatingAdmissionPolicyBinding>(ctx, binding, &owner).await?;
     }
+    // After the backstop, which judges what it does. An upgrade of the cluster is noticed by one of these applications.
+    gate::apply(ctx, &owner).await?;
     // Last: until it is bound, it is not enforced.
     if let Some(news) = news {
         enforced::remember(ctx, &news).await?;
