@@ -52,7 +52,13 @@ const SERVER: &[(&str, &[&str], &[&str])] = &[
     (GROUP, &["scanexceptions/status"], &["patch"]),
     (
         "admissionregistration.k8s.io",
-        &["mutatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings"],
+        &[
+            "mutatingwebhookconfigurations",
+            "validatingadmissionpolicies",
+            "validatingadmissionpolicybindings",
+            "mutatingadmissionpolicies",
+            "mutatingadmissionpolicybindings",
+        ],
         &["create"],
     ),
 ];
@@ -62,7 +68,11 @@ const OWN: &[(&str, &[&str])] = &[
     ("mutatingwebhookconfigurations", &["tidewaiter"]),
     ("validatingadmissionpolicies", POLICIES),
     ("validatingadmissionpolicybindings", POLICIES),
+    // Kubernetes 1.36 and later.
+    ("mutatingadmissionpolicies", GATES),
+    ("mutatingadmissionpolicybindings", GATES),
 ];
+const GATES: &[&str] = &["tidewaiter-gate", "tidewaiter-gate-unlisted"];
 const POLICIES: &[&str] = &[
     "tidewaiter-shape",
     "tidewaiter-allowlist",

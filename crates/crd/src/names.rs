@@ -9,6 +9,8 @@ pub const GROUP: &str = "tidewaiter.dev";
 pub const GATE: &str = "tidewaiter.dev/image-scan";
 /// Label of gated Pods, set and removed together with the gate: watches select by labels and cannot select by gates.
 pub const GATED: &str = "tidewaiter.dev/gated";
+/// Annotation of a new Pod while the API server's own policies and the webhook pass it on; no Pod keeps it.
+pub const UNREVIEWED: &str = "tidewaiter.dev/unreviewed";
 /// Annotation of a workload that tidewaiter paused or suspended: the hash of the held template. Display only.
 pub const HELD: &str = "tidewaiter.dev/held-for";
 /// Annotation of a workload whose pause is (also) its user's own and outlives the hold.

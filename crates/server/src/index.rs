@@ -13,6 +13,7 @@ mod watch;
 
 pub(crate) use settled::{left, settled};
 
+use crate::decide::allowlist::allowlist;
 use crate::decide::evaluation::KnownScans;
 use crate::decide::images;
 use crate::decide::pod::allowed_pins;
@@ -201,7 +202,14 @@ impl Index {
     /// The ImageScans that concern a revision: of its images, as its template names them and pinned.
     pub(crate) fn known_scans(&self, namespace: &str, revision: &Revision) -> KnownScans {
         let images = revision.containers.values().flat_map(|c| [Some(&c.image), c.pinned.as_ref()]).flatten();
-        KnownScans::new(images.filter_map(|image| self.image_scan(namespace, image)), self.platforms())
+        let known = KnownScans::new(images.filter_map(|image| self.image_scan(namespace, image)), self.platforms());
+        if known.lacks_registry() { known.with_approved(self.approved_images(namespace)) } else { known }
+    }
+
+    /// Image string → pinned image of what is approved in a namespace; the API server pins new Pods by the same.
+    fn approved_images(&self, namespace: &str) -> BTreeMap<String, String> {
+        let records = self.workloads.state_filter(|w| w.namespace().as_deref() == Some(namespace));
+        allowlist(records.iter().filter_map(|record| record.status.as_ref())).spec.images
     }
 
     /// Whether a tag of a workload's current revision is known to name another digest than the one that runs.

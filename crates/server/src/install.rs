@@ -1,7 +1,8 @@
 //! Registers webhooks and admission policies in the cluster, once the server knows what runs there.
 //!
 //! ```text
-//! first policy → retain what runs in namespaces that become enforced → webhooks → policies → bindings → in force
+//! first policy → retain what runs in namespaces that become enforced → webhooks → policies → bindings
+//! → gate in the API server → in force
 //! ```
 //!
 //! Everything is applied again when policies change, when something of it is deleted or changed, and every minute.
@@ -9,6 +10,7 @@
 pub(crate) mod certificate;
 mod enforced;
 pub(crate) mod first_policy;
+mod gate;
 mod manifests;
 pub(crate) mod nudge;
 mod retain;
@@ -49,6 +51,7 @@ pub(crate) async fn install(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()
     // What was enqueued while the cluster was listed is read by this application.
     ctx.queues.policies.clear().await;
     apply(ctx, ca_pem).await?;
+    gate::report(ctx).await;
     in_force(ctx).await
 }
 
@@ -108,6 +111,8 @@ async fn apply(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()> {
     for binding in manifests::bindings(&enforced) {
         put::<ValidatingAdmissionPolicyBinding>(ctx, binding, &owner).await?;
     }
+    // After the backstop, which judges what it does. An upgrade of the cluster is noticed by one of these applications.
+    gate::apply(ctx, &enforced, &owner).await?;
     // Last: until it is bound, it is not enforced.
     if let Some(news) = news {
         enforced::remember(ctx, &news).await?;

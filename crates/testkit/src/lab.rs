@@ -1,5 +1,6 @@
 //! ClusterFixture, registry, database and server together: the environment of the demo and the stories.
 
+mod freeze;
 mod ports;
 
 use crate::cluster::{ClusterFixture, Said, eventually, run};

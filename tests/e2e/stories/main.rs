@@ -42,6 +42,7 @@ mod rollback;
 mod same_tag;
 mod scan_policies;
 mod scanner;
+mod server_away;
 mod server_killed;
 mod sidecars;
 mod six_steps;
@@ -75,6 +76,21 @@ fn places() -> Places {
 /// A cluster with the server running.
 fn lab() -> Lab {
     Lab::start(places())
+}
+
+/// Whether a new Pod would be accepted without a gate.
+fn would_start(lab: &Lab, image: &str) -> bool {
+    let said = lab.kubectl(&["run", "new", &format!("--image={image}"), "--dry-run=server", "-o", "json"]);
+    said.code == 0 && !said.text.contains("schedulingGates")
+}
+
+/// Takes away what Kubernetes has since 1.36, with the server down: the API server gates and pins nothing by itself.
+#[track_caller]
+fn as_before_1_36(lab: &Lab) {
+    lab.admin(&["delete", "mutatingadmissionpolicybindings", "--all"]).ok();
+    within(PATIENCE, "the API server gates nothing by itself", || {
+        lab.admin(&["run", "unknown", "--image=registry.invalid/unknown:v1", "--dry-run=server"]).code != 0
+    });
 }
 
 /// Creates a Deployment as a user does.

@@ -110,9 +110,7 @@ fn an_emergency_and_the_removal() {
     lab.kill_server();
     lab.shell(lab.root(), others).ok();
     // New Pods start; held workloads are released as the guide says.
-    within(PATIENCE, "new Pods pass", || {
-        lab.kubectl(&["run", "new", &format!("--image={bad}"), "--dry-run=server"]).code == 0
-    });
+    within(PATIENCE, "new Pods pass", || crate::would_start(&lab, &bad));
     let guide = lab.root().join("docs/user-guide.md");
     let script = readme::script(&guide, "freeing").replace("NAME", "app").replace("POD", "bare");
     lab.shell(lab.root(), &script).ok();

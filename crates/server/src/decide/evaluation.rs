@@ -16,13 +16,25 @@ use tidewaiter_crd::workload_scan::{Container, Decision, GivenApproval, Revision
 pub(crate) struct KnownScans {
     by_image: BTreeMap<String, Arc<ImageScan>>,
     platforms: Vec<Platform>,
+    /// Image string → pinned image of what is approved in the namespace.
+    approved: BTreeMap<String, String>,
 }
 
 impl KnownScans {
     /// Collects scans by the image that their spec names.
     pub(crate) fn new(scans: impl IntoIterator<Item = Arc<ImageScan>>, platforms: Vec<Platform>) -> Self {
         let by_image = scans.into_iter().map(|scan| (scan.spec.image.clone(), scan)).collect();
-        KnownScans { by_image, platforms }
+        KnownScans { by_image, platforms, approved: BTreeMap::new() }
+    }
+
+    /// Whether a registry cannot be asked, so that what the namespace approved by the same image strings counts.
+    pub(crate) fn lacks_registry(&self) -> bool {
+        self.by_image.values().any(|scan| scan.status.as_ref().is_some_and(is_unreachable))
+    }
+
+    /// The same, with what is approved in the namespace: image string → pinned image.
+    pub(crate) fn with_approved(self, approved: BTreeMap<String, String>) -> Self {
+        KnownScans { approved, ..self }
     }
 
     /// The scan of an image reference.
@@ -78,7 +90,11 @@ pub(crate) fn evaluate(revision: &Revision, record: &WorkloadScanStatus, known: 
         let status = scan.and_then(|scan| valid_status(container, revision.decision, scan, &known.platforms));
         let one = match (revision.decision, &container.pinned) {
             // What started in audit mode has no pin yet.
-            (Decision::Held, _) | (Decision::Retained, None) => evaluate_new(name, container, status.as_ref(), record),
+            (Decision::Held, _) | (Decision::Retained, None) => {
+                let pin = approved_pin(name, container, record).map(|pin| (pin, UNREACHABLE));
+                let elsewhere = || known.approved.get(&container.image).map(|pin| (pin.clone(), UNREACHABLE_NEW));
+                evaluate_new(container, status.as_ref(), || pin.or_else(elsewhere))
+            }
             _ => evaluate_running(container, status.as_ref()),
         };
         if let Some(pinned) = one.pinned {
@@ -174,12 +190,12 @@ struct ImageEvaluation {
     line: Option<String>,
 }
 
-/// Evaluates an image that does not run yet: its scan decides.
+/// Evaluates an image that does not run yet: its scan decides. Where its registry cannot be asked, it is what was `approved` by
+/// the same image string, with the text that says so.
 fn evaluate_new(
-    name: &str,
     container: &Container,
     status: Option<&ImageScanStatus>,
-    record: &WorkloadScanStatus,
+    approved: impl FnOnce() -> Option<(String, &'static str)>,
 ) -> ImageEvaluation {
     let Some(status) = status else {
         let fact = EvaluatedImage { scan: ImageStatus::NotScanned, allowed: false };
@@ -187,11 +203,11 @@ fn evaluate_new(
         return ImageEvaluation { fact, pinned, line: Some("waits for its scan".to_owned()) };
     };
     if is_unreachable(status)
-        && let Some(pinned) = approved_pin(name, container, record)
+        && let Some((pinned, line)) = approved()
     {
         // These bytes were approved before; the registry only cannot say whether the tag moved.
         let fact = EvaluatedImage { scan: ImageStatus::NoVulnerabilities, allowed: true };
-        return ImageEvaluation { fact, pinned: Some(pinned), line: Some(UNREACHABLE.to_owned()) };
+        return ImageEvaluation { fact, pinned: Some(pinned), line: Some(line.to_owned()) };
     }
     let fact = EvaluatedImage { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) };
     let scanned = status.digest.as_deref().and_then(|digest| pin(&container.image, digest));
@@ -217,6 +233,8 @@ fn evaluate_running(container: &Container, status: Option<&ImageScanStatus>) -> 
 }
 
 const UNREACHABLE: &str = "the registry cannot be reached; the approved digest continues to be used";
+const UNREACHABLE_NEW: &str =
+    "the registry cannot be reached; the digest that is approved for this image in the namespace is used";
 
 fn is_unreachable(status: &ImageScanStatus) -> bool {
     matches!(status.reason, Some(Reason::RegistryUnreachable | Reason::RateLimited))

@@ -148,7 +148,7 @@ pub(super) fn bound(binding: &ValidatingAdmissionPolicyBinding) -> Option<Namesp
     }
 }
 
-fn requirement(selection: &NamespaceSelection) -> Value {
+pub(super) fn requirement(selection: &NamespaceSelection) -> Value {
     let (operator, names) = match selection {
         NamespaceSelection::AllBut(names) => ("NotIn", names),
         NamespaceSelection::Only(names) => ("In", names),
