@@ -6,8 +6,9 @@ use crate::advisory::AdvisoryClass;
 use crate::finding::{Finding, InstalledPackage};
 use crate::pattern::Pattern;
 use crate::severity::Severity;
-use crate::target::TargetPattern;
+use crate::target::{PurlPattern, TargetPattern};
 use jiff::Timestamp;
+use std::cell::OnceCell;
 
 /// A policy that is ready to judge.
 #[derive(Debug, Clone)]
@@ -46,7 +47,8 @@ impl<'a> CompiledPolicy<'a> {
         } else if too_severe {
             Some(Violation::Severity)
         } else {
-            let selecting = self.rules.iter().find(|rule| rule.selects(finding, now));
+            let judged = JudgedFinding::new(finding);
+            let selecting = self.rules.iter().find(|rule| rule.selects(&judged, now));
             selecting.map(|compiled| Violation::Rule(compiled.rule))
         }
     }
@@ -65,8 +67,8 @@ impl<'a> CompiledRule<'a> {
     }
 
     /// Whether a finding fulfils all criteria, `now`.
-    pub(super) fn selects(&self, finding: &Finding, now: Timestamp) -> bool {
-        let rule = self.rule;
+    pub(super) fn selects(&self, judged: &JudgedFinding<'_>, now: Timestamp) -> bool {
+        let (rule, finding) = (self.rule, judged.finding);
         let at_least = |limit: Option<f64>, value: Option<f64>| limit.is_none_or(|l| value.is_some_and(|v| v >= l));
         let is = |wanted: Option<bool>, value: bool| wanted.is_none_or(|wanted| wanted == value);
         rule.severity.is_none_or(|least| finding.severity >= least.max(Severity::Negligible))
@@ -75,24 +77,41 @@ impl<'a> CompiledRule<'a> {
             && is(rule.known_exploited, finding.kev.is_some())
             && is(rule.fix_available, !finding.fixed_versions.is_empty())
             && rule.days_since_published.is_none_or(|days| is_older(finding, days, now))
-            && self.concerns_package_of(finding)
+            && self.concerns_package_of(judged)
     }
 
-    fn concerns_package_of(&self, finding: &Finding) -> bool {
+    fn concerns_package_of(&self, judged: &JudgedFinding<'_>) -> bool {
         // Of no list a finding without installed packages is fulfilled, too.
         let any = self.rule.packages.is_empty() && self.paths.is_empty();
-        any || finding
-            .installed
-            .iter()
-            .any(|installed| self.is_package(finding, installed) && self.is_at_path(installed))
+        let mut installed = judged.finding.installed.iter().enumerate();
+        any || installed.any(|(place, package)| self.is_package(judged, place, package) && self.is_at_path(package))
     }
 
-    fn is_package(&self, finding: &Finding, installed: &InstalledPackage) -> bool {
-        self.targets.is_empty() || self.targets.iter().any(|target| target.is_package(finding, installed))
+    fn is_package(&self, judged: &JudgedFinding<'_>, place: usize, package: &InstalledPackage) -> bool {
+        let is = |target: &TargetPattern| target.is_package_with(judged.finding, package, || judged.purl(place));
+        self.targets.is_empty() || self.targets.iter().any(is)
     }
 
-    fn is_at_path(&self, installed: &InstalledPackage) -> bool {
-        let at = |path: &str| self.paths.iter().any(|p| p.matches(path) || p.matches(&format!("/{path}")));
-        self.paths.is_empty() || installed.locations.iter().any(|location| at(&location.path))
+    fn is_at_path(&self, package: &InstalledPackage) -> bool {
+        let fits = |path: &str| self.paths.iter().any(|pattern| pattern.matches(path));
+        let mut paths = package.locations.iter().map(|location| &location.path);
+        self.paths.is_empty() || paths.any(|path| fits(path) || fits(&format!("/{path}")))
+    }
+}
+
+/// A finding with the purls of its installed packages, parsed when the first rule asks for them.
+pub(super) struct JudgedFinding<'a> {
+    finding: &'a Finding,
+    purls: OnceCell<Vec<Option<PurlPattern>>>,
+}
+
+impl<'a> JudgedFinding<'a> {
+    pub(super) fn new(finding: &'a Finding) -> Self {
+        JudgedFinding { finding, purls: OnceCell::new() }
+    }
+
+    fn purl(&self, place: usize) -> Option<&PurlPattern> {
+        let parse = || self.finding.installed.iter().map(|installed| PurlPattern::parse(&installed.purl)).collect();
+        self.purls.get_or_init(parse).get(place)?.as_ref()
     }
 }

@@ -114,7 +114,7 @@ pub(super) fn is_older(finding: &Finding, days: u32, now: Timestamp) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::compiled::CompiledRule;
+    use super::super::compiled::{CompiledRule, JudgedFinding};
     use super::*;
     use crate::advisory::{Epss, KnownExploited};
     use crate::finding::InstalledPackage;
@@ -148,7 +148,7 @@ mod tests {
     }
 
     fn selects(rule: &Rule, finding: &Finding, now: Timestamp) -> bool {
-        CompiledRule::new(rule).selects(finding, now)
+        CompiledRule::new(rule).selects(&JudgedFinding::new(finding), now)
     }
 
     #[test]
