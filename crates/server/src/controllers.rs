@@ -14,6 +14,7 @@
 //! is `reconcile(object, context)`; they share [`error_policy`], because API servers fail alike for all of them.
 
 pub(crate) mod allowlist;
+mod audit;
 pub(crate) mod database;
 mod deployment;
 pub(crate) mod disown;

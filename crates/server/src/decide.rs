@@ -6,6 +6,7 @@
 //! Pod template + ImageScans           → evaluation: one fact, pin and line for each container
 //! evaluation + approval + revision    → revision: approved, retained or held
 //! all revisions of a namespace        → allowlist
+//! record before and after             → audit: the entries of the audit log
 //! decision                            → message, pause, release, gate
 //! ```
 //!
@@ -14,6 +15,7 @@
 
 pub(crate) mod allowlist;
 pub(crate) mod approval;
+pub(crate) mod audit;
 pub(crate) mod database;
 pub(crate) mod evaluation;
 pub(crate) mod exception;

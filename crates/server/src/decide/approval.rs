@@ -27,6 +27,17 @@ pub(crate) fn approval(
     }
 }
 
+/// Whether an approval is for this workload and exactly these pinned images.
+pub(crate) fn is_of(
+    given: &RolloutApproval,
+    workload: &WorkloadRef,
+    pins: &BTreeMap<String, String>,
+    now: Timestamp,
+) -> bool {
+    let wanted = pins.values().filter_map(|image| images::digest(image)).collect();
+    is_for(given, workload, &wanted, now)
+}
+
 /// The approved template that a Pod has, where something injected more containers into it. The template's digests are what was
 /// approved: the Pod runs those, whatever its tags name by now, and policy decides about the rest, which nobody chose.
 pub(crate) fn injected_template<'a>(record: &'a WorkloadScanStatus, revision: &Revision) -> Option<&'a Revision> {

@@ -29,12 +29,24 @@ impl Default for EffectivePolicy {
 /// The policies that name the namespace, else those that name none; of several the strictest value of each field.
 /// Without any policy the defaults apply: an unlisted namespace is enforced.
 pub(crate) fn effective(policies: &[Arc<ClusterScanPolicy>], namespace: &str) -> EffectivePolicy {
+    let applying = applying(policies, namespace);
+    applying.iter().map(|policy| of_one(&policy.spec)).reduce(strictest).unwrap_or_default()
+}
+
+/// The names of the policies that apply in a namespace, sorted.
+pub(crate) fn names(policies: &[Arc<ClusterScanPolicy>], namespace: &str) -> Vec<String> {
+    let mut names: Vec<String> =
+        applying(policies, namespace).iter().filter_map(|policy| policy.metadata.name.clone()).collect();
+    names.sort();
+    names
+}
+
+fn applying<'a>(policies: &'a [Arc<ClusterScanPolicy>], namespace: &str) -> Vec<&'a Arc<ClusterScanPolicy>> {
     let named: Vec<_> = policies.iter().filter(|p| p.spec.namespaces.iter().any(|n| n == namespace)).collect();
-    let applying = match named.is_empty() {
+    match named.is_empty() {
         true => policies.iter().filter(|p| p.spec.namespaces.is_empty()).collect(),
         false => named,
-    };
-    applying.iter().map(|policy| of_one(&policy.spec)).reduce(strictest).unwrap_or_default()
+    }
 }
 
 fn of_one(spec: &ClusterScanPolicySpec) -> EffectivePolicy {
