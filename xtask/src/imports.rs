@@ -109,7 +109,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/server/src",
         &[
-            "error metrics patches settings store unheld",
+            "error log metrics patches settings store unheld",
             "decide",
             "admission memory queues",
             "index scan",

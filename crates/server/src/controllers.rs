@@ -15,6 +15,7 @@
 
 pub(crate) mod allowlist;
 mod approvals;
+mod audit;
 pub(crate) mod database;
 mod deployment;
 pub(crate) mod disown;

@@ -7,6 +7,7 @@
 //! evaluation + approval + revision    → revision: approved, retained or held
 //! all revisions of a namespace        → allowlist
 //! traces of an installation           → first_policy
+//! record before and after             → audit: the entries of the audit log
 //! decision                            → message, pause, release, gate
 //! ```
 //!
@@ -15,6 +16,7 @@
 
 pub(crate) mod allowlist;
 pub(crate) mod approval;
+pub(crate) mod audit;
 pub(crate) mod database;
 pub(crate) mod evaluation;
 pub(crate) mod exception;

@@ -14,7 +14,7 @@
 //! controllers                        read, ask `decide`, write
 //! context                            holds all that is below
 //! alert · index · scan · memory      delivery; watches; processes; what only saves work
-//! queues · store · metrics · settings
+//! queues · store · metrics · settings · log
 //! unheld                             namespaces to be looked at
 //! admission                          pure: what a request may do
 //! decide                             pure: what images and workloads may do
@@ -35,6 +35,7 @@ mod error;
 mod http;
 mod index;
 mod install;
+mod log;
 mod memory;
 mod metrics;
 mod patches;
@@ -51,7 +52,7 @@ use axum::http::HeaderValue;
 use axum::http::header::USER_AGENT;
 use clap::Parser as _;
 use kube::{Client, Config};
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 use tidewaiter_http::proxy::Proxies;
 
@@ -74,7 +75,7 @@ fn run(command: ServerCommand) -> Result<()> {
         ServerCommand::RematchWorker => return scan::rematch::main(),
         ServerCommand::Serve(_) | ServerCommand::Scanner(_) | ServerCommand::Uninstall => {}
     }
-    log();
+    log::start();
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(async {
         match command {
@@ -99,14 +100,4 @@ async fn connect() -> Result<Client> {
         config.proxy_url = Proxies::from_env()?.for_cluster(&config.cluster_url, config.proxy_url.take());
     }
     Client::try_from(config).context("connecting to the cluster")
-}
-
-/// Logs lines on a terminal, and JSON for collectors.
-fn log() {
-    let builder = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        builder.init();
-    } else {
-        builder.json().init();
-    }
 }

@@ -3,7 +3,7 @@
 mod freeze;
 mod ports;
 
-use crate::cluster::{ClusterFixture, Said, eventually, run};
+use crate::cluster::{ClusterFixture, Said, run};
 use crate::confined::{self, Pod};
 use crate::people::People;
 use crate::quiet::{CheckedEnd, QuietEnd};
@@ -276,7 +276,11 @@ impl Lab {
     #[track_caller]
     pub fn start_server_with(&mut self, more: &[&str]) {
         self.spawn_server_with(more);
-        eventually("the server is ready", PATIENCE, || (self.get("/readyz").0 == 200).then_some(()));
+        let began = std::time::Instant::now();
+        while self.get("/readyz").0 != 200 {
+            assert!(began.elapsed() < PATIENCE, "the server is not ready; it says:\n{}", self.log_tail());
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
     }
 
     /// Starts the server and does not wait for it.
@@ -365,6 +369,12 @@ impl Lab {
     /// The server's log.
     pub fn log(&self) -> PathBuf {
         self.cluster.dir().join("server.log")
+    }
+
+    /// The last lines of the server's log, the newest first.
+    fn log_tail(&self) -> String {
+        let log = fs::read_to_string(self.log()).unwrap_or_default();
+        log.lines().rev().take(15).collect::<Vec<_>>().join("\n")
     }
 
     /// Address of the server's API, on this machine.
@@ -529,9 +539,7 @@ impl Lab {
             }
             std::thread::park_timeout(Duration::from_millis(50));
         }
-        let log = fs::read_to_string(self.log()).unwrap_or_default();
-        let tail: Vec<&str> = log.lines().rev().take(15).collect();
-        panic!("deployment/{deployment} is {last:?}, not {wanted:?}; the server says:\n{}", tail.join("\n"));
+        panic!("deployment/{deployment} is {last:?}, not {wanted:?}; the server says:\n{}", self.log_tail());
     }
 }
 

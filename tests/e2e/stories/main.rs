@@ -6,6 +6,7 @@
 
 mod alerts;
 mod audit;
+mod audit_log;
 mod backstop;
 mod bad_input;
 mod bare_pods;
@@ -30,6 +31,7 @@ mod namespaces;
 mod new_database;
 mod not_pullable;
 mod pause;
+mod permissions;
 mod platforms;
 mod pull_secrets;
 mod python_bookworm;

@@ -1,5 +1,6 @@
 //! The WorkloadScan of a workload: opened, changed as a draft, saved when it differs.
 
+use super::audit;
 use super::requests::{WorkloadAge, request_scans};
 use crate::context::ServerContext;
 use crate::decide::approval::{ApprovalRule, Approvals, approvals, injected_template};
@@ -143,9 +144,10 @@ impl WorkloadRecord {
         if self.object.status.as_ref() == Some(&self.draft) {
             return Ok(());
         }
-        self.object.status = Some(self.draft.clone());
+        let before = self.object.status.replace(self.draft.clone());
         let api: Api<WorkloadScan> = Api::namespaced(ctx.client.clone(), &self.workload.namespace);
         let written = api.replace_status(&self.object.name_any(), &PostParams::default(), &self.object).await?;
+        audit::log_decisions(ctx, &self.workload, before.as_ref(), &self.draft);
         index::settled(&ctx.index.workloads, &written).await;
         self.object = written;
         Ok(())

@@ -43,6 +43,17 @@ pub(crate) fn effective(
     own.map(|policy| of_namespace(&policy.spec)).fold(of_cluster, strictest)
 }
 
+/// The names of the policies that apply in a namespace, sorted; those of its own as `NAMESPACE/NAME`.
+pub(crate) fn names(policies: &[Arc<ClusterScanPolicy>], own: &[Arc<ScanPolicy>], namespace: &str) -> Vec<String> {
+    let of_cluster =
+        policy::applying(policies, namespace).into_iter().filter_map(|policy| policy.metadata.name.clone());
+    let own = own.iter().filter(|policy| policy.metadata.namespace.as_deref() == Some(namespace));
+    let own = own.filter_map(|policy| Some(format!("{namespace}/{}", policy.metadata.name.as_deref()?)));
+    let mut names: Vec<String> = of_cluster.chain(own).collect();
+    names.sort();
+    names
+}
+
 fn of_one(spec: &ClusterScanPolicySpec, namespace: &str) -> EffectivePolicy {
     EffectivePolicy {
         criteria: spec.criteria(),

@@ -4,13 +4,16 @@ use crate::settings::ServerSettings;
 use anyhow::{Context as _, Result};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::PostParams;
+use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use tidewaiter_core::hex;
-use tidewaiter_crd::names::{CA_SECRET, NAMESPACE, SERVER};
+use tidewaiter_crd::names::{CA_SECRET, FIELD_MANAGER, NAMESPACE, SERVER};
+
+/// Bytes of a certificate's hash that tell field managers apart.
+const MANAGER_BYTES: usize = 4;
 
 /// The authority, and its key.
 pub(crate) struct WebhookAuthority {
@@ -40,11 +43,14 @@ impl WebhookAuthority {
             return Self::of(&secret);
         }
         let (pem, key) = make()?;
+        // Applied, not posted: so the permission to create it can be one for this name alone. Not by force, and each server
+        // as another manager: for a second one that makes another key, it is a conflict.
+        let manager = format!("{FIELD_MANAGER}-{}", hex(&Sha256::digest(&pem)[..MANAGER_BYTES]));
         let bytes = |text: String| ByteString(text.into_bytes());
         let data = BTreeMap::from([("ca.crt".to_owned(), bytes(pem)), ("ca.key".to_owned(), bytes(key))]);
         let mut secret = Secret { data: Some(data), ..Secret::default() };
         secret.metadata.name = Some(CA_SECRET.to_owned());
-        match api.create(&PostParams::default(), &secret).await {
+        match api.patch(CA_SECRET, &PatchParams::apply(&manager), &Patch::Apply(&secret)).await {
             Ok(made) => Self::of(&made),
             // Another replica was faster.
             Err(kube::Error::Api(status)) if status.code == 409 => {
