@@ -70,7 +70,7 @@ const OWN: &[(&str, &[&str])] = &[
     ("mutatingadmissionpolicies", GATES),
     ("mutatingadmissionpolicybindings", GATES),
 ];
-const GATES: &[&str] = &["tidewaiter-gate", "tidewaiter-gate-unlisted"];
+const GATES: &[&str] = &["tidewaiter-gate", "tidewaiter-gate-unlisted", "tidewaiter-gate-in-force"];
 const POLICIES: &[&str] = &[
     "tidewaiter-shape",
     "tidewaiter-allowlist",
