@@ -38,6 +38,8 @@ pub const FIELD_MANAGER: &str = "tidewaiter";
 pub const WEBHOOKS: &str = "tidewaiter";
 /// Secret of the authority that signs the webhooks' certificate.
 pub const CA_SECRET: &str = "tidewaiter-webhook-ca";
+/// ConfigMap that is never made: a dry run of it shows whether the gate in the API server is in force.
+pub const IN_FORCE_PROBE: &str = "in-force";
 /// ConfigMap that remembers which namespaces are enforced.
 pub const ENFORCED: &str = "tidewaiter-enforced";
 /// ClusterScanPolicy that a new installation begins with.

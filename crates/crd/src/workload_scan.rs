@@ -186,6 +186,11 @@ pub struct GivenApproval {
 }
 
 impl Revision {
+    /// Whether it runs because a person overrides policy.
+    pub fn overrides_policy(&self) -> bool {
+        self.approved_by.iter().any(|given| given.break_glass)
+    }
+
     /// Container name → pinned image, of those that have one.
     pub fn pins(&self) -> BTreeMap<String, String> {
         let pinned = self.containers.iter().filter_map(|(name, c)| Some((name.clone(), c.pinned.clone()?)));

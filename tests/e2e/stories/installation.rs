@@ -66,7 +66,7 @@ fn a_hole_in_enforcement_is_short_and_retains_nothing() {
     within(std::time::Duration::from_secs(10), "the bindings are back", || {
         all.iter().all(|name| lab.admin(&["get", "validatingadmissionpolicybindings", name]).code == 0)
             && lab.admin(&["get", "mutatingwebhookconfigurations", "tidewaiter"]).code == 0
-            && ["tidewaiter-gate", "tidewaiter-gate-unlisted"].iter().all(|name| {
+            && ["tidewaiter-gate", "tidewaiter-gate-unlisted", "tidewaiter-gate-in-force"].iter().all(|name| {
                 let said =
                     lab.admin(&["get", "mutatingadmissionpolicies,mutatingadmissionpolicybindings", "-o", "name"]);
                 said.text.lines().filter(|line| line.ends_with(&format!("/{name}"))).count() == 2

@@ -25,7 +25,7 @@ fn held(lab: &Lab) -> String {
 fn uninstall_leaves_nothing_held() {
     let mut lab = lab();
     held(&lab);
-    assert_eq!(lab.admin(&["get", "mutatingadmissionpolicybindings", "-o", "name"]).ok().lines().count(), 2);
+    assert_eq!(lab.admin(&["get", "mutatingadmissionpolicybindings", "-o", "name"]).ok().lines().count(), 3);
     lab.kill_server();
     let said = lab.uninstall().ok();
     assert!(said.contains("done"), "{said}");

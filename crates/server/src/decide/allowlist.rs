@@ -38,7 +38,8 @@ pub(crate) fn allowlist<'a>(records: impl IntoIterator<Item = &'a WorkloadScanSt
         for revision in revisions_that_pin(record) {
             for (image, pin, _) in pinned(revision) {
                 let pins = images.entry(image.to_owned()).or_default();
-                pins.is_approved |= revision.decision == Decision::Approved;
+                // What overrides policy does so for its workload alone.
+                pins.is_approved |= revision.decision == Decision::Approved && !revision.overrides_policy();
                 pins.pinned.insert(pin.to_owned());
             }
         }

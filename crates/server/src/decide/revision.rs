@@ -36,7 +36,7 @@ pub(crate) fn re_evaluate(
 /// Whether an approval that a revision runs by has ended. Only where one was needed: what policy approves by itself loses
 /// nothing with it.
 fn is_withdrawn(revision: &Revision, approvals: &Approvals) -> bool {
-    let needed = approvals.state == Approval::Awaited || revision.approved_by.iter().any(|given| given.break_glass);
+    let needed = approvals.state == Approval::Awaited || revision.overrides_policy();
     revision.decision == Decision::Approved && needed && approvals.lack(&revision.approved_by)
 }
 

@@ -1,23 +1,27 @@
 //! The gate in the API server: policies that gate and pin new Pods while the server is away (ADR 0020). Kubernetes has them from
 //! 1.36 on; where it does not serve them, nothing is installed, and new Pods by tag are refused meanwhile.
 
-use super::manifests;
+use super::{IN_FORCE_ATTEMPTS, IN_FORCE_PAUSE, manifests};
 use crate::context::ServerContext;
+use crate::decide::marks::annotation;
 use crate::decide::policy::NamespaceSelection;
 use anyhow::{Context as _, Result};
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResourceList, OwnerReference};
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use tidewaiter_crd::names::{ALLOWLIST, FIELD_MANAGER};
+use tidewaiter_crd::names::{ALLOWLIST, FIELD_MANAGER, IN_FORCE_PROBE, NAMESPACE, UNREVIEWED};
 
 const GATE: &str = include_str!("gate.yaml");
 /// The policy that pins by the ImageAllowlist, and gates what it does not name.
 const LISTED: &str = "tidewaiter-gate";
 /// The policy that gates where there is no ImageAllowlist.
 const UNLISTED: &str = "tidewaiter-gate-unlisted";
-/// Every policy of the gate; bindings have the same names.
-pub(super) const GATES: [&str; 2] = [LISTED, UNLISTED];
+/// The policy whose mark shows that all others are in force: it is bound last.
+const IN_FORCE: &str = "tidewaiter-gate-in-force";
+/// Every policy of the gate, in the order in which they are bound; bindings have the same names.
+pub(super) const GATES: [&str; 3] = [LISTED, UNLISTED, IN_FORCE];
 
 const VERSION: &str = "admissionregistration.k8s.io/v1";
 
@@ -50,16 +54,48 @@ fn serves(resources: &APIResourceList) -> bool {
     KINDS.iter().all(|(_, plural)| resources.resources.iter().any(|resource| resource.name == *plural))
 }
 
-/// Says what is promised while the server is away.
+/// Says what is promised while the server is away, once it is in force.
 pub(super) async fn report(ctx: &ServerContext) {
-    match is_served(&ctx.client).await {
-        Ok(true) => tracing::info!("while tidewaiter is away, the API server pins approved images and gates others"),
-        Ok(false) => tracing::info!(
+    let is_in_force = match is_served(&ctx.client).await {
+        Ok(true) => in_force(&ctx.client).await.map(Some),
+        Ok(false) => Ok(None),
+        Err(error) => Err(error),
+    };
+    match is_in_force {
+        Ok(Some(true)) => {
+            tracing::info!("while tidewaiter is away, the API server pins approved images and gates others")
+        }
+        Ok(Some(false)) => tracing::warn!(
+            "the API server does not apply the policies {}: while tidewaiter is away, new Pods may be refused that should \
+             start or wait; see: kubectl describe mutatingadmissionpolicies",
+            GATES.join(", ")
+        ),
+        Ok(None) => tracing::info!(
             "this API server has no MutatingAdmissionPolicies (Kubernetes 1.36 and later): while tidewaiter is away, new Pods \
              start by approved digests alone, and others are refused until it is back; see docs/operations.md"
         ),
         Err(error) => tracing::warn!("{error:#}"),
     }
+}
+
+/// Waits until the API server applies the policies, which it compiles asynchronously: the one that is bound last marks a dry run.
+/// Nothing depends on it while the server runs, so that its absence stops nothing.
+async fn in_force(client: &Client) -> Result<bool> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
+    let probe = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": IN_FORCE_PROBE}});
+    // Applied, not posted: the server may create by name alone.
+    let dry = PatchParams { dry_run: true, ..PatchParams::apply(FIELD_MANAGER) };
+    for _ in 0..IN_FORCE_ATTEMPTS {
+        let made = api
+            .patch(IN_FORCE_PROBE, &dry, &Patch::Apply(&probe))
+            .await
+            .context("asking whether the gate in the API server is in force")?;
+        if annotation(&made.metadata, UNREVIEWED) {
+            return Ok(true);
+        }
+        tokio::time::sleep(IN_FORCE_PAUSE).await;
+    }
+    Ok(false)
 }
 
 /// Applies the policies and their bindings, where the API server has them.
@@ -97,15 +133,18 @@ fn policies() -> Result<Vec<Value>> {
 /// One binding per policy, for the namespaces that the backstop enforces.
 fn bindings(enforced: &NamespaceSelection) -> Vec<Value> {
     let enforced = json!({"namespaceSelector": manifests::requirement(enforced)});
-    let binding = |name: &str, mut spec: Value| {
-        spec["policyName"] = json!(name);
-        spec["matchResources"].clone_from(&enforced);
-        json!({"apiVersion": VERSION, "kind": KINDS[0].0, "metadata": {"name": name}, "spec": spec})
-    };
+    let here = NamespaceSelection::Only(vec![NAMESPACE.to_owned()]);
+    let listed = json!({"name": ALLOWLIST, "parameterNotFoundAction": "Allow"});
     vec![
-        binding(LISTED, json!({"paramRef": {"name": ALLOWLIST, "parameterNotFoundAction": "Allow"}})),
-        binding(UNLISTED, json!({})),
+        binding(LISTED, json!({"matchResources": enforced, "paramRef": listed})),
+        binding(UNLISTED, json!({"matchResources": enforced})),
+        binding(IN_FORCE, json!({"matchResources": {"namespaceSelector": manifests::requirement(&here)}})),
     ]
+}
+
+fn binding(name: &str, mut spec: Value) -> Value {
+    spec["policyName"] = json!(name);
+    json!({"apiVersion": VERSION, "kind": KINDS[0].0, "metadata": {"name": name}, "spec": spec})
 }
 
 #[cfg(test)]
@@ -113,7 +152,7 @@ mod tests {
     use super::*;
     use crate::decide::marks::metadata_path;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResource;
-    use tidewaiter_crd::names::{GATE as SCHEDULING_GATE, GATED, UNREVIEWED};
+    use tidewaiter_crd::names::{GATE as SCHEDULING_GATE, GATED};
 
     #[test]
     fn where_it_is_served() {
@@ -144,7 +183,7 @@ mod tests {
             let backstop = manifests::bindings(enforced);
             let shape = backstop.iter().find(|b| b["metadata"]["name"] == manifests::SHAPE).unwrap();
             let same = |b: &Value| b["spec"]["matchResources"] == shape["spec"]["matchResources"];
-            assert!(bindings.iter().all(same), "{bindings:?}");
+            assert!(bindings[..2].iter().all(same), "{bindings:?}");
         };
         check(&NamespaceSelection::AllBut(vec!["kube-system".to_owned()]));
         check(&NamespaceSelection::Only(vec![]));
@@ -154,9 +193,12 @@ mod tests {
     /// What fails in them is for the webhook and the backstop; both passes are needed; names are those of the code.
     #[test]
     fn the_policies_refuse_nothing_themselves() {
-        for policy in policies().unwrap() {
+        let policies = policies().unwrap();
+        for policy in &policies {
             assert_eq!(policy["spec"]["failurePolicy"], "Ignore");
             assert_eq!(policy["spec"]["reinvocationPolicy"], "IfNeeded");
+        }
+        for policy in &policies[..2] {
             let text = policy.to_string();
             for name in [SCHEDULING_GATE, GATED, UNREVIEWED, &metadata_path("annotations", UNREVIEWED)] {
                 assert!(text.contains(name), "{name}");
