@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde_json::Value;
 use std::path::Path;
 use tidewaiter_core::policy::{Policy, Rule};
+use tidewaiter_crd::ClusterScanPolicy;
 use tidewaiter_crd::policy::ClusterScanPolicySpec;
 
 /// Reads the criteria of a file of `ClusterScanPolicy` objects; of several the strictest, as for a namespace that all of them
@@ -15,14 +16,22 @@ pub(crate) fn read(path: &Path) -> Result<Policy> {
     parse(&String::from_utf8_lossy(&bytes)).map_err(|why| UsageError(format!("{}: {why}", path.display())).into())
 }
 
+/// Reads the objects of a file, with their names and namespaces.
+pub(crate) fn read_objects(path: &Path) -> Result<Vec<ClusterScanPolicy>> {
+    let bytes = login::read(path)?;
+    parse_objects(&String::from_utf8_lossy(&bytes))
+        .map_err(|why| UsageError(format!("{}: {why}", path.display())).into())
+}
+
 fn parse(text: &str) -> Result<Policy, String> {
+    let all = parse_objects(text)?.into_iter().map(|policy| policy.spec.criteria());
+    Ok(all.reduce(|others, policy| others.strictest(&policy)).unwrap_or_default())
+}
+
+fn parse_objects(text: &str) -> Result<Vec<ClusterScanPolicy>, String> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|e| format!("it cannot be read ({e})"))?;
-    let mut all: Option<Policy> = None;
-    for document in documents.into_iter().flat_map(objects) {
-        let policy = criteria(document)?;
-        all = Some(all.map_or_else(|| policy.clone(), |others| others.strictest(&policy)));
-    }
-    all.ok_or_else(|| "it has no ClusterScanPolicy".to_owned())
+    let all: Vec<_> = documents.into_iter().flat_map(objects).map(object).collect::<Result<_, _>>()?;
+    if all.is_empty() { Err("it has no ClusterScanPolicy".to_owned()) } else { Ok(all) }
 }
 
 /// The objects of a document: `kubectl get` writes several as a List.
@@ -33,7 +42,7 @@ fn objects(mut document: Value) -> Vec<Value> {
     }
 }
 
-fn criteria(mut document: Value) -> Result<Policy, String> {
+fn object(mut document: Value) -> Result<ClusterScanPolicy, String> {
     let kind = document["kind"].as_str().unwrap_or_default().to_owned();
     if kind != "ClusterScanPolicy" {
         let found = if kind.is_empty() { "an object without a kind".to_owned() } else { format!("a {kind}") };
@@ -50,7 +59,8 @@ fn criteria(mut document: Value) -> Result<Policy, String> {
         return Err(format!("spec has no field {field}; docs/policy.md lists all"));
     }
     spec.rules.iter().try_for_each(Rule::check).map_err(|e| e.to_string())?;
-    Ok(spec.criteria())
+    let name = document["metadata"]["name"].as_str().unwrap_or_default();
+    Ok(ClusterScanPolicy::new(name, spec))
 }
 
 #[cfg(test)]

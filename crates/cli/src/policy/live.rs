@@ -1,0 +1,125 @@
+//! Judges the workloads of a cluster by their stored reports.
+
+use super::judge::PolicyPair;
+use super::outcome::{JudgedTarget, UnjudgedTarget};
+use super::would_hold::{ScansByImage, by_image, scan_of};
+use super::{list_in, policies};
+use crate::cluster::Cluster;
+use anyhow::Result;
+use futures::stream::{self, StreamExt as _};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use tidewaiter_core::policy::Policy;
+use tidewaiter_crd::policy::criteria_in;
+use tidewaiter_crd::{ClusterScanPolicy, ImageScan, WorkloadScan};
+
+/// Reports that are read at once: the API server passes each on by a request of its own.
+const REQUESTS: usize = 16;
+
+/// The criteria of each namespace, at present and with the new policies.
+type CriteriaByNamespace = HashMap<String, (Policy, Policy)>;
+/// An image's verdicts by the UID of its scan, or why there are none.
+type Judged = HashMap<String, Result<JudgedTarget, String>>;
+
+/// Judges all workloads, or those of a namespace, as if the new policies were applied.
+pub(super) async fn judge(
+    cluster: &Cluster,
+    new: Vec<ClusterScanPolicy>,
+    namespace: Option<&str>,
+    now: Timestamp,
+) -> Result<(Vec<JudgedTarget>, Vec<UnjudgedTarget>)> {
+    let present = policies(cluster).await?;
+    let workloads: Vec<WorkloadScan> = list_in(cluster, namespace).await?;
+    let scans: Vec<ImageScan> = list_in(cluster, namespace).await?;
+    let criteria = criteria(&present, new, &workloads);
+    let by_image = by_image(&scans);
+    let used = workloads.iter().flat_map(|workload| images(workload, &by_image)).filter_map(|(_, scan)| scan);
+    let used: BTreeMap<String, &ImageScan> = used.map(|scan| (scan.uid().unwrap_or_default(), scan)).collect();
+    let judged: Judged = stream::iter(used)
+        .map(|(uid, scan)| judge_scan(cluster, uid, scan, &criteria, now))
+        .buffer_unordered(REQUESTS)
+        .collect()
+        .await;
+    Ok(by_workload(&workloads, &by_image, &judged))
+}
+
+/// The present policies with the new ones in place of those of the same name.
+fn criteria(
+    present: &[ClusterScanPolicy],
+    new: Vec<ClusterScanPolicy>,
+    workloads: &[WorkloadScan],
+) -> CriteriaByNamespace {
+    let is_replaced = |policy: &&ClusterScanPolicy| new.iter().any(|new| new.name_any() == policy.name_any());
+    let kept: Vec<ClusterScanPolicy> = present.iter().filter(|policy| !is_replaced(policy)).cloned().collect();
+    let after: Vec<ClusterScanPolicy> = kept.into_iter().chain(new).collect();
+    let of = |namespace: String| {
+        let pair = (criteria_in(present, &namespace), criteria_in(&after, &namespace));
+        (namespace, pair)
+    };
+    let names: BTreeSet<String> = workloads.iter().filter_map(ResourceExt::namespace).collect();
+    names.into_iter().map(of).collect()
+}
+
+/// The images of a workload's current template, with their scans.
+fn images<'a, 'b>(workload: &'a WorkloadScan, scans: &ScansByImage<'b>) -> Vec<(&'a str, Option<&'b ImageScan>)> {
+    let namespace = workload.namespace().unwrap_or_default();
+    let revision = workload.status.as_ref().and_then(|status| status.current_revision());
+    let containers = revision.into_iter().flat_map(|revision| revision.containers.values());
+    containers.map(|container| (container.image.as_str(), scan_of(&namespace, container, scans))).collect()
+}
+
+/// Reads the reports of a scan, and judges them; parsing and judging are done on another thread.
+async fn judge_scan(
+    cluster: &Cluster,
+    uid: String,
+    scan: &ImageScan,
+    criteria: &CriteriaByNamespace,
+    now: Timestamp,
+) -> (String, Result<JudgedTarget, String>) {
+    let image = scan.spec.image.clone();
+    let Some(status) = scan.status.as_ref().filter(|status| status.verdict.is_some()) else {
+        return (uid, Err(format!("its image {image} has no result")));
+    };
+    let mut texts = Vec::new();
+    for platform in &status.platforms {
+        match cluster.report_text(&platform.report_key).await {
+            Ok(text) => texts.push(text),
+            Err(why) => return (uid, Err(format!("the report of {image} cannot be read: {why}"))),
+        }
+    }
+    let (before, after) = criteria.get(&scan.namespace().unwrap_or_default()).cloned().unwrap_or_default();
+    let work = move || {
+        let reports = texts.iter().map(|text| serde_json::from_str(text)).collect::<Result<Vec<_>, _>>();
+        let reports =
+            reports.map_err(|e| format!("the report of {image} cannot be read: {e}; use the same version"))?;
+        Ok(PolicyPair::new(&before, &after, now).judge(String::new(), &reports).of_image(&image))
+    };
+    let judged = tokio::task::spawn_blocking(work).await;
+    (uid, judged.unwrap_or_else(|e| Err(e.to_string())))
+}
+
+/// Each workload by its worst image; one with an image that could not be judged is not.
+fn by_workload(
+    workloads: &[WorkloadScan],
+    scans: &ScansByImage<'_>,
+    judged: &Judged,
+) -> (Vec<JudgedTarget>, Vec<UnjudgedTarget>) {
+    let (mut all, mut not_judged) = (Vec::new(), Vec::new());
+    for workload in workloads {
+        let kind = workload.spec.kind.lowercase();
+        let target = format!("{}/{kind}/{}", workload.namespace().unwrap_or_default(), workload.spec.name);
+        let of_image = |(image, scan): (&str, Option<&ImageScan>)| {
+            let known = scan.and_then(|scan| judged.get(&scan.uid().unwrap_or_default()));
+            known.cloned().unwrap_or_else(|| Err(format!("its image {image} has no scan")))
+        };
+        match images(workload, scans).into_iter().map(of_image).collect::<Result<Vec<_>, _>>() {
+            Ok(verdicts) => {
+                let worst = verdicts.into_iter().reduce(JudgedTarget::with);
+                all.extend(worst.map(|worst| worst.named(target)));
+            }
+            Err(why) => not_judged.push(UnjudgedTarget { target, why }),
+        }
+    }
+    (all, not_judged)
+}
