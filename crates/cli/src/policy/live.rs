@@ -123,3 +123,36 @@ fn by_workload(
     }
     (all, not_judged)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use tidewaiter_core::severity::Severity;
+
+    #[test]
+    fn a_tried_policy_replaces_the_one_of_its_name() {
+        let policy = |name: &str, spec: Value| ClusterScanPolicy::new(name, serde_json::from_value(spec).unwrap());
+        let record = |namespace: &str| -> WorkloadScan {
+            serde_json::from_value(json!({"metadata": {"name": "w", "namespace": namespace},
+                "spec": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "w", "uid": "1"}}))
+            .unwrap()
+        };
+        let check = |new: ClusterScanPolicy, namespace: &str, before: Severity, after: Severity| {
+            let present = [
+                policy("default", json!({"blockAt": "HIGH"})),
+                policy("own", json!({"blockAt": "LOW", "namespaces": ["b"]})),
+            ];
+            let all = criteria(&present, vec![new], &[record("a"), record("b")]);
+            let (old, new) = &all[namespace];
+            assert_eq!((old.block_at, new.block_at), (Some(before), Some(after)), "{namespace}");
+        };
+        let lax = || policy("default", json!({}));
+        check(lax(), "a", Severity::High, Severity::Critical);
+        check(lax(), "b", Severity::Low, Severity::Low);
+        // Another one applies in addition, where it applies.
+        check(policy("new", json!({"blockAt": "MEDIUM"})), "a", Severity::High, Severity::Medium);
+        check(policy("new", json!({"namespaces": ["a"]})), "a", Severity::High, Severity::Critical);
+        check(policy("own", json!({"namespaces": ["c"]})), "b", Severity::Low, Severity::High);
+    }
+}
