@@ -175,11 +175,16 @@ impl Cluster {
 
     /// A full report, by its key.
     pub(crate) async fn report(&self, key: &str) -> Result<Report, ServerApiError> {
-        let text = self.get(&format!("/api/v1/reports/{key}")).await?;
+        let text = self.report_text(key).await?;
         let read = serde_json::from_str(&text);
         read.map_err(|e| {
             ServerApiError::Failed(format!("this version cannot read the server's report ({e}); use the same version"))
         })
+    }
+
+    /// The JSON of a full report, by its key.
+    pub(crate) async fn report_text(&self, key: &str) -> Result<String, ServerApiError> {
+        self.get(&format!("/api/v1/reports/{key}")).await
     }
 
     /// GETs a path of the server's API: at the address on the command line, else through the API server.

@@ -1,13 +1,18 @@
 //! `kubectl scan policy`: where policies are enforced, and what new ones would change.
 //!
 //! ```text
+//! policy file + reports, images or stored reports → judge, live → outcome
 //! ClusterScanPolicies + WorkloadScans + ImageScans → would_hold → enable → in_force
 //! ```
 
 mod disable;
 mod enable;
 mod in_force;
+mod judge;
 mod list;
+mod live;
+mod outcome;
+mod test;
 mod would_hold;
 
 use crate::args::{PolicyArgs, PolicyCommand};
@@ -15,8 +20,11 @@ use crate::cluster::{self, Cluster};
 use crate::exit::{Exit, UsageError};
 use anyhow::{Context as _, Result, anyhow};
 use kube::api::{ListParams, Patch, PatchParams};
-use kube::{Api, ResourceExt as _};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::fmt::Debug;
 use tidewaiter_crd::ClusterScanPolicy;
 use tidewaiter_crd::names::DEFAULT_POLICY;
 
@@ -29,6 +37,7 @@ pub(crate) fn run(args: &PolicyArgs) -> Result<Exit> {
             let cluster = cluster::with_tidewaiter(cluster)?;
             cluster.run(disable::disable(&cluster, &namespaces))
         }
+        PolicyCommand::Test(args) => test::run(args),
         PolicyCommand::List { cluster } => {
             let cluster = cluster::with_tidewaiter(cluster)?;
             cluster.run(list::list(&cluster))
@@ -54,6 +63,19 @@ async fn policies(cluster: &Cluster) -> Result<Vec<ClusterScanPolicy>> {
     let mut all = listed.map_err(|error| denied(error, "list")).context("listing ClusterScanPolicies")?.items;
     all.sort_by_key(|policy| policy.name_any());
     Ok(all)
+}
+
+/// The objects of a namespace, or of all.
+async fn list_in<K>(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<K>>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let api: Api<K> = match namespace {
+        Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
+        None => Api::all(cluster.client.clone()),
+    };
+    let found = api.list(&ListParams::default()).await;
+    Ok(found.with_context(|| format!("listing {}", K::plural(&())))?.items)
 }
 
 /// The policy to change of those that apply: the default one, else the first by name.

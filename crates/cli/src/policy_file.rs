@@ -7,23 +7,50 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::Path;
 use tidewaiter_core::policy::{Policy, Rule};
-use tidewaiter_crd::policy::ClusterScanPolicySpec;
-use tidewaiter_crd::scan_policy::ScanPolicySpec;
+use tidewaiter_crd::{ClusterScanPolicy, ScanPolicy};
 
-/// Reads the criteria of a file of `ClusterScanPolicy` and `ScanPolicy` objects; of several the strictest, as for a namespace
-/// that all of them concern. Which namespaces they name, and their mode, is not asked.
+/// The objects of a file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PolicyObjects {
+    pub(crate) of_cluster: Vec<ClusterScanPolicy>,
+    pub(crate) of_namespaces: Vec<ScanPolicy>,
+}
+
+impl PolicyObjects {
+    /// The strictest of all, as for a namespace that all of them concern. Which namespaces they name, and their mode, is not
+    /// asked. Without an object of the cluster's its defaults are made stricter.
+    fn criteria(&self) -> Policy {
+        let strictest = |a: Policy, b: Policy| a.strictest(&b);
+        let of_cluster = self.of_cluster.iter().map(|policy| policy.spec.criteria());
+        let of_namespaces = self.of_namespaces.iter().map(|policy| policy.spec.criteria());
+        of_namespaces.fold(of_cluster.reduce(strictest).unwrap_or_default(), strictest)
+    }
+}
+
+/// Reads the criteria of a file of `ClusterScanPolicy` and `ScanPolicy` objects.
 pub(crate) fn read(path: &Path) -> Result<Policy> {
+    Ok(read_objects(path)?.criteria())
+}
+
+/// Reads the objects of a file, with their names and namespaces.
+pub(crate) fn read_objects(path: &Path) -> Result<PolicyObjects> {
     let bytes = login::read(path)?;
     parse(&String::from_utf8_lossy(&bytes)).map_err(|why| UsageError(format!("{}: {why}", path.display())).into())
 }
 
-fn parse(text: &str) -> Result<Policy, String> {
+fn parse(text: &str) -> Result<PolicyObjects, String> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|e| format!("it cannot be read ({e})"))?;
-    let (mut of_cluster, mut of_namespace) = (Vec::new(), Vec::new());
+    let mut all = PolicyObjects::default();
     for document in documents.into_iter().flat_map(objects) {
-        match document["kind"].as_str().unwrap_or_default() {
-            "ClusterScanPolicy" => of_cluster.push(spec::<ClusterScanPolicySpec>(document)?.criteria()),
-            "ScanPolicy" => of_namespace.push(spec::<ScanPolicySpec>(document)?.criteria()),
+        let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (name, namespace) = (text("/metadata/name"), text("/metadata/namespace"));
+        match text("/kind").as_str() {
+            "ClusterScanPolicy" => all.of_cluster.push(ClusterScanPolicy::new(&name, spec(document)?)),
+            "ScanPolicy" => {
+                let mut policy = ScanPolicy::new(&name, spec(document)?);
+                policy.metadata.namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
+                all.of_namespaces.push(policy);
+            }
             kind => {
                 let found = if kind.is_empty() { "an object without a kind".to_owned() } else { format!("a {kind}") };
                 return Err(format!(
@@ -32,14 +59,11 @@ fn parse(text: &str) -> Result<Policy, String> {
             }
         }
     }
-    if of_cluster.is_empty() && of_namespace.is_empty() {
+    if all.of_cluster.is_empty() && all.of_namespaces.is_empty() {
         return Err("it has no ClusterScanPolicy".to_owned());
     }
-    let strictest = |a: Policy, b: Policy| a.strictest(&b);
-    // A ScanPolicy makes stricter what the cluster has; without any other policy those are the defaults.
-    let policy = of_namespace.into_iter().fold(of_cluster.into_iter().reduce(strictest).unwrap_or_default(), strictest);
-    policy.rules.iter().try_for_each(Rule::check).map_err(|e| e.to_string())?;
-    Ok(policy)
+    all.criteria().rules.iter().try_for_each(Rule::check).map_err(|e| e.to_string())?;
+    Ok(all)
 }
 
 /// The objects of a document: `kubectl get` writes several as a List.
@@ -73,7 +97,9 @@ mod tests {
     fn a_file_is_what_a_cluster_would_have() {
         let object =
             |spec: &str| format!("apiVersion: tidewaiter.dev/v1alpha1\nkind: ClusterScanPolicy\nspec: {spec}\n");
-        let read = |text: &str| parse(text).map(|policy| (policy.block_at, policy.rules.len()));
+        let read = |text: &str| {
+            parse(text).map(|objects| objects.criteria()).map(|policy| (policy.block_at, policy.rules.len()))
+        };
         assert_eq!(read(&object("{blockAt: HIGH, namespaces: [a]}")), Ok((Some(Severity::High), 0)));
         assert_eq!(read(&object("{}")), Ok((Some(Severity::Critical), 0)));
         let rule = object("{blockAt: NEVER, rules: [{name: a, epss: 0.5}]}");
@@ -88,7 +114,7 @@ mod tests {
     fn a_namespace_makes_it_stricter() {
         let check = |cluster: &str, own: &str, expected: Option<Severity>| {
             let text = format!("{cluster}\n---\nkind: ScanPolicy\nspec: {own}\n");
-            assert_eq!(parse(&text).unwrap().block_at, expected, "{text}");
+            assert_eq!(parse(&text).unwrap().criteria().block_at, expected, "{text}");
         };
         let cluster = |spec: &str| format!("kind: ClusterScanPolicy\nspec: {spec}");
         check(&cluster("{blockAt: HIGH}"), "{blockAt: CRITICAL}", Some(Severity::High));

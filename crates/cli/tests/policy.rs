@@ -125,3 +125,44 @@ fn a_rule_that_blocks_is_named() {
     let said = scan(home.path(), &["image", "oci:image", "--policy", "missing.yaml"]);
     assert!(said.code == 2 && said.text.contains("missing.yaml"), "{}", said.text);
 }
+
+/// What a stricter and a laxer policy change for stored reports, and for an image.
+#[test]
+fn a_policy_is_tried_before_it_is_applied() {
+    let home = tempfile::tempdir().unwrap();
+    prepare(home.path());
+    let object = |spec: &str| format!("kind: ClusterScanPolicy\nmetadata: {{name: p}}\nspec: {spec}\n");
+    let write = |name: &str, text: &str| fs::write(home.path().join(name), text).unwrap();
+    write("lax.yaml", &object("{blockAt: NEVER}"));
+    write("strict.yaml", &object("{blockAt: NEVER, rules: [{name: likely, epss: 0.5}]}"));
+    let report = scan(home.path(), &["image", "oci:image", "-o", "json"]);
+    let json = serde_json::Deserializer::from_str(&report.text).into_iter::<serde_json::Value>().next();
+    fs::create_dir(home.path().join("reports")).unwrap();
+    for name in ["reports/a.json", "reports/b.json"] {
+        write(name, &json.as_ref().unwrap().as_ref().unwrap().to_string());
+    }
+    let check = |args: &[&str], code: i32, expected: &[&str]| {
+        let said = scan(home.path(), &[&["policy", "test"], args].concat());
+        assert_eq!(said.code, code, "{args:?}: {}", said.text);
+        assert!(expected.iter().all(|line| said.text.contains(line)), "{args:?}: {}", said.text);
+    };
+    let blocked = "CVE-2026-0003 (high) in parser 1.0.0, fixed in 2.0.0, by rule likely";
+    let sum = "2 newly blocked, 0 newly allowed, 0 unchanged (0 allowed, 0 blocked)";
+    check(&["strict.yaml", "reports", "--policy", "lax.yaml"], 1, &["reports/a.json: pass → violated", blocked, sum]);
+    check(&["strict.yaml", "oci:image", "--policy", "lax.yaml"], 1, &["oci:image: pass → violated", blocked]);
+    check(
+        &["lax.yaml", "reports/a.json"],
+        0,
+        &["Newly allowed:\n  reports/a.json: violated → pass", "1 newly allowed"],
+    );
+    check(&["strict.yaml", "reports/a.json"], 0, &["1 unchanged (0 allowed, 1 blocked)"]);
+    check(
+        &["strict.yaml", "reports", "--policy", "lax.yaml", "-o", "json"],
+        1,
+        &["\"newlyBlocked\": [", "\"before\": \"Pass\""],
+    );
+    write("reports/c.json", "{}");
+    check(&["strict.yaml", "reports"], 2, &["reports/c.json: not a report", "kubectl scan image IMAGE -o json"]);
+    check(&["missing.yaml", "reports/a.json"], 2, &["missing.yaml"]);
+    check(&["strict.yaml", "lax.json"], 3, &[]);
+}

@@ -32,6 +32,21 @@ fn judge_5000_reports(bencher: Bencher<'_, '_>) {
     });
 }
 
+/// As `kubectl scan policy test` does it on one thread: reads the JSON of each report, and judges it by two policies.
+#[divan::bench(sample_count = 3, sample_size = 1)]
+fn read_and_judge_5000_reports_twice(bencher: Bencher<'_, '_>) {
+    let texts: Vec<String> = reports().iter().map(|report| serde_json::to_string(report).unwrap()).collect();
+    let (before, after, now) = (Policy::default(), policy(), now());
+    bencher.bench_local(|| {
+        let (before, after) = (before.compile(), after.compile());
+        let blocked = (0..TIMES).flat_map(|_| &texts).filter(|text| {
+            let report: Report = serde_json::from_str(black_box(text)).unwrap();
+            before.decide(&report, now).outcome == Outcome::Pass && after.decide(&report, now).outcome != Outcome::Pass
+        });
+        assert_eq!(blocked.count(), DIFFERENT * TIMES);
+    });
+}
+
 fn now() -> Timestamp {
     "2026-06-01T00:00:00Z".parse().unwrap()
 }

@@ -199,6 +199,31 @@ impl CompiledPolicy<'_> {
     }
 }
 
+impl CompiledPolicy<'_> {
+    /// Evaluates all reports of an image, one for each platform: the worst outcome, and every reason once. Without any report
+    /// nothing is known.
+    pub fn decide_all(&self, reports: &[Report], now: Timestamp) -> Verdict {
+        let mut all = Verdict::of(Outcome::Incomplete);
+        for (place, verdict) in reports.iter().map(|report| self.decide(report, now)).enumerate() {
+            all.outcome = if place == 0 { verdict.outcome } else { all.outcome.max(verdict.outcome) };
+            add_new(&mut all.reasons, verdict.reasons);
+            add_new(&mut all.by_rules, verdict.by_rules);
+            add_new(&mut all.warnings, verdict.warnings);
+            add_new(&mut all.gaps, verdict.gaps);
+            add_new(&mut all.remarks, verdict.remarks);
+        }
+        all
+    }
+}
+
+fn add_new<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
+    for one in more {
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    }
+}
+
 fn sentence(f: &Finding, policy: &Policy) -> String {
     let fix = f.fixed_versions.first().map_or_else(|| "no fixed version".to_owned(), |v| format!("fixed in {v}"));
     let counts = if f.severity == Severity::Unknown { counts_unrated(f, policy) } else { "" };

@@ -87,6 +87,13 @@ pub fn applying<'a, P: Borrow<ClusterScanPolicy>>(policies: &'a [P], namespace: 
     if named.is_empty() { all().filter(|policy| policy.spec.namespaces.is_empty()).collect() } else { named }
 }
 
+/// The criteria that reports of a namespace are evaluated by: of several policies the strictest of each field, and the defaults
+/// where none applies.
+pub fn criteria_in<P: Borrow<ClusterScanPolicy>>(policies: &[P], namespace: &str) -> Policy {
+    let all = applying(policies, namespace).into_iter().map(|policy| policy.spec.criteria());
+    all.reduce(|a, b| a.strictest(&b)).unwrap_or_default()
+}
+
 /// Whether a policy is enforced; the stricter modes come later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {

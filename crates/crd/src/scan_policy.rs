@@ -55,6 +55,13 @@ pub struct ScanPolicySpec {
     pub required_approvals: Option<u32>,
 }
 
+/// Criteria of the cluster, made stricter by a namespace's own policies.
+#[must_use]
+pub fn tightened<'a>(of_cluster: Policy, own: impl IntoIterator<Item = &'a ScanPolicy>, namespace: &str) -> Policy {
+    let own = own.into_iter().filter(|policy| policy.metadata.namespace.as_deref() == Some(namespace));
+    own.fold(of_cluster, |policy, own| policy.strictest(&own.spec.criteria()))
+}
+
 impl ScanPolicySpec {
     /// The criteria, as lenient as they can be where it says nothing: to be combined with those of the cluster.
     pub fn criteria(&self) -> Policy {

@@ -113,6 +113,7 @@ fn enforcement_begins_namespace_by_namespace() {
     assert!(create(&lab, "new", &bad).contains("mode Enforce would hold"));
     rolled_out(&lab, "new");
 
+    tried_policies(&lab);
     lab.work_in("default");
     let disabled = lab.admin(&["scan", "policy", "disable", "default"]).ok();
     assert!(disabled.contains("default is no longer enforced"), "{disabled}");
@@ -124,6 +125,33 @@ fn enforcement_begins_namespace_by_namespace() {
     assert_eq!(mode(&lab), "Enforce");
     let refused = lab.admin(&["scan", "policy", "disable", "default"]).refused();
     assert!(refused.contains("ClusterScanPolicy default has mode Enforce"), "{refused}");
+}
+
+/// A policy is tried with what the cluster knows: three Deployments run the vulnerable image, one a clean one.
+fn tried_policies(lab: &Lab) {
+    let try_policy = |spec: &str, more: &[&str]| {
+        let file = lab.cluster.dir().join("policy.yaml").display().to_string();
+        let object = format!("kind: ClusterScanPolicy\nmetadata: {{name: default}}\nspec: {spec}\n");
+        std::fs::write(&file, object).unwrap();
+        lab.admin(&[&["scan", "policy", "test", &file], more].concat())
+    };
+    within(PATIENCE, "all are scanned", || {
+        let said = try_policy("{blockAt: NEVER}", &[]);
+        said.code == 0 && said.text.contains("0 newly blocked, 3 newly allowed, 1 unchanged (1 allowed, 0 blocked)")
+    });
+    let lax = try_policy("{blockAt: NEVER}", &["-n", "other"]).ok();
+    assert!(lax.contains("other/deployment/new: violated → pass") && lax.contains("1 newly allowed"), "{lax}");
+    let same = try_policy("{blockAt: CRITICAL}", &[]).ok();
+    assert!(same.contains("0 newly blocked, 0 newly allowed, 4 unchanged (1 allowed, 3 blocked)"), "{same}");
+    lab.policy(r#"{"spec":{"blockAt":"NEVER"}}"#);
+    let strict = try_policy("{blockAt: CRITICAL}", &[]);
+    assert!(strict.code == 1 && strict.text.contains("default/deployment/app: pass → violated"), "{}", strict.text);
+    assert!(
+        strict.text.contains("CVE-2022-1292 (critical) in openssl") && strict.text.contains("3 newly blocked"),
+        "{}",
+        strict.text
+    );
+    lab.policy(r#"{"spec":{"blockAt":"CRITICAL"}}"#);
 }
 
 /// The namespaces that the binding names.

@@ -1,7 +1,8 @@
 //! Commands about the policies of a cluster.
 
-use super::shared::ClusterArgs;
+use super::shared::{ClusterArgs, LocalArgs, OutputFormat};
 use clap::{Args, Subcommand};
+use std::path::PathBuf;
 
 /// Enforce policies namespace by namespace, and try new ones.
 ///
@@ -28,6 +29,13 @@ pub(crate) enum PolicyCommand {
         #[command(flatten)]
         cluster: ClusterArgs,
     },
+    /// Show what a policy would change, without changing anything
+    ///
+    /// Judges reports, images or the cluster by the present policy and by the new one, and lists what the new one would block
+    /// or allow. TARGET is a report as `kubectl scan image -o json` prints it (`FILE.json`), a folder of such files, or an image
+    /// as for `kubectl scan image`, which is scanned on this machine. Without a target the stored reports of every workload of
+    /// the cluster are judged, or those of `--namespace`: as if FILE were applied there.
+    Test(Box<PolicyTestArgs>),
     /// List the policies of the cluster, and where each is enforced
     List {
         #[command(flatten)]
@@ -56,4 +64,28 @@ pub(crate) struct EnableArgs {
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
+}
+
+/// What is judged, and by what.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 nothing would be newly blocked, 1 something would, 2 usage, 3 something could not be judged (1 wins).
+
+Examples:
+  kubectl scan policy test strict.yaml
+  kubectl scan policy test strict.yaml reports/ registry.example/myapp:v1 --policy present.yaml")]
+pub(crate) struct PolicyTestArgs {
+    /// File of ClusterScanPolicy objects
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Reports, folders of reports, or images; default: the workloads of the cluster
+    #[arg(value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    #[command(flatten)]
+    pub(crate) local: LocalArgs,
 }

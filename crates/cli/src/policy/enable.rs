@@ -1,18 +1,14 @@
 //! `kubectl scan policy enable`: lists what enforcement would hold, asks, and enforces.
 
 use super::would_hold::{self, by_image, would_hold};
-use super::{in_force, named, patch, policies, to_change};
+use super::{in_force, list_in, named, patch, policies, to_change};
 use crate::args::EnableArgs;
 use crate::cluster::{self, Cluster};
 use crate::exit::{Exit, UsageError};
 use crate::terminal::printable;
-use anyhow::{Context as _, Result};
-use kube::api::ListParams;
-use kube::core::NamespaceResourceScope;
-use kube::{Api, Resource, ResourceExt as _};
-use serde::de::DeserializeOwned;
+use anyhow::Result;
+use kube::ResourceExt as _;
 use serde_json::json;
-use std::fmt::Debug;
 use std::io::{self, IsTerminal as _, Write as _};
 use tidewaiter_crd::policy::{ApprovalMode, Mode, applying};
 use tidewaiter_crd::{ClusterScanPolicy, ImageScan, WorkloadScan};
@@ -106,13 +102,13 @@ async fn preview(
     let mut workloads: Vec<WorkloadScan> = Vec::new();
     let mut scans: Vec<ImageScan> = Vec::new();
     if everywhere {
-        workloads = list(cluster, None).await?;
+        workloads = list_in(cluster, None).await?;
         workloads.retain(|workload| becomes_enforced(policies, &workload.namespace().unwrap_or_default()));
-        scans = list(cluster, None).await?;
+        scans = list_in(cluster, None).await?;
     } else {
         for namespace in plan.changes.iter().flat_map(|change| &change.namespaces) {
-            workloads.extend(list::<WorkloadScan>(cluster, Some(namespace)).await?);
-            scans.extend(list::<ImageScan>(cluster, Some(namespace)).await?);
+            workloads.extend(list_in::<WorkloadScan>(cluster, Some(namespace)).await?);
+            scans.extend(list_in::<ImageScan>(cluster, Some(namespace)).await?);
         }
     }
     let held = would_hold(&workloads, &by_image(&scans));
@@ -130,18 +126,6 @@ async fn preview(
 fn becomes_enforced(policies: &[ClusterScanPolicy], namespace: &str) -> bool {
     let all = applying(policies, namespace);
     all.iter().all(|policy| policy.spec.namespaces.is_empty() && policy.spec.mode_in(namespace) != Mode::Enforce)
-}
-
-async fn list<K>(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<K>>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
-{
-    let api: Api<K> = match namespace {
-        Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
-        None => Api::all(cluster.client.clone()),
-    };
-    let found = api.list(&ListParams::default()).await;
-    Ok(found.with_context(|| format!("listing {}", K::plural(&())))?.items)
 }
 
 /// Asks on a terminal; nobody else answers.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tidewaiter_core::Reason;
 use tidewaiter_core::finding::{Counts, Finding};
 use tidewaiter_core::image::Platform;
-use tidewaiter_core::policy::{Outcome, Policy};
+use tidewaiter_core::policy::{Outcome, Policy, Verdict};
 use tidewaiter_core::report::Report;
 use tidewaiter_core::status::ImageStatus;
 use tidewaiter_crd::ImageScan;
@@ -228,17 +228,9 @@ pub(crate) fn with_verdict(
     criteria: &Policy,
     now: Timestamp,
 ) -> ImageScanStatus {
-    let criteria = criteria.compile();
-    let verdicts: Vec<_> = reports.iter().map(|report| criteria.decide(report, now)).collect();
-    // Without any report nothing is known.
-    let outcome = verdicts.iter().map(|v| v.outcome).max().unwrap_or(Outcome::Incomplete);
+    let Verdict { outcome, mut reasons, .. } = criteria.compile().decide_all(reports, now);
+    reasons.truncate(MAX_REASONS);
     let counts = merged_counts(reports);
-    let mut reasons: Vec<String> = Vec::new();
-    for reason in verdicts.into_iter().flat_map(|v| v.reasons) {
-        if !reasons.contains(&reason) && reasons.len() < MAX_REASONS {
-            reasons.push(reason);
-        }
-    }
     let exceptions = exception::used(reports);
     let found = match exceptions.as_slice() {
         [] => counts.sentence(),

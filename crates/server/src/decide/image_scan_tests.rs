@@ -307,3 +307,31 @@ fn a_run_that_has_not_begun_can_be_joined() {
     // It waits for a database.
     check(1, status(&json!({"imageStatus": "NotScanned", "observedGeneration": 0, "reason": "NoDatabase"})), true);
 }
+
+/// What `kubectl scan policy test` and `kubectl scan image --policy` say is what the server decides.
+fn judges_as_the_commands(spec: &serde_json::Value, report: serde_json::Value) {
+    let now = "2026-05-29T00:00:00Z".parse().unwrap();
+    let report: Report = serde_json::from_value(report).unwrap();
+    let object: tidewaiter_crd::policy::ClusterScanPolicySpec = serde_json::from_value(spec.clone()).unwrap();
+    let policies = [std::sync::Arc::new(tidewaiter_crd::ClusterScanPolicy::new("p", object))];
+    let criteria = crate::decide::policy::effective(&policies, &[], "a").criteria;
+    assert_eq!(criteria, tidewaiter_crd::policy::criteria_in(&policies, "a"));
+    let status = with_verdict(ImageScanStatus::default(), std::slice::from_ref(&report), &criteria, now);
+    let verdict = tidewaiter_core::policy::decide(&report, &criteria, now);
+    assert_eq!(status.verdict, Some(verdict.outcome));
+    let mut reasons = verdict.reasons;
+    reasons.dedup();
+    assert!(
+        status.reasons.iter().all(|reason| reasons.contains(reason)) && status.reasons.is_empty() == reasons.is_empty()
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn the_gate_decides_as_the_commands(
+        spec in tidewaiter_testkit::generated::policy(),
+        report in tidewaiter_testkit::generated::report(),
+    ) {
+        judges_as_the_commands(&spec, report);
+    }
+}
