@@ -15,7 +15,8 @@ pub(crate) fn run(root: &Path, keep: Keep) -> Result<bool> {
     let began = Instant::now();
     let places = places(root)?;
     println!("built after {:.0} s", began.elapsed().as_secs_f64());
-    let lab = Lab::start(places);
+    let mut lab = Lab::fresh(places);
+    lab.start_server();
     println!("cluster, registry and server ready after {:.0} s", began.elapsed().as_secs_f64());
     steps(&lab)?;
     println!("\nthe six steps took until {:.0} s after the start", began.elapsed().as_secs_f64());
@@ -70,6 +71,9 @@ fn steps(lab: &Lab) -> Result<()> {
     lab.approval("Manual");
     let v1 = lab.registry.push("myapp", "v1", &vulnerable().build());
     let fixed = v1.replace(":v1", ":v1-fixed");
+    title("A new installation warns; the administrator enforces one namespace");
+    print(lab, lab.admin_command(), &["scan", "policy", "enable", "default", "--yes"], 0)?;
+
     title("0. Nothing is there");
     status(lab)?;
 

@@ -103,6 +103,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "names schema time workload_kind",
             "allowlist approval condition exception",
             "image_scan policy workload_scan",
+            "scan_policy",
         ],
     ),
     (
@@ -128,8 +129,8 @@ const FLOORS: &[(&str, &[&str])] = &[
             "cluster completion dirs engines login",
             "cron_run",
             "cache db follow policy_file workload",
-            "approve local report rollback status",
-            "deployment diff exceptions explain fix image wait",
+            "approve revoke local report rollback status",
+            "deployment diff exceptions explain fix image policy wait",
         ],
     ),
     (

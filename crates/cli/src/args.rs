@@ -3,14 +3,18 @@
 mod db;
 mod exception;
 mod image;
+mod policy;
 mod shared;
 mod workload;
 
 pub(crate) use self::db::{DbArgs, DbCommand, KeylessArgs, PushArgs, RenewArgs, UpdateArgs};
 pub(crate) use self::exception::{ExceptionArgs, ExceptionCommand, RequestArgs};
 pub(crate) use self::image::{DiffArgs, ExplainArgs, FixArgs, ImageArgs};
+pub(crate) use self::policy::{EnableArgs, PolicyArgs, PolicyCommand};
 pub(crate) use self::shared::{ClusterArgs, LocalArgs, OutputFormat, RegistryArgs};
-pub(crate) use self::workload::{ApproveArgs, DeploymentArgs, ReportArgs, RollbackArgs, StatusArgs, WaitArgs};
+pub(crate) use self::workload::{
+    ApproveArgs, DeploymentArgs, ReportArgs, RevokeArgs, RollbackArgs, StatusArgs, WaitArgs,
+};
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -34,6 +38,8 @@ pub(crate) enum CliCommand {
     Status(StatusArgs),
     Wait(WaitArgs),
     Approve(ApproveArgs),
+    Revoke(RevokeArgs),
+    Policy(PolicyArgs),
     Exception(ExceptionArgs),
     Rollback(RollbackArgs),
     Report(ReportArgs),

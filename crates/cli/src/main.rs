@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! args → image, diff, fix, explain (local), db → engine and database → report → render → stdout, exit code
-//! args → image (in the cluster), deployment, status, wait, approve, rollback, report → cluster → custom resources, server → render
+//! args → image (in the cluster), deployment, status, wait, approve, policy, rollback, report → cluster → custom resources, server → render
 //! ```
 //!
 //! This is the only crate that prints. It must never depend on the server.
@@ -27,10 +27,12 @@ mod follow;
 mod image;
 mod local;
 mod login;
+mod policy;
 mod policy_file;
 mod progress;
 mod render;
 mod report;
+mod revoke;
 mod rollback;
 mod source;
 mod status;
@@ -51,6 +53,8 @@ fn main() -> std::process::ExitCode {
         CliCommand::Status(args) => status::run(&args),
         CliCommand::Wait(args) => wait::run(&args),
         CliCommand::Approve(args) => approve::run(&args),
+        CliCommand::Revoke(args) => revoke::run(&args),
+        CliCommand::Policy(args) => policy::run(&args),
         CliCommand::Exception(args) => exceptions::run(&args),
         CliCommand::Rollback(args) => rollback::run(&args),
         CliCommand::Report(args) => report::run(&args),

@@ -3,13 +3,15 @@
 use crate::exit::UsageError;
 use crate::login;
 use anyhow::Result;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::Path;
 use tidewaiter_core::policy::{Policy, Rule};
 use tidewaiter_crd::policy::ClusterScanPolicySpec;
+use tidewaiter_crd::scan_policy::ScanPolicySpec;
 
-/// Reads the criteria of a file of `ClusterScanPolicy` objects; of several the strictest, as for a namespace that all of them
-/// name. Which namespaces they name, and their mode, is not asked.
+/// Reads the criteria of a file of `ClusterScanPolicy` and `ScanPolicy` objects; of several the strictest, as for a namespace
+/// that all of them concern. Which namespaces they name, and their mode, is not asked.
 pub(crate) fn read(path: &Path) -> Result<Policy> {
     let bytes = login::read(path)?;
     parse(&String::from_utf8_lossy(&bytes)).map_err(|why| UsageError(format!("{}: {why}", path.display())).into())
@@ -17,12 +19,27 @@ pub(crate) fn read(path: &Path) -> Result<Policy> {
 
 fn parse(text: &str) -> Result<Policy, String> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|e| format!("it cannot be read ({e})"))?;
-    let mut all: Option<Policy> = None;
+    let (mut of_cluster, mut of_namespace) = (Vec::new(), Vec::new());
     for document in documents.into_iter().flat_map(objects) {
-        let policy = criteria(document)?;
-        all = Some(all.map_or_else(|| policy.clone(), |others| others.strictest(&policy)));
+        match document["kind"].as_str().unwrap_or_default() {
+            "ClusterScanPolicy" => of_cluster.push(spec::<ClusterScanPolicySpec>(document)?.criteria()),
+            "ScanPolicy" => of_namespace.push(spec::<ScanPolicySpec>(document)?.criteria()),
+            kind => {
+                let found = if kind.is_empty() { "an object without a kind".to_owned() } else { format!("a {kind}") };
+                return Err(format!(
+                    "it has {found}; write a ClusterScanPolicy or a ScanPolicy, as docs/policy.md shows"
+                ));
+            }
+        }
     }
-    all.ok_or_else(|| "it has no ClusterScanPolicy".to_owned())
+    if of_cluster.is_empty() && of_namespace.is_empty() {
+        return Err("it has no ClusterScanPolicy".to_owned());
+    }
+    let strictest = |a: Policy, b: Policy| a.strictest(&b);
+    // A ScanPolicy makes stricter what the cluster has; without any other policy those are the defaults.
+    let policy = of_namespace.into_iter().fold(of_cluster.into_iter().reduce(strictest).unwrap_or_default(), strictest);
+    policy.rules.iter().try_for_each(Rule::check).map_err(|e| e.to_string())?;
+    Ok(policy)
 }
 
 /// The objects of a document: `kubectl get` writes several as a List.
@@ -33,24 +50,18 @@ fn objects(mut document: Value) -> Vec<Value> {
     }
 }
 
-fn criteria(mut document: Value) -> Result<Policy, String> {
-    let kind = document["kind"].as_str().unwrap_or_default().to_owned();
-    if kind != "ClusterScanPolicy" {
-        let found = if kind.is_empty() { "an object without a kind".to_owned() } else { format!("a {kind}") };
-        return Err(format!("it has {found}; write a ClusterScanPolicy, as docs/policy.md shows"));
-    }
+fn spec<T: DeserializeOwned>(mut document: Value) -> Result<T, String> {
     if !document["spec"].is_object() {
-        return Err("a ClusterScanPolicy has no spec; docs/policy.md shows what it holds".to_owned());
+        let kind = document["kind"].as_str().unwrap_or_default();
+        return Err(format!("a {kind} has no spec; docs/policy.md shows what it holds"));
     }
     let mut unknown = Vec::new();
-    let spec: ClusterScanPolicySpec =
-        serde_ignored::deserialize(document["spec"].take(), |field| unknown.push(field.to_string()))
-            .map_err(|e| format!("spec: {e}"))?;
-    if let Some(field) = unknown.first() {
-        return Err(format!("spec has no field {field}; docs/policy.md lists all"));
+    let spec = serde_ignored::deserialize(document["spec"].take(), |field| unknown.push(field.to_string()))
+        .map_err(|e| format!("spec: {e}"))?;
+    match unknown.first() {
+        Some(field) => Err(format!("spec has no field {field}; docs/policy.md lists all")),
+        None => Ok(spec),
     }
-    spec.rules.iter().try_for_each(Rule::check).map_err(|e| e.to_string())?;
-    Ok(spec.criteria())
 }
 
 #[cfg(test)]
@@ -71,6 +82,21 @@ mod tests {
             r#"{"apiVersion":"v1","kind":"List","items":[{"kind":"ClusterScanPolicy","spec":{"blockAt":"LOW"}}]}"#;
         assert_eq!(read(list), Ok((Some(Severity::Low), 0)));
         assert_eq!(read(&format!("{rule}---\n{}", object("{blockAt: LOW}"))), Ok((Some(Severity::Low), 1)));
+    }
+
+    #[test]
+    fn a_namespace_makes_it_stricter() {
+        let check = |cluster: &str, own: &str, expected: Option<Severity>| {
+            let text = format!("{cluster}\n---\nkind: ScanPolicy\nspec: {own}\n");
+            assert_eq!(parse(&text).unwrap().block_at, expected, "{text}");
+        };
+        let cluster = |spec: &str| format!("kind: ClusterScanPolicy\nspec: {spec}");
+        check(&cluster("{blockAt: HIGH}"), "{blockAt: CRITICAL}", Some(Severity::High));
+        check(&cluster("{blockAt: NEVER}"), "{blockAt: LOW}", Some(Severity::Low));
+        check(&cluster("{blockAt: NEVER}"), "{}", None);
+        // Without a policy of the cluster those are the defaults.
+        check("", "{blockAt: MEDIUM}", Some(Severity::Medium));
+        check("", "{}", Some(Severity::Critical));
     }
 
     #[test]

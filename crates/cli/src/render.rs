@@ -193,6 +193,16 @@ fn built_as_of(built: Option<Timestamp>, now: Timestamp) -> String {
     }
 }
 
+/// Shortens a message for a table: other commands show all of it.
+pub(crate) fn short(message: &str) -> String {
+    // With the columns before it about a wide terminal's line.
+    const LONG: usize = 80;
+    match message.chars().count() > LONG {
+        true => message.chars().take(LONG).collect::<String>() + "…",
+        false => message.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -119,22 +119,12 @@ fn table(all: &[WorkloadScan], everywhere: bool) -> String {
             format!("{}/{}", workload.spec.kind.lowercase(), printable(&workload.spec.name)),
             status.image_status.to_string(),
             status.deployment_status.to_string(),
-            short(&printable(&status.message)),
+            render::short(&printable(&status.message)),
         ]);
     }
     match everywhere {
         true => render::columns(&rows),
         false => render::columns(&rows.into_iter().map(|[_, rest @ ..]| rest).collect::<Vec<_>>()),
-    }
-}
-
-/// Shortens a message for the table; `status WORKLOAD` shows all of it.
-fn short(message: &str) -> String {
-    // With the columns before it about a wide terminal's line; `status WORKLOAD` has the whole message.
-    const LONG: usize = 80;
-    match message.chars().count() > LONG {
-        true => message.chars().take(LONG).collect::<String>() + "…",
-        false => message.to_owned(),
     }
 }
 

@@ -12,13 +12,14 @@ use tidewaiter_testkit::readme::{blocks, script};
 use tidewaiter_testkit::upstream::Internet;
 
 /// Blocks that tests run: here, and in `tests/e2e/stories/readme.rs`.
-const RUN: [&str; 14] = [
+const RUN: [&str; 15] = [
     "laptop",
     "more",
     "offline",
     "shared",
     "source",
     "install",
+    "enforce",
     "volume",
     "arguments",
     "feeds",

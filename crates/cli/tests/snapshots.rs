@@ -234,8 +234,10 @@ fn help() {
         "status",
         "wait",
         "approve",
+        "revoke",
         "rollback",
         "exception",
+        "policy",
         "report",
         "explain",
         "diff",
@@ -246,6 +248,9 @@ fn help() {
     }
     for command in ["request", "approve", "list"] {
         assert_snapshot!(format!("help_exception_{command}"), machine.run(&["exception", command, "--help"]));
+    }
+    for command in ["enable", "disable", "list"] {
+        assert_snapshot!(format!("help_policy_{command}"), machine.run(&["policy", command, "--help"]));
     }
     for command in ["build", "update", "push", "renew", "export", "import", "diff", "status"] {
         assert_snapshot!(format!("help_db_{command}"), machine.run(&["db", command, "--help"]));

@@ -32,7 +32,9 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     // Tables have hundreds of patterns, most of which differ from the text before their first wildcard.
     let Some(wildcard) = pattern.find(['*', '?']) else { return pattern == text };
     let (literal, rest) = pattern.split_at(wildcard);
-    text.strip_prefix(literal).is_some_and(|text| matches_wildcards(rest, text))
+    // The end of a pattern is literal, too. Not the slash of `**/`, which may stand for no directory.
+    let end = rest.rsplit(['*', '?']).next().unwrap_or_default().trim_start_matches('/');
+    text.strip_prefix(literal).is_some_and(|text| text.ends_with(end) && matches_wildcards(rest, text))
 }
 
 /// Keeps, for each place in the text, whether the pattern read so far can end there: the time is the product of both

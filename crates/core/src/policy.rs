@@ -2,10 +2,12 @@
 
 mod age;
 pub mod block_at;
+mod compiled;
 mod rule;
 #[cfg(test)]
 mod tests;
 
+pub use compiled::CompiledPolicy;
 pub use rule::{InvalidRule, Rule};
 
 use crate::advisory::AdvisoryClass;
@@ -158,50 +160,43 @@ pub enum Violation<'a> {
     Rule(&'a Rule),
 }
 
-/// Why a finding by itself violates a policy, `now`; `None`: it does not.
-pub fn violation<'a>(finding: &Finding, policy: &'a Policy, now: Timestamp) -> Option<Violation<'a>> {
-    let too_severe = match finding.severity {
-        Severity::Unknown => policy.unrated == UnratedAction::Hold,
-        rated => policy.block_at.is_some_and(|least| rated >= least.max(Severity::Negligible)),
-    };
-    if finding.class == AdvisoryClass::Malware {
-        Some(Violation::Malware)
-    } else if too_severe {
-        Some(Violation::Severity)
-    } else {
-        policy.rules.iter().find(|rule| rule.selects(finding, now)).map(Violation::Rule)
-    }
+/// Evaluates a report, `now`; [`CompiledPolicy::decide`] for many reports.
+pub fn decide(report: &Report, policy: &Policy, now: Timestamp) -> Verdict {
+    policy.compile().decide(report, now)
 }
 
-/// Evaluates a report, `now`.
-pub fn decide(report: &Report, policy: &Policy, now: Timestamp) -> Verdict {
-    let (mut reasons, mut by_rules, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
-    for finding in &report.findings {
-        match violation(finding, policy, now) {
-            Some(Violation::Rule(rule)) => {
-                by_rules.push(format!("{}, by rule {}", sentence(finding, policy), rule.name));
+impl CompiledPolicy<'_> {
+    /// Evaluates a report, `now`: what the gate, reports and every command decide by.
+    pub fn decide(&self, report: &Report, now: Timestamp) -> Verdict {
+        let policy = self.policy;
+        let (mut reasons, mut by_rules, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+        for finding in &report.findings {
+            match self.violation(finding, now) {
+                Some(Violation::Rule(rule)) => {
+                    by_rules.push(format!("{}, by rule {}", sentence(finding, policy), rule.name));
+                }
+                Some(Violation::Malware | Violation::Severity) => reasons.push(sentence(finding, policy)),
+                None if finding.severity == Severity::Unknown && policy.unrated == UnratedAction::Warn => {
+                    warnings.push(sentence(finding, policy));
+                }
+                None => {}
             }
-            Some(Violation::Malware | Violation::Severity) => reasons.push(sentence(finding, policy)),
-            None if finding.severity == Severity::Unknown && policy.unrated == UnratedAction::Warn => {
-                warnings.push(sentence(finding, policy));
-            }
-            None => {}
         }
+        reasons.extend(by_rules.iter().cloned());
+        let violated = !reasons.is_empty();
+        let TooOld { mut gaps, remarks } = age::too_old(report, policy, now);
+        gaps.extend(end_of_support(report, now));
+        warnings.extend(remarks.iter().cloned());
+        let incomplete: Vec<String> = report.inventory.gaps.iter().chain(&gaps).map(gap_sentence).collect();
+        let held = policy.incomplete == IncompleteAction::Hold && !incomplete.is_empty();
+        if held { &mut reasons } else { &mut warnings }.extend(incomplete);
+        let outcome = match (violated, held) {
+            (true, _) => Outcome::Violated,
+            (false, true) => Outcome::Incomplete,
+            (false, false) => Outcome::Pass,
+        };
+        Verdict { outcome, reasons, by_rules, warnings, gaps, remarks }
     }
-    reasons.extend(by_rules.iter().cloned());
-    let violated = !reasons.is_empty();
-    let TooOld { mut gaps, remarks } = age::too_old(report, policy, now);
-    gaps.extend(end_of_support(report, now));
-    warnings.extend(remarks.iter().cloned());
-    let incomplete: Vec<String> = report.inventory.gaps.iter().chain(&gaps).map(gap_sentence).collect();
-    let held = policy.incomplete == IncompleteAction::Hold && !incomplete.is_empty();
-    if held { &mut reasons } else { &mut warnings }.extend(incomplete);
-    let outcome = match (violated, held) {
-        (true, _) => Outcome::Violated,
-        (false, true) => Outcome::Incomplete,
-        (false, false) => Outcome::Pass,
-    };
-    Verdict { outcome, reasons, by_rules, warnings, gaps, remarks }
 }
 
 fn sentence(f: &Finding, policy: &Policy) -> String {

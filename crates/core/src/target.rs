@@ -4,6 +4,7 @@ use crate::finding::{Finding, InstalledPackage};
 use crate::image::Reference;
 use crate::pattern::Pattern;
 use crate::report::ImageInfo;
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
 
@@ -66,15 +67,25 @@ impl TargetPattern {
 
     /// Whether it is an installed package of a finding, by the name of the package or of its source package.
     pub(crate) fn is_package(&self, finding: &Finding, installed: &InstalledPackage) -> bool {
+        self.is_package_with(finding, installed, || PurlPattern::parse(&installed.purl))
+    }
+
+    /// The same, with the parsed purl of the installed package: parsing one takes longer than comparing it.
+    pub(crate) fn is_package_with<P: Borrow<PurlPattern>>(
+        &self,
+        finding: &Finding,
+        installed: &InstalledPackage,
+        purl: impl FnOnce() -> Option<P>,
+    ) -> bool {
         match self {
             TargetPattern::Named { name, version } => {
                 (name.matches(&installed.name) || name.matches(&finding.package))
                     && version.as_ref().is_none_or(|v| *v == installed.version || *v == finding.installed_version)
             }
             TargetPattern::PurlPattern(wanted) => {
-                let Some(own) = PurlPattern::parse(&installed.purl) else { return false };
-                let version = Some(finding.installed_version.clone());
-                wanted.covers(&own) || wanted.covers(&PurlPattern { name: finding.package.clone(), version, ..own })
+                let Some(own) = purl() else { return false };
+                let own = own.borrow();
+                wanted.covers(own) || wanted.covers_as(own, &finding.package, Some(&finding.installed_version))
             }
         }
     }
@@ -105,13 +116,18 @@ impl PurlPattern {
     }
 
     fn covers(&self, other: &PurlPattern) -> bool {
+        self.covers_as(other, &other.name, other.version.as_deref())
+    }
+
+    /// Whether it covers another one under this name and version.
+    fn covers_as(&self, other: &PurlPattern, name: &str, version: Option<&str>) -> bool {
         let qualifier = |(key, value): (&String, &String)| {
             LENIENT.contains(&key.as_str()) || other.qualifiers.get(key).is_none_or(|own| own == value)
         };
         self.kind == other.kind
             && self.namespace == other.namespace
-            && self.name == other.name
-            && self.version.as_ref().is_none_or(|v| Some(v) == other.version.as_ref())
+            && self.name == name
+            && self.version.as_ref().is_none_or(|v| Some(v.as_str()) == version)
             && self.qualifiers.iter().all(qualifier)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::ecosystem::Ecosystem;
 use crate::finding::{Counts, Finding};
-use crate::policy::{self, Outcome, Policy, Verdict};
+use crate::policy::{Outcome, Policy, Verdict};
 use crate::report::Report;
 use crate::version::VersionScheme;
 use jiff::Timestamp;
@@ -67,6 +67,7 @@ pub struct UnfixedFinding {
 
 /// Plans the upgrades of a report, and what policy will say of the image after them, `now`.
 pub fn plan(report: &Report, policy: &Policy, now: Timestamp) -> UpgradePlan {
+    let compiled = policy.compile();
     let mut by_package: BTreeMap<(&Ecosystem, &str, &str), Vec<&Finding>> = BTreeMap::new();
     for finding in &report.findings {
         let key = (&finding.ecosystem, finding.package.as_str(), finding.installed_version.as_str());
@@ -74,7 +75,7 @@ pub fn plan(report: &Report, policy: &Policy, now: Timestamp) -> UpgradePlan {
     }
     let (mut upgrades, mut unfixed, mut left) = (Vec::new(), Vec::new(), Vec::new());
     for findings in by_package.into_values() {
-        let blocking = findings.iter().copied().filter(|f| policy::violation(f, policy, now).is_some());
+        let blocking = findings.iter().copied().filter(|f| compiled.violation(f, now).is_some());
         let (fixable, unfixable): (Vec<&Finding>, Vec<&Finding>) = blocking.partition(|f| !f.fixed_versions.is_empty());
         unfixed.extend(unfixable.into_iter().map(without_fix));
         match upgrade(report, &fixable) {
@@ -87,7 +88,7 @@ pub fn plan(report: &Report, policy: &Policy, now: Timestamp) -> UpgradePlan {
     }
     upgrades.sort_by(|a, b| (a.layer, &a.package, &a.from).cmp(&(b.layer, &b.package, &b.from)));
     let after = Report { counts: Counts::of(&left), findings: left, ..report.clone() };
-    let verdict = policy::decide(&after, policy, now);
+    let verdict = compiled.decide(&after, now);
     UpgradePlan { upgrades, unfixed, before: report.counts, after: after.counts, verdict }
 }
 

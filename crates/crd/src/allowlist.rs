@@ -13,7 +13,8 @@ pub struct ImageAllowlistSpec {
     /// Digest → why it is listed (`approved`, `retained`).
     #[serde(default)]
     pub digests: BTreeMap<String, String>,
-    /// Image string → pinned reference, where all live templates of the namespace agree.
+    /// Image string, as templates name it → pinned reference of what is approved by that name. While the server is away, the
+    /// API server pins new Pods with these.
     #[serde(default)]
     pub images: BTreeMap<String, String>,
     /// Digest → image string of what passed a scan in this namespace. Only ephemeral containers may use these.

@@ -1,7 +1,7 @@
 //! Custom resources, labels and annotations that users and the server write in a cluster.
 //!
 //! ```text
-//! user → ImageScan, RolloutApproval, ClusterScanPolicy, ScanException → server → status, WorkloadScan, ImageAllowlist → API server
+//! user → ImageScan, RolloutApproval, ClusterScanPolicy, ScanPolicy, ScanException → server → status, WorkloadScan, ImageAllowlist → API server
 //! ```
 //!
 //! Types only: this crate holds no client and decides nothing.
@@ -13,6 +13,7 @@ pub mod exception;
 pub mod image_scan;
 pub mod names;
 pub mod policy;
+pub mod scan_policy;
 mod schema;
 pub mod time;
 pub mod workload_kind;
@@ -23,6 +24,7 @@ pub use approval::RolloutApproval;
 pub use exception::ScanException;
 pub use image_scan::ImageScan;
 pub use policy::ClusterScanPolicy;
+pub use scan_policy::ScanPolicy;
 pub use time::ObjectTime;
 pub use workload_kind::WorkloadKind;
 pub use workload_scan::WorkloadScan;
@@ -36,6 +38,7 @@ pub fn all() -> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensio
         WorkloadScan::crd(),
         RolloutApproval::crd(),
         ClusterScanPolicy::crd(),
+        ScanPolicy::crd(),
         ScanException::crd(),
         ImageAllowlist::crd(),
     ]

@@ -9,6 +9,8 @@ pub const GROUP: &str = "tidewaiter.dev";
 pub const GATE: &str = "tidewaiter.dev/image-scan";
 /// Label of gated Pods, set and removed together with the gate: watches select by labels and cannot select by gates.
 pub const GATED: &str = "tidewaiter.dev/gated";
+/// Annotation of a new Pod while the API server's own policies and the webhook pass it on; no Pod keeps it.
+pub const UNREVIEWED: &str = "tidewaiter.dev/unreviewed";
 /// Annotation of a workload that tidewaiter paused or suspended: the hash of the held template. Display only.
 pub const HELD: &str = "tidewaiter.dev/held-for";
 /// Annotation of a workload whose pause is (also) its user's own and outlives the hold.
@@ -38,8 +40,15 @@ pub const WEBHOOKS: &str = "tidewaiter";
 pub const CA_SECRET: &str = "tidewaiter-webhook-ca";
 /// ConfigMap that remembers which namespaces are enforced.
 pub const ENFORCED: &str = "tidewaiter-enforced";
+/// ClusterScanPolicy that a new installation begins with.
+pub const DEFAULT_POLICY: &str = "default";
+/// Admission policy, and its binding, that names the enforced namespaces.
+pub const SHAPE: &str = "tidewaiter-shape";
 /// ClusterRoles of the installation; the first is the server's own, with a ClusterRoleBinding of the same name.
-pub const CLUSTER_ROLES: [&str; 4] = ["tidewaiter", "tidewaiter-view", "tidewaiter-edit", "tidewaiter-approve"];
+pub const CLUSTER_ROLES: [&str; 5] =
+    ["tidewaiter", "tidewaiter-view", "tidewaiter-edit", "tidewaiter-approve", "tidewaiter-break-glass"];
+/// Verb on `rolloutapprovals` of who may let images run whatever policy says of them.
+pub const OVERRIDE: &str = "override";
 
 #[cfg(test)]
 mod tests {

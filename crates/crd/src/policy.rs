@@ -4,6 +4,7 @@ use crate::schema;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::borrow::Borrow;
 use tidewaiter_core::policy::{IncompleteAction, MAX_DATABASE_AGE_DAYS, Policy, Rule, UnratedAction};
 use tidewaiter_core::severity::Severity;
 
@@ -26,6 +27,10 @@ pub struct ClusterScanPolicySpec {
     /// Whether workloads are held, or only warned about, or only reported.
     #[serde(default)]
     pub mode: Mode,
+    /// Namespaces in which it is enforced although its mode is weaker, of those that it applies to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(length(min = 1)))]
+    pub enforced_namespaces: Vec<String>,
     /// Lowest severity that blocks; `NEVER`: only rules block.
     #[serde(default = "block_at", with = "tidewaiter_core::policy::block_at")]
     #[schemars(schema_with = "schema::block_at")]
@@ -49,9 +54,22 @@ pub struct ClusterScanPolicySpec {
     /// Who approves what the policy allows.
     #[serde(default)]
     pub approval: ApprovalMode,
+    /// Number of people who must approve the same images where a person must; 1 by default.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[schemars(schema_with = "schema::people")]
+    pub required_approvals: u32,
     /// Receivers of alerts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alerts: Vec<AlertReceiver>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(value: &u32) -> bool {
+    *value == 1
 }
 
 fn max_database_age_days() -> u32 {
@@ -60,6 +78,13 @@ fn max_database_age_days() -> u32 {
 
 fn block_at() -> Option<Severity> {
     Policy::default().block_at
+}
+
+/// The policies that apply to a namespace: those that name it, else those that name none.
+pub fn applying<'a, P: Borrow<ClusterScanPolicy>>(policies: &'a [P], namespace: &str) -> Vec<&'a ClusterScanPolicy> {
+    let all = || policies.iter().map(|policy| -> &ClusterScanPolicy { policy.borrow() });
+    let named: Vec<_> = all().filter(|policy| policy.spec.namespaces.iter().any(|name| name == namespace)).collect();
+    if named.is_empty() { all().filter(|policy| policy.spec.namespaces.is_empty()).collect() } else { named }
 }
 
 /// Whether a policy is enforced; the stricter modes come later.
@@ -92,7 +117,31 @@ pub struct AlertReceiver {
     pub url: String,
 }
 
+impl Default for ClusterScanPolicySpec {
+    /// As where the object has none of the fields.
+    fn default() -> Self {
+        ClusterScanPolicySpec {
+            namespaces: Vec::new(),
+            mode: Mode::default(),
+            enforced_namespaces: Vec::new(),
+            block_at: block_at(),
+            rules: Vec::new(),
+            unrated: UnratedAction::default(),
+            incomplete: IncompleteAction::default(),
+            max_database_age_days: max_database_age_days(),
+            approval: ApprovalMode::default(),
+            required_approvals: one(),
+            alerts: Vec::new(),
+        }
+    }
+}
+
 impl ClusterScanPolicySpec {
+    /// The mode in a namespace that it applies to.
+    pub fn mode_in(&self, namespace: &str) -> Mode {
+        if self.enforced_namespaces.iter().any(|name| name == namespace) { Mode::Enforce } else { self.mode }
+    }
+
     /// The criteria that reports are evaluated by.
     pub fn criteria(&self) -> Policy {
         Policy {

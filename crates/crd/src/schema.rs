@@ -15,6 +15,10 @@ pub(crate) fn deployment_status(_: &mut SchemaGenerator) -> Schema {
 
 const SEVERITIES: [&str; 6] = ["UNKNOWN", "NEGLIGIBLE", "LOW", "MEDIUM", "HIGH", "CRITICAL"];
 
+pub(crate) fn severity(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": &SEVERITIES[1..]})
+}
+
 pub(crate) fn block_at(_: &mut SchemaGenerator) -> Schema {
     let words: Vec<&str> = SEVERITIES.into_iter().chain(["NEVER"]).collect();
     json_schema!({"type": "string", "enum": words})
@@ -68,6 +72,11 @@ pub(crate) fn outcome(_: &mut SchemaGenerator) -> Schema {
 
 pub(crate) fn days(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "integer", "minimum": 0, "maximum": u32::MAX})
+}
+
+/// People who approve: more than ten never agree in time.
+pub(crate) fn people(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "integer", "minimum": 1, "maximum": 10})
 }
 
 /// Without the format `uint32`: API servers do not know it and print a warning for each definition.

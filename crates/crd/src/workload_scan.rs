@@ -160,6 +160,29 @@ pub struct Revision {
     /// Whether it was approved before a new finding made it retained.
     #[serde(default, skip_serializing_if = "is_false")]
     pub lost: bool,
+    /// Who approved it, where that was needed. One of these that is deleted, or expires, withdraws the approval.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved_by: Vec<GivenApproval>,
+}
+
+/// A RolloutApproval that a decision followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GivenApproval {
+    /// Name of the RolloutApproval.
+    pub name: String,
+    /// Who approved.
+    pub by: String,
+    /// Reason that was given.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Whether it overrides policy.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub break_glass: bool,
+    /// RFC 3339 time at which it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub expires: Option<ObjectTime>,
 }
 
 impl Revision {

@@ -1,6 +1,7 @@
 //! Alerts: CloudEvents 1.0 as JSON, sent by POST until delivered. The id follows from the content, so that a receiver can
 //! recognise a repetition.
 
+use crate::decide::message::WorkloadNews;
 use crate::decide::workload_ref::WorkloadRef;
 use crate::index::Index;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
@@ -12,7 +13,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewaiter_core::hex;
-use tidewaiter_core::status::WorkloadStatus;
 use tidewaiter_crd::policy::AlertReceiver;
 use tidewaiter_http::{Client, Settings};
 
@@ -38,17 +38,13 @@ pub(crate) struct Alert {
 }
 
 impl Alert {
-    /// An alert about a workload's template.
-    pub(crate) fn new(
-        workload: &WorkloadRef,
-        template: &str,
-        status: WorkloadStatus,
-        reasons: &[String],
-        text: &str,
-    ) -> Self {
+    /// An alert with this text about a workload's template.
+    pub(crate) fn new(news: &WorkloadNews<'_>, text: &str) -> Self {
+        let (workload, template, status, reasons) =
+            (news.workload, news.template, news.status, &news.evaluation.reasons);
+        let event = news.event();
         // Not the time: the same news twice are one alert.
-        let content =
-            format!("{}\n{template}\n{}\n{}\n{}", workload.uid, status.image, status.deployment, reasons.join("\n"));
+        let content = format!("{}\n{template}\n{}\n{event}\n{}", workload.uid, status.image, reasons.join("\n"));
         let hash: [u8; 32] = Sha256::digest(content.as_bytes()).into();
         // 128 bits, as a UUID has: receivers compare ids of one sender only.
         let id = hex(&hash[..16]);
@@ -56,7 +52,7 @@ impl Alert {
         let event = json!({
             "specversion": "1.0",
             "id": id,
-            "type": format!("dev.tidewaiter.workload.{}", status.deployment.to_string().to_ascii_lowercase()),
+            "type": format!("dev.tidewaiter.workload.{}", event.to_ascii_lowercase()),
             "source": format!("/namespaces/{}", workload.namespace),
             "subject": subject,
             "time": Timestamp::now().to_string(),
@@ -150,7 +146,8 @@ fn post(url: &str, body: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
+    use crate::decide::evaluation::Evaluation;
+    use tidewaiter_core::status::{DeploymentStatus, ImageStatus, WorkloadStatus};
 
     fn alert(uid: &str, template: &str, deployment: DeploymentStatus, reasons: &[&str], text: &str) -> Alert {
         let workload = WorkloadRef {
@@ -162,7 +159,8 @@ mod tests {
         };
         let status = WorkloadStatus { image: ImageStatus::VulnerabilitiesFound, deployment };
         let reasons: Vec<String> = reasons.iter().map(|reason| (*reason).to_owned()).collect();
-        Alert::new(&workload, template, status, &reasons, text)
+        let evaluation = Evaluation { reasons, ..Evaluation::default() };
+        Alert::new(&WorkloadNews::new(&workload, template, &evaluation, status), text)
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(crate) struct ServerContext {
 impl ServerContext {
     /// The policy of a namespace.
     pub(crate) fn policy(&self, namespace: &str) -> EffectivePolicy {
-        policy::effective(&self.index.policies.state(), namespace)
+        policy::effective(&self.index.policies.state(), &self.index.policies_in(namespace), namespace)
     }
 
     /// Whether the server does anything in a namespace.

@@ -14,6 +14,7 @@
 //! is `reconcile(object, context)`; they share [`error_policy`], because API servers fail alike for all of them.
 
 pub(crate) mod allowlist;
+mod approvals;
 mod audit;
 pub(crate) mod database;
 mod deployment;
@@ -68,6 +69,7 @@ pub(crate) fn start(ctx: &Arc<ServerContext>) {
     tokio::spawn(requests::follow_unheld(Arc::clone(ctx)));
     tokio::spawn(workload::follow_returned(Arc::clone(ctx)));
     tokio::spawn(refused::follow_updates(Arc::clone(ctx)));
+    tokio::spawn(approvals::follow_ends(Arc::clone(ctx)));
     tokio::spawn(database::follow(Arc::clone(ctx)));
     tokio::spawn(garbage_collection::run(Arc::clone(ctx)));
 }

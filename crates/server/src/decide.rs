@@ -7,6 +7,7 @@
 //! evaluation + approval + revision    → revision: approved, retained or held
 //! all revisions of a namespace        → allowlist
 //! record before and after             → audit: the entries of the audit log
+//! traces of an installation           → first_policy
 //! decision                            → message, pause, release, gate
 //! ```
 //!
@@ -19,6 +20,7 @@ pub(crate) mod audit;
 pub(crate) mod database;
 pub(crate) mod evaluation;
 pub(crate) mod exception;
+pub(crate) mod first_policy;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub(crate) mod holdable;

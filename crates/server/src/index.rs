@@ -6,9 +6,14 @@
 //! ```
 
 mod changes;
+mod enqueue;
 mod jobs;
+mod settled;
 mod watch;
 
+pub(crate) use settled::{left, settled};
+
+use crate::decide::allowlist::allowlist;
 use crate::decide::evaluation::KnownScans;
 use crate::decide::images;
 use crate::decide::pod::allowed_pins;
@@ -20,15 +25,14 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ServiceAccount};
 use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
-use kube::{Client, Resource, ResourceExt as _};
+use kube::{Client, ResourceExt as _};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use tidewaiter_core::image::Platform;
-use tidewaiter_crd::workload_scan::{Decision, Revision, WorkloadScanStatus};
+use tidewaiter_crd::workload_scan::{Revision, WorkloadScanStatus};
 use tidewaiter_crd::{
-    ClusterScanPolicy, ImageScan, RolloutApproval, ScanException, WorkloadKind, WorkloadScan, image_scan,
+    ClusterScanPolicy, ImageScan, RolloutApproval, ScanException, ScanPolicy, WorkloadScan, image_scan,
 };
 
 /// One store per kind.
@@ -44,6 +48,7 @@ pub(crate) struct Index {
     pub(crate) workloads: Store<WorkloadScan>,
     pub(crate) images: Store<ImageScan>,
     pub(crate) policies: Store<ClusterScanPolicy>,
+    pub(crate) namespaced_policies: Store<ScanPolicy>,
     pub(crate) approvals: Store<RolloutApproval>,
     exceptions: Store<ScanException>,
     pub(crate) nodes: Store<Node>,
@@ -68,6 +73,7 @@ struct IndexWriters {
     workloads: Writer<WorkloadScan>,
     images: Writer<ImageScan>,
     policies: Writer<ClusterScanPolicy>,
+    namespaced_policies: Writer<ScanPolicy>,
     approvals: Writer<RolloutApproval>,
     exceptions: Writer<ScanException>,
     nodes: Writer<Node>,
@@ -94,6 +100,7 @@ impl Index {
         let (workloads, workloads_writer) = reflector::store();
         let (images, images_writer) = reflector::store();
         let (policies, policies_writer) = reflector::store();
+        let (namespaced_policies, namespaced_policies_writer) = reflector::store();
         let (approvals, approvals_writer) = reflector::store();
         let (exceptions, exceptions_writer) = reflector::store();
         let (nodes, nodes_writer) = reflector::store();
@@ -109,6 +116,7 @@ impl Index {
             workloads: workloads_writer,
             images: images_writer,
             policies: policies_writer,
+            namespaced_policies: namespaced_policies_writer,
             approvals: approvals_writer,
             exceptions: exceptions_writer,
             nodes: nodes_writer,
@@ -126,6 +134,7 @@ impl Index {
             workloads,
             images,
             policies,
+            namespaced_policies,
             approvals,
             exceptions,
             nodes,
@@ -149,6 +158,7 @@ impl Index {
         let _ = self.workloads.wait_until_ready().await;
         let _ = self.images.wait_until_ready().await;
         let _ = self.policies.wait_until_ready().await;
+        let _ = self.namespaced_policies.wait_until_ready().await;
         let _ = self.approvals.wait_until_ready().await;
         let _ = self.exceptions.wait_until_ready().await;
         let _ = self.nodes.wait_until_ready().await;
@@ -159,6 +169,11 @@ impl Index {
     /// The ScanExceptions of a namespace.
     pub(crate) fn exceptions_in(&self, namespace: &str) -> Vec<Arc<ScanException>> {
         self.exceptions.state_filter(|exception| exception.namespace().as_deref() == Some(namespace))
+    }
+
+    /// The ScanPolicies of a namespace.
+    pub(crate) fn policies_in(&self, namespace: &str) -> Vec<Arc<ScanPolicy>> {
+        self.namespaced_policies.state_filter(|policy| policy.namespace().as_deref() == Some(namespace))
     }
 
     /// The namespace of the ImageScan that a report belongs to.
@@ -187,7 +202,14 @@ impl Index {
     /// The ImageScans that concern a revision: of its images, as its template names them and pinned.
     pub(crate) fn known_scans(&self, namespace: &str, revision: &Revision) -> KnownScans {
         let images = revision.containers.values().flat_map(|c| [Some(&c.image), c.pinned.as_ref()]).flatten();
-        KnownScans::new(images.filter_map(|image| self.image_scan(namespace, image)), self.platforms())
+        let known = KnownScans::new(images.filter_map(|image| self.image_scan(namespace, image)), self.platforms());
+        if known.lacks_registry() { known.with_approved(self.approved_images(namespace)) } else { known }
+    }
+
+    /// Image string → pinned image of what is approved in a namespace; the API server pins new Pods by the same.
+    fn approved_images(&self, namespace: &str) -> BTreeMap<String, String> {
+        let records = self.workloads.state_filter(|w| w.namespace().as_deref() == Some(namespace));
+        allowlist(records.iter().filter_map(|record| record.status.as_ref())).spec.images
     }
 
     /// Whether a tag of a workload's current revision is known to name another digest than the one that runs.
@@ -265,69 +287,6 @@ impl Index {
     pub(crate) fn is_namespace(&self, name: &str) -> bool {
         self.namespaces.get(&ObjectRef::new(name)).is_some()
     }
-
-    /// Enqueues the gated Pods of a namespace.
-    pub(crate) fn enqueue_pods(&self, namespace: &str) {
-        self.gated_pods(namespace).iter().for_each(|pod| self.queues.pods.add(ObjectRef::from_obj(&**pod)));
-    }
-
-    /// Enqueues all ImageScans.
-    pub(crate) fn enqueue_images(&self) {
-        self.images.state().iter().for_each(|scan| self.queues.images.add(ObjectRef::from_obj(&**scan)));
-    }
-
-    /// Enqueues all namespaces.
-    pub(crate) fn enqueue_namespaces(&self) {
-        self.namespaces.state().iter().for_each(|n| self.queues.namespaces.add(ObjectRef::from_obj(&**n)));
-    }
-
-    /// Enqueues what reconciles a workload: Deployments, Jobs and CronJobs have their own controllers; of anything else the
-    /// Pods wait.
-    pub(crate) fn enqueue_workload(&self, workload: &WorkloadRef) {
-        let (name, namespace) = (&workload.name, &workload.namespace);
-        match workload.kind {
-            // One of the same name in another API group has no controller here.
-            _ if !workload.kind.is_built_in(&workload.api_version) => self.enqueue_pods(namespace),
-            WorkloadKind::Deployment => self.queues.deployments.add(ObjectRef::new(name).within(namespace)),
-            WorkloadKind::CronJob => self.queues.cron_jobs.add(ObjectRef::new(name).within(namespace)),
-            WorkloadKind::Job => {
-                self.queues.jobs.add(ObjectRef::new(name).within(namespace));
-                self.enqueue_pods(namespace);
-            }
-            _ => self.enqueue_pods(namespace),
-        }
-    }
-
-    /// Enqueues the record of a Pod that may start although its workload's current revision is held: the workload went
-    /// back to what was approved, and no gated Pod tells.
-    pub(crate) fn enqueue_returned(&self, pod: &Pod, namespace: &str) {
-        let PodOwner::Other(workload) = self.pod_owner(pod, namespace) else { return };
-        if let Some(record) = self.record(&workload).filter(|record| is_held(record)) {
-            self.queues.returned.add(ObjectRef::from_obj(&*record));
-        }
-    }
-
-    /// Enqueues a record with the controllers of its kind.
-    fn enqueue_record(&self, record: &WorkloadScan) {
-        let (spec, namespace) = (&record.spec, record.namespace().unwrap_or_default());
-        match spec.kind {
-            WorkloadKind::Deployment => self.queues.deployments.add(ObjectRef::new(&spec.name).within(&namespace)),
-            WorkloadKind::CronJob if spec.kind.is_built_in(&spec.api_version) => {
-                self.queues.cron_jobs.add(ObjectRef::new(&spec.name).within(&namespace));
-                self.enqueue_waiting_jobs(&namespace, &spec.uid);
-            }
-            WorkloadKind::Job => {
-                self.queues.jobs.add(ObjectRef::new(&spec.name).within(&namespace));
-                self.queues.workloads.add(ObjectRef::from_obj(record));
-            }
-            _ => self.queues.workloads.add(ObjectRef::from_obj(record)),
-        }
-    }
-}
-
-fn is_held(record: &WorkloadScan) -> bool {
-    let current = record.status.as_ref().and_then(|status| status.current_revision());
-    current.is_some_and(|revision| revision.decision == Decision::Held)
 }
 
 fn platform_of(node: &Node) -> Option<Platform> {
@@ -338,45 +297,6 @@ fn platform_of(node: &Node) -> Option<Platform> {
 fn uses(workload: &WorkloadScan, image: &str) -> bool {
     let revisions = workload.status.iter().flat_map(|s| s.revisions.values());
     revisions.flat_map(|r| r.containers.values()).any(|c| c.names(image))
-}
-
-/// Looks at a store until it shows a write: a watch is milliseconds behind. After a second something else was written, and
-/// that is reconciled anyway.
-const SETTLE_ATTEMPTS: u32 = 500;
-const SETTLE_PAUSE: Duration = Duration::from_millis(2);
-
-/// Waits until a store shows a write of the server's own, so that the next reconciliation does not decide on what was
-/// before.
-pub(crate) async fn settled<K>(store: &Store<K>, written: &K)
-where
-    K: Resource<DynamicType = ()> + Clone,
-{
-    let key = ObjectRef::from_obj(written);
-    for _ in 0..SETTLE_ATTEMPTS {
-        if store.get(&key).is_some_and(|seen| version(&*seen) >= version(written)) {
-            return;
-        }
-        tokio::time::sleep(SETTLE_PAUSE).await;
-    }
-}
-
-/// Waits until a store shows a write after which it shows the object no more, or does not show it any longer.
-pub(crate) async fn left<K>(store: &Store<K>, written: &K)
-where
-    K: Resource<DynamicType = ()> + Clone,
-{
-    let key = ObjectRef::from_obj(written);
-    for _ in 0..SETTLE_ATTEMPTS {
-        if store.get(&key).is_none_or(|seen| version(&*seen) >= version(written)) {
-            return;
-        }
-        tokio::time::sleep(SETTLE_PAUSE).await;
-    }
-}
-
-/// Resource versions rise: Kubernetes promises it from 1.35 on, and every API server before did it.
-fn version<K: Resource>(object: &K) -> u64 {
-    object.meta().resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! Registers webhooks and admission policies in the cluster, once the server knows what runs there.
 //!
 //! ```text
-//! retain what runs in namespaces that become enforced → webhooks → policies → bindings → in force
+//! first policy → retain what runs in namespaces that become enforced → webhooks → policies → bindings
+//! → gate in the API server → in force
 //! ```
 //!
 //! Everything is applied again when policies change, when something of it is deleted or changed, and every minute.
 
 pub(crate) mod certificate;
 mod enforced;
+pub(crate) mod first_policy;
+mod gate;
 mod manifests;
 pub(crate) mod nudge;
 mod retain;
@@ -48,6 +51,7 @@ pub(crate) async fn install(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()
     // What was enqueued while the cluster was listed is read by this application.
     ctx.queues.policies.clear().await;
     apply(ctx, ca_pem).await?;
+    gate::report(ctx).await;
     in_force(ctx).await
 }
 
@@ -103,14 +107,23 @@ async fn apply(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()> {
     for policy in manifests::policies()? {
         put::<ValidatingAdmissionPolicy>(ctx, policy, &owner).await?;
     }
-    for binding in manifests::bindings(&ctx.index.policies.state(), &ctx.settings.excluded) {
+    let enforced = enforced_namespaces(ctx);
+    for binding in manifests::bindings(&enforced) {
         put::<ValidatingAdmissionPolicyBinding>(ctx, binding, &owner).await?;
     }
+    // After the backstop, which judges what it does. An upgrade of the cluster is noticed by one of these applications.
+    gate::apply(ctx, &enforced, &owner).await?;
     // Last: until it is bound, it is not enforced.
     if let Some(news) = news {
         enforced::remember(ctx, &news).await?;
     }
     Ok(())
+}
+
+/// The namespaces that the policies of this moment enforce.
+fn enforced_namespaces(ctx: &ServerContext) -> NamespaceSelection {
+    let (policies, own) = (ctx.index.policies.state(), ctx.index.namespaced_policies.state());
+    policy::enforced_namespaces(&policies, &own, &ctx.settings.excluded)
 }
 
 /// The owner of everything that is registered: the server's ClusterRole, which `kubectl delete -f deploy/` deletes. The
@@ -134,7 +147,7 @@ async fn owner(ctx: &ServerContext) -> Vec<OwnerReference> {
 /// read from the cluster, so that a restart in between loses nothing. Returns what to remember once it is bound.
 async fn retain(ctx: &Arc<ServerContext>) -> Result<Option<NamespaceSelection>> {
     let remembered = enforced::remembered(ctx).await?;
-    let after = policy::enforced_namespaces(&ctx.index.policies.state(), &ctx.settings.excluded);
+    let after = enforced_namespaces(ctx);
     let before = policy::enforced_before(remembered.clone(), enforced::bound(ctx).await?, &after);
     if let Some(enforced) = before.namespaces.as_ref().filter(|_| before.interrupted) {
         enforced::report_interruption(ctx, enforced).await;

@@ -97,6 +97,7 @@ async fn start(ctx: &Arc<ServerContext>, args: &ServeArgs) -> Result<()> {
     let authority = WebhookAuthority::open(&ctx.client).await?;
     let _ = ctx.webhook_token.set(authority.token.clone());
     webhooks(ctx, args, &authority).await?;
+    install::first_policy::create(ctx).await?;
     install::install(ctx, &authority.pem).await?;
     controllers::start(ctx);
     tokio::spawn(install::keep(Arc::clone(ctx), authority.pem.clone()));

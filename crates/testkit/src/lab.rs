@@ -1,5 +1,6 @@
 //! ClusterFixture, registry, database and server together: the environment of the demo and the stories.
 
+mod freeze;
 mod ports;
 mod scanner;
 
@@ -19,6 +20,10 @@ use std::time::Duration;
 
 /// How long anything may take: two cores that also compile are slow, and a story that waits in vain fails anyway.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The default policy, enforced: one that is there is left alone by the server.
+const ENFORCED: &str = r#"{"apiVersion":"tidewaiter.dev/v1alpha1","kind":"ClusterScanPolicy","metadata":{"name":"default"},
+    "spec":{"mode":"Enforce"}}"#;
 
 /// Where things are.
 #[derive(Debug, Clone)]
@@ -72,10 +77,17 @@ impl Drop for Server {
 }
 
 impl Lab {
+    /// A cluster as of [`Lab::fresh`] that is enforced everywhere from the server's first start on.
+    pub fn new(places: Places) -> Self {
+        let lab = Lab::fresh(places);
+        lab.cluster.apply(ENFORCED).ok();
+        lab
+    }
+
     /// A cluster with `deploy/` applied, a registry and the demo's database, before the server is started.
     ///
     /// As root the calling thread enters a network of its own, and the server runs as `deploy/` has it.
-    pub fn new(places: Places) -> Self {
+    pub fn fresh(places: Places) -> Self {
         let confined = confined::is_possible();
         if confined {
             confined::enter_network();
@@ -387,7 +399,12 @@ impl Lab {
 
     /// `kubectl ARGS` as the administrator of the cluster, with the plugin on PATH.
     pub fn admin(&self, args: &[&str]) -> Said {
-        run(self.command_of(&self.cluster.kubeconfig()).args(args))
+        run(self.admin_command().args(args))
+    }
+
+    /// The administrator's command before its arguments.
+    pub fn admin_command(&self) -> Command {
+        self.command_of(&self.cluster.kubeconfig())
     }
 
     /// Runs a script of a document in a folder, as the administrator.

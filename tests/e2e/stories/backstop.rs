@@ -1,6 +1,7 @@
-//! What the API server itself enforces, with the server down.
+//! What the API server itself enforces with the server down, in every version of Kubernetes; `server_away.rs` is about 1.36 and
+//! later.
 
-use crate::{create, lab, pod, rolled_out, until_field, within};
+use crate::{as_before_1_36, create, lab, pod, rolled_out, until_field, within};
 use std::time::Duration;
 use tidewaiter_testkit::demo::{clean, vulnerable};
 use tidewaiter_testkit::lab::Lab;
@@ -23,6 +24,7 @@ fn with_the_server_down() {
         lab.field("imageallowlist/images", ".spec.digests").contains("sha256:")
     });
     lab.kill_server();
+    as_before_1_36(&lab);
 
     // Unknown images are refused, with a next step; so is a digest that is not approved.
     let refused = lab.cluster.apply(&pod("unknown", &good.replace("good", "unknown"))).refused();
@@ -63,6 +65,7 @@ fn gate_label_and_images_belong_to_the_server() {
     lab.cluster.apply(&pod("runs", &good)).ok();
     until_field(&lab, "pod/runs", ".status.phase", "Running");
     lab.kill_server();
+    as_before_1_36(&lab);
     // The policies apply to administrators, too.
     for attack in [Lab::kubectl, Lab::admin] {
         let check = |args: &[&str], expected: &str| {

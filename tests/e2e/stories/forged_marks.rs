@@ -10,7 +10,7 @@ fn every_mark_at_creation_releases_nothing() {
     let lab = lab();
     let bad = lab.registry.push("bad", "v1", &vulnerable().build());
     let marks = r#""annotations":{"tidewaiter.dev/held-for":"0000000000000000","tidewaiter.dev/user-pause":"true",
-        "tidewaiter.dev/nudged":"2026-01-01T00:00:00Z","tidewaiter.dev/ImageApproved":"True","tidewaiter.dev/approved":"true"}"#;
+        "tidewaiter.dev/nudged":"2026-01-01T00:00:00Z","tidewaiter.dev/unreviewed":"done","tidewaiter.dev/ImageApproved":"True","tidewaiter.dev/approved":"true"}"#;
     let template = format!(
         r#"{{"metadata":{{"labels":{{"app":"x"}},{marks}}},"spec":{{"containers":[{{"name":"c","image":"{bad}"}}]}}}}"#
     );

@@ -59,12 +59,18 @@ fn a_hole_in_enforcement_is_short_and_retains_nothing() {
     let started = std::time::Instant::now();
     lab.admin(&["delete", "mutatingwebhookconfigurations", "tidewaiter"]).ok();
     let all = ["tidewaiter-shape", "tidewaiter-allowlist"];
+    lab.admin(&["delete", "mutatingadmissionpolicies,mutatingadmissionpolicybindings", "--all"]).ok();
     lab.admin(&[&["delete", "validatingadmissionpolicybindings"], &all[..]].concat()).ok();
     // It may slip in, or find them back already.
     let slipped = lab.apply(&pod("slipped", &by_digest)).code == 0;
     within(std::time::Duration::from_secs(10), "the bindings are back", || {
         all.iter().all(|name| lab.admin(&["get", "validatingadmissionpolicybindings", name]).code == 0)
             && lab.admin(&["get", "mutatingwebhookconfigurations", "tidewaiter"]).code == 0
+            && ["tidewaiter-gate", "tidewaiter-gate-unlisted"].iter().all(|name| {
+                let said =
+                    lab.admin(&["get", "mutatingadmissionpolicies,mutatingadmissionpolicybindings", "-o", "name"]);
+                said.text.lines().filter(|line| line.ends_with(&format!("/{name}"))).count() == 2
+            })
     });
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
     within(PATIENCE, "it is reported", || {

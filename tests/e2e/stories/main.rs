@@ -10,6 +10,7 @@ mod audit_log;
 mod backstop;
 mod bad_input;
 mod bare_pods;
+mod break_glass;
 mod cron_jobs;
 mod daemon_sets;
 mod debug;
@@ -17,6 +18,7 @@ mod every_image;
 mod exceptions;
 mod forged_marks;
 mod forged_reviews;
+mod fresh_installation;
 mod full_list;
 mod full_volume;
 mod gitops;
@@ -40,7 +42,9 @@ mod renewal;
 mod requests;
 mod rollback;
 mod same_tag;
+mod scan_policies;
 mod scanner;
+mod server_away;
 mod server_killed;
 mod sidecars;
 mod six_steps;
@@ -74,6 +78,21 @@ fn places() -> Places {
 /// A cluster with the server running.
 fn lab() -> Lab {
     Lab::start(places())
+}
+
+/// Whether a new Pod would be accepted without a gate.
+fn would_start(lab: &Lab, image: &str) -> bool {
+    let said = lab.kubectl(&["run", "new", &format!("--image={image}"), "--dry-run=server", "-o", "json"]);
+    said.code == 0 && !said.text.contains("schedulingGates")
+}
+
+/// Takes away what Kubernetes has since 1.36, with the server down: the API server gates and pins nothing by itself.
+#[track_caller]
+fn as_before_1_36(lab: &Lab) {
+    lab.admin(&["delete", "mutatingadmissionpolicybindings", "--all"]).ok();
+    within(PATIENCE, "the API server gates nothing by itself", || {
+        lab.admin(&["run", "unknown", "--image=registry.invalid/unknown:v1", "--dry-run=server"]).code != 0
+    });
 }
 
 /// Creates a Deployment as a user does.

@@ -1,6 +1,6 @@
 //! Namespaces are created and deleted.
 
-use crate::{create, lab, places, pod, rolled_out, until_field, within};
+use crate::{as_before_1_36, create, lab, places, pod, rolled_out, until_field, within};
 use tidewaiter_testkit::demo::{clean, vulnerable};
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
@@ -30,6 +30,7 @@ fn a_namespace_created_while_the_server_is_down() {
     let mut lab = lab();
     let good = lab.registry.push("good", "v1", &clean().build());
     lab.kill_server();
+    as_before_1_36(&lab);
     lab.new_namespace("new");
     within(PATIENCE, "the namespace is ready", || lab.kubectl(&["get", "serviceaccount", "default"]).code == 0);
     let refused = lab.apply(&pod("bare", &good)).refused();

@@ -48,6 +48,19 @@ fn installation_arguments_and_feeds() {
 }
 
 #[test]
+fn the_first_namespace_is_enforced() {
+    let mut lab = Lab::fresh(places());
+    lab.start_server();
+    let bad = lab.registry.push("bad", "v1", &vulnerable().build());
+    create(&lab, "app", &bad);
+    lab.until("app", "VulnerabilitiesFound Deployed");
+    let said = lab.shell(lab.root(), &readme::script(&readme(), "enforce")).ok();
+    assert!(said.matches("1 of 1 known workloads would be held").count() == 2, "{said}");
+    assert!(create(&lab, "next", &bad).contains("held"));
+    rolled_out(&lab, "app");
+}
+
+#[test]
 fn people_and_roles() {
     let lab = lab();
     lab.shell(lab.root(), &readme::script(&readme(), "roles")).ok();
@@ -97,9 +110,7 @@ fn an_emergency_and_the_removal() {
     lab.kill_server();
     lab.shell(lab.root(), others).ok();
     // New Pods start; held workloads are released as the guide says.
-    within(PATIENCE, "new Pods pass", || {
-        lab.kubectl(&["run", "new", &format!("--image={bad}"), "--dry-run=server"]).code == 0
-    });
+    within(PATIENCE, "new Pods pass", || crate::would_start(&lab, &bad));
     let guide = lab.root().join("docs/user-guide.md");
     let script = readme::script(&guide, "freeing").replace("NAME", "app").replace("POD", "bare");
     lab.shell(lab.root(), &script).ok();

@@ -4,6 +4,10 @@ use crate::{create, lab, pod, rolled_out, until_field, within};
 use tidewaiter_testkit::demo::vulnerable;
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
+/// The kinds of what the server registers.
+const REGISTRATIONS: &str = "mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings,\
+                             mutatingadmissionpolicies,mutatingadmissionpolicybindings";
+
 /// Has a Deployment, a paused one and a bare Pod blocked; returns their image.
 fn held(lab: &Lab) -> String {
     let bad = lab.registry.push("bad", "v1", &vulnerable().build());
@@ -21,6 +25,7 @@ fn held(lab: &Lab) -> String {
 fn uninstall_leaves_nothing_held() {
     let mut lab = lab();
     held(&lab);
+    assert_eq!(lab.admin(&["get", "mutatingadmissionpolicybindings", "-o", "name"]).ok().lines().count(), 2);
     lab.kill_server();
     let said = lab.uninstall().ok();
     assert!(said.contains("done"), "{said}");
@@ -28,8 +33,7 @@ fn uninstall_leaves_nothing_held() {
     until_field(&lab, "pod/bare", ".status.phase", "Running");
     // A user's own pause remains.
     assert_eq!(lab.field("deployment/own", ".spec.paused"), "true");
-    let kinds = "mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings";
-    assert_eq!(lab.admin(&["get", kinds, "-o", "name"]).ok(), "");
+    assert_eq!(lab.admin(&["get", REGISTRATIONS, "-o", "name"]).ok(), "");
     assert!(!lab.admin(&["get", "crd", "-o", "name"]).ok().contains("tidewaiter.dev"));
     // Conditions and annotations are removed, too.
     assert!(!lab.kubectl(&["get", "deployment", "own", "-o", "json"]).ok().contains("tidewaiter.dev"));
@@ -54,10 +58,10 @@ fn deleting_the_manifests_first() {
     assert!(said.contains(r#"clusterrole.rbac.authorization.k8s.io "tidewaiter" deleted"#), "{said}");
     // Its rights and its token went with them; on a real cluster, so does its Pod.
     lab.kill_server();
-    let kinds = "mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings";
-    within(PATIENCE, "the registrations go", || lab.admin(&["get", kinds, "-o", "name"]).ok().is_empty());
+    within(PATIENCE, "the registrations go", || lab.admin(&["get", REGISTRATIONS, "-o", "name"]).ok().is_empty());
     // The API server enforces a deleted binding for a second or so.
-    within(PATIENCE, "Pods pass", || lab.apply(&pod("new", &bad)).code == 0);
+    within(PATIENCE, "Pods pass", || crate::would_start(&lab, &bad));
+    lab.apply(&pod("new", &bad)).ok();
     until_field(&lab, "pod/new", ".status.phase", "Running");
     within(PATIENCE, "the definitions go", || {
         !lab.admin(&["get", "crd", "-o", "name"]).ok().contains("tidewaiter.dev")

@@ -37,6 +37,7 @@ pub(crate) fn run(root: &Path, inside: &InsideArgs, stage: &mut Stage) -> Result
     session.note("The default feeds cannot be reached from here: the demo's feeds, as files.");
     feeds(session)?;
     follow(session, &readme::script(&readme, "install"))?;
+    follow(session, &readme::script(&readme, "enforce"))?;
 
     session.title("Arguments of the server, and new feeds, by the README's commands");
     session.run(CA)?;

@@ -49,7 +49,7 @@ pub(crate) struct LocalArgs {
     /// Lowest severity that violates the policy; default: critical
     #[arg(long, value_name = "SEVERITY", conflicts_with = "policy")]
     pub(crate) block_at: Option<Severity>,
-    /// File of ClusterScanPolicy objects to judge the image by; of several the strictest, whatever their namespaces and mode
+    /// File of ClusterScanPolicy and ScanPolicy objects to judge the image by; of several the strictest, whatever their namespaces and mode
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
     /// File of exceptions: OpenVEX, CSAF or CycloneDX VEX, .trivyignore[.yaml], .grype.yaml, osv-scanner.toml,

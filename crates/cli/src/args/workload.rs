@@ -30,15 +30,38 @@ pub(crate) struct StatusArgs {
 
 /// Approve the images of a workload.
 ///
-/// Images that policy blocks cannot be approved.
+/// Images that policy blocks cannot be approved, but in an emergency with --break-glass: they run then whatever policy says
+/// of them, and everybody is told.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kubectl scan approve deployment/app --reason 'tested in staging'
+  kubectl scan approve deployment/app --break-glass --for 2h --reason 'INC-42: the fix has a finding, too'")]
 pub(crate) struct ApproveArgs {
     /// Workload, as `KIND/NAME`: `deployment/NAME`, `pod/NAME`, ...
     #[arg(value_name = "WORKLOAD")]
     pub(crate) workload: String,
     /// Reason, recorded for audit
-    #[arg(long, default_value = "", value_name = "TEXT")]
+    #[arg(long, default_value = "", value_name = "TEXT", required_if_eq("break_glass", "true"))]
     pub(crate) reason: String,
+    /// Override policy: needs a reason, and the verb `override` on rolloutapprovals (ClusterRole tidewaiter-break-glass)
+    #[arg(long)]
+    pub(crate) break_glass: bool,
+    /// Time after which the approval ends, as in 30m or 2h; what runs goes on then, and its next rollout is held
+    /// [default with --break-glass: 1h, and a day at most]
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(crate) duration: Option<SignedDuration>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+}
+
+/// Withdraw the approvals of a workload.
+///
+/// What runs goes on, restarts and scales; its next rollout is held until somebody approves.
+#[derive(Debug, Args)]
+pub(crate) struct RevokeArgs {
+    /// Workload, as `KIND/NAME`: `deployment/NAME`, `pod/NAME`, ...
+    #[arg(value_name = "WORKLOAD")]
+    pub(crate) workload: String,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
 }

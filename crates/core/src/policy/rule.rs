@@ -1,7 +1,6 @@
 //! Rules: findings that violate a policy by more than their severity.
 
 use crate::finding::Finding;
-use crate::pattern::Pattern;
 use crate::report::FeedContent;
 use crate::severity::Severity;
 use crate::target::TargetPattern;
@@ -79,32 +78,6 @@ impl Rule {
         }
     }
 
-    /// Whether a finding fulfils all criteria, `now`.
-    pub fn selects(&self, finding: &Finding, now: Timestamp) -> bool {
-        let at_least = |limit: Option<f64>, value: Option<f64>| limit.is_none_or(|l| value.is_some_and(|v| v >= l));
-        let is = |wanted: Option<bool>, value: bool| wanted.is_none_or(|wanted| wanted == value);
-        self.severity.is_none_or(|least| finding.severity >= least.max(Severity::Negligible))
-            && at_least(self.cvss, highest_score(finding))
-            && at_least(self.epss, finding.epss.map(|epss| epss.score))
-            && is(self.known_exploited, finding.kev.is_some())
-            && is(self.fix_available, !finding.fixed_versions.is_empty())
-            && self.days_since_published.is_none_or(|days| is_older(finding, days, now))
-            && self.concerns_package_of(finding)
-    }
-
-    fn concerns_package_of(&self, finding: &Finding) -> bool {
-        let targets: Vec<TargetPattern> = self.packages.iter().map(|text| TargetPattern::parse(text)).collect();
-        let paths: Vec<Pattern> = self.paths.iter().map(|text| Pattern::from(text.as_str())).collect();
-        let at = |path: &str| paths.iter().any(|p| p.matches(path) || p.matches(&format!("/{path}")));
-        // A cluster takes any text: one that can fit nothing must not let everything through.
-        let any_dead = self.packages.iter().any(|text| is_dead_purl(text));
-        let any = targets.is_empty() && paths.is_empty();
-        any || finding.installed.iter().any(|installed| {
-            (targets.is_empty() || any_dead || targets.iter().any(|target| target.is_package(finding, installed)))
-                && (paths.is_empty() || installed.locations.iter().any(|location| at(&location.path)))
-        })
-    }
-
     /// Whether it needs facts of this kind: without them nothing would fulfil it, or everything.
     pub(super) fn needs(&self, content: FeedContent) -> bool {
         match content {
@@ -120,20 +93,20 @@ impl Rule {
 const MAX_NAME: usize = 63;
 
 /// A text that is meant as a purl and fits nothing.
-fn is_dead_purl(text: &str) -> bool {
+pub(super) fn is_dead_purl(text: &str) -> bool {
     text.starts_with("pkg:")
         && (text.contains('*') || !matches!(TargetPattern::parse(text), TargetPattern::PurlPattern(_)))
 }
 
 /// The highest score of all sources. Vendors rate by words alone: then the lowest score of the finding's level.
-fn highest_score(finding: &Finding) -> Option<f64> {
+pub(super) fn highest_score(finding: &Finding) -> Option<f64> {
     let scores = finding.ratings.iter().filter_map(|rating| rating.score);
     scores.max_by(f64::total_cmp).or_else(|| finding.severity.lowest_score())
 }
 
 /// Days are those of UTC, so that the verdict of one moment is the same everywhere. A day that has not come is no day: it would
 /// hide the finding until then.
-fn is_older(finding: &Finding, days: u32, now: Timestamp) -> bool {
+pub(super) fn is_older(finding: &Finding, days: u32, now: Timestamp) -> bool {
     let today = now.to_zoned(TimeZone::UTC).date();
     let age = finding.published.and_then(|published| published.until(today).ok()).map(|age| age.get_days());
     age.is_none_or(|age| age < 0 || i64::from(age) >= i64::from(days))
@@ -141,6 +114,7 @@ fn is_older(finding: &Finding, days: u32, now: Timestamp) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::compiled::{CompiledRule, JudgedFinding};
     use super::*;
     use crate::advisory::{Epss, KnownExploited};
     use crate::finding::InstalledPackage;
@@ -173,11 +147,15 @@ mod tests {
         serde_json::from_value(rule).unwrap()
     }
 
+    fn selects(rule: &Rule, finding: &Finding, now: Timestamp) -> bool {
+        CompiledRule::new(rule).selects(&JudgedFinding::new(finding), now)
+    }
+
     #[test]
     fn all_criteria_must_be_fulfilled() {
         let now = "2026-01-08T01:00:00Z".parse().unwrap();
         let check = |criteria: Value, expected: bool| {
-            assert_eq!(rule(criteria.clone()).selects(&finding(), now), expected, "{criteria}");
+            assert_eq!(selects(&rule(criteria.clone()), &finding(), now), expected, "{criteria}");
         };
         check(json!({}), true);
         check(json!({"severity": "CRITICAL"}), true);
@@ -207,16 +185,16 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let bare = Finding { fixed_versions: vec![], ..testing::finding("CVE-1", "a", Severity::Unknown) };
         let check = |criteria: Value, expected: bool| {
-            assert_eq!(rule(criteria.clone()).selects(&bare, now), expected, "{criteria}");
+            assert_eq!(selects(&rule(criteria.clone()), &bare, now), expected, "{criteria}");
         };
         // No rating is not a low one, and no date may hide an old vulnerability.
         check(json!({"severity": "UNKNOWN"}), false);
         check(json!({"cvss": 0.0}), false);
         let in_a_word = Finding { severity: Severity::High, ..bare.clone() };
-        assert!(rule(json!({"cvss": 7.0})).selects(&in_a_word, now));
-        assert!(!rule(json!({"cvss": 7.1})).selects(&in_a_word, now));
+        assert!(selects(&rule(json!({"cvss": 7.0})), &in_a_word, now));
+        assert!(!selects(&rule(json!({"cvss": 7.1})), &in_a_word, now));
         let future = Finding { published: "2999-01-01".parse().ok(), ..bare.clone() };
-        assert!(rule(json!({"daysSincePublished": 1})).selects(&future, now));
+        assert!(selects(&rule(json!({"daysSincePublished": 1})), &future, now));
         check(json!({"epss": 0.0}), false);
         check(json!({"daysSincePublished": 9999}), true);
         check(json!({"fixAvailable": false}), true);

@@ -1,7 +1,7 @@
 //! The gate: a Pod waits for its images, or runs the digests that are approved for its workload.
 
 use super::AdmissionDecision;
-use crate::decide::pod::{gate_patch, has_floating_volume, pin_patch, ungate_patch};
+use crate::decide::pod::{gate_patch, has_floating_volume, pin_patch, ungate_patch, unmark_patch};
 use k8s_openapi::api::core::v1::Pod;
 use std::collections::BTreeMap;
 
@@ -22,6 +22,15 @@ pub(crate) struct PodFacts {
 
 /// Decides about a Pod that is to be created.
 pub(crate) fn review(pod: &Pod, facts: &PodFacts) -> AdmissionDecision {
+    let mut decision = decide(pod, facts);
+    if decision.denial.is_none() {
+        // Else the API server would decide about it in its second pass.
+        decision.patch.extend(unmark_patch(pod));
+    }
+    decision
+}
+
+fn decide(pod: &Pod, facts: &PodFacts) -> AdmissionDecision {
     let Some(spec) = pod.spec.as_ref().filter(|_| facts.enforced && !facts.mirror) else {
         return AdmissionDecision::allow();
     };
@@ -59,6 +68,7 @@ const NOT_LISTED: &str = "the images of this Pod are approved, and the API serve
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use tidewaiter_crd::names::{GATE, GATED, UNREVIEWED};
 
     fn pod(spec: Value) -> Pod {
         serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": spec})).unwrap()
@@ -103,5 +113,35 @@ mod tests {
         assert!(denial(&unknown).contains("cannot wait") && denial(&unlisted).contains("approved, and the API server"));
         check(bare(), &PodFacts::default(), "pass");
         check(bare(), &PodFacts { enforced: true, mirror: true, ..PodFacts::default() }, "pass");
+    }
+    /// The API server's own policies come first: they mark a Pod, and in their second pass gate or pin what is marked still.
+    #[test]
+    fn the_mark_of_the_api_server_is_taken_away() {
+        let check = |metadata: Value, spec: Value, facts: &PodFacts, expected: &[&str]| {
+            let pod: Pod = serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap();
+            let answer = review(&pod, facts);
+            let paths: Vec<&str> = answer.patch.iter().filter_map(|op| op["path"].as_str()).collect();
+            assert_eq!(paths, expected, "{metadata} {spec} {facts:?}");
+        };
+        let marked = || json!({"annotations": {"a": "b", UNREVIEWED: "listed"}});
+        let bare = || json!({"containers": [{"name": "a", "image": "i"}]});
+        let gated = || json!({"containers": [{"name": "a", "image": "i"}], "schedulingGates": [{"name": GATE}]});
+        let pins = Some(BTreeMap::from([("a".to_owned(), "i@sha256:0".to_owned())]));
+        let approved = PodFacts { enforced: true, listed: true, pins, ..PodFacts::default() };
+        let unknown = PodFacts { enforced: true, ..PodFacts::default() };
+        let (image, mark) = ("/spec/containers/0/image", "/metadata/annotations/tidewaiter.dev~1unreviewed");
+        let (label, gate) = ("/metadata/labels/tidewaiter.dev~1gated", "/spec/schedulingGates/0");
+        check(marked(), bare(), &approved, &[image, mark]);
+        check(json!({"annotations": {"a": "b"}}), bare(), &approved, &[image]);
+        check(json!({}), bare(), &approved, &[image]);
+        let add = ["/metadata/labels", label, "/spec/schedulingGates", "/spec/schedulingGates/-"];
+        check(marked(), bare(), &unknown, &[&add[..], &[mark]].concat());
+        check(marked(), bare(), &PodFacts::default(), &[mark]);
+        // The server came back between the two passes: what the API server gated is approved, or waits as it is.
+        check(json!({"labels": {GATED: "true"}}), gated(), &approved, &[image, gate, label]);
+        check(json!({"labels": {GATED: "true"}}), gated(), &unknown, &[]);
+        // A refusal changes nothing.
+        let placed = json!({"containers": [{"name": "a", "image": "i"}], "nodeName": "n"});
+        check(marked(), placed, &unknown, &[]);
     }
 }

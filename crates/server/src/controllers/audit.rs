@@ -2,8 +2,8 @@
 
 use crate::context::ServerContext;
 use crate::decide::audit::{AuditFacts, changes, entry};
+use crate::decide::policy;
 use crate::decide::workload_ref::WorkloadRef;
-use crate::decide::{approval, policy};
 use crate::log;
 use jiff::Timestamp;
 use tidewaiter_crd::ScanException;
@@ -19,18 +19,14 @@ pub(super) fn log_decisions(
     let namespace = &workload.namespace;
     for (hash, decision) in changes(before, after) {
         let Some(revision) = after.revisions.get(&hash) else { continue };
-        let now = Timestamp::now();
-        let pins = revision.pins();
-        let given = ctx.index.approvals.find(|given| approval::is_of(given, workload, &pins, now));
         let exceptions = ctx.index.exceptions_in(namespace);
         let facts = AuditFacts {
             workload,
             scans: &ctx.index.known_scans(namespace, revision),
-            policies: policy::names(&ctx.index.policies.state(), namespace),
+            policies: policy::names(&ctx.index.policies.state(), &ctx.index.policies_in(namespace), namespace),
             approval: ctx.policy(namespace).approval,
-            given: given.as_deref(),
             exceptions: exceptions.iter().map(|exception| &**exception).collect::<Vec<&ScanException>>(),
         };
-        log::audit(&entry((hash, decision), revision, &facts, now));
+        log::audit(&entry((hash, decision), revision, &facts, Timestamp::now()));
     }
 }

@@ -114,7 +114,7 @@ async fn evaluate(
     {
         publish_injected(ctx, record, &hash, &revision, progress).await?;
     } else {
-        let status = workload_status(decision, &current.evaluation, current.approval, progress);
+        let status = workload_status(decision, &current.evaluation, current.approvals.state, progress);
         let evaluation = &current.evaluation;
         let mut news = WorkloadNews { lost, ..WorkloadNews::new(&workload, hash, evaluation, status) };
         news.has_earlier = record::has_earlier(&record.draft, hash);
@@ -141,8 +141,8 @@ pub(super) async fn publish_injected(
     progress: RolloutProgress,
 ) -> Result<(), ReconcileError> {
     let workload = record.workload.clone();
-    let (evaluation, approval) = record.evaluate(ctx, revision);
-    let status = workload_status(Decision::Held, &evaluation, approval, progress);
+    let (evaluation, approvals) = record.evaluate(ctx, revision);
+    let status = workload_status(Decision::Held, &evaluation, approvals.state, progress);
     let news = WorkloadNews { injected: true, ..WorkloadNews::new(&workload, hash, &evaluation, status) };
     publish::publish(ctx, record, &news).await
 }

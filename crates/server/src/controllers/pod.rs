@@ -104,7 +104,7 @@ async fn decide(
     if is_state {
         record.draft.current = Some(hash.clone());
         // Released is not started: the workload controller follows that.
-        let status = derive(&evaluated.evaluation.facts, evaluated.approval, RolloutProgress::Running);
+        let status = derive(&evaluated.evaluation.facts, evaluated.approvals.state, RolloutProgress::Running);
         let evaluation = &evaluated.evaluation;
         let news = WorkloadNews::new(&workload, &hash, evaluation, status);
         publish::publish(ctx, &mut record, &news).await?;

@@ -74,14 +74,14 @@ pub(super) async fn publish_meanwhile(
 /// is said by the Events of Kubernetes.
 fn is_told(from: DeploymentStatus, news: &WorkloadNews<'_>) -> bool {
     let started = from == DeploymentStatus::RollingOut && news.status.deployment == DeploymentStatus::Deployed;
-    !started || news.lost || news.is_bad()
+    !started || news.lost
 }
 
 /// Writes an Event. When that fails nothing is lost: the record and the condition say the same.
 async fn event(ctx: &ServerContext, news: &WorkloadNews<'_>, text: &str) {
     let event = Event {
         type_: if news.is_bad() { EventType::Warning } else { EventType::Normal },
-        reason: news.status.deployment.to_string(),
+        reason: news.event(),
         note: Some(text.chars().take(MAX_NOTE).collect()),
         action: "ImageGate".to_owned(),
         secondary: None,
@@ -125,7 +125,7 @@ fn published_condition(ctx: &ServerContext, workload: &WorkloadRef) -> Option<De
 
 /// Sends an alert unless it was delivered; the record notes those delivered.
 fn alert(ctx: &ServerContext, record: &mut WorkloadRecord, news: &WorkloadNews<'_>, text: &str) {
-    let alert = Alert::new(news.workload, news.template, news.status, &news.evaluation.reasons, text);
+    let alert = Alert::new(news, text);
     if record.draft.alerted.contains(&alert.id) {
         return;
     }

@@ -3,7 +3,7 @@
 use super::audit;
 use super::requests::{WorkloadAge, request_scans};
 use crate::context::ServerContext;
-use crate::decide::approval::{approval, injected_template};
+use crate::decide::approval::{ApprovalRule, Approvals, approvals, injected_template};
 use crate::decide::evaluation::{Evaluation, evaluate};
 use crate::decide::workload_ref::WorkloadRef;
 use crate::decide::{prune, record, revision};
@@ -14,9 +14,8 @@ use k8s_openapi::api::core::v1::PodSpec;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt as _};
 use std::collections::{BTreeMap, BTreeSet};
-use tidewaiter_core::status::Approval;
+use tidewaiter_crd::WorkloadScan;
 use tidewaiter_crd::workload_scan::{Decision, Revision, WorkloadScanStatus};
-use tidewaiter_crd::{RolloutApproval, WorkloadScan};
 
 /// One workload's record.
 #[derive(Debug)]
@@ -31,7 +30,7 @@ pub(crate) struct WorkloadRecord {
 #[derive(Debug)]
 pub(super) struct EvaluatedRevision {
     pub(super) evaluation: Evaluation,
-    pub(super) approval: Approval,
+    pub(super) approvals: Approvals,
     /// Whether the decision changed.
     pub(super) changed: bool,
 }
@@ -75,10 +74,10 @@ impl WorkloadRecord {
         let mut revision = self.draft.revisions.get(hash).cloned().unwrap_or_default();
         let age = if self.draft.revisions.len() > 1 { WorkloadAge::Known } else { WorkloadAge::New };
         request_scans(ctx, &self.workload.namespace, &mut revision, spec, age).await?;
-        let (evaluation, approval) = self.evaluate(ctx, &revision);
-        let changed = revision::re_evaluate(&mut revision, &evaluation, approval, enforced);
+        let (evaluation, approvals) = self.evaluate(ctx, &revision);
+        let changed = revision::re_evaluate(&mut revision, &evaluation, &approvals, enforced);
         self.draft.revisions.insert(hash.to_owned(), revision);
-        Ok(EvaluatedRevision { evaluation, approval, changed })
+        Ok(EvaluatedRevision { evaluation, approvals, changed })
     }
 
     /// Re-evaluates every other revision that may run: a rollback to one of them must not find an approval that was lost
@@ -102,21 +101,30 @@ impl WorkloadRecord {
     }
 
     /// Evaluates a revision with what the index shows now.
-    pub(super) fn evaluate(&self, ctx: &ServerContext, revision: &Revision) -> (Evaluation, Approval) {
+    pub(super) fn evaluate(&self, ctx: &ServerContext, revision: &Revision) -> (Evaluation, Approvals) {
         let namespace = &self.workload.namespace;
-        let mode = ctx.policy(namespace).approval;
         let known = ctx.index.known_scans(namespace, revision);
-        let given = |test: &dyn Fn(&RolloutApproval) -> bool| ctx.index.approvals.find(test).is_some();
         let Some(template) = injected_template(&self.draft, revision) else {
-            let evaluation = evaluate(revision, &self.draft, &known);
-            let approval = approval(mode, &self.workload, &evaluation.pins, Timestamp::now(), given);
-            return (evaluation, approval);
+            let mut evaluation = evaluate(revision, &self.draft, &known);
+            let approvals = self.approvals(ctx, &evaluation.pins);
+            if let Some(by) = approvals.break_glass() {
+                evaluation = evaluation.overridden(by);
+            }
+            evaluation.approved_by = approvals.so_far();
+            return (evaluation, approvals);
         };
         let pins = template.pins();
         let mut injected = revision.clone();
         injected.containers.retain(|name, _| !pins.contains_key(name));
-        let approval = approval(mode, &self.workload, &pins, Timestamp::now(), given);
-        (evaluate(&injected, &self.draft, &known).with_approved(pins), approval)
+        let approvals = self.approvals(ctx, &pins);
+        (evaluate(&injected, &self.draft, &known).with_approved(pins), approvals)
+    }
+
+    fn approvals(&self, ctx: &ServerContext, pins: &BTreeMap<String, String>) -> Approvals {
+        let policy = ctx.policy(&self.workload.namespace);
+        let rule = ApprovalRule { mode: policy.approval, required: policy.required_approvals };
+        let all = ctx.index.approvals.state_filter(|approval| approval.spec.uid == self.workload.uid);
+        approvals(rule, &self.workload, pins, Timestamp::now(), all.iter().map(|approval| &**approval))
     }
 
     /// Whether it was never saved.

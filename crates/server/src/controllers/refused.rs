@@ -97,8 +97,8 @@ pub(super) async fn tell_lost(ctx: &ServerContext, record: &mut WorkloadRecord, 
     let lost = refused::lost_meanwhile(&record.draft).map(|(hash, revision)| (hash.to_owned(), revision.clone()));
     let Some((hash, revision)) = lost else { return };
     let workload = record.workload.clone();
-    let (evaluation, approval) = record.evaluate(ctx, &revision);
-    let status = workload_status(revision.decision, &evaluation, approval, RolloutProgress::Complete);
+    let (evaluation, approvals) = record.evaluate(ctx, &revision);
+    let status = workload_status(revision.decision, &evaluation, approvals.state, RolloutProgress::Complete);
     let news = WorkloadNews { lost: true, ..WorkloadNews::new(&workload, &hash, &evaluation, status) };
     publish::publish_meanwhile(ctx, record, &news, is_new).await;
 }
@@ -131,8 +131,12 @@ async fn show(
     let evaluated = record.re_evaluate(ctx, hash, spec, ctx.enforced(&workload.namespace)).await?;
     let decision = record.draft.revisions.get(hash).map(|revision| revision.decision).unwrap_or_default();
     // Approved is not applied.
-    let status =
-        workload_status(refused::shown(decision), &evaluated.evaluation, evaluated.approval, RolloutProgress::Running);
+    let status = workload_status(
+        refused::shown(decision),
+        &evaluated.evaluation,
+        evaluated.approvals.state,
+        RolloutProgress::Running,
+    );
     let news = WorkloadNews { refused: true, ..WorkloadNews::new(&workload, hash, &evaluated.evaluation, status) };
     publish::publish(ctx, record, &news).await?;
     Ok(evaluated.changed)

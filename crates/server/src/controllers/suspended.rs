@@ -260,7 +260,7 @@ async fn evaluate<K: SuspendedKind>(
     {
         publish_injected(ctx, record, &hash, &revision, progress).await?;
     } else {
-        let status = workload_status(decision, &current.evaluation, current.approval, progress);
+        let status = workload_status(decision, &current.evaluation, current.approvals.state, progress);
         let mut news = WorkloadNews { lost, ..WorkloadNews::new(&workload, hash, &current.evaluation, status) };
         news.paused_by_user = decision != Decision::Held && is_paused_by_user(object, &record.draft);
         publish::publish(ctx, record, &news).await?;

@@ -122,11 +122,11 @@ async fn publish_running(
     revision: &Revision,
 ) -> Result<Option<Duration>, ReconcileError> {
     let workload = record.workload.clone();
-    let (evaluation, approval) = record.evaluate(ctx, revision);
+    let (evaluation, approvals) = record.evaluate(ctx, revision);
     let progress = progress(ctx, record, revision.decision).await?;
     let requeue_after =
         (progress == RolloutProgress::Running).then(|| rollout::requeue_after(&record.draft, Timestamp::now()));
-    let status = workload_status(revision.decision, &evaluation, approval, progress);
+    let status = workload_status(revision.decision, &evaluation, approvals.state, progress);
     let news = WorkloadNews { lost: revision.lost, ..WorkloadNews::new(&workload, hash, &evaluation, status) };
     publish::publish(ctx, record, &news).await?;
     Ok(requeue_after)

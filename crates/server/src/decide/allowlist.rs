@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::policy::Outcome;
 use tidewaiter_crd::allowlist::ImageAllowlistSpec;
-use tidewaiter_crd::workload_scan::{Decision, WorkloadScanStatus};
+use tidewaiter_crd::workload_scan::{Decision, Revision, WorkloadScanStatus};
 use tidewaiter_crd::{ImageScan, ObjectTime};
 
 /// Entries of each list: 2,000 take about 400 KiB of the 1.5 MiB that etcd accepts for an object, and admission policies
@@ -24,33 +24,66 @@ pub(crate) struct NamespaceList {
     pub(crate) left_out: usize,
 }
 
-/// Digests of all decisions that let something run, and image references where all decisions agree on the digest. Where
-/// there is no room for all, what was approved goes before what is retained.
+/// Digests of all decisions that let something run, and image strings of approved ones where all decisions agree on the
+/// digest. Where there is no room for all digests, what was approved goes before what is retained.
 pub(crate) fn allowlist<'a>(records: impl IntoIterator<Item = &'a WorkloadScanStatus>) -> NamespaceList {
     let mut digests: BTreeMap<String, String> = BTreeMap::new();
-    let mut images: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for revision in records.into_iter().flat_map(|record| record.revisions.values()) {
-        let why = match revision.decision {
-            Decision::Held => continue,
-            Decision::Approved => APPROVED,
-            Decision::Retained => "retained",
-        };
-        for container in revision.containers.values() {
-            let Some((pinned, digest)) = container.pinned.as_ref().and_then(|p| Some((p, images::digest(p)?))) else {
-                continue;
-            };
-            let entry = digests.entry(digest.to_owned()).or_insert_with(|| why.to_owned());
-            // What is approved for one workload may run for it, whatever is decided about the others.
-            if why == APPROVED {
-                why.clone_into(entry);
+    let mut images: BTreeMap<String, ImagePins> = BTreeMap::new();
+    for record in records {
+        for revision in record.revisions.values() {
+            for (_, _, digest) in pinned(revision) {
+                list(&mut digests, digest, revision.decision);
             }
-            images.entry(container.image.clone()).or_default().insert(pinned.clone());
+        }
+        for revision in revisions_that_pin(record) {
+            for (image, pin, _) in pinned(revision) {
+                let pins = images.entry(image.to_owned()).or_default();
+                pins.is_approved |= revision.decision == Decision::Approved;
+                pins.pinned.insert(pin.to_owned());
+            }
         }
     }
     let left_out = digests.len().saturating_sub(MAX_ENTRIES);
-    let images = images.into_iter().filter_map(agreed).take(MAX_ENTRIES).collect();
-    let spec = ImageAllowlistSpec { digests: bounded(digests), images, ..ImageAllowlistSpec::default() };
+    let digests = bounded(digests);
+    // A Pod that is pinned to what is not listed would be refused; one that is not pinned waits.
+    let is_listed = |pin: &str| images::digest(pin).is_some_and(|digest| digests.contains_key(digest));
+    let images = images.into_iter().filter_map(agreed).filter(|(_, pin)| is_listed(pin)).take(MAX_ENTRIES).collect();
+    let spec = ImageAllowlistSpec { digests, images, ..ImageAllowlistSpec::default() };
     NamespaceList { spec, left_out }
+}
+
+/// What an image string was pinned to.
+#[derive(Debug, Default)]
+struct ImagePins {
+    pinned: BTreeSet<String>,
+    /// Whether one of the decisions is an approval: what is retained restarts by the server alone, which knows where it ran.
+    is_approved: bool,
+}
+
+/// Image string, pinned image and its digest of the containers that a decision lets run.
+fn pinned(revision: &Revision) -> impl Iterator<Item = (&str, &str, &str)> {
+    let runs = revision.decision != Decision::Held;
+    let containers = revision.containers.values().filter(move |_| runs);
+    containers.filter_map(|c| c.pinned.as_deref().and_then(|p| Some((c.image.as_str(), p, images::digest(p)?))))
+}
+
+/// The revisions of a workload by which a tag is pinned: once the current one is approved, that alone. A tag that moved since
+/// names what was approved last, also for a Pod of an earlier revision.
+fn revisions_that_pin(record: &WorkloadScanStatus) -> Vec<&Revision> {
+    match record.current_revision().filter(|revision| revision.decision == Decision::Approved) {
+        Some(current) => vec![current],
+        None => record.revisions.values().collect(),
+    }
+}
+
+/// Adds a digest with the reason why it is listed.
+fn list(digests: &mut BTreeMap<String, String>, digest: &str, decision: Decision) {
+    // What is approved for one workload may run for it, whatever is decided about the others.
+    if decision == Decision::Approved {
+        digests.insert(digest.to_owned(), APPROVED.to_owned());
+    } else {
+        digests.entry(digest.to_owned()).or_insert_with(|| RETAINED.to_owned());
+    }
 }
 
 /// Digests of the images that passed a scan by the policy of their namespace, with the image; of many the newest.
@@ -81,14 +114,15 @@ fn bounded(digests: BTreeMap<String, String>) -> BTreeMap<String, String> {
 }
 
 const APPROVED: &str = "approved";
+const RETAINED: &str = "retained";
 
-/// The one pinned image of a reference. Two mean that the tag moved between two rollouts: then the server alone can tell
-/// which of them a Pod may run.
-fn agreed((image, pins): (String, BTreeSet<String>)) -> Option<(String, String)> {
-    if pins.len() > 1 {
+/// The one pinned image of an approved image string. Two mean that workloads run different images by one tag: then the server
+/// alone can tell which of them a Pod may run.
+fn agreed((image, pins): (String, ImagePins)) -> Option<(String, String)> {
+    if pins.pinned.len() > 1 || !pins.is_approved {
         return None;
     }
-    pins.into_iter().next().map(|pinned| (image, pinned))
+    pins.pinned.into_iter().next().map(|pinned| (image, pinned))
 }
 
 #[cfg(test)]
@@ -129,7 +163,8 @@ mod tests {
         check(&[&[(Held, "a", Some(1))]], &[], &[]);
         check(&[&[(Approved, "a", None)]], &[], &[]);
         check(&[&[(Approved, "a", Some(1))]], &[(1, "approved")], &[("a", 1)]);
-        check(&[&[(Retained, "a", Some(1))]], &[(1, "retained")], &[("a", 1)]);
+        // What is only retained starts nothing new.
+        check(&[&[(Retained, "a", Some(1))]], &[(1, "retained")], &[]);
         // Two revisions, and two workloads, that agree and that differ.
         check(&[&[(Approved, "a", Some(1)), (Retained, "a", Some(1))]], &[(1, "approved")], &[("a", 1)]);
         check(&[&[(Retained, "a", Some(1))], &[(Approved, "a", Some(1))]], &[(1, "approved")], &[("a", 1)]);
@@ -137,6 +172,37 @@ mod tests {
         check(&[&[(Approved, "a", Some(1))], &[(Approved, "a", Some(2))]], &[(1, "approved"), (2, "approved")], &[]);
         check(&[&[(Approved, "a", Some(1)), (Held, "a", Some(2))]], &[(1, "approved")], &[("a", 1)]);
         check(&[&[(Approved, "a", Some(1)), (Approved, "b", Some(1))]], &[(1, "approved")], &[("a", 1), ("b", 1)]);
+    }
+
+    #[test]
+    fn a_tag_names_what_was_approved_last() {
+        let check = |current: Option<&str>, decisions: [(Decision, u8); 2], expected: Option<u8>| {
+            let of = |(decision, figure): (Decision, u8)| {
+                revision(decision, &[("c", "a", Some(pinned("a", figure).as_str()))])
+            };
+            let [old, new] = decisions;
+            let record = WorkloadScanStatus {
+                current: current.map(str::to_owned),
+                ..record(&[("old", of(old)), ("new", of(new))])
+            };
+            let spec = allowlist([&record]).spec;
+            assert_eq!(
+                spec.images.get("a"),
+                expected.map(|figure| pinned("a", figure)).as_ref(),
+                "{current:?} {decisions:?}"
+            );
+            let runs = decisions.iter().filter(|(decision, _)| *decision != Held).count();
+            assert_eq!(spec.digests.len(), runs);
+        };
+        let moved = [(Approved, 1), (Approved, 2)];
+        check(Some("new"), moved, Some(2));
+        check(Some("old"), moved, Some(1));
+        check(None, moved, None);
+        check(Some("new"), [(Retained, 1), (Approved, 2)], Some(2));
+        // The update is held, the old one runs.
+        check(Some("new"), [(Approved, 1), (Held, 2)], Some(1));
+        check(Some("new"), [(Retained, 1), (Held, 2)], None);
+        check(Some("new"), [(Approved, 1), (Retained, 2)], None);
     }
 
     #[test]
@@ -152,7 +218,9 @@ mod tests {
             let list = allowlist([&record]);
             let count = |why: &str| list.spec.digests.values().filter(|w| *w == why).count();
             assert_eq!((count("approved"), count("retained"), list.left_out), expected, "{approved} {retained}");
-            assert_eq!(list.spec.images.len(), (approved + retained).min(MAX_ENTRIES));
+            assert_eq!(list.spec.images.len(), approved.min(MAX_ENTRIES));
+            let listed = |pin: &String| images::digest(pin).is_some_and(|d| list.spec.digests.contains_key(d));
+            assert!(list.spec.images.values().all(listed));
         };
         check(MAX_ENTRIES, 0, (MAX_ENTRIES, 0, 0));
         check(1, MAX_ENTRIES - 1, (1, MAX_ENTRIES - 1, 0));

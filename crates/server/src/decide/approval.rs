@@ -2,40 +2,101 @@
 
 use super::images;
 use super::workload_ref::WorkloadRef;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::status::Approval;
-use tidewaiter_crd::RolloutApproval;
 use tidewaiter_crd::policy::ApprovalMode;
-use tidewaiter_crd::workload_scan::{Container, Decision, Revision, WorkloadScanStatus};
+use tidewaiter_crd::workload_scan::{Container, Decision, GivenApproval, Revision, WorkloadScanStatus};
+use tidewaiter_crd::{ObjectTime, RolloutApproval};
 
-/// The approval of a workload for exactly these pinned images; `given` is asked whether any approval satisfies a test.
-pub(crate) fn approval(
-    mode: ApprovalMode,
-    workload: &WorkloadRef,
-    pins: &BTreeMap<String, String>,
-    now: Timestamp,
-    given: impl FnOnce(&dyn Fn(&RolloutApproval) -> bool) -> bool,
-) -> Approval {
-    if mode == ApprovalMode::Automatic {
-        return Approval::Automatic;
+/// Longest time for which policy is overridden: by then its cause is solved, or somebody decides again.
+const MAX_BREAK_GLASS: SignedDuration = SignedDuration::from_hours(24);
+
+/// What people decided about a workload's images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Approvals {
+    /// Whether an approval is needed, and given.
+    pub(crate) state: Approval,
+    /// The valid ones for exactly these images, by name.
+    pub(crate) given: Vec<GivenApproval>,
+}
+
+impl Approvals {
+    /// The approval that overrides policy; of several the one that ends last.
+    pub(crate) fn break_glass(&self) -> Option<&GivenApproval> {
+        let end = |given: &&GivenApproval| given.expires.as_ref().and_then(ObjectTime::timestamp);
+        self.given.iter().filter(|given| given.break_glass).max_by_key(end)
     }
-    let wanted: BTreeSet<&str> = pins.values().filter_map(|image| images::digest(image)).collect();
-    match given(&|approval| is_for(approval, workload, &wanted, now)) {
-        true => Approval::Given,
-        false => Approval::Awaited,
+
+    /// Whether an approval that a decision followed is no longer among the valid ones.
+    pub(crate) fn lack(&self, followed: &[GivenApproval]) -> bool {
+        followed.iter().any(|one| !self.given.iter().any(|given| given.name == one.name))
+    }
+
+    /// Who approved, as long as that is not enough.
+    pub(crate) fn so_far(&self) -> Option<String> {
+        let people = people(&self.given);
+        (self.state == Approval::Awaited && !people.is_empty())
+            .then(|| people.into_iter().collect::<Vec<_>>().join(", "))
     }
 }
 
-/// Whether an approval is for this workload and exactly these pinned images.
-pub(crate) fn is_of(
-    given: &RolloutApproval,
+/// Who approves what policy allows, and how many people must agree where people do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ApprovalRule {
+    pub(crate) mode: ApprovalMode,
+    pub(crate) required: usize,
+}
+
+/// The approvals of a workload for exactly these pinned images.
+pub(crate) fn approvals<'a>(
+    rule: ApprovalRule,
     workload: &WorkloadRef,
     pins: &BTreeMap<String, String>,
     now: Timestamp,
-) -> bool {
-    let wanted = pins.values().filter_map(|image| images::digest(image)).collect();
-    is_for(given, workload, &wanted, now)
+    all: impl IntoIterator<Item = &'a RolloutApproval>,
+) -> Approvals {
+    let wanted: BTreeSet<&str> = pins.values().filter_map(|image| images::digest(image)).collect();
+    let valid = all.into_iter().filter(|approval| is_for(approval, workload, &wanted, now));
+    let mut given: Vec<GivenApproval> = valid.map(of).collect();
+    given.sort_by(|a, b| a.name.cmp(&b.name));
+    let overridden = given.iter().any(|given| given.break_glass);
+    let state = match rule.mode {
+        _ if overridden => Approval::Given,
+        ApprovalMode::Automatic => Approval::Automatic,
+        ApprovalMode::Manual if people(&given).len() >= rule.required => Approval::Given,
+        ApprovalMode::Manual => Approval::Awaited,
+    };
+    Approvals { state, given }
+}
+
+/// Two approvals of one person are the consent of one.
+fn people(given: &[GivenApproval]) -> BTreeSet<&str> {
+    given.iter().map(|given| given.by.as_str()).collect()
+}
+
+fn of(approval: &RolloutApproval) -> GivenApproval {
+    let spec = &approval.spec;
+    GivenApproval {
+        name: approval.metadata.name.clone().unwrap_or_default(),
+        by: spec.approved_by.clone(),
+        reason: spec.reason.clone(),
+        break_glass: spec.break_glass,
+        expires: end(approval),
+    }
+}
+
+/// When an approval ends: as it says, but what overrides policy a day after it was created at the latest.
+pub(crate) fn end(approval: &RolloutApproval) -> Option<ObjectTime> {
+    let said = approval.spec.expires.clone();
+    if !approval.spec.break_glass {
+        return said;
+    }
+    let created = approval.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let last = created.and_then(|created| created.checked_add(MAX_BREAK_GLASS).ok());
+    // What is no time, or lacks one, ends nothing and so never began.
+    let time = said.as_ref().and_then(ObjectTime::timestamp).zip(last).map(|(said, last)| said.min(last));
+    Some(time.map_or(ObjectTime::Unreadable(String::new()), ObjectTime::At))
 }
 
 /// The approved template that a Pod has, where something injected more containers into it. The template's digests are what was
@@ -61,7 +122,7 @@ fn is_for(approval: &RolloutApproval, workload: &WorkloadRef, wanted: &BTreeSet<
     let spec = &approval.spec;
     let given: BTreeSet<&str> = spec.digests.iter().map(String::as_str).collect();
     // An unreadable expiry must not make an approval permanent.
-    let valid = spec.expires.as_ref().is_none_or(|expires| expires.timestamp().is_some_and(|time| time > now));
+    let valid = end(approval).is_none_or(|expires| expires.timestamp().is_some_and(|time| time > now));
     approval.metadata.namespace.as_ref() == Some(&workload.namespace)
         && spec.uid == workload.uid
         && spec.kind == workload.kind
@@ -75,7 +136,8 @@ mod tests {
     use crate::decide::fixtures::{digest, now, pinned, record, revision};
     use serde_json::{Value, json};
 
-    fn ask(mode: ApprovalMode, change: Value) -> Approval {
+    /// The approvals of two images of a workload, where people made these changes to one that fits.
+    fn ask(mode: ApprovalMode, required: usize, changes: &[Value]) -> Approvals {
         let workload = WorkloadRef {
             namespace: "n".to_owned(),
             api_version: "apps/v1".to_owned(),
@@ -83,26 +145,25 @@ mod tests {
             name: "d".to_owned(),
             uid: "u".to_owned(),
         };
-        let mut spec = json!({"kind": "Deployment", "name": "d", "uid": "u", "digests": [digest(1), digest(2)],
-            "approvedBy": "p"});
-        let mut namespace = json!("n");
-        for (key, value) in change.as_object().unwrap() {
-            match key.as_str() {
-                "namespace" => namespace = value.clone(),
-                key => spec[key] = value.clone(),
+        let one = |(number, change): (usize, &Value)| -> RolloutApproval {
+            let mut object = json!({"apiVersion": "tidewaiter.dev/v1alpha1", "kind": "RolloutApproval",
+                "metadata": {"name": format!("a{number}"), "namespace": "n", "creationTimestamp": "2026-01-01T12:00:00Z"},
+                "spec": {"kind": "Deployment", "name": "d", "uid": "u", "digests": [digest(1), digest(2)], "approvedBy": "p"}});
+            for (key, value) in change.as_object().unwrap() {
+                let part = if key == "namespace" || key == "creationTimestamp" { "metadata" } else { "spec" };
+                object[part][key] = value.clone();
             }
-        }
-        let object = json!({"apiVersion": "tidewaiter.dev/v1alpha1", "kind": "RolloutApproval",
-            "metadata": {"name": "a", "namespace": namespace}, "spec": spec});
-        let all: Vec<RolloutApproval> = vec![serde_json::from_value(object).unwrap()];
+            serde_json::from_value(object).unwrap()
+        };
+        let all: Vec<RolloutApproval> = changes.iter().enumerate().map(one).collect();
         let pins = BTreeMap::from([("c".to_owned(), pinned("a:1", 1)), ("d".to_owned(), pinned("b:1", 2))]);
-        approval(mode, &workload, &pins, now(), |test| all.iter().any(test))
+        approvals(ApprovalRule { mode, required }, &workload, &pins, now(), &all)
     }
 
     #[test]
     fn an_approval_is_for_one_workload_and_exactly_its_images() {
         let check = |change: Value, expected: Approval| {
-            assert_eq!(ask(ApprovalMode::Manual, change.clone()), expected, "{change}")
+            assert_eq!(ask(ApprovalMode::Manual, 1, std::slice::from_ref(&change)).state, expected, "{change}");
         };
         check(json!({}), Approval::Given);
         check(json!({"digests": [digest(2), digest(1), digest(1)]}), Approval::Given);
@@ -117,6 +178,54 @@ mod tests {
         check(json!({"expires": "2026-01-02T00:00:01Z"}), Approval::Given);
         check(json!({"expires": "2026-01-02T00:00:00Z"}), Approval::Awaited);
         check(json!({"expires": "tomorrow"}), Approval::Awaited);
+    }
+
+    #[test]
+    fn several_people_approve() {
+        let by = |names: &[&str]| names.iter().map(|name| json!({"approvedBy": name})).collect::<Vec<_>>();
+        let check = |people: &[&str], required: usize, expected: Approval, so_far: Option<&str>| {
+            let found = ask(ApprovalMode::Manual, required, &by(people));
+            assert_eq!((found.state, found.so_far().as_deref()), (expected, so_far), "{people:?} of {required}");
+        };
+        check(&[], 2, Approval::Awaited, None);
+        check(&["alice"], 2, Approval::Awaited, Some("alice"));
+        check(&["alice", "alice"], 2, Approval::Awaited, Some("alice"));
+        check(&["alice", "bob"], 2, Approval::Given, None);
+        check(&["alice", "bob"], 3, Approval::Awaited, Some("alice, bob"));
+        let other_digest = [json!({"approvedBy": "alice"}), json!({"approvedBy": "bob", "digests": [digest(3)]})];
+        assert_eq!(ask(ApprovalMode::Manual, 2, &other_digest).state, Approval::Awaited);
+    }
+
+    #[test]
+    fn glass_is_broken_for_a_day_at_most() {
+        let check = |change: Value, expected: Option<&str>| {
+            let mut change = change;
+            change["breakGlass"] = json!(true);
+            let found = ask(ApprovalMode::Automatic, 1, std::slice::from_ref(&change));
+            let end = found.break_glass().and_then(|given| given.expires.clone()).map(|time| time.to_string());
+            assert_eq!(end.as_deref(), expected, "{change}");
+            assert_eq!(found.state == Approval::Given, expected.is_some(), "{change}");
+        };
+        // It is 2026-01-02T00:00:00Z; the approval was created twelve hours ago.
+        check(json!({"expires": "2026-01-02T01:00:00Z"}), Some("2026-01-02T01:00:00Z"));
+        check(json!({"expires": "2027-01-01T00:00:00Z"}), Some("2026-01-02T12:00:00Z"));
+        check(json!({"expires": "2027-01-01T00:00:00Z", "creationTimestamp": "2026-01-01T00:00:00Z"}), None);
+        check(json!({"expires": "2026-01-01T23:00:00Z"}), None);
+        check(json!({"expires": "2026-01-02T01:00:00Z", "digests": [digest(1)]}), None);
+        check(json!({"expires": "soon"}), None);
+        check(json!({}), None);
+    }
+
+    #[test]
+    fn what_was_followed_may_be_withdrawn() {
+        let given = ask(ApprovalMode::Manual, 2, &[json!({"approvedBy": "a"}), json!({"approvedBy": "b"})]).given;
+        let check = |changes: &[Value], expected: bool| {
+            assert_eq!(ask(ApprovalMode::Manual, 1, changes).lack(&given), expected, "{changes:?}");
+        };
+        check(&[json!({}), json!({})], false);
+        check(&[json!({}), json!({}), json!({})], false);
+        check(&[json!({})], true);
+        check(&[json!({}), json!({"expires": "2026-01-01T00:00:00Z"})], true);
     }
 
     #[test]
@@ -140,6 +249,6 @@ mod tests {
 
     #[test]
     fn policy_approves_where_no_person_needs_to() {
-        assert_eq!(ask(ApprovalMode::Automatic, json!({"uid": "other"})), Approval::Automatic);
+        assert_eq!(ask(ApprovalMode::Automatic, 1, &[json!({"uid": "other"})]).state, Approval::Automatic);
     }
 }

@@ -12,8 +12,8 @@ use tidewaiter_core::Reason;
 use tidewaiter_core::policy::Outcome;
 use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
 use tidewaiter_crd::policy::ApprovalMode;
-use tidewaiter_crd::workload_scan::{Container, Decision, Revision, Transition, WorkloadScanStatus};
-use tidewaiter_crd::{ObjectTime, RolloutApproval, ScanException};
+use tidewaiter_crd::workload_scan::{Container, Decision, GivenApproval, Revision, Transition, WorkloadScanStatus};
+use tidewaiter_crd::{ObjectTime, ScanException};
 
 /// A decision in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -102,8 +102,6 @@ pub(crate) struct AuditFacts<'a> {
     /// Names of the policies of the namespace.
     pub(crate) policies: Vec<String>,
     pub(crate) approval: ApprovalMode,
-    /// The approval of exactly these images.
-    pub(crate) given: Option<&'a RolloutApproval>,
     /// The ScanExceptions of the namespace.
     pub(crate) exceptions: Vec<&'a ScanException>,
 }
@@ -123,8 +121,9 @@ pub(crate) struct AuditEntry {
     images: Vec<AuditedImage>,
     policies: Vec<String>,
     approval: ApprovalMode,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    approved_by: Option<AuditedApproval>,
+    /// The people's approvals that it followed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    approved_by: Vec<GivenApproval>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     exceptions: Vec<AuditedException>,
 }
@@ -152,18 +151,6 @@ struct AuditedImage {
     exceptions: Vec<String>,
 }
 
-/// A person's approval.
-#[derive(Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct AuditedApproval {
-    user: String,
-    rollout_approval: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    reason: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires: Option<ObjectTime>,
-}
-
 /// An exception that an image of the decision uses.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -188,7 +175,6 @@ pub(crate) fn entry(
     let used: BTreeSet<&str> = images.iter().flat_map(|image| &image.exceptions).map(String::as_str).collect();
     let name = |object: &ScanException| object.metadata.name.clone().unwrap_or_default();
     let exceptions = facts.exceptions.iter().filter(|object| used.contains(name(object).as_str()));
-    let approved_by = facts.given.filter(|_| decision == AuditedDecision::Approved).map(approved_by);
     let workload = facts.workload;
     AuditEntry {
         time: now.to_string(),
@@ -201,7 +187,7 @@ pub(crate) fn entry(
         revision: hash,
         policies: facts.policies.clone(),
         approval: facts.approval,
-        approved_by,
+        approved_by: revision.approved_by.clone(),
         exceptions: exceptions.map(|object| exception(name(object), object)).collect(),
         images,
     }
@@ -223,15 +209,6 @@ fn image((name, container): (&String, &Container), revision: &Revision, scans: &
         reasons: status.reasons,
         failure: status.reason,
         exceptions: status.exceptions,
-    }
-}
-
-fn approved_by(approval: &RolloutApproval) -> AuditedApproval {
-    AuditedApproval {
-        user: approval.spec.approved_by.clone(),
-        rollout_approval: approval.metadata.name.clone().unwrap_or_default(),
-        reason: approval.spec.reason.clone(),
-        expires: approval.spec.expires.clone(),
     }
 }
 

@@ -121,8 +121,7 @@ fn an_entry_says_what_why_by_whom_and_until_when() {
             "requestedBy": "ann", "approvedBy": "bob"});
         ScanException::new(name, serde_json::from_value(spec).unwrap())
     };
-    let spec = json!({"kind": "Deployment", "name": "d", "uid": "u", "digests": [digest(1)], "approvedBy": "carl"});
-    let given = RolloutApproval::new("approval", serde_json::from_value(spec).unwrap());
+    let given: GivenApproval = serde_json::from_value(json!({"name": "approval", "by": "carl"})).unwrap();
     let (used, unused) = (exception("accepted"), exception("other"));
     let workload = WorkloadRef {
         namespace: "n".to_owned(),
@@ -138,10 +137,10 @@ fn an_entry_says_what_why_by_whom_and_until_when() {
             scans: &scans,
             policies: vec!["default".to_owned()],
             approval: ApprovalMode::Manual,
-            given: Some(&given),
             exceptions: vec![&used, &unused],
         };
-        let revision = revision(decision, &[("c", "x:1", pin)]);
+        let mut revision = revision(decision, &[("c", "x:1", pin)]);
+        revision.approved_by = if by.is_null() { vec![] } else { vec![given.clone()] };
         let entry = entry(("h".to_owned(), audited), &revision, &facts, now());
         let mut expected = json!({"time": "2026-01-02T00:00:00Z", "decision": audited, "namespace": "n",
             "apiVersion": "apps/v1", "kind": "Deployment", "name": "d", "uid": "u", "revision": "h",
@@ -155,7 +154,7 @@ fn an_entry_says_what_why_by_whom_and_until_when() {
         }
         assert_eq!(serde_json::to_value(entry).unwrap(), expected);
     };
-    let by = json!({"user": "carl", "rolloutApproval": "approval"});
+    let by = json!([{"name": "approval", "by": "carl"}]);
     check(Decision::Approved, Approved, Some(&pin), by);
     check(Decision::Held, AwaitingApproval, None, Value::Null);
 }

@@ -9,20 +9,32 @@ use tidewaiter_core::policy::Outcome;
 use tidewaiter_core::status::{EvaluatedImage, ImageStatus};
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanStatus;
-use tidewaiter_crd::workload_scan::{Container, Decision, Revision, WorkloadScanStatus};
+use tidewaiter_crd::workload_scan::{Container, Decision, GivenApproval, Revision, WorkloadScanStatus};
 
 /// The ImageScans of a namespace that concern a revision, and the platforms that must be scanned.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct KnownScans {
     by_image: BTreeMap<String, Arc<ImageScan>>,
     platforms: Vec<Platform>,
+    /// Image string → pinned image of what is approved in the namespace.
+    approved: BTreeMap<String, String>,
 }
 
 impl KnownScans {
     /// Collects scans by the image that their spec names.
     pub(crate) fn new(scans: impl IntoIterator<Item = Arc<ImageScan>>, platforms: Vec<Platform>) -> Self {
         let by_image = scans.into_iter().map(|scan| (scan.spec.image.clone(), scan)).collect();
-        KnownScans { by_image, platforms }
+        KnownScans { by_image, platforms, approved: BTreeMap::new() }
+    }
+
+    /// Whether a registry cannot be asked, so that what the namespace approved by the same image strings counts.
+    pub(crate) fn lacks_registry(&self) -> bool {
+        self.by_image.values().any(|scan| scan.status.as_ref().is_some_and(is_unreachable))
+    }
+
+    /// The same, with what is approved in the namespace: image string → pinned image.
+    pub(crate) fn with_approved(self, approved: BTreeMap<String, String>) -> Self {
+        KnownScans { approved, ..self }
     }
 
     /// The scan of an image reference.
@@ -42,9 +54,25 @@ pub(crate) struct Evaluation {
     pub(crate) lines: Vec<String>,
     /// Reasons of the policy against the images that it does not allow.
     pub(crate) reasons: Vec<String>,
+    /// The approval that lets them run all the same.
+    pub(crate) break_glass: Option<GivenApproval>,
+    /// Who approved, as long as more people must.
+    pub(crate) approved_by: Option<String>,
 }
 
 impl Evaluation {
+    /// The same, where a person overrides policy. Every image has a digest: the approval names them.
+    pub(crate) fn overridden(mut self, by: &GivenApproval) -> Self {
+        if self.facts.iter().all(|fact| fact.allowed && fact.scan != ImageStatus::ScanFailed) {
+            return self;
+        }
+        self.facts
+            .iter_mut()
+            .for_each(|fact| *fact = EvaluatedImage { scan: ImageStatus::NoVulnerabilities, allowed: true });
+        self.break_glass = Some(by.clone());
+        self
+    }
+
     /// The same, with containers whose digests are approved.
     pub(crate) fn with_approved(mut self, pins: BTreeMap<String, String>) -> Self {
         let approved = EvaluatedImage { scan: ImageStatus::NoVulnerabilities, allowed: true };
@@ -62,7 +90,11 @@ pub(crate) fn evaluate(revision: &Revision, record: &WorkloadScanStatus, known: 
         let status = scan.and_then(|scan| valid_status(container, revision.decision, scan, &known.platforms));
         let one = match (revision.decision, &container.pinned) {
             // What started in audit mode has no pin yet.
-            (Decision::Held, _) | (Decision::Retained, None) => evaluate_new(name, container, status.as_ref(), record),
+            (Decision::Held, _) | (Decision::Retained, None) => {
+                let pin = approved_pin(name, container, record).map(|pin| (pin, UNREACHABLE));
+                let elsewhere = || known.approved.get(&container.image).map(|pin| (pin.clone(), UNREACHABLE_NEW));
+                evaluate_new(container, status.as_ref(), || pin.or_else(elsewhere))
+            }
             _ => evaluate_running(container, status.as_ref()),
         };
         if let Some(pinned) = one.pinned {
@@ -158,26 +190,28 @@ struct ImageEvaluation {
     line: Option<String>,
 }
 
-/// Evaluates an image that does not run yet: its scan decides.
+/// Evaluates an image that does not run yet: its scan decides. Where its registry cannot be asked, it is what was `approved` by
+/// the same image string, with the text that says so.
 fn evaluate_new(
-    name: &str,
     container: &Container,
     status: Option<&ImageScanStatus>,
-    record: &WorkloadScanStatus,
+    approved: impl FnOnce() -> Option<(String, &'static str)>,
 ) -> ImageEvaluation {
     let Some(status) = status else {
         let fact = EvaluatedImage { scan: ImageStatus::NotScanned, allowed: false };
-        return ImageEvaluation { fact, pinned: None, line: Some("waits for its scan".to_owned()) };
+        let pinned = own_digest(&container.image);
+        return ImageEvaluation { fact, pinned, line: Some("waits for its scan".to_owned()) };
     };
     if is_unreachable(status)
-        && let Some(pinned) = approved_pin(name, container, record)
+        && let Some((pinned, line)) = approved()
     {
         // These bytes were approved before; the registry only cannot say whether the tag moved.
         let fact = EvaluatedImage { scan: ImageStatus::NoVulnerabilities, allowed: true };
-        return ImageEvaluation { fact, pinned: Some(pinned), line: Some(UNREACHABLE.to_owned()) };
+        return ImageEvaluation { fact, pinned: Some(pinned), line: Some(line.to_owned()) };
     }
     let fact = EvaluatedImage { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) };
-    let pinned = status.digest.as_deref().and_then(|digest| pin(&container.image, digest));
+    let scanned = status.digest.as_deref().and_then(|digest| pin(&container.image, digest));
+    let pinned = scanned.or_else(|| own_digest(&container.image));
     let clean = status.image_status == ImageStatus::NoVulnerabilities;
     ImageEvaluation { fact, pinned, line: (!clean).then(|| status.message.clone()) }
 }
@@ -199,6 +233,8 @@ fn evaluate_running(container: &Container, status: Option<&ImageScanStatus>) -> 
 }
 
 const UNREACHABLE: &str = "the registry cannot be reached; the approved digest continues to be used";
+const UNREACHABLE_NEW: &str =
+    "the registry cannot be reached; the digest that is approved for this image in the namespace is used";
 
 fn is_unreachable(status: &ImageScanStatus) -> bool {
     matches!(status.reason, Some(Reason::RegistryUnreachable | Reason::RateLimited))
@@ -208,6 +244,11 @@ fn approved_pin(name: &str, container: &Container, record: &WorkloadScanStatus) 
     let approved = record.revisions.values().filter(|r| r.decision == Decision::Approved);
     let mut same = approved.filter_map(|r| r.containers.get(name)).filter(|c| c.image == container.image);
     same.find_map(|c| c.pinned.clone())
+}
+
+/// The pin of an image that is named by its digest: which bytes are meant is known without a scan.
+fn own_digest(image: &str) -> Option<String> {
+    pin(image, images::digest(image)?)
 }
 
 /// `docker.io/library/x:1@sha256:…`: fully qualified, with the tag, which tells people what the digest is.

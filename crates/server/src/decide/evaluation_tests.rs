@@ -84,6 +84,36 @@ fn a_held_image_is_what_its_scan_says() {
     check(status(1, json!({"nodePlatforms": []})), NotScanned, false, None, waits);
 }
 
+/// What the namespace approved by the same image string counts while the registry cannot be asked, and only then.
+#[test]
+fn a_new_workload_without_its_registry() {
+    let check = |scan: Value, approved: &[(&str, u8)], expected: Option<u8>| {
+        let approved = approved.iter().map(|(image, figure)| ((*image).to_owned(), pinned(IMAGE, *figure))).collect();
+        let known = KnownScans::new([image_scan(IMAGE, scan.clone())], amd64());
+        let is_asked = known.lacks_registry();
+        let mut revision = Revision { decision: Decision::Held, ..Revision::default() };
+        revision.containers.insert("c".to_owned(), container(None, Some(1)));
+        let found = evaluate(&revision, &WorkloadScanStatus::default(), &known.with_approved(approved));
+        let by_namespace = found.lines.iter().any(|line| line.ends_with(UNREACHABLE_NEW));
+        assert_eq!(
+            (found.pins.get("c"), by_namespace),
+            (expected.map(|f| pinned(IMAGE, f)).as_ref(), is_asked && expected.is_some())
+        );
+        assert_eq!(found.facts[0].allowed, expected.is_some(), "{scan}");
+    };
+    let limited =
+        json!({"imageStatus": "ScanFailed", "observedGeneration": 1, "reason": "RateLimited", "message": "429"});
+    let other =
+        json!({"imageStatus": "ScanFailed", "observedGeneration": 1, "reason": "Unauthorized", "message": "401"});
+    check(unreachable(), &[(IMAGE, 1)], Some(1));
+    check(limited, &[(IMAGE, 1)], Some(1));
+    check(unreachable(), &[("other", 1)], None);
+    check(unreachable(), &[], None);
+    // A registry that answers is believed.
+    check(other, &[(IMAGE, 1)], None);
+    check(status(2, json!({})), &[(IMAGE, 1)], Some(2));
+}
+
 #[test]
 fn the_policys_reasons_are_those_against_blocked_images() {
     let reasons = |scan: Value| evaluated(Decision::Held, container(None, Some(1)), &[(IMAGE, scan)]).reasons;

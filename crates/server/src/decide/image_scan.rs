@@ -7,7 +7,7 @@ use std::time::Duration;
 use tidewaiter_core::Reason;
 use tidewaiter_core::finding::{Counts, Finding};
 use tidewaiter_core::image::Platform;
-use tidewaiter_core::policy::{self, Outcome, Policy};
+use tidewaiter_core::policy::{Outcome, Policy};
 use tidewaiter_core::report::Report;
 use tidewaiter_core::status::ImageStatus;
 use tidewaiter_crd::ImageScan;
@@ -228,7 +228,8 @@ pub(crate) fn with_verdict(
     criteria: &Policy,
     now: Timestamp,
 ) -> ImageScanStatus {
-    let verdicts: Vec<_> = reports.iter().map(|report| policy::decide(report, criteria, now)).collect();
+    let criteria = criteria.compile();
+    let verdicts: Vec<_> = reports.iter().map(|report| criteria.decide(report, now)).collect();
     // Without any report nothing is known.
     let outcome = verdicts.iter().map(|v| v.outcome).max().unwrap_or(Outcome::Incomplete);
     let counts = merged_counts(reports);

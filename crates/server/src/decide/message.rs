@@ -58,7 +58,15 @@ impl<'a> WorkloadNews<'a> {
 
     /// Whether action is needed: Events warn then, and alerts are sent.
     pub(crate) fn is_bad(&self) -> bool {
-        self.lost || self.status.deployment == DeploymentStatus::Blocked
+        self.lost || self.status.deployment == DeploymentStatus::Blocked || self.evaluation.break_glass.is_some()
+    }
+
+    /// What has happened, as Events and alerts name it: what overrides policy is told as that, once, however far the rollout is.
+    pub(crate) fn event(&self) -> String {
+        match self.evaluation.break_glass {
+            Some(_) => "BreakGlass".to_owned(),
+            None => self.status.deployment.to_string(),
+        }
     }
 
     /// The message.
@@ -102,7 +110,18 @@ impl<'a> WorkloadNews<'a> {
             }
             (DeploymentStatus::PendingApproval, _) => {
                 let found = if lines.is_empty() { "No vulnerabilities found".to_owned() } else { lines };
-                format!("{found}. Policy allows it; a person must approve: kubectl scan approve {name}")
+                let who = match &self.evaluation.approved_by {
+                    Some(people) => format!("{people} approved it, and another person"),
+                    None => "a person".to_owned(),
+                };
+                format!("{found}. Policy allows it; {who} must approve: kubectl scan approve {name}")
+            }
+            (_, ImageStatus::Approved) if let Some(by) = &self.evaluation.break_glass => {
+                let until = by.expires.as_ref().map(ToString::to_string).unwrap_or_default();
+                format!(
+                    "policy is overridden until {until} by {}, who says: {}. Then it runs on, and its next rollout is held: {lines}. {reasons}",
+                    by.by, by.reason
+                )
             }
             (_, ImageStatus::Approved) if self.paused_by_user => {
                 let (stopped, resume) = match self.workload.kind {

@@ -1,13 +1,13 @@
 //! What a Pod may run, and the patches that gate, pin and release it.
 
 use super::images;
-use super::marks::{add_metadata, metadata_path};
+use super::marks::{add_metadata, annotation, metadata_path};
 use super::pins::{ImageUse, pins};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use tidewaiter_crd::names::{GATE, GATED};
+use tidewaiter_crd::names::{GATE, GATED, UNREVIEWED};
 use tidewaiter_crd::workload_scan::{Revision, WorkloadScanStatus};
 
 /// Name → pinned image of a Pod that may run immediately, by the decisions about its workload: those of its template, else
@@ -64,6 +64,12 @@ pub(crate) fn ungate_patch(pod: &Pod) -> Vec<Value> {
         patch.push(json!({"op": "remove", "path": metadata_path("labels", GATED)}));
     }
     patch
+}
+
+/// Removes the mark of the API server's own policies: the server has reviewed this Pod.
+pub(crate) fn unmark_patch(pod: &Pod) -> Option<Value> {
+    annotation(&pod.metadata, UNREVIEWED)
+        .then(|| json!({"op": "remove", "path": metadata_path("annotations", UNREVIEWED)}))
 }
 
 /// Pins and un-gates a Pod in one patch. It tests what was decided about: the Pod itself, its images, and its gates, since the

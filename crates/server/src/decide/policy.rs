@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tidewaiter_core::policy::Policy;
-use tidewaiter_crd::ClusterScanPolicy;
-use tidewaiter_crd::policy::{AlertReceiver, ApprovalMode, ClusterScanPolicySpec, Mode};
+use tidewaiter_crd::policy::{self, AlertReceiver, ApprovalMode, ClusterScanPolicySpec, Mode};
+use tidewaiter_crd::scan_policy::ScanPolicySpec;
+use tidewaiter_crd::{ClusterScanPolicy, ScanPolicy};
 
 /// The policy of one namespace.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +13,8 @@ pub(crate) struct EffectivePolicy {
     pub(crate) criteria: Policy,
     pub(crate) mode: Mode,
     pub(crate) approval: ApprovalMode,
+    /// People who must approve, where one must.
+    pub(crate) required_approvals: usize,
     pub(crate) alerts: Vec<AlertReceiver>,
 }
 
@@ -21,36 +24,60 @@ impl Default for EffectivePolicy {
             criteria: Policy::default(),
             mode: Mode::Enforce,
             approval: ApprovalMode::Automatic,
+            required_approvals: 1,
             alerts: Vec::new(),
         }
     }
 }
 
-/// The policies that name the namespace, else those that name none; of several the strictest value of each field.
-/// Without any policy the defaults apply: an unlisted namespace is enforced.
-pub(crate) fn effective(policies: &[Arc<ClusterScanPolicy>], namespace: &str) -> EffectivePolicy {
-    let applying = applying(policies, namespace);
-    applying.iter().map(|policy| of_one(&policy.spec)).reduce(strictest).unwrap_or_default()
+/// The policies that name the namespace, else those that name none, and its own ScanPolicies; of several the strictest value
+/// of each field. Without any policy of the cluster the defaults apply: an unlisted namespace is enforced.
+pub(crate) fn effective(
+    policies: &[Arc<ClusterScanPolicy>],
+    own: &[Arc<ScanPolicy>],
+    namespace: &str,
+) -> EffectivePolicy {
+    let applying = policy::applying(policies, namespace).into_iter();
+    let of_cluster = applying.map(|policy| of_one(&policy.spec, namespace)).reduce(strictest).unwrap_or_default();
+    let own = own.iter().filter(|policy| policy.metadata.namespace.as_deref() == Some(namespace));
+    own.map(|policy| of_namespace(&policy.spec)).fold(of_cluster, strictest)
 }
 
-/// The names of the policies that apply in a namespace, sorted.
-pub(crate) fn names(policies: &[Arc<ClusterScanPolicy>], namespace: &str) -> Vec<String> {
-    let mut names: Vec<String> =
-        applying(policies, namespace).iter().filter_map(|policy| policy.metadata.name.clone()).collect();
+/// The names of the policies that apply in a namespace: of the cluster, and its own as `NAMESPACE/NAME`; sorted.
+pub(crate) fn names(policies: &[Arc<ClusterScanPolicy>], own: &[Arc<ScanPolicy>], namespace: &str) -> Vec<String> {
+    let of_cluster =
+        policy::applying(policies, namespace).into_iter().filter_map(|policy| policy.metadata.name.clone());
+    let own = own.iter().filter(|policy| policy.metadata.namespace.as_deref() == Some(namespace));
+    let own = own.filter_map(|policy| Some(format!("{namespace}/{}", policy.metadata.name.as_deref()?)));
+    let mut names: Vec<String> = of_cluster.chain(own).collect();
     names.sort();
     names
 }
 
-fn applying<'a>(policies: &'a [Arc<ClusterScanPolicy>], namespace: &str) -> Vec<&'a Arc<ClusterScanPolicy>> {
-    let named: Vec<_> = policies.iter().filter(|p| p.spec.namespaces.iter().any(|n| n == namespace)).collect();
-    match named.is_empty() {
-        true => policies.iter().filter(|p| p.spec.namespaces.is_empty()).collect(),
-        false => named,
+fn of_one(spec: &ClusterScanPolicySpec, namespace: &str) -> EffectivePolicy {
+    EffectivePolicy {
+        criteria: spec.criteria(),
+        mode: spec.mode_in(namespace),
+        approval: spec.approval,
+        required_approvals: people(spec.required_approvals),
+        alerts: spec.alerts.clone(),
     }
 }
 
-fn of_one(spec: &ClusterScanPolicySpec) -> EffectivePolicy {
-    EffectivePolicy { criteria: spec.criteria(), mode: spec.mode, approval: spec.approval, alerts: spec.alerts.clone() }
+/// As lenient as it can be where it says nothing. Alerts go where the cluster's administrators say: the server sends them.
+fn of_namespace(spec: &ScanPolicySpec) -> EffectivePolicy {
+    EffectivePolicy {
+        criteria: spec.criteria(),
+        mode: spec.mode.unwrap_or(Mode::Audit),
+        approval: spec.approval.unwrap_or(ApprovalMode::Automatic),
+        required_approvals: people(spec.required_approvals.unwrap_or(1)),
+        alerts: Vec::new(),
+    }
+}
+
+/// Nobody is not enough, whatever was written before the schema said so.
+fn people(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX).max(1)
 }
 
 /// The enforced namespaces, as selectors can express them.
@@ -74,9 +101,15 @@ impl NamespaceSelection {
 }
 
 /// The enforced namespaces; `excluded` ones never are.
-pub(crate) fn enforced_namespaces(policies: &[Arc<ClusterScanPolicy>], excluded: &[String]) -> NamespaceSelection {
-    let enforced = |namespace: &str| effective(policies, namespace).mode == Mode::Enforce;
-    let mut named: Vec<String> = policies.iter().flat_map(|p| p.spec.namespaces.clone()).collect();
+pub(crate) fn enforced_namespaces(
+    policies: &[Arc<ClusterScanPolicy>],
+    own: &[Arc<ScanPolicy>],
+    excluded: &[String],
+) -> NamespaceSelection {
+    let enforced = |namespace: &str| effective(policies, own, namespace).mode == Mode::Enforce;
+    let names = |p: &Arc<ClusterScanPolicy>| [p.spec.namespaces.clone(), p.spec.enforced_namespaces.clone()].concat();
+    let mut named: Vec<String> = policies.iter().flat_map(names).collect();
+    named.extend(own.iter().filter_map(|policy| policy.metadata.namespace.clone()));
     named.sort();
     named.dedup();
     // No namespace has an empty name: what applies to it applies to every namespace that no policy names.
@@ -127,6 +160,7 @@ fn strictest(a: EffectivePolicy, b: EffectivePolicy) -> EffectivePolicy {
     EffectivePolicy {
         criteria: a.criteria.strictest(&b.criteria),
         mode: a.mode.max(b.mode),
+        required_approvals: a.required_approvals.max(b.required_approvals),
         approval: if manual { ApprovalMode::Manual } else { ApprovalMode::Automatic },
         alerts,
     }
@@ -148,7 +182,7 @@ mod tests {
     #[test]
     fn the_strictest_of_those_that_name_the_namespace_applies() {
         let check = |specs: &[Value], mode: Mode, approval: ApprovalMode, block_at: Severity| {
-            let found = effective(&policies(specs), "a");
+            let found = effective(&policies(specs), &[], "a");
             assert_eq!(
                 (found.mode, found.approval, found.criteria.block_at),
                 (mode, approval, Some(block_at)),
@@ -184,10 +218,64 @@ mod tests {
     }
 
     #[test]
+    fn a_namespace_may_only_be_stricter() {
+        let own = |specs: &[Value]| {
+            let one = |spec: &Value| {
+                let mut policy = ScanPolicy::new("own", serde_json::from_value(spec.clone()).unwrap());
+                policy.metadata.namespace = Some("a".to_owned());
+                Arc::new(policy)
+            };
+            specs.iter().map(one).collect::<Vec<_>>()
+        };
+        let check = |cluster: Value, specs: &[Value], expected: EffectivePolicy| {
+            let (cluster, own) = (policies(&[cluster]), own(specs));
+            assert_eq!(effective(&cluster, &own, "a"), expected, "{specs:?}");
+            assert_eq!(effective(&cluster, &own, "b"), effective(&cluster, &[], "b"), "{specs:?}");
+        };
+        let strict = EffectivePolicy::default();
+        // Nothing it says is weaker than what the cluster's policies say.
+        let weakest = json!({"mode": "Audit", "blockAt": "CRITICAL", "unrated": "Allow", "incomplete": "Allow",
+            "maxDatabaseAgeDays": 0, "approval": "Automatic"});
+        check(json!({}), &[], strict.clone());
+        check(json!({}), &[json!({}), weakest.clone()], strict.clone());
+        check(json!({"approval": "Manual"}), &[weakest], EffectivePolicy { approval: Manual, ..strict.clone() });
+        let high = Policy { block_at: Some(Severity::High), max_database_age_days: Some(1), ..Policy::default() };
+        let stricter = json!({"blockAt": "HIGH", "maxDatabaseAgeDays": 1, "approval": "Manual", "mode": "Enforce",
+            "requiredApprovals": 2});
+        let expected = EffectivePolicy { criteria: high, approval: Manual, required_approvals: 2, ..strict };
+        check(json!({"mode": "Warn"}), std::slice::from_ref(&stricter), expected);
+        let enforced = |specs: &[Value], mode: &str, excluded: &[String]| {
+            enforced_namespaces(&policies(&[json!({"mode": mode})]), &own(specs), excluded)
+        };
+        assert_eq!(
+            enforced(std::slice::from_ref(&stricter), "Warn", &[]),
+            NamespaceSelection::Only(vec!["a".to_owned()])
+        );
+        assert_eq!(enforced(&[stricter], "Warn", &["a".to_owned()]), NamespaceSelection::Only(vec![]));
+        assert_eq!(enforced(&[json!({"mode": "Warn"})], "Enforce", &[]), NamespaceSelection::AllBut(vec![]));
+    }
+
+    #[test]
+    fn a_weaker_policy_is_enforced_where_it_says_so() {
+        let check = |specs: &[Value], expected: Mode| {
+            assert_eq!(effective(&policies(specs), &[], "a").mode, expected, "{specs:?}");
+        };
+        let warn = |namespaces: &[&str], enforced: &[&str]| json!({"mode": "Warn", "namespaces": namespaces, "enforcedNamespaces": enforced});
+        check(&[warn(&[], &["a"])], Enforce);
+        check(&[warn(&[], &["b"])], Warn);
+        check(&[warn(&["a", "b"], &["b", "a"])], Enforce);
+        // One that does not apply enforces nothing, and one that is enforced anyway is not weakened by its list.
+        check(&[warn(&["b"], &["a"]), warn(&[], &[])], Warn);
+        check(&[warn(&[], &["a"]), warn(&["a"], &[])], Warn);
+        check(&[json!({"enforcedNamespaces": ["b"]})], Enforce);
+        check(&[warn(&[], &[]), warn(&[], &["a"])], Enforce);
+    }
+
+    #[test]
     fn alerts_go_to_every_receiver_once() {
         let to = |urls: &[&str]| json!({"alerts": urls.iter().map(|url| json!({"url": url})).collect::<Vec<_>>()});
         let check = |specs: &[Value], expected: &[&str]| {
-            let found = effective(&policies(specs), "a").alerts;
+            let found = effective(&policies(specs), &[], "a").alerts;
             assert_eq!(found.iter().map(|receiver| receiver.url.as_str()).collect::<Vec<_>>(), expected);
         };
         check(&[], &[]);
@@ -198,7 +286,7 @@ mod tests {
     fn the_enforced_namespaces() {
         let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
         let check = |specs: &[Value], excluded: &[&str], expected: NamespaceSelection, samples: &[(&str, bool)]| {
-            let found = enforced_namespaces(&policies(specs), &names(excluded));
+            let found = enforced_namespaces(&policies(specs), &[], &names(excluded));
             samples.iter().for_each(|(name, contained)| assert_eq!(found.contains(name), *contained, "{name}"));
             assert_eq!(found, expected, "{specs:?}");
         };
@@ -211,6 +299,11 @@ mod tests {
         check(&[audit(&[])], &["z"], only(names(&[])), &[("a", false)]);
         check(&[json!({"mode": "Warn"})], &["z"], only(names(&[])), &[("a", false)]);
         check(&[audit(&[]), enforce(&["c", "z"])], &["z"], only(names(&["c"])), &[("c", true), ("z", false)]);
+        let warn = json!({"mode": "Warn", "enforcedNamespaces": ["c", "z"]});
+        check(std::slice::from_ref(&warn), &["z"], only(names(&["c"])), &[("c", true), ("z", false)]);
+        check(&[warn, audit(&["c"])], &[], only(names(&["z"])), &[("c", false)]);
+        let here = json!({"mode": "Warn", "namespaces": ["a", "b"], "enforcedNamespaces": ["a"]});
+        check(&[here], &[], all_but(names(&["b"])), &[("a", true), ("b", false)]);
     }
 
     #[test]

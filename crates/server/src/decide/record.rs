@@ -62,7 +62,7 @@ fn new_revision(
         containers.insert(name.clone(), Container { image: image.clone(), pinned, scan: None });
     }
     let decision = if approved.is_some() { Decision::Approved } else { Decision::Held };
-    Revision { decision, containers, added: Some(now.into()), lost: false }
+    Revision { decision, containers, added: Some(now.into()), lost: false, approved_by: Vec::new() }
 }
 
 /// Records what already runs as retained. What audit recorded was what the tag named; what counts is what runs.

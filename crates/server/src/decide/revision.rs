@@ -1,5 +1,6 @@
 //! What an evaluation makes of a revision's decision.
 
+use super::approval::Approvals;
 use super::evaluation::Evaluation;
 use tidewaiter_core::status::{Approval, DeploymentStatus, ImageStatus, RolloutProgress, WorkloadStatus, derive};
 use tidewaiter_crd::workload_scan::{Decision, Revision};
@@ -8,11 +9,17 @@ use tidewaiter_crd::workload_scan::{Decision, Revision};
 pub(crate) fn re_evaluate(
     revision: &mut Revision,
     evaluation: &Evaluation,
-    approval: Approval,
+    approvals: &Approvals,
     enforced: bool,
 ) -> bool {
     let before = revision.decision;
-    revision.decision = decide(before, evaluation, approval, enforced);
+    let from = if is_withdrawn(revision, approvals) { Decision::Retained } else { before };
+    revision.decision = decide(from, evaluation, approvals.state, enforced);
+    match (from, revision.decision) {
+        (Decision::Approved, Decision::Approved) => {}
+        (_, Decision::Approved) => revision.approved_by.clone_from(&approvals.given),
+        _ => revision.approved_by.clear(),
+    }
     if revision.decision != Decision::Held {
         for (name, container) in &mut revision.containers {
             container.pinned = evaluation.pins.get(name).cloned().or(container.pinned.take());
@@ -24,6 +31,13 @@ pub(crate) fn re_evaluate(
         _ => false,
     };
     before != revision.decision
+}
+
+/// Whether an approval that a revision runs by has ended. Only where one was needed: what policy approves by itself loses
+/// nothing with it.
+fn is_withdrawn(revision: &Revision, approvals: &Approvals) -> bool {
+    let needed = approvals.state == Approval::Awaited || revision.approved_by.iter().any(|given| given.break_glass);
+    revision.decision == Decision::Approved && needed && approvals.lack(&revision.approved_by)
 }
 
 /// What the Pods of a revision may do from now on. Nothing that runs is ever stopped: an approval that is lost becomes
@@ -71,10 +85,15 @@ mod tests {
     use ImageStatus::{NoVulnerabilities, NotScanned, ScanFailed, Scanning, VulnerabilitiesFound};
     use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
     use tidewaiter_core::status::EvaluatedImage;
+    use tidewaiter_crd::workload_scan::GivenApproval;
 
     fn evaluation(facts: &[(ImageStatus, bool)]) -> Evaluation {
         let facts = facts.iter().map(|(scan, allowed)| EvaluatedImage { scan: *scan, allowed: *allowed }).collect();
         Evaluation { facts, ..Evaluation::default() }
+    }
+
+    fn automatic() -> Approvals {
+        Approvals { state: Automatic, given: Vec::new() }
     }
 
     const CLEAN: (ImageStatus, bool) = (NoVulnerabilities, true);
@@ -129,7 +148,7 @@ mod tests {
     fn a_lost_approval_is_marked_until_it_returns() {
         let check = |before: Decision, lost: bool, facts: &[(ImageStatus, bool)], expected: (Decision, bool, bool)| {
             let mut revision = Revision { lost, ..revision(before, &[("c", "i", None)]) };
-            let changed = re_evaluate(&mut revision, &evaluation(facts), Automatic, true);
+            let changed = re_evaluate(&mut revision, &evaluation(facts), &automatic(), true);
             assert_eq!((revision.decision, revision.lost, changed), expected, "{before:?} {facts:?}");
         };
         check(Approved, false, &[CRITICAL], (Retained, true, true));
@@ -143,6 +162,50 @@ mod tests {
     }
 
     #[test]
+    fn a_withdrawn_approval_lets_what_runs_run_on() {
+        let given = |name: &str| GivenApproval {
+            name: name.to_owned(),
+            by: "p".to_owned(),
+            reason: String::new(),
+            break_glass: false,
+            expires: None,
+        };
+        let check = |followed: &[&str], state, valid: &[&str], expected: (Decision, &[&str], bool)| {
+            let mut revision = Revision {
+                approved_by: followed.iter().map(|name| given(name)).collect(),
+                ..revision(if followed.is_empty() { Held } else { Approved }, &[("c", "i", None)])
+            };
+            let approvals = Approvals { state, given: valid.iter().map(|name| given(name)).collect() };
+            re_evaluate(&mut revision, &evaluation(&[CLEAN]), &approvals, true);
+            let names: Vec<&str> = revision.approved_by.iter().map(|given| given.name.as_str()).collect();
+            assert_eq!(
+                (revision.decision, names.as_slice(), revision.lost),
+                expected,
+                "{followed:?} {state:?} {valid:?}"
+            );
+        };
+        check(&[], Given, &["a"], (Approved, &["a"], false));
+        check(&[], Awaited, &[], (Held, &[], false));
+        check(&["a"], Given, &["a"], (Approved, &["a"], false));
+        check(&["a"], Awaited, &[], (Retained, &[], true));
+        check(&["a", "b"], Awaited, &["a"], (Retained, &[], true));
+        // Another person's is as good; and policy may need none any more, or one more from now on.
+        check(&["a"], Given, &["b"], (Approved, &["a"], false));
+        check(&["a"], Automatic, &[], (Approved, &["a"], false));
+        check(&["a"], Awaited, &["a"], (Approved, &["a"], false));
+        // What ran by breaking glass runs on, whether it has findings or was never scanned, unless policy allows it by now.
+        let ends = |fact: (ImageStatus, bool), expected: Decision| {
+            let by = GivenApproval { break_glass: true, ..given("a") };
+            let mut revision = Revision { approved_by: vec![by], ..revision(Approved, &[("c", "i", None)]) };
+            re_evaluate(&mut revision, &evaluation(&[fact]), &automatic(), true);
+            assert_eq!((revision.decision, revision.approved_by.len()), (expected, 0), "{fact:?}");
+        };
+        ends(CRITICAL, Retained);
+        ends(UNKNOWN, Retained);
+        ends(CLEAN, Approved);
+    }
+
+    #[test]
     fn a_revision_is_pinned_when_it_may_run() {
         let check =
             |before: Decision, known: Option<&str>, scanned: Option<&str>, allowed, expected: Option<String>| {
@@ -150,7 +213,7 @@ mod tests {
                 let mut revision = revision(before, &[("c", "i", known.as_deref())]);
                 let mut evaluation = evaluation(&[(NoVulnerabilities, allowed)]);
                 evaluation.pins = scanned.map(|name| ("c".to_owned(), pinned(name, 2))).into_iter().collect();
-                re_evaluate(&mut revision, &evaluation, Automatic, true);
+                re_evaluate(&mut revision, &evaluation, &automatic(), true);
                 assert_eq!(revision.containers["c"].pinned, expected);
             };
         check(Held, None, Some("i"), true, Some(pinned("i", 2)));

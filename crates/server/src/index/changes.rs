@@ -3,9 +3,11 @@
 use super::Index;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ServiceAccount};
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt as _};
-use tidewaiter_crd::{ClusterScanPolicy, ImageScan, RolloutApproval, ScanException, WorkloadKind, WorkloadScan};
+use tidewaiter_crd::{
+    ClusterScanPolicy, ImageScan, RolloutApproval, ScanException, ScanPolicy, WorkloadKind, WorkloadScan,
+};
 
 impl Index {
     pub(super) fn deployment_changed(&self, changed: &Deployment) {
@@ -55,31 +57,50 @@ impl Index {
 
     pub(super) fn policy_changed(&self, _: &ClusterScanPolicy) {
         self.queues.policies.add(());
-        self.enqueue_images();
-        self.deployments.state().iter().for_each(|d| self.queues.deployments.add(ObjectRef::from_obj(&**d)));
-        self.enqueue_jobs();
-        self.workloads.state().iter().for_each(|w| self.enqueue_record(w));
-        self.gated.state().iter().for_each(|p| self.queues.pods.add(ObjectRef::from_obj(&**p)));
+        self.enqueue_decided(&|_| true);
     }
 
-    pub(super) fn approval_changed(&self, changed: &RolloutApproval) {
+    pub(super) fn namespaced_policy_changed(&self, changed: &ScanPolicy) {
+        let namespace = changed.namespace();
+        self.queues.policies.add(());
+        self.enqueue_decided(&|other| other == namespace.as_deref());
+    }
+
+    /// Enqueues everything that a policy decides in these namespaces.
+    fn enqueue_decided(&self, is_meant: &dyn Fn(Option<&str>) -> bool) {
+        fn keys<K>(store: &Store<K>, is_meant: &dyn Fn(Option<&str>) -> bool) -> impl Iterator<Item = ObjectRef<K>>
+        where
+            K: Resource<DynamicType = ()> + Clone,
+        {
+            let objects = store.state_filter(|object| is_meant(object.meta().namespace.as_deref()));
+            objects.into_iter().map(|object| ObjectRef::from_obj(&*object))
+        }
+        keys(&self.images, is_meant).for_each(|key| self.queues.images.add(key));
+        keys(&self.deployments, is_meant).for_each(|key| self.queues.deployments.add(key));
+        self.enqueue_jobs(is_meant);
+        keys(&self.gated, is_meant).for_each(|key| self.queues.pods.add(key));
+        let records = self.workloads.state_filter(|record| is_meant(record.meta().namespace.as_deref()));
+        records.iter().for_each(|record| self.enqueue_record(record));
+    }
+
+    pub(crate) fn approval_changed(&self, changed: &RolloutApproval) {
         let namespace = changed.namespace().unwrap_or_default();
         let key = &changed.spec.name;
         match changed.spec.kind {
             WorkloadKind::Deployment => self.queues.deployments.add(ObjectRef::new(key).within(&namespace)),
             WorkloadKind::CronJob => self.queues.cron_jobs.add(ObjectRef::new(key).within(&namespace)),
             WorkloadKind::Job => self.queues.jobs.add(ObjectRef::new(key).within(&namespace)),
-            _ => self.enqueue_refused(&changed.spec.uid),
+            _ => self.enqueue_records(&changed.spec.uid),
         }
         self.enqueue_pods(&namespace);
     }
 
-    /// Enqueues the record of an update that was refused: no Pod waits for it.
-    pub(super) fn enqueue_refused(&self, uid: &str) {
-        let is_meant = |record: &WorkloadScan| {
-            record.spec.uid == uid && record.status.as_ref().is_some_and(|status| status.refused.is_some())
-        };
-        self.workloads.state_filter(is_meant).iter().for_each(|record| self.enqueue_record(record));
+    /// Enqueues the record of a workload: where it runs already, or its update was refused, no Pod waits.
+    fn enqueue_records(&self, uid: &str) {
+        self.workloads
+            .state_filter(|record| record.spec.uid == uid)
+            .iter()
+            .for_each(|record| self.enqueue_record(record));
     }
 
     /// An exception concerns the verdicts of its namespace, and has a status of its own.

@@ -64,9 +64,11 @@ impl Index {
         self.jobs.state_filter(waits).iter().for_each(|job| self.queues.jobs.add(ObjectRef::from_obj(&**job)));
     }
 
-    /// Enqueues every CronJob, and every Job that waits.
-    pub(super) fn enqueue_jobs(&self) {
-        self.cron_jobs.state().iter().for_each(|c| self.queues.cron_jobs.add(ObjectRef::from_obj(&**c)));
-        self.jobs.state_filter(is_waiting).iter().for_each(|j| self.queues.jobs.add(ObjectRef::from_obj(&**j)));
+    /// Enqueues the CronJobs of these namespaces, and the Jobs that wait.
+    pub(super) fn enqueue_jobs(&self, is_meant: &dyn Fn(Option<&str>) -> bool) {
+        let cron_jobs = self.cron_jobs.state_filter(|cron_job| is_meant(cron_job.metadata.namespace.as_deref()));
+        cron_jobs.iter().for_each(|c| self.queues.cron_jobs.add(ObjectRef::from_obj(&**c)));
+        let jobs = self.jobs.state_filter(|job| is_waiting(job) && is_meant(job.metadata.namespace.as_deref()));
+        jobs.iter().for_each(|job| self.queues.jobs.add(ObjectRef::from_obj(&**job)));
     }
 }

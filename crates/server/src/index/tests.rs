@@ -3,6 +3,7 @@
 use super::*;
 use crate::decide::fixtures::{image_scan as scan, pinned};
 use crate::decide::job::JobOwner;
+use kube::Resource;
 use kube::runtime::watcher::{self, Event};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, from_value, json};
@@ -174,6 +175,11 @@ fn policies_and_approvals_enqueue_what_they_decide() {
     all.extend(["deployment/web", "pod/db-0", "pod/far", "pod/web-1-x", "policies"].map(str::to_owned));
     all.sort();
     assert_eq!(fed.enqueued(), all);
+    let own = json!({"apiVersion": "tidewaiter.dev/v1alpha1", "kind": "ScanPolicy", "metadata": {"name": "p", "namespace": "n"},
+        "spec": {}});
+    fed.apply(|w| &mut w.namespaced_policies, Index::namespaced_policy_changed, own);
+    all.retain(|key| key != "pod/far");
+    assert_eq!(fed.enqueued(), all);
     let mut approve = |kind: &str, expected: &[&str]| {
         let spec = json!({"kind": kind, "name": "web", "uid": "uid-web", "digests": [], "approvedBy": "p"});
         let object = json!({"apiVersion": "tidewaiter.dev/v1alpha1", "kind": "RolloutApproval",
@@ -182,7 +188,8 @@ fn policies_and_approvals_enqueue_what_they_decide() {
         assert_eq!(fed.enqueued(), expected, "{kind}");
     };
     approve("Deployment", &["deployment/web", "pod/db-0", "pod/web-1-x"]);
-    approve("StatefulSet", &["pod/db-0", "pod/web-1-x"]);
+    // What it runs already is re-evaluated, by the UID.
+    approve("StatefulSet", &["deployment/web", "pod/db-0", "pod/web-1-x"]);
     approve("CronJob", &["cronjob/web", "pod/db-0", "pod/web-1-x"]);
     approve("Job", &["job/web", "pod/db-0", "pod/web-1-x"]);
 }

@@ -25,6 +25,7 @@ pub(super) fn start(client: &Client, index: &Arc<Index>, writers: IndexWriters) 
     watch(client, index, "workloadscans", all(), writers.workloads, Index::workload_changed);
     watch(client, index, "imagescans", all(), writers.images, Index::image_changed);
     watch(client, index, "clusterscanpolicies", all(), writers.policies, Index::policy_changed);
+    watch(client, index, "scanpolicies", all(), writers.namespaced_policies, Index::namespaced_policy_changed);
     watch(client, index, "rolloutapprovals", all(), writers.approvals, Index::approval_changed);
     watch(client, index, EXCEPTIONS, all(), writers.exceptions, Index::exception_changed);
     watch(client, index, "nodes", all(), writers.nodes, Index::node_changed);

@@ -1,21 +1,18 @@
 //! The objects of `admissionregistration.k8s.io`: webhooks that hold and pin, policies that enforce.
 
-use crate::decide::policy::{self, NamespaceSelection};
+use crate::decide::policy::NamespaceSelection;
 use crate::settings::ServerSettings;
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
-use std::sync::Arc;
-use tidewaiter_crd::ClusterScanPolicy;
+pub(super) use tidewaiter_crd::names::SHAPE;
 use tidewaiter_crd::names::{ALLOWLIST, CLUSTER_ROLES, NAMESPACE, SERVER, SERVER_USER, WEBHOOKS};
 
 /// The backstop: admission policies, which the API server enforces while the server is unreachable.
 const BACKSTOP: &str = include_str!("backstop.yaml");
 /// The policy whose refusal shows that all others are in force: it is bound last.
 pub(super) const IN_FORCE: &str = "tidewaiter-in-force";
-/// The policy whose binding names the enforced namespaces.
-pub(super) const SHAPE: &str = "tidewaiter-shape";
 /// The policy that lets listed images start.
 pub(super) const LIST: &str = "tidewaiter-allowlist";
 /// Every policy, in the order in which they are bound; bindings have the same names.
@@ -113,8 +110,8 @@ pub(super) fn policies() -> Result<Vec<Value>> {
 }
 
 /// One binding per policy, in the order in which they are applied. Which namespaces are enforced is said here alone.
-pub(super) fn bindings(policies: &[Arc<ClusterScanPolicy>], excluded: &[String]) -> Vec<Value> {
-    let enforced = json!({"namespaceSelector": requirement(&policy::enforced_namespaces(policies, excluded))});
+pub(super) fn bindings(enforced: &NamespaceSelection) -> Vec<Value> {
+    let enforced = json!({"namespaceSelector": requirement(enforced)});
     vec![
         binding(SHAPE, json!({"matchResources": enforced})),
         // A namespace without its list enforces nothing less: it refuses every Pod until the server writes one.
@@ -151,7 +148,7 @@ pub(super) fn bound(binding: &ValidatingAdmissionPolicyBinding) -> Option<Namesp
     }
 }
 
-fn requirement(selection: &NamespaceSelection) -> Value {
+pub(super) fn requirement(selection: &NamespaceSelection) -> Value {
     let (operator, names) = match selection {
         NamespaceSelection::AllBut(names) => ("NotIn", names),
         NamespaceSelection::Only(names) => ("In", names),
@@ -173,7 +170,7 @@ mod tests {
     fn the_policies_are_bound_one_by_one() {
         let names = |list: &[Value]| list.iter().map(|v| v["metadata"]["name"].clone()).collect::<Vec<_>>();
         let policies = policies().unwrap();
-        assert_eq!(names(&policies), names(&bindings(&[], &[])));
+        assert_eq!(names(&policies), names(&bindings(&NamespaceSelection::AllBut(vec![]))));
         assert_eq!(names(&policies), POLICIES);
         assert!(policies.iter().all(|p| p["spec"]["failurePolicy"] == "Fail"));
         assert!(!serde_json::to_string(&policies).unwrap().contains("$SERVER"));
@@ -181,22 +178,16 @@ mod tests {
 
     #[test]
     fn a_binding_says_what_it_enforces() {
-        let check = |specs: &[Value], excluded: &[&str]| {
-            let one =
-                |spec: &Value| Arc::new(ClusterScanPolicy::new("p", serde_json::from_value(spec.clone()).unwrap()));
-            let policies: Vec<_> = specs.iter().map(one).collect();
-            let excluded: Vec<String> = excluded.iter().map(|name| (*name).to_owned()).collect();
-            let bindings = bindings(&policies, &excluded);
-            let shape = bindings.into_iter().find(|b| b["metadata"]["name"] == SHAPE).unwrap();
-            let read = bound(&serde_json::from_value(shape).unwrap());
-            assert_eq!(read, Some(policy::enforced_namespaces(&policies, &excluded)), "{specs:?}");
+        let check = |enforced: NamespaceSelection| {
+            let shape = bindings(&enforced).into_iter().find(|b| b["metadata"]["name"] == SHAPE).unwrap();
+            assert_eq!(bound(&serde_json::from_value(shape).unwrap()), Some(enforced));
         };
-        check(&[], &["kube-system"]);
+        let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         // Selectors accept no empty list.
-        check(&[], &[]);
-        check(&[json!({"mode": "Audit"})], &["kube-system"]);
-        check(&[json!({"mode": "Audit"}), json!({"namespaces": ["a", "b"]})], &["kube-system"]);
-        check(&[json!({"mode": "Audit", "namespaces": ["a"]})], &["kube-system"]);
+        check(NamespaceSelection::AllBut(names(&[])));
+        check(NamespaceSelection::AllBut(names(&["kube-system"])));
+        check(NamespaceSelection::Only(names(&[])));
+        check(NamespaceSelection::Only(names(&["a", "b"])));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `tidewaiter uninstall`: removes everything. Bindings first, so that nothing is refused any more; then gates and holds; the
 //! custom resources, the roles and the namespace last. Runs with an administrator's kubeconfig.
 
-use super::manifests;
+use super::{gate, manifests};
 use crate::controllers::disown::disown;
 use crate::decide::holdable::Holdable;
 use crate::decide::job::cron_job_of;
@@ -41,6 +41,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// When a step fails; running it again continues where it stopped.
 pub(crate) async fn run(client: Client) -> Result<()> {
     stop_server(&client).await?;
+    delete_gate(&client).await?;
     for policy in manifests::policies()? {
         let name = policy["metadata"]["name"].as_str().unwrap_or_default();
         delete::<ValidatingAdmissionPolicyBinding>(&client, name).await?;
@@ -56,6 +57,8 @@ pub(crate) async fn run(client: Client) -> Result<()> {
     for crd in tidewaiter_crd::all() {
         deleted::<CustomResourceDefinition>(&client, &crd.name_any()).await?;
     }
+    // The API server went on gating for a moment after its policies were deleted.
+    remove_gates(&client).await?;
     delete::<ClusterRoleBinding>(&client, CLUSTER_ROLES[0]).await?;
     for role in CLUSTER_ROLES {
         delete::<ClusterRole>(&client, role).await?;
@@ -94,6 +97,22 @@ where
             Ok(())
         }
     }
+}
+
+/// Deletes the gate in the API server. One that has no such kinds answers as if the objects were not there.
+async fn delete_gate(client: &Client) -> Result<()> {
+    for kind in gate::KINDS {
+        for name in gate::GATES {
+            match gate::api(client, kind).delete(name, &DeleteParams::default()).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                other => {
+                    other.with_context(|| format!("deleting {} {name}", kind.0))?;
+                    tracing::info!("deleted {} {name}", kind.0);
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Waits until an object is deleted: a definition remains until all of its custom resources are deleted.

@@ -1,6 +1,6 @@
 //! Watches the server's own registrations: what is deleted or changed is applied again at once, not within a minute.
 
-use super::manifests;
+use super::{APPLY_PAUSE, gate, manifests};
 use crate::context::ServerContext;
 use futures::StreamExt as _;
 use k8s_openapi::api::admissionregistration::v1::{
@@ -16,20 +16,34 @@ use tidewaiter_crd::names::WEBHOOKS;
 
 /// Starts a watch for each registration, until the process ends.
 pub(super) fn start(ctx: &Arc<ServerContext>) {
-    watch::<MutatingWebhookConfiguration>(ctx, WEBHOOKS);
+    let client = || ctx.client.clone();
+    watch(ctx, Api::<MutatingWebhookConfiguration>::all(client()), "MutatingWebhookConfiguration", WEBHOOKS);
     for name in manifests::POLICIES {
-        watch::<ValidatingAdmissionPolicy>(ctx, name);
-        watch::<ValidatingAdmissionPolicyBinding>(ctx, name);
+        watch(ctx, Api::<ValidatingAdmissionPolicy>::all(client()), "ValidatingAdmissionPolicy", name);
+        watch(ctx, Api::<ValidatingAdmissionPolicyBinding>::all(client()), "ValidatingAdmissionPolicyBinding", name);
+    }
+    tokio::spawn(start_gate(Arc::clone(ctx)));
+}
+
+/// Starts the watches of the gate in the API server, once that has it: a watch of what is not served fails without end.
+async fn start_gate(ctx: Arc<ServerContext>) {
+    while !gate::is_served(&ctx.client).await.unwrap_or_default() {
+        tokio::time::sleep(APPLY_PAUSE).await;
+    }
+    for kind in gate::KINDS {
+        for name in gate::GATES {
+            watch(&ctx, gate::api(&ctx.client, kind), kind.0, name);
+        }
     }
 }
 
 /// By name: the server may read no others.
-fn watch<K>(ctx: &Arc<ServerContext>, name: &'static str)
+fn watch<K>(ctx: &Arc<ServerContext>, api: Api<K>, kind: &'static str, name: &'static str)
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let mut events = Box::pin(watcher(Api::<K>::all(ctx.client.clone()), config).default_backoff());
+    let mut events = Box::pin(watcher(api, config).default_backoff());
     let ctx = Arc::clone(ctx);
     tokio::spawn(async move {
         // What the first list shows was applied just before it.
@@ -42,7 +56,7 @@ where
                 Ok(Event::Apply(_) | Event::Delete(_) | Event::InitDone) => ctx.queues.policies.add(()),
                 Ok(Event::Init) => {}
                 Ok(Event::InitApply(_)) => expected = true,
-                Err(error) => tracing::warn!("watching {} {name} fails (see deploy/rbac.yaml): {error}", K::kind(&())),
+                Err(error) => tracing::warn!("watching {kind} {name} fails (see deploy/rbac.yaml): {error}"),
             }
         }
     });

@@ -1,0 +1,166 @@
+//! The gate in the API server: policies that gate and pin new Pods while the server is away (ADR 0020). Kubernetes has them from
+//! 1.36 on; where it does not serve them, nothing is installed, and new Pods by tag are refused meanwhile.
+
+use super::manifests;
+use crate::context::ServerContext;
+use crate::decide::policy::NamespaceSelection;
+use anyhow::{Context as _, Result};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResourceList, OwnerReference};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tidewaiter_crd::names::{ALLOWLIST, FIELD_MANAGER};
+
+const GATE: &str = include_str!("gate.yaml");
+/// The policy that pins by the ImageAllowlist, and gates what it does not name.
+const LISTED: &str = "tidewaiter-gate";
+/// The policy that gates where there is no ImageAllowlist.
+const UNLISTED: &str = "tidewaiter-gate-unlisted";
+/// Every policy of the gate; bindings have the same names.
+pub(super) const GATES: [&str; 2] = [LISTED, UNLISTED];
+
+const VERSION: &str = "admissionregistration.k8s.io/v1";
+
+/// The kinds by their plural names; the bindings first, as they are deleted.
+pub(super) const KINDS: [(&str, &str); 2] = [
+    ("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings"),
+    ("MutatingAdmissionPolicy", "mutatingadmissionpolicies"),
+];
+
+/// Access to the objects of one of [`KINDS`].
+pub(super) fn api(client: &Client, (kind, plural): (&str, &str)) -> Api<DynamicObject> {
+    let (group, version) = VERSION.split_once('/').unwrap_or_default();
+    let resource = ApiResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        api_version: VERSION.to_owned(),
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+    };
+    Api::all_with(client.clone(), &resource)
+}
+
+/// Whether this API server has such policies.
+pub(super) async fn is_served(client: &Client) -> Result<bool> {
+    let resources = client.list_api_group_resources(VERSION).await;
+    Ok(serves(&resources.with_context(|| format!("asking what the API server serves of {VERSION}"))?))
+}
+
+fn serves(resources: &APIResourceList) -> bool {
+    KINDS.iter().all(|(_, plural)| resources.resources.iter().any(|resource| resource.name == *plural))
+}
+
+/// Says what is promised while the server is away.
+pub(super) async fn report(ctx: &ServerContext) {
+    match is_served(&ctx.client).await {
+        Ok(true) => tracing::info!("while tidewaiter is away, the API server pins approved images and gates others"),
+        Ok(false) => tracing::info!(
+            "this API server has no MutatingAdmissionPolicies (Kubernetes 1.36 and later): while tidewaiter is away, new Pods \
+             start by approved digests alone, and others are refused until it is back; see docs/operations.md"
+        ),
+        Err(error) => tracing::warn!("{error:#}"),
+    }
+}
+
+/// Applies the policies and their bindings, where the API server has them.
+pub(super) async fn apply(ctx: &ServerContext, enforced: &NamespaceSelection, owner: &[OwnerReference]) -> Result<()> {
+    if !is_served(&ctx.client).await? {
+        return Ok(());
+    }
+    let [binding, policy] = KINDS;
+    for object in policies()? {
+        put(&ctx.client, policy, object, owner).await?;
+    }
+    for object in bindings(enforced) {
+        put(&ctx.client, binding, object, owner).await?;
+    }
+    Ok(())
+}
+
+async fn put(client: &Client, kind: (&str, &str), mut object: Value, owner: &[OwnerReference]) -> Result<()> {
+    object["metadata"]["ownerReferences"] = serde_json::to_value(owner)?;
+    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let applied =
+        api(client, kind).patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&object)).await;
+    applied.with_context(|| format!("applying {} {name} (see deploy/rbac.yaml)", kind.0))?;
+    Ok(())
+}
+
+/// The policies of the gate.
+///
+/// # Errors
+/// When the compiled-in file is not YAML.
+fn policies() -> Result<Vec<Value>> {
+    serde_saphyr::from_multiple(GATE).context("gate.yaml")
+}
+
+/// One binding per policy, for the namespaces that the backstop enforces.
+fn bindings(enforced: &NamespaceSelection) -> Vec<Value> {
+    let enforced = json!({"namespaceSelector": manifests::requirement(enforced)});
+    let binding = |name: &str, mut spec: Value| {
+        spec["policyName"] = json!(name);
+        spec["matchResources"].clone_from(&enforced);
+        json!({"apiVersion": VERSION, "kind": KINDS[0].0, "metadata": {"name": name}, "spec": spec})
+    };
+    vec![
+        binding(LISTED, json!({"paramRef": {"name": ALLOWLIST, "parameterNotFoundAction": "Allow"}})),
+        binding(UNLISTED, json!({})),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::marks::metadata_path;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResource;
+    use tidewaiter_crd::names::{GATE as SCHEDULING_GATE, GATED, UNREVIEWED};
+
+    #[test]
+    fn where_it_is_served() {
+        let check = |names: &[&str], expected: bool| {
+            let one = |name: &&str| APIResource { name: (*name).to_owned(), ..APIResource::default() };
+            let resources =
+                APIResourceList { resources: names.iter().map(one).collect(), ..APIResourceList::default() };
+            assert_eq!(serves(&resources), expected, "{names:?}");
+        };
+        check(&[], false);
+        // 1.30 to 1.35.
+        check(
+            &["mutatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicies/status"],
+            false,
+        );
+        check(&["mutatingadmissionpolicies"], false);
+        check(&["mutatingadmissionpolicies", "validatingadmissionpolicies", "mutatingadmissionpolicybindings"], true);
+    }
+
+    #[test]
+    fn the_policies_are_bound_as_the_backstop_is() {
+        let names = |list: &[Value]| list.iter().map(|v| v["metadata"]["name"].clone()).collect::<Vec<_>>();
+        let policies = policies().unwrap();
+        assert_eq!(names(&policies), GATES);
+        let check = |enforced: &NamespaceSelection| {
+            let bindings = bindings(enforced);
+            assert_eq!(names(&bindings), GATES);
+            let backstop = manifests::bindings(enforced);
+            let shape = backstop.iter().find(|b| b["metadata"]["name"] == manifests::SHAPE).unwrap();
+            let same = |b: &Value| b["spec"]["matchResources"] == shape["spec"]["matchResources"];
+            assert!(bindings.iter().all(same), "{bindings:?}");
+        };
+        check(&NamespaceSelection::AllBut(vec!["kube-system".to_owned()]));
+        check(&NamespaceSelection::Only(vec![]));
+        check(&NamespaceSelection::Only(vec!["a".to_owned()]));
+    }
+
+    /// What fails in them is for the webhook and the backstop; both passes are needed; names are those of the code.
+    #[test]
+    fn the_policies_refuse_nothing_themselves() {
+        for policy in policies().unwrap() {
+            assert_eq!(policy["spec"]["failurePolicy"], "Ignore");
+            assert_eq!(policy["spec"]["reinvocationPolicy"], "IfNeeded");
+            let text = policy.to_string();
+            for name in [SCHEDULING_GATE, GATED, UNREVIEWED, &metadata_path("annotations", UNREVIEWED)] {
+                assert!(text.contains(name), "{name}");
+            }
+        }
+    }
+}
