@@ -58,7 +58,7 @@ const SERVER: &[(&str, &[&str], &[&str])] = &[
 /// that request has the name in its path, where authorization sees it, which a POST has not.
 const NAMED: &[(&str, &str, &[&str], &[&str])] = &[
     // Where the plugin OwnerReferencesPermissionEnforcement runs (OpenShift), only who may delete an object sets its owner.
-    (REGISTRATION, "mutatingwebhookconfigurations", &["tidewaiter"], &["create", "list", "watch", "patch", "delete"]),
+    (REGISTRATION, "mutatingwebhookconfigurations", &["tidewaiter"], REGISTER),
     (REGISTRATION, "validatingadmissionpolicies", POLICIES, REGISTER),
     (REGISTRATION, "validatingadmissionpolicybindings", POLICIES, REGISTER),
     // Kubernetes 1.36 and later.

@@ -26,6 +26,8 @@ const RARE: &[(&str, &str, &str, &str)] = &[
     ),
     ("delete", "admissionregistration.k8s.io", "validatingadmissionpolicies", "the same"),
     ("delete", "admissionregistration.k8s.io", "validatingadmissionpolicybindings", "the same"),
+    ("delete", "admissionregistration.k8s.io", "mutatingadmissionpolicies", "the same"),
+    ("delete", "admissionregistration.k8s.io", "mutatingadmissionpolicybindings", "the same"),
 ];
 
 /// One thing that an account may do: verb, API group, resource with its subresource, name; an empty name is any.
