@@ -27,19 +27,19 @@ fn crds() -> Result<String> {
     documents(&all)
 }
 
-/// (API group, resources, verbs) of the server everywhere.
+/// (API group, resources, verbs) of the server everywhere. What is only watched needs no `get`.
 const SERVER: &[(&str, &[&str], &[&str])] = &[
-    ("apps", &["deployments"], &["get", "list", "watch", "patch"]),
+    ("apps", &["deployments"], &["list", "watch", "patch"]),
     ("apps", &["deployments/status"], &["patch"]),
-    ("apps", &["replicasets"], &["get", "list", "watch", "patch"]),
-    ("apps", &["statefulsets"], &["get", "list", "watch"]),
+    ("apps", &["replicasets"], &["list", "watch", "patch"]),
+    ("apps", &["statefulsets"], &["list", "watch"]),
     // Suspended and released; the policy `tidewaiter-server` lets that account change no template.
     ("batch", &["jobs", "cronjobs"], &["get", "list", "watch", "patch"]),
     // Only gated ones are deleted; the policy `tidewaiter-server` sees to that.
     ("", &["pods"], &["get", "list", "watch", "patch", "delete"]),
-    ("", &["nodes", "namespaces"], &["get", "list", "watch"]),
+    ("", &["nodes", "namespaces"], &["list", "watch"]),
     // Which name pull secrets; those are read one by one.
-    ("", &["serviceaccounts"], &["get", "list", "watch"]),
+    ("", &["serviceaccounts"], &["list", "watch"]),
     ("", &["secrets"], &["get"]),
     ("events.k8s.io", &["events"], &["create", "patch"]),
     (GROUP, &["imagescans"], &["get", "list", "watch", "create", "patch", "delete"]),
@@ -48,7 +48,7 @@ const SERVER: &[(&str, &[&str], &[&str])] = &[
     (GROUP, &["workloadscans/status"], &["update"]),
     // Kubernetes requires that the account which registers a policy can read all objects of its parameters' kind.
     (GROUP, &["imageallowlists"], &["get"]),
-    (GROUP, &["rolloutapprovals", "clusterscanpolicies", "scanpolicies", "scanexceptions"], &["get", "list", "watch"]),
+    (GROUP, &["rolloutapprovals", "clusterscanpolicies", "scanpolicies", "scanexceptions"], &["list", "watch"]),
     // That of a new installation; the policy `tidewaiter-server` lets that account create no other.
     (GROUP, &["clusterscanpolicies"], &["create"]),
     (GROUP, &["scanexceptions/status"], &["patch"]),

@@ -6,8 +6,8 @@
 //! Pod template + ImageScans           → evaluation: one fact, pin and line for each container
 //! evaluation + approval + revision    → revision: approved, retained or held
 //! all revisions of a namespace        → allowlist
-//! traces of an installation           → first_policy
 //! record before and after             → audit: the entries of the audit log
+//! traces of an installation           → first_policy
 //! decision                            → message, pause, release, gate
 //! ```
 //!

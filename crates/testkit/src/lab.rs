@@ -2,6 +2,7 @@
 
 mod freeze;
 mod ports;
+mod scanner;
 
 use crate::cluster::{ClusterFixture, Said, run};
 use crate::confined::{self, Pod};
@@ -323,41 +324,6 @@ impl Lab {
     pub fn uninstall(&self) -> Said {
         let mut command = Command::new(self.places.programs.join("tidewaiter"));
         run(command.arg("uninstall").env("KUBECONFIG", self.cluster.kubeconfig()))
-    }
-
-    /// Starts the container `scanner`.
-    pub fn start_scanner(&mut self) {
-        let mut command = match &self.stands {
-            Stands::Confined(pod) => {
-                let mut words = vec!["/usr/local/bin/tidewaiter".to_owned()];
-                words.extend(self.words("scanner", "args"));
-                pod.of_scanner().command(&self.places.programs, &self.environment("scanner"), &words)
-            }
-            Stands::Plain { .. } => {
-                let mut command = Command::new(self.places.programs.join("tidewaiter"));
-                command.arg("scanner").arg("--socket").arg(self.cluster.dir().join("scanner.sock"));
-                command.envs(self.variables.iter().cloned());
-                command
-            }
-        };
-        let log = fs::File::options().create(true).append(true).open(self.scanner_log()).unwrap();
-        let started = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
-        self.scanner = Some(Server(started.unwrap()));
-    }
-
-    /// Kills the scanner and leaves the server running.
-    pub fn kill_scanner(&mut self) {
-        self.scanner = None;
-    }
-
-    /// Process id of the scanner.
-    pub fn scanner_id(&self) -> u32 {
-        self.scanner.as_ref().unwrap().0.id()
-    }
-
-    /// The scanner's log.
-    pub fn scanner_log(&self) -> PathBuf {
-        self.cluster.dir().join("scanner.log")
     }
 
     /// Kills the server and the scanner, as a lost node would.

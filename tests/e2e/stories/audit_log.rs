@@ -77,7 +77,7 @@ fn an_approval_is_logged_with_its_person() {
     rolled_out(&lab, "app");
     let approved = until_decisions(&lab, "app", &["Held", "AwaitingApproval", "Approved"]);
     let lead = lab.lead(&["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"]).ok();
-    assert_eq!(approved["approvedBy"][0]["user"], lead.trim(), "{approved}");
+    assert_eq!(approved["approvedBy"][0]["by"], lead.trim(), "{approved}");
     assert_eq!(approved["approvedBy"][0]["reason"], "reviewed", "{approved}");
     assert_eq!(approved["approval"], "Manual");
 }

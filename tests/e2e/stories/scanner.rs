@@ -11,7 +11,7 @@ use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
 /// Ids of the scanner's workers.
 fn workers(lab: &Lab) -> Vec<String> {
-    let id = lab.scanner_id();
+    let id = lab.scanner_process_id().unwrap();
     let said = fs::read_dir(format!("/proc/{id}/task")).unwrap();
     let children = said.map_while(Result::ok).map(|task| fs::read_to_string(task.path().join("children")));
     let children: String = children.map_while(Result::ok).collect();

@@ -30,9 +30,11 @@ impl Usage {
         Usage { cpu: ticks(12) + ticks(13), children: ticks(14) + ticks(15), anonymous: kib / 1024.0 }
     }
 
-    /// Of the server.
+    /// Of the server; its scans are the scanner's children, and what copies between them belongs to them.
     pub(super) fn of_server(lab: &Lab) -> Self {
-        lab.server_process_id().map(Usage::of).unwrap_or_default()
+        let scanner = lab.scanner_process_id().map(Usage::of).unwrap_or_default();
+        let server = lab.server_process_id().map(Usage::of).unwrap_or_default();
+        Usage { children: server.children + scanner.cpu + scanner.children, ..server }
     }
 
     /// Of a component of the control plane.

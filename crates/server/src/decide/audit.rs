@@ -121,9 +121,9 @@ pub(crate) struct AuditEntry {
     images: Vec<AuditedImage>,
     policies: Vec<String>,
     approval: ApprovalMode,
-    /// The people whose approvals it followed.
+    /// The people's approvals that it followed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    approved_by: Vec<AuditedApproval>,
+    approved_by: Vec<GivenApproval>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     exceptions: Vec<AuditedException>,
 }
@@ -149,21 +149,6 @@ struct AuditedImage {
     /// Names of the exceptions that its findings use.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     exceptions: Vec<String>,
-}
-
-/// A person's approval.
-#[derive(Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct AuditedApproval {
-    user: String,
-    rollout_approval: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    reason: String,
-    /// Whether it overrides policy.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    break_glass: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires: Option<ObjectTime>,
 }
 
 /// An exception that an image of the decision uses.
@@ -202,7 +187,7 @@ pub(crate) fn entry(
         revision: hash,
         policies: facts.policies.clone(),
         approval: facts.approval,
-        approved_by: revision.approved_by.iter().map(approved_by).collect(),
+        approved_by: revision.approved_by.clone(),
         exceptions: exceptions.map(|object| exception(name(object), object)).collect(),
         images,
     }
@@ -224,16 +209,6 @@ fn image((name, container): (&String, &Container), revision: &Revision, scans: &
         reasons: status.reasons,
         failure: status.reason,
         exceptions: status.exceptions,
-    }
-}
-
-fn approved_by(given: &GivenApproval) -> AuditedApproval {
-    AuditedApproval {
-        user: given.by.clone(),
-        rollout_approval: given.name.clone(),
-        reason: given.reason.clone(),
-        break_glass: given.break_glass,
-        expires: given.expires.clone(),
     }
 }
 

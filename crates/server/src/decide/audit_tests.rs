@@ -139,8 +139,8 @@ fn an_entry_says_what_why_by_whom_and_until_when() {
             approval: ApprovalMode::Manual,
             exceptions: vec![&used, &unused],
         };
-        let approved_by = if decision == Decision::Approved { vec![given.clone()] } else { vec![] };
-        let revision = Revision { approved_by, ..revision(decision, &[("c", "x:1", pin)]) };
+        let mut revision = revision(decision, &[("c", "x:1", pin)]);
+        revision.approved_by = if by.is_null() { vec![] } else { vec![given.clone()] };
         let entry = entry(("h".to_owned(), audited), &revision, &facts, now());
         let mut expected = json!({"time": "2026-01-02T00:00:00Z", "decision": audited, "namespace": "n",
             "apiVersion": "apps/v1", "kind": "Deployment", "name": "d", "uid": "u", "revision": "h",
@@ -154,7 +154,7 @@ fn an_entry_says_what_why_by_whom_and_until_when() {
         }
         assert_eq!(serde_json::to_value(entry).unwrap(), expected);
     };
-    let by = json!([{"user": "carl", "rolloutApproval": "approval"}]);
+    let by = json!([{"name": "approval", "by": "carl"}]);
     check(Decision::Approved, Approved, Some(&pin), by);
     check(Decision::Held, AwaitingApproval, None, Value::Null);
 }

@@ -43,7 +43,7 @@ pub(crate) fn effective(
     own.map(|policy| of_namespace(&policy.spec)).fold(of_cluster, strictest)
 }
 
-/// The names of the policies that apply in a namespace, sorted; those of its own as `NAMESPACE/NAME`.
+/// The names of the policies that apply in a namespace: of the cluster, and its own as `NAMESPACE/NAME`; sorted.
 pub(crate) fn names(policies: &[Arc<ClusterScanPolicy>], own: &[Arc<ScanPolicy>], namespace: &str) -> Vec<String> {
     let of_cluster =
         policy::applying(policies, namespace).into_iter().filter_map(|policy| policy.metadata.name.clone());
