@@ -234,6 +234,10 @@ fn the_servers_account_changes_no_template() {
     crate::create(&lab, "web", &image);
     crate::rolled_out(&lab, "web");
     let namespace = lab.field("cronjob/app", ".metadata.namespace");
+    // `kubectl patch` reads the object first, which the server itself has no need to.
+    lab.admin(&["create", "clusterrole", "reader", "--verb=get", "--resource=deployments,cronjobs"]).ok();
+    let account = "--serviceaccount=tidewaiter-system:tidewaiter";
+    lab.admin(&["create", "clusterrolebinding", "reader", "--clusterrole=reader", account]).ok();
     let as_server = |object: &str, patch: &str| {
         let account = "--as=system:serviceaccount:tidewaiter-system:tidewaiter";
         lab.admin(&["patch", object, "-n", &namespace, account, "--type=json", "-p", patch])
