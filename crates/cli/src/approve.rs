@@ -31,9 +31,10 @@ pub(crate) fn run(args: &ApproveArgs) -> Result<Exit> {
             DeploymentStatus::Blocked => {
                 bail!("{workload} cannot be approved (in an emergency: --break-glass): {}", printable(&status.message))
             }
+            DeploymentStatus::RollingOut | DeploymentStatus::Deployed if is_retained(&status) && overrides => {}
             DeploymentStatus::RollingOut | DeploymentStatus::Deployed if is_retained(&status) => {
                 bail!(
-                    "{workload} is retained (it ran before enforcement began) and needs no approval; its next rollout does: {}",
+                    "{workload} is retained (it ran before enforcement began, or has lost its approval) and needs no approval; its next rollout does: {}",
                     printable(&status.message)
                 )
             }

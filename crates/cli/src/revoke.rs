@@ -29,7 +29,10 @@ pub(crate) fn run(args: &RevokeArgs) -> Result<Exit> {
             let deleted = api.delete(&name, &DeleteParams::default()).await;
             deleted.with_context(|| format!("deleting the RolloutApproval {name}"))?;
             let by = printable(&approval.spec.approved_by);
-            writeln!(out, "{workload}: approval by {by} withdrawn; what runs goes on, its next rollout is held")?;
+            writeln!(
+                out,
+                "{workload}: approval by {by} withdrawn; what runs goes on, a rollout of another image is held"
+            )?;
         }
         Ok(Exit::Clean)
     })

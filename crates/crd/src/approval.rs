@@ -31,6 +31,7 @@ pub struct RolloutApprovalSpec {
     /// The workload's UID.
     pub uid: String,
     /// The digests that were reviewed; another image needs another approval.
+    #[schemars(length(min = 1, max = 1000))]
     pub digests: Vec<String>,
     /// Reason, recorded for audit.
     #[serde(default, skip_serializing_if = "String::is_empty")]

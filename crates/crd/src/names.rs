@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn every_mark_is_in_the_group() {
-        for mark in [GATE, GATED, HELD, USER_PAUSE, CONDITION, NUDGED] {
+        for mark in [GATE, GATED, HELD, USER_PAUSE, CONDITION, NUDGED, UNREVIEWED] {
             assert_eq!(mark.split('/').next(), Some(GROUP), "{mark}");
         }
     }

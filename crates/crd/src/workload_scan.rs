@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
 
 /// Record of one workload, by UID. Written by the server alone.
@@ -186,7 +186,14 @@ pub struct GivenApproval {
 }
 
 impl Revision {
-    /// Whether it runs because a person overrides policy.
+    /// Who approved it by what is no longer among the approvals that are `given`.
+    pub fn ended_approvals(&self, given: &[GivenApproval]) -> Option<String> {
+        let ended = self.approved_by.iter().filter(|one| !given.contains(one)).map(|one| one.by.as_str());
+        let people: BTreeSet<&str> = ended.collect();
+        (!people.is_empty()).then(|| people.into_iter().collect::<Vec<_>>().join(", "))
+    }
+
+    /// Whether it runs, or ran, because a person overrides policy.
     pub fn overrides_policy(&self) -> bool {
         self.approved_by.iter().any(|given| given.break_glass)
     }

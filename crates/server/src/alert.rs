@@ -43,8 +43,9 @@ impl Alert {
         let (workload, template, status, reasons) =
             (news.workload, news.template, news.status, &news.evaluation.reasons);
         let event = news.event();
+        let by = news.evaluation.break_glass.as_ref().map(|given| given.name.as_str()).unwrap_or_default();
         // Not the time: the same news twice are one alert.
-        let content = format!("{}\n{template}\n{}\n{event}\n{}", workload.uid, status.image, reasons.join("\n"));
+        let content = format!("{}\n{template}\n{}\n{event}{by}\n{}", workload.uid, status.image, reasons.join("\n"));
         let hash: [u8; 32] = Sha256::digest(content.as_bytes()).into();
         // 128 bits, as a UUID has: receivers compare ids of one sender only.
         let id = hex(&hash[..16]);

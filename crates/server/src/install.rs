@@ -51,7 +51,8 @@ pub(crate) async fn install(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()
     // What was enqueued while the cluster was listed is read by this application.
     ctx.queues.policies.clear().await;
     apply(ctx, ca_pem).await?;
-    gate::report(ctx).await;
+    // Nothing waits for it: while the server runs, it decides.
+    tokio::spawn(gate::report(Arc::clone(ctx)));
     in_force(ctx).await
 }
 

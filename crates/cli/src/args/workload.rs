@@ -46,7 +46,7 @@ pub(crate) struct ApproveArgs {
     /// Override policy: needs a reason, and the verb `override` on rolloutapprovals (ClusterRole tidewaiter-break-glass)
     #[arg(long)]
     pub(crate) break_glass: bool,
-    /// Time after which the approval ends, as in 30m or 2h; what runs goes on then, and its next rollout is held
+    /// Time after which the approval ends, as in 30m or 2h; what runs goes on then, and a rollout of another image is held
     /// [default with --break-glass: 1h, and a day at most]
     #[arg(long = "for", value_name = "DURATION")]
     pub(crate) duration: Option<SignedDuration>,
@@ -56,7 +56,7 @@ pub(crate) struct ApproveArgs {
 
 /// Withdraw the approvals of a workload.
 ///
-/// What runs goes on, restarts and scales; its next rollout is held until somebody approves.
+/// What runs goes on, restarts and scales; a rollout of another image is held until somebody approves.
 #[derive(Debug, Args)]
 pub(crate) struct RevokeArgs {
     /// Workload, as `KIND/NAME`: `deployment/NAME`, `pod/NAME`, ...

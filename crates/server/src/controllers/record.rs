@@ -106,25 +106,26 @@ impl WorkloadRecord {
         let known = ctx.index.known_scans(namespace, revision);
         let Some(template) = injected_template(&self.draft, revision) else {
             let mut evaluation = evaluate(revision, &self.draft, &known);
-            let approvals = self.approvals(ctx, &evaluation.pins);
+            let approvals = self.approvals(ctx, revision.containers.len(), &evaluation.pins);
             if let Some(by) = approvals.break_glass() {
-                evaluation = evaluation.overridden(by);
+                evaluation = evaluation.overridden(by, approvals.skips_people);
             }
             evaluation.approved_by = approvals.so_far();
+            evaluation.ended = revision.ended_approvals(&approvals.given);
             return (evaluation, approvals);
         };
         let pins = template.pins();
         let mut injected = revision.clone();
         injected.containers.retain(|name, _| !pins.contains_key(name));
-        let approvals = self.approvals(ctx, &pins);
+        let approvals = self.approvals(ctx, pins.len(), &pins);
         (evaluate(&injected, &self.draft, &known).with_approved(pins), approvals)
     }
 
-    fn approvals(&self, ctx: &ServerContext, pins: &BTreeMap<String, String>) -> Approvals {
+    fn approvals(&self, ctx: &ServerContext, containers: usize, pins: &BTreeMap<String, String>) -> Approvals {
         let policy = ctx.policy(&self.workload.namespace);
         let rule = ApprovalRule { mode: policy.approval, required: policy.required_approvals };
         let all = ctx.index.approvals.state_filter(|approval| approval.spec.uid == self.workload.uid);
-        approvals(rule, &self.workload, pins, Timestamp::now(), all.iter().map(|approval| &**approval))
+        approvals(rule, &self.workload, (containers, pins), Timestamp::now(), all.iter().map(|approval| &**approval))
     }
 
     /// Whether it was never saved.

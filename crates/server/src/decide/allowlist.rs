@@ -30,7 +30,8 @@ pub(crate) fn allowlist<'a>(records: impl IntoIterator<Item = &'a WorkloadScanSt
     let mut digests: BTreeMap<String, String> = BTreeMap::new();
     let mut images: BTreeMap<String, ImagePins> = BTreeMap::new();
     for record in records {
-        for revision in record.revisions.values() {
+        // What overrides policy does so for its workload alone, whose Pods start through the gate.
+        for revision in record.revisions.values().filter(|revision| !revision.overrides_policy()) {
             for (_, _, digest) in pinned(revision) {
                 list(&mut digests, digest, revision.decision);
             }
@@ -38,8 +39,7 @@ pub(crate) fn allowlist<'a>(records: impl IntoIterator<Item = &'a WorkloadScanSt
         for revision in revisions_that_pin(record) {
             for (image, pin, _) in pinned(revision) {
                 let pins = images.entry(image.to_owned()).or_default();
-                // What overrides policy does so for its workload alone.
-                pins.is_approved |= revision.decision == Decision::Approved && !revision.overrides_policy();
+                pins.is_approved |= revision.decision == Decision::Approved;
                 pins.pinned.insert(pin.to_owned());
             }
         }

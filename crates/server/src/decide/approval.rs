@@ -19,6 +19,8 @@ pub(crate) struct Approvals {
     pub(crate) state: Approval,
     /// The valid ones for exactly these images, by name.
     pub(crate) given: Vec<GivenApproval>,
+    /// Whether a person overrides what others would have had to approve.
+    pub(crate) skips_people: bool,
 }
 
 impl Approvals {
@@ -28,14 +30,19 @@ impl Approvals {
         self.given.iter().filter(|given| given.break_glass).max_by_key(end)
     }
 
-    /// Whether an approval that a decision followed is no longer among the valid ones.
+    /// Whether one of them overrides policy.
+    pub(crate) fn is_overridden(&self) -> bool {
+        self.break_glass().is_some()
+    }
+
+    /// Whether an approval that a decision followed is no longer among the valid ones. Another one may have its name.
     pub(crate) fn lack(&self, followed: &[GivenApproval]) -> bool {
-        followed.iter().any(|one| !self.given.iter().any(|given| given.name == one.name))
+        followed.iter().any(|one| !self.given.contains(one))
     }
 
     /// Who approved, as long as that is not enough.
     pub(crate) fn so_far(&self) -> Option<String> {
-        let people = people(&self.given);
+        let people: BTreeSet<&str> = self.given.iter().map(|given| given.by.as_str()).collect();
         (self.state == Approval::Awaited && !people.is_empty())
             .then(|| people.into_iter().collect::<Vec<_>>().join(", "))
     }
@@ -48,31 +55,37 @@ pub(crate) struct ApprovalRule {
     pub(crate) required: usize,
 }
 
-/// The approvals of a workload for exactly these pinned images.
+/// The approvals of a workload for exactly these pinned images of its `containers`, each of which has one: what has no digest was
+/// not approved by anybody.
 pub(crate) fn approvals<'a>(
     rule: ApprovalRule,
     workload: &WorkloadRef,
-    pins: &BTreeMap<String, String>,
+    (containers, pins): (usize, &BTreeMap<String, String>),
     now: Timestamp,
     all: impl IntoIterator<Item = &'a RolloutApproval>,
 ) -> Approvals {
     let wanted: BTreeSet<&str> = pins.values().filter_map(|image| images::digest(image)).collect();
-    let valid = all.into_iter().filter(|approval| is_for(approval, workload, &wanted, now));
+    let is_whole = !wanted.is_empty() && pins.len() == containers;
+    let valid = all.into_iter().filter(|approval| is_whole && is_for(approval, workload, &wanted, now));
     let mut given: Vec<GivenApproval> = valid.map(of).collect();
     given.sort_by(|a, b| a.name.cmp(&b.name));
+    let agreed = people(&given, rule.required, &workload.namespace) >= rule.required;
     let overridden = given.iter().any(|given| given.break_glass);
     let state = match rule.mode {
         _ if overridden => Approval::Given,
         ApprovalMode::Automatic => Approval::Automatic,
-        ApprovalMode::Manual if people(&given).len() >= rule.required => Approval::Given,
+        ApprovalMode::Manual if agreed => Approval::Given,
         ApprovalMode::Manual => Approval::Awaited,
     };
-    Approvals { state, given }
+    Approvals { state, given, skips_people: overridden && rule.mode == ApprovalMode::Manual && !agreed }
 }
 
-/// Two approvals of one person are the consent of one.
-fn people(given: &[GivenApproval]) -> BTreeSet<&str> {
-    given.iter().map(|given| given.by.as_str()).collect()
+/// How many people approve. Two approvals of one person are the consent of one. Who administers a namespace can be each of its
+/// ServiceAccounts: where several must agree, those are nobody.
+fn people(given: &[GivenApproval], required: usize, namespace: &str) -> usize {
+    let account = format!("system:serviceaccount:{namespace}:");
+    let people = given.iter().filter(|given| !given.break_glass && (required == 1 || !given.by.starts_with(&account)));
+    people.map(|given| given.by.as_str()).collect::<BTreeSet<&str>>().len()
 }
 
 fn of(approval: &RolloutApproval) -> GivenApproval {
@@ -157,7 +170,7 @@ mod tests {
         };
         let all: Vec<RolloutApproval> = changes.iter().enumerate().map(one).collect();
         let pins = BTreeMap::from([("c".to_owned(), pinned("a:1", 1)), ("d".to_owned(), pinned("b:1", 2))]);
-        approvals(ApprovalRule { mode, required }, &workload, &pins, now(), &all)
+        approvals(ApprovalRule { mode, required }, &workload, (2, &pins), now(), &all)
     }
 
     #[test]
@@ -192,6 +205,10 @@ mod tests {
         check(&["alice", "alice"], 2, Approval::Awaited, Some("alice"));
         check(&["alice", "bob"], 2, Approval::Given, None);
         check(&["alice", "bob"], 3, Approval::Awaited, Some("alice, bob"));
+        let robots = ["alice", "system:serviceaccount:n:robot"];
+        check(&robots, 2, Approval::Awaited, Some("alice, system:serviceaccount:n:robot"));
+        check(&robots[1..], 1, Approval::Given, None);
+        check(&["alice", "system:serviceaccount:people:bob"], 2, Approval::Given, None);
         let other_digest = [json!({"approvedBy": "alice"}), json!({"approvedBy": "bob", "digests": [digest(3)]})];
         assert_eq!(ask(ApprovalMode::Manual, 2, &other_digest).state, Approval::Awaited);
     }
@@ -222,10 +239,41 @@ mod tests {
         let check = |changes: &[Value], expected: bool| {
             assert_eq!(ask(ApprovalMode::Manual, 1, changes).lack(&given), expected, "{changes:?}");
         };
-        check(&[json!({}), json!({})], false);
-        check(&[json!({}), json!({}), json!({})], false);
-        check(&[json!({})], true);
-        check(&[json!({}), json!({"expires": "2026-01-01T00:00:00Z"})], true);
+        let (a, b) = (json!({"approvedBy": "a"}), json!({"approvedBy": "b"}));
+        check(&[a.clone(), b.clone()], false);
+        check(&[a.clone(), b.clone(), json!({})], false);
+        check(std::slice::from_ref(&a), true);
+        let ended = json!({"approvedBy": "b", "expires": "2026-01-01T00:00:00Z"});
+        check(&[a.clone(), ended], true);
+        // One of the same name by somebody else is another one.
+        check(&[a, json!({"approvedBy": "c"})], true);
+    }
+
+    #[test]
+    fn an_image_without_a_digest_has_no_approval() {
+        let all = ask(ApprovalMode::Manual, 1, &[json!({})]).given;
+        assert_eq!(all.len(), 1);
+        let object = json!({"apiVersion": "tidewaiter.dev/v1alpha1", "kind": "RolloutApproval",
+            "metadata": {"name": "a", "namespace": "n", "creationTimestamp": "2026-01-01T12:00:00Z"},
+            "spec": {"kind": "Deployment", "name": "d", "uid": "u", "digests": [digest(1)], "approvedBy": "p",
+                "breakGlass": true, "reason": "r", "expires": "2026-01-02T01:00:00Z"}});
+        let object: RolloutApproval = serde_json::from_value(object).unwrap();
+        let workload = WorkloadRef {
+            namespace: "n".to_owned(),
+            uid: "u".to_owned(),
+            ..WorkloadRef::of_kind("apps/v1", "Deployment")
+        };
+        let rule = ApprovalRule { mode: ApprovalMode::Automatic, required: 1 };
+        let check = |containers: usize, pins: &[(&str, u8)], expected: bool| {
+            let pins = pins.iter().map(|(name, figure)| ((*name).to_owned(), pinned("a:1", *figure))).collect();
+            let found = approvals(rule, &workload, (containers, &pins), now(), [&object]);
+            assert_eq!(found.break_glass().is_some(), expected, "{containers} {pins:?}");
+        };
+        check(1, &[("c", 1)], true);
+        check(2, &[("c", 1)], false);
+        check(2, &[("c", 1), ("d", 1)], true);
+        let nothing = json!({"digests": []});
+        assert!(ask(ApprovalMode::Manual, 1, &[nothing]).given.is_empty());
     }
 
     #[test]

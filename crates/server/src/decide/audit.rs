@@ -43,7 +43,10 @@ pub(crate) fn changes(
         let known = before.and_then(|record| Some((record, record.revisions.get(hash)?)));
         let new = decision(after, hash, revision);
         let old = known.map(|(record, revision)| decision(record, hash, revision));
-        is_news(old, new, || was_logged(after, revision)).then(|| (hash.clone(), new))
+        let by_others = known.is_some_and(|(_, known)| known.approved_by != revision.approved_by);
+        let is_news =
+            is_news(old, new, || was_logged(after, revision)) || (new == AuditedDecision::Approved && by_others);
+        is_news.then(|| (hash.clone(), new))
     };
     after.revisions.iter().filter_map(changed).collect()
 }

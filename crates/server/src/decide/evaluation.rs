@@ -58,12 +58,15 @@ pub(crate) struct Evaluation {
     pub(crate) break_glass: Option<GivenApproval>,
     /// Who approved, as long as more people must.
     pub(crate) approved_by: Option<String>,
+    /// Whose approvals it had that have ended.
+    pub(crate) ended: Option<String>,
 }
 
 impl Evaluation {
-    /// The same, where a person overrides policy. Every image has a digest: the approval names them.
-    pub(crate) fn overridden(mut self, by: &GivenApproval) -> Self {
-        if self.facts.iter().all(|fact| fact.allowed && fact.scan != ImageStatus::ScanFailed) {
+    /// The same, where a person overrides policy, or the people who must approve. Every image has a digest: the approval names
+    /// them.
+    pub(crate) fn overridden(mut self, by: &GivenApproval, skips_people: bool) -> Self {
+        if !skips_people && self.facts.iter().all(|fact| fact.allowed && fact.scan != ImageStatus::ScanFailed) {
             return self;
         }
         self.facts
@@ -241,7 +244,7 @@ fn is_unreachable(status: &ImageScanStatus) -> bool {
 }
 
 fn approved_pin(name: &str, container: &Container, record: &WorkloadScanStatus) -> Option<String> {
-    let approved = record.revisions.values().filter(|r| r.decision == Decision::Approved);
+    let approved = record.revisions.values().filter(|r| r.decision == Decision::Approved && !r.overrides_policy());
     let mut same = approved.filter_map(|r| r.containers.get(name)).filter(|c| c.image == container.image);
     same.find_map(|c| c.pinned.clone())
 }

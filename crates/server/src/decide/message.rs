@@ -93,6 +93,13 @@ impl<'a> WorkloadNews<'a> {
         let rescan = if self.injected { "kubectl scan image IMAGE" } else { &rescan };
         let reasons = self.named_reasons();
         match (self.status.deployment, self.status.image) {
+            _ if self.lost
+                && let Some(people) = &self.evaluation.ended =>
+            {
+                format!(
+                    "the approval by {people} has ended. It continues to run; a rollout of another image is held: {lines}"
+                )
+            }
             _ if self.lost => format!(
                 "a new finding in a running image: {lines}. It continues to run; a rollout of another image is held: {reasons}"
             ),
@@ -119,7 +126,7 @@ impl<'a> WorkloadNews<'a> {
             (_, ImageStatus::Approved) if let Some(by) = &self.evaluation.break_glass => {
                 let until = by.expires.as_ref().map(ToString::to_string).unwrap_or_default();
                 format!(
-                    "policy is overridden until {until} by {}, who says: {}. Then it runs on, and its next rollout is held: {lines}. {reasons}",
+                    "policy is overridden until {until} by {}, who says: {}. Then it runs on, and a rollout of another image is held: {lines}. {reasons}",
                     by.by, by.reason
                 )
             }

@@ -38,6 +38,8 @@ pub(crate) fn pins(
     }
     // A template of nothing but digests that were approved for this workload needs no new decision: pinning an approved
     // tag by digest in a manifest must not hold the next rollout.
+    // Whoever overrides policy did so for that template.
+    let counts = |revision: &&Revision| counts(revision) && (purpose == ImageUse::Pod || !revision.overrides_policy());
     let pinned = status.revisions.values().filter(counts).flat_map(|r| r.containers.values());
     let approved: BTreeSet<&str> = pinned.filter_map(|c| images::digest(c.pinned.as_deref()?)).collect();
     let by_digest = |image: &String| images::digest(image).is_some_and(|digest| approved.contains(digest));

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidewaiter_core::status::WorkloadStatus;
 use tidewaiter_crd::ObjectTime;
-use tidewaiter_crd::workload_scan::{Container, Decision, Revision, Transition, WorkloadScanStatus};
+use tidewaiter_crd::workload_scan::{Container, Decision, GivenApproval, Revision, Transition, WorkloadScanStatus};
 
 /// Recorded transitions: enough to follow one rollout from creation to completion twice. Events tell the rest.
 const MAX_TRANSITIONS: usize = 10;
@@ -39,7 +39,19 @@ pub(crate) fn revision<'a>(
     now: Timestamp,
 ) -> &'a mut Revision {
     let approved = pins(record, hash, wanted, ImageUse::Rollout);
-    record.revisions.entry(hash.to_owned()).or_insert_with(|| new_revision(wanted, approved.as_ref(), now))
+    let approved_by = approved.as_ref().map(|pins| approvals_of(record, pins)).unwrap_or_default();
+    let new = || Revision { approved_by, ..new_revision(wanted, approved.as_ref(), now) };
+    record.revisions.entry(hash.to_owned()).or_insert_with(new)
+}
+
+/// The approvals of another template with the same digests: withdrawn there, they are withdrawn here.
+fn approvals_of(record: &WorkloadScanStatus, pins: &BTreeMap<String, String>) -> Vec<GivenApproval> {
+    let digests = |pins: &BTreeMap<String, String>| -> BTreeSet<String> {
+        pins.values().filter_map(|image| images::digest(image).map(str::to_owned)).collect()
+    };
+    let approved = record.revisions.values().filter(|revision| revision.decision == Decision::Approved);
+    let same = approved.filter(|revision| !revision.overrides_policy() && digests(&revision.pins()) == digests(pins));
+    same.map(|revision| revision.approved_by.clone()).find(|given| !given.is_empty()).unwrap_or_default()
 }
 
 /// Adds the revision of a template that restarts what is retained.
@@ -192,6 +204,23 @@ mod tests {
         check(Approved, &digest, Approved, Some(&digest));
         check(Retained, &digest, Held, None);
         check(Held, &digest, Held, None);
+    }
+
+    #[test]
+    fn a_template_of_the_same_digests_has_the_same_approvals() {
+        let check = |break_glass: bool, image: &str, expected: Option<usize>| {
+            let given: GivenApproval =
+                serde_json::from_value(json!({"name": "a", "by": "p", "breakGlass": break_glass})).unwrap();
+            let before = pinned("r.example/x:1", 1);
+            let old = Revision { approved_by: vec![given], ..fixture(Approved, &[("c", "x:1", Some(&before))]) };
+            let mut record = record(&[("old", old)]);
+            let new = revision(&mut record, "new", &wanted(image), now());
+            assert_eq!((new.decision == Approved).then_some(new.approved_by.len()), expected, "{image}");
+        };
+        check(false, &pinned("r.example/x", 1), Some(1));
+        check(false, &pinned("r.example/x", 2), None);
+        // What overrides policy does so for one template.
+        check(true, &pinned("r.example/x", 1), None);
     }
 
     #[test]

@@ -16,9 +16,15 @@ pub(crate) fn re_evaluate(
     let from = if is_withdrawn(revision, approvals) { Decision::Retained } else { before };
     revision.decision = decide(from, evaluation, approvals.state, enforced);
     match (from, revision.decision) {
+        // Of earlier versions, which recorded no approvals.
+        (Decision::Approved, Decision::Approved) if revision.approved_by.is_empty() && !approvals.is_overridden() => {
+            revision.approved_by.clone_from(&approvals.given);
+        }
         (Decision::Approved, Decision::Approved) => {}
         (_, Decision::Approved) => revision.approved_by.clone_from(&approvals.given),
-        _ => revision.approved_by.clear(),
+        // Whose approvals it had, for people, and for what else it may not do.
+        (_, Decision::Retained) => {}
+        (_, Decision::Held) => revision.approved_by.clear(),
     }
     if revision.decision != Decision::Held {
         for (name, container) in &mut revision.containers {
@@ -93,7 +99,7 @@ mod tests {
     }
 
     fn automatic() -> Approvals {
-        Approvals { state: Automatic, given: Vec::new() }
+        Approvals { state: Automatic, given: Vec::new(), skips_people: false }
     }
 
     const CLEAN: (ImageStatus, bool) = (NoVulnerabilities, true);
@@ -175,7 +181,8 @@ mod tests {
                 approved_by: followed.iter().map(|name| given(name)).collect(),
                 ..revision(if followed.is_empty() { Held } else { Approved }, &[("c", "i", None)])
             };
-            let approvals = Approvals { state, given: valid.iter().map(|name| given(name)).collect() };
+            let given = valid.iter().map(|name| given(name)).collect();
+            let approvals = Approvals { state, given, skips_people: false };
             re_evaluate(&mut revision, &evaluation(&[CLEAN]), &approvals, true);
             let names: Vec<&str> = revision.approved_by.iter().map(|given| given.name.as_str()).collect();
             assert_eq!(
@@ -187,8 +194,8 @@ mod tests {
         check(&[], Given, &["a"], (Approved, &["a"], false));
         check(&[], Awaited, &[], (Held, &[], false));
         check(&["a"], Given, &["a"], (Approved, &["a"], false));
-        check(&["a"], Awaited, &[], (Retained, &[], true));
-        check(&["a", "b"], Awaited, &["a"], (Retained, &[], true));
+        check(&["a"], Awaited, &[], (Retained, &["a"], true));
+        check(&["a", "b"], Awaited, &["a"], (Retained, &["a", "b"], true));
         // Another person's is as good; and policy may need none any more, or one more from now on.
         check(&["a"], Given, &["b"], (Approved, &["a"], false));
         check(&["a"], Automatic, &[], (Approved, &["a"], false));
@@ -198,7 +205,8 @@ mod tests {
             let by = GivenApproval { break_glass: true, ..given("a") };
             let mut revision = Revision { approved_by: vec![by], ..revision(Approved, &[("c", "i", None)]) };
             re_evaluate(&mut revision, &evaluation(&[fact]), &automatic(), true);
-            assert_eq!((revision.decision, revision.approved_by.len()), (expected, 0), "{fact:?}");
+            let overrides = expected == Retained;
+            assert_eq!((revision.decision, revision.overrides_policy()), (expected, overrides), "{fact:?}");
         };
         ends(CRITICAL, Retained);
         ends(UNKNOWN, Retained);

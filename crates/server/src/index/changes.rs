@@ -67,7 +67,7 @@ impl Index {
     }
 
     /// Enqueues everything that a policy decides in these namespaces.
-    fn enqueue_decided(&self, is_meant: &dyn Fn(Option<&str>) -> bool) {
+    pub(super) fn enqueue_decided(&self, is_meant: &dyn Fn(Option<&str>) -> bool) {
         fn keys<K>(store: &Store<K>, is_meant: &dyn Fn(Option<&str>) -> bool) -> impl Iterator<Item = ObjectRef<K>>
         where
             K: Resource<DynamicType = ()> + Clone,
@@ -90,8 +90,10 @@ impl Index {
             WorkloadKind::Deployment => self.queues.deployments.add(ObjectRef::new(key).within(&namespace)),
             WorkloadKind::CronJob => self.queues.cron_jobs.add(ObjectRef::new(key).within(&namespace)),
             WorkloadKind::Job => self.queues.jobs.add(ObjectRef::new(key).within(&namespace)),
-            _ => self.enqueue_records(&changed.spec.uid),
+            _ => {}
         }
+        // Names are for people: the UID decides what it is for.
+        self.enqueue_records(&changed.spec.uid);
         self.enqueue_pods(&namespace);
     }
 

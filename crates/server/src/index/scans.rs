@@ -22,12 +22,14 @@ impl Index {
     pub(crate) fn known_scans(&self, namespace: &str, revision: &Revision) -> KnownScans {
         let images = revision.containers.values().flat_map(|c| [Some(&c.image), c.pinned.as_ref()]).flatten();
         let known = KnownScans::new(images.filter_map(|image| self.image_scan(namespace, image)), self.platforms());
-        if known.lacks_registry() { known.with_approved(self.approved_images(namespace)) } else { known }
+        if known.lacks_registry() { known.with_approved(self.approved_images(namespace, revision)) } else { known }
     }
 
-    /// Image string → pinned image of what is approved in a namespace; the API server pins new Pods by the same.
-    fn approved_images(&self, namespace: &str) -> BTreeMap<String, String> {
-        let records = self.workloads.state_filter(|w| w.namespace().as_deref() == Some(namespace));
+    /// Image string → pinned image of what is approved in a namespace of a revision's images; the API server pins new Pods by the
+    /// same.
+    fn approved_images(&self, namespace: &str, revision: &Revision) -> BTreeMap<String, String> {
+        let is_used = |w: &WorkloadScan| revision.containers.values().any(|container| uses(w, &container.image));
+        let records = self.workloads.state_filter(|w| w.namespace().as_deref() == Some(namespace) && is_used(w));
         allowlist(records.iter().filter_map(|record| record.status.as_ref())).spec.images
     }
 

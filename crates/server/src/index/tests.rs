@@ -188,10 +188,10 @@ fn policies_and_approvals_enqueue_what_they_decide() {
         assert_eq!(fed.enqueued(), expected, "{kind}");
     };
     approve("Deployment", &["deployment/web", "pod/db-0", "pod/web-1-x"]);
-    // What it runs already is re-evaluated, by the UID.
+    // Whatever kind and name it has, the UID says whose record it is for.
     approve("StatefulSet", &["deployment/web", "pod/db-0", "pod/web-1-x"]);
-    approve("CronJob", &["cronjob/web", "pod/db-0", "pod/web-1-x"]);
-    approve("Job", &["job/web", "pod/db-0", "pod/web-1-x"]);
+    approve("CronJob", &["cronjob/web", "deployment/web", "pod/db-0", "pod/web-1-x"]);
+    approve("Job", &["deployment/web", "job/web", "pod/db-0", "pod/web-1-x"]);
 }
 
 /// A Job of the CronJob `nightly`, or of none.

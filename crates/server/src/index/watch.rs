@@ -11,6 +11,9 @@ use std::sync::Arc;
 use tidewaiter_crd::names;
 
 const EXCEPTIONS: &str = "scanexceptions";
+const APPROVALS: &str = "rolloutapprovals";
+const POLICIES: &str = "clusterscanpolicies";
+const NAMESPACED_POLICIES: &str = "scanpolicies";
 
 /// Starts one watch per kind.
 pub(super) fn start(client: &Client, index: &Arc<Index>, writers: IndexWriters) {
@@ -24,9 +27,9 @@ pub(super) fn start(client: &Client, index: &Arc<Index>, writers: IndexWriters) 
     watch(client, index, "pods", gated, writers.gated, Index::pod_changed);
     watch(client, index, "workloadscans", all(), writers.workloads, Index::workload_changed);
     watch(client, index, "imagescans", all(), writers.images, Index::image_changed);
-    watch(client, index, "clusterscanpolicies", all(), writers.policies, Index::policy_changed);
-    watch(client, index, "scanpolicies", all(), writers.namespaced_policies, Index::namespaced_policy_changed);
-    watch(client, index, "rolloutapprovals", all(), writers.approvals, Index::approval_changed);
+    watch(client, index, POLICIES, all(), writers.policies, Index::policy_changed);
+    watch(client, index, NAMESPACED_POLICIES, all(), writers.namespaced_policies, Index::namespaced_policy_changed);
+    watch(client, index, APPROVALS, all(), writers.approvals, Index::approval_changed);
     watch(client, index, EXCEPTIONS, all(), writers.exceptions, Index::exception_changed);
     watch(client, index, "nodes", all(), writers.nodes, Index::node_changed);
     watch(client, index, "namespaces", all(), writers.namespaces, Index::namespace_changed);
@@ -71,9 +74,13 @@ impl Index {
             }
             Ok(watcher::Event::Init | watcher::Event::InitDone) => {
                 self.problems.lock().remove(plural);
-                // No event tells what was deleted while the watch was lost: exceptions that ended must not apply longer.
-                if plural == EXCEPTIONS && matches!(event, Ok(watcher::Event::InitDone)) {
-                    self.enqueue_images();
+                // No event tells what was deleted while the watch was lost: what ended must not apply longer.
+                if matches!(event, Ok(watcher::Event::InitDone)) {
+                    match plural {
+                        EXCEPTIONS => self.enqueue_images(),
+                        APPROVALS | POLICIES | NAMESPACED_POLICIES => self.enqueue_decided(&|_| true),
+                        _ => {}
+                    }
                 }
             }
             Err(error) => {

@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResourceList, OwnerRefer
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use tidewaiter_crd::names::{ALLOWLIST, FIELD_MANAGER, IN_FORCE_PROBE, NAMESPACE, UNREVIEWED};
 
 const GATE: &str = include_str!("gate.yaml");
@@ -55,7 +56,7 @@ fn serves(resources: &APIResourceList) -> bool {
 }
 
 /// Says what is promised while the server is away, once it is in force.
-pub(super) async fn report(ctx: &ServerContext) {
+pub(super) async fn report(ctx: Arc<ServerContext>) {
     let is_in_force = match is_served(&ctx.client).await {
         Ok(true) => in_force(&ctx.client).await.map(Some),
         Ok(false) => Ok(None),
