@@ -29,8 +29,8 @@ fn installation_arguments_and_feeds() {
     };
     assert!(server(".containers[0].args").contains("--registry-ca=/etc/registry-ca/ca.pem"));
     assert!(server(".containers[0].volumeMounts[*].mountPath").contains("/var/lib/tidewaiter"));
-    assert_eq!(server(".containers[0].image"), "registry.example/tidewaiter:0.1.0");
-    assert_eq!(server(".containers[1].image"), "registry.example/tidewaiter:0.1.0");
+    let images = server(".containers[*].image");
+    assert_eq!(images.split_whitespace().collect::<Vec<_>>(), ["registry.example/tidewaiter:0.1.0"; 3]);
     // Feeds from files: the container `database` reads the ConfigMap.
     lab.shell(&lab.root().join("demo"), &format!("tar -czf {}/advisories.tar.gz advisories", folder.display())).ok();
     let toml = fs::read_to_string(lab.root().join("demo/feeds.toml")).unwrap();
@@ -42,7 +42,8 @@ fn installation_arguments_and_feeds() {
     lab.shell(&folder, &readme::script(&readme(), "source")).ok();
     let env = server(".containers[?(@.name==\"database\")].env");
     assert!(env.contains("TIDEWAITER_DB_SOURCE") && env.contains("oci://registry.example/team/tidewaiter-db"), "{env}");
-    assert_eq!(server(".containers[?(@.name==\"tidewaiter\")].env"), "", "the server is not concerned");
+    let others = server(".containers[?(@.name!=\"database\")].env");
+    assert!(!others.contains("TIDEWAITER_DB_SOURCE"), "the server is not concerned: {others}");
     let said = lab.build_database(&folder.join("feeds.toml"));
     assert!(said.contains("8 advisories"), "{said}");
 }
