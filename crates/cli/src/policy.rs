@@ -25,15 +25,17 @@ use kube::{Api, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt::Debug;
-use tidewaiter_crd::ClusterScanPolicy;
 use tidewaiter_crd::names::DEFAULT_POLICY;
+use tidewaiter_crd::policy::Mode;
+use tidewaiter_crd::{ClusterScanPolicy, ScanPolicy};
 
 /// Runs one of its commands.
 pub(crate) fn run(args: &PolicyArgs) -> Result<Exit> {
     match &args.command {
         PolicyCommand::Enable(enable) => enable::run(enable),
         PolicyCommand::Disable { namespaces, cluster } => {
-            let namespaces = named(namespaces, cluster.namespace.as_ref())?;
+            let how = "kubectl scan policy disable team-a";
+            let namespaces = named(namespaces, cluster.namespace.as_ref(), how)?;
             let cluster = cluster::with_tidewaiter(cluster)?;
             cluster.run(disable::disable(&cluster, &namespaces))
         }
@@ -45,15 +47,15 @@ pub(crate) fn run(args: &PolicyArgs) -> Result<Exit> {
     }
 }
 
-/// The namespaces of a command line, each once.
-fn named(namespaces: &[String], option: Option<&String>) -> Result<Vec<String>, UsageError> {
+/// The namespaces of a command line, each once; `how` is an example for a line that names none.
+fn named(namespaces: &[String], option: Option<&String>, how: &str) -> Result<Vec<String>, UsageError> {
     let mut all: Vec<String> = namespaces.to_vec();
     if all.is_empty() {
         all.extend(option.cloned());
     }
     all.sort();
     all.dedup();
-    if all.is_empty() { Err(UsageError("name a namespace".to_owned())) } else { Ok(all) }
+    if all.is_empty() { Err(UsageError(format!("name a namespace, as in: {how}"))) } else { Ok(all) }
 }
 
 /// The policies of the cluster, by name.
@@ -63,6 +65,36 @@ async fn policies(cluster: &Cluster) -> Result<Vec<ClusterScanPolicy>> {
     let mut all = listed.map_err(|error| denied(error, "list")).context("listing ClusterScanPolicies")?.items;
     all.sort_by_key(|policy| policy.name_any());
     Ok(all)
+}
+
+/// The ScanPolicies of a namespace, or of all, by namespace and name. None where they cannot be listed by the caller or are
+/// not served: the policies of the cluster are what is asked about.
+async fn own_policies(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<ScanPolicy>> {
+    match list_in::<ScanPolicy>(cluster, namespace).await {
+        Ok(mut all) => {
+            all.sort_by_key(|policy| (policy.namespace(), policy.name_any()));
+            Ok(all)
+        }
+        Err(error) if matches!(error.downcast_ref(), Some(kube::Error::Api(status)) if matches!(status.code, 403 | 404)) => {
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The ScanPolicies of these namespaces.
+async fn own_policies_of(cluster: &Cluster, namespaces: &[String]) -> Result<Vec<ScanPolicy>> {
+    let mut all = Vec::new();
+    for namespace in namespaces {
+        all.extend(own_policies(cluster, Some(namespace)).await?);
+    }
+    Ok(all)
+}
+
+/// The ScanPolicy by which the people of a namespace enforce it themselves.
+fn enforced_by_its_own<'a>(own: &'a [ScanPolicy], namespace: &str) -> Option<&'a ScanPolicy> {
+    let is_here = |policy: &&ScanPolicy| policy.metadata.namespace.as_deref() == Some(namespace);
+    own.iter().filter(is_here).find(|policy| policy.spec.mode == Some(Mode::Enforce))
 }
 
 /// The objects of a namespace, or of all.
@@ -131,8 +163,9 @@ mod tests {
     #[test]
     fn namespaces_are_named() {
         let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        assert_eq!(named(&all(&["b", "a", "b"]), Some(&"c".to_owned())).ok(), Some(all(&["a", "b"])));
-        assert_eq!(named(&[], Some(&"c".to_owned())).ok(), Some(all(&["c"])));
-        assert!(named(&[], None).is_err());
+        assert_eq!(named(&all(&["b", "a", "b"]), Some(&"c".to_owned()), "").ok(), Some(all(&["a", "b"])));
+        assert_eq!(named(&[], Some(&"c".to_owned()), "").ok(), Some(all(&["c"])));
+        let error = named(&[], None, "do it").unwrap_err().to_string();
+        assert_eq!(error, "name a namespace, as in: do it");
     }
 }

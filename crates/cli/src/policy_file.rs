@@ -17,6 +17,14 @@ pub(crate) struct PolicyObjects {
 }
 
 impl PolicyObjects {
+    /// As they are when kubectl applies them: what names no namespace goes to this one.
+    pub(crate) fn in_namespace(mut self, namespace: &str) -> Self {
+        for policy in &mut self.of_namespaces {
+            policy.metadata.namespace.get_or_insert_with(|| namespace.to_owned());
+        }
+        self
+    }
+
     /// The strictest of all, as for a namespace that all of them concern. Which namespaces they name, and their mode, is not
     /// asked. Without an object of the cluster's its defaults are made stricter.
     fn criteria(&self) -> Policy {
@@ -123,6 +131,18 @@ mod tests {
         // Without a policy of the cluster those are the defaults.
         check("", "{blockAt: MEDIUM}", Some(Severity::Medium));
         check("", "{}", Some(Severity::Critical));
+    }
+
+    #[test]
+    fn what_names_no_namespace_goes_to_that_of_the_command() {
+        let check = |metadata: &str, expected: &str| {
+            let objects = parse(&format!("kind: ScanPolicy\nmetadata: {metadata}\nspec: {{}}\n")).unwrap();
+            let found = objects.in_namespace("shop").of_namespaces[0].metadata.namespace.clone();
+            assert_eq!(found.as_deref(), Some(expected), "{metadata}");
+        };
+        check("{name: own}", "shop");
+        check("{name: own, namespace: ''}", "shop");
+        check("{name: own, namespace: team-a}", "team-a");
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub const ENFORCED: &str = "tidewaiter-enforced";
 pub const DEFAULT_POLICY: &str = "default";
 /// Admission policy, and its binding, that names the enforced namespaces.
 pub const SHAPE: &str = "tidewaiter-shape";
+/// Admission policy that lets listed images start; its binding names the enforced namespaces, too.
+pub const ALLOWLIST_POLICY: &str = "tidewaiter-allowlist";
 /// ClusterRoles of the installation; the first is the server's own, with a ClusterRoleBinding of the same name.
 pub const CLUSTER_ROLES: [&str; 5] =
     ["tidewaiter", "tidewaiter-view", "tidewaiter-edit", "tidewaiter-approve", "tidewaiter-break-glass"];

@@ -22,6 +22,10 @@ pub(crate) enum PolicyCommand {
     /// to the namespace gets it in `enforcedNamespaces`; with `--all` the policy that names no namespace gets mode Enforce.
     Enable(EnableArgs),
     /// Take back `enable`: what is held there is released
+    ///
+    /// A namespace that is enforced by more than `enable` stays so: by a policy with mode Enforce, or a ScanPolicy of its own.
+    #[command(after_help = "\
+Exit codes: 0 not enforced any more, 2 usage, or it stays enforced, 3 the server has not applied the change, or it failed.")]
     Disable {
         /// Namespaces; default: the one of `--namespace`
         #[arg(value_name = "NAMESPACE")]
@@ -34,9 +38,10 @@ pub(crate) enum PolicyCommand {
     /// Judges reports, images or the cluster by the present policy and by the new one, and lists what the new one would block
     /// or allow. TARGET is a report as `kubectl scan image -o json` prints it (`FILE.json`), a folder of such files, or an image
     /// as for `kubectl scan image`, which is scanned on this machine. Without a target the stored reports of every workload of
-    /// the cluster are judged, or those of `--namespace`: as if FILE were applied there.
+    /// the cluster are judged, or those of `--namespace`: as if FILE were applied there. A ScanPolicy without a namespace goes to
+    /// that of `--namespace`, else to that of the context.
     Test(Box<PolicyTestArgs>),
-    /// List the policies of the cluster, and where each is enforced
+    /// List the policies of the cluster, and where each is enforced; those of namespaces as NAMESPACE/NAME
     List {
         #[command(flatten)]
         cluster: ClusterArgs,
@@ -46,6 +51,8 @@ pub(crate) enum PolicyCommand {
 /// What is to be enforced.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Exit codes: 0 enforced, or nothing was to be changed, 2 usage, 3 the server has not applied the change, or it failed.
+
 Examples:
   kubectl scan policy enable team-a --dry-run
   kubectl scan policy enable team-a team-b --yes")]
@@ -75,7 +82,7 @@ Examples:
   kubectl scan policy test strict.yaml
   kubectl scan policy test strict.yaml reports/ registry.example/myapp:v1 --policy present.yaml")]
 pub(crate) struct PolicyTestArgs {
-    /// File of ClusterScanPolicy objects
+    /// File of ClusterScanPolicy and ScanPolicy objects
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// Reports, folders of reports, or images; default: the workloads of the cluster

@@ -1,17 +1,19 @@
 //! `kubectl scan policy enable`: lists what enforcement would hold, asks, and enforces.
 
 use super::would_hold::{self, by_image, would_hold};
-use super::{in_force, list_in, named, patch, policies, to_change};
+use super::{enforced_by_its_own, in_force, list_in, named, own_policies, own_policies_of, patch, policies, to_change};
 use crate::args::EnableArgs;
 use crate::cluster::{self, Cluster};
 use crate::exit::{Exit, UsageError};
 use crate::terminal::printable;
-use anyhow::Result;
-use kube::ResourceExt as _;
+use anyhow::{Context as _, Result};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, ResourceExt as _};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
 use tidewaiter_crd::policy::{ApprovalMode, Mode, applying};
-use tidewaiter_crd::{ClusterScanPolicy, ImageScan, WorkloadScan};
+use tidewaiter_crd::{ClusterScanPolicy, ImageScan, ScanPolicy, WorkloadScan};
 
 /// A policy that is to be enforced in more namespaces.
 #[derive(Debug)]
@@ -19,6 +21,13 @@ struct PolicyChange<'a> {
     policy: &'a ClusterScanPolicy,
     /// Its namespaces to enforce; none: all that it applies to.
     namespaces: Vec<String>,
+}
+
+/// The policies of the cluster and those of namespaces, as they are before the change.
+#[derive(Debug)]
+struct PresentPolicies {
+    of_cluster: Vec<ClusterScanPolicy>,
+    own: Vec<ScanPolicy>,
 }
 
 /// What a command line asks for.
@@ -31,11 +40,12 @@ struct EnforcementPlan<'a> {
 
 /// Lists, asks and changes.
 pub(crate) fn run(args: &EnableArgs) -> Result<Exit> {
-    let namespaces = if args.all { Vec::new() } else { named(&args.namespaces, args.cluster.namespace.as_ref())? };
+    let how = "kubectl scan policy enable team-a; or --all";
+    let namespaces = if args.all { Vec::new() } else { named(&args.namespaces, args.cluster.namespace.as_ref(), how)? };
     let cluster = cluster::with_tidewaiter(&args.cluster)?;
     cluster.run(async {
-        let policies = policies(&cluster).await?;
-        let plan = if args.all { plan_for_all(&policies) } else { plan_for(&policies, &namespaces) };
+        let present = read(&cluster, if args.all { None } else { Some(&namespaces) }).await?;
+        let plan = if args.all { plan_for_all(&present.of_cluster) } else { plan_for(&present, &namespaces) };
         let mut out = io::stdout();
         for namespace in &plan.enforced {
             writeln!(out, "{} is enforced already", printable(namespace))?;
@@ -43,7 +53,7 @@ pub(crate) fn run(args: &EnableArgs) -> Result<Exit> {
         if plan.changes.is_empty() {
             return Ok(Exit::Clean);
         }
-        write!(out, "{}", preview(&cluster, &policies, &plan, args.all).await?)?;
+        write!(out, "{}", preview(&cluster, &present, &plan, args.all).await?)?;
         if args.dry_run {
             return Ok(Exit::Clean);
         }
@@ -51,19 +61,49 @@ pub(crate) fn run(args: &EnableArgs) -> Result<Exit> {
             writeln!(out, "nothing was changed")?;
             return Ok(Exit::Clean);
         }
+        let mut exit = Exit::Clean;
         for change in &plan.changes {
-            write!(out, "{}", apply(&cluster, change).await?)?;
+            let (said, of_change) = apply(&cluster, change).await?;
+            write!(out, "{said}")?;
+            exit = if of_change == Exit::Clean { exit } else { of_change };
         }
-        Ok(Exit::Clean)
+        Ok(exit)
     })
 }
 
+/// The policies of the cluster, and those of the namespaces, which must be there, or of all.
+async fn read(cluster: &Cluster, namespaces: Option<&[String]>) -> Result<PresentPolicies> {
+    let of_cluster = policies(cluster).await?;
+    let Some(namespaces) = namespaces else {
+        return Ok(PresentPolicies { of_cluster, own: own_policies(cluster, None).await? });
+    };
+    let api: Api<Namespace> = Api::all(cluster.client.clone());
+    for namespace in namespaces {
+        exists(api.get_opt(namespace).await, namespace)?;
+    }
+    Ok(PresentPolicies { of_cluster, own: own_policies_of(cluster, namespaces).await? })
+}
+
+/// Refuses a namespace that there is not: its name would be enforced, and nothing else. Who may not read it may name it.
+fn exists(found: Result<Option<Namespace>, kube::Error>, name: &str) -> Result<()> {
+    match found {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => {
+            let shown = printable(name);
+            Err(UsageError(format!("there is no namespace {shown}; kubectl get namespaces lists them")).into())
+        }
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("reading the namespace {}", printable(name))),
+    }
+}
+
 /// Which policies get which namespaces.
-fn plan_for<'a>(policies: &'a [ClusterScanPolicy], namespaces: &[String]) -> EnforcementPlan<'a> {
+fn plan_for<'a>(present: &'a PresentPolicies, namespaces: &[String]) -> EnforcementPlan<'a> {
     let mut plan = EnforcementPlan { changes: Vec::new(), enforced: Vec::new() };
     for namespace in namespaces {
-        let all = applying(policies, namespace);
-        let is_enforced = all.iter().any(|policy| policy.spec.mode_in(namespace) == Mode::Enforce);
+        let all = applying(&present.of_cluster, namespace);
+        let is_enforced = all.iter().any(|policy| policy.spec.mode_in(namespace) == Mode::Enforce)
+            || enforced_by_its_own(&present.own, namespace).is_some();
         match to_change(&all).filter(|_| !is_enforced) {
             None => plan.enforced.push(namespace.clone()),
             Some(policy) => {
@@ -95,7 +135,7 @@ fn plan_for_all(policies: &[ClusterScanPolicy]) -> EnforcementPlan<'_> {
 /// What the plan would hold, as the cluster knows it.
 async fn preview(
     cluster: &Cluster,
-    policies: &[ClusterScanPolicy],
+    present: &PresentPolicies,
     plan: &EnforcementPlan<'_>,
     everywhere: bool,
 ) -> Result<String> {
@@ -103,7 +143,7 @@ async fn preview(
     let mut scans: Vec<ImageScan> = Vec::new();
     if everywhere {
         workloads = list_in(cluster, None).await?;
-        workloads.retain(|workload| becomes_enforced(policies, &workload.namespace().unwrap_or_default()));
+        workloads.retain(|workload| becomes_enforced(present, &workload.namespace().unwrap_or_default()));
         scans = list_in(cluster, None).await?;
     } else {
         for namespace in plan.changes.iter().flat_map(|change| &change.namespaces) {
@@ -112,20 +152,45 @@ async fn preview(
         }
     }
     let held = would_hold(&workloads, &by_image(&scans));
-    let mut text = would_hold::text(&held, workloads.len());
-    for PolicyChange { policy, .. } in plan.changes.iter().filter(|c| c.policy.spec.approval == ApprovalMode::Manual) {
-        text.push_str(&format!(
-            "By ClusterScanPolicy {} every rollout waits for a person's approval, too.\n",
-            policy.name_any()
-        ));
+    let mut namespaces: Vec<String> = plan.changes.iter().flat_map(|change| change.namespaces.clone()).collect();
+    if everywhere {
+        // What applies to the empty name applies to every namespace that no policy names.
+        namespaces.push(String::new());
+        namespaces
+            .extend(present.own.iter().filter_map(|own| own.namespace()).filter(|n| becomes_enforced(present, n)));
     }
-    Ok(text)
+    Ok(would_hold::text(&held, workloads.len()) + &approvals(present, &namespaces))
+}
+
+/// By which policies rollouts will wait for people, and in which of the namespaces.
+fn approvals(present: &PresentPolicies, namespaces: &[String]) -> String {
+    let mut by: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for namespace in namespaces {
+        let of_cluster = applying(&present.of_cluster, namespace).into_iter();
+        let of_cluster = of_cluster.filter(|policy| policy.spec.approval == ApprovalMode::Manual);
+        let own = present.own.iter().filter(|policy| policy.namespace().as_ref() == Some(namespace));
+        let own = own.filter(|policy| policy.spec.approval == Some(ApprovalMode::Manual));
+        let names = of_cluster.map(|policy| format!("ClusterScanPolicy {}", policy.name_any()));
+        for name in names.chain(own.map(|policy| format!("ScanPolicy {namespace}/{}", policy.name_any()))) {
+            let known = by.entry(name).or_default();
+            if !known.contains(&namespace.as_str()) {
+                known.push(namespace);
+            }
+        }
+    }
+    by.into_iter().map(|(name, namespaces)| waits(&name, &namespaces)).collect()
+}
+
+fn waits(policy: &str, namespaces: &[&str]) -> String {
+    let of = if namespaces.contains(&"") { String::new() } else { format!(" in {}", namespaces.join(", ")) };
+    format!("By {} every rollout{} waits for a person's approval, too.\n", printable(policy), printable(of))
 }
 
 /// Whether `--all` changes something in a namespace.
-fn becomes_enforced(policies: &[ClusterScanPolicy], namespace: &str) -> bool {
-    let all = applying(policies, namespace);
+fn becomes_enforced(present: &PresentPolicies, namespace: &str) -> bool {
+    let all = applying(&present.of_cluster, namespace);
     all.iter().all(|policy| policy.spec.namespaces.is_empty() && policy.spec.mode_in(namespace) != Mode::Enforce)
+        && enforced_by_its_own(&present.own, namespace).is_none()
 }
 
 /// Asks on a terminal; nobody else answers.
@@ -141,24 +206,26 @@ fn confirmed() -> Result<bool> {
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
-/// Changes a policy; returns what to say about it.
-async fn apply(cluster: &Cluster, change: &PolicyChange<'_>) -> Result<String> {
+/// Changes a policy; returns what to say about it, and the exit code.
+async fn apply(cluster: &Cluster, change: &PolicyChange<'_>) -> Result<(String, Exit)> {
     let PolicyChange { policy, namespaces } = change;
-    let name = policy.name_any();
+    let name = format!("ClusterScanPolicy {}", policy.name_any());
     if namespaces.is_empty() {
         patch(cluster, policy, json!({"mode": Mode::Enforce})).await?;
         // No namespace has an empty name: no policy names it.
-        in_force::wait(cluster, &[String::new()], true).await;
-        return Ok(format!("ClusterScanPolicy {name} is enforced in every namespace that no policy names\n"));
+        let state = in_force::wait(cluster, &[String::new()], true).await;
+        let done = format!("{name} is enforced in every namespace that no policy names");
+        return Ok((state.message(&name, done) + "\n", state.exit()));
     }
     let mut all = policy.spec.enforced_namespaces.clone();
     all.extend(namespaces.iter().cloned());
     patch(cluster, policy, json!({"enforcedNamespaces": all})).await?;
-    in_force::wait(cluster, namespaces, true).await;
+    let state = in_force::wait(cluster, namespaces, true).await;
     let one = |namespace: &String| {
-        format!("ClusterScanPolicy {name} is enforced in {namespace}; back: kubectl scan policy disable {namespace}\n")
+        format!("{name} is enforced in {namespace}; back: kubectl scan policy disable {namespace}")
     };
-    Ok(namespaces.iter().map(one).collect())
+    let done: Vec<String> = namespaces.iter().map(one).collect();
+    Ok((state.message(&name, done.join("\n")) + "\n", state.exit()))
 }
 
 #[cfg(test)]
@@ -170,6 +237,16 @@ mod tests {
         ClusterScanPolicy::new(name, serde_json::from_value(spec).unwrap())
     }
 
+    fn present(of_cluster: &[ClusterScanPolicy]) -> PresentPolicies {
+        PresentPolicies { of_cluster: of_cluster.to_vec(), own: Vec::new() }
+    }
+
+    fn scan_policy(namespace: &str, spec: Value) -> ScanPolicy {
+        let mut policy = ScanPolicy::new("own", serde_json::from_value(spec).unwrap());
+        policy.metadata.namespace = Some(namespace.to_owned());
+        policy
+    }
+
     fn summary(plan: &EnforcementPlan<'_>) -> (Vec<String>, Vec<String>) {
         let changes = plan.changes.iter().map(|c| format!("{} {}", c.policy.name_any(), c.namespaces.join(",")));
         (changes.collect(), plan.enforced.clone())
@@ -179,7 +256,7 @@ mod tests {
     fn the_policy_that_applies_is_changed() {
         let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let check = |policies: &[ClusterScanPolicy], changes: &[&str], enforced: &[&str]| {
-            let found = summary(&plan_for(policies, &names(&["a", "b"])));
+            let found = summary(&plan_for(&present(policies), &names(&["a", "b"])));
             assert_eq!(found, (names(changes), names(enforced)));
         };
         let warn = || policy("default", json!({"mode": "Warn"}));
@@ -193,6 +270,44 @@ mod tests {
         check(&[warn(), own("Enforce")], &["default a"], &["b"]);
         // One of several that is enforced makes the namespace so.
         check(&[warn(), policy("strict", json!({}))], &[], &["a", "b"]);
+        // The people of a namespace enforce it themselves.
+        let mut all = present(&[warn()]);
+        all.own = vec![scan_policy("a", json!({"mode": "Enforce"})), scan_policy("b", json!({"mode": "Warn"}))];
+        let found = summary(&plan_for(&all, &names(&["a", "b"])));
+        assert_eq!(found, (names(&["default b"]), names(&["a"])));
+        assert!(!becomes_enforced(&all, "a") && becomes_enforced(&all, "b"));
+    }
+
+    #[test]
+    fn rollouts_wait_for_people_by_every_policy_that_applies() {
+        let warn = json!({"mode": "Warn"});
+        let manual = json!({"mode": "Audit", "approval": "Manual"});
+        let check = |of_cluster: &[ClusterScanPolicy], own: &[ScanPolicy], namespaces: &[&str], expected: &[&str]| {
+            let all = PresentPolicies { of_cluster: of_cluster.to_vec(), own: own.to_vec() };
+            let namespaces: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
+            let line = |by: &&str| format!("By {by} waits for a person's approval, too.\n");
+            assert_eq!(approvals(&all, &namespaces), expected.iter().map(line).collect::<String>());
+        };
+        let default = policy("default", warn);
+        check(std::slice::from_ref(&default), &[], &["a", "b"], &[]);
+        let both = [default.clone(), policy("people", manual)];
+        check(&both, &[], &["a", "b"], &["ClusterScanPolicy people every rollout in a, b"]);
+        check(&both, &[], &["", "a"], &["ClusterScanPolicy people every rollout"]);
+        let own = [scan_policy("a", json!({"approval": "Manual"})), scan_policy("c", json!({"approval": "Manual"}))];
+        check(&[default], &own, &["", "a", "b"], &["ScanPolicy a/own every rollout in a"]);
+    }
+
+    #[test]
+    fn a_namespace_that_there_is_not_is_refused() {
+        let status = |code: u16| kube::core::Status::failure("no", "No").with_code(code);
+        let error = |code: u16| Err(kube::Error::Api(Box::new(status(code))));
+        assert!(exists(Ok(Some(Namespace::default())), "shop").is_ok() && exists(error(403), "shop").is_ok());
+        let missing = exists(Ok(None), "shpo").unwrap_err();
+        assert!(
+            missing.is::<UsageError>() && missing.to_string().starts_with("there is no namespace shpo"),
+            "{missing}"
+        );
+        assert!(!exists(error(500), "shop").unwrap_err().is::<UsageError>());
     }
 
     #[test]
@@ -202,7 +317,7 @@ mod tests {
             assert_eq!(plan.changes.first().map(|c| c.policy.name_any()).as_deref(), change);
             assert_eq!(plan.enforced.is_empty(), change.is_some());
             for (namespace, expected) in becomes {
-                assert_eq!(becomes_enforced(policies, namespace), *expected, "{namespace}");
+                assert_eq!(becomes_enforced(&present(policies), namespace), *expected, "{namespace}");
             }
         };
         check(&[], None, &[]);

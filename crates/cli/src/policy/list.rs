@@ -1,6 +1,6 @@
 //! `kubectl scan policy list`: the policies as a table.
 
-use super::policies;
+use super::{own_policies, policies};
 use crate::cluster::Cluster;
 use crate::exit::Exit;
 use crate::render;
@@ -8,37 +8,60 @@ use crate::terminal::printable;
 use anyhow::Result;
 use kube::ResourceExt as _;
 use std::io::{self, Write as _};
-use tidewaiter_crd::ClusterScanPolicy;
+use tidewaiter_core::policy::Rule;
+use tidewaiter_crd::{ClusterScanPolicy, ScanPolicy};
 
 pub(crate) async fn list(cluster: &Cluster) -> Result<Exit> {
-    write!(io::stdout(), "{}", table(&policies(cluster).await?))?;
+    write!(io::stdout(), "{}", table(&policies(cluster).await?, &own_policies(cluster, None).await?))?;
     Ok(Exit::Clean)
 }
 
-fn table(all: &[ClusterScanPolicy]) -> String {
-    if all.is_empty() {
-        return "no ClusterScanPolicy: every namespace is enforced, by the default criteria (docs/policy.md)\n"
-            .to_owned();
+fn table(all: &[ClusterScanPolicy], own: &[ScanPolicy]) -> String {
+    let none = "no ClusterScanPolicy: every namespace is enforced, by the default criteria (docs/policy.md)\n";
+    let note = if all.is_empty() { none } else { "" };
+    if all.is_empty() && own.is_empty() {
+        return note.to_owned();
     }
     let head = ["NAME", "MODE", "NAMESPACES", "ENFORCED IN", "BLOCK AT", "RULES", "APPROVAL"];
     let mut rows = vec![head.map(str::to_owned)];
-    rows.extend(all.iter().map(row));
-    render::columns(&rows)
+    rows.extend(all.iter().map(row).chain(own.iter().map(own_row)));
+    note.to_owned() + &render::columns(&rows)
 }
 
 fn row(policy: &ClusterScanPolicy) -> [String; 7] {
     let spec = &policy.spec;
-    let or = |texts: &[String], none: &str| if texts.is_empty() { none.to_owned() } else { printable(texts.join(",")) };
-    let rules: Vec<String> = spec.rules.iter().map(|rule| rule.name.clone()).collect();
     [
         printable(policy.name_any()),
         format!("{:?}", spec.mode),
         or(&spec.namespaces, "all others"),
         or(&spec.enforced_namespaces, "-"),
         spec.block_at.map_or_else(|| "never".to_owned(), |severity| severity.to_string()),
-        or(&rules, "-"),
+        or(&names(&spec.rules), "-"),
         format!("{:?}", spec.approval),
     ]
+}
+
+/// A ScanPolicy, as `NAMESPACE/NAME`; where it says nothing, the policies of the cluster count.
+fn own_row(policy: &ScanPolicy) -> [String; 7] {
+    let spec = &policy.spec;
+    let namespace = policy.namespace().unwrap_or_default();
+    [
+        printable(format!("{namespace}/{}", policy.name_any())),
+        spec.mode.map_or_else(|| "-".to_owned(), |mode| format!("{mode:?}")),
+        printable(&namespace),
+        "-".to_owned(),
+        spec.block_at.map_or_else(|| "-".to_owned(), |severity| severity.to_string()),
+        or(&names(&spec.rules), "-"),
+        spec.approval.map_or_else(|| "-".to_owned(), |approval| format!("{approval:?}")),
+    ]
+}
+
+fn or(texts: &[String], none: &str) -> String {
+    if texts.is_empty() { none.to_owned() } else { printable(texts.join(",")) }
+}
+
+fn names(rules: &[Rule]) -> Vec<String> {
+    rules.iter().map(|rule| rule.name.clone()).collect()
 }
 
 #[cfg(test)]
@@ -48,7 +71,7 @@ mod tests {
 
     #[test]
     fn the_table() {
-        assert!(table(&[]).contains("every namespace is enforced"));
+        assert!(table(&[], &[]).contains("every namespace is enforced"));
         let policy = |name: &str, spec: Value| ClusterScanPolicy::new(name, serde_json::from_value(spec).unwrap());
         let all = [
             policy("default", json!({"mode": "Warn", "enforcedNamespaces": ["shop", "team-a"]})),
@@ -58,6 +81,14 @@ mod tests {
                     "rules": [{"name": "exploited", "knownExploited": true}]}),
             ),
         ];
-        insta::assert_snapshot!(table(&all));
+        let own = |namespace: &str, spec: Value| {
+            let mut policy = ScanPolicy::new("own", serde_json::from_value(spec).unwrap());
+            policy.metadata.namespace = Some(namespace.to_owned());
+            policy
+        };
+        let own =
+            [own("shop", json!({"mode": "Enforce", "approval": "Manual"})), own("team-c", json!({"blockAt": "LOW"}))];
+        assert!(table(&[], &own).starts_with("no ClusterScanPolicy") && table(&[], &own).contains("shop/own"));
+        insta::assert_snapshot!(table(&all, &own));
     }
 }

@@ -16,6 +16,7 @@ pub(super) fn run(args: &PolicyTestArgs) -> Result<Exit> {
     let effect = if args.targets.is_empty() {
         let new = policy_file::read_objects(&args.file)?;
         let cluster = cluster::with_tidewaiter(&args.cluster)?;
+        let new = new.in_namespace(&cluster.namespace);
         let (judged, not_judged) = cluster.run(live::judge(&cluster, new, args.cluster.namespace.as_deref(), now))?;
         PolicyEffect::of(judged, not_judged)
     } else {

@@ -6,15 +6,13 @@ use anyhow::{Context as _, Result};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
-pub(super) use tidewaiter_crd::names::SHAPE;
 use tidewaiter_crd::names::{ALLOWLIST, CLUSTER_ROLES, NAMESPACE, SERVER, SERVER_USER, WEBHOOKS};
+pub(super) use tidewaiter_crd::names::{ALLOWLIST_POLICY as LIST, SHAPE};
 
 /// The backstop: admission policies, which the API server enforces while the server is unreachable.
 const BACKSTOP: &str = include_str!("backstop.yaml");
 /// The policy whose refusal shows that all others are in force: it is bound last.
 pub(super) const IN_FORCE: &str = "tidewaiter-in-force";
-/// The policy that lets listed images start.
-pub(super) const LIST: &str = "tidewaiter-allowlist";
 /// Every policy, in the order in which they are bound; bindings have the same names.
 pub(super) const POLICIES: [&str; 7] =
     [SHAPE, LIST, "tidewaiter-records", "tidewaiter-approvals", "tidewaiter-exceptions", "tidewaiter-server", IN_FORCE];
