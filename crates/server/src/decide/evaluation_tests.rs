@@ -101,7 +101,8 @@ fn a_new_workload_without_its_registry() {
         );
         assert_eq!(found.facts[0].allowed, expected.is_some(), "{scan}");
     };
-    let scanner = json!({"imageStatus": "ScanFailed", "observedGeneration": 1, "reason": "ScannerUnreachable", "message": "gone"});
+    let scanner = json!({"imageStatus": "ScanFailed", "observedGeneration": 1, "reason": "ScannerUnreachable",
+        "message": "gone"});
     let limited =
         json!({"imageStatus": "ScanFailed", "observedGeneration": 1, "reason": "RateLimited", "message": "429"});
     let other =
