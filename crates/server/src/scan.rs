@@ -10,6 +10,7 @@
 mod bridge;
 mod check;
 pub(crate) mod database;
+mod platforms;
 pub(crate) mod process;
 pub(crate) mod protocol;
 pub(crate) mod pull_secrets;

@@ -96,6 +96,8 @@ async fn start(ctx: &Arc<ServerContext>, args: &ServeArgs) -> Result<()> {
     ctx.index.ready().await;
     let authority = WebhookAuthority::open(&ctx.client).await?;
     let _ = ctx.webhook_token.set(authority.token.clone());
+    // Not before the cluster is listed: the Service leads here whether the Pod is ready or not, and the API server takes a
+    // closed port as a server that is away.
     webhooks(ctx, args, &authority).await?;
     install::first_policy::create(ctx).await?;
     install::install(ctx, &authority.pem).await?;

@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 /// Addresses of Pods on the simulated node.
 const PODS: &str = "10.244.0.0/16";
 
-/// Mounts what a Pod's container has, makes the root read-only and becomes its user.
+/// Mounts what a Pod's container has (the scanner, which writes nothing, has no temporary files), makes the root read-only and becomes its user.
 /// Arguments: root, data, its place, its options, service account, feeds, sockets, user, `NAME=value` …, `--`, the command.
 const SCRIPT: &str = r#"
 set -eu
@@ -28,7 +28,7 @@ mount --bind "$sockets" "$root/run/tidewaiter"
 mount --bind -o ro "$account" "$root/var/run/secrets/kubernetes.io/serviceaccount"
 mount --bind -o ro "$feeds" "$root/etc/tidewaiter"
 mount -t proc proc "$root/proc"
-mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+[ "$options" = ro ] || mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mount --rbind /dev "$root/dev"
 mount -o remount,bind,ro "$root"
 variables=

@@ -4,6 +4,7 @@ use crate::{create, lab, rolled_out, within};
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::thread;
 use tidewaiter_testkit::demo::clean;
@@ -47,6 +48,11 @@ fn a_worker_is_another_user_without_token_and_store_and_ends_with_its_scan() {
     let worker = workers(&lab).remove(0);
     assert_eq!(status(&worker, "Uid"), "65533");
     assert_eq!((status(&worker, "NoNewPrivs"), status(&worker, "CapEff")), ("1".into(), "0000000000000000".into()));
+    // What `/proc` shows of a process that cannot be dumped belongs to root: no other process of its user reads its memory.
+    for id in [worker.clone(), lab.scanner_process_id().unwrap().to_string()] {
+        let owner = || fs::metadata(format!("/proc/{id}/environ")).map(|meta| meta.uid());
+        within(PATIENCE, "it cannot be dumped", || owner().is_ok_and(|user| user == 0));
+    }
     // What its container mounts: the database, and neither the rest of the volume nor the token.
     let root = Path::new("/proc").join(&worker).join("root");
     let names = |folder: &str| {

@@ -27,7 +27,7 @@ impl KnownScans {
         KnownScans { by_image, platforms, approved: BTreeMap::new() }
     }
 
-    /// Whether a registry cannot be asked, so that what the namespace approved by the same image strings counts.
+    /// Whether a registry or the scanner cannot be asked, so that what the namespace approved by the same image strings counts.
     pub(crate) fn lacks_registry(&self) -> bool {
         self.by_image.values().any(|scan| scan.status.as_ref().is_some_and(is_unreachable))
     }
@@ -193,7 +193,7 @@ struct ImageEvaluation {
     line: Option<String>,
 }
 
-/// Evaluates an image that does not run yet: its scan decides. Where its registry cannot be asked, it is what was `approved` by
+/// Evaluates an image that does not run yet: its scan decides. Where nobody can be asked, it is what was `approved` by
 /// the same image string, with the text that says so.
 fn evaluate_new(
     container: &Container,
@@ -205,12 +205,12 @@ fn evaluate_new(
         let pinned = own_digest(&container.image);
         return ImageEvaluation { fact, pinned, line: Some("waits for its scan".to_owned()) };
     };
-    if is_unreachable(status)
+    if let Some(away) = unreachable(status)
         && let Some((pinned, line)) = approved()
     {
-        // These bytes were approved before; the registry only cannot say whether the tag moved.
+        // These bytes were approved before; nobody can say now whether the tag moved.
         let fact = EvaluatedImage { scan: ImageStatus::NoVulnerabilities, allowed: true };
-        return ImageEvaluation { fact, pinned: Some(pinned), line: Some(line.to_owned()) };
+        return ImageEvaluation { fact, pinned: Some(pinned), line: Some(format!("{away}; {line}")) };
     }
     let fact = EvaluatedImage { scan: status.image_status, allowed: status.verdict == Some(Outcome::Pass) };
     let scanned = status.digest.as_deref().and_then(|digest| pin(&container.image, digest));
@@ -230,17 +230,25 @@ fn evaluate_running(container: &Container, status: Option<&ImageScanStatus>) -> 
     };
     let line = match same.filter(|s| s.image_status != ImageStatus::NoVulnerabilities) {
         Some(status) => Some(status.message.clone()),
-        None => status.is_some_and(is_unreachable).then(|| UNREACHABLE.to_owned()),
+        None => status.and_then(unreachable).map(|away| format!("{away}; {UNREACHABLE}")),
     };
     ImageEvaluation { fact, pinned: container.pinned.clone(), line }
 }
 
-const UNREACHABLE: &str = "the registry cannot be reached; the approved digest continues to be used";
-const UNREACHABLE_NEW: &str =
-    "the registry cannot be reached; the digest that is approved for this image in the namespace is used";
+const UNREACHABLE: &str = "the approved digest continues to be used";
+const UNREACHABLE_NEW: &str = "the digest that is approved for this image in the namespace is used";
+
+/// Who cannot be asked what an image is, and so says nothing against it.
+fn unreachable(status: &ImageScanStatus) -> Option<&'static str> {
+    match status.reason.as_ref()? {
+        Reason::RegistryUnreachable | Reason::RateLimited => Some("the registry cannot be reached"),
+        Reason::ScannerUnreachable => Some("the scanner cannot be reached"),
+        _ => None,
+    }
+}
 
 fn is_unreachable(status: &ImageScanStatus) -> bool {
-    matches!(status.reason, Some(Reason::RegistryUnreachable | Reason::RateLimited))
+    unreachable(status).is_some()
 }
 
 fn approved_pin(name: &str, container: &Container, record: &WorkloadScanStatus) -> Option<String> {

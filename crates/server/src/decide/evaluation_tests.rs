@@ -101,17 +101,37 @@ fn a_new_workload_without_its_registry() {
         );
         assert_eq!(found.facts[0].allowed, expected.is_some(), "{scan}");
     };
+    let scanner = json!({"imageStatus": "ScanFailed", "observedGeneration": 1, "reason": "ScannerUnreachable",
+        "message": "gone"});
     let limited =
         json!({"imageStatus": "ScanFailed", "observedGeneration": 1, "reason": "RateLimited", "message": "429"});
     let other =
         json!({"imageStatus": "ScanFailed", "observedGeneration": 1, "reason": "Unauthorized", "message": "401"});
     check(unreachable(), &[(IMAGE, 1)], Some(1));
     check(limited, &[(IMAGE, 1)], Some(1));
+    check(scanner.clone(), &[(IMAGE, 1)], Some(1));
+    check(scanner, &[], None);
     check(unreachable(), &[("other", 1)], None);
     check(unreachable(), &[], None);
     // A registry that answers is believed.
     check(other, &[(IMAGE, 1)], None);
     check(status(2, json!({})), &[(IMAGE, 1)], Some(2));
+}
+
+/// An image that its own workload may run: a line says who cannot be asked, and that its digest is used.
+#[test]
+fn who_cannot_be_asked_is_named() {
+    let check = |reason: &str, expected: Option<&str>| {
+        let scan = json!({"imageStatus": "ScanFailed", "observedGeneration": 1, "reason": reason, "message": "said"});
+        let found = evaluated(Decision::Approved, container(Some(1), Some(1)), &[(IMAGE, scan)]);
+        let line = |away| format!("c ({IMAGE}): {away}; the approved digest continues to be used");
+        assert_eq!(found.lines, expected.map(line).into_iter().collect::<Vec<_>>(), "{reason}");
+    };
+    check("RegistryUnreachable", Some("the registry cannot be reached"));
+    check("RateLimited", Some("the registry cannot be reached"));
+    check("ScannerUnreachable", Some("the scanner cannot be reached"));
+    check("ScannerStopped", None);
+    check("Unauthorized", None);
 }
 
 #[test]

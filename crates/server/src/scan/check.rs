@@ -1,6 +1,10 @@
-//! What a worker may say: results of the images that it resolved before it read their layers, and of no others. A layer that
-//! takes over the process that reads it can so make up the packages of its own image, and nothing else: inventories are
-//! shared by digest between namespaces.
+//! What a worker may say: results of the image that it resolved before it read its layers, and of no other. Inventories are
+//! shared by digest between namespaces, so a layer that takes over the process that reads it must not answer for another image
+//! than that of its manifest; each platform has a process of its own for the same reason.
+//!
+//! It does not show that the layers were those of the manifest. A digest is known to be wrong when the layer was read to its end:
+//! a registry that serves the manifest of somebody else's image with other bytes for a layer, and so takes the process over, makes
+//! up the packages of that image, as long as its inventory is not known.
 
 use super::protocol::{ResolvedImages, ScanFailure, ScanJob, ScanOutput};
 use tidewaiter_core::Reason;

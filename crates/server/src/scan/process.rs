@@ -1,6 +1,7 @@
-//! The server's side of a scan: gives the job to a process of its own, in the scanner's container or started here, answers
-//! what it asks, and checks what it says.
+//! The server's side of a scan: gives the job, one platform after the other, to processes of their own, in the scanner's
+//! container or started here, answers what they ask, and checks what they say.
 
+use super::platforms::{self, PlatformScans};
 use super::protocol::{
     LIMIT, MAX_LOG, MAX_OUTPUT, ResolvedImages, ScanFailure, ScanJob, ScanOutput, ScanResult, WorkerLine,
 };
@@ -21,24 +22,46 @@ use tokio::net::UnixStream;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How often platforms are scanned that turn out to be of different bytes, or of different databases.
+const ATTEMPTS: u32 = 2;
 
 /// Runs one scan. Dropped, the process is killed.
 ///
 /// # Errors
-/// When the image cannot be scanned, or the process fails.
+/// When the image cannot be scanned, or a process fails.
 pub(crate) async fn scan(
     settings: &ServerSettings,
     store: &Arc<dyn Store>,
     job: &ScanJob,
 ) -> Result<ScanOutput, ScanFailure> {
-    let run = async {
-        match &settings.scanner {
-            Some(socket) => converse(connect(socket).await?, store, job).await,
-            None => run_here(&settings.program, store, job).await,
-        }
-    };
     let timed_out = |_| ScanFailure::new(Reason::ScanTimeout, format!("the scan took longer than {LIMIT:?}"));
-    tokio::time::timeout(LIMIT, run).await.map_err(timed_out)?
+    tokio::time::timeout(LIMIT, scan_platforms(settings, store, job)).await.map_err(timed_out)?
+}
+
+/// Each platform with a process of its own (`platforms`), one after the other: a scan has the memory of one.
+async fn scan_platforms(
+    settings: &ServerSettings,
+    store: &Arc<dyn Store>,
+    job: &ScanJob,
+) -> Result<ScanOutput, ScanFailure> {
+    for _ in 0..ATTEMPTS {
+        let mut scans = PlatformScans::default();
+        for platform in &job.platforms {
+            let one = ScanJob { platforms: vec![platform.clone()], ..job.clone() };
+            scans.add(scan_one(settings, store, &one).await)?;
+        }
+        if let Some(output) = scans.finish()? {
+            return Ok(output);
+        }
+    }
+    Err(platforms::changing())
+}
+
+async fn scan_one(settings: &ServerSettings, store: &Arc<dyn Store>, job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
+    match &settings.scanner {
+        Some(socket) => converse(connect(socket).await?, store, job).await,
+        None => run_here(&settings.program, store, job).await,
+    }
 }
 
 /// With a child of this process, in the same way.
@@ -229,6 +252,50 @@ mod tests {
         check(vec![resolved(2), Next, ended()], Err(Reason::ScannerStopped)).await;
         // The scanner itself was killed.
         check(vec![resolved(2)], Err(Reason::ScannerStopped)).await;
+    }
+
+    /// A scanner whose workers find image 2 for their first job and image 3 for the next; the platforms of these jobs.
+    async fn two_jobs(scanner: tokio::net::UnixListener) -> Vec<String> {
+        let mut asked = Vec::new();
+        for number in [2, 3] {
+            let mut stream = BufReader::new(scanner.accept().await.unwrap().0);
+            let mut line = String::new();
+            stream.read_line(&mut line).await.unwrap();
+            let job: ScanJob = serde_json::from_str(&line).unwrap();
+            let platforms: Vec<String> = job.platforms.iter().map(ToString::to_string).collect();
+            for line in [resolved(number), WorkerLine::Next, finished(number, true)] {
+                let text = serde_json::to_string(&line).unwrap().replace("amd64", &job.platforms[0].architecture);
+                stream.write_all(format!("{text}\n").as_bytes()).await.unwrap();
+            }
+            asked.push(platforms.join(" "));
+        }
+        asked
+    }
+
+    #[tokio::test]
+    async fn each_platform_has_a_process_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        let scanner = tokio::spawn(two_jobs(tokio::net::UnixListener::bind(&socket).unwrap()));
+        let settings = ServerSettings {
+            excluded: vec![],
+            registries: Default::default(),
+            scan_memory: 512 << 20,
+            scanner: Some(socket),
+            scans: 1,
+            webhook_url: None,
+            program: "/does/not/exist".into(),
+        };
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path()).unwrap());
+        let mut job = ScanJob::for_tests("r.example/x:1");
+        job.platforms.push("linux/arm64".parse().unwrap());
+        let output = scan(&settings, &store, &job).await.unwrap();
+        let found = output.results.iter().map(|r| (r.platform.to_string(), r.report.inventory.image.digest.clone()));
+        assert_eq!(
+            found.collect::<Vec<_>>(),
+            [("linux/amd64".to_owned(), digest(2)), ("linux/arm64".to_owned(), digest(3))]
+        );
+        assert_eq!(scanner.await.unwrap(), ["linux/amd64", "linux/arm64"]);
     }
 
     #[tokio::test]

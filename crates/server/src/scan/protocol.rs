@@ -25,17 +25,17 @@ use tidewaiter_scan::source::SourceError;
 /// Time limit of a scan: the largest public images need two minutes on a slow line; a registry that sends a byte a second
 /// must not occupy a slot for hours.
 pub(super) const LIMIT: Duration = Duration::from_secs(15 * 60);
-/// Largest output of a worker that is read. A report of 10,000 packages has about 20 MiB.
-pub(super) const MAX_OUTPUT: u64 = 256 << 20;
+/// Largest output of a worker that is read. That of one image with 10,000 packages has about 20 MiB.
+pub(super) const MAX_OUTPUT: u64 = 64 << 20;
 /// Largest text of its log; the last line explains an early end.
 pub(super) const MAX_LOG: u64 = 64 << 10;
 
 /// A scan to be done.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ScanJob {
     /// The image as the workload names it.
     pub(crate) image: String,
-    /// Platforms to scan.
+    /// Platforms to scan. A worker gets a job of one (`platforms`).
     pub(crate) platforms: Vec<Platform>,
     /// Pull secrets of the namespace.
     pub(crate) secrets: Vec<PullSecret>,

@@ -1,10 +1,10 @@
 //! What a worker cannot do, whatever an image makes of it: gain privileges, start programs or processes, read files but the
-//! database and what reaching a registry needs, write but temporary files, or use the parts of the kernel that no scan needs.
+//! database and what reaching a registry needs, write any, or use the parts of the kernel that no scan needs.
 //!
 //! The container confines it too. This is for what the container shares: its own files, the scanner, other scans.
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError,
+    ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError,
     RulesetStatus, Scope, path_beneath_rules,
 };
 use libc::c_long;
@@ -13,6 +13,7 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,7 @@ const KNOWN: ABI = ABI::V6;
 
 /// Read to reach a registry: names of hosts (`resolv.conf(5)`, `nsswitch.conf(5)`, `hosts(5)`, `gai.conf(5)`), and
 /// certificate authorities where distributions have them (as `openssl-probe` looks for them).
-const NETWORK_FILES: [&str; 14] = [
+const NETWORK_FILES: [&str; 15] = [
     "/etc/resolv.conf",
     "/etc/nsswitch.conf",
     "/etc/hosts",
@@ -32,13 +33,14 @@ const NETWORK_FILES: [&str; 14] = [
     "/etc/ssl",
     "/etc/pki",
     "/etc/ca-certificates",
+    "/var/lib/ca-certificates",
     "/usr/share/ca-certificates",
     "/usr/local/share/ca-certificates",
     "/usr/lib/ssl",
     "/usr/share/pki",
     "/dev/urandom",
 ];
-/// Where these variables name authorities, the system's are not read.
+/// Where these variables name authorities, the system's are not read: a file, and folders as in `PATH`.
 const AUTHORITIES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// Calls that no scan makes, and that a program which took the worker over would.
@@ -169,10 +171,9 @@ pub(crate) fn support() -> String {
 
 fn restrict_files(database: &Path) -> Result<RulesetStatus, RulesetError> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
-    let named = AUTHORITIES.iter().filter_map(std::env::var_os).map(PathBuf::from);
+    let [file, folders] = AUTHORITIES.map(std::env::var_os);
+    let named = authorities(file.as_deref(), folders.as_deref());
     let readable = NETWORK_FILES.iter().map(PathBuf::from).chain(named).chain([database.to_owned()]);
-    let temporary: BitFlags<AccessFs> =
-        read | AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::RemoveFile | AccessFs::Truncate;
     let restricted = Ruleset::default()
         .handle_access(AccessFs::from_all(KNOWN))?
         .handle_access(AccessNet::BindTcp)?
@@ -180,9 +181,13 @@ fn restrict_files(database: &Path) -> Result<RulesetStatus, RulesetError> {
         .scope(Scope::from_all(KNOWN))?
         .create()?
         .add_rules(path_beneath_rules(readable, read))?
-        .add_rules(path_beneath_rules([std::env::temp_dir()], temporary))?
         .restrict_self()?;
     Ok(restricted.ruleset)
+}
+
+fn authorities(file: Option<&OsStr>, folders: Option<&OsStr>) -> Vec<PathBuf> {
+    let folders = folders.into_iter().flat_map(std::env::split_paths);
+    file.map(PathBuf::from).into_iter().chain(folders).filter(|path| !path.as_os_str().is_empty()).collect()
 }
 
 /// False where the kernel has no filters.
@@ -254,15 +259,14 @@ mod tests {
     }
 
     #[test]
-    fn no_file_but_the_database_and_temporary_ones() {
-        // Not below the folder of temporary files.
-        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    fn no_file_but_the_database() {
+        let dir = tempfile::tempdir().unwrap();
         let paths = ["database", "other"].map(|name| dir.path().join(name));
         paths.iter().for_each(|path| fs::write(path, "text").unwrap());
         let [database, other] = paths;
         confined(&database.clone(), move |confinement| {
             if confinement.files == Enforced::Not {
-                tidewaiter_testkit::skip::skipped("no_file_but_the_database_and_temporary_ones", "needs Landlock");
+                tidewaiter_testkit::skip::skipped("no_file_but_the_database", "needs Landlock");
                 return;
             }
             assert_eq!(fs::read_to_string(&database).unwrap(), "text");
@@ -274,11 +278,23 @@ mod tests {
             assert!(refused(&fs::write(&database, "other").unwrap_err()));
             assert!(refused(&fs::remove_file(&database).unwrap_err()));
             assert!(fs::File::open("/etc/hosts").is_ok());
-            let temporary = std::env::temp_dir().join(format!("sandbox-{}", std::process::id()));
-            fs::write(&temporary, "text").unwrap();
-            assert_eq!(fs::read_to_string(&temporary).unwrap(), "text");
-            fs::remove_file(&temporary).unwrap();
+            assert!(refused(&fs::write(other.with_file_name("new"), "text").unwrap_err()));
         });
+    }
+
+    #[test]
+    fn authorities_are_a_file_and_a_list_of_folders() {
+        let check = |file: Option<&str>, folders: Option<&str>, expected: &[&str]| {
+            let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
+            assert_eq!(authorities(file.map(OsStr::new), folders.map(OsStr::new)), expected, "{file:?} {folders:?}");
+        };
+        check(None, None, &[]);
+        check(Some("/ca.pem"), None, &["/ca.pem"]);
+        // A colon in the name of a file separates nothing.
+        check(Some("/a:b.pem"), Some("/c"), &["/a:b.pem", "/c"]);
+        check(None, Some("/c:/d"), &["/c", "/d"]);
+        check(None, Some("/c::/d:"), &["/c", "/d"]);
+        check(Some(""), Some(""), &[]);
     }
 
     #[test]

@@ -4,10 +4,10 @@
 use super::{bridge, sandbox};
 use anyhow::{Context as _, Result, bail};
 use rustix::fs::Mode;
-use rustix::process::{getuid, umask};
+use rustix::process::{DumpableBehavior, getuid, set_dumpable_behavior, umask};
 use std::fs;
-use std::io::ErrorKind;
-use std::os::unix::fs::FileTypeExt as _;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,9 @@ use tokio::sync::Semaphore;
 
 /// Pause after a connection that could not be accepted: too many files are open, and some are closed soon.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Pause between two looks at the socket: shorter than the server waits for a scanner that starts again.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// How the scanner runs.
 #[derive(Debug)]
@@ -33,9 +36,38 @@ pub(crate) struct ScannerSettings {
 /// Accepts connections until the process ends.
 ///
 /// # Errors
-/// When the socket cannot be created.
+/// When the socket cannot be created, or is gone.
 pub(crate) async fn run(settings: ScannerSettings) -> Result<()> {
+    // The workers are of this user. Not earlier: a process that cannot be dumped may not ask for its own path.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    serve(settings).await
+}
+
+async fn serve(settings: ScannerSettings) -> Result<()> {
     let listener = listen(&settings.socket)?;
+    let socket = settings.socket.clone();
+    let created = identity(&socket).with_context(|| format!("the socket {}", socket.display()))?;
+    tokio::select! {
+        ended = accept(listener, settings) => ended,
+        () = gone(&socket, created) => {
+            bail!("the socket {} was removed or replaced: nobody can connect; the scanner must start again", socket.display())
+        }
+    }
+}
+
+/// Device and inode.
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// Waits until another file, or none, is where the socket was: its listener would wait for ever.
+async fn gone(path: &Path, created: (u64, u64)) {
+    while identity(path).is_ok_and(|found| found == created) {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn accept(listener: UnixListener, settings: ScannerSettings) -> Result<()> {
     let user = settings.user.unwrap_or_else(|| getuid().as_raw());
     let slots = Arc::new(Semaphore::new(settings.scans.max(1).into()));
     let program: Arc<Path> = Arc::from(settings.program);
@@ -103,7 +135,7 @@ mod tests {
 
     fn start(socket: &Path, user: Option<u32>, scans: u16) {
         let settings = ScannerSettings { socket: socket.to_owned(), user, scans, program: "/bin/true".into() };
-        tokio::spawn(run(settings));
+        tokio::spawn(serve(settings));
     }
 
     /// What the scanner says to a peer of this user.
@@ -136,6 +168,29 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(said(&other).await, "");
         }
+    }
+
+    #[tokio::test]
+    async fn it_ends_when_its_socket_is_gone() {
+        let check = async |change: fn(&Path)| {
+            let dir = tempfile::tempdir().unwrap();
+            let socket = dir.path().join("socket");
+            let settings =
+                ScannerSettings { socket: socket.clone(), user: None, scans: 1, program: "/bin/true".into() };
+            let running = tokio::spawn(serve(settings));
+            assert!(said(&socket).await.contains("exit status: 0"));
+            change(&socket);
+            let ended = tokio::time::timeout(LOOK * 10, running).await.unwrap().unwrap();
+            assert!(ended.unwrap_err().to_string().contains("was removed or replaced"));
+        };
+        check(|socket| fs::remove_file(socket).unwrap()).await;
+        check(|socket| {
+            // Beside it first: a file that is removed leaves its inode to the next one.
+            let other = socket.with_extension("new");
+            fs::write(&other, "").unwrap();
+            fs::rename(&other, socket).unwrap();
+        })
+        .await;
     }
 
     #[tokio::test]

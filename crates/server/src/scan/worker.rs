@@ -4,7 +4,7 @@
 
 use super::protocol::{PlatformReport, ResolvedImages, ScanFailure, ScanJob, ScanOutput, ScanResult, WorkerLine};
 use super::sandbox;
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{self, BufRead as _, Write as _};
@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// # Errors
 /// When the job cannot be read or the result cannot be written.
 pub(crate) fn main() -> anyhow::Result<()> {
+    // Before the pull secrets are read: other workers are of the same user, and `/proc` has the memory of each.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let job: ScanJob = read_line()?;
     // Before anything of the image is read. Data, not address space: the database is mapped, and may be large.
     setrlimit(Resource::Data, Rlimit { current: Some(job.memory), maximum: Some(job.memory) })?;
