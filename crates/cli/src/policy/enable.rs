@@ -79,16 +79,16 @@ async fn read(cluster: &Cluster, namespaces: Option<&[String]>) -> Result<Presen
     };
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     for namespace in namespaces {
-        exists(api.get_opt(namespace).await, namespace)?;
+        exists(api.get(namespace).await, namespace)?;
     }
     Ok(PresentPolicies { of_cluster, own: own_policies_of(cluster, namespaces).await? })
 }
 
 /// Refuses a namespace that there is not: its name would be enforced, and nothing else. Who may not read it may name it.
-fn exists(found: Result<Option<Namespace>, kube::Error>, name: &str) -> Result<()> {
+fn exists(found: Result<Namespace, kube::Error>, name: &str) -> Result<()> {
     match found {
-        Ok(Some(_)) => Ok(()),
-        Ok(None) => {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => {
             let shown = printable(name);
             Err(UsageError(format!("there is no namespace {shown}; kubectl get namespaces lists them")).into())
         }
@@ -301,8 +301,8 @@ mod tests {
     fn a_namespace_that_there_is_not_is_refused() {
         let status = |code: u16| kube::core::Status::failure("no", "No").with_code(code);
         let error = |code: u16| Err(kube::Error::Api(Box::new(status(code))));
-        assert!(exists(Ok(Some(Namespace::default())), "shop").is_ok() && exists(error(403), "shop").is_ok());
-        let missing = exists(Ok(None), "shpo").unwrap_err();
+        assert!(exists(Ok(Namespace::default()), "shop").is_ok() && exists(error(403), "shop").is_ok());
+        let missing = exists(error(404), "shpo").unwrap_err();
         assert!(
             missing.is::<UsageError>() && missing.to_string().starts_with("there is no namespace shpo"),
             "{missing}"
