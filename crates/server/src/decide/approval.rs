@@ -146,18 +146,12 @@ fn is_for(approval: &RolloutApproval, workload: &WorkloadRef, wanted: &BTreeSet<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::fixtures::{digest, now, pinned, record, revision};
+    use crate::decide::fixtures::{digest, now, pinned, record, revision, workload};
     use serde_json::{Value, json};
 
     /// The approvals of two images of a workload, where people made these changes to one that fits.
     fn ask(mode: ApprovalMode, required: usize, changes: &[Value]) -> Approvals {
-        let workload = WorkloadRef {
-            namespace: "n".to_owned(),
-            api_version: "apps/v1".to_owned(),
-            kind: "Deployment".into(),
-            name: "d".to_owned(),
-            uid: "u".to_owned(),
-        };
+        let workload = workload();
         let one = |(number, change): (usize, &Value)| -> RolloutApproval {
             let mut object = json!({"apiVersion": "tidewaiter.dev/v1alpha1", "kind": "RolloutApproval",
                 "metadata": {"name": format!("a{number}"), "namespace": "n", "creationTimestamp": "2026-01-01T12:00:00Z"},
@@ -258,11 +252,7 @@ mod tests {
             "spec": {"kind": "Deployment", "name": "d", "uid": "u", "digests": [digest(1)], "approvedBy": "p",
                 "breakGlass": true, "reason": "r", "expires": "2026-01-02T01:00:00Z"}});
         let object: RolloutApproval = serde_json::from_value(object).unwrap();
-        let workload = WorkloadRef {
-            namespace: "n".to_owned(),
-            uid: "u".to_owned(),
-            ..WorkloadRef::of_kind("apps/v1", "Deployment")
-        };
+        let workload = workload();
         let rule = ApprovalRule { mode: ApprovalMode::Automatic, required: 1 };
         let check = |containers: usize, pins: &[(&str, u8)], expected: bool| {
             let pins = pins.iter().map(|(name, figure)| ((*name).to_owned(), pinned("a:1", *figure))).collect();

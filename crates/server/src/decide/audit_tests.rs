@@ -1,7 +1,7 @@
 //! Which changes of a record are decisions, and what an entry says.
 
 use super::*;
-use crate::decide::fixtures::{digest, image_scan, now, pinned, record, revision};
+use crate::decide::fixtures::{digest, image_scan, now, pinned, record, revision, workload};
 use AuditedDecision::{ApprovalLost, Approved, AwaitingApproval, Blocked, Held, Refused, Retained};
 use serde_json::{Value, json};
 use tidewaiter_core::image::Platform;
@@ -123,13 +123,7 @@ fn an_entry_says_what_why_by_whom_and_until_when() {
     };
     let given: GivenApproval = serde_json::from_value(json!({"name": "approval", "by": "carl"})).unwrap();
     let (used, unused) = (exception("accepted"), exception("other"));
-    let workload = WorkloadRef {
-        namespace: "n".to_owned(),
-        api_version: "apps/v1".to_owned(),
-        kind: "Deployment".into(),
-        name: "d".to_owned(),
-        uid: "u".to_owned(),
-    };
+    let workload = workload();
     let pin = pinned("x:1", 1);
     let check = |decision: Decision, audited: AuditedDecision, pin: Option<&str>, by: Value| {
         let facts = AuditFacts {

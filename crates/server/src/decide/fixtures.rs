@@ -1,5 +1,6 @@
 //! Objects that the tables of this module's tests are made of.
 
+use super::workload_ref::WorkloadRef;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::{Value, from_value, json};
@@ -12,6 +13,16 @@ pub(crate) const NOW: &str = "2026-01-02T00:00:00Z";
 
 pub(crate) fn now() -> Timestamp {
     NOW.parse().unwrap()
+}
+
+/// The Deployment `n/d` with the UID `u`.
+pub(crate) fn workload() -> WorkloadRef {
+    WorkloadRef {
+        namespace: "n".to_owned(),
+        name: "d".to_owned(),
+        uid: "u".to_owned(),
+        ..WorkloadRef::of_kind("apps/v1", "Deployment")
+    }
 }
 
 /// A digest of one repeated figure.
