@@ -97,7 +97,8 @@ impl<'a> WorkloadNews<'a> {
                 && let Some(people) = &self.evaluation.ended =>
             {
                 format!(
-                    "the approval by {people} has ended. It continues to run; a rollout of another image is held: {lines}"
+                    "the approval by {people} has ended. It continues to run; a rollout of another image is held{}",
+                    self.findings()
                 )
             }
             _ if self.lost => format!(
@@ -126,8 +127,10 @@ impl<'a> WorkloadNews<'a> {
             (_, ImageStatus::Approved) if let Some(by) = &self.evaluation.break_glass => {
                 let until = by.expires.as_ref().map(ToString::to_string).unwrap_or_default();
                 format!(
-                    "policy is overridden until {until} by {}, who says: {}. Then it runs on, and a rollout of another image is held: {lines}. {reasons}",
-                    by.by, by.reason
+                    "policy is overridden until {until} by {}, who says: {}. Then it runs on, and a rollout of another image is held{}",
+                    by.by,
+                    by.reason,
+                    self.findings()
                 )
             }
             (_, ImageStatus::Approved) if self.paused_by_user => {
@@ -169,6 +172,13 @@ impl<'a> WorkloadNews<'a> {
             true => format!(". Back to what ran: kubectl scan rollback {}", self.workload.label()),
             false => String::new(),
         }
+    }
+
+    /// What scans and policy say, to end a sentence with; nothing where the images are clean.
+    fn findings(&self) -> String {
+        let parts = [self.evaluation.lines.join("; "), self.named_reasons()];
+        let said: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        if said.is_empty() { String::new() } else { format!(": {}", said.join(". ")) }
     }
 
     fn named_reasons(&self) -> String {
@@ -271,6 +281,31 @@ mod tests {
             RollingOut,
             "every image is approved: c (i): line. The update that was refused may be applied now",
         );
+    }
+
+    #[test]
+    fn the_message_of_an_approval_that_ends_or_overrides() {
+        let by: tidewaiter_crd::workload_scan::GivenApproval = serde_json::from_value(serde_json::json!({"name": "a",
+            "by": "ann", "reason": "INC-42", "breakGlass": true, "expires": "2026-01-02T01:00:00Z"}))
+        .unwrap();
+        let check = |evaluation: Evaluation, lost: bool, event: &str, expected: &str| {
+            let workload = WorkloadRef::of_kind("apps/v1", "Deployment");
+            let image = if lost { VulnerabilitiesFound } else { Approved };
+            let status = WorkloadStatus { image, deployment: Deployed };
+            let news = WorkloadNews { lost, ..WorkloadNews::new(&workload, "h", &evaluation, status) };
+            assert_eq!((news.message().as_str(), news.event().as_str(), news.is_bad()), (expected, event, true));
+        };
+        let clean = Evaluation::default;
+        let found = || Evaluation { lines: vec!["c (i): 1 critical".into()], reasons: vec!["A".into()], ..clean() };
+        let overridden = |evaluation: Evaluation| Evaluation { break_glass: Some(by.clone()), ..evaluation };
+        let ended = |evaluation: Evaluation| Evaluation { ended: Some("ann".to_owned()), ..evaluation };
+        let until = "policy is overridden until 2026-01-02T01:00:00Z by ann, who says: INC-42. Then it runs on, and a rollout of \
+                     another image is held";
+        check(overridden(clean()), false, "BreakGlass", until);
+        check(overridden(found()), false, "BreakGlass", &format!("{until}: c (i): 1 critical. A"));
+        let over = "the approval by ann has ended. It continues to run; a rollout of another image is held";
+        check(ended(clean()), true, "Deployed", over);
+        check(ended(found()), true, "Deployed", &format!("{over}: c (i): 1 critical. A"));
     }
 
     #[test]
