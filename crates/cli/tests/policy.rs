@@ -122,6 +122,10 @@ fn a_rule_that_blocks_is_named() {
     fs::write(home.path().join("a.yaml"), object("{blockat: NEVER}")).unwrap();
     let said = scan(home.path(), &["image", "oci:image", "--policy", "a.yaml"]);
     assert!(said.code == 2 && said.text.contains("a.yaml: spec has no field blockat"), "{}", said.text);
+    fs::write(home.path().join("a.yaml"), object("{rules: [{name: r, condition: finding.epss >}]}")).unwrap();
+    let said = scan(home.path(), &["image", "oci:image", "--policy", "a.yaml"]);
+    let cause = "a.yaml: rule \"r\": condition, line 1, column 15: Syntax error";
+    assert!(said.code == 2 && said.text.contains(cause), "{}", said.text);
     let said = scan(home.path(), &["image", "oci:image", "--policy", "missing.yaml"]);
     assert!(said.code == 2 && said.text.contains("missing.yaml"), "{}", said.text);
 }

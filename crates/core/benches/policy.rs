@@ -63,6 +63,7 @@ fn policy() -> Policy {
         {"name": "purls", "packages": purls},
         {"name": "names", "packages": ["*-exec", "lib*-dev", "**/x"]},
         {"name": "paths", "paths": ["/opt/vendor/**", "**/secret/*.jar"]},
+        {"name": "condition", "severity": "HIGH", "condition": "finding.epss > 0.99 || finding.packages.exists(p, p.name == 'none')"},
         {"name": "both", "packages": ["pkg:npm/none"], "paths": ["/app/**"]},
         {"name": "here", "packages": ["package199"], "paths": ["/app/**"]},
     ]);

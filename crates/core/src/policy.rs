@@ -3,11 +3,13 @@
 mod age;
 pub mod block_at;
 mod compiled;
+mod condition;
 mod rule;
 #[cfg(test)]
 mod tests;
 
 pub use compiled::CompiledPolicy;
+pub use condition::MAX_CONDITION;
 pub use rule::{InvalidRule, Rule};
 
 use crate::advisory::AdvisoryClass;
@@ -158,6 +160,8 @@ pub enum Violation<'a> {
     Severity,
     /// By a rule.
     Rule(&'a Rule),
+    /// By a rule whose condition cannot be evaluated.
+    UndecidedRule(&'a Rule),
 }
 
 /// Evaluates a report, `now`; [`CompiledPolicy::decide`] for many reports.
@@ -175,6 +179,11 @@ impl CompiledPolicy<'_> {
                 Some(Violation::Rule(rule)) => {
                     by_rules.push(format!("{}, by rule {}", sentence(finding, policy), rule.name));
                 }
+                Some(Violation::UndecidedRule(rule)) => by_rules.push(format!(
+                    "{}, by rule {}, whose condition cannot be evaluated; kubectl scan policy test FILE says why",
+                    sentence(finding, policy),
+                    rule.name
+                )),
                 Some(Violation::Malware | Violation::Severity) => reasons.push(sentence(finding, policy)),
                 None if finding.severity == Severity::Unknown && policy.unrated == UnratedAction::Warn => {
                     warnings.push(sentence(finding, policy));

@@ -2,6 +2,7 @@
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
+use tidewaiter_core::policy::MAX_CONDITION;
 
 pub(crate) fn image_status(_: &mut SchemaGenerator) -> Schema {
     let words = ["NotScanned", "Scanning", "ScanFailed", "VulnerabilitiesFound", "NoVulnerabilities", "Approved"];
@@ -45,6 +46,8 @@ pub(crate) fn rules(_: &mut SchemaGenerator) -> Schema {
                 "Days since publication: of the vendor's fix where its feed dates that, else of the vulnerability. One without a date counts as old."},
             "packages": texts("Packages, by name with wildcards or by purl; one must fit."),
             "paths": texts("Paths in the image, with wildcards; one location of a package must match."),
+            "condition": {"type": "string", "minLength": 1, "maxLength": MAX_CONDITION, "description":
+                "An expression in CEL (Common Expression Language) about `finding` that must be true; docs/policy.md has its fields."},
         },
     });
     json_schema!({"type": "array", "maxItems": 50, "items": rule})
@@ -104,6 +107,7 @@ mod tests {
             days_since_published: Some(1),
             packages: vec!["a".into()],
             paths: vec!["b".into()],
+            condition: Some("true".into()),
         };
         let written = serde_json::to_value(rule).unwrap();
         let schema = rules(&mut SchemaGenerator::default()).to_value();

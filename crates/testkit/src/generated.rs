@@ -26,6 +26,8 @@ fn rule() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(|listed| json!({"knownExploited": listed})),
         any::<bool>().prop_map(|fixed| json!({"fixAvailable": fixed})),
         (0..400_u32).prop_map(|days| json!({"daysSincePublished": days})),
+        (0..10_u32)
+            .prop_map(|n| json!({"condition": format!("finding.epss * 10.0 > {n}.0 || finding.severity == 'HIGH'")})),
         prop::sample::select(vec!["pkg:npm/a", "a", "b*", "**"]).prop_map(|package| json!({"packages": [package]})),
         prop::sample::select(vec!["/app/**", "opt/*/x", "**/b.json"]).prop_map(|path| json!({"paths": [path]})),
     ];

@@ -1,5 +1,6 @@
 //! A policy with its patterns parsed: once for all findings of all reports that it judges.
 
+use super::condition::{self, Condition};
 use super::rule::{highest_score, is_dead_purl, is_older};
 use super::{Policy, Rule, UnratedAction, Violation};
 use crate::advisory::AdvisoryClass;
@@ -25,6 +26,25 @@ pub(super) struct CompiledRule<'a> {
     targets: Vec<TargetPattern>,
     /// Empty: every path.
     paths: Vec<Pattern>,
+    condition: CompiledCondition,
+}
+
+/// The condition of a rule.
+#[derive(Debug, Clone)]
+enum CompiledCondition {
+    None,
+    Some(Condition),
+    /// A text that is no condition. A cluster takes any.
+    Invalid,
+}
+
+/// How a finding fulfils a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RuleMatch {
+    /// All criteria are fulfilled.
+    Fulfilled,
+    /// All others are, and the condition cannot be evaluated: it must not let through what it was meant to block.
+    Undecided,
 }
 
 impl Policy {
@@ -48,8 +68,7 @@ impl<'a> CompiledPolicy<'a> {
             Some(Violation::Severity)
         } else {
             let judged = JudgedFinding::new(finding);
-            let selecting = self.rules.iter().find(|rule| rule.selects(&judged, now));
-            selecting.map(|compiled| Violation::Rule(compiled.rule))
+            self.rules.iter().find_map(|compiled| compiled.violation(&judged, now))
         }
     }
 }
@@ -63,11 +82,39 @@ impl<'a> CompiledRule<'a> {
             rule,
             targets: packages.iter().map(|text| TargetPattern::parse(text)).collect(),
             paths: rule.paths.iter().map(|text| Pattern::from(text.as_str())).collect(),
+            condition: match rule.condition.as_deref().map(Condition::parse) {
+                None => CompiledCondition::None,
+                Some(Ok(condition)) => CompiledCondition::Some(condition),
+                Some(Err(_)) => CompiledCondition::Invalid,
+            },
         }
     }
 
-    /// Whether a finding fulfils all criteria, `now`.
-    pub(super) fn selects(&self, judged: &JudgedFinding<'_>, now: Timestamp) -> bool {
+    fn violation(&self, judged: &JudgedFinding<'_>, now: Timestamp) -> Option<Violation<'a>> {
+        Some(match self.matches(judged, now)? {
+            RuleMatch::Fulfilled => Violation::Rule(self.rule),
+            RuleMatch::Undecided => Violation::UndecidedRule(self.rule),
+        })
+    }
+
+    /// Whether and how a finding fulfils all criteria, `now`. The condition comes last: it costs most.
+    pub(super) fn matches(&self, judged: &JudgedFinding<'_>, now: Timestamp) -> Option<RuleMatch> {
+        if !self.selects(judged, now) {
+            return None;
+        }
+        match &self.condition {
+            CompiledCondition::None => Some(RuleMatch::Fulfilled),
+            CompiledCondition::Invalid => Some(RuleMatch::Undecided),
+            CompiledCondition::Some(condition) => match judged.value(now).map(|value| condition.evaluate(value)) {
+                Some(Ok(true)) => Some(RuleMatch::Fulfilled),
+                Some(Ok(false)) => None,
+                Some(Err(_)) | None => Some(RuleMatch::Undecided),
+            },
+        }
+    }
+
+    /// Whether a finding fulfils all criteria but the condition.
+    fn selects(&self, judged: &JudgedFinding<'_>, now: Timestamp) -> bool {
         let (rule, finding) = (self.rule, judged.finding);
         let at_least = |limit: Option<f64>, value: Option<f64>| limit.is_none_or(|l| value.is_some_and(|v| v >= l));
         let is = |wanted: Option<bool>, value: bool| wanted.is_none_or(|wanted| wanted == value);
@@ -99,15 +146,22 @@ impl<'a> CompiledRule<'a> {
     }
 }
 
-/// A finding with the purls of its installed packages, parsed when the first rule asks for them.
+/// A finding with what is made of it when the first rule asks for it.
 pub(super) struct JudgedFinding<'a> {
     finding: &'a Finding,
+    /// Of its installed packages, in their order.
     purls: OnceCell<Vec<Option<PurlPattern>>>,
+    /// As conditions read it.
+    value: OnceCell<Option<cel::Value>>,
 }
 
 impl<'a> JudgedFinding<'a> {
     pub(super) fn new(finding: &'a Finding) -> Self {
-        JudgedFinding { finding, purls: OnceCell::new() }
+        JudgedFinding { finding, purls: OnceCell::new(), value: OnceCell::new() }
+    }
+
+    fn value(&self, now: Timestamp) -> Option<&cel::Value> {
+        self.value.get_or_init(|| condition::finding_value(self.finding, now).ok()).as_ref()
     }
 
     fn purl(&self, place: usize) -> Option<&PurlPattern> {

@@ -1,5 +1,6 @@
 //! Rules: findings that violate a policy by more than their severity.
 
+use super::condition::Condition;
 use crate::finding::Finding;
 use crate::report::FeedContent;
 use crate::severity::Severity;
@@ -40,6 +41,9 @@ pub struct Rule {
     /// Paths in the image, with wildcards; one location of a package must match one of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
+    /// An expression in CEL about `finding` that must be true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
 }
 
 /// Why a rule is none.
@@ -72,20 +76,27 @@ impl Rule {
         if !within(self.epss, 1.0) {
             return invalid("epss is a probability, between 0 and 1".to_owned());
         }
-        match self.packages.iter().find(|text| is_dead_purl(text)) {
-            Some(text) => invalid(format!("{text} is not a package URL, in which no wildcards are allowed")),
-            None => Ok(()),
+        if let Some(text) = self.packages.iter().find(|text| is_dead_purl(text)) {
+            return invalid(format!("{text} is not a package URL, in which no wildcards are allowed"));
         }
+        let condition = self.condition.as_deref().map_or(Ok(()), |text| Condition::parse(text).map(|_| ()));
+        condition.or_else(|error| invalid(error.to_string()))
     }
 
     /// Whether it needs facts of this kind: without them nothing would fulfil it, or everything.
     pub(super) fn needs(&self, content: FeedContent) -> bool {
         match content {
-            FeedContent::KnownExploited => self.known_exploited.is_some(),
-            FeedContent::ExploitProbability => self.epss.is_some(),
+            FeedContent::KnownExploited => self.known_exploited.is_some() || self.reads("knownExploited"),
+            FeedContent::ExploitProbability => self.epss.is_some() || self.reads("epss"),
             // Advisories have ratings of their own.
             FeedContent::Ratings | FeedContent::Advisories | FeedContent::EndsOfSupport => false,
         }
+    }
+
+    /// Whether its condition reads a field of findings.
+    fn reads(&self, field: &str) -> bool {
+        let condition = self.condition.as_deref().map(Condition::parse);
+        condition.is_some_and(|condition| condition.is_ok_and(|condition| condition.reads(field)))
     }
 }
 
@@ -104,17 +115,22 @@ pub(super) fn highest_score(finding: &Finding) -> Option<f64> {
     scores.max_by(f64::total_cmp).or_else(|| finding.severity.lowest_score())
 }
 
-/// Days are those of UTC, so that the verdict of one moment is the same everywhere. A day that has not come is no day: it would
-/// hide the finding until then.
-pub(super) fn is_older(finding: &Finding, days: u32, now: Timestamp) -> bool {
+/// Whole days since publication. Days are those of UTC, so that the verdict of one moment is the same everywhere. A day that has not
+/// come is no day: it would hide the finding until then.
+pub(super) fn age_in_days(finding: &Finding, now: Timestamp) -> Option<i64> {
     let today = now.to_zoned(TimeZone::UTC).date();
-    let age = finding.published.and_then(|published| published.until(today).ok()).map(|age| age.get_days());
-    age.is_none_or(|age| age < 0 || i64::from(age) >= i64::from(days))
+    let age = finding.published?.until(today).ok()?.get_days();
+    (age >= 0).then_some(i64::from(age))
+}
+
+/// What has no date counts as old.
+pub(super) fn is_older(finding: &Finding, days: u32, now: Timestamp) -> bool {
+    age_in_days(finding, now).is_none_or(|age| age >= i64::from(days))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::compiled::{CompiledRule, JudgedFinding};
+    use super::super::compiled::{CompiledRule, JudgedFinding, RuleMatch};
     use super::*;
     use crate::advisory::{Epss, KnownExploited};
     use crate::finding::InstalledPackage;
@@ -148,7 +164,7 @@ mod tests {
     }
 
     fn selects(rule: &Rule, finding: &Finding, now: Timestamp) -> bool {
-        CompiledRule::new(rule).selects(&JudgedFinding::new(finding), now)
+        CompiledRule::new(rule).matches(&JudgedFinding::new(finding), now).is_some()
     }
 
     #[test]
@@ -178,6 +194,9 @@ mod tests {
         check(json!({"paths": ["opt/**"]}), false);
         check(json!({"severity": "HIGH", "epss": 0.5, "fixAvailable": true}), false);
         check(json!({"severity": "HIGH", "epss": 0.3, "fixAvailable": true}), true);
+        check(json!({"severity": "HIGH", "condition": "finding.cvss > 9.0"}), true);
+        check(json!({"severity": "HIGH", "condition": "finding.cvss > 9.9"}), false);
+        check(json!({"epss": 0.5, "condition": "true"}), false);
     }
 
     #[test]
@@ -215,7 +234,26 @@ mod tests {
         check(json!({"severity": "UNKNOWN"}), "selects nothing");
         check(json!({"packages": ["pkg:npm/lod*"]}), "pkg:npm/lod* is not a package URL");
         check(json!({"packages": ["pkg:npm"]}), "pkg:npm is not a package URL");
+        check(json!({"condition": "finding.epss > 0.5"}), "");
+        check(json!({"condition": "finding.epss >"}), "condition, line 1, column 15");
+        check(json!({"condition": "finding.epss"}), "true or false");
         assert!(Rule::default().check().is_err());
+    }
+
+    /// A cluster takes any text: what cannot be evaluated must not let everything through.
+    #[test]
+    fn a_condition_that_is_none_is_fulfilled() {
+        let check = |condition: &str, expected: Option<RuleMatch>| {
+            let rule = rule(json!({"condition": condition}));
+            let found = CompiledRule::new(&rule).matches(&JudgedFinding::new(&finding()), Timestamp::UNIX_EPOCH);
+            assert_eq!(found, expected, "{condition}");
+        };
+        check("finding.id == 'CVE-1'", Some(RuleMatch::Fulfilled));
+        check("finding.id == 'CVE-2'", None);
+        check("finding.id", Some(RuleMatch::Undecided));
+        check("nonsense (", Some(RuleMatch::Undecided));
+        // Of the sample that an expression is tried on the list has an item.
+        check("finding.id == '' || finding.packages[1].name == 'a'", Some(RuleMatch::Undecided));
     }
 
     #[test]

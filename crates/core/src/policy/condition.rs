@@ -1,0 +1,386 @@
+//! Conditions of rules, in CEL (Common Expression Language, cel.dev), as Kubernetes' own policies have them.
+
+use super::rule::{age_in_days, highest_score};
+use crate::advisory::FixState;
+use crate::ecosystem::Ecosystem;
+use crate::finding::Finding;
+use crate::severity::Severity;
+use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr};
+use cel::parser::{Expression, ParseErrors, PrattParser};
+use cel::{Context, Env, Value};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+
+/// The variable of a condition.
+const FINDING: &str = "finding";
+/// Characters of a condition at most.
+pub const MAX_CONDITION: usize = 1024;
+/// Nodes of its tree at most, those of expanded macros included: so much can a list have that is written out, and so deep can
+/// operators be.
+const MAX_NODES: usize = 300;
+/// Arguments, lists and indexes within each other at most; each takes stack.
+const MAX_DEPTH: u16 = 48;
+/// Macros within each other at most: the packages of a finding, and the paths of each.
+const MAX_LOOPS: usize = 2;
+/// The age of what has no date, in days: as old as can be, so that no missing date hides a vulnerability.
+const AGE_WITHOUT_DATE: i64 = 1_000_000;
+
+/// The functions of the CEL specification but `matches`, whose engine would be a megabyte. Made once: it takes longer than most
+/// expressions.
+static FUNCTIONS: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+
+/// An expression that says whether a finding is concerned.
+#[derive(Debug, Clone)]
+pub(super) struct Condition {
+    expression: Expression,
+    /// The fields of a finding that it reads.
+    fields: BTreeSet<String>,
+}
+
+/// Why an expression is no condition.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ConditionError {
+    #[error("condition has more than {MAX_CONDITION} characters")]
+    TooLong,
+    #[error("condition has more than {MAX_NODES} names, values and operators")]
+    TooLarge,
+    #[error("condition, line {line}, column {column}: {message}")]
+    Syntax { line: isize, column: isize, message: String },
+    #[error("condition: {FINDING}.{0} does not exist; there are {names}", names = field_names().join(", "))]
+    UnknownField(String),
+    #[error("condition: {0} does not exist; the only variable is {FINDING}")]
+    UnknownVariable(String),
+    #[error("condition: macros may be nested twice, and the inner one must not go through {FINDING}")]
+    TooManyLoops,
+    #[error("condition does not say true or false: {0}")]
+    NotBoolean(String),
+    #[error("condition cannot be evaluated: {0}")]
+    Execution(String),
+}
+
+/// What a condition reads: `finding.…`. No field is ever absent, so that no condition needs `has()`.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConditionFinding<'a> {
+    /// The canonical name: a CVE where one is known.
+    id: &'a str,
+    /// All other names.
+    aliases: &'a [String],
+    /// `CRITICAL` to `NEGLIGIBLE`, or `UNKNOWN`.
+    severity: Severity,
+    /// The feed of that rating; empty for `UNKNOWN`.
+    severity_source: &'a str,
+    /// As the criterion `cvss` reads it; 0 without any rating.
+    cvss: f64,
+    /// 0 where it is not known.
+    epss: f64,
+    known_exploited: bool,
+    days_since_published: i64,
+    /// The smallest version without it first; empty without a fix.
+    fixed_versions: &'a [String],
+    /// `fixed`, `not-fixed`, `wont-fix`, `deferred`, `end-of-life` or `unknown`.
+    fix_state: FixState,
+    /// `Debian:12`, `npm`: whose advisory it is.
+    ecosystem: Ecosystem,
+    /// The name in the advisory: of packages of an operating system the source package's.
+    package: &'a str,
+    installed_version: &'a str,
+    /// The feed of the advisory.
+    feed: &'a str,
+    /// The installed packages.
+    packages: Vec<ConditionPackage<'a>>,
+}
+
+/// One of `finding.packages`.
+#[derive(Debug, Default, Serialize)]
+struct ConditionPackage<'a> {
+    name: &'a str,
+    version: &'a str,
+    purl: &'a str,
+    /// In the image, from its root: `/app/package.json`.
+    paths: Vec<String>,
+}
+
+impl Condition {
+    /// Reads an expression, and tries it on a finding of every field's type.
+    ///
+    /// # Errors
+    /// The first thing that makes it none: limits keep the work of an expression linear in the packages of a finding.
+    pub(super) fn parse(text: &str) -> Result<Self, ConditionError> {
+        if text.chars().count() > MAX_CONDITION {
+            return Err(ConditionError::TooLong);
+        }
+        let parser = PrattParser::new().max_recursion_depth(MAX_DEPTH).max_expression_node_count(MAX_NODES);
+        let expression = parser.error_reporting_limit(1).parse(text).map_err(|errors| syntax(&errors))?;
+        let mut names = Names::default();
+        names.read(&expression)?;
+        let condition = Condition { expression, fields: names.fields };
+        let sample = ConditionFinding { packages: vec![ConditionPackage::default()], ..ConditionFinding::default() };
+        condition.evaluate(&value_of(&sample)?)?;
+        Ok(condition)
+    }
+
+    /// Whether it reads this field of a finding.
+    pub(super) fn reads(&self, field: &str) -> bool {
+        self.fields.contains(field)
+    }
+
+    /// Whether it is true of a finding.
+    ///
+    /// # Errors
+    /// An operation that its values do not allow: a division by zero, an index beyond the end.
+    pub(super) fn evaluate(&self, finding: &Value) -> Result<bool, ConditionError> {
+        let mut context = Context::with_env(Arc::clone(&FUNCTIONS));
+        context.add_variable_from_value(FINDING, finding.clone());
+        match Value::resolve(&self.expression, &context) {
+            Ok(Value::Bool(is)) => Ok(is),
+            Ok(other) => Err(ConditionError::NotBoolean(format!("its value is of type {}", other.type_of()))),
+            Err(error) => Err(ConditionError::Execution(error.to_string())),
+        }
+    }
+}
+
+/// A finding as conditions read it.
+pub(super) fn finding_value(finding: &Finding, now: Timestamp) -> Result<Value, ConditionError> {
+    let packages = finding.installed.iter().map(|installed| ConditionPackage {
+        name: &installed.name,
+        version: &installed.version,
+        purl: &installed.purl,
+        paths: installed.locations.iter().map(|location| format!("/{}", location.path)).collect(),
+    });
+    value_of(&ConditionFinding {
+        id: &finding.vulnerability,
+        aliases: &finding.aliases,
+        severity: finding.severity,
+        severity_source: &finding.severity_source,
+        cvss: highest_score(finding).unwrap_or_default(),
+        epss: finding.epss.map(|epss| epss.score).unwrap_or_default(),
+        known_exploited: finding.kev.is_some(),
+        days_since_published: age_in_days(finding, now).unwrap_or(AGE_WITHOUT_DATE),
+        fixed_versions: &finding.fixed_versions,
+        fix_state: finding.fix_state,
+        ecosystem: finding.ecosystem.clone(),
+        package: &finding.package,
+        installed_version: &finding.installed_version,
+        feed: &finding.feed,
+        packages: packages.collect(),
+    })
+}
+
+fn value_of(finding: &ConditionFinding<'_>) -> Result<Value, ConditionError> {
+    cel::to_value(finding).map_err(|error| ConditionError::Execution(error.to_string()))
+}
+
+fn syntax(errors: &ParseErrors) -> ConditionError {
+    let first = errors.errors.first();
+    let (line, column) = first.map_or((1, 1), |error| error.pos);
+    let message = first.map_or_else(String::new, |error| error.msg.clone());
+    ConditionError::Syntax { line, column, message }
+}
+
+/// The fields of [`ConditionFinding`] as expressions name them.
+fn field_names() -> Vec<String> {
+    let written = serde_json::to_value(ConditionFinding::default()).unwrap_or_default();
+    written.as_object().map(|fields| fields.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// The names of an expression, checked on the way.
+#[derive(Debug, Default)]
+struct Names {
+    fields: BTreeSet<String>,
+    /// The variables of the macros around a place.
+    scope: Vec<String>,
+    nodes: usize,
+    loops: usize,
+    /// Whether a place is what a macro within another one goes through. That may be `p.paths`, and not all packages once more:
+    /// work would grow with their square.
+    in_inner_range: bool,
+}
+
+impl Names {
+    fn read(&mut self, expression: &Expression) -> Result<(), ConditionError> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return Err(ConditionError::TooLarge);
+        }
+        match &expression.expr {
+            Expr::Ident(name) => self.read_variable(name),
+            Expr::Select(select) => match &select.operand.expr {
+                Expr::Ident(name) if name == FINDING => self.read_field(&select.field),
+                _ => self.read(&select.operand),
+            },
+            Expr::Call(call) => {
+                call.target.iter().try_for_each(|target| self.read(target))?;
+                self.read_all(&call.args)
+            }
+            Expr::List(list) => self.read_all(&list.elements),
+            Expr::Map(map) => map.entries.iter().try_for_each(|entry| self.read_entry(entry)),
+            Expr::Struct(of_type) => Err(ConditionError::UnknownVariable(of_type.type_name.clone())),
+            Expr::Comprehension(all) => self.read_loop(all),
+            Expr::Literal(_) | Expr::Unspecified => Ok(()),
+        }
+    }
+
+    fn read_all(&mut self, expressions: &[Expression]) -> Result<(), ConditionError> {
+        expressions.iter().try_for_each(|expression| self.read(expression))
+    }
+
+    fn read_entry(&mut self, entry: &IdedEntryExpr) -> Result<(), ConditionError> {
+        match &entry.expr {
+            EntryExpr::StructField(field) => self.read(&field.value),
+            EntryExpr::MapEntry(pair) => self.read(&pair.key).and_then(|()| self.read(&pair.value)),
+        }
+    }
+
+    /// A macro: `exists`, `all`, `map` and the like.
+    fn read_loop(&mut self, all: &ComprehensionExpr) -> Result<(), ConditionError> {
+        if self.loops == MAX_LOOPS {
+            return Err(ConditionError::TooManyLoops);
+        }
+        let around = std::mem::replace(&mut self.in_inner_range, self.loops > 0);
+        self.read(&all.iter_range)?;
+        self.in_inner_range = around;
+        let depth = self.scope.len();
+        self.scope.extend([&all.iter_var, &all.accu_var].into_iter().chain(&all.iter_var2).cloned());
+        self.loops += 1;
+        let parts = [&all.accu_init, &all.loop_cond, &all.loop_step, &all.result];
+        parts.into_iter().try_for_each(|part| self.read(part))?;
+        self.loops -= 1;
+        self.scope.truncate(depth);
+        Ok(())
+    }
+
+    fn read_variable(&self, name: &str) -> Result<(), ConditionError> {
+        if self.scope.iter().any(|variable| variable == name) {
+            Ok(())
+        } else {
+            Err(ConditionError::UnknownVariable(name.to_owned()))
+        }
+    }
+
+    fn read_field(&mut self, field: &str) -> Result<(), ConditionError> {
+        if self.in_inner_range {
+            return Err(ConditionError::TooManyLoops);
+        }
+        if !field_names().iter().any(|name| name == field) {
+            return Err(ConditionError::UnknownField(field.to_owned()));
+        }
+        self.fields.insert(field.to_owned());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::advisory::{Epss, KnownExploited};
+    use crate::finding::InstalledPackage;
+    use crate::package::Location;
+    use crate::report::testing;
+
+    /// Critical by a word alone, exploited, EPSS 0.4, fixed, published 2026-01-01, at two paths.
+    fn finding() -> Finding {
+        let at = |path: &str| Location { path: path.into(), layer: 0 };
+        let installed = InstalledPackage {
+            name: "a".into(),
+            version: "1".into(),
+            purl: "pkg:npm/a@1".into(),
+            locations: vec![at("app/a/package.json"), at("opt/a/package.json")],
+        };
+        Finding {
+            aliases: vec!["GHSA-1".into()],
+            epss: Some(Epss { score: 0.4, percentile: 0.9 }),
+            kev: Some(KnownExploited::default()),
+            published: "2026-01-01".parse().ok(),
+            installed: vec![installed],
+            ..testing::finding("CVE-2026-1", "a", Severity::Critical)
+        }
+    }
+
+    fn evaluate(text: &str, finding: &Finding) -> Result<bool, ConditionError> {
+        let now = "2026-01-08T01:00:00Z".parse().unwrap();
+        Condition::parse(text)?.evaluate(&finding_value(finding, now)?)
+    }
+
+    #[test]
+    fn conditions_read_findings() {
+        let check = |text: &str, expected: bool| assert_eq!(evaluate(text, &finding()), Ok(expected), "{text}");
+        check("true", true);
+        check("finding.id == 'CVE-2026-1' && 'GHSA-1' in finding.aliases", true);
+        check("finding.severity in ['HIGH', 'CRITICAL'] || finding.knownExploited", true);
+        check("finding.cvss >= 9.0 && finding.epss > 0.5", false);
+        check("finding.epss * 10.0 > 3.9", true);
+        check("finding.daysSincePublished == 7", true);
+        check("size(finding.fixedVersions) > 0 && finding.fixState == 'fixed'", true);
+        check("finding.ecosystem == 'npm' && finding.package.startsWith('a')", true);
+        check(
+            "finding.packages.exists(p, p.purl.startsWith('pkg:npm/') && p.paths.all(at, at.startsWith('/app/')))",
+            false,
+        );
+        check("finding.packages.exists(p, p.paths.exists(at, at.startsWith('/opt/')))", true);
+        check("finding.severity == 'LOW' ? true : finding.feed != ''", false);
+        check("has(finding.epss)", true);
+    }
+
+    #[test]
+    fn what_is_not_known_is_never_absent() {
+        let bare = Finding { fixed_versions: vec![], ..testing::finding("CVE-1", "a", Severity::Unknown) };
+        let check = |text: &str, expected: bool| assert_eq!(evaluate(text, &bare), Ok(expected), "{text}");
+        check("finding.cvss == 0.0 && finding.epss == 0.0 && !finding.knownExploited", true);
+        check("finding.daysSincePublished > 36500", true);
+        check("finding.severity == 'UNKNOWN' && finding.severitySource == ''", true);
+        check("size(finding.fixedVersions) == 0", true);
+    }
+
+    #[test]
+    fn what_is_no_condition_is_named() {
+        let check = |text: &str, expected: &str| {
+            let error = Condition::parse(text).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        };
+        check("", "line 1, column 1");
+        check("finding.epss >", "line 1, column 15: Syntax error");
+        check("finding.epss >\n> 1", "line 2, column 1: unexpected token");
+        check("finding.epss >> 1", "line 1, column 15: unexpected token");
+        check("finding.score > 1", "finding.score does not exist; there are aliases, cvss, ");
+        check("severity == 'HIGH'", "severity does not exist; the only variable is finding");
+        check("finding.id == p || [1].exists(p, true)", "p does not exist");
+        check("finding == 1", "finding does not exist");
+        check("finding.cvss", "true or false: its value is of type");
+        check("finding.cvss > '9'", "cannot be evaluated");
+        check("finding.id.matches('CVE-.*')", "matches");
+        check("Finding{a: 1} == 1", "Finding does not exist");
+        check(&format!("finding.id == '{}'", "x".repeat(MAX_CONDITION)), "more than 1024 characters");
+    }
+
+    /// A tenant of a namespace may write conditions: none may take more than time in proportion to the packages.
+    #[test]
+    fn work_is_bounded() {
+        let check = |text: &str| assert!(Condition::parse(text).is_err(), "{text}");
+        check("finding.packages.all(p, finding.packages.all(q, p != q))");
+        check("finding.packages.all(p, p.paths.all(a, p.paths.all(b, a == b)))");
+        check("finding.packages.all(p, [finding.packages].all(q, true))");
+        check(&format!("size([{}]) > 0", vec!["1"; 400].join(",")));
+        check(&format!("1{} > 0", "+1".repeat(400)));
+        // Parentheses count for nothing, and end nothing: the longest text is read on a thread of the usual size.
+        assert!(Condition::parse(&format!("{}true{}", "(".repeat(510), ")".repeat(510))).is_ok());
+    }
+
+    #[test]
+    fn every_field_is_in_the_document() {
+        let document = include_str!("../../../../docs/policy.md");
+        for field in field_names() {
+            assert!(document.contains(&format!("`{field}`")), "{field}");
+        }
+    }
+
+    #[test]
+    fn fields_that_are_read() {
+        let condition =
+            Condition::parse("finding.packages.exists(p, p.name == finding.id) || finding.epss > 0.5").unwrap();
+        assert!(condition.reads("packages") && condition.reads("id") && condition.reads("epss"));
+        assert!(!condition.reads("knownExploited") && !condition.reads("name"));
+    }
+}
