@@ -49,8 +49,12 @@ What the default feeds cannot tell:
 - Old Debian is judged by extended support (ELTS), and old Ubuntu by Ubuntu Pro too: a version with such a fix is not vulnerable,
   and the fix is not offered, because an image without the subscription cannot install it. Of ELTS, that is also said of fixes
   that Debian's own long-term support published before. So are fixes of LTSS for SLES; a gap says that general support ended.
-- Packages that Root or TuxCare built again are judged as the original's: their fixes are reported as missing, because no
-  image says for certain whose build a package is. Rows of OSV's ecosystems Root and TuxCare are left out, and counted.
+- Packages that Root or TuxCare built again, which the mark in their version tells (`.root.io.1`, `.aikido.1`, `-r20071` of apk;
+  `.tuxcare.els1`), are judged by the original's advisories, but for what the builder's say is fixed; of a distribution's
+  packages, what the builder's alone name counts, too. Of languages, a fix counts in builds of the version that its record
+  names: what is said of `5.0.3-tuxcare.1` says nothing about `5.7.1-tuxcare.1`. As the original's alone are judged builds for
+  CentOS 8, whose advisories are for a minor release that no image names, and Root's for Rocky Linux, RubyGems, Go and NuGet. npm
+  packages of TuxCare that are called `@els-…` are a gap: the original's name does not follow from theirs.
 - Raspbian's and postmarketOS' packages are judged by Debian's and Alpine's advisories, whose versions they have; their own
   packages have none, which is a gap. Of Kylin, Amazon Linux 2027 and Azure Linux 4 no open feed is known, which is one too.
 
@@ -59,8 +63,10 @@ What the default feeds cannot tell:
 - Alpine: packages of `testing`, which has no advisories. Where an image installs from repositories of several branches, apk
   records the branch of packages with a tag alone; others are reported when the advisories of any of the branches, the
   image's own included, call their version vulnerable. So a build with its own branch's fix may be reported until another's.
-- Amazon Linux: the core repositories of 2 and 2023; not the extras of 2 (several topics have one package in different
-  versions, and rpm does not record from which a package is; support of 2 ended in June 2026), nor live patches of kernels.
+- Amazon Linux: the core repositories of 2 and 2023; not the extras of 2, nor live patches of kernels. Several topics of the
+  extras have one package in different versions (`kernel-5.4` to `kernel-5.15`, `postgresql9.6` to `postgresql14`), so that the
+  advisory of one is false for another. Neither the release (`.amzn2`) nor the vendor of a package names its topic, and rpm
+  does not record it; yum does (`/var/lib/yum/yumdb/*/*/from_repo`), which is not read. Support of 2 ended in June 2026.
 ";
 
 /// Writes or checks the file; true when it is up to date.

@@ -5,10 +5,12 @@ mod askable;
 mod base;
 mod debian;
 mod distro;
+mod rebuilt;
 
 pub use alpine::{AlpineBranch, ApkRepository};
 pub use base::EcosystemBase;
 pub use distro::{DISTRIBUTIONS, Distribution};
+pub use rebuilt::Rebuilder;
 
 use crate::version::VersionScheme;
 use serde::{Deserialize, Serialize};
@@ -55,6 +57,7 @@ impl Ecosystem {
             EcosystemBase::Suse => suse_release(release),
             EcosystemBase::Debian => debian::release(release).map(str::to_owned),
             EcosystemBase::DockerHardenedImages => docker_release(release),
+            EcosystemBase::Root | EcosystemBase::TuxCare => rebuilt::canonical_release(release),
             EcosystemBase::CentOs | EcosystemBase::CentOsStream => return red_hat_of(release),
             // The suffix of a language names the repository that the package is from: an image does not know it.
             _ if self.is_language() => return Ecosystem { release: None, ..self },
@@ -72,7 +75,9 @@ impl Ecosystem {
         use EcosystemBase as Base;
         match &self.base {
             Base::Echo => Some(self.echo_scheme()),
-            Base::DockerHardenedImages => self.upstream().and_then(|upstream| upstream.version_scheme()),
+            Base::DockerHardenedImages | Base::Root | Base::TuxCare => {
+                self.upstream().and_then(|upstream| upstream.version_scheme())
+            }
             Base::Debian | Base::Ubuntu | Base::Raspbian => Some(VersionScheme::Deb),
             // Two products with different package managers, and no advisories of either that are open.
             Base::Kylin => None,
@@ -126,7 +131,8 @@ impl Ecosystem {
     fn is_language(&self) -> bool {
         use VersionScheme as S;
         let of_os = |scheme| matches!(scheme, S::Deb | S::Apk | S::Rpm | S::Alpm);
-        self.base != EcosystemBase::Echo && self.version_scheme().is_some_and(|scheme| !of_os(scheme))
+        let is_rebuilt = matches!(self.base, EcosystemBase::Echo | EcosystemBase::Root | EcosystemBase::TuxCare);
+        !is_rebuilt && self.version_scheme().is_some_and(|scheme| !of_os(scheme))
     }
 
     /// Echo rebuilds packages of other ecosystems as `+echo.N`; its own packages have Debian's versions.
@@ -139,20 +145,26 @@ impl Ecosystem {
         }
     }
 
-    /// The release whose packages Docker hardens: `Alpine:3.24` of `Docker Hardened Images:Alpine:3.24`.
-    fn upstream(&self) -> Option<Ecosystem> {
-        self.release
-            .as_deref()
-            .map(Ecosystem::from)
-            .filter(|upstream| upstream.base != EcosystemBase::DockerHardenedImages)
+    /// The ecosystem whose packages are built again: `Alpine:3.24` of `Docker Hardened Images:Alpine:3.24`, `npm` of
+    /// `TuxCare:npm`.
+    pub fn upstream(&self) -> Option<Ecosystem> {
+        let release = self.release.as_deref()?;
+        match self.base {
+            EcosystemBase::Root | EcosystemBase::TuxCare => rebuilt::original(&self.base, release),
+            EcosystemBase::DockerHardenedImages => {
+                Some(Ecosystem::from(release)).filter(|upstream| upstream.base != EcosystemBase::DockerHardenedImages)
+            }
+            _ => None,
+        }
     }
 
     /// A package name as this ecosystem compares it: PEP 503 for PyPI, without regard to case for NuGet
-    /// and Packagist, elsewhere the name itself.
+    /// and Packagist, the original's for what was built again, elsewhere the name itself.
     pub fn normalize(&self, name: &str) -> String {
         match &self.base {
             EcosystemBase::PyPi => pep503(name),
             EcosystemBase::NuGet | EcosystemBase::Packagist => name.to_lowercase(),
+            EcosystemBase::Root | EcosystemBase::TuxCare => rebuilt::normalize(self, name),
             _ => name.to_owned(),
         }
     }

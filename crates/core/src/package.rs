@@ -4,8 +4,9 @@ mod purl;
 
 pub use crate::package_type::PackageType;
 
-use crate::ecosystem::{Ecosystem, EcosystemBase, Os};
+use crate::ecosystem::{Ecosystem, EcosystemBase, Os, Rebuilder};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 impl PackageType {
     /// The ecosystem of packages of this type; for OS packages the image's OS, where it uses this package manager.
@@ -102,9 +103,32 @@ impl Package {
         }
     }
 
-    /// The ecosystems whose advisories may be about it.
+    /// The ecosystems whose advisories may be about it; of a package that was built again, those of its original.
     pub fn ecosystems(&self, os: Option<&Os>) -> Vec<Ecosystem> {
         self.kind.ecosystems(os, &self.tag)
+    }
+
+    /// Who built it again, with fixes of their own; `None` for an original.
+    pub fn rebuilder(&self) -> Option<Rebuilder> {
+        let of = |version| Rebuilder::of(self.kind, &self.name, version);
+        of(&self.version).or_else(|| of(self.advisory_version()))
+    }
+
+    /// The ecosystem of the advisories of whoever built it again, where one is known.
+    pub fn rebuilt_ecosystem(&self, os: Option<&Os>) -> Option<Ecosystem> {
+        self.rebuilder()?.ecosystem(self.kind, os)
+    }
+
+    /// Its name in the original's advisories.
+    pub fn original_name(&self) -> Cow<'_, str> {
+        let original = self.rebuilder().and_then(|rebuilder| rebuilder.original_name(self.kind, &self.name));
+        original.unwrap_or(Cow::Borrowed(&self.name))
+    }
+
+    /// Whether the advisories of an image's system are about it, if it is a package of the system: another vendor's are not,
+    /// but for those that were built again.
+    pub fn is_covered_by(&self, os: &Os) -> bool {
+        os.covers(self.kind, &self.vendor) || self.kind.is_os() && self.rebuilt_ecosystem(Some(os)).is_some()
     }
 
     /// Whether it was never released and has no version that could be compared with advisories.

@@ -117,10 +117,12 @@ pub enum GapKind {
 }
 
 impl Inventory {
-    /// The ecosystems of its packages.
+    /// The ecosystems of its packages, and those of whoever built packages again.
     pub fn ecosystems(&self) -> BTreeSet<Ecosystem> {
         let kinds: BTreeSet<_> = self.packages.iter().map(|package| (package.kind, package.tag.as_str())).collect();
-        kinds.into_iter().flat_map(|(kind, tag)| kind.ecosystems(self.os.as_ref(), tag)).collect()
+        let os = self.os.as_ref();
+        let originals = kinds.into_iter().flat_map(|(kind, tag)| kind.ecosystems(os, tag));
+        originals.chain(self.packages.iter().filter_map(|package| package.rebuilt_ecosystem(os))).collect()
     }
 }
 

@@ -15,6 +15,7 @@ mod hit;
 mod kernel;
 mod lookup;
 mod ownership;
+mod rebuild;
 mod rematch;
 mod subject;
 
@@ -25,6 +26,7 @@ pub use explain::{ExplainedRow, explain};
 use hit::{Hit, ScopeMatch};
 pub use lookup::{Lookup, lookups};
 use ownership::Ownership;
+use rebuild::Rebuild;
 pub use rematch::{Rematched, rematch};
 use subject::{Query, Subject};
 use tidewaiter_core::advisory::{Advisory, KeyKind};
@@ -63,7 +65,7 @@ fn is_matchable(package: &Package, os: Option<&Os>) -> bool {
         && !package.advisory_version().is_empty()
         && !package.is_unreleased()
         && !kernel::is_headers(package);
-    comparable && (!package.kind.is_os() || os.is_none_or(|os| os.covers(package.kind, &package.vendor)))
+    comparable && (!package.kind.is_os() || os.is_none_or(|os| package.is_covered_by(os)))
 }
 
 fn support(os: Option<&Os>, db: &Database) -> Option<SupportPeriod> {
@@ -84,8 +86,9 @@ fn match_subject(
     os: Option<&Os>,
 ) -> Result<Matched, DatabaseError> {
     let mut all = Matched::default();
-    for ecosystem in subject.ecosystems(os) {
-        let matched = match_ecosystem(db, &ecosystem, subject, packages, os)?;
+    let rebuild = Rebuild::of(db, subject, packages, os)?;
+    for ecosystem in rebuild.ecosystems(subject, os) {
+        let matched = match_ecosystem(db, &ecosystem, subject, packages, &rebuild, os)?;
         all.gaps.extend(matched.gaps);
         if all.findings.is_empty() {
             all.findings = matched.findings;
@@ -101,6 +104,7 @@ fn match_ecosystem(
     ecosystem: &Ecosystem,
     subject: &Subject,
     packages: &[&Package],
+    rebuild: &Rebuild,
     os: Option<&Os>,
 ) -> Result<Matched, DatabaseError> {
     let Some(order) = ecosystem.version_scheme() else { return Ok(Matched::default()) };
@@ -123,6 +127,9 @@ fn match_ecosystem(
     let denials = queries.iter().map(|q| Denials::of(db, ecosystem, q)).collect::<Result<Vec<_>, _>>()?;
     let mut findings = Vec::new();
     for group in group::by_vulnerability(hits.iter().map(|(advisory, _)| advisory)) {
+        if rebuild.reason(ecosystem, group.names()).is_some() {
+            continue;
+        }
         let denied = |hit: &Hit<'_>| denials.iter().any(|denials| denials.reason(group.names(), hit).is_some());
         let members = group.members.iter().filter_map(|i| hits.get(*i)).filter(|(_, hit)| !denied(hit));
         let facts = finding::facts(db, group.names())?;

@@ -19,6 +19,8 @@ impl Ecosystem {
             EcosystemBase::Debian => release != "experimental",
             // Its builds of languages' packages, which are named as the originals are.
             EcosystemBase::Echo => false,
+            // Which minor release of 8 an image has, it does not say.
+            EcosystemBase::TuxCare => !release.starts_with("CentOS:8"),
             EcosystemBase::RedHat => matches!(release.split(':').next(), Some("enterprise_linux" | "hummingbird")),
             EcosystemBase::Suse => !SUSE_PRODUCTS.iter().any(|product| release.contains(product)),
             _ => true,
@@ -54,6 +56,9 @@ mod tests {
         check("Debian:experimental", false);
         check("Echo", true);
         check("Echo:npm", false);
+        check("TuxCare:CentOS:7", true);
+        check("TuxCare:CentOS:8.4", false);
+        check("Root:npm", true);
         check("Debian", true);
         check("Ubuntu:24.04:LTS", true);
         check("Ubuntu:25.10", true);

@@ -17,6 +17,10 @@ pub(super) enum DenialReason {
     NeverAffected,
     /// The installed build has the fix of its own minor release.
     FixedInStream,
+    /// Whoever built the package again has fixed it in this build.
+    FixedByRebuilder,
+    /// The package was built again, and by its original's records this version does not have it.
+    AbsentFromOriginal,
 }
 
 /// What the rows of one query deny.
@@ -79,8 +83,12 @@ fn is_fix_of_stream(span: &VersionSpan<'_>, query: &Query) -> bool {
 /// The minor release of Enterprise Linux that a build is for: `9_4` of `427.el9_4`, `8.10` of `.module+el8.10.0+21`.
 /// `None` where the build does not say.
 fn minor_release(version: &str) -> Option<(u16, u16)> {
-    let tag = version.rsplit_once("el")?.1;
-    let (major, rest) = tag.split_once(['_', '.'])?;
+    version.rmatch_indices("el").find_map(|(at, el)| tagged(version.get(at + el.len()..)?))
+}
+
+/// `9_4`, and what follows.
+fn tagged(release: &str) -> Option<(u16, u16)> {
+    let (major, rest) = release.split_once(['_', '.'])?;
     let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
@@ -101,5 +109,7 @@ mod tests {
         check("3.0.7-27.el9", None);
         check("2.0-1.amzn2023.0.1", None);
         check("1.0-1.el", None);
+        check("7:5.5-5.el9_2.1.tuxcare.els1", Some((9, 2)));
+        check("1.8.3-1.el7.tuxcare.els1", None);
     }
 }

@@ -5,6 +5,7 @@ use super::finding::because;
 use super::group::{self, Group};
 use super::hit::{self, Hit, ScopeMatch};
 use super::is_matchable;
+use super::rebuild::Rebuild;
 use super::subject::{self, Query};
 use crate::error::DatabaseError;
 use crate::reader::{Database, Row};
@@ -41,9 +42,10 @@ pub fn explain(inventory: &Inventory, db: &Database, vulnerability: &str) -> Res
     let os = inventory.os.as_ref();
     let mut out = Vec::new();
     for (subject, packages) in subject::all(inventory.packages.iter().filter(|p| is_matchable(p, os))) {
-        for ecosystem in subject.ecosystems(os) {
+        let rebuild = Rebuild::of(db, &subject, &packages, os)?;
+        for ecosystem in rebuild.ecosystems(&subject, os) {
             let queries = subject.queries(&packages, &ecosystem);
-            out.extend(explain_queries(db, &ecosystem, &queries, vulnerability)?);
+            out.extend(explain_queries(db, &ecosystem, &queries, &rebuild, vulnerability)?);
         }
     }
     out.sort();
@@ -55,6 +57,7 @@ fn explain_queries(
     db: &Database,
     ecosystem: &Ecosystem,
     queries: &[Query],
+    rebuild: &Rebuild,
     vulnerability: &str,
 ) -> Result<Vec<ExplainedRow>, DatabaseError> {
     let Some(order) = ecosystem.version_scheme() else { return Ok(Vec::new()) };
@@ -62,6 +65,7 @@ fn explain_queries(
     let comparison = Comparison {
         ecosystem,
         order,
+        rebuild,
         denials: queries.iter().map(|query| Denials::of(db, ecosystem, query)).collect::<Result<_, _>>()?,
         groups: group::by_vulnerability(advisories.iter()),
     };
@@ -128,6 +132,7 @@ fn advisories(
 struct Comparison<'a> {
     ecosystem: &'a Ecosystem,
     order: VersionScheme,
+    rebuild: &'a Rebuild,
     denials: Vec<Denials<'a>>,
     groups: Vec<Group<'a>>,
 }
@@ -148,13 +153,18 @@ impl Comparison<'_> {
             DenialReason::FixedInStream => {
                 format!("{} has the fix that another record names for its own minor release", query.version)
             }
+            DenialReason::FixedByRebuilder => format!("{} has the fix of those who built it again", query.version),
+            DenialReason::AbsentFromOriginal => {
+                format!("by the records of its original, {} does not have it", query.version)
+            }
         })
     }
 
     /// Why a hit of one vulnerability is denied, by any of its names.
     fn reason(&self, vulnerability: &str, hit: &Hit<'_>) -> Option<DenialReason> {
         let group = self.groups.iter().find(|group| group.names().any(|name| name == vulnerability))?;
-        self.denials.iter().find_map(|denials| denials.reason(group.names(), hit))
+        let denials = || self.denials.iter().find_map(|denials| denials.reason(group.names(), hit));
+        self.rebuild.reason(self.ecosystem, group.names()).or_else(denials)
     }
 }
 

@@ -134,7 +134,7 @@ impl FindingContext<'_> {
         let queries = || group.iter().map(|(_, hit)| hit.query);
         let whole = queries().any(|q| q.key == KeyKind::Source);
         let named = |p: &Package| {
-            let name = self.ecosystem.normalize(&p.name);
+            let name = self.ecosystem.normalize(&p.original_name());
             queries().any(|q| (&q.name, &q.version, &q.arch) == (&name, &p.version, &p.arch))
         };
         let mut out: Vec<InstalledPackage> = self

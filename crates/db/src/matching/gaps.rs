@@ -26,8 +26,11 @@ pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) ->
             });
             continue;
         }
+        gaps.extend(name_gap(package));
         // Packages of an OS without an ecosystem are the engine's gap (unsupported OS).
-        let ecosystems = package.ecosystems(os);
+        let mut ecosystems = package.ecosystems(os);
+        // What was fixed in packages of languages alone needs no feed: their originals' advisories name all vulnerabilities.
+        ecosystems.extend(package.rebuilt_ecosystem(os).filter(|_| package.kind.is_os()));
         // Of several, all have one order of versions.
         if let Some(ecosystem) = ecosystems.first() {
             let unreleased = package.is_unreleased();
@@ -69,6 +72,18 @@ fn version_gap(package: &Package, ecosystem: &Ecosystem) -> Option<Gap> {
     Some(Gap { kind: GapKind::Unversioned, subject, message })
 }
 
+/// A package that was built again under a name from which the original's does not follow: no advisory is found by it.
+fn name_gap(package: &Package) -> Option<Gap> {
+    let rebuilder = package.rebuilder().filter(|by| by.original_name(package.kind, &package.name).is_none())?;
+    let message = format!(
+        "{} is a package that {} built again, and its original is not known; check it by other means",
+        package.name,
+        rebuilder.name()
+    );
+    let subject = package.locations.first().map(|l| l.path.clone()).unwrap_or_default();
+    Some(Gap { kind: GapKind::NotCovered, subject, message })
+}
+
 fn ecosystem_gap(ecosystem: &Ecosystem, db: &Database) -> Option<Gap> {
     let (kind, message) = if ecosystem.version_scheme().is_none() {
         (GapKind::NotCovered, format!("packages of {ecosystem} are listed and not matched; check them by other means"))
@@ -86,7 +101,7 @@ fn ecosystem_gap(ecosystem: &Ecosystem, db: &Database) -> Option<Gap> {
 fn foreign(packages: &[Package], os: Option<&Os>) -> Vec<Gap> {
     let mut vendors: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let own_kind = |p: &&Package, os: &Os| p.is_judged() && p.kind.is_os() && os.package_type() == Some(p.kind);
-    for package in packages.iter().filter(|p| os.is_some_and(|os| own_kind(p, os) && !os.covers(p.kind, &p.vendor))) {
+    for package in packages.iter().filter(|p| os.is_some_and(|os| own_kind(p, os) && !p.is_covered_by(os))) {
         vendors.entry(&package.vendor).or_default().insert(&package.name);
     }
     vendors.into_iter().map(|(vendor, names)| vendor_gap(vendor, &names)).collect()

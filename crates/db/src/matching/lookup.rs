@@ -3,7 +3,7 @@
 
 use super::artifact::{self, is_ungrouped};
 use super::subject::{self, Query};
-use super::{denial, hit, is_matchable};
+use super::{denial, hit, is_matchable, rebuild};
 use crate::delta::Delta;
 use crate::reader::Row;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ enum LookupKind {
     /// Which rows hold? (ecosystem, question)
     #[serde(rename = "q")]
     Rows(Ecosystem, Query),
+    /// Which rows of this name are there, whether they hold or not? (ecosystem, kind of name, name)
+    #[serde(rename = "n")]
+    Named(Ecosystem, KeyKind, String),
 }
 
 impl Lookup {
@@ -39,7 +42,9 @@ impl Lookup {
     pub fn name(&self) -> &str {
         match &self.0 {
             LookupKind::Ecosystem(_) | LookupKind::Artifact(_) => "",
-            LookupKind::Exists(_, _, name) | LookupKind::Rows(_, Query { name, .. }) => name,
+            LookupKind::Exists(_, _, name)
+            | LookupKind::Named(_, _, name)
+            | LookupKind::Rows(_, Query { name, .. }) => name,
         }
     }
 
@@ -51,6 +56,9 @@ impl Lookup {
             LookupKind::Exists(ecosystem, key, name) => hit::ecosystems(ecosystem)
                 .iter()
                 .any(|eco| delta.rows(eco, *key, name).is_some_and(|changed| changed.one_sided)),
+            LookupKind::Named(ecosystem, key, name) => {
+                hit::ecosystems(ecosystem).iter().any(|eco| delta.rows(eco, *key, name).is_some())
+            }
             LookupKind::Rows(ecosystem, query) => {
                 hit::ecosystems(ecosystem).iter().any(|eco| rows_differ(delta, eco, ecosystem, query))
             }
@@ -76,9 +84,14 @@ pub fn lookups(inventory: &Inventory) -> BTreeSet<Lookup> {
     let os = inventory.os.as_ref();
     let mut out = whole_inventory_lookups(inventory);
     for (subject, packages) in subject::all(inventory.packages.iter().filter(|p| is_matchable(p, os))) {
-        for ecosystem in subject.ecosystems(os) {
-            let queries = subject.queries(&packages, &ecosystem);
-            out.extend(queries.into_iter().map(|query| Lookup(LookupKind::Rows(ecosystem.clone(), query))));
+        let rebuilt = rebuild::ecosystem(&packages, os);
+        let is_rebuilt = rebuilt.is_some();
+        for ecosystem in subject.ecosystems(os).into_iter().chain(rebuilt) {
+            let rows = |query: Query| match is_rebuilt {
+                true => LookupKind::Named(ecosystem.clone(), query.key, query.name),
+                false => LookupKind::Rows(ecosystem.clone(), query),
+            };
+            out.extend(subject.queries(&packages, &ecosystem).into_iter().map(rows).map(Lookup));
         }
     }
     out
@@ -99,7 +112,7 @@ pub(super) fn whole_inventory_lookups(inventory: &Inventory) -> BTreeSet<Lookup>
         for ecosystem in package.ecosystems(os) {
             let exists = |key, name: &str| LookupKind::Exists(ecosystem.clone(), key, ecosystem.normalize(name));
             out.insert(exists(KeyKind::Source, package.advisory_name()));
-            out.insert(exists(KeyKind::Binary, &package.name));
+            out.insert(exists(KeyKind::Binary, &package.original_name()));
         }
     }
     out.into_iter().map(Lookup).collect()

@@ -27,7 +27,7 @@ impl Ownership {
         let of_os = inventory
             .packages
             .iter()
-            .filter(|p| p.is_judged() && p.kind.is_os() && os.is_none_or(|os| os.covers(p.kind, &p.vendor)));
+            .filter(|p| p.is_judged() && p.kind.is_os() && os.is_none_or(|os| p.is_covered_by(os)));
         for (subject, packages) in subject::all(of_os.filter(|p| owners.contains(p.name.as_str()))) {
             let ecosystems = subject.ecosystems(os);
             if !ecosystems.is_empty() && ecosystems.iter().all(|ecosystem| db.meta().covers(ecosystem)) {

@@ -7,8 +7,9 @@ use crate::delta::Delta;
 use crate::error::DatabaseError;
 use crate::reader::Database;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
-use tidewaiter_core::ecosystem::Os;
+use tidewaiter_core::ecosystem::{Ecosystem, Os};
 use tidewaiter_core::finding::Finding;
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Inventory, Report};
@@ -75,13 +76,16 @@ fn subject_name(package: &Package) -> (PackageType, &str) {
 
 /// Whether changed rows may apply to a package, by either of its names.
 fn is_named(package: &Package, os: Option<&Os>, delta: &Delta<'_>) -> bool {
-    let names = delta.names();
-    if names.contains(package.name.as_str()) || names.contains(package.advisory_name()) {
+    let changed = delta.names();
+    let own = [package.name.as_str(), package.advisory_name()];
+    let original = |name| package.rebuilder().and_then(|rebuilder| rebuilder.original_name(package.kind, name));
+    let names: Vec<Cow<'_, str>> =
+        own.into_iter().map(Cow::Borrowed).chain(own.into_iter().filter_map(original)).collect();
+    if names.iter().any(|name| changed.contains(&**name)) {
         return true;
     }
-    let normalised = |ecosystem: tidewaiter_core::ecosystem::Ecosystem| {
-        [&package.name, package.advisory_name()].iter().any(|name| names.contains(ecosystem.normalize(name).as_str()))
-    };
+    let normalised =
+        |ecosystem: Ecosystem| names.iter().any(|name| changed.contains(ecosystem.normalize(name).as_str()));
     // Names of OS packages are compared as they are.
     !package.kind.is_os() && package.kind.ecosystem(os).is_some_and(normalised)
 }

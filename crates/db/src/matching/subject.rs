@@ -1,6 +1,7 @@
 //! Subjects of matching: one source package (OS) or one package (language) in one version, and its queries.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::KeyKind;
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
@@ -97,9 +98,16 @@ pub(super) fn without_epoch(version: &str) -> &str {
 }
 
 impl Subject {
-    /// The ecosystems whose advisories may be about it.
+    /// The ecosystems whose advisories may be about it; of what was built again, those of its original.
     pub(super) fn ecosystems(&self, os: Option<&Os>) -> Vec<Ecosystem> {
         self.kind.ecosystems(os, &self.tag)
+    }
+
+    /// Its name in the original's advisories, where its packages were built again.
+    fn original_name(&self, packages: &[&Package]) -> Cow<'_, str> {
+        let rebuilder = packages.iter().find_map(|package| package.rebuilder());
+        let original = rebuilder.and_then(|rebuilder| rebuilder.original_name(self.kind, &self.name));
+        original.unwrap_or(Cow::Borrowed(&self.name))
     }
 
     /// By the source package, and by each of its installed packages.
@@ -108,7 +116,7 @@ impl Subject {
         let source = Query {
             epoch_unknown: self.kind == PackageType::Rpm && !known,
             module: self.module.clone(),
-            ..Query::plain(KeyKind::Source, &ecosystem.normalize(&self.name), &self.version)
+            ..Query::plain(KeyKind::Source, &ecosystem.normalize(&self.original_name(packages)), &self.version)
         };
         let mut out = vec![source];
         for package in packages {
@@ -117,7 +125,7 @@ impl Subject {
             let query = Query {
                 arch: package.arch.clone(),
                 module: self.module.clone(),
-                ..Query::plain(KeyKind::Binary, &ecosystem.normalize(&package.name), version)
+                ..Query::plain(KeyKind::Binary, &ecosystem.normalize(&package.original_name()), version)
             };
             if !out.contains(&query) {
                 out.push(query);

@@ -2,6 +2,7 @@
 
 mod events;
 mod extended_support;
+mod rebuilt;
 mod rpm;
 #[cfg(test)]
 mod tests;
@@ -104,6 +105,10 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
     let details = record.details.clone();
     let mut advisory = advisory(id, record, &feed.name);
     extended_support::paid(&mut advisory.affected);
+    if rebuilt::is_update(&advisory) {
+        records.skip("names no CVE");
+        return Ok(true);
+    }
     if !rpm::is_rpm(&advisory) {
         records.advisories.push(advisory);
     } else if advisory.vulnerabilities().iter().any(|id| id.starts_with("CVE-")) {
@@ -132,6 +137,7 @@ fn advisory(id: String, record: Record, feed: &str) -> Advisory {
     if upstream.is_empty() && affected.iter().filter_map(|a| a.package.as_ref()).any(of_rpm) {
         upstream.extend(record.related.unwrap_or_default().into_iter().filter(|n| n.starts_with("CVE-")));
     }
+    upstream.extend(rebuilt::cve(&id).map(str::to_owned));
     upstream.sort();
     upstream.dedup();
     // The vector of a record about several CVEs is that of the worst of them.
@@ -194,7 +200,7 @@ fn row(affected: &RawAffected) -> Option<Affected> {
     if intervals.is_empty() && versions.is_empty() && !never_affected {
         return None;
     }
-    let key = if source_keyed(ecosystem.base()) { KeyKind::Source } else { KeyKind::Binary };
+    let key = if source_keyed(&ecosystem) { KeyKind::Source } else { KeyKind::Binary };
     Some(Affected {
         module: rpm_modules::of(&ecosystem, &intervals),
         intervals,
@@ -256,24 +262,28 @@ fn is_distribution(ecosystem: &Ecosystem) -> bool {
 }
 
 /// Distributions whose OSV records name source packages. AlmaLinux and Red Hat name the binary packages, Wolfi, Chainguard
-/// and MinimOS the packages that an origin is split into (OSV schema, "Defined ecosystems").
-fn source_keyed(base: &EcosystemBase) -> bool {
+/// and MinimOS the packages that an origin is split into (OSV schema, "Defined ecosystems"). Root names the source packages
+/// of systems, TuxCare the binary ones.
+fn source_keyed(ecosystem: &Ecosystem) -> bool {
     use EcosystemBase as Base;
-    matches!(
-        base,
-        Base::Debian
-            | Base::Ubuntu
-            | Base::Echo
-            | Base::Alpine
-            | Base::Alpaquita
-            | Base::BellSoft
-            | Base::RockyLinux
-            | Base::Suse
-            | Base::OpenSuse
-            | Base::AzureLinux
-            | Base::OpenEuler
-            | Base::Mageia
-    )
+    let of_root = |original: Ecosystem| *ecosystem.base() == Base::Root && source_keyed(&original);
+    let is_rebuilt = ecosystem.upstream().is_some_and(of_root);
+    is_rebuilt
+        || matches!(
+            ecosystem.base(),
+            Base::Debian
+                | Base::Ubuntu
+                | Base::Echo
+                | Base::Alpine
+                | Base::Alpaquita
+                | Base::BellSoft
+                | Base::RockyLinux
+                | Base::Suse
+                | Base::OpenSuse
+                | Base::AzureLinux
+                | Base::OpenEuler
+                | Base::Mageia
+        )
 }
 
 fn ratings(raw: Option<&[RawSeverity]>, feed: &str) -> Vec<Rating> {
