@@ -40,8 +40,26 @@ where
     {
         return Ok(());
     }
-    api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&wanted)).await.with_context(hint)?;
+    let applied = api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&wanted)).await;
+    if let Ok(found) = &applied
+        && holds(&serde_json::to_value(found)?, &wanted)
+    {
+        return Ok(());
+    }
+    if let Err(error) = applied
+        && !is_invalid(&error)
+    {
+        return Err(error).with_context(hint);
+    }
+    // Somebody put entries of their own into a list that is merged (`validationActions: [Warn]`): with ours they are too many,
+    // and may be invalid together. A merge patch replaces lists.
+    let patch = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    api.patch(&name, &patch, &Patch::Merge(&wanted)).await.with_context(hint)?;
     Ok(())
+}
+
+fn is_invalid(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 422)
 }
 
 /// Whether an object has every field as it is wanted. The API server adds defaults and fields of its own.
