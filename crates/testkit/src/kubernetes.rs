@@ -96,7 +96,7 @@ impl KubernetesRelease {
 /// The version of Kubernetes that a `go.mod` requires: `v1.30.14`.
 fn required(go_mod: &str) -> Option<&str> {
     go_mod.lines().find_map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
-        [MODULE, version] => Some(version),
+        [MODULE, version] | ["require", MODULE, version] => Some(version),
         _ => None,
     })
 }
