@@ -18,7 +18,7 @@ type child struct {
 func (p *plane) start(name string, args ...string) {
 	log := must(os.Create(filepath.Join(p.dir, "log", name+".log")))
 	c := exec.Command("/proc/self/exe", append([]string{name}, args...)...)
-	c.Stdout, c.Stderr = log, log
+	c.Stdout, c.Stderr, c.Dir = log, log, socketFolder()
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	check(c.Start())
 	ch := &child{name, c, make(chan struct{})}

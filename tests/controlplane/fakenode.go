@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/component-base/version"
 )
 
 func init() { applets["fakenode"] = fakenode }
@@ -41,8 +42,8 @@ func fakenode(args []string) int {
 	n.register(ctx)
 	source := cache.NewListWatchFromClient(n.client.CoreV1().RESTClient(), "pods", "", fields.OneTermEqualSelector("spec.nodeName", n.name))
 	handle := func(o any) { n.sync(ctx, o.(*v1.Pod).DeepCopy()) }
-	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{ListerWatcher: source, ObjectType: &v1.Pod{},
-		ResyncPeriod: time.Second, Handler: cache.ResourceEventHandlerFuncs{AddFunc: handle, UpdateFunc: func(_, o any) { handle(o) }}})
+	informer := cache.NewSharedInformer(source, &v1.Pod{}, time.Second)
+	must(informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: handle, UpdateFunc: func(_, o any) { handle(o) }}))
 	informer.Run(ctx.Done())
 	return 0
 }
@@ -58,7 +59,7 @@ func (n *paperNode) register(ctx context.Context) {
 		Conditions: []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue, Reason: "KubeletReady", Message: "simulated",
 			LastHeartbeatTime: now, LastTransitionTime: now}},
 		Addresses: []v1.NodeAddress{{Type: v1.NodeInternalIP, Address: "127.0.0.1"}},
-		NodeInfo: v1.NodeSystemInfo{KubeletVersion: "v1.37.2", OperatingSystem: "linux", Architecture: "amd64",
+		NodeInfo: v1.NodeSystemInfo{KubeletVersion: version.Get().GitVersion, OperatingSystem: "linux", Architecture: "amd64",
 			ContainerRuntimeVersion: "paper://0"}}
 	node = must(nodes.UpdateStatus(ctx, node, metav1.UpdateOptions{}))
 	// Admission adds the taint not-ready, and the controller that takes it away is off.

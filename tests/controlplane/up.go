@@ -15,7 +15,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"flag"
 	"fmt"
 	"io"
@@ -70,10 +69,13 @@ func up(args []string) int {
 func (p *plane) run(node string) int {
 	began := time.Now()
 	p.certificates()
-	socket := filepath.Join(os.TempDir(), "cp-"+randomName()) // short: a socket's path has 107 bytes at most
+	// Short: a socket's path has 107 bytes at most. Host and port in form: etcd before 3.6 takes no path.
+	number := randomNumber()
+	name, peer := "cp:"+number, "cp-peer:"+number
+	socket := filepath.Join(socketFolder(), name)
 	defer os.Remove(socket)
-	defer os.Remove(socket + ".p")
-	p.startEtcd(socket)
+	defer os.Remove(filepath.Join(socketFolder(), peer))
+	p.startEtcd(name, peer)
 	if !p.wait("etcd listens", func() bool { return dials(socket) }) {
 		return 1
 	}
@@ -141,10 +143,10 @@ rules:
 - level: None
 `
 
-func (p *plane) startEtcd(socket string) {
+func (p *plane) startEtcd(socket, peer string) {
 	p.start("etcd", "--name=default", "--data-dir="+p.dir+"/etcd", "--unsafe-no-fsync", "--log-level=warn",
 		"--listen-client-urls=unix://"+socket, "--advertise-client-urls=http://localhost:1",
-		"--listen-peer-urls=unix://"+socket+".p", "--initial-advertise-peer-urls=http://localhost:1",
+		"--listen-peer-urls=unix://"+peer, "--initial-advertise-peer-urls=http://localhost:1",
 		"--initial-cluster=default=http://localhost:1")
 }
 
@@ -224,8 +226,7 @@ func freePort() int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-func randomName() string {
-	b := make([]byte, 6)
-	rand.Read(b)
-	return hex.EncodeToString(b)
-}
+// Where components run, and so where etcd makes its sockets.
+func socketFolder() string { return os.TempDir() }
+
+func randomNumber() string { return serial().String() }

@@ -1,14 +1,12 @@
-//! Builds the control plane for tests: once, cached under `target/`, found by a hash of its sources.
+//! Builds the control plane for tests: once for each release of Kubernetes, cached under `target/`, found by a hash of its sources.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tidewaiter_testkit::cluster::which;
 use tidewaiter_testkit::controlplane;
-
-/// The Kubernetes version of `tests/controlplane/go.mod`.
-const VERSION: (&str, &str, &str) = ("v1.37.2", "1", "37");
+use tidewaiter_testkit::kubernetes::{KubernetesMinor, KubernetesRelease, sources};
 
 /// Flags that shorten the build. Without debugging information, which the linker drops anyway, it takes a ninth less time;
 /// without inlining in packages of types and controllers another sixth less. The hot code of the API server and etcd
@@ -20,39 +18,48 @@ const COMPILE_FLAGS: [&str; 4] = [
     "-gcflags=k8s.io/kubernetes/...=-dwarf=false -l",
 ];
 
-/// The binary: named by the variable, else cached, else built.
-pub(crate) fn ensure(root: &Path) -> Result<PathBuf> {
-    if let Ok(found) = controlplane::find(root) {
-        return Ok(found);
+/// The binary: named by the variable, else cached, else built of this minor version, of the chosen one or of the newest.
+pub(crate) fn ensure(root: &Path, minor: Option<KubernetesMinor>) -> Result<PathBuf> {
+    if let Some(named) = controlplane::named().map_err(Error::msg)? {
+        return Ok(named);
     }
-    if std::env::var_os(controlplane::OVERRIDE).is_some() {
-        bail!("{} names no file", controlplane::OVERRIDE);
+    let release = release(root, minor)?;
+    let out = controlplane::cached(root, &release);
+    if !out.is_file() {
+        build(root, &release, &out, None)?;
     }
-    let out = controlplane::cached(root);
-    build(root, &out, None)?;
     Ok(out)
 }
 
 /// The binary with a kubelet, for a real node: cached, else built.
 pub(crate) fn ensure_with_kubelet(root: &Path) -> Result<PathBuf> {
-    let out = controlplane::cached_with_kubelet(root);
+    let release = release(root, None)?;
+    let out = controlplane::cached_with_kubelet(root, &release);
     if !out.is_file() {
-        build(root, &out, Some("kubelet"))?;
+        build(root, &release, &out, Some("kubelet"))?;
     }
     Ok(out)
 }
 
-fn build(root: &Path, out: &Path, kubelet: Option<&str>) -> Result<()> {
+fn release(root: &Path, minor: Option<KubernetesMinor>) -> Result<KubernetesRelease> {
+    let release = match minor {
+        Some(minor) => KubernetesRelease::of(root, minor),
+        None => KubernetesRelease::chosen(root),
+    };
+    release.map_err(Error::msg)
+}
+
+fn build(root: &Path, release: &KubernetesRelease, out: &Path, kubelet: Option<&str>) -> Result<()> {
     tools()?;
-    println!("building the control plane (Kubernetes {}); the first time it takes about ten minutes", VERSION.0);
+    println!("building the control plane (Kubernetes {}); the first time it takes about ten minutes", release.version);
     fs::create_dir_all(out.parent().context("target/ has a parent")?)?;
     // To another name first: an interrupted build must not look finished.
     let unfinished = out.with_extension("new");
     let mut command = go_build();
-    command.args(["-ldflags", &link_flags()]);
+    command.args(["-ldflags", &link_flags(release)]).arg("-modfile").arg(&release.modules);
     let kubectl = controlplane::own_kubectl().then_some("kubectl");
     command.arg("-tags").arg(kubectl.into_iter().chain(kubelet).collect::<Vec<_>>().join(","));
-    command.arg("-o").arg(&unfinished).arg(".").current_dir(controlplane::sources(root));
+    command.arg("-o").arg(&unfinished).arg(".").current_dir(sources(root));
     let status = command.status().context("go cannot be run")?;
     if !status.success() {
         bail!("the control plane does not build; see above");
@@ -86,13 +93,14 @@ pub(crate) fn tools() -> Result<()> {
     }
 }
 
-fn link_flags() -> String {
-    format!("-s -w {} {}", set_version("k8s.io/component-base/version"), set_version("k8s.io/client-go/pkg/version"))
+fn link_flags(release: &KubernetesRelease) -> String {
+    let of_package = |package: &str| set_version(package, release);
+    format!("-s -w {} {}", of_package("k8s.io/component-base/version"), of_package("k8s.io/client-go/pkg/version"))
 }
 
-fn set_version(package: &str) -> String {
-    let (version, major, minor) = VERSION;
+fn set_version(package: &str, release: &KubernetesRelease) -> String {
+    let (version, minor) = (&release.version, release.minor.0);
     format!(
-        "-X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor} -X {package}.gitTreeState=clean"
+        "-X {package}.gitVersion={version} -X {package}.gitMajor=1 -X {package}.gitMinor={minor} -X {package}.gitTreeState=clean"
     )
 }

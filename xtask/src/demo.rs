@@ -50,7 +50,7 @@ pub(crate) fn places(root: &Path) -> Result<Places> {
 
 /// Builds the control plane; the programs are to be named.
 pub(crate) fn control_plane(root: &Path) -> Result<Places> {
-    let controlplane = controlplane::ensure(root)?;
+    let controlplane = controlplane::ensure(root, None)?;
     Ok(Places { root: root.to_owned(), programs: PathBuf::new(), controlplane, ends_quietly: false })
 }
 

@@ -136,7 +136,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/testkit/src",
         &[
-            "audit authority cluster digest generated https proxy quotes readme skip stranger",
+            "audit authority cluster digest generated https kubernetes proxy quotes readme skip stranger",
             "controlplane gitops layer people quiet serve",
             "image noop_webhook packages receiver web",
             "demo layout program_image registry",

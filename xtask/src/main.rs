@@ -19,6 +19,7 @@ mod orders;
 mod push;
 mod soak;
 mod spotcheck;
+mod stories;
 mod test;
 mod threats;
 mod truth;
@@ -27,6 +28,7 @@ mod vectors;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use tidewaiter_testkit::kubernetes::KubernetesMinor;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
@@ -46,7 +48,13 @@ enum XtaskCommand {
         keep: bool,
     },
     /// Build the control plane for tests, unless it is cached
-    Controlplane,
+    Controlplane {
+        /// Minor version of Kubernetes (1.30): the newest, or one that `tests/controlplane` has a folder for
+        #[arg(long, value_name = "MINOR")]
+        kubernetes: Option<KubernetesMinor>,
+    },
+    /// Play stories on another version of Kubernetes (root; not in CI)
+    Stories(stories::StoriesArgs),
     /// Build Helm 4 and the libraries of Flux and Argo CD for tests, unless they are cached
     Gitops {
         /// Helm 3, too; its story is skipped without it
@@ -128,10 +136,11 @@ fn main() -> ExitCode {
     let root = root();
     let outcome = match Xtask::parse().command {
         XtaskCommand::Demo { keep } => demo::run(&root, if keep { demo::Keep::Running } else { demo::Keep::Nothing }),
-        XtaskCommand::Controlplane => controlplane::ensure(&root).map(|path| {
+        XtaskCommand::Controlplane { kubernetes } => controlplane::ensure(&root, kubernetes).map(|path| {
             println!("{}", path.display());
             true
         }),
+        XtaskCommand::Stories(args) => stories::run(&root, &args),
         XtaskCommand::Gitops { helm3 } => gitops::ensure(&root).and_then(|()| {
             if helm3 {
                 gitops::ensure_helm_3(&root)?;

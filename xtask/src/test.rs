@@ -9,7 +9,7 @@ use std::process::Command;
 use tidewaiter_testkit::{confined, skip};
 
 /// The user stories.
-const STORIES: &str = "tidewaiter-e2e";
+pub(crate) const STORIES: &str = "tidewaiter-e2e";
 /// Maximum concurrent clusters: each takes some 700 MiB.
 const MAX_THREADS: usize = 4;
 
@@ -18,7 +18,6 @@ const MAX_THREADS: usize = 4;
 pub(crate) fn run(root: &Path) -> Result<bool> {
     demo::places(root)?;
     let record = record(root)?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
     // Without a target like `--all-targets`, cargo runs the libraries' documentation tests too.
     let mut command = test(root, &["--workspace", "--no-fail-fast"], &record);
     let confined = confined::is_possible();
@@ -33,25 +32,34 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
             )?;
         }
     }
-    let status = command.env("RUST_TEST_THREADS", threads.to_string()).status().context("cargo test cannot be run")?;
+    let status = command.status().context("cargo test cannot be run")?;
     let good = fuzz(root, &record)? && status.success();
-    let recorded = fs::read_to_string(&record).with_context(|| record.display().to_string())?;
-    println!("{}", summary(&recorded));
+    print_skipped(&record)?;
     Ok(good)
 }
 
+/// Prints the skipped tests of a finished run.
+pub(crate) fn print_skipped(record: &Path) -> Result<()> {
+    let recorded = fs::read_to_string(record).with_context(|| record.display().to_string())?;
+    println!("{}", summary(&recorded));
+    Ok(())
+}
+
 /// An empty file for the skipped tests of this run.
-fn record(root: &Path) -> Result<PathBuf> {
+pub(crate) fn record(root: &Path) -> Result<PathBuf> {
     let path = root.join("target/skipped-tests");
     fs::write(&path, "").with_context(|| path.display().to_string())?;
     Ok(path)
 }
 
-fn test(root: &Path, args: &[&str], record: &Path) -> Command {
+/// `cargo test` with these arguments, which records what it skips.
+pub(crate) fn test(root: &Path, args: &[&str], record: &Path) -> Command {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
     let mut command = Command::new(env!("CARGO"));
     command.args(["test", "--locked"]).args(args).current_dir(root);
     // A changed snapshot fails and leaves no file: an output is changed and accepted on purpose.
     command.env(skip::RECORD, record).env("INSTA_UPDATE", "no");
+    command.env("RUST_TEST_THREADS", threads.to_string());
     command
 }
 

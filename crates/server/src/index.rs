@@ -10,6 +10,7 @@ mod enqueue;
 mod jobs;
 mod scans;
 mod settled;
+mod slim;
 mod watch;
 
 pub(crate) use settled::{left, settled};

@@ -5,7 +5,8 @@
 //! → gate in the API server → in force
 //! ```
 //!
-//! Everything is applied again when policies change, when something of it is deleted or changed, and every minute.
+//! What is not there as it should be is applied again when policies change, when something of it is deleted or changed, and every
+//! minute.
 
 pub(crate) mod certificate;
 mod enforced;
@@ -13,6 +14,7 @@ pub(crate) mod first_policy;
 mod gate;
 mod manifests;
 pub(crate) mod nudge;
+mod registration;
 mod retain;
 pub(crate) mod uninstall;
 mod watch;
@@ -26,8 +28,9 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::PostParams;
 use kube::{Api, ResourceExt as _};
+use registration::Application;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -36,7 +39,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanSpec;
-use tidewaiter_crd::names::{CLUSTER_ROLES, FIELD_MANAGER, NAMESPACE};
+use tidewaiter_crd::names::{CLUSTER_ROLES, NAMESPACE};
 
 /// Pause between two applications of everything, should a watch miss a change.
 const APPLY_PAUSE: Duration = Duration::from_secs(60);
@@ -50,7 +53,7 @@ const IN_FORCE_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) async fn install(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()> {
     // What was enqueued while the cluster was listed is read by this application.
     ctx.queues.policies.clear().await;
-    apply(ctx, ca_pem).await?;
+    apply(ctx, ca_pem, Application::Everything).await?;
     // Nothing waits for it: while the server runs, it decides.
     tokio::spawn(gate::report(Arc::clone(ctx)));
     in_force(ctx).await
@@ -83,7 +86,7 @@ pub(crate) async fn keep(ctx: Arc<ServerContext>, ca_pem: String) {
         pause = settle_pause(pause, waited.elapsed());
         tokio::time::sleep(pause).await;
         ctx.queues.policies.clear().await;
-        if let Err(error) = apply(&ctx, &ca_pem).await {
+        if let Err(error) = apply(&ctx, &ca_pem, Application::Differences).await {
             tracing::error!("registering webhooks and policies: {error:#}");
         }
         if refreshed.elapsed() >= APPLY_PAUSE {
@@ -99,21 +102,22 @@ fn settle_pause(last: Duration, quiet: Duration) -> Duration {
     if quiet > last { SETTLE_PAUSE } else { (last * 2).min(APPLY_PAUSE) }
 }
 
-async fn apply(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()> {
+async fn apply(ctx: &Arc<ServerContext>, ca_pem: &str, application: Application) -> Result<()> {
     // Before the webhooks: what runs must be known as retained when the first Pod is judged.
     let news = retain(ctx).await?;
     let owner = owner(ctx).await;
     let token = ctx.webhook_token.get().context("the webhooks have no token")?;
-    put::<MutatingWebhookConfiguration>(ctx, manifests::webhooks(&ctx.settings, ca_pem, token), &owner).await?;
+    let webhooks = manifests::webhooks(&ctx.settings, ca_pem, token);
+    put::<MutatingWebhookConfiguration>(ctx, webhooks, &owner, application).await?;
     for policy in manifests::policies()? {
-        put::<ValidatingAdmissionPolicy>(ctx, policy, &owner).await?;
+        put::<ValidatingAdmissionPolicy>(ctx, policy, &owner, application).await?;
     }
     let enforced = enforced_namespaces(ctx);
     for binding in manifests::bindings(&enforced) {
-        put::<ValidatingAdmissionPolicyBinding>(ctx, binding, &owner).await?;
+        put::<ValidatingAdmissionPolicyBinding>(ctx, binding, &owner, application).await?;
     }
     // After the backstop, which judges what it does. An upgrade of the cluster is noticed by one of these applications.
-    gate::apply(ctx, &enforced, &owner).await?;
+    gate::apply(ctx, &enforced, &owner, application).await?;
     // Last: until it is bound, it is not enforced.
     if let Some(news) = news {
         enforced::remember(ctx, &news).await?;
@@ -166,16 +170,11 @@ async fn retain(ctx: &Arc<ServerContext>) -> Result<Option<NamespaceSelection>> 
     Ok(news)
 }
 
-async fn put<K>(ctx: &ServerContext, mut object: Value, owner: &[OwnerReference]) -> Result<()>
+async fn put<K>(ctx: &ServerContext, wanted: Value, owner: &[OwnerReference], application: Application) -> Result<()>
 where
     K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + Debug,
 {
-    object["metadata"]["ownerReferences"] = serde_json::to_value(owner)?;
-    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let api: Api<K> = Api::all(ctx.client.clone());
-    let applied = api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&object)).await;
-    applied.with_context(|| format!("applying {} {name} (see deploy/rbac.yaml)", K::kind(&())))?;
-    Ok(())
+    registration::put(&Api::<K>::all(ctx.client.clone()), &K::kind(&()), wanted, owner, application).await
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ pub mod generated;
 pub mod gitops;
 pub mod https;
 pub mod image;
+pub mod kubernetes;
 pub mod lab;
 pub mod layer;
 pub mod layout;

@@ -17,8 +17,14 @@ pub fn shared(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    skipped(&test_name(), &format!("needs ../shared/{name}"));
+    here(&format!("needs ../shared/{name}"));
     None
+}
+
+/// Records that the calling test was skipped; it must return.
+#[track_caller]
+pub fn here(reason: &str) {
+    skipped(&test_name(), reason);
 }
 
 /// Records that a test was skipped.

@@ -1,6 +1,6 @@
 //! Debugging a Pod that ran before: with an image that passed a scan in its namespace.
 
-use crate::{as_before_1_36, places, pod, until_field, within};
+use crate::{WITH_GATE, as_before_1_36, kubernetes, places, pod, until_field, within};
 use tidewaiter_testkit::cluster::Said;
 use tidewaiter_testkit::demo::{clean, vulnerable};
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
@@ -42,8 +42,10 @@ fn a_scanned_image_debugs_and_starts_nothing() {
     assert!(refused.contains("not approved in this namespace"), "{refused}");
     // Nobody decided that it may start a Pod.
     lab.kill_server();
-    lab.apply(&pod("waits", &tools_digest)).ok();
-    assert_eq!(lab.field("pod/waits", ".spec.schedulingGates[*].name"), "tidewaiter.dev/image-scan");
+    if kubernetes() >= WITH_GATE {
+        lab.apply(&pod("waits", &tools_digest)).ok();
+        assert_eq!(lab.field("pod/waits", ".spec.schedulingGates[*].name"), "tidewaiter.dev/image-scan");
+    }
     as_before_1_36(&lab);
     let refused = lab.apply(&pod("starts", &tools_digest)).refused();
     assert!(refused.contains("while tidewaiter is unreachable only"), "{refused}");

@@ -1,7 +1,8 @@
 //! User stories, with the programs as users run them: real etcd, API server, controllers and scheduler, the real kubectl, a
 //! registry on loopback. One file for each story. Nothing of tidewaiter's own code is linked.
 //!
-//! `cargo xtask test` builds what they need; without it a story fails with the command to run.
+//! `cargo xtask test` builds what they need; without it a story fails with the command to run. `cargo xtask stories --kubernetes
+//! 1.30` plays them on another version of Kubernetes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic, and says why")]
 
 mod alerts;
@@ -15,6 +16,7 @@ mod cron_jobs;
 mod daemon_sets;
 mod debug;
 mod every_image;
+mod every_kind;
 mod exceptions;
 mod forged_marks;
 mod forged_reviews;
@@ -59,8 +61,9 @@ mod uninstall;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tidewaiter_testkit::cluster::eventually;
+use tidewaiter_testkit::kubernetes::KubernetesMinor;
 use tidewaiter_testkit::lab::{Lab, PATIENCE, Places};
-use tidewaiter_testkit::{confined, controlplane};
+use tidewaiter_testkit::{confined, controlplane, skip};
 
 /// Where the programs are; each story has its own cluster.
 fn places() -> Places {
@@ -86,10 +89,39 @@ fn would_start(lab: &Lab, image: &str) -> bool {
     said.code == 0 && !said.text.contains("schedulingGates")
 }
 
+/// The first Kubernetes with MutatingAdmissionPolicies, and with them the gate in the API server.
+const WITH_GATE: KubernetesMinor = KubernetesMinor(36);
+/// The kinds of that gate, as an argument of kubectl.
+const GATE: &str = "mutatingadmissionpolicies,mutatingadmissionpolicybindings";
+
+/// Whether the control plane is of this version or newer; else the story is recorded as skipped, for what is missing there, and
+/// must return.
+#[track_caller]
+fn has(since: KubernetesMinor, what: &str) -> bool {
+    let minor = kubernetes();
+    if minor < since {
+        skip::here(&format!("Kubernetes {minor} has no {what}, which are of {since}"));
+    }
+    minor >= since
+}
+
+/// The version of Kubernetes that is played on.
+fn kubernetes() -> KubernetesMinor {
+    controlplane::minor_in(&places().controlplane)
+}
+
+/// The kinds of what the server registers, as arguments of kubectl.
+fn registrations() -> String {
+    let everywhere = "mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings";
+    if kubernetes() < WITH_GATE { everywhere.to_owned() } else { format!("{everywhere},{GATE}") }
+}
+
 /// Takes away what Kubernetes has since 1.36, with the server down: the API server gates and pins nothing by itself.
 #[track_caller]
 fn as_before_1_36(lab: &Lab) {
-    lab.admin(&["delete", "mutatingadmissionpolicybindings", "--all"]).ok();
+    if kubernetes() >= WITH_GATE {
+        lab.admin(&["delete", "mutatingadmissionpolicybindings", "--all"]).ok();
+    }
     within(PATIENCE, "the API server gates nothing by itself", || {
         lab.admin(&["run", "unknown", "--image=registry.invalid/unknown:v1", "--dry-run=server"]).code != 0
     });

@@ -1,6 +1,7 @@
 //! What the gate costs the API server: the requests of the server's account, counted in the audit log.
 
-use crate::{create, lab, pod_images, rolled_out, within};
+use crate::{create, lab, pod, pod_images, rolled_out, until_field, within};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tidewaiter_testkit::audit::ApiRequest;
 use tidewaiter_testkit::demo::distinct;
@@ -91,4 +92,61 @@ fn workloads_of_one_image_need_one_scan() {
     lab.kubectl(&["rollout", "restart", "deployment/d"]).ok();
     rolled_out(&lab, "d");
     assert_eq!(runs(&by_digest), "1");
+}
+
+/// Jobs and Pods without a controller are new each time: each takes what the tag was a moment ago.
+#[test]
+fn jobs_and_pods_of_one_image_need_one_scan() {
+    let lab = lab();
+    let image = lab.registry.push("app", "v1", &distinct("one"));
+    lab.apply(&pod("first", &image)).ok();
+    until_field(&lab, "pod/first", ".status.phase", "Running");
+    let job = |name: &str| {
+        lab.kubectl(&["create", "job", name, &format!("--image={image}")]).ok();
+        format!("batch.kubernetes.io/job-name={name}")
+    };
+    let single = |name: &str| {
+        lab.apply(&pod(name, &image)).ok();
+        format!("app={name}")
+    };
+    let pods = [job("second"), job("third"), single("fourth"), single("fifth")];
+    let runs = |selector: &String| {
+        lab.kubectl(&["get", "pods", "-l", selector, "-o", "jsonpath={.items[*].status.phase}"]).text == "Running"
+    };
+    within(PATIENCE, "all run", || pods.iter().all(runs));
+    assert_eq!(lab.field("imagescans", ".items[*].metadata.generation"), "1");
+}
+
+/// The writes of webhooks, policies and bindings that succeeded: resource and name.
+fn written(lab: &Lab) -> Vec<String> {
+    let all = lab.requests_about("").into_iter();
+    let ours = all.filter(|request| request.group == "admissionregistration.k8s.io" && request.is_write());
+    let ours = ours.filter(|request| request.code < 300);
+    ours.map(|request| format!("{}/{}", request.resource, request.name)).collect()
+}
+
+#[test]
+fn registrations_are_written_once_and_then_where_they_differ() {
+    let lab = lab();
+    lab.comes_to_rest();
+    let at_start = written(&lab);
+    let each: BTreeSet<&String> = at_start.iter().collect();
+    assert!(each.len() == at_start.len() && each.len() > 10, "{at_start:#?}");
+    // One is deleted, and another one changed: they are written, and all others read.
+    let read = || lab.requests_about("").iter().filter(|request| request.verb == "get").count();
+    let before = read();
+    let (deleted, changed) = ("tidewaiter-records", "tidewaiter-approvals");
+    // The API server merges this list, and refuses Warn with Deny.
+    let patch = r#"{"spec":{"validationActions":["Warn"]}}"#;
+    lab.admin(&["patch", "validatingadmissionpolicybinding", changed, "--type=merge", "-p", patch]).ok();
+    lab.admin(&["delete", "validatingadmissionpolicybinding", deleted]).ok();
+    for name in [deleted, changed] {
+        let actions = || lab.field(&format!("validatingadmissionpolicybinding/{name}"), ".spec.validationActions");
+        within(PATIENCE, &format!("{name} is as it was"), || actions() == r#"["Deny"]"#);
+    }
+    lab.comes_to_rest();
+    let mut again = written(&lab).split_off(at_start.len());
+    again.sort();
+    assert_eq!(again, [changed, deleted].map(|name| format!("validatingadmissionpolicybindings/{name}")));
+    assert!(read() - before >= each.len(), "{} of {}", read() - before, each.len());
 }

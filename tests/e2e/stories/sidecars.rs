@@ -1,6 +1,6 @@
 //! Containers that something injects into Pods: judged by policy, explained where they are blocked, and no person's to approve.
 
-use crate::{create, lab, rolled_out, within};
+use crate::{WITH_GATE, create, has, lab, rolled_out, within};
 use tidewaiter_testkit::demo::{clean, distinct, vulnerable};
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
@@ -29,6 +29,9 @@ fn inject(lab: &Lab, image: &str) {
 
 #[test]
 fn a_sidecar_needs_no_person() {
+    if !has(WITH_GATE, "MutatingAdmissionPolicies") {
+        return;
+    }
     let lab = lab();
     lab.approval("Manual");
     let app = lab.registry.push("app", "v1", &clean().build());
@@ -44,6 +47,9 @@ fn a_sidecar_needs_no_person() {
 
 #[test]
 fn a_blocked_sidecar_is_explained() {
+    if !has(WITH_GATE, "MutatingAdmissionPolicies") {
+        return;
+    }
     let lab = lab();
     let app = lab.registry.push("app", "v1", &clean().build());
     let proxy = lab.registry.push("proxy", "v1", &vulnerable().build());

@@ -1,10 +1,11 @@
 //! The watches that fill the index.
 
+use super::slim::{slim, slim_node};
 use super::{Index, IndexWriters};
 use futures::StreamExt as _;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::{WatchStreamExt as _, watcher};
-use kube::{Api, Client, Resource, ResourceExt as _};
+use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -15,9 +16,13 @@ const APPROVALS: &str = "rolloutapprovals";
 const POLICIES: &str = "clusterscanpolicies";
 const NAMESPACED_POLICIES: &str = "scanpolicies";
 
+/// Objects in one page of a first list.
+const PAGE: u32 = 100;
+
 /// Starts one watch per kind.
 pub(super) fn start(client: &Client, index: &Arc<Index>, writers: IndexWriters) {
-    let all = watcher::Config::default;
+    // A page of a list is decoded as a whole: small ones leave less behind.
+    let all = || watcher::Config::default().page_size(PAGE);
     let gated = all().labels(names::GATED);
     watch(client, index, "deployments", all(), writers.deployments, Index::deployment_changed);
     watch(client, index, "replicasets", all(), writers.replica_sets, Index::replica_set_changed);
@@ -31,7 +36,7 @@ pub(super) fn start(client: &Client, index: &Arc<Index>, writers: IndexWriters) 
     watch(client, index, NAMESPACED_POLICIES, all(), writers.namespaced_policies, Index::namespaced_policy_changed);
     watch(client, index, APPROVALS, all(), writers.approvals, Index::approval_changed);
     watch(client, index, EXCEPTIONS, all(), writers.exceptions, Index::exception_changed);
-    watch(client, index, "nodes", all(), writers.nodes, Index::node_changed);
+    watch_slim(client, index, "nodes", all(), writers.nodes, Index::node_changed, slim_node);
     watch(client, index, "namespaces", all(), writers.namespaces, Index::namespace_changed);
     watch(client, index, "serviceaccounts", all(), writers.service_accounts, Index::service_account_changed);
 }
@@ -47,9 +52,22 @@ fn watch<K>(
 ) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
+    watch_slim(client, index, plural, config, writer, changed, slim);
+}
+
+/// The same; `slim` drops what is not kept of an object.
+fn watch_slim<K>(
+    client: &Client,
+    index: &Arc<Index>,
+    plural: &'static str,
+    config: watcher::Config,
+    writer: Writer<K>,
+    changed: fn(&Index, &K),
+    slim: fn(&mut K),
+) where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
     let api: Api<K> = Api::all(client.clone());
-    // Managed fields are half of many an object, and nothing here reads them.
-    let slim = |object: &mut K| object.managed_fields_mut().clear();
     let mut events = Box::pin(watcher(api, config).default_backoff().modify(slim).reflect(writer));
     let index = Arc::clone(index);
     tokio::spawn(async move {

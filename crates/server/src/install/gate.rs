@@ -1,6 +1,7 @@
 //! The gate in the API server: policies that gate and pin new Pods while the server is away (ADR 0020). Kubernetes has them from
 //! 1.36 on; where it does not serve them, nothing is installed, and new Pods by tag are refused meanwhile.
 
+use super::registration::{self, Application};
 use super::{IN_FORCE_ATTEMPTS, IN_FORCE_PAUSE, manifests};
 use crate::context::ServerContext;
 use crate::decide::marks::annotation;
@@ -100,26 +101,20 @@ async fn in_force(client: &Client) -> Result<bool> {
 }
 
 /// Applies the policies and their bindings, where the API server has them.
-pub(super) async fn apply(ctx: &ServerContext, enforced: &NamespaceSelection, owner: &[OwnerReference]) -> Result<()> {
+pub(super) async fn apply(
+    ctx: &ServerContext,
+    enforced: &NamespaceSelection,
+    owner: &[OwnerReference],
+    application: Application,
+) -> Result<()> {
     if !is_served(&ctx.client).await? {
         return Ok(());
     }
     let [binding, policy] = KINDS;
-    for object in policies()? {
-        put(&ctx.client, policy, object, owner).await?;
+    let policies = policies()?.into_iter().map(|object| (policy, object));
+    for (kind, object) in policies.chain(bindings(enforced).into_iter().map(|object| (binding, object))) {
+        registration::put(&api(&ctx.client, kind), kind.0, object, owner, application).await?;
     }
-    for object in bindings(enforced) {
-        put(&ctx.client, binding, object, owner).await?;
-    }
-    Ok(())
-}
-
-async fn put(client: &Client, kind: (&str, &str), mut object: Value, owner: &[OwnerReference]) -> Result<()> {
-    object["metadata"]["ownerReferences"] = serde_json::to_value(owner)?;
-    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let applied =
-        api(client, kind).patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&object)).await;
-    applied.with_context(|| format!("applying {} {name} (see deploy/rbac.yaml)", kind.0))?;
     Ok(())
 }
 

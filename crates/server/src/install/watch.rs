@@ -52,7 +52,7 @@ where
         while let Some(event) = events.next().await {
             match event {
                 Ok(Event::InitDone) if std::mem::take(&mut first) && expected => {}
-                // Also the server's own changes; applying them once more changes nothing.
+                // Also the server's own changes, of which nothing differs then.
                 Ok(Event::Apply(_) | Event::Delete(_) | Event::InitDone) => ctx.queues.policies.add(()),
                 Ok(Event::Init) => {}
                 Ok(Event::InitApply(_)) => expected = true,
