@@ -8,6 +8,7 @@
 mod changes;
 mod enqueue;
 mod jobs;
+mod namespaces;
 mod scans;
 mod settled;
 mod watch;
@@ -29,6 +30,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewaiter_core::image::Platform;
+use tidewaiter_crd::namespace::Labels;
 use tidewaiter_crd::{ClusterScanPolicy, ImageScan, RolloutApproval, ScanException, ScanPolicy, WorkloadScan};
 
 /// One store per kind.
@@ -56,6 +58,8 @@ pub(crate) struct Index {
     problems: Mutex<BTreeMap<String, String>>,
     /// The nodes' platforms when images were last enqueued for them.
     last_platforms: Mutex<Vec<Platform>>,
+    /// The labels of each namespace at its last change.
+    last_labels: Mutex<BTreeMap<String, Labels>>,
 }
 
 /// The writing ends of the stores.
@@ -119,7 +123,7 @@ impl Index {
             namespaces: namespaces_writer,
             service_accounts: service_accounts_writer,
         };
-        let (problems, last_platforms) = (Mutex::default(), Mutex::default());
+        let (problems, last_platforms, last_labels) = (Mutex::default(), Mutex::default(), Mutex::default());
         let index = Index {
             deployments,
             replica_sets,
@@ -139,6 +143,7 @@ impl Index {
             queues,
             problems,
             last_platforms,
+            last_labels,
         };
         (index, writers)
     }
@@ -242,11 +247,6 @@ impl Index {
         all.sort();
         all.dedup();
         if all.is_empty() { vec![Platform::new("linux", std::env::consts::ARCH).normalised()] } else { all }
-    }
-
-    /// Whether there is a namespace of this name.
-    pub(crate) fn is_namespace(&self, name: &str) -> bool {
-        self.namespaces.get(&ObjectRef::new(name)).is_some()
     }
 }
 

@@ -14,6 +14,7 @@ const EXCEPTIONS: &str = "scanexceptions";
 const APPROVALS: &str = "rolloutapprovals";
 const POLICIES: &str = "clusterscanpolicies";
 const NAMESPACED_POLICIES: &str = "scanpolicies";
+const NAMESPACES: &str = "namespaces";
 
 /// Starts one watch per kind.
 pub(super) fn start(client: &Client, index: &Arc<Index>, writers: IndexWriters) {
@@ -32,7 +33,7 @@ pub(super) fn start(client: &Client, index: &Arc<Index>, writers: IndexWriters) 
     watch(client, index, APPROVALS, all(), writers.approvals, Index::approval_changed);
     watch(client, index, EXCEPTIONS, all(), writers.exceptions, Index::exception_changed);
     watch(client, index, "nodes", all(), writers.nodes, Index::node_changed);
-    watch(client, index, "namespaces", all(), writers.namespaces, Index::namespace_changed);
+    watch(client, index, NAMESPACES, all(), writers.namespaces, Index::namespace_changed);
     watch(client, index, "serviceaccounts", all(), writers.service_accounts, Index::service_account_changed);
 }
 
@@ -79,6 +80,7 @@ impl Index {
                     match plural {
                         EXCEPTIONS => self.enqueue_images(),
                         APPROVALS | POLICIES | NAMESPACED_POLICIES => self.enqueue_decided(&|_| true),
+                        NAMESPACES => self.namespaces_listed(),
                         _ => {}
                     }
                 }
