@@ -47,7 +47,7 @@ const SERVER: &[(&str, &[&str], &[&str])] = &[
     (GROUP, &["workloadscans"], &["get", "list", "watch", "create"]),
     (GROUP, &["workloadscans/status"], &["update"]),
     // Kubernetes requires that the account which registers a policy can read all objects of its parameters' kind.
-    (GROUP, &["imageallowlists"], &["get"]),
+    (GROUP, &["imageallowlists", "clusterscanpolicies"], &["get"]),
     (GROUP, &["rolloutapprovals", "clusterscanpolicies", "scanpolicies", "scanexceptions"], &["list", "watch"]),
     // That of a new installation; the policy `tidewaiter-server` lets that account create no other.
     (GROUP, &["clusterscanpolicies"], &["create"]),
@@ -87,6 +87,8 @@ const POLICIES: &[&str] = &[
     "tidewaiter-approvals",
     "tidewaiter-exceptions",
     "tidewaiter-server",
+    "tidewaiter-namespace-labels",
+    "tidewaiter-namespace-names",
     "tidewaiter-in-force",
 ];
 

@@ -100,8 +100,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/crd/src",
         &[
-            "names schema time workload_kind",
-            "allowlist approval condition exception",
+            "infrastructure names schema time workload_kind",
+            "allowlist approval condition exception namespace",
             "image_scan policy workload_scan",
             "scan_policy",
         ],

@@ -96,7 +96,7 @@ fn described(object: &ScanException) -> String {
         all(&spec.packages, "every package"),
         all(&spec.images, "every image of the namespace"),
         printable(&spec.reason),
-        printable(&spec.expires),
+        until(object),
         if spec.until_fixed { ", or until there is a fix" } else { "" },
         printable(&spec.requested_by),
     )
@@ -136,7 +136,7 @@ fn row(object: &ScanException) -> [String; 10] {
     [
         printable(object.name_any()),
         format!("{:?}", status.state),
-        printable(&spec.expires),
+        until(object),
         printable(spec.vulnerabilities.join(",")),
         all_or(&spec.packages),
         all_or(&spec.images),
@@ -145,6 +145,14 @@ fn row(object: &ScanException) -> [String; 10] {
         format!("{images} image{}", if images == 1 { "" } else { "s" }),
         printable(&spec.reason),
     ]
+}
+
+/// The day on which it ends, and the one that it names where policy ends it before.
+fn until(object: &ScanException) -> String {
+    match object.status.as_ref().and_then(|status| status.ends_by_policy.as_ref()) {
+        Some(day) => printable(format!("{day} (by policy; requested until {})", object.spec.expires)),
+        None => printable(&object.spec.expires),
+    }
 }
 
 fn all_or(texts: &[String]) -> String {
@@ -165,6 +173,9 @@ mod tests {
             "status": {"state": "Active", "usedBy": ["r/app:v1"]}
         }))
         .unwrap();
-        insta::assert_snapshot!(described(&object) + &table(&[object]));
+        let mut limited = object.clone();
+        limited.status.as_mut().unwrap().ends_by_policy = Some("2026-06-30".to_owned());
+        assert!(described(&limited).contains("until            2026-06-30 (by policy; requested until 2026-12-31)\n"));
+        insta::assert_snapshot!(described(&object) + &table(&[object, limited]));
     }
 }

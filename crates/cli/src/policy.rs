@@ -3,15 +3,21 @@
 //! ```text
 //! policy file + reports, images or stored reports → judge, live → outcome
 //! ClusterScanPolicies + WorkloadScans + ImageScans → would_hold → enable → in_force
+//! templates + ImageAllowlists → away → preflight
 //! ```
 
+mod away;
 mod disable;
 mod enable;
 mod in_force;
 mod judge;
+mod labels;
 mod list;
 mod live;
 mod outcome;
+mod preflight;
+mod present;
+mod templates;
 mod test;
 mod would_hold;
 
@@ -39,6 +45,7 @@ pub(crate) fn run(args: &PolicyArgs) -> Result<Exit> {
             let cluster = cluster::with_tidewaiter(cluster)?;
             cluster.run(disable::disable(&cluster, &namespaces))
         }
+        PolicyCommand::Preflight(args) => preflight::run(args),
         PolicyCommand::Test(args) => test::run(args),
         PolicyCommand::List { cluster } => {
             let cluster = cluster::with_tidewaiter(cluster)?;

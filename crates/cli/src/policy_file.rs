@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::Path;
 use tidewaiter_core::policy::{Policy, Rule};
-use tidewaiter_crd::{ClusterScanPolicy, ScanPolicy};
+use tidewaiter_crd::{ClusterScanPolicy, NamespaceSelector, ScanPolicy};
 
 /// The objects of a file.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +71,8 @@ fn parse(text: &str) -> Result<PolicyObjects, String> {
         return Err("it has no ClusterScanPolicy".to_owned());
     }
     all.criteria().rules.iter().try_for_each(Rule::check).map_err(|e| e.to_string())?;
+    let mut selectors = all.of_cluster.iter().filter_map(|policy| policy.spec.namespace_selector.as_ref());
+    selectors.try_for_each(NamespaceSelector::check).map_err(|why| format!("spec.namespaceSelector: {why}"))?;
     Ok(all)
 }
 
@@ -158,6 +160,9 @@ mod tests {
         check("kind: ClusterScanPolicy\nspec: {blockAt: EVER}", "EVER");
         check("kind: ClusterScanPolicy\nspec: {rules: [{name: a, espp: 1}]}", "espp");
         check("kind: ClusterScanPolicy\nspec: {rules: [{name: a, epss: 50}]}", "rule \"a\": epss is a probability");
+        let selector =
+            "kind: ClusterScanPolicy\nspec: {namespaceSelector: {matchExpressions: [{key: env, operator: In}]}}";
+        check(selector, "spec.namespaceSelector: the requirement on label env needs values: In");
         check("kind: ClusterScanPolicy", "has no spec");
         check("kind: [", "cannot be read");
     }

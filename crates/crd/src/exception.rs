@@ -56,6 +56,9 @@ pub struct ScanExceptionSpec {
 pub struct ScanExceptionStatus {
     /// Whether it applies.
     pub state: ExceptionState,
+    /// First day (UTC) on which it no longer applies, where a policy ends it before the day it names (`maxExceptionDays`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_by_policy: Option<String>,
     /// Images with a finding that it excepts; at most fifty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub used_by: Vec<String>,

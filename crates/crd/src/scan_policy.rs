@@ -53,6 +53,10 @@ pub struct ScanPolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::people")]
     pub required_approvals: Option<u32>,
+    /// Days after its creation from which on a ScanException does not apply any more, whatever it says itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::exception_days")]
+    pub max_exception_days: Option<u32>,
 }
 
 /// Criteria of the cluster, made stricter by a namespace's own policies.

@@ -77,6 +77,17 @@ pub(crate) fn days(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "integer", "minimum": 0, "maximum": u32::MAX})
 }
 
+/// What the schema of a label's requirement cannot say otherwise (CEL).
+pub(crate) fn values_as_needed() -> serde_json::Value {
+    json!([{"rule": "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+        "message": "In and NotIn need values, Exists and DoesNotExist have none"}])
+}
+
+/// Days that an exception may last: a hundred years is any time.
+pub(crate) fn exception_days(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "integer", "minimum": 0, "maximum": 36500})
+}
+
 /// People who approve: more than ten never agree in time.
 pub(crate) fn people(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "integer", "minimum": 1, "maximum": 10})

@@ -77,10 +77,13 @@ pub(crate) struct ServeArgs {
     /// URL at which the API server reaches the webhooks, when not through the Service: https://HOST:PORT
     #[arg(long, value_name = "URL")]
     pub(crate) webhook_url: Option<String>,
-    /// Namespace to exclude, in addition to the server's own
+    /// Namespaces to exclude, in addition to the server's own, separated by commas; repeatable
     #[arg(
         long = "exclude-namespace",
+        env = "TIDEWAITER_EXCLUDE_NAMESPACES",
+        value_delimiter = ',',
         value_name = "NAME",
+        value_parser = namespace_name,
         default_values = ["kube-system", "kube-public", "kube-node-lease"]
     )]
     pub(crate) excluded: Vec<String>,
@@ -102,6 +105,19 @@ pub(crate) struct ServeArgs {
     /// Maximum concurrent scans
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(crate) scans: u16,
+}
+
+/// The name of a namespace: a label of DNS (RFC 1123), as the API server requires.
+fn namespace_name(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_name =
+        (1..=63).contains(&text.len()) && text.chars().all(is_inner) && !text.starts_with('-') && !text.ends_with('-');
+    if is_name {
+        Ok(text.to_owned())
+    } else {
+        Err("not the name of a namespace: lower case letters, digits and dashes between them, 63 at most".to_owned())
+    }
 }
 
 impl ServeArgs {
@@ -129,5 +145,35 @@ impl ServeArgs {
             webhook_url: self.webhook_url.clone(),
             program: std::env::current_exe().context("the path of this program")?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As in the manifest: one text with commas, over several lines.
+    #[test]
+    fn excluded_namespaces() {
+        let check = |text: &str, expected: Result<&[&str], &str>| {
+            let parsed = ServerArgs::try_parse_from(["tidewaiter", "serve", &format!("--exclude-namespace={text}")]);
+            let found = parsed.map_err(|error| error.to_string()).map(|args| match args.command {
+                ServerCommand::Serve(serve) => serve.excluded,
+                other => panic!("{other:?}"),
+            });
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{text:?}"),
+                (Err(error), Err(expected)) => assert!(error.contains(expected), "{text:?}: {error}"),
+                (found, _) => panic!("{text:?}: {found:?}"),
+            }
+        };
+        check("kube-system", Ok(&["kube-system"]));
+        check("kube-system, kube-public,\n  cert-manager", Ok(&["kube-system", "kube-public", "cert-manager"]));
+        let no_name = "not the name of a namespace";
+        for wrong in ["", "a,,b", "Team", "a_b", "-a", "a-", "a'] || true || 'a' in ['a", "a.b"] {
+            check(wrong, Err(no_name));
+        }
+        check(&"a".repeat(64), Err(no_name));
+        check(&"a".repeat(63), Ok(&[&"a".repeat(63)]));
     }
 }

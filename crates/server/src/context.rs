@@ -43,7 +43,8 @@ pub(crate) struct ServerContext {
 impl ServerContext {
     /// The policy of a namespace.
     pub(crate) fn policy(&self, namespace: &str) -> EffectivePolicy {
-        policy::effective(&self.index.policies.state(), &self.index.policies_in(namespace), namespace)
+        let known = self.index.labels_of(namespace);
+        policy::effective(&self.index.policies.state(), &self.index.policies_in(namespace), namespace, known.as_ref())
     }
 
     /// Whether the server does anything in a namespace.

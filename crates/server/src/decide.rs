@@ -8,6 +8,7 @@
 //! all revisions of a namespace        → allowlist
 //! record before and after             → audit: the entries of the audit log
 //! traces of an installation           → first_policy
+//! policies and labels of namespaces   → policy, enforced: what applies where, and is bound
 //! decision                            → message, pause, release, gate
 //! ```
 //!
@@ -18,6 +19,7 @@ pub(crate) mod allowlist;
 pub(crate) mod approval;
 pub(crate) mod audit;
 pub(crate) mod database;
+pub(crate) mod enforced;
 pub(crate) mod evaluation;
 pub(crate) mod exception;
 pub(crate) mod first_policy;

@@ -8,6 +8,7 @@
 mod changes;
 mod enqueue;
 mod jobs;
+mod namespaces;
 mod scans;
 mod settled;
 mod slim;
@@ -30,6 +31,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewaiter_core::image::Platform;
+use tidewaiter_crd::namespace::Labels;
 use tidewaiter_crd::{ClusterScanPolicy, ImageScan, RolloutApproval, ScanException, ScanPolicy, WorkloadScan};
 
 /// One store per kind.
@@ -57,6 +59,8 @@ pub(crate) struct Index {
     problems: Mutex<BTreeMap<String, String>>,
     /// The nodes' platforms when images were last enqueued for them.
     last_platforms: Mutex<Vec<Platform>>,
+    /// The labels of each namespace at its last change.
+    last_labels: Mutex<BTreeMap<String, Labels>>,
 }
 
 /// The writing ends of the stores.
@@ -120,7 +124,7 @@ impl Index {
             namespaces: namespaces_writer,
             service_accounts: service_accounts_writer,
         };
-        let (problems, last_platforms) = (Mutex::default(), Mutex::default());
+        let (problems, last_platforms, last_labels) = (Mutex::default(), Mutex::default(), Mutex::default());
         let index = Index {
             deployments,
             replica_sets,
@@ -140,6 +144,7 @@ impl Index {
             queues,
             problems,
             last_platforms,
+            last_labels,
         };
         (index, writers)
     }
@@ -243,11 +248,6 @@ impl Index {
         all.sort();
         all.dedup();
         if all.is_empty() { vec![Platform::new("linux", std::env::consts::ARCH).normalised()] } else { all }
-    }
-
-    /// Whether there is a namespace of this name.
-    pub(crate) fn is_namespace(&self, name: &str) -> bool {
-        self.namespaces.get(&ObjectRef::new(name)).is_some()
     }
 }
 

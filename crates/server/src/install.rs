@@ -21,7 +21,7 @@ mod watch;
 
 use crate::context::ServerContext;
 use crate::controllers::allowlist;
-use crate::decide::policy::{self, NamespaceSelection};
+use crate::decide::enforced::{self as decided, NamespaceSelection};
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
@@ -109,7 +109,7 @@ async fn apply(ctx: &Arc<ServerContext>, ca_pem: &str, application: Application)
     let token = ctx.webhook_token.get().context("the webhooks have no token")?;
     let webhooks = manifests::webhooks(&ctx.settings, ca_pem, token);
     put::<MutatingWebhookConfiguration>(ctx, webhooks, &owner, application).await?;
-    for policy in manifests::policies()? {
+    for policy in manifests::policies(&ctx.settings.excluded)? {
         put::<ValidatingAdmissionPolicy>(ctx, policy, &owner, application).await?;
     }
     let enforced = enforced_namespaces(ctx);
@@ -128,7 +128,7 @@ async fn apply(ctx: &Arc<ServerContext>, ca_pem: &str, application: Application)
 /// The namespaces that the policies of this moment enforce.
 fn enforced_namespaces(ctx: &ServerContext) -> NamespaceSelection {
     let (policies, own) = (ctx.index.policies.state(), ctx.index.namespaced_policies.state());
-    policy::enforced_namespaces(&policies, &own, &ctx.settings.excluded)
+    decided::enforced_namespaces(&policies, &own, &ctx.index.namespaces.state(), &ctx.settings.excluded)
 }
 
 /// The owner of everything that is registered: the server's ClusterRole, which `kubectl delete -f deploy/` deletes. The
@@ -153,9 +153,12 @@ async fn owner(ctx: &ServerContext) -> Vec<OwnerReference> {
 async fn retain(ctx: &Arc<ServerContext>) -> Result<Option<NamespaceSelection>> {
     let remembered = enforced::remembered(ctx).await?;
     let after = enforced_namespaces(ctx);
-    let before = policy::enforced_before(remembered.clone(), enforced::bound(ctx).await?, &after);
+    let before = decided::enforced_before(remembered.clone(), enforced::bound(ctx).await?, &after);
     if let Some(enforced) = before.namespaces.as_ref().filter(|_| before.interrupted) {
         enforced::report_interruption(ctx, enforced).await;
+    }
+    if let Some(remembered) = &remembered {
+        report_exclusions(ctx, remembered);
     }
     let news = (remembered.as_ref() != Some(&after)).then(|| after.clone());
     let before = before.namespaces;
@@ -168,6 +171,19 @@ async fn retain(ctx: &Arc<ServerContext>) -> Result<Option<NamespaceSelection>> 
     tracing::info!(workloads, not_retained, "what runs in newly enforced namespaces is retained");
     tokio::spawn(retain::follow(Arc::clone(ctx), retained));
     Ok(news)
+}
+
+/// Says which enforced namespaces are excluded from now on.
+fn report_exclusions(ctx: &ServerContext, remembered: &NamespaceSelection) {
+    let exist = ctx.index.namespaces.state();
+    let names = decided::newly_excluded(&ctx.settings.excluded, &exist, remembered);
+    if !names.is_empty() {
+        tracing::warn!(
+            "{} were enforced and are excluded from now on (--exclude-namespace, TIDEWAITER_EXCLUDE_NAMESPACES): what is held \
+             there is released; take them out of that list to go on enforcing them",
+            names.join(", ")
+        );
+    }
 }
 
 async fn put<K>(ctx: &ServerContext, wanted: Value, owner: &[OwnerReference], application: Application) -> Result<()>

@@ -58,6 +58,14 @@ fn one_person_requests_and_another_one_approves() {
         let line = said.lines().find(|line| line.starts_with("accepted")).unwrap_or_default().to_owned();
         line.contains("Active") && line.contains("1 image")
     });
+    // A policy ends it before the day that it names, and says so; then it does not any more.
+    lab.policy(r#"{"spec":{"maxExceptionDays":30}}"#);
+    let ends = || lab.field("scanexception/accepted", ".status.endsByPolicy");
+    within(PATIENCE, "the policy ends it", || !ends().is_empty());
+    let listed = lab.kubectl(&["scan", "exception", "list"]).ok();
+    assert!(listed.contains(&format!("{} (by policy; requested until 2999-12-31)", ends())), "{listed}");
+    lab.policy(r#"{"spec":{"maxExceptionDays":null}}"#);
+    within(PATIENCE, "the policy ends it no more", || ends().is_empty());
     // What an auditor reads: the findings, who, why and until when.
     let report = lab.kubectl(&["scan", "report", "deployment/app"]).ok();
     let reason = "no input from outside (requested by";

@@ -121,7 +121,7 @@ fn enforcement_begins_namespace_by_namespace() {
     assert_eq!(bound_namespaces(&lab), r#"["tidewaiter.none"]"#);
     // Everywhere, by its mode; then a name alone does not take it back.
     let all = lab.admin(&["scan", "policy", "enable", "--all", "--yes"]).ok();
-    assert!(all.contains("other") && all.contains("enforced in every namespace that no policy names"), "{all}");
+    assert!(all.contains("other") && all.contains("enforced in every namespace that no policy chooses"), "{all}");
     assert_eq!(mode(&lab), "Enforce");
     let refused = lab.admin(&["scan", "policy", "disable", "default"]).refused();
     assert!(refused.contains("ClusterScanPolicy default has mode Enforce"), "{refused}");

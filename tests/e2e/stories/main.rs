@@ -29,6 +29,7 @@ mod image_changed;
 mod installation;
 mod jobs;
 mod medium_findings;
+mod namespace_labels;
 mod namespaces;
 mod new_database;
 mod not_pullable;

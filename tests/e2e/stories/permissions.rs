@@ -16,6 +16,12 @@ const RARE: &[(&str, &str, &str, &str)] = &[
     ("get", "batch", "cronjobs", "the same"),
     ("get", "", "pods", "at the installation, its node had not reported what it runs"),
     ("create", "tidewaiter.dev", "clusterscanpolicies", "a first installation; a lab has a policy before"),
+    (
+        "get",
+        "tidewaiter.dev",
+        "clusterscanpolicies",
+        "never; who registers a policy with such parameters must be allowed to",
+    ),
     ("patch", "apps", "replicasets", "nudged where an API server without MutatingAdmissionPolicies refused their Pods"),
     ("get", "admissionregistration.k8s.io", "mutatingadmissionpolicies", "read as the other registrations, by name"),
     ("get", "admissionregistration.k8s.io", "mutatingadmissionpolicybindings", "the same"),

@@ -19,7 +19,7 @@ pub(crate) enum PolicyCommand {
     ///
     /// The list is of what the cluster knows: workloads with an image that violates the policy, has no scan yet, or whose
     /// report is incomplete. Nothing that runs is stopped: what is listed is held at its next rollout. The policy that applies
-    /// to the namespace gets it in `enforcedNamespaces`; with `--all` the policy that names no namespace gets mode Enforce.
+    /// to the namespace gets it in `enforcedNamespaces`; with `--all` the policy that chooses no namespace gets mode Enforce.
     Enable(EnableArgs),
     /// Take back `enable`: what is held there is released
     ///
@@ -41,6 +41,12 @@ Exit codes: 0 not enforced any more, 2 usage, or it stays enforced, 3 the server
     /// the cluster are judged, or those of `--namespace`: as if FILE were applied there. A ScanPolicy without a namespace goes to
     /// that of `--namespace`, else to that of the context.
     Test(Box<PolicyTestArgs>),
+    /// List what would wait or be refused while the server is away
+    ///
+    /// Looks at what the API server would do to new Pods of every workload, as a restart, a drain or a scale-up makes them: without
+    /// the server it lets start what it knows as approved. And it lists namespaces of infrastructure that are enforced: what
+    /// a node needs to start (network, volumes, names, certificates) should not wait for the server. Changes nothing.
+    Preflight(PreflightArgs),
     /// List the policies of the cluster, and where each is enforced; those of namespaces as NAMESPACE/NAME
     List {
         #[command(flatten)]
@@ -60,7 +66,7 @@ pub(crate) struct EnableArgs {
     /// Namespaces; default: the one of `--namespace`
     #[arg(value_name = "NAMESPACE")]
     pub(crate) namespaces: Vec<String>,
-    /// All namespaces that no policy names
+    /// All namespaces that no policy chooses
     #[arg(long, conflicts_with = "namespaces")]
     pub(crate) all: bool,
     /// Do not ask
@@ -69,6 +75,22 @@ pub(crate) struct EnableArgs {
     /// List what would be held, and change nothing
     #[arg(long, conflicts_with = "yes")]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+}
+
+/// What is looked at.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 nothing would be refused or wait, 1 something would, or infrastructure is enforced, 2 usage, 3 it failed.
+
+Examples:
+  kubectl scan policy preflight           # the enforced namespaces, as they are
+  kubectl scan policy preflight team-a    # as if team-a were enforced")]
+pub(crate) struct PreflightArgs {
+    /// Namespaces, as if they were enforced; default: those that are
+    #[arg(value_name = "NAMESPACE")]
+    pub(crate) namespaces: Vec<String>,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
 }

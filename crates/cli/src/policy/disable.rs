@@ -1,5 +1,6 @@
 //! `kubectl scan policy disable`: the way back from `enable`.
 
+use super::labels::{self, LabelsByNamespace};
 use super::{enforced_by_its_own, in_force, own_policies_of, patch, policies};
 use crate::cluster::Cluster;
 use crate::exit::{Exit, UsageError};
@@ -15,8 +16,9 @@ use tidewaiter_crd::{ClusterScanPolicy, ScanPolicy};
 pub(crate) async fn disable(cluster: &Cluster, namespaces: &[String]) -> Result<Exit> {
     let before = policies(cluster).await?;
     let own = own_policies_of(cluster, namespaces).await?;
+    let labels = labels::read(cluster, &before, Some(namespaces)).await?;
     for namespace in namespaces {
-        if let Some(why) = enforced_otherwise(&before, &own, namespace) {
+        if let Some(why) = enforced_otherwise(&before, &own, &labels, namespace) {
             return Err(UsageError(format!("{} stays enforced: {why}", printable(namespace))).into());
         }
     }
@@ -25,8 +27,9 @@ pub(crate) async fn disable(cluster: &Cluster, namespaces: &[String]) -> Result<
         let left: Vec<&String> = policy.spec.enforced_namespaces.iter().filter(|name| !is_meant(name)).collect();
         patch(cluster, policy, json!({"enforcedNamespaces": left})).await?;
     }
-    let was =
-        |namespace: &&String| applying(&before, namespace).iter().any(|p| p.spec.mode_in(namespace) == Mode::Enforce);
+    let was = |namespace: &&String| {
+        applying(&before, labels.of(namespace)).iter().any(|p| p.spec.mode_in(namespace) == Mode::Enforce)
+    };
     let (released, others): (Vec<&String>, Vec<&String>) = namespaces.iter().partition(was);
     let released: Vec<String> = released.into_iter().cloned().collect();
     let state = in_force::wait(cluster, &released, false).await;
@@ -41,8 +44,13 @@ pub(crate) async fn disable(cluster: &Cluster, namespaces: &[String]) -> Result<
 }
 
 /// Why a namespace is enforced by more than a list of enforced namespaces, and what to do.
-fn enforced_otherwise(policies: &[ClusterScanPolicy], own: &[ScanPolicy], namespace: &str) -> Option<String> {
-    let applying = applying(policies, namespace);
+fn enforced_otherwise(
+    policies: &[ClusterScanPolicy],
+    own: &[ScanPolicy],
+    labels: &LabelsByNamespace,
+    namespace: &str,
+) -> Option<String> {
+    let applying = applying(policies, labels.of(namespace));
     if applying.is_empty() {
         return Some("no policy applies to it; create a ClusterScanPolicy with mode Warn that names it".to_owned());
     }
@@ -70,7 +78,7 @@ mod tests {
         let check = |specs: &[Value], expected: &str| {
             let one = |spec: &Value| ClusterScanPolicy::new("p", serde_json::from_value(spec.clone()).unwrap());
             let policies: Vec<_> = specs.iter().map(one).collect();
-            let found = enforced_otherwise(&policies, &[], "a").unwrap_or_default();
+            let found = enforced_otherwise(&policies, &[], &labels("a"), "a").unwrap_or_default();
             assert!(found.contains(expected) && found.is_empty() == expected.is_empty(), "{found}");
         };
         check(&[], "no policy applies");
@@ -79,6 +87,17 @@ mod tests {
         check(&[json!({"mode": "Warn", "enforcedNamespaces": ["a"]})], "");
         check(&[json!({}), json!({"mode": "Warn", "namespaces": ["a"]})], "");
         check(&[json!({"mode": "Warn"}), json!({})], "p has mode Enforce");
+        // By its label.
+        let by_label = |value: &str| json!({"namespaceSelector": {"matchLabels": {"gate": value}}});
+        check(&[json!({"mode": "Warn"}), by_label("on")], "p has mode Enforce");
+        check(&[json!({"mode": "Warn"}), by_label("off")], "");
+    }
+
+    /// A namespace with `gate=on`.
+    fn labels(name: &str) -> LabelsByNamespace {
+        let mut labels = LabelsByNamespace::default();
+        labels.add(serde_json::from_value(json!({"metadata": {"name": name, "labels": {"gate": "on"}}})).unwrap());
+        labels
     }
 
     #[test]
@@ -88,7 +107,7 @@ mod tests {
             let policies = [ClusterScanPolicy::new("p", serde_json::from_value(listed).unwrap())];
             let mut own = ScanPolicy::new("strict", serde_json::from_value(spec).unwrap());
             own.metadata.namespace = Some(namespace.to_owned());
-            let found = enforced_otherwise(&policies, &[own], "a").unwrap_or_default();
+            let found = enforced_otherwise(&policies, &[own], &labels("a"), "a").unwrap_or_default();
             assert!(found.contains(expected) && found.is_empty() == expected.is_empty(), "{found}");
         };
         check("a", json!({"mode": "Enforce"}), "ScanPolicy strict has mode Enforce");

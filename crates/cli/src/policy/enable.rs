@@ -1,5 +1,7 @@
 //! `kubectl scan policy enable`: lists what enforcement would hold, asks, and enforces.
 
+use super::labels;
+use super::present::{PresentPolicies, approvals};
 use super::would_hold::{self, by_image, would_hold};
 use super::{enforced_by_its_own, in_force, list_in, named, own_policies, own_policies_of, patch, policies, to_change};
 use crate::args::EnableArgs;
@@ -10,10 +12,9 @@ use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
-use tidewaiter_crd::policy::{ApprovalMode, Mode, applying};
-use tidewaiter_crd::{ClusterScanPolicy, ImageScan, ScanPolicy, WorkloadScan};
+use tidewaiter_crd::policy::Mode;
+use tidewaiter_crd::{ClusterScanPolicy, ImageScan, WorkloadScan};
 
 /// A policy that is to be enforced in more namespaces.
 #[derive(Debug)]
@@ -21,13 +22,6 @@ struct PolicyChange<'a> {
     policy: &'a ClusterScanPolicy,
     /// Its namespaces to enforce; none: all that it applies to.
     namespaces: Vec<String>,
-}
-
-/// The policies of the cluster and those of namespaces, as they are before the change.
-#[derive(Debug)]
-struct PresentPolicies {
-    of_cluster: Vec<ClusterScanPolicy>,
-    own: Vec<ScanPolicy>,
 }
 
 /// What a command line asks for.
@@ -63,7 +57,7 @@ pub(crate) fn run(args: &EnableArgs) -> Result<Exit> {
         }
         let mut exit = Exit::Clean;
         for change in &plan.changes {
-            let (said, of_change) = apply(&cluster, change).await?;
+            let (said, of_change) = apply(&cluster, &present, change).await?;
             write!(out, "{said}")?;
             exit = if of_change == Exit::Clean { exit } else { of_change };
         }
@@ -75,17 +69,19 @@ pub(crate) fn run(args: &EnableArgs) -> Result<Exit> {
 async fn read(cluster: &Cluster, namespaces: Option<&[String]>) -> Result<PresentPolicies> {
     let of_cluster = policies(cluster).await?;
     let Some(namespaces) = namespaces else {
-        return Ok(PresentPolicies { of_cluster, own: own_policies(cluster, None).await? });
+        let labels = labels::read(cluster, &of_cluster, None).await?;
+        return Ok(PresentPolicies { of_cluster, own: own_policies(cluster, None).await?, labels });
     };
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     for namespace in namespaces {
         exists(api.get(namespace).await, namespace)?;
     }
-    Ok(PresentPolicies { of_cluster, own: own_policies_of(cluster, namespaces).await? })
+    let labels = labels::read(cluster, &of_cluster, Some(namespaces)).await?;
+    Ok(PresentPolicies { of_cluster, own: own_policies_of(cluster, namespaces).await?, labels })
 }
 
 /// Refuses a namespace that there is not: its name would be enforced, and nothing else. Who may not read it may name it.
-fn exists(found: Result<Namespace, kube::Error>, name: &str) -> Result<()> {
+pub(super) fn exists(found: Result<Namespace, kube::Error>, name: &str) -> Result<()> {
     match found {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => {
@@ -101,7 +97,7 @@ fn exists(found: Result<Namespace, kube::Error>, name: &str) -> Result<()> {
 fn plan_for<'a>(present: &'a PresentPolicies, namespaces: &[String]) -> EnforcementPlan<'a> {
     let mut plan = EnforcementPlan { changes: Vec::new(), enforced: Vec::new() };
     for namespace in namespaces {
-        let all = applying(&present.of_cluster, namespace);
+        let all = present.applying(namespace);
         let is_enforced = all.iter().any(|policy| policy.spec.mode_in(namespace) == Mode::Enforce)
             || enforced_by_its_own(&present.own, namespace).is_some();
         match to_change(&all).filter(|_| !is_enforced) {
@@ -117,17 +113,16 @@ fn plan_for<'a>(present: &'a PresentPolicies, namespaces: &[String]) -> Enforcem
     plan
 }
 
-/// The policy that names no namespace, where none of them is enforced.
+/// The policy that chooses no namespace, where none of them is enforced.
 fn plan_for_all(policies: &[ClusterScanPolicy]) -> EnforcementPlan<'_> {
-    // No policy names an empty name.
-    let all = applying(policies, "");
+    let all: Vec<&ClusterScanPolicy> = policies.iter().filter(|policy| policy.spec.is_for_others()).collect();
     let is_enforced = all.iter().any(|policy| policy.spec.mode == Mode::Enforce);
     match to_change(&all).filter(|_| !is_enforced) {
         Some(policy) => {
             EnforcementPlan { changes: vec![PolicyChange { policy, namespaces: Vec::new() }], enforced: Vec::new() }
         }
         None => {
-            EnforcementPlan { changes: Vec::new(), enforced: vec!["every namespace that no policy names".to_owned()] }
+            EnforcementPlan { changes: Vec::new(), enforced: vec!["every namespace that no policy chooses".to_owned()] }
         }
     }
 }
@@ -154,7 +149,7 @@ async fn preview(
     let held = would_hold(&workloads, &by_image(&scans));
     let mut namespaces: Vec<String> = plan.changes.iter().flat_map(|change| change.namespaces.clone()).collect();
     if everywhere {
-        // What applies to the empty name applies to every namespace that no policy names.
+        // What applies to the empty name applies to every namespace without labels that no policy names.
         namespaces.push(String::new());
         namespaces
             .extend(present.own.iter().filter_map(|own| own.namespace()).filter(|n| becomes_enforced(present, n)));
@@ -162,34 +157,10 @@ async fn preview(
     Ok(would_hold::text(&held, workloads.len()) + &approvals(present, &namespaces))
 }
 
-/// By which policies rollouts will wait for people, and in which of the namespaces.
-fn approvals(present: &PresentPolicies, namespaces: &[String]) -> String {
-    let mut by: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for namespace in namespaces {
-        let of_cluster = applying(&present.of_cluster, namespace).into_iter();
-        let of_cluster = of_cluster.filter(|policy| policy.spec.approval == ApprovalMode::Manual);
-        let own = present.own.iter().filter(|policy| policy.namespace().as_ref() == Some(namespace));
-        let own = own.filter(|policy| policy.spec.approval == Some(ApprovalMode::Manual));
-        let names = of_cluster.map(|policy| format!("ClusterScanPolicy {}", policy.name_any()));
-        for name in names.chain(own.map(|policy| format!("ScanPolicy {namespace}/{}", policy.name_any()))) {
-            let known = by.entry(name).or_default();
-            if !known.contains(&namespace.as_str()) {
-                known.push(namespace);
-            }
-        }
-    }
-    by.into_iter().map(|(name, namespaces)| waits(&name, &namespaces)).collect()
-}
-
-fn waits(policy: &str, namespaces: &[&str]) -> String {
-    let of = if namespaces.contains(&"") { String::new() } else { format!(" in {}", namespaces.join(", ")) };
-    format!("By {} every rollout{} waits for a person's approval, too.\n", printable(policy), printable(of))
-}
-
 /// Whether `--all` changes something in a namespace.
 fn becomes_enforced(present: &PresentPolicies, namespace: &str) -> bool {
-    let all = applying(&present.of_cluster, namespace);
-    all.iter().all(|policy| policy.spec.namespaces.is_empty() && policy.spec.mode_in(namespace) != Mode::Enforce)
+    let all = present.applying(namespace);
+    all.iter().all(|policy| policy.spec.is_for_others() && policy.spec.mode_in(namespace) != Mode::Enforce)
         && enforced_by_its_own(&present.own, namespace).is_none()
 }
 
@@ -206,15 +177,21 @@ fn confirmed() -> Result<bool> {
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
+/// The namespaces whose bindings show that the policy for all others is enforced. No namespace has an empty name: bindings treat
+/// it as one that is made later, without labels, which a policy may choose that is not changed.
+fn shown_by(present: &PresentPolicies) -> Vec<String> {
+    let is_for_others = present.applying("").iter().all(|policy| policy.spec.is_for_others());
+    is_for_others.then(String::new).into_iter().collect()
+}
+
 /// Changes a policy; returns what to say about it, and the exit code.
-async fn apply(cluster: &Cluster, change: &PolicyChange<'_>) -> Result<(String, Exit)> {
+async fn apply(cluster: &Cluster, present: &PresentPolicies, change: &PolicyChange<'_>) -> Result<(String, Exit)> {
     let PolicyChange { policy, namespaces } = change;
     let name = format!("ClusterScanPolicy {}", policy.name_any());
     if namespaces.is_empty() {
         patch(cluster, policy, json!({"mode": Mode::Enforce})).await?;
-        // No namespace has an empty name: no policy names it.
-        let state = in_force::wait(cluster, &[String::new()], true).await;
-        let done = format!("{name} is enforced in every namespace that no policy names");
+        let state = in_force::wait(cluster, &shown_by(present), true).await;
+        let done = format!("{name} is enforced in every namespace that no policy chooses");
         return Ok((state.message(&name, done) + "\n", state.exit()));
     }
     let mut all = policy.spec.enforced_namespaces.clone();
@@ -231,20 +208,16 @@ async fn apply(cluster: &Cluster, change: &PolicyChange<'_>) -> Result<(String, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
+    use crate::policy::present::tests::{policy, present, scan_policy};
 
-    fn policy(name: &str, spec: Value) -> ClusterScanPolicy {
-        ClusterScanPolicy::new(name, serde_json::from_value(spec).unwrap())
-    }
-
-    fn present(of_cluster: &[ClusterScanPolicy]) -> PresentPolicies {
-        PresentPolicies { of_cluster: of_cluster.to_vec(), own: Vec::new() }
-    }
-
-    fn scan_policy(namespace: &str, spec: Value) -> ScanPolicy {
-        let mut policy = ScanPolicy::new("own", serde_json::from_value(spec).unwrap());
-        policy.metadata.namespace = Some(namespace.to_owned());
-        policy
+    /// `present` with namespaces that have the label `gate=on`.
+    fn labelled(of_cluster: &[ClusterScanPolicy], names: &[&str]) -> PresentPolicies {
+        let mut all = present(of_cluster);
+        for name in names {
+            let object = json!({"metadata": {"name": name, "labels": {"gate": "on"}}});
+            all.labels.add(serde_json::from_value(object).unwrap());
+        }
+        all
     }
 
     fn summary(plan: &EnforcementPlan<'_>) -> (Vec<String>, Vec<String>) {
@@ -276,25 +249,16 @@ mod tests {
         let found = summary(&plan_for(&all, &names(&["a", "b"])));
         assert_eq!(found, (names(&["default b"]), names(&["a"])));
         assert!(!becomes_enforced(&all, "a") && becomes_enforced(&all, "b"));
-    }
-
-    #[test]
-    fn rollouts_wait_for_people_by_every_policy_that_applies() {
-        let warn = json!({"mode": "Warn"});
-        let manual = json!({"mode": "Audit", "approval": "Manual"});
-        let check = |of_cluster: &[ClusterScanPolicy], own: &[ScanPolicy], namespaces: &[&str], expected: &[&str]| {
-            let all = PresentPolicies { of_cluster: of_cluster.to_vec(), own: own.to_vec() };
-            let namespaces: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
-            let line = |by: &&str| format!("By {by} waits for a person's approval, too.\n");
-            assert_eq!(approvals(&all, &namespaces), expected.iter().map(line).collect::<String>());
+        // A label chooses the policy of one of them.
+        let by_label =
+            |mode: &str| policy("on", json!({"mode": mode, "namespaceSelector": {"matchLabels": {"gate": "on"}}}));
+        let check = |mode: &str, changes: &[&str], enforced: &[&str]| {
+            let all = labelled(&[warn(), by_label(mode)], &["b"]);
+            assert_eq!(summary(&plan_for(&all, &names(&["a", "b"]))), (names(changes), names(enforced)), "{mode}");
+            assert!(becomes_enforced(&all, "a") && !becomes_enforced(&all, "b"));
         };
-        let default = policy("default", warn);
-        check(std::slice::from_ref(&default), &[], &["a", "b"], &[]);
-        let both = [default.clone(), policy("people", manual)];
-        check(&both, &[], &["a", "b"], &["ClusterScanPolicy people every rollout in a, b"]);
-        check(&both, &[], &["", "a"], &["ClusterScanPolicy people every rollout"]);
-        let own = [scan_policy("a", json!({"approval": "Manual"})), scan_policy("c", json!({"approval": "Manual"}))];
-        check(&[default], &own, &["", "a", "b"], &["ScanPolicy a/own every rollout in a"]);
+        check("Warn", &["default a", "on b"], &[]);
+        check("Enforce", &["default a"], &["b"]);
     }
 
     #[test]
@@ -326,5 +290,12 @@ mod tests {
         let own = policy("own", json!({"mode": "Audit", "namespaces": ["b"]}));
         check(&[own.clone(), warn], Some("default"), &[("a", true), ("b", false), ("c", false)]);
         check(&[own], None, &[]);
+        // One that selects by labels is none for all others.
+        let unlabelled = json!({"mode": "Warn",
+            "namespaceSelector": {"matchExpressions": [{"key": "gate", "operator": "DoesNotExist"}]}});
+        let others = policy("default", json!({"mode": "Warn"}));
+        assert_eq!(shown_by(&present(std::slice::from_ref(&others))), [""]);
+        assert_eq!(shown_by(&present(&[others, policy("unlabelled", unlabelled)])), [""; 0]);
+        check(&[policy("every", json!({"mode": "Warn", "namespaceSelector": {}}))], None, &[("a", false)]);
     }
 }

@@ -72,7 +72,7 @@ fn is_applied(found: &[Option<ValidatingAdmissionPolicyBinding>], namespaces: &[
 }
 
 /// Whether a binding selects a namespace by its name.
-fn binds(binding: &ValidatingAdmissionPolicyBinding, namespace: &str) -> bool {
+pub(super) fn binds(binding: &ValidatingAdmissionPolicyBinding, namespace: &str) -> bool {
     let resources = binding.spec.as_ref().and_then(|spec| spec.match_resources.as_ref());
     let selector = resources.and_then(|resources| resources.namespace_selector.as_ref());
     let requirements = selector.and_then(|selector| selector.match_expressions.as_ref());

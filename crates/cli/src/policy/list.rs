@@ -9,6 +9,7 @@ use anyhow::Result;
 use kube::ResourceExt as _;
 use std::io::{self, Write as _};
 use tidewaiter_core::policy::Rule;
+use tidewaiter_crd::policy::ClusterScanPolicySpec;
 use tidewaiter_crd::{ClusterScanPolicy, ScanPolicy};
 
 pub(crate) async fn list(cluster: &Cluster) -> Result<Exit> {
@@ -33,12 +34,22 @@ fn row(policy: &ClusterScanPolicy) -> [String; 7] {
     [
         printable(policy.name_any()),
         format!("{:?}", spec.mode),
-        or(&spec.namespaces, "all others"),
+        printable(chosen(spec)),
         or(&spec.enforced_namespaces, "-"),
         spec.block_at.map_or_else(|| "never".to_owned(), |severity| severity.to_string()),
         or(&names(&spec.rules), "-"),
         format!("{:?}", spec.approval),
     ]
+}
+
+/// The namespaces that a policy names, and its selector as `kubectl get -l` takes it.
+fn chosen(spec: &ClusterScanPolicySpec) -> String {
+    let mut all = spec.namespaces.clone();
+    all.extend(spec.namespace_selector.as_ref().map(|selector| match selector.to_string() {
+        every if every.is_empty() => "every namespace".to_owned(),
+        labels => format!("-l {labels}"),
+    }));
+    if all.is_empty() { "all others".to_owned() } else { all.join(" or ") }
 }
 
 /// A ScanPolicy, as `NAMESPACE/NAME`; where it says nothing, the policies of the cluster count.
@@ -80,7 +91,15 @@ mod tests {
                 json!({"namespaces": ["team-b"], "blockAt": "NEVER", "approval": "Manual",
                     "rules": [{"name": "exploited", "knownExploited": true}]}),
             ),
+            policy(
+                "prod",
+                json!({"namespaces": ["shop"],
+                    "namespaceSelector": {"matchExpressions": [{"key": "env", "operator": "In", "values": ["prod"]}]}}),
+            ),
         ];
+        let labelled = |spec: Value| chosen(&serde_json::from_value(json!({"namespaceSelector": spec})).unwrap());
+        assert_eq!(labelled(json!({})), "every namespace");
+        assert_eq!(labelled(json!({"matchLabels": {"env": "prod", "team": "a"}})), "-l env=prod,team=a");
         let own = |namespace: &str, spec: Value| {
             let mut policy = ScanPolicy::new("own", serde_json::from_value(spec).unwrap());
             policy.metadata.namespace = Some(namespace.to_owned());

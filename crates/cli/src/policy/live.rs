@@ -1,6 +1,7 @@
 //! Judges the workloads of a cluster by their stored reports.
 
 use super::judge::PolicyPair;
+use super::labels::{self, LabelsByNamespace};
 use super::outcome::{JudgedTarget, UnjudgedTarget};
 use super::would_hold::{ScansByImage, by_image, scan_of};
 use super::{list_in, policies};
@@ -35,7 +36,10 @@ pub(super) async fn judge(
     let present = PolicyObjects { of_cluster: policies(cluster).await?, of_namespaces };
     let workloads: Vec<WorkloadScan> = list_in(cluster, namespace).await?;
     let scans: Vec<ImageScan> = list_in(cluster, namespace).await?;
-    let criteria = criteria(&present, new, &workloads);
+    let names: Vec<String> = namespace.into_iter().map(str::to_owned).collect();
+    let asking = present.of_cluster.iter().chain(&new.of_cluster);
+    let labels = labels::read(cluster, asking, namespace.map(|_| names.as_slice())).await?;
+    let criteria = criteria(&present, new, &workloads, &labels);
     let by_image = by_image(&scans);
     let used = workloads.iter().flat_map(|workload| images(workload, &by_image)).filter_map(|(_, scan)| scan);
     let used: BTreeMap<String, &ImageScan> = used.map(|scan| (scan.uid().unwrap_or_default(), scan)).collect();
@@ -48,13 +52,18 @@ pub(super) async fn judge(
 }
 
 /// The present policies with the new ones in place of those of the same name.
-fn criteria(present: &PolicyObjects, new: PolicyObjects, workloads: &[WorkloadScan]) -> CriteriaByNamespace {
+fn criteria(
+    present: &PolicyObjects,
+    new: PolicyObjects,
+    workloads: &[WorkloadScan],
+    labels: &LabelsByNamespace,
+) -> CriteriaByNamespace {
     let after = PolicyObjects {
         of_cluster: replaced(&present.of_cluster, new.of_cluster),
         of_namespaces: replaced(&present.of_namespaces, new.of_namespaces),
     };
     let criteria = |all: &PolicyObjects, namespace: &str| {
-        tightened(criteria_in(&all.of_cluster, namespace), &all.of_namespaces, namespace)
+        tightened(criteria_in(&all.of_cluster, labels.of(namespace)), &all.of_namespaces, namespace)
     };
     let of = |namespace: String| {
         let pair = (criteria(present, &namespace), criteria(&after, &namespace));
@@ -140,6 +149,13 @@ mod tests {
     use tidewaiter_core::severity::Severity;
     use tidewaiter_crd::{ClusterScanPolicy, ScanPolicy};
 
+    /// `a` has the label `gate=on`.
+    fn labels() -> LabelsByNamespace {
+        let mut labels = LabelsByNamespace::default();
+        labels.add(serde_json::from_value(json!({"metadata": {"name": "a", "labels": {"gate": "on"}}})).unwrap());
+        labels
+    }
+
     #[test]
     fn a_tried_policy_replaces_the_one_of_its_name() {
         let policy = |name: &str, spec: Value| ClusterScanPolicy::new(name, serde_json::from_value(spec).unwrap());
@@ -163,7 +179,7 @@ mod tests {
                 of_namespaces: vec![own("a", json!({"incomplete": "Hold"}))],
             };
             let new = PolicyObjects { of_cluster: vec![new], of_namespaces: vec![] };
-            let all = criteria(&present, new, &[record("a"), record("b")]);
+            let all = criteria(&present, new, &[record("a"), record("b")], &labels());
             let (old, new) = &all[namespace];
             assert_eq!((old.block_at, new.block_at), (Some(before), Some(after)), "{namespace}");
         };
@@ -174,6 +190,11 @@ mod tests {
         check(policy("new", json!({"blockAt": "MEDIUM"})), "a", Severity::High, Severity::Medium);
         check(policy("new", json!({"namespaces": ["a"]})), "a", Severity::High, Severity::Critical);
         check(policy("own", json!({"namespaces": ["c"]})), "b", Severity::Low, Severity::High);
+        // By the label of `a`.
+        let selecting = |value: &str| json!({"namespaceSelector": {"matchLabels": {"gate": value}}});
+        check(policy("new", selecting("on")), "a", Severity::High, Severity::Critical);
+        check(policy("new", selecting("off")), "a", Severity::High, Severity::High);
+        check(policy("new", selecting("on")), "b", Severity::Low, Severity::Low);
         // That of a namespace makes it stricter, there alone, in place of the one of its name.
         let present = PolicyObjects { of_cluster: vec![], of_namespaces: vec![own("a", json!({"blockAt": "HIGH"}))] };
         let new = |namespace: &str| PolicyObjects {
@@ -182,10 +203,10 @@ mod tests {
         };
         let severities =
             |all: &CriteriaByNamespace, namespace: &str| (all[namespace].0.block_at, all[namespace].1.block_at);
-        let all = criteria(&present, new("a"), &[record("a"), record("b")]);
+        let all = criteria(&present, new("a"), &[record("a"), record("b")], &labels());
         assert_eq!(severities(&all, "a"), (Some(Severity::High), Some(Severity::Low)));
         assert_eq!(severities(&all, "b"), (Some(Severity::Critical), Some(Severity::Critical)));
-        let all = criteria(&present, new("b"), &[record("a"), record("b")]);
+        let all = criteria(&present, new("b"), &[record("a"), record("b")], &labels());
         assert_eq!(severities(&all, "a"), (Some(Severity::High), Some(Severity::High)));
     }
 }

@@ -18,10 +18,10 @@ pub(super) async fn reconcile(ctx: &ServerContext, namespace: &str) -> Result<Op
     if exceptions.is_empty() {
         return Ok(None);
     }
-    let now = Timestamp::now();
+    let (now, max_days) = (Timestamp::now(), ctx.policy(namespace).max_exception_days);
     let scans = ctx.index.images.state_filter(|scan| scan.namespace().as_deref() == Some(namespace));
     for object in &exceptions {
-        let status = exception::status(object, scans.iter().map(|scan| &**scan), now);
+        let status = exception::status(object, scans.iter().map(|scan| &**scan), max_days, now);
         if object.status.as_ref() != Some(&status) {
             write(ctx, namespace, object, &status).await?;
         }
@@ -38,7 +38,8 @@ async fn write(
 ) -> Result<(), ReconcileError> {
     let api: Api<ScanException> = Api::namespaced(ctx.client.clone(), namespace);
     // With every field: what is no longer used must go.
-    let patch = json!({"status": {"state": status.state, "usedBy": status.used_by}});
+    let patch =
+        json!({"status": {"state": status.state, "endsByPolicy": status.ends_by_policy, "usedBy": status.used_by}});
     let written = api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await;
     if let Err(error) = written.map_err(ReconcileError::from) {
         // It was deleted meanwhile.
@@ -66,7 +67,11 @@ async fn tell(ctx: &ServerContext, object: &ScanException, status: &ScanExceptio
         [] => "images".to_owned(),
         images => images.join(", "),
     };
-    let note = format!("it {verb} on {} (UTC) and is used by {images}: {next}", object.spec.expires);
+    let end = match &status.ends_by_policy {
+        Some(day) => format!("{day} (UTC), by the policy's maxExceptionDays,"),
+        None => format!("{} (UTC)", object.spec.expires),
+    };
+    let note = format!("it {verb} on {end} and is used by {images}: {next}");
     tracing::warn!("ScanException {}/{}: {note}", object.namespace().unwrap_or_default(), object.name_any());
     let event = Event {
         type_: EventType::Warning,

@@ -224,9 +224,11 @@ fn with_verdict(
     let database = ctx.database.state();
     reports.iter_mut().for_each(|report| database.confirm(report));
     let (namespace, now) = (scan.namespace().unwrap_or_default(), Timestamp::now());
-    let exceptions = ctx.index.exceptions_in(&namespace);
-    reports.iter_mut().for_each(|report| exception::apply(report, exceptions.iter().map(|e| &**e), now));
-    image_scan::with_verdict(status, reports, &ctx.policy(&namespace).criteria, now)
+    let (exceptions, policy) = (ctx.index.exceptions_in(&namespace), ctx.policy(&namespace));
+    for report in reports.iter_mut() {
+        exception::apply(report, exceptions.iter().map(|e| &**e), policy.max_exception_days, now);
+    }
+    image_scan::with_verdict(status, reports, &policy.criteria, now)
 }
 
 async fn without_database(scan: &ImageScan, ctx: &ServerContext, why: String) -> Result<Action, ReconcileError> {

@@ -164,6 +164,7 @@ struct AuditedException {
     requested_by: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     approved_by: Option<String>,
+    /// The day that it names, or the earlier one on which policy ends it.
     expires: String,
 }
 
@@ -217,13 +218,14 @@ fn image((name, container): (&String, &Container), revision: &Revision, scans: &
 
 fn exception(name: String, object: &ScanException) -> AuditedException {
     let spec = object.spec.clone();
+    let by_policy = object.status.as_ref().and_then(|status| status.ends_by_policy.clone());
     AuditedException {
         name,
         vulnerabilities: spec.vulnerabilities,
         reason: spec.reason,
         requested_by: spec.requested_by,
         approved_by: spec.approved_by,
-        expires: spec.expires,
+        expires: by_policy.unwrap_or(spec.expires),
     }
 }
 

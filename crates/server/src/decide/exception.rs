@@ -18,41 +18,71 @@ const SOURCE: &str = "scanexception/";
 const MAX_USED_BY: usize = 50;
 /// Days before its end from which on it is said: a week has a working day.
 const ENDING_DAYS: i64 = 7;
+/// The longest limit, as in the schema of policies: a hundred years.
+const LONGEST_DAYS: u32 = 36_500;
 
-/// Moves the findings that exceptions of its namespace accept out of a report's counts, `now`.
-pub(crate) fn apply<'a>(report: &mut Report, all: impl IntoIterator<Item = &'a ScanException>, now: Timestamp) {
+/// Moves the findings that exceptions of its namespace accept out of a report's counts, `now`; none lasts longer than `max_days`
+/// of its policy.
+pub(crate) fn apply<'a>(
+    report: &mut Report,
+    all: impl IntoIterator<Item = &'a ScanException>,
+    max_days: Option<u32>,
+    now: Timestamp,
+) {
     let today = day(now);
-    let applying: Vec<Exception> = all.into_iter().filter_map(|object| of(object, today)).collect();
+    let applying: Vec<Exception> = all.into_iter().filter_map(|object| of(object, max_days, today)).collect();
     if !applying.is_empty() {
         tidewaiter_core::exception::apply(report, &applying, today);
     }
 }
 
 /// The exception of an object that applies today.
-fn of(object: &ScanException, today: Date) -> Option<Exception> {
+fn of(object: &ScanException, max_days: Option<u32>, today: Date) -> Option<Exception> {
     let spec = &object.spec;
     let approver = spec.approved_by.as_ref()?;
-    if !matches!(state(spec, today), ExceptionState::Active | ExceptionState::Ending) {
+    let end = ExceptionEnd::of(object, max_days);
+    if !matches!(state(spec, end, today), ExceptionState::Active | ExceptionState::Ending) {
         return None;
     }
-    let name = object.metadata.name.as_deref().unwrap_or_default();
-    let reason =
-        format!("{} (requested by {}, approved by {approver}, until {})", spec.reason, spec.requested_by, spec.expires);
+    let (name, until) = (object.metadata.name.as_deref().unwrap_or_default(), end.day?);
+    let reason = format!("{} (requested by {}, approved by {approver}, until {until})", spec.reason, spec.requested_by);
     let targets = |texts: &[String]| texts.iter().map(|text| TargetPattern::parse(text)).collect();
     Some(Exception {
         vulnerabilities: spec.vulnerabilities.iter().map(|text| Pattern::from(text.as_str())).collect(),
         packages: targets(&spec.packages),
         images: targets(&spec.images),
         until_fixed: spec.until_fixed,
-        expires: spec.expires.parse().ok(),
+        expires: Some(until),
         ..Exception::new(SuppressionStatus::Accepted, &reason, &format!("{SOURCE}{name}"))
     })
 }
 
+/// When an exception ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ExceptionEnd {
+    /// The first day on which it no longer applies; `None`: it names none, which has passed.
+    day: Option<Date>,
+    /// Whether policy ends it, before the day it names.
+    by_policy: bool,
+}
+
+impl ExceptionEnd {
+    /// The day that an exception names, or `max_days` after its creation if that is earlier. One without a time of creation has
+    /// no day that a limit allows: the API server gives every object one.
+    fn of(object: &ScanException, max_days: Option<u32>) -> Self {
+        let named = object.spec.expires.parse::<Date>().ok();
+        let Some(max_days) = max_days else { return ExceptionEnd { day: named, by_policy: false } };
+        let created = object.metadata.creation_timestamp.as_ref().map(|created| day(created.0));
+        let limit =
+            created.map_or(Date::MIN, |created| created.saturating_add(i64::from(max_days.min(LONGEST_DAYS)).days()));
+        ExceptionEnd { day: named.map(|named| named.min(limit)), by_policy: named.is_some_and(|named| limit < named) }
+    }
+}
+
 /// Whether an exception applies on a day. Fails closed: an admission policy refuses that somebody approves their own, and what
 /// is no day has passed.
-pub(crate) fn state(spec: &ScanExceptionSpec, today: Date) -> ExceptionState {
-    let Ok(end) = spec.expires.parse::<Date>() else { return ExceptionState::Expired };
+fn state(spec: &ScanExceptionSpec, end: ExceptionEnd, today: Date) -> ExceptionState {
+    let Some(end) = end.day else { return ExceptionState::Expired };
     let approved = spec.approved_by.as_ref().is_some_and(|by| !by.is_empty() && *by != spec.requested_by);
     match () {
         () if end <= today => ExceptionState::Expired,
@@ -73,13 +103,16 @@ pub(crate) fn used(reports: &[Report]) -> Vec<String> {
 pub(crate) fn status<'a>(
     object: &ScanException,
     scans: impl IntoIterator<Item = &'a ImageScan>,
+    max_days: Option<u32>,
     now: Timestamp,
 ) -> ScanExceptionStatus {
     let name = object.metadata.name.as_deref().unwrap_or_default();
     let uses = |scan: &&ImageScan| scan.status.as_ref().is_some_and(|s| s.exceptions.iter().any(|used| used == name));
     let images: BTreeSet<&str> = scans.into_iter().filter(uses).map(|scan| scan.spec.image.as_str()).collect();
     let used_by = images.into_iter().take(MAX_USED_BY).map(str::to_owned).collect();
-    ScanExceptionStatus { state: state(&object.spec, day(now)), used_by }
+    let end = ExceptionEnd::of(object, max_days);
+    let ends_by_policy = end.day.filter(|_| end.by_policy).map(|day| day.to_string());
+    ScanExceptionStatus { state: state(&object.spec, end, day(now)), ends_by_policy, used_by }
 }
 
 /// Pause until the state of some exception may change: exceptions begin and end with days.
@@ -142,7 +175,7 @@ mod tests {
     fn what_is_accepted_does_not_count() {
         let check = |changes: Value, counted: u32| {
             let mut report = report();
-            apply(&mut report, [&exception(&changes)], now());
+            apply(&mut report, [&exception(&changes)], None, now());
             assert_eq!(report.counts.critical, counted, "{changes}");
             assert_eq!(used(&[report]), if counted == 2 { vec![] } else { vec!["e".to_owned()] }, "{changes}");
         };
@@ -166,7 +199,7 @@ mod tests {
     #[test]
     fn the_reason_names_who_and_until_when() {
         let mut report = report();
-        apply(&mut report, [&exception(&json!({}))], now());
+        apply(&mut report, [&exception(&json!({}))], None, now());
         let suppressed = &report.suppressed[0];
         let reason = "no input from outside (requested by ann, approved by bob, until 2026-09-01)";
         assert_eq!((suppressed.reason.as_str(), suppressed.source.as_str()), (reason, "scanexception/e"));
@@ -176,7 +209,7 @@ mod tests {
     fn the_state_of_an_exception() {
         use ExceptionState::{Active, Ending, Expired, Pending};
         let check = |changes: Value, expected: ExceptionState| {
-            assert_eq!(state(&exception(&changes).spec, day(now())), expected, "{changes}");
+            assert_eq!(status(&exception(&changes), [], None, now()).state, expected, "{changes}");
         };
         check(json!({}), Active);
         check(json!({"approvedBy": null}), Pending);
@@ -190,6 +223,39 @@ mod tests {
         check(json!({"expires": "2026-13-01"}), Expired);
     }
 
+    /// On 2026-06-01, with an end on 2026-09-01.
+    #[test]
+    fn no_exception_lasts_longer_than_policy_allows() {
+        use ExceptionState::{Active, Ending, Expired};
+        let check = |created: &str, max_days: Option<u32>, expected: ExceptionState, by_policy: Option<&str>| {
+            let mut object = exception(&json!({}));
+            object.metadata.creation_timestamp = serde_json::from_value(json!(created)).unwrap();
+            let found = status(&object, [], max_days, now());
+            assert_eq!((found.state, found.ends_by_policy.as_deref()), (expected, by_policy), "{created} {max_days:?}");
+            // What counts is what its status says.
+            let mut report = report();
+            apply(&mut report, [&object], max_days, now());
+            assert_eq!(report.counts.critical == 1, expected != Expired, "{created} {max_days:?}");
+            let reason = report.suppressed.first().map(|suppressed| suppressed.reason.clone()).unwrap_or_default();
+            assert_eq!(reason.contains(&format!("until {})", by_policy.unwrap_or("2026-09-01"))), expected != Expired);
+        };
+        check("2026-05-31T23:00:00Z", None, Active, None);
+        check("2026-05-31T23:00:00Z", Some(365), Active, None);
+        check("2026-05-31T23:00:00Z", Some(93), Active, None);
+        check("2026-05-31T23:00:00Z", Some(92), Active, Some("2026-08-31"));
+        check("2026-05-31T23:00:00Z", Some(8), Ending, Some("2026-06-08"));
+        check("2026-05-31T23:00:00Z", Some(1), Expired, Some("2026-06-01"));
+        // From before there was a limit.
+        check("2025-06-01T00:00:00Z", Some(30), Expired, Some("2025-07-01"));
+        check("2026-05-31T23:00:00Z", Some(u32::MAX), Active, None);
+    }
+
+    #[test]
+    fn what_has_no_time_of_creation_outlives_no_limit() {
+        let found = |max_days: Option<u32>| status(&exception(&json!({})), [], max_days, now()).state;
+        assert_eq!((found(None), found(Some(30))), (ExceptionState::Active, ExceptionState::Expired));
+    }
+
     #[test]
     fn who_uses_an_exception() {
         let scan = |image: &str, used: &[&str]| -> ImageScan {
@@ -198,8 +264,9 @@ mod tests {
             .unwrap()
         };
         let scans = [scan("b", &["e"]), scan("a", &["e", "f"]), scan("c", &["f"]), scan("d", &[])];
-        let found = status(&exception(&json!({})), &scans, now());
-        assert_eq!(found, ScanExceptionStatus { state: ExceptionState::Active, used_by: vec!["a".into(), "b".into()] });
+        let found = status(&exception(&json!({})), &scans, None, now());
+        let used_by = vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(found, ScanExceptionStatus { state: ExceptionState::Active, ends_by_policy: None, used_by });
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(crate) fn first_policy(traces: InstallationTraces) -> Option<ClusterScanPoli
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::policy::{NamespaceSelection, enforced_namespaces};
+    use crate::decide::enforced::{NamespaceSelection, enforced_namespaces};
     use serde_json::json;
     use std::sync::Arc;
     use tidewaiter_core::policy::Policy;
@@ -55,7 +55,10 @@ mod tests {
         let policy = first_policy(InstallationTraces::default()).unwrap();
         assert_eq!(policy.spec.criteria(), Policy::default());
         let excluded = ["kube-system".to_owned()];
-        assert_eq!(enforced_namespaces(&[Arc::new(policy.clone())], &[], &excluded), NamespaceSelection::Only(vec![]));
+        assert_eq!(
+            enforced_namespaces(&[Arc::new(policy.clone())], &[], &[], &excluded),
+            NamespaceSelection::Only(vec![])
+        );
         // In full, so that people see what there is to change.
         let expected = json!({"mode": "Warn", "blockAt": "CRITICAL", "unrated": "Warn", "incomplete": "Hold",
             "maxDatabaseAgeDays": 5, "approval": "Automatic"});

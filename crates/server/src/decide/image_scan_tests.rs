@@ -314,8 +314,9 @@ fn judges_as_the_commands(spec: &serde_json::Value, report: serde_json::Value) {
     let report: Report = serde_json::from_value(report).unwrap();
     let object: tidewaiter_crd::policy::ClusterScanPolicySpec = serde_json::from_value(spec.clone()).unwrap();
     let policies = [std::sync::Arc::new(tidewaiter_crd::ClusterScanPolicy::new("p", object))];
-    let criteria = crate::decide::policy::effective(&policies, &[], "a").criteria;
-    assert_eq!(criteria, tidewaiter_crd::policy::criteria_in(&policies, "a"));
+    let namespace = tidewaiter_crd::ChosenNamespace::without_labels("a");
+    let criteria = crate::decide::policy::effective(&policies, &[], "a", None).criteria;
+    assert_eq!(criteria, tidewaiter_crd::policy::criteria_in(&policies, namespace));
     let status = with_verdict(ImageScanStatus::default(), std::slice::from_ref(&report), &criteria, now);
     let verdict = tidewaiter_core::policy::decide(&report, &criteria, now);
     assert_eq!(status.verdict, Some(verdict.outcome));

@@ -1,11 +1,11 @@
-//! The policy that applies in a namespace, and the namespaces that are enforced.
+//! The policy that applies in a namespace.
 
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tidewaiter_core::policy::Policy;
+use tidewaiter_crd::namespace::{KnownLabels, Labels};
 use tidewaiter_crd::policy::{self, AlertReceiver, ApprovalMode, ClusterScanPolicySpec, Mode};
 use tidewaiter_crd::scan_policy::ScanPolicySpec;
-use tidewaiter_crd::{ClusterScanPolicy, ScanPolicy};
+use tidewaiter_crd::{ChosenNamespace, ClusterScanPolicy, ScanPolicy};
 
 /// The policy of one namespace.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,8 @@ pub(crate) struct EffectivePolicy {
     pub(crate) approval: ApprovalMode,
     /// People who must approve, where one must.
     pub(crate) required_approvals: usize,
+    /// Days after its creation from which on an exception does not apply any more; `None`: it ends when it says.
+    pub(crate) max_exception_days: Option<u32>,
     pub(crate) alerts: Vec<AlertReceiver>,
 }
 
@@ -25,30 +27,47 @@ impl Default for EffectivePolicy {
             mode: Mode::Enforce,
             approval: ApprovalMode::Automatic,
             required_approvals: 1,
+            max_exception_days: None,
             alerts: Vec::new(),
         }
     }
 }
 
-/// The policies that name the namespace, else those that name none, and its own ScanPolicies; of several the strictest value
-/// of each field. Without any policy of the cluster the defaults apply: an unlisted namespace is enforced.
+/// The policies that choose the namespace, else those that choose none, and its own ScanPolicies; of several the strictest
+/// value of each field. Without any policy of the cluster the defaults apply: an unlisted namespace is enforced.
+///
+/// `labels` are `None` where the server has not seen the namespace yet. Its selectors may then fit or not, and the strictest of
+/// both applies, so that a namespace which is made with a label is never without the policy of that label.
 pub(crate) fn effective(
     policies: &[Arc<ClusterScanPolicy>],
     own: &[Arc<ScanPolicy>],
     namespace: &str,
+    labels: Option<&Labels>,
 ) -> EffectivePolicy {
-    let applying = policy::applying(policies, namespace).into_iter();
-    let of_cluster = applying.map(|policy| of_one(&policy.spec, namespace)).reduce(strictest).unwrap_or_default();
+    let of = |labels: KnownLabels<'_>| of_cluster(policies, ChosenNamespace { name: namespace, labels });
+    let of_cluster = match labels {
+        Some(labels) => of(KnownLabels::Are(labels)),
+        None => strictest(of(KnownLabels::FitAll), of(KnownLabels::FitNone)),
+    };
     let own = own.iter().filter(|policy| policy.metadata.namespace.as_deref() == Some(namespace));
     own.map(|policy| of_namespace(&policy.spec)).fold(of_cluster, strictest)
 }
 
+fn of_cluster(policies: &[Arc<ClusterScanPolicy>], namespace: ChosenNamespace<'_>) -> EffectivePolicy {
+    let applying = policy::applying(policies, namespace).into_iter();
+    applying.map(|policy| of_one(&policy.spec, namespace.name)).reduce(strictest).unwrap_or_default()
+}
+
 /// The names of the policies that apply in a namespace: of the cluster, and its own as `NAMESPACE/NAME`; sorted.
-pub(crate) fn names(policies: &[Arc<ClusterScanPolicy>], own: &[Arc<ScanPolicy>], namespace: &str) -> Vec<String> {
+pub(crate) fn names(
+    policies: &[Arc<ClusterScanPolicy>],
+    own: &[Arc<ScanPolicy>],
+    namespace: ChosenNamespace<'_>,
+) -> Vec<String> {
     let of_cluster =
         policy::applying(policies, namespace).into_iter().filter_map(|policy| policy.metadata.name.clone());
-    let own = own.iter().filter(|policy| policy.metadata.namespace.as_deref() == Some(namespace));
-    let own = own.filter_map(|policy| Some(format!("{namespace}/{}", policy.metadata.name.as_deref()?)));
+    let own = own.iter().filter(|policy| policy.metadata.namespace.as_deref() == Some(namespace.name));
+    let own = own.filter_map(|policy| Some(format!("{}/{}", namespace.name, policy.metadata.name.as_deref()?)));
     let mut names: Vec<String> = of_cluster.chain(own).collect();
     names.sort();
     names
@@ -60,6 +79,7 @@ fn of_one(spec: &ClusterScanPolicySpec, namespace: &str) -> EffectivePolicy {
         mode: spec.mode_in(namespace),
         approval: spec.approval,
         required_approvals: people(spec.required_approvals),
+        max_exception_days: spec.max_exception_days.filter(|days| *days > 0),
         alerts: spec.alerts.clone(),
     }
 }
@@ -71,6 +91,7 @@ fn of_namespace(spec: &ScanPolicySpec) -> EffectivePolicy {
         mode: spec.mode.unwrap_or(Mode::Audit),
         approval: spec.approval.unwrap_or(ApprovalMode::Automatic),
         required_approvals: people(spec.required_approvals.unwrap_or(1)),
+        max_exception_days: spec.max_exception_days.filter(|days| *days > 0),
         alerts: Vec::new(),
     }
 }
@@ -80,101 +101,30 @@ fn people(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX).max(1)
 }
 
-/// The enforced namespaces, as selectors can express them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum NamespaceSelection {
-    /// All but these.
-    AllBut(Vec<String>),
-    /// Only these.
-    Only(Vec<String>),
-}
-
-impl NamespaceSelection {
-    /// Whether a namespace is enforced.
-    pub(crate) fn contains(&self, namespace: &str) -> bool {
-        match self {
-            NamespaceSelection::AllBut(names) => !names.iter().any(|name| name == namespace),
-            NamespaceSelection::Only(names) => names.iter().any(|name| name == namespace),
-        }
-    }
-}
-
-/// The enforced namespaces; `excluded` ones never are.
-pub(crate) fn enforced_namespaces(
-    policies: &[Arc<ClusterScanPolicy>],
-    own: &[Arc<ScanPolicy>],
-    excluded: &[String],
-) -> NamespaceSelection {
-    let enforced = |namespace: &str| effective(policies, own, namespace).mode == Mode::Enforce;
-    let names = |p: &Arc<ClusterScanPolicy>| [p.spec.namespaces.clone(), p.spec.enforced_namespaces.clone()].concat();
-    let mut named: Vec<String> = policies.iter().flat_map(names).collect();
-    named.extend(own.iter().filter_map(|policy| policy.metadata.namespace.clone()));
-    named.sort();
-    named.dedup();
-    // No namespace has an empty name: what applies to it applies to every namespace that no policy names.
-    if enforced("") {
-        named.retain(|namespace| !enforced(namespace));
-        named.extend(excluded.iter().cloned());
-        named.sort();
-        named.dedup();
-        NamespaceSelection::AllBut(named)
-    } else {
-        named.retain(|namespace| enforced(namespace) && !excluded.contains(namespace));
-        NamespaceSelection::Only(named)
-    }
-}
-
-/// What the policies and bindings of the cluster say about the time before now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct EnforcedBefore {
-    /// The namespaces that were enforced; what runs in others is retained. None: nothing ever was.
-    pub(crate) namespaces: Option<NamespaceSelection>,
-    /// Whether enforcement was interrupted: what started meanwhile was not decided.
-    pub(crate) interrupted: bool,
-}
-
-/// Compares what the server remembers with what is bound now. The bindings alone prove nothing: deleted ones look like a new
-/// installation, and whoever deletes them must not have what starts meanwhile retained.
-pub(crate) fn enforced_before(
-    remembered: Option<NamespaceSelection>,
-    bound: Option<NamespaceSelection>,
-    wanted: &NamespaceSelection,
-) -> EnforcedBefore {
-    let Some(remembered) = remembered else {
-        // A first installation, or that of a version without memory.
-        return EnforcedBefore { namespaces: bound, interrupted: false };
-    };
-    // The server ended after it had changed the bindings and before it remembered that.
-    if bound.as_ref() == Some(wanted) {
-        return EnforcedBefore { namespaces: bound, interrupted: false };
-    }
-    EnforcedBefore { interrupted: bound.as_ref() != Some(&remembered), namespaces: Some(remembered) }
-}
-
 fn strictest(a: EffectivePolicy, b: EffectivePolicy) -> EffectivePolicy {
     let mut alerts = a.alerts;
-    alerts.extend(b.alerts);
-    alerts.dedup();
+    alerts.extend(b.alerts.into_iter().filter(|receiver| !alerts.contains(receiver)).collect::<Vec<_>>());
     let manual = a.approval == ApprovalMode::Manual || b.approval == ApprovalMode::Manual;
     EffectivePolicy {
         criteria: a.criteria.strictest(&b.criteria),
         mode: a.mode.max(b.mode),
         required_approvals: a.required_approvals.max(b.required_approvals),
+        max_exception_days: [a.max_exception_days, b.max_exception_days].into_iter().flatten().min(),
         approval: if manual { ApprovalMode::Manual } else { ApprovalMode::Automatic },
         alerts,
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::decide::enforced::{self, NamespaceSelection};
     use ApprovalMode::{Automatic, Manual};
     use Mode::{Audit, Enforce, Warn};
     use serde_json::{Value, json};
     use tidewaiter_core::severity::Severity;
 
-    fn policies(specs: &[Value]) -> Vec<Arc<ClusterScanPolicy>> {
+    pub(crate) fn policies(specs: &[Value]) -> Vec<Arc<ClusterScanPolicy>> {
         let one = |spec: &Value| Arc::new(ClusterScanPolicy::new("p", serde_json::from_value(spec.clone()).unwrap()));
         specs.iter().map(one).collect()
     }
@@ -182,7 +132,7 @@ mod tests {
     #[test]
     fn the_strictest_of_those_that_name_the_namespace_applies() {
         let check = |specs: &[Value], mode: Mode, approval: ApprovalMode, block_at: Severity| {
-            let found = effective(&policies(specs), &[], "a");
+            let found = effective(&policies(specs), &[], "a", Some(&Labels::new()));
             assert_eq!(
                 (found.mode, found.approval, found.criteria.block_at),
                 (mode, approval, Some(block_at)),
@@ -229,8 +179,9 @@ mod tests {
         };
         let check = |cluster: Value, specs: &[Value], expected: EffectivePolicy| {
             let (cluster, own) = (policies(&[cluster]), own(specs));
-            assert_eq!(effective(&cluster, &own, "a"), expected, "{specs:?}");
-            assert_eq!(effective(&cluster, &own, "b"), effective(&cluster, &[], "b"), "{specs:?}");
+            let of = |own: &[Arc<ScanPolicy>], namespace: &str| effective(&cluster, own, namespace, None);
+            assert_eq!(of(&own, "a"), expected, "{specs:?}");
+            assert_eq!(of(&own, "b"), of(&[], "b"), "{specs:?}");
         };
         let strict = EffectivePolicy::default();
         // Nothing it says is weaker than what the cluster's policies say.
@@ -245,7 +196,7 @@ mod tests {
         let expected = EffectivePolicy { criteria: high, approval: Manual, required_approvals: 2, ..strict };
         check(json!({"mode": "Warn"}), std::slice::from_ref(&stricter), expected);
         let enforced = |specs: &[Value], mode: &str, excluded: &[String]| {
-            enforced_namespaces(&policies(&[json!({"mode": mode})]), &own(specs), excluded)
+            enforced::enforced_namespaces(&policies(&[json!({"mode": mode})]), &own(specs), &[], excluded)
         };
         assert_eq!(
             enforced(std::slice::from_ref(&stricter), "Warn", &[]),
@@ -258,7 +209,7 @@ mod tests {
     #[test]
     fn a_weaker_policy_is_enforced_where_it_says_so() {
         let check = |specs: &[Value], expected: Mode| {
-            assert_eq!(effective(&policies(specs), &[], "a").mode, expected, "{specs:?}");
+            assert_eq!(effective(&policies(specs), &[], "a", None).mode, expected, "{specs:?}");
         };
         let warn = |namespaces: &[&str], enforced: &[&str]| json!({"mode": "Warn", "namespaces": namespaces, "enforcedNamespaces": enforced});
         check(&[warn(&[], &["a"])], Enforce);
@@ -275,56 +226,54 @@ mod tests {
     fn alerts_go_to_every_receiver_once() {
         let to = |urls: &[&str]| json!({"alerts": urls.iter().map(|url| json!({"url": url})).collect::<Vec<_>>()});
         let check = |specs: &[Value], expected: &[&str]| {
-            let found = effective(&policies(specs), &[], "a").alerts;
+            let found = effective(&policies(specs), &[], "a", None).alerts;
             assert_eq!(found.iter().map(|receiver| receiver.url.as_str()).collect::<Vec<_>>(), expected);
         };
         check(&[], &[]);
         check(&[to(&["x"]), to(&["x", "y"])], &["x", "y"]);
+        check(&[to(&["x", "y"]), to(&["x", "y"])], &["x", "y"]);
+    }
+
+    /// A policy that applies where a namespace has the label `gate` with this value.
+    pub(crate) fn by_label(value: &str, change: Value) -> Value {
+        let mut spec = json!({"namespaceSelector": {"matchLabels": {"gate": value}}});
+        change.as_object().unwrap().iter().for_each(|(key, value)| spec[key] = value.clone());
+        spec
+    }
+
+    /// What an administrator says of a label applies from the first moment, whatever the server has seen of it.
+    #[test]
+    fn a_namespace_that_was_not_seen_yet_has_the_strictest_policy() {
+        let on: Labels = [("gate".to_owned(), "on".to_owned())].into();
+        let check = |specs: &[Value], labelled: Mode, other: Mode, unseen: Mode| {
+            let policies = policies(specs);
+            let of = |labels: Option<&Labels>| effective(&policies, &[], "a", labels).mode;
+            assert_eq!((of(Some(&on)), of(Some(&Labels::new())), of(None)), (labelled, other, unseen), "{specs:?}");
+        };
+        let (audit, warn, enforce) = (json!({"mode": "Audit"}), json!({"mode": "Warn"}), json!({}));
+        check(&[warn.clone(), by_label("on", enforce.clone())], Enforce, Warn, Enforce);
+        check(&[enforce.clone(), by_label("on", warn.clone())], Warn, Enforce, Enforce);
+        check(&[warn.clone(), by_label("on", audit.clone())], Audit, Warn, Warn);
+        check(&[audit.clone(), by_label("on", warn.clone()), by_label("off", enforce.clone())], Warn, Audit, Enforce);
+        // No policy for all others: they are enforced.
+        check(&[by_label("on", warn.clone())], Warn, Enforce, Enforce);
+        // One that names it leaves no doubt.
+        let named = json!({"namespaces": ["a"], "mode": "Warn"});
+        check(&[enforce, named.clone()], Warn, Warn, Warn);
+        check(&[warn, named, by_label("off", audit)], Warn, Warn, Warn);
     }
 
     #[test]
-    fn the_enforced_namespaces() {
-        let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-        let check = |specs: &[Value], excluded: &[&str], expected: NamespaceSelection, samples: &[(&str, bool)]| {
-            let found = enforced_namespaces(&policies(specs), &[], &names(excluded));
-            samples.iter().for_each(|(name, contained)| assert_eq!(found.contains(name), *contained, "{name}"));
+    fn the_shortest_limit_of_exceptions_counts() {
+        let check = |specs: &[Value], expected: Option<u32>| {
+            let found = effective(&policies(specs), &[], "a", None).max_exception_days;
             assert_eq!(found, expected, "{specs:?}");
         };
-        let (all_but, only) = (NamespaceSelection::AllBut, NamespaceSelection::Only);
-        let audit = |namespaces: &[&str]| json!({"mode": "Audit", "namespaces": namespaces});
-        let enforce = |namespaces: &[&str]| json!({"namespaces": namespaces});
-        check(&[], &["z"], all_but(names(&["z"])), &[("a", true), ("z", false)]);
-        check(&[audit(&["a"])], &["z"], all_but(names(&["a", "z"])), &[("a", false), ("b", true)]);
-        check(&[audit(&["a", "b"]), enforce(&["b"])], &[], all_but(names(&["a"])), &[("b", true)]);
-        check(&[audit(&[])], &["z"], only(names(&[])), &[("a", false)]);
-        check(&[json!({"mode": "Warn"})], &["z"], only(names(&[])), &[("a", false)]);
-        check(&[audit(&[]), enforce(&["c", "z"])], &["z"], only(names(&["c"])), &[("c", true), ("z", false)]);
-        let warn = json!({"mode": "Warn", "enforcedNamespaces": ["c", "z"]});
-        check(std::slice::from_ref(&warn), &["z"], only(names(&["c"])), &[("c", true), ("z", false)]);
-        check(&[warn, audit(&["c"])], &[], only(names(&["z"])), &[("c", false)]);
-        let here = json!({"mode": "Warn", "namespaces": ["a", "b"], "enforcedNamespaces": ["a"]});
-        check(&[here], &[], all_but(names(&["b"])), &[("a", true), ("b", false)]);
-    }
-
-    #[test]
-    fn deleted_bindings_are_no_new_installation() {
-        let only = |name: &str| NamespaceSelection::Only(vec![name.to_owned()]);
-        let check = |remembered: &str, bound: &str, wanted: &str, expected: (&str, bool)| {
-            let some = |name: &str| (!name.is_empty()).then(|| only(name));
-            let found = enforced_before(some(remembered), some(bound), &only(wanted));
-            let expected = EnforcedBefore { namespaces: some(expected.0), interrupted: expected.1 };
-            assert_eq!(found, expected, "{remembered:?} {bound:?} {wanted:?}");
-        };
-        check("", "", "a", ("", false));
-        check("", "a", "a", ("a", false));
-        check("a", "a", "a", ("a", false));
-        // The policy changed.
-        check("a", "a", "b", ("a", false));
-        // Deleted, or changed by somebody.
-        check("a", "", "a", ("a", true));
-        check("a", "", "b", ("a", true));
-        check("a", "c", "a", ("a", true));
-        // The server was killed between the two writes.
-        check("a", "b", "b", ("b", false));
+        let days = |days: u32| json!({"maxExceptionDays": days});
+        check(&[json!({})], None);
+        check(&[days(90)], Some(90));
+        check(&[days(90), days(30), json!({})], Some(30));
+        check(&[days(0)], None);
+        check(&[days(90), json!({"namespaces": ["a"]})], None);
     }
 }

@@ -104,8 +104,8 @@ fn read_report(ctx: &ServerContext, key: &str) -> Option<Vec<u8>> {
     database.confirm(&mut report);
     if let Some(namespace) = ctx.index.namespace_of_report(key) {
         // As the gate judges it.
-        let exceptions = ctx.index.exceptions_in(&namespace);
-        exception::apply(&mut report, exceptions.iter().map(|e| &**e), Timestamp::now());
+        let (exceptions, max_days) = (ctx.index.exceptions_in(&namespace), ctx.policy(&namespace).max_exception_days);
+        exception::apply(&mut report, exceptions.iter().map(|e| &**e), max_days, Timestamp::now());
     }
     serde_json::to_vec(&report).ok()
 }

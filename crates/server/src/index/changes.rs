@@ -2,7 +2,7 @@
 
 use super::Index;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Node, Pod, ServiceAccount};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt as _};
 use tidewaiter_crd::{
@@ -79,6 +79,11 @@ impl Index {
         keys(&self.deployments, is_meant).for_each(|key| self.queues.deployments.add(key));
         self.enqueue_jobs(is_meant);
         keys(&self.gated, is_meant).for_each(|key| self.queues.pods.add(key));
+        // A policy may limit how long exceptions last, which their status says.
+        let exceptions = self.exceptions.state_filter(|exception| is_meant(exception.meta().namespace.as_deref()));
+        exceptions.iter().for_each(|exception| {
+            self.queues.namespaces.add(ObjectRef::new(&exception.namespace().unwrap_or_default()));
+        });
         let records = self.workloads.state_filter(|record| is_meant(record.meta().namespace.as_deref()));
         records.iter().for_each(|record| self.enqueue_record(record));
     }
@@ -130,8 +135,4 @@ impl Index {
     /// It is read when a scan is requested.
     #[allow(clippy::unused_self, reason = "as every other kind has it")]
     pub(super) fn service_account_changed(&self, _: &ServiceAccount) {}
-
-    pub(super) fn namespace_changed(&self, changed: &Namespace) {
-        self.queues.namespaces.add(ObjectRef::from_obj(changed));
-    }
 }

@@ -368,3 +368,68 @@ fn a_failing_watch_says_what_to_do_until_it_works() {
     fed.index.handle("pods", &Ok(Event::<Pod>::InitDone), Index::pod_changed);
     assert_eq!(fed.index.problems(), [""; 0]);
 }
+
+fn namespace(name: &str, labels: &Value) -> Value {
+    json!({"metadata": {"name": name, "uid": format!("uid-{name}"), "labels": labels}})
+}
+
+/// A cluster in which a policy selects namespaces with `gate=on`.
+fn selecting_cluster() -> Fed {
+    let mut fed = cluster();
+    let policy = json!({"apiVersion": "tidewaiter.dev/v1alpha1", "kind": "ClusterScanPolicy", "metadata": {"name": "on"},
+        "spec": {"namespaceSelector": {"matchLabels": {"gate": "on"}}}});
+    fed.apply(|w| &mut w.policies, Index::policy_changed, policy);
+    fed.enqueued();
+    fed
+}
+
+#[test]
+fn labels_enqueue_what_they_move() {
+    let mut fed = selecting_cluster();
+    let decided = ["deployment/web".to_owned(), image_key("a"), image_key("b"), "namespace/n".to_owned()];
+    let pods = ["pod/db-0", "pod/web-1-x", &record_key("StatefulSet", "db")].map(str::to_owned);
+    let all: Vec<String> = decided.into_iter().chain(pods).collect();
+    let mut check = |labels: Value, is_decided: bool, is_bound: bool| {
+        fed.apply(|w| &mut w.namespaces, Index::namespace_changed, namespace("n", &labels));
+        let mut expected = if is_decided { all.clone() } else { vec!["namespace/n".to_owned()] };
+        expected.extend(is_bound.then(|| "policies".to_owned()));
+        expected.sort();
+        assert_eq!(fed.enqueued(), expected, "{labels}");
+    };
+    // Until now it had the strictest policy; it is bound as one without labels.
+    check(json!({"team": "a"}), true, false);
+    check(json!({"team": "b"}), false, false);
+    check(json!({"team": "b", "gate": "on"}), true, true);
+    check(json!({"gate": "on"}), false, false);
+    check(json!({"gate": "off"}), true, true);
+}
+
+#[test]
+fn without_selectors_labels_mean_nothing() {
+    let mut fed = cluster();
+    fed.apply(|w| &mut w.namespaces, Index::namespace_changed, namespace("n", &json!({"gate": "on"})));
+    assert_eq!(fed.enqueued(), ["namespace/n"]);
+}
+
+#[test]
+fn labels_that_changed_while_the_watch_was_lost_are_followed() {
+    let mut fed = selecting_cluster();
+    let listed = |fed: &mut Fed, all: &[Value]| {
+        fed.event(|w| &mut w.namespaces, Index::namespace_changed, Event::Init);
+        for object in all {
+            let object = from_value(object.clone()).unwrap();
+            fed.event(|w| &mut w.namespaces, Index::namespace_changed, Event::InitApply(object));
+        }
+        fed.event(|w| &mut w.namespaces, Index::namespace_changed, Event::InitDone);
+        fed.enqueued().contains(&"policies".to_owned())
+    };
+    let (on, off) = (namespace("n", &json!({"gate": "on"})), namespace("n", &json!({})));
+    assert!(listed(&mut fed, std::slice::from_ref(&on)));
+    assert_eq!(fed.index.labels_of("n").and_then(|labels| labels.get("gate").cloned()).as_deref(), Some("on"));
+    assert!(!listed(&mut fed, std::slice::from_ref(&on)));
+    assert!(listed(&mut fed, &[off]));
+    assert!(listed(&mut fed, &[on]));
+    // It is gone, which no event tells.
+    assert!(listed(&mut fed, &[]));
+    assert_eq!(fed.index.labels_of("n"), None);
+}

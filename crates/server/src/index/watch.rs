@@ -15,6 +15,7 @@ const EXCEPTIONS: &str = "scanexceptions";
 const APPROVALS: &str = "rolloutapprovals";
 const POLICIES: &str = "clusterscanpolicies";
 const NAMESPACED_POLICIES: &str = "scanpolicies";
+const NAMESPACES: &str = "namespaces";
 
 /// Objects in one page of a first list.
 const PAGE: u32 = 100;
@@ -37,7 +38,7 @@ pub(super) fn start(client: &Client, index: &Arc<Index>, writers: IndexWriters) 
     watch(client, index, APPROVALS, all(), writers.approvals, Index::approval_changed);
     watch(client, index, EXCEPTIONS, all(), writers.exceptions, Index::exception_changed);
     watch_slim(client, index, "nodes", all(), writers.nodes, Index::node_changed, slim_node);
-    watch(client, index, "namespaces", all(), writers.namespaces, Index::namespace_changed);
+    watch(client, index, NAMESPACES, all(), writers.namespaces, Index::namespace_changed);
     watch(client, index, "serviceaccounts", all(), writers.service_accounts, Index::service_account_changed);
 }
 
@@ -97,6 +98,7 @@ impl Index {
                     match plural {
                         EXCEPTIONS => self.enqueue_images(),
                         APPROVALS | POLICIES | NAMESPACED_POLICIES => self.enqueue_decided(&|_| true),
+                        NAMESPACES => self.namespaces_listed(),
                         _ => {}
                     }
                 }

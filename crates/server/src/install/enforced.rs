@@ -2,7 +2,7 @@
 
 use super::manifests;
 use crate::context::ServerContext;
-use crate::decide::policy::NamespaceSelection;
+use crate::decide::enforced::NamespaceSelection;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};

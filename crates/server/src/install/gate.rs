@@ -4,8 +4,8 @@
 use super::registration::{self, Application};
 use super::{IN_FORCE_ATTEMPTS, IN_FORCE_PAUSE, manifests};
 use crate::context::ServerContext;
+use crate::decide::enforced::NamespaceSelection;
 use crate::decide::marks::annotation;
-use crate::decide::policy::NamespaceSelection;
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResourceList, OwnerReference};

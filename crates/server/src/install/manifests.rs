@@ -1,6 +1,6 @@
 //! The objects of `admissionregistration.k8s.io`: webhooks that hold and pin, policies that enforce.
 
-use crate::decide::policy::NamespaceSelection;
+use crate::decide::enforced::NamespaceSelection;
 use crate::settings::ServerSettings;
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
@@ -14,8 +14,19 @@ const BACKSTOP: &str = include_str!("backstop.yaml");
 /// The policy whose refusal shows that all others are in force: it is bound last.
 pub(super) const IN_FORCE: &str = "tidewaiter-in-force";
 /// Every policy, in the order in which they are bound; bindings have the same names.
-pub(super) const POLICIES: [&str; 7] =
-    [SHAPE, LIST, "tidewaiter-records", "tidewaiter-approvals", "tidewaiter-exceptions", "tidewaiter-server", IN_FORCE];
+pub(super) const POLICIES: [&str; 9] = [
+    SHAPE,
+    LIST,
+    "tidewaiter-records",
+    "tidewaiter-approvals",
+    "tidewaiter-exceptions",
+    "tidewaiter-server",
+    NAMESPACE_LABELS,
+    "tidewaiter-namespace-names",
+    IN_FORCE,
+];
+/// The policy about labels that choose policies.
+const NAMESPACE_LABELS: &str = "tidewaiter-namespace-labels";
 /// The label of every namespace that holds its name; the API server sets it, and no client can change it.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Replaces an empty list, which selectors do not accept; no namespace can have this name, which holds a dot.
@@ -98,12 +109,13 @@ fn rules(group: &str, resource: &str, operations: &[&str]) -> Value {
         "scope": "Namespaced"}])
 }
 
-/// The policies, with the name of the server's ServiceAccount.
+/// The policies, with the name of the server's ServiceAccount and of the excluded namespaces.
 ///
 /// # Errors
 /// When the compiled-in file is not YAML.
-pub(super) fn policies() -> Result<Vec<Value>> {
-    let text = BACKSTOP.replace("$SERVER", SERVER_USER);
+pub(super) fn policies(excluded: &[String]) -> Result<Vec<Value>> {
+    let excluded: Vec<String> = excluded.iter().map(|name| format!("'{name}'")).collect();
+    let text = BACKSTOP.replace("$SERVER", SERVER_USER).replace("$EXCLUDED", &format!("[{}]", excluded.join(", ")));
     serde_saphyr::from_multiple(&text).context("backstop.yaml")
 }
 
@@ -122,6 +134,9 @@ pub(super) fn bindings(enforced: &NamespaceSelection) -> Vec<Value> {
         binding("tidewaiter-approvals", json!({})),
         binding("tidewaiter-exceptions", json!({})),
         binding("tidewaiter-server", json!({})),
+        // Without any policy no label chooses one.
+        binding(NAMESPACE_LABELS, json!({"paramRef": {"selector": {}, "parameterNotFoundAction": "Allow"}})),
+        binding("tidewaiter-namespace-names", json!({})),
         binding(IN_FORCE, json!({})),
     ]
 }
@@ -164,14 +179,27 @@ fn base64_of_bytes(text: &str) -> Value {
 mod tests {
     use super::*;
 
+    fn settings(url: Option<&str>) -> ServerSettings {
+        ServerSettings {
+            excluded: vec!["kube-system".to_owned()],
+            registries: Default::default(),
+            scan_memory: 0,
+            scanner: None,
+            scans: 1,
+            webhook_url: url.map(str::to_owned),
+            program: Default::default(),
+        }
+    }
+
     #[test]
     fn the_policies_are_bound_one_by_one() {
         let names = |list: &[Value]| list.iter().map(|v| v["metadata"]["name"].clone()).collect::<Vec<_>>();
-        let policies = policies().unwrap();
+        let policies = policies(&settings(None).excluded).unwrap();
         assert_eq!(names(&policies), names(&bindings(&NamespaceSelection::AllBut(vec![]))));
         assert_eq!(names(&policies), POLICIES);
         assert!(policies.iter().all(|p| p["spec"]["failurePolicy"] == "Fail"));
-        assert!(!serde_json::to_string(&policies).unwrap().contains("$SERVER"));
+        let text = serde_json::to_string(&policies).unwrap();
+        assert!(!text.contains("$SERVER") && text.contains("orValue('') in ['kube-system'])"), "{text}");
     }
 
     #[test]
@@ -191,16 +219,7 @@ mod tests {
     #[test]
     fn webhooks_are_reached_by_the_service_or_a_url() {
         let check = |url: Option<&str>, pointer: &str, expected: Value| {
-            let settings = ServerSettings {
-                excluded: vec!["kube-system".to_owned()],
-                registries: Default::default(),
-                scan_memory: 0,
-                scanner: None,
-                scans: 1,
-                webhook_url: url.map(str::to_owned),
-                program: Default::default(),
-            };
-            let webhooks = webhooks(&settings, "PEM", "0123");
+            let webhooks = webhooks(&settings(url), "PEM", "0123");
             assert_eq!(webhooks.pointer(pointer), Some(&expected), "{pointer}");
         };
         let url = Some("https://10.0.0.1:8443");

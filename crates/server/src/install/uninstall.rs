@@ -42,8 +42,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(crate) async fn run(client: Client) -> Result<()> {
     stop_server(&client).await?;
     delete_gate(&client).await?;
-    for policy in manifests::policies()? {
-        let name = policy["metadata"]["name"].as_str().unwrap_or_default();
+    for name in manifests::POLICIES {
         delete::<ValidatingAdmissionPolicyBinding>(&client, name).await?;
         delete::<ValidatingAdmissionPolicy>(&client, name).await?;
     }
