@@ -45,6 +45,7 @@ use clap::Parser;
 use exit::Exit;
 
 fn main() -> std::process::ExitCode {
+    tidewaiter_http::names::resolve_without_libraries();
     // One TLS provider for the process; libraries bring none.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let outcome = match Cli::parse().command {

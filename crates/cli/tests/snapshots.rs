@@ -249,7 +249,7 @@ fn help() {
     for command in ["request", "approve", "list"] {
         assert_snapshot!(format!("help_exception_{command}"), machine.run(&["exception", command, "--help"]));
     }
-    for command in ["enable", "disable", "test", "list"] {
+    for command in ["enable", "disable", "test", "list", "preflight"] {
         assert_snapshot!(format!("help_policy_{command}"), machine.run(&["policy", command, "--help"]));
     }
     for command in ["build", "update", "push", "renew", "export", "import", "diff", "status"] {

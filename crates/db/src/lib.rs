@@ -19,7 +19,7 @@
 //! `examples/look_up.rs` is a whole program. A file is written once, verified once when it is imported, mapped read-only and
 //! replaced by rename. Opening reads the header, the section table and the provenance; a look-up is a binary search that
 //! allocates nothing.
-//! This crate must never know the network or any feed's format. The only `unsafe` of the workspace is [`map`].
+//! This crate must never know the network or any feed's format. Its only `unsafe` is [`map`].
 
 mod blocks;
 pub mod delta;

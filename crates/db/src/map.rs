@@ -1,4 +1,4 @@
-//! The one place with `unsafe`: a read-only memory map of a database file.
+//! A read-only memory map of a database file.
 #![allow(unsafe_code, reason = "mapping a file is unsafe by nature; everything above works on plain slices")]
 
 use std::fs::File;

@@ -10,6 +10,7 @@
 mod client;
 mod error;
 pub mod failure;
+pub mod names;
 pub mod proxy;
 mod roots;
 pub mod socket;

@@ -1,0 +1,23 @@
+//! How names of hosts are resolved.
+#![allow(unsafe_code, reason = "glibc has no other way to say which resolvers a program may load")]
+
+/// Resolves names by `/etc/hosts` and DNS alone in a program that is linked statically with glibc, as `kubectl` does; call it before
+/// other threads start. `/etc/nsswitch.conf` may name more (mDNS, systemd): glibc would load them as shared libraries, made for
+/// the machine's glibc and not for the one in the program, and end in undefined behaviour where the two differ (ADR 0024).
+///
+/// Does nothing in a program that is linked dynamically: there both are one.
+pub fn resolve_without_libraries() {
+    #[cfg(all(target_os = "linux", target_env = "gnu", target_feature = "crt-static"))]
+    {
+        use std::ffi::{CStr, c_char, c_int};
+        unsafe extern "C" {
+            /// `nss.h`.
+            fn __nss_configure_lookup(database: *const c_char, services: *const c_char) -> c_int;
+        }
+        const DATABASE: &CStr = c"hosts";
+        const SERVICES: &CStr = c"files dns";
+        // SAFETY: both texts end with a zero byte and live as long as the program, and no other thread resolves names yet. It
+        // can fail for want of memory only, and then leaves everything as it was.
+        unsafe { __nss_configure_lookup(DATABASE.as_ptr(), SERVICES.as_ptr()) };
+    }
+}
