@@ -193,7 +193,7 @@ impl CompiledPolicy<'_> {
         }
         reasons.extend(by_rules.iter().cloned());
         let violated = !reasons.is_empty();
-        let TooOld { mut gaps, remarks } = age::too_old(report, policy, now);
+        let TooOld { mut gaps, remarks } = age::too_old(report, self, now);
         gaps.extend(end_of_support(report, now));
         warnings.extend(remarks.iter().cloned());
         let incomplete: Vec<String> = report.inventory.gaps.iter().chain(&gaps).map(gap_sentence).collect();

@@ -1,7 +1,7 @@
 //! The age of what is known: of the database, and of each feed that a verdict needs. A database that is built again every day
 //! knows of a feed that fails what it knew then.
 
-use super::{Policy, Rule};
+use super::CompiledPolicy;
 use crate::advisory::AdvisoryClass;
 use crate::ecosystem::{self, Ecosystem};
 use crate::finding::Finding;
@@ -19,9 +19,9 @@ pub(super) struct TooOld {
 }
 
 /// Compares ages with the limit of a policy; nothing is too old where it has none.
-pub(super) fn too_old(report: &Report, policy: &Policy, now: Timestamp) -> TooOld {
+pub(super) fn too_old(report: &Report, policy: &CompiledPolicy<'_>, now: Timestamp) -> TooOld {
     let missing = missing(report, policy);
-    let Some(most) = policy.max_database_age_days else { return TooOld { gaps: missing, remarks: vec![] } };
+    let Some(most) = policy.policy.max_database_age_days else { return TooOld { gaps: missing, remarks: vec![] } };
     let mut stale = report.database.clone().for_inventory(&report.inventory).stale;
     stale.retain(|feed| days_since(feed.read, now) >= i64::from(most));
     let of = |content: FeedContent| stale.iter().filter(move |feed| feed.content == content);
@@ -45,10 +45,10 @@ pub(super) fn too_old(report: &Report, policy: &Policy, now: Timestamp) -> TooOl
 }
 
 /// The gaps of rules about facts that no feed of the database tells: nothing would fulfil them.
-fn missing(report: &Report, policy: &Policy) -> Vec<Gap> {
+fn missing(report: &Report, policy: &CompiledPolicy<'_>) -> Vec<Gap> {
     let absent = FACTS.into_iter().filter(|content| !report.database.facts.contains(content));
     let needed = absent.filter_map(|content| Some((content, rule_with(content, report, policy)?)));
-    needed.map(|(content, rule)| without(content, &rule.name)).collect()
+    needed.map(|(content, rule)| without(content, rule)).collect()
 }
 
 fn without(content: FeedContent, rule: &str) -> Gap {
@@ -62,9 +62,10 @@ fn without(content: FeedContent, rule: &str) -> Gap {
     }
 }
 
-/// A rule that needs facts of a kind to judge this report.
-fn rule_with<'a>(content: FeedContent, report: &Report, policy: &'a Policy) -> Option<&'a Rule> {
-    policy.rules.iter().find(|rule| rule.needs(content)).filter(|_| !report.findings.is_empty())
+/// The name of a rule that needs facts of a kind to judge this report.
+fn rule_with<'a>(content: FeedContent, report: &Report, policy: &CompiledPolicy<'a>) -> Option<&'a str> {
+    let needing = policy.rules.iter().find(|rule| rule.needs(content)).filter(|_| !report.findings.is_empty());
+    needing.map(|rule| rule.name())
 }
 
 /// What a database may tell beside advisories.
@@ -84,10 +85,10 @@ enum Use {
 /// Policy compares severities, and what its rules name. Ratings by CVE decide about findings that no feed of their own ecosystem
 /// rates; exploitation is shown beside findings. The end of a support period is announced years before, so a date of some days
 /// ago is good.
-fn needed_for(content: FeedContent, report: &Report, policy: &Policy) -> Use {
+fn needed_for(content: FeedContent, report: &Report, policy: &CompiledPolicy<'_>) -> Use {
     let unrated = || report.findings.iter().filter(|finding| is_rated_by_others(finding));
     if let Some(rule) = rule_with(content, report, policy) {
-        return Use::Verdict(format!("rule {}", rule.name));
+        return Use::Verdict(format!("rule {rule}"));
     }
     match content {
         FeedContent::Advisories => Use::Nothing,
@@ -165,6 +166,7 @@ fn days_since(then: Timestamp, now: Timestamp) -> i64 {
 mod tests {
     use super::*;
     use crate::policy::{IncompleteAction, Outcome, decide, gap_sentence};
+    use crate::policy::{Policy, Rule};
     use crate::report::testing;
 
     #[test]

@@ -6,6 +6,7 @@ use super::{Policy, Rule, UnratedAction, Violation};
 use crate::advisory::AdvisoryClass;
 use crate::finding::{Finding, InstalledPackage};
 use crate::pattern::Pattern;
+use crate::report::FeedContent;
 use crate::severity::Severity;
 use crate::target::{PurlPattern, TargetPattern};
 use jiff::Timestamp;
@@ -15,7 +16,7 @@ use std::cell::OnceCell;
 #[derive(Debug, Clone)]
 pub struct CompiledPolicy<'a> {
     pub(super) policy: &'a Policy,
-    rules: Vec<CompiledRule<'a>>,
+    pub(super) rules: Vec<CompiledRule<'a>>,
 }
 
 /// A rule whose packages and paths are parsed.
@@ -36,6 +37,12 @@ enum CompiledCondition {
     Some(Condition),
     /// A text that is no condition. A cluster takes any.
     Invalid,
+}
+
+impl CompiledCondition {
+    fn reads(&self, field: &str) -> bool {
+        matches!(self, CompiledCondition::Some(condition) if condition.reads(field))
+    }
 }
 
 /// How a finding fulfils a rule.
@@ -87,6 +94,23 @@ impl<'a> CompiledRule<'a> {
                 Some(Ok(condition)) => CompiledCondition::Some(condition),
                 Some(Err(_)) => CompiledCondition::Invalid,
             },
+        }
+    }
+
+    /// Its name.
+    pub(super) fn name(&self) -> &'a str {
+        &self.rule.name
+    }
+
+    /// Whether it needs facts of this kind: without them nothing would fulfil it, or everything.
+    pub(super) fn needs(&self, content: FeedContent) -> bool {
+        match content {
+            FeedContent::KnownExploited => {
+                self.rule.known_exploited.is_some() || self.condition.reads("knownExploited")
+            }
+            FeedContent::ExploitProbability => self.rule.epss.is_some() || self.condition.reads("epss"),
+            // Advisories have ratings of their own.
+            FeedContent::Ratings | FeedContent::Advisories | FeedContent::EndsOfSupport => false,
         }
     }
 

@@ -2,7 +2,6 @@
 
 use super::condition::Condition;
 use crate::finding::Finding;
-use crate::report::FeedContent;
 use crate::severity::Severity;
 use crate::target::TargetPattern;
 use jiff::Timestamp;
@@ -81,22 +80,6 @@ impl Rule {
         }
         let condition = self.condition.as_deref().map_or(Ok(()), |text| Condition::parse(text).map(|_| ()));
         condition.or_else(|error| invalid(error.to_string()))
-    }
-
-    /// Whether it needs facts of this kind: without them nothing would fulfil it, or everything.
-    pub(super) fn needs(&self, content: FeedContent) -> bool {
-        match content {
-            FeedContent::KnownExploited => self.known_exploited.is_some() || self.reads("knownExploited"),
-            FeedContent::ExploitProbability => self.epss.is_some() || self.reads("epss"),
-            // Advisories have ratings of their own.
-            FeedContent::Ratings | FeedContent::Advisories | FeedContent::EndsOfSupport => false,
-        }
-    }
-
-    /// Whether its condition reads a field of findings.
-    fn reads(&self, field: &str) -> bool {
-        let condition = self.condition.as_deref().map(Condition::parse);
-        condition.is_some_and(|condition| condition.is_ok_and(|condition| condition.reads(field)))
     }
 }
 
