@@ -82,7 +82,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "crates/db/src",
         &["blocks error format map meta spool strings", "details", "writer", "reader", "delta file_delta", "matching"],
     ),
-    ("crates/http/src", &["error", "proxy roots", "failure", "client", "socket"]),
+    ("crates/http/src", &["error names", "proxy roots", "failure", "client", "socket"]),
     ("crates/archive/src", &["bytes tar", "zip"]),
     ("crates/scan/src", &["limits path progress", "analyze source", "error", "walk", "cache", "engine"]),
     (

@@ -1,6 +1,6 @@
 //! A policy with its patterns parsed: once for all findings of all reports that it judges.
 
-use super::condition::{self, Condition};
+use super::condition::{self, RuleCondition};
 use super::rule::{highest_score, is_dead_purl, is_older};
 use super::{Policy, Rule, UnratedAction, Violation};
 use crate::advisory::AdvisoryClass;
@@ -34,7 +34,7 @@ pub(super) struct CompiledRule<'a> {
 #[derive(Debug, Clone)]
 enum CompiledCondition {
     None,
-    Some(Condition),
+    Some(RuleCondition),
     /// A text that is no condition. A cluster takes any.
     Invalid,
 }
@@ -89,7 +89,7 @@ impl<'a> CompiledRule<'a> {
             rule,
             targets: packages.iter().map(|text| TargetPattern::parse(text)).collect(),
             paths: rule.paths.iter().map(|text| Pattern::from(text.as_str())).collect(),
-            condition: match rule.condition.as_deref().map(Condition::parse) {
+            condition: match rule.condition.as_deref().map(RuleCondition::parse) {
                 None => CompiledCondition::None,
                 Some(Ok(condition)) => CompiledCondition::Some(condition),
                 Some(Err(_)) => CompiledCondition::Invalid,

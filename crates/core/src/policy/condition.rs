@@ -11,7 +11,7 @@ use cel::parser::{Expression, ParseErrors, PrattParser};
 use cel::{Context, Env, Value};
 use jiff::Timestamp;
 use serde::Serialize;
-use shape::Shape;
+use shape::ConditionShape;
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
@@ -30,7 +30,7 @@ static FUNCTIONS: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()))
 
 /// An expression that says whether a finding is concerned.
 #[derive(Debug, Clone)]
-pub(super) struct Condition {
+pub(super) struct RuleCondition {
     expression: Expression,
     /// The fields of a finding that it reads.
     fields: BTreeSet<String>,
@@ -110,7 +110,7 @@ struct ConditionPackage<'a> {
     paths: Vec<String>,
 }
 
-impl Condition {
+impl RuleCondition {
     /// Reads an expression, and tries it on a finding of every field's type.
     ///
     /// # Errors
@@ -121,8 +121,8 @@ impl Condition {
         }
         let parser = PrattParser::new().max_recursion_depth(MAX_DEPTH).error_reporting_limit(1);
         let expression = parser.parse(text).map_err(|errors| syntax(&errors))?;
-        let fields = Shape::check(&expression)?;
-        let condition = Condition { expression, fields };
+        let fields = ConditionShape::check(&expression)?;
+        let condition = RuleCondition { expression, fields };
         condition.evaluate(&value_of(&sample())?)?;
         Ok(condition)
     }
@@ -222,7 +222,7 @@ mod tests {
 
     fn evaluate(text: &str, finding: &Finding) -> Result<bool, ConditionError> {
         let now = "2026-01-08T01:00:00Z".parse().unwrap();
-        Condition::parse(text)?.evaluate(&finding_value(finding, now)?)
+        RuleCondition::parse(text)?.evaluate(&finding_value(finding, now)?)
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn what_is_no_condition_is_named() {
         let check = |text: &str, expected: &str| {
-            let error = Condition::parse(text).map(|_| ()).unwrap_err().to_string();
+            let error = RuleCondition::parse(text).map(|_| ()).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");
         };
         check("", "line 1, column 1");
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn work_is_bounded() {
         let check = |text: &str, expected: &str| {
-            let error = Condition::parse(text).map(|_| ()).unwrap_err().to_string();
+            let error = RuleCondition::parse(text).map(|_| ()).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");
         };
         check("finding.packages.all(p, finding.packages.all(q, p.name != q.name))", "goes through");
@@ -313,7 +313,7 @@ mod tests {
                 format!("{}true", "!".repeat(900)),
                 format!("{}1{} == 1", "[".repeat(15), "][0]".repeat(15)),
             ] {
-                assert_eq!(Condition::parse(&text).map(|_| ()), Ok(()), "{text}");
+                assert_eq!(RuleCondition::parse(&text).map(|_| ()), Ok(()), "{text}");
             }
         };
         std::thread::Builder::new().stack_size(2 << 20).spawn(deepest).unwrap().join().unwrap();
@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn fields_that_are_read() {
         let condition =
-            Condition::parse("finding.packages.exists(p, p.name == finding.id) || finding.epss > 0.5").unwrap();
+            RuleCondition::parse("finding.packages.exists(p, p.name == finding.id) || finding.epss > 0.5").unwrap();
         assert!(condition.reads("packages") && condition.reads("id") && condition.reads("epss"));
         assert!(!condition.reads("knownExploited") && !condition.reads("name"));
     }

@@ -1,6 +1,6 @@
 //! Rules: findings that violate a policy by more than their severity.
 
-use super::condition::Condition;
+use super::condition::RuleCondition;
 use crate::finding::Finding;
 use crate::severity::Severity;
 use crate::target::TargetPattern;
@@ -78,7 +78,7 @@ impl Rule {
         if let Some(text) = self.packages.iter().find(|text| is_dead_purl(text)) {
             return invalid(format!("{text} is not a package URL, in which no wildcards are allowed"));
         }
-        let condition = self.condition.as_deref().map_or(Ok(()), |text| Condition::parse(text).map(|_| ()));
+        let condition = self.condition.as_deref().map_or(Ok(()), |text| RuleCondition::parse(text).map(|_| ()));
         condition.or_else(|error| invalid(error.to_string()))
     }
 }

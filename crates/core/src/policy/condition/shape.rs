@@ -45,7 +45,7 @@ enum VariableKind {
 
 /// An expression while it is checked.
 #[derive(Debug, Default)]
-pub(super) struct Shape {
+pub(super) struct ConditionShape {
     /// The fields of a finding that it reads.
     fields: BTreeSet<String>,
     /// The variables of the macros around a place.
@@ -56,13 +56,13 @@ pub(super) struct Shape {
     depth: usize,
 }
 
-impl Shape {
+impl ConditionShape {
     /// The fields of a finding that an expression reads.
     ///
     /// # Errors
     /// The first thing that it may not name or do.
     pub(super) fn check(expression: &Expression) -> Result<BTreeSet<String>, ConditionError> {
-        let mut shape = Shape::default();
+        let mut shape = ConditionShape::default();
         shape.read(expression)?;
         Ok(shape.fields)
     }
