@@ -45,7 +45,10 @@ use clap::Parser;
 use exit::Exit;
 
 fn main() -> std::process::ExitCode {
-    tidewaiter_http::names::resolve_without_libraries();
+    // Here and not in that library: only this crate is compiled with the flag of a static program.
+    if cfg!(target_feature = "crt-static") {
+        tidewaiter_http::names::resolve_by_files_and_dns();
+    }
     // One TLS provider for the process; libraries bring none.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let outcome = match Cli::parse().command {

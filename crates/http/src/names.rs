@@ -1,13 +1,13 @@
 //! How names of hosts are resolved.
 #![allow(unsafe_code, reason = "glibc has no other way to say which resolvers a program may load")]
 
-/// Resolves names by `/etc/hosts` and DNS alone in a program that is linked statically with glibc, as `kubectl` does; call it before
-/// other threads start. `/etc/nsswitch.conf` may name more (mDNS, systemd): glibc would load them as shared libraries, made for
+/// Resolves names by `/etc/hosts` and DNS alone, as `kubectl` does; for programs that are linked statically with glibc, before other
+/// threads start. `/etc/nsswitch.conf` may name more (mDNS, systemd): glibc would load them as shared libraries, made for
 /// the machine's glibc and not for the one in the program, and end in undefined behaviour where the two differ (ADR 0024).
 ///
-/// Does nothing in a program that is linked dynamically: there both are one.
-pub fn resolve_without_libraries() {
-    #[cfg(all(target_os = "linux", target_env = "gnu", target_feature = "crt-static"))]
+/// Does nothing with another C library.
+pub fn resolve_by_files_and_dns() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         use std::ffi::{CStr, c_char, c_int};
         unsafe extern "C" {
