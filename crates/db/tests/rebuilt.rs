@@ -245,6 +245,10 @@ fn the_original_is_asked_for_its_own_version() {
     alpine("zlib 1.2-r00071", &["CVE-14 Alpine:v3.18: 1.2-r5, 1.2-r00073"]);
     alpine("zlib 1.2-r00073", &[]);
     alpine("zlib 1.2-r50071", &[]);
+    // Somebody's build: the digits are above the distribution's fix, and say nothing of it.
+    let unknown = "zlib has version \"1.2-r00171\", whose revision is of a build by others than the distribution; check it yourself";
+    alpine("zlib 1.2-r00171", &[unknown]);
+    alpine("zlib 1.2-r0017", &[]);
     let language = |kind: PackageType, package: &str, expected: &[&str]| {
         check(&db, "debian 12", kind, package, expected);
     };
@@ -330,6 +334,9 @@ fn the_builder_is_looked_up_again() {
     let fixed = "7.88.1-10+deb12u14.root.io.1";
     check(deb, "rootio-curl 7.88.1-10+deb12u14.root.io.3", ("Root:Debian:12", "curl", "CVE-3", fixed), true);
     check(deb, "curl 7.88.1-10+deb12u14", ("Root:Debian:12", "curl", "CVE-3", fixed), false);
+    // Root's by its name alone: its original's records count, and Root's do not.
+    check(deb, "rootio-curl 7.88.1-10+deb12u14", ("Debian:12", "curl", "CVE-4", "7.88.1-10+deb12u15"), true);
+    check(deb, "rootio-curl 7.88.1-10+deb12u14", ("Root:Debian:12", "curl", "CVE-3", fixed), false);
     // The original's word about what Root alone knew.
     check(deb, "curl 7.88.1-10+deb12u14.root.io.3", ("Debian:12", "curl", "CVE-4", "7.88.1-10"), true);
     check(npm, "@rootio/semver 5.0.3-root.io.1", ("Root:npm", "semver", "CVE-7", "5.0.3-root.io.1"), true);
