@@ -66,7 +66,7 @@ fn before<'v>(version: &'v str, word: &str) -> Option<&'v str> {
 }
 
 /// Of apk, whose versions have no place for a word, Root appends `007` and a digit to the original's revision: `r20071` is
-/// the first build of `r2`.
+/// a build of `r2`.
 fn before_revision(version: &str) -> Option<&str> {
     let (_, revision) = version.rsplit_once("-r")?;
     let own = revision.len().checked_sub(4).filter(|own| *own > 0)?;
