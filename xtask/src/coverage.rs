@@ -50,11 +50,15 @@ What the default feeds cannot tell:
   and the fix is not offered, because an image without the subscription cannot install it. Of ELTS, that is also said of fixes
   that Debian's own long-term support published before. So are fixes of LTSS for SLES; a gap says that general support ended.
 - Packages that Root or TuxCare built again, which the mark in their version tells (`.root.io.1`, `.aikido.1`, `-r20071` of apk;
-  `.tuxcare.els1`), are judged by the original's advisories, but for what the builder's say is fixed; of a distribution's
-  packages, what the builder's alone name counts, too. Of languages, a fix counts in builds of the version that its record
-  names: what is said of `5.0.3-tuxcare.1` says nothing about `5.7.1-tuxcare.1`. As the original's alone are judged builds for
-  CentOS 8, whose advisories are for a minor release that no image names, and Root's for Rocky Linux, RubyGems, Go and NuGet. npm
-  packages of TuxCare that are called `@els-…` are a gap: the original's name does not follow from theirs.
+  `.tuxcare.els1`), are judged by the original's advisories, which are asked for the version that a build is made from, but for
+  what the builder's say is fixed; of a distribution's packages, what the builder's alone name counts, too. Of languages, a fix
+  counts in builds of the version that its record names: what is said of `5.0.3-tuxcare.1` says nothing about `5.7.1-tuxcare.1`.
+  A name of Root's (`@rootio/axios`, `rootio-curl`) without such a mark tells the original's name, and no fix. Where only some
+  packages of one source were built again, or not in one build, and for Root's of RubyGems, Go and NuGet, the original's
+  advisories alone judge. Builds for CentOS 8, whose advisories are for a minor release that no image names, and Root's for
+  Rocky Linux are a gap where their vendor is not the distribution, and judged by its advisories alone where it is. npm packages of
+  TuxCare that are called `@els-…` are a gap: the original's name does not follow from theirs. So is a revision of apk with five
+  digits or more that is not Root's.
 - Raspbian's and postmarketOS' packages are judged by Debian's and Alpine's advisories, whose versions they have; their own
   packages have none, which is a gap. Of Kylin, Amazon Linux 2027 and Azure Linux 4 no open feed is known, which is one too.
 

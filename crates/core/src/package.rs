@@ -108,15 +108,23 @@ impl Package {
         self.kind.ecosystems(os, &self.tag)
     }
 
-    /// Who built it again, with fixes of their own; `None` for an original.
+    /// Whose package it is in place of its original, by one of its names or versions; `None` for an original. What was
+    /// fixed in it, only [`Self::build`] tells.
     pub fn rebuilder(&self) -> Option<Rebuilder> {
-        let of = |version| Rebuilder::of(self.kind, &self.name, version);
-        of(&self.version).or_else(|| of(self.advisory_version()))
+        let of = |name, version| Rebuilder::of(self.kind, name, version);
+        of(&self.name, self.advisory_version()).or_else(|| of(self.advisory_name(), &self.version))
+    }
+
+    /// Who built it again, with fixes of their own, and the version that says so by its mark; `None` for an original, and
+    /// for a package of which only the name says whose it is.
+    pub fn build(&self) -> Option<(Rebuilder, &str)> {
+        let of = |version| Some((Rebuilder::of_version(self.kind, version)?, version));
+        of(self.advisory_version()).or_else(|| of(&self.version))
     }
 
     /// The ecosystem of the advisories of whoever built it again, where one is known.
     pub fn rebuilt_ecosystem(&self, os: Option<&Os>) -> Option<Ecosystem> {
-        self.rebuilder()?.ecosystem(self.kind, os)
+        self.build()?.0.ecosystem(self.kind, os)
     }
 
     /// Its name in the original's advisories.

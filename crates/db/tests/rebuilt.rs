@@ -1,8 +1,8 @@
 //! Images with packages that Root and TuxCare built again.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 use std::path::Path;
-use tidewaiter_core::advisory::{Advisory, Affected, KeyKind};
+use tidewaiter_core::advisory::{Advisory, Affected, FixState, Interval, IntervalEnd, KeyKind};
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::package::{Package, PackageType};
@@ -14,10 +14,13 @@ use tidewaiter_db::matching::{self, Rematched};
 use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_db::writer::{self, BuildInput};
 
-/// Ecosystem, package, CVE and the version with the fix.
+/// Ecosystem, package, CVE and the version with the fix, or a range: see [`affected`].
 type Fix = (&'static str, &'static str, &'static str, &'static str);
 
-const FIXES: [Fix; 21] = [
+/// The highest number of a CVE in the records.
+const CVES: usize = 25;
+
+const FIXES: &[Fix] = &[
     // Root was first, and Debian later.
     ("Debian:12", "curl", "CVE-1", "7.88.1-10+deb12u15"),
     ("Root:Debian:12", "curl", "CVE-1", "7.88.1-10+deb12u14.root.io.3"),
@@ -44,7 +47,33 @@ const FIXES: [Fix; 21] = [
     ("AlmaLinux:9", "squid", "CVE-10", "7:5.5-6.el9_3.5"),
     ("TuxCare:AlmaLinux:9.2", "squid", "CVE-10", "7:5.5-5.el9_2.1.tuxcare.els1"),
     ("TuxCare:AlmaLinux:9.2", "squid", "CVE-11", "7:5.5-5.el9_2.1.tuxcare.els2"),
+    ("AlmaLinux:9", "squid-tools", "CVE-10", "7:5.5-6.el9_3.5"),
     ("PyPI", "requests", "CVE-12", "2.31.0"),
+    // Fixes of the original that sort below builds of what was before them.
+    ("Ubuntu:18.04:LTS", "squid", "CVE-13", "3.5.27-1ubuntu1.14+esm1"),
+    ("TuxCare:Ubuntu:18.04", "squid", "CVE-13", "3.5.27-1ubuntu1.14+tuxcare.els3"),
+    ("Alpine:v3.18", "zlib", "CVE-14", "1.2-r5"),
+    ("Root:Alpine:3.18", "zlib", "CVE-14", "1.2-r00073"),
+    // Root's mark was `root.io` first, and is `aikido`.
+    ("Debian:12", "nano", "CVE-15", "7.2-2"),
+    ("Root:Debian:12", "nano", "CVE-15", "7.2-1.root.io.5"),
+    ("Root:Debian:12", "nano", "CVE-16", "7.2-1.aikido.2"),
+    ("npm", "axios", "CVE-17", "1.16.0"),
+    ("Root:npm", "axios", "CVE-17", "1.15.0-aikido.2"),
+    // Bounds that are the original's version.
+    ("npm", "introduced", "CVE-18", ">= 5.0.3 < 6.0.0"),
+    ("Maven", "x:last", "CVE-19", "<= 2.9.0"),
+    ("PyPI", "last", "CVE-20", "<= 8.4.0"),
+    ("npm", "exact", "CVE-21", "= 5.0.3"),
+    ("npm", "fixed", "CVE-22", "7.5.2"),
+    // Of live patching: no version of another build compares with it.
+    ("Oracle Linux:7", "openssl", "CVE-23", "1:1.0.2k-18.ksplice1.el7"),
+    ("TuxCare:OracleLinux:7", "openssl", "CVE-23", "1:1.0.2k-19.0.1.el7.tuxcare.els2"),
+    // Ranges of the builder's.
+    ("Debian:12", "tar", "CVE-24", "1.35-9"),
+    ("Root:Debian:12", "tar", "CVE-24", ">= 1.34-2.root.io.1 < 1.34-2.root.io.3"),
+    ("Debian:12", "sed", "CVE-25", "4.9-9"),
+    ("Root:Debian:12", "sed", "CVE-25", "limit 4.9-1.root.io.1"),
 ];
 
 /// Whether rows of an ecosystem are keyed by source packages.
@@ -53,9 +82,28 @@ fn key(ecosystem: &Ecosystem) -> KeyKind {
     if is_source { KeyKind::Source } else { KeyKind::Binary }
 }
 
-fn advisory((number, (ecosystem, package, cve, fixed)): (usize, &Fix)) -> Advisory {
+/// A row, by the version with the fix, or by a range: `>= LOW < FIXED`, `<= LAST`, `= VERSION`, `limit VERSION`.
+fn affected(ecosystem: &Ecosystem, package: &str, range: &str) -> Affected {
+    let row = Affected::new(ecosystem.clone(), package, key(ecosystem));
+    match range.split(' ').collect::<Vec<_>>()[..] {
+        [">=", low, "<", fixed] => {
+            let end = IntervalEnd::Fixed(fixed.to_owned());
+            let interval = Interval { introduced: Some(low.to_owned()), ..Interval::until(end) };
+            Affected { intervals: vec![interval], fix_state: FixState::Fixed, ..row }
+        }
+        ["<=", last] => {
+            Affected { intervals: vec![Interval::until(IntervalEnd::LastAffected(last.to_owned()))], ..row }
+        }
+        ["=", version] => Affected { versions: vec![version.to_owned()], ..row },
+        ["limit", version] => Affected { fix_state: FixState::NotFixed, ..row.fixed_in(version) },
+        [fixed] => row.fixed_in(fixed),
+        _ => panic!("{range}"),
+    }
+}
+
+fn advisory((number, (ecosystem, package, cve, range)): (usize, &Fix)) -> Advisory {
     let ecosystem = Ecosystem::from(*ecosystem);
-    let row = Affected::new(ecosystem.clone(), package, key(&ecosystem)).fixed_in(fixed);
+    let row = affected(&ecosystem, package, range);
     Advisory {
         id: format!("{ecosystem}-{number}"),
         upstream: vec![(*cve).to_owned()],
@@ -107,20 +155,31 @@ fn said(report: &Report) -> Vec<String> {
     report.findings.iter().map(finding).chain(gaps).collect()
 }
 
+/// Checks what is said of a package, and that what explains a finding, or its absence, says the same.
+fn check(db: &Database, system: &str, kind: PackageType, package: &str, expected: &[&str]) {
+    check_all(db, inventory(system, kind, &[package]), expected);
+}
+
+fn check_all(db: &Database, inventory: Inventory, expected: &[&str]) {
+    let names: Vec<_> = inventory.packages.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
+    let report = matching::match_inventory(inventory, db).unwrap();
+    assert_eq!(said(&report), expected, "{names:?}");
+    for number in 1..=CVES {
+        let cve = format!("CVE-{number}");
+        let explained = matching::explain(&report.inventory, db, &cve).unwrap();
+        let found = report.findings.iter().any(|finding| finding.vulnerability == cve);
+        assert_eq!(explained.iter().any(|row| row.applies), found, "{names:?} {explained:?}");
+    }
+    // Each names what is installed.
+    assert!(report.findings.iter().all(|finding| !finding.installed.is_empty()), "{names:?}");
+}
+
 #[test]
 fn a_build_is_judged_by_its_original_and_its_builder() {
     let dir = tempfile::tempdir().unwrap();
-    let db = database(&dir.path().join("db"), &FIXES);
+    let db = database(&dir.path().join("db"), FIXES);
     let check = |system: &str, kind: PackageType, package: &str, expected: &[&str]| {
-        let report = matching::match_inventory(inventory(system, kind, &[package]), &db).unwrap();
-        assert_eq!(said(&report), expected, "{package}");
-        // What explains a finding, or its absence, says the same.
-        for number in 1..=12 {
-            let cve = format!("CVE-{number}");
-            let explained = matching::explain(&report.inventory, &db, &cve).unwrap();
-            let found = report.findings.iter().any(|finding| finding.vulnerability == cve);
-            assert_eq!(explained.iter().any(|row| row.applies), found, "{package} {explained:?}");
-        }
+        check(&db, system, kind, package, expected);
     };
     let debian = |package: &str, expected: &[&str]| check("debian 12", PackageType::Deb, package, expected);
     let later = "CVE-3 Debian:12: 7.88.1-10+deb12u16";
@@ -134,6 +193,8 @@ fn a_build_is_judged_by_its_original_and_its_builder() {
     debian("rootio-curl 7.88.1-10+deb12u14.root.io.5", &[later]);
     // The original's fix is in what is built of it, also where Root's own version is a higher one.
     debian("jq 1.6-2.1", &["CVE-2 Debian:12: 1.6-2.1+deb12u1"]);
+    debian("jq 1.6-2.1.root.io.1", &["CVE-2 Debian:12: 1.6-2.1+deb12u1, 1.6-2.1.root.io.2"]);
+    debian("jq 1.6-2.1.root.io.2", &[]);
     debian("jq 1.6-2.1+deb12u1.root.io.1", &[]);
     debian("zlib 1-1.root.io.2", &["CVE-5 Debian:12: 2-1, 1-1.root.io.3"]);
     debian("zlib 1-1.root.io.3", &[]);
@@ -172,11 +233,95 @@ fn a_build_is_judged_by_its_original_and_its_builder() {
 }
 
 #[test]
+fn the_original_is_asked_for_its_own_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = database(&dir.path().join("db"), FIXES);
+    let ubuntu = |package: &str, expected: &[&str]| check(&db, "ubuntu 18.04", PackageType::Deb, package, expected);
+    let both = "CVE-13 Ubuntu:18.04:LTS: 3.5.27-1ubuntu1.14+esm1, 3.5.27-1ubuntu1.14+tuxcare.els3";
+    ubuntu("squid 3.5.27-1ubuntu1.14+tuxcare.els1", &[both]);
+    ubuntu("squid 3.5.27-1ubuntu1.14+tuxcare.els3", &[]);
+    ubuntu("squid 3.5.27-1ubuntu1.14+esm1+tuxcare.els1", &[]);
+    let alpine = |package: &str, expected: &[&str]| check(&db, "alpine 3.18.4", PackageType::Apk, package, expected);
+    alpine("zlib 1.2-r00071", &["CVE-14 Alpine:v3.18: 1.2-r5, 1.2-r00073"]);
+    alpine("zlib 1.2-r00073", &[]);
+    alpine("zlib 1.2-r50071", &[]);
+    // Somebody's build: the digits are above the distribution's fix, and say nothing of it.
+    let unknown = "zlib has version \"1.2-r00171\", whose revision is of a build by others than the distribution; check it yourself";
+    alpine("zlib 1.2-r00171", &[unknown]);
+    alpine("zlib 1.2-r0017", &[]);
+    let language = |kind: PackageType, package: &str, expected: &[&str]| {
+        check(&db, "debian 12", kind, package, expected);
+    };
+    language(PackageType::Npm, "introduced 5.0.3-tuxcare.1", &["CVE-18 npm: 6.0.0"]);
+    language(PackageType::Npm, "introduced 5.0.2-tuxcare.1", &[]);
+    language(PackageType::Maven, "x:last 2.9.0.tuxcare.1", &["CVE-19 Maven: "]);
+    language(PackageType::Maven, "x:last 2.9.1.tuxcare.1", &[]);
+    language(PackageType::Pypi, "last 8.4.0.post1+tuxcare", &["CVE-20 PyPI: "]);
+    language(PackageType::Npm, "exact 5.0.3-tuxcare.1", &["CVE-21 npm: "]);
+    language(PackageType::Npm, "fixed 7.5.1-root.io.1", &["CVE-22 npm: 7.5.2"]);
+    language(PackageType::Npm, "fixed 7.5.2-root.io.1", &[]);
+    let oracle = |package: &str, expected: &[&str]| check(&db, "ol 7.9", PackageType::Rpm, package, expected);
+    let fix = "CVE-23 TuxCare:OracleLinux:7: 1:1.0.2k-19.0.1.el7.tuxcare.els2";
+    oracle("openssl 1:1.0.2k-19.0.1.el7.tuxcare.els1 CloudLinux", &[fix]);
+    oracle("openssl 1:1.0.2k-19.0.1.el7.tuxcare.els2 CloudLinux", &[]);
+}
+
+#[test]
+fn a_builder_speaks_of_the_builds_that_its_records_cover() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = database(&dir.path().join("db"), FIXES);
+    let debian = |package: &str, expected: &[&str]| check(&db, "debian 12", PackageType::Deb, package, expected);
+    let npm = |package: &str, expected: &[&str]| check(&db, "debian 12", PackageType::Npm, package, expected);
+    // Builds with Aikido's mark are later than those with Root's, which no order of versions says.
+    let second = "CVE-16 Root:Debian:12: 7.2-1.aikido.2";
+    debian("nano 7.2-1.root.io.4", &["CVE-15 Debian:12: 7.2-2, 7.2-1.root.io.5", second]);
+    debian("nano 7.2-1.root.io.7", &[second]);
+    debian("nano 7.2-1.aikido.1", &[second]);
+    debian("nano 7.2-1.aikido.2", &[]);
+    npm("axios 1.15.0-root.io.7", &["CVE-17 npm: 1.16.0"]);
+    npm("axios 1.15.0-aikido.2", &[]);
+    // A name is no mark: what was fixed in it is not known.
+    npm("@rootio/axios 1.15.0", &["CVE-17 npm: 1.16.0"]);
+    debian("rootio-nano 7.2-1", &["CVE-15 Debian:12: 7.2-2"]);
+    check(&db, "alpine 3.18.4", PackageType::Apk, "rootio-openssl 3.1.8-r0", &["CVE-6 Alpine:v3.18: 3.1.9-r0"]);
+    check(&db, "debian 12", PackageType::Pypi, "rootio_requests 2.28.0", &["CVE-12 PyPI: 2.31.0"]);
+    npm(
+        "@els-js/lodash 4.17.21",
+        &[
+            "@els-js/lodash is a package that TuxCare built again, and its original is not known; check it by other means",
+        ],
+    );
+    // Below the first vulnerable version is no fix, and where a record ends is none.
+    debian("tar 1.34-1.root.io.1", &["CVE-24 Debian:12: 1.35-9"]);
+    debian("tar 1.34-2.root.io.3", &[]);
+    debian("sed 4.9-1.root.io.2", &["CVE-25 Debian:12: 4.9-9"]);
+}
+
+#[test]
+fn a_fix_counts_where_all_packages_of_a_source_are_of_one_build() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = database(&dir.path().join("db"), FIXES);
+    let check = |packages: &[&str], expected: &[&str]| {
+        let mut inventory = inventory("almalinux 9.2", PackageType::Rpm, packages);
+        for package in &mut inventory.packages {
+            (package.source_name, package.source_version) = ("squid".to_owned(), "5.5-5.el9_2.1".to_owned());
+        }
+        check_all(&db, inventory, expected);
+    };
+    let build = "squid 7:5.5-5.el9_2.1.tuxcare.els1 CloudLinux";
+    let original = "CVE-10 AlmaLinux:9: 7:5.5-6.el9_3.5";
+    let later = "CVE-11 TuxCare:AlmaLinux:9.2: 7:5.5-5.el9_2.1.tuxcare.els2";
+    check(&[build, "squid-tools 7:5.5-5.el9_2.1.tuxcare.els1 CloudLinux"], &[later]);
+    check(&[build, "squid-tools 7:5.5-5.el9_2.1 AlmaLinux"], &[original]);
+    check(&[build, "squid-tools 7:5.5-5.el9_2.1.tuxcare.els2 CloudLinux"], &[original]);
+}
+
+#[test]
 fn the_builder_is_looked_up_again() {
     let dir = tempfile::tempdir().unwrap();
-    let before = database(&dir.path().join("before"), &FIXES);
+    let before = database(&dir.path().join("before"), FIXES);
     let check = |kind: PackageType, package: &str, changed: Fix, expected: bool| {
-        let fixes: Vec<Fix> = FIXES.into_iter().chain([changed]).collect();
+        let fixes: Vec<Fix> = FIXES.iter().copied().chain([changed]).collect();
         let after = database(&dir.path().join("after"), &fixes);
         let delta = Delta::between(&before, &after).unwrap();
         let image = inventory("debian 12", kind, &[package]);
@@ -189,6 +334,9 @@ fn the_builder_is_looked_up_again() {
     let fixed = "7.88.1-10+deb12u14.root.io.1";
     check(deb, "rootio-curl 7.88.1-10+deb12u14.root.io.3", ("Root:Debian:12", "curl", "CVE-3", fixed), true);
     check(deb, "curl 7.88.1-10+deb12u14", ("Root:Debian:12", "curl", "CVE-3", fixed), false);
+    // Root's by its name alone: its original's records count, and Root's do not.
+    check(deb, "rootio-curl 7.88.1-10+deb12u14", ("Debian:12", "curl", "CVE-4", "7.88.1-10+deb12u15"), true);
+    check(deb, "rootio-curl 7.88.1-10+deb12u14", ("Root:Debian:12", "curl", "CVE-3", fixed), false);
     // The original's word about what Root alone knew.
     check(deb, "curl 7.88.1-10+deb12u14.root.io.3", ("Debian:12", "curl", "CVE-4", "7.88.1-10"), true);
     check(npm, "@rootio/semver 5.0.3-root.io.1", ("Root:npm", "semver", "CVE-7", "5.0.3-root.io.1"), true);

@@ -1,6 +1,8 @@
 //! Packages that a third party built again with fixes of its own: whose build one is, what its original is called, and which
 //! ecosystem has the builder's advisories.
 
+mod mark;
+
 use super::{Ecosystem, EcosystemBase as Base, Os, debian};
 use crate::package_type::PackageType;
 use std::borrow::Cow;
@@ -15,12 +17,26 @@ pub enum Rebuilder {
 }
 
 impl Rebuilder {
-    /// Whose build a package is; `None` for an original.
+    /// Whose package one is, by its name or by the mark in its version; `None` for an original. A name tells what the
+    /// original is called, and not what was fixed: see [`Self::of_version`].
     pub fn of(kind: PackageType, name: &str, version: &str) -> Option<Self> {
-        let is_of = |rebuilder: Self| match rebuilder {
-            Self::Root => is_named_by_root(kind, name) || is_marked_by_root(kind, version),
-            Self::TuxCare => mark(version, rebuilder.marks()).is_some(),
+        Self::of_version(kind, version).or_else(|| Self::of_name(kind, name))
+    }
+
+    /// Whose the name is that a package was published under, as both do beside the original's.
+    fn of_name(kind: PackageType, name: &str) -> Option<Self> {
+        let is_of = |rebuilder: Self| match (rebuilder, kind) {
+            (Self::Root, PackageType::Npm) => name.starts_with("@rootio/"),
+            (Self::Root, PackageType::Maven) => name.starts_with("io.root."),
+            (Self::Root, _) => name.starts_with("rootio-") || name.starts_with("rootio_"),
+            (Self::TuxCare, PackageType::Npm) => name.starts_with("@els-"),
+            (Self::TuxCare, _) => false,
         };
+        Self::among(kind, is_of)
+    }
+
+    /// The one that builds packages of a kind, and is the one asked for.
+    fn among(kind: PackageType, is_of: impl Fn(Self) -> bool) -> Option<Self> {
         [Self::Root, Self::TuxCare].into_iter().find(|rebuilder| rebuilder.kinds().contains(&kind) && is_of(*rebuilder))
     }
 
@@ -71,28 +87,6 @@ impl Rebuilder {
         };
         let scoped = name.split_once("__").filter(|_| kind == PackageType::Npm && !name.starts_with('@'));
         Some(scoped.map_or(name.into(), |(scope, name)| format!("@{scope}/{name}").into()))
-    }
-
-    /// The original's version that a build of a language's package is made from, by which builds of one original are told
-    /// from those of others: `5.0.3` of `5.0.3-tuxcare.1`.
-    pub fn original_version(self, kind: PackageType, version: &str) -> &str {
-        let original = mark(version, self.marks()).map_or(version, |(original, _)| original);
-        match (self, kind) {
-            // Its builds are counted before the mark: `2.3.0.post1+tuxcare`, `v7.4.9-p1+tuxcare`.
-            (Self::TuxCare, PackageType::Pypi) => without_counter(original, ".post"),
-            (Self::TuxCare, PackageType::Composer) => {
-                let original = without_counter(original, "-p");
-                original.strip_prefix('v').unwrap_or(original)
-            }
-            _ => original,
-        }
-    }
-
-    fn marks(self) -> &'static [&'static str] {
-        match self {
-            Self::Root => &["root.io", "aikido"],
-            Self::TuxCare => &["tuxcare"],
-        }
     }
 
     /// Whose advisories name their original for certain.
@@ -152,42 +146,6 @@ fn without_marks(release: &str) -> &str {
     release.strip_prefix('v').unwrap_or(release)
 }
 
-/// A scope and a group that are Root's own.
-fn is_named_by_root(kind: PackageType, name: &str) -> bool {
-    match kind {
-        PackageType::Npm => name.starts_with("@rootio/"),
-        PackageType::Maven => name.starts_with("io.root."),
-        _ => false,
-    }
-}
-
-/// Of apk, whose versions have no place for a word, the revision is the original's and four digits from 0070 on:
-/// `r20071` is the second build of `r2`.
-fn is_marked_by_root(kind: PackageType, version: &str) -> bool {
-    if kind != PackageType::Apk {
-        return mark(version, Rebuilder::Root.marks()).is_some();
-    }
-    let revision = version.rsplit_once("-r").map_or("", |(_, revision)| revision);
-    let build = revision.len().checked_sub(4).filter(|own| *own > 0).and_then(|own| revision.get(own..));
-    revision.bytes().all(|b| b.is_ascii_digit()) && build.is_some_and(|build| build.starts_with("007"))
-}
-
-/// A version before and after the first of the words that stands alone in it.
-fn mark<'v>(version: &'v str, words: &[&str]) -> Option<(&'v str, &'v str)> {
-    let ends = |rest: &&str| rest.is_empty() || rest.starts_with('.');
-    version.match_indices(['-', '.', '+', '~']).find_map(|(at, separator)| {
-        let marked = version.get(at + separator.len()..)?;
-        let rest = words.iter().find_map(|word| marked.strip_prefix(word).filter(ends))?;
-        Some((version.get(..at)?, rest))
-    })
-}
-
-fn without_counter<'v>(version: &'v str, word: &str) -> &'v str {
-    let counted = version.rsplit_once(word);
-    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    counted.filter(|(_, count)| number(count)).map_or(version, |(original, _)| original)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,11 +168,19 @@ mod tests {
         check(Kind::Apk, "openssl", "3.1.8-r0", None);
         check(Kind::Apk, "openssl", "3.1.8-r0071", None);
         check(Kind::Apk, "openssl", "3.1.8-r10171", None);
+        check(Kind::Apk, "openssl", "3.1.8-r000710", None);
         check(Kind::Apk, "openssl", "3.1.8_root.io", None);
         check(Kind::Pypi, "django", "4.0.1+root.io.1", Some(Root));
-        check(Kind::Pypi, "rootio-tool", "1.0", None);
+        check(Kind::Pypi, "rootio-tool", "1.0", Some(Root));
+        check(Kind::Pypi, "rootio_requests", "2.28.0", Some(Root));
+        check(Kind::Pypi, "rootiota", "1.0", None);
+        check(Kind::Apk, "rootio-openssl", "3.1.8-r0", Some(Root));
+        check(Kind::Deb, "rootio-curl", "7.88.1-10", Some(Root));
+        check(Kind::Gem, "rootio-puma", "5.6.4", None);
         check(Kind::Npm, "axios", "1.15.0-aikido.11", Some(Root));
         check(Kind::Npm, "@rootio/axios", "1.15.0", Some(Root));
+        check(Kind::Npm, "@els-js/lodash", "4.17.21", Some(TuxCare));
+        check(Kind::Npm, "@elsewhere/lodash", "4.17.21", None);
         check(Kind::Maven, "io.root.org.springframework:spring-core", "5.3.30", Some(Root));
         check(Kind::Gem, "puma", "5.6.4+root.io.1", None);
         check(Kind::Rpm, "glibc", "2.28-151.el8.root.io", None);
@@ -272,24 +238,6 @@ mod tests {
         check(TuxCare, Kind::Npm, "@els-js/lodash", None);
         check(TuxCare, Kind::Npm, "@els-angular/angular-upgrade", None);
         check(TuxCare, Kind::Pypi, "dnspython", Some("dnspython"));
-    }
-
-    #[test]
-    fn originals_have_versions() {
-        let check = |rebuilder: Rebuilder, kind: Kind, version: &str, expected: &str| {
-            assert_eq!(rebuilder.original_version(kind, version), expected, "{version}");
-        };
-        check(Root, Kind::Pypi, "8.1.0+root.io.1", "8.1.0");
-        check(Root, Kind::Npm, "7.5.2-root.io.1", "7.5.2");
-        check(Root, Kind::Npm, "1.15.0-aikido.11", "1.15.0");
-        check(Root, Kind::Maven, "3.3.4-root.io.10", "3.3.4");
-        check(Root, Kind::Maven, "5.3.30", "5.3.30");
-        check(TuxCare, Kind::Npm, "5.0.3-tuxcare.1", "5.0.3");
-        check(TuxCare, Kind::Maven, "2.9.0.tuxcare", "2.9.0");
-        check(TuxCare, Kind::Maven, "2.7.3.tuxcare.1", "2.7.3");
-        check(TuxCare, Kind::Pypi, "8.4.0.post1+tuxcare", "8.4.0");
-        check(TuxCare, Kind::Composer, "v7.4.9-p1+tuxcare", "7.4.9");
-        check(TuxCare, Kind::Composer, "7.4.9-p2+tuxcare", "7.4.9");
     }
 
     #[test]

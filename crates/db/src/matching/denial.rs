@@ -83,11 +83,9 @@ fn is_fix_of_stream(span: &VersionSpan<'_>, query: &Query) -> bool {
 /// The minor release of Enterprise Linux that a build is for: `9_4` of `427.el9_4`, `8.10` of `.module+el8.10.0+21`.
 /// `None` where the build does not say.
 fn minor_release(version: &str) -> Option<(u16, u16)> {
-    version.rmatch_indices("el").find_map(|(at, el)| tagged(version.get(at + el.len()..)?))
-}
-
-/// `9_4`, and what follows.
-fn tagged(release: &str) -> Option<(u16, u16)> {
+    // `els` of TuxCare's mark is not one.
+    let original = version.split_once(".tuxcare").map_or(version, |(original, _)| original);
+    let (_, release) = original.rsplit_once("el")?;
     let (major, rest) = release.split_once(['_', '.'])?;
     let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
     Some((major.parse().ok()?, minor.parse().ok()?))
@@ -111,5 +109,7 @@ mod tests {
         check("1.0-1.el", None);
         check("7:5.5-5.el9_2.1.tuxcare.els1", Some((9, 2)));
         check("1.8.3-1.el7.tuxcare.els1", None);
+        check("1:3.2.2-7.el9_6.tuxcare.1.els7", Some((9, 6)));
+        check("1.8.0.rel8.2-1.el9", None);
     }
 }

@@ -6,7 +6,7 @@ use super::group::{self, Group};
 use super::hit::{self, Hit, ScopeMatch};
 use super::is_matchable;
 use super::rebuild::Rebuild;
-use super::subject::{self, Query};
+use super::subject::{self, Query, Subject};
 use crate::error::DatabaseError;
 use crate::reader::{Database, Row};
 use tidewaiter_core::advisory::Advisory;
@@ -45,7 +45,7 @@ pub fn explain(inventory: &Inventory, db: &Database, vulnerability: &str) -> Res
         let rebuild = Rebuild::of(db, &subject, &packages, os)?;
         for ecosystem in rebuild.ecosystems(&subject, os) {
             let queries = subject.queries(&packages, &ecosystem);
-            out.extend(explain_queries(db, &ecosystem, &queries, &rebuild, vulnerability)?);
+            out.extend(explain_queries(db, &ecosystem, &subject, &queries, &rebuild, vulnerability)?);
         }
     }
     out.sort();
@@ -56,6 +56,7 @@ pub fn explain(inventory: &Inventory, db: &Database, vulnerability: &str) -> Res
 fn explain_queries(
     db: &Database,
     ecosystem: &Ecosystem,
+    subject: &Subject,
     queries: &[Query],
     rebuild: &Rebuild,
     vulnerability: &str,
@@ -65,6 +66,7 @@ fn explain_queries(
     let comparison = Comparison {
         ecosystem,
         order,
+        subject,
         rebuild,
         denials: queries.iter().map(|query| Denials::of(db, ecosystem, query)).collect::<Result<_, _>>()?,
         groups: group::by_vulnerability(advisories.iter()),
@@ -132,6 +134,7 @@ fn advisories(
 struct Comparison<'a> {
     ecosystem: &'a Ecosystem,
     order: VersionScheme,
+    subject: &'a Subject,
     rebuild: &'a Rebuild,
     denials: Vec<Denials<'a>>,
     groups: Vec<Group<'a>>,
@@ -153,9 +156,11 @@ impl Comparison<'_> {
             DenialReason::FixedInStream => {
                 format!("{} has the fix that another record names for its own minor release", query.version)
             }
-            DenialReason::FixedByRebuilder => format!("{} has the fix of those who built it again", query.version),
+            DenialReason::FixedByRebuilder => {
+                format!("{} has the fix of those who built it again", self.subject.version)
+            }
             DenialReason::AbsentFromOriginal => {
-                format!("by the records of its original, {} does not have it", query.version)
+                format!("by the records of its original, {} does not have it", self.subject.version)
             }
         })
     }

@@ -1,7 +1,7 @@
 //! One finding from the hits of one vulnerability, with the reason a person can check.
 
 use super::hit::Hit;
-use super::subject::{Subject, without_epoch};
+use super::subject::{Query, Subject, without_epoch};
 use crate::error::DatabaseError;
 use crate::reader::Database;
 use jiff::civil::Date;
@@ -134,8 +134,8 @@ impl FindingContext<'_> {
         let queries = || group.iter().map(|(_, hit)| hit.query);
         let whole = queries().any(|q| q.key == KeyKind::Source);
         let named = |p: &Package| {
-            let name = self.ecosystem.normalize(&p.original_name());
-            queries().any(|q| (&q.name, &q.version, &q.arch) == (&name, &p.version, &p.arch))
+            let own = Query::binary(p, self.ecosystem);
+            queries().any(|q| (&q.name, &q.version, &q.arch) == (&own.name, &own.version, &own.arch))
         };
         let mut out: Vec<InstalledPackage> = self
             .packages

@@ -7,11 +7,14 @@ use crate::reader::Database;
 use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::advisory::{Advisory, KeyKind};
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
-use tidewaiter_core::package::Package;
+use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::report::{Gap, GapKind, Inventory};
 
 /// How many names a message lists: enough to recognise the software, on one line of a terminal.
 pub(super) const LISTED: usize = 5;
+
+/// Digits that no distribution's revision of a version has, which counts its builds.
+const REVISION_DIGITS: usize = 5;
 
 pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) -> Vec<Gap> {
     let os = inventory.os.as_ref();
@@ -37,7 +40,7 @@ pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) ->
             gaps.extend(if unreleased {
                 unreleased_gap(package, ecosystem, db)
             } else {
-                version_gap(package, ecosystem)
+                version_gap(package, ecosystem).or_else(|| revision_gap(package))
             });
         }
         // Once for an ecosystem, not once for each of its packages.
@@ -68,6 +71,22 @@ fn version_gap(package: &Package, ecosystem: &Ecosystem) -> Option<Gap> {
     ecosystem.version_scheme().filter(|order| !order.is_valid(version))?;
     let message =
         format!("{name} has version {version:?}, which is not valid in {}; check it yourself", ecosystem.base());
+    let subject = package.locations.first().map(|l| l.path.clone()).unwrap_or_default();
+    Some(Gap { kind: GapKind::Unversioned, subject, message })
+}
+
+/// Distributions count the builds of a version from 0 on, and those who build packages of apk again append digits of theirs.
+/// Where these tell nobody's build, they are above all fixes of the distribution, and what was fixed is not known.
+fn revision_gap(package: &Package) -> Option<Gap> {
+    let (name, version) = (&package.name, package.advisory_version());
+    let (_, revision) = version.rsplit_once("-r").filter(|_| package.kind == PackageType::Apk)?;
+    let is_counted = revision.len() < REVISION_DIGITS || !revision.bytes().all(|b| b.is_ascii_digit());
+    if is_counted || package.build().is_some() {
+        return None;
+    }
+    let message = format!(
+        "{name} has version {version:?}, whose revision is of a build by others than the distribution; check it yourself"
+    );
     let subject = package.locations.first().map(|l| l.path.clone()).unwrap_or_default();
     Some(Gap { kind: GapKind::Unversioned, subject, message })
 }

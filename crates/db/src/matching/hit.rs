@@ -2,8 +2,9 @@
 
 use super::subject::{Query, without_epoch};
 use crate::reader::{Database, Row, RowModuleScope};
+use std::cmp::Ordering;
 use tidewaiter_core::advisory::FixState;
-use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
+use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase, Rebuilder};
 use tidewaiter_core::version::VersionScheme;
 use tidewaiter_core::version::span::VersionSpan;
 
@@ -32,8 +33,13 @@ impl Hit<'_> {
 
     /// Whether the row's upper bounds are fixes for this release.
     pub(super) fn offers_fix(&self) -> bool {
-        matches!(self.row.fix_state(), FixState::Fixed | FixState::Unknown)
+        offers_fix(&self.row)
     }
+}
+
+/// Whether a row's upper bounds are fixes for its release, and not only where the record ends.
+pub(super) fn offers_fix(row: &Row<'_>) -> bool {
+    matches!(row.fix_state(), FixState::Fixed | FixState::Unknown)
 }
 
 pub(super) fn of<'a>(
@@ -60,9 +66,29 @@ pub(super) fn matching<'a>(
     query: &Query,
     order: VersionScheme,
 ) -> Option<VersionSpan<'a>> {
-    let oracle = *ecosystem.base() == EcosystemBase::OracleLinux;
-    let comparable = |span: &VersionSpan<'_>| !oracle || same_flavour(span, &query.version);
-    row.spans().find(|span| comparable(span) && contains(*span, query, order))
+    row.spans().find(|span| is_comparable(span, ecosystem, query) && is_in(*span, ecosystem, query, order))
+}
+
+/// Whether a span is about versions like the queried one.
+pub(super) fn is_comparable(span: &VersionSpan<'_>, ecosystem: &Ecosystem, query: &Query) -> bool {
+    *ecosystem.base() != EcosystemBase::OracleLinux || same_flavour(span, &query.version)
+}
+
+/// Whether a span of an ecosystem contains the queried version. Of two builds of Root's that are made from one original,
+/// their marks tell which is the earlier one, and their order does not.
+pub(super) fn is_in(span: VersionSpan<'_>, ecosystem: &Ecosystem, query: &Query, order: VersionScheme) -> bool {
+    let by_marks = |fixed| match ecosystem.base() {
+        EcosystemBase::Root => Rebuilder::Root.compare_marks(&query.version, fixed),
+        _ => None,
+    };
+    match span {
+        VersionSpan::Fixed(low, fixed) => match by_marks(fixed) {
+            Some(Ordering::Less) => contains(VersionSpan::Open(low), query, order),
+            Some(_) => false,
+            None => contains(span, query, order),
+        },
+        _ => contains(span, query, order),
+    }
 }
 
 /// All rows of a name. A record without a release applies to all releases.

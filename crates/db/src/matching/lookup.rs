@@ -84,7 +84,7 @@ pub fn lookups(inventory: &Inventory) -> BTreeSet<Lookup> {
     let os = inventory.os.as_ref();
     let mut out = whole_inventory_lookups(inventory);
     for (subject, packages) in subject::all(inventory.packages.iter().filter(|p| is_matchable(p, os))) {
-        let rebuilt = rebuild::ecosystem(&packages, os);
+        let rebuilt = rebuild::builder(&packages, os).map(|(_, ecosystem)| ecosystem);
         let is_rebuilt = rebuilt.is_some();
         for ecosystem in subject.ecosystems(os).into_iter().chain(rebuilt) {
             let rows = |query: Query| match is_rebuilt {

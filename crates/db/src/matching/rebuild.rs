@@ -7,16 +7,16 @@
 
 use super::denial::DenialReason;
 use super::hit::{self, ScopeMatch};
-use super::subject::{Query, Subject};
+use super::subject::{self, Query, Subject};
 use crate::error::DatabaseError;
 use crate::reader::{Database, Row};
 use std::collections::BTreeSet;
 use tidewaiter_core::ecosystem::{Ecosystem, Os, Rebuilder};
 use tidewaiter_core::package::{Package, PackageType};
 use tidewaiter_core::version::VersionScheme;
-use tidewaiter_core::version::span::VersionSpan;
+use tidewaiter_core::version::span::{LowerBound, VersionSpan};
 
-/// What is known of a subject because it was built again; empty for an original.
+/// What is known of a subject because it was built again; empty for an original, and where only some of its packages were.
 #[derive(Default)]
 pub(super) struct Rebuild {
     /// The ecosystem of the builder's advisories.
@@ -27,9 +27,10 @@ pub(super) struct Rebuild {
     absent: BTreeSet<String>,
 }
 
-/// The ecosystem of the advisories of whoever built a subject's packages again.
-pub(super) fn ecosystem(packages: &[&Package], os: Option<&Os>) -> Option<Ecosystem> {
-    packages.iter().find_map(|package| package.rebuilt_ecosystem(os))
+/// Who built all of a subject's packages again, and the ecosystem of their advisories.
+pub(super) fn builder(packages: &[&Package], os: Option<&Os>) -> Option<(Rebuilder, Ecosystem)> {
+    let rebuilder = subject::rebuilder(packages)?;
+    Some((rebuilder, rebuilder.ecosystem(packages.first()?.kind, os)?))
 }
 
 impl Rebuild {
@@ -39,8 +40,7 @@ impl Rebuild {
         packages: &[&Package],
         os: Option<&Os>,
     ) -> Result<Self, DatabaseError> {
-        let builder = packages.iter().find_map(|package| Some((package.rebuilder()?, package.rebuilt_ecosystem(os)?)));
-        let Some((rebuilder, ecosystem)) = builder else { return Ok(Self::default()) };
+        let Some((rebuilder, ecosystem)) = builder(packages, os) else { return Ok(Self::default()) };
         let mut by_builder = Verdicts::default();
         for query in subject.queries(packages, &ecosystem) {
             for row in rows_inside(db, &ecosystem, &query) {
@@ -114,9 +114,15 @@ impl Verdicts {
     }
 }
 
+/// What a row says of the original; `None` when it names no version that the original's compares with.
 fn of_original(row: &Row<'_>, query: &Query, ecosystem: &Ecosystem) -> Option<Verdict> {
-    let present = !row.never_affected() && hit::matching(row, ecosystem, query, ecosystem.version_scheme()?).is_some();
-    Some(if present { Verdict::Present } else { Verdict::Absent })
+    let order = ecosystem.version_scheme()?;
+    if row.never_affected() {
+        return Some(Verdict::Absent);
+    }
+    let comparable = row.spans().any(|span| hit::is_comparable(&span, ecosystem, query));
+    let present = hit::matching(row, ecosystem, query, order).is_some();
+    comparable.then_some(if present { Verdict::Present } else { Verdict::Absent })
 }
 
 /// What a builder's row says of an installed build; `None` when it is about others.
@@ -129,7 +135,10 @@ fn of_build(
 ) -> Option<Verdict> {
     let order = ecosystem.version_scheme()?;
     let spans = row.spans().filter(|span| is_of_same_original(span, query, rebuilder, kind));
-    spans.filter_map(|span| of_span(span, query, order)).reduce(|a, b| if a == b { a } else { Verdict::Present })
+    let verdicts = spans.filter_map(|span| of_span(span, query, ecosystem, order));
+    let verdict = verdicts.reduce(|a, b| if a == b { a } else { Verdict::Present })?;
+    // An upper bound without a fix is where the record ends.
+    (verdict == Verdict::Present || hit::offers_fix(row)).then_some(verdict)
 }
 
 /// Of a release, a distribution has one version after another, and a fix stays in later ones. Packages of languages have
@@ -144,10 +153,12 @@ fn is_of_same_original(span: &VersionSpan<'_>, query: &Query, rebuilder: Rebuild
     }
 }
 
-fn of_span(span: VersionSpan<'_>, query: &Query, order: VersionScheme) -> Option<Verdict> {
+/// What lies below the first vulnerable version has no fix in it.
+fn of_span(span: VersionSpan<'_>, query: &Query, ecosystem: &Ecosystem, order: VersionScheme) -> Option<Verdict> {
+    let is_in = |span| hit::is_in(span, ecosystem, query, order);
     match span {
-        span if hit::contains(span, query, order) => Some(Verdict::Present),
-        VersionSpan::Fixed(..) => Some(Verdict::Absent),
+        span if is_in(span) => Some(Verdict::Present),
+        VersionSpan::Fixed(_, fixed) if !is_in(VersionSpan::Fixed(LowerBound::Start, fixed)) => Some(Verdict::Absent),
         _ => None,
     }
 }

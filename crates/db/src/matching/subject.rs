@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::KeyKind;
-use tidewaiter_core::ecosystem::{Ecosystem, Os};
+use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase, Os, Rebuilder};
 use tidewaiter_core::package::{Package, PackageType};
 
 /// What findings are about.
@@ -59,6 +59,28 @@ impl Query {
             module: String::new(),
         }
     }
+
+    /// By an installed package.
+    pub(super) fn binary(package: &Package, ecosystem: &Ecosystem) -> Self {
+        // Language packages have one version, under whichever name they are looked up.
+        let version = if package.kind.is_os() { &package.version } else { package.advisory_version() };
+        let version = version_in(ecosystem, package.kind, version);
+        Query {
+            arch: package.arch.clone(),
+            module: package.module.clone(),
+            ..Query::plain(KeyKind::Binary, &ecosystem.normalize(&package.original_name()), version)
+        }
+    }
+}
+
+/// A version as the advisories of an ecosystem are asked for it: those of the original for the version that a build is made
+/// from. A mark sorts above some of the original's later versions (`1.6-2.1.root.io.1`, `1.6-2.1+deb12u1`), and below
+/// others that are earlier (`5.0.3-tuxcare.1`, `5.0.3`).
+fn version_in<'v>(ecosystem: &Ecosystem, kind: PackageType, version: &'v str) -> &'v str {
+    if matches!(ecosystem.base(), EcosystemBase::Root | EcosystemBase::TuxCare) {
+        return version;
+    }
+    Rebuilder::of_version(kind, version).map_or(version, |rebuilder| rebuilder.original_version(kind, version))
 }
 
 /// Groups packages. A source rpm's file name holds no epoch, so rpms of one source are grouped without it; the subject
@@ -104,8 +126,8 @@ impl Subject {
     }
 
     /// Its name in the original's advisories, where its packages were built again.
-    fn original_name(&self, packages: &[&Package]) -> Cow<'_, str> {
-        let rebuilder = packages.iter().find_map(|package| package.rebuilder());
+    fn original_name(&self) -> Cow<'_, str> {
+        let rebuilder = Rebuilder::of(self.kind, &self.name, &self.version);
         let original = rebuilder.and_then(|rebuilder| rebuilder.original_name(self.kind, &self.name));
         original.unwrap_or(Cow::Borrowed(&self.name))
     }
@@ -113,24 +135,26 @@ impl Subject {
     /// By the source package, and by each of its installed packages.
     pub(super) fn queries(&self, packages: &[&Package], ecosystem: &Ecosystem) -> Vec<Query> {
         let known = self.version.contains(':') || packages.iter().any(|p| p.version == self.version);
+        let version = version_in(ecosystem, self.kind, &self.version);
         let source = Query {
             epoch_unknown: self.kind == PackageType::Rpm && !known,
             module: self.module.clone(),
-            ..Query::plain(KeyKind::Source, &ecosystem.normalize(&self.original_name(packages)), &self.version)
+            ..Query::plain(KeyKind::Source, &ecosystem.normalize(&self.original_name()), version)
         };
         let mut out = vec![source];
         for package in packages {
-            // Language packages have one version, under whichever name they are looked up.
-            let version = if package.kind.is_os() { &package.version } else { package.advisory_version() };
-            let query = Query {
-                arch: package.arch.clone(),
-                module: self.module.clone(),
-                ..Query::plain(KeyKind::Binary, &ecosystem.normalize(&package.original_name()), version)
-            };
+            let query = Query::binary(package, ecosystem);
             if !out.contains(&query) {
                 out.push(query);
             }
         }
         out
     }
+}
+
+/// Who built all packages of a subject again, in one build: what was fixed in one build is not in others, nor in originals.
+pub(super) fn rebuilder(packages: &[&Package]) -> Option<Rebuilder> {
+    let build = |package: &Package| package.build().map(|(by, version)| (by, without_epoch(version).to_owned()));
+    let first = build(packages.first()?)?;
+    packages.iter().all(|package| build(package).as_ref() == Some(&first)).then_some(first.0)
 }
