@@ -1,6 +1,6 @@
 //! The memory of what is enforced, and what is done about an interruption.
 
-use super::manifests;
+use super::{Application, manifests};
 use crate::context::ServerContext;
 use crate::decide::enforced::NamespaceSelection;
 use anyhow::{Context as _, Result};
@@ -39,18 +39,26 @@ pub(super) async fn remember(ctx: &ServerContext, namespaces: &NamespaceSelectio
     Ok(())
 }
 
-/// The namespaces that the cluster enforces now; `None` when a policy or binding that does it is missing.
-pub(super) async fn bound(ctx: &ServerContext) -> Result<Option<NamespaceSelection>> {
+/// The namespaces that the cluster enforces now; `None` when a policy or binding that does it is missing, or is not as a server
+/// writes it: a selector or a condition that somebody added lets Pods pass as a deletion does.
+pub(super) async fn bound(ctx: &ServerContext, application: Application) -> Result<Option<NamespaceSelection>> {
     let hint = "reading the policies and bindings (see deploy/rbac.yaml)";
     let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(ctx.client.clone());
     let policies: Api<ValidatingAdmissionPolicy> = Api::all(ctx.client.clone());
-    for name in [manifests::SHAPE, manifests::LIST] {
-        let policy = policies.get_opt(name).await.context(hint)?;
-        if policy.is_none() || bindings.get_opt(name).await.context(hint)?.is_none() {
+    let wanted = manifests::policies(&ctx.settings.excluded)?;
+    let mut enforced = None;
+    // The binding that says it is the last.
+    for name in [manifests::LIST, manifests::SHAPE] {
+        let Some(policy) = policies.get_opt(name).await.context(hint)? else { return Ok(None) };
+        if application == Application::Repeated && !manifests::is_one_of(&wanted, &serde_json::to_value(policy)?) {
+            return Ok(None);
+        }
+        enforced = bindings.get_opt(name).await.context(hint)?.as_ref().and_then(manifests::bound);
+        if enforced.is_none() {
             return Ok(None);
         }
     }
-    Ok(bindings.get_opt(manifests::SHAPE).await.context(hint)?.as_ref().and_then(manifests::bound))
+    Ok(enforced)
 }
 
 /// Reports that enforcement was interrupted, and what may have started meanwhile.

@@ -1,8 +1,7 @@
 //! The gate in the API server: policies that gate and pin new Pods while the server is away (ADR 0020). Kubernetes has them from
 //! 1.36 on; where it does not serve them, nothing is installed, and new Pods by tag are refused meanwhile.
 
-use super::registration::{self, Application};
-use super::{IN_FORCE_ATTEMPTS, IN_FORCE_PAUSE, manifests};
+use super::{IN_FORCE_ATTEMPTS, IN_FORCE_PAUSE, manifests, registration};
 use crate::context::ServerContext;
 use crate::decide::enforced::NamespaceSelection;
 use crate::decide::marks::annotation;
@@ -104,8 +103,7 @@ async fn in_force(client: &Client) -> Result<bool> {
 pub(super) async fn apply(
     ctx: &ServerContext,
     enforced: &NamespaceSelection,
-    owner: &[OwnerReference],
-    application: Application,
+    owner: Option<&[OwnerReference]>,
 ) -> Result<()> {
     if !is_served(&ctx.client).await? {
         return Ok(());
@@ -113,7 +111,7 @@ pub(super) async fn apply(
     let [binding, policy] = KINDS;
     let policies = policies()?.into_iter().map(|object| (policy, object));
     for (kind, object) in policies.chain(bindings(enforced).into_iter().map(|object| (binding, object))) {
-        registration::put(&api(&ctx.client, kind), kind.0, object, owner, application).await?;
+        registration::put(&api(&ctx.client, kind), kind.0, object, owner).await?;
     }
     Ok(())
 }

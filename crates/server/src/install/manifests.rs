@@ -1,5 +1,6 @@
 //! The objects of `admissionregistration.k8s.io`: webhooks that hold and pin, policies that enforce.
 
+use super::registration;
 use crate::decide::enforced::NamespaceSelection;
 use crate::settings::ServerSettings;
 use anyhow::{Context as _, Result};
@@ -148,17 +149,26 @@ fn binding(name: &str, mut spec: Value) -> Value {
         "metadata": {"name": name}, "spec": spec})
 }
 
-/// The namespaces that a binding enforces; the reverse of [`requirement`].
+/// The namespaces that a binding enforces; the reverse of [`requirement`]. `None` where it is not as [`bindings`] makes it for
+/// any: it has another selector, binds another policy, or refuses nothing.
 pub(super) fn bound(binding: &ValidatingAdmissionPolicyBinding) -> Option<NamespaceSelection> {
     let selector = binding.spec.as_ref()?.match_resources.as_ref()?.namespace_selector.as_ref()?;
     let requirement = selector.match_expressions.iter().flatten().find(|r| r.key == NAME_LABEL)?;
     let mut names = requirement.values.clone().unwrap_or_default();
     names.retain(|name| name != NO_NAMESPACE);
-    match requirement.operator.as_str() {
-        "NotIn" => Some(NamespaceSelection::AllBut(names)),
-        "In" => Some(NamespaceSelection::Only(names)),
-        _ => None,
-    }
+    let enforced = match requirement.operator.as_str() {
+        "NotIn" => NamespaceSelection::AllBut(names),
+        "In" => NamespaceSelection::Only(names),
+        _ => return None,
+    };
+    let found = serde_json::to_value(binding).ok()?;
+    is_one_of(&bindings(&enforced), &found).then_some(enforced)
+}
+
+/// Whether one of these objects has the name of an object, which is as that one is wanted.
+pub(super) fn is_one_of(wanted: &[Value], found: &Value) -> bool {
+    let is_named = |one: &&Value| one.pointer("/metadata/name") == found.pointer("/metadata/name");
+    wanted.iter().find(is_named).is_some_and(|wanted| registration::holds(found, wanted))
 }
 
 pub(super) fn requirement(selection: &NamespaceSelection) -> Value {
@@ -214,6 +224,28 @@ mod tests {
         check(NamespaceSelection::AllBut(names(&["kube-system"])));
         check(NamespaceSelection::Only(names(&[])));
         check(NamespaceSelection::Only(names(&["a", "b"])));
+    }
+
+    #[test]
+    fn a_binding_that_somebody_changed_enforces_nothing_for_sure() {
+        let enforced = NamespaceSelection::AllBut(vec!["kube-system".to_owned()]);
+        let check = |binding: &str, pointer: &str, key: &str, value: Value, expected: bool| {
+            let mut found = bindings(&enforced).into_iter().find(|b| b["metadata"]["name"] == binding).unwrap();
+            found.pointer_mut(pointer).unwrap()[key] = value.clone();
+            let found = bound(&serde_json::from_value(found).unwrap());
+            assert_eq!(found.is_some(), expected, "{binding} {pointer} {key} {value}");
+        };
+        let labels = || json!({"matchLabels": {"a": "b"}});
+        check(SHAPE, "/metadata", "labels", json!({"a": "b"}), true);
+        check(SHAPE, "/spec/matchResources", "objectSelector", json!({}), true);
+        check(SHAPE, "/spec/matchResources", "objectSelector", labels(), false);
+        check(SHAPE, "/spec/matchResources/namespaceSelector", "matchLabels", json!({"a": "b"}), false);
+        check(SHAPE, "/spec/matchResources", "excludeResourceRules", json!([{"resources": ["pods"]}]), false);
+        check(SHAPE, "/spec", "validationActions", json!(["Audit"]), false);
+        check(SHAPE, "/spec", "policyName", json!("other"), false);
+        check(LIST, "/spec/matchResources", "matchPolicy", json!("Equivalent"), true);
+        check(LIST, "/spec/paramRef", "parameterNotFoundAction", json!("Allow"), false);
+        check(LIST, "/spec/paramRef", "name", json!("other"), false);
     }
 
     #[test]
