@@ -10,6 +10,7 @@
 
 pub(crate) mod certificate;
 mod enforced;
+pub(crate) mod exclusions;
 pub(crate) mod first_policy;
 mod gate;
 mod manifests;
@@ -168,7 +169,7 @@ fn owner_by(uid: kube::Result<String>) -> Option<Vec<OwnerReference>> {
 /// Retains what runs in namespaces that are about to be enforced for the first time. Which ones were enforced until now is
 /// read from the cluster, so that a restart in between loses nothing. Returns what to remember once it is bound.
 async fn retain(ctx: &Arc<ServerContext>, application: Application) -> Result<Option<NamespaceSelection>> {
-    let remembered = enforced::remembered(ctx).await?;
+    let remembered = enforced::remembered(&ctx.client).await?;
     let after = enforced_namespaces(ctx);
     let before = decided::enforced_before(remembered.clone(), enforced::bound(ctx, application).await?, &after);
     if let Some(enforced) = before.namespaces.as_ref().filter(|_| before.interrupted) {
@@ -196,8 +197,8 @@ fn report_exclusions(ctx: &ServerContext, remembered: &NamespaceSelection) {
     let names = decided::newly_excluded(&ctx.settings.excluded, &exist, remembered);
     if !names.is_empty() {
         tracing::warn!(
-            "{} were enforced and are excluded from now on (--exclude-namespace, TIDEWAITER_EXCLUDE_NAMESPACES): what is held \
-             there is released; take them out of that list to go on enforcing them",
+            "{} were enforced and are excluded from now on (--exclude-enforced-namespaces): what is held there is released; take \
+             them out of TIDEWAITER_EXCLUDE_NAMESPACES to enforce them again",
             names.join(", ")
         );
     }

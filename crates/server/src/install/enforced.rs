@@ -9,7 +9,7 @@ use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, Val
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Pod};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
-use kube::{Api, ResourceExt as _};
+use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 use tidewaiter_crd::names::{ENFORCED, FIELD_MANAGER, NAMESPACE};
 
@@ -19,8 +19,8 @@ const NAMESPACES: &str = "namespaces";
 const MAX_NAMES: usize = 20;
 
 /// The namespaces that are enforced since the server bound them.
-pub(super) async fn remembered(ctx: &ServerContext) -> Result<Option<NamespaceSelection>> {
-    let api: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), NAMESPACE);
+pub(super) async fn remembered(client: &Client) -> Result<Option<NamespaceSelection>> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
     let hint = || format!("the ConfigMap {NAMESPACE}/{ENFORCED} (see deploy/rbac.yaml)");
     let Some(text) = api.get_opt(ENFORCED).await.with_context(hint)?.and_then(|map| map.data?.remove(NAMESPACES))
     else {
@@ -80,15 +80,19 @@ pub(super) async fn report_interruption(ctx: &ServerContext, enforced: &Namespac
         action: "Enforce".to_owned(),
         secondary: None,
     };
-    let memory = ObjectReference {
+    if let Err(e) = ctx.recorder.publish(&event, &memory()).await {
+        tracing::warn!("an Event was not written: {e}");
+    }
+}
+
+/// What Events about enforcement as a whole are about.
+pub(super) fn memory() -> ObjectReference {
+    ObjectReference {
         api_version: Some("v1".to_owned()),
         kind: Some("ConfigMap".to_owned()),
         name: Some(ENFORCED.to_owned()),
         namespace: Some(NAMESPACE.to_owned()),
         ..ObjectReference::default()
-    };
-    if let Err(e) = ctx.recorder.publish(&event, &memory).await {
-        tracing::warn!("an Event was not written: {e}");
     }
 }
 

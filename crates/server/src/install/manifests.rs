@@ -192,6 +192,7 @@ mod tests {
     fn settings(url: Option<&str>) -> ServerSettings {
         ServerSettings {
             excluded: vec!["kube-system".to_owned()],
+            exclude_enforced: false,
             registries: Default::default(),
             scan_memory: 0,
             scanner: None,
