@@ -12,17 +12,16 @@ use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use std::sync::Arc;
+pub(super) use tidewaiter_crd::names::GATE_POLICIES as GATES;
 use tidewaiter_crd::names::{ALLOWLIST, FIELD_MANAGER, IN_FORCE_PROBE, NAMESPACE, UNREVIEWED};
 
 const GATE: &str = include_str!("gate.yaml");
 /// The policy that pins by the ImageAllowlist, and gates what it does not name.
-const LISTED: &str = "tidewaiter-gate";
+const LISTED: &str = GATES[0];
 /// The policy that gates where there is no ImageAllowlist.
-const UNLISTED: &str = "tidewaiter-gate-unlisted";
+const UNLISTED: &str = GATES[1];
 /// The policy whose mark shows that all others are in force: it is bound last.
-const IN_FORCE: &str = "tidewaiter-gate-in-force";
-/// Every policy of the gate, in the order in which they are bound; bindings have the same names.
-pub(super) const GATES: [&str; 3] = [LISTED, UNLISTED, IN_FORCE];
+const IN_FORCE: &str = GATES[2];
 
 const VERSION: &str = "admissionregistration.k8s.io/v1";
 
