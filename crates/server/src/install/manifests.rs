@@ -15,7 +15,7 @@ const BACKSTOP: &str = include_str!("backstop.yaml");
 /// The policy whose refusal shows that all others are in force: it is bound last.
 pub(super) const IN_FORCE: &str = "tidewaiter-in-force";
 /// Every policy, in the order in which they are bound; bindings have the same names.
-pub(super) const POLICIES: [&str; 9] = [
+pub(super) const POLICIES: [&str; 10] = [
     SHAPE,
     LIST,
     "tidewaiter-records",
@@ -23,6 +23,7 @@ pub(super) const POLICIES: [&str; 9] = [
     "tidewaiter-exceptions",
     "tidewaiter-server",
     NAMESPACE_LABELS,
+    "tidewaiter-namespace-subresources",
     "tidewaiter-namespace-names",
     IN_FORCE,
 ];
@@ -137,6 +138,7 @@ pub(super) fn bindings(enforced: &NamespaceSelection) -> Vec<Value> {
         binding("tidewaiter-server", json!({})),
         // Without any policy no label chooses one.
         binding(NAMESPACE_LABELS, json!({"paramRef": {"selector": {}, "parameterNotFoundAction": "Allow"}})),
+        binding("tidewaiter-namespace-subresources", json!({})),
         binding("tidewaiter-namespace-names", json!({})),
         binding(IN_FORCE, json!({})),
     ]
@@ -211,6 +213,26 @@ mod tests {
         assert!(policies.iter().all(|p| p["spec"]["failurePolicy"] == "Fail"));
         let text = serde_json::to_string(&policies).unwrap();
         assert!(!text.contains("$SERVER") && text.contains("orValue('') in ['kube-system'])"), "{text}");
+    }
+
+    /// A policy whose parameter has no kind any more, because the definitions were deleted, refuses everything.
+    #[test]
+    fn namespaces_end_without_the_custom_resources() {
+        let policies = policies(&[]).unwrap();
+        let judges = |policy: &Value, resource: &str| {
+            let rules = policy["spec"]["matchConstraints"]["resourceRules"].as_array().unwrap();
+            rules.iter().any(|rule| rule["resources"].as_array().unwrap().contains(&json!(resource)))
+        };
+        let check = |resource: &str, with_parameter: &[&str], without: &[&str]| {
+            let names = |has_parameter: bool| -> Vec<&str> {
+                let meant = |p: &&Value| p["spec"].get("paramKind").is_some() == has_parameter && judges(p, resource);
+                policies.iter().filter(meant).map(|p| p["metadata"]["name"].as_str().unwrap()).collect()
+            };
+            assert_eq!((names(true), names(false)), (with_parameter.to_vec(), without.to_vec()), "{resource}");
+        };
+        check("namespaces/finalize", &[], &["tidewaiter-namespace-subresources"]);
+        check("namespaces/status", &[], &["tidewaiter-namespace-subresources"]);
+        check("namespaces", &[NAMESPACE_LABELS], &["tidewaiter-namespace-names"]);
     }
 
     #[test]
