@@ -48,6 +48,10 @@ pub const DEFAULT_POLICY: &str = "default";
 pub const SHAPE: &str = "tidewaiter-shape";
 /// Admission policy that lets listed images start; its binding names the enforced namespaces, too.
 pub const ALLOWLIST_POLICY: &str = "tidewaiter-allowlist";
+/// Policies of the gate in the API server (Kubernetes 1.36 and later), and their bindings, in the order in which they are bound:
+/// the one that pins by the ImageAllowlist and gates what that does not name, the one that gates where there is none, and the
+/// one whose mark shows that the others are in force.
+pub const GATE_POLICIES: [&str; 3] = ["tidewaiter-gate", "tidewaiter-gate-unlisted", "tidewaiter-gate-in-force"];
 /// ClusterRoles of the installation; the first is the server's own, with a ClusterRoleBinding of the same name.
 pub const CLUSTER_ROLES: [&str; 5] =
     ["tidewaiter", "tidewaiter-view", "tidewaiter-edit", "tidewaiter-approve", "tidewaiter-break-glass"];

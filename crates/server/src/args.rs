@@ -87,6 +87,9 @@ pub(crate) struct ServeArgs {
         default_values = ["kube-system", "kube-public", "kube-node-lease"]
     )]
     pub(crate) excluded: Vec<String>,
+    /// Also exclude namespaces that were enforced; without it they stay enforced, whatever the list says
+    #[arg(long = "exclude-enforced-namespaces", env = "TIDEWAITER_EXCLUDE_ENFORCED_NAMESPACES")]
+    pub(crate) exclude_enforced: bool,
     /// Private network that registries may be in, such as 10.0.0.0/8
     #[arg(long = "allow-registry-network", value_name = "CIDR")]
     pub(crate) allowed_networks: Vec<IpNet>,
@@ -138,6 +141,7 @@ impl ServeArgs {
         };
         Ok(ServerSettings {
             excluded,
+            exclude_enforced: self.exclude_enforced,
             registries,
             scan_memory: self.scan_memory << 20,
             scanner: self.scanner.clone(),

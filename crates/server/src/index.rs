@@ -16,6 +16,7 @@ mod watch;
 
 pub(crate) use settled::{left, settled};
 
+use crate::decide::enforced::NamespaceSelection;
 use crate::decide::images;
 use crate::decide::pod::allowed_pins;
 use crate::decide::pod_owner::{PodOwner, job_of, pod_owner, replica_set_of};
@@ -61,6 +62,8 @@ pub(crate) struct Index {
     last_platforms: Mutex<Vec<Platform>>,
     /// The labels of each namespace at its last change.
     last_labels: Mutex<BTreeMap<String, Labels>>,
+    /// The namespaces that policies enforced when a ScanPolicy changed last; none once something else changed them.
+    last_enforced: Mutex<Option<NamespaceSelection>>,
 }
 
 /// The writing ends of the stores.
@@ -124,7 +127,8 @@ impl Index {
             namespaces: namespaces_writer,
             service_accounts: service_accounts_writer,
         };
-        let (problems, last_platforms, last_labels) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let (problems, last_platforms) = (Mutex::default(), Mutex::default());
+        let (last_labels, last_enforced) = (Mutex::default(), Mutex::default());
         let index = Index {
             deployments,
             replica_sets,
@@ -145,6 +149,7 @@ impl Index {
             problems,
             last_platforms,
             last_labels,
+            last_enforced,
         };
         (index, writers)
     }

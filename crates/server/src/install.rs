@@ -10,6 +10,7 @@
 
 pub(crate) mod certificate;
 mod enforced;
+pub(crate) mod exclusions;
 pub(crate) mod first_policy;
 mod gate;
 mod manifests;
@@ -30,7 +31,6 @@ use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt as _};
-use registration::Application;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -49,11 +49,20 @@ const SETTLE_PAUSE: Duration = Duration::from_secs(1);
 const IN_FORCE_ATTEMPTS: u32 = 300;
 const IN_FORCE_PAUSE: Duration = Duration::from_millis(100);
 
+/// When registrations are applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Application {
+    /// By a server that starts: an earlier version may have written something else.
+    First,
+    /// By a server that runs, and has written them before: what differs was changed by somebody.
+    Repeated,
+}
+
 /// Registers everything and waits until it is in force.
 pub(crate) async fn install(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()> {
     // What was enqueued while the cluster was listed is read by this application.
     ctx.queues.policies.clear().await;
-    apply(ctx, ca_pem, Application::Everything).await?;
+    apply(ctx, ca_pem, Application::First).await?;
     // Nothing waits for it: while the server runs, it decides.
     tokio::spawn(gate::report(Arc::clone(ctx)));
     in_force(ctx).await
@@ -86,7 +95,7 @@ pub(crate) async fn keep(ctx: Arc<ServerContext>, ca_pem: String) {
         pause = settle_pause(pause, waited.elapsed());
         tokio::time::sleep(pause).await;
         ctx.queues.policies.clear().await;
-        if let Err(error) = apply(&ctx, &ca_pem, Application::Differences).await {
+        if let Err(error) = apply(&ctx, &ca_pem, Application::Repeated).await {
             tracing::error!("registering webhooks and policies: {error:#}");
         }
         if refreshed.elapsed() >= APPLY_PAUSE {
@@ -104,20 +113,21 @@ fn settle_pause(last: Duration, quiet: Duration) -> Duration {
 
 async fn apply(ctx: &Arc<ServerContext>, ca_pem: &str, application: Application) -> Result<()> {
     // Before the webhooks: what runs must be known as retained when the first Pod is judged.
-    let news = retain(ctx).await?;
+    let news = retain(ctx, application).await?;
     let owner = owner(ctx).await;
+    let owner = owner.as_deref();
     let token = ctx.webhook_token.get().context("the webhooks have no token")?;
     let webhooks = manifests::webhooks(&ctx.settings, ca_pem, token);
-    put::<MutatingWebhookConfiguration>(ctx, webhooks, &owner, application).await?;
+    put::<MutatingWebhookConfiguration>(ctx, webhooks, owner).await?;
     for policy in manifests::policies(&ctx.settings.excluded)? {
-        put::<ValidatingAdmissionPolicy>(ctx, policy, &owner, application).await?;
+        put::<ValidatingAdmissionPolicy>(ctx, policy, owner).await?;
     }
     let enforced = enforced_namespaces(ctx);
     for binding in manifests::bindings(&enforced) {
-        put::<ValidatingAdmissionPolicyBinding>(ctx, binding, &owner, application).await?;
+        put::<ValidatingAdmissionPolicyBinding>(ctx, binding, owner).await?;
     }
     // After the backstop, which judges what it does. An upgrade of the cluster is noticed by one of these applications.
-    gate::apply(ctx, &enforced, &owner, application).await?;
+    gate::apply(ctx, &enforced, owner).await?;
     // Last: until it is bound, it is not enforced.
     if let Some(news) = news {
         enforced::remember(ctx, &news).await?;
@@ -132,28 +142,36 @@ fn enforced_namespaces(ctx: &ServerContext) -> NamespaceSelection {
 }
 
 /// The owner of everything that is registered: the server's ClusterRole, which `kubectl delete -f deploy/` deletes. The
-/// garbage collector takes the registrations along; without their server they would refuse every new Pod.
-async fn owner(ctx: &ServerContext) -> Vec<OwnerReference> {
+/// garbage collector takes the registrations along; without their server they would refuse every new Pod. `None` where it
+/// cannot be read just now: then who owns them stays as it is.
+async fn owner(ctx: &ServerContext) -> Option<Vec<OwnerReference>> {
     let roles: Api<ClusterRole> = Api::all(ctx.client.clone());
-    match roles.get_metadata(CLUSTER_ROLES[0]).await {
-        Ok(role) => vec![manifests::owner(role.uid().unwrap_or_default())],
-        Err(error) => {
-            tracing::warn!(
-                "webhooks and policies will remain when deploy/ is deleted before `tidewaiter uninstall`: the ClusterRole \
-                 {} cannot be read (see deploy/rbac.yaml): {error}",
-                CLUSTER_ROLES[0]
-            );
-            Vec::new()
-        }
+    let found = roles.get_metadata(CLUSTER_ROLES[0]).await;
+    if let Err(error) = &found {
+        tracing::warn!(
+            "webhooks and policies may remain when deploy/ is deleted before `tidewaiter uninstall`: the ClusterRole {} cannot \
+             be read (see deploy/rbac.yaml): {error}",
+            CLUSTER_ROLES[0]
+        );
+    }
+    owner_by(found.map(|role| role.uid().unwrap_or_default()))
+}
+
+/// The owner by what the API server says of its UID.
+fn owner_by(uid: kube::Result<String>) -> Option<Vec<OwnerReference>> {
+    match uid {
+        Ok(uid) => Some(vec![manifests::owner(uid)]),
+        Err(kube::Error::Api(status)) if status.code == 404 => Some(Vec::new()),
+        Err(_) => None,
     }
 }
 
 /// Retains what runs in namespaces that are about to be enforced for the first time. Which ones were enforced until now is
 /// read from the cluster, so that a restart in between loses nothing. Returns what to remember once it is bound.
-async fn retain(ctx: &Arc<ServerContext>) -> Result<Option<NamespaceSelection>> {
-    let remembered = enforced::remembered(ctx).await?;
+async fn retain(ctx: &Arc<ServerContext>, application: Application) -> Result<Option<NamespaceSelection>> {
+    let remembered = enforced::remembered(&ctx.client).await?;
     let after = enforced_namespaces(ctx);
-    let before = decided::enforced_before(remembered.clone(), enforced::bound(ctx).await?, &after);
+    let before = decided::enforced_before(remembered.clone(), enforced::bound(ctx, application).await?, &after);
     if let Some(enforced) = before.namespaces.as_ref().filter(|_| before.interrupted) {
         enforced::report_interruption(ctx, enforced).await;
     }
@@ -179,23 +197,40 @@ fn report_exclusions(ctx: &ServerContext, remembered: &NamespaceSelection) {
     let names = decided::newly_excluded(&ctx.settings.excluded, &exist, remembered);
     if !names.is_empty() {
         tracing::warn!(
-            "{} were enforced and are excluded from now on (--exclude-namespace, TIDEWAITER_EXCLUDE_NAMESPACES): what is held \
-             there is released; take them out of that list to go on enforcing them",
+            "{} were enforced and are excluded from now on (--exclude-enforced-namespaces): what is held there is released; take \
+             them out of TIDEWAITER_EXCLUDE_NAMESPACES to enforce them again",
             names.join(", ")
         );
     }
 }
 
-async fn put<K>(ctx: &ServerContext, wanted: Value, owner: &[OwnerReference], application: Application) -> Result<()>
+async fn put<K>(ctx: &ServerContext, wanted: Value, owner: Option<&[OwnerReference]>) -> Result<()>
 where
     K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + Debug,
 {
-    registration::put(&Api::<K>::all(ctx.client.clone()), &K::kind(&()), wanted, owner, application).await
+    registration::put(&Api::<K>::all(ctx.client.clone()), &K::kind(&()), wanted, owner).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kube::core::Status;
+
+    #[test]
+    fn an_owner_that_cannot_be_read_stays() {
+        let check = |uid: Result<&str, u16>, expected: Option<&[&str]>| {
+            let failed = |code: u16| kube::Error::Api(Box::new(Status::failure("", "").with_code(code)));
+            let found = owner_by(uid.map(str::to_owned).map_err(failed));
+            let uids: Option<Vec<String>> = found.map(|owners| owners.into_iter().map(|owner| owner.uid).collect());
+            let expected: Option<Vec<String>> = expected.map(|uids| uids.iter().map(|u| (*u).to_owned()).collect());
+            assert_eq!(uids, expected, "{uid:?}");
+        };
+        check(Ok("u"), Some(&["u"]));
+        check(Err(404), Some(&[]));
+        for code in [403, 429, 500, 503, 504] {
+            check(Err(code), None);
+        }
+    }
 
     #[test]
     fn who_changes_registrations_again_is_answered_ever_later() {

@@ -45,7 +45,7 @@ const STREAMS: u32 = 100;
 /// # Errors
 /// When an address, the store or the cluster cannot be used.
 pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
-    let settings = args.settings()?;
+    let mut settings = args.settings()?;
     let queues = Queues::new();
     // The watches start first: they list the cluster while the store and the database are opened.
     let index = Index::start(&client, &queues);
@@ -55,8 +55,10 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
         tracing::info!("{}", sandbox::support());
     }
     let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: None };
+    let recorder = Recorder::new(client.clone(), reporter);
+    install::exclusions::settle(&client, &recorder, &mut settings).await?;
     let ctx = Arc::new(ServerContext {
-        recorder: Recorder::new(client.clone(), reporter),
+        recorder,
         client,
         lost_results: LostResults::default(),
         runs: ScanRuns::default(),

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 /// Settings that hold for the life of the process.
 #[derive(Debug, Clone)]
 pub(crate) struct ServerSettings {
-    /// Excluded namespaces.
+    /// Excluded namespaces; without those that stay enforced once `install::exclusions` has settled them.
     pub(crate) excluded: Vec<String>,
+    /// Whether namespaces are excluded that were enforced.
+    pub(crate) exclude_enforced: bool,
     /// How registries are reached.
     pub(crate) registries: RegistrySettings,
     /// Memory limit of one scan, in bytes.

@@ -209,7 +209,19 @@ fn a_namespace_that_is_excluded_later() {
     }
     assert!(suspended(&lab, "app") && lab.field("deployment/web", ".spec.paused") == "true");
     lab.kill_server();
-    lab.start_server_with(&["--exclude-namespace", "kube-system", "--exclude-namespace", "apart"]);
+    let excluded = ["--exclude-namespace", "kube-system", "--exclude-namespace", "apart"];
+    // An upgrade may bring a longer list, so that the list alone is not enough.
+    lab.start_server_with(&excluded);
+    let log = std::fs::read_to_string(lab.log()).unwrap();
+    assert!(
+        log.contains("apart is on the list of excluded namespaces, and enforced until now: enforced further"),
+        "{log}"
+    );
+    assert!(suspended(&lab, "app") && lab.field("deployment/web", ".spec.paused") == "true");
+    let events = lab.admin(&["get", "events", "-n", "tidewaiter-system", "-o", "yaml"]).ok();
+    assert!(events.contains("ExclusionNotApplied"), "{events}");
+    lab.kill_server();
+    lab.start_server_with(&[&excluded[..], &["--exclude-enforced-namespaces"]].concat());
     until_field(&lab, "cronjob/app", ".spec.suspend", "false");
     until_field(&lab, "deployment/web", ".spec.paused", "");
     let held = r".metadata.annotations.tidewaiter\.dev/held-for";

@@ -92,6 +92,61 @@ fn a_hole_in_enforcement_is_short_and_retains_nothing() {
     assert!(lab.field("pod/next", ".spec.schedulingGates").contains("tidewaiter.dev/image-scan"));
 }
 
+/// A registration that somebody narrows, so that it concerns nothing, is as bad as one that is deleted, and less easily seen.
+#[test]
+fn what_narrows_a_registration_is_undone() {
+    let lab = crate::lab();
+    let interrupted = || std::fs::read_to_string(lab.log()).unwrap().contains("what started meanwhile was not decided");
+    // The server's own changes are no interruption.
+    for (mode, operator) in [("Warn", "In"), ("Enforce", "NotIn")] {
+        lab.policy(&format!(r#"{{"spec":{{"mode":"{mode}"}}}}"#));
+        let path = ".spec.matchResources.namespaceSelector.matchExpressions[0].operator";
+        until_field(&lab, "validatingadmissionpolicybinding/tidewaiter-shape", path, operator);
+    }
+    assert!(!interrupted());
+    let none = r#"{"matchLabels":{"no":"such"}}"#;
+    let never = r#"[{"name":"never","expression":"false"}]"#;
+    let mut narrowed = vec![
+        ("mutatingwebhookconfiguration/tidewaiter", "/webhooks/0/matchConditions", never),
+        ("mutatingwebhookconfiguration/tidewaiter", "/webhooks/1/objectSelector", none),
+        ("validatingadmissionpolicy/tidewaiter-records", "/spec/matchConditions", never),
+        (
+            "validatingadmissionpolicy/tidewaiter-shape",
+            "/spec/matchConstraints/resourceRules/0/resourceNames",
+            r#"["no"]"#,
+        ),
+        (
+            "validatingadmissionpolicy/tidewaiter-allowlist",
+            "/spec/matchConstraints/excludeResourceRules",
+            r#"[{"apiGroups":["*"],"apiVersions":["*"],"operations":["*"],"resources":["*"]}]"#,
+        ),
+        ("validatingadmissionpolicybinding/tidewaiter-shape", "/spec/matchResources/objectSelector", none),
+        (
+            "validatingadmissionpolicybinding/tidewaiter-namespace-labels",
+            "/spec/paramRef",
+            r#"{"name":"no-such","parameterNotFoundAction":"Allow"}"#,
+        ),
+    ];
+    if kubernetes() >= WITH_GATE {
+        narrowed.push((
+            "mutatingadmissionpolicybinding/tidewaiter-gate",
+            "/spec/matchResources/namespaceSelector/matchLabels",
+            r#"{"no":"such"}"#,
+        ));
+    }
+    let state = |object: &str| lab.admin(&["get", object, "-o", "jsonpath={.spec}{.webhooks}"]).ok();
+    let before: Vec<String> = narrowed.iter().map(|(object, ..)| state(object)).collect();
+    for (object, path, value) in &narrowed {
+        let patch = format!(r#"[{{"op":"add","path":"{path}","value":{value}}}]"#);
+        let said = lab.admin(&["patch", object, "--type=json", "-p", &patch]).ok();
+        assert!(!said.contains("no change"), "{said}");
+    }
+    within(PATIENCE, "everything is as it was", || {
+        narrowed.iter().zip(&before).all(|((object, ..), before)| state(object) == *before)
+    });
+    within(PATIENCE, "it is reported", interrupted);
+}
+
 /// What cannot be named by digest yet is said, and retained once its node reports it.
 #[test]
 fn a_pod_that_still_pulls_is_retained_later() {

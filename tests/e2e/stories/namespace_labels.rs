@@ -131,6 +131,11 @@ fn who_may_only_label_namespaces_escapes_no_policy() {
         let said = lab.lead(&[&args[..], &[subresource]].concat());
         assert!(said.code != 0, "{subresource}: {}", said.text);
     }
+    let other = ["patch", "namespace", "team", "--type=merge", "--subresource=status", "-p"];
+    let said = lab.lead(&[&other[..], &[r#"{"metadata":{"labels":{"env":"test"}}}"#]].concat());
+    refused(said, "labels may choose the policy of a namespace");
+    let said = lab.lead(&[&other[..], &[r#"{"metadata":{"annotations":{"a":"b"}}}"#]].concat());
+    said.ok();
     assert_eq!(lab.field("namespace/team", ".metadata.labels.env"), "prod");
     // Labels that choose nothing are theirs.
     lab.lead(&["label", "namespace", "team", "cost-center=7"]).ok();
@@ -146,4 +151,6 @@ fn who_may_only_label_namespaces_escapes_no_policy() {
     lab.admin(&["create", "namespace", "cert-manager"]).ok();
     lab.admin(&["create", "-f", &file.display().to_string()]).ok();
     label(&lab, "team", "env=test");
+    // Namespaces end, which the namespace controller finishes through a subresource.
+    lab.admin(&["delete", "namespace", "own", "--timeout=60s"]).ok();
 }

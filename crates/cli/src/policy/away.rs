@@ -4,6 +4,7 @@
 use k8s_openapi::api::core::v1::PodSpec;
 use tidewaiter_core::image::Digest;
 use tidewaiter_crd::ImageAllowlist;
+use tidewaiter_crd::names::GATE_POLICIES;
 
 /// What becomes of a Pod, worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,8 +21,33 @@ pub(super) enum PodFate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ApiServerGate {
     Bound,
+    /// It could, and a binding is missing.
+    Unbound,
     Absent,
 }
+
+impl ApiServerGate {
+    /// By whether the API server serves such bindings, and which of them [`BINDINGS`] there are.
+    pub(super) fn of(is_served: bool, bound: &[&str]) -> Self {
+        match (is_served, BINDINGS.iter().all(|name| bound.contains(name))) {
+            (false, _) => ApiServerGate::Absent,
+            (true, true) => ApiServerGate::Bound,
+            (true, false) => ApiServerGate::Unbound,
+        }
+    }
+
+    /// Why it neither gates nor pins.
+    fn cause(self) -> Option<&'static str> {
+        match self {
+            ApiServerGate::Bound => None,
+            ApiServerGate::Unbound => Some("while its policies for that are not bound"),
+            ApiServerGate::Absent => Some("before Kubernetes 1.36"),
+        }
+    }
+}
+
+/// The bindings without which new Pods are neither pinned nor gated. The third one shows only that these are in force.
+pub(super) const BINDINGS: [&str; 2] = [GATE_POLICIES[0], GATE_POLICIES[1]];
 
 /// What becomes of a Pod of this spec in a namespace with this list, and why it does not start.
 pub(super) fn fate(spec: &PodSpec, list: Option<&ImageAllowlist>, gate: ApiServerGate) -> (PodFate, String) {
@@ -31,21 +57,20 @@ pub(super) fn fate(spec: &PodSpec, list: Option<&ImageAllowlist>, gate: ApiServe
     let names_digests = images.of_containers.iter().all(|image| digest(image).is_some());
     let floating = images.of_volumes.iter().find(|image| digest(image).is_none());
     let because = |why: &str| (PodFate::Refused, format!("{unknown} is not approved here, and {why}"));
-    match (gate, floating) {
-        (ApiServerGate::Absent, _) if digest(unknown).is_none() => (
-            PodFate::Refused,
-            format!("{unknown} is named by tag, and the API server pins none before Kubernetes 1.36"),
-        ),
-        (ApiServerGate::Absent, _) => because("the API server gates no Pod before Kubernetes 1.36"),
-        (ApiServerGate::Bound, _) if spec.node_name.is_some() => because("a Pod that names its node cannot wait"),
-        (ApiServerGate::Bound, Some(floating)) => (
+    match (gate.cause(), floating) {
+        (Some(cause), _) if digest(unknown).is_none() => {
+            (PodFate::Refused, format!("{unknown} is named by tag, and the API server pins none {cause}"))
+        }
+        (Some(cause), _) => because(&format!("the API server gates no Pod {cause}")),
+        (None, _) if spec.node_name.is_some() => because("a Pod that names its node cannot wait"),
+        (None, Some(floating)) => (
             PodFate::Refused,
             format!("{unknown} is not approved here, and the image volume {floating} is named by tag"),
         ),
-        (ApiServerGate::Bound, None) if list.is_none() && names_digests => {
+        (None, None) if list.is_none() && names_digests => {
             because("the server has not written the list of its namespace yet")
         }
-        (ApiServerGate::Bound, None) => (PodFate::Waits, format!("{unknown} is not approved here")),
+        (None, None) => (PodFate::Waits, format!("{unknown} is not approved here")),
     }
 }
 
@@ -85,7 +110,7 @@ fn digest(image: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ApiServerGate::{Absent, Bound};
+    use ApiServerGate::{Absent, Bound, Unbound};
     use PodFate::{Refused, Starts, Waits};
     use serde_json::{Value, json};
 
@@ -123,8 +148,8 @@ mod tests {
         let (approved, unknown) = (approved(), unknown());
         let check = |images: &[&str], changes: Value, bound: PodFate, absent: PodFate| {
             let spec = spec(images, &changes);
-            let found = [Bound, Absent].map(|gate| fate(&spec, Some(&list()), gate).0);
-            assert_eq!(found, [bound, absent], "{images:?} {changes}");
+            let found = [Bound, Unbound, Absent].map(|gate| fate(&spec, Some(&list()), gate).0);
+            assert_eq!(found, [bound, absent, absent], "{images:?} {changes}");
         };
         let node = || json!({"nodeName": "n"});
         check(&["r/app:v1"], json!({}), Starts, Refused);
@@ -144,6 +169,20 @@ mod tests {
         check(&["r/app:v2"], volume("r/app:v1"), Refused, Refused);
         // No digest, whatever it looks like.
         check(&["r/app@sha256:aaaa"], json!({}), Waits, Refused);
+    }
+
+    #[test]
+    fn it_gates_where_it_can_and_both_policies_are_bound() {
+        let check = |is_served: bool, bound: &[&str], expected: ApiServerGate| {
+            assert_eq!(ApiServerGate::of(is_served, bound), expected, "{is_served} {bound:?}");
+        };
+        let [listed, unlisted, in_force] = GATE_POLICIES;
+        check(false, &[], Absent);
+        check(true, &[], Unbound);
+        check(true, &[listed], Unbound);
+        check(true, &[unlisted, in_force], Unbound);
+        check(true, &[listed, unlisted], Bound);
+        check(true, &GATE_POLICIES, Bound);
     }
 
     #[test]
@@ -171,5 +210,7 @@ mod tests {
         check(&["r/new:v1"], node, Bound, "r/new:v1 is not approved here, and a Pod that names its node cannot wait");
         let by_tag = "r/app:v1 is named by tag, and the API server pins none before Kubernetes 1.36";
         check(&["r/app:v1"], json!({}), Absent, by_tag);
+        let by_tag = "r/app:v1 is named by tag, and the API server pins none while its policies for that are not bound";
+        check(&["r/app:v1"], json!({}), Unbound, by_tag);
     }
 }

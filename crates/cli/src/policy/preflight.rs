@@ -1,6 +1,6 @@
 //! `kubectl scan policy preflight`: what would wait or be refused while the server is away.
 
-use super::away::{ApiServerGate, PodFate, fate};
+use super::away::{self, ApiServerGate, PodFate, fate};
 use super::templates::WorkloadTemplate;
 use super::{enable, in_force, list_in, templates};
 use crate::args::PreflightArgs;
@@ -11,6 +11,7 @@ use crate::terminal::printable;
 use anyhow::{Context as _, Result, anyhow};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ApiResource, DynamicObject};
 use kube::{Api, ResourceExt as _};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write as _};
@@ -20,6 +21,8 @@ use tidewaiter_crd::names::{NAMESPACE, SHAPE};
 
 /// API group whose policies gate and pin in the API server.
 const ADMISSION: &str = "admissionregistration.k8s.io/v1";
+/// Resource of that group; Kubernetes has it from 1.36 on.
+const GATE_BINDINGS: &str = "mutatingadmissionpolicybindings";
 
 /// A workload whose Pods do not start while the server is away.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,10 +58,7 @@ pub(super) fn run(args: &PreflightArgs) -> Result<Exit> {
 
 /// Looks at these namespaces as if they were enforced; without any at those that are.
 async fn look(cluster: &Cluster, namespaces: &[String]) -> Result<PreflightResult> {
-    let resources = cluster.client.list_api_group_resources(ADMISSION).await;
-    let resources = resources.with_context(|| format!("asking what the API server serves of {ADMISSION}"))?;
-    let is_served = resources.resources.iter().any(|resource| resource.name == "mutatingadmissionpolicies");
-    let gate = if is_served { ApiServerGate::Bound } else { ApiServerGate::Absent };
+    let gate = gate(cluster).await?;
     let (mut workloads, mut lists): (Vec<WorkloadTemplate>, Vec<ImageAllowlist>) = (Vec::new(), Vec::new());
     if namespaces.is_empty() {
         let binding = binding(cluster).await?;
@@ -74,6 +74,32 @@ async fn look(cluster: &Cluster, namespaces: &[String]) -> Result<PreflightResul
         }
     }
     Ok(PreflightResult::of(gate, &workloads, &lists))
+}
+
+/// Whether the API server gates and pins by itself.
+async fn gate(cluster: &Cluster) -> Result<ApiServerGate> {
+    let resources = cluster.client.list_api_group_resources(ADMISSION).await;
+    let resources = resources.with_context(|| format!("asking what the API server serves of {ADMISSION}"))?;
+    let Some(served) = resources.resources.iter().find(|resource| resource.name == GATE_BINDINGS) else {
+        return Ok(ApiServerGate::of(false, &[]));
+    };
+    let (group, version) = ADMISSION.split_once('/').unwrap_or_default();
+    let resource = ApiResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        api_version: ADMISSION.to_owned(),
+        kind: served.kind.clone(),
+        plural: served.name.clone(),
+    };
+    let api: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &resource);
+    let mut bound = Vec::new();
+    for name in away::BINDINGS {
+        let found = api.get_opt(name).await;
+        if found.with_context(|| format!("reading the {} {name}", served.kind))?.is_some() {
+            bound.push(name);
+        }
+    }
+    Ok(ApiServerGate::of(true, &bound))
 }
 
 /// The binding that names the enforced namespaces.
@@ -112,12 +138,22 @@ impl PreflightResult {
     }
 
     fn exit(&self) -> Exit {
-        if self.stranded.is_empty() && self.infrastructure.is_empty() { Exit::Clean } else { Exit::Violated }
+        let is_bound = self.gate != ApiServerGate::Unbound;
+        if is_bound && self.stranded.is_empty() && self.infrastructure.is_empty() {
+            Exit::Clean
+        } else {
+            Exit::Violated
+        }
     }
 
     fn text(&self) -> String {
         let mut out = match self.gate {
             ApiServerGate::Bound => "The API server pins approved images and gates others while the server is away.\n",
+            ApiServerGate::Unbound => {
+                "The API server starts approved digests alone while the server is away: a MutatingAdmissionPolicyBinding \
+                 (tidewaiter-gate, tidewaiter-gate-unlisted) is missing, which the server restores within a minute; is it \
+                 running (kubectl -n tidewaiter-system get pods)?\n"
+            }
             ApiServerGate::Absent => {
                 "The API server (before Kubernetes 1.36) starts approved digests alone while the server is away.\n"
             }
@@ -222,6 +258,10 @@ mod tests {
         let text = "The API server pins approved images and gates others while the server is away.\nNew Pods of all 1 workloads \
                     start.\n";
         assert_eq!((result.text().as_str(), result.exit()), (text, Exit::Clean));
+        // What is not bound is wrong by itself.
+        let result = PreflightResult::of(ApiServerGate::Unbound, &workloads[2..3], &lists);
+        assert!(result.text().contains("tidewaiter-gate-unlisted) is missing"), "{}", result.text());
+        assert_eq!((result.stranded.len(), result.exit()), (0, Exit::Violated));
         // Approved infrastructure starts, too, but its next version may not.
         let approved = [workload("cert-manager", "deployment/webhook", images(&[]))];
         let result = PreflightResult::of(ApiServerGate::Bound, &approved, &lists);

@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tidewaiter_crd::names::NAMESPACE;
 use tidewaiter_crd::namespace::Labels;
 use tidewaiter_crd::policy::Mode;
 use tidewaiter_crd::{ClusterScanPolicy, ScanPolicy};
@@ -89,6 +90,21 @@ pub(crate) fn enforced_before(
         return EnforcedBefore { namespaces: bound, interrupted: false };
     }
     EnforcedBefore { interrupted: bound.as_ref() != Some(&remembered), namespaces: Some(remembered) }
+}
+
+/// Takes out of the `excluded` namespaces those that exist and were enforced, and returns them. One that does not exist yet is
+/// excluded when it is made.
+pub(crate) fn keep_enforced(
+    excluded: &mut Vec<String>,
+    exist: &BTreeSet<String>,
+    before: &NamespaceSelection,
+) -> Vec<String> {
+    let (kept, rest) = std::mem::take(excluded).into_iter().partition(|name| {
+        // The server's own: it would wait for itself.
+        name != NAMESPACE && before.contains(name) && exist.contains(name)
+    });
+    *excluded = rest;
+    kept
 }
 
 /// The excluded namespaces that exist and were enforced until now: an exclusion is meant, but the list that a new version of the
@@ -183,6 +199,27 @@ mod tests {
         check("a", "c", "a", ("a", true));
         // The server was killed between the two writes.
         check("a", "b", "b", ("b", false));
+    }
+
+    #[test]
+    fn a_list_that_grew_ends_no_enforcement() {
+        let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let exist: BTreeSet<String> = names(&["kube-system", "cert-manager", "team", NAMESPACE]).into_iter().collect();
+        let list = names(&["kube-system", "cert-manager", "rook-ceph", NAMESPACE]);
+        let check = |before: NamespaceSelection, kept: &[&str]| {
+            let mut excluded = list.clone();
+            assert_eq!(keep_enforced(&mut excluded, &exist, &before), kept, "{before:?}");
+            let rest = list.iter().filter(|name| !kept.contains(&name.as_str())).cloned().collect::<Vec<_>>();
+            assert_eq!(excluded, rest, "{before:?}");
+        };
+        // The older version's list was shorter.
+        check(NamespaceSelection::AllBut(names(&["kube-system", NAMESPACE])), &["cert-manager"]);
+        check(NamespaceSelection::AllBut(names(&[NAMESPACE])), &["kube-system", "cert-manager"]);
+        check(NamespaceSelection::AllBut(names(&[])), &["kube-system", "cert-manager"]);
+        check(NamespaceSelection::AllBut(list.clone()), &[]);
+        check(NamespaceSelection::Only(names(&["team", "cert-manager"])), &["cert-manager"]);
+        check(NamespaceSelection::Only(names(&["team", "rook-ceph"])), &[]);
+        check(NamespaceSelection::Only(names(&[])), &[]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a change of an object enqueues.
 
 use super::Index;
+use crate::decide::enforced::enforced_namespaces;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Node, Pod, ServiceAccount};
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -56,14 +57,32 @@ impl Index {
     }
 
     pub(super) fn policy_changed(&self, _: &ClusterScanPolicy) {
-        self.queues.policies.add(());
+        self.enqueue_bound();
         self.enqueue_decided(&|_| true);
     }
 
     pub(super) fn namespaced_policy_changed(&self, changed: &ScanPolicy) {
         let namespace = changed.namespace();
-        self.queues.policies.add(());
+        self.follow_enforced();
         self.enqueue_decided(&|other| other == namespace.as_deref());
+    }
+
+    /// Enqueues what is bound, whatever it is.
+    pub(super) fn enqueue_bound(&self) {
+        *self.last_enforced.lock() = None;
+        self.queues.policies.add(());
+    }
+
+    /// Enqueues what is bound where other namespaces are enforced now. Tenants write ScanPolicies: who touches theirs every
+    /// second must not delay what is bound for others, nor the repair of what somebody changed.
+    pub(super) fn follow_enforced(&self) {
+        let (policies, own) = (self.policies.state(), self.namespaced_policies.state());
+        // Which ones are excluded never changes.
+        let now = Some(enforced_namespaces(&policies, &own, &self.namespaces.state(), &[]));
+        let before = std::mem::replace(&mut *self.last_enforced.lock(), now.clone());
+        if before != now {
+            self.queues.policies.add(());
+        }
     }
 
     /// Enqueues everything that a policy decides in these namespaces.

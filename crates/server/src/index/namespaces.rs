@@ -49,7 +49,7 @@ impl Index {
         }
         let is_moved = self.selecting(name, before.as_ref()) != self.selecting(name, now.as_ref());
         if is_moved {
-            self.queues.policies.add(());
+            self.enqueue_bound();
         }
         // What is new may have been judged by the strictest policy before its labels were seen.
         if is_moved || before.is_none() {

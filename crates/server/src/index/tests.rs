@@ -165,6 +165,37 @@ fn a_change_enqueues_what_depends_on_it() {
     check(|fed| fed.node("two", "arm64"), &[&a, &b]);
 }
 
+/// Tenants may write them as often as they like.
+#[test]
+fn a_namespaces_policy_enqueues_what_is_bound_only_where_that_changes() {
+    let mut fed = cluster();
+    let object = |kind: &str, namespace: Value, spec: Value| {
+        json!({"apiVersion": "tidewaiter.dev/v1alpha1", "kind": kind,
+            "metadata": {"name": "p", "namespace": namespace}, "spec": spec})
+    };
+    let warn = object("ClusterScanPolicy", Value::Null, json!({"mode": "Warn"}));
+    let enforce = object("ClusterScanPolicy", Value::Null, json!({}));
+    let mut own = |cluster: Option<&Value>, namespace: &str, spec: Value, expected: bool| {
+        if let Some(policy) = cluster {
+            fed.apply(|w| &mut w.policies, Index::policy_changed, policy.clone());
+            assert!(fed.enqueued().contains(&"policies".to_owned()));
+        }
+        let policy = object("ScanPolicy", json!(namespace), spec.clone());
+        fed.apply(|w| &mut w.namespaced_policies, Index::namespaced_policy_changed, policy);
+        assert_eq!(fed.enqueued().contains(&"policies".to_owned()), expected, "{namespace} {spec}");
+    };
+    own(Some(&warn), "n", json!({"blockAt": "HIGH"}), true);
+    own(None, "n", json!({"blockAt": "LOW"}), false);
+    own(None, "n", json!({"blockAt": "LOW"}), false);
+    own(None, "n", json!({"mode": "Enforce"}), true);
+    own(None, "n", json!({"mode": "Enforce", "blockAt": "LOW"}), false);
+    own(None, "other", json!({}), false);
+    own(None, "n", json!({}), true);
+    // Back to what was seen last: the policy of the cluster changed in between, and what is bound with it.
+    own(Some(&enforce), "other", json!({"blockAt": "LOW"}), true);
+    own(Some(&warn), "other", json!({"blockAt": "HIGH"}), true);
+}
+
 #[test]
 fn policies_and_approvals_enqueue_what_they_decide() {
     let mut fed = cluster();

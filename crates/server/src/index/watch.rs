@@ -97,7 +97,12 @@ impl Index {
                 if matches!(event, Ok(watcher::Event::InitDone)) {
                     match plural {
                         EXCEPTIONS => self.enqueue_images(),
-                        APPROVALS | POLICIES | NAMESPACED_POLICIES => self.enqueue_decided(&|_| true),
+                        APPROVALS => self.enqueue_decided(&|_| true),
+                        // While they are listed, the store shows the old ones.
+                        POLICIES | NAMESPACED_POLICIES => {
+                            self.follow_enforced();
+                            self.enqueue_decided(&|_| true);
+                        }
                         NAMESPACES => self.namespaces_listed(),
                         _ => {}
                     }

@@ -1,6 +1,6 @@
 //! The memory of what is enforced, and what is done about an interruption.
 
-use super::manifests;
+use super::{Application, manifests};
 use crate::context::ServerContext;
 use crate::decide::enforced::NamespaceSelection;
 use anyhow::{Context as _, Result};
@@ -9,7 +9,7 @@ use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, Val
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Pod};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
-use kube::{Api, ResourceExt as _};
+use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 use tidewaiter_crd::names::{ENFORCED, FIELD_MANAGER, NAMESPACE};
 
@@ -19,8 +19,8 @@ const NAMESPACES: &str = "namespaces";
 const MAX_NAMES: usize = 20;
 
 /// The namespaces that are enforced since the server bound them.
-pub(super) async fn remembered(ctx: &ServerContext) -> Result<Option<NamespaceSelection>> {
-    let api: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), NAMESPACE);
+pub(super) async fn remembered(client: &Client) -> Result<Option<NamespaceSelection>> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
     let hint = || format!("the ConfigMap {NAMESPACE}/{ENFORCED} (see deploy/rbac.yaml)");
     let Some(text) = api.get_opt(ENFORCED).await.with_context(hint)?.and_then(|map| map.data?.remove(NAMESPACES))
     else {
@@ -39,18 +39,26 @@ pub(super) async fn remember(ctx: &ServerContext, namespaces: &NamespaceSelectio
     Ok(())
 }
 
-/// The namespaces that the cluster enforces now; `None` when a policy or binding that does it is missing.
-pub(super) async fn bound(ctx: &ServerContext) -> Result<Option<NamespaceSelection>> {
+/// The namespaces that the cluster enforces now; `None` when a policy or binding that does it is missing, or is not as a server
+/// writes it: a selector or a condition that somebody added lets Pods pass as a deletion does.
+pub(super) async fn bound(ctx: &ServerContext, application: Application) -> Result<Option<NamespaceSelection>> {
     let hint = "reading the policies and bindings (see deploy/rbac.yaml)";
     let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(ctx.client.clone());
     let policies: Api<ValidatingAdmissionPolicy> = Api::all(ctx.client.clone());
-    for name in [manifests::SHAPE, manifests::LIST] {
-        let policy = policies.get_opt(name).await.context(hint)?;
-        if policy.is_none() || bindings.get_opt(name).await.context(hint)?.is_none() {
+    let wanted = manifests::policies(&ctx.settings.excluded)?;
+    let mut enforced = None;
+    // The binding that says it is the last.
+    for name in [manifests::LIST, manifests::SHAPE] {
+        let Some(policy) = policies.get_opt(name).await.context(hint)? else { return Ok(None) };
+        if application == Application::Repeated && !manifests::is_one_of(&wanted, &serde_json::to_value(policy)?) {
+            return Ok(None);
+        }
+        enforced = bindings.get_opt(name).await.context(hint)?.as_ref().and_then(manifests::bound);
+        if enforced.is_none() {
             return Ok(None);
         }
     }
-    Ok(bindings.get_opt(manifests::SHAPE).await.context(hint)?.as_ref().and_then(manifests::bound))
+    Ok(enforced)
 }
 
 /// Reports that enforcement was interrupted, and what may have started meanwhile.
@@ -72,15 +80,19 @@ pub(super) async fn report_interruption(ctx: &ServerContext, enforced: &Namespac
         action: "Enforce".to_owned(),
         secondary: None,
     };
-    let memory = ObjectReference {
+    if let Err(e) = ctx.recorder.publish(&event, &memory()).await {
+        tracing::warn!("an Event was not written: {e}");
+    }
+}
+
+/// What Events about enforcement as a whole are about.
+pub(super) fn memory() -> ObjectReference {
+    ObjectReference {
         api_version: Some("v1".to_owned()),
         kind: Some("ConfigMap".to_owned()),
         name: Some(ENFORCED.to_owned()),
         namespace: Some(NAMESPACE.to_owned()),
         ..ObjectReference::default()
-    };
-    if let Err(e) = ctx.recorder.publish(&event, &memory).await {
-        tracing::warn!("an Event was not written: {e}");
     }
 }
 

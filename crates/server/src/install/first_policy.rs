@@ -53,7 +53,7 @@ async fn traces(ctx: &ServerContext) -> Result<InstallationTraces> {
     let records = records.list(&one).await.context("listing WorkloadScans (see deploy/rbac.yaml)")?;
     Ok(InstallationTraces {
         policy: !policies.items.is_empty(),
-        memory: enforced::remembered(ctx).await?.is_some(),
+        memory: enforced::remembered(&ctx.client).await?.is_some(),
         registration: is_registered(ctx).await.context("reading webhooks and policies (see deploy/rbac.yaml)")?,
         record: !records.items.is_empty(),
     })

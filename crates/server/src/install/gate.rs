@@ -1,8 +1,7 @@
 //! The gate in the API server: policies that gate and pin new Pods while the server is away (ADR 0020). Kubernetes has them from
 //! 1.36 on; where it does not serve them, nothing is installed, and new Pods by tag are refused meanwhile.
 
-use super::registration::{self, Application};
-use super::{IN_FORCE_ATTEMPTS, IN_FORCE_PAUSE, manifests};
+use super::{IN_FORCE_ATTEMPTS, IN_FORCE_PAUSE, manifests, registration};
 use crate::context::ServerContext;
 use crate::decide::enforced::NamespaceSelection;
 use crate::decide::marks::annotation;
@@ -13,17 +12,16 @@ use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use std::sync::Arc;
+pub(super) use tidewaiter_crd::names::GATE_POLICIES as GATES;
 use tidewaiter_crd::names::{ALLOWLIST, FIELD_MANAGER, IN_FORCE_PROBE, NAMESPACE, UNREVIEWED};
 
 const GATE: &str = include_str!("gate.yaml");
 /// The policy that pins by the ImageAllowlist, and gates what it does not name.
-const LISTED: &str = "tidewaiter-gate";
+const LISTED: &str = GATES[0];
 /// The policy that gates where there is no ImageAllowlist.
-const UNLISTED: &str = "tidewaiter-gate-unlisted";
+const UNLISTED: &str = GATES[1];
 /// The policy whose mark shows that all others are in force: it is bound last.
-const IN_FORCE: &str = "tidewaiter-gate-in-force";
-/// Every policy of the gate, in the order in which they are bound; bindings have the same names.
-pub(super) const GATES: [&str; 3] = [LISTED, UNLISTED, IN_FORCE];
+const IN_FORCE: &str = GATES[2];
 
 const VERSION: &str = "admissionregistration.k8s.io/v1";
 
@@ -104,8 +102,7 @@ async fn in_force(client: &Client) -> Result<bool> {
 pub(super) async fn apply(
     ctx: &ServerContext,
     enforced: &NamespaceSelection,
-    owner: &[OwnerReference],
-    application: Application,
+    owner: Option<&[OwnerReference]>,
 ) -> Result<()> {
     if !is_served(&ctx.client).await? {
         return Ok(());
@@ -113,7 +110,7 @@ pub(super) async fn apply(
     let [binding, policy] = KINDS;
     let policies = policies()?.into_iter().map(|object| (policy, object));
     for (kind, object) in policies.chain(bindings(enforced).into_iter().map(|object| (binding, object))) {
-        registration::put(&api(&ctx.client, kind), kind.0, object, owner, application).await?;
+        registration::put(&api(&ctx.client, kind), kind.0, object, owner).await?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The objects of `admissionregistration.k8s.io`: webhooks that hold and pin, policies that enforce.
 
+use super::registration;
 use crate::decide::enforced::NamespaceSelection;
 use crate::settings::ServerSettings;
 use anyhow::{Context as _, Result};
@@ -14,7 +15,7 @@ const BACKSTOP: &str = include_str!("backstop.yaml");
 /// The policy whose refusal shows that all others are in force: it is bound last.
 pub(super) const IN_FORCE: &str = "tidewaiter-in-force";
 /// Every policy, in the order in which they are bound; bindings have the same names.
-pub(super) const POLICIES: [&str; 9] = [
+pub(super) const POLICIES: [&str; 10] = [
     SHAPE,
     LIST,
     "tidewaiter-records",
@@ -22,6 +23,7 @@ pub(super) const POLICIES: [&str; 9] = [
     "tidewaiter-exceptions",
     "tidewaiter-server",
     NAMESPACE_LABELS,
+    "tidewaiter-namespace-subresources",
     "tidewaiter-namespace-names",
     IN_FORCE,
 ];
@@ -136,6 +138,7 @@ pub(super) fn bindings(enforced: &NamespaceSelection) -> Vec<Value> {
         binding("tidewaiter-server", json!({})),
         // Without any policy no label chooses one.
         binding(NAMESPACE_LABELS, json!({"paramRef": {"selector": {}, "parameterNotFoundAction": "Allow"}})),
+        binding("tidewaiter-namespace-subresources", json!({})),
         binding("tidewaiter-namespace-names", json!({})),
         binding(IN_FORCE, json!({})),
     ]
@@ -148,17 +151,26 @@ fn binding(name: &str, mut spec: Value) -> Value {
         "metadata": {"name": name}, "spec": spec})
 }
 
-/// The namespaces that a binding enforces; the reverse of [`requirement`].
+/// The namespaces that a binding enforces; the reverse of [`requirement`]. `None` where it is not as [`bindings`] makes it for
+/// any: it has another selector, binds another policy, or refuses nothing.
 pub(super) fn bound(binding: &ValidatingAdmissionPolicyBinding) -> Option<NamespaceSelection> {
     let selector = binding.spec.as_ref()?.match_resources.as_ref()?.namespace_selector.as_ref()?;
     let requirement = selector.match_expressions.iter().flatten().find(|r| r.key == NAME_LABEL)?;
     let mut names = requirement.values.clone().unwrap_or_default();
     names.retain(|name| name != NO_NAMESPACE);
-    match requirement.operator.as_str() {
-        "NotIn" => Some(NamespaceSelection::AllBut(names)),
-        "In" => Some(NamespaceSelection::Only(names)),
-        _ => None,
-    }
+    let enforced = match requirement.operator.as_str() {
+        "NotIn" => NamespaceSelection::AllBut(names),
+        "In" => NamespaceSelection::Only(names),
+        _ => return None,
+    };
+    let found = serde_json::to_value(binding).ok()?;
+    is_one_of(&bindings(&enforced), &found).then_some(enforced)
+}
+
+/// Whether one of these objects has the name of an object, which is as that one is wanted.
+pub(super) fn is_one_of(wanted: &[Value], found: &Value) -> bool {
+    let is_named = |one: &&Value| one.pointer("/metadata/name") == found.pointer("/metadata/name");
+    wanted.iter().find(is_named).is_some_and(|wanted| registration::holds(found, wanted))
 }
 
 pub(super) fn requirement(selection: &NamespaceSelection) -> Value {
@@ -182,6 +194,7 @@ mod tests {
     fn settings(url: Option<&str>) -> ServerSettings {
         ServerSettings {
             excluded: vec!["kube-system".to_owned()],
+            exclude_enforced: false,
             registries: Default::default(),
             scan_memory: 0,
             scanner: None,
@@ -202,6 +215,26 @@ mod tests {
         assert!(!text.contains("$SERVER") && text.contains("orValue('') in ['kube-system'])"), "{text}");
     }
 
+    /// A policy whose parameter has no kind any more, because the definitions were deleted, refuses everything.
+    #[test]
+    fn namespaces_end_without_the_custom_resources() {
+        let policies = policies(&[]).unwrap();
+        let judges = |policy: &Value, resource: &str| {
+            let rules = policy["spec"]["matchConstraints"]["resourceRules"].as_array().unwrap();
+            rules.iter().any(|rule| rule["resources"].as_array().unwrap().contains(&json!(resource)))
+        };
+        let check = |resource: &str, with_parameter: &[&str], without: &[&str]| {
+            let names = |has_parameter: bool| -> Vec<&str> {
+                let meant = |p: &&Value| p["spec"].get("paramKind").is_some() == has_parameter && judges(p, resource);
+                policies.iter().filter(meant).map(|p| p["metadata"]["name"].as_str().unwrap()).collect()
+            };
+            assert_eq!((names(true), names(false)), (with_parameter.to_vec(), without.to_vec()), "{resource}");
+        };
+        check("namespaces/finalize", &[], &["tidewaiter-namespace-subresources"]);
+        check("namespaces/status", &[], &["tidewaiter-namespace-subresources"]);
+        check("namespaces", &[NAMESPACE_LABELS], &["tidewaiter-namespace-names"]);
+    }
+
     #[test]
     fn a_binding_says_what_it_enforces() {
         let check = |enforced: NamespaceSelection| {
@@ -214,6 +247,28 @@ mod tests {
         check(NamespaceSelection::AllBut(names(&["kube-system"])));
         check(NamespaceSelection::Only(names(&[])));
         check(NamespaceSelection::Only(names(&["a", "b"])));
+    }
+
+    #[test]
+    fn a_binding_that_somebody_changed_enforces_nothing_for_sure() {
+        let enforced = NamespaceSelection::AllBut(vec!["kube-system".to_owned()]);
+        let check = |binding: &str, pointer: &str, key: &str, value: Value, expected: bool| {
+            let mut found = bindings(&enforced).into_iter().find(|b| b["metadata"]["name"] == binding).unwrap();
+            found.pointer_mut(pointer).unwrap()[key] = value.clone();
+            let found = bound(&serde_json::from_value(found).unwrap());
+            assert_eq!(found.is_some(), expected, "{binding} {pointer} {key} {value}");
+        };
+        let labels = || json!({"matchLabels": {"a": "b"}});
+        check(SHAPE, "/metadata", "labels", json!({"a": "b"}), true);
+        check(SHAPE, "/spec/matchResources", "objectSelector", json!({}), true);
+        check(SHAPE, "/spec/matchResources", "objectSelector", labels(), false);
+        check(SHAPE, "/spec/matchResources/namespaceSelector", "matchLabels", json!({"a": "b"}), false);
+        check(SHAPE, "/spec/matchResources", "excludeResourceRules", json!([{"resources": ["pods"]}]), false);
+        check(SHAPE, "/spec", "validationActions", json!(["Audit"]), false);
+        check(SHAPE, "/spec", "policyName", json!("other"), false);
+        check(LIST, "/spec/matchResources", "matchPolicy", json!("Equivalent"), true);
+        check(LIST, "/spec/paramRef", "parameterNotFoundAction", json!("Allow"), false);
+        check(LIST, "/spec/paramRef", "name", json!("other"), false);
     }
 
     #[test]

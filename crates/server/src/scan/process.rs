@@ -279,6 +279,7 @@ mod tests {
         let scanner = tokio::spawn(two_jobs(tokio::net::UnixListener::bind(&socket).unwrap()));
         let settings = ServerSettings {
             excluded: vec![],
+            exclude_enforced: false,
             registries: Default::default(),
             scan_memory: 512 << 20,
             scanner: Some(socket),
