@@ -1,6 +1,6 @@
 //! A policy with its patterns parsed: once for all findings of all reports that it judges.
 
-use super::condition::{self, RuleCondition};
+use super::condition::RuleCondition;
 use super::rule::{highest_score, is_dead_purl, is_older};
 use super::{Policy, Rule, UnratedAction, Violation};
 use crate::advisory::AdvisoryClass;
@@ -129,10 +129,10 @@ impl<'a> CompiledRule<'a> {
         match &self.condition {
             CompiledCondition::None => Some(RuleMatch::Fulfilled),
             CompiledCondition::Invalid => Some(RuleMatch::Undecided),
-            CompiledCondition::Some(condition) => match judged.value(now).map(|value| condition.evaluate(value)) {
-                Some(Ok(true)) => Some(RuleMatch::Fulfilled),
-                Some(Ok(false)) => None,
-                Some(Err(_)) | None => Some(RuleMatch::Undecided),
+            CompiledCondition::Some(condition) => match condition.selects(judged.finding, now) {
+                Ok(true) => Some(RuleMatch::Fulfilled),
+                Ok(false) => None,
+                Err(_) => Some(RuleMatch::Undecided),
             },
         }
     }
@@ -175,17 +175,11 @@ pub(super) struct JudgedFinding<'a> {
     finding: &'a Finding,
     /// Of its installed packages, in their order.
     purls: OnceCell<Vec<Option<PurlPattern>>>,
-    /// As conditions read it.
-    value: OnceCell<Option<cel::Value>>,
 }
 
 impl<'a> JudgedFinding<'a> {
     pub(super) fn new(finding: &'a Finding) -> Self {
-        JudgedFinding { finding, purls: OnceCell::new(), value: OnceCell::new() }
-    }
-
-    fn value(&self, now: Timestamp) -> Option<&cel::Value> {
-        self.value.get_or_init(|| condition::finding_value(self.finding, now).ok()).as_ref()
+        JudgedFinding { finding, purls: OnceCell::new() }
     }
 
     fn purl(&self, place: usize) -> Option<&PurlPattern> {

@@ -123,7 +123,7 @@ impl RuleCondition {
         let expression = parser.parse(text).map_err(|errors| syntax(&errors))?;
         let fields = ConditionShape::check(&expression)?;
         let condition = RuleCondition { expression, fields };
-        condition.evaluate(&value_of(&sample())?)?;
+        condition.evaluate(&sample())?;
         Ok(condition)
     }
 
@@ -132,55 +132,57 @@ impl RuleCondition {
         self.fields.contains(field)
     }
 
-    /// Whether it is true of a finding.
+    /// Whether it is true of a finding, `now`.
     ///
     /// # Errors
     /// An operation that its values do not allow: a division by zero, an index beyond the end.
-    pub(super) fn evaluate(&self, finding: &Value) -> Result<bool, ConditionError> {
+    pub(super) fn selects(&self, finding: &Finding, now: Timestamp) -> Result<bool, ConditionError> {
+        self.evaluate(&self.view(finding, now))
+    }
+
+    fn evaluate(&self, finding: &ConditionFinding<'_>) -> Result<bool, ConditionError> {
         let mut context = Context::with_env(Arc::clone(&FUNCTIONS));
-        context.add_variable_from_value(FINDING, finding.clone());
+        let value = cel::to_value(finding).map_err(|error| ConditionError::Execution(error.to_string()))?;
+        context.add_variable_from_value(FINDING, value);
         match Value::resolve(&self.expression, &context) {
             Ok(Value::Bool(is)) => Ok(is),
             Ok(other) => Err(ConditionError::NotBoolean(format!("its value is of type {}", other.type_of()))),
             Err(error) => Err(ConditionError::Execution(error.to_string())),
         }
     }
-}
 
-/// A finding as conditions read it.
-pub(super) fn finding_value(finding: &Finding, now: Timestamp) -> Result<Value, ConditionError> {
-    let packages = finding.installed.iter().map(|installed| ConditionPackage {
-        name: &installed.name,
-        version: &installed.version,
-        purl: &installed.purl,
-        paths: installed.locations.iter().map(|location| format!("/{}", location.path)).collect(),
-    });
-    value_of(&ConditionFinding {
-        id: &finding.vulnerability,
-        aliases: &finding.aliases,
-        severity: finding.severity,
-        severity_source: &finding.severity_source,
-        cvss: highest_score(finding).unwrap_or_default(),
-        epss: finding.epss.map(|epss| epss.score).unwrap_or_default(),
-        known_exploited: finding.kev.is_some(),
-        days_since_published: age_in_days(finding, now).unwrap_or(AGE_WITHOUT_DATE),
-        fixed_versions: &finding.fixed_versions,
-        fix_state: finding.fix_state,
-        ecosystem: finding.ecosystem.clone(),
-        package: &finding.package,
-        installed_version: &finding.installed_version,
-        feed: &finding.feed,
-        packages: packages.collect(),
-    })
+    /// A finding as the expression reads it. Packages are most of the work, and few conditions read them.
+    fn view<'a>(&self, finding: &'a Finding, now: Timestamp) -> ConditionFinding<'a> {
+        let packages =
+            finding.installed.iter().filter(|_| self.reads(shape::PACKAGES)).map(|installed| ConditionPackage {
+                name: &installed.name,
+                version: &installed.version,
+                purl: &installed.purl,
+                paths: installed.locations.iter().map(|location| format!("/{}", location.path)).collect(),
+            });
+        ConditionFinding {
+            id: &finding.vulnerability,
+            aliases: &finding.aliases,
+            severity: finding.severity,
+            severity_source: &finding.severity_source,
+            cvss: highest_score(finding).unwrap_or_default(),
+            epss: finding.epss.map(|epss| epss.score).unwrap_or_default(),
+            known_exploited: finding.kev.is_some(),
+            days_since_published: age_in_days(finding, now).unwrap_or(AGE_WITHOUT_DATE),
+            fixed_versions: &finding.fixed_versions,
+            fix_state: finding.fix_state,
+            ecosystem: finding.ecosystem.clone(),
+            package: &finding.package,
+            installed_version: &finding.installed_version,
+            feed: &finding.feed,
+            packages: packages.collect(),
+        }
+    }
 }
 
 /// A finding of one package, with values of every field's type.
 fn sample() -> ConditionFinding<'static> {
     ConditionFinding { packages: vec![ConditionPackage::default()], ..ConditionFinding::default() }
-}
-
-fn value_of(finding: &ConditionFinding<'_>) -> Result<Value, ConditionError> {
-    cel::to_value(finding).map_err(|error| ConditionError::Execution(error.to_string()))
 }
 
 fn syntax(errors: &ParseErrors) -> ConditionError {
@@ -222,7 +224,7 @@ mod tests {
 
     fn evaluate(text: &str, finding: &Finding) -> Result<bool, ConditionError> {
         let now = "2026-01-08T01:00:00Z".parse().unwrap();
-        RuleCondition::parse(text)?.evaluate(&finding_value(finding, now)?)
+        RuleCondition::parse(text)?.selects(finding, now)
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) const FINDING_FIELDS: [&str; 15] = [
     PACKAGES,
 ];
 pub(super) const PACKAGE_FIELDS: [&str; 4] = ["name", "version", "purl", PATHS];
-const PACKAGES: &str = "packages";
+pub(super) const PACKAGES: &str = "packages";
 const PATHS: &str = "paths";
 /// Lists of a finding. Within a macro they are no values: to compare two there takes their length for each item.
 const LISTS: [&str; 3] = ["aliases", "fixedVersions", PACKAGES];
