@@ -1,6 +1,6 @@
 //! A policy with its patterns parsed: once for all findings of all reports that it judges.
 
-use super::condition::RuleCondition;
+use super::condition::{FindingField, RuleCondition};
 use super::rule::{highest_score, is_dead_purl, is_older};
 use super::{Policy, Rule, UnratedAction, Violation};
 use crate::advisory::AdvisoryClass;
@@ -40,7 +40,7 @@ enum CompiledCondition {
 }
 
 impl CompiledCondition {
-    fn reads(&self, field: &str) -> bool {
+    fn reads(&self, field: FindingField) -> bool {
         matches!(self, CompiledCondition::Some(condition) if condition.reads(field))
     }
 }
@@ -106,9 +106,9 @@ impl<'a> CompiledRule<'a> {
     pub(super) fn needs(&self, content: FeedContent) -> bool {
         match content {
             FeedContent::KnownExploited => {
-                self.rule.known_exploited.is_some() || self.condition.reads("knownExploited")
+                self.rule.known_exploited.is_some() || self.condition.reads(FindingField::KnownExploited)
             }
-            FeedContent::ExploitProbability => self.rule.epss.is_some() || self.condition.reads("epss"),
+            FeedContent::ExploitProbability => self.rule.epss.is_some() || self.condition.reads(FindingField::Epss),
             // Advisories have ratings of their own.
             FeedContent::Ratings | FeedContent::Advisories | FeedContent::EndsOfSupport => false,
         }

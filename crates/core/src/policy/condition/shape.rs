@@ -1,6 +1,7 @@
 //! What an expression may name and do. Whoever writes a ScanPolicy may write conditions, and the server evaluates them: their work
 //! grows with the packages and paths of a finding, and not with their square.
 
+use super::field::{FindingField, PACKAGE_FIELDS, PATHS};
 use super::{ConditionError, FINDING};
 use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, LiteralValue, SelectExpr};
 use cel::parser::Expression;
@@ -10,29 +11,6 @@ use std::collections::BTreeSet;
 const MAX_NODES: usize = 300;
 /// Nodes within each other at most: each takes some 40 KB of stack where nothing is optimized. Chains of `&&` and `||` are balanced.
 const MAX_DEPTH: usize = 32;
-
-pub(super) const FINDING_FIELDS: [&str; 15] = [
-    "id",
-    "aliases",
-    "severity",
-    "severitySource",
-    "cvss",
-    "epss",
-    "knownExploited",
-    "daysSincePublished",
-    "fixedVersions",
-    "fixState",
-    "ecosystem",
-    "package",
-    "installedVersion",
-    "feed",
-    PACKAGES,
-];
-pub(super) const PACKAGE_FIELDS: [&str; 4] = ["name", "version", "purl", PATHS];
-pub(super) const PACKAGES: &str = "packages";
-const PATHS: &str = "paths";
-/// Lists of a finding. Within a macro they are no values: to compare two there takes their length for each item.
-const LISTS: [&str; 3] = ["aliases", "fixedVersions", PACKAGES];
 
 /// What a variable of a macro is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +25,7 @@ enum VariableKind {
 #[derive(Debug, Default)]
 pub(super) struct ConditionShape {
     /// The fields of a finding that it reads.
-    fields: BTreeSet<String>,
+    fields: BTreeSet<FindingField>,
     /// The variables of the macros around a place.
     scope: Vec<(String, VariableKind)>,
     /// The macros around a place.
@@ -61,7 +39,7 @@ impl ConditionShape {
     ///
     /// # Errors
     /// The first thing that it may not name or do.
-    pub(super) fn check(expression: &Expression) -> Result<BTreeSet<String>, ConditionError> {
+    pub(super) fn check(expression: &Expression) -> Result<BTreeSet<FindingField>, ConditionError> {
         let mut shape = ConditionShape::default();
         shape.read(expression)?;
         Ok(shape.fields)
@@ -129,12 +107,15 @@ impl ConditionShape {
             Some(VariableKind::Package) => Ok(()),
             Some(VariableKind::Value) => unknown(&[]),
             None if parent != FINDING => Err(ConditionError::UnknownVariable(parent.clone())),
-            None if !FINDING_FIELDS.contains(&field) => unknown(&FINDING_FIELDS),
-            None if LISTS.contains(&field) && self.loops > 0 => within(),
-            None => {
-                self.fields.insert(field.to_owned());
-                Ok(())
-            }
+            None => match FindingField::named(field) {
+                None => unknown(&FindingField::ALL.map(FindingField::as_str)),
+                // To compare two lists takes their length, for each item of the macro.
+                Some(list) if list.is_list() && self.loops > 0 => within(),
+                Some(field) => {
+                    self.fields.insert(field);
+                    Ok(())
+                }
+            },
         }
     }
 
@@ -165,7 +146,11 @@ impl ConditionShape {
             }
             Expr::Select(select) => match &select.operand.expr {
                 Expr::Ident(parent) if parent == FINDING && self.variable(parent).is_none() && self.loops == 0 => {
-                    Some(if select.field == PACKAGES { VariableKind::Package } else { VariableKind::Value })
+                    Some(if select.field == FindingField::Packages.as_str() {
+                        VariableKind::Package
+                    } else {
+                        VariableKind::Value
+                    })
                 }
                 Expr::Ident(parent) if self.variable(parent) == Some(VariableKind::Package) && self.loops == 1 => {
                     Some(VariableKind::Value)
