@@ -3,6 +3,7 @@
 use crate::{Target, text};
 use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::package::Package;
+use tidewaiter_core::policy::Rule;
 use tidewaiter_core::version::VersionScheme;
 use tidewaiter_scan::source::registry::auth;
 use tidewaiter_scan::source::registry::credentials::Credentials;
@@ -17,6 +18,11 @@ pub(crate) const TARGETS: &[Target] = &[
     ("reference", || b"registry.example:5000/team/app:v1@sha256:0000".to_vec(), reference),
     ("versions", || b"1:2.0~rc1-3 1:2.0-3".to_vec(), versions),
     ("challenge", || br#"Bearer realm="https://a/t",service="r""#.to_vec(), |b| drop(text(b).map(auth::parse))),
+    (
+        "condition",
+        || b"finding.packages.exists(p, p.paths.all(at, at.startsWith('/'))) || finding.epss > 0.5".to_vec(),
+        condition,
+    ),
     ("docker-config", || br#"{"auths":{"r[a-z]*.ex?mple/team":{"auth":"YTpi"}}}"#.to_vec(), logins),
 ];
 
@@ -55,4 +61,10 @@ fn versions(bytes: &[u8]) {
         assert_eq!(order.compare(a, b), order.compare(b, a).reverse(), "{name}: {a:?} {b:?}");
         let _ = order.is_valid(a);
     }
+}
+
+/// A condition of a rule, which is also tried on a finding.
+fn condition(bytes: &[u8]) {
+    let rule = |text: String| Rule { name: "r".to_owned(), condition: Some(text), ..Rule::default() };
+    drop(text(bytes).map(|text| rule(text.to_owned()).check()));
 }
