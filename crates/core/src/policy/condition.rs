@@ -20,7 +20,7 @@ const FINDING: &str = "finding";
 pub const MAX_CONDITION: usize = 1024;
 /// Arguments, lists and indexes within each other at most; each takes stack of the parser.
 const MAX_DEPTH: u16 = 48;
-/// The functions of the CEL specification but `matches`, whose engine would be a megabyte. Made once: it takes longer than most
+/// The functions that need no further crate (`matches` would bring an engine of a megabyte). Made once: it takes longer than most
 /// expressions.
 static FUNCTIONS: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
@@ -169,6 +169,18 @@ mod tests {
         check("finding.severity == 'LOW' ? true : finding.feed != ''", false);
         check("has(finding.epss)", true);
         check(&vec!["finding.id == 'CVE-2026-1'"; 30].join(" && "), true);
+    }
+
+    /// Those that `docs/policy.md` promises.
+    #[test]
+    fn functions_and_macros() {
+        let check = |text: &str| assert_eq!(evaluate(text, &finding()), Ok(true), "{text}");
+        check("size(finding.id) == 10 && size(finding.aliases) == 1");
+        check("finding.id.contains('2026') && finding.id.startsWith('CVE-') && finding.id.endsWith('-1')");
+        check("int('7') == finding.daysSincePublished && uint('7') == 7u && double('0.4') == finding.epss");
+        check("string(7) == '7' && bool('true')");
+        check("has(finding.id) && finding.aliases.exists(a, a == 'GHSA-1') && finding.aliases.all(a, a != '')");
+        check("finding.packages.exists_one(p, p.name == 'a') && ['HIGH', 'CRITICAL'].exists(s, s == finding.severity)");
     }
 
     #[test]
