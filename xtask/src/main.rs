@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for developers prints")]
 
 mod bench;
+mod chart;
 mod classify;
 mod controlplane;
 mod coverage;
@@ -73,6 +74,8 @@ enum XtaskCommand {
         #[arg(long, value_name = "DIR", hide = true)]
         programs: Option<PathBuf>,
     },
+    /// Pack the Helm chart, under target/chart, and push it as an OCI artifact
+    Chart(chart::ChartArgs),
     /// Install on a real node and play stories with running Pods (root, Debian; not in CI)
     Node(node::NodeArgs),
     /// The half of `node` that runs in namespaces of its own
@@ -151,6 +154,7 @@ fn main() -> ExitCode {
             let transport = if plain_http { push::Transport::PlainHttp } else { push::Transport::Tls };
             image::run(&root, push.as_deref(), transport, programs.as_deref())
         }
+        XtaskCommand::Chart(args) => chart::run(&root, &args),
         XtaskCommand::Node(args) => node::run(&root, &args),
         XtaskCommand::NodeInside(inside) => node::run_inside(&root, &inside),
         XtaskCommand::Deploy(args) => deploy::run(&root, &args),

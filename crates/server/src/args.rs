@@ -24,13 +24,21 @@ pub(crate) enum ServerCommand {
     /// Run the scanner: one process for each scan that the server asks for, apart from the server
     Scanner(ScannerArgs),
     /// Remove tidewaiter from the cluster of the current context; every workload continues to run
-    Uninstall,
+    Uninstall(UninstallArgs),
     /// Run one scan; the server starts it
     #[command(hide = true)]
     ScanWorker,
     /// Find what a new database changes; the server starts it
     #[command(hide = true)]
     RematchWorker,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UninstallArgs {
+    /// Stop the server, remove what it made and release what it holds; leave the manifests' objects (definitions, roles, volume,
+    /// namespace) to whoever applied them, as Helm does
+    #[arg(long)]
+    pub(crate) release_only: bool,
 }
 
 #[derive(Debug, Args)]

@@ -73,7 +73,7 @@ fn run(command: ServerCommand) -> Result<()> {
     match command {
         ServerCommand::ScanWorker => return scan::worker::main(),
         ServerCommand::RematchWorker => return scan::rematch::main(),
-        ServerCommand::Serve(_) | ServerCommand::Scanner(_) | ServerCommand::Uninstall => {}
+        ServerCommand::Serve(_) | ServerCommand::Scanner(_) | ServerCommand::Uninstall(_) => {}
     }
     log::start();
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
@@ -81,7 +81,10 @@ fn run(command: ServerCommand) -> Result<()> {
         match command {
             ServerCommand::Serve(args) => serve::run(connect().await?, *args).await,
             ServerCommand::Scanner(args) => serve::until_stopped(scan::scanner::run(args.settings()?)).await,
-            ServerCommand::Uninstall => install::uninstall::run(connect().await?).await,
+            ServerCommand::Uninstall(args) if args.release_only => {
+                install::uninstall::run_release(connect().await?).await
+            }
+            ServerCommand::Uninstall(_) => install::uninstall::run(connect().await?).await,
             ServerCommand::ScanWorker | ServerCommand::RematchWorker => Ok(()),
         }
     })

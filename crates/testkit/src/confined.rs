@@ -89,7 +89,7 @@ impl Pod {
         for folder in [&pod.volume, &database, &pod.account, &pod.feeds, &pod.sockets] {
             fs::create_dir_all(folder).unwrap();
         }
-        fs::write(pod.account.join("token"), token.trim()).unwrap();
+        pod.set_token(token);
         fs::write(pod.account.join("ca.crt"), ca).unwrap();
         fs::write(pod.account.join("namespace"), "tidewaiter-system").unwrap();
         // As fsGroup does.
@@ -99,6 +99,11 @@ impl Pod {
         chown(&pod.sockets, None, Some(Gid::from_raw(USER))).unwrap();
         fs::set_permissions(&pod.sockets, fs::Permissions::from_mode(0o2777)).unwrap();
         pod
+    }
+
+    /// Replaces the ServiceAccount's token, as the kubelet does.
+    pub fn set_token(&self, token: &str) {
+        fs::write(self.account.join("token"), token.trim()).unwrap();
     }
 
     /// The same with nothing where the token is, as a container sees it that does not mount it.

@@ -326,6 +326,15 @@ impl Lab {
         run(command.arg("uninstall").env("KUBECONFIG", self.cluster.kubeconfig()))
     }
 
+    /// Gives the server's next process what a new Pod gets: a token of the ServiceAccount that is there now.
+    #[track_caller]
+    pub fn new_account(&self) {
+        match &self.stands {
+            Stands::Confined(pod) => pod.set_token(&self.cluster.token("tidewaiter-system", "tidewaiter")),
+            Stands::Plain { .. } => drop(self.cluster.service_account("tidewaiter-system", "tidewaiter")),
+        }
+    }
+
     /// Kills the server and the scanner, as a lost node would.
     pub fn kill_server(&mut self) {
         self.server = None;

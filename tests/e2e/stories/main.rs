@@ -12,6 +12,7 @@ mod backstop;
 mod bad_input;
 mod bare_pods;
 mod break_glass;
+mod chart;
 mod cron_jobs;
 mod daemon_sets;
 mod debug;

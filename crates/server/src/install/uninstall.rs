@@ -1,5 +1,6 @@
 //! `tidewaiter uninstall`: removes everything. Bindings first, so that nothing is refused any more; then gates and holds; the
-//! custom resources, the roles and the namespace last. Runs with an administrator's kubeconfig.
+//! custom resources, the roles and the namespace last. Runs with an administrator's kubeconfig, or, where it releases only, with
+//! the account of the chart's hook.
 
 use super::{gate, manifests};
 use crate::controllers::disown::disown;
@@ -15,7 +16,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
@@ -26,7 +27,10 @@ use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::time::Duration;
 use tidewaiter_crd::WorkloadScan;
-use tidewaiter_crd::names::{CLUSTER_ROLES, CONDITION, GATED, HELD, NAMESPACE, NUDGED, SERVER, USER_PAUSE, WEBHOOKS};
+use tidewaiter_crd::names::{
+    CA_SECRET, CLUSTER_ROLES, CONDITION, ENFORCED, GATED, HELD, IN_FORCE_PROBE, NAMESPACE, NUDGED, SERVER, USER_PAUSE,
+    WEBHOOKS,
+};
 
 /// Looks whether the server's Pods, or a definition, are gone: a minute, twice the grace period of a Pod.
 const STOP_ATTEMPTS: u32 = 120;
@@ -40,16 +44,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// # Errors
 /// When a step fails; running it again continues where it stopped.
 pub(crate) async fn run(client: Client) -> Result<()> {
-    stop_server(&client).await?;
-    delete_gate(&client).await?;
-    for name in manifests::POLICIES {
-        delete::<ValidatingAdmissionPolicyBinding>(&client, name).await?;
-        delete::<ValidatingAdmissionPolicy>(&client, name).await?;
-    }
-    delete::<MutatingWebhookConfiguration>(&client, WEBHOOKS).await?;
-    remove_gates(&client).await?;
-    release_holds(&client).await?;
-    remove_marks(&client).await?;
+    release_all(&client).await?;
     for crd in tidewaiter_crd::all() {
         delete::<CustomResourceDefinition>(&client, &crd.name_any()).await?;
     }
@@ -65,6 +60,36 @@ pub(crate) async fn run(client: Client) -> Result<()> {
     delete::<Namespace>(&client, NAMESPACE).await?;
     tracing::info!("done: nothing of tidewaiter is left but the namespace {NAMESPACE}, which the cluster is deleting");
     Ok(())
+}
+
+/// Removes what the server made and releases what it holds, and leaves the objects of the manifests.
+///
+/// # Errors
+/// When a step fails; running it again continues where it stopped.
+pub(crate) async fn run_release(client: Client) -> Result<()> {
+    release_all(&client).await?;
+    // Once more: the API server went on gating for a moment after its policies were deleted.
+    remove_gates(&client).await?;
+    delete_in::<Secret>(&Api::namespaced(client.clone(), NAMESPACE), CA_SECRET).await?;
+    for name in [ENFORCED, IN_FORCE_PROBE] {
+        delete_in::<ConfigMap>(&Api::namespaced(client.clone(), NAMESPACE), name).await?;
+    }
+    tracing::info!("done: nothing is held, and no request is refused any more");
+    Ok(())
+}
+
+/// Stops the server; then nothing is refused any more, and nothing held.
+async fn release_all(client: &Client) -> Result<()> {
+    stop_server(client).await?;
+    delete_gate(client).await?;
+    for name in manifests::POLICIES {
+        delete::<ValidatingAdmissionPolicyBinding>(client, name).await?;
+        delete::<ValidatingAdmissionPolicy>(client, name).await?;
+    }
+    delete::<MutatingWebhookConfiguration>(client, WEBHOOKS).await?;
+    remove_gates(client).await?;
+    release_holds(client).await?;
+    remove_marks(client).await
 }
 
 /// Deletes the server, which would register everything again.
@@ -87,7 +112,13 @@ async fn delete<K>(client: &Client, name: &str) -> Result<()>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
-    let api: Api<K> = Api::all(client.clone());
+    delete_in::<K>(&Api::all(client.clone()), name).await
+}
+
+async fn delete_in<K>(api: &Api<K>, name: &str) -> Result<()>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
     match api.delete(name, &DeleteParams::default()).await {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         other => {
