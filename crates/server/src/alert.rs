@@ -4,6 +4,7 @@
 use crate::decide::message::WorkloadNews;
 use crate::decide::workload_ref::WorkloadRef;
 use crate::index::Index;
+use crate::metrics::{AlertAttempt, Metrics};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -75,6 +76,7 @@ impl Alert {
 #[derive(Debug, Clone)]
 pub(crate) struct AlertChannel {
     index: Arc<Index>,
+    metrics: Metrics,
     progress: Arc<Mutex<AlertProgress>>,
 }
 
@@ -87,8 +89,8 @@ struct AlertProgress {
 
 impl AlertChannel {
     /// A channel; a delivered alert enqueues its workload, whose record then notes it.
-    pub(crate) fn new(index: Arc<Index>) -> Self {
-        AlertChannel { index, progress: Arc::default() }
+    pub(crate) fn new(index: Arc<Index>, metrics: Metrics) -> Self {
+        AlertChannel { index, metrics, progress: Arc::default() }
     }
 
     /// Whether an alert was delivered. Says so once: the caller notes it in the record.
@@ -105,7 +107,8 @@ impl AlertChannel {
 
     async fn deliver_to_all(self, alert: Alert, receivers: Vec<AlertReceiver>) {
         // Concurrently: an unreachable receiver does not delay the others.
-        futures::future::join_all(receivers.iter().map(|receiver| deliver(&receiver.url, &alert.event))).await;
+        let all = receivers.iter().map(|receiver| deliver(&self.metrics, &receiver.url, &alert.event));
+        futures::future::join_all(all).await;
         {
             let mut progress = self.progress.lock();
             progress.under_way.remove(&alert.id);
@@ -121,16 +124,18 @@ fn pauses() -> impl Iterator<Item = Duration> {
     builder.with_factor(2.0).with_max_times(MAX_ATTEMPTS).build()
 }
 
-async fn deliver(url: &str, event: &Value) {
+async fn deliver(metrics: &Metrics, url: &str, event: &Value) {
     for pause in pauses() {
         let (to, body) = (url.to_owned(), event.to_string());
         match tokio::task::spawn_blocking(move || post(&to, &body)).await {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return metrics.alert(AlertAttempt::Delivered),
             Ok(Err(cause)) => tracing::warn!("alert not delivered to {url}, retrying: {cause}"),
             Err(e) => tracing::warn!("alert not delivered to {url}, retrying: {e}"),
         }
+        metrics.alert(AlertAttempt::Failed);
         tokio::time::sleep(pause).await;
     }
+    metrics.alert(AlertAttempt::GivenUp);
     tracing::error!("alert not delivered to {url} in {MAX_ATTEMPTS} attempts; giving up");
 }
 

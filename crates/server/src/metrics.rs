@@ -1,16 +1,39 @@
-//! The server's metrics.
+//! The server's metrics: counters of what happened, and what is true at the moment of a scrape (`cluster`).
 
+mod cluster;
+
+pub(crate) use cluster::{ClusterMoment, count};
+
+use cluster::ClusterGauges;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
+use std::time::Duration;
 use tidewaiter_core::Reason;
 use tidewaiter_core::status::{DeploymentStatus, ImageStatus, WorkloadStatus};
 use tidewaiter_crd::image_scan::ImageScanStatus;
 
 type Labels = Vec<(String, String)>;
+
+/// Upper bounds in seconds: an unchanged image takes tenths, one of gigabytes minutes.
+const SCAN_SECONDS: [f64; 10] = [0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+/// Upper bounds in seconds: half a millisecond is usual, and API servers give up after ten seconds.
+const ADMISSION_SECONDS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0];
+
+/// What became of an attempt to send an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AlertAttempt {
+    /// The receiver has it.
+    Delivered,
+    /// It is tried again.
+    Failed,
+    /// It is not tried any more.
+    GivenUp,
+}
 
 /// All metrics; clones share them.
 #[derive(Debug, Clone)]
@@ -19,8 +42,12 @@ pub(crate) struct Metrics {
     transitions: Family<Labels, Counter>,
     scans: Family<Labels, Counter>,
     running: Gauge,
+    scan_seconds: Family<Labels, Histogram, fn() -> Histogram>,
     interruptions: Counter,
     admissions: Family<Labels, Counter>,
+    admission_seconds: Family<Labels, Histogram, fn() -> Histogram>,
+    alerts: Family<Labels, Counter>,
+    cluster: ClusterGauges,
     /// Without labels; empty while there is no database.
     database_age: Family<Labels, Gauge>,
     feed_age: Family<Labels, Gauge>,
@@ -41,6 +68,15 @@ impl Metrics {
         registry.register("scans", "Finished scans by their image status and reason", scans.clone());
         registry.register("scans_running", "Running scans", running.clone());
         registry.register("admissions", "Admission requests by resource and answer", admissions.clone());
+        let scan_seconds = Family::new_with_constructor(scan_histogram as fn() -> Histogram);
+        registry.register("scan_duration_seconds", "Seconds that finished scans ran", scan_seconds.clone());
+        let admission_seconds = Family::new_with_constructor(admission_histogram as fn() -> Histogram);
+        let text = "Seconds from an admission request to its answer, by resource";
+        registry.register("admission_duration_seconds", text, admission_seconds.clone());
+        let alerts = Family::<Labels, Counter>::default();
+        registry.register("alerts", "Attempts to send an alert to a receiver, by result", alerts.clone());
+        let cluster = ClusterGauges::default();
+        cluster.register(&mut registry);
         let database_age = Family::<Labels, Gauge>::default();
         let age = "Seconds since the vulnerability database was built; absent while there is none";
         registry.register("database_age_seconds", age, database_age.clone());
@@ -52,8 +88,12 @@ impl Metrics {
             transitions,
             scans,
             running,
+            scan_seconds,
             interruptions,
             admissions,
+            admission_seconds,
+            alerts,
+            cluster,
             database_age,
             feed_age,
         }
@@ -75,11 +115,13 @@ impl Metrics {
         self.running.inc();
     }
 
-    /// Counts a scan that ends.
-    pub(crate) fn scan_ended(&self, status: &ImageScanStatus) {
+    /// Counts a scan that ends, which ran for `duration`.
+    pub(crate) fn scan_ended(&self, status: &ImageScanStatus, duration: Duration) {
         self.running.dec();
         let reason = status.reason.as_ref().map_or("", Reason::as_str);
-        self.scans.get_or_create(&labels(&[("status", &status.image_status.to_string()), ("reason", reason)])).inc();
+        let image_status = status.image_status.to_string();
+        self.scans.get_or_create(&labels(&[("status", &image_status), ("reason", reason)])).inc();
+        self.scan_seconds.get_or_create(&labels(&[("status", &image_status)])).observe(duration.as_secs_f64());
     }
 
     /// Counts an interruption of what the API server enforces.
@@ -92,9 +134,25 @@ impl Metrics {
         self.running.dec();
     }
 
-    /// Counts the response to an admission request.
-    pub(crate) fn admission(&self, resource: &'static str, answer: &'static str) {
+    /// Counts the response to an admission request, which took `duration`.
+    pub(crate) fn admission(&self, resource: &'static str, answer: &'static str, duration: Duration) {
         self.admissions.get_or_create(&labels(&[("resource", resource), ("answer", answer)])).inc();
+        self.admission_seconds.get_or_create(&labels(&[("resource", resource)])).observe(duration.as_secs_f64());
+    }
+
+    /// Counts an attempt to send an alert.
+    pub(crate) fn alert(&self, attempt: AlertAttempt) {
+        let result = match attempt {
+            AlertAttempt::Delivered => "delivered",
+            AlertAttempt::Failed => "failed",
+            AlertAttempt::GivenUp => "given_up",
+        };
+        self.alerts.get_or_create(&labels(&[("result", result)])).inc();
+    }
+
+    /// Sets what is true at this moment.
+    pub(crate) fn set_cluster(&self, moment: &ClusterMoment) {
+        self.cluster.set(moment);
     }
 
     /// All metrics in the OpenMetrics text format; the ages of the database and of its oldest feed are those of this moment.
@@ -113,6 +171,14 @@ impl Metrics {
     }
 }
 
+fn scan_histogram() -> Histogram {
+    Histogram::new(SCAN_SECONDS)
+}
+
+fn admission_histogram() -> Histogram {
+    Histogram::new(ADMISSION_SECONDS)
+}
+
 fn labels(pairs: &[(&str, &str)]) -> Labels {
     pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
@@ -120,6 +186,28 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_and_alerts_are_counted() {
+        let metrics = Metrics::new();
+        metrics.scan_started();
+        metrics.scan_ended(&ImageScanStatus::default(), Duration::from_secs(3));
+        metrics.admission("pods", "passed", Duration::from_micros(700));
+        metrics.alert(AlertAttempt::Failed);
+        metrics.alert(AlertAttempt::GivenUp);
+        let text = metrics.text(None, None);
+        for line in [
+            "tidewaiter_scans_running 0",
+            r#"tidewaiter_scan_duration_seconds_bucket{le="2.5",status="NotScanned"} 0"#,
+            r#"tidewaiter_scan_duration_seconds_bucket{le="5.0",status="NotScanned"} 1"#,
+            r#"tidewaiter_admission_duration_seconds_bucket{le="0.0005",resource="pods"} 0"#,
+            r#"tidewaiter_admission_duration_seconds_bucket{le="0.001",resource="pods"} 1"#,
+            r#"tidewaiter_alerts_total{result="failed"} 1"#,
+            r#"tidewaiter_alerts_total{result="given_up"} 1"#,
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
+        }
+    }
 
     #[test]
     fn the_age_of_the_database_is_a_metric_while_there_is_one() {

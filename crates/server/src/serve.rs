@@ -57,6 +57,7 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
     let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: None };
     let recorder = Recorder::new(client.clone(), reporter);
     install::exclusions::settle(&client, &recorder, &mut settings).await?;
+    let metrics = Metrics::new();
     let ctx = Arc::new(ServerContext {
         recorder,
         client,
@@ -64,12 +65,12 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
         runs: ScanRuns::default(),
         slots: ScanSlots::new(settings.scans),
         settings,
-        alerts: AlertChannel::new(Arc::clone(&index)),
+        alerts: AlertChannel::new(Arc::clone(&index), metrics.clone()),
         queues,
         index,
         store: Arc::new(store),
         database,
-        metrics: Metrics::new(),
+        metrics,
         written_allowlists: WrittenAllowlists::default(),
         ready: AtomicBool::new(false),
         webhook_token: OnceLock::new(),

@@ -71,6 +71,8 @@ pub trait Store: Send + Sync {
     fn inventory(&self, image: &Digest) -> Option<Inventory>;
     /// Why nothing can be written now; `None` when the last write succeeded, or one does now.
     fn problem(&self) -> Option<String>;
+    /// Bytes that are free where it is; `None` where that cannot be told.
+    fn available_bytes(&self) -> Option<u64>;
     /// Returns the location, by which worker processes open the store to read.
     fn location(&self) -> StoreLocation;
     /// Deletes the results of an earlier re-match.

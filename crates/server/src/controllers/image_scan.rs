@@ -27,7 +27,7 @@ use reports::Stored;
 use serde_json::json;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tidewaiter_core::image::Platform;
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanStatus;
@@ -98,6 +98,7 @@ async fn rescan(
     };
     ctx.runs.begin(&scan.uid().unwrap_or_default(), scan.metadata.generation.unwrap_or_default());
     ctx.metrics.scan_started();
+    let began = Instant::now();
     let done = tokio::select! {
         done = run_visibly(scan, ctx, platforms.clone()) => done.inspect_err(|_| ctx.metrics.scan_cancelled())?,
         // Dropping the scan kills its process. A changed spec is enqueued already.
@@ -111,7 +112,7 @@ async fn rescan(
         Err(failure) => Err(failure),
     };
     let status = done.unwrap_or_else(|failure| failed(scan, ctx, failure));
-    ctx.metrics.scan_ended(&status);
+    ctx.metrics.scan_ended(&status, began.elapsed());
     if let Err(error) = write(scan, ctx, &status).await {
         return unwritten(scan, ctx, &status, error);
     }

@@ -1,6 +1,7 @@
 //! Metrics in the OpenMetrics text format, at an address of their own: every authenticated user reaches the API's (ADR 0008).
 
 use crate::context::ServerContext;
+use crate::metrics::{self, ClusterMoment};
 use axum::Router;
 use axum::extract::State;
 use axum::http::header;
@@ -11,11 +12,20 @@ use std::sync::Arc;
 
 /// The route.
 pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
-    Router::new().route("/metrics", get(metrics)).with_state(ctx)
+    Router::new().route("/metrics", get(scrape)).with_state(ctx)
 }
 
-async fn metrics(State(ctx): State<Arc<ServerContext>>) -> Response {
+async fn scrape(State(ctx): State<Arc<ServerContext>>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let (database, now) = (ctx.database.state(), Timestamp::now());
+    ctx.metrics.set_cluster(&moment(&ctx));
     ([(header::CONTENT_TYPE, kind)], ctx.metrics.text(database.age(now), database.feed_age(now))).into_response()
+}
+
+fn moment(ctx: &ServerContext) -> ClusterMoment {
+    ClusterMoment {
+        workloads: metrics::count(ctx.index.workloads.state().iter().map(|record| &**record)),
+        waiting_scans: ctx.slots.waiting(),
+        store_available: ctx.store.available_bytes(),
+    }
 }

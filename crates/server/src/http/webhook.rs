@@ -24,6 +24,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 use tidewaiter_crd::names::SERVER_USER;
 
 /// All webhooks; served with the peer's address (`into_make_service_with_connect_info`).
@@ -226,14 +227,17 @@ fn respond<K>(
 where
     K: Resource<DynamicType = ()> + DeserializeOwned,
 {
+    let began = Instant::now();
     let request: AdmissionRequest<K> = match review.try_into() {
         Ok(request) => request,
         Err(e) => return Json(AdmissionResponse::invalid(e).into_review()),
     };
     let namespace = request.namespace.clone().unwrap_or_default();
     let decision = request.object.as_ref().map(|new| decide(ctx, &request, &namespace, new)).unwrap_or_default();
-    ctx.metrics.admission(resource, metric(&decision));
-    Json(response(&request, decision).into_review())
+    let answer = metric(&decision);
+    let response = Json(response(&request, decision).into_review());
+    ctx.metrics.admission(resource, answer, began.elapsed());
+    response
 }
 
 /// The label of the metric; dashboards compare it.

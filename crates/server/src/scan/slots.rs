@@ -57,6 +57,11 @@ impl ScanSlots {
         }
     }
 
+    /// How many wait for a slot.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state.lock().waiting.iter().filter(|(_, sender)| !sender.is_closed()).count()
+    }
+
     /// Gives free slots to those whose turn it is.
     fn give(&self) {
         loop {
@@ -110,7 +115,9 @@ mod tests {
         let mut gone = Box::pin(slots.take("b", Urgent));
         let mut given = Box::pin(slots.take("c", Urgent));
         assert!((&mut gone).now_or_never().is_none() && (&mut given).now_or_never().is_none());
+        assert_eq!(slots.waiting(), 2);
         drop(gone);
+        assert_eq!(slots.waiting(), 1);
         drop(first);
         // It was given to c, which stops before it sees it.
         drop(given);

@@ -90,6 +90,11 @@ impl Store for SqliteStore {
         self.write_problem()
     }
 
+    fn available_bytes(&self) -> Option<u64> {
+        let volume = rustix::fs::statvfs(self.file()).ok()?;
+        volume.f_bavail.checked_mul(volume.f_frsize)
+    }
+
     fn location(&self) -> StoreLocation {
         StoreLocation(self.file().to_owned())
     }

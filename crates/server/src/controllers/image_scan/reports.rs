@@ -168,6 +168,9 @@ mod tests {
         fn problem(&self) -> Option<String> {
             None
         }
+        fn available_bytes(&self) -> Option<u64> {
+            Some(0)
+        }
         fn location(&self) -> StoreLocation {
             StoreLocation::default()
         }
