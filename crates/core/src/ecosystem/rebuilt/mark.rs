@@ -56,13 +56,14 @@ impl Rebuilder {
     }
 }
 
-/// A version before a word that stands alone in it.
+/// A version before a word that stands alone in it. By bytes, since every version of an image is asked for every mark.
 fn before<'v>(version: &'v str, word: &str) -> Option<&'v str> {
-    let ends = |rest: &str| rest.is_empty() || rest.starts_with('.');
-    version.match_indices(['-', '.', '+', '~']).find_map(|(at, separator)| {
-        let rest = version.get(at + separator.len()..)?.strip_prefix(word)?;
-        version.get(..at).filter(|_| ends(rest))
-    })
+    let bytes = version.as_bytes();
+    let is_mark = |at: &usize| {
+        let rest = bytes.get(at + 1..).and_then(|rest| rest.strip_prefix(word.as_bytes()));
+        matches!(rest, Some([] | [b'.', ..])) && matches!(bytes.get(*at), Some(b'-' | b'.' | b'+' | b'~'))
+    };
+    (0..bytes.len()).find(is_mark).and_then(|at| version.get(..at))
 }
 
 /// Of apk, whose versions have no place for a word, Root appends `007` and a digit to the original's revision: `r20071` is
