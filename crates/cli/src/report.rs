@@ -4,12 +4,14 @@ use crate::args::ReportArgs;
 use crate::cluster::{self, Cluster};
 use crate::exit::Exit;
 use crate::follow;
+use crate::output::ReportOutputs;
 use crate::workload::WorkloadName;
 use anyhow::{Result, bail};
 use std::collections::BTreeSet;
 
 /// Prints them. The exit code is not a verdict: stored reports are printed, not re-evaluated.
 pub(crate) fn run(args: &ReportArgs) -> Result<Exit> {
+    let outputs = ReportOutputs::prepare(&args.output.outputs)?;
     let cluster = cluster::with_tidewaiter(&args.cluster)?;
     cluster.run(async {
         let images = match workload(&cluster, &args.subject).await? {
@@ -21,7 +23,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit> {
             let Some(status) = status else {
                 bail!("{image} was not scanned in namespace {}; run: kubectl scan image {image}", cluster.namespace);
             };
-            follow::print(&cluster, &image, &status, args.output).await?;
+            follow::print(&cluster, &image, &status, &outputs).await?;
         }
         Ok(Exit::Clean)
     })
