@@ -131,11 +131,10 @@ pub(crate) async fn print(
     status: &ImageScanStatus,
     outputs: &ReportOutputs,
 ) -> Result<Outcome, ResultUnavailable> {
-    let (outcome, reports) = reports(cluster, image, status.clone()).await?;
-    let verdict = Verdict::of(outcome);
+    let (verdict, reports) = reports(cluster, image, status.clone()).await?;
     let judged: Vec<_> = reports.iter().map(|report| JudgedReport { report, verdict: &verdict }).collect();
     outputs.write(&judged)?;
-    Ok(outcome)
+    Ok(verdict.outcome)
 }
 
 /// Attempts to read a report that newer scans keep replacing. Each attempt waits for a whole scan, so a handful is hours of
@@ -147,7 +146,7 @@ async fn reports(
     cluster: &Cluster,
     image: &str,
     mut status: ImageScanStatus,
-) -> Result<(Outcome, Vec<Report>), ResultUnavailable> {
+) -> Result<(Verdict, Vec<Report>), ResultUnavailable> {
     for _ in 0..ATTEMPTS {
         let Some(outcome) = status.verdict else {
             let reason = status.reason.as_ref().map_or("ScanFailed", Reason::as_str);
@@ -155,7 +154,7 @@ async fn reports(
             return Err(ResultUnavailable::NoResult(format!("{}: {reason}: {message}", printable(image))));
         };
         match all(cluster, &status).await {
-            Ok(reports) => return Ok((outcome, reports)),
+            Ok(reports) => return Ok((Verdict { reasons: status.reasons, ..Verdict::of(outcome) }, reports)),
             Err(ServerApiError::Gone) => {}
             Err(other) => return Err(ResultUnavailable::NoReport(other, Box::new(status))),
         }

@@ -47,6 +47,12 @@ impl ReportOutputs {
         matches!(self.all.as_slice(), [OutputTarget { format: PreparedFormat::Table, file: None }])
     }
 
+    /// Whether it may be written for one image after the other: a second file would replace the first, and two documents in one
+    /// place are none.
+    pub(crate) fn may_be_repeated(&self) -> bool {
+        self.all.iter().all(|target| target.format.takes_several() && target.file.is_none())
+    }
+
     /// Writes the reports of an image, one for each platform.
     pub(crate) fn write(&self, reports: &[JudgedReport<'_>]) -> Result<()> {
         if let Some(single) = self.all.iter().find(|target| !target.format.takes_several())
@@ -217,6 +223,19 @@ mod tests {
         check_all(&[None, Some("a"), Some("b")], None);
         check_all(&[Some("a"), Some("b"), Some("a")], Some("a is named by two outputs"));
         check_all(&[None, Some("a"), None], Some("standard output"));
+    }
+
+    #[test]
+    fn what_is_written_for_one_image_after_the_other() {
+        let check = |format: ReportOutputFormat, file: Option<&str>, expected: bool| {
+            let target = OutputTarget { format, file: file.map(PathBuf::from) };
+            let outputs = ReportOutputs::prepare(std::slice::from_ref(&target)).unwrap();
+            assert_eq!(outputs.may_be_repeated(), expected, "{target:?}");
+        };
+        check(ReportOutputFormat::Table, None, true);
+        check(ReportOutputFormat::Json, None, true);
+        check(ReportOutputFormat::Json, Some("a"), false);
+        check(ReportOutputFormat::Document(ReportFormat::Csv), None, false);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use crate::args::ReportArgs;
 use crate::cluster::{self, Cluster};
-use crate::exit::Exit;
+use crate::exit::{Exit, UsageError};
 use crate::follow;
 use crate::output::ReportOutputs;
+use crate::terminal::printable;
 use crate::workload::WorkloadName;
 use anyhow::{Result, bail};
 use std::collections::BTreeSet;
@@ -18,6 +19,9 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit> {
             Some(workload) => workload.images(&cluster).await?,
             None => BTreeSet::from([args.subject.clone()]),
         };
+        if images.len() > 1 && !outputs.may_be_repeated() {
+            return Err(UsageError(several(&args.subject, &images)).into());
+        }
         for image in images {
             let status = cluster.scan(&image).await?.and_then(|s| s.status);
             let Some(status) = status else {
@@ -27,6 +31,17 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit> {
         }
         Ok(Exit::Clean)
     })
+}
+
+/// Why documents are not written for all images of a workload.
+fn several(workload: &str, images: &BTreeSet<String>) -> String {
+    let named: Vec<String> = images.iter().map(printable).collect();
+    format!(
+        "{} has {} images ({}), and such an output is about one; name it: kubectl scan report IMAGE -o ...",
+        printable(workload),
+        images.len(),
+        named.join(", ")
+    )
 }
 
 /// The workload that is meant. An image reference has slashes, too: what is before the first one may be the kind of an

@@ -30,7 +30,7 @@ impl<'a> BillOfMaterials<'a> {
     }
 
     pub(crate) fn is_complete(&self) -> bool {
-        self.gaps().next().is_none()
+        self.gaps().next().is_none() && self.judged.is_none_or(JudgedReport::is_complete)
     }
 
     /// The UUID of the document: another one for each format, content and time.

@@ -7,7 +7,7 @@ use crate::view::{self, JudgedReport, counting_rating, package_type};
 use std::borrow::Cow;
 use std::io::{self, Write};
 use tidewaiter_core::finding::{Finding, InstalledPackage, SuppressedFinding};
-use tidewaiter_core::report::{Gap, ImageInfo};
+use tidewaiter_core::report::ImageInfo;
 
 const COLUMNS: [&str; 22] = [
     "image",
@@ -46,7 +46,7 @@ pub(crate) fn write(judged: JudgedReport<'_>, out: &mut dyn Write) -> io::Result
     for finding in &judged.report.informational {
         write_finding(image, "informational", finding, None, out)?;
     }
-    judged.gaps().try_for_each(|gap| write_row(&gap_row(image, gap), out))
+    judged.gap_lines().into_iter().try_for_each(|line| write_row(&gap_row(image, line), out))
 }
 
 fn write_finding(
@@ -104,13 +104,13 @@ fn known(entry: tidewaiter_core::advisory::KnownExploited) -> String {
     entry.since.map_or_else(|| "yes".to_owned(), |date| date.to_string())
 }
 
-fn gap_row<'a>(image: &'a ImageInfo, gap: &'a Gap) -> Row<'a> {
-    let mut row: Row<'a> = std::array::from_fn(|_| Cow::Borrowed(""));
+fn gap_row(image: &ImageInfo, line: String) -> Row<'_> {
+    let mut row: Row<'_> = std::array::from_fn(|_| Cow::Borrowed(""));
     row[0] = image.name.as_str().into();
     row[1] = image.digest.as_str().into();
     row[2] = image.platform.to_string().into();
     row[3] = "gap".into();
-    row[COLUMNS.len() - 1] = format!("{:?}: {}: {}", gap.kind, gap.subject, gap.message).into();
+    row[COLUMNS.len() - 1] = line.into();
     row
 }
 

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use tidewaiter_core::ecosystem::Os;
 use tidewaiter_core::finding::Finding;
-use tidewaiter_core::report::{Gap, Report};
+use tidewaiter_core::report::Report;
 use tidewaiter_core::severity::{Rating, Severity};
 
 const VERSION: &str = "15.2.4";
@@ -141,14 +141,13 @@ pub(crate) fn write(judged: JudgedReport<'_>, stamp: &Stamp, out: &mut dyn Write
 }
 
 fn messages(judged: JudgedReport<'_>) -> Vec<ScanMessage> {
-    let gap =
-        |gap: &Gap| ScanMessage { level: "warn", value: format!("{:?}: {}: {}", gap.kind, gap.subject, gap.message) };
+    let gap = |value| ScanMessage { level: "warn", value };
     let suppressed = judged.report.suppressed.len();
     let left_out = (suppressed > 0).then(|| ScanMessage {
         level: "info",
         value: format!("{suppressed} findings are suppressed by exceptions, and not in this report"),
     });
-    judged.gaps().map(gap).chain(left_out).collect()
+    judged.gap_lines().into_iter().map(gap).chain(left_out).collect()
 }
 
 /// As GitLab's own scanner writes it: `debian 12`.

@@ -173,15 +173,17 @@ fn controls(out: &mut dyn Write) -> io::Result<()> {
 
 fn row(finding: &Finding, base: usize, layers: &[LayerInfo], out: &mut dyn Write) -> io::Result<()> {
     let severity = finding.severity;
-    write!(out, "<tr data-severity=\"{severity}\"")?;
+    // The field that filters has no box for malware: it stays with the worst.
+    let is_malware = finding.class == AdvisoryClass::Malware;
+    let filtered_as = if is_malware { Severity::Critical } else { severity };
+    write!(out, "<tr data-severity=\"{filtered_as}\"")?;
     if !finding.fixed_versions.is_empty() {
         write!(out, " data-fixable")?;
     }
     if finding.kev.is_some() {
         write!(out, " data-exploited")?;
     }
-    let (level, is_malware) = (view::level(finding), finding.class == AdvisoryClass::Malware);
-    let key = if is_malware { u8::MAX } else { severity.code() };
+    let (level, key) = (view::level(finding), if is_malware { u8::MAX } else { severity.code() });
     writeln!(out, ">\n<td data-key=\"{key}\"><span class=\"{level}\">{level}</span></td>")?;
     writeln!(out, "<td><details><summary>{}</summary>", Text(&finding.vulnerability))?;
     details(finding, layers, out)?;

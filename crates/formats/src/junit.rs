@@ -69,12 +69,11 @@ fn properties(xml: &mut Xml<'_>, judged: JudgedReport<'_>, stamp: &Stamp) -> io:
 
 /// Fails where the scan did not see everything.
 fn completeness(judged: JudgedReport<'_>) -> Option<TestResult> {
-    let lines: Vec<String> =
-        judged.gaps().map(|gap| format!("{:?}: {}: {}", gap.kind, gap.subject, gap.message)).collect();
+    let lines = judged.gap_lines();
     (!judged.is_complete()).then(|| TestResult {
         element: "failure",
         kind: "incomplete",
-        message: format!("the scan has {} gaps: the image cannot be called clean", lines.len()),
+        message: "the scan is incomplete: the image cannot be called clean".to_owned(),
         text: lines.join("\n"),
     })
 }

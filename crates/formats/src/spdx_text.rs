@@ -9,7 +9,7 @@ use tidewaiter_core::report::Gap;
 pub(crate) fn incompleteness(bill: &BillOfMaterials<'_>) -> String {
     let line = |gap: &Gap| format!("\ntidewaiter:gap={:?}: {}: {}", gap.kind, gap.subject, gap.message);
     let lines: String = bill.gaps().map(line).collect();
-    if lines.is_empty() { lines } else { format!("This document is incomplete.{lines}") }
+    if bill.is_complete() { lines } else { format!("This document is incomplete.{lines}") }
 }
 
 /// The platform of the image and its layers, bottom first.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{AdvisoryClass, FixState, KnownExploited};
 use tidewaiter_core::finding::{Finding, InstalledPackage, SuppressedFinding, SuppressionStatus};
-use tidewaiter_core::policy::Verdict;
+use tidewaiter_core::policy::{Outcome, Verdict};
 use tidewaiter_core::report::{Gap, Report};
 use tidewaiter_core::severity::Rating;
 
@@ -22,9 +22,20 @@ impl<'a> JudgedReport<'a> {
         self.report.inventory.gaps.iter().chain(&self.verdict.gaps)
     }
 
-    /// Whether it may be called clean.
+    /// A line for each gap; of an incomplete verdict without gaps its reasons, or that it is one. Empty for a complete report.
+    pub(crate) fn gap_lines(self) -> Vec<String> {
+        let lines: Vec<String> =
+            self.gaps().map(|gap| format!("{:?}: {}: {}", gap.kind, gap.subject, gap.message)).collect();
+        match (self.is_complete(), lines.is_empty(), self.verdict.reasons.as_slice()) {
+            (false, true, []) => vec!["policy calls the report incomplete".to_owned()],
+            (false, true, reasons) => reasons.to_vec(),
+            _ => lines,
+        }
+    }
+
+    /// Whether it may be called clean. A cluster's verdict is known without its gaps.
     pub(crate) fn is_complete(self) -> bool {
-        self.report.complete && self.verdict.gaps.is_empty()
+        self.report.complete && self.verdict.gaps.is_empty() && self.verdict.outcome != Outcome::Incomplete
     }
 
     /// The findings, then those that are suppressed.

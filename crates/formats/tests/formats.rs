@@ -93,6 +93,27 @@ fn a_gap_of_the_day_is_one_too() {
     }
 }
 
+/// As of a cluster, whose policy said so, and of whose verdict only the outcome is known.
+#[test]
+fn an_incomplete_verdict_is_enough() {
+    let mut clean = report();
+    clean.inventory.gaps.clear();
+    let clean = Report::new(clean.inventory, clean.database, vec![], vec![]);
+    for (format, word) in [
+        (ReportFormat::Sarif, "\"executionSuccessful\": false"),
+        (ReportFormat::Sbom(SbomFormat::CycloneDx), "\"aggregate\": \"incomplete\""),
+        (ReportFormat::Sbom(SbomFormat::Spdx2), "This document is incomplete."),
+        (ReportFormat::Junit, "<failure type=\"incomplete\""),
+        (ReportFormat::GitLab, "\"status\": \"failure\""),
+        (ReportFormat::Markdown, "cannot be called clean"),
+        (ReportFormat::Html, "cannot be called clean"),
+        (ReportFormat::Csv, ",gap,"),
+    ] {
+        let text = written(format, &clean, &Verdict::of(Outcome::Incomplete));
+        assert!(text.contains(word), "{format}: {text}");
+    }
+}
+
 #[test]
 fn an_inventory_is_an_sbom_without_vulnerabilities() {
     let inventory = report().inventory;

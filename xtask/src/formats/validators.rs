@@ -23,6 +23,9 @@ pub(super) struct FormatValidator {
     kind: ValidatorKind,
 }
 
+/// The multitool's warning that a tool names no page about itself: there is none yet.
+const NO_PAGE: &str = "SARIF2005";
+
 /// Where a validator is from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ValidatorKind {
@@ -51,7 +54,7 @@ const fn python(format: &'static str, package: &'static str, version: &'static s
 pub(super) const VALIDATORS: &[FormatValidator] = &[
     FormatValidator {
         extension: ".sarif",
-        damage: ("\"level\": \"error\"", "\"level\": \"fatal\""),
+        damage: ("\"text\": \"", "\"words\": \""),
         kind: ValidatorKind::SarifMultitool,
         ..python("sarif", "@microsoft/sarif-multitool", "5.7.0")
     },
@@ -150,12 +153,13 @@ impl InstalledValidator<'_> {
         }
         let log: Value = serde_json::from_slice(&fs::read(&found)?).context("the multitool's own SARIF")?;
         let results = log["runs"][0]["results"].as_array().cloned().unwrap_or_default();
-        // There is no page about the tool yet.
-        let problems: Vec<String> = results
-            .iter()
-            .filter(|result| result["ruleId"] != "SARIF2005")
-            .map(|result| result["message"].to_string())
-            .collect();
+        let (known, problems): (Vec<&Value>, Vec<&Value>) =
+            results.iter().partition(|result| result["ruleId"] == NO_PAGE);
+        // What it cannot read at all it calls a success without results.
+        if known.is_empty() {
+            return Ok(Some("it was not analysed".to_owned()));
+        }
+        let problems: Vec<String> = problems.iter().map(|result| result["message"].to_string()).collect();
         Ok((!problems.is_empty()).then(|| problems.join("\n")))
     }
 }
