@@ -6,6 +6,7 @@ use crate::text::printable;
 use crate::view::{self, JudgedReport, counting_rating, package_type};
 use std::borrow::Cow;
 use std::io::{self, Write};
+use tidewaiter_core::advisory::KnownExploited;
 use tidewaiter_core::finding::{Finding, InstalledPackage, SuppressedFinding};
 use tidewaiter_core::report::ImageInfo;
 
@@ -100,7 +101,7 @@ fn finding_row<'a>(
 }
 
 /// The date on which it was listed, or that it is.
-fn known(entry: tidewaiter_core::advisory::KnownExploited) -> String {
+fn known(entry: KnownExploited) -> String {
     entry.since.map_or_else(|| "yes".to_owned(), |date| date.to_string())
 }
 

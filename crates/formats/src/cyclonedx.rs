@@ -10,6 +10,7 @@ mod vulnerability;
 use crate::bill::{BillOfMaterials, image_purl};
 use crate::json::{self, Streamed};
 use crate::stamp::TOOL;
+use crate::view::gap_line;
 use component::{CycloneDxComponent, CycloneDxProperty, property};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -94,7 +95,7 @@ pub(crate) fn write(bill: &BillOfMaterials<'_>, version: CycloneDxVersion, out: 
 fn metadata<'a>(bill: &BillOfMaterials<'a>) -> Metadata<'a> {
     let tool =
         CycloneDxComponent { version: bill.stamp.version.into(), ..CycloneDxComponent::new("application", TOOL) };
-    let mut properties: Vec<_> = bill.gaps().map(|gap| property("tidewaiter:gap", gap_text(gap))).collect();
+    let mut properties: Vec<_> = bill.gaps().map(|gap| property("tidewaiter:gap", gap_line(gap))).collect();
     if let Some(judged) = bill.judged {
         let database = &judged.report.database;
         properties.push(property("tidewaiter:policy", judged.verdict.outcome.to_string()));
@@ -107,10 +108,6 @@ fn metadata<'a>(bill: &BillOfMaterials<'a>) -> Metadata<'a> {
         component: image(bill),
         properties,
     }
-}
-
-fn gap_text(gap: &tidewaiter_core::report::Gap) -> String {
-    format!("{:?}: {}: {}", gap.kind, gap.subject, gap.message)
 }
 
 fn image<'a>(bill: &BillOfMaterials<'a>) -> CycloneDxComponent<'a> {

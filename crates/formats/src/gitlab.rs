@@ -198,15 +198,9 @@ fn severity(severity: Severity) -> &'static str {
 
 /// All names; GitLab compares findings by the first.
 fn identifiers(finding: &Finding) -> Vec<Identifier<'_>> {
-    let mut names: Vec<&str> = Vec::new();
-    for name in finding.names().filter(|name| !name.is_empty()) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
     let identifier =
         |name| Identifier { kind: identifier_type(name), name, value: name, url: link::of_vulnerability(name) };
-    names.into_iter().map(identifier).collect()
+    view::names(finding).into_iter().map(identifier).collect()
 }
 
 /// `cve`, `ghsa`: what stands before the first hyphen.

@@ -2,13 +2,12 @@
 
 use crate::bill::BillOfMaterials;
 use crate::packages::facts;
+use crate::view::gap_line;
 use tidewaiter_core::package::Package;
-use tidewaiter_core::report::Gap;
 
 /// What the scan did not see, a line each; empty where it saw everything.
 pub(crate) fn incompleteness(bill: &BillOfMaterials<'_>) -> String {
-    let line = |gap: &Gap| format!("\ntidewaiter:gap={:?}: {}: {}", gap.kind, gap.subject, gap.message);
-    let lines: String = bill.gaps().map(line).collect();
+    let lines: String = bill.gaps().map(|gap| format!("\ntidewaiter:gap={}", gap_line(gap))).collect();
     if bill.is_complete() { lines } else { format!("This document is incomplete.{lines}") }
 }
 

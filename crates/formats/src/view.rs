@@ -24,8 +24,7 @@ impl<'a> JudgedReport<'a> {
 
     /// A line for each gap; of an incomplete verdict without gaps its reasons, or that it is one. Empty for a complete report.
     pub(crate) fn gap_lines(self) -> Vec<String> {
-        let lines: Vec<String> =
-            self.gaps().map(|gap| format!("{:?}: {}: {}", gap.kind, gap.subject, gap.message)).collect();
+        let lines: Vec<String> = self.gaps().map(gap_line).collect();
         match (self.is_complete(), lines.is_empty(), self.verdict.reasons.as_slice()) {
             (false, true, []) => vec!["policy calls the report incomplete".to_owned()],
             (false, true, reasons) => reasons.to_vec(),
@@ -97,6 +96,22 @@ pub(crate) fn level(finding: &Finding) -> &'static str {
         AdvisoryClass::Malware => "malware",
         _ => finding.severity.word(),
     }
+}
+
+/// All names of a finding, each once, its own first.
+pub(crate) fn names(finding: &Finding) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in finding.names().filter(|name| !name.is_empty()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// A gap in one line.
+pub(crate) fn gap_line(gap: &Gap) -> String {
+    format!("{:?}: {}: {}", gap.kind, gap.subject, gap.message)
 }
 
 /// What is to be done about a finding.
@@ -205,6 +220,19 @@ mod tests {
         };
         check(AdvisoryClass::Vulnerability, Severity::High, "high");
         check(AdvisoryClass::Malware, Severity::Unknown, "malware");
+    }
+
+    #[test]
+    fn each_name_is_there_once() {
+        let check = |vulnerability: &str, advisory: &str, aliases: &[&str], expected: &[&str]| {
+            let aliases = aliases.iter().map(|name| (*name).to_owned()).collect();
+            let (vulnerability, advisory) = (vulnerability.to_owned(), advisory.to_owned());
+            let finding = Finding { vulnerability, advisory, aliases, ..Finding::default() };
+            assert_eq!(names(&finding), expected);
+        };
+        check("CVE-1", "CVE-1", &[], &["CVE-1"]);
+        check("CVE-1", "GHSA-1", &["GHSA-1", "X"], &["CVE-1", "GHSA-1", "X"]);
+        check("", "", &["X"], &["X"]);
     }
 
     #[test]

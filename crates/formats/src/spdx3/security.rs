@@ -65,16 +65,14 @@ impl<'a> Spdx3Vulnerabilities<'a> {
     }
 
     fn element(&self, place: usize, finding: &'a Finding) -> Spdx3Vulnerability<'a> {
-        let advisory = (!finding.aliases.contains(&finding.advisory)).then_some(&finding.advisory);
-        let others = finding.aliases.iter().chain(advisory).filter(|name| **name != finding.vulnerability);
-        let names = std::iter::once(&finding.vulnerability).chain(others);
         Spdx3Vulnerability {
             kind: "security_Vulnerability",
             spdx_id: self.id(place),
             creation_info: CREATION,
             name: &finding.vulnerability,
             description: &finding.summary,
-            external_identifier: names
+            external_identifier: view::names(finding)
+                .into_iter()
                 .map(|name| Spdx3Identifier::vulnerability(name, link::of_vulnerability(name)))
                 .collect(),
             published: finding.published.map(|day| format!("{day}T00:00:00Z")),
