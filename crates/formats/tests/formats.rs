@@ -238,6 +238,8 @@ fn templates_see_the_report_and_the_verdict() {
         "{% for f in findings if f.severity == 'CRITICAL' %}\n{{ f.vulnerability }} {{ f.fixedVersions[0] }}\n{% endfor %}\n",
         Ok("CVE-2025-0001 1:1.2.13.dfsg-1+deb12u1\n"),
     );
+    // Of docs/formats.md.
+    check("example.j2", include_str!("example.j2"), Ok("CVE-2025-0001 zlib 1:1.2.13.dfsg-1+deb12u1\n"));
     check("a.html", "{{ findings[5].package[:4] }}", Ok("&lt;img"));
     check("a.txt", "{{ findings[5].package[:4] }}", Ok("<img"));
     check("a.txt", "{{ findings[2].kev | default('-') }}", Ok("-"));
