@@ -29,6 +29,8 @@ mod follow;
 mod image;
 mod local;
 mod login;
+#[cfg(not(feature = "templates"))]
+mod no_template;
 mod output;
 mod policy;
 mod policy_file;
@@ -41,6 +43,8 @@ mod rollback;
 mod sbom;
 mod source;
 mod status;
+#[cfg(feature = "templates")]
+mod template;
 mod terminal;
 mod wait;
 mod workload;

@@ -3,16 +3,19 @@
 
 use crate::args::{OutputTarget, ReportOutputFormat};
 use crate::exit::UsageError;
+#[cfg(not(feature = "templates"))]
+use crate::no_template::NoTemplate as UserTemplate;
 use crate::render;
+#[cfg(feature = "templates")]
+use crate::template::UserTemplate;
 use crate::terminal::{Colour, printable};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tidewaiter_core::report::Report;
-use tidewaiter_formats::{JudgedReport, ReportFormat, ReportTemplate, Stamp, TemplateError};
+use tidewaiter_formats::{JudgedReport, ReportFormat, Stamp};
 
 /// What is written of a report, after everything that can be wrong with it before a scan was found.
 pub(crate) struct ReportOutputs {
@@ -20,12 +23,11 @@ pub(crate) struct ReportOutputs {
     stamp: Stamp,
 }
 
-#[derive(Debug)]
 enum PreparedFormat {
     Table,
     Json,
     Document(ReportFormat),
-    Template { name: String, source: String },
+    Template(UserTemplate),
 }
 
 impl ReportOutputs {
@@ -139,17 +141,8 @@ fn prepare(format: &ReportOutputFormat) -> Result<PreparedFormat> {
         ReportOutputFormat::Table => PreparedFormat::Table,
         ReportOutputFormat::Json => PreparedFormat::Json,
         ReportOutputFormat::Document(format) => PreparedFormat::Document(*format),
-        ReportOutputFormat::Template(path) => {
-            let name = path.display().to_string();
-            let source = fs::read_to_string(path).map_err(|error| UsageError(format!("{name}: {error}")))?;
-            ReportTemplate::parse(&name, &source).map_err(template_error)?;
-            PreparedFormat::Template { name, source }
-        }
+        ReportOutputFormat::Template(path) => PreparedFormat::Template(UserTemplate::read(path)?),
     })
-}
-
-fn template_error(error: TemplateError) -> UsageError {
-    UsageError(error.to_string())
 }
 
 impl PreparedFormat {
@@ -158,7 +151,7 @@ impl PreparedFormat {
             PreparedFormat::Table => "table",
             PreparedFormat::Json => "json",
             PreparedFormat::Document(format) => format.name(),
-            PreparedFormat::Template { name, .. } => name,
+            PreparedFormat::Template(template) => template.name(),
         }
     }
 
@@ -183,12 +176,8 @@ impl PreparedFormat {
             PreparedFormat::Document(format) => {
                 reports.iter().try_for_each(|judged| Ok(format.write(*judged, stamp, out)?))
             }
-            PreparedFormat::Template { name, source } => {
-                let template = ReportTemplate::parse(name, source).map_err(template_error)?;
-                reports.iter().try_for_each(|judged| {
-                    let text = template.render(*judged, stamp).map_err(template_error)?;
-                    Ok(out.write_all(text.as_bytes())?)
-                })
+            PreparedFormat::Template(template) => {
+                reports.iter().try_for_each(|judged| Ok(out.write_all(template.render(*judged, stamp)?.as_bytes())?))
             }
         }
     }
@@ -209,6 +198,7 @@ fn time(given: Option<&str>, now: Timestamp) -> Result<Timestamp, UsageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn outputs_go_to_different_places() {

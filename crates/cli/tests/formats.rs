@@ -67,13 +67,11 @@ impl Folder {
 fn a_report_is_converted_to_every_format_at_once() {
     let folder = Folder::new();
     let targets: Vec<String> = ReportFormat::ALL.iter().map(|format| format!("{format}=out.{format}")).collect();
-    let mut args = vec!["convert", "report.json", "-o", "table", "-o", "json=out.json", "-o", "template=a.j2=out.txt"];
+    let mut args = vec!["convert", "report.json", "-o", "table", "-o", "json=out.json"];
     args.extend(targets.iter().flat_map(|target| ["-o", target]));
-    folder.write("a.j2", "{{ image.name }}: {{ verdict.outcome }}\n");
     let said = folder.scan(&args);
     assert_eq!(said.code, 0, "{}", said.text);
     assert!(said.text.contains("SEVERITY") && said.text.contains("Policy: violated"), "{}", said.text);
-    assert_eq!(folder.read("out.txt"), "registry.example/team/app:v1: Violated\n");
     for format in ReportFormat::ALL {
         assert!(folder.read(&format!("out.{format}")).contains("CVE-2025-0001"), "{format}");
     }
@@ -116,11 +114,6 @@ fn mistakes_leave_nothing() {
     refuses(&["-o", "pdf"], &["invalid value 'pdf'", "table, json, sarif, cyclonedx", "template"]);
     refuses(&["-o", "sarif=a", "-o", "csv", "-o", "html"], &["standard output", "FORMAT=FILE"]);
     refuses(&["-o", "sarif=a", "-o", "csv=a"], &["a is named by two outputs"]);
-    refuses(&["-o", "template=none.j2=a"], &["none.j2", "No such file"]);
-    folder.write("syntax.j2", "\n{% for x in %}\n");
-    refuses(&["-o", "template=syntax.j2=a"], &["syntax.j2:2:"]);
-    folder.write("field.j2", "{% for f in findings %}\n{{ f.severety }}\n{% endfor %}");
-    refuses(&["-o", "template=field.j2=a"], &["field.j2:2:4: undefined value"]);
     folder.refuses(&["convert", "report.json", "-o", "csv=none/a"], 3, &["none/a cannot be written"]);
     folder.write("broken.json", "{\"schemaVersion\": 1}");
     folder.refuses(&["convert", "broken.json", "-o", "csv=a"], 2, &["broken.json: not a report", "-o json"]);
@@ -128,6 +121,33 @@ fn mistakes_leave_nothing() {
     let mut command = folder.command(&["convert", "report.json", "-o", "sarif"]);
     let said = run(command.env("SOURCE_DATE_EPOCH", "today"));
     assert!(said.code == 2 && said.text.contains("SOURCE_DATE_EPOCH=today"), "{}", said.text);
+}
+
+#[cfg(feature = "templates")]
+#[test]
+fn templates_make_text_or_leave_nothing() {
+    let folder = Folder::new();
+    folder.write("a.j2", "{{ image.name }}: {{ verdict.outcome }}\n");
+    let said = folder.scan(&["convert", "report.json", "-o", "template=a.j2", "-o", "template=a.j2=out.txt"]);
+    assert_eq!((said.code, said.text.as_str()), (0, "registry.example/team/app:v1: Violated\n"));
+    assert_eq!(folder.read("out.txt"), said.text);
+    let refuses = |args: &[&str], words: &[&str]| {
+        folder.refuses(&[&["convert", "report.json"], args].concat(), 2, words);
+    };
+    refuses(&["-o", "template=none.j2=a"], &["none.j2", "No such file"]);
+    folder.write("syntax.j2", "\n{% for x in %}\n");
+    refuses(&["-o", "template=syntax.j2=a"], &["syntax.j2:2:"]);
+    folder.write("field.j2", "{% for f in findings %}\n{{ f.severety }}\n{% endfor %}");
+    refuses(&["-o", "template=field.j2=a"], &["field.j2:2:4: undefined value"]);
+}
+
+#[cfg(not(feature = "templates"))]
+#[test]
+fn a_program_without_templates_says_so() {
+    let folder = Folder::new();
+    folder.write("a.j2", "{{ image.name }}");
+    let args = ["convert", "report.json", "-o", "csv=a", "-o", "template=a.j2"];
+    folder.refuses(&args, 2, &["a.j2: this program was built without templates", "--features templates"]);
 }
 
 #[test]

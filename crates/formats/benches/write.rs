@@ -1,6 +1,6 @@
 //! Time of writing one report with 5,000 findings and 10,000 packages in each format.
 //!
-//! `cargo bench -p tidewaiter-formats`. Budget: 150 ms for each (`docs/benchmarks.md`). divan prints the most memory that was
+//! `cargo bench -p tidewaiter-formats --features templates`. Budget: 150 ms for each (`docs/benchmarks.md`). divan prints the most memory that was
 //! allocated at one time, too (`max alloc`): at most 64 MiB.
 #![allow(clippy::unwrap_used, reason = "a benchmark may panic, and says why")]
 
@@ -13,7 +13,9 @@ use tidewaiter_core::package::{Location, Package, PackageType};
 use tidewaiter_core::policy::{self, Policy};
 use tidewaiter_core::report::{DatabaseInfo, ImageInfo, Inventory, LayerInfo, Report};
 use tidewaiter_core::severity::{Rating, Severity};
-use tidewaiter_formats::{JudgedReport, ReportFormat, ReportTemplate, Stamp};
+#[cfg(feature = "templates")]
+use tidewaiter_formats::ReportTemplate;
+use tidewaiter_formats::{JudgedReport, ReportFormat, Stamp};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -35,6 +37,7 @@ fn write(bencher: Bencher<'_, '_>, format: ReportFormat) {
     });
 }
 
+#[cfg(feature = "templates")]
 #[divan::bench(sample_count = 10, sample_size = 1)]
 fn template(bencher: Bencher<'_, '_>) {
     let (report, stamp) = (report(), Stamp::new("0.0.0", now()));

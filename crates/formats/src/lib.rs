@@ -28,11 +28,13 @@ mod spdx2;
 mod spdx3;
 mod spdx_text;
 mod stamp;
+#[cfg(feature = "templates")]
 mod template;
 mod text;
 mod view;
 
 pub use format::{ReportFormat, SbomFormat, UnknownFormat};
 pub use stamp::Stamp;
+#[cfg(feature = "templates")]
 pub use template::{ReportTemplate, TemplateError};
 pub use view::{JudgedReport, exploited, fixed_in, lowest_layer, suppression};

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 /// The text without characters that steer a terminal, end a line, are not allowed in XML, or turn the direction of what follows.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    if text.chars().any(is_unprintable) {
+    // Nearly all text: looked at by byte, without decoding.
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if !is_plain && text.chars().any(is_unprintable) {
         Cow::Owned(text.chars().map(|c| if is_unprintable(c) { char::REPLACEMENT_CHARACTER } else { c }).collect())
     } else {
         Cow::Borrowed(text)

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use tidewaiter_core::policy::{self, Outcome, Policy, Verdict};
 use tidewaiter_core::report::Report;
-use tidewaiter_formats::{JudgedReport, ReportFormat, ReportTemplate, SbomFormat, Stamp};
+use tidewaiter_formats::{JudgedReport, ReportFormat, SbomFormat, Stamp};
 
 fn report() -> Report {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report.json");
@@ -216,11 +216,13 @@ fn a_long_table_is_cut_and_says_so() {
     }
 }
 
+#[cfg(feature = "templates")]
 #[test]
 fn templates_see_the_report_and_the_verdict() {
     let report = report();
     let verdict = policy::decide(&report, &Policy::default(), now());
     let render = |name: &str, source: &str| {
+        use tidewaiter_formats::ReportTemplate;
         let template = ReportTemplate::parse(name, source).map_err(|e| e.to_string())?;
         template.render(JudgedReport { report: &report, verdict: &verdict }, &stamp()).map_err(|e| e.to_string())
     };

@@ -51,7 +51,10 @@ impl OutputName for ReportOutputFormat {
     fn names() -> Vec<(&'static str, &'static str)> {
         let own = [("table", "Text for people"), ("json", "JSON for programs, with all that is known")];
         let documents = ReportFormat::ALL.map(|format| (format.name(), about(format)));
-        own.into_iter().chain(documents).chain([(TEMPLATE, "What a template makes of the report")]).collect()
+        own.into_iter()
+            .chain(documents)
+            .chain([(TEMPLATE, "What a template makes of the report (cargo feature `templates`)")])
+            .collect()
     }
 
     fn read<'a>(name: &str, rest: Option<&'a str>) -> Option<(Self, Option<&'a str>)> {
