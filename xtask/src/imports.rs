@@ -26,6 +26,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ),
     ("tidewaiter-scan", &["tokio", "kube", "tidewaiter-feeds", "indicatif"], "the engine is synchronous and silent"),
     ("tidewaiter-feeds", &["tokio", "kube", "tidewaiter-scan"], "feeds build databases and nothing else"),
+    (
+        "tidewaiter-formats",
+        &["tokio", "kube", "ureq", "rustls", "tidewaiter-io", "tidewaiter-db", "tidewaiter-scan", "tidewaiter-feeds"],
+        "formats are pure: a report becomes bytes",
+    ),
     ("tidewaiter-http", &["tokio", "kube", "tidewaiter-core"], "the HTTP client does not depend on what it transfers"),
     ("tidewaiter-io", &["tokio", "kube", "ureq", "tidewaiter-core"], "files and threads, whatever they are for"),
     ("tidewaiter-crd", &["tidewaiter-db", "tidewaiter-scan", "ureq", "tokio"], "resources are types without a client"),
@@ -98,6 +103,16 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "crates/formats/src",
+        &[
+            "fingerprint json link packages stamp text view",
+            "bill template",
+            "csv gitlab html junit markdown sarif spdx_text",
+            "cyclonedx spdx2 spdx3",
+            "format",
+        ],
+    ),
+    (
         "crates/crd/src",
         &[
             "infrastructure names schema time workload_kind",
@@ -126,11 +141,12 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "args source terminal",
             "exit progress render",
-            "cluster completion dirs engines login",
+            "no_template template",
+            "cluster completion dirs engines login output",
             "cron_run",
-            "cache db follow policy_file workload",
+            "cache db follow policy_file report_file workload",
             "approve revoke local report rollback status",
-            "deployment diff exceptions explain fix image policy wait",
+            "convert deployment diff exceptions explain fix image policy sbom wait",
         ],
     ),
     (

@@ -61,6 +61,12 @@ pub(crate) fn pip(dir: &Path, wanted: &str) -> Result<()> {
     output(command(program("python3", "python3-pip")?, &pip).arg(dir).arg(wanted)).map(|_| ())
 }
 
+/// As [`pip`], with what it depends on.
+pub(crate) fn pip_with_dependencies(dir: &Path, wanted: &str) -> Result<()> {
+    let pip = ["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--target"];
+    output(command(program("python3", "python3-pip")?, &pip).arg(dir).arg(wanted)).map(|_| ())
+}
+
 /// Installs an npm package (`NAME@VERSION`) below a folder, without running its scripts.
 pub(crate) fn npm(dir: &Path, wanted: &str) -> Result<()> {
     let npm = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", text(dir)?, wanted];

@@ -9,6 +9,7 @@ mod coverage;
 mod demo;
 mod deploy;
 mod dice;
+mod formats;
 mod fuzz;
 mod generated;
 mod gitops;
@@ -116,6 +117,8 @@ enum XtaskCommand {
     Orders(orders::OrdersArgs),
     /// Compare the classifier of programs with real ones, and name those that were never seen
     Classify(classify::ClassifyArgs),
+    /// Validate the formats of reports by the reference validators (network; pip, npm, Java; not in CI)
+    Formats(formats::FormatsArgs),
     /// Fuzz every parser of hostile bytes, guided by coverage
     Fuzz(fuzz::FuzzArgs),
     /// Measure scans, and the sizes of the database and the programs
@@ -171,6 +174,7 @@ fn main() -> ExitCode {
         XtaskCommand::Vectors { dir } => vectors::run(&dir),
         XtaskCommand::Orders(args) => orders::run(&root, &args),
         XtaskCommand::Classify(args) => classify::run(&root, &args),
+        XtaskCommand::Formats(args) => formats::run(&root, &args),
         XtaskCommand::Fuzz(args) => fuzz::run(&root, &args),
         XtaskCommand::Bench(args) => bench::run(&root, &args),
         XtaskCommand::BenchFloor(args) => bench::floor::run(&args),

@@ -3,15 +3,17 @@
 mod db;
 mod exception;
 mod image;
+mod output;
 mod policy;
 mod shared;
 mod workload;
 
 pub(crate) use self::db::{DbArgs, DbCommand, KeylessArgs, PushArgs, RenewArgs, UpdateArgs};
 pub(crate) use self::exception::{ExceptionArgs, ExceptionCommand, RequestArgs};
-pub(crate) use self::image::{DiffArgs, ExplainArgs, FixArgs, ImageArgs};
+pub(crate) use self::image::{ConvertArgs, DiffArgs, ExplainArgs, FixArgs, ImageArgs, SbomArgs};
+pub(crate) use self::output::{OutputTarget, ReportOutputFormat};
 pub(crate) use self::policy::{EnableArgs, PolicyArgs, PolicyCommand, PolicyTestArgs, PreflightArgs};
-pub(crate) use self::shared::{ClusterArgs, LocalArgs, OutputFormat, RegistryArgs};
+pub(crate) use self::shared::{ClusterArgs, JudgeArgs, LocalArgs, OutputFormat, RegistryArgs};
 pub(crate) use self::workload::{
     ApproveArgs, DeploymentArgs, ReportArgs, RevokeArgs, RollbackArgs, StatusArgs, WaitArgs,
 };
@@ -43,6 +45,8 @@ pub(crate) enum CliCommand {
     Exception(ExceptionArgs),
     Rollback(RollbackArgs),
     Report(ReportArgs),
+    Convert(ConvertArgs),
+    Sbom(SbomArgs),
     Explain(ExplainArgs),
     Diff(DiffArgs),
     Fix(FixArgs),

@@ -1,8 +1,9 @@
 //! `kubectl scan deployment`: rescans all images of a Deployment.
 
-use crate::args::{DeploymentArgs, OutputFormat};
+use crate::args::DeploymentArgs;
 use crate::cluster;
 use crate::exit::Exit;
+use crate::output::ReportOutputs;
 use crate::terminal::printable;
 use crate::workload::{DEPLOYMENT, WorkloadName};
 use crate::{follow, status};
@@ -12,6 +13,7 @@ use std::io::Write as _;
 /// Rescans and shows each image; the exit code is the worst.
 pub(crate) fn run(args: &DeploymentArgs) -> Result<Exit> {
     let cluster = cluster::with_tidewaiter(&args.cluster)?;
+    let outputs = ReportOutputs::table()?;
     let workload = WorkloadName { kind: DEPLOYMENT, name: args.name.trim_start_matches("deployment/") };
     cluster.run(async {
         let images = workload.images(&cluster).await?;
@@ -29,7 +31,7 @@ pub(crate) fn run(args: &DeploymentArgs) -> Result<Exit> {
         let mut worst = Exit::Clean;
         for (image, scan) in started {
             let ended = follow::end(&cluster, &scan).await?;
-            let exit = match follow::show(&cluster, image, &ended, OutputFormat::Table).await {
+            let exit = match follow::show(&cluster, image, &ended, &outputs).await {
                 Ok(exit) => exit,
                 Err(error) => crate::exit::report(&error),
             };

@@ -14,7 +14,7 @@ use tidewaiter_core::severity::Severity;
 
 /// Scans both images and prints the differences. The exit code is that of the new image.
 pub(crate) fn run(args: &DiffArgs) -> Result<Exit> {
-    let policy = args.local.policy()?;
+    let policy = args.local.judge.policy()?;
     let (old, new) = (local::scan(&args.old, &args.local)?, local::scan(&args.new, &args.local)?);
     let diff = diff::diff(&old, &new);
     match args.output {

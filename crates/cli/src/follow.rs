@@ -1,10 +1,10 @@
 //! Follows a scan in the cluster until it ends, and shows its result.
 
-use crate::args::{ImageArgs, OutputFormat};
+use crate::args::ImageArgs;
 use crate::cluster::{Cluster, ServerApiError};
 use crate::exit::{self, Exit};
+use crate::output::ReportOutputs;
 use crate::progress::Spinner;
-use crate::render;
 use crate::terminal::printable;
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
@@ -20,19 +20,21 @@ use tidewaiter_core::report::Report;
 use tidewaiter_core::status::ImageStatus;
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::{self, ImageScanSpec, ImageScanStatus};
+use tidewaiter_formats::JudgedReport;
 
 /// Longest time for a scan: the server gives up after 15 minutes, so this is reached only when no server runs.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// `kubectl scan image` in the cluster.
 pub(crate) fn image(cluster: &Cluster, args: &ImageArgs) -> Result<Exit> {
+    let outputs = ReportOutputs::prepare(&args.output.outputs)?;
     let image = &args.image;
     let namespace = &cluster.namespace;
     writeln!(std::io::stderr(), "Scan started for image {} (in the cluster, namespace {namespace})", printable(image))?;
     cluster.run(async {
         let scan = start(cluster, image, &args.pull_secrets).await?;
         let status = end(cluster, &scan).await?;
-        show(cluster, image, &status, args.output).await
+        show(cluster, image, &status, &outputs).await
     })
 }
 
@@ -96,11 +98,11 @@ pub(crate) async fn show(
     cluster: &Cluster,
     image: &str,
     status: &ImageScanStatus,
-    output: OutputFormat,
+    outputs: &ReportOutputs,
 ) -> Result<Exit> {
-    match print(cluster, image, status, output).await {
+    match print(cluster, image, status, outputs).await {
         Ok(outcome) => Ok(exit::of(outcome)),
-        Err(ResultUnavailable::NoReport(why, status)) if output == OutputFormat::Table => {
+        Err(ResultUnavailable::NoReport(why, status)) if outputs.is_table() => {
             summary(image, &status, &why)?;
             Ok(status.verdict.map_or(Exit::Failed, exit::of))
         }
@@ -127,15 +129,12 @@ pub(crate) async fn print(
     cluster: &Cluster,
     image: &str,
     status: &ImageScanStatus,
-    output: OutputFormat,
+    outputs: &ReportOutputs,
 ) -> Result<Outcome, ResultUnavailable> {
-    let (outcome, reports) = reports(cluster, image, status.clone()).await?;
-    match (output, reports.as_slice()) {
-        (OutputFormat::Json, [one]) => render::json(one)?,
-        (OutputFormat::Json, several) => render::json(several)?,
-        (OutputFormat::Table, all) => all.iter().try_for_each(|report| render::table(report, &Verdict::of(outcome)))?,
-    }
-    Ok(outcome)
+    let (verdict, reports) = reports(cluster, image, status.clone()).await?;
+    let judged: Vec<_> = reports.iter().map(|report| JudgedReport { report, verdict: &verdict }).collect();
+    outputs.write(&judged)?;
+    Ok(verdict.outcome)
 }
 
 /// Attempts to read a report that newer scans keep replacing. Each attempt waits for a whole scan, so a handful is hours of
@@ -147,7 +146,7 @@ async fn reports(
     cluster: &Cluster,
     image: &str,
     mut status: ImageScanStatus,
-) -> Result<(Outcome, Vec<Report>), ResultUnavailable> {
+) -> Result<(Verdict, Vec<Report>), ResultUnavailable> {
     for _ in 0..ATTEMPTS {
         let Some(outcome) = status.verdict else {
             let reason = status.reason.as_ref().map_or("ScanFailed", Reason::as_str);
@@ -155,7 +154,7 @@ async fn reports(
             return Err(ResultUnavailable::NoResult(format!("{}: {reason}: {message}", printable(image))));
         };
         match all(cluster, &status).await {
-            Ok(reports) => return Ok((outcome, reports)),
+            Ok(reports) => return Ok((Verdict { reasons: status.reasons, ..Verdict::of(outcome) }, reports)),
             Err(ServerApiError::Gone) => {}
             Err(other) => return Err(ResultUnavailable::NoReport(other, Box::new(status))),
         }

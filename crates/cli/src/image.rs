@@ -1,14 +1,16 @@
 //! `kubectl scan image`: in the cluster if it has tidewaiter, else on this machine.
 
-use crate::args::{ImageArgs, OutputFormat};
+use crate::args::ImageArgs;
 use crate::cluster::{self, ClusterUnavailable};
 use crate::exit::{self, Exit};
+use crate::output::ReportOutputs;
 use crate::source::ImageSource;
-use crate::{follow, local, render};
+use crate::{follow, local};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::io::Write;
 use tidewaiter_core::policy;
+use tidewaiter_formats::JudgedReport;
 
 /// Chooses where to scan, scans, and prints the report.
 pub(crate) fn run(args: &ImageArgs) -> Result<Exit> {
@@ -31,12 +33,9 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit> {
 }
 
 fn here(args: &ImageArgs) -> Result<Exit> {
-    let policy = args.local.policy()?;
+    let (policy, outputs) = (args.local.judge.policy()?, ReportOutputs::prepare(&args.output.outputs)?);
     let report = local::scan(&args.image, &args.local)?;
     let verdict = policy::decide(&report, &policy, Timestamp::now());
-    match args.output {
-        OutputFormat::Table => render::table(&report, &verdict)?,
-        OutputFormat::Json => render::json(&report)?,
-    }
+    outputs.write(&[JudgedReport { report: &report, verdict: &verdict }])?;
     Ok(exit::of(verdict.outcome))
 }

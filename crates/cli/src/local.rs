@@ -1,6 +1,6 @@
 //! Scans on this machine: opens the image, finds its packages, matches them with the database, applies exceptions.
 
-use crate::args::LocalArgs;
+use crate::args::{JudgeArgs, LocalArgs, RegistryArgs};
 use crate::exit::UsageError;
 use crate::progress::LayerBars;
 use crate::source::{ImageSource, Scheme};
@@ -11,9 +11,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use tidewaiter_core::exception::{self, Exception};
-use tidewaiter_core::image::Reference;
+use tidewaiter_core::image::{Platform, Reference};
 use tidewaiter_core::policy::Policy;
-use tidewaiter_core::report::Report;
+use tidewaiter_core::report::{Inventory, Report};
 use tidewaiter_db::{Database, matching};
 use tidewaiter_feeds::exceptions;
 use tidewaiter_scan::engine::{self, ScanOptions};
@@ -25,7 +25,7 @@ use tidewaiter_scan::source::{
 /// Layers read concurrently: each has its own buffers (some MiB) and its own connection to the registry.
 const THREADS: usize = 4;
 
-impl LocalArgs {
+impl JudgeArgs {
     /// The policy of a local scan.
     pub(crate) fn policy(&self) -> Result<Policy> {
         let base = self.policy.as_deref().map_or_else(|| Ok(Policy::default()), policy_file::read)?;
@@ -34,6 +34,20 @@ impl LocalArgs {
             max_database_age_days: self.max_database_age.or(base.max_database_age_days).filter(|days| *days > 0),
             ..base
         })
+    }
+}
+
+/// How an image is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReadingOptions<'a> {
+    pub(crate) platform: Option<&'a Platform>,
+    pub(crate) no_cache: bool,
+    pub(crate) registry: &'a RegistryArgs,
+}
+
+impl LocalArgs {
+    fn reading(&self) -> ReadingOptions<'_> {
+        ReadingOptions { platform: self.platform.as_ref(), no_cache: self.no_cache, registry: &self.registry }
     }
 
     /// Reads the files of exceptions.
@@ -66,12 +80,21 @@ pub(crate) fn scan(image: &str, args: &LocalArgs) -> Result<Report> {
 pub(crate) fn scan_with(image: &str, args: &LocalArgs, database: &Database) -> Result<Report> {
     // First, so that a mistake on the command line is reported before minutes of work.
     let exceptions = args.exceptions()?;
+    let inventory = inventory(image, &args.reading(), args.base.as_deref())?;
+    let mut report = matching::match_inventory(inventory, database)?;
+    let today = jiff::Zoned::now().date();
+    exception::apply(&mut report, &exceptions, today);
+    Ok(report)
+}
+
+/// Reads the packages of an image; `base_image` is the one whose layers are marked as the base's.
+pub(crate) fn inventory(image: &str, reading: &ReadingOptions<'_>, base_image: Option<&str>) -> Result<Inventory> {
     // On stderr, so that stdout has the result only.
     writeln!(std::io::stderr(), "Scan started for image {} (local)", printable(image))?;
-    let opened = open(image, args)?;
+    let opened = open(image, reading)?;
     let progress = LayerBars::new();
     let cancel = AtomicBool::new(false);
-    let cache = if args.no_cache { None } else { cache::open() };
+    let cache = if reading.no_cache { None } else { cache::open() };
     let options = ScanOptions {
         limits: Limits::default(),
         threads: THREADS,
@@ -85,16 +108,13 @@ pub(crate) fn scan_with(image: &str, args: &LocalArgs, database: &Database) -> R
         writeln!(std::io::stderr(), "warning: the cache was not trimmed: {error}")?;
     }
     let mut inventory = inventory.with_context(|| image.to_owned())?;
-    if let Some(named) = &args.base {
-        inventory.image.base_layers = Some(base::shared(&opened, &open(named, args)?)?);
+    if let Some(named) = base_image {
+        inventory.image.base_layers = Some(base::shared(&opened, &open(named, reading)?)?);
     }
-    let mut report = matching::match_inventory(inventory, database)?;
-    let today = jiff::Zoned::now().date();
-    exception::apply(&mut report, &exceptions, today);
-    Ok(report)
+    Ok(inventory)
 }
 
-fn open(image: &str, args: &LocalArgs) -> Result<Image> {
+fn open(image: &str, args: &ReadingOptions<'_>) -> Result<Image> {
     match ImageSource::parse(image) {
         ImageSource::Here(scheme, place) => here(scheme, place, args),
         ImageSource::HereOrReference(scheme, place) => {
@@ -104,8 +124,8 @@ fn open(image: &str, args: &LocalArgs) -> Result<Image> {
     }
 }
 
-fn here(scheme: Scheme, place: &str, args: &LocalArgs) -> Result<Image> {
-    let (path, platform) = (Path::new(place), args.platform.as_ref());
+fn here(scheme: Scheme, place: &str, args: &ReadingOptions<'_>) -> Result<Image> {
+    let (path, platform) = (Path::new(place), args.platform);
     Ok(match scheme {
         Scheme::OciLayout => oci_layout::open(path, platform)?,
         Scheme::OciArchive => oci_layout::open_archive(path, platform)?,
@@ -125,9 +145,9 @@ fn reference(text: &str) -> Result<Reference> {
     text.parse().map_err(|e| UsageError(format!("{text}: {e}")).into())
 }
 
-fn from_registry(text: &str, args: &LocalArgs) -> Result<Image> {
+fn from_registry(text: &str, args: &ReadingOptions<'_>) -> Result<Image> {
     let reference = reference(text)?;
-    let opened = registry::open(&args.registry.config(&reference)?, &reference, args.platform.as_ref());
+    let opened = registry::open(&args.registry.config(&reference)?, &reference, args.platform);
     // A name without a registry is Docker Hub's, which surprises whoever built it here.
     let elsewhere = || {
         let advice = format!("docker:{text}, podman:{text} or containerd:{text}");

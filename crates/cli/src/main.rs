@@ -1,7 +1,8 @@
 //! `kubectl-scan`: image security scanning, with or without a cluster.
 //!
 //! ```text
-//! args → image, diff, fix, explain (local), db → engine and database → report → render → stdout, exit code
+//! args → image, diff, fix, explain (local), db → engine and database → report → output, render → files, stdout, exit code
+//! args → sbom → engine → output; args → convert → output
 //! args → image (in the cluster), deployment, status, wait, approve, policy, rollback, report → cluster → custom resources, server → render
 //! ```
 //!
@@ -13,6 +14,7 @@ mod args;
 mod cache;
 mod cluster;
 mod completion;
+mod convert;
 mod cron_run;
 mod db;
 mod deployment;
@@ -27,15 +29,22 @@ mod follow;
 mod image;
 mod local;
 mod login;
+#[cfg(not(feature = "templates"))]
+mod no_template;
+mod output;
 mod policy;
 mod policy_file;
 mod progress;
 mod render;
 mod report;
+mod report_file;
 mod revoke;
 mod rollback;
+mod sbom;
 mod source;
 mod status;
+#[cfg(feature = "templates")]
+mod template;
 mod terminal;
 mod wait;
 mod workload;
@@ -62,6 +71,8 @@ fn main() -> std::process::ExitCode {
         CliCommand::Exception(args) => exceptions::run(&args),
         CliCommand::Rollback(args) => rollback::run(&args),
         CliCommand::Report(args) => report::run(&args),
+        CliCommand::Convert(args) => convert::run(&args),
+        CliCommand::Sbom(args) => sbom::run(&args),
         CliCommand::Explain(args) => explain::run(&args),
         CliCommand::Diff(args) => diff::run(&args),
         CliCommand::Fix(args) => fix::run(&args),

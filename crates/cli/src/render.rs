@@ -6,30 +6,29 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::io::{self, BufWriter, Write};
-use tidewaiter_core::advisory::{FixState, KnownExploited};
-use tidewaiter_core::finding::{Finding, SuppressedFinding, SuppressionStatus};
+use tidewaiter_core::finding::{Finding, SuppressedFinding};
 use tidewaiter_core::policy::Verdict;
 use tidewaiter_core::report::{Gap, GapKind, Report, SupportPeriod};
+use tidewaiter_formats::{exploited, fixed_in, lowest_layer, suppression};
 
 /// Prints a value as JSON.
 pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<()> {
     // `Stdout` is flushed at every line end, and a report has thousands of lines.
     let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
-    serde_json::to_writer_pretty(&mut out, value)?;
-    writeln!(out)?;
-    out.flush()?;
-    Ok(())
+    write_json(value, &mut out)?;
+    Ok(out.flush()?)
 }
 
-/// Prints a report and its verdict as a table.
-pub(crate) fn table(report: &Report, verdict: &Verdict) -> Result<()> {
-    let text = table_text(report, verdict, Colour::of_stdout(), Timestamp::now());
-    Ok(write!(io::stdout().lock(), "{text}")?)
+/// Writes a value as JSON.
+pub(crate) fn write_json<T: serde::Serialize + ?Sized>(value: &T, out: &mut dyn Write) -> Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    Ok(writeln!(out)?)
 }
 
 const HEAD: [&str; 7] = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "EXPLOITED"];
 
-fn table_text(report: &Report, verdict: &Verdict, colour: Colour, now: Timestamp) -> String {
+/// A report and its verdict as a table.
+pub(crate) fn table(report: &Report, verdict: &Verdict, colour: Colour, now: Timestamp) -> String {
     let gaps = &verdict.gaps;
     // In UTC, as the dates of releases are compared everywhere: the report of one day is the same in every time zone.
     let today = now.to_zoned(TimeZone::UTC).date();
@@ -73,34 +72,16 @@ fn heading(report: &Report) -> String {
 
 /// The cells of a finding. `base`: how many of the lowest layers belong to the base image.
 fn row(finding: &Finding, base: usize) -> [String; 7] {
-    let fixed = match (finding.fixed_versions.first(), finding.fix_state) {
-        (Some(version), _) => version.clone(),
-        (None, FixState::WontFix) => "won't fix".to_owned(),
-        (None, FixState::Deferred) => "deferred".to_owned(),
-        (None, FixState::EndOfLife) => "end of life".to_owned(),
-        (None, _) => "-".to_owned(),
-    };
-    // The lowest: from there on it is in every image that is built on that layer.
-    let layers = finding.installed.iter().flat_map(|i| &i.locations).map(|l| l.layer + 1).min();
     [
         finding.severity.to_string(),
         printable(&finding.vulnerability),
         printable(&finding.package),
         printable(&finding.installed_version),
-        printable(&fixed),
-        layers.map_or_else(|| "-".to_owned(), |l| format!("{l}{}", if l <= base { " (base)" } else { "" })),
+        printable(fixed_in(finding)),
+        lowest_layer(finding)
+            .map_or_else(|| "-".to_owned(), |l| format!("{l}{}", if l <= base { " (base)" } else { "" })),
         exploited(finding),
     ]
-}
-
-/// KEV or, if it is not listed there, EPSS: the probability of exploitation in the next 30 days.
-fn exploited(finding: &Finding) -> String {
-    match (&finding.kev, &finding.epss) {
-        (Some(KnownExploited { since: Some(date) }), _) => format!("known since {date}"),
-        (Some(KnownExploited { since: None }), _) => "known".to_owned(),
-        (None, Some(epss)) => format!("{:.1} %", epss.score * 100.0),
-        (None, None) => String::new(),
-    }
 }
 
 /// One line about a release whose security fixes have ended. Advisories for it may have ended too, so "no vulnerabilities"
@@ -169,11 +150,7 @@ fn suppressed(report: &Report) -> String {
 
 fn suppressed_line(suppressed: &SuppressedFinding) -> String {
     let (id, package) = (printable(&suppressed.finding.vulnerability), printable(&suppressed.finding.package));
-    let status = match suppressed.status {
-        SuppressionStatus::NotAffected => "not affected",
-        SuppressionStatus::Fixed => "fixed",
-        SuppressionStatus::Accepted => "accepted",
-    };
+    let status = suppression(suppressed.status);
     let (reason, source) = (printable(&suppressed.reason), printable(&suppressed.source));
     format!("suppressed: {id} in {package}: {status}: {reason} ({source})\n")
 }
@@ -206,7 +183,6 @@ pub(crate) fn short(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidewaiter_core::advisory::Epss;
     use tidewaiter_core::policy::{self, Policy};
 
     #[test]
@@ -227,19 +203,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_exploited_says_since_when_if_that_is_known() {
-        let check = |kev: Option<Option<&str>>, epss: Option<f64>, expected: &str| {
-            let kev = kev.map(|since| KnownExploited { since: since.and_then(|date| date.parse().ok()) });
-            let epss = epss.map(|score| Epss { score, percentile: 0.9 });
-            assert_eq!(exploited(&Finding { kev, epss, ..Finding::default() }), expected);
-        };
-        check(Some(Some("2025-02-03")), Some(0.5), "known since 2025-02-03");
-        check(Some(None), Some(0.5), "known");
-        check(None, Some(0.5), "50.0 %");
-        check(None, None, "");
-    }
-
-    #[test]
     fn a_report_of_an_old_database_is_incomplete() {
         let digest = format!("sha256:{}", "0".repeat(64));
         let report = serde_json::json!({
@@ -254,9 +217,9 @@ mod tests {
         let now = "2025-01-10T00:00:00Z".parse().unwrap_or_default();
         let policy = Policy { max_database_age_days: Some(5), ..Policy::default() };
         let verdict = policy::decide(&report, &policy, now);
-        insta::assert_snapshot!(table_text(&report, &verdict, Colour::Off, now));
+        insta::assert_snapshot!(table(&report, &verdict, Colour::Off, now));
         let remarked = policy::Verdict { remarks: vec!["facts are old".to_owned()], ..verdict };
-        let text = table_text(&report, &remarked, Colour::Off, now);
+        let text = table(&report, &remarked, Colour::Off, now);
         assert!(text.contains("\nwarning: facts are old\nDatabase: "), "{text}");
     }
 }

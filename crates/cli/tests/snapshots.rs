@@ -239,6 +239,8 @@ fn help() {
         "exception",
         "policy",
         "report",
+        "convert",
+        "sbom",
         "explain",
         "diff",
         "fix",

@@ -42,8 +42,8 @@ pub fn check(root: &Path, page: &Path) -> usize {
 mod tests {
     use super::*;
 
-    /// A page that explains code quotes it.
-    const WITH_QUOTES: [&str; 1] = ["adding.md"];
+    /// A page that explains code, or shows output, quotes it.
+    const WITH_QUOTES: [&str; 2] = ["adding.md", "formats.md"];
 
     #[test]
     fn pages_quote_the_code_as_it_is() {

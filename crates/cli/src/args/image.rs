@@ -1,7 +1,11 @@
 //! Commands about images, with a cluster or without.
 
-use super::shared::{ClusterArgs, LocalArgs, OutputFormat};
+use super::output::{OutputArgs, OutputParser, OutputTarget};
+use super::shared::{ClusterArgs, JudgeArgs, LocalArgs, OutputFormat, RegistryArgs};
 use clap::Args;
+use std::path::PathBuf;
+use tidewaiter_core::image::Platform;
+use tidewaiter_formats::SbomFormat;
 
 /// Scan one image: in the cluster if the current context has tidewaiter, else on this machine.
 ///
@@ -16,6 +20,7 @@ use clap::Args;
 Examples:
   kubectl scan image registry.example/myapp:v1
   kubectl scan image oci:./layout --output json
+  kubectl scan image oci:./layout -o table -o sarif=report.sarif -o html=report.html
   kubectl scan image docker-archive:myapp.tar --block-at high")]
 pub(crate) struct ImageArgs {
     /// Image to scan
@@ -27,9 +32,8 @@ pub(crate) struct ImageArgs {
     /// Scan in the cluster
     #[arg(long, conflicts_with_all = ["platform", "block_at", "policy", "exceptions", "base", "no_cache", "plain_http", "ca_file", "docker_config"])]
     pub(crate) in_cluster: bool,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
-    pub(crate) output: OutputFormat,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
     /// Pull secret of the namespace, for a scan in the cluster; repeatable
     #[arg(long = "pull-secret", value_name = "NAME")]
     pub(crate) pull_secrets: Vec<String>,
@@ -37,6 +41,57 @@ pub(crate) struct ImageArgs {
     pub(crate) cluster: ClusterArgs,
     #[command(flatten)]
     pub(crate) local: LocalArgs,
+}
+
+/// Write a report in other formats.
+///
+/// Reads a report, or the list of an image's platforms, as `-o json` writes it. It is judged again: by the options below, as they are
+/// now.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 written, whatever the verdict, 2 usage, 3 it could not be written.
+
+Examples:
+  kubectl scan image registry.example/myapp:v1 -o json=report.json
+  kubectl scan convert report.json -o sarif=report.sarif -o markdown")]
+pub(crate) struct ConvertArgs {
+    /// File of the report; `-`: standard input
+    #[arg(value_name = "REPORT")]
+    pub(crate) report: PathBuf,
+    /// Platform of the report to take from a list, as `os/arch[/variant]`
+    #[arg(long)]
+    pub(crate) platform: Option<Platform>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+}
+
+/// List the packages of an image as an SBOM.
+///
+/// The image is read on this machine. No database is needed: the SBOM has no vulnerabilities. For one with them:
+/// `kubectl scan image IMAGE -o cyclonedx`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 complete, 2 usage, 3 it is incomplete, or could not be written.
+
+Example:
+  kubectl scan sbom registry.example/myapp:v1 -o cyclonedx=myapp.cdx.json -o spdx=myapp.spdx.json")]
+pub(crate) struct SbomArgs {
+    /// Image, named as for `image`
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: String,
+    /// Format; FORMAT=FILE writes a file; repeatable
+    #[arg(short, long = "output", value_name = "FORMAT[=FILE]", value_parser = OutputParser::<SbomFormat>::new(), default_value = "cyclonedx")]
+    pub(crate) outputs: Vec<OutputTarget<SbomFormat>>,
+    /// Platform to choose from an index, as `os/arch[/variant]`; default: this machine's
+    #[arg(long)]
+    pub(crate) platform: Option<Platform>,
+    /// Read every layer, even if the cache has its packages
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
 }
 
 /// Show why a vulnerability is, or is not, reported for an image.

@@ -39,6 +39,20 @@ impl ClusterArgs {
     }
 }
 
+/// By what a report is judged on this machine.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct JudgeArgs {
+    /// Lowest severity that violates the policy; default: critical
+    #[arg(long, value_name = "SEVERITY", conflicts_with = "policy")]
+    pub(crate) block_at: Option<Severity>,
+    /// File of ClusterScanPolicy and ScanPolicy objects to judge the image by; of several the strictest, whatever their namespaces and mode
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Maximum age of the database in days, above which the report is incomplete (default: 5); 0: no maximum
+    #[arg(long, value_name = "DAYS", conflicts_with = "policy")]
+    pub(crate) max_database_age: Option<u32>,
+}
+
 /// Options of local scans on this machine.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Local scans")]
@@ -46,12 +60,8 @@ pub(crate) struct LocalArgs {
     /// Platform to choose from an index, as `os/arch[/variant]`; default: this machine's
     #[arg(long)]
     pub(crate) platform: Option<Platform>,
-    /// Lowest severity that violates the policy; default: critical
-    #[arg(long, value_name = "SEVERITY", conflicts_with = "policy")]
-    pub(crate) block_at: Option<Severity>,
-    /// File of ClusterScanPolicy and ScanPolicy objects to judge the image by; of several the strictest, whatever their namespaces and mode
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
     /// File of exceptions: OpenVEX, CSAF or CycloneDX VEX, .trivyignore[.yaml], .grype.yaml, osv-scanner.toml,
     /// tidewaiter-exceptions.toml; or the directory of a VEX repository; repeatable
     #[arg(long, value_name = "FILE")]
@@ -65,9 +75,6 @@ pub(crate) struct LocalArgs {
     /// Vulnerability database file
     #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
     pub(crate) db: Option<PathBuf>,
-    /// Maximum age of the database in days, above which the report is incomplete (default: 5); 0: no maximum
-    #[arg(long, value_name = "DAYS", conflicts_with = "policy")]
-    pub(crate) max_database_age: Option<u32>,
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
 }
@@ -92,13 +99,11 @@ impl LocalArgs {
         // Exhaustive: a new option must be considered here. The database does not count: it may come from the environment.
         let Self {
             platform,
-            block_at,
-            policy,
+            judge: JudgeArgs { block_at, policy, max_database_age },
             exceptions,
             base,
             no_cache,
             db: _,
-            max_database_age,
             registry: RegistryArgs { plain_http, ca_file, docker_config },
         } = self;
         platform.is_some()

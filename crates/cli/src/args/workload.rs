@@ -1,6 +1,7 @@
 //! Commands about workloads in a cluster.
 
-use super::shared::{ClusterArgs, OutputFormat};
+use super::output::OutputArgs;
+use super::shared::ClusterArgs;
 use clap::Args;
 use jiff::SignedDuration;
 
@@ -110,9 +111,8 @@ pub(crate) struct ReportArgs {
     /// Workload (`KIND/NAME`), or an image as workloads name it
     #[arg(value_name = "WORKLOAD|IMAGE")]
     pub(crate) subject: String,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
-    pub(crate) output: OutputFormat,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
 }

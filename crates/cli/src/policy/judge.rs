@@ -3,7 +3,7 @@
 use super::outcome::JudgedTarget;
 use crate::args::LocalArgs;
 use crate::exit::UsageError;
-use crate::{local, login};
+use crate::{local, report_file};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::fs;
@@ -41,7 +41,7 @@ pub(super) fn targets(targets: &[String], pair: &PolicyPair<'_>, args: &LocalArg
             Some(files) => {
                 let threads = available_parallelism().map_or(1, usize::from);
                 all.extend(in_order(threads, &files, |file| {
-                    Ok::<_, anyhow::Error>(pair.judge(file.display().to_string(), &read(file)?))
+                    Ok::<_, anyhow::Error>(pair.judge(file.display().to_string(), &report_file::read(file)?))
                 })?);
             }
             None => all.push(pair.judge(target.clone(), &[local::scan(target, args)?])),
@@ -69,19 +69,6 @@ fn reports(target: &Path) -> Result<Option<Vec<PathBuf>>> {
     }
 }
 
-/// One report, or the list that an image of several platforms has.
-fn read(file: &Path) -> Result<Vec<Report>> {
-    let bytes = login::read(file)?;
-    let is_list = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-    let read = if is_list {
-        serde_json::from_slice(&bytes)
-    } else {
-        serde_json::from_slice(&bytes).map(|report| vec![report])
-    };
-    let advice = "write it with: kubectl scan image IMAGE -o json";
-    read.map_err(|e| UsageError(format!("{}: not a report ({e}); {advice}", file.display())).into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,7 +89,7 @@ mod tests {
         let before = policy_file::read(&file("before.yaml", &object(before))).unwrap();
         let after = policy_file::read(&file("after.yaml", &object(after))).unwrap();
         let now = "2026-05-29T00:00:00Z".parse().unwrap();
-        let reports = read(&file("report.json", report)).unwrap();
+        let reports = report_file::read(&file("report.json", report)).unwrap();
         let judged = PolicyPair::new(&before, &after, now).judge("t".to_owned(), &reports);
         let outcome = |policy: &Policy| policy::decide(&reports[0], policy, now).outcome;
         let expected = json!({"before": outcome(&before), "after": outcome(&after)});

@@ -1,0 +1,262 @@
+//! Writes reports in the formats that the command line asks for. Files are replaced as a whole; they come before standard
+//! output, whose reader may leave early.
+
+use crate::args::{OutputTarget, ReportOutputFormat};
+use crate::exit::UsageError;
+#[cfg(not(feature = "templates"))]
+use crate::no_template::NoTemplate as UserTemplate;
+use crate::render;
+#[cfg(feature = "templates")]
+use crate::template::UserTemplate;
+use crate::terminal::{Colour, printable};
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use tidewaiter_core::report::Report;
+use tidewaiter_formats::{JudgedReport, ReportFormat, Stamp};
+
+/// What is written of a report, after everything that can be wrong with it before a scan was found.
+pub(crate) struct ReportOutputs {
+    all: Vec<OutputTarget<PreparedFormat>>,
+    stamp: Stamp,
+}
+
+enum PreparedFormat {
+    Table,
+    Json,
+    Document(ReportFormat),
+    Template(UserTemplate),
+}
+
+impl ReportOutputs {
+    /// Reads templates and looks for contradictions, so that a mistake is reported before minutes of work.
+    pub(crate) fn prepare(targets: &[OutputTarget<ReportOutputFormat>]) -> Result<Self> {
+        check(targets)?;
+        let prepared =
+            |target: &OutputTarget<_>| Ok(OutputTarget { format: prepare(&target.format)?, file: target.file.clone() });
+        Ok(ReportOutputs { all: targets.iter().map(prepared).collect::<Result<_>>()?, stamp: stamp()? })
+    }
+
+    /// The table on standard output.
+    pub(crate) fn table() -> Result<Self> {
+        Self::prepare(&[OutputTarget { format: ReportOutputFormat::Table, file: None }])
+    }
+
+    /// Whether it is a table for a person, and nothing else.
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.all.as_slice(), [OutputTarget { format: PreparedFormat::Table, file: None }])
+    }
+
+    /// Whether it may be written for one image after the other: a second file would replace the first, and two documents in one
+    /// place are none.
+    pub(crate) fn may_be_repeated(&self) -> bool {
+        self.all.iter().all(|target| target.format.takes_several() && target.file.is_none())
+    }
+
+    /// Writes the reports of an image, one for each platform.
+    pub(crate) fn write(&self, reports: &[JudgedReport<'_>]) -> Result<()> {
+        if let Some(single) = self.all.iter().find(|target| !target.format.takes_several())
+            && reports.len() != 1
+        {
+            return Err(refusal(&single.format, reports).into());
+        }
+        write_all(&self.all, |format, to, out| format.write(reports, &self.stamp, to, out))
+    }
+}
+
+/// Why a format of one report is not written for several.
+fn refusal(format: &PreparedFormat, reports: &[JudgedReport<'_>]) -> UsageError {
+    let platforms: Vec<String> =
+        reports.iter().map(|judged| judged.report.inventory.image.platform.to_string()).collect();
+    UsageError(format!(
+        "there are {} reports ({}), and {} is about one; choose it: kubectl scan convert REPORTS.json --platform PLATFORM -o ..., \
+         of reports written with -o json=REPORTS.json",
+        reports.len(),
+        platforms.join(", "),
+        format.name(),
+    ))
+}
+
+/// Where something is written: only a terminal is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OutputPlace {
+    File,
+    Stdout,
+}
+
+/// Writes each target by `write`: files first, then standard output.
+pub(crate) fn write_all<F>(
+    targets: &[OutputTarget<F>],
+    write: impl Fn(&F, OutputPlace, &mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    for target in targets {
+        if let Some(file) = &target.file {
+            replace(file, |out| write(&target.format, OutputPlace::File, out))?;
+        }
+    }
+    for target in targets.iter().filter(|target| target.file.is_none()) {
+        // `Stdout` is flushed at every line end, and a report has thousands of lines.
+        let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
+        write(&target.format, OutputPlace::Stdout, &mut out)?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+/// Writes a file next to the one that it replaces. A mistake of a template stays what it is.
+fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let mut failed = None;
+    let replaced = tidewaiter_io::replace(path, |file| {
+        let mut out = BufWriter::with_capacity(64 << 10, file);
+        if let Err(error) = write(&mut out) {
+            failed = Some(error);
+            return Err(io::Error::other("not written"));
+        }
+        out.flush()
+    });
+    match (failed, replaced) {
+        (Some(error), _) => Err(error),
+        (None, replaced) => replaced.with_context(|| format!("{} cannot be written", path.display())),
+    }
+}
+
+/// Two documents in one place would be none.
+pub(crate) fn check<F>(targets: &[OutputTarget<F>]) -> Result<(), UsageError> {
+    let mut files: BTreeSet<&PathBuf> = BTreeSet::new();
+    if let Some(twice) = targets.iter().filter_map(|target| target.file.as_ref()).find(|file| !files.insert(file)) {
+        return Err(UsageError(format!("{} is named by two outputs; name another file", twice.display())));
+    }
+    match targets.iter().filter(|target| target.file.is_none()).count() {
+        0 | 1 => Ok(()),
+        _ => {
+            Err(UsageError("several outputs go to standard output; give all but one a file: -o FORMAT=FILE".to_owned()))
+        }
+    }
+}
+
+fn prepare(format: &ReportOutputFormat) -> Result<PreparedFormat> {
+    Ok(match format {
+        ReportOutputFormat::Table => PreparedFormat::Table,
+        ReportOutputFormat::Json => PreparedFormat::Json,
+        ReportOutputFormat::Document(format) => PreparedFormat::Document(*format),
+        ReportOutputFormat::Template(path) => PreparedFormat::Template(UserTemplate::read(path)?),
+    })
+}
+
+impl PreparedFormat {
+    fn name(&self) -> &str {
+        match self {
+            PreparedFormat::Table => "table",
+            PreparedFormat::Json => "json",
+            PreparedFormat::Document(format) => format.name(),
+            PreparedFormat::Template(template) => template.name(),
+        }
+    }
+
+    fn takes_several(&self) -> bool {
+        matches!(self, PreparedFormat::Table | PreparedFormat::Json)
+    }
+
+    fn write(&self, reports: &[JudgedReport<'_>], stamp: &Stamp, to: OutputPlace, out: &mut dyn Write) -> Result<()> {
+        match self {
+            PreparedFormat::Table => {
+                let colour = if to == OutputPlace::Stdout { Colour::of_stdout() } else { Colour::Off };
+                let table =
+                    |judged: &JudgedReport<'_>| render::table(judged.report, judged.verdict, colour, Timestamp::now());
+                reports.iter().try_for_each(|judged| Ok(out.write_all(table(judged).as_bytes())?))
+            }
+            PreparedFormat::Json => match reports {
+                [one] => render::write_json(one.report, out),
+                several => {
+                    render::write_json(&several.iter().map(|judged| judged.report).collect::<Vec<&Report>>(), out)
+                }
+            },
+            PreparedFormat::Document(format) => {
+                reports.iter().try_for_each(|judged| Ok(format.write(*judged, stamp, out)?))
+            }
+            PreparedFormat::Template(template) => {
+                reports.iter().try_for_each(|judged| Ok(out.write_all(template.render(*judged, stamp)?.as_bytes())?))
+            }
+        }
+    }
+}
+
+/// Who writes documents, and when: `SOURCE_DATE_EPOCH` (seconds; reproducible-builds.org), else now.
+pub(crate) fn stamp() -> Result<Stamp, UsageError> {
+    let given = std::env::var("SOURCE_DATE_EPOCH").ok();
+    Ok(Stamp::new(env!("CARGO_PKG_VERSION"), time(given.as_deref(), Timestamp::now())?))
+}
+
+fn time(given: Option<&str>, now: Timestamp) -> Result<Timestamp, UsageError> {
+    let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(now) };
+    let time = given.parse().ok().and_then(|seconds: i64| Timestamp::from_second(seconds).ok());
+    time.ok_or_else(|| UsageError(format!("SOURCE_DATE_EPOCH={}: not a number of seconds", printable(given))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn outputs_go_to_different_places() {
+        let check_all = |files: &[Option<&str>], expected: Option<&str>| {
+            let targets: Vec<_> =
+                files.iter().map(|file| OutputTarget { format: (), file: file.map(PathBuf::from) }).collect();
+            let said = check(&targets).err().map(|error| error.to_string());
+            assert_eq!(said.is_some(), expected.is_some(), "{files:?}");
+            assert!(said.unwrap_or_default().contains(expected.unwrap_or_default()), "{files:?}");
+        };
+        check_all(&[None], None);
+        check_all(&[None, Some("a"), Some("b")], None);
+        check_all(&[Some("a"), Some("b"), Some("a")], Some("a is named by two outputs"));
+        check_all(&[None, Some("a"), None], Some("standard output"));
+    }
+
+    #[test]
+    fn what_is_written_for_one_image_after_the_other() {
+        let check = |format: ReportOutputFormat, file: Option<&str>, expected: bool| {
+            let target = OutputTarget { format, file: file.map(PathBuf::from) };
+            let outputs = ReportOutputs::prepare(std::slice::from_ref(&target)).unwrap();
+            assert_eq!(outputs.may_be_repeated(), expected, "{target:?}");
+        };
+        check(ReportOutputFormat::Table, None, true);
+        check(ReportOutputFormat::Json, None, true);
+        check(ReportOutputFormat::Json, Some("a"), false);
+        check(ReportOutputFormat::Document(ReportFormat::Csv), None, false);
+    }
+
+    #[test]
+    fn the_time_of_documents_may_be_given() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let check = |given: Option<&str>, expected: Option<&str>| {
+            let time = time(given, now).ok().map(|time| time.to_string());
+            assert_eq!(time.as_deref(), expected, "{given:?}");
+        };
+        check(None, Some("2026-01-01T00:00:00Z"));
+        check(Some(""), Some("2026-01-01T00:00:00Z"));
+        check(Some("0"), Some("1970-01-01T00:00:00Z"));
+        check(Some("yesterday"), None);
+        check(Some("99999999999999999"), None);
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("report");
+        fs::write(&path, "old").unwrap();
+        let failed = replace(&path, |out| {
+            out.write_all(b"half")?;
+            Err(UsageError("x.j2:1: a mistake".to_owned()).into())
+        });
+        assert!(failed.unwrap_err().is::<UsageError>());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        replace(&path, |out| Ok(out.write_all(b"new")?)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let nowhere = replace(&dir.path().join("none/report"), |_| Ok(())).unwrap_err();
+        assert!(nowhere.to_string().contains("none/report cannot be written"));
+    }
+}
