@@ -107,7 +107,7 @@ mod tests {
         };
         check(&packed, size, Ok(()));
         check(&packed, size - 1, Err("larger than"));
-        check(&ByteString(b"no gzip".to_vec()), size, Err("gzip"));
+        check(&ByteString(b"this is not compressed".to_vec()), size, Err("gzip"));
         check(&ByteString(packed.0[..packed.0.len() - 3].to_vec()), size, Err(""));
     }
 

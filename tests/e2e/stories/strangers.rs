@@ -46,8 +46,13 @@ fn a_verdict_without_its_report() {
     lab.admin(&["create", "clusterrole", "scans", verbs, "--resource=imagescans.tidewaiter.dev"]).ok();
     lab.admin(&["create", "serviceaccount", "pipeline", "-n", "default"]).ok();
     let account = lab.cluster.service_account("default", "pipeline");
+    let read = ["--verb=get,list", "--resource=workloadscans.tidewaiter.dev"];
+    lab.admin(&[&["create", "clusterrole", "workloads"], &read[..]].concat()).ok();
     let subject = "--serviceaccount=default:pipeline";
-    lab.admin(&["create", "rolebinding", "pipeline", "-n", "default", "--clusterrole=scans", subject]).ok();
+    for role in ["scans", "workloads"] {
+        let role = (role, format!("--clusterrole={role}"));
+        lab.admin(&["create", "rolebinding", role.0, "-n", "default", &role.1, subject]).ok();
+    }
     let kubectl = |args: &[&str]| run(lab.kubectl_command().env("KUBECONFIG", &account).args(args));
     let said = kubectl(&["scan", "image", &bad]);
     assert_eq!(said.code, 1, "{}", said.text);
