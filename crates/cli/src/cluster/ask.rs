@@ -58,7 +58,7 @@ impl Cluster {
     /// A full report.
     pub(crate) async fn report(&self, which: StoredReport<'_>) -> Result<Report, NoAnswer> {
         let text = self.report_text(which).await?;
-        let read = serde_json::from_str(&text);
+        let read = Report::from_json(text.as_bytes());
         read.map_err(|e| {
             NoAnswer::Failed(format!("this version cannot read the server's report ({e}); use the same version"))
         })

@@ -72,14 +72,9 @@ fn reports(target: &Path) -> Result<Option<Vec<PathBuf>>> {
 /// One report, or the list that an image of several platforms has.
 fn read(file: &Path) -> Result<Vec<Report>> {
     let bytes = login::read(file)?;
-    let is_list = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-    let read = if is_list {
-        serde_json::from_slice(&bytes)
-    } else {
-        serde_json::from_slice(&bytes).map(|report| vec![report])
-    };
     let advice = "write it with: kubectl scan image IMAGE -o json";
-    read.map_err(|e| UsageError(format!("{}: not a report ({e}); {advice}", file.display())).into())
+    Report::all_from_json(&bytes)
+        .map_err(|e| UsageError(format!("{}: not a report ({e}); {advice}", file.display())).into())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tidewaiter_core::policy::Policy;
+use tidewaiter_core::report::Report;
 use tidewaiter_crd::policy::criteria_in;
 use tidewaiter_crd::scan_policy::tightened;
 use tidewaiter_crd::{ImageScan, WorkloadScan};
@@ -110,7 +111,7 @@ async fn judge_scan(
     }
     let (before, after) = criteria.get(&namespace).cloned().unwrap_or_default();
     let work = move || {
-        let reports = texts.iter().map(|text| serde_json::from_str(text)).collect::<Result<Vec<_>, _>>();
+        let reports = texts.iter().map(|text| Report::from_json(text.as_bytes())).collect::<Result<Vec<_>, _>>();
         let reports =
             reports.map_err(|e| format!("the report of {image} cannot be read: {e}; use the same version"))?;
         Ok(PolicyPair::new(&before, &after, now).judge(String::new(), &reports).of_image(&image))
