@@ -25,8 +25,6 @@ pub(crate) fn run(root: &Path, keep: Keep) -> Result<bool> {
         // As root everything is in a network namespace of its own, which a shell must enter.
         if confined::is_possible() {
             println!("reach it from: nsenter --net=/proc/{}/ns/net", lab.cluster.process_id());
-        } else {
-            println!("export TIDEWAITER_SERVER={}", lab.server_url());
         }
         println!("registry: {}\nPress Enter to stop everything.", lab.registry.host());
         let mut line = String::new();

@@ -90,6 +90,7 @@ const POLICIES: &[&str] = &[
     "tidewaiter-records",
     "tidewaiter-approvals",
     "tidewaiter-exceptions",
+    "tidewaiter-reports",
     "tidewaiter-server",
     "tidewaiter-namespace-labels",
     "tidewaiter-namespace-subresources",
@@ -119,28 +120,24 @@ fn rbac() -> Result<String> {
             "rules": here}),
         json!({"apiVersion": RBAC, "kind": "RoleBinding", "metadata": {"name": "tidewaiter", "namespace": NAMESPACE},
             "roleRef": role("Role", "tidewaiter"), "subjects": subject}),
-        // Reports and the state of the database, for all authenticated users: a report is found by its key alone, which only
-        // readers of its ImageScan know, and the API has nothing else about workloads (ADR 0008).
-        json!({"apiVersion": RBAC, "kind": "Role", "metadata": {"name": "tidewaiter-reports", "namespace": NAMESPACE},
-            "rules": [{"apiGroups": [""], "resources": ["services/proxy"], "resourceNames": ["http:tidewaiter:8080"],
-                "verbs": ["get"]}]}),
-        json!({"apiVersion": RBAC, "kind": "RoleBinding", "metadata": {"name": "tidewaiter-reports", "namespace": NAMESPACE},
-            "roleRef": role("Role", "tidewaiter-reports"),
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:authenticated"}]}),
         aggregated(
             CLUSTER_ROLES[1],
             "view",
-            &[(
-                &[
-                    "imagescans",
-                    "workloadscans",
-                    "imageallowlists",
-                    "rolloutapprovals",
-                    "scanexceptions",
-                    "scanpolicies",
-                ],
-                &read,
-            )],
+            &[
+                (
+                    &[
+                        "imagescans",
+                        "workloadscans",
+                        "imageallowlists",
+                        "rolloutapprovals",
+                        "scanexceptions",
+                        "scanpolicies",
+                    ],
+                    &read,
+                ),
+                // To create one is to ask for a report: none is stored (ADR 0028).
+                (&["imagereports"], &["create"]),
+            ],
         ),
         aggregated(
             CLUSTER_ROLES[2],

@@ -116,7 +116,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "crates/crd/src",
         &[
             "infrastructure names schema time workload_kind",
-            "allowlist approval condition exception namespace",
+            "allowlist approval condition exception image_report namespace",
             "image_scan policy workload_scan",
             "scan_policy",
         ],

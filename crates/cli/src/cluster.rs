@@ -1,4 +1,8 @@
-//! The cluster of the current context: connection, custom resources, the server's API.
+//! The cluster of the current context: connection, custom resources, questions to the server.
+
+mod ask;
+
+pub(crate) use ask::{NoAnswer, StoredReport};
 
 use crate::args::ClusterArgs;
 use crate::exit;
@@ -6,17 +10,13 @@ use anyhow::{Context as _, Result};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
-use kube::core::Status;
 use kube::{Api, Client, Config};
 use std::future::Future;
 use std::time::Duration;
-use tidewaiter_core::Reason;
-use tidewaiter_core::report::Report;
-use tidewaiter_crd::names::{GROUP, NAMESPACE};
+use tidewaiter_crd::names::GROUP;
 use tidewaiter_crd::workload_scan::WorkloadScanSpec;
 use tidewaiter_crd::{ImageScan, WorkloadKind, WorkloadScan, image_scan};
 use tidewaiter_http::proxy::Proxies;
-use tidewaiter_http::{Client as Http, Settings};
 use tokio::runtime::Runtime;
 
 /// Longest time for a connection: a cluster that is switched off must not delay a local scan for long.
@@ -45,10 +45,9 @@ pub(crate) enum ClusterUnavailable {
 pub(crate) struct Cluster {
     runtime: Runtime,
     pub(crate) client: Client,
-    /// For the server's API, without retries: if it is down, the user wants to know immediately.
+    /// For questions to the server, without retries: if it is down, the user wants to know immediately.
     without_retries: Client,
     pub(crate) namespace: String,
-    server: Option<String>,
 }
 
 /// Connects, and checks that the cluster serves tidewaiter's resources.
@@ -75,7 +74,7 @@ pub(crate) fn with_tidewaiter(args: &ClusterArgs) -> Result<Cluster, ClusterUnav
             Err(_) => Err(ClusterUnavailable::NoAnswer("it does not answer".to_owned())),
         }
     })?;
-    Ok(Cluster { runtime, client, without_retries, namespace, server: args.server.clone() })
+    Ok(Cluster { runtime, client, without_retries, namespace })
 }
 
 async fn config(args: &ClusterArgs) -> Result<Config, ClusterUnavailable> {
@@ -111,23 +110,6 @@ fn unreadable(which: &str, error: &KubeconfigError) -> ClusterUnavailable {
 fn is_there() -> bool {
     let named = std::env::var_os("KUBECONFIG").is_some_and(|named| !named.is_empty());
     named || std::env::home_dir().is_some_and(|home| home.join(".kube/config").exists())
-}
-
-/// Why the server's API gave no answer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ServerApiError {
-    /// A newer scan replaced the report, or the server lost its store.
-    #[error("the server no longer has this report")]
-    Gone,
-    /// The caller may not reach the server's API.
-    #[error(
-        "you may not read it through the API server: bind the role tidewaiter-reports of {NAMESPACE} to you, as \
-         deploy/rbac.yaml does to everybody who is logged in"
-    )]
-    Forbidden,
-    /// Anything else.
-    #[error("{0}")]
-    Failed(String),
 }
 
 impl Cluster {
@@ -171,77 +153,5 @@ impl Cluster {
         let spec = WorkloadScanSpec { api_version, kind, name: name.to_owned(), uid: uid.to_owned() };
         let found = api.get_opt(&spec.record_name()).await.context("reading the WorkloadScan")?;
         Ok(found.filter(|record| record.spec == spec))
-    }
-
-    /// A full report, by its key.
-    pub(crate) async fn report(&self, key: &str) -> Result<Report, ServerApiError> {
-        let text = self.report_text(key).await?;
-        let read = serde_json::from_str(&text);
-        read.map_err(|e| {
-            ServerApiError::Failed(format!("this version cannot read the server's report ({e}); use the same version"))
-        })
-    }
-
-    /// The JSON of a full report, by its key.
-    pub(crate) async fn report_text(&self, key: &str) -> Result<String, ServerApiError> {
-        self.get(&format!("/api/v1/reports/{key}")).await
-    }
-
-    /// GETs a path of the server's API: at the address on the command line, else through the API server.
-    pub(crate) async fn get(&self, path: &str) -> Result<String, ServerApiError> {
-        match self.server.clone() {
-            Some(server) => {
-                let url = format!("{}{path}", server.trim_end_matches('/'));
-                let asked = tokio::task::spawn_blocking(move || fetch(&url)).await;
-                asked.unwrap_or_else(|e| Err(ServerApiError::Failed(e.to_string())))
-            }
-            None => {
-                let url = format!("/api/v1/namespaces/{NAMESPACE}/services/http:tidewaiter:8080/proxy{path}");
-                let request =
-                    http::Request::get(&url).body(Vec::new()).map_err(|e| ServerApiError::Failed(e.to_string()))?;
-                let asked = tokio::time::timeout(ANSWER, self.without_retries.request_text(request)).await;
-                asked
-                    .map_err(|_| {
-                        ServerApiError::Failed(format!("the server's API has not answered within {ANSWER:?}"))
-                    })?
-                    .map_err(through_api_server)
-            }
-        }
-    }
-}
-
-fn through_api_server(error: kube::Error) -> ServerApiError {
-    match error {
-        kube::Error::Api(status) if status.reason == Reason::ReportNotFound.as_str() => ServerApiError::Gone,
-        kube::Error::Api(status) if status.reason == Reason::NoDatabase.as_str() => {
-            ServerApiError::Failed(status.message.clone())
-        }
-        kube::Error::Api(status) if status.code == 403 => ServerApiError::Forbidden,
-        error => ServerApiError::Failed(format!(
-            "the server's API cannot be reached through the API server ({}); is it running? kubectl -n {NAMESPACE} get pods",
-            exit::text_of(&error)
-        )),
-    }
-}
-
-/// Longest time for an answer of the server's API, long enough for a large report on a slow line. Without a limit a lost
-/// node would block the command, since nothing closes its connections.
-const ANSWER: Duration = Duration::from_secs(120);
-/// Largest answer of the server's API: several times the report of the largest image, which has tens of megabytes.
-const MAX_ANSWER: u64 = 256 << 20;
-
-fn fetch(url: &str) -> Result<String, ServerApiError> {
-    let failed = |cause: String| ServerApiError::Failed(format!("{url}: {cause}"));
-    let settings = Settings { total: Some(ANSWER), ..Settings::default() };
-    let client = Http::new(&settings).map_err(|e| failed(e.to_string()))?;
-    let mut answer = client.follow(url, &[]).map_err(|failure| failed(failure.to_string()))?;
-    let text = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_string().map_err(|e| failed(e.to_string()))?;
-    match answer.status().as_u16() {
-        200 => Ok(text),
-        status => Err(match serde_json::from_str::<Status>(&text) {
-            Ok(said) if said.reason == Reason::ReportNotFound.as_str() => ServerApiError::Gone,
-            Ok(said) => failed(said.message),
-            Err(_) => failed(format!("answered {status}; check --server and TIDEWAITER_SERVER")),
-        }),
     }
 }

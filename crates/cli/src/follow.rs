@@ -1,7 +1,7 @@
 //! Follows a scan in the cluster until it ends, and shows its result.
 
 use crate::args::ImageArgs;
-use crate::cluster::{Cluster, ServerApiError};
+use crate::cluster::{Cluster, NoAnswer, StoredReport};
 use crate::exit::{self, Exit};
 use crate::output::ReportOutputs;
 use crate::progress::Spinner;
@@ -118,7 +118,7 @@ pub(crate) enum ResultUnavailable {
     NoResult(String),
     /// The scan has a result, but its report cannot be read.
     #[error("the report cannot be read: {0}")]
-    NoReport(ServerApiError, Box<ImageScanStatus>),
+    NoReport(NoAnswer, Box<ImageScanStatus>),
     /// Reading the ImageScan or writing the output failed.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
@@ -153,9 +153,9 @@ async fn reports(
             let message = printable(&status.message);
             return Err(ResultUnavailable::NoResult(format!("{}: {reason}: {message}", printable(image))));
         };
-        match all(cluster, &status).await {
+        match all(cluster, image, &status).await {
             Ok(reports) => return Ok((Verdict { reasons: status.reasons, ..Verdict::of(outcome) }, reports)),
-            Err(ServerApiError::Gone) => {}
+            Err(NoAnswer::Gone) => {}
             Err(other) => return Err(ResultUnavailable::NoReport(other, Box::new(status))),
         }
         let newer = match cluster.scan(image).await? {
@@ -168,19 +168,21 @@ async fn reports(
         }
         status = newer;
     }
-    Err(ResultUnavailable::NoReport(ServerApiError::Gone, Box::new(status)))
+    Err(ResultUnavailable::NoReport(NoAnswer::Gone, Box::new(status)))
 }
 
-async fn all(cluster: &Cluster, status: &ImageScanStatus) -> Result<Vec<Report>, ServerApiError> {
+async fn all(cluster: &Cluster, image: &str, status: &ImageScanStatus) -> Result<Vec<Report>, NoAnswer> {
+    let (namespace, image_scan) = (cluster.namespace.as_str(), image_scan::name(image));
     let mut reports = Vec::new();
     for platform in &status.platforms {
-        reports.push(cluster.report(&platform.report_key).await?);
+        let key = platform.report_key.as_str();
+        reports.push(cluster.report(StoredReport { namespace, image_scan: &image_scan, key }).await?);
     }
     Ok(reports)
 }
 
 /// Prints what the ImageScan itself has: the counts and the first reasons.
-fn summary(image: &str, status: &ImageScanStatus, why: &ServerApiError) -> Result<()> {
+fn summary(image: &str, status: &ImageScanStatus, why: &NoAnswer) -> Result<()> {
     writeln!(std::io::stderr(), "warning: the report cannot be read, only its summary: {why}")?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", printable(image))?;

@@ -22,11 +22,9 @@ fn bytes(path: &Path) -> Result<Vec<u8>, UsageError> {
 
 /// One report, or a list of them.
 fn parse(name: &str, bytes: &[u8]) -> Result<Vec<Report>, UsageError> {
-    let is_list = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-    let read =
-        if is_list { serde_json::from_slice(bytes) } else { serde_json::from_slice(bytes).map(|report| vec![report]) };
     let advice = "write one with: kubectl scan image IMAGE -o json=FILE";
-    let reports: Vec<Report> = read.map_err(|error| UsageError(format!("{name}: not a report ({error}); {advice}")))?;
+    let reports = Report::all_from_json(bytes)
+        .map_err(|error| UsageError(format!("{name}: not a report ({error}); {advice}")))?;
     match reports.iter().find(|report| report.schema_version > SCHEMA_VERSION) {
         Some(newer) => Err(UsageError(format!(
             "{name}: a report of schema version {}, and this program reads versions up to {SCHEMA_VERSION}; update it",

@@ -1,7 +1,7 @@
 //! `kubectl scan status`: both statuses of workloads, their reasons, and what to do.
 
 use crate::args::StatusArgs;
-use crate::cluster::{self, Cluster, ServerApiError};
+use crate::cluster::{self, Cluster, NoAnswer};
 use crate::exit::Exit;
 use crate::render;
 use crate::terminal::printable;
@@ -42,9 +42,11 @@ pub(crate) fn run(args: &StatusArgs) -> Result<Exit> {
 
 /// Warns about what blocks every workload: no database, or no server. Without permission to ask, there is no warning.
 async fn warn(cluster: &Cluster) -> Result<()> {
-    let why = match tokio::time::timeout(READINESS_LIMIT, cluster.get("/readyz/scans")).await {
-        // Who may not ask the server itself may still read the statuses.
-        Ok(Ok(_) | Err(ServerApiError::Forbidden)) => return Ok(()),
+    let why = match tokio::time::timeout(READINESS_LIMIT, cluster.readiness()).await {
+        // Who may not ask the server may still read the statuses.
+        Ok(Err(NoAnswer::Forbidden(_))) => return Ok(()),
+        Ok(Ok(scans)) if scans.ready => return Ok(()),
+        Ok(Ok(scans)) => scans.message,
         Ok(Err(why)) => why.to_string(),
         Err(_) => {
             format!(

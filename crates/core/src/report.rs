@@ -1,6 +1,7 @@
 //! The report: everything one scan saw, in a documented and versioned form.
 
 mod database;
+mod form;
 
 pub use database::{DatabaseInfo, FeedContent, StaleFeed, build_time};
 
@@ -150,7 +151,7 @@ impl SupportPeriod {
 
 /// A finished scan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", from = "form::ReportForm")]
 pub struct Report {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,

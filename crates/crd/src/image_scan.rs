@@ -156,6 +156,6 @@ pub struct PlatformResult {
     pub platform: String,
     /// Digest of the platform's manifest.
     pub digest: String,
-    /// Key of the full report in the server's store. Unguessable: who may read the ImageScan may read the report.
+    /// Key of the full report in the server's store, by which an `ImageReport` asks for it.
     pub report_key: String,
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! user → ImageScan, RolloutApproval, ClusterScanPolicy, ScanPolicy, ScanException → server → status, WorkloadScan, ImageAllowlist → API server
+//! user → ImageReport → server → the same ImageReport → user
 //! ```
 //!
 //! Types only: this crate holds no client and decides nothing.
@@ -10,6 +11,7 @@ pub mod allowlist;
 pub mod approval;
 pub mod condition;
 pub mod exception;
+pub mod image_report;
 pub mod image_scan;
 pub mod infrastructure;
 pub mod names;
@@ -24,6 +26,7 @@ pub mod workload_scan;
 pub use allowlist::ImageAllowlist;
 pub use approval::RolloutApproval;
 pub use exception::ScanException;
+pub use image_report::ImageReport;
 pub use image_scan::ImageScan;
 pub use namespace::{ChosenNamespace, NamespaceSelector};
 pub use policy::ClusterScanPolicy;
@@ -44,6 +47,7 @@ pub fn all() -> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensio
         ScanPolicy::crd(),
         ScanException::crd(),
         ImageAllowlist::crd(),
+        image_report::definition(),
     ]
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod hold;
 pub(crate) mod in_place;
 pub(crate) mod pod;
 pub(crate) mod preview;
+pub(crate) mod report;
 
 use serde_json::Value;
 

@@ -1,6 +1,7 @@
-//! What the server listens on: admission webhooks, reports and health, metrics.
+//! What the server listens on: admission webhooks, health, metrics.
 
 pub(crate) mod admission_limits;
 pub(crate) mod api;
 pub(crate) mod metrics;
+mod reports;
 pub(crate) mod webhook;

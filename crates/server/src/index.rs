@@ -183,12 +183,6 @@ impl Index {
         self.namespaced_policies.state_filter(|policy| policy.namespace().as_deref() == Some(namespace))
     }
 
-    /// The namespace of the ImageScan that a report belongs to.
-    pub(crate) fn namespace_of_report(&self, key: &str) -> Option<String> {
-        let names = |scan: &ImageScan| scan.status.iter().flat_map(|s| &s.platforms).any(|p| p.report_key == key);
-        self.images.find(names).and_then(|scan| scan.namespace())
-    }
-
     /// Problems of the watches, one sentence each.
     pub(crate) fn problems(&self) -> Vec<String> {
         self.problems.lock().values().cloned().collect()

@@ -352,11 +352,6 @@ impl Lab {
         log.lines().rev().take(15).collect::<Vec<_>>().join("\n")
     }
 
-    /// Address of the server's API, on this machine.
-    pub fn server_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.api_port())
-    }
-
     fn api_port(&self) -> u16 {
         match &self.stands {
             Stands::Confined(_) => 8080,
@@ -429,9 +424,6 @@ impl Lab {
     fn command_of(&self, kubeconfig: &Path) -> Command {
         let mut command = self.cluster.kubectl_command();
         command.env("PATH", path(&self.cluster, &self.places)).env("KUBECONFIG", kubeconfig);
-        if let Stands::Plain { .. } = self.stands {
-            command.env("TIDEWAITER_SERVER", self.server_url());
-        }
         command
     }
 

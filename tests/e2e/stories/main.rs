@@ -43,6 +43,7 @@ mod re_evaluated;
 mod readme;
 mod registry_down;
 mod renewal;
+mod reports;
 mod requests;
 mod rollback;
 mod same_tag;

@@ -94,24 +94,4 @@ fn a_registry_with_a_private_authority_and_one_of_plain_http() {
         let said = lab.kubectl(&["scan", "image", image]).ok();
         assert!(said.contains("No vulnerabilities found"), "{image}: {said}");
     }
-    // The server's API over TLS, direct and through a proxy, as `--server` names it.
-    let key = lab.field(
-        "imagescans",
-        r#".items[?(@.spec.image=="IMAGE")].status.platforms[0].reportKey"#.replace("IMAGE", &good).as_str(),
-    );
-    let path = format!("/api/v1/reports/{key}");
-    let (code, report) = lab.get(&path);
-    assert_eq!(code, 200, "{report}");
-    let web = Web::with_names(&[(&path, report.into_bytes())], &authority, &["feeds.example"]);
-    let proxy = Proxy::start(&[("feeds.example:443", web.port())]);
-    let trusted = lab.cluster.dir().join("ca.pem");
-    fs::write(&trusted, authority.pem()).unwrap();
-    for url in [web.url(""), "https://feeds.example".to_owned()] {
-        let mut command = lab.kubectl_command();
-        command.args(["scan", "report", &good, "--server", &url]);
-        command.env("SSL_CERT_FILE", &trusted).env("HTTPS_PROXY", proxy.url());
-        let said = tidewaiter_testkit::cluster::run(&mut command).ok();
-        assert!(said.contains("No vulnerabilities found"), "{url}: {said}");
-    }
-    assert_eq!(proxy.asked(), ["feeds.example:443"]);
 }

@@ -25,7 +25,7 @@ impl Shell {
         let mut command = Command::new("timeout");
         command.arg("300").args(["sh", "-c"]).arg(format!("exec 2>&1; {line}"));
         command.current_dir(&self.folder).env("PATH", &self.path).env("KUBECONFIG", &self.kubeconfig);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).env_remove("TIDEWAITER_SERVER");
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
         command
     }
 }

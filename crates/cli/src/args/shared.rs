@@ -25,17 +25,14 @@ pub(crate) struct ClusterArgs {
     /// Kubeconfig file; default: `$KUBECONFIG`, else `~/.kube/config`
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
-    /// Address of tidewaiter's API; default: through the API server's service proxy
-    #[arg(long, env = "TIDEWAITER_SERVER", value_name = "URL")]
-    pub(crate) server: Option<String>,
 }
 
 impl ClusterArgs {
     /// Whether a cluster was named: then a local scan must not replace the one in the cluster.
     pub(crate) fn is_given(&self) -> bool {
         // Exhaustive: a new option must be considered here.
-        let Self { namespace, context, kubeconfig, server } = self;
-        namespace.is_some() || context.is_some() || kubeconfig.is_some() || server.is_some()
+        let Self { namespace, context, kubeconfig } = self;
+        namespace.is_some() || context.is_some() || kubeconfig.is_some()
     }
 }
 

@@ -5,7 +5,7 @@ use super::labels::{self, LabelsByNamespace};
 use super::outcome::{JudgedTarget, UnjudgedTarget};
 use super::would_hold::{ScansByImage, by_image, scan_of};
 use super::{list_in, policies};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, StoredReport};
 use crate::policy_file::PolicyObjects;
 use anyhow::Result;
 use futures::stream::{self, StreamExt as _};
@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tidewaiter_core::policy::Policy;
+use tidewaiter_core::report::Report;
 use tidewaiter_crd::policy::criteria_in;
 use tidewaiter_crd::scan_policy::tightened;
 use tidewaiter_crd::{ImageScan, WorkloadScan};
@@ -99,16 +100,18 @@ async fn judge_scan(
     let Some(status) = scan.status.as_ref().filter(|status| status.verdict.is_some()) else {
         return (uid, Err(format!("its image {image} has no result")));
     };
+    let (namespace, name) = (scan.namespace().unwrap_or_default(), scan.name_any());
     let mut texts = Vec::new();
     for platform in &status.platforms {
-        match cluster.report_text(&platform.report_key).await {
+        let which = StoredReport { namespace: &namespace, image_scan: &name, key: &platform.report_key };
+        match cluster.report_text(which).await {
             Ok(text) => texts.push(text),
             Err(why) => return (uid, Err(format!("the report of {image} cannot be read: {why}"))),
         }
     }
-    let (before, after) = criteria.get(&scan.namespace().unwrap_or_default()).cloned().unwrap_or_default();
+    let (before, after) = criteria.get(&namespace).cloned().unwrap_or_default();
     let work = move || {
-        let reports = texts.iter().map(|text| serde_json::from_str(text)).collect::<Result<Vec<_>, _>>();
+        let reports = texts.iter().map(|text| Report::from_json(text.as_bytes())).collect::<Result<Vec<_>, _>>();
         let reports =
             reports.map_err(|e| format!("the report of {image} cannot be read: {e}; use the same version"))?;
         Ok(PolicyPair::new(&before, &after, now).judge(String::new(), &reports).of_image(&image))

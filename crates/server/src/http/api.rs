@@ -1,10 +1,9 @@
-//! The HTTP API: reports and health.
+//! Health, over plain HTTP: what kubelets and operators ask, and nothing about images or workloads.
 
 use crate::context::ServerContext;
 use crate::decide::database::DatabaseState;
-use crate::decide::exception;
-use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -20,7 +19,7 @@ pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/readyz/scans", get(ready_for_scans))
-        .route("/api/v1/reports/{key}", get(report))
+        .route("/api/v1/reports/{key}", get(moved))
         .with_state(ctx)
 }
 
@@ -62,16 +61,24 @@ async fn store_problem(ctx: &ServerContext) -> Option<String> {
     Some(format!("no report can be stored: {why}; make room on the volume of tidewaiter's store"))
 }
 
-async fn ready_for_scans(State(ctx): State<Arc<ServerContext>>) -> Response {
-    if let Some(why) = store_problem(&ctx).await {
-        return refusal(StatusCode::SERVICE_UNAVAILABLE, Reason::ReportNotStored, &why);
+/// Whether new images are scanned: the database and its age, or why not.
+pub(super) async fn scan_readiness(ctx: &ServerContext) -> Result<String, (Reason, String)> {
+    if let Some(why) = store_problem(ctx).await {
+        return Err((Reason::ReportNotStored, why));
     }
     match ctx.database.state() {
         state @ DatabaseState::Ready(_) => {
             let id = state.id().unwrap_or_default();
-            format!("ok, database {id}, {}\n", age(&state, Timestamp::now())).into_response()
+            Ok(format!("database {id}, {}", age(&state, Timestamp::now())))
         }
-        DatabaseState::Missing(why) => refusal(StatusCode::SERVICE_UNAVAILABLE, Reason::NoDatabase, &why),
+        DatabaseState::Missing(why) => Err((Reason::NoDatabase, why)),
+    }
+}
+
+async fn ready_for_scans(State(ctx): State<Arc<ServerContext>>) -> Response {
+    match scan_readiness(&ctx).await {
+        Ok(text) => format!("ok, {text}\n").into_response(),
+        Err((reason, why)) => refusal(StatusCode::SERVICE_UNAVAILABLE, reason.as_str(), &why),
     }
 }
 
@@ -90,36 +97,18 @@ fn database_age(database: &DatabaseState, now: Timestamp) -> String {
     }
 }
 
-/// A refusal in the API server's own form (`Status`, Kubernetes API conventions): clients reach this server by the API
-/// server's proxy and read both alike.
-fn refusal(code: StatusCode, reason: Reason, message: &str) -> Response {
+/// A refusal in the API server's own form (`Status`, Kubernetes API conventions): who reaches this server by the API server's
+/// proxy reads both alike.
+fn refusal(code: StatusCode, reason: &str, message: &str) -> Response {
     let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": code.as_u16()});
     (code, Json(status)).into_response()
 }
 
-fn read_report(ctx: &ServerContext, key: &str) -> Option<Vec<u8>> {
-    let database = ctx.database.state();
-    let mut report = ctx.store.report(key)?;
-    database.confirm(&mut report);
-    if let Some(namespace) = ctx.index.namespace_of_report(key) {
-        // As the gate judges it.
-        let (exceptions, max_days) = (ctx.index.exceptions_in(&namespace), ctx.policy(&namespace).max_exception_days);
-        exception::apply(&mut report, exceptions.iter().map(|e| &**e), max_days, Timestamp::now());
-    }
-    serde_json::to_vec(&report).ok()
-}
-
-/// A report by its key, which only readers of its ImageScan know.
-async fn report(State(ctx): State<Arc<ServerContext>>, Path(key): Path<String>) -> Response {
-    let found = tokio::task::spawn_blocking(move || read_report(&ctx, &key)).await.ok().flatten();
-    match found {
-        Some(report) => ([(header::CONTENT_TYPE, "application/json")], report).into_response(),
-        None => {
-            let message = "no report has this key; it may have been replaced by a newer scan";
-            refusal(StatusCode::NOT_FOUND, Reason::ReportNotFound, message)
-        }
-    }
+/// Where earlier plugins look for a report, by its key alone: they print this.
+async fn moved() -> Response {
+    let message = "reports are read as ImageReports, by the permissions of a namespace: use the kubectl-scan of this server's version";
+    refusal(StatusCode::GONE, "Gone", message)
 }
 
 #[cfg(test)]
@@ -167,8 +156,13 @@ mod tests {
         assert_eq!(answer(&["no rights"], true, &ready(), Some("full")), (503, "no rights\n".to_owned()));
     }
 
-    #[test]
-    fn a_refusal_has_the_form_of_the_api_servers() {
-        assert_eq!(refusal(StatusCode::NOT_FOUND, Reason::ReportNotFound, "m").status(), StatusCode::NOT_FOUND);
+    #[tokio::test]
+    async fn an_older_plugin_is_told_where_reports_are() {
+        let response = moved().await;
+        assert_eq!(response.status(), StatusCode::GONE);
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let status: kube::core::Status = serde_json::from_slice(&body).unwrap();
+        assert_eq!((status.code, status.reason.as_str()), (410, "Gone"));
+        assert!(status.message.contains("ImageReports"), "{status:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Metrics in the OpenMetrics text format, at an address of their own: every authenticated user reaches the API's (ADR 0008).
+//! Metrics in the OpenMetrics text format, at an address of their own, which a network policy can open to who collects them.
 
 use crate::context::ServerContext;
 use crate::metrics::{self, ClusterMoment};

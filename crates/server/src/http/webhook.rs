@@ -1,6 +1,7 @@
 //! The admission webhooks: AdmissionReview → facts from the index → `admission` → AdmissionReview.
 
 use super::admission_limits::{BodyBudget, limit_bodies};
+use super::reports;
 use crate::admission::in_place::{UpdateReview, UpdatedInPlace};
 use crate::admission::{AdmissionDecision, applied_pod, hold, in_place, pod, preview};
 use crate::context::ServerContext;
@@ -37,6 +38,7 @@ pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
         .route("/statefulsets/{token}", post(stateful_sets))
         .route("/pods", post(created_pods))
         .route("/applied-pods", post(applied_pods))
+        .merge(reports::router(Arc::clone(&ctx)))
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(BodyBudget::new(), limit_bodies))
         .with_state(ctx)
@@ -130,7 +132,7 @@ async fn stateful_sets(
 }
 
 /// Whether the path of a request ends with what only the API server knows.
-fn known(ctx: &ServerContext, token: &str) -> Result<(), StatusCode> {
+pub(super) fn known(ctx: &ServerContext, token: &str) -> Result<(), StatusCode> {
     let known = ctx.webhook_token.get().is_some_and(|known| is_same(known, token));
     if known { Ok(()) } else { Err(StatusCode::NOT_FOUND) }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
-use tidewaiter_crd::names::{ALLOWLIST, CLUSTER_ROLES, NAMESPACE, SERVER, SERVER_USER, WEBHOOKS};
+use tidewaiter_crd::names::{ALLOWLIST, CLUSTER_ROLES, GROUP, NAMESPACE, SERVER, SERVER_USER, WEBHOOKS};
 pub(super) use tidewaiter_crd::names::{ALLOWLIST_POLICY as LIST, SHAPE};
 
 /// The backstop: admission policies, which the API server enforces while the server is unreachable.
@@ -15,12 +15,13 @@ const BACKSTOP: &str = include_str!("backstop.yaml");
 /// The policy whose refusal shows that all others are in force: it is bound last.
 pub(super) const IN_FORCE: &str = "tidewaiter-in-force";
 /// Every policy, in the order in which they are bound; bindings have the same names.
-pub(super) const POLICIES: [&str; 10] = [
+pub(super) const POLICIES: [&str; 11] = [
     SHAPE,
     LIST,
     "tidewaiter-records",
     "tidewaiter-approvals",
     "tidewaiter-exceptions",
+    "tidewaiter-reports",
     "tidewaiter-server",
     NAMESPACE_LABELS,
     "tidewaiter-namespace-subresources",
@@ -75,8 +76,25 @@ pub(super) fn webhooks(settings: &ServerSettings, ca_pem: &str, token: &str) -> 
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": WEBHOOKS},
-        "webhooks": [deployments, pods, applied, jobs, cron_jobs, daemon_sets, stateful_sets],
+        "webhooks": [deployments, pods, applied, jobs, cron_jobs, daemon_sets, stateful_sets,
+            image_reports(settings, ca_pem, token)],
     })
+}
+
+/// The webhook that answers ImageReports (ADR 0028): in every namespace, and with the server away there is no answer, which
+/// concerns nothing else.
+fn image_reports(settings: &ServerSettings, ca_pem: &str, token: &str) -> Value {
+    let everywhere = NamespaceSelection::AllBut(Vec::new());
+    let mut webhook = webhook_at(settings, ca_pem, "imagereports", &format!("imagereports/{token}"));
+    webhook["rules"] = json!([{"apiGroups": [GROUP], "apiVersions": ["*"], "resources": ["imagereports"],
+        "operations": ["CREATE"], "scope": "Namespaced"}]);
+    webhook["namespaceSelector"] = requirement(&everywhere);
+    webhook["failurePolicy"] = json!("Fail");
+    webhook["sideEffects"] = json!("None");
+    webhook["reinvocationPolicy"] = json!("Never");
+    // The most that there is: a large report is read and compressed, perhaps after others.
+    webhook["timeoutSeconds"] = json!(30);
+    webhook
 }
 
 /// A webhook without its rules, served at the path of this name.
@@ -135,6 +153,7 @@ pub(super) fn bindings(enforced: &NamespaceSelection) -> Vec<Value> {
         binding("tidewaiter-records", json!({})),
         binding("tidewaiter-approvals", json!({})),
         binding("tidewaiter-exceptions", json!({})),
+        binding("tidewaiter-reports", json!({})),
         binding("tidewaiter-server", json!({})),
         // Without any policy no label chooses one.
         binding(NAMESPACE_LABELS, json!({"paramRef": {"selector": {}, "parameterNotFoundAction": "Allow"}})),
@@ -290,5 +309,12 @@ mod tests {
         check(None, "/webhooks/1/failurePolicy", json!("Ignore"));
         let requirement = json!({"key": NAME_LABEL, "operator": "NotIn", "values": ["kube-system"]});
         check(None, "/webhooks/0/namespaceSelector/matchExpressions/0", requirement);
+        // What fails when the server is away stops nobody's work: it is asked for reports, which nobody else has.
+        let fails =
+            |webhook: &Value| (webhook["failurePolicy"] == "Fail").then(|| webhook["rules"][0]["resources"].clone());
+        let all = webhooks(&settings(None), "PEM", "0123");
+        let failing: Vec<Value> = all["webhooks"].as_array().unwrap().iter().filter_map(fails).collect();
+        assert_eq!(failing, [json!(["imagereports"])]);
+        check(None, "/webhooks/7/clientConfig/service/path", json!("/imagereports/0123"));
     }
 }

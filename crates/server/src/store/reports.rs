@@ -35,7 +35,7 @@ fn find(reader: &Connection, key: &str) -> Result<Option<Report>, TransactionErr
     let mut find = reader.prepare_cached("SELECT database, body FROM reports WHERE key = unhex(?1)")?;
     let found: Option<(String, Vec<u8>)> = find.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let Some((database, body)) = found else { return Ok(None) };
-    let report: Report = serde_json::from_slice(&unpack(&body)?)?;
+    let report = Report::from_json(&unpack(&body)?)?;
     Ok(Some(Report { database: serde_json::from_str(&database)?, ..report }))
 }
 
