@@ -71,7 +71,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: ServerCommand) -> Result<()> {
     match command {
-        ServerCommand::ScanWorker => return scan::worker::main(),
+        ServerCommand::ScanWorker { layer_cache } => return scan::worker::main(layer_cache.as_deref()),
         ServerCommand::RematchWorker => return scan::rematch::main(),
         ServerCommand::Serve(_) | ServerCommand::Scanner(_) | ServerCommand::Uninstall => {}
     }
@@ -82,7 +82,7 @@ fn run(command: ServerCommand) -> Result<()> {
             ServerCommand::Serve(args) => serve::run(connect().await?, *args).await,
             ServerCommand::Scanner(args) => serve::until_stopped(scan::scanner::run(args.settings()?)).await,
             ServerCommand::Uninstall => install::uninstall::run(connect().await?).await,
-            ServerCommand::ScanWorker | ServerCommand::RematchWorker => Ok(()),
+            ServerCommand::ScanWorker { .. } | ServerCommand::RematchWorker => Ok(()),
         }
     })
 }

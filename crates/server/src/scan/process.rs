@@ -1,11 +1,12 @@
 //! The server's side of a scan: gives the job, one platform after the other, to processes of their own, in the scanner's
 //! container or started here, answers what they ask, and checks what they say.
 
+use super::bridge::{self, WorkerProgram};
+use super::check;
 use super::platforms::{self, PlatformScans};
 use super::protocol::{
     LIMIT, MAX_LOG, MAX_OUTPUT, ResolvedImages, ScanFailure, ScanJob, ScanOutput, ScanResult, WorkerLine,
 };
-use super::{bridge, check};
 use crate::settings::ServerSettings;
 use crate::store::Store;
 use std::io;
@@ -48,7 +49,7 @@ async fn scan_platforms(
         let mut scans = PlatformScans::default();
         for platform in &job.platforms {
             let one = ScanJob { platforms: vec![platform.clone()], ..job.clone() };
-            scans.add(scan_one(settings, store, &one).await)?;
+            scans.add(scan_platform(settings, store, &one).await)?;
         }
         if let Some(output) = scans.finish()? {
             return Ok(output);
@@ -57,15 +58,33 @@ async fn scan_platforms(
     Err(platforms::changing())
 }
 
+/// One platform. A process that ended early may have met a layer in the cache that is more than it can bear, and that would be
+/// there the next time: it is tried once without.
+async fn scan_platform(
+    settings: &ServerSettings,
+    store: &Arc<dyn Store>,
+    job: &ScanJob,
+) -> Result<ScanOutput, ScanFailure> {
+    match scan_one(settings, store, job).await {
+        Err(failure) if failure.reason == Reason::ScannerStopped && job.layers_of.is_some() => {
+            scan_one(settings, store, &ScanJob { layers_of: None, ..job.clone() }).await
+        }
+        done => done,
+    }
+}
+
 async fn scan_one(settings: &ServerSettings, store: &Arc<dyn Store>, job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
     match &settings.scanner {
         Some(socket) => converse(connect(socket).await?, store, job).await,
-        None => run_here(&settings.program, store, job).await,
+        None => {
+            let program = WorkerProgram { path: settings.program.clone(), layer_cache: None };
+            run_here(&program, store, job).await
+        }
     }
 }
 
 /// With a child of this process, in the same way.
-async fn run_here(program: &Path, store: &Arc<dyn Store>, job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
+async fn run_here(program: &WorkerProgram, store: &Arc<dyn Store>, job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
     let (ours, theirs) = UnixStream::pair().map_err(internal)?;
     let mut result = std::pin::pin!(converse(ours, store, job));
     tokio::select! {
@@ -186,7 +205,9 @@ mod tests {
     use super::*;
     use crate::scan::protocol::PlatformReport;
     use crate::store::SqliteStore;
+    use std::path::PathBuf;
     use tidewaiter_core::report::{DatabaseInfo, ImageInfo, Inventory, Report};
+    use tidewaiter_scan::cache::LayerCounts;
 
     fn digest(number: u8) -> Digest {
         Digest::from_sha256([number; 32])
@@ -206,7 +227,13 @@ mod tests {
         let report = Report::new(inventory(number), DatabaseInfo::default(), vec![], vec![]);
         let inventory = with_inventory.then(|| inventory(number));
         let results = vec![PlatformReport { platform: "linux/amd64".parse().unwrap(), inventory, report }];
-        WorkerLine::Finished(ScanResult::Done(ScanOutput { digest: digest(1), database: String::new(), results }))
+        let layers = LayerCounts::default();
+        WorkerLine::Finished(ScanResult::Done(ScanOutput {
+            digest: digest(1),
+            database: String::new(),
+            results,
+            layers,
+        }))
     }
 
     fn ended() -> WorkerLine {
@@ -272,31 +299,68 @@ mod tests {
         asked
     }
 
+    fn settings(scanner: PathBuf) -> ServerSettings {
+        ServerSettings {
+            excluded: vec![],
+            exclude_enforced: false,
+            registries: Default::default(),
+            scan_memory: 512 << 20,
+            scanner: Some(scanner),
+            scans: 1,
+            webhook_url: None,
+            program: "/does/not/exist".into(),
+        }
+    }
+
     #[tokio::test]
     async fn each_platform_has_a_process_of_its_own() {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("socket");
         let scanner = tokio::spawn(two_jobs(tokio::net::UnixListener::bind(&socket).unwrap()));
-        let settings = ServerSettings {
-            excluded: vec![],
-            exclude_enforced: false,
-            registries: Default::default(),
-            scan_memory: 512 << 20,
-            scanner: Some(socket),
-            scans: 1,
-            webhook_url: None,
-            program: "/does/not/exist".into(),
-        };
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path()).unwrap());
         let mut job = ScanJob::for_tests("r.example/x:1");
         job.platforms.push("linux/arm64".parse().unwrap());
-        let output = scan(&settings, &store, &job).await.unwrap();
+        let output = scan(&settings(socket), &store, &job).await.unwrap();
         let found = output.results.iter().map(|r| (r.platform.to_string(), r.report.inventory.image.digest.clone()));
         assert_eq!(
             found.collect::<Vec<_>>(),
             [("linux/amd64".to_owned(), digest(2)), ("linux/arm64".to_owned(), digest(3))]
         );
         assert_eq!(scanner.await.unwrap(), ["linux/amd64", "linux/arm64"]);
+    }
+
+    /// A scanner whose worker is ended by each job with a cache, and finishes others; whose layers each job used.
+    async fn ended_by_its_cache(scanner: tokio::net::UnixListener, jobs: usize) -> Vec<bool> {
+        let mut asked = Vec::new();
+        for _ in 0..jobs {
+            let mut stream = BufReader::new(scanner.accept().await.unwrap().0);
+            let mut line = String::new();
+            stream.read_line(&mut line).await.unwrap();
+            let job: ScanJob = serde_json::from_str(&line).unwrap();
+            asked.push(job.layers_of.is_some());
+            let said = if job.layers_of.is_some() {
+                vec![resolved(2), ended()]
+            } else {
+                vec![resolved(2), WorkerLine::Next, finished(2, true)]
+            };
+            for line in said {
+                stream.write_all(format!("{}\n", serde_json::to_string(&line).unwrap()).as_bytes()).await.unwrap();
+            }
+        }
+        asked
+    }
+
+    #[tokio::test]
+    async fn a_process_that_ended_early_is_tried_without_the_cache() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        let scanner = tokio::spawn(ended_by_its_cache(tokio::net::UnixListener::bind(&socket).unwrap(), 2));
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path()).unwrap());
+        let owner = "0b1f7e1e-8a5c-4d9e-9d0c-2f3f4a5b6c7d".to_owned();
+        let mut job = ScanJob::for_tests("r.example/x:1");
+        job.layers_of = Some(owner.try_into().unwrap());
+        scan(&settings(socket), &store, &job).await.unwrap();
+        assert_eq!(scanner.await.unwrap(), [true, false]);
     }
 
     #[tokio::test]
@@ -330,7 +394,8 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path()).unwrap());
             let job = ScanJob::for_tests("r.example/x:1");
-            let failure = run_here(Path::new(program), &store, &job).await.unwrap_err();
+            let program = WorkerProgram { path: program.into(), layer_cache: None };
+            let failure = run_here(&program, &store, &job).await.unwrap_err();
             assert_eq!(failure.reason, expected, "{}", failure.message);
         };
         check("/bin/true", Reason::ScannerStopped).await;

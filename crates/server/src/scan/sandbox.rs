@@ -1,11 +1,12 @@
 //! What a worker cannot do, whatever an image makes of it: gain privileges, start programs or processes, read files but the
-//! database and what reaching a registry needs, write any, or use the parts of the kernel that no scan needs.
+//! database, what reaching a registry needs and the cached layers of its namespace, write any but new ones of those, delete any,
+//! or use the parts of the kernel that no scan needs.
 //!
 //! The container confines it too. This is for what the container shares: its own files, the scanner, other scans.
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError,
-    RulesetStatus, Scope, path_beneath_rules,
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
+    RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 use libc::c_long;
 use rustix::thread::set_no_new_privs;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
+use tidewaiter_scan::cache::SharedCache;
 
 /// What is handled where the kernel has it (Linux 6.12); an older one enforces what it knows. Connections to registries are
 /// not: their ports are theirs to choose.
@@ -42,6 +44,9 @@ const NETWORK_FILES: [&str; 15] = [
 ];
 /// Where these variables name authorities, the system's are not read: a file, and folders as in `PATH`.
 const AUTHORITIES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// `fchmodat2(2)`, which not every C library knows; new calls have one number everywhere.
+const FCHMODAT2: c_long = 452;
 
 /// Calls that no scan makes, and that a program which took the worker over would.
 const DENIED: &[c_long] = &[
@@ -92,6 +97,18 @@ const DENIED: &[c_long] = &[
     libc::SYS_quotactl,
     libc::SYS_settimeofday,
     libc::SYS_clock_settime,
+    // What Landlock does not handle: other attributes of files than their content. All workers are one user.
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    FCHMODAT2,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
     // A worker connects, and serves nobody.
     libc::SYS_listen,
     libc::SYS_accept,
@@ -103,6 +120,11 @@ const DENIED: &[c_long] = &[
 const X32: c_long = 0x4000_0000;
 #[cfg(target_arch = "x86_64")]
 const X32_DENIED: [c_long; 6] = [520, 521, 528, 539, 540, 545];
+
+/// The same with paths as their arguments, which newer interfaces lack.
+#[cfg(target_arch = "x86_64")]
+const PATHS_DENIED: [c_long; 6] =
+    [libc::SYS_chmod, libc::SYS_chown, libc::SYS_lchown, libc::SYS_utime, libc::SYS_utimes, libc::SYS_futimesat];
 
 /// Families of the sockets that are needed: to registries, to a resolver or its cache, and to the kernel's routes, which
 /// `getaddrinfo` asks for.
@@ -150,18 +172,18 @@ impl std::fmt::Display for Confinement {
 ///
 /// # Errors
 /// When the kernel has a part and refuses it.
-pub(super) fn enter(database: &Path) -> io::Result<Confinement> {
+pub(super) fn enter(database: &Path, layers: Option<&SharedCache>) -> io::Result<Confinement> {
     // By itself, since both parts below may be missing.
     set_no_new_privs(true)?;
     // Files first: what they are restricted by is a system call.
-    let files = restrict_files(database).map_err(io::Error::other)?.into();
+    let files = restrict_files(database, layers).map_err(io::Error::other)?.into();
     let calls = restrict_calls()?;
     Ok(Confinement { files, calls })
 }
 
 /// What this kernel enforces, for one line of the log: a thread that does nothing else finds out.
 pub(crate) fn support() -> String {
-    let tried = std::thread::spawn(|| enter(Path::new("/dev/null"))).join();
+    let tried = std::thread::spawn(|| enter(Path::new("/dev/null"), None)).join();
     match tried {
         Ok(Ok(confinement)) => confinement.to_string(),
         Ok(Err(error)) => format!("scan processes do not start: the sandbox cannot be entered: {error}"),
@@ -169,8 +191,17 @@ pub(crate) fn support() -> String {
     }
 }
 
-fn restrict_files(database: &Path) -> Result<RulesetStatus, RulesetError> {
+/// Whether this kernel keeps a worker from changing any file but those that it is allowed to: truncating is handled since
+/// Linux 6.2. Without that no cache is kept, since all workers are one user.
+pub(super) fn separates_files() -> bool {
+    let ruleset = Ruleset::default();
+    ruleset.set_compatibility(CompatLevel::HardRequirement).handle_access(AccessFs::from_all(ABI::V3)).is_ok()
+}
+
+fn restrict_files(database: &Path, layers: Option<&SharedCache>) -> Result<RulesetStatus, RulesetError> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    // Deleting is not allowed: the scanner sees whatever a worker wrote.
+    let write = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg;
     let [file, folders] = AUTHORITIES.map(std::env::var_os);
     let named = authorities(file.as_deref(), folders.as_deref());
     let readable = NETWORK_FILES.iter().map(PathBuf::from).chain(named).chain([database.to_owned()]);
@@ -181,6 +212,8 @@ fn restrict_files(database: &Path) -> Result<RulesetStatus, RulesetError> {
         .scope(Scope::from_all(KNOWN))?
         .create()?
         .add_rules(path_beneath_rules(readable, read))?
+        .add_rules(path_beneath_rules(layers.map(SharedCache::sealed), AccessFs::ReadFile))?
+        .add_rules(path_beneath_rules(layers.map(SharedCache::fresh), write))?
         .restrict_self()?;
     Ok(restricted.ruleset)
 }
@@ -221,10 +254,16 @@ fn rules() -> Result<BTreeMap<c_long, Vec<SeccompRule>>, seccompiler::BackendErr
     all.insert(libc::SYS_socket, vec![SeccompRule::new(families)?]);
     // Threads, and no processes.
     let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
+    // Times of files that are open, and of no others.
+    let is_path = SeccompCondition::new(1, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
+    all.insert(libc::SYS_utimensat, vec![SeccompRule::new(vec![is_path])?]);
+    // Landlock lets whoever may write make such a file.
+    all.insert(libc::SYS_openat, vec![SeccompRule::new(vec![nameless(2)?])?]);
     all.insert(libc::SYS_clone, vec![SeccompRule::new(vec![argument(SeccompCmpOp::MaskedEq(thread), 0)?])?]);
     #[cfg(target_arch = "x86_64")]
     {
-        all.extend([libc::SYS_fork, libc::SYS_vfork].map(|call| (call, vec![])));
+        all.insert(libc::SYS_open, vec![SeccompRule::new(vec![nameless(1)?])?]);
+        all.extend([libc::SYS_fork, libc::SYS_vfork].into_iter().chain(PATHS_DENIED).map(|call| (call, vec![])));
         let x32: Vec<c_long> = all.keys().copied().chain(X32_DENIED).map(|call| call | X32).collect();
         // No program here uses that interface: every one of its calls on the list is denied, whatever its arguments.
         all.extend(x32.into_iter().map(|call| (call, vec![])));
@@ -237,21 +276,85 @@ fn argument(op: SeccompCmpOp, value: u64) -> Result<SeccompCondition, seccompile
     SeccompCondition::new(0, SeccompCmpArgLen::Dword, op, value)
 }
 
-/// `clone3(2)` has its flags in memory, where no filter looks. Without it, C libraries start threads with `clone`.
+/// Flags that open a file without a name (`O_TMPFILE` of open(2) without its other part, `O_DIRECTORY`), in an argument.
+fn nameless(argument: u8) -> Result<SeccompCondition, seccompiler::BackendError> {
+    const FLAG: u64 = 0o20_000_000;
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(FLAG), FLAG)
+}
+
+/// `clone3(2)` and `openat2(2)` have their flags in memory, where no filter looks. Without them, C libraries start threads with
+/// `clone`, and open files with `openat`.
 fn unreadable() -> BTreeMap<c_long, Vec<SeccompRule>> {
-    BTreeMap::from([(libc::SYS_clone3, vec![])])
+    BTreeMap::from([(libc::SYS_clone3, vec![]), (libc::SYS_openat2, vec![])])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
+    use std::os::unix::fs::OpenOptionsExt as _;
     use std::process::Command;
+    use std::time::Duration;
 
     /// Runs something in a thread of its own that is confined; the others are not.
     fn confined<T: Send + 'static>(database: &Path, work: impl FnOnce(Confinement) -> T + Send + 'static) -> T {
         let database = database.to_owned();
-        std::thread::spawn(move || work(enter(&database).unwrap())).join().unwrap()
+        std::thread::spawn(move || work(enter(&database, None).unwrap())).join().unwrap()
+    }
+
+    #[test]
+    fn the_layers_of_one_namespace() {
+        if !separates_files() {
+            tidewaiter_testkit::skip::skipped("the_layers_of_one_namespace", "needs Landlock of Linux 6.2");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let open = |name: &str| {
+            let cache = SharedCache::open(&dir.path().join(name), Duration::ZERO).unwrap();
+            [cache.sealed(), cache.fresh()].iter().for_each(|folder| fs::write(folder.join("known"), "text").unwrap());
+            cache
+        };
+        let (own, other) = (open("own"), open("other"));
+        let root = dir.path().to_owned();
+        let work = move || {
+            enter(Path::new("/dev/null"), Some(&own)).unwrap();
+            let (sealed, fresh) = (own.sealed(), own.fresh());
+            // What is sealed is read, and what is fresh written; nothing is deleted, or made out of anything else.
+            assert_eq!(fs::read_to_string(sealed.join("known")).unwrap(), "text");
+            assert!(refused(&fs::write(sealed.join("known"), "other").unwrap_err()));
+            assert!(refused(&fs::write(sealed.join("new"), "text").unwrap_err()));
+            fs::write(fresh.join("known"), "other").unwrap();
+            fs::write(fresh.join("new"), "text").unwrap();
+            assert_eq!(fs::read_to_string(fresh.join("new")).unwrap(), "text");
+            assert!(refused(&fs::remove_file(fresh.join("new")).unwrap_err()));
+            assert!(fs::rename(fresh.join("new"), fresh.join("renamed")).is_err());
+            assert!(fs::hard_link(sealed.join("known"), fresh.join("link")).is_err());
+            assert!(refused(&std::os::unix::fs::symlink("/", fresh.join("link")).unwrap_err()));
+            assert!(refused(&fs::create_dir(fresh.join("folder")).unwrap_err()));
+            let nameless = fs::File::options().write(true).custom_flags(libc::O_TMPFILE).open(fresh);
+            assert!(refused(&nameless.unwrap_err()));
+            assert!(refused(&fs::write(root.join("own/point"), "1").unwrap_err()));
+            assert!(refused(&fs::read_dir(&root).unwrap_err()));
+            // The time of use is that of an open file alone, and modes and owners stay.
+            let file = fs::File::open(sealed.join("known")).unwrap();
+            file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+            assert!(refused(&fs::set_permissions(fresh.join("new"), mode).unwrap_err()));
+            let times = rustix::fs::Timestamps {
+                last_access: rustix::fs::Timespec { tv_sec: 0, tv_nsec: 0 },
+                last_modification: rustix::fs::Timespec { tv_sec: 0, tv_nsec: 0 },
+            };
+            let path = fresh.join("new");
+            let touched = rustix::fs::utimensat(rustix::fs::CWD, &path, &times, rustix::fs::AtFlags::empty());
+            assert!(refused(&touched.unwrap_err().into()));
+            // Nothing of another namespace.
+            for place in [other.sealed(), other.fresh()] {
+                assert!(refused(&fs::read(place.join("known")).unwrap_err()));
+                assert!(refused(&fs::write(place.join("known"), "other").unwrap_err()));
+                assert!(refused(&fs::write(place.join("new"), "text").unwrap_err()));
+            }
+        };
+        std::thread::spawn(work).join().unwrap();
     }
 
     fn refused(error: &io::Error) -> bool {
@@ -325,7 +428,7 @@ mod tests {
     #[test]
     fn nothing_is_gained_by_another_interface() {
         let all = rules().unwrap();
-        for call in [libc::SYS_execve, libc::SYS_ptrace, libc::SYS_bpf, libc::SYS_io_uring_setup] {
+        for call in [libc::SYS_execve, libc::SYS_ptrace, libc::SYS_fchmod, libc::SYS_bpf, libc::SYS_io_uring_setup] {
             assert!(all[&call].is_empty(), "{call}");
             #[cfg(target_arch = "x86_64")]
             assert!(all[&(call | X32)].is_empty(), "{call}");

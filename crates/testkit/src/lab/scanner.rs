@@ -17,6 +17,7 @@ impl Lab {
             Stands::Plain { .. } => {
                 let mut command = Command::new(self.places.programs.join("tidewaiter"));
                 command.arg("scanner").arg("--socket").arg(self.cluster.dir().join("scanner.sock"));
+                command.arg("--layer-cache").arg(self.layers());
                 command.envs(self.variables.iter().cloned());
                 command
             }
@@ -34,6 +35,14 @@ impl Lab {
     /// Process id of the scanner, if it runs.
     pub fn scanner_process_id(&self) -> Option<u32> {
         self.scanner.as_ref().map(|scanner| scanner.0.id())
+    }
+
+    /// The folder in which the scanner keeps layers.
+    pub fn layers(&self) -> PathBuf {
+        match &self.stands {
+            Stands::Confined(pod) => pod.layers(),
+            Stands::Plain { .. } => self.cluster.dir().join("layers"),
+        }
     }
 
     /// The scanner's log.
