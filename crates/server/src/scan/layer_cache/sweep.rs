@@ -8,7 +8,7 @@ use super::limits::{FreshFile, FreshStep, FreshSum, SealedFile, VolumeSpace, all
 use rustix::fs::Stat;
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 use tidewaiter_scan::cache::{SHARED_ENTRY_BYTES, is_layer_entry, is_whole_entry};
@@ -51,7 +51,7 @@ impl LayerSweeper {
         let owners = root.folders()?;
         let (mut fresh, mut sealed) = (0, 0);
         for (name, owner) in &owners {
-            let (left, added) = problems.note(self.sweep_fresh(name, owner, now));
+            let (left, added) = self.sweep_fresh(name, owner, now, &mut problems);
             fresh += left;
             sealed += added;
         }
@@ -67,28 +67,27 @@ impl LayerSweeper {
     }
 
     /// Bytes that are left in `fresh` of one namespace, and those that were sealed.
-    fn sweep_fresh(&self, name: &OsString, owner: &Folder, now: SystemTime) -> io::Result<(u64, u64)> {
+    fn sweep_fresh(
+        &self,
+        name: &OsString,
+        owner: &Folder,
+        now: SystemTime,
+        problems: &mut SweepProblems,
+    ) -> (u64, u64) {
         // A worker makes the directories one after the other.
-        let Some(fresh) = owner.folder("fresh")? else { return Ok((0, 0)) };
-        let sealed = owner.folder("sealed")?;
-        let files = fresh.files()?;
+        let Some(fresh) = problems.note(owner.folder("fresh")) else { return (0, 0) };
+        let sealed = problems.note(owner.folder("sealed"));
+        let files = problems.note(fresh.files());
         let sum = FreshSum { bytes: files.iter().map(|(_, stat)| bytes(stat)).sum(), names: files.len() };
         let target = self.root.join(name).join("sealed");
-        let mut problems = SweepProblems::default();
         let (mut left, mut added) = (0, 0);
         for (name, stat) in &files {
-            let done = sweep_file(&fresh, name, stat, sum, now).and_then(|step| match step {
-                Some(mut file) => seal(&mut file, name, sealed.as_ref(), &target).and_then(|sealed| {
-                    file.set_len(0)?;
-                    Ok((0, sealed))
-                }),
-                None => Ok((fresh.bytes_of(name), 0)),
-            });
-            let (kept, sealed) = problems.note(done);
-            left += kept;
-            added += sealed;
+            if let Some(file) = problems.note(sweep_file(&fresh, name, stat, sum, now)) {
+                added += problems.note(seal(file, name, sealed.as_ref(), &target));
+            }
+            left += fresh.bytes_of(name);
         }
-        problems.0.map_or(Ok((left, added)), Err)
+        (left, added)
     }
 
     /// Deletes what is over the limits, and returns the bytes that are left.
@@ -166,18 +165,23 @@ fn evict(owner: &Folder, name: &OsString) -> io::Result<()> {
     sealed.delete(name)
 }
 
-/// Copies a whole entry to where no worker writes, and returns what it takes there. One that is there and whole stays: what a
-/// worker says of a layer that is known is not used.
-fn seal(file: &mut File, name: &OsString, sealed: Option<&Folder>, target: &Path) -> io::Result<u64> {
-    let content = read(file)?;
+/// Copies a whole entry to where no worker writes, empties it, and returns what the copy takes. One that is there and whole stays:
+/// what a worker says of a layer that is known is not used.
+fn seal(mut file: File, name: &OsString, sealed: Option<&Folder>, target: &Path) -> io::Result<u64> {
+    let content = read(&mut file)?;
+    file.set_len(0)?;
     let Some(sealed) = sealed.filter(|_| is_whole_entry(&content)) else { return Ok(0) };
     if let Some(mut there) = sealed.open(name)?
         && is_whole_entry(&read(&mut there)?)
     {
         return Ok(0);
     }
-    tidewaiter_io::replace(&target.join(name), |new| new.write_all(&content))?;
-    Ok(content.len() as u64)
+    match tidewaiter_io::replace(&target.join(name), |new| new.write_all(&content)) {
+        Ok(()) => Ok(content.len() as u64),
+        // The volume is full, which is told by how little the cache may take.
+        Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => Ok(0),
+        Err(error) => Err(error),
+    }
 }
 
 fn read(file: &mut File) -> io::Result<Vec<u8>> {
@@ -194,7 +198,12 @@ fn remove_if_unused(path: &Path, owner: &Folder, now: SystemTime) -> io::Result<
         return Ok(());
     }
     // The point last: no entry may be left without it. Workers write nothing next to it.
-    ["sealed", "fresh"].into_iter().try_for_each(|name| std::fs::remove_dir(path.join(name)))?;
+    for name in ["sealed", "fresh"] {
+        match std::fs::remove_dir(path.join(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
     std::fs::remove_dir_all(path)
 }
 
