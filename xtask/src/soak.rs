@@ -42,8 +42,8 @@ pub(crate) struct SoakArgs {
     /// Images of the Deployments, ten of each base; every tenth has a critical vulnerability
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..10_000))]
     images: u32,
-    /// MiB of each base
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..100))]
+    /// MiB of each base, uncompressed
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..100))]
     base: u32,
     /// How often the server is killed during the wave (SIGKILL)
     #[arg(long, default_value_t = 0)]

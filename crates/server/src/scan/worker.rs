@@ -4,7 +4,7 @@
 
 use super::protocol::{PlatformReport, ResolvedImages, ScanFailure, ScanJob, ScanOutput, ScanResult, WorkerLine};
 use super::sandbox;
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs;
@@ -45,7 +45,9 @@ pub(crate) fn main(layer_cache: Option<&Path>) -> anyhow::Result<()> {
     // No more than an entry of the cache, which is all that is written: whoever writes more is ended. And few files at a time, in
     // which bytes could be after the scanner deleted them.
     for (resource, most) in [(Resource::Fsize, SHARED_ENTRY_BYTES), (Resource::Nofile, OPEN_FILES)] {
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
+        // No limit can be raised.
+        let most = Some(getrlimit(resource).maximum.map_or(most, |least| least.min(most)));
+        setrlimit(resource, Rlimit { current: most, maximum: most })?;
     }
     let layers = layer_cache.zip(job.layers_of.as_ref()).and_then(|(root, owner)| open_layers(&owner.folder(root)));
     // And what none of it needs is given up, whatever it makes of this process. The parent's log says what the kernel lacks.
