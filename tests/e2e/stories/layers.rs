@@ -12,6 +12,9 @@ use tidewaiter_testkit::layer::{LayerBuilder, LayerCompression, LayerFixture};
 use tidewaiter_testkit::packages::debian;
 use tidewaiter_testkit::sha256;
 
+/// What the scanner's log says of a full volume.
+const FULL: &str = "the volume is nearly full";
+
 fn base() -> LayerFixture {
     debian(RELEASE, &CLEAN).build(LayerCompression::Gzip)
 }
@@ -103,6 +106,11 @@ fn a_full_volume_fails_no_scan() {
     create_on(&lab, &base, "one");
     rolled_out(&lab, "one");
     within(PATIENCE, "both layers are sealed", || sealed(&lab).len() == 2);
+    let told = |what: &str| {
+        let log = fs::read_to_string(lab.scanner_log()).unwrap();
+        log.lines().filter(|line| line.contains(what)).count()
+    };
+    assert_eq!(told(FULL), 0);
     volume.fill();
     for (number, name) in ["two", "three"].into_iter().enumerate() {
         create_on(&lab, &base, name);
@@ -110,15 +118,12 @@ fn a_full_volume_fails_no_scan() {
         within(PATIENCE, "the cache gives way", || sealed(&lab).is_empty());
         assert!(fetched(&lab, &base) > number, "{name}");
     }
-    let told = || {
-        let log = fs::read_to_string(lab.scanner_log()).unwrap();
-        log.lines().filter(|line| line.contains("the volume is nearly full")).count()
-    };
-    assert_eq!(told(), 1);
+    assert_eq!(told(FULL), 1);
     assert!(metric(&lab, "tidewaiter_layers_unstored_total") > 0);
     volume.make_room();
     create_on(&lab, &base, "four");
     rolled_out(&lab, "four");
+    within(PATIENCE, "the log says so", || told("has its room again") == 1);
     let before = fetched(&lab, &base);
     create_on(&lab, &base, "five");
     rolled_out(&lab, "five");

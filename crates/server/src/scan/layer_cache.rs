@@ -131,7 +131,7 @@ async fn keep(mut sweeper: LayerSweeper, mut workers: watch::Receiver<usize>, li
         });
         let Ok((back, swept)) = done.await else { return };
         sweeper = back;
-        let state = CacheState::of(swept, limit);
+        let state = CacheState::of(swept, limit, &last);
         if state != last {
             state.tell();
         }
@@ -159,12 +159,15 @@ enum CacheState {
 }
 
 impl CacheState {
-    fn of(swept: io::Result<SweptCache>, limit: u64) -> Self {
-        match swept {
-            Ok(swept) if swept.allowed < limit => CacheState::Tight,
-            Ok(_) => CacheState::Good,
-            Err(error) => CacheState::Failing(error.to_string()),
-        }
+    /// The state after a look. It is tight when less than a quarter of what the volume has for the cache is free, and until half
+    /// of it is: else the log would say both, again and again.
+    fn of(swept: io::Result<SweptCache>, limit: u64, last: &CacheState) -> Self {
+        let SweptCache { used, allowed } = match swept {
+            Ok(swept) => swept,
+            Err(error) => return CacheState::Failing(error.to_string()),
+        };
+        let most = if *last == CacheState::Tight { allowed / 2 } else { allowed - allowed / 4 };
+        if allowed < limit && (used > most || allowed == 0) { CacheState::Tight } else { CacheState::Good }
     }
 
     fn tell(&self) {
@@ -206,13 +209,25 @@ mod tests {
 
     #[test]
     fn the_state_of_the_cache() {
-        let check = |swept: io::Result<SweptCache>, expected: CacheState| {
-            let text = format!("{swept:?}");
-            assert_eq!(CacheState::of(swept, 100), expected, "{text}");
+        use CacheState::{Failing, Good, Tight};
+        let check = |last: CacheState, used: u64, allowed: u64, expected: CacheState| {
+            let found = CacheState::of(Ok(SweptCache { used, allowed }), 100, &last);
+            assert_eq!(found, expected, "{last:?} {used} {allowed}");
         };
-        check(Ok(SweptCache { used: 50, allowed: 100 }), CacheState::Good);
-        check(Ok(SweptCache { used: 50, allowed: 99 }), CacheState::Tight);
-        check(Err(io::Error::other("why")), CacheState::Failing("why".to_owned()));
+        // Full by its own limit.
+        check(Good, 100, 100, Good);
+        // A small volume with room.
+        check(Good, 10, 50, Good);
+        // What is left when a tenth was deleted to make room.
+        check(Good, 45, 50, Tight);
+        check(Good, 37, 50, Good);
+        check(Good, 0, 0, Tight);
+        check(Tight, 30, 50, Tight);
+        check(Tight, 25, 50, Good);
+        check(Tight, 100, 100, Good);
+        check(Failing("why".to_owned()), 30, 50, Good);
+        let failed = CacheState::of(Err(io::Error::other("why")), 100, &Good);
+        assert_eq!(failed, Failing("why".to_owned()));
     }
 
     #[tokio::test]
