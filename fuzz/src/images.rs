@@ -1,6 +1,6 @@
 //! What an image holds, and the forms it comes in.
 
-use crate::{Target, oracles, seeds};
+use crate::{Target, cached, oracles, seeds};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -73,6 +73,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("layer", seeds::tar, layer),
     ("layer-gzip", || seeds::gzip(&seeds::tar()), layer),
     ("layer-zstd", || seeds::zstd(&seeds::tar()), layer),
+    ("cached-layer", cached::seed, cached::scan),
     ("oci-archive", seeds::oci_archive, |b| with_file(b, |path| drop(oci_layout::open_archive(path, None)))),
     ("containerd", Vec::new, containerd),
 ];

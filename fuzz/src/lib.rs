@@ -4,6 +4,7 @@
 //! same seeds and of `corpus/TARGET`, with `FUZZ_EXECUTIONS=N` for more than the default number of executions, and
 //! `FUZZ_TARGETS=a,b` for some of them.
 
+mod cached;
 mod feeds;
 mod images;
 mod names;

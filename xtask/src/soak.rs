@@ -2,8 +2,8 @@
 //! digests known, and forged ones. Compared, in one run, with the same cluster without the gate.
 //!
 //! ```text
-//! images → calm rollouts → wave in an excluded namespace → scans alone → wave in an enforced one
-//!        → records of thousands more → restart → reviews and a no-op → forged reviews → restart → table
+//! images → calm rollouts → wave in an excluded namespace → scans alone → wave of images without the cache of layers
+//!        → wave in an enforced namespace → records of thousands more → restart → reviews and a no-op → forged reviews → restart → table
 //! ```
 
 mod calm;
@@ -30,6 +30,8 @@ use wave::WaveResult;
 const APART: &str = "apart";
 /// The enforced one.
 const GATED: &str = "default";
+/// Another enforced one, where the scanner caches no layers.
+const UNCACHED: &str = "uncached";
 
 /// How much is measured.
 #[derive(Debug, clap::Args)]
@@ -40,6 +42,9 @@ pub(crate) struct SoakArgs {
     /// Images of the Deployments, ten of each base; every tenth has a critical vulnerability
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..10_000))]
     images: u32,
+    /// MiB of each base, uncompressed
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..100))]
+    base: u32,
     /// How often the server is killed during the wave (SIGKILL)
     #[arg(long, default_value_t = 0)]
     kills: u32,
@@ -111,7 +116,7 @@ fn measure(places: Places, args: &SoakArgs) -> Result<SoakTable> {
     let mut lab = Lab::new(places);
     start(&mut lab);
     lab.admin(&["create", "namespace", APART]).ok();
-    let fleet = Fleet::push(&lab, args.images);
+    let fleet = Fleet::push(&lab, "image", args.images, args.base);
     let mut table = SoakTable::default();
     table.calm(&calm::measure(&lab));
     eprintln!("wave in an excluded namespace");
@@ -119,11 +124,29 @@ fn measure(places: Places, args: &SoakArgs) -> Result<SoakTable> {
     wave::remove(&lab, APART)?;
     eprintln!("scans alone");
     let scans = fleet.scan_alone(&lab, &programs)?;
+    eprintln!("wave without a cache of layers");
+    let uncached = uncached(&mut lab, args)?;
     eprintln!("wave in an enforced namespace");
     let gated = wave::run(&mut lab, &fleet, GATED, args.deployments, args.kills)?;
     table.waves(&plain, &gated, scans, args);
+    table.layers(&uncached, &gated, fleet.layer_bytes());
     reviews(&mut lab, args, &mut table, &gated)?;
     Ok(table)
+}
+
+/// Each of as many other images once, with a scanner that reads every image as a whole.
+fn uncached(lab: &mut Lab, args: &SoakArgs) -> Result<WaveResult> {
+    lab.admin(&["create", "namespace", UNCACHED]).ok();
+    let fleet = Fleet::push(lab, "uncached", args.images, args.base);
+    lab.kill_server();
+    lab.cache_layers(false);
+    start(lab);
+    let result = wave::run(lab, &fleet, UNCACHED, args.images, 0)?;
+    wave::remove(lab, UNCACHED)?;
+    lab.kill_server();
+    lab.cache_layers(true);
+    start(lab);
+    Ok(result)
 }
 
 /// The part about admission.

@@ -16,6 +16,7 @@ use tidewaiter_core::policy::Policy;
 use tidewaiter_core::report::{Inventory, Report};
 use tidewaiter_db::{Database, matching};
 use tidewaiter_feeds::exceptions;
+use tidewaiter_scan::cache::ScanCache;
 use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::source::{
@@ -100,7 +101,7 @@ pub(crate) fn inventory(image: &str, reading: &ReadingOptions<'_>, base_image: O
         threads: THREADS,
         cancel: &cancel,
         progress: &progress,
-        cache: cache.as_ref(),
+        cache: cache.as_ref().map(ScanCache::Own),
     };
     let inventory = engine::inventory(&opened, &options);
     progress.clear();

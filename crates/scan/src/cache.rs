@@ -5,20 +5,31 @@
 //! failure. A key holds everything a result depends on in addition to the bytes: the analyzers' version, the limits, the
 //! paths that links made wanted.
 //!
-//! One cache serves one user: anyone who can name a layer's digest gets what the cache has of it.
+//! One cache serves one user: anyone who can name a layer's digest gets what the cache has of it. Processes that do not trust
+//! each other have another one (`shared`).
 
 mod entry;
+mod lookup;
+mod shared;
+
+pub use lookup::ScanCache;
+pub use shared::{LayerCounts, PATIENCE, SHARED_ENTRY_BYTES, SharedCache};
+
+pub(crate) use lookup::LayerLookup;
 
 use crate::analyze;
 use crate::limits::Limits;
 use crate::walk::diff::VerifiedLayer;
 use crate::walk::hash::PathHash;
+use entry::EntrySize;
+use lookup::LayerSlot;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
+use tempfile::NamedTempFile;
 use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::Inventory;
 
@@ -26,6 +37,8 @@ use tidewaiter_core::report::Inventory;
 pub const MAX_BYTES: u64 = 1 << 30;
 /// An entry's time of use is written at most this often: a write for every read would cost more than it is worth.
 const TOUCH: Duration = Duration::from_secs(3600);
+/// Digits of what tells versions, limits and paths apart: 64 bits. What names the bytes is the whole digest.
+const CONTEXT: usize = 16;
 /// The file with the point of the path hashes, which entries of layers depend on.
 const POINT: &str = "point";
 
@@ -59,30 +72,34 @@ impl Cache {
         Ok(Cache { dir: dir.to_owned(), max_bytes, hashes, grown: AtomicBool::new(false) })
     }
 
-    pub(crate) fn hashes(&self) -> PathHash {
+    fn hashes(&self) -> PathHash {
         self.hashes.clone()
     }
 
     /// A layer that was read before; `wanted` is the key of the paths that were wanted then.
-    pub(crate) fn layer(&self, digest: &Digest, wanted: &str, limits: &Limits) -> Option<VerifiedLayer> {
-        entry::decode(&self.read(&key("layer", digest, wanted, limits))?)
+    fn layer(&self, digest: &Digest, wanted: &str, limits: &Limits) -> LayerLookup<'_> {
+        let key = key("layer", digest, wanted, limits);
+        let known = self.read(&key).and_then(|bytes| entry::decode(&bytes)).filter(|layer| layer.digest == *digest);
+        match known {
+            Some(layer) => LayerLookup::Known(Box::new(layer)),
+            None => LayerLookup::Unknown(LayerSlot::Own(self, key)),
+        }
     }
 
-    /// Stores a layer.
-    pub(crate) fn put_layer(&self, digest: &Digest, wanted: &str, limits: &Limits, layer: &VerifiedLayer) {
-        if let Some(bytes) = entry::encode(layer) {
-            self.write(&key("layer", digest, wanted, limits), &bytes);
+    fn put_layer(&self, key: &str, layer: &VerifiedLayer) {
+        if let Some(bytes) = entry::encode(layer, EntrySize::OWN) {
+            self.write(key, &bytes);
         }
     }
 
     /// The inventory of an image that was read before.
-    pub(crate) fn image(&self, manifest: &Digest, limits: &Limits) -> Option<Inventory> {
+    fn image(&self, manifest: &Digest, limits: &Limits) -> Option<Inventory> {
         let inventory: Inventory = serde_json::from_slice(&self.read(&key("image", manifest, "", limits))?).ok()?;
         (inventory.image.digest == *manifest).then_some(inventory)
     }
 
     /// Stores the inventory of an image.
-    pub(crate) fn put_image(&self, manifest: &Digest, limits: &Limits, inventory: &Inventory) {
+    fn put_image(&self, manifest: &Digest, limits: &Limits, inventory: &Inventory) {
         if let Ok(bytes) = serde_json::to_vec(inventory) {
             self.write(&key("image", manifest, "", limits), &bytes);
         }
@@ -135,16 +152,12 @@ impl Cache {
         let path = self.dir.join(key);
         let file = File::options().read(true).write(true).open(&path).or_else(|_| File::open(&path)).ok()?;
         // Opened for writing where that is allowed, because the time of use is set through the same handle.
-        let opened = entry::unwrap(&file);
+        let opened = entry::unwrap(&file, EntrySize::OWN);
         if opened.is_none() {
             // It would be found damaged again by every scan.
             let _ = remove(&path);
         }
-        let old = file.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
-        if old.is_some_and(|old| old > TOUCH) {
-            // In a read-only directory, entries are removed by their age instead of their use.
-            let _ = file.set_modified(SystemTime::now());
-        }
+        touch(&file);
         opened
     }
 
@@ -179,6 +192,14 @@ struct StoredEntry {
     used: SystemTime,
 }
 
+/// Notes that an entry was used. In a read-only directory, entries are removed by their age instead.
+fn touch(file: &File) {
+    let old = file.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
+    if old.is_some_and(|old| old > TOUCH) {
+        let _ = file.set_modified(SystemTime::now());
+    }
+}
+
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -186,11 +207,24 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether a shared cache may have a layer's entry of this name.
+pub fn is_layer_entry(name: &str) -> bool {
+    let is_hex = |text: &str, digits: usize| {
+        text.len() == digits && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    let parts = name.strip_prefix("layer-").and_then(|rest| rest.split_once('-'));
+    parts.is_some_and(|(digest, context)| is_hex(digest, 64) && is_hex(context, CONTEXT))
+}
+
+/// Whether these bytes are an entry that was written to its end, by its checksum. What it says may be anything.
+pub fn is_whole_entry(bytes: &[u8]) -> bool {
+    entry::packed(bytes).is_some()
+}
+
 fn key(what: &str, digest: &Digest, wanted: &str, limits: &Limits) -> String {
     let all = format!("{} {} {wanted} {limits:?}", analyze::VERSION, entry::FORMAT);
     let context = Digest::from_sha256(Sha256::digest(all.as_bytes()).into());
-    // 64 bits tell versions, limits and paths apart; what names the bytes is the whole digest.
-    format!("{what}-{}-{}", digest.hex(), context.hex().get(..16).unwrap_or_default())
+    format!("{what}-{}-{}", digest.hex(), context.hex().get(..CONTEXT).unwrap_or_default())
 }
 
 /// The point of the path hashes: drawn once for each cache, by the first process.
@@ -199,13 +233,13 @@ fn point(dir: &Path) -> io::Result<u64> {
     if path.exists() {
         return read_point(&path);
     }
-    let new = dir.join(format!("{POINT}.{}.new", std::process::id()));
-    fs::write(&new, format!("{}\n", PathHash::new().point()))?;
-    // Unlike a rename, a link fails where another process was first: then its point counts.
-    let linked = fs::hard_link(&new, &path);
-    fs::remove_file(&new)?;
-    match linked {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+    let mut new = NamedTempFile::new_in(dir)?;
+    new.write_all(format!("{}\n", PathHash::new().point()).as_bytes())?;
+    // Before its name: without power a name may outlive the content, and no entry could be used.
+    new.as_file().sync_all()?;
+    match new.persist_noclobber(&path) {
+        Err(failed) if failed.error.kind() != io::ErrorKind::AlreadyExists => Err(failed.error),
+        // Where another process was first, its point counts.
         _ => read_point(&path),
     }
 }
@@ -233,15 +267,34 @@ mod tests {
         diff.files.push(cache.hashes().of("a"), 3);
         diff.files.sort();
         let layer = VerifiedLayer { size: 7, digest: digest(1), diff_id: digest(2), diff };
-        cache.put_layer(&digest(1), "", &limits, &layer);
+        let LayerLookup::Unknown(slot) = cache.layer(&digest(1), "", &limits) else { panic!("it is known") };
+        slot.store(&layer);
         // Another process has the same point.
         let other = Cache::open(dir.path(), MAX_BYTES).unwrap();
-        let found = other.layer(&digest(1), "", &limits).unwrap();
+        let LayerLookup::Known(found) = other.layer(&digest(1), "", &limits) else { panic!("it is not known") };
         assert_eq!((found.size, &found.diff_id), (7, &layer.diff_id));
         assert!(found.diff.files.contains(other.hashes().of("a")));
-        assert!(other.layer(&digest(1), "other paths", &limits).is_none());
-        assert!(other.layer(&digest(3), "", &limits).is_none());
-        assert!(other.layer(&digest(1), "", &Limits { entries: 1, ..limits }).is_none());
+        let is_unknown = |found| matches!(found, LayerLookup::Unknown(_));
+        assert!(is_unknown(other.layer(&digest(1), "other paths", &limits)));
+        assert!(is_unknown(other.layer(&digest(3), "", &limits)));
+        assert!(is_unknown(other.layer(&digest(1), "", &Limits { entries: 1, ..limits })));
+        // An entry under another one's name.
+        let [from, to] = [1, 3].map(|of| dir.path().join(key("layer", &digest(of), "", &limits)));
+        fs::copy(from, to).unwrap();
+        assert!(is_unknown(other.layer(&digest(3), "", &limits)));
+    }
+
+    #[test]
+    fn names_of_entries() {
+        let check = |name: &str, expected: bool| assert_eq!(is_layer_entry(name), expected, "{name}");
+        let limits = Limits::default();
+        check(&key("layer", &digest(1), "", &limits), true);
+        check(&key("image", &digest(1), "", &limits), false);
+        check(&key("layer", &digest(1), "", &limits).to_uppercase(), false);
+        check(&format!("{}0", key("layer", &digest(1), "", &limits)), false);
+        for name in ["", "point", "layer-", "layer--", "..", "layer-../x"] {
+            check(name, false);
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod spelling;
 mod sqlite_wal;
 mod stores;
 
-use crate::cache::Cache;
+use crate::cache::ScanCache;
 use crate::error::ScanError;
 use crate::limits::Limits;
 use crate::progress::ScanProgress;
@@ -35,7 +35,7 @@ pub struct ScanOptions<'a> {
     /// Receives the progress.
     pub progress: &'a dyn ScanProgress,
     /// Results of earlier scans.
-    pub cache: Option<&'a Cache>,
+    pub cache: Option<ScanCache<'a>>,
 }
 
 impl std::fmt::Debug for ScanOptions<'_> {
@@ -56,7 +56,7 @@ pub fn inventory(image: &Image, options: &ScanOptions<'_>) -> Result<Inventory, 
         // The same manifest may have been read under another name.
         return Ok(Inventory { image: info(image), ..known });
     }
-    let hashes = cache.map_or_else(PathHash::new, Cache::hashes);
+    let hashes = cache.map_or_else(PathHash::new, ScanCache::hashes);
     let scan = ScanResources::new(options.limits, options.cancel, options.progress, hashes);
     // Two passes and a third: links are only known when all layers are, and databases with logs when all links are.
     let mut layers = layers::read_all(image, options.threads, cache, &scan)?;

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::scan::layer_cache::LayerCacheSettings;
 use crate::scan::scanner::ScannerSettings;
 use crate::settings::{RegistrySettings, ServerSettings};
 use anyhow::{Context as _, Result};
@@ -27,7 +28,11 @@ pub(crate) enum ServerCommand {
     Uninstall(UninstallArgs),
     /// Run one scan; the server starts it
     #[command(hide = true)]
-    ScanWorker,
+    ScanWorker {
+        /// Directory of the cache of layers
+        #[arg(long, value_name = "DIR")]
+        layer_cache: Option<PathBuf>,
+    },
     /// Find what a new database changes; the server starts it
     #[command(hide = true)]
     RematchWorker,
@@ -52,6 +57,13 @@ pub(crate) struct ScannerArgs {
     /// Maximum concurrent scans; as many as the server runs, or more
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub(crate) scans: u16,
+    /// Folder for the layers of images, on a local file system, so that images of one base read it once; without it, every
+    /// image is read as a whole
+    #[arg(long, value_name = "DIR")]
+    pub(crate) layer_cache: Option<PathBuf>,
+    /// Size of the folder with the layers, in MiB; the least recently used ones are deleted
+    #[arg(long, value_name = "MIB", default_value_t = 2048)]
+    pub(crate) layer_cache_size: u64,
 }
 
 impl ScannerArgs {
@@ -61,7 +73,9 @@ impl ScannerArgs {
     /// When the path of this program is unknown.
     pub(crate) fn settings(self) -> Result<ScannerSettings> {
         let program = std::env::current_exe().context("the path of this program")?;
-        Ok(ScannerSettings { socket: self.socket, user: self.server_user, scans: self.scans, program })
+        let limit = self.layer_cache_size << 20;
+        let layer_cache = self.layer_cache.map(|dir| LayerCacheSettings { dir, limit });
+        Ok(ScannerSettings { socket: self.socket, user: self.server_user, scans: self.scans, program, layer_cache })
     }
 }
 

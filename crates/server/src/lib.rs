@@ -71,7 +71,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: ServerCommand) -> Result<()> {
     match command {
-        ServerCommand::ScanWorker => return scan::worker::main(),
+        ServerCommand::ScanWorker { layer_cache } => return scan::worker::main(layer_cache.as_deref()),
         ServerCommand::RematchWorker => return scan::rematch::main(),
         ServerCommand::Serve(_) | ServerCommand::Scanner(_) | ServerCommand::Uninstall(_) => {}
     }
@@ -85,7 +85,7 @@ fn run(command: ServerCommand) -> Result<()> {
                 install::uninstall::run_release(connect().await?).await
             }
             ServerCommand::Uninstall(_) => install::uninstall::run(connect().await?).await,
-            ServerCommand::ScanWorker | ServerCommand::RematchWorker => Ok(()),
+            ServerCommand::ScanWorker { .. } | ServerCommand::RematchWorker => Ok(()),
         }
     })
 }

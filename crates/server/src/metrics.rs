@@ -16,6 +16,11 @@ use std::time::Duration;
 use tidewaiter_core::Reason;
 use tidewaiter_core::status::{DeploymentStatus, ImageStatus, WorkloadStatus};
 use tidewaiter_crd::image_scan::ImageScanStatus;
+use tidewaiter_scan::cache::LayerCounts;
+
+/// Layers of a scan that are counted, and their bytes: more than images have for all platforms.
+const MOST_LAYERS: u64 = 10_000;
+const MOST_BYTES: u64 = 1 << 40;
 
 type Labels = Vec<(String, String)>;
 
@@ -48,6 +53,9 @@ pub(crate) struct Metrics {
     admission_seconds: Family<Labels, Histogram, fn() -> Histogram>,
     alerts: Family<Labels, Counter>,
     cluster: ClusterGauges,
+    layers: Family<Labels, Counter>,
+    layer_bytes: Counter,
+    unstored_layers: Counter,
     /// Without labels; empty while there is no database.
     database_age: Family<Labels, Gauge>,
     feed_age: Family<Labels, Gauge>,
@@ -77,6 +85,14 @@ impl Metrics {
         registry.register("alerts", "Attempts to send an alert to a receiver, by result", alerts.clone());
         let cluster = ClusterGauges::default();
         cluster.register(&mut registry);
+        let layers = Family::<Labels, Counter>::default();
+        let text = "Layers of scanned images, by where they came from: their registry, or the cache of layers";
+        registry.register("layers", text, layers.clone());
+        let layer_bytes = Counter::default();
+        registry.register("layer_read_bytes", "Stored bytes of layers that registries sent", layer_bytes.clone());
+        let unstored_layers = Counter::default();
+        let text = "Layers that the cache of layers has no room for, or cannot be written for";
+        registry.register("layers_unstored", text, unstored_layers.clone());
         let database_age = Family::<Labels, Gauge>::default();
         let age = "Seconds since the vulnerability database was built; absent while there is none";
         registry.register("database_age_seconds", age, database_age.clone());
@@ -94,6 +110,9 @@ impl Metrics {
             admission_seconds,
             alerts,
             cluster,
+            layers,
+            layer_bytes,
+            unstored_layers,
             database_age,
             feed_age,
         }
@@ -122,6 +141,16 @@ impl Metrics {
         let image_status = status.image_status.to_string();
         self.scans.get_or_create(&labels(&[("status", &image_status), ("reason", reason)])).inc();
         self.scan_seconds.get_or_create(&labels(&[("status", &image_status)])).observe(duration.as_secs_f64());
+    }
+
+    /// Counts the layers of a scan. A worker says what they are, which an image may have taken over: the counters are for people
+    /// and alerts, and one scan moves them by no more than images have.
+    pub(crate) fn layers(&self, counts: &LayerCounts) {
+        for (from, number) in [("cache", counts.cached), ("registry", counts.read)] {
+            self.layers.get_or_create(&labels(&[("from", from)])).inc_by(number.min(MOST_LAYERS));
+        }
+        self.layer_bytes.inc_by(counts.read_bytes.min(MOST_BYTES));
+        self.unstored_layers.inc_by(counts.unstored.min(MOST_LAYERS));
     }
 
     /// Counts an interruption of what the API server enforces.
@@ -221,5 +250,26 @@ mod tests {
         let both = ["tidewaiter_database_age_seconds{} 3600", "tidewaiter_feed_age_seconds{} 7200"];
         check(Some(3600), Some(7200), &both);
         check(None, None, &[]);
+    }
+
+    #[test]
+    fn a_scan_moves_the_counters_of_layers_by_what_images_have() {
+        let metrics = Metrics::new();
+        let check = |counts: LayerCounts, expected: [u64; 4]| {
+            metrics.layers(&counts);
+            let text = metrics.text(None, None);
+            let names = [
+                r#"tidewaiter_layers_total{from="cache"}"#,
+                r#"tidewaiter_layers_total{from="registry"}"#,
+                "tidewaiter_layer_read_bytes_total",
+                "tidewaiter_layers_unstored_total",
+            ];
+            let values = names.map(|name| text.lines().find_map(|l| l.strip_prefix(name)?.trim().parse().ok()));
+            assert_eq!(values, expected.map(Some), "{text}");
+        };
+        check(LayerCounts { cached: 4, read: 1, read_bytes: 1000, unstored: 1 }, [4, 1, 1000, 1]);
+        check(LayerCounts { cached: 1, ..LayerCounts::default() }, [5, 1, 1000, 1]);
+        let lie = LayerCounts { cached: u64::MAX, read: u64::MAX, read_bytes: u64::MAX, unstored: u64::MAX };
+        check(lie, [5 + MOST_LAYERS, 1 + MOST_LAYERS, 1000 + MOST_BYTES, 1 + MOST_LAYERS]);
     }
 }

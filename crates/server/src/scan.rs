@@ -10,6 +10,7 @@
 mod bridge;
 mod check;
 pub(crate) mod database;
+pub(crate) mod layer_cache;
 mod platforms;
 pub(crate) mod process;
 pub(crate) mod protocol;

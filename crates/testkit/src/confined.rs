@@ -17,13 +17,14 @@ use std::sync::OnceLock;
 /// Addresses of Pods on the simulated node.
 const PODS: &str = "10.244.0.0/16";
 
-/// Mounts what a Pod's container has (the scanner, which writes nothing, has no temporary files), makes the root read-only and becomes its user.
-/// Arguments: root, data, its place, its options, service account, feeds, sockets, user, `NAME=value` …, `--`, the command.
+/// Mounts what a Pod's container has (the scanner, which writes nothing but layers, has no temporary files), makes the root read-only and becomes its user.
+/// Arguments: root, data, its place, its options, layers, service account, feeds, sockets, user, `NAME=value` …, `--`, the command.
 const SCRIPT: &str = r#"
 set -eu
-root=$1 data=$2 place=$3 options=$4 account=$5 feeds=$6 sockets=$7 user=$8; shift 8
+root=$1 data=$2 place=$3 options=$4 layers=$5 account=$6 feeds=$7 sockets=$8 user=$9; shift 9
 mount --bind "$root" "$root"
 mount --bind -o "$options" "$data" "$root/$place"
+[ "$options" = rw ] || mount --bind "$layers" "$root/var/lib/tidewaiter/layers"
 mount --bind "$sockets" "$root/run/tidewaiter"
 mount --bind -o ro "$account" "$root/var/run/secrets/kubernetes.io/serviceaccount"
 mount --bind -o ro "$feeds" "$root/etc/tidewaiter"
@@ -39,8 +40,9 @@ exec setpriv --no-new-privs env -i $variables "$chroot" --userspec="$user:$user"
 "#;
 
 /// Mount points, which a runtime makes too.
-const MOUNT_POINTS: [&str; 7] = [
+const MOUNT_POINTS: [&str; 8] = [
     DATABASE_PLACE,
+    "var/lib/tidewaiter/layers",
     "run/tidewaiter",
     "var/run/secrets/kubernetes.io/serviceaccount",
     "etc/tidewaiter",
@@ -49,7 +51,7 @@ const MOUNT_POINTS: [&str; 7] = [
     "dev",
 ];
 
-/// Where the data volume is, and where the scanner sees the database's folder of it.
+/// Where the data volume is, and where the scanner sees the database's folder of it, next to that of the layers.
 const DATA_PLACE: &str = "var/lib/tidewaiter";
 const DATABASE_PLACE: &str = "var/lib/tidewaiter/db";
 /// The scanner's user, as in the manifests.
@@ -85,8 +87,8 @@ impl Pod {
     pub fn new(dir: &Path, server: (String, u16), token: &str, ca: &[u8]) -> Self {
         let [volume, account, feeds, sockets] = ["volume", "account", "feeds-volume", "run"].map(|name| dir.join(name));
         let pod = Pod { volume, account, feeds, sockets, server, is_scanner: false };
-        let database = pod.volume.join("db");
-        for folder in [&pod.volume, &database, &pod.account, &pod.feeds, &pod.sockets] {
+        let (database, layers) = (pod.volume.join("db"), pod.layers());
+        for folder in [&pod.volume, &database, &layers, &pod.account, &pod.feeds, &pod.sockets] {
             fs::create_dir_all(folder).unwrap();
         }
         pod.set_token(token);
@@ -98,6 +100,9 @@ impl Pod {
         }
         chown(&pod.sockets, None, Some(Gid::from_raw(USER))).unwrap();
         fs::set_permissions(&pod.sockets, fs::Permissions::from_mode(0o2777)).unwrap();
+        // As the kubelet makes a `subPath` in a volume with a group: root's, and writable by the group.
+        chown(&layers, None, Some(Gid::from_raw(USER))).unwrap();
+        fs::set_permissions(&layers, fs::Permissions::from_mode(0o2775)).unwrap();
         pod
     }
 
@@ -114,7 +119,7 @@ impl Pod {
         Pod { account, ..self.clone() }
     }
 
-    /// As the scanner sees it: another user, no token, and of the data volume the database alone, to read.
+    /// As the scanner sees it: another user, no token, and of the data volume the database, to read, and the layers.
     #[must_use]
     pub fn of_scanner(&self) -> Self {
         Pod { is_scanner: true, ..self.without_account() }
@@ -123,6 +128,11 @@ impl Pod {
     /// The folder at `/var/lib/tidewaiter`.
     pub fn volume(&self) -> &Path {
         &self.volume
+    }
+
+    /// The folder at `/var/lib/tidewaiter/layers`.
+    pub fn layers(&self) -> PathBuf {
+        self.volume.join("layers")
     }
 
     /// The folder at `/etc/tidewaiter`.
@@ -141,7 +151,7 @@ impl Pod {
             false => (&self.volume, DATA_PLACE, "rw", USER),
         };
         command.arg(root(programs)).arg(data).args([place, options]);
-        command.args([&self.account, &self.feeds, &self.sockets]).arg(user.to_string());
+        command.args([&self.layers(), &self.account, &self.feeds, &self.sockets]).arg(user.to_string());
         command.args(["HOME=/", "PATH=/usr/local/bin"]);
         command.arg(format!("KUBERNETES_SERVICE_HOST={host}")).arg(format!("KUBERNETES_SERVICE_PORT={port}"));
         command.args(variables.iter().map(|(name, value)| format!("{name}={value}")));

@@ -54,6 +54,7 @@ pub struct Lab {
     renewal: Option<Server>,
     stands: Stands,
     variables: Vec<(String, String)>,
+    caches_layers: bool,
 }
 
 /// How the server runs.
@@ -123,6 +124,7 @@ impl Lab {
             renewal: None,
             stands,
             variables: Vec::new(),
+            caches_layers: true,
         };
         lab.build_database(&lab.places.root.join("demo/feeds.toml"));
         lab

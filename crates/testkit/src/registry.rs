@@ -43,6 +43,8 @@ struct Content {
     /// Every blob takes this long.
     delay: Duration,
     requests: u64,
+    /// Blob → bytes of it that were sent.
+    sent: BTreeMap<String, u64>,
     /// Whether it lists what refers to a digest.
     has_referrers: bool,
 }
@@ -178,6 +180,11 @@ impl Registry {
         self.content().requests
     }
 
+    /// Bytes of a blob that were sent so far.
+    pub fn sent(&self, digest: &str) -> u64 {
+        self.content().sent.get(digest).copied().unwrap_or_default()
+    }
+
     /// Stops answering; the content stays.
     pub fn down(&mut self) {
         self.served = None;
@@ -292,12 +299,13 @@ impl Content {
         StatusCode::CREATED.into_response()
     }
 
-    fn blob(&self, digest: &str, headers: &HeaderMap) -> Response {
+    fn blob(&mut self, digest: &str, headers: &HeaderMap) -> Response {
         let Some(blob) = self.blobs.get(digest) else { return StatusCode::NOT_FOUND.into_response() };
         let bytes = blob.read();
         let range = headers.get(header::RANGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let from = range.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap_or(0).min(bytes.len());
         let end = self.cut.map_or(bytes.len(), |cut| cut.clamp(from, bytes.len()));
+        *self.sent.entry(digest.to_owned()).or_default() += (end - from) as u64;
         let status = if from > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
         (status, Body::from(bytes[from..end].to_vec())).into_response()
     }

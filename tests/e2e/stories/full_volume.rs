@@ -7,11 +7,11 @@ use std::{fs, io};
 use tidewaiter_testkit::demo::clean;
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
-/// A small file system over the server's volume, with what was there; unmounted when dropped.
-struct SmallVolume(PathBuf);
+/// A small file system over a folder, with what was there; unmounted when dropped.
+pub(crate) struct SmallVolume(PathBuf);
 
 impl SmallVolume {
-    fn over(folder: &Path) -> Self {
+    pub(crate) fn over(folder: &Path) -> Self {
         let script = r#"cp -a "$1" "$1.aside" && mount -t tmpfs -o size=16m tmpfs "$1" && cp -a "$1.aside/." "$1/" && chown --reference="$1.aside" "$1""#;
         let said = Command::new("sh").args(["-euc", script, "sh"]).arg(folder).output().unwrap();
         assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
@@ -19,13 +19,13 @@ impl SmallVolume {
     }
 
     /// Leaves no byte.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut file = fs::File::create(self.0.join("fill")).unwrap();
         let full = io::copy(&mut io::repeat(1), &mut file).unwrap_err();
         assert_eq!(full.kind(), io::ErrorKind::StorageFull, "{full}");
     }
 
-    fn make_room(&self) {
+    pub(crate) fn make_room(&self) {
         fs::remove_file(self.0.join("fill")).unwrap();
     }
 }

@@ -53,14 +53,16 @@ fn a_worker_is_another_user_without_token_and_store_and_ends_with_its_scan() {
         let owner = || fs::metadata(format!("/proc/{id}/environ")).map(|meta| meta.uid());
         within(PATIENCE, "it cannot be dumped", || owner().is_ok_and(|user| user == 0));
     }
-    // What its container mounts: the database, and neither the rest of the volume nor the token.
+    // What its container mounts: the database and the layers, and neither the rest of the volume nor the token.
     let root = Path::new("/proc").join(&worker).join("root");
     let names = |folder: &str| {
         let all =
             fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         all.collect::<Vec<_>>()
     };
-    assert_eq!(names("var/lib/tidewaiter"), ["db"]);
+    let mut mounted = names("var/lib/tidewaiter");
+    mounted.sort();
+    assert_eq!(mounted, ["db", "layers"]);
     assert!(names("var/lib/tidewaiter/db").contains(&"tidewaiter.db".to_owned()));
     assert_eq!(names("var/run/secrets/kubernetes.io/serviceaccount"), Vec::<String>::new());
     assert!(!fs::read_to_string(format!("/proc/{worker}/environ")).unwrap_or_default().contains("KUBERNETES"));

@@ -1,7 +1,8 @@
 //! The images and Deployments of a wave.
 
+use crate::dice::Dice;
 use anyhow::{Context, Result, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -12,7 +13,6 @@ use tidewaiter_testkit::image::{ImageBuilder, ImageFixture};
 use tidewaiter_testkit::lab::Lab;
 use tidewaiter_testkit::layer::{LayerBuilder, LayerCompression, LayerFixture};
 use tidewaiter_testkit::packages::debian;
-use tidewaiter_testkit::sha256;
 
 /// Images that share a base.
 const OF_A_BASE: u32 = 10;
@@ -20,8 +20,6 @@ const OF_A_BASE: u32 = 10;
 const ONE_IS_BAD: u32 = 10;
 /// Packages of a base, besides those that advisories know.
 const PACKAGES: u32 = 62;
-/// Blocks of 32 bytes in a base that do not compress: 256 KiB.
-const BLOCKS: u32 = 8192;
 
 /// One image in the registry.
 #[derive(Debug, Clone)]
@@ -38,23 +36,36 @@ pub(super) struct FleetImage {
 #[derive(Debug)]
 pub(super) struct Fleet {
     pub(super) images: Vec<FleetImage>,
+    /// Digest → stored bytes.
+    layers: BTreeMap<String, u64>,
 }
 
 impl Fleet {
-    /// Makes the images and stores them in the lab's registry.
-    pub(super) fn push(lab: &Lab, count: u32) -> Self {
+    /// Makes images whose repositories are named so and stores them in the lab's registry. Their bases have this many MiB.
+    pub(super) fn push(lab: &Lab, name: &str, count: u32, mib: u32) -> Self {
         let mut bases: BTreeMap<u32, LayerFixture> = BTreeMap::new();
-        let mut images = Vec::new();
+        let (mut images, mut layers) = (Vec::new(), BTreeMap::new());
         for number in 0..count {
             let base = number / OF_A_BASE;
-            let layer = bases.entry(base).or_insert_with(|| base_layer(base));
+            let layer = bases.entry(base).or_insert_with(|| base_layer(name, base, mib));
             let good = number % ONE_IS_BAD != ONE_IS_BAD - 1;
-            let image = image(layer.clone(), number, good);
-            let reference = lab.registry.push(&format!("image-{number}"), "v1", &image);
+            let image = image(layer.clone(), &format!("{name}-{number}"), good);
+            layers.extend(layers_of(&image));
+            let reference = lab.registry.push(&format!("{name}-{number}"), "v1", &image);
             let pinned = format!("{reference}@{}", image.digest());
             images.push(FleetImage { reference, pinned, good });
         }
-        Fleet { images }
+        Fleet { images, layers }
+    }
+
+    /// Stored bytes of all layers, each once.
+    pub(super) fn layer_bytes(&self) -> u64 {
+        self.layers.values().sum()
+    }
+
+    /// Bytes of them that the registry has sent.
+    pub(super) fn pulled(&self, lab: &Lab) -> u64 {
+        self.layers.keys().map(|digest| lab.registry.sent(digest)).sum()
     }
 
     /// The image of a Deployment: neighbours have different ones.
@@ -100,18 +111,25 @@ impl Fleet {
     }
 }
 
-fn base_layer(base: u32) -> LayerFixture {
-    let mut noise = Vec::new();
-    for block in 0..BLOCKS {
-        noise.extend(sha256(format!("{base} {block}").as_bytes()).bytes().skip(7).take(32));
-    }
+/// Packages, and letters of which four bits each are chance: they compress as programs do.
+fn base_layer(name: &str, base: u32, mib: u32) -> LayerFixture {
+    const LETTERS: &[u8; 16] = b"0123456789abcdef";
+    let mut dice = Dice::of(name.len() as u64, base as usize);
+    let noise: Vec<u8> = (0..mib << 20).map(|_| LETTERS[dice.below(LETTERS.len())]).collect();
     let packages = packages(&CLEAN);
     let packages: Vec<(&str, &str)> = packages.iter().map(|(name, version)| (name.as_str(), *version)).collect();
     debian(RELEASE, &packages).file(&format!("usr/share/base-{base}"), noise).build(LayerCompression::Gzip)
 }
 
-fn image(base: LayerFixture, number: u32, good: bool) -> ImageFixture {
-    let app = LayerBuilder::new().file("app/number", number.to_string());
+/// Digests and sizes of the layers, as its manifest has them.
+fn layers_of(image: &ImageFixture) -> Vec<(String, u64)> {
+    let manifest: Value = serde_json::from_slice(&image.root.bytes).unwrap_or_default();
+    let layers = manifest["layers"].as_array().into_iter().flatten();
+    layers.filter_map(|layer| Some((layer["digest"].as_str()?.to_owned(), layer["size"].as_u64()?))).collect()
+}
+
+fn image(base: LayerFixture, name: &str, good: bool) -> ImageFixture {
+    let app = LayerBuilder::new().file("app/name", name);
     let image = ImageBuilder::new().stored("ADD rootfs.tar /", base).layer("COPY app /app", app);
     if good {
         return image.build();

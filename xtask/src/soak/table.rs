@@ -22,6 +22,11 @@ const WALL: f64 = 1.25;
 const API_SERVER: f64 = 1.6;
 /// Anonymous memory of the server during and after a wave, in MiB.
 const ANONYMOUS: f64 = 150.0;
+/// Bytes of layers that scans pull, compared with the layers, each once.
+const PULLED: f64 = 1.05;
+/// Bytes of layers and CPU time of the scans, compared with scans that know no layers: ten images share a base.
+const CACHED_BYTES: f64 = 0.125;
+const CACHED_CPU: f64 = 0.2;
 /// The 99th percentile of reviews, compared with a webhook that does nothing.
 const REVIEWS: f64 = 2.0;
 
@@ -117,6 +122,20 @@ impl SoakTable {
         );
     }
 
+    /// What the cache of layers saves: a wave of images without it, and the one with it; `distinct` has each layer of the latter once.
+    pub(super) fn layers(&mut self, uncached: &WaveResult, cached: &WaveResult, distinct: u64) {
+        let (pulled, without) = (mebibytes(cached.pulled), mebibytes(uncached.pulled));
+        let ratio = pulled / mebibytes(distinct);
+        let value = format!("{pulled:.1} MiB; {ratio:.2} ×");
+        self.add_limited("layers that were pulled; × all layers, each once", value, ratio, PULLED);
+        let ratio = pulled / without;
+        let value = format!("{pulled:.1} MiB, {without:.1} MiB without the cache of layers; {ratio:.2} ×");
+        self.add_limited("the same", value, ratio, CACHED_BYTES);
+        let ratio = cached.scans / uncached.scans;
+        let value = format!("{:.1} s, {:.1} s without the cache of layers; {ratio:.2} ×", cached.scans, uncached.scans);
+        self.add_limited("CPU of the scans", value, ratio, CACHED_CPU);
+    }
+
     /// Anonymous memory at some point.
     pub(super) fn memory(&mut self, what: &str, usage: &Usage, is_limited: bool) {
         let value = format!("{:.1} MiB", usage.anonymous);
@@ -174,6 +193,10 @@ impl SoakTable {
 
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    u32::try_from(bytes >> 10).map_or(f64::INFINITY, f64::from) / 1024.0
 }
 
 fn count(number: usize) -> f64 {

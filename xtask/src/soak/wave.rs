@@ -3,7 +3,7 @@
 use super::fleet::Fleet;
 use super::usage::Usage;
 use super::watched::{Seen, WatchedObjects};
-use super::{GATED, start};
+use super::{APART, start};
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Command, Stdio};
@@ -41,6 +41,8 @@ pub(super) struct WaveResult {
     pub(super) requests: BTreeMap<String, usize>,
     /// Runs of ImageScans of the wave's images.
     pub(super) runs: u64,
+    /// Bytes of their layers that the registry sent.
+    pub(super) pulled: u64,
     /// The most runs of one image.
     pub(super) most_runs: u64,
     /// Pods that had no gate and did not name the digest of an image that policy allows.
@@ -64,10 +66,10 @@ pub(super) fn run(lab: &mut Lab, fleet: &Fleet, namespace: &str, deployments: u3
     let available =
         WatchedObjects::start(lab, namespace, "deployments", ".metadata.name", "{.status.availableReplicas}")?;
     let records = WatchedObjects::start(lab, namespace, "workloadscans", ".spec.name", "{.status.deploymentStatus}")?;
-    let before = (lab.requests_about(namespace).len(), Usage::of_server(lab), plane(lab));
+    let before = (lab.requests_about(namespace).len(), Usage::of_server(lab), plane(lab), fleet.pulled(lab));
     let mut wave = Wave { began: Instant::now(), server: before.1, result: WaveResult::default() };
     let mut apply = spawn_apply(lab, &folder)?;
-    let wanted = if namespace == GATED { fleet.allowed(deployments) } else { usize::try_from(deployments)? };
+    let wanted = if namespace == APART { usize::try_from(deployments)? } else { fleet.allowed(deployments) };
     let blocked = usize::try_from(deployments)? - wanted;
     let limit = LIMIT + LIMIT_EACH * deployments;
     loop {
@@ -90,6 +92,7 @@ pub(super) fn run(lab: &mut Lab, fleet: &Fleet, namespace: &str, deployments: u3
     lab.comes_to_rest();
     wave.end(lab, &before.2);
     wave.result.violations = violations(&pods.seen(), fleet, namespace);
+    wave.result.pulled = fleet.pulled(lab) - before.3;
     wave.result.requests = requests(lab, namespace, before.0);
     (wave.result.runs, wave.result.most_runs) = runs(lab, fleet, namespace)?;
     Ok(wave.result)
@@ -161,7 +164,7 @@ fn spawn_apply(lab: &Lab, folder: &std::path::Path) -> Result<Child> {
 
 /// Pods that were seen without a gate and do not name the digest of an allowed image. Where nothing is gated, none is.
 fn violations(seen: &[Seen], fleet: &Fleet, namespace: &str) -> BTreeSet<String> {
-    if namespace != GATED {
+    if namespace == APART {
         return BTreeSet::new();
     }
     let allowed: BTreeSet<&str> =

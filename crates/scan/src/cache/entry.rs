@@ -15,8 +15,24 @@ use tidewaiter_core::image::Digest;
 pub(super) const FORMAT: u32 = 3;
 /// Bytes of the checksum.
 const SUM: usize = 32;
-/// Bytes of an entry, compressed and not: [`crate::limits::Limits::recorded_bytes`] lets no layer have more.
-const MAX_BYTES: u64 = 1 << 30;
+
+/// Bytes of an entry at most.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EntrySize {
+    /// In its file.
+    pub(super) packed: u64,
+    /// Without compression.
+    pub(super) unpacked: u64,
+}
+
+impl EntrySize {
+    /// [`crate::limits::Limits::recorded_bytes`] lets no layer have more.
+    pub(super) const OWN: Self = EntrySize { packed: 1 << 30, unpacked: 1 << 30 };
+    /// That of two million files. Two such layers at once, packed, unpacked and read, are less than the memory that a server's
+    /// worker has by default.
+    pub(super) const SHARED: Self = EntrySize { packed: 32 << 20, unpacked: 64 << 20 };
+}
+
 /// zstd's fastest ordinary level: most bytes are hashes, which more effort does not make smaller.
 const LEVEL: i32 = 1;
 
@@ -29,18 +45,20 @@ pub(super) fn wrap(bytes: &[u8]) -> io::Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The bytes that were wrapped; `None` when anything is wrong with them.
-pub(super) fn unwrap(mut file: impl Read) -> Option<Vec<u8>> {
+/// The bytes that were wrapped; `None` when anything is wrong with them, or they are too many.
+pub(super) fn unwrap(mut file: impl Read, most: EntrySize) -> Option<Vec<u8>> {
     let mut all = Vec::new();
-    file.by_ref().take(MAX_BYTES).read_to_end(&mut all).ok()?;
-    let (sum, packed) = all.split_at_checked(SUM)?;
-    if Sha256::digest(packed).as_slice() != sum {
-        return None;
-    }
+    file.by_ref().take(most.packed).read_to_end(&mut all).ok()?;
     let mut out = Vec::new();
     // The checksum shows damage, not intent: it does not bound what the bytes become.
-    zstd::Decoder::new(packed).ok()?.take(MAX_BYTES).read_to_end(&mut out).ok()?;
-    Some(out)
+    zstd::Decoder::new(packed(&all)?).ok()?.take(most.unpacked + 1).read_to_end(&mut out).ok()?;
+    (out.len() as u64 <= most.unpacked).then_some(out)
+}
+
+/// What follows the checksum, if it is that of it.
+pub(super) fn packed(wrapped: &[u8]) -> Option<&[u8]> {
+    let (sum, packed) = wrapped.split_at_checked(SUM)?;
+    (Sha256::digest(packed).as_slice() == sum).then_some(packed)
 }
 
 /// The part of a layer that is JSON.
@@ -92,11 +110,15 @@ impl From<StoredEntry> for LayerEntry {
     }
 }
 
-/// A layer as bytes.
-pub(super) fn encode(layer: &VerifiedLayer) -> Option<Vec<u8>> {
+/// A layer as bytes; `None` where they are too many.
+pub(super) fn encode(layer: &VerifiedLayer, most: EntrySize) -> Option<Vec<u8>> {
     let VerifiedLayer { digest, diff_id, size, diff } = layer;
     // Files as they are (`raw`) are read for one scan and never stored.
     let LayerDiff { opaque, whiteouts, entries, files, dirs, above, raw: _ } = diff;
+    // Before they are copied.
+    if ((files.len() + dirs.len()) * POSITION) as u64 > most.unpacked {
+        return None;
+    }
     let named = NamedPart {
         size: *size,
         digest: digest.clone(),
@@ -115,7 +137,7 @@ pub(super) fn encode(layer: &VerifiedLayer) -> Option<Vec<u8>> {
     // In one order, so that the same layer has the same bytes.
     above.sort_unstable();
     put(&mut out, above.len(), above.into_iter().flat_map(u64::to_le_bytes));
-    Some(out)
+    (out.len() as u64 <= most.unpacked).then_some(out)
 }
 
 /// Bytes of a hash and a position.

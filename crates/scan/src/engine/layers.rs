@@ -1,6 +1,6 @@
 //! All layers of an image: from the cache, or read in parallel.
 
-use crate::cache::Cache;
+use crate::cache::{LayerLookup, ScanCache};
 use crate::error::ScanError;
 use crate::source::{Image, Layer};
 use crate::walk::diff::LayerRead;
@@ -12,19 +12,30 @@ use crate::walk::{ScanResources, expect_diff_id, read};
 pub(super) fn read_all(
     image: &Image,
     threads: usize,
-    cache: Option<&Cache>,
+    cache: Option<ScanCache<'_>>,
     scan: &ScanResources<'_>,
 ) -> Result<Vec<LayerRead>, ScanError> {
     let layers: Vec<Layer<'_>> = image.layers().collect();
     let wanted = WantedPaths::default();
-    tidewaiter_io::in_order(threads, &layers, |layer| read_layer(*layer, &wanted, cache, scan))
+    let try_layer = |layer: &Layer<'_>| try_layer(*layer, &wanted, cache, scan);
+    let mut all = tidewaiter_io::in_order(threads, &layers, try_layer)?;
+    // Last: meanwhile another process may have read those that it was reading.
+    let busy: Vec<Layer<'_>> =
+        layers.iter().zip(&all).filter(|(_, read)| read.is_none()).map(|(layer, _)| *layer).collect();
+    let read = tidewaiter_io::in_order(threads, &busy, |layer| read_layer(*layer, &wanted, cache, scan))?;
+    for (layer, read) in busy.iter().zip(read) {
+        if let Some(place) = all.get_mut(layer.number) {
+            *place = Some(read);
+        }
+    }
+    Ok(all.into_iter().flatten().collect())
 }
 
 /// Reads layers again in which a wanted path proved to be a link to a file that was not recorded.
 pub(super) fn reread_linked(
     image: &Image,
     layers: &mut [LayerRead],
-    cache: Option<&Cache>,
+    cache: Option<ScanCache<'_>>,
     scan: &ScanResources<'_>,
 ) -> Result<(), ScanError> {
     let mut wanted = WantedPaths::default();
@@ -45,23 +56,43 @@ pub(super) fn reread_linked(
     Ok(())
 }
 
-/// Takes a layer from the cache, or reads it and puts it there.
+/// Takes a layer from the cache, or reads it and puts it there. Waits for another process that reads it.
 fn read_layer(
     layer: Layer<'_>,
     wanted: &WantedPaths,
-    cache: Option<&Cache>,
+    cache: Option<ScanCache<'_>>,
     scan: &ScanResources<'_>,
 ) -> Result<LayerRead, ScanError> {
-    let (Some(cache), Some(key)) = (cache, wanted.cache_key()) else { return read::read(layer, wanted, scan) };
-    let (digest, limits) = (&layer.descriptor.digest, &scan.limits);
-    if let Some(known) = cache.layer(digest, &key, limits) {
-        // The cache is keyed by the stored bytes' digest; what this image's config claims of the tar is its own.
-        expect_diff_id(layer.descriptor, &known.diff_id)?;
-        return Ok(LayerRead::Read(Box::new(known)));
+    loop {
+        if let Some(read) = try_layer(layer, wanted, cache, scan)? {
+            return Ok(read);
+        }
+        cache.into_iter().for_each(ScanCache::wait);
     }
-    let layer = read::read(layer, wanted, scan)?;
-    if let LayerRead::Read(verified) = &layer {
-        cache.put_layer(digest, &key, limits, verified);
+}
+
+/// The same without waiting: `None` while another process reads the layer.
+fn try_layer(
+    layer: Layer<'_>,
+    wanted: &WantedPaths,
+    cache: Option<ScanCache<'_>>,
+    scan: &ScanResources<'_>,
+) -> Result<Option<LayerRead>, ScanError> {
+    let (Some(cache), Some(key)) = (cache, wanted.cache_key()) else {
+        return read::read(layer, wanted, scan).map(Some);
+    };
+    let slot = match cache.layer(&layer.descriptor.digest, &key, &scan.limits) {
+        LayerLookup::Known(known) => {
+            // The cache is keyed by the stored bytes' digest; what this image's config claims of the tar is its own.
+            expect_diff_id(layer.descriptor, &known.diff_id)?;
+            return Ok(Some(LayerRead::Read(known)));
+        }
+        LayerLookup::Unknown(slot) => slot,
+        LayerLookup::Busy => return Ok(None),
+    };
+    let read = read::read(layer, wanted, scan)?;
+    if let LayerRead::Read(verified) = &read {
+        slot.store(verified);
     }
-    Ok(layer)
+    Ok(Some(read))
 }

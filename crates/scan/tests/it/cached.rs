@@ -4,7 +4,7 @@ use crate::fixture::{BOTH, DB, E, MUSL, OS, layer, write_layout};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use tidewaiter_core::report::Inventory;
-use tidewaiter_scan::cache::{Cache, MAX_BYTES};
+use tidewaiter_scan::cache::{Cache, MAX_BYTES, PATIENCE, ScanCache, SharedCache};
 use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
@@ -12,7 +12,7 @@ use tidewaiter_scan::source::oci_layout;
 use tidewaiter_scan::{NamedDigest, ScanError};
 use tidewaiter_testkit::sha256;
 
-fn scan(dir: &Path, cache: Option<&Cache>) -> Result<Inventory, ScanError> {
+fn scan(dir: &Path, cache: Option<ScanCache<'_>>) -> Result<Inventory, ScanError> {
     let image = oci_layout::open(dir, None)?;
     let cancel = AtomicBool::new(false);
     engine::inventory(
@@ -31,6 +31,7 @@ fn write(dir: &Path, layers: &[&[E<'_>]]) {
 fn a_known_layer_is_as_good_as_a_read_one() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::open(&folder.path().join("cache"), MAX_BYTES).unwrap();
+    let shared = SharedCache::open(&folder.path().join("shared"), PATIENCE).unwrap();
     let base: &[E<'_>] = &[OS, E::File(DB, BOTH), E::Symlink("lib/apk/link", "db"), E::File("opt/x", "x")];
     let tops: [&[E<'_>]; 5] = [
         &[E::File("a", "b")],
@@ -44,8 +45,11 @@ fn a_known_layer_is_as_good_as_a_read_one() {
         let dir = folder.path().join(number.to_string());
         write(&dir, &[base, top]);
         let read = scan(&dir, None).unwrap();
-        assert_eq!(scan(&dir, Some(&cache)).unwrap(), read, "{number}: layers in part known");
-        assert_eq!(scan(&dir, Some(&cache)).unwrap(), read, "{number}: the image known");
+        assert_eq!(scan(&dir, Some(ScanCache::Own(&cache))).unwrap(), read, "{number}: layers in part known");
+        assert_eq!(scan(&dir, Some(ScanCache::Own(&cache))).unwrap(), read, "{number}: the image known");
+        for _ in 0..2 {
+            assert_eq!(scan(&dir, Some(ScanCache::Shared(&shared))).unwrap(), read, "{number}: layers shared");
+        }
     }
 }
 
@@ -56,10 +60,13 @@ fn what_a_config_claims_is_compared_with_what_was_read() {
     let good = layer(&[OS, E::File(DB, MUSL)]);
     let dir = folder.path().join("good");
     write_layout(&dir, std::slice::from_ref(&good), &[sha256(&good)]);
-    scan(&dir, Some(&cache)).unwrap();
+    scan(&dir, Some(ScanCache::Own(&cache))).unwrap();
     let lying = folder.path().join("lying");
     write_layout(&lying, &[good], &[sha256(b"other")]);
-    assert!(matches!(scan(&lying, Some(&cache)), Err(ScanError::Mismatch { what: NamedDigest::DiffId, .. })));
+    assert!(matches!(
+        scan(&lying, Some(ScanCache::Own(&cache))),
+        Err(ScanError::Mismatch { what: NamedDigest::DiffId, .. })
+    ));
     // A failure is not remembered as anything else.
-    assert!(scan(&lying, Some(&cache)).is_err());
+    assert!(scan(&lying, Some(ScanCache::Own(&cache))).is_err());
 }

@@ -11,4 +11,5 @@ mod local;
 mod logins;
 mod real;
 mod registry;
+mod shared;
 mod stored;

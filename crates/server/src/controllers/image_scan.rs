@@ -107,6 +107,9 @@ async fn rescan(
             return Ok(Action::await_change());
         }
     };
+    if let Ok(output) = &done {
+        ctx.metrics.layers(&output.layers);
+    }
     let done = match done {
         Ok(output) => finished(scan, ctx, &platforms, output).await,
         Err(failure) => Err(failure),
@@ -189,6 +192,7 @@ async fn run(scan: &ImageScan, ctx: &ServerContext, platforms: Vec<Platform>) ->
         registries: ctx.settings.registries.clone(),
         database: ctx.database.path().to_owned(),
         memory: ctx.settings.scan_memory,
+        layers_of: ctx.index.uid_of(&scan.namespace().unwrap_or_default()).and_then(|uid| uid.try_into().ok()),
     };
     process::scan(&ctx.settings, &ctx.store, &job).await
 }

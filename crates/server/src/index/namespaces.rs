@@ -20,6 +20,11 @@ impl Index {
         Some(found.metadata.labels.clone().unwrap_or_default())
     }
 
+    /// The UID of a namespace; `None` while the server has not seen it.
+    pub(crate) fn uid_of(&self, name: &str) -> Option<String> {
+        self.namespaces.get(&ObjectRef::new(name))?.uid()
+    }
+
     pub(super) fn namespace_changed(&self, changed: &Namespace) {
         self.queues.namespaces.add(ObjectRef::from_obj(changed));
         self.follow_labels(&changed.name_any());

@@ -3,7 +3,7 @@
 use super::protocol::{LIMIT, MAX_LOG, MAX_OUTPUT, WorkerLine};
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -17,12 +17,21 @@ const LONGEST: Duration = LIMIT.saturating_add(Duration::from_secs(60));
 /// Size of the copies.
 const CHUNK: usize = 64 << 10;
 
+/// How workers are started.
+#[derive(Debug, Clone)]
+pub(super) struct WorkerProgram {
+    /// This program.
+    pub(super) path: PathBuf,
+    /// The cache of layers, of which a worker uses the directory that its job names.
+    pub(super) layer_cache: Option<PathBuf>,
+}
+
 /// Runs one worker for one peer. The process is killed when the peer closes its side, after the time limit, and when this
 /// future is dropped.
 ///
 /// # Errors
 /// When the process cannot be started.
-pub(super) async fn run(program: &Path, peer: UnixStream) -> io::Result<()> {
+pub(super) async fn run(program: &WorkerProgram, peer: UnixStream) -> io::Result<()> {
     let mut child = spawn(program)?;
     let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
@@ -39,9 +48,13 @@ pub(super) async fn run(program: &Path, peer: UnixStream) -> io::Result<()> {
     Ok(())
 }
 
-fn spawn(program: &Path) -> io::Result<Child> {
-    let mut command = Command::new(program);
-    command.arg("scan-worker").env_clear().envs(variables()).kill_on_drop(true);
+fn spawn(program: &WorkerProgram) -> io::Result<Child> {
+    let mut command = Command::new(&program.path);
+    command.arg("scan-worker");
+    if let Some(dir) = &program.layer_cache {
+        command.arg("--layer-cache").arg(dir);
+    }
+    command.env_clear().envs(variables()).kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
@@ -93,15 +106,15 @@ mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
-    use std::path::PathBuf;
+    use std::path::Path;
     use std::time::Instant;
 
     /// A program that does this when it is started as a worker.
-    fn program(dir: &Path, script: &str) -> PathBuf {
+    fn program(dir: &Path, script: &str) -> WorkerProgram {
         let path = dir.join("program");
         fs::write(&path, format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        path
+        WorkerProgram { path, layer_cache: None }
     }
 
     #[tokio::test]
@@ -119,7 +132,7 @@ mod tests {
         };
         let ended =
             |status: &str, last: &str| format!("\n{{\"Ended\":{{\"status\":\"{status}\",\"last\":\"{last}\"}}}}\n");
-        check("read a; echo \"$a, $1\"", &format!("hello, scan-worker\n{}", ended("exit status: 0", ""))).await;
+        check("read a; echo \"$a, $*\"", &format!("hello, scan-worker\n{}", ended("exit status: 0", ""))).await;
         check("echo one >&2; echo two >&2; exit 3", &ended("exit status: 3", "two")).await;
         check("printf '{'; kill -9 $$", &format!("{{{}", ended("signal: 9 (SIGKILL)", ""))).await;
     }
@@ -145,6 +158,7 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_does_not_start_is_an_error() {
         let (_ours, theirs) = UnixStream::pair().unwrap();
-        assert!(run(Path::new("/does/not/exist"), theirs).await.is_err());
+        let program = WorkerProgram { path: "/does/not/exist".into(), layer_cache: None };
+        assert!(run(&program, theirs).await.is_err());
     }
 }

@@ -58,6 +58,7 @@ mod tests {
     use crate::scan::protocol::PlatformReport;
     use tidewaiter_core::image::Digest;
     use tidewaiter_core::report::{DatabaseInfo, ImageInfo, Inventory, Report};
+    use tidewaiter_scan::cache::LayerCounts;
 
     fn digest(number: u8) -> Digest {
         Digest::from_sha256([number; 32])
@@ -98,7 +99,8 @@ mod tests {
     fn only_the_resolved_images_have_results() {
         let resolved = images(1, &[("linux/amd64", 2), ("linux/arm64", 3)]);
         let check = |root: u8, known: [bool; 2], results: Vec<PlatformReport>, expected: bool| {
-            let said = ScanOutput { digest: digest(root), database: String::new(), results };
+            let said =
+                ScanOutput { digest: digest(root), database: String::new(), results, layers: LayerCounts::default() };
             let checked = output(&resolved, &known, &said);
             assert_eq!(
                 checked.as_ref().map_err(|e| &e.reason),

@@ -30,6 +30,7 @@ impl PlatformScans {
             self.whole = Some(part);
             return Ok(());
         };
+        whole.layers = whole.layers + part.layers;
         self.differ |= whole.digest != part.digest || whole.database != part.database;
         for result in part.results {
             // Nodes of several platforms may run one image: it is judged once.
@@ -65,6 +66,7 @@ mod tests {
     use crate::scan::protocol::PlatformReport;
     use tidewaiter_core::image::Digest;
     use tidewaiter_core::report::{DatabaseInfo, ImageInfo, Inventory, Report};
+    use tidewaiter_scan::cache::LayerCounts;
 
     fn digest(number: u8) -> Digest {
         Digest::from_sha256([number; 32])
@@ -77,7 +79,7 @@ mod tests {
         let inventory = Inventory { image, layers: vec![], os: None, packages: vec![], gaps: vec![] };
         let report = Report::new(inventory, DatabaseInfo::default(), vec![], vec![]);
         let results = vec![PlatformReport { platform, inventory: None, report }];
-        Ok(ScanOutput { digest: digest(root), database: database.to_owned(), results })
+        Ok(ScanOutput { digest: digest(root), database: database.to_owned(), results, layers: LayerCounts::default() })
     }
 
     fn failed(reason: Reason) -> Result<ScanOutput, ScanFailure> {

@@ -1,11 +1,12 @@
 //! The server's side of a scan: gives the job, one platform after the other, to processes of their own, in the scanner's
 //! container or started here, answers what they ask, and checks what they say.
 
+use super::bridge::{self, WorkerProgram};
+use super::check;
 use super::platforms::{self, PlatformScans};
 use super::protocol::{
     LIMIT, MAX_LOG, MAX_OUTPUT, ResolvedImages, ScanFailure, ScanJob, ScanOutput, ScanResult, WorkerLine,
 };
-use super::{bridge, check};
 use crate::settings::ServerSettings;
 use crate::store::Store;
 use std::io;
@@ -48,7 +49,7 @@ async fn scan_platforms(
         let mut scans = PlatformScans::default();
         for platform in &job.platforms {
             let one = ScanJob { platforms: vec![platform.clone()], ..job.clone() };
-            scans.add(scan_one(settings, store, &one).await)?;
+            scans.add(scan_platform(settings, store, &one).await)?;
         }
         if let Some(output) = scans.finish()? {
             return Ok(output);
@@ -57,15 +58,36 @@ async fn scan_platforms(
     Err(platforms::changing())
 }
 
+/// One platform. A process that ended early may have met a layer in the cache that is more than it can bear, and that would be
+/// there the next time: it is tried once without.
+async fn scan_platform(
+    settings: &ServerSettings,
+    store: &Arc<dyn Store>,
+    job: &ScanJob,
+) -> Result<ScanOutput, ScanFailure> {
+    let stopped = match scan_one(settings, store, job).await {
+        Err(failure) if failure.reason == Reason::ScannerStopped && job.layers_of.is_some() => failure,
+        done => return done,
+    };
+    match scan_one(settings, store, &ScanJob { layers_of: None, ..job.clone() }).await {
+        // The scanner itself was killed.
+        Err(failure) if failure.reason == Reason::ScannerUnreachable => Err(stopped),
+        done => done,
+    }
+}
+
 async fn scan_one(settings: &ServerSettings, store: &Arc<dyn Store>, job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
     match &settings.scanner {
         Some(socket) => converse(connect(socket).await?, store, job).await,
-        None => run_here(&settings.program, store, job).await,
+        None => {
+            let program = WorkerProgram { path: settings.program.clone(), layer_cache: None };
+            run_here(&program, store, job).await
+        }
     }
 }
 
 /// With a child of this process, in the same way.
-async fn run_here(program: &Path, store: &Arc<dyn Store>, job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
+async fn run_here(program: &WorkerProgram, store: &Arc<dyn Store>, job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
     let (ours, theirs) = UnixStream::pair().map_err(internal)?;
     let mut result = std::pin::pin!(converse(ours, store, job));
     tokio::select! {
@@ -182,177 +204,5 @@ fn stopped(status: &str, last: &str, memory: u64) -> ScanFailure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scan::protocol::PlatformReport;
-    use crate::store::SqliteStore;
-    use tidewaiter_core::report::{DatabaseInfo, ImageInfo, Inventory, Report};
-
-    fn digest(number: u8) -> Digest {
-        Digest::from_sha256([number; 32])
-    }
-
-    fn inventory(number: u8) -> Inventory {
-        let image = ImageInfo::new("r.example/x:1", digest(number), digest(0), "linux/amd64".parse().unwrap());
-        Inventory { image, layers: vec![], os: None, packages: vec![], gaps: vec![] }
-    }
-
-    fn resolved(number: u8) -> WorkerLine {
-        let images = vec![("linux/amd64".parse().unwrap(), digest(number))];
-        WorkerLine::Resolved(ResolvedImages { digest: digest(1), images })
-    }
-
-    fn finished(number: u8, with_inventory: bool) -> WorkerLine {
-        let report = Report::new(inventory(number), DatabaseInfo::default(), vec![], vec![]);
-        let inventory = with_inventory.then(|| inventory(number));
-        let results = vec![PlatformReport { platform: "linux/amd64".parse().unwrap(), inventory, report }];
-        WorkerLine::Finished(ScanResult::Done(ScanOutput { digest: digest(1), database: String::new(), results }))
-    }
-
-    fn ended() -> WorkerLine {
-        WorkerLine::Ended { status: "signal: 9 (SIGKILL)".into(), last: "last".into() }
-    }
-
-    /// What comes of a worker that says these lines, and what it is told.
-    async fn conversation(store: SqliteStore, lines: Vec<WorkerLine>) -> (Result<ScanOutput, ScanFailure>, String) {
-        let store: Arc<dyn Store> = Arc::new(store);
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        for line in lines {
-            theirs.write_all(&serde_json::to_vec(&line).unwrap()).await.unwrap();
-            theirs.write_all(b"\n").await.unwrap();
-        }
-        theirs.shutdown().await.unwrap();
-        let result = converse(ours, &store, &ScanJob::for_tests("r.example/x:1")).await;
-        let mut told = String::new();
-        theirs.read_to_string(&mut told).await.unwrap();
-        (result, told)
-    }
-
-    #[tokio::test]
-    async fn only_what_was_asked_for_is_taken() {
-        use WorkerLine::Next;
-        let check = async |lines: Vec<WorkerLine>, expected: Result<(), Reason>| {
-            let dir = tempfile::tempdir().unwrap();
-            let store = SqliteStore::open(dir.path()).unwrap();
-            store.put_inventory(&inventory(7)).unwrap();
-            let text = format!("{lines:?}");
-            let (result, _) = conversation(store, lines).await;
-            assert_eq!(result.map(|_| ()).map_err(|failure| failure.reason), expected, "{text}");
-        };
-        check(vec![resolved(2), Next, finished(2, true), ended()], Ok(())).await;
-        check(vec![resolved(7), Next, finished(7, false)], Ok(())).await;
-        let bad = Err(Reason::BadScanResult);
-        // An inventory that is known is not replaced, and one of another image not stored.
-        check(vec![resolved(7), Next, finished(7, true)], bad.clone()).await;
-        check(vec![resolved(2), Next, finished(3, true)], bad.clone()).await;
-        check(vec![finished(2, true)], bad.clone()).await;
-        check(vec![Next], bad.clone()).await;
-        check(vec![resolved(2), Next, Next], bad.clone()).await;
-        check(vec![resolved(2), Next, resolved(3), finished(3, true)], bad).await;
-        check(vec![resolved(2), Next, ended()], Err(Reason::ScannerStopped)).await;
-        // The scanner itself was killed.
-        check(vec![resolved(2)], Err(Reason::ScannerStopped)).await;
-    }
-
-    /// A scanner whose workers find image 2 for their first job and image 3 for the next; the platforms of these jobs.
-    async fn two_jobs(scanner: tokio::net::UnixListener) -> Vec<String> {
-        let mut asked = Vec::new();
-        for number in [2, 3] {
-            let mut stream = BufReader::new(scanner.accept().await.unwrap().0);
-            let mut line = String::new();
-            stream.read_line(&mut line).await.unwrap();
-            let job: ScanJob = serde_json::from_str(&line).unwrap();
-            let platforms: Vec<String> = job.platforms.iter().map(ToString::to_string).collect();
-            for line in [resolved(number), WorkerLine::Next, finished(number, true)] {
-                let text = serde_json::to_string(&line).unwrap().replace("amd64", &job.platforms[0].architecture);
-                stream.write_all(format!("{text}\n").as_bytes()).await.unwrap();
-            }
-            asked.push(platforms.join(" "));
-        }
-        asked
-    }
-
-    #[tokio::test]
-    async fn each_platform_has_a_process_of_its_own() {
-        let dir = tempfile::tempdir().unwrap();
-        let socket = dir.path().join("socket");
-        let scanner = tokio::spawn(two_jobs(tokio::net::UnixListener::bind(&socket).unwrap()));
-        let settings = ServerSettings {
-            excluded: vec![],
-            exclude_enforced: false,
-            registries: Default::default(),
-            scan_memory: 512 << 20,
-            scanner: Some(socket),
-            scans: 1,
-            webhook_url: None,
-            program: "/does/not/exist".into(),
-        };
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path()).unwrap());
-        let mut job = ScanJob::for_tests("r.example/x:1");
-        job.platforms.push("linux/arm64".parse().unwrap());
-        let output = scan(&settings, &store, &job).await.unwrap();
-        let found = output.results.iter().map(|r| (r.platform.to_string(), r.report.inventory.image.digest.clone()));
-        assert_eq!(
-            found.collect::<Vec<_>>(),
-            [("linux/amd64".to_owned(), digest(2)), ("linux/arm64".to_owned(), digest(3))]
-        );
-        assert_eq!(scanner.await.unwrap(), ["linux/amd64", "linux/arm64"]);
-    }
-
-    #[tokio::test]
-    async fn known_inventories_are_sent() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(dir.path()).unwrap();
-        store.put_inventory(&inventory(7)).unwrap();
-        let (_, told) = conversation(store, vec![resolved(7), WorkerLine::Next]).await;
-        let answer = told.lines().nth(1).unwrap();
-        assert_eq!(serde_json::from_str::<Option<Inventory>>(answer).unwrap(), Some(inventory(7)));
-        let empty = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(empty.path()).unwrap();
-        let (_, told) = conversation(store, vec![resolved(7), WorkerLine::Next]).await;
-        assert_eq!(told.lines().nth(1), Some("null"));
-    }
-
-    #[test]
-    fn an_early_end_is_explained() {
-        let check = |last: &str, expected: &str| {
-            let failure = stopped("signal: 9 (SIGKILL)", last, 512 << 20);
-            assert_eq!((failure.reason, failure.message.as_str()), (Reason::ScannerStopped, expected));
-        };
-        let end = "its memory limit is 512 MiB (--scan-memory)";
-        check("", &format!("the scan process ended early (signal: 9 (SIGKILL); ); {end}"));
-        check("last", &format!("the scan process ended early (signal: 9 (SIGKILL); last); {end}"));
-    }
-
-    #[tokio::test]
-    async fn a_process_that_says_nothing_has_stopped() {
-        let check = async |program: &str, expected: Reason| {
-            let dir = tempfile::tempdir().unwrap();
-            let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path()).unwrap());
-            let job = ScanJob::for_tests("r.example/x:1");
-            let failure = run_here(Path::new(program), &store, &job).await.unwrap_err();
-            assert_eq!(failure.reason, expected, "{}", failure.message);
-        };
-        check("/bin/true", Reason::ScannerStopped).await;
-        check("/bin/false", Reason::ScannerStopped).await;
-        // It echoes its argument, which is not a result.
-        check("/bin/echo", Reason::ScannerStopped).await;
-        check("/does/not/exist", Reason::Internal).await;
-    }
-
-    #[tokio::test]
-    async fn a_scanner_that_is_away_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let socket = dir.path().join("socket");
-        let failure = connect(&socket).await.unwrap_err();
-        assert_eq!(failure.reason, Reason::ScannerUnreachable);
-        assert!(failure.message.contains("the container `scanner`"), "{}", failure.message);
-        // One that comes back meanwhile is not away.
-        let back = socket.clone();
-        let (found, _) = tokio::join!(connect(&socket), async {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            tokio::net::UnixListener::bind(back)
-        });
-        assert!(found.is_ok());
-    }
-}
+#[path = "process_tests.rs"]
+mod tests;

@@ -12,6 +12,7 @@
 //! The worker reads what anybody may have pushed, so that nothing it says is believed beyond its job (`check`). A line that
 //! nobody asked for is not sent: neither side buffers more than one document.
 
+use super::layer_cache::LayerOwner;
 use crate::settings::RegistrySettings;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use tidewaiter_core::Reason;
 use tidewaiter_core::image::{Digest, Platform};
 use tidewaiter_core::report::{Inventory, Report};
 use tidewaiter_scan::ScanError;
+use tidewaiter_scan::cache::LayerCounts;
 use tidewaiter_scan::source::SourceError;
 
 /// Time limit of a scan: the largest public images need two minutes on a slow line; a registry that sends a byte a second
@@ -45,6 +47,8 @@ pub(crate) struct ScanJob {
     pub(crate) database: PathBuf,
     /// Memory limit of the process, in bytes.
     pub(crate) memory: u64,
+    /// Whose cached layers are used; none: the image is read as a whole.
+    pub(crate) layers_of: Option<LayerOwner>,
 }
 
 /// Document of a pull secret.
@@ -107,6 +111,8 @@ pub(crate) struct ScanOutput {
     pub(crate) database: String,
     /// One for each platform.
     pub(crate) results: Vec<PlatformReport>,
+    /// What came from the cache of layers, as the worker says.
+    pub(crate) layers: LayerCounts,
 }
 
 /// Report of one platform.
@@ -167,6 +173,7 @@ impl ScanJob {
             registries: RegistrySettings::default(),
             database: PathBuf::from("/does/not/exist"),
             memory: 512 << 20,
+            layers_of: None,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! `tidewaiter scanner`: starts a worker for each connection to its socket. It runs in a container of its own, as another
 //! user, without the server's token and without its store: what a hostile image can reach there is the database, to read.
 
-use super::{bridge, sandbox};
+use super::bridge::{self, WorkerProgram};
+use super::layer_cache::{LayerCache, LayerCacheSettings};
+use super::sandbox;
 use anyhow::{Context as _, Result, bail};
 use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, getuid, set_dumpable_behavior, umask};
@@ -31,6 +33,8 @@ pub(crate) struct ScannerSettings {
     pub(crate) scans: u16,
     /// The program of the workers: this one.
     pub(crate) program: PathBuf,
+    /// Where layers are cached; none: every image is read as a whole.
+    pub(crate) layer_cache: Option<LayerCacheSettings>,
 }
 
 /// Accepts connections until the process ends.
@@ -70,8 +74,10 @@ async fn gone(path: &Path, created: (u64, u64)) {
 async fn accept(listener: UnixListener, settings: ScannerSettings) -> Result<()> {
     let user = settings.user.unwrap_or_else(|| getuid().as_raw());
     let slots = Arc::new(Semaphore::new(settings.scans.max(1).into()));
-    let program: Arc<Path> = Arc::from(settings.program);
     tracing::info!("listening on {}; {}", settings.socket.display(), sandbox::support());
+    let layers = Arc::new(settings.layer_cache.as_ref().and_then(LayerCache::start));
+    let layer_cache = layers.as_ref().as_ref().map(|cache| cache.dir().to_owned());
+    let program = Arc::new(WorkerProgram { path: settings.program, layer_cache });
     loop {
         // First: connections beyond the limit wait to be accepted.
         let slot = Arc::clone(&slots).acquire_owned().await?;
@@ -86,9 +92,10 @@ async fn accept(listener: UnixListener, settings: ScannerSettings) -> Result<()>
         if !is_of(&stream, user) {
             continue;
         }
-        let program = Arc::clone(&program);
+        let (program, layers) = (Arc::clone(&program), Arc::clone(&layers));
         tokio::spawn(async move {
             let _slot = slot;
+            let _writing = layers.as_ref().as_ref().map(LayerCache::worker);
             if let Err(error) = bridge::run(&program, stream).await {
                 tracing::error!("a scan process does not start: {error}");
             }
@@ -134,7 +141,8 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     fn start(socket: &Path, user: Option<u32>, scans: u16) {
-        let settings = ScannerSettings { socket: socket.to_owned(), user, scans, program: "/bin/true".into() };
+        let program = "/bin/true".into();
+        let settings = ScannerSettings { socket: socket.to_owned(), user, scans, program, layer_cache: None };
         tokio::spawn(serve(settings));
     }
 
@@ -175,8 +183,8 @@ mod tests {
         let check = async |change: fn(&Path)| {
             let dir = tempfile::tempdir().unwrap();
             let socket = dir.path().join("socket");
-            let settings =
-                ScannerSettings { socket: socket.clone(), user: None, scans: 1, program: "/bin/true".into() };
+            let (socket, program) = (socket.clone(), "/bin/true".into());
+            let settings = ScannerSettings { socket: socket.clone(), user: None, scans: 1, program, layer_cache: None };
             let running = tokio::spawn(serve(settings));
             assert!(said(&socket).await.contains("exit status: 0"));
             change(&socket);

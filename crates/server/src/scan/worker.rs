@@ -4,10 +4,12 @@
 
 use super::protocol::{PlatformReport, ResolvedImages, ScanFailure, ScanJob, ScanOutput, ScanResult, WorkerLine};
 use super::sandbox;
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::fs;
 use std::io::{self, BufRead as _, Write as _};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tidewaiter_core::Reason;
@@ -15,6 +17,7 @@ use tidewaiter_core::image::{Platform, Reference};
 use tidewaiter_core::report::Inventory;
 use tidewaiter_db::{Database, matching};
 use tidewaiter_scan::ScanError;
+use tidewaiter_scan::cache::{PATIENCE as WAIT, SHARED_ENTRY_BYTES, ScanCache, SharedCache};
 use tidewaiter_scan::engine::{self, ScanOptions};
 use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
@@ -26,21 +29,46 @@ use tidewaiter_scan::source::registry::{self, RegistryConfig};
 /// Longest pause between two tries of a request. Others wait for the slot: who must wait longer does so without one.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Files and connections that are open at the same time: a scan has some twenty.
+const OPEN_FILES: u64 = 64;
+
 /// Runs the process.
 ///
 /// # Errors
 /// When the job cannot be read or the result cannot be written.
-pub(crate) fn main() -> anyhow::Result<()> {
+pub(crate) fn main(layer_cache: Option<&Path>) -> anyhow::Result<()> {
     // Before the pull secrets are read: other workers are of the same user, and `/proc` has the memory of each.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let job: ScanJob = read_line()?;
     // Before anything of the image is read. Data, not address space: the database is mapped, and may be large.
     setrlimit(Resource::Data, Rlimit { current: Some(job.memory), maximum: Some(job.memory) })?;
+    // No more than an entry of the cache, which is all that is written: whoever writes more is ended. And few files at a time, in
+    // which bytes could be after the scanner deleted them.
+    for (resource, most) in [(Resource::Fsize, SHARED_ENTRY_BYTES), (Resource::Nofile, OPEN_FILES)] {
+        // No limit can be raised.
+        let most = Some(getrlimit(resource).maximum.map_or(most, |least| least.min(most)));
+        setrlimit(resource, Rlimit { current: most, maximum: most })?;
+    }
+    let layers = layer_cache.zip(job.layers_of.as_ref()).and_then(|(root, owner)| open_layers(&owner.folder(root)));
     // And what none of it needs is given up, whatever it makes of this process. The parent's log says what the kernel lacks.
-    sandbox::enter(&job.database)?;
-    let result = scan(&job).map_or_else(ScanResult::Failed, ScanResult::Done);
+    sandbox::enter(&job.database, layers.as_ref())?;
+    let result = scan(&job, layers.as_ref()).map_or_else(ScanResult::Failed, ScanResult::Done);
     write_line(&WorkerLine::Finished(result))?;
     Ok(())
+}
+
+/// The cached layers of a namespace, which no other one's workers reach; none where the kernel cannot see to that, or the volume
+/// is full.
+fn open_layers(folder: &Path) -> Option<SharedCache> {
+    if !sandbox::separates_files() {
+        return None;
+    }
+    // What cannot be opened may be what a loss of power left of it, and is made again.
+    let again = |_| {
+        let _ = fs::remove_dir_all(folder);
+        SharedCache::open(folder, WAIT)
+    };
+    SharedCache::open(folder, WAIT).or_else(again).ok()
 }
 
 fn read_line<T: DeserializeOwned>() -> io::Result<T> {
@@ -56,7 +84,7 @@ fn write_line(line: &impl Serialize) -> io::Result<()> {
     out.flush()
 }
 
-fn scan(job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
+fn scan(job: &ScanJob, layers: Option<&SharedCache>) -> Result<ScanOutput, ScanFailure> {
     let reference: Reference = job.image.parse().map_err(|e| ScanFailure::new(Reason::BadReference, e))?;
     let database = Database::open(&job.database)?;
     // The registry before the store: what is known is given only to those who may pull it.
@@ -65,20 +93,26 @@ fn scan(job: &ScanJob) -> Result<ScanOutput, ScanFailure> {
     // Before a layer is read: from here on the server takes results of these images alone.
     let resolved = ResolvedImages { digest: found.digest.clone(), images: images.collect() };
     write_line(&WorkerLine::Resolved(resolved)).map_err(closed)?;
-    let report = |(platform, image)| platform_report(&database, platform, &image);
+    let report = |(platform, image)| platform_report(&database, platform, &image, layers);
     let results = found.images.into_iter().map(report).collect::<Result<_, ScanFailure>>()?;
-    Ok(ScanOutput { digest: found.digest, database: database.id().to_owned(), results })
+    let layers = layers.map(SharedCache::counts).unwrap_or_default();
+    Ok(ScanOutput { digest: found.digest, database: database.id().to_owned(), results, layers })
 }
 
 fn closed(error: io::Error) -> ScanFailure {
     ScanFailure::new(Reason::Internal, format!("the server does not answer: {error}"))
 }
 
-fn platform_report(database: &Database, platform: Platform, image: &Image) -> Result<PlatformReport, ScanFailure> {
+fn platform_report(
+    database: &Database,
+    platform: Platform,
+    image: &Image,
+    layers: Option<&SharedCache>,
+) -> Result<PlatformReport, ScanFailure> {
     if let Some(known) = known_inventory(image)? {
         return Ok(PlatformReport { platform, inventory: None, report: matching::match_inventory(known, database)? });
     }
-    let new = inventory(image)?;
+    let new = inventory(image, layers)?;
     let report = matching::match_inventory(new.clone(), database)?;
     Ok(PlatformReport { platform, inventory: Some(new), report })
 }
@@ -113,11 +147,12 @@ fn known_inventory(image: &Image) -> Result<Option<Inventory>, ScanFailure> {
     Ok(Some(inventory))
 }
 
-fn inventory(image: &Image) -> Result<Inventory, ScanError> {
+fn inventory(image: &Image, layers: Option<&SharedCache>) -> Result<Inventory, ScanError> {
     // The parent ends a scan by ending the process.
     let cancel = AtomicBool::new(false);
+    let cache = layers.map(ScanCache::Shared);
     engine::inventory(
         image,
-        &ScanOptions { limits: Limits::default(), threads: 2, cancel: &cancel, progress: &Silent, cache: None },
+        &ScanOptions { limits: Limits::default(), threads: 2, cancel: &cancel, progress: &Silent, cache },
     )
 }

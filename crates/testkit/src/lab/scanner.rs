@@ -12,11 +12,15 @@ impl Lab {
             Stands::Confined(pod) => {
                 let mut words = vec!["/usr/local/bin/tidewaiter".to_owned()];
                 words.extend(self.words("scanner", "args"));
+                words.retain(|word| self.caches_layers || !word.starts_with("--layer-cache"));
                 pod.of_scanner().command(&self.places.programs, &self.environment("scanner"), &words)
             }
             Stands::Plain { .. } => {
                 let mut command = Command::new(self.places.programs.join("tidewaiter"));
                 command.arg("scanner").arg("--socket").arg(self.cluster.dir().join("scanner.sock"));
+                if self.caches_layers {
+                    command.arg("--layer-cache").arg(self.layers());
+                }
                 command.envs(self.variables.iter().cloned());
                 command
             }
@@ -24,6 +28,11 @@ impl Lab {
         let log = fs::File::options().create(true).append(true).open(self.scanner_log()).unwrap();
         let started = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
         self.scanner = Some(Server(started.unwrap()));
+    }
+
+    /// Whether the scanner caches layers, from its next start on; without this it does.
+    pub fn cache_layers(&mut self, does: bool) {
+        self.caches_layers = does;
     }
 
     /// Kills the scanner and leaves the server running.
@@ -34,6 +43,14 @@ impl Lab {
     /// Process id of the scanner, if it runs.
     pub fn scanner_process_id(&self) -> Option<u32> {
         self.scanner.as_ref().map(|scanner| scanner.0.id())
+    }
+
+    /// The folder in which the scanner keeps layers.
+    pub fn layers(&self) -> PathBuf {
+        match &self.stands {
+            Stands::Confined(pod) => pod.layers(),
+            Stands::Plain { .. } => self.cluster.dir().join("layers"),
+        }
     }
 
     /// The scanner's log.
