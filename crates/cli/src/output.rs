@@ -12,6 +12,7 @@ use crate::terminal::{Colour, printable};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tidewaiter_core::report::Report;
@@ -105,8 +106,15 @@ pub(crate) fn write_all<F>(
     Ok(())
 }
 
-/// Writes a file next to the one that it replaces. A mistake of a template stays what it is.
+/// Writes a file next to the one that it replaces. A mistake of a template stays what it is. What is there and is no regular
+/// file (a device, a pipe, a link) is written to and stays what it is.
 fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    if path.symlink_metadata().is_ok_and(|there| !there.is_file()) {
+        let file = File::options().write(true).truncate(true).open(path);
+        let mut out = BufWriter::new(file.with_context(|| format!("{} cannot be written", path.display()))?);
+        write(&mut out)?;
+        return out.flush().with_context(|| format!("{} cannot be written", path.display()));
+    }
     let mut failed = None;
     let replaced = tidewaiter_io::replace(path, |file| {
         let mut out = BufWriter::with_capacity(64 << 10, file);

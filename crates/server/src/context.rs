@@ -36,6 +36,8 @@ pub(crate) struct ServerContext {
     pub(crate) ready: AtomicBool,
     /// What the paths of webhooks end with whose reviews are acted on: the API server alone knows it.
     pub(crate) webhook_token: OnceLock<String>,
+    /// The same for the path of ImageReports, which API servers name to whoever asks in vain.
+    pub(crate) reports_token: OnceLock<String>,
     /// The webhooks' certificate.
     pub(crate) tls: OnceLock<RustlsConfig>,
 }

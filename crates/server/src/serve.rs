@@ -5,7 +5,7 @@ use crate::args::ServeArgs;
 use crate::context::ServerContext;
 use crate::http::admission_limits::PeerConnections;
 use crate::index::Index;
-use crate::install::certificate::WebhookAuthority;
+use crate::install::certificate::{WebhookAuthority, reports_token};
 use crate::memory::{LostResults, ScanRuns, WrittenAllowlists};
 use crate::metrics::Metrics;
 use crate::queues::Queues;
@@ -74,6 +74,7 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
         written_allowlists: WrittenAllowlists::default(),
         ready: AtomicBool::new(false),
         webhook_token: OnceLock::new(),
+        reports_token: OnceLock::new(),
         tls: OnceLock::new(),
     });
     // First, so that probes are answered while the cluster is being listed.
@@ -99,6 +100,7 @@ async fn start(ctx: &Arc<ServerContext>, args: &ServeArgs) -> Result<()> {
     ctx.index.ready().await;
     let authority = WebhookAuthority::open(&ctx.client).await?;
     let _ = ctx.webhook_token.set(authority.token.clone());
+    let _ = ctx.reports_token.set(reports_token(&authority.token));
     // Not before the cluster is listed: the Service leads here whether the Pod is ready or not, and the API server takes a
     // closed port as a server that is away.
     webhooks(ctx, args, &authority).await?;

@@ -52,7 +52,7 @@ fn the_chart_has_the_objects_of_the_manifests() {
     let lab = Lab::fresh(places());
     let program = gitops::helm_4(&places().root);
     run(&mut helm(&lab, &program, &["lint", "--strict", &chart(&lab), "--set", IMAGE])).ok();
-    let template = ["template", "tidewaiter", &chart(&lab), "--set", IMAGE, "--no-hooks"];
+    let template = ["template", "tidewaiter", &chart(&lab), "--set", IMAGE, "--no-hooks", "--set", "crds.keep=false"];
     let of_chart = objects(&lab, &run(&mut helm(&lab, &program, &template)).ok());
     let files = ["crds", "rbac", "tidewaiter-feeds", "tidewaiter"];
     let texts = files.map(|name| std::fs::read_to_string(lab.root().join(format!("deploy/{name}.yaml"))).unwrap());
@@ -130,14 +130,14 @@ fn a_release(program: &Path) {
 
     // `kubectl set image` owns the images. What is applied with the same value stays its own, too, until the next change.
     let conflicts: &[&str] = if program == gitops::helm_4(&places().root) { &["--force-conflicts"] } else { &[] };
-    let take = ["install", "tidewaiter", &chart(&lab), "--set", IMAGE, "--take-ownership"];
+    let take = ["install", "tidewaiter", &chart(&lab), "--set", IMAGE, "--set", "crds.keep=false", "--take-ownership"];
     let said = run(&mut helm(&lab, program, &[&take[..], conflicts].concat())).ok();
     assert!(said.contains("STATUS: deployed") && said.contains("kubectl scan policy enable NAMESPACE"), "{said}");
     assert_eq!(kept(&lab), before);
     let image = |lab: &Lab| lab.admin(&["get", "-n", SYSTEM, "deployment/tidewaiter", "-o", IMAGE_PATH]).ok();
     assert_eq!(image(&lab), "registry.example/tidewaiter:0.1.0");
 
-    let upgrade = ["upgrade", "tidewaiter", &chart(&lab), "--set", IMAGE, "--set", "image.tag=0.1.1"];
+    let upgrade = ["upgrade", "tidewaiter", &chart(&lab), "--set", IMAGE, "--set", "crds.keep=false,image.tag=0.1.1"];
     let said = run(&mut helm(&lab, program, &[&upgrade[..], conflicts].concat())).ok();
     assert!(said.contains("No policy was changed"), "{said}");
     assert_eq!((image(&lab), kept(&lab)), ("registry.example/tidewaiter:0.1.1".to_owned(), before.clone()));

@@ -177,7 +177,8 @@ fn message(finding: &Finding, place: &FindingPlace<'_>, layers: &[LayerInfo]) ->
 
 impl SarifLocation {
     fn new(place: &FindingPlace<'_>) -> Self {
-        let uri = path_uri(place.path);
+        // GitHub refuses a whole file for one result without a path.
+        let uri = if place.path.is_empty() { "image".to_owned() } else { path_uri(place.path) };
         let layer = format!("layer {}", place.layer + 1);
         SarifLocation {
             physical_location: (!uri.is_empty()).then_some(PhysicalLocation {

@@ -5,7 +5,7 @@
 //! ```
 
 use super::api::scan_readiness;
-use super::webhook::known;
+use super::webhook::known_to_reports;
 use crate::admission::report::{ReportRefusal, asked, fits, has_report};
 use crate::context::ServerContext;
 use crate::decide::exception;
@@ -46,7 +46,7 @@ async fn review(
     token: Path<String>,
     Json(review): Json<AdmissionReview<ImageReport>>,
 ) -> Result<Json<Value>, StatusCode> {
-    known(&reader.ctx, &token)?;
+    known_to_reports(&reader.ctx, &token)?;
     let began = Instant::now();
     let request: AdmissionRequest<ImageReport> = review.try_into().map_err(|_| StatusCode::BAD_REQUEST)?;
     let namespace = request.namespace.clone().unwrap_or_default();

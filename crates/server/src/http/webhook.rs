@@ -38,9 +38,14 @@ pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
         .route("/statefulsets/{token}", post(stateful_sets))
         .route("/pods", post(created_pods))
         .route("/applied-pods", post(applied_pods))
-        .merge(reports::router(Arc::clone(&ctx)))
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(BodyBudget::new(), limit_bodies))
+        // With a budget of their own: whoever reads reports, slowly or by the hundred, takes nothing from the gate.
+        .merge(
+            reports::router(Arc::clone(&ctx))
+                .layer(DefaultBodyLimit::disable())
+                .layer(middleware::from_fn_with_state(BodyBudget::new(), limit_bodies)),
+        )
         .with_state(ctx)
 }
 
@@ -132,8 +137,14 @@ async fn stateful_sets(
 }
 
 /// Whether the path of a request ends with what only the API server knows.
-pub(super) fn known(ctx: &ServerContext, token: &str) -> Result<(), StatusCode> {
+fn known(ctx: &ServerContext, token: &str) -> Result<(), StatusCode> {
     let known = ctx.webhook_token.get().is_some_and(|known| is_same(known, token));
+    if known { Ok(()) } else { Err(StatusCode::NOT_FOUND) }
+}
+
+/// The same for the path of reports.
+pub(super) fn known_to_reports(ctx: &ServerContext, token: &str) -> Result<(), StatusCode> {
+    let known = ctx.reports_token.get().is_some_and(|known| is_same(known, token));
     if known { Ok(()) } else { Err(StatusCode::NOT_FOUND) }
 }
 

@@ -85,7 +85,17 @@ impl WebhookAuthority {
 
 /// A secret of 128 bits that follows from the key and says nothing about it.
 fn token(key: &str) -> String {
-    let hash: [u8; 32] = Sha256::new().chain_update("tidewaiter webhook path").chain_update(key).finalize().into();
+    secret_of("tidewaiter webhook path", key)
+}
+
+/// The secret in the path of ImageReports, which follows from that of the other paths and does not lead to it: API servers name a
+/// webhook's whole address to whoever asks while it does not answer, and the others are never named.
+pub(crate) fn reports_token(token: &str) -> String {
+    secret_of("tidewaiter path of reports", token)
+}
+
+fn secret_of(label: &str, secret: &str) -> String {
+    let hash: [u8; 32] = Sha256::new().chain_update(label).chain_update(secret).finalize().into();
     hex(&hash[..16])
 }
 

@@ -1,5 +1,6 @@
 //! The objects of `admissionregistration.k8s.io`: webhooks that hold and pin, policies that enforce.
 
+use super::certificate::reports_token;
 use super::registration;
 use crate::decide::enforced::NamespaceSelection;
 use crate::settings::ServerSettings;
@@ -85,7 +86,7 @@ pub(super) fn webhooks(settings: &ServerSettings, ca_pem: &str, token: &str) -> 
 /// concerns nothing else.
 fn image_reports(settings: &ServerSettings, ca_pem: &str, token: &str) -> Value {
     let everywhere = NamespaceSelection::AllBut(Vec::new());
-    let mut webhook = webhook_at(settings, ca_pem, "imagereports", &format!("imagereports/{token}"));
+    let mut webhook = webhook_at(settings, ca_pem, "imagereports", &format!("imagereports/{}", reports_token(token)));
     webhook["rules"] = json!([{"apiGroups": [GROUP], "apiVersions": ["*"], "resources": ["imagereports"],
         "operations": ["CREATE"], "scope": "Namespaced"}]);
     webhook["namespaceSelector"] = requirement(&everywhere);

@@ -18,10 +18,23 @@ pub(super) fn bytes(stat: &Stat) -> u64 {
     u64::try_from(stat.st_blocks).unwrap_or_default() * BLOCK
 }
 
-/// Since it was written.
+/// Since it was used. Workers may set that time: one that lies ahead counts as long ago, so that it keeps nothing for ever.
 pub(super) fn age(stat: &Stat, now: SystemTime) -> Duration {
-    let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or_default());
-    now.duration_since(changed).unwrap_or_default()
+    since(stat.st_mtime, now).unwrap_or(Duration::MAX)
+}
+
+/// Since its content or its times were changed, which nobody can set.
+pub(super) fn rest(stat: &Stat, now: SystemTime) -> Duration {
+    since(stat.st_ctime, now).unwrap_or_default()
+}
+
+/// `None` for a time that is more than a minute ahead.
+fn since(seconds: i64, now: SystemTime) -> Option<Duration> {
+    let then = UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+    match now.duration_since(then) {
+        Ok(since) => Some(since),
+        Err(ahead) => (ahead.duration() < Duration::from_secs(60)).then_some(Duration::ZERO),
+    }
 }
 
 /// A directory that is open: what it holds is found in it, whatever its path leads to by then.

@@ -3,7 +3,7 @@
 //! Workers write here, and an image may have taken one over: of no file is more read than an entry may have, and a file that
 //! cannot be swept keeps no other one from it.
 
-use super::folder::{Folder, age, bytes};
+use super::folder::{Folder, age, bytes, rest};
 use super::limits::{FreshFile, FreshStep, FreshSum, SealedFile, VolumeSpace, allowed, evicted, fresh_step};
 use rustix::fs::Stat;
 use std::ffi::OsString;
@@ -149,7 +149,7 @@ fn sweep_file(
     // Those of a file system without locks are read as they are: the checksum tells whether they are whole.
     let is_locked = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
     let is_named = name.to_str().is_some_and(is_layer_entry);
-    match fresh_step(FreshFile { bytes: bytes(stat), is_locked, is_named, age: age(stat, now) }, all) {
+    match fresh_step(FreshFile { bytes: bytes(stat), is_locked, is_named, age: rest(stat, now) }, all) {
         FreshStep::Keep => {}
         FreshStep::Seal => return Ok(Some(file)),
         FreshStep::Empty => file.set_len(0)?,
