@@ -316,6 +316,6 @@ mod tests {
         let all = webhooks(&settings(None), "PEM", "0123");
         let failing: Vec<Value> = all["webhooks"].as_array().unwrap().iter().filter_map(fails).collect();
         assert_eq!(failing, [json!(["imagereports"])]);
-        check(None, "/webhooks/7/clientConfig/service/path", json!("/imagereports/0123"));
+        check(None, "/webhooks/7/clientConfig/service/path", json!(format!("/imagereports/{}", reports_token("0123"))));
     }
 }
