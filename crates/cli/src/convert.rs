@@ -13,7 +13,7 @@ use tidewaiter_formats::JudgedReport;
 
 /// Reads, judges and writes.
 pub(crate) fn run(args: &ConvertArgs) -> Result<Exit> {
-    let (policy, outputs) = (args.judge.policy()?, ReportOutputs::prepare(&args.output.outputs)?);
+    let (policy, outputs) = (args.judge.policy()?, ReportOutputs::prepare(&args.output.outputs, Some(&args.report))?);
     let name = args.report.display().to_string();
     let reports = chosen(report_file::read(&args.report)?, args.platform.as_ref(), &name)?;
     let (compiled, now) = (policy.compile(), Timestamp::now());

@@ -33,7 +33,7 @@ pub(crate) fn of(outcome: Outcome) -> Exit {
 
 /// Prints an error with its causes. A closed pipe on stdout (`kubectl scan … | head`) is not an error.
 pub(crate) fn report(error: &anyhow::Error) -> Exit {
-    if error.chain().any(is_broken_pipe) {
+    if is_closed_pipe(error) {
         return Exit::Clean;
     }
     // Line breaks are the message's own; other control characters come from the input and could steer the terminal.
@@ -45,6 +45,11 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
 /// Prints what does not keep the command from its end.
 pub(crate) fn warn(text: &str) {
     let _ = writeln!(std::io::stderr(), "warning: {}", crate::terminal::printable(text));
+}
+
+/// Whether the reader of standard output left. A command with a verdict has that as its exit code all the same.
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(is_broken_pipe)
 }
 
 fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {

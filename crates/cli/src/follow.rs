@@ -15,8 +15,8 @@ use serde_json::json;
 use std::io::Write as _;
 use std::time::Duration;
 use tidewaiter_core::Reason;
-use tidewaiter_core::policy::{Outcome, Verdict};
-use tidewaiter_core::report::Report;
+use tidewaiter_core::policy::{self, Outcome, Policy, Verdict};
+use tidewaiter_core::report::{Gap, GapKind, Report};
 use tidewaiter_core::status::ImageStatus;
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::{self, ImageScanSpec, ImageScanStatus};
@@ -27,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// `kubectl scan image` in the cluster.
 pub(crate) fn image(cluster: &Cluster, args: &ImageArgs) -> Result<Exit> {
-    let outputs = ReportOutputs::prepare(&args.output.outputs)?;
+    let outputs = ReportOutputs::prepare(&args.output.outputs, None)?;
     let image = &args.image;
     let namespace = &cluster.namespace;
     writeln!(std::io::stderr(), "Scan started for image {} (in the cluster, namespace {namespace})", printable(image))?;
@@ -106,7 +106,7 @@ pub(crate) async fn show(
             summary(image, &status, &why)?;
             Ok(status.verdict.map_or(Exit::Failed, exit::of))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error.into_error()),
     }
 }
 
@@ -124,6 +124,16 @@ pub(crate) enum ResultUnavailable {
     Other(#[from] anyhow::Error),
 }
 
+impl ResultUnavailable {
+    /// As it is: the exit code of another error follows from what it is.
+    pub(crate) fn into_error(self) -> anyhow::Error {
+        match self {
+            ResultUnavailable::Other(error) => error,
+            other => other.into(),
+        }
+    }
+}
+
 /// Prints the reports of a result.
 pub(crate) async fn print(
     cluster: &Cluster,
@@ -131,10 +141,38 @@ pub(crate) async fn print(
     status: &ImageScanStatus,
     outputs: &ReportOutputs,
 ) -> Result<Outcome, ResultUnavailable> {
-    let (verdict, reports) = reports(cluster, image, status.clone()).await?;
-    let judged: Vec<_> = reports.iter().map(|report| JudgedReport { report, verdict: &verdict }).collect();
+    let result = reports(cluster, image, status.clone()).await?;
+    let now = Timestamp::now();
+    let verdicts: Vec<Verdict> = result.reports.iter().map(|report| verdict(&result, report, now)).collect();
+    let judged: Vec<_> =
+        result.reports.iter().zip(&verdicts).map(|(report, verdict)| JudgedReport { report, verdict }).collect();
     outputs.write(&judged)?;
-    Ok(verdict.outcome)
+    Ok(result.outcome)
+}
+
+/// The cluster's result, as its status and its store have it.
+#[derive(Debug)]
+struct ClusterResult {
+    outcome: Outcome,
+    /// The first twenty.
+    reasons: Vec<String>,
+    reports: Vec<Report>,
+}
+
+/// The verdict about one report of a result. The status has no gaps that depend on the day: the end of a release's support is found
+/// here as it is there; what else makes a whole report incomplete, the age of a database by the cluster's limit for it, is one of
+/// the reasons.
+fn verdict(result: &ClusterResult, report: &Report, now: Timestamp) -> Verdict {
+    let any_age = Policy { max_database_age_days: None, ..Policy::default() };
+    let mut gaps = policy::decide(report, &any_age, now).gaps;
+    if result.outcome == Outcome::Incomplete && result.reports.iter().all(|report| report.complete) && gaps.is_empty() {
+        let message = match result.reasons.as_slice() {
+            [] => "the cluster's policy calls the report incomplete".to_owned(),
+            reasons => reasons.join("; "),
+        };
+        gaps.push(Gap { kind: GapKind::OldDatabase, subject: "database".to_owned(), message });
+    }
+    Verdict { reasons: result.reasons.clone(), gaps, ..Verdict::of(result.outcome) }
 }
 
 /// Attempts to read a report that newer scans keep replacing. Each attempt waits for a whole scan, so a handful is hours of
@@ -146,7 +184,7 @@ async fn reports(
     cluster: &Cluster,
     image: &str,
     mut status: ImageScanStatus,
-) -> Result<(Verdict, Vec<Report>), ResultUnavailable> {
+) -> Result<ClusterResult, ResultUnavailable> {
     for _ in 0..ATTEMPTS {
         let Some(outcome) = status.verdict else {
             let reason = status.reason.as_ref().map_or("ScanFailed", Reason::as_str);
@@ -154,7 +192,7 @@ async fn reports(
             return Err(ResultUnavailable::NoResult(format!("{}: {reason}: {message}", printable(image))));
         };
         match all(cluster, image, &status).await {
-            Ok(reports) => return Ok((Verdict { reasons: status.reasons, ..Verdict::of(outcome) }, reports)),
+            Ok(reports) => return Ok(ClusterResult { outcome, reasons: status.reasons, reports }),
             Err(NoAnswer::Gone) => {}
             Err(other) => return Err(ResultUnavailable::NoReport(other, Box::new(status))),
         }
@@ -191,4 +229,47 @@ fn summary(image: &str, status: &ImageScanStatus, why: &NoAnswer) -> Result<()> 
     }
     writeln!(out, "{}", printable(&status.message))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidewaiter_core::image::Digest;
+    use tidewaiter_core::report::{DatabaseInfo, ImageInfo, Inventory, SupportPeriod};
+
+    fn report(support: Option<&str>) -> Report {
+        let digest = Digest::from_sha256([0; 32]);
+        let image = ImageInfo::new("app", digest.clone(), digest, "linux/amd64".parse().unwrap());
+        let inventory = Inventory { image, layers: vec![], os: None, packages: vec![], gaps: vec![] };
+        let period = |until: &str| SupportPeriod {
+            ecosystem: "Debian:9".into(),
+            until: until.parse().unwrap(),
+            extended_until: None,
+        };
+        Report { support: support.map(period), ..Report::new(inventory, DatabaseInfo::default(), vec![], vec![]) }
+    }
+
+    #[test]
+    fn the_gaps_of_the_day_are_found_again() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let check = |outcome: Outcome, reasons: &[&str], report: Report, expected: &[(GapKind, &str)]| {
+            let reasons = reasons.iter().map(|reason| (*reason).to_owned()).collect();
+            let result = ClusterResult { outcome, reasons, reports: vec![report] };
+            let found = verdict(&result, &result.reports[0], now).gaps;
+            let found: Vec<_> = found.iter().map(|gap| (gap.kind, gap.message.as_str())).collect();
+            assert_eq!(found.len(), expected.len(), "{found:?}");
+            for (gap, expected) in found.iter().zip(expected) {
+                assert!(gap.0 == expected.0 && gap.1.contains(expected.1), "{gap:?}");
+            }
+        };
+        check(Outcome::Pass, &[], report(None), &[]);
+        // Whatever the outcome is, and the cluster's policy makes of it.
+        let ended = [(GapKind::EndOfSupport, "")];
+        check(Outcome::Violated, &["CVE-1"], report(Some("2022-07-01")), &ended);
+        check(Outcome::Pass, &[], report(Some("2022-07-01")), &ended);
+        check(Outcome::Pass, &[], report(Some("2027-07-01")), &[]);
+        let old = "the database is 9 days old";
+        check(Outcome::Incomplete, &[old], report(None), &[(GapKind::OldDatabase, old)]);
+        check(Outcome::Incomplete, &[], report(None), &[(GapKind::OldDatabase, "calls the report incomplete")]);
+    }
 }

@@ -33,7 +33,10 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit> {
 }
 
 fn here(args: &ImageArgs) -> Result<Exit> {
-    let (policy, outputs) = (args.local.judge.policy()?, ReportOutputs::prepare(&args.output.outputs)?);
+    let (policy, outputs) = (
+        args.local.judge.policy()?,
+        ReportOutputs::prepare(&args.output.outputs, ImageSource::parse(&args.image).path())?,
+    );
     let report = local::scan(&args.image, &args.local)?;
     let verdict = policy::decide(&report, &policy, Timestamp::now());
     outputs.write(&[JudgedReport { report: &report, verdict: &verdict }])?;

@@ -2,7 +2,7 @@
 //! output, whose reader may leave early.
 
 use crate::args::{OutputTarget, ReportOutputFormat};
-use crate::exit::UsageError;
+use crate::exit::{self, UsageError};
 #[cfg(not(feature = "templates"))]
 use crate::no_template::NoTemplate as UserTemplate;
 use crate::render;
@@ -32,9 +32,10 @@ enum PreparedFormat {
 }
 
 impl ReportOutputs {
-    /// Reads templates and looks for contradictions, so that a mistake is reported before minutes of work.
-    pub(crate) fn prepare(targets: &[OutputTarget<ReportOutputFormat>]) -> Result<Self> {
-        check(targets)?;
+    /// Reads templates and looks for contradictions, so that a mistake is reported before minutes of work. `input` is the file that
+    /// is read, if it is one.
+    pub(crate) fn prepare(targets: &[OutputTarget<ReportOutputFormat>], input: Option<&Path>) -> Result<Self> {
+        check(targets, input)?;
         let prepared =
             |target: &OutputTarget<_>| Ok(OutputTarget { format: prepare(&target.format)?, file: target.file.clone() });
         Ok(ReportOutputs { all: targets.iter().map(prepared).collect::<Result<_>>()?, stamp: stamp()? })
@@ -42,7 +43,7 @@ impl ReportOutputs {
 
     /// The table on standard output.
     pub(crate) fn table() -> Result<Self> {
-        Self::prepare(&[OutputTarget { format: ReportOutputFormat::Table, file: None }])
+        Self::prepare(&[OutputTarget { format: ReportOutputFormat::Table, file: None }], None)
     }
 
     /// Whether it is a table for a person, and nothing else.
@@ -98,12 +99,20 @@ pub(crate) fn write_all<F>(
         }
     }
     for target in targets.iter().filter(|target| target.file.is_none()) {
-        // `Stdout` is flushed at every line end, and a report has thousands of lines.
-        let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
-        write(&target.format, OutputPlace::Stdout, &mut out)?;
-        out.flush()?;
+        match write_stdout(|out| write(&target.format, OutputPlace::Stdout, out)) {
+            // `| head` must not turn a violation into success, nor an incomplete SBOM.
+            Err(error) if exit::is_closed_pipe(&error) => {}
+            other => other?,
+        }
     }
     Ok(())
+}
+
+fn write_stdout(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    // `Stdout` is flushed at every line end, and a report has thousands of lines.
+    let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
+    write(&mut out)?;
+    Ok(out.flush()?)
 }
 
 /// Writes a file next to the one that it replaces. A mistake of a template stays what it is. What is there and is no regular
@@ -130,18 +139,38 @@ fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Res
     }
 }
 
-/// Two documents in one place would be none.
-pub(crate) fn check<F>(targets: &[OutputTarget<F>]) -> Result<(), UsageError> {
-    let mut files: BTreeSet<&PathBuf> = BTreeSet::new();
-    if let Some(twice) = targets.iter().filter_map(|target| target.file.as_ref()).find(|file| !files.insert(file)) {
-        return Err(UsageError(format!("{} is named by two outputs; name another file", twice.display())));
+/// Two documents in one place would be none, one in the place of what is read (`input`) would be the last that is read from there,
+/// and a folder that is not there is better known before a scan than after it.
+pub(crate) fn check<F>(targets: &[OutputTarget<F>], input: Option<&Path>) -> Result<()> {
+    let input = input.and_then(|path| path.canonicalize().ok());
+    let mut places: BTreeSet<PathBuf> = BTreeSet::new();
+    for file in targets.iter().filter_map(|target| target.file.as_ref()) {
+        let place = place(file)?;
+        if input.as_ref() == Some(&place) {
+            return Err(UsageError(format!("{} is what is read; name another file", file.display())).into());
+        }
+        if !places.insert(place) {
+            return Err(UsageError(format!("{} is named by two outputs; name another file", file.display())).into());
+        }
     }
     match targets.iter().filter(|target| target.file.is_none()).count() {
         0 | 1 => Ok(()),
         _ => {
-            Err(UsageError("several outputs go to standard output; give all but one a file: -o FORMAT=FILE".to_owned()))
+            Err(UsageError("several outputs go to standard output; give all but one a file: -o FORMAT=FILE".to_owned())
+                .into())
         }
     }
+}
+
+/// The place of a file by whichever path, whether it is there or not.
+fn place(file: &Path) -> Result<PathBuf> {
+    if let Ok(there) = file.canonicalize() {
+        return Ok(there);
+    }
+    let unusable = || format!("{} cannot be written", file.display());
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = file.file_name().with_context(unusable)?;
+    Ok(folder.canonicalize().with_context(unusable)?.join(name))
 }
 
 fn prepare(format: &ReportOutputFormat) -> Result<PreparedFormat> {
@@ -213,21 +242,50 @@ mod tests {
         let check_all = |files: &[Option<&str>], expected: Option<&str>| {
             let targets: Vec<_> =
                 files.iter().map(|file| OutputTarget { format: (), file: file.map(PathBuf::from) }).collect();
-            let said = check(&targets).err().map(|error| error.to_string());
+            let said = check(&targets, None).err().map(|error| error.to_string());
             assert_eq!(said.is_some(), expected.is_some(), "{files:?}");
             assert!(said.unwrap_or_default().contains(expected.unwrap_or_default()), "{files:?}");
         };
         check_all(&[None], None);
         check_all(&[None, Some("a"), Some("b")], None);
         check_all(&[Some("a"), Some("b"), Some("a")], Some("a is named by two outputs"));
+        check_all(&[Some("a"), Some("./a")], Some("./a is named by two outputs"));
+        check_all(&[Some("none/a")], Some("none/a cannot be written"));
+        check_all(&[Some("..")], None);
         check_all(&[None, Some("a"), None], Some("standard output"));
+    }
+
+    #[test]
+    fn what_is_read_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let input = dir.path().join("r.json");
+        fs::write(&input, "{}").unwrap();
+        let check = |name: &str, is_refused: bool| {
+            let target = OutputTarget { format: (), file: Some(dir.path().join(name)) };
+            assert_eq!(super::check(&[target], Some(&input)).is_err(), is_refused, "{name}");
+        };
+        check("r.json", true);
+        check("./r.json", true);
+        check("r.csv", false);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_stays_what_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        fs::write(&file, "old content").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        replace(&link, |out| Ok(out.write_all(b"new")?)).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
     }
 
     #[test]
     fn what_is_written_for_one_image_after_the_other() {
         let check = |format: ReportOutputFormat, file: Option<&str>, expected: bool| {
             let target = OutputTarget { format, file: file.map(PathBuf::from) };
-            let outputs = ReportOutputs::prepare(std::slice::from_ref(&target)).unwrap();
+            let outputs = ReportOutputs::prepare(std::slice::from_ref(&target), None).unwrap();
             assert_eq!(outputs.may_be_repeated(), expected, "{target:?}");
         };
         check(ReportOutputFormat::Table, None, true);

@@ -3,7 +3,7 @@
 use crate::args::ReportArgs;
 use crate::cluster::{self, Cluster};
 use crate::exit::{Exit, UsageError};
-use crate::follow;
+use crate::follow::{self, ResultUnavailable};
 use crate::output::ReportOutputs;
 use crate::terminal::printable;
 use crate::workload::WorkloadName;
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 /// Prints them. The exit code is not a verdict: stored reports are printed, not re-evaluated.
 pub(crate) fn run(args: &ReportArgs) -> Result<Exit> {
-    let outputs = ReportOutputs::prepare(&args.output.outputs)?;
+    let outputs = ReportOutputs::prepare(&args.output.outputs, None)?;
     let cluster = cluster::with_tidewaiter(&args.cluster)?;
     cluster.run(async {
         let images = match workload(&cluster, &args.subject).await? {
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit> {
             let Some(status) = status else {
                 bail!("{image} was not scanned in namespace {}; run: kubectl scan image {image}", cluster.namespace);
             };
-            follow::print(&cluster, &image, &status, &outputs).await?;
+            follow::print(&cluster, &image, &status, &outputs).await.map_err(ResultUnavailable::into_error)?;
         }
         Ok(Exit::Clean)
     })

@@ -4,12 +4,13 @@ use crate::args::SbomArgs;
 use crate::exit::{self, Exit};
 use crate::local::{self, ReadingOptions};
 use crate::output;
+use crate::source::ImageSource;
 use anyhow::Result;
 
 /// Reads the image and writes its packages. What could not be read is said on standard error, too: an SBOM that misses
 /// something is no success.
 pub(crate) fn run(args: &SbomArgs) -> Result<Exit> {
-    output::check(&args.outputs)?;
+    output::check(&args.outputs, ImageSource::parse(&args.image).path())?;
     let stamp = output::stamp()?;
     let reading =
         ReadingOptions { platform: args.platform.as_ref(), no_cache: args.no_cache, registry: &args.registry };

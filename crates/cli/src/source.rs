@@ -52,6 +52,14 @@ pub(crate) enum ImageSource<'a> {
 }
 
 impl<'a> ImageSource<'a> {
+    /// The file or folder that it is read from, where it is one.
+    pub(crate) fn path(self) -> Option<&'a Path> {
+        match self {
+            ImageSource::Here(scheme, place) if scheme.has_path() => Some(Path::new(place)),
+            _ => None,
+        }
+    }
+
     /// Reads what a user names.
     pub(crate) fn parse(text: &'a str) -> Self {
         let Some((word, place)) = text.split_once(':') else { return ImageSource::Reference(text) };

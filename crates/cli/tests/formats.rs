@@ -105,6 +105,19 @@ fn of_several_platforms_one_is_chosen() {
     folder.refuses(&["convert", "reports.json", "--platform", "linux/s390x"], 2, &["it has linux/amd64, linux/arm64"]);
 }
 
+/// As under `| head`, whose exit code a pipeline with `pipefail` sees.
+#[test]
+fn a_reader_that_leaves_changes_no_exit_code() {
+    let folder = Folder::new();
+    fs::create_dir(folder.dir.path().join("rootfs")).unwrap();
+    let mut scan = folder.command(&["sbom", "dir:rootfs", "-o", "spdx"]);
+    let mut running = scan.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(running.stdout.take());
+    let done = running.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.code() == Some(3) && said.contains("warning: incomplete"), "{:?} {said}", done.status);
+}
+
 #[test]
 fn mistakes_leave_nothing() {
     let folder = Folder::new();

@@ -39,6 +39,16 @@ impl<'a> BillOfMaterials<'a> {
         let time = self.stamp.rfc3339();
         let mut parts = vec![format, &image.name, image.digest.as_str(), &time];
         parts.extend(self.judged.map(|judged| judged.report.database.id.as_str()));
+        // An exception or another policy makes another document of the same report.
+        let (outcome, suppressed) = self.judged.map_or_else(Default::default, |judged| {
+            let names = judged
+                .report
+                .suppressed
+                .iter()
+                .map(|of| format!("{} {}", of.finding.vulnerability, of.finding.package));
+            (judged.verdict.outcome.to_string(), names.collect::<Vec<_>>().join("\n"))
+        });
+        parts.extend([outcome.as_str(), &suppressed]);
         fingerprint::uuid(&parts)
     }
 }

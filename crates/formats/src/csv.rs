@@ -128,13 +128,19 @@ fn write_row(cells: &Row<'_>, out: &mut dyn Write) -> io::Result<()> {
 /// A cell: text that cannot be a formula, in quotation marks where it must be.
 fn cell(text: &str) -> Cow<'_, str> {
     let text = printable(text);
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']);
-    let text = if is_formula { Cow::Owned(format!("'{text}")) } else { text };
+    let text = if begins_formula(&text) { Cow::Owned(format!("'{text}")) } else { text };
+    // Where a semicolon separates cells, one in a text begins another cell.
+    let text = if text.split(';').skip(1).any(begins_formula) { Cow::Owned(text.replace(';', ",")) } else { text };
     // A space at an end would be lost in some readers.
     if text.contains(['"', ',']) || text.trim() != text {
         return Cow::Owned(format!("\"{}\"", text.replace('"', "\"\"")));
     }
     text
+}
+
+/// Whether a spreadsheet would calculate it.
+fn begins_formula(text: &str) -> bool {
+    text.trim_start().starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'])
 }
 
 #[cfg(test)]
@@ -154,6 +160,8 @@ mod tests {
         check("-1,2", "\"'-1,2\"");
         check("@SUM(A1)", "'@SUM(A1)");
         check("\u{ff1d}1", "'\u{ff1d}1");
+        check("x;=HYPERLINK(1)", "\"x,=HYPERLINK(1)\"");
+        check("a; b", "a; b");
         // A tab or a line end before it: replaced, and no longer at the beginning.
         check("\t=1", "\u{fffd}=1");
         check("a\r\n=1", "a\u{fffd}\u{fffd}=1");

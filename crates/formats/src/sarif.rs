@@ -156,9 +156,22 @@ pub(crate) fn write(judged: JudgedReport<'_>, stamp: &Stamp, out: &mut dyn Write
 /// What the run is about, the same for every tag: GitHub replaces the results of the last run of the same category, which is
 /// what stands before the last slash.
 fn category(image: &ImageInfo) -> String {
-    let named = image.name.parse::<Reference>().ok().filter(|reference| image.name.starts_with(reference.registry()));
-    let name = named.map_or_else(|| image.name.clone(), |named| format!("{}/{}", named.registry(), named.repository()));
-    format!("{TOOL}/{name}/{}/", image.platform)
+    format!("{TOOL}/{}/{}/", without_tag(&image.name), image.platform)
+}
+
+/// The name without tag and digest, as far as it is that of an image: `oci:./layout` and `docker-archive:app.tar` are of files.
+fn without_tag(name: &str) -> &str {
+    let is_of_file = ["oci:", "oci-archive:", "docker-archive:", "dir:"].iter().any(|scheme| name.starts_with(scheme));
+    let of_engine = ["docker:", "podman:", "containerd:"].iter().find(|scheme| name.starts_with(**scheme));
+    let begin = of_engine.map_or(0, |scheme| scheme.len());
+    if is_of_file || name[begin..].parse::<Reference>().is_err() {
+        return name;
+    }
+    let named = name.split('@').next().unwrap_or(name);
+    match named.rfind(':') {
+        Some(at) if at >= begin && !named[at..].contains('/') => &named[..at],
+        _ => named,
+    }
 }
 
 impl Notification {
@@ -187,6 +200,10 @@ mod tests {
         check(format!("localhost:5000/app@{digest}"), "tidewaiter/localhost:5000/app/linux/arm64/v8/");
         check("./layout".to_owned(), "tidewaiter/./layout/linux/arm64/v8/");
         check("app".to_owned(), "tidewaiter/app/linux/arm64/v8/");
+        check("nginx:1.27".to_owned(), "tidewaiter/nginx/linux/arm64/v8/");
+        check("docker:app:ci-123".to_owned(), "tidewaiter/docker:app/linux/arm64/v8/");
+        check("oci:./layout".to_owned(), "tidewaiter/oci:./layout/linux/arm64/v8/");
+        check("docker-archive:app.tar".to_owned(), "tidewaiter/docker-archive:app.tar/linux/arm64/v8/");
     }
 
     #[test]

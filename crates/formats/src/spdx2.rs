@@ -175,7 +175,7 @@ fn of_installed<'a>(place: usize, package: &'a Package, purl: &'a str, findings:
         _ => "LIBRARY",
     };
     let mut external_refs = vec![purl_ref(purl.into())];
-    external_refs.extend(findings.iter().filter_map(|finding| advisory_ref(finding)));
+    external_refs.extend(findings.iter().map(|finding| advisory_ref(finding)));
     SpdxPackage {
         source_info: spdx_text::found_in(package),
         comment: spdx_text::of_package(package),
@@ -193,14 +193,14 @@ fn purl_ref(purl: Cow<'_, str>) -> ExternalRef<'_> {
     }
 }
 
-/// The address of what is wrong with a package; a name alone is not allowed there.
-fn advisory_ref(finding: &Finding) -> Option<ExternalRef<'_>> {
-    Some(ExternalRef {
-        reference_category: "SECURITY",
-        reference_type: "advisory",
-        reference_locator: link::of_finding(finding)?,
-        comment: format!("{} ({}): {}", finding.vulnerability, finding.severity, view::remedy(finding)),
-    })
+/// The address of what is wrong with a package, or its name, which is not allowed as the locator of an advisory.
+fn advisory_ref(finding: &Finding) -> ExternalRef<'_> {
+    let (reference_category, reference_type, reference_locator) = match link::of_finding(finding) {
+        Some(address) => ("SECURITY", "advisory", address),
+        None => ("OTHER", "vulnerability", finding.vulnerability.as_str().into()),
+    };
+    let comment = format!("{} ({}): {}", finding.vulnerability, finding.severity, view::remedy(finding));
+    ExternalRef { reference_category, reference_type, reference_locator, comment }
 }
 
 fn relationships(bill: &BillOfMaterials<'_>) -> impl Iterator<Item = Relationship> {

@@ -1,6 +1,6 @@
 //! Directories in which workers write: no link is followed, and nothing but a regular file is opened.
 
-use super::limits::VolumeSpace;
+use super::limits::{FRESH_NAMES, VolumeSpace};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use std::ffi::OsString;
 use std::fs::File;
@@ -12,6 +12,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// `st_blocks` counts in these (stat(2)).
 const BLOCK: u64 = 512;
+/// Names of a directory that one sweep looks at, eight times as many as [`super::limits::FRESH_NAMES`] lets be; the next sweep finds
+/// those that are left.
+const MOST_NAMES: usize = 8 * FRESH_NAMES;
 
 /// What a file takes on its volume.
 pub(super) fn bytes(stat: &Stat) -> u64 {
@@ -67,8 +70,17 @@ impl Folder {
 
     /// The regular files in it.
     pub(super) fn files(&self) -> io::Result<Vec<(OsString, Stat)>> {
+        self.files_of(self.names()?)
+    }
+
+    /// As many of the regular files as one sweep looks at where a worker may make names without end.
+    pub(super) fn some_files(&self) -> io::Result<Vec<(OsString, Stat)>> {
+        self.files_of(self.some_names(MOST_NAMES)?)
+    }
+
+    fn files_of(&self, names: Vec<OsString>) -> io::Result<Vec<(OsString, Stat)>> {
         let mut all = Vec::new();
-        for name in self.names()? {
+        for name in names {
             let stat = found(rustix::fs::statat(&self.0, &name, AtFlags::SYMLINK_NOFOLLOW))?;
             all.extend(stat.filter(is_file).map(|stat| (name, stat)));
         }
@@ -77,8 +89,13 @@ impl Folder {
 
     /// Everything in it.
     pub(super) fn names(&self) -> io::Result<Vec<OsString>> {
+        self.some_names(usize::MAX)
+    }
+
+    fn some_names(&self, most: usize) -> io::Result<Vec<OsString>> {
         let mut all = Vec::new();
-        for entry in Dir::read_from(&self.0)? {
+        // With `.` and `..`.
+        for entry in Dir::read_from(&self.0)?.take(most.saturating_add(2)) {
             let name = OsString::from_vec(entry?.file_name().to_bytes().to_vec());
             if name != "." && name != ".." {
                 all.push(name);

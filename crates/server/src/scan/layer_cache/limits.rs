@@ -11,7 +11,7 @@ const LINGER: Duration = Duration::from_secs(20 * 60);
 /// Bytes in `fresh` of one namespace that its workers leave behind in a second: eight of the largest entries.
 const FRESH_BYTES: u64 = 8 * tidewaiter_scan::cache::SHARED_ENTRY_BYTES;
 /// Names in `fresh` of one namespace: more than its images have layers that are read at the same time.
-const FRESH_NAMES: usize = 4096;
+pub(super) const FRESH_NAMES: usize = 4096;
 /// The part of the volume that the cache leaves free for the store and the database, and the most of it.
 const RESERVE: (u64, u64) = (20, 512 << 20);
 

@@ -77,7 +77,7 @@ impl LayerSweeper {
         // A worker makes the directories one after the other.
         let Some(fresh) = problems.note(owner.folder("fresh")) else { return (0, 0) };
         let sealed = problems.note(owner.folder("sealed"));
-        let files = problems.note(fresh.files());
+        let files = problems.note(fresh.some_files());
         let sum = FreshSum { bytes: files.iter().map(|(_, stat)| bytes(stat)).sum(), names: files.len() };
         let target = self.root.join(name).join("sealed");
         let (mut left, mut added) = (0, 0);
