@@ -58,12 +58,14 @@ impl Rebuilder {
 
 /// A version before a word that stands alone in it. By bytes, since every version of an image is asked for every mark.
 fn before<'v>(version: &'v str, word: &str) -> Option<&'v str> {
-    let bytes = version.as_bytes();
+    // Most versions are shorter than a separator and a word.
+    let last = version.len().checked_sub(1 + word.len())?;
+    let separated = version.bytes().enumerate().take(last + 1).filter(|(_, byte)| b"-.+~".contains(byte));
     let is_mark = |at: &usize| {
-        let rest = bytes.get(at + 1..).and_then(|rest| rest.strip_prefix(word.as_bytes()));
-        matches!(rest, Some([] | [b'.', ..])) && matches!(bytes.get(*at), Some(b'-' | b'.' | b'+' | b'~'))
+        let rest = version.as_bytes().get(at + 1..).and_then(|rest| rest.strip_prefix(word.as_bytes()));
+        matches!(rest, Some([] | [b'.', ..]))
     };
-    (0..bytes.len()).find(is_mark).and_then(|at| version.get(..at))
+    separated.map(|(at, _)| at).find(is_mark).and_then(|at| version.get(..at))
 }
 
 /// Of apk, whose versions have no place for a word, Root appends `007` and a digit to the original's revision: `r20071` is
