@@ -107,7 +107,7 @@ async fn decide(
         let status = derive(&evaluated.evaluation.facts, evaluated.approvals.state, RolloutProgress::Running);
         let evaluation = &evaluated.evaluation;
         let news = WorkloadNews::new(&workload, &hash, evaluation, status);
-        publish::publish(ctx, &mut record, &news).await?;
+        publish::publish(ctx, &mut record, &news).await;
     }
     // First: the list follows from the saved records.
     record.save(ctx).await?;

@@ -258,12 +258,12 @@ async fn evaluate<K: SuspendedKind>(
     if decision != Decision::Held
         && let Some((hash, revision)) = injected(ctx, record)
     {
-        publish_injected(ctx, record, &hash, &revision, progress).await?;
+        publish_injected(ctx, record, &hash, &revision, progress).await;
     } else {
         let status = workload_status(decision, &current.evaluation, current.approvals.state, progress);
         let mut news = WorkloadNews { lost, ..WorkloadNews::new(&workload, hash, &current.evaluation, status) };
         news.paused_by_user = decision != Decision::Held && is_paused_by_user(object, &record.draft);
-        publish::publish(ctx, record, &news).await?;
+        publish::publish(ctx, record, &news).await;
     }
     Ok(current.changed || others_changed)
 }

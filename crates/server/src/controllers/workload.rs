@@ -128,7 +128,7 @@ async fn publish_running(
         (progress == RolloutProgress::Running).then(|| rollout::requeue_after(&record.draft, Timestamp::now()));
     let status = workload_status(revision.decision, &evaluation, approvals.state, progress);
     let news = WorkloadNews { lost: revision.lost, ..WorkloadNews::new(&workload, hash, &evaluation, status) };
-    publish::publish(ctx, record, &news).await?;
+    publish::publish(ctx, record, &news).await;
     Ok(requeue_after)
 }
 
