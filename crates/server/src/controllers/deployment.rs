@@ -74,8 +74,8 @@ async fn update(
     // Before any patch: whose pause it is can be read from the Deployment only now.
     record.save(ctx).await?;
     if changed {
-        // Before the release: the Pods that it makes are checked against the list.
-        allowlist::update(ctx, &namespace).await?;
+        // Before the release: the Pods that it makes start at once where the list has their digests.
+        allowlist::follow(ctx, &namespace).await?;
     }
     match decision {
         Decision::Held if late_pause(deployment, ctx) == LatePause::Due => {

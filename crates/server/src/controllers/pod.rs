@@ -112,7 +112,7 @@ async fn decide(
     // First: the list follows from the saved records.
     record.save(ctx).await?;
     if evaluated.changed {
-        allowlist::update(ctx, &workload.namespace).await?;
+        allowlist::follow(ctx, &workload.namespace).await?;
     }
     // The change of the record enqueues the Pod; that the other one, whose state is shown, was deleted changes no record.
     Ok(if is_state { Action::await_change() } else { Action::requeue(TAKE_OVER_PAUSE) })

@@ -194,8 +194,8 @@ async fn update<K: SuspendedKind>(object: &K, ctx: &ServerContext) -> Result<(),
     record.prune(ctx, &used.into_iter().map(|used| used.hash).collect::<BTreeSet<_>>());
     record.save(ctx).await?;
     if changed {
-        // Before the release: the Pods that it makes are checked against the list.
-        allowlist::update(ctx, &namespace).await?;
+        // Before the release: the Pods that it makes start at once where the list has their digests.
+        allowlist::follow(ctx, &namespace).await?;
     }
     follow_decision(object, ctx, &mut record, &hash).await
 }
