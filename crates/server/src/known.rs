@@ -6,6 +6,7 @@ use crate::decide::image_scan::{self as decide_scan, is_pending};
 use crate::decide::images;
 use crate::decide::known::{is_unrecorded, pins_of_new, revision_of_new};
 use crate::decide::pod_owner::PodOwner;
+use crate::decide::workload_ref::WorkloadRef;
 use crate::scan::pull_secrets;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
@@ -92,9 +93,14 @@ pub(crate) fn new_workload(ctx: &ServerContext, namespace: &str, spec: &PodSpec)
 /// milliseconds behind.
 pub(crate) fn unrecorded_pod(ctx: &ServerContext, namespace: &str, pod: &Pod) -> Option<BTreeMap<String, String>> {
     let PodOwner::Template { workload, template } = ctx.index.pod_owner(pod, namespace) else { return None };
-    let deployment = ctx.index.deployment(&workload)?;
-    let record = ctx.index.record(&workload);
-    let status = record.as_ref().and_then(|record| record.status.as_ref());
-    let spec = pod.spec.as_ref().filter(|_| is_unrecorded(pod, &template, &deployment, status))?;
+    let spec = pod.spec.as_ref().filter(|_| is_unrecorded_pod(ctx, pod, &workload, &template))?;
     new_workload(ctx, namespace, spec)
+}
+
+/// Whether a Pod is of a Deployment that exists and is not recorded yet, by its very template.
+pub(crate) fn is_unrecorded_pod(ctx: &ServerContext, pod: &Pod, workload: &WorkloadRef, template: &str) -> bool {
+    let Some(deployment) = ctx.index.deployment(workload) else { return false };
+    let record = ctx.index.record(workload);
+    let status = record.as_ref().and_then(|record| record.status.as_ref());
+    is_unrecorded(pod, template, &deployment, status)
 }

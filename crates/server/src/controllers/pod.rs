@@ -10,7 +10,7 @@ use crate::decide::pod_owner::PodOwner;
 use crate::decide::record::{awaited, takes_over};
 use crate::decide::workload_ref::WorkloadRef;
 use crate::error::ReconcileError;
-use crate::{index, patches};
+use crate::{index, known, patches};
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use kube::api::{DeleteParams, Preconditions};
 use kube::runtime::controller::Action;
@@ -24,6 +24,9 @@ use tidewaiter_crd::WorkloadKind;
 
 /// Requeue of a Pod whose ReplicaSet or Job the watch has not delivered: it is milliseconds behind.
 const OWNER_PAUSE: Duration = Duration::from_millis(200);
+
+/// Requeue of a Pod of a Deployment that is not recorded yet: the record, which enqueues the Pod, is milliseconds behind.
+const RECORD_PAUSE: Duration = Duration::from_secs(1);
 
 /// Requeue of a Pod while another one of its workload shows the workload's state.
 const TAKE_OVER_PAUSE: Duration = Duration::from_secs(60);
@@ -58,6 +61,10 @@ async fn await_decision(
             // The workload's controller decides about the template. What something injected into this Pod is decided here;
             // the workload's controller shows it.
             let known = ctx.index.record(&workload);
+            // A record by its Pod would make a known workload of a new one, whose tags are resolved once more.
+            if known::is_unrecorded_pod(ctx, pod, &workload, &template) {
+                return Ok(Action::requeue(RECORD_PAUSE));
+            }
             let revision = known.as_ref().and_then(|w| w.status.as_ref()?.revisions.get(&template));
             if revision.is_none_or(|revision| has_injected_images(revision, &wanted)) {
                 decide(workload, &wanted, spec, ctx).await?;
