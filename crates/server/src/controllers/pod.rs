@@ -58,14 +58,14 @@ async fn await_decision(
     match ctx.index.pod_owner(pod, namespace) {
         PodOwner::Unknown => Ok(Action::requeue(OWNER_PAUSE)),
         PodOwner::Template { workload, template } => {
-            // The workload's controller decides about the template. What something injected into this Pod is decided here;
-            // the workload's controller shows it.
-            let known = ctx.index.record(&workload);
-            // A record by its Pod would make a known workload of a new one, whose tags are resolved once more.
+            // Else the record that this Pod begins would make a known workload of a new one, whose tags are resolved once more.
             if known::is_unrecorded_pod(ctx, pod, &workload, &template) {
                 return Ok(Action::requeue(RECORD_PAUSE));
             }
-            let revision = known.as_ref().and_then(|w| w.status.as_ref()?.revisions.get(&template));
+            // The workload's controller decides about the template. What something injected into this Pod is decided here;
+            // the workload's controller shows it.
+            let record = ctx.index.record(&workload);
+            let revision = record.as_ref().and_then(|w| w.status.as_ref()?.revisions.get(&template));
             if revision.is_none_or(|revision| has_injected_images(revision, &wanted)) {
                 decide(workload, &wanted, spec, ctx).await?;
             }
