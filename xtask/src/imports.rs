@@ -130,6 +130,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "index scan",
             "alert",
             "context",
+            "known",
             "controllers",
             "http install",
             "args",

@@ -12,6 +12,7 @@
 //! args, serve
 //! http · install                     what the server listens on; what it registers in the cluster
 //! controllers                        read, ask `decide`, write
+//! known                              what needs no hold, as the cluster is now
 //! context                            holds all that is below
 //! alert · index · scan · memory      delivery; watches; processes; what only saves work
 //! queues · store · metrics · settings · log
@@ -35,6 +36,7 @@ mod error;
 mod http;
 mod index;
 mod install;
+mod known;
 mod log;
 mod memory;
 mod metrics;

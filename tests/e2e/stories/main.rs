@@ -30,6 +30,7 @@ mod image_changed;
 mod installation;
 mod jobs;
 mod kustomize;
+mod known_images;
 mod layers;
 mod medium_findings;
 mod namespace_labels;

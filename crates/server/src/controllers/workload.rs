@@ -60,7 +60,7 @@ async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Dur
     if let Some(followed) = refused::follow_refused(ctx, &mut record).await? {
         record.save(ctx).await?;
         if changed || followed.changed {
-            allowlist::update(ctx, &record.workload.namespace).await?;
+            allowlist::follow(ctx, &record.workload.namespace).await?;
         }
         return Ok(Some(followed.remaining));
     }
@@ -74,7 +74,7 @@ async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Dur
     };
     record.save(ctx).await?;
     if changed {
-        allowlist::update(ctx, &record.workload.namespace).await?;
+        allowlist::follow(ctx, &record.workload.namespace).await?;
     }
     Ok(requeue_after)
 }
@@ -128,7 +128,7 @@ async fn publish_running(
         (progress == RolloutProgress::Running).then(|| rollout::requeue_after(&record.draft, Timestamp::now()));
     let status = workload_status(revision.decision, &evaluation, approvals.state, progress);
     let news = WorkloadNews { lost: revision.lost, ..WorkloadNews::new(&workload, hash, &evaluation, status) };
-    publish::publish(ctx, record, &news).await?;
+    publish::publish(ctx, record, &news).await;
     Ok(requeue_after)
 }
 
