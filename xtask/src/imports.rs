@@ -141,7 +141,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "args source terminal",
             "exit progress render",
-            "no_template template",
+            "built_in no_template template",
             "cluster completion dirs engines login output",
             "cron_run",
             "cache db follow policy_file report_file workload",

@@ -11,6 +11,7 @@
 
 mod approve;
 mod args;
+mod built_in;
 mod cache;
 mod cluster;
 mod completion;
