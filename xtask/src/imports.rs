@@ -89,6 +89,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     ("crates/http/src", &["error names", "proxy roots", "failure", "client", "socket"]),
     ("crates/archive/src", &["bytes tar", "zip"]),
+    ("crates/yaml/src", &["failure", "kept", "erased"]),
     ("crates/scan/src", &["limits path progress", "analyze source", "error", "walk", "cache", "engine"]),
     (
         "crates/feeds/src",
@@ -141,7 +142,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "args source terminal",
             "exit progress render",
-            "built_in no_template template",
+            "built_in kubeconfig no_template template",
             "cluster completion dirs engines login output",
             "cron_run",
             "cache db follow policy_file report_file workload",

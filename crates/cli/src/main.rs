@@ -28,6 +28,7 @@ mod explain;
 mod fix;
 mod follow;
 mod image;
+mod kubeconfig;
 mod local;
 mod login;
 #[cfg(not(feature = "templates"))]
