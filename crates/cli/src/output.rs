@@ -205,9 +205,10 @@ impl PreparedFormat {
                 reports.iter().try_for_each(|judged| Ok(out.write_all(table(judged).as_bytes())?))
             }
             PreparedFormat::Json => match reports {
-                [one] => render::write_json(one.report, out),
+                [one] => Ok(one.report.write_json(out)?),
                 several => {
-                    render::write_json(&several.iter().map(|judged| judged.report).collect::<Vec<&Report>>(), out)
+                    let reports: Vec<&Report> = several.iter().map(|judged| judged.report).collect();
+                    Ok(Report::write_all_json(&reports, out)?)
                 }
             },
             PreparedFormat::Document(format) => {

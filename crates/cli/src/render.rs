@@ -15,14 +15,9 @@ use tidewaiter_formats::{exploited, fixed_in, lowest_layer, suppression};
 pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<()> {
     // `Stdout` is flushed at every line end, and a report has thousands of lines.
     let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
-    write_json(value, &mut out)?;
+    serde_json::to_writer_pretty(&mut out, value)?;
+    writeln!(out)?;
     Ok(out.flush()?)
-}
-
-/// Writes a value as JSON.
-pub(crate) fn write_json<T: serde::Serialize + ?Sized>(value: &T, out: &mut dyn Write) -> Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
-    Ok(writeln!(out)?)
 }
 
 const HEAD: [&str; 7] = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "EXPLOITED"];

@@ -17,6 +17,7 @@ mod lookup;
 mod ownership;
 mod rebuild;
 mod rematch;
+mod rows;
 mod subject;
 
 use crate::error::DatabaseError;
@@ -28,6 +29,7 @@ pub use lookup::{Lookup, lookups};
 use ownership::Ownership;
 use rebuild::Rebuild;
 pub use rematch::{Rematched, rematch};
+use rows::EcosystemRows;
 use subject::{Query, Subject};
 use tidewaiter_core::advisory::{Advisory, KeyKind};
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
@@ -42,12 +44,13 @@ use tidewaiter_core::report::{Gap, Inventory, Report, SupportPeriod};
 pub fn match_inventory(inventory: Inventory, db: &Database) -> Result<Report, DatabaseError> {
     let os = inventory.os.as_ref();
     let mut found = Vec::new();
-    let ownership = Ownership::of(&inventory, db);
+    let rows = EcosystemRows::new(db);
+    let ownership = Ownership::of(&inventory, &rows);
     // Before the inventory is moved into the report; gaps of single rows follow.
-    let mut gaps = gaps::of(&inventory, db, &ownership);
+    let mut gaps = gaps::of(&inventory, &rows, &ownership);
     let matchable = inventory.packages.iter().filter(|p| is_matchable(p, os) && !ownership.covers(p));
     for (subject, packages) in subject::all(matchable) {
-        let matched = match_subject(db, &subject, &packages, os)?;
+        let matched = match_subject(&rows, &subject, &packages, os)?;
         found.extend(matched.findings.into_iter().map(|finding| (subject.kind, finding)));
         gaps.extend(matched.gaps);
     }
@@ -80,15 +83,15 @@ struct Matched {
 
 /// A subject is vulnerable when it is in any of the ecosystems that its packages may be of.
 fn match_subject(
-    db: &Database,
+    rows: &EcosystemRows<'_>,
     subject: &Subject,
     packages: &[&Package],
     os: Option<&Os>,
 ) -> Result<Matched, DatabaseError> {
     let mut all = Matched::default();
-    let rebuild = Rebuild::of(db, subject, packages, os)?;
+    let rebuild = Rebuild::of(rows, subject, packages, os)?;
     for ecosystem in rebuild.ecosystems(subject, os) {
-        let matched = match_ecosystem(db, &ecosystem, subject, packages, &rebuild, os)?;
+        let matched = match_ecosystem(rows, &ecosystem, subject, packages, &rebuild, os)?;
         all.gaps.extend(matched.gaps);
         if all.findings.is_empty() {
             all.findings = matched.findings;
@@ -100,7 +103,7 @@ fn match_subject(
 }
 
 fn match_ecosystem(
-    db: &Database,
+    rows: &EcosystemRows<'_>,
     ecosystem: &Ecosystem,
     subject: &Subject,
     packages: &[&Package],
@@ -112,7 +115,7 @@ fn match_ecosystem(
     let mut gaps = Vec::new();
     let mut hits: Vec<(Advisory, Hit<'_>)> = Vec::new();
     for query in &queries {
-        for hit in hit::of(db, ecosystem, query, order) {
+        for hit in hit::of(rows, ecosystem, query, order) {
             let advisory = hit.row.advisory()?;
             match hit.scope {
                 ScopeMatch::Unclear => gaps.push(gaps::unclear(&advisory, &hit)),
@@ -124,7 +127,7 @@ fn match_ecosystem(
     if hits.is_empty() {
         return Ok(Matched { findings: Vec::new(), gaps });
     }
-    let denials = queries.iter().map(|q| Denials::of(db, ecosystem, q)).collect::<Result<Vec<_>, _>>()?;
+    let denials = queries.iter().map(|q| Denials::of(rows, ecosystem, q)).collect::<Result<Vec<_>, _>>()?;
     let mut findings = Vec::new();
     for group in group::by_vulnerability(hits.iter().map(|(advisory, _)| advisory)) {
         if rebuild.reason(ecosystem, group.names()).is_some() {
@@ -132,7 +135,7 @@ fn match_ecosystem(
         }
         let denied = |hit: &Hit<'_>| denials.iter().any(|denials| denials.reason(group.names(), hit).is_some());
         let members = group.members.iter().filter_map(|i| hits.get(*i)).filter(|(_, hit)| !denied(hit));
-        let facts = finding::facts(db, group.names())?;
+        let facts = finding::facts(rows.db, group.names())?;
         let members: Vec<_> = members.collect();
         let context = finding::FindingContext { ecosystem, order, subject, packages, os };
         findings.extend(context.finding(group.vulnerability, &members, facts));
@@ -153,9 +156,10 @@ pub fn vulnerabilities(
 ) -> Result<Vec<Advisory>, DatabaseError> {
     let Some(order) = ecosystem.version_scheme() else { return Ok(Vec::new()) };
     let query = |key| Query::plain(key, &ecosystem.normalize(package), version);
+    let rows = EcosystemRows::new(db);
     let mut out = Vec::new();
     for query in [query(KeyKind::Source), query(KeyKind::Binary)] {
-        for hit in hit::of(db, ecosystem, &query, order) {
+        for hit in hit::of(&rows, ecosystem, &query, order) {
             out.push(hit.row.advisory()?);
         }
     }

@@ -10,6 +10,7 @@ use crate::format::{
 };
 use crate::map::Map;
 use crate::meta::Meta;
+use crate::packages::EcosystemPackages;
 use crate::writer::{key_code, key_kind};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -167,16 +168,18 @@ impl Database {
         out
     }
 
-    /// All rows of one package. Allocates nothing.
+    /// All rows of one package. Allocates nothing; of several packages of one ecosystem, see [`Database::packages_of`].
     pub fn rows(&self, ecosystem: &str, key: KeyKind, name: &str) -> impl Iterator<Item = Row<'_>> {
         let wanted = (ecosystem.as_bytes(), key_code(key), name.as_bytes());
         let packages: &[PackageEntry] = self.records(DatabaseSection::Packages);
-        let found = packages.binary_search_by(|p| {
-            let here = (self.bytes(p.ecosystem.get()), p.key, self.bytes(p.name.get()));
-            here.cmp(&wanted)
-        });
-        let entry = found.ok().and_then(|i| packages.get(i));
+        let place = |p: &PackageEntry| (self.bytes(p.ecosystem.get()), p.key, self.bytes(p.name.get())).cmp(&wanted);
+        let entry = packages.binary_search_by(place).ok().and_then(|at| packages.get(at));
         entry.into_iter().flat_map(|entry| self.rows_of(entry))
+    }
+
+    /// The packages of an ecosystem, release included, that rows are about.
+    pub fn packages_of(&self, ecosystem: &str) -> EcosystemPackages<'_> {
+        EcosystemPackages::of(self, self.records(DatabaseSection::Packages), ecosystem)
     }
 
     /// Facts about one CVE, whichever record names it.

@@ -3,8 +3,8 @@
 
 use super::gaps::LISTED;
 use super::hit;
+use super::rows::EcosystemRows;
 use super::subject::Query;
-use crate::reader::Database;
 use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::advisory::KeyKind;
 use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
@@ -22,7 +22,7 @@ pub(super) fn artifact(name: &str) -> &str {
 }
 
 /// One gap for each archive that may be an artifact with vulnerabilities in its version.
-pub(super) fn gaps<'a>(packages: impl Iterator<Item = &'a Package>, db: &Database) -> Vec<Gap> {
+pub(super) fn gaps<'a>(packages: impl Iterator<Item = &'a Package>, rows: &EcosystemRows<'_>) -> Vec<Gap> {
     let ungrouped: Vec<&Package> = packages.filter(|package| is_ungrouped(package)).collect();
     if ungrouped.is_empty() {
         return Vec::new();
@@ -30,16 +30,16 @@ pub(super) fn gaps<'a>(packages: impl Iterator<Item = &'a Package>, db: &Databas
     let wanted: BTreeSet<&str> = ungrouped.iter().map(|package| package.name.as_str()).collect();
     let maven = EcosystemBase::Maven;
     let mut known: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (_, _, name) in db.packages().filter(|(ecosystem, _, _)| *ecosystem == maven.as_str()) {
+    for (_, name) in rows.db.packages_of(maven.as_str()).names() {
         if wanted.contains(artifact(name)) {
             known.entry(artifact(name)).or_default().push(name);
         }
     }
-    ungrouped.into_iter().filter_map(|package| gap(package, known.get(package.name.as_str())?, db)).collect()
+    ungrouped.into_iter().filter_map(|package| gap(package, known.get(package.name.as_str())?, rows)).collect()
 }
 
-fn gap(package: &Package, candidates: &[&str], db: &Database) -> Option<Gap> {
-    let affected = |name: &&&str| is_affected(db, name, package.advisory_version());
+fn gap(package: &Package, candidates: &[&str], rows: &EcosystemRows<'_>) -> Option<Gap> {
+    let affected = |name: &&&str| is_affected(rows, name, package.advisory_version());
     let affected: Vec<&str> = candidates.iter().filter(affected).take(LISTED).copied().collect();
     if affected.is_empty() {
         return None;
@@ -54,9 +54,9 @@ fn gap(package: &Package, candidates: &[&str], db: &Database) -> Option<Gap> {
     Some(Gap { kind: GapKind::Unclear, subject, message })
 }
 
-fn is_affected(db: &Database, name: &str, version: &str) -> bool {
+fn is_affected(rows: &EcosystemRows<'_>, name: &str, version: &str) -> bool {
     let maven = Ecosystem::new(EcosystemBase::Maven);
     let Some(order) = maven.version_scheme() else { return false };
     let query = Query::plain(KeyKind::Binary, name, version);
-    hit::of(db, &maven, &query, order).next().is_some()
+    hit::of(rows, &maven, &query, order).next().is_some()
 }

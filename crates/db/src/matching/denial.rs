@@ -1,9 +1,10 @@
 //! Rows by which a vendor says that a package does not have a vulnerability, whatever other rows say.
 
 use super::hit::{self, Hit, ScopeMatch};
+use super::rows::EcosystemRows;
 use super::subject::Query;
 use crate::error::DatabaseError;
-use crate::reader::{Database, Row};
+use crate::reader::Row;
 use std::collections::BTreeSet;
 use tidewaiter_core::advisory::KeyKind;
 use tidewaiter_core::ecosystem::Ecosystem;
@@ -33,9 +34,9 @@ pub(super) struct Denials<'a> {
 }
 
 impl<'a> Denials<'a> {
-    pub(super) fn of(db: &Database, ecosystem: &Ecosystem, query: &'a Query) -> Result<Self, DatabaseError> {
+    pub(super) fn of(rows: &EcosystemRows<'_>, ecosystem: &Ecosystem, query: &'a Query) -> Result<Self, DatabaseError> {
         let mut out = Denials { query, never_affected: BTreeSet::new(), fixed_in_stream: BTreeSet::new() };
-        for row in hit::rows(db, ecosystem, query) {
+        for row in hit::rows(rows, ecosystem, query) {
             let names = match () {
                 () if row.never_affected() => &mut out.never_affected,
                 () if has_fix_of_stream(&row, query) => &mut out.fixed_in_stream,

@@ -6,6 +6,7 @@ use super::group::{self, Group};
 use super::hit::{self, Hit, ScopeMatch};
 use super::is_matchable;
 use super::rebuild::Rebuild;
+use super::rows::EcosystemRows;
 use super::subject::{self, Query, Subject};
 use crate::error::DatabaseError;
 use crate::reader::{Database, Row};
@@ -40,12 +41,13 @@ pub struct ExplainedRow {
 /// When the database file is corrupt.
 pub fn explain(inventory: &Inventory, db: &Database, vulnerability: &str) -> Result<Vec<ExplainedRow>, DatabaseError> {
     let os = inventory.os.as_ref();
+    let rows = EcosystemRows::new(db);
     let mut out = Vec::new();
     for (subject, packages) in subject::all(inventory.packages.iter().filter(|p| is_matchable(p, os))) {
-        let rebuild = Rebuild::of(db, &subject, &packages, os)?;
+        let rebuild = Rebuild::of(&rows, &subject, &packages, os)?;
         for ecosystem in rebuild.ecosystems(&subject, os) {
             let queries = subject.queries(&packages, &ecosystem);
-            out.extend(explain_queries(db, &ecosystem, &subject, &queries, &rebuild, vulnerability)?);
+            out.extend(explain_queries(&rows, &ecosystem, &subject, &queries, &rebuild, vulnerability)?);
         }
     }
     out.sort();
@@ -54,7 +56,7 @@ pub fn explain(inventory: &Inventory, db: &Database, vulnerability: &str) -> Res
 }
 
 fn explain_queries(
-    db: &Database,
+    rows: &EcosystemRows<'_>,
     ecosystem: &Ecosystem,
     subject: &Subject,
     queries: &[Query],
@@ -62,18 +64,18 @@ fn explain_queries(
     vulnerability: &str,
 ) -> Result<Vec<ExplainedRow>, DatabaseError> {
     let Some(order) = ecosystem.version_scheme() else { return Ok(Vec::new()) };
-    let advisories = advisories(db, ecosystem, queries, order)?;
+    let advisories = advisories(rows, ecosystem, queries, order)?;
     let comparison = Comparison {
         ecosystem,
         order,
         subject,
         rebuild,
-        denials: queries.iter().map(|query| Denials::of(db, ecosystem, query)).collect::<Result<_, _>>()?,
+        denials: queries.iter().map(|query| Denials::of(rows, ecosystem, query)).collect::<Result<_, _>>()?,
         groups: group::by_vulnerability(advisories.iter()),
     };
     let mut out = Vec::new();
     for query in queries {
-        for row in hit::rows(db, ecosystem, query) {
+        for row in hit::rows(rows, ecosystem, query) {
             let advisory = row.advisory()?;
             if !names(&advisory, vulnerability) {
                 continue;
@@ -121,12 +123,12 @@ fn compare(
 
 /// The records of the hits of a subject, as matching groups them.
 fn advisories(
-    db: &Database,
+    rows: &EcosystemRows<'_>,
     ecosystem: &Ecosystem,
     queries: &[Query],
     order: VersionScheme,
 ) -> Result<Vec<Advisory>, DatabaseError> {
-    let hits = queries.iter().flat_map(|query| hit::of(db, ecosystem, query, order));
+    let hits = queries.iter().flat_map(|query| hit::of(rows, ecosystem, query, order));
     hits.filter(|hit| hit.scope == ScopeMatch::Inside).map(|hit| hit.row.advisory()).collect()
 }
 

@@ -3,6 +3,7 @@
 use super::artifact;
 use super::hit::Hit;
 use super::ownership::Ownership;
+use super::rows::EcosystemRows;
 use crate::reader::Database;
 use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::advisory::{Advisory, KeyKind};
@@ -16,7 +17,7 @@ pub(super) const LISTED: usize = 5;
 /// Digits that no distribution's revision of a version has, which counts its builds.
 const REVISION_DIGITS: usize = 5;
 
-pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) -> Vec<Gap> {
+pub(super) fn of(inventory: &Inventory, rows: &EcosystemRows<'_>, ownership: &Ownership) -> Vec<Gap> {
     let os = inventory.os.as_ref();
     let mut gaps = foreign(&inventory.packages, os);
     let mut asked: BTreeSet<Ecosystem> = BTreeSet::new();
@@ -38,7 +39,7 @@ pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) ->
         if let Some(ecosystem) = ecosystems.first() {
             let unreleased = package.is_unreleased();
             gaps.extend(if unreleased {
-                unreleased_gap(package, ecosystem, db)
+                unreleased_gap(package, ecosystem, rows.db)
             } else {
                 version_gap(package, ecosystem).or_else(|| revision_gap(package))
             });
@@ -46,12 +47,12 @@ pub(super) fn of(inventory: &Inventory, db: &Database, ownership: &Ownership) ->
         // Once for an ecosystem, not once for each of its packages.
         for ecosystem in ecosystems {
             if !asked.contains(&ecosystem) {
-                gaps.extend(ecosystem_gap(&ecosystem, db));
+                gaps.extend(ecosystem_gap(&ecosystem, rows.db));
                 asked.insert(ecosystem);
             }
         }
     }
-    gaps.extend(artifact::gaps(inventory.packages.iter().filter(|p| !ownership.covers(p)), db));
+    gaps.extend(artifact::gaps(inventory.packages.iter().filter(|p| !ownership.covers(p)), rows));
     gaps
 }
 

@@ -1,7 +1,8 @@
 //! Rows whose comparison says "vulnerable".
 
+use super::rows::EcosystemRows;
 use super::subject::{Query, without_epoch};
-use crate::reader::{Database, Row, RowModuleScope};
+use crate::reader::{Row, RowModuleScope};
 use std::cmp::Ordering;
 use tidewaiter_core::advisory::FixState;
 use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase, Rebuilder};
@@ -43,14 +44,13 @@ pub(super) fn offers_fix(row: &Row<'_>) -> bool {
 }
 
 pub(super) fn of<'a>(
-    db: &'a Database,
-    ecosystem: &Ecosystem,
+    rows: &'a EcosystemRows<'_>,
+    ecosystem: &'a Ecosystem,
     query: &'a Query,
     order: VersionScheme,
 ) -> impl Iterator<Item = Hit<'a>> {
-    let asked = ecosystem.clone();
-    let affecting = rows(db, ecosystem, query).filter(|row| !row.never_affected());
-    affecting.filter_map(move |row| hit(row, &asked, query, order))
+    let affecting = self::rows(rows, ecosystem, query).filter(|row| !row.never_affected());
+    affecting.filter_map(move |row| hit(row, ecosystem, query, order))
 }
 
 fn hit<'a>(row: Row<'a>, ecosystem: &Ecosystem, query: &'a Query, order: VersionScheme) -> Option<Hit<'a>> {
@@ -92,9 +92,14 @@ pub(super) fn is_in(span: VersionSpan<'_>, ecosystem: &Ecosystem, query: &Query,
 }
 
 /// All rows of a name. A record without a release applies to all releases.
-pub(super) fn rows<'a>(db: &'a Database, ecosystem: &Ecosystem, query: &'a Query) -> impl Iterator<Item = Row<'a>> {
-    let names = ecosystems(ecosystem);
-    names.into_iter().flat_map(move |eco| db.rows(&eco, query.key, &query.name).collect::<Vec<_>>())
+pub(super) fn rows<'a>(
+    rows: &'a EcosystemRows<'_>,
+    ecosystem: &Ecosystem,
+    query: &'a Query,
+) -> impl Iterator<Item = Row<'a>> {
+    let places = rows.of(ecosystem);
+    let place = move |at| places.get(at).copied();
+    (0..).map_while(place).flat_map(|packages| packages.rows(query.key, &query.name))
 }
 
 /// The ecosystems that rows about packages of one ecosystem are keyed by.

@@ -2,8 +2,8 @@
 //! distribution may have fixed a package without changing its version. Elsewhere upstream's advisories decide.
 
 use super::hit;
+use super::rows::EcosystemRows;
 use super::subject;
-use crate::reader::Database;
 use std::collections::BTreeSet;
 use tidewaiter_core::ecosystem::Ecosystem;
 use tidewaiter_core::package::{Package, PackageType};
@@ -18,7 +18,7 @@ pub(super) struct Ownership {
 }
 
 impl Ownership {
-    pub(super) fn of(inventory: &Inventory, db: &Database) -> Self {
+    pub(super) fn of(inventory: &Inventory, rows: &EcosystemRows<'_>) -> Self {
         let os = inventory.os.as_ref();
         let owners: BTreeSet<&str> =
             inventory.packages.iter().map(|p| p.owner.as_str()).filter(|o| !o.is_empty()).collect();
@@ -30,12 +30,12 @@ impl Ownership {
             .filter(|p| p.is_judged() && p.kind.is_os() && os.is_none_or(|os| p.is_covered_by(os)));
         for (subject, packages) in subject::all(of_os.filter(|p| owners.contains(p.name.as_str()))) {
             let ecosystems = subject.ecosystems(os);
-            if !ecosystems.is_empty() && ecosystems.iter().all(|ecosystem| db.meta().covers(ecosystem)) {
+            if !ecosystems.is_empty() && ecosystems.iter().all(|ecosystem| rows.db.meta().covers(ecosystem)) {
                 complete.extend(packages.iter().map(|p| p.name.clone()));
             }
             let is_recorded = |ecosystem: &Ecosystem| {
                 let queries = subject.queries(&packages, ecosystem);
-                queries.iter().any(|query| hit::rows(db, ecosystem, query).next().is_some())
+                queries.iter().any(|query| hit::rows(rows, ecosystem, query).next().is_some())
             };
             if ecosystems.iter().any(is_recorded) {
                 recorded.extend(packages.iter().map(|p| p.name.clone()));

@@ -7,9 +7,10 @@
 
 use super::denial::DenialReason;
 use super::hit::{self, ScopeMatch};
+use super::rows::EcosystemRows;
 use super::subject::{self, Query, Subject};
 use crate::error::DatabaseError;
-use crate::reader::{Database, Row};
+use crate::reader::Row;
 use std::collections::BTreeSet;
 use tidewaiter_core::ecosystem::{Ecosystem, Os, Rebuilder};
 use tidewaiter_core::package::{Package, PackageType};
@@ -35,7 +36,7 @@ pub(super) fn builder(packages: &[&Package], os: Option<&Os>) -> Option<(Rebuild
 
 impl Rebuild {
     pub(super) fn of(
-        db: &Database,
+        rows: &EcosystemRows<'_>,
         subject: &Subject,
         packages: &[&Package],
         os: Option<&Os>,
@@ -43,14 +44,14 @@ impl Rebuild {
         let Some((rebuilder, ecosystem)) = builder(packages, os) else { return Ok(Self::default()) };
         let mut by_builder = Verdicts::default();
         for query in subject.queries(packages, &ecosystem) {
-            for row in rows_inside(db, &ecosystem, &query) {
+            for row in rows_inside(rows, &ecosystem, &query) {
                 by_builder.add(&row, of_build(&row, &query, rebuilder, subject.kind, &ecosystem))?;
             }
         }
         let mut by_original = Verdicts::default();
         for original in subject.ecosystems(os) {
             for query in subject.queries(packages, &original) {
-                for row in rows_inside(db, &original, &query) {
+                for row in rows_inside(rows, &original, &query) {
                     by_original.add(&row, of_original(&row, &query, &original))?;
                 }
             }
@@ -79,8 +80,12 @@ impl Rebuild {
     }
 }
 
-fn rows_inside<'a>(db: &'a Database, ecosystem: &Ecosystem, query: &'a Query) -> impl Iterator<Item = Row<'a>> {
-    hit::rows(db, ecosystem, query).filter(|row| hit::scope(row, query) == ScopeMatch::Inside)
+fn rows_inside<'a>(
+    rows: &'a EcosystemRows<'_>,
+    ecosystem: &Ecosystem,
+    query: &'a Query,
+) -> impl Iterator<Item = Row<'a>> {
+    hit::rows(rows, ecosystem, query).filter(|row| hit::scope(row, query) == ScopeMatch::Inside)
 }
 
 /// Whether a package has a vulnerability.

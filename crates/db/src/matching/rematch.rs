@@ -1,6 +1,7 @@
 //! Re-matching: the findings of a known inventory in a new database, computed from the rows that differ.
 
 use super::lookup::whole_inventory_lookups;
+use super::rows::EcosystemRows;
 use super::subject::{self, Subject};
 use super::{Matched, Ownership, is_matchable, match_inventory, match_subject};
 use crate::delta::Delta;
@@ -40,7 +41,7 @@ pub fn rematch(inventory: Inventory, delta: &Delta<'_>) -> Result<Rematched, Dat
     if programs || whole_inventory_lookups(&inventory).iter().any(|lookup| lookup.answer_may_change(delta)) {
         return whole(inventory, delta);
     }
-    let ownership = Ownership::of(&inventory, delta.new_database());
+    let ownership = Ownership::of(&inventory, &EcosystemRows::new(delta.new_database()));
     let os = inventory.os.as_ref();
     let packages = || inventory.packages.iter().filter(|p| is_matchable(p, os));
     let named: BTreeSet<_> = packages().filter(|p| is_named(p, os, delta)).map(subject_name).collect();
@@ -91,9 +92,10 @@ fn is_named(package: &Package, os: Option<&Os>, delta: &Delta<'_>) -> bool {
 }
 
 fn ask(db: &Database, subjects: &[(Subject, Vec<&Package>)], os: Option<&Os>) -> Result<Matched, DatabaseError> {
+    let rows = EcosystemRows::new(db);
     let mut all = Matched::default();
     for (subject, packages) in subjects {
-        let matched = match_subject(db, subject, packages, os)?;
+        let matched = match_subject(&rows, subject, packages, os)?;
         all.findings.extend(matched.findings);
         all.gaps.extend(matched.gaps);
     }

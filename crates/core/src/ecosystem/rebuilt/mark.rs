@@ -4,6 +4,9 @@ use super::Rebuilder;
 use crate::package_type::PackageType;
 use std::cmp::Ordering;
 
+/// Each mark has one of these. Versions of originals seldom have, and every version of an image is asked for every mark.
+const LETTERS: [u8; 2] = *b"ox";
+
 impl Rebuilder {
     /// Whose build a version is of, by its mark: only such a version tells what its builder has fixed in it.
     pub fn of_version(kind: PackageType, version: &str) -> Option<Self> {
@@ -35,6 +38,9 @@ impl Rebuilder {
 
     /// The version before its mark, and the place of the mark among the builder's, the earliest first.
     fn ranked(self, version: &str) -> Option<(&str, usize)> {
+        if !has_letter(version) {
+            return None;
+        }
         let mut marks = self.marks().iter().enumerate();
         marks.find_map(|(rank, word)| Some((before(version, word)?, rank)))
     }
@@ -56,7 +62,12 @@ impl Rebuilder {
     }
 }
 
-/// A version before a word that stands alone in it. By bytes, since every version of an image is asked for every mark.
+fn has_letter(text: &str) -> bool {
+    let [first, second] = LETTERS;
+    memchr::memchr2(first, second, text.as_bytes()).is_some()
+}
+
+/// A version before a word that stands alone in it.
 fn before<'v>(version: &'v str, word: &str) -> Option<&'v str> {
     let bytes = version.as_bytes();
     let is_mark = |at: &usize| {
@@ -86,6 +97,12 @@ mod tests {
     use super::*;
     use PackageType as Kind;
     use Rebuilder::{Root, TuxCare};
+
+    #[test]
+    fn versions_without_the_letters_have_no_mark() {
+        let marks = [Root, TuxCare].into_iter().flat_map(|rebuilder| rebuilder.marks());
+        assert!(marks.copied().all(has_letter));
+    }
 
     #[test]
     fn originals_have_versions() {
