@@ -33,6 +33,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ),
     ("tidewaiter-http", &["tokio", "kube", "tidewaiter-core"], "the HTTP client does not depend on what it transfers"),
     ("tidewaiter-io", &["tokio", "kube", "ureq", "tidewaiter-core"], "files and threads, whatever they are for"),
+    (
+        "tidewaiter-yaml",
+        &["tokio", "kube", "ureq", "tidewaiter-core", "tidewaiter-io"],
+        "it reads YAML, whatever it holds",
+    ),
     ("tidewaiter-crd", &["tidewaiter-db", "tidewaiter-scan", "ureq", "tokio"], "resources are types without a client"),
     ("kubectl-scan", &["tidewaiter", "rusqlite"], "the CLI does not know the server, nor its store"),
     ("kubectl-scan", &["tar", "zip"], "archives are read by tidewaiter-archive; other readers are for tests"),

@@ -5,11 +5,26 @@ mod access;
 mod request;
 mod sink;
 
-use crate::kept::Kept;
-use request::Erased;
-use serde::{Deserialize, Deserializer};
+pub(crate) use access::{Planted, Seed};
 
-/// A value that is read through the interfaces: the parser sees this type, and no visitor of the one in it.
+use crate::failure::Failure;
+use serde::de::{self, DeserializeSeed};
+use serde::{Deserialize, Deserializer};
+use sink::Slot;
+use std::marker::PhantomData;
+
+/// Reads a value by what knows no type of it.
+pub(crate) fn read<'de, T, E>(parse: impl FnOnce(&mut dyn Seed<'de>) -> Result<(), E>) -> Result<T, E>
+where
+    T: Deserialize<'de>,
+    E: de::Error,
+{
+    let mut slot = Slot::new(PhantomData);
+    parse(&mut slot)?;
+    slot.value().map_err(Failure::into_error)
+}
+
+/// A value that is read so where only a type can be named.
 pub(crate) struct Through<T>(T);
 
 impl<T> Through<T> {
@@ -20,8 +35,6 @@ impl<T> Through<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Through<T> {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        let mut kept = Kept::new(source);
-        let answer = T::deserialize(Erased(&mut kept));
-        kept.restore(answer).map(Through)
+        read(|seed| Planted(seed).deserialize(source)).map(Through)
     }
 }

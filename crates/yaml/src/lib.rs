@@ -8,9 +8,9 @@ mod erased;
 mod failure;
 mod kept;
 
-use erased::Through;
+use erased::{Planted, Seed, Through};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed as _};
 
 pub use serde_saphyr::Error;
 
@@ -19,7 +19,7 @@ pub use serde_saphyr::Error;
 /// # Errors
 /// When it is no YAML, or of another shape than the type, with the place; when there are several documents.
 pub fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Error> {
-    serde_saphyr::from_str(text).map(Through::into_inner)
+    erased::read(|seed| parse(text, seed))
 }
 
 /// Reads a single document.
@@ -27,7 +27,7 @@ pub fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Error> {
 /// # Errors
 /// As [`from_str`], and when it is not UTF-8.
 pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error> {
-    serde_saphyr::from_slice(bytes).map(Through::into_inner)
+    erased::read(|seed| parse_bytes(bytes, seed))
 }
 
 /// Reads all documents of a stream; empty ones are left out.
@@ -37,4 +37,13 @@ pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error
 pub fn from_multiple<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, Error> {
     let documents: Vec<Through<T>> = serde_saphyr::from_multiple(text)?;
     Ok(documents.into_iter().map(Through::into_inner).collect())
+}
+
+/// Not generic, so that it is compiled here and nowhere else.
+fn parse<'de>(text: &'de str, seed: &mut dyn Seed<'de>) -> Result<(), Error> {
+    serde_saphyr::with_deserializer_from_str(text, |parser| Planted(seed).deserialize(parser))
+}
+
+fn parse_bytes<'de>(bytes: &'de [u8], seed: &mut dyn Seed<'de>) -> Result<(), Error> {
+    serde_saphyr::with_deserializer_from_slice(bytes, |parser| Planted(seed).deserialize(parser))
 }

@@ -20,7 +20,7 @@ impl<'de, S: DeserializeSeed<'de>> Seed<'de> for Slot<S, S::Value> {
 }
 
 /// The one seed that the parser knows.
-struct Planted<'a, 'de>(&'a mut dyn Seed<'de>);
+pub(crate) struct Planted<'a, 'de>(pub(crate) &'a mut dyn Seed<'de>);
 
 impl<'de> DeserializeSeed<'de> for Planted<'_, 'de> {
     type Value = ();
