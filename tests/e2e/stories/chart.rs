@@ -15,7 +15,7 @@ const IMAGE: &str = "image.repository=registry.example/tidewaiter";
 const SYSTEM: &str = "tidewaiter-system";
 
 /// The objects of manifests by kind and name, as the API server would read them.
-fn objects(lab: &Lab, manifests: &str) -> BTreeMap<String, Value> {
+pub(crate) fn objects(lab: &Lab, manifests: &str) -> BTreeMap<String, Value> {
     let said = lab.cluster.with_input(&["create", "--dry-run=client", "-o", "json", "-f", "-"], manifests).ok();
     let stream = serde_json::Deserializer::from_str(&said).into_iter::<Value>();
     let lists = stream.map(|document| document.unwrap());
@@ -26,8 +26,15 @@ fn objects(lab: &Lab, manifests: &str) -> BTreeMap<String, Value> {
     items.map(|item| (format!("{} {}", item["kind"], item["metadata"]["name"]).replace('"', ""), item)).collect()
 }
 
+/// Those of `deploy/`.
+pub(crate) fn of_manifests(lab: &Lab) -> BTreeMap<String, Value> {
+    let files = ["crds", "rbac", "tidewaiter-feeds", "tidewaiter"];
+    let texts = files.map(|name| std::fs::read_to_string(lab.root().join(format!("deploy/{name}.yaml"))).unwrap());
+    objects(lab, &texts.join("\n---\n"))
+}
+
 /// What differs on purpose: the image and how it is pulled.
-fn without_image(mut object: Value) -> Value {
+pub(crate) fn without_image(mut object: Value) -> Value {
     let containers = object.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);
     for container in containers.into_iter().flatten().filter_map(Value::as_object_mut) {
         container.remove("image");
@@ -54,9 +61,7 @@ fn the_chart_has_the_objects_of_the_manifests() {
     run(&mut helm(&lab, &program, &["lint", "--strict", &chart(&lab), "--set", IMAGE])).ok();
     let template = ["template", "tidewaiter", &chart(&lab), "--set", IMAGE, "--no-hooks", "--set", "crds.keep=false"];
     let of_chart = objects(&lab, &run(&mut helm(&lab, &program, &template)).ok());
-    let files = ["crds", "rbac", "tidewaiter-feeds", "tidewaiter"];
-    let texts = files.map(|name| std::fs::read_to_string(lab.root().join(format!("deploy/{name}.yaml"))).unwrap());
-    let mut of_manifests = objects(&lab, &texts.join("\n---\n"));
+    let mut of_manifests = of_manifests(&lab);
     // Helm makes it.
     of_manifests.remove(&format!("Namespace {SYSTEM}")).unwrap();
     assert_eq!(of_chart.keys().collect::<Vec<_>>(), of_manifests.keys().collect::<Vec<_>>());

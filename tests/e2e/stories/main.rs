@@ -29,6 +29,7 @@ mod helm;
 mod image_changed;
 mod installation;
 mod jobs;
+mod kustomize;
 mod layers;
 mod medium_findings;
 mod namespace_labels;
