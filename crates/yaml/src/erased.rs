@@ -10,7 +10,7 @@ pub(crate) use access::{Planted, Seed};
 use crate::failure::Failure;
 use serde::de::{self, DeserializeSeed};
 use serde::{Deserialize, Deserializer};
-use sink::Slot;
+use sink::Pending;
 use std::marker::PhantomData;
 
 /// Reads a value by what knows no type of it.
@@ -19,9 +19,9 @@ where
     T: Deserialize<'de>,
     E: de::Error,
 {
-    let mut slot = Slot::new(PhantomData);
-    parse(&mut slot)?;
-    slot.value().map_err(Failure::into_error)
+    let mut pending = Pending::new(PhantomData);
+    parse(&mut pending)?;
+    pending.value().map_err(Failure::into_error)
 }
 
 /// A value that is read so where only a type can be named.

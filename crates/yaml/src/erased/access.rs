@@ -1,7 +1,7 @@
 //! Lists, maps and variants, whose parts types ask for.
 
 use super::request::{Erased, Source};
-use super::sink::{Filled, Sink, Slot};
+use super::sink::{Filled, Pending, Sink};
 use crate::failure::Failure;
 use crate::kept::Kept;
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
@@ -11,7 +11,7 @@ pub(crate) trait Seed<'de> {
     fn read(&mut self, source: &mut dyn Source<'de>) -> Result<(), Failure>;
 }
 
-impl<'de, S: DeserializeSeed<'de>> Seed<'de> for Slot<S, S::Value> {
+impl<'de, S: DeserializeSeed<'de>> Seed<'de> for Pending<S, S::Value> {
     fn read(&mut self, source: &mut dyn Source<'de>) -> Result<(), Failure> {
         let value = self.asking()?.deserialize(Erased(source))?;
         self.set(value);
@@ -57,8 +57,8 @@ impl<'de> SeqAccess<'de> for ErasedItems<'_, 'de> {
     type Error = Failure;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Failure> {
-        let mut slot = Slot::new(seed);
-        if self.0.next(&mut slot)? { slot.value().map(Some) } else { Ok(None) }
+        let mut pending = Pending::new(seed);
+        if self.0.next(&mut pending)? { pending.value().map(Some) } else { Ok(None) }
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -97,14 +97,14 @@ impl<'de> MapAccess<'de> for ErasedEntries<'_, 'de> {
     type Error = Failure;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Failure> {
-        let mut slot = Slot::new(seed);
-        if self.0.key(&mut slot)? { slot.value().map(Some) } else { Ok(None) }
+        let mut pending = Pending::new(seed);
+        if self.0.key(&mut pending)? { pending.value().map(Some) } else { Ok(None) }
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Failure> {
-        let mut slot = Slot::new(seed);
-        self.0.value(&mut slot)?;
-        slot.value()
+        let mut pending = Pending::new(seed);
+        self.0.value(&mut pending)?;
+        pending.value()
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -176,9 +176,9 @@ impl<'de> EnumAccess<'de> for ErasedVariants<'_, 'de> {
     type Variant = Self;
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Failure> {
-        let mut slot = Slot::new(seed);
-        self.0.name(&mut slot)?;
-        Ok((slot.value()?, self))
+        let mut pending = Pending::new(seed);
+        self.0.name(&mut pending)?;
+        Ok((pending.value()?, self))
     }
 }
 
@@ -190,20 +190,20 @@ impl<'de> VariantAccess<'de> for ErasedVariants<'_, 'de> {
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Failure> {
-        let mut slot = Slot::new(seed);
-        self.0.newtype(&mut slot)?;
-        slot.value()
+        let mut pending = Pending::new(seed);
+        self.0.newtype(&mut pending)?;
+        pending.value()
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Failure> {
-        let mut slot = Slot::new(visitor);
-        self.0.tuple(len, &mut slot)?;
-        slot.value()
+        let mut pending = Pending::new(visitor);
+        self.0.tuple(len, &mut pending)?;
+        pending.value()
     }
 
     fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Failure> {
-        let mut slot = Slot::new(visitor);
-        self.0.fields(fields, &mut slot)?;
-        slot.value()
+        let mut pending = Pending::new(visitor);
+        self.0.fields(fields, &mut pending)?;
+        pending.value()
     }
 }

@@ -1,6 +1,6 @@
 //! What a type asks of a deserializer.
 
-use super::sink::{Filled, Sink, Slot};
+use super::sink::{Filled, Pending, Sink};
 use crate::failure::Failure;
 use crate::kept::Kept;
 use serde::de::{Deserializer, Visitor};
@@ -15,9 +15,9 @@ pub(crate) struct Erased<'a, 'de>(pub(crate) &'a mut dyn Source<'de>);
 
 impl<'de> Erased<'_, 'de> {
     fn ask<V: Visitor<'de>>(self, request: Request, visitor: V) -> Result<V::Value, Failure> {
-        let mut slot = Slot::new(visitor);
-        self.0.read(request, &mut slot)?;
-        slot.value()
+        let mut pending = Pending::new(visitor);
+        self.0.read(request, &mut pending)?;
+        pending.value()
     }
 }
 

@@ -38,14 +38,14 @@ pub(crate) trait Sink<'de> {
 }
 
 /// A visitor or a seed of a type, and then its value.
-pub(crate) struct Slot<V, T> {
+pub(crate) struct Pending<V, T> {
     asking: Option<V>,
     value: Option<T>,
 }
 
-impl<V, T> Slot<V, T> {
+impl<V, T> Pending<V, T> {
     pub(crate) fn new(asking: V) -> Self {
-        Slot { asking: Some(asking), value: None }
+        Pending { asking: Some(asking), value: None }
     }
 
     pub(crate) fn asking(&mut self) -> Result<V, Failure> {
@@ -61,7 +61,7 @@ impl<V, T> Slot<V, T> {
     }
 }
 
-impl<'de, V: Visitor<'de>> Sink<'de> for Slot<V, V::Value> {
+impl<'de, V: Visitor<'de>> Sink<'de> for Pending<V, V::Value> {
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.asking.as_ref().map_or(Ok(()), |visitor| visitor.expecting(f))
     }
