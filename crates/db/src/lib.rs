@@ -30,12 +30,10 @@ mod format;
 pub mod map;
 pub mod matching;
 pub mod meta;
-mod packages;
 pub mod reader;
 mod spool;
 mod strings;
 pub mod writer;
 
 pub use error::DatabaseError;
-pub use packages::EcosystemPackages;
-pub use reader::Database;
+pub use reader::{Database, EcosystemPackages};

@@ -1,5 +1,9 @@
 //! Reads a database file through a memory map. Every access is bounds-checked: a corrupt file gives errors or no rows.
 
+mod packages;
+
+pub use packages::EcosystemPackages;
+
 use crate::blocks::Blocks;
 use crate::error::DatabaseError;
 use crate::format;
@@ -10,7 +14,6 @@ use crate::format::{
 };
 use crate::map::Map;
 use crate::meta::Meta;
-use crate::packages::EcosystemPackages;
 use crate::writer::{key_code, key_kind};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;

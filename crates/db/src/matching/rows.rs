@@ -1,8 +1,7 @@
 //! The rows of a database by ecosystem, found once: an image has packages of few ecosystems, and hundreds of each.
 
 use super::hit;
-use crate::packages::EcosystemPackages;
-use crate::reader::Database;
+use crate::reader::{Database, EcosystemPackages};
 use std::cell::RefCell;
 use std::rc::Rc;
 use tidewaiter_core::ecosystem::Ecosystem;

@@ -1,7 +1,7 @@
 //! The packages of one ecosystem in a database.
 
+use super::{Database, Row};
 use crate::format::PackageEntry;
-use crate::reader::{Database, Row};
 use crate::writer::{key_code, key_kind};
 use tidewaiter_core::advisory::KeyKind;
 
