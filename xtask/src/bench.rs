@@ -52,7 +52,7 @@ pub(crate) struct BenchArgs {
 }
 
 /// The released programs, and their largest size in megabytes: what an image pull and a plugin download may cost.
-const PROGRAMS: [(&str, f64); 2] = [("kubectl-scan", 15.0), ("tidewaiter", 25.0)];
+const PROGRAMS: [(&str, f64); 2] = [("kubectl-scan", 16.0), ("tidewaiter", 25.0)];
 
 /// Measures and prints. A missed budget is a result; an error is what could not be measured.
 pub(crate) fn run(root: &Path, args: &BenchArgs) -> Result<bool> {

@@ -33,6 +33,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ),
     ("tidewaiter-http", &["tokio", "kube", "tidewaiter-core"], "the HTTP client does not depend on what it transfers"),
     ("tidewaiter-io", &["tokio", "kube", "ureq", "tidewaiter-core"], "files and threads, whatever they are for"),
+    (
+        "tidewaiter-yaml",
+        &["tokio", "kube", "ureq", "tidewaiter-core", "tidewaiter-io"],
+        "it reads YAML, whatever it holds",
+    ),
     ("tidewaiter-crd", &["tidewaiter-db", "tidewaiter-scan", "ureq", "tokio"], "resources are types without a client"),
     ("kubectl-scan", &["tidewaiter", "rusqlite"], "the CLI does not know the server, nor its store"),
     ("kubectl-scan", &["tar", "zip"], "archives are read by tidewaiter-archive; other readers are for tests"),
@@ -89,6 +94,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     ("crates/http/src", &["error names", "proxy roots", "failure", "client", "socket"]),
     ("crates/archive/src", &["bytes tar", "zip"]),
+    ("crates/yaml/src", &["failure", "kept", "erased"]),
     ("crates/scan/src", &["limits path progress", "analyze source", "error", "walk", "cache", "engine"]),
     (
         "crates/feeds/src",
@@ -142,7 +148,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "args source terminal",
             "exit progress render",
-            "no_template template",
+            "built_in kubeconfig no_template template",
             "cluster completion dirs engines login output",
             "cron_run",
             "cache db follow policy_file report_file workload",

@@ -6,10 +6,11 @@ pub(crate) use ask::{NoAnswer, StoredReport};
 
 use crate::args::ClusterArgs;
 use crate::exit;
+use crate::kubeconfig;
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{ListParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{KubeConfigOptions, KubeconfigError};
 use kube::{Api, Client, Config};
 use std::future::Future;
 use std::time::Duration;
@@ -80,8 +81,8 @@ pub(crate) fn with_tidewaiter(args: &ClusterArgs) -> Result<Cluster, ClusterUnav
 async fn config(args: &ClusterArgs) -> Result<Config, ClusterUnavailable> {
     let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
     let found = match &args.kubeconfig {
-        Some(path) => Kubeconfig::read_from(path).map_err(|e| unreadable(&path.display().to_string(), &e))?,
-        None => match Kubeconfig::read() {
+        Some(path) => kubeconfig::read_from(path).map_err(|e| unreadable(&path.display().to_string(), &e))?,
+        None => match kubeconfig::read() {
             Ok(found) => found,
             // An unreadable kubeconfig is a mistake; no kubeconfig is not: perhaps this runs in a Pod.
             Err(error) if is_there() => return Err(unreadable("KUBECONFIG or ~/.kube/config", &error)),

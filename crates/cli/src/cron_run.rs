@@ -1,9 +1,11 @@
 //! Runs: Jobs that have the record of their CronJob, and may be of another template than its present one.
 
+use crate::built_in::{BuiltInKind, PartialPodSpec};
 use crate::cluster::Cluster;
-use anyhow::Result;
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::PodSpec;
+use anyhow::{Context as _, Result};
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use tidewaiter_core::policy::Outcome;
 use tidewaiter_core::status::{Approval, DeploymentStatus, EvaluatedImage, ImageStatus, RolloutProgress, derive};
@@ -15,10 +17,15 @@ use tidewaiter_crd::{ImageScan, WorkloadScan};
 type ScannedImage<'a> = (&'a str, &'a str, Option<&'a ImageScan>);
 
 /// Returns the record of a CronJob as it is about one of its runs: with the run's revision as the current one, and its state.
-pub(crate) async fn record_of(cluster: &Cluster, mut record: WorkloadScan, job: &Job) -> Result<WorkloadScan> {
+pub(crate) async fn record_of(
+    cluster: &Cluster,
+    mut record: WorkloadScan,
+    job: &DynamicObject,
+) -> Result<WorkloadScan> {
     let cron_job = format!("cronjob/{}", record.spec.name);
     let Some(status) = &mut record.status else { return Ok(record) };
-    let Some(hash) = revision_of(status, job).map(str::to_owned) else { return Ok(record) };
+    let found = revision_of(status, job).with_context(|| format!("reading job/{}", job.name_any()))?;
+    let Some(hash) = found.map(str::to_owned) else { return Ok(record) };
     let revision = status.revisions.get(&hash).cloned().unwrap_or_default();
     if status.current.as_ref() != Some(&hash) {
         let mut scans = Vec::new();
@@ -37,10 +44,11 @@ pub(crate) async fn record_of(cluster: &Cluster, mut record: WorkloadScan, job: 
 
 /// The revision that a Job is of, by its images. Of several templates with the same ones, that whose decision agrees with the
 /// Job, the present one first.
-fn revision_of<'a>(status: &'a WorkloadScanStatus, job: &Job) -> Option<&'a str> {
-    let wanted = images(job.spec.as_ref()?.template.spec.as_ref()?);
+fn revision_of<'a>(status: &'a WorkloadScanStatus, job: &DynamicObject) -> serde_json::Result<Option<&'a str>> {
+    let Some(spec) = BuiltInKind::Job.pod_spec(job)? else { return Ok(None) };
+    let wanted = images(&spec);
     let marked = job.metadata.annotations.iter().flatten().any(|(key, _)| key == HELD);
-    let is_held = marked && job.spec.as_ref().and_then(|spec| spec.suspend).unwrap_or_default();
+    let is_held = marked && job.data.pointer("/spec/suspend").and_then(Value::as_bool).unwrap_or_default();
     let is_same = |revision: &Revision| {
         revision.containers.iter().map(|(name, container)| (name, &container.image)).eq(wanted.iter())
     };
@@ -48,22 +56,20 @@ fn revision_of<'a>(status: &'a WorkloadScanStatus, job: &Job) -> Option<&'a str>
         ((revision.decision == Decision::Held) == is_held, status.current.as_ref() == Some(hash))
     };
     let same = status.revisions.iter().filter(|(_, revision)| is_same(revision));
-    same.max_by_key(|(hash, revision)| rank(hash, revision)).map(|(hash, _)| hash.as_str())
+    Ok(same.max_by_key(|(hash, revision)| rank(hash, revision)).map(|(hash, _)| hash.as_str()))
 }
 
 /// Name → image of what a Pod of this spec runs or mounts, as revisions name it.
-fn images(spec: &PodSpec) -> BTreeMap<String, String> {
-    let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
-    let containers = containers.map(|c| (c.name.clone(), c.image.clone().unwrap_or_default()));
-    let volumes = spec.volumes.iter().flatten().filter_map(|volume| {
-        Some((format!("volume/{}", volume.name), volume.image.as_ref()?.reference.clone().unwrap_or_default()))
-    });
+fn images(spec: &PartialPodSpec) -> BTreeMap<String, String> {
+    let containers = spec.containers().map(|c| (c.name.clone(), c.image.clone().unwrap_or_default()));
+    let volumes = spec.image_volumes();
+    let volumes = volumes.map(|(name, image)| (format!("volume/{name}"), image.unwrap_or_default().to_owned()));
     containers.chain(volumes).collect()
 }
 
 /// How far a Job is: it has no Pod until it is released.
-fn progress(job: &Job) -> RolloutProgress {
-    let started = job.status.as_ref().is_some_and(|status| status.start_time.is_some());
+fn progress(job: &DynamicObject) -> RolloutProgress {
+    let started = job.data.pointer("/status/startTime").is_some_and(Value::is_string);
     if started { RolloutProgress::Complete } else { RolloutProgress::Running }
 }
 
@@ -113,7 +119,7 @@ fn lines(images: &[ScannedImage<'_>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, from_value, json};
+    use serde_json::{from_value, json};
 
     fn status(current: &str, revisions: &[(&str, &str, &str)]) -> WorkloadScanStatus {
         let revision = |(hash, decision, image): &(&str, &str, &str)| {
@@ -126,7 +132,7 @@ mod tests {
         .unwrap()
     }
 
-    fn job(image: &str, held: bool) -> Job {
+    fn job(image: &str, held: bool) -> DynamicObject {
         let annotations = if held { json!({HELD: "job-1"}) } else { json!({}) };
         from_value(json!({"metadata": {"annotations": annotations}, "spec": {"suspend": held,
             "template": {"spec": {"containers": [{"name": "c", "image": image}]}}}}))
@@ -137,7 +143,7 @@ mod tests {
     fn the_revision_of_a_run() {
         let check = |revisions: &[(&str, &str, &str)], image: &str, held: bool, expected: Option<&str>| {
             let status = status("now", revisions);
-            assert_eq!(revision_of(&status, &job(image, held)), expected, "{revisions:?} {image} {held}");
+            assert_eq!(revision_of(&status, &job(image, held)).unwrap(), expected, "{revisions:?} {image} {held}");
         };
         check(&[("now", "Approved", "b"), ("before", "Held", "a")], "a", true, Some("before"));
         check(&[("now", "Approved", "b"), ("before", "Approved", "a")], "a", false, Some("before"));
@@ -181,7 +187,7 @@ mod tests {
 
     #[test]
     fn every_image_of_a_run() {
-        let spec: PodSpec = from_value(json!({"containers": [{"name": "c", "image": "a"}],
+        let spec: PartialPodSpec = from_value(json!({"containers": [{"name": "c", "image": "a"}],
             "initContainers": [{"name": "i", "image": "b"}],
             "volumes": [{"name": "v", "image": {"reference": "d"}}, {"name": "w", "emptyDir": {}}]}))
         .unwrap();

@@ -11,6 +11,7 @@
 
 mod approve;
 mod args;
+mod built_in;
 mod cache;
 mod cluster;
 mod completion;
@@ -27,6 +28,7 @@ mod explain;
 mod fix;
 mod follow;
 mod image;
+mod kubeconfig;
 mod local;
 mod login;
 #[cfg(not(feature = "templates"))]

@@ -47,7 +47,7 @@ pub(crate) fn read_objects(path: &Path) -> Result<PolicyObjects> {
 }
 
 fn parse(text: &str) -> Result<PolicyObjects, String> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|e| format!("it cannot be read ({e})"))?;
+    let documents: Vec<Value> = tidewaiter_yaml::from_multiple(text).map_err(|e| format!("it cannot be read ({e})"))?;
     let mut all = PolicyObjects::default();
     for document in documents.into_iter().flat_map(objects) {
         let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -2,16 +2,15 @@
 //! paused, as a held one is, and knows nothing of templates that were held and never ran.
 
 use crate::args::RollbackArgs;
+use crate::built_in::BuiltInKind;
 use crate::cluster;
 use crate::exit::{Exit, UsageError};
 use crate::terminal::printable;
 use crate::workload::{DEPLOYMENT, WorkloadName};
 use anyhow::{Context as _, Result, bail};
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::PodTemplateSpec;
-use kube::api::{ListParams, Patch, PatchParams};
-use kube::{Api, ResourceExt as _};
-use serde_json::json;
+use kube::ResourceExt as _;
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use serde_json::{Value, json};
 use std::io::Write as _;
 
 /// Where the Deployment controller numbers its revisions.
@@ -29,9 +28,9 @@ pub(crate) fn run(args: &RollbackArgs) -> Result<Exit> {
     }
     let cluster = cluster::with_tidewaiter(&args.cluster)?;
     cluster.run(async {
-        let deployments: Api<Deployment> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+        let deployments = BuiltInKind::Deployment.api(&cluster.client, Some(&cluster.namespace));
         let deployment = deployments.get(workload.name).await.with_context(|| format!("reading {workload}"))?;
-        let sets: Api<ReplicaSet> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+        let sets = BuiltInKind::ReplicaSet.api(&cluster.client, Some(&cluster.namespace));
         let sets = sets.list(&ListParams::default()).await.context("listing ReplicaSets")?.items;
         let target = target(&deployment, &sets, args.to_revision)?;
         let patch = json!([
@@ -42,7 +41,7 @@ pub(crate) fn run(args: &RollbackArgs) -> Result<Exit> {
         let patch: Patch<()> = Patch::Json(serde_json::from_value(patch)?);
         let changed = deployments.patch(workload.name, &PatchParams::default(), &patch).await;
         let changed = changed.with_context(|| format!("changing {workload}"))?;
-        let paused = changed.spec.as_ref().and_then(|spec| spec.paused).unwrap_or_default();
+        let paused = changed.data.pointer("/spec/paused").and_then(Value::as_bool).unwrap_or_default();
         let state = if paused { "paused until its images are decided about" } else { "rolling out" };
         let images: Vec<String> = target.images().iter().map(printable).collect();
         writeln!(
@@ -59,27 +58,32 @@ pub(crate) fn run(args: &RollbackArgs) -> Result<Exit> {
 #[derive(Debug, Clone, PartialEq)]
 struct EarlierTemplate {
     revision: i64,
-    template: PodTemplateSpec,
+    /// As the API server has it, with fields that are newer than this program.
+    template: Value,
 }
 
 impl EarlierTemplate {
-    fn of(set: &ReplicaSet) -> Option<Self> {
+    fn of(set: &DynamicObject) -> Option<Self> {
         let revision = set.annotations().get(REVISION)?.parse().ok()?;
-        let mut template = set.spec.as_ref()?.template.clone()?;
-        if let Some(labels) = template.metadata.as_mut().and_then(|metadata| metadata.labels.as_mut()) {
+        let mut template = set.data.pointer("/spec/template")?.clone();
+        if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
             labels.remove(TEMPLATE_HASH);
         }
         Some(EarlierTemplate { revision, template })
     }
 
     fn images(&self) -> Vec<String> {
-        let containers = self.template.spec.iter().flat_map(|spec| &spec.containers);
-        containers.filter_map(|container| container.image.clone()).collect()
+        let containers = self.template.pointer("/spec/containers").and_then(Value::as_array);
+        containers
+            .into_iter()
+            .flatten()
+            .filter_map(|container| container["image"].as_str().map(str::to_owned))
+            .collect()
     }
 }
 
 /// The template to go back to: of the named revision, else of the newest one that is not the current template.
-fn target(deployment: &Deployment, sets: &[ReplicaSet], named: Option<i64>) -> Result<EarlierTemplate> {
+fn target(deployment: &DynamicObject, sets: &[DynamicObject], named: Option<i64>) -> Result<EarlierTemplate> {
     let uid = deployment.uid();
     let own = sets.iter().filter(|set| set.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref()));
     let mut earlier: Vec<EarlierTemplate> = own.filter_map(EarlierTemplate::of).collect();
@@ -88,7 +92,7 @@ fn target(deployment: &Deployment, sets: &[ReplicaSet], named: Option<i64>) -> R
     let found = match named {
         Some(named) => earlier.into_iter().find(|template| template.revision == named),
         None => {
-            let current = deployment.spec.as_ref().map(|spec| &spec.template);
+            let current = deployment.data.pointer("/spec/template");
             earlier.into_iter().find(|template| Some(&template.template) != current)
         }
     };
@@ -105,7 +109,7 @@ fn target(deployment: &Deployment, sets: &[ReplicaSet], named: Option<i64>) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, from_value};
+    use serde_json::from_value;
 
     fn template(image: &str, hash: Option<&str>) -> Value {
         let mut labels = json!({"app": "x"});
@@ -115,7 +119,7 @@ mod tests {
         json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": image}]}})
     }
 
-    fn set(revision: &str, image: &str, uid: &str) -> ReplicaSet {
+    fn set(revision: &str, image: &str, uid: &str) -> DynamicObject {
         let owner =
             json!([{"apiVersion": "apps/v1", "kind": "Deployment", "name": "x", "uid": uid, "controller": true}]);
         let metadata = json!({"annotations": {REVISION: revision}, "ownerReferences": owner});

@@ -62,7 +62,7 @@ async fn warn(cluster: &Cluster) -> Result<()> {
 pub(crate) async fn print_one(cluster: &Cluster, workload: &WorkloadName<'_>) -> Result<()> {
     let title = workload.to_string();
     let (status, missing) = match workload.kind {
-        DEPLOYMENT => match workload.deployment(cluster).await?.and_then(|d| d.uid()) {
+        DEPLOYMENT => match workload.deployment(cluster).await?.and_then(|found| found.uid) {
             Some(uid) => {
                 let found = cluster.deployment_record(workload.name, &uid).await?;
                 (found, (DeploymentStatus::Created, "it has no WorkloadScan yet"))

@@ -1,12 +1,12 @@
 //! `kubectl scan wait`: for the decision about a workload, in pipelines.
 
 use crate::args::WaitArgs;
+use crate::built_in::PartialPodSpec;
 use crate::cluster::{self, Cluster};
 use crate::exit::{Exit, UsageError};
 use crate::status;
 use crate::workload::WorkloadName;
 use anyhow::{Result, bail};
-use k8s_openapi::api::core::v1::PodSpec;
 use std::time::Duration;
 use tidewaiter_core::status::DeploymentStatus;
 use tidewaiter_crd::workload_scan::WorkloadScanStatus;
@@ -46,10 +46,10 @@ async fn decided(cluster: &Cluster, workload: &WorkloadName<'_>, images: &[Strin
 
 /// Whether a status describes the template as it is now, or an update that was refused; what was injected into its Pods may be
 /// described, too.
-fn is_about(status: &WorkloadScanStatus, template: Option<&PodSpec>) -> bool {
+fn is_about(status: &WorkloadScanStatus, template: Option<&PartialPodSpec>) -> bool {
     let Some(template) = template.filter(|_| status.refused.is_none()) else { return true };
     let revision = status.current_revision();
-    template.containers.iter().chain(template.init_containers.iter().flatten()).all(|container| {
+    template.containers().all(|container| {
         let known = revision.and_then(|revision| revision.containers.get(&container.name));
         known.is_some_and(|known| container.image.as_deref().is_some_and(|image| known.names(image)))
     })
@@ -87,14 +87,14 @@ mod tests {
         .unwrap();
         let check = |template: Option<&str>, expected: bool| {
             let template = template.map(|image| json!({"containers": [{"name": "c", "image": image}]}));
-            let template: Option<PodSpec> = template.map(|spec| serde_json::from_value(spec).unwrap());
+            let template: Option<PartialPodSpec> = template.map(|spec| serde_json::from_value(spec).unwrap());
             assert_eq!(is_about(&status, template.as_ref()), expected, "{template:?}");
         };
         check(None, true);
         check(Some("x:1"), true);
         check(Some("x:1@sha256:0"), true);
         check(Some("x:2"), false);
-        let unknown = PodSpec::default();
+        let unknown = PartialPodSpec::default();
         assert!(is_about(&WorkloadScanStatus::default(), Some(&unknown)));
     }
 

@@ -1,16 +1,13 @@
 //! Workloads as kubectl names them, and their WorkloadScans.
 
+use crate::built_in::{BuiltInKind, PartialPodSpec};
 use crate::cluster::Cluster;
 use crate::cron_run;
 use crate::exit::UsageError;
 use anyhow::{Context as _, Result, bail};
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
-use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::PodSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::{NamespaceResourceScope, PartialObjectMeta};
-use kube::{Api, Resource, ResourceExt as _};
-use serde::de::DeserializeOwned;
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
 use std::collections::BTreeSet;
 use std::fmt;
 use tidewaiter_crd::names::HELD;
@@ -66,42 +63,30 @@ impl<'a> WorkloadName<'a> {
         if self.kind != DEPLOYMENT {
             return self.newest_scan(cluster).await;
         }
-        match self.deployment(cluster).await?.and_then(|found| found.uid()) {
+        match self.deployment(cluster).await?.and_then(|found| found.uid) {
             Some(uid) => cluster.deployment_record(self.name, &uid).await,
             None => Ok(None),
         }
     }
 
     /// The Pods' spec in its template, of the kinds that have one which may change.
-    pub(crate) async fn template(&self, cluster: &Cluster) -> Result<Option<PodSpec>> {
-        let reading = || format!("reading {self}");
-        let template = match self.kind {
-            DEPLOYMENT => {
-                let found = self.get::<Deployment>(cluster).await.with_context(reading)?;
-                found.and_then(|found| found.spec).map(|spec| spec.template)
-            }
-            "StatefulSet" => {
-                let found = self.get::<StatefulSet>(cluster).await.with_context(reading)?;
-                found.and_then(|found| found.spec).map(|spec| spec.template)
-            }
-            "DaemonSet" => {
-                let found = self.get::<DaemonSet>(cluster).await.with_context(reading)?;
-                found.and_then(|found| found.spec).map(|spec| spec.template)
-            }
-            CRON_JOB => {
-                let found = self.get::<CronJob>(cluster).await.with_context(reading)?;
-                found.and_then(|found| found.spec?.job_template.spec).map(|spec| spec.template)
-            }
-            _ => None,
+    pub(crate) async fn template(&self, cluster: &Cluster) -> Result<Option<PartialPodSpec>> {
+        let kind = match self.kind {
+            DEPLOYMENT => BuiltInKind::Deployment,
+            "StatefulSet" => BuiltInKind::StatefulSet,
+            "DaemonSet" => BuiltInKind::DaemonSet,
+            CRON_JOB => BuiltInKind::CronJob,
+            _ => return Ok(None),
         };
-        Ok(template.and_then(|template| template.spec))
+        match self.get(cluster, kind).await? {
+            Some(found) => kind.pod_spec(&found).with_context(|| format!("reading {self}")),
+            None => Ok(None),
+        }
     }
 
-    async fn get<K>(&self, cluster: &Cluster) -> Result<Option<K>, kube::Error>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + fmt::Debug,
-    {
-        Api::<K>::namespaced(cluster.client.clone(), &cluster.namespace).get_opt(self.name).await
+    async fn get(&self, cluster: &Cluster, kind: BuiltInKind) -> Result<Option<DynamicObject>> {
+        let api = kind.api(&cluster.client, Some(&cluster.namespace));
+        api.get_opt(self.name).await.with_context(|| format!("reading {self}"))
     }
 
     /// Reads its WorkloadScan, which must be there.
@@ -122,19 +107,16 @@ impl<'a> WorkloadName<'a> {
     /// so.
     pub(crate) async fn held_for(&self, cluster: &Cluster) -> Result<Option<String>> {
         let metadata = match self.kind {
-            DEPLOYMENT => self.deployment(cluster).await?.map(|found| found.metadata),
-            JOB => self.metadata::<Job>(cluster).await?,
-            CRON_JOB => self.metadata::<CronJob>(cluster).await?,
+            DEPLOYMENT => self.deployment(cluster).await?,
+            JOB => self.metadata(cluster, BuiltInKind::Job).await?,
+            CRON_JOB => self.metadata(cluster, BuiltInKind::CronJob).await?,
             _ => None,
         };
         Ok(metadata.and_then(|metadata| metadata.annotations?.remove(HELD)))
     }
 
-    async fn metadata<K>(&self, cluster: &Cluster) -> Result<Option<ObjectMeta>>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + fmt::Debug,
-    {
-        let api: Api<K> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    async fn metadata(&self, cluster: &Cluster, kind: BuiltInKind) -> Result<Option<ObjectMeta>> {
+        let api = kind.api(&cluster.client, Some(&cluster.namespace));
         let found = api.get_metadata_opt(self.name).await.with_context(|| format!("reading {self}"))?;
         Ok(found.map(|found| found.metadata))
     }
@@ -147,9 +129,8 @@ impl<'a> WorkloadName<'a> {
     }
 
     /// Reads the metadata of the Deployment of this name.
-    pub(crate) async fn deployment(&self, cluster: &Cluster) -> Result<Option<PartialObjectMeta<Deployment>>> {
-        let api: Api<Deployment> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-        api.get_metadata_opt(self.name).await.with_context(|| format!("reading {self}"))
+    pub(crate) async fn deployment(&self, cluster: &Cluster) -> Result<Option<ObjectMeta>> {
+        self.metadata(cluster, BuiltInKind::Deployment).await
     }
 
     /// Reads the newest WorkloadScan of this kind and name: one of a deleted namesake may not be collected yet. A Job that is a
@@ -161,7 +142,7 @@ impl<'a> WorkloadName<'a> {
         if newest.is_some() || self.kind != JOB {
             return Ok(newest.cloned());
         }
-        let Some(job) = self.get::<Job>(cluster).await.with_context(|| format!("reading {self}"))? else {
+        let Some(job) = self.get(cluster, BuiltInKind::Job).await? else {
             return Ok(None);
         };
         let owners = job.owner_references();

@@ -81,7 +81,7 @@ fn json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 }
 
 fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_saphyr::from_str(text).map_err(|e| format!("it cannot be read ({e})"))
+    tidewaiter_yaml::from_str(text).map_err(|e| format!("it cannot be read ({e})"))
 }
 
 fn toml<T: DeserializeOwned>(text: &str) -> Result<T, String> {

@@ -1,7 +1,7 @@
 //! What the API server does to a new Pod while no process of tidewaiter runs: pure. The policies that do it are
 //! `gate.yaml` and `backstop.yaml` of the server; `docs/operations.md` has the same as a table.
 
-use k8s_openapi::api::core::v1::PodSpec;
+use crate::built_in::PartialPodSpec;
 use tidewaiter_core::image::Digest;
 use tidewaiter_crd::ImageAllowlist;
 use tidewaiter_crd::names::GATE_POLICIES;
@@ -50,7 +50,7 @@ impl ApiServerGate {
 pub(super) const BINDINGS: [&str; 2] = [GATE_POLICIES[0], GATE_POLICIES[1]];
 
 /// What becomes of a Pod of this spec in a namespace with this list, and why it does not start.
-pub(super) fn fate(spec: &PodSpec, list: Option<&ImageAllowlist>, gate: ApiServerGate) -> (PodFate, String) {
+pub(super) fn fate(spec: &PartialPodSpec, list: Option<&ImageAllowlist>, gate: ApiServerGate) -> (PodFate, String) {
     let images = PodImages::of(spec);
     let unknown = images.all().find(|image| !is_approved(image, list, gate));
     let Some(unknown) = unknown else { return (PodFate::Starts, String::new()) };
@@ -81,12 +81,10 @@ struct PodImages<'a> {
 }
 
 impl<'a> PodImages<'a> {
-    fn of(spec: &'a PodSpec) -> Self {
-        let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
-        let volumes = spec.volumes.iter().flatten().filter_map(|volume| volume.image.as_ref());
+    fn of(spec: &'a PartialPodSpec) -> Self {
         PodImages {
-            of_containers: containers.filter_map(|container| container.image.as_deref()).collect(),
-            of_volumes: volumes.filter_map(|image| image.reference.as_deref()).collect(),
+            of_containers: spec.containers().filter_map(|container| container.image.as_deref()).collect(),
+            of_volumes: spec.image_volumes().filter_map(|(_, image)| image).collect(),
         }
     }
 
@@ -130,7 +128,7 @@ mod tests {
     }
 
     /// A Pod with these images of containers, and these changes.
-    fn spec(images: &[&str], changes: &Value) -> PodSpec {
+    fn spec(images: &[&str], changes: &Value) -> PartialPodSpec {
         let containers: Vec<Value> =
             images.iter().enumerate().map(|(i, image)| json!({"name": format!("c{i}"), "image": image})).collect();
         let mut spec = json!({"containers": containers});

@@ -94,7 +94,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
     let record: Record = if name.ends_with(".json") {
         serde_json::from_slice(bytes).map_err(|e| e.to_string())?
     } else if name.ends_with(".yaml") || name.ends_with(".yml") {
-        serde_saphyr::from_slice(bytes).map_err(|e| e.to_string())?
+        tidewaiter_yaml::from_slice(bytes).map_err(|e| e.to_string())?
     } else {
         return Ok(false);
     };

@@ -45,7 +45,7 @@ pub(super) fn friends_of_php(
     if !(name.ends_with(".yaml") || name.ends_with(".yml")) {
         return Ok(false);
     }
-    let record: Record = serde_saphyr::from_slice(bytes).map_err(|e| e.to_string())?;
+    let record: Record = tidewaiter_yaml::from_slice(bytes).map_err(|e| e.to_string())?;
     let (Some(reference), Some(branches)) = (&record.reference, &record.branches) else { return Ok(false) };
     let Some(package) = reference.strip_prefix("composer://") else { return Ok(false) };
     let mut set = Set::none(VersionScheme::Packagist);

@@ -35,7 +35,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
     if !(name.ends_with(".yml") || name.ends_with(".yaml")) {
         return Ok(false);
     }
-    let record: Record = serde_saphyr::from_slice(bytes).map_err(|e| e.to_string())?;
+    let record: Record = tidewaiter_yaml::from_slice(bytes).map_err(|e| e.to_string())?;
     let Some(gem) = &record.gem else {
         if record.engine.is_some() {
             records.skip("covers an interpreter, not a gem");

@@ -114,7 +114,7 @@ pub(super) fn endoflife(name: &str, bytes: &[u8], _: &FeedContext, records: &mut
     }
     let text = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
     let matter = text.strip_prefix("---").and_then(|rest| rest.split_once("\n---")).map(|(matter, _)| matter);
-    let product: Product = serde_saphyr::from_str(matter.unwrap_or_default()).map_err(|e| e.to_string())?;
+    let product: Product = tidewaiter_yaml::from_str(matter.unwrap_or_default()).map_err(|e| e.to_string())?;
     product_releases(name, &product, records);
     Ok(true)
 }

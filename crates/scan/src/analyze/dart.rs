@@ -39,7 +39,7 @@ struct Entry {
 
 fn parse(path: &str, bytes: &[u8]) -> ParsedFile {
     let lock = within_tree_limit(bytes)
-        .and_then(|b| serde_saphyr::from_slice(b).map_err(|_| "it is not a lock file of pub".to_owned()));
+        .and_then(|b| tidewaiter_yaml::from_slice(b).map_err(|_| "it is not a lock file of pub".to_owned()));
     let lock: Lock = match lock {
         Ok(lock) => lock,
         Err(cause) => return failed(path, &cause),

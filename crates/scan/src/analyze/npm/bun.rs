@@ -34,7 +34,7 @@ struct BunLock {
 /// A file that cannot be read makes nothing own code, and so hides nothing. It is JSON with commas at the end of lists, which
 /// YAML allows.
 fn parse(_: &str, bytes: &[u8]) -> ParsedFile {
-    let lock: Option<BunLock> = within_tree_limit(bytes).ok().and_then(|b| serde_saphyr::from_slice(b).ok());
+    let lock: Option<BunLock> = within_tree_limit(bytes).ok().and_then(|b| tidewaiter_yaml::from_slice(b).ok());
     let packages = lock.map(|lock| lock.packages).unwrap_or_default();
     let own = packages.iter().filter(|(_, entry)| entry.first().and_then(Value::as_str).is_some_and(is_own_key));
     let own = own.map(|(place, _)| OwnFolder::of_metadata(Npm, folder(place)));

@@ -75,7 +75,7 @@ struct YarnEntry {
 }
 
 fn state(bytes: &[u8]) -> Vec<String> {
-    let entries = within_tree_limit(bytes).ok().and_then(|b| serde_saphyr::from_slice(b).ok());
+    let entries = within_tree_limit(bytes).ok().and_then(|b| tidewaiter_yaml::from_slice(b).ok());
     let entries: BTreeMap<String, YarnEntry> = entries.unwrap_or_default();
     let own = entries.into_iter().filter(|(key, _)| is_own_key(key));
     own.flat_map(|(_, entry)| entry.locations).filter(|location| !location.is_empty()).collect()

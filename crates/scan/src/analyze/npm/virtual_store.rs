@@ -32,7 +32,7 @@ struct PnpmLock {
 
 /// A file that cannot be read says of nothing that it is left over.
 fn parse(_: &str, bytes: &[u8]) -> ParsedFile {
-    let lock: Option<PnpmLock> = within_tree_limit(bytes).ok().and_then(|b| serde_saphyr::from_slice(b).ok());
+    let lock: Option<PnpmLock> = within_tree_limit(bytes).ok().and_then(|b| tidewaiter_yaml::from_slice(b).ok());
     let keys: Vec<String> = lock.map(|lock| lock.packages.into_keys().collect()).unwrap_or_default();
     // Before version 6 keys were written otherwise: then nothing is known.
     let store = (!keys.is_empty() && keys.iter().all(|key| is_known_form(key))).then(|| VirtualStore::of(&keys));
