@@ -65,8 +65,8 @@ async fn update(deployment: &Deployment, spec: &DeploymentSpec, ctx: &ServerCont
     }
     // Before any patch: whose pause it is can be read from the Deployment only now.
     record.save(ctx).await?;
-    if changed {
-        // Before the release: the Pods that it makes are checked against the list.
+    if changed && !release.is_empty() {
+        // Before the release: the Pods that it makes are checked against the list, which else follows the record by itself.
         allowlist::update(ctx, &namespace).await?;
     }
     match decision {
