@@ -50,11 +50,13 @@ pub(super) fn measure(lab: &mut Lab, workloads: u32) -> Result<PolicyChange> {
     let images: Vec<MediumImage> = (0..IMAGES).map(|number| MediumImage::push(lab, number)).collect();
     lab.kill_server();
     let api = lab.api_as_server();
+    let mut uids = Vec::new();
     for number in 0..NAMESPACES {
         lab.admin(&["create", "namespace", &namespace(number)]).ok();
-        images.iter().try_for_each(|image| image.request_scan(&api, &namespace(number)))?;
+        let requested = images.iter().map(|image| image.request_scan(&api, &namespace(number)));
+        uids.push(requested.collect::<Result<Vec<String>>>()?);
     }
-    known::write_all(lab, workloads, |number| record(number, &images))?;
+    known::write_all(lab, workloads, |number| record(number, &images, &uids))?;
     let records = Watched::start(lab, "workloadscans", "{.status.revisions.h.decision}", workloads)?;
     let scans = IMAGES * NAMESPACES;
     let verdicts = Watched::start(lab, "imagescans", "{.status.verdict}", scans)?;
@@ -97,18 +99,23 @@ impl MediumImage {
         MediumImage { pinned: format!("{reference}@{}", image.digest()), reference }
     }
 
-    fn request_scan(&self, api: &HttpsServer, namespace: &str) -> Result<()> {
+    /// Returns the UID of its ImageScan.
+    fn request_scan(&self, api: &HttpsServer, namespace: &str) -> Result<String> {
         let name = image_scan::name(&self.reference);
         let scan = json!({"apiVersion": "tidewaiter.dev/v1alpha1", "kind": "ImageScan", "metadata": {"name": name},
             "spec": {"image": self.reference}});
-        known::send(&mut api.connect()?, "POST", &path(namespace, "imagescans"), &scan).map(drop)
+        let created = known::send(&mut api.connect()?, "POST", &path(namespace, "imagescans"), &scan)?;
+        Ok(created["metadata"]["uid"].as_str().unwrap_or_default().to_owned())
     }
 }
 
-/// The record of an approved StatefulSet that runs. It needs no StatefulSet: nothing waits for it.
-fn record(number: u32, images: &[MediumImage]) -> KnownRecord {
-    let image = &images[usize::try_from(number / NAMESPACES).unwrap_or_default() % images.len()];
-    let container = json!({"image": image.reference, "pinned": image.pinned});
+/// The record of an approved StatefulSet that runs, by the scan with one of the UIDs of its namespace. It needs no StatefulSet:
+/// nothing waits for it.
+fn record(number: u32, images: &[MediumImage], uids: &[Vec<String>]) -> KnownRecord {
+    let at = |number: u32| usize::try_from(number).unwrap_or_default();
+    let (of_namespace, place) = (&uids[at(number % NAMESPACES)], at(number / NAMESPACES) % images.len());
+    let scan = json!({"uid": of_namespace[place], "generation": 1});
+    let container = json!({"image": images[place].reference, "pinned": images[place].pinned, "scan": scan});
     let status = json!({"imageStatus": "Approved", "deploymentStatus": "Deployed", "current": "h", "message": "",
         "revisions": {"h": {"decision": "Approved", "containers": {"c": container}}}});
     KnownRecord {
