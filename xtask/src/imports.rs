@@ -130,7 +130,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/server/src",
         &[
-            "error log metrics patches settings store unheld",
+            "error events log metrics patches settings store unheld",
             "decide",
             "admission memory queues",
             "index scan",

@@ -3,12 +3,13 @@
 //!
 //! ```text
 //! images → calm rollouts → wave in an excluded namespace → scans alone → wave of images without the cache of layers
-//!        → wave in an enforced namespace → records of thousands more → restart → reviews and a no-op → forged reviews → restart → table
+//!        → wave in an enforced namespace → records of thousands more → restart → reviews and a no-op → forged reviews → restart → a changed policy → table
 //! ```
 
 mod calm;
 mod fleet;
 mod known;
+mod policy_change;
 mod reviews;
 mod table;
 mod usage;
@@ -63,6 +64,12 @@ pub(crate) struct SoakArgs {
     /// Forged reviews
     #[arg(long, default_value_t = 100_000)]
     forged: u32,
+    /// Workloads whose decision a changed policy changes
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..100_000))]
+    deciding: u32,
+    /// Measure the changed policy alone
+    #[arg(long, conflicts_with = "write")]
+    only_policy: bool,
     /// Use the release programs as they are
     #[arg(long)]
     no_build: bool,
@@ -115,9 +122,13 @@ fn measure(places: Places, args: &SoakArgs) -> Result<SoakTable> {
     let programs = places.programs.clone();
     let mut lab = Lab::new(places);
     start(&mut lab);
+    let mut table = SoakTable::default();
+    if args.only_policy {
+        table.policy_change(&policy_change::measure(&mut lab, args.deciding)?);
+        return Ok(table);
+    }
     lab.admin(&["create", "namespace", APART]).ok();
     let fleet = Fleet::push(&lab, "image", args.images, args.base);
-    let mut table = SoakTable::default();
     table.calm(&calm::measure(&lab));
     eprintln!("wave in an excluded namespace");
     let plain = wave::run(&mut lab, &fleet, APART, args.deployments, 0)?;
@@ -131,6 +142,8 @@ fn measure(places: Places, args: &SoakArgs) -> Result<SoakTable> {
     table.waves(&plain, &gated, scans, args);
     table.layers(&uncached, &gated, fleet.layer_bytes());
     reviews(&mut lab, args, &mut table, &gated)?;
+    eprintln!("a changed policy");
+    table.policy_change(&policy_change::measure(&mut lab, args.deciding)?);
     Ok(table)
 }
 

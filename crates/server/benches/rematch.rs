@@ -74,7 +74,7 @@ fn run(dir: &Path) -> Result<RematchRun> {
     let (old, new) = (Database::open(&dir.join("old.db"))?, Database::open(&dir.join("new.db"))?);
     let delta = Delta::between(&old, &new)?;
     let mut anon_kib = 0;
-    let seen = SqliteStore::location_in(dir).rematch(&delta, |changed| {
+    let seen = SqliteStore::location_in(dir).open()?.rematch(&delta, |changed| {
         std::hint::black_box(serde_json::to_vec(&changed)?);
         anon_kib = anon_kib.max(rss_anon_kib());
         Ok(())

@@ -2,6 +2,7 @@
 
 use crate::alert::AlertChannel;
 use crate::decide::policy::{self, EffectivePolicy};
+use crate::events::EventChannel;
 use crate::index::Index;
 use crate::memory::{LostResults, ScanRuns, WrittenAllowlists};
 use crate::metrics::Metrics;
@@ -26,6 +27,7 @@ pub(crate) struct ServerContext {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) database: DatabaseFile,
     pub(crate) recorder: Recorder,
+    pub(crate) events: EventChannel,
     pub(crate) metrics: Metrics,
     pub(crate) alerts: AlertChannel,
     pub(crate) written_allowlists: WrittenAllowlists,

@@ -33,6 +33,7 @@ mod context;
 mod controllers;
 mod decide;
 mod error;
+mod events;
 mod http;
 mod index;
 mod install;

@@ -3,6 +3,7 @@
 use crate::alert::AlertChannel;
 use crate::args::ServeArgs;
 use crate::context::ServerContext;
+use crate::events::EventChannel;
 use crate::http::admission_limits::PeerConnections;
 use crate::index::Index;
 use crate::install::certificate::{WebhookAuthority, reports_token};
@@ -59,6 +60,7 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
     install::exclusions::settle(&client, &recorder, &mut settings).await?;
     let metrics = Metrics::new();
     let ctx = Arc::new(ServerContext {
+        events: EventChannel::new(recorder.clone()),
         recorder,
         client,
         lost_results: LostResults::default(),

@@ -15,7 +15,7 @@ mod rematch;
 mod reports;
 
 pub use open::SqliteStore;
-pub use rematch::{ChangedReport, RematchSummary};
+pub use rematch::{ChangedReport, OpenedStore, RematchSummary};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -2,6 +2,7 @@
 
 use super::SoakArgs;
 use super::calm::CalmRollouts;
+use super::policy_change::{ChangeTimes, PolicyChange};
 use super::reviews::{Percentiles, ReviewTimes};
 use super::usage::Usage;
 use super::wave::WaveResult;
@@ -29,6 +30,8 @@ const CACHED_BYTES: f64 = 0.125;
 const CACHED_CPU: f64 = 0.2;
 /// The 99th percentile of reviews, compared with a webhook that does nothing.
 const REVIEWS: f64 = 2.0;
+/// Seconds until every workload shows what a changed policy decides.
+const DECISIONS: f64 = 5.0;
 
 /// Where the page has the table.
 const PAGE: &str = "docs/soak.md";
@@ -169,6 +172,21 @@ impl SoakTable {
     pub(super) fn forged(&mut self, count: u32, before: &Usage, after: &Usage) {
         let value = format!("{:.1} → {:.1} MiB", before.anonymous, after.anonymous);
         self.add(&format!("anonymous memory before and after {count} forged reviews"), value);
+    }
+
+    /// A changed policy.
+    pub(super) fn policy_change(&mut self, change: &PolicyChange) {
+        let PolicyChange { workloads, scans, .. } = change;
+        let mut add = |what: &str, times: ChangeTimes| {
+            let (verdicts, decisions) = (times.verdicts.as_secs_f64(), times.decisions.as_secs_f64());
+            let value = format!("{verdicts:.1} s / {decisions:.1} s");
+            let what = format!("{what}: until {scans} ImageScans / {workloads} workloads show it");
+            self.add_limited(&what, value, decisions, DECISIONS);
+        };
+        add("a policy that blocks what runs", change.stricter);
+        add("the policy of before", change.laxer);
+        let floor = format!("{:.1} s", change.floor.as_secs_f64());
+        self.add(&format!("{workloads} statuses of workloads written by a client that decides nothing"), floor);
     }
 
     /// Whether every figure is within its limit.

@@ -27,11 +27,16 @@ pub(super) struct WatchedObjects {
 }
 
 impl WatchedObjects {
-    /// Watches the objects of a kind; `state` is a JSONPath of what is wanted of them.
-    pub(super) fn start(lab: &Lab, namespace: &str, kind: &str, name: &str, state: &str) -> Result<Self> {
-        let path = format!("jsonpath={{{name}}} {state}{{\"\\n\"}}");
+    /// Watches the objects of a kind in a namespace, or in all; `name` and `state` are templates of JSONPath, of what tells them apart
+    /// and of what is wanted of them.
+    pub(super) fn start(lab: &Lab, namespace: Option<&str>, kind: &str, name: &str, state: &str) -> Result<Self> {
+        let path = format!("jsonpath={name} {state}{{\"\\n\"}}");
         let mut command = lab.cluster.kubectl_command();
-        command.args(["get", kind, "-n", namespace, "--watch", "-o", &path]);
+        match namespace {
+            Some(namespace) => command.args(["get", kind, "-n", namespace]),
+            None => command.args(["get", kind, "--all-namespaces"]),
+        };
+        command.args(["--watch", "-o", &path]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().context("kubectl")?;
         let out = process.stdout.take().context("kubectl has an output")?;

@@ -62,10 +62,11 @@ pub(super) fn run(lab: &mut Lab, fleet: &Fleet, namespace: &str, deployments: u3
     let folder = lab.cluster.dir().join(format!("wave-{namespace}"));
     fleet.write(&folder, namespace, deployments)?;
     let state = "{.spec.schedulingGates[*].name}|{.spec.containers[*].image}";
-    let pods = WatchedObjects::start(lab, namespace, "pods", ".metadata.name", state)?;
+    let pods = WatchedObjects::start(lab, Some(namespace), "pods", "{.metadata.name}", state)?;
     let available =
-        WatchedObjects::start(lab, namespace, "deployments", ".metadata.name", "{.status.availableReplicas}")?;
-    let records = WatchedObjects::start(lab, namespace, "workloadscans", ".spec.name", "{.status.deploymentStatus}")?;
+        WatchedObjects::start(lab, Some(namespace), "deployments", "{.metadata.name}", "{.status.availableReplicas}")?;
+    let records =
+        WatchedObjects::start(lab, Some(namespace), "workloadscans", "{.spec.name}", "{.status.deploymentStatus}")?;
     let before = (lab.requests_about(namespace).len(), Usage::of_server(lab), plane(lab), fleet.pulled(lab));
     let mut wave = Wave { began: Instant::now(), server: before.1, result: WaveResult::default() };
     let mut apply = spawn_apply(lab, &folder)?;

@@ -33,9 +33,9 @@ pub(super) async fn reconcile(namespace: Arc<Namespace>, ctx: Arc<ServerContext>
 
 /// The list that follows from the recorded decisions and scans.
 fn wanted(ctx: &ServerContext, namespace: &str) -> NamespaceList {
-    let records = ctx.index.workloads.state_filter(|w| w.namespace().as_deref() == Some(namespace));
+    let records = ctx.index.workloads.state_filter(|w| w.metadata.namespace.as_deref() == Some(namespace));
     let mut list = allowlist(records.iter().filter_map(|record| record.status.as_ref()));
-    let scans = ctx.index.images.state_filter(|scan| scan.namespace().as_deref() == Some(namespace));
+    let scans = ctx.index.images.state_filter(|scan| scan.metadata.namespace.as_deref() == Some(namespace));
     list.spec.scanned = scanned(scans.iter().map(|scan| &**scan));
     list
 }

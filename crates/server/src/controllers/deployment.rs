@@ -73,8 +73,9 @@ async fn update(
     }
     // Before any patch: whose pause it is can be read from the Deployment only now.
     record.save(ctx).await?;
-    if changed {
-        // Before the release: the Pods that it makes start at once where the list has their digests.
+    if changed && !release.is_empty() {
+        // Before the release: the Pods that it makes start at once where the list has their digests, which else follows the
+        // record by itself.
         allowlist::follow(ctx, &namespace).await?;
     }
     match decision {

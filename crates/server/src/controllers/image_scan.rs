@@ -245,7 +245,7 @@ async fn without_database(scan: &ImageScan, ctx: &ServerContext, why: String) ->
 
 /// Deletes an ImageScan that no workload uses any more, together with its reports.
 async fn keep_or_delete(scan: &ImageScan, ctx: &ServerContext) -> Result<Action, ReconcileError> {
-    let used = !ctx.index.users(scan).is_empty();
+    let used = ctx.index.is_used(scan);
     match image_scan::upkeep(scan, used, Timestamp::now()) {
         Upkeep::Requeue(pause) => Ok(Action::requeue(pause)),
         Upkeep::Delete => {

@@ -26,13 +26,13 @@ pub(super) async fn publish(ctx: &ServerContext, record: &mut WorkloadRecord, ne
     if changed || reworded && news.lost {
         ctx.metrics.transition(from, news.status);
         if is_told(from.1, news) {
-            event(ctx, news, &text).await;
+            event(ctx, news, &text);
         }
     }
 }
 
 /// Publishes news about what runs while the record shows something else: an Event where they are new, and the alert.
-pub(super) async fn publish_meanwhile(
+pub(super) fn publish_meanwhile(
     ctx: &ServerContext,
     record: &mut WorkloadRecord,
     news: &WorkloadNews<'_>,
@@ -43,7 +43,7 @@ pub(super) async fn publish_meanwhile(
         alert(ctx, record, news, &text);
     }
     if is_new {
-        event(ctx, news, &text).await;
+        event(ctx, news, &text);
     }
 }
 
@@ -54,8 +54,7 @@ fn is_told(from: DeploymentStatus, news: &WorkloadNews<'_>) -> bool {
     !(started || news.passed) || news.lost
 }
 
-/// Writes an Event. When that fails nothing is lost: the record and the condition say the same.
-async fn event(ctx: &ServerContext, news: &WorkloadNews<'_>, text: &str) {
+fn event(ctx: &ServerContext, news: &WorkloadNews<'_>, text: &str) {
     let event = Event {
         type_: if news.is_bad() { EventType::Warning } else { EventType::Normal },
         reason: news.event(),
@@ -63,9 +62,7 @@ async fn event(ctx: &ServerContext, news: &WorkloadNews<'_>, text: &str) {
         action: "ImageGate".to_owned(),
         secondary: None,
     };
-    if let Err(e) = ctx.recorder.publish(&event, &news.workload.object_reference()).await {
-        tracing::warn!("an Event was not written: {e}");
-    }
+    ctx.events.send(event, news.workload.object_reference());
 }
 
 /// Sends an alert unless it was delivered; the record notes those delivered.

@@ -93,14 +93,14 @@ fn remembered(record: &WorkloadScanStatus) -> Option<RefusedUpdate> {
 
 /// Tells that what runs has lost its approval: the state that is shown is that of the update. The Event is written once, when
 /// that `is_new`; the alert until it is delivered.
-pub(super) async fn tell_lost(ctx: &ServerContext, record: &mut WorkloadRecord, is_new: bool) {
+pub(super) fn tell_lost(ctx: &ServerContext, record: &mut WorkloadRecord, is_new: bool) {
     let lost = refused::lost_meanwhile(&record.draft).map(|(hash, revision)| (hash.to_owned(), revision.clone()));
     let Some((hash, revision)) = lost else { return };
     let workload = record.workload.clone();
     let (evaluation, approvals) = record.evaluate(ctx, &revision);
     let status = workload_status(revision.decision, &evaluation, approvals.state, RolloutProgress::Complete);
     let news = WorkloadNews { lost: true, ..WorkloadNews::new(&workload, &hash, &evaluation, status) };
-    publish::publish_meanwhile(ctx, record, &news, is_new).await;
+    publish::publish_meanwhile(ctx, record, &news, is_new);
 }
 
 /// Re-evaluates the refused update of a record and shows its state; `None` where there is none, any more.

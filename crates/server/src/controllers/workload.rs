@@ -53,13 +53,14 @@ fn is_followed_elsewhere(workload: &WorkloadRef, ctx: &ServerContext) -> bool {
 async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Duration>, ReconcileError> {
     let mut record = WorkloadRecord::open(ctx, workload).await?;
     let had_lost = decide_refused::lost_meanwhile(&record.draft).is_some();
-    let changed = record.re_evaluate_others(ctx, None, &PodSpec::default()).await?;
-    refused::tell_lost(ctx, &mut record, !had_lost).await;
+    record.re_evaluate_others(ctx, None, &PodSpec::default()).await?;
+    refused::tell_lost(ctx, &mut record, !had_lost);
     let used = if is_crowded(&record.draft) { running(ctx, &record).await? } else { BTreeSet::new() };
     record.prune(ctx, &used);
     if let Some(followed) = refused::follow_refused(ctx, &mut record).await? {
         record.save(ctx).await?;
-        if changed || followed.changed {
+        if followed.changed {
+            // Before the update is applied again.
             allowlist::follow(ctx, &record.workload.namespace).await?;
         }
         return Ok(Some(followed.remaining));
@@ -72,10 +73,8 @@ async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Dur
         Some(revision) => publish_running(ctx, &mut record, &current, &revision).await?,
         None => None,
     };
+    // The list of the namespace follows the record by itself: nothing is released here.
     record.save(ctx).await?;
-    if changed {
-        allowlist::follow(ctx, &record.workload.namespace).await?;
-    }
     Ok(requeue_after)
 }
 

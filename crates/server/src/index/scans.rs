@@ -4,7 +4,6 @@ use super::Index;
 use crate::decide::allowlist::allowlist;
 use crate::decide::evaluation::KnownScans;
 use crate::decide::images;
-use kube::ResourceExt as _;
 use kube::runtime::reflector::ObjectRef;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +28,7 @@ impl Index {
     /// same.
     fn approved_images(&self, namespace: &str, revision: &Revision) -> BTreeMap<String, String> {
         let is_used = |w: &WorkloadScan| revision.containers.values().any(|container| uses(w, &container.image));
-        let records = self.workloads.state_filter(|w| w.namespace().as_deref() == Some(namespace) && is_used(w));
+        let records = self.workloads.state_filter(|w| w.metadata.namespace.as_deref() == Some(namespace) && is_used(w));
         allowlist(records.iter().filter_map(|record| record.status.as_ref())).spec.images
     }
 
@@ -45,9 +44,17 @@ impl Index {
 
     /// The workloads that use an image of their namespace.
     pub(crate) fn users(&self, scan: &ImageScan) -> Vec<Arc<WorkloadScan>> {
-        let namespace = scan.namespace();
-        self.workloads.state_filter(|w| w.namespace() == namespace && uses(w, &scan.spec.image))
+        self.workloads.state_filter(|workload| is_user(workload, scan))
     }
+
+    /// Whether a workload of its namespace uses an image.
+    pub(crate) fn is_used(&self, scan: &ImageScan) -> bool {
+        self.workloads.find(|workload| is_user(workload, scan)).is_some()
+    }
+}
+
+fn is_user(workload: &WorkloadScan, scan: &ImageScan) -> bool {
+    workload.metadata.namespace == scan.metadata.namespace && uses(workload, &scan.spec.image)
 }
 
 fn uses(workload: &WorkloadScan, image: &str) -> bool {

@@ -1,11 +1,12 @@
 //! Re-matching: a process of its own compares a new database with the previous one and matches the inventories anew that
 //! the differences concern. All other reports are only confirmed.
 
+use super::sandbox;
 use crate::decide::database::DatabaseChange;
 use crate::settings::ServerSettings;
 use crate::store::{ChangedReport, RematchSummary, Store, StoreError, StoreLocation};
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
@@ -146,21 +147,25 @@ fn put_results(store: &dyn Store, lines: impl io::BufRead) -> Result<Option<Rema
     Ok(None)
 }
 
-/// `tidewaiter rematch-worker`: bounded memory and no credentials, as every process that reads what came from images.
+/// `tidewaiter rematch-worker`: bounded memory, no credentials, and nothing to be opened or reached any more, as inventories are what
+/// came from images.
 ///
 /// # Errors
 /// When the job, the store or a database cannot be read, or the output is closed.
 pub(crate) fn main() -> Result<()> {
+    // Whoever takes this process over is of the server's user.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
     let job: RematchJob = serde_json::from_str(&text)?;
-    // Before the store is opened: inventories are what came from images.
     setrlimit(Resource::Data, Rlimit { current: Some(job.memory), maximum: Some(job.memory) })?;
     let (old, new) = (Database::open(&job.old)?, Database::open(&job.new)?);
+    let store = job.store.open()?;
+    // Before any inventory is read. What it needs is open: both databases and one state of the store.
+    sandbox::enter_closed()?;
     let delta = Delta::between(&old, &new)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    let summary =
-        job.store.rematch(&delta, |changed| write_line(&mut out, &RematchLine::Changed(Box::new(changed))))?;
+    let summary = store.rematch(&delta, |changed| write_line(&mut out, &RematchLine::Changed(Box::new(changed))))?;
     write_line(&mut out, &RematchLine::Done(summary))?;
     Ok(out.flush()?)
 }

@@ -1,4 +1,4 @@
-//! What a worker cannot do, whatever an image makes of it: gain privileges, start programs or processes, read files but the
+//! What a scan's worker cannot do, whatever an image makes of it: gain privileges, start programs or processes, read files but the
 //! database, what reaching a registry needs and the cached layers of its namespace, write any but new ones of those, delete any,
 //! or use the parts of the kernel that no scan needs.
 //!
@@ -6,6 +6,7 @@
 
 mod calls;
 
+use calls::Sockets;
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
     RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope, path_beneath_rules,
@@ -89,8 +90,26 @@ pub(super) fn enter(database: &Path, layers: Option<&SharedCache>) -> io::Result
     set_no_new_privs(true)?;
     // Files first: what they are restricted by is a system call.
     let files = restrict_files(database, layers).map_err(io::Error::other)?.into();
-    let calls = calls::restrict()?;
+    let calls = calls::restrict(Sockets::OfRegistries)?;
     Ok(Confinement { files, calls })
+}
+
+/// Confines the calling thread and the threads that it starts to what is open: no file is opened, nobody is reached. What the
+/// kernel lacks is left out.
+///
+/// # Errors
+/// When the kernel has a part and refuses it.
+pub(super) fn enter_closed() -> io::Result<Confinement> {
+    set_no_new_privs(true)?;
+    let files = close_files().map_err(io::Error::other)?.into();
+    let calls = calls::restrict(Sockets::None)?;
+    Ok(Confinement { files, calls })
+}
+
+fn close_files() -> Result<RulesetStatus, RulesetError> {
+    let handled =
+        Ruleset::default().handle_access(AccessFs::from_all(KNOWN))?.handle_access(AccessNet::from_all(KNOWN))?;
+    Ok(handled.scope(Scope::from_all(KNOWN))?.create()?.restrict_self()?.ruleset)
 }
 
 /// What this kernel enforces, for one line of the log: a thread that does nothing else finds out.
@@ -270,6 +289,37 @@ mod tests {
         });
         // The other threads of this process are not confined.
         assert!(Command::new("/bin/true").status().unwrap().success());
+    }
+
+    /// As the process of a re-match, which is of the server's user, in its container.
+    #[test]
+    fn nothing_but_what_is_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "text").unwrap();
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap();
+        let work = move || {
+            let mut open = fs::File::open(&file).unwrap();
+            let confinement = enter_closed().unwrap();
+            assert!(confinement.calls, "every kernel that runs containers has seccomp");
+            let mut text = String::new();
+            std::io::Read::read_to_string(&mut open, &mut text).unwrap();
+            assert_eq!(text, "text");
+            assert!(refused(&std::net::TcpStream::connect(address).unwrap_err()));
+            assert!(refused(&std::net::UdpSocket::bind("127.0.0.1:0").unwrap_err()));
+            assert!(refused(&std::os::unix::net::UnixDatagram::unbound().unwrap_err()));
+            assert!(refused(&Command::new("/bin/true").spawn().unwrap_err()));
+            if confinement.files == Enforced::Not {
+                tidewaiter_testkit::skip::skipped("nothing_but_what_is_open", "needs Landlock");
+                return;
+            }
+            for path in [&file, Path::new("/etc/hosts"), Path::new("/proc/self/environ"), Path::new("/proc/1/status")] {
+                assert!(refused(&fs::File::open(path).unwrap_err()), "{}", path.display());
+            }
+            assert!(refused(&fs::write(dir.path().join("new"), "text").unwrap_err()));
+        };
+        std::thread::spawn(work).join().unwrap();
     }
 
     #[test]

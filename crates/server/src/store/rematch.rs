@@ -36,9 +36,30 @@ pub struct RematchSummary {
     pub changed: u64,
 }
 
+/// A store of which one state is read, whatever is written meanwhile.
+#[derive(Debug)]
+pub struct OpenedStore {
+    location: StoreLocation,
+    connection: Connection,
+}
+
 impl StoreLocation {
-    /// Matches again the inventories that a delta concerns, in one read of the store; calls `each` with every changed
-    /// report. Memory holds one bit for each question and one inventory at a time.
+    /// Opens every file that reading the store needs, and reads none of its inventories.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn open(&self) -> Result<OpenedStore, StoreError> {
+        let connection = reader(&self.0)?;
+        // A transaction begins, and the log of writes is opened, with the first read.
+        let begun = connection.execute_batch("BEGIN; SELECT id FROM inventories LIMIT 1");
+        begun.map_err(|e| TransactionError::from(e).at(&self.0))?;
+        Ok(OpenedStore { location: self.clone(), connection })
+    }
+}
+
+impl OpenedStore {
+    /// Matches again the inventories that a delta concerns; calls `each` with every changed report. Memory holds one bit for each
+    /// question and one inventory at a time.
     ///
     /// # Errors
     /// When the store or a database cannot be read, or `each` fails.
@@ -47,10 +68,7 @@ impl StoreLocation {
         delta: &Delta<'_>,
         mut each: impl FnMut(ChangedReport) -> Result<(), StoreError>,
     ) -> Result<RematchSummary, StoreError> {
-        let mut connection = reader(&self.0)?;
-        // One state of the store, whatever is written meanwhile.
-        let transaction = connection.transaction().map_err(|e| TransactionError::from(e).at(&self.0))?;
-        rematch(&transaction, delta, &mut each).map_err(|error| error.at(&self.0))
+        rematch(&self.connection, delta, &mut each).map_err(|error| error.at(&self.location.0))
     }
 }
 

@@ -165,7 +165,7 @@ fn assert_rematch(store: &SqliteStore, all: &[Inventory], [old, new]: &[Database
     let delta = Delta::between(old, new).unwrap();
     store.clear_rematched().unwrap();
     let mut found = Vec::new();
-    let seen = store.location().rematch(&delta, |one| {
+    let seen = store.location().open().unwrap().rematch(&delta, |one| {
         store.put_rematched(&one)?;
         found.push(one.image);
         Ok(())

@@ -92,12 +92,21 @@ const PATHS_DENIED: [c_long; 6] =
 /// `getaddrinfo` asks for.
 const FAMILIES: [libc::c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
+/// The sockets that a worker may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sockets {
+    /// Of [`FAMILIES`].
+    OfRegistries,
+    /// None.
+    None,
+}
+
 /// Refuses them to the calling thread and those that it starts. False where the kernel has no filters.
 ///
 /// # Errors
 /// When the kernel has them and refuses this one.
-pub(super) fn restrict() -> io::Result<bool> {
-    for filter in [denied(libc::EPERM, rules().map_err(io::Error::other)?), denied(libc::ENOSYS, unreadable())] {
+pub(super) fn restrict(sockets: Sockets) -> io::Result<bool> {
+    for filter in [denied(libc::EPERM, rules(sockets).map_err(io::Error::other)?), denied(libc::ENOSYS, unreadable())] {
         match seccompiler::apply_filter(&filter.map_err(io::Error::other)?) {
             Ok(()) => {}
             Err(seccompiler::Error::Seccomp(error)) if is_missing(&error) => return Ok(false),
@@ -119,11 +128,13 @@ fn denied(error: i32, calls: BTreeMap<c_long, Vec<SeccompRule>>) -> Result<BpfPr
     SeccompFilter::new(calls, SeccompAction::Allow, action, architecture)?.try_into()
 }
 
-fn rules() -> Result<BTreeMap<c_long, Vec<SeccompRule>>, seccompiler::BackendError> {
+fn rules(sockets: Sockets) -> Result<BTreeMap<c_long, Vec<SeccompRule>>, seccompiler::BackendError> {
     let mut all: BTreeMap<c_long, Vec<SeccompRule>> = DENIED.iter().map(|call| (*call, vec![])).collect();
     let other = |family: &libc::c_int| argument(SeccompCmpOp::Ne, family.unsigned_abs().into());
     let families = FAMILIES.iter().map(other).collect::<Result<_, _>>()?;
-    all.insert(libc::SYS_socket, vec![SeccompRule::new(families)?]);
+    // Without a condition a call is refused whatever its arguments are.
+    let sockets = if sockets == Sockets::None { vec![] } else { vec![SeccompRule::new(families)?] };
+    all.insert(libc::SYS_socket, sockets);
     // Threads, and no processes.
     let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
     // Times of files that are open, and of no others.
@@ -166,12 +177,13 @@ mod tests {
 
     #[test]
     fn nothing_is_gained_by_another_interface() {
-        let all = rules().unwrap();
+        let all = rules(Sockets::OfRegistries).unwrap();
         for call in [libc::SYS_execve, libc::SYS_ptrace, libc::SYS_fchmod, libc::SYS_bpf, libc::SYS_io_uring_setup] {
             assert!(all[&call].is_empty(), "{call}");
             #[cfg(target_arch = "x86_64")]
             assert!(all[&(call | X32)].is_empty(), "{call}");
         }
         assert!(!all[&libc::SYS_socket].is_empty());
+        assert!(rules(Sockets::None).unwrap()[&libc::SYS_socket].is_empty());
     }
 }
