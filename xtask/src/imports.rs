@@ -136,7 +136,6 @@ const FLOORS: &[(&str, &[&str])] = &[
             "index scan",
             "alert",
             "context",
-            "known",
             "controllers",
             "http install",
             "args",

@@ -16,7 +16,6 @@
 pub(crate) mod allowlist;
 mod approvals;
 mod audit;
-mod condition;
 pub(crate) mod database;
 mod deployment;
 pub(crate) mod disown;

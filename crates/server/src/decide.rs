@@ -5,7 +5,6 @@
 //! ScanExceptions + report              → exception: findings that do not count
 //! Pod template + ImageScans           → evaluation: one fact, pin and line for each container
 //! evaluation + approval + revision    → revision: approved, retained or held
-//! a new workload + ImageScans          → known: approved without a hold
 //! all revisions of a namespace        → allowlist
 //! record before and after             → audit: the entries of the audit log
 //! traces of an installation           → first_policy
@@ -19,7 +18,6 @@
 pub(crate) mod allowlist;
 pub(crate) mod approval;
 pub(crate) mod audit;
-pub(crate) mod condition;
 pub(crate) mod database;
 pub(crate) mod enforced;
 pub(crate) mod evaluation;
@@ -31,7 +29,6 @@ pub(crate) mod holdable;
 pub(crate) mod image_scan;
 pub(crate) mod images;
 pub(crate) mod job;
-pub(crate) mod known;
 pub(crate) mod marks;
 pub(crate) mod message;
 pub(crate) mod pause;

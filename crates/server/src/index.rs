@@ -33,9 +33,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewaiter_core::image::Platform;
 use tidewaiter_crd::namespace::Labels;
-use tidewaiter_crd::{
-    ClusterScanPolicy, ImageScan, RolloutApproval, ScanException, ScanPolicy, WorkloadKind, WorkloadScan,
-};
+use tidewaiter_crd::{ClusterScanPolicy, ImageScan, RolloutApproval, ScanException, ScanPolicy, WorkloadScan};
 
 /// One store per kind.
 #[derive(Debug)]
@@ -194,13 +192,6 @@ impl Index {
     pub(crate) fn record(&self, workload: &WorkloadRef) -> Option<Arc<WorkloadScan>> {
         let key = ObjectRef::new(&workload.record_name()).within(&workload.namespace);
         self.workloads.get(&key).filter(|record| workload.is_recorded_in(&record.spec))
-    }
-
-    /// The Deployment of a reference. What has its name and another UID is another one.
-    pub(crate) fn deployment(&self, workload: &WorkloadRef) -> Option<Arc<Deployment>> {
-        let key = ObjectRef::new(&workload.name).within(&workload.namespace);
-        let is_meant = workload.kind == WorkloadKind::Deployment && workload.kind.is_built_in(&workload.api_version);
-        self.deployments.get(&key).filter(|known| is_meant && known.metadata.uid.as_ref() == Some(&workload.uid))
     }
 
     /// The workload of a Pod.

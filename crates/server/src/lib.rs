@@ -12,7 +12,6 @@
 //! args, serve
 //! http · install                     what the server listens on; what it registers in the cluster
 //! controllers                        read, ask `decide`, write
-//! known                              what needs no hold, as the cluster is now
 //! context                            holds all that is below
 //! alert · index · scan · memory      delivery; watches; processes; what only saves work
 //! queues · store · metrics · settings · log
@@ -37,7 +36,6 @@ mod events;
 mod http;
 mod index;
 mod install;
-mod known;
 mod log;
 mod memory;
 mod metrics;

@@ -13,10 +13,6 @@ use tidewaiter_crd::allowlist::ImageAllowlistSpec;
 /// some seconds; a Pod that is gated needlessly starts a moment later, one that is refused after its controller's back-off.
 const ENFORCED_AFTER: Duration = Duration::from_secs(5);
 
-/// Pause between two writes of a list, which is as large as what its namespace ever approved: many workloads are decided about at
-/// once, and a digest that is listed a second later is waited for by Pods that start gated.
-const WRITES_APART: Duration = Duration::from_secs(1);
-
 /// How long a new image that may only debug waits for its place in the list.
 const DEBUGGERS_AFTER: Duration = Duration::from_secs(1);
 
@@ -31,8 +27,6 @@ pub(crate) struct WrittenAllowlists {
 #[derive(Debug, Default)]
 struct WrittenAllowlist {
     spec: ImageAllowlistSpec,
-    /// When this process wrote it last.
-    at: Option<Instant>,
     /// Since when only what may debug differs from what is wanted.
     debuggers_since: Option<Instant>,
     /// Whether it must be written again although nothing changed.
@@ -46,11 +40,6 @@ impl WrittenAllowlist {
         let old = self.new.get(digest).is_none_or(|since| now.duration_since(*since) >= ENFORCED_AFTER);
         old && self.spec.digests.contains_key(digest)
     }
-
-    fn rest(&self, now: Instant) -> Option<Duration> {
-        let at = self.at.filter(|_| !self.again)?;
-        Some(WRITES_APART.saturating_sub(now.saturating_duration_since(at))).filter(|pause| !pause.is_zero())
-    }
 }
 
 impl WrittenAllowlists {
@@ -59,12 +48,7 @@ impl WrittenAllowlists {
         self.written.lock().get(namespace).is_some_and(|written| !written.again && written.spec == *spec)
     }
 
-    /// How long the list of a namespace is not written again, because it was a moment ago.
-    pub(crate) fn rest(&self, namespace: &str) -> Option<Duration> {
-        self.written.lock().get(namespace)?.rest(Instant::now())
-    }
-
-    /// How long the list may wait, because it was written a moment ago, or differs in nothing but what may debug.
+    /// How long the list may wait, because it differs in nothing but what may debug.
     pub(crate) fn pause(&self, namespace: &str, spec: &ImageAllowlistSpec) -> Option<Duration> {
         self.pause_at(namespace, spec, Instant::now())
     }
@@ -73,10 +57,7 @@ impl WrittenAllowlists {
         let mut all = self.written.lock();
         let written = all.get_mut(namespace)?;
         let same = written.spec.digests == spec.digests && written.spec.images == spec.images;
-        if !same {
-            return written.rest(now);
-        }
-        if written.again || written.spec.scanned == spec.scanned {
+        if written.again || !same || written.spec.scanned == spec.scanned {
             return None;
         }
         let since = *written.debuggers_since.get_or_insert(now);
@@ -116,10 +97,7 @@ impl WrittenAllowlists {
         let is_new = |digest: &String| !old.enforces(digest, now);
         let since = |digest: &String| (digest.clone(), old.new.get(digest).copied().unwrap_or(now));
         let new = spec.digests.keys().filter(|digest| is_new(digest)).map(since).collect();
-        all.insert(
-            namespace.to_owned(),
-            WrittenAllowlist { spec, at: Some(now), again: false, debuggers_since: None, new },
-        );
+        all.insert(namespace.to_owned(), WrittenAllowlist { spec, again: false, debuggers_since: None, new });
     }
 
     fn enforces_at<'a>(
@@ -247,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_written_once_a_second() {
+    fn what_may_only_debug_waits_for_a_second() {
         let lists = WrittenAllowlists::default();
         let start = Instant::now();
         let check = |digest: &str, debugger: &str, milliseconds: u64, expected: Option<u64>| {
@@ -261,16 +239,13 @@ mod tests {
         lists.note_at("a", spec(&["x"]), start);
         check("x", "d", 0, Some(1000));
         check("x", "d", 400, Some(600));
+        check("y", "d", 400, None);
         check("x", "d", 1000, None);
-        // What may run waits for the end of the second after the last write.
-        check("y", "d", 400, Some(600));
-        check("y", "d", 1000, None);
         // Written since: the next one waits again.
         lists.note_at("a", spec(&["x"]), start);
         check("x", "e", 2000, Some(1000));
         lists.write_again();
         check("x", "e", 2000, None);
-        check("y", "e", 0, None);
     }
 
     #[test]

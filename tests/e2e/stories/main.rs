@@ -29,7 +29,6 @@ mod helm;
 mod image_changed;
 mod installation;
 mod jobs;
-mod known_images;
 mod kustomize;
 mod layers;
 mod medium_findings;

@@ -10,9 +10,6 @@ use tidewaiter_testkit::lab::{Lab, PATIENCE};
 /// Requests for one Deployment, from its creation until its record says `Deployed`: record, its first status, ImageScan, its
 /// result, decision, condition, Event, list, release, Pod, `Deployed`.
 const PER_DEPLOYMENT: usize = 11;
-/// Requests for one that is not held, because its image is known: record, its status, `Deployed`, condition; and one for its Pod
-/// where that came before its ReplicaSet was seen.
-const PER_KNOWN: usize = 5;
 /// Requests for a Pod that takes the place of another one: nothing is decided. It may start gated, while the API server
 /// does not know the list yet.
 const PER_POD: usize = 1;
@@ -68,22 +65,6 @@ fn a_deployment_costs_eleven_requests_and_a_restarted_pod_one() {
     println!("a Pod: {} requests", found.len());
     at_most(PER_POD, "a Pod that takes the place of another one", &found);
     assert_eq!(lab.statuses("first"), "Approved Deployed");
-}
-
-#[test]
-fn a_deployment_of_a_known_image_costs_five_requests() {
-    let lab = lab();
-    let image = lab.registry.push("app", "v1", &distinct("app"));
-    create(&lab, "first", &image);
-    lab.until("first", "Approved Deployed");
-    std::thread::park_timeout(LIST_IS_NEW);
-    lab.comes_to_rest();
-    let found = requests(&lab, || {
-        create(&lab, "second", &image);
-        lab.until("second", "Approved Deployed");
-    });
-    println!("a known image: {} requests", found.len());
-    at_most(PER_KNOWN, "a Deployment of a known image", &found);
 }
 
 /// A new workload takes what the tag was a moment ago; a restart asks the registry again.

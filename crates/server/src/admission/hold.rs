@@ -33,9 +33,8 @@ pub(crate) struct HoldFacts<'a> {
     pub(crate) restarts: bool,
     /// The recorded decisions about it.
     pub(crate) workload: Option<&'a WorkloadScanStatus>,
-    /// Whether its images may run although it has no record: it is a run of a CronJob that may run them, or it is new and they
-    /// need neither a scan nor a person.
-    pub(crate) is_approved: bool,
+    /// Whether it is a run of a CronJob that may run these images.
+    pub(crate) is_approved_run: bool,
 }
 
 /// Decides about a request. Acts on creation, on a changed template and on un-pausing; never on scale, labels or status.
@@ -73,7 +72,7 @@ fn may_roll_out<K: Holdable>(new: &K, hash: &str, facts: &HoldFacts<'_>) -> bool
         pins(workload, hash, &wanted, ImageUse::Rollout).is_some()
             || facts.restarts && record::restarted(workload, hash, &wanted).is_some()
     };
-    facts.is_approved || facts.workload.is_some_and(may)
+    facts.is_approved_run || facts.workload.is_some_and(may)
 }
 
 /// Ends the server's hold in the request that sets an approved template.

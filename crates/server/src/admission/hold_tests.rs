@@ -79,7 +79,7 @@ fn the_hold() {
         |restarts: bool, old: Option<&Deployment>, new: &Deployment, decisions: &[(&str, Decision)], expected: &str| {
             let mut status = status(decisions);
             status.current = old.map(Holdable::revision);
-            let facts = HoldFacts { enforced: true, restarts, workload: Some(&status), is_approved: false };
+            let facts = HoldFacts { enforced: true, restarts, workload: Some(&status), is_approved_run: false };
             let decision = review(&HoldRequest { new, old, by_server: false }, &facts);
             assert_eq!(word(&decision), expected, "{decision:?}");
         };
@@ -161,22 +161,6 @@ fn what_is_never_held() {
     check(true, false, &deployment("a", |d| d["metadata"]["ownerReferences"] = owner));
 }
 
-/// A new Deployment whose images need neither a scan nor a person: its controller ends what its own marks say.
-#[test]
-fn what_is_known_needs_no_hold() {
-    let check = |is_approved: bool, new: &Deployment, expected: &str| {
-        let facts = HoldFacts { enforced: true, restarts: true, is_approved, ..HoldFacts::default() };
-        let decision = review(&HoldRequest { new, old: None, by_server: false }, &facts);
-        assert_eq!(word(&decision), expected, "{new:?}");
-        assert_eq!(decision == AdmissionDecision::allow(), is_approved, "{decision:?}");
-    };
-    check(false, &plain("a"), "hold");
-    check(true, &plain("a"), "pass");
-    check(true, &deployment("a", |d| d["spec"]["paused"] = json!(true)), "pass");
-    check(true, &held("a", false), "pass");
-    check(true, &held("a", true), "pass");
-}
-
 #[test]
 fn the_patch_adds_the_map_that_it_needs() {
     let bare = deployment("a", |d| d["metadata"] = json!({"name": "x"}));
@@ -203,7 +187,7 @@ fn cron_job(image: &str, suspend: bool, marks: &[&str]) -> CronJob {
 }
 
 /// A request about an object whose image `approved` is approved.
-fn word_of<K: Holdable>(old: Option<&K>, new: &K, approved: &K, is_approved: bool) -> &'static str {
+fn word_of<K: Holdable>(old: Option<&K>, new: &K, approved: &K, is_approved_run: bool) -> &'static str {
     let pinned = |(name, image): (String, String)| {
         let pinned = Some(format!("r/{image}@sha256:{}", "1".repeat(64)));
         (name, Container { image, pinned, scan: None })
@@ -213,14 +197,14 @@ fn word_of<K: Holdable>(old: Option<&K>, new: &K, approved: &K, is_approved: boo
     let revisions = BTreeMap::from([(approved.revision(), revision)]);
     let status = WorkloadScanStatus { paused_by_server: true, revisions, ..WorkloadScanStatus::default() };
     let workload = old.is_some().then_some(&status);
-    let facts = HoldFacts { enforced: true, restarts: true, workload, is_approved };
+    let facts = HoldFacts { enforced: true, restarts: true, workload, is_approved_run };
     word(&review(&HoldRequest { new, old, by_server: false }, &facts))
 }
 
 #[test]
 fn a_suspended_job() {
-    let check = |old: Option<&Job>, new: &Job, is_approved: bool, expected: &str| {
-        assert_eq!(word_of(old, new, &job("good", false, &[]), is_approved), expected, "{old:?} {new:?}");
+    let check = |old: Option<&Job>, new: &Job, is_approved_run: bool, expected: &str| {
+        assert_eq!(word_of(old, new, &job("good", false, &[]), is_approved_run), expected, "{old:?} {new:?}");
     };
     check(None, &job("a", false, &[]), false, "hold");
     check(None, &job("a", true, &[]), false, "hold and keep the user's pause");

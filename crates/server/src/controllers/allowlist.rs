@@ -19,7 +19,7 @@ pub(super) async fn reconcile(namespace: Arc<Namespace>, ctx: Arc<ServerContext>
     let terminating = namespace.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Terminating"));
     if concerns(&*namespace, &ctx) && ctx.in_scope(&name) && !terminating {
         let list = wanted(&ctx, &name);
-        // A decision often follows the scan, and one decision another: one write has them all.
+        // A decision often follows the scan, and writes both.
         if let Some(pause) = ctx.written_allowlists.pause(&name, &list.spec) {
             return Ok(Action::requeue(pause));
         }
@@ -38,15 +38,6 @@ fn wanted(ctx: &ServerContext, namespace: &str) -> NamespaceList {
     let scans = ctx.index.images.state_filter(|scan| scan.metadata.namespace.as_deref() == Some(namespace));
     list.spec.scanned = scanned(scans.iter().map(|scan| &**scan));
     list
-}
-
-/// Writes the list after a decision was recorded; where it was written a moment ago, its own reconciliation, which the record
-/// enqueues, does so. A Pod that comes before that starts gated, and is released by a patch, which the list does not concern.
-pub(super) async fn follow(ctx: &ServerContext, namespace: &str) -> Result<(), ReconcileError> {
-    match ctx.written_allowlists.rest(namespace) {
-        Some(_) => Ok(()),
-        None => update(ctx, namespace).await,
-    }
 }
 
 /// Writes the list that follows from the recorded decisions, where it differs from the one that was written last.

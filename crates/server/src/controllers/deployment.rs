@@ -1,7 +1,7 @@
 //! Reconciles Deployments: records, decides, pauses those that the webhook did not see, releases the approved ones.
 
 use super::record::WorkloadRecord;
-use super::{allowlist, concerns, condition, is_excluded, publish};
+use super::{allowlist, concerns, is_excluded, publish};
 use crate::context::ServerContext;
 use crate::decide::marks::annotation;
 use crate::decide::message::WorkloadNews;
@@ -26,23 +26,15 @@ use tidewaiter_crd::workload_scan::{Decision, Revision};
 /// Reconciles one Deployment.
 pub(super) async fn reconcile(deployment: Arc<Deployment>, ctx: Arc<ServerContext>) -> Result<Action, ReconcileError> {
     if let Some(spec) = deployment.spec.as_ref().filter(|_| concerns(&*deployment, &ctx)) {
-        let record = update(&deployment, spec, &ctx).await?;
-        let due = condition::follow(&ctx, &record).await?;
-        return Ok(due.map_or_else(Action::await_change, Action::requeue));
-    }
-    if is_excluded(&*deployment, &ctx) {
+        update(&deployment, spec, &ctx).await?;
+    } else if is_excluded(&*deployment, &ctx) {
         patch(&deployment, &ctx, rollout::release_marked_patch(&*deployment)).await?;
         WorkloadRecord::forget_hold(&ctx, WorkloadRef::deployment(&deployment)).await?;
     }
     Ok(Action::await_change())
 }
 
-/// Returns the record as it is then.
-async fn update(
-    deployment: &Deployment,
-    spec: &DeploymentSpec,
-    ctx: &ServerContext,
-) -> Result<WorkloadRecord, ReconcileError> {
+async fn update(deployment: &Deployment, spec: &DeploymentSpec, ctx: &ServerContext) -> Result<(), ReconcileError> {
     let hash = images::template_hash(&spec.template);
     let pod_spec = spec.template.spec.clone().unwrap_or_default();
     let mut record = WorkloadRecord::open(ctx, WorkloadRef::deployment(deployment)).await?;
@@ -74,22 +66,20 @@ async fn update(
     // Before any patch: whose pause it is can be read from the Deployment only now.
     record.save(ctx).await?;
     if changed && !release.is_empty() {
-        // Before the release: the Pods that it makes start at once where the list has their digests, which else follows the
-        // record by itself.
-        allowlist::follow(ctx, &namespace).await?;
+        // Before the release: the Pods that it makes are checked against the list, which else follows the record by itself.
+        allowlist::update(ctx, &namespace).await?;
     }
     match decision {
         Decision::Held if late_pause(deployment, ctx) == LatePause::Due => {
-            patch(deployment, ctx, rollout::pause_patch(deployment, &hash)).await?;
+            patch(deployment, ctx, rollout::pause_patch(deployment, &hash)).await
         }
-        Decision::Held => patch(deployment, ctx, rollout::unmark_patch(deployment)).await?,
+        Decision::Held => patch(deployment, ctx, rollout::unmark_patch(deployment)).await,
         Decision::Approved | Decision::Retained => {
             patch(deployment, ctx, release).await?;
             record.draft.paused_by_server = false;
-            record.save(ctx).await?;
+            record.save(ctx).await
         }
     }
-    Ok(record)
 }
 
 /// How far the rollout of a template is. What was deployed once stays so: Pods come and go, and none of that is a rollout.
@@ -122,15 +112,14 @@ async fn evaluate(
     if decision != Decision::Held
         && let Some((hash, revision)) = injected(ctx, record)
     {
-        publish_injected(ctx, record, &hash, &revision, progress).await;
+        publish_injected(ctx, record, &hash, &revision, progress).await?;
     } else {
         let status = workload_status(decision, &current.evaluation, current.approvals.state, progress);
         let evaluation = &current.evaluation;
         let mut news = WorkloadNews { lost, ..WorkloadNews::new(&workload, hash, evaluation, status) };
         news.has_earlier = record::has_earlier(&record.draft, hash);
-        news.passed = record.is_new() && decision == Decision::Approved && !annotation(&deployment.metadata, HELD);
         news.paused_by_user = decision != Decision::Held && is_paused_by_user(deployment, &record.draft);
-        publish::publish(ctx, record, &news).await;
+        publish::publish(ctx, record, &news).await?;
     }
     Ok(current.changed || others_changed)
 }
@@ -150,12 +139,12 @@ pub(super) async fn publish_injected(
     hash: &str,
     revision: &Revision,
     progress: RolloutProgress,
-) {
+) -> Result<(), ReconcileError> {
     let workload = record.workload.clone();
     let (evaluation, approvals) = record.evaluate(ctx, revision);
     let status = workload_status(Decision::Held, &evaluation, approvals.state, progress);
     let news = WorkloadNews { injected: true, ..WorkloadNews::new(&workload, hash, &evaluation, status) };
-    publish::publish(ctx, record, &news).await;
+    publish::publish(ctx, record, &news).await
 }
 
 fn late_pause(deployment: &Deployment, ctx: &ServerContext) -> LatePause {

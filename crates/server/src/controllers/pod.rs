@@ -10,7 +10,7 @@ use crate::decide::pod_owner::PodOwner;
 use crate::decide::record::{awaited, takes_over};
 use crate::decide::workload_ref::WorkloadRef;
 use crate::error::ReconcileError;
-use crate::{index, known, patches};
+use crate::{index, patches};
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use kube::api::{DeleteParams, Preconditions};
 use kube::runtime::controller::Action;
@@ -24,9 +24,6 @@ use tidewaiter_crd::WorkloadKind;
 
 /// Requeue of a Pod whose ReplicaSet or Job the watch has not delivered: it is milliseconds behind.
 const OWNER_PAUSE: Duration = Duration::from_millis(200);
-
-/// Requeue of a Pod of a Deployment that is not recorded yet: the record, which enqueues the Pod, is milliseconds behind.
-const RECORD_PAUSE: Duration = Duration::from_secs(1);
 
 /// Requeue of a Pod while another one of its workload shows the workload's state.
 const TAKE_OVER_PAUSE: Duration = Duration::from_secs(60);
@@ -58,14 +55,10 @@ async fn await_decision(
     match ctx.index.pod_owner(pod, namespace) {
         PodOwner::Unknown => Ok(Action::requeue(OWNER_PAUSE)),
         PodOwner::Template { workload, template } => {
-            // Else the record that this Pod begins would make a known workload of a new one, whose tags are resolved once more.
-            if known::is_unrecorded_pod(ctx, pod, &workload, &template) {
-                return Ok(Action::requeue(RECORD_PAUSE));
-            }
             // The workload's controller decides about the template. What something injected into this Pod is decided here;
             // the workload's controller shows it.
-            let record = ctx.index.record(&workload);
-            let revision = record.as_ref().and_then(|w| w.status.as_ref()?.revisions.get(&template));
+            let known = ctx.index.record(&workload);
+            let revision = known.as_ref().and_then(|w| w.status.as_ref()?.revisions.get(&template));
             if revision.is_none_or(|revision| has_injected_images(revision, &wanted)) {
                 decide(workload, &wanted, spec, ctx).await?;
             }
@@ -114,12 +107,12 @@ async fn decide(
         let status = derive(&evaluated.evaluation.facts, evaluated.approvals.state, RolloutProgress::Running);
         let evaluation = &evaluated.evaluation;
         let news = WorkloadNews::new(&workload, &hash, evaluation, status);
-        publish::publish(ctx, &mut record, &news).await;
+        publish::publish(ctx, &mut record, &news).await?;
     }
     // First: the list follows from the saved records.
     record.save(ctx).await?;
     if evaluated.changed {
-        allowlist::follow(ctx, &workload.namespace).await?;
+        allowlist::update(ctx, &workload.namespace).await?;
     }
     // The change of the record enqueues the Pod; that the other one, whose state is shown, was deleted changes no record.
     Ok(if is_state { Action::await_change() } else { Action::requeue(TAKE_OVER_PAUSE) })

@@ -1,7 +1,7 @@
 //! The WorkloadScan of a workload: opened, changed as a draft, saved when it differs.
 
 use super::audit;
-use super::requests::request_scans;
+use super::requests::{WorkloadAge, request_scans};
 use crate::context::ServerContext;
 use crate::decide::approval::{ApprovalRule, Approvals, approvals, injected_template};
 use crate::decide::evaluation::{Evaluation, evaluate};
@@ -9,7 +9,6 @@ use crate::decide::workload_ref::WorkloadRef;
 use crate::decide::{prune, record, revision};
 use crate::error::ReconcileError;
 use crate::index;
-use crate::known::WorkloadAge;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodSpec;
 use kube::api::PostParams;

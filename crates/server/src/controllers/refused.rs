@@ -138,7 +138,7 @@ async fn show(
         RolloutProgress::Running,
     );
     let news = WorkloadNews { refused: true, ..WorkloadNews::new(&workload, hash, &evaluated.evaluation, status) };
-    publish::publish(ctx, record, &news).await;
+    publish::publish(ctx, record, &news).await?;
     Ok(evaluated.changed)
 }
 

@@ -2,9 +2,9 @@
 
 use crate::context::ServerContext;
 use crate::decide::evaluation::{RequestedScan, lacks_credentials, requested_scan, scanned_image};
+use crate::decide::image_scan::{self as decide_scan, is_pending};
 use crate::decide::images;
 use crate::error::ReconcileError;
-use crate::known::{WorkloadAge, answers, has_secrets};
 use crate::scan::pull_secrets;
 use crate::{index, patches};
 use jiff::Timestamp;
@@ -49,6 +49,15 @@ pub(super) async fn request_scans(
     Ok(())
 }
 
+/// Whether a workload was seen before, which decides how old the digest of a tag may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WorkloadAge {
+    /// It has no other revision.
+    New,
+    /// Its rollout may be meant to fetch what was pushed just now.
+    Known,
+}
+
 /// Whether the requested scan still exists; asks the API server where the index shows none.
 async fn is_requested(
     ctx: &ServerContext,
@@ -66,6 +75,10 @@ async fn is_requested(
             Ok(requested_scan(container, found.as_ref()) == RequestedScan::Present)
         }
     }
+}
+
+fn has_secrets(scan: &ImageScan, secrets: &[String]) -> bool {
+    secrets.iter().all(|name| scan.spec.pull_secrets.contains(name))
 }
 
 /// Requests a scan of an image; returns the run whose result counts: one that answers for this workload, if there is one.
@@ -87,6 +100,31 @@ async fn request(
     };
     let generation = requested.metadata.generation.unwrap_or_default();
     Ok(ScanRef { uid: requested.uid().unwrap_or_default(), generation })
+}
+
+/// Whether the requested run of an ImageScan answers for a workload that needs one now: it resolves the tag later than now,
+/// or did it so recently that a new workload may use it, or there is no tag.
+fn answers(ctx: &ServerContext, scan: &ImageScan, secrets: &[String], age: WorkloadAge) -> bool {
+    // One without `rescan` is nobody's who waits: it would not be urgent.
+    if scan.spec.rescan.is_none() || !has_secrets(scan, secrets) {
+        return false;
+    }
+    let (uid, generation) = (scan.uid().unwrap_or_default(), scan.metadata.generation.unwrap_or_default());
+    if is_pending(scan) && !ctx.runs.has_begun(&uid, generation) {
+        return true;
+    }
+    let fresh =
+        images::digest(&scan.spec.image).is_some() || age == WorkloadAge::New && ctx.runs.is_recent(&uid, generation);
+    let ended = scan.status.as_ref().is_some_and(|status| status.is_final(generation));
+    fresh && (!ended || is_valid(ctx, scan))
+}
+
+/// Whether an ImageScan has a result by the database as it is, for all nodes.
+fn is_valid(ctx: &ServerContext, scan: &ImageScan) -> bool {
+    let platforms = decide_scan::platforms(scan, &ctx.index.platforms());
+    let database = ctx.database.state();
+    let current = database.id().is_some_and(|id| decide_scan::is_current(scan, &platforms, id, Timestamp::now()));
+    current && scan.status.as_ref().is_some_and(|status| !decide_scan::has_failed(status))
 }
 
 /// Asks for another run of an ImageScan. Another object of this name is a conflict.

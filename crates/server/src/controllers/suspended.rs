@@ -194,8 +194,8 @@ async fn update<K: SuspendedKind>(object: &K, ctx: &ServerContext) -> Result<(),
     record.prune(ctx, &used.into_iter().map(|used| used.hash).collect::<BTreeSet<_>>());
     record.save(ctx).await?;
     if changed {
-        // Before the release: the Pods that it makes start at once where the list has their digests.
-        allowlist::follow(ctx, &namespace).await?;
+        // Before the release: the Pods that it makes are checked against the list.
+        allowlist::update(ctx, &namespace).await?;
     }
     follow_decision(object, ctx, &mut record, &hash).await
 }
@@ -258,12 +258,12 @@ async fn evaluate<K: SuspendedKind>(
     if decision != Decision::Held
         && let Some((hash, revision)) = injected(ctx, record)
     {
-        publish_injected(ctx, record, &hash, &revision, progress).await;
+        publish_injected(ctx, record, &hash, &revision, progress).await?;
     } else {
         let status = workload_status(decision, &current.evaluation, current.approvals.state, progress);
         let mut news = WorkloadNews { lost, ..WorkloadNews::new(&workload, hash, &current.evaluation, status) };
         news.paused_by_user = decision != Decision::Held && is_paused_by_user(object, &record.draft);
-        publish::publish(ctx, record, &news).await;
+        publish::publish(ctx, record, &news).await?;
     }
     Ok(current.changed || others_changed)
 }

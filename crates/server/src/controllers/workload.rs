@@ -61,7 +61,7 @@ async fn update(workload: WorkloadRef, ctx: &ServerContext) -> Result<Option<Dur
         record.save(ctx).await?;
         if followed.changed {
             // Before the update is applied again.
-            allowlist::follow(ctx, &record.workload.namespace).await?;
+            allowlist::update(ctx, &record.workload.namespace).await?;
         }
         return Ok(Some(followed.remaining));
     }
@@ -127,7 +127,7 @@ async fn publish_running(
         (progress == RolloutProgress::Running).then(|| rollout::requeue_after(&record.draft, Timestamp::now()));
     let status = workload_status(revision.decision, &evaluation, approvals.state, progress);
     let news = WorkloadNews { lost: revision.lost, ..WorkloadNews::new(&workload, hash, &evaluation, status) };
-    publish::publish(ctx, record, &news).await;
+    publish::publish(ctx, record, &news).await?;
     Ok(requeue_after)
 }
 

@@ -31,8 +31,6 @@ pub(crate) struct WorkloadNews<'a> {
     pub(crate) refused: bool,
     /// Whether only a pause of the user's own keeps it from rolling out.
     pub(crate) paused_by_user: bool,
-    /// Whether it was approved as it was created: it never waited.
-    pub(crate) passed: bool,
     /// Whether it can go back to a template that may run.
     pub(crate) has_earlier: bool,
 }
@@ -54,7 +52,6 @@ impl<'a> WorkloadNews<'a> {
             injected: false,
             refused: false,
             paused_by_user: false,
-            passed: false,
             has_earlier: false,
         }
     }

@@ -9,7 +9,6 @@ use crate::decide::holdable::Holdable;
 use crate::decide::images;
 use crate::decide::job::{JobOwner, pins_of_run};
 use crate::decide::workload_ref::WorkloadRef;
-use crate::known;
 use crate::queues::updates::ReviewedUpdate;
 use crate::scan::pull_secrets;
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -54,7 +53,7 @@ async fn deployments(
     State(ctx): State<Arc<ServerContext>>,
     Json(review): Json<AdmissionReview<Deployment>>,
 ) -> Json<AdmissionReview<DynamicObject>> {
-    respond(review, &ctx, "deployments", review_deployment)
+    respond(review, &ctx, "deployments", review_held)
 }
 
 async fn jobs(
@@ -68,33 +67,20 @@ async fn cron_jobs(
     State(ctx): State<Arc<ServerContext>>,
     Json(review): Json<AdmissionReview<CronJob>>,
 ) -> Json<AdmissionReview<DynamicObject>> {
-    respond(review, &ctx, "cronjobs", review_cron_job)
+    respond(review, &ctx, "cronjobs", review_held)
 }
 
-/// A new one whose images are known passes. The others ask the registry again, for what was pushed just now.
-fn review_deployment(
+fn review_held<K: Holdable + Resource<DynamicType = ()>>(
     ctx: &ServerContext,
-    request: &AdmissionRequest<Deployment>,
+    request: &AdmissionRequest<K>,
     namespace: &str,
-    new: &Deployment,
-) -> AdmissionDecision {
-    let spec = new.pod_spec().filter(|_| request.old_object.is_none() && ctx.enforced(namespace));
-    let is_known = spec.is_some_and(|spec| known::new_workload(ctx, namespace, spec).is_some());
-    review_hold(ctx, request, namespace, new, is_known)
-}
-
-/// Its runs start when they are due: a short hold delays nothing.
-fn review_cron_job(
-    ctx: &ServerContext,
-    request: &AdmissionRequest<CronJob>,
-    namespace: &str,
-    new: &CronJob,
+    new: &K,
 ) -> AdmissionDecision {
     review_hold(ctx, request, namespace, new, false)
 }
 
 fn review_job(ctx: &ServerContext, request: &AdmissionRequest<Job>, namespace: &str, new: &Job) -> AdmissionDecision {
-    let is_approved = match ctx.index.job_owner(new, namespace) {
+    let is_approved_run = match ctx.index.job_owner(new, namespace) {
         JobOwner::CronJob(cron_job, revision) => {
             let record = ctx.index.record(&cron_job);
             let status = record.as_ref().and_then(|record| record.status.as_ref());
@@ -102,7 +88,7 @@ fn review_job(ctx: &ServerContext, request: &AdmissionRequest<Job>, namespace: &
         }
         JobOwner::Itself(..) | JobOwner::Unknown => false,
     };
-    review_hold(ctx, request, namespace, new, is_approved)
+    review_hold(ctx, request, namespace, new, is_approved_run)
 }
 
 fn review_hold<K: Holdable + Resource<DynamicType = ()>>(
@@ -110,7 +96,7 @@ fn review_hold<K: Holdable + Resource<DynamicType = ()>>(
     request: &AdmissionRequest<K>,
     namespace: &str,
     new: &K,
-    is_approved: bool,
+    is_approved_run: bool,
 ) -> AdmissionDecision {
     let old = request.old_object.as_ref();
     // By UID: decisions about another workload of this name say nothing about it.
@@ -118,7 +104,7 @@ fn review_hold<K: Holdable + Resource<DynamicType = ()>>(
     let status = record.as_ref().and_then(|record| record.status.as_ref());
     let restarts = status.is_some_and(|record| !ctx.index.tags_moved(namespace, record));
     let enforced = ctx.enforced(namespace);
-    let facts = hold::HoldFacts { enforced, restarts, workload: status, is_approved };
+    let facts = hold::HoldFacts { enforced, restarts, workload: status, is_approved_run };
     let by_server = request.user_info.username.as_deref() == Some(SERVER_USER);
     if ctx.warns(namespace) && !new.is_owned() && old.is_none_or(|old| old.revision() != new.revision()) {
         return preview_of(ctx, namespace, &new.images());
@@ -137,7 +123,7 @@ async fn daemon_sets(
     token: Path<String>,
     review: Json<AdmissionReview<DaemonSet>>,
 ) -> Result<Json<AdmissionReview<DynamicObject>>, StatusCode> {
-    knows_token(&state, &token)?;
+    known(&state, &token)?;
     Ok(respond(review.0, &state, "daemonsets", review_update))
 }
 
@@ -146,12 +132,12 @@ async fn stateful_sets(
     token: Path<String>,
     review: Json<AdmissionReview<StatefulSet>>,
 ) -> Result<Json<AdmissionReview<DynamicObject>>, StatusCode> {
-    knows_token(&state, &token)?;
+    known(&state, &token)?;
     Ok(respond(review.0, &state, "statefulsets", review_update))
 }
 
 /// Whether the path of a request ends with what only the API server knows.
-fn knows_token(ctx: &ServerContext, token: &str) -> Result<(), StatusCode> {
+fn known(ctx: &ServerContext, token: &str) -> Result<(), StatusCode> {
     let known = ctx.webhook_token.get().is_some_and(|known| is_same(known, token));
     if known { Ok(()) } else { Err(StatusCode::NOT_FOUND) }
 }
@@ -227,10 +213,7 @@ fn review_pod(ctx: &ServerContext, request: &AdmissionRequest<Pod>, namespace: &
     if ctx.warns(namespace) && new.owner_references().is_empty() {
         return preview_of(ctx, namespace, &new.spec.as_ref().map(images::of).unwrap_or_default());
     }
-    let pins = match ctx.index.allowed_pins(new, namespace) {
-        None if enforced => known::unrecorded_pod(ctx, namespace, new),
-        pins => pins,
-    };
+    let pins = ctx.index.allowed_pins(new, namespace);
     if enforced && pins.is_some() && !request.dry_run {
         ctx.index.enqueue_returned(new, namespace);
     }

@@ -4,11 +4,9 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How long the digest that a tag had counts as the one that it has, for a workload that is created. Many workloads of one image
+/// How long the digest that a tag had counts as the one that it has, for a workload that is new. Many workloads of one image
 /// that are applied at once need one scan. A restart, a rollback and a person's scan always ask the registry.
-const FRESH: Duration = Duration::from_secs(60);
-/// The same for the controller of such a workload, which must come to the answer of its admission: it is some seconds behind.
-const RECENT: Duration = Duration::from_secs(70);
+const RECENT: Duration = Duration::from_secs(60);
 /// How long a run is known: longer than any scan may take.
 const KNOWN: Duration = Duration::from_secs(3600);
 
@@ -30,14 +28,9 @@ impl ScanRuns {
         self.begun.lock().get(uid).is_some_and(|(known, _)| *known >= generation)
     }
 
-    /// Whether the run of a generation began so recently that a new workload's controller may use its result.
+    /// Whether the run of a generation began so recently that a new workload may use its result.
     pub(crate) fn is_recent(&self, uid: &str, generation: i64) -> bool {
-        self.began_within(RECENT, uid, generation, Instant::now())
-    }
-
-    /// Whether it began so recently that the admission of a new workload may use its result.
-    pub(crate) fn is_fresh(&self, uid: &str, generation: i64) -> bool {
-        self.began_within(FRESH, uid, generation, Instant::now())
+        self.is_recent_at(uid, generation, Instant::now())
     }
 
     fn begin_at(&self, uid: &str, generation: i64, now: Instant) {
@@ -46,9 +39,9 @@ impl ScanRuns {
         begun.insert(uid.to_owned(), (generation, now));
     }
 
-    fn began_within(&self, limit: Duration, uid: &str, generation: i64, now: Instant) -> bool {
+    fn is_recent_at(&self, uid: &str, generation: i64, now: Instant) -> bool {
         let known = self.begun.lock().get(uid).copied();
-        known.is_some_and(|(begun, since)| begun == generation && now.saturating_duration_since(since) < limit)
+        known.is_some_and(|(begun, since)| begun == generation && now.saturating_duration_since(since) < RECENT)
     }
 }
 
@@ -64,14 +57,11 @@ mod tests {
         runs.begin_at("a", 2, at(0));
         let check = |uid: &str, generation: i64, seconds: u64, begun: bool, recent: bool| {
             assert_eq!(runs.has_begun(uid, generation), begun, "{uid} {generation}");
-            let is_recent = runs.began_within(RECENT, uid, generation, at(seconds));
-            assert_eq!(is_recent, recent, "{uid} {generation} {seconds}");
+            assert_eq!(runs.is_recent_at(uid, generation, at(seconds)), recent, "{uid} {generation} {seconds}");
         };
-        // What is fresh at admission is recent when the controller asks.
-        assert!(runs.began_within(FRESH, "a", 2, at(59)) && !runs.began_within(FRESH, "a", 2, at(60)));
         check("a", 2, 0, true, true);
-        check("a", 2, 69, true, true);
-        check("a", 2, 70, true, false);
+        check("a", 2, 59, true, true);
+        check("a", 2, 60, true, false);
         // Another request was made since: its run has not begun. An earlier one is not the newest.
         check("a", 3, 0, false, false);
         check("a", 1, 0, true, false);
