@@ -1,5 +1,5 @@
 //! Kubeconfig files, as kubectl reads them: several in `$KUBECONFIG`, and paths in a file from its folder. Types, merging and
-//! errors are kube-client's; what reads the files is not, because it has an instance of the YAML parser for each type (ADR 0030).
+//! errors are kube-client's; what reads the files is not, because it has an instance of the YAML parser for each type (ADR 0029).
 
 use kube::config::{AuthInfo, Kubeconfig, KubeconfigError};
 use std::ffi::OsString;

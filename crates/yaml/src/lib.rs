@@ -1,5 +1,5 @@
 //! YAML for any type, by one instance of the parser. A generic parser is compiled again for each type that it reads, with about
-//! 12 KB for a structure; here the types stay generic, and what they call does not (ADR 0030).
+//! 12 KB for a structure; here the types stay generic, and what they call does not (ADR 0029).
 //!
 //! Values and errors, with line, column and excerpt, are those of `serde_saphyr`. What differs: a tag of an own type (`!name`) is
 //! dropped in a flattened structure, where `serde_saphyr` knows the buffer of serde by the name of its type.
