@@ -1,6 +1,6 @@
 //! The main flow: create, scan, hold, fix, approve, roll out.
 
-use crate::{lab, rolled_out};
+use crate::{create, lab, rolled_out, until_field};
 use tidewaiter_testkit::demo::{clean, vulnerable};
 
 #[test]
@@ -55,6 +55,18 @@ fn the_six_steps() {
     let running = lab.field("pods", ".items[*].spec.containers[*].image");
     assert!(running.starts_with(&format!("{fixed}@sha256:")), "{running}");
     assert_eq!(lab.field("deployment/myapp", ".spec.template.spec.containers[0].image"), fixed);
+}
+
+/// What was scanned for another Deployment a moment ago is decided at once, and said as for any other.
+#[test]
+fn a_known_image_has_its_condition() {
+    let lab = lab();
+    let bad = lab.registry.push("myapp", "v1", &vulnerable().build());
+    create(&lab, "first", &bad);
+    lab.until("first", "VulnerabilitiesFound Blocked");
+    create(&lab, "second", &bad);
+    let condition = r#".status.conditions[?(@.type=="tidewaiter.dev/ImageApproved")].reason"#;
+    until_field(&lab, "deployment/second", condition, "VulnerabilitiesFound");
 }
 
 /// Every transition is recorded, in order.

@@ -42,7 +42,8 @@ pub(super) async fn publish(
         return Ok(());
     }
     // A condition that says that nothing is known yet is worth no request at the beginning.
-    if news.workload.kind == WorkloadKind::Deployment && !record.is_new() {
+    let says_nothing = record.is_new() && news.status.image == ImageStatus::NotScanned;
+    if news.workload.kind == WorkloadKind::Deployment && !says_nothing {
         condition(ctx, news, &text).await?;
     }
     if changed || news.lost {
