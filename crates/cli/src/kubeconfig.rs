@@ -1,5 +1,5 @@
-//! Kubeconfig files, as kubectl reads them: several in `$KUBECONFIG`, and paths in a file from its folder. Types, merging and
-//! errors are kube-client's; what reads the files is not, because it has an instance of the YAML parser for each type (ADR 0029).
+//! Kubeconfig files, as kubectl reads them: several in `$KUBECONFIG`, of which some may be absent, and paths in a file from its
+//! folder. Types, merging and errors are kube-client's; what reads the files is not, because it has an instance of the YAML parser for each type (ADR 0029).
 
 use kube::config::{AuthInfo, Kubeconfig, KubeconfigError};
 use std::ffi::OsString;
@@ -25,8 +25,11 @@ fn files(named: Option<OsString>, home: Option<PathBuf>) -> Result<Vec<PathBuf>,
     Ok(vec![home.join(".kube").join("config")])
 }
 
+/// Absent files are passed over where another one is there, as by kubectl.
 fn read_all(files: &[PathBuf]) -> Result<Kubeconfig, KubeconfigError> {
-    files.iter().try_fold(Kubeconfig::default(), |merged, file| merged.merge(read_from(file)?))
+    let there: Vec<&PathBuf> = files.iter().filter(|file| file.exists()).collect();
+    let read = if there.is_empty() { files.iter().collect() } else { there };
+    read.into_iter().try_fold(Kubeconfig::default(), |merged, file| merged.merge(read_from(file)?))
 }
 
 /// Reads a file, whose documents are merged as files are.
@@ -83,8 +86,9 @@ fn resolve_user(folder: &Path, user: &mut AuthInfo) {
     }
 }
 
-/// Makes a relative path absolute; one that is no text then stays as it is.
+/// Makes a relative path absolute; one that is no text then stays as it is. An empty one is none.
 fn resolve(folder: &Path, path: &mut Option<String>) {
+    *path = path.take().filter(|path| !path.is_empty());
     let absolute = path.as_ref().map(Path::new).filter(|path| path.is_relative()).map(|path| folder.join(path));
     if let Some(absolute) = absolute.and_then(|path| path.into_os_string().into_string().ok()) {
         *path = Some(absolute);
@@ -134,7 +138,7 @@ contexts:
         result.map(|config| serde_json::to_value(config).unwrap()).map_err(|error| format!("{error} {error:?}"))
     }
 
-    /// The instance of the parser for each type is in no release program: only this test has it.
+    /// kube-client's reader, with an instance of the parser for each type, is not in the plugin: only this test calls it.
     #[test]
     fn files_are_read_as_kube_client_reads_them() {
         let dir = tempfile::tempdir().unwrap();
@@ -177,15 +181,16 @@ contexts:
 
     #[test]
     fn the_environment_names_files() {
-        let check = |named: Option<&str>, home: Option<&str>, expected: &[&str]| {
-            let found = files(named.map(OsString::from), home.map(PathBuf::from)).unwrap_or_default();
-            assert_eq!(found, expected.iter().map(PathBuf::from).collect::<Vec<_>>(), "{named:?} {home:?}");
+        let check = |named: Option<&str>, home: Option<&str>, expected: Option<&[&str]>| {
+            let found = files(named.map(OsString::from), home.map(PathBuf::from)).ok();
+            let expected = expected.map(|files| files.iter().map(PathBuf::from).collect::<Vec<_>>());
+            assert_eq!(found, expected, "{named:?} {home:?}");
         };
-        check(Some("/a:b"), Some("/home"), &["/a", "b"]);
-        check(Some(":/a:"), Some("/home"), &["/a"]);
-        check(Some(""), Some("/home"), &["/home/.kube/config"]);
-        check(None, Some("/home"), &["/home/.kube/config"]);
-        check(None, None, &[]);
+        check(Some("/a:b"), Some("/home"), Some(&["/a", "b"]));
+        check(Some(":/a:"), Some("/home"), Some(&["/a"]));
+        check(Some(""), Some("/home"), Some(&["/home/.kube/config"]));
+        check(None, Some("/home"), Some(&["/home/.kube/config"]));
+        check(None, None, None);
     }
 
     #[test]
@@ -208,7 +213,16 @@ contexts:
         let authorities = merged.clusters.iter().map(|named| named.cluster.as_ref()?.certificate_authority.clone());
         let expected = ["a/ca", "b/ca"].map(|path| Some(dir.path().join(path).display().to_string()));
         assert_eq!(authorities.collect::<Vec<_>>(), expected);
-        let error = read_all(&[second, dir.path().join("absent")]).unwrap_err().to_string();
+        let absent = dir.path().join("absent");
+        assert_eq!(read_all(&[absent.clone(), second]).unwrap().current_context.as_deref(), Some("y"));
+        let error = read_all(&[absent]).unwrap_err().to_string();
         assert!(error.contains("absent"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_path_is_none() {
+        let mut path = Some(String::new());
+        resolve(Path::new("/folder"), &mut path);
+        assert_eq!(path, None);
     }
 }

@@ -29,8 +29,9 @@ fn open(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| Database::open(black_box(&path)).unwrap());
 }
 
-/// Finds a package of an ecosystem, as matching does, and walks all of its rows and intervals. Packages are drawn at random, so that neighbours in the file
-/// do not share a page that is already in the processor's cache; ten per measurement, since reading the clock takes about 20 ns.
+/// Finds a package of an ecosystem, as matching does, and walks all of its rows and intervals. Packages are drawn at random, so
+/// that neighbours in the file do not share a page that is already in the processor's cache; ten per measurement, since reading
+/// the clock takes about 20 ns.
 #[divan::bench(sample_count = 10_000, sample_size = 10)]
 fn look_up(bencher: Bencher<'_, '_>) {
     let db = Database::open(&database()).unwrap();

@@ -426,3 +426,37 @@ fn damage_is_named_and_never_panics() {
     assert!(error.to_string().contains("format 9"), "{error}");
     assert_eq!(error.reason(), Reason::DatabaseNewerFormat);
 }
+
+/// Names of which one begins another, one name in several ecosystems, and as source and as binary.
+#[test]
+fn the_packages_of_an_ecosystem_are_those_of_the_whole_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let places = ["Debian:1", "Debian:11", "Debian:12", "npm", "PyPI"];
+    let advisories = places.iter().flat_map(|place| ["a", "ab", "b"].map(|name| (*place, name))).enumerate();
+    let advisories = advisories.map(|(number, (place, name))| {
+        let affected = row(place, name, &[(None, fixed("1"))]);
+        let other = Affected { key: KeyKind::Binary, ..affected.clone() };
+        advisory(&format!("CVE-2024-{number:04}"), &[], vec![affected, other])
+    });
+    build(&path, advisories.collect());
+    let db = Database::open(&path).unwrap();
+    let mut found = Vec::new();
+    for place in db.row_counts().keys().map(ToString::to_string) {
+        let packages = db.packages_of(&place);
+        found.extend(packages.names().map(|(key, name)| (place.clone(), key, name)));
+        for key in [KeyKind::Source, KeyKind::Binary] {
+            for name in ["", "a", "ab", "abc", "b", "c"] {
+                let ids = |rows: Vec<tidewaiter_db::reader::Row<'_>>| -> Vec<String> {
+                    rows.iter().map(|row| row.advisory().unwrap().id).collect()
+                };
+                let (ours, all) = (packages.rows(key, name).collect(), db.rows(&place, key, name).collect());
+                assert_eq!(ids(ours), ids(all), "{place} {key:?} {name}");
+            }
+        }
+    }
+    let whole: Vec<_> = db.packages().map(|(place, key, name)| (place.to_owned(), key, name)).collect();
+    assert_eq!(found, whole);
+    assert!(whole.len() >= 15, "{whole:?}");
+    assert_eq!(db.packages_of("Debian").names().count() + db.packages_of("zzz").names().count(), 0);
+}

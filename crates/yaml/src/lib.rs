@@ -2,7 +2,7 @@
 //! 12 KB for a structure; here the types stay generic, and what they call does not (ADR 0029).
 //!
 //! Values and errors, with line, column and excerpt, are those of `serde_saphyr`. What differs: a tag of an own type (`!name`) is
-//! dropped in a flattened structure, where `serde_saphyr` knows the buffer of serde by the name of its type.
+//! dropped in a flattened structure and in an untagged enum, where `serde_saphyr` knows the buffer of serde by the name of its type.
 
 mod erased;
 mod failure;

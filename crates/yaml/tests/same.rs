@@ -215,3 +215,16 @@ fn what_is_no_yaml() {
     let error = |text: &[u8]| tidewaiter_yaml::from_slice::<Value>(text).unwrap_err().to_string();
     assert_eq!(error(b"\xff"), serde_saphyr::from_slice::<Value>(b"\xff").unwrap_err().to_string());
 }
+
+/// Threads have two megabytes, and a debug build takes the most of them.
+#[test]
+fn the_deepest_documents_fit_into_a_thread() {
+    let nested = |depth: usize| format!("{}1{}", "{a: ".repeat(depth), "}".repeat(depth));
+    let deepest = move || {
+        reads::<Value>(&nested(60));
+        for depth in [63, 64, 65, 1000] {
+            same::<Value>(&nested(depth));
+        }
+    };
+    std::thread::Builder::new().stack_size(2 << 20).spawn(deepest).unwrap().join().unwrap();
+}

@@ -19,6 +19,9 @@ pub(super) struct WorkloadTemplate {
 const WITH_TEMPLATES: [BuiltInKind; 4] =
     [BuiltInKind::Deployment, BuiltInKind::StatefulSet, BuiltInKind::DaemonSet, BuiltInKind::CronJob];
 
+/// Objects that are asked for at once: as dynamic objects they take some 100 KB each.
+const PAGE: u32 = 500;
+
 /// The annotation of a Pod that a node makes of a file: admission cannot stop it.
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
@@ -26,19 +29,40 @@ const MIRROR: &str = "kubernetes.io/config.mirror";
 pub(super) async fn read(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<WorkloadTemplate>> {
     let mut all = Vec::new();
     for kind in WITH_TEMPLATES {
-        for object in list(cluster, kind, namespace).await? {
-            all.extend(of(kind, &object)?);
-        }
+        list(cluster, kind, namespace, &mut all).await?;
     }
-    for pod in list(cluster, BuiltInKind::Pod, namespace).await?.iter().filter(|pod| is_its_own(pod)) {
-        all.extend(of(BuiltInKind::Pod, pod)?.map(as_created));
-    }
+    list(cluster, BuiltInKind::Pod, namespace, &mut all).await?;
     Ok(all)
 }
 
-async fn list(cluster: &Cluster, kind: BuiltInKind, namespace: Option<&str>) -> Result<Vec<DynamicObject>> {
-    let found = kind.api(&cluster.client, namespace).list(&ListParams::default()).await;
-    Ok(found.with_context(|| format!("listing {}", kind.resource().plural))?.items)
+/// Adds the templates of a kind, page by page: a large cluster's Pods are not in memory together.
+async fn list(
+    cluster: &Cluster,
+    kind: BuiltInKind,
+    namespace: Option<&str>,
+    all: &mut Vec<WorkloadTemplate>,
+) -> Result<()> {
+    let api = kind.api(&cluster.client, namespace);
+    let mut params = ListParams::default().limit(PAGE);
+    loop {
+        let page = api.list(&params).await.with_context(|| format!("listing {}", kind.resource().plural))?;
+        for object in &page.items {
+            all.extend(created(kind, object)?);
+        }
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params.continue_token = Some(token),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// What admission is asked about when an object makes Pods again; `None` where nothing would.
+fn created(kind: BuiltInKind, object: &DynamicObject) -> Result<Option<WorkloadTemplate>> {
+    match kind {
+        BuiltInKind::Pod if !is_its_own(object) => Ok(None),
+        BuiltInKind::Pod => Ok(of(kind, object)?.map(as_created)),
+        _ => of(kind, object),
+    }
 }
 
 fn of(kind: BuiltInKind, object: &DynamicObject) -> Result<Option<WorkloadTemplate>> {
@@ -57,4 +81,41 @@ fn is_its_own(pod: &DynamicObject) -> bool {
 fn as_created(mut template: WorkloadTemplate) -> WorkloadTemplate {
     template.spec.node_name = None;
     template
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn object(metadata: &Value, spec: &Value) -> DynamicObject {
+        serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+    }
+
+    #[test]
+    fn pods_of_controllers_and_nodes_are_left_out() {
+        let check = |metadata: Value, expected: bool| {
+            let pod = object(&metadata, &json!({"containers": [], "nodeName": "n"}));
+            let found = created(BuiltInKind::Pod, &pod).unwrap();
+            assert_eq!(found.is_some(), expected, "{metadata}");
+            assert!(found.is_none_or(|template| template.spec.node_name.is_none()));
+        };
+        let owner = |controller: bool| json!({"ownerReferences": [{"apiVersion": "v1", "kind": "K", "name": "n", "uid": "u", "controller": controller}]});
+        check(json!({"name": "p"}), true);
+        check(owner(true), false);
+        check(owner(false), true);
+        check(json!({"annotations": {"kubernetes.io/config.mirror": "hash"}}), false);
+    }
+
+    #[test]
+    fn a_template_is_named_by_kind_and_name() {
+        let metadata = json!({"name": "web", "namespace": "shop"});
+        let spec = json!({"template": {"spec": {"containers": [{"name": "c", "image": "r/app:v1"}], "nodeName": "n"}}});
+        let found = created(BuiltInKind::Deployment, &object(&metadata, &spec)).unwrap().unwrap();
+        assert_eq!((found.namespace.as_str(), found.workload.as_str()), ("shop", "deployment/web"));
+        let images: Vec<_> = found.spec.containers().map(|container| container.image.as_deref()).collect();
+        assert_eq!(images, [Some("r/app:v1")]);
+        assert_eq!(found.spec.node_name.as_deref(), Some("n"));
+        assert!(created(BuiltInKind::Deployment, &object(&metadata, &json!({}))).unwrap().is_none());
+    }
 }

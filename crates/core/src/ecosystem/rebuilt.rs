@@ -17,6 +17,8 @@ pub enum Rebuilder {
 }
 
 impl Rebuilder {
+    const ALL: [Self; 2] = [Self::Root, Self::TuxCare];
+
     /// Whose package one is, by its name or by the mark in its version; `None` for an original. A name tells what the
     /// original is called, and not what was fixed: see [`Self::of_version`].
     pub fn of(kind: PackageType, name: &str, version: &str) -> Option<Self> {
@@ -37,7 +39,7 @@ impl Rebuilder {
 
     /// The one that builds packages of a kind, and is the one asked for.
     fn among(kind: PackageType, is_of: impl Fn(Self) -> bool) -> Option<Self> {
-        [Self::Root, Self::TuxCare].into_iter().find(|rebuilder| rebuilder.kinds().contains(&kind) && is_of(*rebuilder))
+        Self::ALL.into_iter().find(|rebuilder| rebuilder.kinds().contains(&kind) && is_of(*rebuilder))
     }
 
     /// Its name, which begins the ecosystems of its advisories.

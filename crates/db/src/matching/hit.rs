@@ -98,6 +98,7 @@ pub(super) fn rows<'a>(
     query: &'a Query,
 ) -> impl Iterator<Item = Row<'a>> {
     let places = rows.of(ecosystem);
+    // By number: the iterator keeps the list alive.
     let place = move |at| places.get(at).copied();
     (0..).map_while(place).flat_map(|packages| packages.rows(query.key, &query.name))
 }

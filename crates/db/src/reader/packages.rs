@@ -10,6 +10,8 @@ use tidewaiter_core::advisory::KeyKind;
 #[derive(Debug, Clone, Copy)]
 pub struct EcosystemPackages<'a> {
     db: &'a Database,
+    /// Where the ecosystem's name is: in a file that is not sorted, others may be among them.
+    ecosystem: Option<u32>,
     /// Sorted by kind of key, then by name.
     entries: &'a [PackageEntry],
 }
@@ -21,7 +23,8 @@ impl<'a> EcosystemPackages<'a> {
         let first = all.partition_point(|entry| place(entry).is_lt());
         let rest = all.get(first..).unwrap_or_default();
         let count = rest.partition_point(|entry| place(entry).is_eq());
-        EcosystemPackages { db, entries: rest.get(..count).unwrap_or_default() }
+        let entries = rest.get(..count).unwrap_or_default();
+        EcosystemPackages { db, ecosystem: entries.first().map(|entry| entry.ecosystem.get()), entries }
     }
 
     /// All rows of one package. Allocates nothing.
@@ -29,7 +32,8 @@ impl<'a> EcosystemPackages<'a> {
         let wanted = (key_code(key), name.as_bytes());
         let place = |entry: &PackageEntry| (entry.key, self.db.bytes(entry.name.get())).cmp(&wanted);
         let found = self.entries.binary_search_by(place).ok().and_then(|at| self.entries.get(at));
-        found.into_iter().flat_map(move |entry| self.db.rows_of(entry))
+        let own = found.filter(|entry| Some(entry.ecosystem.get()) == self.ecosystem);
+        own.into_iter().flat_map(move |entry| self.db.rows_of(entry))
     }
 
     /// Their names, with what they name, in order.
