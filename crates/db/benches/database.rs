@@ -8,10 +8,10 @@ use divan::{Bencher, black_box};
 use std::path::{Path, PathBuf};
 use tidewaiter_core::advisory::{Advisory, Affected, KeyKind};
 use tidewaiter_core::ecosystem::Ecosystem;
+use tidewaiter_db::Database;
 use tidewaiter_db::delta::Delta;
 use tidewaiter_db::meta::{FeedInfo, Meta};
 use tidewaiter_db::writer::{BuildInput, write};
-use tidewaiter_db::{Database, EcosystemPackages};
 
 /// As many as in the last figures of `docs/benchmarks.md`, and a few more.
 const ADVISORIES: usize = 60_000;
@@ -29,16 +29,12 @@ fn open(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| Database::open(black_box(&path)).unwrap());
 }
 
-/// Finds a package of an ecosystem, as matching does, and walks all of its rows and intervals. Packages are drawn at random, so
-/// that neighbours in the file do not share a page that is already in the processor's cache; ten per measurement, since reading
-/// the clock takes about 20 ns.
+/// Finds a package and walks all of its rows and intervals. Packages are drawn at random, so that neighbours in the file
+/// do not share a page that is already in the processor's cache; ten per measurement, since reading the clock takes about 20 ns.
 #[divan::bench(sample_count = 10_000, sample_size = 10)]
 fn look_up(bencher: Bencher<'_, '_>) {
     let db = Database::open(&database()).unwrap();
-    let ecosystems: Vec<EcosystemPackages<'_>> =
-        db.row_counts().keys().map(|ecosystem| db.packages_of(&ecosystem.to_string())).collect();
-    let all: Vec<_> = ecosystems.into_iter().flat_map(named).collect();
-    assert_eq!(all.len(), db.packages().count());
+    let all: Vec<_> = db.packages().collect();
     assert!(!all.is_empty(), "the database has no packages");
     let mut random = 42_u64;
     bencher
@@ -47,15 +43,9 @@ fn look_up(bencher: Bencher<'_, '_>) {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             all[usize::try_from(random >> 33).unwrap() % all.len()]
         })
-        .bench_local_values(|(packages, key, name)| {
-            packages.rows(key, name).map(|row| row.spans().count()).sum::<usize>()
+        .bench_local_values(|(ecosystem, key, name)| {
+            db.rows(ecosystem, key, name).map(|row| row.spans().count()).sum::<usize>()
         });
-}
-
-fn named<'a>(
-    packages: EcosystemPackages<'a>,
-) -> impl Iterator<Item = (EcosystemPackages<'a>, KeyKind, &'a str)> + use<'a> {
-    packages.names().map(move |(key, name)| (packages, key, name))
 }
 
 /// Finds the advisories that differ between two files.
