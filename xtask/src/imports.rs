@@ -152,7 +152,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "cron_run",
             "cache db follow policy_file report_file workload",
             "approve revoke local report rollback status",
-            "convert deployment diff exceptions explain fix image policy sbom wait",
+            "convert deployment diff exceptions explain fix image policy sbom version wait",
         ],
     ),
     (

@@ -48,6 +48,7 @@ mod status;
 #[cfg(feature = "templates")]
 mod template;
 mod terminal;
+mod version;
 mod wait;
 mod workload;
 
@@ -81,6 +82,7 @@ fn main() -> std::process::ExitCode {
         CliCommand::Db(args) => db::run(&args.command),
         CliCommand::Cache { command } => cache::run(&command),
         CliCommand::Completion { shell } => completion::run(shell),
+        CliCommand::Version(args) => version::run(&args),
     };
     outcome.unwrap_or_else(|error| exit::report(&error)).into()
 }
