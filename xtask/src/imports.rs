@@ -112,7 +112,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "crates/formats/src",
         &[
             "fingerprint json link packages stamp text view",
-            "bill template",
+            "arrange bill template",
             "csv gitlab html junit markdown sarif spdx_text",
             "cyclonedx spdx2 spdx3",
             "format",
@@ -151,7 +151,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "cluster completion dirs engines login output",
             "cron_run",
             "cache db follow policy_file report_file workload",
-            "approve revoke local report rollback status",
+            "approve revoke judge local report rollback status",
             "convert deployment diff exceptions explain fix image policy sbom wait",
         ],
     ),

@@ -2,6 +2,7 @@
 
 mod db;
 mod exception;
+mod fail_on;
 mod image;
 mod output;
 mod policy;
@@ -10,6 +11,7 @@ mod workload;
 
 pub(crate) use self::db::{DbArgs, DbCommand, KeylessArgs, PushArgs, RenewArgs, UpdateArgs};
 pub(crate) use self::exception::{ExceptionArgs, ExceptionCommand, RequestArgs};
+pub(crate) use self::fail_on::{FailCriterion, FailRule};
 pub(crate) use self::image::{ConvertArgs, DiffArgs, ExplainArgs, FixArgs, ImageArgs, SbomArgs};
 pub(crate) use self::output::{OutputTarget, ReportOutputFormat};
 pub(crate) use self::policy::{EnableArgs, PolicyArgs, PolicyCommand, PolicyTestArgs, PreflightArgs};

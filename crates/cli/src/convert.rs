@@ -1,27 +1,31 @@
 //! `kubectl scan convert`: a stored report in other formats.
 
 use crate::args::ConvertArgs;
-use crate::exit::{Exit, UsageError};
+use crate::exit::{self, Exit, UsageError};
 use crate::output::ReportOutputs;
 use crate::report_file;
 use anyhow::Result;
 use jiff::Timestamp;
 use tidewaiter_core::image::Platform;
-use tidewaiter_core::policy::Verdict;
+use tidewaiter_core::policy::{self, Verdict};
 use tidewaiter_core::report::Report;
 use tidewaiter_formats::JudgedReport;
 
 /// Reads, judges and writes.
 pub(crate) fn run(args: &ConvertArgs) -> Result<Exit> {
-    let (policy, outputs) = (args.judge.policy()?, ReportOutputs::prepare(&args.output.outputs, Some(&args.report))?);
+    let criteria = args.judge.criteria()?;
+    let outputs = ReportOutputs::prepare(&args.output.outputs, Some(&args.report))?;
+    let outputs = outputs.arranged(args.output.arrangement())?;
     let name = args.report.display().to_string();
     let reports = chosen(report_file::read(&args.report)?, args.platform.as_ref(), &name)?;
-    let (compiled, now) = (policy.compile(), Timestamp::now());
-    let verdicts: Vec<Verdict> = reports.iter().map(|report| compiled.decide(report, now)).collect();
+    let now = Timestamp::now();
+    let judge = |report: &Report| Ok(policy::decide(report, &criteria.of_image(&report.inventory.image)?, now));
+    let verdicts: Vec<Verdict> = reports.iter().map(judge).collect::<Result<_, UsageError>>()?;
     let judged: Vec<_> =
         reports.iter().zip(&verdicts).map(|(report, verdict)| JudgedReport { report, verdict }).collect();
     outputs.write(&judged)?;
-    Ok(Exit::Clean)
+    let worst = verdicts.iter().map(|verdict| verdict.outcome).max().filter(|_| args.judge.may_fail());
+    Ok(worst.map_or(Exit::Clean, exit::of))
 }
 
 /// The reports of a platform, where one is named.

@@ -27,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// `kubectl scan image` in the cluster.
 pub(crate) fn image(cluster: &Cluster, args: &ImageArgs) -> Result<Exit> {
-    let outputs = ReportOutputs::prepare(&args.output.outputs, None)?;
+    let outputs = ReportOutputs::prepare(&args.output.outputs, None)?.arranged(args.output.arrangement())?;
     let image = &args.image;
     let namespace = &cluster.namespace;
     writeln!(std::io::stderr(), "Scan started for image {} (in the cluster, namespace {namespace})", printable(image))?;

@@ -33,11 +33,12 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit> {
 }
 
 fn here(args: &ImageArgs) -> Result<Exit> {
-    let (policy, outputs) = (
-        args.local.judge.policy()?,
-        ReportOutputs::prepare(&args.output.outputs, ImageSource::parse(&args.image).path())?,
-    );
+    let criteria = args.local.judge.criteria()?;
+    let outputs = ReportOutputs::prepare(&args.output.outputs, ImageSource::parse(&args.image).path())?;
+    let outputs = outputs.arranged(args.output.arrangement())?;
+    criteria.check_name(&args.image)?;
     let report = local::scan(&args.image, &args.local)?;
+    let policy = criteria.of_image(&report.inventory.image)?;
     let verdict = policy::decide(&report, &policy, Timestamp::now());
     outputs.write(&[JudgedReport { report: &report, verdict: &verdict }])?;
     Ok(exit::of(verdict.outcome))

@@ -1,18 +1,17 @@
 //! Scans on this machine: opens the image, finds its packages, matches them with the database, applies exceptions.
 
-use crate::args::{JudgeArgs, LocalArgs, RegistryArgs};
+use crate::args::{LocalArgs, RegistryArgs};
 use crate::exit::UsageError;
 use crate::progress::LayerBars;
 use crate::source::{ImageSource, Scheme};
 use crate::terminal::printable;
-use crate::{cache, db, dirs, engines, login, policy_file};
+use crate::{cache, db, dirs, engines, login};
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use tidewaiter_core::exception::{self, Exception};
 use tidewaiter_core::image::{Platform, Reference};
-use tidewaiter_core::policy::Policy;
 use tidewaiter_core::report::{Inventory, Report};
 use tidewaiter_db::{Database, matching};
 use tidewaiter_feeds::exceptions;
@@ -25,18 +24,6 @@ use tidewaiter_scan::source::{
 
 /// Layers read concurrently: each has its own buffers (some MiB) and its own connection to the registry.
 const THREADS: usize = 4;
-
-impl JudgeArgs {
-    /// The policy of a local scan.
-    pub(crate) fn policy(&self) -> Result<Policy> {
-        let base = self.policy.as_deref().map_or_else(|| Ok(Policy::default()), policy_file::read)?;
-        Ok(Policy {
-            block_at: self.block_at.or(base.block_at),
-            max_database_age_days: self.max_database_age.or(base.max_database_age_days).filter(|days| *days > 0),
-            ..base
-        })
-    }
-}
 
 /// How an image is read.
 #[derive(Debug, Clone, Copy)]

@@ -28,6 +28,7 @@ mod explain;
 mod fix;
 mod follow;
 mod image;
+mod judge;
 mod kubeconfig;
 mod local;
 mod login;

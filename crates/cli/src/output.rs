@@ -16,11 +16,12 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tidewaiter_core::report::Report;
-use tidewaiter_formats::{JudgedReport, ReportFormat, Stamp};
+use tidewaiter_formats::{Arrangement, JudgedReport, ReportFormat, Stamp, write_markdown};
 
 /// What is written of a report, after everything that can be wrong with it before a scan was found.
 pub(crate) struct ReportOutputs {
     all: Vec<OutputTarget<PreparedFormat>>,
+    arrangement: Arrangement,
     stamp: Stamp,
 }
 
@@ -38,7 +39,21 @@ impl ReportOutputs {
         check(targets, input)?;
         let prepared =
             |target: &OutputTarget<_>| Ok(OutputTarget { format: prepare(&target.format)?, file: target.file.clone() });
-        Ok(ReportOutputs { all: targets.iter().map(prepared).collect::<Result<_>>()?, stamp: stamp()? })
+        let all = targets.iter().map(prepared).collect::<Result<_>>()?;
+        Ok(ReportOutputs { all, arrangement: Arrangement::default(), stamp: stamp()? })
+    }
+
+    /// The same with findings so arranged, where a person reads them.
+    pub(crate) fn arranged(self, arrangement: Arrangement) -> Result<Self, UsageError> {
+        let is_seen = self.all.iter().any(|target| target.format.is_arranged());
+        if !is_seen && arrangement != Arrangement::default() {
+            let names: Vec<&str> = self.all.iter().map(|target| target.format.name()).collect();
+            return Err(UsageError(format!(
+                "--only-fixed, --sort and --group-by are for table and markdown; {} has every finding, in the report's order",
+                names.join(" or ")
+            )));
+        }
+        Ok(ReportOutputs { arrangement, ..self })
     }
 
     /// The table on standard output.
@@ -64,7 +79,7 @@ impl ReportOutputs {
         {
             return Err(refusal(&single.format, reports).into());
         }
-        write_all(&self.all, |format, to, out| format.write(reports, &self.stamp, to, out))
+        write_all(&self.all, |format, to, out| format.write(reports, self, to, out))
     }
 }
 
@@ -196,12 +211,24 @@ impl PreparedFormat {
         matches!(self, PreparedFormat::Table | PreparedFormat::Json)
     }
 
-    fn write(&self, reports: &[JudgedReport<'_>], stamp: &Stamp, to: OutputPlace, out: &mut dyn Write) -> Result<()> {
+    fn is_arranged(&self) -> bool {
+        matches!(self, PreparedFormat::Table | PreparedFormat::Document(ReportFormat::Markdown))
+    }
+
+    fn write(
+        &self,
+        reports: &[JudgedReport<'_>],
+        how: &ReportOutputs,
+        to: OutputPlace,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        let (stamp, arrangement) = (&how.stamp, &how.arrangement);
         match self {
             PreparedFormat::Table => {
                 let colour = if to == OutputPlace::Stdout { Colour::of_stdout() } else { Colour::Off };
+                let now = Timestamp::now();
                 let table =
-                    |judged: &JudgedReport<'_>| render::table(judged.report, judged.verdict, colour, Timestamp::now());
+                    |judged: &JudgedReport<'_>| render::table(judged.report, judged.verdict, arrangement, colour, now);
                 reports.iter().try_for_each(|judged| Ok(out.write_all(table(judged).as_bytes())?))
             }
             PreparedFormat::Json => match reports {
@@ -211,6 +238,9 @@ impl PreparedFormat {
                     Ok(Report::write_all_json(&reports, out)?)
                 }
             },
+            PreparedFormat::Document(ReportFormat::Markdown) => {
+                reports.iter().try_for_each(|judged| Ok(write_markdown(*judged, arrangement, out)?))
+            }
             PreparedFormat::Document(format) => {
                 reports.iter().try_for_each(|judged| Ok(format.write(*judged, stamp, out)?))
             }

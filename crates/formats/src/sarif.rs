@@ -12,7 +12,7 @@ use result::SarifResults;
 use rule::{SarifRule, SarifRules};
 use serde::Serialize;
 use std::io::{self, Write};
-use tidewaiter_core::image::Reference;
+use tidewaiter_core::image::without_tag;
 use tidewaiter_core::report::{Gap, ImageInfo};
 
 /// A text, which the specification has as an object.
@@ -157,21 +157,6 @@ pub(crate) fn write(judged: JudgedReport<'_>, stamp: &Stamp, out: &mut dyn Write
 /// what stands before the last slash.
 fn category(image: &ImageInfo) -> String {
     format!("{TOOL}/{}/{}/", without_tag(&image.name), image.platform)
-}
-
-/// The name without tag and digest, as far as it is that of an image: `oci:./layout` and `docker-archive:app.tar` are of files.
-fn without_tag(name: &str) -> &str {
-    let is_of_file = ["oci:", "oci-archive:", "docker-archive:", "dir:"].iter().any(|scheme| name.starts_with(scheme));
-    let of_engine = ["docker:", "podman:", "containerd:"].iter().find(|scheme| name.starts_with(**scheme));
-    let begin = of_engine.map_or(0, |scheme| scheme.len());
-    if is_of_file || name[begin..].parse::<Reference>().is_err() {
-        return name;
-    }
-    let named = name.split('@').next().unwrap_or(name);
-    match named.rfind(':') {
-        Some(at) if at >= begin && !named[at..].contains('/') => &named[..at],
-        _ => named,
-    }
 }
 
 impl Notification {

@@ -30,7 +30,7 @@ pub(crate) struct ImageArgs {
     #[arg(long = "local", conflicts_with = "in_cluster")]
     pub(crate) local_only: bool,
     /// Scan in the cluster
-    #[arg(long, conflicts_with_all = ["platform", "block_at", "policy", "exceptions", "base", "no_cache", "plain_http", "ca_file", "docker_config"])]
+    #[arg(long, conflicts_with_all = ["platform", "fail_on", "baseline", "block_at", "policy", "exceptions", "base", "no_cache", "plain_http", "ca_file", "docker_config"])]
     pub(crate) in_cluster: bool,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
@@ -49,7 +49,7 @@ pub(crate) struct ImageArgs {
 /// now.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 written, whatever the verdict, 2 usage, 3 it could not be written.
+Exit codes: 0 written, whatever the verdict, 2 usage, 3 it could not be written. With --fail-on those of `image`.
 
 Examples:
   kubectl scan image registry.example/myapp:v1 -o json=report.json
