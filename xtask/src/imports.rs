@@ -149,7 +149,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "exit progress render",
             "built_in kubeconfig no_template template",
             "cluster completion dirs engines login output",
-            "cron_run",
+            "batch cron_run",
             "cache db follow policy_file report_file workload",
             "approve revoke judge local report rollback status",
             "convert deployment diff exceptions explain fix image policy sbom wait",

@@ -13,7 +13,7 @@ pub(crate) use self::db::{DbArgs, DbCommand, KeylessArgs, PushArgs, RenewArgs, U
 pub(crate) use self::exception::{ExceptionArgs, ExceptionCommand, RequestArgs};
 pub(crate) use self::fail_on::{FailCriterion, FailRule};
 pub(crate) use self::image::{ConvertArgs, DiffArgs, ExplainArgs, FixArgs, ImageArgs, SbomArgs};
-pub(crate) use self::output::{OutputTarget, ReportOutputFormat};
+pub(crate) use self::output::{OutputArgs, OutputTarget, ReportOutputFormat};
 pub(crate) use self::policy::{EnableArgs, PolicyArgs, PolicyCommand, PolicyTestArgs, PreflightArgs};
 pub(crate) use self::shared::{ClusterArgs, JudgeArgs, LocalArgs, OutputFormat, RegistryArgs};
 pub(crate) use self::workload::{
@@ -32,6 +32,9 @@ use clap_complete::Shell;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: CliCommand,
+    /// Print errors alone besides the result: no progress, no warnings
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
 }
 
 /// Variants with a struct have its documentation: one here would hide the longer one from `--help`.

@@ -3,6 +3,7 @@
 
 use crate::args::{FailCriterion, FailRule, JudgeArgs};
 use crate::exit::UsageError;
+use crate::source::ImageSource;
 use crate::terminal::printable;
 use crate::{policy_file, report_file};
 use anyhow::Result;
@@ -112,9 +113,15 @@ impl JudgingCriteria {
         }
     }
 
-    /// Refuses a baseline that is of no image of this name, before the image is read.
-    pub(crate) fn check_name(&self, name: &str) -> Result<(), UsageError> {
-        self.baseline.iter().try_for_each(|baseline| baseline.of_name(name).map(drop))
+    /// Refuses a baseline of another image before this one is read, where its name is known by then: reports name an image of
+    /// this machine by its path alone.
+    pub(crate) fn check_name(&self, image: &str) -> Result<(), UsageError> {
+        match (&self.baseline, ImageSource::parse(image)) {
+            (Some(baseline), ImageSource::Reference(name) | ImageSource::Registry(name)) => {
+                baseline.of_name(name).map(drop)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,13 +1,12 @@
 //! Scans on this machine: opens the image, finds its packages, matches them with the database, applies exceptions.
 
 use crate::args::{LocalArgs, RegistryArgs};
-use crate::exit::UsageError;
-use crate::progress::LayerBars;
+use crate::exit::{self, UsageError};
+use crate::progress::LayerProgress;
 use crate::source::{ImageSource, Scheme};
-use crate::terminal::printable;
+use crate::terminal::{self, printable};
 use crate::{cache, db, dirs, engines, login};
 use anyhow::{Context, Result};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use tidewaiter_core::exception::{self, Exception};
@@ -77,10 +76,9 @@ pub(crate) fn scan_with(image: &str, args: &LocalArgs, database: &Database) -> R
 
 /// Reads the packages of an image; `base_image` is the one whose layers are marked as the base's.
 pub(crate) fn inventory(image: &str, reading: &ReadingOptions<'_>, base_image: Option<&str>) -> Result<Inventory> {
-    // On stderr, so that stdout has the result only.
-    writeln!(std::io::stderr(), "Scan started for image {} (local)", printable(image))?;
+    terminal::say(&format!("Scan started for image {} (local)", printable(image)));
     let opened = open(image, reading)?;
-    let progress = LayerBars::new();
+    let progress = LayerProgress::new(image);
     let cancel = AtomicBool::new(false);
     let cache = if reading.no_cache { None } else { cache::open() };
     let options = ScanOptions {
@@ -93,7 +91,7 @@ pub(crate) fn inventory(image: &str, reading: &ReadingOptions<'_>, base_image: O
     let inventory = engine::inventory(&opened, &options);
     progress.clear();
     if let Some(Err(error)) = cache.map(|cache| cache.trim()) {
-        writeln!(std::io::stderr(), "warning: the cache was not trimmed: {error}")?;
+        exit::warn(&format!("the cache was not trimmed: {error}"));
     }
     let mut inventory = inventory.with_context(|| image.to_owned())?;
     if let Some(named) = base_image {

@@ -1,6 +1,8 @@
 //! Writes reports in the formats that the command line asks for. Files are replaced as a whole; they come before standard
 //! output, whose reader may leave early.
 
+mod per_image;
+
 use crate::args::{OutputTarget, ReportOutputFormat};
 use crate::exit::{self, UsageError};
 #[cfg(not(feature = "templates"))]
@@ -108,12 +110,19 @@ pub(crate) fn write_all<F>(
     targets: &[OutputTarget<F>],
     write: impl Fn(&F, OutputPlace, &mut dyn Write) -> Result<()>,
 ) -> Result<()> {
-    for target in targets {
+    write_each(targets.iter(), write)
+}
+
+fn write_each<'a, F: 'a>(
+    targets: impl Iterator<Item = &'a OutputTarget<F>> + Clone,
+    write: impl Fn(&F, OutputPlace, &mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    for target in targets.clone() {
         if let Some(file) = &target.file {
             replace(file, |out| write(&target.format, OutputPlace::File, out))?;
         }
     }
-    for target in targets.iter().filter(|target| target.file.is_none()) {
+    for target in targets.filter(|target| target.file.is_none()) {
         match write_stdout(|out| write(&target.format, OutputPlace::Stdout, out)) {
             // `| head` must not turn a violation into success, nor an incomplete SBOM.
             Err(error) if exit::is_closed_pipe(&error) => {}

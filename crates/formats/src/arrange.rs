@@ -211,7 +211,7 @@ impl ArrangedFindings<'_> {
         let what = if self.hidden == 1 { "finding" } else { "findings" };
         let hidden = self.hidden;
         (hidden > 0)
-            .then(|| format!("Not shown: {hidden} {what} without a fixed version; policy judges them all the same."))
+            .then(|| format!("Not shown: {hidden} {what} without a fixed version. The verdict is about all findings."))
     }
 }
 
@@ -336,7 +336,7 @@ mod tests {
         assert_eq!(hidden(false), None);
         assert_eq!(
             hidden(true).unwrap(),
-            "Not shown: 2 findings without a fixed version; policy judges them all the same."
+            "Not shown: 2 findings without a fixed version. The verdict is about all findings."
         );
     }
 

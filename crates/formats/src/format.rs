@@ -82,7 +82,7 @@ impl ReportFormat {
     /// When `out` cannot be written.
     pub fn write(self, judged: JudgedReport<'_>, stamp: &Stamp, out: &mut dyn Write) -> io::Result<()> {
         match self {
-            ReportFormat::Sarif => sarif::write(judged, stamp, out),
+            ReportFormat::Sarif => sarif::write(&[judged], stamp, out),
             ReportFormat::Junit => junit::write(judged, stamp, out),
             ReportFormat::GitLab => gitlab::write(judged, stamp, out),
             ReportFormat::Markdown => markdown::write(judged, &Arrangement::default(), out),
@@ -91,6 +91,14 @@ impl ReportFormat {
             ReportFormat::Sbom(format) => format.write_bill(&BillOfMaterials::of_report(judged, stamp), out),
         }
     }
+}
+
+/// Writes SARIF with a run for each report.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_sarif(all: &[JudgedReport<'_>], stamp: &Stamp, out: &mut dyn Write) -> io::Result<()> {
+    sarif::write(all, stamp, out)
 }
 
 /// Writes Markdown with its findings so arranged.

@@ -35,7 +35,7 @@ mod text;
 mod view;
 
 pub use arrange::{ArrangedFindings, Arrangement, FindingGroup, GroupKey, SortKey, UnknownKey};
-pub use format::{ReportFormat, SbomFormat, UnknownFormat, write_markdown};
+pub use format::{ReportFormat, SbomFormat, UnknownFormat, write_markdown, write_sarif};
 pub use stamp::Stamp;
 #[cfg(feature = "templates")]
 pub use template::{ReportTemplate, TemplateError};

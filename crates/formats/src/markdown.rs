@@ -38,7 +38,12 @@ fn document(judged: JudgedReport<'_>, arranged: &ArrangedFindings<'_>) -> String
         out.push('\n');
     }
     let base = report.inventory.image.base_layers.unwrap_or_default();
-    bounded(&mut out, MAX_BYTES_WITH_FINDINGS, "findings", arranged.groups.iter().flat_map(|group| table(group, base)));
+    bounded(
+        &mut out,
+        MAX_BYTES_WITH_FINDINGS,
+        "findings",
+        arranged.groups.iter().enumerate().flat_map(|(place, group)| table(place, group, base)),
+    );
     if !arranged.groups.is_empty() {
         out.push('\n');
     }
@@ -54,9 +59,12 @@ fn document(judged: JudgedReport<'_>, arranged: &ArrangedFindings<'_>) -> String
 const HEAD: &str = "| Severity | Vulnerability | Package | Installed | Fixed in | Layer | Exploited |\n|---|---|---|---|---|---|---|\n";
 
 /// The rows of a group; its title and the head of the table are in one with the first, so that they are not counted as findings.
-fn table(group: &FindingGroup<'_>, base: usize) -> impl Iterator<Item = String> {
-    let title =
-        group.title.as_ref().map(|title| format!("\n### {} ({})\n\n", text(title, MAX_CELL), group.findings.len()));
+fn table(place: usize, group: &FindingGroup<'_>, base: usize) -> impl Iterator<Item = String> {
+    let space = if place == 0 { "" } else { "\n" };
+    let title = group
+        .title
+        .as_ref()
+        .map(|title| format!("{space}### {} ({})\n\n", text(title, MAX_CELL), group.findings.len()));
     let mut head = title.unwrap_or_default() + HEAD;
     group.findings.iter().map(move |finding| std::mem::take(&mut head) + &row(finding, base))
 }

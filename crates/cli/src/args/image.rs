@@ -3,11 +3,12 @@
 use super::output::{OutputArgs, OutputParser, OutputTarget};
 use super::shared::{ClusterArgs, JudgeArgs, LocalArgs, OutputFormat, RegistryArgs};
 use clap::Args;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use tidewaiter_core::image::Platform;
 use tidewaiter_formats::SbomFormat;
 
-/// Scan one image: in the cluster if the current context has tidewaiter, else on this machine.
+/// Scan images: in the cluster if the current context has tidewaiter, else on this machine.
 ///
 /// A scan in the cluster uses the cluster's credentials, database and policy; a local scan changes nothing there.
 /// IMAGE is a reference (`nginx:1.27`, `registry:host/name:tag`), an OCI layout (`oci:DIR`, `oci-archive:FILE`),
@@ -21,11 +22,13 @@ Examples:
   kubectl scan image registry.example/myapp:v1
   kubectl scan image oci:./layout --output json
   kubectl scan image oci:./layout -o table -o sarif=report.sarif -o html=report.html
-  kubectl scan image docker-archive:myapp.tar --block-at high")]
+  kubectl scan image docker-archive:myapp.tar --fail-on high+fixable,kev
+  kubectl scan image r.example/app:v2 --fail-on high+new --baseline v1.json
+  kubectl scan image r.example/app:v1 r.example/job:v1 -o table -o csv={name}.csv")]
 pub(crate) struct ImageArgs {
-    /// Image to scan
-    #[arg(value_name = "IMAGE")]
-    pub(crate) image: String,
+    /// Images to scan; of several each is judged alone, in the order given, and a summary follows
+    #[arg(value_name = "IMAGE", required = true)]
+    pub(crate) images: Vec<String>,
     /// Scan on this machine
     #[arg(long = "local", conflicts_with = "in_cluster")]
     pub(crate) local_only: bool,
@@ -34,6 +37,9 @@ pub(crate) struct ImageArgs {
     pub(crate) in_cluster: bool,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    /// Images that are read at the same time on this machine; default: one for each core, at most 4
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) parallel: Option<NonZeroUsize>,
     /// Pull secret of the namespace, for a scan in the cluster; repeatable
     #[arg(long = "pull-secret", value_name = "NAME")]
     pub(crate) pull_secrets: Vec<String>,
