@@ -63,18 +63,8 @@ enum XtaskCommand {
         #[arg(long)]
         helm3: bool,
     },
-    /// Build the server's OCI image, under target/image
-    Image {
-        /// Push it to HOST/NAME:TAG, with Docker's stored logins
-        #[arg(long, value_name = "REFERENCE")]
-        push: Option<String>,
-        /// Use plain HTTP for the registry; one on loopback needs no flag
-        #[arg(long, requires = "push")]
-        plain_http: bool,
-        /// Folder of built programs, instead of building the release programs
-        #[arg(long, value_name = "DIR", hide = true)]
-        programs: Option<PathBuf>,
-    },
+    /// Build the server's OCI image, under target/image, or that of the plugin
+    Image(image::ProgramImageArgs),
     /// Pack the Helm chart, under target/chart, and push it as an OCI artifact
     Chart(chart::ChartArgs),
     /// Install on a real node and play stories with running Pods (root, Debian; not in CI)
@@ -153,10 +143,7 @@ fn main() -> ExitCode {
             }
             Ok(true)
         }),
-        XtaskCommand::Image { push, plain_http, programs } => {
-            let transport = if plain_http { push::Transport::PlainHttp } else { push::Transport::Tls };
-            image::run(&root, push.as_deref(), transport, programs.as_deref())
-        }
+        XtaskCommand::Image(args) => image::run(&root, &args),
         XtaskCommand::Chart(args) => chart::run(&root, &args),
         XtaskCommand::Node(args) => node::run(&root, &args),
         XtaskCommand::NodeInside(inside) => node::run_inside(&root, &inside),

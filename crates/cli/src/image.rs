@@ -45,7 +45,10 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit> {
 fn here(args: &ImageArgs) -> Result<Exit> {
     let criteria = args.local.judge.criteria()?;
     let outputs = ReportOutputs::prepare_for(&args.output, &args.images)?;
-    args.images.iter().try_for_each(|image| criteria.check_name(image))?;
+    for image in &args.images {
+        local::check_name(image)?;
+        criteria.check_name(image)?;
+    }
     let database = args.local.database()?;
     let [image] = args.images.as_slice() else { return several(args, &criteria, &outputs, &database) };
     let OwnJudgement { report, verdict } = judged(image, args, &criteria, &database)?;

@@ -127,6 +127,14 @@ fn here(scheme: Scheme, place: &str, args: &ReadingOptions<'_>) -> Result<Image>
     })
 }
 
+/// Refuses what can name no image, before any is read.
+pub(crate) fn check_name(image: &str) -> Result<()> {
+    match ImageSource::parse(image) {
+        ImageSource::Registry(name) | ImageSource::Reference(name) => reference(name).map(drop),
+        ImageSource::Here(..) | ImageSource::HereOrReference(..) => Ok(()),
+    }
+}
+
 fn reference(text: &str) -> Result<Reference> {
     text.parse().map_err(|e| UsageError(format!("{text}: {e}")).into())
 }

@@ -17,8 +17,8 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use tidewaiter_core::report::Report;
-use tidewaiter_formats::{Arrangement, JudgedReport, ReportFormat, Stamp, write_markdown};
+use tidewaiter_core::report::{ImageInfo, Report};
+use tidewaiter_formats::{Arrangement, JudgedReport, ReportFormat, Stamp, write_markdown, write_sarif};
 
 /// What is written of a report, after everything that can be wrong with it before a scan was found.
 pub(crate) struct ReportOutputs {
@@ -71,7 +71,8 @@ impl ReportOutputs {
     /// Whether it may be written for one image after the other: a second file would replace the first, and two documents in one
     /// place are none.
     pub(crate) fn may_be_repeated(&self) -> bool {
-        self.all.iter().all(|target| target.format.takes_several() && target.file.is_none())
+        let is_text = |format: &PreparedFormat| matches!(format, PreparedFormat::Table | PreparedFormat::Json);
+        self.all.iter().all(|target| is_text(&target.format) && target.file.is_none())
     }
 
     /// Writes the reports of an image, one for each platform.
@@ -87,15 +88,19 @@ impl ReportOutputs {
 
 /// Why a format of one report is not written for several.
 fn refusal(format: &PreparedFormat, reports: &[JudgedReport<'_>]) -> UsageError {
-    let platforms: Vec<String> =
-        reports.iter().map(|judged| judged.report.inventory.image.platform.to_string()).collect();
+    let all: Vec<String> = reports.iter().map(|judged| named(&judged.report.inventory.image)).collect();
     UsageError(format!(
-        "there are {} reports ({}), and {} is about one; choose it: kubectl scan convert REPORTS.json --platform PLATFORM -o ..., \
-         of reports written with -o json=REPORTS.json",
+        "there are {} reports ({}), and {} is about one; choose it: kubectl scan convert REPORTS.json --image NAME --platform \
+         PLATFORM -o ..., of reports written with -o json=REPORTS.json",
         reports.len(),
-        platforms.join(", "),
+        all.join(", "),
         format.name(),
     ))
+}
+
+/// An image as a list of reports tells it from others.
+pub(crate) fn named(image: &ImageInfo) -> String {
+    format!("{} {}", printable(&image.name), image.platform)
 }
 
 /// Where something is written: only a terminal is coloured.
@@ -217,7 +222,7 @@ impl PreparedFormat {
     }
 
     fn takes_several(&self) -> bool {
-        matches!(self, PreparedFormat::Table | PreparedFormat::Json)
+        matches!(self, PreparedFormat::Table | PreparedFormat::Json | PreparedFormat::Document(ReportFormat::Sarif))
     }
 
     fn is_arranged(&self) -> bool {
@@ -250,6 +255,7 @@ impl PreparedFormat {
             PreparedFormat::Document(ReportFormat::Markdown) => {
                 reports.iter().try_for_each(|judged| Ok(write_markdown(*judged, arrangement, out)?))
             }
+            PreparedFormat::Document(ReportFormat::Sarif) => Ok(write_sarif(reports, stamp, out)?),
             PreparedFormat::Document(format) => {
                 reports.iter().try_for_each(|judged| Ok(format.write(*judged, stamp, out)?))
             }

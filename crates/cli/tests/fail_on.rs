@@ -191,6 +191,7 @@ fn mistakes_are_told_before_a_scan() {
     refuses(&[&image, "--group-by", "colour"], &["invalid value 'colour'", "package, layer, severity, path"]);
     refuses(&[&image, "--sort", "size"], &["severity, package, id, epss, fixed"]);
     refuses(&[&image, &other, "-o", "csv"], &["csv is about one image, and 2 are named", "-o csv={name}.csv"]);
+    refuses(&[&image, "UPPER/case:"], &["UPPER/case:"]);
     refuses(&[&image, &image, "-o", "csv={name}.csv"], &["is named by two outputs"]);
     refuses(&[&image, "--fail-on", "high", "--in-cluster"], &["cannot be used with"]);
 }

@@ -51,7 +51,7 @@ pub(crate) struct ImageArgs {
 
 /// Write a report in other formats.
 ///
-/// Reads a report, or the list of an image's platforms, as `-o json` writes it. It is judged again: by the options below, as they are
+/// Reads a report, or a list of several images or platforms, as `-o json` writes it. It is judged again: by the options below, as they are
 /// now.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -64,6 +64,9 @@ pub(crate) struct ConvertArgs {
     /// File of the report; `-`: standard input
     #[arg(value_name = "REPORT")]
     pub(crate) report: PathBuf,
+    /// Image of the report to take from a list, as the report names it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) image: Option<String>,
     /// Platform of the report to take from a list, as `os/arch[/variant]`
     #[arg(long)]
     pub(crate) platform: Option<Platform>,

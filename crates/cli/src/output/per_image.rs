@@ -8,7 +8,7 @@ use anyhow::Result;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use tidewaiter_core::report::Report;
-use tidewaiter_formats::{JudgedReport, ReportFormat, write_sarif};
+use tidewaiter_formats::{JudgedReport, ReportFormat};
 
 /// What stands for an image in the path of a file.
 const NAME: &str = "{name}";
@@ -25,7 +25,8 @@ impl ReportOutputs {
         };
         let outputs = ReportOutputs::prepare(&targets, None)?.arranged(args.arrangement())?;
         if images.len() > 1
-            && let Some(single) = outputs.all.iter().find(|target| !is_for_each(target) && !target.format.is_of_all())
+            && let Some(single) =
+                outputs.all.iter().find(|target| !is_for_each(target) && !target.format.takes_several())
         {
             return Err(of_one_image(single.format.name(), images.len()).into());
         }
@@ -70,11 +71,6 @@ impl PreparedFormat {
         matches!(self, PreparedFormat::Table)
     }
 
-    /// Whether one document holds several images.
-    fn is_of_all(&self) -> bool {
-        matches!(self, PreparedFormat::Table | PreparedFormat::Json | PreparedFormat::Document(ReportFormat::Sarif))
-    }
-
     fn write_all(
         &self,
         all: &[JudgedReport<'_>],
@@ -96,7 +92,7 @@ impl PreparedFormat {
                 let reports: Vec<&Report> = all.iter().map(|judged| judged.report).collect();
                 Ok(Report::write_all_json(&reports, out)?)
             }
-            PreparedFormat::Document(ReportFormat::Sarif) => Ok(write_sarif(all, &how.stamp, out)?),
+            PreparedFormat::Document(ReportFormat::Sarif) => self.write(all, how, to, out),
             PreparedFormat::Document(_) | PreparedFormat::Template(_) => {
                 Err(of_one_image(self.name(), all.len()).into())
             }
