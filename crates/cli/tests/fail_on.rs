@@ -102,7 +102,7 @@ impl Machine {
     }
 
     fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.dir.path().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+        fs::read_to_string(self.dir.path().join(name)).unwrap()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The integrations of `integrations/`, as pipelines run them: what they say of themselves is parsed, expressions are replaced as a
 //! runner does it, and their scripts run against a registry, a release and a database on loopback. And the examples of
 //! `docs/pipelines.md` name inputs that there are.
-#![allow(clippy::unwrap_used, reason = "a test may panic, and says why")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test may panic, and says why")]
 
 use serde_json::Value;
 use std::collections::BTreeMap;
