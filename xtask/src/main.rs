@@ -16,6 +16,7 @@ mod gitops;
 mod image;
 mod imports;
 mod install;
+mod integrations;
 mod node;
 mod orders;
 mod push;
@@ -78,6 +79,8 @@ enum XtaskCommand {
     Coverage(generated::GeneratedArgs),
     /// Measure the gate under load: many Deployments at once, reviews at a fixed rate, forged ones (root; not in CI)
     Soak(soak::SoakArgs),
+    /// Check integrations/ and docs/pipelines.md by actionlint, Tekton's validation and ShellCheck (network, the first time; not in CI)
+    Integrations,
     /// Check the import rules of crates and modules, and that names of types are unique
     Imports,
     /// Compare the engine with package managers' own lists (images in DIR, lists in DIR/truth)
@@ -153,6 +156,7 @@ fn main() -> ExitCode {
         }
         XtaskCommand::Test => test::run(&root),
         XtaskCommand::Soak(args) => soak::run(&root, &args),
+        XtaskCommand::Integrations => integrations::run(&root),
         XtaskCommand::Imports => imports::run(&root),
         XtaskCommand::Truth { dir: Some(dir), differences, .. } => truth::run(&dir, differences),
         XtaskCommand::Truth { only, differences, allow_unmeasured, .. } => {

@@ -2,23 +2,21 @@
 //! output, whose reader may leave early.
 
 mod per_image;
+mod prepared;
 
+pub(crate) use self::prepared::named;
+
+use self::prepared::{PreparedFormat, refusal};
 use crate::args::{OutputTarget, ReportOutputFormat};
 use crate::exit::{self, UsageError};
-#[cfg(not(feature = "templates"))]
-use crate::no_template::NoTemplate as UserTemplate;
-use crate::render;
-#[cfg(feature = "templates")]
-use crate::template::UserTemplate;
-use crate::terminal::{Colour, printable};
+use crate::terminal::printable;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use tidewaiter_core::report::{ImageInfo, Report};
-use tidewaiter_formats::{Arrangement, JudgedReport, ReportFormat, Stamp, write_markdown, write_sarif};
+use tidewaiter_formats::{Arrangement, JudgedReport, Stamp};
 
 /// What is written of a report, after everything that can be wrong with it before a scan was found.
 pub(crate) struct ReportOutputs {
@@ -27,20 +25,14 @@ pub(crate) struct ReportOutputs {
     stamp: Stamp,
 }
 
-enum PreparedFormat {
-    Table,
-    Json,
-    Document(ReportFormat),
-    Template(UserTemplate),
-}
-
 impl ReportOutputs {
     /// Reads templates and looks for contradictions, so that a mistake is reported before minutes of work. `input` is the file that
     /// is read, if it is one.
     pub(crate) fn prepare(targets: &[OutputTarget<ReportOutputFormat>], input: Option<&Path>) -> Result<Self> {
         check(targets, input)?;
-        let prepared =
-            |target: &OutputTarget<_>| Ok(OutputTarget { format: prepare(&target.format)?, file: target.file.clone() });
+        let prepared = |target: &OutputTarget<_>| {
+            Ok(OutputTarget { format: PreparedFormat::read(&target.format)?, file: target.file.clone() })
+        };
         let all = targets.iter().map(prepared).collect::<Result<_>>()?;
         Ok(ReportOutputs { all, arrangement: Arrangement::default(), stamp: stamp()? })
     }
@@ -84,23 +76,6 @@ impl ReportOutputs {
         }
         write_all(&self.all, |format, to, out| format.write(reports, self, to, out))
     }
-}
-
-/// Why a format of one report is not written for several.
-fn refusal(format: &PreparedFormat, reports: &[JudgedReport<'_>]) -> UsageError {
-    let all: Vec<String> = reports.iter().map(|judged| named(&judged.report.inventory.image)).collect();
-    UsageError(format!(
-        "there are {} reports ({}), and {} is about one; choose it: kubectl scan convert REPORTS.json --image NAME --platform \
-         PLATFORM -o ..., of reports written with -o json=REPORTS.json",
-        reports.len(),
-        all.join(", "),
-        format.name(),
-    ))
-}
-
-/// An image as a list of reports tells it from others.
-pub(crate) fn named(image: &ImageInfo) -> String {
-    format!("{} {}", printable(&image.name), image.platform)
 }
 
 /// Where something is written: only a terminal is coloured.
@@ -202,70 +177,6 @@ fn place(file: &Path) -> Result<PathBuf> {
     Ok(folder.canonicalize().with_context(unusable)?.join(name))
 }
 
-fn prepare(format: &ReportOutputFormat) -> Result<PreparedFormat> {
-    Ok(match format {
-        ReportOutputFormat::Table => PreparedFormat::Table,
-        ReportOutputFormat::Json => PreparedFormat::Json,
-        ReportOutputFormat::Document(format) => PreparedFormat::Document(*format),
-        ReportOutputFormat::Template(path) => PreparedFormat::Template(UserTemplate::read(path)?),
-    })
-}
-
-impl PreparedFormat {
-    fn name(&self) -> &str {
-        match self {
-            PreparedFormat::Table => "table",
-            PreparedFormat::Json => "json",
-            PreparedFormat::Document(format) => format.name(),
-            PreparedFormat::Template(template) => template.name(),
-        }
-    }
-
-    fn takes_several(&self) -> bool {
-        matches!(self, PreparedFormat::Table | PreparedFormat::Json | PreparedFormat::Document(ReportFormat::Sarif))
-    }
-
-    fn is_arranged(&self) -> bool {
-        matches!(self, PreparedFormat::Table | PreparedFormat::Document(ReportFormat::Markdown))
-    }
-
-    fn write(
-        &self,
-        reports: &[JudgedReport<'_>],
-        how: &ReportOutputs,
-        to: OutputPlace,
-        out: &mut dyn Write,
-    ) -> Result<()> {
-        let (stamp, arrangement) = (&how.stamp, &how.arrangement);
-        match self {
-            PreparedFormat::Table => {
-                let colour = if to == OutputPlace::Stdout { Colour::of_stdout() } else { Colour::Off };
-                let now = Timestamp::now();
-                let table =
-                    |judged: &JudgedReport<'_>| render::table(judged.report, judged.verdict, arrangement, colour, now);
-                reports.iter().try_for_each(|judged| Ok(out.write_all(table(judged).as_bytes())?))
-            }
-            PreparedFormat::Json => match reports {
-                [one] => Ok(one.report.write_json(out)?),
-                several => {
-                    let reports: Vec<&Report> = several.iter().map(|judged| judged.report).collect();
-                    Ok(Report::write_all_json(&reports, out)?)
-                }
-            },
-            PreparedFormat::Document(ReportFormat::Markdown) => {
-                reports.iter().try_for_each(|judged| Ok(write_markdown(*judged, arrangement, out)?))
-            }
-            PreparedFormat::Document(ReportFormat::Sarif) => Ok(write_sarif(reports, stamp, out)?),
-            PreparedFormat::Document(format) => {
-                reports.iter().try_for_each(|judged| Ok(format.write(*judged, stamp, out)?))
-            }
-            PreparedFormat::Template(template) => {
-                reports.iter().try_for_each(|judged| Ok(out.write_all(template.render(*judged, stamp)?.as_bytes())?))
-            }
-        }
-    }
-}
-
 /// Who writes documents, and when: `SOURCE_DATE_EPOCH` (seconds; reproducible-builds.org), else now.
 pub(crate) fn stamp() -> Result<Stamp, UsageError> {
     let given = std::env::var("SOURCE_DATE_EPOCH").ok();
@@ -282,6 +193,7 @@ fn time(given: Option<&str>, now: Timestamp) -> Result<Timestamp, UsageError> {
 mod tests {
     use super::*;
     use std::fs;
+    use tidewaiter_formats::ReportFormat;
 
     #[test]
     fn outputs_go_to_different_places() {

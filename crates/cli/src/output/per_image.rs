@@ -1,6 +1,7 @@
 //! Outputs of several images: one document of all, or a file for each, by `{name}` in its path.
 
-use super::{OutputPlace, PreparedFormat, ReportOutputs, check, refusal, replace, write_each};
+use super::prepared::{PreparedFormat, refusal};
+use super::{OutputPlace, ReportOutputs, check, replace, write_each};
 use crate::args::{OutputArgs, OutputTarget};
 use crate::exit::UsageError;
 use crate::source::ImageSource;
