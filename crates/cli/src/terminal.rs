@@ -20,6 +20,11 @@ pub(crate) fn be_quiet() {
     QUIET.store(true, Ordering::Relaxed);
 }
 
+/// Whether only errors are printed.
+pub(crate) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
 /// From now on progress is told in lines.
 pub(crate) fn tell_in_lines() {
     SIDE_BY_SIDE.store(true, Ordering::Relaxed);
@@ -27,14 +32,14 @@ pub(crate) fn tell_in_lines() {
 
 /// Prints a line about what is done to standard error: standard output has the result only. One that is closed is no reason to end.
 pub(crate) fn say(line: &str) {
-    if !QUIET.load(Ordering::Relaxed) {
+    if !is_quiet() {
         let _ = writeln!(io::stderr(), "{line}");
     }
 }
 
 /// Whether somebody looks at bars that move.
 pub(crate) fn shows_bars() -> bool {
-    io::stderr().is_terminal() && !QUIET.load(Ordering::Relaxed) && !SIDE_BY_SIDE.load(Ordering::Relaxed)
+    io::stderr().is_terminal() && !is_quiet() && !SIDE_BY_SIDE.load(Ordering::Relaxed)
 }
 
 /// Whether to colour; colour is never the only signal.

@@ -103,7 +103,7 @@ impl PreparedFormat {
 
 fn of_one_image(format: &str, images: usize) -> UsageError {
     UsageError(format!(
-        "{format} is about one image, and {images} are named; write a file for each: -o {format}={NAME}.FILE, as in -o csv={NAME}.csv"
+        "{format} is about one image, and {images} are named; write a file for each, by {NAME} in its path, as in -o csv={NAME}.csv"
     ))
 }
 
@@ -161,7 +161,11 @@ mod tests {
         check(&["table", "json=all.json", "sarif=all.sarif"], &["a:1", "b:1"], None);
         check(&["csv={name}.csv", "cyclonedx={name}.json"], &["a:1", "b:1"], None);
         check(&["csv"], &["a:1", "b:1"], Some("csv is about one image, and 2 are named"));
-        check(&["cyclonedx=all.json"], &["a:1", "b:1"], Some("-o cyclonedx={name}.FILE"));
+        check(
+            &["cyclonedx=all.json"],
+            &["a:1", "b:1"],
+            Some("cyclonedx is about one image, and 2 are named; write a file for each, by {name} in its path"),
+        );
         check(&["csv={name}.csv"], &["a:1", "a_1"], Some("a_1.csv is named by two outputs"));
         check(&["csv=a_1.csv", "json={name}.csv"], &["a:1"], Some("a_1.csv is named by two outputs"));
     }
