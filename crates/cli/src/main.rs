@@ -11,6 +11,7 @@
 
 mod approve;
 mod args;
+mod batch;
 mod built_in;
 mod cache;
 mod cluster;
@@ -28,6 +29,7 @@ mod explain;
 mod fix;
 mod follow;
 mod image;
+mod judge;
 mod kubeconfig;
 mod local;
 mod login;
@@ -63,7 +65,11 @@ fn main() -> std::process::ExitCode {
     }
     // One TLS provider for the process; libraries bring none.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let outcome = match Cli::parse().command {
+    let cli = Cli::parse();
+    if cli.quiet {
+        terminal::be_quiet();
+    }
+    let outcome = match cli.command {
         CliCommand::Image(args) => image::run(&args),
         CliCommand::Deployment(args) => deployment::run(&args),
         CliCommand::Status(args) => status::run(&args),

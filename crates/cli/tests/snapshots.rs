@@ -181,6 +181,25 @@ fn tables() {
 }
 
 #[test]
+fn arrangements() {
+    let machine = Machine::new();
+    let shown = |args: &[&str]| machine.run(&[&["image", "oci:violated", "--base", "oci:base"], args].concat());
+    assert_snapshot!("table_by_layer", shown(&["--group-by", "layer", "--sort", "id"]));
+    assert_snapshot!("table_only_fixed", shown(&["--only-fixed", "--sort", "epss"]));
+    assert_snapshot!("markdown_by_package", shown(&["--group-by", "package", "--only-fixed", "-o", "markdown"]));
+    assert_snapshot!("table_fail_on", shown(&["--fail-on", "medium+fixable,kev"]));
+}
+
+#[test]
+fn several_images() {
+    let machine = Machine::new();
+    // One at a time: what is said of each while others are read would come in any order.
+    let args = ["image", "--parallel", "1", "oci:clean", "oci:none", "oci:violated", "oci:incomplete"];
+    assert_snapshot!("table_several", machine.run(&args));
+    assert_snapshot!("table_several_quiet", machine.run(&["image", "-q", "oci:clean", "oci:incomplete"]));
+}
+
+#[test]
 fn explanations() {
     let machine = Machine::new();
     assert_snapshot!("explain_reported", machine.run(&["explain", "CVE-2025-0001", "oci:violated"]));
