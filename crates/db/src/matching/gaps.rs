@@ -21,8 +21,13 @@ pub(super) fn of(inventory: &Inventory, rows: &EcosystemRows<'_>, ownership: &Ow
     let os = inventory.os.as_ref();
     let mut gaps = foreign(&inventory.packages, os);
     let mut asked: BTreeSet<Ecosystem> = BTreeSet::new();
+    let mut nowhere: Vec<&str> = Vec::new();
     for package in inventory.packages.iter().filter(|p| p.is_judged() && !ownership.covers(p)) {
         if package.advisory_version().is_empty() {
+            if package.locations.is_empty() {
+                nowhere.push(&package.name);
+                continue;
+            }
             gaps.push(Gap {
                 kind: GapKind::Unversioned,
                 subject: package.locations.first().map(|l| l.path.clone()).unwrap_or_default(),
@@ -52,8 +57,18 @@ pub(super) fn of(inventory: &Inventory, rows: &EcosystemRows<'_>, ownership: &Ow
             }
         }
     }
+    gaps.extend(unversioned(&nowhere));
     gaps.extend(artifact::gaps(inventory.packages.iter().filter(|p| !ownership.covers(p)), rows));
     gaps
+}
+
+/// Packages without a version of which no place is told, as SBOMs list them: hundreds would be gaps of one subject.
+fn unversioned(names: &[&str]) -> Option<Gap> {
+    let listed = names.iter().take(LISTED).copied().collect::<Vec<_>>().join(", ");
+    let more = if names.len() > LISTED { format!(" and {} more", names.len() - LISTED) } else { String::new() };
+    let message = format!("packages without a version cannot be matched: {} ({listed}{more})", names.len());
+    let subject = "packages".to_owned();
+    (!names.is_empty()).then_some(Gap { kind: GapKind::Unversioned, subject, message })
 }
 
 /// A program that was built from its source tree is usually private, and no advisory covers it. Where one does, its

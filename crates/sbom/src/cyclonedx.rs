@@ -1,0 +1,208 @@
+//! CycloneDX (ECMA-424) as JSON, 1.2 to 1.7. Components may hold components. What is `excluded` from the scope was used to build
+//! or test, and what `isExternal` is provided from elsewhere: neither is a part, nor is anything inside it.
+
+use crate::component::{ComponentRole, SbomComponent, SbomSink};
+use crate::format::SbomHead;
+use crate::members::{Elements, List, Members, Object, Text, once, skip, text};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed as _, Deserializer, Error as _, IgnoredAny, MapAccess};
+
+/// `metadata`: what the document is about, and what its author says of it.
+pub(crate) struct Metadata<'d> {
+    pub(crate) head: &'d mut SbomHead,
+    pub(crate) sink: &'d mut dyn SbomSink,
+}
+
+impl Members for Metadata<'_> {
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        match name {
+            "component" => {
+                let mut open = OpenComponent::new(ComponentRole::Subject, self.sink);
+                map.next_value_seed(Object(&mut open))?;
+                open.done();
+                Ok(())
+            }
+            "properties" => {
+                let properties: Option<Vec<Property>> = map.next_value()?;
+                properties
+                    .into_iter()
+                    .flatten()
+                    .for_each(|Property { name, value }| self.head.property(&name.0, value.0));
+                Ok(())
+            }
+            _ => skip(map),
+        }
+    }
+}
+
+impl SbomHead {
+    /// A property of the whole document.
+    pub(crate) fn property(&mut self, name: &str, value: String) {
+        if name == "tidewaiter:gap" {
+            self.gaps.push(value);
+        }
+    }
+
+    /// What is known of the completeness of a part: anything that is not said to be all makes a document incomplete, but for
+    /// what nobody knows.
+    pub(crate) fn composition(&mut self, aggregate: &str) {
+        if aggregate.starts_with("incomplete") {
+            aggregate.clone_into(&mut self.incomplete);
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Property {
+    name: Text,
+    value: Text,
+}
+
+/// `components`.
+pub(crate) struct Components<'d>(pub(crate) &'d mut dyn SbomSink);
+
+impl Elements for Components<'_> {
+    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
+        if self.0.is_full() {
+            return Err(D::Error::custom("too many components"));
+        }
+        let mut open = OpenComponent::new(ComponentRole::Part, self.0);
+        Object(&mut open).deserialize(element)?;
+        open.done();
+        Ok(())
+    }
+}
+
+/// A component while it is read.
+pub(crate) struct OpenComponent<'d> {
+    pub(crate) component: SbomComponent,
+    sink: &'d mut dyn SbomSink,
+    scope: ComponentScope,
+    has_inner: bool,
+}
+
+/// What says whether a component is a part.
+#[derive(Debug, Default)]
+pub(crate) struct ComponentScope {
+    pub(crate) is_excluded: bool,
+    pub(crate) is_external: bool,
+}
+
+impl ComponentScope {
+    pub(crate) fn counts(&self) -> bool {
+        !self.is_excluded && !self.is_external
+    }
+}
+
+impl<'d> OpenComponent<'d> {
+    fn new(role: ComponentRole, sink: &'d mut dyn SbomSink) -> Self {
+        let component = SbomComponent { role, ..SbomComponent::default() };
+        OpenComponent { component, sink, scope: ComponentScope::default(), has_inner: false }
+    }
+
+    fn done(self) {
+        let counts = self.scope.counts();
+        if self.has_inner {
+            self.sink.end(counts);
+        }
+        if counts {
+            self.sink.add(self.component);
+        }
+    }
+}
+
+impl Members for OpenComponent<'_> {
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        let component = &mut self.component;
+        match name {
+            "type" => component.set_kind(&text(map)?),
+            "bom-ref" => component.id = text(map)?,
+            "group" => once(&mut component.group, map)?,
+            "name" => once(&mut component.name, map)?,
+            "version" => once(&mut component.version, map)?,
+            "description" => component.description = text(map)?,
+            "publisher" => component.publisher = text(map)?,
+            "purl" => {
+                let mut purl = component.purls.pop().unwrap_or_default();
+                once(&mut purl, map)?;
+                component.purls.extend(Some(purl).filter(|purl| !purl.is_empty()));
+            }
+            "scope" => self.scope.is_excluded = text(map)? == "excluded",
+            "isExternal" => self.scope.is_external = text(map)? == "true",
+            "properties" => return map.next_value_seed(List(&mut Properties(component))),
+            "evidence" => return map.next_value_seed(Object(&mut Evidence(component))),
+            "components" => {
+                // The scope may come after them.
+                if !self.has_inner {
+                    self.has_inner = true;
+                    self.sink.begin();
+                }
+                return map.next_value_seed(List(&mut Components(self.sink)));
+            }
+            _ => return skip(map),
+        }
+        Ok(())
+    }
+}
+
+struct Properties<'c>(&'c mut SbomComponent);
+
+impl Elements for Properties<'_> {
+    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
+        let Property { name, value } = Property::deserialize(element)?;
+        self.0.fact(&name.0, value.0);
+        Ok(())
+    }
+}
+
+/// `evidence`: where a component was found.
+struct Evidence<'c>(&'c mut SbomComponent);
+
+impl Members for Evidence<'_> {
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        match name {
+            "occurrences" => map.next_value_seed(List(&mut Occurrences(self.0))),
+            _ => skip(map),
+        }
+    }
+}
+
+struct Occurrences<'c>(&'c mut SbomComponent);
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SbomOccurrence {
+    location: Text,
+}
+
+impl Elements for Occurrences<'_> {
+    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
+        self.0.paths.push(SbomOccurrence::deserialize(element)?.location.0);
+        Ok(())
+    }
+}
+
+/// `compositions`.
+pub(crate) struct Compositions<'d>(pub(crate) &'d mut SbomHead);
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct CompositionForm {
+    aggregate: Text,
+    assemblies: Option<IgnoredAny>,
+    dependencies: Option<IgnoredAny>,
+    vulnerabilities: Option<IgnoredAny>,
+}
+
+impl Elements for Compositions<'_> {
+    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
+        let form = CompositionForm::deserialize(element)?;
+        // A list of vulnerabilities says nothing of packages.
+        let is_of_parts = form.assemblies.is_some() || form.dependencies.is_some() || form.vulnerabilities.is_none();
+        if is_of_parts {
+            self.0.composition(&form.aggregate.0);
+        }
+        Ok(())
+    }
+}
