@@ -150,7 +150,11 @@ fn sboms_of_others_are_judged() {
         ["registry.example/app:v1 (unknown/unknown, debian 99), 1 packages in its SBOM (CycloneDX 1.5)", "zlib"];
     machine.check(&["image", "sbom:app.cdx.json"], 1, &judged);
     machine.check(&["fix", "sbom:app.cdx.json"], 1, &["layer unknown", "zlib"]);
-    machine.check(&["diff", "sbom:app.cdx.json", "sbom:app.cdx.json"], 1, &["The packages are the same", "The findings are the same"]);
+    machine.check(
+        &["diff", "sbom:app.cdx.json", "sbom:app.cdx.json"],
+        1,
+        &["The packages are the same", "The findings are the same"],
+    );
     let mut command = machine.command(&["image", "sbom:-", "-o", "csv"]);
     let said =
         command.stdin(Stdio::from(File::open(machine.dir.path().join("app.cdx.json")).unwrap())).output().unwrap();

@@ -7,7 +7,7 @@ use crate::source_package::with_source;
 use crate::system;
 use std::collections::HashMap;
 use tidewaiter_core::ecosystem::Os;
-use tidewaiter_core::package::{Package, PackageType};
+use tidewaiter_core::package::{Package, PackageType, UNRELEASED};
 
 /// A package, and the distribution that its purl names.
 pub(crate) struct FoundPackage {
@@ -150,6 +150,9 @@ impl Collected {
             Err(_) => return Err(WhyUnmatched::NotAPurl),
         };
         let version = if package.version.is_empty() { component.version.clone() } else { package.version };
+        // The program itself, of which tools have no version where it was built from its source tree.
+        let is_unreleased = package.kind == PackageType::Golang && matches!(version.as_str(), "" | "UNKNOWN");
+        let version = if is_unreleased { UNRELEASED.to_owned() } else { version };
         let package = Package { version, locations: self.layers.places(component), ..package };
         if !package.kind.is_os() {
             return Ok(Some(FoundPackage { package, distribution: None }));

@@ -3,7 +3,7 @@
 
 use crate::component::{ComponentRole, SbomComponent, SbomSink};
 use crate::format::SbomHead;
-use crate::members::{Elements, List, Members, Object, Text, once, skip, text};
+use crate::members::{List, ListElements, Object, ObjectMembers, Text, once, skip, text};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed as _, Deserializer, Error as _, IgnoredAny, MapAccess};
 
@@ -13,7 +13,7 @@ pub(crate) struct Metadata<'d> {
     pub(crate) sink: &'d mut dyn SbomSink,
 }
 
-impl Members for Metadata<'_> {
+impl ObjectMembers for Metadata<'_> {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match name {
             "component" => {
@@ -62,7 +62,7 @@ struct Property {
 /// `components`.
 pub(crate) struct Components<'d>(pub(crate) &'d mut dyn SbomSink);
 
-impl Elements for Components<'_> {
+impl ListElements for Components<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
         if self.0.is_full() {
             return Err(D::Error::custom("too many components"));
@@ -112,7 +112,7 @@ impl<'d> OpenComponent<'d> {
     }
 }
 
-impl Members for OpenComponent<'_> {
+impl ObjectMembers for OpenComponent<'_> {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         let component = &mut self.component;
         match name {
@@ -148,7 +148,7 @@ impl Members for OpenComponent<'_> {
 
 struct Properties<'c>(&'c mut SbomComponent);
 
-impl Elements for Properties<'_> {
+impl ListElements for Properties<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
         let Property { name, value } = Property::deserialize(element)?;
         self.0.fact(&name.0, value.0);
@@ -159,7 +159,7 @@ impl Elements for Properties<'_> {
 /// `evidence`: where a component was found.
 struct Evidence<'c>(&'c mut SbomComponent);
 
-impl Members for Evidence<'_> {
+impl ObjectMembers for Evidence<'_> {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match name {
             "occurrences" => map.next_value_seed(List(&mut Occurrences(self.0))),
@@ -176,7 +176,7 @@ struct SbomOccurrence {
     location: Text,
 }
 
-impl Elements for Occurrences<'_> {
+impl ListElements for Occurrences<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
         self.0.paths.push(SbomOccurrence::deserialize(element)?.location.0);
         Ok(())
@@ -195,7 +195,7 @@ struct CompositionForm {
     vulnerabilities: Option<IgnoredAny>,
 }
 
-impl Elements for Compositions<'_> {
+impl ListElements for Compositions<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
         let form = CompositionForm::deserialize(element)?;
         // A list of vulnerabilities says nothing of packages.

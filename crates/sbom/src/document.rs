@@ -5,7 +5,7 @@ use crate::cyclonedx::{Components, Compositions, Metadata};
 use crate::error::SbomError;
 use crate::format::{SbomHead, other};
 use crate::github::Manifests;
-use crate::members::{List, Members, Object, skip, text};
+use crate::members::{List, Object, ObjectMembers, skip, text};
 use crate::spdx2::{Relationships, SpdxPackages};
 use crate::spdx3::Graph;
 use crate::{spdx_text, syft};
@@ -39,7 +39,7 @@ struct Document<'d> {
     inner: bool,
 }
 
-impl Members for Document<'_> {
+impl ObjectMembers for Document<'_> {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         let (head, sink) = (&mut *self.head, &mut *self.sink);
         match name {

@@ -2,13 +2,13 @@
 //! What is for development alone is no part.
 
 use crate::component::{MAX_COMPONENTS, SbomComponent, SbomSink};
-use crate::members::{Members, Object, skip, text};
+use crate::members::{Object, ObjectMembers, skip, text};
 use serde::de::{Error as _, MapAccess};
 
 /// `manifests`, by name.
 pub(crate) struct Manifests<'d>(pub(crate) &'d mut dyn SbomSink);
 
-impl Members for Manifests<'_> {
+impl ObjectMembers for Manifests<'_> {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         map.next_value_seed(Object(&mut Manifest { path: name, sink: self.0 }))
     }
@@ -20,7 +20,7 @@ struct Manifest<'d> {
     sink: &'d mut dyn SbomSink,
 }
 
-impl Members for Manifest<'_> {
+impl ObjectMembers for Manifest<'_> {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match name {
             "resolved" => map.next_value_seed(Object(&mut Resolved { path: self.path, sink: self.sink })),
@@ -34,7 +34,7 @@ struct Resolved<'d> {
     sink: &'d mut dyn SbomSink,
 }
 
-impl Members for Resolved<'_> {
+impl ObjectMembers for Resolved<'_> {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         if self.sink.is_full() {
             return Err(A::Error::custom(format!("more than {MAX_COMPONENTS} dependencies")));
@@ -56,7 +56,7 @@ struct ResolvedForm {
     is_of_development: bool,
 }
 
-impl Members for ResolvedForm {
+impl ObjectMembers for ResolvedForm {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match name {
             "package_url" => self.purl = text(map)?,

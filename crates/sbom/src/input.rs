@@ -26,12 +26,12 @@ impl Passed {
 }
 
 /// A reader that notes what passes.
-pub(crate) struct Input<'i> {
+pub(crate) struct CountedInput<'i> {
     pub(crate) inner: &'i mut dyn Read,
     pub(crate) passed: &'i mut Passed,
 }
 
-impl Read for Input<'_> {
+impl Read for CountedInput<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.passed.is_too_large() {
             return Err(io::Error::other("too large"));

@@ -4,7 +4,7 @@ use crate::collect::{Collected, FoundPackage, NamedDistribution};
 use crate::component::SbomComponent;
 use crate::error::SbomError;
 use crate::format::SbomHead;
-use crate::input::{Input, Passed};
+use crate::input::{CountedInput, Passed};
 use crate::{document, gaps, identity, layers, xml};
 use std::io::{BufReader, Cursor, Read};
 use tidewaiter_core::ecosystem::Os;
@@ -37,7 +37,7 @@ fn parse(
     head: &mut SbomHead,
     collected: &mut Collected,
 ) -> Result<(), SbomError> {
-    let mut input = Input { inner: input, passed };
+    let mut input = CountedInput { inner: input, passed };
     let mut start = Vec::with_capacity(START);
     (&mut input).take(START as u64).read_to_end(&mut start)?;
     let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start).to_owned();

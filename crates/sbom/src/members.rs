@@ -5,13 +5,13 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use std::fmt;
 
 /// Takes the members of an object.
-pub(crate) trait Members {
+pub(crate) trait ObjectMembers {
     /// Takes one; `name` is its name. It must take a value, if only by [`skip`].
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
 }
 
 /// Takes the elements of a list.
-pub(crate) trait Elements {
+pub(crate) trait ListElements {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error>;
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<String, A::Err
     map.next_value::<Text>().map(|text| text.0)
 }
 
-impl<'de, T: Members> DeserializeSeed<'de> for Object<'_, T> {
+impl<'de, T: ObjectMembers> DeserializeSeed<'de> for Object<'_, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -48,7 +48,7 @@ impl<'de, T: Members> DeserializeSeed<'de> for Object<'_, T> {
     }
 }
 
-impl<'de, T: Members> Visitor<'de> for Object<'_, T> {
+impl<'de, T: ObjectMembers> Visitor<'de> for Object<'_, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,7 +68,7 @@ impl<'de, T: Members> Visitor<'de> for Object<'_, T> {
     }
 }
 
-impl<'de, T: Elements> DeserializeSeed<'de> for List<'_, T> {
+impl<'de, T: ListElements> DeserializeSeed<'de> for List<'_, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -76,7 +76,7 @@ impl<'de, T: Elements> DeserializeSeed<'de> for List<'_, T> {
     }
 }
 
-impl<'de, T: Elements> Visitor<'de> for List<'_, T> {
+impl<'de, T: ListElements> Visitor<'de> for List<'_, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,7 +96,7 @@ impl<'de, T: Elements> Visitor<'de> for List<'_, T> {
 /// One element of a list.
 struct Element<'t, T>(&'t mut T);
 
-impl<'de, T: Elements> DeserializeSeed<'de> for Element<'_, T> {
+impl<'de, T: ListElements> DeserializeSeed<'de> for Element<'_, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {

@@ -2,7 +2,7 @@
 
 use crate::component::{SbomComponent, SbomSink};
 use crate::format::SbomHead;
-use crate::members::{Elements, List, Members, Object, Text, once, skip, text};
+use crate::members::{List, ListElements, Object, ObjectMembers, Text, once, skip, text};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed as _, Deserializer, Error as _, MapAccess};
 
@@ -17,7 +17,7 @@ pub(crate) fn known(version: String) -> String {
 /// `packages`.
 pub(crate) struct SpdxPackages<'d>(pub(crate) &'d mut dyn SbomSink);
 
-impl Elements for SpdxPackages<'_> {
+impl ListElements for SpdxPackages<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
         if self.0.is_full() {
             return Err(D::Error::custom("too many packages"));
@@ -31,7 +31,7 @@ impl Elements for SpdxPackages<'_> {
 
 struct SpdxPackageForm(SbomComponent);
 
-impl Members for SpdxPackageForm {
+impl ObjectMembers for SpdxPackageForm {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         let component = &mut self.0;
         match name {
@@ -74,7 +74,7 @@ struct SpdxReference {
     reference_locator: Text,
 }
 
-impl Elements for References<'_> {
+impl ListElements for References<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
         let SpdxReference { reference_type, reference_locator } = SpdxReference::deserialize(element)?;
         // A type may be an address that ends with its name.
@@ -94,7 +94,7 @@ struct SpdxChecksum {
     checksum_value: Text,
 }
 
-impl Elements for Checksums<'_> {
+impl ListElements for Checksums<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
         let SpdxChecksum { algorithm, checksum_value } = SpdxChecksum::deserialize(element)?;
         if algorithm.0 == "SHA256" {
@@ -117,7 +117,7 @@ enum SpdxRemark {
     },
 }
 
-impl Elements for Remarks<'_> {
+impl ListElements for Remarks<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
         match SpdxRemark::deserialize(element)? {
             SpdxRemark::Attribution(text) => self.0.attribution(&text),
@@ -138,7 +138,7 @@ struct SpdxRelationship {
     related_spdx_element: Text,
 }
 
-impl Elements for Relationships<'_> {
+impl ListElements for Relationships<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
         let found = SpdxRelationship::deserialize(element)?;
         match found.relationship_type.0.as_str() {

@@ -2,7 +2,7 @@
 
 use crate::component::{SbomComponent, SbomSink};
 use crate::format::SbomHead;
-use crate::members::{Elements, List, Members, Object, Text, once, skip, text};
+use crate::members::{List, ListElements, Object, ObjectMembers, Text, once, skip, text};
 use crate::spdx_text;
 use crate::spdx2::known;
 use serde::Deserialize;
@@ -14,7 +14,7 @@ pub(crate) struct Graph<'d> {
     pub(crate) sink: &'d mut dyn SbomSink,
 }
 
-impl Elements for Graph<'_> {
+impl ListElements for Graph<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
         if self.sink.is_full() {
             return Err(D::Error::custom("too many elements"));
@@ -37,7 +37,7 @@ struct ElementForm {
     roots: Vec<String>,
 }
 
-impl Members for ElementForm {
+impl ObjectMembers for ElementForm {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         let component = &mut self.component;
         match name {
@@ -106,7 +106,7 @@ enum Spdx3Value {
     Other(IgnoredAny),
 }
 
-impl Elements for Identifiers<'_> {
+impl ListElements for Identifiers<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
         match Spdx3Value::deserialize(element)? {
             Spdx3Value::Identifier { kind, identifier } if kind == "packageUrl" || kind == "purl" => {
@@ -120,7 +120,7 @@ impl Elements for Identifiers<'_> {
 
 struct Hashes<'c>(&'c mut SbomComponent);
 
-impl Elements for Hashes<'_> {
+impl ListElements for Hashes<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
         match Spdx3Value::deserialize(element)? {
             Spdx3Value::Hash { algorithm, value } if algorithm == "sha256" => self.0.sha256 = value,

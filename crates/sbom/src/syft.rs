@@ -2,14 +2,14 @@
 //! writes into properties of CycloneDX is noted under the same names.
 
 use crate::component::{ComponentRole, SbomComponent, SbomSink};
-use crate::members::{Elements, List, Members, Object, Text, once, skip, text};
+use crate::members::{List, ListElements, Object, ObjectMembers, Text, once, skip, text};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess};
 
 /// `artifacts`.
 pub(crate) struct Artifacts<'d>(pub(crate) &'d mut dyn SbomSink);
 
-impl Elements for Artifacts<'_> {
+impl ListElements for Artifacts<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
         if self.0.is_full() {
             return Err(D::Error::custom("too many artifacts"));
@@ -23,7 +23,7 @@ impl Elements for Artifacts<'_> {
 
 struct Artifact(SbomComponent);
 
-impl Members for Artifact {
+impl ObjectMembers for Artifact {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match name {
             "id" => self.0.id = text(map)?,
@@ -51,7 +51,7 @@ struct SyftLocation {
     layer: Text,
 }
 
-impl Elements for Places<'_> {
+impl ListElements for Places<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
         let SyftLocation { path, layer } = SyftLocation::deserialize(element)?;
         let place = self.count;
@@ -65,7 +65,7 @@ impl Elements for Places<'_> {
 /// `metadata` of an artifact: what package managers tell, of which some is matched.
 struct Facts<'c>(&'c mut SbomComponent);
 
-impl Members for Facts<'_> {
+impl ObjectMembers for Facts<'_> {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         let component = &mut *self.0;
         match name {
@@ -96,7 +96,7 @@ impl<'de> DeserializeSeed<'de> for SourceSeed<'_> {
 
 struct SourceForm(SbomComponent);
 
-impl Members for SourceForm {
+impl ObjectMembers for SourceForm {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         let component = &mut self.0;
         match name {
@@ -182,7 +182,7 @@ impl<'de> DeserializeSeed<'de> for DistroSeed<'_> {
 
 struct DistroForm(SbomComponent);
 
-impl Members for DistroForm {
+impl ObjectMembers for DistroForm {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         let component = &mut self.0;
         match name {
@@ -229,7 +229,7 @@ struct SchemaForm {
     url: String,
 }
 
-impl Members for SchemaForm {
+impl ObjectMembers for SchemaForm {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match name {
             "version" => self.version = text(map)?,

@@ -67,12 +67,16 @@ pub(crate) fn of_purl(distro: &str, namespace: &str) -> Os {
     let (name, version) = match distro.rsplit_once('-') {
         _ if starts_with_digit(distro) => (namespace, distro),
         Some((name, version)) if starts_with_digit(version) => (name, version),
-        // The version of a rolling release is empty, or none: `wolfi-`.
-        Some((name, "")) => (name, ""),
         _ if distro.is_empty() => (namespace, ""),
+        // `debian-sid`, `wolfi-`; and not `opensuse-tumbleweed`, which is a name.
+        Some((name, version)) if !is_known(distro) && is_known(name) => (name, version),
         _ => (distro, ""),
     };
     completed(Os { id: id(name), version_id: version.to_owned(), ..Os::default() })
+}
+
+fn is_known(name: &str) -> bool {
+    Os { id: id(name), ..Os::default() }.package_type().is_some()
 }
 
 /// What os-release says in other fields, where a tool has only names and versions.
@@ -144,6 +148,8 @@ mod tests {
         check("redhat-9.4", "redhat", "rhel 9.4 -> Red Hat:enterprise_linux:9::baseos");
         check("", "wolfi", "wolfi  -> Wolfi");
         check("wolfi-", "wolfi", "wolfi  -> Wolfi");
+        check("debian-sid", "debian", "debian  -> Debian:sid");
+        check("opensuse-tumbleweed", "opensuse", "opensuse-tumbleweed  -> openSUSE:Tumbleweed");
         check("arch", "arch", "arch  -> Arch Linux");
         check("", "debian", "debian  -> ");
         check("", "", "  -> ");

@@ -57,6 +57,7 @@ fn cyclonedx_in_json() {
     parts(r#"{"purl":"pkg:npm/a@1"},{"type":"file","name":"f","version":"1"}"#, "npm a 1 | ");
     parts(r#"{"purl":"pkg:npm/a@1"},{"type":"application","name":"app/package-lock.json"}"#, "npm a 1 | ");
     parts(r#"{"purl":"pkg:npm/a@1"},{"type":"library","name":"i","purl":"pkg:oci/i@1"}"#, "npm a 1 | ");
+    parts(r#"{"type":"library","name":"m","purl":"pkg:golang/example.com/m"}"#, "golang example.com/m (devel) | ");
     // Gaps.
     parts(r#"{"purl":"pkg:npm/a@1"},{"type":"library","name":"b","version":"1"}"#, "npm a 1 | Unclear");
     parts(r#"{"purl":"pkg:npm/a@1"},{"type":"application","name":"b","version":"1"}"#, "npm a 1 | Unclear");
