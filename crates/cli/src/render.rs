@@ -60,7 +60,7 @@ fn heading(report: &Report) -> String {
         inventory.image.platform,
         printable(&os),
         inventory.packages.len(),
-        printable(&read_from(inventory)),
+        printable(read_from(inventory)),
         inventory.image.digest,
     )
 }

@@ -142,9 +142,9 @@ impl Collected {
             let package = Package { locations: self.layers.places(component), ..package };
             return Ok(Some(FoundPackage { package, distribution: None }));
         }
-        let package = match Package::from_purl(purl) {
+        let (package, parsed) = match Package::with_purl(purl) {
             // What programs outside of package managers are called is every tool's own choice.
-            Ok(Some(package)) if package.kind != PackageType::Generic => package,
+            Ok(Some(named)) if named.0.kind != PackageType::Generic => named,
             Ok(_) if purl::image(purl).is_some() => return Ok(None),
             Ok(_) => return Err(WhyUnmatched::PurlType(purl::kind(purl).unwrap_or_default().to_lowercase())),
             Err(_) => return Err(WhyUnmatched::NotAPurl),
@@ -157,7 +157,7 @@ impl Collected {
         if !package.kind.is_os() {
             return Ok(Some(FoundPackage { package, distribution: None }));
         }
-        let facts = PurlFacts::of(purl);
+        let facts = PurlFacts::of(&parsed);
         let version = with_epoch(package.version, &facts.epoch);
         let (package, has_source) = with_source(Package { version, ..package }, component, &facts);
         self.has_sources |= has_source && package.kind == PackageType::Deb;

@@ -19,9 +19,8 @@ pub(crate) struct PurlFacts {
 }
 
 impl PurlFacts {
-    /// Those of a text; none of one that is no purl.
-    pub(crate) fn of(text: &str) -> Self {
-        let Ok(purl) = PackageUrl::from_str(text) else { return PurlFacts::default() };
+    /// Those of a purl.
+    pub(crate) fn of(purl: &PackageUrl<'_>) -> Self {
         let get = |name: &str| purl.qualifiers().get(name).map(|value| value.to_string()).unwrap_or_default();
         let module = Some(get("rpmmod")).filter(|module| !module.is_empty());
         PurlFacts {

@@ -116,8 +116,8 @@ mod tests {
     fn check(purl: &str, facts: &[(&str, &str)], expected: &str) {
         let mut component = SbomComponent { publisher: "Vendor, Inc.".into(), ..SbomComponent::default() };
         facts.iter().for_each(|(name, value)| component.fact(name, (*value).to_owned()));
-        let package = Package::from_purl(purl).unwrap().unwrap();
-        let (p, is_told) = with_source(package, &component, &PurlFacts::of(purl));
+        let (package, parsed) = Package::with_purl(purl).unwrap().unwrap();
+        let (p, is_told) = with_source(package, &component, &PurlFacts::of(&parsed));
         let found = [&p.version, &p.source_name, &p.source_version, &p.arch, &p.module, &p.vendor].map(String::as_str);
         assert_eq!(format!("{} {is_told}", found.join("|")), expected, "{purl} {facts:?}");
     }
