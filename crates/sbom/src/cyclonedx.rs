@@ -3,9 +3,8 @@
 
 use crate::component::{ComponentRole, SbomComponent, SbomSink};
 use crate::format::SbomHead;
-use crate::members::{List, ListElements, Object, ObjectMembers, Text, once, skip, text};
-use serde::Deserialize;
-use serde::de::{DeserializeSeed as _, Deserializer, Error as _, IgnoredAny, MapAccess};
+use crate::members::{List, ListElements, Object, ObjectMembers, once, skip, text, texts};
+use serde::de::{DeserializeSeed as _, Deserializer, Error as _, MapAccess};
 
 /// `metadata`: what the document is about, and what its author says of it.
 pub(crate) struct Metadata<'d> {
@@ -22,14 +21,7 @@ impl ObjectMembers for Metadata<'_> {
                 open.done();
                 Ok(())
             }
-            "properties" => {
-                let properties: Option<Vec<Property>> = map.next_value()?;
-                properties
-                    .into_iter()
-                    .flatten()
-                    .for_each(|Property { name, value }| self.head.property(&name.0, value.0));
-                Ok(())
-            }
+            "properties" => map.next_value_seed(List(&mut DocumentProperties(self.head))),
             _ => skip(map),
         }
     }
@@ -52,11 +44,15 @@ impl SbomHead {
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Property {
-    name: Text,
-    value: Text,
+/// `properties` of the document.
+struct DocumentProperties<'d>(&'d mut SbomHead);
+
+impl ListElements for DocumentProperties<'_> {
+    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
+        let [name, value] = texts(element, ["name", "value"])?;
+        self.0.property(&name, value);
+        Ok(())
+    }
 }
 
 /// `components`.
@@ -150,8 +146,8 @@ struct Properties<'c>(&'c mut SbomComponent);
 
 impl ListElements for Properties<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let Property { name, value } = Property::deserialize(element)?;
-        self.0.fact(&name.0, value.0);
+        let [name, value] = texts(element, ["name", "value"])?;
+        self.0.fact(&name, value);
         Ok(())
     }
 }
@@ -170,15 +166,10 @@ impl ObjectMembers for Evidence<'_> {
 
 struct Occurrences<'c>(&'c mut SbomComponent);
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct SbomOccurrence {
-    location: Text,
-}
-
 impl ListElements for Occurrences<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        self.0.paths.push(SbomOccurrence::deserialize(element)?.location.0);
+        let [location] = texts(element, ["location"])?;
+        self.0.paths.push(location);
         Ok(())
     }
 }
@@ -186,22 +177,32 @@ impl ListElements for Occurrences<'_> {
 /// `compositions`.
 pub(crate) struct Compositions<'d>(pub(crate) &'d mut SbomHead);
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Default)]
 struct CompositionForm {
-    aggregate: Text,
-    assemblies: Option<IgnoredAny>,
-    dependencies: Option<IgnoredAny>,
-    vulnerabilities: Option<IgnoredAny>,
+    aggregate: String,
+    /// Whether it names components or what they depend on.
+    has_parts: bool,
+    has_vulnerabilities: bool,
+}
+
+impl ObjectMembers for CompositionForm {
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        self.has_parts |= matches!(name, "assemblies" | "dependencies");
+        self.has_vulnerabilities |= name == "vulnerabilities";
+        match name {
+            "aggregate" => once(&mut self.aggregate, map),
+            _ => skip(map),
+        }
+    }
 }
 
 impl ListElements for Compositions<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let form = CompositionForm::deserialize(element)?;
+        let mut form = CompositionForm::default();
+        Object(&mut form).deserialize(element)?;
         // A list of vulnerabilities says nothing of packages.
-        let is_of_parts = form.assemblies.is_some() || form.dependencies.is_some() || form.vulnerabilities.is_none();
-        if is_of_parts {
-            self.0.composition(&form.aggregate.0);
+        if form.has_parts || !form.has_vulnerabilities {
+            self.0.composition(&form.aggregate);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use crate::cyclonedx::{Components, Compositions, Metadata};
 use crate::error::SbomError;
 use crate::format::{SbomHead, other};
 use crate::github::Manifests;
-use crate::members::{List, Object, ObjectMembers, skip, text};
+use crate::members::{List, Object, ObjectMembers, TextList, skip, text};
 use crate::spdx2::{Relationships, SpdxPackages};
 use crate::spdx3::Graph;
 use crate::{spdx_text, syft};
@@ -52,8 +52,9 @@ impl ObjectMembers for Document<'_> {
             "name" => head.name = text(map)?,
             "comment" => head.gaps.extend(spdx_text::gaps(&text(map)?)),
             "documentDescribes" => {
-                let ids: Option<Vec<crate::members::Text>> = map.next_value()?;
-                head.described.extend(ids.into_iter().flatten().map(|id| id.0));
+                let mut ids = TextList::default();
+                map.next_value_seed(List(&mut ids))?;
+                head.described.extend(ids.0);
             }
             "packages" => return map.next_value_seed(List(&mut SpdxPackages(sink))),
             "relationships" => return map.next_value_seed(List(&mut Relationships(head))),

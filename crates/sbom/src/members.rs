@@ -8,11 +8,73 @@ use std::fmt;
 pub(crate) trait ObjectMembers {
     /// Takes one; `name` is its name. It must take a value, if only by [`skip`].
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
+
+    /// Takes a text that is there in place of an object.
+    fn text(&mut self, _: &str) {}
 }
 
 /// Takes the elements of a list.
 pub(crate) trait ListElements {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error>;
+
+    /// Takes a text that is there in place of a list; by default it is none.
+    fn text(&mut self, _: &str) {}
+}
+
+/// The texts of an object by the names of members. One type for all of them, so that there is one instance of
+/// its code.
+pub(crate) struct Texts<'n> {
+    names: &'n [&'n str],
+    /// In the order of names; empty where there is none.
+    values: Vec<String>,
+    /// A text in place of the object.
+    alone: String,
+}
+
+/// Reads the texts of an object; of a text in place of one, that alone.
+pub(crate) fn texts<'de, D: Deserializer<'de>, const N: usize>(
+    deserializer: D,
+    names: [&str; N],
+) -> Result<[String; N], D::Error> {
+    let mut texts = Texts { names: &names, values: vec![String::new(); N], alone: String::new() };
+    Object(&mut texts).deserialize(deserializer)?;
+    let Texts { mut values, alone, .. } = texts;
+    if let Some(first) = values.first_mut().filter(|first| first.is_empty()) {
+        *first = alone;
+    }
+    let mut values = values.into_iter();
+    Ok(std::array::from_fn(|_| values.next().unwrap_or_default()))
+}
+
+impl ObjectMembers for Texts<'_> {
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        match self.names.iter().position(|known| *known == name).and_then(|place| self.values.get_mut(place)) {
+            Some(value) => {
+                *value = text(map)?;
+                Ok(())
+            }
+            None => skip(map),
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        text.clone_into(&mut self.alone);
+    }
+}
+
+/// The texts of a list; of a text in place of one, that alone.
+#[derive(Default)]
+pub(crate) struct TextList(pub(crate) Vec<String>);
+
+impl ListElements for TextList {
+    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
+        self.0.push(Text::deserialize(element)?.0);
+        Ok(())
+    }
+
+    fn text(&mut self, text: &str) {
+        self.0.push(text.to_owned());
+    }
 }
 
 /// An object; `null` is one without members.
@@ -59,6 +121,11 @@ impl<'de, T: ObjectMembers> Visitor<'de> for Object<'_, T> {
         Ok(())
     }
 
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.0.text(text);
+        Ok(())
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut name = String::new();
         while map.next_key_seed(Name(&mut name))?.is_some() {
@@ -84,6 +151,11 @@ impl<'de, T: ListElements> Visitor<'de> for List<'_, T> {
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.0.text(text);
         Ok(())
     }
 

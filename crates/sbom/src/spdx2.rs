@@ -2,8 +2,7 @@
 
 use crate::component::{SbomComponent, SbomSink};
 use crate::format::SbomHead;
-use crate::members::{List, ListElements, Object, ObjectMembers, Text, once, skip, text};
-use serde::Deserialize;
+use crate::members::{List, ListElements, Object, ObjectMembers, once, skip, text, texts};
 use serde::de::{DeserializeSeed as _, Deserializer, Error as _, MapAccess};
 
 /// What SPDX has in place of an unknown value.
@@ -67,19 +66,12 @@ impl SpdxPackageForm {
 
 struct References<'c>(&'c mut SbomComponent);
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct SpdxReference {
-    reference_type: Text,
-    reference_locator: Text,
-}
-
 impl ListElements for References<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let SpdxReference { reference_type, reference_locator } = SpdxReference::deserialize(element)?;
+        let [kind, locator] = texts(element, ["referenceType", "referenceLocator"])?;
         // A type may be an address that ends with its name.
-        if reference_type.0.rsplit('/').next() == Some("purl") {
-            self.0.purls.push(reference_locator.0);
+        if kind.rsplit('/').next() == Some("purl") {
+            self.0.purls.push(locator);
         }
         Ok(())
     }
@@ -87,18 +79,11 @@ impl ListElements for References<'_> {
 
 struct Checksums<'c>(&'c mut SbomComponent);
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct SpdxChecksum {
-    algorithm: Text,
-    checksum_value: Text,
-}
-
 impl ListElements for Checksums<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let SpdxChecksum { algorithm, checksum_value } = SpdxChecksum::deserialize(element)?;
-        if algorithm.0 == "SHA256" {
-            self.0.sha256 = checksum_value.0;
+        let [algorithm, value] = texts(element, ["algorithm", "checksumValue"])?;
+        if algorithm == "SHA256" {
+            self.0.sha256 = value;
         }
         Ok(())
     }
@@ -107,22 +92,10 @@ impl ListElements for Checksums<'_> {
 /// Attributions, which are texts, or annotations, which have a comment.
 struct Remarks<'c>(&'c mut SbomComponent);
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum SpdxRemark {
-    Attribution(String),
-    Annotation {
-        #[serde(default)]
-        comment: Text,
-    },
-}
-
 impl ListElements for Remarks<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        match SpdxRemark::deserialize(element)? {
-            SpdxRemark::Attribution(text) => self.0.attribution(&text),
-            SpdxRemark::Annotation { comment } => self.0.attribution(&comment.0),
-        }
+        let [text] = texts(element, ["comment"])?;
+        self.0.attribution(&text);
         Ok(())
     }
 }
@@ -130,20 +103,12 @@ impl ListElements for Remarks<'_> {
 /// `relationships`.
 pub(crate) struct Relationships<'d>(pub(crate) &'d mut SbomHead);
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct SpdxRelationship {
-    spdx_element_id: Text,
-    relationship_type: Text,
-    related_spdx_element: Text,
-}
-
 impl ListElements for Relationships<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let found = SpdxRelationship::deserialize(element)?;
-        match found.relationship_type.0.as_str() {
-            "DESCRIBES" => drop(self.0.described.insert(found.related_spdx_element.0)),
-            "DESCRIBED_BY" => drop(self.0.described.insert(found.spdx_element_id.0)),
+        let [from, kind, to] = texts(element, ["spdxElementId", "relationshipType", "relatedSpdxElement"])?;
+        match kind.as_str() {
+            "DESCRIBES" => drop(self.0.described.insert(to)),
+            "DESCRIBED_BY" => drop(self.0.described.insert(from)),
             _ => {}
         }
         Ok(())

@@ -2,11 +2,10 @@
 
 use crate::component::{SbomComponent, SbomSink};
 use crate::format::SbomHead;
-use crate::members::{List, ListElements, Object, ObjectMembers, Text, once, skip, text};
+use crate::members::{List, ListElements, Object, ObjectMembers, TextList, once, skip, text, texts};
 use crate::spdx_text;
 use crate::spdx2::known;
-use serde::Deserialize;
-use serde::de::{DeserializeSeed as _, Deserializer, Error as _, IgnoredAny, MapAccess};
+use serde::de::{DeserializeSeed as _, Deserializer, Error as _, MapAccess};
 
 /// `@graph`.
 pub(crate) struct Graph<'d> {
@@ -54,8 +53,9 @@ impl ObjectMembers for ElementForm {
             "externalIdentifier" => return map.next_value_seed(List(&mut Identifiers(component))),
             "verifiedUsing" => return map.next_value_seed(List(&mut Hashes(component))),
             "rootElement" => {
-                let roots: Option<Vec<Text>> = map.next_value()?;
-                self.roots.extend(roots.into_iter().flatten().map(|root| root.0));
+                let mut roots = TextList::default();
+                map.next_value_seed(List(&mut roots))?;
+                self.roots.append(&mut roots.0);
             }
             _ => return skip(map),
         }
@@ -89,30 +89,12 @@ impl ElementForm {
 
 struct Identifiers<'c>(&'c mut SbomComponent);
 
-/// In a graph: an object, or the name of an element elsewhere in it.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Spdx3Value {
-    Identifier {
-        #[serde(rename = "externalIdentifierType")]
-        kind: String,
-        identifier: String,
-    },
-    Hash {
-        algorithm: String,
-        #[serde(rename = "hashValue")]
-        value: String,
-    },
-    Other(IgnoredAny),
-}
-
 impl ListElements for Identifiers<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        match Spdx3Value::deserialize(element)? {
-            Spdx3Value::Identifier { kind, identifier } if kind == "packageUrl" || kind == "purl" => {
-                self.0.purls.push(identifier);
-            }
-            _ => {}
+        // In a graph: an object, or the name of an element elsewhere in it.
+        let [kind, identifier] = texts(element, ["externalIdentifierType", "identifier"])?;
+        if kind == "packageUrl" || kind == "purl" {
+            self.0.purls.push(identifier);
         }
         Ok(())
     }
@@ -122,9 +104,9 @@ struct Hashes<'c>(&'c mut SbomComponent);
 
 impl ListElements for Hashes<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        match Spdx3Value::deserialize(element)? {
-            Spdx3Value::Hash { algorithm, value } if algorithm == "sha256" => self.0.sha256 = value,
-            _ => {}
+        let [algorithm, value] = texts(element, ["algorithm", "hashValue"])?;
+        if algorithm == "sha256" {
+            self.0.sha256 = value;
         }
         Ok(())
     }

@@ -2,8 +2,7 @@
 //! writes into properties of CycloneDX is noted under the same names.
 
 use crate::component::{ComponentRole, SbomComponent, SbomSink};
-use crate::members::{List, ListElements, Object, ObjectMembers, Text, once, skip, text};
-use serde::Deserialize;
+use crate::members::{List, ListElements, Object, ObjectMembers, TextList, once, skip, text, texts};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess};
 
 /// `artifacts`.
@@ -43,21 +42,13 @@ struct Places<'c> {
     count: usize,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct SyftLocation {
-    path: Text,
-    #[serde(rename = "layerID")]
-    layer: Text,
-}
-
 impl ListElements for Places<'_> {
     fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let SyftLocation { path, layer } = SyftLocation::deserialize(element)?;
+        let [path, layer] = texts(element, ["path", "layerID"])?;
         let place = self.count;
         self.count += 1;
-        self.component.fact(&format!("syft:location:{place}:path"), path.0);
-        self.component.fact(&format!("syft:location:{place}:layerID"), layer.0);
+        self.component.fact(&format!("syft:location:{place}:path"), path);
+        self.component.fact(&format!("syft:location:{place}:layerID"), layer);
         Ok(())
     }
 }
@@ -105,7 +96,11 @@ impl ObjectMembers for SourceForm {
             "name" => component.name = text(map)?,
             "version" => component.version = text(map)?,
             // `target` until version 9 of the schema.
-            "metadata" | "target" => return map.next_value_seed(ImageSeed(component)),
+            "metadata" | "target" => {
+                let mut image = ImageForm { component, os: String::new(), architecture: String::new() };
+                map.next_value_seed(Object(&mut image))?;
+                image.done();
+            }
             _ => return skip(map),
         }
         Ok(())
@@ -113,55 +108,50 @@ impl ObjectMembers for SourceForm {
 }
 
 /// What Syft tells of an image; a text for a folder.
-struct ImageSeed<'c>(&'c mut SbomComponent);
+struct ImageForm<'c> {
+    component: &'c mut SbomComponent,
+    os: String,
+    architecture: String,
+}
 
-impl<'de> DeserializeSeed<'de> for ImageSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        match ImageForm::deserialize(deserializer)? {
-            ImageForm::Image { user_input, image_id, manifest_digest, architecture, os, layers } => {
-                let component = self.0;
-                component.fact("syft:image:userInput", user_input.0);
-                component.fact("syft:image:imageID", image_id.0);
-                component.fact("syft:image:manifestDigest", manifest_digest.0);
-                if !architecture.0.is_empty() {
-                    let os = if os.0.is_empty() { "linux" } else { &os.0 };
-                    component.fact("syft:image:platform", format!("{os}/{}", architecture.0));
-                }
-                layers.into_iter().for_each(|layer| component.fact("syft:image:layer", layer.digest.0));
+impl ObjectMembers for ImageForm<'_> {
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        match name {
+            "userInput" | "imageID" | "manifestDigest" => {
+                let value = text(map)?;
+                self.component.fact(&format!("syft:image:{name}"), value);
             }
-            ImageForm::Other(path) => self.0.fact("syft:image:userInput", path.0),
+            "os" => self.os = text(map)?,
+            "architecture" => self.architecture = text(map)?,
+            "layers" => return map.next_value_seed(List(&mut ImageLayers(self.component))),
+            _ => return skip(map),
         }
         Ok(())
     }
+
+    fn text(&mut self, path: &str) {
+        self.component.fact("syft:image:userInput", path.to_owned());
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ImageForm {
-    #[serde(rename_all = "camelCase")]
-    Image {
-        #[serde(default)]
-        user_input: Text,
-        #[serde(rename = "imageID")]
-        image_id: Text,
-        #[serde(default)]
-        manifest_digest: Text,
-        #[serde(default)]
-        architecture: Text,
-        #[serde(default)]
-        os: Text,
-        #[serde(default)]
-        layers: Vec<SyftLayer>,
-    },
-    Other(Text),
+impl ImageForm<'_> {
+    fn done(self) {
+        let ImageForm { component, os, architecture } = self;
+        if !architecture.is_empty() {
+            let os = if os.is_empty() { "linux" } else { &os };
+            component.fact("syft:image:platform", format!("{os}/{architecture}"));
+        }
+    }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct SyftLayer {
-    digest: Text,
+struct ImageLayers<'c>(&'c mut SbomComponent);
+
+impl ListElements for ImageLayers<'_> {
+    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
+        let [digest] = texts(element, ["digest"])?;
+        self.0.fact("syft:image:layer", digest);
+        Ok(())
+    }
 }
 
 /// `distro`: the os-release.
@@ -195,25 +185,15 @@ impl ObjectMembers for DistroForm {
                 component.fact(&format!("syft:distro:{name}"), value);
             }
             "idLike" => {
-                let names: LikeForm = map.next_value()?;
-                let names = match names {
-                    LikeForm::List(names) => names.into_iter().map(|name| name.0).collect::<Vec<_>>().join(" "),
-                    LikeForm::One(name) => name.0,
-                };
-                component.fact("syft:distro:idLike:0", names);
+                // In old versions one text.
+                let mut names = TextList::default();
+                map.next_value_seed(List(&mut names))?;
+                component.fact("syft:distro:idLike:0", names.0.join(" "));
             }
             _ => return skip(map),
         }
         Ok(())
     }
-}
-
-/// A list; in old versions one text.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum LikeForm {
-    List(Vec<Text>),
-    One(Text),
 }
 
 /// The version of the schema, from `schema`.

@@ -161,6 +161,13 @@ fn spdx_2() {
         &spdx("SPDX-2.3", &spdx_package("a", "pkg:npm/a", r#","versionInfo":"2""#)),
         "SPDX 2.3 | DOC |  | npm a 2 | ",
     );
+    for remarks in [
+        r#","attributionTexts":["SrcName: b"]"#,
+        r#","annotations":[{"annotator":"Tool: trivy","comment":"SrcName: b"}]"#,
+    ] {
+        let package = spdx_package("a", "pkg:apk/alpine/a@1?distro=3.18.4", remarks);
+        check(&spdx("SPDX-2.3", &package), "SPDX 2.3 | DOC | alpine 3.18.4 | apk a 1 <b 1> | ");
+    }
     let unnamed = r#"{"SPDXID":"SPDXRef-root","name":"app","versionInfo":"1"}"#;
     check(&spdx("SPDX-2.3", unnamed), "SPDX 2.3 | DOC |  |  | Unclear");
     let describes =
