@@ -23,7 +23,7 @@ pub(crate) trait ListElements {
 
 /// The texts of an object by the names of members. One type for all of them, so that there is one instance of
 /// its code.
-pub(crate) struct Texts<'n> {
+pub(crate) struct MemberTexts<'n> {
     names: &'n [&'n str],
     /// In the order of names; empty where there is none.
     values: Vec<String>,
@@ -36,9 +36,9 @@ pub(crate) fn texts<'de, D: Deserializer<'de>, const N: usize>(
     deserializer: D,
     names: [&str; N],
 ) -> Result<[String; N], D::Error> {
-    let mut texts = Texts { names: &names, values: vec![String::new(); N], alone: String::new() };
+    let mut texts = MemberTexts { names: &names, values: vec![String::new(); N], alone: String::new() };
     Object(&mut texts).deserialize(deserializer)?;
-    let Texts { mut values, alone, .. } = texts;
+    let MemberTexts { mut values, alone, .. } = texts;
     if let Some(first) = values.first_mut().filter(|first| first.is_empty()) {
         *first = alone;
     }
@@ -46,7 +46,7 @@ pub(crate) fn texts<'de, D: Deserializer<'de>, const N: usize>(
     Ok(std::array::from_fn(|_| values.next().unwrap_or_default()))
 }
 
-impl ObjectMembers for Texts<'_> {
+impl ObjectMembers for MemberTexts<'_> {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match self.names.iter().position(|known| *known == name).and_then(|place| self.values.get_mut(place)) {
             Some(value) => {
