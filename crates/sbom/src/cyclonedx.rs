@@ -3,7 +3,7 @@
 
 use crate::component::{ComponentRole, SbomComponent, SbomSink};
 use crate::format::SbomHead;
-use crate::members::{List, ListElements, Object, ObjectMembers, once, skip, text, texts};
+use crate::members::{List, ListElements, Object, ObjectMembers, Rows, TextRows, once, skip, text};
 use serde::de::{DeserializeSeed as _, Deserializer, Error as _, MapAccess};
 
 /// `metadata`: what the document is about, and what its author says of it.
@@ -21,7 +21,7 @@ impl ObjectMembers for Metadata<'_> {
                 open.done();
                 Ok(())
             }
-            "properties" => map.next_value_seed(List(&mut DocumentProperties(self.head))),
+            "properties" => map.next_value_seed(Rows(&mut DocumentProperties(self.head))),
             _ => skip(map),
         }
     }
@@ -47,11 +47,13 @@ impl SbomHead {
 /// `properties` of the document.
 struct DocumentProperties<'d>(&'d mut SbomHead);
 
-impl ListElements for DocumentProperties<'_> {
-    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let [name, value] = texts(element, ["name", "value"])?;
+impl TextRows for DocumentProperties<'_> {
+    fn names(&self) -> [&'static str; 3] {
+        ["name", "value", ""]
+    }
+
+    fn row(&mut self, [name, value, _]: [String; 3]) {
         self.0.property(&name, value);
-        Ok(())
     }
 }
 
@@ -126,7 +128,7 @@ impl ObjectMembers for OpenComponent<'_> {
             }
             "scope" => self.scope.is_excluded = text(map)? == "excluded",
             "isExternal" => self.scope.is_external = text(map)? == "true",
-            "properties" => return map.next_value_seed(List(&mut Properties(component))),
+            "properties" => return map.next_value_seed(Rows(&mut Properties(component))),
             "evidence" => return map.next_value_seed(Object(&mut Evidence(component))),
             "components" => {
                 // The scope may come after them.
@@ -144,11 +146,13 @@ impl ObjectMembers for OpenComponent<'_> {
 
 struct Properties<'c>(&'c mut SbomComponent);
 
-impl ListElements for Properties<'_> {
-    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let [name, value] = texts(element, ["name", "value"])?;
+impl TextRows for Properties<'_> {
+    fn names(&self) -> [&'static str; 3] {
+        ["name", "value", ""]
+    }
+
+    fn row(&mut self, [name, value, _]: [String; 3]) {
         self.0.fact(&name, value);
-        Ok(())
     }
 }
 
@@ -158,7 +162,7 @@ struct Evidence<'c>(&'c mut SbomComponent);
 impl ObjectMembers for Evidence<'_> {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match name {
-            "occurrences" => map.next_value_seed(List(&mut Occurrences(self.0))),
+            "occurrences" => map.next_value_seed(Rows(&mut Occurrences(self.0))),
             _ => skip(map),
         }
     }
@@ -166,11 +170,13 @@ impl ObjectMembers for Evidence<'_> {
 
 struct Occurrences<'c>(&'c mut SbomComponent);
 
-impl ListElements for Occurrences<'_> {
-    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let [location] = texts(element, ["location"])?;
+impl TextRows for Occurrences<'_> {
+    fn names(&self) -> [&'static str; 3] {
+        ["location", "", ""]
+    }
+
+    fn row(&mut self, [location, _, _]: [String; 3]) {
         self.0.paths.push(location);
-        Ok(())
     }
 }
 

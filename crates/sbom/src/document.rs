@@ -5,7 +5,7 @@ use crate::cyclonedx::{Components, Compositions, Metadata};
 use crate::error::SbomError;
 use crate::format::{SbomHead, other};
 use crate::github::Manifests;
-use crate::members::{List, Object, ObjectMembers, TextList, skip, text};
+use crate::members::{List, Object, ObjectMembers, Rows, TextList, skip, text};
 use crate::spdx2::{Relationships, SpdxPackages};
 use crate::spdx3::Graph;
 use crate::{spdx_text, syft};
@@ -57,7 +57,7 @@ impl ObjectMembers for Document<'_> {
                 head.described.extend(ids.0);
             }
             "packages" => return map.next_value_seed(List(&mut SpdxPackages(sink))),
-            "relationships" => return map.next_value_seed(List(&mut Relationships(head))),
+            "relationships" => return map.next_value_seed(Rows(&mut Relationships(head))),
             "@graph" => {
                 head.has_graph = true;
                 return map.next_value_seed(List(&mut Graph { head, sink }));

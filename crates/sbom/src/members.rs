@@ -21,29 +21,45 @@ pub(crate) trait ListElements {
     fn text(&mut self, _: &str) {}
 }
 
-/// The texts of an object by the names of members. One type for all of them, so that there is one instance of
-/// its code.
-pub(crate) struct MemberTexts<'n> {
-    names: &'n [&'n str],
+/// The texts of an object by the names of members.
+struct MemberTexts<'n> {
+    names: &'n [&'static str; 3],
     /// In the order of names; empty where there is none.
-    values: Vec<String>,
+    values: [String; 3],
     /// A text in place of the object.
     alone: String,
 }
 
-/// Reads the texts of an object; of a text in place of one, that alone.
-pub(crate) fn texts<'de, D: Deserializer<'de>, const N: usize>(
-    deserializer: D,
-    names: [&str; N],
-) -> Result<[String; N], D::Error> {
-    let mut texts = MemberTexts { names: &names, values: vec![String::new(); N], alone: String::new() };
-    Object(&mut texts).deserialize(deserializer)?;
-    let MemberTexts { mut values, alone, .. } = texts;
-    if let Some(first) = values.first_mut().filter(|first| first.is_empty()) {
-        *first = alone;
+/// Takes objects of which some texts count. Behind a pointer, so that all lists of them are read by one instance of the code.
+pub(crate) trait TextRows {
+    /// The names of the members; empty where there are fewer.
+    fn names(&self) -> [&'static str; 3];
+
+    /// Takes the texts of one object, in the order of names; a text in place of an object is the first.
+    fn row(&mut self, texts: [String; 3]);
+}
+
+/// A list of such objects.
+pub(crate) struct Rows<'t>(pub(crate) &'t mut dyn TextRows);
+
+impl<'de> DeserializeSeed<'de> for Rows<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(mut self, deserializer: D) -> Result<(), D::Error> {
+        List(&mut self).deserialize(deserializer)
     }
-    let mut values = values.into_iter();
-    Ok(std::array::from_fn(|_| values.next().unwrap_or_default()))
+}
+
+impl ListElements for Rows<'_> {
+    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
+        let names = self.0.names();
+        let mut texts = MemberTexts { names: &names, values: <[String; 3]>::default(), alone: String::new() };
+        Object(&mut texts).deserialize(element)?;
+        let MemberTexts { values: [first, second, third], alone, .. } = texts;
+        let first = if first.is_empty() { alone } else { first };
+        self.0.row([first, second, third]);
+        Ok(())
+    }
 }
 
 impl ObjectMembers for MemberTexts<'_> {

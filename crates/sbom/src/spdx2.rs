@@ -2,7 +2,7 @@
 
 use crate::component::{SbomComponent, SbomSink};
 use crate::format::SbomHead;
-use crate::members::{List, ListElements, Object, ObjectMembers, once, skip, text, texts};
+use crate::members::{ListElements, Object, ObjectMembers, Rows, TextRows, once, skip, text};
 use serde::de::{DeserializeSeed as _, Deserializer, Error as _, MapAccess};
 
 /// What SPDX has in place of an unknown value.
@@ -40,9 +40,9 @@ impl ObjectMembers for SpdxPackageForm {
             "primaryPackagePurpose" => component.set_kind(&text(map)?),
             "comment" => component.comment(&text(map)?),
             "sourceInfo" => component.source_info(&text(map)?),
-            "externalRefs" => return map.next_value_seed(List(&mut References(component))),
-            "checksums" => return map.next_value_seed(List(&mut Checksums(component))),
-            "attributionTexts" | "annotations" => return map.next_value_seed(List(&mut Remarks(component))),
+            "externalRefs" => return map.next_value_seed(Rows(&mut References(component))),
+            "checksums" => return map.next_value_seed(Rows(&mut Checksums(component))),
+            "attributionTexts" | "annotations" => return map.next_value_seed(Rows(&mut Remarks(component))),
             _ => return skip(map),
         }
         Ok(())
@@ -66,51 +66,59 @@ impl SpdxPackageForm {
 
 struct References<'c>(&'c mut SbomComponent);
 
-impl ListElements for References<'_> {
-    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let [kind, locator] = texts(element, ["referenceType", "referenceLocator"])?;
+impl TextRows for References<'_> {
+    fn names(&self) -> [&'static str; 3] {
+        ["referenceType", "referenceLocator", ""]
+    }
+
+    fn row(&mut self, [kind, locator, _]: [String; 3]) {
         // A type may be an address that ends with its name.
         if kind.rsplit('/').next() == Some("purl") {
             self.0.purls.push(locator);
         }
-        Ok(())
     }
 }
 
 struct Checksums<'c>(&'c mut SbomComponent);
 
-impl ListElements for Checksums<'_> {
-    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let [algorithm, value] = texts(element, ["algorithm", "checksumValue"])?;
+impl TextRows for Checksums<'_> {
+    fn names(&self) -> [&'static str; 3] {
+        ["algorithm", "checksumValue", ""]
+    }
+
+    fn row(&mut self, [algorithm, value, _]: [String; 3]) {
         if algorithm == "SHA256" {
             self.0.sha256 = value;
         }
-        Ok(())
     }
 }
 
 /// Attributions, which are texts, or annotations, which have a comment.
 struct Remarks<'c>(&'c mut SbomComponent);
 
-impl ListElements for Remarks<'_> {
-    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let [text] = texts(element, ["comment"])?;
+impl TextRows for Remarks<'_> {
+    fn names(&self) -> [&'static str; 3] {
+        ["comment", "", ""]
+    }
+
+    fn row(&mut self, [text, _, _]: [String; 3]) {
         self.0.attribution(&text);
-        Ok(())
     }
 }
 
 /// `relationships`.
 pub(crate) struct Relationships<'d>(pub(crate) &'d mut SbomHead);
 
-impl ListElements for Relationships<'_> {
-    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let [from, kind, to] = texts(element, ["spdxElementId", "relationshipType", "relatedSpdxElement"])?;
+impl TextRows for Relationships<'_> {
+    fn names(&self) -> [&'static str; 3] {
+        ["spdxElementId", "relationshipType", "relatedSpdxElement"]
+    }
+
+    fn row(&mut self, [from, kind, to]: [String; 3]) {
         match kind.as_str() {
             "DESCRIBES" => drop(self.0.described.insert(to)),
             "DESCRIBED_BY" => drop(self.0.described.insert(from)),
             _ => {}
         }
-        Ok(())
     }
 }

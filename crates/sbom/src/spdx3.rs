@@ -2,7 +2,7 @@
 
 use crate::component::{SbomComponent, SbomSink};
 use crate::format::SbomHead;
-use crate::members::{List, ListElements, Object, ObjectMembers, TextList, once, skip, text, texts};
+use crate::members::{List, ListElements, Object, ObjectMembers, Rows, TextList, TextRows, once, skip, text};
 use crate::spdx_text;
 use crate::spdx2::known;
 use serde::de::{DeserializeSeed as _, Deserializer, Error as _, MapAccess};
@@ -50,8 +50,8 @@ impl ObjectMembers for ElementForm {
             "software_primaryPurpose" => component.set_kind(&text(map)?),
             "software_sourceInfo" => component.source_info(&text(map)?),
             "software_packageUrl" => component.purls.extend(Some(text(map)?).filter(|purl| !purl.is_empty())),
-            "externalIdentifier" => return map.next_value_seed(List(&mut Identifiers(component))),
-            "verifiedUsing" => return map.next_value_seed(List(&mut Hashes(component))),
+            "externalIdentifier" => return map.next_value_seed(Rows(&mut Identifiers(component))),
+            "verifiedUsing" => return map.next_value_seed(Rows(&mut Hashes(component))),
             "rootElement" => {
                 let mut roots = TextList::default();
                 map.next_value_seed(List(&mut roots))?;
@@ -89,25 +89,29 @@ impl ElementForm {
 
 struct Identifiers<'c>(&'c mut SbomComponent);
 
-impl ListElements for Identifiers<'_> {
-    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
+impl TextRows for Identifiers<'_> {
+    fn names(&self) -> [&'static str; 3] {
+        ["externalIdentifierType", "identifier", ""]
+    }
+
+    fn row(&mut self, [kind, identifier, _]: [String; 3]) {
         // In a graph: an object, or the name of an element elsewhere in it.
-        let [kind, identifier] = texts(element, ["externalIdentifierType", "identifier"])?;
         if kind == "packageUrl" || kind == "purl" {
             self.0.purls.push(identifier);
         }
-        Ok(())
     }
 }
 
 struct Hashes<'c>(&'c mut SbomComponent);
 
-impl ListElements for Hashes<'_> {
-    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let [algorithm, value] = texts(element, ["algorithm", "hashValue"])?;
+impl TextRows for Hashes<'_> {
+    fn names(&self) -> [&'static str; 3] {
+        ["algorithm", "hashValue", ""]
+    }
+
+    fn row(&mut self, [algorithm, value, _]: [String; 3]) {
         if algorithm == "sha256" {
             self.0.sha256 = value;
         }
-        Ok(())
     }
 }

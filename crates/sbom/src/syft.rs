@@ -2,7 +2,7 @@
 //! writes into properties of CycloneDX is noted under the same names.
 
 use crate::component::{ComponentRole, SbomComponent, SbomSink};
-use crate::members::{List, ListElements, Object, ObjectMembers, TextList, once, skip, text, texts};
+use crate::members::{List, ListElements, Object, ObjectMembers, Rows, TextList, TextRows, once, skip, text};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess};
 
 /// `artifacts`.
@@ -29,7 +29,7 @@ impl ObjectMembers for Artifact {
             "name" => once(&mut self.0.name, map)?,
             "version" => once(&mut self.0.version, map)?,
             "purl" => self.0.purls.extend(Some(text(map)?).filter(|purl| !purl.is_empty())),
-            "locations" => return map.next_value_seed(List(&mut Places { component: &mut self.0, count: 0 })),
+            "locations" => return map.next_value_seed(Rows(&mut Places { component: &mut self.0, count: 0 })),
             "metadata" => return map.next_value_seed(Object(&mut Facts(&mut self.0))),
             _ => return skip(map),
         }
@@ -42,14 +42,16 @@ struct Places<'c> {
     count: usize,
 }
 
-impl ListElements for Places<'_> {
-    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let [path, layer] = texts(element, ["path", "layerID"])?;
+impl TextRows for Places<'_> {
+    fn names(&self) -> [&'static str; 3] {
+        ["path", "layerID", ""]
+    }
+
+    fn row(&mut self, [path, layer, _]: [String; 3]) {
         let place = self.count;
         self.count += 1;
         self.component.fact(&format!("syft:location:{place}:path"), path);
         self.component.fact(&format!("syft:location:{place}:layerID"), layer);
-        Ok(())
     }
 }
 
@@ -123,7 +125,7 @@ impl ObjectMembers for ImageForm<'_> {
             }
             "os" => self.os = text(map)?,
             "architecture" => self.architecture = text(map)?,
-            "layers" => return map.next_value_seed(List(&mut ImageLayers(self.component))),
+            "layers" => return map.next_value_seed(Rows(&mut ImageLayers(self.component))),
             _ => return skip(map),
         }
         Ok(())
@@ -146,11 +148,13 @@ impl ImageForm<'_> {
 
 struct ImageLayers<'c>(&'c mut SbomComponent);
 
-impl ListElements for ImageLayers<'_> {
-    fn element<'de, D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let [digest] = texts(element, ["digest"])?;
+impl TextRows for ImageLayers<'_> {
+    fn names(&self) -> [&'static str; 3] {
+        ["digest", "", ""]
+    }
+
+    fn row(&mut self, [digest, _, _]: [String; 3]) {
         self.0.fact("syft:image:layer", digest);
-        Ok(())
     }
 }
 
