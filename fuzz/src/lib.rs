@@ -9,6 +9,7 @@ mod feeds;
 mod images;
 mod names;
 mod oracles;
+mod sboms;
 mod seeds;
 
 /// A target: its name, a sound input to begin with, and what is done with an input.
@@ -16,7 +17,7 @@ pub type Target = (&'static str, fn() -> Vec<u8>, fn(&[u8]));
 
 /// All targets.
 pub fn targets() -> impl Iterator<Item = &'static Target> {
-    images::TARGETS.iter().chain(feeds::TARGETS).chain(names::TARGETS)
+    images::TARGETS.iter().chain(feeds::TARGETS).chain(names::TARGETS).chain(sboms::TARGETS)
 }
 
 fn text(bytes: &[u8]) -> Option<&str> {

@@ -31,6 +31,12 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         &["tokio", "kube", "ureq", "rustls", "tidewaiter-io", "tidewaiter-db", "tidewaiter-scan", "tidewaiter-feeds"],
         "formats are pure: a report becomes bytes",
     ),
+    (
+        "tidewaiter-sbom",
+        &["tokio", "kube", "ureq", "rustls", "tidewaiter-io", "tidewaiter-db", "tidewaiter-scan", "tidewaiter-feeds"],
+        "reading an SBOM is pure: bytes become an inventory",
+    ),
+    ("tidewaiter-xml", &["tokio", "tidewaiter-core", "tidewaiter-io"], "it reads XML, whatever it holds"),
     ("tidewaiter-http", &["tokio", "kube", "tidewaiter-core"], "the HTTP client does not depend on what it transfers"),
     ("tidewaiter-io", &["tokio", "kube", "ureq", "tidewaiter-core"], "files and threads, whatever they are for"),
     (
@@ -116,6 +122,18 @@ const FLOORS: &[(&str, &[&str])] = &[
             "csv gitlab html junit markdown sarif spdx_text",
             "cyclonedx spdx2 spdx3",
             "format",
+        ],
+    ),
+    (
+        "crates/sbom/src",
+        &[
+            "component input members purl",
+            "error identity layers source_package spdx_text system",
+            "format",
+            "collect cyclonedx github spdx2 syft",
+            "gaps spdx3 xml",
+            "document",
+            "inventory",
         ],
     ),
     (

@@ -1,5 +1,7 @@
 //! Scans on this machine: opens the image, finds its packages, matches them with the database, applies exceptions.
 
+mod sbom_file;
+
 use crate::args::{LocalArgs, RegistryArgs};
 use crate::exit::{self, UsageError};
 use crate::progress::LayerProgress;
@@ -79,6 +81,9 @@ pub(crate) fn scan_with(image: &str, args: &LocalArgs, database: &Database) -> R
 
 /// Reads the packages of an image; `base_image` is the one whose layers are marked as the base's.
 pub(crate) fn inventory(image: &str, reading: &ReadingOptions<'_>, base_image: Option<&str>) -> Result<Inventory> {
+    if let Some(place) = sbom_file::place(image) {
+        return sbom_file::inventory(image, place, reading, base_image);
+    }
     terminal::say(&format!("Scan started for image {} (local)", printable(image)));
     let opened = open(image, reading)?;
     let progress = LayerProgress::new(image);
@@ -131,6 +136,7 @@ fn here(scheme: Scheme, place: &str, args: &ReadingOptions<'_>) -> Result<Image>
         }
         Scheme::Docker => container_engine::open("Docker", &engines::docker(), place, platform)?,
         Scheme::Podman => container_engine::open("Podman", &engines::podman(), place, platform)?,
+        Scheme::Sbom => return Err(sbom_file::no_image(place)),
     })
 }
 

@@ -9,7 +9,7 @@ use std::io::{self, BufWriter, Write};
 use tidewaiter_core::finding::{Finding, SuppressedFinding};
 use tidewaiter_core::policy::Verdict;
 use tidewaiter_core::report::{Gap, GapKind, Report, SupportPeriod};
-use tidewaiter_formats::{ArrangedFindings, Arrangement, exploited, fixed_in, lowest_layer, suppression};
+use tidewaiter_formats::{ArrangedFindings, Arrangement, exploited, fixed_in, lowest_layer, read_from, suppression};
 
 /// Prints a value as JSON.
 pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<()> {
@@ -64,12 +64,12 @@ fn heading(report: &Report) -> String {
         name => name.to_owned(),
     });
     format!(
-        "{} ({}, {}), {} packages in {} layers\n{}\n",
+        "{} ({}, {}), {} packages {}\n{}\n",
         printable(&inventory.image.name),
         inventory.image.platform,
         printable(&os),
         inventory.packages.len(),
-        inventory.layers.len(),
+        printable(read_from(inventory)),
         inventory.image.digest,
     )
 }

@@ -39,4 +39,4 @@ pub use format::{ReportFormat, SbomFormat, UnknownFormat, write_markdown, write_
 pub use stamp::Stamp;
 #[cfg(feature = "templates")]
 pub use template::{ReportTemplate, TemplateError};
-pub use view::{JudgedReport, exploited, fixed_in, lowest_layer, suppression};
+pub use view::{JudgedReport, exploited, fixed_in, in_layer, lowest_layer, read_from, suppression};

@@ -136,12 +136,12 @@ fn about(judged: JudgedReport<'_>) -> String {
     let database =
         judged.report.database.built.map_or_else(|| "at an unknown time".to_owned(), |built| built.to_string());
     format!(
-        "{} ({}, {}), {} packages in {} layers. Database: built {database}.\n",
+        "{} ({}, {}), {} packages {}. Database: built {database}.\n",
         code(inventory.image.digest.as_str()),
         text(&inventory.image.platform.to_string(), MAX_CELL),
         text(&os.unwrap_or_else(|| "no operating system".to_owned()), MAX_CELL),
         inventory.packages.len(),
-        inventory.layers.len(),
+        text(&view::read_from(inventory), MAX_CELL),
     )
 }
 

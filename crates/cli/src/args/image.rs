@@ -15,7 +15,8 @@ use tidewaiter_formats::SbomFormat;
 /// a `docker save` archive (`docker-archive:FILE`), a root file system (`dir:DIR`) or an image of containerd
 /// (`containerd:REFERENCE`; data in $CONTAINERD_ROOT, default /var/lib/containerd), Docker (`docker:NAME`; $DOCKER_HOST) or
 /// Podman (`podman:NAME`; $CONTAINER_HOST). A text such as `docker:27` may be a reference, too: it is one if this machine has no
-/// image `27`.
+/// image `27`. `sbom:FILE` (`sbom:-`: standard input) is an SBOM, whose packages are judged as an image's: CycloneDX 1.2 to 1.7
+/// (JSON, XML), SPDX 2.2, 2.3 and 3.0 (JSON), Syft's JSON, GitHub's.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -24,7 +25,8 @@ Examples:
   kubectl scan image oci:./layout -o table -o sarif=report.sarif -o html=report.html
   kubectl scan image docker-archive:myapp.tar --fail-on high+fixable,kev
   kubectl scan image r.example/app:v2 --fail-on high+new --baseline v1.json
-  kubectl scan image r.example/app:v1 r.example/job:v1 -o table -o csv={name}.csv")]
+  kubectl scan image r.example/app:v1 r.example/job:v1 -o table -o csv={name}.csv
+  kubectl scan image sbom:myapp.cdx.json")]
 pub(crate) struct ImageArgs {
     /// Images to scan; of several each is judged alone, in the order given, and a summary follows
     #[arg(value_name = "IMAGE", required = true)]
