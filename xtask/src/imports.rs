@@ -31,6 +31,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         &["tokio", "kube", "ureq", "rustls", "tidewaiter-io", "tidewaiter-db", "tidewaiter-scan", "tidewaiter-feeds"],
         "formats are pure: a report becomes bytes",
     ),
+    (
+        "tidewaiter-attestation",
+        &["tokio", "kube", "ureq", "rustls", "tidewaiter-io", "tidewaiter-db", "tidewaiter-scan", "tidewaiter-formats"],
+        "attestations are pure: what a key signed, whoever stores it",
+    ),
     ("tidewaiter-http", &["tokio", "kube", "tidewaiter-core"], "the HTTP client does not depend on what it transfers"),
     ("tidewaiter-io", &["tokio", "kube", "ureq", "tidewaiter-core"], "files and threads, whatever they are for"),
     (
@@ -86,6 +91,10 @@ const FLOORS: &[(&str, &[&str])] = &[
             "diff exception policy",
             "status upgrade",
         ],
+    ),
+    (
+        "crates/attestation/src",
+        &["compact key refusal", "envelope layout", "bundle statement", "verdict vulnerabilities", "expectation"],
     ),
     ("crates/io/src", &["replace scratch workers"]),
     (
@@ -149,10 +158,10 @@ const FLOORS: &[(&str, &[&str])] = &[
             "exit progress render",
             "built_in kubeconfig no_template template",
             "cluster completion dirs engines login output",
-            "cron_run",
+            "cron_run keys",
             "cache db follow policy_file report_file workload",
             "approve revoke local report rollback status",
-            "convert deployment diff exceptions explain fix image policy sbom wait",
+            "attest convert deployment diff exceptions explain fix image policy sbom verify wait",
         ],
     ),
     (

@@ -15,6 +15,7 @@ mod keys;
 pub mod login_files;
 mod pace;
 pub mod push;
+pub mod referrers;
 
 use super::manifest::{self, BlobDescriptor, FetchByDigest};
 use super::{BlobSource, Image, LayerDescriptor, SourceError};
