@@ -21,6 +21,8 @@ const CONTENT: &str = "dev.sigstore.bundle.content";
 /// What the attestation says: of a bundle, and of a layer.
 const BUNDLE_PREDICATE: &str = "dev.sigstore.bundle.predicateType";
 const LAYER_PREDICATE: &str = "predicateType";
+/// Of a layer: its signature, which an envelope has inside. Without it cosign does not look at a layer.
+const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 /// The fingerprint of the key, of ours alone: a new attestation takes the place of the last one with the same type and key. Nobody
 /// signed it, so nothing else is decided by it.
 const KEY: &str = "dev.tidewaiter.attestation.key";
@@ -117,7 +119,7 @@ impl AttestationManifest {
 
     /// Adds an envelope, in place of the last one by the same key that says the same.
     pub fn add(&mut self, envelope: &AttachedLayer, predicate_type: &str, key: &Digest) {
-        let annotations = json!({LAYER_PREDICATE: predicate_type, KEY: key.as_str()});
+        let annotations = json!({SIGNATURE: "", LAYER_PREDICATE: predicate_type, KEY: key.as_str()});
         self.layers.retain(|layer| layer["annotations"] != annotations);
         let AttachedLayer { digest, size } = envelope;
         self.layers

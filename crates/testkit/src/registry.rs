@@ -126,6 +126,11 @@ impl Registry {
         self.content().manifests[repository][selector].bytes.clone()
     }
 
+    /// All documents of a repository, by tag and digest.
+    pub fn manifests(&self, repository: &str) -> BTreeMap<String, Manifest> {
+        self.content().manifests.get(repository).cloned().unwrap_or_default()
+    }
+
     /// Answers the referrers API, which not every registry has: with what was pushed with a subject, and what the document of
     /// the tag lists that stands in for it.
     pub fn serve_referrers(&self) {

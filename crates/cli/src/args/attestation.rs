@@ -29,7 +29,7 @@ pub(crate) struct AttestArgs {
     #[arg(long, value_name = "PRIVATE_KEY")]
     pub(crate) key: PathBuf,
     /// Report of the image to sign, as `-o json` writes it, instead of a scan; `-`: standard input
-    #[arg(long, value_name = "REPORT", conflicts_with_all = ["all_platforms", "platform", "exceptions", "base", "no_cache", "db"])]
+    #[arg(long, value_name = "REPORT", conflicts_with_all = ["all_platforms", "platform", "exceptions", "base", "no_cache"])]
     pub(crate) report: Option<PathBuf>,
     /// Scan every platform of an index: what is signed is about the index, too
     #[arg(long, conflicts_with = "platform")]
