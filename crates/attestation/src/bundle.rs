@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn an_envelope_is_read_as_it_was_put_in() {
-        let envelope = UnsignedEnvelope(b"payload".to_vec()).sign(&signing(EC_KEY)).unwrap();
+        let envelope = UnsignedEnvelope::of_payload(b"payload".to_vec()).sign(&signing(EC_KEY)).unwrap();
         let text = SigstoreBundle::new(envelope.clone(), &verifying(EC_PUB)).to_json();
         assert_eq!(SigstoreBundle::envelope(&text), Ok(envelope));
         let value: serde_json::Value = serde_json::from_slice(&text).unwrap();

@@ -28,9 +28,19 @@ struct EnvelopeSignature {
 
 /// A payload that is about to be signed.
 #[derive(Debug)]
-pub struct UnsignedEnvelope(pub(crate) Vec<u8>);
+pub struct UnsignedEnvelope(Vec<u8>);
 
 impl UnsignedEnvelope {
+    /// Of a payload that is to be a statement.
+    pub fn of_payload(payload: Vec<u8>) -> Self {
+        UnsignedEnvelope(payload)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Signs the payload as an in-toto statement.
     ///
     /// # Errors
@@ -111,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_payload_is_read_by_the_key_that_signed_it() {
-        let signed = |pem: &str| UnsignedEnvelope(b"payload".to_vec()).sign(&signing(pem)).unwrap();
+        let signed = |pem: &str| UnsignedEnvelope::of_payload(b"payload".to_vec()).sign(&signing(pem)).unwrap();
         let check = |envelope: &Envelope, pem: &str, expected: Result<(), &str>| {
             // As it comes from a registry.
             let read = Envelope::parse(&envelope.to_json()).unwrap();

@@ -3,7 +3,7 @@
 use crate::envelope::{Envelope, VerifiedPayload};
 use crate::key::VerifyingKey;
 use crate::refusal::Refusal;
-use crate::statement::Statement;
+use crate::statement::InTotoStatement;
 use crate::verdict::{VERDICT, VerdictPredicate};
 use crate::vulnerabilities::{ScanRecord, VULNERABILITIES};
 use jiff::{SignedDuration, Timestamp};
@@ -56,8 +56,12 @@ impl Expectation<'_> {
     }
 
     /// The signed statement, if it is about the digest and of the type.
-    fn statement<'p>(&self, payload: &'p VerifiedPayload, predicate_type: &str) -> Result<Statement<'p>, Refusal> {
-        let statement = Statement::read(payload)?;
+    fn statement<'p>(
+        &self,
+        payload: &'p VerifiedPayload,
+        predicate_type: &str,
+    ) -> Result<InTotoStatement<'p>, Refusal> {
+        let statement = InTotoStatement::read(payload)?;
         if statement.predicate_type != predicate_type {
             return Err(Refusal::OtherPredicate(statement.predicate_type));
         }
@@ -83,7 +87,7 @@ mod tests {
     use super::*;
     use crate::envelope::UnsignedEnvelope;
     use crate::key::tests::{EC_KEY, EC_PUB, ED_KEY, ED_PUB, signing, verifying};
-    use crate::statement::Subject;
+    use crate::statement::StatementSubject;
     use tidewaiter_core::policy::{Outcome, Policy, Verdict};
     use tidewaiter_core::report::{DatabaseInfo, Gap, GapKind, ImageInfo, Inventory, Report};
 
@@ -93,8 +97,8 @@ mod tests {
         Digest::from_sha256([byte; 32])
     }
 
-    fn subject(byte: u8) -> Subject {
-        Subject { name: "registry.example/app".to_owned(), digest: digest(byte) }
+    fn subject(byte: u8) -> StatementSubject {
+        StatementSubject { name: "registry.example/app".to_owned(), digest: digest(byte) }
     }
 
     fn report(byte: u8) -> Report {
@@ -152,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_scan_counts_by_its_own_image_too() {
-        let check = |image: u8, subjects: &[Subject], expected: Result<ScanRecord, &str>| {
+        let check = |image: u8, subjects: &[StatementSubject], expected: Result<ScanRecord, &str>| {
             let envelope = signed(&scan(image).statement(subjects, "0.1.0").unwrap(), EC_KEY);
             check(read(EC_PUB, "0s", |expectation| expectation.scan(&envelope)), expected);
         };
@@ -178,10 +182,11 @@ mod tests {
 
     #[test]
     fn what_is_signed_and_no_statement_is_refused() {
-        let statement = String::from_utf8(verdict().statement(&[subject(1)]).unwrap().0).unwrap();
+        let written = verdict().statement(&[subject(1)]).unwrap();
+        let statement = String::from_utf8(written.payload().to_vec()).unwrap();
         let check = |from: &str, to: &str, words: &str| {
             assert!(statement.contains(from), "{from}");
-            let envelope = signed(&UnsignedEnvelope(statement.replacen(from, to, 1).into_bytes()), ED_KEY);
+            let envelope = signed(&UnsignedEnvelope::of_payload(statement.replacen(from, to, 1).into_bytes()), ED_KEY);
             check(read(ED_PUB, "0s", |expectation| expectation.verdict(&envelope)), Err(words));
         };
         check("{", "", "cannot be read");

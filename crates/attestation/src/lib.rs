@@ -30,6 +30,6 @@ pub use layout::{
     attestation_tag, bundle_layer, image_config,
 };
 pub use refusal::Refusal;
-pub use statement::Subject;
+pub use statement::StatementSubject;
 pub use verdict::{DatabaseUsed, ExceptionUsed, JudgedImage, PolicyUsed, ScannerUsed, VERDICT, VerdictPredicate};
 pub use vulnerabilities::{ScanRecord, VULNERABILITIES};

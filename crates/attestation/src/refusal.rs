@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use tidewaiter_core::image::Digest;
 
-/// Why an attestation does not count. None of its content is quoted before its signature was verified.
+/// Why an attestation does not count. Of what nobody verified, no more is quoted than its type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Not a DSSE envelope, or not a bundle of one.

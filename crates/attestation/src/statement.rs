@@ -16,7 +16,7 @@ const SHA256: &str = "sha256";
 
 /// What a statement is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subject {
+pub struct StatementSubject {
     /// The repository, for people: an image has the same digest everywhere.
     pub name: String,
     /// The manifest, or the index.
@@ -40,7 +40,7 @@ struct WrittenSubject<'a> {
 }
 
 impl<'a> WrittenSubject<'a> {
-    fn of(subject: &'a Subject) -> Self {
+    fn of(subject: &'a StatementSubject) -> Self {
         WrittenSubject { name: &subject.name, digest: BTreeMap::from([(SHA256, subject.digest.hex())]) }
     }
 }
@@ -48,7 +48,7 @@ impl<'a> WrittenSubject<'a> {
 /// A signed statement. It borrows from the payload: the predicate may have megabytes.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Statement<'a> {
+pub(crate) struct InTotoStatement<'a> {
     #[serde(rename = "_type")]
     kind: String,
     subject: Vec<ReadSubject>,
@@ -69,14 +69,14 @@ struct ReadSubject {
 /// # Errors
 /// When the predicate is not JSON.
 pub(crate) fn write(
-    subjects: &[Subject],
+    subjects: &[StatementSubject],
     predicate_type: &str,
     predicate: Vec<u8>,
 ) -> serde_json::Result<UnsignedEnvelope> {
     let predicate = raw(predicate)?;
     let subject = subjects.iter().map(WrittenSubject::of).collect();
     let statement = WrittenStatement { kind: STATEMENT, subject, predicate_type, predicate: &predicate };
-    Ok(UnsignedEnvelope(serde_json::to_vec(&statement)?))
+    Ok(UnsignedEnvelope::of_payload(serde_json::to_vec(&statement)?))
 }
 
 /// JSON that is written as it is.
@@ -85,10 +85,10 @@ pub(crate) fn raw(json: Vec<u8>) -> serde_json::Result<Box<RawValue>> {
     RawValue::from_string(text)
 }
 
-impl<'a> Statement<'a> {
+impl<'a> InTotoStatement<'a> {
     /// Reads a signed payload.
     pub(crate) fn read(payload: &'a VerifiedPayload) -> Result<Self, Refusal> {
-        let statement: Statement<'a> = serde_json::from_slice(payload.bytes()).map_err(unreadable)?;
+        let statement: InTotoStatement<'a> = serde_json::from_slice(payload.bytes()).map_err(unreadable)?;
         match KNOWN.contains(&statement.kind.as_str()) {
             true => Ok(statement),
             false => Err(Refusal::Unreadable(format!("a statement of the unknown type {:?}", statement.kind))),

@@ -2,7 +2,7 @@
 
 use crate::envelope::UnsignedEnvelope;
 use crate::key::sha256;
-use crate::statement::{self, Subject};
+use crate::statement::{self, StatementSubject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -130,7 +130,7 @@ impl VerdictPredicate {
     ///
     /// # Errors
     /// When it cannot be written as JSON.
-    pub fn statement(&self, subjects: &[Subject]) -> serde_json::Result<UnsignedEnvelope> {
+    pub fn statement(&self, subjects: &[StatementSubject]) -> serde_json::Result<UnsignedEnvelope> {
         statement::write(subjects, VERDICT, serde_json::to_vec(self)?)
     }
 }

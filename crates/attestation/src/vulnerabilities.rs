@@ -4,7 +4,7 @@
 use crate::compact::compact;
 use crate::envelope::UnsignedEnvelope;
 use crate::refusal::Refusal;
-use crate::statement::{self, Statement, Subject};
+use crate::statement::{self, InTotoStatement, StatementSubject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -81,7 +81,7 @@ impl ScanRecord {
     ///
     /// # Errors
     /// When it cannot be written as JSON.
-    pub fn statement(&self, subjects: &[Subject], version: &str) -> serde_json::Result<UnsignedEnvelope> {
+    pub fn statement(&self, subjects: &[StatementSubject], version: &str) -> serde_json::Result<UnsignedEnvelope> {
         let mut result = Vec::new();
         match self.reports.as_slice() {
             [one] => one.write_json(&mut result),
@@ -104,7 +104,7 @@ impl ScanRecord {
     }
 
     /// Reads a scan of ours: other scanners have other results.
-    pub(crate) fn read(statement: &Statement<'_>) -> Result<Self, Refusal> {
+    pub(crate) fn read(statement: &InTotoStatement<'_>) -> Result<Self, Refusal> {
         let predicate: ReadPredicate<'_> = statement.predicate()?;
         let result = predicate.scanner.result.get().as_bytes();
         let reports = Report::all_from_json(result)

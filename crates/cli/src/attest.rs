@@ -14,7 +14,9 @@ use anyhow::Result;
 use attach::AttestationTarget;
 use jiff::Timestamp;
 use std::io::{self, Write};
-use tidewaiter_attestation::{Envelope, ScanRecord, SigningKey, Subject, VERDICT, VULNERABILITIES, VerdictPredicate};
+use tidewaiter_attestation::{
+    Envelope, ScanRecord, SigningKey, StatementSubject, VERDICT, VULNERABILITIES, VerdictPredicate,
+};
 use tidewaiter_core::image::Reference;
 use tidewaiter_core::policy::Policy;
 use tidewaiter_scan::source::registry::RegistryConfig;
@@ -53,7 +55,7 @@ pub(crate) fn run(args: &AttestArgs) -> Result<Exit> {
     if let Some(AttestationPlace { config, repository }) = place.filter(|_| !args.no_push) {
         let target = AttestationTarget::new(&config, &repository, key.verifying_key())?;
         subjects.iter().try_for_each(|subject| target.attach(&subject.digest, &signed))?;
-        for Subject { name, digest } in &subjects {
+        for StatementSubject { name, digest } in &subjects {
             let name = printable(name);
             writeln!(io::stdout(), "{name}@{digest}: {}, signed by the key {}", verdict.outcome, target.key())?;
         }
@@ -91,7 +93,7 @@ fn judge(scan: &ScanRecord, policy: &Policy) -> Result<VerdictPredicate> {
 fn sign(
     scan: &ScanRecord,
     verdict: &VerdictPredicate,
-    subjects: &[Subject],
+    subjects: &[StatementSubject],
     key: &SigningKey,
 ) -> Result<Vec<SignedStatement>> {
     let scan = scan.statement(subjects, VERSION)?.sign(key)?;

@@ -111,26 +111,27 @@ fn a_verdict_is_attached_and_verified() {
 }
 
 #[test]
-fn the_exit_code_is_that_of_the_verdict() {
-    let (machine, registry) = (SigningMachine::new(), Registry::start());
-    let image = registry.push("app", "v1", &vulnerable().build());
-    check(&machine.attest(&image, "key", &[]), 0, &["violated, signed by the key"]);
-    machine.verify(&image, "pub", &[], 1, &["3 critical", "Policy: violated", "(critical) in zlib"]);
-    // Another policy judges the signed report.
+fn the_exit_code_is_that_of_the_newest_verdict() {
+    let (machine, plain, listing) = (SigningMachine::new(), Registry::start(), Registry::start());
+    listing.serve_referrers();
     fs::write(machine.path("never.yaml"), "kind: ClusterScanPolicy\nspec: {blockAt: NEVER}\n").unwrap();
     let never = ["--policy", &machine.name("never.yaml")];
-    machine.verify(
-        &image,
-        "pub",
-        &never,
-        0,
-        &["judged now, by the policy of the command line", "3 critical", "Policy: pass"],
-    );
-    machine.verify(&image, "other.pub", &never, 3, &["not signed by the key"]);
-    check(&machine.attest(&image, "key", &never), 0, &["pass"]);
-    machine.verify(&image, "pub", &[], 0, &["Policy: pass"]);
-    machine.verify(&image, "pub", &["--block-at", "medium"], 1, &["Policy: violated"]);
+    for registry in [&plain, &listing] {
+        let image = registry.push("app", "v1", &vulnerable().build());
+        check(&machine.attest(&image, "key", &[]), 0, &["violated, signed by the key"]);
+        machine.verify(&image, "pub", &[], 1, &["3 critical", "Policy: violated", "(critical) in zlib"]);
+        // Another policy judges the signed report.
+        let words = ["judged now, by the policy of the command line", "3 critical", "Policy: pass"];
+        machine.verify(&image, "pub", &never, 0, &words);
+        machine.verify(&image, "other.pub", &never, 3, &["not signed by the key"]);
+        check(&machine.attest(&image, "key", &never), 0, &["pass"]);
+        machine.verify(&image, "pub", &[], 0, &["Policy: pass"]);
+        machine.verify(&image, "pub", &["--block-at", "medium"], 1, &["Policy: violated"]);
+        check(&machine.attest(&image, "key", &[]), 0, &["violated"]);
+        machine.verify(&image, "pub", &[], 1, &["Policy: violated"]);
+    }
     // An old verdict is none.
+    let image = plain.push("app", "v1", &vulnerable().build());
     std::thread::sleep(std::time::Duration::from_millis(1100));
     machine.verify(&image, "pub", &["--max-age", "1s"], 3, &["may be 1s old at most; attest again"]);
     machine.verify(&image, "pub", &["--max-age", "1s", "--block-at", "medium"], 3, &["may be 1s old at most"]);

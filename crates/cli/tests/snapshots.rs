@@ -241,6 +241,8 @@ fn help() {
         "report",
         "convert",
         "sbom",
+        "attest",
+        "verify",
         "explain",
         "diff",
         "fix",

@@ -3,13 +3,13 @@
 use anyhow::Result;
 use serde::Deserialize;
 use std::collections::BTreeSet;
-use tidewaiter_attestation::Subject;
+use tidewaiter_attestation::StatementSubject;
 use tidewaiter_core::image::{Digest, Platform};
 use tidewaiter_core::report::Report;
 use tidewaiter_scan::source::registry::artifact::ArtifactRepository;
 
 /// The subjects of a statement about reports; an index is looked at where there is a repository.
-pub(super) fn of(reports: &[Report], repository: Option<&ArtifactRepository>) -> Result<Vec<Subject>> {
+pub(super) fn of(reports: &[Report], repository: Option<&ArtifactRepository>) -> Result<Vec<StatementSubject>> {
     let images = || reports.iter().map(|report| &report.inventory.image);
     let name = repository
         .map(|repository| repository.reference().name())
@@ -26,7 +26,7 @@ pub(super) fn of(reports: &[Report], repository: Option<&ArtifactRepository>) ->
             }
         }
     }
-    Ok(all.into_iter().map(|digest| Subject { name: name.clone(), digest: digest.clone() }).collect())
+    Ok(all.into_iter().map(|digest| StatementSubject { name: name.clone(), digest: digest.clone() }).collect())
 }
 
 /// The platforms of an index with their manifests; nothing for a manifest.

@@ -5,7 +5,7 @@ use crate::args::OutputFormat;
 use crate::render;
 use crate::terminal::printable;
 use anyhow::Result;
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -35,6 +35,11 @@ impl VerifiedWord {
     }
 }
 
+/// As people read it.
+fn whole_seconds(time: Timestamp) -> Timestamp {
+    time.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Floor)).unwrap_or(time)
+}
+
 impl Verification {
     pub(super) fn show(&self, output: OutputFormat, now: Timestamp) -> Result<()> {
         match output {
@@ -55,7 +60,7 @@ impl Verification {
 
     fn table(&self, now: Timestamp) -> String {
         let mut out = format!("{}\n{}\nSigned by: the key {}\n", printable(&self.image), self.digest, self.key);
-        let made = render::time_as_of(self.word.made(), now);
+        let made = render::time_as_of(whole_seconds(self.word.made()), now);
         match &self.word {
             VerifiedWord::Verdict(verdict) => {
                 let _ = writeln!(out, "Judged: {made}, by the policy {}", verdict.policy.digest);
