@@ -1,6 +1,5 @@
 //! `kubectl scan verify`: the signed verdict about an image, or what another policy says of its signed report.
 
-mod candidates;
 mod show;
 
 use crate::args::{JudgeArgs, VerifyArgs};
@@ -8,13 +7,13 @@ use crate::exit::{self, Exit, UsageError};
 use crate::keys;
 use crate::source::ImageSource;
 use anyhow::Result;
-use candidates::{AttestationCandidates, RefusedCandidate};
 use jiff::{SignedDuration, Timestamp};
 use std::fmt::Write as _;
 use tidewaiter_attestation::{Expectation, ScanRecord, VERDICT, VULNERABILITIES, VerdictPredicate};
 use tidewaiter_core::image::{Digest, Reference};
 use tidewaiter_core::policy::{Policy, Verdict};
 use tidewaiter_scan::source::registry::artifact::ArtifactRepository;
+use tidewaiter_scan::source::registry::attestations::{AttestationCandidates, RefusedAttestation};
 use tidewaiter_scan::source::registry::{self, RegistryConfig};
 
 /// What was verified.
@@ -31,7 +30,7 @@ struct Verification {
     digest: Digest,
     key: Digest,
     word: VerifiedWord,
-    refused: Vec<RefusedCandidate>,
+    refused: Vec<RefusedAttestation>,
 }
 
 /// What IMAGE names.
@@ -118,9 +117,9 @@ fn named(
 
 /// The newest of those that count, and the others.
 fn newest<T>(
-    read: (Vec<T>, Vec<RefusedCandidate>),
+    read: (Vec<T>, Vec<RefusedAttestation>),
     made: impl Fn(&T) -> Timestamp,
-) -> (Option<T>, Vec<RefusedCandidate>) {
+) -> (Option<T>, Vec<RefusedAttestation>) {
     let (counting, refused) = read;
     (counting.into_iter().max_by_key(made), refused)
 }
@@ -129,7 +128,7 @@ fn newest<T>(
 fn nothing_counts(
     image: &str,
     subject: &NamedSubject,
-    refused: &[RefusedCandidate],
+    refused: &[RefusedAttestation],
     may_name_platform: bool,
 ) -> String {
     let digest = &subject.digest;
@@ -139,7 +138,7 @@ fn nothing_counts(
         ),
         _ => format!("{image} ({digest}): nothing that is attached counts"),
     };
-    for RefusedCandidate { place, why } in refused {
+    for RefusedAttestation { place, why } in refused {
         let _ = write!(text, "\n  {place}: {why}");
     }
     if subject.is_index && may_name_platform {
@@ -156,9 +155,9 @@ mod tests {
     fn the_reason_of_each_is_said() {
         let check = |is_index: bool, refused: &[&str], may_name: bool, words: &[&str], absent: &str| {
             let subject = NamedSubject { digest: Digest::from_sha256([1; 32]), is_index };
-            let refused: Vec<RefusedCandidate> = refused
+            let refused: Vec<RefusedAttestation> = refused
                 .iter()
-                .map(|why| RefusedCandidate { place: "tag x".to_owned(), why: (*why).to_owned() })
+                .map(|why| RefusedAttestation { place: "tag x".to_owned(), why: (*why).to_owned() })
                 .collect();
             let said = nothing_counts("app", &subject, &refused, may_name);
             words.iter().for_each(|word| assert!(said.contains(word), "{said}"));

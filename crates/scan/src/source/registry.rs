@@ -7,6 +7,7 @@ mod access;
 pub mod address;
 pub mod artifact;
 mod attempt;
+pub mod attestations;
 pub mod auth;
 mod client;
 pub mod credentials;
