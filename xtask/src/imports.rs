@@ -139,6 +139,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/server/src",
         &[
+            "trusted_scans",
             "error events log metrics patches settings store unheld",
             "decide",
             "admission memory queues",

@@ -54,6 +54,7 @@ mod scanner;
 mod server_away;
 mod server_killed;
 mod sidecars;
+mod signed_scans;
 mod six_steps;
 mod slow_registry;
 mod stateful_sets;
