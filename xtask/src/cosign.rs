@@ -25,7 +25,7 @@ struct CosignForm {
 enum AttachedForm {
     /// As `kubectl scan attest` leaves it: bundles, and layers of the manifest with the tag.
     Both,
-    /// The manifest with the tag alone, as versions before 2.4 read it.
+    /// The manifest with the tag alone, as older versions read it.
     Tag,
 }
 

@@ -1,6 +1,7 @@
 //! What is attached to a digest and may be what is looked for: nothing of it is believed here.
 
 use super::artifact::ArtifactRepository;
+use super::referrers::Referrer;
 use crate::source::SourceError;
 use serde::Serialize;
 use tidewaiter_attestation::{
@@ -9,6 +10,8 @@ use tidewaiter_attestation::{
 };
 use tidewaiter_core::image::Digest;
 
+/// Most bundles that are looked at, of those that do not say that they are about something else.
+const MAX_BUNDLES: usize = 16;
 /// Most bytes of an attestation: the report of an image with 10,000 packages has less than half of it.
 const MAX_ATTESTATION: u64 = 32 << 20;
 /// Most bytes of all that are looked at: anybody who may push attaches as much as they like, and a scan has some hundred MiB.
@@ -42,12 +45,12 @@ impl<'a> AttestationCandidates<'a> {
         predicate_type: &str,
     ) -> Result<Self, SourceError> {
         let mut found = AttestationCandidates { repository, all: Vec::new(), left: MAX_ATTESTATIONS };
-        for referrer in repository.referrers(digest, BUNDLE)? {
-            let said = referrer.annotations.get(BundleManifest::PREDICATE);
-            if said.is_none_or(|said| said == predicate_type) {
-                let read = found.bundle(&referrer.digest);
-                found.add(format!("bundle {}", referrer.digest), read);
-            }
+        let may_be_meant = |referrer: &Referrer| {
+            referrer.annotations.get(BundleManifest::PREDICATE).is_none_or(|said| said == predicate_type)
+        };
+        for referrer in repository.referrers(digest, BUNDLE)?.into_iter().filter(may_be_meant).take(MAX_BUNDLES) {
+            let read = found.bundle(&referrer.digest);
+            found.add(format!("bundle {}", referrer.digest), read);
         }
         let tag = attestation_tag(digest);
         if let Some(manifest) = repository.tagged(&tag)? {

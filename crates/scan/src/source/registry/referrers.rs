@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tidewaiter_core::image::Digest;
 
-/// Most referrers of one digest that are looked at: each signer adds one, and each day may.
-const MAX_REFERRERS: usize = 16;
+/// Most referrers of one type that are looked at: each signer adds one for each thing that is said, and each day may.
+const MAX_REFERRERS: usize = 64;
 /// The media type of the list.
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// The media type of what refers.
@@ -154,7 +154,7 @@ mod tests {
             vec![referrer(1, KIND, old), referrer(2, KIND, new), referrer(3, KIND, ""), referrer(4, KIND, "")],
             &[2, 1, 4, 3],
         );
-        check((0..20).map(|byte| referrer(byte, KIND, "")).collect(), &(4..20).rev().collect::<Vec<u8>>());
+        check((0..70).map(|byte| referrer(byte, KIND, "")).collect(), &(6..70).rev().collect::<Vec<u8>>());
     }
 
     /// Pushes referrers as a registry with the list and one without it are used.
