@@ -115,6 +115,7 @@ fn releases(feeds: &FeedsConfig, ecosystem: &Ecosystem) -> String {
     let row = feeds.feeds.iter().find(|feed| feed.ecosystems.contains(ecosystem));
     match (row.and_then(|row| row.releases.as_ref()), ecosystem.release()) {
         (Some(listed), Some("{release}")) => listed.to_string(),
+        (Some(listed), Some(topic)) => format!("{} ({listed})", topic.replace("{release}", "…")),
         (_, Some("*")) => "all that the feed has rows of".to_owned(),
         (_, release) => release.unwrap_or("rolling").to_owned(),
     }

@@ -162,7 +162,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "cron_run keys",
             "cache db follow policy_file report_file workload",
             "approve revoke local report rollback status",
-            "attest convert deployment diff exceptions explain fix image policy sbom verify wait",
+            "attest convert deployment diff exceptions explain fix image policy sbom verify version wait",
         ],
     ),
     (

@@ -20,6 +20,7 @@ mod install;
 mod node;
 mod orders;
 mod push;
+mod release;
 mod soak;
 mod spotcheck;
 mod stories;
@@ -78,6 +79,8 @@ enum XtaskCommand {
     },
     /// Pack the Helm chart, under target/chart, and push it as an OCI artifact
     Chart(chart::ChartArgs),
+    /// Write what a release gives people, under target/release-files: archive, checksums, krew's manifest
+    Release(release::ReleaseArgs),
     /// Install on a real node and play stories with running Pods (root, Debian; not in CI)
     Node(node::NodeArgs),
     /// The half of `node` that runs in namespaces of its own
@@ -161,6 +164,7 @@ fn main() -> ExitCode {
             image::run(&root, push.as_deref(), transport, programs.as_deref())
         }
         XtaskCommand::Chart(args) => chart::run(&root, &args),
+        XtaskCommand::Release(args) => release::run(&root, &args),
         XtaskCommand::Node(args) => node::run(&root, &args),
         XtaskCommand::NodeInside(inside) => node::run_inside(&root, &inside),
         XtaskCommand::Deploy(args) => deploy::run(&root, &args),

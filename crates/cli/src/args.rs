@@ -20,8 +20,9 @@ pub(crate) use self::workload::{
     ApproveArgs, DeploymentArgs, ReportArgs, RevokeArgs, RollbackArgs, StatusArgs, WaitArgs,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use std::path::PathBuf;
 
 /// Scan container images for known vulnerabilities.
 #[derive(Debug, Parser)]
@@ -65,6 +66,7 @@ pub(crate) enum CliCommand {
         /// The shell to complete for
         shell: Shell,
     },
+    Version(VersionArgs),
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -73,4 +75,15 @@ pub(crate) enum CacheCommand {
     Status,
     /// Remove everything from the cache
     Clear,
+}
+
+/// Show the versions of this program, its formats and its database
+#[derive(Debug, Args)]
+pub(crate) struct VersionArgs {
+    /// Vulnerability database file
+    #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
 }

@@ -60,7 +60,7 @@ pub(crate) fn existing_database(given: Option<&Path>) -> Result<PathBuf> {
 }
 
 /// One line for whoever has no database yet: what to run.
-fn missing(path: &Path) -> String {
+pub(crate) fn missing(path: &Path) -> String {
     let next = match default_source() {
         Some(_) => "download it with: kubectl scan db update",
         None => {

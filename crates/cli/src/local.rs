@@ -8,8 +8,10 @@ use crate::terminal::printable;
 use crate::{cache, db, dirs, engines, login, policy_file};
 use anyhow::{Context, Result};
 use std::io::Write;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::thread::available_parallelism;
 use tidewaiter_core::exception::{self, Exception};
 use tidewaiter_core::image::{Platform, Reference};
 use tidewaiter_core::policy::Policy;
@@ -23,8 +25,9 @@ use tidewaiter_scan::source::{
     Image, base, container_engine, containerd, directory, docker_archive, oci_layout, registry,
 };
 
-/// Layers read concurrently: each has its own buffers (some MiB) and its own connection to the registry.
-const THREADS: usize = 4;
+/// Layers read concurrently, at least and at most: as many as there are cores, since reading one is work for one core. Some wait
+/// for a registry; each has its own buffers (some MiB) and its own connection.
+const THREADS: RangeInclusive<usize> = 4..=16;
 
 impl JudgeArgs {
     /// The policy of a local scan.
@@ -98,7 +101,7 @@ pub(crate) fn inventory(image: &str, reading: &ReadingOptions<'_>, base_image: O
     let cache = if reading.no_cache { None } else { cache::open() };
     let options = ScanOptions {
         limits: Limits::default(),
-        threads: THREADS,
+        threads: threads(),
         cancel: &cancel,
         progress: &progress,
         cache: cache.as_ref().map(ScanCache::Own),
@@ -113,6 +116,10 @@ pub(crate) fn inventory(image: &str, reading: &ReadingOptions<'_>, base_image: O
         inventory.image.base_layers = Some(base::shared(&opened, &open(named, reading)?)?);
     }
     Ok(inventory)
+}
+
+fn threads() -> usize {
+    available_parallelism().map_or(1, usize::from).clamp(*THREADS.start(), *THREADS.end())
 }
 
 fn open(image: &str, args: &ReadingOptions<'_>) -> Result<Image> {

@@ -52,6 +52,7 @@ mod status;
 mod template;
 mod terminal;
 mod verify;
+mod version;
 mod wait;
 mod workload;
 
@@ -87,6 +88,7 @@ fn main() -> std::process::ExitCode {
         CliCommand::Db(args) => db::run(&args.command),
         CliCommand::Cache { command } => cache::run(&command),
         CliCommand::Completion { shell } => completion::run(shell),
+        CliCommand::Version(args) => version::run(&args),
     };
     outcome.unwrap_or_else(|error| exit::report(&error)).into()
 }

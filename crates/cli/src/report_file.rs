@@ -5,9 +5,16 @@ use std::io::{self, Read as _};
 use std::path::Path;
 use tidewaiter_core::report::{Report, SCHEMA_VERSION};
 
+type Reader = fn(&[u8]) -> serde_json::Result<Vec<Report>>;
+
 /// Reads one report, or the list that an image of several platforms has; `-` is standard input.
 pub(crate) fn read(path: &Path) -> Result<Vec<Report>, UsageError> {
-    parse(&path.display().to_string(), &bytes(path)?)
+    parse(&path.display().to_string(), &bytes(path)?, Report::all_from_json)
+}
+
+/// The same, without packages ([`Report::all_for_policy`]).
+pub(crate) fn read_for_policy(path: &Path) -> Result<Vec<Report>, UsageError> {
+    parse(&path.display().to_string(), &bytes(path)?, Report::all_for_policy)
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, UsageError> {
@@ -20,11 +27,10 @@ fn bytes(path: &Path) -> Result<Vec<u8>, UsageError> {
     read.map_err(|error| UsageError(format!("{}: {error}", path.display())))
 }
 
-/// One report, or a list of them.
-fn parse(name: &str, bytes: &[u8]) -> Result<Vec<Report>, UsageError> {
+/// One report, or a list of them, by one of the readers of [`Report`].
+fn parse(name: &str, bytes: &[u8], read: Reader) -> Result<Vec<Report>, UsageError> {
     let advice = "write one with: kubectl scan image IMAGE -o json=FILE";
-    let reports = Report::all_from_json(bytes)
-        .map_err(|error| UsageError(format!("{name}: not a report ({error}); {advice}")))?;
+    let reports = read(bytes).map_err(|error| UsageError(format!("{name}: not a report ({error}); {advice}")))?;
     match reports.iter().find(|report| report.schema_version > SCHEMA_VERSION) {
         Some(newer) => Err(UsageError(format!(
             "{name}: a report of schema version {}, and this program reads versions up to {SCHEMA_VERSION}; update it",
@@ -53,10 +59,13 @@ mod tests {
     #[test]
     fn reports_are_read_alone_and_in_lists() {
         let check = |text: &str, expected: Result<usize, &str>| {
-            let read = parse("r.json", text.as_bytes()).map(|reports| reports.len()).map_err(|e| e.to_string());
-            match expected {
-                Ok(count) => assert_eq!(read, Ok(count), "{text}"),
-                Err(word) => assert!(read.clone().unwrap_err().contains(word), "{text}: {read:?}"),
+            for reader in [Report::all_from_json, Report::all_for_policy] {
+                let read = parse("r.json", text.as_bytes(), reader);
+                let read = read.map(|reports| reports.len()).map_err(|e| e.to_string());
+                match expected {
+                    Ok(count) => assert_eq!(read, Ok(count), "{text}"),
+                    Err(word) => assert!(read.clone().unwrap_err().contains(word), "{text}: {read:?}"),
+                }
             }
         };
         let one = report(1);

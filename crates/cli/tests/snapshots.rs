@@ -209,6 +209,9 @@ fn upgrades() {
 fn databases() {
     let machine = Machine::new();
     assert_snapshot!("db_status", machine.run(&["db", "status"]));
+    assert_snapshot!("version", machine.run(&["version"]));
+    assert_snapshot!("version_json", machine.run(&["version", "-o", "json"]));
+    assert_snapshot!("version_without_database", machine.run(&["version", "--db", "none.db"]));
     let old = machine.dir.path().join("tidewaiter.db");
     fs::copy(&old, machine.dir.path().join("old.db")).unwrap();
     fs::remove_file(machine.dir.path().join("advisories/CVE-2025-0005.json")).unwrap();
@@ -247,6 +250,7 @@ fn help() {
         "diff",
         "fix",
         "cache",
+        "version",
     ] {
         assert_snapshot!(format!("help_{command}"), machine.run(&[command, "--help"]));
     }

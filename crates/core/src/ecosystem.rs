@@ -1,6 +1,7 @@
 //! Ecosystems: where names and versions of packages have their meaning; for distributions, with a release.
 
 mod alpine;
+mod amazon;
 mod askable;
 mod base;
 mod debian;
@@ -8,6 +9,7 @@ mod distro;
 mod rebuilt;
 
 pub use alpine::{AlpineBranch, ApkRepository};
+pub use amazon::AMAZON_EXTRAS;
 pub use base::EcosystemBase;
 pub use distro::{DISTRIBUTIONS, Distribution};
 pub use rebuilt::Rebuilder;

@@ -69,7 +69,8 @@ pub struct Package {
     /// The module it belongs to, with its stream: `nodejs:20`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub module: String,
-    /// The tag of the repository that apk installed it from, where that has one.
+    /// The repository that it was installed from, where that has advisories of its own: the tag that apk recorded, or the id
+    /// of Amazon's extras (`amzn2extra-docker`) that yum did.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tag: String,
     /// The OS package that its file belongs to: the distribution may have fixed it without changing its version.

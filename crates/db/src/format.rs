@@ -13,7 +13,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 /// The first bytes of every database, so that another file is refused before anything else is read.
 pub(crate) const MAGIC: [u8; 8] = *b"TIDEWVDB";
 /// The version of this layout. It rises whenever an older program would misread a newer file.
-pub(crate) const VERSION: u32 = 2;
+pub const VERSION: u32 = 2;
 
 /// The sections, in file order; the number is their id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

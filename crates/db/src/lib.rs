@@ -36,4 +36,5 @@ mod strings;
 pub mod writer;
 
 pub use error::DatabaseError;
+pub use format::VERSION as FORMAT_VERSION;
 pub use reader::{Database, EcosystemPackages};

@@ -209,3 +209,44 @@ fn ecosystems_without_an_order_are_named() {
         assert_eq!(gaps, [(GapKind::NotCovered, name)]);
     }
 }
+
+#[test]
+fn packages_of_amazons_extras_are_judged_by_their_topic_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (core, topic) = ("Amazon Linux:2", "Amazon Linux:2:kernel-5.10");
+    let kernel = |ecosystem: &str, fixed: &str| {
+        Affected::new(Ecosystem::from(ecosystem), "kernel", KeyKind::Binary).fixed_in(fixed)
+    };
+    let advisories = vec![
+        advisory("ALAS2-1", &["CVE-1"], vec![kernel(core, "4.14.300-1.amzn2")]),
+        advisory("ALASKERNEL-5.10-1", &["CVE-1"], vec![kernel(topic, "5.10.200-1.amzn2")]),
+    ];
+    let feed = |ecosystem: &str| FeedInfo {
+        name: ecosystem.into(),
+        ecosystems: vec![ecosystem.into()],
+        rates: true,
+        ..FeedInfo::default()
+    };
+    let meta = Meta { feeds: vec![feed(core), feed(topic)], ..Meta::default() };
+    writer::write(&dir.path().join("db"), &BuildInput { advisories, meta, ..BuildInput::default() }).unwrap();
+    let database = Database::open_verified(&dir.path().join("db")).unwrap();
+    let check = |version: &str, tag: &str, expected: &[&str]| {
+        let digest = Digest::from_sha256([0; 32]);
+        let inventory = Inventory {
+            image: ImageInfo::new("x", digest.clone(), digest, "linux/amd64".parse().unwrap()),
+            layers: vec![],
+            os: Some(Os { id: "amzn".into(), version_id: "2".into(), ..Os::default() }),
+            packages: vec![Package { tag: tag.into(), ..Package::new(PackageType::Rpm, "kernel", version) }],
+            gaps: vec![],
+        };
+        let report = matching::match_inventory(inventory, &database).unwrap();
+        let found = report.findings.iter().map(|f| f.fixed_versions.join(","));
+        let gaps = report.inventory.gaps.iter().map(|gap| format!("gap {}", gap.subject));
+        assert_eq!(found.chain(gaps).collect::<Vec<_>>(), expected, "{version} {tag}");
+    };
+    check("4.14.299-1.amzn2", "", &["4.14.300-1.amzn2"]);
+    check("5.10.199-1.amzn2", "amzn2extra-kernel-5.10", &["5.10.200-1.amzn2"]);
+    check("5.10.200-1.amzn2", "amzn2extra-kernel-5.10", &[]);
+    // Nothing says that its advisories are known.
+    check("5.4.1-1.amzn2", "amzn2extra-kernel-5.4", &["gap Amazon Linux:2:kernel-5.4"]);
+}

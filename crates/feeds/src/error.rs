@@ -35,6 +35,16 @@ pub enum FeedError {
         /// The next step.
         advice: String,
     },
+    /// A repository has no advisories.
+    #[error(
+        "feed {feed}: {location}: its index names no updateinfo; check its address in feeds.toml, or try again later"
+    )]
+    NoUpdates {
+        /// Its name.
+        feed: String,
+        /// Its URL.
+        location: String,
+    },
     /// A row with a placeholder stands for no feed, or for one that there is already.
     #[error("feed {feed}: {cause}; correct it in feeds.toml")]
     NoMember {

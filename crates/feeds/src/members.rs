@@ -30,6 +30,13 @@ pub(crate) struct Member {
     pub(crate) row: String,
 }
 
+impl Member {
+    /// Whether its row stands for several: it is one of the years or releases there are.
+    pub(crate) fn is_of_list(&self) -> bool {
+        self.row != self.feed.name
+    }
+}
+
 /// Whether a build fails when a feed cannot be read, and never could.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needed {
@@ -140,7 +147,7 @@ fn download(
 
 fn of_last_time(folder: &Path, releases: &Releases) -> Vec<ReleaseName> {
     let text = fs::read_to_string(folder.join(LISTED)).unwrap_or_default();
-    text.lines().filter_map(ReleaseName::parse).filter(|name| counts(name, releases)).collect()
+    text.lines().filter_map(ReleaseName::of_topic).filter(|name| counts(name, releases)).collect()
 }
 
 fn counts(name: &ReleaseName, releases: &Releases) -> bool {

@@ -34,6 +34,13 @@ pub(crate) struct FeedRead {
     pub(crate) info: FeedInfo,
 }
 
+impl FeedRead {
+    /// Whether it has records, or should have some.
+    fn is_to_be_told(&self) -> bool {
+        self.part.is_some() || !self.info.stale.is_empty()
+    }
+}
+
 /// Where things are while feeds are read.
 struct Reading<'a> {
     options: &'a BuildOptions<'a>,
@@ -67,6 +74,7 @@ pub(crate) fn all(options: &BuildOptions<'_>, parts: &Path) -> Result<Vec<FeedRe
     read.sort_by_key(|(index, _)| *index);
     let mut read: Vec<FeedRead> = read.into_iter().map(|(_, read)| read).collect();
     check_rows(feeds, &read)?;
+    read.retain(FeedRead::is_to_be_told);
     read.extend(members.outdated.into_iter().map(|info| FeedRead { part: None, info }));
     check_any(&read)?;
     Ok(read)
@@ -130,6 +138,7 @@ impl Reading<'_> {
             }
             Err(error) => match Part::open(&path).filter(|part| part.header.feed == identity(feed)) {
                 Some(part) => (Some(part), error.to_string()),
+                None if has_none(member, &error) => (None, String::new()),
                 None if is_dispensable(member.needed, &error) => (None, error.to_string()),
                 None => return Err(error),
             },
@@ -202,6 +211,12 @@ fn defect(feed: &Feed, message: &(dyn Any + Send)) -> FeedError {
     FeedError::Defect { feed: feed.name.clone(), location: feed.location(), cause }
 }
 
+/// Whether nothing was ever published in a repository that a list of releases names: not all topics of Amazon's extras have had
+/// an advisory. Nothing is to be mended, and scans say that their packages are judged by none.
+fn has_none(member: &Member, error: &FeedError) -> bool {
+    member.is_of_list() && matches!(error, FeedError::NoUpdates { .. })
+}
+
 /// Whether a build can do without a feed that has no records at all.
 fn is_dispensable(needed: Needed, error: &FeedError) -> bool {
     match needed {
@@ -218,6 +233,7 @@ fn not_downloaded(feed: &Feed, error: &url::DownloadError) -> FeedError {
         url::DownloadError::Status(status @ (403 | 404 | 410)) => {
             FeedError::Absent { feed: feed.name.clone(), location: feed.location(), status, advice: error.advice() }
         }
+        url::DownloadError::NoUpdates => FeedError::NoUpdates { feed: feed.name.clone(), location: feed.location() },
         _ => unavailable(feed, error.to_string(), error.advice()),
     }
 }

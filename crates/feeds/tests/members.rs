@@ -66,6 +66,47 @@ fn index(branches: &[&str]) -> String {
 
 const NOW: &str = "2026-11-29T00:00:00Z";
 
+/// A repository of rpm, with the index that createrepo makes: with advisories or without.
+fn repository(topic: &str, kind: &str, updates: &str) -> [(String, String); 2] {
+    let digest = tidewaiter_testkit::sha256(updates.as_bytes());
+    let digest = digest.trim_start_matches("sha256:");
+    let index = format!(
+        r#"<repomd><data type="{kind}"><checksum type="sha256">{digest}</checksum><location href="repodata/u.xml"/></data></repomd>"#
+    );
+    [(format!("/{topic}/repodata/repomd.xml"), index), (format!("/{topic}/repodata/u.xml"), updates.to_owned())]
+}
+
+#[test]
+fn topics_that_never_had_an_advisory_are_no_feeds() {
+    let (dir, site) = (tempfile::tempdir().unwrap(), Web::start(&[], None));
+    let row = format!(
+        "[[feed]]\nname = \"amazon-2-{{release}}\"\nformat = \"updateinfo\"\nurl = \"{}\"\n\
+         releases = {{ index = \"{}\" }}\necosystems = [\"Amazon Linux:2:{{release}}\"]\n",
+        site.url("/{release}/repodata/repomd.xml"),
+        site.url("/extras-catalog.json")
+    );
+    let update = r#"<updates><update type="security"><id>ALAS2DOCKER-1</id><title>A</title><updated date="2026-11-01 00:00"/>
+        <references><reference id="CVE-1" type="cve"/></references><pkglist><collection><name>amzn2extra-docker</name>
+        <package name="docker" version="20" release="1.amzn2" epoch="0" arch="x86_64"/></collection></pkglist></update></updates>"#;
+    let catalog = r#"{"topics": [{"n": "docker"}, {"n": "mock2"}, {"n": "gone"}]}"#;
+    let serve_all = |kind: &str| {
+        let files: Vec<(String, String)> =
+            repository("docker", kind, update).into_iter().chain(repository("mock2", "primary", "")).collect();
+        let mut files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        files.push(("/extras-catalog.json", catalog));
+        serve(&site, &files);
+        build(dir.path(), &row, NOW).unwrap()
+    };
+    let meta = serve_all("updateinfo");
+    assert_eq!(names(&meta), ["amazon-2-docker", "amazon-2-gone!"]);
+    assert_eq!(covered(&meta), ["Amazon Linux:2:docker"]);
+    // One that had some keeps them, and is named.
+    let meta = serve_all("primary");
+    assert_eq!(names(&meta), ["amazon-2-docker?", "amazon-2-gone!"]);
+    assert!(meta.feeds[0].stale.contains("its index names no updateinfo"), "{}", meta.feeds[0].stale);
+    assert_eq!(covered(&meta), ["Amazon Linux:2:docker"]);
+}
+
 #[test]
 fn each_listed_branch_is_two_feeds() {
     let (dir, site) = (tempfile::tempdir().unwrap(), Web::start(&[], None));

@@ -37,6 +37,7 @@ mod sbom;
 mod swift;
 mod unsupported;
 mod yarn;
+pub(crate) mod yumdb;
 
 pub use analyzer::Analyzer;
 pub use analyzers::{ANALYZERS, DETECTED_BY_CONTENT};

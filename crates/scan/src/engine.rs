@@ -10,6 +10,7 @@ mod own_code;
 mod spelling;
 mod sqlite_wal;
 mod stores;
+mod yum_origins;
 
 use crate::cache::ScanCache;
 use crate::error::ScanError;

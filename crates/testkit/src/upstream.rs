@@ -12,6 +12,8 @@ use std::path::Path;
 const BRANCHES: [&str; 3] = ["v3.23", "v3.24", "edge"];
 /// What Bodhi's list of releases has.
 const FEDORA: [&str; 2] = ["43", "44"];
+/// What the catalog of Amazon's extras has; the repository of the last one has no advisories.
+const TOPICS: [&str; 2] = ["docker", "mock2"];
 /// The last year with a file, in every feed of years: later than any clock of a test.
 const LAST_YEAR: u16 = 2099;
 
@@ -96,10 +98,14 @@ impl Feed {
     }
 
     fn listed(&self) -> &'static [&'static str] {
-        if self.format == "bodhi" { &FEDORA } else { &BRANCHES }
+        match self.format.as_str() {
+            "bodhi" => &FEDORA,
+            "updateinfo" => &TOPICS,
+            _ => &BRANCHES,
+        }
     }
 
-    /// The list of releases: a page of folders as nginx makes it, or Bodhi's.
+    /// The list of releases: a page of folders as nginx makes it, Bodhi's, or Amazon's.
     fn index(&self) -> Option<(String, Vec<u8>)> {
         let link = |name: &&str| format!("<a href=\"{name}/\">{name}/</a>  28-Nov-2026 00:00   -\n");
         let links: String = self.listed().iter().map(link).collect();
@@ -108,7 +114,14 @@ impl Feed {
         );
         let release = |name: &&str| serde_json::json!({"version": name, "id_prefix": "FEDORA", "state": "current"});
         let list = serde_json::json!({"releases": self.listed().iter().map(release).collect::<Vec<_>>()});
-        let text = if self.format == "bodhi" { list.to_string() } else { page };
+        let topic = |name: &&str| serde_json::json!({"n": name, "inst": [name], "versions": ["stable"]});
+        let catalog =
+            serde_json::json!({"status": "ok", "topics": self.listed().iter().map(topic).collect::<Vec<_>>()});
+        let text = match self.format.as_str() {
+            "bodhi" => list.to_string(),
+            "updateinfo" => catalog.to_string(),
+            _ => page,
+        };
         self.path.contains("{release}").then(|| (without_query(&self.releases), text.into_bytes()))
     }
 
@@ -163,8 +176,9 @@ impl Feed {
         let folder = format!("{}/mirror", self.path.trim_end_matches("/mirror.list"));
         let update = br#"<?xml version="1.0"?><updates><update type="security"><id>ALAS-1</id><title>A</title><severity>important</severity><updated date="2026-11-01 00:00"/><references><reference id="CVE-2026-0001" href="https://a" type="cve"/></references><pkglist><collection short="x"><name>Amazon Linux 2023</name><package name="curl" version="8.1" release="1" epoch="1" arch="noarch"><filename>f</filename></package></collection></pkglist></update></updates>"#;
         let digest = crate::digest::sha256(update);
+        let kind = if folder.contains(TOPICS[1]) { "primary" } else { "updateinfo" };
         let index = format!(
-            r#"<repomd xmlns="http://linux.duke.edu/metadata/repo"><data type="updateinfo"><checksum type="sha256">{}</checksum><location href="repodata/updateinfo.xml"/></data></repomd>"#,
+            r#"<repomd xmlns="http://linux.duke.edu/metadata/repo"><data type="{kind}"><checksum type="sha256">{}</checksum><location href="repodata/updateinfo.xml"/></data></repomd>"#,
             digest.trim_start_matches("sha256:")
         );
         vec![

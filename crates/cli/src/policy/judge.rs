@@ -41,7 +41,7 @@ pub(super) fn targets(targets: &[String], pair: &PolicyPair<'_>, args: &LocalArg
             Some(files) => {
                 let threads = available_parallelism().map_or(1, usize::from);
                 all.extend(in_order(threads, &files, |file| {
-                    Ok::<_, anyhow::Error>(pair.judge(file.display().to_string(), &report_file::read(file)?))
+                    Ok::<_, anyhow::Error>(pair.judge(file.display().to_string(), &report_file::read_for_policy(file)?))
                 })?);
             }
             None => all.push(pair.judge(target.clone(), &[local::scan(target, args)?])),
@@ -89,8 +89,10 @@ mod tests {
         let before = policy_file::read(&file("before.yaml", &object(before))).unwrap();
         let after = policy_file::read(&file("after.yaml", &object(after))).unwrap();
         let now = "2026-05-29T00:00:00Z".parse().unwrap();
-        let reports = report_file::read(&file("report.json", report)).unwrap();
-        let judged = PolicyPair::new(&before, &after, now).judge("t".to_owned(), &reports);
+        let file = file("report.json", report);
+        let for_policy = report_file::read_for_policy(&file).unwrap();
+        let judged = PolicyPair::new(&before, &after, now).judge("t".to_owned(), &for_policy);
+        let reports = report_file::read(&file).unwrap();
         let outcome = |policy: &Policy| policy::decide(&reports[0], policy, now).outcome;
         let expected = json!({"before": outcome(&before), "after": outcome(&after)});
         let found = serde_json::to_value(judged).unwrap();

@@ -111,9 +111,10 @@ async fn judge_scan(
     }
     let (before, after) = criteria.get(&namespace).cloned().unwrap_or_default();
     let work = move || {
-        let reports = texts.iter().map(|text| Report::from_json(text.as_bytes())).collect::<Result<Vec<_>, _>>();
+        let reports = texts.iter().map(|text| Report::all_for_policy(text.as_bytes())).collect::<Result<Vec<_>, _>>();
         let reports =
             reports.map_err(|e| format!("the report of {image} cannot be read: {e}; use the same version"))?;
+        let reports: Vec<Report> = reports.into_iter().flatten().collect();
         Ok(PolicyPair::new(&before, &after, now).judge(String::new(), &reports).of_image(&image))
     };
     let judged = tokio::task::spawn_blocking(work).await;

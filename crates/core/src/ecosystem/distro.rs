@@ -3,7 +3,7 @@
 
 mod releases;
 
-use super::{AlpineBranch, Ecosystem, EcosystemBase as Base, Os};
+use super::{AlpineBranch, Ecosystem, EcosystemBase as Base, Os, amazon};
 use crate::package_type::PackageType;
 use crate::pattern;
 use releases::{
@@ -154,9 +154,9 @@ impl Os {
         }
     }
 
-    /// The ecosystems whose advisories may be about a package of the package manager: that of os-release, and of Alpine those
-    /// of the branches that a package with this tag (`Package::tag`) may be from; of a derivative the original's too. It is
-    /// vulnerable when it is in any of them.
+    /// The ecosystems whose advisories may be about a package of the package manager: that of os-release, and by the package's
+    /// `tag` (`Package::tag`) those of the branches of Alpine that it may be from, or of the topic of Amazon's extras that it
+    /// is from; of a derivative the original's too. It is vulnerable when it is in any of them.
     pub fn ecosystems(&self, tag: &str) -> Vec<Ecosystem> {
         let Some(distribution) = self.distribution() else { return Vec::new() };
         if let Release::Branches(name) = distribution.release {
@@ -164,7 +164,8 @@ impl Os {
             return AlpineBranch::all_of(self, tag).into_iter().map(of).collect();
         }
         let original = distribution.original.map(|original| original(self).ecosystems(tag)).unwrap_or_default();
-        self.ecosystem().into_iter().chain(original).collect()
+        let own = self.ecosystem().map(|release| amazon::of_repository(release, tag));
+        own.into_iter().chain(original).collect()
     }
 
     /// The package manager whose database this distribution has; `None` for one that is not known, or not read yet.

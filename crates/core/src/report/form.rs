@@ -5,19 +5,20 @@ use super::{
 };
 use crate::ecosystem::Os;
 use crate::package::Package;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufWriter, Write};
 
 /// The fields of [`Report`] and of its [`Inventory`], side by side. By `serde(flatten)` all of them would first become values of any
-/// type, which takes half as long again.
+/// type, which takes half as long again. `P`: the packages, read or passed over.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ReportForm {
+pub(super) struct ReportForm<P = Vec<Package>> {
     schema_version: u32,
     image: ImageInfo,
     layers: Vec<LayerInfo>,
     os: Option<Os>,
-    packages: Vec<Package>,
+    packages: P,
     #[serde(default)]
     gaps: Vec<Gap>,
     database: DatabaseInfo,
@@ -31,20 +32,40 @@ pub(super) struct ReportForm {
     complete: bool,
 }
 
+impl<P> ReportForm<P> {
+    /// The report without packages, and these.
+    fn apart(self) -> (Report, P) {
+        let ReportForm { image, layers, os, packages, gaps, .. } = self;
+        let report = Report {
+            schema_version: self.schema_version,
+            inventory: Inventory { image, layers, os, packages: Vec::new(), gaps },
+            database: self.database,
+            findings: self.findings,
+            suppressed: self.suppressed,
+            informational: self.informational,
+            support: self.support,
+            counts: self.counts,
+            complete: self.complete,
+        };
+        (report, packages)
+    }
+}
+
 impl From<ReportForm> for Report {
     fn from(form: ReportForm) -> Self {
-        let ReportForm { image, layers, os, packages, gaps, .. } = form;
-        Report {
-            schema_version: form.schema_version,
-            inventory: Inventory { image, layers, os, packages, gaps },
-            database: form.database,
-            findings: form.findings,
-            suppressed: form.suppressed,
-            informational: form.informational,
-            support: form.support,
-            counts: form.counts,
-            complete: form.complete,
-        }
+        let (report, packages) = form.apart();
+        Report { inventory: Inventory { packages, ..report.inventory }, ..report }
+    }
+}
+
+/// A report whose packages were passed over.
+#[derive(Deserialize)]
+#[serde(from = "ReportForm<IgnoredAny>")]
+struct WithoutPackages(Report);
+
+impl From<ReportForm<IgnoredAny>> for WithoutPackages {
+    fn from(form: ReportForm<IgnoredAny>) -> Self {
+        WithoutPackages(form.apart().0)
     }
 }
 
@@ -66,8 +87,19 @@ impl Report {
     /// # Errors
     /// Those of [`Report::from_json`].
     pub fn all_from_json(json: &[u8]) -> serde_json::Result<Vec<Report>> {
-        let is_list = json.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-        if is_list { serde_json::from_slice(json) } else { Ok(vec![Report::from_json(json)?]) }
+        if is_list(json) { serde_json::from_slice(json) } else { Ok(vec![Report::from_json(json)?]) }
+    }
+
+    /// Reads one report or a list, without their packages: no policy asks for them, and of most reports they are half.
+    ///
+    /// # Errors
+    /// Those of [`Report::from_json`], but for what is wrong with a package.
+    pub fn all_for_policy(json: &[u8]) -> serde_json::Result<Vec<Report>> {
+        // One look for what is not UTF-8 in place of one for each string.
+        let text = str::from_utf8(json).map_err(serde::de::Error::custom)?;
+        let all: Vec<WithoutPackages> =
+            if is_list(json) { serde_json::from_str(text)? } else { vec![serde_json::from_str(text)?] };
+        Ok(all.into_iter().map(|WithoutPackages(report)| report).collect())
     }
 
     /// Writes the JSON form with a line end after it, indented: people read it, and compare it by line.
@@ -85,6 +117,10 @@ impl Report {
     pub fn write_all_json(reports: &[&Report], out: &mut dyn Write) -> io::Result<()> {
         write_lines(&reports, out)
     }
+}
+
+fn is_list(json: &[u8]) -> bool {
+    json.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
 }
 
 fn write_lines(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
@@ -108,6 +144,10 @@ mod tests {
             let read = |text: String| Report::all_from_json(text.as_bytes()).unwrap();
             prop_assert_eq!(&read(format!("\n {report}")), std::slice::from_ref(&one));
             prop_assert_eq!(&read(format!(" [{report}, {report}]")), &[one.clone(), one.clone()]);
+            let without = Report { inventory: Inventory { packages: vec![], ..one.inventory.clone() }, ..one.clone() };
+            let for_policy = |text: String| Report::all_for_policy(text.as_bytes()).unwrap();
+            prop_assert_eq!(&for_policy(report.to_string()), std::slice::from_ref(&without));
+            prop_assert_eq!(for_policy(format!(" [{report}, {report}]")), [without.clone(), without]);
             let mut written = Vec::new();
             one.write_json(&mut written).unwrap();
             prop_assert_eq!(&read(String::from_utf8(written).unwrap()), std::slice::from_ref(&one));
@@ -121,6 +161,7 @@ mod tests {
     fn what_is_no_report() {
         for text in ["", "{}", "[{}]", "[", "null", "7"] {
             assert!(Report::all_from_json(text.as_bytes()).is_err(), "{text}");
+            assert!(Report::all_for_policy(text.as_bytes()).is_err(), "{text}");
         }
     }
 }

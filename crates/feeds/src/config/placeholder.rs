@@ -22,7 +22,8 @@ pub struct Years {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Releases {
-    /// The http(s) address of the index: a web server's page of folders, one for each release, or Bodhi's list of releases.
+    /// The http(s) address of the index: a web server's page of folders, one for each release, Bodhi's list of releases, or the
+    /// catalog of Amazon's extras, whose topics are its releases.
     pub index: String,
     /// The first one that counts; those without a number (`edge`) always do.
     pub from: Option<ReleaseName>,
@@ -38,8 +39,11 @@ impl fmt::Display for Releases {
     }
 }
 
-/// The name of a release as indexes list them: `v3.24`, `edge`, `42`. It becomes part of addresses and folders, so it is
-/// nothing else.
+/// The longest name of a topic; Amazon's have up to thirty characters.
+const TOPIC_LENGTH: usize = 64;
+
+/// The name of a release as indexes list them: `v3.24`, `edge`, `42`, of Amazon's extras `docker`, `kernel-5.10`. It becomes
+/// part of addresses and folders, so it is nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ReleaseName(String);
@@ -48,6 +52,13 @@ impl ReleaseName {
     /// `None` when `text` does not name a release.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         (text == "edge" || numbers(text).is_some()).then(|| ReleaseName(text.to_owned()))
+    }
+
+    /// `None` when `text` does not name a topic.
+    pub(crate) fn of_topic(text: &str) -> Option<Self> {
+        let is_part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+');
+        let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        (begins && text.len() <= TOPIC_LENGTH && text.bytes().all(is_part)).then(|| ReleaseName(text.to_owned()))
     }
 
     /// Whether it is `first` or a later one, or has no number.
@@ -193,6 +204,16 @@ mod tests {
         assert_eq!((ecosystems, feed.releases), (vec!["Alpine:v3.24".to_owned(), "npm".to_owned()], None));
         let text = "name = \"nvd-{year}\"\nurl = \"https://a/{year}.json\"\nyears = { from = 2002 }";
         assert_eq!(row(text).unwrap().feeds[0].of_year(2027).location(), "https://a/2027.json");
+    }
+
+    #[test]
+    fn topics_are_parts_of_addresses_and_nothing_else() {
+        for topic in ["docker", "kernel-5.10", "BCC", "lamp-mariadb10.2-php7.2", "R3.4", "42"] {
+            assert_eq!(ReleaseName::of_topic(topic).unwrap().as_str(), topic);
+        }
+        for other in ["", ".", "..", "../a", "a/b", "a b", "a%2fb", "-a", "{release}", "ä", &"a".repeat(65)] {
+            assert_eq!(ReleaseName::of_topic(other), None, "{other}");
+        }
     }
 
     #[test]

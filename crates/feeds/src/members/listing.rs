@@ -1,4 +1,5 @@
-//! The releases that an index lists: a web server's page of folders (nginx, Apache) or Bodhi's list of releases.
+//! The releases that an index lists: a web server's page of folders (nginx, Apache), Bodhi's list of releases, or the catalog of
+//! Amazon's extras.
 
 use crate::config::ReleaseName;
 use serde::Deserialize;
@@ -6,10 +7,18 @@ use serde::Deserialize;
 /// Most releases of an index: Alpine has forty, and each is at least one download.
 const MAX_RELEASES: usize = 200;
 
-/// Bodhi's `/releases/`.
+/// A list in JSON: Bodhi's `/releases/` has releases, Amazon's `extras-catalog.json` topics.
 #[derive(Deserialize)]
-struct Bodhi {
-    releases: Vec<BodhiRelease>,
+struct JsonList {
+    releases: Option<Vec<BodhiRelease>>,
+    topics: Option<Vec<Topic>>,
+}
+
+/// A topic of Amazon's extras. Its name is not all that the catalog says, and the rest is for whoever installs it.
+#[derive(Deserialize)]
+struct Topic {
+    #[serde(rename = "n")]
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -27,7 +36,7 @@ struct BodhiRelease {
 /// With the cause, when it lists none or too many.
 pub(super) fn releases(index: &[u8]) -> Result<Vec<ReleaseName>, String> {
     let mut found = match index.trim_ascii_start().first() {
-        Some(b'{') => of_bodhi(index)?,
+        Some(b'{') => of_json(index)?,
         _ => of_folders(&String::from_utf8_lossy(index)),
     };
     found.sort();
@@ -39,10 +48,18 @@ pub(super) fn releases(index: &[u8]) -> Result<Vec<ReleaseName>, String> {
     }
 }
 
-fn of_bodhi(index: &[u8]) -> Result<Vec<ReleaseName>, String> {
-    let list: Bodhi = serde_json::from_slice(index).map_err(|e| e.to_string())?;
-    let current = list.releases.iter().filter(|r| r.id_prefix == "FEDORA" && r.state == "current");
-    Ok(current.filter_map(|r| ReleaseName::parse(&r.version)).collect())
+fn of_json(index: &[u8]) -> Result<Vec<ReleaseName>, String> {
+    let list: JsonList = serde_json::from_slice(index).map_err(|e| e.to_string())?;
+    match list {
+        JsonList { releases: Some(releases), .. } => {
+            let current = releases.iter().filter(|r| r.id_prefix == "FEDORA" && r.state == "current");
+            Ok(current.filter_map(|r| ReleaseName::parse(&r.version)).collect())
+        }
+        JsonList { topics: Some(topics), .. } => {
+            Ok(topics.iter().filter_map(|topic| ReleaseName::of_topic(&topic.name)).collect())
+        }
+        JsonList { .. } => Err("it has neither releases nor topics".to_owned()),
+    }
 }
 
 /// Links to folders: `<a href="v3.24/">`.
@@ -86,6 +103,17 @@ mod tests {
     }
 
     #[test]
+    fn topics_of_amazons_catalog() {
+        let catalog = r#"{"motd": "", "status": "ok", "version": 1, "whitelists": [[0, 1]], "topics": [
+            {"n": "kernel-5.10", "inst": ["kernel"], "versions": ["stable"], "visible": ["stable"]},
+            {"n": "docker", "inst": ["docker"], "versions": ["17.12.1"], "deprecated-at": "2023-01-01T00:00:00Z"},
+            {"n": "../core"}]}"#;
+        check(catalog, Ok(&["docker", "kernel-5.10"]));
+        check(r#"{"topics": []}"#, Err("lists no release"));
+        check(r#"{"topics": [{"inst": []}]}"#, Err("missing field `n`"));
+    }
+
+    #[test]
     fn bodhis_list() {
         let release = |version: &str, prefix: &str, state: &str| {
             format!(r#"{{"name":"F","version":"{version}","id_prefix":"{prefix}","state":"{state}","branch":"f"}}"#)
@@ -101,6 +129,6 @@ mod tests {
         ];
         check(&format!(r#"{{"releases":[{}],"page":1,"pages":1}}"#, all.join(",")), Ok(&["42", "43"]));
         check(r#"{"releases":[]}"#, Err("lists no release"));
-        check(r#"{"error":"busy"}"#, Err("missing field `releases`"));
+        check(r#"{"error":"busy"}"#, Err("neither releases nor topics"));
     }
 }

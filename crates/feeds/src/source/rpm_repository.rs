@@ -75,7 +75,7 @@ fn locate(index: &[u8]) -> Result<Located, DownloadError> {
     })
     .map_err(|cause| DownloadError::Contradicted(format!("{INDEX}: {cause}")))?;
     if found.href.is_empty() {
-        return Err(DownloadError::Contradicted(format!("{INDEX} names no updateinfo")));
+        return Err(DownloadError::NoUpdates);
     }
     if found.sha256.is_empty() {
         return Err(DownloadError::Contradicted(format!("{INDEX} gives no sha256 of {}", found.href)));

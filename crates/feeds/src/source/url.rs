@@ -26,6 +26,9 @@ pub enum DownloadError {
     /// The file does not match the size or digest that was announced.
     #[error("{0}")]
     Contradicted(String),
+    /// The repository has no advisories.
+    #[error("its index names no updateinfo")]
+    NoUpdates,
     /// The local file cannot be written.
     #[error("{}: {cause}", path.display())]
     Disk {
@@ -42,9 +45,10 @@ impl DownloadError {
         match self {
             DownloadError::NotReached(failure) => failure.kind.advice().to_owned(),
             DownloadError::Status(401 | 403 | 407) => "check whether the address needs a login, or a proxy".to_owned(),
-            DownloadError::Status(_) | DownloadError::Broken(_) | DownloadError::Contradicted(_) => {
-                "check its address in feeds.toml, or try again later".to_owned()
-            }
+            DownloadError::Status(_)
+            | DownloadError::Broken(_)
+            | DownloadError::Contradicted(_)
+            | DownloadError::NoUpdates => "check its address in feeds.toml, or try again later".to_owned(),
             DownloadError::TooLong(_) => "raise max_bytes in feeds.toml if the feed has grown".to_owned(),
             DownloadError::Disk { .. } => "name a writable folder with --downloads DIR, or make room".to_owned(),
         }

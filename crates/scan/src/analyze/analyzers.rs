@@ -3,7 +3,7 @@
 use super::analyzer::Analyzer;
 use super::{
     alpm, apk, apk_repositories, cargo, chisel, composer, conda, cran, dart, dotnet, dpkg, erlang, gem, julia,
-    luarocks, npm, os_release, python, rpm, sbom, swift, unsupported, yarn,
+    luarocks, npm, os_release, python, rpm, sbom, swift, unsupported, yarn, yumdb,
 };
 use tidewaiter_core::package::PackageType::{self, Cargo, Generic, Golang, Maven, Nuget, Pypi};
 
@@ -16,6 +16,7 @@ pub const ANALYZERS: &[Analyzer] = &[
     apk::ANALYZER,
     apk_repositories::ANALYZER,
     rpm::ANALYZER,
+    yumdb::ANALYZER,
     alpm::ANALYZER,
     alpm::FILE_LISTS,
     npm::ANALYZER,

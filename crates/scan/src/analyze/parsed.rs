@@ -43,6 +43,9 @@ pub struct ParsedFile {
     /// What is in use of the store that this file lies in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<VirtualStore>,
+    /// The id of the repository that a package came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
 }
 
 impl ParsedFile {

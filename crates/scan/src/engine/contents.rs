@@ -2,7 +2,7 @@
 
 use crate::analyze::{self, ParsedFile, owned};
 use crate::engine::sqlite_wal::{FilesInView, WalDatabases};
-use crate::engine::{debian_sources, left_over, os, os_copies, own_code, spelling, stores};
+use crate::engine::{debian_sources, left_over, os, os_copies, own_code, spelling, stores, yum_origins};
 use crate::walk::diff::LayerRead;
 use crate::walk::hash::PathHash;
 use crate::walk::merge::MergedView;
@@ -35,7 +35,7 @@ impl ImageContents {
         }
         let files = databases.files(&view);
         let since = present.into_values().flat_map(|file: PresentFile| file.since).collect();
-        let used = left_over::removed(since, &files);
+        let used = yum_origins::noted(left_over::removed(since, &files), &files);
         let marked = own_code::marked(with_owners(used, &files), &files, &view);
         let marked = own_code::named_in_sboms(marked);
         let packages =

@@ -39,6 +39,34 @@ fn layers_merge_as_runtimes_unpack_them() {
 }
 
 #[test]
+fn yum_says_which_packages_are_of_amazons_extras() {
+    let rpms = "docker\t20-1.amzn2\t1\t1\tAmazon Linux\t(none)\t1\tx86_64\t0\tdocker-20-1.amzn2.src.rpm\n\
+                bash\t4-1.amzn2\t1\t1\tAmazon Linux\t(none)\t1\tx86_64\t0\tbash-4-1.amzn2.src.rpm\n\
+                kernel\t5-1.amzn2\t1\t1\tAmazon Linux\t(none)\t1\tx86_64\t1\tkernel-5-1.amzn2.src.rpm\n";
+    let (docker, bash, kernel, old) = (
+        "var/lib/yum/yumdb/d/0a-docker-20-1.amzn2-x86_64/from_repo",
+        "var/lib/yum/yumdb/b/0b-bash-4-1.amzn2-x86_64/from_repo",
+        "var/lib/yum/yumdb/k/0c-kernel-5-1.amzn2-x86_64/from_repo",
+        "var/lib/yum/yumdb/b/0d-bash-3-1.amzn2-x86_64/from_repo",
+    );
+    let image = layer(&[
+        E::File("etc/os-release", "ID=amzn\nVERSION_ID=2\n"),
+        E::File("var/lib/rpmmanifest/container-manifest-2", rpms),
+        E::File(docker, "amzn2extra-docker"),
+        // yum links records of one value.
+        E::Hardlink(kernel, docker),
+        E::File(bash, "amzn2-core"),
+        E::File(old, "amzn2extra-BCC"),
+    ]);
+    let found = |layers: &[Vec<u8>]| -> Vec<String> {
+        scan_layers(layers).unwrap().packages.iter().map(|p| format!("{} {}", p.name, p.tag)).collect()
+    };
+    let image = [image, layer(&[E::File("var/lib/yum/yumdb/d/.wh.0a-docker-20-1.amzn2-x86_64", "")])];
+    assert_eq!(found(&image[..1]), ["bash ", "docker amzn2extra-docker", "kernel amzn2extra-docker"]);
+    assert_eq!(found(&image), ["bash ", "docker ", "kernel amzn2extra-docker"]);
+}
+
+#[test]
 fn repositories_add_their_branch_to_that_of_os_release() {
     let check = |layers: &[&[E<'_>]], expected: &[&str]| {
         let layers: Vec<Vec<u8>> = layers.iter().map(|l| layer(l)).collect();
