@@ -4,6 +4,7 @@
 //! same seeds and of `corpus/TARGET`, with `FUZZ_EXECUTIONS=N` for more than the default number of executions, and
 //! `FUZZ_TARGETS=a,b` for some of them.
 
+mod attestations;
 mod cached;
 mod feeds;
 mod images;
@@ -17,7 +18,8 @@ pub type Target = (&'static str, fn() -> Vec<u8>, fn(&[u8]));
 
 /// All targets.
 pub fn targets() -> impl Iterator<Item = &'static Target> {
-    images::TARGETS.iter().chain(feeds::TARGETS).chain(names::TARGETS).chain(sboms::TARGETS)
+    let outside = sboms::TARGETS.iter().chain(attestations::TARGETS);
+    images::TARGETS.iter().chain(feeds::TARGETS).chain(names::TARGETS).chain(outside)
 }
 
 fn text(bytes: &[u8]) -> Option<&str> {

@@ -37,6 +37,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "reading an SBOM is pure: bytes become an inventory",
     ),
     ("tidewaiter-xml", &["tokio", "tidewaiter-core", "tidewaiter-io"], "it reads XML, whatever it holds"),
+    (
+        "tidewaiter-attestation",
+        &["tokio", "kube", "ureq", "rustls", "tidewaiter-io", "tidewaiter-db", "tidewaiter-scan", "tidewaiter-formats"],
+        "attestations are pure: what a key signed, whoever stores it",
+    ),
     ("tidewaiter-http", &["tokio", "kube", "tidewaiter-core"], "the HTTP client does not depend on what it transfers"),
     ("tidewaiter-io", &["tokio", "kube", "ureq", "tidewaiter-core"], "files and threads, whatever they are for"),
     (
@@ -93,6 +98,10 @@ const FLOORS: &[(&str, &[&str])] = &[
             "status upgrade",
         ],
     ),
+    (
+        "crates/attestation/src",
+        &["compact key refusal", "envelope layout", "bundle statement", "verdict vulnerabilities", "expectation"],
+    ),
     ("crates/io/src", &["replace scratch workers"]),
     (
         "crates/db/src",
@@ -148,6 +157,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/server/src",
         &[
+            "trusted_scans",
             "error events log metrics patches settings store unheld",
             "decide",
             "admission memory queues",
@@ -167,10 +177,10 @@ const FLOORS: &[(&str, &[&str])] = &[
             "exit progress render",
             "built_in kubeconfig no_template template",
             "cluster completion dirs engines login output",
-            "batch cron_run",
+            "batch cron_run keys",
             "cache db follow policy_file report_file workload",
             "approve revoke judge local report rollback status",
-            "convert deployment diff exceptions explain fix image policy sbom version wait",
+            "attest convert deployment diff exceptions explain fix image policy sbom verify version wait",
         ],
     ),
     (

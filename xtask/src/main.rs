@@ -5,6 +5,7 @@ mod bench;
 mod chart;
 mod classify;
 mod controlplane;
+mod cosign;
 mod coverage;
 mod demo;
 mod deploy;
@@ -115,6 +116,8 @@ enum XtaskCommand {
     Classify(classify::ClassifyArgs),
     /// Validate the formats of reports by the reference validators (network; pip, npm, Java; not in CI)
     Formats(formats::FormatsArgs),
+    /// Verify attested images by cosign's own programs (network; Go, openssl; ten minutes at first; not in CI)
+    Cosign,
     /// Fuzz every parser of hostile bytes, guided by coverage
     Fuzz(fuzz::FuzzArgs),
     /// Measure scans, and the sizes of the database and the programs
@@ -170,6 +173,7 @@ fn main() -> ExitCode {
         XtaskCommand::Orders(args) => orders::run(&root, &args),
         XtaskCommand::Classify(args) => classify::run(&root, &args),
         XtaskCommand::Formats(args) => formats::run(&root, &args),
+        XtaskCommand::Cosign => cosign::run(&root),
         XtaskCommand::Fuzz(args) => fuzz::run(&root, &args),
         XtaskCommand::Bench(args) => bench::run(&root, &args),
         XtaskCommand::BenchFloor(args) => bench::floor::run(&args),

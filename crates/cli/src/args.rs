@@ -1,5 +1,6 @@
 //! The command line: its commands and options, and no more, so that everything else may use it.
 
+mod attestation;
 mod db;
 mod exception;
 mod fail_on;
@@ -9,6 +10,7 @@ mod policy;
 mod shared;
 mod workload;
 
+pub(crate) use self::attestation::{AttestArgs, VerifyArgs};
 pub(crate) use self::db::{DbArgs, DbCommand, KeylessArgs, PushArgs, RenewArgs, UpdateArgs};
 pub(crate) use self::exception::{ExceptionArgs, ExceptionCommand, RequestArgs};
 pub(crate) use self::fail_on::{FailCriterion, FailRule};
@@ -53,6 +55,8 @@ pub(crate) enum CliCommand {
     Report(ReportArgs),
     Convert(ConvertArgs),
     Sbom(SbomArgs),
+    Attest(Box<AttestArgs>),
+    Verify(VerifyArgs),
     Explain(ExplainArgs),
     Diff(DiffArgs),
     Fix(FixArgs),

@@ -3,6 +3,7 @@
 //! ```text
 //! args → image, diff, fix, explain (local), db → engine and database → report → output, render → files, stdout, exit code
 //! args → sbom → engine → output; args → convert → output
+//! args → attest → engine → attestation → registry; args → verify → registry → attestation → exit code
 //! args → image (in the cluster), deployment, status, wait, approve, policy, rollback, report → cluster → custom resources, server → render
 //! ```
 //!
@@ -11,6 +12,7 @@
 
 mod approve;
 mod args;
+mod attest;
 mod batch;
 mod built_in;
 mod cache;
@@ -30,6 +32,7 @@ mod fix;
 mod follow;
 mod image;
 mod judge;
+mod keys;
 mod kubeconfig;
 mod local;
 mod login;
@@ -50,6 +53,7 @@ mod status;
 #[cfg(feature = "templates")]
 mod template;
 mod terminal;
+mod verify;
 mod version;
 mod wait;
 mod workload;
@@ -82,6 +86,8 @@ fn main() -> std::process::ExitCode {
         CliCommand::Report(args) => report::run(&args),
         CliCommand::Convert(args) => convert::run(&args),
         CliCommand::Sbom(args) => sbom::run(&args),
+        CliCommand::Attest(args) => attest::run(&args),
+        CliCommand::Verify(args) => verify::run(&args),
         CliCommand::Explain(args) => explain::run(&args),
         CliCommand::Diff(args) => diff::run(&args),
         CliCommand::Fix(args) => fix::run(&args),

@@ -172,13 +172,18 @@ pub(crate) fn built(built: Option<Timestamp>) -> String {
     built_as_of(built, Timestamp::now())
 }
 
-fn built_as_of(built: Option<Timestamp>, now: Timestamp) -> String {
-    let Some(built) = built else { return "at an unknown time".to_owned() };
-    match now.duration_since(built).as_hours() {
-        hours if hours < 0 => format!("{built} (in the future)"),
+/// As [`built`], at a time.
+pub(crate) fn built_as_of(built: Option<Timestamp>, now: Timestamp) -> String {
+    built.map_or_else(|| "at an unknown time".to_owned(), |built| time_as_of(built, now))
+}
+
+/// A time with its age.
+pub(crate) fn time_as_of(time: Timestamp, now: Timestamp) -> String {
+    match now.duration_since(time).as_hours() {
+        hours if hours < 0 => format!("{time} (in the future)"),
         // The first two days in hours: a database is meant to be rebuilt daily.
-        hours if hours < 48 => format!("{built} ({hours} h ago)"),
-        hours => format!("{built} ({} days ago)", hours / 24),
+        hours if hours < 48 => format!("{time} ({hours} h ago)"),
+        hours => format!("{time} ({} days ago)", hours / 24),
     }
 }
 

@@ -287,6 +287,8 @@ fn help() {
         "report",
         "convert",
         "sbom",
+        "attest",
+        "verify",
         "explain",
         "diff",
         "fix",

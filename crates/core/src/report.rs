@@ -138,6 +138,21 @@ pub enum GapKind {
     EndOfSupport,
 }
 
+impl GapKind {
+    /// Whether it says what the database lacks, and not what could not be read. `Unclear` is either; it stays, as an incomplete report
+    /// is never wrong.
+    fn is_of_database(self) -> bool {
+        matches!(
+            self,
+            GapKind::NotCovered
+                | GapKind::NotRated
+                | GapKind::Unversioned
+                | GapKind::OldDatabase
+                | GapKind::EndOfSupport
+        )
+    }
+}
+
 impl Inventory {
     /// The ecosystems of its packages, and those of whoever built packages again.
     pub fn ecosystems(&self) -> BTreeSet<Ecosystem> {
@@ -219,6 +234,14 @@ impl Report {
         }
     }
 
+    /// What was read of the image, to be matched with another database: without findings, and without the gaps of this one.
+    #[must_use]
+    pub fn into_inventory(self) -> Inventory {
+        let mut inventory = self.inventory;
+        inventory.gaps.retain(|gap| !gap.kind.is_of_database());
+        inventory
+    }
+
     /// The report with some findings replaced, as matched with `database`. `None` when one of `removed` is not in it:
     /// then the change was computed for another report.
     #[must_use]
@@ -241,6 +264,29 @@ fn order(a: &Finding, b: &Finding) -> Ordering {
         .then_with(|| (&a.vulnerability, &a.package).cmp(&(&b.vulnerability, &b.package)))
         .then_with(|| (&a.installed_version, &a.advisory).cmp(&(&b.installed_version, &b.advisory)))
         .then_with(|| (&a.ecosystem, &a.installed).cmp(&(&b.ecosystem, &b.installed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inventory_has_the_gaps_of_the_image_alone() {
+        let check = |kind: GapKind, expected: usize| {
+            let mut report = testing::report(vec![], vec![]);
+            report.inventory.gaps.push(Gap { kind, subject: "x".to_owned(), message: "y".to_owned() });
+            assert_eq!(report.into_inventory().gaps.len(), expected, "{kind:?}");
+        };
+        check(GapKind::UnreadableFile, 1);
+        check(GapKind::UnsupportedOs, 1);
+        check(GapKind::NoPackageDatabase, 1);
+        check(GapKind::LimitReached, 1);
+        check(GapKind::NothingRecognized, 1);
+        check(GapKind::Unclear, 1);
+        check(GapKind::NotCovered, 0);
+        check(GapKind::NotRated, 0);
+        check(GapKind::Unversioned, 0);
+    }
 }
 
 /// Short constructors of reports, for tests of this crate.

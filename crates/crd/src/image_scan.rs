@@ -158,4 +158,7 @@ pub struct PlatformResult {
     pub digest: String,
     /// Key of the full report in the server's store, by which an `ImageReport` asks for it.
     pub report_key: String,
+    /// Whose signed scan was taken in place of reading the image: the fingerprint of the key, and when the scan was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
 }

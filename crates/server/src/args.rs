@@ -3,7 +3,8 @@
 use crate::scan::layer_cache::LayerCacheSettings;
 use crate::scan::scanner::ScannerSettings;
 use crate::settings::{RegistrySettings, ServerSettings};
-use anyhow::{Context as _, Result};
+use crate::trusted_scans::TrustedScanner;
+use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
 use std::net::SocketAddr;
@@ -121,6 +122,9 @@ pub(crate) struct ServeArgs {
     /// PEM file of authorities that are trusted for registries, in addition to the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) registry_ca: Option<PathBuf>,
+    /// YAML file of scanners whose signed scans are taken in place of reading an image: key, images, maxAge of each (docs/attestations.md)
+    #[arg(long, env = "TIDEWAITER_TRUSTED_SCANS", value_name = "FILE")]
+    pub(crate) trusted_scans: Option<PathBuf>,
     /// Unix socket of `tidewaiter scanner`; without it, scans run in processes that the server starts itself
     #[arg(long, env = "TIDEWAITER_SCANNER", value_name = "PATH")]
     pub(crate) scanner: Option<PathBuf>,
@@ -146,10 +150,17 @@ fn namespace_name(text: &str) -> Result<String, String> {
 }
 
 impl ServeArgs {
+    /// Whose signed scans are taken: nobody's, where no file says so.
+    fn trusted_scans(&self) -> Result<Vec<TrustedScanner>> {
+        let Some(path) = &self.trusted_scans else { return Ok(Vec::new()) };
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        TrustedScanner::parse_all(&text).map_err(|why| anyhow!("{}: {why}", path.display()))
+    }
+
     /// The settings that these arguments give.
     ///
     /// # Errors
-    /// When the CA file cannot be read.
+    /// When a file that they name cannot be read.
     pub(crate) fn settings(&self) -> Result<ServerSettings> {
         let mut excluded = self.excluded.clone();
         excluded.push(NAMESPACE.to_owned());
@@ -167,6 +178,7 @@ impl ServeArgs {
             registries,
             scan_memory: self.scan_memory << 20,
             scanner: self.scanner.clone(),
+            trusted_scans: self.trusted_scans()?,
             scans: self.scans,
             webhook_url: self.webhook_url.clone(),
             program: std::env::current_exe().context("the path of this program")?,

@@ -45,6 +45,7 @@ mod scan;
 mod serve;
 mod settings;
 pub mod store;
+mod trusted_scans;
 mod unheld;
 
 use anyhow::{Context as _, Result};

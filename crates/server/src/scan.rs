@@ -18,6 +18,7 @@ pub(crate) mod pull_secrets;
 pub(crate) mod rematch;
 pub(crate) mod sandbox;
 pub(crate) mod scanner;
+pub(crate) mod signed;
 pub(crate) mod slots;
 mod turns;
 pub(crate) mod worker;

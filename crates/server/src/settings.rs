@@ -1,5 +1,6 @@
 //! What the server's command line says.
 
+use crate::trusted_scans::TrustedScanner;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ pub(crate) struct ServerSettings {
     pub(crate) scanner: Option<PathBuf>,
     /// Maximum concurrent scans.
     pub(crate) scans: u16,
+    /// Whose signed scans are taken in place of reading an image.
+    pub(crate) trusted_scans: Vec<TrustedScanner>,
     /// URL at which the API server reaches the webhooks; none: through the Service.
     pub(crate) webhook_url: Option<String>,
     /// The program of the worker processes: this one.

@@ -2,7 +2,7 @@
 
 use crate::authority::Authority;
 use crate::digest::sha256;
-use crate::image::{Blob, ImageFixture, Manifest};
+use crate::image::{Blob, INDEX, ImageFixture, Manifest};
 use crate::serve::{Pair, Served, pair};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -10,6 +10,7 @@ use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -125,7 +126,13 @@ impl Registry {
         self.content().manifests[repository][selector].bytes.clone()
     }
 
-    /// Answers the referrers API, which not every registry has, with the document of the tag that stands in for it.
+    /// All documents of a repository, by tag and digest.
+    pub fn manifests(&self, repository: &str) -> BTreeMap<String, Manifest> {
+        self.content().manifests.get(repository).cloned().unwrap_or_default()
+    }
+
+    /// Answers the referrers API, which not every registry has: with what was pushed with a subject, and what the document of
+    /// the tag lists that stands in for it.
     pub fn serve_referrers(&self) {
         self.content().has_referrers = true;
     }
@@ -252,6 +259,18 @@ fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }
 
+/// The entry of a manifest in the list of what refers to `subject`, if it does.
+fn referrer(own: &str, manifest: &Manifest, subject: &str) -> Option<Value> {
+    let document: Value = serde_json::from_slice(&manifest.bytes).ok()?;
+    let mut entry = json!({"mediaType": manifest.media_type, "digest": own, "size": manifest.bytes.len()});
+    for field in ["artifactType", "annotations"] {
+        if let Some(value) = document.get(field) {
+            entry[field] = value.clone();
+        }
+    }
+    (document["subject"]["digest"] == subject).then_some(entry)
+}
+
 impl Content {
     /// As a token service (distribution, "Token Authentication" and "Authenticate with OAuth2").
     fn token(&self, method: &Method, sent: &str, body: &[u8]) -> Response {
@@ -270,13 +289,19 @@ impl Content {
         }
     }
 
-    /// As a registry that has this part of the specification, of what clients of others store under a tag.
+    /// As a registry that has this part of the specification; what clients of others stored under a tag is listed, too.
     fn referrers(&self, name: &str, digest: &str) -> Response {
-        if self.has_referrers {
-            self.manifest(name, &digest.replace(':', "-"))
-        } else {
-            StatusCode::NOT_FOUND.into_response()
+        if !self.has_referrers {
+            return StatusCode::NOT_FOUND.into_response();
         }
+        let stored = self.manifests.get(name).into_iter().flatten();
+        let by_digest = stored.filter(|(selector, _)| selector.starts_with("sha256:"));
+        let mut listed: Vec<Value> = by_digest.filter_map(|(own, manifest)| referrer(own, manifest, digest)).collect();
+        let by_tag = self.manifests.get(name).and_then(|tags| tags.get(&digest.replace(':', "-")));
+        let by_tag: Value = by_tag.and_then(|index| serde_json::from_slice(&index.bytes).ok()).unwrap_or_default();
+        listed.extend(by_tag["manifests"].as_array().cloned().unwrap_or_default());
+        let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": listed});
+        ([(header::CONTENT_TYPE, INDEX)], index.to_string()).into_response()
     }
 
     fn manifest(&self, name: &str, selector: &str) -> Response {
@@ -296,7 +321,11 @@ impl Content {
         let repository = self.manifests.entry(name.to_owned()).or_default();
         repository.insert(sha256(&body), manifest.clone());
         repository.insert(selector.to_owned(), manifest);
-        StatusCode::CREATED.into_response()
+        let subject: Value = serde_json::from_slice(&body).unwrap_or_default();
+        match subject["subject"]["digest"].as_str().filter(|_| self.has_referrers) {
+            Some(subject) => (StatusCode::CREATED, [("oci-subject", subject.to_owned())]).into_response(),
+            None => StatusCode::CREATED.into_response(),
+        }
     }
 
     fn blob(&mut self, digest: &str, headers: &HeaderMap) -> Response {

@@ -55,6 +55,7 @@ mod server_away;
 mod server_killed;
 mod several_images;
 mod sidecars;
+mod signed_scans;
 mod six_steps;
 mod slow_registry;
 mod stateful_sets;

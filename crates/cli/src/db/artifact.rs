@@ -5,11 +5,10 @@ use anyhow::{Result, anyhow, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use tidewaiter_attestation::{EMPTY_CONFIG, MANIFEST};
 use tidewaiter_core::image::{Digest, Reference};
 use tidewaiter_core::report::DatabaseInfo;
 
-/// The media type of manifests.
-pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// The type of the artifact.
 const ARTIFACT: &str = "application/vnd.tidewaiter.database.v1";
 /// The media type of its first layer: the file, compressed with zstd.
@@ -18,15 +17,11 @@ const LAYER: &str = "application/vnd.tidewaiter.database.layer.v1+zstd";
 const DELTA: &str = "application/vnd.tidewaiter.database.delta.v1+zstd";
 /// The empty config of artifacts.
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
-/// Bytes of the empty config.
-pub(super) const EMPTY_CONFIG: &[u8] = b"{}";
 /// Media types of a signature's config and of its layer, as cosign has them.
 const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const SIGNED: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 /// The annotation of that layer with the signature in base64.
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
-/// The type of a Sigstore bundle that refers to a manifest, and of its layer.
-pub(super) const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// Annotations of the database.
 const ID: &str = "dev.tidewaiter.database.id";
 const BUILT: &str = "dev.tidewaiter.database.built";
@@ -167,13 +162,6 @@ pub(super) fn signature_manifest(config: &NamedBlob, payload: &NamedBlob, signat
     value.to_string().into_bytes()
 }
 
-/// The config of a signature: an image without files, because registries and cosign expect one.
-pub(super) fn signature_config(payload: &Digest) -> Vec<u8> {
-    let value = json!({"architecture": "", "os": "", "config": {},
-        "rootfs": {"type": "layers", "diff_ids": [payload.as_str()]}});
-    value.to_string().into_bytes()
-}
-
 /// The signatures in a manifest: each with the blob of its payload.
 pub(super) fn signatures(bytes: &[u8]) -> Vec<(NamedBlob, String)> {
     let Ok(found) = serde_json::from_slice::<ArtifactManifest>(bytes) else { return Vec::new() };
@@ -183,13 +171,6 @@ pub(super) fn signatures(bytes: &[u8]) -> Vec<(NamedBlob, String)> {
         Some((blob, layer.annotations.get(SIGNATURE)?.clone()))
     };
     signed.filter_map(pair).collect()
-}
-
-/// The bundle that a manifest has, if it has one.
-pub(super) fn bundle(bytes: &[u8]) -> Option<NamedBlob> {
-    let found: ArtifactManifest = serde_json::from_slice(bytes).ok()?;
-    let layer = found.layers.into_iter().find(|layer| layer.media_type == BUNDLE)?;
-    Some(NamedBlob { digest: layer.digest, size: layer.size })
 }
 
 fn descriptor(media_type: &str, digest: &str, size: u64, annotations: &Value) -> Value {

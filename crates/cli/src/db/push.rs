@@ -3,17 +3,18 @@
 
 use super::artifact::{self, DatabaseArtifact, DeltaLayer, NamedBlob};
 use super::deltas::{self, MadeDelta, PushedDeltas};
-use super::signature::{self, SigningKey};
+use super::signature;
 use crate::args::PushArgs;
 use crate::exit::{self, Exit, UsageError};
 use crate::progress::Spinner;
-use crate::{dirs, render};
+use crate::{dirs, keys, render};
 use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use indicatif::HumanBytes;
 use std::fs::File;
 use std::io::{self, Write};
+use tidewaiter_attestation::{EMPTY_CONFIG, MANIFEST, SigningKey, image_config};
 use tidewaiter_core::image::{Digest, Reference};
 use tidewaiter_core::report::DatabaseInfo;
 use tidewaiter_db::Database;
@@ -28,7 +29,7 @@ const LEVEL: i32 = 9;
 pub(super) fn run(args: &PushArgs) -> Result<Exit> {
     let reference = artifact::reference(&args.target).map_err(UsageError)?;
     let tag = reference.tag().context(UsageError(format!("{}: give a tag to push to", args.target)))?.to_owned();
-    let key = args.key.as_deref().map(SigningKey::read).transpose()?;
+    let key = args.key.as_deref().map(keys::signing).transpose()?;
     let config = args.registry.config(&reference)?;
     let path = dirs::existing_database(args.db.as_deref())?;
     // A damaged file must not be handed on.
@@ -92,7 +93,7 @@ impl DatabasePush<'_> {
             artifact.deltas.push(DeltaLayer { blob: push(&self.target, &bytes)?, from, to: database.checksum() });
         }
         artifact.deltas.extend(deltas.kept);
-        let config = self.target.blob(artifact::EMPTY_CONFIG)?;
+        let config = self.target.blob(EMPTY_CONFIG)?;
         let manifest = artifact::manifest(&artifact, &config);
         let digest = sha256(&manifest);
         if let Some(key) = &self.key {
@@ -100,7 +101,7 @@ impl DatabasePush<'_> {
             sign(&self.target, key, &name, &digest)?;
         }
         // The tag last: whoever finds it finds the signature too.
-        self.target.manifest(self.tag, artifact::MANIFEST, &manifest)?;
+        self.target.manifest(self.tag, MANIFEST, &manifest)?;
         Ok((digest, artifact))
     }
 }
@@ -132,8 +133,8 @@ fn sign(target: &PushTarget, key: &SigningKey, repository: &str, manifest: &Dige
     let payload = signature::payload(repository, manifest.as_str());
     let text = STANDARD.encode(key.sign(&payload)?);
     let payload = push(target, &payload)?;
-    let config = push(target, &artifact::signature_config(&payload.digest))?;
+    let config = push(target, &image_config(&[payload.digest.as_str()]))?;
     let signed = artifact::signature_manifest(&config, &payload, &text);
-    target.manifest(&artifact::signature_tag(manifest), artifact::MANIFEST, &signed)?;
+    target.manifest(&artifact::signature_tag(manifest), MANIFEST, &signed)?;
     Ok(())
 }

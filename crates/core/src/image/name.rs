@@ -3,7 +3,7 @@
 use super::Reference;
 
 /// Schemes of images that are files: what follows is a path, which has no tag.
-const OF_FILES: [&str; 4] = ["oci:", "oci-archive:", "docker-archive:", "dir:"];
+const OF_FILES: [&str; 5] = ["oci:", "oci-archive:", "docker-archive:", "dir:", "sbom:"];
 /// Schemes of engines: a reference follows.
 const OF_ENGINES: [&str; 3] = ["docker:", "podman:", "containerd:"];
 

@@ -50,7 +50,9 @@ fn gap(package: &Package, candidates: &[&str], rows: &EcosystemRows<'_>) -> Opti
         package.version,
         affected.join(", ")
     );
-    let subject = package.locations.first()?.path.clone();
+    // An SBOM may not say where it is.
+    let path = package.locations.first().map(|location| &location.path).filter(|path| !path.is_empty());
+    let subject = path.unwrap_or(&package.name).clone();
     Some(Gap { kind: GapKind::Unclear, subject, message })
 }
 

@@ -7,6 +7,7 @@ mod access;
 pub mod address;
 pub mod artifact;
 mod attempt;
+pub mod attestations;
 pub mod auth;
 mod client;
 pub mod credentials;
@@ -15,6 +16,7 @@ mod keys;
 pub mod login_files;
 mod pace;
 pub mod push;
+pub mod referrers;
 
 use super::manifest::{self, BlobDescriptor, FetchByDigest};
 use super::{BlobSource, Image, LayerDescriptor, SourceError};

@@ -192,6 +192,7 @@ async fn run(scan: &ImageScan, ctx: &ServerContext, platforms: Vec<Platform>) ->
         registries: ctx.settings.registries.clone(),
         database: ctx.database.path().to_owned(),
         memory: ctx.settings.scan_memory,
+        trusted: ctx.settings.trusted_scans.clone(),
         layers_of: ctx.index.uid_of(&scan.namespace().unwrap_or_default()).and_then(|uid| uid.try_into().ok()),
     };
     process::scan(&ctx.settings, &ctx.store, &job).await

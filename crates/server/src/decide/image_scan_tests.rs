@@ -200,8 +200,12 @@ fn the_result_remains_while_a_scan_runs() {
 
 #[test]
 fn a_rematch_without_changes_is_no_news() {
-    let result =
-        |key: &str| PlatformResult { platform: "linux/amd64".into(), digest: digest(1), report_key: key.into() };
+    let result = |key: &str| PlatformResult {
+        platform: "linux/amd64".into(),
+        digest: digest(1),
+        report_key: key.into(),
+        signed_by: None,
+    };
     let check = |key: &str, finished: &str| {
         let before = "2026-01-01T00:00:00Z";
         let old = ImageScanStatus {

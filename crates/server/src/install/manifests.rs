@@ -213,6 +213,7 @@ mod tests {
 
     fn settings(url: Option<&str>) -> ServerSettings {
         ServerSettings {
+            trusted_scans: vec![],
             excluded: vec!["kube-system".to_owned()],
             exclude_enforced: false,
             registries: Default::default(),

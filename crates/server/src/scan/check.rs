@@ -7,6 +7,7 @@
 //! up the packages of that image, as long as its inventory is not known.
 
 use super::protocol::{ResolvedImages, ScanFailure, ScanJob, ScanOutput};
+use super::signed::ScanSigner;
 use tidewaiter_core::Reason;
 use tidewaiter_core::image::Reference;
 
@@ -30,7 +31,12 @@ pub(super) fn resolved(job: &ScanJob, resolved: &ResolvedImages) -> Result<(), S
 ///
 /// # Errors
 /// With what is wrong.
-pub(super) fn output(resolved: &ResolvedImages, known: &[bool], output: &ScanOutput) -> Result<(), ScanFailure> {
+pub(super) fn output(
+    job: &ScanJob,
+    resolved: &ResolvedImages,
+    known: &[bool],
+    output: &ScanOutput,
+) -> Result<(), ScanFailure> {
     if output.digest != resolved.digest || output.results.len() != resolved.images.len() {
         return Err(unasked("the result is that of other images than the resolved ones"));
     }
@@ -42,8 +48,18 @@ pub(super) fn output(resolved: &ResolvedImages, known: &[bool], output: &ScanOut
         if result.inventory.is_some() && known.get(i).copied().unwrap_or(true) {
             return Err(unasked("it replaces an inventory that is known"));
         }
+        if !result.signer.as_ref().is_none_or(|signer| result.inventory.is_none() && is_trusted(job, signer)) {
+            return Err(unasked("it names a signer that is not trusted for the image"));
+        }
     }
     Ok(())
+}
+
+/// Whether scans by a key may be taken for the image.
+fn is_trusted(job: &ScanJob, signer: &ScanSigner) -> bool {
+    let Ok(reference) = job.image.parse::<Reference>() else { return false };
+    let mut scanners = job.trusted.iter().filter(|scanner| scanner.is_for(&reference));
+    scanners.any(|scanner| scanner.fingerprint().as_ref() == Some(&signer.key))
 }
 
 /// A result that is not used.
@@ -56,6 +72,7 @@ pub(super) fn unasked(what: &str) -> ScanFailure {
 mod tests {
     use super::*;
     use crate::scan::protocol::PlatformReport;
+    use crate::trusted_scans::TrustedScanner;
     use tidewaiter_core::image::Digest;
     use tidewaiter_core::report::{DatabaseInfo, ImageInfo, Inventory, Report};
     use tidewaiter_scan::cache::LayerCounts;
@@ -79,7 +96,7 @@ mod tests {
             gaps: vec![],
         };
         let report = Report::new(inventory_of(of), DatabaseInfo::default(), vec![], vec![]);
-        PlatformReport { inventory: inventory.map(inventory_of), report, platform }
+        PlatformReport { inventory: inventory.map(inventory_of), signer: None, report, platform }
     }
 
     #[test]
@@ -96,12 +113,37 @@ mod tests {
     }
 
     #[test]
+    fn a_signer_is_trusted_for_the_image() {
+        const KEY: &str = "MCowBQYDK2VwAyEACrKOTMSRiPjEOIEBrXes3GLNRnNMmhSQ8DU/yEsOd+Q=";
+        let file = format!(
+            "- key: |\n    -----BEGIN PUBLIC KEY-----\n    {KEY}\n    -----END PUBLIC KEY-----\n  images: [r.example/own/**]\n  maxAge: 1h\n"
+        );
+        let trusted = TrustedScanner::parse_all(&file).unwrap();
+        let own = trusted[0].fingerprint().unwrap();
+        let check = |image: &str, trusted: &[TrustedScanner], key: &Digest, inventory: Option<u8>, expected: bool| {
+            let job = ScanJob { trusted: trusted.to_vec(), ..ScanJob::for_tests(image) };
+            let signer = ScanSigner { key: key.clone(), made: jiff::Timestamp::UNIX_EPOCH };
+            let results = vec![PlatformReport { signer: Some(signer), ..report("linux/amd64", 2, inventory) }];
+            let said =
+                ScanOutput { digest: digest(1), database: String::new(), results, layers: LayerCounts::default() };
+            let checked = output(&job, &images(1, &[("linux/amd64", 2)]), &[false], &said);
+            assert_eq!(checked.is_ok(), expected, "{image} {key} {inventory:?}");
+        };
+        check("r.example/own/x:1", &trusted, &own, None, true);
+        check("r.example/other/x:1", &trusted, &own, None, false);
+        check("r.example/own/x:1", &trusted, &digest(9), None, false);
+        check("r.example/own/x:1", &[], &own, None, false);
+        // It would be believed of the image wherever it is.
+        check("r.example/own/x:1", &trusted, &own, Some(2), false);
+    }
+
+    #[test]
     fn only_the_resolved_images_have_results() {
         let resolved = images(1, &[("linux/amd64", 2), ("linux/arm64", 3)]);
         let check = |root: u8, known: [bool; 2], results: Vec<PlatformReport>, expected: bool| {
             let said =
                 ScanOutput { digest: digest(root), database: String::new(), results, layers: LayerCounts::default() };
-            let checked = output(&resolved, &known, &said);
+            let checked = output(&ScanJob::for_tests("r.example/x:1"), &resolved, &known, &said);
             assert_eq!(
                 checked.as_ref().map_err(|e| &e.reason),
                 if expected { Ok(&()) } else { Err(&Reason::BadScanResult) }

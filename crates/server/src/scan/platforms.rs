@@ -78,7 +78,7 @@ mod tests {
         let image = ImageInfo::new("r.example/x:1", digest(of), digest(0), platform.clone());
         let inventory = Inventory { image, layers: vec![], os: None, packages: vec![], gaps: vec![] };
         let report = Report::new(inventory, DatabaseInfo::default(), vec![], vec![]);
-        let results = vec![PlatformReport { platform, inventory: None, report }];
+        let results = vec![PlatformReport { signer: None, platform, inventory: None, report }];
         Ok(ScanOutput { digest: digest(root), database: database.to_owned(), results, layers: LayerCounts::default() })
     }
 

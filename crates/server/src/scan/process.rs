@@ -131,7 +131,7 @@ async fn converse(stream: UnixStream, store: &Arc<dyn Store>, job: &ScanJob) -> 
         match serde_json::from_slice(&line) {
             Ok(WorkerLine::Resolved(resolved)) => worker.resolve(job, resolved)?,
             Ok(WorkerLine::Next) => worker.answer().await?,
-            Ok(WorkerLine::Finished(result)) => return worker.finish(result),
+            Ok(WorkerLine::Finished(result)) => return worker.finish(job, result),
             Ok(WorkerLine::Ended { status, last }) => return Err(stopped(&status, &last, job.memory)),
             Err(_) => {}
         }
@@ -184,11 +184,11 @@ impl<W: AsyncWrite + Unpin> Conversation<'_, W> {
         self.write(&found).await
     }
 
-    fn finish(&self, result: ScanResult) -> Result<ScanOutput, ScanFailure> {
+    fn finish(&self, job: &ScanJob, result: ScanResult) -> Result<ScanOutput, ScanFailure> {
         match (result, &self.resolved) {
             (ScanResult::Failed(failure), _) => Err(failure),
             (ScanResult::Done(output), Some(resolved)) => {
-                check::output(resolved, &self.known, &output).map(|()| output)
+                check::output(job, resolved, &self.known, &output).map(|()| output)
             }
             (ScanResult::Done(_), None) => Err(check::unasked("it did not say what the image resolves to")),
         }

@@ -24,7 +24,7 @@ fn resolved(number: u8) -> WorkerLine {
 fn finished(number: u8, with_inventory: bool) -> WorkerLine {
     let report = Report::new(inventory(number), DatabaseInfo::default(), vec![], vec![]);
     let inventory = with_inventory.then(|| inventory(number));
-    let results = vec![PlatformReport { platform: "linux/amd64".parse().unwrap(), inventory, report }];
+    let results = vec![PlatformReport { platform: "linux/amd64".parse().unwrap(), inventory, signer: None, report }];
     let layers = LayerCounts::default();
     WorkerLine::Finished(ScanResult::Done(ScanOutput { digest: digest(1), database: String::new(), results, layers }))
 }
@@ -100,6 +100,7 @@ fn settings(scanner: PathBuf) -> ServerSettings {
         scan_memory: 512 << 20,
         scanner: Some(scanner),
         scans: 1,
+        trusted_scans: vec![],
         webhook_url: None,
         program: "/does/not/exist".into(),
     }

@@ -13,7 +13,9 @@
 //! nobody asked for is not sent: neither side buffers more than one document.
 
 use super::layer_cache::LayerOwner;
+use super::signed::ScanSigner;
 use crate::settings::RegistrySettings;
+use crate::trusted_scans::TrustedScanner;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -49,6 +51,8 @@ pub(crate) struct ScanJob {
     pub(crate) memory: u64,
     /// Whose cached layers are used; none: the image is read as a whole.
     pub(crate) layers_of: Option<LayerOwner>,
+    /// Whose signed scans are taken.
+    pub(crate) trusted: Vec<TrustedScanner>,
 }
 
 /// Document of a pull secret.
@@ -120,8 +124,11 @@ pub(crate) struct ScanOutput {
 pub(crate) struct PlatformReport {
     /// The requested platform; the image's own may be a variant of it.
     pub(crate) platform: Platform,
-    /// The inventory, when the store did not know it.
+    /// The inventory, when the store did not know it and the image was read.
     pub(crate) inventory: Option<Inventory>,
+    /// Whose scan it is, when the image was not read. Its inventory is not stored: it would be believed of the same image in
+    /// repositories for which the key is not trusted.
+    pub(crate) signer: Option<ScanSigner>,
     /// The inventory matched with the database.
     pub(crate) report: Report,
 }
@@ -174,6 +181,7 @@ impl ScanJob {
             database: PathBuf::from("/does/not/exist"),
             memory: 512 << 20,
             layers_of: None,
+            trusted: vec![],
         }
     }
 }

@@ -4,6 +4,8 @@
 
 use super::protocol::{PlatformReport, ResolvedImages, ScanFailure, ScanJob, ScanOutput, ScanResult, WorkerLine};
 use super::sandbox;
+use super::signed::{self, ScanSigner};
+use jiff::Timestamp;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +15,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tidewaiter_core::Reason;
-use tidewaiter_core::image::{Platform, Reference};
+use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::report::Inventory;
 use tidewaiter_db::{Database, matching};
 use tidewaiter_scan::ScanError;
@@ -88,12 +90,14 @@ fn scan(job: &ScanJob, layers: Option<&SharedCache>) -> Result<ScanOutput, ScanF
     let reference: Reference = job.image.parse().map_err(|e| ScanFailure::new(Reason::BadReference, e))?;
     let database = Database::open(&job.database)?;
     // The registry before the store: what is known is given only to those who may pull it.
-    let found = registry::open_for_nodes(&config(job)?, &reference, &job.platforms)?;
+    let config = config(job)?;
+    let found = registry::open_for_nodes(&config, &reference, &job.platforms)?;
     let images = found.images.iter().map(|(platform, image)| (platform.clone(), image.manifest_digest.clone()));
     // Before a layer is read: from here on the server takes results of these images alone.
     let resolved = ResolvedImages { digest: found.digest.clone(), images: images.collect() };
     write_line(&WorkerLine::Resolved(resolved)).map_err(closed)?;
-    let report = |(platform, image)| platform_report(&database, platform, &image, layers);
+    let signed = |digest: &Digest| signed::inventory(&config, &reference, digest, &job.trusted, Timestamp::now());
+    let report = |(platform, image)| platform_report(&database, platform, &image, layers, signed);
     let results = found.images.into_iter().map(report).collect::<Result<_, ScanFailure>>()?;
     let layers = layers.map(SharedCache::counts).unwrap_or_default();
     Ok(ScanOutput { digest: found.digest, database: database.id().to_owned(), results, layers })
@@ -108,13 +112,19 @@ fn platform_report(
     platform: Platform,
     image: &Image,
     layers: Option<&SharedCache>,
+    signed: impl Fn(&Digest) -> Option<(Inventory, ScanSigner)>,
 ) -> Result<PlatformReport, ScanFailure> {
     if let Some(known) = known_inventory(image)? {
-        return Ok(PlatformReport { platform, inventory: None, report: matching::match_inventory(known, database)? });
+        let report = matching::match_inventory(known, database)?;
+        return Ok(PlatformReport { platform, inventory: None, signer: None, report });
+    }
+    if let Some((known, signer)) = signed(&image.manifest_digest) {
+        let report = matching::match_inventory(named(known, image), database)?;
+        return Ok(PlatformReport { platform, inventory: None, signer: Some(signer), report });
     }
     let new = inventory(image, layers)?;
     let report = matching::match_inventory(new.clone(), database)?;
-    Ok(PlatformReport { platform, inventory: Some(new), report })
+    Ok(PlatformReport { platform, inventory: Some(new), signer: None, report })
 }
 
 fn config(job: &ScanJob) -> Result<RegistryConfig, ScanFailure> {
@@ -141,10 +151,15 @@ fn config(job: &ScanJob) -> Result<RegistryConfig, ScanFailure> {
 /// namespace's own credentials before: no user learns about an image that they may not pull.
 fn known_inventory(image: &Image) -> Result<Option<Inventory>, ScanFailure> {
     write_line(&WorkerLine::Next).map_err(closed)?;
-    let Some(mut inventory) = read_line::<Option<Inventory>>().map_err(closed)? else { return Ok(None) };
+    let known = read_line::<Option<Inventory>>().map_err(closed)?;
+    Ok(known.map(|inventory| named(inventory, image)))
+}
+
+/// An inventory of the same bytes, under the name by which they were requested.
+fn named(mut inventory: Inventory, image: &Image) -> Inventory {
     inventory.image.name.clone_from(&image.reference);
     inventory.image.index_digest.clone_from(&image.index_digest);
-    Ok(Some(inventory))
+    inventory
 }
 
 fn inventory(image: &Image, layers: Option<&SharedCache>) -> Result<Inventory, ScanError> {

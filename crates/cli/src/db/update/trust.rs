@@ -5,15 +5,17 @@ use super::super::artifact;
 use super::super::bundle::KeylessVerifier;
 #[cfg(not(feature = "sigstore"))]
 use super::super::no_bundle::NoVerifier as KeylessVerifier;
-use super::super::signature::{self, VerifyingKey};
+use super::super::signature;
 use crate::args::{KeylessArgs, UpdateArgs};
 use crate::exit::UsageError;
+use crate::keys;
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
+use tidewaiter_attestation::{BUNDLE, VerifyingKey, bundle_layer};
 use tidewaiter_core::image::Digest;
 use tidewaiter_scan::source::registry::artifact::ArtifactRepository;
 
@@ -31,7 +33,7 @@ impl RequiredSigner {
     pub(super) fn of(args: &UpdateArgs) -> Result<Self> {
         let KeylessArgs { certificate_identity, certificate_oidc_issuer, trusted_root } = &args.keyless;
         match (&args.key, certificate_identity, certificate_oidc_issuer, trusted_root) {
-            (Some(key), ..) => Ok(RequiredSigner::Key(VerifyingKey::read(key)?)),
+            (Some(key), ..) => Ok(RequiredSigner::Key(keys::verifying(key)?)),
             (None, Some(identity), Some(issuer), Some(root)) => {
                 Ok(RequiredSigner::Keyless(Box::new(KeylessVerifier::read(identity, issuer, root)?)))
             }
@@ -113,8 +115,8 @@ fn verify_keyless(
     digest: &Digest,
 ) -> Result<()> {
     let mut refused = anyhow!("it has no Sigstore bundle; have it signed: cosign sign --new-bundle-format");
-    for referrer in repository.referrers(digest, artifact::BUNDLE)? {
-        let Some(blob) = artifact::bundle(&repository.manifest_of(&referrer)?) else { continue };
+    for referrer in repository.referrers(digest, BUNDLE)? {
+        let Some(blob) = bundle_layer(&repository.manifest_of(&referrer.digest)?) else { continue };
         let bundle = repository.small_blob(&blob.digest, blob.size, MAX_SIGNATURE)?;
         match keyless.verify(&mut &*manifest, &String::from_utf8_lossy(&bundle)) {
             Ok(()) => return Ok(()),

@@ -2,18 +2,14 @@
 
 use super::client::{RegistryClient, Resuming};
 use super::{RegistryConfig, SourceError, selector};
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read};
 use std::sync::Arc;
 use tidewaiter_core::image::{Digest, Reference};
 
-/// Most referrers of one digest that are looked at: each signer adds one.
-const MAX_REFERRERS: usize = 16;
-
 /// A repository of artifacts.
 pub struct ArtifactRepository {
-    client: Arc<RegistryClient>,
+    pub(super) client: Arc<RegistryClient>,
     reference: Reference,
 }
 
@@ -27,6 +23,11 @@ impl ArtifactRepository {
             client: Arc::new(RegistryClient::new(config, reference)?),
             reference: reference.clone(),
         })
+    }
+
+    /// The reference that it was opened by.
+    pub fn reference(&self) -> &Reference {
+        &self.reference
     }
 
     /// The manifest that the reference names, and its digest.
@@ -67,34 +68,9 @@ impl ArtifactRepository {
         Ok(bytes)
     }
 
-    /// The manifests of a type that refer to a digest, some at most: of the registry's list, or of the tag that stands in for
-    /// it where a registry has no list (OCI distribution-spec 1.1, "Referrers Tag Schema").
-    ///
-    /// # Errors
-    /// When the registry does not answer, or not with an index.
-    pub fn referrers(&self, digest: &Digest, artifact_type: &str) -> Result<Vec<Digest>, SourceError> {
-        #[derive(Deserialize)]
-        struct ReferrersIndex {
-            #[serde(default)]
-            manifests: Vec<Referrer>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Referrer {
-            digest: Digest,
-            #[serde(default)]
-            artifact_type: String,
-        }
-        let what = format!("the referrers of {}/{}@{digest}", self.reference.registry(), self.reference.repository());
-        let listed = match self.client.referrers(digest, &what) {
-            Ok(bytes) => Some(bytes),
-            Err(SourceError::NotFound { .. }) => self.tagged(&digest.as_str().replace(':', "-"))?,
-            Err(error) => return Err(error),
-        };
-        let Some(listed) = listed else { return Ok(Vec::new()) };
-        let index: ReferrersIndex = serde_json::from_slice(&listed).map_err(|e| SourceError::bad(&what, e))?;
-        let of_type = index.manifests.into_iter().filter(|referrer| referrer.artifact_type == artifact_type);
-        Ok(of_type.map(|referrer| referrer.digest).take(MAX_REFERRERS).collect())
+    /// What refers to a digest, as errors name it.
+    pub(super) fn referrers_of(&self, digest: &Digest) -> String {
+        format!("the referrers of {}/{}@{digest}", self.reference.registry(), self.reference.repository())
     }
 
     /// A blob; a read at its end fails unless its size and digest are these.

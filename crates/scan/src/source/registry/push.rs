@@ -122,10 +122,21 @@ impl PushTarget {
     /// # Errors
     /// As for [`PushTarget::blob`].
     pub fn manifest(&self, selector: &str, media_type: &str, bytes: &[u8]) -> Result<Digest, PushError> {
+        self.manifest_with_subject(selector, media_type, bytes).map(|_| sha256(bytes))
+    }
+
+    /// As [`PushTarget::manifest`]; gives the subject by which the registry lists it, if it does.
+    pub(super) fn manifest_with_subject(
+        &self,
+        selector: &str,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<Option<String>, PushError> {
         let url = format!("{}/v2/{}/manifests/{selector}", self.base, self.name);
         let what = format!("manifest {selector}");
-        accepted(self.send(&PushRequest::put(&url, media_type, bytes, &what))?, &what)?;
-        Ok(sha256(bytes))
+        let answer = accepted(self.send(&PushRequest::put(&url, media_type, bytes, &what))?, &what)?;
+        let subject = answer.headers().get("oci-subject").and_then(|subject| subject.to_str().ok());
+        Ok(subject.map(str::to_owned))
     }
 
     /// Sends a request; authenticates and sends it again if the registry asks for that.

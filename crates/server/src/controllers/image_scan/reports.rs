@@ -58,7 +58,8 @@ fn put_one(store: &dyn Store, result: PlatformReport) -> Result<(PlatformResult,
     }
     let report_key = store.put_report(&result.report)?;
     let digest = result.report.inventory.image.digest.to_string();
-    Ok((PlatformResult { platform: result.platform.to_string(), digest, report_key }, result.report))
+    let signed_by = result.signer.map(|signer| format!("{} at {}", signer.key, signer.made));
+    Ok((PlatformResult { platform: result.platform.to_string(), digest, report_key, signed_by }, result.report))
 }
 
 fn not_stored(error: &StoreError) -> ScanFailure {
@@ -193,7 +194,7 @@ mod tests {
         let image = ImageInfo::new("r.example/x:1", digest.clone(), digest, platform.parse().unwrap());
         let inventory = Inventory { image, layers: vec![], os: Some(Os::default()), packages: vec![], gaps: vec![] };
         let report = Report::new(inventory.clone(), DatabaseInfo::default(), vec![], vec![]);
-        PlatformReport { platform: platform.parse().unwrap(), inventory: Some(inventory), report }
+        PlatformReport { platform: platform.parse().unwrap(), inventory: Some(inventory), signer: None, report }
     }
 
     #[test]
