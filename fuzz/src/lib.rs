@@ -10,6 +10,7 @@ mod feeds;
 mod images;
 mod names;
 mod oracles;
+mod sboms;
 mod seeds;
 
 /// A target: its name, a sound input to begin with, and what is done with an input.
@@ -17,7 +18,8 @@ pub type Target = (&'static str, fn() -> Vec<u8>, fn(&[u8]));
 
 /// All targets.
 pub fn targets() -> impl Iterator<Item = &'static Target> {
-    images::TARGETS.iter().chain(feeds::TARGETS).chain(names::TARGETS).chain(attestations::TARGETS)
+    let texts = names::TARGETS.iter().chain(sboms::TARGETS).chain(attestations::TARGETS);
+    images::TARGETS.iter().chain(feeds::TARGETS).chain(texts)
 }
 
 fn text(bytes: &[u8]) -> Option<&str> {

@@ -1,4 +1,4 @@
-//! The server's OCI image (`tidewaiter_testkit::program_image`), of release programs.
+//! The OCI images of the server and of the plugin (`tidewaiter_testkit::program_image`), of release programs.
 
 use crate::push::{self, Transport};
 use anyhow::{Context, Result, bail};
@@ -6,23 +6,50 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tidewaiter_testkit::layout;
-use tidewaiter_testkit::program_image::{self, PROGRAMS};
+use tidewaiter_testkit::program_image::{self, PLUGIN, PROGRAMS};
 
-/// Builds the image as an OCI layout, from the release programs or those in `programs`, and pushes it if `to` is given.
-pub(crate) fn run(root: &Path, to: Option<&str>, transport: Transport, programs: Option<&Path>) -> Result<bool> {
-    let folder = programs.map_or_else(|| release(root), |folder| Ok(folder.to_owned()))?;
-    for name in PROGRAMS {
+/// What to build, and where it goes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProgramImageArgs {
+    /// The image of the plugin alone, for pipelines, under target/cli-image
+    #[arg(long)]
+    cli: bool,
+    /// Push it to HOST/NAME:TAG, with Docker's stored logins
+    #[arg(long, value_name = "REFERENCE")]
+    push: Option<String>,
+    /// Use plain HTTP for the registry; one on loopback needs no flag
+    #[arg(long, requires = "push")]
+    plain_http: bool,
+    /// Folder of built programs, instead of building the release programs
+    #[arg(long, value_name = "DIR", hide = true)]
+    programs: Option<PathBuf>,
+    /// Folder of the OCI layout
+    #[arg(long, value_name = "DIR", hide = true)]
+    out: Option<PathBuf>,
+}
+
+/// Builds the image as an OCI layout, from the release programs or those that are given, and pushes it.
+pub(crate) fn run(root: &Path, args: &ProgramImageArgs) -> Result<bool> {
+    let names: &[&str] = if args.cli { &PLUGIN } else { &PROGRAMS };
+    let folder = match (&args.programs, args.cli) {
+        (Some(folder), _) => folder.to_owned(),
+        (None, true) => release_plugin(root)?,
+        (None, false) => release(root)?,
+    };
+    for name in names {
         let path = folder.join(name);
         println!("{}: {} bytes", path.display(), fs::metadata(&path)?.len());
     }
-    let image = program_image::build(&folder)?;
-    let out = root.join("target/image");
+    let image = if args.cli { program_image::build_plugin(&folder) } else { program_image::build(&folder) }?;
+    let place = if args.cli { "target/cli-image" } else { "target/image" };
+    let out = args.out.clone().unwrap_or_else(|| root.join(place));
     if out.exists() {
         fs::remove_dir_all(&out).with_context(|| out.display().to_string())?;
     }
     layout::write(&out, &image);
     println!("{}: {}", out.display(), image.digest());
-    if let Some(reference) = to {
+    if let Some(reference) = &args.push {
+        let transport = if args.plain_http { Transport::PlainHttp } else { Transport::Tls };
         push::push(reference, &image, transport)?;
         println!("pushed {reference}@{}", image.digest());
     }
@@ -37,6 +64,11 @@ const STATIC: [&str; 4] = ["-C", "target-feature=+crt-static", "-C", "link-arg=-
 /// the other needs, and be larger.
 pub(crate) fn release(root: &Path) -> Result<PathBuf> {
     build_release(root, "tidewaiter", &[])?;
+    release_plugin(root)
+}
+
+/// Builds the plugin; returns its folder.
+fn release_plugin(root: &Path) -> Result<PathBuf> {
     // glibc before 2.36, and linkers of other architectures, may not know the packed form.
     let is_tried = cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"));
     build_release(root, "kubectl-scan", if is_tried { &STATIC } else { &[] })?;

@@ -36,6 +36,12 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         &["tokio", "kube", "ureq", "rustls", "tidewaiter-io", "tidewaiter-db", "tidewaiter-scan", "tidewaiter-formats"],
         "attestations are pure: what a key signed, whoever stores it",
     ),
+    (
+        "tidewaiter-sbom",
+        &["tokio", "kube", "ureq", "rustls", "tidewaiter-io", "tidewaiter-db", "tidewaiter-scan", "tidewaiter-feeds"],
+        "reading an SBOM is pure: bytes become an inventory",
+    ),
+    ("tidewaiter-xml", &["tokio", "tidewaiter-core", "tidewaiter-io"], "it reads XML, whatever it holds"),
     ("tidewaiter-http", &["tokio", "kube", "tidewaiter-core"], "the HTTP client does not depend on what it transfers"),
     ("tidewaiter-io", &["tokio", "kube", "ureq", "tidewaiter-core"], "files and threads, whatever they are for"),
     (
@@ -121,10 +127,22 @@ const FLOORS: &[(&str, &[&str])] = &[
         "crates/formats/src",
         &[
             "fingerprint json link packages stamp text view",
-            "bill template",
+            "arrange bill template",
             "csv gitlab html junit markdown sarif spdx_text",
             "cyclonedx spdx2 spdx3",
             "format",
+        ],
+    ),
+    (
+        "crates/sbom/src",
+        &[
+            "component input members purl",
+            "error identity layers source_package spdx_text system",
+            "format",
+            "collect cyclonedx github spdx2 syft",
+            "gaps spdx3 xml",
+            "document",
+            "inventory",
         ],
     ),
     (
@@ -159,9 +177,9 @@ const FLOORS: &[(&str, &[&str])] = &[
             "exit progress render",
             "built_in kubeconfig no_template template",
             "cluster completion dirs engines login output",
-            "cron_run keys",
+            "batch cron_run keys",
             "cache db follow policy_file report_file workload",
-            "approve revoke local report rollback status",
+            "approve revoke judge local report rollback status",
             "attest convert deployment diff exceptions explain fix image policy sbom verify version wait",
         ],
     ),

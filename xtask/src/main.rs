@@ -17,6 +17,7 @@ mod gitops;
 mod image;
 mod imports;
 mod install;
+mod integrations;
 mod node;
 mod orders;
 mod push;
@@ -65,18 +66,8 @@ enum XtaskCommand {
         #[arg(long)]
         helm3: bool,
     },
-    /// Build the server's OCI image, under target/image
-    Image {
-        /// Push it to HOST/NAME:TAG, with Docker's stored logins
-        #[arg(long, value_name = "REFERENCE")]
-        push: Option<String>,
-        /// Use plain HTTP for the registry; one on loopback needs no flag
-        #[arg(long, requires = "push")]
-        plain_http: bool,
-        /// Folder of built programs, instead of building the release programs
-        #[arg(long, value_name = "DIR", hide = true)]
-        programs: Option<PathBuf>,
-    },
+    /// Build the server's OCI image, under target/image, or that of the plugin
+    Image(image::ProgramImageArgs),
     /// Pack the Helm chart, under target/chart, and push it as an OCI artifact
     Chart(chart::ChartArgs),
     /// Write what a release gives people, under target/release-files: archive, checksums, krew's manifest
@@ -92,6 +83,8 @@ enum XtaskCommand {
     Coverage(generated::GeneratedArgs),
     /// Measure the gate under load: many Deployments at once, reviews at a fixed rate, forged ones (root; not in CI)
     Soak(soak::SoakArgs),
+    /// Check integrations/ and docs/pipelines.md by actionlint, Tekton's validation and ShellCheck (network, the first time; not in CI)
+    Integrations,
     /// Check the import rules of crates and modules, and that names of types are unique
     Imports,
     /// Compare the engine with package managers' own lists (images in DIR, lists in DIR/truth)
@@ -159,10 +152,7 @@ fn main() -> ExitCode {
             }
             Ok(true)
         }),
-        XtaskCommand::Image { push, plain_http, programs } => {
-            let transport = if plain_http { push::Transport::PlainHttp } else { push::Transport::Tls };
-            image::run(&root, push.as_deref(), transport, programs.as_deref())
-        }
+        XtaskCommand::Image(args) => image::run(&root, &args),
         XtaskCommand::Chart(args) => chart::run(&root, &args),
         XtaskCommand::Release(args) => release::run(&root, &args),
         XtaskCommand::Node(args) => node::run(&root, &args),
@@ -173,6 +163,7 @@ fn main() -> ExitCode {
         }
         XtaskCommand::Test => test::run(&root),
         XtaskCommand::Soak(args) => soak::run(&root, &args),
+        XtaskCommand::Integrations => integrations::run(&root),
         XtaskCommand::Imports => imports::run(&root),
         XtaskCommand::Truth { dir: Some(dir), differences, .. } => truth::run(&dir, differences),
         XtaskCommand::Truth { only, differences, allow_unmeasured, .. } => {

@@ -3,6 +3,7 @@
 mod attestation;
 mod db;
 mod exception;
+mod fail_on;
 mod image;
 mod output;
 mod policy;
@@ -12,8 +13,9 @@ mod workload;
 pub(crate) use self::attestation::{AttestArgs, VerifyArgs};
 pub(crate) use self::db::{DbArgs, DbCommand, KeylessArgs, PushArgs, RenewArgs, UpdateArgs};
 pub(crate) use self::exception::{ExceptionArgs, ExceptionCommand, RequestArgs};
+pub(crate) use self::fail_on::{FailCriterion, FailRule};
 pub(crate) use self::image::{ConvertArgs, DiffArgs, ExplainArgs, FixArgs, ImageArgs, SbomArgs};
-pub(crate) use self::output::{OutputTarget, ReportOutputFormat};
+pub(crate) use self::output::{OutputArgs, OutputTarget, ReportOutputFormat};
 pub(crate) use self::policy::{EnableArgs, PolicyArgs, PolicyCommand, PolicyTestArgs, PreflightArgs};
 pub(crate) use self::shared::{ClusterArgs, JudgeArgs, LocalArgs, OutputFormat, RegistryArgs};
 pub(crate) use self::workload::{
@@ -33,6 +35,9 @@ use std::path::PathBuf;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: CliCommand,
+    /// Print errors alone besides the result: no progress, no warnings
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
 }
 
 /// Variants with a struct have its documentation: one here would hide the longer one from `--help`.

@@ -39,7 +39,7 @@ struct AttestationPlace {
 
 /// Scans or reads, judges, signs, attaches.
 pub(crate) fn run(args: &AttestArgs) -> Result<Exit> {
-    let policy = args.local.judge.policy()?;
+    let policy = args.local.judge.criteria()?.of_every_image()?;
     let key = keys::signing(&args.key)?;
     let file = OutputTarget { format: (), file: args.output.clone() };
     output::check(std::slice::from_ref(&file), args.report.as_deref())?;

@@ -4,11 +4,9 @@ use crate::args::DeploymentArgs;
 use crate::cluster;
 use crate::exit::Exit;
 use crate::output::ReportOutputs;
-use crate::terminal::printable;
 use crate::workload::{DEPLOYMENT, WorkloadName};
 use crate::{follow, status};
 use anyhow::Result;
-use std::io::Write as _;
 
 /// Rescans and shows each image; the exit code is the worst.
 pub(crate) fn run(args: &DeploymentArgs) -> Result<Exit> {
@@ -20,12 +18,7 @@ pub(crate) fn run(args: &DeploymentArgs) -> Result<Exit> {
         // All are started before the first is followed: the server scans them side by side.
         let mut started = Vec::new();
         for image in &images {
-            let printable_image = printable(image);
-            writeln!(
-                std::io::stderr(),
-                "Scan started for image {printable_image} (in the cluster, namespace {})",
-                cluster.namespace
-            )?;
+            follow::say_started(&cluster, image);
             started.push((image, follow::start(&cluster, image, &[]).await?));
         }
         let mut worst = Exit::Clean;
@@ -35,18 +28,9 @@ pub(crate) fn run(args: &DeploymentArgs) -> Result<Exit> {
                 Ok(exit) => exit,
                 Err(error) => crate::exit::report(&error),
             };
-            worst = worse(worst, exit);
+            worst = worst.worse(exit);
         }
         status::print_one(&cluster, &workload).await?;
         Ok(worst)
     })
-}
-
-/// A violation is certain, whatever an incomplete scan did not see: it wins.
-fn worse(a: Exit, b: Exit) -> Exit {
-    match (a, b) {
-        (Exit::Violated, _) | (_, Exit::Violated) => Exit::Violated,
-        (Exit::Clean, other) | (other, Exit::Clean) => other,
-        (other, _) => other,
-    }
 }

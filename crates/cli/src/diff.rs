@@ -14,8 +14,9 @@ use tidewaiter_core::severity::Severity;
 
 /// Scans both images and prints the differences. The exit code is that of the new image.
 pub(crate) fn run(args: &DiffArgs) -> Result<Exit> {
-    let policy = args.local.judge.policy()?;
+    let criteria = args.local.judge.criteria()?;
     let (old, new) = (local::scan(&args.old, &args.local)?, local::scan(&args.new, &args.local)?);
+    let policy = criteria.of_image(&new.inventory.image)?;
     let diff = diff::diff(&old, &new);
     match args.output {
         OutputFormat::Json => render::json(&diff)?,

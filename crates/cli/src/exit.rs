@@ -17,6 +17,21 @@ pub(crate) enum Exit {
     Failed = 3,
 }
 
+impl Exit {
+    /// The worse of two. A violation is certain, whatever an incomplete scan did not see: it wins. A mistake of the command line
+    /// wins over a failure, which a second try may mend.
+    #[must_use]
+    pub(crate) fn worse(self, other: Exit) -> Exit {
+        let rank = |exit: Exit| match exit {
+            Exit::Clean => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Violated => 3,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+}
+
 /// An error of the command line itself: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -44,7 +59,7 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
 
 /// Prints what does not keep the command from its end.
 pub(crate) fn warn(text: &str) {
-    let _ = writeln!(std::io::stderr(), "warning: {}", crate::terminal::printable(text));
+    crate::terminal::say(&format!("warning: {}", crate::terminal::printable(text)));
 }
 
 /// Whether the reader of standard output left. A command with a verdict has that as its exit code all the same.
@@ -86,6 +101,16 @@ pub(crate) fn text_of(error: &(dyn std::error::Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_worst_of_several_is_the_certain_one() {
+        use Exit::{Clean, Failed, Usage, Violated};
+        for (place, better) in [Clean, Failed, Usage, Violated].into_iter().enumerate() {
+            for worse in [Clean, Failed, Usage, Violated].into_iter().skip(place) {
+                assert_eq!((better.worse(worse), worse.worse(better)), (worse, worse));
+            }
+        }
+    }
 
     #[test]
     fn a_cause_is_printed_once() {

@@ -12,6 +12,7 @@ use tidewaiter_core::advisory::KnownExploited;
 use tidewaiter_core::finding::Finding;
 use tidewaiter_core::report::Report;
 use tidewaiter_db::matching::{self, ExplainedRow};
+use tidewaiter_formats::in_layer;
 
 /// Scans and prints the findings, their suppressions, and every advisory that was compared.
 pub(crate) fn run(args: &ExplainArgs) -> Result<Exit> {
@@ -81,11 +82,7 @@ fn detail(finding: &Finding, state: &str, report: &Report) -> String {
         line(&mut out, "installed", &installed.purl);
         for location in &installed.locations {
             let made = report.inventory.layers.get(location.layer).and_then(|l| l.created_by.as_deref());
-            line(
-                &mut out,
-                "at",
-                &format!("{} (layer {}) {}", location.path, location.layer + 1, made.unwrap_or_default()),
-            );
+            line(&mut out, "at", &format!("{}{} {}", location.path, in_layer(location), made.unwrap_or_default()));
         }
     }
     for reference in &finding.references {

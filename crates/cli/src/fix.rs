@@ -13,8 +13,9 @@ use tidewaiter_core::upgrade::{self, UpgradePlan};
 
 /// Scans an image and prints the smallest upgrades that satisfy the policy. The exit code is that of the image as it is.
 pub(crate) fn run(args: &FixArgs) -> Result<Exit> {
-    let policy = args.local.judge.policy()?;
+    let criteria = args.local.judge.criteria()?;
     let report = local::scan(&args.image, &args.local)?;
+    let policy = criteria.of_image(&report.inventory.image)?;
     let now = Timestamp::now();
     let verdict = policy::decide(&report, &policy, now);
     let plan = upgrade::plan(&report, &policy, now);

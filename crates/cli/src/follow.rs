@@ -1,11 +1,12 @@
 //! Follows a scan in the cluster until it ends, and shows its result.
 
 use crate::args::ImageArgs;
+use crate::batch::{self, ImageResult, OwnJudgement};
 use crate::cluster::{Cluster, NoAnswer, StoredReport};
 use crate::exit::{self, Exit};
 use crate::output::ReportOutputs;
 use crate::progress::Spinner;
-use crate::terminal::printable;
+use crate::terminal::{self, printable};
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -26,16 +27,53 @@ use tidewaiter_formats::JudgedReport;
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// `kubectl scan image` in the cluster.
-pub(crate) fn image(cluster: &Cluster, args: &ImageArgs) -> Result<Exit> {
-    let outputs = ReportOutputs::prepare(&args.output.outputs, None)?;
-    let image = &args.image;
+pub(crate) fn images(cluster: &Cluster, args: &ImageArgs) -> Result<Exit> {
+    let outputs = ReportOutputs::prepare_for(&args.output, &args.images)?;
+    match args.images.as_slice() {
+        [image] => cluster.run(one(cluster, image, &args.pull_secrets, &outputs)),
+        images => cluster.run(several(cluster, images, &args.pull_secrets, &outputs)),
+    }
+}
+
+/// Says that a scan was asked for.
+pub(crate) fn say_started(cluster: &Cluster, image: &str) {
     let namespace = &cluster.namespace;
-    writeln!(std::io::stderr(), "Scan started for image {} (in the cluster, namespace {namespace})", printable(image))?;
-    cluster.run(async {
-        let scan = start(cluster, image, &args.pull_secrets).await?;
-        let status = end(cluster, &scan).await?;
-        show(cluster, image, &status, &outputs).await
-    })
+    terminal::say(&format!("Scan started for image {} (in the cluster, namespace {namespace})", printable(image)));
+}
+
+async fn one(cluster: &Cluster, image: &str, secrets: &[String], outputs: &ReportOutputs) -> Result<Exit> {
+    say_started(cluster, image);
+    let scan = start(cluster, image, secrets).await?;
+    let status = end(cluster, &scan).await?;
+    show(cluster, image, &status, outputs).await
+}
+
+/// All are started before the first is followed: the server scans them side by side.
+async fn several(cluster: &Cluster, images: &[String], secrets: &[String], outputs: &ReportOutputs) -> Result<Exit> {
+    let mut asked = Vec::new();
+    for image in images {
+        say_started(cluster, image);
+        asked.push((image, start(cluster, image, secrets).await));
+    }
+    let mut results = Vec::new();
+    for (image, scan) in asked {
+        let judged = match scan {
+            Ok(scan) => judged(cluster, image, &scan).await,
+            Err(error) => Err(error),
+        };
+        let result = ImageResult { image: image.clone(), judged };
+        result.say();
+        results.push(result);
+    }
+    batch::finish(results, outputs)
+}
+
+async fn judged(cluster: &Cluster, image: &str, scan: &ImageScan) -> Result<Vec<OwnJudgement>> {
+    let status = end(cluster, scan).await?;
+    let result = reports(cluster, image, status).await.map_err(ResultUnavailable::into_error)?;
+    let now = Timestamp::now();
+    let verdicts: Vec<Verdict> = result.reports.iter().map(|report| verdict(&result, report, now)).collect();
+    Ok(result.reports.into_iter().zip(verdicts).map(|(report, verdict)| OwnJudgement { report, verdict }).collect())
 }
 
 /// Creates the ImageScan of an image, or asks for a rescan if there is one.
@@ -221,7 +259,7 @@ async fn all(cluster: &Cluster, image: &str, status: &ImageScanStatus) -> Result
 
 /// Prints what the ImageScan itself has: the counts and the first reasons.
 fn summary(image: &str, status: &ImageScanStatus, why: &NoAnswer) -> Result<()> {
-    writeln!(std::io::stderr(), "warning: the report cannot be read, only its summary: {why}")?;
+    exit::warn(&format!("the report cannot be read, only its summary: {why}"));
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", printable(image))?;
     for reason in &status.reasons {

@@ -1,20 +1,20 @@
 //! Scans on this machine: opens the image, finds its packages, matches them with the database, applies exceptions.
 
-use crate::args::{JudgeArgs, LocalArgs, RegistryArgs};
-use crate::exit::UsageError;
-use crate::progress::LayerBars;
+mod sbom_file;
+
+use crate::args::{LocalArgs, RegistryArgs};
+use crate::exit::{self, UsageError};
+use crate::progress::LayerProgress;
 use crate::source::{ImageSource, Scheme};
-use crate::terminal::printable;
-use crate::{cache, db, dirs, engines, login, policy_file};
+use crate::terminal::{self, printable};
+use crate::{cache, db, dirs, engines, login};
 use anyhow::{Context, Result};
-use std::io::Write;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::thread::available_parallelism;
 use tidewaiter_core::exception::{self, Exception};
 use tidewaiter_core::image::{Platform, Reference};
-use tidewaiter_core::policy::Policy;
 use tidewaiter_core::report::{Inventory, Report};
 use tidewaiter_db::{Database, matching};
 use tidewaiter_feeds::exceptions;
@@ -28,18 +28,6 @@ use tidewaiter_scan::source::{
 /// Layers read concurrently, at least and at most: as many as there are cores, since reading one is work for one core. Some wait
 /// for a registry; each has its own buffers (some MiB) and its own connection.
 const THREADS: RangeInclusive<usize> = 4..=16;
-
-impl JudgeArgs {
-    /// The policy of a local scan.
-    pub(crate) fn policy(&self) -> Result<Policy> {
-        let base = self.policy.as_deref().map_or_else(|| Ok(Policy::default()), policy_file::read)?;
-        Ok(Policy {
-            block_at: self.block_at.or(base.block_at),
-            max_database_age_days: self.max_database_age.or(base.max_database_age_days).filter(|days| *days > 0),
-            ..base
-        })
-    }
-}
 
 /// How an image is read.
 #[derive(Debug, Clone, Copy)]
@@ -93,10 +81,12 @@ pub(crate) fn scan_with(image: &str, args: &LocalArgs, database: &Database) -> R
 
 /// Reads the packages of an image; `base_image` is the one whose layers are marked as the base's.
 pub(crate) fn inventory(image: &str, reading: &ReadingOptions<'_>, base_image: Option<&str>) -> Result<Inventory> {
-    // On stderr, so that stdout has the result only.
-    writeln!(std::io::stderr(), "Scan started for image {} (local)", printable(image))?;
+    if let Some(place) = sbom_file::place(image) {
+        return sbom_file::inventory(image, place, reading, base_image);
+    }
+    terminal::say(&format!("Scan started for image {} (local)", printable(image)));
     let opened = open(image, reading)?;
-    let progress = LayerBars::new();
+    let progress = LayerProgress::new(image);
     let cancel = AtomicBool::new(false);
     let cache = if reading.no_cache { None } else { cache::open() };
     let options = ScanOptions {
@@ -109,7 +99,7 @@ pub(crate) fn inventory(image: &str, reading: &ReadingOptions<'_>, base_image: O
     let inventory = engine::inventory(&opened, &options);
     progress.clear();
     if let Some(Err(error)) = cache.map(|cache| cache.trim()) {
-        writeln!(std::io::stderr(), "warning: the cache was not trimmed: {error}")?;
+        exit::warn(&format!("the cache was not trimmed: {error}"));
     }
     let mut inventory = inventory.with_context(|| image.to_owned())?;
     if let Some(named) = base_image {
@@ -146,7 +136,16 @@ fn here(scheme: Scheme, place: &str, args: &ReadingOptions<'_>) -> Result<Image>
         }
         Scheme::Docker => container_engine::open("Docker", &engines::docker(), place, platform)?,
         Scheme::Podman => container_engine::open("Podman", &engines::podman(), place, platform)?,
+        Scheme::Sbom => return Err(sbom_file::no_image(place)),
     })
+}
+
+/// Refuses what can name no image, before any is read.
+pub(crate) fn check_name(image: &str) -> Result<()> {
+    match ImageSource::parse(image) {
+        ImageSource::Registry(name) | ImageSource::Reference(name) => reference(name).map(drop),
+        ImageSource::Here(..) | ImageSource::HereOrReference(..) => Ok(()),
+    }
 }
 
 fn reference(text: &str) -> Result<Reference> {

@@ -13,6 +13,7 @@
 mod approve;
 mod args;
 mod attest;
+mod batch;
 mod built_in;
 mod cache;
 mod cluster;
@@ -30,6 +31,7 @@ mod explain;
 mod fix;
 mod follow;
 mod image;
+mod judge;
 mod keys;
 mod kubeconfig;
 mod local;
@@ -67,7 +69,11 @@ fn main() -> std::process::ExitCode {
     }
     // One TLS provider for the process; libraries bring none.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let outcome = match Cli::parse().command {
+    let cli = Cli::parse();
+    if cli.quiet {
+        terminal::be_quiet();
+    }
+    let outcome = match cli.command {
         CliCommand::Image(args) => image::run(&args),
         CliCommand::Deployment(args) => deployment::run(&args),
         CliCommand::Status(args) => status::run(&args),

@@ -1,34 +1,28 @@
 //! Writes reports in the formats that the command line asks for. Files are replaced as a whole; they come before standard
 //! output, whose reader may leave early.
 
+mod per_image;
+mod prepared;
+
+pub(crate) use self::prepared::named;
+
+use self::prepared::{PreparedFormat, refusal};
 use crate::args::{OutputTarget, ReportOutputFormat};
 use crate::exit::{self, UsageError};
-#[cfg(not(feature = "templates"))]
-use crate::no_template::NoTemplate as UserTemplate;
-use crate::render;
-#[cfg(feature = "templates")]
-use crate::template::UserTemplate;
-use crate::terminal::{Colour, printable};
+use crate::terminal::printable;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use tidewaiter_core::report::Report;
-use tidewaiter_formats::{JudgedReport, ReportFormat, Stamp};
+use tidewaiter_formats::{Arrangement, JudgedReport, Stamp};
 
 /// What is written of a report, after everything that can be wrong with it before a scan was found.
 pub(crate) struct ReportOutputs {
     all: Vec<OutputTarget<PreparedFormat>>,
+    arrangement: Arrangement,
     stamp: Stamp,
-}
-
-enum PreparedFormat {
-    Table,
-    Json,
-    Document(ReportFormat),
-    Template(UserTemplate),
 }
 
 impl ReportOutputs {
@@ -36,9 +30,24 @@ impl ReportOutputs {
     /// is read, if it is one.
     pub(crate) fn prepare(targets: &[OutputTarget<ReportOutputFormat>], input: Option<&Path>) -> Result<Self> {
         check(targets, input)?;
-        let prepared =
-            |target: &OutputTarget<_>| Ok(OutputTarget { format: prepare(&target.format)?, file: target.file.clone() });
-        Ok(ReportOutputs { all: targets.iter().map(prepared).collect::<Result<_>>()?, stamp: stamp()? })
+        let prepared = |target: &OutputTarget<_>| {
+            Ok(OutputTarget { format: PreparedFormat::read(&target.format)?, file: target.file.clone() })
+        };
+        let all = targets.iter().map(prepared).collect::<Result<_>>()?;
+        Ok(ReportOutputs { all, arrangement: Arrangement::default(), stamp: stamp()? })
+    }
+
+    /// The same with findings so arranged, where a person reads them.
+    pub(crate) fn arranged(self, arrangement: Arrangement) -> Result<Self, UsageError> {
+        let is_seen = self.all.iter().any(|target| target.format.is_arranged());
+        if !is_seen && arrangement != Arrangement::default() {
+            let names: Vec<&str> = self.all.iter().map(|target| target.format.name()).collect();
+            return Err(UsageError(format!(
+                "--only-fixed, --sort and --group-by are for table and markdown; {} has every finding, in the report's order",
+                names.join(" or ")
+            )));
+        }
+        Ok(ReportOutputs { arrangement, ..self })
     }
 
     /// The table on standard output.
@@ -54,7 +63,8 @@ impl ReportOutputs {
     /// Whether it may be written for one image after the other: a second file would replace the first, and two documents in one
     /// place are none.
     pub(crate) fn may_be_repeated(&self) -> bool {
-        self.all.iter().all(|target| target.format.takes_several() && target.file.is_none())
+        let is_text = |format: &PreparedFormat| matches!(format, PreparedFormat::Table | PreparedFormat::Json);
+        self.all.iter().all(|target| is_text(&target.format) && target.file.is_none())
     }
 
     /// Writes the reports of an image, one for each platform.
@@ -64,21 +74,8 @@ impl ReportOutputs {
         {
             return Err(refusal(&single.format, reports).into());
         }
-        write_all(&self.all, |format, to, out| format.write(reports, &self.stamp, to, out))
+        write_all(&self.all, |format, to, out| format.write(reports, self, to, out))
     }
-}
-
-/// Why a format of one report is not written for several.
-fn refusal(format: &PreparedFormat, reports: &[JudgedReport<'_>]) -> UsageError {
-    let platforms: Vec<String> =
-        reports.iter().map(|judged| judged.report.inventory.image.platform.to_string()).collect();
-    UsageError(format!(
-        "there are {} reports ({}), and {} is about one; choose it: kubectl scan convert REPORTS.json --platform PLATFORM -o ..., \
-         of reports written with -o json=REPORTS.json",
-        reports.len(),
-        platforms.join(", "),
-        format.name(),
-    ))
 }
 
 /// Where something is written: only a terminal is coloured.
@@ -93,12 +90,19 @@ pub(crate) fn write_all<F>(
     targets: &[OutputTarget<F>],
     write: impl Fn(&F, OutputPlace, &mut dyn Write) -> Result<()>,
 ) -> Result<()> {
-    for target in targets {
+    write_each(targets.iter(), write)
+}
+
+fn write_each<'a, F: 'a>(
+    targets: impl Iterator<Item = &'a OutputTarget<F>> + Clone,
+    write: impl Fn(&F, OutputPlace, &mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    for target in targets.clone() {
         if let Some(file) = &target.file {
             replace(file, |out| write(&target.format, OutputPlace::File, out))?;
         }
     }
-    for target in targets.iter().filter(|target| target.file.is_none()) {
+    for target in targets.filter(|target| target.file.is_none()) {
         match write_stdout(|out| write(&target.format, OutputPlace::Stdout, out)) {
             // `| head` must not turn a violation into success, nor an incomplete SBOM.
             Err(error) if exit::is_closed_pipe(&error) => {}
@@ -173,54 +177,6 @@ fn place(file: &Path) -> Result<PathBuf> {
     Ok(folder.canonicalize().with_context(unusable)?.join(name))
 }
 
-fn prepare(format: &ReportOutputFormat) -> Result<PreparedFormat> {
-    Ok(match format {
-        ReportOutputFormat::Table => PreparedFormat::Table,
-        ReportOutputFormat::Json => PreparedFormat::Json,
-        ReportOutputFormat::Document(format) => PreparedFormat::Document(*format),
-        ReportOutputFormat::Template(path) => PreparedFormat::Template(UserTemplate::read(path)?),
-    })
-}
-
-impl PreparedFormat {
-    fn name(&self) -> &str {
-        match self {
-            PreparedFormat::Table => "table",
-            PreparedFormat::Json => "json",
-            PreparedFormat::Document(format) => format.name(),
-            PreparedFormat::Template(template) => template.name(),
-        }
-    }
-
-    fn takes_several(&self) -> bool {
-        matches!(self, PreparedFormat::Table | PreparedFormat::Json)
-    }
-
-    fn write(&self, reports: &[JudgedReport<'_>], stamp: &Stamp, to: OutputPlace, out: &mut dyn Write) -> Result<()> {
-        match self {
-            PreparedFormat::Table => {
-                let colour = if to == OutputPlace::Stdout { Colour::of_stdout() } else { Colour::Off };
-                let table =
-                    |judged: &JudgedReport<'_>| render::table(judged.report, judged.verdict, colour, Timestamp::now());
-                reports.iter().try_for_each(|judged| Ok(out.write_all(table(judged).as_bytes())?))
-            }
-            PreparedFormat::Json => match reports {
-                [one] => Ok(one.report.write_json(out)?),
-                several => {
-                    let reports: Vec<&Report> = several.iter().map(|judged| judged.report).collect();
-                    Ok(Report::write_all_json(&reports, out)?)
-                }
-            },
-            PreparedFormat::Document(format) => {
-                reports.iter().try_for_each(|judged| Ok(format.write(*judged, stamp, out)?))
-            }
-            PreparedFormat::Template(template) => {
-                reports.iter().try_for_each(|judged| Ok(out.write_all(template.render(*judged, stamp)?.as_bytes())?))
-            }
-        }
-    }
-}
-
 /// Who writes documents, and when: `SOURCE_DATE_EPOCH` (seconds; reproducible-builds.org), else now.
 pub(crate) fn stamp() -> Result<Stamp, UsageError> {
     let given = std::env::var("SOURCE_DATE_EPOCH").ok();
@@ -237,6 +193,7 @@ fn time(given: Option<&str>, now: Timestamp) -> Result<Timestamp, UsageError> {
 mod tests {
     use super::*;
     use std::fs;
+    use tidewaiter_formats::ReportFormat;
 
     #[test]
     fn outputs_go_to_different_places() {

@@ -1,31 +1,65 @@
-//! Progress on a terminal: bars of layers, a line for what is waited for, a line for a database build. Nothing is drawn
-//! when stderr is not a terminal, so that logs hold no escape codes.
+//! Progress on a terminal: bars of layers, a line for what is waited for, a line for a database build. Where stderr is not a
+//! terminal nothing is drawn, so that logs hold no escape codes: what takes long is told in a line now and then.
 
-use crate::terminal::printable;
+use crate::terminal::{printable, say, shows_bars};
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use tidewaiter_db::meta::FeedInfo;
 
 /// How often a spinner turns: eight times a second looks alive and costs nothing.
 const TICK: Duration = Duration::from_millis(120);
 
-/// One bar per layer, live.
+/// How often progress is told in lines, where nobody looks at bars: often enough that a log shows what takes its time.
+const PACE: Duration = Duration::from_secs(10);
+
+/// Says when the next line is due: none before the first pace is over.
 #[derive(Debug)]
-pub(crate) struct LayerBars {
-    /// `None` where stderr is not a terminal: hidden bars cost as much CPU time as visible ones.
-    all: Option<MultiProgress>,
-    bars: Mutex<Vec<(usize, ProgressBar)>>,
+struct Pacer(Mutex<Instant>);
+
+impl Pacer {
+    fn new() -> Self {
+        Pacer(Mutex::new(Instant::now()))
+    }
+
+    /// Whether a line is due; the next one is a pace later. Who asks while another does is not due.
+    fn is_due(&self, now: Instant) -> bool {
+        let Some(mut last) = self.0.try_lock() else { return false };
+        let is_due = now.duration_since(*last) >= PACE;
+        if is_due {
+            *last = now;
+        }
+        is_due
+    }
 }
 
-impl LayerBars {
-    pub(crate) fn new() -> Self {
-        let is_seen = io::stderr().is_terminal();
-        let all = is_seen.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
-        LayerBars { all, bars: Mutex::default() }
+/// The layers of an image while they are read: a bar each, or a line now and then.
+#[derive(Debug)]
+pub(crate) struct LayerProgress {
+    image: String,
+    /// `None` where nobody looks: hidden bars cost as much CPU time as visible ones.
+    all: Option<MultiProgress>,
+    bars: Mutex<Vec<(usize, ProgressBar)>>,
+    pacer: Pacer,
+    read: AtomicU64,
+    done: AtomicUsize,
+}
+
+impl LayerProgress {
+    pub(crate) fn new(image: &str) -> Self {
+        let all = shows_bars().then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+        LayerProgress {
+            image: printable(image),
+            all,
+            bars: Mutex::default(),
+            pacer: Pacer::new(),
+            read: AtomicU64::new(0),
+            done: AtomicUsize::new(0),
+        }
     }
 
     pub(crate) fn clear(&self) {
@@ -34,16 +68,21 @@ impl LayerBars {
     }
 
     fn with_bar(&self, layer: usize, act: impl FnOnce(&ProgressBar)) {
-        if self.all.is_none() {
-            return;
-        }
         if let Some((_, bar)) = self.bars.lock().iter().find(|(index, _)| *index == layer) {
             act(bar);
         }
     }
+
+    fn told(&self, bytes: u64) {
+        let read = self.read.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if self.pacer.is_due(Instant::now()) {
+            let done = self.done.load(Ordering::Relaxed);
+            say(&format!("{}: {} read, {done} layers done", self.image, HumanBytes(read)));
+        }
+    }
 }
 
-impl tidewaiter_scan::progress::ScanProgress for LayerBars {
+impl tidewaiter_scan::progress::ScanProgress for LayerProgress {
     fn layer_started(&self, layer: usize, total: usize, size: Option<u64>) {
         let Some(all) = &self.all else { return };
         let bar = all.add(size.map_or_else(ProgressBar::no_length, ProgressBar::new));
@@ -54,10 +93,14 @@ impl tidewaiter_scan::progress::ScanProgress for LayerBars {
     }
 
     fn bytes(&self, layer: usize, read: u64) {
-        self.with_bar(layer, |bar| bar.inc(read));
+        match self.all {
+            Some(_) => self.with_bar(layer, |bar| bar.inc(read)),
+            None => self.told(read),
+        }
     }
 
     fn layer_done(&self, layer: usize) {
+        self.done.fetch_add(1, Ordering::Relaxed);
         self.with_bar(layer, ProgressBar::finish);
     }
 }
@@ -71,8 +114,7 @@ pub(crate) struct ByteBar {
 impl ByteBar {
     /// Of so many bytes, where that is known.
     pub(crate) fn new(total: Option<u64>) -> Self {
-        let is_seen = io::stderr().is_terminal();
-        let target = if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if shows_bars() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(total, target);
         let template = "[{bar:24}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
         let template = if total.is_some() { template } else { "{bytes} {bytes_per_sec}" };
@@ -94,21 +136,25 @@ impl ByteBar {
 #[derive(Debug)]
 pub(crate) struct Spinner {
     bar: ProgressBar,
+    pacer: Pacer,
 }
 
 impl Spinner {
     pub(crate) fn new() -> Self {
-        let is_seen = io::stderr().is_terminal();
-        let target = if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if shows_bars() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
         let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
         bar.enable_steady_tick(TICK);
-        Spinner { bar }
+        Spinner { bar, pacer: Pacer::new() }
     }
 
     pub(crate) fn say(&self, text: &str) {
-        self.bar.set_message(printable(text));
+        match self.bar.is_hidden() {
+            false => self.bar.set_message(printable(text)),
+            true if self.pacer.is_due(Instant::now()) => say(&printable(text)),
+            true => {}
+        }
     }
 
     pub(crate) fn clear(&self) {
@@ -159,9 +205,8 @@ impl tidewaiter_feeds::options::BuildProgress for FeedProgress {
     fn feeds_known(&self, feeds: usize, downloaded: usize) {
         self.state.lock().total = feeds;
         let out = self.out.display();
-        // A stderr that is closed is no reason to end the build.
-        let said = || writeln!(io::stderr(), "Building {out} from {feeds} feeds, {downloaded} of them downloaded");
-        drop(self.spinner.bar.suspend(said));
+        let said = || say(&format!("Building {out} from {feeds} feeds, {downloaded} of them downloaded"));
+        self.spinner.bar.suspend(said);
     }
 
     fn feed_started(&self, name: &str, _: &str) {
@@ -188,5 +233,24 @@ impl tidewaiter_feeds::options::BuildProgress for FeedProgress {
             _ => ", of the last time that it could be read",
         };
         self.spinner.bar.println(format!("{name}: {} records{stale}", info.records));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_keep_their_pace() {
+        let pacer = Pacer::new();
+        let begin = *pacer.0.lock();
+        let check = |seconds: u64, expected: bool| {
+            assert_eq!(pacer.is_due(begin + Duration::from_secs(seconds)), expected, "{seconds}");
+        };
+        check(0, false);
+        check(9, false);
+        check(10, true);
+        check(19, false);
+        check(25, true);
     }
 }

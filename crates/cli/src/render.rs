@@ -9,7 +9,7 @@ use std::io::{self, BufWriter, Write};
 use tidewaiter_core::finding::{Finding, SuppressedFinding};
 use tidewaiter_core::policy::Verdict;
 use tidewaiter_core::report::{Gap, GapKind, Report, SupportPeriod};
-use tidewaiter_formats::{exploited, fixed_in, lowest_layer, suppression};
+use tidewaiter_formats::{ArrangedFindings, Arrangement, exploited, fixed_in, lowest_layer, read_from, suppression};
 
 /// Prints a value as JSON.
 pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<()> {
@@ -23,14 +23,23 @@ pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<()> {
 const HEAD: [&str; 7] = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "EXPLOITED"];
 
 /// A report and its verdict as a table.
-pub(crate) fn table(report: &Report, verdict: &Verdict, colour: Colour, now: Timestamp) -> String {
+pub(crate) fn table(
+    report: &Report,
+    verdict: &Verdict,
+    arrangement: &Arrangement,
+    colour: Colour,
+    now: Timestamp,
+) -> String {
     let gaps = &verdict.gaps;
     // In UTC, as the dates of releases are compared everywhere: the report of one day is the same in every time zone.
     let today = now.to_zoned(TimeZone::UTC).date();
     let mut out = heading(report);
-    if !report.findings.is_empty() {
-        out.push_str(&format!("\n{}\n", findings(report, colour)));
+    let arranged = arrangement.of(report);
+    if !arranged.groups.is_empty() {
+        let base = report.inventory.image.base_layers.unwrap_or_default();
+        out.push_str(&format!("\n{}\n", findings(&arranged, base, colour)));
     }
+    out.extend(arranged.hidden().map(|line| format!("{line}\n")));
     out.push_str(&suppressed(report));
     if !gaps.iter().any(|gap| gap.kind == GapKind::EndOfSupport) {
         out.extend(report.support.iter().filter_map(|support| ended(support, today)));
@@ -55,12 +64,12 @@ fn heading(report: &Report) -> String {
         name => name.to_owned(),
     });
     format!(
-        "{} ({}, {}), {} packages in {} layers\n{}\n",
+        "{} ({}, {}), {} packages {}\n{}\n",
         printable(&inventory.image.name),
         inventory.image.platform,
         printable(&os),
         inventory.packages.len(),
-        inventory.layers.len(),
+        printable(read_from(inventory)),
         inventory.image.digest,
     )
 }
@@ -96,25 +105,33 @@ fn ended(support: &SupportPeriod, today: Date) -> Option<String> {
     }
 }
 
-/// The table of findings, with coloured severities.
-fn findings(report: &Report, colour: Colour) -> String {
-    let base = report.inventory.image.base_layers.unwrap_or_default();
+/// The table of findings, with coloured severities: one head, and columns of one width, for all groups.
+fn findings(arranged: &ArrangedFindings<'_>, base: usize, colour: Colour) -> String {
+    let all = || arranged.groups.iter().flat_map(|group| &group.findings);
     let mut head = HEAD.map(str::to_owned);
     // Without KEV and EPSS feeds an empty column would read as "none is exploited".
-    if report.findings.iter().all(|f| exploited(f).is_empty()) {
+    if all().all(|finding| exploited(finding).is_empty()) {
         head[6].clear();
     }
-    let rows: Vec<[String; 7]> = std::iter::once(head).chain(report.findings.iter().map(|f| row(f, base))).collect();
+    let rows: Vec<[String; 7]> = std::iter::once(head).chain(all().map(|finding| row(finding, base))).collect();
     let text = columns(&rows);
     let mut lines = text.lines();
     let mut out = lines.next().unwrap_or_default().to_owned() + "\n";
-    for (line, finding) in lines.zip(&report.findings) {
-        let word = finding.severity.to_string();
-        // Painted after padding, so that the escape codes do not count as width.
-        let rest = line.strip_prefix(&word).unwrap_or_default();
-        out.push_str(&format!("{}{rest}\n", colour.paint(finding.severity, &word)));
+    for group in &arranged.groups {
+        let title = group.title.as_ref().map(printable);
+        out.extend(title.map(|title| format!("\n{} ({})\n", short(&title), group.findings.len())));
+        for (finding, line) in group.findings.iter().zip(&mut lines) {
+            out.push_str(&painted(line, finding, colour));
+        }
     }
     out
+}
+
+/// A line whose severity is painted: after padding, so that the escape codes do not count as width.
+fn painted(line: &str, finding: &Finding, colour: Colour) -> String {
+    let word = finding.severity.to_string();
+    let rest = line.strip_prefix(&word).unwrap_or_default();
+    format!("{}{rest}\n", colour.paint(finding.severity, &word))
 }
 
 /// Aligns cells in columns, each as wide as its widest cell.
@@ -217,9 +234,9 @@ mod tests {
         let now = "2025-01-10T00:00:00Z".parse().unwrap_or_default();
         let policy = Policy { max_database_age_days: Some(5), ..Policy::default() };
         let verdict = policy::decide(&report, &policy, now);
-        insta::assert_snapshot!(table(&report, &verdict, Colour::Off, now));
+        insta::assert_snapshot!(table(&report, &verdict, &Arrangement::default(), Colour::Off, now));
         let remarked = policy::Verdict { remarks: vec!["facts are old".to_owned()], ..verdict };
-        let text = table(&report, &remarked, Colour::Off, now);
+        let text = table(&report, &remarked, &Arrangement::default(), Colour::Off, now);
         assert!(text.contains("\nwarning: facts are old\nDatabase: "), "{text}");
     }
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 /// Prints them. The exit code is not a verdict: stored reports are printed, not re-evaluated.
 pub(crate) fn run(args: &ReportArgs) -> Result<Exit> {
-    let outputs = ReportOutputs::prepare(&args.output.outputs, None)?;
+    let outputs = ReportOutputs::prepare(&args.output.outputs, None)?.arranged(args.output.arrangement())?;
     let cluster = cluster::with_tidewaiter(&args.cluster)?;
     cluster.run(async {
         let images = match workload(&cluster, &args.subject).await? {

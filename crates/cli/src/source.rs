@@ -16,10 +16,11 @@ pub(crate) enum Scheme {
     Containerd,
     Docker,
     Podman,
+    Sbom,
 }
 
 /// Each scheme with its word.
-const SCHEMES: [(&str, Scheme); 7] = [
+const SCHEMES: [(&str, Scheme); 8] = [
     ("oci", Scheme::OciLayout),
     ("oci-archive", Scheme::OciArchive),
     ("docker-archive", Scheme::DockerArchive),
@@ -27,14 +28,26 @@ const SCHEMES: [(&str, Scheme); 7] = [
     ("containerd", Scheme::Containerd),
     ("docker", Scheme::Docker),
     ("podman", Scheme::Podman),
+    ("sbom", Scheme::Sbom),
 ];
+/// Standard input, as the place of an SBOM.
+pub(crate) const STDIN: &str = "-";
 /// Asks for a local scan of an image in a registry.
 const REGISTRY: &str = "registry";
 
 impl Scheme {
     /// Whether a path follows, and not an image's name.
     fn has_path(self) -> bool {
-        matches!(self, Scheme::OciLayout | Scheme::OciArchive | Scheme::DockerArchive | Scheme::Directory)
+        matches!(
+            self,
+            Scheme::OciLayout | Scheme::OciArchive | Scheme::DockerArchive | Scheme::Directory | Scheme::Sbom
+        )
+    }
+
+    /// Whether a place could be nothing else: no tag is a dash, and none is named like a document.
+    fn is_certain(self, place: &str) -> bool {
+        let is_document = place == STDIN || [".json", ".xml"].iter().any(|end| place.ends_with(end));
+        self == Scheme::Sbom && is_document
     }
 }
 
@@ -55,7 +68,11 @@ impl<'a> ImageSource<'a> {
     /// The file or folder that it is read from, where it is one.
     pub(crate) fn path(self) -> Option<&'a Path> {
         match self {
+            ImageSource::Here(Scheme::Sbom, STDIN) => None,
             ImageSource::Here(scheme, place) if scheme.has_path() => Some(Path::new(place)),
+            ImageSource::HereOrReference(scheme, place) if scheme.has_path() => {
+                Some(Path::new(place)).filter(|path| path.exists())
+            }
             _ => None,
         }
     }
@@ -66,7 +83,7 @@ impl<'a> ImageSource<'a> {
         let is_tag = !place.is_empty() && !place.contains(['/', ':', '@']);
         let scheme = SCHEMES.iter().find(|(known, _)| *known == word).map(|(_, scheme)| *scheme);
         match scheme {
-            Some(scheme) if is_tag => ImageSource::HereOrReference(scheme, place),
+            Some(scheme) if is_tag && !scheme.is_certain(place) => ImageSource::HereOrReference(scheme, place),
             Some(scheme) => ImageSource::Here(scheme, place),
             None if word == REGISTRY && !is_tag => ImageSource::Registry(place),
             None => ImageSource::Reference(text),
@@ -113,6 +130,10 @@ mod tests {
         check("oci:layout", HereOrReference(Scheme::OciLayout, "layout"));
         check("dir:/", Here(Scheme::Directory, "/"));
         check("dir:", Here(Scheme::Directory, ""));
+        check("sbom:-", Here(Scheme::Sbom, "-"));
+        check("sbom:app.cdx.json", Here(Scheme::Sbom, "app.cdx.json"));
+        check("sbom:out/app", Here(Scheme::Sbom, "out/app"));
+        check("sbom:1.0", HereOrReference(Scheme::Sbom, "1.0"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::args::StatusArgs;
 use crate::cluster::{self, Cluster, NoAnswer};
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::render;
 use crate::terminal::printable;
 use crate::workload::{DEPLOYMENT, WorkloadName};
@@ -54,7 +54,7 @@ async fn warn(cluster: &Cluster) -> Result<()> {
             )
         }
     };
-    writeln!(std::io::stderr(), "warning: nothing new is scanned: {}", printable(&why))?;
+    exit::warn(&format!("nothing new is scanned: {why}"));
     Ok(())
 }
 

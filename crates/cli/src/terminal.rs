@@ -1,12 +1,45 @@
 //! What goes to a terminal: text made safe, colour, whether anybody looks.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tidewaiter_core::severity::Severity;
 
 /// Text from an image, made safe for a terminal and for CI logs that read commands from lines.
 pub(crate) fn printable(text: impl Display) -> String {
     text.to_string().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// Whether standard error has errors alone.
+static QUIET: AtomicBool = AtomicBool::new(false);
+/// Whether several images are read side by side: their bars would overwrite each other.
+static SIDE_BY_SIDE: AtomicBool = AtomicBool::new(false);
+
+/// From now on only errors are printed besides results. Set once, before any work.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether only errors are printed.
+pub(crate) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// From now on progress is told in lines.
+pub(crate) fn tell_in_lines() {
+    SIDE_BY_SIDE.store(true, Ordering::Relaxed);
+}
+
+/// Prints a line about what is done to standard error: standard output has the result only. One that is closed is no reason to end.
+pub(crate) fn say(line: &str) {
+    if !is_quiet() {
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+}
+
+/// Whether somebody looks at bars that move.
+pub(crate) fn shows_bars() -> bool {
+    io::stderr().is_terminal() && !is_quiet() && !SIDE_BY_SIDE.load(Ordering::Relaxed)
 }
 
 /// Whether to colour; colour is never the only signal.

@@ -78,9 +78,13 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<Exit> {
 /// The policy of the command line, if there is one.
 fn given_policy(judge: &JudgeArgs) -> Result<Option<Policy>> {
     // Exhaustive: a new option must be considered here.
-    let JudgeArgs { block_at, policy, max_database_age } = judge;
-    let is_given = block_at.is_some() || policy.is_some() || max_database_age.is_some();
-    is_given.then(|| judge.policy()).transpose()
+    let JudgeArgs { fail_on, baseline, block_at, policy, max_database_age } = judge;
+    let is_given = !fail_on.is_empty()
+        || baseline.is_some()
+        || block_at.is_some()
+        || policy.is_some()
+        || max_database_age.is_some();
+    Ok(if is_given { Some(judge.criteria()?.of_every_image()?) } else { None })
 }
 
 fn judged(scan: ScanRecord, policy: &Policy, now: Timestamp) -> VerifiedWord {

@@ -98,11 +98,19 @@ fn of_several_platforms_one_is_chosen() {
     let folder = Folder::new();
     let said = folder.scan(&["convert", "reports.json"]);
     assert!(said.code == 0 && said.text.contains("(linux/amd64, ") && said.text.contains("(linux/arm64, "));
-    let args = ["convert", "reports.json", "-o", "json=list.json", "-o", "sarif=one.sarif"];
-    folder.refuses(&args, 2, &["2 reports (linux/amd64, linux/arm64)", "sarif", "--platform"]);
+    let args = ["convert", "reports.json", "-o", "json=list.json", "-o", "csv=one.csv"];
+    let both = "registry.example/team/app:v1 linux/amd64, registry.example/team/app:v1 linux/arm64";
+    folder.refuses(&args, 2, &[&format!("2 reports ({both})"), "csv", "--platform"]);
+    folder.scan(&["convert", "reports.json", "-o", "sarif=both.sarif"]).ok();
+    let both_runs: serde_json::Value = serde_json::from_str(&folder.read("both.sarif")).unwrap();
+    assert_eq!(both_runs["runs"].as_array().unwrap().len(), 2);
     let said = folder.scan(&["convert", "reports.json", "--platform", "linux/arm64", "-o", "sarif"]);
     assert!(said.code == 0 && said.text.contains("tidewaiter/registry.example/team/app/linux/arm64/"), "{}", said.text);
-    folder.refuses(&["convert", "reports.json", "--platform", "linux/s390x"], 2, &["it has linux/amd64, linux/arm64"]);
+    folder.refuses(
+        &["convert", "reports.json", "--platform", "linux/s390x"],
+        2,
+        &["it has registry.example/team/app:v1 linux/amd64, "],
+    );
 }
 
 /// As under `| head`, whose exit code a pipeline with `pipefail` sees.

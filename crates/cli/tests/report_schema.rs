@@ -13,8 +13,8 @@ use tidewaiter_core::finding::{Counts, Finding, InstalledPackage, SuppressedFind
 use tidewaiter_core::image::{Digest, Platform};
 use tidewaiter_core::package::{Location, Package, PackageType};
 use tidewaiter_core::report::{
-    DatabaseInfo, FeedContent, Gap, GapKind, ImageInfo, Inventory, LayerInfo, Report, SCHEMA_VERSION, StaleFeed,
-    SupportPeriod,
+    DatabaseInfo, FeedContent, Gap, GapKind, ImageInfo, Inventory, LayerInfo, Report, SCHEMA_VERSION, SbomOrigin,
+    StaleFeed, SupportPeriod,
 };
 use tidewaiter_core::severity::{Rating, RatingRole, Severity};
 
@@ -39,6 +39,7 @@ fn inventory() -> Inventory {
         config_digest: digest('3'),
         platform: Platform { os: "linux".into(), architecture: "arm64".into(), variant: Some("v8".into()) },
         base_layers: Some(1),
+        sbom: Some(SbomOrigin { format: "CycloneDX 1.6".into(), digest: digest('7') }),
     };
     let layer = LayerInfo {
         digest: digest('4'),

@@ -40,6 +40,24 @@ format = "distro-info"
 path = "debian.csv"
 "#;
 
+/// As tools write one that does not tell everything.
+const SBOM: &str = r#"{
+  "bomFormat": "CycloneDX",
+  "specVersion": "1.6",
+  "metadata": {"component": {"type": "container", "name": "registry.example/team/app:v1"}},
+  "components": [
+    {"type": "operating-system", "name": "debian", "version": "98"},
+    {"type": "library", "name": "libcurl4", "version": "7.88.1-10", "purl":
+      "pkg:deb/debian/libcurl4@7.88.1-10?arch=amd64&distro=debian-98&upstream=curl"},
+    {"type": "library", "name": "left-pad", "version": "1.2.0", "purl": "pkg:npm/left-pad@1.2.0"},
+    {"type": "library", "name": "is-odd", "purl": "pkg:npm/is-odd"},
+    {"type": "library", "name": "action", "version": "4", "purl": "pkg:githubactions/a/action@4"},
+    {"type": "library", "name": "vendored", "version": "1.0"},
+    {"type": "file", "name": "app/run"}
+  ],
+  "compositions": [{"aggregate": "incomplete"}]
+}"#;
+
 /// A machine without a cluster, with a database and a few images, all made here.
 struct Machine {
     dir: TempDir,
@@ -178,6 +196,31 @@ fn tables() {
     machine.write("openvex.json", &vex.to_string());
     let args = ["image", "oci:violated", "--exceptions", "tidewaiter-exceptions.toml", "--exceptions", "openvex.json"];
     assert_snapshot!("table_suppressed", machine.run(&args));
+    machine.write("app.cdx.json", SBOM);
+    assert_snapshot!("table_sbom", machine.run(&["image", "sbom:app.cdx.json"]));
+    machine.write("damaged.json", &SBOM[..SBOM.len() / 2]);
+    assert_snapshot!("sbom_damaged", machine.run(&["image", "sbom:damaged.json"]));
+    machine.write("lock.json", r#"{"name": "app", "lockfileVersion": 3, "packages": {}}"#);
+    assert_snapshot!("sbom_none", machine.run(&["image", "sbom:lock.json"]));
+}
+
+#[test]
+fn arrangements() {
+    let machine = Machine::new();
+    let shown = |args: &[&str]| machine.run(&[&["image", "oci:violated", "--base", "oci:base"], args].concat());
+    assert_snapshot!("table_by_layer", shown(&["--group-by", "layer", "--sort", "id"]));
+    assert_snapshot!("table_only_fixed", shown(&["--only-fixed", "--sort", "epss"]));
+    assert_snapshot!("markdown_by_package", shown(&["--group-by", "package", "--only-fixed", "-o", "markdown"]));
+    assert_snapshot!("table_fail_on", shown(&["--fail-on", "medium+fixable,kev"]));
+}
+
+#[test]
+fn several_images() {
+    let machine = Machine::new();
+    // One at a time: what is said of each while others are read would come in any order.
+    let args = ["image", "--parallel", "1", "oci:clean", "oci:none", "oci:violated", "oci:incomplete"];
+    assert_snapshot!("table_several", machine.run(&args));
+    assert_snapshot!("table_several_quiet", machine.run(&["image", "-q", "oci:clean", "oci:incomplete"]));
 }
 
 #[test]

@@ -5,9 +5,11 @@
 //! mean the same image by the same text.
 
 mod digest;
+mod name;
 mod platform;
 mod reference;
 
 pub use digest::{Digest, DigestError};
+pub use name::{is_same_image, without_tag};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError};

@@ -32,8 +32,26 @@ impl PackageType {
 pub struct Location {
     /// The file that it was read from, without a leading slash.
     pub path: String,
-    /// Index of the layer that added the package, counted from the bottom.
+    /// Index of the layer that added the package, counted from the bottom; [`UNKNOWN_LAYER`] where an SBOM does not tell.
+    #[serde(default = "unknown_layer", skip_serializing_if = "is_unknown_layer")]
     pub layer: usize,
+}
+
+/// The layer of a location of which none is told: above all others, for the lowest one counts.
+pub const UNKNOWN_LAYER: usize = u32::MAX as usize;
+
+fn unknown_layer() -> usize {
+    UNKNOWN_LAYER
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_unknown_layer(layer: &usize) -> bool {
+    *layer == UNKNOWN_LAYER
+}
+
+/// A layer as people count them, from 1 on; `None` where it is not known.
+pub fn layer_number(layer: usize) -> Option<usize> {
+    (layer != UNKNOWN_LAYER).then(|| layer + 1)
 }
 
 /// One installed package.
@@ -243,6 +261,13 @@ impl Package {
     }
 }
 
+/// Who built a package of dpkg, where its version says so: Docker Hardened Images have packages of their own, as `3.5.1-1+dhi2`, in
+/// images that call themselves Debian.
+pub fn dpkg_vendor(version: &str) -> &'static str {
+    let ours = version.split_once("+dhi").is_some_and(|(_, rest)| rest.starts_with(|c: char| c.is_ascii_digit()));
+    if ours { "Docker Hardened Images" } else { "" }
+}
+
 /// The epoch of an rpm's version, where it has one, and the rest.
 fn epoch(version: &str) -> (Option<&str>, &str) {
     version.split_once(':').map_or((None, version), |(epoch, rest)| (Some(epoch), rest))
@@ -294,5 +319,13 @@ mod tests {
         check(PackageType::Npm, true, false, false);
         check(PackageType::Deb, false, false, true);
         check(PackageType::Deb, false, true, false);
+    }
+
+    #[test]
+    fn versions_may_name_their_vendor() {
+        let check = |version: &str, expected: &str| assert_eq!(dpkg_vendor(version), expected, "{version}");
+        check("9.7-3+dhi3", "Docker Hardened Images");
+        check("3.5.1-1+deb13u1", "");
+        check("1.0+dhison-1", "");
     }
 }

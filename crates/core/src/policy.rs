@@ -4,12 +4,14 @@ mod age;
 pub mod block_at;
 mod compiled;
 mod condition;
+mod known;
 mod rule;
 #[cfg(test)]
 mod tests;
 
 pub use compiled::CompiledPolicy;
 pub use condition::MAX_CONDITION;
+pub use known::KnownFindings;
 pub use rule::{InvalidRule, Rule};
 
 use crate::advisory::AdvisoryClass;

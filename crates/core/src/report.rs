@@ -53,12 +53,33 @@ pub struct ImageInfo {
     /// How many of the lowest layers are the base image's, where the base was named or the history shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_layers: Option<usize>,
+    /// Set where an SBOM stands for the image: name, digests and layers are what it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sbom: Option<SbomOrigin>,
+}
+
+/// The document that an inventory was read from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SbomOrigin {
+    /// Its format and version: `CycloneDX 1.6`.
+    pub format: String,
+    /// Of its bytes. The image has this digest too where the document names none.
+    pub digest: Digest,
 }
 
 impl ImageInfo {
     /// An image that was chosen from no index and whose base is unknown.
     pub fn new(name: impl Into<String>, digest: Digest, config_digest: Digest, platform: Platform) -> Self {
-        ImageInfo { name: name.into(), digest, index_digest: None, config_digest, platform, base_layers: None }
+        ImageInfo {
+            name: name.into(),
+            digest,
+            index_digest: None,
+            config_digest,
+            platform,
+            base_layers: None,
+            sbom: None,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::ecosystem::Ecosystem;
 use crate::finding::{Counts, Finding};
+use crate::package::UNKNOWN_LAYER;
 use crate::policy::{Outcome, Policy, Verdict};
 use crate::report::Report;
 use crate::version::VersionScheme;
@@ -107,6 +108,7 @@ fn upgrade(report: &Report, fixable: &[&Finding]) -> Option<(Upgrade, VersionSch
     let scheme = finding.ecosystem.version_scheme()?;
     let to = target(fixable, scheme)?.to_owned();
     let layer = fixable.iter().flat_map(|f| &f.installed).flat_map(|i| &i.locations).map(|l| l.layer).min();
+    let layer = layer.filter(|layer| *layer != UNKNOWN_LAYER);
     let upgrade = Upgrade {
         layer,
         created_by: layer.and_then(|layer| report.inventory.layers.get(layer)?.created_by.clone()),

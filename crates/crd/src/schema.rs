@@ -119,6 +119,8 @@ mod tests {
             packages: vec!["a".into()],
             paths: vec!["b".into()],
             condition: Some("true".into()),
+            // Of command lines alone: it is not written, and so not in the schema.
+            passes_over: Some(std::sync::Arc::default()),
         };
         let written = serde_json::to_value(rule).unwrap();
         let schema = rules(&mut SchemaGenerator::default()).to_value();

@@ -21,7 +21,6 @@ mod records;
 mod rubysec;
 mod support;
 mod updateinfo;
-pub(crate) mod xml;
 
 pub use records::Records;
 use serde::Deserialize;

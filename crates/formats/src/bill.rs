@@ -57,7 +57,9 @@ impl<'a> BillOfMaterials<'a> {
 pub(crate) fn image_purl(image: &ImageInfo) -> Option<String> {
     let reference: Reference = image.name.parse().ok()?;
     let registry = reference.registry();
-    if !image.name.starts_with(registry) {
+    // The digest of an SBOM that names none is the document's.
+    let is_named = image.sbom.as_ref().is_none_or(|sbom| sbom.digest != image.digest);
+    if !is_named || !image.name.starts_with(registry) {
         return None;
     }
     let repository = reference.repository();

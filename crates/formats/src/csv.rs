@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use tidewaiter_core::advisory::KnownExploited;
 use tidewaiter_core::finding::{Finding, InstalledPackage, SuppressedFinding};
+use tidewaiter_core::package::layer_number;
 use tidewaiter_core::report::ImageInfo;
 
 const COLUMNS: [&str; 22] = [
@@ -71,7 +72,7 @@ fn finding_row<'a>(
     installed: &'a InstalledPackage,
 ) -> Row<'a> {
     let score = counting_rating(finding).and_then(|rating| rating.score);
-    let layer = installed.locations.iter().map(|location| location.layer + 1).min();
+    let layer = installed.locations.iter().filter_map(|location| layer_number(location.layer)).min();
     let paths: Vec<&str> = installed.locations.iter().map(|location| location.path.as_str()).collect();
     let reason = suppressed.map(|s| format!("{}: {} ({})", view::suppression(s.status), s.reason, s.source));
     [

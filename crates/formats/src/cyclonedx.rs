@@ -9,12 +9,12 @@ mod vulnerability;
 
 use crate::bill::{BillOfMaterials, image_purl};
 use crate::json::{self, Streamed};
+use crate::packages::facts_of_image;
 use crate::stamp::TOOL;
 use crate::view::gap_line;
 use component::{CycloneDxComponent, CycloneDxProperty, property};
 use serde::Serialize;
 use std::io::{self, Write};
-use tidewaiter_core::report::LayerInfo;
 use vulnerability::CycloneDxVulnerability;
 
 /// A version of the specification.
@@ -112,13 +112,7 @@ fn metadata<'a>(bill: &BillOfMaterials<'a>) -> Metadata<'a> {
 
 fn image<'a>(bill: &BillOfMaterials<'a>) -> CycloneDxComponent<'a> {
     let image = &bill.inventory.image;
-    let mut properties = vec![
-        property("tidewaiter:platform", image.platform.to_string()),
-        property("tidewaiter:configDigest", image.config_digest.as_str()),
-    ];
-    properties.extend(image.index_digest.as_ref().map(|digest| property("tidewaiter:indexDigest", digest.as_str())));
-    properties.extend(image.base_layers.map(|layers| property("tidewaiter:baseLayers", layers.to_string())));
-    properties.extend(bill.inventory.layers.iter().flat_map(layer));
+    let properties = facts_of_image(bill.inventory).map(|(name, value)| property(name, value)).collect();
     CycloneDxComponent {
         bom_ref: Some(IMAGE.into()),
         version: image.digest.as_str().into(),
@@ -126,12 +120,4 @@ fn image<'a>(bill: &BillOfMaterials<'a>) -> CycloneDxComponent<'a> {
         properties,
         ..CycloneDxComponent::new("container", &image.name)
     }
-}
-
-/// The two digests of a layer, bottom first as the layers are.
-fn layer(layer: &LayerInfo) -> [CycloneDxProperty<'_>; 2] {
-    [
-        property("tidewaiter:layerDigest", layer.digest.as_str()),
-        property("tidewaiter:layerDiffId", layer.diff_id.as_str()),
-    ]
 }

@@ -1,5 +1,6 @@
 //! The formats by name.
 
+use crate::arrange::Arrangement;
 use crate::bill::BillOfMaterials;
 use crate::cyclonedx::CycloneDxVersion;
 use crate::stamp::Stamp;
@@ -81,15 +82,31 @@ impl ReportFormat {
     /// When `out` cannot be written.
     pub fn write(self, judged: JudgedReport<'_>, stamp: &Stamp, out: &mut dyn Write) -> io::Result<()> {
         match self {
-            ReportFormat::Sarif => sarif::write(judged, stamp, out),
+            ReportFormat::Sarif => sarif::write(&[judged], stamp, out),
             ReportFormat::Junit => junit::write(judged, stamp, out),
             ReportFormat::GitLab => gitlab::write(judged, stamp, out),
-            ReportFormat::Markdown => markdown::write(judged, out),
+            ReportFormat::Markdown => markdown::write(judged, &Arrangement::default(), out),
             ReportFormat::Csv => csv::write(judged, out),
             ReportFormat::Html => html::write(judged, stamp, out),
             ReportFormat::Sbom(format) => format.write_bill(&BillOfMaterials::of_report(judged, stamp), out),
         }
     }
+}
+
+/// Writes SARIF with a run for each report.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_sarif(all: &[JudgedReport<'_>], stamp: &Stamp, out: &mut dyn Write) -> io::Result<()> {
+    sarif::write(all, stamp, out)
+}
+
+/// Writes Markdown with its findings so arranged.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_markdown(judged: JudgedReport<'_>, arrangement: &Arrangement, out: &mut dyn Write) -> io::Result<()> {
+    markdown::write(judged, arrangement, out)
 }
 
 impl SbomFormat {

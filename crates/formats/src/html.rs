@@ -12,6 +12,7 @@ use std::fmt;
 use std::io::{self, Write};
 use tidewaiter_core::advisory::AdvisoryClass;
 use tidewaiter_core::finding::{Finding, SuppressedFinding};
+use tidewaiter_core::package::layer_number;
 use tidewaiter_core::report::{Inventory, LayerInfo};
 use tidewaiter_core::severity::Severity;
 
@@ -95,7 +96,7 @@ fn summary(judged: JudgedReport<'_>, out: &mut dyn Write) -> io::Result<()> {
         ("Digest", inventory.image.digest.to_string()),
         ("Platform", inventory.image.platform.to_string()),
         ("Operating system", os.unwrap_or_else(|| "none was found".to_owned())),
-        ("Packages", inventory.packages.len().to_string()),
+        ("Packages", format!("{} {}", inventory.packages.len(), view::read_from(inventory))),
         ("Database", format!("built {built}")),
     ];
     for (name, value) in &all {
@@ -225,7 +226,10 @@ fn details(finding: &Finding, layers: &[LayerInfo], out: &mut dyn Write) -> io::
 fn found_at(place: &FindingPlace<'_>, layers: &[LayerInfo], out: &mut dyn Write) -> io::Result<()> {
     let names: Vec<String> = place.installed.iter().map(|i| format!("{} {}", i.name, i.version)).collect();
     let made = layers.get(place.layer).and_then(|layer| layer.created_by.as_deref()).unwrap_or_default();
-    write!(out, "<li>{} in <code>{}</code>, layer {}", Text(&names.join(", ")), Text(place.path), place.layer + 1)?;
+    write!(out, "<li>{} in <code>{}</code>", Text(&names.join(", ")), Text(place.path))?;
+    if let Some(number) = layer_number(place.layer) {
+        write!(out, ", layer {number}")?;
+    }
     if !made.is_empty() {
         write!(out, " (<code>{}</code>)", Text(made))?;
     }

@@ -110,10 +110,7 @@ fn finding_case(xml: &mut Xml<'_>, shown: ShownFinding<'_>) -> io::Result<()> {
 
 fn details(finding: &Finding) -> String {
     let places = finding.installed.iter().flat_map(|installed| {
-        installed
-            .locations
-            .iter()
-            .map(|place| format!("{} in {} (layer {})", installed.purl, place.path, place.layer + 1))
+        installed.locations.iter().map(|place| format!("{} in {}{}", installed.purl, place.path, view::in_layer(place)))
     });
     let lines = [finding.summary.clone(), finding.because.clone()].into_iter().chain(places);
     lines

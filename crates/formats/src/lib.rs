@@ -11,6 +11,7 @@
 //!
 //! This crate must never know about files, the network, the clock or Kubernetes.
 
+mod arrange;
 mod bill;
 mod csv;
 mod cyclonedx;
@@ -33,8 +34,9 @@ mod template;
 mod text;
 mod view;
 
-pub use format::{ReportFormat, SbomFormat, UnknownFormat};
+pub use arrange::{ArrangedFindings, Arrangement, FindingGroup, GroupKey, SortKey, UnknownKey};
+pub use format::{ReportFormat, SbomFormat, UnknownFormat, write_markdown, write_sarif};
 pub use stamp::Stamp;
 #[cfg(feature = "templates")]
 pub use template::{ReportTemplate, TemplateError};
-pub use view::{JudgedReport, exploited, fixed_in, lowest_layer, suppression};
+pub use view::{JudgedReport, exploited, fixed_in, in_layer, lowest_layer, read_from, suppression};

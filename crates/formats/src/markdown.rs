@@ -1,6 +1,7 @@
 //! Markdown (GitHub's and GitLab's), for job summaries and comments. It is bounded by what a comment holds, and says what was
 //! left out.
 
+use crate::arrange::{ArrangedFindings, Arrangement, FindingGroup};
 use crate::link;
 use crate::text::{printable, shortened};
 use crate::view::{self, JudgedReport};
@@ -17,11 +18,11 @@ const MAX_BYTES_WITH_FINDINGS: usize = 50_000;
 const MAX_CELL: usize = 120;
 const MAX_LINE: usize = 400;
 
-pub(crate) fn write(judged: JudgedReport<'_>, out: &mut dyn Write) -> io::Result<()> {
-    out.write_all(document(judged).as_bytes())
+pub(crate) fn write(judged: JudgedReport<'_>, arrangement: &Arrangement, out: &mut dyn Write) -> io::Result<()> {
+    out.write_all(document(judged, &arrangement.of(judged.report)).as_bytes())
 }
 
-fn document(judged: JudgedReport<'_>) -> String {
+fn document(judged: JudgedReport<'_>, arranged: &ArrangedFindings<'_>) -> String {
     let (report, verdict) = (judged.report, judged.verdict);
     let mut out = format!("## {}\n\n", code(&report.inventory.image.name));
     out.push_str(&format!("**Policy: {}.** {}", verdict.outcome, report.counts.sentence()));
@@ -36,24 +37,36 @@ fn document(judged: JudgedReport<'_>) -> String {
         bounded(&mut out, MAX_BYTES_BEFORE_FINDINGS, "reasons", reasons);
         out.push('\n');
     }
-    if !report.findings.is_empty() {
-        let base = report.inventory.image.base_layers.unwrap_or_default();
-        out.push_str("| Severity | Vulnerability | Package | Installed | Fixed in | Layer | Exploited |\n");
-        out.push_str("|---|---|---|---|---|---|---|\n");
-        bounded(
-            &mut out,
-            MAX_BYTES_WITH_FINDINGS,
-            "findings",
-            report.findings.iter().map(|finding| row(finding, base)),
-        );
+    let base = report.inventory.image.base_layers.unwrap_or_default();
+    bounded(
+        &mut out,
+        MAX_BYTES_WITH_FINDINGS,
+        "findings",
+        arranged.groups.iter().enumerate().flat_map(|(place, group)| table(place, group, base)),
+    );
+    if !arranged.groups.is_empty() {
         out.push('\n');
     }
+    out.extend(arranged.hidden().map(|line| format!("{line}\n\n")));
     if !report.suppressed.is_empty() {
         out.push_str(&format!("<details><summary>Suppressed: {}</summary>\n\n", report.suppressed.len()));
         bounded(&mut out, MAX_BYTES, "suppressed findings", report.suppressed.iter().map(suppressed));
         out.push_str("\n</details>\n\n");
     }
     out + &about(judged)
+}
+
+const HEAD: &str = "| Severity | Vulnerability | Package | Installed | Fixed in | Layer | Exploited |\n|---|---|---|---|---|---|---|\n";
+
+/// The rows of a group; its title and the head of the table are in one with the first, so that they are not counted as findings.
+fn table(place: usize, group: &FindingGroup<'_>, base: usize) -> impl Iterator<Item = String> {
+    let space = if place == 0 { "" } else { "\n" };
+    let title = group
+        .title
+        .as_ref()
+        .map(|title| format!("{space}### {} ({})\n\n", text(title, MAX_CELL), group.findings.len()));
+    let mut head = title.unwrap_or_default() + HEAD;
+    group.findings.iter().map(move |finding| std::mem::take(&mut head) + &row(finding, base))
 }
 
 /// Adds lines while the document is not longer than `limit`, then one that says how many are missing.
@@ -123,12 +136,12 @@ fn about(judged: JudgedReport<'_>) -> String {
     let database =
         judged.report.database.built.map_or_else(|| "at an unknown time".to_owned(), |built| built.to_string());
     format!(
-        "{} ({}, {}), {} packages in {} layers. Database: built {database}.\n",
+        "{} ({}, {}), {} packages {}. Database: built {database}.\n",
         code(inventory.image.digest.as_str()),
         text(&inventory.image.platform.to_string(), MAX_CELL),
         text(&os.unwrap_or_else(|| "no operating system".to_owned()), MAX_CELL),
         inventory.packages.len(),
-        inventory.layers.len(),
+        text(&view::read_from(inventory), MAX_CELL),
     )
 }
 

@@ -1,6 +1,7 @@
 //! The packages of an inventory with their purls, and which of them a finding means.
 
 use std::borrow::Cow;
+use tidewaiter_core::ecosystem::Os;
 use tidewaiter_core::finding::{Finding, InstalledPackage};
 use tidewaiter_core::package::Package;
 use tidewaiter_core::report::Inventory;
@@ -78,6 +79,38 @@ pub(crate) fn facts(package: &Package) -> impl Iterator<Item = (&'static str, &s
         ("tidewaiter:owner", &package.owner),
     ];
     all.into_iter().filter(|(_, value)| !value.is_empty())
+}
+
+/// What a system is besides name, version and the name for people.
+pub(crate) fn facts_of_system(os: &Os) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
+    let texts = [
+        ("tidewaiter:codename", &os.codename),
+        ("tidewaiter:cpeName", &os.cpe_name),
+        ("tidewaiter:idLike", &os.id_like),
+    ];
+    let texts = texts.into_iter().filter(|(_, value)| !value.is_empty());
+    let repositories = os.repositories.iter().map(|repository| {
+        let text = format!("{} {}", repository.branch, repository.tag);
+        ("tidewaiter:repository", Cow::Owned(text.trim_end().to_owned()))
+    });
+    texts.map(|(name, value)| (name, Cow::Borrowed(value.as_str()))).chain(repositories)
+}
+
+/// What an image is besides its name and digest: its platform, other digests, and its layers, bottom first, with the two digests
+/// of each.
+pub(crate) fn facts_of_image(inventory: &Inventory) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
+    let image = &inventory.image;
+    let index = image.index_digest.as_ref().map(|digest| ("tidewaiter:indexDigest", digest.as_str().into()));
+    let base = image.base_layers.map(|layers| ("tidewaiter:baseLayers", layers.to_string().into()));
+    let layers = inventory.layers.iter().flat_map(|layer| {
+        [
+            ("tidewaiter:layerDigest", layer.digest.as_str().into()),
+            ("tidewaiter:layerDiffId", layer.diff_id.as_str().into()),
+        ]
+    });
+    let platform = ("tidewaiter:platform", image.platform.to_string().into());
+    let config = ("tidewaiter:configDigest", image.config_digest.as_str().into());
+    [platform, config].into_iter().chain(index).chain(base).chain(layers)
 }
 
 #[cfg(test)]

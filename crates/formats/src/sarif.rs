@@ -12,7 +12,7 @@ use result::SarifResults;
 use rule::{SarifRule, SarifRules};
 use serde::Serialize;
 use std::io::{self, Write};
-use tidewaiter_core::image::Reference;
+use tidewaiter_core::image::without_tag;
 use tidewaiter_core::report::{Gap, ImageInfo};
 
 /// A text, which the specification has as an object.
@@ -37,11 +37,11 @@ impl SarifMessage {
 }
 
 #[derive(Serialize)]
-struct Log<R> {
+struct Log<'a, R> {
     #[serde(rename = "$schema")]
     schema: &'static str,
     version: &'static str,
-    runs: [R; 1],
+    runs: &'a [R],
 }
 
 #[derive(Serialize)]
@@ -119,17 +119,29 @@ struct Properties<'a> {
     database: &'a str,
 }
 
-pub(crate) fn write(judged: JudgedReport<'_>, stamp: &Stamp, out: &mut dyn Write) -> io::Result<()> {
+/// Writes a log with a run for each report.
+pub(crate) fn write(all: &[JudgedReport<'_>], stamp: &Stamp, out: &mut dyn Write) -> io::Result<()> {
+    let rules: Vec<SarifRules<'_>> = all.iter().map(|judged| SarifRules::new(*judged)).collect();
+    let results = all.iter().zip(&rules).map(|(judged, rules)| (*judged, rules, SarifResults::new(*judged, rules)));
+    let results: Vec<_> = results.collect();
+    let runs: Vec<_> = results.iter().map(|(judged, rules, results)| run(*judged, rules, results, stamp)).collect();
+    json::write(&Log { schema: "https://json.schemastore.org/sarif-2.1.0.json", version: "2.1.0", runs: &runs }, out)
+}
+
+fn run<'a>(
+    judged: JudgedReport<'a>,
+    rules: &'a SarifRules<'a>,
+    results: &'a SarifResults<'a>,
+    stamp: &Stamp,
+) -> Run<'a, impl Serialize + use<'a>, impl Serialize + use<'a>> {
     let image = &judged.report.inventory.image;
-    let rules = SarifRules::new(judged);
-    let results = SarifResults::new(judged, &rules);
     let driver = Driver {
         name: TOOL,
         version: stamp.version,
         semantic_version: stamp.version,
         rules: Streamed(|| rules.in_order().map(SarifRule::new)),
     };
-    let run = Run {
+    Run {
         tool: Tool { driver },
         automation_details: AutomationDetails { id: category(image) },
         invocations: [Invocation {
@@ -149,29 +161,13 @@ pub(crate) fn write(judged: JudgedReport<'_>, stamp: &Stamp, out: &mut dyn Write
             reasons: &judged.verdict.by_rules,
             database: &judged.report.database.id,
         },
-    };
-    json::write(&Log { schema: "https://json.schemastore.org/sarif-2.1.0.json", version: "2.1.0", runs: [run] }, out)
+    }
 }
 
 /// What the run is about, the same for every tag: GitHub replaces the results of the last run of the same category, which is
 /// what stands before the last slash.
 fn category(image: &ImageInfo) -> String {
     format!("{TOOL}/{}/{}/", without_tag(&image.name), image.platform)
-}
-
-/// The name without tag and digest, as far as it is that of an image: `oci:./layout` and `docker-archive:app.tar` are of files.
-fn without_tag(name: &str) -> &str {
-    let is_of_file = ["oci:", "oci-archive:", "docker-archive:", "dir:"].iter().any(|scheme| name.starts_with(scheme));
-    let of_engine = ["docker:", "podman:", "containerd:"].iter().find(|scheme| name.starts_with(**scheme));
-    let begin = of_engine.map_or(0, |scheme| scheme.len());
-    if is_of_file || name[begin..].parse::<Reference>().is_err() {
-        return name;
-    }
-    let named = name.split('@').next().unwrap_or(name);
-    match named.rfind(':') {
-        Some(at) if at >= begin && !named[at..].contains('/') => &named[..at],
-        _ => named,
-    }
 }
 
 impl Notification {

@@ -164,7 +164,7 @@ fn image<'a>(bill: &BillOfMaterials<'a>) -> SpdxPackage<'a> {
 fn operating_system<'a>(bill: &BillOfMaterials<'a>) -> Option<SpdxPackage<'a>> {
     let os = bill.inventory.os.as_ref()?;
     Some(SpdxPackage {
-        comment: os.pretty_name.clone(),
+        comment: spdx_text::of_system(os),
         ..SpdxPackage::new(OS, &os.id, &os.version_id, "OPERATING-SYSTEM")
     })
 }

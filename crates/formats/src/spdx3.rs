@@ -129,7 +129,7 @@ fn about<'a>(bill: &BillOfMaterials<'a>, ids: &Spdx3Ids) -> Vec<Node<'a>> {
     ];
     nodes.extend(bill.inventory.os.as_ref().map(|os| {
         Node::Package(Spdx3Package {
-            comment: os.pretty_name.clone(),
+            comment: spdx_text::of_system(os),
             ..Spdx3Package::new(ids.of("os"), &os.id, &os.version_id, "operatingSystem")
         })
     }));

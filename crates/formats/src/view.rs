@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{AdvisoryClass, FixState, KnownExploited};
 use tidewaiter_core::finding::{Finding, InstalledPackage, SuppressedFinding, SuppressionStatus};
+use tidewaiter_core::package::{Location, UNKNOWN_LAYER, layer_number};
 use tidewaiter_core::policy::{Outcome, Verdict};
-use tidewaiter_core::report::{Gap, Report};
+use tidewaiter_core::report::{Gap, Inventory, Report};
 use tidewaiter_core::severity::Rating;
 
 /// A report and what policy says of it.
@@ -57,7 +58,7 @@ pub(crate) struct ShownFinding<'a> {
 pub(crate) struct FindingPlace<'a> {
     /// Empty for a package without location.
     pub(crate) path: &'a str,
-    /// The lowest layer, counted from 0.
+    /// The lowest layer, counted from 0; [`UNKNOWN_LAYER`] where none is told.
     pub(crate) layer: usize,
     pub(crate) installed: Vec<&'a InstalledPackage>,
 }
@@ -67,7 +68,7 @@ pub(crate) fn places(finding: &Finding) -> Vec<FindingPlace<'_>> {
     let mut places: BTreeMap<&str, FindingPlace<'_>> = BTreeMap::new();
     for installed in &finding.installed {
         let found = installed.locations.iter().map(|location| (location.path.as_str(), location.layer));
-        let nowhere = installed.locations.is_empty().then_some(("", 0));
+        let nowhere = installed.locations.is_empty().then_some(("", UNKNOWN_LAYER));
         for (path, layer) in found.chain(nowhere) {
             let place = places.entry(path).or_insert(FindingPlace { path, layer, installed: Vec::new() });
             place.layer = place.layer.min(layer);
@@ -79,6 +80,26 @@ pub(crate) fn places(finding: &Finding) -> Vec<FindingPlace<'_>> {
     places.into_values().collect()
 }
 
+impl FindingPlace<'_> {
+    /// `layer 3`; empty where none is told.
+    pub(crate) fn layer_name(&self) -> String {
+        layer_number(self.layer).map(|number| format!("layer {number}")).unwrap_or_default()
+    }
+}
+
+/// ` (layer 3)` behind a path; empty where no layer is told.
+pub fn in_layer(location: &Location) -> String {
+    layer_number(location.layer).map(|number| format!(" (layer {number})")).unwrap_or_default()
+}
+
+/// How many layers an inventory was read from, or the SBOM that it was read from.
+pub fn read_from(inventory: &Inventory) -> String {
+    match &inventory.image.sbom {
+        Some(sbom) => format!("in its SBOM ({})", sbom.format),
+        None => format!("in {} layers", inventory.layers.len()),
+    }
+}
+
 /// The type of an installed package, as its purl says: `deb`, `npm`.
 pub(crate) fn package_type(installed: &InstalledPackage) -> &str {
     let rest = installed.purl.strip_prefix("pkg:").unwrap_or_default();
@@ -87,7 +108,8 @@ pub(crate) fn package_type(installed: &InstalledPackage) -> &str {
 
 /// The lowest layer of a finding, counted from 1: from there on it is in every image that is built on that layer.
 pub fn lowest_layer(finding: &Finding) -> Option<usize> {
-    finding.installed.iter().flat_map(|installed| &installed.locations).map(|location| location.layer + 1).min()
+    let all = finding.installed.iter().flat_map(|installed| &installed.locations);
+    all.filter_map(|location| layer_number(location.layer)).min()
 }
 
 /// How bad a finding is, for people: no rating says of malware what it is.
@@ -198,7 +220,7 @@ mod tests {
             assert_eq!(found, expected);
         };
         check(&[], &[]);
-        check(&[installed("a", &[])], &[("", 0, 1)]);
+        check(&[installed("a", &[])], &[("", UNKNOWN_LAYER, 1)]);
         check(&[installed("a", &[("x", 2)]), installed("b", &[("x", 1), ("y", 3)])], &[("x", 1, 2), ("y", 3, 1)]);
         check(&[installed("a", &[("x", 2), ("x", 4)])], &[("x", 2, 1)]);
     }

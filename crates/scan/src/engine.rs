@@ -86,6 +86,7 @@ fn info(image: &Image) -> ImageInfo {
         config_digest: image.config_digest.clone(),
         platform: image.platform.clone(),
         base_layers: base::guess(&image.config.history),
+        sbom: None,
     }
 }
 

@@ -229,6 +229,7 @@ fn inventory(number: u32, packages: u32, random: &mut Random) -> Inventory {
         config_digest: digest.clone(),
         platform: Platform::new("linux", "amd64"),
         base_layers: None,
+        sbom: None,
     };
     let os = Os { id: "debian".into(), version_id: "12".into(), ..Os::default() };
     Inventory {

@@ -1,5 +1,5 @@
-//! The server's OCI image, made without any other tool: both programs, the shared libraries they need, a resolver
-//! configuration, a CA bundle, and nothing else. No shell, no package manager.
+//! The OCI images of the server and of the plugin, made without any other tool: the programs, the shared libraries they need, a
+//! resolver configuration, a CA bundle, and nothing else. No shell, no package manager.
 
 use crate::image::{Blob, ImageBuilder, ImageFixture};
 use crate::layer::LayerBuilder;
@@ -9,8 +9,10 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The programs of the image: the server, and the plugin, which builds and renews the database.
+/// The programs of the server's image: the server, and the plugin, which builds and renews the database.
 pub const PROGRAMS: [&str; 2] = ["tidewaiter", "kubectl-scan"];
+/// The program of the plugin's image, for pipelines.
+pub const PLUGIN: [&str; 1] = ["kubectl-scan"];
 /// The user that runs them, as in the manifests.
 pub const USER: u32 = 65532;
 /// Where distributions keep the bundle of certificate authorities.
@@ -19,12 +21,25 @@ const CA_BUNDLES: [&str; 3] =
 /// The bundle's place in the image.
 const CA_BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
 
-/// Makes the image of the programs in this folder.
+/// Makes the server's image of the programs in this folder.
 ///
 /// # Errors
 /// When a file cannot be read, or this machine lacks a CA bundle or a shared library.
 pub fn build(programs: &Path) -> io::Result<ImageFixture> {
-    let paths: Vec<PathBuf> = PROGRAMS.iter().map(|name| programs.join(name)).collect();
+    of(programs, &PROGRAMS)
+}
+
+/// Makes the plugin's image of the program in this folder.
+///
+/// # Errors
+/// As those of [`build`].
+pub fn build_plugin(programs: &Path) -> io::Result<ImageFixture> {
+    of(programs, &PLUGIN)
+}
+
+/// An image of these programs, whose entry point is the first.
+fn of(programs: &Path, names: &[&str]) -> io::Result<ImageFixture> {
+    let paths: Vec<PathBuf> = names.iter().map(|name| programs.join(name)).collect();
     let mut base = LayerBuilder::new()
         .file("etc/passwd", format!("tidewaiter:x:{USER}:{USER}::/:/sbin/nologin\n"))
         .file("etc/group", format!("tidewaiter:x:{USER}:\n"))
@@ -35,16 +50,16 @@ pub fn build(programs: &Path) -> io::Result<ImageFixture> {
         base = base.executable(&inside, read(&library)?);
     }
     let mut own = LayerBuilder::new();
-    for (name, path) in PROGRAMS.iter().zip(&paths) {
+    for (name, path) in names.iter().zip(&paths) {
         own = own.executable(&format!("usr/local/bin/{name}"), read(path)?);
     }
     Ok(ImageBuilder::new()
         .architecture(architecture()?)
         .user(&USER.to_string())
         .env("PATH=/usr/local/bin")
-        .entrypoint(&["/usr/local/bin/tidewaiter"])
+        .entrypoint(&[&format!("/usr/local/bin/{}", names[0])])
         .layer("libraries, resolver configuration, certificate authorities", base)
-        .layer("tidewaiter and kubectl-scan", own)
+        .layer(&names.join(" and "), own)
         .build())
 }
 

@@ -53,6 +53,7 @@ mod scan_policies;
 mod scanner;
 mod server_away;
 mod server_killed;
+mod several_images;
 mod sidecars;
 mod signed_scans;
 mod six_steps;

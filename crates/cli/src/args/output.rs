@@ -1,13 +1,14 @@
 //! Which formats a command writes, and where each goes: `-o FORMAT`, `-o FORMAT=FILE`.
 
 use clap::Args;
-use clap::builder::{PossibleValue, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Error};
 use std::ffi::OsStr;
 use std::marker::PhantomData;
 use std::path::PathBuf;
-use tidewaiter_formats::{ReportFormat, SbomFormat};
+use std::str::FromStr;
+use tidewaiter_formats::{Arrangement, GroupKey, ReportFormat, SbomFormat, SortKey, UnknownKey};
 
 /// The formats of a report.
 #[derive(Debug, Clone, Args)]
@@ -15,6 +16,31 @@ pub(crate) struct OutputArgs {
     /// Format; FORMAT=FILE writes a file, template=TEMPLATE[=FILE] what a template makes of the report; repeatable
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]", value_parser = OutputParser::<ReportOutputFormat>::new(), default_value = "table")]
     pub(crate) outputs: Vec<OutputTarget<ReportOutputFormat>>,
+    /// Show only findings with a fixed version, in tables and Markdown; policy judges the others all the same, unless --fail-on
+    /// says `fixable`
+    #[arg(long)]
+    pub(crate) only_fixed: bool,
+    /// Order of the findings, in tables and Markdown
+    #[arg(long, value_name = "KEY", value_parser = keys(&SortKey::ALL), default_value = "severity")]
+    pub(crate) sort: SortKey,
+    /// Show findings together that have this in common, in tables and Markdown
+    #[arg(long, value_name = "KEY", value_parser = keys(&GroupKey::ALL))]
+    pub(crate) group_by: Option<GroupKey>,
+}
+
+impl OutputArgs {
+    /// How findings are shown.
+    pub(crate) fn arrangement(&self) -> Arrangement {
+        Arrangement { only_fixed: self.only_fixed, sort: self.sort, group_by: self.group_by }
+    }
+}
+
+/// Reads a key by its name.
+fn keys<T>(all: &[(&'static str, T)]) -> impl TypedValueParser<Value = T> + use<T>
+where
+    T: FromStr<Err = UnknownKey> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(all.iter().map(|(name, _)| *name)).try_map(|name| name.parse::<T>())
 }
 
 /// One format of a command, and where it goes.

@@ -1,5 +1,6 @@
 //! Options that several commands have.
 
+use super::fail_on::FailCriterion;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use tidewaiter_core::image::Platform;
@@ -39,8 +40,16 @@ impl ClusterArgs {
 /// By what a report is judged on this machine.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct JudgeArgs {
-    /// Lowest severity that violates the policy; default: critical
-    #[arg(long, value_name = "SEVERITY", conflicts_with = "policy")]
+    /// What violates the policy, in place of `critical`: a severity (that or worse), `unknown` (not rated), `kev`, `epss>=0.5`,
+    /// `cvss>=7`, `fixable`, `new` (see --baseline); `high+fixable`: both of one finding. Repeatable, or separated by commas: any
+    /// violates it. With --policy they are added to the file's
+    #[arg(long, value_name = "CRITERION", value_delimiter = ',')]
+    pub(crate) fail_on: Vec<FailCriterion>,
+    /// Earlier report of the same image, as of `-o json`: a finding that it has is not `new`
+    #[arg(long, value_name = "REPORT")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Lowest severity that violates the policy, as --fail-on SEVERITY; default: critical
+    #[arg(long, value_name = "SEVERITY", conflicts_with_all = ["policy", "fail_on"])]
     pub(crate) block_at: Option<Severity>,
     /// File of ClusterScanPolicy and ScanPolicy objects to judge the image by; of several the strictest, whatever their namespaces and mode
     #[arg(long, value_name = "FILE")]
@@ -96,7 +105,7 @@ impl LocalArgs {
         // Exhaustive: a new option must be considered here. The database does not count: it may come from the environment.
         let Self {
             platform,
-            judge: JudgeArgs { block_at, policy, max_database_age },
+            judge: JudgeArgs { fail_on, baseline, block_at, policy, max_database_age },
             exceptions,
             base,
             no_cache,
@@ -104,6 +113,8 @@ impl LocalArgs {
             registry: RegistryArgs { plain_http, ca_file, docker_config },
         } = self;
         platform.is_some()
+            || !fail_on.is_empty()
+            || baseline.is_some()
             || block_at.is_some()
             || policy.is_some()
             || !exceptions.is_empty()

@@ -81,7 +81,7 @@ async fn follow(args: &RenewArgs, path: &Path) -> Result<()> {
             }
             let pause = schedule.tried(Timestamp::now(), inputs, failure.is_some());
             match failure {
-                None => writeln!(io::stderr(), "the next renewal is in {pause:#}")?,
+                None => crate::terminal::say(&format!("the next renewal is in {pause:#}")),
                 Some(why) => {
                     let why = crate::terminal::printable(why);
                     writeln!(io::stderr(), "error: the database was not renewed: {why}; the next try is in {pause:#}")?;
@@ -96,6 +96,9 @@ async fn follow(args: &RenewArgs, path: &Path) -> Result<()> {
 async fn renew(args: &RenewArgs, path: &Path) -> Result<ExitStatus> {
     let mut command = Command::new(std::env::current_exe().context("the path of this program")?);
     command.arg("db").kill_on_drop(true);
+    if crate::terminal::is_quiet() {
+        command.arg("--quiet");
+    }
     match dirs::database_source(args.source.as_deref()) {
         Some(source) => {
             command.arg("update").arg(source);

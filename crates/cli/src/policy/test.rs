@@ -20,7 +20,7 @@ pub(super) fn run(args: &PolicyTestArgs) -> Result<Exit> {
         let (judged, not_judged) = cluster.run(live::judge(&cluster, new, args.cluster.namespace.as_deref(), now))?;
         PolicyEffect::of(judged, not_judged)
     } else {
-        let (before, after) = (args.local.judge.policy()?, policy_file::read(&args.file)?);
+        let (before, after) = (args.local.judge.criteria()?.of_every_image()?, policy_file::read(&args.file)?);
         let pair = judge::PolicyPair::new(&before, &after, now);
         PolicyEffect::of(judge::targets(&args.targets, &pair, &args.local)?, Vec::new())
     };

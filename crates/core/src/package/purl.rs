@@ -47,6 +47,15 @@ impl Package {
     /// # Errors
     /// What is wrong with a text that is not a purl.
     pub fn from_purl(text: &str) -> Result<Option<Self>, String> {
+        Ok(Self::with_purl(text)?.map(|(package, _)| package))
+    }
+
+    /// As [`Self::from_purl`], with the purl as a type without rules reads it: its namespace and qualifiers tell more of packages of
+    /// distributions.
+    ///
+    /// # Errors
+    /// What is wrong with a text that is not a purl.
+    pub fn with_purl(text: &str) -> Result<Option<(Self, PackageUrl<'static>)>, String> {
         let typed = text.strip_prefix("pkg:").and_then(|rest| rest.trim_start_matches('/').split_once('/'));
         let (named, rest) = typed.ok_or("it has no scheme and type")?;
         let Some(kind) = PackageType::from_purl_type(&named.to_ascii_lowercase()) else { return Ok(None) };
@@ -68,7 +77,7 @@ impl Package {
         let name = if kind == PackageType::Composer { name.to_lowercase() } else { name };
         // What path dependencies have in the SBOMs of cargo-cyclonedx.
         let own = purl.qualifiers().get("download_url").is_some_and(|url| url.starts_with("file:"));
-        Ok(Some(Package { source_version, own, ..Package::new(kind, name, version) }))
+        Ok(Some((Package { source_version, own, ..Package::new(kind, name, version) }, purl)))
     }
 }
 

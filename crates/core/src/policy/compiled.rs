@@ -148,6 +148,7 @@ impl<'a> CompiledRule<'a> {
             && is(rule.known_exploited, finding.kev.is_some())
             && is(rule.fix_available, !finding.fixed_versions.is_empty())
             && rule.days_since_published.is_none_or(|days| is_older(finding, days, now))
+            && rule.passes_over.as_ref().is_none_or(|known| !known.has(finding))
             && self.concerns_package_of(judged)
     }
 

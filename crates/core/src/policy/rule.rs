@@ -1,12 +1,14 @@
 //! Rules: findings that violate a policy by more than their severity.
 
 use super::condition::RuleCondition;
+use super::known::KnownFindings;
 use crate::finding::Finding;
 use crate::severity::Severity;
 use crate::target::TargetPattern;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A finding that fulfils all criteria of a rule violates the policy. A criterion that is absent is fulfilled by every finding.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -43,6 +45,9 @@ pub struct Rule {
     /// An expression in CEL about `finding` that must be true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
+    /// Findings that it passes over: those of an earlier report. No object of a cluster has it: a command line does.
+    #[serde(skip)]
+    pub passes_over: Option<Arc<KnownFindings>>,
 }
 
 /// Why a rule is none.

@@ -21,8 +21,13 @@ pub(super) fn of(inventory: &Inventory, rows: &EcosystemRows<'_>, ownership: &Ow
     let os = inventory.os.as_ref();
     let mut gaps = foreign(&inventory.packages, os);
     let mut asked: BTreeSet<Ecosystem> = BTreeSet::new();
+    let mut nowhere = Nowhere::default();
     for package in inventory.packages.iter().filter(|p| p.is_judged() && !ownership.covers(p)) {
         if package.advisory_version().is_empty() {
+            if is_nowhere(package) {
+                nowhere.unversioned.push(package.name.clone());
+                continue;
+            }
             gaps.push(Gap {
                 kind: GapKind::Unversioned,
                 subject: package.locations.first().map(|l| l.path.clone()).unwrap_or_default(),
@@ -38,11 +43,16 @@ pub(super) fn of(inventory: &Inventory, rows: &EcosystemRows<'_>, ownership: &Ow
         // Of several, all have one order of versions.
         if let Some(ecosystem) = ecosystems.first() {
             let unreleased = package.is_unreleased();
-            gaps.extend(if unreleased {
-                unreleased_gap(package, ecosystem, rows.db)
-            } else {
-                version_gap(package, ecosystem).or_else(|| revision_gap(package))
-            });
+            let gap = match unreleased {
+                true => unreleased_gap(package, ecosystem, rows.db),
+                false => version_gap(package, ecosystem).or_else(|| revision_gap(package)),
+            };
+            match gap {
+                Some(_) if is_nowhere(package) && !unreleased => {
+                    nowhere.invalid.push(format!("{} {}", package.name, package.version));
+                }
+                gap => gaps.extend(gap),
+            }
         }
         // Once for an ecosystem, not once for each of its packages.
         for ecosystem in ecosystems {
@@ -52,8 +62,41 @@ pub(super) fn of(inventory: &Inventory, rows: &EcosystemRows<'_>, ownership: &Ow
             }
         }
     }
+    gaps.extend(nowhere.gaps());
     gaps.extend(artifact::gaps(inventory.packages.iter().filter(|p| !ownership.covers(p)), rows));
     gaps
+}
+
+/// Packages that cannot be matched and of which no place is told, as SBOMs list them: hundreds would be as many gaps of no subject.
+#[derive(Debug, Default)]
+struct Nowhere {
+    unversioned: Vec<String>,
+    /// With versions.
+    invalid: Vec<String>,
+}
+
+fn is_nowhere(package: &Package) -> bool {
+    package.locations.iter().all(|location| location.path.is_empty())
+}
+
+impl Nowhere {
+    /// One gap for each reason.
+    fn gaps(&self) -> Vec<Gap> {
+        let all = [
+            ("packages without a version cannot be matched", &self.unversioned),
+            (
+                "versions that are not valid in their ecosystem, or are of builds by others, are not matched for certain",
+                &self.invalid,
+            ),
+        ];
+        let gap = |words: &str, names: &[String]| {
+            let listed = names.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let more = if names.len() > LISTED { format!(" and {} more", names.len() - LISTED) } else { String::new() };
+            let message = format!("{words}: {} ({listed}{more}); check them yourself", names.len());
+            Gap { kind: GapKind::Unversioned, subject: "packages".to_owned(), message }
+        };
+        all.into_iter().filter(|(_, names)| !names.is_empty()).map(|(words, names)| gap(words, names)).collect()
+    }
 }
 
 /// A program that was built from its source tree is usually private, and no advisory covers it. Where one does, its
@@ -145,4 +188,43 @@ pub(super) fn unclear(advisory: &Advisory, hit: &Hit<'_>) -> Gap {
         advisory.id
     );
     Gap { kind: GapKind::Unclear, subject: name.clone(), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_without_a_place_are_one_gap() {
+        let check = |unversioned: usize, invalid: &[&str], expected: &[&str]| {
+            let nowhere = Nowhere {
+                unversioned: (0..unversioned).map(|n| format!("p{n}")).collect(),
+                invalid: invalid.iter().map(|name| (*name).to_owned()).collect(),
+            };
+            let found: Vec<String> = nowhere.gaps().into_iter().map(|gap| gap.message).collect();
+            assert_eq!(found.len(), expected.len(), "{found:?}");
+            found.iter().zip(expected).for_each(|(found, part)| assert!(found.contains(part), "{found} has no {part}"));
+        };
+        check(0, &[], &[]);
+        check(2, &[], &["without a version cannot be matched: 2 (p0, p1);"]);
+        check(
+            7,
+            &["a ^1.2"],
+            &["7 (p0, p1, p2, p3, p4 and 2 more)", "not valid in their ecosystem, or are of builds by others"],
+        );
+        check(0, &["a ^1.2", "b *"], &["2 (a ^1.2, b *)"]);
+    }
+
+    #[test]
+    fn a_place_is_a_path() {
+        let at = |path: &str| tidewaiter_core::package::Location { path: path.into(), layer: 0 };
+        let check = |paths: &[&str], expected: bool| {
+            let locations = paths.iter().map(|path| at(path)).collect();
+            let package = Package { locations, ..Package::new(PackageType::Npm, "a", "") };
+            assert_eq!(is_nowhere(&package), expected, "{paths:?}");
+        };
+        check(&[], true);
+        check(&[""], true);
+        check(&["app/package-lock.json"], false);
+    }
 }

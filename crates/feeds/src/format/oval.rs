@@ -5,7 +5,6 @@
 
 mod criteria;
 
-use super::xml::{self, Attributes, Step};
 use super::{Drain, FeedContext, Problem, Records, records};
 use criteria::{Criteria, Criterion};
 use jiff::civil::Date;
@@ -14,6 +13,7 @@ use std::io::Read;
 use tidewaiter_core::advisory::Advisory;
 use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 use tidewaiter_core::severity::{Rating, Severity};
+use tidewaiter_xml::{Attributes, Step};
 
 /// Most references of an advisory: one for each of hundreds of CVEs says nothing more.
 const URLS: usize = 8;
@@ -79,7 +79,7 @@ pub(super) fn parse(
     }
     let mut document = Document::default();
     let mut root = String::new();
-    xml::walk(content, |step| match step {
+    tidewaiter_xml::walk(content, &mut |step| match step {
         Step::Open(name, attributes) => {
             if root.is_empty() {
                 name.clone_into(&mut root);

@@ -2,13 +2,13 @@
 //!
 //! A repository covers one release: the one that its feed is declared complete for, else the one that a collection names.
 
-use super::xml::{self, Attributes, Step};
 use super::{FeedContext, Problem, Records, records};
 use crate::rpm_modules;
 use std::collections::BTreeMap;
 use tidewaiter_core::advisory::{Advisory, Affected, KeyKind, ModuleScope};
 use tidewaiter_core::ecosystem::{Ecosystem, EcosystemBase};
 use tidewaiter_core::severity::Rating;
+use tidewaiter_xml::{Attributes, Step};
 
 #[derive(Default)]
 struct Update {
@@ -32,7 +32,8 @@ pub(super) fn parse(name: &str, bytes: &[u8], feed: &FeedContext, records: &mut 
     let declared = if let [one] = feed.ecosystems.as_slice() { Some(one.clone()) } else { None };
     let mut known = false;
     let mut update = Update::default();
-    xml::walk(bytes, |step| match step {
+    let mut bytes = bytes;
+    tidewaiter_xml::walk(&mut bytes, &mut |step| match step {
         Step::Open("updates", _) => known = true,
         Step::Open("update", attributes) => {
             update = Update { security: attributes.get("type") == "security", ..Update::default() };

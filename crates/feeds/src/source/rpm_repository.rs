@@ -2,11 +2,11 @@
 //! `repodata/repomd.xml` the file and its digest (createrepo).
 
 use super::url::{DownloadError, Get};
-use crate::format::xml::{self, Step};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+use tidewaiter_xml::Step;
 
 /// Where createrepo puts the index of a repository.
 const INDEX: &str = "repodata/repomd.xml";
@@ -66,7 +66,8 @@ fn indexed(repository: &str, get: Get<'_>) -> Result<PathBuf, DownloadError> {
 fn locate(index: &[u8]) -> Result<Located, DownloadError> {
     let (mut inside, mut algorithm) = (false, String::new());
     let mut found = Located::default();
-    xml::walk(index, |step| match step {
+    let mut index = index;
+    tidewaiter_xml::walk(&mut index, &mut |step| match step {
         Step::Open("data", attributes) => inside = attributes.get("type") == "updateinfo",
         Step::Open("location", attributes) if inside => attributes.get("href").clone_into(&mut found.href),
         Step::Open("checksum", attributes) => attributes.get("type").clone_into(&mut algorithm),

@@ -1,6 +1,6 @@
 //! Components: the image, its operating system, its packages.
 
-use crate::packages::facts;
+use crate::packages::{facts, facts_of_system};
 use crate::text::shortened;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -70,17 +70,7 @@ impl<'a> CycloneDxComponent<'a> {
     }
 
     pub(super) fn of_os(os: &'a Os) -> Self {
-        let facts = [
-            ("tidewaiter:codename", &os.codename),
-            ("tidewaiter:cpeName", &os.cpe_name),
-            ("tidewaiter:idLike", &os.id_like),
-        ];
-        let facts = facts.into_iter().filter(|(_, value)| !value.is_empty());
-        let mut properties: Vec<_> = facts.map(|(name, value)| property(name, value.as_str())).collect();
-        properties.extend(os.repositories.iter().map(|repository| {
-            let text = format!("{} {}", repository.branch, repository.tag);
-            property("tidewaiter:repository", text.trim_end().to_owned())
-        }));
+        let properties = facts_of_system(os).map(|(name, value)| property(name, value)).collect();
         CycloneDxComponent {
             bom_ref: Some(Cow::Borrowed("os")),
             version: shortened(&os.version_id, MAX_VERSION),
@@ -101,6 +91,7 @@ impl<'a> CycloneDxComponent<'a> {
             _ => "library",
         };
         let group = package.name.split_once(':').filter(|_| package.kind == PackageType::Maven);
+        let group = group.filter(|(group, name)| !group.is_empty() && !name.is_empty());
         let (group, name) = group.map_or((None, package.name.as_str()), |(group, name)| (Some(group), name));
         let mut properties: Vec<_> = facts(package).map(|(name, value)| property(name, value)).collect();
         properties.extend(package.locations.iter().filter_map(|location| layer(location, layers)));

@@ -8,6 +8,7 @@ use crate::view::{self, FindingPlace, JudgedReport, ShownFinding, package_type, 
 use serde::Serialize;
 use std::collections::HashMap;
 use tidewaiter_core::finding::{Finding, SuppressedFinding};
+use tidewaiter_core::package::layer_number;
 use tidewaiter_core::report::LayerInfo;
 
 /// The results of a report.
@@ -162,16 +163,16 @@ fn message(finding: &Finding, place: &FindingPlace<'_>, layers: &[LayerInfo]) ->
         [one] if *one == finding.package => String::new(),
         several => format!(" (installed: {})", several.join(", ")),
     };
+    let layer = layer_number(place.layer).map(|number| format!(". Layer {number}")).unwrap_or_default();
     let made = layers.get(place.layer).and_then(|layer| layer.created_by.as_deref());
     let made = made.map(|made| format!(": {made}")).unwrap_or_default();
     format!(
-        "{} {}{installed} has {} ({}); {}. Layer {}{made}",
+        "{} {}{installed} has {} ({}); {}{layer}{made}",
         finding.package,
         finding.installed_version,
         finding.vulnerability,
         finding.severity,
         view::remedy(finding),
-        place.layer + 1,
     )
 }
 
@@ -179,7 +180,10 @@ impl SarifLocation {
     fn new(place: &FindingPlace<'_>) -> Self {
         // GitHub refuses a whole file for one result without a path.
         let uri = if place.path.is_empty() { "image".to_owned() } else { path_uri(place.path) };
-        let layer = format!("layer {}", place.layer + 1);
+        let (layer, kind) = match place.layer_name() {
+            unknown if unknown.is_empty() => ("image".to_owned(), "namespace"),
+            layer => (layer, "layer"),
+        };
         SarifLocation {
             physical_location: (!uri.is_empty()).then_some(PhysicalLocation {
                 artifact_location: ArtifactLocation { uri, uri_base_id: "IMAGE" },
@@ -188,7 +192,7 @@ impl SarifLocation {
             logical_locations: [LogicalLocation {
                 fully_qualified_name: format!("{layer}/{}", place.path),
                 name: layer,
-                kind: "layer",
+                kind,
             }],
         }
     }

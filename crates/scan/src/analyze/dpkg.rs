@@ -4,7 +4,7 @@ use super::analyzer::{Analyzer, all};
 use super::headers::Stanza;
 use super::owned::OwnedFiles;
 use super::{MAX_GAPS, ParsedFile, is_text, unreadable};
-use tidewaiter_core::package::{Package, PackageType};
+use tidewaiter_core::package::{Package, PackageType, dpkg_vendor};
 
 const STATUS: &str = "var/lib/dpkg/status";
 /// The end of the lists of checksums in `status.d`, which are not stanzas.
@@ -95,16 +95,9 @@ fn installed(stanza: &Stanza) -> Result<Option<Package>, &'static str> {
         arch: stanza.get("Architecture").unwrap_or_default().to_owned(),
         source_name: source_name.to_owned(),
         source_version: source_version.to_owned(),
-        vendor: vendor(version).to_owned(),
+        vendor: dpkg_vendor(version).to_owned(),
         ..Package::new(PackageType::Deb, name, version)
     }))
-}
-
-/// Who built a package, where its version says so: Docker Hardened Images have packages of their own, as `3.5.1-1+dhi2`, in images
-/// that call themselves Debian.
-fn vendor(version: &str) -> &'static str {
-    let ours = version.split_once("+dhi").is_some_and(|(_, rest)| rest.starts_with(|c: char| c.is_ascii_digit()));
-    if ours { "Docker Hardened Images" } else { "" }
 }
 
 #[cfg(test)]
@@ -125,14 +118,6 @@ mod tests {
         check("var/lib/dpkg/info/libssl3:amd64.list", "/usr/lib/x.so\n", "libssl3", "usr/lib/x.so");
         let sums = "d41d8cd98f00b204e9800998ecf8427e  usr/bin/python3\n";
         check("var/lib/dpkg/status.d/python3.md5sums", sums, "python3", "usr/bin/python3");
-    }
-
-    #[test]
-    fn versions_may_name_their_vendor() {
-        let check = |version: &str, expected: &str| assert_eq!(vendor(version), expected, "{version}");
-        check("9.7-3+dhi3", "Docker Hardened Images");
-        check("3.5.1-1+deb13u1", "");
-        check("1.0+dhison-1", "");
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Document {
         Ok(rows)
     }
 
-    /// Recursion is limited by the depth that [`super::super::xml`] accepts.
+    /// Recursion is limited by the depth that [`tidewaiter_xml`] accepts.
     fn visit(&self, criteria: &Criteria, outer: &Scope, rows: &mut Vec<Affected>) {
         if criteria.negated {
             return;

@@ -1,11 +1,12 @@
-//! XML as a stream of elements: no tree, no entities that a document defines, a limit on depth.
+//! XML as a stream of elements: no tree, no entities that a document defines, a limit on depth. One instance of the parser for
+//! feeds and SBOMs.
 
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 use std::io::{self, BufRead, BufReader, Read};
 
-/// Deepest nesting of elements. Readers recurse over criteria, so it bounds their stack.
+/// Deepest nesting of elements. Readers of feeds recurse over criteria, so it bounds their stack.
 const DEPTH: usize = 64;
 
 /// Bytes read at once.
@@ -14,7 +15,8 @@ const BUFFER: usize = 64 << 10;
 const EVENT_BYTES: usize = 4 << 20;
 
 /// A step of the stream, in document order. Names are without their prefix.
-pub(crate) enum Step<'a> {
+#[derive(Debug)]
+pub enum Step<'a> {
     /// An element begins.
     Open(&'a str, &'a Attributes),
     /// It ends; with the text since the last step, trimmed.
@@ -22,24 +24,49 @@ pub(crate) enum Step<'a> {
 }
 
 /// The attributes of one element.
-#[derive(Default)]
-pub(crate) struct Attributes(Vec<(String, String)>);
+#[derive(Debug, Default)]
+pub struct Attributes(Vec<(String, String)>);
 
 impl Attributes {
     /// The value, or nothing.
-    pub(crate) fn get(&self, name: &str) -> &str {
+    pub fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// All values, among them the names of namespaces.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(_, value)| value.as_str())
     }
 }
 
 /// A stream of which no event is longer than [`EVENT_BYTES`].
-struct Bounded<R> {
-    inner: R,
+struct Bounded<'r> {
+    inner: BufReader<&'r mut dyn Read>,
     /// Bytes that the current event may still have.
     left: usize,
+    place: Place,
 }
 
-impl<R: BufRead> Read for Bounded<R> {
+/// How far the text was read: where a mistake is, or just behind it.
+#[derive(Clone, Copy)]
+struct Place {
+    /// From 1 on.
+    line: usize,
+    /// Bytes of the line before it.
+    bytes: usize,
+}
+
+impl Place {
+    fn pass(&mut self, text: &[u8]) {
+        self.line += text.iter().filter(|byte| **byte == b'\n').count();
+        match text.iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => self.bytes = text.len() - end - 1,
+            None => self.bytes += text.len(),
+        }
+    }
+}
+
+impl Read for Bounded<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.fill_buf()?.read(buffer)?;
         self.consume(read);
@@ -47,7 +74,7 @@ impl<R: BufRead> Read for Bounded<R> {
     }
 }
 
-impl<R: BufRead> BufRead for Bounded<R> {
+impl BufRead for Bounded<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.left == 0 {
             return Err(io::Error::other(too_long()));
@@ -57,6 +84,8 @@ impl<R: BufRead> BufRead for Bounded<R> {
 
     fn consume(&mut self, bytes: usize) {
         self.left = self.left.saturating_sub(bytes);
+        let buffered = self.inner.buffer();
+        self.place.pass(buffered.get(..bytes).unwrap_or(buffered));
         self.inner.consume(bytes);
     }
 }
@@ -68,10 +97,17 @@ fn too_long() -> String {
 /// Calls `each` for every step.
 ///
 /// # Errors
-/// When the stream cannot be read, is not well-formed XML in UTF-8, or is nested too deep.
-pub(crate) fn walk(document: impl Read, mut each: impl FnMut(Step<'_>)) -> Result<(), String> {
+/// When the stream cannot be read, is not well-formed XML in UTF-8, or is nested too deep: with the line and the column where
+/// that was seen, both from 1 on.
+pub fn walk(document: &mut dyn Read, each: &mut dyn FnMut(Step<'_>)) -> Result<(), String> {
     let inner = BufReader::with_capacity(BUFFER, document);
-    let mut reader = Reader::from_reader(Bounded { inner, left: EVENT_BYTES });
+    let mut reader = Reader::from_reader(Bounded { inner, left: EVENT_BYTES, place: Place { line: 1, bytes: 0 } });
+    let read = steps(&mut reader, each);
+    let Place { line, bytes } = reader.get_ref().place;
+    read.map_err(|cause| format!("line {line}, column {}: {cause}", bytes + 1))
+}
+
+fn steps(reader: &mut Reader<Bounded<'_>>, each: &mut dyn FnMut(Step<'_>)) -> Result<(), String> {
     let (mut content, mut buffer) = (String::new(), Vec::new());
     let mut depth = 0_usize;
     loop {
@@ -129,9 +165,9 @@ mod tests {
     use super::*;
 
     /// The steps as text.
-    fn steps(document: impl Read) -> Result<String, String> {
+    fn steps(mut document: impl Read) -> Result<String, String> {
         let mut out = String::new();
-        walk(document, |step| match step {
+        walk(&mut document, &mut |step| match step {
             Step::Open(name, attributes) => out += &format!("<{name} {}>", attributes.get("a")),
             Step::Close(name, text) => out += &format!("{text}</{name}>"),
         })?;
@@ -156,6 +192,8 @@ mod tests {
             assert!(said.contains(expected), "{expected}: {said}");
         };
         check(b"<a>\xff</a>", "utf-8");
+        check(b"<a>\n <b>\n  </c></b></a>", "line 3, column 7: ");
+        check(b"<a>\n", "line 2, column 1: ");
         check(b"<a>", "ends inside an element");
         check("<a>".repeat(65).as_bytes(), "nested deeper than 64");
         let long = "x".repeat(EVENT_BYTES + BUFFER);

@@ -1,0 +1,103 @@
+//! What formats say of one thing, in common terms.
+
+/// What a thing is to its document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum ComponentRole {
+    /// One of its components.
+    #[default]
+    Part,
+    /// What the document is about.
+    Subject,
+}
+
+/// A fact for which a format has no field, under a name that a tool gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SbomFact {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+/// The most that a document may list: some bytes are kept of each.
+pub(crate) const MAX_COMPONENTS: usize = 1_000_000;
+
+/// Tools whose facts are read.
+const TOOLS: [&str; 3] = ["tidewaiter:", "aquasecurity:trivy:", "syft:"];
+
+/// A component, an SPDX package, an artifact of Syft.
+///
+/// Facts have the names that CycloneDX's properties have, whatever the format: what they mean is decided in one place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct SbomComponent {
+    pub(crate) role: ComponentRole,
+    /// How the document refers to it; empty where nothing does.
+    pub(crate) id: String,
+    /// Lower case, without `-` and `_`: `library`, `operatingsystem`. Empty where none is named.
+    pub(crate) kind: String,
+    pub(crate) group: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) description: String,
+    pub(crate) publisher: String,
+    /// In hexadecimal.
+    pub(crate) sha256: String,
+    pub(crate) purls: Vec<String>,
+    /// Where it was found.
+    pub(crate) paths: Vec<String>,
+    pub(crate) facts: Vec<SbomFact>,
+}
+
+impl SbomComponent {
+    pub(crate) fn set_kind(&mut self, kind: &str) {
+        self.kind = kind.chars().filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).collect();
+    }
+
+    /// Notes a fact of a tool that is known; others say nothing here.
+    pub(crate) fn fact(&mut self, name: &str, value: String) {
+        if !value.is_empty() && TOOLS.iter().any(|tool| name.starts_with(tool)) {
+            self.facts.push(SbomFact { name: name.to_owned(), value });
+        }
+    }
+
+    /// The value of a fact; empty where it is not told.
+    pub(crate) fn get(&self, name: &str) -> &str {
+        self.facts.iter().find(|fact| fact.name == name).map_or("", |fact| &fact.value)
+    }
+
+    /// All values of a fact that is told several times.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.facts.iter().filter(move |fact| fact.name == name).map(|fact| fact.value.as_str())
+    }
+
+    pub(crate) fn is_system(&self) -> bool {
+        self.kind == "operatingsystem"
+    }
+
+    pub(crate) fn is_container(&self) -> bool {
+        self.kind == "container"
+    }
+
+    /// Whether it is software that someone may have published, and not a file, a device, a place. An application without a
+    /// version is a place: Trivy lists lock files so.
+    pub(crate) fn is_software(&self) -> bool {
+        match self.kind.as_str() {
+            "" | "library" | "framework" => true,
+            "application" => !self.version.is_empty(),
+            _ => false,
+        }
+    }
+}
+
+/// Where components go.
+pub(crate) trait SbomSink {
+    /// Takes a component, after those inside it.
+    fn add(&mut self, component: SbomComponent);
+
+    /// What follows is inside of a component of which it is not known yet whether it counts.
+    fn begin(&mut self);
+
+    /// Ends what [`Self::begin`] began: it counts, or it is forgotten.
+    fn end(&mut self, counts: bool);
+
+    /// Whether it takes no more.
+    fn is_full(&self) -> bool;
+}
