@@ -115,7 +115,7 @@ mod tests {
 
     fn scan(byte: u8) -> ScanRecord {
         let finished = NOW.parse().unwrap();
-        ScanRecord { started: finished, finished, reports: vec![report(byte)] }
+        ScanRecord { started: finished, finished, analyzers: Some(7), reports: vec![report(byte)] }
     }
 
     fn signed(unsigned: &UnsignedEnvelope, pem: &str) -> Envelope {

@@ -20,9 +20,15 @@ pub struct ScanRecord {
     pub started: Timestamp,
     /// When it ended.
     pub finished: Timestamp,
+    /// The number of the analyzers that read the image (`tidewaiter_scan::analyze::VERSION`): others may see more or less in it.
+    /// `None` where that is not known: a report does not say it.
+    pub analyzers: Option<u32>,
     /// What it found.
     pub reports: Vec<Report>,
 }
+
+/// What the scanner's purl has the number of analyzers in.
+const ANALYZERS: &str = "?analyzers=";
 
 #[derive(Serialize)]
 struct WrittenPredicate<'a> {
@@ -71,6 +77,8 @@ struct ReadPredicate<'a> {
 
 #[derive(Deserialize)]
 struct ReadScanner<'a> {
+    #[serde(default)]
+    uri: String,
     #[serde(borrow)]
     result: &'a RawValue,
 }
@@ -93,7 +101,7 @@ impl ScanRecord {
         let predicate = WrittenPredicate {
             invocation: Invocation { parameters: [], uri: "", event_id: "", builder: "" },
             scanner: WrittenScanner {
-                uri: format!("pkg:generic/tidewaiter@{version}"),
+                uri: self.scanner_uri(version),
                 version,
                 db: ScannerDatabase { uri: "", version: database },
                 result: &result,
@@ -101,6 +109,11 @@ impl ScanRecord {
             metadata: Metadata { scan_started_on: self.started, scan_finished_on: self.finished },
         };
         statement::write(subjects, VULNERABILITIES, serde_json::to_vec(&predicate)?)
+    }
+
+    fn scanner_uri(&self, version: &str) -> String {
+        let analyzers = self.analyzers.map(|number| format!("{ANALYZERS}{number}")).unwrap_or_default();
+        format!("pkg:generic/tidewaiter@{version}{analyzers}")
     }
 
     /// Reads a scan of ours: other scanners have other results.
@@ -113,6 +126,7 @@ impl ScanRecord {
             return Err(Refusal::Unreadable(format!("a report of schema version {}", newer.schema_version)));
         }
         let Metadata { scan_started_on, scan_finished_on } = predicate.metadata;
-        Ok(ScanRecord { started: scan_started_on, finished: scan_finished_on, reports })
+        let analyzers = predicate.scanner.uri.split_once(ANALYZERS).and_then(|(_, number)| number.parse().ok());
+        Ok(ScanRecord { started: scan_started_on, finished: scan_finished_on, analyzers, reports })
     }
 }

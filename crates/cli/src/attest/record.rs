@@ -9,6 +9,7 @@ use std::path::Path;
 use tidewaiter_attestation::ScanRecord;
 use tidewaiter_core::image::{Digest, Platform};
 use tidewaiter_core::report::Report;
+use tidewaiter_scan::analyze;
 use tidewaiter_scan::source::registry::artifact::ArtifactRepository;
 
 /// Scans the image, or reads its report.
@@ -20,12 +21,14 @@ pub(super) fn make(args: &AttestArgs, repository: Option<&ArtifactRepository>) -
                 check_image(&reports, &repository.manifest()?.1).map_err(|why| of_file(file, &why))?;
             }
             let made = database_time(&reports).map_err(|why| of_file(file, &why))?;
-            Ok(ScanRecord { started: made, finished: made, reports })
+            check_read(&reports).map_err(|why| of_file(file, why))?;
+            Ok(ScanRecord { started: made, finished: made, analyzers: None, reports })
         }
         None => {
             let started = Timestamp::now();
             let reports = scan(args, repository)?;
-            Ok(ScanRecord { started, finished: Timestamp::now(), reports })
+            check_read(&reports).map_err(|why| UsageError(format!("{}: {why}", args.image)))?;
+            Ok(ScanRecord { started, finished: Timestamp::now(), analyzers: Some(analyze::VERSION), reports })
         }
     }
 }
@@ -46,6 +49,14 @@ fn check_image(reports: &[Report], named: &Digest) -> Result<(), String> {
             "a report of {}, and IMAGE names {named}; name the image that was scanned by its digest, or scan again",
             other.inventory.image.digest
         )),
+    }
+}
+
+/// What is signed is what was read of the image itself: an SBOM says what others read, and names whichever image it likes.
+fn check_read(reports: &[Report]) -> Result<(), &'static str> {
+    match reports.iter().any(|report| report.inventory.image.sbom.is_some()) {
+        true => Err("this is what an SBOM lists, and only what was read of the image itself is signed; scan the image"),
+        false => Ok(()),
     }
 }
 

@@ -100,6 +100,10 @@ fn rematched_one(
     result: PlatformResult,
     change: &DatabaseChange,
 ) -> Option<(PlatformResult, Report)> {
+    // What the store has of this image was read for others: the scan that was taken here is not among it.
+    if result.signed_by.is_some() {
+        return None;
+    }
     let image: Digest = result.digest.parse().ok()?;
     let old = store.report(&result.report_key)?;
     let report = match store.rematched(&image, &change.summary)? {
@@ -122,7 +126,7 @@ fn rematched_one(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{ChangedReport, References, RematchSummary, StoreLocation};
+    use crate::store::{ChangedReport, References, RematchSummary, SqliteStore, StoreLocation};
     use parking_lot::Mutex;
     use std::io;
     use std::time::Duration;
@@ -219,5 +223,22 @@ mod tests {
         check(2, false, Ok(&["key0", "key1"]));
         check(1, true, Err(Reason::ReportNotStored));
         check(0, false, Err(Reason::ReportNotStored));
+    }
+
+    #[test]
+    fn a_scan_that_others_signed_is_not_rematched() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(dir.path()).unwrap();
+        // Its image was read for another ImageScan, too.
+        let (known, _) = put_one(&store, result("linux/amd64")).unwrap();
+        let summary = RematchSummary { database: "two".into(), last: 9, inventories: 1, visited: 1, changed: 0 };
+        let to = DatabaseInfo { id: "two".into(), ..DatabaseInfo::default() };
+        let change = DatabaseChange { from: "one".into(), to, summary };
+        let check = |signed_by: Option<&str>, expected: bool| {
+            let platform = PlatformResult { signed_by: signed_by.map(str::to_owned), ..known.clone() };
+            assert_eq!(rematched_one(&store, platform, &change).is_some(), expected, "{signed_by:?}");
+        };
+        check(None, true);
+        check(Some("sha256:1 at 2026-01-01T00:00:00Z"), false);
     }
 }
