@@ -79,7 +79,7 @@ impl Report {
     /// # Errors
     /// When it is none, or that of another version.
     pub fn from_json(json: &[u8]) -> serde_json::Result<Report> {
-        serde_json::from_slice(json)
+        read(json)
     }
 
     /// Reads one report, or the list that an image of several platforms has.
@@ -87,7 +87,7 @@ impl Report {
     /// # Errors
     /// Those of [`Report::from_json`].
     pub fn all_from_json(json: &[u8]) -> serde_json::Result<Vec<Report>> {
-        if is_list(json) { serde_json::from_slice(json) } else { Ok(vec![Report::from_json(json)?]) }
+        if is_list(json) { read(json) } else { Ok(vec![Report::from_json(json)?]) }
     }
 
     /// Reads one report or a list, without their packages: no policy asks for them, and of most reports they are half.
@@ -95,10 +95,7 @@ impl Report {
     /// # Errors
     /// Those of [`Report::from_json`], but for what is wrong with a package.
     pub fn all_for_policy(json: &[u8]) -> serde_json::Result<Vec<Report>> {
-        // One look for what is not UTF-8 in place of one for each string.
-        let text = str::from_utf8(json).map_err(serde::de::Error::custom)?;
-        let all: Vec<WithoutPackages> =
-            if is_list(json) { serde_json::from_str(text)? } else { vec![serde_json::from_str(text)?] };
+        let all: Vec<WithoutPackages> = if is_list(json) { read(json)? } else { vec![read(json)?] };
         Ok(all.into_iter().map(|WithoutPackages(report)| report).collect())
     }
 
@@ -117,6 +114,11 @@ impl Report {
     pub fn write_all_json(reports: &[&Report], out: &mut dyn Write) -> io::Result<()> {
         write_lines(&reports, out)
     }
+}
+
+/// Looks for what is not UTF-8 once, in place of once for each string.
+fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
+    serde_json::from_str(str::from_utf8(json).map_err(serde::de::Error::custom)?)
 }
 
 fn is_list(json: &[u8]) -> bool {
