@@ -46,7 +46,7 @@ pub(crate) fn run(args: &AttestArgs) -> Result<Exit> {
     let place = place(args)?;
     let repository = place.as_ref().map(|place| &place.repository);
     let scan = record::make(args, repository)?;
-    let subjects = subjects::of(&scan.reports, repository)?;
+    let subjects = subjects::of(&scan.reports, repository, args.all_platforms)?;
     let verdict = judge(&scan, &policy)?;
     let signed = sign(&scan, &verdict, &subjects, &key)?;
     if args.output.is_some() || args.no_push {

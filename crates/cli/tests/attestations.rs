@@ -243,6 +243,15 @@ fn an_index_is_signed_when_all_of_its_platforms_are() {
         &["linux/amd64: No vulnerabilities", "linux/arm64: Vulnerabilities found: 3 critical"],
     );
     machine.verify(&image, "pub", &["--block-at", "low"], 1, &["linux/arm64"]);
+    // What states no platform may run, too: it keeps the index from being signed, and is named.
+    let mut unstated = ImageFixture::index(&[amd.clone(), arm.clone()]);
+    let mut document: Value = serde_json::from_slice(&unstated.root.bytes).unwrap();
+    document["manifests"][1].as_object_mut().unwrap().remove("platform");
+    unstated.root.bytes = document.to_string().into_bytes();
+    let image = registry.push("app", "unstated", &unstated);
+    check(&machine.attest(&image, "key", &amd_alone), 0, &[&amd.digest(), "pass"]);
+    machine.verify(&image, "pub", &[], 3, &["nothing signed is attached"]);
+    check(&machine.attest(&image, "key", &["--all-platforms"]), 3, &[&arm.digest(), "no platform stated"]);
     // An index with one platform is that platform.
     let single = ImageFixture::index(&[distinct("single")]);
     let image = registry.push("app", "single", &single);
