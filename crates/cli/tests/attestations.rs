@@ -243,6 +243,13 @@ fn an_index_is_signed_when_all_of_its_platforms_are() {
         &["linux/amd64: No vulnerabilities", "linux/arm64: Vulnerabilities found: 3 critical"],
     );
     machine.verify(&image, "pub", &["--block-at", "low"], 1, &["linux/arm64"]);
+    // Each platform has its own verdict, and its own report.
+    for policy in [&[][..], &["--block-at", "low"]] {
+        let said = machine.verify(&image, "pub", &[&amd_alone, policy].concat(), 0, &["linux/amd64: No vuln"]);
+        assert!(!said.contains("linux/arm64"), "{said}");
+        let arm_alone = [&["--platform", "linux/arm64"], policy].concat();
+        machine.verify(&image, "pub", &arm_alone, 1, &["linux/arm64: Vulnerabilities found", "Policy: violated"]);
+    }
     // What states no platform may run, too: it keeps the index from being signed, and is named.
     let mut unstated = ImageFixture::index(&[amd.clone(), arm.clone()]);
     let mut document: Value = serde_json::from_slice(&unstated.root.bytes).unwrap();
@@ -279,10 +286,26 @@ fn a_report_is_signed_as_it_is() {
     old["database"]["built"] = "2026-01-01T00:00:00Z".into();
     fs::write(&report, old.to_string()).unwrap();
     check(&machine.attest(&image, "key", &of_report), 0, &["violated"]);
-    machine.verify(&image, "pub", &["--block-at", "low"], 3, &["it was made at 2026-01-01T00:00:00Z"]);
+    for policy in [&[][..], &["--block-at", "low"]] {
+        machine.verify(&image, "pub", policy, 3, &["it was made at 2026-01-01T00:00:00Z"]);
+    }
     old["database"]["built"] = "".into();
     fs::write(&report, old.to_string()).unwrap();
     check(&machine.attest(&image, "key", &of_report), 2, &["does not say when its database was built"]);
+}
+
+#[test]
+fn exceptions_of_the_signer_are_said() {
+    let (machine, registry) = (SigningMachine::new(), Registry::start());
+    let image = registry.push("app", "v1", &vulnerable().build());
+    fs::write(machine.path(".trivyignore"), "CVE-2022-37434\n").unwrap();
+    check(&machine.attest(&image, "key", &["--exceptions", &machine.name(".trivyignore")]), 0, &["violated"]);
+    machine.verify(&image, "pub", &[], 1, &["exception: CVE-2022-37434 in zlib"]);
+    let words = ["not counted by the signer's exceptions: 1 (CVE-2022-37434 in zlib)", "Policy: violated"];
+    machine.verify(&image, "pub", &["--block-at", "low"], 1, &words);
+    let said = machine.verify(&image, "pub", &["--block-at", "low", "-o", "json"], 1, &[]);
+    let json: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(json["exceptions"][0]["vulnerability"], "CVE-2022-37434", "{said}");
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl<'a> AttestationTarget<'a> {
     }
 
     /// Attaches all statements to a digest.
-    pub(super) fn attach(&self, digest: &Digest, signed: &[SignedStatement]) -> Result<()> {
+    pub(super) fn attach(&self, digest: &Digest, signed: &[&SignedStatement]) -> Result<()> {
         let subject = described(digest, &self.repository.manifest_of(digest)?);
         self.tag(digest, signed)?;
         signed.iter().try_for_each(|statement| self.refer(&subject, statement))
@@ -70,7 +70,7 @@ impl<'a> AttestationTarget<'a> {
     }
 
     /// As layers of the manifest with the tag of the digest.
-    fn tag(&self, digest: &Digest, signed: &[SignedStatement]) -> Result<()> {
+    fn tag(&self, digest: &Digest, signed: &[&SignedStatement]) -> Result<()> {
         let tag = attestation_tag(digest);
         let known = self.repository.tagged(&tag)?;
         let mut manifest = known.map(|bytes| AttestationManifest::parse(&bytes)).unwrap_or_default();
