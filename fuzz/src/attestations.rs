@@ -34,7 +34,9 @@ fn statement() -> Vec<u8> {
 /// A manifest, a bundle or an envelope, none of which is by the key.
 fn attached(bytes: &[u8]) {
     drop(bundle_layer(bytes));
-    assert!(AttestationManifest::parse(bytes).envelopes(VERDICT).len() <= 16);
+    if let Ok(manifest) = AttestationManifest::parse(bytes) {
+        assert!(manifest.envelopes(VERDICT).len() <= 16);
+    }
     for envelope in [SigstoreBundle::envelope(bytes), Envelope::parse(bytes)].into_iter().flatten() {
         read(&envelope, |verified| assert!(!verified, "nobody signed this"));
     }

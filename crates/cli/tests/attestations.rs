@@ -295,6 +295,29 @@ fn a_report_is_signed_as_it_is() {
 }
 
 #[test]
+fn what_others_attach_at_once_is_not_lost() {
+    let (machine, registry) = (SigningMachine::new(), Registry::start());
+    let image = registry.push("app", "v1", &clean().build());
+    check(&machine.attest(&image, "other.key", &[]), 0, &[]);
+    // Another push takes the place of the first one.
+    registry.lose_tags(1);
+    check(&machine.attest(&image, "key", &[]), 0, &["pass"]);
+    machine.verify(&image, "pub", &[], 0, &["Policy: pass"]);
+    machine.verify(&image, "other.pub", &[], 0, &["Policy: pass"]);
+    registry.lose_tags(usize::MAX);
+    check(&machine.attest(&image, "key", &[]), 3, &[&tag(&clean().build(), ".att"), "others push to this tag"]);
+    registry.lose_tags(0);
+    // What is no manifest is somebody's.
+    let foreign = br#"{"manifests": []}"#;
+    registry.put_manifest("app", &tag(&clean().build(), ".att"), INDEX, foreign);
+    let words = [&tag(&clean().build(), ".att"), "what is there stays", "delete the tag"];
+    check(&machine.attest(&image, "key", &[]), 3, &words);
+    assert_eq!(registry.manifest("app", &tag(&clean().build(), ".att")), foreign);
+    // The bundles count all the same.
+    machine.verify(&image, "pub", &[], 0, &["does not count: sha256-", "Policy: pass"]);
+}
+
+#[test]
 fn exceptions_of_the_signer_are_said() {
     let (machine, registry) = (SigningMachine::new(), Registry::start());
     let image = registry.push("app", "v1", &vulnerable().build());

@@ -73,9 +73,12 @@ impl<'a> AttestationCandidates<'a> {
     fn by_tag(&mut self, digest: &Digest, predicate_type: &str) -> Result<(), SourceError> {
         let tag = attestation_tag(digest);
         let Some(manifest) = self.repository.tagged(&tag)? else { return Ok(()) };
-        for layer in AttestationManifest::parse(&manifest).envelopes(predicate_type) {
-            let read = self.envelope(&layer);
-            self.add(format!("{tag}, layer {}", layer.digest), read);
+        match AttestationManifest::parse(&manifest) {
+            Ok(manifest) => manifest.envelopes(predicate_type).iter().for_each(|layer| {
+                let read = self.envelope(layer);
+                self.add(format!("{tag}, layer {}", layer.digest), read);
+            }),
+            Err(refusal) => self.add(tag, Err(refusal.to_string())),
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! stands in for it where a registry has no list ("Referrers Tag Schema"), which whoever pushes keeps.
 
 use super::artifact::ArtifactRepository;
-use super::push::{PushError, PushTarget};
+use super::push::{PushError, PushTarget, SharedTag};
 use crate::source::SourceError;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -105,10 +105,12 @@ impl PushTarget {
             return Ok(digest);
         }
         let tag = referrers_tag(referrer.subject);
-        let known = repository.tagged(&tag)?;
-        let index = with_referrer(known.as_deref(), &digest, referrer)
-            .map_err(|e| SourceError::bad(&repository.referrers_of(referrer.subject), e))?;
-        self.manifest(&tag, INDEX, &index)?;
+        let shared = SharedTag { repository, tag: &tag, media_type: INDEX };
+        let with = |known: Option<&[u8]>| {
+            let index = with_referrer(known, &digest, referrer);
+            index.map_err(|e| SourceError::bad(&repository.referrers_of(referrer.subject), e).into())
+        };
+        self.change::<PushError>(shared, with, |there| lists(there, &digest))?;
         Ok(digest)
     }
 }
@@ -116,6 +118,11 @@ impl PushTarget {
 /// The tag of the list.
 fn referrers_tag(digest: &Digest) -> String {
     digest.as_str().replace(':', "-")
+}
+
+/// Whether a list has a referrer.
+fn lists(index: &[u8], digest: &Digest) -> bool {
+    index_entries(index).is_ok_and(|entries| entries.iter().any(|entry| entry["digest"] == digest.as_str()))
 }
 
 /// A list with one more, and without those that it replaces. What others wrote into the list stays as it is.
@@ -223,6 +230,8 @@ mod tests {
             };
             assert_eq!(repository.referrers(&subject, KIND).unwrap(), []);
             push("first", "a");
+            // Somebody pushes another list at once.
+            registry.lose_tags(1);
             push("second", "b");
             push("third", "a");
             let found = repository.referrers(&subject, KIND).unwrap();
