@@ -49,7 +49,9 @@ pub(crate) fn run(args: &AttestArgs) -> Result<Exit> {
     let policy = args.local.judge.criteria()?.of_every_image()?;
     let key = keys::signing(&args.key)?;
     let file = OutputTarget { format: (), file: args.output.clone() };
-    output::check(std::slice::from_ref(&file), args.report.as_deref())?;
+    for read in [args.report.as_deref(), Some(args.key.as_path())] {
+        output::check(std::slice::from_ref(&file), read)?;
+    }
     let place = place(args)?;
     let repository = place.as_ref().map(|place| &place.repository);
     let scan = record::make(args, repository)?;

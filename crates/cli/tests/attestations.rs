@@ -350,6 +350,9 @@ fn envelopes_are_written_where_nothing_is_attached() {
     check(&machine.attest(&root, "key", &[]), 2, &["only an image in a registry", "--no-push"]);
     check(&machine.attest(&root, "key", &["--no-push", "--all-platforms"]), 2, &["--all-platforms"]);
     machine.verify(&root, "pub", &[], 2, &["only an image in a registry"]);
+    let own_key = ["--no-push", "-o", &machine.name("key")];
+    check(&machine.attest(&image, "key", &own_key), 2, &["key is what is read; name another file"]);
+    assert_eq!(fs::read_to_string(machine.path("key")).unwrap(), KEY);
     // Keys that are none, before anything is scanned.
     check(&machine.attest(&image, "pub", &[]), 2, &["not a private key to sign with", "openssl genpkey"]);
     machine.verify(&image, "key", &[], 2, &["not a public key", "-pubout"]);
