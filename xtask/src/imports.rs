@@ -100,7 +100,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     (
         "crates/attestation/src",
-        &["compact key refusal", "envelope layout", "bundle statement", "verdict vulnerabilities", "expectation"],
+        &["compact key refusal", "envelope layout", "bundle statement", "vulnerabilities", "verdict", "expectation"],
     ),
     ("crates/io/src", &["replace scratch workers"]),
     (

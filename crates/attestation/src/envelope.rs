@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// The type of payloads that are in-toto statements.
 const IN_TOTO: &str = "application/vnd.in-toto+json";
+/// Characters of another type that are quoted: nobody signed it.
+const QUOTED: usize = 100;
 /// Most signatures of one envelope that are looked at: each signer adds one.
 const SIGNATURES: usize = 16;
 
@@ -83,7 +85,7 @@ impl Envelope {
     /// The payload, if it is a statement and one of the signatures is by the key.
     pub(crate) fn open(&self, key: &VerifyingKey) -> Result<VerifiedPayload, Refusal> {
         if self.payload_type != IN_TOTO {
-            return Err(Refusal::PayloadType(self.payload_type.clone()));
+            return Err(Refusal::PayloadType(self.payload_type.chars().take(QUOTED).collect()));
         }
         let payload =
             decode(&self.payload).ok_or_else(|| Refusal::Malformed("its payload is not base64".to_owned()))?;
@@ -146,6 +148,8 @@ mod tests {
         check(&changed(|envelope| envelope.signatures[0].sig = "x".to_owned()), ED_PUB, Err(none));
         check(&changed(|envelope| envelope.payload = "~".to_owned()), ED_PUB, Err("not base64"));
         check(&changed(|envelope| envelope.payload_type = "text/plain".to_owned()), ED_PUB, Err("\"text/plain\""));
+        let long = changed(|envelope| envelope.payload_type = "x".repeat(QUOTED + 1));
+        assert_eq!(long.open(&verifying(ED_PUB)).unwrap_err(), Refusal::PayloadType("x".repeat(QUOTED)));
         // Both alphabets are read.
         check(
             &changed(|e| e.signatures[0].sig = e.signatures[0].sig.replace('+', "-").replace('/', "_")),

@@ -34,6 +34,8 @@ impl Expectation<'_> {
         let payload = envelope.open(self.key)?;
         let verdict: VerdictPredicate = self.statement(&payload, VERDICT)?.predicate()?;
         self.check_age(verdict.evaluated)?;
+        // Signed today, it says no more than the scan that it was made from.
+        self.check_age(verdict.scanned)?;
         Ok(verdict)
     }
 
@@ -110,7 +112,7 @@ mod tests {
 
     fn verdict() -> VerdictPredicate {
         let now = NOW.parse().unwrap();
-        VerdictPredicate::of(&[report(1)], Verdict::of(Outcome::Violated), &Policy::default(), now, "0.1.0").unwrap()
+        VerdictPredicate::of(&scan(1), Verdict::of(Outcome::Violated), &Policy::default(), now, "0.1.0").unwrap()
     }
 
     fn scan(byte: u8) -> ScanRecord {
@@ -152,6 +154,32 @@ mod tests {
         check(1, ED_PUB, "-6m", Err("in the future"));
         check(1, EC_PUB, "0s", Err("not signed by the key sha256:"));
         check(2, ED_PUB, "0s", Err("about another image: sha256:0909"));
+    }
+
+    #[test]
+    fn a_verdict_is_as_old_as_its_scan() {
+        let check = |scanned: &str, expected: Result<(), &str>| {
+            let verdict = VerdictPredicate { scanned: scanned.parse().unwrap(), ..verdict() };
+            let envelope = signed(&verdict.statement(&[subject(1)]).unwrap(), ED_KEY);
+            check(read(ED_PUB, "0s", |expectation| expectation.verdict(&envelope).map(drop)), expected);
+        };
+        check(NOW, Ok(()));
+        check("2026-11-29T12:00:00Z", Ok(()));
+        check("2026-11-29T11:59:59Z", Err("it was made at 2026-11-29T11:59:59Z, and may be 24h old at most"));
+        check("2026-11-30T12:06:00Z", Err("in the future"));
+    }
+
+    #[test]
+    fn a_scan_says_of_a_manifest_what_its_own_report_does() {
+        let check = |byte: u8, expected: &[u8]| {
+            let both = ScanRecord { reports: vec![report(1), report(2)], ..scan(1) };
+            let expected: Vec<Report> = expected.iter().copied().map(report).collect();
+            assert_eq!(both.about(&digest(byte)).reports, expected);
+        };
+        check(1, &[1]);
+        check(2, &[2]);
+        // An index.
+        check(9, &[1, 2]);
     }
 
     #[test]
@@ -207,7 +235,8 @@ mod tests {
         );
         assert_eq!(found.policy.content["blockAt"], "CRITICAL");
         let other = Policy { max_database_age_days: None, ..Policy::default() };
-        let other = VerdictPredicate::of(&[], Verdict::of(Outcome::Pass), &other, NOW.parse().unwrap(), "1").unwrap();
+        let none = ScanRecord { reports: vec![], ..scan(1) };
+        let other = VerdictPredicate::of(&none, Verdict::of(Outcome::Pass), &other, NOW.parse().unwrap(), "1").unwrap();
         assert_ne!(found.policy.digest, other.policy.digest);
     }
 }

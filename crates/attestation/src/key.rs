@@ -23,6 +23,9 @@ pub enum KeyError {
     /// Its password would have to be asked for.
     #[error("it is encrypted")]
     Encrypted,
+    /// It is not said which one is meant.
+    #[error("it has several PEM blocks, and one key is asked for")]
+    Several,
     /// Not PEM, or another section of it.
     #[error("{0}")]
     Pem(String),
@@ -53,6 +56,7 @@ impl SigningKey {
         if is_encrypted(pem) {
             return Err(KeyError::Encrypted);
         }
+        check_single(pem)?;
         let der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|e| KeyError::Pem(e.to_string()))?;
         // OpenSSL leaves the public key out of ed25519 keys.
         if let Ok(key) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der()) {
@@ -89,6 +93,13 @@ fn is_encrypted(pem: &[u8]) -> bool {
     String::from_utf8_lossy(pem).lines().any(|line| line.starts_with("-----BEGIN ENCRYPTED "))
 }
 
+/// A key that follows another one would silently be none.
+fn check_single(pem: &[u8]) -> Result<(), KeyError> {
+    let blocks =
+        String::from_utf8_lossy(pem).lines().filter(|line| line.trim_start().starts_with("-----BEGIN ")).count();
+    if blocks > 1 { Err(KeyError::Several) } else { Ok(()) }
+}
+
 /// Most bytes of a file that a key without a hash of its own (ed25519) signs: all of them are in memory to be verified, before
 /// anything in them can be trusted. A compressed database of all feeds has half as many.
 const MAX_UNHASHED: u64 = 1 << 30;
@@ -109,6 +120,7 @@ impl VerifyingKey {
     /// # Errors
     /// When it is something else.
     pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
+        check_single(pem)?;
         let der = SubjectPublicKeyInfoDer::from_pem_slice(pem).map_err(|e| KeyError::Pem(e.to_string()))?;
         match (der.strip_prefix(ED25519), der.strip_prefix(P256)) {
             (Some(bytes), _) if bytes.len() == 32 => Ok(Self::ed25519(bytes)),
@@ -236,6 +248,19 @@ pub(crate) mod tests {
                 check(other, b"message", &signature, false);
             }
         }
+    }
+
+    #[test]
+    fn a_file_has_one_key() {
+        let check = |text: &str, private: Option<KeyError>, public: Option<KeyError>| {
+            assert_eq!(SigningKey::from_pem(text.as_bytes()).err(), private, "{text}");
+            assert_eq!(VerifyingKey::from_pem(text.as_bytes()).err(), public, "{text}");
+        };
+        let both = format!("{ED_PUB}{EC_PUB}");
+        check(&both, Some(KeyError::Several), Some(KeyError::Several));
+        check(&format!("{ED_KEY}{ED_PUB}"), Some(KeyError::Several), Some(KeyError::Several));
+        let (private, public) = (format!("a comment\n{ED_KEY}"), format!("a comment\n{ED_PUB}"));
+        assert!(SigningKey::from_pem(private.as_bytes()).is_ok() && VerifyingKey::from_pem(public.as_bytes()).is_ok());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! How a registry stores attestations of a digest: as Sigstore bundles that refer to it, which cosign 3 writes and reads, and as
 //! layers of one manifest with a tag made of it (`ATTESTATION_SPEC.md` of cosign), which every cosign reads.
 
+use crate::refusal::Refusal;
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tidewaiter_core::image::Digest;
 
@@ -111,10 +113,18 @@ pub struct AttestationManifest {
 }
 
 impl AttestationManifest {
-    /// Reads a manifest; one that is none has no attestations.
-    pub fn parse(manifest: &[u8]) -> Self {
-        let manifest: Value = serde_json::from_slice(manifest).unwrap_or_default();
-        AttestationManifest { layers: layers(&manifest).to_vec() }
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`] for what has no layers: it is somebody's, and must not give way to a manifest without them.
+    pub fn parse(manifest: &[u8]) -> Result<Self, Refusal> {
+        #[derive(Deserialize)]
+        struct LayeredManifest {
+            layers: Vec<Value>,
+        }
+        let read: serde_json::Result<LayeredManifest> = serde_json::from_slice(manifest);
+        let LayeredManifest { layers } = read.map_err(|error| Refusal::Malformed(error.to_string()))?;
+        Ok(AttestationManifest { layers })
     }
 
     /// Adds an envelope, in place of the last one by the same key that says the same.
@@ -198,12 +208,12 @@ mod tests {
         let of_cosign = json!({"layers": [{"mediaType": ENVELOPE, "digest": layer(1).digest.as_str(), "size": 1,
             "annotations": {"dev.cosignproject.cosign/signature": "", "predicateType": "a"}},
             {"mediaType": "x", "digest": layer(9).digest.as_str(), "size": 9}]});
-        let mut manifest = AttestationManifest::parse(of_cosign.to_string().as_bytes());
+        let mut manifest = AttestationManifest::parse(of_cosign.to_string().as_bytes()).unwrap();
         manifest.add(&layer(2), "a", &own);
         manifest.add(&layer(3), "b", &own);
         manifest.add(&layer(4), "a", &other);
         manifest.add(&layer(5), "a", &own);
-        let again = AttestationManifest::parse(&manifest.to_json(&layer(6)));
+        let again = AttestationManifest::parse(&manifest.to_json(&layer(6))).unwrap();
         assert_eq!(again, manifest);
         assert_eq!(again.envelopes("a"), [layer(5), layer(4), layer(1)]);
         assert_eq!(again.envelopes("b"), [layer(3)]);
@@ -211,15 +221,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_manifest_has_no_attestations() {
-        for text in
-            ["", "{}", r#"{"layers": 1}"#, r#"{"layers": [{"mediaType": "application/vnd.dsse.envelope.v1+json"}]}"#]
-        {
-            assert_eq!(AttestationManifest::parse(text.as_bytes()).envelopes("a"), [], "{text}");
-        }
+    fn what_is_no_manifest_is_refused() {
+        let check = |text: &str, expected: Option<usize>| {
+            let read = AttestationManifest::parse(text.as_bytes()).ok();
+            assert_eq!(read.map(|manifest| manifest.envelopes("a").len()), expected, "{text}");
+        };
+        check("", None);
+        check("<html></html>", None);
+        check("{}", None);
+        check(r#"{"layers": 1}"#, None);
+        check(r#"{"manifests": []}"#, None);
+        check(r#"{"layers": []}"#, Some(0));
+        check(r#"{"layers": [{"mediaType": "application/vnd.dsse.envelope.v1+json"}]}"#, Some(0));
         let many =
             vec![json!({"mediaType": ENVELOPE, "digest": layer(1).digest.as_str(), "size": 1}); ATTESTATIONS + 1];
-        let many = AttestationManifest::parse(json!({"layers": many}).to_string().as_bytes());
+        let many = AttestationManifest::parse(json!({"layers": many}).to_string().as_bytes()).unwrap();
         assert_eq!(many.envelopes("a").len(), ATTESTATIONS);
     }
 }

@@ -3,6 +3,7 @@
 use crate::envelope::UnsignedEnvelope;
 use crate::key::sha256;
 use crate::statement::{self, StatementSubject};
+use crate::vulnerabilities::ScanRecord;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,6 +23,8 @@ pub struct VerdictPredicate {
     pub outcome: Outcome,
     /// When policy was applied.
     pub evaluated: Timestamp,
+    /// When the scan ended, whose age is that of the verdict: policy can be applied to an old report.
+    pub scanned: Timestamp,
     /// Why, one sentence each; empty for a clean pass.
     #[serde(default)]
     pub reasons: Vec<String>,
@@ -98,18 +101,19 @@ pub struct ScannerUsed {
 }
 
 impl VerdictPredicate {
-    /// What `verdict`, made `now` by `policy`, says of these reports.
+    /// What `verdict`, made `now` by `policy`, says of a scan.
     ///
     /// # Errors
     /// When the policy cannot be written as JSON.
     pub fn of(
-        reports: &[Report],
+        scan: &ScanRecord,
         verdict: Verdict,
         policy: &Policy,
         now: Timestamp,
         version: &str,
     ) -> serde_json::Result<Self> {
         let written = serde_json::to_vec(policy)?;
+        let reports = scan.reports.as_slice();
         let mut gaps: Vec<Gap> =
             reports.iter().flat_map(|report| report.inventory.gaps.clone()).chain(verdict.gaps).collect();
         gaps.sort();
@@ -117,11 +121,12 @@ impl VerdictPredicate {
         Ok(VerdictPredicate {
             outcome: verdict.outcome,
             evaluated: now,
+            scanned: scan.finished,
             reasons: verdict.reasons,
             policy: PolicyUsed { digest: sha256(&written), content: serde_json::from_slice(&written)? },
             images: reports.iter().map(JudgedImage::of).collect(),
             gaps,
-            exceptions: reports.iter().flat_map(|report| &report.suppressed).map(ExceptionUsed::of).collect(),
+            exceptions: ExceptionUsed::all(reports),
             scanner: ScannerUsed { name: "tidewaiter".to_owned(), version: version.to_owned() },
         })
     }
@@ -148,6 +153,11 @@ impl JudgedImage {
 }
 
 impl ExceptionUsed {
+    /// Those that took findings out of the counts of reports.
+    pub fn all(reports: &[Report]) -> Vec<Self> {
+        reports.iter().flat_map(|report| &report.suppressed).map(Self::of).collect()
+    }
+
     fn of(suppressed: &SuppressedFinding) -> Self {
         ExceptionUsed {
             vulnerability: suppressed.finding.vulnerability.clone(),

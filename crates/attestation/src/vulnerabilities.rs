@@ -8,6 +8,7 @@ use crate::statement::{self, InTotoStatement, StatementSubject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tidewaiter_core::image::Digest;
 use tidewaiter_core::report::{Report, SCHEMA_VERSION};
 
 /// Its type.
@@ -114,6 +115,15 @@ impl ScanRecord {
     fn scanner_uri(&self, version: &str) -> String {
         let analyzers = self.analyzers.map(|number| format!("{ANALYZERS}{number}")).unwrap_or_default();
         format!("pkg:generic/tidewaiter@{version}{analyzers}")
+    }
+
+    /// The part of it that is about a digest: of a manifest its own report, of an index all of them.
+    #[must_use]
+    pub fn about(&self, digest: &Digest) -> Self {
+        let own = self.reports.iter().filter(|report| report.inventory.image.digest == *digest);
+        let own: Vec<Report> = own.cloned().collect();
+        let reports = if own.is_empty() { self.reports.clone() } else { own };
+        ScanRecord { reports, ..*self }
     }
 
     /// Reads a scan of ours: other scanners have other results.

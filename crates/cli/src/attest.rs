@@ -15,10 +15,10 @@ use attach::AttestationTarget;
 use jiff::Timestamp;
 use std::io::{self, Write};
 use tidewaiter_attestation::{
-    Envelope, ScanRecord, SigningKey, StatementSubject, VERDICT, VULNERABILITIES, VerdictPredicate,
+    Envelope, ScanRecord, SigningKey, StatementSubject, UnsignedEnvelope, VERDICT, VULNERABILITIES, VerdictPredicate,
 };
 use tidewaiter_core::image::Reference;
-use tidewaiter_core::policy::Policy;
+use tidewaiter_core::policy::{Outcome, Policy};
 use tidewaiter_scan::source::registry::RegistryConfig;
 use tidewaiter_scan::source::registry::artifact::ArtifactRepository;
 
@@ -29,6 +29,13 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 struct SignedStatement {
     predicate_type: &'static str,
     envelope: Envelope,
+}
+
+/// What policy says of a subject, signed.
+struct SignedVerdict<'a> {
+    subject: &'a StatementSubject,
+    outcome: Outcome,
+    statement: SignedStatement,
 }
 
 /// Where to attach.
@@ -42,22 +49,27 @@ pub(crate) fn run(args: &AttestArgs) -> Result<Exit> {
     let policy = args.local.judge.criteria()?.of_every_image()?;
     let key = keys::signing(&args.key)?;
     let file = OutputTarget { format: (), file: args.output.clone() };
-    output::check(std::slice::from_ref(&file), args.report.as_deref())?;
+    for read in [args.report.as_deref(), Some(args.key.as_path())] {
+        output::check(std::slice::from_ref(&file), read)?;
+    }
     let place = place(args)?;
     let repository = place.as_ref().map(|place| &place.repository);
     let scan = record::make(args, repository)?;
-    let subjects = subjects::of(&scan.reports, repository)?;
-    let verdict = judge(&scan, &policy)?;
-    let signed = sign(&scan, &verdict, &subjects, &key)?;
+    let subjects = subjects::of(&scan.reports, repository, args.all_platforms)?;
+    let signed_scan = sign(VULNERABILITIES, &scan.statement(&subjects, VERSION)?, &key)?;
+    let judged = |subject| SignedVerdict::of(&scan, subject, &policy, &key);
+    let verdicts: Vec<SignedVerdict<'_>> = subjects.iter().map(judged).collect::<Result<_>>()?;
     if args.output.is_some() || args.no_push {
-        output::write_all(&[file], |(), _, out| write_lines(&signed, out))?;
+        output::write_all(&[file], |(), _, out| write_lines(&signed_scan, &verdicts, out))?;
     }
     if let Some(AttestationPlace { config, repository }) = place.filter(|_| !args.no_push) {
         let target = AttestationTarget::new(&config, &repository, key.verifying_key())?;
-        subjects.iter().try_for_each(|subject| target.attach(&subject.digest, &signed))?;
-        for StatementSubject { name, digest } in &subjects {
-            let name = printable(name);
-            writeln!(io::stdout(), "{name}@{digest}: {}, signed by the key {}", verdict.outcome, target.key())?;
+        for SignedVerdict { subject, statement, .. } in &verdicts {
+            // The verdict is the last: whoever finds it finds the scan.
+            target.attach(&subject.digest, &[&signed_scan, statement])?;
+        }
+        for SignedVerdict { subject: StatementSubject { name, digest }, outcome, .. } in &verdicts {
+            writeln!(io::stdout(), "{}@{digest}: {outcome}, signed by the key {}", printable(name), target.key())?;
         }
     }
     Ok(Exit::Clean)
@@ -83,30 +95,24 @@ fn place(args: &AttestArgs) -> Result<Option<AttestationPlace>> {
     Ok(Some(AttestationPlace { config, repository }))
 }
 
-fn judge(scan: &ScanRecord, policy: &Policy) -> Result<VerdictPredicate> {
-    let now = Timestamp::now();
-    let verdict = policy.compile().decide_all(&scan.reports, now);
-    Ok(VerdictPredicate::of(&scan.reports, verdict, policy, now, VERSION)?)
+impl<'a> SignedVerdict<'a> {
+    /// About one subject alone: a platform must neither pass nor fail by what another one has.
+    fn of(scan: &ScanRecord, subject: &'a StatementSubject, policy: &Policy, key: &SigningKey) -> Result<Self> {
+        let (scan, now) = (scan.about(&subject.digest), Timestamp::now());
+        let verdict = policy.compile().decide_all(&scan.reports, now);
+        let verdict = VerdictPredicate::of(&scan, verdict, policy, now, VERSION)?;
+        let statement = sign(VERDICT, &verdict.statement(std::slice::from_ref(subject))?, key)?;
+        Ok(SignedVerdict { subject, outcome: verdict.outcome, statement })
+    }
 }
 
-/// Signs both statements. The verdict is the last: whoever finds it finds the scan.
-fn sign(
-    scan: &ScanRecord,
-    verdict: &VerdictPredicate,
-    subjects: &[StatementSubject],
-    key: &SigningKey,
-) -> Result<Vec<SignedStatement>> {
-    let scan = scan.statement(subjects, VERSION)?.sign(key)?;
-    let verdict = verdict.statement(subjects)?.sign(key)?;
-    Ok(vec![
-        SignedStatement { predicate_type: VULNERABILITIES, envelope: scan },
-        SignedStatement { predicate_type: VERDICT, envelope: verdict },
-    ])
+fn sign(predicate_type: &'static str, unsigned: &UnsignedEnvelope, key: &SigningKey) -> Result<SignedStatement> {
+    Ok(SignedStatement { predicate_type, envelope: unsigned.sign(key)? })
 }
 
 /// JSON lines, as in-toto's bundles are (`spec/v1/bundle.md`).
-fn write_lines(signed: &[SignedStatement], out: &mut dyn Write) -> Result<()> {
-    for statement in signed {
+fn write_lines(scan: &SignedStatement, verdicts: &[SignedVerdict<'_>], out: &mut dyn Write) -> Result<()> {
+    for statement in std::iter::once(scan).chain(verdicts.iter().map(|verdict| &verdict.statement)) {
         out.write_all(&statement.envelope.to_json())?;
         out.write_all(b"\n")?;
     }

@@ -9,7 +9,7 @@ use crate::source::ImageSource;
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use std::fmt::Write as _;
-use tidewaiter_attestation::{Expectation, ScanRecord, VERDICT, VULNERABILITIES, VerdictPredicate};
+use tidewaiter_attestation::{Expectation, Refusal, ScanRecord, VERDICT, VULNERABILITIES, VerdictPredicate};
 use tidewaiter_core::image::{Digest, Reference};
 use tidewaiter_core::policy::{Policy, Verdict};
 use tidewaiter_scan::source::registry::artifact::ArtifactRepository;
@@ -39,6 +39,20 @@ struct NamedSubject {
     is_index: bool,
 }
 
+impl NamedSubject {
+    /// What a scan says of it: whether another platform of its index passes is no matter.
+    fn scan(&self, scan: ScanRecord) -> Result<ScanRecord, Refusal> {
+        let about = scan.about(&self.digest);
+        let mut digests = about.reports.iter().map(|report| &report.inventory.image.digest);
+        match self.is_index || digests.all(|digest| *digest == self.digest) {
+            true => Ok(about),
+            false => Err(Refusal::OtherSubject(
+                scan.reports.into_iter().map(|report| report.inventory.image.digest).collect(),
+            )),
+        }
+    }
+}
+
 /// Looks, verifies and prints.
 pub(crate) fn run(args: &VerifyArgs) -> Result<Exit> {
     let key = keys::verifying(&args.key)?;
@@ -61,7 +75,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<Exit> {
         }
         Some(policy) => {
             let (scan, refused) =
-                newest(find(VULNERABILITIES)?.read(|one| expectation.scan(one)), |scan| scan.finished);
+                newest(find(VULNERABILITIES)?.read(|one| subject.scan(expectation.scan(one)?)), |scan| scan.finished);
             (scan.map(|scan| judged(scan, &policy, now)), refused)
         }
     };
@@ -154,6 +168,29 @@ fn nothing_counts(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidewaiter_core::report::{DatabaseInfo, ImageInfo, Inventory, Report};
+
+    fn report(byte: u8) -> Report {
+        let digest = Digest::from_sha256([byte; 32]);
+        let image = ImageInfo::new("app", digest.clone(), digest, "linux/amd64".parse().unwrap());
+        let inventory = Inventory { image, layers: vec![], os: None, packages: vec![], gaps: vec![] };
+        Report::new(inventory, DatabaseInfo::default(), vec![], vec![])
+    }
+
+    #[test]
+    fn a_manifest_is_judged_by_its_own_report() {
+        let check = |byte: u8, is_index: bool, expected: Option<&[u8]>| {
+            let subject = NamedSubject { digest: Digest::from_sha256([byte; 32]), is_index };
+            let now = Timestamp::now();
+            let scan = ScanRecord { started: now, finished: now, reports: vec![report(1), report(2)] };
+            let found = subject.scan(scan).ok().map(|scan| scan.reports);
+            assert_eq!(found, expected.map(|bytes| bytes.iter().copied().map(report).collect()));
+        };
+        check(1, false, Some(&[1]));
+        check(2, false, Some(&[2]));
+        check(9, true, Some(&[1, 2]));
+        check(9, false, None);
+    }
 
     #[test]
     fn the_reason_of_each_is_said() {

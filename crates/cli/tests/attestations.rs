@@ -243,6 +243,22 @@ fn an_index_is_signed_when_all_of_its_platforms_are() {
         &["linux/amd64: No vulnerabilities", "linux/arm64: Vulnerabilities found: 3 critical"],
     );
     machine.verify(&image, "pub", &["--block-at", "low"], 1, &["linux/arm64"]);
+    // Each platform has its own verdict, and its own report.
+    for policy in [&[][..], &["--block-at", "low"]] {
+        let said = machine.verify(&image, "pub", &[&amd_alone, policy].concat(), 0, &["linux/amd64: No vuln"]);
+        assert!(!said.contains("linux/arm64"), "{said}");
+        let arm_alone = [&["--platform", "linux/arm64"], policy].concat();
+        machine.verify(&image, "pub", &arm_alone, 1, &["linux/arm64: Vulnerabilities found", "Policy: violated"]);
+    }
+    // What states no platform may run, too: it keeps the index from being signed, and is named.
+    let mut unstated = ImageFixture::index(&[amd.clone(), arm.clone()]);
+    let mut document: Value = serde_json::from_slice(&unstated.root.bytes).unwrap();
+    document["manifests"][1].as_object_mut().unwrap().remove("platform");
+    unstated.root.bytes = document.to_string().into_bytes();
+    let image = registry.push("app", "unstated", &unstated);
+    check(&machine.attest(&image, "key", &amd_alone), 0, &[&amd.digest(), "pass"]);
+    machine.verify(&image, "pub", &[], 3, &["nothing signed is attached"]);
+    check(&machine.attest(&image, "key", &["--all-platforms"]), 3, &[&arm.digest(), "no platform stated"]);
     // An index with one platform is that platform.
     let single = ImageFixture::index(&[distinct("single")]);
     let image = registry.push("app", "single", &single);
@@ -270,10 +286,49 @@ fn a_report_is_signed_as_it_is() {
     old["database"]["built"] = "2026-01-01T00:00:00Z".into();
     fs::write(&report, old.to_string()).unwrap();
     check(&machine.attest(&image, "key", &of_report), 0, &["violated"]);
-    machine.verify(&image, "pub", &["--block-at", "low"], 3, &["it was made at 2026-01-01T00:00:00Z"]);
+    for policy in [&[][..], &["--block-at", "low"]] {
+        machine.verify(&image, "pub", policy, 3, &["it was made at 2026-01-01T00:00:00Z"]);
+    }
     old["database"]["built"] = "".into();
     fs::write(&report, old.to_string()).unwrap();
     check(&machine.attest(&image, "key", &of_report), 2, &["does not say when its database was built"]);
+}
+
+#[test]
+fn what_others_attach_at_once_is_not_lost() {
+    let (machine, registry) = (SigningMachine::new(), Registry::start());
+    let image = registry.push("app", "v1", &clean().build());
+    check(&machine.attest(&image, "other.key", &[]), 0, &[]);
+    // Another push takes the place of the first one.
+    registry.lose_tags(1);
+    check(&machine.attest(&image, "key", &[]), 0, &["pass"]);
+    machine.verify(&image, "pub", &[], 0, &["Policy: pass"]);
+    machine.verify(&image, "other.pub", &[], 0, &["Policy: pass"]);
+    registry.lose_tags(usize::MAX);
+    check(&machine.attest(&image, "key", &[]), 3, &[&tag(&clean().build(), ".att"), "others push to this tag"]);
+    registry.lose_tags(0);
+    // What is no manifest is somebody's.
+    let foreign = br#"{"manifests": []}"#;
+    registry.put_manifest("app", &tag(&clean().build(), ".att"), INDEX, foreign);
+    let words = [&tag(&clean().build(), ".att"), "what is there stays", "delete the tag"];
+    check(&machine.attest(&image, "key", &[]), 3, &words);
+    assert_eq!(registry.manifest("app", &tag(&clean().build(), ".att")), foreign);
+    // The bundles count all the same.
+    machine.verify(&image, "pub", &[], 0, &["does not count: sha256-", "Policy: pass"]);
+}
+
+#[test]
+fn exceptions_of_the_signer_are_said() {
+    let (machine, registry) = (SigningMachine::new(), Registry::start());
+    let image = registry.push("app", "v1", &vulnerable().build());
+    fs::write(machine.path(".trivyignore"), "CVE-2022-37434\n").unwrap();
+    check(&machine.attest(&image, "key", &["--exceptions", &machine.name(".trivyignore")]), 0, &["violated"]);
+    machine.verify(&image, "pub", &[], 1, &["exception: CVE-2022-37434 in zlib"]);
+    let words = ["not counted by the signer's exceptions: 1 (CVE-2022-37434 in zlib)", "Policy: violated"];
+    machine.verify(&image, "pub", &["--block-at", "low"], 1, &words);
+    let said = machine.verify(&image, "pub", &["--block-at", "low", "-o", "json"], 1, &[]);
+    let json: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(json["exceptions"][0]["vulnerability"], "CVE-2022-37434", "{said}");
 }
 
 #[test]
@@ -295,6 +350,9 @@ fn envelopes_are_written_where_nothing_is_attached() {
     check(&machine.attest(&root, "key", &[]), 2, &["only an image in a registry", "--no-push"]);
     check(&machine.attest(&root, "key", &["--no-push", "--all-platforms"]), 2, &["--all-platforms"]);
     machine.verify(&root, "pub", &[], 2, &["only an image in a registry"]);
+    let own_key = ["--no-push", "-o", &machine.name("key")];
+    check(&machine.attest(&image, "key", &own_key), 2, &["key is what is read; name another file"]);
+    assert_eq!(fs::read_to_string(machine.path("key")).unwrap(), KEY);
     // Keys that are none, before anything is scanned.
     check(&machine.attest(&image, "pub", &[]), 2, &["not a private key to sign with", "openssl genpkey"]);
     machine.verify(&image, "key", &[], 2, &["not a public key", "-pubout"]);

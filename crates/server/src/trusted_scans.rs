@@ -31,6 +31,9 @@ impl TrustedScanner {
             if scanner.images.is_empty() || scanner.images.iter().any(String::is_empty) {
                 return Err(wrong("images: name the repositories that it scans, as registry.example/team-a/**"));
             }
+            if let Some(advice) = scanner.images.iter().find_map(|pattern| impossible(pattern)) {
+                return Err(wrong(&format!("images: {advice}")));
+            }
             if scanner.max_age <= SignedDuration::ZERO {
                 return Err(wrong("maxAge: give a duration above zero, as 24h"));
             }
@@ -56,6 +59,44 @@ impl TrustedScanner {
         let name = image.name();
         self.images.iter().any(|of| pattern::matches(of, &name))
     }
+}
+
+/// What the wildcards of a pattern are tried to stand for: a host, a host with a repository, a port, a component.
+const EXAMPLES: [&str; 4] = ["a.b", "a.b/c", "1", "a"];
+
+/// Why a pattern fits no repository, with the line to write: nothing would be trusted by it, and nobody told.
+fn impossible(pattern: &str) -> Option<String> {
+    if fits_a_repository(pattern) {
+        return None;
+    }
+    let write = match meant(pattern) {
+        Some(meant) => format!("write {meant}"),
+        None => "write the registry and the repository, as registry.example/team-a/**".to_owned(),
+    };
+    Some(format!("{pattern:?} fits no repository: it needs the registry, and neither tag nor digest; {write}"))
+}
+
+/// Whether there is a repository that it fits, as names have it: with its registry, and without a tag.
+fn fits_a_repository(pattern: &str) -> bool {
+    let fits = |name: Reference| pattern::matches(pattern, &name.name());
+    EXAMPLES.iter().any(|example| example_of(pattern, example).parse().is_ok_and(fits))
+}
+
+/// A text that a pattern fits.
+fn example_of(pattern: &str, wildcard: &str) -> String {
+    pattern.replace("**", wildcard).replace('*', wildcard.split('/').next().unwrap_or_default()).replace('?', "a")
+}
+
+/// The pattern that was probably meant: without tag and digest, with the registry that is the default of names.
+fn meant(pattern: &str) -> Option<String> {
+    let name = pattern.split('@').next().unwrap_or_default();
+    let name = match name.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => name,
+        _ => name,
+    };
+    let path = ["index.docker.io/", "docker.io/"].iter().find_map(|host| name.strip_prefix(host)).unwrap_or(name);
+    let candidates = [name.to_owned(), format!("docker.io/{path}"), format!("docker.io/library/{path}")];
+    candidates.into_iter().find(|candidate| fits_a_repository(candidate))
 }
 
 #[cfg(test)]
@@ -85,6 +126,52 @@ mod tests {
         check(&file(KEY, "  maxAge: 24h\n"), Err("images"));
         check(&file(KEY, &format!("{images}  maxAge: 24h\n  maxage: 1h\n")), Err("maxage"));
         check(&file("x\n", &format!("{images}  maxAge: 24h\n")), Err("scanner 1: key: "));
+    }
+
+    #[test]
+    fn a_pattern_that_fits_no_repository_is_refused_with_one_that_does() {
+        let check = |pattern: &str, expected: Option<&str>| {
+            let said = impossible(pattern);
+            assert_eq!(said.is_some(), expected.is_some(), "{pattern}: {said:?}");
+            assert!(said.unwrap_or_default().ends_with(expected.unwrap_or_default()), "{pattern}");
+        };
+        for pattern in [
+            "registry.example/team-a/**",
+            "registry.example/app",
+            "registry.example:5000/app",
+            "registry.example:*/app",
+            "localhost/app",
+            "*.example/**",
+            "*/app",
+            "**/app",
+            "**",
+            "a**",
+            "registry.example**",
+            "reg?stry.example/app-?",
+            "docker.io/library/nginx",
+            "docker.io/team/*",
+        ] {
+            check(pattern, None);
+        }
+        check("nginx", Some("write docker.io/library/nginx"));
+        check("nginx:1.27", Some("write docker.io/library/nginx"));
+        check("team-a/**", Some("write docker.io/team-a/**"));
+        check("docker.io/nginx", Some("write docker.io/library/nginx"));
+        check("docker.io/*", Some("write docker.io/library/*"));
+        check("index.docker.io/library/nginx", Some("write docker.io/library/nginx"));
+        check("*", Some("write docker.io/library/*"));
+        check("registry.example/app:v1", Some("write registry.example/app"));
+        check("registry.example/**:v1", Some("write registry.example/**"));
+        check("registry.example:5000/app:*", Some("write registry.example:5000/app"));
+        check(
+            "registry.example/app@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+            Some("write registry.example/app"),
+        );
+        check("registry.example/App", Some("as registry.example/team-a/**"));
+        check("https://registry.example/app", Some("as registry.example/team-a/**"));
+        let file = file(KEY, "  images: [registry.example/**, nginx]\n  maxAge: 24h\n");
+        let said = TrustedScanner::parse_all(&file).unwrap_err();
+        assert!(said.starts_with("scanner 1: images: \"nginx\" fits no repository"), "{said}");
     }
 
     #[test]

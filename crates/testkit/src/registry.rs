@@ -48,6 +48,10 @@ struct Content {
     sent: BTreeMap<String, u64>,
     /// Whether it lists what refers to a digest.
     has_referrers: bool,
+    /// What it answers in place of that list.
+    referrers_answer: Option<(u16, String)>,
+    /// Documents with a tag that it takes and forgets.
+    lost_tags: usize,
 }
 
 /// What a token service gives tokens for.
@@ -135,6 +139,16 @@ impl Registry {
     /// the tag lists that stands in for it.
     pub fn serve_referrers(&self) {
         self.content().has_referrers = true;
+    }
+
+    /// Answers the referrers API with something else from now on.
+    pub fn answer_referrers(&self, status: u16, body: &str) {
+        self.content().referrers_answer = Some((status, body.to_owned()));
+    }
+
+    /// Forgets the next documents that are pushed with a tag, as if somebody pushed another one at once.
+    pub fn lose_tags(&self, count: usize) {
+        self.content().lost_tags = count;
     }
 
     /// The bytes of a blob.
@@ -291,6 +305,9 @@ impl Content {
 
     /// As a registry that has this part of the specification; what clients of others stored under a tag is listed, too.
     fn referrers(&self, name: &str, digest: &str) -> Response {
+        if let Some((status, body)) = &self.referrers_answer {
+            return (StatusCode::from_u16(*status).unwrap(), body.clone()).into_response();
+        }
         if !self.has_referrers {
             return StatusCode::NOT_FOUND.into_response();
         }
@@ -320,7 +337,11 @@ impl Content {
         let manifest = Manifest { media_type: media_type.to_owned(), bytes: body.to_vec() };
         let repository = self.manifests.entry(name.to_owned()).or_default();
         repository.insert(sha256(&body), manifest.clone());
-        repository.insert(selector.to_owned(), manifest);
+        if selector.starts_with("sha256:") || self.lost_tags == 0 {
+            repository.insert(selector.to_owned(), manifest);
+        } else {
+            self.lost_tags -= 1;
+        }
         let subject: Value = serde_json::from_slice(&body).unwrap_or_default();
         match subject["subject"]["digest"].as_str().filter(|_| self.has_referrers) {
             Some(subject) => (StatusCode::CREATED, [("oci-subject", subject.to_owned())]).into_response(),

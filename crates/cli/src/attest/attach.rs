@@ -11,7 +11,7 @@ use tidewaiter_attestation::{
 use tidewaiter_core::image::Digest;
 use tidewaiter_scan::source::registry::RegistryConfig;
 use tidewaiter_scan::source::registry::artifact::ArtifactRepository;
-use tidewaiter_scan::source::registry::push::PushTarget;
+use tidewaiter_scan::source::registry::push::{PushTarget, SharedTag};
 use tidewaiter_scan::source::registry::referrers::NewReferrer;
 
 /// A repository, and the key whose statements are attached.
@@ -40,7 +40,7 @@ impl<'a> AttestationTarget<'a> {
     }
 
     /// Attaches all statements to a digest.
-    pub(super) fn attach(&self, digest: &Digest, signed: &[SignedStatement]) -> Result<()> {
+    pub(super) fn attach(&self, digest: &Digest, signed: &[&SignedStatement]) -> Result<()> {
         let subject = described(digest, &self.repository.manifest_of(digest)?);
         self.tag(digest, signed)?;
         signed.iter().try_for_each(|statement| self.refer(&subject, statement))
@@ -70,22 +70,52 @@ impl<'a> AttestationTarget<'a> {
     }
 
     /// As layers of the manifest with the tag of the digest.
-    fn tag(&self, digest: &Digest, signed: &[SignedStatement]) -> Result<()> {
+    fn tag(&self, digest: &Digest, signed: &[&SignedStatement]) -> Result<()> {
+        let layer = |statement: &&SignedStatement| {
+            Ok(TypedLayer {
+                layer: self.blob(&statement.envelope.to_json())?,
+                predicate_type: statement.predicate_type,
+            })
+        };
+        let layers: Vec<TypedLayer> = signed.iter().map(layer).collect::<Result<_>>()?;
         let tag = attestation_tag(digest);
-        let known = self.repository.tagged(&tag)?;
-        let mut manifest = known.map(|bytes| AttestationManifest::parse(&bytes)).unwrap_or_default();
-        for statement in signed {
-            let layer = self.blob(&statement.envelope.to_json())?;
-            manifest.add(&layer, statement.predicate_type, &self.key);
+        let shared = SharedTag { repository: self.repository, tag: &tag, media_type: MANIFEST };
+        self.push.change(shared, |known| self.with(&tag, known, &layers), |there| holds(there, &layers))
+    }
+
+    /// The manifest with the tag, with these layers.
+    fn with(&self, tag: &str, known: Option<&[u8]>, layers: &[TypedLayer]) -> Result<Vec<u8>> {
+        let mut manifest = match known.map(AttestationManifest::parse).transpose() {
+            Ok(known) => known.unwrap_or_default(),
+            Err(refusal) => anyhow::bail!(
+                "{}:{tag}: what is there stays: {refusal}; delete the tag if nobody needs it, and attest again",
+                self.repository.reference().name()
+            ),
+        };
+        for TypedLayer { layer, predicate_type } in layers {
+            manifest.add(layer, predicate_type, &self.key);
         }
         let config = self.blob(&image_config(&manifest.digests()))?;
-        self.push.manifest(&tag, MANIFEST, &manifest.to_json(&config))?;
-        Ok(())
+        Ok(manifest.to_json(&config))
     }
 
     fn blob(&self, bytes: &[u8]) -> Result<AttachedLayer> {
         Ok(AttachedLayer { digest: self.push.blob(bytes)?, size: bytes.len() as u64 })
     }
+}
+
+/// A layer, and what it says.
+struct TypedLayer {
+    layer: AttachedLayer,
+    predicate_type: &'static str,
+}
+
+/// Whether a manifest has these layers.
+fn holds(manifest: &[u8], layers: &[TypedLayer]) -> bool {
+    AttestationManifest::parse(manifest).is_ok_and(|manifest| {
+        let there = manifest.digests();
+        layers.iter().all(|typed| there.contains(&typed.layer.digest.as_str()))
+    })
 }
 
 /// The descriptor of a manifest or an index. Both may leave their media type out.

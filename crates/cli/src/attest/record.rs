@@ -75,15 +75,15 @@ fn scan(args: &AttestArgs, repository: Option<&ArtifactRepository>) -> Result<Ve
         return Ok(vec![local::scan(&args.image, &args.local)?]);
     };
     let (bytes, digest) = repository.manifest()?;
-    let platforms = super::subjects::platforms(&bytes);
+    let platforms = super::subjects::platforms(&digest, &repository.images(&bytes)?)?;
     if platforms.is_empty() {
         return Ok(vec![local::scan(&args.image, &args.local)?]);
     }
     // By digest: the tag may name another index in the middle of it.
     let pinned = format!("registry:{}", repository.reference().pinned(&digest));
     let database = args.local.database()?;
-    let each = |(platform, _): &(Platform, Digest)| {
-        let args = LocalArgs { platform: Some(platform.clone()), ..args.local.clone() };
+    let each = |platform: &Option<Platform>| {
+        let args = LocalArgs { platform: platform.clone(), ..args.local.clone() };
         local::scan_with(&pinned, &args, &database)
     };
     platforms.iter().map(each).collect()

@@ -18,9 +18,10 @@ mod pace;
 pub mod push;
 pub mod referrers;
 
-use super::manifest::{self, BlobDescriptor, FetchByDigest};
+use super::manifest::{self, BlobDescriptor, FetchByDigest, ManifestDocument};
 use super::{BlobSource, Image, LayerDescriptor, SourceError};
 use address::Addresses;
+use artifact::ArtifactRepository;
 use client::RegistryClient;
 use credentials::Credentials;
 use std::io::Read;
@@ -154,6 +155,29 @@ fn selector(reference: &Reference) -> String {
     match (reference.digest(), reference.tag()) {
         (Some(digest), _) => digest.to_string(),
         (None, tag) => tag.unwrap_or("latest").to_owned(),
+    }
+}
+
+/// An entry of an index that may be an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexImage {
+    /// Its manifest, or an index within the index.
+    pub digest: Digest,
+    /// Its platform, where the index states it.
+    pub platform: Option<Platform>,
+}
+
+impl ArtifactRepository {
+    /// What of an index may be an image: that among which [`open`] chooses. Nothing for a manifest.
+    ///
+    /// # Errors
+    /// When the document is neither.
+    pub fn images(&self, document: &[u8]) -> Result<Vec<IndexImage>, SourceError> {
+        let ManifestDocument::Index(list) = ManifestDocument::parse(document, &self.reference().to_string())? else {
+            return Ok(Vec::new());
+        };
+        let images = manifest::images(&RegistryBlobs { client: Arc::clone(&self.client) }, &list).into_iter();
+        Ok(images.map(|entry| IndexImage { digest: entry.digest.clone(), platform: entry.platform.clone() }).collect())
     }
 }
 

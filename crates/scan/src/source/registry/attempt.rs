@@ -65,9 +65,13 @@ pub(super) fn refusal(status: u16, what: &str) -> SourceError {
     let cause = format!("it answers {status}");
     match status {
         401 | 403 => SourceError::Unauthorized { what: what.to_owned(), cause },
-        404 => SourceError::NotFound { what: what.to_owned(), cause },
+        404 => not_there(status, what),
         _ => SourceError::unreachable(what, cause),
     }
+}
+
+pub(super) fn not_there(status: u16, what: &str) -> SourceError {
+    SourceError::NotFound { what: what.to_owned(), cause: format!("it answers {status}") }
 }
 
 pub(super) fn in_the_clear(what: &str, cause: &str) -> SourceError {

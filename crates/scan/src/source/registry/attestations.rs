@@ -35,31 +35,52 @@ pub struct RefusedAttestation {
 }
 
 impl<'a> AttestationCandidates<'a> {
-    /// What refers to a digest, and what has its tag, as far as it does not say that it is about something else.
+    /// What refers to a digest, and what has its tag, as far as it does not say that it is about something else. A failure of one of
+    /// the two look-ups is one more that does not count.
     ///
     /// # Errors
-    /// When the registry does not list them.
+    /// When a look-up failed and the other one found nothing.
     pub fn find(
         repository: &'a ArtifactRepository,
         digest: &Digest,
         predicate_type: &str,
     ) -> Result<Self, SourceError> {
         let mut found = AttestationCandidates { repository, all: Vec::new(), left: MAX_ATTESTATIONS };
+        let failures = [found.by_referrers(digest, predicate_type), found.by_tag(digest, predicate_type)];
+        for failure in failures.into_iter().filter_map(Result::err) {
+            if found.all.is_empty() {
+                return Err(failure);
+            }
+            found.add("a list of attestations".to_owned(), Err(failure.to_string()));
+        }
+        Ok(found)
+    }
+
+    /// The bundles that refer to a digest.
+    fn by_referrers(&mut self, digest: &Digest, predicate_type: &str) -> Result<(), SourceError> {
         let may_be_meant = |referrer: &Referrer| {
             referrer.annotations.get(BundleManifest::PREDICATE).is_none_or(|said| said == predicate_type)
         };
-        for referrer in repository.referrers(digest, BUNDLE)?.into_iter().filter(may_be_meant).take(MAX_BUNDLES) {
-            let read = found.bundle(&referrer.digest);
-            found.add(format!("bundle {}", referrer.digest), read);
+        let referrers = self.repository.referrers(digest, BUNDLE)?;
+        for referrer in referrers.into_iter().filter(may_be_meant).take(MAX_BUNDLES) {
+            let read = self.bundle(&referrer.digest);
+            self.add(format!("bundle {}", referrer.digest), read);
         }
+        Ok(())
+    }
+
+    /// The layers of the manifest with the tag of a digest.
+    fn by_tag(&mut self, digest: &Digest, predicate_type: &str) -> Result<(), SourceError> {
         let tag = attestation_tag(digest);
-        if let Some(manifest) = repository.tagged(&tag)? {
-            for layer in AttestationManifest::parse(&manifest).envelopes(predicate_type) {
-                let read = found.envelope(&layer);
-                found.add(format!("{tag}, layer {}", layer.digest), read);
-            }
+        let Some(manifest) = self.repository.tagged(&tag)? else { return Ok(()) };
+        match AttestationManifest::parse(&manifest) {
+            Ok(manifest) => manifest.envelopes(predicate_type).iter().for_each(|layer| {
+                let read = self.envelope(layer);
+                self.add(format!("{tag}, layer {}", layer.digest), read);
+            }),
+            Err(refusal) => self.add(tag, Err(refusal.to_string())),
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Adds one; in most registries each is attached in two forms.
@@ -143,6 +164,43 @@ mod tests {
         for (found, word) in refused.iter().zip(expected.1) {
             assert!(found.why.contains(word), "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_failed_look_up_loses_nothing_of_the_other() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        // Whether the list fails, whether there is something by the tag: what counts, and what is said.
+        let check = |fails: bool, is_tagged: bool, expected: Result<(usize, &[&str]), &str>| {
+            let registry = Registry::start();
+            let subject = Digest::from_sha256([7; 32]);
+            if fails {
+                registry.answer_referrers(403, "");
+            }
+            if is_tagged {
+                let text = br#"{"payload": "", "payloadType": "", "signatures": []}"#;
+                let digest = tidewaiter_testkit::sha256(text);
+                registry.forge_blob(&digest, text);
+                let layer = json!({"mediaType": "application/vnd.dsse.envelope.v1+json", "digest": digest,
+                    "size": text.len()});
+                let manifest = json!({"layers": [layer]}).to_string();
+                registry.put_manifest("app", &attestation_tag(&subject), "application/json", manifest.as_bytes());
+            }
+            let reference: Reference = format!("{}/app:v1", registry.host()).parse().unwrap();
+            let repository = ArtifactRepository::new(&RegistryConfig::default(), &reference).unwrap();
+            match (AttestationCandidates::find(&repository, &subject, PREDICATE), expected) {
+                (Ok(found), Ok((count, words))) => {
+                    let (counting, refused) = found.read(|_| Ok(()));
+                    assert_eq!((counting.len(), refused.len()), (count, words.len()), "{refused:?}");
+                    assert!(refused.iter().zip(words).all(|(one, word)| one.why.contains(word)), "{refused:?}");
+                }
+                (Err(said), Err(words)) => assert!(said.to_string().contains(words), "{said}"),
+                (found, _) => panic!("{:?}", found.err()),
+            }
+        };
+        check(false, false, Ok((0, &[])));
+        check(false, true, Ok((1, &[])));
+        check(true, true, Ok((1, &["refused access"])));
+        check(true, false, Err("refused access"));
     }
 
     #[test]

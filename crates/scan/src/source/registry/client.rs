@@ -3,7 +3,7 @@
 use super::super::read::read_capped;
 use super::access::{Access, Actions};
 use super::address::AddressGuard;
-use super::attempt::{Attempt, busy, failed, in_the_clear, is_busy, refusal};
+use super::attempt::{Attempt, busy, failed, in_the_clear, is_busy, not_there, refusal};
 use super::pace::{self, Paced};
 use super::{RegistryConfig, SourceError, manifest};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
@@ -20,6 +20,11 @@ const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.o
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 /// Redirects followed for one request: registries need one, to their storage; some storage one more.
 const HOPS: u32 = 5;
+
+/// Answers of what is not there.
+const ABSENT: &[u16] = &[404];
+/// Answers of registries that do not know the list of referrers: older ones take its path for another one, or its methods.
+const NO_REFERRERS: &[u16] = &[400, 404, 405, 406];
 
 /// Requests to one repository, with what it takes to be let in.
 pub(super) struct RegistryClient {
@@ -57,10 +62,11 @@ impl RegistryClient {
         read_capped(Paced::new(response.into_body().into_reader(), what), what, manifest::MAX_MANIFEST)
     }
 
-    /// The index of the manifests that refer to a digest (OCI distribution-spec 1.1, "Listing Referrers").
+    /// The index of the manifests that refer to a digest (OCI distribution-spec 1.1, "Listing Referrers"); not found where the registry
+    /// has no such lists.
     pub(super) fn referrers(&self, digest: &Digest, what: &str) -> Result<Vec<u8>, SourceError> {
         let url = format!("{}/v2/{}/referrers/{digest}", self.base, self.repository);
-        let response = self.get(&url, None, what)?;
+        let response = self.get_unless(NO_REFERRERS, &url, None, what)?;
         read_capped(Paced::new(response.into_body().into_reader(), what), what, manifest::MAX_MANIFEST)
     }
 
@@ -95,12 +101,23 @@ impl RegistryClient {
 
     /// One GET with authentication, redirects and retries; every answer but success is an error.
     fn get(&self, url: &str, range: Option<&str>, what: &str) -> Result<Response<Body>, SourceError> {
+        self.get_unless(ABSENT, url, range, what)
+    }
+
+    /// [`RegistryClient::get`] of what is not there where one of these is the answer.
+    fn get_unless(
+        &self,
+        absent: &[u16],
+        url: &str,
+        range: Option<&str>,
+        what: &str,
+    ) -> Result<Response<Body>, SourceError> {
         let retries = usize::try_from(self.tries.saturating_sub(1)).unwrap_or_default();
         let pauses = ExponentialBuilder::new().with_min_delay(self.pause).with_max_delay(self.patience);
         let mut pauses = pauses.with_max_times(retries).build();
         let began = Instant::now();
         loop {
-            let failure = match self.attempt(url, range, what) {
+            let failure = match self.attempt(absent, url, range, what) {
                 Ok(response) => return Ok(response),
                 Err(failure) => failure,
             };
@@ -115,7 +132,7 @@ impl RegistryClient {
     }
 
     /// One try of [`RegistryClient::get`].
-    fn attempt(&self, url: &str, range: Option<&str>, what: &str) -> Attempt<Response<Body>> {
+    fn attempt(&self, absent: &[u16], url: &str, range: Option<&str>, what: &str) -> Attempt<Response<Body>> {
         let mut response = self.send(url, self.access.known().as_deref(), range, what)?;
         if response.status().as_u16() == 401 {
             let send = |authorization: &str| self.send(url, Some(authorization), range, what);
@@ -124,6 +141,7 @@ impl RegistryClient {
         let response = self.redirected(url, response, range, what)?;
         match response.status().as_u16() {
             200 | 206 => Ok(response),
+            status if absent.contains(&status) => Err(not_there(status, what).into()),
             status if is_busy(status) => Err(busy(what, &response, "it")),
             status => Err(refusal(status, what).into()),
         }

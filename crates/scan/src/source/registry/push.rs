@@ -3,10 +3,13 @@
 use super::RegistryConfig;
 use super::access::{Access, Actions};
 use super::address::AddressGuard;
+use super::artifact::ArtifactRepository;
 use super::attempt::{Attempt, FailedAttempt, failed};
 use super::auth;
 use super::client::host_of;
 use crate::source::{SourceError, sha256};
+use std::thread;
+use std::time::Duration;
 use tidewaiter_core::image::{Digest, Reference};
 use tidewaiter_http::ureq::Body;
 use tidewaiter_http::ureq::http::{Request, Response};
@@ -37,6 +40,30 @@ pub enum PushError {
         /// What the registry said.
         cause: String,
     },
+    /// Each time, it named something else afterwards.
+    #[error(
+        "{what}: others push to this tag at the same time, and what was pushed is not in it; push again, one after the other"
+    )]
+    Lost {
+        /// The tag.
+        what: String,
+    },
+}
+
+/// Tries to change what a tag names before others change it.
+const CHANGES: usize = 5;
+/// The pause before each but the first, so that the others are done.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A tag whose document several programs change: each adds its own to what it finds.
+#[derive(Clone, Copy)]
+pub struct SharedTag<'a> {
+    /// Its repository, the same that is pushed to.
+    pub repository: &'a ArtifactRepository,
+    /// Its name.
+    pub tag: &'a str,
+    /// The media type of its document.
+    pub media_type: &'a str,
 }
 
 /// A request of a push.
@@ -123,6 +150,32 @@ impl PushTarget {
     /// As for [`PushTarget::blob`].
     pub fn manifest(&self, selector: &str, media_type: &str, bytes: &[u8]) -> Result<Digest, PushError> {
         self.manifest_with_subject(selector, media_type, bytes).map(|_| sha256(bytes))
+    }
+
+    /// Changes the document of a tag, and does so again while it does not hold the change afterwards: registries have no condition for
+    /// a push, so whoever read before and pushes after takes the change back.
+    ///
+    /// # Errors
+    /// As for [`PushTarget::blob`], those of `change`, which is given the document that is there, and [`PushError::Lost`].
+    pub fn change<E: From<PushError>>(
+        &self,
+        shared: SharedTag<'_>,
+        change: impl Fn(Option<&[u8]>) -> Result<Vec<u8>, E>,
+        holds: impl Fn(&[u8]) -> bool,
+    ) -> Result<(), E> {
+        let SharedTag { repository, tag, media_type } = shared;
+        let read = || repository.tagged(tag).map_err(PushError::from);
+        for attempt in 0..CHANGES {
+            if attempt > 0 {
+                thread::sleep(PAUSE);
+            }
+            self.manifest(tag, media_type, &change(read()?.as_deref())?)?;
+            if read()?.is_some_and(|there| holds(&there)) {
+                return Ok(());
+            }
+        }
+        let name = repository.reference().name();
+        Err(PushError::Lost { what: format!("{name}:{tag}") }.into())
     }
 
     /// As [`PushTarget::manifest`]; gives the subject by which the registry lists it, if it does.

@@ -2,7 +2,7 @@
 //! stands in for it where a registry has no list ("Referrers Tag Schema"), which whoever pushes keeps.
 
 use super::artifact::ArtifactRepository;
-use super::push::{PushError, PushTarget};
+use super::push::{PushError, PushTarget, SharedTag};
 use crate::source::SourceError;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -53,23 +53,33 @@ impl ArtifactRepository {
     /// # Errors
     /// When the registry does not answer, or not with an index.
     pub fn referrers(&self, digest: &Digest, artifact_type: &str) -> Result<Vec<Referrer>, SourceError> {
-        #[derive(Deserialize)]
-        struct ReferrersIndex {
-            #[serde(default)]
-            manifests: Vec<Value>,
-        }
         let what = self.referrers_of(digest);
         let listed = match self.client.referrers(digest, &what) {
-            Ok(bytes) => Some(bytes),
-            Err(SourceError::NotFound { .. }) => self.tagged(&referrers_tag(digest))?,
+            Ok(bytes) => index_entries(&bytes).ok(),
+            Err(SourceError::NotFound { .. }) => None,
             Err(error) => return Err(error),
         };
-        let Some(listed) = listed else { return Ok(Vec::new()) };
-        let index: ReferrersIndex = serde_json::from_slice(&listed).map_err(|e| SourceError::bad(&what, e))?;
+        // A registry without the list may answer whatever it has at any other path: a page, or an empty document.
+        let entries = match listed {
+            Some(entries) => entries,
+            None => match self.tagged(&referrers_tag(digest))? {
+                Some(bytes) => index_entries(&bytes).map_err(|e| SourceError::bad(&what, e))?,
+                None => Vec::new(),
+            },
+        };
         // Anybody who may push adds to the list: an entry that cannot be read is not of the type.
-        let all = index.manifests.into_iter().filter_map(|entry| serde_json::from_value(entry).ok());
+        let all = entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok());
         Ok(newest(all.collect(), artifact_type))
     }
+}
+
+/// The entries of a list.
+fn index_entries(bytes: &[u8]) -> serde_json::Result<Vec<Value>> {
+    #[derive(Deserialize)]
+    struct ReferrersIndex {
+        manifests: Vec<Value>,
+    }
+    serde_json::from_slice(bytes).map(|index: ReferrersIndex| index.manifests)
 }
 
 /// Those of a type, newest first. Lists have any order, and an old one may have hundreds.
@@ -95,10 +105,12 @@ impl PushTarget {
             return Ok(digest);
         }
         let tag = referrers_tag(referrer.subject);
-        let known = repository.tagged(&tag)?;
-        let index = with_referrer(known.as_deref(), &digest, referrer)
-            .map_err(|e| SourceError::bad(&repository.referrers_of(referrer.subject), e))?;
-        self.manifest(&tag, INDEX, &index)?;
+        let shared = SharedTag { repository, tag: &tag, media_type: INDEX };
+        let with = |known: Option<&[u8]>| {
+            let index = with_referrer(known, &digest, referrer);
+            index.map_err(|e| SourceError::bad(&repository.referrers_of(referrer.subject), e).into())
+        };
+        self.change::<PushError>(shared, with, |there| lists(there, &digest))?;
         Ok(digest)
     }
 }
@@ -106,6 +118,11 @@ impl PushTarget {
 /// The tag of the list.
 fn referrers_tag(digest: &Digest) -> String {
     digest.as_str().replace(':', "-")
+}
+
+/// Whether a list has a referrer.
+fn lists(index: &[u8], digest: &Digest) -> bool {
+    index_entries(index).is_ok_and(|entries| entries.iter().any(|entry| entry["digest"] == digest.as_str()))
 }
 
 /// A list with one more, and without those that it replaces. What others wrote into the list stays as it is.
@@ -157,6 +174,36 @@ mod tests {
         check((0..70).map(|byte| referrer(byte, KIND, "")).collect(), &(6..70).rev().collect::<Vec<u8>>());
     }
 
+    #[test]
+    fn what_is_no_list_is_looked_for_by_its_tag() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let registry = Registry::start();
+        let (subject, by_tag) = (Digest::from_sha256([7; 32]), Digest::from_sha256([1; 32]));
+        let index = json!({"manifests": [{"digest": by_tag.as_str(), "artifactType": KIND}]}).to_string();
+        registry.put_manifest("app", &referrers_tag(&subject), INDEX, index.as_bytes());
+        let reference: Reference = format!("{}/app:v1", registry.host()).parse().unwrap();
+        let config = RegistryConfig { tries: 1, ..RegistryConfig::default() };
+        let repository = ArtifactRepository::new(&config, &reference).unwrap();
+        let check = |status: u16, body: &str, expected: Result<usize, &str>| {
+            registry.answer_referrers(status, body);
+            match (repository.referrers(&subject, KIND), expected) {
+                (Ok(found), Ok(count)) => assert_eq!(found.len(), count, "{status} {body}"),
+                (Err(said), Err(words)) => assert!(said.to_string().contains(words), "{status}: {said}"),
+                (found, _) => panic!("{status} {body}: {found:?}"),
+            }
+        };
+        check(200, r#"{"manifests": []}"#, Ok(0));
+        for status in [400, 404, 405, 406] {
+            check(status, "", Ok(1));
+        }
+        for body in ["", "<html></html>", "{}", r#"{"manifests": 1}"#] {
+            check(200, body, Ok(1));
+        }
+        check(403, "", Err("refused access"));
+        check(500, "", Err("it answers 500"));
+        check(418, "", Err("it answers 418"));
+    }
+
     /// Pushes referrers as a registry with the list and one without it are used.
     #[test]
     fn what_is_pushed_is_found_by_its_subject() {
@@ -183,6 +230,8 @@ mod tests {
             };
             assert_eq!(repository.referrers(&subject, KIND).unwrap(), []);
             push("first", "a");
+            // Somebody pushes another list at once.
+            registry.lose_tags(1);
             push("second", "b");
             push("third", "a");
             let found = repository.referrers(&subject, KIND).unwrap();
