@@ -103,30 +103,41 @@ fn write_each<'a, F: 'a>(
         }
     }
     for target in targets.filter(|target| target.file.is_none()) {
-        match write_stdout(|out| write(&target.format, OutputPlace::Stdout, out)) {
-            // `| head` must not turn a violation into success, nor an incomplete SBOM.
-            Err(error) if exit::is_closed_pipe(&error) => {}
-            other => other?,
-        }
+        write_stdout(|out| write(&target.format, OutputPlace::Stdout, out))?;
     }
     Ok(())
 }
 
-fn write_stdout(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+/// Prints a text, as [`write_stdout`].
+pub(crate) fn print(text: &str) -> Result<()> {
+    write_stdout(|out| Ok(out.write_all(text.as_bytes())?))
+}
+
+/// Writes to standard output, whose reader may leave early.
+pub(crate) fn write_stdout(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     // `Stdout` is flushed at every line end, and a report has thousands of lines.
     let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
-    write(&mut out)?;
-    Ok(out.flush()?)
+    let written = write(&mut out).and_then(|()| Ok(out.flush()?));
+    unless_reader_left(written)
+}
+
+/// `| head` must not turn a violation into success or failure, nor an incomplete SBOM into either.
+fn unless_reader_left(written: Result<()>) -> Result<()> {
+    match written {
+        Err(error) if exit::is_closed_pipe(&error) => Ok(()),
+        other => other,
+    }
 }
 
 /// Writes a file next to the one that it replaces. A mistake of a template stays what it is. What is there and is no regular
-/// file (a device, a pipe, a link) is written to and stays what it is.
+/// file (a device, a pipe, a link) is written to and stays what it is; the reader of a pipe may leave early.
 fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     if path.symlink_metadata().is_ok_and(|there| !there.is_file()) {
         let file = File::options().write(true).truncate(true).open(path);
         let mut out = BufWriter::new(file.with_context(|| format!("{} cannot be written", path.display()))?);
-        write(&mut out)?;
-        return out.flush().with_context(|| format!("{} cannot be written", path.display()));
+        let written = write(&mut out);
+        let flushed = |()| out.flush().with_context(|| format!("{} cannot be written", path.display()));
+        return unless_reader_left(written.and_then(flushed));
     }
     let mut failed = None;
     let replaced = tidewaiter_io::replace(path, |file| {
