@@ -3,7 +3,7 @@
 use crate::args::{DiffArgs, OutputFormat};
 use crate::exit::{self, Exit};
 use crate::terminal::printable;
-use crate::{local, output, render};
+use crate::{local, render, stdout};
 use anyhow::Result;
 use jiff::Timestamp;
 use tidewaiter_core::diff::{self, ReportDiff};
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &DiffArgs) -> Result<Exit> {
     let diff = diff::diff(&old, &new);
     match args.output {
         OutputFormat::Json => render::json(&diff)?,
-        OutputFormat::Table => output::print(&diff_text(&diff))?,
+        OutputFormat::Table => stdout::print(&diff_text(&diff))?,
     }
     Ok(exit::of(policy::decide(&new, &policy, Timestamp::now()).outcome))
 }

@@ -3,7 +3,7 @@
 use crate::args::{FixArgs, OutputFormat};
 use crate::exit::{self, Exit};
 use crate::terminal::printable;
-use crate::{local, output, render};
+use crate::{local, render, stdout};
 use anyhow::Result;
 use jiff::Timestamp;
 use tidewaiter_core::policy::{self, Outcome};
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &FixArgs) -> Result<Exit> {
         OutputFormat::Table => {
             let mut text = fix_text(&plan);
             text.extend(report.inventory.gaps.iter().chain(&verdict.gaps).map(render::gap));
-            output::print(&text)?;
+            stdout::print(&text)?;
         }
     }
     Ok(exit::of(verdict.outcome))

@@ -4,8 +4,9 @@ use crate::args::ImageArgs;
 use crate::batch::{self, ImageResult, OwnJudgement};
 use crate::cluster::{Cluster, NoAnswer, StoredReport};
 use crate::exit::{self, Exit};
-use crate::output::{self, ReportOutputs};
+use crate::output::ReportOutputs;
 use crate::progress::Spinner;
+use crate::stdout;
 use crate::terminal::{self, printable};
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
@@ -259,7 +260,7 @@ async fn all(cluster: &Cluster, image: &str, status: &ImageScanStatus) -> Result
 /// Prints what the ImageScan itself has: the counts and the first reasons.
 fn summary(image: &str, status: &ImageScanStatus, why: &NoAnswer) -> Result<()> {
     exit::warn(&format!("the report cannot be read, only its summary: {why}"));
-    output::write_stdout(|out| {
+    stdout::write_stdout(|out| {
         writeln!(out, "{}", printable(image))?;
         for reason in &status.reasons {
             writeln!(out, "  {}", printable(reason))?;

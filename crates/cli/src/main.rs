@@ -50,6 +50,7 @@ mod rollback;
 mod sbom;
 mod source;
 mod status;
+mod stdout;
 #[cfg(feature = "templates")]
 mod template;
 mod terminal;

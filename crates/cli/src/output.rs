@@ -8,7 +8,8 @@ pub(crate) use self::prepared::named;
 
 use self::prepared::{PreparedFormat, refusal};
 use crate::args::{OutputTarget, ReportOutputFormat};
-use crate::exit::{self, UsageError};
+use crate::exit::UsageError;
+use crate::stdout::{unless_reader_left, write_stdout};
 use crate::terminal::printable;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -106,27 +107,6 @@ fn write_each<'a, F: 'a>(
         write_stdout(|out| write(&target.format, OutputPlace::Stdout, out))?;
     }
     Ok(())
-}
-
-/// Prints a text, as [`write_stdout`].
-pub(crate) fn print(text: &str) -> Result<()> {
-    write_stdout(|out| Ok(out.write_all(text.as_bytes())?))
-}
-
-/// Writes to standard output, whose reader may leave early.
-pub(crate) fn write_stdout(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    // `Stdout` is flushed at every line end, and a report has thousands of lines.
-    let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
-    let written = write(&mut out).and_then(|()| Ok(out.flush()?));
-    unless_reader_left(written)
-}
-
-/// `| head` must not turn a violation into success or failure, nor an incomplete SBOM into either.
-fn unless_reader_left(written: Result<()>) -> Result<()> {
-    match written {
-        Err(error) if exit::is_closed_pipe(&error) => Ok(()),
-        other => other,
-    }
 }
 
 /// Writes a file next to the one that it replaces. A mistake of a template stays what it is. What is there and is no regular

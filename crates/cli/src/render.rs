@@ -1,6 +1,6 @@
 //! Reports as text: the table of findings with everything around it, and parts that other commands share.
 
-use crate::output;
+use crate::stdout;
 use crate::terminal::{Colour, printable};
 use anyhow::Result;
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use tidewaiter_formats::{ArrangedFindings, Arrangement, exploited, fixed_in, low
 
 /// Prints a value as JSON.
 pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<()> {
-    output::write_stdout(|out| {
+    stdout::write_stdout(|out| {
         serde_json::to_writer_pretty(&mut *out, value)?;
         Ok(writeln!(out)?)
     })

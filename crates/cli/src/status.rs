@@ -5,7 +5,7 @@ use crate::cluster::{self, Cluster, NoAnswer};
 use crate::exit::{self, Exit};
 use crate::terminal::printable;
 use crate::workload::{DEPLOYMENT, WorkloadName};
-use crate::{output, render};
+use crate::{render, stdout};
 use anyhow::Result;
 use kube::ResourceExt as _;
 use std::fmt::Write as _;
@@ -75,7 +75,7 @@ pub(crate) async fn print_one(cluster: &Cluster, workload: &WorkloadName<'_>) ->
         Some(status) => detail(&title, &status),
         None => bare(&title, missing.0, missing.1),
     };
-    output::print(&text)
+    stdout::print(&text)
 }
 
 fn bare(title: &str, deployment: DeploymentStatus, message: &str) -> String {

@@ -7,7 +7,7 @@ use crate::args::PreflightArgs;
 use crate::cluster::{self, Cluster};
 use crate::exit::Exit;
 use crate::terminal::printable;
-use crate::{output, render};
+use crate::{render, stdout};
 use anyhow::{Context as _, Result, anyhow};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::api::core::v1::Namespace;
@@ -51,7 +51,7 @@ pub(super) fn run(args: &PreflightArgs) -> Result<Exit> {
         namespaces.extend(args.cluster.namespace.clone());
     }
     let result = cluster.run(look(&cluster, &namespaces))?;
-    output::print(&result.text())?;
+    stdout::print(&result.text())?;
     Ok(result.exit())
 }
 

@@ -5,7 +5,7 @@ use super::{judge, live};
 use crate::args::{OutputFormat, PolicyTestArgs};
 use crate::cluster;
 use crate::exit::Exit;
-use crate::{output, policy_file, render};
+use crate::{policy_file, render, stdout};
 use anyhow::Result;
 use jiff::Timestamp;
 
@@ -25,7 +25,7 @@ pub(super) fn run(args: &PolicyTestArgs) -> Result<Exit> {
     };
     match args.output {
         OutputFormat::Json => render::json(&effect)?,
-        OutputFormat::Table => output::print(&effect.text())?,
+        OutputFormat::Table => stdout::print(&effect.text())?,
     }
     Ok(effect.exit())
 }
