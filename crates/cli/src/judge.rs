@@ -38,9 +38,9 @@ struct BaselineReport {
 }
 
 impl JudgeArgs {
-    /// Whether the command is asked to fail by more than the default.
+    /// Whether an option says what violates the policy: a command that only shows reports fails by that, and not by the default.
     pub(crate) fn may_fail(&self) -> bool {
-        !self.fail_on.is_empty()
+        !self.fail_on.is_empty() || self.block_at.is_some() || self.policy.is_some()
     }
 
     /// Reads the files that the options name.

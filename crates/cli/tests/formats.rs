@@ -90,8 +90,23 @@ fn a_report_is_read_from_standard_input_and_judged_again() {
     let mut command = folder.command(&["convert", "-", "-o", "junit", "--block-at", "low"]);
     let said = command.stdin(Stdio::from(report)).output().unwrap();
     let text = String::from_utf8(said.stdout).unwrap();
-    assert!(said.status.success() && text.starts_with("<?xml"), "{text}");
+    assert!(said.status.code() == Some(1) && text.starts_with("<?xml"), "{text}");
     assert!(text.contains("GHSA-aaaa-bbbb-cccc (high) in left-pad 1.2.0, fixed in 1.3.0"), "{text}");
+}
+
+#[test]
+fn a_stored_report_fails_by_what_is_asked_of_it() {
+    let folder = Folder::new();
+    folder.write("strict.yaml", "kind: ClusterScanPolicy\nspec: {blockAt: LOW}\n");
+    let check = |args: &[&str], code: i32, outcome: &str| {
+        let said = folder.scan(&[&["convert", "report.json", "--max-database-age", "0"], args].concat());
+        assert!(said.code == code && said.text.contains(outcome), "{args:?}: {} {}", said.code, said.text);
+    };
+    check(&[], 0, "Policy: ");
+    check(&["--block-at", "low"], 1, "Policy: violated");
+    check(&["--fail-on", "low"], 1, "Policy: violated");
+    let said = folder.scan(&["convert", "report.json", "--policy", "strict.yaml"]);
+    assert!(said.code == 1 && said.text.contains("Policy: violated"), "{} {}", said.code, said.text);
 }
 
 #[test]
