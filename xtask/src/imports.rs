@@ -174,7 +174,9 @@ const FLOORS: &[(&str, &[&str])] = &[
         "crates/cli/src",
         &[
             "args source terminal",
-            "exit progress render",
+            "exit progress",
+            "stdout",
+            "render",
             "built_in kubeconfig no_template template",
             "cluster completion dirs engines login output",
             "batch cron_run keys",

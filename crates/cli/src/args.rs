@@ -74,6 +74,24 @@ pub(crate) enum CliCommand {
     Version(VersionArgs),
 }
 
+impl CliCommand {
+    /// Whether its exit code tells more than that it came to its end: a verdict, or whether a namespace is enforced.
+    pub(crate) fn has_verdict(&self) -> bool {
+        match self {
+            CliCommand::Image(_)
+            | CliCommand::Deployment(_)
+            | CliCommand::Wait(_)
+            | CliCommand::Convert(_)
+            | CliCommand::Sbom(_)
+            | CliCommand::Verify(_)
+            | CliCommand::Diff(_)
+            | CliCommand::Fix(_) => true,
+            CliCommand::Policy(args) => !matches!(args.command, PolicyCommand::List { .. }),
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(crate) enum CacheCommand {
     /// Show where the cache is and how large it is

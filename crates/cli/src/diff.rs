@@ -2,12 +2,10 @@
 
 use crate::args::{DiffArgs, OutputFormat};
 use crate::exit::{self, Exit};
-use crate::local;
-use crate::render;
 use crate::terminal::printable;
+use crate::{local, render, stdout};
 use anyhow::Result;
 use jiff::Timestamp;
-use std::io::{self, Write};
 use tidewaiter_core::diff::{self, ReportDiff};
 use tidewaiter_core::policy;
 use tidewaiter_core::severity::Severity;
@@ -20,7 +18,7 @@ pub(crate) fn run(args: &DiffArgs) -> Result<Exit> {
     let diff = diff::diff(&old, &new);
     match args.output {
         OutputFormat::Json => render::json(&diff)?,
-        OutputFormat::Table => write!(io::stdout(), "{}", diff_text(&diff))?,
+        OutputFormat::Table => stdout::print(&diff_text(&diff))?,
     }
     Ok(exit::of(policy::decide(&new, &policy, Timestamp::now()).outcome))
 }

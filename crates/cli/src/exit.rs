@@ -46,15 +46,19 @@ pub(crate) fn of(outcome: Outcome) -> Exit {
     }
 }
 
-/// Prints an error with its causes. A closed pipe on stdout (`kubectl scan … | head`) is not an error.
+/// Prints an error with its causes. None is a success, not even a closed pipe: that may be of a connection.
 pub(crate) fn report(error: &anyhow::Error) -> Exit {
-    if is_closed_pipe(error) {
-        return Exit::Clean;
-    }
     // Line breaks are the message's own; other control characters come from the input and could steer the terminal.
     let lines: Vec<String> = text(error).lines().map(crate::terminal::printable).collect();
     let _ = writeln!(std::io::stderr(), "error: {}", lines.join("\n").trim_end());
     if error.is::<UsageError>() { Exit::Usage } else { Exit::Failed }
+}
+
+/// As [`report`], for a command whose exit code tells no verdict: that the reader of standard output left (`kubectl scan status |
+/// head`) is no error of it.
+pub(crate) fn report_unless_reader_left(error: &anyhow::Error) -> Exit {
+    // The outermost alone: the closed pipe of a connection has words around it.
+    if is_broken_pipe(error.as_ref()) { Exit::Clean } else { report(error) }
 }
 
 /// Prints what does not keep the command from its end.
@@ -62,7 +66,7 @@ pub(crate) fn warn(text: &str) {
     crate::terminal::say(&format!("warning: {}", crate::terminal::printable(text)));
 }
 
-/// Whether the reader of standard output left. A command with a verdict has that as its exit code all the same.
+/// Whether the reader of what was written left. To be asked of errors of writing alone: a connection may break, too.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(is_broken_pipe)
 }
@@ -110,6 +114,17 @@ mod tests {
                 assert_eq!((better.worse(worse), worse.worse(better)), (worse, worse));
             }
         }
+    }
+
+    #[test]
+    fn a_closed_pipe_is_a_success_of_nothing_but_showing() {
+        let closed = || anyhow::Error::new(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
+        let check = |error: anyhow::Error, expected: [Exit; 2]| {
+            assert_eq!([report(&error), report_unless_reader_left(&error)], expected, "{error:#}");
+        };
+        check(closed(), [Exit::Failed, Exit::Clean]);
+        check(closed().context("registry.example: sending the request"), [Exit::Failed, Exit::Failed]);
+        check(UsageError("a mistake".to_owned()).into(), [Exit::Usage, Exit::Usage]);
     }
 
     #[test]

@@ -2,12 +2,10 @@
 
 use crate::args::{FixArgs, OutputFormat};
 use crate::exit::{self, Exit};
-use crate::local;
-use crate::render;
 use crate::terminal::printable;
+use crate::{local, render, stdout};
 use anyhow::Result;
 use jiff::Timestamp;
-use std::io::{self, Write};
 use tidewaiter_core::policy::{self, Outcome};
 use tidewaiter_core::upgrade::{self, UpgradePlan};
 
@@ -24,7 +22,7 @@ pub(crate) fn run(args: &FixArgs) -> Result<Exit> {
         OutputFormat::Table => {
             let mut text = fix_text(&plan);
             text.extend(report.inventory.gaps.iter().chain(&verdict.gaps).map(render::gap));
-            write!(io::stdout(), "{text}")?;
+            stdout::print(&text)?;
         }
     }
     Ok(exit::of(verdict.outcome))

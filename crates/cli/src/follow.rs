@@ -6,6 +6,7 @@ use crate::cluster::{Cluster, NoAnswer, StoredReport};
 use crate::exit::{self, Exit};
 use crate::output::ReportOutputs;
 use crate::progress::Spinner;
+use crate::stdout;
 use crate::terminal::{self, printable};
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
@@ -13,7 +14,6 @@ use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::wait::await_condition;
 use serde_json::json;
-use std::io::Write as _;
 use std::time::Duration;
 use tidewaiter_core::Reason;
 use tidewaiter_core::policy::{self, Outcome, Policy, Verdict};
@@ -260,13 +260,13 @@ async fn all(cluster: &Cluster, image: &str, status: &ImageScanStatus) -> Result
 /// Prints what the ImageScan itself has: the counts and the first reasons.
 fn summary(image: &str, status: &ImageScanStatus, why: &NoAnswer) -> Result<()> {
     exit::warn(&format!("the report cannot be read, only its summary: {why}"));
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", printable(image))?;
-    for reason in &status.reasons {
-        writeln!(out, "  {}", printable(reason))?;
-    }
-    writeln!(out, "{}", printable(&status.message))?;
-    Ok(())
+    stdout::write_stdout(|out| {
+        writeln!(out, "{}", printable(image))?;
+        for reason in &status.reasons {
+            writeln!(out, "  {}", printable(reason))?;
+        }
+        Ok(writeln!(out, "{}", printable(&status.message))?)
+    })
 }
 
 #[cfg(test)]

@@ -38,9 +38,9 @@ struct BaselineReport {
 }
 
 impl JudgeArgs {
-    /// Whether the command is asked to fail by more than the default.
+    /// Whether an option says what violates the policy: a command that only shows reports fails by that, and not by the default.
     pub(crate) fn may_fail(&self) -> bool {
-        !self.fail_on.is_empty()
+        !self.fail_on.is_empty() || self.block_at.is_some() || self.policy.is_some()
     }
 
     /// Reads the files that the options name.
@@ -145,18 +145,31 @@ impl Baseline {
         }
     }
 
-    /// What is known of an image.
+    /// What is known of an image: by the report of the same name, else by that of another version.
     fn of_image(&self, image: &ImageInfo) -> Result<Arc<KnownFindings>, UsageError> {
         let named = self.of_name(&image.name)?;
-        let is_here = |report: &&&BaselineReport| report.platform.normalised() == image.platform.normalised();
-        match named.iter().find(is_here) {
-            Some(report) => Ok(report.known.clone()),
-            None => Err(UsageError(format!(
+        let is_here = |report: &&BaselineReport| report.platform.normalised() == image.platform.normalised();
+        let here: Vec<_> = named.iter().copied().filter(is_here).collect();
+        let exact: Vec<_> = here.iter().copied().filter(|report| report.name == image.name).collect();
+        let chosen = if exact.is_empty() { here } else { exact };
+        match chosen.as_slice() {
+            [] => Err(UsageError(format!(
                 "{} has no report of {} for {}; it has {}",
                 self.path.display(),
                 printable(&image.name),
                 image.platform,
                 listed(named.iter().map(|report| &report.platform)),
+            ))),
+            // Which is the earlier one does not matter where they say the same.
+            [first, others @ ..] if others.iter().all(|other| other.known == first.known) => Ok(first.known.clone()),
+            several => Err(UsageError(format!(
+                "{} has {} reports with different findings that may be the baseline of {} for {}: of {}; name a file with one of them, as \
+                 `kubectl scan convert --image NAME -o json=FILE` writes it",
+                self.path.display(),
+                several.len(),
+                printable(&image.name),
+                image.platform,
+                listed(several.iter().map(|report| &report.name)),
             ))),
         }
     }
@@ -180,6 +193,7 @@ fn listed<T: ToString>(texts: impl Iterator<Item = T>) -> String {
 mod tests {
     use super::*;
     use clap::Parser;
+    use tidewaiter_core::finding::Finding;
     use tidewaiter_core::image::Digest;
     use tidewaiter_core::severity::Severity;
 
@@ -247,6 +261,47 @@ mod tests {
         check(&["--baseline", "none.json", "--fail-on", "new"], "none.json");
         check(&["--block-at", "high", "--fail-on", "low"], "cannot be used with");
         check(&["--fail-on", "hihg"], "none of the criteria");
+    }
+
+    #[test]
+    fn of_several_versions_the_baseline_is_the_one_of_the_same_name() {
+        let known = |ids: &[&str]| {
+            let finding = |id: &&str| Finding { vulnerability: (*id).to_owned(), ..Finding::default() };
+            Arc::new(KnownFindings::of(&ids.iter().map(finding).collect::<Vec<_>>()))
+        };
+        let all = [
+            ("r.example/a:v1", "linux/amd64", &["CVE-1"][..]),
+            ("r.example/a:v2", "linux/amd64", &["CVE-2"]),
+            ("r.example/a:v2", "linux/arm64", &["CVE-3"]),
+            ("r.example/b:v1", "linux/amd64", &["CVE-4"]),
+            ("r.example/b:v2", "linux/amd64", &["CVE-4"]),
+            ("r.example/c:v1", "linux/amd64", &["CVE-5"]),
+            ("r.example/c:v1", "linux/amd64", &["CVE-6"]),
+        ];
+        let report = |(name, platform, ids): &(&str, &str, &[&str])| BaselineReport {
+            name: (*name).to_owned(),
+            platform: platform.parse().unwrap(),
+            known: known(ids),
+        };
+        let baseline = Baseline { path: "old.json".into(), reports: all.iter().map(report).collect() };
+        let check = |name: &str, platform: &str, expected: Result<&str, &str>| match (
+            baseline.of_image(&image(name, platform)),
+            expected,
+        ) {
+            (Ok(found), Ok(id)) => assert_eq!(found, known(&[id]), "{name} {platform}"),
+            (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{name} {platform}: {error}"),
+            (found, expected) => panic!("{name} {platform}: {found:?}, not {expected:?}"),
+        };
+        check("r.example/a:v1", "linux/amd64", Ok("CVE-1"));
+        check("r.example/a:v2", "linux/amd64", Ok("CVE-2"));
+        check("r.example/a:v2", "linux/arm64", Ok("CVE-3"));
+        // One of that platform.
+        check("r.example/a:v3", "linux/arm64", Ok("CVE-3"));
+        check("r.example/a:v3", "linux/amd64", Err("old.json has 2 reports with different findings"));
+        check("r.example/a:v3", "linux/amd64", Err("of r.example/a:v1, r.example/a:v2; name a file with one"));
+        // Whichever: they say the same.
+        check("r.example/b:v3", "linux/amd64", Ok("CVE-4"));
+        check("r.example/c:v1", "linux/amd64", Err("may be the baseline of r.example/c:v1 for linux/amd64"));
     }
 
     fn image(name: &str, platform: &str) -> ImageInfo {

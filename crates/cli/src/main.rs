@@ -50,6 +50,7 @@ mod rollback;
 mod sbom;
 mod source;
 mod status;
+mod stdout;
 #[cfg(feature = "templates")]
 mod template;
 mod terminal;
@@ -73,6 +74,7 @@ fn main() -> std::process::ExitCode {
     if cli.quiet {
         terminal::be_quiet();
     }
+    let has_verdict = cli.command.has_verdict();
     let outcome = match cli.command {
         CliCommand::Image(args) => image::run(&args),
         CliCommand::Deployment(args) => deployment::run(&args),
@@ -96,7 +98,8 @@ fn main() -> std::process::ExitCode {
         CliCommand::Completion { shell } => completion::run(shell),
         CliCommand::Version(args) => version::run(&args),
     };
-    outcome.unwrap_or_else(|error| exit::report(&error)).into()
+    let report = if has_verdict { exit::report } else { exit::report_unless_reader_left };
+    outcome.unwrap_or_else(|error| report(&error)).into()
 }
 
 impl From<Exit> for std::process::ExitCode {

@@ -8,7 +8,8 @@ pub(crate) use self::prepared::named;
 
 use self::prepared::{PreparedFormat, refusal};
 use crate::args::{OutputTarget, ReportOutputFormat};
-use crate::exit::{self, UsageError};
+use crate::exit::UsageError;
+use crate::stdout::{unless_reader_left, write_stdout};
 use crate::terminal::printable;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -103,30 +104,20 @@ fn write_each<'a, F: 'a>(
         }
     }
     for target in targets.filter(|target| target.file.is_none()) {
-        match write_stdout(|out| write(&target.format, OutputPlace::Stdout, out)) {
-            // `| head` must not turn a violation into success, nor an incomplete SBOM.
-            Err(error) if exit::is_closed_pipe(&error) => {}
-            other => other?,
-        }
+        write_stdout(|out| write(&target.format, OutputPlace::Stdout, out))?;
     }
     Ok(())
 }
 
-fn write_stdout(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    // `Stdout` is flushed at every line end, and a report has thousands of lines.
-    let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
-    write(&mut out)?;
-    Ok(out.flush()?)
-}
-
 /// Writes a file next to the one that it replaces. A mistake of a template stays what it is. What is there and is no regular
-/// file (a device, a pipe, a link) is written to and stays what it is.
+/// file (a device, a pipe, a link) is written to and stays what it is; the reader of a pipe may leave early.
 fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     if path.symlink_metadata().is_ok_and(|there| !there.is_file()) {
         let file = File::options().write(true).truncate(true).open(path);
         let mut out = BufWriter::new(file.with_context(|| format!("{} cannot be written", path.display()))?);
-        write(&mut out)?;
-        return out.flush().with_context(|| format!("{} cannot be written", path.display()));
+        let written = write(&mut out);
+        let flushed = |()| out.flush().with_context(|| format!("{} cannot be written", path.display()));
+        return unless_reader_left(written.and_then(flushed));
     }
     let mut failed = None;
     let replaced = tidewaiter_io::replace(path, |file| {

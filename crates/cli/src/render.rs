@@ -1,11 +1,11 @@
 //! Reports as text: the table of findings with everything around it, and parts that other commands share.
 
+use crate::stdout;
 use crate::terminal::{Colour, printable};
 use anyhow::Result;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use std::io::{self, BufWriter, Write};
 use tidewaiter_core::finding::{Finding, SuppressedFinding};
 use tidewaiter_core::policy::Verdict;
 use tidewaiter_core::report::{Gap, GapKind, Report, SupportPeriod};
@@ -13,11 +13,10 @@ use tidewaiter_formats::{ArrangedFindings, Arrangement, exploited, fixed_in, low
 
 /// Prints a value as JSON.
 pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<()> {
-    // `Stdout` is flushed at every line end, and a report has thousands of lines.
-    let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
-    serde_json::to_writer_pretty(&mut out, value)?;
-    writeln!(out)?;
-    Ok(out.flush()?)
+    stdout::write_stdout(|out| {
+        serde_json::to_writer_pretty(&mut *out, value)?;
+        Ok(writeln!(out)?)
+    })
 }
 
 const HEAD: [&str; 7] = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "EXPLOITED"];

@@ -3,9 +3,9 @@
 use crate::args::StatusArgs;
 use crate::cluster::{self, Cluster, NoAnswer};
 use crate::exit::{self, Exit};
-use crate::render;
 use crate::terminal::printable;
 use crate::workload::{DEPLOYMENT, WorkloadName};
+use crate::{render, stdout};
 use anyhow::Result;
 use kube::ResourceExt as _;
 use std::fmt::Write as _;
@@ -75,8 +75,7 @@ pub(crate) async fn print_one(cluster: &Cluster, workload: &WorkloadName<'_>) ->
         Some(status) => detail(&title, &status),
         None => bare(&title, missing.0, missing.1),
     };
-    write!(std::io::stdout(), "{text}")?;
-    Ok(())
+    stdout::print(&text)
 }
 
 fn bare(title: &str, deployment: DeploymentStatus, message: &str) -> String {

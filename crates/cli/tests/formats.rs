@@ -2,6 +2,7 @@
 //! wrong with the command line.
 #![allow(clippy::unwrap_used, reason = "a test may panic, and says why")]
 
+use serde_json::Value;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -89,8 +90,23 @@ fn a_report_is_read_from_standard_input_and_judged_again() {
     let mut command = folder.command(&["convert", "-", "-o", "junit", "--block-at", "low"]);
     let said = command.stdin(Stdio::from(report)).output().unwrap();
     let text = String::from_utf8(said.stdout).unwrap();
-    assert!(said.status.success() && text.starts_with("<?xml"), "{text}");
+    assert!(said.status.code() == Some(1) && text.starts_with("<?xml"), "{text}");
     assert!(text.contains("GHSA-aaaa-bbbb-cccc (high) in left-pad 1.2.0, fixed in 1.3.0"), "{text}");
+}
+
+#[test]
+fn a_stored_report_fails_by_what_is_asked_of_it() {
+    let folder = Folder::new();
+    folder.write("strict.yaml", "kind: ClusterScanPolicy\nspec: {blockAt: LOW}\n");
+    let check = |args: &[&str], code: i32, outcome: &str| {
+        let said = folder.scan(&[&["convert", "report.json", "--max-database-age", "0"], args].concat());
+        assert!(said.code == code && said.text.contains(outcome), "{args:?}: {} {}", said.code, said.text);
+    };
+    check(&[], 0, "Policy: ");
+    check(&["--block-at", "low"], 1, "Policy: violated");
+    check(&["--fail-on", "low"], 1, "Policy: violated");
+    let said = folder.scan(&["convert", "report.json", "--policy", "strict.yaml"]);
+    assert!(said.code == 1 && said.text.contains("Policy: violated"), "{} {}", said.code, said.text);
 }
 
 #[test]
@@ -124,6 +140,31 @@ fn a_reader_that_leaves_changes_no_exit_code() {
     let done = running.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.code() == Some(3) && said.contains("warning: incomplete"), "{:?} {said}", done.status);
+}
+
+/// Whatever is named as a file: a pipe of the shell, standard output, a FIFO; and the other outputs are written all the same.
+#[test]
+fn a_reader_of_a_named_output_that_leaves_changes_no_exit_code() {
+    let folder = Folder::new();
+    // More than a pipe holds, so that the reader is gone before the end.
+    let mut report: Value = serde_json::from_str(&folder.read("report.json")).unwrap();
+    let packages = report["packages"].as_array_mut().unwrap();
+    let package = packages[0].clone();
+    packages.extend(std::iter::repeat_n(package, 4000));
+    folder.write("report.json", &report.to_string());
+    let leaves = |script: &str| {
+        let args = ["convert", "report.json", "--fail-on", "low", "-o", "csv=after.csv", "-o"];
+        let mut shell = Command::new("bash");
+        shell.args(["-c", script, "bash", env!("CARGO_BIN_EXE_kubectl-scan")]).args(args);
+        drop(fs::remove_file(folder.dir.path().join("after.csv")));
+        let said = run(shell.current_dir(folder.dir.path()).env_clear().env("PATH", "/usr/bin:/bin"));
+        assert!(said.code == 1 && !said.text.contains("error"), "{script}: {} {}", said.code, said.text);
+        assert!(!folder.read("after.csv").is_empty(), "{script}");
+    };
+    leaves(r#""$@" json | head -c1; exit "${PIPESTATUS[0]}""#);
+    leaves(r#""$@" json=/dev/stdout | head -c1; exit "${PIPESTATUS[0]}""#);
+    leaves(r#""$@" "json=">(head -c1 >kept)"#);
+    leaves(r#"mkfifo fifo; head -c1 fifo & "$@" json=fifo"#);
 }
 
 #[test]

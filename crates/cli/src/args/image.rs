@@ -57,7 +57,8 @@ pub(crate) struct ImageArgs {
 /// now.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 written, whatever the verdict, 2 usage, 3 it could not be written. With --fail-on those of `image`.
+Exit codes: 0 written, whatever the verdict, 2 usage, 3 it could not be written. With --fail-on, --block-at or --policy
+those of `image`.
 
 Examples:
   kubectl scan image registry.example/myapp:v1 -o json=report.json

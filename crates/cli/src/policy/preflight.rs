@@ -6,15 +6,14 @@ use super::{enable, in_force, list_in, templates};
 use crate::args::PreflightArgs;
 use crate::cluster::{self, Cluster};
 use crate::exit::Exit;
-use crate::render;
 use crate::terminal::printable;
+use crate::{render, stdout};
 use anyhow::{Context as _, Result, anyhow};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{ApiResource, DynamicObject};
 use kube::{Api, ResourceExt as _};
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Write as _};
 use tidewaiter_crd::ImageAllowlist;
 use tidewaiter_crd::infrastructure::role_of;
 use tidewaiter_crd::names::{NAMESPACE, SHAPE};
@@ -52,7 +51,7 @@ pub(super) fn run(args: &PreflightArgs) -> Result<Exit> {
         namespaces.extend(args.cluster.namespace.clone());
     }
     let result = cluster.run(look(&cluster, &namespaces))?;
-    write!(io::stdout(), "{}", result.text())?;
+    stdout::print(&result.text())?;
     Ok(result.exit())
 }
 

@@ -5,10 +5,9 @@ use super::{judge, live};
 use crate::args::{OutputFormat, PolicyTestArgs};
 use crate::cluster;
 use crate::exit::Exit;
-use crate::{policy_file, render};
+use crate::{policy_file, render, stdout};
 use anyhow::Result;
 use jiff::Timestamp;
-use std::io::{self, Write as _};
 
 /// Judges the targets, or the cluster, and prints what changes.
 pub(super) fn run(args: &PolicyTestArgs) -> Result<Exit> {
@@ -26,7 +25,7 @@ pub(super) fn run(args: &PolicyTestArgs) -> Result<Exit> {
     };
     match args.output {
         OutputFormat::Json => render::json(&effect)?,
-        OutputFormat::Table => write!(io::stdout(), "{}", effect.text())?,
+        OutputFormat::Table => stdout::print(&effect.text())?,
     }
     Ok(effect.exit())
 }

@@ -59,11 +59,17 @@ fn the_component_writes_gitlabs_report() {
 fn a_program_that_is_not_the_releases_is_not_run() {
     let runner = Runner::new();
     let (image, database) = (runner.image("clean"), runner.database());
-    let refuses = |with: &[(&str, &str)]| {
+    let refuses = |with: &[(&str, &str)], why: &str| {
         let said = play(&runner, &[&[("image", image.as_str()), ("database", &database)], with].concat());
-        assert!(said.code != 0 && !said.text.contains("No vulnerabilities found"), "{with:?}: {}", said.text);
+        // Not 1, which is a violated policy.
+        assert!(said.code == 3 && said.text.contains(why), "{with:?}: {} {}", said.code, said.text);
+        assert!(!said.text.contains("No vulnerabilities found"), "{with:?}: {}", said.text);
         assert!(!runner.path(".tidewaiter/bin/kubectl-scan").exists(), "{with:?}");
     };
-    refuses(&[("url", &runner.release.url("/forged")), ("sha256", &runner.sha256)]);
-    refuses(&[("url", &runner.release()), ("sha256", &"0".repeat(64))]);
+    let differs = "is not what its checksum says";
+    refuses(&[("url", &runner.release.url("/forged"))], differs);
+    refuses(&[("url", &runner.release.url("/forged")), ("sha256", &runner.sha256)], differs);
+    refuses(&[("url", &runner.release()), ("sha256", &"0".repeat(64))], differs);
+    refuses(&[("url", &runner.release.url("/unlisted"))], "SHA256SUMS has no checksum of");
+    refuses(&[("url", &runner.release.url("/missing"))], "cannot be downloaded");
 }

@@ -78,22 +78,33 @@ fn play(runner: &Runner, images: &[&str], fail_on: &str, more: &[&str]) -> Said 
 fn the_task_has_results_and_fails_by_them() {
     let runner = Runner::new();
     let (clean, medium, bad) = (runner.image("clean"), runner.image("medium"), runner.image("bad"));
-    let check = |images: &[&str], fail_on: &str, code: i32, summary: &str| {
+    // A line of the summary by the words that it begins and ends with.
+    let check = |images: &[&str], fail_on: &str, code: i32, lines: &[(&str, &str)]| {
         let said = play(&runner, images, fail_on, &["--only-fixed"]);
         assert_eq!(said.code, code, "{images:?}: {}", said.text);
         assert_eq!(runner.file("work/exit-code"), code.to_string());
-        assert_eq!(runner.file("work/summary"), summary, "{images:?}: {}", said.text);
+        let summary = runner.file("work/summary");
+        assert_eq!(summary.lines().count(), lines.len(), "{images:?}: {summary}");
+        for (line, (begin, end)) in summary.lines().zip(lines) {
+            assert!(line.starts_with(begin) && line.ends_with(end), "{images:?}: {summary}");
+        }
         said.text
     };
-    check(&[&clean], "critical", 0, "No vulnerabilities found\n");
+    let missing = runner.image("missing");
+    check(&[&clean], "critical", 0, &[(&clean, ": No vulnerabilities found; Policy: pass")]);
+    let head = ("IMAGE ", "  POLICY");
     let said = check(
-        &[&medium, &bad],
+        &[&medium, &missing, &bad],
         "critical",
         1,
-        "Vulnerabilities found: 3 medium\nVulnerabilities found: 3 critical, 5 medium\n",
+        &[head, (&medium, "  pass"), (&missing, "  failed"), (&bad, "  violated")],
     );
     assert!(said.contains("IMAGE ") && said.contains("SEVERITY"), "{said}");
     assert!(runner.file("report.json").starts_with('['));
-    check(&[&medium], "medium", 1, "Vulnerabilities found: 3 medium\n");
-    check(&[&runner.image("missing")], "critical", 3, "");
+    check(&[&medium], "medium", 1, &[(&medium, ": Vulnerabilities found: 3 medium; Policy: violated")]);
+    check(&[&missing, &missing], "critical", 3, &[head, (&missing, "  failed"), (&missing, "  failed")]);
+    check(&[&missing], "critical", 3, &[("no report; exit code 3 of the step scan", "says why")]);
+    // Nothing is found where nothing could be read.
+    fs::create_dir(runner.path("rootfs")).unwrap();
+    check(&["dir:rootfs"], "critical", 3, &[("rootfs ", ": No vulnerabilities found; Policy: incomplete")]);
 }
