@@ -68,6 +68,12 @@ impl SbomComponent {
         self.facts.iter().filter(move |fact| fact.name == name).map(|fact| fact.value.as_str())
     }
 
+    /// Whether this program wrote it: then its names and facts are what they were. Layers of SPDX are of the text that others
+    /// may write too.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.facts.iter().any(|fact| fact.name.starts_with("tidewaiter:") && fact.name != "tidewaiter:layer")
+    }
+
     pub(crate) fn is_system(&self) -> bool {
         self.kind == "operatingsystem"
     }

@@ -122,30 +122,39 @@ pub(crate) fn system(os: Option<&Os>, packages: &[Package], collected: &Collecte
     None
 }
 
-/// The gap of packages of dpkg of which no source is told.
-pub(crate) fn sources(packages: &[Package], collected: &Collected) -> Option<Gap> {
-    use tidewaiter_core::package::PackageType::Deb;
-    let is_of_dpkg = packages.iter().any(|package| package.kind == Deb && !package.is_foreign_copy());
-    let message =
-        "it does not name the source packages of what it lists, and advisories do; packages whose names differ \
-                   from their source's are not matched"
-            .to_owned();
-    gap(GapKind::Unclear, SUBJECT, message).filter(|_| is_of_dpkg && !collected.has_sources)
+/// The gap of packages of dpkg and apk of which no source is told.
+pub(crate) fn sources(names: &[String]) -> Option<Gap> {
+    let message = format!(
+        "the source packages, which advisories name, are not told of {}; where they have another name, nothing is matched",
+        listed_once(names)?
+    );
+    gap(GapKind::Unclear, SUBJECT, message)
 }
 
 /// The gap of packages that are of another distribution than the system.
-pub(crate) fn copies(packages: &[Package]) -> Option<Gap> {
-    let copies: Vec<String> = packages
-        .iter()
-        .filter(|package| package.is_foreign_copy())
-        .map(|package| format!("{} of {}", package.name, package.vendor))
-        .collect();
-    let names: Vec<&str> = copies.iter().map(String::as_str).collect();
+pub(crate) fn copies(names: &[String]) -> Option<Gap> {
     let message = format!(
-        "packages of another distribution than the system's are not matched: {}; check them by other means",
-        listed(&names)
+        "packages of another distribution or release than the system's are not matched: {}; check them by other means",
+        listed_once(names)?
     );
-    gap(GapKind::NotCovered, SUBJECT, message).filter(|_| !copies.is_empty())
+    gap(GapKind::NotCovered, SUBJECT, message)
+}
+
+/// The gap of packages that may be of another distribution than the system.
+pub(crate) fn unknown_distributions(names: &[String]) -> Option<Gap> {
+    let message = format!(
+        "packages of distributions that are not known are matched as the system's: {}; check them by other means",
+        listed_once(names)?
+    );
+    gap(GapKind::Unclear, SUBJECT, message)
+}
+
+/// Each name once; `None` where there are none.
+fn listed_once(names: &[String]) -> Option<String> {
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    (!names.is_empty()).then(|| listed(&names))
 }
 
 /// The gap of a document that lists nothing: it must never look clean.

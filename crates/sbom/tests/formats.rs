@@ -253,7 +253,14 @@ fn packages_of_systems_have_their_distribution() {
     check(&[debian], "", "debian 12 | deb a 1 <b 1> | ");
     check(&["pkg:deb/debian/a@1?upstream=b"], "", "debian  | deb a 1 <b 1> | UnsupportedOs");
     check(&["pkg:deb/a@1?upstream=b"], "", " | deb a 1 <b 1> | UnsupportedOs");
-    check(&["pkg:apk/wolfi/a@1"], "", "wolfi  | apk a 1 <a 1> | ");
+    check(&["pkg:apk/wolfi/a@1"], "", "wolfi  | apk a 1 <a 1> | Unclear");
+    check(&["pkg:apk/wolfi/a@1", "pkg:apk/wolfi/b@1?upstream=c"], "", "wolfi  | apk a 1 <a 1>, apk b 1 <c 1> | ");
+    // A source of the same name shows nothing of what is left out.
+    check(
+        &["pkg:deb/debian/a@1?distro=debian-12&upstream=a", "pkg:deb/debian/b@1?distro=debian-12"],
+        "",
+        "debian 12 | deb a 1 <a 1>, deb b 1 <b 1> | Unclear",
+    );
     // A file of another distribution is listed, and not judged.
     let copied = "pkg:rpm/almalinux/c@1-1?distro=almalinux-8";
     check(&[debian, debian, copied], "", "debian 12 | deb a 1 <b 1>, rpm c 1-1 (copy) | NotCovered");
@@ -262,6 +269,13 @@ fn packages_of_systems_have_their_distribution() {
         "debian",
         "debian 12 | deb a 1 <b 1>, deb c 1 <c 1> (copy) | NotCovered",
     );
+    check(
+        &[debian, "pkg:deb/debian/c@1?distro=debian-11"],
+        "debian",
+        "debian 12 | deb a 1 <b 1>, deb c 1 <c 1> (copy) | NotCovered",
+    );
+    check(&[debian, "pkg:rpm/c@1-1"], "debian", "debian 12 | deb a 1 <b 1>, rpm c 1-1 (copy) | NotCovered");
+    check(&[debian, "pkg:deb/example/c@1"], "debian", "debian 12 | deb a 1 <b 1>, deb c 1 <c 1> | Unclear");
     check(&[debian], "unheard-of", "unheard-of 12 | deb a 1 <b 1> | UnsupportedOs");
     check(&["pkg:npm/a@1"], "debian", "debian 12 | npm a 1 | NoPackageDatabase");
     check(&["pkg:deb/debian/a@1"], "debian", "debian 12 | deb a 1 <a 1> | Unclear");
