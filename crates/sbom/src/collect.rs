@@ -73,14 +73,12 @@ impl SbomSink for Collected {
     fn add(&mut self, component: SbomComponent) {
         self.count += 1;
         if component.role == ComponentRole::Subject {
-            // An image is none of its packages; a program may be one.
-            if component.purls.iter().any(|purl| purl::image(purl).is_none()) {
-                self.part(&component);
-            }
+            self.named_part(&component);
             self.subject = Some(component);
         } else if component.is_system() {
             self.systems.extend(Some(component.system()).filter(|os| !os.id.is_empty()));
         } else if component.is_container() {
+            self.named_part(&component);
             self.containers.push(component);
         } else {
             self.part(&component);
@@ -105,6 +103,13 @@ impl SbomSink for Collected {
 }
 
 impl Collected {
+    /// An image is none of its packages; a program may be one, whatever its type says.
+    fn named_part(&mut self, component: &SbomComponent) {
+        if component.purls.iter().any(|purl| purl::image(purl).is_none()) {
+            self.part(component);
+        }
+    }
+
     fn part(&mut self, component: &SbomComponent) {
         if component.purls.is_empty() {
             if component.role == ComponentRole::Part && component.is_software() {

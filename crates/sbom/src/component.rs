@@ -20,6 +20,25 @@ pub(crate) struct SbomFact {
 /// The most that a document may list: some bytes are kept of each.
 pub(crate) const MAX_COMPONENTS: usize = 1_000_000;
 
+/// Types of CycloneDX and purposes of SPDX that are no software.
+const NO_SOFTWARE: [&str; 14] = [
+    "bom",
+    "configuration",
+    "cryptographicasset",
+    "data",
+    "device",
+    "documentation",
+    "evidence",
+    "file",
+    "machinelearningmodel",
+    "manifest",
+    "model",
+    "requirement",
+    "specification",
+    // Its parts are listed.
+    "container",
+];
+
 /// Tools whose facts are read.
 const TOOLS: [&str; 3] = ["tidewaiter:", "aquasecurity:trivy:", "syft:"];
 
@@ -82,14 +101,11 @@ impl SbomComponent {
         self.kind == "container"
     }
 
-    /// Whether it is software that someone may have published, and not a file, a device, a place. An application without a
-    /// version is a place: Trivy lists lock files so.
+    /// Whether it may be software: what has a purpose that is not known is. An application without a version is a place: Trivy
+    /// lists lock files so.
     pub(crate) fn is_software(&self) -> bool {
-        match self.kind.as_str() {
-            "" | "library" | "framework" => true,
-            "application" => !self.version.is_empty(),
-            _ => false,
-        }
+        let is_place = self.kind == "application" && self.version.is_empty();
+        !is_place && !NO_SOFTWARE.contains(&self.kind.as_str())
     }
 }
 

@@ -148,10 +148,11 @@ fn all_gaps(
     packages: &[Package],
 ) -> Vec<Gap> {
     let mut all = gaps::told(head);
+    all.extend(gaps::other_documents(&head.others));
     // The scan that wrote it may have told the same in its words.
     let is_told = all.iter().any(|gap| matches!(gap.kind, GapKind::UnsupportedOs | GapKind::NoPackageDatabase));
     all.extend(gaps::system(os, packages, collected).filter(|_| !is_told));
-    all.extend(gaps::unmatched(&collected.unmatched, &head.described));
+    all.extend(gaps::unmatched(&collected.unmatched, head.root()));
     all.extend(gaps::sources(&notes.without_source));
     all.extend(gaps::copies(&notes.copies));
     all.extend(gaps::unknown_distributions(&notes.of_unknown));

@@ -115,6 +115,8 @@ impl TextRows for Relationships<'_> {
     }
 
     fn row(&mut self, [from, kind, to]: [String; 3]) {
+        self.0.refer(&from);
+        self.0.refer(&to);
         match kind.as_str() {
             "DESCRIBES" => drop(self.0.described.insert(to)),
             "DESCRIBED_BY" => drop(self.0.described.insert(from)),

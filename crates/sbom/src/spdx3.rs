@@ -80,6 +80,9 @@ impl ElementForm {
                 let version = known(std::mem::take(&mut self.component.version));
                 sink.add(SbomComponent { version, ..self.component });
             }
+            "software_Sbom" | "Sbom" | "Bom" | "Bundle" | "ElementCollection" => {
+                head.lists.insert(std::mem::take(&mut self.component.id));
+            }
             // What contains a package, or depends on it, may have more of them.
             _ if self.completeness == "incomplete" => head.incomplete = self.completeness,
             _ => {}

@@ -61,6 +61,11 @@ fn cyclonedx_in_json() {
     // Gaps.
     parts(r#"{"purl":"pkg:npm/a@1"},{"type":"library","name":"b","version":"1"}"#, "npm a 1 | Unclear");
     parts(r#"{"purl":"pkg:npm/a@1"},{"type":"application","name":"b","version":"1"}"#, "npm a 1 | Unclear");
+    parts(r#"{"purl":"pkg:npm/a@1"},{"type":"firmware","name":"b"}"#, "npm a 1 | Unclear");
+    parts(r#"{"purl":"pkg:npm/a@1"},{"type":"platform","name":"b"}"#, "npm a 1 | Unclear");
+    parts(r#"{"type":"container","name":"FILE","purl":"pkg:npm/a@1"}"#, "npm a 1 | ");
+    parts(r#"{"purl":"pkg:npm/a@1"},{"type":"container","name":"FILE","purl":"pkg:cpan/b@1"}"#, "npm a 1 | NotCovered");
+    parts(r#"{"purl":"pkg:npm/a@1"},{"type":"machine-learning-model","name":"b"}"#, "npm a 1 | ");
     parts(r#"{"purl":"pkg:npm/a@1"},{"name":"b","purl":"npm:b"}"#, "npm a 1 | Unclear");
     parts(r#"{"purl":"pkg:npm/a@1"},{"name":"b","purl":"pkg:cpan/b@1"}"#, "npm a 1 | NotCovered");
     parts(r#"{"purl":"pkg:npm/a@1"},{"name":"b","purl":"pkg:generic/b@1"}"#, "npm a 1 | NotCovered");
@@ -92,6 +97,21 @@ fn what_is_said_to_be_incomplete_is_a_gap() {
     check(r#"{"aggregate":"unknown"}"#, false);
     check(r#"{"aggregate":"complete","assemblies":["a"]}"#, false);
     check("", false);
+}
+
+#[test]
+fn gaps_that_are_not_understood_are_gaps() {
+    let kinds = |line: &str| {
+        let members = format!(
+            r#""metadata":{{"properties":[{{"name":"tidewaiter:gap","value":"{line}"}}]}},
+            "components":[{{"purl":"pkg:gem/a@1"}}],"compositions":[{{"aggregate":"incomplete"}}]"#
+        );
+        let gaps = read(&cyclonedx("1.6", &members)).unwrap().gaps;
+        gaps.iter().map(|gap| format!("{:?} {}", gap.kind, gap.subject)).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(kinds("UnreadableFile: a/b: it is damaged"), "UnreadableFile a/b");
+    assert_eq!(kinds("Nonsense: a/b: it is damaged"), "UnreadableFile SBOM, Unclear SBOM");
+    assert_eq!(kinds("something"), "UnreadableFile SBOM, Unclear SBOM");
 }
 
 #[test]
@@ -175,6 +195,25 @@ fn spdx_2() {
     let by_relationship =
         format!(r#"{{"spdxVersion":"SPDX-2.3","packages":[{unnamed}],"relationships":[{describes}]}}"#);
     check(&by_relationship, "SPDX 2.3 | FILE |  |  | NothingRecognized");
+    // Several things that it is about are its parts.
+    let both = format!(
+        r#"{{"documentDescribes":["SPDXRef-root","SPDXRef-a"],"spdxVersion":"SPDX-2.3","packages":[{unnamed},{}]}}"#,
+        spdx_package("a", "pkg:npm/a@1", "")
+    );
+    check(&both, "SPDX 2.3 | FILE |  | npm a 1 | Unclear");
+    for (purpose, gap) in
+        [("INSTALL", "Unclear"), ("SOURCE", "Unclear"), ("ARCHIVE", "Unclear"), ("OTHER", "Unclear"), ("FILE", "")]
+    {
+        let b = format!(r#"{{"SPDXID":"SPDXRef-b","name":"b","primaryPackagePurpose":"{purpose}"}}"#);
+        let text = spdx("SPDX-2.3", &format!("{},{b}", spdx_package("a", "pkg:npm/a@1", "")));
+        check(&text, &format!("SPDX 2.3 | DOC |  | npm a 1 | {gap}"));
+    }
+    let elsewhere = format!(
+        r#"{{"spdxVersion":"SPDX-2.3","packages":[{}],"relationships":[{{"spdxElementId":"SPDXRef-a",
+        "relationshipType":"DEPENDS_ON","relatedSpdxElement":"DocumentRef-lib:SPDXRef-b"}}]}}"#,
+        spdx_package("a", "pkg:npm/a@1", "")
+    );
+    check(&elsewhere, "SPDX 2.3 | FILE |  | npm a 1 | Unclear");
     let by_member =
         format!(r#"{{"documentDescribes":["SPDXRef-root"],"spdxVersion":"SPDX-2.3","packages":[{unnamed}]}}"#);
     check(&by_member, "SPDX 2.3 | FILE |  |  | NothingRecognized");
@@ -201,6 +240,11 @@ fn spdx_3() {
     check(&graph("3.0.1", &[os, image, apk].join(",")), "SPDX 3.0.1 | app:1 | wolfi  | apk a 1-r0 <b 1-r0> | ");
     let incomplete = r#"{"type":"Relationship","relationshipType":"contains","completeness":"incomplete"}"#;
     check(&graph("3.0.1", &format!("{package},{incomplete}")), "SPDX 3.0.1 | DOC |  | gem a 1 | UnreadableFile");
+    let root = r#"{"type":"software_Package","spdxId":"r","name":"r","software_primaryPurpose":"install"},
+        {"type":"software_Sbom","spdxId":"s","rootElement":["r"]}"#;
+    check(&graph("3.0.1", &format!("{package},{root}")), "SPDX 3.0.1 | DOC |  | gem a 1 | ");
+    let part = r#"{"type":"software_Package","spdxId":"p","name":"p","software_primaryPurpose":"executable"}"#;
+    check(&graph("3.0.1", &format!("{package},{root},{part}")), "SPDX 3.0.1 | DOC |  | gem a 1 | Unclear");
     refuses(&graph("3.1.0", package), &["SPDX 3.1.0, a version that is not read"]);
 }
 
