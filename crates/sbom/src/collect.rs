@@ -31,6 +31,8 @@ pub(crate) struct Unmatched {
 pub(crate) enum WhyUnmatched {
     NoPurl,
     NotAPurl,
+    /// It is matched by the first ones.
+    TooManyPurls,
     /// No advisories use this type of purls.
     PurlType(String),
 }
@@ -71,7 +73,7 @@ pub(crate) struct Collected {
 
 impl SbomSink for Collected {
     fn add(&mut self, component: SbomComponent) {
-        self.count += 1;
+        self.count += component.purls.len().max(1);
         if component.role == ComponentRole::Subject {
             self.named_part(&component);
             self.subject = Some(component);
@@ -128,6 +130,9 @@ impl Collected {
         }
         if let Some(why) = why.filter(|_| self.packages.len() == before) {
             self.unmatched(component, why);
+        }
+        if component.has_more_purls {
+            self.unmatched(component, WhyUnmatched::TooManyPurls);
         }
     }
 

@@ -20,6 +20,15 @@ pub(crate) struct SbomFact {
 /// The most that a document may list: some bytes are kept of each.
 pub(crate) const MAX_COMPONENTS: usize = 1_000_000;
 
+/// The most purls of a component, which are other names of it.
+pub(crate) const MAX_PURLS: usize = 16;
+
+/// The most places of a component.
+const MAX_PLACES: usize = 1_000;
+
+/// The most facts of a component: two of each place, and those that are not about places.
+const MAX_FACTS: usize = 2 * MAX_PLACES + 500;
+
 /// Types of CycloneDX and purposes of SPDX that are no software.
 const NO_SOFTWARE: [&str; 14] = [
     "bom",
@@ -60,6 +69,8 @@ pub(crate) struct SbomComponent {
     /// In hexadecimal.
     pub(crate) sha256: String,
     pub(crate) purls: Vec<String>,
+    /// Whether it has more purls than are kept.
+    pub(crate) has_more_purls: bool,
     /// Where it was found.
     pub(crate) paths: Vec<String>,
     pub(crate) facts: Vec<SbomFact>,
@@ -72,8 +83,29 @@ impl SbomComponent {
 
     /// Notes a fact of a tool that is known; others say nothing here.
     pub(crate) fn fact(&mut self, name: &str, value: String) {
-        if !value.is_empty() && TOOLS.iter().any(|tool| name.starts_with(tool)) {
+        let is_place = ["syft:location:", "tidewaiter:layer"].iter().any(|start| name.starts_with(start));
+        // Those of many places leave room for what is matched.
+        let most = if is_place { 2 * MAX_PLACES } else { MAX_FACTS };
+        if !value.is_empty() && self.facts.len() < most && TOOLS.iter().any(|tool| name.starts_with(tool)) {
             self.facts.push(SbomFact { name: name.to_owned(), value });
+        }
+    }
+
+    /// Notes a purl; an empty one is none.
+    pub(crate) fn purl(&mut self, purl: String) {
+        if purl.is_empty() || self.purls.contains(&purl) {
+            return;
+        }
+        self.has_more_purls |= self.purls.len() == MAX_PURLS;
+        if !self.has_more_purls {
+            self.purls.push(purl);
+        }
+    }
+
+    /// Notes where it was found. Places are for people: those after the first thousand are dropped.
+    pub(crate) fn place(&mut self, path: String) {
+        if self.paths.len() < MAX_PLACES {
+            self.paths.push(path);
         }
     }
 
@@ -122,4 +154,27 @@ pub(crate) trait SbomSink {
 
     /// Whether it takes no more.
     fn is_full(&self) -> bool;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_is_kept_of_a_component_that_tells_much() {
+        let mut component = SbomComponent::default();
+        (0..MAX_PURLS).for_each(|number| component.purl(format!("pkg:npm/a@{number}")));
+        component.purl("pkg:npm/a@0".to_owned());
+        component.purl(String::new());
+        assert_eq!((component.purls.len(), component.has_more_purls), (MAX_PURLS, false));
+        component.purl("pkg:npm/b@1".to_owned());
+        assert_eq!((component.purls.len(), component.has_more_purls), (MAX_PURLS, true));
+        (0..=MAX_PLACES).for_each(|number| component.place(number.to_string()));
+        assert_eq!(component.paths.len(), MAX_PLACES);
+        (0..=2 * MAX_PLACES).for_each(|number| component.fact("syft:location:0:path", number.to_string()));
+        component.fact("syft:metadata:source", "glibc".to_owned());
+        assert_eq!((component.facts.len(), component.get("syft:metadata:source")), (2 * MAX_PLACES + 1, "glibc"));
+        (0..=MAX_FACTS).for_each(|number| component.fact("syft:metadata:x", number.to_string()));
+        assert_eq!(component.facts.len(), MAX_FACTS);
+    }
 }

@@ -2,6 +2,7 @@
 //! reason, with the first few names.
 
 use crate::collect::{Collected, Unmatched, WhyUnmatched};
+use crate::component::MAX_PURLS;
 use crate::format::SbomHead;
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
@@ -84,6 +85,10 @@ impl WhyUnmatched {
             WhyUnmatched::NotAPurl => (
                 GapKind::Unclear,
                 format!("components whose purl is not valid are not matched: {listed}; correct them (purl-spec)"),
+            ),
+            WhyUnmatched::TooManyPurls => (
+                GapKind::Unclear,
+                format!("components with more than {MAX_PURLS} purls are matched by the first ones alone: {listed}"),
             ),
             WhyUnmatched::PurlType(name) => (
                 GapKind::NotCovered,

@@ -74,7 +74,7 @@ impl TextRows for References<'_> {
     fn row(&mut self, [kind, locator, _]: [String; 3]) {
         // A type may be an address that ends with its name.
         if kind.rsplit('/').next() == Some("purl") {
-            self.0.purls.push(locator);
+            self.0.purl(locator);
         }
     }
 }

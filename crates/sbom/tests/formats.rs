@@ -195,6 +195,16 @@ fn spdx_2() {
     let by_relationship =
         format!(r#"{{"spdxVersion":"SPDX-2.3","packages":[{unnamed}],"relationships":[{describes}]}}"#);
     check(&by_relationship, "SPDX 2.3 | FILE |  |  | NothingRecognized");
+    let purls: Vec<String> = (0..17)
+        .map(|n| format!(r#"{{"referenceType":"purl","referenceLocator":"pkg:gem/a@{}"}}"#, n.min(16)))
+        .collect();
+    let many = format!(r#"{{"SPDXID":"SPDXRef-a","name":"a","externalRefs":[{}]}}"#, purls.join(","));
+    let many = read(&spdx("SPDX-2.3", &many)).unwrap();
+    let gaps: Vec<&str> = many.gaps.iter().map(|gap| gap.message.as_str()).collect();
+    assert_eq!(
+        (many.packages.len(), gaps.as_slice()),
+        (16, ["components with more than 16 purls are matched by the first ones alone: 1 (a)"].as_slice())
+    );
     // Several things that it is about are its parts.
     let both = format!(
         r#"{{"documentDescribes":["SPDXRef-root","SPDXRef-a"],"spdxVersion":"SPDX-2.3","packages":[{unnamed},{}]}}"#,
@@ -272,6 +282,10 @@ fn syft_and_github() {
     let folder = r#"{"artifacts":[{"name":"a","version":"1","purl":"pkg:npm/a@1"}],"source":{"type":"directory","target":"./app"},
         "distro":{},"schema":{"version":"3.0.0","url":"https://example.com/anchore/syft/3"}}"#;
     check(folder, "Syft 3.0.0 | ./app |  | npm a 1 | ");
+    let old = r#"{"artifacts":[],"distro":{"name":"debian","version":"11","idLike":"x"},"schema":{"version":"1.0.0","url":"syft"}}"#;
+    check(old, "Syft 1.0.0 | FILE | debian 11 |  | NoPackageDatabase");
+    let both = r#"{"artifacts":[],"distro":{"id":"debian","version":"11 (bullseye)","versionID":"11"},"schema":{"version":"16.0.0","url":"syft"}}"#;
+    check(both, "Syft 16.0.0 | FILE | debian 11 |  | NoPackageDatabase");
     refuses(r#"{"artifacts":[]}"#, &["JSON of another kind"]);
     let snapshot = r#"{"version":0,"detector":{"name":"d"},"manifests":{"package-lock.json":{"name":"x","resolved":{
         "a":{"package_url":"pkg:npm/a@1","relationship":"direct","scope":"runtime"},
