@@ -140,7 +140,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "error identity layers source_package spdx_text system",
             "format",
             "collect cyclonedx github spdx2 syft",
-            "gaps spdx3 xml",
+            "foreign gaps spdx3 xml",
             "document",
             "inventory",
         ],

@@ -64,10 +64,11 @@ impl<'a> NamedPackages<'a> {
 }
 
 /// What a package is besides name, version and purl, by names that our reader of SBOMs knows: what it is matched with
-/// depends on them.
+/// depends on them. The type is always there: it marks a package of ours in a document that others sorted or merged.
 pub(crate) fn facts(package: &Package) -> impl Iterator<Item = (&'static str, &str)> {
     let yes = |is: bool| if is { "true" } else { "" };
     let all = [
+        ("tidewaiter:type", package.kind.purl_type()),
         ("tidewaiter:arch", package.arch.as_str()),
         ("tidewaiter:sourceName", &package.source_name),
         ("tidewaiter:sourceVersion", &package.source_version),
@@ -157,9 +158,9 @@ mod tests {
     #[test]
     fn facts_are_those_that_there_are() {
         let plain = Package::new(PackageType::Npm, "a", "1");
-        assert_eq!(facts(&plain).count(), 0);
+        assert_eq!(facts(&plain).collect::<Vec<_>>(), [("tidewaiter:type", "npm")]);
         let rich = Package { own: true, source_name: "curl".into(), ..plain };
-        let expected = [("tidewaiter:sourceName", "curl"), ("tidewaiter:own", "true")];
+        let expected = [("tidewaiter:type", "npm"), ("tidewaiter:sourceName", "curl"), ("tidewaiter:own", "true")];
         assert_eq!(facts(&rich).collect::<Vec<_>>(), expected);
     }
 }

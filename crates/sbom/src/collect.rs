@@ -14,6 +14,8 @@ pub(crate) struct FoundPackage {
     pub(crate) package: Package,
     /// Index in [`Collected::distributions`]; none for packages of languages.
     pub(crate) distribution: Option<usize>,
+    /// Whether its source package was told.
+    pub(crate) has_source: bool,
 }
 
 /// A component that cannot be matched.
@@ -29,6 +31,8 @@ pub(crate) struct Unmatched {
 pub(crate) enum WhyUnmatched {
     NoPurl,
     NotAPurl,
+    /// It is matched by the first ones.
+    TooManyPurls,
     /// No advisories use this type of purls.
     PurlType(String),
 }
@@ -60,10 +64,8 @@ pub(crate) struct Collected {
     /// Images among its components: one of them may be what it is about.
     pub(crate) containers: Vec<SbomComponent>,
     pub(crate) layers: LayerNames,
-    /// Whether this program wrote it: then names and facts are what they were.
-    pub(crate) is_ours: bool,
-    /// Whether the source of any package of dpkg is told.
-    pub(crate) has_sources: bool,
+    /// The package managers of which a source package of another name is told: where none is told, it is the package itself.
+    pub(crate) tells_other_sources: Vec<PackageType>,
     by_distribution: HashMap<(String, String), usize>,
     marks: Vec<CollectedMark>,
     count: usize,
@@ -71,17 +73,14 @@ pub(crate) struct Collected {
 
 impl SbomSink for Collected {
     fn add(&mut self, component: SbomComponent) {
-        self.count += 1;
-        self.is_ours |= !component.get("tidewaiter:platform").is_empty();
+        self.count += component.purls.len().max(1);
         if component.role == ComponentRole::Subject {
-            // An image is none of its packages; a program may be one.
-            if component.purls.iter().any(|purl| purl::image(purl).is_none()) {
-                self.part(&component);
-            }
+            self.named_part(&component);
             self.subject = Some(component);
         } else if component.is_system() {
             self.systems.extend(Some(component.system()).filter(|os| !os.id.is_empty()));
         } else if component.is_container() {
+            self.named_part(&component);
             self.containers.push(component);
         } else {
             self.part(&component);
@@ -106,6 +105,13 @@ impl SbomSink for Collected {
 }
 
 impl Collected {
+    /// An image is none of its packages; a program may be one, whatever its type says.
+    fn named_part(&mut self, component: &SbomComponent) {
+        if component.purls.iter().any(|purl| purl::image(purl).is_none()) {
+            self.part(component);
+        }
+    }
+
     fn part(&mut self, component: &SbomComponent) {
         if component.purls.is_empty() {
             if component.role == ComponentRole::Part && component.is_software() {
@@ -125,6 +131,9 @@ impl Collected {
         if let Some(why) = why.filter(|_| self.packages.len() == before) {
             self.unmatched(component, why);
         }
+        if component.has_more_purls {
+            self.unmatched(component, WhyUnmatched::TooManyPurls);
+        }
     }
 
     fn unmatched(&mut self, component: &SbomComponent, why: WhyUnmatched) {
@@ -136,11 +145,11 @@ impl Collected {
 
     /// The package of a purl; none for an image, which is listed by its parts.
     fn package(&mut self, component: &SbomComponent, purl: &str) -> Result<Option<FoundPackage>, WhyUnmatched> {
-        if self.is_ours
+        if component.is_ours()
             && let Some(package) = ours(component, purl)
         {
             let package = Package { locations: self.layers.places(component), ..package };
-            return Ok(Some(FoundPackage { package, distribution: None }));
+            return Ok(Some(FoundPackage { package, distribution: None, has_source: true }));
         }
         let (package, parsed) = match Package::with_purl(purl) {
             // What programs outside of package managers are called is every tool's own choice.
@@ -155,13 +164,16 @@ impl Collected {
         let version = if is_unreleased { UNRELEASED.to_owned() } else { version };
         let package = Package { version, locations: self.layers.places(component), ..package };
         if !package.kind.is_os() {
-            return Ok(Some(FoundPackage { package, distribution: None }));
+            return Ok(Some(FoundPackage { package, distribution: None, has_source: true }));
         }
         let facts = PurlFacts::of(&parsed);
         let version = with_epoch(package.version, &facts.epoch);
         let (package, has_source) = with_source(Package { version, ..package }, component, &facts);
-        self.has_sources |= has_source && package.kind == PackageType::Deb;
-        Ok(Some(FoundPackage { package, distribution: Some(self.distribution(facts)) }))
+        let is_evidence = has_source && package.source_name != package.name;
+        if is_evidence && !self.tells_other_sources.contains(&package.kind) {
+            self.tells_other_sources.push(package.kind);
+        }
+        Ok(Some(FoundPackage { package, distribution: Some(self.distribution(facts)), has_source }))
     }
 
     fn distribution(&mut self, facts: PurlFacts) -> usize {
@@ -182,7 +194,7 @@ fn with_epoch(version: String, epoch: &str) -> String {
     if matches!(epoch, "" | "0") || has_epoch || version.is_empty() { version } else { format!("{epoch}:{version}") }
 }
 
-/// A package of a document that this program wrote: by its own name, version and facts, for a purl has other spellings.
+/// A package that this program wrote: by its own name, version and facts, for a purl has other spellings.
 fn ours(component: &SbomComponent, purl: &str) -> Option<Package> {
     let kind = PackageType::from_purl_type(purl::kind(purl)?)?;
     let name = match component.group.as_str() {

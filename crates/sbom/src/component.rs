@@ -20,6 +20,34 @@ pub(crate) struct SbomFact {
 /// The most that a document may list: some bytes are kept of each.
 pub(crate) const MAX_COMPONENTS: usize = 1_000_000;
 
+/// The most purls of a component, which are other names of it.
+pub(crate) const MAX_PURLS: usize = 16;
+
+/// The most places of a component.
+const MAX_PLACES: usize = 1_000;
+
+/// The most facts of a component: two of each place, and those that are not about places.
+const MAX_FACTS: usize = 2 * MAX_PLACES + 500;
+
+/// Types of CycloneDX and purposes of SPDX that are no software.
+const NO_SOFTWARE: [&str; 14] = [
+    "bom",
+    "configuration",
+    "cryptographicasset",
+    "data",
+    "device",
+    "documentation",
+    "evidence",
+    "file",
+    "machinelearningmodel",
+    "manifest",
+    "model",
+    "requirement",
+    "specification",
+    // Its parts are listed.
+    "container",
+];
+
 /// Tools whose facts are read.
 const TOOLS: [&str; 3] = ["tidewaiter:", "aquasecurity:trivy:", "syft:"];
 
@@ -41,6 +69,8 @@ pub(crate) struct SbomComponent {
     /// In hexadecimal.
     pub(crate) sha256: String,
     pub(crate) purls: Vec<String>,
+    /// Whether it has more purls than are kept.
+    pub(crate) has_more_purls: bool,
     /// Where it was found.
     pub(crate) paths: Vec<String>,
     pub(crate) facts: Vec<SbomFact>,
@@ -53,8 +83,29 @@ impl SbomComponent {
 
     /// Notes a fact of a tool that is known; others say nothing here.
     pub(crate) fn fact(&mut self, name: &str, value: String) {
-        if !value.is_empty() && TOOLS.iter().any(|tool| name.starts_with(tool)) {
+        let is_place = ["syft:location:", "tidewaiter:layer"].iter().any(|start| name.starts_with(start));
+        // Those of many places leave room for what is matched.
+        let most = if is_place { 2 * MAX_PLACES } else { MAX_FACTS };
+        if !value.is_empty() && self.facts.len() < most && TOOLS.iter().any(|tool| name.starts_with(tool)) {
             self.facts.push(SbomFact { name: name.to_owned(), value });
+        }
+    }
+
+    /// Notes a purl; an empty one is none.
+    pub(crate) fn purl(&mut self, purl: String) {
+        if purl.is_empty() || self.purls.contains(&purl) {
+            return;
+        }
+        self.has_more_purls |= self.purls.len() == MAX_PURLS;
+        if !self.has_more_purls {
+            self.purls.push(purl);
+        }
+    }
+
+    /// Notes where it was found. Places are for people: those after the first thousand are dropped.
+    pub(crate) fn place(&mut self, path: String) {
+        if self.paths.len() < MAX_PLACES {
+            self.paths.push(path);
         }
     }
 
@@ -68,6 +119,12 @@ impl SbomComponent {
         self.facts.iter().filter(move |fact| fact.name == name).map(|fact| fact.value.as_str())
     }
 
+    /// Whether this program wrote it: then its names and facts are what they were. Layers of SPDX are of the text that others
+    /// may write too.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.facts.iter().any(|fact| fact.name.starts_with("tidewaiter:") && fact.name != "tidewaiter:layer")
+    }
+
     pub(crate) fn is_system(&self) -> bool {
         self.kind == "operatingsystem"
     }
@@ -76,14 +133,11 @@ impl SbomComponent {
         self.kind == "container"
     }
 
-    /// Whether it is software that someone may have published, and not a file, a device, a place. An application without a
-    /// version is a place: Trivy lists lock files so.
+    /// Whether it may be software: what has a purpose that is not known is. An application without a version is a place: Trivy
+    /// lists lock files so.
     pub(crate) fn is_software(&self) -> bool {
-        match self.kind.as_str() {
-            "" | "library" | "framework" => true,
-            "application" => !self.version.is_empty(),
-            _ => false,
-        }
+        let is_place = self.kind == "application" && self.version.is_empty();
+        !is_place && !NO_SOFTWARE.contains(&self.kind.as_str())
     }
 }
 
@@ -100,4 +154,27 @@ pub(crate) trait SbomSink {
 
     /// Whether it takes no more.
     fn is_full(&self) -> bool;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_is_kept_of_a_component_that_tells_much() {
+        let mut component = SbomComponent::default();
+        (0..MAX_PURLS).for_each(|number| component.purl(format!("pkg:npm/a@{number}")));
+        component.purl("pkg:npm/a@0".to_owned());
+        component.purl(String::new());
+        assert_eq!((component.purls.len(), component.has_more_purls), (MAX_PURLS, false));
+        component.purl("pkg:npm/b@1".to_owned());
+        assert_eq!((component.purls.len(), component.has_more_purls), (MAX_PURLS, true));
+        (0..=MAX_PLACES).for_each(|number| component.place(number.to_string()));
+        assert_eq!(component.paths.len(), MAX_PLACES);
+        (0..=2 * MAX_PLACES).for_each(|number| component.fact("syft:location:0:path", number.to_string()));
+        component.fact("syft:metadata:source", "glibc".to_owned());
+        assert_eq!((component.facts.len(), component.get("syft:metadata:source")), (2 * MAX_PLACES + 1, "glibc"));
+        (0..=MAX_FACTS).for_each(|number| component.fact("syft:metadata:x", number.to_string()));
+        assert_eq!(component.facts.len(), MAX_FACTS);
+    }
 }

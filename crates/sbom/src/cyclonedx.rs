@@ -176,7 +176,7 @@ impl TextRows for Occurrences<'_> {
     }
 
     fn row(&mut self, [location, _, _]: [String; 3]) {
-        self.0.paths.push(location);
+        self.0.place(location);
     }
 }
 

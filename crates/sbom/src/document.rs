@@ -54,6 +54,7 @@ impl ObjectMembers for Document<'_> {
             "documentDescribes" => {
                 let mut ids = TextList::default();
                 map.next_value_seed(List(&mut ids))?;
+                ids.0.iter().for_each(|id| head.refer(id));
                 head.described.extend(ids.0);
             }
             "packages" => return map.next_value_seed(List(&mut SpdxPackages(sink))),

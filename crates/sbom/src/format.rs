@@ -1,7 +1,7 @@
 //! Which format a document has, by what was seen of it.
 
 use crate::error::SbomError;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 const CYCLONEDX: [&str; 6] = ["1.2", "1.3", "1.4", "1.5", "1.6", "1.7"];
 const SPDX_2: [&str; 2] = ["SPDX-2.2", "SPDX-2.3"];
@@ -34,6 +34,10 @@ pub(crate) struct SbomHead {
     pub(crate) name: String,
     /// Ids of what it is about.
     pub(crate) described: HashSet<String>,
+    /// Ids of the lists of elements among [`Self::described`], which are no elements themselves (SPDX 3).
+    pub(crate) lists: HashSet<String>,
+    /// Documents that it refers to (SPDX 2: `DocumentRef-…`), whose parts are not read.
+    pub(crate) others: BTreeSet<String>,
     /// The gaps of the scan that wrote it, a line each.
     pub(crate) gaps: Vec<String>,
     /// What it says of its own completeness, where that is not complete.
@@ -41,6 +45,18 @@ pub(crate) struct SbomHead {
 }
 
 impl SbomHead {
+    /// What it is about, where that is one thing: its parts are listed, and it is none of them.
+    pub(crate) fn root(&self) -> Option<&str> {
+        let mut roots = self.described.difference(&self.lists);
+        roots.next().filter(|_| roots.next().is_none()).map(String::as_str)
+    }
+
+    /// Notes which document an element is in, where it is in another one.
+    pub(crate) fn refer(&mut self, element: &str) {
+        let other = element.split(':').next().filter(|name| name.starts_with("DocumentRef-"));
+        self.others.extend(other.map(str::to_owned));
+    }
+
     /// Whether anything showed which format it has.
     pub(crate) fn has_format(&self) -> bool {
         let named = [&self.bom_format, &self.spdx2, &self.spdx3].iter().any(|name| !name.is_empty());

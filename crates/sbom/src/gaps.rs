@@ -2,11 +2,12 @@
 //! reason, with the first few names.
 
 use crate::collect::{Collected, Unmatched, WhyUnmatched};
+use crate::component::MAX_PURLS;
 use crate::format::SbomHead;
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error as ValueError, StrDeserializer};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_core::ecosystem::Os;
 use tidewaiter_core::package::Package;
 use tidewaiter_core::report::{Gap, GapKind};
@@ -19,10 +20,14 @@ const SUBJECT: &str = "SBOM";
 
 /// The gaps of the scan that wrote a document. Those that depend on the database and on the day are found again.
 pub(crate) fn told(head: &SbomHead) -> Vec<Gap> {
-    let all = head.gaps.iter().filter_map(|line| gap_of(line));
-    let mut gaps: Vec<Gap> = all.filter(|gap| !is_judged_again(gap.kind)).collect();
+    let (told, unclear): (Vec<_>, Vec<_>) =
+        head.gaps.iter().map(|line| gap_of(line).ok_or(line)).partition(Result::is_ok);
+    let unclear = unclear.into_iter().filter_map(Result::err).map(|line| unclear_gap(line));
     // Where gaps are told, they are why it is incomplete.
-    if head.gaps.is_empty() && !head.incomplete.is_empty() {
+    let says_why = !told.is_empty();
+    let again = told.into_iter().flatten().filter(|gap| !is_judged_again(gap.kind));
+    let mut gaps: Vec<Gap> = again.chain(unclear).collect();
+    if !says_why && !head.incomplete.is_empty() {
         let message = format!(
             "it says of itself that it does not list everything ({}); have it written by a complete scan",
             head.incomplete
@@ -30,6 +35,12 @@ pub(crate) fn told(head: &SbomHead) -> Vec<Gap> {
         gaps.push(Gap { kind: GapKind::UnreadableFile, subject: SUBJECT.to_owned(), message });
     }
     gaps
+}
+
+/// A gap whose line is not in our form, of another version or written by others: it is one all the same.
+fn unclear_gap(line: &str) -> Gap {
+    let message = format!("the scan that wrote it tells a gap that is not understood: {line:.200}; scan again");
+    Gap { kind: GapKind::Unclear, subject: SUBJECT.to_owned(), message }
 }
 
 fn is_judged_again(kind: GapKind) -> bool {
@@ -45,10 +56,19 @@ fn gap_of(line: &str) -> Option<Gap> {
     Some(Gap { kind, subject: subject.to_owned(), message: message.to_owned() })
 }
 
-/// What is listed and cannot be matched; `subjects` are what the document is about, whose parts are listed.
-pub(crate) fn unmatched(unmatched: &[Unmatched], subjects: &HashSet<String>) -> Vec<Gap> {
+/// The gap of what is listed in other documents.
+pub(crate) fn other_documents(names: &BTreeSet<String>) -> Option<Gap> {
+    let message = format!(
+        "it refers to other documents, which are not read: {}; give an SBOM that lists everything",
+        listed_once(names.iter().map(String::as_str).collect())?
+    );
+    gap(GapKind::Unclear, SUBJECT, message)
+}
+
+/// What is listed and cannot be matched; `root` is what the document is about, whose parts are listed.
+pub(crate) fn unmatched(unmatched: &[Unmatched], root: Option<&str>) -> Vec<Gap> {
     let mut by_reason: BTreeMap<&WhyUnmatched, Vec<&str>> = BTreeMap::new();
-    for component in unmatched.iter().filter(|component| !subjects.contains(&component.id)) {
+    for component in unmatched.iter().filter(|component| root != Some(component.id.as_str())) {
         by_reason.entry(&component.why).or_default().push(&component.name);
     }
     by_reason.into_iter().map(|(why, names)| why.gap(&names)).collect()
@@ -65,6 +85,10 @@ impl WhyUnmatched {
             WhyUnmatched::NotAPurl => (
                 GapKind::Unclear,
                 format!("components whose purl is not valid are not matched: {listed}; correct them (purl-spec)"),
+            ),
+            WhyUnmatched::TooManyPurls => (
+                GapKind::Unclear,
+                format!("components with more than {MAX_PURLS} purls are matched by the first ones alone: {listed}"),
             ),
             WhyUnmatched::PurlType(name) => (
                 GapKind::NotCovered,
@@ -122,30 +146,38 @@ pub(crate) fn system(os: Option<&Os>, packages: &[Package], collected: &Collecte
     None
 }
 
-/// The gap of packages of dpkg of which no source is told.
-pub(crate) fn sources(packages: &[Package], collected: &Collected) -> Option<Gap> {
-    use tidewaiter_core::package::PackageType::Deb;
-    let is_of_dpkg = packages.iter().any(|package| package.kind == Deb && !package.is_foreign_copy());
-    let message =
-        "it does not name the source packages of what it lists, and advisories do; packages whose names differ \
-                   from their source's are not matched"
-            .to_owned();
-    gap(GapKind::Unclear, SUBJECT, message).filter(|_| is_of_dpkg && !collected.has_sources)
+/// The gap of packages of dpkg and apk of which no source is told.
+pub(crate) fn sources(names: &[String]) -> Option<Gap> {
+    let message = format!(
+        "the source packages, which advisories name, are not told of {}; where they have another name, nothing is matched",
+        listed_once(names.iter().map(String::as_str).collect())?
+    );
+    gap(GapKind::Unclear, SUBJECT, message)
 }
 
 /// The gap of packages that are of another distribution than the system.
-pub(crate) fn copies(packages: &[Package]) -> Option<Gap> {
-    let copies: Vec<String> = packages
-        .iter()
-        .filter(|package| package.is_foreign_copy())
-        .map(|package| format!("{} of {}", package.name, package.vendor))
-        .collect();
-    let names: Vec<&str> = copies.iter().map(String::as_str).collect();
+pub(crate) fn copies(names: &[String]) -> Option<Gap> {
     let message = format!(
-        "packages of another distribution than the system's are not matched: {}; check them by other means",
-        listed(&names)
+        "packages of another distribution or release than the system's are not matched: {}; check them by other means",
+        listed_once(names.iter().map(String::as_str).collect())?
     );
-    gap(GapKind::NotCovered, SUBJECT, message).filter(|_| !copies.is_empty())
+    gap(GapKind::NotCovered, SUBJECT, message)
+}
+
+/// The gap of packages that may be of another distribution than the system.
+pub(crate) fn unknown_distributions(names: &[String]) -> Option<Gap> {
+    let message = format!(
+        "packages of distributions that are not known are matched as the system's: {}; check them by other means",
+        listed_once(names.iter().map(String::as_str).collect())?
+    );
+    gap(GapKind::Unclear, SUBJECT, message)
+}
+
+/// Each name once; `None` where there are none.
+fn listed_once(mut names: Vec<&str>) -> Option<String> {
+    names.sort_unstable();
+    names.dedup();
+    (!names.is_empty()).then(|| listed(&names))
 }
 
 /// The gap of a document that lists nothing: it must never look clean.
@@ -180,22 +212,21 @@ mod tests {
     #[test]
     fn what_is_not_matched_is_one_gap_for_each_reason() {
         let component = |name: &str, why: WhyUnmatched| Unmatched { id: format!("id-{name}"), name: name.into(), why };
-        let check = |all: &[Unmatched], subjects: &[&str], expected: &[&str]| {
-            let subjects: HashSet<String> = subjects.iter().map(|id| (*id).to_owned()).collect();
-            let found: Vec<String> = unmatched(all, &subjects).into_iter().map(|gap| gap.message).collect();
+        let check = |all: &[Unmatched], root: Option<&str>, expected: &[&str]| {
+            let found: Vec<String> = unmatched(all, root).into_iter().map(|gap| gap.message).collect();
             assert_eq!(found.len(), expected.len(), "{found:?}");
             found.iter().zip(expected).for_each(|(found, part)| assert!(found.contains(part), "{found} has no {part}"));
         };
         use WhyUnmatched::{NoPurl, NotAPurl, PurlType};
-        check(&[], &[], &[]);
-        check(&[component("a", NoPurl)], &["id-a"], &[]);
+        check(&[], None, &[]);
+        check(&[component("a", NoPurl)], Some("id-a"), &[]);
         let many: Vec<Unmatched> = "abcdefg".chars().map(|name| component(&name.to_string(), NoPurl)).collect();
-        check(&many, &["other"], &["without a purl are not matched: 7 (a, b, c, d, e and 2 more)"]);
+        check(&many, Some("other"), &["without a purl are not matched: 7 (a, b, c, d, e and 2 more)"]);
         let types = [
             component("a", PurlType("github".into())),
             component("b", PurlType("cpan".into())),
             component("c", NotAPurl),
         ];
-        check(&types, &[], &["not valid are not matched: 1 (c)", "`cpan` are not matched: 1 (b)", "`github`"]);
+        check(&types, None, &["not valid are not matched: 1 (c)", "`cpan` are not matched: 1 (b)", "`github`"]);
     }
 }

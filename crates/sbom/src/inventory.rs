@@ -1,8 +1,9 @@
 //! From a document to an inventory.
 
-use crate::collect::{Collected, FoundPackage, NamedDistribution};
+use crate::collect::Collected;
 use crate::component::SbomComponent;
 use crate::error::SbomError;
+use crate::foreign::SystemNotes;
 use crate::format::SbomHead;
 use crate::input::{CountedInput, Passed};
 use crate::{document, gaps, identity, layers, xml};
@@ -72,13 +73,14 @@ fn inventory(head: SbomHead, collected: Collected, origin: SbomOrigin, name: &st
     let os = os(&collected);
     let found = std::mem::take(&mut collected.packages);
     let indexes = collected.layers.indexes(&layers);
+    let mut notes = SystemNotes::default();
     let placed = found.into_iter().map(|found| {
-        let mut package = as_copy(found, os.as_ref(), &collected.distributions);
+        let mut package = notes.take(found, os.as_ref(), &collected);
         package.locations.iter_mut().for_each(|place| indexes.resolve(place));
         package
     });
     let packages = folded(placed.collect());
-    let gaps = all_gaps(&head, &collected, os.as_ref(), &packages);
+    let gaps = all_gaps(&head, &collected, os.as_ref(), &notes, &packages);
     Inventory { image, layers, os, packages, gaps }
 }
 
@@ -97,18 +99,6 @@ fn os(collected: &Collected) -> Option<Os> {
     let named = collected.distributions.iter().zip(counts).filter(|(named, _)| !named.os.id.is_empty());
     let most = named.max_by_key(|(named, count)| (named.is_told, named.os.ecosystem().is_some(), *count));
     collected.systems.first().cloned().or_else(|| most.map(|(named, _)| named.os.clone()))
-}
-
-/// A package of another distribution than the system is a copy of its files, which is not judged.
-fn as_copy(found: FoundPackage, os: Option<&Os>, distributions: &[NamedDistribution]) -> Package {
-    let FoundPackage { package, distribution } = found;
-    let (Some(os), Some(named)) = (os, distribution.and_then(|number| distributions.get(number))) else {
-        return package;
-    };
-    let both_known = os.package_type().is_some() && named.os.package_type().is_some();
-    let differs = named.is_told && named.os.purl_namespace() != os.purl_namespace();
-    let is_copy = both_known && (differs || os.package_type() != Some(package.kind));
-    if is_copy { Package { vendored: true, vendor: named.os.id.clone(), ..package } } else { package }
 }
 
 /// Each package once, with all its locations, as the engine lists them.
@@ -150,16 +140,22 @@ fn is_same(a: &Package, b: &Package) -> bool {
         && [vendor, module, tag, owner] == [&b.vendor, &b.module, &b.tag, &b.owner]
 }
 
-fn all_gaps(head: &SbomHead, collected: &Collected, os: Option<&Os>, packages: &[Package]) -> Vec<Gap> {
+fn all_gaps(
+    head: &SbomHead,
+    collected: &Collected,
+    os: Option<&Os>,
+    notes: &SystemNotes,
+    packages: &[Package],
+) -> Vec<Gap> {
     let mut all = gaps::told(head);
+    all.extend(gaps::other_documents(&head.others));
     // The scan that wrote it may have told the same in its words.
     let is_told = all.iter().any(|gap| matches!(gap.kind, GapKind::UnsupportedOs | GapKind::NoPackageDatabase));
     all.extend(gaps::system(os, packages, collected).filter(|_| !is_told));
-    all.extend(gaps::unmatched(&collected.unmatched, &head.described));
-    if !collected.is_ours {
-        all.extend(gaps::sources(packages, collected));
-        all.extend(gaps::copies(packages));
-    }
+    all.extend(gaps::unmatched(&collected.unmatched, head.root()));
+    all.extend(gaps::sources(&notes.without_source));
+    all.extend(gaps::copies(&notes.copies));
+    all.extend(gaps::unknown_distributions(&notes.of_unknown));
     if packages.is_empty() && all.is_empty() {
         all.push(gaps::nothing());
     }

@@ -14,6 +14,7 @@ mod component;
 mod cyclonedx;
 mod document;
 mod error;
+mod foreign;
 mod format;
 mod gaps;
 mod github;

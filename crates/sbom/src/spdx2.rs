@@ -74,7 +74,7 @@ impl TextRows for References<'_> {
     fn row(&mut self, [kind, locator, _]: [String; 3]) {
         // A type may be an address that ends with its name.
         if kind.rsplit('/').next() == Some("purl") {
-            self.0.purls.push(locator);
+            self.0.purl(locator);
         }
     }
 }
@@ -115,6 +115,8 @@ impl TextRows for Relationships<'_> {
     }
 
     fn row(&mut self, [from, kind, to]: [String; 3]) {
+        self.0.refer(&from);
+        self.0.refer(&to);
         match kind.as_str() {
             "DESCRIBES" => drop(self.0.described.insert(to)),
             "DESCRIBED_BY" => drop(self.0.described.insert(from)),

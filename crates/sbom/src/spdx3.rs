@@ -49,7 +49,7 @@ impl ObjectMembers for ElementForm {
             "software_packageVersion" => once(&mut component.version, map)?,
             "software_primaryPurpose" => component.set_kind(&text(map)?),
             "software_sourceInfo" => component.source_info(&text(map)?),
-            "software_packageUrl" => component.purls.extend(Some(text(map)?).filter(|purl| !purl.is_empty())),
+            "software_packageUrl" => component.purl(text(map)?),
             "externalIdentifier" => return map.next_value_seed(Rows(&mut Identifiers(component))),
             "verifiedUsing" => return map.next_value_seed(Rows(&mut Hashes(component))),
             "rootElement" => {
@@ -74,11 +74,11 @@ impl ElementForm {
             }
             "software_Package" | "Package" => {
                 self.component.comment(&self.comment);
-                // A purl has a field of its own, and may be an identifier too.
-                self.component.purls.sort();
-                self.component.purls.dedup();
                 let version = known(std::mem::take(&mut self.component.version));
                 sink.add(SbomComponent { version, ..self.component });
+            }
+            "software_Sbom" | "Sbom" | "Bom" | "Bundle" | "ElementCollection" => {
+                head.lists.insert(std::mem::take(&mut self.component.id));
             }
             // What contains a package, or depends on it, may have more of them.
             _ if self.completeness == "incomplete" => head.incomplete = self.completeness,
@@ -97,7 +97,7 @@ impl TextRows for Identifiers<'_> {
     fn row(&mut self, [kind, identifier, _]: [String; 3]) {
         // In a graph: an object, or the name of an element elsewhere in it.
         if kind == "packageUrl" || kind == "purl" {
-            self.0.purls.push(identifier);
+            self.0.purl(identifier);
         }
     }
 }

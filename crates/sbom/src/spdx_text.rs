@@ -41,7 +41,7 @@ impl SbomComponent {
         } else if let Some((_, paths)) =
             text.split_once(": ").filter(|_| text.starts_with("acquired package info from"))
         {
-            self.paths.extend(paths.split(", ").map(str::to_owned));
+            paths.split(", ").for_each(|path| self.place(path.to_owned()));
         }
     }
 
@@ -50,7 +50,7 @@ impl SbomComponent {
         for place in text.split_inclusive("), ") {
             let place = place.trim_end_matches(", ").trim_end_matches(')');
             let (path, number) = place.rsplit_once(" (layer ").unwrap_or((place, "?"));
-            self.paths.push(path.to_owned());
+            self.place(path.to_owned());
             self.fact("tidewaiter:layer", number.to_owned());
         }
     }

@@ -28,7 +28,7 @@ impl ObjectMembers for Artifact {
             "id" => self.0.id = text(map)?,
             "name" => once(&mut self.0.name, map)?,
             "version" => once(&mut self.0.version, map)?,
-            "purl" => self.0.purls.extend(Some(text(map)?).filter(|purl| !purl.is_empty())),
+            "purl" => self.0.purl(text(map)?),
             "locations" => return map.next_value_seed(Rows(&mut Places { component: &mut self.0, count: 0 })),
             "metadata" => return map.next_value_seed(Object(&mut Facts(&mut self.0))),
             _ => return skip(map),
@@ -182,7 +182,14 @@ impl ObjectMembers for DistroForm {
         match name {
             "id" => component.name = text(map)?,
             "name" if component.name.is_empty() => component.name = text(map)?,
-            "versionID" => component.version = text(map)?,
+            // `version` until version 2 of the schema; later it is a text for people, besides the other.
+            "version" if component.version.is_empty() => component.version = text(map)?,
+            "versionID" => {
+                let version = text(map)?;
+                if !version.is_empty() {
+                    component.version = version;
+                }
+            }
             "prettyName" => component.description = text(map)?,
             "versionCodename" | "cpeName" => {
                 let value = text(map)?;

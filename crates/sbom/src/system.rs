@@ -75,6 +75,12 @@ pub(crate) fn of_purl(distro: &str, namespace: &str) -> Os {
     completed(Os { id: id(name), version_id: version.to_owned(), ..Os::default() })
 }
 
+/// A release by its name and number alone.
+pub(crate) fn release(id: &str, version: &str, codename: &str, like: &str) -> Os {
+    let [id, version_id, codename, id_like] = [id, version, codename, like].map(str::to_owned);
+    completed(Os { id, version_id, codename, id_like, ..Os::default() })
+}
+
 fn is_known(name: &str) -> bool {
     Os { id: id(name), ..Os::default() }.package_type().is_some()
 }

@@ -138,7 +138,7 @@ impl XmlDocument<'_> {
                 let name = std::mem::take(&mut open.property);
                 open.component.fact(&name, text.to_owned());
             }
-            ("occurrence", "location") if is_location => open.component.paths.push(text.to_owned()),
+            ("occurrence", "location") if is_location => open.component.place(text.to_owned()),
             _ => {}
         }
     }
@@ -164,7 +164,7 @@ impl XmlComponent {
             "version" => &mut component.version,
             "description" => &mut component.description,
             "publisher" => &mut component.publisher,
-            "purl" => return component.purls.extend(Some(text.to_owned()).filter(|purl| !purl.is_empty())),
+            "purl" => return component.purl(text.to_owned()),
             "scope" => return self.scope.is_excluded = text == "excluded",
             _ => return,
         };

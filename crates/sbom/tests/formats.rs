@@ -61,6 +61,11 @@ fn cyclonedx_in_json() {
     // Gaps.
     parts(r#"{"purl":"pkg:npm/a@1"},{"type":"library","name":"b","version":"1"}"#, "npm a 1 | Unclear");
     parts(r#"{"purl":"pkg:npm/a@1"},{"type":"application","name":"b","version":"1"}"#, "npm a 1 | Unclear");
+    parts(r#"{"purl":"pkg:npm/a@1"},{"type":"firmware","name":"b"}"#, "npm a 1 | Unclear");
+    parts(r#"{"purl":"pkg:npm/a@1"},{"type":"platform","name":"b"}"#, "npm a 1 | Unclear");
+    parts(r#"{"type":"container","name":"FILE","purl":"pkg:npm/a@1"}"#, "npm a 1 | ");
+    parts(r#"{"purl":"pkg:npm/a@1"},{"type":"container","name":"FILE","purl":"pkg:cpan/b@1"}"#, "npm a 1 | NotCovered");
+    parts(r#"{"purl":"pkg:npm/a@1"},{"type":"machine-learning-model","name":"b"}"#, "npm a 1 | ");
     parts(r#"{"purl":"pkg:npm/a@1"},{"name":"b","purl":"npm:b"}"#, "npm a 1 | Unclear");
     parts(r#"{"purl":"pkg:npm/a@1"},{"name":"b","purl":"pkg:cpan/b@1"}"#, "npm a 1 | NotCovered");
     parts(r#"{"purl":"pkg:npm/a@1"},{"name":"b","purl":"pkg:generic/b@1"}"#, "npm a 1 | NotCovered");
@@ -92,6 +97,21 @@ fn what_is_said_to_be_incomplete_is_a_gap() {
     check(r#"{"aggregate":"unknown"}"#, false);
     check(r#"{"aggregate":"complete","assemblies":["a"]}"#, false);
     check("", false);
+}
+
+#[test]
+fn gaps_that_are_not_understood_are_gaps() {
+    let kinds = |line: &str| {
+        let members = format!(
+            r#""metadata":{{"properties":[{{"name":"tidewaiter:gap","value":"{line}"}}]}},
+            "components":[{{"purl":"pkg:gem/a@1"}}],"compositions":[{{"aggregate":"incomplete"}}]"#
+        );
+        let gaps = read(&cyclonedx("1.6", &members)).unwrap().gaps;
+        gaps.iter().map(|gap| format!("{:?} {}", gap.kind, gap.subject)).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(kinds("UnreadableFile: a/b: it is damaged"), "UnreadableFile a/b");
+    assert_eq!(kinds("Nonsense: a/b: it is damaged"), "UnreadableFile SBOM, Unclear SBOM");
+    assert_eq!(kinds("something"), "UnreadableFile SBOM, Unclear SBOM");
 }
 
 #[test]
@@ -175,6 +195,35 @@ fn spdx_2() {
     let by_relationship =
         format!(r#"{{"spdxVersion":"SPDX-2.3","packages":[{unnamed}],"relationships":[{describes}]}}"#);
     check(&by_relationship, "SPDX 2.3 | FILE |  |  | NothingRecognized");
+    let purls: Vec<String> = (0..17)
+        .map(|n| format!(r#"{{"referenceType":"purl","referenceLocator":"pkg:gem/a@{}"}}"#, n.min(16)))
+        .collect();
+    let many = format!(r#"{{"SPDXID":"SPDXRef-a","name":"a","externalRefs":[{}]}}"#, purls.join(","));
+    let many = read(&spdx("SPDX-2.3", &many)).unwrap();
+    let gaps: Vec<&str> = many.gaps.iter().map(|gap| gap.message.as_str()).collect();
+    assert_eq!(
+        (many.packages.len(), gaps.as_slice()),
+        (16, ["components with more than 16 purls are matched by the first ones alone: 1 (a)"].as_slice())
+    );
+    // Several things that it is about are its parts.
+    let both = format!(
+        r#"{{"documentDescribes":["SPDXRef-root","SPDXRef-a"],"spdxVersion":"SPDX-2.3","packages":[{unnamed},{}]}}"#,
+        spdx_package("a", "pkg:npm/a@1", "")
+    );
+    check(&both, "SPDX 2.3 | FILE |  | npm a 1 | Unclear");
+    for (purpose, gap) in
+        [("INSTALL", "Unclear"), ("SOURCE", "Unclear"), ("ARCHIVE", "Unclear"), ("OTHER", "Unclear"), ("FILE", "")]
+    {
+        let b = format!(r#"{{"SPDXID":"SPDXRef-b","name":"b","primaryPackagePurpose":"{purpose}"}}"#);
+        let text = spdx("SPDX-2.3", &format!("{},{b}", spdx_package("a", "pkg:npm/a@1", "")));
+        check(&text, &format!("SPDX 2.3 | DOC |  | npm a 1 | {gap}"));
+    }
+    let elsewhere = format!(
+        r#"{{"spdxVersion":"SPDX-2.3","packages":[{}],"relationships":[{{"spdxElementId":"SPDXRef-a",
+        "relationshipType":"DEPENDS_ON","relatedSpdxElement":"DocumentRef-lib:SPDXRef-b"}}]}}"#,
+        spdx_package("a", "pkg:npm/a@1", "")
+    );
+    check(&elsewhere, "SPDX 2.3 | FILE |  | npm a 1 | Unclear");
     let by_member =
         format!(r#"{{"documentDescribes":["SPDXRef-root"],"spdxVersion":"SPDX-2.3","packages":[{unnamed}]}}"#);
     check(&by_member, "SPDX 2.3 | FILE |  |  | NothingRecognized");
@@ -201,6 +250,11 @@ fn spdx_3() {
     check(&graph("3.0.1", &[os, image, apk].join(",")), "SPDX 3.0.1 | app:1 | wolfi  | apk a 1-r0 <b 1-r0> | ");
     let incomplete = r#"{"type":"Relationship","relationshipType":"contains","completeness":"incomplete"}"#;
     check(&graph("3.0.1", &format!("{package},{incomplete}")), "SPDX 3.0.1 | DOC |  | gem a 1 | UnreadableFile");
+    let root = r#"{"type":"software_Package","spdxId":"r","name":"r","software_primaryPurpose":"install"},
+        {"type":"software_Sbom","spdxId":"s","rootElement":["r"]}"#;
+    check(&graph("3.0.1", &format!("{package},{root}")), "SPDX 3.0.1 | DOC |  | gem a 1 | ");
+    let part = r#"{"type":"software_Package","spdxId":"p","name":"p","software_primaryPurpose":"executable"}"#;
+    check(&graph("3.0.1", &format!("{package},{root},{part}")), "SPDX 3.0.1 | DOC |  | gem a 1 | Unclear");
     refuses(&graph("3.1.0", package), &["SPDX 3.1.0, a version that is not read"]);
 }
 
@@ -228,6 +282,10 @@ fn syft_and_github() {
     let folder = r#"{"artifacts":[{"name":"a","version":"1","purl":"pkg:npm/a@1"}],"source":{"type":"directory","target":"./app"},
         "distro":{},"schema":{"version":"3.0.0","url":"https://example.com/anchore/syft/3"}}"#;
     check(folder, "Syft 3.0.0 | ./app |  | npm a 1 | ");
+    let old = r#"{"artifacts":[],"distro":{"name":"debian","version":"11","idLike":"x"},"schema":{"version":"1.0.0","url":"syft"}}"#;
+    check(old, "Syft 1.0.0 | FILE | debian 11 |  | NoPackageDatabase");
+    let both = r#"{"artifacts":[],"distro":{"id":"debian","version":"11 (bullseye)","versionID":"11"},"schema":{"version":"16.0.0","url":"syft"}}"#;
+    check(both, "Syft 16.0.0 | FILE | debian 11 |  | NoPackageDatabase");
     refuses(r#"{"artifacts":[]}"#, &["JSON of another kind"]);
     let snapshot = r#"{"version":0,"detector":{"name":"d"},"manifests":{"package-lock.json":{"name":"x","resolved":{
         "a":{"package_url":"pkg:npm/a@1","relationship":"direct","scope":"runtime"},
@@ -253,7 +311,14 @@ fn packages_of_systems_have_their_distribution() {
     check(&[debian], "", "debian 12 | deb a 1 <b 1> | ");
     check(&["pkg:deb/debian/a@1?upstream=b"], "", "debian  | deb a 1 <b 1> | UnsupportedOs");
     check(&["pkg:deb/a@1?upstream=b"], "", " | deb a 1 <b 1> | UnsupportedOs");
-    check(&["pkg:apk/wolfi/a@1"], "", "wolfi  | apk a 1 <a 1> | ");
+    check(&["pkg:apk/wolfi/a@1"], "", "wolfi  | apk a 1 <a 1> | Unclear");
+    check(&["pkg:apk/wolfi/a@1", "pkg:apk/wolfi/b@1?upstream=c"], "", "wolfi  | apk a 1 <a 1>, apk b 1 <c 1> | ");
+    // A source of the same name shows nothing of what is left out.
+    check(
+        &["pkg:deb/debian/a@1?distro=debian-12&upstream=a", "pkg:deb/debian/b@1?distro=debian-12"],
+        "",
+        "debian 12 | deb a 1 <a 1>, deb b 1 <b 1> | Unclear",
+    );
     // A file of another distribution is listed, and not judged.
     let copied = "pkg:rpm/almalinux/c@1-1?distro=almalinux-8";
     check(&[debian, debian, copied], "", "debian 12 | deb a 1 <b 1>, rpm c 1-1 (copy) | NotCovered");
@@ -262,6 +327,13 @@ fn packages_of_systems_have_their_distribution() {
         "debian",
         "debian 12 | deb a 1 <b 1>, deb c 1 <c 1> (copy) | NotCovered",
     );
+    check(
+        &[debian, "pkg:deb/debian/c@1?distro=debian-11"],
+        "debian",
+        "debian 12 | deb a 1 <b 1>, deb c 1 <c 1> (copy) | NotCovered",
+    );
+    check(&[debian, "pkg:rpm/c@1-1"], "debian", "debian 12 | deb a 1 <b 1>, rpm c 1-1 (copy) | NotCovered");
+    check(&[debian, "pkg:deb/example/c@1"], "debian", "debian 12 | deb a 1 <b 1>, deb c 1 <c 1> | Unclear");
     check(&[debian], "unheard-of", "unheard-of 12 | deb a 1 <b 1> | UnsupportedOs");
     check(&["pkg:npm/a@1"], "debian", "debian 12 | npm a 1 | NoPackageDatabase");
     check(&["pkg:deb/debian/a@1"], "debian", "debian 12 | deb a 1 <a 1> | Unclear");

@@ -16,6 +16,13 @@ fn written(inventory: &Inventory, format: SbomFormat) -> Vec<u8> {
     out
 }
 
+/// The same document with its members in the order of their names, as other programs write it again.
+fn sorted(bytes: &[u8]) -> Vec<u8> {
+    let mut value: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+    value.sort_all_objects();
+    serde_json::to_vec(&value).unwrap()
+}
+
 /// The inventory without how it was read.
 fn comparable(inventory: Inventory) -> Inventory {
     let mut inventory = inventory;
@@ -104,8 +111,29 @@ proptest! {
     fn sboms_of_ours_are_read_as_they_were(inventory in inventory()) {
         for format in SbomFormat::ALL {
             let bytes = written(&inventory, format);
-            let read = tidewaiter_sbom::read(&mut bytes.as_slice(), "FILE").unwrap();
-            prop_assert_eq!(comparable(read), inventory.clone(), "{}", format.name());
+            for bytes in [sorted(&bytes), bytes] {
+                let read = tidewaiter_sbom::read(&mut bytes.as_slice(), "FILE").unwrap();
+                prop_assert_eq!(comparable(read), inventory.clone(), "{}", format.name());
+            }
         }
     }
+}
+
+#[test]
+fn components_of_others_in_a_document_of_ours_are_not_ours() {
+    let os = Os { id: "debian".into(), version_id: "12".into(), ..Os::default() };
+    let ours = Package { vendor: "Debian".into(), ..Package::new(PackageType::Deb, "ours", "1") };
+    let digest = Digest::from_sha256([1; 32]);
+    let image = ImageInfo::new("app", digest.clone(), digest, "linux/amd64".parse().unwrap());
+    let inventory = Inventory { image, layers: vec![], os: Some(os), packages: vec![ours.clone()], gaps: vec![] };
+    let bytes = written(&inventory, SbomFormat::ALL[0]);
+    let mut merged: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    let other = serde_json::json!({"name": "No Name", "purl": "pkg:deb/debian/theirs@2?distro=debian-12"});
+    merged["components"].as_array_mut().unwrap().push(other);
+    let read = tidewaiter_sbom::read(&mut merged.to_string().as_bytes(), "FILE").unwrap();
+    let [first, second] = read.packages.as_slice() else { panic!("{:?}", read.packages) };
+    assert_eq!(first, &ours);
+    assert_eq!((second.name.as_str(), second.source_name.as_str()), ("theirs", "theirs"));
+    let gaps: Vec<&str> = read.gaps.iter().map(|gap| gap.message.as_str()).collect();
+    assert!(matches!(gaps.as_slice(), [gap] if gap.contains("not told of 1 (theirs)")), "{gaps:?}");
 }

@@ -141,13 +141,19 @@ fn steps(reader: &mut Reader<Bounded<'_>>, each: &mut dyn FnMut(Step<'_>)) -> Re
             Event::GeneralRef(part) => {
                 let entity = part.resolve_char_ref().ok().flatten().map(String::from);
                 let named = || quick_xml::escape::resolve_predefined_entity(part.as_ref()).map(str::to_owned);
-                content.push_str(&entity.or_else(named).unwrap_or_default());
+                let text = entity.or_else(named).ok_or_else(|| unknown_entity(&part))?;
+                content.push_str(&text);
             }
             Event::Eof if depth == 0 => return Ok(()),
             Event::Eof => return Err("the document ends inside an element".to_owned()),
             _ => {}
         }
     }
+}
+
+/// Text must not vanish: a name without a part may be another's.
+fn unknown_entity(name: &str) -> String {
+    format!("the entity `&{name:.40};` is not one of those that XML has")
 }
 
 fn attributes(start: &BytesStart<'_>) -> Result<Attributes, String> {
@@ -194,6 +200,9 @@ mod tests {
         check(b"<a>\xff</a>", "utf-8");
         check(b"<a>\n <b>\n  </c></b></a>", "line 3, column 7: ");
         check(b"<a>\n", "line 2, column 1: ");
+        check(b"<a>x&undefined;y</a>", "the entity `&undefined;` is not one");
+        check(b"<a>&#x110000;</a>", "the entity `&#x110000;` is not one");
+        check(b"<!DOCTYPE a [<!ENTITY e 'x'>]><a>&e;</a>", "the entity `&e;` is not one");
         check(b"<a>", "ends inside an element");
         check("<a>".repeat(65).as_bytes(), "nested deeper than 64");
         let long = "x".repeat(EVENT_BYTES + BUFFER);

@@ -76,7 +76,8 @@ impl Package {
         let source_version = upstream(kind, &version).unwrap_or_default().to_owned();
         let name = if kind == PackageType::Composer { name.to_lowercase() } else { name };
         // What path dependencies have in the SBOMs of cargo-cyclonedx.
-        let own = purl.qualifiers().get("download_url").is_some_and(|url| url.starts_with("file:"));
+        let own = kind == PackageType::Cargo
+            && purl.qualifiers().get("download_url").is_some_and(|url| url.starts_with("file:"));
         Ok(Some((Package { source_version, own, ..Package::new(kind, name, version) }, purl)))
     }
 }
@@ -132,6 +133,17 @@ mod tests {
         {
             assert!(Package::from_purl(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn path_dependencies_of_cargo_are_own() {
+        let check = |purl: &str, expected: bool| {
+            assert_eq!(Package::from_purl(purl).unwrap().is_some_and(|p| p.own), expected, "{purl}");
+        };
+        check("pkg:cargo/a@1?download_url=file://.", true);
+        check("pkg:cargo/a@1?download_url=https://example.com/a", false);
+        check("pkg:npm/a@1?download_url=file://a.tgz", false);
+        check("pkg:deb/debian/a@1?download_url=file:///a.deb", false);
     }
 
     #[derive(Deserialize)]
