@@ -182,7 +182,7 @@ mod tests {
         let check = |byte: u8, is_index: bool, expected: Option<&[u8]>| {
             let subject = NamedSubject { digest: Digest::from_sha256([byte; 32]), is_index };
             let now = Timestamp::now();
-            let scan = ScanRecord { started: now, finished: now, reports: vec![report(1), report(2)] };
+            let scan = ScanRecord { started: now, finished: now, analyzers: None, reports: vec![report(1), report(2)] };
             let found = subject.scan(scan).ok().map(|scan| scan.reports);
             assert_eq!(found, expected.map(|bytes| bytes.iter().copied().map(report).collect()));
         };

@@ -2,13 +2,12 @@
 
 use super::{Verification, VerifiedWord};
 use crate::args::OutputFormat;
-use crate::render;
 use crate::terminal::printable;
+use crate::{render, stdout};
 use anyhow::Result;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde_json::json;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use tidewaiter_attestation::ExceptionUsed;
 use tidewaiter_core::policy::Outcome;
 
@@ -69,7 +68,7 @@ impl Verification {
     pub(super) fn show(&self, output: OutputFormat, now: Timestamp) -> Result<()> {
         match output {
             OutputFormat::Json => render::json(&self.json()),
-            OutputFormat::Table => Ok(io::stdout().write_all(self.table(now).as_bytes())?),
+            OutputFormat::Table => stdout::print(&self.table(now)),
         }
     }
 
