@@ -17,7 +17,7 @@ fn arguments(list: &Value, known: &Values, lists: &BTreeMap<&str, Vec<String>>) 
     all
 }
 
-/// Plays the Task's steps as its Pod does; the folder `/work` is one of the runner's.
+/// Plays the Task's steps as its Pod does; the folder `/scan` is one of the runner's.
 fn play(runner: &Runner, images: &[&str], fail_on: &str, more: &[&str]) -> Said {
     let task: Value = tidewaiter_yaml::from_str(&read("integrations/tekton/scan.yaml")).unwrap();
     let spec = &task["spec"];
@@ -45,7 +45,7 @@ fn play(runner: &Runner, images: &[&str], fail_on: &str, more: &[&str]) -> Said 
     given.for_each(|name| assert!(declared.contains(&name), "there is no parameter {name}"));
     let mut last = Said { code: -1, text: String::new() };
     for step in spec["steps"].as_array().unwrap() {
-        let here = |text: &str| text.replace("/work", &work.display().to_string());
+        let here = |text: &str| text.replace("/scan", &work.display().to_string());
         let mut command = match step["script"].as_str() {
             Some(script) => {
                 assert!(!script.contains("$(params"), "a parameter that is part of a script could be any script");
