@@ -5,7 +5,7 @@ use std::path::Path;
 use tidewaiter_core::advisory::{Advisory, Affected, FixState, Interval, IntervalEnd, KeyKind};
 use tidewaiter_core::ecosystem::{Ecosystem, Os};
 use tidewaiter_core::image::Digest;
-use tidewaiter_core::package::{Package, PackageType};
+use tidewaiter_core::package::{Location, Package, PackageType};
 use tidewaiter_core::report::{ImageInfo, Inventory, Report};
 use tidewaiter_core::version::VersionScheme;
 use tidewaiter_db::Database;
@@ -134,7 +134,8 @@ fn inventory(system: &str, kind: PackageType, packages: &[&str]) -> Inventory {
         let mut fields = text.split(' ');
         let (name, version) = (fields.next().unwrap(), fields.next().unwrap());
         let vendor = fields.next().unwrap_or_default().to_owned();
-        Package { vendor, ..Package::new(kind, name, version) }
+        let locations = vec![Location { path: "a/database".to_owned(), layer: 0 }];
+        Package { vendor, locations, ..Package::new(kind, name, version) }
     };
     let digest = Digest::from_sha256([0; 32]);
     Inventory {
