@@ -45,8 +45,12 @@ pub(super) fn output(
         if result.platform != *platform || inventories.into_iter().flatten().any(|i| i.image.digest != *digest) {
             return Err(unasked("a report is that of another image than the resolved one"));
         }
-        if result.inventory.is_some() && known.get(i).copied().unwrap_or(true) {
+        let is_known = known.get(i).copied().unwrap_or(true);
+        if result.inventory.is_some() && is_known {
             return Err(unasked("it replaces an inventory that is known"));
+        }
+        if result.signer.is_some() && is_known {
+            return Err(unasked("it took a signed scan in place of an inventory that is known"));
         }
         if !result.signer.as_ref().is_none_or(|signer| result.inventory.is_none() && is_trusted(job, signer)) {
             return Err(unasked("it names a signer that is not trusted for the image"));
@@ -126,8 +130,10 @@ mod tests {
             let results = vec![PlatformReport { signer: Some(signer), ..report("linux/amd64", 2, inventory) }];
             let said =
                 ScanOutput { digest: digest(1), database: String::new(), results, layers: LayerCounts::default() };
-            let checked = output(&job, &images(1, &[("linux/amd64", 2)]), &[false], &said);
-            assert_eq!(checked.is_ok(), expected, "{image} {key} {inventory:?}");
+            let resolved = images(1, &[("linux/amd64", 2)]);
+            assert_eq!(output(&job, &resolved, &[false], &said).is_ok(), expected, "{image} {key} {inventory:?}");
+            // What the store knows comes first.
+            assert!(output(&job, &resolved, &[true], &said).is_err(), "{image} {key} {inventory:?}");
         };
         check("r.example/own/x:1", &trusted, &own, None, true);
         check("r.example/other/x:1", &trusted, &own, None, false);
