@@ -15,6 +15,7 @@ mod break_glass;
 mod chart;
 mod cron_jobs;
 mod daemon_sets;
+mod dashboard;
 mod debug;
 mod every_image;
 mod every_kind;
