@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::scan::credential_providers::CredentialProviders;
 use crate::scan::layer_cache::LayerCacheSettings;
 use crate::scan::scanner::ScannerSettings;
 use crate::settings::{RegistrySettings, ServerSettings};
@@ -122,6 +123,23 @@ pub(crate) struct ServeArgs {
     /// PEM file of authorities that are trusted for registries, in addition to the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) registry_ca: Option<PathBuf>,
+    /// CredentialProviderConfig of kubelet.config.k8s.io/v1, as kubelets have it: programs that give logins of registries
+    #[arg(
+        long,
+        env = "TIDEWAITER_IMAGE_CREDENTIAL_PROVIDER_CONFIG",
+        value_name = "FILE",
+        requires = "provider_folder"
+    )]
+    pub(crate) image_credential_provider_config: Option<PathBuf>,
+    /// Folder with the programs of that file
+    #[arg(
+        id = "provider_folder",
+        long = "image-credential-provider-bin-dir",
+        env = "TIDEWAITER_IMAGE_CREDENTIAL_PROVIDER_BIN_DIR",
+        value_name = "DIR",
+        requires = "image_credential_provider_config"
+    )]
+    pub(crate) image_credential_provider_bin_dir: Option<PathBuf>,
     /// YAML file of scanners whose signed scans are taken in place of reading an image: key, images, maxAge of each (docs/attestations.md)
     #[arg(long, env = "TIDEWAITER_TRUSTED_SCANS", value_name = "FILE")]
     pub(crate) trusted_scans: Option<PathBuf>,
@@ -155,6 +173,17 @@ impl ServeArgs {
         let Some(path) = &self.trusted_scans else { return Ok(Vec::new()) };
         let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
         TrustedScanner::parse_all(&text).map_err(|why| anyhow!("{}: {why}", path.display()))
+    }
+
+    /// The programs that give logins: none, where no file says so.
+    ///
+    /// # Errors
+    /// When the file cannot be used, or a program that it names.
+    pub(crate) fn credential_providers(&self) -> Result<CredentialProviders> {
+        match (&self.image_credential_provider_config, &self.image_credential_provider_bin_dir) {
+            (Some(file), Some(folder)) => CredentialProviders::open(file, folder).map_err(|why| anyhow!(why)),
+            _ => Ok(CredentialProviders::default()),
+        }
     }
 
     /// The settings that these arguments give.

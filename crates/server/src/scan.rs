@@ -9,6 +9,7 @@
 
 mod bridge;
 mod check;
+pub(crate) mod credential_providers;
 pub(crate) mod database;
 pub(crate) mod layer_cache;
 mod platforms;

@@ -47,6 +47,7 @@ const STREAMS: u32 = 100;
 /// When an address, the store or the cluster cannot be used.
 pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
     let mut settings = args.settings()?;
+    let credential_providers = args.credential_providers()?;
     let queues = Queues::new();
     // The watches start first: they list the cluster while the store and the database are opened.
     let index = Index::start(&client, &queues);
@@ -66,6 +67,7 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
         lost_results: LostResults::default(),
         runs: ScanRuns::default(),
         slots: ScanSlots::new(settings.scans),
+        credential_providers,
         settings,
         alerts: AlertChannel::new(Arc::clone(&index), metrics.clone()),
         queues,

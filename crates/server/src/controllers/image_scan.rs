@@ -185,17 +185,20 @@ async fn run_visibly(
 }
 
 async fn run(scan: &ImageScan, ctx: &ServerContext, platforms: Vec<Platform>) -> Result<ScanOutput, ScanFailure> {
+    let provided = ctx.credential_providers.logins(&scan.spec.image).await;
     let job = ScanJob {
         image: scan.spec.image.clone(),
         platforms,
         secrets: pull_secrets::of_scan(&ctx.client, &ctx.index.service_accounts, scan).await?,
+        provided: provided.logins.clone(),
         registries: ctx.settings.registries.clone(),
         database: ctx.database.path().to_owned(),
         memory: ctx.settings.scan_memory,
         trusted: ctx.settings.trusted_scans.clone(),
         layers_of: ctx.index.uid_of(&scan.namespace().unwrap_or_default()).and_then(|uid| uid.try_into().ok()),
     };
-    process::scan(&ctx.settings, &ctx.store, &job).await
+    let done = process::scan(&ctx.settings, &ctx.store, &job).await;
+    done.map_err(|failure| provided.explain(failure))
 }
 
 async fn finished(

@@ -12,6 +12,7 @@
 //! The worker reads what anybody may have pushed, so that nothing it says is believed beyond its job (`check`). A line that
 //! nobody asked for is not sent: neither side buffers more than one document.
 
+use super::credential_providers::ProvidedLogin;
 use super::layer_cache::LayerOwner;
 use super::signed::ScanSigner;
 use crate::settings::RegistrySettings;
@@ -20,11 +21,12 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 use tidewaiter_core::Reason;
-use tidewaiter_core::image::{Digest, Platform};
+use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::report::{Inventory, Report};
 use tidewaiter_scan::ScanError;
 use tidewaiter_scan::cache::LayerCounts;
 use tidewaiter_scan::source::SourceError;
+use tidewaiter_scan::source::registry::credentials::{Credentials, Login};
 
 /// Time limit of a scan: the largest public images need two minutes on a slow line; a registry that sends a byte a second
 /// must not occupy a slot for hours.
@@ -43,6 +45,8 @@ pub(crate) struct ScanJob {
     pub(crate) platforms: Vec<Platform>,
     /// Pull secrets of the namespace.
     pub(crate) secrets: Vec<PullSecret>,
+    /// What credential providers gave for the image; tried after the pull secrets.
+    pub(crate) provided: Vec<ProvidedLogin>,
     /// How registries are reached.
     pub(crate) registries: RegistrySettings,
     /// The database file.
@@ -53,6 +57,27 @@ pub(crate) struct ScanJob {
     pub(crate) layers_of: Option<LayerOwner>,
     /// Whose signed scans are taken.
     pub(crate) trusted: Vec<TrustedScanner>,
+}
+
+impl ScanJob {
+    /// The logins of the scan, in the order in which kubelets try them: of pull secrets, then of credential providers.
+    ///
+    /// # Errors
+    /// When a pull secret is none.
+    pub(super) fn credentials(&self, image: &Reference) -> Result<Credentials, ScanFailure> {
+        let mut own = Credentials::default();
+        for secret in &self.secrets {
+            let bytes = secret.document.as_bytes();
+            let parsed = if secret.legacy { Credentials::parse_legacy(bytes) } else { Credentials::parse(bytes) };
+            let unreadable = |e| ScanFailure::new(Reason::BadPullSecret, format!("a pull secret is unreadable: {e}"));
+            own.extend(parsed.map_err(unreadable)?);
+        }
+        let mut provided = Credentials::default();
+        for ProvidedLogin { user, password } in self.provided.iter().cloned() {
+            provided.add(image.registry(), Login::Password { user, password });
+        }
+        Ok(own.followed_by(provided))
+    }
 }
 
 /// Document of a pull secret.
@@ -177,6 +202,7 @@ impl ScanJob {
             image: image.to_owned(),
             platforms: vec![Platform::new("linux", "amd64")],
             secrets: vec![],
+            provided: vec![],
             registries: RegistrySettings::default(),
             database: PathBuf::from("/does/not/exist"),
             memory: 512 << 20,
