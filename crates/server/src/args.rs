@@ -152,6 +152,9 @@ pub(crate) struct ServeArgs {
     /// Maximum concurrent scans
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(crate) scans: u16,
+    /// Maximum concurrent scans of images of one registry; default: as many as there are
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) scans_per_registry: Option<u16>,
 }
 
 /// The name of a namespace: a label of DNS (RFC 1123), as the API server requires.

@@ -178,6 +178,16 @@ impl Lab {
         path.display().to_string()
     }
 
+    /// Stores a program where [`Lab::mounted_file`] stores files.
+    pub fn mounted_program(&self, name: &str, program: &Path) {
+        let folder = match &self.stands {
+            Stands::Confined(pod) => pod.feeds(),
+            Stands::Plain { .. } => self.cluster.dir(),
+        };
+        // Its permissions are copied, too.
+        fs::copy(program, folder.join(name)).unwrap();
+    }
+
     /// Builds the server's database once from a `feeds.toml`, as the container `database` of `deploy/` does on its schedule
     /// where the server is confined. Returns the output of the build.
     #[track_caller]

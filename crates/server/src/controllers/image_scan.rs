@@ -16,6 +16,7 @@ use crate::decide::database::{DatabaseState, NextResult, next_result};
 use crate::decide::exception;
 use crate::decide::image_scan::{self, FailedScan, Upkeep};
 use crate::error::ReconcileError;
+use crate::memory::RegistryUser;
 use crate::scan::protocol::{ScanFailure, ScanJob, ScanOutput};
 use crate::scan::{process, pull_secrets};
 use crate::{index, patches};
@@ -28,6 +29,7 @@ use serde_json::json;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tidewaiter_core::Reason;
 use tidewaiter_core::image::Platform;
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanStatus;
@@ -90,10 +92,10 @@ async fn rescan(
 ) -> Result<Action, ReconcileError> {
     let users = ctx.index.users(scan);
     let urgency = image_scan::urgency(scan, users.iter().filter_map(|user| user.status.as_ref()));
-    let namespace = scan.namespace().unwrap_or_default();
+    let (namespace, registry) = (scan.namespace().unwrap_or_default(), image_scan::registry(scan));
     // First: a scan that waits for its turn does not run.
     let _slot = tokio::select! {
-        slot = ctx.slots.take(&namespace, urgency) => slot,
+        slot = ctx.slots.take(&namespace, &registry, urgency) => slot,
         () = cancelled(scan, ctx) => return Ok(Action::await_change()),
     };
     ctx.runs.begin(&scan.uid().unwrap_or_default(), scan.metadata.generation.unwrap_or_default());
@@ -111,7 +113,7 @@ async fn rescan(
         ctx.metrics.layers(&output.layers);
     }
     let done = match done {
-        Ok(output) => finished(scan, ctx, &platforms, output).await,
+        Ok(output) => finished(scan, ctx, &platforms, output).await.map_err(tried),
         Err(failure) => Err(failure),
     };
     let status = done.unwrap_or_else(|failure| failed(scan, ctx, failure));
@@ -139,10 +141,14 @@ async fn cancelled(scan: &ImageScan, ctx: &ServerContext) {
     }
 }
 
-fn failed(scan: &ImageScan, ctx: &ServerContext, failure: ScanFailure) -> ImageScanStatus {
-    let ScanFailure { reason, message, retry_after } = failure;
+fn failed(scan: &ImageScan, ctx: &ServerContext, failure: FailedScan) -> ImageScanStatus {
     let database = ctx.database.state().id().map(str::to_owned);
-    image_scan::failed(scan, FailedScan { reason, message, retry_after }, database, Timestamp::now())
+    image_scan::failed(scan, failure, database, Timestamp::now())
+}
+
+fn tried(failure: ScanFailure) -> FailedScan {
+    let ScanFailure { reason, message, retry_after, .. } = failure;
+    FailedScan { reason, message, retry_after, tried: true }
 }
 
 /// A result that no object names is lost, whatever the cause: its reports go, and the next scan waits as after a failure.
@@ -174,7 +180,7 @@ async fn run_visibly(
     scan: &ImageScan,
     ctx: &ServerContext,
     platforms: Vec<Platform>,
-) -> Result<Result<ScanOutput, ScanFailure>, ReconcileError> {
+) -> Result<Result<ScanOutput, FailedScan>, ReconcileError> {
     let mut running = pin!(run(scan, ctx, platforms));
     tokio::select! {
         done = &mut running => return Ok(done),
@@ -184,12 +190,13 @@ async fn run_visibly(
     Ok(running.await)
 }
 
-async fn run(scan: &ImageScan, ctx: &ServerContext, platforms: Vec<Platform>) -> Result<ScanOutput, ScanFailure> {
+async fn run(scan: &ImageScan, ctx: &ServerContext, platforms: Vec<Platform>) -> Result<ScanOutput, FailedScan> {
+    let secrets = pull_secrets::of_scan(&ctx.client, &ctx.index.service_accounts, scan).await.map_err(tried)?;
     let provided = ctx.credential_providers.logins(&scan.spec.image).await;
     let job = ScanJob {
         image: scan.spec.image.clone(),
         platforms,
-        secrets: pull_secrets::of_scan(&ctx.client, &ctx.index.service_accounts, scan).await?,
+        secrets,
         provided: provided.logins.clone(),
         registries: ctx.settings.registries.clone(),
         database: ctx.database.path().to_owned(),
@@ -197,8 +204,24 @@ async fn run(scan: &ImageScan, ctx: &ServerContext, platforms: Vec<Platform>) ->
         trusted: ctx.settings.trusted_scans.clone(),
         layers_of: ctx.index.uid_of(&scan.namespace().unwrap_or_default()).and_then(|uid| uid.try_into().ok()),
     };
+    let user = job.registry_user(&scan.namespace().unwrap_or_default());
+    if let Some(pause) = ctx.registry_holds.pause(&user) {
+        return Err(image_scan::held_registry(&user.registry, pause));
+    }
     let done = process::scan(&ctx.settings, &ctx.store, &job).await;
-    done.map_err(|failure| provided.explain(failure))
+    note_limit(ctx, &user, &done);
+    done.map_err(|failure| tried(provided.explain(failure)))
+}
+
+/// Holds the registry for all who share its limit. What read a layer says so of its own image alone: somebody made that.
+fn note_limit(ctx: &ServerContext, user: &RegistryUser, done: &Result<ScanOutput, ScanFailure>) {
+    match done {
+        Ok(_) => ctx.registry_holds.forget(user),
+        Err(failure) if failure.reason == Reason::RateLimited && failure.before_layers => {
+            ctx.registry_holds.note(user, failure.retry_after);
+        }
+        Err(_) => {}
+    }
 }
 
 async fn finished(

@@ -15,6 +15,7 @@
 use super::credential_providers::ProvidedLogin;
 use super::layer_cache::LayerOwner;
 use super::signed::ScanSigner;
+use crate::memory::RegistryUser;
 use crate::settings::RegistrySettings;
 use crate::trusted_scans::TrustedScanner;
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,14 @@ impl ScanJob {
             provided.add(image.registry(), Login::Password { user, password });
         }
         Ok(own.followed_by(provided))
+    }
+
+    /// Whose requests its registry counts.
+    pub(crate) fn registry_user(&self, namespace: &str) -> RegistryUser {
+        let image = self.image.parse::<Reference>().ok();
+        let logs_in = |image: &Reference| self.credentials(image).is_ok_and(|all| !all.logins(image).is_empty());
+        let namespace = image.as_ref().is_some_and(logs_in).then(|| namespace.to_owned());
+        RegistryUser { registry: image.map(|image| image.registry().to_owned()).unwrap_or_default(), namespace }
     }
 }
 
@@ -167,12 +176,15 @@ pub(crate) struct ScanFailure {
     pub(crate) message: String,
     /// The pause that the registry asks for.
     pub(crate) retry_after: Option<Duration>,
+    /// Whether the process ended before it read a layer, and so before its image could make anything of it. The server notes it.
+    #[serde(skip)]
+    pub(crate) before_layers: bool,
 }
 
 impl ScanFailure {
     /// A failure by its reason.
     pub(crate) fn new(reason: Reason, message: impl ToString) -> Self {
-        ScanFailure { reason, message: message.to_string(), retry_after: None }
+        ScanFailure { reason, message: message.to_string(), retry_after: None, before_layers: false }
     }
 }
 
@@ -209,5 +221,40 @@ impl ScanJob {
             layers_of: None,
             trusted: vec![],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_logins_for_an_image_has_limits_of_their_own() {
+        let secret = r#"{"auths":{"r.example/team":{"username":"u","password":"p"}}}"#.to_owned();
+        let provided = ProvidedLogin { user: "node".into(), password: "p".into() };
+        let check = |image: &str, secrets: &[&String], provided: &[ProvidedLogin], expected: (&str, Option<&str>)| {
+            let secrets = secrets.iter().map(|text| PullSecret { legacy: false, document: (*text).clone() }).collect();
+            let job = ScanJob { secrets, provided: provided.to_vec(), ..ScanJob::for_tests(image) };
+            let found = job.registry_user("team");
+            assert_eq!((found.registry.as_str(), found.namespace.as_deref()), expected, "{image}");
+        };
+        check("r.example/team/app", &[], &[], ("r.example", None));
+        check("r.example/team/app", &[&secret], &[], ("r.example", Some("team")));
+        check("r.example/other", &[&secret], &[], ("r.example", None));
+        check("nginx", &[&secret], &[], ("docker.io", None));
+        check("nginx", &[], std::slice::from_ref(&provided), ("docker.io", Some("team")));
+        check("no reference", &[&secret], &[], ("", None));
+        check("r.example/team/app", &[&"no JSON".to_owned()], &[], ("r.example", None));
+    }
+
+    #[test]
+    fn pull_secrets_come_before_what_providers_give() {
+        let secret = r#"{"auths":{"*.example":{"username":"u","password":"p"}}}"#.to_owned();
+        let provided = vec![ProvidedLogin { user: "node".into(), password: "p".into() }];
+        let secrets = vec![PullSecret { legacy: false, document: secret }];
+        let job = ScanJob { secrets, provided, ..ScanJob::for_tests("r.example/v1/app") };
+        let image = job.image.parse().unwrap();
+        let all = job.credentials(&image).unwrap();
+        assert_eq!(format!("{:?}", all.logins(&image)), "[Login(u, …), Login(node, …)]");
     }
 }
