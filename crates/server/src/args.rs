@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tidewaiter_crd::names::NAMESPACE;
+use tidewaiter_scan::source::registry::hosts::RegistryHosts;
 
 /// Holds workloads until their images are scanned and approved.
 #[derive(Debug, Parser)]
@@ -120,6 +121,9 @@ pub(crate) struct ServeArgs {
     /// Registry that is reached over plain HTTP, as host:port
     #[arg(long = "plain-http-registry", value_name = "HOST")]
     pub(crate) plain_http: Vec<String>,
+    /// Folder of mirrors in containerd's form (HOST/hosts.toml), as nodes have it in /etc/containerd/certs.d; read for each scan
+    #[arg(long, env = "TIDEWAITER_REGISTRY_CONFIG_DIR", value_name = "DIR")]
+    pub(crate) registry_config_dir: Option<PathBuf>,
     /// PEM file of authorities that are trusted for registries, in addition to the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) registry_ca: Option<PathBuf>,
@@ -199,10 +203,16 @@ impl ServeArgs {
         excluded.sort();
         excluded.dedup();
         let read = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| path.display().to_string());
+        if let Some(dir) = &self.registry_config_dir {
+            // For its errors: a mistake is said now.
+            RegistryHosts::read(dir)?;
+        }
         let registries = RegistrySettings {
             allowed_networks: self.allowed_networks.clone(),
             plain_http: self.plain_http.clone(),
             ca_pem: self.registry_ca.as_ref().map(read).transpose()?,
+            config_dir: self.registry_config_dir.clone(),
+            hosts: RegistryHosts::default(),
         };
         Ok(ServerSettings {
             excluded,

@@ -4,6 +4,7 @@ use crate::trusted_scans::TrustedScanner;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use tidewaiter_scan::source::registry::hosts::RegistryHosts;
 
 /// Settings that hold for the life of the process.
 #[derive(Debug, Clone)]
@@ -37,4 +38,9 @@ pub(crate) struct RegistrySettings {
     pub(crate) plain_http: Vec<String>,
     /// PEM of a private authority.
     pub(crate) ca_pem: Option<String>,
+    /// Folder of mirrors, which a job has read already.
+    #[serde(skip)]
+    pub(crate) config_dir: Option<PathBuf>,
+    /// The mirrors of a job's registry.
+    pub(crate) hosts: RegistryHosts,
 }

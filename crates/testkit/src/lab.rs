@@ -174,6 +174,7 @@ impl Lab {
             Stands::Confined(pod) => (pod.feeds().to_owned(), Path::new("/etc/tidewaiter").join(name)),
             Stands::Plain { .. } => (self.cluster.dir().to_owned(), self.cluster.dir().join(name)),
         };
+        fs::create_dir_all(folder.join(name).parent().unwrap()).unwrap();
         fs::write(folder.join(name), content).unwrap();
         path.display().to_string()
     }

@@ -17,7 +17,7 @@ fn providing(providers: &[(&str, &str, &str)]) -> Lab {
         config.push_str(&format!(
             "- name: {name}\n  matchImages: [\"{host}/{images}\"]\n  defaultCacheDuration: 1m\n  \
              apiVersion: credentialprovider.kubelet.k8s.io/v1\n  env:\n  - {{name: STORY_HOST, value: \"{}\"}}\n  \
-             - {{name: STORY_USER, value: node}}\n  - {{name: STORY_PASSWORD, value: {password}}}\n",
+             - {{name: STORY_USER, value: node}}\n  - {{name: STORY_PASSWORD, value: \"{password}\"}}\n",
             if password.is_empty() { "elsewhere.example" } else { &host }
         ));
     }

@@ -33,6 +33,7 @@ mod jobs;
 mod kustomize;
 mod layers;
 mod medium_findings;
+mod mirrors;
 mod namespace_labels;
 mod namespaces;
 mod new_database;

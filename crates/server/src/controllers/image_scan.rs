@@ -18,7 +18,7 @@ use crate::decide::image_scan::{self, FailedScan, Upkeep};
 use crate::error::ReconcileError;
 use crate::memory::RegistryUser;
 use crate::scan::protocol::{ScanFailure, ScanJob, ScanOutput};
-use crate::scan::{process, pull_secrets};
+use crate::scan::{mirrors, process, pull_secrets};
 use crate::{index, patches};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
@@ -198,14 +198,18 @@ async fn run(scan: &ImageScan, ctx: &ServerContext, platforms: Vec<Platform>) ->
         platforms,
         secrets,
         provided: provided.logins.clone(),
-        registries: ctx.settings.registries.clone(),
+        registries: mirrors::settings_for(&ctx.settings.registries, &image_scan::registry(scan))
+            .await
+            .map_err(tried)?,
         database: ctx.database.path().to_owned(),
         memory: ctx.settings.scan_memory,
         trusted: ctx.settings.trusted_scans.clone(),
         layers_of: ctx.index.uid_of(&scan.namespace().unwrap_or_default()).and_then(|uid| uid.try_into().ok()),
     };
     let user = job.registry_user(&scan.namespace().unwrap_or_default());
-    if let Some(pause) = ctx.registry_holds.pause(&user) {
+    // Mirrors may have it.
+    let has_mirrors = job.registries.hosts.has_mirrors(&user.registry);
+    if let Some(pause) = ctx.registry_holds.pause(&user).filter(|_| !has_mirrors) {
         return Err(image_scan::held_registry(&user.registry, pause));
     }
     let done = process::scan(&ctx.settings, &ctx.store, &job).await;

@@ -125,8 +125,8 @@ mod tests {
         // Of one namespace another registry first, and whoever is urgent before.
         check(2, "A1", "A1A2", Some(1));
         check(3, "A1", "a2A1", Some(1));
-        // Not between namespaces.
-        check(3, "A1", "B1C2", Some(0));
+        // Of namespaces that had no turn, too.
+        check(3, "A1", "B1C2", Some(1));
     }
 
     #[test]

@@ -132,6 +132,7 @@ fn config(job: &ScanJob, image: &Reference) -> Result<RegistryConfig, ScanFailur
         credentials: job.credentials(image)?,
         ca_pem: registries.ca_pem.into_iter().map(String::into_bytes).collect(),
         plain_http: registries.plain_http,
+        hosts: registries.hosts,
         addresses: Addresses::Public { allowed: registries.allowed_networks },
         patience: PATIENCE,
         ..RegistryConfig::default()

@@ -1,10 +1,9 @@
 //! How a registry lets requests in: its challenge (distribution, "Token Authentication") is answered with each login in turn,
 //! as kubelets pull, until one is accepted.
 
-use super::RegistryConfig;
 use super::attempt::{Attempt, FailedAttempt, busy, failed, in_the_clear, is_busy, refusal};
 use super::auth::{self, Challenge, Parameters};
-use super::credentials::Login;
+use super::credentials::{Credentials, Login};
 use super::pace::Paced;
 use crate::source::SourceError;
 use crate::source::read::read_capped;
@@ -46,15 +45,22 @@ struct Accepted {
 }
 
 impl Access {
-    pub(super) fn new(config: &RegistryConfig, reference: &Reference, base: &str, actions: Actions) -> Self {
+    /// To the repository of `reference` at the host `base`, where its name is `at_host`; `None`: there are no logins for that one.
+    pub(super) fn new(
+        credentials: &Credentials,
+        at_host: Option<&Reference>,
+        reference: &Reference,
+        base: &str,
+        actions: Actions,
+    ) -> Self {
         let actions = match actions {
             Actions::Pull => "pull",
             Actions::Push => "pull,push",
         };
         Access {
             base: base.to_owned(),
-            scope: format!("repository:{}:{actions}", reference.repository()),
-            logins: config.credentials.logins(reference).into_iter().cloned().collect(),
+            scope: format!("repository:{}:{actions}", at_host.unwrap_or(reference).repository()),
+            logins: at_host.map(|name| credentials.logins(name)).into_iter().flatten().cloned().collect(),
             accepted: Mutex::default(),
         }
     }
