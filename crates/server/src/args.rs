@@ -124,6 +124,9 @@ pub(crate) struct ServeArgs {
     /// Folder of mirrors in containerd's form (HOST/hosts.toml), as nodes have it in /etc/containerd/certs.d; read for each scan
     #[arg(long, env = "TIDEWAITER_REGISTRY_CONFIG_DIR", value_name = "DIR")]
     pub(crate) registry_config_dir: Option<PathBuf>,
+    /// Host of a token service that gets the logins of registries that name it, though it is of another domain than they are
+    #[arg(long = "allow-token-service", value_name = "HOST")]
+    pub(crate) token_services: Vec<String>,
     /// PEM file of authorities that are trusted for registries, in addition to the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) registry_ca: Option<PathBuf>,
@@ -211,6 +214,7 @@ impl ServeArgs {
             allowed_networks: self.allowed_networks.clone(),
             plain_http: self.plain_http.clone(),
             ca_pem: self.registry_ca.as_ref().map(read).transpose()?,
+            token_services: self.token_services.clone(),
             config_dir: self.registry_config_dir.clone(),
             hosts: RegistryHosts::default(),
         };

@@ -36,6 +36,8 @@ pub(crate) struct RegistrySettings {
     pub(crate) allowed_networks: Vec<IpNet>,
     /// Hosts that are reached over plain HTTP.
     pub(crate) plain_http: Vec<String>,
+    /// Hosts of token services that get logins of registries of other domains.
+    pub(crate) token_services: Vec<String>,
     /// PEM of a private authority.
     pub(crate) ca_pem: Option<String>,
     /// Folder of mirrors, which a job has read already.

@@ -19,6 +19,7 @@ pub mod login_files;
 mod pace;
 pub mod push;
 pub mod referrers;
+pub mod token_services;
 
 use super::manifest::{self, BlobDescriptor, FetchByDigest, ManifestDocument};
 use super::{BlobSource, Image, LayerDescriptor, SourceError};
@@ -31,6 +32,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewaiter_core::image::{Digest, Platform, Reference};
+use token_services::TokenServices;
 
 /// How registries are reached.
 #[derive(Debug, Clone)]
@@ -43,6 +45,8 @@ pub struct RegistryConfig {
     pub plain_http: Vec<String>,
     /// Where connections may go.
     pub addresses: Addresses,
+    /// Where logins may be sent to.
+    pub token_services: TokenServices,
     /// Hosts that stand in for registries; a push goes to the registry itself.
     pub hosts: RegistryHosts,
     /// Maximum tries of one request.
@@ -62,6 +66,7 @@ impl Default for RegistryConfig {
             plain_http: Vec::new(),
             addresses: Addresses::Any,
             hosts: RegistryHosts::default(),
+            token_services: TokenServices::Any,
             // With the pauses below 3.5 s: a registry that restarts or limits requests for a moment is not a failed
             // scan.
             tries: 4,

@@ -25,6 +25,7 @@ use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::Image;
 use tidewaiter_scan::source::registry::address::Addresses;
+use tidewaiter_scan::source::registry::token_services::TokenServices;
 use tidewaiter_scan::source::registry::{self, RegistryConfig};
 
 /// Longest pause between two tries of a request. Others wait for the slot: who must wait longer does so without one.
@@ -133,6 +134,7 @@ fn config(job: &ScanJob, image: &Reference) -> Result<RegistryConfig, ScanFailur
         ca_pem: registries.ca_pem.into_iter().map(String::into_bytes).collect(),
         plain_http: registries.plain_http,
         hosts: registries.hosts,
+        token_services: TokenServices::OfRegistry { allowed: registries.token_services },
         addresses: Addresses::Public { allowed: registries.allowed_networks },
         patience: PATIENCE,
         ..RegistryConfig::default()

@@ -67,7 +67,7 @@ impl Endpoint {
             false => format!("?ns={}", auth::encode(reference.registry())),
         };
         Ok(Endpoint {
-            access: Access::new(&config.credentials, at_host.as_ref(), reference, base, Actions::Pull),
+            access: Access::new(config, at_host.as_ref(), reference, base, Actions::Pull),
             base: base.to_owned(),
             root: format!("{root}/{}", reference.repository()),
             query,
@@ -87,7 +87,7 @@ impl Endpoint {
         let http = client(config, reference, host, None)?;
         let base = own_base(&http, config, reference);
         Ok(Endpoint {
-            access: Access::new(&config.credentials, Some(reference), reference, &base, Actions::Pull),
+            access: Access::new(config, Some(reference), reference, &base, Actions::Pull),
             root: format!("{base}/v2/{}", reference.repository()),
             base,
             query: String::new(),

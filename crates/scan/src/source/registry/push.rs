@@ -106,7 +106,7 @@ impl PushTarget {
         let http = http.map_err(|e| SourceError::Setup { what: reference.to_string(), cause: e.to_string() })?;
         let base = own_base(&http, config, reference);
         Ok(PushTarget {
-            access: Access::new(&config.credentials, Some(reference), reference, &base, Actions::Push),
+            access: Access::new(config, Some(reference), reference, &base, Actions::Push),
             base,
             http,
             name: reference.repository().to_owned(),

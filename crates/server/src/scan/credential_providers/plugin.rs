@@ -110,12 +110,11 @@ async fn ask_within(
     let request = json!({"apiVersion": PLUGIN_VERSION, "kind": "CredentialProviderRequest", "image": image.name()});
     let late = |_| format!("it does not end within {} s", patience.as_secs());
     let ended = tokio::time::timeout(patience, run(folder, provider, request.to_string())).await.map_err(late)??;
-    if !ended.log.is_empty() {
-        let said: String =
-            String::from_utf8_lossy(&ended.log).chars().filter(|c| !c.is_control()).take(QUOTED).collect();
-        tracing::warn!("the credential provider {} says about {}: {said}", provider.name, image.name());
-    }
     if !ended.status.success() {
+        // Some tell of their work, too, which is of use to nobody here.
+        let said = String::from_utf8_lossy(&ended.log);
+        let said: String = said.chars().filter(|char| !char.is_control()).take(QUOTED).collect();
+        tracing::warn!("the credential provider {} fails for {}: {said}", provider.name, image.name());
         return Err(format!("it fails ({})", ended.status));
     }
     if ended.output.len() as u64 > MAX_OUTPUT {
