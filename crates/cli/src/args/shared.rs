@@ -97,7 +97,7 @@ pub(crate) struct RegistryArgs {
     /// Registry credentials file; default: Docker's `config.json`, then Podman's `auth.json`
     #[arg(long, value_name = "FILE")]
     pub(crate) docker_config: Option<PathBuf>,
-    /// Folder of mirrors in containerd's form (HOST/hosts.toml), such as /etc/containerd/certs.d; default: none
+    /// Folder of mirrors to read from, in containerd's form (HOST/hosts.toml), such as /etc/containerd/certs.d; default: none
     #[arg(long, value_name = "DIR")]
     pub(crate) registry_config_dir: Option<PathBuf>,
 }

@@ -2,7 +2,7 @@
 
 use super::super::read::read_capped;
 use super::attempt::Attempt;
-use super::endpoint::{Endpoint, Wanted};
+use super::endpoint::{Endpoint, RepositoryRequest};
 use super::pace::{self, Paced};
 use super::{RegistryConfig, SourceError, manifest};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
@@ -40,16 +40,22 @@ impl RegistryClient {
 
     /// The bytes of a manifest, by tag or digest.
     pub(super) fn manifest(&self, selector: &str, what: &str) -> Result<Vec<u8>, SourceError> {
-        self.document(Wanted { kind: "manifests", name: selector, range: None, absent: ABSENT, what })
+        self.document(RepositoryRequest { kind: "manifests", name: selector, range: None, absent: ABSENT, what })
     }
 
     /// The index of the manifests that refer to a digest (OCI distribution-spec 1.1, "Listing Referrers"); not found where the registry
     /// has no such lists.
     pub(super) fn referrers(&self, digest: &Digest, what: &str) -> Result<Vec<u8>, SourceError> {
-        self.document(Wanted { kind: "referrers", name: digest.as_str(), range: None, absent: NO_REFERRERS, what })
+        self.document(RepositoryRequest {
+            kind: "referrers",
+            name: digest.as_str(),
+            range: None,
+            absent: NO_REFERRERS,
+            what,
+        })
     }
 
-    fn document(&self, wanted: Wanted<'_>) -> Result<Vec<u8>, SourceError> {
+    fn document(&self, wanted: RepositoryRequest<'_>) -> Result<Vec<u8>, SourceError> {
         self.first(wanted, |response| {
             read_capped(
                 Paced::new(response.into_body().into_reader(), wanted.what),
@@ -62,7 +68,8 @@ impl RegistryClient {
     /// A blob from byte `from` on.
     fn blob(&self, digest: &Digest, from: u64, what: &str) -> Result<Box<dyn Read + Send>, SourceError> {
         let range = (from > 0).then(|| format!("bytes={from}-"));
-        let wanted = Wanted { kind: "blobs", name: digest.as_str(), range: range.as_deref(), absent: ABSENT, what };
+        let wanted =
+            RepositoryRequest { kind: "blobs", name: digest.as_str(), range: range.as_deref(), absent: ABSENT, what };
         self.first(wanted, |response| {
             let partial = response.status().as_u16() == 206;
             let mut body: Box<dyn Read + Send> = Box::new(Paced::new(response.into_body().into_reader(), what));
@@ -94,7 +101,7 @@ impl RegistryClient {
     /// one's error counts.
     fn first<T>(
         &self,
-        wanted: Wanted<'_>,
+        wanted: RepositoryRequest<'_>,
         read: impl Fn(Response<Body>) -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
         let candidates: Vec<&Endpoint> = self.endpoints.iter().filter(|host| host.may_give(wanted)).collect();
@@ -120,7 +127,12 @@ impl RegistryClient {
     }
 
     /// One GET with retries.
-    fn get(&self, endpoint: &Endpoint, tries: u32, wanted: Wanted<'_>) -> Result<Response<Body>, SourceError> {
+    fn get(
+        &self,
+        endpoint: &Endpoint,
+        tries: u32,
+        wanted: RepositoryRequest<'_>,
+    ) -> Result<Response<Body>, SourceError> {
         self.retried(tries, || endpoint.attempt(wanted))
     }
 

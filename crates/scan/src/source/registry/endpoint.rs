@@ -35,7 +35,7 @@ pub(super) struct Endpoint {
 
 /// A request of a repository: of a part of it, with the answers that mean that it has none.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
+pub(super) struct RepositoryRequest<'a> {
     /// `manifests`, `blobs` or `referrers`.
     pub(super) kind: &'a str,
     /// The tag or digest.
@@ -105,7 +105,7 @@ impl Endpoint {
     }
 
     /// Whether it may be asked for this: what a tag names is believed of some hosts alone.
-    pub(super) fn may_give(&self, wanted: Wanted<'_>) -> bool {
+    pub(super) fn may_give(&self, wanted: RepositoryRequest<'_>) -> bool {
         let by_digest = wanted.name.parse::<Digest>().is_ok();
         self.pull && (self.resolve || by_digest)
     }
@@ -119,8 +119,8 @@ impl Endpoint {
     }
 
     /// One try of a GET, with authentication and redirects; every answer but success is an error.
-    pub(super) fn attempt(&self, wanted: Wanted<'_>) -> Attempt<Response<Body>> {
-        let Wanted { kind, name, range, absent, what } = wanted;
+    pub(super) fn attempt(&self, wanted: RepositoryRequest<'_>) -> Attempt<Response<Body>> {
+        let RepositoryRequest { kind, name, range, absent, what } = wanted;
         let url = format!("{}/{kind}/{name}{}", self.root, self.query);
         let mut response = self.send(&url, self.access.known().as_deref(), range, what)?;
         if response.status().as_u16() == 401 {
