@@ -222,7 +222,9 @@ fn note_limit(ctx: &ServerContext, user: &RegistryUser, done: &Result<ScanOutput
     match done {
         Ok(_) => ctx.registry_holds.forget(user),
         Err(failure) if failure.reason == Reason::RateLimited && failure.before_layers => {
-            ctx.registry_holds.note(user, failure.retry_after);
+            let pause = ctx.registry_holds.note(user, failure.retry_after).as_secs();
+            let whom = user.namespace.as_deref().unwrap_or("all namespaces without a login");
+            tracing::warn!("{} limits requests: it is not asked for {whom} for {pause} s", user.registry);
         }
         Err(_) => {}
     }

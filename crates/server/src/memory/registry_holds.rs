@@ -43,9 +43,10 @@ impl RegistryHolds {
         self.pause_at(user, Instant::now())
     }
 
-    /// Notes that the registry accepts no more requests, and what it asks for.
-    pub(crate) fn note(&self, user: &RegistryUser, requested: Option<Duration>) {
-        self.note_at(user, requested, Instant::now());
+    /// Notes that the registry accepts no more requests, and what it asks for; returns how long it is not asked.
+    pub(crate) fn note(&self, user: &RegistryUser, requested: Option<Duration>) -> Duration {
+        let now = Instant::now();
+        self.note_at(user, requested, now).saturating_duration_since(now)
     }
 
     /// Notes that the registry accepted requests.
@@ -58,7 +59,8 @@ impl RegistryHolds {
         Some(until.saturating_duration_since(now)).filter(|pause| !pause.is_zero())
     }
 
-    fn note_at(&self, user: &RegistryUser, requested: Option<Duration>, now: Instant) {
+    /// The end of the hold.
+    fn note_at(&self, user: &RegistryUser, requested: Option<Duration>, now: Instant) -> Instant {
         let mut known = self.known.lock();
         // How often it refused in a row counts until it had time for the longest pause.
         known.retain(|_, hold| now.saturating_duration_since(hold.until) < LONGEST);
@@ -77,6 +79,7 @@ impl RegistryHolds {
             known.remove(&first);
         }
         known.insert(user.clone(), RegistryHold { until, times });
+        until
     }
 }
 
@@ -138,7 +141,7 @@ mod tests {
     #[test]
     fn who_is_answered_is_not_held() {
         let (holds, user) = (RegistryHolds::default(), user("a.example", None));
-        holds.note(&user, Some(Duration::from_secs(60)));
+        assert!(holds.note(&user, Some(Duration::from_secs(60))) <= Duration::from_secs(60));
         assert!(holds.pause(&user).is_some());
         holds.forget(&user);
         assert!(holds.pause(&user).is_none());
