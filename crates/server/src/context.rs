@@ -4,9 +4,10 @@ use crate::alert::AlertChannel;
 use crate::decide::policy::{self, EffectivePolicy};
 use crate::events::EventChannel;
 use crate::index::Index;
-use crate::memory::{LostResults, ScanRuns, WrittenAllowlists};
+use crate::memory::{LostResults, RegistryHolds, ScanRuns, WrittenAllowlists};
 use crate::metrics::Metrics;
 use crate::queues::Queues;
+use crate::scan::credential_providers::CredentialProviders;
 use crate::scan::database::DatabaseFile;
 use crate::scan::slots::ScanSlots;
 use crate::settings::ServerSettings;
@@ -34,6 +35,8 @@ pub(crate) struct ServerContext {
     pub(crate) lost_results: LostResults,
     pub(crate) runs: ScanRuns,
     pub(crate) slots: ScanSlots,
+    pub(crate) registry_holds: RegistryHolds,
+    pub(crate) credential_providers: CredentialProviders,
     /// Whether admission and controllers run.
     pub(crate) ready: AtomicBool,
     /// What the paths of webhooks end with whose reviews are acted on: the API server alone knows it.

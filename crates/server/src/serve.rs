@@ -7,7 +7,7 @@ use crate::events::EventChannel;
 use crate::http::admission_limits::PeerConnections;
 use crate::index::Index;
 use crate::install::certificate::{WebhookAuthority, reports_token};
-use crate::memory::{LostResults, ScanRuns, WrittenAllowlists};
+use crate::memory::{LostResults, RegistryHolds, ScanRuns, WrittenAllowlists};
 use crate::metrics::Metrics;
 use crate::queues::Queues;
 use crate::scan::database::DatabaseFile;
@@ -47,6 +47,7 @@ const STREAMS: u32 = 100;
 /// When an address, the store or the cluster cannot be used.
 pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
     let mut settings = args.settings()?;
+    let credential_providers = args.credential_providers()?;
     let queues = Queues::new();
     // The watches start first: they list the cluster while the store and the database are opened.
     let index = Index::start(&client, &queues);
@@ -65,7 +66,9 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
         client,
         lost_results: LostResults::default(),
         runs: ScanRuns::default(),
-        slots: ScanSlots::new(settings.scans),
+        slots: ScanSlots::new(settings.scans, args.scans_per_registry),
+        registry_holds: RegistryHolds::default(),
+        credential_providers,
         settings,
         alerts: AlertChannel::new(Arc::clone(&index), metrics.clone()),
         queues,
