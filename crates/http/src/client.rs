@@ -6,12 +6,13 @@ use crate::proxy::{Named, Proxies};
 use crate::roots;
 use std::net::IpAddr;
 use std::time::Duration;
-use ureq::config::Config;
+use ureq::config::{Config, ConfigBuilder};
 use ureq::http::{Request, Response, StatusCode, Uri};
-use ureq::typestate::{WithBody, WithoutBody};
+use ureq::middleware::MiddlewareNext;
+use ureq::typestate::{AgentScope, WithBody, WithoutBody};
 use ureq::unversioned::resolver::{DefaultResolver, Resolver};
 use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, AsSendBody, Body, RequestBuilder};
+use ureq::{Agent, AsSendBody, Body, RequestBuilder, SendBody};
 
 /// The `User-Agent` header.
 pub(crate) const USER_AGENT: &str = concat!("tidewaiter/", env!("CARGO_PKG_VERSION"));
@@ -56,21 +57,40 @@ impl Client {
     /// # Errors
     /// When an authority or a proxy of the environment cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, ClientError> {
-        Self::with_resolver(settings, DefaultResolver::default())
+        Self::guarded(settings, DefaultResolver::default(), |_| Ok(()))
     }
 
     /// As [`Client::new`]; names that are reached directly are resolved by `resolver`, which may refuse. A proxy, which
-    /// the operator named, is resolved as usual, and resolves the names that it is asked for itself.
+    /// the operator named, is resolved as usual, and resolves the names that it is asked for itself: `may_ask` may refuse to ask it.
     ///
     /// # Errors
     /// As for [`Client::new`].
-    pub fn with_resolver(settings: &Settings, resolver: impl Resolver) -> Result<Self, ClientError> {
-        let proxies = Proxies::from_env()?;
+    pub fn guarded(
+        settings: &Settings,
+        resolver: impl Resolver,
+        may_ask: impl Fn(&Uri) -> Result<(), ureq::Error> + Clone + Send + Sync + 'static,
+    ) -> Result<Self, ClientError> {
+        Self::made(settings, Proxies::from_env()?, resolver, may_ask)
+    }
+
+    fn made(
+        settings: &Settings,
+        proxies: Proxies,
+        resolver: impl Resolver,
+        may_ask: impl Fn(&Uri) -> Result<(), ureq::Error> + Clone + Send + Sync + 'static,
+    ) -> Result<Self, ClientError> {
         let tls = roots::tls(&settings.extra_roots, settings.client_certificate.as_ref())?;
         let config = |proxy: Option<&Named>| config(settings, tls.clone(), proxy);
-        let proxied = |named: &Named| agent(config(Some(named)), DefaultResolver::default());
+        let proxied = |named: &Named| {
+            let may_ask = may_ask.clone();
+            let checked = move |request: Request<SendBody<'_>>, next: MiddlewareNext<'_>| {
+                may_ask(request.uri())?;
+                next.handle(request)
+            };
+            agent(config(Some(named)).middleware(checked).build(), DefaultResolver::default())
+        };
         Ok(Client {
-            direct: agent(config(None), resolver),
+            direct: agent(config(None).build(), resolver),
             https_proxied: proxies.https().map(proxied),
             http_proxied: proxies.http().map(proxied),
             proxies,
@@ -183,7 +203,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-fn config(settings: &Settings, tls: ureq::tls::TlsConfig, proxy: Option<&Named>) -> Config {
+fn config(settings: &Settings, tls: ureq::tls::TlsConfig, proxy: Option<&Named>) -> ConfigBuilder<AgentScope> {
     Agent::config_builder()
         // Callers decide by status: a registry answers 401 and says where to get a token.
         .http_status_as_error(false)
@@ -198,7 +218,6 @@ fn config(settings: &Settings, tls: ureq::tls::TlsConfig, proxy: Option<&Named>)
         .user_agent(USER_AGENT)
         .proxy(proxy.map(|named| named.proxy.clone()))
         .tls_config(tls)
-        .build()
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
@@ -214,6 +233,7 @@ mod tests {
     use std::net::TcpListener;
     use std::thread;
     use tidewaiter_testkit::authority::Authority;
+    use tidewaiter_testkit::proxy::Proxy;
     use tidewaiter_testkit::web::Web;
 
     #[test]
@@ -248,6 +268,27 @@ mod tests {
             }
         });
         address
+    }
+
+    #[test]
+    fn a_proxy_is_asked_for_what_may_be_asked() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let server = Web::start(&[("/a", b"text".to_vec())], None);
+        // It tunnels to what stands behind these names.
+        let proxy = Proxy::start(&[("good.example:80", server.port()), ("bad.example:80", server.port())]);
+        let environment = |name: &str| (name == "HTTP_PROXY").then(|| proxy.url());
+        let refuse = |uri: &Uri| match uri.host() {
+            Some("bad.example") => Err(ureq::Error::HostNotFound),
+            _ => Ok(()),
+        };
+        let proxies = Proxies::of(&environment).unwrap();
+        let client = Client::made(&Settings::default(), proxies, DefaultResolver::default(), refuse).unwrap();
+        let check = |url: &str, expected: bool| assert_eq!(client.get(url).call().is_ok(), expected, "{url}");
+        check("http://good.example/a", true);
+        check("http://bad.example/a", false);
+        // What is reached directly is no matter of the proxy.
+        check(&server.url("/a"), true);
+        assert_eq!(proxy.asked(), ["good.example:80"]);
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Proxies {
         Self::of(&|name| std::env::var(name).ok())
     }
 
-    fn of(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, ClientError> {
+    pub(crate) fn of(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, ClientError> {
         let given = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let except = EXCEPT.iter().find_map(|name| given(name)).unwrap_or_default();
         Ok(Proxies {

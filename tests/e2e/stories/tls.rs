@@ -69,6 +69,10 @@ fn feeds_registry_and_alerts_with_a_private_authority_behind_a_proxy() {
     let said = lab.kubectl(&["scan", "image", "other.example/app:v1"]);
     assert_eq!(said.code, 3, "{}", said.text);
     assert!(said.text.contains("of HTTPS_PROXY") && said.text.contains("403"), "{}", said.text);
+    // What is inside is not asked of it at all.
+    let said = lab.kubectl(&["scan", "image", "169.254.169.254/latest/meta-data:v1"]);
+    assert!(said.code == 3 && said.text.contains("not a public address"), "{}", said.text);
+    assert!(proxy.asked().iter().all(|asked| !asked.contains("169.254")), "{:?}", proxy.asked());
 }
 
 /// A private authority does not replace the system's.

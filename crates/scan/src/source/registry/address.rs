@@ -1,12 +1,15 @@
 //! Which addresses a registry's name may resolve to, checked at every connection: redirects and token services included.
 
 use ipnet::IpNet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use tidewaiter_http::ureq;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _};
+use std::sync::Arc;
 use tidewaiter_http::ureq::config::Config;
 use tidewaiter_http::ureq::http::Uri;
 use tidewaiter_http::ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use tidewaiter_http::ureq::unversioned::transport::NextTimeout;
+use tidewaiter_http::{Client, ClientError, Settings, ureq};
 
 /// The addresses that a scan may connect to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -97,6 +100,37 @@ pub(super) struct AddressGuard {
     inner: DefaultResolver,
 }
 
+/// What a proxy may be asked for: it resolves names itself, so that this is by what they are here. A name that is unknown here is
+/// the proxy's.
+#[derive(Debug, Clone)]
+struct ProxyGuard {
+    rule: Addresses,
+    trusted: Option<Uri>,
+    /// Hosts that may be asked for: each is resolved once.
+    known: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl ProxyGuard {
+    fn check(&self, uri: &Uri) -> Result<(), ureq::Error> {
+        let Some((host, port)) = place(uri).filter(|_| self.rule != Addresses::Any && !trusts(&self.trusted, uri))
+        else {
+            return Ok(());
+        };
+        if self.known.lock().contains(&host) {
+            return Ok(());
+        }
+        let name = host.trim_matches(['[', ']']);
+        let found = (name, port).to_socket_addrs().into_iter().flatten();
+        match found.map(|found| found.ip()).find(|address| !self.rule.allow(*address)) {
+            Some(address) => Err(ureq::Error::Other(Box::new(RefusedAddress { host, address }))),
+            None => {
+                self.known.lock().insert(host);
+                Ok(())
+            }
+        }
+    }
+}
+
 impl AddressGuard {
     pub(super) fn new(rule: Addresses) -> Self {
         AddressGuard { rule, trusted: None, inner: DefaultResolver::default() }
@@ -107,9 +141,17 @@ impl AddressGuard {
         AddressGuard { trusted: host.and_then(|host| host.parse().ok()), ..self }
     }
 
-    fn trusts(&self, uri: &Uri) -> bool {
-        self.trusted.as_ref().is_some_and(|trusted| place(trusted).is_some() && place(trusted) == place(uri))
+    /// A client that connects to what is allowed alone, and asks proxies for nothing else.
+    pub(super) fn client(self, settings: &Settings) -> Result<Client, ClientError> {
+        let (rule, trusted) = (self.rule.clone(), self.trusted.clone());
+        let proxied = ProxyGuard { rule, trusted, known: Arc::default() };
+        Client::guarded(settings, self, move |uri| proxied.check(uri))
     }
+}
+
+/// Whether an address is of the trusted host.
+fn trusts(trusted: &Option<Uri>, uri: &Uri) -> bool {
+    trusted.as_ref().is_some_and(|trusted| place(trusted).is_some() && place(trusted) == place(uri))
 }
 
 /// Host and port.
@@ -121,7 +163,7 @@ fn place(uri: &Uri) -> Option<(String, u16)> {
 impl Resolver for AddressGuard {
     fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.inner.resolve(uri, config, timeout)?;
-        if self.trusts(uri) {
+        if trusts(&self.trusted, uri) {
             return Ok(found);
         }
         match found.iter().map(|a| a.ip()).find(|address| !self.rule.allow(*address)) {
@@ -141,8 +183,8 @@ mod tests {
     #[test]
     fn one_host_is_trusted_by_its_port() {
         let check = |trusted: Option<&str>, uri: &str, expected: bool| {
-            let guard = AddressGuard::new(Addresses::Public { allowed: vec![] }).trusting(trusted);
-            assert_eq!(guard.trusts(&uri.parse().unwrap()), expected, "{trusted:?} {uri}");
+            let trusted: Option<Uri> = trusted.map(|host| host.parse().unwrap());
+            assert_eq!(trusts(&trusted, &uri.parse().unwrap()), expected, "{trusted:?} {uri}");
         };
         let mirror = Some("https://m.example");
         check(mirror, "https://m.example/v2/x", true);
@@ -154,6 +196,30 @@ mod tests {
         check(Some("http://10.0.0.1:5000"), "http://10.0.0.1:5000/v2/", true);
         check(Some("http://10.0.0.1:5000"), "http://10.0.0.1:6000/v2/", false);
         check(None, "https://m.example/", false);
+    }
+
+    #[test]
+    fn a_proxy_is_not_asked_for_inner_addresses() {
+        let check = |rule: &Addresses, uri: &str, expected: bool| {
+            let trusted = Some("http://10.0.0.9:5000".parse().unwrap());
+            let guard = ProxyGuard { rule: rule.clone(), trusted, known: Arc::default() };
+            // Twice: what is known is not asked again.
+            for _ in 0..2 {
+                assert_eq!(guard.check(&uri.parse().unwrap()).is_ok(), expected, "{uri}");
+            }
+        };
+        let public = Addresses::Public { allowed: vec!["10.1.0.0/16".parse().unwrap()] };
+        check(&public, "https://169.254.169.254/latest", false);
+        check(&public, "https://[::ffff:a9fe:a9fe]/latest", false);
+        check(&public, "https://10.0.0.1:5000/v2/", false);
+        check(&public, "https://10.1.0.1:5000/v2/", true);
+        check(&public, "http://10.0.0.9:5000/v2/", true);
+        check(&public, "https://1.1.1.1/v2/", true);
+        // By its name, as this machine has it.
+        check(&public, "https://localhost/v2/", false);
+        // The proxy alone knows.
+        check(&public, "https://no-such-host.invalid/v2/", true);
+        check(&Addresses::Any, "https://10.0.0.1/v2/", true);
     }
 
     #[test]

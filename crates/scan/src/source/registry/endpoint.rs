@@ -200,7 +200,7 @@ fn client(
     };
     let guard = AddressGuard::new(config.addresses.clone()).trusting(named);
     let setup = |cause: String| SourceError::Setup { what: reference.to_string(), cause };
-    Http::with_resolver(&settings, guard).map_err(|e| setup(e.to_string()))
+    guard.client(&settings).map_err(|e| setup(e.to_string()))
 }
 
 /// `https://host[:port]` of a registry's own address.

@@ -102,7 +102,7 @@ impl PushTarget {
     /// When authorities or proxies of the settings cannot be used.
     pub fn new(config: &RegistryConfig, reference: &Reference) -> Result<Self, PushError> {
         let settings = Settings { extra_roots: config.ca_pem.clone(), ..Settings::default() };
-        let http = Client::with_resolver(&settings, AddressGuard::new(config.addresses.clone()));
+        let http = AddressGuard::new(config.addresses.clone()).client(&settings);
         let http = http.map_err(|e| SourceError::Setup { what: reference.to_string(), cause: e.to_string() })?;
         let base = own_base(&http, config, reference);
         Ok(PushTarget {
