@@ -40,6 +40,8 @@ pub const WEBHOOKS: &str = "tidewaiter";
 pub const CA_SECRET: &str = "tidewaiter-webhook-ca";
 /// ConfigMap that is never made: a dry run of it shows whether the gate in the API server is in force.
 pub const IN_FORCE_PROBE: &str = "in-force";
+/// Lease of the process that leads.
+pub const LEASE: &str = "tidewaiter";
 /// ConfigMap that remembers which namespaces are enforced.
 pub const ENFORCED: &str = "tidewaiter-enforced";
 /// ClusterScanPolicy that a new installation begins with.

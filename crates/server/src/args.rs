@@ -113,6 +113,9 @@ pub(crate) struct ServeArgs {
     /// Also exclude namespaces that were enforced; without it they stay enforced, whatever the list says
     #[arg(long = "exclude-enforced-namespaces", env = "TIDEWAITER_EXCLUDE_ENFORCED_NAMESPACES")]
     pub(crate) exclude_enforced: bool,
+    /// Name of this process among all servers of the cluster, of which one leads: its Pod's; default: the host's name
+    #[arg(long, env = "TIDEWAITER_IDENTITY", value_name = "NAME")]
+    pub(crate) identity: Option<String>,
     /// Private network that registries may be in, such as 10.0.0.0/8
     #[arg(long = "allow-registry-network", value_name = "CIDR")]
     pub(crate) allowed_networks: Vec<IpNet>,
@@ -134,6 +137,11 @@ pub(crate) struct ServeArgs {
     /// Maximum concurrent scans
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(crate) scans: u16,
+}
+
+/// In a container, the name of its Pod.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// The name of a namespace: a label of DNS (RFC 1123), as the API server requires.
@@ -174,7 +182,9 @@ impl ServeArgs {
         };
         Ok(ServerSettings {
             excluded,
+            kept_enforced: Vec::new(),
             exclude_enforced: self.exclude_enforced,
+            identity: self.identity.clone().unwrap_or_else(host_name),
             registries,
             scan_memory: self.scan_memory << 20,
             scanner: self.scanner.clone(),

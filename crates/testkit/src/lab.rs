@@ -2,7 +2,10 @@
 
 mod freeze;
 mod ports;
+mod replicas;
 mod scanner;
+
+pub use replicas::LabReplica;
 
 use crate::cluster::{ClusterFixture, Said, run};
 use crate::confined::{self, Pod};
@@ -13,7 +16,7 @@ use crate::registry::Registry;
 use crate::stranger;
 use serde_json::Value;
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -252,6 +255,8 @@ impl Lab {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let container = self.container(container);
         let own = container["env"].as_array().into_iter().flatten();
+        // What the kubelet would fill in has the program's own default here.
+        let own = own.filter(|variable| variable.get("valueFrom").is_none());
         let own = own.map(|variable| (text(&variable["name"]), text(&variable["value"])));
         own.chain(self.variables.iter().cloned()).collect()
     }
@@ -363,17 +368,7 @@ impl Lab {
 
     /// GET of a path of the server's API: status and text; status 0 without a response.
     pub fn get(&self, path: &str) -> (u16, String) {
-        use std::io::{Read as _, Write as _};
-        let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.api_port())) else {
-            return (0, String::new());
-        };
-        let mut answer = String::new();
-        let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
-        if stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut answer)).is_err() {
-            return (0, String::new());
-        }
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        (head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0), body.to_owned())
+        get(([127, 0, 0, 1], self.api_port()).into(), path)
     }
 
     /// `kubectl ARGS` as the developer, who has role `edit`, with the plugin on PATH.
@@ -510,6 +505,19 @@ impl Lab {
         }
         panic!("deployment/{deployment} is {last:?}, not {wanted:?}; the server says:\n{}", self.log_tail());
     }
+}
+
+/// GET of a path over plain HTTP: status and text; status 0 without a response.
+fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    use std::io::{Read as _, Write as _};
+    let Ok(mut stream) = std::net::TcpStream::connect(address) else { return (0, String::new()) };
+    let mut answer = String::new();
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    if stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut answer)).is_err() {
+        return (0, String::new());
+    }
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    (head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0), body.to_owned())
 }
 
 fn shell(cluster: &ClusterFixture, places: &Places, folder: &Path, script: &str) -> Said {

@@ -214,6 +214,8 @@ mod tests {
     fn settings(url: Option<&str>) -> ServerSettings {
         ServerSettings {
             trusted_scans: vec![],
+            kept_enforced: Vec::new(),
+            identity: String::new(),
             excluded: vec!["kube-system".to_owned()],
             exclude_enforced: false,
             registries: Default::default(),

@@ -94,6 +94,8 @@ async fn two_jobs(scanner: tokio::net::UnixListener) -> Vec<String> {
 
 fn settings(scanner: PathBuf) -> ServerSettings {
     ServerSettings {
+        kept_enforced: Vec::new(),
+        identity: String::new(),
         excluded: vec![],
         exclude_enforced: false,
         registries: Default::default(),
