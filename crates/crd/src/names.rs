@@ -28,6 +28,10 @@ pub const ALLOWLIST: &str = "images";
 pub const NAMESPACE: &str = "tidewaiter-system";
 /// Name of the server's Deployment and Service.
 pub const SERVER: &str = "tidewaiter";
+/// Name of the Deployment of further processes of the server.
+pub const STANDBY: &str = "tidewaiter-standby";
+/// Label, and its value, of the Pods of both Deployments: by it the Service leads to them, and they find each other.
+pub const SERVER_LABEL: (&str, &str) = ("app.kubernetes.io/component", "server");
 /// ServiceAccount of the server.
 pub const SERVICE_ACCOUNT: &str = "tidewaiter";
 /// User name of that ServiceAccount in requests.

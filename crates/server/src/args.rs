@@ -85,6 +85,9 @@ pub(crate) struct ServeArgs {
     /// Vulnerability database file; reopened when it is replaced
     #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE", default_value = "/var/lib/tidewaiter/db/tidewaiter.db")]
     pub(crate) db: PathBuf,
+    /// Take the database of other servers, where they have a newer one: for a process next to which nothing builds it
+    #[arg(long, env = "TIDEWAITER_DATABASE_FROM_PEERS")]
+    pub(crate) database_from_peers: bool,
     /// Folder for reports and inventories, on a local file system
     #[arg(long, value_name = "DIR", default_value = "/var/lib/tidewaiter/store")]
     pub(crate) store: PathBuf,

@@ -5,7 +5,7 @@ use kube::{Client, Config};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tidewaiter_crd::names::{NAMESPACE, SERVER};
 
 /// Time limit of a connection: Pods of one cluster are near each other, and a node that is gone answers nothing.
@@ -20,6 +20,8 @@ pub(crate) struct PeerAccess {
     pub(crate) token: String,
     /// The port of the webhooks, which all of them serve alike.
     pub(crate) port: u16,
+    /// The addresses of others, and when they were listed.
+    pub(crate) known: tokio::sync::Mutex<Option<(Instant, Vec<IpAddr>)>>,
 }
 
 impl PeerAccess {

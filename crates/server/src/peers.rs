@@ -2,13 +2,18 @@
 //!
 //! ```text
 //! webhook of a process that follows → what controllers should look at → the process that leads → its queues
+//! report, database                  ← who has it                      ← who does not
 //! ```
 //!
 //! Who asks verifies the other by the installation's own authority, and shows a secret in the path that follows from that
 //! authority's key: so only what may read the key's Secret takes part.
 
+mod ask;
+mod copies;
+pub(crate) mod database;
 mod forward;
 
+pub(crate) use copies::{copied, keep_copies};
 pub(crate) use forward::forward;
 
 use crate::context::ServerContext;

@@ -77,6 +77,7 @@ fn follow(ctx: &Arc<ServerContext>) -> JoinSet<()> {
     let mut tasks = peers::forward(ctx);
     tasks.spawn(database::follow_quietly(Arc::clone(ctx)));
     tasks.spawn(listed::follow(Arc::clone(ctx)));
+    tasks.spawn(peers::keep_copies(Arc::clone(ctx)));
     tasks.spawn(ready_when_enforced(Arc::clone(ctx)));
     tasks
 }

@@ -19,7 +19,7 @@ use crate::scan::sandbox;
 use crate::scan::slots::ScanSlots;
 use crate::store::SqliteStore;
 use crate::write_fence::WriteFence;
-use crate::{http, install};
+use crate::{http, install, peers};
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum_server::Handle;
@@ -155,11 +155,14 @@ async fn start(
     let _ = ctx.webhook_token.set(authority.token.clone());
     let _ = ctx.reports_token.set(reports_token(&authority.token));
     let (token, port) = (peers_token(&authority.token), args.webhook_listen.port());
-    let _ = ctx.peers.set(PeerAccess { authority: pem.clone(), token, port });
+    let _ = ctx.peers.set(PeerAccess { authority: pem.clone(), token, port, known: tokio::sync::Mutex::default() });
     // Not before the cluster is listed: the Service leads here whether the Pod is ready or not, and the API server takes a
     // closed port as a server that is away.
     webhooks(ctx, args, &authority, handle).await?;
     tokio::spawn(rotate(Arc::clone(ctx), authority));
+    if args.database_from_peers {
+        tokio::spawn(peers::database::take_from_others(Arc::clone(ctx)));
+    }
     // Of its own store, whoever leads.
     tokio::spawn(garbage_collection::run(Arc::clone(ctx)));
     Ok(pem)

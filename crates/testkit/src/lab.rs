@@ -243,7 +243,11 @@ impl Lab {
 
     /// A container of the server's Deployment, as it is in the cluster.
     fn container(&self, name: &str) -> Value {
-        let args = ["get", "deployment", "tidewaiter", "-n", "tidewaiter-system", "-o", "json"];
+        self.container_of("tidewaiter", name)
+    }
+
+    fn container_of(&self, deployment: &str, name: &str) -> Value {
+        let args = ["get", "deployment", deployment, "-n", "tidewaiter-system", "-o", "json"];
         let deployment: Value = serde_json::from_str(&self.cluster.kubectl(&args).ok()).unwrap();
         let pod = &deployment["spec"]["template"]["spec"];
         assert_eq!(pod["automountServiceAccountToken"], false, "{pod}");
@@ -252,8 +256,11 @@ impl Lab {
 
     /// Its environment, and the variables of this lab.
     fn environment(&self, container: &str) -> Vec<(String, String)> {
+        self.environment_of(&self.container(container))
+    }
+
+    fn environment_of(&self, container: &Value) -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let container = self.container(container);
         let own = container["env"].as_array().into_iter().flatten();
         // What the kubelet would fill in has the program's own default here.
         let own = own.filter(|variable| variable.get("valueFrom").is_none());
@@ -263,15 +270,7 @@ impl Lab {
 
     /// Command or arguments of a container.
     fn words(&self, container: &str, field: &str) -> Vec<String> {
-        let container = self.container(container);
-        assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true, "{container}");
-        let mounts = container["volumeMounts"].as_array().unwrap().iter().filter(|m| m["name"] == "account").count();
-        assert_eq!(
-            mounts,
-            usize::from(container["name"] == "tidewaiter"),
-            "the token is the server's alone: {container}"
-        );
-        container[field].as_array().into_iter().flatten().map(|word| word.as_str().unwrap().to_owned()).collect()
+        words(&self.container(container), field)
     }
 
     /// Starts the server and waits until it is ready.
@@ -505,6 +504,14 @@ impl Lab {
         }
         panic!("deployment/{deployment} is {last:?}, not {wanted:?}; the server says:\n{}", self.log_tail());
     }
+}
+
+/// Command or arguments of a container.
+fn words(container: &Value, field: &str) -> Vec<String> {
+    assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true, "{container}");
+    let mounts = container["volumeMounts"].as_array().unwrap().iter().filter(|m| m["name"] == "account").count();
+    assert_eq!(mounts, usize::from(container["name"] == "tidewaiter"), "the token is the server's alone: {container}");
+    container[field].as_array().into_iter().flatten().map(|word| word.as_str().unwrap().to_owned()).collect()
 }
 
 /// GET of a path over plain HTTP: status and text; status 0 without a response.

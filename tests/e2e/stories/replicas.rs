@@ -1,6 +1,7 @@
 //! Two processes of the server: both answer, one leads and writes, and the other takes over.
 
 use crate::{create, places, rolled_out, within};
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,11 +14,14 @@ const TAKEN_OVER: Duration = Duration::from_secs(40);
 /// How long the API server may take to enforce a new list, as the server believes.
 const LISTED: Duration = Duration::from_secs(5);
 
+/// Within which a follower has copied reports.
+const COPIED: Duration = Duration::from_secs(10);
+
 /// Two processes: the first leads, the second follows.
 fn two() -> (Lab, LabReplica, LabReplica) {
     let mut lab = Lab::new(places());
     let first = lab.start_replica("replica-1");
-    let second = lab.start_replica("replica-2");
+    let second = lab.start_standby("replica-2");
     assert_eq!(lab.leader(), "replica-1");
     assert!(first.leads() && !second.leads());
     (lab, first, second)
@@ -143,6 +147,38 @@ fn a_leader_that_is_told_to_stop_leaves_no_gap() {
     assert!(asked > 20, "{asked}");
     assert!(took < Duration::from_secs(5), "{took:?}");
     assert_eq!(lab.leader(), "replica-2");
+}
+
+/// Reports and the database are at whoever may lead next: nothing is read again when they do.
+#[test]
+fn what_one_process_knows_the_other_one_has() {
+    let (lab, mut first, second) = two();
+    let same = || fs::read(first.database()).unwrap() == fs::read(second.database()).unwrap_or_default();
+    within(PATIENCE, "the second process has the database of the first", same);
+    let good = lab.registry.push("good", "v1", &clean().build());
+    create(&lab, "app", &good);
+    rolled_out(&lab, "app");
+    let report = lab.kubectl(&["scan", "report", "deployment/app"]).ok();
+    // The follower is asked at once, whether it has copied the report or not.
+    lab.serve_by(&first, false);
+    let other = lab.registry.push("other", "v1", &distinct("other"));
+    create(&lab, "other", &other);
+    rolled_out(&lab, "other");
+    let of_other = lab.kubectl(&["scan", "report", "deployment/other"]).ok();
+    assert_eq!(lab.kubectl(&["scan", "report", "deployment/app"]).ok(), report);
+    lab.serve_by(&first, true);
+    lab.comes_to_rest();
+    std::thread::park_timeout(COPIED);
+    first.kill();
+    lab.delete_pod_of(&first);
+    within(Duration::from_secs(30), "the other process leads", || second.leads());
+    lab.comes_to_rest();
+    let scans = |line: &&str| line.starts_with("tidewaiter_scans_total");
+    let metrics = second.get(9090, "/metrics").1;
+    assert_eq!(metrics.lines().filter(scans).collect::<Vec<_>>(), Vec::<&str>::new(), "{}", second.said());
+    lab.until("app", "Approved Deployed");
+    assert_eq!(lab.kubectl(&["scan", "report", "deployment/app"]).ok(), report);
+    assert_eq!(lab.kubectl(&["scan", "report", "deployment/other"]).ok(), of_other);
 }
 
 /// A leader that does not reach the API server stops writing before others may take over, and ends when it hears of them.

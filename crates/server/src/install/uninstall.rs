@@ -16,6 +16,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -28,10 +29,12 @@ use std::fmt::Debug;
 use std::time::Duration;
 use tidewaiter_crd::WorkloadScan;
 use tidewaiter_crd::names::{
-    CA_SECRET, CLUSTER_ROLES, CONDITION, ENFORCED, GATED, HELD, IN_FORCE_PROBE, NAMESPACE, NUDGED, SERVER, USER_PAUSE,
-    WEBHOOKS,
+    CA_SECRET, CLUSTER_ROLES, CONDITION, ENFORCED, GATED, HELD, IN_FORCE_PROBE, LEASE, NAMESPACE, NUDGED, SERVER,
+    STANDBY, USER_PAUSE, WEBHOOKS,
 };
 
+/// The server's processes.
+const DEPLOYMENTS: [&str; 2] = [SERVER, STANDBY];
 /// Looks whether the server's Pods, or a definition, are gone: a minute, twice the grace period of a Pod.
 const STOP_ATTEMPTS: u32 = 120;
 /// Attempts while the API server still enforces a deleted policy: half a minute.
@@ -71,6 +74,7 @@ pub(crate) async fn run_release(client: Client) -> Result<()> {
     // Once more: the API server went on gating for a moment after its policies were deleted.
     remove_gates(&client).await?;
     delete_in::<Secret>(&Api::namespaced(client.clone(), NAMESPACE), CA_SECRET).await?;
+    delete_in::<Lease>(&Api::namespaced(client.clone(), NAMESPACE), LEASE).await?;
     for name in [ENFORCED, IN_FORCE_PROBE] {
         delete_in::<ConfigMap>(&Api::namespaced(client.clone(), NAMESPACE), name).await?;
     }
@@ -95,17 +99,27 @@ async fn release_all(client: &Client) -> Result<()> {
 /// Deletes the server, which would register everything again.
 async fn stop_server(client: &Client) -> Result<()> {
     let api: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
-    match api.delete(SERVER, &DeleteParams::foreground()).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
-        other => other.context("stopping the server")?,
-    };
+    // Both before either is waited for: the one that remained would lead.
+    for name in DEPLOYMENTS {
+        match api.delete(name, &DeleteParams::foreground()).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            other => drop(other.context("stopping the server")?),
+        }
+    }
+    for name in DEPLOYMENTS {
+        gone(&api, name).await?;
+    }
+    Ok(())
+}
+
+async fn gone(api: &Api<Deployment>, name: &str) -> Result<()> {
     for _ in 0..STOP_ATTEMPTS {
-        if api.get_opt(SERVER).await?.is_none() {
+        if api.get_opt(name).await?.is_none() {
             return Ok(());
         }
         tokio::time::sleep(PAUSE).await;
     }
-    bail!("the server's Deployment {NAMESPACE}/{SERVER} is not deleted; delete it and run this again")
+    bail!("the server's Deployment {NAMESPACE}/{name} is not deleted; delete it and run this again")
 }
 
 async fn delete<K>(client: &Client, name: &str) -> Result<()>

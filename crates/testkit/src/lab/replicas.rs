@@ -1,7 +1,7 @@
 //! Several processes of the server, as Deployments have them: each has a Pod, with an address, a volume, a scanner and a token of
 //! its own, and a way to the API server that can be cut. The Service leads to all of them.
 
-use super::{Lab, PATIENCE, Server, Stands};
+use super::{Lab, PATIENCE, Server, Stands, words};
 use crate::cluster::{eventually, run};
 use crate::confined::Pod;
 use crate::forwarder::Forwarder;
@@ -25,6 +25,8 @@ pub struct LabReplica {
     pub way: Forwarder,
     /// What tells its requests from those of others in the audit log.
     pub credential: String,
+    /// Whose containers it has.
+    deployment: &'static str,
     pod: Pod,
     log: PathBuf,
     server: Option<Server>,
@@ -32,11 +34,29 @@ pub struct LabReplica {
 }
 
 impl Lab {
-    /// Makes a Pod of this name and starts the server in it; returns it once it is ready. The Deployment is scaled to none: its
-    /// Pods are simulated, and nobody listens at their addresses.
+    /// Makes a Pod of this name and starts the server of the Deployment `tidewaiter` in it, with its database; returns it once it
+    /// is ready.
     #[track_caller]
     pub fn start_replica(&mut self, name: &str) -> LabReplica {
-        self.admin(&["scale", "deployment/tidewaiter", "-n", SYSTEM, "--replicas=0"]).ok();
+        let mut replica = self.new_replica(name, "tidewaiter");
+        fs::copy(self.database(), replica.database()).unwrap();
+        self.run_replica(&mut replica);
+        replica
+    }
+
+    /// The same with the server of the Deployment `tidewaiter-standby`, which has no database at first.
+    #[track_caller]
+    pub fn start_standby(&mut self, name: &str) -> LabReplica {
+        let mut replica = self.new_replica(name, "tidewaiter-standby");
+        self.run_replica(&mut replica);
+        replica
+    }
+
+    /// The Deployments are scaled to none: their Pods are simulated, and nobody listens at their addresses.
+    #[track_caller]
+    fn new_replica(&mut self, name: &str, deployment: &'static str) -> LabReplica {
+        let all = ["deployment/tidewaiter", "deployment/tidewaiter-standby"];
+        self.admin(&[&["scale", "-n", SYSTEM, "--replicas=0"][..], &all].concat()).ok();
         let simulated = ["get", "pods", "-n", SYSTEM, "-l", "pod-template-hash", "-o", "name"];
         eventually("no simulated Pod is left", PATIENCE, || self.admin(&simulated).ok().is_empty().then_some(()));
         let address = self.pod_of_replica(name);
@@ -45,12 +65,9 @@ impl Lab {
         let token = self.cluster.token(SYSTEM, "tidewaiter");
         let folder = self.cluster.dir().join(name);
         let pod = Pod::new(&folder, ("127.0.0.1".to_owned(), way.address().port()), &token, &self.cluster.ca());
-        fs::copy(self.database(), pod.volume().join("db/tidewaiter.db")).unwrap();
         let (log, credential) = (folder.join("server.log"), credential(&token));
         let name = name.to_owned();
-        let mut replica = LabReplica { name, address, way, credential, pod, log, server: None, scanner: None };
-        self.run_replica(&mut replica);
-        replica
+        LabReplica { name, address, way, credential, deployment, pod, log, server: None, scanner: None }
     }
 
     /// Starts the server in the Pod of a replica, again, and waits until it is ready.
@@ -59,18 +76,23 @@ impl Lab {
         let Stands::Confined(_) = &self.stands else {
             panic!("replicas have addresses of their own, which needs root")
         };
-        let mut words = vec!["/usr/local/bin/tidewaiter".to_owned()];
-        words.extend(self.words("scanner", "args"));
+        let mut command = vec!["/usr/local/bin/tidewaiter".to_owned()];
+        let container = self.container_of(replica.deployment, "scanner");
+        command.extend(words(&container, "args"));
         let pod = replica.pod.of_scanner();
-        let scanner = pod.command(&self.places.programs, &self.environment("scanner"), &words);
+        let scanner = pod.command(&self.places.programs, &self.environment_of(&container), &command);
         replica.scanner = Some(replica.spawn(scanner));
-        let mut words = vec!["/usr/local/bin/tidewaiter".to_owned()];
-        words.extend(self.words("tidewaiter", "args"));
-        words.extend(["--allow-registry-network", "127.0.0.0/8", "--identity", &replica.name].map(str::to_owned));
+        let container = self.container_of(replica.deployment, "tidewaiter");
+        let mut command = vec!["/usr/local/bin/tidewaiter".to_owned()];
+        command.extend(words(&container, "args"));
+        command.extend(["--allow-registry-network", "127.0.0.0/8"].map(str::to_owned));
         for (option, port) in [("--listen", 8080), ("--webhook-listen", 8443), ("--metrics-listen", 9090)] {
-            words.push(format!("{option}={}:{port}", replica.address));
+            command.push(format!("{option}={}:{port}", replica.address));
         }
-        let server = replica.pod.command(&self.places.programs, &self.environment("tidewaiter"), &words);
+        let mut variables = self.environment_of(&container);
+        // As the kubelet fills it in.
+        variables.push(("TIDEWAITER_IDENTITY".to_owned(), replica.name.clone()));
+        let server = replica.pod.command(&self.places.programs, &variables, &command);
         replica.server = Some(replica.spawn(server));
         let began = Instant::now();
         while replica.get(8080, "/readyz").0 != 200 {
@@ -87,8 +109,8 @@ impl Lab {
     /// Whether the Service leads to a replica, from when this returns on.
     #[track_caller]
     pub fn serve_by(&self, replica: &LabReplica, does: bool) {
-        let value = if does { "tidewaiter" } else { "nobody" };
-        let label = format!("app.kubernetes.io/name={value}");
+        let value = if does { "server" } else { "nobody" };
+        let label = format!("app.kubernetes.io/component={value}");
         self.admin(&["label", "pod", "-n", SYSTEM, "--overwrite", &replica.name, &label]).ok();
         self.wait_for_endpoint(replica.address, does);
     }
@@ -110,7 +132,7 @@ impl Lab {
 
     #[track_caller]
     fn pod_of_replica(&self, name: &str) -> IpAddr {
-        let labels = json!({"app.kubernetes.io/name": "tidewaiter"});
+        let labels = json!({"app.kubernetes.io/component": "server"});
         // The Service names its port.
         let ports = json!([{"name": "webhook", "containerPort": 8443}]);
         let container = json!({"name": "c", "image": "tidewaiter:0.1.0", "ports": ports});
@@ -129,6 +151,11 @@ impl LabReplica {
     fn spawn(&self, mut command: Command) -> Server {
         let log = fs::File::options().create(true).append(true).open(&self.log).unwrap();
         Server(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap())
+    }
+
+    /// The database file that it reads.
+    pub fn database(&self) -> PathBuf {
+        self.pod.volume().join("db/tidewaiter.db")
     }
 
     /// What server and scanner have logged.
