@@ -17,6 +17,7 @@ mod manifests;
 pub(crate) mod nudge;
 mod registration;
 mod retain;
+mod stop;
 pub(crate) mod uninstall;
 mod watch;
 

@@ -79,6 +79,29 @@ fn what_the_follower_answers_the_leader_decides() {
     assert!(!second.said().contains("not written"), "{}", second.said());
 }
 
+/// Where nothing is held, a review only says that a namespace is worth a look: by the leader, whoever answered. It is told by a
+/// path that strangers do not know.
+#[test]
+fn only_servers_tell_the_leader() {
+    let (lab, first, second) = two();
+    lab.serve_by(&first, false);
+    lab.policy(r#"{"spec":{"mode":"Audit"}}"#);
+    let bad = lab.registry.push("bad", "v1", &vulnerable().build());
+    within(PATIENCE, "Pods pass", || {
+        lab.kubectl(&["run", "probe", &format!("--image={bad}"), "--dry-run=server"]).code == 0
+    });
+    lab.apply(&crate::pod("bare", &bad)).ok();
+    within(PATIENCE, "what runs is scanned", || {
+        lab.kubectl(&["get", "imagescans"]).ok().contains("VulnerabilitiesFound")
+    });
+    assert_eq!(writes(&lab, &second), Vec::<String>::new());
+    let forged = r#"{"unheld":["default"]}"#;
+    for path in ["/peers/00000000000000000000000000000000/notices", "/peers//notices", "/peers/notices"] {
+        let answer = lab.forge_at(&first, path, forged);
+        assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
+    }
+}
+
 /// Patches of Pods by a process: gates that it took away.
 fn pod_patches(lab: &Lab, replica: &LabReplica) -> usize {
     lab.requests_with(&replica.credential).iter().filter(|r| r.verb == "patch" && r.resource == "pods").count()

@@ -125,7 +125,7 @@ pub(crate) fn next_result(
 
 /// A database that another server has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct OfferedDatabase {
+pub(crate) struct PeerDatabase {
     pub(crate) id: String,
     pub(crate) built: Option<Timestamp>,
     /// Size of the file.
@@ -133,7 +133,7 @@ pub(crate) struct OfferedDatabase {
 }
 
 /// Whether a database that is offered should replace the one that is there.
-pub(crate) fn is_newer(own: &DatabaseState, offered: &OfferedDatabase) -> bool {
+pub(crate) fn is_newer(own: &DatabaseState, offered: &PeerDatabase) -> bool {
     match own {
         DatabaseState::Missing(_) => true,
         DatabaseState::Ready(info) => info.id != offered.id && info.built < offered.built,
@@ -255,7 +255,7 @@ mod tests {
             let state = own.map_or(DatabaseState::Missing("none".to_owned()), |(id, built)| {
                 DatabaseState::Ready(DatabaseInfo { id: id.to_owned(), built: at(built), ..DatabaseInfo::default() })
             });
-            let offered = OfferedDatabase { id: id.to_owned(), built: at(built), bytes: 1 };
+            let offered = PeerDatabase { id: id.to_owned(), built: at(built), bytes: 1 };
             assert_eq!(is_newer(&state, &offered), expected, "{own:?} {id} {built:?}");
         };
         check(None, "a", None, true);

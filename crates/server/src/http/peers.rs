@@ -2,7 +2,7 @@
 
 use super::webhook::is_same;
 use crate::context::ServerContext;
-use crate::decide::database::OfferedDatabase;
+use crate::decide::database::PeerDatabase;
 use crate::peers::{WebhookNotices, database, take_up};
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -61,7 +61,7 @@ async fn report(
 async fn offer(
     State(ctx): State<Arc<ServerContext>>,
     Path(token): Path<String>,
-) -> Result<Json<OfferedDatabase>, StatusCode> {
+) -> Result<Json<PeerDatabase>, StatusCode> {
     known(&ctx, &token)?;
     database::offered(&ctx).map(Json).ok_or(StatusCode::NOT_FOUND)
 }

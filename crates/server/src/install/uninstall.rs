@@ -2,6 +2,7 @@
 //! custom resources, the roles and the namespace last. Runs with an administrator's kubeconfig, or, where it releases only, with
 //! the account of the chart's hook.
 
+use super::stop::stop_server;
 use super::{gate, manifests};
 use crate::controllers::disown::disown;
 use crate::decide::holdable::Holdable;
@@ -29,14 +30,12 @@ use std::fmt::Debug;
 use std::time::Duration;
 use tidewaiter_crd::WorkloadScan;
 use tidewaiter_crd::names::{
-    CA_SECRET, CLUSTER_ROLES, CONDITION, ENFORCED, GATED, HELD, IN_FORCE_PROBE, LEASE, NAMESPACE, NUDGED, SERVER,
-    STANDBY, USER_PAUSE, WEBHOOKS,
+    CA_SECRET, CLUSTER_ROLES, CONDITION, ENFORCED, GATED, HELD, IN_FORCE_PROBE, LEASE, NAMESPACE, NUDGED, USER_PAUSE,
+    WEBHOOKS,
 };
 
-/// The server's processes.
-const DEPLOYMENTS: [&str; 2] = [SERVER, STANDBY];
-/// Looks whether the server's Pods, or a definition, are gone: a minute, twice the grace period of a Pod.
-const STOP_ATTEMPTS: u32 = 120;
+/// Looks whether a definition is gone: a minute.
+const DELETED_ATTEMPTS: u32 = 120;
 /// Attempts while the API server still enforces a deleted policy: half a minute.
 const UNGATE_ATTEMPTS: u32 = 60;
 /// Pause between two attempts.
@@ -96,32 +95,6 @@ async fn release_all(client: &Client) -> Result<()> {
     remove_marks(client).await
 }
 
-/// Deletes the server, which would register everything again.
-async fn stop_server(client: &Client) -> Result<()> {
-    let api: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
-    // Both before either is waited for: the one that remained would lead.
-    for name in DEPLOYMENTS {
-        match api.delete(name, &DeleteParams::foreground()).await {
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
-            other => drop(other.context("stopping the server")?),
-        }
-    }
-    for name in DEPLOYMENTS {
-        gone(&api, name).await?;
-    }
-    Ok(())
-}
-
-async fn gone(api: &Api<Deployment>, name: &str) -> Result<()> {
-    for _ in 0..STOP_ATTEMPTS {
-        if api.get_opt(name).await?.is_none() {
-            return Ok(());
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    bail!("the server's Deployment {NAMESPACE}/{name} is not deleted; delete it and run this again")
-}
-
 async fn delete<K>(client: &Client, name: &str) -> Result<()>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
@@ -164,7 +137,7 @@ async fn deleted<K>(client: &Client, name: &str) -> Result<()>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
-    for _ in 0..STOP_ATTEMPTS {
+    for _ in 0..DELETED_ATTEMPTS {
         if Api::<K>::all(client.clone()).get_opt(name).await?.is_none() {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use super::ask::{get_all, others};
 use crate::context::ServerContext;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tidewaiter_core::report::Report;
@@ -47,23 +47,25 @@ async fn stored(ctx: &ServerContext, result: PlatformResult, bytes: Vec<u8>) -> 
 
 /// Copies what ImageScans name, in a process that does not lead.
 pub(crate) async fn keep_copies(ctx: Arc<ServerContext>) {
-    // Those that are here, or that no other server has now: asked for once, and again by who leads.
-    let mut asked: BTreeSet<String> = BTreeSet::new();
+    // A report that nobody has is asked for again: who leads scans its image, and then another one is named.
+    let mut here: BTreeSet<String> = BTreeSet::new();
     loop {
-        let named = named(&ctx);
-        asked.retain(|key| named.iter().any(|result| result.report_key == *key));
-        for result in named {
-            if asked.insert(result.report_key.clone()) && !is_stored(&ctx, &result.report_key).await {
-                copied(&ctx, &result).await;
+        for result in absent(&ctx, &mut here) {
+            if is_stored(&ctx, &result.report_key).await || copied(&ctx, &result).await.is_some() {
+                here.insert(result.report_key);
             }
         }
         tokio::time::sleep(LOOK_PAUSE).await;
     }
 }
 
-fn named(ctx: &ServerContext) -> Vec<PlatformResult> {
+/// The results whose reports are not known to be here; forgets those that nothing names any more.
+fn absent(ctx: &ServerContext, here: &mut BTreeSet<String>) -> Vec<PlatformResult> {
     let scans = ctx.index.images.state();
-    scans.iter().filter_map(|scan| scan.status.as_ref()).flat_map(|status| status.platforms.clone()).collect()
+    let named = || scans.iter().filter_map(|scan| scan.status.as_ref()).flat_map(|status| &status.platforms);
+    let keys: HashSet<&str> = named().map(|result| result.report_key.as_str()).collect();
+    here.retain(|key| keys.contains(key.as_str()));
+    named().filter(|result| !here.contains(&result.report_key)).cloned().collect()
 }
 
 async fn is_stored(ctx: &ServerContext, key: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use super::ask::{get, get_all, others};
 use crate::context::ServerContext;
-use crate::decide::database::{DatabaseState, OfferedDatabase, is_newer};
+use crate::decide::database::{DatabaseState, PeerDatabase, is_newer};
 use anyhow::{Context as _, Result, ensure};
 use futures::io::{AsyncRead, AsyncReadExt as _};
 use std::fs::File;
@@ -25,10 +25,10 @@ const PART: usize = 256 << 10;
 const MOST_BYTES: u64 = 64 << 10;
 
 /// What this process offers; none while it has no database.
-pub(crate) fn offered(ctx: &ServerContext) -> Option<OfferedDatabase> {
+pub(crate) fn offered(ctx: &ServerContext) -> Option<PeerDatabase> {
     let DatabaseState::Ready(info) = ctx.database.state() else { return None };
     let bytes = std::fs::metadata(ctx.database.path()).ok()?.len();
-    Some(OfferedDatabase { id: info.id, built: info.built, bytes })
+    Some(PeerDatabase { id: info.id, built: info.built, bytes })
 }
 
 /// Takes newer databases of others until the process ends.
@@ -45,7 +45,7 @@ async fn look(ctx: &Arc<ServerContext>) -> Result<()> {
     for address in others(ctx).await? {
         // One that is starting, or has none.
         let Ok(offer) = get_all(ctx, address, "database/offer", MOST_BYTES).await else { continue };
-        let offer: OfferedDatabase = serde_json::from_slice(&offer).context("what another server offers")?;
+        let offer: PeerDatabase = serde_json::from_slice(&offer).context("what another server offers")?;
         if is_newer(&ctx.database.state(), &offer) {
             take(ctx, address, offer).await?;
         }
@@ -53,7 +53,7 @@ async fn look(ctx: &Arc<ServerContext>) -> Result<()> {
     Ok(())
 }
 
-async fn take(ctx: &Arc<ServerContext>, from: IpAddr, offer: OfferedDatabase) -> Result<()> {
+async fn take(ctx: &Arc<ServerContext>, from: IpAddr, offer: PeerDatabase) -> Result<()> {
     let body = get(ctx, from, "database").await?;
     let (path, runtime, id) = (ctx.database.path().to_owned(), Handle::current(), offer.id.clone());
     let work = move || {

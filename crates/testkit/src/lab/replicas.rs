@@ -5,6 +5,7 @@ use super::{Lab, PATIENCE, Server, Stands, words};
 use crate::cluster::{eventually, run};
 use crate::confined::Pod;
 use crate::forwarder::Forwarder;
+use crate::stranger;
 use serde_json::json;
 use std::fs;
 use std::net::IpAddr;
@@ -99,6 +100,13 @@ impl Lab {
             assert!(began.elapsed() < PATIENCE, "{} is not ready; it says:\n{}", replica.name, replica.said());
             std::thread::park_timeout(Duration::from_millis(50));
         }
+    }
+
+    /// Sends something to a path of a replica's webhooks as any Pod can, and returns the response.
+    pub fn forge_at(&self, replica: &LabReplica, path: &str, body: &str) -> String {
+        let bundle = self.field("mutatingwebhookconfiguration/tidewaiter", ".webhooks[0].clientConfig.caBundle");
+        let address = (replica.address, 8443).into();
+        stranger::post(address, "tidewaiter.tidewaiter-system.svc", &bundle, path, body)
     }
 
     /// Who leads, by the Lease.
