@@ -187,6 +187,7 @@ impl ServeArgs {
             excluded,
             kept_enforced: Vec::new(),
             exclude_enforced: self.exclude_enforced,
+            database_from_peers: self.database_from_peers,
             identity: self.identity.clone().unwrap_or_else(host_name),
             registries,
             scan_memory: self.scan_memory << 20,

@@ -45,17 +45,17 @@ impl Election {
         Election { api, watch, fence, leader, began: Instant::now() }
     }
 
-    /// Whether this process leads now, or takes the Lease by this look at it.
-    pub(crate) async fn leads(&mut self) -> Result<bool> {
-        let step = self.step().await?;
+    /// Whether this process leads now, or takes the Lease by this look at it, if it `may`.
+    pub(crate) async fn leads(&mut self, may: bool) -> Result<bool> {
+        let step = self.step(may).await?;
         Ok(matches!(step, LeaseStep::Take | LeaseStep::Renew))
     }
 
-    /// Waits until this process leads.
-    pub(crate) async fn won(&mut self) {
+    /// Waits until this process leads, which it may take the Lease for whenever `may` says so.
+    pub(crate) async fn won(&mut self, may: impl Fn() -> bool) {
         loop {
             tokio::time::sleep(LOOK_PAUSE).await;
-            match self.leads().await {
+            match self.leads(may()).await {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(error) => tracing::warn!("who leads is not known: {error:#}"),
@@ -72,7 +72,7 @@ impl Election {
         loop {
             tokio::time::sleep(RENEW_PAUSE).await;
             let was_open = self.fence.is_open();
-            match self.step().await {
+            match self.step(true).await {
                 Ok(LeaseStep::Take | LeaseStep::Renew) if was_open => {}
                 Ok(LeaseStep::Take | LeaseStep::Renew) => {
                     tracing::info!("the Lease is renewed: this process writes again")
@@ -94,14 +94,17 @@ impl Election {
         }
     }
 
-    /// Looks at the Lease, and writes it where it is this process's. `Wait` where somebody else wrote at the same time.
-    async fn step(&mut self) -> Result<LeaseStep> {
+    /// Looks at the Lease, and writes it where it is this process's, or may become it. `Wait` where somebody else wrote at the same
+    /// time.
+    async fn step(&mut self, may_take: bool) -> Result<LeaseStep> {
         let lease = self.read().await?;
         let record = lease.spec.clone().unwrap_or_default();
         let step = self.watch.look(&record, self.began.elapsed());
         *self.leader.0.lock() = self.watch.holder().map(str::to_owned);
-        if matches!(step, LeaseStep::Wait | LeaseStep::Lost) {
-            return Ok(step);
+        match step {
+            LeaseStep::Wait | LeaseStep::Lost => return Ok(step),
+            LeaseStep::Take if !may_take => return Ok(LeaseStep::Wait),
+            LeaseStep::Take | LeaseStep::Renew => {}
         }
         // Others count from when they see the record, which is later.
         let asked = Instant::now();

@@ -8,15 +8,18 @@
 
 use crate::context::{ServerContext, ServerStage};
 use crate::controllers::{database, listed};
+use crate::decide::database::DatabaseState;
 use crate::election::Election;
 use crate::{controllers, install, peers};
 use anyhow::{Context as _, Result};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// How long the last writes of a leader may take before it gives the Lease up.
 const LAST_WRITES: Duration = Duration::from_secs(5);
+/// How long a process without a database lets others lead: until they have started, as in a new installation.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
 /// Pause before it is asked again whether the policies are in force, which another process registers.
 const ASK_PAUSE: Duration = Duration::from_secs(2);
 
@@ -41,9 +44,12 @@ impl Replica {
     /// # Errors
     /// When it loses the Lease, or what a leader does fails.
     pub(crate) async fn run(&mut self) -> Result<()> {
-        if !self.election.leads().await? {
-            let following = follow(&self.ctx);
-            self.election.won().await;
+        let began = Instant::now();
+        let (ctx, election) = (&self.ctx, &mut self.election);
+        let may = || may_lead(ctx.settings.database_from_peers, &ctx.database.state(), began.elapsed());
+        if !election.leads(may()).await? {
+            let following = follow(ctx);
+            election.won(may).await;
             drop(following);
         }
         tracing::info!(identity = self.ctx.settings.identity, "this process leads");
@@ -69,6 +75,12 @@ impl Replica {
         }
         peers::forward(&self.ctx)
     }
+}
+
+/// Whether a process may lead: one that expects its database from others lets one of those lead first, for a while. It would find
+/// nothing in any image.
+fn may_lead(from_peers: bool, database: &DatabaseState, waited: Duration) -> bool {
+    !from_peers || matches!(database, DatabaseState::Ready(_)) || waited >= DATABASE_PATIENCE
 }
 
 /// What a process does that does not lead, until what is returned is dropped.
@@ -111,4 +123,30 @@ async fn lead(ctx: Arc<ServerContext>, authority: String) -> Result<()> {
     // They end with this one.
     while tasks.join_next().await.is_some() {}
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidewaiter_core::report::DatabaseInfo;
+
+    #[test]
+    fn who_has_no_database_lets_others_lead_for_a_while() {
+        let check = |from_peers: bool, has_one: bool, seconds: u64, expected: bool| {
+            let database = match has_one {
+                true => DatabaseState::Ready(DatabaseInfo::default()),
+                false => DatabaseState::Missing("none".to_owned()),
+            };
+            let found = may_lead(from_peers, &database, Duration::from_secs(seconds));
+            assert_eq!(found, expected, "{from_peers} {has_one} {seconds}");
+        };
+        // Next to it one is built.
+        check(false, false, 0, true);
+        check(false, true, 0, true);
+        check(true, true, 0, true);
+        check(true, false, 0, false);
+        check(true, false, 59, false);
+        // Nobody else does.
+        check(true, false, 60, true);
+    }
 }

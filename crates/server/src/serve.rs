@@ -160,7 +160,7 @@ async fn start(
     // closed port as a server that is away.
     webhooks(ctx, args, &authority, handle).await?;
     tokio::spawn(rotate(Arc::clone(ctx), authority));
-    if args.database_from_peers {
+    if ctx.settings.database_from_peers {
         tokio::spawn(peers::database::take_from_others(Arc::clone(ctx)));
     }
     // Of its own store, whoever leads.

@@ -14,6 +14,8 @@ pub(crate) struct ServerSettings {
     pub(crate) kept_enforced: Vec<String>,
     /// Whether namespaces are excluded that were enforced.
     pub(crate) exclude_enforced: bool,
+    /// Whether the database comes from other servers.
+    pub(crate) database_from_peers: bool,
     /// The name of this process among all servers of the cluster: that of its Pod.
     pub(crate) identity: String,
     /// How registries are reached.

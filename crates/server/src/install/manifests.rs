@@ -216,6 +216,7 @@ mod tests {
             trusted_scans: vec![],
             kept_enforced: Vec::new(),
             identity: String::new(),
+            database_from_peers: false,
             excluded: vec!["kube-system".to_owned()],
             exclude_enforced: false,
             registries: Default::default(),

@@ -96,6 +96,7 @@ fn settings(scanner: PathBuf) -> ServerSettings {
     ServerSettings {
         kept_enforced: Vec::new(),
         identity: String::new(),
+        database_from_peers: false,
         excluded: vec![],
         exclude_enforced: false,
         registries: Default::default(),
