@@ -66,6 +66,7 @@ fn what_the_follower_answers_the_leader_decides() {
         let said = lab.kubectl(&["scan", "status", "daemonset/agent"]).text;
         said.contains("Blocked") && said.contains("what runs goes on")
     });
+    answered(&second);
     // What is approved starts at once, also by the follower: the leader has no gate to take away.
     lab.comes_to_rest();
     std::thread::park_timeout(LISTED);
@@ -94,12 +95,20 @@ fn only_servers_tell_the_leader() {
     within(PATIENCE, "what runs is scanned", || {
         lab.kubectl(&["get", "imagescans"]).ok().contains("VulnerabilitiesFound")
     });
+    answered(&second);
     assert_eq!(writes(&lab, &second), Vec::<String>::new());
     let forged = r#"{"unheld":["default"]}"#;
     for path in ["/peers/00000000000000000000000000000000/notices", "/peers//notices", "/peers/notices"] {
         let answer = lab.forge_at(&first, path, forged);
         assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
     }
+}
+
+/// Asserts that a process answered admission requests: API servers keep a connection once they have one.
+#[track_caller]
+fn answered(replica: &LabReplica) {
+    let metrics = replica.get(9090, "/metrics").1;
+    assert!(metrics.contains("tidewaiter_admissions_total{"), "{} answered nothing", replica.name);
 }
 
 /// Patches of Pods by a process: gates that it took away.
