@@ -191,8 +191,8 @@ const FLOORS: &[(&str, &[&str])] = &[
         "crates/testkit/src",
         &[
             "audit authority cluster digest forwarder generated https kubernetes proxy quotes readme skip stranger",
-            "controlplane gitops layer people quiet serve",
-            "image noop_webhook packages receiver web",
+            "controlplane go_program layer people quiet serve",
+            "gitops image monitoring noop_webhook packages receiver web",
             "demo layout program_image registry",
             "confined upstream",
             "lab",

@@ -18,6 +18,7 @@ mod image;
 mod imports;
 mod install;
 mod integrations;
+mod monitoring;
 mod node;
 mod orders;
 mod push;
@@ -85,6 +86,8 @@ enum XtaskCommand {
     Soak(soak::SoakArgs),
     /// Check integrations/ and docs/pipelines.md by actionlint, Tekton's validation and ShellCheck (network, the first time; not in CI)
     Integrations,
+    /// Build the program that runs the dashboard's queries for tests, unless it is cached, and draw docs/monitoring.svg
+    Monitoring,
     /// Check the import rules of crates and modules, and that names of types are unique
     Imports,
     /// Compare the engine with package managers' own lists (images in DIR, lists in DIR/truth)
@@ -163,6 +166,7 @@ fn main() -> ExitCode {
         }
         XtaskCommand::Test => test::run(&root),
         XtaskCommand::Soak(args) => soak::run(&root, &args),
+        XtaskCommand::Monitoring => monitoring::run(&root),
         XtaskCommand::Integrations => integrations::run(&root),
         XtaskCommand::Imports => imports::run(&root),
         XtaskCommand::Truth { dir: Some(dir), differences, .. } => truth::run(&dir, differences),

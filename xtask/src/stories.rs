@@ -1,6 +1,6 @@
 //! Plays stories on another version of Kubernetes than the newest.
 
-use crate::{controlplane, demo, gitops, test};
+use crate::{controlplane, demo, gitops, monitoring, test};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use tidewaiter_testkit::confined;
@@ -27,6 +27,7 @@ pub(crate) fn run(root: &Path, args: &StoriesArgs) -> Result<bool> {
     controlplane::ensure(root, Some(args.kubernetes))?;
     demo::programs(root)?;
     gitops::ensure(root)?;
+    monitoring::ensure(root)?;
     let record = test::record(root)?;
     let mut command = test::test(root, &["-p", test::STORIES, "--test", "stories", "--"], &record);
     command.args(&args.filters).env(CHOICE, args.kubernetes.to_string());

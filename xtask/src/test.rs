@@ -1,6 +1,6 @@
 //! Runs every test, and says which ones this machine skipped.
 
-use crate::{demo, gitops};
+use crate::{demo, gitops, monitoring};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,6 +23,7 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     let confined = confined::is_possible();
     if confined {
         gitops::ensure(root)?;
+        monitoring::ensure(root)?;
     } else {
         command.args(["--exclude", STORIES]);
         for story in stories(root)? {

@@ -3,10 +3,11 @@
 use crate::args::RegistryArgs;
 use crate::exit::UsageError;
 use anyhow::Result;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tidewaiter_core::image::Reference;
 use tidewaiter_scan::source::registry::RegistryConfig;
 use tidewaiter_scan::source::registry::credentials::Credentials;
+use tidewaiter_scan::source::registry::hosts::RegistryHosts;
 use tidewaiter_scan::source::registry::login_files;
 
 impl RegistryArgs {
@@ -19,6 +20,7 @@ impl RegistryArgs {
             credentials: self.credentials(reference)?,
             ca_pem,
             plain_http,
+            hosts: self.hosts()?.only(reference.registry()),
             ..RegistryConfig::default()
         })
     }
@@ -26,6 +28,13 @@ impl RegistryArgs {
     /// The authorities that are trusted in addition to the system's.
     pub(crate) fn ca_pem(&self) -> Result<Vec<Vec<u8>>> {
         self.ca_file.iter().map(|file| read(file)).collect()
+    }
+
+    /// The mirrors of the folder on the command line. Those of this machine's containerd are not looked for: what a scan says should
+    /// not depend on where it runs.
+    fn hosts(&self) -> Result<RegistryHosts> {
+        let read = |dir: &PathBuf| RegistryHosts::read(dir).map_err(|error| UsageError(error.to_string()));
+        Ok(self.registry_config_dir.as_ref().map(read).transpose()?.unwrap_or_default())
     }
 
     /// The logins of the file on the command line, else of those that Docker and Podman stored.

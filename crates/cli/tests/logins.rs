@@ -105,6 +105,27 @@ fn credential_helpers_are_asked() {
     machine.check(&[], 0, &["No vulnerabilities found"]);
 }
 
+/// Only where the command line says so; the logins of the registry are not the mirror's.
+#[test]
+fn mirrors_are_those_of_the_command_line() {
+    let (machine, mirror) = (Machine::new(), Registry::start());
+    machine.registry.require_login("user", "right");
+    mirror.push("team/app", "v1", &clean().build());
+    machine.write(".docker/config.json", r#"{"auths":{"HOST":{"username":"user","password":"wrong"}}}"#);
+    let hosts = format!("certs.d/127.0.0.1_{}_/hosts.toml", machine.registry.port());
+    machine.write(&hosts, &format!("[host.\"http://{}\"]\n", mirror.host()));
+    machine.check(&[], 3, &["refused access"]);
+    assert_eq!(mirror.log(), Vec::<String>::new());
+    let dir = machine.dir.path().join("certs.d").display().to_string();
+    let scan = || run(&mut machine.command(&["image", &machine.image, "--registry-config-dir", &dir]));
+    let said = scan();
+    assert!(said.code == 0 && said.text.contains("No vulnerabilities found"), "{}", said.text);
+    assert!(mirror.log().iter().all(|line| !line.contains("Basic ")), "{:?}", mirror.log());
+    machine.write(&hosts, "skip_verify = true");
+    let said = scan();
+    assert!(said.code == 2 && said.text.contains("hosts.toml: skip_verify: whoever answers"), "{}", said.text);
+}
+
 #[test]
 fn a_helpers_identity_token_is_exchanged() {
     let machine = Machine::new();

@@ -52,6 +52,8 @@ reasons! {
     PullSecretUnreadable,
     /// A pull secret was read and is not one.
     BadPullSecret,
+    /// The registry refused access, and a credential provider gave no login.
+    CredentialProviderFailed,
     // The bytes of the image.
     /// A layer ended before its size.
     LayerTruncated,

@@ -33,6 +33,8 @@ const HOPS: usize = 10;
 pub struct Settings {
     /// PEM documents of authorities that are trusted in addition to the system's.
     pub extra_roots: Vec<Vec<u8>>,
+    /// PEM documents of the certificates by which this client presents itself, and of their key.
+    pub client_certificate: Option<(String, String)>,
     /// Longest time for a whole request, where it is less than those for its parts.
     pub total: Option<Duration>,
     /// Longest wait for the next bytes, where it is not a minute.
@@ -64,7 +66,7 @@ impl Client {
     /// As for [`Client::new`].
     pub fn with_resolver(settings: &Settings, resolver: impl Resolver) -> Result<Self, ClientError> {
         let proxies = Proxies::from_env()?;
-        let tls = roots::tls(&settings.extra_roots)?;
+        let tls = roots::tls(&settings.extra_roots, settings.client_certificate.as_ref())?;
         let config = |proxy: Option<&Named>| config(settings, tls.clone(), proxy);
         let proxied = |named: &Named| agent(config(Some(named)), DefaultResolver::default());
         Ok(Client {

@@ -17,4 +17,9 @@ pub enum ClientError {
         /// What is wrong with it.
         cause: String,
     },
+    /// The client's own certificate cannot be used.
+    #[error(
+        "the client certificate's key is none in PEM form; give one that begins with BEGIN PRIVATE KEY, and is not encrypted"
+    )]
+    ClientKey,
 }

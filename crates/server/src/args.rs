@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::scan::credential_providers::CredentialProviders;
 use crate::scan::layer_cache::LayerCacheSettings;
 use crate::scan::scanner::ScannerSettings;
 use crate::settings::{RegistrySettings, ServerSettings};
@@ -10,6 +11,7 @@ use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tidewaiter_crd::names::NAMESPACE;
+use tidewaiter_scan::source::registry::hosts::RegistryHosts;
 
 /// Holds workloads until their images are scanned and approved.
 #[derive(Debug, Parser)]
@@ -125,9 +127,32 @@ pub(crate) struct ServeArgs {
     /// Registry that is reached over plain HTTP, as host:port
     #[arg(long = "plain-http-registry", value_name = "HOST")]
     pub(crate) plain_http: Vec<String>,
+    /// Folder of mirrors in containerd's form (HOST/hosts.toml), as nodes have it in /etc/containerd/certs.d; read for each scan
+    #[arg(long, env = "TIDEWAITER_REGISTRY_CONFIG_DIR", value_name = "DIR")]
+    pub(crate) registry_config_dir: Option<PathBuf>,
+    /// Host of a token service that gets the logins of registries that name it, though it is of another domain than they are
+    #[arg(long = "allow-token-service", value_name = "HOST")]
+    pub(crate) token_services: Vec<String>,
     /// PEM file of authorities that are trusted for registries, in addition to the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) registry_ca: Option<PathBuf>,
+    /// CredentialProviderConfig of kubelet.config.k8s.io/v1, as kubelets have it: programs that give logins of registries
+    #[arg(
+        long,
+        env = "TIDEWAITER_IMAGE_CREDENTIAL_PROVIDER_CONFIG",
+        value_name = "FILE",
+        requires = "provider_folder"
+    )]
+    pub(crate) image_credential_provider_config: Option<PathBuf>,
+    /// Folder with the programs of that file
+    #[arg(
+        id = "provider_folder",
+        long = "image-credential-provider-bin-dir",
+        env = "TIDEWAITER_IMAGE_CREDENTIAL_PROVIDER_BIN_DIR",
+        value_name = "DIR",
+        requires = "image_credential_provider_config"
+    )]
+    pub(crate) image_credential_provider_bin_dir: Option<PathBuf>,
     /// YAML file of scanners whose signed scans are taken in place of reading an image: key, images, maxAge of each (docs/attestations.md)
     #[arg(long, env = "TIDEWAITER_TRUSTED_SCANS", value_name = "FILE")]
     pub(crate) trusted_scans: Option<PathBuf>,
@@ -140,6 +165,9 @@ pub(crate) struct ServeArgs {
     /// Maximum concurrent scans
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(crate) scans: u16,
+    /// Maximum concurrent scans of images of one registry; default: as many as there are
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) scans_per_registry: Option<u16>,
 }
 
 /// In a container, the name of its Pod.
@@ -168,6 +196,17 @@ impl ServeArgs {
         TrustedScanner::parse_all(&text).map_err(|why| anyhow!("{}: {why}", path.display()))
     }
 
+    /// The programs that give logins: none, where no file says so.
+    ///
+    /// # Errors
+    /// When the file cannot be used, or a program that it names.
+    pub(crate) fn credential_providers(&self) -> Result<CredentialProviders> {
+        match (&self.image_credential_provider_config, &self.image_credential_provider_bin_dir) {
+            (Some(file), Some(folder)) => CredentialProviders::open(file, folder).map_err(|why| anyhow!(why)),
+            _ => Ok(CredentialProviders::default()),
+        }
+    }
+
     /// The settings that these arguments give.
     ///
     /// # Errors
@@ -178,10 +217,17 @@ impl ServeArgs {
         excluded.sort();
         excluded.dedup();
         let read = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| path.display().to_string());
+        if let Some(dir) = &self.registry_config_dir {
+            // For its errors: a mistake is said now.
+            RegistryHosts::read(dir)?;
+        }
         let registries = RegistrySettings {
             allowed_networks: self.allowed_networks.clone(),
             plain_http: self.plain_http.clone(),
             ca_pem: self.registry_ca.as_ref().map(read).transpose()?,
+            token_services: self.token_services.clone(),
+            config_dir: self.registry_config_dir.clone(),
+            hosts: RegistryHosts::default(),
         };
         Ok(ServerSettings {
             excluded,

@@ -5,10 +5,11 @@ use crate::decide::policy::{self, EffectivePolicy};
 use crate::election::KnownLeader;
 use crate::events::EventChannel;
 use crate::index::Index;
-use crate::memory::{LostResults, ScanRuns, WrittenAllowlists};
+use crate::memory::{LostResults, RegistryHolds, ScanRuns, WrittenAllowlists};
 use crate::metrics::Metrics;
 use crate::peer_access::PeerAccess;
 use crate::queues::Queues;
+use crate::scan::credential_providers::CredentialProviders;
 use crate::scan::database::DatabaseFile;
 use crate::scan::slots::ScanSlots;
 use crate::settings::ServerSettings;
@@ -49,6 +50,8 @@ pub(crate) struct ServerContext {
     pub(crate) lost_results: LostResults,
     pub(crate) runs: ScanRuns,
     pub(crate) slots: ScanSlots,
+    pub(crate) registry_holds: RegistryHolds,
+    pub(crate) credential_providers: CredentialProviders,
     /// Through which all of this process's writes go: open while it leads.
     pub(crate) fence: WriteFence,
     /// Who leads.

@@ -1,7 +1,9 @@
 //! What the server remembers between two reconciliations. All of it only saves work: a restart loses it, and nothing else.
 
+mod registry_holds;
 mod scan_runs;
 
+pub(crate) use registry_holds::{RegistryHolds, RegistryUser};
 pub(crate) use scan_runs::ScanRuns;
 
 use parking_lot::Mutex;

@@ -9,8 +9,10 @@
 
 mod bridge;
 mod check;
+pub(crate) mod credential_providers;
 pub(crate) mod database;
 pub(crate) mod layer_cache;
+pub(crate) mod mirrors;
 mod platforms;
 pub(crate) mod process;
 pub(crate) mod protocol;

@@ -9,7 +9,7 @@ use crate::events::EventChannel;
 use crate::http::admission_limits::PeerConnections;
 use crate::index::Index;
 use crate::install::certificate::{WebhookAuthority, peers_token, reports_token};
-use crate::memory::{LostResults, ScanRuns, WrittenAllowlists};
+use crate::memory::{LostResults, RegistryHolds, ScanRuns, WrittenAllowlists};
 use crate::metrics::Metrics;
 use crate::peer_access::PeerAccess;
 use crate::queues::Queues;
@@ -61,6 +61,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// When an address, the store or the cluster cannot be used, or this process led and another one does now.
 pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<()> {
     let mut settings = args.settings()?;
+    let credential_providers = args.credential_providers()?;
     let (fence, leader) = (WriteFence::new(), KnownLeader::default());
     // Not behind the fence: what decides who leads, and the authority, which all processes need and one makes.
     let unfenced = Client::try_from(config.clone()).context("connecting to the cluster")?;
@@ -85,7 +86,9 @@ pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<()> {
         client,
         lost_results: LostResults::default(),
         runs: ScanRuns::default(),
-        slots: ScanSlots::new(settings.scans),
+        slots: ScanSlots::new(settings.scans, args.scans_per_registry),
+        registry_holds: RegistryHolds::default(),
+        credential_providers,
         settings,
         alerts: AlertChannel::new(Arc::clone(&index), metrics.clone()),
         queues,

@@ -4,6 +4,7 @@ use crate::trusted_scans::TrustedScanner;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use tidewaiter_scan::source::registry::hosts::RegistryHosts;
 
 /// Settings that hold for the life of the process.
 #[derive(Debug, Clone)]
@@ -41,6 +42,13 @@ pub(crate) struct RegistrySettings {
     pub(crate) allowed_networks: Vec<IpNet>,
     /// Hosts that are reached over plain HTTP.
     pub(crate) plain_http: Vec<String>,
+    /// Hosts of token services that get logins of registries of other domains.
+    pub(crate) token_services: Vec<String>,
     /// PEM of a private authority.
     pub(crate) ca_pem: Option<String>,
+    /// Folder of mirrors, which a job has read already.
+    #[serde(skip)]
+    pub(crate) config_dir: Option<PathBuf>,
+    /// The mirrors of a job's registry.
+    pub(crate) hosts: RegistryHosts,
 }

@@ -1,7 +1,6 @@
 //! The paths of the tools of GitOps for tests, which `cargo xtask gitops` builds once for each hash of their sources.
 
-use crate::digest::sha256;
-use std::fs;
+use crate::go_program;
 use std::path::{Path, PathBuf};
 
 /// The folder of the sources: of a program with Flux's apply library and Argo CD's comparison, and the version of Helm 4.
@@ -11,9 +10,7 @@ pub fn sources(root: &Path) -> PathBuf {
 
 /// Where the programs of these sources belong.
 pub fn folder(root: &Path) -> PathBuf {
-    let files = ["argo.go", "go.mod", "go.sum", "main.go"].map(|name| fs::read(sources(root).join(name)).unwrap());
-    let hash = sha256(&files.concat());
-    root.join("target/gitops").join(&hash[7..23])
+    go_program::folder(root, "gitops", &["argo.go", "go.mod", "go.sum", "main.go"])
 }
 
 /// Where Helm 3 belongs.
@@ -43,7 +40,5 @@ pub fn libraries(root: &Path) -> PathBuf {
 }
 
 fn program(root: &Path, name: &str) -> PathBuf {
-    let program = folder(root).join(name);
-    assert!(program.is_file(), "{} is not built; run: cargo xtask gitops", program.display());
-    program
+    go_program::program(&folder(root), name, "cargo xtask gitops")
 }

@@ -177,8 +177,19 @@ impl Lab {
             Stands::Confined(pod) => (pod.feeds().to_owned(), Path::new("/etc/tidewaiter").join(name)),
             Stands::Plain { .. } => (self.cluster.dir().to_owned(), self.cluster.dir().join(name)),
         };
+        fs::create_dir_all(folder.join(name).parent().unwrap()).unwrap();
         fs::write(folder.join(name), content).unwrap();
         path.display().to_string()
+    }
+
+    /// Stores a program where [`Lab::mounted_file`] stores files.
+    pub fn mounted_program(&self, name: &str, program: &Path) {
+        let folder = match &self.stands {
+            Stands::Confined(pod) => pod.feeds(),
+            Stands::Plain { .. } => self.cluster.dir(),
+        };
+        // Its permissions are copied, too.
+        fs::copy(program, folder.join(name)).unwrap();
     }
 
     /// Builds the server's database once from a `feeds.toml`, as the container `database` of `deploy/` does on its schedule

@@ -3,17 +3,20 @@
 use crate::{create, lab, rolled_out, within};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 use tidewaiter_testkit::demo::clean;
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
 
 /// A registry on loopback whose every answer is this; returns its host.
-fn registry(answer: fn(TcpStream)) -> String {
+fn registry(answer: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
+            let answer = answer.clone();
             thread::spawn(move || {
                 let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
                 lines.by_ref().find(String::is_empty);
@@ -41,21 +44,46 @@ fn dripping(mut stream: TcpStream) {
 #[test]
 fn a_registry_that_limits_requests_keeps_no_slot() {
     let lab = lab();
-    let host = registry(limited);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let host = registry(move |stream| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        limited(stream);
+    });
     create(&lab, "first", &format!("{host}/a:v1"));
+    lab.until("first", "ScanFailed Blocked");
+    let before = asked.load(Ordering::Relaxed);
+    // It is held for all who share its limit: without a login, all namespaces. Others go on.
     create(&lab, "second", &format!("{host}/b:v1"));
+    lab.new_namespace("other");
+    create(&lab, "third", &format!("{host}/c:v1"));
     let good = lab.registry.push("good", "v1", &clean().build());
     create(&lab, "app", &good);
-    lab.until("first", "ScanFailed Blocked");
-    lab.until("second", "ScanFailed Blocked");
+    lab.until("third", "ScanFailed Blocked");
     rolled_out(&lab, "app");
-    let status = lab.kubectl(&["scan", "status", "deployment/first"]).ok();
-    assert!(status.contains("rate limited: log in, or wait"), "{status}");
-    let failed = r#".items[?(@.status.imageStatus=="ScanFailed")].status"#;
-    assert_eq!(lab.field("imagescans", &format!("{failed}.reason")), "RateLimited RateLimited");
-    // It is asked again when it allows, and not before.
-    assert_eq!(lab.field("imagescans", &format!("{failed}.retryAfterSeconds")), "3600 3600");
-    assert_eq!(lab.field("imagescans", &format!("{failed}.failures")), "1 1");
+    let said = |namespace: &str, field: &str| {
+        let failed = format!(r#"jsonpath={{.items[?(@.status.imageStatus=="ScanFailed")].status.{field}}}"#);
+        lab.admin(&["get", "imagescans", "-n", namespace, "-o", &failed]).ok()
+    };
+    within(PATIENCE, "the second waits", || said("default", "reason") == "RateLimited RateLimited");
+    assert_eq!(asked.load(Ordering::Relaxed), before, "nobody asks a registry that is held");
+    for namespace in ["default", "other"] {
+        assert!(said(namespace, "message").contains("rate limited: log in, or wait"), "{}", said(namespace, "message"));
+        assert!(said(namespace, "message").contains("it is asked again in"), "{}", said(namespace, "message"));
+        // It is asked again when it allows, and not before.
+        for seconds in said(namespace, "retryAfterSeconds").split(' ') {
+            assert!((3500..=3600).contains(&seconds.parse().unwrap()), "{seconds}");
+        }
+    }
+    // Who logs in has limits of their own: it is asked, once.
+    let server = format!("--docker-server={host}");
+    let secret = ["create", "secret", "docker-registry", "pull", &server, "--docker-username=u", "--docker-password=p"];
+    lab.kubectl(&secret).ok();
+    let patch = r#"{"imagePullSecrets":[{"name":"pull"}]}"#;
+    lab.kubectl(&["patch", "serviceaccount", "default", "-p", patch]).ok();
+    create(&lab, "fourth", &format!("{host}/d:v1"));
+    lab.until("fourth", "ScanFailed Blocked");
+    assert!(asked.load(Ordering::Relaxed) > before);
 }
 
 /// A user's urgent ImageScan of an image.

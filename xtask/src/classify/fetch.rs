@@ -36,17 +36,18 @@ fn fetch_into(work: &Path, apt: &Path, registry: &PackageRegistry) -> Result<()>
         PackageRegistry::Debian { release, packages } => debian(apt, work, &root, release, packages),
         PackageRegistry::Pypi(wanted) => pip(&root, wanted),
         PackageRegistry::Npm(wanted) => npm(&root, wanted),
-        PackageRegistry::Maven(coordinates) => maven("unpack", coordinates, &root),
+        PackageRegistry::Maven(coordinates) => maven(work, "unpack", coordinates, &root),
         PackageRegistry::Jar { coordinates, folder } => {
-            maven("copy", &format!("{coordinates}:jar"), &root.join(folder))
+            maven(work, "copy", &format!("{coordinates}:jar"), &root.join(folder))
         }
     }
 }
 
-fn maven(goal: &str, coordinates: &str, into: &Path) -> Result<()> {
+fn maven(work: &Path, goal: &str, coordinates: &str, into: &Path) -> Result<()> {
     let (goal, artifact) = (format!("{DEPENDENCY_PLUGIN}:{goal}"), format!("-Dartifact={coordinates}"));
     let folder = format!("-DoutputDirectory={}", into.display());
-    output(&mut command(program("mvn", "maven")?, &["-B", "-q", &goal, &artifact, &folder])).map(|_| ())
+    // In a folder of its own: without a project, the plugin makes its markers where it runs.
+    output(command(program("mvn", "maven")?, &["-B", "-q", &goal, &artifact, &folder]).current_dir(work)).map(|_| ())
 }
 
 /// Unpacks packages of a release, whatever the machine's own one is, and notes the upstream version of the first.

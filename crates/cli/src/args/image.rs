@@ -35,7 +35,7 @@ pub(crate) struct ImageArgs {
     #[arg(long = "local", conflicts_with = "in_cluster")]
     pub(crate) local_only: bool,
     /// Scan in the cluster
-    #[arg(long, conflicts_with_all = ["platform", "fail_on", "baseline", "block_at", "policy", "exceptions", "base", "no_cache", "plain_http", "ca_file", "docker_config"])]
+    #[arg(long, conflicts_with_all = ["platform", "fail_on", "baseline", "block_at", "policy", "exceptions", "base", "no_cache", "plain_http", "ca_file", "docker_config", "registry_config_dir"])]
     pub(crate) in_cluster: bool,
     #[command(flatten)]
     pub(crate) output: OutputArgs,

@@ -97,6 +97,9 @@ pub(crate) struct RegistryArgs {
     /// Registry credentials file; default: Docker's `config.json`, then Podman's `auth.json`
     #[arg(long, value_name = "FILE")]
     pub(crate) docker_config: Option<PathBuf>,
+    /// Folder of mirrors to read from, in containerd's form (HOST/hosts.toml), such as /etc/containerd/certs.d; default: none
+    #[arg(long, value_name = "DIR")]
+    pub(crate) registry_config_dir: Option<PathBuf>,
 }
 
 impl LocalArgs {
@@ -110,7 +113,7 @@ impl LocalArgs {
             base,
             no_cache,
             db: _,
-            registry: RegistryArgs { plain_http, ca_file, docker_config },
+            registry: RegistryArgs { plain_http, ca_file, docker_config, registry_config_dir },
         } = self;
         platform.is_some()
             || !fail_on.is_empty()
@@ -124,5 +127,6 @@ impl LocalArgs {
             || *plain_http
             || ca_file.is_some()
             || docker_config.is_some()
+            || registry_config_dir.is_some()
     }
 }

@@ -157,6 +157,33 @@ impl SourceError {
         error.get_ref()?.downcast_ref()
     }
 
+    /// What the other side said, where the message has that apart.
+    pub(super) fn cause(&self) -> String {
+        match self {
+            Self::NotFound { cause, .. }
+            | Self::Unauthorized { cause, .. }
+            | Self::Unreachable { cause, .. }
+            | Self::RateLimited { cause, .. }
+            | Self::Setup { cause, .. }
+            | Self::HostNotAllowed { cause, .. } => cause.clone(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The same with what was said by the mirrors that were asked before.
+    pub(super) fn after(mut self, mirrors: &[String]) -> Self {
+        if let Self::NotFound { cause, .. }
+        | Self::Unauthorized { cause, .. }
+        | Self::Unreachable { cause, .. }
+        | Self::RateLimited { cause, .. }
+        | Self::HostNotAllowed { cause, .. } = &mut self
+            && !mirrors.is_empty()
+        {
+            *cause = format!("{cause}; before it, {}", mirrors.join("; "));
+        }
+        self
+    }
+
     /// A failure of the network, or of the registry.
     pub(super) fn unreachable(what: &str, cause: impl ToString) -> Self {
         Self::Unreachable { what: what.to_owned(), cause: cause.to_string(), advice: FailureKind::Network.advice() }

@@ -11,12 +11,15 @@ pub mod attestations;
 pub mod auth;
 mod client;
 pub mod credentials;
+mod endpoint;
 mod helper;
+pub mod hosts;
 mod keys;
 pub mod login_files;
 mod pace;
 pub mod push;
 pub mod referrers;
+pub mod token_services;
 
 use super::manifest::{self, BlobDescriptor, FetchByDigest, ManifestDocument};
 use super::{BlobSource, Image, LayerDescriptor, SourceError};
@@ -24,10 +27,12 @@ use address::Addresses;
 use artifact::ArtifactRepository;
 use client::RegistryClient;
 use credentials::Credentials;
+use hosts::RegistryHosts;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewaiter_core::image::{Digest, Platform, Reference};
+use token_services::TokenServices;
 
 /// How registries are reached.
 #[derive(Debug, Clone)]
@@ -40,6 +45,10 @@ pub struct RegistryConfig {
     pub plain_http: Vec<String>,
     /// Where connections may go.
     pub addresses: Addresses,
+    /// Where logins may be sent to.
+    pub token_services: TokenServices,
+    /// Hosts that stand in for registries; a push goes to the registry itself.
+    pub hosts: RegistryHosts,
     /// Maximum tries of one request.
     pub tries: u32,
     /// Pause before the second try; doubled for each further one.
@@ -56,12 +65,22 @@ impl Default for RegistryConfig {
             ca_pem: Vec::new(),
             plain_http: Vec::new(),
             addresses: Addresses::Any,
+            hosts: RegistryHosts::default(),
+            token_services: TokenServices::Any,
             // With the pauses below 3.5 s: a registry that restarts or limits requests for a moment is not a failed
             // scan.
             tries: 4,
             pause: Duration::from_millis(500),
             patience: Duration::from_secs(30),
         }
+    }
+}
+
+impl RegistryConfig {
+    /// The same without hosts that stand in for registries: what is changed is read where it is written.
+    #[must_use]
+    pub fn without_mirrors(self) -> Self {
+        RegistryConfig { hosts: RegistryHosts::default(), ..self }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tidewaiter_scan::source::registry::credentials::Credentials;
+use tidewaiter_scan::source::registry::token_services::TokenServices;
 use tidewaiter_scan::source::registry::{self, RegistryConfig};
 use tidewaiter_testkit::authority::Authority;
 use tidewaiter_testkit::demo::clean;
@@ -83,6 +84,21 @@ fn a_token_service_elsewhere_gets_a_login_only_over_https() {
     assert_eq!(open(&registry, RegistryConfig::default(), &[json!({"HOST": password("right")})]), "in");
     assert!(registry.log().iter().all(|line| !line.contains("Basic ")), "{:?}", registry.log());
     assert!(service.log().iter().all(|line| !line.contains("Bearer ")), "{:?}", service.log());
+
+    // Of another domain: a server sends no login there, unless it was told to; without a login it asks all the same.
+    for (allowed, with_login, expected) in
+        [(None, true, "HostNotAllowed"), (Some("localhost"), true, "in"), (None, false, "Unauthorized")]
+    {
+        let (registry, service) = (Registry::start(), Registry::start());
+        service.give_tokens("user", "right", "refresh");
+        registry.require_token(&format!("http://localhost:{}/token", service.port()));
+        let allowed = allowed.map(str::to_owned).into_iter().collect();
+        let config =
+            RegistryConfig { token_services: TokenServices::OfRegistry { allowed }, ..RegistryConfig::default() };
+        let documents: &[Value] = if with_login { &[json!({"HOST": password("right")})] } else { &[] };
+        assert_eq!(open(&registry, config, documents), expected);
+        assert_eq!(service.log().is_empty(), expected == "HostNotAllowed");
+    }
 
     // A registry with TLS that names one without: nothing is sent there.
     let authority = Authority::new();

@@ -9,6 +9,7 @@ mod keyring;
 mod layers;
 mod local;
 mod logins;
+mod mirrors;
 mod real;
 mod registry;
 mod shared;

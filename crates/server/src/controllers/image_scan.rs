@@ -16,8 +16,9 @@ use crate::decide::database::{DatabaseState, NextResult, next_result};
 use crate::decide::exception;
 use crate::decide::image_scan::{self, FailedScan, Upkeep};
 use crate::error::ReconcileError;
+use crate::memory::RegistryUser;
 use crate::scan::protocol::{ScanFailure, ScanJob, ScanOutput};
-use crate::scan::{process, pull_secrets};
+use crate::scan::{mirrors, process, pull_secrets};
 use crate::{index, patches};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
@@ -28,6 +29,7 @@ use serde_json::json;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tidewaiter_core::Reason;
 use tidewaiter_core::image::Platform;
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanStatus;
@@ -90,10 +92,10 @@ async fn rescan(
 ) -> Result<Action, ReconcileError> {
     let users = ctx.index.users(scan);
     let urgency = image_scan::urgency(scan, users.iter().filter_map(|user| user.status.as_ref()));
-    let namespace = scan.namespace().unwrap_or_default();
+    let (namespace, registry) = (scan.namespace().unwrap_or_default(), image_scan::registry(scan));
     // First: a scan that waits for its turn does not run.
     let _slot = tokio::select! {
-        slot = ctx.slots.take(&namespace, urgency) => slot,
+        slot = ctx.slots.take(&namespace, &registry, urgency) => slot,
         () = cancelled(scan, ctx) => return Ok(Action::await_change()),
     };
     ctx.runs.begin(&scan.uid().unwrap_or_default(), scan.metadata.generation.unwrap_or_default());
@@ -111,7 +113,7 @@ async fn rescan(
         ctx.metrics.layers(&output.layers);
     }
     let done = match done {
-        Ok(output) => finished(scan, ctx, &platforms, output).await,
+        Ok(output) => finished(scan, ctx, &platforms, output).await.map_err(tried),
         Err(failure) => Err(failure),
     };
     let status = done.unwrap_or_else(|failure| failed(scan, ctx, failure));
@@ -139,10 +141,14 @@ async fn cancelled(scan: &ImageScan, ctx: &ServerContext) {
     }
 }
 
-fn failed(scan: &ImageScan, ctx: &ServerContext, failure: ScanFailure) -> ImageScanStatus {
-    let ScanFailure { reason, message, retry_after } = failure;
+fn failed(scan: &ImageScan, ctx: &ServerContext, failure: FailedScan) -> ImageScanStatus {
     let database = ctx.database.state().id().map(str::to_owned);
-    image_scan::failed(scan, FailedScan { reason, message, retry_after }, database, Timestamp::now())
+    image_scan::failed(scan, failure, database, Timestamp::now())
+}
+
+fn tried(failure: ScanFailure) -> FailedScan {
+    let ScanFailure { reason, message, retry_after, .. } = failure;
+    FailedScan { reason, message, retry_after, tried: true }
 }
 
 /// A result that no object names is lost, whatever the cause: its reports go, and the next scan waits as after a failure.
@@ -174,7 +180,7 @@ async fn run_visibly(
     scan: &ImageScan,
     ctx: &ServerContext,
     platforms: Vec<Platform>,
-) -> Result<Result<ScanOutput, ScanFailure>, ReconcileError> {
+) -> Result<Result<ScanOutput, FailedScan>, ReconcileError> {
     let mut running = pin!(run(scan, ctx, platforms));
     tokio::select! {
         done = &mut running => return Ok(done),
@@ -184,18 +190,44 @@ async fn run_visibly(
     Ok(running.await)
 }
 
-async fn run(scan: &ImageScan, ctx: &ServerContext, platforms: Vec<Platform>) -> Result<ScanOutput, ScanFailure> {
+async fn run(scan: &ImageScan, ctx: &ServerContext, platforms: Vec<Platform>) -> Result<ScanOutput, FailedScan> {
+    let secrets = pull_secrets::of_scan(&ctx.client, &ctx.index.service_accounts, scan).await.map_err(tried)?;
+    let provided = ctx.credential_providers.logins(&scan.spec.image).await;
     let job = ScanJob {
         image: scan.spec.image.clone(),
         platforms,
-        secrets: pull_secrets::of_scan(&ctx.client, &ctx.index.service_accounts, scan).await?,
-        registries: ctx.settings.registries.clone(),
+        secrets,
+        provided: provided.logins.clone(),
+        registries: mirrors::settings_for(&ctx.settings.registries, &image_scan::registry(scan))
+            .await
+            .map_err(tried)?,
         database: ctx.database.path().to_owned(),
         memory: ctx.settings.scan_memory,
         trusted: ctx.settings.trusted_scans.clone(),
         layers_of: ctx.index.uid_of(&scan.namespace().unwrap_or_default()).and_then(|uid| uid.try_into().ok()),
     };
-    process::scan(&ctx.settings, &ctx.store, &job).await
+    let user = job.registry_user(&scan.namespace().unwrap_or_default());
+    // Mirrors may have it.
+    let has_mirrors = job.registries.hosts.has_mirrors(&user.registry);
+    if let Some(pause) = ctx.registry_holds.pause(&user).filter(|_| !has_mirrors) {
+        return Err(image_scan::held_registry(&user.registry, pause));
+    }
+    let done = process::scan(&ctx.settings, &ctx.store, &job).await;
+    note_limit(ctx, &user, &done);
+    done.map_err(|failure| tried(provided.explain(failure)))
+}
+
+/// Holds the registry for all who share its limit. What read a layer says so of its own image alone: somebody made that.
+fn note_limit(ctx: &ServerContext, user: &RegistryUser, done: &Result<ScanOutput, ScanFailure>) {
+    match done {
+        Ok(_) => ctx.registry_holds.forget(user),
+        Err(failure) if failure.reason == Reason::RateLimited && failure.before_layers => {
+            let pause = ctx.registry_holds.note(user, failure.retry_after).as_secs();
+            let whom = user.namespace.as_deref().unwrap_or("all namespaces without a login");
+            tracing::warn!("{} limits requests: it is not asked for {whom} for {pause} s", user.registry);
+        }
+        Err(_) => {}
+    }
 }
 
 async fn finished(

@@ -157,7 +157,8 @@ pub(crate) fn requested_scan(container: &Container, scan: Option<&ImageScan>) ->
 
 /// Whether a scan failed because credentials were missing: other pull secrets may open the registry.
 pub(crate) fn lacks_credentials(scan: &ImageScan) -> bool {
-    scan.status.as_ref().is_some_and(|status| status.reason == Some(Reason::Unauthorized))
+    let refused = |reason: &Reason| matches!(reason, Reason::Unauthorized | Reason::CredentialProviderFailed);
+    scan.status.as_ref().is_some_and(|status| status.reason.as_ref().is_some_and(refused))
 }
 
 /// The status that is valid for a container: of the run that was requested, or a later one. While a rescan runs, the

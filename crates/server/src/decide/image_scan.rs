@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidewaiter_core::Reason;
 use tidewaiter_core::finding::{Counts, Finding};
-use tidewaiter_core::image::Platform;
+use tidewaiter_core::image::{Platform, Reference};
 use tidewaiter_core::policy::{Outcome, Policy, Verdict};
 use tidewaiter_core::report::Report;
 use tidewaiter_core::status::ImageStatus;
@@ -121,6 +121,11 @@ pub(crate) fn urgency<'a>(scan: &ImageScan, users: impl IntoIterator<Item = &'a 
     if users.peek().is_none() || users.any(is_held) { Urgency::Urgent } else { Urgency::Background }
 }
 
+/// The registry of a scan's image; of what is no reference, none.
+pub(crate) fn registry(scan: &ImageScan) -> String {
+    scan.spec.image.parse::<Reference>().map(|image| image.registry().to_owned()).unwrap_or_default()
+}
+
 /// Whether a requested run has not begun: whoever needs one now can wait for that one, because it resolves the tag later than
 /// now. One that runs may have resolved it already.
 pub(crate) fn is_pending(scan: &ImageScan) -> bool {
@@ -153,6 +158,17 @@ pub(crate) struct FailedScan {
     pub(crate) message: String,
     /// The pause that the registry asks for.
     pub(crate) retry_after: Option<Duration>,
+    /// Whether anything was tried: what waits only for its registry has not failed once more.
+    pub(crate) tried: bool,
+}
+
+/// What an image waits for whose registry accepts no more requests for so long. Nobody asks it before.
+pub(crate) fn held_registry(registry: &str, pause: Duration) -> FailedScan {
+    // In whole seconds, and not too early.
+    let pause = Duration::from_secs(pause.as_secs() + u64::from(pause.subsec_nanos() > 0));
+    let seconds = pause.as_secs();
+    let message = format!("{registry}: rate limited: log in, or wait (it is asked again in {seconds} s)");
+    FailedScan { reason: Reason::RateLimited, message, retry_after: Some(pause), tried: false }
 }
 
 /// The status after a failure.
@@ -168,7 +184,7 @@ pub(crate) fn failed(
     ImageScanStatus {
         image_status: ImageStatus::ScanFailed,
         observed_generation: generation,
-        failures: Some(before.unwrap_or_default().saturating_add(1)),
+        failures: Some(before.unwrap_or_default().saturating_add(u32::from(failure.tried))),
         retry_after_seconds: failure.retry_after.map(|pause| u32::try_from(pause.as_secs()).unwrap_or(u32::MAX)),
         reason: Some(failure.reason),
         message: failure.message,

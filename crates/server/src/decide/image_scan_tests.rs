@@ -81,7 +81,7 @@ fn a_registry_that_limits_requests_is_asked_when_it_allows() {
     let check = |before: u32, requested: Option<u64>, seconds: u64| {
         let scan = image_scan("i", failure(NOW, before));
         let (reason, message) = (Reason::RateLimited, "rate limited".to_owned());
-        let failure = FailedScan { reason, message, retry_after: requested.map(Duration::from_secs) };
+        let failure = FailedScan { reason, message, retry_after: requested.map(Duration::from_secs), tried: true };
         let status = failed(&scan, failure, None, now());
         assert_eq!(retry_after(&status), Duration::from_secs(seconds), "{before} {requested:?}");
     };
@@ -91,6 +91,21 @@ fn a_registry_that_limits_requests_is_asked_when_it_allows() {
     check(3, Some(100), 240);
     // A registry must not end the scans of an image for ever.
     check(0, Some(1 << 40), 6 * 3600);
+}
+
+#[test]
+fn what_waits_for_its_registry_has_not_failed_once_more() {
+    let check = |before: u32, milliseconds: u64, failures: u32, seconds: u64| {
+        let scan = image_scan("i", failure(NOW, before));
+        let status = failed(&scan, held_registry("r.example", Duration::from_millis(milliseconds)), None, now());
+        assert_eq!((status.failures, retry_after(&status)), (Some(failures), Duration::from_secs(seconds)), "{before}");
+        let said = "r.example: rate limited: log in, or wait (it is asked again in ";
+        assert!(has_failed(&status) && status.message.starts_with(said), "{}", status.message);
+    };
+    check(0, 3_600_000, 0, 3600);
+    check(2, 3_599_001, 2, 3600);
+    check(0, 500, 0, 30);
+    check(3, 1_000, 3, 120);
 }
 
 #[test]
@@ -121,7 +136,12 @@ fn failures_in_a_row_are_counted_by_generation() {
     let check = |before: Value, failures: u32| {
         let scan = image_scan("i", before);
         let (reason, message) = (Reason::RegistryUnreachable, "no route".to_owned());
-        let status = failed(&scan, FailedScan { reason, message, retry_after: None }, Some("one".to_owned()), now());
+        let status = failed(
+            &scan,
+            FailedScan { reason, message, retry_after: None, tried: true },
+            Some("one".to_owned()),
+            now(),
+        );
         assert_eq!(status.failures, Some(failures), "{:?}", scan.status);
         assert_eq!((status.image_status, status.observed_generation), (ImageStatus::ScanFailed, 1));
         assert_eq!(

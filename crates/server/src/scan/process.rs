@@ -186,7 +186,9 @@ impl<W: AsyncWrite + Unpin> Conversation<'_, W> {
 
     fn finish(&self, job: &ScanJob, result: ScanResult) -> Result<ScanOutput, ScanFailure> {
         match (result, &self.resolved) {
-            (ScanResult::Failed(failure), _) => Err(failure),
+            (ScanResult::Failed(failure), resolved) => {
+                Err(ScanFailure { before_layers: resolved.is_none(), ..failure })
+            }
             (ScanResult::Done(output), Some(resolved)) => {
                 check::output(job, resolved, &self.known, &output).map(|()| output)
             }

@@ -12,19 +12,22 @@
 //! The worker reads what anybody may have pushed, so that nothing it says is believed beyond its job (`check`). A line that
 //! nobody asked for is not sent: neither side buffers more than one document.
 
+use super::credential_providers::ProvidedLogin;
 use super::layer_cache::LayerOwner;
 use super::signed::ScanSigner;
+use crate::memory::RegistryUser;
 use crate::settings::RegistrySettings;
 use crate::trusted_scans::TrustedScanner;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 use tidewaiter_core::Reason;
-use tidewaiter_core::image::{Digest, Platform};
+use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::report::{Inventory, Report};
 use tidewaiter_scan::ScanError;
 use tidewaiter_scan::cache::LayerCounts;
 use tidewaiter_scan::source::SourceError;
+use tidewaiter_scan::source::registry::credentials::{Credentials, Login};
 
 /// Time limit of a scan: the largest public images need two minutes on a slow line; a registry that sends a byte a second
 /// must not occupy a slot for hours.
@@ -43,6 +46,8 @@ pub(crate) struct ScanJob {
     pub(crate) platforms: Vec<Platform>,
     /// Pull secrets of the namespace.
     pub(crate) secrets: Vec<PullSecret>,
+    /// What credential providers gave for the image; tried after the pull secrets.
+    pub(crate) provided: Vec<ProvidedLogin>,
     /// How registries are reached.
     pub(crate) registries: RegistrySettings,
     /// The database file.
@@ -53,6 +58,35 @@ pub(crate) struct ScanJob {
     pub(crate) layers_of: Option<LayerOwner>,
     /// Whose signed scans are taken.
     pub(crate) trusted: Vec<TrustedScanner>,
+}
+
+impl ScanJob {
+    /// The logins of the scan, in the order in which kubelets try them: of pull secrets, then of credential providers.
+    ///
+    /// # Errors
+    /// When a pull secret is none.
+    pub(super) fn credentials(&self, image: &Reference) -> Result<Credentials, ScanFailure> {
+        let mut own = Credentials::default();
+        for secret in &self.secrets {
+            let bytes = secret.document.as_bytes();
+            let parsed = if secret.legacy { Credentials::parse_legacy(bytes) } else { Credentials::parse(bytes) };
+            let unreadable = |e| ScanFailure::new(Reason::BadPullSecret, format!("a pull secret is unreadable: {e}"));
+            own.extend(parsed.map_err(unreadable)?);
+        }
+        let mut provided = Credentials::default();
+        for ProvidedLogin { user, password } in self.provided.iter().cloned() {
+            provided.add(image.registry(), Login::Password { user, password });
+        }
+        Ok(own.followed_by(provided))
+    }
+
+    /// Whose requests its registry counts.
+    pub(crate) fn registry_user(&self, namespace: &str) -> RegistryUser {
+        let image = self.image.parse::<Reference>().ok();
+        let logs_in = |image: &Reference| self.credentials(image).is_ok_and(|all| !all.logins(image).is_empty());
+        let namespace = image.as_ref().is_some_and(logs_in).then(|| namespace.to_owned());
+        RegistryUser { registry: image.map(|image| image.registry().to_owned()).unwrap_or_default(), namespace }
+    }
 }
 
 /// Document of a pull secret.
@@ -142,12 +176,15 @@ pub(crate) struct ScanFailure {
     pub(crate) message: String,
     /// The pause that the registry asks for.
     pub(crate) retry_after: Option<Duration>,
+    /// Whether the process ended before it read a layer, and so before its image could make anything of it. The server notes it.
+    #[serde(skip)]
+    pub(crate) before_layers: bool,
 }
 
 impl ScanFailure {
     /// A failure by its reason.
     pub(crate) fn new(reason: Reason, message: impl ToString) -> Self {
-        ScanFailure { reason, message: message.to_string(), retry_after: None }
+        ScanFailure { reason, message: message.to_string(), retry_after: None, before_layers: false }
     }
 }
 
@@ -177,11 +214,47 @@ impl ScanJob {
             image: image.to_owned(),
             platforms: vec![Platform::new("linux", "amd64")],
             secrets: vec![],
+            provided: vec![],
             registries: RegistrySettings::default(),
             database: PathBuf::from("/does/not/exist"),
             memory: 512 << 20,
             layers_of: None,
             trusted: vec![],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_logins_for_an_image_has_limits_of_their_own() {
+        let secret = r#"{"auths":{"r.example/team":{"username":"u","password":"p"}}}"#.to_owned();
+        let provided = ProvidedLogin { user: "node".into(), password: "p".into() };
+        let check = |image: &str, secrets: &[&String], provided: &[ProvidedLogin], expected: (&str, Option<&str>)| {
+            let secrets = secrets.iter().map(|text| PullSecret { legacy: false, document: (*text).clone() }).collect();
+            let job = ScanJob { secrets, provided: provided.to_vec(), ..ScanJob::for_tests(image) };
+            let found = job.registry_user("team");
+            assert_eq!((found.registry.as_str(), found.namespace.as_deref()), expected, "{image}");
+        };
+        check("r.example/team/app", &[], &[], ("r.example", None));
+        check("r.example/team/app", &[&secret], &[], ("r.example", Some("team")));
+        check("r.example/other", &[&secret], &[], ("r.example", None));
+        check("nginx", &[&secret], &[], ("docker.io", None));
+        check("nginx", &[], std::slice::from_ref(&provided), ("docker.io", Some("team")));
+        check("no reference", &[&secret], &[], ("", None));
+        check("r.example/team/app", &[&"no JSON".to_owned()], &[], ("r.example", None));
+    }
+
+    #[test]
+    fn pull_secrets_come_before_what_providers_give() {
+        let secret = r#"{"auths":{"*.example":{"username":"u","password":"p"}}}"#.to_owned();
+        let provided = vec![ProvidedLogin { user: "node".into(), password: "p".into() }];
+        let secrets = vec![PullSecret { legacy: false, document: secret }];
+        let job = ScanJob { secrets, provided, ..ScanJob::for_tests("r.example/v1/app") };
+        let image = job.image.parse().unwrap();
+        let all = job.credentials(&image).unwrap();
+        assert_eq!(format!("{:?}", all.logins(&image)), "[Login(u, …), Login(node, …)]");
     }
 }

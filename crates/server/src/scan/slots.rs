@@ -36,19 +36,20 @@ impl Drop for ScanSlot {
 }
 
 impl ScanSlots {
-    /// As many slots as scans may run concurrently; at least one.
-    pub(crate) fn new(scans: u16) -> Self {
-        let turns = Turns::new(scans.max(1).into());
+    /// As many slots as scans may run concurrently; at least one. Images of one registry have so many of them at most.
+    pub(crate) fn new(scans: u16, per_registry: Option<u16>) -> Self {
+        let turns = Turns::new(scans.max(1).into(), per_registry.unwrap_or(scans).max(1).into());
         let state = SlotState { turns, running: Vec::new(), waiting: Vec::new(), next: 0 };
         ScanSlots { state: Arc::new(Mutex::new(state)) }
     }
 
     /// Waits for a slot. Who stops waiting (drops the future) gives up the place, or the slot.
-    pub(crate) async fn take(&self, namespace: &str, urgency: Urgency) -> ScanSlot {
+    pub(crate) async fn take(&self, namespace: &str, registry: &str, urgency: Urgency) -> ScanSlot {
+        let (namespace, registry) = (namespace.to_owned(), registry.to_owned());
+        let waiting = WaitingScan { namespace, urgency, registry };
         loop {
             let (sender, receiver) = oneshot::channel();
-            let waiting = WaitingScan { namespace: namespace.to_owned(), urgency };
-            self.state.lock().waiting.push((waiting, sender));
+            self.state.lock().waiting.push((waiting.clone(), sender));
             self.give();
             // The sender is dropped only together with a slot in it.
             if let Ok(slot) = receiver.await {
@@ -95,10 +96,10 @@ mod tests {
 
     #[test]
     fn a_slot_is_held_until_it_is_dropped() {
-        let slots = ScanSlots::new(1);
-        let first = slots.take("a", Urgent).now_or_never().unwrap();
-        let mut second = Box::pin(slots.take("a", Urgent));
-        let mut third = Box::pin(slots.take("b", Background));
+        let slots = ScanSlots::new(1, None);
+        let first = slots.take("a", "r.example", Urgent).now_or_never().unwrap();
+        let mut second = Box::pin(slots.take("a", "r.example", Urgent));
+        let mut third = Box::pin(slots.take("b", "r.example", Background));
         assert!((&mut second).now_or_never().is_none() && (&mut third).now_or_never().is_none());
         drop(first);
         // Namespace a had its turn.
@@ -110,10 +111,10 @@ mod tests {
 
     #[test]
     fn who_stops_waiting_keeps_no_slot() {
-        let slots = ScanSlots::new(1);
-        let first = slots.take("a", Urgent).now_or_never().unwrap();
-        let mut gone = Box::pin(slots.take("b", Urgent));
-        let mut given = Box::pin(slots.take("c", Urgent));
+        let slots = ScanSlots::new(1, None);
+        let first = slots.take("a", "r.example", Urgent).now_or_never().unwrap();
+        let mut gone = Box::pin(slots.take("b", "r.example", Urgent));
+        let mut given = Box::pin(slots.take("c", "r.example", Urgent));
         assert!((&mut gone).now_or_never().is_none() && (&mut given).now_or_never().is_none());
         assert_eq!(slots.waiting(), 2);
         drop(gone);
@@ -121,7 +122,7 @@ mod tests {
         drop(first);
         // It was given to c, which stops before it sees it.
         drop(given);
-        assert!(slots.take("d", Urgent).now_or_never().is_some());
+        assert!(slots.take("d", "r.example", Urgent).now_or_never().is_some());
         assert!(slots.state.lock().running.is_empty() && slots.state.lock().waiting.is_empty());
     }
 }

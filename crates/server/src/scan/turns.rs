@@ -1,4 +1,5 @@
-//! Whose turn it is to scan: namespaces share the slots, and urgency counts within that share.
+//! Whose turn it is to scan: namespaces share the slots, and urgency counts within that share. A registry has no more of them than
+//! the administrator allows.
 
 use crate::decide::image_scan::Urgency;
 use std::collections::BTreeMap;
@@ -11,6 +12,8 @@ const MAX_REMEMBERED: usize = 10_000;
 pub(super) struct WaitingScan {
     pub(super) namespace: String,
     pub(super) urgency: Urgency,
+    /// The registry of its image.
+    pub(super) registry: String,
 }
 
 /// A scan in a slot.
@@ -23,15 +26,17 @@ pub(super) type RunningScan = WaitingScan;
 #[derive(Debug)]
 pub(super) struct Turns {
     slots: usize,
+    /// Slots for images of one registry at most.
+    per_registry: usize,
     /// Namespace → number of its last turn.
     last: BTreeMap<String, u64>,
     turns: u64,
 }
 
 impl Turns {
-    /// Turns at this many slots.
-    pub(super) fn new(slots: usize) -> Self {
-        Turns { slots, last: BTreeMap::new(), turns: 0 }
+    /// Turns at this many slots, of which images of one registry have so many at most.
+    pub(super) fn new(slots: usize, per_registry: usize) -> Self {
+        Turns { slots, per_registry, last: BTreeMap::new(), turns: 0 }
     }
 
     /// The index of the waiting scan whose turn it is, if a slot is free for one. `waiting` is in the order of arrival.
@@ -42,11 +47,16 @@ impl Turns {
         let of_background = running.iter().filter(|scan| scan.urgency == Urgency::Background).count();
         // The last slot is for urgent scans, where there are two.
         let background = of_background < (self.slots - 1).max(1);
-        let may_run = |scan: &WaitingScan| scan.urgency == Urgency::Urgent || background;
+        let of_registry = |scan: &WaitingScan| running.iter().filter(|other| other.registry == scan.registry).count();
+        let may_run = |scan: &WaitingScan| {
+            (scan.urgency == Urgency::Urgent || background) && of_registry(scan) < self.per_registry
+        };
         let index = (0..waiting.len()).filter(|i| may_run(waiting[*i])).min_by_key(|i| {
             let scan = waiting[*i];
             let share = running.iter().filter(|other| other.namespace == scan.namespace).count();
-            (share, self.last.get(&scan.namespace).copied(), scan.urgency != Urgency::Urgent, *i)
+            let last = self.last.get(&scan.namespace).copied();
+            // Of one namespace, what waits for another registry than those that run: one may be slow.
+            (share, last, scan.urgency != Urgency::Urgent, of_registry(scan), *i)
         })?;
         self.note(&waiting[index].namespace);
         Some(index)
@@ -67,13 +77,15 @@ impl Turns {
 mod tests {
     use super::*;
 
-    /// `a` is a background scan of namespace a, `A` an urgent one of the same namespace.
+    /// `a` is a background scan of namespace a, `A` an urgent one of the same namespace; with a digit after it, of that registry.
     fn scans(text: &str) -> Vec<WaitingScan> {
-        let one = |letter: char| WaitingScan {
+        let letters = text.char_indices().filter(|(_, letter)| letter.is_ascii_alphabetic());
+        let one = |(at, letter): (usize, char)| WaitingScan {
             namespace: letter.to_ascii_lowercase().to_string(),
             urgency: if letter.is_ascii_uppercase() { Urgency::Urgent } else { Urgency::Background },
+            registry: text[at + 1..].chars().next().filter(char::is_ascii_digit).map(String::from).unwrap_or_default(),
         };
-        text.chars().map(one).collect()
+        letters.map(one).collect()
     }
 
     fn letter(scan: &WaitingScan) -> String {
@@ -87,7 +99,7 @@ mod tests {
     #[test]
     fn whose_turn_it_is() {
         let check = |slots: usize, running: &str, waiting: &str, expected: Option<usize>| {
-            let found = next(&mut Turns::new(slots), &scans(running), &scans(waiting));
+            let found = next(&mut Turns::new(slots, slots), &scans(running), &scans(waiting));
             assert_eq!(found, expected, "{slots} {running:?} {waiting:?}");
         };
         check(2, "", "", None);
@@ -110,13 +122,32 @@ mod tests {
         check(4, "AAB", "AB", Some(1));
         // Alone, a namespace uses all slots.
         check(2, "A", "A", Some(0));
+        // Of one namespace another registry first, and whoever is urgent before.
+        check(2, "A1", "A1A2", Some(1));
+        check(3, "A1", "a2A1", Some(1));
+        // Of namespaces that had no turn, too.
+        check(3, "A1", "B1C2", Some(1));
+    }
+
+    #[test]
+    fn a_registry_has_as_many_slots_as_it_may() {
+        let check = |per_registry: usize, running: &str, waiting: &str, expected: Option<usize>| {
+            let found = next(&mut Turns::new(4, per_registry), &scans(running), &scans(waiting));
+            assert_eq!(found, expected, "{per_registry} {running:?} {waiting:?}");
+        };
+        check(1, "A1", "A1", None);
+        check(1, "A1", "B1", None);
+        check(1, "A1", "B1A2", Some(1));
+        check(2, "A1", "B1", Some(0));
+        check(2, "A1B1", "C1C2", Some(1));
+        check(4, "A1A1A1", "A1", Some(0));
     }
 
     /// Each scan takes one unit of time; every namespace waits for one of its scans to begin.
     #[test]
     fn a_flood_of_one_namespace_costs_the_others_one_scan() {
         let check = |slots: usize, flood: &str, one: &str| {
-            let mut turns = Turns::new(slots);
+            let mut turns = Turns::new(slots, slots);
             let mut waiting = scans(&flood.repeat(20));
             let mut running: Vec<WaitingScan> = Vec::new();
             for time in 0..6 {
@@ -145,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_namespace_that_always_comes_back_has_its_turns_only() {
-        let mut turns = Turns::new(1);
+        let mut turns = Turns::new(1, 1);
         let mut waiting = scans("bcA");
         let order: String = (0..6)
             .map(|_| {

@@ -25,7 +25,7 @@ use tidewaiter_scan::limits::Limits;
 use tidewaiter_scan::progress::Silent;
 use tidewaiter_scan::source::Image;
 use tidewaiter_scan::source::registry::address::Addresses;
-use tidewaiter_scan::source::registry::credentials::Credentials;
+use tidewaiter_scan::source::registry::token_services::TokenServices;
 use tidewaiter_scan::source::registry::{self, RegistryConfig};
 
 /// Longest pause between two tries of a request. Others wait for the slot: who must wait longer does so without one.
@@ -90,7 +90,7 @@ fn scan(job: &ScanJob, layers: Option<&SharedCache>) -> Result<ScanOutput, ScanF
     let reference: Reference = job.image.parse().map_err(|e| ScanFailure::new(Reason::BadReference, e))?;
     let database = Database::open(&job.database)?;
     // The registry before the store: what is known is given only to those who may pull it.
-    let config = config(job)?;
+    let config = config(job, &reference)?;
     let found = registry::open_for_nodes(&config, &reference, &job.platforms)?;
     let images = found.images.iter().map(|(platform, image)| (platform.clone(), image.manifest_digest.clone()));
     // Before a layer is read: from here on the server takes results of these images alone.
@@ -127,20 +127,14 @@ fn platform_report(
     Ok(PlatformReport { platform, inventory: Some(new), signer: None, report })
 }
 
-fn config(job: &ScanJob) -> Result<RegistryConfig, ScanFailure> {
-    let mut credentials = Credentials::default();
-    for secret in &job.secrets {
-        let bytes = secret.document.as_bytes();
-        let parsed = if secret.legacy { Credentials::parse_legacy(bytes) } else { Credentials::parse(bytes) };
-        credentials.extend(
-            parsed.map_err(|e| ScanFailure::new(Reason::BadPullSecret, format!("a pull secret is unreadable: {e}")))?,
-        );
-    }
+fn config(job: &ScanJob, image: &Reference) -> Result<RegistryConfig, ScanFailure> {
     let registries = job.registries.clone();
     Ok(RegistryConfig {
-        credentials,
+        credentials: job.credentials(image)?,
         ca_pem: registries.ca_pem.into_iter().map(String::into_bytes).collect(),
         plain_http: registries.plain_http,
+        hosts: registries.hosts,
+        token_services: TokenServices::OfRegistry { allowed: registries.token_services },
         addresses: Addresses::Public { allowed: registries.allowed_networks },
         patience: PATIENCE,
         ..RegistryConfig::default()

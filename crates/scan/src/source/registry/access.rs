@@ -6,6 +6,7 @@ use super::attempt::{Attempt, FailedAttempt, busy, failed, in_the_clear, is_busy
 use super::auth::{self, Challenge, Parameters};
 use super::credentials::Login;
 use super::pace::Paced;
+use super::token_services::TokenServices;
 use crate::source::SourceError;
 use crate::source::read::read_capped;
 use base64::Engine as _;
@@ -33,6 +34,8 @@ pub(super) struct Access {
     scope: String,
     /// In the order in which they are tried.
     logins: Vec<Login>,
+    /// Which services may learn them.
+    token_services: TokenServices,
     accepted: Mutex<Accepted>,
 }
 
@@ -46,15 +49,23 @@ struct Accepted {
 }
 
 impl Access {
-    pub(super) fn new(config: &RegistryConfig, reference: &Reference, base: &str, actions: Actions) -> Self {
+    /// To the repository of `reference` at the host `base`, where its name is `at_host`; `None`: there are no logins for that one.
+    pub(super) fn new(
+        config: &RegistryConfig,
+        at_host: Option<&Reference>,
+        reference: &Reference,
+        base: &str,
+        actions: Actions,
+    ) -> Self {
         let actions = match actions {
             Actions::Pull => "pull",
             Actions::Push => "pull,push",
         };
         Access {
             base: base.to_owned(),
-            scope: format!("repository:{}:{actions}", reference.repository()),
-            logins: config.credentials.logins(reference).into_iter().cloned().collect(),
+            scope: format!("repository:{}:{actions}", at_host.unwrap_or(reference).repository()),
+            logins: at_host.map(|name| config.credentials.logins(name)).into_iter().flatten().cloned().collect(),
+            token_services: config.token_services.clone(),
             accepted: Mutex::default(),
         }
     }
@@ -129,6 +140,9 @@ impl Access {
         if !(realm.starts_with("https://") || realm.starts_with("http://") && self.base.starts_with("http://")) {
             return Err(in_the_clear(what, "its token service is not reached over https").into());
         }
+        if login.is_some() && !self.token_services.allow(&self.base, realm) {
+            return Err(elsewhere(what, realm).into());
+        }
         let service = parameters.get("service").map(|service| format!("&service={}", auth::encode(service)));
         let wanted = format!("scope={}{}", auth::encode(&self.scope), service.unwrap_or_default());
         // A realm may have a query of its own.
@@ -162,6 +176,12 @@ fn given(response: Response<Body>, what: &str) -> Attempt<String> {
     let answer: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let token = ["token", "access_token"].iter().find_map(|key| answer.get(key)?.as_str());
     Ok(format!("Bearer {}", token.ok_or_else(|| refusal(401, what))?))
+}
+
+fn elsewhere(what: &str, realm: &str) -> SourceError {
+    let cause = format!("its token service is {realm}, which is of another domain: the login was not sent there");
+    let advice = "if that is meant, name its host: --allow-token-service HOST of tidewaiter serve";
+    SourceError::HostNotAllowed { what: what.to_owned(), cause, advice }
 }
 
 fn is_refusal(failure: &FailedAttempt) -> bool {

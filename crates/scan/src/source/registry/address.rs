@@ -92,18 +92,38 @@ fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
 #[derive(Debug)]
 pub(super) struct AddressGuard {
     rule: Addresses,
+    /// `https://host[:port]` that may be anywhere.
+    trusted: Option<Uri>,
     inner: DefaultResolver,
 }
 
 impl AddressGuard {
     pub(super) fn new(rule: Addresses) -> Self {
-        AddressGuard { rule, inner: DefaultResolver::default() }
+        AddressGuard { rule, trusted: None, inner: DefaultResolver::default() }
     }
+
+    /// The same that asks nothing about one host (`https://host[:port]`), which the administrator named: exactly that one, by that port.
+    pub(super) fn trusting(self, host: Option<&str>) -> Self {
+        AddressGuard { trusted: host.and_then(|host| host.parse().ok()), ..self }
+    }
+
+    fn trusts(&self, uri: &Uri) -> bool {
+        self.trusted.as_ref().is_some_and(|trusted| place(trusted).is_some() && place(trusted) == place(uri))
+    }
+}
+
+/// Host and port.
+fn place(uri: &Uri) -> Option<(String, u16)> {
+    let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    Some((uri.host()?.to_ascii_lowercase(), uri.port_u16().unwrap_or(usual)))
 }
 
 impl Resolver for AddressGuard {
     fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.inner.resolve(uri, config, timeout)?;
+        if self.trusts(uri) {
+            return Ok(found);
+        }
         match found.iter().map(|a| a.ip()).find(|address| !self.rule.allow(*address)) {
             Some(address) => {
                 let host = uri.host().unwrap_or_default().to_owned();
@@ -117,6 +137,24 @@ impl Resolver for AddressGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_host_is_trusted_by_its_port() {
+        let check = |trusted: Option<&str>, uri: &str, expected: bool| {
+            let guard = AddressGuard::new(Addresses::Public { allowed: vec![] }).trusting(trusted);
+            assert_eq!(guard.trusts(&uri.parse().unwrap()), expected, "{trusted:?} {uri}");
+        };
+        let mirror = Some("https://m.example");
+        check(mirror, "https://m.example/v2/x", true);
+        check(mirror, "https://M.example:443/v2/x", true);
+        check(mirror, "https://m.example:8443/", false);
+        check(mirror, "http://m.example/", false);
+        check(mirror, "https://a.m.example/", false);
+        check(mirror, "https://other.example/", false);
+        check(Some("http://10.0.0.1:5000"), "http://10.0.0.1:5000/v2/", true);
+        check(Some("http://10.0.0.1:5000"), "http://10.0.0.1:6000/v2/", false);
+        check(None, "https://m.example/", false);
+    }
 
     #[test]
     fn inner_addresses_are_refused_in_every_spelling() {

@@ -20,6 +20,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 #[derive(Clone, Default)]
 pub struct Credentials {
     entries: Vec<(CredentialKey, Login)>,
+    /// Those that are tried after all of these, whatever their keys.
+    later: Option<Box<Credentials>>,
 }
 
 /// What lets a client in.
@@ -50,7 +52,8 @@ impl std::fmt::Debug for Login {
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.entries.iter().map(|(key, _)| key)).finish()
+        let later = self.later.iter().flat_map(|later| &later.entries);
+        f.debug_list().entries(self.entries.iter().chain(later).map(|(key, _)| key)).finish()
     }
 }
 
@@ -96,12 +99,12 @@ impl Credentials {
             let key = CredentialKey::new(&key);
             entries.extend(logins(auth).into_iter().map(|login| (key.clone(), login)));
         }
-        Credentials { entries }
+        Credentials { entries, later: None }
     }
 
-    /// Adds a login for a registry (`host[:port]`).
-    pub(super) fn add(&mut self, registry: &str, login: Login) {
-        self.entries.push((CredentialKey::new(registry), login));
+    /// Adds a login under a key: `host[:port][/path]`, whose labels may be patterns.
+    pub fn add(&mut self, key: &str, login: Login) {
+        self.entries.push((CredentialKey::new(key), login));
     }
 
     /// Adds others, after those with the same key.
@@ -109,23 +112,41 @@ impl Credentials {
         self.entries.extend(others.entries);
     }
 
+    /// The same with others that are tried after all of these, whatever their keys: as kubelets try what credential providers give
+    /// after the pull secrets.
+    #[must_use]
+    pub fn followed_by(self, later: Credentials) -> Self {
+        Credentials { later: Some(Box::new(later)), ..self }
+    }
+
     /// The logins for an image in the order in which kubelets try them: most specific keys first, those of one key as they
     /// were read. Each once.
     pub fn logins(&self, reference: &Reference) -> Vec<&Login> {
+        let mut logins = Vec::new();
+        for keyring in [Some(self), self.later.as_deref()].into_iter().flatten() {
+            for login in keyring.own_logins(reference) {
+                if !logins.contains(&login) {
+                    logins.push(login);
+                }
+            }
+        }
+        logins
+    }
+
+    fn own_logins(&self, reference: &Reference) -> impl Iterator<Item = &Login> {
         let mut found: Vec<_> = self.entries.iter().filter(|(key, _)| key.fits(reference)).collect();
         found.sort_by_key(|(key, _)| Reverse(key));
         if found.is_empty() && reference.registry() == "docker.io" {
             found = self.entries.iter().filter(|(key, _)| key.hub_rank().is_some()).collect();
             found.sort_by_key(|(key, _)| key.hub_rank());
         }
-        let mut logins: Vec<&Login> = Vec::new();
-        for (_, login) in found {
-            if !logins.contains(&login) {
-                logins.push(login);
-            }
-        }
-        logins
+        found.into_iter().map(|(_, login)| login)
     }
+}
+
+/// Whether a key of logins (`host[:port][/path]`, whose labels may be patterns) is for an image.
+pub fn key_fits(key: &str, reference: &Reference) -> bool {
+    CredentialKey::new(key).fits(reference)
 }
 
 /// Tokens first: Docker stores the name of a token's user next to it, without a password.
@@ -196,6 +217,27 @@ mod tests {
         check(&[hub], "nginx", &["a:x"]);
         let old = json!({"registry-1.docker.io": of("a"), "index.docker.io": of("b")});
         check(&[old], "nginx", &["b:x", "a:x"]);
+    }
+
+    #[test]
+    fn later_logins_come_after_all_others() {
+        let of = |auths: Value| Credentials::parse(json!({ "auths": auths }).to_string().as_bytes()).unwrap();
+        let check = |first: Value, later: Value, image: &str, expected: &[&str]| {
+            let all = of(first.clone()).followed_by(of(later.clone()));
+            let user = |login: &&Login| match login {
+                Login::Password { user, .. } => user.clone(),
+                other => panic!("{other:?}"),
+            };
+            let found: Vec<String> = all.logins(&image.parse().unwrap()).iter().map(user).collect();
+            assert_eq!(found, expected, "{first} {later} {image}");
+        };
+        let user = |name: &str| json!({"username": name, "password": "x"});
+        check(json!({"*.example": user("a")}), json!({"r.example/team": user("b")}), "r.example/team/x", &["a", "b"]);
+        check(json!({"r.example": user("a")}), json!({"r.example": user("a")}), "r.example/x", &["a"]);
+        check(json!({}), json!({"r.example": user("b")}), "r.example/x", &["b"]);
+        // Each for itself is asked for a login of Docker Hub.
+        let hub = json!({"https://index.docker.io/v1/": user("b")});
+        check(json!({"docker.io": user("a")}), hub, "nginx", &["a", "b"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::address::AddressGuard;
 use super::artifact::ArtifactRepository;
 use super::attempt::{Attempt, FailedAttempt, failed};
 use super::auth;
-use super::client::host_of;
+use super::endpoint::own_base;
 use crate::source::{SourceError, sha256};
 use std::thread;
 use std::time::Duration;
@@ -101,13 +101,12 @@ impl PushTarget {
     /// # Errors
     /// When authorities or proxies of the settings cannot be used.
     pub fn new(config: &RegistryConfig, reference: &Reference) -> Result<Self, PushError> {
-        let host = host_of(reference);
         let settings = Settings { extra_roots: config.ca_pem.clone(), ..Settings::default() };
         let http = Client::with_resolver(&settings, AddressGuard::new(config.addresses.clone()));
         let http = http.map_err(|e| SourceError::Setup { what: reference.to_string(), cause: e.to_string() })?;
-        let base = format!("{}://{host}", http.scheme(host, config.plain_http.iter().any(|named| named == host)));
+        let base = own_base(&http, config, reference);
         Ok(PushTarget {
-            access: Access::new(config, reference, &base, Actions::Push),
+            access: Access::new(config, Some(reference), reference, &base, Actions::Push),
             base,
             http,
             name: reference.repository().to_owned(),

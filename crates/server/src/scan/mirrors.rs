@@ -1,0 +1,49 @@
+//! The mirrors of a scan's registry: read here, since workers read no files, and for each scan, since people change them.
+
+use super::protocol::ScanFailure;
+use crate::settings::RegistrySettings;
+use tidewaiter_core::Reason;
+use tidewaiter_scan::source::registry::hosts::RegistryHosts;
+
+/// The settings of a scan whose image is of this registry.
+///
+/// # Errors
+/// When the folder of mirrors cannot be used.
+pub(crate) async fn settings_for(settings: &RegistrySettings, registry: &str) -> Result<RegistrySettings, ScanFailure> {
+    let Some(dir) = settings.config_dir.clone() else { return Ok(settings.clone()) };
+    let read = tokio::task::spawn_blocking(move || RegistryHosts::read(&dir)).await;
+    let read = read.map_err(|e| ScanFailure::new(Reason::Internal, e))?;
+    let next = "correct the file; the scan is tried again by itself";
+    let hosts = read.map_err(|e| ScanFailure::new(Reason::BadNetworkSettings, format!("{e}; {next}")))?;
+    Ok(RegistrySettings { hosts: hosts.only(registry), ..settings.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[tokio::test]
+    async fn a_job_has_the_mirrors_of_its_registry() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |registry: &str, text: &str| {
+            fs::create_dir_all(dir.path().join(registry)).unwrap();
+            fs::write(dir.path().join(registry).join("hosts.toml"), text).unwrap();
+        };
+        write("a.example", "[host.\"https://m.example\"]");
+        write("b.example", "[host.\"https://secret.example\"]");
+        let settings = RegistrySettings { config_dir: Some(dir.path().to_owned()), ..RegistrySettings::default() };
+        let found = settings_for(&settings, "a.example").await.unwrap();
+        let sent = serde_json::to_string(&found).unwrap();
+        assert!(sent.contains("https://m.example/v2") && !sent.contains("secret"), "{sent}");
+        // What is in place later counts.
+        write("a.example", "[host.\"https://new.example\"]");
+        let found = settings_for(&settings, "a.example").await.unwrap();
+        assert!(serde_json::to_string(&found).unwrap().contains("https://new.example/v2"));
+        write("c.example", "host = 1");
+        let failure = settings_for(&settings, "a.example").await.unwrap_err();
+        assert_eq!(failure.reason, Reason::BadNetworkSettings);
+        assert!(failure.message.contains("c.example/hosts.toml"), "{}", failure.message);
+        assert!(settings_for(&RegistrySettings::default(), "a.example").await.is_ok());
+    }
+}
