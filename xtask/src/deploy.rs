@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use tidewaiter_crd::names::{
-    ALLOWLIST, CA_SECRET, CLUSTER_ROLES, ENFORCED, GATE_POLICIES, GROUP, IN_FORCE_PROBE, NAMESPACE, OVERRIDE,
+    ALLOWLIST, CA_SECRET, CLUSTER_ROLES, ENFORCED, GATE_POLICIES, GROUP, IN_FORCE_PROBE, LEASE, NAMESPACE, OVERRIDE,
     SERVICE_ACCOUNT,
 };
 
@@ -68,7 +68,8 @@ const NAMED: &[(&str, &str, &[&str], &[&str])] = &[
     // Kubernetes 1.36 and later.
     (REGISTRATION, "mutatingadmissionpolicies", GATES, REGISTER),
     (REGISTRATION, "mutatingadmissionpolicybindings", GATES, REGISTER),
-    (GROUP, "imageallowlists", &[ALLOWLIST], &["create", "patch"]),
+    // Who does not lead follows what the leader writes.
+    (GROUP, "imageallowlists", &[ALLOWLIST], &["create", "patch", "list", "watch"]),
     // The role that owns the registrations: deleting it has the garbage collector delete them.
     ("rbac.authorization.k8s.io", "clusterroles", &[CLUSTER_ROLES[0]], &["get"]),
 ];
@@ -81,6 +82,8 @@ const NAMED_HERE: &[(&str, &str, &[&str], &[&str])] = &[
     ("", "secrets", &[CA_SECRET], &["create", "patch"]),
     ("", "configmaps", &[ENFORCED], &["create", "get", "patch"]),
     ("", "configmaps", &[IN_FORCE_PROBE], &["create", "patch"]),
+    // Who leads; replaced with the version that was read.
+    ("coordination.k8s.io", "leases", &[LEASE], &["create", "get", "patch", "update"]),
 ];
 
 const GATES: &[&str] = &GATE_POLICIES;

@@ -158,15 +158,17 @@ const FLOORS: &[(&str, &[&str])] = &[
         "crates/server/src",
         &[
             "trusted_scans",
-            "error events log metrics patches settings store unheld",
+            "error events log metrics patches peer_access settings store unheld write_fence",
             "decide",
-            "admission memory queues",
+            "admission election memory queues",
             "index scan",
             "alert",
             "context",
+            "peers",
             "controllers",
             "http install",
             "args",
+            "replica",
             "serve",
         ],
     ),
@@ -188,7 +190,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/testkit/src",
         &[
-            "audit authority cluster digest generated https kubernetes proxy quotes readme skip stranger",
+            "audit authority cluster digest forwarder generated https kubernetes proxy quotes readme skip stranger",
             "controlplane go_program layer people quiet serve",
             "gitops image monitoring noop_webhook packages receiver web",
             "demo layout program_image registry",

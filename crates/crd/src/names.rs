@@ -28,6 +28,10 @@ pub const ALLOWLIST: &str = "images";
 pub const NAMESPACE: &str = "tidewaiter-system";
 /// Name of the server's Deployment and Service.
 pub const SERVER: &str = "tidewaiter";
+/// Name of the Deployment of further processes of the server.
+pub const STANDBY: &str = "tidewaiter-standby";
+/// Label, and its value, of the Pods of both Deployments: by it the Service leads to them, and they find each other.
+pub const SERVER_LABEL: (&str, &str) = ("app.kubernetes.io/component", "server");
 /// ServiceAccount of the server.
 pub const SERVICE_ACCOUNT: &str = "tidewaiter";
 /// User name of that ServiceAccount in requests.
@@ -40,6 +44,8 @@ pub const WEBHOOKS: &str = "tidewaiter";
 pub const CA_SECRET: &str = "tidewaiter-webhook-ca";
 /// ConfigMap that is never made: a dry run of it shows whether the gate in the API server is in force.
 pub const IN_FORCE_PROBE: &str = "in-force";
+/// Lease of the process that leads.
+pub const LEASE: &str = "tidewaiter";
 /// ConfigMap that remembers which namespaces are enforced.
 pub const ENFORCED: &str = "tidewaiter-enforced";
 /// ClusterScanPolicy that a new installation begins with.

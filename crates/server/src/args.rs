@@ -87,6 +87,9 @@ pub(crate) struct ServeArgs {
     /// Vulnerability database file; reopened when it is replaced
     #[arg(long, env = "TIDEWAITER_DB", value_name = "FILE", default_value = "/var/lib/tidewaiter/db/tidewaiter.db")]
     pub(crate) db: PathBuf,
+    /// Take the database of other servers, where they have a newer one: for a process next to which nothing builds it
+    #[arg(long, env = "TIDEWAITER_DATABASE_FROM_PEERS")]
+    pub(crate) database_from_peers: bool,
     /// Folder for reports and inventories, on a local file system
     #[arg(long, value_name = "DIR", default_value = "/var/lib/tidewaiter/store")]
     pub(crate) store: PathBuf,
@@ -115,6 +118,9 @@ pub(crate) struct ServeArgs {
     /// Also exclude namespaces that were enforced; without it they stay enforced, whatever the list says
     #[arg(long = "exclude-enforced-namespaces", env = "TIDEWAITER_EXCLUDE_ENFORCED_NAMESPACES")]
     pub(crate) exclude_enforced: bool,
+    /// Name of this process among all servers of the cluster, of which one leads: its Pod's; default: the host's name
+    #[arg(long, env = "TIDEWAITER_IDENTITY", value_name = "NAME")]
+    pub(crate) identity: Option<String>,
     /// Private network that registries may be in, such as 10.0.0.0/8
     #[arg(long = "allow-registry-network", value_name = "CIDR")]
     pub(crate) allowed_networks: Vec<IpNet>,
@@ -162,6 +168,11 @@ pub(crate) struct ServeArgs {
     /// Maximum concurrent scans of images of one registry; default: as many as there are
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) scans_per_registry: Option<u16>,
+}
+
+/// In a container, the name of its Pod.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// The name of a namespace: a label of DNS (RFC 1123), as the API server requires.
@@ -220,7 +231,10 @@ impl ServeArgs {
         };
         Ok(ServerSettings {
             excluded,
+            kept_enforced: Vec::new(),
             exclude_enforced: self.exclude_enforced,
+            database_from_peers: self.database_from_peers,
+            identity: self.identity.clone().unwrap_or_else(host_name),
             registries,
             scan_memory: self.scan_memory << 20,
             scanner: self.scanner.clone(),

@@ -2,22 +2,37 @@
 
 use crate::alert::AlertChannel;
 use crate::decide::policy::{self, EffectivePolicy};
+use crate::election::KnownLeader;
 use crate::events::EventChannel;
 use crate::index::Index;
 use crate::memory::{LostResults, RegistryHolds, ScanRuns, WrittenAllowlists};
 use crate::metrics::Metrics;
+use crate::peer_access::PeerAccess;
 use crate::queues::Queues;
 use crate::scan::credential_providers::CredentialProviders;
 use crate::scan::database::DatabaseFile;
 use crate::scan::slots::ScanSlots;
 use crate::settings::ServerSettings;
 use crate::store::Store;
+use crate::write_fence::WriteFence;
 use axum_server::tls_rustls::RustlsConfig;
 use kube::Client;
 use kube::runtime::events::Recorder;
-use std::sync::atomic::AtomicBool;
+use parking_lot::RwLock;
 use std::sync::{Arc, OnceLock};
 use tidewaiter_crd::policy::Mode;
+
+/// Where a process is in its life.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum ServerStage {
+    /// The cluster is listed, or the policies are not in force yet.
+    #[default]
+    Starting,
+    /// Admission runs, and the policies are in force.
+    Ready,
+    /// No new requests should come; those that do are answered.
+    Stopping,
+}
 
 /// The server's parts.
 pub(crate) struct ServerContext {
@@ -37,8 +52,13 @@ pub(crate) struct ServerContext {
     pub(crate) slots: ScanSlots,
     pub(crate) registry_holds: RegistryHolds,
     pub(crate) credential_providers: CredentialProviders,
-    /// Whether admission and controllers run.
-    pub(crate) ready: AtomicBool,
+    /// Through which all of this process's writes go: open while it leads.
+    pub(crate) fence: WriteFence,
+    /// Who leads.
+    pub(crate) leader: KnownLeader,
+    /// How other processes are reached.
+    pub(crate) peers: OnceLock<PeerAccess>,
+    pub(crate) stage: RwLock<ServerStage>,
     /// What the paths of webhooks end with whose reviews are acted on: the API server alone knows it.
     pub(crate) webhook_token: OnceLock<String>,
     /// The same for the path of ImageReports, which API servers name to whoever asks in vain.
@@ -48,6 +68,19 @@ pub(crate) struct ServerContext {
 }
 
 impl ServerContext {
+    /// Where the process is in its life.
+    pub(crate) fn stage(&self) -> ServerStage {
+        *self.stage.read()
+    }
+
+    /// Enters a stage; what stops does not become ready again.
+    pub(crate) fn enter(&self, stage: ServerStage) {
+        let mut now = self.stage.write();
+        if *now != ServerStage::Stopping {
+            *now = stage;
+        }
+    }
+
     /// The policy of a namespace.
     pub(crate) fn policy(&self, namespace: &str) -> EffectivePolicy {
         let known = self.index.labels_of(namespace);

@@ -22,6 +22,7 @@ pub(crate) mod disown;
 mod exceptions;
 pub(crate) mod garbage_collection;
 mod image_scan;
+pub(crate) mod listed;
 mod pod;
 mod publish;
 pub(crate) mod record;
@@ -43,6 +44,7 @@ use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// Requeue after a conflict: the watch delivers the other write within milliseconds.
 const AFTER_CONFLICT: Duration = Duration::from_millis(50);
@@ -56,25 +58,31 @@ const CONCURRENCY: u16 = 16;
 /// urgent one overtakes others that wait.
 const UNBOUNDED: u16 = 0;
 
-/// Starts all controllers.
-pub(crate) fn start(ctx: &Arc<ServerContext>) {
+/// Starts all controllers; they end when what is returned is dropped.
+#[must_use]
+pub(crate) fn start(ctx: &Arc<ServerContext>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let all = &mut tasks;
     let (index, queues) = (&ctx.index, &ctx.queues);
-    run(ctx, &index.deployments, &queues.deployments, CONCURRENCY, |d, c| Box::pin(deployment::reconcile(d, c)));
-    run(ctx, &index.jobs, &queues.jobs, CONCURRENCY, |j, c| Box::pin(suspended::reconcile_job(j, c)));
-    run(ctx, &index.cron_jobs, &queues.cron_jobs, CONCURRENCY, |j, c| Box::pin(suspended::reconcile_cron_job(j, c)));
-    run(ctx, &index.workloads, &queues.workloads, CONCURRENCY, |w, c| Box::pin(workload::reconcile(w, c)));
-    run(ctx, &index.gated, &queues.pods, CONCURRENCY, |p, c| Box::pin(pod::reconcile(p, c)));
-    run(ctx, &index.namespaces, &queues.namespaces, CONCURRENCY, |n, c| Box::pin(allowlist::reconcile(n, c)));
-    run(ctx, &index.images, &queues.images, UNBOUNDED, |i, c| Box::pin(image_scan::reconcile(i, c)));
-    tokio::spawn(requests::follow_unheld(Arc::clone(ctx)));
-    tokio::spawn(workload::follow_returned(Arc::clone(ctx)));
-    tokio::spawn(refused::follow_updates(Arc::clone(ctx)));
-    tokio::spawn(approvals::follow_ends(Arc::clone(ctx)));
-    tokio::spawn(database::follow(Arc::clone(ctx)));
-    tokio::spawn(garbage_collection::run(Arc::clone(ctx)));
+    run(all, ctx, &index.deployments, &queues.deployments, CONCURRENCY, |d, c| Box::pin(deployment::reconcile(d, c)));
+    run(all, ctx, &index.jobs, &queues.jobs, CONCURRENCY, |j, c| Box::pin(suspended::reconcile_job(j, c)));
+    run(all, ctx, &index.cron_jobs, &queues.cron_jobs, CONCURRENCY, |j, c| {
+        Box::pin(suspended::reconcile_cron_job(j, c))
+    });
+    run(all, ctx, &index.workloads, &queues.workloads, CONCURRENCY, |w, c| Box::pin(workload::reconcile(w, c)));
+    run(all, ctx, &index.gated, &queues.pods, CONCURRENCY, |p, c| Box::pin(pod::reconcile(p, c)));
+    run(all, ctx, &index.namespaces, &queues.namespaces, CONCURRENCY, |n, c| Box::pin(allowlist::reconcile(n, c)));
+    run(all, ctx, &index.images, &queues.images, UNBOUNDED, |i, c| Box::pin(image_scan::reconcile(i, c)));
+    tasks.spawn(requests::follow_unheld(Arc::clone(ctx)));
+    tasks.spawn(workload::follow_returned(Arc::clone(ctx)));
+    tasks.spawn(refused::follow_updates(Arc::clone(ctx)));
+    tasks.spawn(approvals::follow_ends(Arc::clone(ctx)));
+    tasks.spawn(database::follow(Arc::clone(ctx)));
+    tasks
 }
 
 fn run<K, F>(
+    tasks: &mut JoinSet<()>,
     ctx: &Arc<ServerContext>,
     store: &Store<K>,
     queue: &Queue<ObjectRef<K>>,
@@ -89,7 +97,7 @@ fn run<K, F>(
     let keys = Box::pin(keys.map(Ok::<_, Infallible>));
     let config = Config::default().concurrency(concurrency);
     let work = applier(reconcile, error_policy, Arc::clone(ctx), store.clone(), keys, config);
-    tokio::spawn(async move {
+    tasks.spawn(async move {
         let mut work = Box::pin(work);
         while work.next().await.is_some() {}
         tracing::error!("the controller of {} ended", K::kind(&()));

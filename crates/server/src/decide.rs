@@ -7,6 +7,7 @@
 //! evaluation + approval + revision    → revision: approved, retained or held
 //! all revisions of a namespace        → allowlist
 //! record before and after             → audit: the entries of the audit log
+//! the Lease, as it was seen             → lease: take, renew, wait
 //! traces of an installation           → first_policy
 //! policies and labels of namespaces   → policy, enforced: what applies where, and is bound
 //! decision                            → message, pause, release, gate
@@ -29,6 +30,7 @@ pub(crate) mod holdable;
 pub(crate) mod image_scan;
 pub(crate) mod images;
 pub(crate) mod job;
+pub(crate) mod lease;
 pub(crate) mod marks;
 pub(crate) mod message;
 pub(crate) mod pause;

@@ -3,5 +3,6 @@
 pub(crate) mod admission_limits;
 pub(crate) mod api;
 pub(crate) mod metrics;
+mod peers;
 mod reports;
 pub(crate) mod webhook;

@@ -17,6 +17,7 @@ mod manifests;
 pub(crate) mod nudge;
 mod registration;
 mod retain;
+mod stop;
 pub(crate) mod uninstall;
 mod watch;
 
@@ -70,7 +71,7 @@ pub(crate) async fn install(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()
 
 /// Waits until the API server enforces the policies, which it compiles asynchronously: the one that is bound last refuses a
 /// dry run that nothing else refuses.
-async fn in_force(ctx: &ServerContext) -> Result<()> {
+pub(crate) async fn in_force(ctx: &ServerContext) -> Result<()> {
     let api: Api<ImageScan> = Api::namespaced(ctx.client.clone(), NAMESPACE);
     let spec = ImageScanSpec { image: "none".to_owned(), platforms: vec![], pull_secrets: vec![], rescan: None };
     let probe = ImageScan::new("in-force", spec);

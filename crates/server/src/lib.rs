@@ -10,13 +10,15 @@
 //!
 //! ```text
 //! args, serve
+//! replica                            follows, leads, stops
 //! http · install                     what the server listens on; what it registers in the cluster
+//! peers                              what servers say to each other
 //! controllers                        read, ask `decide`, write
 //! context                            holds all that is below
 //! alert · index · scan · memory      delivery; watches; processes; what only saves work
 //! queues · store · metrics · settings · log
 //! unheld                             namespaces to be looked at
-//! admission                          pure: what a request may do
+//! admission · election               pure: what a request may do; who leads
 //! decide                             pure: what images and workloads may do
 //! ```
 //!
@@ -31,6 +33,7 @@ mod args;
 mod context;
 mod controllers;
 mod decide;
+mod election;
 mod error;
 mod events;
 mod http;
@@ -40,13 +43,17 @@ mod log;
 mod memory;
 mod metrics;
 mod patches;
+mod peer_access;
+mod peers;
 mod queues;
+mod replica;
 mod scan;
 mod serve;
 mod settings;
 pub mod store;
 mod trusted_scans;
 mod unheld;
+mod write_fence;
 
 use anyhow::{Context as _, Result};
 use args::{ServerArgs, ServerCommand};
@@ -81,7 +88,7 @@ fn run(command: ServerCommand) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(async {
         match command {
-            ServerCommand::Serve(args) => serve::run(connect().await?, *args).await,
+            ServerCommand::Serve(args) => serve::run(config().await?, *args).await,
             ServerCommand::Scanner(args) => serve::until_stopped(scan::scanner::run(args.settings()?)).await,
             ServerCommand::Uninstall(args) if args.release_only => {
                 install::uninstall::run_release(connect().await?).await
@@ -95,8 +102,8 @@ fn run(command: ServerCommand) -> Result<()> {
 /// This program, as it names itself to API servers.
 const AGENT: &str = concat!("tidewaiter/", env!("CARGO_PKG_VERSION"));
 
-/// Connects to the cluster of the kubeconfig, or to the one that the process runs in.
-async fn connect() -> Result<Client> {
+/// The cluster of the kubeconfig, or the one that the process runs in.
+async fn config() -> Result<Config> {
     let mut config = Config::infer().await.context("no cluster: set KUBECONFIG, or run inside one")?;
     // Audit logs and managed fields name who writes by it.
     config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
@@ -104,5 +111,9 @@ async fn connect() -> Result<Client> {
     if config.proxy_url.is_some() {
         config.proxy_url = Proxies::from_env()?.for_cluster(&config.cluster_url, config.proxy_url.take());
     }
-    Client::try_from(config).context("connecting to the cluster")
+    Ok(config)
+}
+
+async fn connect() -> Result<Client> {
+    Client::try_from(config().await?).context("connecting to the cluster")
 }

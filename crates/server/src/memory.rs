@@ -77,6 +77,16 @@ impl WrittenAllowlists {
         self.written.lock().insert(namespace.to_owned(), found);
     }
 
+    /// Forgets the list of a namespace.
+    pub(crate) fn forget(&self, namespace: &str) {
+        self.written.lock().remove(namespace);
+    }
+
+    /// Forgets all lists.
+    pub(crate) fn forget_all(&self) {
+        self.written.lock().clear();
+    }
+
     /// Notes a written list.
     pub(crate) fn note(&self, namespace: &str, spec: ImageAllowlistSpec) {
         self.note_at(namespace, spec, Instant::now());

@@ -59,6 +59,7 @@ pub(crate) struct Metrics {
     /// Without labels; empty while there is no database.
     database_age: Family<Labels, Gauge>,
     feed_age: Family<Labels, Gauge>,
+    leader: Gauge,
 }
 
 impl Metrics {
@@ -99,6 +100,8 @@ impl Metrics {
         let feed_age = Family::<Labels, Gauge>::default();
         let age = "Seconds since the oldest feed of the vulnerability database that covers an ecosystem was read";
         registry.register("feed_age_seconds", age, feed_age.clone());
+        let leader = Gauge::default();
+        registry.register("leader", "1 where this process leads: it decides, scans and writes", leader.clone());
         Metrics {
             registry: Arc::new(registry),
             transitions,
@@ -115,6 +118,7 @@ impl Metrics {
             unstored_layers,
             database_age,
             feed_age,
+            leader,
         }
     }
 
@@ -182,6 +186,11 @@ impl Metrics {
     /// Sets what is true at this moment.
     pub(crate) fn set_cluster(&self, moment: &ClusterMoment) {
         self.cluster.set(moment);
+    }
+
+    /// Sets whether this process leads.
+    pub(crate) fn set_leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
     }
 
     /// All metrics in the OpenMetrics text format; the ages of the database and of its oldest feed are those of this moment.

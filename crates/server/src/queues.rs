@@ -8,6 +8,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::runtime::reflector::ObjectRef;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tidewaiter_crd::{ImageScan, WorkloadScan};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -30,29 +31,34 @@ pub(crate) struct Queues {
     /// Records of held workloads of which a Pod starts all the same: it has another, approved revision.
     pub(crate) returned: Queue<ObjectRef<WorkloadScan>>,
     pub(crate) updates: UpdateQueue,
+    is_open: Arc<AtomicBool>,
 }
 
 /// A queue. Unbounded: a key is a few names, and the controllers de-duplicate what they take.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
+    is_open: Arc<AtomicBool>,
     sender: UnboundedSender<T>,
     receiver: Arc<Mutex<UnboundedReceiver<T>>>,
 }
 
 impl<T> Clone for Queue<T> {
     fn clone(&self) -> Self {
-        Queue { sender: self.sender.clone(), receiver: Arc::clone(&self.receiver) }
+        Queue { is_open: Arc::clone(&self.is_open), sender: self.sender.clone(), receiver: Arc::clone(&self.receiver) }
     }
 }
 
 impl<T> Queue<T> {
-    fn new() -> Self {
+    fn new(is_open: &Arc<AtomicBool>) -> Self {
         let (sender, receiver) = unbounded_channel();
-        Queue { sender, receiver: Arc::new(Mutex::new(receiver)) }
+        Queue { is_open: Arc::clone(is_open), sender, receiver: Arc::new(Mutex::new(receiver)) }
     }
 
-    /// Enqueues a key.
+    /// Enqueues a key; drops it while the queues are closed.
     pub(crate) fn add(&self, key: T) {
+        if !self.is_open.load(Ordering::Acquire) {
+            return;
+        }
         // Sending fails only when the process ends and the receiver is dropped.
         let _ = self.sender.send(key);
     }
@@ -83,20 +89,53 @@ impl<T> Queue<T> {
 }
 
 impl Queues {
-    /// Empty queues.
+    /// Empty queues, which are open.
     pub(crate) fn new() -> Self {
+        let (is_open, always) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
         Queues {
-            deployments: Queue::new(),
-            jobs: Queue::new(),
-            cron_jobs: Queue::new(),
-            pods: Queue::new(),
-            images: Queue::new(),
-            workloads: Queue::new(),
-            namespaces: Queue::new(),
-            policies: Queue::new(),
+            deployments: Queue::new(&is_open),
+            jobs: Queue::new(&is_open),
+            cron_jobs: Queue::new(&is_open),
+            pods: Queue::new(&is_open),
+            images: Queue::new(&is_open),
+            workloads: Queue::new(&is_open),
+            namespaces: Queue::new(&is_open),
+            policies: Queue::new(&is_open),
             unheld: UnheldNamespaces::default(),
-            returned: Queue::new(),
+            returned: Queue::new(&always),
             updates: UpdateQueue::default(),
+            is_open,
         }
+    }
+
+    /// Drops what watches enqueue, until the queues are opened: who follows reconciles nothing. What webhooks enqueue (`unheld`,
+    /// `returned`, `updates`) is kept: the leader is told of it.
+    pub(crate) fn close(&self) {
+        self.is_open.store(false, Ordering::Release);
+    }
+
+    /// Keeps what is enqueued from now on. Before everything that exists is enqueued, so that no change is lost in between.
+    pub(crate) fn open(&self) {
+        self.is_open.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_follows_keeps_what_webhooks_say_and_nothing_of_watches() {
+        let queues = Queues::new();
+        let check = |images: usize, returned: usize| {
+            queues.images.add(ObjectRef::new("i"));
+            queues.returned.add(ObjectRef::new("w"));
+            assert_eq!((queues.images.drain().len(), queues.returned.drain().len()), (images, returned));
+        };
+        check(1, 1);
+        queues.close();
+        check(0, 1);
+        queues.open();
+        check(1, 1);
     }
 }

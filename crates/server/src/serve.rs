@@ -3,27 +3,34 @@
 use crate::alert::AlertChannel;
 use crate::args::ServeArgs;
 use crate::context::ServerContext;
+use crate::controllers::garbage_collection;
+use crate::election::{Election, KnownLeader};
 use crate::events::EventChannel;
 use crate::http::admission_limits::PeerConnections;
 use crate::index::Index;
-use crate::install::certificate::{WebhookAuthority, reports_token};
+use crate::install::certificate::{WebhookAuthority, peers_token, reports_token};
 use crate::memory::{LostResults, RegistryHolds, ScanRuns, WrittenAllowlists};
 use crate::metrics::Metrics;
+use crate::peer_access::PeerAccess;
 use crate::queues::Queues;
+use crate::replica::Replica;
 use crate::scan::database::DatabaseFile;
 use crate::scan::sandbox;
 use crate::scan::slots::ScanSlots;
 use crate::store::SqliteStore;
-use crate::{controllers, http, install};
+use crate::write_fence::WriteFence;
+use crate::{http, install, peers};
 use anyhow::{Context as _, Result};
 use axum::Router;
+use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use kube::Client;
+use kube::client::ClientBuilder;
 use kube::runtime::events::{Recorder, Reporter};
+use kube::{Client, Config};
+use parking_lot::RwLock;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tidewaiter_crd::names::FIELD_MANAGER;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -41,14 +48,27 @@ const WINDOW: u32 = 128 << 10;
 /// Requests of one HTTP/2 connection at once; an API server opens another connection for more.
 const STREAMS: u32 = 100;
 
+/// How long a process that was told to stop answers new requests: until the endpoints of its Service have lost it, everywhere.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Pause between two looks whether all are answered.
+const ANSWERS_PAUSE: Duration = Duration::from_millis(50);
+/// How long requests under way may take then; the API server waits for three seconds.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
 /// Runs until a signal stops it.
 ///
 /// # Errors
-/// When an address, the store or the cluster cannot be used.
-pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
+/// When an address, the store or the cluster cannot be used, or this process led and another one does now.
+pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<()> {
     let mut settings = args.settings()?;
     let credential_providers = args.credential_providers()?;
+    let (fence, leader) = (WriteFence::new(), KnownLeader::default());
+    // Not behind the fence: what decides who leads, and the authority, which all processes need and one makes.
+    let unfenced = Client::try_from(config.clone()).context("connecting to the cluster")?;
+    let client = ClientBuilder::try_from(config).context("connecting to the cluster")?.with_layer(&fence).build();
+    let election = Election::new(unfenced.clone(), settings.identity.clone(), fence.clone(), leader.clone());
     let queues = Queues::new();
+    queues.close();
     // The watches start first: they list the cluster while the store and the database are opened.
     let index = Index::start(&client, &queues);
     let store = SqliteStore::open(&args.store).with_context(|| format!("the store {}", args.store.display()))?;
@@ -58,7 +78,7 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
     }
     let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: None };
     let recorder = Recorder::new(client.clone(), reporter);
-    install::exclusions::settle(&client, &recorder, &mut settings).await?;
+    install::exclusions::settle(&client, &mut settings).await?;
     let metrics = Metrics::new();
     let ctx = Arc::new(ServerContext {
         events: EventChannel::new(recorder.clone()),
@@ -77,7 +97,10 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
         database,
         metrics,
         written_allowlists: WrittenAllowlists::default(),
-        ready: AtomicBool::new(false),
+        fence,
+        leader,
+        peers: OnceLock::new(),
+        stage: RwLock::default(),
         webhook_token: OnceLock::new(),
         reports_token: OnceLock::new(),
         tls: OnceLock::new(),
@@ -85,11 +108,34 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
     // First, so that probes are answered while the cluster is being listed.
     listen(args.listen, http::api::router(Arc::clone(&ctx))).await?;
     listen(args.metrics_listen, http::metrics::router(Arc::clone(&ctx))).await?;
-    until_stopped(async {
-        start(&ctx, &args).await?;
-        std::future::pending().await
-    })
-    .await
+    let webhooks = Handle::new();
+    let started = tokio::select! {
+        started = start(&ctx, &args, &unfenced, webhooks.clone()) => started?,
+        _ = stopped() => return Ok(()),
+    };
+    let mut replica = Replica::new(ctx, election, started);
+    let signal = tokio::select! {
+        ended = replica.run() => return ended,
+        signal = stopped() => signal,
+    };
+    stop(replica, signal, &webhooks).await;
+    Ok(())
+}
+
+/// Ends without a gap: the next process leads at once, and admission requests are answered until no more come.
+async fn stop(mut replica: Replica, signal: StopSignal, webhooks: &Handle<SocketAddr>) {
+    tracing::info!("stopping");
+    let forwarding = replica.give_up().await;
+    if signal == StopSignal::Terminate {
+        tokio::time::sleep(DRAIN).await;
+    }
+    webhooks.graceful_shutdown(Some(LAST_ANSWERS));
+    let began = Instant::now();
+    while webhooks.connection_count() > 0 && began.elapsed() < LAST_ANSWERS {
+        tokio::time::sleep(ANSWERS_PAUSE).await;
+    }
+    drop(forwarding);
+    tracing::info!("stopped");
 }
 
 /// Serves plain HTTP until the process ends.
@@ -99,29 +145,38 @@ async fn listen(address: SocketAddr, routes: Router) -> Result<()> {
     Ok(())
 }
 
-/// Everything from listing the cluster to ready. In this order: nothing is enforced before the webhooks answer, and the
-/// server is ready only when the policies are in force.
-async fn start(ctx: &Arc<ServerContext>, args: &ServeArgs) -> Result<()> {
+/// Everything from listing the cluster to answering admission requests; returns the authority's certificate.
+async fn start(
+    ctx: &Arc<ServerContext>,
+    args: &ServeArgs,
+    unfenced: &Client,
+    handle: Handle<SocketAddr>,
+) -> Result<String> {
     ctx.index.ready().await;
-    let authority = WebhookAuthority::open(&ctx.client).await?;
+    let authority = WebhookAuthority::open(unfenced).await?;
+    let pem = authority.pem.clone();
     let _ = ctx.webhook_token.set(authority.token.clone());
     let _ = ctx.reports_token.set(reports_token(&authority.token));
+    let (token, port) = (peers_token(&authority.token), args.webhook_listen.port());
+    let _ = ctx.peers.set(PeerAccess { authority: pem.clone(), token, port, known: tokio::sync::Mutex::default() });
     // Not before the cluster is listed: the Service leads here whether the Pod is ready or not, and the API server takes a
     // closed port as a server that is away.
-    webhooks(ctx, args, &authority).await?;
-    install::first_policy::create(ctx).await?;
-    install::install(ctx, &authority.pem).await?;
-    controllers::start(ctx);
-    tokio::spawn(install::keep(Arc::clone(ctx), authority.pem.clone()));
+    webhooks(ctx, args, &authority, handle).await?;
     tokio::spawn(rotate(Arc::clone(ctx), authority));
-    ctx.ready.store(true, Ordering::Release);
-    tracing::info!("ready");
-    // Last: the Pods that are created then find the webhooks and the lists.
-    install::nudge::nudge(ctx).await;
-    Ok(())
+    if ctx.settings.database_from_peers {
+        tokio::spawn(peers::database::take_from_others(Arc::clone(ctx)));
+    }
+    // Of its own store, whoever leads.
+    tokio::spawn(garbage_collection::run(Arc::clone(ctx)));
+    Ok(pem)
 }
 
-async fn webhooks(ctx: &Arc<ServerContext>, args: &ServeArgs, authority: &WebhookAuthority) -> Result<()> {
+async fn webhooks(
+    ctx: &Arc<ServerContext>,
+    args: &ServeArgs,
+    authority: &WebhookAuthority,
+    handle: Handle<SocketAddr>,
+) -> Result<()> {
     let leaf = authority.leaf(&ctx.settings)?;
     let tls = RustlsConfig::from_pem(leaf.certificate.into_bytes(), leaf.key.into_bytes()).await?;
     let _ = ctx.tls.set(tls.clone());
@@ -130,7 +185,8 @@ async fn webhooks(ctx: &Arc<ServerContext>, args: &ServeArgs, authority: &Webhoo
     listener.set_nonblocking(true)?;
     let app = http::webhook::router(Arc::clone(ctx)).into_make_service_with_connect_info::<SocketAddr>();
     let acceptor = RustlsAcceptor::new(tls).acceptor(PeerConnections::new());
-    let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor).first_request_timeout(FIRST_REQUEST);
+    let mut server =
+        axum_server::from_tcp(listener)?.acceptor(acceptor).first_request_timeout(FIRST_REQUEST).handle(handle);
     server.http_builder().http1().max_buf_size(BUFFER);
     let http2 = server.http_builder();
     http2
@@ -166,16 +222,25 @@ async fn rotate(ctx: Arc<ServerContext>, authority: WebhookAuthority) {
 pub(crate) async fn until_stopped(work: impl Future<Output = Result<()>>) -> Result<()> {
     tokio::select! {
         ended = work => ended,
-        () = stopped() => Ok(()),
+        _ = stopped() => Ok(()),
     }
 }
 
-async fn stopped() {
+/// What told the process to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StopSignal {
+    /// The kubelet: the Pod is being deleted, and requests still come for a moment.
+    Terminate,
+    /// Somebody at a terminal.
+    Interrupt,
+}
+
+async fn stopped() -> StopSignal {
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
         return std::future::pending().await;
     };
     tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+        _ = term.recv() => StopSignal::Terminate,
+        _ = int.recv() => StopSignal::Interrupt,
     }
 }

@@ -11,8 +11,14 @@ use tidewaiter_scan::source::registry::hosts::RegistryHosts;
 pub(crate) struct ServerSettings {
     /// Excluded namespaces; without those that stay enforced once `install::exclusions` has settled them.
     pub(crate) excluded: Vec<String>,
+    /// What is on the list of excluded namespaces and stays enforced, as `install::exclusions` has settled it.
+    pub(crate) kept_enforced: Vec<String>,
     /// Whether namespaces are excluded that were enforced.
     pub(crate) exclude_enforced: bool,
+    /// Whether the database comes from other servers.
+    pub(crate) database_from_peers: bool,
+    /// The name of this process among all servers of the cluster: that of its Pod.
+    pub(crate) identity: String,
     /// How registries are reached.
     pub(crate) registries: RegistrySettings,
     /// Memory limit of one scan, in bytes.

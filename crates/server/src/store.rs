@@ -53,6 +53,11 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// When it cannot be written.
     fn put_report(&self, report: &Report) -> Result<String, StoreError>;
+    /// Stores a copy of a report that another store gave this key.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn put_report_as(&self, key: &str, report: &Report) -> Result<(), StoreError>;
     /// Returns the report of a key.
     fn report(&self, key: &str) -> Option<Report>;
     /// Notes that another database gives the same report.

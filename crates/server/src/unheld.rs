@@ -35,6 +35,12 @@ impl UnheldNamespaces {
         self.added.notify_one();
     }
 
+    /// Notes that a namespace is to be looked at now: another process has waited already.
+    pub(crate) fn add_due(&self, namespace: &str) {
+        self.looks.lock().add_due(namespace, Instant::now());
+        self.added.notify_one();
+    }
+
     /// Waits for namespaces whose look is due.
     pub(crate) async fn due(&self) -> Vec<String> {
         loop {
@@ -46,8 +52,8 @@ impl UnheldNamespaces {
             let added = self.added.notified();
             match next {
                 None => added.await,
-                // A namespace that is added meanwhile is due later than that.
-                Some(next) => tokio::time::sleep_until(next.into()).await,
+                // Whichever is first.
+                Some(next) => drop(tokio::time::timeout_at(next.into(), added).await),
             }
         }
     }
@@ -72,6 +78,11 @@ impl Looks {
         let look = self.0.entry(namespace.to_owned()).or_insert(Look { first: None, second: now });
         look.first.get_or_insert(now + FIRST_LOOK);
         look.second = now + SECOND_LOOK;
+    }
+
+    /// The process that saw the review tells again when the second look is due.
+    fn add_due(&mut self, namespace: &str, now: Instant) {
+        self.0.entry(namespace.to_owned()).or_insert(Look { first: None, second: now }).first = Some(now);
     }
 
     fn take(&mut self, now: Instant) -> Vec<String> {
@@ -116,6 +127,20 @@ mod tests {
         check(&[0, 1, 3], &[(2, true), (4, false), (5, true), (37, false), (38, true)]);
         // A late look is one look.
         check(&[0], &[(100, true)]);
+    }
+
+    #[test]
+    fn what_another_process_tells_is_looked_at_once_and_now() {
+        let start = Instant::now();
+        let mut looks = Looks::default();
+        looks.add_due("a", start);
+        assert_eq!((looks.take(start), looks.take(start).len(), looks.next()), (vec!["a".to_owned()], 0, None));
+        // What this process saw itself keeps its second look.
+        looks.add("a", true, start);
+        looks.add_due("a", start);
+        assert_eq!(looks.take(start).len(), 1);
+        assert_eq!(looks.take(start + FIRST_LOOK).len(), 0);
+        assert_eq!(looks.take(start + SECOND_LOOK).len(), 1);
     }
 
     #[test]

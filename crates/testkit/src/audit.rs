@@ -20,6 +20,8 @@ pub struct ApiRequest {
     pub name: String,
     /// Status code of the response.
     pub code: u64,
+    /// What tells the token that it came with from others of the account; empty before Kubernetes 1.30.
+    pub credential: String,
 }
 
 impl ApiRequest {
@@ -42,6 +44,10 @@ impl ApiRequest {
             namespace: text("namespace"),
             name: text("name"),
             code: event["responseStatus"]["code"].as_u64().unwrap_or_default(),
+            credential: event["user"]["extra"]["authentication.kubernetes.io/credential-id"][0]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
         })
     }
 }

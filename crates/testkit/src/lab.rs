@@ -2,7 +2,10 @@
 
 mod freeze;
 mod ports;
+mod replicas;
 mod scanner;
+
+pub use replicas::LabReplica;
 
 use crate::cluster::{ClusterFixture, Said, run};
 use crate::confined::{self, Pod};
@@ -13,7 +16,7 @@ use crate::registry::Registry;
 use crate::stranger;
 use serde_json::Value;
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -251,7 +254,11 @@ impl Lab {
 
     /// A container of the server's Deployment, as it is in the cluster.
     fn container(&self, name: &str) -> Value {
-        let args = ["get", "deployment", "tidewaiter", "-n", "tidewaiter-system", "-o", "json"];
+        self.container_of("tidewaiter", name)
+    }
+
+    fn container_of(&self, deployment: &str, name: &str) -> Value {
+        let args = ["get", "deployment", deployment, "-n", "tidewaiter-system", "-o", "json"];
         let deployment: Value = serde_json::from_str(&self.cluster.kubectl(&args).ok()).unwrap();
         let pod = &deployment["spec"]["template"]["spec"];
         assert_eq!(pod["automountServiceAccountToken"], false, "{pod}");
@@ -260,24 +267,21 @@ impl Lab {
 
     /// Its environment, and the variables of this lab.
     fn environment(&self, container: &str) -> Vec<(String, String)> {
+        self.environment_of(&self.container(container))
+    }
+
+    fn environment_of(&self, container: &Value) -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let container = self.container(container);
         let own = container["env"].as_array().into_iter().flatten();
+        // What the kubelet would fill in has the program's own default here.
+        let own = own.filter(|variable| variable.get("valueFrom").is_none());
         let own = own.map(|variable| (text(&variable["name"]), text(&variable["value"])));
         own.chain(self.variables.iter().cloned()).collect()
     }
 
     /// Command or arguments of a container.
     fn words(&self, container: &str, field: &str) -> Vec<String> {
-        let container = self.container(container);
-        assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true, "{container}");
-        let mounts = container["volumeMounts"].as_array().unwrap().iter().filter(|m| m["name"] == "account").count();
-        assert_eq!(
-            mounts,
-            usize::from(container["name"] == "tidewaiter"),
-            "the token is the server's alone: {container}"
-        );
-        container[field].as_array().into_iter().flatten().map(|word| word.as_str().unwrap().to_owned()).collect()
+        words(&self.container(container), field)
     }
 
     /// Starts the server and waits until it is ready.
@@ -374,17 +378,7 @@ impl Lab {
 
     /// GET of a path of the server's API: status and text; status 0 without a response.
     pub fn get(&self, path: &str) -> (u16, String) {
-        use std::io::{Read as _, Write as _};
-        let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.api_port())) else {
-            return (0, String::new());
-        };
-        let mut answer = String::new();
-        let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
-        if stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut answer)).is_err() {
-            return (0, String::new());
-        }
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        (head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0), body.to_owned())
+        get(([127, 0, 0, 1], self.api_port()).into(), path)
     }
 
     /// `kubectl ARGS` as the developer, who has role `edit`, with the plugin on PATH.
@@ -521,6 +515,27 @@ impl Lab {
         }
         panic!("deployment/{deployment} is {last:?}, not {wanted:?}; the server says:\n{}", self.log_tail());
     }
+}
+
+/// Command or arguments of a container.
+fn words(container: &Value, field: &str) -> Vec<String> {
+    assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true, "{container}");
+    let mounts = container["volumeMounts"].as_array().unwrap().iter().filter(|m| m["name"] == "account").count();
+    assert_eq!(mounts, usize::from(container["name"] == "tidewaiter"), "the token is the server's alone: {container}");
+    container[field].as_array().into_iter().flatten().map(|word| word.as_str().unwrap().to_owned()).collect()
+}
+
+/// GET of a path over plain HTTP: status and text; status 0 without a response.
+fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    use std::io::{Read as _, Write as _};
+    let Ok(mut stream) = std::net::TcpStream::connect(address) else { return (0, String::new()) };
+    let mut answer = String::new();
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    if stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut answer)).is_err() {
+        return (0, String::new());
+    }
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    (head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0), body.to_owned())
 }
 
 fn shell(cluster: &ClusterFixture, places: &Places, folder: &Path, script: &str) -> Said {

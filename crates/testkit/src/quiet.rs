@@ -88,6 +88,7 @@ mod tests {
                 namespace: text("n"),
                 name: text("web"),
                 code: 200,
+                credential: String::new(),
             };
             assert_eq!(counts(&request), expected, "{request}");
         };

@@ -68,6 +68,7 @@ fn the_chart_has_the_objects_of_the_manifests() {
     for (name, object) in of_chart {
         assert_eq!(without_image(object), without_image(of_manifests[&name].clone()), "{name}");
     }
+    one_process_alone(&lab, &program);
     packed_and_pushed(&lab, &program);
     let refused = |args: &[&str], why: &str| {
         let said =
@@ -77,9 +78,18 @@ fn the_chart_has_the_objects_of_the_manifests() {
     refused(&[], "image.repository is required");
     refused(&["--set", "image.repo=x"], "additional properties 'repo' not allowed");
     refused(&["--set", IMAGE, "--set", "image.digest=v1"], "image/digest");
+    refused(&["--set", IMAGE, "--set", "standby.replicas=-1"], "standby/replicas");
     let elsewhere =
         run(lab.tool(&program).args(["template", "tidewaiter", &chart(&lab), "--set", IMAGE, "-n", "team"]));
     assert!(elsewhere.refused().contains("install into the namespace tidewaiter-system"));
+}
+
+/// Without a second process the Service leads to the only one whatever its other containers do.
+fn one_process_alone(lab: &Lab, program: &Path) {
+    let template = ["template", "tidewaiter", &chart(lab), "--set", IMAGE, "--set", "standby.replicas=0", "--no-hooks"];
+    let objects = objects(lab, &run(&mut helm(lab, program, &template)).ok());
+    assert!(objects.contains_key("Deployment tidewaiter") && !objects.contains_key("Deployment tidewaiter-standby"));
+    assert_eq!(objects["Service tidewaiter"]["spec"]["publishNotReadyAddresses"], true);
 }
 
 /// What `cargo xtask chart --push` does, and what clusters then install.

@@ -48,6 +48,7 @@ mod re_evaluated;
 mod readme;
 mod registry_down;
 mod renewal;
+mod replicas;
 mod reports;
 mod requests;
 mod rollback;

@@ -27,6 +27,7 @@ const RARE: &[(&str, &str, &str, &str)] = &[
     ("get", "admissionregistration.k8s.io", "mutatingadmissionpolicybindings", "the same"),
     ("get", "tidewaiter.dev", "workloadscans", "a record was created that the index does not show yet"),
     ("get", "tidewaiter.dev", "imagescans", "the same of a scan"),
+    ("list", "tidewaiter.dev", "imageallowlists", "by a process that does not lead (replicas.rs)"),
     ("delete", "tidewaiter.dev", "imagescans", "nothing used it for a day"),
     (
         "delete",

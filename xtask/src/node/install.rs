@@ -87,8 +87,8 @@ fn arguments() -> String {
         registry::host()
     );
     format!(
-        "kubectl -n tidewaiter-system patch deployment/tidewaiter -p \
-         'spec: {{template: {{spec: {{containers: [{{name: tidewaiter, args: [serve, {arguments}]}}]}}}}}}'"
+        "for name in tidewaiter tidewaiter-standby; do kubectl -n tidewaiter-system patch deployment/$name -p \
+         'spec: {{template: {{spec: {{containers: [{{name: tidewaiter, args: [serve, {arguments}]}}]}}}}}}'; done"
     )
 }
 

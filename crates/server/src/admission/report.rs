@@ -4,6 +4,7 @@
 use tidewaiter_core::Reason;
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_report::{ImageReportSpec, ReportName};
+use tidewaiter_crd::image_scan::PlatformResult;
 
 /// Largest answer, in bytes of compressed JSON: some hundred megabytes of it, several times the report of the largest image. An API
 /// server takes twenty times as much memory for a moment (ADR 0028).
@@ -68,9 +69,9 @@ fn is_name(text: &str) -> bool {
     text.len() <= MAX_NAME && is_end(text.chars().next()) && is_end(text.chars().last()) && text.chars().all(is_inside)
 }
 
-/// Whether an ImageScan has a report of this key.
-pub(crate) fn has_report(scan: &ImageScan, key: &str) -> bool {
-    scan.status.iter().flat_map(|status| &status.platforms).any(|platform| platform.report_key == key)
+/// The result of an ImageScan that has a report of this key.
+pub(crate) fn result_of<'a>(scan: &'a ImageScan, key: &str) -> Option<&'a PlatformResult> {
+    scan.status.iter().flat_map(|status| &status.platforms).find(|platform| platform.report_key == key)
 }
 
 /// Whether a compressed report fits into an answer.
@@ -115,7 +116,7 @@ mod tests {
             let status = json!({"imageStatus": "NoVulnerabilities", "platforms": platforms});
             let scan = json!({"metadata": {"name": "s"}, "spec": {"image": "i"}, "status": status});
             let scan: ImageScan = serde_json::from_value(scan).unwrap();
-            assert_eq!(has_report(&scan, key), expected, "{keys:?} {key}");
+            assert_eq!(result_of(&scan, key).is_some(), expected, "{keys:?} {key}");
         };
         check(&["a"], "a", true);
         check(&["a", "b"], "b", true);
@@ -124,7 +125,7 @@ mod tests {
         check(&[], "a", false);
         let without: ImageScan =
             serde_json::from_value(json!({"metadata": {"name": "s"}, "spec": {"image": "i"}})).unwrap();
-        assert!(!has_report(&without, "a"));
+        assert!(result_of(&without, "a").is_none());
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use crate::context::ServerContext;
 use crate::decide::database::{DatabaseState, RematchState};
-use crate::scan::database::FileStamp;
 use kube::Resource as _;
 use kube::runtime::events::{Event, EventType};
 use kube::runtime::reflector::ObjectRef;
@@ -16,28 +15,37 @@ const LOOK_PAUSE: Duration = Duration::from_secs(1);
 /// Characters of an Event's note; the API server accepts 1024 bytes.
 const MAX_NOTE: usize = 1000;
 
+/// Follows the file in a process that does not lead: it answers for reports, and may lead next.
+pub(crate) async fn follow_quietly(ctx: Arc<ServerContext>) {
+    loop {
+        tokio::time::sleep(LOOK_PAUSE).await;
+        if ctx.database.is_replaced() {
+            log(&reopened(&ctx).await);
+        }
+    }
+}
+
 /// Follows the file until the process ends.
 pub(super) async fn follow(ctx: Arc<ServerContext>) {
-    let mut last = ctx.database.stamp();
     publish(&ctx, &ctx.database.state()).await;
     rematch(&ctx).await;
     loop {
         tokio::time::sleep(LOOK_PAUSE).await;
-        reconcile(&ctx, &mut last).await;
+        if ctx.database.is_replaced() {
+            reconcile(&ctx).await;
+        }
     }
 }
 
-/// Takes up a file that was replaced since the last check.
-async fn reconcile(ctx: &Arc<ServerContext>, last: &mut FileStamp) {
-    let now = ctx.database.stamp();
-    if now == *last {
-        return;
-    }
-    // Before the file is opened: one that cannot be read is not opened again every second.
-    *last = now;
+async fn reopened(ctx: &ServerContext) -> DatabaseState {
     let (database, program) = (ctx.database.clone(), ctx.settings.program.clone());
     let state = tokio::task::spawn_blocking(move || database.reopen(&program)).await;
-    let state = state.unwrap_or_else(|e| ctx.database.give_up(format!("the database cannot be read: {e}")));
+    state.unwrap_or_else(|e| ctx.database.give_up(format!("the database cannot be read: {e}")))
+}
+
+/// Takes up a file that was replaced since the last check.
+async fn reconcile(ctx: &Arc<ServerContext>) {
+    let state = reopened(ctx).await;
     ctx.index.enqueue_images();
     publish(ctx, &state).await;
     // Without a database the scans above say so, and there is nothing to compare.
@@ -72,14 +80,8 @@ async fn rematch(ctx: &Arc<ServerContext>) {
 /// is what people look at who install or operate it. Without a database the server is ready, because admission is, and
 /// everything new waits.
 async fn publish(ctx: &ServerContext, state: &DatabaseState) {
-    let why = match state {
-        DatabaseState::Ready(info) => {
-            let built = info.built.map(|built| built.to_string()).unwrap_or_default();
-            return tracing::info!(id = %info.id, built, "database loaded");
-        }
-        DatabaseState::Missing(why) => why,
-    };
-    tracing::error!("{why}");
+    log(state);
+    let DatabaseState::Missing(why) = state else { return };
     let Some(own) = ctx.index.deployments.get(&ObjectRef::new(SERVER).within(NAMESPACE)) else { return };
     let event = Event {
         type_: EventType::Warning,
@@ -90,5 +92,15 @@ async fn publish(ctx: &ServerContext, state: &DatabaseState) {
     };
     if let Err(error) = ctx.recorder.publish(&event, &own.object_ref(&())).await {
         tracing::warn!("an Event was not written: {error}");
+    }
+}
+
+fn log(state: &DatabaseState) {
+    match state {
+        DatabaseState::Ready(info) => {
+            let built = info.built.map(|built| built.to_string()).unwrap_or_default();
+            tracing::info!(id = %info.id, built, "database loaded");
+        }
+        DatabaseState::Missing(why) => tracing::error!("{why}"),
     }
 }

@@ -12,7 +12,7 @@ const PAUSE: Duration = Duration::from_secs(3600);
 const MIN_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// Collects until the process ends.
-pub(super) async fn run(ctx: Arc<ServerContext>) {
+pub(crate) async fn run(ctx: Arc<ServerContext>) {
     loop {
         // The references first: a row that is stored after that is too young to be deleted.
         let (store, references) = (Arc::clone(&ctx.store), references(&ctx));

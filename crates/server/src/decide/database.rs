@@ -2,6 +2,7 @@
 
 use crate::store::RematchSummary;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tidewaiter_core::image::Platform;
 use tidewaiter_core::report::{DatabaseInfo, Report, StaleFeed};
@@ -122,6 +123,23 @@ pub(crate) fn next_result(
     }
 }
 
+/// A database that another server has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PeerDatabase {
+    pub(crate) id: String,
+    pub(crate) built: Option<Timestamp>,
+    /// Size of the file.
+    pub(crate) bytes: u64,
+}
+
+/// Whether a database that is offered should replace the one that is there.
+pub(crate) fn is_newer(own: &DatabaseState, offered: &PeerDatabase) -> bool {
+    match own {
+        DatabaseState::Missing(_) => true,
+        DatabaseState::Ready(info) => info.id != offered.id && info.built < offered.built,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,5 +246,25 @@ mod tests {
         check(status(json!({"observedGeneration": 0})), &[&amd64], &done, NextResult::Rescan);
         check(status(json!({"imageStatus": "Scanning"})), &[&amd64], &done, NextResult::Rescan);
         check(Value::Null, &[&amd64], &done, NextResult::Rescan);
+    }
+
+    #[test]
+    fn the_newer_database_replaces_the_older_one() {
+        let at = |second: Option<i64>| second.map(|second| Timestamp::from_second(second).unwrap());
+        let check = |own: Option<(&str, Option<i64>)>, id: &str, built: Option<i64>, expected: bool| {
+            let state = own.map_or(DatabaseState::Missing("none".to_owned()), |(id, built)| {
+                DatabaseState::Ready(DatabaseInfo { id: id.to_owned(), built: at(built), ..DatabaseInfo::default() })
+            });
+            let offered = PeerDatabase { id: id.to_owned(), built: at(built), bytes: 1 };
+            assert_eq!(is_newer(&state, &offered), expected, "{own:?} {id} {built:?}");
+        };
+        check(None, "a", None, true);
+        check(Some(("a", Some(1))), "b", Some(2), true);
+        check(Some(("a", Some(2))), "b", Some(1), false);
+        check(Some(("a", Some(1))), "b", Some(1), false);
+        // The same facts, built again.
+        check(Some(("a", Some(1))), "a", Some(2), false);
+        check(Some(("a", None)), "b", Some(1), true);
+        check(Some(("a", Some(1))), "b", None, false);
     }
 }

@@ -4,11 +4,12 @@ use super::holdable::Holdable;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use serde::{Deserialize, Serialize};
 use tidewaiter_crd::WorkloadKind;
 use tidewaiter_crd::workload_scan::WorkloadScanSpec;
 
 /// A workload by name and UID. Names are reused; decisions belong to the UID.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WorkloadRef {
     pub(crate) namespace: String,
     pub(crate) api_version: String,

@@ -1,6 +1,6 @@
 //! Health, over plain HTTP: what kubelets and operators ask, and nothing about images or workloads.
 
-use crate::context::ServerContext;
+use crate::context::{ServerContext, ServerStage};
 use crate::decide::database::DatabaseState;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,7 +10,6 @@ use axum::{Json, Router};
 use jiff::Timestamp;
 use serde_json::json;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use tidewaiter_core::Reason;
 
 /// All routes.
@@ -24,9 +23,8 @@ pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
 }
 
 async fn ready(State(ctx): State<Arc<ServerContext>>) -> Response {
-    let started = ctx.ready.load(Ordering::Acquire);
     let store = store_problem(&ctx).await;
-    let (code, text) = readiness(ctx.index.problems(), started, &ctx.database.state(), store, Timestamp::now());
+    let (code, text) = readiness(ctx.index.problems(), ctx.stage(), &ctx.database.state(), store, Timestamp::now());
     (code, text).into_response()
 }
 
@@ -34,13 +32,15 @@ async fn ready(State(ctx): State<Arc<ServerContext>>) -> Response {
 /// works, holds remain. So is a store that cannot be written, and a database that is old: policy says what that means.
 fn readiness(
     mut problems: Vec<String>,
-    started: bool,
+    stage: ServerStage,
     database: &DatabaseState,
     store: Option<String>,
     now: Timestamp,
 ) -> (StatusCode, String) {
-    if !started {
-        problems.push("starting: the objects of the cluster are being listed".to_owned());
+    match stage {
+        ServerStage::Starting => problems.push("starting: the objects of the cluster are being listed".to_owned()),
+        ServerStage::Stopping => problems.push("stopping: another process takes over".to_owned()),
+        ServerStage::Ready => {}
     }
     if !problems.is_empty() {
         return (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n");
@@ -119,20 +119,20 @@ mod tests {
     #[test]
     fn readiness_is_that_of_admission() {
         let missing = || DatabaseState::Missing("no file".to_owned());
-        let answer = |problems: &[&str], started: bool, database: &DatabaseState, store: Option<&str>| {
+        let answer = |problems: &[&str], stage: ServerStage, database: &DatabaseState, store: Option<&str>| {
             let problems = problems.iter().map(|p| (*p).to_owned()).collect();
             let (store, now) = (store.map(str::to_owned), "2026-01-09T06:00:00Z".parse().unwrap());
-            let (code, text) = readiness(problems, started, database, store, now);
+            let (code, text) = readiness(problems, stage, database, store, now);
             (code.as_u16(), text)
         };
-        let check = |problems: &[&str], started: bool, database: DatabaseState, code: u16, text: &str| {
-            assert_eq!(answer(problems, started, &database, None), (code, text.to_owned()));
+        let check = |problems: &[&str], stage: ServerStage, database: DatabaseState, code: u16, text: &str| {
+            assert_eq!(answer(problems, stage, &database, None), (code, text.to_owned()));
         };
         let built = |at: &str| DatabaseState::Ready(DatabaseInfo { built: at.parse().ok(), ..DatabaseInfo::default() });
         let ready = || built("2026-01-09T03:30:00Z");
         let starting = "starting: the objects of the cluster are being listed\n";
-        check(&[], true, ready(), 200, "ok, the database is 2 hours old\n");
-        check(&[], true, built("2026-01-01T00:00:00Z"), 200, "ok, the database is 8 days old\n");
+        check(&[], ServerStage::Ready, ready(), 200, "ok, the database is 2 hours old\n");
+        check(&[], ServerStage::Ready, built("2026-01-01T00:00:00Z"), 200, "ok, the database is 8 days old\n");
         let feed = |name: &str, read: &str| StaleFeed {
             name: name.into(),
             read: read.parse().unwrap(),
@@ -142,18 +142,19 @@ mod tests {
         let stale = vec![feed("new", "2026-01-08T00:00:00Z"), feed("old", "2025-12-01T00:00:00Z")];
         let stale = DatabaseInfo { built: "2026-01-09T06:00:00Z".parse().ok(), stale, ..DatabaseInfo::default() };
         let said = "ok, the database is 0 hours old; its feed old was last read 2025-12-01T00:00:00Z\n";
-        check(&[], true, DatabaseState::Ready(stale), 200, said);
-        check(&[], true, built(""), 200, "ok, the database does not say when it was built\n");
-        check(&[], true, missing(), 200, "ok, but not ready for scans; holds remain: no file\n");
-        check(&[], false, ready(), 503, starting);
-        check(&["no rights"], true, ready(), 503, "no rights\n");
-        check(&["no rights", "no kind"], true, missing(), 503, "no rights\nno kind\n");
-        check(&["no rights"], false, missing(), 503, &format!("no rights\n{starting}"));
+        check(&[], ServerStage::Ready, DatabaseState::Ready(stale), 200, said);
+        check(&[], ServerStage::Ready, built(""), 200, "ok, the database does not say when it was built\n");
+        check(&[], ServerStage::Ready, missing(), 200, "ok, but not ready for scans; holds remain: no file\n");
+        check(&[], ServerStage::Starting, ready(), 503, starting);
+        check(&["no rights"], ServerStage::Ready, ready(), 503, "no rights\n");
+        check(&["no rights", "no kind"], ServerStage::Ready, missing(), 503, "no rights\nno kind\n");
+        check(&["no rights"], ServerStage::Starting, missing(), 503, &format!("no rights\n{starting}"));
+        check(&[], ServerStage::Stopping, ready(), 503, "stopping: another process takes over\n");
         // A full volume ends scans, and neither admission nor holds.
         let full = (200, "ok, but not ready for scans; holds remain: full\n".to_owned());
-        assert_eq!(answer(&[], true, &ready(), Some("full")), full);
-        assert_eq!(answer(&[], true, &missing(), Some("full")), full);
-        assert_eq!(answer(&["no rights"], true, &ready(), Some("full")), (503, "no rights\n".to_owned()));
+        assert_eq!(answer(&[], ServerStage::Ready, &ready(), Some("full")), full);
+        assert_eq!(answer(&[], ServerStage::Ready, &missing(), Some("full")), full);
+        assert_eq!(answer(&["no rights"], ServerStage::Ready, &ready(), Some("full")), (503, "no rights\n".to_owned()));
     }
 
     #[tokio::test]

@@ -6,9 +6,10 @@
 
 use super::api::scan_readiness;
 use super::webhook::known_to_reports;
-use crate::admission::report::{ReportRefusal, asked, fits, has_report};
+use crate::admission::report::{ReportRefusal, asked, fits, result_of};
 use crate::context::ServerContext;
 use crate::decide::exception;
+use crate::peers;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::post;
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Instant;
 use tidewaiter_crd::image_report::{self, ImageReportSpec, ImageReportStatus, ReportName, ScanReadiness};
+use tidewaiter_crd::image_scan::PlatformResult;
 use tidewaiter_crd::{ImageReport, ImageScan};
 use tokio::sync::Semaphore;
 
@@ -82,9 +84,21 @@ impl ReportReader {
 
     async fn report(&self, namespace: &str, report: &ReportName) -> Result<ByteString, ReportRefusal> {
         let not_found = || ReportRefusal::NotFound(report.image_scan.clone());
-        if !self.belongs(namespace, report).await? {
-            return Err(not_found());
-        }
+        let result = self.result(namespace, report).await?.ok_or_else(not_found)?;
+        let packed = match self.stored(namespace, report).await? {
+            Some(packed) => packed,
+            None => {
+                // Another process stored it, and this one has not copied it yet.
+                peers::copied(&self.ctx, &result).await.ok_or_else(not_found)?;
+                self.stored(namespace, report).await?.ok_or_else(not_found)?
+            }
+        };
+        fits(packed.0.len())?;
+        Ok(packed)
+    }
+
+    /// The report as it is in this process's store.
+    async fn stored(&self, namespace: &str, report: &ReportName) -> Result<Option<ByteString>, ReportRefusal> {
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         let turn = turn.map_err(|_| ReportRefusal::Failed("it is stopping".to_owned()))?;
         let (ctx, namespace, key) = (Arc::clone(&self.ctx), namespace.to_owned(), report.key.clone());
@@ -94,22 +108,20 @@ impl ReportReader {
             packed
         };
         let read = tokio::task::spawn_blocking(read).await;
-        let packed = read.map_err(|e| ReportRefusal::Failed(e.to_string()))??.ok_or_else(not_found)?;
-        fits(packed.0.len())?;
-        Ok(packed)
+        read.map_err(|e| ReportRefusal::Failed(e.to_string()))?
     }
 
-    /// Whether the namespace has such an ImageScan with such a report. Asks the API server where the watch does not say so: who
-    /// asks has read the ImageScan from there, perhaps before the watch has shown it.
-    async fn belongs(&self, namespace: &str, report: &ReportName) -> Result<bool, ReportRefusal> {
+    /// The result of such an ImageScan of the namespace with such a report. Asks the API server where the watch does not say so:
+    /// who asks has read the ImageScan from there, perhaps before the watch has shown it.
+    async fn result(&self, namespace: &str, report: &ReportName) -> Result<Option<PlatformResult>, ReportRefusal> {
         let known = self.ctx.index.images.get(&ObjectRef::new(&report.image_scan).within(namespace));
-        if known.is_some_and(|scan| has_report(&scan, &report.key)) {
-            return Ok(true);
+        if let Some(result) = known.as_ref().and_then(|scan| result_of(scan, &report.key)) {
+            return Ok(Some(result.clone()));
         }
         let api: Api<ImageScan> = Api::namespaced(self.ctx.client.clone(), namespace);
         let found = api.get_opt(&report.image_scan).await;
         let found = found.map_err(|e| ReportRefusal::Failed(format!("its ImageScan cannot be read: {e}")))?;
-        Ok(found.is_some_and(|scan| has_report(&scan, &report.key)))
+        Ok(found.as_ref().and_then(|scan| result_of(scan, &report.key)).cloned())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The admission webhooks: AdmissionReview → facts from the index → `admission` → AdmissionReview.
 
 use super::admission_limits::{BodyBudget, limit_bodies};
-use super::reports;
+use super::{peers, reports};
 use crate::admission::in_place::{UpdateReview, UpdatedInPlace};
 use crate::admission::{AdmissionDecision, applied_pod, hold, in_place, pod, preview};
 use crate::context::ServerContext;
@@ -38,6 +38,8 @@ pub(crate) fn router(ctx: Arc<ServerContext>) -> Router {
         .route("/statefulsets/{token}", post(stateful_sets))
         .route("/pods", post(created_pods))
         .route("/applied-pods", post(applied_pods))
+        // Within the budget of the gate, whose work it is.
+        .merge(peers::router(Arc::clone(&ctx)))
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(BodyBudget::new(), limit_bodies))
         // With a budget of their own: whoever reads reports, slowly or by the hundred, takes nothing from the gate.
@@ -149,7 +151,7 @@ pub(super) fn known_to_reports(ctx: &ServerContext, token: &str) -> Result<(), S
 }
 
 /// Compares secrets in a time that says nothing about where they differ.
-fn is_same(known: &str, given: &str) -> bool {
+pub(super) fn is_same(known: &str, given: &str) -> bool {
     known.len() == given.len() && known.bytes().zip(given.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }
 

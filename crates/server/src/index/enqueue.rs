@@ -20,6 +20,12 @@ impl Index {
         self.images.state().iter().for_each(|scan| self.queues.images.add(ObjectRef::from_obj(&**scan)));
     }
 
+    /// Enqueues everything, as the first lists do when the server starts: for a process that begins to lead.
+    pub(crate) fn enqueue_all(&self) {
+        self.enqueue_namespaces();
+        self.enqueue_decided(&|_| true);
+    }
+
     /// Enqueues all namespaces.
     pub(crate) fn enqueue_namespaces(&self) {
         self.namespaces.state().iter().for_each(|n| self.queues.namespaces.add(ObjectRef::from_obj(&**n)));

@@ -94,6 +94,11 @@ pub(crate) fn reports_token(token: &str) -> String {
     secret_of("tidewaiter path of reports", token)
 }
 
+/// The secret in the path by which servers reach each other, which is registered nowhere.
+pub(crate) fn peers_token(token: &str) -> String {
+    secret_of("tidewaiter path of other servers", token)
+}
+
 fn secret_of(label: &str, secret: &str) -> String {
     let hash: [u8; 32] = Sha256::new().chain_update(label).chain_update(secret).finalize().into();
     hex(&hash[..16])

@@ -1,22 +1,23 @@
 //! Namespaces that are on the list of excluded ones, and were enforced: a list that grew with an upgrade ends no enforcement.
 
 use super::{enforced, manifests};
+use crate::context::ServerContext;
 use crate::decide::enforced::{NamespaceSelection, keep_enforced};
 use crate::settings::ServerSettings;
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::{Event, EventType};
 use kube::{Api, Client, ResourceExt as _};
 use std::collections::BTreeSet;
 
-/// Takes out of the settings what is enforced and is to stay so, and says it. Before anything acts by the settings, which hold
+/// Takes out of the settings what is enforced and is to stay so. Before anything acts by the settings, which hold
 /// for the life of the process.
 ///
 /// # Errors
 /// When the cluster cannot be asked what is enforced.
-pub(crate) async fn settle(client: &Client, recorder: &Recorder, settings: &mut ServerSettings) -> Result<()> {
+pub(crate) async fn settle(client: &Client, settings: &mut ServerSettings) -> Result<()> {
     let remembered = match enforced::remembered(client).await? {
         Some(remembered) => Some(remembered),
         None => bound(client).await?,
@@ -28,10 +29,7 @@ pub(crate) async fn settle(client: &Client, recorder: &Recorder, settings: &mut 
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let exist = namespaces.list_metadata(&ListParams::default()).await.context("listing namespaces")?;
     let exist: BTreeSet<String> = exist.iter().map(|namespace| namespace.name_any()).collect();
-    let kept = keep_enforced(&mut settings.excluded, &exist, &before);
-    if !kept.is_empty() {
-        report(recorder, &kept).await;
-    }
+    settings.kept_enforced = keep_enforced(&mut settings.excluded, &exist, &before);
     Ok(())
 }
 
@@ -42,7 +40,12 @@ async fn bound(client: &Client) -> Result<Option<NamespaceSelection>> {
     Ok(binding.as_ref().and_then(manifests::bound))
 }
 
-async fn report(recorder: &Recorder, kept: &[String]) {
+/// Says what stays enforced: the process that leads does.
+pub(crate) async fn report(ctx: &ServerContext) {
+    let kept = &ctx.settings.kept_enforced[..];
+    if kept.is_empty() {
+        return;
+    }
     let note = format!(
         "{} on the list of excluded namespaces, and enforced until now: enforced further. To exclude what is enforced, start the \
          server with --exclude-enforced-namespaces; otherwise take it out of TIDEWAITER_EXCLUDE_NAMESPACES",
@@ -59,7 +62,7 @@ async fn report(recorder: &Recorder, kept: &[String]) {
         action: "Enforce".to_owned(),
         secondary: None,
     };
-    if let Err(e) = recorder.publish(&event, &enforced::memory()).await {
+    if let Err(e) = ctx.recorder.publish(&event, &enforced::memory()).await {
         tracing::warn!("an Event was not written: {e}");
     }
 }

@@ -214,6 +214,9 @@ mod tests {
     fn settings(url: Option<&str>) -> ServerSettings {
         ServerSettings {
             trusted_scans: vec![],
+            kept_enforced: Vec::new(),
+            identity: String::new(),
+            database_from_peers: false,
             excluded: vec!["kube-system".to_owned()],
             exclude_enforced: false,
             registries: Default::default(),

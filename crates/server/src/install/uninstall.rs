@@ -2,6 +2,7 @@
 //! custom resources, the roles and the namespace last. Runs with an administrator's kubeconfig, or, where it releases only, with
 //! the account of the chart's hook.
 
+use super::stop::stop_server;
 use super::{gate, manifests};
 use crate::controllers::disown::disown;
 use crate::decide::holdable::Holdable;
@@ -16,6 +17,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -28,12 +30,12 @@ use std::fmt::Debug;
 use std::time::Duration;
 use tidewaiter_crd::WorkloadScan;
 use tidewaiter_crd::names::{
-    CA_SECRET, CLUSTER_ROLES, CONDITION, ENFORCED, GATED, HELD, IN_FORCE_PROBE, NAMESPACE, NUDGED, SERVER, USER_PAUSE,
+    CA_SECRET, CLUSTER_ROLES, CONDITION, ENFORCED, GATED, HELD, IN_FORCE_PROBE, LEASE, NAMESPACE, NUDGED, USER_PAUSE,
     WEBHOOKS,
 };
 
-/// Looks whether the server's Pods, or a definition, are gone: a minute, twice the grace period of a Pod.
-const STOP_ATTEMPTS: u32 = 120;
+/// Looks whether a definition is gone: a minute.
+const DELETED_ATTEMPTS: u32 = 120;
 /// Attempts while the API server still enforces a deleted policy: half a minute.
 const UNGATE_ATTEMPTS: u32 = 60;
 /// Pause between two attempts.
@@ -71,6 +73,7 @@ pub(crate) async fn run_release(client: Client) -> Result<()> {
     // Once more: the API server went on gating for a moment after its policies were deleted.
     remove_gates(&client).await?;
     delete_in::<Secret>(&Api::namespaced(client.clone(), NAMESPACE), CA_SECRET).await?;
+    delete_in::<Lease>(&Api::namespaced(client.clone(), NAMESPACE), LEASE).await?;
     for name in [ENFORCED, IN_FORCE_PROBE] {
         delete_in::<ConfigMap>(&Api::namespaced(client.clone(), NAMESPACE), name).await?;
     }
@@ -90,22 +93,6 @@ async fn release_all(client: &Client) -> Result<()> {
     remove_gates(client).await?;
     release_holds(client).await?;
     remove_marks(client).await
-}
-
-/// Deletes the server, which would register everything again.
-async fn stop_server(client: &Client) -> Result<()> {
-    let api: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
-    match api.delete(SERVER, &DeleteParams::foreground()).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
-        other => other.context("stopping the server")?,
-    };
-    for _ in 0..STOP_ATTEMPTS {
-        if api.get_opt(SERVER).await?.is_none() {
-            return Ok(());
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    bail!("the server's Deployment {NAMESPACE}/{SERVER} is not deleted; delete it and run this again")
 }
 
 async fn delete<K>(client: &Client, name: &str) -> Result<()>
@@ -150,7 +137,7 @@ async fn deleted<K>(client: &Client, name: &str) -> Result<()>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
-    for _ in 0..STOP_ATTEMPTS {
+    for _ in 0..DELETED_ATTEMPTS {
         if Api::<K>::all(client.clone()).get_opt(name).await?.is_none() {
             return Ok(());
         }

@@ -6,6 +6,7 @@
 use crate::decide::workload_ref::WorkloadRef;
 use k8s_openapi::api::core::v1::PodSpec;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const MAX_ATTEMPTS: u32 = 130;
 
 /// An update of a DaemonSet or StatefulSet that admission reviewed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ReviewedUpdate {
     pub(crate) workload: WorkloadRef,
     /// Name → image reference of what it wants.

@@ -4,7 +4,7 @@ use super::rematch::MatchedDatabase;
 use crate::decide::database::{DatabaseChange, DatabaseState, RematchState};
 use crate::settings::ServerSettings;
 use crate::store::Store;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,20 +16,23 @@ use tidewaiter_db::Database;
 pub(crate) struct DatabaseFile {
     path: PathBuf,
     matched: MatchedDatabase,
+    /// The stamp of the file when it was read last.
+    opened: Arc<Mutex<FileStamp>>,
     state: Arc<RwLock<DatabaseState>>,
     rematch: Arc<RwLock<RematchState>>,
 }
 
 /// What distinguishes a file from its successor: inode, size, time of modification.
-pub(crate) type FileStamp = Option<(u64, u64, i64, i64)>;
+type FileStamp = Option<(u64, u64, i64, i64)>;
 
 impl DatabaseFile {
     /// Opens the file once; `program` is the one that matches.
     pub(crate) fn open(path: &Path, store: &Path, program: &Path) -> Self {
+        let opened = Arc::new(Mutex::new(stamp(path)));
         let (state, matched) = (read(path), MatchedDatabase::new(store));
         let rematch = RematchState::begin(matched.id(program), &state);
         let (state, rematch) = (Arc::new(RwLock::new(state)), Arc::new(RwLock::new(rematch)));
-        DatabaseFile { path: path.to_owned(), matched, state, rematch }
+        DatabaseFile { path: path.to_owned(), matched, opened, state, rematch }
     }
 
     /// The file.
@@ -52,14 +55,15 @@ impl DatabaseFile {
         *self.rematch.write() = state;
     }
 
-    /// The file's stamp now.
-    pub(crate) fn stamp(&self) -> FileStamp {
-        let meta = std::fs::metadata(&self.path).ok()?;
-        Some((meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec()))
+    /// Whether the file is another one than was read last.
+    pub(crate) fn is_replaced(&self) -> bool {
+        stamp(&self.path) != *self.opened.lock()
     }
 
     /// Reads the replaced file. Reads all of it, to verify it.
     pub(crate) fn reopen(&self, program: &Path) -> DatabaseState {
+        // Before the file is read: one that cannot be read is not read again every second.
+        *self.opened.lock() = stamp(&self.path);
         let state = read(&self.path);
         // The re-match first: a scan that sees the new database must see what becomes of its old result.
         self.set_rematch_state(RematchState::begin(self.matched.id(program), &state));
@@ -85,6 +89,11 @@ impl DatabaseFile {
     ) -> anyhow::Result<Option<DatabaseChange>> {
         self.matched.rematch(store, &self.path, settings)
     }
+}
+
+fn stamp(path: &Path) -> FileStamp {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec()))
 }
 
 fn read(path: &Path) -> DatabaseState {

@@ -94,6 +94,9 @@ async fn two_jobs(scanner: tokio::net::UnixListener) -> Vec<String> {
 
 fn settings(scanner: PathBuf) -> ServerSettings {
     ServerSettings {
+        kept_enforced: Vec::new(),
+        identity: String::new(),
+        database_from_peers: false,
         excluded: vec![],
         exclude_enforced: false,
         registries: Default::default(),

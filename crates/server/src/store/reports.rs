@@ -42,14 +42,22 @@ fn find(reader: &Connection, key: &str) -> Result<Option<Report>, TransactionErr
 impl Store for SqliteStore {
     fn put_report(&self, report: &Report) -> Result<String, StoreError> {
         let key = new_key()?;
+        self.put_report_as(&key, report)?;
+        Ok(key)
+    }
+
+    fn put_report_as(&self, key: &str, report: &Report) -> Result<(), StoreError> {
+        if !is_key(key) {
+            return Err(io::Error::other(format!("{key:?} is no key of a report")).into());
+        }
         let body = pack(&serde_json::to_vec(report)?)?;
         let database = serde_json::to_string(&report.database)?;
         self.write(|transaction| {
-            let mut insert = transaction.prepare_cached("INSERT INTO reports VALUES (unhex(?1), ?2, ?3, ?4)")?;
+            let mut insert =
+                transaction.prepare_cached("INSERT OR REPLACE INTO reports VALUES (unhex(?1), ?2, ?3, ?4)")?;
             insert.execute(params![key, now(), database, body])?;
             Ok(())
-        })?;
-        Ok(key)
+        })
     }
 
     fn report(&self, key: &str) -> Option<Report> {

@@ -46,6 +46,14 @@ fn reports_are_found_by_their_key_alone() {
     assert_eq!(store.report(&key), Some(Report { database: two, ..report(1) }));
     store.remove_report(&key);
     assert_eq!(store.report(&key), None);
+    // A copy has the key that another store gave it, however often it is copied.
+    for copy in [report(1), report(2)] {
+        store.put_report_as(&key, &copy).unwrap();
+        assert_eq!(store.report(&key), Some(copy));
+    }
+    for bad in ["", "../x", &key[1..]] {
+        store.put_report_as(bad, &report(1)).unwrap_err();
+    }
 }
 
 #[test]

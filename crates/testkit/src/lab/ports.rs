@@ -14,6 +14,13 @@ impl Lab {
         all
     }
 
+    /// The requests with a token of the server's account so far, oldest first.
+    pub fn requests_with(&self, credential: &str) -> Vec<ApiRequest> {
+        let mut all = audit::read(&self.cluster.dir().join("audit.log"));
+        all.retain(|request| request.credential == credential);
+        all
+    }
+
     /// The server's process; none while it does not run.
     pub fn server_process_id(&self) -> Option<u32> {
         self.server.as_ref().map(|server| server.0.id())

@@ -5,9 +5,9 @@ use crate::node::stage::Stage;
 use anyhow::Result;
 
 const SERVER: &str = "kubectl -n tidewaiter-system";
-const LABEL: &str = "-l app.kubernetes.io/name=tidewaiter";
+const LABEL: &str = "-l app.kubernetes.io/component=server";
 
-/// Its Pod is killed: the next one takes over.
+/// Its Pods are killed: the next ones take over.
 pub(super) fn killed(stage: &mut Stage) -> Result<()> {
     let image = stage.clean("next:v1")?;
     let session = &mut stage.session;
@@ -26,7 +26,7 @@ pub(super) fn scaled_down(stage: &mut Stage) -> Result<()> {
     let host = registry::host();
     let session = &mut stage.session;
     session.title("The server is scaled to zero");
-    session.run(&format!("{SERVER} scale deployment/tidewaiter --replicas=0"))?;
+    session.run(&format!("{SERVER} scale deployment/tidewaiter deployment/tidewaiter-standby --replicas=0"))?;
     session.run(&format!("{SERVER} wait --for=delete pod {LABEL} --timeout=60s"))?;
     session.note("An approved image starts if it is named by its digest: as a Pod, and in a Deployment.");
     session.run(&format!("kubectl run known --image={host}/next@{digest}"))?;
@@ -45,7 +45,7 @@ pub(super) fn scaled_down(stage: &mut Stage) -> Result<()> {
     session.becomes("kubectl scan status deployment/later", &["warning: nothing new is scanned"])?;
 
     session.title("The server is back: waiting Pods start");
-    session.run(&format!("{SERVER} scale deployment/tidewaiter --replicas=1"))?;
+    session.run(&format!("{SERVER} scale deployment/tidewaiter deployment/tidewaiter-standby --replicas=1"))?;
     session.run(&format!("{SERVER} rollout status deployment/tidewaiter --timeout=120s"))?;
     session.run("kubectl rollout status deployment/next --timeout=120s")?;
     session.run("kubectl rollout status deployment/later --timeout=120s")?;

@@ -3,6 +3,7 @@
 
 use crate::context::ServerContext;
 use crate::decide::database::DatabaseChange;
+use crate::peers;
 use crate::scan::protocol::{PlatformReport, ScanFailure};
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
@@ -67,11 +68,20 @@ fn not_stored(error: &StoreError) -> ScanFailure {
     ScanFailure::new(Reason::ReportNotStored, format!("the report could not be stored: {error}; {next}"))
 }
 
-/// The reports of a status; `None` when one was deleted.
+/// The reports of a status; `None` when one is in no store any more.
 pub(super) async fn get(ctx: &ServerContext, status: &ImageScanStatus) -> Option<Vec<Report>> {
     let (store, platforms) = (Arc::clone(&ctx.store), status.platforms.clone());
-    let work = move || platforms.iter().map(|p| store.report(&p.report_key)).collect();
-    tokio::task::spawn_blocking(work).await.ok().flatten()
+    let work = move || platforms.iter().map(|p| store.report(&p.report_key)).collect::<Vec<_>>();
+    let stored = tokio::task::spawn_blocking(work).await.ok()?;
+    let mut reports = Vec::new();
+    for (report, platform) in stored.into_iter().zip(&status.platforms) {
+        reports.push(match report {
+            Some(report) => report,
+            // Another process led, and stored it.
+            None => peers::copied(ctx, platform).await?,
+        });
+    }
+    Some(reports)
 }
 
 /// Removes the reports of an old status that a new one does not refer to.
@@ -154,6 +164,9 @@ mod tests {
             }
             reports.push(key.clone());
             Ok(key)
+        }
+        fn put_report_as(&self, _: &str, _: &Report) -> Result<(), StoreError> {
+            Err(full())
         }
         fn report(&self, _: &str) -> Option<Report> {
             None

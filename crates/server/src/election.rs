@@ -1,0 +1,167 @@
+//! Reads and writes the Lease by which one process leads; what to do about it is decided in `decide::lease`.
+
+use crate::decide::lease::{LOOK_PAUSE, LeaseStep, LeaseWatch, RENEW_DEADLINE, RENEW_PAUSE};
+use crate::write_fence::WriteFence;
+use anyhow::{Context as _, Result, bail};
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use parking_lot::Mutex;
+use serde_json::json;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tidewaiter_crd::names::{FIELD_MANAGER, LEASE, NAMESPACE};
+
+/// Time limit of a request about the Lease: a renewal that hangs leaves time for another one.
+const REQUEST_LIMIT: Duration = Duration::from_secs(4);
+
+/// Who leads, as this process knows; clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct KnownLeader(Arc<Mutex<Option<String>>>);
+
+impl KnownLeader {
+    /// The identity of the process that leads; none while nobody does.
+    pub(crate) fn get(&self) -> Option<String> {
+        self.0.lock().clone()
+    }
+}
+
+/// A process's part in choosing the leader.
+#[derive(Debug)]
+pub(crate) struct Election {
+    api: Api<Lease>,
+    watch: LeaseWatch,
+    fence: WriteFence,
+    leader: KnownLeader,
+    began: Instant,
+}
+
+impl Election {
+    /// Takes part as `identity`; the fence is open while this process leads. The client must not be behind it.
+    pub(crate) fn new(client: Client, identity: String, fence: WriteFence, leader: KnownLeader) -> Self {
+        let (api, watch) = (Api::namespaced(client, NAMESPACE), LeaseWatch::new(identity));
+        Election { api, watch, fence, leader, began: Instant::now() }
+    }
+
+    /// Whether this process leads now, or takes the Lease by this look at it, if it `may`.
+    pub(crate) async fn leads(&mut self, may: bool) -> Result<bool> {
+        let step = self.step(may).await?;
+        Ok(matches!(step, LeaseStep::Take | LeaseStep::Renew))
+    }
+
+    /// Waits until this process leads, which it may take the Lease for whenever `may` says so.
+    pub(crate) async fn won(&mut self, may: impl Fn() -> bool) {
+        loop {
+            tokio::time::sleep(LOOK_PAUSE).await;
+            match self.leads(may()).await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => tracing::warn!("who leads is not known: {error:#}"),
+            }
+        }
+    }
+
+    /// Renews the Lease until another process has it. While it cannot be renewed, the fence closes by itself, and opens again by
+    /// a renewal: as long as the record names this process, no other one has led.
+    ///
+    /// # Errors
+    /// Always in the end: what this process does as the leader must end with it.
+    pub(crate) async fn lost(&mut self) -> Result<Infallible> {
+        loop {
+            tokio::time::sleep(RENEW_PAUSE).await;
+            let was_open = self.fence.is_open();
+            match self.step(true).await {
+                Ok(LeaseStep::Take | LeaseStep::Renew) if was_open => {}
+                Ok(LeaseStep::Take | LeaseStep::Renew) => {
+                    tracing::info!("the Lease is renewed: this process writes again")
+                }
+                Ok(LeaseStep::Wait) => tracing::warn!("the Lease changed while it was renewed; it is read again"),
+                Ok(LeaseStep::Lost) => {
+                    self.fence.close();
+                    bail!(
+                        "the Lease {NAMESPACE}/{LEASE} is held by {}: this process led and must not write any more; it ends, and \
+                         follows once it is started again",
+                        self.watch.holder().unwrap_or("nobody")
+                    );
+                }
+                Err(error) => {
+                    let state = if self.fence.is_open() { "" } else { "; nothing is written until it is" };
+                    tracing::error!("the Lease was not renewed{state}: {error:#}");
+                }
+            }
+        }
+    }
+
+    /// Looks at the Lease, and writes it where it is this process's, or may become it. `Wait` where somebody else wrote at the same
+    /// time.
+    async fn step(&mut self, may_take: bool) -> Result<LeaseStep> {
+        let lease = self.read().await?;
+        let record = lease.spec.clone().unwrap_or_default();
+        let step = self.watch.look(&record, self.began.elapsed());
+        *self.leader.0.lock() = self.watch.holder().map(str::to_owned);
+        match step {
+            LeaseStep::Wait | LeaseStep::Lost => return Ok(step),
+            LeaseStep::Take if !may_take => return Ok(LeaseStep::Wait),
+            LeaseStep::Take | LeaseStep::Renew => {}
+        }
+        // Others count from when they see the record, which is later.
+        let asked = Instant::now();
+        let next = self.watch.next(&record, step, Timestamp::now());
+        let Some(written) = self.write(lease, next).await? else { return Ok(LeaseStep::Wait) };
+        self.watch.written(written, self.began.elapsed());
+        *self.leader.0.lock() = self.watch.holder().map(str::to_owned);
+        self.fence.open_until(asked + RENEW_DEADLINE);
+        Ok(step)
+    }
+
+    /// Gives the Lease up, so that the next process need not wait until it has lapsed. After the last write.
+    pub(crate) async fn release(&mut self) -> Result<()> {
+        if !self.watch.leads() {
+            return Ok(());
+        }
+        let lease = self.read().await?;
+        let record = lease.spec.clone().unwrap_or_default();
+        if let Some(released) = self.watch.released(&record) {
+            self.write(lease, released).await?;
+        }
+        Ok(())
+    }
+
+    async fn read(&self) -> Result<Lease> {
+        match limited(self.api.get_opt(LEASE)).await? {
+            Some(lease) => Ok(lease),
+            None => self.create().await,
+        }
+    }
+
+    /// Creates the Lease, held by nobody. Applied, not posted: so the permission to create it can be one for this name alone; two
+    /// processes that do so at once make the same.
+    async fn create(&self) -> Result<Lease> {
+        let none =
+            json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": LEASE}, "spec": {}});
+        limited(self.api.patch(LEASE, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(&none))).await
+    }
+
+    /// Replaces the record that was read; `None` where it is another one by now.
+    async fn write(&self, lease: Lease, record: LeaseSpec) -> Result<Option<LeaseSpec>> {
+        let params = PostParams { dry_run: false, field_manager: Some(FIELD_MANAGER.to_owned()) };
+        // With the version that was read, which the API server compares.
+        let lease = Lease { spec: Some(record), ..lease };
+        let replaced = tokio::time::timeout(REQUEST_LIMIT, self.api.replace(LEASE, &params, &lease)).await;
+        match replaced.with_context(hint)? {
+            Ok(written) => Ok(written.spec),
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(None),
+            Err(error) => Err(error).with_context(hint),
+        }
+    }
+}
+
+async fn limited<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T> {
+    tokio::time::timeout(REQUEST_LIMIT, request).await.with_context(hint)?.with_context(hint)
+}
+
+fn hint() -> String {
+    format!("the Lease {NAMESPACE}/{LEASE} (see deploy/rbac.yaml)")
+}

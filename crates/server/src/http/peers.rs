@@ -1,0 +1,83 @@
+//! What other servers of the cluster ask this one (`crate::peers`).
+
+use super::webhook::is_same;
+use crate::context::ServerContext;
+use crate::decide::database::PeerDatabase;
+use crate::peers::{WebhookNotices, database, take_up};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use futures::{Stream, stream};
+use std::io;
+use std::sync::Arc;
+use tokio::fs::File;
+use tokio::io::AsyncReadExt as _;
+
+/// Bytes of the database that are read at once.
+const PART: usize = 256 << 10;
+
+/// The routes, which begin with what the servers alone know.
+pub(super) fn router<S>(ctx: Arc<ServerContext>) -> Router<S> {
+    Router::new()
+        .route("/peers/{token}/notices", post(notices))
+        .route("/peers/{token}/reports/{key}", get(report))
+        .route("/peers/{token}/database/offer", get(offer))
+        .route("/peers/{token}/database", get(file))
+        .with_state(ctx)
+}
+
+fn known(ctx: &ServerContext, token: &str) -> Result<(), StatusCode> {
+    let known = ctx.peers.get().is_some_and(|known| is_same(&known.token, token));
+    if known { Ok(()) } else { Err(StatusCode::NOT_FOUND) }
+}
+
+async fn notices(
+    State(ctx): State<Arc<ServerContext>>,
+    Path(token): Path<String>,
+    Json(notices): Json<WebhookNotices>,
+) -> Result<StatusCode, StatusCode> {
+    known(&ctx, &token)?;
+    // Who asks looks for the leader again, and asks that one.
+    if !ctx.fence.is_open() {
+        return Err(StatusCode::SERVICE_UNAVAILABLE);
+    }
+    take_up(&ctx, notices);
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// A report of this process's store, as it is there.
+async fn report(
+    State(ctx): State<Arc<ServerContext>>,
+    Path((token, key)): Path<(String, String)>,
+) -> Result<Vec<u8>, StatusCode> {
+    known(&ctx, &token)?;
+    let store = Arc::clone(&ctx.store);
+    let work = move || store.report(&key).and_then(|report| serde_json::to_vec(&report).ok());
+    tokio::task::spawn_blocking(work).await.ok().flatten().ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn offer(
+    State(ctx): State<Arc<ServerContext>>,
+    Path(token): Path<String>,
+) -> Result<Json<PeerDatabase>, StatusCode> {
+    known(&ctx, &token)?;
+    database::offered(&ctx).map(Json).ok_or(StatusCode::NOT_FOUND)
+}
+
+/// The file; who asked compares it with the offer.
+async fn file(State(ctx): State<Arc<ServerContext>>, Path(token): Path<String>) -> Result<Body, StatusCode> {
+    known(&ctx, &token)?;
+    let file = File::open(ctx.database.path()).await.map_err(|_| StatusCode::NOT_FOUND)?;
+    Ok(Body::from_stream(parts(file)))
+}
+
+fn parts(file: File) -> impl Stream<Item = io::Result<Vec<u8>>> {
+    stream::try_unfold(file, async |mut file| {
+        let mut part = vec![0; PART];
+        let read = file.read(&mut part).await?;
+        part.truncate(read);
+        Ok((read > 0).then_some((part, file)))
+    })
+}
