@@ -150,6 +150,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "infrastructure names schema time workload_kind",
             "allowlist approval condition exception image_report namespace",
+            "alert",
             "image_scan policy workload_scan",
             "scan_policy",
         ],
