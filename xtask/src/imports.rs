@@ -49,6 +49,12 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         &["tokio", "kube", "ureq", "tidewaiter-core", "tidewaiter-io"],
         "it reads YAML, whatever it holds",
     ),
+    (
+        "tidewaiter-alerts",
+        &["tokio", "kube-client", "tidewaiter-db", "tidewaiter-scan", "tidewaiter-io"],
+        "it delivers, and knows neither the cluster nor what is scanned",
+    ),
+    ("kubectl-scan", &["lettre", "tidewaiter-alerts"], "the server alone sends alerts"),
     ("tidewaiter-crd", &["tidewaiter-db", "tidewaiter-scan", "ureq", "tokio"], "resources are types without a client"),
     ("kubectl-scan", &["tidewaiter", "rusqlite"], "the CLI does not know the server, nor its store"),
     ("kubectl-scan", &["tar", "zip"], "archives are read by tidewaiter-archive; other readers are for tests"),
@@ -156,6 +162,15 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "crates/alerts/src",
+        &[
+            "alert queue signature text",
+            "alertmanager answer cloud_events destination mail opsgenie pagerduty slack teams",
+            "message smtp",
+            "delivery",
+        ],
+    ),
+    (
         "crates/server/src",
         &[
             "trusted_scans",
@@ -191,7 +206,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "audit authority cluster digest generated https kubernetes proxy quotes readme skip stranger",
             "controlplane gitops layer people quiet serve",
-            "image noop_webhook packages receiver web",
+            "image mail_server noop_webhook packages receiver web",
             "demo layout program_image registry",
             "confined upstream",
             "lab",

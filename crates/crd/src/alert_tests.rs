@@ -101,8 +101,7 @@ fn routes() {
     check(by_label.clone(), "b", &prod, true);
     check(by_label, "b", &none, false);
     let severe = |minimum: &str, worst: Option<Severity>| {
-        let receiver: AlertReceiver =
-            serde_json::from_value(json!({"minimumSeverity": minimum})).expect("a receiver");
+        let receiver: AlertReceiver = serde_json::from_value(json!({"minimumSeverity": minimum})).expect("a receiver");
         receiver.is_told_of(worst)
     };
     assert!(severe("HIGH", Some(Severity::Critical)) && severe("HIGH", Some(Severity::High)));
