@@ -174,8 +174,9 @@ const FLOORS: &[(&str, &[&str])] = &[
         "crates/server/src",
         &[
             "trusted_scans",
-            "error events log metrics patches settings store unheld",
+            "error events log patches settings store unheld",
             "decide",
+            "metrics",
             "admission memory queues",
             "index scan",
             "alert",

@@ -29,8 +29,10 @@ pub struct Alert {
     pub reasons: Vec<String>,
     /// State, cause and next step, for people.
     pub message: String,
-    /// When it was noticed.
+    /// Since when.
     pub time: Timestamp,
+    /// Whether it says that the cause of earlier ones is over.
+    pub is_over: bool,
 }
 
 /// The workload that an alert is about.
@@ -57,6 +59,7 @@ impl Alert {
     /// One line: what happened to what, where.
     pub fn title(&self) -> String {
         let what = match self.state {
+            _ if self.is_over => "Over",
             AlertState::Created => "Held until scanned",
             AlertState::Blocked => "Held",
             AlertState::PendingApproval => "Waits for approval",
@@ -89,6 +92,17 @@ pub enum Outgoing<'a> {
     Test(&'a str, Timestamp),
 }
 
+impl<'a> Outgoing<'a> {
+    /// What a queue gives to send.
+    pub fn of(batch: &'a [Alert]) -> Self {
+        match batch {
+            [alert] if alert.is_over => Outgoing::Over(alert),
+            [alert] => Outgoing::News(alert),
+            several => Outgoing::Digest(several),
+        }
+    }
+}
+
 /// What a test message says.
 pub(crate) const TEST_TITLE: &str = "Test message of tidewaiter";
 /// And in more words.
@@ -118,6 +132,7 @@ pub(crate) mod examples {
             reasons: vec!["CVE-2025-1 in a 1 is CRITICAL".to_owned()],
             message: message.to_owned(),
             time: "2026-11-30T12:00:00Z".parse().expect("a time"),
+            is_over: false,
         }
     }
 }

@@ -28,4 +28,4 @@ pub use alert::{Alert, AlertedWorkload, Outgoing};
 pub use answer::{DeliveryFailure, FailureClass};
 pub use delivery::deliver;
 pub use destination::Destination;
-pub use queue::{AlertQueue, QueueStep};
+pub use queue::{AlertQueue, Displaced, QueueStep};

@@ -21,8 +21,8 @@ pub(crate) struct MailText {
 
 pub(crate) fn mail(what: Outgoing<'_>) -> MailText {
     match what {
-        Outgoing::News(alert) => one(&alert.title(), alert),
-        Outgoing::Over(alert) => one(&format!("Over: {}", alert.subject()), alert),
+        Outgoing::News(alert) | Outgoing::Over(alert) => one(&alert.title(), alert),
+
         Outgoing::Digest(all) | Outgoing::Open(all) => digest(all),
         Outgoing::Test(name, _) => {
             MailText { subject: TEST_TITLE.to_owned(), text: format!("{TEST_TEXT}\n"), id: format!("test-{name}") }
@@ -67,7 +67,10 @@ mod tests {
         assert_eq!(found.subject, "[tidewaiter] Held: deployment/web in shop");
         let expected = "3 critical\n\n- CVE-2025-1 in a 1 is CRITICAL\n\nNamespace: shop\nWorkload: deployment/web\n";
         assert_eq!(found.text, expected);
-        assert_eq!(mail(Outgoing::Over(&alert("ok"))).subject, "[tidewaiter] Over: deployment/web in shop");
+        assert_eq!(
+            mail(Outgoing::Over(&Alert { is_over: true, ..alert("ok") })).subject,
+            "[tidewaiter] Over: deployment/web in shop"
+        );
     }
 
     #[test]

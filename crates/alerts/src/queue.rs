@@ -36,6 +36,15 @@ struct Waiting {
     since: Instant,
 }
 
+/// Alerts that are not sent.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Displaced {
+    /// What they say is over.
+    pub moot: Vec<Alert>,
+    /// There is no room.
+    pub refused: Option<Alert>,
+}
+
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
 pub enum QueueStep {
@@ -43,18 +52,23 @@ pub enum QueueStep {
     Idle,
     /// Nothing before this.
     Wait(Instant),
-    /// Send these in one message; they are first in the queue until the outcome is told.
+    /// Send these in one message; they stay in the queue until the outcome is told.
     Send(Vec<Alert>),
 }
 
 impl AlertQueue {
-    /// Adds an alert; returns it where too many wait.
-    pub fn add(&mut self, alert: Alert, now: Instant) -> Option<Alert> {
+    /// Adds an alert; returns those that have no place: it where too many wait, and what waited about a workload for which this says
+    /// that it is over.
+    pub fn add(&mut self, alert: Alert, now: Instant) -> Displaced {
+        let moot = match alert.is_over {
+            true => self.take(|waiting| waiting.alert.workload == alert.workload),
+            false => Vec::new(),
+        };
         if self.waiting.len() >= MAX_WAITING {
-            return Some(alert);
+            return Displaced { moot, refused: Some(alert) };
         }
         self.waiting.push_back(Waiting { alert, since: now });
-        None
+        Displaced { moot, refused: None }
     }
 
     /// Alerts that wait.
@@ -82,42 +96,45 @@ impl AlertQueue {
         self.waiting.iter().take(most).map(|waiting| waiting.alert.clone()).collect()
     }
 
-    /// The first `count` were delivered.
-    pub fn delivered(&mut self, count: usize) {
-        self.waiting.drain(..count.min(self.waiting.len()));
+    /// These were delivered.
+    pub fn delivered(&mut self, sent: &[Alert]) {
+        self.take(|waiting| is_in(sent, waiting));
         (self.failures, self.pause_until) = (0, None);
     }
 
-    /// The first `count` were not delivered; returns those that are given up.
-    pub fn failed(&mut self, count: usize, class: FailureClass, now: Instant) -> Vec<Alert> {
-        let tried: Vec<Waiting> = self.waiting.drain(..count.min(self.waiting.len())).collect();
+    /// These were not delivered; returns those that are given up.
+    pub fn failed(&mut self, sent: &[Alert], class: FailureClass, now: Instant) -> Vec<Alert> {
+        let tried = self.drain(|waiting| is_in(sent, waiting));
         match class {
             // It says nothing about the others.
             FailureClass::Refused => return tried.into_iter().map(|waiting| waiting.alert).collect(),
-            FailureClass::Passing => self.pause(pause(self.failures), now),
-            FailureClass::Later(pause) => self.pause(pause, now),
+            FailureClass::Passing => self.pause_until = Some(now + pause(self.failures)),
+            FailureClass::Later(pause) => self.pause_until = Some(now + pause),
         }
         self.failures = self.failures.saturating_add(1);
         self.waiting.extend(tried);
-        self.give_up(now)
+        // While a receiver fails its other alerts wait in vain as well, tried or not.
+        self.take(|waiting| now.saturating_duration_since(waiting.since) >= LONGEST_WAIT)
     }
 
-    /// Everything that waits, without hope.
+    /// Everything that waits, where there is nobody to send it to any more.
     pub fn take_all(&mut self) -> Vec<Alert> {
-        self.waiting.drain(..).map(|waiting| waiting.alert).collect()
+        self.take(|_| true)
     }
 
-    fn pause(&mut self, pause: Duration, now: Instant) {
-        self.pause_until = Some(now + pause);
+    fn take(&mut self, is_meant: impl Fn(&Waiting) -> bool) -> Vec<Alert> {
+        self.drain(is_meant).into_iter().map(|waiting| waiting.alert).collect()
     }
 
-    /// Whoever waited in vain for so long. While a receiver fails its other alerts wait in vain as well, tried or not.
-    fn give_up(&mut self, now: Instant) -> Vec<Alert> {
-        let is_over = |waiting: &Waiting| now.saturating_duration_since(waiting.since) >= LONGEST_WAIT;
-        let (over, rest) = self.waiting.drain(..).partition::<VecDeque<_>, _>(is_over);
+    fn drain(&mut self, is_meant: impl Fn(&Waiting) -> bool) -> VecDeque<Waiting> {
+        let (meant, rest) = self.waiting.drain(..).partition(is_meant);
         self.waiting = rest;
-        over.into_iter().map(|waiting| waiting.alert).collect()
+        meant
     }
+}
+
+fn is_in(sent: &[Alert], waiting: &Waiting) -> bool {
+    sent.iter().any(|alert| alert.id == waiting.alert.id)
 }
 
 fn pause(failures: u32) -> Duration {
@@ -127,6 +144,7 @@ fn pause(failures: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alert::AlertedWorkload;
     use crate::alert::examples::alert;
 
     struct Played {
@@ -146,7 +164,7 @@ mod tests {
         fn add(&mut self, ids: &[&str], seconds: u64) {
             let now = self.at(seconds);
             for id in ids {
-                assert!(self.queue.add(Alert { id: (*id).to_owned(), ..alert("") }, now).is_none());
+                assert_eq!(self.queue.add(named(id), now), Displaced::default());
             }
         }
 
@@ -160,6 +178,14 @@ mod tests {
         }
     }
 
+    fn named(id: &str) -> Alert {
+        Alert { id: id.to_owned(), ..alert("") }
+    }
+
+    fn all(ids: &[&str]) -> Vec<Alert> {
+        ids.iter().map(|id| named(id)).collect()
+    }
+
     fn ids(all: &[Alert]) -> String {
         all.iter().map(|alert| alert.id.as_str()).collect::<Vec<_>>().join(" ")
     }
@@ -171,17 +197,17 @@ mod tests {
         played.add(&["a", "b"], 0);
         assert_eq!(played.step(None, 0), "a");
         let now = played.at(0);
-        assert!(played.queue.failed(1, FailureClass::Passing, now).is_empty());
+        assert!(played.queue.failed(&all(&["a"]), FailureClass::Passing, now).is_empty());
         assert_eq!(played.step(None, 0), "until 500ms");
         // The other one is next: what failed goes behind it.
         assert_eq!(played.step(None, 1), "b");
         let now = played.at(1);
-        played.queue.failed(1, FailureClass::Passing, now);
+        played.queue.failed(&all(&["b"]), FailureClass::Passing, now);
         assert_eq!(played.step(None, 1), "until 2s");
         assert_eq!(played.step(None, 2), "a");
-        played.queue.delivered(1);
+        played.queue.delivered(&all(&["a"]));
         assert_eq!(played.step(None, 2), "b");
-        played.queue.delivered(1);
+        played.queue.delivered(&all(&["b"]));
         assert_eq!(played.step(None, 2), "idle");
         assert_eq!(
             (pause(0), pause(9), pause(10), pause(u32::MAX)),
@@ -194,11 +220,11 @@ mod tests {
         let mut played = Played::new();
         played.add(&["a", "b"], 0);
         let now = played.at(0);
-        played.queue.failed(1, FailureClass::Later(Duration::from_secs(30)), now);
+        played.queue.failed(&all(&["a"]), FailureClass::Later(Duration::from_secs(30)), now);
         assert_eq!(played.step(None, 29), "until 30s");
         assert_eq!(played.step(None, 30), "b");
         let now = played.at(30);
-        assert_eq!(ids(&played.queue.failed(1, FailureClass::Refused, now)), "b");
+        assert_eq!(ids(&played.queue.failed(&all(&["b"]), FailureClass::Refused, now)), "b");
         // What it refuses is given up at once, and delays nothing.
         assert_eq!(played.step(None, 30), "a");
     }
@@ -210,9 +236,9 @@ mod tests {
         played.add(&["b"], 1);
         played.add(&["c"], 3000);
         let now = played.at(5399);
-        assert!(played.queue.failed(1, FailureClass::Passing, now).is_empty());
+        assert!(played.queue.failed(&all(&["a"]), FailureClass::Passing, now).is_empty());
         let now = played.at(5401);
-        assert_eq!(ids(&played.queue.failed(1, FailureClass::Passing, now)), "a b");
+        assert_eq!(ids(&played.queue.failed(&all(&["b"]), FailureClass::Passing, now)), "a b");
         assert_eq!(played.queue.len(), 1);
         assert_eq!(ids(&played.queue.take_all()), "c");
         assert!(played.queue.is_empty());
@@ -226,20 +252,41 @@ mod tests {
         assert_eq!(played.step(Some(600), 500), "until 600s");
         assert_eq!(played.step(Some(600), 600), "a b");
         let now = played.at(600);
-        played.queue.failed(2, FailureClass::Passing, now);
+        played.queue.failed(&all(&["a", "b"]), FailureClass::Passing, now);
         // It is late already: only the pause counts, and what came since goes with it.
         played.add(&["c"], 600);
         assert_eq!(played.step(Some(600), 601), "a b c");
-        played.queue.delivered(3);
+        played.queue.delivered(&all(&["a", "b", "c"]));
         played.add(&["d"], 700);
         assert_eq!(played.step(Some(600), 700), "until 1300s");
+    }
+
+    /// An incident must not be opened after it was resolved.
+    #[test]
+    fn the_end_of_a_cause_overtakes_what_waits() {
+        let mut played = Played::new();
+        played.add(&["a"], 0);
+        let other = Alert {
+            id: "other".to_owned(),
+            workload: AlertedWorkload { uid: "u-2".to_owned(), ..alert("").workload },
+            ..alert("")
+        };
+        played.queue.add(other, played.start);
+        let over = Alert { id: "over".to_owned(), is_over: true, ..alert("") };
+        assert_eq!(ids(&played.queue.add(over, played.start).moot), "a");
+        // It was on its way: that it failed brings it not back.
+        let now = played.at(0);
+        played.queue.failed(&all(&["a"]), FailureClass::Passing, now);
+        assert_eq!(played.step(None, 1), "other");
+        played.queue.delivered(&all(&["other"]));
+        assert_eq!(played.step(None, 1), "over");
     }
 
     #[test]
     fn no_more_wait_than_there_is_room_for() {
         let mut played = Played::new();
         (0..MAX_WAITING).for_each(|_| played.add(&["a"], 0));
-        assert!(played.queue.add(alert(""), played.start).is_some());
+        assert!(played.queue.add(alert(""), played.start).refused.is_some());
         assert_eq!(played.queue.len(), MAX_WAITING);
         let QueueStep::Send(digest) = played.queue.next(Some(Duration::from_secs(1)), played.at(1)) else {
             panic!("a digest is due");

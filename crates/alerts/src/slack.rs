@@ -18,8 +18,8 @@ const MAX_LINE: usize = 500;
 
 pub(crate) fn message(what: Outgoing<'_>) -> HttpMessage {
     HttpMessage::json(match what {
-        Outgoing::News(alert) => one(&alert.title(), &alert.message),
-        Outgoing::Over(alert) => one(&format!("Over: {}", alert.subject()), &alert.message),
+        Outgoing::News(alert) | Outgoing::Over(alert) => one(&alert.title(), &alert.message),
+
         Outgoing::Digest(all) | Outgoing::Open(all) => digest(all),
         Outgoing::Test(_, _) => one(TEST_TITLE, TEST_TEXT),
     })
@@ -78,7 +78,7 @@ mod tests {
             "unfurl_links": false, "unfurl_media": false,
         });
         assert_eq!(body, expected);
-        let over = message(Outgoing::Over(&alert("every image is approved"))).body;
+        let over = message(Outgoing::Over(&Alert { is_over: true, ..alert("every image is approved") })).body;
         assert_eq!(over["text"], "Over: deployment/web in shop");
     }
 

@@ -17,8 +17,8 @@ const MAX_LINE: usize = 250;
 
 pub(crate) fn message(what: Outgoing<'_>) -> HttpMessage {
     HttpMessage::json(match what {
-        Outgoing::News(alert) => one(&alert.title(), &alert.message),
-        Outgoing::Over(alert) => one(&format!("Over: {}", alert.subject()), &alert.message),
+        Outgoing::News(alert) | Outgoing::Over(alert) => one(&alert.title(), &alert.message),
+
         Outgoing::Digest(all) | Outgoing::Open(all) => digest(all),
         Outgoing::Test(_, _) => one(TEST_TITLE, TEST_TEXT),
     })

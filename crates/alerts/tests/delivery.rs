@@ -26,6 +26,7 @@ fn alert() -> Alert {
         reasons: vec!["CVE-2025-1".to_owned()],
         message: "3 critical".to_owned(),
         time: "2026-11-30T12:00:00Z".parse().unwrap(),
+        is_over: false,
     }
 }
 

@@ -5,6 +5,7 @@ use crate::schema;
 use crate::time::ObjectTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use tidewaiter_core::pattern;
 use tidewaiter_core::severity::Severity;
 
@@ -280,13 +281,37 @@ impl AlertReceiver {
         if self.states.is_empty() { AlertState::DEFAULT.contains(&state) } else { self.states.contains(&state) }
     }
 
-    /// Whether it is told where this is the worst severity; `None`: what is not about findings.
+    /// How long news are collected for one message.
+    pub fn digest(&self) -> Option<Duration> {
+        self.digest.as_deref().and_then(duration)
+    }
+
+    /// How often what is still held is told again.
+    pub fn repeat_every(&self) -> Option<Duration> {
+        self.repeat_every.as_deref().and_then(duration)
+    }
+
+    /// Whether it is told where this is the worst severity; `None`: what is not about findings. Where nothing is rated, anything
+    /// may be bad.
     pub fn is_told_of(&self, worst: Option<Severity>) -> bool {
         match (self.minimum_severity, worst) {
-            (Some(minimum), Some(worst)) => worst >= minimum,
+            (Some(minimum), Some(worst)) => worst >= minimum || worst == Severity::Unknown,
             _ => true,
         }
     }
+}
+
+/// `10m`, `2h`; `None` for text that the schema refuses.
+fn duration(text: &str) -> Option<Duration> {
+    let (number, seconds) = match text.strip_suffix('h') {
+        Some(hours) => (hours, 3600),
+        None => (text.strip_suffix('m')?, 60),
+    };
+    number
+        .parse::<u32>()
+        .ok()
+        .filter(|number| *number > 0)
+        .map(|number| Duration::from_secs(u64::from(number) * seconds))
 }
 
 #[cfg(test)]

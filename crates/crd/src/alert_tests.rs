@@ -105,7 +105,22 @@ fn routes() {
         receiver.is_told_of(worst)
     };
     assert!(severe("HIGH", Some(Severity::Critical)) && severe("HIGH", Some(Severity::High)));
-    assert!(!severe("HIGH", Some(Severity::Medium)) && !severe("HIGH", Some(Severity::Unknown)));
+    assert!(!severe("HIGH", Some(Severity::Medium)) && severe("HIGH", Some(Severity::Unknown)));
     // A scan that failed, or an approval that ended, is news whatever was found.
     assert!(severe("HIGH", None));
+}
+
+#[test]
+fn durations() {
+    let check = |text: &str, seconds: Option<u64>| {
+        let receiver: AlertReceiver =
+            serde_json::from_value(json!({"digest": text, "repeatEvery": text})).expect("a receiver");
+        let expected = seconds.map(Duration::from_secs);
+        assert_eq!((receiver.digest(), receiver.repeat_every()), (expected, expected), "{text}");
+    };
+    check("10m", Some(600));
+    check("24h", Some(86_400));
+    for bad in ["", "0m", "10", "h", "1d", "-1h", "99999999999h"] {
+        check(bad, None);
+    }
 }

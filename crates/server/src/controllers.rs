@@ -66,6 +66,7 @@ pub(crate) fn start(ctx: &Arc<ServerContext>) {
     run(ctx, &index.gated, &queues.pods, CONCURRENCY, |p, c| Box::pin(pod::reconcile(p, c)));
     run(ctx, &index.namespaces, &queues.namespaces, CONCURRENCY, |n, c| Box::pin(allowlist::reconcile(n, c)));
     run(ctx, &index.images, &queues.images, UNBOUNDED, |i, c| Box::pin(image_scan::reconcile(i, c)));
+    ctx.alerts.start();
     tokio::spawn(requests::follow_unheld(Arc::clone(ctx)));
     tokio::spawn(workload::follow_returned(Arc::clone(ctx)));
     tokio::spawn(refused::follow_updates(Arc::clone(ctx)));

@@ -60,6 +60,8 @@ pub(crate) struct Index {
     problems: Mutex<BTreeMap<String, String>>,
     /// The nodes' platforms when images were last enqueued for them.
     last_platforms: Mutex<Vec<Platform>>,
+    /// UID and generation of each ClusterScanPolicy at its last change.
+    last_policies: Mutex<BTreeMap<String, (Option<String>, Option<i64>)>>,
     /// The labels of each namespace at its last change.
     last_labels: Mutex<BTreeMap<String, Labels>>,
     /// The namespaces that policies enforced when a ScanPolicy changed last; none once something else changed them.
@@ -128,7 +130,7 @@ impl Index {
             service_accounts: service_accounts_writer,
         };
         let (problems, last_platforms) = (Mutex::default(), Mutex::default());
-        let (last_labels, last_enforced) = (Mutex::default(), Mutex::default());
+        let (last_labels, last_enforced, last_policies) = (Mutex::default(), Mutex::default(), Mutex::default());
         let index = Index {
             deployments,
             replica_sets,
@@ -148,6 +150,7 @@ impl Index {
             queues,
             problems,
             last_platforms,
+            last_policies,
             last_labels,
             last_enforced,
         };

@@ -59,15 +59,16 @@ pub(crate) async fn run(client: Client, args: ServeArgs) -> Result<()> {
     let recorder = Recorder::new(client.clone(), reporter);
     install::exclusions::settle(&client, &recorder, &mut settings).await?;
     let metrics = Metrics::new();
+    let events = EventChannel::new(recorder.clone());
     let ctx = Arc::new(ServerContext {
-        events: EventChannel::new(recorder.clone()),
+        alerts: AlertChannel::new(Arc::clone(&index), metrics.clone(), client.clone(), events.clone()),
+        events,
         recorder,
         client,
         lost_results: LostResults::default(),
         runs: ScanRuns::default(),
         slots: ScanSlots::new(settings.scans),
         settings,
-        alerts: AlertChannel::new(Arc::clone(&index), metrics.clone()),
         queues,
         index,
         store: Arc::new(store),
