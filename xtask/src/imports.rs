@@ -199,7 +199,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "batch cron_run keys",
             "cache db follow policy_file report_file workload",
             "approve revoke judge local report rollback status",
-            "attest convert deployment diff exceptions explain fix image policy sbom verify version wait",
+            "alert attest convert deployment diff exceptions explain fix image policy sbom verify version wait",
         ],
     ),
     (

@@ -124,3 +124,46 @@ fn durations() {
         check(bad, None);
     }
 }
+
+/// The fields of a value that another one lacks: what the types do not know is not in what they write.
+fn lost(written: &Value, kept: &Value, path: &str, out: &mut Vec<String>) {
+    match (written, kept) {
+        (Value::Object(written), Value::Object(kept)) => {
+            for (key, value) in written {
+                match kept.get(key) {
+                    Some(kept) => lost(value, kept, &format!("{path}.{key}"), out),
+                    None => out.push(format!("{path}.{key}")),
+                }
+            }
+        }
+        (Value::Array(written), Value::Array(kept)) => {
+            written.iter().zip(kept).for_each(|(written, kept)| lost(written, kept, path, out));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_example_of_the_document_is_accepted() {
+    let text = include_str!("../../../docs/alerts.md");
+    let mut services = std::collections::BTreeSet::new();
+    for example in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+        let value: Value = tidewaiter_yaml::from_str(example).expect(example);
+        let written = value.pointer("/spec/alerts").cloned().unwrap_or(value);
+        let read: Vec<AlertReceiver> = serde_json::from_value(written.clone()).expect(example);
+        let kept = serde_json::to_value(&read).expect("receivers are JSON");
+        let mut unknown = Vec::new();
+        lost(&written, &kept, "", &mut unknown);
+        assert!(unknown.is_empty(), "{unknown:?}\n{example}");
+        assert!(broken(schema::RECEIVERS_RULES, &kept).is_empty(), "{example}");
+        for (receiver, kept) in read.iter().zip(kept.as_array().expect("a list")) {
+            services.insert(receiver.service);
+            assert!(broken(schema::RECEIVER_RULES, kept).is_empty(), "{example}");
+            kept.get("email").into_iter().for_each(|mail| assert!(broken(schema::MAIL_RULES, mail).is_empty()));
+            let headers = kept.get("headers").and_then(Value::as_array).into_iter().flatten();
+            headers.for_each(|header| assert!(broken(schema::HEADER_RULES, header).is_empty(), "{example}"));
+            assert_eq!(receiver.digest.is_some(), receiver.digest().is_some(), "{example}");
+        }
+    }
+    assert_eq!(services.len(), 7, "{services:?}");
+}

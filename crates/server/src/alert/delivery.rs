@@ -94,6 +94,11 @@ impl AlertChannel {
         }
     }
 
+    /// It was seen to work: what waits is sent without the rest of the pause.
+    pub(super) fn resume(&self, key: &ReceiverKey) {
+        self.with_queue(key, |queue| queue.delivered(&[]));
+    }
+
     fn with_queue<T>(&self, key: &ReceiverKey, act: impl FnOnce(&mut AlertQueue) -> T) -> Option<T> {
         self.shared.queues.lock().get_mut(key).map(|queued| act(&mut queued.queue))
     }

@@ -90,6 +90,9 @@ impl AlertChannel {
             receiver.key,
             outcome.as_ref().err().map_or("delivered", |cause| cause)
         );
+        if outcome.is_ok() {
+            self.resume(&receiver.key);
+        }
         let shown = self.shown(&receiver.key);
         self.shared.states.lock().tested(&receiver.key, &shown, nonce, outcome.err(), Timestamp::now());
     }
