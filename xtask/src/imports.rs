@@ -164,8 +164,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/alerts/src",
         &[
-            "alert queue signature text",
-            "alertmanager answer cloud_events destination mail opsgenie pagerduty slack teams",
+            "alert signature text",
+            "alertmanager answer cloud_events mail opsgenie pagerduty slack teams",
+            "destination mail_format queue",
             "message smtp",
             "delivery",
         ],

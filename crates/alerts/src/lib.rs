@@ -14,6 +14,7 @@ mod cloud_events;
 mod delivery;
 mod destination;
 mod mail;
+mod mail_format;
 mod message;
 mod opsgenie;
 mod pagerduty;

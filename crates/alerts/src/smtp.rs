@@ -5,44 +5,36 @@ use crate::alert::Outgoing;
 use crate::answer::{DeliveryFailure, FailureClass};
 use crate::destination::{Destination, MailRoute};
 use crate::mail::mail;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, Message};
+use crate::mail_format::{self, MailPerson};
+use jiff::Timestamp;
+use lettre::address::Envelope;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
-use lettre::{SmtpTransport, Transport as _};
+use lettre::{Address, SmtpTransport, Transport as _};
 use std::time::Duration;
 use tidewaiter_crd::alert::MailTls;
 
 pub(crate) fn send(to: &Destination, what: Outgoing<'_>, limit: Duration) -> Result<(), DeliveryFailure> {
     let route = to.mail.as_ref().ok_or_else(|| DeliveryFailure::refused("email is not configured"))?;
-    let message = message(route, what)?;
+    let (envelope, text) = message(route, what)?;
     let transport = transport(route, to.ca_bundle.as_deref(), limit)?;
-    match transport.send(&message) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(failure(&error)),
-    }
+    transport.send_raw(&envelope, text.as_bytes()).map(drop).map_err(|error| failure(&error))
 }
 
-fn message(route: &MailRoute, what: Outgoing<'_>) -> Result<Message, DeliveryFailure> {
-    let mail = mail(what);
-    let mut builder = Message::builder().from(mailbox(&route.from)?);
-    for to in &route.to {
-        builder = builder.to(mailbox(to)?);
-    }
-    let domain = route.from.rsplit_once('@').map_or("tidewaiter", |(_, domain)| domain.trim_end_matches('>'));
-    let message = builder
-        .subject(mail.subject)
-        .message_id(Some(format!("<{}@{domain}>", mail.id)))
-        // RFC 3834: no out-of-office note answers it.
-        .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
-        .header(ContentType::TEXT_PLAIN)
-        .body(mail.text);
-    message.map_err(|error| DeliveryFailure::passing(format!("the mail cannot be written: {error}")))
+/// The addresses of a mail, and its bytes. An address that is wrong is corrected by people while the alert waits.
+fn message(route: &MailRoute, what: Outgoing<'_>) -> Result<(Envelope, String), DeliveryFailure> {
+    let (from, to) = (MailPerson::parse(&route.from), route.to.iter().map(|to| MailPerson::parse(to)));
+    let to: Vec<MailPerson> = to.collect();
+    let recipients = to.iter().map(|to| address(&to.address)).collect::<Result<_, _>>()?;
+    let envelope = Envelope::new(Some(address(&from.address)?), recipients);
+    let envelope = envelope.map_err(|error| DeliveryFailure::passing(format!("the mail has no recipient: {error}")))?;
+    let written = mail_format::written(&mail(what), &from, &to, Timestamp::now());
+    let written = written.map_err(|error| DeliveryFailure::passing(format!("the mail cannot be written: {error}")))?;
+    Ok((envelope, written))
 }
 
-/// An address that is wrong is corrected by people while the alert waits.
-fn mailbox(address: &str) -> Result<Mailbox, DeliveryFailure> {
-    address.parse().map_err(|error| DeliveryFailure::passing(format!("{address} is no mail address: {error}")))
+fn address(text: &str) -> Result<Address, DeliveryFailure> {
+    text.parse().map_err(|error| DeliveryFailure::passing(format!("{text} is no mail address: {error}")))
 }
 
 fn transport(route: &MailRoute, ca_bundle: Option<&str>, limit: Duration) -> Result<SmtpTransport, DeliveryFailure> {

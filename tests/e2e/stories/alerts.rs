@@ -97,7 +97,8 @@ fn every_service_is_told_and_hears_of_the_end() {
     lab.until("app", "VulnerabilitiesFound Blocked");
     let title = "Held: deployment/app in default";
     within(PATIENCE, "everybody is told", || {
-        [&chat, &teams, &pager, &genie, &prom].iter().all(|one| one.received().len() == 1) && mail.mails().len() == 1
+        let once = [&chat, &teams, &pager, &genie].iter().all(|one| one.received().len() == 1);
+        once && mail.mails().len() == 1 && !prom.received().is_empty()
     });
     assert_eq!((chat.refused(), teams.refused()), (1, 1));
     assert_eq!(chat.received()[0]["text"], title);
@@ -113,12 +114,16 @@ fn every_service_is_told_and_hears_of_the_end() {
     let good = lab.registry.push("good", "v1", &clean().build());
     lab.kubectl(&["set", "image", "deployment/app", &format!("bad={good}")]).ok();
     rolled_out(&lab, "app");
-    within(PATIENCE, "the incidents end", || [&pager, &genie, &prom].iter().all(|one| one.received().len() == 2));
+    // Alertmanager hears of what is open again and again, until an end that has come.
+    let ends = |event: &Value| event[0]["endsAt"].as_str().unwrap().to_owned();
+    let first = ends(&prom.received()[0]);
+    within(PATIENCE, "the incidents end", || {
+        let resolved = [&pager, &genie].iter().all(|one| one.received().len() == 2);
+        resolved && ends(prom.received().last().unwrap()) < first
+    });
     let ended = pager.received()[1].clone();
     assert_eq!((&ended["event_action"], &ended["dedup_key"]), (&"resolve".into(), &opened["dedup_key"]));
     assert!(genie.deliveries()[1].path.ends_with("/close?identifierType=alias"), "{:?}", genie.deliveries());
-    let times = |event: &Value, key: &str| event[0][key].as_str().unwrap().to_owned();
-    assert!(times(&prom.received()[1], "endsAt") < times(&prom.received()[0], "endsAt"));
     assert_eq!((chat.received().len(), mail.mails().len()), (1, 1));
 
     // People see that it works, and nobody sees the addresses.
