@@ -86,7 +86,9 @@ mod tests {
     fn text_of_tenants_is_neither_link_nor_mention() {
         let mut hostile = alert(HOSTILE);
         hostile.workload.label = format!("deployment/{HOSTILE}");
-        for what in [Outgoing::News(&hostile), Outgoing::Digest(&[hostile.clone()]), Outgoing::Over(&hostile)] {
+        for what in
+            [Outgoing::News(&hostile), Outgoing::Digest(std::slice::from_ref(&hostile)), Outgoing::Over(&hostile)]
+        {
             let body = message(what).body.to_string();
             assert!(!body.contains(['<', '>']) && !body.contains("mrkdwn"), "{body}");
             assert!(body.contains("&lt;!channel&gt;"), "{body}");

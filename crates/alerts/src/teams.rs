@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn text_of_tenants_is_neither_link_nor_mention() {
         let hostile = alert(HOSTILE);
-        for what in [Outgoing::News(&hostile), Outgoing::Digest(&[hostile.clone()])] {
+        for what in [Outgoing::News(&hostile), Outgoing::Digest(std::slice::from_ref(&hostile))] {
             let body = message(what).body.to_string();
             assert!(!body.contains("TextBlock\",\"text") && !body.contains("FactSet"), "{body}");
             assert!(!body.contains(['<', '>']) && !body.contains("entities"), "{body}");

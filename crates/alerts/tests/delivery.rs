@@ -9,7 +9,7 @@ use tidewaiter_core::status::{DeploymentStatus, ImageStatus, WorkloadStatus};
 use tidewaiter_crd::alert::AlertState;
 use tidewaiter_testkit::authority::Authority;
 use tidewaiter_testkit::mail_server::MailServer;
-use tidewaiter_testkit::receiver::{Receiver, Refusal};
+use tidewaiter_testkit::receiver::{BadAnswer, Receiver};
 
 fn alert() -> Alert {
     Alert {
@@ -79,7 +79,7 @@ fn each_service_is_posted_to_its_path() {
     for address in [base.clone(), format!("{base}/")] {
         check(
             json!({"type": "Alertmanager", "url": address}),
-            Outgoing::Open(&[alert.clone()]),
+            Outgoing::Open(std::slice::from_ref(&alert)),
             &["/api/v2/alerts"],
             None,
         );
@@ -107,18 +107,18 @@ fn bad_answers() {
     let receiver = Receiver::start(0, None);
     let url = format!("{}/services/T0/B0/very-secret", receiver.base());
     let destination = to(&json!({"type": "Slack", "urlFrom": key("url")}), &[("url", &url)]);
-    let check = |refusal: Refusal, class: FailureClass, cause: &str| {
+    let check = |refusal: BadAnswer, class: FailureClass, cause: &str| {
         receiver.refuse(refusal.clone());
         let failure = deliver(&destination, Outgoing::News(&alert())).unwrap_err();
         assert_eq!(failure.class, class, "{refusal:?}");
         assert!(failure.cause.contains(cause), "{failure:?}");
         assert!(!failure.cause.contains("very-secret"), "{failure:?}");
     };
-    let words = |status, words: &str| Refusal { words: words.to_owned(), ..Refusal::status(status) };
+    let words = |status, words: &str| BadAnswer { words: words.to_owned(), ..BadAnswer::status(status) };
     check(words(400, "invalid_payload"), FailureClass::Refused, "status 400 (invalid_payload)");
     check(words(404, "no /services/T0/B0/very-secret"), FailureClass::Passing, "(no /[hidden])");
-    check(Refusal::status(503), FailureClass::Passing, "status 503");
-    let later = Refusal { retry_after: Some("7".to_owned()), ..Refusal::status(429) };
+    check(BadAnswer::status(503), FailureClass::Passing, "status 503");
+    let later = BadAnswer { retry_after: Some("7".to_owned()), ..BadAnswer::status(429) };
     check(later, FailureClass::Later(Duration::from_secs(7)), "status 429");
     let away = to(&json!({"type": "Slack", "urlFrom": key("url")}), &[("url", "http://127.0.0.1:9/very-secret")]);
     let failure = deliver(&away, Outgoing::News(&alert())).unwrap_err();

@@ -46,11 +46,11 @@ pub(crate) struct AlertChannel {
     metrics: Metrics,
     client: Client,
     events: EventChannel,
-    shared: Arc<AlertState>,
+    shared: Arc<SharedAlerts>,
 }
 
 #[derive(Debug, Default)]
-struct AlertState {
+struct SharedAlerts {
     progress: Mutex<AlertProgress>,
     queues: Mutex<BTreeMap<ReceiverKey, QueuedReceiver>>,
     open: Mutex<OpenAlerts>,

@@ -60,12 +60,19 @@ pub(crate) struct Index {
     problems: Mutex<BTreeMap<String, String>>,
     /// The nodes' platforms when images were last enqueued for them.
     last_platforms: Mutex<Vec<Platform>>,
-    /// UID and generation of each ClusterScanPolicy at its last change.
-    last_policies: Mutex<BTreeMap<String, (Option<String>, Option<i64>)>>,
+    /// Each ClusterScanPolicy at its last change.
+    last_policies: Mutex<BTreeMap<String, SeenPolicy>>,
     /// The labels of each namespace at its last change.
     last_labels: Mutex<BTreeMap<String, Labels>>,
     /// The namespaces that policies enforced when a ScanPolicy changed last; none once something else changed them.
     last_enforced: Mutex<Option<NamespaceSelection>>,
+}
+
+/// What tells a policy from what it was: a change of status or annotations alone changes neither.
+#[derive(Debug, PartialEq, Eq)]
+struct SeenPolicy {
+    uid: Option<String>,
+    generation: Option<i64>,
 }
 
 /// The writing ends of the stores.

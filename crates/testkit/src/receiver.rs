@@ -21,7 +21,7 @@ pub struct Receiver {
 #[derive(Debug, Default)]
 struct Inbox {
     received: Mutex<Vec<Delivery>>,
-    refusals: Mutex<VecDeque<Refusal>>,
+    refusals: Mutex<VecDeque<BadAnswer>>,
     refused: Mutex<usize>,
 }
 
@@ -40,7 +40,7 @@ pub struct Delivery {
 
 /// A bad answer.
 #[derive(Debug, Clone)]
-pub struct Refusal {
+pub struct BadAnswer {
     /// The status.
     pub status: u16,
     /// `Retry-After`, where the answer has it.
@@ -49,10 +49,10 @@ pub struct Refusal {
     pub words: String,
 }
 
-impl Refusal {
+impl BadAnswer {
     /// With a status alone.
     pub fn status(status: u16) -> Self {
-        Refusal { status, retry_after: None, words: String::new() }
+        BadAnswer { status, retry_after: None, words: String::new() }
     }
 }
 
@@ -60,7 +60,7 @@ impl Receiver {
     /// A receiver that answers the first `refusals` deliveries with 503; with an authority, over TLS.
     pub fn start(refusals: u32, authority: Option<&Authority>) -> Self {
         let receiver = Self::accepting(authority);
-        (0..refusals).for_each(|_| receiver.refuse(Refusal::status(503)));
+        (0..refusals).for_each(|_| receiver.refuse(BadAnswer::status(503)));
         receiver
     }
 
@@ -71,7 +71,7 @@ impl Receiver {
     }
 
     /// Answers one more delivery like this, after those that are to be refused already.
-    pub fn refuse(&self, refusal: Refusal) {
+    pub fn refuse(&self, refusal: BadAnswer) {
         self.state.refusals.lock().unwrap().push_back(refusal);
     }
 

@@ -6,7 +6,7 @@ use std::fs;
 use tidewaiter_testkit::demo::{clean, vulnerable};
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
 use tidewaiter_testkit::mail_server::MailServer;
-use tidewaiter_testkit::receiver::{Receiver, Refusal};
+use tidewaiter_testkit::receiver::{BadAnswer, Receiver};
 
 #[test]
 fn a_block_is_reported_once_and_retried_until_delivered() {
@@ -61,7 +61,7 @@ fn every_service_is_told_and_hears_of_the_end() {
     );
     let mail = MailServer::plain();
     // It says when to come back, and is not asked before.
-    chat.refuse(Refusal { retry_after: Some("2".to_owned()), ..Refusal::status(429) });
+    chat.refuse(BadAnswer { retry_after: Some("2".to_owned()), ..BadAnswer::status(429) });
     let slack_url = format!("{}/services/T0/B0/very-secret", chat.base());
     let teams_url = format!("{}/workflows/very-secret", teams.base());
     secret(
@@ -159,7 +159,7 @@ fn what_is_not_delivered_is_seen_and_a_test_says_when_it_works() {
     let said = lab.admin(&["patch", "clusterscanpolicy", "default", "--type=merge", "-p", twice]).refused();
     assert!(said.contains("two receivers have the same name"), "{said}");
 
-    hook.refuse(Refusal { words: "no such field".to_owned(), ..Refusal::status(400) });
+    hook.refuse(BadAnswer { words: "no such field".to_owned(), ..BadAnswer::status(400) });
     lab.policy(&format!(
         r#"{{"spec":{{"alerts":[{{"name":"chat","type":"Slack","urlFrom":{{"secret":"chat","key":"url"}}}},{{"name":"hook","url":"{}"}}]}}}}"#,
         hook.url()

@@ -1,6 +1,6 @@
 //! What a change of an object enqueues.
 
-use super::Index;
+use super::{Index, SeenPolicy};
 use crate::decide::enforced::enforced_namespaces;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Node, Pod, ServiceAccount};
@@ -74,9 +74,9 @@ impl Index {
             seen.remove(&name);
             return true;
         }
-        let now = (changed.uid(), changed.metadata.generation);
-        let before = seen.insert(name, now.clone());
-        now.1.is_none() || before != Some(now)
+        let now = || SeenPolicy { uid: changed.uid(), generation: changed.metadata.generation };
+        let before = seen.insert(name, now());
+        changed.metadata.generation.is_none() || before != Some(now())
     }
 
     pub(super) fn namespaced_policy_changed(&self, changed: &ScanPolicy) {
