@@ -164,7 +164,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/alerts/src",
         &[
-            "alert signature text",
+            "alert http_message signature text",
             "alertmanager answer cloud_events mail opsgenie pagerduty slack teams",
             "destination mail_format queue",
             "message smtp",

@@ -2,7 +2,7 @@
 //! memory: what is open is sent again before that, as Prometheus does.
 
 use crate::alert::{Alert, Outgoing, TEST_TEXT, TEST_TITLE};
-use crate::message::HttpMessage;
+use crate::http_message::HttpMessage;
 use crate::text::without_brackets;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};

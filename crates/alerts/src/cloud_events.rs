@@ -2,7 +2,7 @@
 //! escaped beyond JSON.
 
 use crate::alert::{Alert, MAX_TEXT, Outgoing, TEST_TEXT};
-use crate::message::HttpMessage;
+use crate::http_message::HttpMessage;
 use serde_json::{Value, json};
 
 const KIND: &str = "application/cloudevents+json; charset=utf-8";

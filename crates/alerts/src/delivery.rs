@@ -3,7 +3,8 @@
 use crate::alert::Outgoing;
 use crate::answer::{self, DeliveryFailure};
 use crate::destination::Destination;
-use crate::message::{HttpMessage, messages};
+use crate::http_message::HttpMessage;
+use crate::message::messages;
 use crate::text::short;
 use crate::{signature, smtp};
 use jiff::Timestamp;

@@ -13,6 +13,7 @@ mod answer;
 mod cloud_events;
 mod delivery;
 mod destination;
+mod http_message;
 mod mail;
 mod mail_format;
 mod message;

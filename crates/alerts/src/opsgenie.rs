@@ -2,7 +2,7 @@
 //! closed when the workload is released.
 
 use crate::alert::{Alert, Outgoing, TEST_TEXT, TEST_TITLE};
-use crate::message::HttpMessage;
+use crate::http_message::HttpMessage;
 use crate::text::without_brackets;
 use serde_json::json;
 use tidewaiter_core::severity::Severity;

@@ -2,7 +2,7 @@
 //! the workload is released.
 
 use crate::alert::{Alert, Outgoing, TEST_TEXT, TEST_TITLE};
-use crate::message::HttpMessage;
+use crate::http_message::HttpMessage;
 use crate::text::{clean, short};
 use jiff::Timestamp;
 use serde_json::{Value, json};

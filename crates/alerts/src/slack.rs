@@ -5,7 +5,7 @@
 //! clients that show notifications, so that `&`, `<` and `>` are escaped everywhere: without `<` there is no link and no mention.
 
 use crate::alert::{Alert, Outgoing, TEST_TEXT, TEST_TITLE};
-use crate::message::HttpMessage;
+use crate::http_message::HttpMessage;
 use crate::text::escaped;
 use serde_json::{Value, json};
 

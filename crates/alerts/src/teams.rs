@@ -5,7 +5,7 @@
 //! entity in the card, and there is none.
 
 use crate::alert::{Alert, Outgoing, TEST_TEXT, TEST_TITLE};
-use crate::message::HttpMessage;
+use crate::http_message::HttpMessage;
 use crate::text::without_brackets;
 use serde_json::{Value, json};
 

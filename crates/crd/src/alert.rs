@@ -315,5 +315,4 @@ fn duration(text: &str) -> Option<Duration> {
 }
 
 #[cfg(test)]
-#[path = "alert_tests.rs"]
 mod tests;

@@ -1,3 +1,5 @@
+//! Tables of the rules and routes of receivers.
+
 use super::*;
 use crate::namespace::{KnownLabels, Labels};
 use cel::{Context, Program, Value as CelValue};
@@ -145,7 +147,7 @@ fn lost(written: &Value, kept: &Value, path: &str, out: &mut Vec<String>) {
 
 #[test]
 fn every_example_of_the_document_is_accepted() {
-    let text = include_str!("../../../docs/alerts.md");
+    let text = include_str!("../../../../docs/alerts.md");
     let mut services = std::collections::BTreeSet::new();
     for example in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
         let value: Value = tidewaiter_yaml::from_str(example).expect(example);
