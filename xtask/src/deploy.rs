@@ -56,6 +56,8 @@ const SERVER: &[(&str, &[&str], &[&str])] = &[
     // That of a new installation; the policy `tidewaiter-server` lets that account create no other.
     (GROUP, &["clusterscanpolicies"], &["create"]),
     (GROUP, &["scanexceptions/status"], &["patch"]),
+    // What became of alerts.
+    (GROUP, &["clusterscanpolicies/status"], &["patch"]),
 ];
 
 /// (API group, resource, names, verbs) of what the server may touch by name alone. It creates these by server-side apply:

@@ -49,6 +49,12 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         &["tokio", "kube", "ureq", "tidewaiter-core", "tidewaiter-io"],
         "it reads YAML, whatever it holds",
     ),
+    (
+        "tidewaiter-alerts",
+        &["tokio", "kube-client", "tidewaiter-db", "tidewaiter-scan", "tidewaiter-io"],
+        "it delivers, and knows neither the cluster nor what is scanned",
+    ),
+    ("kubectl-scan", &["lettre", "tidewaiter-alerts"], "the server alone sends alerts"),
     ("tidewaiter-crd", &["tidewaiter-db", "tidewaiter-scan", "ureq", "tokio"], "resources are types without a client"),
     ("kubectl-scan", &["tidewaiter", "rusqlite"], "the CLI does not know the server, nor its store"),
     ("kubectl-scan", &["tar", "zip"], "archives are read by tidewaiter-archive; other readers are for tests"),
@@ -150,16 +156,28 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "infrastructure names schema time workload_kind",
             "allowlist approval condition exception image_report namespace",
+            "alert",
             "image_scan policy workload_scan",
             "scan_policy",
+        ],
+    ),
+    (
+        "crates/alerts/src",
+        &[
+            "alert http_message signature text",
+            "alertmanager answer cloud_events mail opsgenie pagerduty slack teams",
+            "destination mail_format queue",
+            "message smtp",
+            "delivery",
         ],
     ),
     (
         "crates/server/src",
         &[
             "trusted_scans",
-            "error events log metrics patches peer_access settings store unheld write_fence",
+            "error events log patches peer_access settings store unheld write_fence",
             "decide",
+            "metrics",
             "admission election memory queues",
             "index scan",
             "alert",
@@ -184,7 +202,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "batch cron_run keys",
             "cache db follow policy_file report_file workload",
             "approve revoke judge local report rollback status",
-            "attest convert deployment diff exceptions explain fix image policy sbom verify version wait",
+            "alert attest convert deployment diff exceptions explain fix image policy sbom verify version wait",
         ],
     ),
     (
@@ -192,7 +210,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "audit authority cluster digest forwarder generated https kubernetes proxy quotes readme skip stranger",
             "controlplane go_program layer people quiet serve",
-            "gitops image monitoring noop_webhook packages receiver web",
+            "gitops image mail_server monitoring noop_webhook packages receiver web",
             "demo layout program_image registry",
             "confined upstream",
             "lab",

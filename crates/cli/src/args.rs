@@ -1,5 +1,6 @@
 //! The command line: its commands and options, and no more, so that everything else may use it.
 
+mod alert;
 mod attestation;
 mod db;
 mod exception;
@@ -10,6 +11,7 @@ mod policy;
 mod shared;
 mod workload;
 
+pub(crate) use self::alert::{AlertArgs, AlertCommand, AlertTestArgs};
 pub(crate) use self::attestation::{AttestArgs, VerifyArgs};
 pub(crate) use self::db::{DbArgs, DbCommand, KeylessArgs, PushArgs, RenewArgs, UpdateArgs};
 pub(crate) use self::exception::{ExceptionArgs, ExceptionCommand, RequestArgs};
@@ -50,6 +52,7 @@ pub(crate) enum CliCommand {
     Approve(ApproveArgs),
     Revoke(RevokeArgs),
     Policy(PolicyArgs),
+    Alert(AlertArgs),
     Exception(ExceptionArgs),
     Rollback(RollbackArgs),
     Report(ReportArgs),
@@ -86,6 +89,7 @@ impl CliCommand {
             | CliCommand::Verify(_)
             | CliCommand::Diff(_)
             | CliCommand::Fix(_) => true,
+            CliCommand::Alert(args) => matches!(args.command, AlertCommand::Test(_)),
             CliCommand::Policy(args) => !matches!(args.command, PolicyCommand::List { .. }),
             _ => false,
         }

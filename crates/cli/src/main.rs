@@ -4,12 +4,13 @@
 //! args → image, diff, fix, explain (local), db → engine and database → report → output, render → files, stdout, exit code
 //! args → sbom → engine → output; args → convert → output
 //! args → attest → engine → attestation → registry; args → verify → registry → attestation → exit code
-//! args → image (in the cluster), deployment, status, wait, approve, policy, rollback, report → cluster → custom resources, server → render
+//! args → image (in the cluster), deployment, status, wait, approve, policy, alert, rollback, report → cluster → custom resources, server → render
 //! ```
 //!
 //! This is the only crate that prints. It must never depend on the server.
 //! Exit codes: 0 clean by policy, 1 policy violated, 2 usage, 3 the scan failed or is incomplete (1 wins).
 
+mod alert;
 mod approve;
 mod args;
 mod attest;
@@ -83,6 +84,7 @@ fn main() -> std::process::ExitCode {
         CliCommand::Approve(args) => approve::run(&args),
         CliCommand::Revoke(args) => revoke::run(&args),
         CliCommand::Policy(args) => policy::run(&args),
+        CliCommand::Alert(args) => alert::run(&args),
         CliCommand::Exception(args) => exceptions::run(&args),
         CliCommand::Rollback(args) => rollback::run(&args),
         CliCommand::Report(args) => report::run(&args),

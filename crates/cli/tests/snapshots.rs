@@ -284,6 +284,7 @@ fn help() {
         "rollback",
         "exception",
         "policy",
+        "alert",
         "report",
         "convert",
         "sbom",
@@ -302,6 +303,9 @@ fn help() {
     }
     for command in ["enable", "disable", "test", "list", "preflight"] {
         assert_snapshot!(format!("help_policy_{command}"), machine.run(&["policy", command, "--help"]));
+    }
+    for command in ["list", "test"] {
+        assert_snapshot!(format!("help_alert_{command}"), machine.run(&["alert", command, "--help"]));
     }
     for command in ["build", "update", "push", "renew", "export", "import", "diff", "status"] {
         assert_snapshot!(format!("help_db_{command}"), machine.run(&["db", command, "--help"]));

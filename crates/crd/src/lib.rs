@@ -7,6 +7,7 @@
 //!
 //! Types only: this crate holds no client and decides nothing.
 
+pub mod alert;
 pub mod allowlist;
 pub mod approval;
 pub mod condition;

@@ -36,6 +36,8 @@ pub const SERVER_LABEL: (&str, &str) = ("app.kubernetes.io/component", "server")
 pub const SERVICE_ACCOUNT: &str = "tidewaiter";
 /// User name of that ServiceAccount in requests.
 pub const SERVER_USER: &str = "system:serviceaccount:tidewaiter-system:tidewaiter";
+/// Annotation of a ClusterScanPolicy: asks for a test message to its receivers, `NONCE`, or to one of them, `NONCE NAME`.
+pub const ALERT_TEST: &str = "tidewaiter.dev/alert-test";
 /// Field manager of all writes of the server.
 pub const FIELD_MANAGER: &str = "tidewaiter";
 /// Name of the MutatingWebhookConfiguration.
@@ -75,7 +77,7 @@ mod tests {
 
     #[test]
     fn every_mark_is_in_the_group() {
-        for mark in [GATE, GATED, HELD, USER_PAUSE, CONDITION, NUDGED, UNREVIEWED] {
+        for mark in [ALERT_TEST, GATE, GATED, HELD, USER_PAUSE, CONDITION, NUDGED, UNREVIEWED] {
             assert_eq!(mark.split('/').next(), Some(GROUP), "{mark}");
         }
     }

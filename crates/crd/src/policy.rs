@@ -1,5 +1,6 @@
 //! `ClusterScanPolicy`: what a report must satisfy, and in which namespaces.
 
+use crate::alert::{AlertReceiver, ClusterScanPolicyStatus};
 use crate::namespace::{ChosenNamespace, NamespaceSelector};
 use crate::schema;
 use kube::CustomResource;
@@ -15,6 +16,7 @@ use tidewaiter_core::severity::Severity;
     group = "tidewaiter.dev",
     version = "v1alpha1",
     kind = "ClusterScanPolicy",
+    status = "ClusterScanPolicyStatus",
     printcolumn = r#"{"name":"Mode","type":"string","jsonPath":".spec.mode"}"#,
     printcolumn = r#"{"name":"Block At","type":"string","jsonPath":".spec.blockAt"}"#,
     printcolumn = r#"{"name":"Approval","type":"string","jsonPath":".spec.approval"}"#,
@@ -68,6 +70,7 @@ pub struct ClusterScanPolicySpec {
     pub max_exception_days: Option<u32>,
     /// Receivers of alerts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), extend("x-kubernetes-validations" = schema::receivers_rules()))]
     pub alerts: Vec<AlertReceiver>,
 }
 
@@ -125,14 +128,6 @@ pub enum ApprovalMode {
     Automatic,
     /// A person.
     Manual,
-}
-
-/// One receiver of alerts: CloudEvents 1.0 as JSON, by POST.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AlertReceiver {
-    /// http(s) address.
-    pub url: String,
 }
 
 impl Default for ClusterScanPolicySpec {

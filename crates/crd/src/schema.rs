@@ -83,6 +83,82 @@ pub(crate) fn values_as_needed() -> serde_json::Value {
         "message": "In and NotIn need values, Exists and DoesNotExist have none"}])
 }
 
+/// What the fields of a receiver allow and its type does not (CEL): (rule, message).
+pub(crate) const RECEIVER_RULES: &[(&str, &str)] = &[
+    (
+        "!(self.type in ['Slack', 'MicrosoftTeams']) || (has(self.urlFrom) && !has(self.url))",
+        "Slack and MicrosoftTeams need urlFrom and no url: whoever knows their address can write to the channel",
+    ),
+    (
+        "!(self.type in ['CloudEvents', 'Alertmanager']) || has(self.url) || has(self.urlFrom)",
+        "CloudEvents and Alertmanager need url or urlFrom",
+    ),
+    ("!(has(self.url) && has(self.urlFrom))", "url and urlFrom exclude each other"),
+    ("(self.type == 'Email') == has(self.email)", "email is needed for type Email, and allowed for no other"),
+    (
+        "self.type != 'Email' || !(has(self.url) || has(self.urlFrom))",
+        "Email has no url: email.server names the mail server",
+    ),
+    (
+        "!(self.type in ['PagerDuty', 'Opsgenie']) || has(self.tokenFrom)",
+        "PagerDuty and Opsgenie need tokenFrom: the integration key, or the API key",
+    ),
+    (
+        "!has(self.tokenFrom) || self.type in ['CloudEvents', 'Alertmanager', 'PagerDuty', 'Opsgenie']",
+        "tokenFrom is for CloudEvents, Alertmanager, PagerDuty and Opsgenie",
+    ),
+    ("!has(self.hmacFrom) || self.type == 'CloudEvents'", "hmacFrom is for CloudEvents"),
+    (
+        "!has(self.headers) || self.type in ['CloudEvents', 'Alertmanager']",
+        "headers are for CloudEvents and Alertmanager",
+    ),
+    (
+        "!(has(self.digest) || has(self.repeatEvery)) || !(self.type in ['PagerDuty', 'Opsgenie', 'Alertmanager'])",
+        "digest and repeatEvery are not for PagerDuty, Opsgenie and Alertmanager, which group and repeat what is open themselves",
+    ),
+];
+
+/// The same for the way of mail.
+pub(crate) const MAIL_RULES: &[(&str, &str)] = &[
+    ("has(self.username) == has(self.passwordFrom)", "username and passwordFrom need each other"),
+    ("self.tls != 'None' || !has(self.username)", "a password is not sent without TLS: tls None excludes username"),
+];
+
+/// The same for a header.
+pub(crate) const HEADER_RULES: &[(&str, &str)] =
+    &[("has(self.value) != has(self.valueFrom)", "a header has either value or valueFrom")];
+
+/// The same for all receivers of a policy.
+pub(crate) const RECEIVERS_RULES: &[(&str, &str)] = &[(
+    "self.all(a, !has(a.name) || self.exists_one(b, has(b.name) && b.name == a.name))",
+    "two receivers have the same name",
+)];
+
+pub(crate) fn receiver_rules() -> serde_json::Value {
+    validations(RECEIVER_RULES)
+}
+
+pub(crate) fn mail_rules() -> serde_json::Value {
+    validations(MAIL_RULES)
+}
+
+pub(crate) fn header_rules() -> serde_json::Value {
+    validations(HEADER_RULES)
+}
+
+pub(crate) fn receivers_rules() -> serde_json::Value {
+    validations(RECEIVERS_RULES)
+}
+
+fn validations(rules: &[(&str, &str)]) -> serde_json::Value {
+    rules.iter().map(|(rule, message)| json!({"rule": rule, "message": message})).collect()
+}
+
+/// A number that is never negative; without the format `uint32`, as [`natural`].
+pub(crate) fn number(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "integer", "minimum": 0, "maximum": u32::MAX})
+}
+
 /// Days that an exception may last: a hundred years is any time.
 pub(crate) fn exception_days(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "integer", "minimum": 0, "maximum": 36500})

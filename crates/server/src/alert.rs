@@ -1,210 +1,174 @@
-//! Alerts: CloudEvents 1.0 as JSON, sent by POST until delivered. The id follows from the content, so that a receiver can
-//! recognise a repetition.
+//! Alerts: from the news of workloads to their receivers, and what became of them.
+//!
+//! ```text
+//! publish → news → AlertChannel → a queue for each receiver → delivery → secrets → tidewaiter_alerts::deliver
+//!                       ↘ open: repetitions, ends        ↘ receivers: states → the status of the policy, Events, metrics
+//! ```
+//!
+//! An alert that waits for people is in its workload's record once every receiver has it or was given up: until then each start of
+//! the server sends it again, with the same id. What is only in memory is what is open, and how long a receiver has been away.
 
-use crate::decide::message::WorkloadNews;
+mod delivery;
+pub(crate) mod news;
+mod open;
+mod receivers;
+mod secrets;
+mod status;
+mod test_message;
+
+use crate::decide::alert_route::{self, PolicyReceiver, ReceiverKey};
 use crate::decide::workload_ref::WorkloadRef;
+use crate::events::EventChannel;
 use crate::index::Index;
 use crate::metrics::{AlertAttempt, Metrics};
-use backon::{BackoffBuilder as _, ExponentialBuilder};
+use delivery::QueuedReceiver;
 use jiff::Timestamp;
+use kube::Client;
+use kube::runtime::reflector::ObjectRef;
+use open::OpenAlerts;
 use parking_lot::Mutex;
-use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
-use std::collections::BTreeSet;
+use receivers::ReceiverStates;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
-use tidewaiter_core::hex;
-use tidewaiter_crd::policy::AlertReceiver;
-use tidewaiter_http::{Client, Settings};
+use std::time::{Duration, Instant};
+use tidewaiter_alerts::Alert;
+use tidewaiter_crd::alert::ReceiverStatus;
+use tokio::task::JoinSet;
 
-/// Pause before the second attempt; doubled for each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// Longest pause: a receiver that is back should hear of what happened within minutes.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// Attempts, about an hour and a half in all; by then the outage of the receiver has been noticed, and the record of
-/// the workload still shows the state.
-const MAX_ATTEMPTS: usize = 25;
-/// Time limit of one attempt.
-const LIMIT: Duration = Duration::from_secs(15);
-/// Characters of the text: chat systems cut longer ones, and the report holds all.
-const MAX_TEXT: usize = 2000;
-
-/// One alert.
-#[derive(Debug, Clone)]
-pub(crate) struct Alert {
-    /// Hash of the content.
-    pub(crate) id: String,
-    workload: WorkloadRef,
-    event: Value,
-}
-
-impl Alert {
-    /// An alert with this text about a workload's template.
-    pub(crate) fn new(news: &WorkloadNews<'_>, text: &str) -> Self {
-        let (workload, template, status, reasons) =
-            (news.workload, news.template, news.status, &news.evaluation.reasons);
-        let event = news.event();
-        let by = news.evaluation.break_glass.as_ref().map(|given| given.name.as_str()).unwrap_or_default();
-        // Not the time: the same news twice are one alert.
-        let content = format!("{}\n{template}\n{}\n{event}{by}\n{}", workload.uid, status.image, reasons.join("\n"));
-        let hash: [u8; 32] = Sha256::digest(content.as_bytes()).into();
-        // 128 bits, as a UUID has: receivers compare ids of one sender only.
-        let id = hex(&hash[..16]);
-        let subject = workload.label();
-        let event = json!({
-            "specversion": "1.0",
-            "id": id,
-            "type": format!("dev.tidewaiter.workload.{}", event.to_ascii_lowercase()),
-            "source": format!("/namespaces/{}", workload.namespace),
-            "subject": subject,
-            "time": Timestamp::now().to_string(),
-            "datacontenttype": "application/json",
-            "data": {
-                "namespace": workload.namespace,
-                "workload": subject,
-                "imageStatus": status.image,
-                "deploymentStatus": status.deployment,
-                "reasons": reasons,
-                "message": text.chars().take(MAX_TEXT).collect::<String>(),
-            },
-        });
-        Alert { id, workload: workload.clone(), event }
-    }
-}
+/// Pause between two looks at what is open, and between two writes of a policy's status.
+const PAUSE: Duration = Duration::from_secs(10);
+/// How long a delivered alert waits to be noted: its workload is in another state by then, and nobody asks.
+const NOTED_WITHIN: Duration = Duration::from_secs(3600);
 
 /// Delivery of alerts; clones share it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct AlertChannel {
     index: Arc<Index>,
     metrics: Metrics,
-    progress: Arc<Mutex<AlertProgress>>,
+    client: Client,
+    events: EventChannel,
+    shared: Arc<SharedAlerts>,
+}
+
+#[derive(Debug, Default)]
+struct SharedAlerts {
+    progress: Mutex<AlertProgress>,
+    queues: Mutex<BTreeMap<ReceiverKey, QueuedReceiver>>,
+    open: Mutex<OpenAlerts>,
+    states: Mutex<ReceiverStates>,
 }
 
 #[derive(Debug, Default)]
 struct AlertProgress {
-    under_way: BTreeSet<String>,
-    /// Delivered, and not yet noted in the workload's record.
-    delivered: BTreeSet<String>,
+    under_way: BTreeMap<String, UnderWay>,
+    /// Delivered, and not yet noted in the workload's record; since when.
+    delivered: BTreeMap<String, Instant>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    workload: WorkloadRef,
+    /// Receivers that do not have it yet.
+    receivers: usize,
 }
 
 impl AlertChannel {
     /// A channel; a delivered alert enqueues its workload, whose record then notes it.
-    pub(crate) fn new(index: Arc<Index>, metrics: Metrics) -> Self {
-        AlertChannel { index, metrics, progress: Arc::default() }
+    pub(crate) fn new(index: Arc<Index>, metrics: Metrics, client: Client, events: EventChannel) -> Self {
+        AlertChannel { index, metrics, client, events, shared: Arc::default() }
+    }
+
+    /// Starts what happens without news, in the process that leads: repetitions, the statuses of policies, test messages.
+    pub(crate) fn start(&self, tasks: &mut JoinSet<()>) {
+        tasks.spawn(self.clone().follow_open());
+        tasks.spawn(self.clone().follow_tests());
     }
 
     /// Whether an alert was delivered. Says so once: the caller notes it in the record.
     pub(crate) fn take_delivered(&self, id: &str) -> bool {
-        self.progress.lock().delivered.remove(id)
+        self.shared.progress.lock().delivered.remove(id).is_some()
     }
 
-    /// Delivers in the background to every receiver; an alert that is under way is not sent twice.
-    pub(crate) fn send(&self, alert: Alert, receivers: Vec<AlertReceiver>) {
-        if self.progress.lock().under_way.insert(alert.id.clone()) {
-            tokio::spawn(self.clone().deliver_to_all(alert, receivers));
-        }
-    }
-
-    async fn deliver_to_all(self, alert: Alert, receivers: Vec<AlertReceiver>) {
-        // Concurrently: an unreachable receiver does not delay the others.
-        let all = receivers.iter().map(|receiver| deliver(&self.metrics, &receiver.url, &alert.event));
-        futures::future::join_all(all).await;
+    /// Delivers in the background to every receiver, and enqueues the workload when all have it; an alert that is under way is not
+    /// sent twice.
+    pub(crate) fn send(&self, workload: &WorkloadRef, alert: &Alert, receivers: &[PolicyReceiver]) {
         {
-            let mut progress = self.progress.lock();
-            progress.under_way.remove(&alert.id);
-            // Given up counts as well: the record must not send it again for ever.
-            progress.delivered.insert(alert.id.clone());
+            let mut progress = self.shared.progress.lock();
+            if progress.under_way.contains_key(&alert.id) || progress.delivered.contains_key(&alert.id) {
+                return;
+            }
+            let new = UnderWay { workload: workload.clone(), receivers: receivers.len() };
+            progress.under_way.insert(alert.id.clone(), new);
         }
-        self.index.enqueue_workload(&alert.workload);
+        self.tell(alert, receivers);
     }
-}
 
-fn pauses() -> impl Iterator<Item = Duration> {
-    let builder = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE);
-    builder.with_factor(2.0).with_max_times(MAX_ATTEMPTS).build()
-}
+    /// Delivers in the background what no record notes.
+    pub(crate) fn tell(&self, alert: &Alert, receivers: &[PolicyReceiver]) {
+        receivers.iter().for_each(|receiver| self.enqueue(&receiver.key, alert.clone()));
+    }
 
-async fn deliver(metrics: &Metrics, url: &str, event: &Value) {
-    for pause in pauses() {
-        let (to, body) = (url.to_owned(), event.to_string());
-        match tokio::task::spawn_blocking(move || post(&to, &body)).await {
-            Ok(Ok(())) => return metrics.alert(AlertAttempt::Delivered),
-            Ok(Err(cause)) => tracing::warn!("alert not delivered to {url}, retrying: {cause}"),
-            Err(e) => tracing::warn!("alert not delivered to {url}, retrying: {e}"),
+    /// Notes what people have to do something about, for receivers that want to hear of it again, or of its end.
+    pub(crate) fn open(&self, workload: &WorkloadRef, alert: &Alert, receivers: &[PolicyReceiver], since: Timestamp) {
+        self.shared.open.lock().add(workload, alert, receivers, since, Timestamp::now());
+    }
+
+    /// Notes that nothing is to be done about a workload.
+    pub(crate) fn close(&self, workload: &WorkloadRef) {
+        self.shared.open.lock().remove(&workload.uid);
+    }
+
+    /// A receiver has an alert, or will never have it: given up counts as well, because the record must not send it again for ever.
+    fn done(&self, alert: &Alert) {
+        let mut progress = self.shared.progress.lock();
+        let Some(under_way) = progress.under_way.get_mut(&alert.id) else { return };
+        under_way.receivers = under_way.receivers.saturating_sub(1);
+        if under_way.receivers == 0
+            && let Some(done) = progress.under_way.remove(&alert.id)
+        {
+            progress.delivered.insert(alert.id.clone(), Instant::now());
+            drop(progress);
+            self.index.enqueue_workload(&done.workload);
         }
-        metrics.alert(AlertAttempt::Failed);
-        tokio::time::sleep(pause).await;
-    }
-    metrics.alert(AlertAttempt::GivenUp);
-    tracing::error!("alert not delivered to {url} in {MAX_ATTEMPTS} attempts; giving up");
-}
-
-fn post(url: &str, body: &str) -> Result<(), String> {
-    let client = Client::new(&Settings { total: Some(LIMIT), ..Settings::default() }).map_err(|e| e.to_string())?;
-    let request = client.post(url).header("Content-Type", "application/cloudevents+json; charset=utf-8");
-    match request.send(body) {
-        Ok(response) if response.status().is_success() => Ok(()),
-        Ok(response) => Err(format!("it responds with status {}", response.status().as_u16())),
-        Err(error) => Err(client.failure(url, &error).to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::decide::evaluation::Evaluation;
-    use tidewaiter_core::status::{DeploymentStatus, ImageStatus, WorkloadStatus};
-
-    fn alert(uid: &str, template: &str, deployment: DeploymentStatus, reasons: &[&str], text: &str) -> Alert {
-        let workload = WorkloadRef {
-            namespace: "n".to_owned(),
-            api_version: "apps/v1".to_owned(),
-            kind: "Deployment".into(),
-            name: "web".to_owned(),
-            uid: uid.to_owned(),
-        };
-        let status = WorkloadStatus { image: ImageStatus::VulnerabilitiesFound, deployment };
-        let reasons: Vec<String> = reasons.iter().map(|reason| (*reason).to_owned()).collect();
-        let evaluation = Evaluation { reasons, ..Evaluation::default() };
-        Alert::new(&WorkloadNews::new(&workload, template, &evaluation, status), text)
     }
 
-    #[test]
-    fn the_id_follows_from_the_content() {
-        use DeploymentStatus::{Blocked, Deployed};
-        let one = alert("u", "t", Blocked, &["A"], "text");
-        let check = |other: Alert, same: bool| assert_eq!(one.id == other.id, same, "{:?}", other.event);
-        check(alert("u", "t", Blocked, &["A"], "text"), true);
-        // Another wording of the same reasons is not another alert.
-        check(alert("u", "t", Blocked, &["A"], "reworded"), true);
-        check(alert("v", "t", Blocked, &["A"], "text"), false);
-        check(alert("u", "s", Blocked, &["A"], "text"), false);
-        check(alert("u", "t", Deployed, &["A"], "text"), false);
-        check(alert("u", "t", Blocked, &["A", "B"], "text"), false);
+    /// An attempt failed; `given_up` is not tried again.
+    fn failed(&self, key: &ReceiverKey, cause: &str, given_up: &[Alert]) {
+        self.metrics.alert(AlertAttempt::Failed, key);
+        let (shown, now) = (self.shown(key), Timestamp::now());
+        self.shared.states.lock().failed(key, &shown, cause, given_up, now);
+        if given_up.is_empty() {
+            tracing::warn!("alert not delivered to receiver {key}, it is tried again: {cause}");
+        }
+        for alert in given_up {
+            self.metrics.alert(AlertAttempt::GivenUp, key);
+            tracing::error!("alert not delivered to receiver {key}, given up: {}: {cause}", alert.title());
+            self.done(alert);
+        }
     }
 
-    #[test]
-    fn an_alert_is_a_cloud_event() {
-        let event = alert("u", "t", DeploymentStatus::Blocked, &["A"], &"x".repeat(MAX_TEXT + 1)).event;
-        let check = |pointer: &str, expected: &str| {
-            assert_eq!(event.pointer(pointer).and_then(Value::as_str), Some(expected), "{pointer}");
-        };
-        check("/specversion", "1.0");
-        check("/type", "dev.tidewaiter.workload.blocked");
-        check("/source", "/namespaces/n");
-        check("/subject", "deployment/web");
-        check("/data/workload", "deployment/web");
-        check("/data/imageStatus", "VulnerabilitiesFound");
-        check("/data/message", &"x".repeat(MAX_TEXT));
+    /// What the status of a receiver's policy shows.
+    fn shown(&self, key: &ReceiverKey) -> Vec<ReceiverStatus> {
+        let policy = self.index.policies.get(&ObjectRef::new(&key.policy));
+        policy.and_then(|policy| policy.status.clone()).map(|status| status.alerts).unwrap_or_default()
     }
 
-    #[test]
-    fn pauses_double_up_to_a_limit() {
-        let all: Vec<Duration> = pauses().collect();
-        assert_eq!(all.len(), MAX_ATTEMPTS);
-        assert_eq!(all[..3], [500, 1000, 2000].map(Duration::from_millis));
-        assert_eq!(all.last(), Some(&LONGEST_PAUSE));
-        let hours = all.iter().sum::<Duration>().as_secs_f64() / 3600.0;
-        assert!((1.0..2.0).contains(&hours), "{hours}");
+    /// A receiver as its policy has it now.
+    fn receiver(&self, key: &ReceiverKey) -> Option<PolicyReceiver> {
+        let policy = self.index.policies.get(&ObjectRef::new(&key.policy))?;
+        alert_route::all_of(&policy).find(|one| one.key == *key)
+    }
+
+    async fn follow_open(self) {
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            let news = self.shared.open.lock().due(Timestamp::now(), |workload| self.index.record(workload).is_some());
+            news.single.iter().for_each(|(alert, receiver)| self.enqueue(&receiver.key, alert.clone()));
+            for (receiver, open) in news.refreshed {
+                tokio::spawn(self.clone().refresh(receiver, open));
+            }
+            self.shared.progress.lock().delivered.retain(|_, since| since.elapsed() < NOTED_WITHIN);
+            self.write_statuses().await;
+        }
     }
 }

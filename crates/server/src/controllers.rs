@@ -73,6 +73,7 @@ pub(crate) fn start(ctx: &Arc<ServerContext>) -> JoinSet<()> {
     run(all, ctx, &index.gated, &queues.pods, CONCURRENCY, |p, c| Box::pin(pod::reconcile(p, c)));
     run(all, ctx, &index.namespaces, &queues.namespaces, CONCURRENCY, |n, c| Box::pin(allowlist::reconcile(n, c)));
     run(all, ctx, &index.images, &queues.images, UNBOUNDED, |i, c| Box::pin(image_scan::reconcile(i, c)));
+    ctx.alerts.start(&mut tasks);
     tasks.spawn(requests::follow_unheld(Arc::clone(ctx)));
     tasks.spawn(workload::follow_returned(Arc::clone(ctx)));
     tasks.spawn(refused::follow_updates(Arc::clone(ctx)));

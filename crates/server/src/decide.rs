@@ -11,11 +11,13 @@
 //! traces of an installation           → first_policy
 //! policies and labels of namespaces   → policy, enforced: what applies where, and is bound
 //! decision                            → message, pause, release, gate
+//! news + receivers of the policies    → alert_route: who is told
 //! ```
 //!
 //! No network, no clock, no file, no API call: the import check keeps it so, and the time is an argument. Whatever decides
 //! can therefore be tested by a table of its inputs. `admission` asks the same questions inside a request.
 
+pub(crate) mod alert_route;
 pub(crate) mod allowlist;
 pub(crate) mod approval;
 pub(crate) mod audit;

@@ -60,10 +60,19 @@ pub(crate) struct Index {
     problems: Mutex<BTreeMap<String, String>>,
     /// The nodes' platforms when images were last enqueued for them.
     last_platforms: Mutex<Vec<Platform>>,
+    /// Each ClusterScanPolicy at its last change.
+    last_policies: Mutex<BTreeMap<String, SeenPolicy>>,
     /// The labels of each namespace at its last change.
     last_labels: Mutex<BTreeMap<String, Labels>>,
     /// The namespaces that policies enforced when a ScanPolicy changed last; none once something else changed them.
     last_enforced: Mutex<Option<NamespaceSelection>>,
+}
+
+/// What tells a policy from what it was: a change of status or annotations alone changes neither.
+#[derive(Debug, PartialEq, Eq)]
+struct SeenPolicy {
+    uid: Option<String>,
+    generation: Option<i64>,
 }
 
 /// The writing ends of the stores.
@@ -128,7 +137,7 @@ impl Index {
             service_accounts: service_accounts_writer,
         };
         let (problems, last_platforms) = (Mutex::default(), Mutex::default());
-        let (last_labels, last_enforced) = (Mutex::default(), Mutex::default());
+        let (last_labels, last_enforced, last_policies) = (Mutex::default(), Mutex::default(), Mutex::default());
         let index = Index {
             deployments,
             replica_sets,
@@ -148,6 +157,7 @@ impl Index {
             queues,
             problems,
             last_platforms,
+            last_policies,
             last_labels,
             last_enforced,
         };

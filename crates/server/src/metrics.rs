@@ -4,6 +4,7 @@ mod cluster;
 
 pub(crate) use cluster::{ClusterMoment, count};
 
+use crate::decide::alert_route::ReceiverKey;
 use cluster::ClusterGauges;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -83,7 +84,11 @@ impl Metrics {
         let text = "Seconds from an admission request to its answer, by resource";
         registry.register("admission_duration_seconds", text, admission_seconds.clone());
         let alerts = Family::<Labels, Counter>::default();
-        registry.register("alerts", "Attempts to send an alert to a receiver, by result", alerts.clone());
+        registry.register(
+            "alerts",
+            "Attempts to send an alert, by receiver (policy and name) and result",
+            alerts.clone(),
+        );
         let cluster = ClusterGauges::default();
         cluster.register(&mut registry);
         let layers = Family::<Labels, Counter>::default();
@@ -174,13 +179,13 @@ impl Metrics {
     }
 
     /// Counts an attempt to send an alert.
-    pub(crate) fn alert(&self, attempt: AlertAttempt) {
+    pub(crate) fn alert(&self, attempt: AlertAttempt, receiver: &ReceiverKey) {
         let result = match attempt {
             AlertAttempt::Delivered => "delivered",
             AlertAttempt::Failed => "failed",
             AlertAttempt::GivenUp => "given_up",
         };
-        self.alerts.get_or_create(&labels(&[("result", result)])).inc();
+        self.alerts.get_or_create(&labels(&[("receiver", &receiver.to_string()), ("result", result)])).inc();
     }
 
     /// Sets what is true at this moment.
@@ -231,8 +236,9 @@ mod tests {
         metrics.scan_started();
         metrics.scan_ended(&ImageScanStatus::default(), Duration::from_secs(3));
         metrics.admission("pods", "passed", Duration::from_micros(700));
-        metrics.alert(AlertAttempt::Failed);
-        metrics.alert(AlertAttempt::GivenUp);
+        let receiver = ReceiverKey { policy: "default".to_owned(), name: "team".to_owned() };
+        metrics.alert(AlertAttempt::Failed, &receiver);
+        metrics.alert(AlertAttempt::GivenUp, &receiver);
         let text = metrics.text(None, None);
         for line in [
             "tidewaiter_scans_running 0",
@@ -240,8 +246,8 @@ mod tests {
             r#"tidewaiter_scan_duration_seconds_bucket{le="5.0",status="NotScanned"} 1"#,
             r#"tidewaiter_admission_duration_seconds_bucket{le="0.0005",resource="pods"} 0"#,
             r#"tidewaiter_admission_duration_seconds_bucket{le="0.001",resource="pods"} 1"#,
-            r#"tidewaiter_alerts_total{result="failed"} 1"#,
-            r#"tidewaiter_alerts_total{result="given_up"} 1"#,
+            r#"tidewaiter_alerts_total{receiver="default/team",result="failed"} 1"#,
+            r#"tidewaiter_alerts_total{receiver="default/team",result="given_up"} 1"#,
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
         }

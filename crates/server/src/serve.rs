@@ -80,8 +80,10 @@ pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<()> {
     let recorder = Recorder::new(client.clone(), reporter);
     install::exclusions::settle(&client, &mut settings).await?;
     let metrics = Metrics::new();
+    let events = EventChannel::new(recorder.clone());
     let ctx = Arc::new(ServerContext {
-        events: EventChannel::new(recorder.clone()),
+        alerts: AlertChannel::new(Arc::clone(&index), metrics.clone(), client.clone(), events.clone()),
+        events,
         recorder,
         client,
         lost_results: LostResults::default(),
@@ -90,7 +92,6 @@ pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<()> {
         registry_holds: RegistryHolds::default(),
         credential_providers,
         settings,
-        alerts: AlertChannel::new(Arc::clone(&index), metrics.clone()),
         queues,
         index,
         store: Arc::new(store),

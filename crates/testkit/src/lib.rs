@@ -25,6 +25,7 @@ pub mod kubernetes;
 pub mod lab;
 pub mod layer;
 pub mod layout;
+pub mod mail_server;
 pub mod monitoring;
 pub mod noop_webhook;
 pub mod packages;

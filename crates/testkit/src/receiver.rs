@@ -5,10 +5,10 @@ use crate::serve::{Served, pair};
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 /// Listens on loopback until dropped.
@@ -20,22 +20,69 @@ pub struct Receiver {
 
 #[derive(Debug, Default)]
 struct Inbox {
-    received: Mutex<Vec<Value>>,
-    kinds: Mutex<BTreeSet<String>>,
-    refusals: Mutex<u32>,
+    received: Mutex<Vec<Delivery>>,
+    refusals: Mutex<VecDeque<BadAnswer>>,
+    refused: Mutex<usize>,
+}
+
+/// What was accepted.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Path and query.
+    pub path: String,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// As it was sent.
+    pub text: String,
+    /// As JSON, or as text.
+    pub body: Value,
+}
+
+/// A bad answer.
+#[derive(Debug, Clone)]
+pub struct BadAnswer {
+    /// The status.
+    pub status: u16,
+    /// `Retry-After`, where the answer has it.
+    pub retry_after: Option<String>,
+    /// Its body.
+    pub words: String,
+}
+
+impl BadAnswer {
+    /// With a status alone.
+    pub fn status(status: u16) -> Self {
+        BadAnswer { status, retry_after: None, words: String::new() }
+    }
 }
 
 impl Receiver {
     /// A receiver that answers the first `refusals` deliveries with 503; with an authority, over TLS.
     pub fn start(refusals: u32, authority: Option<&Authority>) -> Self {
-        let state = Arc::new(Inbox { refusals: Mutex::new(refusals), ..Inbox::default() });
-        let app = Router::new().route("/alerts", post(accept)).with_state(Arc::clone(&state));
+        let receiver = Self::accepting(authority);
+        (0..refusals).for_each(|_| receiver.refuse(BadAnswer::status(503)));
+        receiver
+    }
+
+    fn accepting(authority: Option<&Authority>) -> Self {
+        let state = Arc::<Inbox>::default();
+        let app = Router::new().fallback(accept).with_state(Arc::clone(&state));
         Receiver { served: Served::start(0, app, authority.map(pair)), state }
+    }
+
+    /// Answers one more delivery like this, after those that are to be refused already.
+    pub fn refuse(&self, refusal: BadAnswer) {
+        self.state.refusals.lock().unwrap().push_back(refusal);
     }
 
     /// Where to send.
     pub fn url(&self) -> String {
-        format!("http://{}/alerts", self.served.address)
+        format!("{}/alerts", self.base())
+    }
+
+    /// The same without a path.
+    pub fn base(&self) -> String {
+        format!("http://{}", self.served.address)
     }
 
     /// Its port on loopback.
@@ -43,25 +90,41 @@ impl Receiver {
         self.served.address.port()
     }
 
-    /// Everything accepted so far.
+    /// The bodies of everything accepted so far.
     pub fn received(&self) -> Vec<Value> {
+        self.deliveries().into_iter().map(|delivery| delivery.body).collect()
+    }
+
+    /// Everything accepted so far.
+    pub fn deliveries(&self) -> Vec<Delivery> {
         self.state.received.lock().unwrap().clone()
+    }
+
+    /// How many deliveries were refused.
+    pub fn refused(&self) -> usize {
+        *self.state.refused.lock().unwrap()
     }
 
     /// Content types of everything accepted so far.
     pub fn kinds(&self) -> Vec<String> {
-        self.state.kinds.lock().unwrap().iter().cloned().collect()
+        let kind = |delivery: Delivery| {
+            let kind = delivery.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+            kind.to_owned()
+        };
+        self.deliveries().into_iter().map(kind).collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
-async fn accept(State(inbox): State<Arc<Inbox>>, headers: HeaderMap, body: String) -> StatusCode {
-    let mut refusals = inbox.refusals.lock().unwrap();
-    if *refusals > 0 {
-        *refusals -= 1;
-        return StatusCode::SERVICE_UNAVAILABLE;
+async fn accept(State(inbox): State<Arc<Inbox>>, uri: Uri, headers: HeaderMap, text: String) -> Response {
+    if let Some(refusal) = inbox.refusals.lock().unwrap().pop_front() {
+        *inbox.refused.lock().unwrap() += 1;
+        let mut response = (StatusCode::from_u16(refusal.status).unwrap(), refusal.words).into_response();
+        if let Some(after) = refusal.retry_after {
+            response.headers_mut().insert("retry-after", after.parse().unwrap());
+        }
+        return response;
     }
-    let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    inbox.kinds.lock().unwrap().insert(kind.to_owned());
-    inbox.received.lock().unwrap().push(serde_json::from_str(&body).unwrap_or(Value::String(body)));
-    StatusCode::ACCEPTED
+    let body = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.clone()));
+    inbox.received.lock().unwrap().push(Delivery { path: uri.to_string(), headers, text, body });
+    StatusCode::ACCEPTED.into_response()
 }

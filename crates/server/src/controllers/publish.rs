@@ -1,8 +1,9 @@
 //! Publishes a workload's state: message, transition, Event, condition, alert. None of it is ever read back for a decision.
 
 use super::record::WorkloadRecord;
-use crate::alert::Alert;
+use crate::alert::news;
 use crate::context::ServerContext;
+use crate::decide::alert_route::{self, PolicyReceiver};
 use crate::decide::message::WorkloadNews;
 use crate::decide::record;
 use crate::decide::workload_ref::WorkloadRef;
@@ -15,6 +16,7 @@ use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
 use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
+use tidewaiter_alerts::Alert;
 use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
 use tidewaiter_crd::WorkloadKind;
 use tidewaiter_crd::condition;
@@ -35,9 +37,7 @@ pub(super) async fn publish(
     let reworded = record.draft.message != text;
     record.draft.message.clone_from(&text);
     // Also when nothing is new: an alert whose receiver was away is not delivered yet.
-    if news.is_bad() {
-        alert(ctx, record, news, &text);
-    }
+    alert(ctx, record, news, &text, changed);
     if !changed && !reworded {
         return Ok(());
     }
@@ -63,9 +63,7 @@ pub(super) fn publish_meanwhile(
     is_new: bool,
 ) {
     let text = news.message();
-    if news.is_bad() {
-        alert(ctx, record, news, &text);
-    }
+    alert(ctx, record, news, &text, is_new);
     if is_new {
         event(ctx, news, &text);
     }
@@ -121,17 +119,54 @@ fn published_condition(ctx: &ServerContext, workload: &WorkloadRef) -> Option<De
     known.status.as_ref()?.conditions.iter().flatten().find(|c| c.type_ == CONDITION).cloned()
 }
 
+/// Tells the receivers of the namespace that want to know. What waits for people is told until the record notes that it was; other
+/// states when they begin.
+fn alert(ctx: &ServerContext, record: &mut WorkloadRecord, news: &WorkloadNews<'_>, text: &str, is_new: bool) {
+    let all = ctx.policy(&news.workload.namespace).alerts;
+    let since = since(record);
+    let alert = news::news(news, text, since);
+    let receivers = alert_route::told(&all, alert.state, alert.severity);
+    if alert.state.waits_for_people() {
+        ctx.alerts.open(news.workload, &alert, &receivers, since);
+        tell_until_noted(ctx, record, news.workload, &alert, &receivers);
+        return;
+    }
+    if is_new {
+        ctx.alerts.tell(&alert, &receivers);
+    }
+    if news.is_over() {
+        ctx.alerts.close(news.workload);
+        let keeping = alert_route::keeping_open(&all);
+        // Without such a receiver nothing is noted: nobody has an alert that is open.
+        if !keeping.is_empty()
+            && let Some(over) = news::over(news, text, since, &record.draft.alerted)
+        {
+            tell_until_noted(ctx, record, news.workload, &over, &keeping);
+        }
+    }
+}
+
 /// Sends an alert unless it was delivered; the record notes those delivered.
-fn alert(ctx: &ServerContext, record: &mut WorkloadRecord, news: &WorkloadNews<'_>, text: &str) {
-    let alert = Alert::new(news, text);
+fn tell_until_noted(
+    ctx: &ServerContext,
+    record: &mut WorkloadRecord,
+    workload: &WorkloadRef,
+    alert: &Alert,
+    receivers: &[PolicyReceiver],
+) {
     if record.draft.alerted.contains(&alert.id) {
         return;
     }
-    let receivers = ctx.policy(&news.workload.namespace).alerts;
     // Without a receiver it counts as delivered: one that is added later does not receive earlier alerts.
     if receivers.is_empty() || ctx.alerts.take_delivered(&alert.id) {
-        record::note_alert(&mut record.draft, alert.id);
+        record::note_alert(&mut record.draft, alert.id.clone());
         return;
     }
-    ctx.alerts.send(alert, receivers);
+    ctx.alerts.send(workload, alert, receivers);
+}
+
+/// Since when the workload has been in its state.
+fn since(record: &WorkloadRecord) -> Timestamp {
+    let last = record.draft.transitions.last().and_then(|last| last.time.timestamp());
+    last.unwrap_or_else(Timestamp::now)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tidewaiter_core::Reason;
 use tidewaiter_core::image::{Digest, Platform, Reference};
 use tidewaiter_core::policy::Outcome;
+use tidewaiter_core::severity::Severity;
 use tidewaiter_core::status::{EvaluatedImage, ImageStatus};
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanStatus;
@@ -54,6 +55,8 @@ pub(crate) struct Evaluation {
     pub(crate) lines: Vec<String>,
     /// Reasons of the policy against the images that it does not allow.
     pub(crate) reasons: Vec<String>,
+    /// The worst severity of their findings.
+    pub(crate) severity: Option<Severity>,
     /// The approval that lets them run all the same.
     pub(crate) break_glass: Option<GivenApproval>,
     /// Who approved, as long as more people must.
@@ -104,6 +107,7 @@ pub(crate) fn evaluate(revision: &Revision, record: &WorkloadScanStatus, known: 
             all.pins.insert(name.clone(), pinned);
         }
         all.facts.push(one.fact);
+        all.severity = all.severity.max(status.as_ref().and_then(worst));
         if let Some(line) = one.line {
             all.lines.push(format!("{name} ({}): {line}", container.image));
         }
@@ -112,6 +116,12 @@ pub(crate) fn evaluate(revision: &Revision, record: &WorkloadScanStatus, known: 
         }
     }
     all
+}
+
+/// The worst severity that a scan found.
+fn worst(status: &ImageScanStatus) -> Option<Severity> {
+    let counts = status.counts?;
+    Severity::WORST_FIRST.into_iter().find(|severity| counts.get(*severity) > 0)
 }
 
 /// The image reference that is scanned for a container: that of the template; for a container that already runs, the

@@ -292,3 +292,16 @@ fn only_a_refusal_asks_for_other_secrets() {
     check(status(1, json!({})), false);
     check(Value::Null, false);
 }
+
+#[test]
+fn the_worst_severity_is_that_of_all_images() {
+    let check = |scan: Value, expected: Option<Severity>| {
+        let found = evaluated(Decision::Held, container(None, Some(1)), &[(IMAGE, scan.clone())]);
+        assert_eq!(found.severity, expected, "{scan}");
+    };
+    check(blocked(1), Some(Severity::Critical));
+    check(status(1, json!({})), None);
+    check(unreachable(), None);
+    let unrated = json!({"critical": 0, "high": 0, "medium": 0, "low": 0, "negligible": 0, "unknown": 2, "fixable": 0});
+    check(status(1, json!({"counts": unrated})), Some(Severity::Unknown));
+}

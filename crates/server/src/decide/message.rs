@@ -5,8 +5,10 @@ use super::holdable::Holdable as _;
 use super::workload_ref::WorkloadRef;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
+use tidewaiter_core::severity::Severity;
 use tidewaiter_core::status::{DeploymentStatus, ImageStatus, WorkloadStatus};
 use tidewaiter_crd::WorkloadKind;
+use tidewaiter_crd::alert::AlertState;
 
 /// Reasons named in a message; a condition is read in one terminal line or two, and the report holds all of them.
 const NAMED_REASONS: usize = 3;
@@ -56,7 +58,7 @@ impl<'a> WorkloadNews<'a> {
         }
     }
 
-    /// Whether action is needed: Events warn then, and alerts are sent.
+    /// Whether action is needed: Events warn then.
     pub(crate) fn is_bad(&self) -> bool {
         self.lost || self.status.deployment == DeploymentStatus::Blocked || self.evaluation.break_glass.is_some()
     }
@@ -67,6 +69,31 @@ impl<'a> WorkloadNews<'a> {
             Some(_) => "BreakGlass".to_owned(),
             None => self.status.deployment.to_string(),
         }
+    }
+
+    /// What receivers of alerts choose by.
+    pub(crate) fn alert_state(&self) -> AlertState {
+        match self.status.deployment {
+            _ if self.evaluation.break_glass.is_some() => AlertState::BreakGlass,
+            _ if self.lost => AlertState::ApprovalLost,
+            DeploymentStatus::NotCreated | DeploymentStatus::Created => AlertState::Created,
+            DeploymentStatus::Blocked => AlertState::Blocked,
+            DeploymentStatus::PendingApproval => AlertState::PendingApproval,
+            DeploymentStatus::RollingOut => AlertState::RollingOut,
+            DeploymentStatus::Deployed => AlertState::Deployed,
+        }
+    }
+
+    /// The worst severity, where it is findings that it is about: not where a scan failed, a person overrides policy, or an
+    /// approval ended.
+    pub(crate) fn severity(&self) -> Option<Severity> {
+        let of_people = self.evaluation.break_glass.is_some() || self.evaluation.ended.is_some();
+        self.evaluation.severity.filter(|_| !of_people && self.status.image != ImageStatus::ScanFailed)
+    }
+
+    /// Whether nobody has to do anything about it any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.status.image == ImageStatus::Approved && !self.alert_state().waits_for_people()
     }
 
     /// The message.

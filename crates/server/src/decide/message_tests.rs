@@ -190,3 +190,41 @@ fn some_reasons_are_named_and_the_rest_counted() {
     check(&["A", "B", "C"], "A; B; C");
     check(&["A", "B", "C", "D", "E"], "A; B; C and 2 more");
 }
+
+/// What receivers of alerts choose by.
+#[test]
+fn states_and_severities_of_news() {
+    let workload = WorkloadRef {
+        namespace: "n".to_owned(),
+        api_version: "apps/v1".to_owned(),
+        kind: "Deployment".into(),
+        name: "web".to_owned(),
+        uid: "u".to_owned(),
+    };
+    let check = |image, deployment, change: fn(&mut Evaluation), lost: bool, expected: (AlertState, bool, bool)| {
+        let mut evaluation = Evaluation { severity: Some(Severity::High), ..Evaluation::default() };
+        change(&mut evaluation);
+        let status = WorkloadStatus { image, deployment };
+        let news = WorkloadNews { lost, ..WorkloadNews::new(&workload, "h", &evaluation, status) };
+        let found = (news.alert_state(), news.severity().is_some(), news.is_over());
+        assert_eq!(found, expected, "{image} {deployment} {lost}");
+    };
+    let same: fn(&mut Evaluation) = |_| {};
+    check(NotScanned, Created, same, false, (AlertState::Created, true, false));
+    check(VulnerabilitiesFound, Blocked, same, false, (AlertState::Blocked, true, false));
+    // A scan that failed hides what else there may be.
+    check(ScanFailed, Blocked, same, false, (AlertState::Blocked, false, false));
+    check(NoVulnerabilities, PendingApproval, same, false, (AlertState::PendingApproval, true, false));
+    check(Approved, RollingOut, same, false, (AlertState::RollingOut, true, true));
+    check(Approved, Deployed, same, false, (AlertState::Deployed, true, true));
+    // It runs as before, and nobody approved it.
+    check(VulnerabilitiesFound, Deployed, same, false, (AlertState::Deployed, true, false));
+    check(VulnerabilitiesFound, Deployed, same, true, (AlertState::ApprovalLost, true, false));
+    let ended: fn(&mut Evaluation) = |evaluation| evaluation.ended = Some("p".to_owned());
+    check(NoVulnerabilities, Deployed, ended, true, (AlertState::ApprovalLost, false, false));
+    let broken: fn(&mut Evaluation) = |evaluation| {
+        let given = serde_json::json!({"name": "a", "by": "p", "uid": "u", "reason": "r"});
+        evaluation.break_glass = Some(serde_json::from_value(given).unwrap());
+    };
+    check(Approved, Deployed, broken, false, (AlertState::BreakGlass, false, false));
+}

@@ -1,9 +1,10 @@
 //! The policy that applies in a namespace.
 
+use super::alert_route::{PolicyReceiver, receivers_of};
 use std::sync::Arc;
 use tidewaiter_core::policy::Policy;
 use tidewaiter_crd::namespace::{KnownLabels, Labels};
-use tidewaiter_crd::policy::{self, AlertReceiver, ApprovalMode, ClusterScanPolicySpec, Mode};
+use tidewaiter_crd::policy::{self, ApprovalMode, Mode};
 use tidewaiter_crd::scan_policy::ScanPolicySpec;
 use tidewaiter_crd::{ChosenNamespace, ClusterScanPolicy, ScanPolicy};
 
@@ -17,7 +18,7 @@ pub(crate) struct EffectivePolicy {
     pub(crate) required_approvals: usize,
     /// Days after its creation from which on an exception does not apply any more; `None`: it ends when it says.
     pub(crate) max_exception_days: Option<u32>,
-    pub(crate) alerts: Vec<AlertReceiver>,
+    pub(crate) alerts: Vec<PolicyReceiver>,
 }
 
 impl Default for EffectivePolicy {
@@ -55,7 +56,7 @@ pub(crate) fn effective(
 
 fn of_cluster(policies: &[Arc<ClusterScanPolicy>], namespace: ChosenNamespace<'_>) -> EffectivePolicy {
     let applying = policy::applying(policies, namespace).into_iter();
-    applying.map(|policy| of_one(&policy.spec, namespace.name)).reduce(strictest).unwrap_or_default()
+    applying.map(|policy| of_one(policy, namespace)).reduce(strictest).unwrap_or_default()
 }
 
 /// The names of the policies that apply in a namespace: of the cluster, and its own as `NAMESPACE/NAME`; sorted.
@@ -73,14 +74,15 @@ pub(crate) fn names(
     names
 }
 
-fn of_one(spec: &ClusterScanPolicySpec, namespace: &str) -> EffectivePolicy {
+fn of_one(policy: &ClusterScanPolicy, namespace: ChosenNamespace<'_>) -> EffectivePolicy {
+    let spec = &policy.spec;
     EffectivePolicy {
         criteria: spec.criteria(),
-        mode: spec.mode_in(namespace),
+        mode: spec.mode_in(namespace.name),
         approval: spec.approval,
         required_approvals: people(spec.required_approvals),
         max_exception_days: spec.max_exception_days.filter(|days| *days > 0),
-        alerts: spec.alerts.clone(),
+        alerts: receivers_of(policy, namespace),
     }
 }
 
@@ -103,7 +105,10 @@ fn people(number: u32) -> usize {
 
 fn strictest(a: EffectivePolicy, b: EffectivePolicy) -> EffectivePolicy {
     let mut alerts = a.alerts;
-    alerts.extend(b.alerts.into_iter().filter(|receiver| !alerts.contains(receiver)).collect::<Vec<_>>());
+    // One that two policies have is told once.
+    let is_new = |other: &PolicyReceiver| alerts.iter().all(|known| known.receiver != other.receiver);
+    let more: Vec<_> = b.alerts.into_iter().filter(is_new).collect();
+    alerts.extend(more);
     let manual = a.approval == ApprovalMode::Manual || b.approval == ApprovalMode::Manual;
     EffectivePolicy {
         criteria: a.criteria.strictest(&b.criteria),
@@ -227,7 +232,7 @@ pub(crate) mod tests {
         let to = |urls: &[&str]| json!({"alerts": urls.iter().map(|url| json!({"url": url})).collect::<Vec<_>>()});
         let check = |specs: &[Value], expected: &[&str]| {
             let found = effective(&policies(specs), &[], "a", None).alerts;
-            assert_eq!(found.iter().map(|receiver| receiver.url.as_str()).collect::<Vec<_>>(), expected);
+            assert_eq!(found.iter().filter_map(|one| one.receiver.url.as_deref()).collect::<Vec<_>>(), expected);
         };
         check(&[], &[]);
         check(&[to(&["x"]), to(&["x", "y"])], &["x", "y"]);

@@ -1,6 +1,6 @@
 //! What a change of an object enqueues.
 
-use super::Index;
+use super::{Index, SeenPolicy};
 use crate::decide::enforced::enforced_namespaces;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Node, Pod, ServiceAccount};
@@ -56,9 +56,27 @@ impl Index {
         self.enqueue_pods(&namespace);
     }
 
-    pub(super) fn policy_changed(&self, _: &ClusterScanPolicy) {
+    /// What the server itself writes about a policy's alerts, and who asks for a test message, changes no decision.
+    pub(super) fn policy_changed(&self, changed: &ClusterScanPolicy) {
+        if !self.is_another_policy(changed) {
+            return;
+        }
         self.enqueue_bound();
         self.enqueue_decided(&|_| true);
+    }
+
+    /// Whether a policy differs from what was seen last in more than its status and annotations (its generation counts those changes
+    /// alone), or is gone.
+    fn is_another_policy(&self, changed: &ClusterScanPolicy) -> bool {
+        let name = changed.name_any();
+        let mut seen = self.last_policies.lock();
+        if self.policies.get(&ObjectRef::new(&name)).is_none() {
+            seen.remove(&name);
+            return true;
+        }
+        let now = || SeenPolicy { uid: changed.uid(), generation: changed.metadata.generation };
+        let before = seen.insert(name, now());
+        changed.metadata.generation.is_none() || before != Some(now())
     }
 
     pub(super) fn namespaced_policy_changed(&self, changed: &ScanPolicy) {

@@ -196,6 +196,28 @@ fn a_namespaces_policy_enqueues_what_is_bound_only_where_that_changes() {
     own(Some(&warn), "other", json!({"blockAt": "HIGH"}), true);
 }
 
+/// The server writes a status for each receiver of alerts.
+#[test]
+fn a_policy_enqueues_only_where_its_spec_changed() {
+    let mut fed = cluster();
+    let object = |uid: &str, generation: i64, annotation: &str| {
+        from_value::<ClusterScanPolicy>(json!({"apiVersion": "tidewaiter.dev/v1alpha1", "kind": "ClusterScanPolicy",
+            "metadata": {"name": "p", "uid": uid, "generation": generation, "annotations": {"a": annotation}}, "spec": {}}))
+        .unwrap()
+    };
+    let mut check = |event: Event<ClusterScanPolicy>, expected: bool| {
+        let shown = format!("{event:?}");
+        fed.event(|w| &mut w.policies, Index::policy_changed, event);
+        assert_eq!(fed.enqueued().contains(&"policies".to_owned()), expected, "{shown}");
+    };
+    check(Event::Apply(object("u", 1, "")), true);
+    check(Event::Apply(object("u", 1, "another")), false);
+    check(Event::Apply(object("u", 2, "")), true);
+    check(Event::Apply(object("v", 2, "")), true);
+    check(Event::Delete(object("v", 2, "")), true);
+    check(Event::Apply(object("v", 2, "")), true);
+}
+
 #[test]
 fn policies_and_approvals_enqueue_what_they_decide() {
     let mut fed = cluster();

@@ -1,0 +1,61 @@
+//! Writes what became of alerts into the status of their policies, and an Event about those that were given up: at most once in ten
+//! seconds for each policy, and never without news.
+
+use super::AlertChannel;
+use crate::decide::alert_route::{ReceiverKey, all_of};
+use kube::api::{Patch, PatchParams};
+use kube::runtime::events::{Event, EventType};
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, Resource as _, ResourceExt as _};
+use serde_json::json;
+use tidewaiter_crd::ClusterScanPolicy;
+
+/// Characters of an Event's note; the API server accepts 1024 bytes.
+const MAX_NOTE: usize = 1000;
+
+impl AlertChannel {
+    /// Writes what has changed.
+    pub(super) async fn write_statuses(&self) {
+        let changed = self.shared.states.lock().changed();
+        for name in changed {
+            match self.index.policies.get(&ObjectRef::new(&name)) {
+                Some(policy) => self.write_status(&policy).await,
+                None => self.shared.states.lock().retain(|policy| policy != name),
+            }
+        }
+    }
+
+    async fn write_status(&self, policy: &ClusterScanPolicy) {
+        let name = policy.name_any();
+        let receivers: Vec<String> = all_of(policy).map(|one| one.key.name).collect();
+        let shown = policy.status.clone().unwrap_or_default().alerts;
+        let waiting = |receiver: &str| self.waiting(&ReceiverKey { policy: name.clone(), name: receiver.to_owned() });
+        let report = self.shared.states.lock().report(&name, &receivers, &shown, waiting);
+        for (_, note) in &report.events {
+            let event = Event {
+                type_: EventType::Warning,
+                reason: "AlertNotDelivered".to_owned(),
+                note: Some(note.chars().take(MAX_NOTE).collect()),
+                action: "Alert".to_owned(),
+                secondary: None,
+            };
+            self.events.send(event, policy.object_ref(&()));
+        }
+        if report.statuses == shown {
+            return;
+        }
+        let api: Api<ClusterScanPolicy> = Api::all(self.client.clone());
+        let patch = Patch::Merge(json!({"status": {"alerts": report.statuses}}));
+        match api.patch_status(&name, &PatchParams::default(), &patch).await {
+            Ok(_) => {}
+            // It was deleted meanwhile.
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => {
+                tracing::warn!(
+                    "the status of the ClusterScanPolicy {name} was not written (see deploy/rbac.yaml): {error}"
+                );
+                self.shared.states.lock().not_written(&name);
+            }
+        }
+    }
+}
