@@ -20,7 +20,7 @@ impl RegistryArgs {
             credentials: self.credentials(reference)?,
             ca_pem,
             plain_http,
-            hosts: self.hosts()?.only(reference.registry()),
+            hosts: self.hosts(reference.registry())?,
             ..RegistryConfig::default()
         })
     }
@@ -30,10 +30,11 @@ impl RegistryArgs {
         self.ca_file.iter().map(|file| read(file)).collect()
     }
 
-    /// The mirrors of the folder on the command line. Those of this machine's containerd are not looked for: what a scan says should
+    /// The mirrors that the folder on the command line has for a registry. Those of this machine's containerd are not looked for: what a scan says should
     /// not depend on where it runs.
-    fn hosts(&self) -> Result<RegistryHosts> {
-        let read = |dir: &PathBuf| RegistryHosts::read(dir).map_err(|error| UsageError(error.to_string()));
+    fn hosts(&self, registry: &str) -> Result<RegistryHosts> {
+        let read =
+            |dir: &PathBuf| RegistryHosts::read_for(dir, registry).map_err(|error| UsageError(error.to_string()));
         Ok(self.registry_config_dir.as_ref().map(read).transpose()?.unwrap_or_default())
     }
 

@@ -70,8 +70,7 @@ impl ScanJob {
         for secret in &self.secrets {
             let bytes = secret.document.as_bytes();
             let parsed = if secret.legacy { Credentials::parse_legacy(bytes) } else { Credentials::parse(bytes) };
-            let unreadable = |e| ScanFailure::new(Reason::BadPullSecret, format!("a pull secret is unreadable: {e}"));
-            own.extend(parsed.map_err(unreadable)?);
+            own.extend(parsed.map_err(|place| bad_pull_secret(&place))?);
         }
         let mut provided = Credentials::default();
         for ProvidedLogin { user, password } in self.provided.iter().cloned() {
@@ -87,6 +86,11 @@ impl ScanJob {
         let namespace = image.as_ref().is_some_and(logs_in).then(|| namespace.to_owned());
         RegistryUser { registry: image.map(|image| image.registry().to_owned()).unwrap_or_default(), namespace }
     }
+}
+
+fn bad_pull_secret(place: &str) -> ScanFailure {
+    let next = "create it again with: kubectl create secret docker-registry";
+    ScanFailure::new(Reason::BadPullSecret, format!("a pull secret is unreadable: no logins in JSON ({place}); {next}"))
 }
 
 /// Document of a pull secret.
@@ -245,6 +249,16 @@ mod tests {
         check("nginx", &[], std::slice::from_ref(&provided), ("docker.io", Some("team")));
         check("no reference", &[&secret], &[], ("", None));
         check("r.example/team/app", &[&"no JSON".to_owned()], &[], ("r.example", None));
+    }
+
+    #[test]
+    fn a_pull_secret_that_is_none_is_not_quoted() {
+        let secrets = vec![PullSecret { legacy: false, document: r#"{"auths": "hunter2"}"#.to_owned() }];
+        let job = ScanJob { secrets, ..ScanJob::for_tests("r.example/app") };
+        let failure = job.credentials(&job.image.parse().unwrap()).unwrap_err();
+        assert_eq!(failure.reason, Reason::BadPullSecret);
+        let said = failure.message;
+        assert!(said.contains("line 1, column 19") && !said.contains("hunter2"), "{said}");
     }
 
     #[test]
