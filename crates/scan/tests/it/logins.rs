@@ -1,7 +1,7 @@
 //! Logins against loopback registries: which are sent, in which order, and where to.
 
 use serde_json::{Value, json};
-use tidewaiter_scan::source::registry::credentials::Credentials;
+use tidewaiter_scan::source::registry::credentials::{Credentials, Login};
 use tidewaiter_scan::source::registry::token_services::TokenServices;
 use tidewaiter_scan::source::registry::{self, RegistryConfig};
 use tidewaiter_testkit::authority::Authority;
@@ -52,6 +52,36 @@ fn every_login_of_a_host_is_tried() {
     check(&[json!({"HOST/other": right})], "Unauthorized");
     check(&[json!({"HOST": {"identitytoken": "refresh"}})], "Unauthorized");
     check(&[json!({"HOST": {"identitytoken": "refresh"}, "HOST/team": right})], "in");
+}
+
+#[test]
+fn a_registry_gets_few_of_many_logins() {
+    let check = |wrong: usize, expected: Result<(), &str>| {
+        let registry = Registry::start();
+        registry.require_login("user", "right");
+        let image = registry.push("team/app", "v1", &clean().build());
+        let mut credentials = Credentials::default();
+        let passwords = (0..wrong).map(|number| format!("wrong-{number}")).chain(["right".to_owned()]);
+        for password in passwords {
+            credentials.add(&registry.host(), Login::Password { user: "user".to_owned(), password });
+        }
+        let config = RegistryConfig { credentials, ..RegistryConfig::default() };
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let before = registry.log().len();
+        let opened = registry::open(&config, &image.parse().unwrap(), None);
+        match expected {
+            Ok(()) => assert!(opened.is_ok(), "{wrong}: {opened:?}"),
+            Err(words) => {
+                let said = opened.unwrap_err().to_string();
+                assert!(said.contains("refused access") && said.contains(words), "{wrong}: {said}");
+                // One without a login, then each login once.
+                assert_eq!(registry.log().len() - before, 21, "{wrong}");
+            }
+        }
+    };
+    check(19, Ok(()));
+    check(20, Err("the first 20 logins for it were tried, 1 more were not"));
+    check(3000, Err("the first 20 logins for it were tried, 2981 more were not"));
 }
 
 #[test]
