@@ -49,6 +49,8 @@ pub struct RegistryConfig {
     pub token_services: TokenServices,
     /// Hosts that stand in for registries; a push goes to the registry itself.
     pub hosts: RegistryHosts,
+    /// How long the registry itself is not asked, because its limit is reached: where it has mirrors, those are asked alone.
+    pub held: Option<Duration>,
     /// Maximum tries of one request.
     pub tries: u32,
     /// Pause before the second try; doubled for each further one.
@@ -66,6 +68,7 @@ impl Default for RegistryConfig {
             plain_http: Vec::new(),
             addresses: Addresses::Any,
             hosts: RegistryHosts::default(),
+            held: None,
             token_services: TokenServices::Any,
             // With the pauses below 3.5 s: a registry that restarts or limits requests for a moment is not a failed
             // scan.

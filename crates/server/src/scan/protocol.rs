@@ -15,7 +15,7 @@
 use super::credential_providers::ProvidedLogin;
 use super::layer_cache::LayerOwner;
 use super::signed::ScanSigner;
-use crate::memory::RegistryUser;
+use crate::memory::{RegistryUser, limited_registry};
 use crate::settings::RegistrySettings;
 use crate::trusted_scans::TrustedScanner;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,8 @@ pub(crate) struct ScanJob {
     pub(crate) provided: Vec<ProvidedLogin>,
     /// How registries are reached.
     pub(crate) registries: RegistrySettings,
+    /// How long the image's registry itself is not asked: its mirrors may have it.
+    pub(crate) held: Option<Duration>,
     /// The database file.
     pub(crate) database: PathBuf,
     /// Memory limit of the process, in bytes.
@@ -84,7 +86,7 @@ impl ScanJob {
         let image = self.image.parse::<Reference>().ok();
         let logs_in = |image: &Reference| self.credentials(image).is_ok_and(|all| !all.logins(image).is_empty());
         let namespace = image.as_ref().is_some_and(logs_in).then(|| namespace.to_owned());
-        RegistryUser { registry: image.map(|image| image.registry().to_owned()).unwrap_or_default(), namespace }
+        RegistryUser { registry: image.map(|image| limited_registry(image.registry())).unwrap_or_default(), namespace }
     }
 }
 
@@ -220,6 +222,7 @@ impl ScanJob {
             secrets: vec![],
             provided: vec![],
             registries: RegistrySettings::default(),
+            held: None,
             database: PathBuf::from("/does/not/exist"),
             memory: 512 << 20,
             layers_of: None,
@@ -247,6 +250,8 @@ mod tests {
         check("r.example/other", &[&secret], &[], ("r.example", None));
         check("nginx", &[&secret], &[], ("docker.io", None));
         check("nginx", &[], std::slice::from_ref(&provided), ("docker.io", Some("team")));
+        check("R.EXAMPLE:443/team/app", &[], &[], ("r.example", None));
+        check("registry-1.docker.io/library/nginx", &[], &[], ("docker.io", None));
         check("no reference", &[&secret], &[], ("", None));
         check("r.example/team/app", &[&"no JSON".to_owned()], &[], ("r.example", None));
     }

@@ -134,6 +134,7 @@ fn config(job: &ScanJob, image: &Reference) -> Result<RegistryConfig, ScanFailur
         ca_pem: registries.ca_pem.into_iter().map(String::into_bytes).collect(),
         plain_http: registries.plain_http,
         hosts: registries.hosts,
+        held: job.held,
         token_services: TokenServices::OfRegistry { allowed: registries.token_services },
         addresses: Addresses::Public { allowed: registries.allowed_networks },
         patience: PATIENCE,
