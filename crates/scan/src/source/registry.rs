@@ -79,14 +79,6 @@ impl Default for RegistryConfig {
     }
 }
 
-impl RegistryConfig {
-    /// The same without hosts that stand in for registries: what is changed is read where it is written.
-    #[must_use]
-    pub fn without_mirrors(self) -> Self {
-        RegistryConfig { hosts: RegistryHosts::default(), ..self }
-    }
-}
-
 /// Opens the image a reference names, for one platform (none: this machine's).
 ///
 /// # Errors
