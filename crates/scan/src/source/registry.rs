@@ -94,6 +94,8 @@ pub struct NodeImages {
     pub digest: Digest,
     /// Each manifest once, with the first node platform that runs it.
     pub images: Vec<(Platform, Image)>,
+    /// Whether the registry itself accepted a login.
+    pub logged_in: bool,
 }
 
 /// Opens every image that nodes of these platforms would run. Node platforms that an index has nothing for are left
@@ -120,7 +122,7 @@ pub fn open_for_nodes(
     }
     match (images.is_empty(), nothing) {
         (true, Some(error)) => Err(error),
-        _ => Ok(NodeImages { digest: root.digest, images }),
+        _ => Ok(NodeImages { logged_in: root.client.logs_in(), digest: root.digest, images }),
     }
 }
 

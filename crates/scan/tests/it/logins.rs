@@ -1,6 +1,7 @@
 //! Logins against loopback registries: which are sent, in which order, and where to.
 
 use serde_json::{Value, json};
+use tidewaiter_core::image::Platform;
 use tidewaiter_scan::source::registry::credentials::{Credentials, Login};
 use tidewaiter_scan::source::registry::token_services::TokenServices;
 use tidewaiter_scan::source::registry::{self, RegistryConfig};
@@ -82,6 +83,29 @@ fn a_registry_gets_few_of_many_logins() {
     check(19, Ok(()));
     check(20, Err("the first 20 logins for it were tried, 1 more were not"));
     check(3000, Err("the first 20 logins for it were tried, 2981 more were not"));
+}
+
+/// A registry counts requests by account only where it takes the login.
+#[test]
+fn a_login_counts_where_it_is_asked_for() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let check = |requires: fn(&Registry), has_login: bool, expected: bool| {
+        let registry = Registry::start();
+        requires(&registry);
+        let image = registry.push("team/app", "v1", &clean().build());
+        let mut credentials = Credentials::default();
+        if has_login {
+            let login = Login::Password { user: "user".to_owned(), password: "right".to_owned() };
+            credentials.add(&registry.host(), login);
+        }
+        let config = RegistryConfig { credentials, ..RegistryConfig::default() };
+        let nodes = [Platform::new("linux", "amd64")];
+        let found = registry::open_for_nodes(&config, &image.parse().unwrap(), &nodes).unwrap();
+        assert_eq!(found.logged_in, expected, "{has_login}");
+    };
+    check(|_| {}, true, false);
+    check(|_| {}, false, false);
+    check(|registry| registry.require_login("user", "right"), true, true);
 }
 
 #[test]

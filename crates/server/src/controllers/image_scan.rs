@@ -208,26 +208,36 @@ async fn run(scan: &ImageScan, ctx: &ServerContext, platforms: Vec<Platform>) ->
     };
     let user = job.registry_user(&scan.namespace().unwrap_or_default());
     job.held = ctx.registry_holds.pause(&user);
-    if let Some(pause) = job.held.filter(|_| !job.registries.hosts.has_mirrors(&registry)) {
+    let has_mirrors = job.registries.hosts.has_mirrors(&registry);
+    if let Some(pause) = job.held.filter(|_| !has_mirrors) {
         return Err(image_scan::held_registry(&user.registry, pause));
     }
     let began = Instant::now();
     let done = process::scan(&ctx.settings, &ctx.store, &job).await;
     if job.held.is_some() {
-        // Of the registry it says nothing: its mirrors alone were asked. Where they lack the image, it waits.
+        // Nothing was learned of the registry: its mirrors alone were asked. Where they lack the image, it waits.
         return done.map_err(|failure| FailedScan { tried: failure.reason != Reason::RateLimited, ..tried(failure) });
     }
-    note_limit(ctx, &user, began, &done);
+    // A result may be a mirror's, which says nothing of the registry.
+    if done.is_err() || !has_mirrors {
+        note_limit(ctx, &user, began, &done);
+    }
     done.map_err(|failure| tried(provided.explain(failure)))
 }
 
 /// Holds the registry for all who share its limit. What read a layer says so of its own image alone: somebody made that.
 fn note_limit(ctx: &ServerContext, user: &RegistryUser, began: Instant, done: &Result<ScanOutput, ScanFailure>) {
+    let holds = &ctx.registry_holds;
     match done {
-        Ok(_) => ctx.registry_holds.forget(user, began),
+        Ok(output) => {
+            holds.note_login(user, output.logged_in);
+            holds.forget(&user.limited(output.logged_in), began);
+        }
         Err(failure) if failure.reason == Reason::RateLimited && failure.before_layers => {
-            let pause = ctx.registry_holds.note(user, failure.retry_after).as_secs();
-            let whom = user.namespace.as_deref().unwrap_or("all namespaces without a login");
+            holds.note_login(user, failure.logged_in);
+            let limited = user.limited(failure.logged_in);
+            let pause = holds.note(&limited, failure.retry_after).as_secs();
+            let whom = limited.namespace.as_deref().unwrap_or("all namespaces without a login");
             tracing::warn!("{} limits requests: it is not asked for {whom} for {pause} s", user.registry);
         }
         Err(_) => {}

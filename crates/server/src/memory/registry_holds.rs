@@ -2,7 +2,7 @@
 //! held for itself, never others.
 
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// Pause where the registry asks for none, doubled each time that it refuses again after one.
@@ -48,6 +48,20 @@ struct RegistryHold {
 #[derive(Debug, Default)]
 pub(crate) struct RegistryHolds {
     known: Mutex<BTreeMap<RegistryUser, RegistryHold>>,
+    /// Of whom the registry takes no login although they have one: it lets them in without asking for it, and counts them as everybody.
+    without_login: Mutex<BTreeSet<RegistryUser>>,
+}
+
+impl RegistryUser {
+    /// Whose limit a request counts for: without an accepted login that of everybody.
+    pub(crate) fn limited(&self, logged_in: bool) -> RegistryUser {
+        if logged_in { self.clone() } else { self.anonymous() }
+    }
+
+    /// Those who ask the same registry without a login.
+    fn anonymous(&self) -> RegistryUser {
+        RegistryUser { namespace: None, ..self.clone() }
+    }
 }
 
 impl RegistryHolds {
@@ -74,7 +88,26 @@ impl RegistryHolds {
         }
     }
 
+    /// Notes whether the registry took the login of somebody who has one.
+    pub(crate) fn note_login(&self, user: &RegistryUser, logged_in: bool) {
+        if user.namespace.is_none() {
+            return;
+        }
+        let mut without = self.without_login.lock();
+        if logged_in {
+            without.remove(user);
+        } else if without.len() < MAX_REMEMBERED {
+            without.insert(user.clone());
+        }
+    }
+
     fn pause_at(&self, user: &RegistryUser, now: Instant) -> Option<Duration> {
+        let own = self.own_pause_at(user, now);
+        let as_everybody = self.without_login.lock().contains(user);
+        own.max(as_everybody.then(|| self.own_pause_at(&user.anonymous(), now)).flatten())
+    }
+
+    fn own_pause_at(&self, user: &RegistryUser, now: Instant) -> Option<Duration> {
         let until = self.known.lock().get(user)?.until;
         Some(until.saturating_duration_since(now)).filter(|pause| !pause.is_zero())
     }
@@ -179,6 +212,26 @@ mod tests {
         assert!(holds.pause(&user).is_some());
         holds.forget(&user, Instant::now() + Duration::from_secs(1));
         assert!(holds.pause(&user).is_none());
+    }
+
+    #[test]
+    fn a_login_that_is_not_asked_for_is_none() {
+        let (holds, now) = (RegistryHolds::default(), Instant::now());
+        let team = user("a.example", Some("team"));
+        let check = |expected: Option<u64>| assert_eq!(holds.pause_at(&team, now), expected.map(Duration::from_secs));
+        holds.note_at(&team.limited(false), Some(Duration::from_secs(60)), now);
+        assert_eq!(holds.pause_at(&user("a.example", None), now), Some(Duration::from_secs(60)));
+        // Unknown: it is asked once.
+        check(None);
+        holds.note_login(&team, false);
+        check(Some(60));
+        // Of its own and everybody's, the longer one.
+        holds.note_at(&team.limited(true), Some(Duration::from_secs(90)), now);
+        check(Some(90));
+        holds.note_login(&team, true);
+        check(Some(90));
+        holds.forget_at(&team, now + Duration::from_secs(1), now + Duration::from_secs(2));
+        check(None);
     }
 
     #[test]

@@ -135,6 +135,8 @@ pub(crate) struct ResolvedImages {
     pub(crate) digest: Digest,
     /// The requested platforms, and the digests of their manifests.
     pub(crate) images: Vec<(Platform, Digest)>,
+    /// Whether the registry itself accepted a login.
+    pub(crate) logged_in: bool,
 }
 
 /// What the worker says last.
@@ -157,6 +159,9 @@ pub(crate) struct ScanOutput {
     pub(crate) results: Vec<PlatformReport>,
     /// What came from the cache of layers, as the worker says.
     pub(crate) layers: LayerCounts,
+    /// Whether the registry accepted a login, as the process said before it read a layer. The server notes it.
+    #[serde(skip)]
+    pub(crate) logged_in: bool,
 }
 
 /// Report of one platform.
@@ -182,6 +187,8 @@ pub(crate) struct ScanFailure {
     pub(crate) message: String,
     /// The pause that the registry asks for.
     pub(crate) retry_after: Option<Duration>,
+    /// Whether a registry's limit was that of an account.
+    pub(crate) logged_in: bool,
     /// Whether the process ended before it read a layer, and so before its image could make anything of it. The server notes it.
     #[serde(skip)]
     pub(crate) before_layers: bool,
@@ -190,19 +197,21 @@ pub(crate) struct ScanFailure {
 impl ScanFailure {
     /// A failure by its reason.
     pub(crate) fn new(reason: Reason, message: impl ToString) -> Self {
-        ScanFailure { reason, message: message.to_string(), retry_after: None, before_layers: false }
+        ScanFailure { reason, message: message.to_string(), retry_after: None, logged_in: false, before_layers: false }
     }
 }
 
 impl From<ScanError> for ScanFailure {
     fn from(error: ScanError) -> Self {
-        ScanFailure { retry_after: error.retry_after(), ..ScanFailure::new(error.reason(), error) }
+        let (retry_after, logged_in) = (error.retry_after(), error.logged_in());
+        ScanFailure { retry_after, logged_in, ..ScanFailure::new(error.reason(), error) }
     }
 }
 
 impl From<SourceError> for ScanFailure {
     fn from(error: SourceError) -> Self {
-        ScanFailure { retry_after: error.retry_after(), ..ScanFailure::new(error.reason(), error) }
+        let (retry_after, logged_in) = (error.retry_after(), error.logged_in());
+        ScanFailure { retry_after, logged_in, ..ScanFailure::new(error.reason(), error) }
     }
 }
 

@@ -82,6 +82,11 @@ impl Access {
         self.accepted.lock().authorization.clone()
     }
 
+    /// Whether a login was accepted, and not nobody's token.
+    pub(super) fn logs_in(&self) -> bool {
+        !self.logins.is_empty() && self.accepted.lock().authorization.is_some()
+    }
+
     /// Answers the challenge of a refusal: sends the request with each login until one is not refused.
     ///
     /// # Errors
@@ -179,15 +184,15 @@ impl Access {
             }
             _ => http.get(&format!("{realm}{separator}{wanted}")).call(),
         };
-        given(response.map_err(|error| failed(http, realm, error, what))?, what)
+        given(response.map_err(|error| failed(http, realm, error, what))?, what, login.is_some())
     }
 }
 
 /// The `Authorization` value of a token service's answer.
-fn given(response: Response<Body>, what: &str) -> Attempt<String> {
+fn given(response: Response<Body>, what: &str, logged_in: bool) -> Attempt<String> {
     match response.status().as_u16() {
         200 => {}
-        status if is_busy(status) => return Err(busy(what, &response, "its token service")),
+        status if is_busy(status) => return Err(busy(what, &response, "its token service", logged_in)),
         // Whatever else a token service answers, it gave no token for this login.
         status => return Err(refusal(if status == 403 { 403 } else { 401 }, what).into()),
     }

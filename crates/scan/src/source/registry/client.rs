@@ -40,6 +40,11 @@ impl RegistryClient {
         Ok(RegistryClient { endpoints, held, tries, pause, patience })
     }
 
+    /// Whether the registry itself accepted a login.
+    pub(super) fn logs_in(&self) -> bool {
+        self.endpoints.last().is_some_and(Endpoint::logs_in)
+    }
+
     /// The bytes of a manifest, by tag or digest.
     pub(super) fn manifest(&self, selector: &str, what: &str) -> Result<Vec<u8>, SourceError> {
         self.document(RepositoryRequest { kind: "manifests", name: selector, range: None, absent: ABSENT, what })
@@ -166,7 +171,7 @@ impl RegistryClient {
 /// In place of an answer of a host that is not asked.
 fn held(host: &Endpoint, pause: Duration, wanted: RepositoryRequest<'_>) -> SourceError {
     let cause = format!("{} is not asked for {} s", host.base(), pause.as_secs());
-    SourceError::RateLimited { what: wanted.what.to_owned(), cause, retry_after: Some(pause) }
+    SourceError::RateLimited { what: wanted.what.to_owned(), cause, retry_after: Some(pause), logged_in: false }
 }
 
 /// A blob that is requested again from where its stream broke.
