@@ -81,9 +81,10 @@ fn a_registry_that_limits_requests_keeps_no_slot() {
     lab.kubectl(&secret).ok();
     let patch = r#"{"imagePullSecrets":[{"name":"pull"}]}"#;
     lab.kubectl(&["patch", "serviceaccount", "default", "-p", patch]).ok();
-    within(PATIENCE, "the second is asked for again", || asked.load(Ordering::Relaxed) > before);
-    let waiting = format!(r#"jsonpath={{.items[?(@.spec.image=="{host}/b:v1")].spec.pullSecrets}}"#);
-    within(PATIENCE, "with its login", || lab.admin(&["get", "imagescans", "-o", &waiting]).text.contains("pull"));
+    within(PATIENCE, "the third is asked for again", || asked.load(Ordering::Relaxed) > before);
+    let waiting = format!(r#"jsonpath={{.items[?(@.spec.image=="{host}/c:v1")].spec.pullSecrets}}"#);
+    let secrets = || lab.admin(&["get", "imagescans", "-n", "other", "-o", &waiting]).text;
+    within(PATIENCE, "with its login", || secrets().contains("pull"));
 }
 
 /// A user's urgent ImageScan of an image.
