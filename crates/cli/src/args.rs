@@ -19,7 +19,7 @@ pub(crate) use self::fail_on::{FailCriterion, FailRule};
 pub(crate) use self::image::{ConvertArgs, DiffArgs, ExplainArgs, FixArgs, ImageArgs, SbomArgs};
 pub(crate) use self::output::{OutputArgs, OutputTarget, ReportOutputFormat};
 pub(crate) use self::policy::{EnableArgs, PolicyArgs, PolicyCommand, PolicyTestArgs, PreflightArgs};
-pub(crate) use self::shared::{ClusterArgs, JudgeArgs, LocalArgs, OutputFormat, RegistryArgs};
+pub(crate) use self::shared::{ClusterArgs, JudgeArgs, LocalArgs, OutputFormat, OwnRegistryArgs, RegistryArgs};
 pub(crate) use self::workload::{
     ApproveArgs, DeploymentArgs, ReportArgs, RevokeArgs, RollbackArgs, StatusArgs, WaitArgs,
 };

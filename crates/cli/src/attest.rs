@@ -90,7 +90,7 @@ fn place(args: &AttestArgs) -> Result<Option<AttestationPlace>> {
         };
     };
     let reference: Reference = name.parse().map_err(|e| UsageError(format!("{name}: {e}")))?;
-    let config = args.local.registry.config(&reference)?.without_mirrors();
+    let config = args.local.registry.own.config(&reference)?;
     let repository = ArtifactRepository::new(&config, &reference)?;
     Ok(Some(AttestationPlace { config, repository }))
 }

@@ -82,7 +82,8 @@ pub(crate) fn offer(path: &Path, registry: &RegistryArgs) -> Result<()> {
         Some(_) => {
             let key = std::env::var_os("TIDEWAITER_DB_KEY").map(PathBuf::from);
             // Plain HTTP was allowed for the image's registry alone.
-            let registry = RegistryArgs { plain_http: false, ..registry.clone() };
+            let mut registry = registry.clone();
+            registry.own.plain_http = false;
             let keyless = KeylessArgs::of_environment();
             update::run(&UpdateArgs { source, key, keyless, allow_older: false, db, registry }, &mut io::stderr())?;
         }

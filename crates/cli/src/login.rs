@@ -1,6 +1,6 @@
 //! How a registry is reached: authorities, plain HTTP, and the logins that Docker and Podman stored.
 
-use crate::args::RegistryArgs;
+use crate::args::{OwnRegistryArgs, RegistryArgs};
 use crate::exit::UsageError;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,27 @@ use tidewaiter_scan::source::registry::hosts::RegistryHosts;
 use tidewaiter_scan::source::registry::login_files;
 
 impl RegistryArgs {
-    /// The settings for the registry of a reference.
+    /// The settings for the registry of a reference, with its mirrors.
+    pub(crate) fn config(&self, reference: &Reference) -> Result<RegistryConfig> {
+        Ok(RegistryConfig { hosts: self.hosts(reference.registry())?, ..self.own.config(reference)? })
+    }
+
+    /// The authorities that are trusted in addition to the system's.
+    pub(crate) fn ca_pem(&self) -> Result<Vec<Vec<u8>>> {
+        self.own.ca_pem()
+    }
+
+    /// The mirrors that the folder on the command line has for a registry. Those of this machine's containerd are not looked for: what a scan says should
+    /// not depend on where it runs.
+    fn hosts(&self, registry: &str) -> Result<RegistryHosts> {
+        let read =
+            |dir: &PathBuf| RegistryHosts::read_for(dir, registry).map_err(|error| UsageError(error.to_string()));
+        Ok(self.registry_config_dir.as_ref().map(read).transpose()?.unwrap_or_default())
+    }
+}
+
+impl OwnRegistryArgs {
+    /// The settings for the registry of a reference itself.
     pub(crate) fn config(&self, reference: &Reference) -> Result<RegistryConfig> {
         // Files first: a wrong name must not cost a request.
         let ca_pem = self.ca_pem()?;
@@ -20,7 +40,6 @@ impl RegistryArgs {
             credentials: self.credentials(reference)?,
             ca_pem,
             plain_http,
-            hosts: self.hosts()?.only(reference.registry()),
             ..RegistryConfig::default()
         })
     }
@@ -28,13 +47,6 @@ impl RegistryArgs {
     /// The authorities that are trusted in addition to the system's.
     pub(crate) fn ca_pem(&self) -> Result<Vec<Vec<u8>>> {
         self.ca_file.iter().map(|file| read(file)).collect()
-    }
-
-    /// The mirrors of the folder on the command line. Those of this machine's containerd are not looked for: what a scan says should
-    /// not depend on where it runs.
-    fn hosts(&self) -> Result<RegistryHosts> {
-        let read = |dir: &PathBuf| RegistryHosts::read(dir).map_err(|error| UsageError(error.to_string()));
-        Ok(self.registry_config_dir.as_ref().map(read).transpose()?.unwrap_or_default())
     }
 
     /// The logins of the file on the command line, else of those that Docker and Podman stored.

@@ -80,6 +80,12 @@ impl ScanError {
         }
     }
 
+    /// Whether a registry's limit was that of an account.
+    #[must_use]
+    pub fn logged_in(&self) -> bool {
+        matches!(self, Self::Source(error) if error.logged_in())
+    }
+
     /// Machine-readable reason for conditions and reports.
     pub fn reason(&self) -> Reason {
         match self {

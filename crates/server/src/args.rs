@@ -136,7 +136,7 @@ pub(crate) struct ServeArgs {
     /// PEM file of authorities that are trusted for registries, in addition to the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) registry_ca: Option<PathBuf>,
-    /// CredentialProviderConfig of kubelet.config.k8s.io/v1, as kubelets have it: programs that give logins of registries
+    /// CredentialProviderConfig of kubelet.config.k8s.io/v1, as kubelets have it, in one file: programs that give logins of registries
     #[arg(
         long,
         env = "TIDEWAITER_IMAGE_CREDENTIAL_PROVIDER_CONFIG",

@@ -3,7 +3,7 @@
 mod registry_holds;
 mod scan_runs;
 
-pub(crate) use registry_holds::{RegistryHolds, RegistryUser};
+pub(crate) use registry_holds::{RegistryHolds, RegistryUser, limited_registry};
 pub(crate) use scan_runs::ScanRuns;
 
 use parking_lot::Mutex;

@@ -69,6 +69,7 @@ fn the_chart_has_the_objects_of_the_manifests() {
         assert_eq!(without_image(object), without_image(of_manifests[&name].clone()), "{name}");
     }
     one_process_alone(&lab, &program);
+    what_images_may_not_read(&lab, &program);
     packed_and_pushed(&lab, &program);
     let refused = |args: &[&str], why: &str| {
         let said =
@@ -90,6 +91,25 @@ fn one_process_alone(lab: &Lab, program: &Path) {
     let objects = objects(lab, &run(&mut helm(lab, program, &template)).ok());
     assert!(objects.contains_key("Deployment tidewaiter") && !objects.contains_key("Deployment tidewaiter-standby"));
     assert_eq!(objects["Service tidewaiter"]["spec"]["publishNotReadyAddresses"], true);
+}
+
+/// What credential providers and mirrors need is not for the containers that read images and feeds.
+fn what_images_may_not_read(lab: &Lab, program: &Path) {
+    let values = "server.extraEnv[0].name=AWS_ROLE_ARN,server.extraEnv[0].value=x,\
+        server.extraVolumeMounts[0].name=providers,server.extraVolumeMounts[0].mountPath=/opt/providers,\
+        extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=x";
+    let template = ["template", "tidewaiter", &chart(lab), "--set", IMAGE, "--set", values, "--no-hooks"];
+    let objects = objects(lab, &run(&mut helm(lab, program, &template)).ok());
+    for deployment in ["Deployment tidewaiter", "Deployment tidewaiter-standby"] {
+        let containers = objects[deployment].pointer("/spec/template/spec/containers").unwrap().as_array().unwrap();
+        for container in containers {
+            let is_server = container["name"] == "tidewaiter";
+            let text = container.to_string();
+            assert_eq!(text.contains("AWS_ROLE_ARN"), is_server, "{text}");
+            assert_eq!(text.contains("/opt/providers"), is_server, "{text}");
+            assert!(text.contains("HTTPS_PROXY"), "{text}");
+        }
+    }
 }
 
 /// What `cargo xtask chart --push` does, and what clusters then install.

@@ -28,7 +28,7 @@ fn an_image_is_what_it_is_at_the_mirror_and_else_what_the_registry_has() {
     create(&lab, "mistaken", &lab.registry.push("mistaken", "v1", &clean().build()));
     lab.until("mistaken", "ScanFailed Blocked");
     let status = lab.kubectl(&["scan", "status", "deployment/mistaken"]).ok();
-    assert!(status.contains("hosts.toml") && status.contains("unknown field"), "{status}");
+    assert!(status.contains("hosts.toml cannot be used; see the server's log"), "{status}");
     write(&lab, "");
     lab.kubectl(&["scan", "deployment", "mistaken"]).ok();
     crate::rolled_out(&lab, "mistaken");

@@ -75,15 +75,16 @@ fn a_registry_that_limits_requests_keeps_no_slot() {
             assert!((3500..=3600).contains(&seconds.parse().unwrap()), "{seconds}");
         }
     }
-    // Who logs in has limits of their own: it is asked, once.
+    // Who logs in has limits of their own: what waits is asked for with the login that its ServiceAccount has now.
     let server = format!("--docker-server={host}");
     let secret = ["create", "secret", "docker-registry", "pull", &server, "--docker-username=u", "--docker-password=p"];
     lab.kubectl(&secret).ok();
     let patch = r#"{"imagePullSecrets":[{"name":"pull"}]}"#;
     lab.kubectl(&["patch", "serviceaccount", "default", "-p", patch]).ok();
-    create(&lab, "fourth", &format!("{host}/d:v1"));
-    lab.until("fourth", "ScanFailed Blocked");
-    assert!(asked.load(Ordering::Relaxed) > before);
+    within(PATIENCE, "the third is asked for again", || asked.load(Ordering::Relaxed) > before);
+    let waiting = format!(r#"jsonpath={{.items[?(@.spec.image=="{host}/c:v1")].spec.pullSecrets}}"#);
+    let secrets = || lab.admin(&["get", "imagescans", "-n", "other", "-o", &waiting]).text;
+    within(PATIENCE, "with its login", || secrets().contains("pull"));
 }
 
 /// A user's urgent ImageScan of an image.

@@ -1,6 +1,6 @@
 //! Commands about the vulnerability database.
 
-use super::shared::{OutputFormat, RegistryArgs};
+use super::shared::{OutputFormat, OwnRegistryArgs, RegistryArgs};
 use clap::{Args, Subcommand};
 use jiff::SignedDuration;
 use std::path::PathBuf;
@@ -187,7 +187,7 @@ pub(crate) struct PushArgs {
     #[arg(long)]
     pub(crate) no_delta: bool,
     #[command(flatten)]
-    pub(crate) registry: RegistryArgs,
+    pub(crate) registry: OwnRegistryArgs,
 }
 
 impl KeylessArgs {

@@ -85,9 +85,19 @@ pub(crate) struct LocalArgs {
     pub(crate) registry: RegistryArgs,
 }
 
-/// How a registry is reached.
+/// How a registry is reached, or a mirror in its place.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct RegistryArgs {
+    #[command(flatten)]
+    pub(crate) own: OwnRegistryArgs,
+    /// Folder of mirrors to read from, in containerd's form (HOST/hosts.toml), such as /etc/containerd/certs.d; default: none
+    #[arg(long, value_name = "DIR")]
+    pub(crate) registry_config_dir: Option<PathBuf>,
+}
+
+/// How a registry itself is reached: nothing is written to mirrors.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct OwnRegistryArgs {
     /// Use plain HTTP for the registry; registries on loopback need no flag
     #[arg(long)]
     pub(crate) plain_http: bool,
@@ -97,9 +107,6 @@ pub(crate) struct RegistryArgs {
     /// Registry credentials file; default: Docker's `config.json`, then Podman's `auth.json`
     #[arg(long, value_name = "FILE")]
     pub(crate) docker_config: Option<PathBuf>,
-    /// Folder of mirrors to read from, in containerd's form (HOST/hosts.toml), such as /etc/containerd/certs.d; default: none
-    #[arg(long, value_name = "DIR")]
-    pub(crate) registry_config_dir: Option<PathBuf>,
 }
 
 impl LocalArgs {
@@ -113,7 +120,7 @@ impl LocalArgs {
             base,
             no_cache,
             db: _,
-            registry: RegistryArgs { plain_http, ca_file, docker_config, registry_config_dir },
+            registry: RegistryArgs { own: OwnRegistryArgs { plain_http, ca_file, docker_config }, registry_config_dir },
         } = self;
         platform.is_some()
             || !fail_on.is_empty()

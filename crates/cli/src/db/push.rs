@@ -30,7 +30,7 @@ pub(super) fn run(args: &PushArgs) -> Result<Exit> {
     let reference = artifact::reference(&args.target).map_err(UsageError)?;
     let tag = reference.tag().context(UsageError(format!("{}: give a tag to push to", args.target)))?.to_owned();
     let key = args.key.as_deref().map(keys::signing).transpose()?;
-    let config = args.registry.config(&reference)?.without_mirrors();
+    let config = args.registry.config(&reference)?;
     let path = dirs::existing_database(args.db.as_deref())?;
     // A damaged file must not be handed on.
     let database = Database::open_verified(&path)?;

@@ -43,6 +43,8 @@ pub enum SourceError {
         cause: String,
         /// The pause that it asks for.
         retry_after: Option<Duration>,
+        /// Whether it refused an account, and not whoever asks from this address.
+        logged_in: bool,
     },
     /// The scan's own settings for the network cannot be used.
     #[error("{what}: no request was sent: {cause}")]
@@ -149,6 +151,12 @@ impl SourceError {
             Self::RateLimited { retry_after, .. } => *retry_after,
             _ => None,
         }
+    }
+
+    /// Whether a registry's limit was that of an account.
+    #[must_use]
+    pub fn logged_in(&self) -> bool {
+        matches!(self, Self::RateLimited { logged_in: true, .. })
     }
 
     /// The source error inside an I/O error of a layer reader, if that is what stopped it.

@@ -49,6 +49,8 @@ pub struct RegistryConfig {
     pub token_services: TokenServices,
     /// Hosts that stand in for registries; a push goes to the registry itself.
     pub hosts: RegistryHosts,
+    /// How long the registry itself is not asked, because its limit is reached: where it has mirrors, those are asked alone.
+    pub held: Option<Duration>,
     /// Maximum tries of one request.
     pub tries: u32,
     /// Pause before the second try; doubled for each further one.
@@ -66,6 +68,7 @@ impl Default for RegistryConfig {
             plain_http: Vec::new(),
             addresses: Addresses::Any,
             hosts: RegistryHosts::default(),
+            held: None,
             token_services: TokenServices::Any,
             // With the pauses below 3.5 s: a registry that restarts or limits requests for a moment is not a failed
             // scan.
@@ -73,14 +76,6 @@ impl Default for RegistryConfig {
             pause: Duration::from_millis(500),
             patience: Duration::from_secs(30),
         }
-    }
-}
-
-impl RegistryConfig {
-    /// The same without hosts that stand in for registries: what is changed is read where it is written.
-    #[must_use]
-    pub fn without_mirrors(self) -> Self {
-        RegistryConfig { hosts: RegistryHosts::default(), ..self }
     }
 }
 
@@ -99,6 +94,8 @@ pub struct NodeImages {
     pub digest: Digest,
     /// Each manifest once, with the first node platform that runs it.
     pub images: Vec<(Platform, Image)>,
+    /// Whether the registry itself accepted a login.
+    pub logged_in: bool,
 }
 
 /// Opens every image that nodes of these platforms would run. Node platforms that an index has nothing for are left
@@ -125,7 +122,7 @@ pub fn open_for_nodes(
     }
     match (images.is_empty(), nothing) {
         (true, Some(error)) => Err(error),
-        _ => Ok(NodeImages { digest: root.digest, images }),
+        _ => Ok(NodeImages { logged_in: root.client.logs_in(), digest: root.digest, images }),
     }
 }
 

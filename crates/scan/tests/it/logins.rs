@@ -1,7 +1,8 @@
 //! Logins against loopback registries: which are sent, in which order, and where to.
 
 use serde_json::{Value, json};
-use tidewaiter_scan::source::registry::credentials::Credentials;
+use tidewaiter_core::image::Platform;
+use tidewaiter_scan::source::registry::credentials::{Credentials, Login};
 use tidewaiter_scan::source::registry::token_services::TokenServices;
 use tidewaiter_scan::source::registry::{self, RegistryConfig};
 use tidewaiter_testkit::authority::Authority;
@@ -52,6 +53,59 @@ fn every_login_of_a_host_is_tried() {
     check(&[json!({"HOST/other": right})], "Unauthorized");
     check(&[json!({"HOST": {"identitytoken": "refresh"}})], "Unauthorized");
     check(&[json!({"HOST": {"identitytoken": "refresh"}, "HOST/team": right})], "in");
+}
+
+#[test]
+fn a_registry_gets_few_of_many_logins() {
+    let check = |wrong: usize, expected: Result<(), &str>| {
+        let registry = Registry::start();
+        registry.require_login("user", "right");
+        let image = registry.push("team/app", "v1", &clean().build());
+        let mut credentials = Credentials::default();
+        let passwords = (0..wrong).map(|number| format!("wrong-{number}")).chain(["right".to_owned()]);
+        for password in passwords {
+            credentials.add(&registry.host(), Login::Password { user: "user".to_owned(), password });
+        }
+        let config = RegistryConfig { credentials, ..RegistryConfig::default() };
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let before = registry.log().len();
+        let opened = registry::open(&config, &image.parse().unwrap(), None);
+        match expected {
+            Ok(()) => assert!(opened.is_ok(), "{wrong}: {opened:?}"),
+            Err(words) => {
+                let said = opened.unwrap_err().to_string();
+                assert!(said.contains("refused access") && said.contains(words), "{wrong}: {said}");
+                // One without a login, then each login once.
+                assert_eq!(registry.log().len() - before, 21, "{wrong}");
+            }
+        }
+    };
+    check(19, Ok(()));
+    check(20, Err("the first 20 logins for it were tried, 1 more were not"));
+    check(3000, Err("the first 20 logins for it were tried, 2981 more were not"));
+}
+
+/// A registry counts requests by account only where it takes the login.
+#[test]
+fn a_login_counts_where_it_is_asked_for() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let check = |requires: fn(&Registry), has_login: bool, expected: bool| {
+        let registry = Registry::start();
+        requires(&registry);
+        let image = registry.push("team/app", "v1", &clean().build());
+        let mut credentials = Credentials::default();
+        if has_login {
+            let login = Login::Password { user: "user".to_owned(), password: "right".to_owned() };
+            credentials.add(&registry.host(), login);
+        }
+        let config = RegistryConfig { credentials, ..RegistryConfig::default() };
+        let nodes = [Platform::new("linux", "amd64")];
+        let found = registry::open_for_nodes(&config, &image.parse().unwrap(), &nodes).unwrap();
+        assert_eq!(found.logged_in, expected, "{has_login}");
+    };
+    check(|_| {}, true, false);
+    check(|_| {}, false, false);
+    check(|registry| registry.require_login("user", "right"), true, true);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::Duration;
 use tidewaiter_scan::source::registry::address::Addresses;
 use tidewaiter_scan::source::registry::credentials::Credentials;
 use tidewaiter_scan::source::registry::hosts::RegistryHosts;
@@ -126,6 +127,44 @@ fn answering(status: &'static str) -> (String, Receiver<String>) {
         }
     });
     (host, receiver)
+}
+
+#[test]
+fn a_registry_that_is_held_is_not_asked_and_its_mirrors_are() {
+    let image = clean().build();
+    let check = |mirrors: &[Option<&ImageFixture>], expected: Result<(), &str>, asked: &[bool]| {
+        let case = Case::new(mirrors, Some(&image));
+        let config = RegistryConfig { held: Some(Duration::from_secs(1800)), ..case.config("") };
+        match (registry::open(&config, &format!("{}/team/app:v1", case.server.host()).parse().unwrap(), None), expected)
+        {
+            (Ok(_), Ok(())) => {}
+            (Err(error), Err(words)) => {
+                assert_eq!(error.retry_after(), Some(Duration::from_secs(1800)));
+                assert!(error.to_string().contains(words), "{error}");
+            }
+            (found, expected) => panic!("{found:?}, not {expected:?}"),
+        }
+        assert_eq!(case.asked(), asked);
+    };
+    check(&[Some(&image)], Ok(()), &[true, false]);
+    check(&[None, Some(&image)], Ok(()), &[true, true, false]);
+    check(&[None], Err("is not asked for 1800 s; before it, http://127.0.0.1:"), &[true, false]);
+    check(&[], Err("rate limited: log in, or wait"), &[false]);
+}
+
+#[test]
+fn a_mirror_that_limits_requests_is_left_out() {
+    let image = clean().build();
+    let case = Case::new(&[], Some(&image));
+    let (host, requests) = answering("429 Too Many");
+    // All of an image: its manifest, its config and its layers.
+    let opened = registry::open(
+        &hosts_of(&case.server, &format!("[host.\"http://{host}\"]")),
+        &format!("{}/team/app:v1", case.server.host()).parse().unwrap(),
+        None,
+    );
+    assert!(opened.is_ok(), "{opened:?}");
+    assert!(requests.recv().is_ok() && requests.try_recv().is_err());
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::decide::database::{DatabaseState, NextResult, next_result};
 use crate::decide::exception;
 use crate::decide::image_scan::{self, FailedScan, Upkeep};
 use crate::error::ReconcileError;
-use crate::memory::RegistryUser;
+use crate::memory::{RegistryUser, limited_registry};
 use crate::scan::protocol::{ScanFailure, ScanJob, ScanOutput};
 use crate::scan::{mirrors, process, pull_secrets};
 use crate::{index, patches};
@@ -92,7 +92,7 @@ async fn rescan(
 ) -> Result<Action, ReconcileError> {
     let users = ctx.index.users(scan);
     let urgency = image_scan::urgency(scan, users.iter().filter_map(|user| user.status.as_ref()));
-    let (namespace, registry) = (scan.namespace().unwrap_or_default(), image_scan::registry(scan));
+    let (namespace, registry) = (scan.namespace().unwrap_or_default(), limited_registry(&image_scan::registry(scan)));
     // First: a scan that waits for its turn does not run.
     let _slot = tokio::select! {
         slot = ctx.slots.take(&namespace, &registry, urgency) => slot,
@@ -193,37 +193,51 @@ async fn run_visibly(
 async fn run(scan: &ImageScan, ctx: &ServerContext, platforms: Vec<Platform>) -> Result<ScanOutput, FailedScan> {
     let secrets = pull_secrets::of_scan(&ctx.client, &ctx.index.service_accounts, scan).await.map_err(tried)?;
     let provided = ctx.credential_providers.logins(&scan.spec.image).await;
-    let job = ScanJob {
+    let registry = image_scan::registry(scan);
+    let mut job = ScanJob {
         image: scan.spec.image.clone(),
         platforms,
         secrets,
         provided: provided.logins.clone(),
-        registries: mirrors::settings_for(&ctx.settings.registries, &image_scan::registry(scan))
-            .await
-            .map_err(tried)?,
+        registries: mirrors::settings_for(&ctx.settings.registries, &registry).await.map_err(tried)?,
+        held: None,
         database: ctx.database.path().to_owned(),
         memory: ctx.settings.scan_memory,
         trusted: ctx.settings.trusted_scans.clone(),
         layers_of: ctx.index.uid_of(&scan.namespace().unwrap_or_default()).and_then(|uid| uid.try_into().ok()),
     };
     let user = job.registry_user(&scan.namespace().unwrap_or_default());
-    // Mirrors may have it.
-    let has_mirrors = job.registries.hosts.has_mirrors(&user.registry);
-    if let Some(pause) = ctx.registry_holds.pause(&user).filter(|_| !has_mirrors) {
+    job.held = ctx.registry_holds.pause(&user);
+    let has_mirrors = job.registries.hosts.has_mirrors(&registry);
+    if let Some(pause) = job.held.filter(|_| !has_mirrors) {
         return Err(image_scan::held_registry(&user.registry, pause));
     }
+    let began = Instant::now();
     let done = process::scan(&ctx.settings, &ctx.store, &job).await;
-    note_limit(ctx, &user, &done);
+    if job.held.is_some() {
+        // Nothing was learned of the registry: its mirrors alone were asked. Where they lack the image, it waits.
+        return done.map_err(|failure| FailedScan { tried: failure.reason != Reason::RateLimited, ..tried(failure) });
+    }
+    // A result may be a mirror's, which says nothing of the registry.
+    if done.is_err() || !has_mirrors {
+        note_limit(ctx, &user, began, &done);
+    }
     done.map_err(|failure| tried(provided.explain(failure)))
 }
 
 /// Holds the registry for all who share its limit. What read a layer says so of its own image alone: somebody made that.
-fn note_limit(ctx: &ServerContext, user: &RegistryUser, done: &Result<ScanOutput, ScanFailure>) {
+fn note_limit(ctx: &ServerContext, user: &RegistryUser, began: Instant, done: &Result<ScanOutput, ScanFailure>) {
+    let holds = &ctx.registry_holds;
     match done {
-        Ok(_) => ctx.registry_holds.forget(user),
+        Ok(output) => {
+            holds.note_login(user, output.logged_in);
+            holds.forget(&user.limited(output.logged_in), began);
+        }
         Err(failure) if failure.reason == Reason::RateLimited && failure.before_layers => {
-            let pause = ctx.registry_holds.note(user, failure.retry_after).as_secs();
-            let whom = user.namespace.as_deref().unwrap_or("all namespaces without a login");
+            holds.note_login(user, failure.logged_in);
+            let limited = user.limited(failure.logged_in);
+            let pause = holds.note(&limited, failure.retry_after).as_secs();
+            let whom = limited.namespace.as_deref().unwrap_or("all namespaces without a login");
             tracing::warn!("{} limits requests: it is not asked for {whom} for {pause} s", user.registry);
         }
         Err(_) => {}

@@ -37,11 +37,8 @@ pub(super) async fn request_scans(
             continue;
         }
         let scan = known.get(&image);
-        let refused = scan.filter(|scan| lacks_credentials(scan));
-        if refused.is_none() && is_requested(ctx, namespace, &image, container, scan).await? {
-            continue;
-        }
-        if refused.is_some_and(|scan| has_secrets(scan, &secrets)) {
+        let wants_others = scan.is_some_and(|scan| lacks_credentials(scan) && !has_secrets(scan, &secrets));
+        if !wants_others && is_requested(ctx, namespace, &image, container, scan).await? {
             continue;
         }
         container.scan = Some(request(ctx, namespace, &image, &secrets, age).await?);

@@ -165,9 +165,11 @@ pub(crate) fn requested_scan(container: &Container, scan: Option<&ImageScan>) ->
     }
 }
 
-/// Whether a scan failed because credentials were missing: other pull secrets may open the registry.
+/// Whether a scan failed because credentials were missing: other pull secrets may open the registry, or have limits of their own.
 pub(crate) fn lacks_credentials(scan: &ImageScan) -> bool {
-    let refused = |reason: &Reason| matches!(reason, Reason::Unauthorized | Reason::CredentialProviderFailed);
+    let refused = |reason: &Reason| {
+        matches!(reason, Reason::Unauthorized | Reason::CredentialProviderFailed | Reason::RateLimited)
+    };
     scan.status.as_ref().is_some_and(|status| status.reason.as_ref().is_some_and(refused))
 }
 

@@ -288,6 +288,9 @@ fn only_a_refusal_asks_for_other_secrets() {
         assert_eq!(lacks_credentials(&image_scan(IMAGE, status.clone())), expected, "{status}")
     };
     check(json!({"imageStatus": "ScanFailed", "reason": "Unauthorized"}), true);
+    check(json!({"imageStatus": "ScanFailed", "reason": "CredentialProviderFailed"}), true);
+    // A login has limits of its own.
+    check(json!({"imageStatus": "ScanFailed", "reason": "RateLimited"}), true);
     check(unreachable(), false);
     check(status(1, json!({})), false);
     check(Value::Null, false);

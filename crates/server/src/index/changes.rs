@@ -2,6 +2,7 @@
 
 use super::{Index, SeenPolicy};
 use crate::decide::enforced::enforced_namespaces;
+use crate::decide::evaluation::lacks_credentials;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Node, Pod, ServiceAccount};
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -169,7 +170,16 @@ impl Index {
         }
     }
 
-    /// It is read when a scan is requested.
-    #[allow(clippy::unused_self, reason = "as every other kind has it")]
-    pub(super) fn service_account_changed(&self, _: &ServiceAccount) {}
+    /// It is read when a scan is requested. What waits for want of a login may have one now, and the next try may be hours away.
+    pub(super) fn service_account_changed(&self, changed: &ServiceAccount) {
+        let namespace = changed.namespace();
+        let waits = |scan: &ImageScan| scan.namespace() == namespace && lacks_credentials(scan);
+        let waiting = self.images.state_filter(waits);
+        for scan in &waiting {
+            self.users(scan).iter().for_each(|workload| self.enqueue_record(workload));
+        }
+        if !waiting.is_empty() {
+            self.enqueue_pods(&namespace.unwrap_or_default());
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! held for itself, never others.
 
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// Pause where the registry asks for none, doubled each time that it refuses again after one.
@@ -14,11 +14,22 @@ const LONGEST: Duration = Duration::from_secs(6 * 3600);
 /// Holds that are remembered.
 const MAX_REMEMBERED: usize = 10_000;
 
+/// Names by which images of Docker Hub may be written.
+const HUB: [&str; 4] = ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
+
+/// The registry as limits count it, of its name in an image: another spelling of the same host is no other registry.
+pub(crate) fn limited_registry(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_suffix(":443").unwrap_or(&name).trim_end_matches('.');
+    let name = if HUB.contains(&name) { "docker.io" } else { name };
+    name.to_owned()
+}
+
 /// Who shares a registry's limit. Registries count requests without a login by address, which all namespaces share, and those with
 /// one by account: a namespace without a login must not hold those that have one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RegistryUser {
-    /// `host[:port]` of the registry.
+    /// `host[:port]` of the registry, as [`limited_registry`] writes it.
     pub(crate) registry: String,
     /// The namespace, if it has logins for the image.
     pub(crate) namespace: Option<String>,
@@ -27,6 +38,8 @@ pub(crate) struct RegistryUser {
 #[derive(Debug, Clone, Copy)]
 struct RegistryHold {
     until: Instant,
+    /// When the registry refused last.
+    noted: Instant,
     /// Pauses in a row.
     times: u32,
 }
@@ -35,6 +48,20 @@ struct RegistryHold {
 #[derive(Debug, Default)]
 pub(crate) struct RegistryHolds {
     known: Mutex<BTreeMap<RegistryUser, RegistryHold>>,
+    /// Of whom the registry takes no login although they have one: it lets them in without asking for it, and counts them as everybody.
+    without_login: Mutex<BTreeSet<RegistryUser>>,
+}
+
+impl RegistryUser {
+    /// Whose limit a request counts for: without an accepted login that of everybody.
+    pub(crate) fn limited(&self, logged_in: bool) -> RegistryUser {
+        if logged_in { self.clone() } else { self.anonymous() }
+    }
+
+    /// Those who ask the same registry without a login.
+    fn anonymous(&self) -> RegistryUser {
+        RegistryUser { namespace: None, ..self.clone() }
+    }
 }
 
 impl RegistryHolds {
@@ -49,12 +76,38 @@ impl RegistryHolds {
         self.note_at(user, requested, now).saturating_duration_since(now)
     }
 
-    /// Notes that the registry accepted requests.
-    pub(crate) fn forget(&self, user: &RegistryUser) {
-        self.known.lock().remove(user);
+    /// Notes that the registry accepted requests of a scan that began then. Of what it refused meanwhile that one knows nothing.
+    pub(crate) fn forget(&self, user: &RegistryUser, began: Instant) {
+        self.forget_at(user, began, Instant::now());
+    }
+
+    fn forget_at(&self, user: &RegistryUser, began: Instant, now: Instant) {
+        let mut known = self.known.lock();
+        if known.get(user).is_some_and(|hold| hold.noted < began || hold.until <= now) {
+            known.remove(user);
+        }
+    }
+
+    /// Notes whether the registry took the login of somebody who has one.
+    pub(crate) fn note_login(&self, user: &RegistryUser, logged_in: bool) {
+        if user.namespace.is_none() {
+            return;
+        }
+        let mut without = self.without_login.lock();
+        if logged_in {
+            without.remove(user);
+        } else if without.len() < MAX_REMEMBERED {
+            without.insert(user.clone());
+        }
     }
 
     fn pause_at(&self, user: &RegistryUser, now: Instant) -> Option<Duration> {
+        let own = self.own_pause_at(user, now);
+        let as_everybody = self.without_login.lock().contains(user);
+        own.max(as_everybody.then(|| self.own_pause_at(&user.anonymous(), now)).flatten())
+    }
+
+    fn own_pause_at(&self, user: &RegistryUser, now: Instant) -> Option<Duration> {
         let until = self.known.lock().get(user)?.until;
         Some(until.saturating_duration_since(now)).filter(|pause| !pause.is_zero())
     }
@@ -78,7 +131,7 @@ impl RegistryHolds {
         {
             known.remove(&first);
         }
-        known.insert(user.clone(), RegistryHold { until, times });
+        known.insert(user.clone(), RegistryHold { until, noted: now, times });
         until
     }
 }
@@ -140,10 +193,62 @@ mod tests {
 
     #[test]
     fn who_is_answered_is_not_held() {
+        // Seconds of a refusal, which asks for a minute, of the beginning of a scan, and of its end.
+        let check = |refused: u64, began: u64, ended: u64, expected: bool| {
+            let (holds, start, user) = (RegistryHolds::default(), Instant::now(), user("a.example", None));
+            let at = |seconds: u64| start + Duration::from_secs(seconds);
+            holds.note_at(&user, Some(Duration::from_secs(60)), at(refused));
+            holds.forget_at(&user, at(began), at(ended));
+            assert_eq!(holds.known.lock().contains_key(&user), expected, "{refused} {began} {ended}");
+        };
+        check(0, 1, 2, false);
+        // It was let in before the registry refused others.
+        check(10, 1, 20, true);
+        check(10, 10, 20, true);
+        // The pause is over.
+        check(10, 1, 70, false);
         let (holds, user) = (RegistryHolds::default(), user("a.example", None));
         assert!(holds.note(&user, Some(Duration::from_secs(60))) <= Duration::from_secs(60));
         assert!(holds.pause(&user).is_some());
-        holds.forget(&user);
+        holds.forget(&user, Instant::now() + Duration::from_secs(1));
         assert!(holds.pause(&user).is_none());
+    }
+
+    #[test]
+    fn a_login_that_is_not_asked_for_is_none() {
+        let (holds, now) = (RegistryHolds::default(), Instant::now());
+        let team = user("a.example", Some("team"));
+        let check = |expected: Option<u64>| assert_eq!(holds.pause_at(&team, now), expected.map(Duration::from_secs));
+        holds.note_at(&team.limited(false), Some(Duration::from_secs(60)), now);
+        assert_eq!(holds.pause_at(&user("a.example", None), now), Some(Duration::from_secs(60)));
+        // Unknown: it is asked once.
+        check(None);
+        holds.note_login(&team, false);
+        check(Some(60));
+        // Of its own and everybody's, the longer one.
+        holds.note_at(&team.limited(true), Some(Duration::from_secs(90)), now);
+        check(Some(90));
+        holds.note_login(&team, true);
+        check(Some(90));
+        holds.forget_at(&team, now + Duration::from_secs(1), now + Duration::from_secs(2));
+        check(None);
+    }
+
+    #[test]
+    fn another_spelling_is_no_other_registry() {
+        let check = |name: &str, expected: &str| assert_eq!(limited_registry(name), expected, "{name}");
+        check("r.example", "r.example");
+        check("R.Example", "r.example");
+        check("r.example:443", "r.example");
+        check("r.example.:443", "r.example");
+        check("r.example:5000", "r.example:5000");
+        check("r.example:1443", "r.example:1443");
+        check("[::1]:443", "[::1]");
+        for name in ["docker.io", "Docker.io", "index.docker.io", "registry-1.docker.io:443", "registry.hub.docker.com"]
+        {
+            check(name, "docker.io");
+        }
+        check("other.docker.io", "other.docker.io");
+        check("", "");
     }
 }

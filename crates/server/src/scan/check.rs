@@ -87,7 +87,7 @@ mod tests {
 
     fn images(root: u8, images: &[(&str, u8)]) -> ResolvedImages {
         let images = images.iter().map(|(platform, number)| (platform.parse().unwrap(), digest(*number)));
-        ResolvedImages { digest: digest(root), images: images.collect() }
+        ResolvedImages { digest: digest(root), images: images.collect(), logged_in: false }
     }
 
     fn report(platform: &str, of: u8, inventory: Option<u8>) -> PlatformReport {
@@ -128,8 +128,13 @@ mod tests {
             let job = ScanJob { trusted: trusted.to_vec(), ..ScanJob::for_tests(image) };
             let signer = ScanSigner { key: key.clone(), made: jiff::Timestamp::UNIX_EPOCH };
             let results = vec![PlatformReport { signer: Some(signer), ..report("linux/amd64", 2, inventory) }];
-            let said =
-                ScanOutput { digest: digest(1), database: String::new(), results, layers: LayerCounts::default() };
+            let said = ScanOutput {
+                digest: digest(1),
+                database: String::new(),
+                results,
+                layers: LayerCounts::default(),
+                logged_in: false,
+            };
             let resolved = images(1, &[("linux/amd64", 2)]);
             assert_eq!(output(&job, &resolved, &[false], &said).is_ok(), expected, "{image} {key} {inventory:?}");
             // What the store knows comes first.
@@ -147,8 +152,13 @@ mod tests {
     fn only_the_resolved_images_have_results() {
         let resolved = images(1, &[("linux/amd64", 2), ("linux/arm64", 3)]);
         let check = |root: u8, known: [bool; 2], results: Vec<PlatformReport>, expected: bool| {
-            let said =
-                ScanOutput { digest: digest(root), database: String::new(), results, layers: LayerCounts::default() };
+            let said = ScanOutput {
+                digest: digest(root),
+                database: String::new(),
+                results,
+                layers: LayerCounts::default(),
+                logged_in: false,
+            };
             let checked = output(&ScanJob::for_tests("r.example/x:1"), &resolved, &known, &said);
             assert_eq!(
                 checked.as_ref().map_err(|e| &e.reason),

@@ -56,6 +56,10 @@ impl CredentialProviders {
     /// With the file and what is wrong with it, or the program that is missing.
     pub(crate) fn open(file: &Path, folder: &Path) -> Result<Self, String> {
         let named = |why: String| format!("{}: {why}", file.display());
+        if file.is_dir() {
+            // Kubelets read all files of one, in the order of their names.
+            return Err(named("it is a folder; name one file, with the providers of all of them in it".to_owned()));
+        }
         let text = std::fs::read_to_string(file).map_err(|e| named(e.to_string()))?;
         let all = ProviderConfig::parse_all(&text).map_err(named)?;
         for provider in &all {
@@ -191,8 +195,12 @@ mod tests {
         check(&given, Reason::Unauthorized, Reason::CredentialProviderFailed, words);
         check(&ProvidedLogins::default(), Reason::Unauthorized, Reason::Unauthorized, "the registry says no");
         // It is not asked again at once.
+        let runs = || fs::read_to_string(dir.path().join("runs")).unwrap().lines().count();
+        found.logins("r.example/app:2").await;
+        assert_eq!(runs(), 2);
+        // About another image it is: this one may have been made so that it fails.
         found.logins("r.example/other").await;
-        assert_eq!(fs::read_to_string(dir.path().join("runs")).unwrap().lines().count(), 2);
+        assert_eq!(runs(), 3);
     }
 
     #[test]
@@ -211,5 +219,7 @@ mod tests {
         check("it is a Pod");
         fs::remove_file(&file).unwrap();
         check("No such file");
+        fs::create_dir(&file).unwrap();
+        check("it is a folder; name one file");
     }
 }

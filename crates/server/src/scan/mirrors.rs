@@ -3,19 +3,26 @@
 use super::protocol::ScanFailure;
 use crate::settings::RegistrySettings;
 use tidewaiter_core::Reason;
-use tidewaiter_scan::source::registry::hosts::RegistryHosts;
+use tidewaiter_scan::source::registry::hosts::{HostsError, RegistryHosts};
 
 /// The settings of a scan whose image is of this registry.
 ///
 /// # Errors
-/// When the folder of mirrors cannot be used.
+/// When what the folder of mirrors has for this registry cannot be used.
 pub(crate) async fn settings_for(settings: &RegistrySettings, registry: &str) -> Result<RegistrySettings, ScanFailure> {
     let Some(dir) = settings.config_dir.clone() else { return Ok(settings.clone()) };
-    let read = tokio::task::spawn_blocking(move || RegistryHosts::read(&dir)).await;
-    let read = read.map_err(|e| ScanFailure::new(Reason::Internal, e))?;
-    let next = "correct the file; the scan is tried again by itself";
-    let hosts = read.map_err(|e| ScanFailure::new(Reason::BadNetworkSettings, format!("{e}; {next}")))?;
-    Ok(RegistrySettings { hosts: hosts.only(registry), ..settings.clone() })
+    let name = registry.to_owned();
+    let read = tokio::task::spawn_blocking(move || RegistryHosts::read_for(&dir, &name)).await;
+    let hosts = read.map_err(|e| ScanFailure::new(Reason::Internal, e))?.map_err(unusable)?;
+    Ok(RegistrySettings { hosts, ..settings.clone() })
+}
+
+/// Tenants read the status: they learn which file it is, and the administrator's log what is wrong with it, which may quote a login.
+fn unusable(error: HostsError) -> ScanFailure {
+    tracing::error!("the mirrors of a registry cannot be used: {error}");
+    let path = error.path().display();
+    let next = "see the server's log and correct the file; the scan is tried again by itself";
+    ScanFailure::new(Reason::BadNetworkSettings, format!("{path} cannot be used; {next}"))
 }
 
 #[cfg(test)]
@@ -40,10 +47,14 @@ mod tests {
         write("a.example", "[host.\"https://new.example\"]");
         let found = settings_for(&settings, "a.example").await.unwrap();
         assert!(serde_json::to_string(&found).unwrap().contains("https://new.example/v2"));
-        write("c.example", "host = 1");
-        let failure = settings_for(&settings, "a.example").await.unwrap_err();
+        // A mistake is one for the scans that need the file, and tenants do not read its lines.
+        write("c.example", "[host.\"https://m.example\"]\nheader = \"Bearer secret\"");
+        assert!(settings_for(&settings, "a.example").await.is_ok());
+        let failure = settings_for(&settings, "c.example").await.unwrap_err();
         assert_eq!(failure.reason, Reason::BadNetworkSettings);
-        assert!(failure.message.contains("c.example/hosts.toml"), "{}", failure.message);
+        let said = failure.message;
+        assert!(said.contains("c.example/hosts.toml cannot be used; see the server's log"), "{said}");
+        assert!(!said.contains("secret"), "{said}");
         assert!(settings_for(&RegistrySettings::default(), "a.example").await.is_ok());
     }
 }

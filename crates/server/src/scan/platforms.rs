@@ -79,7 +79,13 @@ mod tests {
         let inventory = Inventory { image, layers: vec![], os: None, packages: vec![], gaps: vec![] };
         let report = Report::new(inventory, DatabaseInfo::default(), vec![], vec![]);
         let results = vec![PlatformReport { signer: None, platform, inventory: None, report }];
-        Ok(ScanOutput { digest: digest(root), database: database.to_owned(), results, layers: LayerCounts::default() })
+        Ok(ScanOutput {
+            digest: digest(root),
+            database: database.to_owned(),
+            results,
+            layers: LayerCounts::default(),
+            logged_in: false,
+        })
     }
 
     fn failed(reason: Reason) -> Result<ScanOutput, ScanFailure> {

@@ -190,7 +190,8 @@ impl<W: AsyncWrite + Unpin> Conversation<'_, W> {
                 Err(ScanFailure { before_layers: resolved.is_none(), ..failure })
             }
             (ScanResult::Done(output), Some(resolved)) => {
-                check::output(job, resolved, &self.known, &output).map(|()| output)
+                let logged_in = resolved.logged_in;
+                check::output(job, resolved, &self.known, &output).map(|()| ScanOutput { logged_in, ..output })
             }
             (ScanResult::Done(_), None) => Err(check::unasked("it did not say what the image resolves to")),
         }

@@ -18,7 +18,7 @@ fn inventory(number: u8) -> Inventory {
 
 fn resolved(number: u8) -> WorkerLine {
     let images = vec![("linux/amd64".parse().unwrap(), digest(number))];
-    WorkerLine::Resolved(ResolvedImages { digest: digest(1), images })
+    WorkerLine::Resolved(ResolvedImages { digest: digest(1), images, logged_in: false })
 }
 
 fn finished(number: u8, with_inventory: bool) -> WorkerLine {
@@ -26,7 +26,13 @@ fn finished(number: u8, with_inventory: bool) -> WorkerLine {
     let inventory = with_inventory.then(|| inventory(number));
     let results = vec![PlatformReport { platform: "linux/amd64".parse().unwrap(), inventory, signer: None, report }];
     let layers = LayerCounts::default();
-    WorkerLine::Finished(ScanResult::Done(ScanOutput { digest: digest(1), database: String::new(), results, layers }))
+    WorkerLine::Finished(ScanResult::Done(ScanOutput {
+        digest: digest(1),
+        database: String::new(),
+        results,
+        layers,
+        logged_in: false,
+    }))
 }
 
 fn ended() -> WorkerLine {

@@ -15,7 +15,7 @@
 use super::credential_providers::ProvidedLogin;
 use super::layer_cache::LayerOwner;
 use super::signed::ScanSigner;
-use crate::memory::RegistryUser;
+use crate::memory::{RegistryUser, limited_registry};
 use crate::settings::RegistrySettings;
 use crate::trusted_scans::TrustedScanner;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,8 @@ pub(crate) struct ScanJob {
     pub(crate) provided: Vec<ProvidedLogin>,
     /// How registries are reached.
     pub(crate) registries: RegistrySettings,
+    /// How long the image's registry itself is not asked: its mirrors may have it.
+    pub(crate) held: Option<Duration>,
     /// The database file.
     pub(crate) database: PathBuf,
     /// Memory limit of the process, in bytes.
@@ -70,8 +72,7 @@ impl ScanJob {
         for secret in &self.secrets {
             let bytes = secret.document.as_bytes();
             let parsed = if secret.legacy { Credentials::parse_legacy(bytes) } else { Credentials::parse(bytes) };
-            let unreadable = |e| ScanFailure::new(Reason::BadPullSecret, format!("a pull secret is unreadable: {e}"));
-            own.extend(parsed.map_err(unreadable)?);
+            own.extend(parsed.map_err(|place| bad_pull_secret(&place))?);
         }
         let mut provided = Credentials::default();
         for ProvidedLogin { user, password } in self.provided.iter().cloned() {
@@ -85,8 +86,13 @@ impl ScanJob {
         let image = self.image.parse::<Reference>().ok();
         let logs_in = |image: &Reference| self.credentials(image).is_ok_and(|all| !all.logins(image).is_empty());
         let namespace = image.as_ref().is_some_and(logs_in).then(|| namespace.to_owned());
-        RegistryUser { registry: image.map(|image| image.registry().to_owned()).unwrap_or_default(), namespace }
+        RegistryUser { registry: image.map(|image| limited_registry(image.registry())).unwrap_or_default(), namespace }
     }
+}
+
+fn bad_pull_secret(place: &str) -> ScanFailure {
+    let next = "create it again with: kubectl create secret docker-registry";
+    ScanFailure::new(Reason::BadPullSecret, format!("a pull secret is unreadable: no logins in JSON ({place}); {next}"))
 }
 
 /// Document of a pull secret.
@@ -129,6 +135,8 @@ pub(crate) struct ResolvedImages {
     pub(crate) digest: Digest,
     /// The requested platforms, and the digests of their manifests.
     pub(crate) images: Vec<(Platform, Digest)>,
+    /// Whether the registry itself accepted a login.
+    pub(crate) logged_in: bool,
 }
 
 /// What the worker says last.
@@ -151,6 +159,9 @@ pub(crate) struct ScanOutput {
     pub(crate) results: Vec<PlatformReport>,
     /// What came from the cache of layers, as the worker says.
     pub(crate) layers: LayerCounts,
+    /// Whether the registry accepted a login, as the process said before it read a layer. The server notes it.
+    #[serde(skip)]
+    pub(crate) logged_in: bool,
 }
 
 /// Report of one platform.
@@ -176,6 +187,8 @@ pub(crate) struct ScanFailure {
     pub(crate) message: String,
     /// The pause that the registry asks for.
     pub(crate) retry_after: Option<Duration>,
+    /// Whether a registry's limit was that of an account.
+    pub(crate) logged_in: bool,
     /// Whether the process ended before it read a layer, and so before its image could make anything of it. The server notes it.
     #[serde(skip)]
     pub(crate) before_layers: bool,
@@ -184,19 +197,21 @@ pub(crate) struct ScanFailure {
 impl ScanFailure {
     /// A failure by its reason.
     pub(crate) fn new(reason: Reason, message: impl ToString) -> Self {
-        ScanFailure { reason, message: message.to_string(), retry_after: None, before_layers: false }
+        ScanFailure { reason, message: message.to_string(), retry_after: None, logged_in: false, before_layers: false }
     }
 }
 
 impl From<ScanError> for ScanFailure {
     fn from(error: ScanError) -> Self {
-        ScanFailure { retry_after: error.retry_after(), ..ScanFailure::new(error.reason(), error) }
+        let (retry_after, logged_in) = (error.retry_after(), error.logged_in());
+        ScanFailure { retry_after, logged_in, ..ScanFailure::new(error.reason(), error) }
     }
 }
 
 impl From<SourceError> for ScanFailure {
     fn from(error: SourceError) -> Self {
-        ScanFailure { retry_after: error.retry_after(), ..ScanFailure::new(error.reason(), error) }
+        let (retry_after, logged_in) = (error.retry_after(), error.logged_in());
+        ScanFailure { retry_after, logged_in, ..ScanFailure::new(error.reason(), error) }
     }
 }
 
@@ -216,6 +231,7 @@ impl ScanJob {
             secrets: vec![],
             provided: vec![],
             registries: RegistrySettings::default(),
+            held: None,
             database: PathBuf::from("/does/not/exist"),
             memory: 512 << 20,
             layers_of: None,
@@ -243,8 +259,20 @@ mod tests {
         check("r.example/other", &[&secret], &[], ("r.example", None));
         check("nginx", &[&secret], &[], ("docker.io", None));
         check("nginx", &[], std::slice::from_ref(&provided), ("docker.io", Some("team")));
+        check("R.EXAMPLE:443/team/app", &[], &[], ("r.example", None));
+        check("registry-1.docker.io/library/nginx", &[], &[], ("docker.io", None));
         check("no reference", &[&secret], &[], ("", None));
         check("r.example/team/app", &[&"no JSON".to_owned()], &[], ("r.example", None));
+    }
+
+    #[test]
+    fn a_pull_secret_that_is_none_is_not_quoted() {
+        let secrets = vec![PullSecret { legacy: false, document: r#"{"auths": "hunter2"}"#.to_owned() }];
+        let job = ScanJob { secrets, ..ScanJob::for_tests("r.example/app") };
+        let failure = job.credentials(&job.image.parse().unwrap()).unwrap_err();
+        assert_eq!(failure.reason, Reason::BadPullSecret);
+        let said = failure.message;
+        assert!(said.contains("line 1, column 19") && !said.contains("hunter2"), "{said}");
     }
 
     #[test]

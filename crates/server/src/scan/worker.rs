@@ -94,13 +94,14 @@ fn scan(job: &ScanJob, layers: Option<&SharedCache>) -> Result<ScanOutput, ScanF
     let found = registry::open_for_nodes(&config, &reference, &job.platforms)?;
     let images = found.images.iter().map(|(platform, image)| (platform.clone(), image.manifest_digest.clone()));
     // Before a layer is read: from here on the server takes results of these images alone.
-    let resolved = ResolvedImages { digest: found.digest.clone(), images: images.collect() };
+    let resolved =
+        ResolvedImages { digest: found.digest.clone(), images: images.collect(), logged_in: found.logged_in };
     write_line(&WorkerLine::Resolved(resolved)).map_err(closed)?;
     let signed = |digest: &Digest| signed::inventory(&config, &reference, digest, &job.trusted, Timestamp::now());
     let report = |(platform, image)| platform_report(&database, platform, &image, layers, signed);
     let results = found.images.into_iter().map(report).collect::<Result<_, ScanFailure>>()?;
     let layers = layers.map(SharedCache::counts).unwrap_or_default();
-    Ok(ScanOutput { digest: found.digest, database: database.id().to_owned(), results, layers })
+    Ok(ScanOutput { digest: found.digest, database: database.id().to_owned(), results, layers, logged_in: false })
 }
 
 fn closed(error: io::Error) -> ScanFailure {
@@ -134,6 +135,7 @@ fn config(job: &ScanJob, image: &Reference) -> Result<RegistryConfig, ScanFailur
         ca_pem: registries.ca_pem.into_iter().map(String::into_bytes).collect(),
         plain_http: registries.plain_http,
         hosts: registries.hosts,
+        held: job.held,
         token_services: TokenServices::OfRegistry { allowed: registries.token_services },
         addresses: Addresses::Public { allowed: registries.allowed_networks },
         patience: PATIENCE,

@@ -18,6 +18,9 @@ use tidewaiter_http::ureq::http::Response;
 
 /// Bytes of a token service's answer: tokens have a few kilobytes.
 const MAX_TOKEN: u64 = 1 << 20;
+/// Logins that are tried for one request. A pull secret may have thousands, which a registry would count as failed logins of this
+/// address, and so of everybody here.
+const MAX_LOGINS: usize = 20;
 /// The name by which this client asks for tokens (OAuth2, `client_id`).
 const CLIENT: &str = "tidewaiter";
 
@@ -34,6 +37,8 @@ pub(super) struct Access {
     scope: String,
     /// In the order in which they are tried.
     logins: Vec<Login>,
+    /// How many more there are, which are not tried.
+    untried: usize,
     /// Which services may learn them.
     token_services: TokenServices,
     accepted: Mutex<Accepted>,
@@ -61,10 +66,12 @@ impl Access {
             Actions::Pull => "pull",
             Actions::Push => "pull,push",
         };
+        let logins = at_host.map(|name| config.credentials.logins(name)).unwrap_or_default();
         Access {
             base: base.to_owned(),
             scope: format!("repository:{}:{actions}", at_host.unwrap_or(reference).repository()),
-            logins: at_host.map(|name| config.credentials.logins(name)).into_iter().flatten().cloned().collect(),
+            untried: logins.len().saturating_sub(MAX_LOGINS),
+            logins: logins.into_iter().take(MAX_LOGINS).cloned().collect(),
             token_services: config.token_services.clone(),
             accepted: Mutex::default(),
         }
@@ -73,6 +80,11 @@ impl Access {
     /// The `Authorization` value that was accepted last.
     pub(super) fn known(&self) -> Option<String> {
         self.accepted.lock().authorization.clone()
+    }
+
+    /// Whether a login was accepted, and not nobody's token.
+    pub(super) fn logs_in(&self) -> bool {
+        !self.logins.is_empty() && self.accepted.lock().authorization.is_some()
     }
 
     /// Answers the challenge of a refusal: sends the request with each login until one is not refused.
@@ -111,7 +123,20 @@ impl Access {
                 Err(failure) => return Err(failure),
             }
         }
-        Err(last)
+        Err(self.with_untried(last))
+    }
+
+    /// A refusal that says that not all logins were tried.
+    fn with_untried(&self, mut refusal: FailedAttempt) -> FailedAttempt {
+        if let (SourceError::Unauthorized { cause, .. } | SourceError::NotFound { cause, .. }, 1..) =
+            (&mut *refusal.error, self.untried)
+        {
+            *cause = format!(
+                "{cause}; the first {MAX_LOGINS} logins for it were tried, {} more were not: store fewer for one image",
+                self.untried
+            );
+        }
+        refusal
     }
 
     /// The logins, from the one that was accepted last: its token may have expired. Without any, nobody's.
@@ -159,15 +184,15 @@ impl Access {
             }
             _ => http.get(&format!("{realm}{separator}{wanted}")).call(),
         };
-        given(response.map_err(|error| failed(http, realm, error, what))?, what)
+        given(response.map_err(|error| failed(http, realm, error, what))?, what, login.is_some())
     }
 }
 
 /// The `Authorization` value of a token service's answer.
-fn given(response: Response<Body>, what: &str) -> Attempt<String> {
+fn given(response: Response<Body>, what: &str, logged_in: bool) -> Attempt<String> {
     match response.status().as_u16() {
         200 => {}
-        status if is_busy(status) => return Err(busy(what, &response, "its token service")),
+        status if is_busy(status) => return Err(busy(what, &response, "its token service", logged_in)),
         // Whatever else a token service answers, it gave no token for this login.
         status => return Err(refusal(if status == 403 { 403 } else { 401 }, what).into()),
     }

@@ -33,12 +33,12 @@ pub(super) fn is_busy(status: u16) -> bool {
     matches!(status, 429 | 500..=599)
 }
 
-/// The failure of a service that is busy.
-pub(super) fn busy(what: &str, response: &Response<Body>, who: &str) -> FailedAttempt {
+/// The failure of a service that is busy; `logged_in` says whether it was asked with a login.
+pub(super) fn busy(what: &str, response: &Response<Body>, who: &str, logged_in: bool) -> FailedAttempt {
     let (status, retry_after) = (response.status().as_u16(), pace::retry_after(response));
     let cause = format!("{who} answers {status}");
     let error = match status {
-        429 => SourceError::RateLimited { what: what.to_owned(), cause, retry_after },
+        429 => SourceError::RateLimited { what: what.to_owned(), cause, retry_after, logged_in },
         _ => SourceError::unreachable(what, cause),
     };
     FailedAttempt { error: Box::new(error), is_transient: true, retry_after }

@@ -23,6 +23,8 @@ const NO_REFERRERS: &[u16] = &[400, 404, 405, 406];
 pub(super) struct RegistryClient {
     /// In the order in which they are asked; the last is the registry, or what stands in its place.
     endpoints: Vec<Endpoint>,
+    /// How long that last one is not asked.
+    held: Option<Duration>,
     tries: u32,
     pause: Duration,
     patience: Duration,
@@ -34,8 +36,13 @@ impl RegistryClient {
             None => vec![Endpoint::own(config, reference)?],
             Some(hosts) => hosts.iter().map(|host| Endpoint::of(config, reference, host)).collect::<Result<_, _>>()?,
         };
-        let RegistryConfig { tries, pause, patience, .. } = *config;
-        Ok(RegistryClient { endpoints, tries, pause, patience })
+        let RegistryConfig { tries, pause, patience, held, .. } = *config;
+        Ok(RegistryClient { endpoints, held, tries, pause, patience })
+    }
+
+    /// Whether the registry itself accepted a login.
+    pub(super) fn logs_in(&self) -> bool {
+        self.endpoints.last().is_some_and(Endpoint::logs_in)
     }
 
     /// The bytes of a manifest, by tag or digest.
@@ -116,14 +123,18 @@ impl RegistryClient {
             match self.get(mirror, 1, wanted).and_then(&read) {
                 Ok(found) => return Ok(found),
                 Err(error) => {
-                    if matches!(error, SourceError::Unreachable { .. }) {
+                    if matches!(error, SourceError::Unreachable { .. } | SourceError::RateLimited { .. }) {
                         mirror.note_away();
                     }
                     before.push(format!("{}: {}", mirror.base(), error.cause()));
                 }
             }
         }
-        self.get(last, self.tries, wanted).and_then(read).map_err(|error| error.after(&before))
+        let found = match self.held {
+            Some(pause) => Err(held(last, pause, wanted)),
+            None => self.get(last, self.tries, wanted).and_then(read),
+        };
+        found.map_err(|error| error.after(&before))
     }
 
     /// One GET with retries.
@@ -155,6 +166,12 @@ impl RegistryClient {
             thread::sleep(pause);
         }
     }
+}
+
+/// In place of an answer of a host that is not asked.
+fn held(host: &Endpoint, pause: Duration, wanted: RepositoryRequest<'_>) -> SourceError {
+    let cause = format!("{} is not asked for {} s", host.base(), pause.as_secs());
+    SourceError::RateLimited { what: wanted.what.to_owned(), cause, retry_after: Some(pause), logged_in: false }
 }
 
 /// A blob that is requested again from where its stream broke.

@@ -80,7 +80,7 @@ impl Credentials {
     /// # Errors
     /// When it is not such a file.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let config: Auths = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        let config: Auths = serde_json::from_slice(bytes).map_err(|e| place(&e))?;
         Ok(Self::of(config.auths))
     }
 
@@ -89,7 +89,7 @@ impl Credentials {
     /// # Errors
     /// When it is not such a file.
     pub fn parse_legacy(bytes: &[u8]) -> Result<Self, String> {
-        let auths: BTreeMap<String, Auth> = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        let auths: BTreeMap<String, Auth> = serde_json::from_slice(bytes).map_err(|e| place(&e))?;
         Ok(Self::of(auths))
     }
 
@@ -142,6 +142,11 @@ impl Credentials {
         }
         found.into_iter().map(|(_, login)| login)
     }
+}
+
+/// Where a document stops being one of logins. What is there is not quoted: it may be a password.
+fn place(error: &serde_json::Error) -> String {
+    format!("line {}, column {}", error.line(), error.column())
 }
 
 /// Whether a key of logins (`host[:port][/path]`, whose labels may be patterns) is for an image.
@@ -265,5 +270,19 @@ mod tests {
     fn helpers_of_a_pull_secret_are_nothing() {
         let text = br#"{"auths":{"r.example":{}},"credsStore":"x","credHelpers":{"r.example":"x"}}"#;
         assert_eq!(Credentials::parse(text).unwrap().logins(&"r.example/app".parse().unwrap()), Vec::<&Login>::new());
+    }
+
+    #[test]
+    fn what_is_no_document_of_logins_is_not_quoted() {
+        let check = |text: &str, expected: &str| {
+            let both = [Credentials::parse(text.as_bytes()), Credentials::parse_legacy(text.as_bytes())];
+            let said: Vec<String> = both.into_iter().filter_map(Result::err).collect();
+            assert!(!said.is_empty() && said.iter().all(|said| said.contains(expected)), "{said:?}");
+            assert!(!said.iter().any(|said| said.contains("secret")), "{said:?}");
+        };
+        check("no JSON", "line 1, column 2");
+        check(r#"{"auths": "secret"}"#, "line 1, column 18");
+        check("{\"r.example\":\n\"secret\"}", "line 2, column 8");
+        check(r#"{"auths": {"r.example": {"auth": {"secret": 1}}}}"#, "line 1, column ");
     }
 }

@@ -110,6 +110,11 @@ impl Endpoint {
         self.pull && (self.resolve || by_digest)
     }
 
+    /// Whether it accepted a login.
+    pub(super) fn logs_in(&self) -> bool {
+        self.access.logs_in()
+    }
+
     pub(super) fn is_away(&self) -> bool {
         self.is_away.load(Ordering::Relaxed)
     }
@@ -131,7 +136,7 @@ impl Endpoint {
         match response.status().as_u16() {
             200 | 206 => Ok(response),
             status if absent.contains(&status) => Err(not_there(status, what).into()),
-            status if is_busy(status) => Err(busy(what, &response, "it")),
+            status if is_busy(status) => Err(busy(what, &response, "it", self.logs_in())),
             status => Err(refusal(status, what).into()),
         }
     }

@@ -43,7 +43,7 @@ impl std::fmt::Debug for RegistryHost {
 /// The hosts of all registries that a folder configures; by default none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistryHosts {
-    /// Registry → hosts, in the order in which they are asked; the last is the server.
+    /// Registry → hosts, in the order in which they are asked; the last is the server. None: its own address alone.
     named: BTreeMap<String, Vec<RegistryHost>>,
     /// Those of all other registries.
     default: Option<Vec<RegistryHost>>,
@@ -68,6 +68,15 @@ pub enum HostsError {
         /// What is wrong, and what to write.
         cause: String,
     },
+}
+
+impl HostsError {
+    /// The file or folder that cannot be used.
+    pub fn path(&self) -> &Path {
+        match self {
+            HostsError::Unreadable { path, .. } | HostsError::Malformed { path, .. } => path,
+        }
+    }
 }
 
 impl RegistryHosts {
@@ -95,22 +104,40 @@ impl RegistryHosts {
         Ok(all)
     }
 
-    /// The hosts of a registry; none: its own address alone.
-    pub(super) fn of(&self, registry: &str) -> Option<&[RegistryHost]> {
-        self.named.get(registry).or(self.default.as_ref()).map(Vec::as_slice)
+    /// Reads what the folder has for one registry: a mistake in another one's file, and what that one has to hide, is not its matter.
+    ///
+    /// # Errors
+    /// When the folder, or the file for this registry, cannot be read or understood.
+    pub fn read_for(dir: &Path, registry: &str) -> Result<Self, HostsError> {
+        fs::metadata(dir).map_err(|cause| HostsError::Unreadable { path: dir.to_owned(), cause })?;
+        for folder in folders_of(registry) {
+            if let Some(hosts) = read_one(&dir.join(folder))? {
+                return Ok(RegistryHosts { named: [(registry.to_owned(), hosts)].into(), default: None });
+            }
+        }
+        Ok(RegistryHosts { named: BTreeMap::new(), default: read_one(&dir.join(DEFAULT))? })
     }
 
-    /// The same for one registry alone.
-    #[must_use]
-    pub fn only(mut self, registry: &str) -> Self {
-        self.named.retain(|name, _| name == registry);
-        self
+    /// The hosts of a registry; none: its own address alone.
+    pub(super) fn of(&self, registry: &str) -> Option<&[RegistryHost]> {
+        let hosts = self.named.get(registry).or(self.default.as_ref())?;
+        Some(hosts.as_slice()).filter(|hosts| !hosts.is_empty())
     }
 
     /// Whether others than one host are asked for what a registry has.
     pub fn has_mirrors(&self, registry: &str) -> bool {
         self.of(registry).is_some_and(|hosts| hosts.len() > 1)
     }
+}
+
+/// The folders of a registry of its own, in the order in which containerd looks for them.
+fn folders_of(registry: &str) -> Vec<String> {
+    // No path, and none of a mounted ConfigMap's own folders.
+    if registry.is_empty() || registry.starts_with('.') || registry.contains('/') {
+        return Vec::new();
+    }
+    let underscored = registry.rsplit_once(':').map(|(host, port)| format!("{host}_{port}_"));
+    underscored.filter(|name| registry_of(name).is_some()).into_iter().chain([registry.to_owned()]).collect()
 }
 
 /// The registry of a folder `host_port_`.
@@ -120,12 +147,15 @@ fn registry_of(folder: &str) -> Option<String> {
     (is_port && !host.is_empty()).then(|| format!("{host}:{port}"))
 }
 
+/// The hosts of a folder; `None` where there is no folder.
 fn read_one(folder: &Path) -> Result<Option<Vec<RegistryHost>>, HostsError> {
     let path = folder.join(FILE);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
-        // Folders may hold certificates alone (Docker's form), which `--registry-ca` or `--ca-file` name here.
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+        // A folder may hold certificates alone (Docker's form), which `--registry-ca` or `--ca-file` name here. Containerd takes it
+        // all the same, and looks for no other: no host stands in for this registry.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(folder.is_dir().then(Vec::new)),
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Ok(None),
         Err(cause) => return Err(HostsError::Unreadable { path, cause }),
     };
     file::parse(&text, folder).map(Some).map_err(|cause| HostsError::Malformed { path, cause })
@@ -162,11 +192,13 @@ mod tests {
         write("..data", "no.example");
         fs::create_dir(dir.path().join("empty.example")).unwrap();
         fs::write(dir.path().join("README"), "text").unwrap();
+        fs::create_dir(dir.path().join("empty.example_5000_")).unwrap();
+        write("empty.example:5000", "no.example");
         let check = |registry: &str, expected: Option<&str>| {
             let all = RegistryHosts::read(dir.path()).unwrap();
             let root = |hosts: &RegistryHosts| hosts.of(registry).map(|hosts| hosts[0].root.clone().unwrap());
             assert_eq!(root(&all), expected.map(|host| format!("https://{host}/v2")), "{registry}");
-            assert_eq!(root(&all), root(&all.clone().only(registry)));
+            assert_eq!(root(&all), root(&RegistryHosts::read_for(dir.path(), registry).unwrap()), "{registry}");
             assert_eq!(all.has_mirrors(registry), expected.is_some());
         };
         check("r.example", Some("one.example"));
@@ -175,7 +207,37 @@ mod tests {
         check("other.example", None);
         write(DEFAULT, "all.example");
         check("other.example", Some("all.example"));
+        check("README", Some("all.example"));
+        check("", Some("all.example"));
+        check("..data", Some("all.example"));
+        check("../r.example", Some("all.example"));
         check("r.example", Some("one.example"));
+        // As with containerd, the first folder that exists is the one, whatever is in it.
+        check("empty.example", None);
+        check("empty.example:5000", None);
+    }
+
+    #[test]
+    fn of_one_registry_its_own_folder_alone_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |folder: &str, text: &str| {
+            fs::create_dir_all(dir.path().join(folder)).unwrap();
+            fs::write(dir.path().join(folder).join(FILE), text).unwrap();
+        };
+        write("r.example", "[host.\"https://m.example\"]");
+        write("broken.example", "host = 1");
+        write(DEFAULT, "[host.\"https://all.example\"]\nheader = {x = \"of-all\"}");
+        let sent =
+            |registry: &str| serde_json::to_string(&RegistryHosts::read_for(dir.path(), registry).unwrap()).unwrap();
+        assert!(sent("r.example").contains("m.example") && !sent("r.example").contains("of-all"));
+        assert!(sent("other.example").contains("of-all"));
+        let said = RegistryHosts::read_for(dir.path(), "broken.example").unwrap_err();
+        assert_eq!(said.path(), dir.path().join("broken.example/hosts.toml"));
+        assert!(RegistryHosts::read(dir.path()).is_err());
+        write(DEFAULT, "host = 1");
+        assert!(RegistryHosts::read_for(dir.path(), "other.example").is_err());
+        assert!(RegistryHosts::read_for(dir.path(), "r.example").is_ok());
+        assert!(RegistryHosts::read_for(&dir.path().join("none"), "r.example").is_err());
     }
 
     #[test]

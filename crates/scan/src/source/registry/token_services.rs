@@ -38,7 +38,8 @@ fn is_of(registry: &str, service: &str) -> bool {
     if registry == service || is_address(registry) || is_address(service) {
         return registry == service;
     }
-    // A domain, and not all that ends with `.io`.
+    // A domain, and not all that ends with `.io`. Of public suffixes with a dot (`co.uk`) nothing is known here: the owner of a
+    // registry right below one may name its neighbours', as it may keep the login itself.
     let is_domain = |name: &&str| name.contains('.');
     let parent = |host: &str| host.split_once('.').map(|(_, parent)| parent.to_owned());
     let is_below = |inner: &str, outer: &str| {
@@ -69,6 +70,9 @@ mod tests {
         // What was allowed.
         check("https://r.example", "https://tokens.example/token", true);
         check("https://r.example", "https://a.tokens.example/token", false);
+        // The limit: a public suffix with a dot is taken for a domain.
+        check("https://a.co.uk", "https://evil.co.uk/token", true);
+        check("https://r.a.co.uk", "https://evil.co.uk/token", false);
         // Everybody else's, as what a cache passes on of the registry behind it.
         check("https://harbor.corp.example", "https://auth.docker.io/token", false);
         check("https://r.example", "https://other.example/token", false);

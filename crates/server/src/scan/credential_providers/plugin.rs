@@ -136,7 +136,7 @@ async fn run(folder: &Path, provider: &ProviderConfig, request: String) -> Resul
     let (input, output, log) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     // Concurrently: who fills one pipe waits until it is read.
     let (status, (), output, log) =
-        tokio::join!(end(child, group), write(input, request), read(output, MAX_OUTPUT + 1), read(log, MAX_LOG));
+        tokio::join!(end(child, group), write(input, request), read(output, MAX_OUTPUT + 1), read_log(log));
     Ok(Ended { status: status.map_err(|e| format!("its end is not seen: {e}"))?, output, log })
 }
 
@@ -157,6 +157,16 @@ async fn write(pipe: Option<ChildStdin>, request: String) {
     if let Some(mut pipe) = pipe {
         let _ = pipe.write_all(request.as_bytes()).await;
     }
+}
+
+/// Reads a log to its end, of which its beginning is kept: a closed pipe would end a plugin that says much.
+async fn read_log(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        let _ = (&mut pipe).take(MAX_LOG).read_to_end(&mut bytes).await;
+        let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
+    }
+    bytes
 }
 
 /// Reads so many bytes, and then closes the pipe: who writes more ends.

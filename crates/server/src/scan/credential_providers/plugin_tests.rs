@@ -35,6 +35,8 @@ async fn what_a_plugin_answers() {
     check(&format!("cat >/dev/null; echo '{ANSWER}'"), Ok("u")).await;
     // Without reading.
     check(&format!("echo '{ANSWER}'"), Ok("u")).await;
+    // Whatever it says of its work.
+    check(&format!("head -c 9000000 /dev/zero >&2 || exit 1; echo '{ANSWER}'"), Ok("u")).await;
     // Its arguments and variables; what it is asked; no variable of the server's own.
     let says = |what: &str| format!("IFS= read -r request; echo '{ANSWER}' | sed \"s|\\\"u\\\"|\\\"{what}\\\"|\"");
     check(&says("$1 $2 $GIVEN $PWD"), Ok("one two text /")).await;

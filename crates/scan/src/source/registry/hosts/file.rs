@@ -74,7 +74,7 @@ enum ClientFiles {
 /// # Errors
 /// What is wrong, and what to write.
 pub(super) fn parse(text: &str, base: &Path) -> Result<Vec<RegistryHost>, String> {
-    let file: HostsFile = toml::from_str(text).map_err(|e| e.to_string())?;
+    let file: HostsFile = toml::from_str(text).map_err(|e| malformed(&e, text))?;
     let mut tables: Vec<(Spanned<String>, HostTable)> = file.host.into_iter().collect();
     tables.sort_by_key(|(url, _)| url.span().start);
     let mut hosts = Vec::new();
@@ -94,6 +94,15 @@ pub(super) fn parse(text: &str, base: &Path) -> Result<Vec<RegistryHost>, String
     };
     hosts.push(host(file.server.as_deref().filter(|url| !url.is_empty()), server, base)?);
     Ok(hosts)
+}
+
+/// What is wrong with a file, and in which line. The line itself is not quoted: it may be that of a login.
+fn malformed(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    match before {
+        Some(before) => format!("line {}: {}", before.matches('\n').count() + 1, error.message()),
+        None => error.message().to_owned(),
+    }
 }
 
 fn host(url: Option<&str>, table: HostTable, base: &Path) -> Result<RegistryHost, String> {
@@ -262,7 +271,7 @@ mod tests {
         };
         let host = |rest: &str| format!("[host.\"https://m.example\"]\n{rest}");
         check("serve = \"x\"", "unknown field `serve`");
-        check(&host("capability = []"), "unknown field `capability`");
+        check(&host("capability = []"), "line 2: unknown field `capability`");
         check(&host("capabilities = [\"read\"]"), "host \"https://m.example\": capabilities: \"read\"");
         check(&host("skip_verify = true"), "name the authority of its certificate with ca");
         check("skip_verify = true", "name the authority");
@@ -277,5 +286,19 @@ mod tests {
         check("[host.\"https://u:p@m.example\"]", "is no address");
         check("[host.\"https://m.example/?x=1\"]", "is no address");
         check("server = \"https://\"", "is no address");
+    }
+
+    #[test]
+    fn what_is_said_quotes_no_line() {
+        let check = |text: &str, words: &str| {
+            let said = parsed(text).unwrap_err();
+            assert!(said.contains(words) && !said.contains("c2VjcmV0"), "{text}: {said}");
+        };
+        check("[host.\"https://m.example\".header]\nauthorization = \"Basic c2VjcmV0\" x", "line 2: ");
+        check("[host.\"https://m.example\".header]\nauthorization = [\"Basic c2VjcmV0\", 1]", "line 2: ");
+        check(
+            "[host.\"https://m.example\"]\nheader = {authorization = \"Basic c2VjcmV0\\n\"}",
+            "\"authorization\" or its value",
+        );
     }
 }
