@@ -111,21 +111,21 @@ impl ReceiverStates {
     pub(crate) fn report(
         &mut self,
         policy: &str,
-        receivers: &[String],
+        receivers: &[ReceiverKey],
         shown: &[ReceiverStatus],
-        waiting: impl Fn(&str) -> usize,
+        waiting: impl Fn(&ReceiverKey) -> usize,
     ) -> PolicyReport {
         // What the policy has no receiver for any more.
-        self.all.retain(|key, _| key.policy != policy || receivers.contains(&key.name));
+        self.all.retain(|key, _| key.policy != policy || receivers.contains(key));
         let mut report = PolicyReport { statuses: Vec::new(), events: Vec::new() };
-        for name in receivers {
-            let key = ReceiverKey { policy: policy.to_owned(), name: name.clone() };
-            let Some(state) = self.all.get_mut(&key) else {
+        for key in receivers {
+            let name = &key.name;
+            let Some(state) = self.all.get_mut(key) else {
                 report.statuses.extend(shown.iter().find(|status| status.name == *name).cloned());
                 continue;
             };
             let failed = state.status.last_failure.is_some();
-            state.status.waiting = if failed { u32::try_from(waiting(name)).unwrap_or(u32::MAX) } else { 0 };
+            state.status.waiting = if failed { u32::try_from(waiting(key)).unwrap_or(u32::MAX) } else { 0 };
             state.is_new = false;
             if let Some(text) = state.event(name) {
                 report.events.push((name.clone(), text));
@@ -186,7 +186,7 @@ mod tests {
         };
         let status = WorkloadStatus { image: ImageStatus::VulnerabilitiesFound, deployment: DeploymentStatus::Blocked };
         let evaluation = Evaluation::default();
-        news(&WorkloadNews::new(&workload, "t", &evaluation, status), "text", at(0))
+        news(&WorkloadNews::new(&workload, "t", &evaluation, status), "text", at(0), &[])
     }
 
     fn at(second: i64) -> Timestamp {
@@ -194,11 +194,11 @@ mod tests {
     }
 
     fn key() -> ReceiverKey {
-        ReceiverKey { policy: "p".to_owned(), name: "r".to_owned() }
+        ReceiverKey { policy: "p".to_owned(), name: "r".to_owned(), address: None }
     }
 
     fn report(states: &mut ReceiverStates) -> PolicyReport {
-        states.report("p", &["r".to_owned()], &[], |_| 3)
+        states.report("p", &[key()], &[], |_| 3)
     }
 
     #[test]
@@ -254,7 +254,7 @@ mod tests {
         let status = |name: &str| ReceiverStatus { name: name.to_owned(), undelivered: 2, ..ReceiverStatus::default() };
         let shown = [status("r"), status("other"), status("gone")];
         states.failed(&key(), &shown, "refused", &[alert("a")], at(0));
-        let report = states.report("p", &["r".to_owned(), "other".to_owned()], &shown, |_| 0);
+        let report = states.report("p", &[key(), ReceiverKey { name: "other".to_owned(), ..key() }], &shown, |_| 0);
         let counts: Vec<_> = report.statuses.iter().map(|one| (one.name.as_str(), one.undelivered)).collect();
         assert_eq!(counts, [("r", 3), ("other", 2)]);
         states.not_written("p");

@@ -27,10 +27,9 @@ impl AlertChannel {
 
     async fn write_status(&self, policy: &ClusterScanPolicy) {
         let name = policy.name_any();
-        let receivers: Vec<String> = all_of(policy).map(|one| one.key.name).collect();
+        let receivers: Vec<ReceiverKey> = all_of(policy).map(|one| one.key).collect();
         let shown = policy.status.clone().unwrap_or_default().alerts;
-        let waiting = |receiver: &str| self.waiting(&ReceiverKey { policy: name.clone(), name: receiver.to_owned() });
-        let report = self.shared.states.lock().report(&name, &receivers, &shown, waiting);
+        let report = self.shared.states.lock().report(&name, &receivers, &shown, |key| self.waiting(key));
         for (_, note) in &report.events {
             let event = Event {
                 type_: EventType::Warning,

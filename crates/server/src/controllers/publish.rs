@@ -4,6 +4,7 @@ use super::record::WorkloadRecord;
 use crate::alert::news;
 use crate::context::ServerContext;
 use crate::decide::alert_route::{self, PolicyReceiver};
+use crate::decide::alerted;
 use crate::decide::message::WorkloadNews;
 use crate::decide::record;
 use crate::decide::workload_ref::WorkloadRef;
@@ -124,9 +125,13 @@ fn published_condition(ctx: &ServerContext, workload: &WorkloadRef) -> Option<De
 fn alert(ctx: &ServerContext, record: &mut WorkloadRecord, news: &WorkloadNews<'_>, text: &str, is_new: bool) {
     let all = ctx.policy(&news.workload.namespace).alerts;
     let since = since(record);
-    let alert = news::news(news, text, since);
-    let receivers = alert_route::told(&all, alert.state, alert.severity);
-    if alert.state.waits_for_people() {
+    let state = news.alert_state();
+    if state.waits_for_people() {
+        note_end_under_way(ctx, record, news.workload);
+    }
+    let alert = news::news(news, text, since, &record.draft.alerted);
+    let receivers = alert_route::told(&all, state, alert.severity);
+    if state.waits_for_people() {
         ctx.alerts.open(news.workload, &alert, &receivers, since);
         tell_until_noted(ctx, record, news.workload, &alert, &receivers);
         return;
@@ -134,19 +139,26 @@ fn alert(ctx: &ServerContext, record: &mut WorkloadRecord, news: &WorkloadNews<'
     if is_new {
         ctx.alerts.tell(&alert, &receivers);
     }
-    if news.is_over() {
+    if news.is_over(&record.draft) {
         ctx.alerts.close(news.workload);
-        let keeping = alert_route::keeping_open(&all);
-        // Without such a receiver nothing is noted: nobody has an alert that is open.
-        if !keeping.is_empty()
-            && let Some(over) = news::over(news, text, since, &record.draft.alerted)
-        {
-            tell_until_noted(ctx, record, news.workload, &over, &keeping);
+        // Also where nobody has an alert that is open: what happens again is told again.
+        if let Some(over) = news::over(news, text, since, &record.draft.alerted) {
+            tell_until_noted(ctx, record, news.workload, &over, &alert_route::keeping_open(&all));
         }
     }
 }
 
-/// Sends an alert unless it was delivered; the record notes those delivered.
+/// Notes an end that is being told, or was and is not noted yet: what is told now comes after it.
+fn note_end_under_way(ctx: &ServerContext, record: &mut WorkloadRecord, workload: &WorkloadRef) {
+    if let Some(end) = news::end_id(workload, &record.draft.alerted)
+        && ctx.alerts.is_under_way(&end)
+    {
+        alerted::note_alert(&mut record.draft, end);
+    }
+}
+
+/// Sends an alert unless it was delivered; the record notes those delivered. Without a receiver it counts as delivered: one that
+/// is added later does not receive earlier alerts.
 fn tell_until_noted(
     ctx: &ServerContext,
     record: &mut WorkloadRecord,
@@ -157,12 +169,9 @@ fn tell_until_noted(
     if record.draft.alerted.contains(&alert.id) {
         return;
     }
-    // Without a receiver it counts as delivered: one that is added later does not receive earlier alerts.
-    if receivers.is_empty() || ctx.alerts.take_delivered(&alert.id) {
-        record::note_alert(&mut record.draft, alert.id.clone());
-        return;
+    if receivers.is_empty() || ctx.alerts.send(workload, alert, receivers) {
+        alerted::note_alert(&mut record.draft, alert.id.clone());
     }
-    ctx.alerts.send(workload, alert, receivers);
 }
 
 /// Since when the workload has been in its state.

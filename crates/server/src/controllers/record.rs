@@ -143,11 +143,13 @@ impl WorkloadRecord {
         self.draft.observed_generation = self.object.metadata.generation.unwrap_or_default();
         self.draft.set_condition(Timestamp::now());
         if self.object.status.as_ref() == Some(&self.draft) {
+            ctx.alerts.noted(&self.draft.alerted);
             return Ok(());
         }
         let before = self.object.status.replace(self.draft.clone());
         let api: Api<WorkloadScan> = Api::namespaced(ctx.client.clone(), &self.workload.namespace);
         let written = api.replace_status(&self.object.name_any(), &PostParams::default(), &self.object).await?;
+        ctx.alerts.noted(&self.draft.alerted);
         audit::log_decisions(ctx, &self.workload, before.as_ref(), &self.draft);
         index::settled(&ctx.index.workloads, &written).await;
         self.object = written;
