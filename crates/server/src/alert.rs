@@ -60,6 +60,8 @@ struct SharedAlerts {
     queues: Mutex<BTreeMap<ReceiverKey, QueuedReceiver>>,
     open: Mutex<OpenAlerts>,
     states: Mutex<ReceiverStates>,
+    /// Held while statuses are written.
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl AlertChannel {
