@@ -5,10 +5,12 @@ use crate::alert::news;
 use crate::context::ServerContext;
 use crate::decide::alert_route::{self, PolicyReceiver};
 use crate::decide::alerted;
+use crate::decide::evaluation::Evaluation;
 use crate::decide::message::WorkloadNews;
 use crate::decide::record;
 use crate::decide::workload_ref::WorkloadRef;
 use crate::error::ReconcileError;
+use crate::events;
 use crate::index;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
@@ -18,13 +20,13 @@ use kube::runtime::events::{Event, EventType};
 use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
 use tidewaiter_alerts::Alert;
-use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
+use tidewaiter_core::status::{DeploymentStatus, ImageStatus, WorkloadStatus};
 use tidewaiter_crd::WorkloadKind;
 use tidewaiter_crd::condition;
 use tidewaiter_crd::names::CONDITION;
 
-/// Characters of an Event's note; the API server accepts 1024 bytes.
-const MAX_NOTE: usize = 1000;
+/// How a hold ended that nobody decided about.
+const UNENFORCED: &str = "policy is not enforced any more in its namespace";
 
 /// Records news and publishes them where they differ from what was published before.
 pub(super) async fn publish(
@@ -81,7 +83,7 @@ fn event(ctx: &ServerContext, news: &WorkloadNews<'_>, text: &str) {
     let event = Event {
         type_: if news.is_bad() { EventType::Warning } else { EventType::Normal },
         reason: news.event(),
-        note: Some(text.chars().take(MAX_NOTE).collect()),
+        note: Some(events::note(text)),
         action: "ImageGate".to_owned(),
         secondary: None,
     };
@@ -145,6 +147,19 @@ fn alert(ctx: &ServerContext, record: &mut WorkloadRecord, news: &WorkloadNews<'
         if let Some(over) = news::over(news, text, since, &record.draft.alerted) {
             tell_until_noted(ctx, record, news.workload, &over, &alert_route::keeping_open(&all));
         }
+    }
+}
+
+/// Tells that what was told is over where its namespace is not enforced any more.
+pub(super) fn end_unenforced(ctx: &ServerContext, record: &mut WorkloadRecord) {
+    let (workload, evaluation) = (record.workload.clone(), Evaluation::default());
+    let template = record.draft.current.clone().unwrap_or_default();
+    let status = WorkloadStatus { image: record.draft.image_status, deployment: DeploymentStatus::Deployed };
+    let news = WorkloadNews::new(&workload, &template, &evaluation, status);
+    ctx.alerts.close(&workload);
+    if let Some(over) = news::over(&news, UNENFORCED, Timestamp::now(), &record.draft.alerted) {
+        let all = ctx.policy(&workload.namespace).alerts;
+        tell_until_noted(ctx, record, &workload, &over, &alert_route::keeping_open(&all));
     }
 }
 
