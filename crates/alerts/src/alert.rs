@@ -71,6 +71,15 @@ impl Alert {
         format!("{what}: {}", self.subject())
     }
 
+    /// The same news without what users and images wrote, for a receiver that refuses its text.
+    pub(crate) fn without_text_of_others(&self) -> Self {
+        let namespace = &self.workload.namespace;
+        let message = format!(
+            "The receiver did not take the text of this alert. It is shown by: kubectl scan status -n {namespace}"
+        );
+        Alert { message, reasons: Vec::new(), ..self.clone() }
+    }
+
     /// What it is about: `deployment/web in shop`.
     pub fn subject(&self) -> String {
         format!("{} in {}", self.workload.label, self.workload.namespace)

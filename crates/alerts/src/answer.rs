@@ -42,8 +42,9 @@ impl DeliveryFailure {
     }
 }
 
-/// What an HTTP status means. A message that is malformed for its receiver (400, 413, 422) stays so; a wrong address or key (401,
-/// 403, 404, 410) is corrected by people while the alert waits.
+/// What an HTTP status means. A message that is malformed for its receiver (400, 413, 422) stays so, unless it is the key: PagerDuty
+/// answers a wrong one with 400, Opsgenie with 422 (the queue tells by what else is taken). Others (401, 403, 404, 410) are corrected
+/// by people while the alert waits.
 pub(crate) fn of_status(
     status: u16,
     retry_after: Option<&str>,

@@ -64,5 +64,6 @@ fn post(client: &Client, to: &Destination, message: &HttpMessage) -> Result<(), 
     let status = response.status().as_u16();
     let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let words = response.body_mut().with_config().limit(MAX_ANSWER).read_to_string().unwrap_or_default();
-    answer::of_status(status, retry_after.as_deref(), &words, now)
+    // Before they are cut: a part of a secret is one, too.
+    answer::of_status(status, retry_after.as_deref(), &to.without_secrets(&words), now)
 }

@@ -112,14 +112,22 @@ impl Destination {
     pub(crate) fn without_secrets(&self, text: &str) -> String {
         let url = Some(self.url.as_str()).filter(|_| self.is_url_secret);
         let path = url.and_then(|url| url.splitn(4, '/').nth(3));
+        // The secret is the last part of some, and a parameter of others (`sig=`).
+        let parts = path.into_iter().flat_map(|path| path.split(['/', '?', '&', '='])).rev();
         let password = self.mail.iter().filter_map(|mail| Some(mail.login.as_ref()?.1.as_str()));
         let values = [url, path, self.token.as_deref(), self.hmac.as_deref()];
         let headers = self.headers.iter().map(|(_, value)| value.as_str());
         let all = values.into_iter().flatten().chain(headers).chain(password);
-        // A short one would replace parts of words; it is no secret either.
-        all.filter(|value| value.len() >= 6).fold(text.to_owned(), |text, value| text.replace(value, "[hidden]"))
+        // A short one would replace parts of words; it is no secret either. Of an address the words that all of them have are none.
+        let parts = parts.filter(|part| part.len() >= MIN_PART);
+        all.filter(|value| value.len() >= 6)
+            .chain(parts)
+            .fold(text.to_owned(), |text, value| text.replace(value, "[hidden]"))
     }
 }
+
+/// Characters of a part of a secret address that is hidden: `workflows` is shorter, what makes it secret is longer.
+const MIN_PART: usize = 12;
 
 fn own_address(service: AlertService) -> &'static str {
     match service {
@@ -143,6 +151,7 @@ mod tests {
         let receiver: AlertReceiver = serde_json::from_value(receiver).unwrap();
         Destination::of(&receiver, |key| match key.key.as_str() {
             "url" => Ok("https://hooks.example/services/T0/B0/secret".to_owned()),
+            "flow" => Ok("https://flows.example/workflows/f?sig=0123456789abcdef".to_owned()),
             "absent" => Err(format!("the Secret {} has no key absent", key.secret)),
             other => Ok(other.to_owned()),
         })
@@ -190,6 +199,11 @@ mod tests {
         assert_eq!(found.without_secrets("bad token-1, header-value"), "bad [hidden], [hidden]");
         let slack = of(json!({"type": "Slack", "urlFrom": key("url")})).unwrap();
         assert_eq!(slack.without_secrets("no /services/T0/B0/secret here"), "no /[hidden] here");
+        let flow = of(json!({"type": "MicrosoftTeams", "urlFrom": key("flow")})).unwrap();
+        assert_eq!(
+            flow.without_secrets("workflows: sig=0123456789abcdef is wrong"),
+            "workflows: sig=[hidden] is wrong"
+        );
     }
 
     #[test]

@@ -14,23 +14,43 @@ use lettre::{Address, SmtpTransport, Transport as _};
 use std::time::Duration;
 use tidewaiter_crd::alert::MailTls;
 
+/// Sends a mail to each recipient. One that has it is enough: servers refuse addresses one by one, and who asks again would tell
+/// the others twice.
 pub(crate) fn send(to: &Destination, what: Outgoing<'_>, limit: Duration) -> Result<(), DeliveryFailure> {
     let route = to.mail.as_ref().ok_or_else(|| DeliveryFailure::refused("email is not configured"))?;
-    let (envelope, text) = message(route, what)?;
+    let (envelopes, text) = message(route, what)?;
     let transport = transport(route, to.ca_bundle.as_deref(), limit)?;
-    transport.send_raw(&envelope, text.as_bytes()).map(drop).map_err(|error| failure(&error))
+    let mut last = Err(DeliveryFailure::passing("the mail has no recipient"));
+    for envelope in &envelopes {
+        match transport.send_raw(envelope, text.as_bytes()) {
+            Ok(_) => last = Ok(()),
+            Err(error) if last.is_err() => {
+                let failure = failure(&error);
+                // The next address would wait as long for a server that is away.
+                if failure.class == FailureClass::Passing {
+                    return Err(failure);
+                }
+                last = Err(failure);
+            }
+            Err(_) => {}
+        }
+    }
+    last
 }
 
 /// The addresses of a mail, and its bytes. An address that is wrong is corrected by people while the alert waits.
-fn message(route: &MailRoute, what: Outgoing<'_>) -> Result<(Envelope, String), DeliveryFailure> {
+fn message(route: &MailRoute, what: Outgoing<'_>) -> Result<(Vec<Envelope>, String), DeliveryFailure> {
     let (from, to) = (MailPerson::parse(&route.from), route.to.iter().map(|to| MailPerson::parse(to)));
     let to: Vec<MailPerson> = to.collect();
-    let recipients = to.iter().map(|to| address(&to.address)).collect::<Result<_, _>>()?;
-    let envelope = Envelope::new(Some(address(&from.address)?), recipients);
-    let envelope = envelope.map_err(|error| DeliveryFailure::passing(format!("the mail has no recipient: {error}")))?;
+    let sender = address(&from.address)?;
+    let envelope = |person: &MailPerson| {
+        let envelope = Envelope::new(Some(sender.clone()), vec![address(&person.address)?]);
+        envelope.map_err(|error| DeliveryFailure::passing(format!("the mail has no recipient: {error}")))
+    };
+    let envelopes = to.iter().map(envelope).collect::<Result<_, _>>()?;
     let written = mail_format::written(&mail(what), &from, &to, Timestamp::now());
     let written = written.map_err(|error| DeliveryFailure::passing(format!("the mail cannot be written: {error}")))?;
-    Ok((envelope, written))
+    Ok((envelopes, written))
 }
 
 fn address(text: &str) -> Result<Address, DeliveryFailure> {

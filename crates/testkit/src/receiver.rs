@@ -22,6 +22,8 @@ pub struct Receiver {
 struct Inbox {
     received: Mutex<Vec<Delivery>>,
     refusals: Mutex<VecDeque<BadAnswer>>,
+    /// What is never accepted: by words in it.
+    unwanted: Mutex<Option<(String, BadAnswer)>>,
     refused: Mutex<usize>,
 }
 
@@ -75,6 +77,11 @@ impl Receiver {
         self.state.refusals.lock().unwrap().push_back(refusal);
     }
 
+    /// Answers every delivery like this that has these words.
+    pub fn refuse_always(&self, words: &str, refusal: BadAnswer) {
+        *self.state.unwanted.lock().unwrap() = Some((words.to_owned(), refusal));
+    }
+
     /// Where to send.
     pub fn url(&self) -> String {
         format!("{}/alerts", self.base())
@@ -116,7 +123,9 @@ impl Receiver {
 }
 
 async fn accept(State(inbox): State<Arc<Inbox>>, uri: Uri, headers: HeaderMap, text: String) -> Response {
-    if let Some(refusal) = inbox.refusals.lock().unwrap().pop_front() {
+    let unwanted = inbox.unwanted.lock().unwrap().clone().filter(|(words, _)| text.contains(words));
+    let next = || inbox.refusals.lock().unwrap().pop_front();
+    if let Some(refusal) = unwanted.map(|(_, refusal)| refusal).or_else(next) {
         *inbox.refused.lock().unwrap() += 1;
         let mut response = (StatusCode::from_u16(refusal.status).unwrap(), refusal.words).into_response();
         if let Some(after) = refusal.retry_after {

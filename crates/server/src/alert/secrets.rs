@@ -26,7 +26,7 @@ pub(crate) async fn destination(client: &Client, receiver: &AlertReceiver) -> Re
     })
 }
 
-/// A value, without the line break at its end that files have.
+/// A value, without the line break at its end that files have, and blanks around it that nobody sees: no key or address has some.
 fn value(secret: Option<&Secret>, key: &SecretKey) -> Result<String, String> {
     let name = format!("{NAMESPACE}/{}", key.secret);
     let secret = secret.ok_or_else(|| {
@@ -43,7 +43,7 @@ fn value(secret: Option<&Secret>, key: &SecretKey) -> Result<String, String> {
     let bytes = data.ok_or_else(|| format!("the Secret {name} has no key {}", key.key))?;
     let text = String::from_utf8(bytes.0.clone())
         .map_err(|_| format!("the key {} of the Secret {name} is no text", key.key))?;
-    let text = text.trim_end_matches(['\r', '\n']);
+    let text = text.trim();
     if text.is_empty() {
         return Err(format!("the key {} of the Secret {name} is empty", key.key));
     }
@@ -68,6 +68,7 @@ mod tests {
         };
         let typed = |data: Value| json!({"metadata": {}, "type": SECRET_TYPE, "data": data});
         check(typed(json!({"k": "dmFsdWUK"})), Ok("value"));
+        check(typed(json!({"k": "IHZhbHVlIA0K"})), Ok("value"));
         check(json!(null), Err("there is no Secret tidewaiter-system/s"));
         check(typed(json!({"other": "dmFsdWU="})), Err("has no key k"));
         check(typed(json!({"k": ""})), Err("is empty"));
