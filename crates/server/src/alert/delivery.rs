@@ -167,3 +167,7 @@ impl AlertChannel {
         done.unwrap_or_else(|panic| Err(DeliveryFailure::passing(panic.to_string())))
     }
 }
+
+#[cfg(test)]
+#[path = "delivery_tests.rs"]
+mod tests;
