@@ -105,8 +105,11 @@ async fn fill_the_queue(receiver: &Receiver) {
     let channel = channel(&policy, &fence);
     let all: Vec<PolicyReceiver> = all_of(&policy).collect();
     let key = &all[0].key;
-    let workload =
-        |number: usize| WorkloadRef { uid: number.to_string(), ..WorkloadRef::of_kind("apps/v1", "Deployment") };
+    let workload = |number: usize| WorkloadRef {
+        name: number.to_string(),
+        uid: number.to_string(),
+        ..WorkloadRef::of_kind("apps/v1", "Deployment")
+    };
     // Until the queue is full: nothing leaves it.
     let mut number = 0;
     while channel.waiting(key) == number {
@@ -120,7 +123,9 @@ async fn fill_the_queue(receiver: &Receiver) {
     // One is delivered: the one without room has its place.
     let first = alert(&workload(0));
     channel.with_queue(key, |queue| queue.delivered(std::slice::from_ref(&first)));
+    assert_eq!(channel.index.take_deployments().await, Vec::<String>::new());
     channel.made_room(key, 1);
+    assert_eq!(channel.index.take_deployments().await, [without_room.name.as_str()]);
     assert!(!channel.send(&without_room, &alert(&without_room), &all));
     assert_eq!(channel.waiting(key), full);
 }

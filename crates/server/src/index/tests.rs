@@ -494,4 +494,9 @@ impl Index {
         policies.into_iter().for_each(|policy| writers.policies.apply_watcher_event(&Event::Apply(policy)));
         index
     }
+
+    /// The names of the Deployments that are enqueued; none is then.
+    pub(crate) async fn take_deployments(&self) -> Vec<String> {
+        self.queues.deployments.take_all().await.into_iter().map(|deployment| deployment.name).collect()
+    }
 }
