@@ -59,7 +59,8 @@ pub struct AlertReceiver {
     /// Namespaces it is told about by their labels, in addition to those it names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_selector: Option<NamespaceSelector>,
-    /// States it is told; without any: Blocked, ApprovalLost and BreakGlass.
+    /// States it is told; without any: Blocked, ApprovalLost and BreakGlass. PagerDuty, Opsgenie and Alertmanager, which keep an
+    /// alert open, are told only of these and of PendingApproval.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub states: Vec<AlertState>,
@@ -276,8 +277,12 @@ impl AlertReceiver {
             || self.namespace_selector.as_ref().is_some_and(|selector| namespace.is_selected_by(selector))
     }
 
-    /// Whether it is told of a state.
+    /// Whether it is told of a state. Where an alert stays open until its cause is over, only of one that ends: a rule of the schema
+    /// says so, and receivers from before it may name others.
     pub fn is_told(&self, state: AlertState) -> bool {
+        if self.service.keeps_open() && !state.waits_for_people() {
+            return false;
+        }
         if self.states.is_empty() { AlertState::DEFAULT.contains(&state) } else { self.states.contains(&state) }
     }
 

@@ -116,6 +116,10 @@ pub(crate) const RECEIVER_RULES: &[(&str, &str)] = &[
         "!(has(self.digest) || has(self.repeatEvery)) || !(self.type in ['PagerDuty', 'Opsgenie', 'Alertmanager'])",
         "digest and repeatEvery are not for PagerDuty, Opsgenie and Alertmanager, which group and repeat what is open themselves",
     ),
+    (
+        "!(self.type in ['PagerDuty', 'Opsgenie', 'Alertmanager']) || !has(self.states) || self.states.all(s, s in ['Blocked', 'PendingApproval', 'ApprovalLost', 'BreakGlass'])",
+        "states of PagerDuty, Opsgenie and Alertmanager are Blocked, PendingApproval, ApprovalLost and BreakGlass: what stays open until it is over must be able to end",
+    ),
 ];
 
 /// The same for the way of mail.

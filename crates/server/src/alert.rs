@@ -7,26 +7,31 @@
 //!
 //! An alert that waits for people is in its workload's record once every receiver has it or was given up: until then each start of
 //! the server sends it again, with the same id. What is only in memory is what is open, and how long a receiver has been away.
+//! Only the process that leads sends: one that lost the lead must not tell what another one tells as well.
 
 mod delivery;
 pub(crate) mod news;
 mod open;
+mod progress;
 mod receivers;
 mod secrets;
 mod status;
 mod test_message;
 
 use crate::decide::alert_route::{self, PolicyReceiver, ReceiverKey};
+use crate::decide::alerted;
 use crate::decide::workload_ref::WorkloadRef;
 use crate::events::EventChannel;
 use crate::index::Index;
 use crate::metrics::{AlertAttempt, Metrics};
+use crate::write_fence::WriteFence;
 use delivery::QueuedReceiver;
 use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::reflector::ObjectRef;
 use open::OpenAlerts;
 use parking_lot::Mutex;
+use progress::{AlertProgress, DeliveryStep};
 use receivers::ReceiverStates;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,8 +42,6 @@ use tokio::task::JoinSet;
 
 /// Pause between two looks at what is open, and between two writes of a policy's status.
 const PAUSE: Duration = Duration::from_secs(10);
-/// How long a delivered alert waits to be noted: its workload is in another state by then, and nobody asks.
-const NOTED_WITHIN: Duration = Duration::from_secs(3600);
 
 /// Delivery of alerts; clones share it.
 #[derive(Clone)]
@@ -47,6 +50,7 @@ pub(crate) struct AlertChannel {
     metrics: Metrics,
     client: Client,
     events: EventChannel,
+    fence: WriteFence,
     shared: Arc<SharedAlerts>,
 }
 
@@ -56,26 +60,20 @@ struct SharedAlerts {
     queues: Mutex<BTreeMap<ReceiverKey, QueuedReceiver>>,
     open: Mutex<OpenAlerts>,
     states: Mutex<ReceiverStates>,
-}
-
-#[derive(Debug, Default)]
-struct AlertProgress {
-    under_way: BTreeMap<String, UnderWay>,
-    /// Delivered, and not yet noted in the workload's record; since when.
-    delivered: BTreeMap<String, Instant>,
-}
-
-#[derive(Debug)]
-struct UnderWay {
-    workload: WorkloadRef,
-    /// Receivers that do not have it yet.
-    receivers: usize,
+    /// Held while statuses are written.
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl AlertChannel {
-    /// A channel; a delivered alert enqueues its workload, whose record then notes it.
-    pub(crate) fn new(index: Arc<Index>, metrics: Metrics, client: Client, events: EventChannel) -> Self {
-        AlertChannel { index, metrics, client, events, shared: Arc::default() }
+    /// A channel; a delivered alert enqueues its workload, whose record then notes it. Nothing is sent while the fence is closed.
+    pub(crate) fn new(
+        index: Arc<Index>,
+        metrics: Metrics,
+        client: Client,
+        events: EventChannel,
+        fence: WriteFence,
+    ) -> Self {
+        AlertChannel { index, metrics, client, events, fence, shared: Arc::default() }
     }
 
     /// Starts what happens without news, in the process that leads: repetitions, the statuses of policies, test messages.
@@ -84,23 +82,28 @@ impl AlertChannel {
         tasks.spawn(self.clone().follow_tests());
     }
 
-    /// Whether an alert was delivered. Says so once: the caller notes it in the record.
-    pub(crate) fn take_delivered(&self, id: &str) -> bool {
-        self.shared.progress.lock().delivered.remove(id).is_some()
+    /// Whether every receiver has an alert, or will never have it: the caller notes it in the record then. Until then it is
+    /// delivered in the background, and the workload is enqueued when all have it; what is under way is not sent twice.
+    pub(crate) fn send(&self, workload: &WorkloadRef, alert: &Alert, receivers: &[PolicyReceiver]) -> bool {
+        let keys: Vec<ReceiverKey> = receivers.iter().map(|one| one.key.clone()).collect();
+        let step = self.shared.progress.lock().ask(&alert.id, workload, &keys, Instant::now());
+        match step {
+            DeliveryStep::Note => true,
+            DeliveryStep::Enqueue(missing) => {
+                missing.iter().for_each(|key| self.enqueue(key, alert.clone()));
+                false
+            }
+        }
     }
 
-    /// Delivers in the background to every receiver, and enqueues the workload when all have it; an alert that is under way is not
-    /// sent twice.
-    pub(crate) fn send(&self, workload: &WorkloadRef, alert: &Alert, receivers: &[PolicyReceiver]) {
-        {
-            let mut progress = self.shared.progress.lock();
-            if progress.under_way.contains_key(&alert.id) || progress.delivered.contains_key(&alert.id) {
-                return;
-            }
-            let new = UnderWay { workload: workload.clone(), receivers: receivers.len() };
-            progress.under_way.insert(alert.id.clone(), new);
-        }
-        self.tell(alert, receivers);
+    /// Whether an alert is on its way, or was delivered and is not noted yet.
+    pub(crate) fn is_under_way(&self, id: &str) -> bool {
+        self.shared.progress.lock().has(id)
+    }
+
+    /// The record of a workload was written, with these alerts: they are not asked for any more.
+    pub(crate) fn noted(&self, alerted: &[String]) {
+        self.shared.progress.lock().noted(alerted::since_last_end(alerted).iter());
     }
 
     /// Delivers in the background what no record notes.
@@ -119,17 +122,9 @@ impl AlertChannel {
     }
 
     /// A receiver has an alert, or will never have it: given up counts as well, because the record must not send it again for ever.
-    fn done(&self, alert: &Alert) {
-        let mut progress = self.shared.progress.lock();
-        let Some(under_way) = progress.under_way.get_mut(&alert.id) else { return };
-        under_way.receivers = under_way.receivers.saturating_sub(1);
-        if under_way.receivers == 0
-            && let Some(done) = progress.under_way.remove(&alert.id)
-        {
-            progress.delivered.insert(alert.id.clone(), Instant::now());
-            drop(progress);
-            self.index.enqueue_workload(&done.workload);
-        }
+    fn done(&self, key: &ReceiverKey, alert: &Alert) {
+        let noting = self.shared.progress.lock().done(&alert.id, key, Instant::now());
+        noting.iter().for_each(|workload| self.index.enqueue_publishers(workload));
     }
 
     /// An attempt failed; `given_up` is not tried again.
@@ -143,7 +138,7 @@ impl AlertChannel {
         for alert in given_up {
             self.metrics.alert(AlertAttempt::GivenUp, key);
             tracing::error!("alert not delivered to receiver {key}, given up: {}: {cause}", alert.title());
-            self.done(alert);
+            self.done(key, alert);
         }
     }
 
@@ -163,11 +158,11 @@ impl AlertChannel {
         loop {
             tokio::time::sleep(PAUSE).await;
             let news = self.shared.open.lock().due(Timestamp::now(), |workload| self.index.record(workload).is_some());
-            news.single.iter().for_each(|(alert, receiver)| self.enqueue(&receiver.key, alert.clone()));
+            news.single.iter().for_each(|(alert, receiver)| self.enqueue(receiver, alert.clone()));
             for (receiver, open) in news.refreshed {
                 tokio::spawn(self.clone().refresh(receiver, open));
             }
-            self.shared.progress.lock().delivered.retain(|_, since| since.elapsed() < NOTED_WITHIN);
+            self.shared.progress.lock().tidy(Instant::now());
             self.write_statuses().await;
         }
     }

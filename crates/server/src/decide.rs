@@ -18,6 +18,7 @@
 //! can therefore be tested by a table of its inputs. `admission` asks the same questions inside a request.
 
 pub(crate) mod alert_route;
+pub(crate) mod alerted;
 pub(crate) mod allowlist;
 pub(crate) mod approval;
 pub(crate) mod audit;

@@ -8,6 +8,14 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 /// Events that wait, at most: a changed policy brings one for each workload, of 1 KiB.
 const MAX_WAITING: usize = 20_000;
 
+/// Bytes of an Event's note that the API server accepts.
+const MAX_NOTE: usize = 1024;
+
+/// A text as an Event's note: the end of what is too long is cut off.
+pub(crate) fn note(text: &str) -> String {
+    text.get(..text.floor_char_boundary(MAX_NOTE)).unwrap_or_default().to_owned()
+}
+
 /// What writes Events; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct EventChannel {
@@ -35,5 +43,19 @@ async fn write(recorder: Recorder, mut waiting: Receiver<(Event, ObjectReference
         if let Err(error) = recorder.publish(&event, &about).await {
             tracing::warn!("an Event was not written: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_cut_by_bytes() {
+        let check = |text: &str, bytes: usize| assert_eq!(note(text).len(), bytes, "{text}");
+        check("short", 5);
+        check(&"x".repeat(2000), 1024);
+        // Names of images are ASCII, words of receivers and people are not.
+        check(&"…".repeat(1000), 1023);
     }
 }

@@ -236,7 +236,7 @@ mod tests {
         metrics.scan_started();
         metrics.scan_ended(&ImageScanStatus::default(), Duration::from_secs(3));
         metrics.admission("pods", "passed", Duration::from_micros(700));
-        let receiver = ReceiverKey { policy: "default".to_owned(), name: "team".to_owned() };
+        let receiver = ReceiverKey { policy: "default".to_owned(), name: "team".to_owned(), address: None };
         metrics.alert(AlertAttempt::Failed, &receiver);
         metrics.alert(AlertAttempt::GivenUp, &receiver);
         let text = metrics.text(None, None);

@@ -82,7 +82,7 @@ pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<()> {
     let metrics = Metrics::new();
     let events = EventChannel::new(recorder.clone());
     let ctx = Arc::new(ServerContext {
-        alerts: AlertChannel::new(Arc::clone(&index), metrics.clone(), client.clone(), events.clone()),
+        alerts: AlertChannel::new(Arc::clone(&index), metrics.clone(), client.clone(), events.clone(), fence.clone()),
         events,
         recorder,
         client,

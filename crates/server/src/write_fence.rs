@@ -16,6 +16,9 @@ use tower::{BoxError, Layer, Service};
 /// Writes under way at once, at most: far more than connections allow.
 const MAX_WRITES: u32 = 1 << 20;
 
+/// Pause between two looks whether the fence is open.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// Why a write was not sent.
 #[derive(Debug, thiserror::Error)]
 #[error("not written: this process does not lead, or could not renew its Lease")]
@@ -47,6 +50,13 @@ impl WriteFence {
     /// Whether writes pass now: whether this process leads.
     pub(crate) fn is_open(&self) -> bool {
         self.until.lock().is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Waits until this process may write.
+    pub(crate) async fn opened(&self) {
+        while !self.is_open() {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Waits until the writes that passed are answered, `limit` at most; false when some are not.
@@ -169,6 +179,16 @@ mod tests {
         }
         fence.close();
         check("PUT", PODS, false).await;
+    }
+
+    #[tokio::test]
+    async fn who_does_not_lead_waits_until_it_does() {
+        let fence = WriteFence::new();
+        assert!(tokio::time::timeout(2 * LOOK, fence.opened()).await.is_err());
+        fence.open_until(Instant::now() + Duration::from_secs(60));
+        assert!(tokio::time::timeout(Duration::from_secs(5), fence.opened()).await.is_ok());
+        fence.close();
+        assert!(tokio::time::timeout(2 * LOOK, fence.opened()).await.is_err());
     }
 
     #[tokio::test]

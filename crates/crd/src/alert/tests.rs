@@ -50,6 +50,14 @@ fn a_receiver_has_what_its_type_needs() {
         check(json!({"type": service, "tokenFrom": key(), "digest": "10m"}), &["group and repeat"]);
     }
     check(json!({"type": "Alertmanager", "url": "http://a.example:9093"}), &[]);
+    let all = ["Created", "Blocked", "PendingApproval", "RollingOut", "Deployed", "ApprovalLost", "BreakGlass"];
+    for name in all {
+        let state: AlertState = serde_json::from_value(json!(name)).expect("a state");
+        let must_end = if state.waits_for_people() { &[][..] } else { &["must be able to end"][..] };
+        check(json!({"type": "Alertmanager", "url": "http://a", "states": ["Blocked", name]}), must_end);
+        check(json!({"type": "PagerDuty", "tokenFrom": key(), "states": [name]}), must_end);
+        check(json!({"url": "http://a", "states": [name]}), &[]);
+    }
     check(json!({"type": "Alertmanager", "url": "http://a.example", "repeatEvery": "1h"}), &["group and repeat"]);
     check(json!({"type": "Email", "email": mail()}), &[]);
     check(json!({"type": "Email"}), &["needed for type Email"]);
@@ -84,6 +92,11 @@ fn a_stored_receiver_keeps_its_meaning() {
     for state in [AlertState::Created, AlertState::PendingApproval, AlertState::RollingOut, AlertState::Deployed] {
         assert!(!old.is_told(state), "{state:?}");
     }
+    // Before the rule about what must be able to end.
+    let old: AlertReceiver =
+        serde_json::from_value(json!({"type": "Opsgenie", "states": ["Deployed", "PendingApproval"]})).expect("one");
+    let told = [AlertState::Deployed, AlertState::PendingApproval, AlertState::Blocked].map(|state| old.is_told(state));
+    assert_eq!(told, [false, true, false]);
 }
 
 #[test]

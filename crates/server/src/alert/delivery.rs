@@ -3,8 +3,11 @@
 use super::AlertChannel;
 use super::secrets::destination;
 use crate::decide::alert_route::{PolicyReceiver, ReceiverKey};
+use crate::decide::workload_ref::WorkloadRef;
 use crate::metrics::AlertAttempt;
+use crate::write_fence::WriteFenced;
 use jiff::Timestamp;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tidewaiter_alerts::{Alert, AlertQueue, DeliveryFailure, Outgoing, QueueStep, deliver};
 use tidewaiter_crd::alert::AlertReceiver;
@@ -19,24 +22,45 @@ const MAX_OPEN: usize = 500;
 pub(super) struct QueuedReceiver {
     queue: AlertQueue,
     has_task: bool,
+    /// Workloads for whose alerts there was no room, the longest waiting first: their records send them again.
+    crowded: VecDeque<WorkloadRef>,
 }
 
 impl AlertChannel {
     /// Adds an alert to what waits for a receiver.
     pub(super) fn enqueue(&self, key: &ReceiverKey, alert: Alert) {
-        let (displaced, starts) = {
+        let (moot, lost, starts) = {
             let mut queues = self.shared.queues.lock();
             let queued = queues.entry(key.clone()).or_default();
             let displaced = queued.queue.add(alert, Instant::now());
-            (displaced, !std::mem::replace(&mut queued.has_task, true))
+            // Under the same lock: who makes room sees that this one waits for it.
+            let lost = displaced.refused.filter(|refused| !self.waits_for_room(key, queued, refused));
+            (displaced.moot, lost, !std::mem::replace(&mut queued.has_task, true))
         };
         if starts {
             tokio::spawn(self.clone().work(key.clone()));
         }
-        displaced.moot.iter().for_each(|alert| self.done(alert));
-        if let Some(refused) = displaced.refused {
-            self.failed(key, "too many alerts wait for it", &[refused]);
+        moot.iter().for_each(|alert| self.done(key, alert));
+        if let Some(lost) = lost {
+            self.failed(key, "too many alerts wait for it", &[lost]);
         }
+    }
+
+    /// Whether an alert that has no room is sent again later: a record tracks it.
+    fn waits_for_room(&self, key: &ReceiverKey, queued: &mut QueuedReceiver, alert: &Alert) -> bool {
+        let workload = self.shared.progress.lock().crowded(&alert.id, key, Instant::now());
+        let waits = workload.is_some();
+        queued.crowded.extend(workload);
+        waits
+    }
+
+    /// So many alerts do not wait any more: as many that had no room are sent again.
+    fn made_room(&self, key: &ReceiverKey, places: usize) {
+        let next: Vec<WorkloadRef> = match self.shared.queues.lock().get_mut(key) {
+            Some(queued) => queued.crowded.drain(..places.min(queued.crowded.len())).collect(),
+            None => return,
+        };
+        next.iter().for_each(|workload| self.index.enqueue_publishers(workload));
     }
 
     /// How many wait for a receiver.
@@ -47,6 +71,8 @@ impl AlertChannel {
     /// Delivers until nothing waits.
     async fn work(self, key: ReceiverKey) {
         loop {
+            // Before the next step is looked at: what it is may have changed by then.
+            self.fence.opened().await;
             let Some(receiver) = self.receiver(&key) else { return self.drop_all(&key) };
             match self.step(&key, receiver.receiver.digest()) {
                 QueueStep::Idle => return,
@@ -69,11 +95,15 @@ impl AlertChannel {
         step
     }
 
-    /// Its policy does not name it any more: nobody is to be told.
+    /// Its policy does not name it any more, or has another one in its place: what waits is not for that one, unless the
+    /// records say so.
     fn drop_all(&self, key: &ReceiverKey) {
-        let queued = self.shared.queues.lock().remove(key);
-        let dropped = queued.map(|mut queued| queued.queue.take_all()).unwrap_or_default();
-        dropped.iter().for_each(|alert| self.done(alert));
+        let Some(mut queued) = self.shared.queues.lock().remove(key) else { return };
+        for alert in queued.queue.take_all() {
+            let workload = self.shared.progress.lock().gone(&alert.id, key, Instant::now());
+            queued.crowded.extend(workload);
+        }
+        queued.crowded.iter().for_each(|workload| self.index.enqueue_publishers(workload));
     }
 
     async fn attempt(&self, receiver: &PolicyReceiver, batch: Vec<Alert>) {
@@ -85,11 +115,14 @@ impl AlertChannel {
                 self.metrics.alert(AlertAttempt::Delivered, key);
                 let shown = self.shown(key);
                 self.shared.states.lock().delivered(key, &shown, Timestamp::now());
-                batch.iter().for_each(|alert| self.done(alert));
+                batch.iter().for_each(|alert| self.done(key, alert));
+                self.made_room(key, batch.len());
             }
             Err(failure) => {
                 let given_up = self.with_queue(key, |queue| queue.failed(&batch, failure.class, Instant::now()));
-                self.failed(key, &failure.cause, &given_up.unwrap_or_default());
+                let given_up = given_up.unwrap_or_default();
+                self.failed(key, &failure.cause, &given_up);
+                self.made_room(key, given_up.len());
             }
         }
     }
@@ -104,8 +137,9 @@ impl AlertChannel {
     }
 
     /// Tells a receiver that forgets what is open. A failure is not tried again: the next time comes soon.
-    pub(super) async fn refresh(self, receiver: PolicyReceiver, open: Vec<Alert>) {
-        let key = &receiver.key;
+    pub(super) async fn refresh(self, key: ReceiverKey, open: Vec<Alert>) {
+        let Some(receiver) = self.receiver(&key).filter(|_| self.fence.is_open()) else { return };
+        let key = &key;
         for part in open.chunks(MAX_OPEN) {
             match self.deliver(&receiver.receiver, part.to_vec(), |open| Outgoing::Open(open)).await {
                 Ok(()) => {
@@ -125,7 +159,15 @@ impl AlertChannel {
         what: impl for<'a> FnOnce(&'a [Alert]) -> Outgoing<'a> + Send + 'static,
     ) -> Result<(), DeliveryFailure> {
         let to = destination(&self.client, receiver).await.map_err(DeliveryFailure::passing)?;
+        // Another process may lead since.
+        if !self.fence.is_open() {
+            return Err(DeliveryFailure::passing(WriteFenced.to_string()));
+        }
         let done = tokio::task::spawn_blocking(move || deliver(&to, what(&alerts))).await;
         done.unwrap_or_else(|panic| Err(DeliveryFailure::passing(panic.to_string())))
     }
 }
+
+#[cfg(test)]
+#[path = "delivery_tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! What is held and was told: for receivers that want to hear of it again, and for those that keep an alert open until they are told
 //! that it is over. In memory; every reconciliation of a held workload adds it anew.
 
-use crate::decide::alert_route::PolicyReceiver;
+use crate::decide::alert_route::{PolicyReceiver, ReceiverKey};
 use crate::decide::workload_ref::WorkloadRef;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -25,22 +25,40 @@ struct OpenAlert {
     alert: Alert,
     /// Since when the workload has been in this state: repetitions are counted from here, also after a restart of the server.
     since: Timestamp,
-    receivers: Vec<PolicyReceiver>,
+    receivers: Vec<FollowingReceiver>,
     /// Until when repetitions were sent.
     repeated: Timestamp,
+}
+
+/// What is to be known of a receiver: not all of it, of which its certificates alone may be 64 KiB, for each open alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FollowingReceiver {
+    key: ReceiverKey,
+    service: AlertService,
+    repeat_every: Option<Duration>,
+}
+
+impl FollowingReceiver {
+    /// `None` for one that is told once, and not of the end.
+    fn of(one: &PolicyReceiver) -> Option<Self> {
+        let (service, repeat_every) = (one.receiver.service, one.receiver.repeat_every());
+        let follows = repeat_every.is_some() || service.keeps_open();
+        follows.then(|| FollowingReceiver { key: one.key.clone(), service, repeat_every })
+    }
 }
 
 /// What is to be sent.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct OpenNews {
     /// Alerts, each for one receiver: repetitions, and the end of what is gone.
-    pub(crate) single: Vec<(Alert, PolicyReceiver)>,
+    pub(crate) single: Vec<(Alert, ReceiverKey)>,
     /// All that is open for a receiver that forgets.
-    pub(crate) refreshed: Vec<(PolicyReceiver, Vec<Alert>)>,
+    pub(crate) refreshed: Vec<(ReceiverKey, Vec<Alert>)>,
 }
 
 impl OpenAlerts {
-    /// A workload is held, or has lost its approval, and these receivers were told.
+    /// A workload is held, or has lost its approval, and these receivers are told. Those that were told of an earlier state, and
+    /// keep an alert open, are still to hear of the end.
     pub(crate) fn add(
         &mut self,
         workload: &WorkloadRef,
@@ -49,13 +67,16 @@ impl OpenAlerts {
         since: Timestamp,
         now: Timestamp,
     ) {
-        let follows = |one: &&PolicyReceiver| one.receiver.repeat_every.is_some() || one.receiver.service.keeps_open();
-        let receivers: Vec<PolicyReceiver> = receivers.iter().filter(follows).cloned().collect();
+        let mut receivers: Vec<FollowingReceiver> = receivers.iter().filter_map(FollowingReceiver::of).collect();
+        let known = self.all.remove(&workload.uid);
+        let keeping = known.iter().flat_map(|known| &known.receivers).filter(|one| one.service.keeps_open());
+        let earlier: Vec<FollowingReceiver> =
+            keeping.filter(|one| receivers.iter().all(|told| told.key != one.key)).cloned().collect();
+        receivers.extend(earlier);
         if receivers.is_empty() {
-            self.all.remove(&workload.uid);
             return;
         }
-        let same = self.all.get(&workload.uid).filter(|known| known.alert.id == alert.id);
+        let same = known.filter(|known| known.alert.id == alert.id);
         // The time between a restart and the first reconciliation is lost: nothing is told twice.
         let repeated = same.map_or(now, |known| known.repeated);
         let open = OpenAlert { workload: workload.clone(), alert: alert.clone(), since, receivers, repeated };
@@ -86,40 +107,37 @@ impl OpenAlerts {
         news
     }
 
-    fn refreshes(&self) -> Vec<(PolicyReceiver, Vec<Alert>)> {
-        let mut all: Vec<(PolicyReceiver, Vec<Alert>)> = Vec::new();
+    fn refreshes(&self) -> Vec<(ReceiverKey, Vec<Alert>)> {
+        let mut all: BTreeMap<ReceiverKey, Vec<Alert>> = BTreeMap::new();
         for open in self.all.values() {
-            let forgetful = |one: &&PolicyReceiver| one.receiver.service == AlertService::Alertmanager;
-            for receiver in open.receivers.iter().filter(forgetful) {
-                match all.iter_mut().find(|(known, _)| known.key == receiver.key) {
-                    Some((_, alerts)) => alerts.push(open.alert.clone()),
-                    None => all.push((receiver.clone(), vec![open.alert.clone()])),
-                }
+            let forgetful = open.receivers.iter().filter(|one| one.service == AlertService::Alertmanager);
+            for receiver in forgetful {
+                all.entry(receiver.key.clone()).or_default().push(open.alert.clone());
             }
         }
-        all
+        all.into_iter().collect()
     }
 }
 
 impl OpenAlert {
-    fn repetitions(&self, now: Timestamp) -> Vec<(Alert, PolicyReceiver)> {
-        let repeats = self.receivers.iter().filter_map(|one| Some((one, one.receiver.repeat_every()?)));
-        let due = repeats.filter_map(|(one, every)| {
+    fn repetitions(&self, now: Timestamp) -> Vec<(Alert, ReceiverKey)> {
+        let repeats = self.receivers.iter().filter_map(|one| Some((&one.key, one.repeat_every?)));
+        let due = repeats.filter_map(|(key, every)| {
             let number = times(self.since, now, every);
             (number > times(self.since, self.repeated, every)).then(|| {
                 let id = format!("{}-again-{number}", self.alert.id);
-                (Alert { id, ..self.alert.clone() }, one.clone())
+                (Alert { id, ..self.alert.clone() }, key.clone())
             })
         });
         due.collect()
     }
 
-    fn ended(self, now: Timestamp) -> Vec<(Alert, PolicyReceiver)> {
+    fn ended(self, now: Timestamp) -> Vec<(Alert, ReceiverKey)> {
         let id = format!("{}-gone", self.alert.id);
         let message = "the workload was deleted".to_owned();
         let over = Alert { id, message, is_over: true, time: now, ..self.alert };
-        let keeping = self.receivers.into_iter().filter(|one| one.receiver.service.keeps_open());
-        keeping.map(|one| (over.clone(), one)).collect()
+        let keeping = self.receivers.into_iter().filter(|one| one.service.keeps_open());
+        keeping.map(|one| (over.clone(), one.key)).collect()
     }
 }
 
@@ -163,7 +181,7 @@ mod tests {
     fn alert(workload: &WorkloadRef) -> Alert {
         let status = WorkloadStatus { image: ImageStatus::VulnerabilitiesFound, deployment: DeploymentStatus::Blocked };
         let evaluation = Evaluation::default();
-        news(&WorkloadNews::new(workload, "t", &evaluation, status), "text", at(0))
+        news(&WorkloadNews::new(workload, "t", &evaluation, status), "text", at(0), &[])
     }
 
     fn at(minutes: i64) -> Timestamp {
@@ -173,9 +191,9 @@ mod tests {
     fn shown(news: &OpenNews) -> Vec<String> {
         let single = news.single.iter().map(|(alert, one)| {
             let what = if alert.is_over { "over" } else { "again" };
-            format!("{} {what} {}", one.key.name, alert.workload.label)
+            format!("{} {what} {}", one.name, alert.workload.label)
         });
-        let refreshed = news.refreshed.iter().map(|(one, alerts)| format!("{} {}", one.key.name, alerts.len()));
+        let refreshed = news.refreshed.iter().map(|(one, alerts)| format!("{} {}", one.name, alerts.len()));
         single.chain(refreshed).collect()
     }
 
@@ -208,6 +226,20 @@ mod tests {
         // Another reconciliation changes nothing.
         open.add(&web, &alert(&web), &receivers(), at(0), at(119));
         assert_eq!(shown(&open.due(at(120), |_| true)), ["again again deployment/web", "prom 1"]);
+    }
+
+    /// An incident that was opened is resolved, also where a state came in between that its receiver is not told of.
+    #[test]
+    fn who_keeps_an_alert_open_hears_of_its_end_whatever_it_was_told_since() {
+        let mut open = OpenAlerts::default();
+        let web = workload("web");
+        open.add(&web, &alert(&web), &receivers(), at(0), at(0));
+        open.add(&web, &Alert { id: "other".to_owned(), ..alert(&web) }, &[], at(1), at(1));
+        // It is not told again: nobody else is told of this state.
+        assert_eq!(shown(&open.due(at(70), |_| true)), ["prom 1"]);
+        assert_eq!(shown(&open.due(at(71), |_| false)), ["page over deployment/web", "prom over deployment/web"]);
+        open.add(&web, &alert(&web), &receivers()[..1], at(80), at(80));
+        assert_eq!(shown(&open.due(at(81), |_| false)), Vec::<String>::new());
     }
 
     #[test]

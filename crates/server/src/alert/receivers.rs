@@ -1,7 +1,7 @@
 //! What became of the alerts to each receiver: the state that the policy's status shows.
 
 use crate::decide::alert_route::ReceiverKey;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use tidewaiter_alerts::Alert;
 use tidewaiter_crd::alert::{AlertFailure, AlertTest, MAX_SUBJECTS, ReceiverStatus};
@@ -18,6 +18,20 @@ struct ReceiverState {
     is_new: bool,
     /// Given up, and no Event says so yet.
     untold: u32,
+    /// When what waits was last compared with what is shown.
+    counted: Option<Timestamp>,
+}
+
+/// Pause between two looks at how many wait for a receiver that fails.
+const COUNT: SignedDuration = SignedDuration::from_mins(1);
+
+/// A cause without the receiver's own words: some answer with another id each time.
+fn without_words(cause: &str) -> &str {
+    cause.split_once(" (").map_or(cause, |(what, _)| what)
+}
+
+fn number(waiting: usize) -> u32 {
+    u32::try_from(waiting).unwrap_or(u32::MAX)
 }
 
 /// What is to be written about a policy.
@@ -67,7 +81,7 @@ impl ReceiverStates {
         now: Timestamp,
     ) {
         let state = self.of(key, shown);
-        if state.status.last_failure.as_ref().is_none_or(|known| known.cause != cause) {
+        if state.status.last_failure.as_ref().is_none_or(|known| without_words(&known.cause) != without_words(cause)) {
             state.status.last_failure = Some(AlertFailure { time: now.into(), cause: cause.to_owned() });
             state.is_new = true;
         }
@@ -102,6 +116,16 @@ impl ReceiverStates {
         state.is_new = true;
     }
 
+    /// Compares how many wait for receivers that fail with what is shown, once a minute.
+    pub(crate) fn count(&mut self, now: Timestamp, waiting: impl Fn(&ReceiverKey) -> usize) {
+        let is_due = |state: &ReceiverState| state.counted.is_none_or(|last| now.duration_since(last) >= COUNT);
+        let due = self.all.iter_mut().filter(|(_, state)| state.status.last_failure.is_some() && is_due(state));
+        for (key, state) in due {
+            state.counted = Some(now);
+            state.is_new |= number(waiting(key)) != state.status.waiting;
+        }
+    }
+
     /// The policies with something to write.
     pub(crate) fn changed(&self) -> BTreeSet<String> {
         self.all.iter().filter(|(_, state)| state.is_new).map(|(key, _)| key.policy.clone()).collect()
@@ -111,21 +135,21 @@ impl ReceiverStates {
     pub(crate) fn report(
         &mut self,
         policy: &str,
-        receivers: &[String],
+        receivers: &[ReceiverKey],
         shown: &[ReceiverStatus],
-        waiting: impl Fn(&str) -> usize,
+        waiting: impl Fn(&ReceiverKey) -> usize,
     ) -> PolicyReport {
         // What the policy has no receiver for any more.
-        self.all.retain(|key, _| key.policy != policy || receivers.contains(&key.name));
+        self.all.retain(|key, _| key.policy != policy || receivers.contains(key));
         let mut report = PolicyReport { statuses: Vec::new(), events: Vec::new() };
-        for name in receivers {
-            let key = ReceiverKey { policy: policy.to_owned(), name: name.clone() };
-            let Some(state) = self.all.get_mut(&key) else {
+        for key in receivers {
+            let name = &key.name;
+            let Some(state) = self.all.get_mut(key) else {
                 report.statuses.extend(shown.iter().find(|status| status.name == *name).cloned());
                 continue;
             };
             let failed = state.status.last_failure.is_some();
-            state.status.waiting = if failed { u32::try_from(waiting(name)).unwrap_or(u32::MAX) } else { 0 };
+            state.status.waiting = if failed { number(waiting(key)) } else { 0 };
             state.is_new = false;
             if let Some(text) = state.event(name) {
                 report.events.push((name.clone(), text));
@@ -186,7 +210,7 @@ mod tests {
         };
         let status = WorkloadStatus { image: ImageStatus::VulnerabilitiesFound, deployment: DeploymentStatus::Blocked };
         let evaluation = Evaluation::default();
-        news(&WorkloadNews::new(&workload, "t", &evaluation, status), "text", at(0))
+        news(&WorkloadNews::new(&workload, "t", &evaluation, status), "text", at(0), &[])
     }
 
     fn at(second: i64) -> Timestamp {
@@ -194,11 +218,11 @@ mod tests {
     }
 
     fn key() -> ReceiverKey {
-        ReceiverKey { policy: "p".to_owned(), name: "r".to_owned() }
+        ReceiverKey { policy: "p".to_owned(), name: "r".to_owned(), address: None }
     }
 
     fn report(states: &mut ReceiverStates) -> PolicyReport {
-        states.report("p", &["r".to_owned()], &[], |_| 3)
+        states.report("p", &[key()], &[], |_| 3)
     }
 
     #[test]
@@ -218,6 +242,36 @@ mod tests {
         let shown = report(&mut states).statuses.remove(0);
         assert_eq!((shown.waiting, shown.last_failure, shown.last_delivered), (0, None, Some(at(601).into())));
         states.refreshed(&key(), &[]);
+        assert!(states.changed().is_empty());
+    }
+
+    #[test]
+    fn another_id_in_an_answer_is_no_news_and_another_number_is() {
+        let mut states = ReceiverStates::default();
+        let mut fails = |cause: &str, second: i64, is_news: bool| {
+            states.failed(&key(), &[], cause, &[], at(second));
+            assert_eq!(!states.changed().is_empty(), is_news, "{cause}");
+            report(&mut states);
+        };
+        fails("it responds with status 503 (id 1)", 0, true);
+        fails("it responds with status 503 (id 2)", 1, false);
+        fails("it responds with status 500 (id 3)", 2, true);
+        let mut counted = |second: i64, waiting: usize, is_news: bool| {
+            states.count(at(second), |_| waiting);
+            assert_eq!(!states.changed().is_empty(), is_news, "{second} {waiting}");
+            // Only what is news is written.
+            if is_news {
+                states.report("p", &[key()], &[], |_| waiting);
+            }
+        };
+        counted(10, 3, false);
+        counted(20, 7, false);
+        counted(70, 7, true);
+        counted(130, 7, false);
+        // It is reached again.
+        states.delivered(&key(), &[], at(140));
+        report(&mut states);
+        states.count(at(300), |_| 9);
         assert!(states.changed().is_empty());
     }
 
@@ -254,7 +308,7 @@ mod tests {
         let status = |name: &str| ReceiverStatus { name: name.to_owned(), undelivered: 2, ..ReceiverStatus::default() };
         let shown = [status("r"), status("other"), status("gone")];
         states.failed(&key(), &shown, "refused", &[alert("a")], at(0));
-        let report = states.report("p", &["r".to_owned(), "other".to_owned()], &shown, |_| 0);
+        let report = states.report("p", &[key(), ReceiverKey { name: "other".to_owned(), ..key() }], &shown, |_| 0);
         let counts: Vec<_> = report.statuses.iter().map(|one| (one.name.as_str(), one.undelivered)).collect();
         assert_eq!(counts, [("r", 3), ("other", 2)]);
         states.not_written("p");

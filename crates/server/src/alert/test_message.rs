@@ -2,10 +2,12 @@
 //! policies of the cluster may ask; one policy is tried after the other, and each not more often than every few seconds.
 
 use super::AlertChannel;
-use crate::decide::alert_route::{PolicyReceiver, all_of};
+use crate::decide::alert_route::{PolicyReceiver, ReceiverKey, all_of};
+use crate::write_fence::WriteFenced;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use std::collections::BTreeMap;
+use kube::runtime::reflector::ObjectRef;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tidewaiter_alerts::Outgoing;
 use tidewaiter_crd::ClusterScanPolicy;
@@ -53,30 +55,72 @@ fn requested(policy: &ClusterScanPolicy) -> Option<(String, Vec<PolicyReceiver>)
     (!all.is_empty()).then(|| (request.nonce.to_owned(), all))
 }
 
+/// What was tried, by policy: its status says so later, and never where it cannot be written.
+#[derive(Debug, Default)]
+struct TriedTests {
+    all: BTreeMap<String, TriedTest>,
+}
+
+#[derive(Debug)]
+struct TriedTest {
+    nonce: String,
+    receivers: BTreeSet<ReceiverKey>,
+    at: Instant,
+}
+
+impl TriedTests {
+    /// Those to try now of the receivers that a policy asks for; they count as tried.
+    fn take(&mut self, policy: &str, nonce: &str, receivers: Vec<PolicyReceiver>, now: Instant) -> Vec<PolicyReceiver> {
+        let last = self.all.get_mut(policy);
+        if last.as_ref().is_some_and(|last| now.saturating_duration_since(last.at) < BETWEEN) {
+            return Vec::new();
+        }
+        let mut tried = last.filter(|last| last.nonce == nonce).map(|last| last.receivers.clone()).unwrap_or_default();
+        let next: Vec<PolicyReceiver> = receivers.into_iter().filter(|one| tried.insert(one.key.clone())).collect();
+        if !next.is_empty() {
+            let test = TriedTest { nonce: nonce.to_owned(), receivers: tried, at: now };
+            self.all.insert(policy.to_owned(), test);
+        }
+        next
+    }
+
+    /// Forgets what is not asked for any more; `asks` says whether a policy has a request of this name.
+    fn retain(&mut self, asks: impl Fn(&str, &str) -> bool, now: Instant) {
+        self.all.retain(|policy, test| now.saturating_duration_since(test.at) < BETWEEN || asks(policy, &test.nonce));
+    }
+}
+
 impl AlertChannel {
     pub(super) async fn follow_tests(self) {
-        // The last test of each policy: its status comes back by the watch, later than the next look.
-        let mut last: BTreeMap<String, (String, Instant)> = BTreeMap::new();
+        let mut tried = TriedTests::default();
         loop {
             tokio::time::sleep(LOOK).await;
-            last.retain(|_, (_, at)| at.elapsed() < BETWEEN);
+            self.fence.opened().await;
+            tried.retain(|policy, nonce| self.asks_for(policy, nonce), Instant::now());
             for policy in self.index.policies.state() {
                 let name = policy.name_any();
                 let Some((nonce, receivers)) = requested(&policy) else { continue };
-                if last.contains_key(&name) {
+                let receivers = tried.take(&name, &nonce, receivers, Instant::now());
+                if receivers.is_empty() {
                     continue;
                 }
                 futures::future::join_all(receivers.iter().map(|receiver| self.test(receiver, &nonce))).await;
-                last.insert(name, (nonce, Instant::now()));
                 self.write_statuses().await;
             }
         }
+    }
+
+    fn asks_for(&self, policy: &str, nonce: &str) -> bool {
+        let policy = self.index.policies.get(&ObjectRef::new(policy));
+        let text = policy.as_ref().and_then(|policy| policy.annotations().get(ALERT_TEST));
+        text.and_then(|text| TestRequest::parse(text)).is_some_and(|request| request.nonce == nonce)
     }
 
     async fn test(&self, receiver: &PolicyReceiver, nonce: &str) {
         let (name, now) = (nonce.to_owned(), Timestamp::now());
         let to = super::secrets::destination(&self.client, &receiver.receiver).await;
         let outcome = match to {
+            Ok(_) if !self.fence.is_open() => Err(WriteFenced.to_string()),
             Ok(to) => {
                 let sent = tokio::task::spawn_blocking(move || {
                     tidewaiter_alerts::deliver(&to, Outgoing::Test(&name, now)).map_err(|failure| failure.cause)
@@ -115,6 +159,35 @@ mod tests {
         for bad in ["", " team", "a/b", "n-1", &"n".repeat(41)] {
             check(bad, None);
         }
+    }
+
+    /// Also where the policy's status never says that it was tried.
+    #[test]
+    fn a_test_is_sent_once() {
+        let policy: ClusterScanPolicy = ClusterScanPolicy::new(
+            "p",
+            serde_json::from_value(
+                json!({"alerts": [{"name": "a", "url": "http://a"}, {"name": "b", "url": "http://b"}]}),
+            )
+            .unwrap(),
+        );
+        let start = Instant::now();
+        let mut tried = TriedTests::default();
+        let mut check = |nonce: &str, receivers: usize, seconds: u64, expected: &[&str]| {
+            let now = start + Duration::from_secs(seconds);
+            let asked = all_of(&policy).take(receivers).collect();
+            let found: Vec<String> = tried.take("p", nonce, asked, now).into_iter().map(|one| one.key.name).collect();
+            assert_eq!(found, expected, "{nonce} {seconds}");
+            tried.retain(|_, asked| asked == nonce, now);
+        };
+        check("n1", 1, 0, &["a"]);
+        check("n1", 2, 1, &[]);
+        check("n1", 2, 5, &["b"]);
+        check("n1", 2, 10, &[]);
+        check("n1", 2, 3600, &[]);
+        check("n2", 2, 3601, &["a", "b"]);
+        check("n3", 2, 3602, &[]);
+        check("n3", 2, 3606, &["a", "b"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::context::ServerContext;
 use crate::decide::database::{DatabaseState, RematchState};
+use crate::events;
 use kube::Resource as _;
 use kube::runtime::events::{Event, EventType};
 use kube::runtime::reflector::ObjectRef;
@@ -12,9 +13,6 @@ use tidewaiter_crd::names::{NAMESPACE, SERVER};
 
 /// Pause between two checks of the file. Volumes have no notifications that work everywhere, and a check is one system call.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
-/// Characters of an Event's note; the API server accepts 1024 bytes.
-const MAX_NOTE: usize = 1000;
-
 /// Follows the file in a process that does not lead: it answers for reports, and may lead next.
 pub(crate) async fn follow_quietly(ctx: Arc<ServerContext>) {
     loop {
@@ -86,7 +84,7 @@ async fn publish(ctx: &ServerContext, state: &DatabaseState) {
     let event = Event {
         type_: EventType::Warning,
         reason: Reason::NoDatabase.to_string(),
-        note: Some(format!("everything new is held: {why}").chars().take(MAX_NOTE).collect()),
+        note: Some(events::note(&format!("everything new is held: {why}"))),
         action: "Scan".to_owned(),
         secondary: None,
     };

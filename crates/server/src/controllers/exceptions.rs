@@ -3,6 +3,7 @@
 use crate::context::ServerContext;
 use crate::decide::exception;
 use crate::error::ReconcileError;
+use crate::events;
 use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
@@ -76,7 +77,7 @@ async fn tell(ctx: &ServerContext, object: &ScanException, status: &ScanExceptio
     let event = Event {
         type_: EventType::Warning,
         reason: format!("Exception{:?}", status.state),
-        note: Some(note.chars().take(1000).collect()),
+        note: Some(events::note(&note)),
         action: "ImageGate".to_owned(),
         secondary: None,
     };

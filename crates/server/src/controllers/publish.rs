@@ -4,10 +4,13 @@ use super::record::WorkloadRecord;
 use crate::alert::news;
 use crate::context::ServerContext;
 use crate::decide::alert_route::{self, PolicyReceiver};
+use crate::decide::alerted;
+use crate::decide::evaluation::Evaluation;
 use crate::decide::message::WorkloadNews;
 use crate::decide::record;
 use crate::decide::workload_ref::WorkloadRef;
 use crate::error::ReconcileError;
+use crate::events;
 use crate::index;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
@@ -17,13 +20,13 @@ use kube::runtime::events::{Event, EventType};
 use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
 use tidewaiter_alerts::Alert;
-use tidewaiter_core::status::{DeploymentStatus, ImageStatus};
+use tidewaiter_core::status::{DeploymentStatus, ImageStatus, WorkloadStatus};
 use tidewaiter_crd::WorkloadKind;
 use tidewaiter_crd::condition;
 use tidewaiter_crd::names::CONDITION;
 
-/// Characters of an Event's note; the API server accepts 1024 bytes.
-const MAX_NOTE: usize = 1000;
+/// How a hold ended that nobody decided about.
+const UNENFORCED: &str = "policy is not enforced any more in its namespace";
 
 /// Records news and publishes them where they differ from what was published before.
 pub(super) async fn publish(
@@ -80,7 +83,7 @@ fn event(ctx: &ServerContext, news: &WorkloadNews<'_>, text: &str) {
     let event = Event {
         type_: if news.is_bad() { EventType::Warning } else { EventType::Normal },
         reason: news.event(),
-        note: Some(text.chars().take(MAX_NOTE).collect()),
+        note: Some(events::note(text)),
         action: "ImageGate".to_owned(),
         secondary: None,
     };
@@ -124,9 +127,13 @@ fn published_condition(ctx: &ServerContext, workload: &WorkloadRef) -> Option<De
 fn alert(ctx: &ServerContext, record: &mut WorkloadRecord, news: &WorkloadNews<'_>, text: &str, is_new: bool) {
     let all = ctx.policy(&news.workload.namespace).alerts;
     let since = since(record);
-    let alert = news::news(news, text, since);
-    let receivers = alert_route::told(&all, alert.state, alert.severity);
-    if alert.state.waits_for_people() {
+    let state = news.alert_state();
+    if state.waits_for_people() {
+        note_end_under_way(ctx, record, news.workload);
+    }
+    let alert = news::news(news, text, since, &record.draft.alerted);
+    let receivers = alert_route::told(&all, state, alert.severity);
+    if state.waits_for_people() {
         ctx.alerts.open(news.workload, &alert, &receivers, since);
         tell_until_noted(ctx, record, news.workload, &alert, &receivers);
         return;
@@ -134,19 +141,39 @@ fn alert(ctx: &ServerContext, record: &mut WorkloadRecord, news: &WorkloadNews<'
     if is_new {
         ctx.alerts.tell(&alert, &receivers);
     }
-    if news.is_over() {
+    if news.is_over(&record.draft) {
         ctx.alerts.close(news.workload);
-        let keeping = alert_route::keeping_open(&all);
-        // Without such a receiver nothing is noted: nobody has an alert that is open.
-        if !keeping.is_empty()
-            && let Some(over) = news::over(news, text, since, &record.draft.alerted)
-        {
-            tell_until_noted(ctx, record, news.workload, &over, &keeping);
+        // Also where nobody has an alert that is open: what happens again is told again.
+        if let Some(over) = news::over(news, text, since, &record.draft.alerted) {
+            tell_until_noted(ctx, record, news.workload, &over, &alert_route::keeping_open(&all));
         }
     }
 }
 
-/// Sends an alert unless it was delivered; the record notes those delivered.
+/// Tells that what was told is over where its namespace is not enforced any more.
+pub(super) fn end_unenforced(ctx: &ServerContext, record: &mut WorkloadRecord) {
+    let (workload, evaluation) = (record.workload.clone(), Evaluation::default());
+    let template = record.draft.current.clone().unwrap_or_default();
+    let status = WorkloadStatus { image: record.draft.image_status, deployment: DeploymentStatus::Deployed };
+    let news = WorkloadNews::new(&workload, &template, &evaluation, status);
+    ctx.alerts.close(&workload);
+    if let Some(over) = news::over(&news, UNENFORCED, Timestamp::now(), &record.draft.alerted) {
+        let all = ctx.policy(&workload.namespace).alerts;
+        tell_until_noted(ctx, record, &workload, &over, &alert_route::keeping_open(&all));
+    }
+}
+
+/// Notes an end that is being told, or was and is not noted yet: what is told now comes after it.
+fn note_end_under_way(ctx: &ServerContext, record: &mut WorkloadRecord, workload: &WorkloadRef) {
+    if let Some(end) = news::end_id(workload, &record.draft.alerted)
+        && ctx.alerts.is_under_way(&end)
+    {
+        alerted::note_alert(&mut record.draft, end);
+    }
+}
+
+/// Sends an alert unless it was delivered; the record notes those delivered. Without a receiver it counts as delivered: one that
+/// is added later does not receive earlier alerts.
 fn tell_until_noted(
     ctx: &ServerContext,
     record: &mut WorkloadRecord,
@@ -157,12 +184,9 @@ fn tell_until_noted(
     if record.draft.alerted.contains(&alert.id) {
         return;
     }
-    // Without a receiver it counts as delivered: one that is added later does not receive earlier alerts.
-    if receivers.is_empty() || ctx.alerts.take_delivered(&alert.id) {
-        record::note_alert(&mut record.draft, alert.id.clone());
-        return;
+    if receivers.is_empty() || ctx.alerts.send(workload, alert, receivers) {
+        alerted::note_alert(&mut record.draft, alert.id.clone());
     }
-    ctx.alerts.send(workload, alert, receivers);
 }
 
 /// Since when the workload has been in its state.

@@ -1,8 +1,9 @@
 //! The WorkloadScan of a workload: opened, changed as a draft, saved when it differs.
 
-use super::audit;
 use super::requests::{WorkloadAge, request_scans};
+use super::{audit, publish};
 use crate::context::ServerContext;
+use crate::decide::alerted::last_told;
 use crate::decide::approval::{ApprovalRule, Approvals, approvals, injected_template};
 use crate::decide::evaluation::{Evaluation, evaluate};
 use crate::decide::workload_ref::WorkloadRef;
@@ -47,15 +48,17 @@ impl WorkloadRecord {
     }
 
     /// Notes that a hold ended without a decision, because its namespace is not enforced any more: the next pause is its
-    /// user's.
+    /// user's, and who was told of the hold hears that it is over.
     pub(super) async fn forget_hold(ctx: &ServerContext, workload: WorkloadRef) -> Result<(), ReconcileError> {
         let Some(known) = ctx.index.record(&workload) else { return Ok(()) };
         let draft = known.status.clone().unwrap_or_default();
-        if !draft.paused_by_server {
+        if !draft.paused_by_server && last_told(&draft.alerted).is_none() {
             return Ok(());
         }
         let draft = WorkloadScanStatus { paused_by_server: false, ..draft };
-        WorkloadRecord { workload, object: (*known).clone(), draft }.save(ctx).await
+        let mut record = WorkloadRecord { workload, object: (*known).clone(), draft };
+        publish::end_unenforced(ctx, &mut record);
+        record.save(ctx).await
     }
 
     /// Adds the revision of a set of images, unless it is recorded.
@@ -143,11 +146,13 @@ impl WorkloadRecord {
         self.draft.observed_generation = self.object.metadata.generation.unwrap_or_default();
         self.draft.set_condition(Timestamp::now());
         if self.object.status.as_ref() == Some(&self.draft) {
+            ctx.alerts.noted(&self.draft.alerted);
             return Ok(());
         }
         let before = self.object.status.replace(self.draft.clone());
         let api: Api<WorkloadScan> = Api::namespaced(ctx.client.clone(), &self.workload.namespace);
         let written = api.replace_status(&self.object.name_any(), &PostParams::default(), &self.object).await?;
+        ctx.alerts.noted(&self.draft.alerted);
         audit::log_decisions(ctx, &self.workload, before.as_ref(), &self.draft);
         index::settled(&ctx.index.workloads, &written).await;
         self.object = written;

@@ -5,7 +5,7 @@
 //! starts, ever more rarely, and not any more once it has started.
 
 use super::record::WorkloadRecord;
-use super::{allowlist, concerns, publish, refused};
+use super::{allowlist, concerns, is_excluded, publish, refused};
 use crate::context::ServerContext;
 use crate::decide::job::is_starting;
 use crate::decide::message::WorkloadNews;
@@ -33,7 +33,13 @@ const ADMISSION_PAUSE: Duration = Duration::from_secs(1);
 /// Reconciles one record.
 pub(super) async fn reconcile(scan: Arc<WorkloadScan>, ctx: Arc<ServerContext>) -> Result<Action, ReconcileError> {
     let workload = WorkloadRef::recorded(&scan.namespace().unwrap_or_default(), &scan.spec);
-    if !concerns(&*scan, &ctx) || is_followed_elsewhere(&workload, &ctx) {
+    if is_followed_elsewhere(&workload, &ctx) {
+        return Ok(Action::await_change());
+    }
+    if !concerns(&*scan, &ctx) {
+        if is_excluded(&*scan, &ctx) {
+            WorkloadRecord::forget_hold(&ctx, workload).await?;
+        }
         return Ok(Action::await_change());
     }
     let requeue_after = update(workload, &ctx).await?;

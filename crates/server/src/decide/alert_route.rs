@@ -1,15 +1,20 @@
 //! Who is told what.
 
+use sha2::{Digest as _, Sha256};
 use std::fmt;
+use tidewaiter_core::hex;
 use tidewaiter_core::severity::Severity;
 use tidewaiter_crd::alert::{AlertReceiver, AlertState};
 use tidewaiter_crd::{ChosenNamespace, ClusterScanPolicy};
 
-/// A receiver by its policy and its name there.
+/// A receiver by its policy and its name there; one without a name is another one where its address is another: what waits for
+/// it must not go to whoever has its place by then.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ReceiverKey {
     pub(crate) policy: String,
     pub(crate) name: String,
+    /// Hash of where it is, if it has no name of its own.
+    pub(crate) address: Option<String>,
 }
 
 impl fmt::Display for ReceiverKey {
@@ -29,9 +34,20 @@ pub(crate) struct PolicyReceiver {
 pub(crate) fn all_of(policy: &ClusterScanPolicy) -> impl Iterator<Item = PolicyReceiver> {
     let of = policy.metadata.name.clone().unwrap_or_default();
     policy.spec.alerts.iter().enumerate().map(move |(place, receiver)| PolicyReceiver {
-        key: ReceiverKey { policy: of.clone(), name: receiver.name(place) },
+        key: ReceiverKey { policy: of.clone(), name: receiver.name(place), address: address(receiver) },
         receiver: receiver.clone(),
     })
+}
+
+/// Where a receiver without a name is, as a hash: an address may be a secret.
+fn address(receiver: &AlertReceiver) -> Option<String> {
+    if receiver.name.is_some() {
+        return None;
+    }
+    let mail = receiver.email.as_ref().map(|mail| (&mail.server, &mail.from, &mail.to));
+    let whereto = format!("{:?}", (receiver.service, &receiver.url, &receiver.url_from, &receiver.token_from, mail));
+    let hash: [u8; 32] = Sha256::digest(whereto.as_bytes()).into();
+    Some(hex(&hash[..16]))
 }
 
 /// Those that are told about a namespace.
@@ -73,6 +89,25 @@ mod tests {
         };
         check("shop", &["p/alerts[0]"]);
         check("team-a", &["p/alerts[0]", "p/b"]);
+    }
+
+    #[test]
+    fn a_receiver_without_a_name_is_known_by_its_address() {
+        let first = |alerts: Value| all_of(&policy(alerts)).next().unwrap().key;
+        let check = |before: Value, after: Value, same: bool| {
+            assert_eq!(first(json!([before])) == first(json!([after])), same, "{before} {after}");
+        };
+        let from = |key: &str| json!({"urlFrom": {"secret": "s", "key": key}});
+        check(json!({"url": "http://a"}), json!({"url": "http://a", "states": ["Created"], "digest": "1h"}), true);
+        check(json!({"url": "http://a"}), json!({"url": "http://b"}), false);
+        check(from("a"), from("a"), true);
+        check(from("a"), from("b"), false);
+        let pager = |key: &str| json!({"type": "PagerDuty", "tokenFrom": {"secret": "s", "key": key}});
+        check(pager("a"), pager("b"), false);
+        let mail = |to: &str| json!({"type": "Email", "email": {"server": "m:25", "from": "a@b", "to": [to]}});
+        check(mail("a@b"), mail("c@b"), false);
+        // A name stays: the address of the receiver was corrected.
+        check(json!({"name": "r", "url": "http://a"}), json!({"name": "r", "url": "http://b"}), true);
     }
 
     #[test]

@@ -91,6 +91,7 @@ impl Evaluation {
 /// Evaluates the images of a revision; `record` is its workload's, for digests that were approved before.
 pub(crate) fn evaluate(revision: &Revision, record: &WorkloadScanStatus, known: &KnownScans) -> Evaluation {
     let mut all = Evaluation::default();
+    let mut is_unrated = false;
     for (name, container) in &revision.containers {
         let scan = known.get(&scanned_image(container, revision.decision, known));
         let status = scan.and_then(|scan| valid_status(container, revision.decision, scan, &known.platforms));
@@ -108,6 +109,7 @@ pub(crate) fn evaluate(revision: &Revision, record: &WorkloadScanStatus, known: 
         }
         all.facts.push(one.fact);
         all.severity = all.severity.max(status.as_ref().and_then(worst));
+        is_unrated |= !one.fact.allowed && status.as_ref().is_some_and(is_held_for_unrated);
         if let Some(line) = one.line {
             all.lines.push(format!("{name} ({}): {line}", container.image));
         }
@@ -115,7 +117,16 @@ pub(crate) fn evaluate(revision: &Revision, record: &WorkloadScanStatus, known: 
             all.reasons.extend(status.iter().flat_map(|s| s.reasons.clone()));
         }
     }
+    // Only the highest rating is no less than what is unknown.
+    all.severity = all.severity.filter(|severity| !is_unrated || *severity == Severity::Critical);
     all
+}
+
+/// Whether a finding that no source rates is among the reasons: anything may be bad there.
+fn is_held_for_unrated(status: &ImageScanStatus) -> bool {
+    // As policy writes it: `CVE-1 (unknown: no source rates it, …`.
+    let mark = format!(" ({}: ", Severity::Unknown);
+    status.reasons.iter().any(|reason| reason.contains(&mark))
 }
 
 /// The worst severity that a scan found.

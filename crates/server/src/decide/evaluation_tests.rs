@@ -308,3 +308,27 @@ fn the_worst_severity_is_that_of_all_images() {
     let unrated = json!({"critical": 0, "high": 0, "medium": 0, "low": 0, "negligible": 0, "unknown": 2, "fixable": 0});
     check(status(1, json!({"counts": unrated})), Some(Severity::Unknown));
 }
+
+/// What no source rates must not be told with the low rating of something else.
+#[test]
+fn what_is_held_for_an_unrated_finding_has_no_severity() {
+    // As `tidewaiter_core::policy` writes them.
+    let unrated = "CVE-1 (unknown: no source rates it, which the policy holds) in p 1, fixed in 2";
+    let malware = "MAL-1 (unknown: malware blocks without a rating) in p 1, no fixed version";
+    let (low, critical) = ("CVE-2 (low) in p 1, fixed in 2", "CVE-3 (critical) in p 1, fixed in 2");
+    let check = |counts: (u32, u32, u32), reasons: &[&str], expected: Option<Severity>| {
+        let mut all = self::counts(counts.0);
+        (all["low"], all["unknown"]) = (counts.1.into(), counts.2.into());
+        let scan = status(
+            1,
+            json!({"imageStatus": "VulnerabilitiesFound", "counts": all, "reasons": reasons,
+            "verdict": "Violated"}),
+        );
+        let found = evaluated(Decision::Held, container(None, Some(1)), &[(IMAGE, scan)]);
+        assert_eq!(found.severity, expected, "{counts:?} {reasons:?}");
+    };
+    check((0, 1, 1), &[unrated], None);
+    check((0, 1, 1), &[low, malware], None);
+    check((0, 1, 1), &[low], Some(Severity::Low));
+    check((1, 1, 1), &[unrated, critical], Some(Severity::Critical));
+}

@@ -2,6 +2,7 @@
 
 use super::evaluation::Evaluation;
 use super::holdable::Holdable as _;
+use super::refused::lost_meanwhile;
 use super::workload_ref::WorkloadRef;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
@@ -9,6 +10,7 @@ use tidewaiter_core::severity::Severity;
 use tidewaiter_core::status::{DeploymentStatus, ImageStatus, WorkloadStatus};
 use tidewaiter_crd::WorkloadKind;
 use tidewaiter_crd::alert::AlertState;
+use tidewaiter_crd::workload_scan::WorkloadScanStatus;
 
 /// Reasons named in a message; a condition is read in one terminal line or two, and the report holds all of them.
 const NAMED_REASONS: usize = 3;
@@ -91,9 +93,11 @@ impl<'a> WorkloadNews<'a> {
         self.evaluation.severity.filter(|_| !of_people && self.status.image != ImageStatus::ScanFailed)
     }
 
-    /// Whether nobody has to do anything about it any more.
-    pub(crate) fn is_over(&self) -> bool {
-        self.status.image == ImageStatus::Approved && !self.alert_state().waits_for_people()
+    /// Whether nobody has to do anything about it any more: it is not held, whether it was approved or runs as before, and
+    /// nothing else that runs has lost its approval, while the record shows an update of it.
+    pub(crate) fn is_over(&self, record: &WorkloadScanStatus) -> bool {
+        let is_free = matches!(self.alert_state(), AlertState::RollingOut | AlertState::Deployed);
+        is_free && lost_meanwhile(record).is_none()
     }
 
     /// The message.

@@ -1,8 +1,10 @@
 //! Tables of the messages of workloads.
 
 use super::*;
+use crate::decide::fixtures::{now, record, revision};
 use DeploymentStatus::{Blocked, Created, Deployed, PendingApproval, RollingOut};
 use ImageStatus::{Approved, NoVulnerabilities, NotScanned, ScanFailed, VulnerabilitiesFound};
+use tidewaiter_crd::workload_scan::{Decision, RefusedUpdate, Revision};
 
 fn message(kind: &str, status: (ImageStatus, DeploymentStatus), lost: bool, line: &str, reasons: &[&str]) -> String {
     let workload = WorkloadRef {
@@ -206,7 +208,7 @@ fn states_and_severities_of_news() {
         change(&mut evaluation);
         let status = WorkloadStatus { image, deployment };
         let news = WorkloadNews { lost, ..WorkloadNews::new(&workload, "h", &evaluation, status) };
-        let found = (news.alert_state(), news.severity().is_some(), news.is_over());
+        let found = (news.alert_state(), news.severity().is_some(), news.is_over(&WorkloadScanStatus::default()));
         assert_eq!(found, expected, "{image} {deployment} {lost}");
     };
     let same: fn(&mut Evaluation) = |_| {};
@@ -217,8 +219,10 @@ fn states_and_severities_of_news() {
     check(NoVulnerabilities, PendingApproval, same, false, (AlertState::PendingApproval, true, false));
     check(Approved, RollingOut, same, false, (AlertState::RollingOut, true, true));
     check(Approved, Deployed, same, false, (AlertState::Deployed, true, true));
-    // It runs as before, and nobody approved it.
-    check(VulnerabilitiesFound, Deployed, same, false, (AlertState::Deployed, true, false));
+    // It runs as before: nobody approved it, and it is not held any more.
+    check(VulnerabilitiesFound, Deployed, same, false, (AlertState::Deployed, true, true));
+    check(NoVulnerabilities, Deployed, same, false, (AlertState::Deployed, true, true));
+    check(ScanFailed, Deployed, same, false, (AlertState::Deployed, false, true));
     check(VulnerabilitiesFound, Deployed, same, true, (AlertState::ApprovalLost, true, false));
     let ended: fn(&mut Evaluation) = |evaluation| evaluation.ended = Some("p".to_owned());
     check(NoVulnerabilities, Deployed, ended, true, (AlertState::ApprovalLost, false, false));
@@ -227,4 +231,23 @@ fn states_and_severities_of_news() {
         evaluation.break_glass = Some(serde_json::from_value(given).unwrap());
     };
     check(Approved, Deployed, broken, false, (AlertState::BreakGlass, false, false));
+}
+
+/// What runs has lost its approval while an update that was refused is approved: the incident is not over.
+#[test]
+fn an_approved_update_ends_nothing_while_what_runs_is_lost() {
+    let check = |lost: bool, is_refused: bool, expected: bool| {
+        let running = Revision { lost, ..revision(Decision::Approved, &[]) };
+        let mut record = record(&[("a", running)]);
+        let refused = || RefusedUpdate { revision: "b".to_owned(), running: Some("a".to_owned()), at: now().into() };
+        record.refused = is_refused.then(refused);
+        let (workload, evaluation) = (WorkloadRef::of_kind("apps/v1", "DaemonSet"), Evaluation::default());
+        let status = WorkloadStatus { image: Approved, deployment: RollingOut };
+        let news = WorkloadNews { refused: is_refused, ..WorkloadNews::new(&workload, "b", &evaluation, status) };
+        assert_eq!(news.is_over(&record), expected, "{lost} {is_refused}");
+    };
+    check(true, true, false);
+    check(false, true, true);
+    // It was applied: what ran before does not run any more.
+    check(true, false, true);
 }

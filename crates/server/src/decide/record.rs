@@ -13,8 +13,6 @@ use tidewaiter_crd::workload_scan::{Container, Decision, GivenApproval, Revision
 
 /// Recorded transitions: enough to follow one rollout from creation to completion twice. Events tell the rest.
 const MAX_TRANSITIONS: usize = 10;
-/// Ids of delivered alerts: more than a workload has revisions.
-const MAX_ALERTS: usize = 40;
 
 /// The current revision, if it is retained and a template has its very images: a restart, for a changed variable or
 /// certificate. What runs may restart, whatever is known about it by now. A template that is known, by its hash, with other
@@ -134,13 +132,6 @@ pub(crate) fn transition(record: &mut WorkloadScanStatus, to: WorkloadStatus, no
     let old = record.transitions.len().saturating_sub(MAX_TRANSITIONS);
     record.transitions.drain(..old);
     true
-}
-
-/// Notes a delivered alert.
-pub(crate) fn note_alert(record: &mut WorkloadScanStatus, id: String) {
-    record.alerted.push(id);
-    let old = record.alerted.len().saturating_sub(MAX_ALERTS);
-    record.alerted.drain(..old);
 }
 
 /// Whether another template than this one may run.
@@ -384,18 +375,5 @@ mod tests {
         check(&[pod("x:3", 0)], None);
         check(&[pod(&two, 0), pod(&one, 1)], Some("a"));
         check(&[pod(&one, 0), pod(&two, 1)], None);
-    }
-
-    #[test]
-    fn delivered_alerts_are_noted_within_bounds() {
-        let mut record = WorkloadScanStatus::default();
-        (0..MAX_ALERTS + 2).for_each(|i| note_alert(&mut record, i.to_string()));
-        assert_eq!(record.alerted.len(), MAX_ALERTS);
-        assert_eq!(record.alerted.first().map(String::as_str), Some("2"));
-        // As it was written before.
-        let old: WorkloadScanStatus =
-            serde_json::from_value(json!({"imageStatus": "Scanning", "deploymentStatus": "Created", "alerted": "x"}))
-                .unwrap();
-        assert_eq!(old.alerted, ["x"]);
     }
 }

@@ -48,6 +48,13 @@ impl Index {
         }
     }
 
+    /// Enqueues whatever publishes the state of a workload, and so notes its alerts: its own controller, those of its Pods, and that
+    /// of its record, where nothing waits.
+    pub(crate) fn enqueue_publishers(&self, workload: &WorkloadRef) {
+        self.enqueue_workload(workload);
+        self.record(workload).iter().for_each(|record| self.enqueue_record(record));
+    }
+
     /// Enqueues the record of a Pod that may start although its workload's current revision is held: the workload went
     /// back to what was approved, and no gated Pod tells.
     pub(crate) fn enqueue_returned(&self, pod: &Pod, namespace: &str) {

@@ -486,3 +486,17 @@ fn labels_that_changed_while_the_watch_was_lost_are_followed() {
     assert!(listed(&mut fed, &[]));
     assert_eq!(fed.index.labels_of("n"), None);
 }
+
+impl Index {
+    /// One in which these policies of the cluster are all that is known.
+    pub(crate) fn of_policies(policies: Vec<ClusterScanPolicy>) -> Self {
+        let Fed { index, mut writers } = fed();
+        policies.into_iter().for_each(|policy| writers.policies.apply_watcher_event(&Event::Apply(policy)));
+        index
+    }
+
+    /// The names of the Deployments that are enqueued; none is then.
+    pub(crate) async fn take_deployments(&self) -> Vec<String> {
+        self.queues.deployments.take_all().await.into_iter().map(|deployment| deployment.name).collect()
+    }
+}

@@ -3,6 +3,7 @@
 use super::{Application, manifests};
 use crate::context::ServerContext;
 use crate::decide::enforced::NamespaceSelection;
+use crate::events;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
@@ -76,7 +77,7 @@ pub(super) async fn report_interruption(ctx: &ServerContext, enforced: &Namespac
     let event = Event {
         type_: EventType::Warning,
         reason: "EnforcementInterrupted".to_owned(),
-        note: Some(note.chars().take(1000).collect()),
+        note: Some(events::note(&note)),
         action: "Enforce".to_owned(),
         secondary: None,
     };

@@ -3,6 +3,7 @@
 use super::{enforced, manifests};
 use crate::context::ServerContext;
 use crate::decide::enforced::{NamespaceSelection, keep_enforced};
+use crate::events;
 use crate::settings::ServerSettings;
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
@@ -58,7 +59,7 @@ pub(crate) async fn report(ctx: &ServerContext) {
     let event = Event {
         type_: EventType::Warning,
         reason: "ExclusionNotApplied".to_owned(),
-        note: Some(note.chars().take(1000).collect()),
+        note: Some(events::note(&note)),
         action: "Enforce".to_owned(),
         secondary: None,
     };

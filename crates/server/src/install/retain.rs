@@ -10,6 +10,7 @@ use crate::decide::pod_owner::PodOwner;
 use crate::decide::record;
 use crate::decide::workload_ref::WorkloadRef;
 use crate::error::ReconcileError;
+use crate::events;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -115,7 +116,7 @@ async fn report(ctx: &ServerContext, workload: &WorkloadRef, why: &Unretained) {
     let event = Event {
         type_: EventType::Warning,
         reason: "NotRetained".to_owned(),
-        note: Some(note.chars().take(1000).collect()),
+        note: Some(events::note(&note)),
         action: "ImageGate".to_owned(),
         secondary: None,
     };
