@@ -260,7 +260,8 @@ fn with_verdict(
     reports: &mut [tidewaiter_core::report::Report],
 ) -> ImageScanStatus {
     let database = ctx.database.state();
-    reports.iter_mut().for_each(|report| database.confirm(report));
+    let compared = status.database.as_deref();
+    reports.iter_mut().for_each(|report| database.confirm(report, compared));
     let (namespace, now) = (scan.namespace().unwrap_or_default(), Timestamp::now());
     let (exceptions, policy) = (ctx.index.exceptions_in(&namespace), ctx.policy(&namespace));
     for report in reports.iter_mut() {

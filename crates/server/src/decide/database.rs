@@ -50,9 +50,11 @@ impl DatabaseState {
     }
 
     /// Makes what a report says of its database as young as this one, if this one has the same facts: they were seen again
-    /// when it was built again, but for those of stale feeds.
-    pub(crate) fn confirm(&self, report: &mut Report) {
-        if let Some(info) = self.info().filter(|info| info.id == report.database.id) {
+    /// when it was built again, but for those of stale feeds. `compared` is the database that its ImageScan names: a re-match found
+    /// the same by that one, and the copy of another process's store does not say so.
+    pub(crate) fn confirm(&self, report: &mut Report, compared: Option<&str>) {
+        let is_of = |id: &str| report.database.id == id || compared == Some(id);
+        if let Some(info) = self.info().filter(|info| is_of(&info.id)) {
             report.database = info.clone().for_inventory(&report.inventory);
         }
     }
@@ -132,11 +134,12 @@ pub(crate) struct PeerDatabase {
     pub(crate) bytes: u64,
 }
 
-/// Whether a database that is offered should replace the one that is there.
+/// Whether a database that is offered should replace the one that is there: also one of the same facts that was built again, which
+/// confirms them.
 pub(crate) fn is_newer(own: &DatabaseState, offered: &PeerDatabase) -> bool {
     match own {
         DatabaseState::Missing(_) => true,
-        DatabaseState::Ready(info) => info.id != offered.id && info.built < offered.built,
+        DatabaseState::Ready(info) => info.built < offered.built,
     }
 }
 
@@ -193,11 +196,19 @@ mod tests {
         let at = |text: &str| -> Timestamp { text.parse().unwrap() };
         assert_eq!(ready("one").age(at("2026-01-01T01:00:00Z")), Some(3600));
         assert_eq!(DatabaseState::Missing("why".to_owned()).age(at("2026-01-01T01:00:00Z")), None);
+        let check_compared =
+            |id: &str, compared: Option<&str>, state: &DatabaseState, expected: &str, stale: &[&str]| {
+                let mut known = report(id);
+                state.confirm(&mut known, compared);
+                let feeds: Vec<&str> = known.database.stale.iter().map(|feed| feed.name.as_str()).collect();
+                assert_eq!(
+                    (known.database.built, feeds.as_slice()),
+                    (Some(at(expected)), stale),
+                    "{id} {compared:?} {state:?}"
+                );
+            };
         let check = |id: &str, state: &DatabaseState, expected: &str, stale: &[&str]| {
-            let mut known = report(id);
-            state.confirm(&mut known);
-            let feeds: Vec<&str> = known.database.stale.iter().map(|feed| feed.name.as_str()).collect();
-            assert_eq!((known.database.built, feeds.as_slice()), (Some(at(expected)), stale), "{id} {state:?}");
+            check_compared(id, None, state, expected, stale);
         };
         check("one", &ready("one"), "2026-01-01T00:00:00Z", &[]);
         check("one", &ready("two"), "2025-01-01T00:00:00Z", &[]);
@@ -205,6 +216,10 @@ mod tests {
         // Of the feeds that failed since, those of the image.
         check("one", &stale("one"), "2026-01-01T00:00:00Z", &["npm"]);
         check("one", &stale("two"), "2025-01-01T00:00:00Z", &[]);
+        // A copy from before a re-match that changed nothing: its ImageScan names the database that was compared.
+        check_compared("one", Some("two"), &ready("two"), "2026-01-01T00:00:00Z", &[]);
+        check_compared("one", Some("two"), &stale("two"), "2026-01-01T00:00:00Z", &["npm"]);
+        check_compared("one", Some("two"), &ready("three"), "2025-01-01T00:00:00Z", &[]);
         assert_eq!(ready("one").feed_age(at("2026-01-01T01:00:00Z")), Some(3600));
         assert_eq!(stale("one").feed_age(at("2025-12-01T01:00:00Z")), Some(3600));
     }
@@ -263,7 +278,8 @@ mod tests {
         check(Some(("a", Some(2))), "b", Some(1), false);
         check(Some(("a", Some(1))), "b", Some(1), false);
         // The same facts, built again.
-        check(Some(("a", Some(1))), "a", Some(2), false);
+        check(Some(("a", Some(1))), "a", Some(2), true);
+        check(Some(("a", Some(2))), "a", Some(2), false);
         check(Some(("a", None)), "b", Some(1), true);
         check(Some(("a", Some(1))), "b", None, false);
     }
