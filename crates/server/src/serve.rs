@@ -4,7 +4,7 @@ use crate::alert::AlertChannel;
 use crate::args::ServeArgs;
 use crate::context::ServerContext;
 use crate::controllers::garbage_collection;
-use crate::election::{Election, KnownLeader};
+use crate::election::{Election, KnownLeader, NewestDatabase};
 use crate::events::EventChannel;
 use crate::http::admission_limits::PeerConnections;
 use crate::index::Index;
@@ -68,7 +68,8 @@ pub(crate) async fn run(mut config: Config, args: ServeArgs) -> Result<()> {
     // Retries would be below the fence, which is asked once: each write that is sent must pass. Controllers try again by themselves.
     config.default_retry = false;
     let client = ClientBuilder::try_from(config).context("connecting to the cluster")?.with_layer(&fence).build();
-    let election = Election::new(unfenced.clone(), settings.identity.clone(), fence.clone(), leader.clone());
+    let (identity, newest_database) = (settings.identity.clone(), NewestDatabase::default());
+    let election = Election::new(unfenced.clone(), identity, fence.clone(), leader.clone(), newest_database.clone());
     let queues = Queues::new();
     queues.close();
     // The watches start first: they list the cluster while the store and the database are opened.
@@ -102,6 +103,7 @@ pub(crate) async fn run(mut config: Config, args: ServeArgs) -> Result<()> {
         written_allowlists: WrittenAllowlists::default(),
         fence,
         leader,
+        newest_database,
         peers: OnceLock::new(),
         stage: RwLock::default(),
         webhook_token: OnceLock::new(),

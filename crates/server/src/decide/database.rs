@@ -95,6 +95,20 @@ impl RematchState {
     }
 }
 
+/// Id of the database of which a finished scan must be: the one at hand, but that of its result where a process that led before had
+/// a `newest` one, which is younger. By an older one less is known, and what is blocked would be released.
+pub(crate) fn judged_by<'a>(
+    own: &'a DatabaseInfo,
+    newest: Option<Timestamp>,
+    scan: &'a ImageScan,
+    now: Timestamp,
+) -> &'a str {
+    // A clock that was wrong when one was built must not end renewals.
+    let has_newer = newest.is_some_and(|newest| newest <= now && own.built.is_some_and(|built| built < newest));
+    let known = scan.status.as_ref().and_then(|status| status.database.as_deref());
+    known.filter(|_| has_newer).unwrap_or(&own.id)
+}
+
 /// How a finished scan comes to the current database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NextResult {
@@ -222,6 +236,28 @@ mod tests {
         check_compared("one", Some("two"), &ready("three"), "2025-01-01T00:00:00Z", &[]);
         assert_eq!(ready("one").feed_age(at("2026-01-01T01:00:00Z")), Some(3600));
         assert_eq!(stale("one").feed_age(at("2025-12-01T01:00:00Z")), Some(3600));
+    }
+
+    #[test]
+    fn an_older_database_takes_nothing_back() {
+        let check = |known: Value, newest: Option<&str>, expected: &str| {
+            let status = json!({"imageStatus": "NoVulnerabilities", "observedGeneration": 1, "database": known});
+            let scan = image_scan("i", status);
+            let newest: Option<Timestamp> = newest.map(|newest| newest.parse().unwrap());
+            let now = "2026-01-05T00:00:00Z".parse().unwrap();
+            // Built on the first of January.
+            let DatabaseState::Ready(own) = ready("own") else { return };
+            assert_eq!(judged_by(&own, newest, &scan, now), expected, "{known:?} {newest:?}");
+        };
+        check(json!("other"), None, "own");
+        check(json!("other"), Some("2025-12-31T00:00:00Z"), "own");
+        check(json!("other"), Some("2026-01-01T00:00:00Z"), "own");
+        check(json!("other"), Some("2026-01-02T00:00:00Z"), "other");
+        check(json!("own"), Some("2026-01-02T00:00:00Z"), "own");
+        // What has no result yet gets the one that is possible.
+        check(Value::Null, Some("2026-01-02T00:00:00Z"), "own");
+        // Built by a wrong clock.
+        check(json!("other"), Some("2099-01-01T00:00:00Z"), "own");
     }
 
     fn change(from: &str, to: &str) -> Arc<DatabaseChange> {
