@@ -175,9 +175,9 @@ const FLOORS: &[(&str, &[&str])] = &[
         "crates/server/src",
         &[
             "trusted_scans",
-            "error events log patches peer_access settings store unheld write_fence",
+            "error events log patches peer_access settings store unheld",
             "decide",
-            "metrics",
+            "metrics write_fence",
             "admission election memory queues",
             "index scan",
             "alert",

@@ -36,6 +36,8 @@ pub const SERVER_LABEL: (&str, &str) = ("app.kubernetes.io/component", "server")
 pub const SERVICE_ACCOUNT: &str = "tidewaiter";
 /// User name of that ServiceAccount in requests.
 pub const SERVER_USER: &str = "system:serviceaccount:tidewaiter-system:tidewaiter";
+/// Annotation of the server's Lease: when the newest database was built by which a process that led has judged (RFC 3339).
+pub const DATABASE_BUILT: &str = "tidewaiter.dev/database-built";
 /// Annotation of a ClusterScanPolicy: asks for a test message to its receivers, `NONCE`, or to one of them, `NONCE NAME`.
 pub const ALERT_TEST: &str = "tidewaiter.dev/alert-test";
 /// Field manager of all writes of the server.

@@ -2,7 +2,7 @@
 
 use crate::alert::AlertChannel;
 use crate::decide::policy::{self, EffectivePolicy};
-use crate::election::KnownLeader;
+use crate::election::{KnownLeader, NewestDatabase};
 use crate::events::EventChannel;
 use crate::index::Index;
 use crate::memory::{LostResults, RegistryHolds, ScanRuns, WrittenAllowlists};
@@ -56,6 +56,8 @@ pub(crate) struct ServerContext {
     pub(crate) fence: WriteFence,
     /// Who leads.
     pub(crate) leader: KnownLeader,
+    /// The newest database by which any process has led.
+    pub(crate) newest_database: NewestDatabase,
     /// How other processes are reached.
     pub(crate) peers: OnceLock<PeerAccess>,
     pub(crate) stage: RwLock<ServerStage>,

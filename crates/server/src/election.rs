@@ -12,7 +12,7 @@ use serde_json::json;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidewaiter_crd::names::{FIELD_MANAGER, LEASE, NAMESPACE};
+use tidewaiter_crd::names::{DATABASE_BUILT, FIELD_MANAGER, LEASE, NAMESPACE};
 
 /// Time limit of a request about the Lease: a renewal that hangs leaves time for another one.
 const REQUEST_LIMIT: Duration = Duration::from_secs(4);
@@ -28,6 +28,37 @@ impl KnownLeader {
     }
 }
 
+/// When the newest database was built by which any process has led, as the Lease says and this process knows; clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NewestDatabase(Arc<Mutex<Option<Timestamp>>>);
+
+impl NewestDatabase {
+    /// When it was built; none where nobody said so.
+    pub(crate) fn get(&self) -> Option<Timestamp> {
+        *self.0.lock()
+    }
+
+    /// Notes a database by which this process leads.
+    pub(crate) fn note(&self, built: Option<Timestamp>) {
+        let mut newest = self.0.lock();
+        *newest = (*newest).max(built);
+    }
+
+    /// Notes what the Lease says.
+    fn read(&self, lease: &Lease) {
+        let said = lease.metadata.annotations.as_ref().and_then(|all| all.get(DATABASE_BUILT));
+        self.note(said.and_then(|built| built.parse().ok()));
+    }
+
+    /// Makes the Lease say it.
+    fn write(&self, lease: &mut Lease) {
+        if let Some(newest) = self.get() {
+            let annotations = lease.metadata.annotations.get_or_insert_default();
+            annotations.insert(DATABASE_BUILT.to_owned(), newest.to_string());
+        }
+    }
+}
+
 /// A process's part in choosing the leader.
 #[derive(Debug)]
 pub(crate) struct Election {
@@ -35,14 +66,21 @@ pub(crate) struct Election {
     watch: LeaseWatch,
     fence: WriteFence,
     leader: KnownLeader,
+    newest: NewestDatabase,
     began: Instant,
 }
 
 impl Election {
     /// Takes part as `identity`; the fence is open while this process leads. The client must not be behind it.
-    pub(crate) fn new(client: Client, identity: String, fence: WriteFence, leader: KnownLeader) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        identity: String,
+        fence: WriteFence,
+        leader: KnownLeader,
+        newest: NewestDatabase,
+    ) -> Self {
         let (api, watch) = (Api::namespaced(client, NAMESPACE), LeaseWatch::new(identity));
-        Election { api, watch, fence, leader, began: Instant::now() }
+        Election { api, watch, fence, leader, newest, began: Instant::now() }
     }
 
     /// Whether this process leads now, or takes the Lease by this look at it, if it `may`.
@@ -97,7 +135,9 @@ impl Election {
     /// Looks at the Lease, and writes it where it is this process's, or may become it. `Wait` where somebody else wrote at the same
     /// time.
     async fn step(&mut self, may_take: bool) -> Result<LeaseStep> {
-        let lease = self.read().await?;
+        let mut lease = self.read().await?;
+        self.newest.read(&lease);
+        self.newest.write(&mut lease);
         let record = lease.spec.clone().unwrap_or_default();
         let step = self.watch.look(&record, self.began.elapsed());
         *self.leader.0.lock() = self.watch.holder().map(str::to_owned);
@@ -164,4 +204,37 @@ async fn limited<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T>
 
 fn hint() -> String {
     format!("the Lease {NAMESPACE}/{LEASE} (see deploy/rbac.yaml)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lease_says_which_database_was_the_newest() {
+        let check = |said: Option<&str>, own: Option<&str>, expected: Option<&str>| {
+            let mut lease = Lease::default();
+            if let Some(said) = said {
+                lease.metadata.annotations.get_or_insert_default().insert(DATABASE_BUILT.to_owned(), said.to_owned());
+            }
+            let newest = NewestDatabase::default();
+            newest.note(own.map(|own| own.parse().unwrap()));
+            newest.read(&lease);
+            newest.write(&mut lease);
+            let written = lease.metadata.annotations.and_then(|mut all| all.remove(DATABASE_BUILT));
+            assert_eq!(written.as_deref(), expected, "{said:?} {own:?}");
+            assert_eq!(
+                newest.get().map(|newest| newest.to_string()),
+                expected.filter(|_| said != Some("odd")).map(str::to_owned)
+            );
+        };
+        const OLD: &str = "2026-01-01T00:00:00Z";
+        const NEW: &str = "2026-01-02T00:00:00Z";
+        check(None, None, None);
+        check(Some(OLD), None, Some(OLD));
+        check(None, Some(OLD), Some(OLD));
+        check(Some(OLD), Some(NEW), Some(NEW));
+        check(Some(NEW), Some(OLD), Some(NEW));
+        check(Some("odd"), None, Some("odd"));
+    }
 }

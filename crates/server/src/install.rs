@@ -64,9 +64,10 @@ pub(crate) async fn install(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()
     // What was enqueued while the cluster was listed is read by this application.
     ctx.queues.policies.clear().await;
     apply(ctx, ca_pem, Application::First).await?;
+    in_force(ctx).await?;
     // Nothing waits for it: while the server runs, it decides.
     tokio::spawn(gate::report(Arc::clone(ctx)));
-    in_force(ctx).await
+    Ok(())
 }
 
 /// Waits until the API server enforces the policies, which it compiles asynchronously: the one that is bound last refuses a

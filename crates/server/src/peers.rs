@@ -12,6 +12,7 @@ mod ask;
 mod copies;
 pub(crate) mod database;
 mod forward;
+mod untold;
 
 pub(crate) use copies::{copied, keep_copies};
 pub(crate) use forward::forward;
@@ -68,8 +69,12 @@ impl From<RecordName> for ObjectRef<WorkloadScan> {
 /// Takes up what a webhook of another process leaves to the controllers of this one.
 pub(crate) fn take_up(ctx: &ServerContext, notices: WebhookNotices) {
     notices.updates.into_iter().for_each(|update| ctx.queues.updates.add(update));
-    notices.unheld.iter().for_each(|namespace| ctx.queues.unheld.add_due(namespace));
-    notices.returned.into_iter().for_each(|record| ctx.queues.returned.add(record.into()));
+    for namespace in &notices.unheld {
+        ctx.queues.unheld.add_due(namespace, ctx.index.is_namespace(namespace));
+    }
+    let returned = notices.returned.into_iter().map(ObjectRef::from);
+    // One that the watch does not show is gone, or was never there.
+    ctx.queues.returned.add_all(returned.filter(|record| ctx.index.workloads.get(record).is_some()));
 }
 
 /// Tells the process that leads.

@@ -1,5 +1,6 @@
 //! Keys of objects to reconcile: one queue per controller.
 
+pub(crate) mod returned;
 pub(crate) mod updates;
 
 use crate::unheld::UnheldNamespaces;
@@ -7,6 +8,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::runtime::reflector::ObjectRef;
+use returned::ReturnedRecords;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tidewaiter_crd::{ImageScan, WorkloadScan};
@@ -29,7 +31,7 @@ pub(crate) struct Queues {
     /// Namespaces in which something starts without a decision.
     pub(crate) unheld: UnheldNamespaces,
     /// Records of held workloads of which a Pod starts all the same: it has another, approved revision.
-    pub(crate) returned: Queue<ObjectRef<WorkloadScan>>,
+    pub(crate) returned: ReturnedRecords,
     pub(crate) updates: UpdateQueue,
     is_open: Arc<AtomicBool>,
 }
@@ -68,12 +70,6 @@ impl<T> Queue<T> {
         self.receiver.lock().await.recv().await
     }
 
-    /// Takes all keys that are enqueued now.
-    pub(crate) async fn take_all(&self) -> Vec<T> {
-        let mut receiver = self.receiver.lock().await;
-        std::iter::from_fn(|| receiver.try_recv().ok()).collect()
-    }
-
     /// Forgets what is enqueued now.
     pub(crate) async fn clear(&self) {
         let mut receiver = self.receiver.lock().await;
@@ -91,7 +87,7 @@ impl<T> Queue<T> {
 impl Queues {
     /// Empty queues, which are open.
     pub(crate) fn new() -> Self {
-        let (is_open, always) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
+        let is_open = Arc::new(AtomicBool::new(true));
         Queues {
             deployments: Queue::new(&is_open),
             jobs: Queue::new(&is_open),
@@ -102,7 +98,7 @@ impl Queues {
             namespaces: Queue::new(&is_open),
             policies: Queue::new(&is_open),
             unheld: UnheldNamespaces::default(),
-            returned: Queue::new(&always),
+            returned: ReturnedRecords::default(),
             updates: UpdateQueue::default(),
             is_open,
         }
@@ -130,7 +126,7 @@ mod tests {
         let check = |images: usize, returned: usize| {
             queues.images.add(ObjectRef::new("i"));
             queues.returned.add(ObjectRef::new("w"));
-            assert_eq!((queues.images.drain().len(), queues.returned.drain().len()), (images, returned));
+            assert_eq!((queues.images.drain().len(), queues.returned.take_all().len()), (images, returned));
         };
         check(1, 1);
         queues.close();

@@ -20,6 +20,11 @@ use tokio::task::JoinSet;
 const LAST_WRITES: Duration = Duration::from_secs(5);
 /// How long a process without a database lets others lead: until they have started, as in a new installation.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
+/// For how long a new leader tries to register everything, before it lets another process try.
+const REGISTER_PATIENCE: Duration = Duration::from_secs(120);
+/// Pauses between two attempts, which grow.
+const FIRST_REGISTER_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_REGISTER_PAUSE: Duration = Duration::from_secs(15);
 /// Pause before it is asked again whether the policies are in force, which another process registers.
 const ASK_PAUSE: Duration = Duration::from_secs(2);
 
@@ -48,7 +53,7 @@ impl Replica {
         let (ctx, election) = (&self.ctx, &mut self.election);
         let may = || may_lead(ctx.settings.database_from_peers, &ctx.database.state(), began.elapsed());
         if !election.leads(may()).await? {
-            let following = follow(ctx);
+            let following = follow(ctx, began);
             election.won(may).await;
             drop(following);
         }
@@ -66,11 +71,14 @@ impl Replica {
     pub(crate) async fn give_up(&mut self) -> JoinSet<()> {
         self.ctx.enter(ServerStage::Stopping);
         self.ctx.fence.close();
-        if !self.ctx.fence.settled(LAST_WRITES).await {
-            tracing::warn!("some writes were not answered within {LAST_WRITES:?}");
-        }
+        let settled = self.ctx.fence.settled(LAST_WRITES).await;
         self.leading.shutdown().await;
-        if let Err(error) = self.election.release().await {
+        if !settled {
+            // One of them may be carried out yet: nobody may lead before.
+            tracing::warn!(
+                "some writes were not answered within {LAST_WRITES:?}: the Lease is not given up, and lapses"
+            );
+        } else if let Err(error) = self.election.release().await {
             tracing::warn!("the Lease was not given up, and lapses: {error:#}");
         }
         peers::forward(&self.ctx)
@@ -85,17 +93,21 @@ fn may_lead(from_peers: bool, database: &DatabaseState, waited: Duration) -> boo
 
 /// What a process does that does not lead, until what is returned is dropped.
 #[must_use]
-fn follow(ctx: &Arc<ServerContext>) -> JoinSet<()> {
+fn follow(ctx: &Arc<ServerContext>, began: Instant) -> JoinSet<()> {
     let mut tasks = peers::forward(ctx);
     tasks.spawn(database::follow_quietly(Arc::clone(ctx)));
     tasks.spawn(listed::follow(Arc::clone(ctx)));
     tasks.spawn(peers::keep_copies(Arc::clone(ctx)));
-    tasks.spawn(ready_when_enforced(Arc::clone(ctx)));
+    tasks.spawn(ready_when_enforced(Arc::clone(ctx), began));
     tasks
 }
 
-/// Ready means enforced (ADR 0001), whoever registered it.
-async fn ready_when_enforced(ctx: Arc<ServerContext>) {
+/// Ready means enforced (ADR 0001), whoever registered it; and able to lead: a rollout or a drain takes the leader away once this
+/// one is ready.
+async fn ready_when_enforced(ctx: Arc<ServerContext>, began: Instant) {
+    while !may_lead(ctx.settings.database_from_peers, &ctx.database.state(), began.elapsed()) {
+        tokio::time::sleep(ASK_PAUSE).await;
+    }
     while let Err(error) = install::in_force(&ctx).await {
         tracing::warn!("not ready: {error:#}");
         tokio::time::sleep(ASK_PAUSE).await;
@@ -109,8 +121,7 @@ async fn ready_when_enforced(ctx: Arc<ServerContext>) {
 async fn lead(ctx: Arc<ServerContext>, authority: String) -> Result<()> {
     ctx.queues.open();
     install::exclusions::report(&ctx).await;
-    install::first_policy::create(&ctx).await?;
-    install::install(&ctx, &authority).await?;
+    register_patiently(&ctx, &authority).await?;
     // As after a start: what this process saw of others' lists is no reason not to write them.
     ctx.written_allowlists.write_again();
     ctx.index.enqueue_all();
@@ -123,6 +134,33 @@ async fn lead(ctx: Arc<ServerContext>, authority: String) -> Result<()> {
     // They end with this one.
     while tasks.join_next().await.is_some() {}
     Ok(())
+}
+
+async fn register(ctx: &Arc<ServerContext>, authority: &str) -> Result<()> {
+    install::first_policy::create(ctx).await?;
+    install::install(ctx, authority).await
+}
+
+/// Registers everything; after a failure again, with pauses that grow. The API server may be away for a moment, and this process
+/// answers requests that nobody else may answer.
+///
+/// # Errors
+/// That of the last attempt, when another process should try.
+async fn register_patiently(ctx: &Arc<ServerContext>, authority: &str) -> Result<()> {
+    let (began, mut last) = (Instant::now(), None);
+    loop {
+        let Err(error) = register(ctx, authority).await else { return Ok(()) };
+        let Some(pause) = register_pause(began.elapsed(), last) else { return Err(error) };
+        tracing::error!("not registered, and tried again in {pause:?}: {error:#}");
+        tokio::time::sleep(pause).await;
+        last = Some(pause);
+    }
+}
+
+/// The pause after a failed attempt, by the time since the first one and the pause before; `None` when it was tried for long enough.
+fn register_pause(since: Duration, last: Option<Duration>) -> Option<Duration> {
+    let pause = last.map_or(FIRST_REGISTER_PAUSE, |last| (last * 2).min(LONGEST_REGISTER_PAUSE));
+    (since + pause <= REGISTER_PATIENCE).then_some(pause)
 }
 
 #[cfg(test)]
@@ -148,5 +186,21 @@ mod tests {
         check(true, false, 59, false);
         // Nobody else does.
         check(true, false, 60, true);
+    }
+
+    #[test]
+    fn a_leader_that_cannot_register_tries_again_for_a_while() {
+        let check = |since: u64, last: Option<u64>, expected: Option<u64>| {
+            let pause = register_pause(Duration::from_secs(since), last.map(Duration::from_secs));
+            assert_eq!(pause.map(|pause| pause.as_secs()), expected, "{since} {last:?}");
+        };
+        check(0, None, Some(1));
+        check(1, Some(1), Some(2));
+        check(15, Some(8), Some(15));
+        check(60, Some(15), Some(15));
+        check(105, Some(15), Some(15));
+        check(106, Some(15), None);
+        // An attempt that took longer than all of it.
+        check(300, None, None);
     }
 }

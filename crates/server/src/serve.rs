@@ -4,11 +4,11 @@ use crate::alert::AlertChannel;
 use crate::args::ServeArgs;
 use crate::context::ServerContext;
 use crate::controllers::garbage_collection;
-use crate::election::{Election, KnownLeader};
+use crate::election::{Election, KnownLeader, NewestDatabase};
 use crate::events::EventChannel;
 use crate::http::admission_limits::PeerConnections;
 use crate::index::Index;
-use crate::install::certificate::{WebhookAuthority, peers_token, reports_token};
+use crate::install::certificate::{WebhookAuthority, reports_token};
 use crate::memory::{LostResults, RegistryHolds, ScanRuns, WrittenAllowlists};
 use crate::metrics::Metrics;
 use crate::peer_access::PeerAccess;
@@ -59,14 +59,17 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When an address, the store or the cluster cannot be used, or this process led and another one does now.
-pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<()> {
+pub(crate) async fn run(mut config: Config, args: ServeArgs) -> Result<()> {
     let mut settings = args.settings()?;
     let credential_providers = args.credential_providers()?;
     let (fence, leader) = (WriteFence::new(), KnownLeader::default());
     // Not behind the fence: what decides who leads, and the authority, which all processes need and one makes.
     let unfenced = Client::try_from(config.clone()).context("connecting to the cluster")?;
+    // Retries would be below the fence, which is asked once: each write that is sent must pass. Controllers try again by themselves.
+    config.default_retry = false;
     let client = ClientBuilder::try_from(config).context("connecting to the cluster")?.with_layer(&fence).build();
-    let election = Election::new(unfenced.clone(), settings.identity.clone(), fence.clone(), leader.clone());
+    let (identity, newest_database) = (settings.identity.clone(), NewestDatabase::default());
+    let election = Election::new(unfenced.clone(), identity, fence.clone(), leader.clone(), newest_database.clone());
     let queues = Queues::new();
     queues.close();
     // The watches start first: they list the cluster while the store and the database are opened.
@@ -78,7 +81,7 @@ pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<()> {
     }
     let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: None };
     let recorder = Recorder::new(client.clone(), reporter);
-    install::exclusions::settle(&client, &mut settings).await?;
+    install::exclusions::settle(&unfenced, &mut settings).await?;
     let metrics = Metrics::new();
     let events = EventChannel::new(recorder.clone());
     let ctx = Arc::new(ServerContext {
@@ -100,6 +103,7 @@ pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<()> {
         written_allowlists: WrittenAllowlists::default(),
         fence,
         leader,
+        newest_database,
         peers: OnceLock::new(),
         stage: RwLock::default(),
         webhook_token: OnceLock::new(),
@@ -115,12 +119,16 @@ pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<()> {
         _ = stopped() => return Ok(()),
     };
     let mut replica = Replica::new(ctx, election, started);
-    let signal = tokio::select! {
-        ended = replica.run() => return ended,
-        signal = stopped() => signal,
+    let (ended, signal) = tokio::select! {
+        // Its Service leads here as before, and must not find a closed port.
+        ended = replica.run() => (ended, StopSignal::Terminate),
+        signal = stopped() => (Ok(()), signal),
     };
+    if let Err(error) = &ended {
+        tracing::error!("this process cannot go on: {error:#}");
+    }
     stop(replica, signal, &webhooks).await;
-    Ok(())
+    ended
 }
 
 /// Ends without a gap: the next process leads at once, and admission requests are answered until no more come.
@@ -158,8 +166,8 @@ async fn start(
     let pem = authority.pem.clone();
     let _ = ctx.webhook_token.set(authority.token.clone());
     let _ = ctx.reports_token.set(reports_token(&authority.token));
-    let (token, port) = (peers_token(&authority.token), args.webhook_listen.port());
-    let _ = ctx.peers.set(PeerAccess { authority: pem.clone(), token, port, known: tokio::sync::Mutex::default() });
+    let (token, port) = (authority.peers_token.clone(), args.webhook_listen.port());
+    let _ = ctx.peers.set(PeerAccess::new(pem.clone(), token, port));
     // Not before the cluster is listed: the Service leads here whether the Pod is ready or not, and the API server takes a
     // closed port as a server that is away.
     webhooks(ctx, args, &authority, handle).await?;
@@ -227,10 +235,10 @@ pub(crate) async fn until_stopped(work: impl Future<Output = Result<()>>) -> Res
     }
 }
 
-/// What told the process to stop.
+/// What told the process to stop, or how it stops by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StopSignal {
-    /// The kubelet: the Pod is being deleted, and requests still come for a moment.
+    /// The kubelet: the Pod is being deleted, and requests still come for a moment; so they do when it ends by itself.
     Terminate,
     /// Somebody at a terminal.
     Interrupt,

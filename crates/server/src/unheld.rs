@@ -36,8 +36,8 @@ impl UnheldNamespaces {
     }
 
     /// Notes that a namespace is to be looked at now: another process has waited already.
-    pub(crate) fn add_due(&self, namespace: &str) {
-        self.looks.lock().add_due(namespace, Instant::now());
+    pub(crate) fn add_due(&self, namespace: &str, known: bool) {
+        self.looks.lock().add_due(namespace, known, Instant::now());
         self.added.notify_one();
     }
 
@@ -71,8 +71,7 @@ struct Look {
 
 impl Looks {
     fn add(&mut self, namespace: &str, known: bool, now: Instant) {
-        let is_new = !self.0.contains_key(namespace);
-        if namespace.is_empty() || namespace.len() > MAX_NAME || is_new && !known && self.0.len() >= MAX_UNKNOWN {
+        if !self.has_room(namespace, known) {
             return;
         }
         let look = self.0.entry(namespace.to_owned()).or_insert(Look { first: None, second: now });
@@ -81,8 +80,17 @@ impl Looks {
     }
 
     /// The process that saw the review tells again when the second look is due.
-    fn add_due(&mut self, namespace: &str, now: Instant) {
+    fn add_due(&mut self, namespace: &str, known: bool, now: Instant) {
+        if !self.has_room(namespace, known) {
+            return;
+        }
         self.0.entry(namespace.to_owned()).or_insert(Look { first: None, second: now }).first = Some(now);
+    }
+
+    /// Whether a name may be noted: names of strangers are few.
+    fn has_room(&self, namespace: &str, known: bool) -> bool {
+        let is_name = !namespace.is_empty() && namespace.len() <= MAX_NAME;
+        is_name && (known || self.0.contains_key(namespace) || self.0.len() < MAX_UNKNOWN)
     }
 
     fn take(&mut self, now: Instant) -> Vec<String> {
@@ -133,11 +141,11 @@ mod tests {
     fn what_another_process_tells_is_looked_at_once_and_now() {
         let start = Instant::now();
         let mut looks = Looks::default();
-        looks.add_due("a", start);
+        looks.add_due("a", true, start);
         assert_eq!((looks.take(start), looks.take(start).len(), looks.next()), (vec!["a".to_owned()], 0, None));
         // What this process saw itself keeps its second look.
         looks.add("a", true, start);
-        looks.add_due("a", start);
+        looks.add_due("a", true, start);
         assert_eq!(looks.take(start).len(), 1);
         assert_eq!(looks.take(start + FIRST_LOOK).len(), 0);
         assert_eq!(looks.take(start + SECOND_LOOK).len(), 1);
@@ -156,5 +164,12 @@ mod tests {
         assert_eq!(looks.take(now + FIRST_LOOK).len(), MAX_UNKNOWN + 1);
         looks.take(now + SECOND_LOOK);
         assert_eq!(looks.0.len(), 0);
+        // The same for those that another process tells.
+        (0..MAX_UNKNOWN * 2).for_each(|i| looks.add_due(&format!("forged-{i}"), false, now));
+        looks.add_due(&"x".repeat(MAX_NAME + 1), true, now);
+        looks.add_due("", true, now);
+        assert_eq!(looks.0.len(), MAX_UNKNOWN);
+        looks.add_due("known", true, now);
+        assert_eq!(looks.0.len(), MAX_UNKNOWN + 1);
     }
 }

@@ -3,10 +3,12 @@
 //! A fence around the client, not a question that each controller asks: what forgets to ask, or was asleep while another process
 //! took over, writes nothing either.
 
+use crate::decide::lease::{LEASE_DURATION, RENEW_DEADLINE};
 use axum::http::{Method, Request};
 use futures::future::{BoxFuture, FutureExt as _};
 use kube::client::Body;
 use parking_lot::Mutex;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -23,6 +25,14 @@ const LOOK: Duration = Duration::from_millis(200);
 #[derive(Debug, thiserror::Error)]
 #[error("not written: this process does not lead, or could not renew its Lease")]
 pub(crate) struct WriteFenced;
+
+/// Why nobody waits for the answer of a write any more.
+#[derive(Debug, thiserror::Error)]
+#[error("not answered in time: another process may lead by now")]
+struct WriteTooLate;
+
+/// How long a write that passed may take after the fence closed: then others may take the Lease.
+const WRITE_LIMIT: Duration = LEASE_DURATION.saturating_sub(RENEW_DEADLINE);
 
 /// Until when this process may write; clones share it. Closed at first.
 #[derive(Debug, Clone)]
@@ -49,7 +59,12 @@ impl WriteFence {
 
     /// Whether writes pass now: whether this process leads.
     pub(crate) fn is_open(&self) -> bool {
-        self.until.lock().is_some_and(|until| Instant::now() < until)
+        self.open_for_now().is_some()
+    }
+
+    /// Until when writes pass; none where they do not.
+    fn open_for_now(&self) -> Option<Instant> {
+        self.until.lock().filter(|until| Instant::now() < *until)
     }
 
     /// Waits until this process may write.
@@ -104,16 +119,36 @@ where
             Ok(permit) => permit,
             Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => return refused(),
         };
-        if !self.fence.is_open() {
-            return refused();
-        }
-        let answer = self.inner.call(request);
+        let Some(until) = self.fence.open_for_now() else { return refused() };
+        let (answer, fence) = (self.inner.call(request), self.fence.clone());
         async move {
-            let done = answer.await.map_err(Into::into);
+            let done = in_time(answer, &fence, until, WRITE_LIMIT).await;
             drop(permit);
             done
         }
         .boxed()
+    }
+}
+
+/// The answer of a write that passed, unless it comes when others may lead. Dropped, its connection closes, and an API server that
+/// has not begun with it does not begin any more.
+async fn in_time<T, E: Into<BoxError>>(
+    answer: impl Future<Output = Result<T, E>>,
+    fence: &WriteFence,
+    mut until: Instant,
+    limit: Duration,
+) -> Result<T, BoxError> {
+    let mut answer = pin!(answer);
+    loop {
+        tokio::select! {
+            // The time first: a process that slept looks at it before it goes on with what it was sending.
+            biased;
+            () = tokio::time::sleep_until((until + limit).into()) => match *fence.until.lock() {
+                Some(renewed) if renewed > until => until = renewed,
+                _ => return Err(WriteTooLate.into()),
+            },
+            done = &mut answer => return done.map_err(Into::into),
+        }
     }
 }
 
@@ -198,5 +233,32 @@ mod tests {
         assert!(!fence.settled(Duration::from_millis(20)).await);
         drop(under_way);
         assert!(fence.settled(Duration::from_secs(5)).await);
+    }
+
+    /// A write that is not answered ends when others may lead; a renewal in the meantime gives it more time.
+    #[tokio::test]
+    async fn a_write_ends_before_others_lead() {
+        const LIMIT: Duration = Duration::from_millis(100);
+        let check = async |renewed: Option<u64>, closed: bool, least: u64| {
+            let (fence, began) = (WriteFence::new(), Instant::now());
+            let after = |milliseconds: u64| began + Duration::from_millis(milliseconds);
+            fence.open_until(after(renewed.unwrap_or(50)));
+            if closed {
+                fence.close();
+            }
+            let never = std::future::pending::<Result<(), BoxError>>();
+            let error = in_time(never, &fence, after(50), LIMIT).await.unwrap_err();
+            assert!(error.is::<WriteTooLate>(), "{error}");
+            let took = began.elapsed();
+            assert!(took >= Duration::from_millis(least), "{renewed:?} {closed}: {took:?}");
+            assert!(took < Duration::from_millis(least + 2000), "{renewed:?} {closed}: {took:?}");
+        };
+        check(None, false, 150).await;
+        check(None, true, 150).await;
+        check(Some(3000), false, 3100).await;
+        let answered = in_time(ready(Ok::<_, BoxError>(7)), &WriteFence::new(), Instant::now(), LIMIT).await;
+        assert_eq!(answered.unwrap(), 7);
+        // As the leader promises others: what passed last ends when its Lease lapses.
+        assert_eq!(RENEW_DEADLINE + WRITE_LIMIT, LEASE_DURATION);
     }
 }

@@ -1,6 +1,7 @@
 //! Two processes of the server: both answer, one leads and writes, and the other takes over.
 
 use crate::{create, places, rolled_out, within};
+use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -98,10 +99,27 @@ fn only_servers_tell_the_leader() {
     answered(&second);
     assert_eq!(writes(&lab, &second), Vec::<String>::new());
     let forged = r#"{"unheld":["default"]}"#;
-    for path in ["/peers/00000000000000000000000000000000/notices", "/peers//notices", "/peers/notices"] {
-        let answer = lab.forge_at(&first, path, forged);
+    // Whoever may read webhook configurations knows the secrets that are registered, and what follows from them.
+    let registered = registered_secret(&lab);
+    let guesses = ["00000000000000000000000000000000", "", &registered, &followed_from(&registered)];
+    assert_eq!(registered.len(), 32, "{registered}");
+    for path in guesses.map(|guess| format!("/peers/{guess}/notices")) {
+        let answer = lab.forge_at(&first, &path, forged);
         assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
     }
+}
+
+/// The secret in the registered path of DaemonSets.
+fn registered_secret(lab: &Lab) -> String {
+    let clients = lab.field("mutatingwebhookconfiguration/tidewaiter", ".webhooks[*].clientConfig");
+    let (_, path) = clients.split_once("/daemonsets/").expect("a path of DaemonSets");
+    path.chars().take_while(char::is_ascii_hexdigit).collect()
+}
+
+/// What the secret of servers was made of once: the registered one.
+fn followed_from(registered: &str) -> String {
+    let hash = Sha256::new().chain_update("tidewaiter path of other servers").chain_update(registered).finalize();
+    hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Asserts that a process answered admission requests: API servers keep a connection once they have one.

@@ -79,6 +79,7 @@ async fn rematch(ctx: &Arc<ServerContext>) {
 /// everything new waits.
 async fn publish(ctx: &ServerContext, state: &DatabaseState) {
     log(state);
+    ctx.newest_database.note(state.info().and_then(|info| info.built));
     let DatabaseState::Missing(why) = state else { return };
     let Some(own) = ctx.index.deployments.get(&ObjectRef::new(SERVER).within(NAMESPACE)) else { return };
     let event = Event {

@@ -12,7 +12,7 @@ mod reports;
 
 use super::concerns;
 use crate::context::ServerContext;
-use crate::decide::database::{DatabaseState, NextResult, next_result};
+use crate::decide::database::{DatabaseState, NextResult, judged_by, next_result};
 use crate::decide::exception;
 use crate::decide::image_scan::{self, FailedScan, Upkeep};
 use crate::error::ReconcileError;
@@ -50,7 +50,7 @@ pub(super) async fn reconcile(scan: Arc<ImageScan>, ctx: Arc<ServerContext>) -> 
         return Ok(Action::await_change());
     }
     let database = match ctx.database.state() {
-        DatabaseState::Ready(info) => info.id,
+        DatabaseState::Ready(own) => judged_by(&own, ctx.newest_database.get(), &scan, Timestamp::now()).to_owned(),
         DatabaseState::Missing(why) => return without_database(&scan, &ctx, why).await,
     };
     // Once: a node that joins during the scan must find an image that was not scanned for it.
@@ -274,7 +274,8 @@ fn with_verdict(
     reports: &mut [tidewaiter_core::report::Report],
 ) -> ImageScanStatus {
     let database = ctx.database.state();
-    reports.iter_mut().for_each(|report| database.confirm(report));
+    let compared = status.database.as_deref();
+    reports.iter_mut().for_each(|report| database.confirm(report, compared));
     let (namespace, now) = (scan.namespace().unwrap_or_default(), Timestamp::now());
     let (exceptions, policy) = (ctx.index.exceptions_in(&namespace), ctx.policy(&namespace));
     for report in reports.iter_mut() {

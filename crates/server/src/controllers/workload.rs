@@ -20,7 +20,7 @@ use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use kube::api::ListParams;
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt as _};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewaiter_core::status::{DeploymentStatus, RolloutProgress};
@@ -105,11 +105,10 @@ async fn go_back_to_what_runs(ctx: &ServerContext, record: &mut WorkloadRecord) 
 /// Enqueues the workloads of Pods that started although their workload is held, until the process ends. Some time after the
 /// Pods were admitted: until then none of them exists.
 pub(super) async fn follow_returned(ctx: Arc<ServerContext>) {
-    while let Some(first) = ctx.queues.returned.next().await {
+    loop {
+        ctx.queues.returned.some().await;
         tokio::time::sleep(ADMISSION_PAUSE).await;
-        let mut records = HashSet::from([first]);
-        records.extend(ctx.queues.returned.take_all().await);
-        records.into_iter().for_each(|record| ctx.queues.workloads.add(record));
+        ctx.queues.returned.take_all().into_iter().for_each(|record| ctx.queues.workloads.add(record));
     }
 }
 

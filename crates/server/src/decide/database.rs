@@ -50,9 +50,11 @@ impl DatabaseState {
     }
 
     /// Makes what a report says of its database as young as this one, if this one has the same facts: they were seen again
-    /// when it was built again, but for those of stale feeds.
-    pub(crate) fn confirm(&self, report: &mut Report) {
-        if let Some(info) = self.info().filter(|info| info.id == report.database.id) {
+    /// when it was built again, but for those of stale feeds. `compared` is the database that its ImageScan names: a re-match found
+    /// the same by that one, and the copy of another process's store does not say so.
+    pub(crate) fn confirm(&self, report: &mut Report, compared: Option<&str>) {
+        let is_of = |id: &str| report.database.id == id || compared == Some(id);
+        if let Some(info) = self.info().filter(|info| is_of(&info.id)) {
             report.database = info.clone().for_inventory(&report.inventory);
         }
     }
@@ -91,6 +93,20 @@ impl RematchState {
             _ => RematchState::None,
         }
     }
+}
+
+/// Id of the database of which a finished scan must be: the one at hand, but that of its result where a process that led before had
+/// a `newest` one, which is younger. By an older one less is known, and what is blocked would be released.
+pub(crate) fn judged_by<'a>(
+    own: &'a DatabaseInfo,
+    newest: Option<Timestamp>,
+    scan: &'a ImageScan,
+    now: Timestamp,
+) -> &'a str {
+    // A clock that was wrong when one was built must not end renewals.
+    let has_newer = newest.is_some_and(|newest| newest <= now && own.built.is_some_and(|built| built < newest));
+    let known = scan.status.as_ref().and_then(|status| status.database.as_deref());
+    known.filter(|_| has_newer).unwrap_or(&own.id)
 }
 
 /// How a finished scan comes to the current database.
@@ -132,11 +148,12 @@ pub(crate) struct PeerDatabase {
     pub(crate) bytes: u64,
 }
 
-/// Whether a database that is offered should replace the one that is there.
+/// Whether a database that is offered should replace the one that is there: also one of the same facts that was built again, which
+/// confirms them.
 pub(crate) fn is_newer(own: &DatabaseState, offered: &PeerDatabase) -> bool {
     match own {
         DatabaseState::Missing(_) => true,
-        DatabaseState::Ready(info) => info.id != offered.id && info.built < offered.built,
+        DatabaseState::Ready(info) => info.built < offered.built,
     }
 }
 
@@ -193,11 +210,19 @@ mod tests {
         let at = |text: &str| -> Timestamp { text.parse().unwrap() };
         assert_eq!(ready("one").age(at("2026-01-01T01:00:00Z")), Some(3600));
         assert_eq!(DatabaseState::Missing("why".to_owned()).age(at("2026-01-01T01:00:00Z")), None);
+        let check_compared =
+            |id: &str, compared: Option<&str>, state: &DatabaseState, expected: &str, stale: &[&str]| {
+                let mut known = report(id);
+                state.confirm(&mut known, compared);
+                let feeds: Vec<&str> = known.database.stale.iter().map(|feed| feed.name.as_str()).collect();
+                assert_eq!(
+                    (known.database.built, feeds.as_slice()),
+                    (Some(at(expected)), stale),
+                    "{id} {compared:?} {state:?}"
+                );
+            };
         let check = |id: &str, state: &DatabaseState, expected: &str, stale: &[&str]| {
-            let mut known = report(id);
-            state.confirm(&mut known);
-            let feeds: Vec<&str> = known.database.stale.iter().map(|feed| feed.name.as_str()).collect();
-            assert_eq!((known.database.built, feeds.as_slice()), (Some(at(expected)), stale), "{id} {state:?}");
+            check_compared(id, None, state, expected, stale);
         };
         check("one", &ready("one"), "2026-01-01T00:00:00Z", &[]);
         check("one", &ready("two"), "2025-01-01T00:00:00Z", &[]);
@@ -205,8 +230,34 @@ mod tests {
         // Of the feeds that failed since, those of the image.
         check("one", &stale("one"), "2026-01-01T00:00:00Z", &["npm"]);
         check("one", &stale("two"), "2025-01-01T00:00:00Z", &[]);
+        // A copy from before a re-match that changed nothing: its ImageScan names the database that was compared.
+        check_compared("one", Some("two"), &ready("two"), "2026-01-01T00:00:00Z", &[]);
+        check_compared("one", Some("two"), &stale("two"), "2026-01-01T00:00:00Z", &["npm"]);
+        check_compared("one", Some("two"), &ready("three"), "2025-01-01T00:00:00Z", &[]);
         assert_eq!(ready("one").feed_age(at("2026-01-01T01:00:00Z")), Some(3600));
         assert_eq!(stale("one").feed_age(at("2025-12-01T01:00:00Z")), Some(3600));
+    }
+
+    #[test]
+    fn an_older_database_takes_nothing_back() {
+        let check = |known: Value, newest: Option<&str>, expected: &str| {
+            let status = json!({"imageStatus": "NoVulnerabilities", "observedGeneration": 1, "database": known});
+            let scan = image_scan("i", status);
+            let newest: Option<Timestamp> = newest.map(|newest| newest.parse().unwrap());
+            let now = "2026-01-05T00:00:00Z".parse().unwrap();
+            // Built on the first of January.
+            let DatabaseState::Ready(own) = ready("own") else { return };
+            assert_eq!(judged_by(&own, newest, &scan, now), expected, "{known:?} {newest:?}");
+        };
+        check(json!("other"), None, "own");
+        check(json!("other"), Some("2025-12-31T00:00:00Z"), "own");
+        check(json!("other"), Some("2026-01-01T00:00:00Z"), "own");
+        check(json!("other"), Some("2026-01-02T00:00:00Z"), "other");
+        check(json!("own"), Some("2026-01-02T00:00:00Z"), "own");
+        // What has no result yet gets the one that is possible.
+        check(Value::Null, Some("2026-01-02T00:00:00Z"), "own");
+        // Built by a wrong clock.
+        check(json!("other"), Some("2099-01-01T00:00:00Z"), "own");
     }
 
     fn change(from: &str, to: &str) -> Arc<DatabaseChange> {
@@ -263,7 +314,8 @@ mod tests {
         check(Some(("a", Some(2))), "b", Some(1), false);
         check(Some(("a", Some(1))), "b", Some(1), false);
         // The same facts, built again.
-        check(Some(("a", Some(1))), "a", Some(2), false);
+        check(Some(("a", Some(1))), "a", Some(2), true);
+        check(Some(("a", Some(2))), "a", Some(2), false);
         check(Some(("a", None)), "b", Some(1), true);
         check(Some(("a", Some(1))), "b", None, false);
     }

@@ -53,8 +53,14 @@ async fn report(
     Path((token, key)): Path<(String, String)>,
 ) -> Result<Vec<u8>, StatusCode> {
     known(&ctx, &token)?;
+    let access = ctx.peers.get().ok_or(StatusCode::NOT_FOUND)?;
+    let turn = Arc::clone(&access.reads).acquire_owned().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     let store = Arc::clone(&ctx.store);
-    let work = move || store.report(&key).and_then(|report| serde_json::to_vec(&report).ok());
+    let work = move || {
+        let report = store.report(&key).and_then(|report| serde_json::to_vec(&report).ok());
+        drop(turn);
+        report
+    };
     tokio::task::spawn_blocking(work).await.ok().flatten().ok_or(StatusCode::NOT_FOUND)
 }
 

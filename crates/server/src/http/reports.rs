@@ -37,6 +37,21 @@ struct ReportReader {
     turns: Arc<Semaphore>,
 }
 
+/// A report as an ImageScan names it.
+struct NamedReport {
+    result: PlatformResult,
+    /// Id of the database by which it holds.
+    database: Option<String>,
+}
+
+impl NamedReport {
+    /// The report of this key in an ImageScan; `None` where it names no such one.
+    fn of(scan: &ImageScan, key: &str) -> Option<Self> {
+        let database = scan.status.as_ref().and_then(|status| status.database.clone());
+        result_of(scan, key).map(|result| NamedReport { result: result.clone(), database })
+    }
+}
+
 /// The route, which ends with what the API server alone knows: the port is open to every Pod.
 pub(super) fn router<S>(ctx: Arc<ServerContext>) -> Router<S> {
     let reader = ReportReader { ctx, turns: Arc::new(Semaphore::new(READS)) };
@@ -84,13 +99,13 @@ impl ReportReader {
 
     async fn report(&self, namespace: &str, report: &ReportName) -> Result<ByteString, ReportRefusal> {
         let not_found = || ReportRefusal::NotFound(report.image_scan.clone());
-        let result = self.result(namespace, report).await?.ok_or_else(not_found)?;
-        let packed = match self.stored(namespace, report).await? {
+        let named = Arc::new(self.named(namespace, report).await?.ok_or_else(not_found)?);
+        let packed = match self.stored(namespace, &named).await? {
             Some(packed) => packed,
             None => {
                 // Another process stored it, and this one has not copied it yet.
-                peers::copied(&self.ctx, &result).await.ok_or_else(not_found)?;
-                self.stored(namespace, report).await?.ok_or_else(not_found)?
+                peers::copied(&self.ctx, &named.result).await.ok_or_else(not_found)?;
+                self.stored(namespace, &named).await?.ok_or_else(not_found)?
             }
         };
         fits(packed.0.len())?;
@@ -98,12 +113,12 @@ impl ReportReader {
     }
 
     /// The report as it is in this process's store.
-    async fn stored(&self, namespace: &str, report: &ReportName) -> Result<Option<ByteString>, ReportRefusal> {
+    async fn stored(&self, namespace: &str, named: &Arc<NamedReport>) -> Result<Option<ByteString>, ReportRefusal> {
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         let turn = turn.map_err(|_| ReportRefusal::Failed("it is stopping".to_owned()))?;
-        let (ctx, namespace, key) = (Arc::clone(&self.ctx), namespace.to_owned(), report.key.clone());
+        let (ctx, namespace, named) = (Arc::clone(&self.ctx), namespace.to_owned(), Arc::clone(named));
         let read = move || {
-            let packed = read(&ctx, &namespace, &key);
+            let packed = read(&ctx, &namespace, &named);
             drop(turn);
             packed
         };
@@ -111,25 +126,25 @@ impl ReportReader {
         read.map_err(|e| ReportRefusal::Failed(e.to_string()))?
     }
 
-    /// The result of such an ImageScan of the namespace with such a report. Asks the API server where the watch does not say so:
+    /// The report, if such an ImageScan of the namespace has it. Asks the API server where the watch does not say so:
     /// who asks has read the ImageScan from there, perhaps before the watch has shown it.
-    async fn result(&self, namespace: &str, report: &ReportName) -> Result<Option<PlatformResult>, ReportRefusal> {
+    async fn named(&self, namespace: &str, report: &ReportName) -> Result<Option<NamedReport>, ReportRefusal> {
         let known = self.ctx.index.images.get(&ObjectRef::new(&report.image_scan).within(namespace));
-        if let Some(result) = known.as_ref().and_then(|scan| result_of(scan, &report.key)) {
-            return Ok(Some(result.clone()));
+        if let Some(named) = known.as_ref().and_then(|scan| NamedReport::of(scan, &report.key)) {
+            return Ok(Some(named));
         }
         let api: Api<ImageScan> = Api::namespaced(self.ctx.client.clone(), namespace);
         let found = api.get_opt(&report.image_scan).await;
         let found = found.map_err(|e| ReportRefusal::Failed(format!("its ImageScan cannot be read: {e}")))?;
-        Ok(found.as_ref().and_then(|scan| result_of(scan, &report.key)).cloned())
+        Ok(found.as_ref().and_then(|scan| NamedReport::of(scan, &report.key)))
     }
 }
 
 /// A report of the store as the gate judges it at present, compressed; none where there is no such report.
-fn read(ctx: &ServerContext, namespace: &str, key: &str) -> Result<Option<ByteString>, ReportRefusal> {
+fn read(ctx: &ServerContext, namespace: &str, named: &NamedReport) -> Result<Option<ByteString>, ReportRefusal> {
     let database = ctx.database.state();
-    let Some(mut report) = ctx.store.report(key) else { return Ok(None) };
-    database.confirm(&mut report);
+    let Some(mut report) = ctx.store.report(&named.result.report_key) else { return Ok(None) };
+    database.confirm(&mut report, named.database.as_deref());
     let (exceptions, max_days) = (ctx.index.exceptions_in(namespace), ctx.policy(namespace).max_exception_days);
     exception::apply(&mut report, exceptions.iter().map(|e| &**e), max_days, Timestamp::now());
     let json = serde_json::to_vec(&report).map_err(|e| ReportRefusal::Failed(e.to_string()))?;

@@ -21,6 +21,9 @@ pub(crate) struct WebhookAuthority {
     pub(crate) pem: String,
     /// What only the API server, and who reads its registrations or this Secret, knows: the same for every server.
     pub(crate) token: String,
+    /// What only servers, and who reads this Secret, know: the secret in the path by which they reach each other. It is registered
+    /// nowhere, and does not follow from what is.
+    pub(crate) peers_token: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -65,7 +68,8 @@ impl WebhookAuthority {
         let text = entry(secret, "ca.key").with_context(broken)?;
         let key = KeyPair::from_pem(&text).with_context(broken)?;
         let pem = entry(secret, "ca.crt").with_context(broken)?;
-        Ok(WebhookAuthority { pem, token: token(&text), issuer: Issuer::new(params()?, key) })
+        let (token, peers_token) = (token(&text), peers_token(&text));
+        Ok(WebhookAuthority { pem, token, peers_token, issuer: Issuer::new(params()?, key) })
     }
 
     /// Issues a certificate for the names by which the API server reaches the webhooks.
@@ -94,9 +98,10 @@ pub(crate) fn reports_token(token: &str) -> String {
     secret_of("tidewaiter path of reports", token)
 }
 
-/// The secret in the path by which servers reach each other, which is registered nowhere.
-pub(crate) fn peers_token(token: &str) -> String {
-    secret_of("tidewaiter path of other servers", token)
+/// The same for the path by which servers reach each other. From the key, as that of the webhooks: whoever may read webhook
+/// configurations reads that one, and what follows from it.
+fn peers_token(key: &str) -> String {
+    secret_of("tidewaiter path of other servers", key)
 }
 
 fn secret_of(label: &str, secret: &str) -> String {
@@ -122,4 +127,35 @@ fn params() -> Result<CertificateParams> {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     Ok(params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn authority() -> (WebhookAuthority, String) {
+        let (pem, key) = make().unwrap();
+        let bytes = |text: &str| ByteString(text.as_bytes().to_vec());
+        let data = BTreeMap::from([("ca.crt".to_owned(), bytes(&pem)), ("ca.key".to_owned(), bytes(&key))]);
+        let secret = Secret { data: Some(data), ..Secret::default() };
+        (WebhookAuthority::of(&secret).unwrap(), key)
+    }
+
+    /// Who may read webhook configurations knows the two registered secrets, how they were made, and no other one.
+    #[test]
+    fn the_secret_of_servers_follows_from_nothing_registered() {
+        const LABELS: [&str; 3] =
+            ["tidewaiter webhook path", "tidewaiter path of reports", "tidewaiter path of other servers"];
+        let (authority, key) = authority();
+        let registered = [authority.token.clone(), reports_token(&authority.token)];
+        for known in &registered {
+            assert_ne!(*known, authority.peers_token);
+            for label in LABELS {
+                assert_ne!(secret_of(label, known), authority.peers_token, "{label}");
+            }
+        }
+        // The same for every server that reads the Secret.
+        assert_eq!(peers_token(&key), authority.peers_token);
+        assert_eq!(token(&key), authority.token);
+    }
 }

@@ -1,7 +1,7 @@
 //! Asks other servers, one after the other.
 
 use crate::context::ServerContext;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use axum::http::Request;
 use futures::io::{AsyncRead, AsyncReadExt as _};
 use k8s_openapi::api::core::v1::Pod;
@@ -17,6 +17,30 @@ const ADDRESSES_AGE: Duration = Duration::from_secs(5);
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// Time limit of an answer that is read whole.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Why another server did not answer with what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AskError {
+    /// It does not have it.
+    #[error("the server at {0} does not have it")]
+    NotThere(IpAddr),
+    /// Nothing is there, or it did not begin to answer.
+    #[error("the server at {0} cannot be reached: {1:#}")]
+    Away(IpAddr, anyhow::Error),
+    /// It answered otherwise, or the answer broke off.
+    #[error("the server at {0}: {1:#}")]
+    Failed(IpAddr, anyhow::Error),
+}
+
+impl AskError {
+    fn of(from: IpAddr, error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) if status.code == 404 => AskError::NotThere(from),
+            kube::Error::Api(status) => AskError::Failed(from, anyhow!("it responds with status {}", status.code)),
+            other => AskError::Away(from, other.into()),
+        }
+    }
+}
 
 /// The addresses of the other servers' Pods.
 ///
@@ -51,27 +75,41 @@ fn address(pod: &Pod) -> Option<IpAddr> {
 ///
 /// # Errors
 /// When there is no answer in time, or another one than a success.
-pub(super) async fn get(ctx: &ServerContext, from: IpAddr, path: &str) -> Result<impl AsyncRead + Unpin + use<>> {
-    let access = ctx.peers.get().context("this server is starting")?;
-    let request = Request::get(format!("/peers/{}/{path}", access.token)).body(Vec::new())?;
-    let client = access.client(from)?;
+pub(super) async fn get(
+    ctx: &ServerContext,
+    from: IpAddr,
+    path: &str,
+) -> Result<impl AsyncRead + Unpin + use<>, AskError> {
+    let failed = |error| AskError::Failed(from, error);
+    let access = ctx.peers.get().ok_or_else(|| failed(anyhow!("this server is starting")))?;
+    let request = Request::get(format!("/peers/{}/{path}", access.token)).body(Vec::new());
+    let request = request.map_err(|error| failed(error.into()))?;
+    let client = access.client(from).map_err(failed)?;
     let answer = tokio::time::timeout(HEAD_LIMIT, client.request_stream(request)).await;
-    Ok(Box::pin(
-        answer
-            .with_context(|| format!("the server at {from} does not answer"))?
-            .with_context(|| format!("the server at {from}"))?,
-    ))
+    let answer = match answer {
+        Ok(answer) => answer.map_err(|error| AskError::of(from, error)),
+        Err(_) => Err(AskError::Away(from, anyhow!("it does not answer within {HEAD_LIMIT:?}"))),
+    };
+    if matches!(answer, Err(AskError::Away(..))) {
+        access.forget(from);
+    }
+    answer.map(Box::pin)
 }
 
 /// The same, read whole; at most `most` bytes.
 ///
 /// # Errors
 /// As those of [`get`], and when there are more.
-pub(super) async fn get_all(ctx: &ServerContext, from: IpAddr, path: &str, most: u64) -> Result<Vec<u8>> {
-    let (body, mut all) = (get(ctx, from, path).await?, Vec::new());
+pub(super) async fn get_all(ctx: &ServerContext, from: IpAddr, path: &str, most: u64) -> Result<Vec<u8>, AskError> {
+    let body = get(ctx, from, path).await?;
+    read(body, most).await.map_err(|error| AskError::Failed(from, error))
+}
+
+async fn read(body: impl AsyncRead + Unpin, most: u64) -> Result<Vec<u8>> {
+    let mut all = Vec::new();
     let read = tokio::time::timeout(LIMIT, body.take(most + 1).read_to_end(&mut all)).await;
-    read.with_context(|| format!("the server at {from} answers too slowly"))??;
-    ensure!(all.len() as u64 <= most, "the server at {from} answers with more than {most} bytes");
+    read.context("it answers too slowly")??;
+    ensure!(all.len() as u64 <= most, "it answers with more than {most} bytes");
     Ok(all)
 }
 
@@ -91,5 +129,19 @@ mod tests {
         check(json!({"phase": "Running"}), None);
         check(json!({"phase": "Failed", "podIP": "10.0.0.1"}), None);
         check(json!({}), None);
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_from_what_failed() {
+        let check = |code: u16, expected: fn(&AskError) -> bool| {
+            let status = serde_json::from_value(json!({"code": code, "message": "m"})).unwrap();
+            let error = AskError::of(IpAddr::from([10, 0, 0, 1]), kube::Error::Api(status));
+            assert!(expected(&error), "{code}: {error}");
+        };
+        check(404, |error| matches!(error, AskError::NotThere(_)));
+        check(503, |error| matches!(error, AskError::Failed(..)));
+        check(429, |error| matches!(error, AskError::Failed(..)));
+        let closed = kube::Error::Service("connection closed".into());
+        assert!(matches!(AskError::of(IpAddr::from([10, 0, 0, 1]), closed), AskError::Away(..)));
     }
 }

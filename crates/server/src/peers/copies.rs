@@ -1,8 +1,9 @@
 //! Reports that other servers have: each store is its process's own, and one that leads next should not read every image again.
 
-use super::ask::{get_all, others};
+use super::ask::{AskError, get_all, others};
 use crate::context::ServerContext;
 use std::collections::{BTreeSet, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewaiter_core::report::Report;
@@ -13,18 +14,76 @@ const MOST_BYTES: u64 = 256 << 20;
 /// Pause between two looks at what is to be copied.
 const LOOK_PAUSE: Duration = Duration::from_secs(5);
 
-/// Copies the report of a result from another server into the store of this one, and returns it; `None` where no other has it.
+/// Pauses before further attempts, where some server that may have it did not answer.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+
+/// What the other servers said.
+enum Answered {
+    Found(Vec<u8>),
+    /// All of them answered that they do not have it.
+    Nowhere,
+    /// Some did not answer: these cannot be reached, and others failed.
+    Unknown {
+        away: Vec<IpAddr>,
+    },
+}
+
+/// Copies the report of a result from another server into the store of this one, and returns it; `None` where no other has it, or
+/// who may have it does not answer.
 pub(crate) async fn copied(ctx: &ServerContext, result: &PlatformResult) -> Option<Report> {
-    let addresses =
-        others(ctx).await.inspect_err(|error| tracing::warn!("no other server is asked: {error:#}")).ok()?;
-    for address in addresses {
-        let path = format!("reports/{}", result.report_key);
-        match get_all(ctx, address, &path, MOST_BYTES).await {
-            Ok(bytes) => return stored(ctx, result.clone(), bytes).await,
-            Err(error) => tracing::debug!("report {}: {error:#}", result.report_key),
+    let access = ctx.peers.get()?;
+    let _turn = access.copying(&result.report_key).await;
+    // While this one waited for its turn.
+    if let Some(report) = stored_here(ctx, &result.report_key).await {
+        return Some(report);
+    }
+    let mut pauses = PAUSES.into_iter();
+    loop {
+        match asked(ctx, &result.report_key).await {
+            Answered::Found(bytes) => return stored(ctx, result.clone(), bytes).await,
+            Answered::Nowhere => return None,
+            Answered::Unknown { away } => match pauses.next() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => {
+                    // The next report does not wait for them.
+                    away.into_iter().for_each(|address| access.note_away(address));
+                    return None;
+                }
+            },
         }
     }
-    None
+}
+
+/// Asks the other servers, one after the other.
+async fn asked(ctx: &ServerContext, key: &str) -> Answered {
+    let (mut away, mut failed) = (Vec::new(), false);
+    let addresses = match others(ctx).await {
+        Ok(addresses) => addresses,
+        Err(error) => {
+            tracing::warn!("no other server is asked: {error:#}");
+            return Answered::Unknown { away };
+        }
+    };
+    let is_away = |address: &IpAddr| ctx.peers.get().is_some_and(|access| access.is_away(*address));
+    for address in addresses.into_iter().filter(|address| !is_away(address)) {
+        match get_all(ctx, address, &format!("reports/{key}"), MOST_BYTES).await {
+            Ok(bytes) => return Answered::Found(bytes),
+            Err(AskError::NotThere(_)) => {}
+            Err(error) => {
+                tracing::warn!("report {key}: {error}");
+                match error {
+                    AskError::Away(..) => away.push(address),
+                    _ => failed = true,
+                }
+            }
+        }
+    }
+    if failed || !away.is_empty() { Answered::Unknown { away } } else { Answered::Nowhere }
+}
+
+async fn stored_here(ctx: &ServerContext, key: &str) -> Option<Report> {
+    let (store, key) = (Arc::clone(&ctx.store), key.to_owned());
+    tokio::task::spawn_blocking(move || store.report(&key)).await.ok().flatten()
 }
 
 async fn stored(ctx: &ServerContext, result: PlatformResult, bytes: Vec<u8>) -> Option<Report> {
@@ -51,7 +110,7 @@ pub(crate) async fn keep_copies(ctx: Arc<ServerContext>) {
     let mut here: BTreeSet<String> = BTreeSet::new();
     loop {
         for result in absent(&ctx, &mut here) {
-            if is_stored(&ctx, &result.report_key).await || copied(&ctx, &result).await.is_some() {
+            if copied(&ctx, &result).await.is_some() {
                 here.insert(result.report_key);
             }
         }
@@ -66,9 +125,4 @@ fn absent(ctx: &ServerContext, here: &mut BTreeSet<String>) -> Vec<PlatformResul
     let keys: HashSet<&str> = named().map(|result| result.report_key.as_str()).collect();
     here.retain(|key| keys.contains(key.as_str()));
     named().filter(|result| !here.contains(&result.report_key)).cloned().collect()
-}
-
-async fn is_stored(ctx: &ServerContext, key: &str) -> bool {
-    let (store, key) = (Arc::clone(&ctx.store), key.to_owned());
-    tokio::task::spawn_blocking(move || store.report(&key).is_some()).await.unwrap_or_default()
 }

@@ -1,17 +1,16 @@
 //! Tells the process that leads what the webhooks of this one leave to controllers. What cannot be told is kept, within bounds,
 //! and told again: nobody may lead for some seconds.
 
+use super::untold::Untold;
 use super::{RecordName, WebhookNotices, tell_leader};
 use crate::context::ServerContext;
-use std::collections::BTreeSet;
+use crate::queues::updates::WaitingUpdate;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// Pause before something is told again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Records that are remembered while nobody leads. Those beyond are followed up when their workloads next change.
-const MAX_RECORDS: usize = 10_000;
 
 /// Tells the leader until what is returned is dropped.
 #[must_use]
@@ -26,13 +25,15 @@ pub(crate) fn forward(ctx: &Arc<ServerContext>) -> JoinSet<()> {
 async fn forward_updates(ctx: Arc<ServerContext>) {
     loop {
         let waiting = ctx.queues.updates.next().await;
-        let notices = WebhookNotices { updates: vec![(*waiting.update).clone()], ..WebhookNotices::default() };
-        if let Err(error) = tell_leader(&ctx, &notices).await {
-            let workload = waiting.update.workload.clone();
-            tracing::warn!("{} in {}: its update is recorded later: {error:#}", workload.label(), workload.namespace);
-            if !ctx.queues.updates.add_failed(waiting) {
+        let update = Arc::clone(&waiting.update);
+        let untold = Untold::new(waiting, |waiting| put_back(&ctx, waiting));
+        let notices = WebhookNotices { updates: vec![(*update).clone()], ..WebhookNotices::default() };
+        match tell_leader(&ctx, &notices).await {
+            Ok(()) => untold.told(),
+            Err(error) => {
+                let workload = &update.workload;
                 tracing::warn!(
-                    "{} in {}: its update is not recorded; apply it again",
+                    "{} in {}: its update is recorded later: {error:#}",
                     workload.label(),
                     workload.namespace
                 );
@@ -41,34 +42,41 @@ async fn forward_updates(ctx: Arc<ServerContext>) {
     }
 }
 
+fn put_back(ctx: &ServerContext, waiting: WaitingUpdate) {
+    let workload = waiting.update.workload.clone();
+    if !ctx.queues.updates.add_failed(waiting) {
+        tracing::warn!("{} in {}: its update is not recorded; apply it again", workload.label(), workload.namespace);
+    }
+}
+
 async fn forward_unheld(ctx: Arc<ServerContext>) {
+    // Its pause is that before the first look.
+    let put_back = |names: Vec<String>| {
+        names.iter().for_each(|name| ctx.queues.unheld.add(name, ctx.index.is_namespace(name)));
+    };
     loop {
         let unheld = ctx.queues.unheld.due().await;
+        let untold = Untold::new(unheld.clone(), put_back);
         let notices = WebhookNotices { unheld, ..WebhookNotices::default() };
-        if let Err(error) = tell_leader(&ctx, &notices).await {
-            tracing::warn!("what runs in {} is scanned later: {error:#}", notices.unheld.join(", "));
-            // Its pause is that before the first look.
-            notices.unheld.iter().for_each(|name| ctx.queues.unheld.add(name, ctx.index.is_namespace(name)));
+        match tell_leader(&ctx, &notices).await {
+            Ok(()) => untold.told(),
+            Err(error) => tracing::warn!("what runs in {} is scanned later: {error:#}", notices.unheld.join(", ")),
         }
     }
 }
 
 async fn forward_returned(ctx: Arc<ServerContext>) {
-    let mut records: BTreeSet<RecordName> = BTreeSet::new();
     loop {
-        if records.is_empty() {
-            let Some(first) = ctx.queues.returned.next().await else { return };
-            records.insert(first.into());
-        }
-        // Also those beyond the bound are taken out of the queue, which has none.
-        let more = ctx.queues.returned.take_all().await.into_iter().map(RecordName::from);
-        let room = MAX_RECORDS.saturating_sub(records.len());
-        records.extend(more.take(room));
-        let returned = records.iter().cloned().collect();
-        match tell_leader(&ctx, &WebhookNotices { returned, ..WebhookNotices::default() }).await {
-            Ok(()) => records.clear(),
+        ctx.queues.returned.some().await;
+        let records = ctx.queues.returned.take_all();
+        let returned: Vec<RecordName> = records.iter().cloned().map(RecordName::from).collect();
+        let untold = Untold::new(records, |records| ctx.queues.returned.add_all(records));
+        let notices = WebhookNotices { returned, ..WebhookNotices::default() };
+        match tell_leader(&ctx, &notices).await {
+            Ok(()) => untold.told(),
             Err(error) => {
-                tracing::warn!("{} workloads that went back are followed up later: {error:#}", records.len());
+                tracing::warn!("{} workloads that went back are followed up later: {error:#}", notices.returned.len());
+                drop(untold);
                 tokio::time::sleep(PAUSE).await;
             }
         }

@@ -59,7 +59,10 @@ impl UpdateQueue {
 
     /// Enqueues an update that could not be recorded, after a pause, unless there is a newer one. False when it is given up.
     pub(crate) fn add_failed(&self, failed: WaitingUpdate) -> bool {
-        self.waiting.lock().add_failed(failed, Instant::now())
+        let is_kept = self.waiting.lock().add_failed(failed, Instant::now());
+        // Who takes it next may be another one.
+        self.added.notify_one();
+        is_kept
     }
 
     /// Waits for the next update.
