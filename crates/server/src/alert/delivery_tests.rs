@@ -123,9 +123,9 @@ async fn fill_the_queue(receiver: &Receiver) {
     // One is delivered: the one without room has its place.
     let first = alert(&workload(0));
     channel.with_queue(key, |queue| queue.delivered(std::slice::from_ref(&first)));
-    assert_eq!(channel.index.take_deployments().await, Vec::<String>::new());
+    assert_eq!(channel.index.take_deployments(), Vec::<String>::new());
     channel.made_room(key, 1);
-    assert_eq!(channel.index.take_deployments().await, [without_room.name.as_str()]);
+    assert_eq!(channel.index.take_deployments(), [without_room.name.as_str()]);
     assert!(!channel.send(&without_room, &alert(&without_room), &all));
     assert_eq!(channel.waiting(key), full);
 }

@@ -496,7 +496,7 @@ impl Index {
     }
 
     /// The names of the Deployments that are enqueued; none is then.
-    pub(crate) async fn take_deployments(&self) -> Vec<String> {
-        self.queues.deployments.take_all().await.into_iter().map(|deployment| deployment.name).collect()
+    pub(crate) fn take_deployments(&self) -> Vec<String> {
+        self.queues.deployments.drain().into_iter().map(|deployment| deployment.name).collect()
     }
 }
