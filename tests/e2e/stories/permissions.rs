@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use tidewaiter_testkit::audit::{self, ApiRequest};
 use tidewaiter_testkit::demo::{clean, vulnerable};
 use tidewaiter_testkit::lab::{Lab, PATIENCE};
+use tidewaiter_testkit::receiver::Receiver;
 
 const SYSTEM: &str = "tidewaiter-system";
 const VERBS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
@@ -165,6 +166,8 @@ fn template(app: &str, image: &str, restart: &str) -> Value {
 #[test]
 fn every_permission_is_used() {
     let mut lab = lab();
+    let receiver = Receiver::start(0, None);
+    lab.policy(&format!(r#"{{"spec":{{"alerts":[{{"url":"{}"}}]}}}}"#, receiver.url()));
     let good = lab.registry.push("good", "v1", &clean().build());
     let bad = lab.registry.push("bad", "v1", &vulnerable().build());
     create(&lab, "app", &good);
@@ -189,6 +192,9 @@ fn every_permission_is_used() {
     };
     lab.apply(&set(&bad)).ok();
     within(PATIENCE, "its Pod is gated", || !lab.field("pod/set-0", ".spec.schedulingGates").is_empty());
+    within(PATIENCE, "the policy says that somebody was told", || {
+        !lab.field("clusterscanpolicy/default", ".status.alerts[*].lastDelivered").is_empty()
+    });
     lab.apply(&set(&good)).ok();
     until_field(&lab, "pod/set-0", ".status.phase", "Running");
     let args = ["scan", "exception", "request", "accepted", "--reason", "r", "--vulnerability", "CVE-*", "--until"];
