@@ -72,8 +72,9 @@ pub(crate) async fn run(mut config: Config, args: ServeArgs) -> Result<()> {
     let election = Election::new(unfenced.clone(), identity, fence.clone(), leader.clone(), newest_database.clone());
     let queues = Queues::new();
     queues.close();
-    // The watches start first: they list the cluster while the store and the database are opened.
-    let index = Index::start(&client, &queues);
+    // The watches start first: they list the cluster while the store and the database are opened. They only read, and by a client
+    // that tries again at once where the API server is just beginning to serve a definition (429).
+    let index = Index::start(&unfenced, &queues);
     let store = SqliteStore::open(&args.store).with_context(|| format!("the store {}", args.store.display()))?;
     let database = DatabaseFile::open(&args.db, &args.store, &settings.program);
     if settings.scanner.is_none() {
