@@ -8,10 +8,11 @@ fn main() {
     println!("cargo:rerun-if-env-changed={BY_RUSTUP}");
     let is = |name: &str, value: &str| std::env::var(name).as_deref() == Ok(value);
     let has = |name: &str| std::env::var_os(name).is_some();
-    // lld, which rustup's toolchain has for this target, can do it. Flags or a linker of one's own may be another, as may
-    // be that of a distribution's toolchain.
+    // lld, which rustup's toolchain has for this target, can do it. A linker of one's own may be another, as may be that of a
+    // distribution's toolchain.
     let is_release = is("TARGET", "x86_64-unknown-linux-gnu") && is("PROFILE", "release");
-    if is_release && has(BY_RUSTUP) && !has(OTHER_LINKER) && is("CARGO_ENCODED_RUSTFLAGS", "") {
+    let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    if is_release && has(BY_RUSTUP) && !has(OTHER_LINKER) && !flags.contains("link") {
         println!("cargo:rustc-link-arg-bins=-Wl,--icf=all");
     }
 }

@@ -15,7 +15,7 @@ mod peers;
 mod report;
 mod serve;
 
-use crate::image;
+use crate::programs;
 use anyhow::{Context, Result, bail};
 use cases::{BenchCase, BenchSetting};
 use images::BenchImages;
@@ -90,7 +90,7 @@ pub(crate) fn run(root: &Path, args: &BenchArgs) -> Result<bool> {
 }
 
 fn build(root: &Path) -> Result<()> {
-    image::release(root)?;
+    programs::release(root)?;
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--release", "--locked", "-p", "xtask"]).current_dir(root);
     if !command.status().context("cargo cannot be run")?.success() {

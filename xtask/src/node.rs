@@ -24,7 +24,7 @@ mod stage;
 mod stories;
 mod transcript;
 
-use crate::{controlplane, demo, image};
+use crate::{controlplane, demo, programs};
 use anyhow::{Result, bail};
 use std::path::Path;
 
@@ -39,7 +39,7 @@ pub(crate) fn run(root: &Path, args: &NodeArgs) -> Result<bool> {
     packages::ensure()?;
     let programs = match &args.programs {
         Some(folder) => folder.clone(),
-        None if args.release => image::release(root)?,
+        None if args.release => programs::release(root)?,
         None => demo::programs(root)?,
     };
     let controlplane = controlplane::ensure_with_kubelet(root)?;

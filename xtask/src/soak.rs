@@ -16,7 +16,7 @@ mod usage;
 mod watched;
 mod wave;
 
-use crate::{demo, image};
+use crate::{demo, programs};
 use anyhow::{Context, Result, bail};
 use fleet::Fleet;
 use std::os::unix::process::CommandExt as _;
@@ -103,7 +103,7 @@ fn release(root: &Path, no_build: bool) -> Result<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let folder = target.join("release");
     if !no_build {
-        image::release(root)?;
+        programs::release(root)?;
         let mut command = Command::new(env!("CARGO"));
         command.args(["build", "--release", "--locked", "-p", "xtask"]).current_dir(root);
         if !command.status().context("cargo cannot be run")?.success() {

@@ -74,6 +74,12 @@ pub(crate) enum CliCommand {
         /// The shell to complete for
         shell: Shell,
     },
+    /// Write the manual pages, one for each command
+    #[command(hide = true)]
+    Man {
+        /// An existing folder, or one to create
+        folder: PathBuf,
+    },
     Version(VersionArgs),
 }
 

@@ -22,6 +22,7 @@ mod completion;
 mod convert;
 mod cron_run;
 mod db;
+mod defect;
 mod deployment;
 mod diff;
 mod dirs;
@@ -37,6 +38,7 @@ mod keys;
 mod kubeconfig;
 mod local;
 mod login;
+mod man;
 #[cfg(not(feature = "templates"))]
 mod no_template;
 mod output;
@@ -65,6 +67,7 @@ use clap::Parser;
 use exit::Exit;
 
 fn main() -> std::process::ExitCode {
+    defect::report_panics();
     // Here and not in that library: only this crate is compiled with the flag of a static program.
     if cfg!(target_feature = "crt-static") {
         tidewaiter_http::names::resolve_by_files_and_dns();
@@ -98,6 +101,7 @@ fn main() -> std::process::ExitCode {
         CliCommand::Db(args) => db::run(&args.command),
         CliCommand::Cache { command } => cache::run(&command),
         CliCommand::Completion { shell } => completion::run(shell),
+        CliCommand::Man { folder } => man::run(&folder),
         CliCommand::Version(args) => version::run(&args),
     };
     let report = if has_verdict { exit::report } else { exit::report_unless_reader_left };

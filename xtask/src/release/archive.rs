@@ -6,7 +6,7 @@ use flate2::{Compression, GzBuilder};
 /// A file of the archive.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) path: &'static str,
+    pub(super) path: String,
     pub(super) kind: Kind,
     pub(super) bytes: Vec<u8>,
 }
@@ -31,7 +31,7 @@ pub(super) fn gzip_of_tar(entries: &[Entry]) -> Result<Vec<u8>> {
             Kind::Program => 0o755,
             Kind::Text => 0o644,
         });
-        archive.append_data(&mut header, entry.path, entry.bytes.as_slice())?;
+        archive.append_data(&mut header, &entry.path, entry.bytes.as_slice())?;
     }
     Ok(archive.into_inner()?.finish()?)
 }
@@ -47,8 +47,8 @@ mod tests {
     fn the_same_entries_are_the_same_bytes() {
         let entries = || {
             vec![
-                Entry { path: "a", kind: Kind::Program, bytes: b"x".to_vec() },
-                Entry { path: "d/b", kind: Kind::Text, bytes: vec![] },
+                Entry { path: "a".into(), kind: Kind::Program, bytes: b"x".to_vec() },
+                Entry { path: "d/b".into(), kind: Kind::Text, bytes: vec![] },
             ]
         };
         let archive = gzip_of_tar(&entries()).unwrap();

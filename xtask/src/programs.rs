@@ -1,0 +1,129 @@
+//! How the programs that others get are built: one after the other, as they are measured (`bench`, `soak`), packed (`image`) and
+//! published (`release`).
+//!
+//! The same source makes the same bytes, wherever it lies: no path of the machine is in them. Each says which crates it is made of
+//! (cargo-auditable), so that scanners find what is known of these.
+
+use crate::install::{self, command, output};
+use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::{env, fs, iter};
+
+/// What writes the list of crates into a program, as its section `.dep-v0`.
+const AUDITABLE: [&str; 2] = ["cargo-auditable", "0.7.7"];
+
+/// How `kubectl-scan` is linked for others, on x86-64 (ADR 0024): it needs no library of the machine that it runs on, and starts in
+/// three quarters of the time. Relative relocations take a byte or two instead of 24 each: 0.8 MB.
+const STATIC: [&str; 4] = ["-C", "target-feature=+crt-static", "-C", "link-arg=-Wl,-z,pack-relative-relocs"];
+
+/// A panic ends `kubectl-scan` at once (ADR 0033): what would clean up after one is an eighth of the program.
+const ABORT: [&str; 2] = ["--config", "profile.release.panic=\"abort\""];
+
+/// Builds both programs; returns their folder. One after the other: built together, each would get the features that only
+/// the other needs, and be larger.
+pub(crate) fn release(root: &Path) -> Result<PathBuf> {
+    let build = ReleaseBuild::of(root)?;
+    build.server()?;
+    build.plugin()
+}
+
+/// Builds the plugin; returns its folder.
+pub(crate) fn release_plugin(root: &Path) -> Result<PathBuf> {
+    ReleaseBuild::of(root)?.plugin()
+}
+
+/// A source, and where it is built.
+#[derive(Debug)]
+pub(crate) struct ReleaseBuild {
+    /// The project's folder.
+    root: PathBuf,
+    /// cargo's.
+    target: PathBuf,
+    /// Where cargo-auditable is.
+    tools: PathBuf,
+}
+
+impl ReleaseBuild {
+    /// That of a source, where cargo builds by itself.
+    fn of(root: &Path) -> Result<Self> {
+        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        Ok(ReleaseBuild { root: root.to_owned(), target, tools: auditable(root)? })
+    }
+
+    /// That of another copy of the source, in a folder of its own.
+    ///
+    /// # Errors
+    /// When cargo-auditable cannot be installed.
+    pub(crate) fn elsewhere(root: &Path, copy: &Path) -> Result<Self> {
+        Ok(ReleaseBuild { root: copy.to_owned(), target: copy.join("target"), tools: auditable(root)? })
+    }
+
+    fn server(&self) -> Result<()> {
+        self.build("tidewaiter", &[], &[])
+    }
+
+    /// Builds the plugin; returns its folder.
+    ///
+    /// # Errors
+    /// When it does not build.
+    pub(crate) fn plugin(&self) -> Result<PathBuf> {
+        // glibc before 2.36, and linkers of other architectures, may not know the packed form.
+        let is_tried = cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"));
+        self.build("kubectl-scan", &ABORT, if is_tried { &STATIC } else { &[] })?;
+        Ok(self.target.join("release"))
+    }
+
+    fn build(&self, package: &str, settings: &[&str], flags: &[&str]) -> Result<()> {
+        let build = ["auditable", "rustc", "--release", "--locked", "-p", package, "--bin", package, "--target-dir"];
+        let mut cargo = command(env!("CARGO"), &build);
+        cargo.arg(&self.target).args(settings).arg("--").args(flags).current_dir(&self.root);
+        cargo.env("PATH", path_with(&self.tools)?).env("CARGO_ENCODED_RUSTFLAGS", without_paths(&self.root)?);
+        if !cargo.status()?.success() {
+            bail!("{package} does not build; see above");
+        }
+        Ok(())
+    }
+}
+
+/// The folder of cargo-auditable, which is installed the first time.
+fn auditable(root: &Path) -> Result<PathBuf> {
+    let tools = root.join("target/tools");
+    let installed = install::once(&tools, &AUDITABLE.join("-"), install_auditable)?;
+    Ok(installed.join("bin"))
+}
+
+fn install_auditable(folder: &Path) -> Result<()> {
+    let [name, version] = AUDITABLE;
+    let mut cargo = command(env!("CARGO"), &["install", "--quiet", "--locked", "--debug", "--version", version, name]);
+    output(cargo.arg("--root").arg(folder)).map(drop)
+}
+
+/// This process's PATH, with a folder before it.
+fn path_with(folder: &Path) -> Result<OsString> {
+    let all = env::var_os("PATH").unwrap_or_default();
+    Ok(env::join_paths(iter::once(folder.to_owned()).chain(env::split_paths(&all)))?)
+}
+
+/// Flags for the compiler, as `CARGO_ENCODED_RUSTFLAGS` has them: messages of panics name sources by their place in the project or
+/// in a crate, not on this machine.
+fn without_paths(root: &Path) -> Result<String> {
+    // The folder of a registry is named after its address, which may be that of a mirror.
+    output(command(env!("CARGO"), &["fetch", "--quiet", "--locked"]).current_dir(root))?;
+    let cargo = match env::var_os("CARGO_HOME") {
+        Some(home) => PathBuf::from(home),
+        None => env::home_dir().context("no home directory; set CARGO_HOME")?.join(".cargo"),
+    };
+    let sources = cargo.join("registry/src");
+    let registries = fs::read_dir(&sources).with_context(|| sources.display().to_string())?;
+    let mut flags = vec![shown_as("tidewaiter", root)];
+    for registry in registries {
+        flags.push(shown_as("crates", &registry?.path()));
+    }
+    flags.sort();
+    Ok(flags.join("\x1f"))
+}
+
+fn shown_as(name: &str, folder: &Path) -> String {
+    format!("--remap-path-prefix={}={name}", folder.display())
+}
