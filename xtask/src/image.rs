@@ -1,10 +1,12 @@
 //! The OCI images of the server and of the plugin (`tidewaiter_testkit::program_image`), of release programs.
 
-use crate::programs;
+use crate::platform::ProgramPlatform;
+use crate::programs::ReleaseBuild;
 use crate::push::{self, Transport};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
+use tidewaiter_testkit::image::ImageFixture;
 use tidewaiter_testkit::layout;
 use tidewaiter_testkit::program_image::{self, PLUGIN, PROGRAMS};
 
@@ -14,6 +16,9 @@ pub(crate) struct ProgramImageArgs {
     /// The image of the plugin alone, for pipelines, under target/cli-image
     #[arg(long)]
     cli: bool,
+    /// Build for this platform, linux/amd64 or linux/arm64; repeatable, and then an index of all; default: this machine's
+    #[arg(long, value_name = "PLATFORM", conflicts_with = "programs")]
+    platform: Vec<ProgramPlatform>,
     /// Push it to HOST/NAME:TAG, with Docker's stored logins
     #[arg(long, value_name = "REFERENCE")]
     push: Option<String>,
@@ -28,19 +33,32 @@ pub(crate) struct ProgramImageArgs {
     out: Option<PathBuf>,
 }
 
-/// Builds the image as an OCI layout, from the release programs or those that are given, and pushes it.
-pub(crate) fn run(root: &Path, args: &ProgramImageArgs) -> Result<bool> {
-    let names: &[&str] = if args.cli { &PLUGIN } else { &PROGRAMS };
-    let folder = match (&args.programs, args.cli) {
-        (Some(folder), _) => folder.to_owned(),
-        (None, true) => programs::release_plugin(root)?,
-        (None, false) => programs::release(root)?,
-    };
+fn of_platform(root: &Path, cli: bool, platform: &ProgramPlatform) -> Result<ImageFixture> {
+    let build = ReleaseBuild::of(root, platform)?;
+    let folder = if cli { build.plugin() } else { build.both() }?;
+    of_programs(cli, &folder, platform.arch())
+}
+
+fn of_programs(cli: bool, folder: &Path, arch: &str) -> Result<ImageFixture> {
+    let names: &[&str] = if cli { &PLUGIN } else { &PROGRAMS };
     for name in names {
         let path = folder.join(name);
         println!("{}: {} bytes", path.display(), fs::metadata(&path)?.len());
     }
-    let image = if args.cli { program_image::build_plugin(&folder) } else { program_image::build(&folder) }?;
+    Ok(program_image::build(folder, names, arch)?)
+}
+
+/// Builds the image as an OCI layout, from the release programs or those that are given, and pushes it.
+pub(crate) fn run(root: &Path, args: &ProgramImageArgs) -> Result<bool> {
+    let image = match (&args.programs, args.platform.as_slice()) {
+        (Some(folder), _) => of_programs(args.cli, folder, ProgramPlatform::here()?.arch())?,
+        (None, []) => of_platform(root, args.cli, &ProgramPlatform::here()?)?,
+        (None, [platform]) => of_platform(root, args.cli, platform)?,
+        (None, several) => {
+            let each = several.iter().map(|platform| of_platform(root, args.cli, platform));
+            ImageFixture::index(&each.collect::<Result<Vec<_>>>()?)
+        }
+    };
     let place = if args.cli { "target/cli-image" } else { "target/image" };
     let out = args.out.clone().unwrap_or_else(|| root.join(place));
     if out.exists() {

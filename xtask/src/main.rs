@@ -21,6 +21,7 @@ mod integrations;
 mod monitoring;
 mod node;
 mod orders;
+mod platform;
 mod programs;
 mod push;
 mod release;

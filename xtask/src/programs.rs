@@ -5,6 +5,7 @@
 //! (cargo-auditable), so that scanners find what is known of these.
 
 use crate::install::{self, command, output};
+use crate::platform::ProgramPlatform;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,54 +14,49 @@ use std::{env, fs, iter};
 /// What writes the list of crates into a program, as its section `.dep-v0`.
 const AUDITABLE: [&str; 2] = ["cargo-auditable", "0.7.7"];
 
-/// How `kubectl-scan` is linked for others, on x86-64 (ADR 0024): it needs no library of the machine that it runs on, and starts in
-/// three quarters of the time. Relative relocations take a byte or two instead of 24 each: 0.8 MB.
-const STATIC: [&str; 4] = ["-C", "target-feature=+crt-static", "-C", "link-arg=-Wl,-z,pack-relative-relocs"];
-
 /// A panic ends `kubectl-scan` at once (ADR 0033): what would clean up after one is an eighth of the program.
 const ABORT: [&str; 2] = ["--config", "profile.release.panic=\"abort\""];
 
-/// Builds both programs; returns their folder. One after the other: built together, each would get the features that only
-/// the other needs, and be larger.
+/// Builds both programs for this machine; returns their folder.
 pub(crate) fn release(root: &Path) -> Result<PathBuf> {
-    let build = ReleaseBuild::of(root)?;
-    build.server()?;
-    build.plugin()
+    ReleaseBuild::of(root, &ProgramPlatform::here()?)?.both()
 }
 
-/// Builds the plugin; returns its folder.
-pub(crate) fn release_plugin(root: &Path) -> Result<PathBuf> {
-    ReleaseBuild::of(root)?.plugin()
-}
-
-/// A source, and where it is built.
+/// A source, where it is built, and for what.
 #[derive(Debug)]
-pub(crate) struct ReleaseBuild {
+pub(crate) struct ReleaseBuild<'p> {
     /// The project's folder.
     root: PathBuf,
     /// cargo's.
     target: PathBuf,
     /// Where cargo-auditable is.
     tools: PathBuf,
+    platform: &'p ProgramPlatform,
 }
 
-impl ReleaseBuild {
+impl<'p> ReleaseBuild<'p> {
     /// That of a source, where cargo builds by itself.
-    fn of(root: &Path) -> Result<Self> {
-        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        Ok(ReleaseBuild { root: root.to_owned(), target, tools: auditable(root)? })
-    }
-
-    /// That of another copy of the source, in a folder of its own.
     ///
     /// # Errors
     /// When cargo-auditable cannot be installed.
-    pub(crate) fn elsewhere(root: &Path, copy: &Path) -> Result<Self> {
-        Ok(ReleaseBuild { root: copy.to_owned(), target: copy.join("target"), tools: auditable(root)? })
+    pub(crate) fn of(root: &Path, platform: &'p ProgramPlatform) -> Result<Self> {
+        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        Ok(ReleaseBuild { root: root.to_owned(), target, tools: auditable(root)?, platform })
     }
 
-    fn server(&self) -> Result<()> {
-        self.build("tidewaiter", &[], &[])
+    /// The same for another copy of the source, in a folder of its own.
+    pub(crate) fn elsewhere(self, copy: &Path) -> Self {
+        ReleaseBuild { root: copy.to_owned(), target: copy.join("target"), ..self }
+    }
+
+    /// Builds both programs; returns their folder. One after the other: built together, each would get the features that only
+    /// the other needs, and be larger.
+    ///
+    /// # Errors
+    /// When one does not build.
+    pub(crate) fn both(&self) -> Result<PathBuf> {
+        self.build("tidewaiter", &[])?;
+        self.plugin()
     }
 
     /// Builds the plugin; returns its folder.
@@ -68,21 +64,19 @@ impl ReleaseBuild {
     /// # Errors
     /// When it does not build.
     pub(crate) fn plugin(&self) -> Result<PathBuf> {
-        // glibc before 2.36, and linkers of other architectures, may not know the packed form.
-        let is_tried = cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"));
-        self.build("kubectl-scan", &ABORT, if is_tried { &STATIC } else { &[] })?;
-        Ok(self.target.join("release"))
+        self.build("kubectl-scan", &ABORT)
     }
 
-    fn build(&self, package: &str, settings: &[&str], flags: &[&str]) -> Result<()> {
+    fn build(&self, package: &str, settings: &[&str]) -> Result<PathBuf> {
         let build = ["auditable", "rustc", "--release", "--locked", "-p", package, "--bin", package, "--target-dir"];
         let mut cargo = command(env!("CARGO"), &build);
-        cargo.arg(&self.target).args(settings).arg("--").args(flags).current_dir(&self.root);
+        cargo.arg(&self.target).args(settings).args(self.platform.cargo_flags()).current_dir(&self.root);
         cargo.env("PATH", path_with(&self.tools)?).env("CARGO_ENCODED_RUSTFLAGS", without_paths(&self.root)?);
+        cargo.envs(self.platform.cross_compiler()?).arg("--").args(self.platform.linker_flags());
         if !cargo.status()?.success() {
-            bail!("{package} does not build; see above");
+            bail!("{package} does not build for {}; see above", self.platform);
         }
-        Ok(())
+        Ok(self.target.join(self.platform.folder()).join("release"))
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use tidewaiter_testkit::cluster::run;
 use tidewaiter_testkit::demo::{clean, vulnerable};
-use tidewaiter_testkit::program_image::{self, USER};
+use tidewaiter_testkit::program_image::{self, PLUGIN, USER};
 use tidewaiter_testkit::registry::Registry;
 use tidewaiter_testkit::skip;
 
@@ -28,7 +28,11 @@ fn the_image_scans_as_its_user_in_its_own_root() {
     let dir = tempfile::tempdir().unwrap();
     stripped(&dir.path().join("kubectl-scan"));
     let root = dir.path().join("root");
-    program_image::unpack(&program_image::build_plugin(dir.path()).unwrap(), &root).unwrap();
+    program_image::unpack(
+        &program_image::build(dir.path(), &PLUGIN, program_image::architecture().unwrap()).unwrap(),
+        &root,
+    )
+    .unwrap();
     let feeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/feeds.toml");
     let database = root.join("tidewaiter.db");
     let mut build = Command::new(env!("CARGO_BIN_EXE_kubectl-scan"));

@@ -175,7 +175,8 @@ fn fresh_root(programs: &Path) -> PathBuf {
     }
     let _ = fs::remove_file(&made);
     let _ = fs::remove_dir_all(&dir);
-    let image = program_image::build(programs).unwrap_or_else(|e| panic!("the server's image: {e}"));
+    let image = program_image::build(programs, &PROGRAMS, program_image::architecture().unwrap())
+        .unwrap_or_else(|e| panic!("the server's image: {e}"));
     program_image::unpack(&image, &dir).unwrap();
     MOUNT_POINTS.iter().for_each(|point| fs::create_dir_all(dir.join(point)).unwrap());
     fs::write(made, stamp).unwrap();

@@ -21,24 +21,11 @@ const CA_BUNDLES: [&str; 3] =
 /// The bundle's place in the image.
 const CA_BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
 
-/// Makes the server's image of the programs in this folder.
+/// Makes an image of programs in this folder, whose entry point is the first; `architecture` is Go's name of theirs.
 ///
 /// # Errors
 /// When a file cannot be read, or this machine lacks a CA bundle or a shared library.
-pub fn build(programs: &Path) -> io::Result<ImageFixture> {
-    of(programs, &PROGRAMS)
-}
-
-/// Makes the plugin's image of the program in this folder.
-///
-/// # Errors
-/// As those of [`build`].
-pub fn build_plugin(programs: &Path) -> io::Result<ImageFixture> {
-    of(programs, &PLUGIN)
-}
-
-/// An image of these programs, whose entry point is the first.
-fn of(programs: &Path, names: &[&str]) -> io::Result<ImageFixture> {
+pub fn build(programs: &Path, names: &[&str], architecture: &str) -> io::Result<ImageFixture> {
     let paths: Vec<PathBuf> = names.iter().map(|name| programs.join(name)).collect();
     let mut base = LayerBuilder::new()
         .file("etc/passwd", format!("tidewaiter:x:{USER}:{USER}::/:/sbin/nologin\n"))
@@ -54,7 +41,7 @@ fn of(programs: &Path, names: &[&str]) -> io::Result<ImageFixture> {
         own = own.executable(&format!("usr/local/bin/{name}"), read(path)?);
     }
     Ok(ImageBuilder::new()
-        .architecture(architecture()?)
+        .architecture(architecture)
         .user(&USER.to_string())
         .env("PATH=/usr/local/bin")
         .entrypoint(&[&format!("/usr/local/bin/{}", names[0])])

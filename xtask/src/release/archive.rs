@@ -21,7 +21,7 @@ pub(super) enum Kind {
 }
 
 /// The archive: POSIX tar without times and owners, in gzip without a time and a name (RFC 1952).
-pub(super) fn gzip_of_tar(entries: &[Entry]) -> Result<Vec<u8>> {
+pub(super) fn gzip_of_tar<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Result<Vec<u8>> {
     let gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
     let mut archive = tar::Builder::new(gzip);
     for entry in entries {

@@ -1,6 +1,7 @@
 //! The plugin's manifest for krew, and krew's own check of it.
 
-use super::{GoPlatform, hex_digest};
+use super::{ReleaseFile, hex_digest};
+use crate::platform::ProgramPlatform;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,23 +13,27 @@ pub(super) const FILE: &str = "scan.yaml";
 const VALIDATOR: &str = "sigs.k8s.io/krew/cmd/validate-krew-manifest@v0.4.3";
 const KREW: &str = "sigs.k8s.io/krew/cmd/krew@v0.4.3";
 
-/// What a manifest is of.
+/// An archive of the release.
 #[derive(Debug)]
-pub(super) struct Release<'a> {
-    /// The folder that the archive will be in.
-    pub(super) url: &'a str,
-    pub(super) homepage: &'a str,
-    pub(super) archive: &'a str,
-    pub(super) bytes: &'a [u8],
-    pub(super) platform: &'a GoPlatform,
+pub(super) struct Archive {
+    platform: ProgramPlatform,
+    name: String,
+    sha256: String,
 }
 
-/// The manifest. Addresses stand in it as JSON, which is YAML.
-pub(super) fn manifest(release: &Release<'_>) -> String {
-    let Release { url, homepage, archive, bytes, platform: GoPlatform { os, arch } } = release;
-    let (version, sha256, url) = (env!("CARGO_PKG_VERSION"), hex_digest(bytes), url.trim_end_matches('/'));
-    let uri = serde_json::Value::from(format!("{url}/{archive}"));
-    let homepage = serde_json::Value::from(*homepage);
+impl Archive {
+    /// That of a platform's files.
+    pub(super) fn of(platform: ProgramPlatform, files: &[ReleaseFile]) -> Result<Self> {
+        let archive = files.iter().find(|file| file.name.ends_with(".tar.gz")).context("no archive")?;
+        Ok(Archive { platform, name: archive.name.clone(), sha256: hex_digest(&archive.bytes) })
+    }
+}
+
+/// The manifest; `url` is the folder that the archives will be in. Addresses stand in it as JSON, which is YAML.
+pub(super) fn manifest(url: &str, homepage: &str, archives: &[Archive]) -> String {
+    let (version, url) = (env!("CARGO_PKG_VERSION"), url.trim_end_matches('/'));
+    let homepage = serde_json::Value::from(homepage);
+    let platforms: String = archives.iter().map(|archive| platform(url, archive)).collect();
     format!(
         r#"apiVersion: krew.googlecontainertools.github.com/v1alpha2
 kind: Plugin
@@ -44,7 +49,14 @@ spec:
   caveats: |
     A scan on this machine needs a vulnerability database: kubectl scan db update
   platforms:
-  - selector:
+{platforms}"#
+    )
+}
+
+fn platform(url: &str, Archive { platform, name, sha256 }: &Archive) -> String {
+    let (os, arch, uri) = (platform.os(), platform.arch(), serde_json::Value::from(format!("{url}/{name}")));
+    format!(
+        r#"  - selector:
       matchLabels:
         os: {os}
         arch: {arch}

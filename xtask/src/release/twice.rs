@@ -1,6 +1,7 @@
 //! Whether the same commit makes the same program elsewhere: in another folder, with nothing built before.
 
 use crate::install::{command, output, text};
+use crate::platform::ProgramPlatform;
 use crate::programs::ReleaseBuild;
 use anyhow::{Result, bail};
 use std::fs;
@@ -11,7 +12,7 @@ use tidewaiter_testkit::sha256;
 ///
 /// # Errors
 /// When they differ, or what was built is not what is committed.
-pub(super) fn compare(root: &Path, program: &Path) -> Result<()> {
+pub(super) fn compare(root: &Path, platform: &ProgramPlatform, program: &Path) -> Result<()> {
     let changed = output(command("git", &["status", "--porcelain"]).current_dir(root))?;
     if !changed.is_empty() {
         bail!("what is not committed cannot be built a second time:\n{changed}commit or remove it, and try again");
@@ -20,7 +21,7 @@ pub(super) fn compare(root: &Path, program: &Path) -> Result<()> {
     let copy = folder.path().join("source-in-another-folder");
     output(&mut command("git", &["clone", "--quiet", text(root)?, text(&copy)?]))?;
     println!("the second build, in {}", copy.display());
-    let second = ReleaseBuild::elsewhere(root, &copy)?.plugin()?.join("kubectl-scan");
+    let second = ReleaseBuild::of(root, platform)?.elsewhere(&copy).plugin()?.join("kubectl-scan");
     let digests = [sha256(&fs::read(program)?), sha256(&fs::read(second)?)];
     println!("{}\n{} (second build)", digests[0], digests[1]);
     if digests[0] != digests[1] {
