@@ -75,9 +75,8 @@ pub(crate) enum CliCommand {
         shell: Shell,
     },
     /// Write the manual pages, one for each command
-    #[command(hide = true)]
     Man {
-        /// An existing folder, or one to create
+        /// An existing folder, or one to create; where `man` looks: ~/.local/share/man/man1
         folder: PathBuf,
     },
     Version(VersionArgs),

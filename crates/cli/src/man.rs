@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// Writes a page for each command into a folder.
 pub(crate) fn run(folder: &Path) -> Result<Exit> {
-    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    fs::create_dir_all(folder).with_context(|| format!("{}: pages go into a folder", folder.display()))?;
     // Without `kubectl`: pages are looked up by the program's name.
     let program = Cli::command().bin_name("kubectl-scan");
     clap_mangen::generate_to(program, folder).with_context(|| folder.display().to_string())?;

@@ -313,6 +313,24 @@ fn help() {
 }
 
 #[test]
+fn manual_pages() {
+    let machine = Machine::new();
+    assert_eq!(machine.run(&["man", "man/man1"]), "\nexit code 0\n");
+    let pages = machine.dir.path().join("man/man1");
+    let page = |name: &str| fs::read_to_string(pages.join(format!("{name}.1"))).unwrap();
+    assert_snapshot!("man_cache", page("kubectl-scan-cache"));
+    let commands = page("kubectl-scan");
+    let named = commands.lines().filter_map(|line| line.strip_suffix("(1)"));
+    let names: Vec<String> = named.map(|name| name.replace("\\-", "-")).collect();
+    assert!(names.len() > 20, "{commands}");
+    for name in names.iter().filter(|name| *name != "kubectl-scan-help") {
+        assert!(page(name).starts_with(".ie"), "{name}");
+    }
+    fs::write(machine.dir.path().join("file"), "").unwrap();
+    assert_snapshot!("man_into_a_file", machine.run(&["man", "file"]));
+}
+
+#[test]
 fn a_report_as_json() {
     let machine = Machine::new();
     assert_snapshot!("report_json", machine.run(&["image", "oci:violated", "-o", "json"]));
