@@ -87,7 +87,9 @@ fn workflows(root: &Path, work: &Path, examples: &[Example], actionlint: &Path, 
     let own = |text: &str| text.replace(ACTION, OWN_ACTION);
     let integrations = root.join("integrations");
     fs::copy(integrations.join("github/action.yml"), project.join("integrations/github/action.yml"))?;
-    for (name, from) in [("scan.yml", "github/scan.yml"), ("database.yml", "database.yml"), ("release.yml", "release.yml")] {
+    for (name, from) in
+        [("scan.yml", "github/scan.yml"), ("database.yml", "database.yml"), ("release.yml", "release.yml")]
+    {
         fs::write(place.join(name), own(&fs::read_to_string(integrations.join(from))?))?;
     }
     for example in examples.iter().filter(|example| example.text.starts_with("steps:")) {

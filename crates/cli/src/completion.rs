@@ -1,17 +1,13 @@
-//! `kubectl scan completion`: a script that completes the command line in a shell.
+//! `kubectl scan completion`: a script by which a shell asks this program (`complete`).
 
-use crate::args::Cli;
+use crate::complete;
 use crate::exit::Exit;
 use anyhow::Result;
-use clap::CommandFactory;
 use clap_complete::Shell;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 
-/// Prints a completion script.
+/// Prints the script.
 pub(crate) fn run(shell: Shell) -> Result<Exit> {
-    // In memory first: the generator panics when its writer fails, and a closed pipe must not panic.
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "kubectl-scan", &mut script);
-    io::stdout().write_all(&script)?;
+    io::stdout().write_all(&complete::script(&shell.to_string())?)?;
     Ok(Exit::Clean)
 }

@@ -18,6 +18,7 @@ mod batch;
 mod built_in;
 mod cache;
 mod cluster;
+mod complete;
 mod completion;
 mod convert;
 mod cron_run;
@@ -74,6 +75,11 @@ fn main() -> std::process::ExitCode {
     }
     // One TLS provider for the process; libraries bring none.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match complete::answered() {
+        Ok(false) => {}
+        Ok(true) => return Exit::Clean.into(),
+        Err(error) => return exit::report(&error).into(),
+    }
     let cli = Cli::parse();
     if cli.quiet {
         terminal::be_quiet();

@@ -246,8 +246,13 @@ fn an_sbom_needs_no_database() {
 #[test]
 fn completion_knows_the_formats() {
     let folder = Folder::new();
-    for shell in ["bash", "zsh", "fish"] {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let said = folder.scan(&["completion", shell]);
-        assert!(said.text.contains("cyclonedx-1.6") && said.text.contains("sarif"), "{shell}");
+        assert!(said.code == 0 && said.text.contains("KUBECTL_SCAN_COMPLETE"), "{shell}");
     }
+    // As the function of bash calls it.
+    let mut asked = Command::new(env!("CARGO_BIN_EXE_kubectl-scan"));
+    asked.env("KUBECTL_SCAN_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", "4").env("_CLAP_IFS", " ");
+    let said = run(asked.args(["--", "kubectl-scan", "convert", "report.json", "-o", "cyc"]));
+    assert_eq!((said.code, said.text.trim()), (0, "cyclonedx cyclonedx-1.6"));
 }

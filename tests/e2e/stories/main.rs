@@ -13,6 +13,7 @@ mod bad_input;
 mod bare_pods;
 mod break_glass;
 mod chart;
+mod completion;
 mod credential_providers;
 mod cron_jobs;
 mod daemon_sets;
