@@ -10,6 +10,7 @@ mod coverage;
 mod demo;
 mod deploy;
 mod dice;
+mod earlier;
 mod formats;
 mod fuzz;
 mod generated;
@@ -23,6 +24,7 @@ mod node;
 mod orders;
 mod push;
 mod release;
+mod schemas;
 mod soak;
 mod spotcheck;
 mod stories;
@@ -67,6 +69,8 @@ enum XtaskCommand {
         #[arg(long)]
         helm3: bool,
     },
+    /// Build the programs of an earlier version, unless they are cached; the story of its upgrade is skipped without them
+    Earlier,
     /// Build the server's OCI image, under target/image, or that of the plugin
     Image(image::ProgramImageArgs),
     /// Pack the Helm chart, under target/chart, and push it as an OCI artifact
@@ -155,6 +159,7 @@ fn main() -> ExitCode {
             }
             Ok(true)
         }),
+        XtaskCommand::Earlier => earlier::ensure(&root).map(|()| true),
         XtaskCommand::Image(args) => image::run(&root, &args),
         XtaskCommand::Chart(args) => chart::run(&root, &args),
         XtaskCommand::Release(args) => release::run(&root, &args),
