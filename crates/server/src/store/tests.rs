@@ -110,6 +110,29 @@ fn a_damaged_store_begins_anew() {
     check(|bytes| bytes.truncate(4096 + 100));
 }
 
+/// As the server of 351cd24 wrote it in the story of its upgrade, for three images.
+#[test]
+fn the_store_of_the_oldest_version_is_used_further() {
+    let dir = tempfile::tempdir().unwrap();
+    let written = zstd::decode_all(&include_bytes!("fixtures/351cd24.db.zst")[..]).unwrap();
+    fs::write(dir.path().join("store.db"), written).unwrap();
+    let store = SqliteStore::open(dir.path()).unwrap();
+    let check = |key: &str, critical: u32, medium: u32, packages: usize| {
+        let report = store.report(key).unwrap();
+        assert_eq!((report.counts.critical, report.counts.medium), (critical, medium), "{key}");
+        assert_eq!((report.inventory.packages.len(), report.complete), (packages, true), "{key}");
+        assert!(report.database.built.is_some() && report.database.id.starts_with("sha256:"), "{:?}", report.database);
+    };
+    check("40d212ae06ad3efce350ff6d3a2503f1", 3, 5, 3);
+    check("a574c885e7af5bb91e1d7a1ca0d20a6c", 0, 0, 3);
+    check("9bfc4bf206b88a33d52fe223d78b1e87", 0, 0, 3);
+    assert!(!dir.path().join("store.db.damaged").exists() && store.problem().is_none());
+    // What analyzers of another version found is of no use, nor is a report that no object refers to.
+    let used = References { reports: ["40d212ae06ad3efce350ff6d3a2503f1".to_owned()].into(), images: HashSet::new() };
+    assert_eq!(store.collect_garbage(&used, Duration::ZERO).unwrap(), 4 + 3);
+    check("40d212ae06ad3efce350ff6d3a2503f1", 3, 5, 3);
+}
+
 /// Changes the version of the tables in a file, and brings what is in its log into it.
 fn set_version(path: &std::path::Path, version: i32) {
     let connection = rusqlite::Connection::open(path).unwrap();
