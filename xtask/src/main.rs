@@ -84,6 +84,11 @@ enum XtaskCommand {
     NodeInside(node::InsideArgs),
     /// Write the generated manifests
     Deploy(generated::GeneratedArgs),
+    /// Keep the custom resource definitions as those of a version, with which `deploy` compares later ones
+    Keep {
+        /// The version that is released
+        version: String,
+    },
     /// Write docs/coverage.md: supported files, systems, programs and feeds; check that tests named in documents exist
     Coverage(generated::GeneratedArgs),
     /// Measure the gate under load: many Deployments at once, reviews at a fixed rate, forged ones (root; not in CI)
@@ -166,6 +171,7 @@ fn main() -> ExitCode {
         XtaskCommand::Node(args) => node::run(&root, &args),
         XtaskCommand::NodeInside(inside) => node::run_inside(&root, &inside),
         XtaskCommand::Deploy(args) => deploy::run(&root, &args),
+        XtaskCommand::Keep { version } => schemas::keep(&root, &version).map(|()| true),
         XtaskCommand::Coverage(args) => {
             coverage::run(&root, &args).and_then(|current| Ok(threats::run(&root)? && current))
         }

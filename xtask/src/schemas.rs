@@ -52,6 +52,28 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     Ok(good)
 }
 
+/// Keeps the definitions of now as those of a version, one on each line.
+pub(crate) fn keep(root: &Path, version: &str) -> Result<()> {
+    let mut all: Vec<Value> = tidewaiter_crd::all().iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
+    all.iter_mut().for_each(strip_descriptions);
+    let lines: Vec<String> = all.iter().map(Value::to_string).collect();
+    let text = format!("{{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[\n{}\n]}}\n", lines.join(",\n"));
+    let path = root.join(EARLIER).join(format!("{version}.json"));
+    fs::write(&path, text).with_context(|| path.display().to_string())
+}
+
+/// A field of that name has a schema, not a text.
+fn strip_descriptions(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, value| name != "description" || !value.is_string());
+            fields.values_mut().for_each(strip_descriptions);
+        }
+        Value::Array(all) => all.iter_mut().for_each(strip_descriptions),
+        _ => {}
+    }
+}
+
 /// What is narrower than in a version and not meant, and what is meant and not so.
 fn problems(version: &str, earlier: &[Value], now: &[Value], meant: &[(&str, &str, &str)]) -> Vec<String> {
     let mut unused: BTreeSet<&str> = meant.iter().filter(|row| row.0 == version).map(|row| row.1).collect();
@@ -78,6 +100,13 @@ mod tests {
         let schema = json!({"type": "object", "properties": {"f": field}});
         let version = json!({"name": "v1", "served": true, "schema": {"openAPIV3Schema": schema}});
         json!({"spec": {"names": {"kind": "K"}, "versions": [version]}})
+    }
+
+    #[test]
+    fn texts_are_left_out_and_fields_are_not() {
+        let mut schema = json!({"description": "d", "items": [{"properties": {"description": {"description": "d", "type": "string"}}}]});
+        strip_descriptions(&mut schema);
+        assert_eq!(schema, json!({"items": [{"properties": {"description": {"type": "string"}}}]}));
     }
 
     #[test]
