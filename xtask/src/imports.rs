@@ -208,7 +208,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "crates/testkit/src",
         &[
-            "audit authority cluster digest forwarder generated https kubernetes proxy quotes readme skip stranger",
+            "audit authority cluster digest earlier forwarder generated https kubernetes proxy quotes readme skip stranger",
             "controlplane go_program layer people quiet serve",
             "gitops image mail_server monitoring noop_webhook packages receiver web",
             "demo layout program_image registry",

@@ -10,6 +10,7 @@ mod coverage;
 mod demo;
 mod deploy;
 mod dice;
+mod earlier;
 mod formats;
 mod fuzz;
 mod generated;
@@ -25,6 +26,7 @@ mod platform;
 mod programs;
 mod push;
 mod release;
+mod schemas;
 mod soak;
 mod spotcheck;
 mod stories;
@@ -69,6 +71,8 @@ enum XtaskCommand {
         #[arg(long)]
         helm3: bool,
     },
+    /// Build the programs of an earlier version, unless they are cached; the story of its upgrade is skipped without them
+    Earlier,
     /// Build the server's OCI image, under target/image, or that of the plugin
     Image(image::ProgramImageArgs),
     /// Pack the Helm chart, under target/chart, and push it as an OCI artifact
@@ -82,6 +86,11 @@ enum XtaskCommand {
     NodeInside(node::InsideArgs),
     /// Write the generated manifests
     Deploy(generated::GeneratedArgs),
+    /// Keep the custom resource definitions as those of a version, with which `deploy` compares later ones
+    Keep {
+        /// The version that is released
+        version: String,
+    },
     /// Write docs/coverage.md: supported files, systems, programs and feeds; check that tests named in documents exist
     Coverage(generated::GeneratedArgs),
     /// Measure the gate under load: many Deployments at once, reviews at a fixed rate, forged ones (root; not in CI)
@@ -157,12 +166,14 @@ fn main() -> ExitCode {
             }
             Ok(true)
         }),
+        XtaskCommand::Earlier => earlier::ensure(&root).map(|()| true),
         XtaskCommand::Image(args) => image::run(&root, &args),
         XtaskCommand::Chart(args) => chart::run(&root, &args),
         XtaskCommand::Release(args) => release::run(&root, &args),
         XtaskCommand::Node(args) => node::run(&root, &args),
         XtaskCommand::NodeInside(inside) => node::run_inside(&root, &inside),
         XtaskCommand::Deploy(args) => deploy::run(&root, &args),
+        XtaskCommand::Keep { version } => schemas::keep(&root, &version).map(|()| true),
         XtaskCommand::Coverage(args) => {
             coverage::run(&root, &args).and_then(|current| Ok(threats::run(&root)? && current))
         }

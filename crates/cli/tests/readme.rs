@@ -11,8 +11,8 @@ use tidewaiter_testkit::packages::debian;
 use tidewaiter_testkit::readme::{blocks, script};
 use tidewaiter_testkit::upstream::Internet;
 
-/// Blocks that tests run: here, and in `tests/e2e/stories/readme.rs`.
-const RUN: [&str; 15] = [
+/// Blocks that tests run: here, and in `readme.rs` and `backup.rs` of `tests/e2e/stories`.
+const RUN: [&str; 18] = [
     "laptop",
     "more",
     "offline",
@@ -28,6 +28,9 @@ const RUN: [&str; 15] = [
     "emergency",
     "removal",
     "freeing",
+    "backup",
+    "restore",
+    "restore an exception",
 ];
 
 /// A pair of `openssl genpkey`.
@@ -41,7 +44,7 @@ fn root() -> PathBuf {
 #[test]
 fn every_block_is_run_or_said_to_be_long() {
     let mut seen = Vec::new();
-    for file in ["README.md", "docs/user-guide.md"] {
+    for file in ["README.md", "docs/user-guide.md", "docs/upgrade.md"] {
         for block in blocks(&root().join(file)) {
             match block.label.split_once(": ") {
                 Some(("run", name)) => seen.push(name.to_owned()),
@@ -50,7 +53,8 @@ fn every_block_is_run_or_said_to_be_long() {
             }
         }
     }
-    let tests = ["crates/cli/tests/readme.rs", "tests/e2e/stories/readme.rs", "crates/testkit/src/lab.rs"];
+    let stories = ["tests/e2e/stories/readme.rs", "tests/e2e/stories/backup.rs", "crates/testkit/src/lab.rs"];
+    let tests = [&["crates/cli/tests/readme.rs"], &stories[..]].concat();
     let tests: String = tests.iter().map(|file| fs::read_to_string(root().join(file)).unwrap()).collect();
     for name in RUN {
         assert!(tests.contains(&format!(", \"{name}\")")), "nothing runs {name}");

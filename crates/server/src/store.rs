@@ -7,6 +7,7 @@
 //!
 //! Everything is behind the trait [`Store`]: the server needs one store for all of its replicas, and this one is a file.
 
+mod aside;
 mod encoding;
 mod garbage;
 mod inventories;

@@ -1,5 +1,6 @@
 //! ClusterFixture, registry, database and server together: the environment of the demo and the stories.
 
+mod earlier;
 mod freeze;
 mod ports;
 mod replicas;
@@ -92,20 +93,25 @@ impl Lab {
     ///
     /// As root the calling thread enters a network of its own, and the server runs as `deploy/` has it.
     pub fn fresh(places: Places) -> Self {
+        let install = |cluster: &ClusterFixture, places: &Places| {
+            shell(cluster, places, &places.root, &install_script(places)).ok();
+        };
+        let lab = Lab::installed(places, &install);
+        lab.build_database(&lab.places.root.join("demo/feeds.toml"));
+        lab
+    }
+
+    /// A cluster in which `install` applied manifests, and a registry.
+    fn installed(places: Places, install: &dyn Fn(&ClusterFixture, &Places)) -> Self {
         let confined = confined::is_possible();
         if confined {
             confined::enter_network();
         }
         let cluster = ClusterFixture::start(&places.controlplane);
-        let readme = places.root.join("README.md");
         // There is no storage class here, as on many clusters.
-        let volume = readme::script(&readme, "volume").replace("NODE", "node-0");
-        let install = readme::script(&readme, "install");
-        let commands = install.lines().filter(|line| line.contains(" apply ") || line.contains(" set image "));
-        let wait = "kubectl wait --for=condition=Established crd --all --timeout=30s";
-        let script: Vec<&str> = commands.flat_map(|line| [line, wait]).collect();
+        let volume = readme::script(&places.root.join("README.md"), "volume").replace("NODE", "node-0");
         shell(&cluster, &places, &places.root, &volume).ok();
-        shell(&cluster, &places, &places.root, &script.join("\n")).ok();
+        install(&cluster, &places);
         let stands = if confined {
             let token = cluster.token("tidewaiter-system", "tidewaiter");
             Stands::Confined(Pod::new(cluster.dir(), cluster.address(), &token, &cluster.ca()))
@@ -116,7 +122,7 @@ impl Lab {
         let people = People::new(&cluster);
         let registry = Registry::start();
         let quiet = places.ends_quietly.then(|| CheckedEnd(QuietEnd::new(cluster.dir())));
-        let lab = Lab {
+        Lab {
             _quiet: quiet,
             cluster,
             registry,
@@ -128,9 +134,7 @@ impl Lab {
             stands,
             variables: Vec::new(),
             caches_layers: true,
-        };
-        lab.build_database(&lab.places.root.join("demo/feeds.toml"));
-        lab
+        }
     }
 
     /// The same, with the server running and ready.
@@ -294,6 +298,11 @@ impl Lab {
     #[track_caller]
     pub fn start_server_with(&mut self, more: &[&str]) {
         self.spawn_server_with(more);
+        self.until_ready();
+    }
+
+    #[track_caller]
+    fn until_ready(&self) {
         let began = std::time::Instant::now();
         while self.get("/readyz").0 != 200 {
             assert!(began.elapsed() < PATIENCE, "the server is not ready; it says:\n{}", self.log_tail());
@@ -536,6 +545,14 @@ fn get(address: SocketAddr, path: &str) -> (u16, String) {
     }
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     (head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0), body.to_owned())
+}
+
+/// What installs it, and upgrades it, by the README.
+fn install_script(places: &Places) -> String {
+    let install = readme::script(&places.root.join("README.md"), "install");
+    let commands = install.lines().filter(|line| line.contains(" apply ") || line.contains(" set image "));
+    let wait = "kubectl wait --for=condition=Established crd --all --timeout=30s";
+    commands.flat_map(|line| [line, wait]).collect::<Vec<_>>().join("\n")
 }
 
 fn shell(cluster: &ClusterFixture, places: &Places, folder: &Path, script: &str) -> Said {

@@ -15,6 +15,7 @@ pub mod confined;
 pub mod controlplane;
 pub mod demo;
 mod digest;
+pub mod earlier;
 pub mod forwarder;
 pub mod generated;
 pub mod gitops;

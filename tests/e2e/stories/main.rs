@@ -9,6 +9,7 @@ mod alerts;
 mod audit;
 mod audit_log;
 mod backstop;
+mod backup;
 mod bad_input;
 mod bare_pods;
 mod break_glass;
@@ -69,6 +70,8 @@ mod tls;
 mod two_containers;
 mod two_images_of_one_owner;
 mod uninstall;
+mod upgrade;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -151,6 +151,18 @@ mod tests {
         assert_ne!(template_hash(&template(bare)), template_hash(&template(other)));
     }
 
+    /// Decisions are found by it after an upgrade: this is what 351cd24 called the template that the API server made of
+    /// `kubectl create deployment fine --image=127.0.0.1:46389/good:v1`.
+    #[test]
+    fn a_template_is_named_as_in_the_oldest_version() {
+        let container = json!({"image": "127.0.0.1:46389/good:v1", "imagePullPolicy": "IfNotPresent", "name": "good",
+            "resources": {}, "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"});
+        let spec = json!({"containers": [container], "dnsPolicy": "ClusterFirst", "restartPolicy": "Always",
+            "schedulerName": "default-scheduler", "securityContext": {}, "terminationGracePeriodSeconds": 30});
+        let whole = json!({"metadata": {"labels": {"app": "fine"}}, "spec": spec});
+        assert_eq!(template_hash(&template(whole)), "b3be22fbeaadd90b");
+    }
+
     #[test]
     fn every_image_is_found() {
         let spec = json!({"containers": [{"name": "a", "image": "1"}], "initContainers": [{"name": "b", "image": "2"}],

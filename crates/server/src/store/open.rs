@@ -1,6 +1,6 @@
 //! The file: SQLite in WAL mode, with one connection that writes and any number that read.
 
-use super::{StoreError, StoreLocation};
+use super::{StoreError, StoreLocation, aside};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 use std::fs;
@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Rises with every change of the tables: a store of another version is put aside, and its images are scanned again.
+/// Rises with every change of the tables. A store of another version is kept for that version, and its images are scanned again.
 const SCHEMA: i32 = 1;
 
 /// Every question once (`asked`), by the package name that it is about; the questions of each inventory (`inventories`:
@@ -44,22 +44,25 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens or creates `store.db` in a folder. A damaged file is put aside: its images are scanned again.
+    /// Opens or creates `store.db` in a folder. A damaged file, or one of another version, is put aside: its images are scanned
+    /// again. One that this version wrote before is taken back.
     ///
     /// # Errors
     /// When the folder or the file cannot be created.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         fs::create_dir_all(dir)?;
         let path = dir.join(FILE);
-        let writer = match writer(&path) {
-            Ok(writer) => writer,
-            Err(error) if is_damage(&error) => {
-                tracing::error!("the store {} is damaged ({error}): images are scanned again", path.display());
-                put_aside(&path)?;
-                writer(&path).map_err(|source| StoreError::Sqlite { path: path.clone(), source })?
-            }
-            Err(source) => return Err(StoreError::Sqlite { path, source }),
-        };
+        let mut opened = open_writer(&path);
+        if let Err(Unusable::OtherVersion(version)) = opened {
+            keep_other_version(&path, version)?;
+            opened = open_writer(&path);
+        }
+        if let Err(Unusable::Damaged(error)) = &opened {
+            tracing::error!("the store {} is damaged ({error}): images are scanned again", path.display());
+            aside::put_damaged_aside(&path)?;
+            opened = open_writer(&path);
+        }
+        let writer = opened.map_err(|unusable| unusable.at(&path))?;
         Ok(SqliteStore { path, writer: Mutex::new(writer), readers: Mutex::default(), problem: Mutex::default() })
     }
 
@@ -165,9 +168,42 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     ready.map_err(|source| StoreError::Sqlite { path: path.to_owned(), source })
 }
 
-fn writer(path: &Path) -> Result<Connection, rusqlite::Error> {
+/// Why a file cannot be used.
+#[derive(Debug)]
+enum Unusable {
+    /// Its bytes are not those that SQLite wrote.
+    Damaged(rusqlite::Error),
+    /// Its tables are those of this other version.
+    OtherVersion(i32),
+    /// SQLite reports another error.
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Unusable {
+    fn from(error: rusqlite::Error) -> Self {
+        if is_damage(&error) { Unusable::Damaged(error) } else { Unusable::Sqlite(error) }
+    }
+}
+
+impl Unusable {
+    fn at(self, path: &Path) -> StoreError {
+        let source = match self {
+            Unusable::Damaged(source) | Unusable::Sqlite(source) => source,
+            Unusable::OtherVersion(version) => damage(format!("its tables are those of version {version}")),
+        };
+        StoreError::Sqlite { path: path.to_owned(), source }
+    }
+}
+
+fn open_writer(path: &Path) -> Result<Connection, Unusable> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let schema: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    // Before anything is changed in it.
+    if tables > 0 && schema != SCHEMA {
+        return Err(Unusable::OtherVersion(schema));
+    }
     // Readers, also of other processes, do not wait for the writer.
     connection.pragma_update(None, "journal_mode", "wal")?;
     // The file is consistent after a crash; the last writes before a power cut may be lost, and cost a rescan.
@@ -182,14 +218,28 @@ fn writer(path: &Path) -> Result<Connection, rusqlite::Error> {
     // comparison of indexes with their tables.
     let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if check != "ok" {
-        return Err(damage(check));
+        return Err(damage(check).into());
     }
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables == 0 {
         connection.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT"))?;
     }
-    let schema: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if schema == SCHEMA { Ok(connection) } else { Err(damage(format!("its tables are those of version {schema}"))) }
+    Ok(connection)
+}
+
+/// Puts a store of another version aside, and takes back what that version put aside of this one.
+fn keep_other_version(path: &Path, version: i32) -> Result<(), StoreError> {
+    let aside = aside::put_version_aside(path, version)?;
+    let then = match aside::take_back(path, SCHEMA)? {
+        true => "what this version wrote before is used again",
+        false => "images are scanned again",
+    };
+    tracing::warn!(
+        "the store {} is of another version of tidewaiter (tables {version}, here {SCHEMA}): it is kept as {}, for that version, and \
+         can be deleted once you do not go back; {then}",
+        path.display(),
+        aside.display()
+    );
+    Ok(())
 }
 
 /// Seconds since 1970.
@@ -205,17 +255,4 @@ fn damage(what: String) -> rusqlite::Error {
 fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
-}
-
-/// Renames the file to `store.db.damaged`, and replaces one of that name, so that they do not pile up.
-fn put_aside(path: &Path) -> io::Result<()> {
-    for suffix in ["-wal", "-shm"] {
-        let mut companion = path.as_os_str().to_owned();
-        companion.push(suffix);
-        match fs::remove_file(companion) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    fs::rename(path, path.with_extension("db.damaged"))
 }

@@ -108,8 +108,86 @@ fn a_damaged_store_begins_anew() {
     check(|bytes| bytes.iter_mut().take(100).for_each(|b| *b = b'x'));
     check(|bytes| bytes.iter_mut().skip(4096).for_each(|b| *b = 0xff));
     check(|bytes| bytes.truncate(4096 + 100));
-    // Tables of another version.
-    check(|bytes| bytes[63] = 99);
+}
+
+/// As the server of 351cd24 wrote it in the story of its upgrade, for three images.
+#[test]
+fn the_store_of_the_oldest_version_is_used_further() {
+    let dir = tempfile::tempdir().unwrap();
+    let written = zstd::decode_all(&include_bytes!("fixtures/351cd24.db.zst")[..]).unwrap();
+    fs::write(dir.path().join("store.db"), written).unwrap();
+    let store = SqliteStore::open(dir.path()).unwrap();
+    let check = |key: &str, critical: u32, medium: u32, packages: usize| {
+        let report = store.report(key).unwrap();
+        assert_eq!((report.counts.critical, report.counts.medium), (critical, medium), "{key}");
+        assert_eq!((report.inventory.packages.len(), report.complete), (packages, true), "{key}");
+        assert!(report.database.built.is_some() && report.database.id.starts_with("sha256:"), "{:?}", report.database);
+    };
+    check("40d212ae06ad3efce350ff6d3a2503f1", 3, 5, 3);
+    check("a574c885e7af5bb91e1d7a1ca0d20a6c", 0, 0, 3);
+    check("9bfc4bf206b88a33d52fe223d78b1e87", 0, 0, 3);
+    assert!(!dir.path().join("store.db.damaged").exists() && store.problem().is_none());
+    // What analyzers of another version found is of no use, nor is a report that no object refers to.
+    let used = References { reports: ["40d212ae06ad3efce350ff6d3a2503f1".to_owned()].into(), images: HashSet::new() };
+    assert_eq!(store.collect_garbage(&used, Duration::ZERO).unwrap(), 4 + 3);
+    check("40d212ae06ad3efce350ff6d3a2503f1", 3, 5, 3);
+}
+
+/// Changes the version of the tables in a file, and brings what is in its log into it.
+fn set_version(path: &std::path::Path, version: i32) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.pragma_update(None, "user_version", version).unwrap();
+}
+
+/// Renames a file, and its log.
+fn rename(from: &std::path::Path, to: &std::path::Path) {
+    let log = |path: &std::path::Path| std::path::PathBuf::from(format!("{}-wal", path.display()));
+    fs::rename(from, to).unwrap();
+    if log(from).exists() {
+        fs::rename(log(from), log(to)).unwrap();
+    }
+}
+
+#[test]
+fn a_store_of_another_version_is_kept_for_it() {
+    for other in [0, 2, 99] {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, aside) = (dir.path().join("store.db"), dir.path().join(format!("store.db.v{other}")));
+        let store = SqliteStore::open(dir.path()).unwrap();
+        let key = store.put_report(&report(1)).unwrap();
+        drop(store);
+        set_version(&path, other);
+        let theirs = fs::read(&path).unwrap();
+        let store = SqliteStore::open(dir.path()).unwrap();
+        assert_eq!((store.report(&key), fs::read(&aside).unwrap()), (None, theirs), "{other}");
+        let ours = store.put_report(&report(2)).unwrap();
+        drop(store);
+        // The other version put this one's aside, as this one did, and comes back with its own.
+        rename(&path, &dir.path().join("store.db.v1"));
+        rename(&aside, &path);
+        let store = SqliteStore::open(dir.path()).unwrap();
+        assert_eq!((store.report(&ours), store.report(&key)), (Some(report(2)), None), "{other}");
+        assert!(aside.exists() && !dir.path().join("store.db.damaged").exists(), "{other}");
+    }
+}
+
+/// A crash of the other version left what it committed in its log.
+#[test]
+fn what_another_version_committed_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path()).unwrap();
+    store.write(|t| Ok(t.pragma_update(None, "user_version", 2)?)).unwrap();
+    let key = store.put_report(&report(1)).unwrap();
+    let crashed = tempfile::tempdir().unwrap();
+    for name in ["store.db", "store.db-wal"] {
+        fs::copy(dir.path().join(name), crashed.path().join(name)).unwrap();
+    }
+    assert_eq!(SqliteStore::open(crashed.path()).unwrap().report(&key), None);
+    // It reads its own file again, wherever that is.
+    let other = tempfile::tempdir().unwrap();
+    rename(&crashed.path().join("store.db.v2"), &other.path().join("store.db"));
+    set_version(&other.path().join("store.db"), 1);
+    assert_eq!(SqliteStore::open(other.path()).unwrap().report(&key), Some(report(1)));
 }
 
 /// What a kill leaves: a file and its log, without a checkpoint.
