@@ -134,7 +134,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "fingerprint json link packages stamp text view",
             "arrange bill template",
-            "csv gitlab html junit markdown sarif spdx_text",
+            "csv defectdojo gitlab html junit markdown sarif spdx_text",
             "cyclonedx spdx2 spdx3",
             "format",
         ],
