@@ -134,7 +134,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "fingerprint json link packages stamp text view",
             "arrange bill template",
-            "csv gitlab html junit markdown sarif spdx_text",
+            "csv defectdojo gitlab html junit markdown sarif spdx_text",
             "cyclonedx spdx2 spdx3",
             "format",
         ],
@@ -209,7 +209,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "crates/testkit/src",
         &[
             "audit authority cluster digest earlier forwarder generated https kubernetes proxy quotes readme skip stranger",
-            "controlplane go_program layer people quiet serve",
+            "controlplane go_program layer people quiet report_definitions serve",
             "gitops image mail_server monitoring noop_webhook packages receiver web",
             "demo layout program_image registry",
             "confined upstream",

@@ -26,6 +26,7 @@ mod platform;
 mod programs;
 mod push;
 mod release;
+mod report_definitions;
 mod schemas;
 mod soak;
 mod spotcheck;
@@ -99,6 +100,8 @@ enum XtaskCommand {
     Integrations,
     /// Build the program that runs the dashboard's queries for tests, unless it is cached, and draw docs/monitoring.svg
     Monitoring,
+    /// Fetch the definitions of the APIs of policy reports for a story, unless they are there (network, the first time)
+    ReportDefinitions,
     /// Check the import rules of crates and modules, and that names of types are unique
     Imports,
     /// Compare the engine with package managers' own lists (images in DIR, lists in DIR/truth)
@@ -180,6 +183,7 @@ fn main() -> ExitCode {
         XtaskCommand::Test => test::run(&root),
         XtaskCommand::Soak(args) => soak::run(&root, &args),
         XtaskCommand::Monitoring => monitoring::run(&root),
+        XtaskCommand::ReportDefinitions => report_definitions::ensure_fetched(&root).map(|()| true),
         XtaskCommand::Integrations => integrations::run(&root),
         XtaskCommand::Imports => imports::run(&root),
         XtaskCommand::Truth { dir: Some(dir), differences, .. } => truth::run(&dir, differences),

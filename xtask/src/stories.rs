@@ -1,6 +1,6 @@
 //! Plays stories on another version of Kubernetes than the newest.
 
-use crate::{controlplane, demo, gitops, monitoring, test};
+use crate::{controlplane, demo, gitops, monitoring, report_definitions, test};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use tidewaiter_testkit::confined;
@@ -28,6 +28,7 @@ pub(crate) fn run(root: &Path, args: &StoriesArgs) -> Result<bool> {
     demo::programs(root)?;
     gitops::ensure(root)?;
     monitoring::ensure(root)?;
+    report_definitions::ensure_fetched(root)?;
     let record = test::record(root)?;
     let mut command = test::test(root, &["-p", test::STORIES, "--test", "stories", "--"], &record);
     command.args(&args.filters).env(CHOICE, args.kubernetes.to_string());

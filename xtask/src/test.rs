@@ -1,6 +1,6 @@
 //! Runs every test, and says which ones this machine skipped.
 
-use crate::{demo, gitops, monitoring};
+use crate::{demo, gitops, monitoring, report_definitions};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,6 +24,7 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     if confined {
         gitops::ensure(root)?;
         monitoring::ensure(root)?;
+        report_definitions::ensure_fetched(root)?;
     } else {
         command.args(["--exclude", STORIES]);
         for story in stories(root)? {

@@ -8,7 +8,8 @@ use std::path::Path;
 /// The table in which a threat without a test must say so.
 const THREAT_MODEL: &str = "docs/threat-model.md";
 /// Documents that name tests as `path/of/file.rs::test_name`.
-const DOCUMENTS: &[&str] = &[THREAT_MODEL, "docs/workloads.md", "docs/operations.md", "docs/upgrade.md"];
+const DOCUMENTS: &[&str] =
+    &[THREAT_MODEL, "docs/workloads.md", "docs/operations.md", "docs/policy-reports.md", "docs/upgrade.md"];
 /// How a row begins what it says about work to do.
 const OPEN: &str = "open:";
 

@@ -22,6 +22,15 @@ pub const NUDGED: &str = "tidewaiter.dev/nudged";
 
 // Objects of tidewaiter's own.
 
+/// Label, and its value, of the policy reports that tidewaiter writes: it changes and deletes no others.
+pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "tidewaiter");
+/// Annotation of such a report: the hash of what it says.
+pub const REPORT_CONTENT: &str = "tidewaiter.dev/report-content";
+/// Annotation of such a report: how many results it has no place for.
+pub const RESULTS_LEFT_OUT: &str = "tidewaiter.dev/results-left-out";
+/// ClusterRole, and its binding, of who writes policy reports; not part of every installation.
+pub const REPORTS_ROLE: &str = "tidewaiter-policy-reports";
+
 /// Name of each namespace's ImageAllowlist.
 pub const ALLOWLIST: &str = "images";
 /// Namespace in which the server runs.
@@ -79,7 +88,8 @@ mod tests {
 
     #[test]
     fn every_mark_is_in_the_group() {
-        for mark in [ALERT_TEST, GATE, GATED, HELD, USER_PAUSE, CONDITION, NUDGED, UNREVIEWED] {
+        let own = [REPORT_CONTENT, RESULTS_LEFT_OUT];
+        for mark in [ALERT_TEST, GATE, GATED, HELD, USER_PAUSE, CONDITION, NUDGED, UNREVIEWED].into_iter().chain(own) {
             assert_eq!(mark.split('/').next(), Some(GROUP), "{mark}");
         }
     }

@@ -5,7 +5,7 @@ use crate::bill::BillOfMaterials;
 use crate::cyclonedx::CycloneDxVersion;
 use crate::stamp::Stamp;
 use crate::view::JudgedReport;
-use crate::{csv, cyclonedx, gitlab, html, junit, markdown, sarif, spdx2, spdx3};
+use crate::{csv, cyclonedx, defectdojo, gitlab, html, junit, markdown, sarif, spdx2, spdx3};
 use std::fmt;
 use std::io::{self, Write};
 use std::str::FromStr;
@@ -22,6 +22,8 @@ pub enum ReportFormat {
     Junit,
     /// GitLab's report of container scanning, 15.2.4.
     GitLab,
+    /// DefectDojo's "Generic Findings Import", JSON.
+    DefectDojo,
     /// Markdown, for job summaries.
     Markdown,
     /// CSV (RFC 4180), for spreadsheets.
@@ -50,7 +52,7 @@ pub struct UnknownFormat(String);
 
 impl ReportFormat {
     /// All formats, as help texts list them.
-    pub const ALL: [ReportFormat; 10] = [
+    pub const ALL: [ReportFormat; 11] = [
         ReportFormat::Sarif,
         ReportFormat::Sbom(SbomFormat::CycloneDx),
         ReportFormat::Sbom(SbomFormat::CycloneDx16),
@@ -58,6 +60,7 @@ impl ReportFormat {
         ReportFormat::Sbom(SbomFormat::Spdx3),
         ReportFormat::Junit,
         ReportFormat::GitLab,
+        ReportFormat::DefectDojo,
         ReportFormat::Markdown,
         ReportFormat::Csv,
         ReportFormat::Html,
@@ -70,6 +73,7 @@ impl ReportFormat {
             ReportFormat::Sbom(format) => format.name(),
             ReportFormat::Junit => "junit",
             ReportFormat::GitLab => "gitlab",
+            ReportFormat::DefectDojo => "defectdojo",
             ReportFormat::Markdown => "markdown",
             ReportFormat::Csv => "csv",
             ReportFormat::Html => "html",
@@ -85,6 +89,7 @@ impl ReportFormat {
             ReportFormat::Sarif => sarif::write(&[judged], stamp, out),
             ReportFormat::Junit => junit::write(judged, stamp, out),
             ReportFormat::GitLab => gitlab::write(judged, stamp, out),
+            ReportFormat::DefectDojo => defectdojo::write(judged, stamp, out),
             ReportFormat::Markdown => markdown::write(judged, &Arrangement::default(), out),
             ReportFormat::Csv => csv::write(judged, out),
             ReportFormat::Html => html::write(judged, stamp, out),

@@ -1,7 +1,7 @@
 //! Reports and SBOMs in the formats of other tools.
 //!
 //! ```text
-//! report, verdict → view → sarif, cyclonedx, spdx2, spdx3, junit, gitlab, markdown, csv, html → bytes
+//! report, verdict → view → sarif, cyclonedx, spdx2, spdx3, junit, gitlab, defectdojo, markdown, csv, html → bytes
 //! inventory → bill ──────────↗ (cyclonedx, spdx2, spdx3)
 //! ```
 //!
@@ -15,6 +15,7 @@ mod arrange;
 mod bill;
 mod csv;
 mod cyclonedx;
+mod defectdojo;
 mod fingerprint;
 mod format;
 mod gitlab;

@@ -71,6 +71,7 @@ fn every_format_says_that_a_scan_is_incomplete() {
             ReportFormat::Sbom(SbomFormat::Spdx3) => "\"completeness\": \"incomplete\"",
             ReportFormat::Junit => "<failure type=\"incomplete\"",
             ReportFormat::GitLab => "\"status\": \"failure\"",
+            ReportFormat::DefectDojo => "is incomplete\",",
             ReportFormat::Markdown | ReportFormat::Html => "Incomplete: the image cannot be called clean",
             ReportFormat::Csv => ",gap,",
         };
@@ -105,6 +106,7 @@ fn an_incomplete_verdict_is_enough() {
         (ReportFormat::Sbom(SbomFormat::Spdx2), "This document is incomplete."),
         (ReportFormat::Junit, "<failure type=\"incomplete\""),
         (ReportFormat::GitLab, "\"status\": \"failure\""),
+        (ReportFormat::DefectDojo, "is incomplete\","),
         (ReportFormat::Markdown, "cannot be called clean"),
         (ReportFormat::Html, "cannot be called clean"),
         (ReportFormat::Csv, ",gap,"),
@@ -125,6 +127,57 @@ fn an_inventory_is_an_sbom_without_vulnerabilities() {
         assert!(text.to_lowercase().contains("incomplete"), "{text}");
         assert!(!text.contains("CVE-"), "{text}");
     }
+}
+
+/// What DefectDojo's parser asks of each finding (dojo/tools/generic/json_parser.py): it refuses other fields, and fewer.
+#[test]
+fn defectdojo_gets_the_fields_that_it_knows() {
+    const REQUIRED: [&str; 3] = ["title", "severity", "description"];
+    const ALLOWED: [&str; 18] = [
+        "mitigation",
+        "impact",
+        "references",
+        "vulnerability_ids",
+        "cvssv3",
+        "component_name",
+        "component_version",
+        "file_path",
+        "active",
+        "false_p",
+        "risk_accepted",
+        "is_mitigated",
+        "static_finding",
+        "dynamic_finding",
+        "unique_id_from_tool",
+        "vuln_id_from_tool",
+        "date",
+        "verified",
+    ];
+    let report = report();
+    let verdict = policy::decide(&report, &Policy::default(), now());
+    let document: Value = serde_json::from_str(&written(ReportFormat::DefectDojo, &report, &verdict)).unwrap();
+    let findings = document["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 1 + report.findings.len() + report.suppressed.len());
+    let mut ids = std::collections::BTreeSet::new();
+    for finding in findings.iter().map(|finding| finding.as_object().unwrap()) {
+        assert!(
+            REQUIRED.iter().all(|field| finding[*field].as_str().is_some_and(|text| !text.is_empty())),
+            "{finding:?}"
+        );
+        let known = |field: &str| REQUIRED.contains(&field) || ALLOWED.contains(&field);
+        assert!(finding.keys().all(|field| known(field)), "{finding:?}");
+        let severity = finding["severity"].as_str().unwrap();
+        assert!(["Critical", "High", "Medium", "Low", "Info"].contains(&severity), "{severity}");
+        ids.insert(finding["unique_id_from_tool"].as_str().unwrap());
+        // Markdown there: nothing of an image is read as such.
+        let is_literal = |line: &str| line.is_empty() || line.starts_with("    ");
+        let description = finding["description"].as_str().unwrap();
+        let own = description.strip_prefix("The image cannot be called clean:").unwrap_or(description);
+        assert!(own.lines().all(is_literal), "{description}");
+        let states = ["active", "false_p", "risk_accepted", "is_mitigated"].map(|field| finding[field] == true);
+        assert_eq!(states.iter().filter(|is| **is).count(), 1, "{finding:?}");
+    }
+    assert_eq!(ids.len(), findings.len());
 }
 
 /// What GitLab's schema requires (container-scanning-report-format.json, of which no registry has a package).

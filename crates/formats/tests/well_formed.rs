@@ -88,7 +88,7 @@ proptest! {
             format.write(JudgedReport { report: &report, verdict: &verdict }, &Stamp::new("0", now), &mut out).unwrap();
             let text = String::from_utf8(out).unwrap();
             match format {
-                ReportFormat::Sarif | ReportFormat::Sbom(_) | ReportFormat::GitLab => {
+                ReportFormat::Sarif | ReportFormat::Sbom(_) | ReportFormat::GitLab | ReportFormat::DefectDojo => {
                     serde_json::from_str::<serde_json::Value>(&text).unwrap();
                 }
                 ReportFormat::Junit => xml(&text, &report),

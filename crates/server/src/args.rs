@@ -3,7 +3,7 @@
 use crate::scan::credential_providers::CredentialProviders;
 use crate::scan::layer_cache::LayerCacheSettings;
 use crate::scan::scanner::ScannerSettings;
-use crate::settings::{RegistrySettings, ServerSettings};
+use crate::settings::{PolicyReportsSetting, RegistrySettings, ServerSettings};
 use crate::trusted_scans::TrustedScanner;
 use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, Parser, Subcommand};
@@ -156,6 +156,9 @@ pub(crate) struct ServeArgs {
     /// YAML file of scanners whose signed scans are taken in place of reading an image: key, images, maxAge of each (docs/attestations.md)
     #[arg(long, env = "TIDEWAITER_TRUSTED_SCANS", value_name = "FILE")]
     pub(crate) trusted_scans: Option<PathBuf>,
+    /// Write a report of each workload, with its worst findings, for tools that show policy reports (docs/policy-reports.md)
+    #[arg(long, env = "TIDEWAITER_POLICY_REPORTS", value_enum, value_name = "APIS", default_value_t)]
+    pub(crate) policy_reports: PolicyReportsSetting,
     /// Unix socket of `tidewaiter scanner`; without it, scans run in processes that the server starts itself
     #[arg(long, env = "TIDEWAITER_SCANNER", value_name = "PATH")]
     pub(crate) scanner: Option<PathBuf>,
@@ -236,6 +239,7 @@ impl ServeArgs {
             database_from_peers: self.database_from_peers,
             identity: self.identity.clone().unwrap_or_else(host_name),
             registries,
+            policy_reports: self.policy_reports,
             scan_memory: self.scan_memory << 20,
             scanner: self.scanner.clone(),
             trusted_scans: self.trusted_scans()?,

@@ -8,6 +8,7 @@
 //! workload     WorkloadScan  re-evaluates what no Deployment owns; follows its start
 //! allowlist    Namespace     writes the ImageAllowlist
 //! database     the file      re-matches after a replacement
+//! policy_reports             writes what other tools show, where that is wanted
 //! ```
 //!
 //! Decisions are in `decide`; here is what they need to be read, and what follows from them to be written. Every controller
@@ -24,6 +25,7 @@ pub(crate) mod garbage_collection;
 mod image_scan;
 pub(crate) mod listed;
 mod pod;
+pub(crate) mod policy_reports;
 mod publish;
 pub(crate) mod record;
 mod refused;
@@ -79,6 +81,7 @@ pub(crate) fn start(ctx: &Arc<ServerContext>) -> JoinSet<()> {
     tasks.spawn(refused::follow_updates(Arc::clone(ctx)));
     tasks.spawn(approvals::follow_ends(Arc::clone(ctx)));
     tasks.spawn(database::follow(Arc::clone(ctx)));
+    tasks.spawn(policy_reports::follow(Arc::clone(ctx)));
     tasks
 }
 

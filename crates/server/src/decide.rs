@@ -12,6 +12,7 @@
 //! policies and labels of namespaces   → policy, enforced: what applies where, and is bound
 //! decision                            → message, pause, release, gate
 //! news + receivers of the policies    → alert_route: who is told
+//! record + reports                    → workload_report: what tools that show policy reports are told
 //! ```
 //!
 //! No network, no clock, no file, no API call: the import check keeps it so, and the time is an argument. Whatever decides
@@ -47,3 +48,4 @@ pub(crate) mod refused;
 pub(crate) mod revision;
 pub(crate) mod rollout;
 pub(crate) mod workload_ref;
+pub(crate) mod workload_report;

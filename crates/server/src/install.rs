@@ -16,6 +16,7 @@ mod gate;
 mod manifests;
 pub(crate) mod nudge;
 mod registration;
+mod reports;
 mod retain;
 mod stop;
 pub(crate) mod uninstall;

@@ -61,6 +61,8 @@ pub(crate) struct Metrics {
     database_age: Family<Labels, Gauge>,
     feed_age: Family<Labels, Gauge>,
     leader: Gauge,
+    policy_reports: Family<Labels, Gauge>,
+    policy_reports_served: Family<Labels, Gauge>,
 }
 
 impl Metrics {
@@ -107,6 +109,12 @@ impl Metrics {
         registry.register("feed_age_seconds", age, feed_age.clone());
         let leader = Gauge::default();
         registry.register("leader", "1 where this process leads: it decides, scans and writes", leader.clone());
+        let policy_reports = Family::<Labels, Gauge>::default();
+        registry.register("policy_reports", "Policy reports that are written, by API group", policy_reports.clone());
+        let served = Family::<Labels, Gauge>::default();
+        let text =
+            "1 where policy reports can be written in an API group, 0 where its definition or a permission is missing";
+        registry.register("policy_reports_served", text, served.clone());
         Metrics {
             registry: Arc::new(registry),
             transitions,
@@ -124,6 +132,8 @@ impl Metrics {
             database_age,
             feed_age,
             leader,
+            policy_reports,
+            policy_reports_served: served,
         }
     }
 
@@ -193,6 +203,13 @@ impl Metrics {
         self.cluster.set(moment);
     }
 
+    /// Sets how many policy reports there are of an API group, and whether there can be any.
+    pub(crate) fn policy_reports(&self, group: &str, served: bool, number: usize) {
+        let labels = labels(&[("group", group)]);
+        self.policy_reports.get_or_create(&labels).set(i64::try_from(number).unwrap_or(i64::MAX));
+        self.policy_reports_served.get_or_create(&labels).set(i64::from(served));
+    }
+
     /// Sets whether this process leads.
     pub(crate) fn set_leads(&self, leads: bool) {
         self.leader.set(i64::from(leads));
@@ -248,6 +265,22 @@ mod tests {
             r#"tidewaiter_admission_duration_seconds_bucket{le="0.001",resource="pods"} 1"#,
             r#"tidewaiter_alerts_total{receiver="default/team",result="failed"} 1"#,
             r#"tidewaiter_alerts_total{receiver="default/team",result="given_up"} 1"#,
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn policy_reports_are_counted_where_they_are_wanted() {
+        let metrics = Metrics::new();
+        assert!(!metrics.text(None, None).contains("tidewaiter_policy_reports{"));
+        metrics.policy_reports("openreports.io", true, 3);
+        metrics.policy_reports("wgpolicyk8s.io", false, 0);
+        let text = metrics.text(None, None);
+        for line in [
+            r#"tidewaiter_policy_reports{group="openreports.io"} 3"#,
+            r#"tidewaiter_policy_reports_served{group="openreports.io"} 1"#,
+            r#"tidewaiter_policy_reports_served{group="wgpolicyk8s.io"} 0"#,
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
         }

@@ -12,8 +12,8 @@ use returned::ReturnedRecords;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tidewaiter_crd::{ImageScan, WorkloadScan};
-use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Mutex, Notify};
 use updates::UpdateQueue;
 
 /// The queues of all controllers.
@@ -33,6 +33,8 @@ pub(crate) struct Queues {
     /// Records of held workloads of which a Pod starts all the same: it has another, approved revision.
     pub(crate) returned: ReturnedRecords,
     pub(crate) updates: UpdateQueue,
+    /// Told when a record or a scan changed: what writes policy reports looks at all of them.
+    pub(crate) reported: Arc<Notify>,
     is_open: Arc<AtomicBool>,
 }
 
@@ -100,6 +102,7 @@ impl Queues {
             unheld: UnheldNamespaces::default(),
             returned: ReturnedRecords::default(),
             updates: UpdateQueue::default(),
+            reported: Arc::default(),
             is_open,
         }
     }

@@ -1,6 +1,7 @@
 //! What the server's command line says.
 
 use crate::trusted_scans::TrustedScanner;
+use clap::ValueEnum;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -27,12 +28,30 @@ pub(crate) struct ServerSettings {
     pub(crate) scanner: Option<PathBuf>,
     /// Maximum concurrent scans.
     pub(crate) scans: u16,
+    /// In which APIs a report of each workload is written.
+    pub(crate) policy_reports: PolicyReportsSetting,
     /// Whose signed scans are taken in place of reading an image.
     pub(crate) trusted_scans: Vec<TrustedScanner>,
     /// URL at which the API server reaches the webhooks; none: through the Service.
     pub(crate) webhook_url: Option<String>,
     /// The program of the worker processes: this one.
     pub(crate) program: PathBuf,
+}
+
+/// In which APIs a report of each workload is written, for tools that show such reports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PolicyReportsSetting {
+    // Not `off`, which YAML reads as `false`.
+    /// In none
+    #[default]
+    #[value(name = "none")]
+    Off,
+    /// `reports.openreports.io`, v1alpha1
+    Openreports,
+    /// `policyreports.wgpolicyk8s.io`, v1alpha2
+    Wgpolicyk8s,
+    /// Both
+    Both,
 }
 
 /// How registries are reached. A scan's own process receives them in its job.

@@ -38,6 +38,7 @@ pub mod quotes;
 pub mod readme;
 pub mod receiver;
 pub mod registry;
+pub mod report_definitions;
 mod serve;
 pub mod skip;
 pub mod stranger;

@@ -70,6 +70,7 @@ fn the_chart_has_the_objects_of_the_manifests() {
     }
     one_process_alone(&lab, &program);
     what_images_may_not_read(&lab, &program);
+    reports_where_they_are_wanted(&lab, &program);
     packed_and_pushed(&lab, &program);
     let refused = |args: &[&str], why: &str| {
         let said =
@@ -80,6 +81,7 @@ fn the_chart_has_the_objects_of_the_manifests() {
     refused(&["--set", "image.repo=x"], "additional properties 'repo' not allowed");
     refused(&["--set", IMAGE, "--set", "image.digest=v1"], "image/digest");
     refused(&["--set", IMAGE, "--set", "standby.replicas=-1"], "standby/replicas");
+    refused(&["--set", IMAGE, "--set", "policyReports=all"], "policyReports");
     let elsewhere =
         run(lab.tool(&program).args(["template", "tidewaiter", &chart(&lab), "--set", IMAGE, "-n", "team"]));
     assert!(elsewhere.refused().contains("install into the namespace tidewaiter-system"));
@@ -91,6 +93,22 @@ fn one_process_alone(lab: &Lab, program: &Path) {
     let objects = objects(lab, &run(&mut helm(lab, program, &template)).ok());
     assert!(objects.contains_key("Deployment tidewaiter") && !objects.contains_key("Deployment tidewaiter-standby"));
     assert_eq!(objects["Service tidewaiter"]["spec"]["publishNotReadyAddresses"], true);
+}
+
+/// The permission to write policy reports is there with the setting, and not without; both processes have it.
+fn reports_where_they_are_wanted(lab: &Lab, program: &Path) {
+    let template = ["template", "tidewaiter", &chart(lab), "--set", IMAGE, "--set", "policyReports=both", "--no-hooks"];
+    let of_chart = objects(lab, &run(&mut helm(lab, program, &template)).ok());
+    let role = std::fs::read_to_string(lab.root().join("deploy/optional/policy-reports.yaml")).unwrap();
+    let of_file = objects(lab, &role);
+    assert_eq!(of_file.len(), 2, "{of_file:?}");
+    for (name, object) in of_file {
+        assert_eq!(of_chart[&name], object);
+    }
+    for deployment in ["Deployment tidewaiter", "Deployment tidewaiter-standby"] {
+        let text = of_chart[deployment].to_string();
+        assert!(text.contains(r#"{"name":"TIDEWAITER_POLICY_REPORTS","value":"both"}"#), "{text}");
+    }
 }
 
 /// What credential providers and mirrors need is not for the containers that read images and feeds.

@@ -44,6 +44,7 @@ mod not_pullable;
 mod pause;
 mod permissions;
 mod platforms;
+mod policy_reports;
 mod pull_secrets;
 mod python_bookworm;
 mod re_evaluated;

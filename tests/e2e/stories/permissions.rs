@@ -30,6 +30,8 @@ const RARE: &[(&str, &str, &str, &str)] = &[
     ("get", "tidewaiter.dev", "imagescans", "the same of a scan"),
     ("list", "tidewaiter.dev", "imageallowlists", "by a process that does not lead (replicas.rs)"),
     ("delete", "tidewaiter.dev", "imagescans", "nothing used it for a day"),
+    ("delete", "openreports.io", "reports", "policy reports are turned off (policy_reports.rs)"),
+    ("delete", "wgpolicyk8s.io", "policyreports", "the same"),
     (
         "delete",
         "admissionregistration.k8s.io",

@@ -105,6 +105,7 @@ fn about(format: ReportFormat) -> &'static str {
         ReportFormat::Sbom(format) => about_sbom(format),
         ReportFormat::Junit => "JUnit XML, for test reports",
         ReportFormat::GitLab => "GitLab's report of container scanning",
+        ReportFormat::DefectDojo => "DefectDojo's Generic Findings Import",
         ReportFormat::Markdown => "Markdown, for job summaries and comments",
         ReportFormat::Csv => "CSV, for spreadsheets",
         ReportFormat::Html => "One HTML file, for people",

@@ -15,6 +15,7 @@ use crate::context::ServerContext;
 use crate::decide::database::{DatabaseState, NextResult, judged_by, next_result};
 use crate::decide::exception;
 use crate::decide::image_scan::{self, FailedScan, Upkeep};
+use crate::decide::policy::EffectivePolicy;
 use crate::error::ReconcileError;
 use crate::memory::{RegistryUser, limited_registry};
 use crate::scan::protocol::{ScanFailure, ScanJob, ScanOutput};
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidewaiter_core::Reason;
 use tidewaiter_core::image::Platform;
+use tidewaiter_core::report::Report;
 use tidewaiter_crd::ImageScan;
 use tidewaiter_crd::image_scan::ImageScanStatus;
 
@@ -271,17 +273,40 @@ fn with_verdict(
     scan: &ImageScan,
     ctx: &ServerContext,
     status: ImageScanStatus,
-    reports: &mut [tidewaiter_core::report::Report],
+    reports: &mut [Report],
 ) -> ImageScanStatus {
-    let database = ctx.database.state();
-    let compared = status.database.as_deref();
-    reports.iter_mut().for_each(|report| database.confirm(report, compared));
     let (namespace, now) = (scan.namespace().unwrap_or_default(), Timestamp::now());
-    let (exceptions, policy) = (ctx.index.exceptions_in(&namespace), ctx.policy(&namespace));
-    for report in reports.iter_mut() {
+    let policy = ctx.policy(&namespace);
+    bring_up_to_date(ctx, (&namespace, &policy), &status, reports, now);
+    image_scan::with_verdict(status, reports, &policy.criteria, now)
+}
+
+/// Makes the reports of a status those of this moment: by the database as it is, and without what exceptions accept.
+fn bring_up_to_date(
+    ctx: &ServerContext,
+    (namespace, policy): (&str, &EffectivePolicy),
+    status: &ImageScanStatus,
+    reports: &mut [Report],
+    now: Timestamp,
+) {
+    let database = ctx.database.state();
+    let exceptions = ctx.index.exceptions_in(namespace);
+    for report in reports {
+        database.confirm(report, status.database.as_deref());
         exception::apply(report, exceptions.iter().map(|e| &**e), policy.max_exception_days, now);
     }
-    image_scan::with_verdict(status, reports, &policy.criteria, now)
+}
+
+/// The reports of a status as they are judged now; `None` when one is in no store any more.
+pub(super) async fn current_reports(
+    ctx: &ServerContext,
+    of: (&str, &EffectivePolicy),
+    status: &ImageScanStatus,
+    now: Timestamp,
+) -> Option<Vec<Report>> {
+    let mut reports = reports::get(ctx, status).await?;
+    bring_up_to_date(ctx, of, status, &mut reports, now);
+    Some(reports)
 }
 
 async fn without_database(scan: &ImageScan, ctx: &ServerContext, why: String) -> Result<Action, ReconcileError> {

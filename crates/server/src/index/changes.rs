@@ -44,6 +44,7 @@ impl Index {
     pub(super) fn workload_changed(&self, changed: &WorkloadScan) {
         let namespace = changed.namespace().unwrap_or_default();
         self.enqueue_record(changed);
+        self.queues.reported.notify_one();
         self.queues.namespaces.add(ObjectRef::new(&namespace));
         self.enqueue_pods(&namespace);
     }
@@ -53,6 +54,7 @@ impl Index {
         let namespace = changed.namespace().unwrap_or_default();
         self.queues.namespaces.add(ObjectRef::new(&namespace));
         self.queues.images.add(ObjectRef::from_obj(changed));
+        self.queues.reported.notify_one();
         self.users(changed).iter().for_each(|workload| self.enqueue_record(workload));
         self.enqueue_pods(&namespace);
     }

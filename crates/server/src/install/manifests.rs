@@ -213,6 +213,7 @@ mod tests {
 
     fn settings(url: Option<&str>) -> ServerSettings {
         ServerSettings {
+            policy_reports: crate::settings::PolicyReportsSetting::Off,
             trusted_scans: vec![],
             kept_enforced: Vec::new(),
             identity: String::new(),

@@ -3,7 +3,7 @@
 //! the account of the chart's hook.
 
 use super::stop::stop_server;
-use super::{gate, manifests};
+use super::{gate, manifests, reports};
 use crate::controllers::disown::disown;
 use crate::decide::holdable::Holdable;
 use crate::decide::job::cron_job_of;
@@ -30,8 +30,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 use tidewaiter_crd::WorkloadScan;
 use tidewaiter_crd::names::{
-    CA_SECRET, CLUSTER_ROLES, CONDITION, ENFORCED, GATED, HELD, IN_FORCE_PROBE, LEASE, NAMESPACE, NUDGED, USER_PAUSE,
-    WEBHOOKS,
+    CA_SECRET, CLUSTER_ROLES, CONDITION, ENFORCED, GATED, HELD, IN_FORCE_PROBE, LEASE, NAMESPACE, NUDGED, REPORTS_ROLE,
+    USER_PAUSE, WEBHOOKS,
 };
 
 /// Looks whether a definition is gone: a minute.
@@ -55,8 +55,10 @@ pub(crate) async fn run(client: Client) -> Result<()> {
     }
     // The API server went on gating for a moment after its policies were deleted.
     remove_gates(&client).await?;
-    delete::<ClusterRoleBinding>(&client, CLUSTER_ROLES[0]).await?;
-    for role in CLUSTER_ROLES {
+    for binding in [CLUSTER_ROLES[0], REPORTS_ROLE] {
+        delete::<ClusterRoleBinding>(&client, binding).await?;
+    }
+    for role in CLUSTER_ROLES.into_iter().chain([REPORTS_ROLE]) {
         delete::<ClusterRole>(&client, role).await?;
     }
     delete::<Namespace>(&client, NAMESPACE).await?;
@@ -92,6 +94,7 @@ async fn release_all(client: &Client) -> Result<()> {
     delete::<MutatingWebhookConfiguration>(client, WEBHOOKS).await?;
     remove_gates(client).await?;
     release_holds(client).await?;
+    reports::remove_all(client).await?;
     remove_marks(client).await
 }
 

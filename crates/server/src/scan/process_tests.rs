@@ -100,6 +100,7 @@ async fn two_jobs(scanner: tokio::net::UnixListener) -> Vec<String> {
 
 fn settings(scanner: PathBuf) -> ServerSettings {
     ServerSettings {
+        policy_reports: crate::settings::PolicyReportsSetting::Off,
         kept_enforced: Vec::new(),
         identity: String::new(),
         database_from_peers: false,

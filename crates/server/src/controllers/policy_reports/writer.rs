@@ -1,0 +1,244 @@
+//! The reports of one API: what is there, what is written and removed, and what is said where that cannot be done.
+
+use crate::context::ServerContext;
+use crate::decide::workload_report::{ReportApi, WorkloadReport};
+use crate::error::ReconcileError;
+use crate::metrics::Metrics;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::core::PartialObjectMeta;
+use kube::{Api, Client};
+use std::collections::{BTreeSet, HashMap};
+use tidewaiter_crd::names::{FIELD_MANAGER, MANAGED_BY, REPORT_CONTENT};
+
+/// A report by its place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct WrittenKey {
+    pub(super) namespace: String,
+    pub(super) name: String,
+}
+
+/// A report as it is in the cluster.
+#[derive(Debug, Default)]
+struct WrittenReport {
+    /// As the API server counts.
+    version: Option<String>,
+    /// Hash of what it says; none where somebody else changed it.
+    content: Option<String>,
+    /// What it was last found to follow from.
+    input: Option<u64>,
+}
+
+/// Whether reports can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ApiState {
+    Unknown,
+    Served,
+    /// The API server has no such kind.
+    Absent,
+    /// The server's account may not.
+    Refused,
+}
+
+/// Writes the reports of one API.
+#[derive(Debug)]
+pub(super) struct ReportWriter {
+    api: ReportApi,
+    state: ApiState,
+    written: HashMap<WrittenKey, WrittenReport>,
+    /// How many writes failed since the last look; the first one of a row is said, and no other.
+    failures: usize,
+    has_told: bool,
+}
+
+impl ReportWriter {
+    /// One that has not looked yet.
+    pub(super) fn new(api: ReportApi) -> Self {
+        ReportWriter { api, state: ApiState::Unknown, written: HashMap::new(), failures: 0, has_told: false }
+    }
+
+    /// Reads which reports there are, and whether there can be any.
+    pub(super) async fn look(&mut self, ctx: &ServerContext) {
+        match self.list(ctx).await {
+            Ok(found) => {
+                self.enter(ApiState::Served);
+                self.has_told &= self.failures > 0;
+                self.failures = 0;
+                self.note(found);
+            }
+            Err(error) => self.failed(error),
+        }
+    }
+
+    async fn list(&self, ctx: &ServerContext) -> kube::Result<Vec<PartialObjectMeta<DynamicObject>>> {
+        let (label, value) = MANAGED_BY;
+        let own = ListParams::default().labels(&format!("{label}={value}"));
+        let all: Api<DynamicObject> = Api::all_with(ctx.client.clone(), &resource(self.api));
+        Ok(all.list_metadata(&own).await?.items)
+    }
+
+    fn note(&mut self, found: Vec<PartialObjectMeta<DynamicObject>>) {
+        let mut before = std::mem::take(&mut self.written);
+        for object in found {
+            let key = key(&object);
+            let version = object.metadata.resource_version.clone();
+            let now = match before.remove(&key) {
+                Some(same) if same.version == version => same,
+                // Somebody changed it: it is written again.
+                Some(_) => WrittenReport { version, ..WrittenReport::default() },
+                // Of an earlier process.
+                None => WrittenReport { version, content: content(&object), input: None },
+            };
+            self.written.insert(key, now);
+        }
+    }
+
+    /// Whether a report may have to be written: what it follows from changed.
+    pub(super) fn is_due(&self, key: &WrittenKey, input: u64) -> bool {
+        self.state == ApiState::Served && self.written.get(key).is_none_or(|written| written.input != Some(input))
+    }
+
+    /// Writes a report unless it is there as it should be.
+    pub(super) async fn write(&mut self, ctx: &ServerContext, key: &WrittenKey, input: u64, report: &WorkloadReport) {
+        let object = report.object(self.api);
+        if let Some(written) = self.written.get_mut(key)
+            && written.content.as_ref() == Some(&object.content)
+        {
+            written.input = Some(input);
+            return;
+        }
+        // Forced: what somebody else took over of it is taken back.
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        match namespaced(&ctx.client, self.api, &key.namespace)
+            .patch(&key.name, &params, &Patch::Apply(&object.body))
+            .await
+        {
+            Ok(now) => {
+                let version = now.metadata.resource_version;
+                let written = WrittenReport { version, content: Some(object.content), input: Some(input) };
+                self.written.insert(key.clone(), written);
+            }
+            Err(error) => self.failed_for(key, input, error),
+        }
+    }
+
+    /// Removes the reports that are not among these.
+    pub(super) async fn remove_others(&mut self, ctx: &ServerContext, exist: &BTreeSet<WrittenKey>) {
+        let others: Vec<WrittenKey> = self.written.keys().filter(|key| !exist.contains(key)).cloned().collect();
+        self.remove(ctx, others).await;
+    }
+
+    /// Removes all reports; true when none is left, or there can be none.
+    pub(super) async fn remove_all(&mut self, ctx: &ServerContext) -> bool {
+        match self.list(ctx).await {
+            Ok(found) => self.note(found),
+            // Without the kind, and without the permission, nothing was written.
+            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => return true,
+            Err(error) => {
+                self.tell(&format!(
+                    "whether there are policy reports to remove is not known: {}",
+                    ReconcileError::Api(error)
+                ));
+                return false;
+            }
+        }
+        let all: Vec<WrittenKey> = self.written.keys().cloned().collect();
+        self.remove(ctx, all).await;
+        self.written.is_empty()
+    }
+
+    async fn remove(&mut self, ctx: &ServerContext, keys: Vec<WrittenKey>) {
+        for key in keys {
+            let api = namespaced(&ctx.client, self.api, &key.namespace);
+            match api.delete(&key.name, &DeleteParams::default()).await.map_err(ReconcileError::Api) {
+                Ok(_) => drop(self.written.remove(&key)),
+                Err(error) if error.is_gone() => drop(self.written.remove(&key)),
+                Err(error) => self.tell(&format!("{}/{} was not removed: {error}", key.namespace, key.name)),
+            }
+        }
+    }
+
+    /// Shows whether there are reports, and how many.
+    pub(super) fn show(&self, metrics: &Metrics) {
+        let written = self.written.values().filter(|report| report.content.is_some()).count();
+        metrics.policy_reports(self.api.group(), self.state == ApiState::Served, written);
+    }
+
+    fn failed(&mut self, error: kube::Error) {
+        match &error {
+            kube::Error::Api(status) if status.code == 404 => self.enter(ApiState::Absent),
+            kube::Error::Api(status) if status.code == 403 => self.enter(ApiState::Refused),
+            _ => self.tell(&ReconcileError::Api(error).to_string()),
+        }
+    }
+
+    /// It is tried again after the next look. Where the namespace is gone, so is the report; and where the kind is, that look says
+    /// so.
+    fn failed_for(&mut self, key: &WrittenKey, input: u64, error: kube::Error) {
+        let error = ReconcileError::Api(error);
+        let tried = WrittenReport { version: None, content: None, input: Some(input) };
+        self.written.insert(key.clone(), tried);
+        if !error.is_gone() {
+            self.tell(&format!("{}/{}: {error} (see deploy/optional/policy-reports.yaml)", key.namespace, key.name));
+        }
+    }
+
+    fn enter(&mut self, state: ApiState) {
+        if self.state == state {
+            return;
+        }
+        self.state = state;
+        let kind = format!("{}.{}/{}", self.api.plural(), self.api.group(), self.api.version());
+        match state {
+            ApiState::Served => tracing::info!("policy reports are written: {kind}"),
+            ApiState::Absent => {
+                self.written.clear();
+                tracing::warn!(
+                    "no policy reports: the API server does not know {kind}; install its definition \
+                     (docs/policy-reports.md), which is noticed within {LOOK} s",
+                    LOOK = super::LOOK_PAUSE.as_secs()
+                );
+            }
+            ApiState::Refused => {
+                tracing::warn!("no policy reports: the server may not list {kind}; apply deploy/rbac.yaml");
+            }
+            ApiState::Unknown => {}
+        }
+    }
+
+    /// Says what is wrong, once for as long as something is.
+    fn tell(&mut self, problem: &str) {
+        self.failures += 1;
+        if !self.has_told {
+            tracing::warn!("policy report of {}: {problem}", self.api.group());
+            self.has_told = true;
+        }
+    }
+}
+
+/// The kind of an API.
+pub(crate) fn resource(api: ReportApi) -> ApiResource {
+    ApiResource {
+        group: api.group().to_owned(),
+        version: api.version().to_owned(),
+        api_version: api.api_version(),
+        kind: api.kind().to_owned(),
+        plural: api.plural().to_owned(),
+    }
+}
+
+fn namespaced(client: &Client, api: ReportApi, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &resource(api))
+}
+
+fn key(object: &PartialObjectMeta<DynamicObject>) -> WrittenKey {
+    let metadata = &object.metadata;
+    WrittenKey {
+        namespace: metadata.namespace.clone().unwrap_or_default(),
+        name: metadata.name.clone().unwrap_or_default(),
+    }
+}
+
+/// The hash of what a report says, by its annotation.
+fn content(object: &PartialObjectMeta<DynamicObject>) -> Option<String> {
+    object.metadata.annotations.as_ref()?.get(REPORT_CONTENT).cloned()
+}
