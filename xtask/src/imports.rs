@@ -175,10 +175,10 @@ const FLOORS: &[(&str, &[&str])] = &[
         "crates/server/src",
         &[
             "trusted_scans",
-            "error events log patches peer_access settings store unheld",
+            "error events log patches settings store unheld",
             "decide",
-            "metrics write_fence",
-            "admission election memory queues",
+            "authority metrics write_fence",
+            "admission election memory peer_access queues",
             "index scan",
             "alert",
             "context",

@@ -1,6 +1,7 @@
 //! What all controllers and handlers share. Sits above everything that it holds, and below everything that uses it.
 
 use crate::alert::AlertChannel;
+use crate::authority::WebhookTrust;
 use crate::decide::policy::{self, EffectivePolicy};
 use crate::election::{KnownLeader, NewestDatabase};
 use crate::events::EventChannel;
@@ -61,11 +62,9 @@ pub(crate) struct ServerContext {
     /// How other processes are reached.
     pub(crate) peers: OnceLock<PeerAccess>,
     pub(crate) stage: RwLock<ServerStage>,
-    /// What the paths of webhooks end with whose reviews are acted on: the API server alone knows it.
-    pub(crate) webhook_token: OnceLock<String>,
-    /// The same for the path of ImageReports, which API servers name to whoever asks in vain.
-    pub(crate) reports_token: OnceLock<String>,
-    /// The webhooks' certificate.
+    /// The webhooks' authorities, and the certificate that this process shows.
+    pub(crate) trust: Arc<WebhookTrust>,
+    /// What shows that certificate.
     pub(crate) tls: OnceLock<RustlsConfig>,
 }
 

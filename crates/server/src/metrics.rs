@@ -6,6 +6,7 @@ pub(crate) use cluster::{ClusterMoment, count};
 
 use crate::decide::alert_route::ReceiverKey;
 use cluster::ClusterGauges;
+use jiff::Timestamp;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -61,6 +62,7 @@ pub(crate) struct Metrics {
     database_age: Family<Labels, Gauge>,
     feed_age: Family<Labels, Gauge>,
     leader: Gauge,
+    certificates: Family<Labels, Gauge>,
 }
 
 impl Metrics {
@@ -107,6 +109,9 @@ impl Metrics {
         registry.register("feed_age_seconds", age, feed_age.clone());
         let leader = Gauge::default();
         registry.register("leader", "1 where this process leads: it decides, scans and writes", leader.clone());
+        let certificates = Family::<Labels, Gauge>::default();
+        let text = "When the webhooks' certificate that this process shows ends, and its authority, as Unix time";
+        registry.register("certificate_expiration_timestamp_seconds", text, certificates.clone());
         Metrics {
             registry: Arc::new(registry),
             transitions,
@@ -124,6 +129,7 @@ impl Metrics {
             database_age,
             feed_age,
             leader,
+            certificates,
         }
     }
 
@@ -198,6 +204,15 @@ impl Metrics {
         self.leader.set(i64::from(leads));
     }
 
+    /// Sets when certificates end; one that does not exist yet has no metric.
+    pub(crate) fn set_certificates(&self, ends: impl IntoIterator<Item = (&'static str, Option<Timestamp>)>) {
+        for (certificate, end) in ends {
+            if let Some(end) = end {
+                self.certificates.get_or_create(&labels(&[("certificate", certificate)])).set(end.as_second());
+            }
+        }
+    }
+
     /// All metrics in the OpenMetrics text format; the ages of the database and of its oldest feed are those of this moment.
     pub(crate) fn text(&self, database_age: Option<i64>, feed_age: Option<i64>) -> String {
         for (gauge, age) in [(&self.database_age, database_age), (&self.feed_age, feed_age)] {
@@ -251,6 +266,16 @@ mod tests {
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn the_ends_of_certificates_are_times() {
+        let metrics = Metrics::new();
+        metrics.set_certificates([("serving", Timestamp::from_second(1_800_000_000).ok()), ("authority", None)]);
+        let text = metrics.text(None, None);
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("_expiration_timestamp_seconds{")).collect();
+        let serving = r#"tidewaiter_certificate_expiration_timestamp_seconds{certificate="serving"} 1800000000"#;
+        assert_eq!(lines, [serving]);
     }
 
     #[test]

@@ -14,7 +14,8 @@ pub fn post(address: SocketAddr, name: &str, bundle: &str, path: &str, body: &st
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut roots = RootCertStore::empty();
     let pem = STANDARD.decode(bundle).unwrap();
-    roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
+    // Several, while one takes the place of another.
+    CertificateDer::pem_slice_iter(&pem).for_each(|authority| roots.add(authority.unwrap()).unwrap());
     let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connection = ClientConnection::new(Arc::new(config), name).unwrap();
