@@ -210,7 +210,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "audit authority cluster digest forwarder generated https kubernetes proxy quotes readme skip stranger",
             "controlplane go_program layer people quiet serve",
-            "gitops image mail_server monitoring noop_webhook packages receiver web",
+            "cert_manager gitops image mail_server monitoring noop_webhook packages receiver web",
             "demo layout program_image registry",
             "confined upstream",
             "lab",

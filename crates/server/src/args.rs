@@ -106,6 +106,10 @@ pub(crate) struct ServeArgs {
     /// URL at which the API server reaches the webhooks, when not through the Service: https://HOST:PORT
     #[arg(long, value_name = "URL")]
     pub(crate) webhook_url: Option<String>,
+    /// Folder with `tls.crt`, `tls.key` and `ca.crt` for the webhooks, as of a mounted Secret of cert-manager, in place of the server's
+    /// own certificates; read again when they change
+    #[arg(long, env = "TIDEWAITER_TLS_CERT_DIR", value_name = "DIR")]
+    pub(crate) tls_cert_dir: Option<PathBuf>,
     /// How long an authority of the webhooks lives, in seconds; for tests
     #[arg(long, env = "TIDEWAITER_CA_LIFETIME", value_name = "SECONDS", hide = true, value_parser = clap::value_parser!(u64).range(60..))]
     pub(crate) ca_lifetime: Option<u64>,
@@ -256,6 +260,7 @@ impl ServeArgs {
             trusted_scans: self.trusted_scans()?,
             scans: self.scans,
             webhook_url: self.webhook_url.clone(),
+            certificate_folder: self.tls_cert_dir.clone(),
             lifetimes: self.lifetimes(),
             program: std::env::current_exe().context("the path of this program")?,
         })

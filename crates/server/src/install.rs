@@ -119,7 +119,7 @@ async fn apply(ctx: &Arc<ServerContext>, application: Application) -> Result<()>
     let owner = owner(ctx).await;
     let owner = owner.as_deref();
     let authorities = ctx.trust.ring().context("the webhooks have no authority")?;
-    let webhooks = manifests::webhooks(&ctx.settings, &authorities.bundle(), &authorities.signing.secrets);
+    let webhooks = manifests::webhooks(&ctx.settings, &ctx.trust.bundle(&authorities), &authorities.signing.secrets);
     put::<MutatingWebhookConfiguration>(ctx, webhooks, owner).await?;
     for policy in manifests::policies(&ctx.settings.excluded)? {
         put::<ValidatingAdmissionPolicy>(ctx, policy, owner).await?;

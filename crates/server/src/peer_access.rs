@@ -1,13 +1,12 @@
 //! How the servers of a cluster reach each other: by the installation's own authorities and a secret in the path.
 
 use crate::authority::{AuthorityRing, WebhookTrust};
-use crate::decide::authority::AuthorityId;
 use anyhow::{Context as _, Result};
 use kube::{Client, Config};
 use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -47,7 +46,7 @@ pub(crate) struct PeerAccess {
 /// Clients of other servers, which trust the authorities of when they were made.
 #[derive(Default)]
 struct PeerClients {
-    trusted: BTreeSet<AuthorityId>,
+    trusted: String,
     by_address: BTreeMap<IpAddr, Client>,
 }
 
@@ -105,23 +104,22 @@ impl PeerAccess {
     /// When an authority's certificate or the address is unusable.
     pub(crate) fn client(&self, address: IpAddr) -> Result<Client> {
         let (ring, mut clients) = (self.ring()?, self.clients.lock());
-        let trusted = ring.ids();
+        let trusted = self.trust.bundle(&ring);
         if clients.trusted != trusted || clients.by_address.len() >= MAX_CLIENTS {
             *clients = PeerClients { trusted, by_address: BTreeMap::new() };
         }
         if let Some(known) = clients.by_address.get(&address) {
             return Ok(known.clone());
         }
-        let client = self.connect(address, &ring)?;
+        let client = self.connect(address, &clients.trusted)?;
         clients.by_address.insert(address, client.clone());
         Ok(client)
     }
 
-    fn connect(&self, address: IpAddr, ring: &AuthorityRing) -> Result<Client> {
+    fn connect(&self, address: IpAddr, trusted: &str) -> Result<Client> {
         let host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
         let mut config = Config::new(format!("https://{host}:{}", self.port).parse()?);
-        let bundle = ring.bundle();
-        let authorities: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bundle.as_bytes()).collect();
+        let authorities: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(trusted.as_bytes()).collect();
         let authorities = authorities.context("the webhooks' authorities")?;
         config.root_cert = Some(authorities.iter().map(|authority| authority.to_vec()).collect());
         config.tls_server_name = Some(format!("{SERVER}.{NAMESPACE}.svc"));
@@ -141,6 +139,7 @@ fn turn_of(key: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     fn access() -> PeerAccess {
         PeerAccess::new(Arc::default(), 8443)

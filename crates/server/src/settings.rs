@@ -32,6 +32,8 @@ pub(crate) struct ServerSettings {
     pub(crate) scans: u16,
     /// Whose signed scans are taken in place of reading an image.
     pub(crate) trusted_scans: Vec<TrustedScanner>,
+    /// Folder with certificates of somebody else that are shown in place of the server's own.
+    pub(crate) certificate_folder: Option<PathBuf>,
     /// How long the webhooks' certificates live.
     pub(crate) lifetimes: CertificateLifetimes,
     /// URL at which the API server reaches the webhooks; none: through the Service.

@@ -12,6 +12,7 @@ mod backstop;
 mod bad_input;
 mod bare_pods;
 mod break_glass;
+mod cert_manager;
 mod certificates;
 mod chart;
 mod credential_providers;

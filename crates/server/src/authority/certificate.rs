@@ -108,6 +108,12 @@ fn period_of(certificate: &Certificate) -> ValidityPeriod {
     ValidityPeriod { from: after(begins, CLOCK_LAG).min(until), until }
 }
 
+/// The period of the first certificate of a file in PEM.
+pub(super) fn period_of_pem(pem: &str) -> Result<ValidityPeriod> {
+    let der = CertificateDer::from_pem_slice(pem.as_bytes())?;
+    Ok(period_of(&certificate_of(&der)?))
+}
+
 /// The last time that there is for later ones: RFC 5280 has 9999-12-31T23:59:59Z for no end.
 fn time(time: x509_cert::time::Time) -> Timestamp {
     let seconds = i64::try_from(time.to_unix_duration().as_secs()).ok();

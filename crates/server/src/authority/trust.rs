@@ -1,5 +1,6 @@
 //! What this process trusts and shows at this moment.
 
+use super::mounted::{MountedAuthorities, MountedCertificate};
 use super::ring::AuthorityRing;
 use crate::decide::authority::{LeafTerm, ProcessTrust};
 use jiff::Timestamp;
@@ -12,6 +13,9 @@ use tokio::sync::Mutex;
 pub(crate) struct WebhookTrust {
     ring: RwLock<Option<Arc<AuthorityRing>>>,
     leaf: RwLock<Option<LeafTerm>>,
+    mounted: RwLock<MountedAuthorities>,
+    /// The mounted certificate that is shown.
+    shown: RwLock<Option<String>>,
     /// The turn of who looks at the Secret, with whether this process led at the last look.
     pub(crate) turn: Mutex<bool>,
 }
@@ -25,6 +29,26 @@ impl WebhookTrust {
     /// Trusts these authorities from now on.
     pub(crate) fn set_ring(&self, ring: AuthorityRing) {
         *self.ring.write() = Some(Arc::new(ring));
+    }
+
+    /// Everything that is trusted, as PEM.
+    pub(crate) fn bundle(&self, ring: &AuthorityRing) -> String {
+        ring.bundle() + &self.mounted.read().bundle()
+    }
+
+    /// Trusts the authorities of what is mounted; true where it trusted others before.
+    pub(crate) fn note_mounted(&self, mounted: &MountedCertificate, now: Timestamp) -> bool {
+        self.mounted.write().note(&mounted.authorities, now)
+    }
+
+    /// Whether this mounted certificate is the one that is shown.
+    pub(crate) fn is_shown(&self, mounted: &MountedCertificate) -> bool {
+        self.shown.read().as_ref() == Some(&mounted.certificate)
+    }
+
+    /// Notes that this mounted certificate is shown from now on.
+    pub(crate) fn set_shown(&self, mounted: &MountedCertificate) {
+        *self.shown.write() = Some(mounted.certificate.clone());
     }
 
     /// The certificate that is shown.

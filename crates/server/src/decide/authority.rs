@@ -239,6 +239,11 @@ pub(crate) fn is_leaf_due(
     leaf.period.is_over(now) || registered.is_none_or(|registered| registered.contains(&signing.id))
 }
 
+/// Whether a process shows a certificate that somebody else issued: once every registration names its authorities.
+pub(crate) fn may_show(authorities: &BTreeSet<AuthorityId>, registered: Option<&BTreeSet<AuthorityId>>) -> bool {
+    registered.is_none_or(|registered| authorities.is_subset(registered))
+}
+
 /// The period of a new certificate: it does not outlive its authority, after which nobody would take it.
 pub(crate) fn leaf_period(
     signing: &ValidityPeriod,

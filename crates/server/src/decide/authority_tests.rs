@@ -67,25 +67,26 @@ fn an_authority_is_replaced_long_before_its_end() {
 fn the_one_that_comes_signs_when_everybody_knows_it() {
     let state = RotationState { next: Some(term("b", 0)), ..steady(term("a", -250 * DAY)) };
     let (known, unknown) = (process(&["a", "b"], "a"), process(&["a"], "a"));
-    let check = |registered: bool, processes: &[Option<ProcessTrust>], now: i64, expected: RotationStep| {
-        let found = next_step(&state, &view(registered, processes), &LIFETIMES, at(now));
+    let check = |registered: bool, processes: &[&Option<ProcessTrust>], now: i64, expected: RotationStep| {
+        let processes: Vec<_> = processes.iter().map(|&process| process.clone()).collect();
+        let found = next_step(&state, &view(registered, &processes), &LIFETIMES, at(now));
         assert_eq!(found, expected, "{registered} {processes:?} {now}");
     };
-    check(true, &[known.clone(), known.clone()], 600, Promote);
-    check(true, &[known.clone()], 600, Promote);
+    check(true, &[&known, &known], 600, Promote);
+    check(true, &[&known], 600, Promote);
     // Another API server may have read the registration before.
-    check(true, &[known.clone()], 599, Wait);
-    check(false, &[known.clone(), known.clone()], 600, Wait);
-    check(true, &[known.clone(), unknown.clone()], 600, Wait);
+    check(true, &[&known], 599, Wait);
+    check(false, &[&known, &known], 600, Wait);
+    check(true, &[&known, &unknown], 600, Wait);
     // One that does not answer, or is of an earlier version: for as long as its certificate may live.
-    check(true, &[known.clone(), None], 600, Wait);
-    check(true, &[known.clone(), None], 7 * DAY - 1, Wait);
-    check(true, &[known.clone(), None], 7 * DAY, Promote);
-    check(true, &[known.clone(), unknown], 7 * DAY, Promote);
+    check(true, &[&known, &None], 600, Wait);
+    check(true, &[&known, &None], 7 * DAY - 1, Wait);
+    check(true, &[&known, &None], 7 * DAY, Promote);
+    check(true, &[&known, &unknown], 7 * DAY, Promote);
     // What is not registered is never used, but where the other one has ended.
-    check(false, &[known.clone()], 100 * DAY, Wait);
-    check(false, &[None], 115 * DAY, Promote);
-    check(true, &[None], 250 * DAY, Promote);
+    check(false, &[&known], 100 * DAY, Wait);
+    check(false, &[&None], 115 * DAY, Promote);
+    check(true, &[&None], 250 * DAY, Promote);
     // It waited so long that it is due itself.
     let late = RotationState { signing: term("a", 0), ..state.clone() };
     let found = next_step(&late, &view(true, &[known]), &LIFETIMES, at(250 * DAY));
@@ -96,18 +97,19 @@ fn the_one_that_comes_signs_when_everybody_knows_it() {
 fn the_one_that_went_is_trusted_until_nobody_shows_it() {
     let state = RotationState { previous: Some(term("a", -250 * DAY)), ..steady(term("b", -1)) };
     let (after, before) = (process(&["b", "a"], "b"), process(&["a", "b"], "a"));
-    let check = |registered: bool, processes: &[Option<ProcessTrust>], now: i64, expected: RotationStep| {
-        let found = next_step(&state, &view(registered, processes), &LIFETIMES, at(now));
+    let check = |registered: bool, processes: &[&Option<ProcessTrust>], now: i64, expected: RotationStep| {
+        let processes: Vec<_> = processes.iter().map(|&process| process.clone()).collect();
+        let found = next_step(&state, &view(registered, &processes), &LIFETIMES, at(now));
         assert_eq!(found, expected, "{registered} {processes:?} {now}");
     };
-    check(true, &[after.clone(), after.clone()], 600, Retire);
-    check(true, &[after.clone(), after.clone()], 599, Wait);
-    check(true, &[after.clone(), before.clone()], 600, Wait);
+    check(true, &[&after, &after], 600, Retire);
+    check(true, &[&after, &after], 599, Wait);
+    check(true, &[&after, &before], 600, Wait);
     // Its secrets are in the registered paths.
-    check(false, &[after.clone()], 600, Wait);
-    check(true, &[after.clone(), None], 600, Wait);
-    check(true, &[after.clone(), None], 7 * DAY, Retire);
-    check(true, &[after, before], 7 * DAY, Retire);
+    check(false, &[&after], 600, Wait);
+    check(true, &[&after, &None], 600, Wait);
+    check(true, &[&after, &None], 7 * DAY, Retire);
+    check(true, &[&after, &before], 7 * DAY, Retire);
     let three = RotationState { next: Some(term("c", 0)), ..state };
     let found = next_step(&three, &view(true, &[process(&["a", "b", "c"], "b")]), &LIFETIMES, at(600));
     assert_eq!(found, Retire, "first");
@@ -177,6 +179,20 @@ fn a_certificate_is_renewed_after_two_thirds() {
     // An authority that has ended helps nobody.
     check(leaf("a", 360 * DAY), None, 366 * DAY, false);
     assert_eq!(leaf("a", 364 * DAY).period.until, signing.period.until);
+}
+
+#[test]
+fn what_others_issue_is_shown_once_its_authorities_are_registered() {
+    let all = |names: &[&str]| names.iter().map(|name| id(name)).collect::<BTreeSet<_>>();
+    let check = |authorities: &[&str], registered: Option<&[&str]>, expected: bool| {
+        let found = may_show(&all(authorities), registered.map(all).as_ref());
+        assert_eq!(found, expected, "{authorities:?} {registered:?}");
+    };
+    check(&["a"], None, true);
+    check(&["a"], Some(&[]), false);
+    check(&["a"], Some(&["b"]), false);
+    check(&["a"], Some(&["b", "a"]), true);
+    check(&["a", "b"], Some(&["a"]), false);
 }
 
 /// Processes, registrations and the Secret, as they change together.

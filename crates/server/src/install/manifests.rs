@@ -226,6 +226,7 @@ mod tests {
             scanner: None,
             scans: 1,
             webhook_url: url.map(str::to_owned),
+            certificate_folder: None,
             lifetimes: CertificateLifetimes::default(),
             program: Default::default(),
         }

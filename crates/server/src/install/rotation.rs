@@ -6,10 +6,11 @@
 //! ```
 
 use super::{manifests, registration};
-use crate::authority::{self, AuthorityRing, StoredRing, ids_of};
+use crate::authority::{self, AuthorityRing, MountedCertificate, StoredRing, ids_of};
 use crate::context::ServerContext;
 use crate::decide::authority::{
-    AuthorityId, RotationStep, RotationView, SecretFinding, is_leaf_due, is_steady, judge_secret, look_pause, next_step,
+    AuthorityId, LeafTerm, RotationStep, RotationView, SecretFinding, is_leaf_due, is_steady, judge_secret, look_pause,
+    may_show, next_step,
 };
 use crate::peers;
 use anyhow::{Context as _, Result};
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use kube::{Api, Client};
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use tidewaiter_crd::names::{CA_SECRET, NAMESPACE, SERVER, WEBHOOKS};
 
@@ -27,11 +29,22 @@ use tidewaiter_crd::names::{CA_SECRET, NAMESPACE, SERVER, WEBHOOKS};
 /// # Errors
 /// When the Secret cannot be used.
 pub(crate) async fn begin(ctx: &ServerContext, unfenced: &Client) -> Result<RustlsConfig> {
-    let ring = authority::open(unfenced, &ctx.settings.lifetimes).await?;
-    let leaf = ring.signing.leaf(names(ctx), &ctx.settings.lifetimes, Timestamp::now())?;
-    let tls = RustlsConfig::from_pem(leaf.certificate.into_bytes(), leaf.key.into_bytes()).await?;
+    let (ring, now) = (authority::open(unfenced, &ctx.settings.lifetimes).await?, Timestamp::now());
+    let (term, certificate, key) = match &ctx.settings.certificate_folder {
+        Some(folder) => {
+            let mounted = MountedCertificate::read(folder, &names(ctx), now)?;
+            ctx.trust.note_mounted(&mounted, now);
+            ctx.trust.set_shown(&mounted);
+            (mounted_term(&ring, &mounted), mounted.certificate, mounted.key)
+        }
+        None => {
+            let leaf = ring.signing.leaf(names(ctx), &ctx.settings.lifetimes, now)?;
+            (leaf.term, leaf.certificate, leaf.key)
+        }
+    };
+    let tls = RustlsConfig::from_pem(certificate.into_bytes(), key.into_bytes()).await?;
     let _ = ctx.tls.set(tls.clone());
-    ctx.trust.set_leaf(leaf.term);
+    ctx.trust.set_leaf(term);
     ctx.trust.set_ring(ring);
     Ok(tls)
 }
@@ -63,7 +76,10 @@ pub(crate) async fn look(ctx: &ServerContext) -> Result<()> {
             register(ctx, &ring).await?;
         }
     }
-    renew_leaf(ctx, &ring).await
+    match &ctx.settings.certificate_folder {
+        Some(folder) => show_mounted(ctx, &ring, folder).await,
+        None => renew_leaf(ctx, &ring).await,
+    }
 }
 
 /// What the Secret says from now on.
@@ -114,7 +130,7 @@ async fn next(ctx: &ServerContext, ring: &AuthorityRing) -> Result<RotationStep>
 
 /// Whether webhooks are registered as these authorities have them.
 async fn is_registered(ctx: &ServerContext, ring: &AuthorityRing) -> Result<bool> {
-    let wanted = manifests::webhooks(&ctx.settings, &ring.bundle(), &ring.signing.secrets);
+    let wanted = manifests::webhooks(&ctx.settings, &ctx.trust.bundle(ring), &ring.signing.secrets);
     let Some(found) = registered(ctx).await? else { return Ok(false) };
     Ok(registration::holds(&serde_json::to_value(found)?, &wanted))
 }
@@ -127,7 +143,7 @@ async fn register(ctx: &ServerContext, ring: &AuthorityRing) -> Result<()> {
     if registered(ctx).await?.is_none() {
         return Ok(());
     }
-    let wanted = manifests::webhooks(&ctx.settings, &ring.bundle(), &ring.signing.secrets);
+    let wanted = manifests::webhooks(&ctx.settings, &ctx.trust.bundle(ring), &ring.signing.secrets);
     let api: Api<MutatingWebhookConfiguration> = Api::all(ctx.client.clone());
     registration::put(&api, "MutatingWebhookConfiguration", wanted, None).await
 }
@@ -163,6 +179,34 @@ async fn renew_leaf(ctx: &ServerContext, ring: &AuthorityRing) -> Result<()> {
     tracing::info!(until = %leaf.term.period.until, "the webhooks' certificate was renewed");
     ctx.trust.set_leaf(leaf.term);
     Ok(())
+}
+
+/// Shows what is mounted, once API servers take it.
+async fn show_mounted(ctx: &ServerContext, ring: &AuthorityRing, folder: &Path) -> Result<()> {
+    let (Some(tls), now) = (ctx.tls.get(), Timestamp::now()) else { return Ok(()) };
+    let mounted = MountedCertificate::read(folder, &names(ctx), now)?;
+    if ctx.trust.note_mounted(&mounted, now) && ctx.fence.is_open() {
+        register(ctx, ring).await?;
+    }
+    if !ctx.trust.is_shown(&mounted) {
+        let registered = registered(ctx).await?.as_ref().and_then(trusted_by_all);
+        let has_ended = ctx.trust.leaf().is_some_and(|shown| shown.period.is_over(now));
+        if !has_ended && !may_show(&mounted.ids(), registered.as_ref()) {
+            return Ok(());
+        }
+        let swapped =
+            tls.reload_from_pem(mounted.certificate.clone().into_bytes(), mounted.key.clone().into_bytes()).await;
+        swapped.with_context(|| format!("using {}", folder.display()))?;
+        tracing::info!(until = %mounted.period.until, "the webhooks' mounted certificate has changed");
+        ctx.trust.set_shown(&mounted);
+    }
+    ctx.trust.set_leaf(mounted_term(ring, &mounted));
+    Ok(())
+}
+
+/// What others may know of a mounted certificate: in a rotation of the installation's own authority, none of that is shown.
+fn mounted_term(ring: &AuthorityRing, mounted: &MountedCertificate) -> LeafTerm {
+    LeafTerm { by: ring.signing_term().id.clone(), period: mounted.period }
 }
 
 /// The names by which this process is reached.
