@@ -175,7 +175,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "crates/server/src",
         &[
             "trusted_scans",
-            "error events log patches settings store unheld",
+            "api_reach error events log patches settings store unheld",
             "decide",
             "authority metrics write_fence",
             "admission election memory peer_access queues",

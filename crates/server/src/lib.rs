@@ -29,6 +29,7 @@
 
 mod admission;
 mod alert;
+mod api_reach;
 mod args;
 mod authority;
 mod context;

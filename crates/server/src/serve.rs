@@ -1,6 +1,7 @@
 //! The server from its start to its end.
 
 use crate::alert::AlertChannel;
+use crate::api_reach::ApiReach;
 use crate::args::ServeArgs;
 use crate::authority::WebhookTrust;
 use crate::context::ServerContext;
@@ -56,22 +57,29 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When an address, the store or the cluster cannot be used, or this process led and another one does now.
-pub(crate) async fn run(mut config: Config, args: ServeArgs) -> Result<()> {
+pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<()> {
     let mut settings = args.settings()?;
     let credential_providers = args.credential_providers()?;
     let (fence, leader) = (WriteFence::new(), KnownLeader::default());
     // Not behind the fence: what decides who leads, and the authority, which all processes need and one makes.
-    let unfenced = Client::try_from(config.clone()).context("connecting to the cluster")?;
+    let reach = ApiReach::new(config)?;
+    let unfenced = ClientBuilder::new(reach.service(true), reach.default_namespace()).build();
     // Retries would be below the fence, which is asked once: each write that is sent must pass. Controllers try again by themselves.
-    config.default_retry = false;
-    let client = ClientBuilder::try_from(config).context("connecting to the cluster")?.with_layer(&fence).build();
+    let client = ClientBuilder::new(reach.service(false), reach.default_namespace()).with_layer(&fence).build();
     let (identity, newest_database) = (settings.identity.clone(), NewestDatabase::default());
-    let election = Election::new(unfenced.clone(), identity, fence.clone(), leader.clone(), newest_database.clone());
+    let election = Election::new(
+        unfenced.clone(),
+        identity,
+        fence.clone(),
+        leader.clone(),
+        newest_database.clone(),
+        reach.clone(),
+    );
     let queues = Queues::new();
     queues.close();
     // The watches start first: they list the cluster while the store and the database are opened. They only read, and by a client
     // that tries again at once where the API server is just beginning to serve a definition (429).
-    let index = Index::start(&unfenced, &queues);
+    let index = Index::start(&unfenced, &queues, &reach);
     let store = SqliteStore::open(&args.store).with_context(|| format!("the store {}", args.store.display()))?;
     let database = DatabaseFile::open(&args.db, &args.store, &settings.program);
     if settings.scanner.is_none() {
@@ -100,6 +108,7 @@ pub(crate) async fn run(mut config: Config, args: ServeArgs) -> Result<()> {
         metrics,
         written_allowlists: WrittenAllowlists::default(),
         fence,
+        reach,
         leader,
         newest_database,
         peers: OnceLock::new(),
