@@ -1,5 +1,6 @@
 //! Builds the tools of GitOps for tests, Helm, Flux's apply library and Argo CD's comparison: once, cached under `target/`.
 
+use crate::cert_manager;
 use crate::controlplane::{go_build, tools};
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -10,8 +11,9 @@ use tidewaiter_testkit::gitops;
 /// Helm 3, whose main package no module of ours can name.
 const HELM_3: &str = "helm.sh/helm/v3/cmd/helm@v3.22.0";
 
-/// Builds Helm 4 and the libraries of Flux and Argo CD, unless they are cached.
+/// Builds Helm 4 and the libraries of Flux and Argo CD and fetches cert-manager's definitions, unless they are cached.
 pub(crate) fn ensure(root: &Path) -> Result<()> {
+    cert_manager::ensure(root)?;
     let folder = gitops::folder(root);
     if folder.is_dir() {
         return Ok(());

@@ -175,10 +175,10 @@ const FLOORS: &[(&str, &[&str])] = &[
         "crates/server/src",
         &[
             "trusted_scans",
-            "error events log patches peer_access settings store unheld",
+            "api_reach error events log patches settings store unheld",
             "decide",
-            "metrics write_fence",
-            "admission election memory queues",
+            "authority metrics write_fence",
+            "admission election memory peer_access queues",
             "index scan",
             "alert",
             "context",
@@ -210,7 +210,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "audit authority cluster digest earlier forwarder generated https kubernetes proxy quotes readme skip stranger",
             "controlplane go_program layer people quiet report_definitions serve",
-            "gitops image mail_server monitoring noop_webhook packages receiver web",
+            "cert_manager gitops image mail_server monitoring noop_webhook packages receiver web",
             "demo layout program_image registry",
             "confined upstream",
             "lab",

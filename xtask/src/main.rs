@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for developers prints")]
 
 mod bench;
+mod cert_manager;
 mod chart;
 mod classify;
 mod controlplane;

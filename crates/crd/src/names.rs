@@ -53,8 +53,10 @@ pub const ALERT_TEST: &str = "tidewaiter.dev/alert-test";
 pub const FIELD_MANAGER: &str = "tidewaiter";
 /// Name of the MutatingWebhookConfiguration.
 pub const WEBHOOKS: &str = "tidewaiter";
-/// Secret of the authority that signs the webhooks' certificate.
+/// Secret of the authorities that sign the webhooks' certificates.
 pub const CA_SECRET: &str = "tidewaiter-webhook-ca";
+/// Annotation of that Secret: when the last step of a rotation was taken (RFC 3339).
+pub const CA_SINCE: &str = "tidewaiter.dev/rotation-since";
 /// ConfigMap that is never made: a dry run of it shows whether the gate in the API server is in force.
 pub const IN_FORCE_PROBE: &str = "in-force";
 /// Lease of the process that leads.

@@ -3,13 +3,14 @@
 use crate::scan::credential_providers::CredentialProviders;
 use crate::scan::layer_cache::LayerCacheSettings;
 use crate::scan::scanner::ScannerSettings;
-use crate::settings::{PolicyReportsSetting, RegistrySettings, ServerSettings};
+use crate::settings::{CertificateLifetimes, PolicyReportsSetting, RegistrySettings, ServerSettings};
 use crate::trusted_scans::TrustedScanner;
 use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 use tidewaiter_crd::names::NAMESPACE;
 use tidewaiter_scan::source::registry::hosts::RegistryHosts;
 
@@ -105,6 +106,16 @@ pub(crate) struct ServeArgs {
     /// URL at which the API server reaches the webhooks, when not through the Service: https://HOST:PORT
     #[arg(long, value_name = "URL")]
     pub(crate) webhook_url: Option<String>,
+    /// Folder with `tls.crt`, `tls.key` and `ca.crt` for the webhooks, as of a mounted Secret of cert-manager, in place of the server's
+    /// own certificates; read again when they change
+    #[arg(long, env = "TIDEWAITER_TLS_CERT_DIR", value_name = "DIR")]
+    pub(crate) tls_cert_dir: Option<PathBuf>,
+    /// How long an authority of the webhooks lives, in seconds; for tests
+    #[arg(long, env = "TIDEWAITER_CA_LIFETIME", value_name = "SECONDS", hide = true, value_parser = clap::value_parser!(u64).range(60..))]
+    pub(crate) ca_lifetime: Option<u64>,
+    /// How long a certificate of the webhooks lives, in seconds; for tests
+    #[arg(long, env = "TIDEWAITER_CERTIFICATE_LIFETIME", value_name = "SECONDS", hide = true, value_parser = clap::value_parser!(u64).range(12..))]
+    pub(crate) certificate_lifetime: Option<u64>,
     /// Namespaces to exclude, in addition to the server's own, separated by commas; repeatable
     #[arg(
         long = "exclude-namespace",
@@ -210,6 +221,14 @@ impl ServeArgs {
         }
     }
 
+    fn lifetimes(&self) -> CertificateLifetimes {
+        let usual = CertificateLifetimes::default();
+        CertificateLifetimes {
+            authority: self.ca_lifetime.map_or(usual.authority, Duration::from_secs),
+            leaf: self.certificate_lifetime.map_or(usual.leaf, Duration::from_secs),
+        }
+    }
+
     /// The settings that these arguments give.
     ///
     /// # Errors
@@ -245,6 +264,8 @@ impl ServeArgs {
             trusted_scans: self.trusted_scans()?,
             scans: self.scans,
             webhook_url: self.webhook_url.clone(),
+            certificate_folder: self.tls_cert_dir.clone(),
+            lifetimes: self.lifetimes(),
             program: std::env::current_exe().context("the path of this program")?,
         })
     }

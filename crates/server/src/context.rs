@@ -1,6 +1,8 @@
 //! What all controllers and handlers share. Sits above everything that it holds, and below everything that uses it.
 
 use crate::alert::AlertChannel;
+use crate::api_reach::ApiReach;
+use crate::authority::WebhookTrust;
 use crate::decide::policy::{self, EffectivePolicy};
 use crate::election::{KnownLeader, NewestDatabase};
 use crate::events::EventChannel;
@@ -54,6 +56,8 @@ pub(crate) struct ServerContext {
     pub(crate) credential_providers: CredentialProviders,
     /// Through which all of this process's writes go: open while it leads.
     pub(crate) fence: WriteFence,
+    /// Whether what watches say is believed.
+    pub(crate) reach: ApiReach,
     /// Who leads.
     pub(crate) leader: KnownLeader,
     /// The newest database by which any process has led.
@@ -61,11 +65,9 @@ pub(crate) struct ServerContext {
     /// How other processes are reached.
     pub(crate) peers: OnceLock<PeerAccess>,
     pub(crate) stage: RwLock<ServerStage>,
-    /// What the paths of webhooks end with whose reviews are acted on: the API server alone knows it.
-    pub(crate) webhook_token: OnceLock<String>,
-    /// The same for the path of ImageReports, which API servers name to whoever asks in vain.
-    pub(crate) reports_token: OnceLock<String>,
-    /// The webhooks' certificate.
+    /// The webhooks' authorities, and the certificate that this process shows.
+    pub(crate) trust: Arc<WebhookTrust>,
+    /// What shows that certificate.
     pub(crate) tls: OnceLock<RustlsConfig>,
 }
 

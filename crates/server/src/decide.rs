@@ -8,6 +8,7 @@
 //! all revisions of a namespace        → allowlist
 //! record before and after             → audit: the entries of the audit log
 //! the Lease, as it was seen             → lease: take, renew, wait
+//! certificates, as they are seen         → authority: introduce, promote, retire
 //! traces of an installation           → first_policy
 //! policies and labels of namespaces   → policy, enforced: what applies where, and is bound
 //! decision                            → message, pause, release, gate
@@ -23,6 +24,7 @@ pub(crate) mod alerted;
 pub(crate) mod allowlist;
 pub(crate) mod approval;
 pub(crate) mod audit;
+pub(crate) mod authority;
 pub(crate) mod database;
 pub(crate) mod enforced;
 pub(crate) mod evaluation;

@@ -1,5 +1,6 @@
 //! Reads and writes the Lease by which one process leads; what to do about it is decided in `decide::lease`.
 
+use crate::api_reach::ApiReach;
 use crate::decide::lease::{LOOK_PAUSE, LeaseStep, LeaseWatch, RENEW_DEADLINE, RENEW_PAUSE};
 use crate::write_fence::WriteFence;
 use anyhow::{Context as _, Result, bail};
@@ -60,13 +61,13 @@ impl NewestDatabase {
 }
 
 /// A process's part in choosing the leader.
-#[derive(Debug)]
 pub(crate) struct Election {
     api: Api<Lease>,
     watch: LeaseWatch,
     fence: WriteFence,
     leader: KnownLeader,
     newest: NewestDatabase,
+    reach: ApiReach,
     began: Instant,
 }
 
@@ -78,9 +79,10 @@ impl Election {
         fence: WriteFence,
         leader: KnownLeader,
         newest: NewestDatabase,
+        reach: ApiReach,
     ) -> Self {
         let (api, watch) = (Api::namespaced(client, NAMESPACE), LeaseWatch::new(identity));
-        Election { api, watch, fence, leader, newest, began: Instant::now() }
+        Election { api, watch, fence, leader, newest, reach, began: Instant::now() }
     }
 
     /// Whether this process leads now, or takes the Lease by this look at it, if it `may`.
@@ -169,8 +171,24 @@ impl Election {
         Ok(())
     }
 
+    async fn limited<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T> {
+        self.answered(request).await?.with_context(hint)
+    }
+
+    /// What the API server answers, in time. What is not answered at all says something about all connections.
+    async fn answered<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<kube::Result<T>> {
+        let answer = tokio::time::timeout(REQUEST_LIMIT, request).await;
+        match &answer {
+            Err(_) => self.reach.silent(),
+            Ok(Ok(_) | Err(kube::Error::Api(_))) => self.reach.answered(),
+            // Refused, or closed: so are the watches, which see it themselves.
+            Ok(Err(_)) => {}
+        }
+        answer.with_context(hint)
+    }
+
     async fn read(&self) -> Result<Lease> {
-        match limited(self.api.get_opt(LEASE)).await? {
+        match self.limited(self.api.get_opt(LEASE)).await? {
             Some(lease) => Ok(lease),
             None => self.create().await,
         }
@@ -181,7 +199,7 @@ impl Election {
     async fn create(&self) -> Result<Lease> {
         let none =
             json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": LEASE}, "spec": {}});
-        limited(self.api.patch(LEASE, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(&none))).await
+        self.limited(self.api.patch(LEASE, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(&none))).await
     }
 
     /// Replaces the record that was read; `None` where it is another one by now.
@@ -189,17 +207,12 @@ impl Election {
         let params = PostParams { dry_run: false, field_manager: Some(FIELD_MANAGER.to_owned()) };
         // With the version that was read, which the API server compares.
         let lease = Lease { spec: Some(record), ..lease };
-        let replaced = tokio::time::timeout(REQUEST_LIMIT, self.api.replace(LEASE, &params, &lease)).await;
-        match replaced.with_context(hint)? {
+        match self.answered(self.api.replace(LEASE, &params, &lease)).await? {
             Ok(written) => Ok(written.spec),
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(None),
             Err(error) => Err(error).with_context(hint),
         }
     }
-}
-
-async fn limited<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T> {
-    tokio::time::timeout(REQUEST_LIMIT, request).await.with_context(hint)?.with_context(hint)
 }
 
 fn hint() -> String {

@@ -16,6 +16,7 @@ mod watch;
 
 pub(crate) use settled::{left, settled};
 
+use crate::api_reach::ApiReach;
 use crate::decide::enforced::NamespaceSelection;
 use crate::decide::images;
 use crate::decide::pod::allowed_pins;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use tidewaiter_core::image::Platform;
 use tidewaiter_crd::namespace::Labels;
 use tidewaiter_crd::{ClusterScanPolicy, ImageScan, RolloutApproval, ScanException, ScanPolicy, WorkloadScan};
+use watch::WatchSource;
 
 /// One store per kind.
 #[derive(Debug)]
@@ -96,10 +98,10 @@ struct IndexWriters {
 
 impl Index {
     /// Starts all watches; they continue until the process ends.
-    pub(crate) fn start(client: &Client, queues: &Queues) -> Arc<Self> {
+    pub(crate) fn start(client: &Client, queues: &Queues, reach: &ApiReach) -> Arc<Self> {
         let (index, writers) = Self::new(queues.clone());
         let index = Arc::new(index);
-        watch::start(client, &index, writers);
+        watch::start(&WatchSource { client: client.clone(), reach: reach.clone() }, &index, writers);
         index
     }
 

@@ -8,7 +8,6 @@
 //! What is not there as it should be is applied again when policies change, when something of it is deleted or changed, and every
 //! minute.
 
-pub(crate) mod certificate;
 mod enforced;
 pub(crate) mod exclusions;
 pub(crate) mod first_policy;
@@ -18,6 +17,7 @@ pub(crate) mod nudge;
 mod registration;
 mod reports;
 mod retain;
+pub(crate) mod rotation;
 mod stop;
 pub(crate) mod uninstall;
 mod watch;
@@ -61,10 +61,10 @@ enum Application {
 }
 
 /// Registers everything and waits until it is in force.
-pub(crate) async fn install(ctx: &Arc<ServerContext>, ca_pem: &str) -> Result<()> {
+pub(crate) async fn install(ctx: &Arc<ServerContext>) -> Result<()> {
     // What was enqueued while the cluster was listed is read by this application.
     ctx.queues.policies.clear().await;
-    apply(ctx, ca_pem, Application::First).await?;
+    apply(ctx, Application::First).await?;
     in_force(ctx).await?;
     // Nothing waits for it: while the server runs, it decides.
     tokio::spawn(gate::report(Arc::clone(ctx)));
@@ -89,7 +89,7 @@ pub(crate) async fn in_force(ctx: &ServerContext) -> Result<()> {
 }
 
 /// Keeps everything registered until the process ends.
-pub(crate) async fn keep(ctx: Arc<ServerContext>, ca_pem: String) {
+pub(crate) async fn keep(ctx: Arc<ServerContext>) {
     watch::start(&ctx);
     let (mut pause, mut refreshed) = (SETTLE_PAUSE, Instant::now());
     loop {
@@ -98,7 +98,7 @@ pub(crate) async fn keep(ctx: Arc<ServerContext>, ca_pem: String) {
         pause = settle_pause(pause, waited.elapsed());
         tokio::time::sleep(pause).await;
         ctx.queues.policies.clear().await;
-        if let Err(error) = apply(&ctx, &ca_pem, Application::Repeated).await {
+        if let Err(error) = apply(&ctx, Application::Repeated).await {
             tracing::error!("registering webhooks and policies: {error:#}");
         }
         if refreshed.elapsed() >= APPLY_PAUSE {
@@ -114,13 +114,13 @@ fn settle_pause(last: Duration, quiet: Duration) -> Duration {
     if quiet > last { SETTLE_PAUSE } else { (last * 2).min(APPLY_PAUSE) }
 }
 
-async fn apply(ctx: &Arc<ServerContext>, ca_pem: &str, application: Application) -> Result<()> {
+async fn apply(ctx: &Arc<ServerContext>, application: Application) -> Result<()> {
     // Before the webhooks: what runs must be known as retained when the first Pod is judged.
     let news = retain(ctx, application).await?;
     let owner = owner(ctx).await;
     let owner = owner.as_deref();
-    let token = ctx.webhook_token.get().context("the webhooks have no token")?;
-    let webhooks = manifests::webhooks(&ctx.settings, ca_pem, token);
+    let authorities = ctx.trust.ring().context("the webhooks have no authority")?;
+    let webhooks = manifests::webhooks(&ctx.settings, &ctx.trust.bundle(&authorities), &authorities.signing.secrets);
     put::<MutatingWebhookConfiguration>(ctx, webhooks, owner).await?;
     for policy in manifests::policies(&ctx.settings.excluded)? {
         put::<ValidatingAdmissionPolicy>(ctx, policy, owner).await?;

@@ -18,7 +18,7 @@
 //! alert · index · scan · memory      delivery; watches; processes; what only saves work
 //! queues · store · metrics · settings · log
 //! unheld                             namespaces to be looked at
-//! admission · election               pure: what a request may do; who leads
+//! admission · election · authority   what a request may do; who leads; the webhooks' certificates
 //! decide                             pure: what images and workloads may do
 //! ```
 //!
@@ -29,7 +29,9 @@
 
 mod admission;
 mod alert;
+mod api_reach;
 mod args;
+mod authority;
 mod context;
 mod controllers;
 mod decide;

@@ -6,6 +6,7 @@ pub(crate) use cluster::{ClusterMoment, count};
 
 use crate::decide::alert_route::ReceiverKey;
 use cluster::ClusterGauges;
+use jiff::Timestamp;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -63,6 +64,7 @@ pub(crate) struct Metrics {
     leader: Gauge,
     policy_reports: Family<Labels, Gauge>,
     policy_reports_served: Family<Labels, Gauge>,
+    certificates: Family<Labels, Gauge>,
 }
 
 impl Metrics {
@@ -115,6 +117,9 @@ impl Metrics {
         let text =
             "1 where policy reports can be written in an API group, 0 where its definition or a permission is missing";
         registry.register("policy_reports_served", text, served.clone());
+        let certificates = Family::<Labels, Gauge>::default();
+        let text = "When the webhooks' certificate that this process shows ends, and its authority, as Unix time";
+        registry.register("certificate_expiration_timestamp_seconds", text, certificates.clone());
         Metrics {
             registry: Arc::new(registry),
             transitions,
@@ -134,6 +139,7 @@ impl Metrics {
             leader,
             policy_reports,
             policy_reports_served: served,
+            certificates,
         }
     }
 
@@ -215,6 +221,15 @@ impl Metrics {
         self.leader.set(i64::from(leads));
     }
 
+    /// Sets when certificates end; one that does not exist yet has no metric.
+    pub(crate) fn set_certificates(&self, ends: impl IntoIterator<Item = (&'static str, Option<Timestamp>)>) {
+        for (certificate, end) in ends {
+            if let Some(end) = end {
+                self.certificates.get_or_create(&labels(&[("certificate", certificate)])).set(end.as_second());
+            }
+        }
+    }
+
     /// All metrics in the OpenMetrics text format; the ages of the database and of its oldest feed are those of this moment.
     pub(crate) fn text(&self, database_age: Option<i64>, feed_age: Option<i64>) -> String {
         for (gauge, age) in [(&self.database_age, database_age), (&self.feed_age, feed_age)] {
@@ -284,6 +299,13 @@ mod tests {
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
         }
+    fn the_ends_of_certificates_are_times() {
+        let metrics = Metrics::new();
+        metrics.set_certificates([("serving", Timestamp::from_second(1_800_000_000).ok()), ("authority", None)]);
+        let text = metrics.text(None, None);
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("_expiration_timestamp_seconds{")).collect();
+        let serving = r#"tidewaiter_certificate_expiration_timestamp_seconds{certificate="serving"} 1800000000"#;
+        assert_eq!(lines, [serving]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! How the servers of a cluster reach each other: by the installation's own authority and a secret in the path.
+//! How the servers of a cluster reach each other: by the installation's own authorities and a secret in the path.
 
+use crate::authority::{AuthorityRing, WebhookTrust};
 use anyhow::{Context as _, Result};
 use kube::{Client, Config};
 use parking_lot::Mutex;
@@ -26,10 +27,8 @@ const AWAY: Duration = Duration::from_secs(30);
 
 /// What this process needs to reach others.
 pub(crate) struct PeerAccess {
-    /// The certificate of the installation's authority, as PEM.
-    pub(crate) authority: String,
-    /// What the paths of servers begin with.
-    pub(crate) token: String,
+    /// The installation's authorities.
+    trust: Arc<WebhookTrust>,
     /// The port of the webhooks, which all of them serve alike.
     pub(crate) port: u16,
     /// The addresses of others, and when they were listed.
@@ -39,17 +38,23 @@ pub(crate) struct PeerAccess {
     /// Turns of reports that are copied.
     copies: [tokio::sync::Mutex<()>; COPIES],
     /// One for each server: its connections are used again.
-    clients: Mutex<BTreeMap<IpAddr, Client>>,
+    clients: Mutex<PeerClients>,
     /// Servers that could not be reached, and until when they are not asked.
     away: Mutex<BTreeMap<IpAddr, Instant>>,
 }
 
+/// Clients of other servers, which trust the authorities of when they were made.
+#[derive(Default)]
+struct PeerClients {
+    trusted: String,
+    by_address: BTreeMap<IpAddr, Client>,
+}
+
 impl PeerAccess {
     /// No server is known yet.
-    pub(crate) fn new(authority: String, token: String, port: u16) -> Self {
+    pub(crate) fn new(trust: Arc<WebhookTrust>, port: u16) -> Self {
         PeerAccess {
-            authority,
-            token,
+            trust,
             port,
             known: tokio::sync::Mutex::default(),
             reads: Arc::new(Semaphore::new(COPIES)),
@@ -78,31 +83,45 @@ impl PeerAccess {
 
     /// Forgets the connections to a server: one of them is broken.
     pub(crate) fn forget(&self, address: IpAddr) {
-        self.clients.lock().remove(&address);
+        self.clients.lock().by_address.remove(&address);
     }
 
-    /// A client of the server at an address, which must have a certificate of the installation's authority.
+    /// A path below the one of servers, which begins with what they alone know.
     ///
     /// # Errors
-    /// When the authority's certificate or the address is unusable.
+    /// While this process starts.
+    pub(crate) fn path(&self, path: &str) -> Result<String> {
+        Ok(format!("/peers/{}/{path}", self.ring()?.signing.secrets.peers))
+    }
+
+    fn ring(&self) -> Result<Arc<AuthorityRing>> {
+        self.trust.ring().context("this server is starting")
+    }
+
+    /// A client of the server at an address, which must have a certificate of one of the installation's authorities.
+    ///
+    /// # Errors
+    /// When an authority's certificate or the address is unusable.
     pub(crate) fn client(&self, address: IpAddr) -> Result<Client> {
-        let mut clients = self.clients.lock();
-        if let Some(known) = clients.get(&address) {
+        let (ring, mut clients) = (self.ring()?, self.clients.lock());
+        let trusted = self.trust.bundle(&ring);
+        if clients.trusted != trusted || clients.by_address.len() >= MAX_CLIENTS {
+            *clients = PeerClients { trusted, by_address: BTreeMap::new() };
+        }
+        if let Some(known) = clients.by_address.get(&address) {
             return Ok(known.clone());
         }
-        let client = self.connect(address)?;
-        if clients.len() >= MAX_CLIENTS {
-            clients.clear();
-        }
-        clients.insert(address, client.clone());
+        let client = self.connect(address, &clients.trusted)?;
+        clients.by_address.insert(address, client.clone());
         Ok(client)
     }
 
-    fn connect(&self, address: IpAddr) -> Result<Client> {
+    fn connect(&self, address: IpAddr, trusted: &str) -> Result<Client> {
         let host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
         let mut config = Config::new(format!("https://{host}:{}", self.port).parse()?);
-        let authority = CertificateDer::from_pem_slice(self.authority.as_bytes()).context("the webhooks' authority")?;
-        config.root_cert = Some(vec![authority.to_vec()]);
+        let authorities: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(trusted.as_bytes()).collect();
+        let authorities = authorities.context("the webhooks' authorities")?;
+        config.root_cert = Some(authorities.iter().map(|authority| authority.to_vec()).collect());
         config.tls_server_name = Some(format!("{SERVER}.{NAMESPACE}.svc"));
         config.connect_timeout = Some(CONNECT_LIMIT);
         config.default_retry = false;
@@ -123,7 +142,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn access() -> PeerAccess {
-        PeerAccess::new(String::new(), "t".to_owned(), 8443)
+        PeerAccess::new(Arc::default(), 8443)
     }
 
     #[tokio::test]

@@ -5,13 +5,14 @@
 //! report, database                  ← who has it                      ← who does not
 //! ```
 //!
-//! Who asks verifies the other by the installation's own authority, and shows a secret in the path that follows from that
-//! authority's key: so only what may read the key's Secret takes part.
+//! Who asks verifies the other by the installation's own authorities, and shows a secret in the path that follows from the key of
+//! the one that signs: so only what may read the keys' Secret takes part.
 
 mod ask;
 mod copies;
 pub(crate) mod database;
 mod forward;
+pub(crate) mod trust;
 mod untold;
 
 pub(crate) use copies::{copied, keep_copies};
@@ -96,7 +97,7 @@ async fn post(ctx: &ServerContext, peer: &str, path: &str, body: Vec<u8>) -> Res
     let pod = pods.get(peer).await.with_context(|| format!("reading the Pod {NAMESPACE}/{peer}"))?;
     let address = pod.status.and_then(|status| status.pod_ip).context("its Pod has no address")?;
     let access = ctx.peers.get().context("it is starting")?;
-    let (client, uri) = (access.client(address.parse()?)?, format!("/peers/{}/{path}", access.token));
+    let (client, uri) = (access.client(address.parse()?)?, access.path(path)?);
     let request = Request::builder().method(Method::POST).uri(uri).header(CONTENT_TYPE, "application/json");
     let response = client.send(request.body(Body::from(body))?).await?;
     if !response.status().is_success() {

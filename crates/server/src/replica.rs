@@ -32,16 +32,14 @@ const ASK_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) struct Replica {
     ctx: Arc<ServerContext>,
     election: Election,
-    /// The certificate of the webhooks' authority.
-    authority: String,
     /// What it does as the one that leads.
     leading: JoinSet<Result<()>>,
 }
 
 impl Replica {
     /// A process that answers admission requests, and does nothing else yet.
-    pub(crate) fn new(ctx: Arc<ServerContext>, election: Election, authority: String) -> Self {
-        Replica { ctx, election, authority, leading: JoinSet::new() }
+    pub(crate) fn new(ctx: Arc<ServerContext>, election: Election) -> Self {
+        Replica { ctx, election, leading: JoinSet::new() }
     }
 
     /// Follows until it may lead, and leads.
@@ -58,7 +56,7 @@ impl Replica {
             drop(following);
         }
         tracing::info!(identity = self.ctx.settings.identity, "this process leads");
-        self.leading.spawn(lead(Arc::clone(&self.ctx), self.authority.clone()));
+        self.leading.spawn(lead(Arc::clone(&self.ctx)));
         tokio::select! {
             lost = self.election.lost() => lost.map(|never| match never {}),
             Some(ended) = self.leading.join_next() => ended.context("what a leader does ended")?,
@@ -118,15 +116,15 @@ async fn ready_when_enforced(ctx: Arc<ServerContext>, began: Instant) {
 
 /// Everything from the Lease to the end of the leadership. In this order: nothing is enforced before the webhooks answer, and the
 /// server is ready only when the policies are in force.
-async fn lead(ctx: Arc<ServerContext>, authority: String) -> Result<()> {
+async fn lead(ctx: Arc<ServerContext>) -> Result<()> {
     ctx.queues.open();
     install::exclusions::report(&ctx).await;
-    register_patiently(&ctx, &authority).await?;
+    register_patiently(&ctx).await?;
     // As after a start: what this process saw of others' lists is no reason not to write them.
     ctx.written_allowlists.write_again();
     ctx.index.enqueue_all();
     let mut tasks = controllers::start(&ctx);
-    tasks.spawn(install::keep(Arc::clone(&ctx), authority));
+    tasks.spawn(install::keep(Arc::clone(&ctx)));
     ctx.enter(ServerStage::Ready);
     tracing::info!("ready");
     // Last: the Pods that are created then find the webhooks and the lists.
@@ -136,9 +134,11 @@ async fn lead(ctx: Arc<ServerContext>, authority: String) -> Result<()> {
     Ok(())
 }
 
-async fn register(ctx: &Arc<ServerContext>, authority: &str) -> Result<()> {
+async fn register(ctx: &Arc<ServerContext>) -> Result<()> {
+    // What another process that led has written since this one looked.
+    install::rotation::look(ctx).await?;
     install::first_policy::create(ctx).await?;
-    install::install(ctx, authority).await
+    install::install(ctx).await
 }
 
 /// Registers everything; after a failure again, with pauses that grow. The API server may be away for a moment, and this process
@@ -146,10 +146,10 @@ async fn register(ctx: &Arc<ServerContext>, authority: &str) -> Result<()> {
 ///
 /// # Errors
 /// That of the last attempt, when another process should try.
-async fn register_patiently(ctx: &Arc<ServerContext>, authority: &str) -> Result<()> {
+async fn register_patiently(ctx: &Arc<ServerContext>) -> Result<()> {
     let (began, mut last) = (Instant::now(), None);
     loop {
-        let Err(error) = register(ctx, authority).await else { return Ok(()) };
+        let Err(error) = register(ctx).await else { return Ok(()) };
         let Some(pause) = register_pause(began.elapsed(), last) else { return Err(error) };
         tracing::error!("not registered, and tried again in {pause:?}: {error:#}");
         tokio::time::sleep(pause).await;

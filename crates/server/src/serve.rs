@@ -1,14 +1,15 @@
 //! The server from its start to its end.
 
 use crate::alert::AlertChannel;
+use crate::api_reach::ApiReach;
 use crate::args::ServeArgs;
+use crate::authority::WebhookTrust;
 use crate::context::ServerContext;
 use crate::controllers::garbage_collection;
 use crate::election::{Election, KnownLeader, NewestDatabase};
 use crate::events::EventChannel;
 use crate::http::admission_limits::PeerConnections;
 use crate::index::Index;
-use crate::install::certificate::{WebhookAuthority, reports_token};
 use crate::memory::{LostResults, RegistryHolds, ScanRuns, WrittenAllowlists};
 use crate::metrics::Metrics;
 use crate::peer_access::PeerAccess;
@@ -35,9 +36,6 @@ use tidewaiter_crd::names::FIELD_MANAGER;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Age at which the webhooks' certificate is replaced: a day, so that a leaked key is of little use.
-const ROTATION: Duration = Duration::from_secs(24 * 3600);
-
 /// Time limit of a connection's first request to the webhooks: the API server connects when it has one.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
 
@@ -59,22 +57,29 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When an address, the store or the cluster cannot be used, or this process led and another one does now.
-pub(crate) async fn run(mut config: Config, args: ServeArgs) -> Result<()> {
+pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<()> {
     let mut settings = args.settings()?;
     let credential_providers = args.credential_providers()?;
     let (fence, leader) = (WriteFence::new(), KnownLeader::default());
     // Not behind the fence: what decides who leads, and the authority, which all processes need and one makes.
-    let unfenced = Client::try_from(config.clone()).context("connecting to the cluster")?;
+    let reach = ApiReach::new(config)?;
+    let unfenced = ClientBuilder::new(reach.service(true), reach.default_namespace()).build();
     // Retries would be below the fence, which is asked once: each write that is sent must pass. Controllers try again by themselves.
-    config.default_retry = false;
-    let client = ClientBuilder::try_from(config).context("connecting to the cluster")?.with_layer(&fence).build();
+    let client = ClientBuilder::new(reach.service(false), reach.default_namespace()).with_layer(&fence).build();
     let (identity, newest_database) = (settings.identity.clone(), NewestDatabase::default());
-    let election = Election::new(unfenced.clone(), identity, fence.clone(), leader.clone(), newest_database.clone());
+    let election = Election::new(
+        unfenced.clone(),
+        identity,
+        fence.clone(),
+        leader.clone(),
+        newest_database.clone(),
+        reach.clone(),
+    );
     let queues = Queues::new();
     queues.close();
     // The watches start first: they list the cluster while the store and the database are opened. They only read, and by a client
     // that tries again at once where the API server is just beginning to serve a definition (429).
-    let index = Index::start(&unfenced, &queues);
+    let index = Index::start(&unfenced, &queues, &reach);
     let store = SqliteStore::open(&args.store).with_context(|| format!("the store {}", args.store.display()))?;
     let database = DatabaseFile::open(&args.db, &args.store, &settings.program);
     if settings.scanner.is_none() {
@@ -103,23 +108,23 @@ pub(crate) async fn run(mut config: Config, args: ServeArgs) -> Result<()> {
         metrics,
         written_allowlists: WrittenAllowlists::default(),
         fence,
+        reach,
         leader,
         newest_database,
         peers: OnceLock::new(),
         stage: RwLock::default(),
-        webhook_token: OnceLock::new(),
-        reports_token: OnceLock::new(),
+        trust: Arc::new(WebhookTrust::default()),
         tls: OnceLock::new(),
     });
     // First, so that probes are answered while the cluster is being listed.
     listen(args.listen, http::api::router(Arc::clone(&ctx))).await?;
     listen(args.metrics_listen, http::metrics::router(Arc::clone(&ctx))).await?;
     let webhooks = Handle::new();
-    let started = tokio::select! {
+    tokio::select! {
         started = start(&ctx, &args, &unfenced, webhooks.clone()) => started?,
         _ = stopped() => return Ok(()),
-    };
-    let mut replica = Replica::new(ctx, election, started);
+    }
+    let mut replica = Replica::new(ctx, election);
     let (ended, signal) = tokio::select! {
         // Its Service leads here as before, and must not find a closed port.
         ended = replica.run() => (ended, StopSignal::Terminate),
@@ -155,41 +160,29 @@ async fn listen(address: SocketAddr, routes: Router) -> Result<()> {
     Ok(())
 }
 
-/// Everything from listing the cluster to answering admission requests; returns the authority's certificate.
+/// Everything from listing the cluster to answering admission requests.
 async fn start(
     ctx: &Arc<ServerContext>,
     args: &ServeArgs,
     unfenced: &Client,
     handle: Handle<SocketAddr>,
-) -> Result<String> {
+) -> Result<()> {
     ctx.index.ready().await;
-    let authority = WebhookAuthority::open(unfenced).await?;
-    let pem = authority.pem.clone();
-    let _ = ctx.webhook_token.set(authority.token.clone());
-    let _ = ctx.reports_token.set(reports_token(&authority.token));
-    let (token, port) = (authority.peers_token.clone(), args.webhook_listen.port());
-    let _ = ctx.peers.set(PeerAccess::new(pem.clone(), token, port));
+    let tls = install::rotation::begin(ctx, unfenced).await?;
+    let _ = ctx.peers.set(PeerAccess::new(Arc::clone(&ctx.trust), args.webhook_listen.port()));
     // Not before the cluster is listed: the Service leads here whether the Pod is ready or not, and the API server takes a
     // closed port as a server that is away.
-    webhooks(ctx, args, &authority, handle).await?;
-    tokio::spawn(rotate(Arc::clone(ctx), authority));
+    webhooks(ctx, args, tls, handle)?;
+    tokio::spawn(install::rotation::keep(Arc::clone(ctx)));
     if ctx.settings.database_from_peers {
         tokio::spawn(peers::database::take_from_others(Arc::clone(ctx)));
     }
     // Of its own store, whoever leads.
     tokio::spawn(garbage_collection::run(Arc::clone(ctx)));
-    Ok(pem)
+    Ok(())
 }
 
-async fn webhooks(
-    ctx: &Arc<ServerContext>,
-    args: &ServeArgs,
-    authority: &WebhookAuthority,
-    handle: Handle<SocketAddr>,
-) -> Result<()> {
-    let leaf = authority.leaf(&ctx.settings)?;
-    let tls = RustlsConfig::from_pem(leaf.certificate.into_bytes(), leaf.key.into_bytes()).await?;
-    let _ = ctx.tls.set(tls.clone());
+fn webhooks(ctx: &Arc<ServerContext>, args: &ServeArgs, tls: RustlsConfig, handle: Handle<SocketAddr>) -> Result<()> {
     let listener = std::net::TcpListener::bind(args.webhook_listen);
     let listener = listener.with_context(|| format!("listening on {}", args.webhook_listen))?;
     listener.set_nonblocking(true)?;
@@ -206,23 +199,6 @@ async fn webhooks(
         .max_concurrent_streams(STREAMS);
     tokio::spawn(async move { server.serve(app).await });
     Ok(())
-}
-
-/// Replaces the leaf certificate every day.
-async fn rotate(ctx: Arc<ServerContext>, authority: WebhookAuthority) {
-    loop {
-        tokio::time::sleep(ROTATION).await;
-        let Some(tls) = ctx.tls.get() else { continue };
-        let renewed = match authority.leaf(&ctx.settings) {
-            Ok(leaf) => {
-                tls.reload_from_pem(leaf.certificate.into_bytes(), leaf.key.into_bytes()).await.map_err(Into::into)
-            }
-            Err(error) => Err(error),
-        };
-        if let Err(error) = renewed {
-            tracing::error!("the webhooks' certificate was not renewed: {error:#}");
-        }
-    }
 }
 
 /// Runs something until it ends or a signal stops it.

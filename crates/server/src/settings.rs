@@ -5,7 +5,10 @@ use clap::ValueEnum;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::time::Duration;
 use tidewaiter_scan::source::registry::hosts::RegistryHosts;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Settings that hold for the life of the process.
 #[derive(Debug, Clone)]
@@ -32,6 +35,10 @@ pub(crate) struct ServerSettings {
     pub(crate) policy_reports: PolicyReportsSetting,
     /// Whose signed scans are taken in place of reading an image.
     pub(crate) trusted_scans: Vec<TrustedScanner>,
+    /// Folder with certificates of somebody else that are shown in place of the server's own.
+    pub(crate) certificate_folder: Option<PathBuf>,
+    /// How long the webhooks' certificates live.
+    pub(crate) lifetimes: CertificateLifetimes,
     /// URL at which the API server reaches the webhooks; none: through the Service.
     pub(crate) webhook_url: Option<String>,
     /// The program of the worker processes: this one.
@@ -52,6 +59,24 @@ pub(crate) enum PolicyReportsSetting {
     Wgpolicyk8s,
     /// Both
     Both,
+}
+
+/// How long the webhooks' certificates live; each is renewed after two thirds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CertificateLifetimes {
+    /// Of an authority.
+    pub(crate) authority: Duration,
+    /// Of the certificate that a process shows.
+    pub(crate) leaf: Duration,
+}
+
+impl Default for CertificateLifetimes {
+    /// A year for an authority: its key is in a Secret, which backups and people may have read. Renewed after eight months, a
+    /// rotation that something stops has four to be noticed. A week for a process's certificate: its key never leaves the process's
+    /// memory, and a renewal needs nobody; long enough for a process that slept through a weekend.
+    fn default() -> Self {
+        CertificateLifetimes { authority: 365 * DAY, leaf: 7 * DAY }
+    }
 }
 
 /// How registries are reached. A scan's own process receives them in its job.

@@ -10,6 +10,7 @@
 
 pub mod audit;
 pub mod authority;
+pub mod cert_manager;
 pub mod cluster;
 pub mod confined;
 pub mod controlplane;

@@ -13,6 +13,8 @@ mod backup;
 mod bad_input;
 mod bare_pods;
 mod break_glass;
+mod cert_manager;
+mod certificates;
 mod chart;
 mod completion;
 mod credential_providers;

@@ -15,6 +15,9 @@ const TAKEN_OVER: Duration = Duration::from_secs(40);
 /// How long the API server may take to enforce a new list, as the server believes.
 const LISTED: Duration = Duration::from_secs(5);
 
+/// Within which a process hears what happened while its connections were silent.
+const HEARD: Duration = Duration::from_secs(30);
+
 /// Within which a follower has copied reports.
 const COPIED: Duration = Duration::from_secs(10);
 
@@ -249,6 +252,35 @@ fn a_leader_that_is_cut_off_stops_writing() {
     assert_eq!(writes(&lab, &first), before);
     lab.run_replica(&mut first);
     assert!(second.leads() && !first.leads());
+}
+
+/// What is open says nothing any more, and is not closed, as behind a router that has forgotten it: what happens meanwhile is known
+/// half a minute later, not when the watches end.
+#[test]
+fn silent_connections_are_not_believed() {
+    let (lab, first, second) = two();
+    let bad = lab.registry.push("bad", "v1", &vulnerable().build());
+    let image = format!("--image={bad}");
+    let ask = ["create", "deployment", "asked", &image, "--dry-run=server", "-o", "jsonpath={.spec.paused}"];
+    let held = || lab.kubectl(&ask).ok().starts_with("true");
+    for (asked, other, mode) in [(&second, &first, "Audit"), (&first, &second, "Enforce")] {
+        lab.serve_by(asked, true);
+        lab.serve_by(other, false);
+        let before = held();
+        asked.way.silence();
+        let silent = Instant::now();
+        lab.policy(&format!(r#"{{"spec":{{"mode":"{mode}"}}}}"#));
+        within(PATIENCE, "the process knows the new policy", || held() != before);
+        let took = silent.elapsed();
+        println!("{} knew the new policy after {took:?}", asked.name);
+        assert!(took < HEARD, "{} after {took:?}", asked.name);
+        assert!(asked.said().contains("all watches begin anew"), "{}", asked.said());
+    }
+    // Nobody took over, and both go on.
+    assert_eq!(lab.leader(), "replica-1");
+    let good = lab.registry.push("good", "v1", &clean().build());
+    create(&lab, "app", &good);
+    rolled_out(&lab, "app");
 }
 
 /// One that slept through its own replacement does not write in the moment in which it wakes.

@@ -19,6 +19,7 @@ async fn scrape(State(ctx): State<Arc<ServerContext>>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let (database, now) = (ctx.database.state(), Timestamp::now());
     ctx.metrics.set_cluster(&moment(&ctx));
+    ctx.metrics.set_certificates(ctx.trust.ends());
     ctx.metrics.set_leads(ctx.fence.is_open());
     ([(header::CONTENT_TYPE, kind)], ctx.metrics.text(database.age(now), database.feed_age(now))).into_response()
 }

@@ -1,7 +1,7 @@
 //! What other servers of the cluster ask this one (`crate::peers`).
 
-use super::webhook::is_same;
 use crate::context::ServerContext;
+use crate::decide::authority::ProcessTrust;
 use crate::decide::database::PeerDatabase;
 use crate::peers::{WebhookNotices, database, take_up};
 use axum::body::Body;
@@ -25,12 +25,12 @@ pub(super) fn router<S>(ctx: Arc<ServerContext>) -> Router<S> {
         .route("/peers/{token}/reports/{key}", get(report))
         .route("/peers/{token}/database/offer", get(offer))
         .route("/peers/{token}/database", get(file))
+        .route("/peers/{token}/authorities", get(authorities))
         .with_state(ctx)
 }
 
 fn known(ctx: &ServerContext, token: &str) -> Result<(), StatusCode> {
-    let known = ctx.peers.get().is_some_and(|known| is_same(&known.token, token));
-    if known { Ok(()) } else { Err(StatusCode::NOT_FOUND) }
+    if ctx.trust.knows_peers(token) { Ok(()) } else { Err(StatusCode::NOT_FOUND) }
 }
 
 async fn notices(
@@ -70,6 +70,15 @@ async fn offer(
 ) -> Result<Json<PeerDatabase>, StatusCode> {
     known(&ctx, &token)?;
     database::offered(&ctx).map(Json).ok_or(StatusCode::NOT_FOUND)
+}
+
+/// Which authorities this process trusts.
+async fn authorities(
+    State(ctx): State<Arc<ServerContext>>,
+    Path(token): Path<String>,
+) -> Result<Json<ProcessTrust>, StatusCode> {
+    known(&ctx, &token)?;
+    Ok(Json(ctx.trust.report()))
 }
 
 /// The file; who asked compares it with the offer.

@@ -1,7 +1,7 @@
 //! The objects of `admissionregistration.k8s.io`: webhooks that hold and pin, policies that enforce.
 
-use super::certificate::reports_token;
 use super::registration;
+use crate::authority::PathSecrets;
 use crate::decide::enforced::NamespaceSelection;
 use crate::settings::ServerSettings;
 use anyhow::{Context as _, Result};
@@ -53,8 +53,9 @@ pub(super) fn owner(uid: String) -> OwnerReference {
     }
 }
 
-/// All webhooks.
-pub(super) fn webhooks(settings: &ServerSettings, ca_pem: &str, token: &str) -> Value {
+/// All webhooks, for API servers that trust these authorities and know these secrets.
+pub(super) fn webhooks(settings: &ServerSettings, ca_pem: &str, secrets: &PathSecrets) -> Value {
+    let token = &secrets.webhooks;
     let mut deployments = webhook(settings, ca_pem, "deployments");
     deployments["rules"] = rules("apps", "deployments", &["CREATE", "UPDATE"]);
     let mut pods = webhook(settings, ca_pem, "pods");
@@ -78,15 +79,15 @@ pub(super) fn webhooks(settings: &ServerSettings, ca_pem: &str, token: &str) -> 
         "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": WEBHOOKS},
         "webhooks": [deployments, pods, applied, jobs, cron_jobs, daemon_sets, stateful_sets,
-            image_reports(settings, ca_pem, token)],
+            image_reports(settings, ca_pem, &secrets.reports)],
     })
 }
 
 /// The webhook that answers ImageReports (ADR 0028): in every namespace, and with the server away there is no answer, which
 /// concerns nothing else.
-fn image_reports(settings: &ServerSettings, ca_pem: &str, token: &str) -> Value {
+fn image_reports(settings: &ServerSettings, ca_pem: &str, secret: &str) -> Value {
     let everywhere = NamespaceSelection::AllBut(Vec::new());
-    let mut webhook = webhook_at(settings, ca_pem, "imagereports", &format!("imagereports/{}", reports_token(token)));
+    let mut webhook = webhook_at(settings, ca_pem, "imagereports", &format!("imagereports/{secret}"));
     webhook["rules"] = json!([{"apiGroups": [GROUP], "apiVersions": ["*"], "resources": ["imagereports"],
         "operations": ["CREATE"], "scope": "Namespaced"}]);
     webhook["namespaceSelector"] = requirement(&everywhere);
@@ -210,6 +211,7 @@ fn base64_of_bytes(text: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::CertificateLifetimes;
 
     fn settings(url: Option<&str>) -> ServerSettings {
         ServerSettings {
@@ -225,8 +227,15 @@ mod tests {
             scanner: None,
             scans: 1,
             webhook_url: url.map(str::to_owned),
+            certificate_folder: None,
+            lifetimes: CertificateLifetimes::default(),
             program: Default::default(),
         }
+    }
+
+    fn secrets() -> PathSecrets {
+        let [webhooks, reports, peers] = ["0123", "4567", "89ab"].map(str::to_owned);
+        PathSecrets { webhooks, reports, peers }
     }
 
     #[test]
@@ -299,7 +308,7 @@ mod tests {
     #[test]
     fn webhooks_are_reached_by_the_service_or_a_url() {
         let check = |url: Option<&str>, pointer: &str, expected: Value| {
-            let webhooks = webhooks(&settings(url), "PEM", "0123");
+            let webhooks = webhooks(&settings(url), "PEM", &secrets());
             assert_eq!(webhooks.pointer(pointer), Some(&expected), "{pointer}");
         };
         let url = Some("https://10.0.0.1:8443");
@@ -318,9 +327,9 @@ mod tests {
         // What fails when the server is away stops nobody's work: it is asked for reports, which nobody else has.
         let fails =
             |webhook: &Value| (webhook["failurePolicy"] == "Fail").then(|| webhook["rules"][0]["resources"].clone());
-        let all = webhooks(&settings(None), "PEM", "0123");
+        let all = webhooks(&settings(None), "PEM", &secrets());
         let failing: Vec<Value> = all["webhooks"].as_array().unwrap().iter().filter_map(fails).collect();
         assert_eq!(failing, [json!(["imagereports"])]);
-        check(None, "/webhooks/7/clientConfig/service/path", json!(format!("/imagereports/{}", reports_token("0123"))));
+        check(None, "/webhooks/7/clientConfig/service/path", json!("/imagereports/4567"));
     }
 }

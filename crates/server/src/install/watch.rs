@@ -43,9 +43,10 @@ where
     K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let mut events = Box::pin(watcher(api, config).default_backoff());
     let ctx = Arc::clone(ctx);
     tokio::spawn(async move {
+        let begin = || Box::pin(watcher(api.clone(), config.clone()).default_backoff());
+        let mut events = Box::pin(ctx.reach.watch(begin));
         // What the first list shows was applied just before it.
         let mut expected = false;
         let mut first = true;

@@ -82,7 +82,7 @@ pub(super) async fn get(
 ) -> Result<impl AsyncRead + Unpin + use<>, AskError> {
     let failed = |error| AskError::Failed(from, error);
     let access = ctx.peers.get().ok_or_else(|| failed(anyhow!("this server is starting")))?;
-    let request = Request::get(format!("/peers/{}/{path}", access.token)).body(Vec::new());
+    let request = Request::get(access.path(path).map_err(failed)?).body(Vec::new());
     let request = request.map_err(|error| failed(error.into()))?;
     let client = access.client(from).map_err(failed)?;
     let answer = tokio::time::timeout(HEAD_LIMIT, client.request_stream(request)).await;

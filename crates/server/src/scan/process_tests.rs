@@ -112,6 +112,8 @@ fn settings(scanner: PathBuf) -> ServerSettings {
         scans: 1,
         trusted_scans: vec![],
         webhook_url: None,
+        certificate_folder: None,
+        lifetimes: Default::default(),
         program: "/does/not/exist".into(),
     }
 }
