@@ -299,6 +299,9 @@ mod tests {
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
         }
+    }
+
+    #[test]
     fn the_ends_of_certificates_are_times() {
         let metrics = Metrics::new();
         metrics.set_certificates([("serving", Timestamp::from_second(1_800_000_000).ok()), ("authority", None)]);
